@@ -1,0 +1,13 @@
+/** Typed arrays that grow by doubling; a slot index stays valid. */
+
+export function grownFloats(old: Float64Array, atLeast: number): Float64Array<ArrayBuffer> {
+  const grown = new Float64Array(Math.max(atLeast, old.length * 2, 16));
+  grown.set(old);
+  return grown;
+}
+
+export function grownWords(old: Uint32Array, atLeast: number): Uint32Array<ArrayBuffer> {
+  const grown = new Uint32Array(Math.max(atLeast, old.length * 2, 16));
+  grown.set(old);
+  return grown;
+}

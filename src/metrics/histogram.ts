@@ -1,0 +1,100 @@
+import {
+  FINE_BLOCK_BITS,
+  FINE_BLOCK_SIZE,
+  fineBucket,
+  type HistogramGrid,
+  makeHistogramGrid,
+} from '../model/histogram-grid.ts';
+import type { FamilySnapshot, MetricSpec } from '../model/metric.ts';
+import { grownFloats, grownWords } from './columns.ts';
+import type { Family } from './family.ts';
+import { labelsSince } from './series-labels.ts';
+import { SeriesTable } from './series-table.ts';
+
+/**
+ * Histograms of durations in nanoseconds, one a slot, counted in the fine buckets of histogram-grid.ts.
+ * Buckets live in blocks of 16 that are allocated when first used: a series spans few octaves.
+ */
+export class HistogramFamily implements Family {
+  readonly table: SeriesTable;
+  readonly grid: HistogramGrid;
+  #directory: Uint32Array;
+  #blocks: Float64Array;
+  #sums: Float64Array;
+  #counts: Float64Array;
+  /** Block 0 stays empty: it is what unused directory entries point at. */
+  #usedBlocks = 1;
+  readonly #freeBlocks: number[] = [];
+
+  constructor(spec: MetricSpec) {
+    this.table = new SeriesTable(spec);
+    this.grid = makeHistogramGrid(spec.bounds);
+    this.#directory = new Uint32Array(16 * this.grid.blocksPerSeries);
+    this.#blocks = new Float64Array(64 * FINE_BLOCK_SIZE);
+    this.#sums = new Float64Array(16);
+    this.#counts = new Float64Array(16);
+  }
+
+  /** Slot for label values; resolve once and keep it. */
+  slot(values: readonly string[]): number {
+    const slot = this.table.slot(values);
+    if (slot >= this.#counts.length) {
+      this.#sums = grownFloats(this.#sums, slot + 1);
+      this.#counts = grownFloats(this.#counts, slot + 1);
+      this.#directory = grownWords(this.#directory, this.#counts.length * this.grid.blocksPerSeries);
+    }
+    return slot;
+  }
+
+  /** Records one duration in nanoseconds. */
+  record(slot: number, ns: number): void {
+    const fine = fineBucket(this.grid, ns);
+    const at = slot * this.grid.blocksPerSeries + (fine >> FINE_BLOCK_BITS);
+    let block = this.#directory[at];
+    if (block === 0) block = this.#allocate(at);
+    this.#blocks[(block << FINE_BLOCK_BITS) + (fine & (FINE_BLOCK_SIZE - 1))] += 1;
+    this.#sums[slot] += ns;
+    this.#counts[slot] += 1;
+  }
+
+  /** Drops all series whose label has this value; slots kept for them are void. */
+  release(label: string, value: string): void {
+    for (const slot of this.table.release(label, value)) {
+      const first = slot * this.grid.blocksPerSeries;
+      for (let at = first; at < first + this.grid.blocksPerSeries; at++) {
+        const block = this.#directory[at];
+        if (block === 0) continue;
+        this.#blocks.fill(0, block << FINE_BLOCK_BITS, (block + 1) << FINE_BLOCK_BITS);
+        this.#freeBlocks.push(block);
+        this.#directory[at] = 0;
+      }
+      this.#sums[slot] = 0;
+      this.#counts[slot] = 0;
+    }
+  }
+
+  snapshot(known: number): FamilySnapshot {
+    const n = this.table.length;
+    const counts = this.#counts.slice(0, n);
+    for (let s = 0; s < n; s++) if (this.table.labelsOf(s) === undefined) counts[s] = Number.NaN;
+    return {
+      ...labelsSince(this.table, known),
+      values: new Float64Array(0),
+      histogram: {
+        directory: this.#directory.slice(0, n * this.grid.blocksPerSeries),
+        blocks: this.#blocks.slice(0, this.#usedBlocks << FINE_BLOCK_BITS),
+        sumsNs: this.#sums.slice(0, n),
+        counts,
+      },
+    };
+  }
+
+  #allocate(at: number): number {
+    const block = this.#freeBlocks.pop() ?? this.#usedBlocks++;
+    if (this.#usedBlocks << FINE_BLOCK_BITS > this.#blocks.length) {
+      this.#blocks = grownFloats(this.#blocks, this.#usedBlocks << FINE_BLOCK_BITS);
+    }
+    this.#directory[at] = block;
+    return block;
+  }
+}

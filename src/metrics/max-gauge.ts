@@ -1,0 +1,69 @@
+import type { FamilySnapshot, MetricSpec } from '../model/metric.ts';
+import { grownFloats } from './columns.ts';
+import type { Family } from './family.ts';
+import { labelsSince } from './series-labels.ts';
+import { SeriesTable } from './series-table.ts';
+
+/** Parts a window is kept in: a maximum is shown for the window and at most an eighth longer. */
+const PARTS = 8;
+
+/**
+ * The largest value of a sliding window, by slot. Two scrapers see the same; without samples in the window the
+ * series is absent. The clock is the caller's: `rotate(nowMs)` before recording and before a snapshot.
+ */
+export class MaxGaugeFamily implements Family {
+  readonly table: SeriesTable;
+  readonly #partMs: number;
+  readonly #parts: Float64Array[] = Array.from({ length: PARTS + 1 }, () => new Float64Array(0));
+  #current = 0;
+  #partEndsMs = Number.NaN;
+
+  constructor(spec: MetricSpec, windowMs: number) {
+    this.table = new SeriesTable(spec);
+    this.#partMs = windowMs / PARTS;
+  }
+
+  slot(values: readonly string[]): number {
+    const slot = this.table.slot(values);
+    for (let p = 0; p < this.#parts.length; p++) {
+      const old = this.#parts[p];
+      if (slot < old.length) continue;
+      this.#parts[p] = grownFloats(old, slot + 1).fill(Number.NEGATIVE_INFINITY, old.length);
+    }
+    return slot;
+  }
+
+  record(slot: number, value: number): void {
+    const part = this.#parts[this.#current];
+    if (value > part[slot]) part[slot] = value;
+  }
+
+  /** Forgets the parts that have left the window at `nowMs`, a monotonic time. */
+  rotate(nowMs: number): void {
+    if (Number.isNaN(this.#partEndsMs)) this.#partEndsMs = nowMs + this.#partMs;
+    for (let steps = 0; nowMs >= this.#partEndsMs; this.#partEndsMs += this.#partMs) {
+      if (steps++ > PARTS) {
+        this.#partEndsMs = nowMs + this.#partMs;
+        return;
+      }
+      this.#current = (this.#current + 1) % this.#parts.length;
+      this.#parts[this.#current].fill(Number.NEGATIVE_INFINITY);
+    }
+  }
+
+  release(label: string, value: string): void {
+    for (const slot of this.table.release(label, value)) {
+      for (const part of this.#parts) part[slot] = Number.NEGATIVE_INFINITY;
+    }
+  }
+
+  snapshot(known: number): FamilySnapshot {
+    const values = new Float64Array(this.table.length);
+    for (let s = 0; s < values.length; s++) {
+      let max = Number.NEGATIVE_INFINITY;
+      for (const part of this.#parts) if (part[s] > max) max = part[s];
+      values[s] = max === Number.NEGATIVE_INFINITY ? Number.NaN : max;
+    }
+    return { ...labelsSince(this.table, known), values };
+  }
+}

@@ -1,0 +1,107 @@
+import type { MetricSpec } from '../model/metric.ts';
+
+/** Value of an open label past the limit. */
+export const OTHER = 'other';
+
+/**
+ * Resolves label values to slots, once a series; nothing here runs per event.
+ * Limits the distinct combinations of open labels to `spec.maxSeries`: later ones share `other`.
+ * A combination once admitted keeps its place until it is released.
+ */
+export class SeriesTable {
+  readonly spec: MetricSpec;
+  /** Changes whenever a slot index changes its meaning. */
+  epoch = 0;
+  /** Label values refused for want of room, each resolution counted. */
+  overflows = 0;
+  readonly #slots = new Map<string, number>();
+  readonly #admitted = new Map<string, number>();
+  readonly #openAt: readonly number[];
+  readonly #labels: (readonly string[] | undefined)[] = [];
+  readonly #free: number[] = [];
+
+  constructor(spec: MetricSpec) {
+    this.spec = spec;
+    this.#openAt = spec.open.map((label) => spec.labels.indexOf(label));
+    if (this.#openAt.includes(-1)) throw new Error(`${spec.name}: an open label is not among its labels`);
+  }
+
+  /** Slots handed out so far, released ones included: the length every column must have. */
+  get length(): number {
+    return this.#labels.length;
+  }
+
+  /** Series that exist now. */
+  get size(): number {
+    return this.#slots.size;
+  }
+
+  /** Label values of a slot, undefined when it was released. */
+  labelsOf(slot: number): readonly string[] | undefined {
+    return this.#labels[slot];
+  }
+
+  /** Slot for label values in the order of `spec.labels`. */
+  slot(values: readonly string[]): number {
+    if (values.length !== this.spec.labels.length) {
+      throw new Error(`${this.spec.name} takes ${this.spec.labels.length} labels, not ${values.length}`);
+    }
+    const key = JSON.stringify(values);
+    const known = this.#slots.get(key);
+    if (known !== undefined) return known;
+    if (this.#openAt.length > 0 && !this.#admit(values)) {
+      this.overflows++;
+      const folded = values.map((value, i) => (this.#openAt.includes(i) ? OTHER : value));
+      const foldedKey = JSON.stringify(folded);
+      return this.#slots.get(foldedKey) ?? this.#take(foldedKey, folded);
+    }
+    return this.#take(key, [...values]);
+  }
+
+  /** Drops all series whose `label` has this value; returns their slots, which are free for others from now on. */
+  release(label: string, value: string): number[] {
+    const at = this.spec.labels.indexOf(label);
+    const gone: number[] = [];
+    for (const [key, slot] of this.#slots) {
+      const values = this.#labels[slot];
+      if (values === undefined || values[at] !== value) continue;
+      this.#slots.delete(key);
+      this.#leave(values);
+      this.#labels[slot] = undefined;
+      this.#free.push(slot);
+      gone.push(slot);
+    }
+    if (gone.length > 0) this.epoch++;
+    return gone;
+  }
+
+  #openKey(values: readonly string[]): string {
+    return JSON.stringify(this.#openAt.map((i) => values[i]));
+  }
+
+  #admit(values: readonly string[]): boolean {
+    const key = this.#openKey(values);
+    const users = this.#admitted.get(key);
+    const isOther = this.#openAt.every((i) => values[i] === OTHER);
+    if (users === undefined && !isOther && this.#admitted.size >= this.spec.maxSeries) return false;
+    if (!isOther) this.#admitted.set(key, (users ?? 0) + 1);
+    return true;
+  }
+
+  #leave(values: readonly string[]): void {
+    const key = this.#openKey(values);
+    const users = this.#admitted.get(key);
+    if (users === undefined) return;
+    if (users === 1) this.#admitted.delete(key);
+    else this.#admitted.set(key, users - 1);
+  }
+
+  #take(key: string, values: readonly string[]): number {
+    const reused = this.#free.pop();
+    const slot = reused ?? this.#labels.length;
+    if (reused !== undefined) this.epoch++;
+    this.#labels[slot] = values;
+    this.#slots.set(key, slot);
+    return slot;
+  }
+}

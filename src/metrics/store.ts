@@ -1,0 +1,106 @@
+import type { FamilySnapshot, KnownSeries, MetricSnapshot, MetricSpec } from '../model/metric.ts';
+import type { Family } from './family.ts';
+import { HistogramFamily } from './histogram.ts';
+import { MaxGaugeFamily } from './max-gauge.ts';
+import { ValueFamily } from './value.ts';
+
+/** What a family is declared with; the rest of its MetricSpec has defaults. */
+export type FamilyOptions = Pick<MetricSpec, 'name' | 'help'> &
+  Partial<Omit<MetricSpec, 'name' | 'help' | 'kind'>> & { windowMs?: number };
+
+const SERIES = 'ftrace_exporter_series';
+const OVERFLOW = 'ftrace_exporter_series_overflow_total';
+
+/** All families of one thread. Knows no Prometheus and no OTLP. */
+export class MetricStore {
+  readonly #families = new Map<string, Family>();
+  readonly #maxGauges: MaxGaugeFamily[] = [];
+  readonly #series: ValueFamily;
+  readonly #overflow: ValueFamily;
+
+  constructor() {
+    this.#series = this.gauge({ name: SERIES, help: 'Series of a metric now.', labels: ['metric'] });
+    this.#overflow = this.counter({
+      name: OVERFLOW,
+      help: 'Label values that went to "other" because the metric has max_series already.',
+      labels: ['metric'],
+    });
+  }
+
+  /** A family that can only grow. Recorded in `unit` × `divisor`. Asking again for a name gives the same family. */
+  counter(options: FamilyOptions): ValueFamily {
+    return this.#declare(options, 'counter', (spec) => new ValueFamily(spec), ValueFamily);
+  }
+
+  gauge(options: FamilyOptions): ValueFamily {
+    return this.#declare(options, 'gauge', (spec) => new ValueFamily(spec), ValueFamily);
+  }
+
+  /** Durations, recorded in nanoseconds. `bounds` in seconds. */
+  histogram(options: FamilyOptions & { bounds: readonly number[] }): HistogramFamily {
+    return this.#declare(
+      { unit: 'seconds', ...options },
+      'histogram',
+      (spec) => new HistogramFamily(spec),
+      HistogramFamily,
+    );
+  }
+
+  /** The largest value within the last `windowMs`. */
+  maxGauge(options: FamilyOptions & { windowMs: number }): MaxGaugeFamily {
+    const make = (spec: MetricSpec) => {
+      const family = new MaxGaugeFamily(spec, options.windowMs);
+      this.#maxGauges.push(family);
+      return family;
+    };
+    return this.#declare(options, 'max_gauge', make, MaxGaugeFamily);
+  }
+
+  /** Moves the windows of all max gauges to `nowMs`, a monotonic time. */
+  rotate(nowMs: number): void {
+    for (const family of this.#maxGauges) family.rotate(nowMs);
+  }
+
+  /** Copies of all families; label values only for series that `known` lacks. */
+  snapshot(known: KnownSeries = {}): MetricSnapshot {
+    for (const [name, { table }] of this.#families) {
+      if (table.spec.labels.length === 0 || name === SERIES || name === OVERFLOW) continue;
+      this.#series.set(this.#series.slot([name]), table.size);
+      if (table.spec.open.length === 0) continue;
+      this.#overflow.set(this.#overflow.slot([name]), table.overflows);
+    }
+    const families: FamilySnapshot[] = [];
+    for (const [name, family] of this.#families) {
+      const has = known[name];
+      families.push(family.snapshot(has !== undefined && has.epoch === family.table.epoch ? has.count : 0));
+    }
+    return { families };
+  }
+
+  #declare<F extends Family>(
+    options: FamilyOptions,
+    kind: MetricSpec['kind'],
+    make: (spec: MetricSpec) => F,
+    type: abstract new (...args: never[]) => F,
+  ): F {
+    const known = this.#families.get(options.name);
+    if (known !== undefined) {
+      if (known instanceof type && known.table.spec.kind === kind) return known;
+      throw new Error(`${options.name} is declared twice, with different kinds`);
+    }
+    const { windowMs: _, ...rest } = options;
+    const spec: MetricSpec = {
+      unit: '',
+      labels: [],
+      open: [],
+      maxSeries: 500,
+      divisor: 1,
+      bounds: [],
+      ...rest,
+      kind,
+    };
+    const family = make(spec);
+    this.#families.set(options.name, family);
+    return family;
+  }
+}

@@ -1,0 +1,44 @@
+import type { FamilySnapshot, MetricSpec } from '../model/metric.ts';
+import { grownFloats } from './columns.ts';
+import type { Family } from './family.ts';
+import { labelsSince } from './series-labels.ts';
+import { SeriesTable } from './series-table.ts';
+
+/** Counters and gauges: one double a slot. A gauge that is NaN is absent from the exposition. */
+export class ValueFamily implements Family {
+  readonly table: SeriesTable;
+  #values = new Float64Array(16);
+
+  constructor(spec: MetricSpec) {
+    this.table = new SeriesTable(spec);
+  }
+
+  /** Slot for label values; resolve once and keep it. From then on the series is exported. */
+  slot(values: readonly string[]): number {
+    const slot = this.table.slot(values);
+    if (slot >= this.#values.length) this.#values = grownFloats(this.#values, slot + 1);
+    return slot;
+  }
+
+  add(slot: number, amount: number): void {
+    this.#values[slot] += amount;
+  }
+
+  set(slot: number, value: number): void {
+    this.#values[slot] = value;
+  }
+
+  get(slot: number): number {
+    return this.#values[slot];
+  }
+
+  release(label: string, value: string): void {
+    for (const slot of this.table.release(label, value)) this.#values[slot] = 0;
+  }
+
+  snapshot(known: number): FamilySnapshot {
+    const values = this.#values.slice(0, this.table.length);
+    for (let s = 0; s < values.length; s++) if (this.table.labelsOf(s) === undefined) values[s] = Number.NaN;
+    return { ...labelsSince(this.table, known), values };
+  }
+}

@@ -1,0 +1,92 @@
+/**
+ * The buckets every histogram is counted in: the union of the base-2 exponential buckets of scale 3 (8 an octave,
+ * bounds 2^(i/8) seconds, upper bound inclusive: OpenTelemetry's exponential and Prometheus' native histograms)
+ * and of the family's classic bounds. So both views are exact sums of the same counts.
+ * Bounds are compared in nanoseconds, the unit of recorded values.
+ */
+export const HISTOGRAM_SCALE = 3;
+const PER_OCTAVE = 2 ** HISTOGRAM_SCALE;
+/** Exponential index range: bucket i holds (2^((i-1)/8), 2^(i/8)] seconds. 2^-30 s < 1 ns; 2^23 s are 97 days. */
+const MIN_INDEX = -30 * PER_OCTAVE;
+const MAX_INDEX = 23 * PER_OCTAVE;
+/** Cells an octave of the look-up table: fine enough that a cell seldom has more than one bound in it. */
+const CELL_BITS = 6;
+const OCTAVES = 54;
+
+export interface HistogramGrid {
+  /** Upper bound (inclusive) of each fine bucket in nanoseconds, ascending; the last is Infinity. */
+  upperNs: Float64Array;
+  /** Prometheus' native bucket index of each fine bucket; fine bucket 0 holds zero alone and has index -32768. */
+  exponentialIndex: Int16Array;
+  /** For each classic bound, the last fine bucket that lies below or at it. */
+  classicFine: Uint16Array;
+  /** Blocks of 16 fine buckets a series. */
+  blocksPerSeries: number;
+  /** First fine bucket that a value in a cell can fall into; cells as `cellOf` numbers them. */
+  cellStart: Uint16Array;
+}
+
+export const FINE_BLOCK_BITS = 4;
+export const FINE_BLOCK_SIZE = 1 << FINE_BLOCK_BITS;
+/** `exponentialIndex` of the bucket that holds zero alone. */
+export const ZERO_BUCKET = -32768;
+
+/** Bounds of a grid for classic bounds given in seconds (ascending, positive, finite). Pure. */
+export function makeHistogramGrid(classicBoundsSeconds: readonly number[]): HistogramGrid {
+  // 1e-06 * 1e9 is 1000 only after rounding: a decimal bound that is a whole number of ns must be exactly that.
+  const classicNs = classicBoundsSeconds.map((s) => Math.floor(Number((s * 1e9).toPrecision(12))));
+  const exponentialNs: number[] = [];
+  for (let i = MIN_INDEX; i <= MAX_INDEX; i++) exponentialNs.push(2 ** (i / PER_OCTAVE) * 1e9);
+  exponentialNs[exponentialNs.length - 1] = Number.POSITIVE_INFINITY;
+
+  const all = [...new Set([...exponentialNs, ...classicNs])].sort((a, b) => a - b);
+  const upperNs = Float64Array.from([0, ...all]);
+  const exponentialIndex = new Int16Array(upperNs.length);
+  exponentialIndex[0] = ZERO_BUCKET;
+  for (let f = 1, e = 0; f < upperNs.length; f++) {
+    while (exponentialNs[e] < upperNs[f]) e++;
+    exponentialIndex[f] = MIN_INDEX + e;
+  }
+  const classicFine = Uint16Array.from(classicNs, (ns) => upperNs.indexOf(ns));
+
+  const cellStart = new Uint16Array((OCTAVES + 1) << CELL_BITS);
+  for (let cell = 0, f = 0; cell < cellStart.length; cell++) {
+    const lowest = lowestInCell(cell);
+    while (upperNs[f] < lowest) f++;
+    cellStart[cell] = f;
+  }
+  const blocksPerSeries = Math.ceil(upperNs.length / FINE_BLOCK_SIZE);
+  return { upperNs, exponentialIndex, classicFine, blocksPerSeries, cellStart };
+}
+
+/** Smallest whole number of nanoseconds in a cell. */
+function lowestInCell(cell: number): number {
+  const octave = cell >> CELL_BITS;
+  const within = cell & ((1 << CELL_BITS) - 1);
+  return Math.ceil(2 ** octave * (1 + within / (1 << CELL_BITS)));
+}
+
+const scratch = new DataView(new ArrayBuffer(8));
+
+/**
+ * Fine bucket of a duration in nanoseconds. Below zero counts as zero, above the range as the last bucket.
+ * The cell is the exponent and the top mantissa bits; a step or two up the bounds from there is exact.
+ */
+export function fineBucket(grid: HistogramGrid, ns: number): number {
+  if (!(ns >= 1)) return ns > 0 ? 1 : 0;
+  let cell: number;
+  if (ns < 2147483648) {
+    const whole = ns | 0;
+    const octave = 31 - Math.clz32(whole);
+    const top = octave >= CELL_BITS ? whole >> (octave - CELL_BITS) : whole << (CELL_BITS - octave);
+    cell = (octave << CELL_BITS) + (top & ((1 << CELL_BITS) - 1));
+  } else {
+    scratch.setFloat64(0, ns);
+    const high = scratch.getInt32(0);
+    cell = Math.min(((high >>> (20 - CELL_BITS)) - (1023 << CELL_BITS)) | 0, grid.cellStart.length - 1);
+  }
+  let fine = grid.cellStart[cell];
+  const upper = grid.upperNs;
+  while (ns > upper[fine]) fine++;
+  return fine;
+}

@@ -1,0 +1,64 @@
+import { FINE_BLOCK_BITS, FINE_BLOCK_SIZE, type HistogramGrid, ZERO_BUCKET } from './histogram-grid.ts';
+import type { HistogramSnapshot } from './metric.ts';
+
+/** Writes the cumulative counts at each classic bound of one series to `out` (`grid.classicFine.length` long). */
+export function classicCounts(
+  grid: HistogramGrid,
+  data: HistogramSnapshot,
+  series: number,
+  out: Float64Array,
+): void {
+  const first = series * grid.blocksPerSeries;
+  let total = 0;
+  let bound = 0;
+  for (let b = 0; b < grid.blocksPerSeries && bound < out.length; b++) {
+    const block = data.directory[first + b] << FINE_BLOCK_BITS;
+    const lastFine = ((b + 1) << FINE_BLOCK_BITS) - 1;
+    if (block === 0) {
+      while (bound < out.length && grid.classicFine[bound] <= lastFine) out[bound++] = total;
+      continue;
+    }
+    for (let i = 0; i < FINE_BLOCK_SIZE; i++) {
+      total += data.blocks[block + i];
+      if (grid.classicFine[bound] === (b << FINE_BLOCK_BITS) + i) out[bound++] = total;
+    }
+  }
+}
+
+/**
+ * Calls `visit` with each exponential bucket of one series that has counts, in ascending order of its index
+ * (Prometheus' numbering: bucket i holds (2^((i-1)/8), 2^(i/8)] seconds; OpenTelemetry's is one lower).
+ * Returns the count of recorded zeroes.
+ */
+export function exponentialCounts(
+  grid: HistogramGrid,
+  data: HistogramSnapshot,
+  series: number,
+  visit: (index: number, count: number) => void,
+): number {
+  const first = series * grid.blocksPerSeries;
+  let zeroes = 0;
+  let index = ZERO_BUCKET;
+  let count = 0;
+  for (let b = 0; b < grid.blocksPerSeries; b++) {
+    const block = data.directory[first + b] << FINE_BLOCK_BITS;
+    if (block === 0) continue;
+    for (let i = 0; i < FINE_BLOCK_SIZE; i++) {
+      const here = data.blocks[block + i];
+      if (here === 0) continue;
+      const at = grid.exponentialIndex[(b << FINE_BLOCK_BITS) + i];
+      if (at === ZERO_BUCKET) {
+        zeroes = here;
+        continue;
+      }
+      if (at !== index && count > 0) {
+        visit(index, count);
+        count = 0;
+      }
+      index = at;
+      count += here;
+    }
+  }
+  if (count > 0) visit(index, count);
+  return zeroes;
+}

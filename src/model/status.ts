@@ -1,0 +1,39 @@
+/** Why a probe is off, or that it runs. */
+export interface ProbeStatus {
+  name: string;
+  up: boolean;
+  /** Empty when up. */
+  reason: string;
+  /** Events it asked for and gets. */
+  events: string[];
+}
+
+/** Loss and reading of one CPU's buffer since the instance was made. */
+export interface LossReport {
+  buffer: string;
+  cpu: number;
+  read: number;
+  overrun: number;
+  commitOverrun: number;
+  dropped: number;
+}
+
+/** What `/api/v1/status` and `/` show. Crosses the thread boundary, so plain data only. */
+export interface CaptureStatus {
+  source: 'live' | 'replay';
+  kernelRelease: string;
+  machine: string;
+  clock: string;
+  tracefs: string;
+  instance: string;
+  reader: string;
+  cpus: number;
+  bufferBytesPerCpu: number;
+  subbufferBytes: number;
+  tickMs: number;
+  probes: ProbeStatus[];
+  loss: LossReport[];
+  warnings: string[];
+  /** CPU seconds the capture thread has used, and the events it has processed for them. */
+  cost: { cpuSeconds: number; events: number };
+}

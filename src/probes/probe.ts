@@ -1,0 +1,96 @@
+import type { z } from 'zod';
+import type { MetricStore } from '../metrics/store.ts';
+import type { EventFormat } from '../model/format.ts';
+import type { BytesReader, EventHandler, IntReader } from '../model/record.ts';
+import type { TimestampNs } from '../model/time.ts';
+
+/** An event a probe needs, as data. */
+export interface EventNeed {
+  /** `system:name` */
+  event: string;
+  /** Fields it reads. One that this kernel lacks turns the probe off. */
+  fields: readonly string[];
+  /** Without it the probe still works. Default: required. */
+  optional?: boolean;
+}
+
+/** What the kernel offers, for probes whose needs depend on it. */
+export interface KernelOffer {
+  events(): readonly string[];
+  machine: string;
+}
+
+/** Keys every probe takes, after the defaults are filled in. */
+export interface CommonOptions {
+  enabled: boolean;
+  per_cpu: boolean;
+  max_series: number;
+  buckets: readonly number[];
+}
+
+/** Facts about the machine that probes ask for by key; from the host, or from a capture. */
+export interface HostFacts {
+  /** Name of a syscall, undefined when the table does not have the number. */
+  syscallName(id: number): string | undefined;
+  /** Numbers in the table, ascending. */
+  syscallIds(): readonly number[];
+  /** Name of a block device from the kernel's dev_t (major << 20 | minor): `nvme0n1`; `259:0` where unknown. */
+  blockDeviceName(dev: number): string;
+  /** Whether a device still exists; unknown counts as existing. */
+  blockDeviceExists(dev: number): boolean;
+}
+
+/** What a probe is given when it is made. */
+export interface ProbeContext {
+  metrics: MetricStore;
+  host: HostFacts;
+  /** Highest logical CPU number + 1. */
+  cpuCount: number;
+  /** Of an event the probe asked for; undefined when it was optional and is not there. */
+  format(event: string): EventFormat | undefined;
+  int(event: string, field: string): IntReader;
+  bytes(event: string, field: string): BytesReader;
+  /** Whether a thread (host pid) is one of the agent's own. */
+  isSelf(pid: number): boolean;
+  /** Counts an event dropped because it is the agent's own. */
+  ignoreSelf(): void;
+  /** Slot of `ftrace_exporter_unmatched_total` for a reason: call once, then `unmatched.add(slot, 1)`. */
+  unmatched(reason: UnmatchedReason): () => void;
+}
+
+/**
+ * Why the end of a pair has no usable start, or a start no end:
+ * `no_start` (began before the agent, or the kernel sends no start), `no_end`, `lost` (events were lost in between),
+ * `late` (recorded out of order: would be negative), `exited` (the task is gone), `evicted` (table full).
+ */
+export type UnmatchedReason = 'no_start' | 'no_end' | 'lost' | 'late' | 'exited' | 'evicted';
+
+/** A running probe. */
+export interface Probe {
+  /** By event. Called in the order of time, as far as the watermark can tell. */
+  handlers: Readonly<Record<string, EventHandler>>;
+  /**
+   * Events of `cpu` were lost up to `untilNs`, the first stamp after the loss. Called before any event that lies
+   * within the loss is handed out. Pairs keyed by task or request that began before `untilNs`, on any CPU, are void.
+   */
+  onLoss?(cpu: number, untilNs: TimestampNs): void;
+  /** About once a second: housekeeping that must not happen on the hot path. */
+  sweep?(): void;
+}
+
+/** One kernel question. */
+export interface ProbeModule<Options extends CommonOptions = CommonOptions> {
+  name: string;
+  /** One sentence: the question it answers. */
+  help: string;
+  /** On without a config. */
+  byDefault: boolean;
+  /** `low`: quiet tick and small sub-buffers will do. `high`: called for every syscall or function. */
+  rate: 'low' | 'high';
+  /** Of the probe's section in the config; fills in all defaults. Unknown keys are errors. */
+  schema: z.ZodType<Options>;
+  needs(options: Options, kernel: KernelOffer): readonly EventNeed[];
+  create(context: ProbeContext, options: Options): Probe;
+  /** Names and help of the metrics, for `list metrics`. */
+  metrics: readonly { name: string; labels: readonly string[]; help: string }[];
+}
