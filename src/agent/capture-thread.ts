@@ -1,0 +1,71 @@
+/**
+ * Entry of the capture thread. It owns tracefs, decoding, probes and metrics, so that a scrape or a slow backend
+ * never delays a drain. Answers requests of the main thread between ticks.
+ */
+import { parentPort, workerData } from 'node:worker_threads';
+import type { Log } from '../model/log.ts';
+import type { Capture } from './capture.ts';
+import { openLiveCapture } from './live-capture.ts';
+import type { CaptureInput, FromCapture, ToCapture } from './messages.ts';
+import { openReplay } from './replay.ts';
+
+// EAGAIN arrives as an exception; without a stack trace it costs half.
+Error.stackTraceLimit = 0;
+
+const port = parentPort;
+if (port === null) throw new Error('the capture thread is started by the agent');
+const post = (message: FromCapture) => port.postMessage(message);
+const write =
+  (level: 'debug' | 'info' | 'warn' | 'error') => (fields: Record<string, unknown>, message: string) =>
+    post({ kind: 'log', level, fields, message });
+const log: Log = { debug: write('debug'), info: write('info'), warn: write('warn'), error: write('error') };
+
+const marks = new Map<number, () => void>();
+/** Has the main thread write `text` to a trace marker; resolves when it has. */
+const markFromMain = (file: string, text: string) =>
+  new Promise<void>((resolve) => {
+    const id = marks.size + 1;
+    marks.set(id, resolve);
+    post({ kind: 'mark', id, file, text });
+  });
+
+let capture: Capture | undefined;
+
+port.on('message', async (message: ToCapture) => {
+  if (message.kind === 'marked') {
+    marks.get(message.id)?.();
+    return;
+  }
+  try {
+    post({ kind: 'answer', id: message.id, value: await answer(message) });
+  } catch (error) {
+    post({ kind: 'refused', id: message.id, reason: reasonOf(error) });
+  }
+  if (message.kind === 'stop') port.close();
+});
+
+async function answer(message: Exclude<ToCapture, { kind: 'marked' }>) {
+  if (message.kind === 'stop') {
+    await capture?.stop();
+    return undefined;
+  }
+  if (capture === undefined) throw new Error('the capture is being set up');
+  return message.kind === 'snapshot' ? capture.snapshot(message.known) : capture.status();
+}
+
+function reasonOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
+const input = workerData as CaptureInput;
+const onFatal = (error: unknown) => post({ kind: 'fatal', message: reasonOf(error), final: false });
+try {
+  capture =
+    input.replayFile === undefined
+      ? await openLiveCapture(input.config, { log, markFromMain, onFatal })
+      : openReplay(input.config, input.replayFile, { log });
+  post({ kind: 'ready' });
+} catch (error) {
+  // What cannot be set up now will not be in a second either: the agent ends with the reason.
+  post({ kind: 'fatal', message: reasonOf(error), final: true });
+}

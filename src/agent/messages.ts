@@ -1,0 +1,34 @@
+/**
+ * What crosses between the main thread and the capture thread: requests with their answers, the log, and the word
+ * that events can be read. Plain data only.
+ */
+import type { KnownSeries, MetricSnapshot } from '../model/metric.ts';
+import type { CaptureStatus } from '../model/status.ts';
+import type { AgentConfig } from './compose-config.ts';
+
+export interface CaptureInput {
+  config: AgentConfig;
+  /** A capture to serve instead of the live kernel. */
+  replayFile: string | undefined;
+}
+
+export type ToCapture =
+  | { kind: 'snapshot'; id: number; known: KnownSeries }
+  | { kind: 'status'; id: number }
+  | { kind: 'marked'; id: number }
+  | { kind: 'stop'; id: number };
+
+export type FromCapture =
+  | { kind: 'ready' }
+  /** The main thread is to write `text` to `file`, so that its thread id shows in the trace. */
+  | { kind: 'mark'; id: number; file: string; text: string }
+  | { kind: 'answer'; id: number; value: MetricSnapshot | CaptureStatus | undefined }
+  | { kind: 'refused'; id: number; reason: string }
+  | {
+      kind: 'log';
+      level: 'debug' | 'info' | 'warn' | 'error';
+      fields: Record<string, unknown>;
+      message: string;
+    }
+  /** Capture cannot go on; `usage`: nothing will change by trying again. */
+  | { kind: 'fatal'; message: string; final: boolean };

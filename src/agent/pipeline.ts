@@ -1,0 +1,100 @@
+/**
+ * From pages to handler calls: reads every CPU's pages from a `PageSource`, merges them and runs the handlers.
+ * The same code for a live kernel, a capture and a simulation.
+ */
+import { Merger } from '../decode/merge.ts';
+import { lastStamp, type PageError } from '../decode/page.ts';
+import type { PageLayout } from '../model/format.ts';
+import type { PageSource } from '../model/source.ts';
+import type { TimestampNs } from '../model/time.ts';
+import type { EventPlan } from './plan.ts';
+
+/** Pages read from one CPU before the others have their turn: bounds memory, not speed. */
+const PAGES_PER_ROUND = 4;
+/** A commit can appear up to 0.3 ms late: events younger than this before the tick wait for the next. */
+const SETTLE_NS = 2e6;
+/** How far a stamp may lie ahead of the tick's start before its page is held to be broken. */
+const IMPLAUSIBLE_AHEAD_NS = 60e9;
+
+export interface PipelineOptions {
+  source: PageSource;
+  layout: PageLayout;
+  plan: EventPlan;
+  onError(cpu: number, error: PageError, cause?: unknown): void;
+  pagesPerRound?: number;
+}
+
+export class Pipeline {
+  readonly merger: Merger;
+  readonly #source: PageSource;
+  readonly #pagesPerRound: number;
+  /** Bytes of events read so far, by CPU: page headers and unused space not counted. */
+  readonly #bytes: number[] = [];
+  /** Stamp up to which each CPU of this tick that is not done has been read. */
+  readonly #readUpTo = new Map<number, TimestampNs>();
+
+  constructor(options: PipelineOptions) {
+    this.#source = options.source;
+    this.#pagesPerRound = options.pagesPerRound ?? PAGES_PER_ROUND;
+    this.merger = new Merger(options.layout, {
+      handlers: options.plan.handlers,
+      minLengths: options.plan.minLengths,
+      onLoss: options.plan.onLoss,
+      onError: options.onError,
+    });
+  }
+
+  bytesRead(cpu: number): number {
+    return this.#bytes[cpu] ?? 0;
+  }
+
+  /**
+   * Reads what was recorded before `tickStart` and hands out what is settled. A CPU is done when it has nothing
+   * more, or gives a page from after the tick's start: reading on until it has nothing never ends when our own
+   * system calls are traced. `maxRounds` bounds the work whatever happens.
+   */
+  tick(tickStart: TimestampNs, maxRounds: number): void {
+    const { merger } = this;
+    merger.latest = tickStart + IMPLAUSIBLE_AHEAD_NS;
+    const pending = this.#readUpTo;
+    pending.clear();
+    for (const cpu of this.#source.cpus()) pending.set(cpu, 0);
+    for (let round = 0; pending.size > 0 && round < maxRounds; round++) {
+      for (const cpu of pending.keys()) {
+        if (this.#readSome(cpu, tickStart)) pending.delete(cpu);
+      }
+      let watermark = tickStart - SETTLE_NS;
+      for (const stamp of pending.values()) if (stamp < watermark) watermark = stamp;
+      merger.run(watermark);
+    }
+    merger.trim(2 * this.#source.cpus().length + this.#pagesPerRound);
+  }
+
+  /** Reads and hands out everything there is. For the end of a capture, or of recording. */
+  flush(): void {
+    this.tick(Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY);
+    this.merger.run(Number.POSITIVE_INFINITY);
+  }
+
+  /** One CPU's share of a round. True when the CPU is done for this tick. */
+  #readSome(cpu: number, tickStart: TimestampNs): boolean {
+    const { merger } = this;
+    const { layout } = merger;
+    for (let i = 0; i < this.#pagesPerRound; i++) {
+      const page = merger.takePage();
+      const length = this.#source.readPage(cpu, page.bytes);
+      if (length === 0) {
+        merger.release(page);
+        return true;
+      }
+      if (!merger.add(cpu, page, length)) continue;
+      this.#bytes[cpu] = (this.#bytes[cpu] ?? 0) + page.end - layout.dataOffset;
+      if (page.timestampNs >= tickStart) return true;
+      // A page that is not full is the one being written; it can reach past the tick's start.
+      const partFilled = page.end < layout.pageSize - (layout.pageSize >> 3);
+      if (partFilled && lastStamp(page, layout) >= tickStart) return true;
+      this.#readUpTo.set(cpu, page.timestampNs);
+    }
+    return false;
+  }
+}

@@ -1,0 +1,202 @@
+/**
+ * Probes declare their needs; the plan is what this kernel can give of them: the events to enable, the handler of
+ * every event type, and why a probe is off. Nothing here touches tracefs.
+ */
+import { bytesReader, intReader } from '../decode/fields.ts';
+import { parseFormat } from '../decode/format.ts';
+import type { MetricStore } from '../metrics/store.ts';
+import type { EventFormat } from '../model/format.ts';
+import type { EventHandler } from '../model/record.ts';
+import type { TraceMetadata } from '../model/source.ts';
+import type { ProbeStatus } from '../model/status.ts';
+import type { TimestampNs } from '../model/time.ts';
+import type {
+  CommonOptions,
+  EventNeed,
+  HostFacts,
+  Probe,
+  ProbeContext,
+  ProbeModule,
+} from '../probes/probe.ts';
+import type { SelfMetrics } from './self-metrics.ts';
+
+/** A probe and the options the config gives it. */
+export interface EnabledProbe {
+  module: ProbeModule;
+  options: CommonOptions;
+}
+
+export interface PlanInput {
+  enabled: readonly EnabledProbe[];
+  metadata: Omit<TraceMetadata, 'layout'>;
+  host: HostFacts;
+  onlineCpus: readonly number[];
+  store: MetricStore;
+  self: SelfMetrics;
+  isSelf(pid: number): boolean;
+}
+
+export interface EventPlan {
+  /** Events to enable, `system:name`. */
+  events: readonly string[];
+  handlers: readonly (EventHandler | undefined)[];
+  minLengths: Uint16Array;
+  probes: readonly ProbeStatus[];
+  /** Whether a probe that is up sees every syscall or function. */
+  rate: 'low' | 'high';
+  onLoss(cpu: number, untilNs: TimestampNs): void;
+  sweep(): void;
+}
+
+interface Wanted {
+  format: EventFormat;
+  handlers: EventHandler[];
+  minLength: number;
+}
+
+export function planEvents(input: PlanInput): EventPlan {
+  const formats = new FormatCache(input.metadata);
+  const wanted = new Map<string, Wanted>();
+  const running: Probe[] = [];
+  const probes: ProbeStatus[] = [];
+  let rate: 'low' | 'high' = 'low';
+  for (const { module, options } of input.enabled) {
+    const made = makeProbe(module, options, formats, input);
+    if (typeof made === 'string') {
+      probes.push({ name: module.name, up: false, reason: made, events: [] });
+      continue;
+    }
+    running.push(made.probe);
+    if (module.rate === 'high') rate = 'high';
+    for (const [event, handler] of Object.entries(made.probe.handlers)) {
+      const format = formats.get(event);
+      if (format === undefined) continue;
+      const entry = wanted.get(event) ?? { format, handlers: [], minLength: 0 };
+      entry.handlers.push(handler);
+      const fields = made.needs.find((need) => need.event === event)?.fields ?? [];
+      entry.minLength = Math.max(entry.minLength, lengthOf(format, fields));
+      wanted.set(event, entry);
+    }
+    probes.push({ name: module.name, up: true, reason: '', events: Object.keys(made.probe.handlers) });
+  }
+  const losses = running.flatMap((probe) => (probe.onLoss ? [probe.onLoss.bind(probe)] : []));
+  const sweeps = running.flatMap((probe) => (probe.sweep ? [probe.sweep.bind(probe)] : []));
+  return {
+    events: [...wanted.keys()],
+    ...dispatchTable(wanted.values()),
+    probes,
+    rate,
+    onLoss: (cpu, untilNs) => {
+      for (const onLoss of losses) onLoss(cpu, untilNs);
+    },
+    sweep: () => {
+      for (const sweep of sweeps) sweep();
+    },
+  };
+}
+
+/** The probe, or the reason why it cannot be. */
+function makeProbe(
+  module: ProbeModule,
+  options: CommonOptions,
+  formats: FormatCache,
+  input: PlanInput,
+): { probe: Probe; needs: readonly EventNeed[] } | string {
+  const needs = module.needs(options, input.metadata);
+  if (needs.length === 0) return 'nothing to trace: no event of this kernel matches its options';
+  for (const need of needs) {
+    const missing = whatIsMissing(need, formats);
+    if (missing !== undefined && !need.optional) return missing;
+  }
+  const usable = needs.filter((need) => whatIsMissing(need, formats) === undefined);
+  if (usable.length === 0) return 'this kernel has none of its events';
+  const known = new Set(usable.map((need) => need.event));
+  const format = (event: string) => (known.has(event) ? formats.get(event) : undefined);
+  const required = (event: string): EventFormat => {
+    const found = format(event);
+    if (found === undefined) throw new Error(`${module.name} reads ${event} without declaring it`);
+    return found;
+  };
+  const context: ProbeContext = {
+    metrics: input.store,
+    host: input.host,
+    cpuCount: input.metadata.cpuCount,
+    onlineCpus: input.onlineCpus,
+    format,
+    int: (event, field) => intReader(required(event), field),
+    bytes: (event, field) => bytesReader(required(event), field),
+    isSelf: input.isSelf,
+    ignoreSelf: input.self.ignoreSelf,
+    unmatched: (reason) => input.self.unmatched(module.name, reason),
+  };
+  try {
+    return { probe: module.create(context, options), needs: usable };
+  } catch (error) {
+    return `cannot be set up: ${error instanceof Error ? error.message : String(error)}`;
+  }
+}
+
+function whatIsMissing(need: EventNeed, formats: FormatCache): string | undefined {
+  const format = formats.get(need.event);
+  if (format === undefined) return formats.problem(need.event) ?? `this kernel has no event ${need.event}`;
+  const names = new Set(format.fields.map((field) => field.name));
+  const lacking = need.fields.filter((field) => !names.has(field));
+  return lacking.length === 0
+    ? undefined
+    : `event ${need.event} of this kernel has no field ${lacking.join(', ')}`;
+}
+
+/** Bytes a record must have so that `common_type`, `common_pid` and these fields lie within it. */
+function lengthOf(format: EventFormat, fields: readonly string[]): number {
+  let length = 8;
+  for (const field of format.fields) {
+    if (fields.includes(field.name)) length = Math.max(length, field.offset + field.size);
+  }
+  return length;
+}
+
+function dispatchTable(wanted: Iterable<Wanted>): Pick<EventPlan, 'handlers' | 'minLengths'> {
+  const handlers: (EventHandler | undefined)[] = [];
+  const minLengths = new Uint16Array(65536);
+  for (const { format, handlers: own, minLength } of wanted) {
+    while (handlers.length <= format.id) handlers.push(undefined);
+    handlers[format.id] = own.length === 1 ? own[0] : allOf(own);
+    minLengths[format.id] = minLength;
+  }
+  return { handlers, minLengths };
+}
+
+function allOf(handlers: readonly EventHandler[]): EventHandler {
+  return (record) => {
+    for (let i = 0; i < handlers.length; i++) handlers[i](record);
+  };
+}
+
+/** Formats by event, each read and parsed once. */
+class FormatCache {
+  readonly #metadata: Pick<TraceMetadata, 'formatText'>;
+  readonly #formats = new Map<string, EventFormat | { error: string } | undefined>();
+
+  constructor(metadata: Pick<TraceMetadata, 'formatText'>) {
+    this.#metadata = metadata;
+  }
+
+  get(event: string): EventFormat | undefined {
+    const found = this.#look(event);
+    return found !== undefined && !('error' in found) ? found : undefined;
+  }
+
+  /** Why a format that is there cannot be used. */
+  problem(event: string): string | undefined {
+    const found = this.#look(event);
+    return found !== undefined && 'error' in found ? `format of ${event}: ${found.error}` : undefined;
+  }
+
+  #look(event: string): EventFormat | { error: string } | undefined {
+    if (!this.#formats.has(event)) {
+      const text = this.#metadata.formatText(event);
+      this.#formats.set(event, text === undefined ? undefined : parseFormat(event.split(':')[0], text));
+    }
+    return this.#formats.get(event);
+  }
+}

@@ -1,0 +1,118 @@
+/** What the capture side tells of itself: declared in one place, set from the pipeline and the kernel's statistics. */
+import { PAGE_ERRORS, type PageError } from '../decode/page.ts';
+import type { MetricStore } from '../metrics/store.ts';
+import type { BufferStats } from '../model/source.ts';
+import type { ProbeStatus } from '../model/status.ts';
+import type { UnmatchedReason } from '../probes/probe.ts';
+
+/** Bounds for the time of a drain tick: 10 µs to 100 ms. */
+const DRAIN_BOUNDS = [1e-5, 2e-5, 5e-5, 1e-4, 2e-4, 5e-4, 1e-3, 2e-3, 5e-3, 1e-2, 2e-2, 5e-2, 1e-1];
+
+/** Readings of one CPU's buffer. */
+export interface BufferReading {
+  cpu: number;
+  /** Data events handed out. */
+  events: number;
+  /** Bytes of events read. */
+  bytes: number;
+  stats: BufferStats | undefined;
+  /** Bytes the buffer can hold. */
+  capacityBytes: number;
+}
+
+export interface SelfMetrics {
+  ignoreSelf(): void;
+  unmatched(probe: string, reason: UnmatchedReason): () => void;
+  decodeError(error: PageError): void;
+  drainTook(ns: number): void;
+  probesAre(probes: readonly ProbeStatus[]): void;
+  /** Sets what is read rather than counted, before a snapshot. */
+  update(buffer: string, readings: readonly BufferReading[], lateEvents: number): void;
+}
+
+export function makeSelfMetrics(store: MetricStore): SelfMetrics {
+  const up = store.gauge({
+    name: 'ftrace_exporter_probe_up',
+    help: 'Whether a probe that is switched on gets the events it needs.',
+    labels: ['probe'],
+  });
+  const read = store.counter({
+    name: 'ftrace_exporter_events_read_total',
+    help: 'Events read from the kernel and decoded.',
+    labels: ['buffer', 'cpu'],
+  });
+  const lost = store.counter({
+    name: 'ftrace_exporter_events_lost_total',
+    help: 'Events the kernel recorded or tried to record that were never read, from per_cpu/*/stats.',
+    labels: ['buffer', 'cpu', 'reason'],
+  });
+  const readBytes = store.counter({
+    name: 'ftrace_exporter_read_bytes_total',
+    help: 'Bytes of events read from the kernel, page headers not counted.',
+    unit: 'bytes',
+    labels: ['buffer', 'cpu'],
+  });
+  const fill = store.gauge({
+    name: 'ftrace_exporter_buffer_fill_ratio',
+    help: 'Share of the kernel buffer that held unread events when it was last looked at.',
+    unit: 'ratio',
+    labels: ['buffer', 'cpu'],
+  });
+  const ignored = store.counter({
+    name: 'ftrace_exporter_events_ignored_total',
+    help: 'Events dropped on purpose.',
+    labels: ['reason'],
+  });
+  const late = store.counter({
+    name: 'ftrace_exporter_late_events_total',
+    help: 'Events that appeared in the buffer after younger ones had been processed.',
+  });
+  const errors = store.counter({
+    name: 'ftrace_exporter_decode_errors_total',
+    help: 'Pages or events that could not be decoded; the rest of such a page is dropped.',
+    labels: ['reason'],
+  });
+  const unmatched = store.counter({
+    name: 'ftrace_exporter_unmatched_total',
+    help: 'Starts or ends of an operation whose other half is missing.',
+    labels: ['probe', 'reason'],
+  });
+  const drain = store.histogram({
+    name: 'ftrace_exporter_drain_duration_seconds',
+    help: 'Time one drain tick took: reading, decoding and aggregating what had come since the last.',
+    bounds: DRAIN_BOUNDS,
+  });
+  const selfSlot = ignored.slot(['self']);
+  const drainSlot = drain.slot([]);
+  const lateSlot = late.slot([]);
+  const errorSlots = new Map(PAGE_ERRORS.map((reason) => [reason, errors.slot([reason])]));
+  return {
+    ignoreSelf: () => ignored.add(selfSlot, 1),
+    unmatched: (probe, reason) => {
+      const slot = unmatched.slot([probe, reason]);
+      return () => unmatched.add(slot, 1);
+    },
+    decodeError: (error) => errors.add(errorSlots.get(error) as number, 1),
+    drainTook: (ns) => drain.record(drainSlot, ns),
+    probesAre: (probes) => {
+      for (const probe of probes) up.set(up.slot([probe.name]), probe.up ? 1 : 0);
+    },
+    update: (buffer, readings, lateEvents) => {
+      late.set(lateSlot, lateEvents);
+      for (const reading of readings) {
+        const cpu = String(reading.cpu);
+        read.set(read.slot([buffer, cpu]), reading.events);
+        readBytes.set(readBytes.slot([buffer, cpu]), reading.bytes);
+        const { stats } = reading;
+        if (stats === undefined) continue;
+        const fillRatio = reading.capacityBytes > 0 ? Math.min(1, stats.bytes / reading.capacityBytes) : 0;
+        fill.set(fill.slot([buffer, cpu]), fillRatio);
+        lost.set(lost.slot([buffer, cpu, 'overrun']), stats.overrun);
+        // These two do not happen in overwrite mode but for writers that interrupt writers: shown when they do.
+        if (stats.commitOverrun > 0)
+          lost.set(lost.slot([buffer, cpu, 'commit_overrun']), stats.commitOverrun);
+        if (stats.droppedEvents > 0) lost.set(lost.slot([buffer, cpu, 'dropped']), stats.droppedEvents);
+      }
+    },
+  };
+}

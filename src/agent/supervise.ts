@@ -1,0 +1,207 @@
+/**
+ * The main thread's side of the agent: starts the capture thread, asks it, starts it again when it dies, and never
+ * calls a half-dead agent ready.
+ */
+import { appendFileSync } from 'node:fs';
+import { extname } from 'node:path';
+import { Worker } from 'node:worker_threads';
+import { MetricStore } from '../metrics/store.ts';
+import { errnoOf, KernelError } from '../model/errors.ts';
+import type { Log } from '../model/log.ts';
+import type { KnownSeries, MetricSnapshot } from '../model/metric.ts';
+import type { CaptureStatus } from '../model/status.ts';
+import type { AgentConfig } from './compose-config.ts';
+import type { CaptureInput, FromCapture, ToCapture } from './messages.ts';
+
+const FIRST_BACKOFF_MS = 500;
+const LONGEST_BACKOFF_MS = 30_000;
+/** A capture thread that ran this long has earned a fresh back-off. */
+const HEALTHY_AFTER_MS = 60_000;
+/** An answer takes microseconds; a thread that owes one this long is stuck. */
+const ANSWER_TIMEOUT_MS = 5_000;
+const STOP_TIMEOUT_MS = 10_000;
+
+export interface Agent {
+  /** Snapshots of the main thread's store and the capture's; the latter's labels as `known` asks. */
+  scrape(
+    known: KnownSeries,
+  ): Promise<{ main: MetricSnapshot; capture: MetricSnapshot | undefined; problem: string }>;
+  status(): Promise<CaptureStatus>;
+  ready(): { ready: boolean; reason: string };
+  /** Stops recording and removes the instances. */
+  stop(): Promise<void>;
+}
+
+export interface AgentOptions {
+  log: Log;
+  version: string;
+  /** A capture to serve instead of the live kernel. */
+  replayFile?: string;
+  /** Capture has ended and will not come back. */
+  onFatal(error: Error): void;
+}
+
+type Request = ToCapture extends infer T ? (T extends { id: number } ? Omit<T, 'id'> : never) : never;
+interface Waiting {
+  resolve(value: unknown): void;
+  reject(error: Error): void;
+  timer: NodeJS.Timeout;
+}
+
+/** Starts the agent; resolves when events can be read, rejects with the reason when they never will be. */
+export async function startAgent(config: AgentConfig, options: AgentOptions): Promise<Agent> {
+  const { log } = options;
+  const store = mainStore(options);
+  const waiting = new Map<number, Waiting>();
+  let nextId = 1;
+  let worker: Worker | undefined;
+  let problem = 'the capture is being set up';
+  let backoffMs = FIRST_BACKOFF_MS;
+  let stopping = false;
+  let everReady = false;
+  let settleFirst: { resolve(): void; reject(error: Error): void };
+  const first = new Promise<void>((resolve, reject) => {
+    settleFirst = { resolve, reject };
+  });
+
+  const fail = (reason: string) => {
+    problem = reason;
+    for (const [id, request] of waiting) {
+      clearTimeout(request.timer);
+      waiting.delete(id);
+      request.reject(new Error(reason));
+    }
+  };
+
+  const ask = <T>(request: Request, timeoutMs = ANSWER_TIMEOUT_MS): Promise<T> =>
+    new Promise<T>((resolve, reject) => {
+      if (worker === undefined || (problem !== '' && request.kind !== 'stop')) {
+        reject(new Error(problem || 'the capture thread is down'));
+        return;
+      }
+      const id = nextId++;
+      const timer = setTimeout(() => {
+        waiting.delete(id);
+        reject(new Error(`the capture thread did not answer within ${timeoutMs / 1000} s`));
+      }, timeoutMs);
+      waiting.set(id, { resolve: resolve as (value: unknown) => void, reject, timer });
+      worker.postMessage({ ...request, id } as ToCapture);
+    });
+
+  const onMessage = (from: Worker, message: FromCapture) => {
+    switch (message.kind) {
+      case 'ready':
+        problem = '';
+        everReady = true;
+        settleFirst.resolve();
+        return;
+      case 'mark':
+        markTrace(message.file, message.text, log);
+        from.postMessage({ kind: 'marked', id: message.id } satisfies ToCapture);
+        return;
+      case 'log':
+        log[message.level](message.fields, message.message);
+        return;
+      case 'fatal':
+        fail(message.message);
+        if (!everReady && message.final) settleFirst.reject(new Error(message.message));
+        else log.error({ reason: message.message }, 'capture failed');
+        void from.terminate();
+        return;
+      default: {
+        const request = waiting.get(message.id);
+        if (request === undefined) return;
+        waiting.delete(message.id);
+        clearTimeout(request.timer);
+        if (message.kind === 'answer') request.resolve(message.value);
+        else request.reject(new Error(message.reason));
+      }
+    }
+  };
+
+  const start = () => {
+    const startedAt = performance.now();
+    const input: CaptureInput = { config, replayFile: options.replayFile };
+    const entry = new URL(`./capture-thread${extname(import.meta.url)}`, import.meta.url);
+    const started = new Worker(entry, { workerData: input, name: 'ftrace-capture' });
+    worker = started;
+    started.on('message', (message: FromCapture) => onMessage(started, message));
+    started.on('error', (error) =>
+      fail(`the capture thread died: ${error instanceof Error ? error.message : error}`),
+    );
+    started.on('exit', () => {
+      worker = undefined;
+      fail(problem || 'the capture thread ended');
+      if (stopping || !everReady) return;
+      if (performance.now() - startedAt > HEALTHY_AFTER_MS) backoffMs = FIRST_BACKOFF_MS;
+      log.warn({ reason: problem, retryMs: backoffMs }, 'starting the capture thread again');
+      restarts.add(restartSlot, 1);
+      setTimeout(() => {
+        if (!stopping) start();
+      }, backoffMs);
+      backoffMs = Math.min(backoffMs * 2, LONGEST_BACKOFF_MS);
+    });
+  };
+
+  const restarts = store.counter({
+    name: 'ftrace_exporter_capture_restarts_total',
+    help: 'Times the capture thread was started again after it had failed.',
+  });
+  const restartSlot = restarts.slot([]);
+  start();
+  try {
+    await first;
+  } catch (error) {
+    stopping = true;
+    throw error;
+  }
+
+  return {
+    scrape: async (known) => {
+      const main = store.snapshot();
+      try {
+        return { main, capture: await ask<MetricSnapshot>({ kind: 'snapshot', known }), problem: '' };
+      } catch (error) {
+        return { main, capture: undefined, problem: error instanceof Error ? error.message : String(error) };
+      }
+    },
+    status: () => ask<CaptureStatus>({ kind: 'status' }),
+    ready: () => ({ ready: problem === '' && worker !== undefined, reason: problem }),
+    stop: async () => {
+      stopping = true;
+      if (worker === undefined) return;
+      const running = worker;
+      try {
+        await ask({ kind: 'stop' }, STOP_TIMEOUT_MS);
+      } finally {
+        await running.terminate();
+      }
+    },
+  };
+}
+
+function mainStore(options: AgentOptions): MetricStore {
+  const store = new MetricStore();
+  const build = store.gauge({
+    name: 'ftrace_exporter_build_info',
+    help: 'Always 1; the labels tell the version.',
+    labels: ['version', 'node_version'],
+  });
+  build.set(build.slot([options.version, process.version]), 1);
+  const source = store.gauge({
+    name: 'ftrace_exporter_source_info',
+    help: 'Always 1; source is "live" for this machine\'s kernel, "replay" for a capture.',
+    labels: ['source'],
+  });
+  source.set(source.slot([options.replayFile === undefined ? 'live' : 'replay']), 1);
+  return store;
+}
+
+function markTrace(file: string, text: string, log: Log): void {
+  try {
+    appendFileSync(file, text);
+  } catch (error) {
+    const refusal = new KernelError({ file, errno: errnoOf(error), action: 'write', value: text });
+    log.warn({ reason: refusal.message }, 'own events of the main thread will be counted');
+  }
+}

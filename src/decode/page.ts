@@ -1,0 +1,122 @@
+/**
+ * One sub-buffer of the kernel's ring buffer: bytes in, a checked header and a walk over its events out.
+ * Layout: include/linux/ring_buffer.h (struct ring_buffer_event), kernel/trace/ring_buffer.c (RB_MISSED_EVENTS,
+ * rb_fix_abs_ts), and the instance's events/header_page.
+ *
+ * An event starts with a 32-bit header: type_len in the low 5 bits, time delta in the high 27.
+ *   1…28  data, 4 × type_len bytes behind the header
+ *   0     data, length in the next word, its own 4 bytes included
+ *   29    padding: delta 0 ends the page, else a discarded event whose length is in the next word
+ *   30    time extend: delta + next word × 2^27
+ *   31    absolute stamp of 59 bits, in the same two words
+ */
+import type { PageLayout } from '../model/format.ts';
+import { type TimestampNs, TWO_POW_32 } from '../model/time.ts';
+
+export const PADDING = 29;
+export const TIME_EXTEND = 30;
+export const TIME_STAMP = 31;
+/** Weight of the second word in a time extend or an absolute stamp. */
+export const TWO_POW_27 = 134217728;
+const TWO_POW_59 = 2 ** 59;
+
+const COMMIT_LENGTH = 0x07ffffff;
+const MISSED_EVENTS = 1 << 31;
+const MISSED_STORED = 1 << 30;
+
+/** What was wrong with a page or an event in it; the rest of that page is dropped. */
+export const PAGE_ERRORS = [
+  'short_page',
+  'bad_commit',
+  'zero_length_event',
+  'event_past_end',
+  'short_event',
+  'implausible_time',
+  'handler_failed',
+] as const;
+export type PageError = (typeof PAGE_ERRORS)[number];
+
+/** A page and what its header says. Reused: `load()` overwrites it. */
+export interface Page {
+  readonly bytes: Uint8Array<ArrayBuffer>;
+  readonly words: Int32Array<ArrayBuffer>;
+  /** Byte offset behind the last event; equal to the data offset for an empty page. */
+  end: number;
+  /** Stamp of the page, the base of its first delta. */
+  timestampNs: TimestampNs;
+  /** Events were lost before its first event. */
+  lost: boolean;
+  /** How many, where the kernel says so, else 0. */
+  lostCount: number;
+}
+
+export function makePage(layout: PageLayout): Page {
+  // One word more than the page, so that looking at the word behind the last event stays in bounds.
+  const buffer = new ArrayBuffer(((layout.pageSize + 3) & ~3) + 4);
+  const bytes = new Uint8Array(buffer, 0, layout.pageSize);
+  return { bytes, words: new Int32Array(buffer), end: 0, timestampNs: 0, lost: false, lostCount: 0 };
+}
+
+/** Reads the header of a page of which `length` bytes were filled. Returns what is wrong, or undefined. */
+export function loadPage(page: Page, layout: PageLayout, length: number): PageError | undefined {
+  page.end = layout.dataOffset;
+  page.lost = false;
+  page.lostCount = 0;
+  if (length < layout.dataOffset || length > page.bytes.length) return 'short_page';
+  const { words } = page;
+  const at = layout.timestampOffset >> 2;
+  page.timestampNs = (words[at] >>> 0) + (words[at + 1] >>> 0) * TWO_POW_32;
+  const commit = words[layout.commitOffset >> 2];
+  const dataLength = commit & COMMIT_LENGTH;
+  const end = layout.dataOffset + dataLength;
+  // The loss flag stands even where the length is nonsense: it is what makes pairs void.
+  page.lost = (commit & MISSED_EVENTS) !== 0;
+  if (end > length || (dataLength & 3) !== 0) return 'bad_commit';
+  page.end = end;
+  if (page.lost && (commit & MISSED_STORED) !== 0 && end + layout.commitSize <= length) {
+    page.lostCount = words[end >> 2] >>> 0;
+    if (layout.commitSize === 8) page.lostCount += (words[(end >> 2) + 1] >>> 0) * TWO_POW_32;
+  }
+  return undefined;
+}
+
+/** An absolute stamp: its own 59 bits and the top 5 of the stamp before it. */
+export function absoluteStamp(low27: number, word: number, before: TimestampNs): TimestampNs {
+  const stamp = low27 + (word >>> 0) * TWO_POW_27;
+  if (before < TWO_POW_59) return stamp;
+  const whole = stamp + Math.floor(before / TWO_POW_59) * TWO_POW_59;
+  return whole < before ? whole + TWO_POW_59 : whole;
+}
+
+/** Stamp of the last event of a loaded page; the page's own stamp when it has none. Never reads past the page. */
+export function lastStamp(page: Page, layout: PageLayout): TimestampNs {
+  const { words, end } = page;
+  let ts = page.timestampNs;
+  let pos = layout.dataOffset;
+  while (pos < end) {
+    const header = words[pos >> 2];
+    const type = header & 31;
+    const delta = header >>> 5;
+    if (type >= 1 && type <= 28) {
+      ts += delta;
+      pos += 4 + (type << 2);
+      continue;
+    }
+    if (pos + 8 > end) break;
+    const word = words[(pos >> 2) + 1];
+    if (type === TIME_EXTEND) {
+      ts += delta + (word >>> 0) * TWO_POW_27;
+      pos += 8;
+    } else if (type === TIME_STAMP) {
+      ts = absoluteStamp(delta, word, ts);
+      pos += 8;
+    } else {
+      if (type === PADDING && delta === 0) break;
+      const length = word >>> 0;
+      if (length < 4 || length > end - pos - 4) break;
+      ts += delta;
+      pos += 4 + ((length + 3) & ~3);
+    }
+  }
+  return ts;
+}

@@ -1,0 +1,112 @@
+/** Writes sub-buffers as kernel/trace/ring_buffer.c lays them out: the decoder's counterpart, for tests and benches. */
+import type { PageLayout } from '../../src/model/format.ts';
+
+export const LAYOUT_4K: PageLayout = {
+  pageSize: 4096,
+  timestampOffset: 0,
+  commitOffset: 8,
+  commitSize: 8,
+  dataOffset: 16,
+};
+
+export interface WrittenEvent {
+  /** Nanoseconds; at or after the event before. */
+  ts: number;
+  /** `common_type`. */
+  type: number;
+  /** Payload bytes behind the 4 of `common_type`, flags and preempt count. */
+  body?: Uint8Array;
+  /** How it is written; `auto` picks what the kernel would. */
+  as?: 'auto' | 'type0';
+}
+
+export interface PageOptions {
+  layout?: PageLayout;
+  lost?: boolean;
+  /** Exact number of lost events, written behind the data. */
+  lostCount?: number;
+  /** Stamp of the page; default: of the first event. */
+  pageTs?: number;
+  /** An absolute stamp in place of the first delta. */
+  absolute?: boolean;
+}
+
+/** A page writer: `add()` says whether the event still fitted. */
+export function pageWriter(options: PageOptions = {}) {
+  const layout = options.layout ?? LAYOUT_4K;
+  const bytes = new Uint8Array(layout.pageSize);
+  const view = new DataView(bytes.buffer);
+  let pos = layout.dataOffset;
+  let last = options.pageTs;
+  const setTime = (at: number, ns: number) => view.setBigUint64(at, BigInt(ns), true);
+  if (last !== undefined) setTime(layout.timestampOffset, last);
+
+  const stampWords = (type: number, value: number) => {
+    view.setUint32(pos, (((value % 2 ** 27) << 5) | type) >>> 0, true);
+    view.setUint32(pos + 4, Math.floor(value / 2 ** 27), true);
+    pos += 8;
+  };
+
+  return {
+    add(event: WrittenEvent): boolean {
+      const body = event.body ?? new Uint8Array(4);
+      const payload = 4 + body.length;
+      const padded = (payload + 3) & ~3;
+      const short = padded <= 112 && padded === payload && event.as !== 'type0';
+      if (pos + 16 + padded + 8 > layout.pageSize) return false;
+      if (last === undefined) {
+        last = event.ts;
+        setTime(layout.timestampOffset, last);
+      }
+      let delta = event.ts - last;
+      if (options.absolute && pos === layout.dataOffset) {
+        stampWords(31, event.ts % 2 ** 59);
+        delta = 0;
+      } else if (delta >= 2 ** 27) {
+        stampWords(30, delta);
+        delta = 0;
+      }
+      last = event.ts;
+      view.setUint32(pos, ((delta << 5) | (short ? padded >> 2 : 0)) >>> 0, true);
+      pos += 4;
+      if (!short) {
+        view.setUint32(pos, payload + 4, true);
+        pos += 4;
+      }
+      view.setUint16(pos, event.type, true);
+      bytes.set(body, pos + 4);
+      pos += padded;
+      return true;
+    },
+    /** An event that was reserved and thrown away: padding with a delta. */
+    discard(delta: number, payload: number): void {
+      view.setUint32(pos, ((delta << 5) | 29) >>> 0, true);
+      view.setUint32(pos + 4, payload + 4, true);
+      pos += 8 + payload;
+      last = (last ?? 0) + delta;
+    },
+    /** Padding to the end of the page. */
+    endPadding(): void {
+      view.setUint32(pos, 29, true);
+      pos += 4;
+    },
+    finish(): Uint8Array {
+      const length = pos - layout.dataOffset;
+      let commit = length;
+      if (options.lost) commit = (commit | (1 << 31)) >>> 0;
+      if (options.lostCount !== undefined) {
+        commit = (commit | (1 << 30) | (1 << 31)) >>> 0;
+        view.setUint32(pos, options.lostCount, true);
+      }
+      view.setUint32(layout.commitOffset, commit, true);
+      return bytes;
+    },
+  };
+}
+
+/** One page of these events, all of which must fit. */
+export function pageOf(events: readonly WrittenEvent[], options: PageOptions = {}): Uint8Array {
+  const writer = pageWriter(options);
+  for (const event of events) if (!writer.add(event)) throw new Error('the events do not fit into one page');
+  return writer.finish();
+}
