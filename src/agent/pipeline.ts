@@ -37,8 +37,7 @@ export class Pipeline {
     this.#source = options.source;
     this.#pagesPerRound = options.pagesPerRound ?? PAGES_PER_ROUND;
     this.merger = new Merger(options.layout, {
-      handlers: options.plan.handlers,
-      minLengths: options.plan.minLengths,
+      dispatcher: options.plan.dispatcher,
       onLoss: options.plan.onLoss,
       onError: options.onError,
     });

@@ -39,8 +39,7 @@ export interface PlanInput {
 export interface EventPlan {
   /** Events to enable, `system:name`. */
   events: readonly string[];
-  handlers: readonly (EventHandler | undefined)[];
-  minLengths: Uint16Array;
+  dispatcher: Dispatcher;
   probes: readonly ProbeStatus[];
   /** Whether a probe that is up sees every syscall or function. */
   rate: 'low' | 'high';
@@ -83,7 +82,7 @@ export function planEvents(input: PlanInput): EventPlan {
   const sweeps = running.flatMap((probe) => (probe.sweep ? [probe.sweep.bind(probe)] : []));
   return {
     events: [...wanted.keys()],
-    ...dispatchTable(wanted.values()),
+    dispatcher: makeDispatcher([...wanted.values()].map(handledType)),
     probes,
     rate,
     onLoss: (cpu, untilNs) => {
@@ -155,15 +154,8 @@ function lengthOf(format: EventFormat, fields: readonly string[]): number {
   return length;
 }
 
-function dispatchTable(wanted: Iterable<Wanted>): Pick<EventPlan, 'handlers' | 'minLengths'> {
-  const handlers: (EventHandler | undefined)[] = [];
-  const minLengths = new Uint16Array(65536);
-  for (const { format, handlers: own, minLength } of wanted) {
-    while (handlers.length <= format.id) handlers.push(undefined);
-    handlers[format.id] = own.length === 1 ? own[0] : allOf(own);
-    minLengths[format.id] = minLength;
-  }
-  return { handlers, minLengths };
+function handledType({ format, handlers, minLength }: Wanted): HandledType {
+  return { id: format.id, handler: handlers.length === 1 ? handlers[0] : allOf(handlers), minLength };
 }
 
 function allOf(handlers: readonly EventHandler[]): EventHandler {

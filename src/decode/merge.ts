@@ -8,8 +8,9 @@
  * and then nothing was lost before the watermark).
  */
 import type { PageLayout } from '../model/format.ts';
-import type { EventHandler, EventRecord } from '../model/record.ts';
+import type { EventRecord } from '../model/record.ts';
 import type { TimestampNs } from '../model/time.ts';
+import { type Dispatcher, UNHANDLED } from './dispatch.ts';
 import {
   absoluteStamp,
   loadPage,
@@ -23,27 +24,20 @@ import {
 } from './page.ts';
 
 export interface MergeTarget {
-  /** Handler by `common_type`; undefined: the event is counted and passed over. */
-  handlers: readonly (EventHandler | undefined)[];
-  /**
-   * Bytes a record of each type must have for its handler to find all its fields (65,536 entries), so that field
-   * readers need not check. A shorter one is counted and passed over.
-   */
-  minLengths: Uint16Array;
+  dispatcher: Dispatcher;
   /** Events of `cpu` were lost before the one at `untilNs`. */
   onLoss(cpu: number, untilNs: TimestampNs): void;
   /** `cause` is what a handler threw. */
   onError(cpu: number, error: PageError, cause?: unknown): void;
 }
 
-/** State of one CPU. `ts` is the stamp of the pending event, Infinity when there is none. */
+/** State of one CPU but for what the inner loop keeps: see `#ts` and `#pos`. */
 interface Cursor {
   cpu: number;
+  /** Place in the columns. */
+  at: number;
   queue: Page[];
   page: Page | undefined;
-  /** Header of the pending event. */
-  pos: number;
-  ts: TimestampNs;
   /** Data events handed out. */
   events: number;
   /** Events lost as the page flags count them: where, never how many in all (that is `stats`). */
@@ -58,9 +52,14 @@ export class Merger {
   /** A stamp past this cannot be: the rest of its page is dropped and counted. Set it before adding pages. */
   latest: TimestampNs = Number.POSITIVE_INFINITY;
   readonly #target: MergeTarget;
-  readonly #cursors = new Map<number, Cursor>();
-  /** Binary heap of the cursors that have a pending event, lowest stamp first. */
-  readonly #heap: Cursor[] = [];
+  readonly #byCpu = new Map<number, Cursor>();
+  readonly #cursors: Cursor[] = [];
+  /** By cursor: stamp and byte offset of its pending event. Columns, so that doubles are stored unboxed. */
+  #ts = new Float64Array(8);
+  #pos = new Int32Array(8);
+  /** Binary heap of the cursors (their places) that have a pending event, lowest stamp first. */
+  #heap = new Int32Array(8);
+  #heapSize = 0;
   readonly #pool: Page[] = [];
   readonly #record: EventRecord;
   #floor: TimestampNs = 0;
@@ -115,158 +114,170 @@ export class Merger {
    * and counted as late.
    */
   run(watermark: TimestampNs): void {
-    const heap = this.#heap;
-    while (heap.length > 0) {
-      const cursor = heap[0];
-      if (cursor.ts > watermark) {
-        if (cursor.ts <= this.latest) break;
-        this.#dropPage(cursor, 'implausible_time');
-        continue;
+    for (;;) {
+      try {
+        this.#merge(watermark);
+        break;
+      } catch (error) {
+        // A handler's defect must not stop the stream; its page is given up, so that this cannot repeat for ever.
+        this.#dropPage('handler_failed', error);
       }
-      let limit = watermark;
-      if (heap.length > 1 && heap[1].ts < limit) limit = heap[1].ts;
-      if (heap.length > 2 && heap[2].ts < limit) limit = heap[2].ts;
-      this.#runCursor(cursor, limit);
     }
     if (watermark > this.#floor && watermark !== Number.POSITIVE_INFINITY) this.#floor = watermark;
   }
 
   /** Data events handed out so far, by CPU. */
   events(cpu: number): number {
-    return this.#cursors.get(cpu)?.events ?? 0;
+    return this.#byCpu.get(cpu)?.events ?? 0;
   }
 
   flaggedLost(cpu: number): number {
-    return this.#cursors.get(cpu)?.flaggedLost ?? 0;
+    return this.#byCpu.get(cpu)?.flaggedLost ?? 0;
   }
 
   /** Events handed out after the watermark had passed them, all CPUs. */
   lateEvents(): number {
     let late = 0;
-    for (const cursor of this.#cursors.values()) late += cursor.late;
+    for (const cursor of this.#cursors) late += cursor.late;
     return late;
   }
 
   /** Pages waiting for the watermark. */
   pendingPages(): number {
     let pending = 0;
-    for (const cursor of this.#cursors.values()) pending += cursor.queue.length + (cursor.page ? 1 : 0);
+    for (const cursor of this.#cursors) pending += cursor.queue.length + (cursor.page ? 1 : 0);
     return pending;
   }
 
   #cursor(cpu: number): Cursor {
-    let cursor = this.#cursors.get(cpu);
+    let cursor = this.#byCpu.get(cpu);
     if (cursor === undefined) {
+      const at = this.#cursors.length;
       cursor = {
         cpu,
+        at,
         queue: [],
         page: undefined,
-        pos: 0,
-        ts: Number.POSITIVE_INFINITY,
         events: 0,
         flaggedLost: 0,
         lossPending: false,
         late: 0,
       };
-      this.#cursors.set(cpu, cursor);
+      this.#byCpu.set(cpu, cursor);
+      this.#cursors.push(cursor);
+      if (at === this.#ts.length) this.#growColumns();
     }
     return cursor;
   }
 
-  #runCursor(cursor: Cursor, limit: TimestampNs): void {
-    try {
-      this.#handOut(cursor, limit);
-    } catch (error) {
-      // A handler's defect must not stop the stream; its page is given up, so that this cannot repeat for ever.
-      this.#dropPage(cursor, 'handler_failed', error);
-      return;
-    }
-    if (cursor.page === undefined) this.#popRoot();
-    else this.#siftDown();
+  #growColumns(): void {
+    const length = this.#ts.length * 2;
+    const [ts, pos, heap] = [new Float64Array(length), new Int32Array(length), new Int32Array(length)];
+    ts.set(this.#ts);
+    pos.set(this.#pos);
+    heap.set(this.#heap);
+    [this.#ts, this.#pos, this.#heap] = [ts, pos, heap];
   }
 
   /**
-   * Hands out events of one CPU while their stamp is at most `limit`; leaves the cursor on the first beyond it.
-   * One loop with its state in locals: this is what every event passes through.
+   * The loop every event passes through, hence one function with its state in locals: the first cursor of the heap
+   * hands out events while their stamp is at most that of the next cursor, then takes its new place.
    */
-  #handOut(cursor: Cursor, limit: TimestampNs): void {
+  #merge(watermark: TimestampNs): void {
+    const { dispatcher } = this.#target;
+    const { slots, minLengths } = dispatcher;
     const record = this.#record;
-    const { handlers, minLengths } = this.#target;
     const floor = this.#floor;
-    record.cpu = cursor.cpu;
-    let page = cursor.page as Page;
-    let words = page.words;
-    record.words = words;
-    record.bytes = page.bytes;
-    let pos = cursor.pos;
-    let ts = cursor.ts;
-    let handedOut = 0;
-    while (ts <= limit) {
-      // The pending event is a data event: #seek saw to that, and that it lies within the page.
-      const typeLen = words[pos >> 2] & 31;
-      let payload = pos + 4;
-      let length = typeLen << 2;
-      let next = payload + length;
-      if (typeLen === 0) {
-        const size = words[payload >> 2];
-        payload += 4;
-        length = size - 4;
-        next = pos + 4 + ((size + 3) & ~3);
-      }
-      handedOut++;
-      if (ts < floor) cursor.late++;
-      const type = words[payload >> 2] & 0xffff;
-      const handler = handlers[type];
-      if (handler !== undefined) {
-        if (length >= minLengths[type]) {
-          record.offset = payload;
-          record.length = length;
-          record.timestampNs = ts;
-          handler(record);
-        } else {
-          this.#target.onError(cursor.cpu, 'short_event');
-        }
-      }
-      // The quick way to a plain data event behind this one; anything else takes #seek.
-      const header = words[next >> 2];
-      const dataLen = header & 31;
-      if (dataLen >= 1 && dataLen <= 28 && next + 4 + (dataLen << 2) <= page.end) {
-        pos = next;
-        ts += header >>> 5;
+    const stamps = this.#ts;
+    const heap = this.#heap;
+    while (this.#heapSize > 0) {
+      const at = heap[0];
+      let ts = stamps[at];
+      if (ts > watermark) {
+        if (ts <= this.latest) return;
+        this.#dropPage('implausible_time');
         continue;
       }
-      cursor.ts = ts;
-      if (!this.#seek(cursor, page, next) && !this.#advancePage(cursor)) break;
-      page = cursor.page as Page;
-      words = page.words;
+      let limit = watermark;
+      if (this.#heapSize > 1 && stamps[heap[1]] < limit) limit = stamps[heap[1]];
+      if (this.#heapSize > 2 && stamps[heap[2]] < limit) limit = stamps[heap[2]];
+      const cursor = this.#cursors[at];
+      let page = cursor.page as Page;
+      let words = page.words;
+      let { end } = page;
+      record.cpu = cursor.cpu;
       record.words = words;
       record.bytes = page.bytes;
-      pos = cursor.pos;
-      ts = cursor.ts;
+      let pos = this.#pos[at];
+      let handedOut = 0;
+      do {
+        // The pending event is a data event: #seek saw to that, and that it lies within the page.
+        const typeLen = words[pos >> 2] & 31;
+        let payload = pos + 4;
+        let length = typeLen << 2;
+        let next = payload + length;
+        if (typeLen === 0) {
+          const size = words[payload >> 2];
+          payload += 4;
+          length = size - 4;
+          next = pos + 4 + ((size + 3) & ~3);
+        }
+        handedOut++;
+        if (ts < floor) cursor.late++;
+        const slot = slots[words[payload >> 2] & 0xffff];
+        if (slot !== UNHANDLED) {
+          if (length >= minLengths[slot]) {
+            record.offset = payload;
+            record.length = length;
+            record.timestampNs = ts;
+            dispatcher.call(slot, record);
+          } else {
+            this.#target.onError(cursor.cpu, 'short_event');
+          }
+        }
+        // The quick way to a plain data event behind this one; anything else takes #seek.
+        const header = words[next >> 2];
+        const dataLen = header & 31;
+        if (dataLen >= 1 && dataLen <= 28 && next + 4 + (dataLen << 2) <= end) {
+          pos = next;
+          ts += header >>> 5;
+          continue;
+        }
+        if (!this.#seek(cursor, page, next, ts) && !this.#advancePage(cursor)) break;
+        page = cursor.page as Page;
+        words = page.words;
+        end = page.end;
+        record.words = words;
+        record.bytes = page.bytes;
+        pos = this.#pos[at];
+        ts = stamps[at];
+      } while (ts <= limit);
+      cursor.events += handedOut;
+      if (cursor.page === undefined) {
+        this.#popRoot();
+      } else {
+        this.#pos[at] = pos;
+        stamps[at] = ts;
+        this.#siftDown();
+      }
     }
-    cursor.events += handedOut;
-    if (cursor.page === undefined) return;
-    cursor.pos = pos;
-    cursor.ts = ts;
   }
 
   /**
-   * Moves the cursor from `pos`, with `cursor.ts` the stamp before it, to the next data event of its page.
+   * Moves the cursor to the next data event of its page, from `from` on, with `since` the stamp before it.
    * False at the end of the page, or where the page is broken.
    */
-  #seek(cursor: Cursor, page: Page, from: number): boolean {
+  #seek(cursor: Cursor, page: Page, from: number, since: TimestampNs): boolean {
     const { words, end } = page;
     let pos = from;
-    let ts = cursor.ts;
+    let ts = since;
     while (pos < end) {
       const header = words[pos >> 2];
       const type = header & 31;
       const delta = header >>> 5;
       if (type >= 1 && type <= 28) {
         if (pos + 4 + (type << 2) > end) return this.#broken(cursor, 'event_past_end');
-        cursor.pos = pos;
-        cursor.ts = ts + delta;
-        return true;
+        return this.#standOn(cursor, pos, ts + delta);
       }
       if (type === PADDING && delta === 0) return false;
       if (pos + 8 > end) return this.#broken(cursor, 'event_past_end');
@@ -282,16 +293,18 @@ export class Merger {
         // At least its own word and, for data, the word that holds the event's type.
         if (size < (type === 0 ? 8 : 4)) return this.#broken(cursor, 'zero_length_event');
         if (size > end - pos - 4) return this.#broken(cursor, 'event_past_end');
-        if (type === 0) {
-          cursor.pos = pos;
-          cursor.ts = ts + delta;
-          return true;
-        }
+        if (type === 0) return this.#standOn(cursor, pos, ts + delta);
         ts += delta;
         pos += 4 + ((size + 3) & ~3);
       }
     }
     return false;
+  }
+
+  #standOn(cursor: Cursor, pos: number, ts: TimestampNs): true {
+    this.#pos[cursor.at] = pos;
+    this.#ts[cursor.at] = ts;
+    return true;
   }
 
   #broken(cursor: Cursor, error: PageError): false {
@@ -308,22 +321,26 @@ export class Merger {
       cursor.page = page;
       if (page === undefined) {
         // What is known of the loss already; its end is told when the next page comes.
-        if (cursor.lossPending) this.#target.onLoss(cursor.cpu, Math.min(cursor.ts, this.latest));
-        cursor.ts = Number.POSITIVE_INFINITY;
+        if (cursor.lossPending) this.#tellLoss(cursor);
         return false;
       }
       cursor.lossPending ||= page.lost;
       cursor.flaggedLost += page.lostCount;
-      cursor.ts = page.timestampNs;
-      if (!this.#seek(cursor, page, this.layout.dataOffset)) continue;
-      if (cursor.lossPending) this.#target.onLoss(cursor.cpu, Math.min(cursor.ts, this.latest));
+      this.#ts[cursor.at] = page.timestampNs;
+      if (!this.#seek(cursor, page, this.layout.dataOffset, page.timestampNs)) continue;
+      if (cursor.lossPending) this.#tellLoss(cursor);
       cursor.lossPending = false;
       return true;
     }
   }
 
+  #tellLoss(cursor: Cursor): void {
+    this.#target.onLoss(cursor.cpu, Math.min(this.#ts[cursor.at], this.latest));
+  }
+
   /** Gives up the rest of the page of the heap's first cursor. */
-  #dropPage(cursor: Cursor, error: PageError, cause?: unknown): void {
+  #dropPage(error: PageError, cause?: unknown): void {
+    const cursor = this.#cursors[this.#heap[0]];
     this.#target.onError(cursor.cpu, error, cause);
     cursor.lossPending = true;
     if (this.#advancePage(cursor)) this.#siftDown();
@@ -332,37 +349,39 @@ export class Merger {
 
   #push(cursor: Cursor): void {
     const heap = this.#heap;
-    let i = heap.length;
-    heap.push(cursor);
+    const ts = this.#ts;
+    let i = this.#heapSize++;
     while (i > 0) {
       const parent = (i - 1) >> 1;
-      if (heap[parent].ts <= cursor.ts) break;
+      if (ts[heap[parent]] <= ts[cursor.at]) break;
       heap[i] = heap[parent];
       i = parent;
     }
-    heap[i] = cursor;
+    heap[i] = cursor.at;
   }
 
   #popRoot(): void {
-    const last = this.#heap.pop();
-    if (last === undefined || this.#heap.length === 0) return;
-    this.#heap[0] = last;
+    this.#heapSize--;
+    if (this.#heapSize === 0) return;
+    this.#heap[0] = this.#heap[this.#heapSize];
     this.#siftDown();
   }
 
   #siftDown(): void {
     const heap = this.#heap;
-    const n = heap.length;
-    const cursor = heap[0];
+    const ts = this.#ts;
+    const n = this.#heapSize;
+    const at = heap[0];
+    const stamp = ts[at];
     let i = 0;
     for (;;) {
       let child = 2 * i + 1;
       if (child >= n) break;
-      if (child + 1 < n && heap[child + 1].ts < heap[child].ts) child++;
-      if (heap[child].ts >= cursor.ts) break;
+      if (child + 1 < n && ts[heap[child + 1]] < ts[heap[child]]) child++;
+      if (ts[heap[child]] >= stamp) break;
       heap[i] = heap[child];
       i = child;
     }
-    heap[i] = cursor;
+    heap[i] = at;
   }
 }

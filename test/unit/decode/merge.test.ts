@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
+import { makeDispatcher } from '../../../src/decode/dispatch.ts';
 import { Merger } from '../../../src/decode/merge.ts';
 import { lastStamp, loadPage, makePage } from '../../../src/decode/page.ts';
 import type { PageLayout } from '../../../src/model/format.ts';
@@ -21,18 +22,16 @@ function collector(layout: PageLayout = LAYOUT_4K, fail?: EventHandler) {
   const seen: Seen[] = [];
   const losses: [number, number][] = [];
   const errors: string[] = [];
-  const handlers = Array.from(
-    { length: TYPES },
-    (_, type): EventHandler =>
-      (record) => {
-        assert.equal(record.words[record.offset >> 2] & 0xffff, type);
-        seen.push({ cpu: record.cpu, ts: record.timestampNs, type, length: record.length });
-        fail?.(record);
-      },
-  );
+  const types = Array.from({ length: TYPES }, (_, id) => {
+    const handler: EventHandler = (record) => {
+      assert.equal(record.words[record.offset >> 2] & 0xffff, id);
+      seen.push({ cpu: record.cpu, ts: record.timestampNs, type: id, length: record.length });
+      fail?.(record);
+    };
+    return { id, handler, minLength: 8 };
+  });
   const merger = new Merger(layout, {
-    handlers,
-    minLengths: new Uint16Array(65536).fill(8),
+    dispatcher: makeDispatcher(types),
     onLoss: (cpu, untilNs) => {
       losses.push([cpu, untilNs]);
       seen.push({ cpu, ts: untilNs, type: -1, length: 0 });

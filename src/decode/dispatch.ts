@@ -1,0 +1,82 @@
+/**
+ * Calls the handler of an event type. The obvious `handlers[type](record)` is one call site that sees every handler:
+ * V8 can neither inline there nor call directly. Here the first handlers have a call site each, so that the compiler
+ * sees one target a site and inlines it; measured at half the time an event. The rest share one site.
+ */
+import type { EventHandler, EventRecord } from '../model/record.ts';
+
+const OWN_SITES = 12;
+/** Slot of an event type that nobody handles. */
+export const UNHANDLED = 0;
+
+export interface Dispatcher {
+  /** Slot by `common_type`, 65,536 entries. */
+  readonly slots: Uint16Array;
+  /** Bytes a record must have for its handler to find all its fields, by slot. */
+  readonly minLengths: Uint16Array;
+  call(slot: number, record: EventRecord): void;
+}
+
+/** What handles one event type. Those that come often should come first. */
+export interface HandledType {
+  id: number;
+  handler: EventHandler;
+  minLength: number;
+}
+
+export function makeDispatcher(types: readonly HandledType[]): Dispatcher {
+  const slots = new Uint16Array(65536).fill(UNHANDLED);
+  const minLengths = new Uint16Array(types.length + 1);
+  types.forEach((type, i) => {
+    slots[type.id] = i + 1;
+    minLengths[i + 1] = type.minLength;
+  });
+  const none: EventHandler = () => {};
+  const site = (i: number): EventHandler => types[i]?.handler ?? none;
+  const [h0, h1, h2, h3, h4, h5] = [site(0), site(1), site(2), site(3), site(4), site(5)];
+  const [h6, h7, h8, h9, h10, h11] = [site(6), site(7), site(8), site(9), site(10), site(11)];
+  const rest = types.slice(OWN_SITES).map((type) => type.handler);
+  const call = (slot: number, record: EventRecord): void => {
+    switch (slot) {
+      case 1:
+        h0(record);
+        return;
+      case 2:
+        h1(record);
+        return;
+      case 3:
+        h2(record);
+        return;
+      case 4:
+        h3(record);
+        return;
+      case 5:
+        h4(record);
+        return;
+      case 6:
+        h5(record);
+        return;
+      case 7:
+        h6(record);
+        return;
+      case 8:
+        h7(record);
+        return;
+      case 9:
+        h8(record);
+        return;
+      case 10:
+        h9(record);
+        return;
+      case 11:
+        h10(record);
+        return;
+      case 12:
+        h11(record);
+        return;
+      default:
+        rest[slot - OWN_SITES - 1](record);
+    }
+  };
+  return { slots, minLengths, call };
+}
