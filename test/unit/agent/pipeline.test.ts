@@ -1,0 +1,158 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { Pipeline } from '../../../src/agent/pipeline.ts';
+import type { EventPlan } from '../../../src/agent/plan.ts';
+import { bufferSizes, nextTickNs } from '../../../src/agent/sizes.ts';
+import { makeDispatcher } from '../../../src/decode/dispatch.ts';
+import { LAYOUT_4K, pageOf, pageWriter } from '../../support/pages.ts';
+
+const MIB = 1024 * 1024;
+
+function planThatNotes() {
+  const stamps: number[] = [];
+  const plan: EventPlan = {
+    events: [],
+    probes: [],
+    rate: 'low',
+    dispatcher: makeDispatcher([
+      { id: 1, handler: (record) => stamps.push(record.timestampNs), minLength: 8 },
+    ]),
+    onLoss: () => {},
+    sweep: () => {},
+  };
+  return { plan, stamps };
+}
+
+/** Pages by CPU, served in order. */
+function servingSource(pages: Uint8Array[][]) {
+  return {
+    cpus: () => pages.map((_, cpu) => cpu),
+    readPage: (cpu: number, into: Uint8Array) => {
+      const page = pages[cpu].shift();
+      if (page === undefined) return 0;
+      into.set(page);
+      return page.length;
+    },
+  };
+}
+
+/** `n` events, one a microsecond from `start`, dealt over CPUs in runs, as pages. */
+function pagesFor(cpus: number, n: number, start = 1e9): Uint8Array[][] {
+  const pages: Uint8Array[][] = Array.from({ length: cpus }, () => []);
+  const writers = pages.map(() => pageWriter());
+  for (let i = 0; i < n; i++) {
+    const cpu = Math.floor(i / 7) % cpus;
+    const event = { ts: start + i * 1000, type: 1 };
+    if (writers[cpu].add(event)) continue;
+    pages[cpu].push(writers[cpu].finish());
+    writers[cpu] = pageWriter();
+    writers[cpu].add(event);
+  }
+  writers.forEach((writer, cpu) => {
+    pages[cpu].push(writer.finish());
+  });
+  return pages;
+}
+
+function pipelineOf(source: ReturnType<typeof servingSource>, pagesPerRound?: number) {
+  const { plan, stamps } = planThatNotes();
+  const errors: string[] = [];
+  const pipeline = new Pipeline({
+    source,
+    layout: LAYOUT_4K,
+    plan,
+    onError: (_cpu, error) => errors.push(error),
+    ...(pagesPerRound ? { pagesPerRound } : {}),
+  });
+  return { pipeline, stamps, errors };
+}
+
+describe('pipeline', () => {
+  test('hands out everything in order, whatever the pieces it is read in', () => {
+    for (const pagesPerRound of [1, 2, 3, 7, 1000]) {
+      const { pipeline, stamps, errors } = pipelineOf(servingSource(pagesFor(3, 5000)), pagesPerRound);
+      pipeline.flush();
+      assert.equal(stamps.length, 5000);
+      assert.ok(stamps.every((ts, i) => i === 0 || ts > stamps[i - 1]));
+      assert.deepEqual(errors, []);
+    }
+  });
+
+  test('what is younger than the settling time waits for the next tick', () => {
+    const { pipeline, stamps } = pipelineOf(
+      servingSource([
+        [
+          pageOf([
+            { ts: 1e9, type: 1 },
+            { ts: 1e9 + 3e6, type: 1 },
+          ]),
+        ],
+      ]),
+    );
+    pipeline.tick(1e9 + 4e6, 100);
+    assert.deepEqual(stamps, [1e9]);
+    pipeline.tick(1e9 + 100e6, 100);
+    assert.deepEqual(stamps, [1e9, 1e9 + 3e6]);
+  });
+
+  test('a buffer that our own reads keep filling does not hold the tick', () => {
+    let reads = 0;
+    const start = 1e9;
+    const source = {
+      cpus: () => [0],
+      readPage: (_cpu: number, into: Uint8Array) => {
+        reads++;
+        into.set(pageOf([{ ts: start + reads * 1000, type: 1 }]));
+        return 4096;
+      },
+    };
+    const { pipeline } = pipelineOf(source);
+    pipeline.tick(start + 10_000, Number.POSITIVE_INFINITY);
+    assert.ok(reads <= 12, `${reads} reads`);
+  });
+
+  test('full pages behind a part-filled one are not stranded', () => {
+    const pages = pagesFor(1, 2000);
+    pages[0].unshift(pageOf([{ ts: 1e9 - 5, type: 1 }]));
+    const { pipeline, stamps } = pipelineOf(servingSource(pages));
+    pipeline.tick(2e9, 100);
+    assert.equal(stamps.length, 2001);
+  });
+
+  test('counts the bytes of events, not of pages', () => {
+    const { pipeline } = pipelineOf(servingSource([[pageOf([{ ts: 5, type: 1 }])]]));
+    pipeline.flush();
+    assert.equal(pipeline.bytesRead(0), 12);
+  });
+});
+
+describe('sizes', () => {
+  const auto = { totalBytes: 64 * MIB, subbufferBytes: 'auto' as const };
+
+  test('the total is shared out, 0.5 to 16 MiB a CPU', () => {
+    const per = (cpus: number) => bufferSizes(auto, { cpus, realtime: false }, 'low').bufferBytesPerCpu / MIB;
+    assert.deepEqual([1, 2, 4, 8, 64, 128, 512].map(per), [16, 16, 16, 8, 1, 0.5, 0.5]);
+    assert.match(
+      bufferSizes(auto, { cpus: 512, realtime: false }, 'low').note ?? '',
+      /too small for 512 CPUs/,
+    );
+  });
+
+  test('per_cpu sets it outright', () => {
+    const wanted = { ...auto, perCpuBytes: 64 * 1024 };
+    assert.equal(bufferSizes(wanted, { cpus: 2, realtime: false }, 'low').bufferBytesPerCpu, 65536);
+  });
+
+  test('sub-buffers follow the rate, and stay small on real-time kernels', () => {
+    const size = (realtime: boolean, rate: 'low' | 'high') =>
+      bufferSizes(auto, { cpus: 2, realtime }, rate).subbufferBytes;
+    assert.deepEqual([size(false, 'low'), size(false, 'high'), size(true, 'high')], [16384, 65536, 16384]);
+  });
+
+  test('the tick follows the fastest buffer, within bounds', () => {
+    assert.equal(nextTickNs('low', 20e6, Number.POSITIVE_INFINITY), 100e6);
+    assert.equal(nextTickNs('high', 20e6, Number.POSITIVE_INFINITY), 20e6);
+    assert.equal(nextTickNs('low', 20e6, 40e6), 10e6);
+    assert.equal(nextTickNs('high', 20e6, 1e6), 2e6);
+  });
+});
