@@ -1,0 +1,174 @@
+/**
+ * Snapshots in, an exposition body out: Prometheus text 0.0.4
+ * (prometheus.io/docs/instrumenting/exposition_formats) or OpenMetrics 1.0 (prometheus.io/docs/specs/om).
+ */
+import type { FamilySnapshot, HistogramSnapshot, MetricSnapshot, MetricSpec } from '../model/metric.ts';
+import { classicCounts } from '../model/snapshot-views.ts';
+import { type BodyBuffer, createBodyBuffer } from './body-buffer.ts';
+import { escapeHelp } from './escape.ts';
+import { sampleValue } from './numbers.ts';
+import type { SampleFamily } from './sample-family.ts';
+import {
+  createSeriesLines,
+  type HistogramShape,
+  labelText,
+  linePrefix,
+  sampleName,
+  type TextFormat,
+} from './series-lines.ts';
+
+export type { TextFormat } from './series-lines.ts';
+
+export interface Renderer {
+  /**
+   * The body of a scrape in UTF-8. `snapshots` hold all label values (see snapshot-reader.ts); families of the
+   * same name are shown as one, so their series must differ. Families without series do not show.
+   * `foreign` families, of other libraries, come last.
+   */
+  render(
+    snapshots: readonly MetricSnapshot[],
+    format: TextFormat,
+    foreign?: readonly SampleFamily[],
+  ): Buffer<ArrayBuffer>;
+}
+
+export interface RendererOptions {
+  /** On every series; a family's own label of the same name becomes `exported_…`. */
+  constantLabels?: Readonly<Record<string, string>>;
+}
+
+/** Characters gathered before they are encoded. */
+const PIECE = 1 << 14;
+
+export function createRenderer(options: RendererOptions = {}): Renderer {
+  const constant = options.constantLabels ?? {};
+  const lines = createSeriesLines(constant);
+  const body = createBodyBuffer();
+
+  const renderMerged = (families: readonly FamilySnapshot[], format: TextFormat) => {
+    const { spec } = families[0];
+    let head = header(spec.name, spec.help, spec.kind, spec.unit, format);
+    for (const family of families) {
+      if (family.spec.kind !== spec.kind) throw new Error(`${spec.name}: two stores disagree about its kind`);
+      const { histogram } = family;
+      if (histogram === undefined) {
+        head = writeValues(body, head, family, lines.prefixes(family, format, undefined));
+      } else {
+        const shape = lines.shapeOf(family.spec.bounds);
+        const prefixes = lines.prefixes(family, format, shape);
+        head = writeHistograms(body, head, histogram, shape, prefixes, family.seriesCount);
+      }
+    }
+  };
+
+  const renderForeign = (family: SampleFamily, format: TextFormat) => {
+    let text = header(family.name, family.help, family.kind, '', format);
+    for (const sample of family.samples) {
+      const name = sample.suffix === '' ? sampleName(family.name, family.kind, format) : family.name;
+      const labels = labelText(constant, Object.keys(sample.labels), Object.values(sample.labels));
+      const le = sample.le === undefined ? '' : `${labels === '' ? '' : ','}le="${sample.le[format]}"`;
+      text += linePrefix(name + sample.suffix, labels + le) + sampleValue(sample.value);
+    }
+    if (family.samples.length > 0) body.write(text);
+  };
+
+  return {
+    render: (snapshots, format, foreign = []) => {
+      try {
+        for (const families of byName(snapshots)) renderMerged(families, format);
+        for (const family of foreign) renderForeign(family, format);
+        body.write(format === 'openmetrics' ? '\n# EOF\n' : '\n');
+      } catch (error) {
+        body.take();
+        throw error;
+      }
+      // Every line brought the line feed of the one before it.
+      return body.take().subarray(1);
+    },
+  };
+}
+
+/** Families of all snapshots by name, in the order they first come in. */
+function byName(snapshots: readonly MetricSnapshot[]): Iterable<FamilySnapshot[]> {
+  const merged = new Map<string, FamilySnapshot[]>();
+  for (const snapshot of snapshots) {
+    for (const family of snapshot.families) {
+      const same = merged.get(family.spec.name);
+      if (same === undefined) merged.set(family.spec.name, [family]);
+      else same.push(family);
+    }
+  }
+  return merged.values();
+}
+
+function header(
+  name: string,
+  help: string,
+  kind: MetricSpec['kind'],
+  unit: string,
+  format: TextFormat,
+): string {
+  const type = kind === 'max_gauge' ? 'gauge' : kind;
+  const text = escapeHelp(help, format);
+  if (format === 'text') return `\n# HELP ${name} ${text}\n# TYPE ${name} ${type}`;
+  const family = kind === 'counter' && name.endsWith('_total') ? name.slice(0, -'_total'.length) : name;
+  const unitLine = unit !== '' && family.endsWith(`_${unit}`) ? `\n# UNIT ${family} ${unit}` : '';
+  return `\n# TYPE ${family} ${type}${unitLine}\n# HELP ${family} ${text}`;
+}
+
+/** Writes a family's samples; returns the header if there were none, '' once it is written. */
+function writeValues(
+  body: BodyBuffer,
+  head: string,
+  family: FamilySnapshot,
+  prefixes: readonly string[],
+): string {
+  const { values, seriesCount } = family;
+  const { divisor } = family.spec;
+  let out = '';
+  for (let s = 0; s < seriesCount; s++) {
+    const value = values[s] / divisor;
+    if (Number.isNaN(value)) continue;
+    out += prefixes[s] + (value - value === 0 ? value : sampleValue(value));
+    if (out.length < PIECE) continue;
+    body.write(head + out);
+    head = '';
+    out = '';
+  }
+  if (out === '') return head;
+  body.write(head + out);
+  return '';
+}
+
+/** As `writeValues`. A series whose count is NaN is absent. */
+function writeHistograms(
+  body: BodyBuffer,
+  head: string,
+  data: HistogramSnapshot,
+  shape: HistogramShape,
+  prefixes: readonly string[],
+  seriesCount: number,
+): string {
+  const { grid, counts } = shape;
+  let out = '';
+  let line = 0;
+  for (let s = 0; s < seriesCount; s++) {
+    const count = data.counts[s];
+    if (Number.isNaN(count)) {
+      line += counts.length + 3;
+      continue;
+    }
+    classicCounts(grid, data, s, counts);
+    for (let b = 0; b < counts.length; b++) out += prefixes[line++] + counts[b];
+    out += prefixes[line++] + count;
+    out += prefixes[line++] + data.sumsNs[s] / 1e9;
+    out += prefixes[line++] + count;
+    if (out.length < PIECE) continue;
+    body.write(head + out);
+    head = '';
+    out = '';
+  }
+  if (out === '') return head;
+  body.write(head + out);
+  return '';
+}
