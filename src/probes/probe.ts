@@ -34,6 +34,10 @@ export interface HostFacts {
   syscallName(id: number): string | undefined;
   /** Numbers in the table, ascending. */
   syscallIds(): readonly number[];
+  /** What the kernel's `syscalls:sys_enter_*` event of a syscall is called: `newfstat` for `fstat`. */
+  syscallEventName(name: string): string;
+  /** `ENOENT` for 2; undefined for numbers without a name. */
+  errnoName(errno: number): string | undefined;
   /** Name of a block device from the kernel's dev_t (major << 20 | minor): `nvme0n1`; `259:0` where unknown. */
   blockDeviceName(dev: number): string;
   /** Whether a device still exists; unknown counts as existing. */
@@ -44,8 +48,12 @@ export interface HostFacts {
 export interface ProbeContext {
   metrics: MetricStore;
   host: HostFacts;
-  /** Highest logical CPU number + 1. */
+  /** Highest logical CPU number + 1: the CPUs a record can come from. */
   cpuCount: number;
+  /** CPUs whose series exist from the start; `cpuCount` can far exceed them. */
+  onlineCpus: readonly number[];
+  /** Events the probe asked for and gets, in the order of `needs`. */
+  events: readonly string[];
   /** Of an event the probe asked for; undefined when it was optional and is not there. */
   format(event: string): EventFormat | undefined;
   int(event: string, field: string): IntReader;
@@ -54,7 +62,7 @@ export interface ProbeContext {
   isSelf(pid: number): boolean;
   /** Counts an event dropped because it is the agent's own. */
   ignoreSelf(): void;
-  /** Slot of `ftrace_exporter_unmatched_total` for a reason: call once, then `unmatched.add(slot, 1)`. */
+  /** Makes the counter of one reason in `ftrace_exporter_unmatched_total`: call once, then call the result. */
   unmatched(reason: UnmatchedReason): () => void;
 }
 
@@ -89,7 +97,8 @@ export interface ProbeModule<Options extends CommonOptions = CommonOptions> {
   rate: 'low' | 'high';
   /** Of the probe's section in the config; fills in all defaults. Unknown keys are errors. */
   schema: z.ZodType<Options>;
-  needs(options: Options, kernel: KernelOffer): readonly EventNeed[];
+  /** Empty: there is nothing to trace with these options on this kernel. */
+  needs(options: Options, kernel: KernelOffer, host: HostFacts): readonly EventNeed[];
   create(context: ProbeContext, options: Options): Probe;
   /** Names and help of the metrics, for `list metrics`. */
   metrics: readonly { name: string; labels: readonly string[]; help: string }[];

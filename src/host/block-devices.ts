@@ -1,0 +1,55 @@
+/**
+ * Names of block devices by number, from sysfs: the kernel's dev_t (major << 20 | minor, include/linux/kdev_t.h) in,
+ * `nvme0n1` out. /sys/dev/block/MAJOR:MINOR is a link to the device's directory, whose last part is its name.
+ */
+import { existsSync, readlinkSync } from 'node:fs';
+import { errnoOf } from '../model/errors.ts';
+
+const MINOR_BITS = 20;
+
+export interface BlockDevices {
+  /** `nvme0n1`; the number, `259:0`, where there is no such device. */
+  name(dev: number): string;
+  /**
+   * Whether the device is there now; true where sysfs cannot tell. Looks the name up again: a number can be given
+   * to another device.
+   */
+  exists(dev: number): boolean;
+}
+
+/** `259:0` for a dev_t. */
+export function deviceNumber(dev: number): string {
+  return `${dev >>> MINOR_BITS}:${dev & ((1 << MINOR_BITS) - 1)}`;
+}
+
+/** Looks names up once and keeps them until `exists` finds that they have changed. */
+export function liveBlockDevices(sysfs = '/sys'): BlockDevices {
+  const names = new Map<number, string>();
+  return {
+    name: (dev) => {
+      const known = names.get(dev);
+      if (known !== undefined) return known;
+      const name = lookUp(sysfs, dev);
+      if (name !== undefined) names.set(dev, name);
+      return name ?? deviceNumber(dev);
+    },
+    exists: (dev) => {
+      const name = lookUp(sysfs, dev);
+      if (name === undefined) names.delete(dev);
+      else names.set(dev, name);
+      return name !== undefined || !existsSync(`${sysfs}/dev/block`);
+    },
+  };
+}
+
+function lookUp(sysfs: string, dev: number): string | undefined {
+  const file = `${sysfs}/dev/block/${deviceNumber(dev)}`;
+  try {
+    const target = readlinkSync(file);
+    // sysfs cannot have '/' in a name: the kernel writes '!' for it (cciss!c0d0).
+    return target.slice(target.lastIndexOf('/') + 1).replaceAll('!', '/');
+  } catch (error) {
+    if (errnoOf(error) === '') throw error;
+    return undefined;
+  }
+}

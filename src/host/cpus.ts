@@ -1,0 +1,39 @@
+/** CPUs of this machine, from sysfs (Documentation/admin-guide/cputopology.rst). */
+import { readFileSync } from 'node:fs';
+import { errnoOf, KernelError } from '../model/errors.ts';
+
+/** Highest number a list may name: what the kernel itself can be built for (NR_CPUS), with room. */
+const MAX_CPU = 65535;
+
+/**
+ * Logical CPU numbers of a list as the kernel writes it, ascending: `0-3,8` → 0, 1, 2, 3, 8. Empty text: none.
+ * Throws an `Error` that names the part it cannot read.
+ */
+export function parseCpuList(text: string): number[] {
+  const cpus = new Set<number>();
+  for (const part of text.trim().split(',')) {
+    if (part === '') continue;
+    const range = /^(\d+)(?:-(\d+))?$/.exec(part.trim());
+    const first = Number(range?.[1]);
+    const last = Number(range?.[2] ?? range?.[1]);
+    if (range === null || last < first || last > MAX_CPU) {
+      throw new Error(
+        `${JSON.stringify(part)} in the CPU list ${JSON.stringify(text.trim())} is no CPU or range`,
+      );
+    }
+    for (let cpu = first; cpu <= last; cpu++) cpus.add(cpu);
+  }
+  return [...cpus].sort((a, b) => a - b);
+}
+
+/** CPUs that are online now. Throws a `KernelError` when sysfs cannot be read. */
+export function onlineCpus(sysfs = '/sys'): number[] {
+  const file = `${sysfs}/devices/system/cpu/online`;
+  try {
+    return parseCpuList(readFileSync(file, 'utf8'));
+  } catch (error) {
+    const errno = errnoOf(error);
+    if (errno === '') throw error;
+    throw new KernelError({ file, errno, action: 'read', remedy: 'is sysfs mounted at /sys?' });
+  }
+}

@@ -1,0 +1,32 @@
+/**
+ * What a block request does, from `rwbs` as blk_fill_rwbs() (kernel/trace/blktrace.c) writes it: an `F` for a flush
+ * before it, the operation (R, W, D, F or something else), then F, A, S, M for its flags.
+ */
+
+/** Values of the label `operation`, by number. */
+export const OPERATIONS: readonly string[] = ['read', 'write', 'flush', 'discard', 'other'];
+export const READ = 0;
+export const WRITE = 1;
+export const FLUSH = 2;
+export const DISCARD = 3;
+export const OTHER = 4;
+
+const F = 0x46;
+
+/** Number of the operation of a `rwbs` that lies at `start` … `end`. */
+export function operationOf(bytes: Uint8Array, start: number, end: number): number {
+  if (start >= end) return OTHER;
+  const first = bytes[start];
+  if (first !== F) return byLetter(first);
+  const second = start + 1 < end ? bytes[start + 1] : 0;
+  // `F` and `FS` are a flush without the `F` before it; `FW…` is a write that flushes first.
+  const operation = byLetter(second);
+  return operation === OTHER && (second === 0 || second === 0x53) ? FLUSH : operation;
+}
+
+function byLetter(letter: number): number {
+  if (letter === 0x52) return READ;
+  if (letter === 0x57) return WRITE;
+  if (letter === F) return FLUSH;
+  return letter === 0x44 ? DISCARD : OTHER;
+}

@@ -1,0 +1,306 @@
+/**
+ * How long do disk requests wait, and how long does the device take? The block_rq_* events in (include/trace/events/
+ * block.h); time in the queue (insert to issue), time at the device (issue to complete), bytes and errors by device
+ * and operation out.
+ *
+ * The events name no request: it is known by device, sector and operation, first in first out among equals. What that
+ * has to bear: a flush has sector 0 when issued and 2^64-1 when complete; what asked for the flush completes with 0
+ * sectors and was never issued; a request can complete in parts, be put back, or be merged into another.
+ * Not filtered by who caused it: a disk's numbers are those of /sys/block/NAME/stat.
+ */
+import { z } from 'zod';
+import { decimalBuckets, globMatcher, probeSchema } from '../config/units.ts';
+import type { EventRecord } from '../model/record.ts';
+import type { TimestampNs } from '../model/time.ts';
+import { SeenDevices } from './block-devices.ts';
+import { FLUSH, OPERATIONS, operationOf, READ, WRITE } from './block-operation.ts';
+import { declareDurations } from './families.ts';
+import type { CommonOptions, Probe, ProbeContext, ProbeModule } from './probe.ts';
+import { ISSUED, QUEUED, RequestTable } from './request-table.ts';
+import { SlotCache } from './slot-cache.ts';
+
+const INSERT = 'block:block_rq_insert';
+const ISSUE = 'block:block_rq_issue';
+const COMPLETE = 'block:block_rq_complete';
+const REQUEUE = 'block:block_rq_requeue';
+const MERGE = 'block:block_rq_merge';
+
+const LABELS = ['device', 'operation'];
+const QUEUE = {
+  name: 'ftrace_block_io_queue_seconds',
+  help: 'Time a request waited in the I/O scheduler or dispatch queue; requests issued at once have none.',
+  labels: LABELS,
+  open: ['device'],
+};
+const DEVICE = {
+  name: 'ftrace_block_io_device_seconds',
+  help: 'Time from the issue of a request to its driver to its completion.',
+  labels: LABELS,
+  open: ['device'],
+};
+const BYTES = {
+  name: 'ftrace_block_io_bytes_total',
+  help: 'Bytes completed.',
+  labels: LABELS,
+  open: ['device'],
+};
+const ERRORS = {
+  name: 'ftrace_block_io_errors_total',
+  help: 'Completions with an error.',
+  labels: LABELS,
+  open: ['device'],
+};
+
+const SECTOR_BYTES = 512;
+/** Requests in flight that are kept track of: more than all queues of ten disks hold. */
+const CAPACITY = 16384;
+/** A request that grew at its front is issued under another sector: its insert is given up after this. */
+const QUEUED_TOO_LONG_NS = 60e9;
+/** Drivers give up after minutes; what is older was never completed. */
+const ISSUED_TOO_LONG_NS = 600e9;
+
+export interface BlockOptions extends CommonOptions {
+  /** Globs of device names. */
+  devices: readonly string[];
+}
+
+export const block: ProbeModule<BlockOptions> = {
+  name: 'block',
+  help: 'How long disk requests wait in the queue and take at the device, their bytes and errors.',
+  byDefault: true,
+  rate: 'low',
+  schema: probeSchema(
+    { enabled: true, per_cpu: false, max_series: 500, buckets: decimalBuckets(1e-5, 10) },
+    { devices: z.array(z.string()).default(['*']) },
+  ),
+  needs: () => [
+    { event: ISSUE, fields: ['dev', 'sector', 'nr_sector', 'rwbs'] },
+    { event: COMPLETE, fields: ['dev', 'sector', 'nr_sector', 'error', 'rwbs'] },
+    { event: INSERT, fields: ['dev', 'sector', 'rwbs'] },
+    { event: REQUEUE, fields: ['dev', 'sector', 'rwbs'] },
+    // Came with 5.11: without it, merged requests age out.
+    { event: MERGE, fields: ['dev', 'sector', 'rwbs'], optional: true },
+  ],
+  create: createBlock,
+  metrics: [QUEUE, DEVICE, BYTES, ERRORS],
+};
+
+/** What every block_rq_* event says of its request. Overwritten for every event. */
+interface Request {
+  /** Row of the device; -1 when it is none that is asked for. */
+  row: number;
+  dev: number;
+  operation: number;
+  sector: number;
+}
+
+function createBlock(context: ProbeContext, options: BlockOptions): Probe {
+  const series = declareSeries(context, options);
+  const { devices } = series;
+  const requests = new RequestTable(CAPACITY);
+  const noStart = context.unmatched('no_start');
+  const lost = context.unmatched('lost');
+  const late = context.unmatched('late');
+  const evicted = context.unmatched('evicted');
+  let lostUntil: TimestampNs = 0;
+  let latest: TimestampNs = 0;
+
+  const request: Request = { row: -1, dev: 0, operation: 0, sector: 0 };
+  /** Reads which request an event is about. False: none of ours. */
+  const requestReader = (event: string) => {
+    const devOf = context.int(event, 'dev');
+    const sectorOf = context.int(event, 'sector');
+    const rwbs = context.bytes(event, 'rwbs');
+    return (record: EventRecord): boolean => {
+      if (record.timestampNs > latest) latest = record.timestampNs;
+      request.dev = devOf(record) | 0;
+      request.row = devices.row(request.dev);
+      if (request.row < 0) return false;
+      request.operation = operationOf(record.bytes, rwbs.start(record), rwbs.end(record));
+      request.sector = request.operation === FLUSH ? 0 : sectorOf(record);
+      return true;
+    };
+  };
+
+  /** First request like this one in a state; -1 when there is none. Those from before a loss are dropped. */
+  const find = (state: typeof QUEUED | typeof ISSUED): number => {
+    const { dev, sector, operation } = request;
+    let found = requests.find(dev, sector, operation, state);
+    while (found >= 0 && requests.since(found) < lostUntil) {
+      requests.remove(found);
+      lost();
+      droppedForLoss = true;
+      found = requests.find(dev, sector, operation, state);
+    }
+    return found;
+  };
+  /** Whether `find` dropped something for this event. */
+  let droppedForLoss = false;
+
+  const add = (state: typeof QUEUED | typeof ISSUED, now: TimestampNs): number => {
+    if (requests.full) {
+      requests.remove(requests.oldest);
+      evicted();
+    }
+    return requests.add(request.dev, request.sector, request.operation, state, now);
+  };
+
+  const readInsert = requestReader(INSERT);
+  const onInsert = (record: EventRecord): void => {
+    if (!readInsert(record)) return;
+    const back = find(QUEUED);
+    // Put back by its driver a moment ago: waiting since then.
+    if (back >= 0 && requests.requeued(back)) requests.clearRequeued(back);
+    else add(QUEUED, record.timestampNs);
+  };
+
+  const readIssue = requestReader(ISSUE);
+  const issuedSectors = context.int(ISSUE, 'nr_sector');
+  const onIssue = (record: EventRecord): void => {
+    if (!readIssue(record)) return;
+    const now = record.timestampNs;
+    let entry = find(QUEUED);
+    if (entry < 0) {
+      entry = add(ISSUED, now);
+    } else {
+      const ns = now - requests.since(entry);
+      if (ns < 0) late();
+      else series.queued(request.row, request.operation, record.cpu, ns);
+      requests.enter(entry, ISSUED, now, false);
+    }
+    requests.setSectors(entry, issuedSectors(record));
+  };
+
+  const readComplete = requestReader(COMPLETE);
+  const doneSectors = context.int(COMPLETE, 'nr_sector');
+  const errorOf = context.int(COMPLETE, 'error');
+  const onComplete = (record: EventRecord): void => {
+    if (!readComplete(record)) return;
+    const { row, operation } = request;
+    const done = doneSectors(record);
+    if (done > 0) series.completed(row, operation, done * SECTOR_BYTES);
+    if (errorOf(record) !== 0) series.failed(row, operation);
+    droppedForLoss = false;
+    const entry = find(ISSUED);
+    if (entry < 0) {
+      missingIssue(done);
+      return;
+    }
+    const left = requests.sectors(entry) - done;
+    if (left > 0) {
+      // Nothing done: what ended is not this request, but one that asked for a flush at the same sector.
+      if (done > 0) {
+        requests.setSectors(entry, left);
+        requests.move(entry, request.sector + done);
+      }
+      return;
+    }
+    const ns = record.timestampNs - requests.since(entry);
+    requests.remove(entry);
+    if (ns < 0) late();
+    else series.served(row, operation, record.cpu, ns);
+  };
+  /** The end of what was not issued: normal for 0 sectors, the carrier of a flush. */
+  const missingIssue = (done: number): void => {
+    if (done === 0) return;
+    const queued = find(QUEUED);
+    if (queued >= 0) requests.remove(queued);
+    if (!droppedForLoss) noStart();
+  };
+
+  const readRequeue = requestReader(REQUEUE);
+  const onRequeue = (record: EventRecord): void => {
+    if (!readRequeue(record)) return;
+    const issued = find(ISSUED);
+    if (issued >= 0) {
+      requests.enter(issued, QUEUED, record.timestampNs, true);
+      return;
+    }
+    // The driver refused it before it was issued: it waits since its insert, if it had one.
+    if (find(QUEUED) < 0) requests.enter(add(QUEUED, record.timestampNs), QUEUED, record.timestampNs, true);
+  };
+
+  const onMerge = () => {
+    const readMerge = requestReader(MERGE);
+    return (record: EventRecord): void => {
+      if (!readMerge(record)) return;
+      const queued = find(QUEUED);
+      if (queued >= 0) requests.remove(queued);
+    };
+  };
+
+  const dropAged = (): void => {
+    for (let entry = requests.oldest; entry >= 0; ) {
+      const next = requests.newerThan(entry);
+      const age = latest - requests.since(entry);
+      const queued = requests.state(entry) === QUEUED;
+      if (age > (queued ? QUEUED_TOO_LONG_NS : ISSUED_TOO_LONG_NS)) {
+        requests.remove(entry);
+        evicted();
+      }
+      entry = next;
+    }
+  };
+
+  return {
+    handlers: {
+      [ISSUE]: onIssue,
+      [COMPLETE]: onComplete,
+      [INSERT]: onInsert,
+      [REQUEUE]: onRequeue,
+      ...(context.format(MERGE) === undefined ? {} : { [MERGE]: onMerge() }),
+    },
+    onLoss: (_cpu, untilNs) => {
+      if (untilNs > lostUntil) lostUntil = untilNs;
+    },
+    sweep: () => {
+      dropAged();
+      devices.sweep();
+    },
+  };
+}
+
+/** The families, by row of the device and operation. */
+function declareSeries(context: ProbeContext, options: BlockOptions) {
+  const key = (row: number, operation: number) => row * OPERATIONS.length + operation;
+  const labels = (at: number) => [
+    devices.nameOf(Math.floor(at / OPERATIONS.length)),
+    OPERATIONS[at % OPERATIONS.length],
+  ];
+  const { metrics } = context;
+  const queue = declareDurations(context, QUEUE, options, labels);
+  const device = declareDurations(context, DEVICE, options, labels);
+  const bytes = metrics.counter({ ...BYTES, unit: 'bytes', maxSeries: options.max_series });
+  const errors = metrics.counter({ ...ERRORS, maxSeries: options.max_series });
+  const bytesSlots = new SlotCache(1, (at) => bytes.slot(labels(at)));
+  const errorSlots = new SlotCache(1, (at) => errors.slot(labels(at)));
+  const devices = new SeenDevices(
+    context.host,
+    globMatcher(options.devices),
+    (row) => {
+      // What every disk does starts at 0 when the disk is first seen; flushes and the rest when they happen.
+      for (const operation of [READ, WRITE]) {
+        device.show(key(row, operation));
+        bytesSlots.at(key(row, operation), 0);
+        errorSlots.at(key(row, operation), 0);
+      }
+    },
+    (row, name) => {
+      for (let operation = 0; operation < OPERATIONS.length; operation++) {
+        for (const cache of [queue, device, bytesSlots, errorSlots]) cache.forget(key(row, operation));
+      }
+      if (name === '') return;
+      for (const family of [queue.family, device.family, bytes, errors]) family.release('device', name);
+    },
+  );
+  return {
+    devices,
+    queued: (row: number, operation: number, cpu: number, ns: number) =>
+      queue.record(key(row, operation), cpu, ns),
+    served: (row: number, operation: number, cpu: number, ns: number) =>
+      device.record(key(row, operation), cpu, ns),
+    completed: (row: number, operation: number, amount: number) =>
+      bytes.add(bytesSlots.at(key(row, operation), 0), amount),
+    failed: (row: number, operation: number) => errors.add(errorSlots.at(key(row, operation), 0), 1),
+  };
+}

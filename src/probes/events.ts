@@ -1,0 +1,73 @@
+/**
+ * How often does an event happen? Any events named in the config in; their numbers by CPU out. Our own threads'
+ * events are left out, but not those that interrupt them: an interrupt on top of our thread is not ours.
+ */
+import { z } from 'zod';
+import { globMatcher, probeSchema } from '../config/units.ts';
+import type { EventHandler } from '../model/record.ts';
+import type { CommonOptions, Probe, ProbeContext, ProbeModule } from './probe.ts';
+import { SlotCache } from './slot-cache.ts';
+
+const COUNT = {
+  name: 'ftrace_events_total',
+  help: 'Times an event named in the config happened.',
+  labels: ['event', 'cpu'],
+  open: ['event'],
+};
+
+/** include/linux/trace_events.h, TRACE_FLAG_HARDIRQ, _SOFTIRQ, _NMI: recorded in an interrupt. */
+const IN_INTERRUPT = 0x08 | 0x10 | 0x40;
+/**
+ * Up to this many events start at 0 on every CPU that is online, so that the first OOM kill is seen as an increase.
+ * Whoever names more is after what happens, not after what does not.
+ */
+const SHOWN_FROM_START = 16;
+
+export interface EventsOptions extends CommonOptions {
+  /** Globs of `system:event`. */
+  count: readonly string[];
+}
+
+export const events: ProbeModule<EventsOptions> = {
+  name: 'events',
+  help: 'How often the events named in the config happen.',
+  byDefault: false,
+  rate: 'low',
+  schema: probeSchema(
+    { enabled: false, per_cpu: true, max_series: 500, buckets: [] },
+    { count: z.array(z.string()).default([]) },
+  ).refine((options) => !options.enabled || options.count.length > 0, {
+    path: ['count'],
+    message: 'names the events to count, at least one: ["sched:sched_process_exec", "oom:*"]',
+  }),
+  needs: (options, kernel) => {
+    const asked = globMatcher(options.count);
+    return kernel
+      .events()
+      .filter(asked)
+      .map((event) => ({ event, fields: ['common_pid', 'common_flags'], optional: true }));
+  },
+  create: createEvents,
+  metrics: [COUNT],
+};
+
+function createEvents(context: ProbeContext, options: EventsOptions): Probe {
+  const { isSelf, ignoreSelf, events: names } = context;
+  const family = context.metrics.counter({ ...COUNT, maxSeries: options.max_series });
+  const slots = new SlotCache(context.cpuCount, (row, cpu) => family.slot([names[row], String(cpu)]));
+  const counterOf = (row: number): EventHandler => {
+    const pidOf = context.int(names[row], 'common_pid');
+    const flagsOf = context.int(names[row], 'common_flags');
+    return (record) => {
+      if (isSelf(pidOf(record)) && (flagsOf(record) & IN_INTERRUPT) === 0) ignoreSelf();
+      else family.add(slots.at(row, record.cpu), 1);
+    };
+  };
+  const handlers: Record<string, EventHandler> = {};
+  names.forEach((event, row) => {
+    handlers[event] = counterOf(row);
+    if (names.length > SHOWN_FROM_START) return;
+    for (const cpu of context.onlineCpus) slots.at(row, cpu);
+  });
+  return { handlers };
+}

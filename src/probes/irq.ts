@@ -1,0 +1,149 @@
+/**
+ * How long do interrupt handlers run? irq:irq_handler_entry and _exit in (include/trace/events/irq.h), and on demand
+ * the pairs of irq_vectors (arch/x86/include/asm/trace/irq_vectors.h: local timer, IPIs); durations by handler and
+ * time by CPU out. Whose thread was interrupted does not matter. Threaded handlers of real-time kernels do not show.
+ */
+import { z } from 'zod';
+import { decimalBuckets, probeSchema } from '../config/units.ts';
+import type { EventHandler, EventRecord } from '../model/record.ts';
+import { declareCpuCounts, declareDurations } from './families.ts';
+import { HandlerNames } from './handler-names.ts';
+import { IrqStacks } from './irq-stack.ts';
+import type { CommonOptions, EventNeed, Probe, ProbeContext, ProbeModule } from './probe.ts';
+
+const ENTRY = 'irq:irq_handler_entry';
+const EXIT = 'irq:irq_handler_exit';
+const VECTOR_ENTRY = /^irq_vectors:(\w+)_entry$/;
+
+const DURATION = {
+  name: 'ftrace_irq_duration_seconds',
+  help: 'Time an interrupt handler ran.',
+  labels: ['handler'],
+  open: ['handler'],
+};
+const TIME = {
+  name: 'ftrace_irq_seconds_total',
+  help: 'Time spent in interrupt handlers, by CPU.',
+  labels: ['cpu'],
+};
+const COUNT = {
+  name: 'ftrace_irqs_total',
+  help: 'Interrupt handlers started, by CPU; handlers that share a line count each.',
+  labels: ['cpu'],
+};
+
+export interface IrqOptions extends CommonOptions {
+  /** Interrupts that are no device's as well: local timer, rescheduling and other IPIs. */
+  irq_vectors: boolean;
+}
+
+export const irq: ProbeModule<IrqOptions> = {
+  name: 'irq',
+  help: 'How long interrupt handlers run, and the time each CPU spends in them.',
+  byDefault: true,
+  rate: 'low',
+  schema: probeSchema(
+    { enabled: true, per_cpu: false, max_series: 32, buckets: decimalBuckets(1e-6, 0.01) },
+    { irq_vectors: z.boolean().default(false) },
+  ),
+  needs: (options, kernel) => {
+    const needs: EventNeed[] = [
+      { event: ENTRY, fields: ['irq', 'name'] },
+      { event: EXIT, fields: ['irq'] },
+    ];
+    if (!options.irq_vectors) return needs;
+    for (const vector of vectorsOf(kernel.events())) {
+      needs.push({ event: entryOf(vector), fields: [], optional: true });
+      needs.push({ event: exitOf(vector), fields: [], optional: true });
+    }
+    return needs;
+  },
+  create: createIrq,
+  metrics: [DURATION, TIME, COUNT],
+};
+
+function entryOf(vector: string): string {
+  return `irq_vectors:${vector}_entry`;
+}
+
+function exitOf(vector: string): string {
+  return `irq_vectors:${vector}_exit`;
+}
+
+/** Vectors of which there are both events: local_timer, reschedule, call_function, … */
+function vectorsOf(events: readonly string[]): string[] {
+  const offered = new Set(events);
+  return events.flatMap((event) => {
+    const vector = VECTOR_ENTRY.exec(event)?.[1];
+    return vector !== undefined && offered.has(exitOf(vector)) ? [vector] : [];
+  });
+}
+
+function createIrq(context: ProbeContext, options: IrqOptions): Probe {
+  const handlers = new HandlerNames();
+  const duration = declareDurations(context, DURATION, options, (row) => [handlers.names[row]]);
+  const time = declareCpuCounts(context, TIME, { unit: 'seconds', divisor: 1e9 });
+  const count = declareCpuCounts(context, COUNT);
+  const noStart = context.unmatched('no_start');
+  const noEnd = context.unmatched('no_end');
+  const lost = context.unmatched('lost');
+  const late = context.unmatched('late');
+  const evicted = context.unmatched('evicted');
+  const { cpuCount } = context;
+  const stacks = new IrqStacks(cpuCount);
+  /** CPUs where nothing started since the last loss: an end without a start is the loss's. */
+  const afterLoss = new Uint8Array(cpuCount);
+
+  const begin = (record: EventRecord, line: number, row: number): void => {
+    const { cpu } = record;
+    count.add(0, cpu, 1);
+    if (cpu >= cpuCount) return;
+    afterLoss[cpu] = 0;
+    if (!stacks.push(cpu, line, row, record.timestampNs)) evicted();
+  };
+
+  const finish = (record: EventRecord, line: number): void => {
+    const { cpu } = record;
+    const start = cpu < cpuCount ? stacks.pop(cpu, line) : 0;
+    if (start === 0) {
+      if (afterLoss[cpu] === 1) lost();
+      else noStart();
+      return;
+    }
+    for (let i = 0; i < stacks.skipped; i++) noEnd();
+    const ns = record.timestampNs - start;
+    if (ns < 0) {
+      late();
+      return;
+    }
+    duration.record(stacks.poppedRow, cpu, ns);
+    time.add(0, cpu, ns);
+  };
+
+  const entryIrq = context.int(ENTRY, 'irq');
+  const entryName = context.bytes(ENTRY, 'name');
+  const exitIrq = context.int(EXIT, 'irq');
+  const byEvent: Record<string, EventHandler> = {
+    [ENTRY]: (record) => {
+      const line = entryIrq(record);
+      begin(record, line, handlers.find(line, record, entryName.start(record), entryName.end(record)));
+    },
+    [EXIT]: (record) => finish(record, exitIrq(record)),
+  };
+  vectorsOf(context.events).forEach((vector, i) => {
+    // Vectors have lines below 0, out of the way of the devices'.
+    const line = -1 - i;
+    const row = handlers.row(vector);
+    byEvent[entryOf(vector)] = (record) => begin(record, line, row);
+    byEvent[exitOf(vector)] = (record) => finish(record, line);
+  });
+
+  return {
+    handlers: byEvent,
+    onLoss: (cpu) => {
+      if (cpu >= cpuCount) return;
+      stacks.clear(cpu);
+      afterLoss[cpu] = 1;
+    },
+  };
+}

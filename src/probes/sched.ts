@@ -1,0 +1,182 @@
+/**
+ * How long do tasks wait for a CPU? Scheduler events in; run-queue latency, switches, wake-ups, migrations out.
+ * Events: include/trace/events/sched.h. A task's wait starts when it is woken, or is switched out while it could
+ * still run, and ends with the sched_switch that runs it. The idle task (pid 0) neither waits nor is counted.
+ */
+import { z } from 'zod';
+import { decimalBuckets, probeSchema } from '../config/units.ts';
+import { switchedOutMask } from '../decode/print-fmt.ts';
+import type { EventRecord } from '../model/record.ts';
+import type { TimestampNs } from '../model/time.ts';
+import { declareCpuCounts, declareDurations } from './families.ts';
+import type { CommonOptions, EventNeed, Probe, ProbeContext, ProbeModule } from './probe.ts';
+import { TaskStamps } from './task-stamps.ts';
+
+const SWITCH = 'sched:sched_switch';
+const WAKEUP = 'sched:sched_wakeup';
+const WAKEUP_NEW = 'sched:sched_wakeup_new';
+const WAKING = 'sched:sched_waking';
+const MIGRATE = 'sched:sched_migrate_task';
+
+const LATENCY = {
+  name: 'ftrace_sched_runqueue_latency_seconds',
+  help: 'Time from runnable (woken, or switched out while still able to run) to running.',
+  labels: [],
+};
+const WAIT = {
+  name: 'ftrace_sched_runqueue_wait_seconds_total',
+  help: 'Sum of the run-queue latencies of tasks, by the CPU that then ran them.',
+  labels: ['cpu'],
+};
+const SWITCHES = {
+  name: 'ftrace_sched_switches_total',
+  help: 'Tasks switched out: voluntary when they went to sleep, preempted when they could have gone on.',
+  labels: ['cpu', 'kind'],
+};
+const WAKEUPS = {
+  name: 'ftrace_sched_wakeups_total',
+  help: 'Tasks woken, new ones included, by the CPU they were put on.',
+  labels: ['cpu'],
+};
+const MIGRATIONS = {
+  name: 'ftrace_sched_migrations_total',
+  help: 'Tasks moved from one CPU to another.',
+  labels: [],
+};
+
+const KINDS = ['voluntary', 'preempted'];
+const VOLUNTARY = 0;
+const PREEMPTED = 1;
+
+export interface SchedOptions extends CommonOptions {
+  /** `wakeup`: when the task is on a run queue. `waking`: when the waker starts, the way to another CPU included. */
+  from: 'wakeup' | 'waking';
+}
+
+export const sched: ProbeModule<SchedOptions> = {
+  name: 'sched',
+  help: 'How long tasks wait for a CPU, and how often they are switched, woken and moved.',
+  byDefault: true,
+  rate: 'low',
+  schema: probeSchema(
+    { enabled: true, per_cpu: false, max_series: 500, buckets: decimalBuckets(1e-6, 10) },
+    { from: z.enum(['wakeup', 'waking']).default('wakeup') },
+  ),
+  needs: (options) => {
+    const needs: EventNeed[] = [
+      { event: SWITCH, fields: ['prev_pid', 'prev_state', 'next_pid'] },
+      { event: WAKEUP, fields: ['pid', 'target_cpu'] },
+      { event: WAKEUP_NEW, fields: ['pid', 'target_cpu'] },
+      { event: MIGRATE, fields: ['pid'] },
+    ];
+    if (options.from === 'waking') needs.push({ event: WAKING, fields: ['pid'] });
+    return needs;
+  },
+  create: createSched,
+  metrics: [LATENCY, WAIT, SWITCHES, WAKEUPS, MIGRATIONS],
+};
+
+function createSched(context: ProbeContext, options: SchedOptions): Probe {
+  const latency = declareDurations(context, LATENCY, options, () => []);
+  latency.show(0);
+  const wait = declareCpuCounts(context, WAIT, { unit: 'seconds', divisor: 1e9 });
+  const switches = declareCpuCounts(context, SWITCHES, {
+    rowsShown: KINDS.length,
+    rest: (row) => [KINDS[row]],
+  });
+  const wakeups = declareCpuCounts(context, WAKEUPS);
+  const migrations = context.metrics.counter(MIGRATIONS);
+  const migrationsSlot = migrations.slot([]);
+  const noStart = context.unmatched('no_start');
+  const lost = context.unmatched('lost');
+  const late = context.unmatched('late');
+
+  const { isSelf, ignoreSelf, cpuCount } = context;
+  /** Since when each task is runnable without running. */
+  const runnable = new TaskStamps();
+  let lostUntil: TimestampNs = 0;
+
+  const prevPid = context.int(SWITCH, 'prev_pid');
+  const prevState = context.int(SWITCH, 'prev_state');
+  const nextPid = context.int(SWITCH, 'next_pid');
+  const switchFormat = context.format(SWITCH);
+  if (switchFormat === undefined) throw new Error(`${SWITCH} has no format`);
+  // Which bits say "not runnable" differs between kernels: the event's print fmt knows.
+  const asleep = switchedOutMask(switchFormat);
+
+  const startWaiting = (pid: number, now: TimestampNs): void => {
+    // Woken twice is one wait, from the first; what began before a loss may have ended in it.
+    const since = runnable.get(pid);
+    if (since === 0 || since < lostUntil) runnable.set(pid, now);
+  };
+
+  const onSwitch = (record: EventRecord): void => {
+    const now = record.timestampNs;
+    const cpu = record.cpu;
+    const prev = prevPid(record);
+    if (prev !== 0 && !isSelf(prev)) {
+      if ((prevState(record) & asleep) === 0) {
+        runnable.set(prev, now);
+        switches.add(PREEMPTED, cpu, 1);
+      } else {
+        runnable.clear(prev);
+        switches.add(VOLUNTARY, cpu, 1);
+      }
+    }
+    const next = nextPid(record);
+    if (next === 0) return;
+    const since = runnable.get(next);
+    if (since !== 0) runnable.clear(next);
+    if (isSelf(next)) ignoreSelf();
+    else if (since === 0) noStart();
+    else if (since < lostUntil) lost();
+    else if (now < since) late();
+    else {
+      latency.record(0, cpu, now - since);
+      wait.add(0, cpu, now - since);
+    }
+  };
+
+  const onWakeup = (event: string) => {
+    const pidOf = context.int(event, 'pid');
+    const targetCpu = context.int(event, 'target_cpu');
+    return (record: EventRecord): void => {
+      const pid = pidOf(record);
+      if (isSelf(pid)) {
+        ignoreSelf();
+        return;
+      }
+      const target = targetCpu(record);
+      wakeups.add(0, target >= 0 && target < cpuCount ? target : record.cpu, 1);
+      startWaiting(pid, record.timestampNs);
+    };
+  };
+
+  const onWaking = () => {
+    const pidOf = context.int(WAKING, 'pid');
+    return (record: EventRecord): void => {
+      const pid = pidOf(record);
+      if (isSelf(pid)) ignoreSelf();
+      else startWaiting(pid, record.timestampNs);
+    };
+  };
+
+  const migratedPid = context.int(MIGRATE, 'pid');
+  const onMigrate = (record: EventRecord): void => {
+    if (isSelf(migratedPid(record))) ignoreSelf();
+    else migrations.add(migrationsSlot, 1);
+  };
+
+  return {
+    handlers: {
+      [SWITCH]: onSwitch,
+      [WAKEUP]: onWakeup(WAKEUP),
+      [WAKEUP_NEW]: onWakeup(WAKEUP_NEW),
+      [MIGRATE]: onMigrate,
+      ...(options.from === 'waking' ? { [WAKING]: onWaking() } : {}),
+    },
+    onLoss: (_cpu, untilNs) => {
+      if (untilNs > lostUntil) lostUntil = untilNs;
+    },
+  };
+}

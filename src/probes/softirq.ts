@@ -1,0 +1,192 @@
+/**
+ * How long do soft interrupts wait, and run? irq:softirq_raise, _entry and _exit in (include/trace/events/irq.h);
+ * latency, duration and time by CPU out, by vector. Raising what is pending already is one wait, from the first
+ * raise. On real-time kernels they run in threads, can be preempted and interleave: a run is known by CPU, pid and
+ * vector. A run's duration includes the hard interrupts that came in between.
+ */
+import { decimalBuckets, probeSchema } from '../config/units.ts';
+import { flagPairs } from '../decode/print-fmt.ts';
+import type { EventRecord } from '../model/record.ts';
+import { declareCpuCounts, declareDurations } from './families.ts';
+import type { CommonOptions, Probe, ProbeContext, ProbeModule } from './probe.ts';
+
+const RAISE = 'irq:softirq_raise';
+const ENTRY = 'irq:softirq_entry';
+const EXIT = 'irq:softirq_exit';
+
+const LATENCY = {
+  name: 'ftrace_softirq_latency_seconds',
+  help: 'Time from the first raise of a soft interrupt since it last started to its start.',
+  labels: ['vector'],
+};
+const DURATION = {
+  name: 'ftrace_softirq_duration_seconds',
+  help: 'Time a soft interrupt ran, hard interrupts in between included.',
+  labels: ['vector'],
+};
+const TIME = {
+  name: 'ftrace_softirq_seconds_total',
+  help: 'Time spent in soft interrupts, by CPU.',
+  labels: ['cpu', 'vector'],
+};
+
+/** A mask of vectors is 32 bits; kernels have ten. */
+const VECTORS = 32;
+const ALL_VECTORS = -1;
+/** Runs that can be open on one CPU at a time: more than one only on real-time kernels. */
+const PLACES = 4;
+/** include/linux/interrupt.h, for a kernel whose format does not tell. */
+const MAINLINE = [
+  'HI',
+  'TIMER',
+  'NET_TX',
+  'NET_RX',
+  'BLOCK',
+  'IRQ_POLL',
+  'TASKLET',
+  'SCHED',
+  'HRTIMER',
+  'RCU',
+];
+
+export const softirq: ProbeModule = {
+  name: 'softirq',
+  help: 'How long soft interrupts wait to run, and how long they take.',
+  byDefault: true,
+  rate: 'low',
+  schema: probeSchema(
+    { enabled: true, per_cpu: false, max_series: 500, buckets: decimalBuckets(1e-6, 0.1) },
+    {},
+  ),
+  needs: () => [
+    { event: ENTRY, fields: ['vec', 'common_pid'] },
+    { event: EXIT, fields: ['vec', 'common_pid'] },
+    { event: RAISE, fields: ['vec'] },
+  ],
+  create: createSoftirq,
+  metrics: [LATENCY, DURATION, TIME],
+};
+
+function createSoftirq(context: ProbeContext, options: CommonOptions): Probe {
+  const names = vectorNames(context);
+  const labels = (row: number) => [names[row]];
+  const latency = declareDurations(context, LATENCY, options, labels);
+  const duration = declareDurations(context, DURATION, options, labels);
+  // By CPU and vector only what happens: 64 CPUs times ten vectors would be most of the exposition.
+  const time = declareCpuCounts(context, TIME, { unit: 'seconds', divisor: 1e9, rowsShown: 0, rest: labels });
+  const noStart = context.unmatched('no_start');
+  const noEnd = context.unmatched('no_end');
+  const lost = context.unmatched('lost');
+  const late = context.unmatched('late');
+  const evicted = context.unmatched('evicted');
+
+  const { cpuCount } = context;
+  /** First raise since the last entry, by CPU and vector; 0 for none. */
+  const raisedAt = new Float64Array(cpuCount * VECTORS);
+  /** Vectors of each CPU that nothing was seen of since the last loss there: what they lack, the loss took. */
+  const unseen = new Int32Array(cpuCount);
+  /** Open runs, `PLACES` a CPU; a start of 0 is a free place. */
+  const startedAt = new Float64Array(cpuCount * PLACES);
+  const runPid = new Int32Array(cpuCount * PLACES);
+  const runVector = new Int32Array(cpuCount * PLACES);
+
+  const raiseVector = context.int(RAISE, 'vec');
+  const entryVector = context.int(ENTRY, 'vec');
+  const entryPid = context.int(ENTRY, 'common_pid');
+  const exitVector = context.int(EXIT, 'vec');
+  const exitPid = context.int(EXIT, 'common_pid');
+
+  const missingStart = (cpu: number, vector: number): void => {
+    if ((unseen[cpu] & (1 << vector)) !== 0) lost();
+    else noStart();
+  };
+
+  const place = (cpu: number, pid: number, vector: number): number => {
+    const first = cpu * PLACES;
+    for (let i = first; i < first + PLACES; i++) {
+      if (startedAt[i] !== 0 && runPid[i] === pid && runVector[i] === vector) return i;
+    }
+    return -1;
+  };
+
+  /** A free place, else the one of the oldest run. */
+  const newPlace = (cpu: number): number => {
+    const first = cpu * PLACES;
+    let oldest = first;
+    for (let i = first; i < first + PLACES; i++) if (startedAt[i] < startedAt[oldest]) oldest = i;
+    if (startedAt[oldest] !== 0) evicted();
+    return oldest;
+  };
+
+  const onRaise = (record: EventRecord): void => {
+    const vector = raiseVector(record);
+    if (vector >= VECTORS || record.cpu >= cpuCount) return;
+    const at = record.cpu * VECTORS + vector;
+    if (raisedAt[at] === 0) raisedAt[at] = record.timestampNs;
+  };
+
+  const onEntry = (record: EventRecord): void => {
+    const vector = entryVector(record);
+    const { cpu, timestampNs: now } = record;
+    if (vector >= VECTORS || cpu >= cpuCount) {
+      noStart();
+      return;
+    }
+    const at = cpu * VECTORS + vector;
+    const raised = raisedAt[at];
+    if (raised === 0) missingStart(cpu, vector);
+    else if (now < raised) late();
+    else latency.record(vector, cpu, now - raised);
+    raisedAt[at] = 0;
+    unseen[cpu] &= ~(1 << vector);
+    const pid = entryPid(record);
+    let run = place(cpu, pid, vector);
+    if (run >= 0) noEnd();
+    else run = newPlace(cpu);
+    startedAt[run] = now;
+    runPid[run] = pid;
+    runVector[run] = vector;
+  };
+
+  const onExit = (record: EventRecord): void => {
+    const vector = exitVector(record);
+    const { cpu, timestampNs: now } = record;
+    if (vector >= VECTORS || cpu >= cpuCount) {
+      noStart();
+      return;
+    }
+    const run = place(cpu, exitPid(record), vector);
+    if (run < 0) {
+      missingStart(cpu, vector);
+      return;
+    }
+    const ns = now - startedAt[run];
+    startedAt[run] = 0;
+    if (ns < 0) {
+      late();
+      return;
+    }
+    duration.record(vector, cpu, ns);
+    time.add(vector, cpu, ns);
+  };
+
+  return {
+    handlers: { [RAISE]: onRaise, [ENTRY]: onEntry, [EXIT]: onExit },
+    onLoss: (cpu) => {
+      if (cpu >= cpuCount) return;
+      raisedAt.fill(0, cpu * VECTORS, (cpu + 1) * VECTORS);
+      startedAt.fill(0, cpu * PLACES, (cpu + 1) * PLACES);
+      unseen[cpu] = ALL_VECTORS;
+    },
+  };
+}
+
+/** Names as the kernel prints them, by number. */
+function vectorNames(context: ProbeContext): string[] {
+  const names = Array.from({ length: VECTORS }, (_, vector) => MAINLINE[vector] ?? `vector_${vector}`);
+  const format = context.format(ENTRY);
+  for (const [vector, name] of format === undefined ? [] : flagPairs(format)) {
+    if (vector >= 0 && vector < VECTORS) names[vector] = name;
+  }
+  return names;
+}

@@ -1,0 +1,220 @@
+/**
+ * How long do syscalls take, and how do they fail? raw_syscalls:sys_enter and sys_exit in (include/trace/events/
+ * syscalls.h), or the events of single syscalls where few are asked for; durations by syscall, and errors by syscall
+ * and errno out.
+ *
+ * What does not pair by itself: sigreturn ends with id -1; a clone's child ends a call that it never began; exec in a
+ * thread begins under the thread's pid and ends under the leader's; exit and exit_group never end; any number can be
+ * asked for. The name is that of the enter.
+ */
+import { z } from 'zod';
+import { decimalBuckets, probeSchema } from '../config/units.ts';
+import type { EventHandler, IntReader } from '../model/record.ts';
+import type { TimestampNs } from '../model/time.ts';
+import { declareDurations } from './families.ts';
+import type { EventNeed, HostFacts, Probe, ProbeContext, ProbeModule } from './probe.ts';
+import { SlotCache } from './slot-cache.ts';
+import {
+  byOwnEvents,
+  chosenSyscalls,
+  enterEvent,
+  exitEvent,
+  type SyscallOptions,
+  syscallFilter,
+  UNKNOWN,
+} from './syscall-choice.ts';
+import { TaskStamps } from './task-stamps.ts';
+
+const RAW_ENTER = 'raw_syscalls:sys_enter';
+const RAW_EXIT = 'raw_syscalls:sys_exit';
+const TASK_EXIT = 'sched:sched_process_exit';
+const TASK_EXEC = 'sched:sched_process_exec';
+
+const DURATION = {
+  name: 'ftrace_syscall_duration_seconds',
+  help: 'Time from the entry of a syscall to its exit.',
+  labels: ['syscall'],
+  open: ['syscall'],
+};
+const ERRORS = {
+  name: 'ftrace_syscall_errors_total',
+  help: 'Syscalls that returned an error, by its name.',
+  labels: ['syscall', 'errno'],
+  open: ['syscall', 'errno'],
+};
+
+/** include/linux/err.h: -4095 … -1 are errors. */
+const MAX_ERRNO = 4095;
+/** Errnos that can have a name (the kernel's own, ERESTARTSYS and on, begin at 512); those above share a series. */
+const NAMED_ERRNOS = 600;
+const NEVER_RETURN = new Set(['exit', 'exit_group']);
+/** `id` of an exit from sigreturn: the number of the call that the signal interrupted is gone. */
+const NO_ID = -1;
+/** In place of a row: not asked for, or without an end to wait for. */
+const NOT_MEASURED = -1;
+
+export const syscalls: ProbeModule<SyscallOptions> = {
+  name: 'syscalls',
+  help: 'How long syscalls take, and with which errors they fail.',
+  byDefault: false,
+  rate: 'high',
+  schema: probeSchema(
+    { enabled: false, per_cpu: false, max_series: 500, buckets: decimalBuckets(1e-6, 10) },
+    { include: z.array(z.string()).default([]), exclude: z.array(z.string()).default([]) },
+  ),
+  needs: (options, kernel, host) => {
+    if (options.include.length > 0) {
+      const unknownAsked = syscallFilter(options)(UNKNOWN);
+      if (chosenSyscalls(options, host).length === 0 && !unknownAsked) return [];
+    }
+    const tasks: EventNeed[] = [
+      { event: TASK_EXIT, fields: ['pid'], optional: true },
+      { event: TASK_EXEC, fields: ['pid', 'old_pid'], optional: true },
+    ];
+    const offered = new Set(options.include.length > 0 ? kernel.events() : []);
+    const own = byOwnEvents(options, host, (event) => offered.has(event));
+    if (own === undefined) {
+      return [
+        { event: RAW_ENTER, fields: ['common_pid', 'id'] },
+        { event: RAW_EXIT, fields: ['common_pid', 'id', 'ret'] },
+        ...tasks,
+      ];
+    }
+    const needs = own.flatMap(({ name }): EventNeed[] => [
+      { event: enterEvent(name, host), fields: ['common_pid'] },
+      { event: exitEvent(name, host), fields: ['common_pid', 'ret'] },
+    ]);
+    return [...needs, ...tasks];
+  },
+  create: createSyscalls,
+  metrics: [DURATION, ERRORS],
+};
+
+function createSyscalls(context: ProbeContext, options: SyscallOptions): Probe {
+  const { host, isSelf, ignoreSelf } = context;
+  const rows = tableOfRows(options, host);
+  const { rowOf } = rows;
+  const duration = declareDurations(context, DURATION, options, (row) => [rows.names[row]]);
+  const countError = errorCounter(context, options, rows.names);
+  const noStart = context.unmatched('no_start');
+  const noEnd = context.unmatched('no_end');
+  const lost = context.unmatched('lost');
+  const late = context.unmatched('late');
+  const exited = context.unmatched('exited');
+
+  /** When each task's call began; the tag is its id. */
+  const calls = new TaskStamps();
+  let lostUntil: TimestampNs = 0;
+
+  /** Drops a task's call, for no end of it can come any more. */
+  const abandon = (pid: number, why: () => void): void => {
+    const since = calls.get(pid);
+    if (since === 0) return;
+    calls.clear(pid);
+    if (since < lostUntil) lost();
+    else why();
+  };
+
+  const begin = (pid: number, id: number, now: TimestampNs): void => {
+    abandon(pid, noEnd);
+    if (rowOf(id) >= 0) calls.set(pid, now, id | 0);
+  };
+
+  const end = (pid: number, id: number, ret: number, cpu: number, now: TimestampNs): void => {
+    const since = calls.get(pid);
+    const begun = calls.tag(pid);
+    if (since !== 0) calls.clear(pid);
+    const row = rowOf(since !== 0 && id === NO_ID ? begun : id);
+    // What sigreturn returns is a register of the interrupted program.
+    if (row >= 0 && id !== NO_ID && ret < 0 && ret >= -MAX_ERRNO) countError(row, -ret);
+    if (since === 0) {
+      // Of what is not asked for there is no start to miss.
+      if (row >= 0) noStart();
+    } else if (id !== NO_ID && (id | 0) !== begun) noStart();
+    else if (since < lostUntil) lost();
+    else if (now < since) late();
+    else duration.record(row, cpu, now - since);
+  };
+
+  const handlersOf = (enter: string, exit: string, enterId: IntReader, exitId: IntReader) => {
+    const enterPid = context.int(enter, 'common_pid');
+    const exitPid = context.int(exit, 'common_pid');
+    const ret = context.int(exit, 'ret');
+    const onEnter: EventHandler = (record) => {
+      const pid = enterPid(record);
+      if (isSelf(pid)) ignoreSelf();
+      else begin(pid, enterId(record), record.timestampNs);
+    };
+    const onExit: EventHandler = (record) => {
+      const pid = exitPid(record);
+      if (isSelf(pid)) ignoreSelf();
+      else end(pid, exitId(record), ret(record), record.cpu, record.timestampNs);
+    };
+    return { [enter]: onEnter, [exit]: onExit };
+  };
+
+  const handlers: Record<string, EventHandler> = {};
+  const own = byOwnEvents(options, host, (event) => context.format(event) !== undefined);
+  if (own === undefined) {
+    const ids = [context.int(RAW_ENTER, 'id'), context.int(RAW_EXIT, 'id')];
+    Object.assign(handlers, handlersOf(RAW_ENTER, RAW_EXIT, ids[0], ids[1]));
+  }
+  for (const { id, name } of own ?? []) {
+    const sameId = () => id;
+    Object.assign(handlers, handlersOf(enterEvent(name, host), exitEvent(name, host), sameId, sameId));
+  }
+  if (context.format(TASK_EXIT) !== undefined) {
+    const pidOf = context.int(TASK_EXIT, 'pid');
+    handlers[TASK_EXIT] = (record) => abandon(pidOf(record), exited);
+  }
+  if (context.format(TASK_EXEC) !== undefined) {
+    const pidOf = context.int(TASK_EXEC, 'pid');
+    const oldPidOf = context.int(TASK_EXEC, 'old_pid');
+    handlers[TASK_EXEC] = (record) => {
+      const old = oldPidOf(record);
+      const pid = pidOf(record);
+      if (old === pid || calls.get(old) === 0) return;
+      // The thread takes the leader's pid; a call of the leader itself died with it.
+      abandon(pid, exited);
+      calls.set(pid, calls.get(old), calls.tag(old));
+      calls.clear(old);
+    };
+  }
+  return {
+    handlers,
+    onLoss: (_cpu, untilNs) => {
+      if (untilNs > lostUntil) lostUntil = untilNs;
+    },
+  };
+}
+
+interface Rows {
+  /** Row of a number; below 0 where it is not measured. */
+  rowOf(id: number): number;
+  /** Name by row. */
+  names: readonly string[];
+}
+
+function tableOfRows(options: SyscallOptions, host: HostFacts): Rows {
+  const ids = host.syscallIds();
+  const names: string[] = [];
+  const unknown = syscallFilter(options)(UNKNOWN) ? names.push(UNKNOWN) - 1 : NOT_MEASURED;
+  const rows = new Int16Array(ids.length === 0 ? 0 : ids[ids.length - 1] + 1).fill(unknown);
+  for (const id of ids) rows[id] = NOT_MEASURED;
+  for (const { id, name } of chosenSyscalls(options, host)) {
+    if (!NEVER_RETURN.has(name)) rows[id] = names.push(name) - 1;
+  }
+  return { rowOf: (id) => (id >= 0 && id < rows.length ? rows[id] : unknown), names };
+}
+
+function errorCounter(
+  context: ProbeContext,
+  options: SyscallOptions,
+  names: readonly string[],
+): (row: number, errno: number) => void {
+  const family = context.metrics.counter({ ...ERRORS, maxSeries: options.max_series });
+  const slots = new SlotCache(NAMED_ERRNOS, (row, errno) =>
+    family.slot([names[row], context.host.errnoName(errno) ?? UNKNOWN]),
+  );
+  return (row, errno) => family.add(slots.at(row, errno < NAMED_ERRNOS ? errno : 0), 1);
+}
