@@ -1,79 +1,212 @@
 /** Capture of the running kernel: an own instance, set up for what the plan needs, drained on a timer. */
-import { readFileSync } from 'node:fs';
 import type { PageError } from '../decode/page.ts';
 import { onlineCpus } from '../host/cpus.ts';
 import { liveHostFacts } from '../host/facts.ts';
 import { MetricStore } from '../metrics/store.ts';
 import type { Log } from '../model/log.ts';
-import type { BufferStats } from '../model/source.ts';
-import type { CaptureStatus, LossReport } from '../model/status.ts';
-import { formatText, listEvents } from '../tracefs/events.ts';
-import { kernelFeatures } from '../tracefs/features.ts';
+import type { CaptureStatus } from '../model/status.ts';
+import { type KernelFeatures, kernelFeatures } from '../tracefs/features.ts';
 import { createInstance, type Instance } from '../tracefs/instance.ts';
 import { findTracefs } from '../tracefs/mount.ts';
+import { learnOwnThreads, ownThreadIds } from '../tracefs/threads.ts';
 import type { Capture } from './capture.ts';
 import { type AgentConfig, enabledProbes } from './compose-config.ts';
-import { startDraining } from './drain.ts';
+import { type Drain, startDraining } from './drain.ts';
 import { makeOwnThreads } from './own-threads.ts';
 import { Pipeline } from './pipeline.ts';
-import { type EventPlan, planEvents } from './plan.ts';
-import { type BufferReading, makeSelfMetrics, type SelfMetrics } from './self-metrics.ts';
+import { planEvents } from './plan.ts';
+import { type BufferReading, makeSelfMetrics } from './self-metrics.ts';
 import { bufferSizes } from './sizes.ts';
+import { threadCpuSeconds } from './clock.ts';
 
 /** Name of the events instance in labels. */
 const BUFFER = 'events';
+/** The log is told of lost events at most this often. */
+const LOSS_LOG_MS = 60_000;
 
 export interface LiveOptions {
   log: Log;
   /** Has the main thread write a text to a trace marker, so that its thread id can be learned. */
   markFromMain(file: string, text: string): Promise<void>;
-  /** Reading failed; the instance has been given up. */
+  /** Reading failed for good; the instance has been given up. */
   onFatal(error: unknown): void;
 }
 
+/** Sets up an instance and starts draining. Leaves nothing behind when it throws. */
 export async function openLiveCapture(config: AgentConfig, options: LiveOptions): Promise<Capture> {
   const { log } = options;
   const root = findTracefs({ ...(config.tracefsPath ? { path: config.tracefsPath } : {}), mayMount: true });
   const features = kernelFeatures(root);
   const instance = createInstance(root, config.instance);
-  if (instance.leftover)
-    log.warn({ instance: instance.name }, 'removed an instance that a killed agent had left');
+  if (instance.leftover) log.warn({ instance: instance.name }, 'removed an instance that a killed agent had left');
   try {
-    return await setUp();
+    return await setUp(config, { instance, root, features }, options);
   } catch (error) {
     instance.remove();
     throw error;
   }
+}
 
-  async function setUp(): Promise<Capture> {
-    const store = new MetricStore();
-    const self = makeSelfMetrics(store);
-    const own = makeOwnThreads();
-    const online = onlineCpus();
-    const plan = planEvents({
-      enabled: enabledProbes(config),
-      metadata: {
-        clock: 'mono',
-        machine: features.machine,
-        kernelRelease: features.kernelRelease,
-        cpuCount: instance.cpuCount,
-        events: () => listEvents(root),
-        formatText: (event) => formatText(root, event),
-      },
-      host: liveHostFacts({ machine: features.machine }),
-      onlineCpus: online,
-      store,
-      self,
-      isSelf: own.has,
-    });
-    self.probesAre(plan.probes);
-    for (const probe of plan.probes)
-      if (!probe.up) log.warn({ probe: probe.name, reason: probe.reason }, 'probe is off');
+interface Kernel {
+  instance: Instance;
+  root: string;
+  features: KernelFeatures;
+}
 
-    const sizes = bufferSizes(config.buffer, { cpus: online.length, realtime: features.realtime }, plan.rate);
-    const inForce = instance.prepare({ ...sizes, clock: 'mono' });
-    const warnings = [...features.warnings, ...inForce.warnings, ...(sizes.note ? [sizes.note] : [])];
-    for (const warning of warnings) log.warn({}, warning);
-    return runCapture();
+async function setUp(config: AgentConfig, kernel: Kernel, options: LiveOptions): Promise<Capture> {
+  const { instance, features } = kernel;
+  const { log } = options;
+  const own = makeOwnThreads();
+  const store = new MetricStore();
+  const self = makeSelfMetrics(store);
+  const online = onlineCpus();
+  const host = liveHostFacts({ machine: features.machine });
+  const plan = planEvents({
+    enabled: enabledProbes(config),
+    metadata: instance.metadata(),
+    host,
+    onlineCpus: online,
+    store,
+    self,
+    isSelf: own.has,
+  });
+  self.probesAre(plan.probes);
+  for (const { name, up, reason } of plan.probes) if (!up) log.warn({ probe: name, reason }, 'probe is off');
+
+  const sizes = bufferSizes(config.buffer, { cpus: online.length, realtime: features.realtime }, plan.rate);
+  const inForce = instance.prepare({ ...sizes, clock: 'mono' });
+  const threads = await learnOwnThreads(instance, options.markFromMain);
+  own.add(threads.ids);
+  log.debug({ threads: threads.ids, nested: threads.nested }, 'own threads');
+  const warnings = [...features.warnings, ...inForce.warnings, ...threads.warnings, ...(sizes.note ? [sizes.note] : [])];
+  for (const warning of warnings) log.warn({}, warning);
+
+  const { layout, kernelRelease, machine, clock } = instance.metadata();
+  const pages = instance.openPages();
+  const pipeline = new Pipeline({ source: pages, layout, plan, onError });
+  const everRead = new Set(pages.cpus());
+  let failedOnce = false;
+  let stopped = false;
+  let lastLost = 0;
+  let lossLogAt = 0;
+
+  function onError(cpu: number, error: PageError, cause?: unknown): void {
+    self.decodeError(error);
+    if (failedOnce) return;
+    failedOnce = true;
+    const reason = cause instanceof Error ? cause.message : error;
+    log.error({ cpu, error, reason }, 'part of a page could not be decoded; further ones are only counted');
   }
+
+  instance.enable(plan.events);
+  instance.start();
+  const drain: Drain = startDraining({
+    pipeline,
+    rate: plan.rate,
+    drainIntervalNs: config.drainIntervalMs * 1e6,
+    bufferBytesPerCpu: inForce.bufferBytesPerCpu,
+    cpus: () => pages.cpus(),
+    onTick: self.drainTook,
+    chores: () => {
+      pages.refresh();
+      for (const cpu of pages.cpus()) everRead.add(cpu);
+      // Threads that came since; in a pid namespace of our own /proc has other numbers for them.
+      if (!threads.nested) own.add(ownThreadIds());
+      plan.sweep();
+    },
+    onFailure: (error) => {
+      giveUp();
+      options.onFatal(error);
+    },
+  });
+
+  function readings(): BufferReading[] {
+    return [...everRead].map((cpu) => ({
+      cpu,
+      events: pipeline.merger.events(cpu),
+      bytes: pipeline.bytesRead(cpu),
+      stats: instance.stats(cpu),
+      capacityBytes: inForce.bufferBytesPerCpu,
+    }));
+  }
+
+  /** Sets the metrics that are read rather than counted; says once a minute when events were lost. */
+  function update(): BufferReading[] {
+    const now = readings();
+    self.update(BUFFER, now, pipeline.merger.lateEvents());
+    store.rotate(performance.now());
+    let lost = 0;
+    for (const { stats } of now) lost += stats ? stats.overrun + stats.commitOverrun + stats.droppedEvents : 0;
+    if (lost > lastLost && performance.now() > lossLogAt) {
+      log.warn({ lost: lost - lastLost }, 'events were lost: buffer.total or drain_interval do not suit this rate');
+      lastLost = lost;
+      lossLogAt = performance.now() + LOSS_LOG_MS;
+    }
+    return now;
+  }
+
+  function giveUp(): void {
+    if (stopped) return;
+    stopped = true;
+    drain.stop();
+    pages.close();
+    instance.remove();
+  }
+
+  /** Recording stopped and everything read, our count must be the kernel's: else somebody else has read too. */
+  function checkCounts(): void {
+    for (const { cpu, events, stats } of update()) {
+      if (stats !== undefined && stats.readEvents !== events) {
+        log.warn(
+          { cpu, decoded: events, readEvents: stats.readEvents },
+          'the kernel counts other events as read than were decoded: did something else read from this instance?',
+        );
+      }
+    }
+  }
+
+  return {
+    snapshot: (known) => {
+      update();
+      return store.snapshot(known);
+    },
+    status: (): CaptureStatus => {
+      const now = update();
+      return {
+        source: 'live',
+        kernelRelease,
+        machine,
+        clock,
+        tracefs: kernel.root,
+        instance: instance.name,
+        reader: config.reader,
+        cpus: pages.cpus().length,
+        bufferBytesPerCpu: inForce.bufferBytesPerCpu,
+        subbufferBytes: inForce.subbufferBytes,
+        tickMs: drain.tickNs() / 1e6,
+        probes: [...plan.probes],
+        loss: now.map(({ cpu, events, stats }) => ({
+          buffer: BUFFER,
+          cpu,
+          read: events,
+          overrun: stats?.overrun ?? 0,
+          commitOverrun: stats?.commitOverrun ?? 0,
+          dropped: stats?.droppedEvents ?? 0,
+        })),
+        warnings,
+        cost: { cpuSeconds: threadCpuSeconds(), events: now.reduce((sum, { events }) => sum + events, 0) },
+      };
+    },
+    stop: async () => {
+      if (stopped) return;
+      drain.stop();
+      try {
+        instance.stop();
+        pipeline.flush();
+        checkCounts();
+      } finally {
+        giveUp();
+      }
+    },
+  };
 }

@@ -101,7 +101,7 @@ function makeProbe(
   formats: FormatCache,
   input: PlanInput,
 ): { probe: Probe; needs: readonly EventNeed[] } | string {
-  const needs = module.needs(options, input.metadata);
+  const needs = module.needs(options, input.metadata, input.host);
   if (needs.length === 0) return 'nothing to trace: no event of this kernel matches its options';
   for (const need of needs) {
     const missing = whatIsMissing(need, formats);

@@ -5,10 +5,11 @@
 import { appendFileSync } from 'node:fs';
 import { extname } from 'node:path';
 import { Worker } from 'node:worker_threads';
+import { createSnapshotReader } from '../export/snapshot-reader.ts';
 import { MetricStore } from '../metrics/store.ts';
 import { errnoOf, KernelError } from '../model/errors.ts';
 import type { Log } from '../model/log.ts';
-import type { KnownSeries, MetricSnapshot } from '../model/metric.ts';
+import type { MetricSnapshot } from '../model/metric.ts';
 import type { CaptureStatus } from '../model/status.ts';
 import type { AgentConfig } from './compose-config.ts';
 import type { CaptureInput, FromCapture, ToCapture } from './messages.ts';
@@ -64,6 +65,7 @@ export async function startAgent(config: AgentConfig, options: AgentOptions): Pr
     settleFirst = { resolve, reject };
   });
 
+  const reader = createSnapshotReader();
   const fail = (reason: string) => {
     problem = reason;
     for (const [id, request] of waiting) {
@@ -121,6 +123,8 @@ export async function startAgent(config: AgentConfig, options: AgentOptions): Pr
 
   const start = () => {
     const startedAt = performance.now();
+    problem = 'the capture is being set up';
+    reader.reset();
     const input: CaptureInput = { config, replayFile: options.replayFile };
     const entry = new URL(`./capture-thread${extname(import.meta.url)}`, import.meta.url);
     const started = new Worker(entry, { workerData: input, name: 'ftrace-capture' });
@@ -143,6 +147,27 @@ export async function startAgent(config: AgentConfig, options: AgentOptions): Pr
     });
   };
 
+  /** Undefined while the capture is down or being set up. */
+  const snapshotOfCapture = async (): Promise<MetricSnapshot | undefined> => {
+    // A second try: what is held may not join on to the answer, then all labels are asked for.
+    for (let attempt = 0; attempt < 2; attempt++) {
+      try {
+        const full = reader.expand(await ask<MetricSnapshot>({ kind: 'snapshot', known: reader.known() }));
+        if (full !== undefined) return full;
+      } catch (error) {
+        log.debug({ reason: error instanceof Error ? error.message : String(error) }, 'no snapshot of the capture');
+        return undefined;
+      }
+    }
+    return undefined;
+  };
+
+  // Said here only while the capture thread cannot say it; absent otherwise.
+  const probeUp = store.gauge({
+    name: 'ftrace_exporter_probe_up',
+    help: 'Whether a probe that is switched on gets the events it needs.',
+    labels: ['probe'],
+  });
   const restarts = store.counter({
     name: 'ftrace_exporter_capture_restarts_total',
     help: 'Times the capture thread was started again after it had failed.',
@@ -157,13 +182,11 @@ export async function startAgent(config: AgentConfig, options: AgentOptions): Pr
   }
 
   return {
-    scrape: async (known) => {
+    scrape: async () => {
+      const capture = await snapshotOfCapture();
+      for (const { name } of config.probes) probeUp.set(probeUp.slot([name]), capture === undefined ? 0 : Number.NaN);
       const main = store.snapshot();
-      try {
-        return { main, capture: await ask<MetricSnapshot>({ kind: 'snapshot', known }), problem: '' };
-      } catch (error) {
-        return { main, capture: undefined, problem: error instanceof Error ? error.message : String(error) };
-      }
+      return capture === undefined ? [main] : [capture, main];
     },
     status: () => ask<CaptureStatus>({ kind: 'status' }),
     ready: () => ({ ready: problem === '' && worker !== undefined, reason: problem }),

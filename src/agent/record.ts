@@ -1,0 +1,105 @@
+/** Writes what an instance records to a capture file, untouched: pages go from the kernel to the file. */
+import { openCaptureWriter } from '../capture/write.ts';
+import { makePage, loadPage } from '../decode/page.ts';
+import { listBlockDevices } from '../host/block-devices.ts';
+import { onlineCpus } from '../host/cpus.ts';
+import { liveHostFacts } from '../host/facts.ts';
+import { MetricStore } from '../metrics/store.ts';
+import { UsageError } from '../model/errors.ts';
+import type { Log } from '../model/log.ts';
+import { kernelFeatures } from '../tracefs/features.ts';
+import { createInstance } from '../tracefs/instance.ts';
+import { findTracefs } from '../tracefs/mount.ts';
+import { type AgentConfig, enabledProbes } from './compose-config.ts';
+import { planEvents } from './plan.ts';
+import { makeSelfMetrics } from './self-metrics.ts';
+import { factsMarker } from './recorded-facts.ts';
+import { bufferSizes } from './sizes.ts';
+
+/** The size every reader of trace.dat takes. */
+const SUBBUFFER_BYTES = 4096;
+const TICK_MS = 20;
+
+export interface RecordOptions {
+  file: string;
+  durationMs: number;
+  log: Log;
+  /** Ends the recording before its time. */
+  signal?: AbortSignal;
+}
+
+export interface Recorded {
+  pages: number;
+  bytes: number;
+  events: number;
+  lost: number;
+}
+
+/** Records the events of the enabled probes for a while. Throws `KernelError`; leaves nothing behind in tracefs. */
+export async function recordCapture(config: AgentConfig, options: RecordOptions): Promise<Recorded> {
+  const root = findTracefs({ ...(config.tracefsPath ? { path: config.tracefsPath } : {}), mayMount: true });
+  const features = kernelFeatures(root);
+  // Beside a running agent: a recording has an instance of its own.
+  const instance = createInstance(root, `${config.instance}-record`);
+  try {
+    const store = new MetricStore();
+    const online = onlineCpus();
+    const plan = planEvents({
+      enabled: enabledProbes(config),
+      metadata: instance.metadata(),
+      host: liveHostFacts({ machine: features.machine }),
+      onlineCpus: online,
+      store,
+      self: makeSelfMetrics(store),
+      isSelf: () => false,
+    });
+    for (const { name, up, reason } of plan.probes) if (!up) options.log.warn({ probe: name, reason }, 'probe is off');
+    if (plan.events.length === 0) throw new UsageError('nothing to record: no probe that is on has an event here');
+
+    const sizes = bufferSizes(config.buffer, { cpus: online.length, realtime: features.realtime }, plan.rate);
+    instance.prepare({ ...sizes, subbufferBytes: SUBBUFFER_BYTES, clock: 'mono' });
+    const metadata = instance.metadata();
+    const writer = openCaptureWriter(options.file, { metadata, events: plan.events });
+    const source = instance.openPages();
+    const page = makePage(metadata.layout);
+    const done: Recorded = { pages: 0, bytes: 0, events: 0, lost: 0 };
+
+    const drain = (untilEmpty: boolean) => {
+      for (const cpu of source.cpus()) {
+        for (let left = untilEmpty ? Number.POSITIVE_INFINITY : 4096; left > 0; left--) {
+          const length = source.readPage(cpu, page.bytes);
+          if (length === 0) break;
+          loadPage(page, metadata.layout, length);
+          if (page.end === metadata.layout.dataOffset) break;
+          writer.addPage(cpu, page.bytes.subarray(0, length));
+          done.pages++;
+          done.bytes += length;
+          // A page that is not full is the one being written: the rest comes with the next tick.
+          if (!untilEmpty && page.end < metadata.layout.pageSize / 2) break;
+        }
+      }
+    };
+
+    instance.start();
+    instance.writeMarker(factsMarker(listBlockDevices()));
+    instance.enable(plan.events);
+    const endsAt = performance.now() + options.durationMs;
+    while (performance.now() < endsAt && !options.signal?.aborted) {
+      await new Promise((resolve) => setTimeout(resolve, Math.min(TICK_MS, Math.max(1, endsAt - performance.now()))));
+      drain(false);
+      source.refresh();
+    }
+    instance.stop();
+    drain(true);
+    const stats = Array.from({ length: instance.cpuCount }, (_, cpu) => instance.stats(cpu));
+    for (const s of stats) {
+      done.events += s.readEvents;
+      done.lost += s.overrun + s.commitOverrun + s.droppedEvents;
+    }
+    source.close();
+    writer.finish({ stats });
+    return done;
+  } finally {
+    instance.remove();
+  }
+}
