@@ -1,0 +1,140 @@
+/**
+ * Sets up an instance's buffers before anything is enabled: wanted sizes and clock go in, what is in force comes out.
+ * Source: kernel/trace/trace.c (buffer_size_kb), ring_buffer.c (sub-buffer order, ring_buffer_resize()).
+ */
+import { freemem } from 'node:os';
+import { join } from 'node:path';
+import { KernelError } from '../model/errors.ts';
+import type { PageLayout } from '../model/format.ts';
+import { possibleCpus } from './cpu-dirs.ts';
+import { readText, tryReadText, writeControl } from './files.ts';
+import { parseHeaderPage } from './layout.ts';
+
+export interface BufferRequest {
+  bufferBytesPerCpu: number;
+  subbufferBytes: number;
+  /** A name of `trace_clock`; the agent uses `mono`. */
+  clock: string;
+}
+
+export interface BuffersInForce {
+  bufferBytesPerCpu: number;
+  subbufferBytes: number;
+  /** Where less is in force than was asked for. */
+  warnings: string[];
+}
+
+/**
+ * A new instance inherits the top level's options, whatever somebody set them to: a stack trace behind every event,
+ * a text format we do not read. These are as the agent needs them; one that a kernel lacks is skipped.
+ */
+const OPTIONS: Readonly<Record<string, '0' | '1'>> = {
+  markers: '1',
+  'context-info': '1',
+  stacktrace: '0',
+  userstacktrace: '0',
+  'event-fork': '0',
+  'function-fork': '0',
+  'pause-on-trace': '0',
+  copy_trace_marker: '0',
+  'latency-format': '0',
+  raw: '0',
+  hex: '0',
+  bin: '0',
+  fields: '0',
+};
+
+const SMALLEST_KB = 4;
+/** Where the asked-for size was refused, all CPUs together get at most this part of the free memory. */
+const FALLBACK_SHARE = 1 / 8;
+
+/** Stops recording and sets options, sizes and clock, in the order that works on every kernel. Throws `KernelError`. */
+export function prepareBuffers(dir: string, wanted: BufferRequest): BuffersInForce {
+  const warnings: string[] = [];
+  writeControl(dir, 'tracing_on', '0');
+  // With overwrite off the kernel drops new events without any mark in the pages.
+  writeControl(dir, 'options/overwrite', '1');
+  for (const [name, value] of Object.entries(OPTIONS)) setOption(dir, name, value);
+
+  // The size before any event is enabled (else 5.10 and 6.1 grow the top level's buffer); and small before the
+  // sub-buffers change, which takes both old and new memory at once.
+  writeControl(dir, 'buffer_size_kb', String(SMALLEST_KB));
+  const subbufferBytes = setSubbuffers(dir, wanted.subbufferBytes, warnings);
+  const cpus = Math.max(1, possibleCpus(dir).length);
+  const wantedKb = Math.ceil(wanted.bufferBytesPerCpu / 1024);
+  const gotKb = writeHalving(
+    (kb) => writeControl(dir, 'buffer_size_kb', String(kb)),
+    { first: wantedKb, least: SMALLEST_KB },
+    () => (freemem() * FALLBACK_SHARE) / cpus / 1024,
+  );
+  if (gotKb < wantedKb)
+    warnings.push(`the kernel has no memory for ${wantedKb} KiB of buffer a CPU: using ${gotKb} KiB`);
+
+  // Writing the clock empties the buffer, so it comes after the sizes.
+  writeControl(dir, 'trace_clock', wanted.clock);
+  writeControl(dir, 'options/disable_on_free', '1');
+  return { bufferBytesPerCpu: bufferSizeKb(dir) * 1024, subbufferBytes, warnings };
+}
+
+function setOption(dir: string, name: string, value: '0' | '1'): void {
+  const present = tryReadText(join(dir, 'options', name))?.trim();
+  if (present !== undefined && present !== value) writeControl(dir, `options/${name}`, value);
+}
+
+/** Bytes of a sub-buffer in force. Kernels before 6.8 have sub-buffers of one page only. */
+function setSubbuffers(dir: string, wantedBytes: number, warnings: string[]): number {
+  if (tryReadText(join(dir, 'buffer_subbuf_size_kb')) === undefined) return instanceLayout(dir).pageSize;
+  const wantedKb = Math.ceil(wantedBytes / 1024);
+  const gotKb = writeHalving((kb) => writeControl(dir, 'buffer_subbuf_size_kb', String(kb)), {
+    first: wantedKb,
+    least: 4,
+  });
+  if (gotKb < wantedKb)
+    warnings.push(`the kernel has no memory for sub-buffers of ${wantedKb} KiB: using ${gotKb} KiB`);
+  return instanceLayout(dir).pageSize;
+}
+
+/**
+ * Writes `first`; while the kernel says ENOMEM, half of it, and at most what `fallback` gives, down to `least`.
+ * Returns what was taken. Throws what `write` throws.
+ */
+export function writeHalving(
+  write: (value: number) => void,
+  range: { first: number; least: number },
+  fallback: () => number = () => Number.POSITIVE_INFINITY,
+): number {
+  for (let value = range.first; ; ) {
+    try {
+      write(value);
+      return value;
+    } catch (error) {
+      if (!(error instanceof KernelError) || error.errno !== 'ENOMEM' || value <= range.least) throw error;
+      value = Math.max(range.least, Math.floor(Math.min(value / 2, fallback())));
+    }
+  }
+}
+
+/** KiB a CPU that an instance's buffer has now; where CPUs differ, the smallest. Throws `KernelError`. */
+export function bufferSizeKb(dir: string): number {
+  const file = join(dir, 'buffer_size_kb');
+  const all = parseSizeKb(readText(file));
+  if (all !== undefined) return all;
+  const sizes = possibleCpus(dir).map((cpu) =>
+    parseSizeKb(tryReadText(join(dir, 'per_cpu', `cpu${cpu}`, 'buffer_size_kb')) ?? ''),
+  );
+  const known = sizes.filter((size) => size !== undefined);
+  if (known.length === 0) throw new KernelError({ file, errno: '', action: 'understand the size in' });
+  return Math.min(...known);
+}
+
+/** `1408`, `7 (expanded: 1408)` (7 now, 1408 once it is used) → KiB now; `X` (CPUs differ) → undefined. */
+export function parseSizeKb(text: string): number | undefined {
+  const digits = /^(\d+)(?:\s|$)/.exec(text)?.[1];
+  return digits === undefined ? undefined : Number(digits);
+}
+
+/** Layout of an instance's sub-buffers; differs from the top level's. Throws `KernelError`. */
+export function instanceLayout(dir: string): PageLayout {
+  const file = join(dir, 'events', 'header_page');
+  return parseHeaderPage(readText(file), file);
+}

@@ -1,0 +1,31 @@
+/** Which CPUs there are: those the kernel made per-CPU files for, and those that run now. */
+import { readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { readText, refusal } from './files.ts';
+
+/** CPUs that have a directory `per_cpu/cpuN` in an instance: the possible ones, ascending. */
+export function possibleCpus(instanceDir: string): number[] {
+  const dir = join(instanceDir, 'per_cpu');
+  let names: string[];
+  try {
+    names = readdirSync(dir);
+  } catch (error) {
+    throw refusal(error, { file: dir, action: 'list' });
+  }
+  const found = names.map((name) => /^cpu(\d+)$/.exec(name)?.[1]);
+  return found.flatMap((digits) => (digits === undefined ? [] : [Number(digits)])).sort((a, b) => a - b);
+}
+
+export const ONLINE_FILE = '/sys/devices/system/cpu/online';
+
+/** CPUs named by a file with a list as the kernel writes it, `0-3,8`, ascending. */
+export function readCpuList(file: string): number[] {
+  const cpus: number[] = [];
+  for (const part of readText(file).trim().split(',')) {
+    const range = /^(\d+)(?:-(\d+))?$/.exec(part);
+    if (range === null) continue;
+    const last = Number(range[2] ?? range[1]);
+    for (let cpu = Number(range[1]); cpu <= last; cpu++) cpus.push(cpu);
+  }
+  return cpus;
+}

@@ -1,0 +1,91 @@
+/** What this kernel offers to a tracer: for planning, `doctor` and `list`. Reads only. */
+import { closeSync, constants, existsSync, openSync } from 'node:fs';
+import { machine, release, version } from 'node:os';
+import { join } from 'node:path';
+import { errnoOf } from '../model/errors.ts';
+import { tryReadText } from './files.ts';
+
+export interface KernelFeatures {
+  /** `uname -r` */
+  kernelRelease: string;
+  /** `uname -m` */
+  machine: string;
+  /** `available_tracers`, as the kernel lists them. */
+  tracers: string[];
+  /** Names of the trace clocks. */
+  clocks: string[];
+  /** Whether sub-buffers can be larger than a page (6.8+). */
+  subbufferSizes: boolean;
+  /** Whether functions can be traced; `reason` says why not. */
+  functionTracing: { ok: boolean; reason: string };
+  /** Whether this is a real-time kernel (PREEMPT_RT). */
+  realtime: boolean;
+  /** The machine's clocksource; '' when unknown. */
+  clocksource: string;
+  /** Whether an instance can receive what is written into the top level's `trace_marker`. */
+  copyTraceMarker: boolean;
+  /** What makes figures worse on this machine, for the log. */
+  warnings: string[];
+}
+
+/** Where facts outside tracefs are read. Replaced in tests. */
+export interface FeatureFiles {
+  realtimeFile: string;
+  clocksourceFile: string;
+  ftraceEnabledFile: string;
+}
+
+const LIVE: FeatureFiles = {
+  realtimeFile: '/sys/kernel/realtime',
+  clocksourceFile: '/sys/devices/system/clocksource/clocksource0/current_clocksource',
+  ftraceEnabledFile: '/proc/sys/kernel/ftrace_enabled',
+};
+
+/** Clocksources that take a microsecond to read: each event reads the clock. */
+const SLOW_CLOCKSOURCES = ['hpet', 'acpi_pm'];
+
+/** Features of the kernel whose tracefs is at `root`. What cannot be read counts as not there. */
+export function kernelFeatures(root: string, files: FeatureFiles = LIVE): KernelFeatures {
+  const tracers = words(tryReadText(join(root, 'available_tracers')));
+  const clocksource = (tryReadText(files.clocksourceFile) ?? '').trim();
+  const warnings = SLOW_CLOCKSOURCES.includes(clocksource)
+    ? [
+        `clocksource is ${clocksource}: slow to read and coarse, so tracing costs more and short durations are rough`,
+      ]
+    : [];
+  return {
+    kernelRelease: release(),
+    machine: machine(),
+    tracers,
+    clocks: words(tryReadText(join(root, 'trace_clock'))).map((name) => name.replace(/[[\]]/g, '')),
+    subbufferSizes: existsSync(join(root, 'buffer_subbuf_size_kb')),
+    functionTracing: functionTracing(root, tracers, files.ftraceEnabledFile),
+    realtime: (tryReadText(files.realtimeFile) ?? '').trim() === '1' || /PREEMPT[_ ]RT/.test(version()),
+    clocksource,
+    copyTraceMarker: existsSync(join(root, 'options', 'copy_trace_marker')),
+    warnings,
+  };
+}
+
+function functionTracing(
+  root: string,
+  tracers: string[],
+  switchFile: string,
+): { ok: boolean; reason: string } {
+  if (!tracers.includes('function'))
+    return { ok: false, reason: 'this kernel is built without the function tracer (CONFIG_FUNCTION_TRACER)' };
+  if (tryReadText(switchFile)?.trim() === '0')
+    return { ok: false, reason: 'function tracing is switched off: sysctl kernel.ftrace_enabled is 0' };
+  // Hardened kernels list the tracer and refuse its files; opening one to read changes nothing.
+  const file = join(root, 'set_ftrace_filter');
+  try {
+    closeSync(openSync(file, constants.O_RDONLY));
+    return { ok: true, reason: '' };
+  } catch (error) {
+    return { ok: false, reason: `the kernel refuses function tracing: ${errnoOf(error)} on opening ${file}` };
+  }
+}
+
+function words(text: string | undefined): string[] {
+  return (text ?? '').split(/\s+/).filter((word) => word !== '');
+}

@@ -1,0 +1,114 @@
+/**
+ * Reading and writing control files. Paths go in, texts come out; what the kernel refuses becomes a `KernelError`
+ * with errno, the value and what the write added to `error_log` (kernel/trace/trace.c, tracing_log_err()).
+ */
+import { closeSync, constants, openSync, readFileSync, writeSync } from 'node:fs';
+import { join } from 'node:path';
+import { errnoOf, KernelError } from '../model/errors.ts';
+
+const REMEDIES: Record<string, string> = {
+  EPERM: 'the kernel forbids it: kernel lockdown, or tracing of this kind is switched off on this kernel',
+  EACCES: 'run as root; in a container see that no AppArmor or SELinux profile denies writes to this path',
+  EROFS: "the mount is read-only: mount the host's tracefs writable and name it with --path.tracefs",
+  EBUSY: 'something else uses it: another agent, trace-cmd or an open trace_pipe',
+  EINVAL: 'this kernel does not take the value',
+  ENOENT: 'this kernel does not have it',
+  ENODEV: 'this kernel does not have it at present: the CPU or tracer is not available',
+  ENOMEM: 'the kernel has too little free memory: ask for less',
+};
+
+/** What to do about an errno; undefined where nothing is known. */
+export function remedyFor(errno: string): string | undefined {
+  return REMEDIES[errno];
+}
+
+/** A `KernelError` of a thrown system error. Anything but a system error is thrown on as it is. */
+export function refusal(
+  error: unknown,
+  what: { file: string; action: string; value?: string; errorLog?: string; remedy?: string | undefined },
+): KernelError {
+  const errno = errnoOf(error);
+  if (errno === '') throw error;
+  const { remedy = remedyFor(errno), ...rest } = what;
+  return new KernelError({ ...rest, errno, ...(remedy === undefined ? {} : { remedy }) });
+}
+
+/** Whole text of a file. Throws `KernelError`. */
+export function readText(file: string, remedy?: string): string {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch (error) {
+    throw refusal(error, { file, action: 'read', remedy });
+  }
+}
+
+/** Whole text of a file, undefined when it cannot be read, whatever the reason. */
+export function tryReadText(file: string): string | undefined {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch {
+    return undefined;
+  }
+}
+
+/**
+ * Writes a value to a control file of `root`, which is the top level or an instance's directory. The file is never
+ * truncated on opening: that alone would clear `set_event`, the filters and `trace`.
+ * Throws `KernelError`; `remedy` replaces what is said by errno.
+ */
+export function writeControl(root: string, file: string, value: string, remedy?: string): void {
+  const path = join(root, file);
+  const log = join(root, 'error_log');
+  const before = tryReadText(log) ?? '';
+  try {
+    writeWhole(path, `${value}\n`);
+  } catch (error) {
+    const errorLog = freshEntries(before, tryReadText(log) ?? '');
+    throw refusal(error, { file: path, action: 'write', value, errorLog, remedy });
+  }
+}
+
+function writeWhole(path: string, text: string): void {
+  const fd = openSync(path, constants.O_WRONLY);
+  let failed = true;
+  try {
+    const bytes = Buffer.from(text);
+    // One write; but files that take lists (set_event, set_ftrace_filter) consume a word a write and say so.
+    for (let done = 0; done < bytes.length; ) {
+      const written = writeSync(fd, bytes, done);
+      if (written <= 0) break;
+      done += written;
+    }
+    failed = false;
+  } finally {
+    // Some files report on closing; but what the write said is not to be hidden by that.
+    try {
+      closeSync(fd);
+    } catch (error) {
+      // biome-ignore lint/correctness/noUnsafeFinally: thrown only when nothing else is under way
+      if (!failed) throw error;
+    }
+  }
+}
+
+/**
+ * The entries of an `error_log` that were not there before, on one line. An entry is a line that begins with a
+ * stamp, `[  12.345678] …`, and the indented lines below it; the kernel keeps the last eight.
+ */
+export function freshEntries(before: string, after: string): string {
+  const known = new Set(entriesOf(before));
+  return entriesOf(after)
+    .filter((entry) => !known.has(entry))
+    .map((entry) =>
+      entry
+        .replace(/^\[\s*[\d.]+\]\s*/, '')
+        .replace(/\s+/g, ' ')
+        .replace(/ \^ ?$/, '')
+        .trim(),
+    )
+    .join('; ');
+}
+
+function entriesOf(log: string): string[] {
+  return log.split(/^(?=\[\s*\d+\.\d+\])/m).filter((entry) => entry.trim() !== '');
+}

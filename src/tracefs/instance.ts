@@ -1,0 +1,202 @@
+/**
+ * An instance of the tracer: own buffers, events and switches below `instances/NAME`. Everything the agent records,
+ * it records here. Source: kernel/trace/trace.c, instance_mkdir(), tracing_free_buffer_release().
+ */
+import { closeSync, constants, mkdirSync, openSync, rmdirSync } from 'node:fs';
+import { machine, release } from 'node:os';
+import { join } from 'node:path';
+import { errnoOf, KernelError } from '../model/errors.ts';
+import type { BufferStats, TraceMetadata } from '../model/source.ts';
+import { type BufferRequest, type BuffersInForce, instanceLayout, prepareBuffers } from './buffers.ts';
+import { possibleCpus } from './cpu-dirs.ts';
+import { disableEvents, enableEvents, formatText, listEvents } from './events.ts';
+import { readText, refusal, writeControl } from './files.ts';
+import { type LivePages, openLivePages } from './pages.ts';
+import { parseStats } from './stats.ts';
+
+export interface Instance {
+  /** Root of tracefs. */
+  root: string;
+  name: string;
+  /** `ROOT/instances/NAME` */
+  dir: string;
+  /** Whether an instance of this name, left by a killed agent, was removed first. */
+  leftover: boolean;
+  /** Highest logical CPU number the kernel has a buffer for + 1. */
+  cpuCount: number;
+  /** Stops recording and sets sizes and clock; before `enable` and `openPages`. */
+  prepare(request: BufferRequest): BuffersInForce;
+  /** Enables events, `system:name`. */
+  enable(events: readonly string[]): void;
+  /** Starts recording. */
+  start(): void;
+  /** Stops recording. What has been recorded can still be read. */
+  stop(): void;
+  /** What is in force now; read the layout again after `prepare`. */
+  metadata(): TraceMetadata;
+  stats(cpu: number): BufferStats;
+  /** Opens the raw pages of all online CPUs. One reader at a time: a second would take pages from the first. */
+  openPages(): LivePages;
+  /** Records a text from the calling thread; nothing is recorded while stopped. */
+  writeMarker(text: string): void;
+  /** Stops, disables, closes and removes everything. Can be called again. Throws when somebody else holds the instance. */
+  remove(): void;
+}
+
+const NAME = /^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$/;
+const CREATE_TRIES = 5;
+const REMOVE_TRIES = 10;
+const REMOVE_PAUSE_MS = 20;
+
+/**
+ * Makes `instances/NAME` and holds it, so that nobody can remove it and a SIGKILL stops its recording.
+ * One that nobody holds was left by a killed agent and is replaced. Throws `KernelError`; EBUSY: a live agent has it.
+ */
+export function createInstance(root: string, name: string): Instance {
+  checkName(name);
+  const dir = join(root, 'instances', name);
+  let leftover = false;
+  for (let tries = 0; tries < CREATE_TRIES; tries++) {
+    if (!makeDirectory(dir)) {
+      leftover = removeLeftover(dir) || leftover;
+      continue;
+    }
+    const freeBuffer = hold(dir);
+    if (freeBuffer !== undefined) return makeInstance(root, name, dir, leftover, freeBuffer);
+  }
+  const remedy = 'another agent makes and removes the same instance: give each its own name with `instance:`';
+  throw new KernelError({ file: dir, errno: 'EBUSY', action: 'create', remedy });
+}
+
+function checkName(name: string): void {
+  if (NAME.test(name)) return;
+  const remedy = 'a name is up to 64 letters, digits, "_", "." and "-", and begins with a letter or digit';
+  throw new KernelError({ file: 'instances', errno: 'EINVAL', action: 'use as a name', value: name, remedy });
+}
+
+/** False when it is there already. */
+function makeDirectory(dir: string): boolean {
+  try {
+    mkdirSync(dir, 0o750);
+    return true;
+  } catch (error) {
+    if (errnoOf(error) === 'EEXIST') return false;
+    throw refusal(error, { file: dir, action: 'create' });
+  }
+}
+
+/** The kernel removes an instance that nobody holds: so trying is asking. */
+function removeLeftover(dir: string): boolean {
+  try {
+    rmdirSync(dir);
+    return true;
+  } catch (error) {
+    const errno = errnoOf(error);
+    if (errno === 'ENOENT') return false;
+    if (errno !== 'EBUSY') throw refusal(error, { file: dir, action: 'remove what was left at' });
+    const remedy = 'another agent uses it: stop that one, or give this one another name with `instance:`';
+    throw new KernelError({ file: dir, errno, action: 'take over', remedy });
+  }
+}
+
+/** Opens `free_buffer`; undefined when the instance vanished meanwhile. */
+function hold(dir: string): number | undefined {
+  const file = join(dir, 'free_buffer');
+  try {
+    return openSync(file, constants.O_WRONLY);
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT') return undefined;
+    removeDirectory(dir);
+    throw refusal(error, { file, action: 'open' });
+  }
+}
+
+function makeInstance(
+  root: string,
+  name: string,
+  dir: string,
+  leftover: boolean,
+  freeBuffer: number,
+): Instance {
+  const opened = new Set<LivePages>();
+  let removed = false;
+
+  const openPages = (): LivePages => {
+    const pages = openLivePages(dir, instanceLayout(dir).pageSize);
+    opened.add(pages);
+    return pages;
+  };
+
+  const remove = (): void => {
+    if (removed) return;
+    quietly(() => writeControl(dir, 'tracing_on', '0'));
+    quietly(() => disableEvents(dir));
+    for (const pages of opened) pages.close();
+    opened.clear();
+    closeSync(freeBuffer);
+    removed = true;
+    removeDirectory(dir);
+  };
+
+  const cpuCount = Math.max(0, ...possibleCpus(dir)) + 1;
+  return {
+    root,
+    name,
+    dir,
+    leftover,
+    cpuCount,
+    prepare: (request) => prepareBuffers(dir, request),
+    enable: (events) => enableEvents(dir, events),
+    start: () => writeControl(dir, 'tracing_on', '1'),
+    stop: () => writeControl(dir, 'tracing_on', '0'),
+    metadata: () => ({
+      layout: instanceLayout(dir),
+      clock: clockInForce(dir),
+      machine: machine(),
+      kernelRelease: release(),
+      cpuCount,
+      events: () => listEvents(root),
+      formatText: (event) => formatText(root, event),
+    }),
+    stats: (cpu) => parseStats(readText(join(dir, 'per_cpu', `cpu${cpu}`, 'stats')), cpu),
+    openPages,
+    writeMarker: (text) => writeControl(dir, 'trace_marker', text),
+    remove,
+  };
+}
+
+/** The name in brackets in `trace_clock`. */
+function clockInForce(dir: string): string {
+  const file = join(dir, 'trace_clock');
+  const clock = /\[([^\]]+)\]/.exec(readText(file))?.[1];
+  if (clock === undefined) throw new KernelError({ file, errno: '', action: 'find the clock in use in' });
+  return clock;
+}
+
+/** Removal goes on whatever a single step says: the last one, rmdir, undoes them all. */
+function quietly(step: () => void): void {
+  try {
+    step();
+  } catch (error) {
+    if (!(error instanceof KernelError)) throw error;
+  }
+}
+
+/** Files just closed can hold an instance a moment longer. Throws `KernelError` when somebody else has one open. */
+function removeDirectory(dir: string): void {
+  for (let tries = 1; ; tries++) {
+    try {
+      rmdirSync(dir);
+      return;
+    } catch (error) {
+      const errno = errnoOf(error);
+      if (errno === 'ENOENT') return;
+      if (errno !== 'EBUSY' || tries >= REMOVE_TRIES) {
+        const remedy =
+          'somebody else has one of its files open; recording has stopped, remove it later with `ftrace-exporter cleanup`';
+        throw refusal(error, { file: dir, action: 'remove', ...(errno === 'EBUSY' ? { remedy } : {}) });
+      }
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, REMOVE_PAUSE_MS);
+    }
+  }
+}

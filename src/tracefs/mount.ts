@@ -1,0 +1,116 @@
+/**
+ * Finds tracefs. A path or /proc/self/mounts goes in, the root directory comes out.
+ * Where it is mounted nowhere it can be mounted, which takes CAP_SYS_ADMIN. Source: kernel/trace/trace.c.
+ */
+import { spawnSync } from 'node:child_process';
+import { accessSync, constants, existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { errnoOf, KernelError } from '../model/errors.ts';
+import { tryReadText } from './files.ts';
+
+const USUAL_PLACE = '/sys/kernel/tracing';
+
+/** Where the system's facts are read, and how it mounts. Replaced in tests. */
+export interface MountSystem {
+  mountsFile: string;
+  lockdownFile: string;
+  uid: number;
+  /** Mounts tracefs there; returns '' or why that failed. */
+  mount(target: string): string;
+}
+
+const LIVE: Omit<MountSystem, 'uid'> = {
+  mountsFile: '/proc/self/mounts',
+  lockdownFile: '/sys/kernel/security/lockdown',
+  mount: mountTracefs,
+};
+
+/**
+ * Root directory of tracefs. A `path` that is given is used or refused, never replaced by another.
+ * Throws `KernelError` with what to do.
+ */
+export function findTracefs(
+  options: { path?: string; mayMount: boolean },
+  system: MountSystem = { ...LIVE, uid: process.getuid?.() ?? 0 },
+): string {
+  if (options.path !== undefined) return validated(options.path, system);
+  const mounts = parseMounts(tryReadText(system.mountsFile) ?? '');
+  const tracefs = mounts.filter((mount) => mount.type === 'tracefs');
+  tracefs.sort((a, b) => Number(a.readOnly) - Number(b.readOnly));
+  const found = tracefs.find((mount) => looksRight(mount.dir));
+  if (found !== undefined) return found.dir;
+  // Going through debugfs mounts tracefs by itself.
+  const debugfs = mounts
+    .filter((mount) => mount.type === 'debugfs')
+    .map((mount) => join(mount.dir, 'tracing'));
+  const below = debugfs.find(looksRight);
+  if (below !== undefined) return below;
+  if (tracefs.length > 0) return validated(tracefs[0].dir, system);
+  if (!options.mayMount) throw nowhere(USUAL_PLACE, 'ENOENT', '', system);
+  const failure = system.mount(USUAL_PLACE);
+  const errno = /permi/i.test(failure) ? 'EPERM' : '';
+  if (failure !== '') throw nowhere(USUAL_PLACE, errno, failure, system);
+  return validated(USUAL_PLACE, system);
+}
+
+interface Mount {
+  dir: string;
+  type: string;
+  readOnly: boolean;
+}
+
+/** Lines of /proc/self/mounts: `device dir type options 0 0`, blanks in names as octal escapes. */
+export function parseMounts(text: string): Mount[] {
+  return text.split('\n').flatMap((line) => {
+    const [, dir, type, options] = line.split(' ');
+    if (options === undefined) return [];
+    return [{ dir: unescapeOctal(dir), type, readOnly: options.split(',').includes('ro') }];
+  });
+}
+
+/** Escapes are bytes: a multi-byte character is never escaped by the kernel, so each is one ASCII character. */
+function unescapeOctal(name: string): string {
+  return name.replace(/\\([0-7]{3})/g, (_, octal: string) => String.fromCharCode(Number.parseInt(octal, 8)));
+}
+
+function looksRight(dir: string): boolean {
+  return existsSync(join(dir, 'instances')) && existsSync(join(dir, 'trace_clock'));
+}
+
+function validated(dir: string, system: MountSystem): string {
+  for (const file of ['instances', 'trace_clock']) {
+    try {
+      accessSync(join(dir, file), constants.R_OK);
+    } catch (error) {
+      throw nowhere(join(dir, file), errnoOf(error), '', system);
+    }
+  }
+  return dir;
+}
+
+function nowhere(file: string, errno: string, reason: string, system: MountSystem): KernelError {
+  const hints: string[] = [];
+  const lockdown = tryReadText(system.lockdownFile) ?? '';
+  if (lockdown.includes('[confidentiality]'))
+    hints.push(
+      'the kernel is locked down (lockdown=confidentiality), which forbids tracing: boot it without',
+    );
+  if (system.uid !== 0) hints.push(`run as root (this is uid ${system.uid}): tracefs is open to root alone`);
+  hints.push(
+    `on a host: mount -t tracefs nodev ${USUAL_PLACE}`,
+    "in a container: mount the host's tracefs at /tracing and give --path.tracefs /tracing",
+  );
+  return new KernelError({
+    file,
+    errno,
+    action: 'use tracefs at',
+    remedy: hints.join('; '),
+    ...(reason === '' ? {} : { errorLog: reason }),
+  });
+}
+
+function mountTracefs(target: string): string {
+  const done = spawnSync('mount', ['-t', 'tracefs', 'nodev', target], { encoding: 'utf8', timeout: 10_000 });
+  if (done.status === 0) return '';
+  return done.error?.message ?? (done.stderr.trim() || `mount ended with ${done.status ?? done.signal}`);
+}

@@ -1,0 +1,107 @@
+/**
+ * Raw sub-buffers of an instance's CPUs: `per_cpu/cpuN/trace_pipe_raw` in, whole sub-buffers out, without blocking.
+ * Follows CPUs that come and go. Source: kernel/trace/trace.c, tracing_buffers_read().
+ */
+import { closeSync, constants, openSync, readSync } from 'node:fs';
+import { join } from 'node:path';
+import { errnoOf, KernelError } from '../model/errors.ts';
+import type { PageSource } from '../model/source.ts';
+import { ONLINE_FILE, readCpuList } from './cpu-dirs.ts';
+import { refusal } from './files.ts';
+
+export interface LivePages extends PageSource {
+  /**
+   * Looks which CPUs are online: opens what came, and closes what went offline and has been read to its end.
+   * Not between the `cpus()` and the reads of a tick.
+   */
+  refresh(): void;
+  /** Closes all files. Until then the kernel refuses to remove the instance or to change its tracer. */
+  close(): void;
+}
+
+interface CpuFile {
+  fd: number;
+  online: boolean;
+  /** Offline, and since then found empty. */
+  drained: boolean;
+}
+
+const INTERRUPTED_TRIES = 16;
+
+/**
+ * Opens the files of all online CPUs. `pageSize` is that of the instance's own `events/header_page`.
+ * EAGAIN comes as an exception: set `Error.stackTraceLimit = 0` on the thread that reads, it halves the cost.
+ * Throws `KernelError`.
+ */
+export function openLivePages(instanceDir: string, pageSize: number, onlineFile = ONLINE_FILE): LivePages {
+  const files: (CpuFile | undefined)[] = [];
+  let readable: number[] = [];
+
+  const pathOf = (cpu: number) => join(instanceDir, 'per_cpu', `cpu${cpu}`, 'trace_pipe_raw');
+
+  const open = (cpu: number): void => {
+    const file = pathOf(cpu);
+    try {
+      const fd = openSync(file, constants.O_RDONLY | constants.O_NONBLOCK);
+      files[cpu] = { fd, online: true, drained: false };
+    } catch (error) {
+      throw refusal(error, { file, action: 'open' });
+    }
+  };
+
+  const close = (): void => {
+    for (const file of files) if (file !== undefined) closeSync(file.fd);
+    files.length = 0;
+    readable = [];
+  };
+
+  const refresh = (): void => {
+    const online = new Set(readCpuList(onlineFile));
+    files.forEach((file, cpu) => {
+      if (file === undefined) return;
+      if (!online.has(cpu) && !file.online && file.drained) {
+        closeSync(file.fd);
+        files[cpu] = undefined;
+        return;
+      }
+      file.online = online.has(cpu);
+      file.drained = false;
+    });
+    for (const cpu of online) if (files[cpu] === undefined) open(cpu);
+    readable = files.flatMap((file, cpu) => (file === undefined ? [] : [cpu]));
+  };
+
+  const readPage = (cpu: number, into: Uint8Array): number => {
+    const file = files[cpu];
+    if (file === undefined) return 0;
+    for (let tries = 0; tries < INTERRUPTED_TRIES; tries++) {
+      try {
+        const length = readSync(file.fd, into, 0, pageSize, null);
+        if (length === 0) file.drained = !file.online;
+        return length;
+      } catch (error) {
+        const errno = errnoOf(error);
+        if (errno === 'EINTR') continue;
+        if (errno !== 'EAGAIN' && errno !== 'EBUSY' && errno !== 'ENOMEM')
+          throw unreadable(cpu, errno, error);
+        if (errno === 'EAGAIN') file.drained = !file.online;
+        return 0;
+      }
+    }
+    return 0;
+  };
+
+  const unreadable = (cpu: number, errno: string, error: unknown): unknown => {
+    if (errno === '') return error;
+    const remedy = 'the buffer of this CPU can no longer be read: start the agent again';
+    return new KernelError({ file: pathOf(cpu), errno, action: 'read', remedy });
+  };
+
+  try {
+    refresh();
+  } catch (error) {
+    close();
+    throw error;
+  }
+  return { cpus: () => readable, readPage, refresh, close };
+}

@@ -1,0 +1,176 @@
+/**
+ * Ids of our own threads as the trace names them: host pids, which in a pid namespace are not ours to ask for.
+ * A thread that writes a nonce to `trace_marker` shows its pid beside it. The threads nobody can have write (V8's
+ * helpers) are sent a signal they ignore, and the trace of it names them.
+ * The nonces are read from the text `trace`: a line is `comm-pid [cpu] flags stamp: function: text`.
+ */
+import { randomBytes } from 'node:crypto';
+import { closeSync, constants, openSync, readdirSync, readlinkSync, write } from 'node:fs';
+import { constants as osConstants } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { errnoOf } from '../model/errors.ts';
+import { readText, writeControl } from './files.ts';
+import type { Instance } from './instance.ts';
+
+export interface OwnThreadIds {
+  /** Host pids of our threads, ascending. */
+  ids: number[];
+  /** Whether we run in a pid namespace of our own, so that `ownThreadIds` does not give host pids. */
+  nested: boolean;
+  warnings: string[];
+}
+
+type Marked = Pick<Instance, 'dir' | 'start' | 'stop' | 'writeMarker'>;
+
+/** What a thread writes to `trace_marker` to be known by. */
+export function threadMark(nonce: string): string {
+  return `ftrace-exporter-tid ${nonce}`;
+}
+
+/** A text that nobody else writes. */
+export function makeNonce(): string {
+  return randomBytes(12).toString('hex');
+}
+
+/** Writes the nonce from the calling thread. The instance must be recording. Throws `KernelError`. */
+export function claimThreadId(instance: Pick<Instance, 'writeMarker'>, nonce: string): void {
+  instance.writeMarker(threadMark(nonce));
+}
+
+/** Host pids of the threads that wrote these nonces, by nonce, as far as they are found. Throws `KernelError`. */
+export function findNonces(instance: Pick<Instance, 'dir'>, nonces: readonly string[]): Map<string, number> {
+  return parseNonces(readText(join(instance.dir, 'trace')), nonces);
+}
+
+/**
+ * A comm can hold anything, so the pid is found from the right: what follows it has a fixed form up to our nonce,
+ * which ends the line. Flags and tgid columns are optional.
+ */
+const MARK =
+  /-(\d+)\s+(?:\([\s\d-]+\)\s+)?\[\d+\]\s+(?:\S+\s+)?\d+(?:\.\d+)?: [^\s:]+: ftrace-exporter-tid ([0-9a-f]+)$/;
+
+export function parseNonces(trace: string, nonces: readonly string[]): Map<string, number> {
+  const found = new Map<string, number>();
+  for (const line of trace.split('\n')) {
+    const [, pid, nonce] = MARK.exec(line) ?? [];
+    if (nonce !== undefined && nonces.includes(nonce)) found.set(nonce, Number(pid));
+  }
+  return found;
+}
+
+/** Ids of all our threads in the pid namespace of /proc: the host's, unless we are in one of our own. */
+export function ownThreadIds(): number[] {
+  return readdirSync('/proc/self/task').map(Number);
+}
+
+/**
+ * Learns the host pids of all our threads. The instance must be prepared, with no events enabled and no pages open;
+ * it is stopped and empty afterwards. `markElsewhere` has another thread (the main one) write a text to a file.
+ * What cannot be learned is a warning; throws `KernelError` when markers cannot be written at all.
+ */
+export async function learnOwnThreads(
+  instance: Marked,
+  markElsewhere?: (file: string, text: string) => Promise<void>,
+): Promise<OwnThreadIds> {
+  const marker = join(instance.dir, 'trace_marker');
+  const warnings: string[] = [];
+  const [here, elsewhere] = [makeNonce(), makeNonce()];
+  try {
+    instance.start();
+    claimThreadId(instance, here);
+    await markElsewhere?.(marker, threadMark(elsewhere));
+    const found = findNonces(instance, [here, elsewhere]);
+    const own = found.get(here);
+    if (own === undefined)
+      warnings.push('this thread does not find itself in the trace: its own events are counted as others');
+    if (markElsewhere !== undefined && !found.has(elsewhere))
+      warnings.push('the main thread does not show in the trace: its own events are counted as others');
+    // Started also where it is not asked: the threads of the pool exist from its first use on.
+    const pool = await markFromPool(instance, marker);
+    const marked = new Set([...found.values(), ...pool]);
+
+    const nested = own !== currentThreadId();
+    const others = nested && own !== undefined ? signalledThreads(instance, own, warnings) : [];
+    const ids = new Set([...marked, ...(nested ? others : ownThreadIds())]);
+    return { ids: [...ids].sort((a, b) => a - b), nested, warnings };
+  } finally {
+    instance.stop();
+    emptyBuffer(instance.dir);
+  }
+}
+
+/** The calling thread's id in the pid namespace of /proc: the link reads `PID/task/TID`. */
+function currentThreadId(): number {
+  return Number(readlinkSync('/proc/thread-self').split('/').at(-1));
+}
+
+const POOL_ROUNDS = 8;
+const writeAsync = promisify(write);
+
+/** Host pids of libuv's pool threads, which do our asynchronous file operations: as many as came to write. */
+async function markFromPool(instance: Pick<Instance, 'dir'>, marker: string): Promise<Set<number>> {
+  const poolSize = Math.min(64, Math.max(1, Number(process.env.UV_THREADPOOL_SIZE) || 4));
+  const ids = new Set<number>();
+  const fd = openSync(marker, constants.O_WRONLY);
+  try {
+    for (let round = 0; round < POOL_ROUNDS && ids.size < poolSize; round++) {
+      const nonces = Array.from({ length: 4 * poolSize }, makeNonce);
+      await Promise.all(nonces.map((nonce) => writeAsync(fd, `${threadMark(nonce)}\n`)));
+      for (const id of findNonces(instance, nonces).values()) ids.add(id);
+    }
+  } finally {
+    closeSync(fd);
+  }
+  return ids;
+}
+
+/** Ignored by default, used by no one here; its default action is to do nothing. */
+const IGNORED_SIGNAL = 'SIGURG';
+const IGNORED_SIGNAL_NUMBER = osConstants.signals[IGNORED_SIGNAL];
+const SIGNAL_EVENT = 'events/signal/signal_generate';
+
+/**
+ * Host pids of the threads /proc names by other numbers: the event of a signal carries its target's host pid.
+ * `own` is the calling thread's: the kernel records only what this thread sends.
+ */
+function signalledThreads(instance: Pick<Instance, 'dir'>, own: number, warnings: string[]): number[] {
+  const { dir } = instance;
+  try {
+    writeControl(dir, `${SIGNAL_EVENT}/filter`, `common_pid == ${own} && sig == ${IGNORED_SIGNAL_NUMBER}`);
+    writeControl(dir, `${SIGNAL_EVENT}/enable`, '1');
+    try {
+      for (const tid of ownThreadIds()) signal(tid);
+      return parseSignalTargets(readText(join(dir, 'trace')));
+    } finally {
+      writeControl(dir, `${SIGNAL_EVENT}/enable`, '0');
+      writeControl(dir, `${SIGNAL_EVENT}/filter`, '0');
+    }
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    warnings.push(`only the threads that write files know their ids in this pid namespace: ${reason}`);
+    return [];
+  }
+}
+
+function signal(tid: number): void {
+  try {
+    process.kill(tid, IGNORED_SIGNAL);
+  } catch (error) {
+    if (errnoOf(error) !== 'ESRCH') throw error;
+  }
+}
+
+/** The target's comm comes before its pid, so the pid is read from the end of the line. */
+export function parseSignalTargets(trace: string): number[] {
+  const pids = trace.split('\n').flatMap((line) => {
+    const pid = / signal_generate: sig=\d+ .* pid=(\d+) grp=\d+ res=\d+$/.exec(line)?.[1];
+    return pid === undefined ? [] : [Number(pid)];
+  });
+  return [...new Set(pids)];
+}
+
+/** Opening `trace` to truncate it empties the buffer and sets its counts to zero. */
+function emptyBuffer(dir: string): void {
+  closeSync(openSync(join(dir, 'trace'), constants.O_WRONLY | constants.O_TRUNC));
+}
