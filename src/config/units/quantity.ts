@@ -1,0 +1,98 @@
+/**
+ * Quantities as people write them, `10ms`, `64MiB`, `0-3,8`, and as the program counts them: nanoseconds, bytes,
+ * CPU numbers. Pure functions; bad text throws an Error whose message says what would be right.
+ * CPU lists are written as the kernel does (Documentation/admin-guide/cputopology.rst).
+ */
+import type { DurationNs } from '../../model/time.ts';
+
+const DURATION_UNITS: Record<string, number> = { ns: 1, us: 1e3, ms: 1e6, s: 1e9, m: 60e9, h: 3600e9 };
+const SIZE_UNITS: Record<string, number> = { '': 1, KiB: 2 ** 10, MiB: 2 ** 20, GiB: 2 ** 30 };
+const MAX_CPU = 8191;
+
+export const DURATION_PATTERN = /^(\d{1,15})(?:\.(\d{1,9}))?(ns|us|ms|s|m|h)$/;
+export const SIZE_PATTERN = /^(\d{1,15})(KiB|MiB|GiB)?$/;
+export const CPU_LIST_PATTERN = /^\d{1,4}(-\d{1,4})?(,\d{1,4}(-\d{1,4})?)*$/;
+
+/** `100us`, `1.5ms`, `2m` → whole nanoseconds. */
+export function parseDuration(text: string): DurationNs {
+  const match = DURATION_PATTERN.exec(text);
+  if (match === null) {
+    const guess = /^\d+(\.\d+)?$/.test(text) ? ` (did you mean "${text}s"?)` : '';
+    throw new Error(
+      `${quoted(text)} is not a duration${guess}: a number and one of ns, us, ms, s, m, h, as in 10ms`,
+    );
+  }
+  const [, whole, fraction = '', unit] = match;
+  // The decimals are counted as an integer: 1.1 times 1000 would not be 1100.
+  const weight = DURATION_UNITS[unit];
+  const ns = Number(whole) * weight + (Number(fraction || '0') * weight) / 10 ** fraction.length;
+  if (!Number.isSafeInteger(ns))
+    throw new Error(`${quoted(text)} is not a whole number of nanoseconds below 2^53`);
+  return ns;
+}
+
+/** Nanoseconds → the shortest text that `parseDuration` reads back, in the largest unit without decimals. */
+export function formatDuration(ns: DurationNs): string {
+  return inLargestUnit(ns, DURATION_UNITS, 's');
+}
+
+/** `64MiB`, `512` → bytes. */
+export function parseSize(text: string): number {
+  const match = SIZE_PATTERN.exec(text);
+  if (match === null) {
+    const si = /^(\d+) ?([KMG])B?$/i.exec(text);
+    const guess = si ? ` (did you mean "${si[1]}${si[2].toUpperCase()}iB"?)` : '';
+    throw new Error(
+      `${quoted(text)} is not a size${guess}: a whole number of bytes, KiB, MiB or GiB, as in 64MiB`,
+    );
+  }
+  const bytes = Number(match[1]) * SIZE_UNITS[match[2] ?? ''];
+  if (!Number.isSafeInteger(bytes)) throw new Error(`${quoted(text)} is too large a size`);
+  return bytes;
+}
+
+/** Bytes → text that `parseSize` reads back, in the largest unit without decimals. */
+export function formatSize(bytes: number): string {
+  return inLargestUnit(bytes, SIZE_UNITS, '');
+}
+
+/** `0-3,8` → [0, 1, 2, 3, 8]: ascending, each CPU once. */
+export function parseCpuList(text: string): number[] {
+  if (!CPU_LIST_PATTERN.test(text)) {
+    throw new Error(
+      `${quoted(text)} is not a list of CPUs: numbers and ranges with commas between, as in 0-3,8`,
+    );
+  }
+  const cpus = new Set<number>();
+  for (const part of text.split(',')) {
+    const [first, last = first] = part.split('-').map(Number);
+    if (last > MAX_CPU)
+      throw new Error(`there is no CPU ${last}: the kernel numbers them from 0 to ${MAX_CPU}`);
+    if (first > last) throw new Error(`the range ${quoted(part)} runs backwards: write ${last}-${first}`);
+    for (let cpu = first; cpu <= last; cpu++) cpus.add(cpu);
+  }
+  return [...cpus].sort((a, b) => a - b);
+}
+
+/** CPU numbers, ascending → a list as the kernel writes it. */
+export function formatCpuList(cpus: readonly number[]): string {
+  const ranges: string[] = [];
+  for (let i = 0; i < cpus.length; i++) {
+    const first = cpus[i];
+    while (cpus[i + 1] === cpus[i] + 1) i++;
+    ranges.push(first === cpus[i] ? `${first}` : `${first}-${cpus[i]}`);
+  }
+  return ranges.join(',');
+}
+
+function inLargestUnit(value: number, units: Record<string, number>, ofZero: string): string {
+  if (value === 0) return `0${ofZero}`;
+  let best = '';
+  let weight = 0;
+  for (const [unit, w] of Object.entries(units)) if (value % w === 0) [best, weight] = [unit, w];
+  return `${value / weight}${best}`;
+}
+
+function quoted(text: string): string {
+  return JSON.stringify(text.length > 60 ? `${text.slice(0, 60)}…` : text);
+}
