@@ -1,0 +1,83 @@
+/** The routes. Everything is GET or HEAD, and nothing changes state. */
+import express from 'express';
+import { UsageError } from '../model/errors.ts';
+import { type HttpDeps, messageOf, readStatus } from './deps.ts';
+import { metricsRoute } from './metrics-route.ts';
+import { renderPage } from './page.ts';
+import { commonHeaders, send, sendText } from './respond.ts';
+
+type Handler = (request: express.Request, response: express.Response) => void | Promise<void>;
+
+export const STATUS_PATH = '/api/v1/status';
+
+/** Makes the app. Throws a `UsageError` for a telemetry path that cannot be served. */
+export function createApp(deps: HttpDeps): express.Express {
+  const routes: Record<string, Handler> = {
+    '/': async (_request, response) => {
+      const page = renderPage(await readStatus(deps), { metrics: deps.telemetryPath, status: STATUS_PATH });
+      send(response, 200, 'text/html; charset=utf-8', page);
+    },
+    '/healthz': (_request, response) => sendText(response, 200, 'ok'),
+    '/readyz': (_request, response) => {
+      const { ready, reason } = deps.ready();
+      if (ready) sendText(response, 200, 'ready');
+      else sendText(response, 503, `not ready: ${reason}`);
+    },
+    [STATUS_PATH]: async (_request, response) => {
+      const status = await readStatus(deps);
+      const body = `${JSON.stringify(status, undefined, 2)}\n`;
+      send(response, status.capture === null ? 503 : 200, 'application/json; charset=utf-8', body);
+    },
+  };
+  checkTelemetryPath(deps.telemetryPath, Object.keys(routes));
+  routes[deps.telemetryPath] = metricsRoute(deps);
+
+  const app = express();
+  app.disable('x-powered-by');
+  app.set('query parser', false);
+  app.set('strict routing', true);
+  app.set('case sensitive routing', true);
+  app.use(commonHeaders);
+  for (const [path, handler] of Object.entries(routes)) {
+    app.route(path).get(handler).all(methodNotAllowed);
+  }
+  app.use((_request, response) =>
+    sendText(response, 404, `not found; the metrics are at ${deps.telemetryPath}`),
+  );
+  app.use(failureHandler(deps));
+  return app;
+}
+
+/** Only characters that mean nothing to the router. */
+function checkTelemetryPath(path: string, taken: readonly string[]): void {
+  if (!/^(\/[\w.~-]+)+$/.test(path)) {
+    throw new UsageError(
+      `--web.telemetry-path ${JSON.stringify(path)}: wants a path of letters, digits and . _ ~ -, such as /metrics`,
+    );
+  }
+  if (taken.includes(path)) {
+    throw new UsageError(`--web.telemetry-path ${JSON.stringify(path)}: is taken by the agent itself`);
+  }
+}
+
+function methodNotAllowed(_request: express.Request, response: express.Response): void {
+  response.setHeader('Allow', 'GET, HEAD');
+  sendText(response, 405, 'method not allowed: only GET and HEAD');
+}
+
+/** Express tells error handlers by their four parameters. */
+function failureHandler(deps: HttpDeps): express.ErrorRequestHandler {
+  return (error: unknown, request, response, next) => {
+    if (response.headersSent) {
+      next(error);
+      return;
+    }
+    const status = (error as { status?: unknown } | null)?.status;
+    if (status === 400) {
+      sendText(response, 400, 'bad request');
+      return;
+    }
+    deps.log.error({ path: request.path, reason: messageOf(error) }, 'a request failed');
+    sendText(response, 500, 'internal error; the log of the agent has the reason');
+  };
+}

@@ -1,0 +1,36 @@
+/** HTML from template literals in which everything is escaped that is not HTML already. */
+
+export interface Html {
+  readonly html: string;
+}
+
+type Value = string | number | Html | readonly Html[];
+
+/** `` html`<p>${text}</p>` ``: strings and numbers are escaped, `Html` and lists of it go in as they are. */
+export function html(parts: TemplateStringsArray, ...values: readonly Value[]): Html {
+  let out = parts[0];
+  for (let i = 0; i < values.length; i++) out += render(values[i]) + parts[i + 1];
+  return { html: out };
+}
+
+function render(value: Value): string {
+  if (typeof value === 'string' || typeof value === 'number') return escapeHtml(String(value));
+  if ('html' in value) return value.html;
+  return value.map((part) => part.html).join('');
+}
+
+const ENTITIES: Readonly<Record<string, string>> = {
+  '&': '&amp;',
+  '<': '&lt;',
+  '>': '&gt;',
+  '"': '&quot;',
+  "'": '&#39;',
+};
+
+/** For text and quoted attributes. Control characters, which HTML forbids, show as U+FFFD. */
+export function escapeHtml(text: string): string {
+  return text
+    .toWellFormed()
+    .replace(/[&<>"']/g, (c) => ENTITIES[c])
+    .replace(/[\0-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]/g, '\ufffd');
+}

@@ -1,0 +1,55 @@
+/** `/metrics`: negotiates format and compression, asks the stores, renders. */
+import type { Request, Response } from 'express';
+import { CONTENT_TYPES, encodeBody, negotiateFormat } from '../export/negotiate.ts';
+import { createRenderer } from '../export/prometheus-text.ts';
+import type { SampleFamily } from '../export/sample-family.ts';
+import { type HttpDeps, messageOf } from './deps.ts';
+import { createGate } from './gate.ts';
+import { send, sendText } from './respond.ts';
+
+const SCRAPES_AT_ONCE = 3;
+const SCRAPES_WAITING = 32;
+
+export function metricsRoute(deps: HttpDeps): (request: Request, response: Response) => Promise<void> {
+  const renderer = createRenderer({ constantLabels: deps.constantLabels });
+  const gate = createGate(SCRAPES_AT_ONCE, SCRAPES_WAITING);
+
+  const processFamilies = async (): Promise<readonly SampleFamily[]> => {
+    try {
+      return await deps.processMetrics();
+    } catch (error) {
+      deps.log.warn({ reason: messageOf(error) }, 'a scrape goes without the metrics of the process');
+      return [];
+    }
+  };
+
+  const answer = async (request: Request, response: Response) => {
+    const format = negotiateFormat(request.headers.accept);
+    response.setHeader('Vary', 'Accept, Accept-Encoding');
+    try {
+      const [snapshots, foreign] = await Promise.all([deps.scrape(), processFamilies()]);
+      const rendered = renderer.render(snapshots, format, foreign);
+      const { body, encoding } = await encodeBody(rendered, request.headers['accept-encoding']?.toString());
+      if (encoding !== undefined) response.setHeader('Content-Encoding', encoding);
+      send(response, 200, CONTENT_TYPES[format], body);
+    } catch (error) {
+      deps.log.error({ reason: messageOf(error) }, 'a scrape failed');
+      sendText(response, 503, `no metrics: ${messageOf(error)}`);
+    }
+  };
+
+  return async (request, response) => {
+    const leave = await gate.enter();
+    if (leave === undefined) {
+      response.setHeader('Retry-After', '5');
+      sendText(response, 503, `no metrics: ${SCRAPES_WAITING} scrapes are waiting already`);
+      return;
+    }
+    try {
+      // Whoever gave up while waiting needs no answer.
+      if (!response.closed) await answer(request, response);
+    } finally {
+      leave();
+    }
+  };
+}
