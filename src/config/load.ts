@@ -1,0 +1,68 @@
+/**
+ * The config from all its layers: flags over `FTRACE_EXPORTER_*` variables over the file over the defaults.
+ * Everything that is wrong is reported at once, each with its place.
+ */
+import { UsageError } from '../model/errors.ts';
+import { isMap, overlay, withoutNulls } from './overlay.ts';
+import { describeProblems } from './problems.ts';
+import {
+  type AgentConfig,
+  composeSchema,
+  jsonSchemaOf,
+  type ProbeSection,
+  switchProbes,
+  toAgentConfig,
+} from './schema.ts';
+import { fromEnvironment, fromFlags, type ProbeSwitch } from './settings.ts';
+import { readYamlFile, type YamlFile } from './yaml-file.ts';
+
+export interface ConfigSources {
+  /** Path of the config file; undefined: that of FTRACE_EXPORTER_CONFIG_FILE, or none. */
+  file?: string | undefined;
+  env: NodeJS.ProcessEnv;
+  /** Values of flags by the key they stand for (see `SETTINGS`). */
+  flags?: Readonly<Record<string, string>>;
+  /** `--probe` and `--no-probe`, in the order given. */
+  probes?: readonly ProbeSwitch[];
+}
+
+/** Reads, merges and checks. Throws a `UsageError`, a line for every problem. */
+export function loadConfig(sections: readonly ProbeSection[], sources: ConfigSources): AgentConfig {
+  const environment = fromEnvironment(sources.env);
+  const path = sources.file ?? environment.configFile;
+  const file = path === undefined ? undefined : readYamlFile(path);
+  if (file !== undefined && file.value !== undefined && !isMap(file.value)) {
+    throw new UsageError(
+      `${file.place([], 'value')}: a config is a map of keys, as in "instance: ftrace-exporter"`,
+    );
+  }
+  const flags = fromFlags(sources.flags ?? {}, sources.probes ?? []);
+  const layers = [flags, environment.layer];
+  const said = [environment.layer.value, flags.value].reduce<unknown>(overlay, fromFile(file));
+  const raw = said as Record<string, unknown>;
+  const value = { ...raw, probes: switchProbes(raw.probes, sections) };
+
+  const schema = composeSchema(sections);
+  const checked = schema.safeParse(value);
+  if (checked.success) return toAgentConfig(checked.data, sections);
+
+  const place = (at: readonly PropertyKey[], of: 'key' | 'value'): string => {
+    const key = at.map(String).join('.');
+    for (const { origins } of layers) {
+      const origin = origins.get(key) ?? (of === 'key' ? origins.get(`${key}.enabled`) : undefined);
+      if (origin !== undefined) return origin;
+    }
+    return file?.place(at, of) ?? '';
+  };
+  const jsonSchema = jsonSchemaOf(schema);
+  throw new UsageError(describeProblems(checked.error.issues, { value, jsonSchema, place }).join('\n'));
+}
+
+/** A probe's section without anything in it names the probe; other keys without a value say nothing. */
+function fromFile(file: YamlFile | undefined): unknown {
+  if (!isMap(file?.value)) return {};
+  const { probes } = file.value;
+  if (!isMap(probes)) return withoutNulls(file.value);
+  const named = Object.fromEntries(Object.entries(probes).map(([name, section]) => [name, section ?? {}]));
+  return withoutNulls({ ...file.value, probes: named });
+}

@@ -1,0 +1,109 @@
+/** What the schema refuses, as lines for people: the place, the key, what is wrong, and what would be right. */
+import type { z } from 'zod';
+import { isMap } from './overlay.ts';
+import { didYouMean } from './suggest.ts';
+
+type JsonSchema = z.core.JSONSchema.JSONSchema;
+type Path = readonly PropertyKey[];
+
+export interface ProblemContext {
+  /** The values that were refused. */
+  value: unknown;
+  /** Tells which keys there are. */
+  jsonSchema: JsonSchema;
+  /** Where a key, or its value, was written: a place in a file, a variable, a flag. */
+  place(path: Path, of: 'key' | 'value'): string;
+}
+
+/** One line a problem, in the order of their places. */
+export function describeProblems(issues: readonly z.core.$ZodIssue[], context: ProblemContext): string[] {
+  const lines = issues.flatMap((issue) => {
+    if (issue.code === 'unrecognized_keys') {
+      return issue.keys.map((key) => unknownKey([...issue.path, key], context));
+    }
+    const where = [context.place(issue.path, 'value'), dotted(issue.path)].filter((part) => part !== '');
+    return [`${where.join(': ')}: ${whatIsWrong(issue, valueAt(context.value, issue.path), issue.path)}`];
+  });
+  return lines.sort((a, b) => a.localeCompare(b, 'en', { numeric: true }));
+}
+
+function unknownKey(path: Path, context: ProblemContext): string {
+  const key = String(path.at(-1));
+  const parent = path.slice(0, -1);
+  const known = keysAt(context.jsonSchema, parent);
+  const isProbe = parent.length === 1 && parent[0] === 'probes';
+  const what = isProbe ? `there is no probe ${JSON.stringify(key)}` : 'unknown key';
+  const choice = isProbe ? 'the probes are' : 'the keys here are';
+  return `${context.place(path, 'key')}: ${dotted(path)}: ${what}${didYouMean(key, known)}; ${choice} ${known.join(', ')}`;
+}
+
+function whatIsWrong(issue: z.core.$ZodIssue, value: unknown, path: Path): string {
+  // A schema's own words are better than what can be said in general.
+  if (!/^(Invalid|Too|Unrecognized)\b/.test(issue.message)) {
+    return /^(must|is|has)\b/.test(issue.message) ? `${shown(value)} ${issue.message}` : issue.message;
+  }
+  switch (issue.code) {
+    case 'invalid_value': {
+      const choices = issue.values.map(String);
+      return `${shown(value)} is not one of ${choices.join(', ')}${didYouMean(String(value), choices)}`;
+    }
+    case 'invalid_type':
+      return `${shown(value)} is not ${EXPECTED[issue.expected] ?? issue.expected}${typeHint(issue.expected, value, path)}`;
+    case 'too_small':
+      return `${measured(value, issue.origin)} too small: ${issue.minimum} is the least`;
+    case 'too_big':
+      return `${measured(value, issue.origin)} too large: ${issue.maximum} is the most`;
+    default:
+      return issue.message;
+  }
+}
+
+/** The value, or what of it was measured. */
+function measured(value: unknown, origin: string): string {
+  const counted = origin === 'array' || origin === 'string';
+  return counted ? `its length of ${(value as { length: number }).length} is` : `${shown(value)} is`;
+}
+
+const EXPECTED: Record<string, string> = {
+  object: 'a map of keys',
+  array: 'a list',
+  int: 'a whole number',
+  number: 'a number',
+  boolean: 'true or false',
+  string: 'a text',
+};
+
+function typeHint(expected: string, value: unknown, path: Path): string {
+  if (expected === 'object' && typeof value === 'boolean' && path.length === 2 && path[0] === 'probes') {
+    return `: write ${String(path[1])}: { enabled: ${value} }`;
+  }
+  if (expected === 'array' && (typeof value === 'string' || typeof value === 'number')) {
+    return `: write [${shown(value)}]`;
+  }
+  return '';
+}
+
+function keysAt(schema: JsonSchema, path: Path): string[] {
+  let at: unknown = schema;
+  for (const segment of path)
+    at = isMap(at) && isMap(at.properties) ? at.properties[String(segment)] : undefined;
+  return isMap(at) && isMap(at.properties) ? Object.keys(at.properties) : [];
+}
+
+function valueAt(value: unknown, path: Path): unknown {
+  let at = value;
+  for (const segment of path) at = (at as Record<PropertyKey, unknown> | undefined)?.[segment];
+  return at;
+}
+
+function shown(value: unknown): string {
+  const text = JSON.stringify(value) ?? 'nothing';
+  return text.length > 60 ? `${text.slice(0, 60)}…` : text;
+}
+
+/** `probes.sched.buckets[3]` */
+function dotted(path: Path): string {
+  return path
+    .map((part, i) => (typeof part === 'number' ? `[${part}]` : `${i > 0 ? '.' : ''}${String(part)}`))
+    .join('');
+}

@@ -1,0 +1,175 @@
+/**
+ * The keys of the config, composed with the sections of the probes: raw values as they were written go in, an
+ * `AgentConfig` in base units comes out. Every key has a default, and unknown ones are errors.
+ */
+import { z } from 'zod';
+import { isMap } from './overlay.ts';
+import { duration, size } from './units.ts';
+
+/** A probe as far as the config knows it; the catalogue's modules fit. */
+export interface ProbeSection {
+  name: string;
+  /** On without being named in the config. */
+  byDefault: boolean;
+  /** Of the section; `{}` gives all defaults, and `enabled` is among the keys. */
+  schema: z.ZodType<{ enabled: boolean }>;
+}
+
+/** A probe that is on, and its options with all defaults filled in. */
+export interface ConfiguredProbe {
+  name: string;
+  options: Readonly<Record<string, unknown>>;
+}
+
+/** What the agent runs with. Plain data: it is sent to the capture thread. */
+export interface AgentConfig {
+  instance: string;
+  reader: 'raw' | 'trace_pipe';
+  buffer: { totalBytes: number; subbufferBytes: number | 'auto'; perCpuBytes?: number };
+  drainIntervalMs: number;
+  maxWindowMs: number;
+  /** Those that are on, in the order of the catalogue. */
+  probes: ConfiguredProbe[];
+  /** Names of those that are off. */
+  disabled: string[];
+  /** Undefined: where it is mounted. */
+  tracefsPath?: string;
+  stateDir: string;
+  web: { listenAddress: string; telemetryPath: string };
+  log: { level: LogLevel; format: 'logfmt' | 'json' };
+}
+
+export const LOG_LEVELS = ['debug', 'info', 'warn', 'error'] as const;
+export type LogLevel = (typeof LOG_LEVELS)[number];
+
+const KIB = 2 ** 10;
+const MIB = 2 ** 20;
+const GIB = 2 ** 30;
+const MS = 1e6;
+
+/** The kernel's own sizes of sub-buffers are its page size times a power of two; 64 KiB is the largest we read. */
+function subbuffer() {
+  const powerOfTwo = size({ min: 4 * KIB, max: 64 * KIB }).refine(
+    (bytes) => Number.isInteger(Math.log2(bytes)),
+    'is no power of two: it can be 4KiB, 8KiB, 16KiB, 32KiB or 64KiB',
+  );
+  return z.union([z.literal('auto'), powerOfTwo], {
+    error: firstReason('auto, or a size from 4KiB to 64KiB'),
+  });
+}
+
+/** The reason of the last alternative, which is the general one. */
+function firstReason(want: string) {
+  return (issue: { input?: unknown; errors?: { message: string }[][] }) =>
+    issue.errors?.at(-1)?.[0]?.message ?? `${JSON.stringify(issue.input)} is not ${want}`;
+}
+
+function text(pattern: RegExp, problem: string) {
+  return z.string({ error: problem }).regex(pattern, problem);
+}
+
+/** The schema of everything, for probes with these sections. Empty sections mean defaults. */
+export function composeSchema(sections: readonly ProbeSection[]) {
+  return z.strictObject({
+    instance: text(
+      /^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$/,
+      'must be a name of up to 64 letters, digits, _ . and -',
+    ).default('ftrace-exporter'),
+    reader: z
+      .enum(['raw', 'trace_pipe'])
+      .refine((reader) => reader === 'raw', 'trace_pipe is not available yet in this version: use raw')
+      .default('raw'),
+    buffer: z
+      .strictObject({
+        total: size({ min: MIB / 2, max: 64 * GIB }).prefault('64MiB'),
+        subbuffer: subbuffer().prefault('auto'),
+        per_cpu: size({ min: 64 * KIB, max: GIB }).optional(),
+      })
+      .prefault({}),
+    drain_interval: duration({ min: 2 * MS, max: 1000 * MS }).prefault('20ms'),
+    max_window: duration({ min: 1000 * MS, max: 86_400_000 * MS }).prefault('2m'),
+    probes: z
+      .strictObject(
+        Object.fromEntries(sections.map(({ name, schema }) => [name, schema.prefault({} as never)])),
+      )
+      .prefault({}),
+    web: z
+      .strictObject({
+        listen_address: text(
+          /^(\[[0-9A-Fa-f:.]+\]|[\w.-]*):\d{1,5}$/,
+          'must be host:port, as in :10743, 127.0.0.1:10743 or [::1]:10743',
+        ).default(':10743'),
+        telemetry_path: text(
+          /^(\/[\w.~-]+)+$/,
+          'must be a path of letters, digits and . _ ~ -, as in /metrics',
+        ).default('/metrics'),
+      })
+      .prefault({}),
+    log: z
+      .strictObject({
+        level: z.enum(LOG_LEVELS).default('info'),
+        format: z.enum(['logfmt', 'json']).default('logfmt'),
+      })
+      .prefault({}),
+    tracefs: text(
+      /^[^\0]+$/,
+      'must be the directory where tracefs is mounted, as in /sys/kernel/tracing',
+    ).optional(),
+    state_dir: text(/^\/[^\0]*$/, 'must be an absolute directory').default('/run/ftrace-exporter'),
+  });
+}
+
+export type ConfigSchema = ReturnType<typeof composeSchema>;
+
+/** A probe that is named is on unless it says otherwise; one that is not is what it is by default. */
+export function switchProbes(
+  probes: unknown,
+  sections: readonly ProbeSection[],
+): Readonly<Record<string, unknown>> | unknown {
+  if (probes !== undefined && !isMap(probes)) return probes;
+  const switched: [string, unknown][] = sections.map(({ name, byDefault }) => {
+    const given = probes !== undefined && Object.hasOwn(probes, name) ? probes[name] : undefined;
+    if (given === undefined) return [name, { enabled: byDefault }];
+    return [name, isMap(given) ? { enabled: true, ...given } : given];
+  });
+  return { ...probes, ...Object.fromEntries(switched) };
+}
+
+/** The config as the agent takes it, from what the schema has passed. */
+export function toAgentConfig(
+  checked: z.output<ConfigSchema>,
+  sections: readonly ProbeSection[],
+): AgentConfig {
+  const { buffer, web, log } = checked;
+  const probes = sections.map(({ name }) => ({ name, options: checked.probes[name] }));
+  return {
+    instance: checked.instance,
+    reader: checked.reader,
+    buffer: {
+      totalBytes: buffer.total,
+      subbufferBytes: buffer.subbuffer,
+      ...(buffer.per_cpu === undefined ? {} : { perCpuBytes: buffer.per_cpu }),
+    },
+    drainIntervalMs: checked.drain_interval / MS,
+    maxWindowMs: checked.max_window / MS,
+    probes: probes.flatMap(({ name, options }) =>
+      options.enabled ? [{ name, options: { ...options } }] : [],
+    ),
+    disabled: probes.flatMap(({ name, options }) => (options.enabled ? [] : [name])),
+    ...(checked.tracefs === undefined ? {} : { tracefsPath: checked.tracefs }),
+    stateDir: checked.state_dir,
+    web: { listenAddress: web.listen_address, telemetryPath: web.telemetry_path },
+    log,
+  };
+}
+
+/** JSON Schema (draft 2020-12) of the config file, for editors and checks elsewhere. */
+export function jsonSchemaOf(schema: ConfigSchema): z.core.JSONSchema.JSONSchema {
+  return z.toJSONSchema(schema, {
+    io: 'input',
+    override: ({ jsonSchema }) => {
+      // `irq:` with nothing behind it is null in YAML, and means the defaults.
+      if (jsonSchema.type === 'object') (jsonSchema as { type: unknown }).type = ['object', 'null'];
+    },
+  });
+}

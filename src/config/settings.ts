@@ -1,0 +1,109 @@
+/**
+ * What the environment and the flags put over the config file, in the shape of the file. A scalar key `a.b_c` is
+ * `FTRACE_EXPORTER_A_B_C` in the environment. An empty variable counts as not set.
+ */
+import { UsageError } from '../model/errors.ts';
+import { overlay } from './overlay.ts';
+import { didYouMean } from './suggest.ts';
+
+const PREFIX = 'FTRACE_EXPORTER_';
+
+/** Keys that have a variable, and the flag of those that have one. */
+export const SETTINGS: readonly { key: string; flag?: string }[] = [
+  { key: 'instance' },
+  { key: 'reader', flag: '--reader' },
+  { key: 'buffer.total' },
+  { key: 'buffer.subbuffer' },
+  { key: 'buffer.per_cpu' },
+  { key: 'drain_interval' },
+  { key: 'max_window' },
+  { key: 'web.listen_address', flag: '--web.listen-address' },
+  { key: 'web.telemetry_path', flag: '--web.telemetry-path' },
+  { key: 'log.level', flag: '--log.level' },
+  { key: 'log.format', flag: '--log.format' },
+  { key: 'tracefs', flag: '--path.tracefs' },
+  { key: 'state_dir', flag: '--state.dir' },
+];
+
+/** Variables that are no keys: the config's place, and lists of probes with commas between. */
+const CONFIG_FILE = `${PREFIX}CONFIG_FILE`;
+const PROBE = `${PREFIX}PROBE`;
+const NO_PROBE = `${PREFIX}NO_PROBE`;
+const NO_KEYS = [CONFIG_FILE, PROBE, NO_PROBE];
+
+/** What Kubernetes sets for a Service whose name begins with ours. */
+const SERVICE_LINK = /_(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT(_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?)$/;
+/** Raw values in the shape of the file, and where each came from. */
+export interface Layer {
+  value: Record<string, unknown>;
+  /** Variable or flag that a key's value came from, by dotted path. */
+  origins: ReadonlyMap<string, string>;
+}
+
+/** A probe that is switched by name, in the order of what was said. */
+export interface ProbeSwitch {
+  name: string;
+  on: boolean;
+}
+
+export function variableOf(key: string): string {
+  return PREFIX + key.replaceAll('.', '_').toUpperCase();
+}
+
+/** The layer of the environment, and the config file it names. Throws a `UsageError` for unknown variables. */
+export function fromEnvironment(env: NodeJS.ProcessEnv): { layer: Layer; configFile: string | undefined } {
+  const keys = new Map(SETTINGS.map(({ key }) => [variableOf(key), key]));
+  const values: [key: string, value: string, origin: string][] = [];
+  const unknown: string[] = [];
+  for (const [variable, value] of Object.entries(env)) {
+    if (!variable.startsWith(PREFIX) || value === undefined || value === '') continue;
+    const key = keys.get(variable);
+    if (key !== undefined) values.push([key, value, variable]);
+    else if (!NO_KEYS.includes(variable) && !SERVICE_LINK.test(variable)) {
+      const hint = didYouMean(variable, [...keys.keys(), ...NO_KEYS]);
+      unknown.push(`environment: ${variable} is no variable of this program${hint}`);
+    }
+  }
+  if (unknown.length > 0) throw new UsageError(unknown.join('\n'));
+  const switches = [...switchedBy(PROBE, true, env), ...switchedBy(NO_PROBE, false, env)];
+  return { layer: layerOf(values, switches), configFile: env[CONFIG_FILE] || undefined };
+}
+
+function switchedBy(
+  variable: string,
+  on: boolean,
+  env: NodeJS.ProcessEnv,
+): (ProbeSwitch & { origin: string })[] {
+  const names = (env[variable] ?? '').split(',').map((name) => name.trim());
+  return names.filter((name) => name !== '').map((name) => ({ name, on, origin: variable }));
+}
+
+/** The layer of the flags: values by the key they stand for, and probes switched. */
+export function fromFlags(values: Readonly<Record<string, string>>, switches: readonly ProbeSwitch[]): Layer {
+  const flagOf = (key: string) => SETTINGS.find((setting) => setting.key === key)?.flag ?? key;
+  return layerOf(
+    Object.entries(values).map(([key, value]) => [key, value, flagOf(key)]),
+    switches.map((s) => ({ ...s, origin: s.on ? '--probe' : '--no-probe' })),
+  );
+}
+
+function layerOf(
+  values: readonly (readonly [key: string, value: string, origin: string])[],
+  switches: readonly (ProbeSwitch & { origin: string })[],
+): Layer {
+  const origins = new Map<string, string>();
+  let value: Record<string, unknown> = {};
+  for (const [key, given, origin] of values) {
+    value = overlay(value, nested(key.split('.'), given)) as Record<string, unknown>;
+    origins.set(key, origin);
+  }
+  for (const { name, on, origin } of switches) {
+    value = overlay(value, nested(['probes', name], { enabled: on })) as Record<string, unknown>;
+    origins.set(`probes.${name}.enabled`, origin);
+  }
+  return { value, origins };
+}
+
+function nested(path: readonly string[], value: unknown): unknown {
+  return path.reduceRight<unknown>((inner, name) => Object.fromEntries([[name, inner]]), value);
+}
