@@ -8,17 +8,25 @@ import { commonHeaders, send, sendText } from './respond.ts';
 
 type Handler = (request: express.Request, response: express.Response) => void | Promise<void>;
 
-export const STATUS_PATH = '/api/v1/status';
+const STATUS_PATH = '/api/v1/status';
+const HEALTH_PATH = '/healthz';
+const READINESS_PATH = '/readyz';
 
 /** Makes the app. Throws a `UsageError` for a telemetry path that cannot be served. */
 export function createApp(deps: HttpDeps): express.Express {
+  const paths = {
+    metrics: deps.telemetryPath,
+    status: STATUS_PATH,
+    health: HEALTH_PATH,
+    readiness: READINESS_PATH,
+  };
   const routes: Record<string, Handler> = {
     '/': async (_request, response) => {
-      const page = renderPage(await readStatus(deps), { metrics: deps.telemetryPath, status: STATUS_PATH });
+      const page = renderPage(await readStatus(deps), paths);
       send(response, 200, 'text/html; charset=utf-8', page);
     },
-    '/healthz': (_request, response) => sendText(response, 200, 'ok'),
-    '/readyz': (_request, response) => {
+    [HEALTH_PATH]: (_request, response) => sendText(response, 200, 'ok'),
+    [READINESS_PATH]: (_request, response) => {
       const { ready, reason } = deps.ready();
       if (ready) sendText(response, 200, 'ready');
       else sendText(response, 503, `not ready: ${reason}`);

@@ -74,11 +74,12 @@ dl { display: grid; grid-template-columns: repeat(auto-fill, minmax(12.5rem, 1fr
 dt { color: var(--muted); font-size: .85rem; }
 dd { margin: 0; overflow-wrap: anywhere; font-variant-numeric: tabular-nums; }
 .scroll { overflow-x: auto; }
+.scroll:not(:first-child) { margin-top: .5rem; }
 table { width: 100%; border-collapse: collapse; }
 caption { padding-bottom: .5rem; color: var(--muted); text-align: left; }
 th, td { padding: .45rem 1rem .45rem 0; border-top: 1px solid var(--line); text-align: left; vertical-align: top; }
 thead th { border-top: 0; color: var(--muted); font-size: .85rem; font-weight: 500; white-space: nowrap; }
-tbody th { font-weight: 600; }
+tbody th { font-weight: 600; white-space: nowrap; }
 .number { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
 th:last-child, td:last-child { padding-right: 0; }
 .wide { min-width: 14rem; overflow-wrap: anywhere; }

@@ -12,6 +12,8 @@ import { formatBytes, formatCount, formatDuration, formatSeconds } from './units
 export interface PagePaths {
   metrics: string;
   status: string;
+  health: string;
+  readiness: string;
 }
 
 /** A pulse on a screen, as a data: URI: the page loads nothing. */
@@ -76,11 +78,16 @@ function warnings(list: readonly string[]): Html {
 
 function links(paths: PagePaths): Html {
   return html`<nav aria-label="Endpoints"><ul>
-<li class="first"><a href="${paths.metrics}">Metrics</a></li>
-<li><a href="${paths.status}">Status (JSON)</a></li>
-<li><a href="/healthz">Health</a></li>
-<li><a href="/readyz">Readiness</a></li>
+<li class="first"><a href="${relative(paths.metrics)}">Metrics</a></li>
+<li><a href="${relative(paths.status)}">Status (JSON)</a></li>
+<li><a href="${relative(paths.health)}">Health</a></li>
+<li><a href="${relative(paths.readiness)}">Readiness</a></li>
 </ul></nav>`;
+}
+
+/** Relative to the page, so that the links hold below a reverse proxy's prefix. */
+function relative(path: string): string {
+  return `.${path}`;
 }
 
 function captureCards(capture: CaptureStatus): Html {
