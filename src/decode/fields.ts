@@ -1,0 +1,159 @@
+/**
+ * Readers of single fields, made once from an event's format and called for every event: no allocation, no checks
+ * but one. Offsets of payloads are multiples of 4, so where a field lies within its word is known beforehand, and
+ * one read of the page's 32-bit words will do; 64-bit fields may be aligned to 4 bytes only.
+ *
+ * A field that does not lie within the record reads as 0, strings as empty: old records of a format that has grown,
+ * or a page that lies. `common_type`, flags and preempt count always lie within it.
+ */
+import type { EventFormat, FieldFormat } from '../model/format.ts';
+import type { BytesReader, EventRecord, IntReader } from '../model/record.ts';
+import { TWO_POW_32 } from '../model/time.ts';
+
+/** Bytes every record has: the ring buffer's smallest event. */
+const ALWAYS = 4;
+
+/**
+ * Reader of an integer, pointer or bool of 1, 2, 4 or 8 bytes; 64-bit values come as doubles, exact to 2^53.
+ * Throws an `Error` that names event and field when there is no such field or it is none of these.
+ */
+export function intReader(format: EventFormat, fieldName: string): IntReader {
+  const field = integerField(format, fieldName);
+  const { offset: at, size, signed } = field;
+  const end = at + size;
+  if (size === 8) return signed ? signed64(at) : unsigned64(at);
+  // Neither compiler nor kernel makes these, but a format file can say anything.
+  if ((at & 3) + size > 4) return acrossWords(field);
+  if (size === 4) {
+    return signed
+      ? (record) => (record.length < end ? 0 : record.words[(record.offset + at) >> 2])
+      : (record) => (record.length < end ? 0 : record.words[(record.offset + at) >> 2] >>> 0);
+  }
+  // Up to the top of the word, then down: both shifts are known here.
+  const up = 32 - 8 * ((at & 3) + size);
+  const down = 32 - 8 * size;
+  if (end <= ALWAYS && !signed) return (record) => (record.words[record.offset >> 2] << up) >>> down;
+  return signed
+    ? (record) => (record.length < end ? 0 : (record.words[(record.offset + at) >> 2] << up) >> down)
+    : (record) => (record.length < end ? 0 : (record.words[(record.offset + at) >> 2] << up) >>> down);
+}
+
+/** Reader of the low 32 bits of an integer, as a signed number: for masks and flags, cheaper than the whole. */
+export function lowWordReader(format: EventFormat, fieldName: string): IntReader {
+  const { offset: at, size } = integerField(format, fieldName);
+  if (size < 4 || (at & 3) !== 0) {
+    const whole = intReader(format, fieldName);
+    return (record) => whole(record) | 0;
+  }
+  const end = at + size;
+  return (record) => (record.length < end ? 0 : record.words[(record.offset + at) >> 2]);
+}
+
+/**
+ * Locates an array or a string, wherever the record keeps it. Strings (`char`) end before their first NUL, other
+ * arrays (`u8`, `unsigned char`, …) have their whole length. Throws an `Error` for an unknown field.
+ */
+export function bytesReader(format: EventFormat, fieldName: string): BytesReader {
+  const field = fieldOf(format, fieldName);
+  const isText = /\bchar\b/.test(field.type) && !/\bunsigned\b/.test(field.type);
+  const bounds = field.location === 'inline' ? inlineBounds(field) : locatedBounds(field);
+  if (!isText) return bounds;
+  return {
+    start: bounds.start,
+    end: (record) => {
+      const stop = bounds.end(record);
+      for (let i = bounds.start(record); i < stop; i++) if (record.bytes[i] === 0) return i;
+      return stop;
+    },
+  };
+}
+
+/** Text of a string field, for the cold path: a copy, with invalid UTF-8 replaced. */
+export function textOf(reader: BytesReader, record: EventRecord): string {
+  const { bytes } = record;
+  const start = reader.start(record);
+  return Buffer.from(bytes.buffer, bytes.byteOffset + start, reader.end(record) - start).toString('utf8');
+}
+
+function signed64(at: number): IntReader {
+  const end = at + 8;
+  if ((at & 3) !== 0) return (record) => bytewise(record, at, 8, true);
+  return (record) => {
+    if (record.length < end) return 0;
+    const { words } = record;
+    const i = (record.offset + at) >> 2;
+    return words[i + 1] * TWO_POW_32 + (words[i] >>> 0);
+  };
+}
+
+function unsigned64(at: number): IntReader {
+  const end = at + 8;
+  if ((at & 3) !== 0) return (record) => bytewise(record, at, 8, false);
+  return (record) => {
+    if (record.length < end) return 0;
+    const { words } = record;
+    const i = (record.offset + at) >> 2;
+    return (words[i + 1] >>> 0) * TWO_POW_32 + (words[i] >>> 0);
+  };
+}
+
+function acrossWords({ offset: at, size, signed }: FieldFormat): IntReader {
+  return (record) => bytewise(record, at, size, signed);
+}
+
+function bytewise(record: EventRecord, at: number, size: number, signed: boolean): number {
+  if (record.length < at + size) return 0;
+  const last = record.bytes[record.offset + at + size - 1];
+  let value = signed && last >= 128 ? last - 256 : last;
+  for (let i = size - 2; i >= 0; i--) value = value * 256 + record.bytes[record.offset + at + i];
+  return value;
+}
+
+function inlineBounds({ offset: at, size, array }: FieldFormat): BytesReader {
+  // A flexible array takes what is left of the record.
+  const length = array && size === 0 ? Number.MAX_SAFE_INTEGER : size;
+  return {
+    start: (record) => record.offset + Math.min(at, record.length),
+    end: (record) => record.offset + Math.min(at + length, record.length),
+  };
+}
+
+/**
+ * `__data_loc`: offset in the low 16 bits, length in the high 16, counted from the start of the record; `__rel_loc`:
+ * from the end of the field (include/trace/stages/stage4_event_cb_fields.h). A field 2 bytes wide is the offset alone.
+ */
+function locatedBounds({ offset: at, size, location }: FieldFormat): BytesReader {
+  const base = location === 'rel_loc' ? at + size : 0;
+  const readsLength = size >= 4;
+  const start = (record: EventRecord): number => {
+    if (record.length < at + size) return record.offset + record.length;
+    const i = record.offset + at;
+    return record.offset + Math.min(base + (record.bytes[i] | (record.bytes[i + 1] << 8)), record.length);
+  };
+  const end = (record: EventRecord): number => {
+    const stop = record.offset + record.length;
+    if (!readsLength || record.length < at + size) return stop;
+    const i = record.offset + at;
+    return Math.min(start(record) + (record.bytes[i + 2] | (record.bytes[i + 3] << 8)), stop);
+  };
+  return { start, end };
+}
+
+function integerField(format: EventFormat, fieldName: string): FieldFormat {
+  const field = fieldOf(format, fieldName);
+  const { size, array } = field;
+  if (array || (size !== 1 && size !== 2 && size !== 4 && size !== 8)) {
+    const what = array ? 'is an array' : `has ${size} bytes`;
+    throw new Error(
+      `${format.system}:${format.name}: field ${fieldName} (${field.type}) ${what}, not a number of 1, 2, 4 or 8 bytes`,
+    );
+  }
+  return field;
+}
+
+function fieldOf(format: EventFormat, fieldName: string): FieldFormat {
+  const field = format.fields.find((f) => f.name === fieldName);
+  if (field !== undefined) return field;
+  const there = format.fields.map((f) => f.name).join(', ');
+  throw new Error(`${format.system}:${format.name} has no field ${fieldName}; it has ${there}`);
+}
