@@ -10,6 +10,7 @@ import { createInstance, type Instance } from '../tracefs/instance.ts';
 import { findTracefs } from '../tracefs/mount.ts';
 import { learnOwnThreads, ownThreadIds } from '../tracefs/threads.ts';
 import type { Capture } from './capture.ts';
+import { threadCpuSeconds } from './clock.ts';
 import { type AgentConfig, enabledProbes } from './compose-config.ts';
 import { type Drain, startDraining } from './drain.ts';
 import { makeOwnThreads } from './own-threads.ts';
@@ -17,7 +18,6 @@ import { Pipeline } from './pipeline.ts';
 import { planEvents } from './plan.ts';
 import { type BufferReading, makeSelfMetrics } from './self-metrics.ts';
 import { bufferSizes } from './sizes.ts';
-import { threadCpuSeconds } from './clock.ts';
 
 /** Name of the events instance in labels. */
 const BUFFER = 'events';
@@ -38,7 +38,8 @@ export async function openLiveCapture(config: AgentConfig, options: LiveOptions)
   const root = findTracefs({ ...(config.tracefsPath ? { path: config.tracefsPath } : {}), mayMount: true });
   const features = kernelFeatures(root);
   const instance = createInstance(root, config.instance);
-  if (instance.leftover) log.warn({ instance: instance.name }, 'removed an instance that a killed agent had left');
+  if (instance.leftover)
+    log.warn({ instance: instance.name }, 'removed an instance that a killed agent had left');
   try {
     return await setUp(config, { instance, root, features }, options);
   } catch (error) {
@@ -78,7 +79,12 @@ async function setUp(config: AgentConfig, kernel: Kernel, options: LiveOptions):
   const threads = await learnOwnThreads(instance, options.markFromMain);
   own.add(threads.ids);
   log.debug({ threads: threads.ids, nested: threads.nested }, 'own threads');
-  const warnings = [...features.warnings, ...inForce.warnings, ...threads.warnings, ...(sizes.note ? [sizes.note] : [])];
+  const warnings = [
+    ...features.warnings,
+    ...inForce.warnings,
+    ...threads.warnings,
+    ...(sizes.note ? [sizes.note] : []),
+  ];
   for (const warning of warnings) log.warn({}, warning);
 
   const { layout, kernelRelease, machine, clock } = instance.metadata();
@@ -136,9 +142,13 @@ async function setUp(config: AgentConfig, kernel: Kernel, options: LiveOptions):
     self.update(BUFFER, now, pipeline.merger.lateEvents());
     store.rotate(performance.now());
     let lost = 0;
-    for (const { stats } of now) lost += stats ? stats.overrun + stats.commitOverrun + stats.droppedEvents : 0;
+    for (const { stats } of now)
+      lost += stats ? stats.overrun + stats.commitOverrun + stats.droppedEvents : 0;
     if (lost > lastLost && performance.now() > lossLogAt) {
-      log.warn({ lost: lost - lastLost }, 'events were lost: buffer.total or drain_interval do not suit this rate');
+      log.warn(
+        { lost: lost - lastLost },
+        'events were lost: buffer.total or drain_interval do not suit this rate',
+      );
       lastLost = lost;
       lossLogAt = performance.now() + LOSS_LOG_MS;
     }

@@ -2,6 +2,8 @@
  * Probes declare their needs; the plan is what this kernel can give of them: the events to enable, the handler of
  * every event type, and why a probe is off. Nothing here touches tracefs.
  */
+
+import { type Dispatcher, type HandledType, makeDispatcher } from '../decode/dispatch.ts';
 import { bytesReader, intReader } from '../decode/fields.ts';
 import { parseFormat } from '../decode/format.ts';
 import type { MetricStore } from '../metrics/store.ts';
@@ -34,6 +36,8 @@ export interface PlanInput {
   store: MetricStore;
   self: SelfMetrics;
   isSelf(pid: number): boolean;
+  /** Events handled beside the probes', where the kernel or the capture has them. Not among those to enable. */
+  extra?: Readonly<Record<string, (format: EventFormat) => EventHandler>>;
 }
 
 export interface EventPlan {
@@ -78,11 +82,16 @@ export function planEvents(input: PlanInput): EventPlan {
     }
     probes.push({ name: module.name, up: true, reason: '', events: Object.keys(made.probe.handlers) });
   }
+  const types = [...wanted.values()].map(handledType);
+  for (const [event, makeHandler] of Object.entries(input.extra ?? {})) {
+    const format = formats.get(event);
+    if (format !== undefined) types.push({ id: format.id, handler: makeHandler(format), minLength: 0 });
+  }
   const losses = running.flatMap((probe) => (probe.onLoss ? [probe.onLoss.bind(probe)] : []));
   const sweeps = running.flatMap((probe) => (probe.sweep ? [probe.sweep.bind(probe)] : []));
   return {
     events: [...wanted.keys()],
-    dispatcher: makeDispatcher([...wanted.values()].map(handledType)),
+    dispatcher: makeDispatcher(types),
     probes,
     rate,
     onLoss: (cpu, untilNs) => {
@@ -117,6 +126,7 @@ function makeProbe(
     return found;
   };
   const context: ProbeContext = {
+    events: [...known],
     metrics: input.store,
     host: input.host,
     cpuCount: input.metadata.cpuCount,

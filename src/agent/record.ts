@@ -1,6 +1,6 @@
 /** Writes what an instance records to a capture file, untouched: pages go from the kernel to the file. */
 import { openCaptureWriter } from '../capture/write.ts';
-import { makePage, loadPage } from '../decode/page.ts';
+import { loadPage, makePage } from '../decode/page.ts';
 import { listBlockDevices } from '../host/block-devices.ts';
 import { onlineCpus } from '../host/cpus.ts';
 import { liveHostFacts } from '../host/facts.ts';
@@ -12,8 +12,8 @@ import { createInstance } from '../tracefs/instance.ts';
 import { findTracefs } from '../tracefs/mount.ts';
 import { type AgentConfig, enabledProbes } from './compose-config.ts';
 import { planEvents } from './plan.ts';
+import { factsMarkers } from './recorded-facts.ts';
 import { makeSelfMetrics } from './self-metrics.ts';
-import { factsMarker } from './recorded-facts.ts';
 import { bufferSizes } from './sizes.ts';
 
 /** The size every reader of trace.dat takes. */
@@ -53,8 +53,10 @@ export async function recordCapture(config: AgentConfig, options: RecordOptions)
       self: makeSelfMetrics(store),
       isSelf: () => false,
     });
-    for (const { name, up, reason } of plan.probes) if (!up) options.log.warn({ probe: name, reason }, 'probe is off');
-    if (plan.events.length === 0) throw new UsageError('nothing to record: no probe that is on has an event here');
+    for (const { name, up, reason } of plan.probes)
+      if (!up) options.log.warn({ probe: name, reason }, 'probe is off');
+    if (plan.events.length === 0)
+      throw new UsageError('nothing to record: no probe that is on has an event here');
 
     const sizes = bufferSizes(config.buffer, { cpus: online.length, realtime: features.realtime }, plan.rate);
     instance.prepare({ ...sizes, subbufferBytes: SUBBUFFER_BYTES, clock: 'mono' });
@@ -81,11 +83,13 @@ export async function recordCapture(config: AgentConfig, options: RecordOptions)
     };
 
     instance.start();
-    instance.writeMarker(factsMarker(listBlockDevices()));
+    for (const line of factsMarkers(listBlockDevices())) instance.writeMarker(line);
     instance.enable(plan.events);
     const endsAt = performance.now() + options.durationMs;
     while (performance.now() < endsAt && !options.signal?.aborted) {
-      await new Promise((resolve) => setTimeout(resolve, Math.min(TICK_MS, Math.max(1, endsAt - performance.now()))));
+      await new Promise((resolve) =>
+        setTimeout(resolve, Math.min(TICK_MS, Math.max(1, endsAt - performance.now()))),
+      );
       drain(false);
       source.refresh();
     }

@@ -1,6 +1,7 @@
 /** A capture file instead of the running kernel: the same plan, pipeline and probes, read once to its end. */
-import type { PageError } from '../decode/page.ts';
 import { openCapture } from '../capture/read.ts';
+import { bytesReader, textOf } from '../decode/fields.ts';
+import type { PageError } from '../decode/page.ts';
 import { capturedHostFacts } from '../host/facts.ts';
 import { MetricStore } from '../metrics/store.ts';
 import type { Log } from '../model/log.ts';
@@ -10,6 +11,7 @@ import type { Capture } from './capture.ts';
 import { type AgentConfig, enabledProbes } from './compose-config.ts';
 import { Pipeline } from './pipeline.ts';
 import { planEvents } from './plan.ts';
+import { factsReader } from './recorded-facts.ts';
 import { type BufferReading, makeSelfMetrics } from './self-metrics.ts';
 
 /** Name of the events buffer in labels, as for a live capture. */
@@ -28,14 +30,21 @@ export function openReplay(config: AgentConfig, file: string, options: ReplayOpt
   const self = makeSelfMetrics(store);
   const { metadata } = capture;
   const cpus = capture.source.cpus();
+  const blockDevices = new Map<number, string>();
   const plan = planEvents({
     enabled: enabledProbes(config),
     metadata,
-    host: capturedHostFacts({ machine: metadata.machine, blockDevices: capture.blockDevices }),
+    host: capturedHostFacts({ machine: metadata.machine, blockDevices }),
     onlineCpus: cpus,
     store,
     self,
     isSelf: () => false,
+    extra: {
+      'ftrace:print': (format) => {
+        const text = bytesReader(format, 'buf');
+        return factsReader((record) => textOf(text, record), blockDevices);
+      },
+    },
   });
   self.probesAre(plan.probes);
   const pipeline = new Pipeline({
@@ -52,7 +61,13 @@ export function openReplay(config: AgentConfig, file: string, options: ReplayOpt
 
   const readings = cpus.map((cpu): BufferReading => {
     const stats = capture.stats.find((s) => s.cpu === cpu);
-    return { cpu, events: pipeline.merger.events(cpu), bytes: pipeline.bytesRead(cpu), stats, capacityBytes: 0 };
+    return {
+      cpu,
+      events: pipeline.merger.events(cpu),
+      bytes: pipeline.bytesRead(cpu),
+      stats,
+      capacityBytes: 0,
+    };
   });
   const events = readings.reduce((sum, reading) => sum + reading.events, 0);
   self.update(BUFFER, readings, pipeline.merger.lateEvents());

@@ -23,10 +23,11 @@ const ANSWER_TIMEOUT_MS = 5_000;
 const STOP_TIMEOUT_MS = 10_000;
 
 export interface Agent {
-  /** Snapshots of the main thread's store and the capture's; the latter's labels as `known` asks. */
-  scrape(
-    known: KnownSeries,
-  ): Promise<{ main: MetricSnapshot; capture: MetricSnapshot | undefined; problem: string }>;
+  /**
+   * Snapshots of all stores, the main thread's first, with the label values of all series. While the capture is
+   * down only the main thread's, which then says that no probe is up.
+   */
+  scrape(): Promise<MetricSnapshot[]>;
   status(): Promise<CaptureStatus>;
   ready(): { ready: boolean; reason: string };
   /** Stops recording and removes the instances. */
@@ -155,7 +156,10 @@ export async function startAgent(config: AgentConfig, options: AgentOptions): Pr
         const full = reader.expand(await ask<MetricSnapshot>({ kind: 'snapshot', known: reader.known() }));
         if (full !== undefined) return full;
       } catch (error) {
-        log.debug({ reason: error instanceof Error ? error.message : String(error) }, 'no snapshot of the capture');
+        log.debug(
+          { reason: error instanceof Error ? error.message : String(error) },
+          'no snapshot of the capture',
+        );
         return undefined;
       }
     }
@@ -184,9 +188,10 @@ export async function startAgent(config: AgentConfig, options: AgentOptions): Pr
   return {
     scrape: async () => {
       const capture = await snapshotOfCapture();
-      for (const { name } of config.probes) probeUp.set(probeUp.slot([name]), capture === undefined ? 0 : Number.NaN);
+      for (const { name } of config.probes)
+        probeUp.set(probeUp.slot([name]), capture === undefined ? 0 : Number.NaN);
       const main = store.snapshot();
-      return capture === undefined ? [main] : [capture, main];
+      return capture === undefined ? [main] : [main, capture];
     },
     status: () => ask<CaptureStatus>({ kind: 'status' }),
     ready: () => ({ ready: problem === '' && worker !== undefined, reason: problem }),
