@@ -4,7 +4,7 @@
  */
 
 export interface BodyBuffer {
-  /** Appends whole lines; a surrogate pair must not be split between two calls. */
+  /** Appends whole lines. Unpaired surrogates, which UTF-8 cannot hold, become U+FFFD. */
   write(text: string): void;
   /** A copy of everything written since the last call. */
   take(): Buffer<ArrayBuffer>;
