@@ -1,7 +1,7 @@
 import { KernelError } from '../model/errors.ts';
 import type { PageLayout } from '../model/format.ts';
 
-const FIELD = /field:[^;]*?(\w+)\s*;\s*offset:(\d+)\s*;\s*size:(\d+)\s*;/g;
+const FIELD = /field:[^;]*?(\w+)(?:\[\w*\])?\s*;\s*offset:(\d+)\s*;\s*size:(\d+)\s*;/g;
 
 /**
  * Text of an instance's own `events/header_page` → layout of its sub-buffers.

@@ -1,0 +1,89 @@
+import assert from 'node:assert/strict';
+import { readdirSync, readlinkSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { openLivePages } from '../../../src/tracefs/pages.ts';
+import { fakeTracefs } from './fake.ts';
+
+const raw = (cpu: number) => `per_cpu/cpu${cpu}/trace_pipe_raw`;
+
+test('follows CPUs: opens what comes, reads what went to its end, then closes it', (t) => {
+  const dir = fakeTracefs(t, {
+    online: '0-1,3\n',
+    [raw(0)]: 'aaaaAAAA',
+    [raw(1)]: 'bbbbBBBB',
+    [raw(2)]: 'cccc',
+    [raw(3)]: 'dddd',
+  });
+  const online = join(dir, 'online');
+  const pages = openLivePages(dir, 4, online);
+  t.after(() => pages.close());
+  const into = new Uint8Array(16);
+  const read = (cpu: number) => Buffer.from(into.subarray(0, pages.readPage(cpu, into))).toString();
+  const opened = () => {
+    const fds = readdirSync('/proc/self/fd').map((fd) => {
+      try {
+        return readlinkSync(`/proc/self/fd/${fd}`);
+      } catch {
+        return '';
+      }
+    });
+    return fds
+      .filter((file) => file.startsWith(dir))
+      .map((file) => /cpu(\d+)/.exec(file)?.[1])
+      .sort();
+  };
+
+  assert.deepEqual(pages.cpus(), [0, 1, 3]);
+  assert.deepEqual([read(0), read(0), read(0), read(2)], ['aaaa', 'AAAA', '', '']);
+
+  writeFileSync(online, '0,2\n');
+  pages.refresh();
+  assert.deepEqual(pages.cpus(), [0, 1, 2, 3]);
+  // 1 went offline with pages left: it stays until it has been found empty.
+  pages.refresh();
+  assert.deepEqual(pages.cpus(), [0, 1, 2, 3]);
+  assert.deepEqual([read(1), read(1), read(1)], ['bbbb', 'BBBB', '']);
+  assert.deepEqual([read(3), read(2)], ['dddd', 'cccc']);
+  pages.refresh();
+  assert.deepEqual(pages.cpus(), [0, 2, 3]);
+  assert.deepEqual(opened(), ['0', '2', '3']);
+
+  // 3 comes back before it was found empty; 1 comes back anew.
+  writeFileSync(online, '0-3\n');
+  pages.refresh();
+  assert.equal(read(3), '');
+  pages.refresh();
+  assert.deepEqual(pages.cpus(), [0, 1, 2, 3]);
+
+  pages.close();
+  assert.deepEqual(pages.cpus(), []);
+  assert.deepEqual(opened(), []);
+  assert.equal(read(0), '');
+});
+
+test('an empty read while online does not count once the CPU is offline', (t) => {
+  const dir = fakeTracefs(t, { online: '0-1\n', [raw(0)]: '', [raw(1)]: '' });
+  const pages = openLivePages(dir, 4, join(dir, 'online'));
+  t.after(() => pages.close());
+  const into = new Uint8Array(4);
+  assert.equal(pages.readPage(1, into), 0);
+  writeFileSync(join(dir, 'online'), '0\n');
+  pages.refresh();
+  writeFileSync(join(dir, raw(1)), 'late');
+  pages.refresh();
+  assert.equal(pages.readPage(1, into), 4);
+});
+
+test('a file that cannot be opened or read is an error that names it', (t) => {
+  const dir = fakeTracefs(t, { online: '0-1\n', [raw(0)]: '', [`${raw(1)}/directory`]: '' });
+  const into = new Uint8Array(4);
+  const pages = openLivePages(dir, 4, join(dir, 'online'));
+  t.after(() => pages.close());
+  assert.throws(() => pages.readPage(1, into), { errno: 'EISDIR', file: join(dir, raw(1)) });
+  writeFileSync(join(dir, 'online'), '0-2\n');
+  assert.throws(() => openLivePages(dir, 4, join(dir, 'online')), {
+    errno: 'ENOENT',
+    file: join(dir, raw(2)),
+  });
+});
