@@ -1,0 +1,49 @@
+/**
+ * Syscalls of a machine: number → name, and name → event. A machine as `uname -m` names it enters.
+ * Names are those of the kernel's tables, which programs know; events are called after the function that implements
+ * the syscall (kernel/trace/trace_syscalls.c), which for a few is called otherwise.
+ */
+import { namesByNumber } from './number-names.ts';
+import { SYSCALLS_ARM64 } from './syscall-table-arm64.ts';
+import { SYSCALLS_X86_64 } from './syscall-table-x86-64.ts';
+
+export interface SyscallTable {
+  /** Name of a number, undefined when the table does not have it. */
+  name(id: number): string | undefined;
+  /** All numbers, ascending. Not every kernel has them all. */
+  ids: readonly number[];
+}
+
+/** Functions that are called otherwise than their syscall. */
+const EVENT_NAMES: Readonly<Record<string, string>> = {
+  stat: 'newstat',
+  fstat: 'newfstat',
+  lstat: 'newlstat',
+  uname: 'newuname',
+  sendfile: 'sendfile64',
+  umount2: 'umount',
+};
+
+const EVENT_NAMES_ARM64: Readonly<Record<string, string>> = {
+  ...EVENT_NAMES,
+  fadvise64: 'fadvise64_64',
+  personality: 'arm64_personality',
+};
+
+/** Syscalls of 64-bit programs; undefined for machines other than `x86_64` and `aarch64`. */
+export function syscallTable(machine: string): SyscallTable | undefined {
+  const runs = isArm64(machine) ? SYSCALLS_ARM64 : machine === 'x86_64' ? SYSCALLS_X86_64 : undefined;
+  if (runs === undefined) return undefined;
+  const names = namesByNumber(runs);
+  return { name: (id) => names.get(id), ids: [...names.keys()] };
+}
+
+/** What follows `sys_enter_` in the event of a syscall: `newfstat` for `fstat`, `openat` for `openat`. */
+export function syscallEventName(name: string, machine = 'x86_64'): string {
+  const names = isArm64(machine) ? EVENT_NAMES_ARM64 : EVENT_NAMES;
+  return Object.hasOwn(names, name) ? names[name] : name;
+}
+
+function isArm64(machine: string): boolean {
+  return machine === 'aarch64' || machine === 'arm64';
+}
