@@ -1,0 +1,31 @@
+/** What this process may do and where it runs, from /proc/self; for `doctor`. */
+import { readFileSync, readlinkSync } from 'node:fs';
+
+export interface ProcessFacts {
+  uid: number;
+  /** Effective capabilities as the kernel prints them, in hexadecimal; '' when unknown. None are needed. */
+  capabilities: string;
+  /** Whether process ids here differ from those the kernel puts into events; undefined when unknown. */
+  inPidNamespace: boolean | undefined;
+}
+
+/** Inode of the machine's first pid namespace: PROC_PID_INIT_INO in include/linux/proc_ns.h. */
+const INITIAL_PID_NAMESPACE = 'pid:[4026531836]';
+
+export function processFacts(): ProcessFacts {
+  const status = attempt(() => readFileSync('/proc/self/status', 'utf8')) ?? '';
+  const namespace = attempt(() => readlinkSync('/proc/self/ns/pid'));
+  return {
+    uid: process.getuid?.() ?? -1,
+    capabilities: /^CapEff:\s*([0-9a-f]+)$/m.exec(status)?.[1].replace(/^0+(?=.)/, '') ?? '',
+    inPidNamespace: namespace === undefined ? undefined : namespace !== INITIAL_PID_NAMESPACE,
+  };
+}
+
+function attempt<T>(read: () => T): T | undefined {
+  try {
+    return read();
+  } catch {
+    return undefined;
+  }
+}

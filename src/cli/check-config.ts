@@ -1,0 +1,19 @@
+/** `check-config`: a config file in; what it amounts to, or every problem with its place, out. */
+import { configJsonSchema, loadAgentConfig } from '../agent/compose-config.ts';
+import { UsageError } from '../model/errors.ts';
+import { print } from './output.ts';
+
+/** The file alone: the environment of whoever checks has no say. Throws a `UsageError` with the problems. */
+export function checkConfig(file: string | undefined): void {
+  if (file === undefined) {
+    throw new UsageError(
+      'check-config wants a file, as in: ftrace-exporter check-config ftrace-exporter.yaml',
+    );
+  }
+  const { probes } = loadAgentConfig({ file, env: {} });
+  print(`${file} is good; probes that are on: ${probes.map(({ name }) => name).join(', ') || 'none'}`);
+}
+
+export function printSchema(): void {
+  print(JSON.stringify(configJsonSchema(), undefined, 2));
+}

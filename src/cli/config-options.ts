@@ -1,0 +1,102 @@
+/** Flags that stand for keys of the config: declared on commands, and read back as a config. */
+import { type Command, Option } from 'commander';
+import { type AgentConfig, loadAgentConfig } from '../agent/compose-config.ts';
+import type { ProbeSwitch } from '../config/settings.ts';
+
+type Group = 'tracefs' | 'probes' | 'web' | 'log' | 'reader' | 'state';
+
+interface KeyFlag {
+  group: Group;
+  /** Key of the config. */
+  key: string;
+  flags: string;
+  help: string;
+}
+
+const KEY_FLAGS: readonly KeyFlag[] = [
+  {
+    group: 'web',
+    key: 'web.listen_address',
+    flags: '--web.listen-address <address>',
+    help: 'where to serve, host:port (default :10743)',
+  },
+  {
+    group: 'web',
+    key: 'web.telemetry_path',
+    flags: '--web.telemetry-path <path>',
+    help: 'path of the metrics (default /metrics)',
+  },
+  {
+    group: 'tracefs',
+    key: 'tracefs',
+    flags: '--path.tracefs <dir>',
+    help: 'where tracefs is mounted (default: found, or mounted at /sys/kernel/tracing)',
+  },
+  {
+    group: 'state',
+    key: 'state_dir',
+    flags: '--state.dir <dir>',
+    help: 'what must outlive the process (default /run/ftrace-exporter)',
+  },
+  {
+    group: 'reader',
+    key: 'reader',
+    flags: '--reader <reader>',
+    help: 'how events are read: raw (default raw)',
+  },
+  {
+    group: 'log',
+    key: 'log.level',
+    flags: '--log.level <level>',
+    help: 'debug, info, warn or error (default info)',
+  },
+  {
+    group: 'log',
+    key: 'log.format',
+    flags: '--log.format <format>',
+    help: 'logfmt or json (default logfmt)',
+  },
+];
+
+/** Adds the flags of some groups; `--config.file` always. */
+export function addConfigOptions(command: Command, groups: readonly Group[]): Command {
+  command.option('--config.file <file>', 'YAML file; flags and FTRACE_EXPORTER_* variables win over it');
+  if (groups.includes('probes')) {
+    // Both collect into one list: what comes later on the command line wins.
+    const collect = (on: boolean) => (name: string, before: ProbeSwitch[] | boolean | undefined) => [
+      ...(Array.isArray(before) ? before : []),
+      { name, on },
+    ];
+    command.addOption(
+      new Option('--probe <name>', 'switch a probe on; can be given several times').argParser(collect(true)),
+    );
+    command.addOption(
+      new Option('--no-probe <name>', 'switch a probe off; can be given several times').argParser(
+        collect(false),
+      ),
+    );
+  }
+  for (const { group, flags, help } of KEY_FLAGS) {
+    if (groups.includes(group)) command.option(flags, help);
+  }
+  return command;
+}
+
+/** The config of a command's flags, the environment and the file. Throws a `UsageError`. */
+export function configOf(command: Command): AgentConfig {
+  const given = command.opts() as Record<string, unknown>;
+  const flags: Record<string, string> = {};
+  for (const option of command.options) {
+    const key = KEY_FLAGS.find(({ flags }) => flags === option.flags)?.key;
+    const value = given[option.attributeName()];
+    if (key !== undefined && typeof value === 'string') flags[key] = value;
+  }
+  const file = given['config.file'];
+  const probes = Array.isArray(given.probe) ? (given.probe as ProbeSwitch[]) : [];
+  return loadAgentConfig({
+    file: typeof file === 'string' ? file : undefined,
+    env: process.env,
+    flags,
+    probes,
+  });
+}

@@ -1,0 +1,31 @@
+/** Whether there is a kernel to trace, for `--demo-if-unavailable`; the bundled recording that stands in for it. */
+import { accessSync, constants, existsSync } from 'node:fs';
+import { join } from 'node:path';
+import type { AgentConfig } from '../config/schema.ts';
+import { errnoOf, KernelError } from '../model/errors.ts';
+import { findTracefs } from '../tracefs/mount.ts';
+import { packageFile } from './version.ts';
+
+/** Why nothing can be traced here; undefined when tracefs is there and instances can be made in it. */
+export function whyNoTracing(config: AgentConfig): string | undefined {
+  try {
+    const root = findTracefs({ ...(config.tracefsPath ? { path: config.tracefsPath } : {}), mayMount: true });
+    const instances = join(root, 'instances');
+    try {
+      accessSync(instances, constants.W_OK);
+    } catch (error) {
+      return `cannot make an instance in ${instances}: ${errnoOf(error)}`;
+    }
+    return undefined;
+  } catch (error) {
+    if (error instanceof KernelError) return error.message;
+    throw error;
+  }
+}
+
+/** Path of the bundled recording. Throws when the package came without. */
+export function demoCapture(): string {
+  const file = packageFile('captures/demo.dat');
+  if (existsSync(file)) return file;
+  throw new Error(`there is no demo to show instead: ${file} is missing from this package`);
+}

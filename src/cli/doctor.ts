@@ -1,0 +1,78 @@
+/** `doctor`: what can be traced here, as a table for people or as JSON. */
+import { type ProbeSurvey, type Survey, survey } from '../agent/survey.ts';
+import type { AgentConfig } from '../config/schema.ts';
+import { formatCpuList } from '../config/units/quantity.ts';
+import { EXIT_FAILED } from './failure.ts';
+import { print, table } from './output.ts';
+
+/** Prints; the exit status is 1 when nothing can be traced, or a probe that is on does not work. */
+export async function doctor(config: AgentConfig, json: boolean): Promise<number> {
+  const found = await survey(config);
+  print(json ? JSON.stringify(found, undefined, 2) : describe(found, config));
+  const broken = found.probes.some(({ on, ok }) => on && !ok);
+  return found.problem !== '' || broken ? EXIT_FAILED : 0;
+}
+
+function describe(found: Survey, config: AgentConfig): string {
+  const parts = [table([...kernelRows(found, config), ...processRows(found)])];
+  for (const warning of found.kernel?.warnings ?? []) parts.push(`warning: ${warning}\n`);
+  if (found.probes.length > 0) parts.push(`probes\n${table(found.probes.map(probeRow), '  ')}`);
+  parts.push(found.problem === '' ? verdict(found.probes) : `nothing can be traced: ${found.problem}\n`);
+  return parts.join('\n');
+}
+
+function kernelRows({ kernel }: Survey, config: AgentConfig): string[][] {
+  if (kernel === undefined) return [];
+  const others = kernel.instances.filter((name) => name !== config.instance);
+  return [
+    ['tracefs', kernel.tracefs],
+    ['kernel', `${kernel.kernelRelease} ${kernel.machine}${kernel.realtime ? ', real-time' : ''}`],
+    ['CPUs online', formatCpuList(kernel.onlineCpus)],
+    ['events', String(kernel.eventCount)],
+    ['tracers', kernel.tracers.join(' ') || 'none'],
+    ['function tracing', kernel.functionTracing.ok ? 'yes' : `no: ${kernel.functionTracing.reason}`],
+    ['trace clock mono', kernel.clocks.includes('mono') ? 'yes' : 'no'],
+    ['clocksource', kernel.clocksource || 'unknown'],
+    ['sub-buffer sizes', kernel.subbufferSizes ? 'yes' : 'no: one page each'],
+    [
+      'top-level tracer',
+      kernel.topLevelTracer === 'nop' ? 'nop: unused' : `${kernel.topLevelTracer}: in use`,
+    ],
+    ['other instances', others.join(' ') || 'none'],
+    [
+      'own instance',
+      `${config.instance}${kernel.ownInstanceExists ? ': there already, an agent runs or was killed' : ''}`,
+    ],
+  ];
+}
+
+function processRows({ process }: Survey): string[][] {
+  const namespace =
+    process.inPidNamespace === undefined
+      ? 'unknown'
+      : process.inPidNamespace
+        ? 'own: ids here differ from those in events, which is taken care of'
+        : "the machine's";
+  const capabilities = process.capabilities === '0' ? 'none' : `0x${process.capabilities}`;
+  return [
+    ['user id', String(process.uid)],
+    ['capabilities', `${process.capabilities === '' ? 'unknown' : capabilities} (none are needed)`],
+    ['pid namespace', namespace],
+  ];
+}
+
+function probeRow({ name, on, ok, reason, events }: ProbeSurvey): string[] {
+  return [name, on ? 'on' : 'off', ok ? 'ok' : 'no', ok ? shortened(events) : reason];
+}
+
+function shortened(events: readonly string[]): string {
+  const shown = events.slice(0, 6).join(' ');
+  return events.length > 6 ? `${shown} and ${events.length - 6} more` : shown;
+}
+
+function verdict(probes: readonly ProbeSurvey[]): string {
+  const broken = probes.filter(({ on, ok }) => on && !ok).map(({ name }) => name);
+  return broken.length === 0
+    ? 'all probes that are on work\n'
+    : `these probes are on and do not work: ${broken.join(', ')}\n`;
+}

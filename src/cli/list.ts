@@ -1,0 +1,46 @@
+/** `list`: the probes and metrics of this program, the tracers and events of this kernel. */
+import { makeSelfMetrics } from '../agent/self-metrics.ts';
+import type { AgentConfig } from '../config/schema.ts';
+import { globMatcher } from '../config/units.ts';
+import { MetricStore } from '../metrics/store.ts';
+import { probeCatalogue } from '../probes/catalogue.ts';
+import { listEvents } from '../tracefs/events.ts';
+import { kernelFeatures } from '../tracefs/features.ts';
+import { findTracefs } from '../tracefs/mount.ts';
+import { print, table } from './output.ts';
+
+/** Rows whose first cell matches the glob, or all. Throws `KernelError` where tracefs is needed and not there. */
+export function list(config: AgentConfig, what: string, glob: string | undefined): void {
+  const wanted = glob === undefined ? () => true : globMatcher([glob]);
+  const rows = rowsOf(config, what).filter(([name]) => wanted(name));
+  print(table(rows));
+}
+
+function rowsOf(config: AgentConfig, what: string): string[][] {
+  switch (what) {
+    case 'probes':
+      return probeCatalogue.map(({ name, byDefault, help }) => [
+        name,
+        byDefault ? 'on by default' : 'off by default',
+        help,
+      ]);
+    case 'metrics':
+      return metrics();
+    case 'tracers':
+      return kernelFeatures(rootOf(config)).tracers.map((tracer) => [tracer]);
+    default:
+      return listEvents(rootOf(config)).map((event) => [event]);
+  }
+}
+
+function metrics(): string[][] {
+  const ofProbes = probeCatalogue.flatMap((probe) => probe.metrics);
+  const store = new MetricStore();
+  makeSelfMetrics(store);
+  const own = store.snapshot().families.map(({ spec }) => spec);
+  return [...ofProbes, ...own].map(({ name, labels, help }) => [name, `{${labels.join(', ')}}`, help]);
+}
+
+function rootOf(config: AgentConfig): string {
+  return findTracefs({ ...(config.tracefsPath ? { path: config.tracefsPath } : {}), mayMount: true });
+}

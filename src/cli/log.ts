@@ -1,0 +1,28 @@
+/** The log: sentences with fields in, lines on standard error out. */
+import pino from 'pino';
+import type { AgentConfig } from '../config/schema.ts';
+import type { Log } from '../model/log.ts';
+import { logfmtLine } from './logfmt.ts';
+
+/** Lines are written at once, so that none is lost when the process ends. */
+export function createLog({ level, format }: AgentConfig['log']): Log {
+  const stderr = pino.destination({ dest: 2, sync: true });
+  // Nobody reads the log any more: no reason to stop measuring.
+  stderr.on('error', () => {});
+  const lines = format === 'json' ? stderr : { write: (json: string) => stderr.write(logfmtLine(json)) };
+  const logger = pino(
+    {
+      level,
+      base: null,
+      timestamp: pino.stdTimeFunctions.isoTime,
+      formatters: { level: (label) => ({ level: label }) },
+    },
+    lines,
+  );
+  return {
+    debug: (fields, message) => logger.debug(fields, message),
+    info: (fields, message) => logger.info(fields, message),
+    warn: (fields, message) => logger.warn(fields, message),
+    error: (fields, message) => logger.error(fields, message),
+  };
+}

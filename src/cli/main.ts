@@ -1,0 +1,205 @@
+/**
+ * The command line: arguments in, exit status out: 0, 1 when the machine refuses, 2 when what was asked for is wrong.
+ * Commands are loaded when they are called, so that `--help` does not wait for an HTTP server.
+ */
+import { Argument, Command } from 'commander';
+import { didYouMean } from '../config/suggest.ts';
+import { UsageError } from '../model/errors.ts';
+import { addConfigOptions, configOf } from './config-options.ts';
+import { reportFailure } from './failure.ts';
+import { quietWhenPipeCloses } from './output.ts';
+import { packageVersion } from './version.ts';
+
+/** Runs one command; sets the exit status and does not reject. */
+export async function main(argv: string[]): Promise<void> {
+  quietWhenPipeCloses();
+  try {
+    const program = makeProgram();
+    refuseUnknownCommand(program, argv);
+    await program.parseAsync(argv, { from: 'user' });
+  } catch (error) {
+    process.exitCode = reportFailure(error);
+  }
+}
+
+/** Without a command it is `run`, and commander would call a mistyped one an argument too many. */
+function refuseUnknownCommand(program: Command, argv: readonly string[]): void {
+  const [first] = argv;
+  if (first === undefined || first.startsWith('-')) return;
+  const names = [...program.commands.map((command) => command.name()), 'help'];
+  if (names.includes(first)) return;
+  throw new UsageError(
+    `there is no command ${JSON.stringify(first)}${didYouMean(first, names)}: the commands are ${names.join(', ')}`,
+  );
+}
+
+function makeProgram(): Command {
+  const program = new Command('ftrace-exporter')
+    .description("Turns the Linux kernel's own tracers into Prometheus metrics.")
+    .version(packageVersion(), '--version', 'print the version')
+    .helpOption('-h, --help', 'print help')
+    .configureHelp({ showGlobalOptions: true, sortOptions: false })
+    .configureOutput({ outputError: (text, write) => write(text.replace(/^error: /, 'ftrace-exporter: ')) })
+    .showHelpAfterError('(--help tells what there is)')
+    .enablePositionalOptions()
+    .addHelpText(
+      'after',
+      examples(
+        'ftrace-exporter --config.file /etc/ftrace-exporter.yaml',
+        'ftrace-exporter run --probe syscalls --web.listen-address 127.0.0.1:10743',
+        'ftrace-exporter doctor',
+        'ftrace-exporter COMMAND --help',
+      ),
+    )
+    .exitOverride();
+
+  addRun(program);
+  addDoctor(program);
+  addList(program);
+  addCheckConfig(program);
+  addCleanup(program);
+  addRecord(program);
+  addReplay(program);
+  return program;
+}
+
+function addRun(program: Command): void {
+  const run = program
+    .command('run', { isDefault: true })
+    .description('trace and serve metrics until SIGTERM or SIGINT (the default command)')
+    .option(
+      '--demo-if-unavailable',
+      'without tracefs, serve a bundled recording instead; `npm start` passes this',
+    )
+    .addHelpText(
+      'after',
+      examples(
+        'ftrace-exporter run',
+        'ftrace-exporter run --probe syscalls --no-probe irq',
+        'ftrace-exporter run --path.tracefs /tracing --log.format json',
+        'FTRACE_EXPORTER_LOG_LEVEL=debug ftrace-exporter run',
+      ),
+    )
+    .action(async (options: { demoIfUnavailable?: boolean }) => {
+      const config = configOf(run);
+      const { run: start } = await import('./run.ts');
+      process.exitCode = await start(config, { demoIfUnavailable: options.demoIfUnavailable === true });
+    });
+  addConfigOptions(run, ['probes', 'web', 'tracefs', 'state', 'reader', 'log']);
+}
+
+function addDoctor(program: Command): void {
+  const doctor = program
+    .command('doctor')
+    .description('what this kernel offers, what each probe needs, and why one is off')
+    .option('--json', 'print JSON')
+    .addHelpText(
+      'after',
+      examples('ftrace-exporter doctor', 'ftrace-exporter doctor --json --probe syscalls'),
+    )
+    .action(async (options: { json?: boolean }) => {
+      const config = configOf(doctor);
+      const { doctor: examine } = await import('./doctor.ts');
+      process.exitCode = await examine(config, options.json === true);
+    });
+  addConfigOptions(doctor, ['probes', 'tracefs']);
+}
+
+function addList(program: Command): void {
+  const list = program
+    .command('list')
+    .description('what there is: probes, and tracers and events of this kernel, and metrics')
+    .addArgument(new Argument('<what>', 'what to list').choices(['probes', 'tracers', 'events', 'metrics']))
+    .argument('[glob]', 'only names that match, as in "sched:*"')
+    .addHelpText('after', examples('ftrace-exporter list probes', "ftrace-exporter list events 'sched:*'"))
+    .action(async (what: string, glob: string | undefined) => {
+      const config = configOf(list);
+      const { list: show } = await import('./list.ts');
+      show(config, what, glob);
+    });
+  addConfigOptions(list, ['tracefs']);
+}
+
+function addCheckConfig(program: Command): void {
+  program
+    .command('check-config')
+    .description('check a config file, without the environment; 0 when it is good, else 2')
+    .argument('[file]', 'the YAML file')
+    .option('--print-schema', 'print the JSON Schema of the config instead')
+    .addHelpText(
+      'after',
+      examples(
+        'ftrace-exporter check-config ftrace-exporter.yaml',
+        'ftrace-exporter check-config --print-schema',
+      ),
+    )
+    .action(async (file: string | undefined, options: { printSchema?: boolean }) => {
+      const { checkConfig, printSchema } = await import('./check-config.ts');
+      if (options.printSchema) printSchema();
+      else checkConfig(file);
+    });
+}
+
+function addCleanup(program: Command): void {
+  const cleanup = program
+    .command('cleanup')
+    .description('remove what a killed agent left behind in the kernel; a live one is left alone')
+    .addHelpText(
+      'after',
+      examples('ftrace-exporter cleanup', 'ftrace-exporter cleanup --path.tracefs /tracing'),
+    )
+    .action(async () => {
+      const config = configOf(cleanup);
+      const { removeLeftovers } = await import('./cleanup.ts');
+      removeLeftovers(config);
+    });
+  addConfigOptions(cleanup, ['tracefs', 'state']);
+}
+
+function addRecord(program: Command): void {
+  const record = program
+    .command('record')
+    .description('record the events of the probes to a file that trace-cmd and KernelShark read')
+    .requiredOption('-o, --output <file>', 'the file to write')
+    .option('--duration <time>', 'how long, as in 10s or 2m', '10s')
+    .addHelpText(
+      'after',
+      examples(
+        'ftrace-exporter record -o trace.dat',
+        'ftrace-exporter record -o io.dat --duration 1m --probe syscalls',
+      ),
+    )
+    .action(async (options: { output: string; duration: string }) => {
+      const config = configOf(record);
+      const { record: write } = await import('./record.ts');
+      await write(config, options);
+    });
+  addConfigOptions(record, ['probes', 'tracefs', 'log']);
+}
+
+function addReplay(program: Command): void {
+  const replay = program
+    .command('replay')
+    .description('print the metrics of a recording, or serve them')
+    .argument('<file>', 'a trace.dat')
+    .option('--serve', 'serve them over HTTP, labelled source="replay", until SIGTERM or SIGINT')
+    .addHelpText(
+      'after',
+      examples('ftrace-exporter replay trace.dat', 'ftrace-exporter replay trace.dat --serve'),
+    )
+    .action(async (file: string, options: { serve?: boolean }) => {
+      const config = configOf(replay);
+      if (options.serve) {
+        const { run } = await import('./run.ts');
+        process.exitCode = await run(config, { replayFile: file });
+      } else {
+        const { replay: show } = await import('./replay.ts');
+        await show(config, file);
+      }
+    });
+  addConfigOptions(replay, ['probes', 'web', 'log']);
+}
+
+function examples(...lines: string[]): string {
+  return `\nExamples:\n${lines.map((line) => `  ${line}\n`).join('')}`;
+}

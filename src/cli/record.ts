@@ -1,0 +1,45 @@
+/** `record`: the events of the probes that are on, for a while, to a file. */
+import { recordCapture } from '../agent/record.ts';
+import type { AgentConfig } from '../config/schema.ts';
+import { parseDuration } from '../config/units/quantity.ts';
+import { UsageError } from '../model/errors.ts';
+import { createLog } from './log.ts';
+import { print } from './output.ts';
+
+const LONGEST_NS = 3600e9;
+
+/** Ends early, with a whole file, on SIGINT and SIGTERM. */
+export async function record(
+  config: AgentConfig,
+  options: { output: string; duration: string },
+): Promise<void> {
+  const durationMs = durationOf(options.duration);
+  const ended = new AbortController();
+  const end = () => ended.abort();
+  process.once('SIGINT', end);
+  process.once('SIGTERM', end);
+  try {
+    const { pages, events, lost, bytes } = await recordCapture(config, {
+      file: options.output,
+      durationMs,
+      log: createLog(config.log),
+      signal: ended.signal,
+    });
+    print(`${options.output}: ${events} events in ${pages} pages, ${bytes} bytes; ${lost} events lost`);
+  } finally {
+    process.removeListener('SIGINT', end);
+    process.removeListener('SIGTERM', end);
+  }
+}
+
+function durationOf(text: string): number {
+  let ns: number;
+  try {
+    ns = parseDuration(text);
+  } catch (error) {
+    throw new UsageError(`--duration: ${(error as Error).message}`);
+  }
+  if (ns <= 0 || ns > LONGEST_NS)
+    throw new UsageError(`--duration: ${text} must be more than 0 and 1h at most`);
+  return ns / 1e6;
+}

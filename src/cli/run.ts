@@ -1,0 +1,132 @@
+/**
+ * `run`: config in, an agent and its HTTP server out, until a signal ends them. Whatever the end, the agent's
+ * instance is removed before the process goes, unless it is killed or told to end twice.
+ */
+import { type Agent, startAgent } from '../agent/supervise.ts';
+import type { AgentConfig } from '../config/schema.ts';
+import { createProcessMetrics } from '../export/process-metrics.ts';
+import { createApp } from '../http/app.ts';
+import { type Listening, listen } from '../http/listen.ts';
+import type { Log } from '../model/log.ts';
+import { demoCapture, whyNoTracing } from './demo.ts';
+import { EXIT_FAILED } from './failure.ts';
+import { createLog } from './log.ts';
+import { REPLAY_LABELS } from './replay-labels.ts';
+import { packageVersion } from './version.ts';
+
+export interface RunOptions {
+  /** A recording to serve instead of the running kernel. */
+  replayFile?: string;
+  /** Without tracefs serve the bundled recording. */
+  demoIfUnavailable?: boolean;
+}
+
+/** Runs until it is told to end; resolves to the exit status. Rejects when it cannot start, having cleaned up. */
+export async function run(config: AgentConfig, options: RunOptions): Promise<number> {
+  const log = createLog(config.log);
+  const version = packageVersion();
+  const replayFile = options.replayFile ?? (options.demoIfUnavailable ? demoInstead(config, log) : undefined);
+  // From here on a signal must not end the process with an instance left behind.
+  const end = waitForEnd(log);
+  let agent: Agent | undefined;
+  let server: Listening | undefined;
+  let status: number;
+  try {
+    agent = await startAgent(config, {
+      log,
+      version,
+      ...(replayFile === undefined ? {} : { replayFile }),
+      onFatal: (error) => end.fail(error.message, 'the capture has ended'),
+    });
+    server = await listen(
+      createApp(depsOf(agent, config, { log, version, replayFile })),
+      config.web.listenAddress,
+      log,
+    );
+    const url = `${server.url}${config.web.telemetryPath}`;
+    log.info({ version, url, probes: config.probes.map(({ name }) => name).join(',') }, 'serving metrics');
+    status = await end.reached;
+  } finally {
+    await server?.close();
+    await agent?.stop().catch((error: unknown) => {
+      const reason = error instanceof Error ? error.message : String(error);
+      log.error({ reason }, 'could not stop cleanly; `ftrace-exporter cleanup` removes what is left');
+    });
+    end.release();
+  }
+  log.info({ status }, 'stopped');
+  return status;
+}
+
+function depsOf(
+  agent: Agent,
+  config: AgentConfig,
+  { log, version, replayFile }: { log: Log; version: string; replayFile: string | undefined },
+): Parameters<typeof createApp>[0] {
+  const source = replayFile === undefined ? 'live' : 'replay';
+  return {
+    telemetryPath: config.web.telemetryPath,
+    version,
+    constantLabels: source === 'replay' ? REPLAY_LABELS : {},
+    scrape: () => agent.scrape(),
+    processMetrics: createProcessMetrics(),
+    status: () => agent.status(),
+    ready: () => agent.ready(),
+    source: () => source,
+    log,
+  };
+}
+
+/** The bundled recording where this machine cannot be traced, loudly. */
+function demoInstead(config: AgentConfig, log: Log): string | undefined {
+  const reason = whyNoTracing(config);
+  if (reason === undefined) return undefined;
+  const file = demoCapture();
+  log.warn(
+    { reason, file },
+    'THIS IS A DEMO: the kernel of this machine cannot be traced, so a recording is served',
+  );
+  return file;
+}
+
+interface End {
+  /** Resolves to the exit status when a signal or a failure ends the run. */
+  reached: Promise<number>;
+  fail(reason: string, message: string): void;
+  /** Gives the signals back. */
+  release(): void;
+}
+
+function waitForEnd(log: Log): End {
+  const { promise: reached, resolve } = Promise.withResolvers<number>();
+  let ending = false;
+  const onSignal = (signal: NodeJS.Signals) => {
+    if (ending) {
+      log.warn(
+        { signal },
+        'told to end twice: ending at once; `ftrace-exporter cleanup` removes what is left',
+      );
+      process.exit(EXIT_FAILED);
+    }
+    ending = true;
+    log.info({ signal }, 'stopping');
+    resolve(0);
+  };
+  const onHangUp = () => log.info({ signal: 'SIGHUP' }, 'ignored: the config is read at the start alone');
+  const fail = (reason: string, message: string) => {
+    ending = true;
+    log.error({ reason }, message);
+    resolve(EXIT_FAILED);
+  };
+  const onUncaught = (error: unknown) => {
+    const reason = error instanceof Error ? (error.stack ?? error.message) : String(error);
+    fail(reason, 'an error that nobody expected: stopping');
+  };
+  process.on('SIGTERM', onSignal).on('SIGINT', onSignal).on('SIGHUP', onHangUp);
+  process.on('uncaughtException', onUncaught);
+  const release = () => {
+    process.off('SIGTERM', onSignal).off('SIGINT', onSignal).off('SIGHUP', onHangUp);
+    process.off('uncaughtException', onUncaught);
+  };
+  return { reached, fail, release };
+}
