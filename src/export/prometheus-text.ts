@@ -38,7 +38,7 @@ export interface RendererOptions {
 }
 
 /** Characters gathered before they are encoded. */
-const PIECE = 1 << 14;
+const PIECE = 1 << 16;
 
 export function createRenderer(options: RendererOptions = {}): Renderer {
   const constant = options.constantLabels ?? {};
