@@ -2,7 +2,7 @@
  * Names of block devices by number, from sysfs: the kernel's dev_t (major << 20 | minor, include/linux/kdev_t.h) in,
  * `nvme0n1` out. /sys/dev/block/MAJOR:MINOR is a link to the device's directory, whose last part is its name.
  */
-import { existsSync, readlinkSync } from 'node:fs';
+import { existsSync, readdirSync, readlinkSync } from 'node:fs';
 import { errnoOf } from '../model/errors.ts';
 
 const MINOR_BITS = 20;
@@ -40,6 +40,20 @@ export function liveBlockDevices(sysfs = '/sys'): BlockDevices {
       return name !== undefined || !existsSync(`${sysfs}/dev/block`);
     },
   };
+}
+
+/** All block devices there are now, by dev_t; none where sysfs cannot be read. */
+export function listBlockDevices(sysfs = '/sys'): Map<number, string> {
+  const devices = new Map<number, string>();
+  if (!existsSync(`${sysfs}/dev/block`)) return devices;
+  for (const entry of readdirSync(`${sysfs}/dev/block`)) {
+    const number = /^(\d+):(\d+)$/.exec(entry);
+    if (number === null) continue;
+    const dev = (Number(number[1]) << MINOR_BITS) | Number(number[2]);
+    const name = lookUp(sysfs, dev);
+    if (name !== undefined) devices.set(dev, name);
+  }
+  return devices;
 }
 
 function lookUp(sysfs: string, dev: number): string | undefined {

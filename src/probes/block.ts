@@ -8,8 +8,7 @@
  * sectors and was never issued; a request can complete in parts, be put back, or be merged into another.
  * Not filtered by who caused it: a disk's numbers are those of /sys/block/NAME/stat.
  */
-import { z } from 'zod';
-import { decimalBuckets, globMatcher, probeSchema } from '../config/units.ts';
+import { decimalBuckets, globMatcher, globs, probeSchema } from '../config/units.ts';
 import type { EventRecord } from '../model/record.ts';
 import type { TimestampNs } from '../model/time.ts';
 import { SeenDevices } from './block-devices.ts';
@@ -71,7 +70,7 @@ export const block: ProbeModule<BlockOptions> = {
   rate: 'low',
   schema: probeSchema(
     { enabled: true, per_cpu: false, max_series: 500, buckets: decimalBuckets(1e-5, 10) },
-    { devices: z.array(z.string()).default(['*']) },
+    { devices: globs('name').prefault(['*']) },
   ),
   needs: () => [
     { event: ISSUE, fields: ['dev', 'sector', 'nr_sector', 'rwbs'] },

@@ -2,8 +2,7 @@
  * How often does an event happen? Any events named in the config in; their numbers by CPU out. Our own threads'
  * events are left out, but not those that interrupt them: an interrupt on top of our thread is not ours.
  */
-import { z } from 'zod';
-import { globMatcher, probeSchema } from '../config/units.ts';
+import { DEFAULT_BUCKETS, globMatcher, globs, probeSchema } from '../config/units.ts';
 import type { EventHandler } from '../model/record.ts';
 import type { CommonOptions, Probe, ProbeContext, ProbeModule } from './probe.ts';
 import { SlotCache } from './slot-cache.ts';
@@ -34,8 +33,8 @@ export const events: ProbeModule<EventsOptions> = {
   byDefault: false,
   rate: 'low',
   schema: probeSchema(
-    { enabled: false, per_cpu: true, max_series: 500, buckets: [] },
-    { count: z.array(z.string()).default([]) },
+    { enabled: false, per_cpu: false, max_series: 500, buckets: DEFAULT_BUCKETS },
+    { count: globs('event').prefault([]) },
   ).refine((options) => !options.enabled || options.count.length > 0, {
     path: ['count'],
     message: 'names the events to count, at least one: ["sched:sched_process_exec", "oom:*"]',

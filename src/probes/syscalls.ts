@@ -7,8 +7,7 @@
  * thread begins under the thread's pid and ends under the leader's; exit and exit_group never end; any number can be
  * asked for. The name is that of the enter.
  */
-import { z } from 'zod';
-import { decimalBuckets, probeSchema } from '../config/units.ts';
+import { decimalBuckets, globs, probeSchema } from '../config/units.ts';
 import type { EventHandler, IntReader } from '../model/record.ts';
 import type { TimestampNs } from '../model/time.ts';
 import { declareDurations } from './families.ts';
@@ -60,7 +59,7 @@ export const syscalls: ProbeModule<SyscallOptions> = {
   rate: 'high',
   schema: probeSchema(
     { enabled: false, per_cpu: false, max_series: 500, buckets: decimalBuckets(1e-6, 10) },
-    { include: z.array(z.string()).default([]), exclude: z.array(z.string()).default([]) },
+    { include: globs('name').prefault([]), exclude: globs('name').prefault([]) },
   ),
   needs: (options, kernel, host) => {
     if (options.include.length > 0) {

@@ -1,0 +1,56 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { events } from '../../../src/probes/events.ts';
+import { fakeHost, run } from './records.ts';
+
+const COUNT = 'ftrace_events_total';
+const EXEC = 'sched:sched_process_exec';
+
+test('named events are counted by CPU, and start at 0', () => {
+  const e = run(events, { count: [EXEC, 'irq:softirq_*'] });
+  assert.equal(e.value(COUNT, EXEC, '1'), 0);
+  e.feed(EXEC, { ts: 1, cpu: 1 });
+  e.feed(EXEC, { ts: 2, cpu: 1 });
+  e.feed('irq:softirq_raise', { ts: 3, cpu: 3 });
+  assert.equal(e.value(COUNT, EXEC, '1'), 2);
+  assert.equal(e.value(COUNT, EXEC, '0'), 0);
+  assert.equal(e.value(COUNT, 'irq:softirq_raise', '3'), 1);
+  assert.equal(e.value(COUNT, 'irq:softirq_exit', '3'), undefined);
+  assert.equal(Object.keys(e.probe.handlers).length, 4);
+});
+
+test('our own events are left out, but not interrupts on top of our threads', () => {
+  const e = run(events, { count: [EXEC] }, { self: [900] });
+  e.feed(EXEC, { ts: 1, by: 900, flags: 0x01 });
+  for (const flags of [0x08, 0x10, 0x40]) e.feed(EXEC, { ts: 2, by: 900, flags });
+  e.feed(EXEC, { ts: 3, by: 7 });
+  assert.equal(e.value(COUNT, EXEC, '0'), 4);
+  assert.equal(e.ignored(), 1);
+});
+
+test('many events are shown when they happen', () => {
+  const e = run(events, { count: ['*:*'] });
+  assert.equal(e.value(COUNT, EXEC, '0'), undefined);
+  e.feed(EXEC, { ts: 1 });
+  assert.equal(e.value(COUNT, EXEC, '0'), 1);
+});
+
+test('past max_series events go to other', () => {
+  const e = run(events, { count: ['sched:*'], max_series: 1 });
+  e.feed(EXEC, { ts: 1 });
+  e.feed('sched:sched_waking', { ts: 1 });
+  assert.equal((e.value(COUNT, EXEC, '0') ?? 0) + (e.value(COUNT, 'other', '0') ?? 0), 2);
+  assert.notEqual(e.value(COUNT, 'other', '0'), undefined);
+});
+
+test('to be on, it has to be told what to count', () => {
+  assert.deepEqual(events.schema.parse({}).count, []);
+  const result = events.schema.safeParse({ enabled: true });
+  assert.equal(result.success, false);
+  assert.deepEqual(result.error?.issues[0].path, ['count']);
+});
+
+test('globs that match nothing leave nothing to trace', () => {
+  const kernel = { events: () => [EXEC], machine: 'x86_64' };
+  assert.deepEqual(events.needs(events.schema.parse({ count: ['none:*'] }), kernel, fakeHost), []);
+});

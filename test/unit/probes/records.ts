@@ -1,0 +1,241 @@
+/**
+ * Runs a probe on records made by hand: format texts of a 6.18 kernel and field values in, metrics out. The metric
+ * store and the field readers are the real ones.
+ */
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { bytesReader, intReader } from '../../../src/decode/fields.ts';
+import { parseFormat } from '../../../src/decode/format.ts';
+import { MetricStore } from '../../../src/metrics/store.ts';
+import type { EventFormat } from '../../../src/model/format.ts';
+import type { EventRecord } from '../../../src/model/record.ts';
+import type {
+  CommonOptions,
+  HostFacts,
+  KernelOffer,
+  Probe,
+  ProbeContext,
+  ProbeModule,
+  UnmatchedReason,
+} from '../../../src/probes/probe.ts';
+
+const FORMATS = new URL('../../fixtures/formats-6.18/', import.meta.url);
+/** Where in the page records lie: not at its start, so that a forgotten offset is seen. */
+const RECORD_AT = 40;
+
+const parsed = new Map<string, EventFormat>();
+
+export function loadFormat(event: string): EventFormat | undefined {
+  const known = parsed.get(event);
+  if (known !== undefined) return known;
+  const [system, name] = event.split(':');
+  const file = new URL(`${system}/${name}`, FORMATS);
+  if (!existsSync(file)) return undefined;
+  const format = parseFormat(system, readFileSync(file, 'utf8'));
+  if ('error' in format) throw new Error(`${event}: ${format.error}`);
+  parsed.set(event, format);
+  return format;
+}
+
+/** All events of which there is a format text. */
+export function knownEvents(): string[] {
+  return readdirSync(FORMATS).flatMap((system) =>
+    readdirSync(new URL(`${system}/`, FORMATS)).map((name) => `${system}:${name}`),
+  );
+}
+
+/** Field values of a record, and `ts`, `cpu`, `by` (common_pid), `flags` (common_flags). */
+export type RecordFields = { ts: number; cpu?: number; by?: number; flags?: number } & Record<
+  string,
+  number | bigint | string | undefined
+>;
+
+const page = new ArrayBuffer(4096);
+const bytes = new Uint8Array(page);
+const view = new DataView(page);
+
+/** A record of an event. Valid until the next is made. */
+export function makeRecord(event: string, values: RecordFields): EventRecord {
+  const format = loadFormat(event);
+  if (format === undefined) throw new Error(`no format text of ${event}`);
+  const { ts, cpu = 0, by = 1, flags = 0, ...fields } = values;
+  bytes.fill(0xee);
+  const fixed = Math.max(...format.fields.map((field) => field.offset + field.size));
+  bytes.fill(0, RECORD_AT, RECORD_AT + fixed);
+  let length = fixed;
+  const all: Record<string, number | bigint | string | undefined> = {
+    ...fields,
+    common_type: format.id,
+    common_flags: flags,
+    common_pid: by,
+  };
+  for (const [name, value] of Object.entries(all)) {
+    const field = format.fields.find((candidate) => candidate.name === name);
+    if (field === undefined) throw new Error(`${event} has no field ${name}`);
+    const at = RECORD_AT + field.offset;
+    if (typeof value === 'string') {
+      const text = Buffer.from(`${value}\0`);
+      if (field.location === 'inline') {
+        bytes.set(text.subarray(0, field.size), at);
+      } else {
+        view.setUint32(at, length | (text.length << 16), true);
+        bytes.set(text, RECORD_AT + length);
+        length += text.length;
+      }
+    } else if (value !== undefined) {
+      setInteger(at, field.size, BigInt(value));
+    }
+  }
+  return {
+    words: new Int32Array(page),
+    bytes,
+    offset: RECORD_AT,
+    length: (length + 3) & ~3,
+    cpu,
+    timestampNs: ts,
+  };
+}
+
+function setInteger(at: number, size: number, value: bigint): void {
+  for (let i = 0; i < size; i++) bytes[at + i] = Number((value >> BigInt(8 * i)) & 255n);
+}
+
+export interface Machine {
+  cpuCount?: number;
+  onlineCpus?: readonly number[];
+  self?: readonly number[];
+  events?: readonly string[];
+  host?: Partial<HostFacts>;
+  store?: MetricStore;
+}
+
+const SYSCALLS = new Map([
+  [0, 'read'],
+  [1, 'write'],
+  [5, 'fstat'],
+  [15, 'rt_sigreturn'],
+  [39, 'getpid'],
+  [56, 'clone'],
+  [59, 'execve'],
+  [60, 'exit'],
+  [74, 'fsync'],
+  [231, 'exit_group'],
+]);
+
+export const fakeHost: HostFacts = {
+  syscallName: (id) => SYSCALLS.get(id),
+  syscallIds: () => [...SYSCALLS.keys()],
+  syscallEventName: (name) => (name === 'fstat' ? 'newfstat' : name),
+  errnoName: (errno) =>
+    new Map([
+      [2, 'ENOENT'],
+      [11, 'EAGAIN'],
+    ] as const).get(errno as 2 | 11),
+  blockDeviceName: (dev) => `disk${dev & 0xfffff}`,
+  blockDeviceExists: () => true,
+};
+
+export interface Harness {
+  probe: Probe;
+  store: MetricStore;
+  unmatched: Partial<Record<UnmatchedReason, number>>;
+  ignored(): number;
+  feed(event: string, values: RecordFields): void;
+  /** Value of a counter; undefined when the series does not exist. */
+  value(name: string, ...labels: string[]): number | undefined;
+  /** Number and sum in nanoseconds of a histogram; undefined when the series does not exist. */
+  durations(name: string, ...labels: string[]): { count: number; sum: number } | undefined;
+  /** Samples an exposition of the probe's families has. */
+  samples(): number;
+}
+
+export function run<O extends CommonOptions>(
+  module: ProbeModule<O>,
+  given: Record<string, unknown> = {},
+  machine: Machine = {},
+): Harness {
+  const options = module.schema.parse(given);
+  const offered = machine.events ?? knownEvents();
+  const kernel: KernelOffer = { events: () => offered, machine: 'x86_64' };
+  const host = { ...fakeHost, ...machine.host };
+  const needs = module.needs(options, kernel, host);
+  const store = machine.store ?? new MetricStore();
+  const unmatched: Partial<Record<UnmatchedReason, number>> = {};
+  let ignored = 0;
+  // What is not declared cannot be read: the decoder checks records for the declared fields only.
+  const declared = (event: string, field: string): EventFormat => {
+    const need = needs.find((candidate) => candidate.event === event);
+    const format = loadFormat(event);
+    if (need === undefined || format === undefined || !offered.includes(event)) {
+      throw new Error(`${module.name} reads ${event}, which it does not get`);
+    }
+    if (!need.fields.includes(field)) throw new Error(`${module.name} reads ${event}.${field} undeclared`);
+    return format;
+  };
+  const got = needs.map((need) => need.event).filter((event) => offered.includes(event));
+  const context: ProbeContext = {
+    metrics: store,
+    host,
+    cpuCount: machine.cpuCount ?? 4,
+    onlineCpus: machine.onlineCpus ?? [0, 1],
+    events: got,
+    format: (event) => (got.includes(event) ? loadFormat(event) : undefined),
+    int: (event, field) => intReader(declared(event, field), field),
+    bytes: (event, field) => bytesReader(declared(event, field), field),
+    isSelf: (pid) => machine.self?.includes(pid) ?? false,
+    ignoreSelf: () => {
+      ignored++;
+    },
+    unmatched: (reason) => () => {
+      unmatched[reason] = (unmatched[reason] ?? 0) + 1;
+    },
+  };
+  const probe = module.create(context, options);
+  return {
+    probe,
+    store,
+    unmatched,
+    ignored: () => ignored,
+    feed: (event, values) => {
+      const handler = probe.handlers[event];
+      if (handler === undefined) throw new Error(`${module.name} has no handler of ${event}`);
+      handler(makeRecord(event, values));
+    },
+    value: (name, ...labels) => {
+      const family = seriesOf(store, name, labels);
+      return family?.values[0];
+    },
+    durations: (name, ...labels) => {
+      const family = seriesOf(store, name, labels);
+      return family && { count: family.counts[0], sum: family.sums[0] };
+    },
+    samples: () => countSamples(store),
+  };
+}
+
+function seriesOf(store: MetricStore, name: string, labels: readonly string[]) {
+  const family = store.snapshot().families.find((candidate) => candidate.spec.name === name);
+  if (family === undefined) throw new Error(`no family ${name}`);
+  const width = family.spec.labels.length;
+  for (let s = 0; s < family.seriesCount; s++) {
+    const own = family.labelValues.slice(s * width, (s + 1) * width);
+    if (own.length !== labels.length || own.some((value, i) => value !== labels[i])) continue;
+    return {
+      values: [family.values[s]],
+      counts: [family.histogram?.counts[s] ?? Number.NaN],
+      sums: [(family.histogram?.sumsNs[s] ?? Number.NaN) || 0],
+    };
+  }
+  return undefined;
+}
+
+/** Samples in an exposition: a histogram has one for each bound, +Inf, sum and count. */
+export function countSamples(store: MetricStore): number {
+  let samples = 0;
+  for (const family of store.snapshot().families) {
+    if (family.spec.name.startsWith('ftrace_exporter_')) continue;
+    const counts = family.histogram?.counts ?? family.values;
+    const series = counts.filter((count) => !Number.isNaN(count)).length;
+    samples += series * (family.histogram === undefined ? 1 : family.spec.bounds.length + 3);
+  }
+  return samples;
+}
