@@ -6,8 +6,8 @@ export function grownFloats(old: Float64Array, atLeast: number): Float64Array<Ar
   return grown;
 }
 
-export function grownWords(old: Uint32Array, atLeast: number): Uint32Array<ArrayBuffer> {
-  const grown = new Uint32Array(Math.max(atLeast, old.length * 2, 16));
+export function grownWords(old: Int32Array, atLeast: number): Int32Array<ArrayBuffer> {
+  const grown = new Int32Array(Math.max(atLeast, old.length * 2, 16));
   grown.set(old);
   return grown;
 }

@@ -18,7 +18,7 @@ import { SeriesTable } from './series-table.ts';
 export class HistogramFamily implements Family {
   readonly table: SeriesTable;
   readonly grid: HistogramGrid;
-  #directory: Uint32Array;
+  #directory: Int32Array;
   #blocks: Float64Array;
   #sums: Float64Array;
   #counts: Float64Array;
@@ -29,7 +29,7 @@ export class HistogramFamily implements Family {
   constructor(spec: MetricSpec) {
     this.table = new SeriesTable(spec);
     this.grid = makeHistogramGrid(spec.bounds);
-    this.#directory = new Uint32Array(16 * this.grid.blocksPerSeries);
+    this.#directory = new Int32Array(16 * this.grid.blocksPerSeries);
     this.#blocks = new Float64Array(64 * FINE_BLOCK_SIZE);
     this.#sums = new Float64Array(16);
     this.#counts = new Float64Array(16);

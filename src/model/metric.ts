@@ -45,7 +45,7 @@ export interface FamilySnapshot {
  * where directory entry 0 stands for a block of zeroes.
  */
 export interface HistogramSnapshot {
-  directory: Uint32Array;
+  directory: Int32Array;
   blocks: Float64Array;
   /** Sum of all recorded values a series, in nanoseconds. */
   sumsNs: Float64Array;
