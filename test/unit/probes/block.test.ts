@@ -1,0 +1,333 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { block } from '../../../src/probes/block.ts';
+import { type Machine, run } from './records.ts';
+
+const QUEUE = 'ftrace_block_io_queue_seconds';
+const DEVICE = 'ftrace_block_io_device_seconds';
+const BYTES = 'ftrace_block_io_bytes_total';
+const ERRORS = 'ftrace_block_io_errors_total';
+const DEV = (254 << 20) | 3;
+const NO_SECTOR = 2n ** 64n - 1n;
+
+function disk(options: Record<string, unknown> = {}, machine: Machine = {}) {
+  const h = run(block, options, machine);
+  const feeder =
+    (event: string) =>
+    (ts: number, rwbs: string, sector: number | bigint, nr_sector: number, dev = DEV) =>
+      h.feed(`block:block_rq_${event}`, { ts, rwbs, sector, nr_sector, dev });
+  return {
+    ...h,
+    insert: feeder('insert'),
+    issue: feeder('issue'),
+    requeue: feeder('requeue'),
+    merge: feeder('merge'),
+    complete: (ts: number, rwbs: string, sector: number | bigint, nr_sector: number, dev = DEV, error = 0) =>
+      h.feed('block:block_rq_complete', { ts, rwbs, sector, nr_sector, dev, error }),
+    queue: (operation: string, device = 'disk3') => h.durations(QUEUE, device, operation),
+    device: (operation: string, device = 'disk3') => h.durations(DEVICE, device, operation),
+    bytes: (operation: string, device = 'disk3') => h.value(BYTES, device, operation),
+  };
+}
+
+test('insert, issue, complete', () => {
+  const d = disk();
+  d.insert(1000, 'WS', 2048, 8);
+  d.issue(1500, 'WS', 2048, 8);
+  d.complete(3500, 'WS', 2048, 8);
+  assert.deepEqual(d.queue('write'), { count: 1, sum: 500 });
+  assert.deepEqual(d.device('write'), { count: 1, sum: 2000 });
+  assert.equal(d.bytes('write'), 4096);
+  assert.equal(d.bytes('read'), 0);
+  assert.equal(d.value(ERRORS, 'disk3', 'read'), 0);
+  assert.deepEqual(d.device('read'), { count: 0, sum: 0 });
+  assert.equal(d.device('flush'), undefined);
+  assert.deepEqual(d.unmatched, {});
+});
+
+test('without an insert there is no time in the queue', () => {
+  const d = disk();
+  d.issue(1500, 'RA', 2048, 8);
+  d.complete(3500, 'RA', 2048, 8);
+  assert.equal(d.queue('read'), undefined);
+  assert.deepEqual(d.device('read'), { count: 1, sum: 2000 });
+  assert.deepEqual(d.unmatched, {});
+});
+
+test('a flush is issued at sector 0 and completes at 2^64-1; what asked for it completes with 0 sectors', () => {
+  const d = disk();
+  d.issue(1000, 'FF', 0, 0);
+  d.complete(1700, 'FF', NO_SECTOR, 0);
+  d.complete(1701, 'WFS', 0, 0);
+  d.complete(1702, 'FWS', NO_SECTOR, 0);
+  assert.deepEqual(d.device('flush'), { count: 1, sum: 700 });
+  assert.equal(d.bytes('flush'), undefined);
+  assert.deepEqual(d.device('write'), { count: 0, sum: 0 });
+  assert.deepEqual(d.unmatched, {});
+});
+
+test('a complete of 0 sectors does not end a request at the same sector', () => {
+  const d = disk();
+  d.issue(1000, 'W', 0, 8);
+  d.complete(1500, 'FWS', 0, 0);
+  d.complete(2000, 'W', 0, 8);
+  assert.deepEqual(d.device('write'), { count: 1, sum: 1000 });
+});
+
+test('a write that flushes first is a write', () => {
+  const d = disk();
+  d.issue(1000, 'FWFSM', 64, 8);
+  d.complete(2000, 'FWFSM', 64, 8);
+  assert.deepEqual(d.device('write'), { count: 1, sum: 1000 });
+});
+
+test('every operation has its name', () => {
+  const d = disk();
+  for (const [rwbs, operation] of [
+    ['R', 'read'],
+    ['RM', 'read'],
+    ['W', 'write'],
+    ['D', 'discard'],
+    ['DE', 'discard'],
+    ['F', 'flush'],
+    ['FS', 'flush'],
+    ['N', 'other'],
+    ['FN', 'other'],
+    ['', 'other'],
+  ]) {
+    const before = d.device(operation)?.count ?? 0;
+    d.issue(1000, rwbs, 64, 0);
+    d.complete(2000, rwbs, 64, 0);
+    assert.equal(d.device(operation)?.count, before + 1, JSON.stringify(rwbs));
+  }
+});
+
+test('a request that completes in parts is one, and its time is to the last part', () => {
+  const d = disk();
+  d.issue(1000, 'R', 1000, 24);
+  d.complete(2000, 'R', 1000, 8);
+  d.complete(3000, 'R', 1008, 8);
+  assert.deepEqual(d.device('read'), { count: 0, sum: 0 });
+  d.complete(4000, 'R', 1016, 8);
+  assert.deepEqual(d.device('read'), { count: 1, sum: 3000 });
+  assert.equal(d.bytes('read'), 24 * 512);
+  assert.deepEqual(d.unmatched, {});
+});
+
+test('equal requests pair first in, first out', () => {
+  const d = disk();
+  d.issue(1000, 'R', 64, 8);
+  d.issue(1900, 'R', 64, 8);
+  d.complete(2000, 'R', 64, 8);
+  assert.deepEqual(d.device('read'), { count: 1, sum: 1000 });
+  d.complete(2000, 'R', 64, 8);
+  assert.deepEqual(d.device('read'), { count: 2, sum: 1100 });
+});
+
+test('a request put back waits again, whether or not the block layer inserts it again', () => {
+  for (const insertedAgain of [false, true]) {
+    const d = disk();
+    d.insert(1000, 'W', 64, 8);
+    d.issue(1100, 'W', 64, 8);
+    d.requeue(1500, 'W', 64, 8);
+    if (insertedAgain) d.insert(1600, 'W', 64, 8);
+    d.issue(2500, 'W', 64, 8);
+    d.complete(2600, 'W', 64, 8);
+    assert.deepEqual(d.queue('write'), { count: 2, sum: 1100 });
+    assert.deepEqual(d.device('write'), { count: 1, sum: 100 });
+    d.issue(3000, 'W', 64, 8);
+    assert.deepEqual(d.queue('write'), { count: 2, sum: 1100 }, 'nothing stays behind');
+    assert.deepEqual(d.unmatched, {});
+  }
+});
+
+test('a request that its driver refuses before it is issued waits since its insert', () => {
+  const d = disk();
+  d.insert(1000, 'W', 64, 8);
+  d.requeue(1100, 'W', 64, 8);
+  d.issue(1500, 'W', 64, 8);
+  assert.deepEqual(d.queue('write'), { count: 1, sum: 500 });
+  d.complete(1600, 'W', 64, 8);
+  d.requeue(2000, 'W', 64, 8);
+  d.insert(2100, 'W', 64, 8);
+  d.issue(2200, 'W', 64, 8);
+  assert.deepEqual(d.queue('write'), { count: 2, sum: 700 });
+  assert.deepEqual(d.unmatched, {});
+});
+
+test('a request merged into another is gone', () => {
+  const d = disk();
+  d.insert(1000, 'W', 64, 8);
+  d.insert(1100, 'W', 72, 8);
+  d.merge(1200, 'W', 72, 8);
+  d.issue(2000, 'W', 64, 16);
+  d.complete(3000, 'W', 64, 16);
+  d.issue(9000, 'W', 72, 8);
+  assert.deepEqual(d.queue('write'), { count: 1, sum: 1000 });
+  assert.deepEqual(d.unmatched, {});
+});
+
+test('a kernel without block_rq_merge will do', () => {
+  const events = ['insert', 'issue', 'complete', 'requeue'].map((name) => `block:block_rq_${name}`);
+  const d = disk({}, { events });
+  assert.deepEqual(Object.keys(d.probe.handlers).sort(), events.sort());
+});
+
+test('an insert whose issue never comes ages out, an issue much later', () => {
+  const d = disk();
+  d.insert(1e9, 'W', 64, 8);
+  d.issue(1e9, 'R', 512, 8);
+  d.complete(62e9, 'W', 4096, 0);
+  d.probe.sweep?.();
+  assert.deepEqual(d.unmatched, { evicted: 1 });
+  d.issue(63e9, 'W', 64, 8);
+  assert.equal(d.queue('write'), undefined);
+  d.complete(700e9, 'W', 4096, 0);
+  d.probe.sweep?.();
+  assert.deepEqual(d.unmatched, { evicted: 3 });
+});
+
+test('more requests in flight than there is room for push out the oldest', () => {
+  const d = disk();
+  for (let i = 0; i < 16385; i++) d.issue(1000 + i, 'R', 8 * i, 8);
+  d.complete(20000, 'R', 8 * 16384, 8);
+  d.complete(20000, 'R', 8, 8);
+  d.complete(20000, 'R', 0, 8);
+  assert.equal(d.device('read')?.count, 2);
+  assert.deepEqual(d.unmatched, { evicted: 1, no_start: 1 });
+});
+
+test('a loss on any CPU voids what began before its end; bytes count all the same', () => {
+  const d = disk();
+  d.issue(1000, 'R', 64, 8);
+  d.insert(1000, 'W', 64, 8);
+  d.probe.onLoss?.(2, 2000);
+  d.complete(3000, 'R', 64, 8);
+  d.issue(3000, 'W', 64, 8);
+  d.complete(3100, 'W', 64, 8);
+  assert.deepEqual(d.device('read'), { count: 0, sum: 0 });
+  assert.equal(d.bytes('read'), 4096);
+  assert.equal(d.queue('write'), undefined);
+  assert.deepEqual(d.device('write'), { count: 1, sum: 100 });
+  assert.deepEqual(d.unmatched, { lost: 2 });
+});
+
+test('what a loss left behind does not pair with a later request', () => {
+  const d = disk();
+  d.issue(1000, 'R', 64, 8);
+  d.probe.onLoss?.(0, 2000);
+  d.issue(3000, 'R', 64, 8);
+  d.complete(3100, 'R', 64, 8);
+  d.issue(5000, 'R', 64, 8);
+  d.complete(5100, 'R', 64, 8);
+  assert.deepEqual(d.device('read'), { count: 2, sum: 200 });
+  assert.deepEqual(d.unmatched, { lost: 1 });
+});
+
+test('negative times are never recorded; ends without a start are counted', () => {
+  const d = disk();
+  d.insert(2000, 'R', 64, 8);
+  d.issue(1900, 'R', 64, 8);
+  d.complete(1800, 'R', 64, 8);
+  d.complete(1800, 'R', 64, 8);
+  assert.equal(d.queue('read'), undefined);
+  assert.deepEqual(d.device('read'), { count: 0, sum: 0 });
+  assert.deepEqual(d.unmatched, { late: 2, no_start: 1 });
+});
+
+test('a complete whose issue is missing takes the insert with it', () => {
+  const d = disk();
+  d.insert(1000, 'R', 64, 8);
+  d.complete(2000, 'R', 64, 8);
+  d.issue(9000, 'R', 64, 8);
+  assert.equal(d.queue('read'), undefined);
+  assert.deepEqual(d.unmatched, { no_start: 1 });
+});
+
+test('errors are counted', () => {
+  const d = disk();
+  d.issue(1000, 'R', 64, 8);
+  d.complete(2000, 'R', 64, 8, DEV, -5);
+  d.complete(2000, 'FF', 0, 0, DEV, -5);
+  assert.equal(d.value(ERRORS, 'disk3', 'read'), 1);
+  assert.equal(d.value(ERRORS, 'disk3', 'flush'), 1);
+  assert.deepEqual(d.device('read'), { count: 1, sum: 1000 });
+});
+
+test('devices are apart, those not asked for and requests of no disk are left out', () => {
+  const d = disk({ devices: ['disk3', 'disk1?'] });
+  for (const dev of [DEV, DEV + 1, (254 << 20) | 12, 0]) {
+    d.issue(1000, 'R', 64, 8, dev);
+    d.complete(1500, 'R', 64, 8, dev);
+  }
+  assert.deepEqual(d.device('read'), { count: 1, sum: 500 });
+  assert.deepEqual(d.device('read', 'disk12'), { count: 1, sum: 500 });
+  assert.equal(d.device('read', 'disk4'), undefined);
+  assert.equal(d.device('read', 'disk0'), undefined);
+});
+
+test('sectors above 2^32 and devices with a high major keep their place', () => {
+  const d = disk();
+  const dev = (4095 << 20) | 5;
+  d.issue(1000, 'R', 64 + 2 ** 32, 8, dev);
+  d.issue(1100, 'R', 64, 8, dev);
+  d.complete(1500, 'R', 64 + 2 ** 32, 8, dev);
+  assert.deepEqual(d.device('read', 'disk5'), { count: 1, sum: 500 });
+});
+
+test('past max_series devices go to other', () => {
+  const d = disk({ max_series: 4 });
+  for (let minor = 1; minor <= 6; minor++) {
+    d.issue(1000, 'R', 64, 8, (254 << 20) | minor);
+    d.complete(1100, 'R', 64, 8, (254 << 20) | minor);
+  }
+  assert.deepEqual(d.device('read', 'disk4'), { count: 1, sum: 100 });
+  assert.deepEqual(d.device('read', 'other'), { count: 2, sum: 200 });
+});
+
+test('a device that is gone for five minutes takes its series along, and can come back', () => {
+  const gone = new Set<number>();
+  const d = disk({}, { host: { blockDeviceExists: (dev) => !gone.has(dev) } });
+  const io = () => {
+    d.issue(1000, 'R', 64, 8);
+    d.complete(1100, 'R', 64, 8);
+  };
+  io();
+  d.issue(1000, 'W', 64, 8, DEV + 1);
+  d.complete(1300, 'W', 64, 8, DEV + 1);
+  gone.add(DEV);
+  for (let s = 0; s < 295; s++) d.probe.sweep?.();
+  gone.delete(DEV);
+  for (let s = 0; s < 10; s++) d.probe.sweep?.();
+  assert.deepEqual(d.device('read'), { count: 1, sum: 100 }, 'back in time');
+  gone.add(DEV);
+  for (let s = 0; s < 305; s++) d.probe.sweep?.();
+  assert.equal(d.device('read'), undefined);
+  assert.equal(d.bytes('read'), undefined);
+  assert.equal(d.value(ERRORS, 'disk3', 'read'), undefined);
+  assert.deepEqual(d.device('write', 'disk4'), { count: 1, sum: 300 });
+  io();
+  assert.deepEqual(d.device('read'), { count: 1, sum: 100 });
+  assert.deepEqual(d.device('write', 'disk4'), { count: 1, sum: 300 });
+});
+
+test('a number that is given to another device gets its name', () => {
+  let name = 'nvme0n1';
+  const d = disk({}, { host: { blockDeviceName: () => name } });
+  d.issue(1000, 'R', 64, 8);
+  d.complete(1100, 'R', 64, 8);
+  name = 'nvme1n1';
+  for (let s = 0; s < 10; s++) d.probe.sweep?.();
+  d.issue(2000, 'R', 64, 8);
+  d.complete(2300, 'R', 64, 8);
+  assert.equal(d.device('read', 'nvme0n1'), undefined);
+  assert.deepEqual(d.device('read', 'nvme1n1'), { count: 1, sum: 300 });
+});
+
+test("our own requests count like any: the numbers are the disk's", () => {
+  const d = disk({ per_cpu: true }, { self: [1] });
+  d.issue(1000, 'R', 64, 8);
+  d.complete(1100, 'R', 64, 8);
+  assert.deepEqual(d.durations(DEVICE, 'disk3', 'read', '0'), { count: 1, sum: 100 });
+  assert.equal(d.ignored(), 0);
+});
