@@ -10,6 +10,7 @@ const REMEDIES: Record<string, string> = {
   EPERM: 'the kernel forbids it: kernel lockdown, or tracing of this kind is switched off on this kernel',
   EACCES: 'run as root; in a container see that no AppArmor or SELinux profile denies writes to this path',
   EROFS: "the mount is read-only: mount the host's tracefs writable and name it with --path.tracefs",
+  EBADF: 'the file takes this only while the instance records: start it first',
   EBUSY: 'something else uses it: another agent, trace-cmd or an open trace_pipe',
   EINVAL: 'this kernel does not take the value',
   ENOENT: 'this kernel does not have it',

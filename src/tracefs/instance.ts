@@ -37,7 +37,7 @@ export interface Instance {
   stats(cpu: number): BufferStats;
   /** Opens the raw pages of all online CPUs. One reader at a time: a second would take pages from the first. */
   openPages(): LivePages;
-  /** Records a text from the calling thread; nothing is recorded while stopped. */
+  /** Records a text from the calling thread. While stopped the kernel refuses it: EBADF. */
   writeMarker(text: string): void;
   /** Stops, disables, closes and removes everything. Can be called again. Throws when somebody else holds the instance. */
   remove(): void;
@@ -119,6 +119,7 @@ function makeInstance(
   freeBuffer: number,
 ): Instance {
   const opened = new Set<LivePages>();
+  let released = false;
   let removed = false;
 
   const openPages = (): LivePages => {
@@ -129,13 +130,16 @@ function makeInstance(
 
   const remove = (): void => {
     if (removed) return;
-    quietly(() => writeControl(dir, 'tracing_on', '0'));
-    quietly(() => disableEvents(dir));
-    for (const pages of opened) pages.close();
-    opened.clear();
-    closeSync(freeBuffer);
-    removed = true;
+    if (!released) {
+      quietly(() => writeControl(dir, 'tracing_on', '0'));
+      quietly(() => disableEvents(dir));
+      for (const pages of opened) pages.close();
+      opened.clear();
+      closeSync(freeBuffer);
+      released = true;
+    }
     removeDirectory(dir);
+    removed = true;
   };
 
   const cpuCount = Math.max(0, ...possibleCpus(dir)) + 1;
