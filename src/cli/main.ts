@@ -6,17 +6,26 @@ import { Argument, Command } from 'commander';
 import { didYouMean } from '../config/suggest.ts';
 import { UsageError } from '../model/errors.ts';
 import { addConfigOptions, configOf } from './config-options.ts';
-import { reportFailure } from './failure.ts';
+import { EXIT_FAILED, reportFailure } from './failure.ts';
 import { quietWhenPipeCloses } from './output.ts';
 import { packageVersion } from './version.ts';
+
+/** Where commands leave their exit status. */
+interface Outcome {
+  status: number;
+}
 
 /** Runs one command; sets the exit status and does not reject. */
 export async function main(argv: string[]): Promise<void> {
   quietWhenPipeCloses();
+  // Stays so when the event loop runs dry before the command has ended.
+  process.exitCode = EXIT_FAILED;
   try {
-    const program = makeProgram();
+    const outcome: Outcome = { status: 0 };
+    const program = makeProgram(outcome);
     refuseUnknownCommand(program, argv);
     await program.parseAsync(argv, { from: 'user' });
+    process.exitCode = outcome.status;
   } catch (error) {
     process.exitCode = reportFailure(error);
   }
@@ -33,7 +42,7 @@ function refuseUnknownCommand(program: Command, argv: readonly string[]): void {
   );
 }
 
-function makeProgram(): Command {
+function makeProgram(outcome: Outcome): Command {
   const program = new Command('ftrace-exporter')
     .description("Turns the Linux kernel's own tracers into Prometheus metrics.")
     .version(packageVersion(), '--version', 'print the version')
@@ -53,17 +62,17 @@ function makeProgram(): Command {
     )
     .exitOverride();
 
-  addRun(program);
-  addDoctor(program);
+  addRun(program, outcome);
+  addDoctor(program, outcome);
   addList(program);
   addCheckConfig(program);
   addCleanup(program);
   addRecord(program);
-  addReplay(program);
+  addReplay(program, outcome);
   return program;
 }
 
-function addRun(program: Command): void {
+function addRun(program: Command, outcome: Outcome): void {
   const run = program
     .command('run', { isDefault: true })
     .description('trace and serve metrics until SIGTERM or SIGINT (the default command)')
@@ -83,12 +92,12 @@ function addRun(program: Command): void {
     .action(async (options: { demoIfUnavailable?: boolean }) => {
       const config = configOf(run);
       const { run: start } = await import('./run.ts');
-      process.exitCode = await start(config, { demoIfUnavailable: options.demoIfUnavailable === true });
+      outcome.status = await start(config, { demoIfUnavailable: options.demoIfUnavailable === true });
     });
   addConfigOptions(run, ['probes', 'web', 'tracefs', 'state', 'reader', 'log']);
 }
 
-function addDoctor(program: Command): void {
+function addDoctor(program: Command, outcome: Outcome): void {
   const doctor = program
     .command('doctor')
     .description('what this kernel offers, what each probe needs, and why one is off')
@@ -100,7 +109,7 @@ function addDoctor(program: Command): void {
     .action(async (options: { json?: boolean }) => {
       const config = configOf(doctor);
       const { doctor: examine } = await import('./doctor.ts');
-      process.exitCode = await examine(config, options.json === true);
+      outcome.status = await examine(config, options.json === true);
     });
   addConfigOptions(doctor, ['probes', 'tracefs']);
 }
@@ -177,7 +186,7 @@ function addRecord(program: Command): void {
   addConfigOptions(record, ['probes', 'tracefs', 'log']);
 }
 
-function addReplay(program: Command): void {
+function addReplay(program: Command, outcome: Outcome): void {
   const replay = program
     .command('replay')
     .description('print the metrics of a recording, or serve them')
@@ -191,7 +200,7 @@ function addReplay(program: Command): void {
       const config = configOf(replay);
       if (options.serve) {
         const { run } = await import('./run.ts');
-        process.exitCode = await run(config, { replayFile: file });
+        outcome.status = await run(config, { replayFile: file });
       } else {
         const { replay: show } = await import('./replay.ts');
         await show(config, file);

@@ -9,8 +9,8 @@ const DURATION_UNITS: Record<string, number> = { ns: 1, us: 1e3, ms: 1e6, s: 1e9
 const SIZE_UNITS: Record<string, number> = { '': 1, KiB: 2 ** 10, MiB: 2 ** 20, GiB: 2 ** 30 };
 const MAX_CPU = 8191;
 
-export const DURATION_PATTERN = /^(\d{1,15})(?:\.(\d{1,9}))?(ns|us|ms|s|m|h)$/;
-export const SIZE_PATTERN = /^(\d{1,15})(KiB|MiB|GiB)?$/;
+export const DURATION_PATTERN = /^(\d{1,16})(?:\.(\d{1,9}))?(ns|us|ms|s|m|h)$/;
+export const SIZE_PATTERN = /^(\d{1,16})(KiB|MiB|GiB)?$/;
 export const CPU_LIST_PATTERN = /^\d{1,4}(-\d{1,4})?(,\d{1,4}(-\d{1,4})?)*$/;
 
 /** `100us`, `1.5ms`, `2m` → whole nanoseconds. */

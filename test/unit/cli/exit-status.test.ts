@@ -1,0 +1,168 @@
+import assert from 'node:assert/strict';
+import { type SpawnSyncReturns, spawn, spawnSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+
+const BIN = fileURLToPath(new URL('../../../bin/ftrace-exporter.js', import.meta.url));
+const directory = mkdtempSync(join(tmpdir(), 'ftrace-exporter-cli-'));
+after(() => rmSync(directory, { recursive: true }));
+
+const ENV = Object.fromEntries(
+  Object.entries(process.env).filter(([name]) => !name.startsWith('FTRACE_EXPORTER_')),
+);
+
+function cli(args: string[], env: Record<string, string> = {}): SpawnSyncReturns<string> {
+  return spawnSync(process.execPath, [BIN, ...args], {
+    encoding: 'utf8',
+    env: { ...ENV, ...env },
+    timeout: 60_000,
+  });
+}
+
+function file(name: string, text: string): string {
+  const path = join(directory, name);
+  writeFileSync(path, text);
+  return path;
+}
+
+/** What a command that was used wrongly says; it must end with 2 and print nothing else. */
+function refusal(args: string[], env: Record<string, string> = {}): string {
+  const { status, stdout, stderr } = cli(args, env);
+  assert.equal(status, 2, `${args.join(' ')}: ${stderr}`);
+  assert.equal(stdout, '');
+  assert.match(stderr, /^ftrace-exporter: /);
+  return stderr;
+}
+
+test('--version is that of the package', () => {
+  const { version } = JSON.parse(readFileSync(new URL('../../../package.json', import.meta.url), 'utf8'));
+  const { status, stdout } = cli(['--version']);
+  assert.deepEqual([status, stdout], [0, `${version}\n`]);
+});
+
+test('--help of every command has examples, and flags as documented', () => {
+  const commands: Record<string, string[]> = {
+    '': ['run', 'doctor', 'list', 'check-config', 'cleanup', 'record', 'replay', '--version'],
+    run: [
+      '--config.file',
+      '--probe',
+      '--no-probe',
+      '--web.listen-address',
+      '--web.telemetry-path',
+      '--path.tracefs',
+      '--state.dir',
+      '--reader',
+      '--log.level',
+      '--log.format',
+      '--demo-if-unavailable',
+    ],
+    doctor: ['--json', '--config.file', '--path.tracefs'],
+    list: ['probes', 'tracers', 'events', 'metrics', '[glob]'],
+    'check-config': ['[file]', '--print-schema'],
+    cleanup: ['--path.tracefs'],
+    record: ['-o, --output', '--duration', '--probe'],
+    replay: ['--serve', '<file>'],
+  };
+  for (const [command, words] of Object.entries(commands)) {
+    const { status, stdout, stderr } = cli([...(command === '' ? [] : [command]), '--help']);
+    assert.equal(status, 0, `${command}: ${stderr}`);
+    assert.match(stdout, /\nExamples:\n {2}/, command);
+    for (const word of words) assert.ok(stdout.includes(word), `${command} --help lacks ${word}:\n${stdout}`);
+  }
+});
+
+test('check-config ends with 0 for a good file, and tells what is on', () => {
+  const good = file('good.yaml', 'probes:\n  irq: { enabled: false }\n  syscalls: { include: ["fsync"] }\n');
+  const { status, stdout, stderr } = cli(['check-config', good]);
+  assert.equal(status, 0, stderr);
+  assert.equal(stdout, `${good} is good; probes that are on: sched, syscalls, block, softirq\n`);
+});
+
+test('check-config ends with 2 for a bad one, with the place and what was meant', () => {
+  const bad = file('bad.yaml', 'log:\n  levle: info\n');
+  assert.match(
+    refusal(['check-config', bad]),
+    /bad\.yaml:2:3: log\.levle: unknown key \(did you mean "level"\?\)/,
+  );
+  assert.match(refusal(['check-config', join(directory, 'none.yaml')]), /cannot read .*none\.yaml: ENOENT/);
+  assert.match(refusal(['check-config']), /wants a file/);
+});
+
+test('check-config minds the file alone', () => {
+  const good = file('alone.yaml', 'instance: x\n');
+  assert.equal(cli(['check-config', good], { FTRACE_EXPORTER_LOG_LEVEL: 'nonsense' }).status, 0);
+});
+
+test('check-config --print-schema prints a JSON Schema', () => {
+  const { status, stdout } = cli(['check-config', '--print-schema']);
+  assert.equal(status, 0);
+  const schema = JSON.parse(stdout);
+  assert.match(schema.$schema, /json-schema\.org/);
+  assert.ok(schema.properties.probes.properties.sched);
+});
+
+test('bad commands, flags, values and variables end with 2 and a remedy', () => {
+  assert.match(refusal(['doctr']), /no command "doctr" \(did you mean "doctor"\?\)/);
+  assert.match(
+    refusal(['run', '--web.listen-adress', ':1']),
+    /unknown option.*\n.*Did you mean --web\.listen-address\?/,
+  );
+  assert.match(refusal(['--prob', 'irq']), /unknown option/);
+  assert.match(refusal(['run', 'extra']), /too many arguments/);
+  assert.match(refusal(['run', '--probe', 'syscal']), /--probe: probes\.syscal: there is no probe/);
+  assert.match(
+    refusal(['--log.level', 'loud']),
+    /--log\.level: log\.level: "loud" is not one of debug, info, warn, error/,
+  );
+  assert.match(
+    refusal(['run', '--reader', 'trace_pipe']),
+    /--reader: reader: trace_pipe is not available yet/,
+  );
+  assert.match(
+    refusal(['run'], { FTRACE_EXPORTER_BUFFER_TOTAL: '1TB' }),
+    /FTRACE_EXPORTER_BUFFER_TOTAL: buffer\.total: "1TB"/,
+  );
+  assert.match(refusal(['list', 'everything']), /Allowed choices are probes, tracers, events, metrics/);
+  assert.match(refusal(['record']), /--output <file>' not specified/);
+  assert.match(
+    refusal(['record', '-o', join(directory, 'x.dat'), '--duration', '5']),
+    /--duration: "5" .*did you mean "5s"/,
+  );
+});
+
+test('without tracefs the commands that need it end with 1 and say what to do', () => {
+  for (const command of [['run'], ['list', 'events'], ['cleanup']]) {
+    const { status, stderr } = cli([...command, '--path.tracefs', join(directory, 'no-tracefs')]);
+    assert.equal(status, 1, `${command}: ${stderr}`);
+    assert.match(stderr, /no-tracefs.*ENOENT.*mount -t tracefs/);
+  }
+  const { status, stdout } = cli(['doctor', '--path.tracefs', join(directory, 'no-tracefs')]);
+  assert.equal(status, 1);
+  assert.match(stdout, /nothing can be traced: .*mount -t tracefs/);
+});
+
+test('probes and metrics are listed without a kernel, globs choose among them', () => {
+  const probes = cli(['list', 'probes']);
+  assert.equal(probes.status, 0, probes.stderr);
+  assert.match(probes.stdout, /^sched +on by default {2}/);
+  const metrics = cli(['list', 'metrics', 'ftrace_irq*']);
+  assert.match(metrics.stdout, /^ftrace_irq_duration_seconds +\{handler\} /);
+  for (const line of metrics.stdout.trim().split('\n')) assert.match(line, /^ftrace_irq/);
+});
+
+test('a reader of the output that goes away is no error', async () => {
+  const child = spawn(process.execPath, [BIN, 'check-config', '--print-schema'], {
+    env: ENV,
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  child.stdout.destroy();
+  let stderr = '';
+  child.stderr.on('data', (chunk) => {
+    stderr += chunk;
+  });
+  const status = await new Promise((resolve) => child.on('close', resolve));
+  assert.deepEqual([status, stderr], [0, '']);
+});
