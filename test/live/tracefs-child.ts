@@ -22,8 +22,8 @@ if (mode === 'spin') {
     await new Promise((resolve) => worker.once('online', resolve));
     try {
       console.log(JSON.stringify({ ...(await learnOwnThreads(instance)), inner: ownThreadIds() }));
-      // The parent looks who we are before we end.
-      await new Promise((resolve) => process.stdin.once('data', resolve));
+      // The parent looks who we are before we end, or ends itself.
+      await new Promise((resolve) => process.stdin.once('data', resolve).once('end', resolve));
       process.stdin.destroy();
     } finally {
       instance.remove();

@@ -237,7 +237,7 @@ test('all our threads are learned, and nothing of it stays in the buffer', async
   instance.remove();
 });
 
-const NESTED = ['unshare', '--pid', '--fork', '--mount-proc'];
+const NESTED = ['unshare', '--pid', '--fork', '--kill-child', '--mount-proc'];
 const BARE = ['setpriv', '--bounding-set=-all', '--inh-caps=-all', '--no-new-privs'];
 
 test('in a pid namespace every thread is known by its host pid', async () => {

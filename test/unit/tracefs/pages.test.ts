@@ -75,6 +75,27 @@ test('an empty read while online does not count once the CPU is offline', (t) =>
   assert.equal(pages.readPage(1, into), 4);
 });
 
+test('a CPU that came back is read to its end again when it goes the next time', (t) => {
+  const dir = fakeTracefs(t, { online: '0\n', [raw(0)]: '', [raw(1)]: '' });
+  const online = join(dir, 'online');
+  const be = (list: string) => {
+    writeFileSync(online, list);
+    pages.refresh();
+  };
+  const into = new Uint8Array(4);
+  const pages = openLivePages(dir, 4, online);
+  t.after(() => pages.close());
+  be('0-1\n');
+  be('0\n');
+  assert.equal(pages.readPage(1, into), 0);
+  be('0-1\n');
+  be('0\n');
+  writeFileSync(join(dir, raw(1)), 'late');
+  pages.refresh();
+  assert.deepEqual(pages.cpus(), [0, 1]);
+  assert.equal(pages.readPage(1, into), 4);
+});
+
 test('a file that cannot be opened or read is an error that names it', (t) => {
   const dir = fakeTracefs(t, { online: '0-1\n', [raw(0)]: '', [`${raw(1)}/directory`]: '' });
   const into = new Uint8Array(4);
