@@ -30,7 +30,6 @@ const ENTITIES: Readonly<Record<string, string>> = {
 /** For text and quoted attributes. Control characters, which HTML forbids, show as U+FFFD. */
 export function escapeHtml(text: string): string {
   return text
-    .toWellFormed()
     .replace(/[&<>"']/g, (c) => ENTITIES[c])
     .replace(/[\0-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]/g, '\ufffd');
 }

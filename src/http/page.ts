@@ -117,7 +117,10 @@ function events(names: readonly string[]): Html {
 }
 
 function costCard({ cost, tickMs, bufferBytesPerCpu, cpus }: CaptureStatus): Html {
-  const each = cost.events > 0 ? `${Math.round((cost.cpuSeconds / cost.events) * 1e9)} ns` : 'no events yet';
+  const each =
+    cost.events > 0
+      ? `${formatCount(Math.round((cost.cpuSeconds / cost.events) * 1e9))} ns`
+      : 'no events yet';
   return facts('Own cost', [
     ['CPU time of the capture thread', formatSeconds(cost.cpuSeconds)],
     ['Events processed', formatCount(cost.events)],

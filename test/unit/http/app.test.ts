@@ -1,0 +1,370 @@
+import assert from 'node:assert/strict';
+import { request } from 'node:http';
+import { after, before, test } from 'node:test';
+import { gunzipSync } from 'node:zlib';
+import { createApp } from '../../../src/http/app.ts';
+import type { HttpDeps } from '../../../src/http/deps.ts';
+import { type Listening, listen } from '../../../src/http/listen.ts';
+import { MetricStore } from '../../../src/metrics/store.ts';
+import { UsageError } from '../../../src/model/errors.ts';
+import type { CaptureStatus } from '../../../src/model/status.ts';
+import { parseExposition } from '../../support/exposition.ts';
+
+const HOSTILE = '<script>alert("x")</script>\'&\0\u2028\ud800';
+
+const quiet = { debug() {}, info() {}, warn() {}, error() {} };
+
+function captureStatus(): CaptureStatus {
+  return {
+    source: 'live',
+    kernelRelease: '6.18.0',
+    machine: 'x86_64',
+    clock: 'mono',
+    tracefs: '/sys/kernel/tracing',
+    instance: 'ftrace-exporter',
+    reader: 'raw',
+    cpus: 2,
+    bufferBytesPerCpu: 1 << 24,
+    subbufferBytes: 65536,
+    tickMs: 100,
+    probes: [
+      { name: 'sched', up: true, reason: '', events: ['sched:sched_switch'] },
+      { name: 'block', up: false, reason: HOSTILE, events: [] },
+    ],
+    loss: [
+      { buffer: 'events', cpu: 0, read: 900, overrun: 100, commitOverrun: 0, dropped: 0 },
+      { buffer: HOSTILE, cpu: 1, read: 1, overrun: 0, commitOverrun: 0, dropped: 0 },
+    ],
+    warnings: [HOSTILE],
+    cost: { cpuSeconds: 1.5, events: 1_000_000 },
+  };
+}
+
+function deps(): HttpDeps {
+  const store = new MetricStore();
+  const counter = store.counter({ name: 'ftrace_test_total', help: 'Test.', labels: ['device'] });
+  counter.add(counter.slot([HOSTILE]), 7);
+  for (let i = 0; i < 50; i++) counter.slot([`sd${i}`]);
+  return {
+    telemetryPath: '/metrics',
+    version: '1.2.3',
+    constantLabels: {},
+    scrape: async () => [store.snapshot()],
+    processMetrics: async () => [
+      { name: 'process_test', help: '', kind: 'gauge', samples: [{ suffix: '', labels: {}, value: 1 }] },
+    ],
+    status: async () => captureStatus(),
+    ready: () => ({ ready: true, reason: '' }),
+    source: () => 'live',
+    log: quiet,
+  };
+}
+
+interface Answer {
+  status: number;
+  headers: Record<string, string | string[] | undefined>;
+  body: Buffer;
+}
+
+function ask(
+  base: string,
+  path: string,
+  headers: Record<string, string> = {},
+  method = 'GET',
+): Promise<Answer> {
+  return new Promise((resolve, reject) => {
+    const sent = request(base + path, { method, headers, agent: false }, (response) => {
+      const chunks: Buffer[] = [];
+      response.on('data', (chunk: Buffer) => chunks.push(chunk));
+      response.on('error', reject);
+      response.on('end', () =>
+        resolve({ status: response.statusCode ?? 0, headers: response.headers, body: Buffer.concat(chunks) }),
+      );
+    });
+    sent.on('error', reject);
+    sent.end();
+  });
+}
+
+/** One app for all tests; a test changes what it needs and the next one finds the defaults again. */
+let current = deps();
+const live: HttpDeps = {
+  telemetryPath: '/metrics',
+  version: '1.2.3',
+  constantLabels: {},
+  scrape: () => current.scrape(),
+  processMetrics: () => current.processMetrics(),
+  status: () => current.status(),
+  ready: () => current.ready(),
+  source: () => current.source(),
+  log: quiet,
+};
+let server: Listening;
+const get = (path: string, headers?: Record<string, string>, method?: string) =>
+  ask(server.url, path, headers, method);
+const using = async (change: Partial<HttpDeps>, check: () => Promise<void>) => {
+  current = { ...deps(), ...change };
+  try {
+    await check();
+  } finally {
+    current = deps();
+  }
+};
+
+before(async () => {
+  server = await listen(createApp(live), '127.0.0.1:0', quiet);
+});
+after(() => server.close());
+
+test('metrics as text, as OpenMetrics, plain and compressed', async () => {
+  const text = await get('/metrics');
+  assert.equal(text.status, 200);
+  assert.equal(text.headers['content-type'], 'text/plain; version=0.0.4; charset=utf-8');
+  assert.equal(text.headers.vary, 'Accept, Accept-Encoding');
+  assert.equal(text.headers['content-encoding'], undefined);
+  const samples = parseExposition(text.body.toString());
+  assert.ok(samples.some(({ labels }) => labels.device === HOSTILE.replace('\ud800', '\ufffd')));
+  assert.ok(samples.some(({ name }) => name === 'process_test'));
+
+  const openMetrics = await get('/metrics', { accept: 'application/openmetrics-text;version=1.0.0' });
+  assert.equal(
+    openMetrics.headers['content-type'],
+    'application/openmetrics-text; version=1.0.0; charset=utf-8',
+  );
+  assert.ok(openMetrics.body.toString().endsWith('\n# EOF\n'));
+
+  const compressed = await get('/metrics', { 'accept-encoding': 'gzip' });
+  assert.equal(compressed.headers['content-encoding'], 'gzip');
+  assert.equal(compressed.headers['content-length'], String(compressed.body.length));
+  assert.deepEqual(gunzipSync(compressed.body), text.body);
+  const refused = await get('/metrics', { 'accept-encoding': 'gzip;q=0' });
+  assert.deepEqual(refused.body, text.body);
+});
+
+test('a scrape that brings nothing is 503 with the reason', async () => {
+  const scrape = () => Promise.reject(new Error('the capture thread is down'));
+  await using({ scrape }, async () => {
+    const answer = await get('/metrics');
+    assert.equal(answer.status, 503);
+    assert.match(answer.body.toString(), /the capture thread is down/);
+    assert.equal(answer.headers['content-type'], 'text/plain; charset=utf-8');
+  });
+});
+
+test('a scrape goes on without the metrics of the process', async () => {
+  const processMetrics = () => Promise.reject(new Error('no /proc'));
+  await using({ processMetrics }, async () => {
+    const answer = await get('/metrics');
+    assert.equal(answer.status, 200);
+    assert.match(answer.body.toString(), /ftrace_test_total/);
+  });
+});
+
+test('three scrapes at once, the others wait, and too many are turned away', {
+  timeout: 30_000,
+}, async () => {
+  let running = 0;
+  let most = 0;
+  let arrived = 0;
+  let letGo = () => {};
+  const gate = new Promise<void>((resolve) => {
+    letGo = resolve;
+  });
+  const scrape = async () => {
+    most = Math.max(most, ++running);
+    arrived++;
+    await gate;
+    running--;
+    return [];
+  };
+  await using({ scrape }, async () => {
+    const answers = Array.from({ length: 40 }, () => get('/metrics'));
+    const refusals = await Promise.race([
+      Promise.all(answers),
+      // The five that find no place are answered while the others hang.
+      (async () => {
+        const seen: Answer[] = [];
+        await new Promise<void>((resolve) => {
+          for (const answer of answers) {
+            void answer.then((a) => {
+              seen.push(a);
+              if (seen.length === 5) resolve();
+            });
+          }
+        });
+        return [...seen];
+      })(),
+    ]);
+    assert.deepEqual(
+      refusals.map(({ status, headers }) => [status, headers['retry-after']]),
+      Array.from({ length: 5 }, () => [503, '5']),
+    );
+    assert.equal(arrived, 3);
+    letGo();
+    const all = await Promise.all(answers);
+    assert.equal(all.filter(({ status }) => status === 200).length, 35);
+    assert.equal(most, 3);
+  });
+});
+
+test('HEAD has the headers of GET and no body', async () => {
+  for (const path of ['/', '/metrics', '/healthz', '/readyz', '/api/v1/status']) {
+    const [head, whole] = [await get(path, {}, 'HEAD'), await get(path)];
+    assert.equal(head.status, 200, path);
+    assert.equal(head.body.length, 0);
+    assert.equal(head.headers['content-length'], String(whole.body.length), path);
+    assert.equal(head.headers['content-type'], whole.headers['content-type']);
+  }
+});
+
+test('other methods are 405, other paths 404, in plain text', async () => {
+  for (const method of ['POST', 'PUT', 'DELETE', 'OPTIONS', 'PATCH']) {
+    for (const path of ['/', '/metrics', '/api/v1/status']) {
+      const answer = await get(path, {}, method);
+      assert.equal(answer.status, 405, `${method} ${path}`);
+      assert.equal(answer.headers.allow, 'GET, HEAD');
+    }
+  }
+  for (const path of ['/nope', '/metrics/', '/METRICS', '/%ff', '/%3Cscript%3E', '/api/v1', '//']) {
+    const answer = await get(path);
+    assert.equal(answer.status, 404, path);
+    assert.equal(answer.headers['content-type'], 'text/plain; charset=utf-8');
+    assert.doesNotMatch(answer.body.toString(), /script/);
+  }
+});
+
+test('a query is no other path', async () => {
+  assert.equal((await get('/metrics?x[]=1&y=%ff')).status, 200);
+});
+
+test('alive is not ready', async () => {
+  const ready = () => ({ ready: false, reason: 'the capture is being set up' });
+  await using({ ready }, async () => {
+    const [health, readiness] = [await get('/healthz'), await get('/readyz')];
+    assert.deepEqual([health.status, health.body.toString()], [200, 'ok\n']);
+    assert.deepEqual(
+      [readiness.status, readiness.body.toString()],
+      [503, 'not ready: the capture is being set up\n'],
+    );
+  });
+  assert.equal((await get('/readyz')).status, 200);
+});
+
+test('every answer says what a browser may do with it', async () => {
+  for (const path of ['/', '/metrics', '/healthz', '/api/v1/status', '/nope']) {
+    const { headers } = await get(path);
+    assert.match(String(headers['content-security-policy']), /^default-src 'none'; style-src 'sha256-/);
+    assert.doesNotMatch(String(headers['content-security-policy']), /unsafe|script-src|\*/);
+    assert.equal(headers['x-content-type-options'], 'nosniff');
+    assert.equal(headers['referrer-policy'], 'no-referrer');
+    assert.equal(headers['cache-control'], 'no-store');
+    assert.equal(headers['x-powered-by'], undefined);
+  }
+});
+
+test('the page shows the state, and hostile names as text', async () => {
+  const answer = await get('/');
+  assert.equal(answer.headers['content-type'], 'text/html; charset=utf-8');
+  const page = new TextDecoder('utf-8', { fatal: true }).decode(answer.body);
+  assert.doesNotMatch(page, /<script|\son\w+=|\0/i);
+  assert.equal(
+    page.match(/&lt;script&gt;alert\(&quot;x&quot;\)&lt;\/script&gt;&#39;&amp;\ufffd/g)?.length,
+    4,
+  );
+  for (const part of [
+    '1.2.3',
+    '6.18.0',
+    'sched:sched_switch',
+    '>Ready<',
+    '100 events lost',
+    '10 %',
+    '1,500 ns',
+  ]) {
+    assert.ok(page.includes(part), part);
+  }
+  assert.doesNotMatch(page, /Demonstration/);
+});
+
+test('the style sheet is the one the policy allows', async () => {
+  const { body, headers } = await get('/');
+  const style = /<style>([\s\S]*?)<\/style>/.exec(body.toString())?.[1] ?? '';
+  const digest = await crypto.subtle.digest('SHA-256', Buffer.from(style));
+  assert.ok(
+    String(headers['content-security-policy']).includes(`'sha256-${Buffer.from(digest).toString('base64')}'`),
+  );
+  assert.doesNotMatch(body.toString(), /\sstyle=/);
+});
+
+test('a replay says loudly that it is one', async () => {
+  await using({ source: () => 'replay' }, async () => {
+    assert.match((await get('/')).body.toString(), /Demonstration: a bundled capture, not this machine/);
+    assert.equal(JSON.parse((await get('/api/v1/status')).body.toString()).source, 'replay');
+  });
+});
+
+test('the status as JSON', async () => {
+  const answer = await get('/api/v1/status');
+  assert.equal(answer.headers['content-type'], 'application/json; charset=utf-8');
+  assert.deepEqual(JSON.parse(answer.body.toString()), {
+    version: '1.2.3',
+    source: 'live',
+    ready: true,
+    reason: '',
+    capture: captureStatus(),
+  });
+});
+
+test('a capture that is down still gives a page and a status', async () => {
+  const change: Partial<HttpDeps> = {
+    status: () => Promise.reject(new Error('no answer within 5 s')),
+    ready: () => ({ ready: false, reason: 'the capture thread died: <b>' }),
+  };
+  await using(change, async () => {
+    const page = await get('/');
+    assert.equal(page.status, 200);
+    assert.match(page.body.toString(), /Not ready[\s\S]*the capture thread died: &lt;b&gt;/);
+    const status = await get('/api/v1/status');
+    assert.equal(status.status, 503);
+    assert.deepEqual(JSON.parse(status.body.toString()), {
+      version: '1.2.3',
+      source: 'live',
+      ready: false,
+      reason: 'the capture thread died: <b>',
+      capture: null,
+    });
+  });
+  await using({ status: change.status as HttpDeps['status'] }, async () => {
+    assert.match((await get('/')).body.toString(), /The capture does not answer[\s\S]*no answer within 5 s/);
+  });
+});
+
+test('a failure inside is 500 without its details', async () => {
+  const ready = () => {
+    throw new Error('secret at 0xffffffff81000000');
+  };
+  await using({ ready }, async () => {
+    for (const path of ['/', '/readyz']) {
+      const answer = await get(path);
+      assert.equal(answer.status, 500);
+      assert.doesNotMatch(answer.body.toString(), /secret|0xff/);
+    }
+  });
+});
+
+test('the telemetry path can be another one, if it can be served', async () => {
+  const other = await listen(
+    createApp({ ...deps(), telemetryPath: '/node/ftrace.prom' }),
+    '127.0.0.1:0',
+    quiet,
+  );
+  try {
+    assert.equal((await ask(other.url, '/node/ftrace.prom')).status, 200);
+    assert.equal((await ask(other.url, '/metrics')).status, 404);
+    assert.match((await ask(other.url, '/')).body.toString(), /href="\.\/node\/ftrace\.prom"/);
+  } finally {
+    await other.close();
+  }
+  for (const telemetryPath of ['metrics', '', '/', '/healthz', '/a b', '/:id', '/*x', '/m/', '/a?b', '/"']) {
+    assert.throws(() => createApp({ ...deps(), telemetryPath }), UsageError, telemetryPath);
+  }
+});
