@@ -23,9 +23,9 @@ export function whyNoTracing(config: AgentConfig): string | undefined {
   }
 }
 
-/** Path of the bundled recording. Throws when the package came without. */
-export function demoCapture(): string {
+/** Path of the bundled recording. Throws, with the reason why it is wanted, when the package came without. */
+export function demoCapture(reason: string): string {
   const file = packageFile('captures/demo.dat');
   if (existsSync(file)) return file;
-  throw new Error(`there is no demo to show instead: ${file} is missing from this package`);
+  throw new Error(`${reason}; and there is no demo to show instead: this package came without ${file}`);
 }

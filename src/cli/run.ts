@@ -81,7 +81,7 @@ function depsOf(
 function demoInstead(config: AgentConfig, log: Log): string | undefined {
   const reason = whyNoTracing(config);
   if (reason === undefined) return undefined;
-  const file = demoCapture();
+  const file = demoCapture(reason);
   log.warn(
     { reason, file },
     'THIS IS A DEMO: the kernel of this machine cannot be traced, so a recording is served',

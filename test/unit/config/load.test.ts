@@ -21,10 +21,11 @@ after(() => rmSync(directory, { recursive: true }));
 const section = (name: string, byDefault: boolean, extra: z.ZodRawShape = {}): ProbeSection => ({
   name,
   byDefault,
+  // With keys that are not known here, the type of `enabled` is lost.
   schema: probeSchema(
     { enabled: byDefault, per_cpu: false, max_series: 500, buckets: DEFAULT_BUCKETS },
     extra,
-  ),
+  ) as unknown as ProbeSection['schema'],
 });
 const SECTIONS = [
   section('sched', true, { from: z.enum(['wakeup', 'waking']).default('wakeup') }),
