@@ -1,0 +1,51 @@
+/** Whole reads and writes of capture files; what the system refuses is a `KernelError` that names the file. */
+import { openSync, readSync, writeSync } from 'node:fs';
+import { errnoOf, KernelError } from '../model/errors.ts';
+
+export function openFile(file: string, flags: string): number {
+  try {
+    return openSync(file, flags);
+  } catch (error) {
+    throw refused(error, file, flags === 'r' ? 'open' : 'create');
+  }
+}
+
+/** Writes all of `bytes` at `position`. */
+export function writeAll(fd: number, file: string, bytes: Uint8Array, position: number): void {
+  for (let done = 0; done < bytes.length; ) {
+    try {
+      done += writeSync(fd, bytes, done, bytes.length - done, position + done);
+    } catch (error) {
+      throw refused(error, file, 'write');
+    }
+  }
+}
+
+/** Fills `into` from `position`; returns the bytes read, fewer only at the end of the file. */
+export function readAt(fd: number, file: string, into: Uint8Array, position: number): number {
+  let done = 0;
+  while (done < into.length) {
+    try {
+      const read = readSync(fd, into, done, into.length - done, position + done);
+      if (read === 0) break;
+      done += read;
+    } catch (error) {
+      throw refused(error, file, 'read');
+    }
+  }
+  return done;
+}
+
+export function refused(error: unknown, file: string, action: string): KernelError {
+  const errno = errnoOf(error);
+  const remedies: Record<string, string> = {
+    ENOSPC: 'the disk is full: record for a shorter time, or to another place',
+    EDQUOT: 'the disk quota is used up: record for a shorter time, or to another place',
+    EROFS: 'choose a file in a directory that can be written',
+    EACCES: 'choose another file, or run as a user who may access it',
+    ENOENT: action === 'create' ? 'make its directory first' : 'check the name',
+    EISDIR: 'name a file, not a directory',
+  };
+  const remedy = remedies[errno];
+  return new KernelError({ file, errno, action, ...(remedy === undefined ? {} : { remedy }) });
+}

@@ -1,0 +1,92 @@
+/**
+ * The front part of a trace.dat file, up to the table of CPUs: metadata in, bytes out, in the order of
+ * trace-cmd.dat.v6(5). All numbers are little-endian, as the kernels are that we run on.
+ */
+import type { BufferStats, TraceMetadata } from '../model/source.ts';
+import { cpuStatsText } from './cpu-stats.ts';
+import { headerPageText } from './header-page.ts';
+import {
+  FLYRECORD,
+  HEADER_EVENT,
+  MAGIC,
+  OPTION_CPUSTAT,
+  OPTION_DONE,
+  OPTION_TRACECLOCK,
+  OPTION_UNAME,
+  OPTIONS,
+  VERSION,
+} from './trace-dat.ts';
+
+/** Formats of one system, as texts. */
+export interface SystemFormats {
+  system: string;
+  formats: readonly string[];
+}
+
+export interface HeaderParts {
+  metadata: TraceMetadata;
+  /** Formats of the tracers' own records: those of the system `ftrace`. */
+  ftraceFormats: readonly string[];
+  systems: readonly SystemFormats[];
+  /** Lines `pid comm`, as `saved_cmdlines` has them. */
+  cmdlines: string;
+  stats: readonly BufferStats[];
+}
+
+/** Bytes up to and with the word `flyrecord`; the table of the CPUs' offsets and sizes follows. */
+export function headerBytes(parts: HeaderParts): Uint8Array {
+  const { metadata } = parts;
+  const chunks: Uint8Array[] = [];
+  const text = (value: string) => chunks.push(Buffer.from(value, 'utf8'));
+  const number = (value: number, bytes: 1 | 2 | 4 | 8) => chunks.push(littleEndian(value, bytes));
+  const sized = (value: string, bytes: 4 | 8) => {
+    const encoded = Buffer.from(value, 'utf8');
+    number(encoded.length, bytes);
+    chunks.push(encoded);
+  };
+  const option = (id: number, value: string) => {
+    number(id, 2);
+    sized(`${value}\0`, 4);
+  };
+
+  text(`${MAGIC}${VERSION}\0`);
+  number(0, 1);
+  number(metadata.layout.commitSize, 1);
+  number(metadata.layout.pageSize, 4);
+  text('header_page\0');
+  sized(headerPageText(metadata.layout), 8);
+  text('header_event\0');
+  sized(HEADER_EVENT, 8);
+  number(parts.ftraceFormats.length, 4);
+  for (const format of parts.ftraceFormats) sized(format, 8);
+  number(parts.systems.length, 4);
+  for (const { system, formats } of parts.systems) {
+    text(`${system}\0`);
+    number(formats.length, 4);
+    for (const format of formats) sized(format, 8);
+  }
+  // Addresses of kernel functions stay on the machine: neither kallsyms nor printk formats.
+  number(0, 4);
+  number(0, 4);
+  sized(parts.cmdlines, 8);
+  number(metadata.cpuCount, 4);
+  text(OPTIONS);
+  option(OPTION_TRACECLOCK, metadata.clock === 'local' ? '[local] mono' : `local [${metadata.clock}]`);
+  // As trace-cmd writes it, from uname(2), but for the name of the host.
+  option(OPTION_UNAME, `Linux localhost ${metadata.kernelRelease} ${metadata.machine}`);
+  for (const stats of parts.stats) option(OPTION_CPUSTAT, cpuStatsText(stats));
+  number(OPTION_DONE, 2);
+  text(FLYRECORD);
+  return Buffer.concat(chunks);
+}
+
+/** `value`: a whole number of at most 53 bits. */
+export function littleEndian(value: number, bytes: 1 | 2 | 4 | 8): Uint8Array {
+  const out = new Uint8Array(bytes);
+  let rest = value;
+  for (let i = 0; i < bytes; i++) {
+    out[i] = rest % 256;
+    rest = Math.floor(rest / 256);
+  }
+  return out;
+}

@@ -1,0 +1,184 @@
+/**
+ * Writes captures: pages as `trace_pipe_raw` gives them enter, a trace.dat file (version 6) leaves that trace-cmd,
+ * KernelShark and `read.ts` read. Format: trace-cmd.dat.v6(5).
+ *
+ * The table of CPUs comes before their pages and wants their sizes, so pages go to a temporary file a CPU beside the
+ * target until `finish`. Those have no names, so that nothing of them stays behind, whatever ends the process.
+ */
+import { closeSync, renameSync, rmSync } from 'node:fs';
+import { parseFormat } from '../decode/format.ts';
+import type { BufferStats, TraceMetadata } from '../model/source.ts';
+import { openFile, readAt, refused, writeAll } from './file-io.ts';
+import { headerBytes, littleEndian, type SystemFormats } from './header.ts';
+
+/** Records of tracers that can lie in any buffer; trace-cmd wants the first two at least. */
+const FTRACE_FORMATS = ['function', 'print', 'bprint', 'bputs', 'raw_data', 'kernel_stack', 'user_stack'];
+/** Pages are written in pieces of this size: every write is a syscall that may be traced. */
+const WRITE_BYTES = 65536;
+const COPY_BYTES = 1 << 20;
+
+export interface CaptureWriterOptions {
+  metadata: TraceMetadata;
+  /** Recorded events, `system:name`; each must have a format. */
+  events: readonly string[];
+  /** Further records of the system `ftrace` to describe: `funcgraph_entry`. */
+  ftraceFormats?: readonly string[];
+}
+
+export interface CaptureEnd {
+  /** Counts of the CPUs whose buffers were read. */
+  stats: readonly BufferStats[];
+  /** Names of processes, lines `pid comm` as in `saved_cmdlines`. */
+  cmdlines?: string;
+}
+
+export interface CaptureWriter {
+  /** Appends a page of one CPU: at most `pageSize` bytes, filled up with zeroes. They are copied. */
+  addPage(cpu: number, page: Uint8Array): void;
+  /** Writes the file. Nothing can be added afterwards. */
+  finish(end: CaptureEnd): void;
+  /** Gives up: what was written so far is removed. Without effect after `finish`. */
+  discard(): void;
+}
+
+/** Pages of one CPU so far. */
+interface Spool {
+  fd: number;
+  written: number;
+  pending: Uint8Array;
+  pendingBytes: number;
+}
+
+/**
+ * Creates `path` when `finish` is called; until then there is `path.partial`. Throws `KernelError` when the system
+ * refuses a file, `Error` for an event without a format.
+ */
+export function openCaptureWriter(path: string, options: CaptureWriterOptions): CaptureWriter {
+  const { metadata } = options;
+  const { pageSize } = metadata.layout;
+  const ftraceFormats = ftraceFormatsOf(options);
+  const systems = systemsOf(options);
+  const partial = `${path}.partial`;
+  const target = openFile(partial, 'w');
+  const spools = new Map<number, Spool>();
+  const bufferBytes = Math.max(1, Math.floor(WRITE_BYTES / pageSize)) * pageSize;
+  let open = true;
+
+  const spoolOf = (cpu: number): Spool => {
+    const known = spools.get(cpu);
+    if (known !== undefined) return known;
+    if (!Number.isInteger(cpu) || cpu < 0 || cpu >= metadata.cpuCount)
+      throw new Error(`${path}: a page of CPU ${cpu}, where there are ${metadata.cpuCount}`);
+    const name = `${path}.cpu${cpu}.partial`;
+    const fd = openFile(name, 'w+');
+    rmSync(name, { force: true });
+    const spool = { fd, written: 0, pending: new Uint8Array(bufferBytes), pendingBytes: 0 };
+    spools.set(cpu, spool);
+    return spool;
+  };
+
+  const flush = (spool: Spool): void => {
+    writeAll(spool.fd, partial, spool.pending.subarray(0, spool.pendingBytes), spool.written);
+    spool.written += spool.pendingBytes;
+    spool.pendingBytes = 0;
+  };
+
+  const close = (): void => {
+    open = false;
+    closeSync(target);
+    for (const { fd } of spools.values()) closeSync(fd);
+  };
+
+  const discard = (): void => {
+    if (!open) return;
+    close();
+    rmSync(partial, { force: true });
+  };
+
+  const write = (end: CaptureEnd): void => {
+    for (const spool of spools.values()) flush(spool);
+    const { stats, cmdlines = '' } = end;
+    const header = headerBytes({ metadata, ftraceFormats, systems, cmdlines, stats });
+    let offset = aligned(header.length + 16 * metadata.cpuCount, pageSize);
+    const table: Uint8Array[] = [header];
+    for (let cpu = 0; cpu < metadata.cpuCount; cpu++) {
+      const spool = spools.get(cpu);
+      const size = spool?.written ?? 0;
+      table.push(littleEndian(offset, 8), littleEndian(size, 8));
+      if (spool !== undefined) copy(spool.fd, size, offset);
+      offset += size;
+    }
+    writeAll(target, partial, Buffer.concat(table), 0);
+  };
+
+  const copy = (from: number, size: number, to: number): void => {
+    const chunk = new Uint8Array(COPY_BYTES);
+    for (let done = 0; done < size; ) {
+      const length = readAt(from, partial, chunk.subarray(0, Math.min(COPY_BYTES, size - done)), done);
+      if (length === 0) throw new Error(`${partial}: pages that were written cannot be read back`);
+      writeAll(target, partial, chunk.subarray(0, length), to + done);
+      done += length;
+    }
+  };
+
+  return {
+    addPage(cpu, page) {
+      if (!open) throw new Error(`${path}: a page after the end`);
+      if (page.length > pageSize)
+        throw new Error(`${path}: a page of ${page.length} bytes, where ${pageSize} is the size`);
+      const spool = spoolOf(cpu);
+      const { pending, pendingBytes } = spool;
+      pending.set(page, pendingBytes);
+      pending.fill(0, pendingBytes + page.length, pendingBytes + pageSize);
+      spool.pendingBytes += pageSize;
+      if (spool.pendingBytes === pending.length) flush(spool);
+    },
+    finish(end) {
+      if (!open) throw new Error(`${path}: finished twice`);
+      try {
+        write(end);
+        renameTo(partial, path);
+      } catch (error) {
+        discard();
+        throw error;
+      }
+      close();
+    },
+    discard,
+  };
+}
+
+function ftraceFormatsOf({ metadata, events, ftraceFormats = [] }: CaptureWriterOptions): string[] {
+  const own = events
+    .filter((event) => event.startsWith('ftrace:'))
+    .map((event) => event.slice('ftrace:'.length));
+  const names = new Set([...FTRACE_FORMATS, ...ftraceFormats, ...own]);
+  return [...names].flatMap((name) => metadata.formatText(`ftrace:${name}`) ?? []);
+}
+
+/** Formats by system, in the order of the events. */
+function systemsOf({ metadata, events }: CaptureWriterOptions): SystemFormats[] {
+  const systems = new Map<string, string[]>();
+  for (const event of new Set(events)) {
+    const system = event.split(':')[0];
+    if (system === 'ftrace') continue;
+    const text = metadata.formatText(event);
+    if (text === undefined) throw new Error(`${event} is to be recorded, but has no format`);
+    const format = parseFormat(system, text);
+    if ('error' in format) throw new Error(`${event} is to be recorded, but its format ${format.error}`);
+    systems.set(system, [...(systems.get(system) ?? []), text]);
+  }
+  return [...systems].map(([system, formats]) => ({ system, formats }));
+}
+
+function renameTo(from: string, to: string): void {
+  try {
+    renameSync(from, to);
+  } catch (error) {
+    throw refused(error, to, 'create');
+  }
+}
+
+function aligned(offset: number, to: number): number {
+  return Math.ceil(offset / to) * to;
+}
