@@ -5,9 +5,7 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import type { Log } from '../model/log.ts';
 import type { Capture } from './capture.ts';
-import { openLiveCapture } from './live-capture.ts';
 import type { CaptureInput, FromCapture, ToCapture } from './messages.ts';
-import { openReplay } from './replay.ts';
 
 // EAGAIN arrives as an exception; without a stack trace it costs half.
 Error.stackTraceLimit = 0;
@@ -59,11 +57,19 @@ function reasonOf(error: unknown): string {
 
 const input = workerData as CaptureInput;
 const onFatal = (error: unknown) => post({ kind: 'fatal', message: reasonOf(error), final: false });
+
+/** Loads only the side that is used: this thread's memory counts on every node. */
+async function open(): Promise<Capture> {
+  if (input.replayFile !== undefined) {
+    const { openReplay } = await import('./replay.ts');
+    return openReplay(input.config, input.replayFile, { log });
+  }
+  const { openLiveCapture } = await import('./live-capture.ts');
+  return openLiveCapture(input.config, { log, markFromMain, onFatal });
+}
+
 try {
-  capture =
-    input.replayFile === undefined
-      ? await openLiveCapture(input.config, { log, markFromMain, onFatal })
-      : openReplay(input.config, input.replayFile, { log });
+  capture = await open();
   post({ kind: 'ready' });
 } catch (error) {
   // What cannot be set up now will not be in a second either: the agent ends with the reason.

@@ -4,7 +4,7 @@
  */
 
 import { type Dispatcher, type HandledType, makeDispatcher } from '../decode/dispatch.ts';
-import { bytesReader, intReader } from '../decode/fields.ts';
+import { bytesReader, intReader, wordOffset } from '../decode/fields.ts';
 import { parseFormat } from '../decode/format.ts';
 import type { MetricStore } from '../metrics/store.ts';
 import type { EventFormat } from '../model/format.ts';
@@ -133,6 +133,7 @@ function makeProbe(
     onlineCpus: input.onlineCpus,
     format,
     int: (event, field) => intReader(required(event), field),
+    word: (event, field) => wordOffset(required(event), field),
     bytes: (event, field) => bytesReader(required(event), field),
     isSelf: input.isSelf,
     ignoreSelf: input.self.ignoreSelf,

@@ -96,59 +96,65 @@ function createSched(context: ProbeContext, options: SchedOptions): Probe {
   const runnable = new TaskStamps();
   let lostUntil: TimestampNs = 0;
 
-  const prevPid = context.int(SWITCH, 'prev_pid');
-  const prevState = context.int(SWITCH, 'prev_state');
-  const nextPid = context.int(SWITCH, 'next_pid');
+  const prevPid = context.word(SWITCH, 'prev_pid');
+  const prevState = context.word(SWITCH, 'prev_state');
+  const nextPid = context.word(SWITCH, 'next_pid');
   const switchFormat = context.format(SWITCH);
   if (switchFormat === undefined) throw new Error(`${SWITCH} has no format`);
   // Which bits say "not runnable" differs between kernels: the event's print fmt knows.
   const asleep = switchedOutMask(switchFormat);
 
-  const startWaiting = (pid: number, now: TimestampNs): void => {
+  const startWaiting = (pid: number, record: EventRecord): void => {
     // Woken twice is one wait, from the first; what began before a loss may have ended in it.
     const since = runnable.get(pid);
-    if (since === 0 || since < lostUntil) runnable.set(pid, now);
+    if (since !== 0 && since >= lostUntil) return;
+    const at = runnable.reserve(pid);
+    if (at !== 0) runnable.stamps[at] = record.timestampNs;
   };
 
   const onSwitch = (record: EventRecord): void => {
-    const now = record.timestampNs;
-    const cpu = record.cpu;
-    const prev = prevPid(record);
+    const { words, cpu } = record;
+    const at = record.offset >> 2;
+    const prev = words[at + prevPid];
     if (prev !== 0 && !isSelf(prev)) {
-      if ((prevState(record) & asleep) === 0) {
-        runnable.set(prev, now);
+      if ((words[at + prevState] & asleep) === 0) {
+        const place = runnable.reserve(prev);
+        if (place !== 0) runnable.stamps[place] = record.timestampNs;
         switches.add(PREEMPTED, cpu, 1);
       } else {
         runnable.clear(prev);
         switches.add(VOLUNTARY, cpu, 1);
       }
     }
-    const next = nextPid(record);
+    const next = words[at + nextPid];
     if (next === 0) return;
     const since = runnable.get(next);
     if (since !== 0) runnable.clear(next);
+    const ns = record.timestampNs - since;
     if (isSelf(next)) ignoreSelf();
     else if (since === 0) noStart();
     else if (since < lostUntil) lost();
-    else if (now < since) late();
+    else if (ns < 0) late();
     else {
-      latency.record(0, cpu, now - since);
-      wait.add(0, cpu, now - since);
+      latency.record(0, cpu, ns);
+      wait.add(0, cpu, ns);
     }
   };
 
   const onWakeup = (event: string) => {
-    const pidOf = context.int(event, 'pid');
-    const targetCpu = context.int(event, 'target_cpu');
+    const pidAt = context.word(event, 'pid');
+    const targetAt = context.word(event, 'target_cpu');
     return (record: EventRecord): void => {
-      const pid = pidOf(record);
+      const { words } = record;
+      const at = record.offset >> 2;
+      const pid = words[at + pidAt];
       if (isSelf(pid)) {
         ignoreSelf();
         return;
       }
-      const target = targetCpu(record);
+      const target = words[at + targetAt];
       wakeups.add(0, target >= 0 && target < cpuCount ? target : record.cpu, 1);
-      startWaiting(pid, record.timestampNs);
+      startWaiting(pid, record);
     };
   };
 
@@ -157,7 +163,7 @@ function createSched(context: ProbeContext, options: SchedOptions): Probe {
     return (record: EventRecord): void => {
       const pid = pidOf(record);
       if (isSelf(pid)) ignoreSelf();
-      else startWaiting(pid, record.timestampNs);
+      else startWaiting(pid, record);
     };
   };
 

@@ -8,7 +8,8 @@
  * asked for. The name is that of the enter.
  */
 import { decimalBuckets, globs, probeSchema } from '../config/units.ts';
-import type { EventHandler, IntReader } from '../model/record.ts';
+import type { EventFormat } from '../model/format.ts';
+import type { EventHandler } from '../model/record.ts';
 import type { TimestampNs } from '../model/time.ts';
 import { declareDurations } from './families.ts';
 import type { EventNeed, HostFacts, Probe, ProbeContext, ProbeModule } from './probe.ts';
@@ -114,40 +115,58 @@ function createSyscalls(context: ProbeContext, options: SyscallOptions): Probe {
     else why();
   };
 
-  const begin = (pid: number, id: number, now: TimestampNs): void => {
-    abandon(pid, noEnd);
-    if (rowOf(id) >= 0) calls.set(pid, now, id | 0);
-  };
+  /** Handlers of one pair of events; `fixedId` where the events are those of one syscall. */
+  const handlersOf = (enter: string, exit: string, fixedId?: number): Record<string, EventHandler> => {
+    const [enterPid, exitPid] = [context.word(enter, 'common_pid'), context.word(exit, 'common_pid')];
+    const [enterId, exitId] =
+      fixedId === undefined ? [context.word(enter, 'id'), context.word(exit, 'id')] : [0, 0];
+    const fixed = fixedId ?? NO_ID;
+    const ret = context.word(exit, 'ret');
+    const retHigh = highWord(context.format(exit), 'ret', ret);
 
-  const end = (pid: number, id: number, ret: number, cpu: number, now: TimestampNs): void => {
-    const since = calls.get(pid);
-    const begun = calls.tag(pid);
-    if (since !== 0) calls.clear(pid);
-    const row = rowOf(since !== 0 && id === NO_ID ? begun : id);
-    // What sigreturn returns is a register of the interrupted program.
-    if (row >= 0 && id !== NO_ID && ret < 0 && ret >= -MAX_ERRNO) countError(row, -ret);
-    if (since === 0) {
-      // Of what is not asked for there is no start to miss.
-      if (row >= 0) noStart();
-    } else if (id !== NO_ID && (id | 0) !== begun) noStart();
-    else if (since < lostUntil) lost();
-    else if (now < since) late();
-    else duration.record(row, cpu, now - since);
-  };
-
-  const handlersOf = (enter: string, exit: string, enterId: IntReader, exitId: IntReader) => {
-    const enterPid = context.int(enter, 'common_pid');
-    const exitPid = context.int(exit, 'common_pid');
-    const ret = context.int(exit, 'ret');
     const onEnter: EventHandler = (record) => {
-      const pid = enterPid(record);
-      if (isSelf(pid)) ignoreSelf();
-      else begin(pid, enterId(record), record.timestampNs);
+      const { words } = record;
+      const at = record.offset >> 2;
+      const pid = words[at + enterPid];
+      if (isSelf(pid)) {
+        ignoreSelf();
+        return;
+      }
+      const id = enterId === 0 ? fixed : words[at + enterId];
+      if (calls.get(pid) !== 0) abandon(pid, noEnd);
+      if (rowOf(id) < 0) return;
+      const place = calls.reserve(pid);
+      if (place === 0) return;
+      calls.stamps[place] = record.timestampNs;
+      calls.tags[place] = id;
     };
+
     const onExit: EventHandler = (record) => {
-      const pid = exitPid(record);
-      if (isSelf(pid)) ignoreSelf();
-      else end(pid, exitId(record), ret(record), record.cpu, record.timestampNs);
+      const { words } = record;
+      const at = record.offset >> 2;
+      const pid = words[at + exitPid];
+      if (isSelf(pid)) {
+        ignoreSelf();
+        return;
+      }
+      const id = exitId === 0 ? fixed : words[at + exitId];
+      const since = calls.get(pid);
+      const begun = calls.tag(pid);
+      if (since !== 0) calls.clear(pid);
+      const row = rowOf(since !== 0 && id === NO_ID ? begun : id);
+      const value = words[at + ret];
+      // What sigreturn returns is a register of the interrupted program.
+      if (value < 0 && value >= -MAX_ERRNO && words[at + retHigh] < 0 && row >= 0 && id !== NO_ID) {
+        countError(row, -value);
+      }
+      const ns = record.timestampNs - since;
+      if (since === 0) {
+        // Of what is not asked for there is no start to miss.
+        if (row >= 0) noStart();
+      } else if (id !== NO_ID && id !== begun) noStart();
+      else if (since < lostUntil) lost();
+      else if (ns < 0) late();
+      else duration.record(row, record.cpu, ns);
     };
     return { [enter]: onEnter, [exit]: onExit };
   };
@@ -155,12 +174,10 @@ function createSyscalls(context: ProbeContext, options: SyscallOptions): Probe {
   const handlers: Record<string, EventHandler> = {};
   const own = byOwnEvents(options, host, (event) => context.format(event) !== undefined);
   if (own === undefined) {
-    const ids = [context.int(RAW_ENTER, 'id'), context.int(RAW_EXIT, 'id')];
-    Object.assign(handlers, handlersOf(RAW_ENTER, RAW_EXIT, ids[0], ids[1]));
+    Object.assign(handlers, handlersOf(RAW_ENTER, RAW_EXIT));
   }
   for (const { id, name } of own ?? []) {
-    const sameId = () => id;
-    Object.assign(handlers, handlersOf(enterEvent(name, host), exitEvent(name, host), sameId, sameId));
+    Object.assign(handlers, handlersOf(enterEvent(name, host), exitEvent(name, host), id));
   }
   if (context.format(TASK_EXIT) !== undefined) {
     const pidOf = context.int(TASK_EXIT, 'pid');
@@ -185,6 +202,11 @@ function createSyscalls(context: ProbeContext, options: SyscallOptions): Probe {
       if (untilNs > lostUntil) lostUntil = untilNs;
     },
   };
+}
+
+/** Word with the sign of a field: behind its low word where the kernel's `long` has two. */
+function highWord(format: EventFormat | undefined, field: string, low: number): number {
+  return format?.fields.find(({ name }) => name === field)?.size === 8 ? low + 1 : low;
 }
 
 interface Rows {

@@ -1,7 +1,9 @@
 /**
  * A stamp and a number for each task, by pid: a table of two levels without hashing. Chunks of 1024 pids are taken
- * when their first stamp is set and given back when their last is cleared, so that tasks that come and go leave
- * nothing behind. Pids: 1 … 4,194,303 (PID_MAX_LIMIT, include/linux/threads.h).
+ * when their first stamp is set; those without any are given back before more memory is taken, so that tasks that
+ * come and go leave nothing behind. Pids: 1 … 4,194,303 (PID_MAX_LIMIT, include/linux/threads.h).
+ *
+ * All chunks lie in one pair of columns: a look-up is two loads, and doubles are never boxed.
  */
 import type { TimestampNs } from '../model/time.ts';
 
@@ -9,72 +11,92 @@ const CHUNK_BITS = 10;
 const CHUNK_SIZE = 1 << CHUNK_BITS;
 const PID_BITS = 22;
 
-/** Stands for every chunk without a stamp, so that reading needs no check. Never written. */
-const NO_STAMPS = new Float64Array(CHUNK_SIZE);
-const NO_TAGS = new Int32Array(CHUNK_SIZE);
-
 export class TaskStamps {
-  readonly #stamps: Float64Array[] = new Array(1 << (PID_BITS - CHUNK_BITS)).fill(NO_STAMPS);
-  readonly #tags: Int32Array[] = new Array(1 << (PID_BITS - CHUNK_BITS)).fill(NO_TAGS);
-  /** Stamps that are set, by chunk. */
+  /** Stamp by place; 0 for none. Chunk 0 stands for every chunk without a stamp and is never written. */
+  stamps = new Float64Array(2 * CHUNK_SIZE);
+  /** The number set with the stamp, by place; means nothing where there is no stamp. */
+  tags = new Int32Array(2 * CHUNK_SIZE);
+  /** First place of each chunk of pids. */
+  readonly #firsts = new Int32Array(1 << (PID_BITS - CHUNK_BITS));
+  /** Stamps that are set, by chunk of pids. */
   readonly #live = new Uint16Array(1 << (PID_BITS - CHUNK_BITS));
-  readonly #freeStamps: Float64Array[] = [];
-  readonly #freeTags: Int32Array[] = [];
-  #chunks = 0;
+  readonly #free: number[] = [];
+  #used = CHUNK_SIZE;
 
   /** Chunks that memory is held for, those waiting for use included. */
   get chunks(): number {
-    return this.#chunks;
+    return (this.#used >> CHUNK_BITS) - 1;
+  }
+
+  /** Place of a task in the columns, until the next `set` or `clear`. A pid out of range has no stamp there. */
+  at(pid: number): number {
+    return pid >>> PID_BITS === 0 ? this.#firsts[pid >> CHUNK_BITS] + (pid & (CHUNK_SIZE - 1)) : 0;
   }
 
   /** The task's stamp; 0 when it has none, or when the pid is out of range. */
   get(pid: number): TimestampNs {
-    if (pid >>> PID_BITS !== 0) return 0;
-    return this.#stamps[pid >> CHUNK_BITS][pid & (CHUNK_SIZE - 1)];
+    return this.stamps[this.at(pid)];
   }
 
-  /** The number set with the stamp; means nothing when there is no stamp. */
   tag(pid: number): number {
-    if (pid >>> PID_BITS !== 0) return 0;
-    return this.#tags[pid >> CHUNK_BITS][pid & (CHUNK_SIZE - 1)];
+    return this.tags[this.at(pid)];
   }
 
   /** Sets stamp (not 0) and number; a pid out of range is passed over, and later has no stamp. */
   set(pid: number, stamp: TimestampNs, tag = 0): void {
-    if (pid >>> PID_BITS !== 0 || pid === 0) return;
-    const at = pid >> CHUNK_BITS;
-    let stamps = this.#stamps[at];
-    if (stamps === NO_STAMPS) stamps = this.#take(at);
-    const i = pid & (CHUNK_SIZE - 1);
-    if (stamps[i] === 0) this.#live[at]++;
-    stamps[i] = stamp;
-    this.#tags[at][i] = tag;
+    const at = this.reserve(pid);
+    if (at === 0) return;
+    this.stamps[at] = stamp;
+    this.tags[at] = tag;
+  }
+
+  /** Place where the caller then puts a stamp that is not 0; 0 when the pid is out of range: put none. */
+  reserve(pid: number): number {
+    if (pid >>> PID_BITS !== 0 || pid === 0) return 0;
+    const chunk = pid >> CHUNK_BITS;
+    let first = this.#firsts[chunk];
+    if (first === 0) first = this.#take(chunk);
+    const at = first + (pid & (CHUNK_SIZE - 1));
+    if (this.stamps[at] === 0) this.#live[chunk]++;
+    return at;
   }
 
   clear(pid: number): void {
-    if (pid >>> PID_BITS !== 0) return;
-    const at = pid >> CHUNK_BITS;
-    const stamps = this.#stamps[at];
-    const i = pid & (CHUNK_SIZE - 1);
-    if (stamps[i] === 0) return;
-    stamps[i] = 0;
-    if (--this.#live[at] === 0) this.#giveBack(at);
+    const at = this.at(pid);
+    if (this.stamps[at] === 0) return;
+    this.stamps[at] = 0;
+    this.#live[pid >> CHUNK_BITS]--;
   }
 
-  #take(at: number): Float64Array {
-    const stamps = this.#freeStamps.pop() ?? new Float64Array(CHUNK_SIZE);
-    const tags = this.#freeTags.pop();
-    if (tags === undefined) this.#chunks++;
-    this.#stamps[at] = stamps;
-    this.#tags[at] = tags ?? new Int32Array(CHUNK_SIZE);
-    return stamps;
+  #take(chunk: number): number {
+    if (this.#free.length === 0 && this.#used === this.stamps.length) {
+      this.#reclaim();
+      if (this.#free.length === 0) this.#grow();
+    }
+    let first = this.#free.pop();
+    if (first === undefined) {
+      first = this.#used;
+      this.#used += CHUNK_SIZE;
+    }
+    this.#firsts[chunk] = first;
+    return first;
   }
 
-  #giveBack(at: number): void {
-    // All its stamps are 0 again, so it can be used as it is.
-    this.#freeStamps.push(this.#stamps[at]);
-    this.#freeTags.push(this.#tags[at]);
-    this.#stamps[at] = NO_STAMPS;
-    this.#tags[at] = NO_TAGS;
+  /** Takes back the chunks without a stamp: all zeroes again, they can be used as they are. */
+  #reclaim(): void {
+    for (let chunk = 0; chunk < this.#firsts.length; chunk++) {
+      if (this.#firsts[chunk] === 0 || this.#live[chunk] > 0) continue;
+      this.#free.push(this.#firsts[chunk]);
+      this.#firsts[chunk] = 0;
+    }
+  }
+
+  #grow(): void {
+    const stamps = new Float64Array(this.stamps.length * 2);
+    stamps.set(this.stamps);
+    this.stamps = stamps;
+    const tags = new Int32Array(this.tags.length * 2);
+    tags.set(this.tags);
+    this.tags = tags;
   }
 }

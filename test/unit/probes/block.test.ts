@@ -61,6 +61,10 @@ test('a flush is issued at sector 0 and completes at 2^64-1; what asked for it c
   d.complete(1701, 'WFS', 0, 0);
   d.complete(1702, 'FWS', NO_SECTOR, 0);
   assert.deepEqual(d.device('flush'), { count: 1, sum: 700 });
+  // Nor does the sector matter otherwise: a flush has none.
+  d.issue(2000, 'FF', 4096, 0);
+  d.complete(2100, 'FF', NO_SECTOR, 0);
+  assert.deepEqual(d.device('flush'), { count: 2, sum: 800 });
   assert.equal(d.bytes('flush'), undefined);
   assert.deepEqual(d.device('write'), { count: 0, sum: 0 });
   assert.deepEqual(d.unmatched, {});
@@ -301,7 +305,9 @@ test('a device that is gone for five minutes takes its series along, and can com
   for (let s = 0; s < 10; s++) d.probe.sweep?.();
   assert.deepEqual(d.device('read'), { count: 1, sum: 100 }, 'back in time');
   gone.add(DEV);
-  for (let s = 0; s < 305; s++) d.probe.sweep?.();
+  for (let s = 0; s < 100; s++) d.probe.sweep?.();
+  assert.deepEqual(d.device('read'), { count: 1, sum: 100 }, 'gone anew, but not for long');
+  for (let s = 0; s < 205; s++) d.probe.sweep?.();
   assert.equal(d.device('read'), undefined);
   assert.equal(d.bytes('read'), undefined);
   assert.equal(d.value(ERRORS, 'disk3', 'read'), undefined);

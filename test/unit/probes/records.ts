@@ -3,7 +3,7 @@
  * store and the field readers are the real ones.
  */
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
-import { bytesReader, intReader } from '../../../src/decode/fields.ts';
+import { bytesReader, intReader, wordOffset } from '../../../src/decode/fields.ts';
 import { parseFormat } from '../../../src/decode/format.ts';
 import { MetricStore } from '../../../src/metrics/store.ts';
 import type { EventFormat } from '../../../src/model/format.ts';
@@ -180,6 +180,7 @@ export function run<O extends CommonOptions>(
     events: got,
     format: (event) => (got.includes(event) ? loadFormat(event) : undefined),
     int: (event, field) => intReader(declared(event, field), field),
+    word: (event, field) => wordOffset(declared(event, field), field),
     bytes: (event, field) => bytesReader(declared(event, field), field),
     isSelf: (pid) => machine.self?.includes(pid) ?? false,
     ignoreSelf: () => {

@@ -46,7 +46,7 @@ test('behaves like a list of requests', (t) => {
   const seed = Date.now() & 0x7fffffff;
   t.diagnostic(`seed ${seed}`);
   fc.assert(
-    fc.property(fc.array(step, { maxLength: 100 }), (steps) => {
+    fc.property(fc.array(step, { maxLength: 200, size: 'max' }), (steps) => {
       const table = new RequestTable(8);
       // In the order in which keys were given, as chains are; `age` is the order of adding.
       let model: { key: string; state: number; since: number; age: number }[] = [];
