@@ -25,6 +25,7 @@ test('values that could be taken for something else are quoted', () => {
     ['back\\slash', '"back\\\\slash"'],
     ['two\nlines\r', '"two\\nlines\\r"'],
     ['\x1b[31mred', '"\\u001b[31mred"'],
+    ['\x7f', '"\\u007f"'],
     ['\x9b31m', '"\\u009b31m"'],
     ['right\u202eleft', '"right\\u202eleft"'],
     [true, 'true'],
