@@ -50,6 +50,19 @@ export function lowWordReader(format: EventFormat, fieldName: string): IntReader
 }
 
 /**
+ * Where the low 32 bits of an integer lie, in words from the start of the payload: for handlers that run for every
+ * syscall or switch and read `words[(record.offset >> 2) + at]` themselves. They must have declared the field, so
+ * that shorter records never reach them. Throws an `Error` when the field is not made of whole, aligned words.
+ */
+export function wordOffset(format: EventFormat, fieldName: string): number {
+  const { offset, size } = integerField(format, fieldName);
+  if (size >= 4 && (offset & 3) === 0) return offset >> 2;
+  throw new Error(
+    `${format.system}:${format.name}: field ${fieldName} (offset ${offset}, size ${size}) is not made of whole words`,
+  );
+}
+
+/**
  * Locates an array or a string, wherever the record keeps it. Strings (`char`) end before their first NUL, other
  * arrays (`u8`, `unsigned char`, …) have their whole length. Throws an `Error` for an unknown field.
  */
