@@ -62,7 +62,9 @@ test('an exit that never came does not hide the next one', () => {
   assert.deepEqual(s.duration('first'), { count: 1, sum: 500 });
   assert.equal(s.duration('second'), undefined);
   s.exit(1600, 31);
-  assert.deepEqual(s.unmatched, { no_end: 1, no_start: 1 });
+  s.exit(1700, 30);
+  assert.deepEqual(s.duration('first'), { count: 1, sum: 500 });
+  assert.deepEqual(s.unmatched, { no_end: 1, no_start: 2 });
 });
 
 test('deeper than any kernel nests, the lowest goes', () => {

@@ -50,10 +50,20 @@ test('a chunk that is used again is empty', () => {
   assert.equal(stamps.get(6), 0);
 });
 
+test('a stamp set anew is one stamp', () => {
+  const stamps = new TaskStamps();
+  stamps.set(5, 1);
+  stamps.set(5, 2);
+  stamps.clear(5);
+  stamps.set(5000, 3);
+  assert.equal(stamps.chunks, 1);
+});
+
 test('behaves like a map', (t) => {
   const pids = fc.oneof(fc.integer({ min: 1, max: 40 }), fc.integer({ min: 1, max: 4194303 }));
   const steps = fc.array(fc.record({ pid: pids, stamp: fc.integer({ min: 0, max: 1e9 }) }), {
     maxLength: 200,
+    size: 'max',
   });
   const seed = Date.now() & 0x7fffffff;
   t.diagnostic(`seed ${seed}`);
