@@ -245,6 +245,20 @@ describe('openCapture', () => {
     capture.close();
   });
 
+  it('keeps the formats before a cut, and names the part where it is', () => {
+    const path = write('front.dat', { 0: [page(1)] });
+    truncateSync(path, readFileSync(path).indexOf('name: sched_wakeup') + 50);
+    const capture = openCapture(path);
+    assert.deepEqual(capture.metadata.events(), ['sched:sched_switch']);
+    assert.deepEqual(capture.source.cpus(), []);
+    assert.equal(capture.problems.length, 1);
+    assert.match(
+      capture.problems[0],
+      /damaged at byte \d+: the file ends within a format of sched, 50 of \d+ bytes on/,
+    );
+    capture.close();
+  });
+
   it('notices that the file becomes shorter', () => {
     const path = write('shrinks.dat', { 0: [page(1), page(2)] });
     const capture = openCapture(path);

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
-import { bytesReader, intReader, lowWordReader, textOf } from '../../../src/decode/fields.ts';
+import { bytesReader, intReader, lowWordReader, textOf, wordOffset } from '../../../src/decode/fields.ts';
 import type { EventFormat, FieldFormat } from '../../../src/model/format.ts';
 import type { EventRecord } from '../../../src/model/record.ts';
 
@@ -89,6 +89,23 @@ describe('intReader', () => {
       intReader(formatOf({ name: 'x', offset: 8, size: 8, signed: true }), 'x')(recordOf(payload)),
       -1,
     );
+  });
+
+  it('tells the place of whole words to those who read them themselves', () => {
+    const at = (size: number, offset: number) => wordOffset(formatOf({ name: 'x', offset, size }), 'x');
+    assert.equal(at(4, 4), 1);
+    assert.equal(at(4, 24), 6);
+    assert.equal(at(8, 12), 3);
+    for (const [size, offset] of [
+      [1, 4],
+      [2, 8],
+      [4, 6],
+      [8, 9],
+    ]) {
+      assert.throws(() => at(size, offset), /test:probed: field x .*whole words/);
+    }
+    assert.throws(() => wordOffset(formatOf({ name: 'x', offset: 8, size: 4, array: true }), 'x'), /array/);
+    assert.throws(() => wordOffset(formatOf({ name: 'x', offset: 8, size: 4 }), 'y'), /no field y/);
   });
 
   it('names event, field and what there is', () => {
