@@ -31,8 +31,11 @@ interface Running {
   ended: Promise<number | NodeJS.Signals | null>;
 }
 
-function start(args: string[]): Running {
-  const child = spawn(process.execPath, [BIN, ...args], { env, stdio: ['ignore', 'ignore', 'pipe'] });
+function start(args: string[], nodeFlags: string[] = []): Running {
+  const child = spawn(process.execPath, [...nodeFlags, BIN, ...args], {
+    env,
+    stdio: ['ignore', 'ignore', 'pipe'],
+  });
   children.push(child);
   let stderr = '';
   child.stderr?.on('data', (chunk) => {
@@ -95,6 +98,21 @@ test('a port that is taken ends run with 1, and the instance is gone', async () 
   assert.equal(await running.ended, 1);
   server.close();
   assert.match(running.stderr(), /EADDRINUSE/);
+  assert.equal(existsSync(dir), false);
+});
+
+test('an error that nobody expected ends run with 1, logged, and the instance is gone', async () => {
+  const plant = `import { isMainThread } from 'node:worker_threads';
+    if (isMainThread) process.on('SIGUSR2', () => { throw new Error('planted'); });`;
+  const running = start(
+    ['run', ...ANY_PORT],
+    ['--import', `data:text/javascript,${encodeURIComponent(plant)}`],
+  );
+  await served(running);
+  assert.ok(existsSync(dir));
+  running.child.kill('SIGUSR2');
+  assert.equal(await running.ended, 1, running.stderr());
+  assert.match(running.stderr(), /level=error .*Error: planted/);
   assert.equal(existsSync(dir), false);
 });
 
