@@ -11,6 +11,8 @@ import type { EventPlan } from './plan.ts';
 
 /** Pages read from one CPU before the others have their turn: bounds memory, not speed. */
 const PAGES_PER_ROUND = 4;
+/** Pages a CPU that stay allocated between ticks. */
+const PAGES_KEPT = PAGES_PER_ROUND + 2;
 /** A commit can appear up to 0.3 ms late: events younger than this before the tick wait for the next. */
 const SETTLE_NS = 2e6;
 /** How far a stamp may lie ahead of the tick's start before its page is held to be broken. */
@@ -59,14 +61,17 @@ export class Pipeline {
     pending.clear();
     for (const cpu of this.#source.cpus()) pending.set(cpu, 0);
     for (let round = 0; pending.size > 0 && round < maxRounds; round++) {
-      for (const cpu of pending.keys()) {
-        if (this.#readSome(cpu, tickStart)) pending.delete(cpu);
+      let lowest = Number.POSITIVE_INFINITY;
+      for (const stamp of pending.values()) if (stamp < lowest) lowest = stamp;
+      for (const [cpu, stamp] of pending) {
+        // Who is ahead waits for the others: else a busy CPU would have all pages of a calm one held in memory.
+        if (stamp <= lowest && this.#readSome(cpu, tickStart)) pending.delete(cpu);
       }
       let watermark = tickStart - SETTLE_NS;
       for (const stamp of pending.values()) if (stamp < watermark) watermark = stamp;
       merger.run(watermark);
     }
-    merger.trim(2 * this.#source.cpus().length + this.#pagesPerRound);
+    merger.trim(PAGES_KEPT * this.#source.cpus().length);
   }
 
   /** Reads and hands out everything there is. For the end of a capture, or of recording. */

@@ -119,6 +119,21 @@ describe('pipeline', () => {
     assert.equal(stamps.length, 2001);
   });
 
+  test('a busy CPU does not make the pages of a calm one pile up', () => {
+    const busy = pagesFor(1, 100_000)[0];
+    const calm = Array.from({ length: 500 }, (_, i) => pageOf([{ ts: 1e9 + i * 200_000, type: 1 }]));
+    const { pipeline, stamps } = pipelineOf(servingSource([busy, calm]));
+    let most = 0;
+    const { run } = pipeline.merger;
+    pipeline.merger.run = function (watermark) {
+      run.call(this, watermark);
+      most = Math.max(most, this.pendingPages());
+    };
+    pipeline.flush();
+    assert.equal(stamps.length, 100_500);
+    assert.ok(most <= 16, `${most} pages were held`);
+  });
+
   test('counts the bytes of events, not of pages', () => {
     const { pipeline } = pipelineOf(servingSource([[pageOf([{ ts: 5, type: 1 }])]]));
     pipeline.flush();
