@@ -10,12 +10,17 @@ import type { TimestampNs } from '../model/time.ts';
 const CHUNK_BITS = 10;
 const CHUNK_SIZE = 1 << CHUNK_BITS;
 const PID_BITS = 22;
+/**
+ * Chunks there is room for from the start (768 KiB). Looking for empty ones goes through all 4096 chunks of pids, so it
+ * must be worth it: with room for one, two idle tasks that take turns would pay for it at every wake-up.
+ */
+const FIRST_ROOM = 64;
 
 export class TaskStamps {
   /** Stamp by place; 0 for none. Chunk 0 stands for every chunk without a stamp and is never written. */
-  stamps = new Float64Array(2 * CHUNK_SIZE);
+  stamps = new Float64Array((1 + FIRST_ROOM) * CHUNK_SIZE);
   /** The number set with the stamp, by place; means nothing where there is no stamp. */
-  tags = new Int32Array(2 * CHUNK_SIZE);
+  tags = new Int32Array((1 + FIRST_ROOM) * CHUNK_SIZE);
   /** First place of each chunk of pids. */
   readonly #firsts = new Int32Array(1 << (PID_BITS - CHUNK_BITS));
   /** Stamps that are set, by chunk of pids. */
@@ -71,7 +76,8 @@ export class TaskStamps {
   #take(chunk: number): number {
     if (this.#free.length === 0 && this.#used === this.stamps.length) {
       this.#reclaim();
-      if (this.#free.length === 0) this.#grow();
+      // Few came back: there would be another search soon.
+      if (this.#free.length < this.chunks / 2) this.#grow();
     }
     let first = this.#free.pop();
     if (first === undefined) {
