@@ -22,7 +22,7 @@ export type { TextFormat } from './series-lines.ts';
 export interface Renderer {
   /**
    * The body of a scrape in UTF-8. `snapshots` hold all label values (see snapshot-reader.ts); families of the
-   * same name are shown as one, so their series must differ. Families without series do not show.
+   * same name are shown as one; of a series that several have, the first one shows. Families without series do not.
    * `foreign` families, of other libraries, come last.
    */
   render(
@@ -38,7 +38,7 @@ export interface RendererOptions {
 }
 
 /** Characters gathered before they are encoded. */
-const PIECE = 1 << 16;
+const PIECE = 1 << 14;
 
 export function createRenderer(options: RendererOptions = {}): Renderer {
   const constant = options.constantLabels ?? {};
@@ -48,15 +48,16 @@ export function createRenderer(options: RendererOptions = {}): Renderer {
   const renderMerged = (families: readonly FamilySnapshot[], format: TextFormat) => {
     const { spec } = families[0];
     let head = header(spec.name, spec.help, spec.kind, spec.unit, format);
+    const seen = families.length > 1 ? new Set<string>() : undefined;
     for (const family of families) {
       if (family.spec.kind !== spec.kind) throw new Error(`${spec.name}: two stores disagree about its kind`);
       const { histogram } = family;
       if (histogram === undefined) {
-        head = writeValues(body, head, family, lines.prefixes(family, format, undefined));
+        head = writeValues(body, head, family, lines.prefixes(family, format, undefined), seen);
       } else {
         const shape = lines.shapeOf(family.spec.bounds);
         const prefixes = lines.prefixes(family, format, shape);
-        head = writeHistograms(body, head, histogram, shape, prefixes, family.seriesCount);
+        head = writeHistograms(body, head, histogram, shape, prefixes, family.seriesCount, seen);
       }
     }
   };
@@ -122,13 +123,14 @@ function writeValues(
   head: string,
   family: FamilySnapshot,
   prefixes: readonly string[],
+  seen: Set<string> | undefined,
 ): string {
   const { values, seriesCount } = family;
   const { divisor } = family.spec;
   let out = '';
   for (let s = 0; s < seriesCount; s++) {
     const value = values[s] / divisor;
-    if (Number.isNaN(value)) continue;
+    if (Number.isNaN(value) || isRepeated(seen, prefixes[s])) continue;
     out += prefixes[s] + (value - value === 0 ? value : sampleValue(value));
     if (out.length < PIECE) continue;
     body.write(head + out);
@@ -148,13 +150,14 @@ function writeHistograms(
   shape: HistogramShape,
   prefixes: readonly string[],
   seriesCount: number,
+  seen: Set<string> | undefined,
 ): string {
   const { grid, counts } = shape;
   let out = '';
   let line = 0;
   for (let s = 0; s < seriesCount; s++) {
     const count = data.counts[s];
-    if (Number.isNaN(count)) {
+    if (Number.isNaN(count) || isRepeated(seen, prefixes[line])) {
       line += counts.length + 3;
       continue;
     }
@@ -171,4 +174,12 @@ function writeHistograms(
   if (out === '') return head;
   body.write(head + out);
   return '';
+}
+
+/** Whether another store's series has been written on these lines; without `seen` there is one store only. */
+function isRepeated(seen: Set<string> | undefined, prefix: string): boolean {
+  if (seen === undefined) return false;
+  if (seen.has(prefix)) return true;
+  seen.add(prefix);
+  return false;
 }

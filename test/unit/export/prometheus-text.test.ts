@@ -159,6 +159,36 @@ test('families of several stores are one family', () => {
   );
 });
 
+test('a series that two stores have shows once: the first that is there', () => {
+  const stores = [1, 2].map((who) => {
+    const store = new MetricStore();
+    const gauge = store.gauge({ name: 'shared', help: '', labels: ['x'] });
+    gauge.set(gauge.slot(['absent in the first']), who === 1 ? Number.NaN : 2);
+    gauge.set(gauge.slot(['in both']), who);
+    const histogram = store.histogram({ name: 'shared_seconds', help: '', labels: ['x'], bounds: [1] });
+    for (let i = 0; i < who; i++) histogram.record(histogram.slot(['in both']), 1);
+    histogram.record(histogram.slot([`in ${who}`]), 1);
+    return store.snapshot();
+  });
+  const samples = parseExposition(createRenderer().render(stores, 'text').toString());
+  const series = samples.map(({ name, labels }) => JSON.stringify([name, labels]));
+  assert.equal(new Set(series).size, series.length);
+  const shown = (name: string) =>
+    samples.filter((s) => s.name === name).map(({ labels, value }) => [labels.x, value]);
+  assert.deepEqual(shown('shared'), [
+    ['in both', '1'],
+    ['absent in the first', '2'],
+  ]);
+  assert.deepEqual(shown('shared_seconds_count'), [
+    ['in both', '1'],
+    ['in 1', '1'],
+    ['in 2', '1'],
+  ]);
+  // Every store tells of itself how many series its families have.
+  const told = samples.filter((s) => s.name === 'ftrace_exporter_series').map(({ labels }) => labels.metric);
+  assert.deepEqual(told, ['shared', 'shared_seconds']);
+});
+
 test('stores that disagree about a family are an error, and the next scrape is whole again', () => {
   const renderer = createRenderer();
   const one = new MetricStore();
