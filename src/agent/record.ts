@@ -1,5 +1,6 @@
 /** Writes what an instance records to a capture file, untouched: pages go from the kernel to the file. */
-import { openCaptureWriter } from '../capture/write.ts';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { type CaptureWriter, openCaptureWriter } from '../capture/write.ts';
 import { loadPage, makePage } from '../decode/page.ts';
 import { listBlockDevices } from '../host/block-devices.ts';
 import { onlineCpus } from '../host/cpus.ts';
@@ -7,11 +8,12 @@ import { liveHostFacts } from '../host/facts.ts';
 import { MetricStore } from '../metrics/store.ts';
 import { UsageError } from '../model/errors.ts';
 import type { Log } from '../model/log.ts';
+import type { TraceMetadata } from '../model/source.ts';
 import { kernelFeatures } from '../tracefs/features.ts';
-import { createInstance } from '../tracefs/instance.ts';
+import { createInstance, type Instance } from '../tracefs/instance.ts';
 import { findTracefs } from '../tracefs/mount.ts';
 import { type AgentConfig, enabledProbes } from './compose-config.ts';
-import { planEvents } from './plan.ts';
+import { type EventPlan, planEvents } from './plan.ts';
 import { factsMarkers } from './recorded-facts.ts';
 import { makeSelfMetrics } from './self-metrics.ts';
 import { bufferSizes } from './sizes.ts';
@@ -19,6 +21,8 @@ import { bufferSizes } from './sizes.ts';
 /** The size every reader of trace.dat takes. */
 const SUBBUFFER_BYTES = 4096;
 const TICK_MS = 20;
+/** Bounds a tick when our own reads keep filling a buffer. */
+const MOST_PAGES_A_TICK = 4096;
 
 export interface RecordOptions {
   file: string;
@@ -62,48 +66,62 @@ export async function recordCapture(config: AgentConfig, options: RecordOptions)
     instance.prepare({ ...sizes, subbufferBytes: SUBBUFFER_BYTES, clock: 'mono' });
     const metadata = instance.metadata();
     const writer = openCaptureWriter(options.file, { metadata, events: plan.events });
-    const source = instance.openPages();
-    const page = makePage(metadata.layout);
-    const done: Recorded = { pages: 0, bytes: 0, events: 0, lost: 0 };
-
-    const drain = (untilEmpty: boolean) => {
-      for (const cpu of source.cpus()) {
-        for (let left = untilEmpty ? Number.POSITIVE_INFINITY : 4096; left > 0; left--) {
-          const length = source.readPage(cpu, page.bytes);
-          if (length === 0) break;
-          loadPage(page, metadata.layout, length);
-          if (page.end === metadata.layout.dataOffset) break;
-          writer.addPage(cpu, page.bytes.subarray(0, length));
-          done.pages++;
-          done.bytes += length;
-          // A page that is not full is the one being written: the rest comes with the next tick.
-          if (!untilEmpty && page.end < metadata.layout.pageSize / 2) break;
-        }
-      }
-    };
-
-    instance.start();
-    for (const line of factsMarkers(listBlockDevices())) instance.writeMarker(line);
-    instance.enable(plan.events);
-    const endsAt = performance.now() + options.durationMs;
-    while (performance.now() < endsAt && !options.signal?.aborted) {
-      await new Promise((resolve) =>
-        setTimeout(resolve, Math.min(TICK_MS, Math.max(1, endsAt - performance.now()))),
-      );
-      drain(false);
-      source.refresh();
+    try {
+      return await copyPages(instance, { plan, metadata, writer }, options);
+    } finally {
+      writer.discard();
     }
-    instance.stop();
-    drain(true);
-    const stats = Array.from({ length: instance.cpuCount }, (_, cpu) => instance.stats(cpu));
-    for (const s of stats) {
-      done.events += s.readEvents;
-      done.lost += s.overrun + s.commitOverrun + s.droppedEvents;
-    }
-    source.close();
-    writer.finish({ stats });
-    return done;
   } finally {
     instance.remove();
   }
+}
+
+interface Into {
+  plan: EventPlan;
+  metadata: TraceMetadata;
+  writer: CaptureWriter;
+}
+
+async function copyPages(instance: Instance, into: Into, options: RecordOptions): Promise<Recorded> {
+  const { plan, metadata, writer } = into;
+  const { layout } = metadata;
+  const source = instance.openPages();
+  const page = makePage(layout);
+  const done: Recorded = { pages: 0, bytes: 0, events: 0, lost: 0 };
+
+  const drain = (untilEmpty: boolean) => {
+    for (const cpu of source.cpus()) {
+      for (let left = untilEmpty ? Number.POSITIVE_INFINITY : MOST_PAGES_A_TICK; left > 0; left--) {
+        const length = source.readPage(cpu, page.bytes);
+        if (length === 0) break;
+        loadPage(page, layout, length);
+        if (page.end === layout.dataOffset && !page.lost) break;
+        writer.addPage(cpu, page.bytes.subarray(0, length));
+        done.pages++;
+        done.bytes += length;
+        // A page that is not full is the one being written: the rest comes with the next tick.
+        if (!untilEmpty && page.end < layout.pageSize / 2) break;
+      }
+    }
+  };
+
+  instance.start();
+  for (const line of factsMarkers(listBlockDevices())) instance.writeMarker(line);
+  instance.enable(plan.events);
+  const endsAt = performance.now() + options.durationMs;
+  while (performance.now() < endsAt && !options.signal?.aborted) {
+    await sleep(Math.min(TICK_MS, Math.max(1, endsAt - performance.now())));
+    drain(false);
+    source.refresh();
+  }
+  instance.stop();
+  drain(true);
+  const stats = Array.from({ length: metadata.cpuCount }, (_, cpu) => instance.stats(cpu));
+  for (const s of stats) {
+    done.events += s.readEvents;
+    done.lost += s.overrun + s.commitOverrun + s.droppedEvents;
+  }
+  source.close();
+  writer.finish({ stats, cmdlines: instance.savedCmdlines() });
+  return done;
 }

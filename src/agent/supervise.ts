@@ -137,6 +137,7 @@ export async function startAgent(config: AgentConfig, options: AgentOptions): Pr
     started.on('exit', () => {
       worker = undefined;
       fail(problem || 'the capture thread ended');
+      if (!everReady) settleFirst.reject(new Error(problem));
       if (stopping || !everReady) return;
       if (performance.now() - startedAt > HEALTHY_AFTER_MS) backoffMs = FIRST_BACKOFF_MS;
       log.warn({ reason: problem, retryMs: backoffMs }, 'starting the capture thread again');
@@ -209,7 +210,8 @@ export async function startAgent(config: AgentConfig, options: AgentOptions): Pr
 }
 
 function mainStore(options: AgentOptions): MetricStore {
-  const store = new MetricStore();
+  // Its few series are told of by nobody: the capture's store tells of its own under the same names.
+  const store = new MetricStore({ tellSeries: false });
   const build = store.gauge({
     name: 'ftrace_exporter_build_info',
     help: 'Always 1; the labels tell the version.',

@@ -15,10 +15,12 @@ const OVERFLOW = 'ftrace_exporter_series_overflow_total';
 export class MetricStore {
   readonly #families = new Map<string, Family>();
   readonly #maxGauges: MaxGaugeFamily[] = [];
-  readonly #series: ValueFamily;
-  readonly #overflow: ValueFamily;
+  readonly #series: ValueFamily | undefined;
+  readonly #overflow: ValueFamily | undefined;
 
-  constructor() {
+  /** `tellSeries`: whether it has metrics about its own series; for one store of a process only. */
+  constructor(options: { tellSeries: boolean } = { tellSeries: true }) {
+    if (!options.tellSeries) return;
     this.#series = this.gauge({ name: SERIES, help: 'Series of a metric now.', labels: ['metric'] });
     this.#overflow = this.counter({
       name: OVERFLOW,
@@ -63,18 +65,24 @@ export class MetricStore {
 
   /** Copies of all families; label values only for series that `known` lacks. */
   snapshot(known: KnownSeries = {}): MetricSnapshot {
-    for (const [name, { table }] of this.#families) {
-      if (table.spec.labels.length === 0 || name === SERIES || name === OVERFLOW) continue;
-      this.#series.set(this.#series.slot([name]), table.size);
-      if (table.spec.open.length === 0) continue;
-      this.#overflow.set(this.#overflow.slot([name]), table.overflows);
-    }
+    this.#countSeries();
     const families: FamilySnapshot[] = [];
     for (const [name, family] of this.#families) {
       const has = known[name];
       families.push(family.snapshot(has !== undefined && has.epoch === family.table.epoch ? has.count : 0));
     }
     return { families };
+  }
+
+  #countSeries(): void {
+    const [series, overflow] = [this.#series, this.#overflow];
+    if (series === undefined || overflow === undefined) return;
+    for (const [name, { table }] of this.#families) {
+      if (table.spec.labels.length === 0 || name === SERIES || name === OVERFLOW) continue;
+      series.set(series.slot([name]), table.size);
+      if (table.spec.open.length === 0) continue;
+      overflow.set(overflow.slot([name]), table.overflows);
+    }
   }
 
   #declare<F extends Family>(

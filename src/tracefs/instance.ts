@@ -10,7 +10,7 @@ import type { BufferStats, TraceMetadata } from '../model/source.ts';
 import { type BufferRequest, type BuffersInForce, instanceLayout, prepareBuffers } from './buffers.ts';
 import { possibleCpus } from './cpu-dirs.ts';
 import { disableEvents, enableEvents, formatText, listEvents } from './events.ts';
-import { readText, refusal, writeControl } from './files.ts';
+import { readText, refusal, tryReadText, writeControl } from './files.ts';
 import { type LivePages, openLivePages } from './pages.ts';
 import { parseStats } from './stats.ts';
 
@@ -37,6 +37,8 @@ export interface Instance {
   stats(cpu: number): BufferStats;
   /** Opens the raw pages of all online CPUs. One reader at a time: a second would take pages from the first. */
   openPages(): LivePages;
+  /** Names of tasks the kernel remembers, lines `pid comm`; '' where it does not tell. */
+  savedCmdlines(): string;
   /** Records a text from the calling thread. While stopped the kernel refuses it: EBADF. */
   writeMarker(text: string): void;
   /** Stops, disables, closes and removes everything. Can be called again. Throws when somebody else holds the instance. */
@@ -164,6 +166,7 @@ function makeInstance(
     }),
     stats: (cpu) => parseStats(readText(join(dir, 'per_cpu', `cpu${cpu}`, 'stats')), cpu),
     openPages,
+    savedCmdlines: () => tryReadText(join(root, 'saved_cmdlines')) ?? '',
     writeMarker: (text) => writeControl(dir, 'trace_marker', text),
     remove,
   };
