@@ -71,8 +71,12 @@ async function compare(title: string, contenders: readonly Contender[], ours: st
   const own = results.get(ours) ?? [];
   for (const [name, values] of results) {
     const ratio = median(values.map((value, round) => own[round] / value));
-    const [mid, low, high] = [median(values), Math.min(...values), Math.max(...values)].map((v) => v.toFixed(0));
-    console.log(`${name.padEnd(34)} ${mid.padStart(9)} ${low.padStart(9)} ${high.padStart(6)}   ${ratio.toFixed(2)}`);
+    const [mid, low, high] = [median(values), Math.min(...values), Math.max(...values)].map((v) =>
+      v.toFixed(0),
+    );
+    console.log(
+      `${name.padEnd(34)} ${mid.padStart(9)} ${low.padStart(9)} ${high.padStart(6)}   ${ratio.toFixed(2)}`,
+    );
   }
 }
 
@@ -93,7 +97,12 @@ export async function benchTracedCost(): Promise<void> {
     'getppid loop on CPU 0, tool CPU counted in',
     [
       untraced(getppid, calls),
-      agent('syscalls', 'probes: { syscalls: {}, sched: {enabled: false}, block: {enabled: false}, irq: {enabled: false}, softirq: {enabled: false} }\n', getppid, calls),
+      agent(
+        'syscalls',
+        'probes: { syscalls: {}, sched: {enabled: false}, block: {enabled: false}, irq: {enabled: false}, softirq: {enabled: false} }\n',
+        getppid,
+        calls,
+      ),
       tool('syscount -L', ['syscount', '-L'], getppid, calls),
       tool('bpftrace hist()', ['bpftrace', '-e', SYSCALL_HIST], getppid, calls),
     ],
@@ -105,7 +114,12 @@ export async function benchTracedCost(): Promise<void> {
     'pipe hand-overs on CPU 0, tool CPU counted in',
     [
       untraced(handover, handovers),
-      agent('sched', 'probes: { sched: {}, block: {enabled: false}, irq: {enabled: false}, softirq: {enabled: false} }\n', handover, handovers),
+      agent(
+        'sched',
+        'probes: { sched: {}, block: {enabled: false}, irq: {enabled: false}, softirq: {enabled: false} }\n',
+        handover,
+        handovers,
+      ),
       tool('runqlat', ['runqlat'], handover, handovers),
     ],
     'sched',
