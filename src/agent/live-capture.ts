@@ -1,4 +1,6 @@
 /** Capture of the running kernel: an own instance, set up for what the plan needs, drained on a timer. */
+
+import type { AgentConfig } from '../config/schema.ts';
 import type { PageError } from '../decode/page.ts';
 import { onlineCpus } from '../host/cpus.ts';
 import { liveHostFacts } from '../host/facts.ts';
@@ -11,8 +13,8 @@ import { findTracefs } from '../tracefs/mount.ts';
 import { learnOwnThreads, ownThreadIds } from '../tracefs/threads.ts';
 import type { Capture } from './capture.ts';
 import { threadCpuSeconds } from './clock.ts';
-import { type AgentConfig, enabledProbes } from './compose-config.ts';
 import { type Drain, startDraining } from './drain.ts';
+import { enabledProbes } from './enabled-probes.ts';
 import { makeOwnThreads } from './own-threads.ts';
 import { Pipeline } from './pipeline.ts';
 import { planEvents } from './plan.ts';

@@ -2,9 +2,10 @@
  * What crosses between the main thread and the capture thread: requests with their answers, the log, and the word
  * that events can be read. Plain data only.
  */
+
+import type { AgentConfig } from '../config/schema.ts';
 import type { KnownSeries, MetricSnapshot } from '../model/metric.ts';
 import type { CaptureStatus } from '../model/status.ts';
-import type { AgentConfig } from './compose-config.ts';
 
 export interface CaptureInput {
   config: AgentConfig;

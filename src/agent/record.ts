@@ -1,6 +1,7 @@
 /** Writes what an instance records to a capture file, untouched: pages go from the kernel to the file. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type CaptureWriter, openCaptureWriter } from '../capture/write.ts';
+import type { AgentConfig } from '../config/schema.ts';
 import { loadPage, makePage } from '../decode/page.ts';
 import { listBlockDevices } from '../host/block-devices.ts';
 import { onlineCpus } from '../host/cpus.ts';
@@ -12,7 +13,7 @@ import type { TraceMetadata } from '../model/source.ts';
 import { kernelFeatures } from '../tracefs/features.ts';
 import { createInstance, type Instance } from '../tracefs/instance.ts';
 import { findTracefs } from '../tracefs/mount.ts';
-import { type AgentConfig, enabledProbes } from './compose-config.ts';
+import { enabledProbes } from './enabled-probes.ts';
 import { type EventPlan, planEvents } from './plan.ts';
 import { factsMarkers } from './recorded-facts.ts';
 import { makeSelfMetrics } from './self-metrics.ts';

@@ -1,5 +1,6 @@
 /** A capture file instead of the running kernel: the same plan, pipeline and probes, read once to its end. */
 import { openCapture } from '../capture/read.ts';
+import type { AgentConfig } from '../config/schema.ts';
 import { bytesReader, textOf } from '../decode/fields.ts';
 import type { PageError } from '../decode/page.ts';
 import { capturedHostFacts } from '../host/facts.ts';
@@ -8,7 +9,7 @@ import type { Log } from '../model/log.ts';
 import type { MetricSnapshot } from '../model/metric.ts';
 import type { CaptureStatus } from '../model/status.ts';
 import type { Capture } from './capture.ts';
-import { type AgentConfig, enabledProbes } from './compose-config.ts';
+import { enabledProbes } from './enabled-probes.ts';
 import { Pipeline } from './pipeline.ts';
 import { planEvents } from './plan.ts';
 import { factsReader } from './recorded-facts.ts';

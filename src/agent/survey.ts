@@ -2,6 +2,9 @@
  * What can be traced here: config in; facts about the kernel, and for each probe whether it would work and why not,
  * out. Changes nothing, but mounts tracefs where it is not mounted and may be, as `run` does.
  */
+
+import type { AgentConfig } from '../config/schema.ts';
+import { schemaKit } from '../config/units.ts';
 import { onlineCpus } from '../host/cpus.ts';
 import { liveHostFacts } from '../host/facts.ts';
 import { MetricStore } from '../metrics/store.ts';
@@ -11,7 +14,7 @@ import { formatText, listEvents } from '../tracefs/events.ts';
 import { type KernelFeatures, kernelFeatures } from '../tracefs/features.ts';
 import { findTracefs } from '../tracefs/mount.ts';
 import { type TracingUse, tracingUse } from '../tracefs/others.ts';
-import { type AgentConfig, enabledProbes } from './compose-config.ts';
+import { enabledProbes } from './enabled-probes.ts';
 import { type EnabledProbe, planEvents } from './plan.ts';
 import { type ProcessFacts, processFacts } from './process-facts.ts';
 import { makeSelfMetrics } from './self-metrics.ts';
@@ -84,7 +87,7 @@ function surveyProbes(
   const enabled = enabledProbes(config);
   const all = probeCatalogue.map((module): EnabledProbe => {
     const configured = enabled.find((candidate) => candidate.module === module);
-    return configured ?? { module, options: module.schema.parse({}) };
+    return configured ?? { module, options: module.schema(schemaKit).parse({}) };
   });
   const store = new MetricStore();
   const plan = planEvents({

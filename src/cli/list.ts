@@ -1,7 +1,7 @@
 /** `list`: the probes and metrics of this program, the tracers and events of this kernel. */
 import { makeSelfMetrics } from '../agent/self-metrics.ts';
 import type { AgentConfig } from '../config/schema.ts';
-import { globMatcher } from '../config/units.ts';
+import { globMatcher } from '../config/units/globs.ts';
 import { MetricStore } from '../metrics/store.ts';
 import { probeCatalogue } from '../probes/catalogue.ts';
 import { listEvents } from '../tracefs/events.ts';

@@ -4,7 +4,7 @@
  */
 import { z } from 'zod';
 import { isMap } from './overlay.ts';
-import { duration, size } from './units.ts';
+import { duration, type SchemaKit, schemaKit, size } from './units.ts';
 
 /** A probe as far as the config knows it; the catalogue's modules fit. */
 export interface ProbeSection {
@@ -12,7 +12,7 @@ export interface ProbeSection {
   /** On without being named in the config. */
   byDefault: boolean;
   /** Of the section; `{}` gives all defaults, and `enabled` is among the keys. */
-  schema: z.ZodType<{ enabled: boolean }>;
+  schema(kit: SchemaKit): z.ZodType<{ enabled: boolean }>;
 }
 
 /** A probe that is on, and its options with all defaults filled in. */
@@ -90,7 +90,9 @@ export function composeSchema(sections: readonly ProbeSection[]) {
     max_window: duration({ min: 1000 * MS, max: 86_400_000 * MS }).prefault('2m'),
     probes: z
       .strictObject(
-        Object.fromEntries(sections.map(({ name, schema }) => [name, schema.prefault({} as never)])),
+        Object.fromEntries(
+          sections.map((section) => [section.name, section.schema(schemaKit).prefault({} as never)]),
+        ),
       )
       .prefault({}),
     web: z

@@ -92,21 +92,6 @@ function parseSeconds(text: string): number {
   return Number(`${parseDuration(text)}e-9`);
 }
 
-/** 1-2-5 decimals from `fromSeconds` to `toSeconds`, both included when they are such: 1e-6, 2e-6, 5e-6, … */
-export function decimalBuckets(fromSeconds: number, toSeconds: number): number[] {
-  const bounds: number[] = [];
-  for (let exponent = -9; exponent <= 4; exponent++) {
-    for (const digit of [1, 2, 5]) {
-      const bound = Number(`${digit}e${exponent}`);
-      if (bound >= fromSeconds && bound <= toSeconds) bounds.push(bound);
-    }
-  }
-  return bounds;
-}
-
-/** Classic bounds in seconds where nothing else is said: 1 µs … 10 s. */
-export const DEFAULT_BUCKETS: readonly number[] = decimalBuckets(1e-6, 10);
-
 export interface ProbeDefaults {
   enabled: boolean;
   per_cpu: boolean;
@@ -158,37 +143,6 @@ function globProblem(kind: GlobKind, glob: string): string | undefined {
     : `${JSON.stringify(glob.slice(0, 60))} is not a pattern for a ${kind}: it takes ${GLOB_KINDS[kind].want}`;
 }
 
-/** Whether a name matches any of the patterns; none match when there are no patterns. */
-export function globMatcher(patterns: readonly string[]): (name: string) => boolean {
-  const exact = new Set(patterns.filter((p) => !/[*?]/.test(p)));
-  const wild = patterns.filter((p) => /[*?]/.test(p));
-  return (name) => exact.has(name) || wild.some((pattern) => matches(pattern, name));
-}
-
-/** Linear in practice and quadratic at worst, which a regular expression with many `*` is not. */
-function matches(pattern: string, name: string): boolean {
-  let p = 0;
-  let n = 0;
-  let star = -1;
-  let resume = 0;
-  while (n < name.length) {
-    if (pattern[p] === '*') {
-      star = p++;
-      resume = n;
-    } else if (p < pattern.length && (pattern[p] === '?' || pattern[p] === name[n])) {
-      p++;
-      n++;
-    } else if (star >= 0) {
-      p = star + 1;
-      n = ++resume;
-    } else {
-      return false;
-    }
-  }
-  while (pattern[p] === '*') p++;
-  return p === pattern.length;
-}
-
 /** Text of a known form. The form is for the JSON Schema; what parses the text says what is wrong with it. */
 function written(want: string, pattern: RegExp): z.ZodString {
   return z.string({ error: expected(want) }).meta({ pattern: pattern.source });
@@ -221,3 +175,10 @@ function within(
   }
   return value;
 }
+
+/**
+ * What a probe makes the schema of its section from. It is handed to the probe rather than imported by it: only the
+ * main thread reads a config, and the capture thread does without the schema library.
+ */
+export const schemaKit = { z, probeSchema, duration, size, cpuList, globs };
+export type SchemaKit = typeof schemaKit;

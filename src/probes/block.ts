@@ -8,7 +8,8 @@
  * sectors and was never issued; a request can complete in parts, be put back, or be merged into another.
  * Not filtered by who caused it: a disk's numbers are those of /sys/block/NAME/stat.
  */
-import { decimalBuckets, globMatcher, globs, probeSchema } from '../config/units.ts';
+import { decimalBuckets } from '../config/units/buckets.ts';
+import { globMatcher } from '../config/units/globs.ts';
 import type { EventRecord } from '../model/record.ts';
 import type { TimestampNs } from '../model/time.ts';
 import { SeenDevices } from './block-devices.ts';
@@ -68,10 +69,11 @@ export const block: ProbeModule<BlockOptions> = {
   help: 'How long disk requests wait in the queue and take at the device, their bytes and errors.',
   byDefault: true,
   rate: 'low',
-  schema: probeSchema(
-    { enabled: true, per_cpu: false, max_series: 500, buckets: decimalBuckets(1e-5, 10) },
-    { devices: globs('name').prefault(['*']) },
-  ),
+  schema: ({ globs, probeSchema }) =>
+    probeSchema(
+      { enabled: true, per_cpu: false, max_series: 500, buckets: decimalBuckets(1e-5, 10) },
+      { devices: globs('name').prefault(['*']) },
+    ),
   needs: () => [
     { event: ISSUE, fields: ['dev', 'sector', 'nr_sector', 'rwbs'] },
     { event: COMPLETE, fields: ['dev', 'sector', 'nr_sector', 'error', 'rwbs'] },

@@ -2,7 +2,8 @@
  * How often does an event happen? Any events named in the config in; their numbers by CPU out. Our own threads'
  * events are left out, but not those that interrupt them: an interrupt on top of our thread is not ours.
  */
-import { DEFAULT_BUCKETS, globMatcher, globs, probeSchema } from '../config/units.ts';
+import { DEFAULT_BUCKETS } from '../config/units/buckets.ts';
+import { globMatcher } from '../config/units/globs.ts';
 import type { EventHandler } from '../model/record.ts';
 import type { CommonOptions, Probe, ProbeContext, ProbeModule } from './probe.ts';
 import { SlotCache } from './slot-cache.ts';
@@ -32,13 +33,14 @@ export const events: ProbeModule<EventsOptions> = {
   help: 'How often the events named in the config happen.',
   byDefault: false,
   rate: 'low',
-  schema: probeSchema(
-    { enabled: false, per_cpu: false, max_series: 500, buckets: DEFAULT_BUCKETS },
-    { count: globs('event').prefault([]) },
-  ).refine((options) => !options.enabled || options.count.length > 0, {
-    path: ['count'],
-    message: 'names the events to count, at least one: ["sched:sched_process_exec", "oom:*"]',
-  }),
+  schema: ({ globs, probeSchema }) =>
+    probeSchema(
+      { enabled: false, per_cpu: false, max_series: 500, buckets: DEFAULT_BUCKETS },
+      { count: globs('event').prefault([]) },
+    ).refine((options) => !options.enabled || options.count.length > 0, {
+      path: ['count'],
+      message: 'names the events to count, at least one: ["sched:sched_process_exec", "oom:*"]',
+    }),
   needs: (options, kernel) => {
     const asked = globMatcher(options.count);
     return kernel

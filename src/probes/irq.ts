@@ -3,8 +3,7 @@
  * the pairs of irq_vectors (arch/x86/include/asm/trace/irq_vectors.h: local timer, IPIs); durations by handler and
  * time by CPU out. Whose thread was interrupted does not matter. Threaded handlers of real-time kernels do not show.
  */
-import { z } from 'zod';
-import { decimalBuckets, probeSchema } from '../config/units.ts';
+import { decimalBuckets } from '../config/units/buckets.ts';
 import type { EventHandler, EventRecord } from '../model/record.ts';
 import { declareCpuCounts, declareDurations } from './families.ts';
 import { HandlerNames } from './handler-names.ts';
@@ -42,10 +41,11 @@ export const irq: ProbeModule<IrqOptions> = {
   help: 'How long interrupt handlers run, and the time each CPU spends in them.',
   byDefault: true,
   rate: 'low',
-  schema: probeSchema(
-    { enabled: true, per_cpu: false, max_series: 32, buckets: decimalBuckets(1e-6, 0.01) },
-    { irq_vectors: z.boolean().default(false) },
-  ),
+  schema: ({ probeSchema, z }) =>
+    probeSchema(
+      { enabled: true, per_cpu: false, max_series: 32, buckets: decimalBuckets(1e-6, 0.01) },
+      { irq_vectors: z.boolean().default(false) },
+    ),
   needs: (options, kernel) => {
     const needs: EventNeed[] = [
       { event: ENTRY, fields: ['irq', 'name'] },

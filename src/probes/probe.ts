@@ -1,4 +1,5 @@
 import type { z } from 'zod';
+import type { SchemaKit } from '../config/units.ts';
 import type { MetricStore } from '../metrics/store.ts';
 import type { EventFormat } from '../model/format.ts';
 import type { BytesReader, EventHandler, IntReader } from '../model/record.ts';
@@ -101,7 +102,7 @@ export interface ProbeModule<Options extends CommonOptions = CommonOptions> {
   /** `low`: quiet tick and small sub-buffers will do. `high`: called for every syscall or function. */
   rate: 'low' | 'high';
   /** Of the probe's section in the config; fills in all defaults. Unknown keys are errors. */
-  schema: z.ZodType<Options>;
+  schema(kit: SchemaKit): z.ZodType<Options>;
   /** Empty: there is nothing to trace with these options on this kernel. */
   needs(options: Options, kernel: KernelOffer, host: HostFacts): readonly EventNeed[];
   create(context: ProbeContext, options: Options): Probe;

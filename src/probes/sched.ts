@@ -3,8 +3,7 @@
  * Events: include/trace/events/sched.h. A task's wait starts when it is woken, or is switched out while it could
  * still run, and ends with the sched_switch that runs it. The idle task (pid 0) neither waits nor is counted.
  */
-import { z } from 'zod';
-import { decimalBuckets, probeSchema } from '../config/units.ts';
+import { decimalBuckets } from '../config/units/buckets.ts';
 import { switchedOutMask } from '../decode/print-fmt.ts';
 import type { EventRecord } from '../model/record.ts';
 import type { TimestampNs } from '../model/time.ts';
@@ -58,10 +57,11 @@ export const sched: ProbeModule<SchedOptions> = {
   help: 'How long tasks wait for a CPU, and how often they are switched, woken and moved.',
   byDefault: true,
   rate: 'low',
-  schema: probeSchema(
-    { enabled: true, per_cpu: false, max_series: 500, buckets: decimalBuckets(1e-6, 10) },
-    { from: z.enum(['wakeup', 'waking']).default('wakeup') },
-  ),
+  schema: ({ probeSchema, z }) =>
+    probeSchema(
+      { enabled: true, per_cpu: false, max_series: 500, buckets: decimalBuckets(1e-6, 10) },
+      { from: z.enum(['wakeup', 'waking']).default('wakeup') },
+    ),
   needs: (options) => {
     const needs: EventNeed[] = [
       { event: SWITCH, fields: ['prev_pid', 'prev_state', 'next_pid'] },

@@ -4,7 +4,7 @@
  * raise. On real-time kernels they run in threads, can be preempted and interleave: a run is known by CPU, pid and
  * vector. A run's duration includes the hard interrupts that came in between.
  */
-import { decimalBuckets, probeSchema } from '../config/units.ts';
+import { decimalBuckets } from '../config/units/buckets.ts';
 import { flagPairs } from '../decode/print-fmt.ts';
 import type { EventRecord } from '../model/record.ts';
 import { declareCpuCounts, declareDurations } from './families.ts';
@@ -54,10 +54,8 @@ export const softirq: ProbeModule = {
   help: 'How long soft interrupts wait to run, and how long they take.',
   byDefault: true,
   rate: 'low',
-  schema: probeSchema(
-    { enabled: true, per_cpu: false, max_series: 500, buckets: decimalBuckets(1e-6, 0.1) },
-    {},
-  ),
+  schema: ({ probeSchema }) =>
+    probeSchema({ enabled: true, per_cpu: false, max_series: 500, buckets: decimalBuckets(1e-6, 0.1) }, {}),
   needs: () => [
     { event: ENTRY, fields: ['vec', 'common_pid'] },
     { event: EXIT, fields: ['vec', 'common_pid'] },

@@ -3,7 +3,7 @@
  * out. Pure. `raw_syscalls` fires for every syscall of every task; a few chosen ones are three times cheaper by their
  * own `syscalls:sys_enter_*` events.
  */
-import { globMatcher } from '../config/units.ts';
+import { globMatcher } from '../config/units/globs.ts';
 import type { CommonOptions, HostFacts } from './probe.ts';
 
 /** Up to this many chosen syscalls are traced by their own events. */

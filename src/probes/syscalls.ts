@@ -7,7 +7,7 @@
  * thread begins under the thread's pid and ends under the leader's; exit and exit_group never end; any number can be
  * asked for. The name is that of the enter.
  */
-import { decimalBuckets, globs, probeSchema } from '../config/units.ts';
+import { decimalBuckets } from '../config/units/buckets.ts';
 import type { EventFormat } from '../model/format.ts';
 import type { EventHandler } from '../model/record.ts';
 import type { TimestampNs } from '../model/time.ts';
@@ -58,10 +58,11 @@ export const syscalls: ProbeModule<SyscallOptions> = {
   help: 'How long syscalls take, and with which errors they fail.',
   byDefault: false,
   rate: 'high',
-  schema: probeSchema(
-    { enabled: false, per_cpu: false, max_series: 500, buckets: decimalBuckets(1e-6, 10) },
-    { include: globs('name').prefault([]), exclude: globs('name').prefault([]) },
-  ),
+  schema: ({ globs, probeSchema }) =>
+    probeSchema(
+      { enabled: false, per_cpu: false, max_series: 500, buckets: decimalBuckets(1e-6, 10) },
+      { include: globs('name').prefault([]), exclude: globs('name').prefault([]) },
+    ),
   needs: (options, kernel, host) => {
     if (options.include.length > 0) {
       const unknownAsked = syscallFilter(options)(UNKNOWN);

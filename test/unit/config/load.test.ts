@@ -12,7 +12,8 @@ import {
   type ProbeSection,
 } from '../../../src/config/schema.ts';
 import type { ProbeSwitch } from '../../../src/config/settings.ts';
-import { DEFAULT_BUCKETS, globs, probeSchema } from '../../../src/config/units.ts';
+import { DEFAULT_BUCKETS } from '../../../src/config/units/buckets.ts';
+import { globs, probeSchema } from '../../../src/config/units.ts';
 import { UsageError } from '../../../src/model/errors.ts';
 
 const directory = mkdtempSync(join(tmpdir(), 'ftrace-exporter-config-'));
@@ -22,10 +23,11 @@ const section = (name: string, byDefault: boolean, extra: z.ZodRawShape = {}): P
   name,
   byDefault,
   // With keys that are not known here, the type of `enabled` is lost.
-  schema: probeSchema(
-    { enabled: byDefault, per_cpu: false, max_series: 500, buckets: DEFAULT_BUCKETS },
-    extra,
-  ) as unknown as ProbeSection['schema'],
+  schema: () =>
+    probeSchema(
+      { enabled: byDefault, per_cpu: false, max_series: 500, buckets: DEFAULT_BUCKETS },
+      extra,
+    ) as unknown as ReturnType<ProbeSection['schema']>,
 });
 const SECTIONS = [
   section('sched', true, { from: z.enum(['wakeup', 'waking']).default('wakeup') }),

@@ -2,16 +2,9 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { z } from 'zod';
-import {
-  cpuList,
-  DEFAULT_BUCKETS,
-  decimalBuckets,
-  duration,
-  globMatcher,
-  globs,
-  probeSchema,
-  size,
-} from '../../../src/config/units.ts';
+import { DEFAULT_BUCKETS, decimalBuckets } from '../../../src/config/units/buckets.ts';
+import { globMatcher } from '../../../src/config/units/globs.ts';
+import { cpuList, duration, globs, probeSchema, size } from '../../../src/config/units.ts';
 import type { CommonOptions } from '../../../src/probes/probe.ts';
 
 const seed = Number(process.env.FC_SEED ?? Date.now() % 2 ** 31);

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { schemaKit } from '../../../src/config/units.ts';
 import { events } from '../../../src/probes/events.ts';
 import { fakeHost, run } from './records.ts';
 
@@ -44,13 +45,13 @@ test('past max_series events go to other', () => {
 });
 
 test('to be on, it has to be told what to count', () => {
-  assert.deepEqual(events.schema.parse({}).count, []);
-  const result = events.schema.safeParse({ enabled: true });
+  assert.deepEqual(events.schema(schemaKit).parse({}).count, []);
+  const result = events.schema(schemaKit).safeParse({ enabled: true });
   assert.equal(result.success, false);
   assert.deepEqual(result.error?.issues[0].path, ['count']);
 });
 
 test('globs that match nothing leave nothing to trace', () => {
   const kernel = { events: () => [EXEC], machine: 'x86_64' };
-  assert.deepEqual(events.needs(events.schema.parse({ count: ['none:*'] }), kernel, fakeHost), []);
+  assert.deepEqual(events.needs(events.schema(schemaKit).parse({ count: ['none:*'] }), kernel, fakeHost), []);
 });

@@ -3,6 +3,7 @@
  * store and the field readers are the real ones.
  */
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { schemaKit } from '../../../src/config/units.ts';
 import { bytesReader, intReader, wordOffset } from '../../../src/decode/fields.ts';
 import { parseFormat } from '../../../src/decode/format.ts';
 import { MetricStore } from '../../../src/metrics/store.ts';
@@ -153,7 +154,7 @@ export function run<O extends CommonOptions>(
   given: Record<string, unknown> = {},
   machine: Machine = {},
 ): Harness {
-  const options = module.schema.parse(given);
+  const options = module.schema(schemaKit).parse(given);
   const offered = machine.events ?? knownEvents();
   const kernel: KernelOffer = { events: () => offered, machine: 'x86_64' };
   const host = { ...fakeHost, ...machine.host };

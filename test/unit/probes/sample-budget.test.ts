@@ -1,6 +1,7 @@
 /** What a scrape of a large node holds with the default probes: the promise of docs/metrics.md is 2,500 samples. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { schemaKit } from '../../../src/config/units.ts';
 import { MetricStore } from '../../../src/metrics/store.ts';
 import { block } from '../../../src/probes/block.ts';
 import { probeCatalogue } from '../../../src/probes/catalogue.ts';
@@ -64,8 +65,8 @@ test('the catalogue lists every probe once, with the metrics it declares', () =>
     ['sched', 'block', 'irq', 'softirq'],
   );
   for (const module of probeCatalogue) {
-    assert.equal(module.schema.parse({}).enabled, module.byDefault, module.name);
-    assert.throws(() => module.schema.parse({ nonesuch: 1 }), module.name);
+    assert.equal(module.schema(schemaKit).parse({}).enabled, module.byDefault, module.name);
+    assert.throws(() => module.schema(schemaKit).parse({ nonesuch: 1 }), module.name);
     const options = module.name === 'events' ? { count: ['sched:*'] } : {};
     const { store } = run(module, options);
     const declared = store

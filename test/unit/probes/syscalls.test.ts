@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { schemaKit } from '../../../src/config/units.ts';
 import { syscalls } from '../../../src/probes/syscalls.ts';
 import { fakeHost, knownEvents, type Machine, run } from './records.ts';
 
@@ -246,12 +247,15 @@ test('chosen syscalls come from raw_syscalls where one has no events of its own,
   const events = names.flatMap((name) => [`syscalls:sys_enter_${name}`, `syscalls:sys_exit_${name}`]);
   const kernel = { events: () => [...knownEvents(), ...events], machine: 'x86_64' };
   const needs = (include: string[]) =>
-    syscalls.needs(syscalls.schema.parse({ include }), kernel, host).map((need) => need.event);
+    syscalls.needs(syscalls.schema(schemaKit).parse({ include }), kernel, host).map((need) => need.event);
   assert.ok(needs(['call*']).includes('raw_syscalls:sys_enter'));
   assert.ok(!needs(['call1*']).includes('raw_syscalls:sys_enter'));
 });
 
 test('an include that matches nothing leaves nothing to trace', () => {
   const kernel = { events: knownEvents, machine: 'x86_64' };
-  assert.deepEqual(syscalls.needs(syscalls.schema.parse({ include: ['nonesuch'] }), kernel, fakeHost), []);
+  assert.deepEqual(
+    syscalls.needs(syscalls.schema(schemaKit).parse({ include: ['nonesuch'] }), kernel, fakeHost),
+    [],
+  );
 });
