@@ -32,14 +32,20 @@ test('a million calls are counted to the last one', async (t) => {
     const others = witness.others();
     await workload.run();
     const behind = await settled(agent, (scrape) => counted(scrape) >= counted(before) + CALLS);
-    const expected = CALLS + witness.others() - others;
-    if (lost(behind) === lost(before)) {
-      assert.equal(counted(behind) - counted(before), expected);
+    // Calls of others just before or after the scrapes can fall on either side of them.
+    const strangers = witness.others() - others;
+    const grown = counted(behind) - counted(before);
+    const newlyLost = lost(behind) - lost(before);
+    if (newlyLost === 0 && strangers === 0) {
+      assert.equal(grown, CALLS);
       break;
     }
-    t.diagnostic(`attempt ${attempt}: ${lost(behind) - lost(before)} events lost`);
-    assert.ok(expected - (counted(behind) - counted(before)) <= lost(behind) - lost(before));
-    assert.ok(attempt < 5, 'events were lost in every attempt');
+    t.diagnostic(`attempt ${attempt}: ${newlyLost} events lost, ${strangers} calls by others`);
+    assert.ok(
+      CALLS - grown <= newlyLost,
+      `${CALLS - grown} calls are missing, ${newlyLost} events were lost`,
+    );
+    assert.ok(attempt < 5, 'events were lost, or others made calls, in every attempt');
   }
   assert.equal(await agent.stop(), 0, agent.stderr());
   assert.doesNotMatch(agent.stderr(), /counts other events as read/);
