@@ -21,7 +21,6 @@ export class HistogramFamily implements Family {
   #directory: Int32Array;
   #blocks: Float64Array;
   #sums: Float64Array;
-  #counts: Float64Array;
   /** Block 0 stays empty: it is what unused directory entries point at. */
   #usedBlocks = 1;
   readonly #freeBlocks: number[] = [];
@@ -32,16 +31,14 @@ export class HistogramFamily implements Family {
     this.#directory = new Int32Array(16 * this.grid.blocksPerSeries);
     this.#blocks = new Float64Array(64 * FINE_BLOCK_SIZE);
     this.#sums = new Float64Array(16);
-    this.#counts = new Float64Array(16);
   }
 
   /** Slot for label values; resolve once and keep it. */
   slot(values: readonly string[]): number {
     const slot = this.table.slot(values);
-    if (slot >= this.#counts.length) {
+    if (slot >= this.#sums.length) {
       this.#sums = grownFloats(this.#sums, slot + 1);
-      this.#counts = grownFloats(this.#counts, slot + 1);
-      this.#directory = grownWords(this.#directory, this.#counts.length * this.grid.blocksPerSeries);
+      this.#directory = grownWords(this.#directory, this.#sums.length * this.grid.blocksPerSeries);
     }
     return slot;
   }
@@ -54,7 +51,6 @@ export class HistogramFamily implements Family {
     if (block === 0) block = this.#allocate(at);
     this.#blocks[(block << FINE_BLOCK_BITS) + (fine & (FINE_BLOCK_SIZE - 1))] += 1;
     this.#sums[slot] += ns;
-    this.#counts[slot] += 1;
   }
 
   /** Drops all series whose label has this value; slots kept for them are void. */
@@ -69,14 +65,14 @@ export class HistogramFamily implements Family {
         this.#directory[at] = 0;
       }
       this.#sums[slot] = 0;
-      this.#counts[slot] = 0;
     }
   }
 
   snapshot(known: number): FamilySnapshot {
     const n = this.table.length;
-    const counts = this.#counts.slice(0, n);
-    for (let s = 0; s < n; s++) if (this.table.labelsOf(s) === undefined) counts[s] = Number.NaN;
+    const counts = new Float64Array(n);
+    for (let s = 0; s < n; s++)
+      counts[s] = this.table.labelsOf(s) === undefined ? Number.NaN : this.#count(s);
     return {
       ...labelsSince(this.table, known),
       values: new Float64Array(0),
@@ -87,6 +83,18 @@ export class HistogramFamily implements Family {
         counts,
       },
     };
+  }
+
+  /** Number of values of a series; summed here, so that recording has one place less to write. */
+  #count(slot: number): number {
+    const first = slot * this.grid.blocksPerSeries;
+    let count = 0;
+    for (let at = first; at < first + this.grid.blocksPerSeries; at++) {
+      const block = this.#directory[at] << FINE_BLOCK_BITS;
+      if (block === 0) continue;
+      for (let i = block; i < block + FINE_BLOCK_SIZE; i++) count += this.#blocks[i];
+    }
+    return count;
   }
 
   #allocate(at: number): number {
