@@ -1,0 +1,139 @@
+/**
+ * Two threads on CPU 0 hand over to each other many times: the sched probe counts exactly the switches that the
+ * kernel's own accounts of the two have. The probe's metrics are of all tasks, so here it is told that all tasks but
+ * these two are its own. On CPU 0, for on some virtual machines events in the idle task of other CPUs never fire.
+ */
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { machine } from 'node:os';
+import { test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Pipeline } from '../../src/agent/pipeline.ts';
+import { planEvents } from '../../src/agent/plan.ts';
+import { makeSelfMetrics } from '../../src/agent/self-metrics.ts';
+import { schemaKit } from '../../src/config/units.ts';
+import { createRenderer } from '../../src/export/prometheus-text.ts';
+import { onlineCpus } from '../../src/host/cpus.ts';
+import { liveHostFacts } from '../../src/host/facts.ts';
+import { MetricStore } from '../../src/metrics/store.ts';
+import { sched } from '../../src/probes/sched.ts';
+import { createInstance } from '../../src/tracefs/instance.ts';
+import { makeBench, needTool, parseScrape, type Scrape, TRACEFS } from '../support/agent.ts';
+
+const bench = makeBench('sched');
+const HANDOVERS = 20_000;
+
+/** Words: whose turn it is; rounds that may run. */
+const WORKER = `
+  const { workerData, parentPort } = require('node:worker_threads');
+  const { words, me } = workerData;
+  parentPort.postMessage(Number(require('node:fs').readlinkSync('/proc/thread-self').split('/').at(-1)));
+  for (let round = 0; ; round++) {
+    Atomics.wait(words, 1, round);
+    for (let i = 0; i < ${HANDOVERS}; i++) {
+      while (Atomics.load(words, 0) !== me) Atomics.wait(words, 0, 1 - me);
+      Atomics.store(words, 0, 1 - me);
+      Atomics.notify(words, 0);
+    }
+    parentPort.postMessage('done');
+  }`;
+
+/** Two workers that sleep but while they hand over; the first `run()` answers with their thread ids. */
+const SCRIPT = `
+  const { Worker } = require('node:worker_threads');
+  const words = new Int32Array(new SharedArrayBuffer(8));
+  const workers = [0, 1].map((me) => new Worker(${JSON.stringify(WORKER)}, { eval: true, workerData: { words, me } }));
+  const next = () => Promise.all(workers.map((worker) => new Promise((resolve) => worker.once('message', resolve))));
+  const tids = next();
+  let started = false;
+  const work = async () => {
+    if (!started) { started = true; return tids; }
+    const done = next();
+    Atomics.add(words, 1, 1);
+    Atomics.notify(words, 1);
+    await done;
+  };`;
+
+interface Account {
+  slices: number;
+  voluntary: number;
+  involuntary: number;
+}
+
+/** The kernel's account of a thread, once it rests. schedstat: Documentation/scheduler/sched-stats.rst. */
+async function accountAtRest(pid: number, tid: number): Promise<Account> {
+  const read = (): Account => {
+    const status = readFileSync(`/proc/${pid}/task/${tid}/status`, 'utf8');
+    const count = (name: string) => Number(new RegExp(`^${name}:\\s+(\\d+)$`, 'm').exec(status)?.[1]);
+    return {
+      slices: Number(readFileSync(`/proc/${pid}/task/${tid}/schedstat`, 'utf8').split(' ')[2]),
+      voluntary: count('voluntary_ctxt_switches'),
+      involuntary: count('nonvoluntary_ctxt_switches'),
+    };
+  };
+  for (let before = read(); ; ) {
+    await sleep(100);
+    const now = read();
+    if (now.slices === before.slices) return now;
+    before = now;
+  }
+}
+
+test('the switches of two tasks are those of their own accounts', async (t) => {
+  needTool('taskset', 'util-linux');
+  const workload = await bench.workload(SCRIPT, { wrapper: ['taskset', '-c', '0'] });
+  const tids = await workload.run<number[]>();
+  const two = new Set(tids);
+  const instance = createInstance(TRACEFS, bench.instanceName('i'));
+  bench.atEnd(() => instance.remove());
+  const store = new MetricStore();
+  const plan = planEvents({
+    enabled: [{ module: sched, options: sched.schema(schemaKit).parse({}) }],
+    metadata: instance.metadata(),
+    host: liveHostFacts({ machine: machine() }),
+    onlineCpus: onlineCpus(),
+    store,
+    self: makeSelfMetrics(store),
+    isSelf: (pid) => !two.has(pid),
+  });
+  instance.prepare({ bufferBytesPerCpu: 32 << 20, subbufferBytes: 16 << 10, clock: 'mono' });
+  const pages = instance.openPages();
+  const onError = (cpu: number, error: string, cause?: unknown) => {
+    throw new Error(`CPU ${cpu}: ${error}`, { cause });
+  };
+  const pipeline = new Pipeline({ source: pages, layout: instance.metadata().layout, plan, onError });
+  instance.enable(plan.events);
+  instance.start();
+  const accounts = () => Promise.all(tids.map((tid) => accountAtRest(workload.pid, tid)));
+  const before = await accounts();
+  await workload.run();
+  const behind = await accounts();
+  instance.stop();
+  pipeline.flush();
+  for (const cpu of onlineCpus()) {
+    const { overrun, commitOverrun, droppedEvents } = instance.stats(cpu);
+    assert.equal(overrun + commitOverrun + droppedEvents, 0, `events of CPU ${cpu} were lost`);
+  }
+
+  const scrape = parseScrape(createRenderer().render([store.snapshot()], 'text').toString());
+  const grown = (key: keyof Account) =>
+    behind.reduce((sum, account, i) => sum + account[key] - before[i][key], 0);
+  t.diagnostic(`${grown('slices')} slices, ${grown('voluntary')} voluntary, ${grown('involuntary')} not`);
+  assert.ok(grown('slices') >= HANDOVERS, 'they did not sleep between the handovers');
+  assert.equal(switchesIn(scrape), grown('slices'));
+  const switches = (kind: string) => scrape.sum('ftrace_sched_switches_total', { kind });
+  assert.equal(switches('voluntary'), grown('voluntary'));
+  assert.equal(switches('preempted'), grown('involuntary'));
+  assert.equal(scrape.sum('ftrace_sched_switches_total', { cpu: '0' }), grown('slices'));
+  assert.equal(scrape.sum('ftrace_exporter_unmatched_total'), 0);
+  assert.equal(scrape.sum('ftrace_sched_migrations_total'), 0);
+  await workload.end();
+});
+
+/** Whoever is switched in has waited, as far as the probe knows how long. */
+function switchesIn(scrape: Scrape): number {
+  return (
+    scrape.sum('ftrace_sched_runqueue_latency_seconds_count') +
+    scrape.sum('ftrace_exporter_unmatched_total', { probe: 'sched' })
+  );
+}
