@@ -105,11 +105,11 @@ function createSched(context: ProbeContext, options: SchedOptions): Probe {
   const asleep = switchedOutMask(switchFormat);
 
   const startWaiting = (pid: number, record: EventRecord): void => {
+    const place = runnable.place(pid);
+    if (place === 0) return;
     // Woken twice is one wait, from the first; what began before a loss may have ended in it.
-    const since = runnable.get(pid);
-    if (since !== 0 && since >= lostUntil) return;
-    const at = runnable.reserve(pid);
-    if (at !== 0) runnable.stamps[at] = record.timestampNs;
+    const since = runnable.stamps[place];
+    if (since === 0 || since < lostUntil) runnable.stamps[place] = record.timestampNs;
   };
 
   const onSwitch = (record: EventRecord): void => {
@@ -117,19 +117,16 @@ function createSched(context: ProbeContext, options: SchedOptions): Probe {
     const at = record.offset >> 2;
     const prev = words[at + prevPid];
     if (prev !== 0 && !isSelf(prev)) {
-      if ((words[at + prevState] & asleep) === 0) {
-        const place = runnable.reserve(prev);
-        if (place !== 0) runnable.stamps[place] = record.timestampNs;
-        switches.add(PREEMPTED, cpu, 1);
-      } else {
-        runnable.clear(prev);
-        switches.add(VOLUNTARY, cpu, 1);
-      }
+      const place = runnable.place(prev);
+      const preempted = (words[at + prevState] & asleep) === 0;
+      if (place !== 0) runnable.stamps[place] = preempted ? record.timestampNs : 0;
+      switches.add(preempted ? PREEMPTED : VOLUNTARY, cpu, 1);
     }
     const next = words[at + nextPid];
     if (next === 0) return;
-    const since = runnable.get(next);
-    if (since !== 0) runnable.clear(next);
+    const place = runnable.at(next);
+    const since = runnable.stamps[place];
+    if (since !== 0) runnable.stamps[place] = 0;
     const ns = record.timestampNs - since;
     if (isSelf(next)) ignoreSelf();
     else if (since === 0) noStart();

@@ -134,10 +134,10 @@ function createSyscalls(context: ProbeContext, options: SyscallOptions): Probe {
         return;
       }
       const id = enterId === 0 ? fixed : words[at + enterId];
-      if (calls.get(pid) !== 0) abandon(pid, noEnd);
-      if (rowOf(id) < 0) return;
-      const place = calls.reserve(pid);
+      const place = calls.place(pid);
       if (place === 0) return;
+      if (calls.stamps[place] !== 0) abandon(pid, noEnd);
+      if (rowOf(id) < 0) return;
       calls.stamps[place] = record.timestampNs;
       calls.tags[place] = id;
     };
@@ -151,9 +151,10 @@ function createSyscalls(context: ProbeContext, options: SyscallOptions): Probe {
         return;
       }
       const id = exitId === 0 ? fixed : words[at + exitId];
-      const since = calls.get(pid);
-      const begun = calls.tag(pid);
-      if (since !== 0) calls.clear(pid);
+      const place = calls.at(pid);
+      const since = calls.stamps[place];
+      const begun = calls.tags[place];
+      if (since !== 0) calls.stamps[place] = 0;
       const row = rowOf(since !== 0 && id === NO_ID ? begun : id);
       const value = words[at + ret];
       // What sigreturn returns is a register of the interrupted program.

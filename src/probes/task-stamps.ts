@@ -17,14 +17,12 @@ const PID_BITS = 22;
 const FIRST_ROOM = 64;
 
 export class TaskStamps {
-  /** Stamp by place; 0 for none. Chunk 0 stands for every chunk without a stamp and is never written. */
+  /** Stamp by place; 0 for none. Place 0 stands for tasks that have no place: it is never written. */
   stamps = new Float64Array((1 + FIRST_ROOM) * CHUNK_SIZE);
-  /** The number set with the stamp, by place; means nothing where there is no stamp. */
+  /** A number beside the stamp, by place; means nothing where there is no stamp. */
   tags = new Int32Array((1 + FIRST_ROOM) * CHUNK_SIZE);
-  /** First place of each chunk of pids. */
+  /** First place of each chunk of pids; 0 for the chunks that have none. */
   readonly #firsts = new Int32Array(1 << (PID_BITS - CHUNK_BITS));
-  /** Stamps that are set, by chunk of pids. */
-  readonly #live = new Uint16Array(1 << (PID_BITS - CHUNK_BITS));
   readonly #free: number[] = [];
   #used = CHUNK_SIZE;
 
@@ -33,9 +31,19 @@ export class TaskStamps {
     return (this.#used >> CHUNK_BITS) - 1;
   }
 
-  /** Place of a task in the columns, until the next `set` or `clear`. A pid out of range has no stamp there. */
+  /** Place of a task for reading and clearing, until the next `place()`; one without a stamp may have none: 0. */
   at(pid: number): number {
-    return pid >>> PID_BITS === 0 ? this.#firsts[pid >> CHUNK_BITS] + (pid & (CHUNK_SIZE - 1)) : 0;
+    if (pid >>> PID_BITS !== 0) return 0;
+    const first = this.#firsts[pid >> CHUNK_BITS];
+    return first === 0 ? 0 : first + (pid & (CHUNK_SIZE - 1));
+  }
+
+  /** Place of a task for writing, until the next `place()`; 0 for a pid out of range: write nothing there. */
+  place(pid: number): number {
+    if (pid >>> PID_BITS !== 0 || pid === 0) return 0;
+    let first = this.#firsts[pid >> CHUNK_BITS];
+    if (first === 0) first = this.#take(pid >> CHUNK_BITS);
+    return first + (pid & (CHUNK_SIZE - 1));
   }
 
   /** The task's stamp; 0 when it has none, or when the pid is out of range. */
@@ -49,28 +57,15 @@ export class TaskStamps {
 
   /** Sets stamp (not 0) and number; a pid out of range is passed over, and later has no stamp. */
   set(pid: number, stamp: TimestampNs, tag = 0): void {
-    const at = this.reserve(pid);
+    const at = this.place(pid);
     if (at === 0) return;
     this.stamps[at] = stamp;
     this.tags[at] = tag;
   }
 
-  /** Place where the caller then puts a stamp that is not 0; 0 when the pid is out of range: put none. */
-  reserve(pid: number): number {
-    if (pid >>> PID_BITS !== 0 || pid === 0) return 0;
-    const chunk = pid >> CHUNK_BITS;
-    let first = this.#firsts[chunk];
-    if (first === 0) first = this.#take(chunk);
-    const at = first + (pid & (CHUNK_SIZE - 1));
-    if (this.stamps[at] === 0) this.#live[chunk]++;
-    return at;
-  }
-
   clear(pid: number): void {
     const at = this.at(pid);
-    if (this.stamps[at] === 0) return;
-    this.stamps[at] = 0;
-    this.#live[pid >> CHUNK_BITS]--;
+    if (at !== 0) this.stamps[at] = 0;
   }
 
   #take(chunk: number): number {
@@ -91,10 +86,17 @@ export class TaskStamps {
   /** Takes back the chunks without a stamp: all zeroes again, they can be used as they are. */
   #reclaim(): void {
     for (let chunk = 0; chunk < this.#firsts.length; chunk++) {
-      if (this.#firsts[chunk] === 0 || this.#live[chunk] > 0) continue;
-      this.#free.push(this.#firsts[chunk]);
+      const first = this.#firsts[chunk];
+      if (first === 0 || this.#hasStamp(first)) continue;
+      this.#free.push(first);
       this.#firsts[chunk] = 0;
     }
+  }
+
+  /** Looked at only when memory runs out: a count kept at every stamp would cost more. */
+  #hasStamp(first: number): boolean {
+    for (let at = first; at < first + CHUNK_SIZE; at++) if (this.stamps[at] !== 0) return true;
+    return false;
   }
 
   #grow(): void {
