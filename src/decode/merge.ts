@@ -23,6 +23,9 @@ import {
   TWO_POW_27,
 } from './page.ts';
 
+/** Less than any two stamps differ by, until doubles cannot tell (then nothing is lost but the count of one). */
+const LATE_EPSILON_NS = 0.5;
+
 export interface MergeTarget {
   dispatcher: Dispatcher;
   /** Events of `cpu` were lost before the one at `untilNs`. */
@@ -201,6 +204,9 @@ export class Merger {
       let limit = watermark;
       if (this.#heapSize > 1 && stamps[heap[1]] < limit) limit = stamps[heap[1]];
       if (this.#heapSize > 2 && stamps[heap[2]] < limit) limit = stamps[heap[2]];
+      const isLate = ts < floor;
+      // Late ones have a run of their own, so that none of the others need be asked.
+      if (isLate && limit >= floor) limit = floor - LATE_EPSILON_NS;
       const cursor = this.#cursors[at];
       let page = cursor.page as Page;
       let words = page.words;
@@ -223,7 +229,6 @@ export class Merger {
           next = pos + 4 + ((size + 3) & ~3);
         }
         handedOut++;
-        if (ts < floor) cursor.late++;
         const slot = slots[words[payload >> 2] & 0xffff];
         if (slot !== UNHANDLED) {
           if (length >= minLengths[slot]) {
@@ -253,6 +258,7 @@ export class Merger {
         ts = stamps[at];
       } while (ts <= limit);
       cursor.events += handedOut;
+      if (isLate) cursor.late += handedOut;
       if (cursor.page === undefined) {
         this.#popRoot();
       } else {
