@@ -8,6 +8,7 @@ import { Counter, Histogram, Registry } from 'prom-client';
 import { createRenderer } from '../src/export/prometheus-text.ts';
 import { createSnapshotReader } from '../src/export/snapshot-reader.ts';
 import { MetricStore } from '../src/metrics/store.ts';
+import { median } from './support.ts';
 
 const FUNCTIONS = 500;
 const CPUS = 4;
@@ -111,12 +112,8 @@ function fill(): { store: MetricStore; registry: Registry } {
   return { store, registry };
 }
 
-function median(values: number[]): number {
-  values.sort((a, b) => a - b);
-  return values[values.length >> 1];
-}
-
-if (import.meta.main) {
+export async function printRender(): Promise<void> {
+  console.log('\nrendering, prom-client = 100 %');
   for (const { name, milliseconds, ratio, samples, bytes } of await benchRender()) {
     console.log(
       `${name.padEnd(24)} ${milliseconds.toFixed(1).padStart(7)} ms  ${(ratio * 100).toFixed(1).padStart(5)} %` +
@@ -124,3 +121,5 @@ if (import.meta.main) {
     );
   }
 }
+
+if (import.meta.main) await printRender();

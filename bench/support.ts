@@ -1,6 +1,6 @@
 /** What the benchmarks share: workloads in C, an agent started as a user would, CPU time from the kernel, medians. */
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { cpus, homedir, release, tmpdir } from 'node:os';
 import { join } from 'node:path';
 
@@ -62,7 +62,6 @@ export interface RunningAgent {
 /** Starts the agent with this config (YAML) on a port of its own and waits until it is ready. */
 export async function startAgent(config: string, flags: readonly string[] = []): Promise<RunningAgent> {
   const dir = mkdtempSync(join(tmpdir(), 'ftrace-exporter-bench-'));
-  const { writeFileSync } = await import('node:fs');
   const port = 20_000 + (process.pid % 20_000);
   writeFileSync(join(dir, 'config.yaml'), `instance: ftrace-exporter-bench-${process.pid}\n${config}`);
   const args = [join(root, 'bin', 'ftrace-exporter.js'), 'run', '--config.file', join(dir, 'config.yaml')];

@@ -1,0 +1,147 @@
+/**
+ * What an event costs from page to metric: a capture of this machine under a mixed load is replayed from memory
+ * through the production path, in steps. Needs root and tracefs, for the capture.
+ */
+import { spawn } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { loadAgentConfig } from '../src/agent/compose-config.ts';
+import { enabledProbes } from '../src/agent/enabled-probes.ts';
+import { makeOwnThreads } from '../src/agent/own-threads.ts';
+import { Pipeline } from '../src/agent/pipeline.ts';
+import { type EventPlan, planEvents } from '../src/agent/plan.ts';
+import { recordCapture } from '../src/agent/record.ts';
+import { makeSelfMetrics } from '../src/agent/self-metrics.ts';
+import { openCapture } from '../src/capture/read.ts';
+import { makeDispatcher } from '../src/decode/dispatch.ts';
+import { liveHostFacts } from '../src/host/facts.ts';
+import { MetricStore } from '../src/metrics/store.ts';
+import type { PageLayout } from '../src/model/format.ts';
+import { ended, median, workload } from './support.ts';
+
+const ROUNDS = 25;
+const SECONDS = 4;
+
+/** Disk writes, directory walks, process starts and hand-overs between tasks, until it is ended. */
+function mixedLoad(dir: string) {
+  const script = `while true; do
+    dd if=/dev/zero of=${dir}/file bs=64k count=40 conv=fsync 2>/dev/null
+    find /usr/share -name '*.so' >/dev/null 2>&1
+    ${workload('handover')} 3000 >/dev/null
+  done`;
+  return spawn('sh', ['-c', script], { stdio: 'ignore', detached: true });
+}
+
+const quiet = { debug() {}, info() {}, warn() {}, error() {} };
+
+export async function benchPipeline(): Promise<void> {
+  const dir = mkdtempSync(join(tmpdir(), 'ftrace-exporter-bench-'));
+  const load = mixedLoad(dir);
+  try {
+    const config = loadAgentConfig({
+      env: {},
+      probes: [{ name: 'syscalls', on: true }],
+      flags: { instance: `ftrace-exporter-bench-${process.pid}` },
+    });
+    const file = join(dir, 'mixed.dat');
+    await recordCapture(config, { file, durationMs: SECONDS * 1000, log: quiet });
+    process.kill(-(load.pid as number), 'SIGTERM');
+    await ended(load, 'SIGKILL');
+    measure(file);
+  } finally {
+    rmSync(dir, { recursive: true, force: true });
+  }
+}
+
+function measure(file: string): void {
+  const capture = openCapture(file);
+  const { layout } = capture.metadata;
+  const cpus = capture.source.cpus();
+  const pages = cpus.map((cpu) => pagesOf(cpu));
+  function pagesOf(cpu: number): Uint8Array[] {
+    const all: Uint8Array[] = [];
+    for (;;) {
+      const page = new Uint8Array(layout.pageSize);
+      if (capture.source.readPage(cpu, page) === 0) return all;
+      all.push(page);
+    }
+  }
+
+  const config = loadAgentConfig({ env: {}, probes: [{ name: 'syscalls', on: true }] });
+  const store = new MetricStore();
+  const self = makeSelfMetrics(store);
+  const plan = planEvents({
+    enabled: enabledProbes(config),
+    metadata: capture.metadata,
+    host: liveHostFacts({ machine: capture.metadata.machine }),
+    onlineCpus: cpus,
+    store,
+    self,
+    isSelf: makeOwnThreads().has,
+  });
+  const decodeOnly: EventPlan = { ...plan, dispatcher: makeDispatcher([]) };
+
+  const scratch = new Uint8Array(layout.pageSize);
+  const copy = () => {
+    for (const own of pages) for (const page of own) scratch.set(page);
+    return 0;
+  };
+  const steps: [string, () => number][] = [
+    ['copy of the pages (part of both below)', copy],
+    ['decode and merge, copy included', passes(cpus, pages, layout, decodeOnly)],
+    ['decode, merge and aggregate, copy included', passes(cpus, pages, layout, plan)],
+  ];
+  const times = steps.map(() => [] as number[]);
+  let events = 0;
+  for (let round = 0; round < ROUNDS; round++) {
+    steps.forEach(([, step], i) => {
+      const start = performance.now();
+      const counted = step();
+      times[i].push(performance.now() - start);
+      if (counted > 0) events = counted;
+    });
+  }
+  capture.close();
+  console.log(
+    `\npage to metric: ${events} mixed events of ${plan.events.length} types, ${ROUNDS} rounds in turn`,
+  );
+  console.log(`${'step'.padEnd(44)} ns/event   min   median`);
+  steps.forEach(([name], i) => {
+    const perEvent = times[i].map((ms) => (ms * 1e6) / events);
+    const [low, mid] = [Math.min(...perEvent), median(perEvent)].map((v) => v.toFixed(1).padStart(6));
+    console.log(`${name.padEnd(44)}          ${low}   ${mid}`);
+  });
+}
+
+/** A pass of all pages through a pipeline that is kept, as the agent's is; returns the number of events. */
+function passes(
+  cpus: readonly number[],
+  pages: readonly Uint8Array[][],
+  layout: PageLayout,
+  plan: EventPlan,
+) {
+  const next = pages.map(() => 0);
+  const source = {
+    cpus: () => cpus,
+    readPage: (cpu: number, into: Uint8Array) => {
+      const at = cpus.indexOf(cpu);
+      const page = pages[at][next[at]++];
+      if (page === undefined) return 0;
+      into.set(page);
+      return page.length;
+    },
+  };
+  const pipeline = new Pipeline({ source, layout, plan, onError: () => {} });
+  let before = 0;
+  return () => {
+    next.fill(0);
+    pipeline.flush();
+    const total = cpus.reduce((sum, cpu) => sum + pipeline.merger.events(cpu), 0);
+    const events = total - before;
+    before = total;
+    return events;
+  };
+}
+
+if (import.meta.main) await benchPipeline();

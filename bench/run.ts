@@ -1,0 +1,24 @@
+/** `npm run bench`: all benchmarks one after the other; a part alone by name: `npm run bench -- pipeline`. */
+import { benchLive } from './live.ts';
+import { benchPipeline } from './pipeline.ts';
+import { printRender } from './render.ts';
+import { machineLine } from './support.ts';
+import { benchTracedCost } from './traced-cost.ts';
+
+const parts: Record<string, () => unknown> = {
+  pipeline: benchPipeline,
+  live: benchLive,
+  cost: benchTracedCost,
+  render: printRender,
+};
+
+const asked = process.argv.slice(2);
+const unknown = asked.filter((name) => !(name in parts));
+if (unknown.length > 0) {
+  console.error(`no benchmark ${unknown.join(', ')}; there are: ${Object.keys(parts).join(', ')}`);
+  process.exit(2);
+}
+console.log(`${machineLine()}, ${new Date().toISOString().slice(0, 10)}`);
+for (const [name, run] of Object.entries(parts)) {
+  if (asked.length === 0 || asked.includes(name)) await run();
+}
