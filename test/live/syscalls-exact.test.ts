@@ -6,10 +6,11 @@ import assert from 'node:assert/strict';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { onlineCpus } from '../../src/host/cpus.ts';
 import { parseStats } from '../../src/tracefs/stats.ts';
 import { makeBench, type Scrape, settled } from '../support/agent.ts';
-import { watchOthers } from '../support/witness.ts';
+import { watch } from '../support/witness.ts';
 
 const bench = makeBench('syscalls');
 const CALLS = 1_000_000;
@@ -23,17 +24,19 @@ test('a million calls are counted to the last one', async (t) => {
   const workload = await bench.workload(
     `const work = () => { for (let i = 0; i < ${CALLS}; i++) process.ppid; };`,
   );
-  const witness = watchOthers(bench, 'getppid', [workload.pid]);
+  const witness = watch(bench, ['getppid'], { not: [workload.pid] });
   const agent = await bench.start({ probes: { syscalls: {} } });
   // A machine that is busy with something else can keep the agent from its CPU until the buffer is full. Such a
   // loss is reported, and then the test asks again; a call that is missing without one fails at once.
   for (let attempt = 1; ; attempt++) {
+    const others = witness.count();
+    // By now it has seen whatever happened before.
+    await sleep(200);
     const before = await agent.scrape();
-    const others = witness.others();
     await workload.run();
     const behind = await settled(agent, (scrape) => counted(scrape) >= counted(before) + CALLS);
     // Calls of others just before or after the scrapes can fall on either side of them.
-    const strangers = witness.others() - others;
+    const strangers = witness.count() - others;
     const grown = counted(behind) - counted(before);
     const newlyLost = lost(behind) - lost(before);
     if (newlyLost === 0 && strangers === 0) {
@@ -70,7 +73,7 @@ test('with a buffer that is too small, what is missing is reported, and no pair 
       }
       return { longer, seconds: (performance.now() - start) / 1000 };
     };`);
-  const witness = watchOthers(bench, 'getppid', [workload.pid]);
+  const witness = watch(bench, ['getppid'], { not: [workload.pid] });
   const agent = await bench.start({
     buffer: { per_cpu: '64KiB', subbuffer: '4KiB' },
     drain_interval: '50ms',
@@ -79,7 +82,7 @@ test('with a buffer that is too small, what is missing is reported, and no pair 
       ...Object.fromEntries(['sched', 'block', 'irq', 'softirq'].map((name) => [name, { enabled: false }])),
     },
   });
-  const others = witness.others();
+  const others = witness.count();
   const { longer, seconds } = await workload.run<{ longer: number[]; seconds: number }>();
   // Recording all syscalls includes those of the agent: it rests only when the kernel stops recording.
   writeFileSync(join(agent.dir, 'tracing_on'), '0');
@@ -90,7 +93,7 @@ test('with a buffer that is too small, what is missing is reported, and no pair 
     last = events;
     return still;
   });
-  const strangers = witness.others() - others;
+  const strangers = witness.count() - others;
   t.diagnostic(`${counted(scrape)} counted, ${lost(scrape)} events lost, ${strangers} calls by others`);
 
   assert.ok(lost(scrape) > 0, 'nothing was lost: the test has lost its point');
