@@ -1,0 +1,178 @@
+/**
+ * One boot of a kernel under QEMU: a kernel and a script enter, how it ended leaves. The script runs in the host's own
+ * root, read-only over 9p, with `/run/lab` as a writable share. What the script says lies there, the kernel's words in
+ * the serial log.
+ */
+import { execFileSync, type SpawnOptions, spawn } from 'node:child_process';
+import {
+  chmodSync,
+  closeSync,
+  copyFileSync,
+  existsSync,
+  ftruncateSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
+import { basename, join } from 'node:path';
+import type { Kernel } from './kernels.ts';
+
+/** The Debian package of each program needed. */
+export const PROGRAMS: Readonly<Record<string, string>> = {
+  'qemu-system-x86_64': 'qemu-system-x86',
+  busybox: 'busybox-static',
+  cpio: 'cpio',
+  xz: 'xz-utils',
+};
+
+const DISK_BYTES = 64 << 20;
+
+export interface BootOptions {
+  /** Runs in the guest by /bin/sh; its exit status is the outcome. */
+  script: string;
+  /** Directory on the host that the guest has as /run/lab. */
+  share: string;
+  /** Emulation is slow, and tracers can stall a CPU: past this it is ended. */
+  timeLimitMs: number;
+  serialLog: string;
+  /** Called now and then while it runs. */
+  onProgress?(): void;
+}
+
+export type Outcome =
+  | { kind: 'ended'; status: number }
+  | { kind: 'panic'; reason: string }
+  | { kind: 'timeout' }
+  | { kind: 'stopped'; reason: string };
+
+/** Packages to install before anything can be booted. */
+export function missingPackages(): string[] {
+  const dirs = (process.env.PATH ?? '').split(':');
+  return Object.entries(PROGRAMS).flatMap(([program, debianPackage]) =>
+    dirs.some((dir) => existsSync(join(dir, program))) ? [] : [debianPackage],
+  );
+}
+
+/** Boots once. Never rejects for what happens in the guest. */
+export async function boot(kernel: Kernel, options: BootOptions): Promise<Outcome> {
+  const { share, serialLog } = options;
+  const disk = join(share, '.disk');
+  const initramfs = join(share, '.initramfs');
+  writeFileSync(join(share, 'script'), options.script);
+  rmSync(join(share, 'status'), { force: true });
+  buildInitramfs(kernel, initramfs);
+  const fd = openSync(disk, 'w');
+  ftruncateSync(fd, DISK_BYTES);
+  closeSync(fd);
+  const serial = openSync(serialLog, 'w');
+  try {
+    const ended = await runQemu(qemuArguments(kernel, { share, disk, initramfs }), serial, options);
+    return outcomeOf(ended, share, readFileSync(serialLog, 'latin1'));
+  } finally {
+    closeSync(serial);
+    rmSync(disk);
+    rmSync(initramfs);
+  }
+}
+
+function qemuArguments(
+  kernel: Kernel,
+  { share, disk, initramfs }: { share: string; disk: string; initramfs: string },
+): string[] {
+  // An oops ends the boot: what runs on after it proves nothing.
+  const append = 'console=ttyS0 quiet panic=-1 oops=panic mitigations=off';
+  const common = 'security_model=none,multidevs=remap';
+  return [
+    // Emulation always: nested KVM, where a machine offers it, fails in ways of its own.
+    ...['-accel', 'tcg,thread=multi'],
+    ...[
+      '-cpu',
+      'max,-pku',
+      '-smp',
+      '2',
+      '-m',
+      '2048',
+      '-nographic',
+      '-no-reboot',
+      '-nodefaults',
+      '-nic',
+      'none',
+    ],
+    ...['-serial', 'stdio', '-kernel', kernel.image, '-initrd', initramfs, '-append', append],
+    ...['-virtfs', `local,path=/,mount_tag=host,readonly=on,${common}`],
+    ...['-virtfs', `local,path=${share},mount_tag=share,${common}`],
+    ...['-drive', `file=${disk},if=virtio,format=raw,cache=writeback`],
+  ];
+}
+
+interface QemuEnd {
+  how: 'exit' | 'timeout';
+  detail: string;
+}
+
+function runQemu(args: string[], serial: number, options: BootOptions): Promise<QemuEnd> {
+  const stdio: SpawnOptions['stdio'] = ['ignore', serial, serial];
+  const qemu = spawn('qemu-system-x86_64', args, { stdio });
+  const kill = () => qemu.kill('SIGKILL');
+  process.once('exit', kill);
+  let how: QemuEnd['how'] = 'exit';
+  const limit = setTimeout(() => {
+    how = 'timeout';
+    kill();
+  }, options.timeLimitMs);
+  const progress = setInterval(() => options.onProgress?.(), 500);
+  return new Promise((resolve) => {
+    const settle = (detail: string) => {
+      clearTimeout(limit);
+      clearInterval(progress);
+      process.off('exit', kill);
+      options.onProgress?.();
+      resolve({ how, detail });
+    };
+    qemu.once('error', (error) => settle(error.message));
+    qemu.once('close', (status, signal) => settle(`QEMU ended with ${status ?? signal}`));
+  });
+}
+
+/** A status that the script left counts, whatever the kernel said while it powered off. */
+function outcomeOf(end: QemuEnd, share: string, serial: string): Outcome {
+  const statusFile = join(share, 'status');
+  const status = existsSync(statusFile) ? readFileSync(statusFile, 'utf8').trim() : '';
+  if (/^\d+$/.test(status)) return { kind: 'ended', status: Number(status) };
+  const panic = /^.*(Kernel panic|Oops: |BUG: ).*$/m.exec(serial)?.[0];
+  if (panic !== undefined) return { kind: 'panic', reason: panic.trim() };
+  if (end.how === 'timeout') return { kind: 'timeout' };
+  return { kind: 'stopped', reason: end.detail };
+}
+
+/** busybox, the kernel's modules and /init as an archive the kernel unpacks. */
+function buildInitramfs(kernel: Kernel, file: string): void {
+  const root = `${file}.d`;
+  rmSync(root, { recursive: true, force: true });
+  const dirs = ['bin', 'modules', 'proc', 'sys', 'dev', 'host'];
+  for (const dir of dirs) mkdirSync(join(root, dir), { recursive: true });
+  copyFileSync(programPath('busybox'), join(root, 'bin/busybox'));
+  copyFileSync(new URL('./guest/init.sh', import.meta.url), join(root, 'init'));
+  chmodSync(join(root, 'bin/busybox'), 0o755);
+  chmodSync(join(root, 'init'), 0o755);
+  const modules = kernel.modules.map((from) => `modules/${basename(from)}`);
+  kernel.modules.forEach((from, i) => {
+    copyFileSync(from, join(root, modules[i]));
+  });
+  const names = [...dirs, 'bin/busybox', 'init', ...modules];
+  const archive = execFileSync('cpio', ['--create', '--format=newc', '--quiet', '--owner=0:0'], {
+    cwd: root,
+    input: `${names.join('\n')}\n`,
+    maxBuffer: 1 << 28,
+  });
+  writeFileSync(file, archive);
+  rmSync(root, { recursive: true });
+}
+
+function programPath(program: string): string {
+  const dir = (process.env.PATH ?? '').split(':').find((candidate) => existsSync(join(candidate, program)));
+  if (dir === undefined) throw new Error(`${program} is missing: install ${PROGRAMS[program]}`);
+  return join(dir, program);
+}

@@ -1,0 +1,124 @@
+/** What checks in the guest share: which kernel this is, the agent as a process, its metrics, small workloads. */
+import assert from 'node:assert/strict';
+import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { type ParsedSample, parseExposition } from '../../support/exposition.ts';
+
+export const TRACEFS = '/sys/kernel/tracing';
+/** As in `--kernel`. */
+export const KERNEL = process.env.FTX_LAB_KERNEL ?? '';
+/** Writable, and read by the host afterwards. */
+export const SHARE = process.env.FTX_LAB_SHARE ?? '/run/lab';
+const BIN = fileURLToPath(new URL('../../../bin/ftrace-exporter.js', import.meta.url));
+/** Waiting ends the check as failed; nothing is asserted about how long anything takes. */
+const PATIENCE_MS = 60_000;
+
+export interface RunningAgent {
+  child: ChildProcess;
+  stderr(): string;
+  /** Exit status, or the signal that ended it. */
+  ended: Promise<number | NodeJS.Signals | null>;
+  scrape(): Promise<Samples>;
+}
+
+/** One scrape; `sum` adds the samples of a name that have these labels. */
+export interface Samples {
+  sum(name: string, labels?: Readonly<Record<string, string | RegExp>>): number;
+}
+
+export function samplesOf(body: string): Samples {
+  const all = parseExposition(body);
+  const has = (sample: ParsedSample, label: string, wanted: string | RegExp) =>
+    typeof wanted === 'string' ? sample.labels[label] === wanted : wanted.test(sample.labels[label] ?? '');
+  return {
+    sum: (name, labels = {}) =>
+      all
+        .filter((sample) => sample.name === name)
+        .filter((sample) => Object.entries(labels).every(([label, wanted]) => has(sample, label, wanted)))
+        .reduce((sum, { value }) => sum + Number(value), 0),
+  };
+}
+
+/** Starts the command line of this repository with a config; `ended` tells when and how it ended. */
+export function startCli(args: readonly string[], config: string): Omit<RunningAgent, 'scrape'> {
+  const file = join(process.env.TMPDIR ?? '/tmp', `lab-${process.pid}.yaml`);
+  writeFileSync(file, config);
+  const child = spawn(process.execPath, [BIN, ...args, '--config.file', file], {
+    stdio: ['ignore', 'ignore', 'pipe'],
+  });
+  let stderr = '';
+  child.stderr?.on('data', (chunk) => {
+    stderr += chunk;
+  });
+  const ended = new Promise<number | NodeJS.Signals | null>((resolve) => {
+    child.on('close', (status, signal) => resolve(status ?? signal));
+  });
+  return { child, stderr: () => stderr, ended };
+}
+
+/** Runs the command line to its end. */
+export function cli(...args: string[]): { status: number | null; stdout: string; stderr: string } {
+  return spawnSync(process.execPath, [BIN, ...args], { encoding: 'utf8', maxBuffer: 1 << 28 });
+}
+
+/** Starts the agent and waits until it serves. */
+export async function startAgent(config: string): Promise<RunningAgent> {
+  const running = startCli(['run', '--web.listen-address', '127.0.0.1:0'], config);
+  const found = () => /serving metrics.* url=(\S+)/.exec(running.stderr())?.[1];
+  let over = false;
+  void running.ended.then(() => {
+    over = true;
+  });
+  await until(() => over || found() !== undefined, 'the agent serves');
+  const url = found();
+  assert.ok(url, running.stderr());
+  const scrape = async () => samplesOf(await (await fetch(url)).text());
+  return { ...running, scrape };
+}
+
+/** Tells the agent to end, and expects nothing lost, nothing undecodable and nothing left unsaid. */
+export async function endWell(agent: RunningAgent): Promise<void> {
+  const last = await agent.scrape();
+  assert.equal(last.sum('ftrace_exporter_events_lost_total'), 0, 'events were lost');
+  assert.equal(last.sum('ftrace_exporter_decode_errors_total'), 0, 'pages could not be decoded');
+  assert.ok(last.sum('ftrace_exporter_events_read_total') > 0, 'nothing was read');
+  agent.child.kill('SIGTERM');
+  assert.equal(await agent.ended, 0, agent.stderr());
+  const complaints = agent
+    .stderr()
+    .split('\n')
+    // An emulated machine has no good clocksource, and is told so.
+    .filter((line) => /level=(warn|error)/.test(line) && !line.includes('clocksource is'));
+  assert.deepEqual(complaints, []);
+}
+
+export async function until(done: () => boolean | Promise<boolean>, what: string): Promise<void> {
+  const endsAt = performance.now() + PATIENCE_MS;
+  while (!(await done())) {
+    if (performance.now() > endsAt) throw new Error(`gave up waiting until ${what}`);
+    await sleep(100);
+  }
+}
+
+/** Waits until a value has reached `least` and then stays for some time: late counts would show. */
+export async function settled(read: () => Promise<number>, least: number, what: string): Promise<number> {
+  let value = await read();
+  await until(async () => {
+    value = await read();
+    return value >= least;
+  }, `${what} reaches ${least} (now ${value})`).catch(() => {});
+  await sleep(1500);
+  return await read();
+}
+
+/** Runs a script of Node pinned to one CPU. */
+export function nodeOn(cpu: number, script: string): string {
+  return execFileSync('taskset', ['-c', String(cpu), process.execPath, '-e', script], { encoding: 'utf8' });
+}
+
+export function getppids(cpu: number, calls: number): void {
+  nodeOn(cpu, `for (let i = 0; i < ${calls}; i++) process.ppid`);
+}

@@ -1,0 +1,43 @@
+/** A reporter for node:test in the guest: a line of JSON for every test that ended; suites have none of their own. */
+import type { TestEvent } from 'node:test/reporters';
+import { inspect } from 'node:util';
+
+export interface CheckResult {
+  /** Names of the suites and the test. */
+  name: string;
+  ok: boolean;
+  skipped?: boolean;
+  tookMs: number;
+  detail: string;
+}
+
+export default async function* reporter(source: AsyncIterable<TestEvent>): AsyncGenerator<string> {
+  const names: string[] = [];
+  for await (const event of source) {
+    if (event.type === 'test:start') {
+      names.length = event.data.nesting;
+      names.push(event.data.name);
+      continue;
+    }
+    if (event.type !== 'test:pass' && event.type !== 'test:fail') continue;
+    const { nesting, name, details, skip } = event.data;
+    const ok = event.type === 'test:pass';
+    // A suite fails with its tests, which have told; one that fails by itself says so.
+    if (details.type === 'suite' && (ok || /subtests? failed/.test(String(causeOf(event))))) continue;
+    const result: CheckResult = {
+      name: [...names.slice(0, nesting), name].join(' › '),
+      ok,
+      ...(skip !== undefined ? { skipped: true } : {}),
+      tookMs: details.duration_ms,
+      detail: ok ? '' : inspect(causeOf(event), { breakLength: 110 }).slice(0, 4000),
+    };
+    yield `${JSON.stringify(result)}\n`;
+  }
+}
+
+function causeOf(event: Extract<TestEvent, { type: 'test:pass' | 'test:fail' }>): unknown {
+  const { details } = event.data;
+  if (!('error' in details)) return '';
+  const { error } = details;
+  return (error as { cause?: unknown } | undefined)?.cause ?? error;
+}

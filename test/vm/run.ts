@@ -1,0 +1,186 @@
+/**
+ * `npm run test:vm`: boots each kernel of the lab, one at a time, and runs the checks in it. Prints a line a check and
+ * `N passed, N failed`; exits 0 when nothing failed, 2 for a wrong argument or a missing package.
+ */
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { basename, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import { boot, missingPackages, type Outcome } from './boot.ts';
+import type { CheckResult } from './guest/reporter.ts';
+import { checkCaptures } from './host-checks.ts';
+import { cacheDir, fetchKernel, RECIPES, type Recipe } from './kernels.ts';
+
+const REPOSITORY = fileURLToPath(new URL('../..', import.meta.url));
+const FIXTURES = join(REPOSITORY, 'test/fixtures/captures');
+/** Live tests that hold for any kernel, beside the lab's own. */
+const LIVE = ['test/live/formats.test.ts', 'test/live/syscalls.test.ts', 'test/live/probes.test.ts'];
+const TIME_LIMIT_MS = 12 * 60_000;
+const FILE_LIMIT_S = 240;
+const TRIES = 2;
+const FIXTURE_BYTES = 150 * 1024;
+
+const tally = { passed: 0, failed: 0 };
+
+async function main(): Promise<number> {
+  const { values } = parseArgs({
+    options: {
+      kernel: { type: 'string', multiple: true },
+      check: { type: 'string' },
+      list: { type: 'boolean' },
+      'save-captures': { type: 'boolean' },
+    },
+  });
+  const unknown = (values.kernel ?? []).filter((name) => !RECIPES.some((recipe) => recipe.name === name));
+  if (unknown.length > 0) throw new Wrong(`no kernel ${unknown.join(', ')}: --list shows what there is`);
+  const files = checkFiles().filter((file) => basename(file).includes(values.check ?? ''));
+  if (files.length === 0) throw new Wrong(`no check has "${values.check}" in its name: --list shows them`);
+  if (values.list) {
+    for (const { name, suite } of RECIPES) console.log(`kernel ${name} (${suite})`);
+    for (const file of files) console.log(`check ${file}`);
+    return 0;
+  }
+  const missing = missingPackages();
+  if (missing.length > 0) throw new Wrong(`install first: apt-get install ${missing.join(' ')}`);
+
+  for (const recipe of RECIPES) {
+    if (values.kernel && !values.kernel.includes(recipe.name)) continue;
+    await testKernel(recipe, files, values['save-captures'] === true);
+  }
+  console.log(`${tally.passed} passed, ${tally.failed} failed`);
+  return tally.failed === 0 ? 0 : 1;
+}
+
+class Wrong extends Error {}
+
+function checkFiles(): string[] {
+  const own = readdirSync(new URL('./guest', import.meta.url)).filter((file) => file.endsWith('.test.ts'));
+  return [...own.sort().map((file) => `test/vm/guest/${file}`), ...LIVE];
+}
+
+async function testKernel(recipe: Recipe, files: readonly string[], saveCaptures: boolean): Promise<void> {
+  const kernel = fetchKernel(recipe, console.log);
+  const serialLog = join(cacheDir(), recipe.name, 'serial.log');
+  for (let attempt = 1; attempt <= TRIES; attempt++) {
+    const share = mkdtempSync(join(tmpdir(), 'ftrace-exporter-lab-'));
+    try {
+      mkdirSync(join(share, 'results'));
+      const seen = new Map<string, number>();
+      const results: CheckResult[] = [];
+      const onProgress = () => report(recipe.name, share, seen, results);
+      const script = guestScript(recipe.name, files);
+      const options = { script, share, timeLimitMs: TIME_LIMIT_MS, serialLog, onProgress };
+      const outcome = await boot(kernel, options);
+      // A kernel that falls over under emulation says nothing about us: it has one more try, from the start.
+      if (outcome.kind === 'panic' && attempt < TRIES) {
+        console.log(`${recipe.name}: the kernel panicked, trying once more: ${outcome.reason}`);
+        continue;
+      }
+      for (const result of endOf(outcome, files, share, serialLog)) print(recipe.name, result, results);
+      if (existsSync(join(share, 'captures')))
+        for (const result of await checkCaptures(join(share, 'captures')))
+          print(recipe.name, result, results);
+      count(results);
+      if (saveCaptures) saveCapture(recipe.name, join(share, 'captures', 'small.dat'));
+      return;
+    } finally {
+      rmSync(share, { recursive: true });
+    }
+  }
+}
+
+/** Each file in a process of its own, so that one that hangs or dies leaves the others their turn. */
+function guestScript(kernel: string, files: readonly string[]): string {
+  const quoted = (text: string) => `'${text.replaceAll("'", "'\\''")}'`;
+  const node = quoted(process.execPath);
+  const runs = files.map((file) => {
+    const into = `/run/lab/results/${basename(file)}`;
+    return `timeout ${FILE_LIMIT_S} ${node} --test --test-isolation=none --test-concurrency=1 \\
+  --test-reporter=./test/vm/guest/reporter.ts --test-reporter-destination=${into}.jsonl ${quoted(file)}
+echo $? >${into}.status`;
+  });
+  return `cd ${quoted(REPOSITORY)} || exit 1
+export PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/run/tmp FTX_LAB_KERNEL=${kernel} FTX_LAB_SHARE=/run/lab
+mkdir -p /run/lab/captures
+${runs.join('\n')}
+exit 0
+`;
+}
+
+/** Prints what has come since the last call. */
+function report(kernel: string, share: string, seen: Map<string, number>, results: CheckResult[]): void {
+  for (const file of readdirSync(join(share, 'results')).sort()) {
+    if (!file.endsWith('.jsonl')) continue;
+    const lines = readFileSync(join(share, 'results', file), 'utf8').split('\n');
+    for (const line of lines.slice(seen.get(file) ?? 0, -1))
+      print(kernel, JSON.parse(line) as CheckResult, results);
+    seen.set(file, lines.length - 1);
+  }
+}
+
+function print(kernel: string, result: CheckResult, results: CheckResult[]): void {
+  results.push(result);
+  const mark = result.skipped ? 'skip' : result.ok ? 'ok  ' : 'FAIL';
+  console.log(`${mark} ${kernel}  ${result.name}  (${(result.tookMs / 1000).toFixed(1)} s)`);
+  if (!result.ok) console.log(result.detail.replaceAll(/^/gm, '       '));
+}
+
+/** What went wrong beside single checks: files that died or never ran, a boot that did not end. */
+function endOf(
+  outcome: Outcome,
+  files: readonly string[],
+  share: string,
+  serialLog: string,
+): readonly CheckResult[] {
+  const failed = (name: string, detail: string): CheckResult => ({ name, ok: false, tookMs: 0, detail });
+  const found: CheckResult[] = [];
+  if (outcome.kind !== 'ended') {
+    const reason = 'reason' in outcome ? outcome.reason : `not done after ${TIME_LIMIT_MS / 60_000} minutes`;
+    found.push(failed('the boot', `${outcome.kind}: ${reason}; the serial log is ${serialLog}`));
+  } else if (outcome.status !== 0) {
+    found.push(failed('the script', readFileSync(join(share, 'output'), 'utf8')));
+  }
+  for (const file of files) {
+    const status = join(share, 'results', `${basename(file)}.status`);
+    const said = existsSync(status) ? readFileSync(status, 'utf8').trim() : 'nothing';
+    // 1: single checks failed, which have lines of their own.
+    if (said !== '0' && said !== '1') found.push(failed(file, `ended with ${said} (124: took too long)`));
+  }
+  return found;
+}
+
+function count(results: readonly CheckResult[]): void {
+  for (const { ok, skipped } of results) {
+    if (skipped) continue;
+    if (ok) tally.passed++;
+    else tally.failed++;
+  }
+}
+
+function saveCapture(kernel: string, file: string): void {
+  const { size } = statSync(file);
+  if (size > FIXTURE_BYTES)
+    throw new Error(`the small capture of ${kernel} has ${size} bytes: too many to keep`);
+  mkdirSync(FIXTURES, { recursive: true });
+  copyFileSync(file, join(FIXTURES, `${kernel}.dat`));
+  console.log(`${kernel}: kept a capture of ${size} bytes`);
+}
+
+try {
+  process.exitCode = await main();
+} catch (error) {
+  if (!(error instanceof Wrong) && (error as NodeJS.ErrnoException).code?.startsWith('ERR_PARSE') !== true)
+    throw error;
+  console.error((error as Error).message);
+  process.exitCode = 2;
+}
