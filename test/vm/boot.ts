@@ -85,6 +85,7 @@ function qemuArguments(
   const append = 'console=ttyS0 quiet panic=-1 oops=panic mitigations=off';
   const common = 'security_model=none,multidevs=remap';
   return [
+    // No protection keys: with emulated ones V8, which guards its code by them, was seen to abort.
     // Emulation always: nested KVM, where a machine offers it, fails in ways of its own.
     ...['-accel', 'tcg,thread=multi'],
     ...[
