@@ -6,12 +6,12 @@ import { appendFileSync } from 'node:fs';
 import { extname } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { createSnapshotReader } from '../export/snapshot-reader.ts';
-import { MetricStore } from '../metrics/store.ts';
 import { errnoOf, KernelError } from '../model/errors.ts';
 import type { Log } from '../model/log.ts';
 import type { MetricSnapshot } from '../model/metric.ts';
 import type { CaptureStatus } from '../model/status.ts';
 import type { AgentConfig } from './compose-config.ts';
+import { makeMainMetrics } from './main-metrics.ts';
 import type { CaptureInput, FromCapture, ToCapture } from './messages.ts';
 
 const FIRST_BACKOFF_MS = 500;
@@ -53,7 +53,7 @@ interface Waiting {
 /** Starts the agent; resolves when events can be read, rejects with the reason when they never will be. */
 export async function startAgent(config: AgentConfig, options: AgentOptions): Promise<Agent> {
   const { log } = options;
-  const store = mainStore(options);
+  const own = makeMainMetrics({ version: options.version, replay: options.replayFile !== undefined });
   const waiting = new Map<number, Waiting>();
   let nextId = 1;
   let worker: Worker | undefined;
@@ -141,7 +141,7 @@ export async function startAgent(config: AgentConfig, options: AgentOptions): Pr
       if (stopping || !everReady) return;
       if (performance.now() - startedAt > HEALTHY_AFTER_MS) backoffMs = FIRST_BACKOFF_MS;
       log.warn({ reason: problem, retryMs: backoffMs }, 'starting the capture thread again');
-      restarts.add(restartSlot, 1);
+      own.countRestart();
       setTimeout(() => {
         if (!stopping) start();
       }, backoffMs);
@@ -167,17 +167,6 @@ export async function startAgent(config: AgentConfig, options: AgentOptions): Pr
     return undefined;
   };
 
-  // Said here only while the capture thread cannot say it; absent otherwise.
-  const probeUp = store.gauge({
-    name: 'ftrace_exporter_probe_up',
-    help: 'Whether a probe that is switched on gets the events it needs.',
-    labels: ['probe'],
-  });
-  const restarts = store.counter({
-    name: 'ftrace_exporter_capture_restarts_total',
-    help: 'Times the capture thread was started again after it had failed.',
-  });
-  const restartSlot = restarts.slot([]);
   start();
   try {
     await first;
@@ -189,9 +178,8 @@ export async function startAgent(config: AgentConfig, options: AgentOptions): Pr
   return {
     scrape: async () => {
       const capture = await snapshotOfCapture();
-      for (const { name } of config.probes)
-        probeUp.set(probeUp.slot([name]), capture === undefined ? 0 : Number.NaN);
-      const main = store.snapshot();
+      own.probesAreDown(capture === undefined ? config.probes.map(({ name }) => name) : []);
+      const main = own.snapshot();
       return capture === undefined ? [main] : [main, capture];
     },
     status: () => ask<CaptureStatus>({ kind: 'status' }),
@@ -207,24 +195,6 @@ export async function startAgent(config: AgentConfig, options: AgentOptions): Pr
       }
     },
   };
-}
-
-function mainStore(options: AgentOptions): MetricStore {
-  // Its few series are told of by nobody: the capture's store tells of its own under the same names.
-  const store = new MetricStore({ tellSeries: false });
-  const build = store.gauge({
-    name: 'ftrace_exporter_build_info',
-    help: 'Always 1; the labels tell the version.',
-    labels: ['version', 'node_version'],
-  });
-  build.set(build.slot([options.version, process.version]), 1);
-  const source = store.gauge({
-    name: 'ftrace_exporter_source_info',
-    help: 'Always 1; source is "live" for this machine\'s kernel, "replay" for a capture.',
-    labels: ['source'],
-  });
-  source.set(source.slot([options.replayFile === undefined ? 'live' : 'replay']), 1);
-  return store;
 }
 
 function markTrace(file: string, text: string, log: Log): void {

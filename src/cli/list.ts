@@ -1,4 +1,5 @@
 /** `list`: the probes and metrics of this program, the tracers and events of this kernel. */
+import { makeMainMetrics } from '../agent/main-metrics.ts';
 import { makeSelfMetrics } from '../agent/self-metrics.ts';
 import type { AgentConfig } from '../config/schema.ts';
 import { globMatcher } from '../config/units/globs.ts';
@@ -37,8 +38,10 @@ function metrics(): string[][] {
   const ofProbes = probeCatalogue.flatMap((probe) => probe.metrics);
   const store = new MetricStore();
   makeSelfMetrics(store);
-  const own = store.snapshot().families.map(({ spec }) => spec);
-  return [...ofProbes, ...own].map(({ name, labels, help }) => [name, `{${labels.join(', ')}}`, help]);
+  const main = makeMainMetrics({ version: '', replay: false });
+  const own = [...main.snapshot().families, ...store.snapshot().families].map(({ spec }) => spec);
+  const unique = new Map([...ofProbes, ...own].map((spec) => [spec.name, spec]));
+  return [...unique.values()].map(({ name, labels, help }) => [name, `{${labels.join(', ')}}`, help]);
 }
 
 function rootOf(config: AgentConfig): string {
