@@ -1,0 +1,103 @@
+/**
+ * Tasks call themselves what they like, in any bytes. With such tasks at work and all probes on, the exposition stays
+ * valid, JSON and page stay whole, and counts stay exact.
+ */
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { before, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { makeBench, needTool, parseScrape, type Scrape, settled } from '../support/agent.ts';
+import { watch } from '../support/witness.ts';
+
+const bench = makeBench('comm');
+const CALLS = 2000;
+
+/** 15 bytes at most. */
+const NAMES = [
+  'a\nb\n# TYPE x',
+  'q"u\\o"te{}=\n',
+  '-1 [000] d..1 9',
+  '<script>x()//',
+  ' 1.5: sys_exit:',
+  Buffer.from([0xff, 0xfe, 0xc3, 0x28, 0x80, 0x01, 0x7f, 0x1b, 0x5b, 0x32, 0x4a]),
+];
+
+/** Sleeps now and then, so that the scheduler's events name it too. */
+const workloadNamed = (name: string | Buffer) => `
+  const fs = require('node:fs');
+  fs.writeFileSync('/proc/self/comm', Buffer.from('${Buffer.from(name).toString('hex')}', 'hex'));
+  const pause = new Int32Array(new SharedArrayBuffer(4));
+  const work = () => {
+    for (let i = 0; i < ${CALLS}; i++) {
+      process.ppid;
+      if (i % 50 === 0) Atomics.wait(pause, 0, 0, 1);
+    }
+  };`;
+
+before(() => needTool('promtool', 'prometheus'));
+
+test('tasks with hostile names change nothing', async (t) => {
+  const workloads = await Promise.all(NAMES.map((name) => bench.workload(workloadNamed(name))));
+  workloads.forEach(({ pid }, i) => {
+    // The kernel appends a newline; comm is what was written, but for what it cuts off.
+    const comm = readFileSync(`/proc/${pid}/comm`).subarray(0, -1);
+    assert.deepEqual(comm, Buffer.from(NAMES[i]).subarray(0, 15));
+  });
+  const others = watch(bench, ['getppid'], { not: workloads.map(({ pid }) => pid) });
+  const agent = await bench.start({
+    probes: {
+      sched: { per_cpu: true },
+      irq: { irq_vectors: true },
+      syscalls: {},
+      events: { count: ['sched:*', 'task:*', 'signal:*'] },
+    },
+  });
+  const counted = (scrape: Scrape) =>
+    scrape.sum('ftrace_syscall_duration_seconds_count', { syscall: 'getppid' });
+  const expected = NAMES.length * CALLS;
+  for (let attempt = 1; ; attempt++) {
+    const strangersBefore = others.count();
+    await sleep(200);
+    const first = await agent.scrape();
+    await Promise.all(workloads.map((workload) => workload.run()));
+    const last = await settled(agent, (scrape) => counted(scrape) >= counted(first) + expected);
+    const strangers = others.count() - strangersBefore;
+    if (strangers === 0) {
+      assert.equal(last.sum('ftrace_exporter_events_lost_total'), 0);
+      assert.equal(counted(last) - counted(first), expected);
+      break;
+    }
+    t.diagnostic(`attempt ${attempt}: ${strangers} calls by others`);
+    assert.ok(attempt < 5, 'others made calls in every attempt');
+  }
+
+  const text = await (await fetch(`${agent.url}/metrics`)).text();
+  // Throws on a line that is no sample; every name is one of ours, and no label has a task's name.
+  const scrape = parseScrape(text);
+  assert.ok(scrape.sum('ftrace_events_total', { event: 'sched:sched_switch' }) > NAMES.length * 40);
+  assert.equal(scrape.sum('ftrace_exporter_decode_errors_total'), 0);
+  for (const line of text.split('\n')) {
+    assert.match(line, /^$|^# (?:HELP|TYPE) [a-z_]+ |^(?:ftrace|process|nodejs)_[a-z0-9_]+(?:\{|\s)/);
+    assert.doesNotMatch(line, /<script|sys_exit:|# TYPE x/);
+  }
+  const check = spawnSync('promtool', ['check', 'metrics'], { input: text, encoding: 'utf8' });
+  assert.deepEqual([check.status, check.stdout, check.stderr], [0, '', '']);
+
+  const status = (await (await fetch(`${agent.url}/api/v1/status`)).json()) as {
+    capture: { probes: { name: string; up: boolean }[] };
+  };
+  assert.deepEqual(
+    status.capture.probes.filter(({ up }) => !up),
+    [],
+  );
+  const page = await (await fetch(`${agent.url}/`)).text();
+  assert.doesNotMatch(page, /<script/i);
+  assert.match(page, /<\/html>\s*$/);
+
+  // Its own log is lines, too.
+  for (const line of agent.stderr().trimEnd().split('\n')) assert.match(line, /^ts=\S+ level=\w+ msg=/);
+  assert.equal(await agent.stop(), 0, agent.stderr());
+  others.remove();
+  for (const workload of workloads) await workload.end();
+});
