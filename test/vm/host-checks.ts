@@ -20,6 +20,7 @@ export async function checkCaptures(dir: string): Promise<CheckResult[]> {
         const args = ['replay', join(dir, file), '--config.file', join(dir, `${name}.yaml`)];
         const text = execFileSync(process.execPath, [BIN, ...args], { encoding: 'utf8', maxBuffer: 1 << 28 });
         assert.equal(text, readFileSync(join(dir, `${name}.txt`), 'utf8'));
+        return undefined;
       }),
       check(`capture ${name}: trace-cmd reads as many events as the kernel gave`, () => {
         const capture = openCapture(join(dir, file));
@@ -40,7 +41,7 @@ export async function checkCaptures(dir: string): Promise<CheckResult[]> {
   return results;
 }
 
-function check(name: string, body: () => 'skip' | undefined | void): CheckResult {
+function check(name: string, body: () => 'skip' | undefined): CheckResult {
   const start = performance.now();
   const done = (rest: Partial<CheckResult>): CheckResult => ({
     name,

@@ -21,7 +21,7 @@ const EXPECTED: Readonly<Record<string, Expected>> = {
 const DEFAULT_PROBES = ['block', 'irq', 'sched', 'softirq'];
 
 describe('doctor', () => {
-  const { status, stdout, stderr } = cli('doctor', '--json');
+  const { status, stdout, stderr } = cli(['doctor', '--json']);
   const found = JSON.parse(stdout);
   const expected = EXPECTED[KERNEL];
 

@@ -60,8 +60,12 @@ export function startCli(args: readonly string[], config: string): Omit<RunningA
 }
 
 /** Runs the command line to its end. */
-export function cli(...args: string[]): { status: number | null; stdout: string; stderr: string } {
-  return spawnSync(process.execPath, [BIN, ...args], { encoding: 'utf8', maxBuffer: 1 << 28 });
+export function cli(
+  args: readonly string[],
+  env: Readonly<Record<string, string>> = {},
+): { status: number | null; stdout: string; stderr: string } {
+  const options = { encoding: 'utf8', maxBuffer: 1 << 28, env: { ...process.env, ...env } } as const;
+  return spawnSync(process.execPath, [BIN, ...args], options);
 }
 
 /** Starts the agent and waits until it serves. */
