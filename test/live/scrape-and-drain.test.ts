@@ -1,0 +1,167 @@
+/**
+ * Nothing on the HTTP side delays the reading of the kernel's buffers: under a load that fills them in a fraction of a
+ * second nothing is lost, whatever scrapers do, and not even while the main thread stands still. And when the capture
+ * thread dies, the agent says so until it has started again.
+ */
+import assert from 'node:assert/strict';
+import { existsSync, writeFileSync } from 'node:fs';
+import { connect, type Socket } from 'node:net';
+import { join } from 'node:path';
+import { type TestContext, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { type Agent, type Config, makeBench, type Scrape, settled, type Workload } from '../support/agent.ts';
+import { watch } from '../support/witness.ts';
+
+const bench = makeBench('scrape');
+/** Of one syscall: some 50 MB a second of events, so this buffer lasts for a third of a second. */
+const BUFFER_BYTES = 16 << 20;
+/** Long enough that a reader that stands still so long must lose. */
+const STILL_MS = 2000;
+const CONFIG: Config = {
+  buffer: { per_cpu: `${BUFFER_BYTES >> 20}MiB` },
+  probes: { syscalls: { include: ['getppid'] } },
+};
+
+/** Calls until it has lasted for a while; answers how many. */
+const spinFor = (ms: number) => `
+  const work = () => {
+    let calls = 0;
+    for (const end = performance.now() + ${ms}; performance.now() < end; calls += 1000)
+      for (let i = 0; i < 1000; i++) process.ppid;
+    return calls;
+  };`;
+
+const counted = (scrape: Scrape) =>
+  scrape.sum('ftrace_syscall_duration_seconds_count', { syscall: 'getppid' });
+const lost = (scrape: Scrape) => scrape.sum('ftrace_exporter_events_lost_total');
+const bytesRead = (scrape: Scrape) => scrape.sum('ftrace_exporter_read_bytes_total');
+
+/**
+ * Runs the load while `disturb` goes on; the calls must all be counted. A shared machine can take the CPUs away for so
+ * long that events are lost, so it is tried a few times: what delays ticks by itself loses each time.
+ */
+async function nothingLostWhile(
+  t: TestContext,
+  agent: Agent,
+  workload: Workload,
+  disturb: () => Promise<void>,
+): Promise<void> {
+  const witness = watch(bench, ['getppid'], { not: [workload.pid] });
+  for (let attempt = 1; ; attempt++) {
+    const others = witness.count();
+    await sleep(200);
+    const first = await agent.scrape();
+    const [calls] = await Promise.all([workload.run<number>(), disturb()]);
+    const last = await settled(agent, (scrape) => counted(scrape) >= counted(first) + calls);
+    const strangers = witness.count() - others;
+    const newlyLost = lost(last) - lost(first);
+    const bytes = bytesRead(last) - bytesRead(first);
+    t.diagnostic(`${calls} calls, ${bytes} bytes of events, ${newlyLost} lost, ${strangers} calls by others`);
+    if (newlyLost === 0 && strangers === 0) {
+      assert.equal(counted(last) - counted(first), calls);
+      assert.ok(bytes > 2 * BUFFER_BYTES, 'the load is too small to lose anything if a tick came late');
+      break;
+    }
+    assert.ok(attempt < 4, 'events were lost in every attempt');
+  }
+  witness.remove();
+}
+
+test('fifty scrapes, of which some are never read, lose nothing', async (t) => {
+  const agent = await bench.start(CONFIG);
+  const workload = await bench.workload(spinFor(STILL_MS));
+  const sockets: Socket[] = [];
+  await nothingLostWhile(t, agent, workload, async () => {
+    for (let i = 0; i < 10; i++) {
+      const socket = connect(Number(new URL(agent.url).port), '127.0.0.1');
+      socket.on('error', () => undefined);
+      socket.pause();
+      socket.write('GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n');
+      sockets.push(socket);
+    }
+    const scrapes = Array.from({ length: 20 }, async () => {
+      const response = await fetch(`${agent.url}/metrics`);
+      // More at once than are answered get a 503 and may come again; nobody may hang.
+      assert.ok(response.status === 200 || response.status === 503, `status ${response.status}`);
+      await response.arrayBuffer();
+    });
+    await Promise.all(scrapes);
+    for (let i = 0; i < 20; i++) assert.ok(counted(await agent.scrape()) >= 0);
+  });
+  for (const socket of sockets) socket.destroy();
+  assert.equal(await agent.stop(), 0, agent.stderr());
+  await workload.end();
+});
+
+/** Loaded into the agent before anything else. */
+const planted = (script: string) => ['--import', `data:text/javascript,${encodeURIComponent(script)}`];
+
+test('with the main thread standing still nothing is lost', async (t) => {
+  const nodeFlags = planted(`
+    import { isMainThread } from 'node:worker_threads';
+    if (isMainThread)
+      process.on('SIGUSR2', () => Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ${STILL_MS}));`);
+  const agent = await bench.start(CONFIG, { nodeFlags });
+  const workload = await bench.workload(spinFor(STILL_MS));
+  await nothingLostWhile(t, agent, workload, async () => {
+    agent.child.kill('SIGUSR2');
+  });
+  assert.equal(await agent.stop(), 0, agent.stderr());
+  await workload.end();
+});
+
+test('a capture thread that dies is told of, and comes back', async () => {
+  const trigger = join(bench.directory, 'die');
+  const nodeFlags = planted(`
+    import { existsSync, rmSync } from 'node:fs';
+    import { isMainThread } from 'node:worker_threads';
+    if (!isMainThread)
+      setInterval(() => {
+        if (!existsSync(${JSON.stringify(trigger)})) return;
+        rmSync(${JSON.stringify(trigger)});
+        throw new Error('planted');
+      }, 20).unref();`);
+  const agent = await bench.start(CONFIG, { nodeFlags });
+  const readiness = async () => {
+    const response = await fetch(`${agent.url}/readyz`);
+    return { status: response.status, text: await response.text() };
+  };
+  const upProbes = (scrape: Scrape) => scrape.series('ftrace_exporter_probe_up').map(({ value }) => value);
+  assert.deepEqual(new Set(upProbes(await agent.scrape())), new Set([1]));
+
+  writeFileSync(trigger, '');
+  let down = await readiness();
+  while (down.status === 200) {
+    await sleep(5);
+    down = await readiness();
+  }
+  assert.equal(down.status, 503);
+  assert.match(down.text, /^not ready: .+/);
+  const without = await agent.scrape();
+  assert.deepEqual(new Set(upProbes(without)), new Set([0]), without.text);
+  assert.equal(upProbes(without).length, 5);
+  assert.equal(without.series('ftrace_syscall_duration_seconds_count').length, 0);
+  assert.equal((await fetch(`${agent.url}/healthz`)).status, 200);
+  const status = await fetch(`${agent.url}/api/v1/status`);
+  assert.deepEqual([status.status, ((await status.json()) as { capture: unknown }).capture], [503, null]);
+
+  while ((await readiness()).status !== 200) {
+    assert.equal(agent.child.exitCode, null, agent.stderr());
+    await sleep(20);
+  }
+  assert.match(agent.stderr(), /level=warn msg="starting the capture thread again" .*planted/);
+  const again = await agent.scrape();
+  assert.deepEqual(new Set(upProbes(again)), new Set([1]));
+  assert.equal(again.sum('ftrace_exporter_capture_restarts_total'), 1);
+  const CALLS = 1000;
+  const workload = await bench.workload(
+    `const work = () => { for (let i = 0; i < ${CALLS}; i++) process.ppid; };`,
+  );
+  const before = counted(await agent.scrape());
+  await workload.run();
+  const behind = await settled(agent, (scrape) => counted(scrape) >= before + CALLS);
+  assert.ok(counted(behind) >= before + CALLS, `${counted(behind) - before} of ${CALLS} calls are counted`);
+  assert.equal(await agent.stop(), 0, agent.stderr());
+  assert.equal(existsSync(agent.dir), false);
+  await workload.end();
+});
