@@ -18,6 +18,8 @@ export interface HistogramGrid {
   upperNs: Float64Array;
   /** Prometheus' native bucket index of each fine bucket; fine bucket 0 holds zero alone and has index -32768. */
   exponentialIndex: Int16Array;
+  /** The same in whole nanoseconds, rounded down, and at most 2^31 - 1: for values that are small integers. */
+  upperWholeNs: Int32Array;
   /** For each classic bound, the last fine bucket that lies below or at it. */
   classicFine: Uint16Array;
   /** Blocks of 16 fine buckets a series. */
@@ -41,6 +43,7 @@ export function makeHistogramGrid(classicBoundsSeconds: readonly number[]): Hist
 
   const all = [...new Set([...exponentialNs, ...classicNs])].sort((a, b) => a - b);
   const upperNs = Float64Array.from([0, ...all]);
+  const upperWholeNs = Int32Array.from(upperNs, (ns) => Math.min(Math.floor(ns), 2147483647));
   const exponentialIndex = new Int16Array(upperNs.length);
   exponentialIndex[0] = ZERO_BUCKET;
   for (let f = 1, e = 0; f < upperNs.length; f++) {
@@ -56,7 +59,7 @@ export function makeHistogramGrid(classicBoundsSeconds: readonly number[]): Hist
     cellStart[cell] = f;
   }
   const blocksPerSeries = Math.ceil(upperNs.length / FINE_BLOCK_SIZE);
-  return { upperNs, exponentialIndex, classicFine, blocksPerSeries, cellStart };
+  return { upperNs, upperWholeNs, exponentialIndex, classicFine, blocksPerSeries, cellStart };
 }
 
 /** Smallest whole number of nanoseconds in a cell. */
@@ -69,24 +72,30 @@ function lowestInCell(cell: number): number {
 const scratch = new DataView(new ArrayBuffer(8));
 
 /**
- * Fine bucket of a duration in nanoseconds. Below zero counts as zero, above the range as the last bucket.
- * The cell is the exponent and the top mantissa bits; a step or two up the bounds from there is exact.
+ * Fine bucket of a duration in whole nanoseconds. Below zero counts as zero, above the range as the last bucket.
+ * The cell is the exponent and the top mantissa bits; from its first bucket a step or two up the bounds is exact.
+ * The steps are arithmetic on the sign, not branches: which way they go is as random as the durations are.
  */
 export function fineBucket(grid: HistogramGrid, ns: number): number {
+  if (!(ns >= 1 && ns < 2147483648)) return unusualBucket(grid, ns);
+  const whole = ns | 0;
+  const upper = grid.upperWholeNs;
+  const octave = 31 - Math.clz32(whole);
+  const top = octave >= CELL_BITS ? whole >> (octave - CELL_BITS) : whole << (CELL_BITS - octave);
+  let fine = grid.cellStart[(octave << CELL_BITS) + (top & ((1 << CELL_BITS) - 1))];
+  fine += (upper[fine] - whole) >>> 31;
+  fine += (upper[fine] - whole) >>> 31;
+  // Only where the classic bounds lie closer than a cell is wide.
+  while (whole > upper[fine]) fine++;
+  return fine;
+}
+
+/** Nothing, less than a nanosecond, more than two seconds. */
+function unusualBucket(grid: HistogramGrid, ns: number): number {
   if (!(ns >= 1)) return ns > 0 ? 1 : 0;
-  let cell: number;
-  if (ns < 2147483648) {
-    const whole = ns | 0;
-    const octave = 31 - Math.clz32(whole);
-    const top = octave >= CELL_BITS ? whole >> (octave - CELL_BITS) : whole << (CELL_BITS - octave);
-    cell = (octave << CELL_BITS) + (top & ((1 << CELL_BITS) - 1));
-  } else {
-    scratch.setFloat64(0, ns);
-    const high = scratch.getInt32(0);
-    cell = Math.min(((high >>> (20 - CELL_BITS)) - (1023 << CELL_BITS)) | 0, grid.cellStart.length - 1);
-  }
-  let fine = grid.cellStart[cell];
-  const upper = grid.upperNs;
-  while (ns > upper[fine]) fine++;
+  scratch.setFloat64(0, ns);
+  const cell = (scratch.getInt32(0) >>> (20 - CELL_BITS)) - (1023 << CELL_BITS);
+  let fine = grid.cellStart[Math.min(cell, grid.cellStart.length - 1)];
+  while (ns > grid.upperNs[fine]) fine++;
   return fine;
 }

@@ -51,8 +51,13 @@ export type Outcome =
 export function missingPackages(): string[] {
   const dirs = (process.env.PATH ?? '').split(':');
   return Object.entries(PROGRAMS).flatMap(([program, debianPackage]) =>
-    dirs.some((dir) => existsSync(join(dir, program))) ? [] : [debianPackage],
+    dirs.some((dir) => usable(join(dir, program))) ? [] : [debianPackage],
   );
+}
+
+/** The guest's busybox runs before there are libraries: one that names a loader is of no use. */
+function usable(file: string): boolean {
+  return existsSync(file) && !(file.endsWith('/busybox') && readFileSync(file).includes('/lib64/ld-linux'));
 }
 
 /** Boots once. Never rejects for what happens in the guest. */
