@@ -1,0 +1,68 @@
+/**
+ * Real captures replayed: the whole exposition equals the golden text beside each, however many pages are read at a
+ * time. `UPDATE_GOLDEN=1` writes the texts anew; look at the difference before committing it.
+ */
+import assert from 'node:assert/strict';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { describe, it } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { loadAgentConfig } from '../../../src/agent/compose-config.ts';
+import { openReplay } from '../../../src/agent/replay.ts';
+import { createRenderer } from '../../../src/export/prometheus-text.ts';
+import { parseExposition } from '../../support/exposition.ts';
+
+const log = { debug: () => undefined, info: () => undefined, warn: assert.fail, error: assert.fail };
+
+/** The capture's metrics as `/metrics` would show them. */
+function exposition(file: string, pagesPerRound: number): string {
+  const probes = ['syscalls', 'irq', 'softirq', 'block', 'sched'].map((name) => ({ name, on: true }));
+  const config = loadAgentConfig({ file: undefined, env: {}, flags: {}, probes });
+  const capture = openReplay(config, file, { log, pagesPerRound });
+  return createRenderer({ constantLabels: { source: 'replay' } })
+    .render([capture.snapshot({})], 'text')
+    .toString('utf8');
+}
+
+const pathOf = (name: string) => fileURLToPath(new URL(`../../../${name}`, import.meta.url));
+
+const CAPTURES = [
+  { name: 'test/fixtures/captures/mixed.dat', lossy: false },
+  { name: 'test/fixtures/captures/disk.dat', lossy: false },
+  { name: 'test/fixtures/captures/lossy.dat', lossy: true },
+  { name: 'captures/demo.dat', lossy: false },
+];
+
+for (const { name, lossy } of CAPTURES) {
+  describe(name, () => {
+    const capture = pathOf(name);
+    const golden = pathOf(
+      `test/fixtures/captures/${name.split('/').at(-1)?.replace('.dat', '')}.metrics.txt`,
+    );
+
+    it('gives the golden text', () => {
+      const text = exposition(capture, 4);
+      if (process.env.UPDATE_GOLDEN || !existsSync(golden)) {
+        assert.ok(process.env.UPDATE_GOLDEN, `${golden} is missing: UPDATE_GOLDEN=1 makes it`);
+        writeFileSync(golden, text);
+      }
+      assert.equal(text, readFileSync(golden, 'utf8'));
+    });
+
+    for (const pagesPerRound of [1, 2, 7, 1000]) {
+      it(`gives the same read by ${pagesPerRound} pages`, () => {
+        assert.equal(exposition(capture, pagesPerRound), readFileSync(golden, 'utf8'));
+      });
+    }
+
+    it(`${lossy ? 'has' : 'has no'} lost events, and decodes without an error`, () => {
+      const samples = parseExposition(readFileSync(golden, 'utf8'));
+      const sum = (metric: string) =>
+        samples
+          .filter((sample) => sample.name === metric)
+          .reduce((total, { value }) => total + Number(value), 0);
+      assert.equal(sum('ftrace_exporter_events_lost_total') > 0, lossy);
+      assert.equal(sum('ftrace_exporter_decode_errors_total'), 0);
+      assert.ok(sum('ftrace_exporter_events_read_total') > 100);
+    });
+  });
+}
