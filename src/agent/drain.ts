@@ -2,7 +2,7 @@
 import type { DurationNs } from '../model/time.ts';
 import { monotonicNow } from './clock.ts';
 import type { Pipeline } from './pipeline.ts';
-import { nextTickNs } from './sizes.ts';
+import { nextTickNs, type TickRule } from './sizes.ts';
 
 const CHORES_EVERY_NS = 1e9;
 /** Rounds a tick may take: several times what a full buffer holds, so only a defect reaches it. */
@@ -10,9 +10,7 @@ const MOST_ROUNDS = 4096;
 
 export interface DrainOptions {
   pipeline: Pipeline;
-  rate: 'low' | 'high';
-  drainIntervalNs: DurationNs;
-  bufferBytesPerCpu: number;
+  rule: TickRule;
   cpus(): readonly number[];
   /** Time one tick took. */
   onTick(tookNs: DurationNs): void;
@@ -29,11 +27,11 @@ export interface Drain {
 }
 
 export function startDraining(options: DrainOptions): Drain {
-  const { pipeline } = options;
+  const { pipeline, rule } = options;
   const bytesBefore: number[] = [];
   let lastStart = monotonicNow();
   let choresAt = lastStart + CHORES_EVERY_NS;
-  let tickNs = nextTickNs(options.rate, options.drainIntervalNs, Number.POSITIVE_INFINITY);
+  let tickNs = nextTickNs(rule, Number.POSITIVE_INFINITY);
   let timer: NodeJS.Timeout | undefined;
 
   /** Time the fastest-filling buffer takes to fill at the rate seen since the last tick. */
@@ -45,7 +43,7 @@ export function startDraining(options: DrainOptions): Drain {
       bytesBefore[cpu] = bytes;
       if (grown > most) most = grown;
     }
-    return most === 0 ? Number.POSITIVE_INFINITY : (elapsedNs * options.bufferBytesPerCpu) / most;
+    return most === 0 ? Number.POSITIVE_INFINITY : (elapsedNs * rule.bufferBytesPerCpu) / most;
   };
 
   const tick = () => {
@@ -54,7 +52,7 @@ export function startDraining(options: DrainOptions): Drain {
       pipeline.tick(start, MOST_ROUNDS);
       const end = monotonicNow();
       options.onTick(end - start);
-      tickNs = nextTickNs(options.rate, options.drainIntervalNs, fastestFill(start - lastStart));
+      tickNs = nextTickNs(rule, fastestFill(start - lastStart));
       lastStart = start;
       if (end >= choresAt) {
         choresAt = end + CHORES_EVERY_NS;

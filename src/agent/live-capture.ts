@@ -108,11 +108,16 @@ async function setUp(config: AgentConfig, kernel: Kernel, options: LiveOptions):
 
   instance.enable(plan.events);
   instance.start();
+  // Loading and setting up is not what an event costs.
+  const cpuSecondsBefore = threadCpuSeconds();
   const drain: Drain = startDraining({
     pipeline,
-    rate: plan.rate,
-    drainIntervalNs: config.drainIntervalMs * 1e6,
-    bufferBytesPerCpu: inForce.bufferBytesPerCpu,
+    rule: {
+      rate: plan.rate,
+      drainIntervalNs: config.drainIntervalMs * 1e6,
+      bufferBytesPerCpu: inForce.bufferBytesPerCpu,
+      cpus: online.length,
+    },
     cpus: () => pages.cpus(),
     onTick: self.drainTook,
     chores: () => {
@@ -206,7 +211,10 @@ async function setUp(config: AgentConfig, kernel: Kernel, options: LiveOptions):
           dropped: stats?.droppedEvents ?? 0,
         })),
         warnings,
-        cost: { cpuSeconds: threadCpuSeconds(), events: now.reduce((sum, { events }) => sum + events, 0) },
+        cost: {
+          cpuSeconds: threadCpuSeconds() - cpuSecondsBefore,
+          events: now.reduce((sum, { events }) => sum + events, 0),
+        },
       };
     },
     stop: async () => {

@@ -32,16 +32,32 @@ export function bufferSizes(
   return { bufferBytesPerCpu, subbufferBytes, note };
 }
 
-/** Between two looks at quiet buffers with probes of low rate. */
-const QUIET_TICK_NS = 100e6;
+/**
+ * Between two looks at quiet buffers with probes of low rate. On few CPUs a burst that starts from idle finds room
+ * until the next look: a tight syscall loop, the fastest we know, writes 170 MB/s. On many CPUs the buffers are
+ * smaller and each look costs more: there such a burst is lost in part, until the next look shortens the tick.
+ */
+const QUIET_ON_FEW_NS = 100e6;
+const QUIET_ON_MANY_NS = 250e6;
+const FEW_CPUS = 8;
+const FASTEST_BYTES_PER_NS = 0.17;
 const SHORTEST_TICK_NS = 2e6;
 
+export interface TickRule {
+  rate: 'low' | 'high';
+  drainIntervalNs: DurationNs;
+  bufferBytesPerCpu: number;
+  cpus: number;
+}
+
 /** Time to the next tick: by the rate of the probes, sooner when a buffer fills fast. */
-export function nextTickNs(
-  rate: 'low' | 'high',
-  drainIntervalNs: DurationNs,
-  fastestFillNs: DurationNs,
-): DurationNs {
-  const calm = rate === 'high' ? drainIntervalNs : Math.max(QUIET_TICK_NS, drainIntervalNs);
-  return Math.min(calm, Math.max(SHORTEST_TICK_NS, fastestFillNs / 4));
+export function nextTickNs(rule: TickRule, fastestFillNs: DurationNs): DurationNs {
+  return Math.min(calmTickNs(rule), Math.max(SHORTEST_TICK_NS, fastestFillNs / 4));
+}
+
+function calmTickNs({ rate, drainIntervalNs, bufferBytesPerCpu, cpus }: TickRule): DurationNs {
+  if (rate === 'high') return drainIntervalNs;
+  const burst = bufferBytesPerCpu / FASTEST_BYTES_PER_NS;
+  const quiet = cpus <= FEW_CPUS ? Math.min(QUIET_ON_FEW_NS, burst) : QUIET_ON_MANY_NS;
+  return Math.max(quiet, drainIntervalNs);
 }
