@@ -9,6 +9,8 @@ import { flagPairs, switchedOutMask } from '../../src/decode/print-fmt.ts';
 import type { EventFormat } from '../../src/model/format.ts';
 
 const EVENTS = '/sys/kernel/tracing/events';
+/** 5.10 has two fields of one name here, a text and a number; nobody who reads by name can have both. */
+const AMBIGUOUS = 'regmap:regcache_sync';
 /** As printed, located by other means than src/decode: name and numbers by their places in the line. */
 const LINE = /^\tfield:(.*);\toffset:(\d+);\tsize:(\d+);\tsigned:([01]);$/;
 
@@ -73,6 +75,7 @@ describe('formats of this kernel', () => {
         );
         end = field.offset + field.size;
       }
+      if (event === AMBIGUOUS) continue;
       assert.equal(new Set(format.fields.map((f) => f.name)).size, format.fields.length, event);
     }
   });
@@ -87,7 +90,8 @@ describe('formats of this kernel', () => {
       timestampNs: 1,
     };
     record.bytes = new Uint8Array(record.words.buffer);
-    for (const { format } of formats.values()) {
+    for (const [event, { format }] of formats) {
+      if (event === AMBIGUOUS) continue;
       for (const { name, array, size } of format.fields) {
         if (!array && [1, 2, 4, 8].includes(size)) assert.equal(intReader(format, name)(record), 0);
         const reader = bytesReader(format, name);

@@ -122,7 +122,9 @@ function runQemu(args: string[], serial: number, options: BootOptions): Promise<
   const stdio: SpawnOptions['stdio'] = ['ignore', serial, serial];
   const qemu = spawn('qemu-system-x86_64', args, { stdio });
   const kill = () => qemu.kill('SIGKILL');
+  const end = () => process.exit(143);
   process.once('exit', kill);
+  process.once('SIGINT', end).once('SIGTERM', end);
   let how: QemuEnd['how'] = 'exit';
   const limit = setTimeout(() => {
     how = 'timeout';
@@ -134,6 +136,7 @@ function runQemu(args: string[], serial: number, options: BootOptions): Promise<
       clearTimeout(limit);
       clearInterval(progress);
       process.off('exit', kill);
+      process.off('SIGINT', end).off('SIGTERM', end);
       options.onProgress?.();
       resolve({ how, detail });
     };

@@ -20,6 +20,7 @@ import { boot, missingPackages, type Outcome } from './boot.ts';
 import type { CheckResult } from './guest/reporter.ts';
 import { checkCaptures } from './host-checks.ts';
 import { cacheDir, fetchKernel, RECIPES, type Recipe } from './kernels.ts';
+import { buildTree } from './tree.ts';
 
 const REPOSITORY = fileURLToPath(new URL('../..', import.meta.url));
 const FIXTURES = join(REPOSITORY, 'test/fixtures/captures');
@@ -75,6 +76,8 @@ async function testKernel(recipe: Recipe, files: readonly string[], saveCaptures
     const share = mkdtempSync(join(tmpdir(), 'ftrace-exporter-lab-'));
     try {
       mkdirSync(join(share, 'results'));
+      mkdirSync(join(share, 'captures'));
+      buildTree(REPOSITORY, join(share, 'tree'));
       const seen = new Map<string, number>();
       const results: CheckResult[] = [];
       const onProgress = () => report(recipe.name, share, seen, results);
@@ -106,12 +109,12 @@ function guestScript(kernel: string, files: readonly string[]): string {
   const runs = files.map((file) => {
     const into = `/run/lab/results/${basename(file)}`;
     return `timeout ${FILE_LIMIT_S} ${node} --test --test-isolation=none --test-concurrency=1 \\
-  --test-reporter=./test/vm/guest/reporter.ts --test-reporter-destination=${into}.jsonl ${quoted(file)}
+  --test-reporter=./test/vm/guest/reporter.js --test-reporter-destination=${into}.jsonl ${quoted(file.replace(/\.ts$/, '.js'))}
 echo $? >${into}.status`;
   });
-  return `cd ${quoted(REPOSITORY)} || exit 1
-export PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/run/tmp FTX_LAB_KERNEL=${kernel} FTX_LAB_SHARE=/run/lab
-mkdir -p /run/lab/captures
+  return `cp -a /run/lab/tree /run/tree && cd /run/tree || exit 1
+export PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/run/tmp NODE_COMPILE_CACHE=/run/tmp/compiled
+export FTX_LAB_KERNEL=${kernel} FTX_LAB_SHARE=/run/lab
 ${runs.join('\n')}
 exit 0
 `;

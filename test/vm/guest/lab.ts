@@ -65,7 +65,9 @@ export function cli(
   env: Readonly<Record<string, string>> = {},
 ): { status: number | null; stdout: string; stderr: string } {
   const options = { encoding: 'utf8', maxBuffer: 1 << 28, env: { ...process.env, ...env } } as const;
-  return spawnSync(process.execPath, [BIN, ...args], options);
+  const done = spawnSync(process.execPath, [BIN, ...args], options);
+  assert.equal(done.signal, null, `${args.join(' ')} was ended by a signal: ${done.stderr}`);
+  return done;
 }
 
 /** Starts the agent and waits until it serves. */

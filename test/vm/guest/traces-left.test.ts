@@ -1,0 +1,109 @@
+/** What the agent leaves in tracefs: nothing after SIGTERM, a stopped instance of smallest size after SIGKILL. */
+import assert from 'node:assert/strict';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, before, describe, it } from 'node:test';
+import { cli, endWell, type RunningAgent, startAgent, TRACEFS } from './lab.ts';
+
+const NAME = 'lab-left';
+const CONFIG = `
+instance: ${NAME}
+probes:
+  syscalls: {}
+  events: { count: ["sched:sched_process_*"] }
+`;
+const INSTANCE = join(TRACEFS, 'instances', NAME);
+
+/**
+ * Change by themselves, or with any instance: sizes when the top level is first used, caches of names, functions ever
+ * touched, the log of errors, counts.
+ */
+const EXEMPT = /^(buffer_size_kb|buffer_total_size_kb|saved_cmdlines.*|touched_functions|error_log|stats)$/;
+/** Cannot be read, block, or are the recording itself. */
+const NOT_STATE =
+  /^(trace|trace_pipe.*|trace_marker.*|free_buffer|snapshot.*|per_cpu|instances|available_filter_.*)$/;
+/** Of the thousands of files of events only these are switches. */
+const EVENT_SWITCH = /^(enable|filter|trigger)$/;
+
+/** Text of every control file, by path. */
+function controlFiles(
+  dir = TRACEFS,
+  into = new Map<string, string>(),
+  inEvents = false,
+): Map<string, string> {
+  for (const entry of readdirSync(dir, { withFileTypes: true })) {
+    const path = join(dir, entry.name);
+    if (entry.isDirectory()) {
+      if (NOT_STATE.test(entry.name) && dir === TRACEFS) continue;
+      controlFiles(path, into, inEvents || path === join(TRACEFS, 'events'));
+    } else if (
+      inEvents ? EVENT_SWITCH.test(entry.name) : !EXEMPT.test(entry.name) && !NOT_STATE.test(entry.name)
+    ) {
+      into.set(path, textOf(path));
+    }
+  }
+  return into;
+}
+
+function textOf(file: string): string {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch (error) {
+    return `${(error as NodeJS.ErrnoException).code}`;
+  }
+}
+
+function differences(before: ReadonlyMap<string, string>, now: ReadonlyMap<string, string>): string[] {
+  const paths = new Set([...before.keys(), ...now.keys()]);
+  return [...paths].flatMap((path) =>
+    before.get(path) === now.get(path) ? [] : [`${path}: ${before.get(path)} became ${now.get(path)}`],
+  );
+}
+
+describe('in tracefs', () => {
+  let files: Map<string, string>;
+  let topSize: string;
+  let agent: RunningAgent;
+  before(async () => {
+    files = controlFiles();
+    topSize = readFileSync(join(TRACEFS, 'buffer_size_kb'), 'utf8');
+    agent = await startAgent(CONFIG);
+  });
+  after(() => void agent?.child.kill('SIGKILL'));
+
+  it('an agent that runs changes no file outside of its instance', () => {
+    assert.ok(files.size > 1000, `only ${files.size} files`);
+    assert.ok(existsSync(INSTANCE));
+    assert.deepEqual(differences(files, controlFiles()), []);
+  });
+
+  it("it does not make the top level's buffer grow", () => {
+    assert.equal(readFileSync(join(TRACEFS, 'buffer_size_kb'), 'utf8'), topSize);
+  });
+
+  it('one that SIGTERM ends leaves nothing', async () => {
+    await endWell(agent);
+    assert.equal(existsSync(INSTANCE), false);
+    assert.deepEqual(differences(files, controlFiles()), []);
+  });
+
+  it('one that is killed has stopped recording and given back its memory; cleanup does the rest', async () => {
+    agent = await startAgent(CONFIG);
+    const sizeKb = () =>
+      Number.parseInt(readFileSync(join(INSTANCE, 'per_cpu/cpu0/buffer_size_kb'), 'utf8'), 10);
+    assert.ok(sizeKb() >= 512);
+    agent.child.kill('SIGKILL');
+    assert.equal(await agent.ended, 'SIGKILL');
+    assert.equal(readFileSync(join(INSTANCE, 'tracing_on'), 'utf8'), '0\n');
+    assert.ok(sizeKb() <= 64, `${sizeKb()} KiB are left`);
+    // Under its usual name there is nothing: another agent's instance is none of its business.
+    assert.match(cli(['cleanup']).stdout, /^nothing to clean up/);
+    assert.ok(existsSync(INSTANCE));
+    assert.equal(
+      cli(['cleanup'], { FTRACE_EXPORTER_INSTANCE: NAME }).stdout,
+      `removed the instance ${NAME}\n`,
+    );
+    assert.equal(existsSync(INSTANCE), false);
+    assert.deepEqual(differences(files, controlFiles()), []);
+  });
+});
