@@ -14,8 +14,8 @@ import { BIN, cleanEnvironment, makeBench, readTrimmed, TRACEFS } from '../suppo
 const bench = makeBench('kill');
 const AT_ONCE = 5;
 const ROUNDS = 10;
-/** Until when after its start an agent is killed: it is ready after about half a second on an idle machine. */
-const LATEST_MS = 2500;
+/** Agents are killed within so many times what their start takes here and now. */
+const LATEST = 1.5;
 /** A set-up of one page of each kind, so that there is something to shrink. */
 const CONFIG = { buffer: { per_cpu: '2MiB', subbuffer: '16KiB' }, probes: { softirq: { enabled: false } } };
 /** The kernel keeps two sub-buffers a CPU, of up to 16 KiB here, and the one being read. */
@@ -110,12 +110,17 @@ describe('an agent that is killed', () => {
     t.diagnostic(`SEED=${seed}`);
     const random = randomFrom(seed);
     const instances = Array.from({ length: AT_ONCE }, (_, i) => bench.instanceName(`k${i}-`));
+    const startedAt = performance.now();
+    const ready = await Promise.all(instances.map((instance) => bench.start(CONFIG, { instance })));
+    const latestMs = (performance.now() - startedAt) * LATEST;
+    for (const agent of ready) agent.child.kill('SIGKILL');
+    await Promise.all(ready.map((agent) => agent.ended));
     let left = 0;
     for (let round = 0; round < ROUNDS; round++) {
       // The next start of each takes over what the one before has left.
       await Promise.all(
         instances.map(async (instance) => {
-          const delayMs = random() * LATEST_MS;
+          const delayMs = random() * latestMs;
           const agent = bench.launch(CONFIG, { instance });
           await sleep(delayMs);
           agent.child.kill('SIGKILL');
