@@ -15,7 +15,8 @@ const bench = makeBench('kill');
 const AT_ONCE = 5;
 const ROUNDS = 10;
 /** Agents are killed within so many times what their start takes here and now. */
-const LATEST = 1.5;
+const LATEST = 1.2;
+const MOST_MS = 4000;
 /** A set-up of one page of each kind, so that there is something to shrink. */
 const CONFIG = { buffer: { per_cpu: '2MiB', subbuffer: '16KiB' }, probes: { softirq: { enabled: false } } };
 /** The kernel keeps two sub-buffers a CPU, of up to 16 KiB here, and the one being read. */
@@ -111,11 +112,12 @@ describe('an agent that is killed', () => {
     const random = randomFrom(seed);
     const instances = Array.from({ length: AT_ONCE }, (_, i) => bench.instanceName(`k${i}-`));
     const startedAt = performance.now();
-    const ready = await Promise.all(instances.map((instance) => bench.start(CONFIG, { instance })));
-    const latestMs = (performance.now() - startedAt) * LATEST;
-    for (const agent of ready) agent.child.kill('SIGKILL');
-    await Promise.all(ready.map((agent) => agent.ended));
+    const first = await Promise.all(instances.map((instance) => bench.start(CONFIG, { instance })));
+    const latestMs = Math.min(MOST_MS, (performance.now() - startedAt) * LATEST);
+    for (const agent of first) agent.child.kill('SIGKILL');
+    await Promise.all(first.map((agent) => agent.ended));
     let left = 0;
+    let ready = 0;
     for (let round = 0; round < ROUNDS; round++) {
       // The next start of each takes over what the one before has left.
       await Promise.all(
@@ -126,6 +128,7 @@ describe('an agent that is killed', () => {
           agent.child.kill('SIGKILL');
           const note = `SEED=${seed}, round ${round}, killed after ${delayMs.toFixed(0)} ms`;
           assert.equal(await agent.ended, 'SIGKILL', `${note}:\n${agent.stderr()}`);
+          if (agent.stderr().includes('serving metrics')) ready++;
           if (!existsSync(agent.dir)) return;
           left++;
           await assertQuiet(agent.dir, note);
@@ -133,8 +136,8 @@ describe('an agent that is killed', () => {
       );
       assert.deepEqual(topLevel(), untouched, `SEED=${seed}, round ${round}: the top level has changed`);
     }
-    t.diagnostic(`${left} of ${AT_ONCE * ROUNDS} had an instance when they were killed`);
-    assert.ok(left > 0 && left < AT_ONCE * ROUNDS, 'all were killed at the same stage: choose other delays');
+    t.diagnostic(`of ${AT_ONCE * ROUNDS} killed, ${ready} were ready, ${left} left an instance`);
+    assert.ok(left > 0, 'none was killed late enough to leave anything');
 
     for (const instance of instances) {
       const dir = join(TRACEFS, 'instances', instance);
