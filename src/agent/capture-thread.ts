@@ -44,6 +44,8 @@ port.on('message', async (message: ToCapture) => {
 
 async function answer(message: Exclude<ToCapture, { kind: 'marked' }>) {
   if (message.kind === 'stop') {
+    // What is being set up has an instance already.
+    await opening.catch(() => undefined);
     await capture?.stop();
     return undefined;
   }
@@ -68,8 +70,9 @@ async function open(): Promise<Capture> {
   return openLiveCapture(input.config, { log, markFromMain, onFatal });
 }
 
+const opening = open();
 try {
-  capture = await open();
+  capture = await opening;
   post({ kind: 'ready' });
 } catch (error) {
   // What cannot be set up now will not be in a second either: the agent ends with the reason.
