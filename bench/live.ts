@@ -4,6 +4,9 @@
  */
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
+import { bufferSizes, nextTickNs } from '../src/agent/sizes.ts';
+import { createInstance } from '../src/tracefs/instance.ts';
+import { findTracefs } from '../src/tracefs/mount.ts';
 import {
   cpuSeconds,
   median,
@@ -18,10 +21,52 @@ import {
 const ROUNDS = 5;
 const CALLS = 3_000_000;
 const IDLE_SECONDS = 20;
+const AUTO = { totalBytes: 64 * 2 ** 20, subbufferBytes: 'auto' } as const;
 
 export async function benchLive(): Promise<void> {
   await underLoad();
   await idle();
+  manyCpus();
+}
+
+/**
+ * What looking at 64 quiet CPUs costs, from the cost of the two reads a look takes at most: one of a sub-buffer that
+ * holds a few events, one that finds nothing more.
+ */
+function manyCpus(): void {
+  const subbufferBytes = bufferSizes(AUTO, { cpus: 64, realtime: false }, 'low').subbufferBytes;
+  const bufferBytesPerCpu = bufferSizes(AUTO, { cpus: 64, realtime: false }, 'low').bufferBytesPerCpu;
+  const instance = createInstance(findTracefs({ mayMount: true }), `ftrace-exporter-bench-${process.pid}`);
+  Error.stackTraceLimit = 0;
+  try {
+    instance.prepare({ bufferBytesPerCpu, subbufferBytes, clock: 'mono' });
+    const pages = instance.openPages();
+    const page = new Uint8Array(subbufferBytes);
+    instance.start();
+    const partFilled: number[] = [];
+    const empty: number[] = [];
+    for (let i = 0; i < 3000; i++) {
+      instance.writeMarker('x');
+      for (const cpu of pages.cpus()) {
+        const start = performance.now();
+        const length = pages.readPage(cpu, page);
+        const took = performance.now() - start;
+        (length > 0 ? partFilled : empty).push(took * 1000);
+      }
+    }
+    const [part, none] = [median(partFilled), median(empty)];
+    const tick = nextTickNs(
+      { rate: 'low', drainIntervalNs: 20e6, bufferBytesPerCpu, cpus: 64 },
+      Number.POSITIVE_INFINITY,
+    );
+    const share = (64 * (part + none) * 1e-6) / (tick / 1e9);
+    console.log(
+      `\n64 CPUs, computed: a look at a CPU with a few events ${part.toFixed(1)} µs, at an empty one ${none.toFixed(1)} µs;`,
+    );
+    console.log(`all 64 with events, every ${tick / 1e6} ms: ${(share * 100).toFixed(2)} % of one core`);
+  } finally {
+    instance.remove();
+  }
 }
 
 async function reading(agent: RunningAgent) {
