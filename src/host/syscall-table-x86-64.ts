@@ -1,6 +1,6 @@
 /**
  * Generated: names of x86-64 syscalls by number, as runs of consecutive numbers.
- * Source: arch/x86/entry/syscalls/syscall_64.tbl without x32; up to Linux 7.0.
+ * Source: arch/x86/entry/syscalls/syscall_64.tbl without x32; up to Linux 7.3.
  */
 import type { NumberRuns } from './number-names.ts';
 
@@ -54,7 +54,7 @@ export const SYSCALLS_X86_64: NumberRuns = [
     landlock_restrict_self memfd_secret process_mrelease futex_waitv set_mempolicy_home_node cachestat
     fchmodat2 map_shadow_stack futex_wake futex_wait futex_requeue statmount listmount lsm_get_self_attr
     lsm_set_self_attr lsm_list_modules mseal setxattrat getxattrat listxattrat removexattrat
-    open_tree_attr file_getattr file_setattr listns rseq_slice_yield
+    open_tree_attr file_getattr file_setattr listns rseq_slice_yield fchroot
     `,
   ],
 ];

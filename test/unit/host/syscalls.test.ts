@@ -27,9 +27,10 @@ describe('syscallTable', () => {
       [424, 'pidfd_send_signal'],
       [453, 'map_shadow_stack'],
       [471, 'rseq_slice_yield'],
+      [472, 'fchroot'],
     ];
     for (const [id, expected] of known) assert.equal(name(id), expected);
-    for (const id of [-5, -1, 337, 423, 472, 512, 123456]) assert.equal(name(id), undefined);
+    for (const id of [-5, -1, 337, 423, 473, 512, 123456]) assert.equal(name(id), undefined);
   });
 
   it('knows arm64 by number', () => {
@@ -49,6 +50,7 @@ describe('syscallTable', () => {
       [294, 'kexec_file_load'],
       [447, 'memfd_secret'],
       [471, 'rseq_slice_yield'],
+      [472, 'fchroot'],
     ];
     for (const [id, expected] of known) assert.equal(name(id), expected);
     for (const id of [-1, 244, 259, 295, 403, 423]) assert.equal(name(id), undefined);
