@@ -10,7 +10,7 @@ import type { CheckResult } from './guest/reporter.ts';
 const BIN = fileURLToPath(new URL('../../bin/ftrace-exporter.js', import.meta.url));
 
 /** `dir` holds NAME.dat, NAME.yaml and the guest's own replay NAME.txt. */
-export async function checkCaptures(dir: string): Promise<CheckResult[]> {
+export function checkCaptures(dir: string): CheckResult[] {
   const results: CheckResult[] = [];
   for (const file of readdirSync(dir).sort()) {
     const name = /^(.*)\.dat$/.exec(file)?.[1];

@@ -72,34 +72,51 @@ function checkFiles(): string[] {
 async function testKernel(recipe: Recipe, files: readonly string[], saveCaptures: boolean): Promise<void> {
   const kernel = fetchKernel(recipe, console.log);
   const serialLog = join(cacheDir(), recipe.name, 'serial.log');
-  for (let attempt = 1; attempt <= TRIES; attempt++) {
-    const share = mkdtempSync(join(tmpdir(), 'ftrace-exporter-lab-'));
-    try {
-      mkdirSync(join(share, 'results'));
-      mkdirSync(join(share, 'captures'));
-      buildTree(REPOSITORY, join(share, 'tree'));
-      const seen = new Map<string, number>();
-      const results: CheckResult[] = [];
-      const onProgress = () => report(recipe.name, share, seen, results);
-      const script = guestScript(recipe.name, files);
-      const options = { script, share, timeLimitMs: TIME_LIMIT_MS, serialLog, onProgress };
-      const outcome = await boot(kernel, options);
-      // A kernel that falls over under emulation says nothing about us: it has one more try, from the start.
-      if (outcome.kind === 'panic' && attempt < TRIES) {
-        console.log(`${recipe.name}: the kernel panicked, trying once more: ${outcome.reason}`);
-        continue;
+  const share = mkdtempSync(join(tmpdir(), 'ftrace-exporter-lab-'));
+  const captures = join(share, 'captures');
+  try {
+    mkdirSync(join(share, 'results'));
+    mkdirSync(captures);
+    buildTree(REPOSITORY, join(share, 'tree.tar'));
+    const printed = new Map<string, number>();
+    const onProgress = () => printNew(recipe.name, share, printed);
+    let left = files;
+    let outcome: Outcome;
+    for (let attempt = 1; ; attempt++) {
+      const script = guestScript(recipe.name, left);
+      outcome = await boot(kernel, { script, share, timeLimitMs: TIME_LIMIT_MS, serialLog, onProgress });
+      left = left.filter((file) => statusOf(share, file) === '');
+      // A kernel that falls over under emulation says nothing about us: what it kept from running has one more try.
+      if (outcome.kind !== 'panic' || attempt === TRIES) break;
+      console.log(`${recipe.name}: the kernel panicked, trying the rest once more: ${outcome.reason}`);
+      for (const file of left) {
+        rmSync(resultsOf(share, file), { force: true });
+        printed.delete(resultsOf(share, file));
       }
-      for (const result of endOf(outcome, files, share, serialLog)) print(recipe.name, result, results);
-      if (existsSync(join(share, 'captures')))
-        for (const result of await checkCaptures(join(share, 'captures')))
-          print(recipe.name, result, results);
-      count(results);
-      if (saveCaptures) saveCapture(recipe.name, join(share, 'captures', 'small.dat'));
-      return;
-    } finally {
-      rmSync(share, { recursive: true });
     }
+    const more = [...endOf(outcome, files, share, serialLog), ...checkCaptures(captures)];
+    for (const result of more) print(recipe.name, result);
+    count([...files.flatMap((file) => read(resultsOf(share, file))), ...more]);
+    const small = join(captures, 'small.dat');
+    if (saveCaptures && existsSync(small)) saveCapture(recipe.name, small);
+  } finally {
+    rmSync(share, { recursive: true });
   }
+}
+
+const resultsOf = (share: string, file: string) => join(share, 'results', `${basename(file)}.jsonl`);
+
+/** Exit status of the process that ran a file; '' when it did not end. */
+function statusOf(share: string, file: string): string {
+  const status = join(share, 'results', `${basename(file)}.status`);
+  return existsSync(status) ? readFileSync(status, 'utf8').trim() : '';
+}
+
+/** Results of a file, those that have been written whole. */
+function read(file: string): CheckResult[] {
+  if (!existsSync(file)) return [];
+  const lines = readFileSync(file, 'utf8').split('\n').slice(0, -1);
+  return lines.map((line) => JSON.parse(line) as CheckResult);
 }
 
 /** Each file in a process of its own, so that one that hangs or dies leaves the others their turn. */
@@ -112,7 +129,7 @@ function guestScript(kernel: string, files: readonly string[]): string {
   --test-reporter=./test/vm/guest/reporter.js --test-reporter-destination=${into}.jsonl ${quoted(file.replace(/\.ts$/, '.js'))}
 echo $? >${into}.status`;
   });
-  return `cp -a /run/lab/tree /run/tree && cd /run/tree || exit 1
+  return `mkdir /run/tree && cd /run/tree && tar -xf /run/lab/tree.tar || exit 1
 export PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/run/tmp NODE_COMPILE_CACHE=/run/tmp/compiled
 export FTX_LAB_KERNEL=${kernel} FTX_LAB_SHARE=/run/lab
 ${runs.join('\n')}
@@ -121,18 +138,17 @@ exit 0
 }
 
 /** Prints what has come since the last call. */
-function report(kernel: string, share: string, seen: Map<string, number>, results: CheckResult[]): void {
-  for (const file of readdirSync(join(share, 'results')).sort()) {
-    if (!file.endsWith('.jsonl')) continue;
-    const lines = readFileSync(join(share, 'results', file), 'utf8').split('\n');
-    for (const line of lines.slice(seen.get(file) ?? 0, -1))
-      print(kernel, JSON.parse(line) as CheckResult, results);
-    seen.set(file, lines.length - 1);
+function printNew(kernel: string, share: string, printed: Map<string, number>): void {
+  for (const name of readdirSync(join(share, 'results')).sort()) {
+    if (!name.endsWith('.jsonl')) continue;
+    const file = join(share, 'results', name);
+    const results = read(file);
+    for (const result of results.slice(printed.get(file) ?? 0)) print(kernel, result);
+    printed.set(file, results.length);
   }
 }
 
-function print(kernel: string, result: CheckResult, results: CheckResult[]): void {
-  results.push(result);
+function print(kernel: string, result: CheckResult): void {
   const mark = result.skipped ? 'skip' : result.ok ? 'ok  ' : 'FAIL';
   console.log(`${mark} ${kernel}  ${result.name}  (${(result.tookMs / 1000).toFixed(1)} s)`);
   if (!result.ok) console.log(result.detail.replaceAll(/^/gm, '       '));
@@ -154,10 +170,10 @@ function endOf(
     found.push(failed('the script', readFileSync(join(share, 'output'), 'utf8')));
   }
   for (const file of files) {
-    const status = join(share, 'results', `${basename(file)}.status`);
-    const said = existsSync(status) ? readFileSync(status, 'utf8').trim() : 'nothing';
+    const said = statusOf(share, file);
     // 1: single checks failed, which have lines of their own.
-    if (said !== '0' && said !== '1') found.push(failed(file, `ended with ${said} (124: took too long)`));
+    if (said !== '0' && said !== '1')
+      found.push(failed(file, said === '' ? 'did not end' : `ended with ${said} (124: took too long)`));
   }
   return found;
 }
@@ -172,10 +188,13 @@ function count(results: readonly CheckResult[]): void {
 
 function saveCapture(kernel: string, file: string): void {
   const { size } = statSync(file);
-  if (size > FIXTURE_BYTES)
-    throw new Error(`the small capture of ${kernel} has ${size} bytes: too many to keep`);
+  if (size > FIXTURE_BYTES) {
+    console.log(`${kernel}: its small capture has ${size} bytes, too many to keep`);
+    return;
+  }
   mkdirSync(FIXTURES, { recursive: true });
   copyFileSync(file, join(FIXTURES, `${kernel}.dat`));
+  copyFileSync(file.replace(/\.dat$/, '.yaml'), join(FIXTURES, `${kernel}.yaml`));
   console.log(`${kernel}: kept a capture of ${size} bytes`);
 }
 
