@@ -28,6 +28,9 @@ import { HEADER_EVENT } from '../../src/capture/trace-dat.ts';
 import { openCaptureWriter } from '../../src/capture/write.ts';
 import { loadPage, makePage } from '../../src/decode/page.ts';
 import type { BufferStats, TraceMetadata } from '../../src/model/source.ts';
+import { skipWithout } from '../support/tools.ts';
+
+const skip = skipWithout('trace-cmd', 'trace-cmd');
 
 const TRACING = '/sys/kernel/tracing';
 const EVENTS = [
@@ -176,7 +179,7 @@ describe('a capture of this kernel', () => {
         capture.close();
       });
 
-      it('is read by trace-cmd without a word, event for event', () => {
+      it('is read by trace-cmd without a word, event for event', { skip }, () => {
         const lines = report(recording.path);
         const events = lines.filter((line) => /^\s*.+-\d+\s+\[\d+\]/.test(line));
         assert.equal(events.length, read);
@@ -190,7 +193,7 @@ describe('a capture of this kernel', () => {
     });
   }
 
-  it('is read by trace-cmd when it has no pages, no names and all records of tracers', () => {
+  it('is read by trace-cmd when it has no pages, no names and all records of tracers', { skip }, () => {
     const path = join(dir, 'bare.dat');
     const formats = readdirSync(join(TRACING, 'events/ftrace'), { withFileTypes: true });
     const writer = openCaptureWriter(path, {

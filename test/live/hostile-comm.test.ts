@@ -5,9 +5,10 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
-import { before, test } from 'node:test';
+import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { makeBench, needTool, parseScrape, type Scrape, settled } from '../support/agent.ts';
+import { makeBench, parseScrape, type Scrape, settled } from '../support/agent.ts';
+import { skipWithout } from '../support/tools.ts';
 import { watch } from '../support/witness.ts';
 
 const bench = makeBench('comm');
@@ -35,9 +36,9 @@ const workloadNamed = (name: string | Buffer) => `
     }
   };`;
 
-before(() => needTool('promtool', 'prometheus'));
+const skip = skipWithout('promtool', 'prometheus');
 
-test('tasks with hostile names change nothing', async (t) => {
+test('tasks with hostile names change nothing', { skip }, async (t) => {
   const workloads = await Promise.all(NAMES.map((name) => bench.workload(workloadNamed(name))));
   workloads.forEach(({ pid }, i) => {
     // The kernel appends a newline; comm is what was written, but for what it cuts off.

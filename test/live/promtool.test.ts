@@ -4,12 +4,10 @@ import { test } from 'node:test';
 import { createProcessMetrics } from '../../src/export/process-metrics.ts';
 import { createRenderer } from '../../src/export/prometheus-text.ts';
 import { MetricStore } from '../../src/metrics/store.ts';
-
-/** Not a Linux facility but a program of Prometheus: where it is not installed there is nothing to check with. */
-const installed = spawnSync('promtool', ['--version']).error === undefined;
+import { skipWithout } from '../support/tools.ts';
 
 test('promtool has nothing to say about the text format', {
-  skip: installed ? false : 'no promtool',
+  skip: skipWithout('promtool', 'prometheus'),
 }, async () => {
   const store = new MetricStore();
   const counter = store.counter({
