@@ -73,7 +73,7 @@ async function open(): Promise<Capture> {
 const opening = open();
 try {
   capture = await opening;
-  post({ kind: 'ready' });
+  post({ kind: 'ready', problem: capture.problem });
 } catch (error) {
   // What cannot be set up now will not be in a second either: the agent ends with the reason.
   post({ kind: 'fatal', message: reasonOf(error), final: true });

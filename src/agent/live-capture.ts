@@ -183,6 +183,7 @@ async function setUp(config: AgentConfig, kernel: Kernel, options: LiveOptions):
   }
 
   return {
+    problem: plan.events.length > 0 ? '' : 'none of the probes that are on works on this kernel',
     snapshot: (known) => {
       update();
       return store.snapshot(known);

@@ -20,7 +20,8 @@ export type ToCapture =
   | { kind: 'stop'; id: number };
 
 export type FromCapture =
-  | { kind: 'ready' }
+  /** Set up, and asked from now on. `problem`: why no events will come all the same; empty when they will. */
+  | { kind: 'ready'; problem: string }
   /** The main thread is to write `text` to `file`, so that its thread id shows in the trace. */
   | { kind: 'mark'; id: number; file: string; text: string }
   | { kind: 'answer'; id: number; value: MetricSnapshot | CaptureStatus | undefined }

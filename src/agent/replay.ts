@@ -98,6 +98,7 @@ export function openReplay(config: AgentConfig, file: string, options: ReplayOpt
     cost: { cpuSeconds: 0, events },
   };
   return {
+    problem: '',
     snapshot: (known) => store.snapshot(known),
     status: () => status,
     stop: async () => {},

@@ -57,7 +57,10 @@ export async function startAgent(config: AgentConfig, options: AgentOptions): Pr
   const waiting = new Map<number, Waiting>();
   let nextId = 1;
   let worker: Worker | undefined;
+  /** Why the capture thread cannot be asked. */
   let problem = 'the capture is being set up';
+  /** Why no events will come although it can. */
+  let without = '';
   let backoffMs = FIRST_BACKOFF_MS;
   let stopping = false;
   let everReady = false;
@@ -95,6 +98,7 @@ export async function startAgent(config: AgentConfig, options: AgentOptions): Pr
     switch (message.kind) {
       case 'ready':
         problem = '';
+        without = message.problem;
         everReady = true;
         settleFirst.resolve();
         return;
@@ -183,7 +187,10 @@ export async function startAgent(config: AgentConfig, options: AgentOptions): Pr
       return capture === undefined ? [main] : [main, capture];
     },
     status: () => ask<CaptureStatus>({ kind: 'status' }),
-    ready: () => ({ ready: problem === '' && worker !== undefined, reason: problem }),
+    ready: () => ({
+      ready: problem === '' && without === '' && worker !== undefined,
+      reason: problem || without,
+    }),
     stop: async () => {
       stopping = true;
       if (worker === undefined) return;

@@ -7,6 +7,7 @@ import type { AgentConfig } from '../config/schema.ts';
 import { createProcessMetrics } from '../export/process-metrics.ts';
 import { createApp } from '../http/app.ts';
 import { type Listening, listen } from '../http/listen.ts';
+import { UsageError } from '../model/errors.ts';
 import type { Log } from '../model/log.ts';
 import { demoCapture, whyNoTracing } from './demo.ts';
 import { EXIT_FAILED } from './failure.ts';
@@ -23,6 +24,7 @@ export interface RunOptions {
 
 /** Runs until it is told to end; resolves to the exit status. Rejects when it cannot start, having cleaned up. */
 export async function run(config: AgentConfig, options: RunOptions): Promise<number> {
+  if (config.probes.length === 0) throw new UsageError('no probe is on, so there is nothing to trace');
   const log = createLog(config.log);
   const version = packageVersion();
   const replayFile = options.replayFile ?? (options.demoIfUnavailable ? demoInstead(config, log) : undefined);

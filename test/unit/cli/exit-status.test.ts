@@ -112,6 +112,8 @@ test('bad commands, flags, values and variables end with 2 and a remedy', () => 
   );
   assert.match(refusal(['--prob', 'irq']), /unknown option/);
   assert.match(refusal(['run', 'extra']), /too many arguments/);
+  const none = ['sched', 'block', 'irq', 'softirq'].flatMap((name) => ['--no-probe', name]);
+  assert.match(refusal(['run', ...none]), /no probe is on, so there is nothing to trace/);
   assert.match(refusal(['run', '--probe', 'syscal']), /--probe: probes\.syscal: there is no probe/);
   assert.match(
     refusal(['--log.level', 'loud']),
