@@ -87,7 +87,7 @@ function qemuArguments(
   { share, disk, initramfs }: { share: string; disk: string; initramfs: string },
 ): string[] {
   // An oops ends the boot: what runs on after it proves nothing.
-  const append = 'console=ttyS0 quiet panic=-1 oops=panic mitigations=off';
+  const append = 'console=ttyS0 quiet panic=-1 oops=panic mitigations=off tsc=reliable';
   const common = 'security_model=none,multidevs=remap';
   return [
     // No protection keys: with emulated ones V8, which guards its code by them, was seen to abort.
