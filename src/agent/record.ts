@@ -21,7 +21,7 @@ import { bufferSizes } from './sizes.ts';
 
 /** The size every reader of trace.dat takes. */
 const SUBBUFFER_BYTES = 4096;
-const TICK_MS = 20;
+const TICK_MS = 50;
 /** Bounds a tick when our own reads keep filling a buffer. */
 const MOST_PAGES_A_TICK = 4096;
 
