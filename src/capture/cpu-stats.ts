@@ -35,3 +35,8 @@ export function parseCpuStats(text: string): BufferStats | undefined {
     bytes: count('bytes'),
   };
 }
+
+/** The buffer whose CPUs the following texts are about: trace-cmd puts such a line before those of an instance. */
+export function bufferOfCpuStats(text: string): string | undefined {
+  return /^Buffer: (.+)$/m.exec(text)?.[1];
+}

@@ -1,39 +1,70 @@
 /**
- * Walks over the front part of a capture, whose lengths are in the file itself and can be anything. Reads no more
- * than is asked for; what does not fit is a `Broken`, which says where.
+ * Walks over parts of a capture, in the file or uncompressed in memory, whose lengths are in the file itself and can
+ * be anything. Reads no more than is asked for; what does not fit is a `Broken`, which says where.
  */
 import { readAt } from './file-io.ts';
 
 /** No single part of the front is larger: a kernel's kallsyms, the largest, has about 15 MiB. */
-const MAX_PART = 1 << 28;
+export const MAX_PART = 1 << 28;
 const MAX_NAME = 256;
 
 /** The file ends, or makes no sense, at a place. */
 export class Broken extends Error {
-  constructor(position: number, what: string) {
-    super(`at byte ${position}: ${what}`);
+  constructor(position: number, what: string, of = '') {
+    super(`at byte ${position}${of}: ${what}`);
     this.name = 'Broken';
   }
 }
 
-export class Cursor {
-  readonly #fd: number;
-  readonly #file: string;
-  readonly size: number;
-  position = 0;
+/** Bytes that a cursor walks over. */
+export interface Input {
+  size: number;
+  /** `the file`, or which part of it was uncompressed. */
+  name: string;
+  /** Fills `into` from `position`; returns the bytes read, fewer only at the end. */
+  read(into: Uint8Array, position: number): number;
+}
 
-  constructor(fd: number, file: string, size: number) {
-    this.#fd = fd;
-    this.#file = file;
-    this.size = size;
+export function fileInput(fd: number, file: string, size: number): Input {
+  return { size, name: 'the file', read: (into, position) => readAt(fd, file, into, position) };
+}
+
+export function memoryInput(bytes: Uint8Array, name: string): Input {
+  return {
+    size: bytes.length,
+    name,
+    read: (into, position) => {
+      const part = bytes.subarray(position, position + into.length);
+      into.set(part);
+      return part.length;
+    },
+  };
+}
+
+export class Cursor {
+  readonly #input: Input;
+  position: number;
+
+  constructor(input: Input, position = 0) {
+    this.#input = input;
+    this.position = position;
+  }
+
+  get size(): number {
+    return this.#input.size;
+  }
+
+  /** Another one over the same bytes. */
+  at(position: number): Cursor {
+    return new Cursor(this.#input, position);
   }
 
   /** `what` names the part in a `Broken`. */
   bytes(length: number, what: string): Buffer {
     this.#check(length, what);
     const bytes = Buffer.alloc(length);
-    if (readAt(this.#fd, this.#file, bytes, this.position) < length)
-      throw new Broken(this.position, `the file ends within ${what}`);
+    if (this.#input.read(bytes, this.position) < length)
+      throw this.broken(this.position, `${this.#input.name} ends within ${what}`);
     this.position += length;
     return bytes;
   }
@@ -56,19 +87,24 @@ export class Cursor {
   /** Text that a NUL ends. */
   name(what: string): string {
     const start = this.position;
-    const bytes = this.bytes(Math.min(MAX_NAME, this.size - start), what);
+    const bytes = this.bytes(Math.max(0, Math.min(MAX_NAME, this.size - start)), what);
     const end = bytes.indexOf(0);
-    if (end < 0) throw new Broken(start, `${what} has no end`);
+    if (end < 0) throw this.broken(start, `${what} has no end`);
     this.position = start + end + 1;
     return bytes.toString('utf8', 0, end);
   }
 
+  broken(position: number, what: string): Broken {
+    return new Broken(position, what, this.#input.name === 'the file' ? '' : ` of ${this.#input.name}`);
+  }
+
   #check(length: number, what: string): void {
-    if (length > this.size - this.position)
-      throw new Broken(
+    const left = Math.max(0, this.size - this.position);
+    if (length > left)
+      throw this.broken(
         this.position,
-        `the file ends within ${what}, ${this.size - this.position} of ${length} bytes on`,
+        `${this.#input.name} ends within ${what}, ${left} of ${length} bytes on`,
       );
-    if (length > MAX_PART) throw new Broken(this.position, `${what} has ${length} bytes, which cannot be`);
+    if (length > MAX_PART) throw this.broken(this.position, `${what} has ${length} bytes, which cannot be`);
   }
 }

@@ -1,12 +1,13 @@
 /**
- * Reads captures: a trace.dat file (version 6, little-endian) enters, metadata and pages leave, as a kernel would give
- * them. Pages are read from the file when they are asked for. Format: trace-cmd.dat.v6(5).
+ * Reads captures: a trace.dat file (version 6 or 7, little-endian) enters, metadata and pages leave, as a kernel would
+ * give them. Pages are read from the file when they are asked for. Format: trace-cmd.dat.v6(5), trace-cmd.dat.v7(5).
  */
 import { closeSync, fstatSync } from 'node:fs';
 import type { BufferStats, PageSource, TraceMetadata } from '../model/source.ts';
 import { type Contents, readContents } from './contents.ts';
-import { Cursor } from './cursor.ts';
-import { openFile, readAt } from './file-io.ts';
+import { Cursor, fileInput } from './cursor.ts';
+import { openFile } from './file-io.ts';
+import { openRegion, type RegionReader } from './region-reader.ts';
 
 export interface Capture {
   metadata: TraceMetadata;
@@ -14,22 +15,36 @@ export interface Capture {
   stats: readonly BufferStats[];
   /** Pages of each CPU in the order they were recorded; its CPUs are those that have pages or counts. */
   source: PageSource;
+  /** Nanoseconds a stamp of the clock counts; undefined where they are not known: then there are no durations. */
+  nsPerStamp: number | undefined;
+  /** The buffer that is read: '' for the top level's. */
+  instance: string;
   /** Whole pages of one CPU. */
   cpuPages(cpu: number): number;
+  /** Whether pages at a CPU's end are missing. Certain only when the pages before have been read. */
+  isCut(cpu: number): boolean;
+  /** Where a page lies, for people: `byte 8192`. */
+  placeOf(cpu: number, page: number): string;
   close(): void;
   /** What could not be read of a file that is cut off or damaged, for people. Grows when it shrinks meanwhile. */
   problems: readonly string[];
 }
 
+export interface OpenOptions {
+  /** The buffer to read; by default the top level's or, where that is empty, the first that is not. */
+  instance?: string | undefined;
+}
+
 /**
  * Opens a capture. What a cut-off or damaged file still has is used. Throws `KernelError` when it cannot be opened or
- * read, `UsageError` when it is no trace.dat of version 6 or not even says how its pages are laid out.
+ * read, `UsageError` when it is no trace.dat of version 6 or 7, not even says how its pages are laid out, or has no such
+ * instance.
  */
-export function openCapture(path: string): Capture {
+export function openCapture(path: string, options: OpenOptions = {}): Capture {
   const fd = openFile(path, 'r');
   try {
-    const contents = readContents(new Cursor(fd, path, fstatSync(fd).size), path);
-    return captureOf(contents, fd, path);
+    const input = fileInput(fd, path, fstatSync(fd).size);
+    return captureOf(readContents(new Cursor(input), path, options.instance), fd, path);
   } catch (error) {
     closeSync(fd);
     throw error;
@@ -37,32 +52,21 @@ export function openCapture(path: string): Capture {
 }
 
 function captureOf(contents: Contents, fd: number, path: string): Capture {
-  const { layout, formats, regions, stats, problems, clock, machine, kernelRelease, cpuCount } = contents;
-  const { pageSize } = layout;
-  const next = new Float64Array(cpuCount);
+  const { layout, formats, regions, stats, problems, clock, machine, kernelRelease, cpuCount, uncompress } =
+    contents;
   const present = new Set(stats.flatMap(({ cpu }) => (cpu < cpuCount ? [cpu] : [])));
-  regions.forEach(({ pages }, cpu) => {
-    if (pages > 0) present.add(cpu);
-  });
+  const readers = new Map<number, RegionReader>();
+  for (const [cpu, region] of regions) {
+    readers.set(cpu, openRegion({ cpu, region, fd, path, layout, uncompress, problems }));
+    if (region.pages > 0 || region.cut) present.add(cpu);
+  }
   const cpus = [...present].sort((a, b) => a - b);
   const events = [...formats.keys()].filter((event) => !event.startsWith('ftrace:'));
   let open = true;
-
-  const readPage = (cpu: number, into: Uint8Array): number => {
-    const region = regions[cpu];
-    if (region === undefined || next[cpu] >= region.pages) return 0;
-    const read = readAt(fd, path, into.subarray(0, pageSize), region.offset + next[cpu] * pageSize);
-    next[cpu]++;
-    if (read === pageSize) return read;
-    problems.push(`CPU ${cpu}: the file became shorter while it was read`);
-    region.pages = 0;
-    return 0;
-  };
-
   return {
     metadata: {
       layout,
-      clock,
+      clock: clock.name,
       machine,
       kernelRelease,
       cpuCount,
@@ -70,8 +74,12 @@ function captureOf(contents: Contents, fd: number, path: string): Capture {
       formatText: (event) => formats.get(event),
     },
     stats,
-    source: { cpus: () => cpus, readPage },
-    cpuPages: (cpu) => regions[cpu]?.pages ?? 0,
+    source: { cpus: () => cpus, readPage: (cpu, into) => readers.get(cpu)?.readPage(into) ?? 0 },
+    nsPerStamp: clock.nsPerStamp,
+    instance: contents.instance,
+    cpuPages: (cpu) => regions.get(cpu)?.pages ?? 0,
+    isCut: (cpu) => regions.get(cpu)?.cut ?? false,
+    placeOf: (cpu, page) => readers.get(cpu)?.placeOf(page) ?? 'no byte',
     close: () => {
       if (open) closeSync(fd);
       open = false;

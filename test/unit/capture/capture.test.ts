@@ -215,7 +215,12 @@ describe('openCapture', () => {
     usage('', /no whole trace.dat/);
     usage('# tracer: nop\n#\n', /no trace.dat/);
     const magic = '\x17\x08\x44tracing';
-    usage(`${magic}7\0${'x'.repeat(100)}`, /version "7".*convert/);
+    usage(`${magic}8\0${'x'.repeat(100)}`, /version "8", neither 6 nor 7/);
+    usage(
+      `${magic}7\0\0\x08\0\x10\0\0lz4\0${1}\0${'x'.repeat(100)}`,
+      /"lz4".*neither zlib nor zstd.*convert/,
+    );
+    usage(`${magic}7\0\0\x08\0\x10\0\0zstd\0${1}\0${'\x7f'.repeat(100)}`, /no whole trace.dat.*section 0/);
     usage(`${magic}6\0\x01\x08${'x'.repeat(300)}`, /big-endian/);
     usage(`${magic}6\0\0\x08\0\x10\0\0header_pagX`, /header_page/);
     assert.throws(
@@ -241,7 +246,10 @@ describe('openCapture', () => {
       ],
     );
     assert.equal(capture.problems.length, 1);
-    assert.match(capture.problems[0], /CPU 1: the file ends after 8092 of its 12288 bytes/);
+    assert.match(
+      capture.problems[0],
+      /CPU 1: the file ends after 8092 of its 12288 bytes, at byte \d+, within page 2 of 3/,
+    );
     capture.close();
   });
 
@@ -264,7 +272,8 @@ describe('openCapture', () => {
     const capture = openCapture(path);
     truncateSync(path, 100);
     assert.deepEqual(readAll(capture).get(0), []);
-    assert.match(capture.problems.join(), /shorter/);
+    assert.match(capture.problems.join(), /CPU 0: .*shorter.* at page 1 of 2, byte \d+/);
+    assert.ok(capture.isCut(0));
     capture.close();
   });
 

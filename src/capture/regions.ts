@@ -1,0 +1,128 @@
+/**
+ * Where the pages of each CPU lie: a buffer's extents enter, checked against the file; regions leave, and what is
+ * missing. Compressed pages lie in chunks: trace-cmd.dat.v7(5), COMPRESSION FORMAT OF THE TRACE DATA.
+ */
+import { Broken, type Cursor, MAX_PART } from './cursor.ts';
+import { type Extent, MAX_CPUS } from './options.ts';
+import { MAX_PROBLEMS } from './parts.ts';
+
+/** Some pages of one CPU, compressed together. */
+export interface Chunk {
+  /** Of the compressed bytes in the file. */
+  offset: number;
+  size: number;
+  firstPage: number;
+  pages: number;
+}
+
+/** Pages of one CPU. */
+export interface Region {
+  offset: number;
+  pages: number;
+  /** Pages at the end are missing: the file is cut off or damaged. */
+  cut: boolean;
+  /** Undefined where they are not compressed. */
+  chunks: Chunk[] | undefined;
+}
+
+export interface Placing {
+  cursor: Cursor;
+  pageSize: number;
+  /** First byte where pages can be. */
+  from: number;
+  compressed: boolean;
+}
+
+/** Regions by CPU. What is wrong is added to `problems`. */
+export function placeRegions(
+  extents: readonly Extent[],
+  placing: Placing,
+  problems: string[],
+): Map<number, Region> {
+  const regions = new Map<number, Region>();
+  const found: string[] = [];
+  // In the order of the file, so that no byte is read for two CPUs: a damaged table must not multiply the events.
+  let free = placing.from;
+  for (const extent of [...extents].sort((a, b) => a.offset - b.offset)) {
+    const { cpu, offset, size } = extent;
+    if (cpu >= MAX_CPUS || regions.get(cpu)?.pages) {
+      found.push(
+        `CPU ${cpu}: ${cpu >= MAX_CPUS ? 'there is none of this number' : 'its pages are named twice'}`,
+      );
+      continue;
+    }
+    const region: Region = { offset, pages: 0, cut: false, chunks: undefined };
+    regions.set(cpu, region);
+    if (size === 0) continue;
+    if (offset < free || offset >= placing.cursor.size) {
+      region.cut = true;
+      found.push(`CPU ${cpu}: its pages are said to be at byte ${offset}, where none can be`);
+      continue;
+    }
+    if (placing.compressed) free = indexChunks(extent, region, placing, found);
+    else free = countPages(extent, region, placing, found);
+  }
+  problems.push(...found.slice(0, MAX_PROBLEMS));
+  if (found.length > MAX_PROBLEMS)
+    problems.push(`${found.length - MAX_PROBLEMS} more CPUs have such problems`);
+  return regions;
+}
+
+/** Returns the first byte behind the pages. */
+function countPages(
+  extent: Extent,
+  region: Region,
+  { cursor, pageSize }: Placing,
+  problems: string[],
+): number {
+  const { cpu, offset, size } = extent;
+  const there = Math.min(size, cursor.size - offset);
+  region.pages = Math.floor(there / pageSize);
+  if (there < size) {
+    region.cut = true;
+    const place = `at byte ${cursor.size}, within page ${region.pages + 1} of ${Math.ceil(size / pageSize)}`;
+    problems.push(`CPU ${cpu}: the file ends after ${there} of its ${size} bytes, ${place}`);
+  } else if (size % pageSize !== 0) {
+    region.cut = true;
+    problems.push(`CPU ${cpu}: ${size} bytes are no whole number of pages of ${pageSize}`);
+  }
+  return offset + there;
+}
+
+/** Returns the first byte behind the chunks. */
+function indexChunks(
+  extent: Extent,
+  region: Region,
+  { cursor, pageSize }: Placing,
+  problems: string[],
+): number {
+  const chunks: Chunk[] = [];
+  region.chunks = chunks;
+  const walk = cursor.at(extent.offset);
+  let count = 0;
+  let start = walk.position;
+  try {
+    count = walk.number(4, 'the number of chunks');
+    while (chunks.length < count) {
+      start = walk.position;
+      const sizes = walk.bytes(8, 'the sizes of a chunk');
+      const [size, bytes] = [sizes.readUInt32LE(0), sizes.readUInt32LE(4)];
+      if (bytes === 0 || bytes % pageSize !== 0 || bytes > MAX_PART)
+        throw walk.broken(start, `${bytes} bytes are no whole number of pages of ${pageSize}`);
+      const offset = walk.position;
+      walk.skip(size, 'a chunk');
+      // Its size does not count the number of chunks.
+      if (walk.position > extent.offset + 4 + extent.size)
+        throw walk.broken(start, 'a chunk reaches too far');
+      chunks.push({ offset, size, firstPage: region.pages, pages: bytes / pageSize });
+      region.pages += bytes / pageSize;
+    }
+    return walk.position;
+  } catch (error) {
+    if (!(error instanceof Broken)) throw error;
+    region.cut = true;
+    const place = `chunk ${chunks.length + 1} of ${count}, from page ${region.pages + 1} on`;
+    problems.push(`CPU ${extent.cpu}: its pages end early ${error.message} (${place})`);
+    return start;
+  }
+}
