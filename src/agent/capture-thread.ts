@@ -59,15 +59,16 @@ function reasonOf(error: unknown): string {
 
 const input = workerData as CaptureInput;
 const onFatal = (error: unknown) => post({ kind: 'fatal', message: reasonOf(error), final: false });
+const onProblem = (problem: string) => post({ kind: 'problem', problem });
 
 /** Loads only the side that is used: this thread's memory counts on every node. */
 async function open(): Promise<Capture> {
   if (input.replayFile !== undefined) {
     const { openReplay } = await import('./replay.ts');
-    return openReplay(input.config, input.replayFile, { log });
+    return openReplay(input.config, input.replayFile, { log, instance: input.replayInstance });
   }
   const { openLiveCapture } = await import('./live-capture.ts');
-  return openLiveCapture(input.config, { log, markFromMain, onFatal });
+  return openLiveCapture(input.config, { log, markFromMain, onFatal, onProblem });
 }
 
 const opening = open();

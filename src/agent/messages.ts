@@ -11,6 +11,8 @@ export interface CaptureInput {
   config: AgentConfig;
   /** A capture to serve instead of the live kernel. */
   replayFile: string | undefined;
+  /** The buffer of it to serve; undefined leaves the choice. */
+  replayInstance: string | undefined;
 }
 
 export type ToCapture =
@@ -22,6 +24,8 @@ export type ToCapture =
 export type FromCapture =
   /** Set up, and asked from now on. `problem`: why no events will come all the same; empty when they will. */
   | { kind: 'ready'; problem: string }
+  /** The same, changed since. */
+  | { kind: 'problem'; problem: string }
   /** The main thread is to write `text` to `file`, so that its thread id shows in the trace. */
   | { kind: 'mark'; id: number; file: string; text: string }
   | { kind: 'answer'; id: number; value: MetricSnapshot | CaptureStatus | undefined }

@@ -1,4 +1,5 @@
 /** A capture file instead of the running kernel: the same plan, pipeline and probes, read once to its end. */
+import { brokenPages } from '../capture/broken-pages.ts';
 import { openCapture } from '../capture/read.ts';
 import type { AgentConfig } from '../config/schema.ts';
 import { bytesReader, textOf } from '../decode/fields.ts';
@@ -7,12 +8,15 @@ import { capturedHostFacts } from '../host/facts.ts';
 import { MetricStore } from '../metrics/store.ts';
 import type { Log } from '../model/log.ts';
 import type { MetricSnapshot } from '../model/metric.ts';
+import type { BufferStats } from '../model/source.ts';
 import type { CaptureStatus } from '../model/status.ts';
 import type { Capture } from './capture.ts';
 import { enabledProbes } from './enabled-probes.ts';
+import { inNanoseconds, withoutDurations } from './foreign-stamps.ts';
 import { Pipeline } from './pipeline.ts';
 import { planEvents } from './plan.ts';
 import { factsReader } from './recorded-facts.ts';
+import { NEVER, pagesOf, replaySource } from './replay-source.ts';
 import { type BufferReading, makeSelfMetrics } from './self-metrics.ts';
 
 /** Name of the events buffer in labels, as for a live capture. */
@@ -22,11 +26,16 @@ export interface ReplayOptions {
   log: Log;
   /** Pages read from one CPU at a time; the outcome is the same for any. */
   pagesPerRound?: number;
+  /** The buffer to replay; by default the top level's or, where that is empty, the first that is not. */
+  instance?: string | undefined;
+  /** Told for every page that is read. */
+  onProgress?: (pages: number, ofPages: number) => void;
 }
 
 /** Replays a whole capture; what the file could not give is in the status' warnings. Throws when it is none. */
 export function openReplay(config: AgentConfig, file: string, options: ReplayOptions): Capture {
-  const capture = openCapture(file);
+  const { log, instance, onProgress } = options;
+  const capture = openCapture(file, { instance });
   const store = new MetricStore();
   const self = makeSelfMetrics(store);
   const { metadata } = capture;
@@ -48,28 +57,52 @@ export function openReplay(config: AgentConfig, file: string, options: ReplayOpt
     },
   });
   self.probesAre(plan.probes);
+  for (const { name, up, reason } of plan.probes)
+    if (!up) log.info({ probe: name, reason }, 'a probe is off');
+  const lossy = new Set<number>();
+  const ofPages = pagesOf(capture);
+  let hasErrors = false;
+  const stamped = inNanoseconds(plan, capture.nsPerStamp ?? 1);
   const pipeline = new Pipeline({
-    source: capture.source,
+    source: replaySource(capture, (pages) => onProgress?.(pages, ofPages)),
     layout: metadata.layout,
-    plan,
-    onError: (_cpu: number, error: PageError) => self.decodeError(error),
+    plan: {
+      ...stamped,
+      onLoss: (cpu, until) => {
+        if (until < NEVER) lossy.add(cpu);
+        stamped.onLoss(cpu, until);
+      },
+    },
+    onError: (_cpu: number, error: PageError) => {
+      hasErrors = true;
+      self.decodeError(error);
+    },
     ...(options.pagesPerRound ? { pagesPerRound: options.pagesPerRound } : {}),
   });
   pipeline.flush();
   capture.close();
-  const warnings = [...capture.problems];
-  for (const warning of warnings) options.log.warn({ file }, warning);
+  const warnings = [...capture.problems, ...(hasErrors ? brokenPages(file, { instance }) : [])];
+  for (const warning of warnings) log.warn({ file }, warning);
+  for (const cpu of cpus) {
+    if (capture.isCut(cpu))
+      warnings.push(`CPU ${cpu}: its end is missing: what was under way then, on any CPU, has no duration`);
+    if (!lossy.has(cpu)) continue;
+    const lost = pipeline.merger.flaggedLost(cpu) || 'an unknown number of';
+    const loss = `CPU ${cpu}: ${lost} events were lost in recording: what they were part of has no duration`;
+    // Not a warning: the recording says so itself, and its metrics count them.
+    log.info({ file }, loss);
+    warnings.push(loss);
+  }
 
-  const readings = cpus.map((cpu): BufferReading => {
-    const stats = capture.stats.find((s) => s.cpu === cpu);
-    return {
+  const readings = cpus.map(
+    (cpu): BufferReading => ({
       cpu,
       events: pipeline.merger.events(cpu),
       bytes: pipeline.bytesRead(cpu),
-      stats,
+      stats: capture.stats.find((s) => s.cpu === cpu) ?? flaggedStats(cpu, pipeline.merger.flaggedLost(cpu)),
       capacityBytes: 0,
-    };
-  });
+    }),
+  );
   const events = readings.reduce((sum, reading) => sum + reading.events, 0);
   self.update(BUFFER, readings, pipeline.merger.lateEvents());
 
@@ -99,18 +132,27 @@ export function openReplay(config: AgentConfig, file: string, options: ReplayOpt
   };
   return {
     problem: '',
-    snapshot: (known) => store.snapshot(known),
+    snapshot: (known) => {
+      const { families } = store.snapshot(known);
+      return { families: capture.nsPerStamp === undefined ? withoutDurations(families) : families };
+    },
     status: () => status,
     stop: async () => {},
   };
+}
+
+/** Counts of a CPU of which the file has none: what its pages say. Undefined when they say nothing. */
+function flaggedStats(cpu: number, overrun: number): BufferStats | undefined {
+  if (overrun === 0) return undefined;
+  return { cpu, overrun, entries: 0, commitOverrun: 0, droppedEvents: 0, readEvents: 0, bytes: 0 };
 }
 
 /** Replays a capture in this thread, for `replay` without a server. */
 export async function replayCapture(
   config: AgentConfig,
   file: string,
-  log: Log,
+  options: ReplayOptions,
 ): Promise<{ snapshots: MetricSnapshot[]; status: CaptureStatus }> {
-  const capture = openReplay(config, file, { log });
+  const capture = openReplay(config, file, options);
   return { snapshots: [capture.snapshot({})], status: capture.status() };
 }

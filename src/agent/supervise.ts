@@ -39,8 +39,8 @@ export interface AgentOptions {
   version: string;
   /** A capture to serve instead of the live kernel. */
   replayFile?: string;
-  /** Capture has ended and will not come back. */
-  onFatal(error: Error): void;
+  /** The buffer of it to serve. */
+  replayInstance?: string | undefined;
 }
 
 type Request = ToCapture extends infer T ? (T extends { id: number } ? Omit<T, 'id'> : never) : never;
@@ -61,7 +61,10 @@ export async function startAgent(config: AgentConfig, options: AgentOptions): Pr
   let problem = 'the capture is being set up';
   /** Why no events will come although it can. */
   let without = '';
+  /** Why it is taken for stuck: a question it owes the answer to. */
+  let silent = '';
   let backoffMs = FIRST_BACKOFF_MS;
+  let startAgain: NodeJS.Timeout | undefined;
   let stopping = false;
   let everReady = false;
   let settleFirst: { resolve(): void; reject(error: Error): void };
@@ -88,7 +91,8 @@ export async function startAgent(config: AgentConfig, options: AgentOptions): Pr
       const id = nextId++;
       const timer = setTimeout(() => {
         waiting.delete(id);
-        reject(new Error(`the capture thread did not answer within ${timeoutMs / 1000} s`));
+        silent = `the capture thread did not answer within ${timeoutMs / 1000} s`;
+        reject(new Error(silent));
       }, timeoutMs);
       waiting.set(id, { resolve: resolve as (value: unknown) => void, reject, timer });
       worker.postMessage({ ...request, id } as ToCapture);
@@ -101,6 +105,9 @@ export async function startAgent(config: AgentConfig, options: AgentOptions): Pr
         without = message.problem;
         everReady = true;
         settleFirst.resolve();
+        return;
+      case 'problem':
+        without = message.problem;
         return;
       case 'mark':
         markTrace(message.file, message.text, log);
@@ -116,6 +123,7 @@ export async function startAgent(config: AgentConfig, options: AgentOptions): Pr
         void from.terminate();
         return;
       default: {
+        silent = '';
         const request = waiting.get(message.id);
         if (request === undefined) return;
         waiting.delete(message.id);
@@ -129,8 +137,13 @@ export async function startAgent(config: AgentConfig, options: AgentOptions): Pr
   const start = () => {
     const startedAt = performance.now();
     problem = 'the capture is being set up';
+    silent = '';
     reader.reset();
-    const input: CaptureInput = { config, replayFile: options.replayFile };
+    const input: CaptureInput = {
+      config,
+      replayFile: options.replayFile,
+      replayInstance: options.replayInstance,
+    };
     const entry = new URL(`./capture-thread${extname(import.meta.url)}`, import.meta.url);
     const started = new Worker(entry, { workerData: input, name: 'ftrace-capture' });
     worker = started;
@@ -146,9 +159,7 @@ export async function startAgent(config: AgentConfig, options: AgentOptions): Pr
       if (performance.now() - startedAt > HEALTHY_AFTER_MS) backoffMs = FIRST_BACKOFF_MS;
       log.warn({ reason: problem, retryMs: backoffMs }, 'starting the capture thread again');
       own.countRestart();
-      setTimeout(() => {
-        if (!stopping) start();
-      }, backoffMs);
+      startAgain = setTimeout(start, backoffMs);
       backoffMs = Math.min(backoffMs * 2, LONGEST_BACKOFF_MS);
     });
   };
@@ -188,11 +199,13 @@ export async function startAgent(config: AgentConfig, options: AgentOptions): Pr
     },
     status: () => ask<CaptureStatus>({ kind: 'status' }),
     ready: () => ({
-      ready: problem === '' && without === '' && worker !== undefined,
-      reason: problem || without,
+      ready: problem === '' && without === '' && silent === '' && worker !== undefined,
+      reason: problem || without || silent,
     }),
     stop: async () => {
       stopping = true;
+      // Its time can be half a minute off, and the process would wait for it.
+      clearTimeout(startAgain);
       if (worker === undefined) return;
       const running = worker;
       try {

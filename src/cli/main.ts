@@ -190,20 +190,28 @@ function addReplay(program: Command, outcome: Outcome): void {
   const replay = program
     .command('replay')
     .description('print the metrics of a recording, or serve them')
-    .argument('<file>', 'a trace.dat')
+    .argument('<file>', 'a trace.dat of version 6 or 7, as record and trace-cmd write it')
     .option('--serve', 'serve them over HTTP, labelled source="replay", until SIGTERM or SIGINT')
+    .option(
+      '--instance <name>',
+      "the instance to replay, of several in the file (default: the top level's events or, without any, the first)",
+    )
     .addHelpText(
       'after',
-      examples('ftrace-exporter replay trace.dat', 'ftrace-exporter replay trace.dat --serve'),
+      examples(
+        'ftrace-exporter replay trace.dat',
+        'ftrace-exporter replay trace.dat --serve',
+        'ftrace-exporter replay trace.dat --instance mine --probe syscalls',
+      ),
     )
-    .action(async (file: string, options: { serve?: boolean }) => {
+    .action(async (file: string, options: { serve?: boolean; instance?: string }) => {
       const config = configOf(replay);
       if (options.serve) {
         const { run } = await import('./run.ts');
-        outcome.status = await run(config, { replayFile: file });
+        outcome.status = await run(config, { replayFile: file, replayInstance: options.instance });
       } else {
         const { replay: show } = await import('./replay.ts');
-        await show(config, file);
+        await show(config, file, options.instance);
       }
     });
   addConfigOptions(replay, ['probes', 'web', 'log']);

@@ -4,9 +4,24 @@ import type { AgentConfig } from '../config/schema.ts';
 import { createRenderer } from '../export/prometheus-text.ts';
 import { createLog } from './log.ts';
 import { print } from './output.ts';
+import { progressBar } from './progress.ts';
 import { REPLAY_LABELS } from './replay-labels.ts';
 
-export async function replay(config: AgentConfig, file: string): Promise<void> {
-  const { snapshots } = await replayCapture(config, file, createLog(config.log));
-  print(createRenderer({ constantLabels: REPLAY_LABELS }).render(snapshots, 'text').toString('utf8'));
+/** `instance`: the buffer to replay; by default the top level's or, where that is empty, the first that is not. */
+export async function replay(config: AgentConfig, file: string, instance: string | undefined): Promise<void> {
+  const log = createLog(config.log);
+  const onProgress = progressBar('replaying', process.stderr);
+  // The line goes before others come.
+  const wiped = (level: keyof typeof log) => (fields: Record<string, unknown>, message: string) => {
+    onProgress.end();
+    log[level](fields, message);
+  };
+  const quietly = { debug: wiped('debug'), info: wiped('info'), warn: wiped('warn'), error: wiped('error') };
+  try {
+    const { snapshots } = await replayCapture(config, file, { log: quietly, instance, onProgress });
+    onProgress.end();
+    print(createRenderer({ constantLabels: REPLAY_LABELS }).render(snapshots, 'text').toString('utf8'));
+  } finally {
+    onProgress.end();
+  }
 }

@@ -18,6 +18,8 @@ import { packageVersion } from './version.ts';
 export interface RunOptions {
   /** A recording to serve instead of the running kernel. */
   replayFile?: string;
+  /** The buffer of it to serve. */
+  replayInstance?: string | undefined;
   /** Without tracefs serve the bundled recording. */
   demoIfUnavailable?: boolean;
 }
@@ -32,13 +34,12 @@ export async function run(config: AgentConfig, options: RunOptions): Promise<num
   const end = waitForEnd(log);
   let agent: Agent | undefined;
   let server: Listening | undefined;
-  let status: number;
+  let status = EXIT_FAILED;
   try {
     agent = await startAgent(config, {
       log,
       version,
-      ...(replayFile === undefined ? {} : { replayFile }),
-      onFatal: (error) => end.fail(error.message, 'the capture has ended'),
+      ...(replayFile === undefined ? {} : { replayFile, replayInstance: options.replayInstance }),
     });
     server = await listen(
       createApp(depsOf(agent, config, { log, version, replayFile })),
@@ -51,6 +52,7 @@ export async function run(config: AgentConfig, options: RunOptions): Promise<num
   } finally {
     await server?.close();
     await agent?.stop().catch((error: unknown) => {
+      status = EXIT_FAILED;
       const reason = error instanceof Error ? error.message : String(error);
       log.error({ reason }, 'could not stop cleanly; `ftrace-exporter cleanup` removes what is left');
     });
@@ -94,7 +96,6 @@ function demoInstead(config: AgentConfig, log: Log): string | undefined {
 interface End {
   /** Resolves to the exit status when a signal or a failure ends the run. */
   reached: Promise<number>;
-  fail(reason: string, message: string): void;
   /** Gives the signals back. */
   release(): void;
 }
@@ -130,5 +131,5 @@ function waitForEnd(log: Log): End {
     process.off('SIGTERM', onSignal).off('SIGINT', onSignal).off('SIGHUP', onHangUp);
     process.off('uncaughtException', onUncaught);
   };
-  return { reached, fail, release };
+  return { reached, release };
 }

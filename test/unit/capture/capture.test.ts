@@ -217,10 +217,10 @@ describe('openCapture', () => {
     const magic = '\x17\x08\x44tracing';
     usage(`${magic}8\0${'x'.repeat(100)}`, /version "8", neither 6 nor 7/);
     usage(
-      `${magic}7\0\0\x08\0\x10\0\0lz4\0${1}\0${'x'.repeat(100)}`,
+      `${magic}7\0\0\x08\0\x10\0\0lz4\x001\0${'x'.repeat(100)}`,
       /"lz4".*neither zlib nor zstd.*convert/,
     );
-    usage(`${magic}7\0\0\x08\0\x10\0\0zstd\0${1}\0${'\x7f'.repeat(100)}`, /no whole trace.dat.*section 0/);
+    usage(`${magic}7\0\0\x08\0\x10\0\0zstd\x001\0${'\x7f'.repeat(100)}`, /no whole trace.dat.*section 0/);
     usage(`${magic}6\0\x01\x08${'x'.repeat(300)}`, /big-endian/);
     usage(`${magic}6\0\0\x08\0\x10\0\0header_pagX`, /header_page/);
     assert.throws(

@@ -64,7 +64,7 @@ test('--help of every command has examples, and flags as documented', () => {
     'check-config': ['[file]', '--print-schema'],
     cleanup: ['--path.tracefs'],
     record: ['-o, --output', '--duration', '--probe'],
-    replay: ['--serve', '<file>'],
+    replay: ['--serve', '--instance', '<file>'],
   };
   for (const [command, words] of Object.entries(commands)) {
     const { status, stdout, stderr } = cli([...(command === '' ? [] : [command]), '--help']);
