@@ -1,6 +1,6 @@
 /** The drain loop: ticks on a timer whose pace follows the fastest-filling buffer. */
 import type { DurationNs } from '../model/time.ts';
-import { monotonicNow } from './clock.ts';
+import { makeTraceClock } from './clock.ts';
 import type { Pipeline } from './pipeline.ts';
 import { nextTickNs, type TickRule } from './sizes.ts';
 
@@ -28,8 +28,9 @@ export interface Drain {
 
 export function startDraining(options: DrainOptions): Drain {
   const { pipeline, rule } = options;
+  const traceNow = makeTraceClock();
   const bytesBefore: number[] = [];
-  let lastStart = monotonicNow();
+  let lastStart = traceNow();
   let choresAt = lastStart + CHORES_EVERY_NS;
   let tickNs = nextTickNs(rule, Number.POSITIVE_INFINITY);
   let timer: NodeJS.Timeout | undefined;
@@ -47,10 +48,10 @@ export function startDraining(options: DrainOptions): Drain {
   };
 
   const tick = () => {
-    const start = monotonicNow();
+    const start = traceNow();
     try {
       pipeline.tick(start, MOST_ROUNDS);
-      const end = monotonicNow();
+      const end = traceNow();
       options.onTick(end - start);
       tickNs = nextTickNs(rule, fastestFill(start - lastStart));
       lastStart = start;
@@ -58,7 +59,7 @@ export function startDraining(options: DrainOptions): Drain {
         choresAt = end + CHORES_EVERY_NS;
         options.chores();
       }
-      timer = setTimeout(tick, Math.max(0, (start + tickNs - monotonicNow()) / 1e6));
+      timer = setTimeout(tick, Math.max(0, (start + tickNs - traceNow()) / 1e6));
     } catch (error) {
       options.onFailure(error);
     }
