@@ -8,7 +8,7 @@ import { MetricStore } from '../metrics/store.ts';
 import type { Log } from '../model/log.ts';
 import type { CaptureStatus } from '../model/status.ts';
 import { type KernelFeatures, kernelFeatures } from '../tracefs/features.ts';
-import { createInstance, type Instance } from '../tracefs/instance.ts';
+import { createInstance, type Instance, type InstanceState } from '../tracefs/instance.ts';
 import { findTracefs } from '../tracefs/mount.ts';
 import { learnOwnThreads, ownThreadIds } from '../tracefs/threads.ts';
 import type { Capture } from './capture.ts';
@@ -25,6 +25,8 @@ import { bufferSizes } from './sizes.ts';
 const BUFFER = 'events';
 /** The log is told of lost events at most this often. */
 const LOSS_LOG_MS = 60_000;
+/** Chores come once a second; whether somebody has changed the instance is looked at every so many. */
+const CHECK_EVERY = 5;
 
 export interface LiveOptions {
   log: Log;
@@ -32,6 +34,8 @@ export interface LiveOptions {
   markFromMain(file: string, text: string): Promise<void>;
   /** Reading failed for good; the instance has been given up. */
   onFatal(error: unknown): void;
+  /** Why no events, or not all, will come from now on; empty when they will again. */
+  onProblem(problem: string): void;
 }
 
 /** Sets up an instance and starts draining. Leaves nothing behind when it throws. */
@@ -97,6 +101,9 @@ async function setUp(config: AgentConfig, kernel: Kernel, options: LiveOptions):
   let stopped = false;
   let lastLost = 0;
   let lossLogAt = 0;
+  let chores = 0;
+  const unplanned = plan.events.length > 0 ? '' : 'none of the probes that are on works on this kernel';
+  let problem = unplanned;
 
   function onError(cpu: number, error: PageError, cause?: unknown): void {
     self.decodeError(error);
@@ -126,6 +133,7 @@ async function setUp(config: AgentConfig, kernel: Kernel, options: LiveOptions):
       // Threads that came since; in a pid namespace of our own /proc has other numbers for them.
       if (!threads.nested) own.add(ownThreadIds());
       plan.sweep();
+      if (++chores % CHECK_EVERY === 0) checkInstance();
     },
     onFailure: (error) => {
       giveUp();
@@ -162,6 +170,22 @@ async function setUp(config: AgentConfig, kernel: Kernel, options: LiveOptions):
     return now;
   }
 
+  /** Who may write tracefs can stop us without a word. Throws when nothing can be made of what is recorded now. */
+  function checkInstance(): void {
+    const state = instance.state();
+    if (state.clock !== clock) {
+      throw new Error(
+        `somebody has set the trace clock of ${instance.dir} to ${state.clock}: stamps before and after do not go together`,
+      );
+    }
+    const now = unplanned || whatStopsEvents(instance.dir, state, plan.events);
+    if (now === problem) return;
+    if (now === '') log.info({ instance: instance.name }, 'all events are recorded again');
+    else log.error({ reason: now }, 'somebody has changed the instance');
+    problem = now;
+    options.onProblem(problem);
+  }
+
   function giveUp(): void {
     if (stopped) return;
     stopped = true;
@@ -183,7 +207,7 @@ async function setUp(config: AgentConfig, kernel: Kernel, options: LiveOptions):
   }
 
   return {
-    problem: plan.events.length > 0 ? '' : 'none of the probes that are on works on this kernel',
+    problem,
     snapshot: (known) => {
       update();
       return store.snapshot(known);
@@ -211,7 +235,7 @@ async function setUp(config: AgentConfig, kernel: Kernel, options: LiveOptions):
           commitOverrun: stats?.commitOverrun ?? 0,
           dropped: stats?.droppedEvents ?? 0,
         })),
-        warnings,
+        warnings: problem === '' ? warnings : [...warnings, problem],
         cost: {
           cpuSeconds: threadCpuSeconds() - cpuSecondsBefore,
           events: now.reduce((sum, { events }) => sum + events, 0),
@@ -230,4 +254,13 @@ async function setUp(config: AgentConfig, kernel: Kernel, options: LiveOptions):
       }
     },
   };
+}
+
+/** Why events do not come that were asked for; '' when all do. */
+function whatStopsEvents(dir: string, state: InstanceState, wanted: readonly string[]): string {
+  if (!state.recording) return `recording was switched off: write 1 to ${dir}/tracing_on`;
+  const missing = wanted.filter((event) => !state.events.has(event));
+  return missing.length === 0
+    ? ''
+    : `events were disabled in ${dir}: ${missing.slice(0, 5).join(', ')}${missing.length > 5 ? ', …' : ''}; start the agent again`;
 }

@@ -14,6 +14,14 @@ import { readText, refusal, tryReadText, writeControl } from './files.ts';
 import { type LivePages, openLivePages } from './pages.ts';
 import { parseStats } from './stats.ts';
 
+/** What somebody else can change while it records. */
+export interface InstanceState {
+  recording: boolean;
+  clock: string;
+  /** Enabled events, `system:name`. */
+  events: ReadonlySet<string>;
+}
+
 export interface Instance {
   /** Root of tracefs. */
   root: string;
@@ -34,6 +42,8 @@ export interface Instance {
   stop(): void;
   /** What is in force now; read the layout again after `prepare`. */
   metadata(): TraceMetadata;
+  /** How it is set at present. Takes locks of the kernel's tracer: not for every tick. Throws `KernelError`. */
+  state(): InstanceState;
   stats(cpu: number): BufferStats;
   /** Opens the raw pages of all online CPUs. One reader at a time: a second would take pages from the first. */
   openPages(): LivePages;
@@ -163,6 +173,11 @@ function makeInstance(
       cpuCount,
       events: () => listEvents(root),
       formatText: (event) => formatText(root, event),
+    }),
+    state: () => ({
+      recording: readText(join(dir, 'tracing_on')).trim() !== '0',
+      clock: clockInForce(dir),
+      events: new Set(readText(join(dir, 'set_event')).split('\n')),
     }),
     stats: (cpu) => parseStats(readText(join(dir, 'per_cpu', `cpu${cpu}`, 'stats')), cpu),
     openPages,
