@@ -20,7 +20,7 @@ export function classicCounts(
     }
     for (let i = 0; i < FINE_BLOCK_SIZE; i++) {
       total += data.blocks[block + i];
-      if (grid.classicFine[bound] === (b << FINE_BLOCK_BITS) + i) out[bound++] = total;
+      while (grid.classicFine[bound] === (b << FINE_BLOCK_BITS) + i) out[bound++] = total;
     }
   }
 }

@@ -80,6 +80,25 @@ describe('grid', () => {
 });
 
 describe('histogram family', () => {
+  test('bounds closer than a nanosecond share a bucket, and each has its count', () => {
+    const bounds = [1e-9, 1.6e-9, 1e-6];
+    const spec = {
+      name: 'x_seconds',
+      help: '',
+      kind: 'histogram',
+      unit: 'seconds',
+      labels: [],
+      open: [],
+    } as const;
+    const family = new HistogramFamily({ ...spec, maxSeries: 1, divisor: 1, bounds });
+    const slot = family.slot([]);
+    for (let ns = 1; ns <= 2000; ns++) family.record(slot, ns);
+    const { histogram } = family.snapshot(0);
+    const counts = new Float64Array(bounds.length);
+    if (histogram !== undefined) classicCounts(family.grid, histogram, slot, counts);
+    assert.deepEqual([...counts], [1, 1, 1000]);
+  });
+
   test('both views are exact', () => {
     fc.assert(
       fc.property(fc.array(anyNs, { maxLength: 200 }), (values) => {
