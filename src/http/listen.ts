@@ -6,11 +6,21 @@ import type { Log } from '../model/log.ts';
 
 /** Prometheus' longest usual interval is a minute: connections should survive from one scrape to the next. */
 const KEEP_ALIVE_MS = 75_000;
-const HEADERS_MS = 10_000;
 const REQUEST_MS = 30_000;
 /** How long answers under way may take once the agent stops. */
 const CLOSE_GRACE_MS = 2_000;
 const MAX_CONNECTIONS = 256;
+/** Connections are few, so those that do nothing must go: a probe of our health may want their place. */
+const IDLE: IdleLimits = { headersMs: 5_000, checkMs: 1_000, stalledMs: KEEP_ALIVE_MS };
+
+export interface IdleLimits {
+  /** How long a new connection may take to ask. */
+  headersMs: number;
+  /** How often that is looked at. */
+  checkMs: number;
+  /** How long a client may take nothing of its answer. */
+  stalledMs: number;
+}
 
 export interface Listening {
   /** Where it can be reached from this machine, with the port the kernel chose if it was 0; no slash at the end. */
@@ -39,10 +49,20 @@ export function parseListenAddress(text: string): ListenAddress {
 }
 
 /** Throws a `UsageError` for an address that is none, a `KernelError` for one that cannot be bound. */
-export async function listen(app: RequestListener, address: string, log: Log): Promise<Listening> {
+export async function listen(
+  app: RequestListener,
+  address: string,
+  log: Log,
+  idle: IdleLimits = IDLE,
+): Promise<Listening> {
   const { host, port } = parseListenAddress(address);
-  const server = createServer({ keepAliveTimeout: KEEP_ALIVE_MS, requestTimeout: REQUEST_MS }, app);
-  server.headersTimeout = HEADERS_MS;
+  const times = {
+    keepAliveTimeout: KEEP_ALIVE_MS,
+    requestTimeout: REQUEST_MS,
+    headersTimeout: idle.headersMs,
+  };
+  const server = createServer({ ...times, connectionsCheckingInterval: idle.checkMs }, app);
+  server.timeout = idle.stalledMs;
   server.maxConnections = MAX_CONNECTIONS;
   await bind(server, address, host, port);
   // Without a listener, running out of file descriptors in accept() would end the process.

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { EventEmitter, once } from 'node:events';
+import type { ServerResponse } from 'node:http';
 import { connect } from 'node:net';
 import { test } from 'node:test';
 import { listen, parseListenAddress } from '../../../src/http/listen.ts';
@@ -72,6 +73,27 @@ test('closing waits for the answer under way, and for nothing else', async () =>
   await closed;
   await silentEnds;
   await assert.rejects(fetch(listening.url));
+});
+
+test('a client that asks nothing, or takes nothing of its answer, is cut off', async () => {
+  const answers = new EventEmitter();
+  const body = Buffer.alloc(64 << 20);
+  const app = (_: unknown, response: ServerResponse) => {
+    response.once('close', () => answers.emit('close', response.writableFinished));
+    response.end(body);
+  };
+  const idle = { headersMs: 100, checkMs: 50, stalledMs: 300 };
+  const listening = await listen(app, '127.0.0.1:0', quiet, idle);
+  const port = Number(new URL(listening.url).port);
+  const silent = connect(port, '127.0.0.1').resume();
+  await once(silent, 'close');
+  const deaf = connect(port, '127.0.0.1').pause();
+  deaf.on('error', () => {});
+  deaf.write('GET / HTTP/1.1\r\nHost: x\r\n\r\n');
+  const [finished] = await once(answers, 'close');
+  assert.equal(finished, false);
+  deaf.destroy();
+  await listening.close();
 });
 
 test('all addresses are shown as localhost', async () => {
