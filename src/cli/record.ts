@@ -7,8 +7,10 @@ import { createLog } from './log.ts';
 import { print } from './output.ts';
 
 const LONGEST_NS = 3600e9;
+/** A terminal that goes away, too, must leave no instance behind. */
+const ENDING = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 
-/** Ends early, with a whole file, on SIGINT and SIGTERM. */
+/** Ends early, with a whole file, on a signal. */
 export async function record(
   config: AgentConfig,
   options: { output: string; duration: string },
@@ -16,8 +18,7 @@ export async function record(
   const durationMs = durationOf(options.duration);
   const ended = new AbortController();
   const end = () => ended.abort();
-  process.once('SIGINT', end);
-  process.once('SIGTERM', end);
+  for (const signal of ENDING) process.once(signal, end);
   try {
     const { pages, events, lost, bytes } = await recordCapture(config, {
       file: options.output,
@@ -27,8 +28,7 @@ export async function record(
     });
     print(`${options.output}: ${events} events in ${pages} pages, ${bytes} bytes; ${lost} events lost`);
   } finally {
-    process.removeListener('SIGINT', end);
-    process.removeListener('SIGTERM', end);
+    for (const signal of ENDING) process.removeListener(signal, end);
   }
 }
 

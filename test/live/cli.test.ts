@@ -152,6 +152,16 @@ test('doctor finds tracefs and the default probes in order', () => {
   assert.deepEqual([sched.on, sched.ok, sched.events[0]], [true, true, 'sched:sched_switch']);
 });
 
+test('a recording ends early when its terminal goes away, and leaves nothing', async () => {
+  const file = join(directory, 'h.dat');
+  const running = start(['record', '-o', file, '--duration', '1h']);
+  while (!existsSync(`${dir}-record`)) await new Promise((resolve) => setTimeout(resolve, 20));
+  running.child.kill('SIGHUP');
+  assert.equal(await running.ended, 0, running.stderr());
+  assert.equal(existsSync(`${dir}-record`), false);
+  assert.ok(existsSync(file));
+});
+
 test('a recording ends early on SIGINT, whole, and its replay is marked as one', async () => {
   const file = join(directory, 'r.dat');
   const running = start(['record', '-o', file, '--duration', '1h']);
