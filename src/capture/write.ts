@@ -5,8 +5,9 @@
  * The table of CPUs comes before their pages and wants their sizes, so pages go to a temporary file a CPU beside the
  * target until `finish`. Those have no names, so that nothing of them stays behind, whatever ends the process.
  */
-import { closeSync, renameSync, rmSync } from 'node:fs';
+import { closeSync, lstatSync, renameSync, rmSync } from 'node:fs';
 import { parseFormat } from '../decode/format.ts';
+import { UsageError } from '../model/errors.ts';
 import type { BufferStats, TraceMetadata } from '../model/source.ts';
 import { openFile, readAt, refused, writeAll } from './file-io.ts';
 import { headerBytes, littleEndian, type SystemFormats } from './header.ts';
@@ -51,15 +52,16 @@ interface Spool {
 
 /**
  * Creates `path` when `finish` is called; until then there is `path.partial`. Throws `KernelError` when the system
- * refuses a file, `Error` for an event without a format.
+ * refuses a file, `UsageError` where something else than a file is at `path`, `Error` for an event without a format.
  */
 export function openCaptureWriter(path: string, options: CaptureWriterOptions): CaptureWriter {
   const { metadata } = options;
   const { pageSize } = metadata.layout;
   const ftraceFormats = ftraceFormatsOf(options);
   const systems = systemsOf(options);
+  refuseOthersThanFiles(path);
   const partial = `${path}.partial`;
-  const target = openFile(partial, 'w');
+  const target = openNew(partial, 'wx');
   const spools = new Map<number, Spool>();
   const bufferBytes = Math.max(1, Math.floor(WRITE_BYTES / pageSize)) * pageSize;
   let open = true;
@@ -70,7 +72,7 @@ export function openCaptureWriter(path: string, options: CaptureWriterOptions): 
     if (!Number.isInteger(cpu) || cpu < 0 || cpu >= metadata.cpuCount)
       throw new Error(`${path}: a page of CPU ${cpu}, where there are ${metadata.cpuCount}`);
     const name = `${path}.cpu${cpu}.partial`;
-    const fd = openFile(name, 'w+');
+    const fd = openNew(name, 'wx+');
     rmSync(name, { force: true });
     const spool = { fd, written: 0, pending: new Uint8Array(bufferBytes), pendingBytes: 0 };
     spools.set(cpu, spool);
@@ -146,6 +148,22 @@ export function openCaptureWriter(path: string, options: CaptureWriterOptions): 
     },
     discard,
   };
+}
+
+/** The finished file takes the place of what is there: /dev/null, as a habit, would be gone for everybody. */
+function refuseOthersThanFiles(path: string): void {
+  if (lstatSync(path, { throwIfNoEntry: false })?.isFile() === false)
+    throw new UsageError(`${path} is there already and is no regular file: name a new one`);
+}
+
+/** What a killed recording left is replaced; a link that somebody put there is not followed. */
+function openNew(path: string, flags: 'wx' | 'wx+'): number {
+  try {
+    rmSync(path, { force: true });
+  } catch (error) {
+    throw refused(error, path, 'create');
+  }
+  return openFile(path, flags);
 }
 
 function ftraceFormatsOf({ metadata, events, ftraceFormats = [] }: CaptureWriterOptions): string[] {

@@ -1,5 +1,13 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import {
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, it } from 'node:test';
@@ -188,6 +196,22 @@ describe('openCaptureWriter', () => {
     );
   });
 
+  it('takes the place of files alone, and follows no link', () => {
+    const metadata = metadataWith();
+    const device = join(dir, 'device.dat');
+    symlinkSync('/dev/null', device);
+    for (const path of [dir, device, '/dev/null'])
+      assert.throws(() => openCaptureWriter(path, { metadata, events: [] }), UsageError, path);
+    const other = join(dir, 'other');
+    writeFileSync(other, 'untouched');
+    const path = join(dir, 'linked.dat');
+    for (const name of ['.partial', '.cpu0.partial']) symlinkSync(other, path + name);
+    const writer = openCaptureWriter(path, { metadata, events: [] });
+    writer.addPage(0, page(1));
+    writer.finish({ stats: [] });
+    assert.equal(readFileSync(other, 'utf8'), 'untouched');
+  });
+
   it('leaves what was there until it has finished', () => {
     const path = join(dir, 'kept.dat');
     writeFileSync(path, 'old');
@@ -216,10 +240,7 @@ describe('openCapture', () => {
     usage('# tracer: nop\n#\n', /no trace.dat/);
     const magic = '\x17\x08\x44tracing';
     usage(`${magic}8\0${'x'.repeat(100)}`, /version "8", neither 6 nor 7/);
-    usage(
-      `${magic}7\0\0\x08\0\x10\0\0lz4\x001\0${'x'.repeat(100)}`,
-      /"lz4".*neither zlib nor zstd.*convert/,
-    );
+    usage(`${magic}7\0\0\x08\0\x10\0\0lz4\x001\0${'x'.repeat(100)}`, /"lz4".*neither zlib nor zstd.*convert/);
     usage(`${magic}7\0\0\x08\0\x10\0\0zstd\x001\0${'\x7f'.repeat(100)}`, /no whole trace.dat.*section 0/);
     usage(`${magic}6\0\x01\x08${'x'.repeat(300)}`, /big-endian/);
     usage(`${magic}6\0\0\x08\0\x10\0\0header_pagX`, /header_page/);
