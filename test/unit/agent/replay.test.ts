@@ -1,0 +1,180 @@
+/** Replays of recordings that are not ours: clocks, losses and ends, as the metrics show them. */
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, describe, it } from 'node:test';
+import { loadAgentConfig } from '../../../src/agent/compose-config.ts';
+import { openReplay } from '../../../src/agent/replay.ts';
+import { createRenderer } from '../../../src/export/prometheus-text.ts';
+import { parseExposition } from '../../support/exposition.ts';
+import { pageOf } from '../../support/pages.ts';
+import { type FileParts, le, traceDat7 } from '../capture/trace-dat-v7.ts';
+
+const dir = mkdtempSync(join(tmpdir(), 'replay-test-'));
+after(() => rmSync(dir, { recursive: true }));
+
+const EVENTS = ['raw_syscalls:sys_enter', 'raw_syscalls:sys_exit', 'sched:sched_process_exit'];
+const [ENTER, EXIT] = [443, 442];
+const GETPPID = 110;
+
+/** A record of `raw_syscalls`: pid, number, and arguments or the result. */
+function syscall(ts: number, type: number, pid: number): { ts: number; type: number; body: Uint8Array } {
+  const rest = Buffer.alloc(type === ENTER ? 48 : 8);
+  return { ts, type, body: Buffer.concat([le(pid, 4), le(GETPPID, 8), rest]) };
+}
+
+/** Pairs of a task, 100 stamps long each, from `from` on. */
+function calls(from: number, count: number, pid = 7) {
+  return Array.from({ length: count }, (_, i) => [
+    syscall(from + i * 1000, ENTER, pid),
+    syscall(from + i * 1000 + 100, EXIT, pid),
+  ]).flat();
+}
+
+function replay(parts: FileParts, spoil: (bytes: Buffer) => void = () => {}) {
+  const file = join(dir, 'replayed.dat');
+  const bytes = traceDat7({
+    events: EVENTS,
+    ...parts,
+    options: [[5, 'Linux h 6.18.0 x86_64'], ...(parts.options ?? [])],
+  });
+  spoil(bytes);
+  writeFileSync(file, bytes);
+  const lines: string[] = [];
+  const progress: number[][] = [];
+  const write = (_: unknown, message: string) => lines.push(message);
+  const config = loadAgentConfig({
+    file: undefined,
+    env: {},
+    flags: {},
+    probes: [{ name: 'syscalls', on: true }],
+  });
+  const capture = openReplay(config, file, {
+    log: { debug: write, info: write, warn: write, error: write },
+    onProgress: (...at) => progress.push(at),
+  });
+  const text = createRenderer({ constantLabels: {} })
+    .render([capture.snapshot({})], 'text')
+    .toString('utf8');
+  const samples = parseExposition(text);
+  const value = (name: string, labels: Record<string, string> = {}) => {
+    const found = samples.filter(
+      (sample) =>
+        sample.name === name && Object.entries(labels).every(([label, is]) => sample.labels[label] === is),
+    );
+    return found.length === 0 ? undefined : Number(found[0].value);
+  };
+  return { value, text, log: lines.join('\n'), progress, status: capture.status() };
+}
+
+const COUNT = 'ftrace_syscall_duration_seconds_count';
+const SUM = 'ftrace_syscall_duration_seconds_sum';
+const lost = { probe: 'syscalls', reason: 'lost' };
+
+describe('a replay', () => {
+  it('gives nanoseconds of a clock of nanoseconds, and tells how far it is', () => {
+    const pages = [pageOf(calls(1e9, 10)), pageOf(calls(2e9, 10))];
+    const { value, status, progress } = replay({ buffers: [{ clock: 'mono', pages: { 0: pages } }] });
+    assert.equal(value(COUNT, { syscall: 'getppid' }), 20);
+    assert.equal(value(SUM), (20 * 100) / 1e9);
+    assert.deepEqual(status.warnings, []);
+    assert.equal(status.clock, 'mono');
+    assert.deepEqual(progress, [
+      [1, 2],
+      [2, 2],
+    ]);
+  });
+
+  it("converts the processor's counter", () => {
+    const { value, status } = replay({
+      buffers: [{ pages: { 0: [pageOf(calls(1e9, 10))] } }],
+      options: [
+        [4, 'local [x86-tsc]'],
+        [14, Buffer.concat([le(1 << 20, 4), le(22, 4), le(0, 8)])],
+      ],
+    });
+    assert.equal(value(COUNT), 10);
+    assert.equal(value(SUM), (10 * 25) / 1e9);
+    assert.deepEqual(status.warnings, []);
+  });
+
+  it('voids pairs across a loss in converted stamps too', () => {
+    const pages = [pageOf([syscall(4e9, ENTER, 7)]), pageOf([syscall(5e9, EXIT, 7)], { lost: true })];
+    const { value } = replay({
+      buffers: [{ pages: { 0: pages } }],
+      options: [
+        [4, 'local [x86-tsc]'],
+        [14, Buffer.concat([le(1, 4), le(2, 4), le(0, 8)])],
+      ],
+    });
+    assert.equal(value(COUNT) ?? 0, 0);
+    assert.equal(value('ftrace_exporter_unmatched_total', lost), 1);
+  });
+
+  it('gives counts alone by a clock that is none of nanoseconds', () => {
+    const failure = [syscall(20_000, ENTER, 7), syscall(20_001, EXIT, 7)];
+    failure[1].body.set([0xfe, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff], 12);
+    const { text, log, value } = replay({
+      buffers: [{ pages: { 0: [pageOf([...calls(1, 9), ...failure])] } }],
+      options: [[4, '[counter]']],
+    });
+    assert.doesNotMatch(text, /^ftrace_(?!exporter_)\w*seconds/m);
+    assert.equal(value('ftrace_syscall_errors_total', { syscall: 'getppid', errno: 'ENOENT' }), 1);
+    assert.equal(value('ftrace_exporter_events_read_total', { cpu: '0' }), 20);
+    assert.match(log, /clock counter are not nanoseconds: events are counted/);
+  });
+
+  it('counts what pages say is lost, where the file has no counts', () => {
+    const pages = [pageOf(calls(1e9, 1)), pageOf(calls(2e9, 1), { lost: true, lostCount: 12 })];
+    const { value, log, status } = replay({ buffers: [{ pages: { 1: pages } }] });
+    assert.equal(value('ftrace_exporter_events_lost_total', { cpu: '1', reason: 'overrun' }), 12);
+    assert.equal(status.loss[0].overrun, 12);
+    assert.match(log, /CPU 1: 12 events were lost/);
+    assert.match(status.warnings.join(), /CPU 1: 12 events were lost/);
+  });
+
+  it('has no durations from where the pages of a CPU are missing', () => {
+    // CPU 0 ends at 2e9; the call on CPU 1 that began before and those after it may have passed over CPU 0.
+    const zero = [pageOf(calls(1e9, 5)), pageOf(calls(1.9e9, 5)), pageOf(calls(9e9, 5))];
+    const one = [pageOf(calls(1e9, 3, 8)), pageOf([...calls(5e9, 4, 8)])];
+    const spoil = (bytes: Buffer) => bytes.fill(0x55, lastChunk(bytes), lastChunk(bytes) + 8);
+    const parts: FileParts = {
+      compression: 'zstd',
+      pagesPerChunk: 1,
+      buffers: [{ pages: { 1: one, 0: zero } }],
+    };
+    const whole = replay(parts);
+    assert.equal(whole.value(COUNT), 22);
+    const { value, log, status } = replay(parts, spoil);
+    assert.equal(value(COUNT), 13);
+    assert.equal(value('ftrace_exporter_unmatched_total', lost), 4);
+    assert.equal(value('ftrace_exporter_events_read_total', { cpu: '1' }), 14);
+    assert.match(log, /CPU 0: the chunk at byte \d+ with pages 3 to 3 of 3/);
+    assert.match(status.warnings.join('\n'), /CPU 0: its end is missing/);
+  });
+
+  it('names the page that cannot be decoded', () => {
+    const bad = pageOf(calls(1e9, 5));
+    // An event whose length is in the next word, and cannot be.
+    bad.fill(0, 16, 20).fill(0x7f, 20, 24);
+    const { value, log } = replay({ buffers: [{ pages: { 2: [pageOf(calls(1e8, 5)), bad] } }] });
+    assert.equal(value('ftrace_exporter_decode_errors_total', { reason: 'event_past_end' }), 1);
+    assert.match(log, /CPU 2: page 2 of 2, byte \d+: the rest of it cannot be decoded/);
+  });
+
+  it('says which probes a recording has no events for', () => {
+    const { log, value } = replay({ buffers: [{ pages: { 0: [pageOf(calls(1, 1))] } }] });
+    assert.match(log, /a probe is off/);
+    assert.equal(value('ftrace_exporter_probe_up', { probe: 'irq' }), 0);
+  });
+});
+
+/** Where the last chunk's content starts: CPU 0 comes last in the file's third chunk list. */
+function lastChunk(bytes: Buffer): number {
+  const magic = Buffer.from([0x28, 0xb5, 0x2f, 0xfd]);
+  const found: number[] = [];
+  for (let at = bytes.indexOf(magic); at >= 0; at = bytes.indexOf(magic, at + 1)) found.push(at);
+  // Four sections in front of the pages (layout, two of formats, kallsyms), then CPU 0's three and CPU 1's two.
+  return found[4 + 2];
+}
