@@ -256,6 +256,8 @@ export class Merger {
         record.bytes = page.bytes;
         pos = this.#pos[at];
         ts = stamps[at];
+        // A page can be older than the one before it; then its events are late, and have a run of their own.
+        if (ts < floor && !isLate) break;
       } while (ts <= limit);
       cursor.events += handedOut;
       if (isLate) cursor.late += handedOut;

@@ -124,6 +124,17 @@ describe('merge', () => {
     assert.equal(merger.lateEvents(), 0);
   });
 
+  test('a page older than the one before it is late, and others have their turn before its younger events', () => {
+    const { merger, seen, add } = collector();
+    merger.run(1000);
+    add(0, pageOf([at(1500)]));
+    add(0, pageOf([at(900), at(1600)]));
+    add(1, pageOf([at(1550)]));
+    merger.run(2000);
+    assert.deepEqual(stamps(seen), [1500, 900, 1550, 1600]);
+    assert.equal(merger.lateEvents(), 1);
+  });
+
   test('an event older than the watermark is handed out and counted as late', () => {
     const { merger, seen, add } = collector();
     add(0, pageOf([at(100)]));
