@@ -87,7 +87,9 @@ export function openReplay(config: AgentConfig, file: string, options: ReplayOpt
     if (capture.isCut(cpu))
       warnings.push(`CPU ${cpu}: its end is missing: what was under way then, on any CPU, has no duration`);
     if (!lossy.has(cpu)) continue;
-    const lost = pipeline.merger.flaggedLost(cpu) || 'an unknown number of';
+    // Behind a page that is full there is no room for how many they were: the counts in the file are complete.
+    const counted = capture.stats.find((s) => s.cpu === cpu)?.overrun ?? 0;
+    const lost = Math.max(counted, pipeline.merger.flaggedLost(cpu)) || 'an unknown number of';
     const loss = `CPU ${cpu}: ${lost} events were lost in recording: what they were part of has no duration`;
     // Not a warning: the recording says so itself, and its metrics count them.
     log.info({ file }, loss);
