@@ -31,7 +31,7 @@ const TIME_LIMIT_MS = 12 * 60_000;
 const FILE_LIMIT_S = 240;
 const TRIES = 2;
 /** Of a capture that is kept in the repository. */
-const FIXTURE_PAGES = 20;
+const FIXTURE_PAGES = 30;
 
 const tally = { passed: 0, failed: 0 };
 

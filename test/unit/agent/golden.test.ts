@@ -16,7 +16,14 @@ const log = { debug: () => undefined, info: () => undefined, warn: assert.fail, 
 /** The capture's metrics as `/metrics` would show them. */
 function exposition(file: string, pagesPerRound: number): string {
   const probes = ['syscalls', 'irq', 'softirq', 'block', 'sched'].map((name) => ({ name, on: true }));
-  const config = loadAgentConfig({ file: undefined, env: {}, flags: {}, probes });
+  // Recorded with a config: replayed with it.
+  const beside = file.replace(/\.dat$/, '.yaml');
+  const config = loadAgentConfig({
+    file: existsSync(beside) ? beside : undefined,
+    env: {},
+    flags: {},
+    probes,
+  });
   const capture = openReplay(config, file, { log, pagesPerRound });
   return createRenderer({ constantLabels: { source: 'replay' } })
     .render([capture.snapshot({})], 'text')
@@ -30,6 +37,11 @@ const CAPTURES = [
   { name: 'test/fixtures/captures/disk.dat', lossy: false },
   { name: 'test/fixtures/captures/lossy.dat', lossy: true },
   { name: 'captures/demo.dat', lossy: false },
+  // Of the lab's kernels: `npm run test:vm -- --save-captures`.
+  { name: 'test/fixtures/captures/5.10-rt.dat', lossy: false },
+  { name: 'test/fixtures/captures/6.1-rt.dat', lossy: false },
+  { name: 'test/fixtures/captures/6.12-rt.dat', lossy: false },
+  { name: 'test/fixtures/captures/7.3-rt.dat', lossy: false },
 ];
 
 for (const { name, lossy } of CAPTURES) {
