@@ -57,8 +57,10 @@ async function nothingLostWhile(
     const newlyLost = lost(last) - lost(first);
     const bytes = bytesRead(last) - bytesRead(first);
     t.diagnostic(`${calls} calls, ${bytes} bytes of events, ${newlyLost} lost, ${strangers} calls by others`);
-    if (newlyLost === 0 && strangers === 0) {
-      assert.equal(counted(last) - counted(first), calls);
+    if (newlyLost === 0) {
+      // Others may make the same call meanwhile: as many as the witness has seen, and no more.
+      const all = counted(last) - counted(first);
+      assert.ok(all >= calls && all <= calls + strangers, `${all} counted`);
       assert.ok(bytes > 2 * BUFFER_BYTES, 'the load is too small to lose anything if a tick came late');
       break;
     }
