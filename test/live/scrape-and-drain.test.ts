@@ -13,8 +13,10 @@ import { type Agent, type Config, makeBench, type Scrape, settled, type Workload
 import { watch } from '../support/witness.ts';
 
 const bench = makeBench('scrape');
-/** Of one syscall: some 50 MB a second of events, so this buffer lasts for a third of a second. */
-const BUFFER_BYTES = 16 << 20;
+/** Of one syscall: 10 to 50 MB a second of events, so this buffer lasts for less than a second. */
+const BUFFER_BYTES = 8 << 20;
+/** Of some 50 bytes of events each: more than two buffers hold, however slow the machine is at the moment. */
+const LEAST_CALLS = 400_000;
 /** Long enough that a reader that stands still so long must lose. */
 const STILL_MS = 2000;
 const CONFIG: Config = {
@@ -22,11 +24,11 @@ const CONFIG: Config = {
   probes: { syscalls: { include: ['getppid'] } },
 };
 
-/** Calls until it has lasted for a while; answers how many. */
+/** Calls until it has lasted for a while and made enough; answers how many. */
 const spinFor = (ms: number) => `
   const work = () => {
     let calls = 0;
-    for (const end = performance.now() + ${ms}; performance.now() < end; calls += 1000)
+    for (const end = performance.now() + ${ms}; performance.now() < end || calls < ${LEAST_CALLS}; calls += 1000)
       for (let i = 0; i < 1000; i++) process.ppid;
     return calls;
   };`;
