@@ -16,7 +16,7 @@ const PAGES_KEPT = PAGES_PER_ROUND + 2;
 /** A commit can appear up to 0.3 ms late: events younger than this before the tick wait for the next. */
 const SETTLE_NS = 2e6;
 /** How far a stamp may lie ahead of the tick's start before its page is held to be broken. */
-const IMPLAUSIBLE_AHEAD_NS = 60e9;
+const IMPLAUSIBLE_AHEAD_NS = 5e9;
 
 export interface PipelineOptions {
   source: PageSource;

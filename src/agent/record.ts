@@ -40,12 +40,16 @@ export interface Recorded {
   lost: number;
 }
 
+/** A recording has an instance of its own, so that it can run beside the agent. */
+export function recordingInstance(config: Pick<AgentConfig, 'instance'>): string {
+  return `${config.instance}-record`;
+}
+
 /** Records the events of the enabled probes for a while. Throws `KernelError`; leaves nothing behind in tracefs. */
 export async function recordCapture(config: AgentConfig, options: RecordOptions): Promise<Recorded> {
   const root = findTracefs({ ...(config.tracefsPath ? { path: config.tracefsPath } : {}), mayMount: true });
   const features = kernelFeatures(root);
-  // Beside a running agent: a recording has an instance of its own.
-  const instance = createInstance(root, `${config.instance}-record`);
+  const instance = createInstance(root, recordingInstance(config));
   try {
     const store = new MetricStore();
     const online = onlineCpus();
@@ -88,6 +92,7 @@ async function copyPages(instance: Instance, into: Into, options: RecordOptions)
   const { layout } = metadata;
   const source = instance.openPages();
   const page = makePage(layout);
+  const everRead = new Set(source.cpus());
   const done: Recorded = { pages: 0, bytes: 0, events: 0, lost: 0 };
 
   const drain = (untilEmpty: boolean) => {
@@ -95,13 +100,13 @@ async function copyPages(instance: Instance, into: Into, options: RecordOptions)
       for (let left = untilEmpty ? Number.POSITIVE_INFINITY : MOST_PAGES_A_TICK; left > 0; left--) {
         const length = source.readPage(cpu, page.bytes);
         if (length === 0) break;
-        loadPage(page, layout, length);
-        if (page.end === layout.dataOffset && !page.lost) break;
+        const broken = loadPage(page, layout, length) !== undefined;
+        if (!broken && page.end === layout.dataOffset && !page.lost) break;
         writer.addPage(cpu, page.bytes.subarray(0, length));
         done.pages++;
         done.bytes += length;
         // A page that is not full is the one being written: the rest comes with the next tick.
-        if (!untilEmpty && page.end < layout.pageSize / 2) break;
+        if (!untilEmpty && !broken && page.end < layout.pageSize / 2) break;
       }
     }
   };
@@ -114,10 +119,11 @@ async function copyPages(instance: Instance, into: Into, options: RecordOptions)
     await sleep(Math.min(TICK_MS, Math.max(1, endsAt - performance.now())));
     drain(false);
     source.refresh();
+    for (const cpu of source.cpus()) everRead.add(cpu);
   }
   instance.stop();
   drain(true);
-  const stats = Array.from({ length: metadata.cpuCount }, (_, cpu) => instance.stats(cpu));
+  const stats = [...everRead].map((cpu) => instance.stats(cpu));
   for (const s of stats) {
     done.events += s.readEvents;
     done.lost += s.overrun + s.commitOverrun + s.droppedEvents;

@@ -5,19 +5,14 @@ import { errnoOf } from '../model/errors.ts';
 import { refusal } from './files.ts';
 
 /**
- * Removes the instances with these names; or, given a text, the instance of that name and all whose names begin with
- * it and a hyphen. What a live agent holds is left alone and comes back as `busy`. Throws `KernelError`.
+ * Removes the instances with these names: whole names, for another tool's may begin with the same letters. What a
+ * live agent holds is left alone and comes back as `busy`. Throws `KernelError`.
  */
-export function cleanup(
-  root: string,
-  which: readonly string[] | string = 'ftrace-exporter',
-): { removed: string[]; busy: string[] } {
+export function cleanup(root: string, names: readonly string[]): { removed: string[]; busy: string[] } {
   const removed: string[] = [];
   const busy: string[] = [];
   for (const name of instanceNames(root)) {
-    const ours =
-      typeof which === 'string' ? name === which || name.startsWith(`${which}-`) : which.includes(name);
-    if (!ours) continue;
+    if (!names.includes(name)) continue;
     const dir = join(root, 'instances', name);
     try {
       rmdirSync(dir);

@@ -29,6 +29,9 @@ const makeInstance = (name = nextName()): Instance => {
   return instance;
 };
 
+/** Instances of this file that are there now. */
+const ours = () => readdirSync(join(root, 'instances')).filter((name) => name.startsWith(PREFIX));
+
 after(async () => {
   for (const child of children) {
     if (child.exitCode !== null || child.signalCode !== null) continue;
@@ -36,7 +39,7 @@ after(async () => {
     await once(child, 'exit');
   }
   for (const instance of made) instance.remove();
-  cleanup(root, PREFIX);
+  cleanup(root, ours());
 });
 
 /** Starts the child script, under `wrapper` if given, and gives the first line it prints. */
@@ -187,7 +190,7 @@ test('SIGKILL stops recording and frees the buffers; cleanup removes what is lef
   // The least is two sub-buffers.
   const left = Number.parseInt(read('instances', name, 'buffer_size_kb'), 10);
   assert.ok(left <= 64, `${left} KiB are left`);
-  assert.deepEqual(cleanup(root, PREFIX), { removed: [name], busy: [] });
+  assert.deepEqual(cleanup(root, ours()), { removed: [name], busy: [] });
 });
 
 test('an instance that somebody else has open is stopped, and the error says why it stays', async () => {

@@ -71,16 +71,19 @@ test('names of instances that could be paths or options are refused before anyth
   assert.throws(() => createInstance(root, 'ok'), { errno: 'EBUSY', message: /`instance:`/ });
 });
 
-test('cleanup takes the named instances, or a name and what begins with it and a hyphen', (t) => {
+test('cleanup takes the named instances and no others that begin with the same letters', (t) => {
   const root = fakeTracefs(t, {});
-  const make = (...names: string[]) => {
-    for (const name of names) mkdirSync(join(root, 'instances', name), { recursive: true });
-  };
-  make('ftrace-exporter', 'ftrace-exporter-timerlat', 'ftrace-exporters', 'other');
-  const first = cleanup(root);
-  assert.deepEqual(first, { removed: ['ftrace-exporter', 'ftrace-exporter-timerlat'], busy: [] });
-  assert.deepEqual(cleanup(root, ['other', 'absent']), { removed: ['other'], busy: [] });
-  assert.deepEqual(cleanup(root, 'ftrace-export'), { removed: [], busy: [] });
+  for (const name of [
+    'ftrace-exporter',
+    'ftrace-exporter-record',
+    'ftrace-exporter-mine',
+    'ftrace-exporters',
+  ])
+    mkdirSync(join(root, 'instances', name), { recursive: true });
+  const names = ['ftrace-exporter', 'ftrace-exporter-record'];
+  assert.deepEqual(cleanup(root, [...names, 'absent']), { removed: names, busy: [] });
+  assert.deepEqual(cleanup(root, ['ftrace-export']), { removed: [], busy: [] });
+  assert.ok(existsSync(join(root, 'instances/ftrace-exporter-mine')));
   assert.ok(existsSync(join(root, 'instances/ftrace-exporters')));
 });
 
