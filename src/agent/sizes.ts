@@ -34,13 +34,13 @@ export function bufferSizes(
 
 /**
  * Between two looks at quiet buffers with probes of low rate. On few CPUs a burst that starts from idle finds room
- * until the next look: a tight syscall loop, the fastest we know, writes 170 MB/s. On many CPUs the buffers are
- * smaller and each look costs more: there such a burst is lost in part, until the next look shortens the tick.
+ * until the next look: two tasks that hand over to each other as fast as they can, the most that such probes are
+ * given, write 40 MB/s on their CPU. On many CPUs the buffers are smaller and each look costs more: there such a burst
+ * is lost in part, until the next look shortens the tick.
  */
-const QUIET_ON_FEW_NS = 100e6;
-const QUIET_ON_MANY_NS = 250e6;
+const LONGEST_QUIET_NS = 250e6;
 const FEW_CPUS = 8;
-const FASTEST_BYTES_PER_NS = 0.17;
+const BURST_BYTES_PER_NS = 0.06;
 const SHORTEST_TICK_NS = 2e6;
 
 export interface TickRule {
@@ -57,7 +57,6 @@ export function nextTickNs(rule: TickRule, fastestFillNs: DurationNs): DurationN
 
 function calmTickNs({ rate, drainIntervalNs, bufferBytesPerCpu, cpus }: TickRule): DurationNs {
   if (rate === 'high') return drainIntervalNs;
-  const burst = bufferBytesPerCpu / FASTEST_BYTES_PER_NS;
-  const quiet = cpus <= FEW_CPUS ? Math.min(QUIET_ON_FEW_NS, burst) : QUIET_ON_MANY_NS;
-  return Math.max(quiet, drainIntervalNs);
+  const burst = cpus <= FEW_CPUS ? bufferBytesPerCpu / BURST_BYTES_PER_NS : LONGEST_QUIET_NS;
+  return Math.max(Math.min(LONGEST_QUIET_NS, burst), drainIntervalNs);
 }

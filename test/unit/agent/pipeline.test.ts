@@ -167,15 +167,15 @@ describe('sizes', () => {
   test('the tick follows the fastest buffer, within bounds', () => {
     const rule = { rate: 'low', drainIntervalNs: 20e6, bufferBytesPerCpu: 17e6, cpus: 2 } as const;
     const calm = Number.POSITIVE_INFINITY;
-    assert.equal(nextTickNs(rule, calm), 100e6);
+    assert.equal(nextTickNs(rule, calm), 250e6);
     assert.equal(nextTickNs({ ...rule, rate: 'high' }, calm), 20e6);
     assert.equal(nextTickNs(rule, 40e6), 10e6);
     assert.equal(nextTickNs({ ...rule, rate: 'high' }, 1e6), 2e6);
   });
 
   test('a quiet tick leaves room for a burst on few CPUs, and is longer on many', () => {
-    const rule = { rate: 'low', drainIntervalNs: 20e6, bufferBytesPerCpu: 8.5e6, cpus: 8 } as const;
-    assert.equal(nextTickNs(rule, Number.POSITIVE_INFINITY), 50e6);
+    const rule = { rate: 'low', drainIntervalNs: 20e6, bufferBytesPerCpu: 6e6, cpus: 8 } as const;
+    assert.equal(nextTickNs(rule, Number.POSITIVE_INFINITY), 100e6);
     assert.equal(nextTickNs({ ...rule, bufferBytesPerCpu: 1e6, cpus: 64 }, Number.POSITIVE_INFINITY), 250e6);
   });
 });

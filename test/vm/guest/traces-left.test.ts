@@ -60,13 +60,21 @@ function differences(before: ReadonlyMap<string, string>, now: ReadonlyMap<strin
   );
 }
 
+/**
+ * KiB a CPU of the top level's buffer. `7 (expanded: 1408)` becomes `7` up to 6.1 as soon as any instance is given a
+ * size: the kernel has one flag for all.
+ */
+function sizeInForce(): number {
+  return Number.parseInt(readFileSync(join(TRACEFS, 'buffer_size_kb'), 'utf8'), 10);
+}
+
 describe('in tracefs', () => {
   let files: Map<string, string>;
-  let topSize: string;
+  let topSizeKb: number;
   let agent: RunningAgent;
   before(async () => {
     files = controlFiles();
-    topSize = readFileSync(join(TRACEFS, 'buffer_size_kb'), 'utf8');
+    topSizeKb = sizeInForce();
     agent = await startAgent(CONFIG);
   });
   after(() => void agent?.child.kill('SIGKILL'));
@@ -78,7 +86,7 @@ describe('in tracefs', () => {
   });
 
   it("it does not make the top level's buffer grow", () => {
-    assert.equal(readFileSync(join(TRACEFS, 'buffer_size_kb'), 'utf8'), topSize);
+    assert.equal(sizeInForce(), topSizeKb);
   });
 
   it('one that SIGTERM ends leaves nothing', async () => {
