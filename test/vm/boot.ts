@@ -42,7 +42,8 @@ export interface BootOptions {
 }
 
 export type Outcome =
-  | { kind: 'ended'; status: number }
+  /** `stall`: the kernel complained that its own timers or RCU stood still, so waits may have timed out. */
+  | { kind: 'ended'; status: number; stall?: string }
   | { kind: 'panic'; reason: string }
   | { kind: 'timeout' }
   | { kind: 'stopped'; reason: string };
@@ -149,7 +150,10 @@ function runQemu(args: string[], serial: number, options: BootOptions): Promise<
 function outcomeOf(end: QemuEnd, share: string, serial: string): Outcome {
   const statusFile = join(share, 'status');
   const status = existsSync(statusFile) ? readFileSync(statusFile, 'utf8').trim() : '';
-  if (/^\d+$/.test(status)) return { kind: 'ended', status: Number(status) };
+  if (/^\d+$/.test(status)) {
+    const stall = /rcu: INFO: .*detected .*stalls?.*/.exec(serial)?.[0].trim();
+    return { kind: 'ended', status: Number(status), ...(stall === undefined ? {} : { stall }) };
+  }
   const panic = /^.*(Kernel panic|Oops: |BUG: ).*$/m.exec(serial)?.[0];
   if (panic !== undefined) return { kind: 'panic', reason: panic.trim() };
   if (end.how === 'timeout') return { kind: 'timeout' };

@@ -88,12 +88,15 @@ async function testKernel(recipe: Recipe, files: readonly string[], saveCaptures
     for (let attempt = 1; ; attempt++) {
       const script = guestScript(recipe.name, left);
       outcome = await boot(kernel, { script, share, timeLimitMs: TIME_LIMIT_MS, serialLog, onProgress });
-      left = left.filter((file) => statusOf(share, file) === '');
-      // A kernel that falls over under emulation says nothing about us: what it kept from running has one more try.
-      if (outcome.kind !== 'panic' || attempt === TRIES) break;
-      console.log(`${recipe.name}: the kernel panicked, trying the rest once more: ${outcome.reason}`);
+      const stumbled = stumbleOf(outcome);
+      left = left.filter((file) => statusOf(share, file) !== '0');
+      // A kernel that falls over or stands still under emulation says nothing about us: what then failed or did not
+      // run has one more try.
+      if (stumbled === undefined || left.length === 0 || attempt === TRIES) break;
+      console.log(`${recipe.name}: ${stumbled}; once more: ${left.join(', ')}`);
       for (const file of left) {
         rmSync(resultsOf(share, file), { force: true });
+        rmSync(statusFileOf(share, file), { force: true });
         printed.delete(resultsOf(share, file));
       }
     }
@@ -107,11 +110,18 @@ async function testKernel(recipe: Recipe, files: readonly string[], saveCaptures
   }
 }
 
+/** What the kernel said of itself, when it panicked or stood still. */
+function stumbleOf(outcome: Outcome): string | undefined {
+  if (outcome.kind === 'panic') return outcome.reason;
+  return outcome.kind === 'ended' ? outcome.stall : undefined;
+}
+
+const statusFileOf = (share: string, file: string) => join(share, 'results', `${basename(file)}.status`);
 const resultsOf = (share: string, file: string) => join(share, 'results', `${basename(file)}.jsonl`);
 
 /** Exit status of the process that ran a file; '' when it did not end. */
 function statusOf(share: string, file: string): string {
-  const status = join(share, 'results', `${basename(file)}.status`);
+  const status = statusFileOf(share, file);
   return existsSync(status) ? readFileSync(status, 'utf8').trim() : '';
 }
 
