@@ -38,17 +38,6 @@ export function intReader(format: EventFormat, fieldName: string): IntReader {
     : (record) => (record.length < end ? 0 : (record.words[(record.offset + at) >> 2] << up) >>> down);
 }
 
-/** Reader of the low 32 bits of an integer, as a signed number: for masks and flags, cheaper than the whole. */
-export function lowWordReader(format: EventFormat, fieldName: string): IntReader {
-  const { offset: at, size } = integerField(format, fieldName);
-  if (size < 4 || (at & 3) !== 0) {
-    const whole = intReader(format, fieldName);
-    return (record) => whole(record) | 0;
-  }
-  const end = at + size;
-  return (record) => (record.length < end ? 0 : record.words[(record.offset + at) >> 2]);
-}
-
 /**
  * Where the low 32 bits of an integer lie, in words from the start of the payload: for handlers that run for every
  * syscall or switch and read `words[(record.offset >> 2) + at]` themselves. They must have declared the field, so

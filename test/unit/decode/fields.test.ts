@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
-import { bytesReader, intReader, lowWordReader, textOf, wordOffset } from '../../../src/decode/fields.ts';
+import { bytesReader, intReader, textOf, wordOffset } from '../../../src/decode/fields.ts';
 import type { EventFormat, FieldFormat } from '../../../src/model/format.ts';
 import type { EventRecord } from '../../../src/model/record.ts';
 
@@ -60,8 +60,6 @@ describe('intReader', () => {
             payload[at + i] = Number((BigInt.asUintN(64, value) >> BigInt(8 * i)) & 0xffn);
           const read = intReader(formatOf({ name: 'x', offset: at, size, signed }), 'x');
           assert.equal(read(recordOf(payload, place * 4)), Number(value));
-          const low = lowWordReader(formatOf({ name: 'x', offset: at, size, signed }), 'x');
-          assert.equal(low(recordOf(payload, place * 4)), Number(BigInt.asIntN(32, value)));
         },
       ),
     );
@@ -74,7 +72,6 @@ describe('intReader', () => {
           const format = formatOf({ name: 'x', offset, size, signed });
           const short = recordOf(new Uint8Array(offset + size - 1).fill(0xff));
           assert.equal(intReader(format, 'x')(short), 0, `${size} bytes at ${offset}`);
-          assert.equal(lowWordReader(format, 'x')(short), 0);
           const enough = recordOf(new Uint8Array(offset + size).fill(0xff));
           assert.notEqual(intReader(format, 'x')(enough), 0, `${size} bytes at ${offset}`);
         }
