@@ -8,6 +8,7 @@ import type { PageLayout } from '../model/format.ts';
 import type { PageSource } from '../model/source.ts';
 import type { TimestampNs } from '../model/time.ts';
 import type { EventPlan } from './plan.ts';
+import type { EventStream } from './stream.ts';
 
 /** Pages read from one CPU before the others have their turn: bounds memory, not speed. */
 const PAGES_PER_ROUND = 4;
@@ -21,12 +22,12 @@ const IMPLAUSIBLE_AHEAD_NS = 5e9;
 export interface PipelineOptions {
   source: PageSource;
   layout: PageLayout;
-  plan: EventPlan;
+  plan: Pick<EventPlan, 'dispatcher' | 'onLoss'>;
   onError(cpu: number, error: PageError, cause?: unknown): void;
   pagesPerRound?: number;
 }
 
-export class Pipeline {
+export class Pipeline implements EventStream {
   readonly merger: Merger;
   readonly #source: PageSource;
   readonly #pagesPerRound: number;
@@ -47,6 +48,18 @@ export class Pipeline {
 
   bytesRead(cpu: number): number {
     return this.#bytes[cpu] ?? 0;
+  }
+
+  events(cpu: number): number {
+    return this.merger.events(cpu);
+  }
+
+  flaggedLost(cpu: number): number {
+    return this.merger.flaggedLost(cpu);
+  }
+
+  lateEvents(): number {
+    return this.merger.lateEvents();
   }
 
   /**

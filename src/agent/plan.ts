@@ -8,6 +8,7 @@ import { bytesReader, intReader, wordOffset } from '../decode/fields.ts';
 import { parseFormat } from '../decode/format.ts';
 import type { MetricStore } from '../metrics/store.ts';
 import type { EventFormat } from '../model/format.ts';
+import type { FunctionNames } from '../model/function-names.ts';
 import type { EventHandler } from '../model/record.ts';
 import type { TraceMetadata } from '../model/source.ts';
 import type { ProbeStatus } from '../model/status.ts';
@@ -36,25 +37,41 @@ export interface PlanInput {
   store: MetricStore;
   self: SelfMetrics;
   isSelf(pid: number): boolean;
+  /** By default no function has a name. */
+  functions?: FunctionNames;
+  maxWindowMs?: number;
   /** Events handled beside the probes', where the kernel or the capture has them. Not among those to enable. */
   extra?: Readonly<Record<string, (format: EventFormat) => EventHandler>>;
 }
 
+/** A type of record that is handled, and what of it is read. */
+export interface PlannedType {
+  event: string;
+  format: EventFormat;
+  fields: readonly string[];
+}
+
 export interface EventPlan {
-  /** Events to enable, `system:name`. */
+  /** Events to enable, `system:name`. Records of tracers (system `ftrace`) have no switch and are not among them. */
   events: readonly string[];
+  /** In the order of the dispatcher's slots. */
+  types: readonly PlannedType[];
   dispatcher: Dispatcher;
   probes: readonly ProbeStatus[];
   /** Whether a probe that is up sees every syscall or function. */
   rate: 'low' | 'high';
   onLoss(cpu: number, untilNs: TimestampNs): void;
   sweep(): void;
+  /** Of the buffer's latency tracer. */
+  onLatency(latencyNs: number): void;
 }
 
-interface Wanted {
-  format: EventFormat;
+const NAMELESS: FunctionNames = { nameOf: () => undefined, generation: 0 };
+const DEFAULT_WINDOW_MS = 120_000;
+
+interface Wanted extends PlannedType {
+  fields: string[];
   handlers: EventHandler[];
-  minLength: number;
 }
 
 export function planEvents(input: PlanInput): EventPlan {
@@ -74,24 +91,27 @@ export function planEvents(input: PlanInput): EventPlan {
     for (const [event, handler] of Object.entries(made.probe.handlers)) {
       const format = formats.get(event);
       if (format === undefined) continue;
-      const entry = wanted.get(event) ?? { format, handlers: [], minLength: 0 };
+      const entry = wanted.get(event) ?? { event, format, fields: [], handlers: [] };
       entry.handlers.push(handler);
-      const fields = made.needs.find((need) => need.event === event)?.fields ?? [];
-      entry.minLength = Math.max(entry.minLength, lengthOf(format, fields));
+      entry.fields.push(...(made.needs.find((need) => need.event === event)?.fields ?? []));
       wanted.set(event, entry);
     }
     probes.push({ name: module.name, up: true, reason: '', events: Object.keys(made.probe.handlers) });
   }
-  const types = [...wanted.values()].map(handledType);
   for (const [event, makeHandler] of Object.entries(input.extra ?? {})) {
     const format = formats.get(event);
-    if (format !== undefined) types.push({ id: format.id, handler: makeHandler(format), minLength: 0 });
+    if (format !== undefined)
+      wanted.set(event, { event, format, fields: [], handlers: [makeHandler(format)] });
   }
+  const types = [...wanted.values()];
+  const extra = input.extra ?? {};
+  const isEnabled = ({ event }: PlannedType) => !event.startsWith('ftrace:') && !Object.hasOwn(extra, event);
   const losses = running.flatMap((probe) => (probe.onLoss ? [probe.onLoss.bind(probe)] : []));
   const sweeps = running.flatMap((probe) => (probe.sweep ? [probe.sweep.bind(probe)] : []));
   return {
-    events: [...wanted.keys()],
-    dispatcher: makeDispatcher(types),
+    events: types.filter(isEnabled).map(({ event }) => event),
+    types,
+    dispatcher: makeDispatcher(types.map(handledType)),
     probes,
     rate,
     onLoss: (cpu, untilNs) => {
@@ -99,6 +119,9 @@ export function planEvents(input: PlanInput): EventPlan {
     },
     sweep: () => {
       for (const sweep of sweeps) sweep();
+    },
+    onLatency: (latencyNs) => {
+      for (const probe of running) probe.onLatency?.(latencyNs);
     },
   };
 }
@@ -111,13 +134,15 @@ function makeProbe(
   input: PlanInput,
 ): { probe: Probe; needs: readonly EventNeed[] } | string {
   const needs = module.needs(options, input.metadata, input.host);
-  if (needs.length === 0) return 'nothing to trace: no event of this kernel matches its options';
+  const eventless = module.tracer?.(options).reads === 'latency';
+  if (needs.length === 0 && !eventless)
+    return 'nothing to trace: no event of this kernel matches its options';
   for (const need of needs) {
     const missing = whatIsMissing(need, formats);
     if (missing !== undefined && !need.optional) return missing;
   }
   const usable = needs.filter((need) => whatIsMissing(need, formats) === undefined);
-  if (usable.length === 0) return 'this kernel has none of its events';
+  if (usable.length === 0 && !eventless) return 'this kernel has none of its events';
   const known = new Set(usable.map((need) => need.event));
   const format = (event: string) => (known.has(event) ? formats.get(event) : undefined);
   const required = (event: string): EventFormat => {
@@ -131,6 +156,8 @@ function makeProbe(
     host: input.host,
     cpuCount: input.metadata.cpuCount,
     onlineCpus: input.onlineCpus,
+    maxWindowMs: input.maxWindowMs ?? DEFAULT_WINDOW_MS,
+    functions: input.functions ?? NAMELESS,
     format,
     int: (event, field) => intReader(required(event), field),
     word: (event, field) => wordOffset(required(event), field),
@@ -165,8 +192,9 @@ function lengthOf(format: EventFormat, fields: readonly string[]): number {
   return length;
 }
 
-function handledType({ format, handlers, minLength }: Wanted): HandledType {
-  return { id: format.id, handler: handlers.length === 1 ? handlers[0] : allOf(handlers), minLength };
+function handledType({ format, fields, handlers }: Wanted): HandledType {
+  const handler = handlers.length === 1 ? handlers[0] : allOf(handlers);
+  return { id: format.id, handler, minLength: lengthOf(format, fields) };
 }
 
 function allOf(handlers: readonly EventHandler[]): EventHandler {

@@ -15,6 +15,12 @@ export interface PageSource {
   readPage(cpu: number, into: Uint8Array): number;
 }
 
+/** Where text comes from: `trace_pipe`, or a file. Implementations never block. */
+export interface TextSource {
+  /** Copies what comes next into `into`; returns the bytes copied, 0 when there is nothing (more) at the moment. */
+  readText(into: Uint8Array): number;
+}
+
 /** What must be known about the machine and the buffer before pages can be understood. */
 export interface TraceMetadata {
   layout: PageLayout;

@@ -2,8 +2,10 @@ import type { z } from 'zod';
 import type { SchemaKit } from '../config/units.ts';
 import type { MetricStore } from '../metrics/store.ts';
 import type { EventFormat } from '../model/format.ts';
+import type { FunctionNames } from '../model/function-names.ts';
 import type { BytesReader, EventHandler, IntReader } from '../model/record.ts';
 import type { TimestampNs } from '../model/time.ts';
+import type { TracerRequest } from '../model/tracer.ts';
 
 /** An event a probe needs, as data. */
 export interface EventNeed {
@@ -53,6 +55,9 @@ export interface ProbeContext {
   cpuCount: number;
   /** CPUs whose series exist from the start; `cpuCount` can far exceed them. */
   onlineCpus: readonly number[];
+  /** What gauges that show a maximum look back on. */
+  maxWindowMs: number;
+  functions: FunctionNames;
   /** Events the probe asked for and gets, in the order of `needs`. */
   events: readonly string[];
   /** Of an event the probe asked for; undefined when it was optional and is not there. */
@@ -75,9 +80,10 @@ export interface ProbeContext {
 /**
  * Why the end of a pair has no usable start, or a start no end:
  * `no_start` (began before the agent, or the kernel sends no start), `no_end`, `lost` (events were lost in between),
- * `late` (recorded out of order: would be negative), `exited` (the task is gone), `evicted` (table full).
+ * `late` (recorded out of order: would be negative), `exited` (the task is gone), `evicted` (table full), `too_deep` (calls nested deeper
+ * than the kernel follows).
  */
-export type UnmatchedReason = 'no_start' | 'no_end' | 'lost' | 'late' | 'exited' | 'evicted';
+export type UnmatchedReason = 'no_start' | 'no_end' | 'lost' | 'late' | 'exited' | 'evicted' | 'too_deep';
 
 /** A running probe. */
 export interface Probe {
@@ -90,6 +96,15 @@ export interface Probe {
   onLoss?(cpu: number, untilNs: TimestampNs): void;
   /** About once a second: housekeeping that must not happen on the hot path. */
   sweep?(): void;
+  /** Of a latency tracer: it has met a latency longer than any since it was last reset. */
+  onLatency?(latencyNs: number): void;
+}
+
+/** Why two probes cannot be on together. */
+export interface Conflict {
+  /** Name of the other probe. */
+  with: string;
+  why: string;
 }
 
 /** One kernel question. */
@@ -106,6 +121,13 @@ export interface ProbeModule<Options extends CommonOptions = CommonOptions> {
   /** Empty: there is nothing to trace with these options on this kernel. */
   needs(options: Options, kernel: KernelOffer, host: HostFacts): readonly EventNeed[];
   create(context: ProbeContext, options: Options): Probe;
+  /**
+   * The tracer whose recording it reads, in a buffer of the tracer's own: records of the system `ftrace`
+   * (`ftrace:timerlat`), and events that are enabled there beside it. Absent: events alone, in the common buffer.
+   */
+  tracer?(options: Options): TracerRequest;
+  /** Among the other probes that are on (options by name), one it cannot be on with: an error of the config. */
+  conflict?(options: Options, others: ReadonlyMap<string, unknown>): Conflict | undefined;
   /** Names and help of the metrics, for `list metrics`. */
   metrics: readonly { name: string; labels: readonly string[]; help: string }[];
 }

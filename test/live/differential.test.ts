@@ -228,12 +228,8 @@ test("the kernel's text and our decoding agree on every event", (t) => {
         source: instance.openPages(),
         layout: metadata.layout,
         plan: {
-          events: [],
           dispatcher: makeDispatcher(types),
-          probes: [],
-          rate: 'low',
           onLoss: (cpu) => assert.fail(`events of CPU ${cpu} were lost`),
-          sweep: () => undefined,
         },
         onError,
       });

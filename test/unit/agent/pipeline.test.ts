@@ -10,15 +10,11 @@ const MIB = 1024 * 1024;
 
 function planThatNotes() {
   const stamps: number[] = [];
-  const plan: EventPlan = {
-    events: [],
-    probes: [],
-    rate: 'low',
+  const plan: Pick<EventPlan, 'dispatcher' | 'onLoss'> = {
     dispatcher: makeDispatcher([
       { id: 1, handler: (record) => stamps.push(record.timestampNs), minLength: 8 },
     ]),
     onLoss: () => {},
-    sweep: () => {},
   };
   return { plan, stamps };
 }

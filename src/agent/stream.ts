@@ -1,0 +1,17 @@
+import type { TimestampNs } from '../model/time.ts';
+
+/** What turns a buffer's recording into handler calls, from pages (`pipeline.ts`) or from text (`text-pipeline.ts`). */
+export interface EventStream {
+  /** Reads what was recorded before `tickStart` and hands out what is settled; `maxRounds` bounds the work. */
+  tick(tickStart: TimestampNs, maxRounds: number): void;
+  /** Reads and hands out everything there is. For the end of a capture, or of recording. */
+  flush(): void;
+  /** Bytes of events read so far, by CPU. */
+  bytesRead(cpu: number): number;
+  /** Events read so far, by CPU, those nobody handles included: what the kernel counts as `read events`. */
+  events(cpu: number): number;
+  /** Events lost as the recording itself tells. */
+  flaggedLost(cpu: number): number;
+  /** Events handed out after younger ones had been. */
+  lateEvents(): number;
+}
