@@ -1,6 +1,6 @@
 /**
- * Runs a probe on records made by hand: format texts of a 6.18 kernel and field values in, metrics out. The metric
- * store and the field readers are the real ones.
+ * Runs a probe on records made by hand: format texts of a kernel (6.18, where no other is named) and field values in,
+ * metrics out. The metric store and the field readers are the real ones.
  */
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { schemaKit } from '../../../src/config/units.ts';
@@ -8,6 +8,7 @@ import { bytesReader, intReader, wordOffset } from '../../../src/decode/fields.t
 import { parseFormat } from '../../../src/decode/format.ts';
 import { MetricStore } from '../../../src/metrics/store.ts';
 import type { EventFormat } from '../../../src/model/format.ts';
+import type { FunctionNames } from '../../../src/model/function-names.ts';
 import type { EventRecord } from '../../../src/model/record.ts';
 import type {
   CommonOptions,
@@ -19,28 +20,42 @@ import type {
   UnmatchedReason,
 } from '../../../src/probes/probe.ts';
 
-const FORMATS = new URL('../../fixtures/formats-6.18/', import.meta.url);
+const FIXTURES = new URL('../../fixtures/', import.meta.url);
+const USUAL_KERNEL = '6.18';
+/** Kernels of which there are the format texts of tracers; on 5.10 there is neither osnoise nor timerlat. */
+export const TRACER_KERNELS = ['5.10-rt', '6.1-rt', '6.12-rt', '7.3-rt'] as const;
 /** Where in the page records lie: not at its start, so that a forgotten offset is seen. */
 const RECORD_AT = 40;
 
 const parsed = new Map<string, EventFormat>();
 
-export function loadFormat(event: string): EventFormat | undefined {
-  const known = parsed.get(event);
+function formatFile(event: string, kernel: string): URL {
+  return new URL(`formats-${kernel}/${event.replace(':', '/')}`, FIXTURES);
+}
+
+/** Format of an event: of text given for it under its name, else of the kernel's fixture. */
+export function loadFormat(
+  event: string,
+  kernel = USUAL_KERNEL,
+  texts: Readonly<Record<string, string>> = {},
+): EventFormat | undefined {
+  const given = texts[event];
+  const key = given ?? `${kernel} ${event}`;
+  const known = parsed.get(key);
   if (known !== undefined) return known;
-  const [system, name] = event.split(':');
-  const file = new URL(`${system}/${name}`, FORMATS);
-  if (!existsSync(file)) return undefined;
-  const format = parseFormat(system, readFileSync(file, 'utf8'));
+  const file = formatFile(event, kernel);
+  if (given === undefined && !existsSync(file)) return undefined;
+  const format = parseFormat(event.split(':')[0], given ?? readFileSync(file, 'utf8'));
   if ('error' in format) throw new Error(`${event}: ${format.error}`);
-  parsed.set(event, format);
+  parsed.set(key, format);
   return format;
 }
 
 /** All events of which there is a format text. */
-export function knownEvents(): string[] {
-  return readdirSync(FORMATS).flatMap((system) =>
-    readdirSync(new URL(`${system}/`, FORMATS)).map((name) => `${system}:${name}`),
+export function knownEvents(kernel = USUAL_KERNEL): string[] {
+  const root = new URL(`formats-${kernel}/`, FIXTURES);
+  return readdirSync(root).flatMap((system) =>
+    readdirSync(new URL(`${system}/`, root)).map((name) => `${system}:${name}`),
   );
 }
 
@@ -55,8 +70,7 @@ const bytes = new Uint8Array(page);
 const view = new DataView(page);
 
 /** A record of an event. Valid until the next is made. */
-export function makeRecord(event: string, values: RecordFields): EventRecord {
-  const format = loadFormat(event);
+export function makeRecord(event: string, values: RecordFields, format = loadFormat(event)): EventRecord {
   if (format === undefined) throw new Error(`no format text of ${event}`);
   const { ts, cpu = 0, by = 1, flags = 0, ...fields } = values;
   bytes.fill(0xee);
@@ -107,7 +121,15 @@ export interface Machine {
   events?: readonly string[];
   host?: Partial<HostFacts>;
   store?: MetricStore;
+  functions?: FunctionNames;
+  maxWindowMs?: number;
+  /** Whose format texts: a `formats-*` of the fixtures. */
+  kernel?: string;
+  /** Format texts by event, in place of the kernel's. */
+  formats?: Readonly<Record<string, string>>;
 }
+
+const NAMELESS: FunctionNames = { nameOf: () => undefined, generation: 0 };
 
 const SYSCALLS = new Map([
   [0, 'read'],
@@ -155,7 +177,9 @@ export function run<O extends CommonOptions>(
   machine: Machine = {},
 ): Harness {
   const options = module.schema(schemaKit).parse(given);
-  const offered = machine.events ?? knownEvents();
+  const texts = machine.formats ?? {};
+  const formatOf = (event: string) => loadFormat(event, machine.kernel, texts);
+  const offered = machine.events ?? [...knownEvents(machine.kernel), ...Object.keys(texts)];
   const kernel: KernelOffer = { events: () => offered, machine: 'x86_64' };
   const host = { ...fakeHost, ...machine.host };
   const needs = module.needs(options, kernel, host);
@@ -165,7 +189,7 @@ export function run<O extends CommonOptions>(
   // What is not declared cannot be read: the decoder checks records for the declared fields only.
   const declared = (event: string, field: string): EventFormat => {
     const need = needs.find((candidate) => candidate.event === event);
-    const format = loadFormat(event);
+    const format = formatOf(event);
     if (need === undefined || format === undefined || !offered.includes(event)) {
       throw new Error(`${module.name} reads ${event}, which it does not get`);
     }
@@ -178,8 +202,10 @@ export function run<O extends CommonOptions>(
     host,
     cpuCount: machine.cpuCount ?? 4,
     onlineCpus: machine.onlineCpus ?? [0, 1],
+    maxWindowMs: machine.maxWindowMs ?? 120_000,
+    functions: machine.functions ?? NAMELESS,
     events: got,
-    format: (event) => (got.includes(event) ? loadFormat(event) : undefined),
+    format: (event) => (got.includes(event) ? formatOf(event) : undefined),
     int: (event, field) => intReader(declared(event, field), field),
     word: (event, field) => wordOffset(declared(event, field), field),
     bytes: (event, field) => bytesReader(declared(event, field), field),
@@ -200,7 +226,7 @@ export function run<O extends CommonOptions>(
     feed: (event, values) => {
       const handler = probe.handlers[event];
       if (handler === undefined) throw new Error(`${module.name} has no handler of ${event}`);
-      handler(makeRecord(event, values));
+      handler(makeRecord(event, values, formatOf(event)));
     },
     value: (name, ...labels) => {
       const family = seriesOf(store, name, labels);
