@@ -16,6 +16,7 @@ import type { Uncompress } from './uncompress.ts';
 import { type Found, readV6 } from './v6.ts';
 import {
   cpusOf,
+  findSymbols7,
   isCompressed,
   readCompression,
   readFormats7,
@@ -38,6 +39,8 @@ export interface Contents {
   /** Its name: '' is the top level. */
   instance: string;
   uncompress: Uncompress | undefined;
+  /** Text of /proc/kallsyms of the machine that recorded; '' where there is none that can be read. */
+  kallsyms(): string;
   /** What could not be read, and where. */
   problems: string[];
 }
@@ -49,7 +52,12 @@ export interface Contents {
  */
 export function readContents(cursor: Cursor, file: string, instance: string | undefined): Contents {
   const problems: string[] = [];
-  const found: Found = { formats: { texts: new Map(), problems, bad: 0 }, facts: noFacts(), problems };
+  const found: Found = {
+    formats: { texts: new Map(), problems, bad: 0 },
+    facts: noFacts(),
+    problems,
+    kallsyms: () => '',
+  };
   const { layout, sections } = readFront(cursor, file, found);
   const { facts } = found;
   const buffer = chooseBuffer(facts.buffers, instance, file, problems);
@@ -67,8 +75,19 @@ export function readContents(cursor: Cursor, file: string, instance: string | un
     regions: regionsOf(buffer, { cursor, sections, pageSize: pages.pageSize, file, problems }),
     instance: buffer?.name ?? '',
     uncompress: sections?.uncompress,
+    kallsyms: () => symbolsOf(found, file),
     problems,
   };
+}
+
+function symbolsOf(found: Found, file: string): string {
+  try {
+    return found.kallsyms();
+  } catch (error) {
+    if (!(error instanceof Broken)) throw error;
+    found.problems.push(`${file}: its names of functions cannot be read ${error.message}`);
+    return '';
+  }
 }
 
 /** All before the pages. */
@@ -94,7 +113,10 @@ function readFront(
     throw new UsageError(`${file} cannot be understood: its header_page ${layout.error}`);
   try {
     if (sections === undefined) readV6(cursor, file, found);
-    else readFormats7(sections, found);
+    else {
+      readFormats7(sections, found);
+      findSymbols7(sections, found);
+    }
   } catch (error) {
     if (!(error instanceof Broken)) throw error;
     found.problems.push(`${file} is cut off or damaged ${error.message}`);

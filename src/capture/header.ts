@@ -31,6 +31,8 @@ export interface HeaderParts {
   /** Lines `pid comm`, as `saved_cmdlines` has them. */
   cmdlines: string;
   stats: readonly BufferStats[];
+  /** Lines `address type name`, of the functions whose addresses the pages hold; '' for none. */
+  kallsyms: string;
 }
 
 /** Bytes up to and with the word `flyrecord`; the table of the CPUs' offsets and sizes follows. */
@@ -65,8 +67,8 @@ export function headerBytes(parts: HeaderParts): Uint8Array {
     number(formats.length, 4);
     for (const format of formats) sized(format, 8);
   }
-  // Addresses of kernel functions stay on the machine: neither kallsyms nor printk formats.
-  number(0, 4);
+  sized(parts.kallsyms, 4);
+  // No printk formats: addresses of the kernel stay on the machine, but those that the pages hold anyway.
   number(0, 4);
   sized(parts.cmdlines, 8);
   number(metadata.cpuCount, 4);

@@ -25,6 +25,8 @@ export interface Capture {
   isCut(cpu: number): boolean;
   /** Where a page lies, for people: `byte 8192`. */
   placeOf(cpu: number, page: number): string;
+  /** Text of /proc/kallsyms of the machine that recorded; '' where there is none. Before `close`. */
+  kallsyms(): string;
   close(): void;
   /** What could not be read of a file that is cut off or damaged, for people. Grows when it shrinks meanwhile. */
   problems: readonly string[];
@@ -80,6 +82,7 @@ function captureOf(contents: Contents, fd: number, path: string): Capture {
     cpuPages: (cpu) => regions.get(cpu)?.pages ?? 0,
     isCut: (cpu) => regions.get(cpu)?.cut ?? false,
     placeOf: (cpu, page) => readers.get(cpu)?.placeOf(page) ?? 'no byte',
+    kallsyms: contents.kallsyms,
     close: () => {
       if (open) closeSync(fd);
       open = false;

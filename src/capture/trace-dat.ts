@@ -30,6 +30,7 @@ export const SECTION_BUFFER = 3;
 export const SECTION_HEADER_INFO = 16;
 export const SECTION_FTRACE_FORMATS = 17;
 export const SECTION_EVENT_FORMATS = 18;
+export const SECTION_KALLSYMS = 19;
 export const SECTION_IS_COMPRESSED = 1;
 
 /** What `events/header_event` says on every kernel: kernel/trace/ring_buffer.c, ring_buffer_print_entry_header(). */

@@ -13,6 +13,8 @@ export interface Found {
   formats: Formats;
   facts: Facts;
   problems: string[];
+  /** Text of /proc/kallsyms; '' where the file has none. Large: read when it is asked for. */
+  kallsyms(): string;
 }
 
 /** Reads on behind `header_event`; the buffers are in `facts` afterwards, the top level's first. Throws `Broken`. */
@@ -20,7 +22,9 @@ export function readV6(cursor: Cursor, file: string, found: Found): void {
   const { facts } = found;
   readFtraceFormats(cursor, found.formats);
   readEventFormats(cursor, found.formats);
+  const symbols = cursor.at(cursor.position);
   cursor.skip(cursor.number(4, 'kallsyms'), 'kallsyms');
+  found.kallsyms = () => symbols.at(symbols.position).text(4, 'kallsyms');
   cursor.skip(cursor.number(4, 'the printk formats'), 'the printk formats');
   cursor.skip(cursor.number(8, 'the command lines'), 'the command lines');
   const start = cursor.position;

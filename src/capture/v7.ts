@@ -15,6 +15,7 @@ import {
   SECTION_FTRACE_FORMATS,
   SECTION_HEADER_INFO,
   SECTION_IS_COMPRESSED,
+  SECTION_KALLSYMS,
   SECTION_OPTIONS,
 } from './trace-dat.ts';
 import { type Uncompress, uncompressOf } from './uncompress.ts';
@@ -121,6 +122,13 @@ export function readFormats7(sections: SectionFile, { facts, formats, problems }
       problems.push(`${sections.file} is cut off or damaged ${error.message}`);
     }
   }
+}
+
+/** Symbols are read when they are asked for; a section that cannot be read has none. */
+export function findSymbols7(sections: SectionFile, found: Found): void {
+  const offset = found.facts.sections.get(SECTION_KALLSYMS);
+  if (offset === undefined) return;
+  found.kallsyms = () => openSection(sections, offset, SECTION_KALLSYMS).text(4, 'kallsyms');
 }
 
 /** Whether a buffer's pages are compressed. Throws `Broken` when its section is not there. */

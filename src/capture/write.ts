@@ -31,6 +31,8 @@ export interface CaptureEnd {
   stats: readonly BufferStats[];
   /** Names of processes, lines `pid comm` as in `saved_cmdlines`. */
   cmdlines?: string;
+  /** Lines `address type name` as in /proc/kallsyms, for pages of a function tracer. */
+  kallsyms?: string;
 }
 
 export interface CaptureWriter {
@@ -99,8 +101,8 @@ export function openCaptureWriter(path: string, options: CaptureWriterOptions): 
 
   const write = (end: CaptureEnd): void => {
     for (const spool of spools.values()) flush(spool);
-    const { stats, cmdlines = '' } = end;
-    const header = headerBytes({ metadata, ftraceFormats, systems, cmdlines, stats });
+    const { stats, cmdlines = '', kallsyms = '' } = end;
+    const header = headerBytes({ metadata, ftraceFormats, systems, cmdlines, stats, kallsyms });
     let offset = aligned(header.length + 16 * metadata.cpuCount, pageSize);
     const table: Uint8Array[] = [header];
     for (let cpu = 0; cpu < metadata.cpuCount; cpu++) {

@@ -30,6 +30,8 @@ format:
 print fmt: "%s", REC->buf
 `;
 
+const SYMBOLS = 'ffffffff81000010 t vfs_read\nffffffff81000020 t vfs_write\t[mod]\n';
+
 const dir = mkdtempSync(join(tmpdir(), 'capture-test-'));
 after(() => rmSync(dir, { recursive: true }));
 
@@ -69,7 +71,7 @@ function write(name: string, pages: Record<number, Uint8Array[]>, metadata = met
     for (const [cpu, list] of Object.entries(pages))
       if (i < list.length) writer.addPage(Number(cpu), list[i]);
   }
-  writer.finish({ stats: [statsOf(0), statsOf(2, 9)], cmdlines: '1 init\n27414 node\n' });
+  writer.finish({ stats: [statsOf(0), statsOf(2, 9)], cmdlines: '1 init\n27414 node\n', kallsyms: SYMBOLS });
   return path;
 }
 
@@ -106,6 +108,7 @@ describe('a capture', () => {
     assert.equal(metadata.machine, 'x86_64');
     assert.equal(metadata.kernelRelease, '6.18.44-test');
     assert.equal(metadata.cpuCount, 4);
+    assert.equal(capture.kallsyms(), SYMBOLS);
     assert.deepEqual(new Set(metadata.events()), new Set(EVENTS));
     for (const event of EVENTS) assert.equal(metadata.formatText(event), metadataWith().formatText(event));
     assert.equal(metadata.formatText('ftrace:print'), PRINT);

@@ -14,6 +14,7 @@ import type { PageLayout } from '../../../src/model/format.ts';
 import { LAYOUT_4K, pageOf } from '../../support/pages.ts';
 import { type FileParts, le, traceDat7 } from './trace-dat-v7.ts';
 
+const SYMBOLS = 'ffffffff81000010 t vfs_read\n';
 const dir = mkdtempSync(join(tmpdir(), 'foreign-test-'));
 after(() => rmSync(dir, { recursive: true }));
 const path = join(dir, 'foreign.dat');
@@ -27,8 +28,9 @@ function readAll(file: Uint8Array | FileParts, options: OpenOptions = {}) {
   writeFileSync(path, file instanceof Uint8Array ? file : traceDat7(file));
   const capture = openCapture(path, options);
   const read = Object.fromEntries(capture.source.cpus().map((cpu) => [cpu, readCpu(capture, cpu)]));
+  const symbols = capture.kallsyms();
   capture.close();
-  return { capture, read, problems: capture.problems.join('\n') };
+  return { capture, read, symbols, problems: capture.problems.join('\n') };
 }
 
 function readCpu(capture: Capture, cpu: number): Uint8Array[] {
@@ -51,11 +53,12 @@ describe('a recording of version 7', () => {
     for (const [what, layout] of Object.entries(layouts)) {
       it(`is read ${what}, compression ${compression}`, () => {
         const written = { 0: pages(5, 1, layout), 3: pages(4, 9, layout), 4: [] };
-        const { capture, read, problems } = readAll({
+        const { capture, read, problems, symbols } = readAll({
           compression,
           layout,
           events: ['sched:sched_switch', 'irq:softirq_entry'],
           buffers: [{ pages: written, clock: 'mono' }],
+          kallsyms: SYMBOLS,
           options: [
             [8, le(8, 4)],
             [5, 'Linux host 5.15.0-91-generic x86_64'],
@@ -71,6 +74,7 @@ describe('a recording of version 7', () => {
         assert.equal(capture.metadata.machine, 'x86_64');
         assert.equal(capture.metadata.clock, 'mono');
         assert.equal(capture.nsPerStamp, 1);
+        assert.equal(symbols, SYMBOLS);
       });
     }
   }

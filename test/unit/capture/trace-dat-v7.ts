@@ -27,6 +27,7 @@ export interface FileParts {
   /** Further options, in front of the buffers. */
   options?: readonly (readonly [id: number, data: Uint8Array | string])[];
   pagesPerChunk?: number;
+  kallsyms?: string;
   /** Where the last section of options says the next is. */
   lastOffset?: number;
 }
@@ -78,7 +79,7 @@ export function traceDat7(parts: FileParts): Buffer {
     ],
     [17, section(17, [le(0, 4)])],
     [18, section(18, [le(events.length, 4), ...events.flatMap(formatOf)])],
-    [19, section(19, sized('', 4))],
+    [19, section(19, sized(parts.kallsyms ?? '', 4))],
   ];
   const bufferOptions = buffers.map((buffer) => {
     const at = position();
