@@ -3,6 +3,7 @@
  * Everything that is wrong is reported at once, each with its place.
  */
 import { UsageError } from '../model/errors.ts';
+import { describeConflicts } from './conflicts.ts';
 import { isMap, overlay, withoutNulls } from './overlay.ts';
 import { describeProblems } from './problems.ts';
 import {
@@ -44,7 +45,6 @@ export function loadConfig(sections: readonly ProbeSection[], sources: ConfigSou
 
   const schema = composeSchema(sections);
   const checked = schema.safeParse(value);
-  if (checked.success) return toAgentConfig(checked.data, sections);
 
   const place = (at: readonly PropertyKey[], of: 'key' | 'value'): string => {
     const key = at.map(String).join('.');
@@ -54,6 +54,12 @@ export function loadConfig(sections: readonly ProbeSection[], sources: ConfigSou
     }
     return file?.place(at, of) ?? '';
   };
+  if (checked.success) {
+    const config = toAgentConfig(checked.data, sections);
+    const conflicts = describeConflicts(sections, config.probes, (probe) => place(['probes', probe], 'key'));
+    if (conflicts.length > 0) throw new UsageError(conflicts.join('\n'));
+    return config;
+  }
   const jsonSchema = jsonSchemaOf(schema);
   throw new UsageError(describeProblems(checked.error.issues, { value, jsonSchema, place }).join('\n'));
 }

@@ -13,6 +13,11 @@ export interface ProbeSection {
   byDefault: boolean;
   /** Of the section; `{}` gives all defaults, and `enabled` is among the keys. */
   schema(kit: SchemaKit): z.ZodType<{ enabled: boolean }>;
+  /** Among the other probes that are on (options by name), one it cannot be on with. */
+  conflict?(
+    options: unknown,
+    others: ReadonlyMap<string, unknown>,
+  ): { with: string; why: string } | undefined;
 }
 
 /** A probe that is on, and its options with all defaults filled in. */

@@ -1,10 +1,31 @@
 /** All probes there are, in the order of docs and listings. A new probe is a line here. */
+import { blk } from './blk.ts';
 import { block } from './block.ts';
 import { events } from './events.ts';
+import { functionCalls } from './function.ts';
+import { functionGraph } from './function-graph.ts';
+import { hwlat } from './hwlat.ts';
 import { irq } from './irq.ts';
+import { LATENCY_TRACERS, latencyProbe } from './latency.ts';
+import { osnoise } from './osnoise.ts';
 import type { ProbeModule } from './probe.ts';
 import { sched } from './sched.ts';
 import { softirq } from './softirq.ts';
 import { syscalls } from './syscalls.ts';
+import { timerlat } from './timerlat.ts';
 
-export const probeCatalogue: readonly ProbeModule[] = [sched, syscalls, block, irq, softirq, events];
+export const probeCatalogue: readonly ProbeModule[] = [
+  sched,
+  syscalls,
+  block,
+  irq,
+  softirq,
+  events,
+  functionCalls,
+  functionGraph,
+  osnoise,
+  timerlat,
+  hwlat,
+  ...LATENCY_TRACERS.map(latencyProbe),
+  blk,
+];

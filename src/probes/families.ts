@@ -3,6 +3,7 @@
  * out. Labels that are closed (CPUs, kinds) start exported at 0; open ones when first seen.
  */
 import type { HistogramFamily } from '../metrics/histogram.ts';
+import type { MaxGaugeFamily } from '../metrics/max-gauge.ts';
 import type { MetricStore } from '../metrics/store.ts';
 import type { ValueFamily } from '../metrics/value.ts';
 import type { CommonOptions } from './probe.ts';
@@ -17,10 +18,18 @@ export interface MetricFacts {
   open?: readonly string[];
 }
 
-interface Machine {
+/** The part of a probe's context that families are made from. */
+export interface Machine {
   metrics: MetricStore;
   cpuCount: number;
+  /** CPUs whose series exist from the start. */
   onlineCpus: readonly number[];
+}
+
+/** For what runs on some CPUs only: series of the others exist when there is something in them. */
+export function onCpus(machine: Machine, cpus: readonly number[]): Machine {
+  const { metrics, cpuCount, onlineCpus } = machine;
+  return { metrics, cpuCount, onlineCpus: onlineCpus.filter((cpu) => cpus.includes(cpu)) };
 }
 
 /** A histogram of durations, and its slots. */
@@ -98,4 +107,30 @@ export function declareCpuCounts(
     for (const cpu of machine.onlineCpus) slots.at(row, cpu);
   }
   return { family, add: (row, cpu, amount) => family.add(slots.at(row, cpu), amount) };
+}
+
+/** Declares a gauge of the largest duration within the window; recorded in nanoseconds. */
+export function declareMaxima(
+  machine: { metrics: MetricStore; maxWindowMs: number },
+  facts: MetricFacts,
+): MaxGaugeFamily {
+  return machine.metrics.maxGauge({
+    name: facts.name,
+    help: facts.help,
+    labels: facts.labels,
+    unit: 'seconds',
+    divisor: 1e9,
+    windowMs: machine.maxWindowMs,
+  });
+}
+
+/** The same by CPU (first label); `rest` gives a row's further labels. */
+export function declareCpuMaxima(
+  machine: { metrics: MetricStore; cpuCount: number; maxWindowMs: number },
+  facts: MetricFacts,
+  rest: (row: number) => readonly string[] = () => [],
+): (row: number, cpu: number, ns: number) => void {
+  const family = declareMaxima(machine, facts);
+  const slots = new SlotCache(machine.cpuCount, (row, cpu) => family.slot([String(cpu), ...rest(row)]));
+  return (row, cpu, ns) => family.record(slots.at(row, cpu), ns);
 }

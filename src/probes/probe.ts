@@ -74,7 +74,7 @@ export interface ProbeContext {
   /** Counts an event dropped because it is the agent's own. */
   ignoreSelf(): void;
   /** Makes the counter of one reason in `ftrace_exporter_unmatched_total`: call once, then call the result. */
-  unmatched(reason: UnmatchedReason): () => void;
+  unmatched(reason: UnmatchedReason): (count?: number) => void;
 }
 
 /**

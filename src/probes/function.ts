@@ -1,0 +1,65 @@
+/**
+ * How often are functions of the kernel called? Records of the function tracer in (kernel/trace/trace_functions.c,
+ * `function` in kernel/trace/trace_entries.h); calls by function and CPU out. `ip` is where the call of the tracer
+ * lies in the function, which is its start or a few bytes behind it.
+ */
+import { DEFAULT_BUCKETS } from '../config/units/buckets.ts';
+import { functionCaller } from './function-caller.ts';
+import { type FunctionOptions, functionFilter, functionKeys, mustChoose } from './function-options.ts';
+import { FunctionRows } from './function-rows.ts';
+import type { Probe, ProbeContext, ProbeModule } from './probe.ts';
+import { SlotCache } from './slot-cache.ts';
+
+const CALL = 'ftrace:function';
+
+const CALLS = {
+  name: 'ftrace_function_calls_total',
+  help: 'Calls of a function of the kernel.',
+  labels: ['function', 'cpu'],
+  open: ['function'],
+};
+
+export const functionCalls: ProbeModule<FunctionOptions> = {
+  name: 'function',
+  help: 'How often functions of the kernel are called.',
+  byDefault: false,
+  rate: 'high',
+  schema: (kit) =>
+    kit
+      .probeSchema(
+        { enabled: false, per_cpu: false, max_series: 500, buckets: DEFAULT_BUCKETS },
+        functionKeys(kit),
+      )
+      .refine(mustChoose.check, mustChoose.problem),
+  tracer: (options) => ({
+    tracer: 'function',
+    where: 'instance',
+    reads: 'events',
+    // What makes records longer, more of them, or folds several calls into one record.
+    options: { func_stack_trace: '0', 'func-no-repeats': '0', 'func-args': '0' },
+    knobs: [],
+    functions: functionFilter(options, 1),
+  }),
+  needs: () => [{ event: CALL, fields: ['ip', 'common_pid', 'common_flags'] }],
+  create: createFunction,
+  metrics: [CALLS],
+};
+
+function createFunction(context: ProbeContext, options: FunctionOptions): Probe {
+  // One more than asked for: `unknown` takes no function's place.
+  const calls = context.metrics.counter({ ...CALLS, maxSeries: options.max_series + 1 });
+  const rows = new FunctionRows(context.functions, options.max_series, () => {
+    calls.table.overflows++;
+  });
+  const slots = new SlotCache(context.cpuCount, (row, cpu) => calls.slot([rows.names[row], String(cpu)]));
+  const caller = functionCaller(context, CALL, 'ip');
+  return {
+    handlers: {
+      [CALL]: (record) => {
+        if (caller.isOurs(record)) return;
+        calls.add(slots.at(rows.row(caller.low(record), caller.high(record)), record.cpu), 1);
+      },
+    },
+    sweep: () => rows.refresh(),
+  };
+}

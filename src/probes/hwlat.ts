@@ -1,0 +1,103 @@
+/**
+ * For how long does the hardware take a CPU away from the kernel? Records of the hwlat tracer in (kernel/trace/
+ * trace_hwlat.c, `hwlat` in kernel/trace/trace_entries.h): a thread with interrupts off reads the clock twice in a loop,
+ * on one CPU after the other, and reports windows in which a gap was longer than a threshold. The longest gap between
+ * the two reads (inner) and from one pass to the next (outer) by CPU out. The record counts microseconds.
+ */
+import { decimalBuckets } from '../config/units/buckets.ts';
+import { formatDuration } from '../config/units/quantity.ts';
+import { type CpuOptions, microsecondsKnob, mustNameCpus, partOfWhole } from './cpu-choice.ts';
+import { declareDurations, onCpus } from './families.ts';
+import type { Conflict, Probe, ProbeContext, ProbeModule } from './probe.ts';
+import { thresholdClash } from './threshold.ts';
+
+const SAMPLE = 'ftrace:hwlat';
+const LOOPS = ['inner', 'outer'];
+
+const LATENCY = {
+  name: 'ftrace_hwlat_latency_seconds',
+  help: 'Longest gap in a window that had one above the threshold: between two reads of the clock, or two passes.',
+  labels: ['loop'],
+};
+
+const US = 1e3;
+const S = 1e9;
+
+export interface HwlatOptions extends CpuOptions {
+  width: number;
+  window: number;
+  threshold: number;
+}
+
+export const hwlat: ProbeModule<HwlatOptions> = {
+  name: 'hwlat',
+  help: 'For how long does the hardware (system management interrupts) take a CPU away?',
+  byDefault: false,
+  rate: 'low',
+  schema: ({ cpuList, duration, probeSchema }) =>
+    probeSchema(
+      { enabled: false, per_cpu: true, max_series: 500, buckets: decimalBuckets(1e-6, 0.1) },
+      {
+        cpus: cpuList().optional(),
+        width: duration({ min: 10 * US, max: 60 * S }).prefault('10ms'),
+        window: duration({ min: 100 * US, max: 3600 * S }).prefault('1s'),
+        threshold: duration({ min: US, max: S }).prefault('10us'),
+      },
+    )
+      .check(
+        mustNameCpus('interrupts are off there for `width` (10ms) of every `window` (1s), one CPU at a time'),
+      )
+      .refine((options) => options.width < options.window, {
+        path: ['width'],
+        message: 'must be shorter than `window`',
+      }),
+  tracer: (options) => ({
+    tracer: 'hwlat',
+    where: 'instance',
+    reads: 'events',
+    options: {},
+    knobs: [
+      // Came with 5.14; before, there is no other mode.
+      { file: 'hwlat_detector/mode', value: 'round-robin', optional: true },
+      ...partOfWhole(
+        microsecondsKnob('hwlat_detector/width', options.width),
+        microsecondsKnob('hwlat_detector/window', options.window),
+      ),
+      microsecondsKnob('tracing_thresh', options.threshold),
+    ],
+    ...(options.cpus === undefined ? {} : { cpumask: options.cpus }),
+  }),
+  needs: () => [{ event: SAMPLE, fields: ['duration', 'outer_duration'] }],
+  conflict: (options, others) => thresholdClash(others) ?? osnoiseClash(options, others.get('osnoise')),
+  create: createHwlat,
+  metrics: [{ ...LATENCY, labels: [...LATENCY.labels, 'cpu'] }],
+};
+
+/** hwlat sets `tracing_thresh` even where nobody asks for it, and osnoise takes it for its own. */
+function osnoiseClash({ threshold }: HwlatOptions, osnoise: unknown): Conflict | undefined {
+  if (osnoise === undefined) return undefined;
+  const other = (osnoise as { threshold?: number }).threshold;
+  if (other === threshold) return undefined;
+  return {
+    with: 'osnoise',
+    why:
+      `their thresholds are the kernel's one tracing_thresh, but hwlat wants ${formatDuration(threshold)} and osnoise ` +
+      `${other === undefined ? 'none' : formatDuration(other)}: give both the same threshold`,
+  };
+}
+
+function createHwlat(context: ProbeContext, options: HwlatOptions): Probe {
+  const machine = onCpus(context, options.cpus ?? []);
+  const latency = declareDurations(machine, LATENCY, options, (row) => [LOOPS[row]]);
+  for (let row = 0; row < LOOPS.length; row++) latency.show(row);
+  const innerOf = context.int(SAMPLE, 'duration');
+  const outerOf = context.int(SAMPLE, 'outer_duration');
+  return {
+    handlers: {
+      [SAMPLE]: (record) => {
+        latency.record(0, record.cpu, innerOf(record) * US);
+        latency.record(1, record.cpu, outerOf(record) * US);
+      },
+    },
+  };
+}

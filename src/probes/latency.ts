@@ -1,0 +1,93 @@
+/**
+ * How long is the longest latency of a kind? Six tracers of the kernel that keep nothing but the worst case they have
+ * met: from a wake-up to its task running (kernel/trace/trace_sched_wakeup.c), and with interrupts or preemption off
+ * (kernel/trace/trace_irqsoff.c). Whoever controls the tracer notices a new maximum and starts it anew; here each is
+ * counted, and the largest of a sliding window shown. There are no events.
+ *
+ * They trace every function of the kernel beside, which makes the latencies worse, unless `function-trace` is off.
+ */
+import { DEFAULT_BUCKETS } from '../config/units/buckets.ts';
+import { declareMaxima } from './families.ts';
+import type { CommonOptions, Probe, ProbeContext, ProbeModule } from './probe.ts';
+
+export const LATENCY_TRACERS = [
+  'wakeup',
+  'wakeup_rt',
+  'wakeup_dl',
+  'irqsoff',
+  'preemptoff',
+  'preemptirqsoff',
+] as const;
+type LatencyTracer = (typeof LATENCY_TRACERS)[number];
+
+const HELP: Readonly<Record<LatencyTracer, string>> = {
+  wakeup: 'How long does the task of highest priority wait to run once it is woken, at worst?',
+  wakeup_rt: 'How long does the real-time task of highest priority wait to run once it is woken, at worst?',
+  wakeup_dl: 'How long does a deadline task wait to run once it is woken, at worst?',
+  irqsoff: 'How long are interrupts off, at worst?',
+  preemptoff: 'How long is preemption off, at worst?',
+  preemptirqsoff: 'How long are interrupts or preemption off, at worst?',
+};
+
+const MAX = {
+  name: 'ftrace_latency_tracer_max_seconds',
+  help: 'Longest latency a latency tracer has met within max_window.',
+  labels: ['tracer'],
+};
+const RECORDS = {
+  name: 'ftrace_latency_tracer_records_total',
+  help: 'Times a latency tracer met one longer than any since it was last started anew.',
+  labels: ['tracer'],
+};
+
+export interface LatencyOptions extends CommonOptions {
+  /** Whether the functions on the way are recorded; every function of the kernel is traced for it. */
+  functions: boolean;
+}
+
+export function latencyProbe(tracer: LatencyTracer): ProbeModule<LatencyOptions> {
+  return {
+    name: tracer,
+    help: HELP[tracer],
+    byDefault: false,
+    rate: 'low',
+    schema: ({ probeSchema, z }) =>
+      probeSchema(
+        { enabled: false, per_cpu: false, max_series: 500, buckets: DEFAULT_BUCKETS },
+        { functions: z.boolean().default(false) },
+      ),
+    tracer: (options) => ({
+      tracer,
+      where: 'instance',
+      reads: 'latency',
+      options: { 'function-trace': options.functions ? '1' : '0', 'display-graph': '0' },
+      knobs: [],
+    }),
+    needs: () => [],
+    conflict: (_options, others) => {
+      const other = LATENCY_TRACERS.find((name) => name !== tracer && others.has(name));
+      return (
+        other && {
+          with: other,
+          why: 'the kernel has one place for the worst latency being met: one at a time',
+        }
+      );
+    },
+    create: (context) => createLatency(context, tracer),
+    metrics: [MAX, RECORDS],
+  };
+}
+
+function createLatency(context: ProbeContext, tracer: LatencyTracer): Probe {
+  const maxima = declareMaxima(context, MAX);
+  const records = context.metrics.counter(RECORDS);
+  const maxSlot = maxima.slot([tracer]);
+  const recordSlot = records.slot([tracer]);
+  return {
+    handlers: {},
+    onLatency: (ns) => {
+      maxima.record(maxSlot, ns);
+      records.add(recordSlot, 1);
+    },
+  };
+}

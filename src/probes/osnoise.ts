@@ -1,0 +1,145 @@
+/**
+ * How much time do the kernel, interrupts and other tasks take from a CPU that should be left alone? Records of the
+ * osnoise tracer in (kernel/trace/trace_osnoise.c, `osnoise` in kernel/trace/trace_entries.h), whose thread spins on a
+ * CPU and sees itself interrupted, and its events (include/trace/events/osnoise.h), which say by what; run time, noise
+ * and interference by CPU out.
+ *
+ * The record counts microseconds, the events nanoseconds. Durations of the events are net: what interrupts the
+ * interrupter is taken off. A gap without anything to explain it is the hardware's (or the hypervisor's).
+ */
+import { decimalBuckets } from '../config/units/buckets.ts';
+import type { EventHandler } from '../model/record.ts';
+import { type CpuOptions, cpuListKnob, microsecondsKnob, mustNameCpus, partOfWhole } from './cpu-choice.ts';
+import { declareCpuCounts, declareCpuMaxima, declareDurations, onCpus } from './families.ts';
+import type { EventNeed, Probe, ProbeContext, ProbeModule } from './probe.ts';
+import { thresholdClash } from './threshold.ts';
+
+const SAMPLE = 'ftrace:osnoise';
+const GAP = 'osnoise:sample_threshold';
+/** Values of the label `source`, and the events of those that have one of their own. */
+const SOURCES = ['hw', 'nmi', 'irq', 'softirq', 'thread'];
+const HW = 0;
+const eventOf = (source: string) => `osnoise:${source}_noise`;
+
+const RUNTIME = {
+  name: 'ftrace_osnoise_runtime_seconds_total',
+  help: 'Time the osnoise tracer has watched a CPU.',
+  labels: ['cpu'],
+};
+const NOISE = {
+  name: 'ftrace_osnoise_noise_seconds_total',
+  help: 'Time of it that something else had.',
+  labels: ['cpu'],
+};
+const MAX = {
+  name: 'ftrace_osnoise_max_single_noise_seconds',
+  help: 'Longest single noise within max_window.',
+  labels: ['cpu'],
+};
+const INTERFERENCE = {
+  name: 'ftrace_osnoise_interference_seconds',
+  help: 'Time one interference took, by what it was.',
+  labels: ['source'],
+};
+
+const US = 1e3;
+const MS = 1e6;
+const S = 1e9;
+
+export interface OsnoiseOptions extends CpuOptions {
+  period: number;
+  runtime: number;
+  threshold?: number | undefined;
+}
+
+export const osnoise: ProbeModule<OsnoiseOptions> = {
+  name: 'osnoise',
+  help: 'How much of a CPU do the kernel, interrupts and other tasks take, and which of them?',
+  byDefault: false,
+  rate: 'high',
+  schema: ({ cpuList, duration, probeSchema }) =>
+    probeSchema(
+      { enabled: false, per_cpu: true, max_series: 500, buckets: decimalBuckets(1e-6, 0.1) },
+      {
+        cpus: cpuList().optional(),
+        period: duration({ min: MS, max: 3600 * S }).prefault('1s'),
+        runtime: duration({ min: 100 * US, max: 3600 * S }).prefault('100ms'),
+        threshold: duration({ min: US, max: S }).optional(),
+      },
+    )
+      .check(mustNameCpus('a thread spins there for `runtime` (100ms) of every `period` (1s)'))
+      .refine((options) => options.runtime <= options.period, {
+        path: ['runtime'],
+        message: 'must not be longer than `period`',
+      }),
+  tracer: (options) => ({
+    tracer: 'osnoise',
+    where: 'instance',
+    reads: 'events',
+    options: {},
+    knobs: [
+      cpuListKnob('osnoise/cpus', options.cpus),
+      ...partOfWhole(
+        microsecondsKnob('osnoise/runtime_us', options.runtime),
+        microsecondsKnob('osnoise/period_us', options.period),
+      ),
+      ...(options.threshold === undefined ? [] : [microsecondsKnob('tracing_thresh', options.threshold)]),
+    ],
+  }),
+  needs: () => [
+    { event: SAMPLE, fields: ['noise', 'runtime', 'max_sample'] },
+    { event: GAP, fields: ['duration', 'interference'], optional: true },
+    ...SOURCES.slice(1).map(
+      (source): EventNeed => ({ event: eventOf(source), fields: ['duration'], optional: true }),
+    ),
+  ],
+  conflict: (options, others) => {
+    if (others.has('timerlat')) {
+      return {
+        with: 'timerlat',
+        why: 'both are one machinery of the kernel, which runs one of them at a time',
+      };
+    }
+    return options.threshold === undefined ? undefined : thresholdClash(others);
+  },
+  create: createOsnoise,
+  metrics: [RUNTIME, NOISE, MAX, { ...INTERFERENCE, labels: [...INTERFERENCE.labels, 'cpu'] }],
+};
+
+function createOsnoise(context: ProbeContext, options: OsnoiseOptions): Probe {
+  const machine = onCpus(context, options.cpus ?? []);
+  const time = { unit: 'seconds', divisor: 1e9 };
+  const runtime = declareCpuCounts(machine, RUNTIME, time);
+  const noise = declareCpuCounts(machine, NOISE, time);
+  const max = declareCpuMaxima(context, MAX);
+  const interference = declareDurations(machine, INTERFERENCE, options, (row) => [SOURCES[row]]);
+
+  const runtimeOf = context.int(SAMPLE, 'runtime');
+  const noiseOf = context.int(SAMPLE, 'noise');
+  const maxOf = context.int(SAMPLE, 'max_sample');
+  const handlers: Record<string, EventHandler> = {
+    [SAMPLE]: (record) => {
+      const { cpu } = record;
+      runtime.add(0, cpu, runtimeOf(record) * US);
+      noise.add(0, cpu, noiseOf(record) * US);
+      max(0, cpu, maxOf(record) * US);
+    },
+  };
+  if (context.format(GAP) !== undefined) {
+    const durationOf = context.int(GAP, 'duration');
+    const causesOf = context.int(GAP, 'interference');
+    handlers[GAP] = (record) => {
+      // With causes there is an event of each of them.
+      if (causesOf(record) === 0) interference.record(HW, record.cpu, durationOf(record));
+    };
+    interference.show(HW);
+  }
+  SOURCES.forEach((source, row) => {
+    const event = eventOf(source);
+    if (context.format(event) === undefined) return;
+    const durationOf = context.int(event, 'duration');
+    handlers[event] = (record) => interference.record(row, record.cpu, durationOf(record));
+    interference.show(row);
+  });
+  return { handlers };
+}

@@ -1,0 +1,97 @@
+/**
+ * How late do a timer's interrupt and the thread it wakes come? Records of the timerlat tracer in (kernel/trace/
+ * trace_osnoise.c, `timerlat` in kernel/trace/trace_entries.h): on each CPU a periodic timer and a thread of priority
+ * FIFO 95 that waits for it. Latencies by CPU and context out, each counted from when the timer should have fired.
+ */
+import { decimalBuckets } from '../config/units/buckets.ts';
+import type { Knob } from '../model/tracer.ts';
+import { type CpuOptions, cpuListKnob, microsecondsKnob, mustNameCpus } from './cpu-choice.ts';
+import { declareCpuMaxima, declareDurations, onCpus } from './families.ts';
+import type { Probe, ProbeContext, ProbeModule } from './probe.ts';
+
+const SAMPLE = 'ftrace:timerlat';
+
+/** Values of the label `context` by the kernel's number; `other` is what no kernel so far has. */
+const CONTEXTS = ['irq', 'thread', 'user', 'other'];
+const IRQ = 0;
+const THREAD = 1;
+const OTHER = 3;
+
+const LATENCY = {
+  name: 'ftrace_timerlat_latency_seconds',
+  help: 'Time from when a timer should have fired to its interrupt, its thread, and its return to user space.',
+  labels: ['context'],
+};
+const MAX = {
+  name: 'ftrace_timerlat_max_latency_seconds',
+  help: 'Longest of these within max_window.',
+  labels: ['cpu', 'context'],
+};
+
+const US = 1e3;
+const S = 1e9;
+
+export interface TimerlatOptions extends CpuOptions {
+  period: number;
+  stop_irq?: number | undefined;
+  stop_thread?: number | undefined;
+}
+
+export const timerlat: ProbeModule<TimerlatOptions> = {
+  name: 'timerlat',
+  help: 'How late do a timer interrupt and the real-time thread it wakes come?',
+  byDefault: false,
+  rate: 'low',
+  schema: ({ cpuList, duration, probeSchema }) =>
+    probeSchema(
+      { enabled: false, per_cpu: true, max_series: 500, buckets: decimalBuckets(1e-6, 0.1) },
+      {
+        cpus: cpuList().optional(),
+        // timerlat_min_period and timerlat_max_period of the kernel.
+        period: duration({ min: 100 * US, max: S }).prefault('1ms'),
+        stop_irq: duration({ min: US, max: S }).optional(),
+        stop_thread: duration({ min: US, max: S }).optional(),
+      },
+    ).check(mustNameCpus('a timer interrupt and a thread of priority FIFO 95 every `period` (1ms)')),
+  tracer: (options) => ({
+    tracer: 'timerlat',
+    where: 'instance',
+    reads: 'events',
+    options: {},
+    knobs: [
+      cpuListKnob('osnoise/cpus', options.cpus),
+      microsecondsKnob('osnoise/timerlat_period_us', options.period),
+      stop('osnoise/stop_tracing_us', options.stop_irq),
+      stop('osnoise/stop_tracing_total_us', options.stop_thread),
+    ],
+  }),
+  needs: () => [{ event: SAMPLE, fields: ['context', 'timer_latency'] }],
+  create: createTimerlat,
+  metrics: [{ ...LATENCY, labels: [...LATENCY.labels, 'cpu'] }, MAX],
+};
+
+/** 0 is what the kernel calls off: written, since somebody may have left something there. */
+function stop(file: string, ns: number | undefined): Knob {
+  return microsecondsKnob(file, ns ?? 0);
+}
+
+function createTimerlat(context: ProbeContext, options: TimerlatOptions): Probe {
+  const machine = onCpus(context, options.cpus ?? []);
+  const latency = declareDurations(machine, LATENCY, options, (row) => [CONTEXTS[row]]);
+  const max = declareCpuMaxima(context, MAX, (row) => [CONTEXTS[row]]);
+  // User space is there only when a program waits on `timerlat_fd`.
+  for (const row of [IRQ, THREAD]) latency.show(row);
+  const contextOf = context.int(SAMPLE, 'context');
+  const latencyOf = context.int(SAMPLE, 'timer_latency');
+  return {
+    handlers: {
+      [SAMPLE]: (record) => {
+        const number = contextOf(record);
+        const row = number >= 0 && number < OTHER ? number : OTHER;
+        const ns = latencyOf(record);
+        latency.record(row, record.cpu, ns);
+        max(row, record.cpu, ns);
+      },
+    },
+  };
+}
