@@ -48,22 +48,32 @@ const SMALLEST_KB = 4;
 /** Where the asked-for size was refused, all CPUs together get at most this part of the free memory. */
 const FALLBACK_SHARE = 1 / 8;
 
-/** Stops recording and sets options, sizes and clock, in the order that works on every kernel. Throws `KernelError`. */
-export function prepareBuffers(dir: string, wanted: BufferRequest): BuffersInForce {
+/** Writes a control file, relative to the directory of an instance. Throws `KernelError`. */
+export type WriteControl = (file: string, value: string) => void;
+
+/**
+ * Stops recording and sets options, sizes and clock, in the order that works on every kernel. `write` does the
+ * writing where more is to be done than that. Throws `KernelError`.
+ */
+export function prepareBuffers(
+  dir: string,
+  wanted: BufferRequest,
+  write: WriteControl = (file, value) => writeControl(dir, file, value),
+): BuffersInForce {
   const warnings: string[] = [];
-  writeControl(dir, 'tracing_on', '0');
+  write('tracing_on', '0');
   // With overwrite off the kernel drops new events without any mark in the pages.
-  writeControl(dir, 'options/overwrite', '1');
-  for (const [name, value] of Object.entries(OPTIONS)) setOption(dir, name, value);
+  write('options/overwrite', '1');
+  for (const [name, value] of Object.entries(OPTIONS)) setOption(dir, name, value, write);
 
   // The size before any event is enabled (else 5.10 and 6.1 grow the top level's buffer); and small before the
   // sub-buffers change, which takes both old and new memory at once.
-  writeControl(dir, 'buffer_size_kb', String(SMALLEST_KB));
-  const subbufferBytes = setSubbuffers(dir, wanted.subbufferBytes, warnings);
+  write('buffer_size_kb', String(SMALLEST_KB));
+  const subbufferBytes = setSubbuffers(dir, wanted.subbufferBytes, warnings, write);
   const cpus = Math.max(1, possibleCpus(dir).length);
   const wantedKb = Math.ceil(wanted.bufferBytesPerCpu / 1024);
   const gotKb = writeHalving(
-    (kb) => writeControl(dir, 'buffer_size_kb', String(kb)),
+    (kb) => write('buffer_size_kb', String(kb)),
     { first: wantedKb, least: SMALLEST_KB },
     () => (freemem() * FALLBACK_SHARE) / cpus / 1024,
   );
@@ -71,21 +81,22 @@ export function prepareBuffers(dir: string, wanted: BufferRequest): BuffersInFor
     warnings.push(`the kernel has no memory for ${wantedKb} KiB of buffer a CPU: using ${gotKb} KiB`);
 
   // Writing the clock empties the buffer, so it comes after the sizes.
-  writeControl(dir, 'trace_clock', wanted.clock);
-  writeControl(dir, 'options/disable_on_free', '1');
+  write('trace_clock', wanted.clock);
+  write('options/disable_on_free', '1');
   return { bufferBytesPerCpu: bufferSizeKb(dir) * 1024, subbufferBytes, warnings };
 }
 
-function setOption(dir: string, name: string, value: '0' | '1'): void {
+/** An option that this kernel lacks is passed over. */
+export function setOption(dir: string, name: string, value: '0' | '1', write: WriteControl): void {
   const present = tryReadText(join(dir, 'options', name))?.trim();
-  if (present !== undefined && present !== value) writeControl(dir, `options/${name}`, value);
+  if (present !== undefined && present !== value) write(`options/${name}`, value);
 }
 
 /** Bytes of a sub-buffer in force. Kernels before 6.8 have sub-buffers of one page only. */
-function setSubbuffers(dir: string, wantedBytes: number, warnings: string[]): number {
+function setSubbuffers(dir: string, wantedBytes: number, warnings: string[], write: WriteControl): number {
   if (tryReadText(join(dir, 'buffer_subbuf_size_kb')) === undefined) return instanceLayout(dir).pageSize;
   const wantedKb = Math.ceil(wantedBytes / 1024);
-  const gotKb = writeHalving((kb) => writeControl(dir, 'buffer_subbuf_size_kb', String(kb)), {
+  const gotKb = writeHalving((kb) => write('buffer_subbuf_size_kb', String(kb)), {
     first: wantedKb,
     least: 4,
   });

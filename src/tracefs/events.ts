@@ -38,8 +38,15 @@ export function formatText(root: string, event: string): string | undefined {
   return EVENT.test(event) ? tryReadText(join(eventDir(root, event), 'format')) : undefined;
 }
 
-/** Enables events in an instance. Throws `KernelError` at the first that cannot be; those before stay enabled. */
-export function enableEvents(instanceDir: string, events: readonly string[]): void {
+/**
+ * Enables events in an instance; `write` does the writing where more is to be done than that. Throws `KernelError` at
+ * the first that cannot be; those before stay enabled.
+ */
+export function enableEvents(
+  instanceDir: string,
+  events: readonly string[],
+  write: (file: string, value: string) => void = (file, value) => writeControl(instanceDir, file, value),
+): void {
   for (const event of events) {
     if (!EVENT.test(event)) {
       const remedy = 'an event is written "system:name", as in `ftrace-exporter list events`';
@@ -52,7 +59,7 @@ export function enableEvents(instanceDir: string, events: readonly string[]): vo
       });
     }
     const file = join('events', event.replace(':', '/'), 'enable');
-    writeControl(instanceDir, file, '1');
+    write(file, '1');
   }
 }
 

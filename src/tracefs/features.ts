@@ -1,5 +1,5 @@
 /** What this kernel offers to a tracer: for planning, `doctor` and `list`. Reads only. */
-import { closeSync, constants, existsSync, openSync } from 'node:fs';
+import { closeSync, constants, existsSync, openSync, readdirSync } from 'node:fs';
 import { machine, release, version } from 'node:os';
 import { join } from 'node:path';
 import { errnoOf } from '../model/errors.ts';
@@ -12,6 +12,10 @@ export interface KernelFeatures {
   machine: string;
   /** `available_tracers`, as the kernel lists them. */
   tracers: string[];
+  /** Tracers that an instance takes, as an instance that is there tells; undefined where there is none. */
+  instanceTracers: string[] | undefined;
+  /** Why a tracer that the kernel lists is not to be had, by its name. */
+  refusedTracers: Readonly<Record<string, string>>;
   /** Names of the trace clocks. */
   clocks: string[];
   /** Whether sub-buffers can be larger than a page (6.8+). */
@@ -41,12 +45,17 @@ const LIVE: FeatureFiles = {
   ftraceEnabledFile: '/proc/sys/kernel/ftrace_enabled',
 };
 
+/** kernel/trace/trace_mmiotrace.c, arch/x86/mm/mmio-mod.c: enter_uniprocessor(). */
+const MMIOTRACE_REASON =
+  'mmiotrace takes all CPUs but one offline while it runs, so this program never switches it on';
+
 /** Clocksources that take a microsecond to read: each event reads the clock. */
 const SLOW_CLOCKSOURCES = ['hpet', 'acpi_pm'];
 
 /** Features of the kernel whose tracefs is at `root`. What cannot be read counts as not there. */
 export function kernelFeatures(root: string, files: FeatureFiles = LIVE): KernelFeatures {
   const tracers = words(tryReadText(join(root, 'available_tracers')));
+  const functions = functionTracing(root, tracers, files.ftraceEnabledFile);
   const clocksource = (tryReadText(files.clocksourceFile) ?? '').trim();
   const warnings = SLOW_CLOCKSOURCES.includes(clocksource)
     ? [
@@ -57,14 +66,37 @@ export function kernelFeatures(root: string, files: FeatureFiles = LIVE): Kernel
     kernelRelease: release(),
     machine: machine(),
     tracers,
+    instanceTracers: tracersOfSomeInstance(root),
+    refusedTracers: refusedTracers(tracers, functions),
     clocks: words(tryReadText(join(root, 'trace_clock'))).map((name) => name.replace(/[[\]]/g, '')),
     subbufferSizes: existsSync(join(root, 'buffer_subbuf_size_kb')),
-    functionTracing: functionTracing(root, tracers, files.ftraceEnabledFile),
+    functionTracing: functions,
     realtime: (tryReadText(files.realtimeFile) ?? '').trim() === '1' || /PREEMPT[_ ]RT/.test(version()),
     clocksource,
     copyTraceMarker: existsSync(join(root, 'options', 'copy_trace_marker')),
     warnings,
   };
+}
+
+function refusedTracers(
+  tracers: readonly string[],
+  functions: { ok: boolean; reason: string },
+): Record<string, string> {
+  const reasons: Record<string, string> = { mmiotrace: MMIOTRACE_REASON };
+  if (!functions.ok) Object.assign(reasons, { function: functions.reason, function_graph: functions.reason });
+  return Object.fromEntries(Object.entries(reasons).filter(([tracer]) => tracers.includes(tracer)));
+}
+
+function tracersOfSomeInstance(root: string): string[] | undefined {
+  let names: string[] = [];
+  try {
+    names = readdirSync(join(root, 'instances'));
+  } catch {}
+  for (const name of names) {
+    const tracers = words(tryReadText(join(root, 'instances', name, 'available_tracers')));
+    if (tracers.length > 0) return tracers;
+  }
+  return undefined;
 }
 
 function functionTracing(

@@ -11,6 +11,7 @@ import { type BufferRequest, type BuffersInForce, instanceLayout, prepareBuffers
 import { possibleCpus } from './cpu-dirs.ts';
 import { disableEvents, enableEvents, formatText, listEvents } from './events.ts';
 import { readText, refusal, tryReadText, writeControl } from './files.ts';
+import { appendValues } from './list-files.ts';
 import { type LivePages, openLivePages } from './pages.ts';
 import { parseStats } from './stats.ts';
 
@@ -26,12 +27,16 @@ export interface Instance {
   /** Root of tracefs. */
   root: string;
   name: string;
-  /** `ROOT/instances/NAME` */
+  /** `ROOT/instances/NAME`; the root itself for the top level. */
   dir: string;
   /** Whether an instance of this name, left by a killed agent, was removed first. */
   leftover: boolean;
   /** Highest logical CPU number the kernel has a buffer for + 1. */
   cpuCount: number;
+  /** Writes one of its control files, relative to `dir`. Throws `KernelError`. */
+  set(file: string, value: string): void;
+  /** Appends to a list such as `set_ftrace_filter`; gives the values that stand for nothing. Throws `KernelError`. */
+  add(file: string, values: readonly string[]): string[];
   /** Stops recording and sets sizes and clock; before `enable` and `openPages`. */
   prepare(request: BufferRequest): BuffersInForce;
   /** Enables events, `system:name`. */
@@ -51,14 +56,23 @@ export interface Instance {
   savedCmdlines(): string;
   /** Records a text from the calling thread. While stopped the kernel refuses it: EBADF. */
   writeMarker(text: string): void;
-  /** Stops, disables, closes and removes everything. Can be called again. Throws when somebody else holds the instance. */
-  remove(): void;
+  /**
+   * Stops, disables, closes and removes everything. Can be called again. Throws when somebody else holds the instance.
+   * Gives what could not be put back; of an instance there is nothing to put back.
+   */
+  remove(): readonly string[];
 }
 
-const NAME = /^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$/;
+/** Instances are also named after an agent and a tracer: longer than an agent's name may be. */
+const NAME = /^[A-Za-z0-9][A-Za-z0-9_.-]{0,99}$/;
 const CREATE_TRIES = 5;
 const REMOVE_TRIES = 10;
 const REMOVE_PAUSE_MS = 20;
+
+/** Name of the instance in which an agent runs a tracer. */
+export function tracerInstanceName(name: string, tracer: string): string {
+  return `${name}-${tracer}`;
+}
 
 /**
  * Makes `instances/NAME` and holds it, so that nobody can remove it and a SIGKILL stops its recording.
@@ -82,7 +96,7 @@ export function createInstance(root: string, name: string): Instance {
 
 function checkName(name: string): void {
   if (NAME.test(name)) return;
-  const remedy = 'a name is up to 64 letters, digits, "_", "." and "-", and begins with a letter or digit';
+  const remedy = 'a name is up to 100 letters, digits, "_", "." and "-", and begins with a letter or digit';
   throw new KernelError({ file: 'instances', errno: 'EINVAL', action: 'use as a name', value: name, remedy });
 }
 
@@ -133,15 +147,10 @@ function makeInstance(
   const opened = new Set<LivePages>();
   let released = false;
   let removed = false;
+  const common = commonOf(root, dir);
 
-  const openPages = (): LivePages => {
-    const pages = openLivePages(dir, instanceLayout(dir).pageSize);
-    opened.add(pages);
-    return pages;
-  };
-
-  const remove = (): void => {
-    if (removed) return;
+  const remove = (): readonly string[] => {
+    if (removed) return [];
     if (!released) {
       quietly(() => writeControl(dir, 'tracing_on', '0'));
       quietly(() => disableEvents(dir));
@@ -150,21 +159,42 @@ function makeInstance(
       closeSync(freeBuffer);
       released = true;
     }
+    // Removal stops it too; but not while somebody else has a file of the instance open.
+    quietly(() => stopTracer(dir));
     removeDirectory(dir);
     removed = true;
+    return [];
   };
 
-  const cpuCount = Math.max(0, ...possibleCpus(dir)) + 1;
   return {
+    ...common,
     root,
     name,
     dir,
     leftover,
-    cpuCount,
+    set: (file, value) => writeControl(dir, file, value),
+    add: (file, values) => appendValues(join(dir, file), values),
     prepare: (request) => prepareBuffers(dir, request),
     enable: (events) => enableEvents(dir, events),
     start: () => writeControl(dir, 'tracing_on', '1'),
     stop: () => writeControl(dir, 'tracing_on', '0'),
+    openPages: () => {
+      const pages = openLivePages(dir, instanceLayout(dir).pageSize);
+      opened.add(pages);
+      return pages;
+    },
+    remove,
+  };
+}
+
+/** What is the same for an instance and for the top level: all that changes nothing but the recording. */
+export function commonOf(
+  root: string,
+  dir: string,
+): Pick<Instance, 'cpuCount' | 'metadata' | 'state' | 'stats' | 'savedCmdlines' | 'writeMarker'> {
+  const cpuCount = Math.max(0, ...possibleCpus(dir)) + 1;
+  return {
+    cpuCount,
     metadata: () => ({
       layout: instanceLayout(dir),
       clock: clockInForce(dir),
@@ -180,11 +210,15 @@ function makeInstance(
       events: new Set(readText(join(dir, 'set_event')).split('\n')),
     }),
     stats: (cpu) => parseStats(readText(join(dir, 'per_cpu', `cpu${cpu}`, 'stats')), cpu),
-    openPages,
     savedCmdlines: () => tryReadText(join(root, 'saved_cmdlines')) ?? '',
     writeMarker: (text) => writeControl(dir, 'trace_marker', text),
-    remove,
   };
+}
+
+/** Sets an instance's tracer to nop if it is not. Throws `KernelError`: EBUSY while its pages are open. */
+export function stopTracer(dir: string): void {
+  const tracer = tryReadText(join(dir, 'current_tracer'))?.trim();
+  if (tracer !== undefined && tracer !== 'nop') writeControl(dir, 'current_tracer', 'nop');
 }
 
 /** The name in brackets in `trace_clock`. */
@@ -196,7 +230,7 @@ function clockInForce(dir: string): string {
 }
 
 /** Removal goes on whatever a single step says: the last one, rmdir, undoes them all. */
-function quietly(step: () => void): void {
+export function quietly(step: () => void): void {
   try {
     step();
   } catch (error) {

@@ -1,0 +1,55 @@
+/**
+ * Block tracing's own switch: a disk is recorded by the tracer blk once `/sys/block/DISK/trace/enable` is 1.
+ * Globs go in; disks that are on, and why others are not, come out. Source: kernel/trace/blktrace.c.
+ */
+import { readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { KernelError } from '../model/errors.ts';
+import { globPattern } from './control-forms.ts';
+import { withDiskOpen } from './disk-access.ts';
+import { readText, tryReadText } from './files.ts';
+import type { JournalPart } from './journal.ts';
+
+const BLOCK_DIR = '/sys/block';
+
+/** Whole disks with a medium that these globs stand for. */
+export function matchingDisks(globs: readonly string[], blockDir = BLOCK_DIR): string[] {
+  const patterns = globs.map(globPattern);
+  let names: string[];
+  try {
+    names = readdirSync(blockDir);
+  } catch {
+    return [];
+  }
+  return names
+    .filter((name) => patterns.some((pattern) => pattern.test(name)))
+    .filter((name) => tryReadText(join(blockDir, name, 'size'))?.trim() !== '0')
+    .sort();
+}
+
+/**
+ * Switches block tracing of the disks on; the journal's part switches it off again. A disk that somebody else traces,
+ * or that cannot be traced, is left alone with a warning.
+ */
+export function switchOnDisks(
+  part: JournalPart,
+  globs: readonly string[],
+): { disks: string[]; warnings: string[] } {
+  const disks: string[] = [];
+  const warnings: string[] = [];
+  for (const disk of matchingDisks(globs)) {
+    const file = `${BLOCK_DIR}/${disk}/trace/enable`;
+    try {
+      if (withDiskOpen(file, () => readText(file)).trim() !== '0') {
+        warnings.push(`block tracing of ${disk} is on already: somebody else, such as blktrace, uses it`);
+        continue;
+      }
+      part.set(file, '1');
+      disks.push(disk);
+    } catch (error) {
+      if (!(error instanceof KernelError)) throw error;
+      warnings.push(`${disk} is not traced: ${error.message}`);
+    }
+  }
+  return { disks, warnings };
+}

@@ -1,0 +1,107 @@
+/**
+ * How the files that are journaled read and are written back: many read otherwise than they are written.
+ * A file and its text go in; a comparable form, and the value that brings it back, come out.
+ * Sources: kernel/trace/trace.c, ftrace.c, trace_osnoise.c, trace_hwlat.c, blktrace.c.
+ */
+
+/**
+ * `value`: reads as written. `choice`: `none [round-robin] per-cpu`. `mask`: CPUs in hexadecimal words.
+ * `size`: `7 (expanded: 1408)`. `words`: `A NO_B`, written a word at a time. `switch`: `0`, `1`, `1*`.
+ * `functions` and `pids` are lists: written by appending, used only when empty, put back by emptying.
+ */
+export type Form = 'value' | 'choice' | 'mask' | 'size' | 'words' | 'switch' | 'functions' | 'pids';
+
+const WORD = '[A-Za-z0-9_][A-Za-z0-9_.-]*';
+const FORMS: readonly (readonly [RegExp, Form])[] = [
+  [/^(tracing_on|current_tracer|tracing_thresh|tracing_max_latency|max_graph_depth)$/, 'value'],
+  [/^buffer_subbuf_size_kb$/, 'value'],
+  [new RegExp(`^options/${WORD}$`), 'value'],
+  [/^osnoise\/options$/, 'words'],
+  [/^hwlat_detector\/mode$/, 'choice'],
+  [new RegExp(`^(osnoise|hwlat_detector)/${WORD}$`), 'value'],
+  [/^trace_clock$/, 'choice'],
+  [/^buffer_size_kb$/, 'size'],
+  [/^tracing_cpumask$/, 'mask'],
+  [new RegExp(`^events/${WORD}/${WORD}/enable$`), 'switch'],
+  [/^(set_ftrace_filter|set_ftrace_notrace|set_graph_function|set_graph_notrace)$/, 'functions'],
+  [/^(set_ftrace_pid|set_ftrace_notrace_pid)$/, 'pids'],
+  // A disk is a directory's name; `cciss!c0d0` is one.
+  [/^\/sys\/block\/(?!\.+\/)[A-Za-z0-9_!.:+-]+\/trace\/enable$/, 'switch'],
+];
+
+/** Of a path below tracefs, or `/sys/block/DISK/trace/enable`; undefined: nothing that may be journaled. */
+export function formOf(file: string): Form | undefined {
+  return FORMS.find(([pattern]) => pattern.test(file))?.[1];
+}
+
+export function isList(form: Form): form is 'functions' | 'pids' {
+  return form === 'functions' || form === 'pids';
+}
+
+/** Text of a file, or a value to be written → what can be compared. */
+export function normalForm(form: Form, text: string): string {
+  const trimmed = text.trim();
+  switch (form) {
+    case 'choice':
+      return /\[([^\]]+)\]/.exec(trimmed)?.[1] ?? trimmed;
+    case 'mask':
+      return trimmed
+        .toLowerCase()
+        .replaceAll(',', '')
+        .replace(/^0+(?=.)/, '');
+    case 'size':
+      return /^\d+/.exec(trimmed)?.[0] ?? trimmed;
+    case 'switch':
+      return trimmed.replace(/\*$/, '');
+    case 'words':
+      return words(trimmed).sort().join(' ');
+    case 'functions':
+    case 'pids':
+      return listLines(trimmed).join('\n');
+    case 'value':
+      return trimmed;
+  }
+}
+
+/** What is written, one write each, to have again what a file read as. */
+export function valuesToWrite(form: Form, text: string): string[] {
+  if (form === 'words') return words(text);
+  // The top level's buffer gets its full size when it is first used, which cannot be undone; what uses it next counts
+  // on that size.
+  if (form === 'size') return [/\(expanded: (\d+)\)/.exec(text)?.[1] ?? normalForm(form, text)];
+  if (form === 'mask') return [text.trim()];
+  return [normalForm(form, text)];
+}
+
+/** `DEFAULTS` stands for the other words being as they are by default. */
+function words(text: string): string[] {
+  return text.split(/\s+/).filter((word) => word !== '' && word !== 'DEFAULTS');
+}
+
+/** Entries of a list file: `#### all functions enabled ####` and `no pid` stand for none. */
+export function listLines(text: string): string[] {
+  return text
+    .split('\n')
+    .map((line) => line.trim())
+    .filter((line) => line !== '' && !line.startsWith('#') && line !== 'no pid');
+}
+
+/** What a function is called in a line `name [module]`; a command, `name:traceoff:unlimited`, is no name. */
+function functionOfLine(line: string): string {
+  return line.replace(/ \[[^\]]*\]$/, '').trim();
+}
+
+/** A glob as the kernel understands it, for names of functions: `*` is any run, `?` any one character. */
+export function globPattern(glob: string): RegExp {
+  const source = [...glob].map((char) => {
+    if (char === '*') return '.*';
+    return char === '?' ? '.' : char.replace(/[^A-Za-z0-9_]/, '\\$&');
+  });
+  return new RegExp(`^${source.join('')}$`);
+}
+
+/** Whether every line of a filter's text is a function that one of the globs stands for. */
+export function coveredBy(text: string, globs: readonly string[]): boolean {
+  const patterns = globs.map(globPattern);
+  return listLines(text).every((line) => patterns.some((glob) => glob.test(functionOfLine(line))));
+}

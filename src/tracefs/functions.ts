@@ -1,0 +1,205 @@
+/**
+ * Functions of the kernel: which can be traced, at which addresses, and which are to be.
+ * Globs go in; names, counts, and filters in force come out. Source: kernel/trace/ftrace.c, filter_parse_regex().
+ */
+import { closeSync, openSync, readSync } from 'node:fs';
+import { join } from 'node:path';
+import { KernelError } from '../model/errors.ts';
+import type { FunctionFilter } from '../model/tracer.ts';
+import { globPattern, listLines } from './control-forms.ts';
+import { refusal, tryReadText } from './files.ts';
+import type { Instance } from './instance.ts';
+import type { JournalPart } from './journal.ts';
+
+export interface KernelFunction {
+  name: string;
+  /** '' for those of the kernel itself. */
+  module: string;
+}
+
+/** Sorted by address. Addresses as two 32-bit words, as records hold them. */
+export interface FunctionAddresses {
+  low: Uint32Array;
+  high: Uint32Array;
+  names: readonly string[];
+}
+
+const NAMES_FILE = 'available_filter_functions';
+const ADDRESSES_FILE = 'available_filter_functions_addrs';
+const CHUNK_BYTES = 1 << 16;
+/** Stands where code was that is no longer there. */
+const INVALID = '__ftrace_invalid_address__';
+
+/** All functions that can be traced; one name can be there several times. Throws `KernelError`. */
+export function* listFunctions(root: string): Generator<KernelFunction> {
+  for (const line of linesOf(join(root, NAMES_FILE))) {
+    const found = functionOf(line);
+    if (found !== undefined) yield found;
+  }
+}
+
+/** How many functions each glob stands for, in the order of the globs. Throws `KernelError`. */
+export function countMatches(root: string, globs: readonly string[]): Map<string, number> {
+  const patterns = globs.map((glob) => ({ glob, pattern: globPattern(checkedGlob(glob)), count: 0 }));
+  for (const { name } of listFunctions(root))
+    for (const one of patterns) if (one.pattern.test(name)) one.count++;
+  return new Map(patterns.map(({ glob, count }) => [glob, count]));
+}
+
+/**
+ * Addresses of the functions that are `wanted`, from kernels that tell them (6.5 and later, without a capability);
+ * undefined where this one does not. They are those of the places that are patched, as tracers record them.
+ */
+export function functionAddresses(
+  root: string,
+  wanted: (name: string, module: string) => boolean = () => true,
+): FunctionAddresses | undefined {
+  const found: { low: number; high: number; name: string }[] = [];
+  try {
+    for (const line of linesOf(join(root, ADDRESSES_FILE))) {
+      const [, digits, rest] = /^([0-9a-f]{1,16}) (.+)$/.exec(line) ?? [];
+      const named = rest === undefined ? undefined : functionOf(rest);
+      if (named === undefined || !wanted(named.name, named.module)) continue;
+      const all = digits.padStart(16, '0');
+      found.push({
+        low: Number.parseInt(all.slice(8), 16),
+        high: Number.parseInt(all.slice(0, 8), 16),
+        name: named.name,
+      });
+    }
+  } catch (error) {
+    if (error instanceof KernelError) return undefined;
+    throw error;
+  }
+  // Kernels that hide addresses write zeroes.
+  if (found.some(({ low, high }) => low === 0 && high === 0)) return undefined;
+  found.sort((a, b) => a.high - b.high || a.low - b.low);
+  return {
+    low: Uint32Array.from(found, ({ low }) => low),
+    high: Uint32Array.from(found, ({ high }) => high),
+    names: found.map(({ name }) => name),
+  };
+}
+
+/** `name`, `name [module]`; a line of other tools' commands or of code that is gone is undefined. */
+function functionOf(line: string): KernelFunction | undefined {
+  const [, name, module = ''] = /^(\S+)(?: \[([^\]]+)\])?$/.exec(line.trim()) ?? [];
+  return name === undefined || name.startsWith(INVALID) ? undefined : { name, module };
+}
+
+/** Lines of a file, read piece by piece: there are tens of thousands. */
+function* linesOf(file: string): Generator<string> {
+  const refused = (error: unknown) => refusal(error, { file, action: 'read' });
+  let fd: number;
+  try {
+    fd = openSync(file, 'r');
+  } catch (error) {
+    throw refused(error);
+  }
+  try {
+    const buffer = Buffer.alloc(CHUNK_BYTES);
+    let begun = '';
+    for (;;) {
+      let length: number;
+      try {
+        length = readSync(fd, buffer, 0, CHUNK_BYTES, null);
+      } catch (error) {
+        throw refused(error);
+      }
+      if (length === 0) break;
+      const lines = (begun + buffer.toString('latin1', 0, length)).split('\n');
+      begun = lines.pop() ?? '';
+      yield* lines;
+    }
+    if (begun !== '') yield begun;
+  } finally {
+    closeSync(fd);
+  }
+}
+
+/** Not a digit first: the kernel takes a number for a place in its list. No `:`, `!`, `[`: those are commands and more. */
+const GLOB = /^[A-Za-z_.$*?][A-Za-z0-9_.$*?]{0,255}$/;
+
+/** Throws `KernelError`. */
+export function checkedGlob(glob: string): string {
+  if (GLOB.test(glob)) return glob;
+  const remedy =
+    'a pattern for functions has letters, digits, "_", ".", "$", "*" and "?", and begins with no digit';
+  throw new KernelError({ file: 'set_ftrace_filter', errno: 'EINVAL', action: 'write', value: glob, remedy });
+}
+
+/**
+ * Sets which functions a tracer records, before it is started. Of `function_graph`, `knobs` are the files that all
+ * instances share. Gives warnings; throws `KernelError` when nothing is left to trace.
+ */
+export function setFunctionFilter(
+  target: Instance,
+  tracer: string,
+  filter: FunctionFilter,
+  knobs: JournalPart,
+): string[] {
+  const { functions, notrace, pids, maxDepth } = filter;
+  const warnings: string[] = [];
+  for (const glob of [...functions, ...notrace]) checkedGlob(glob);
+  const place = placeOfFilter(target, tracer, filter, knobs);
+  if (functions.length > 0) {
+    const refused = place.add(place.file, functions);
+    const inForce = listLines(tryReadText(join(place.dir, place.file)) ?? '');
+    // With nothing in the list all functions would be traced.
+    if (refused.length === functions.length || inForce.length === 0) {
+      const remedy =
+        'this kernel has no function of that name that can be traced; `ftrace-exporter list functions GLOB` shows what there is';
+      const file = join(place.dir, place.file);
+      throw new KernelError({ file, errno: 'EINVAL', action: 'write', value: refused.join(' '), remedy });
+    }
+    warnings.push(...refused.map((glob) => `no function of this kernel matches ${glob}`));
+  }
+  if (tracer === 'function_graph' && limitsDepth(filter)) knobs.set('max_graph_depth', String(maxDepth));
+  if (notrace.length > 0)
+    warnings.push(
+      ...target
+        .add('set_ftrace_notrace', notrace)
+        .map((glob) => `no function of this kernel matches ${glob}, which was to be left out`),
+    );
+  if (pids.length > 0) {
+    target.set('options/function-fork', '1');
+    const refused = target.add('set_ftrace_pid', pids.map(String));
+    if (refused.length > 0) {
+      const file = join(target.dir, 'set_ftrace_pid');
+      const remedy = 'these are no ids of tasks';
+      throw new KernelError({ file, errno: 'EINVAL', action: 'write', value: refused.join(' '), remedy });
+    }
+  }
+  return warnings;
+}
+
+/** Applies the globs again: the kernel applied them to the functions there were. Gives nothing that is new; throws `KernelError`. */
+export function reapplyFilter(
+  target: Instance,
+  tracer: string,
+  filter: FunctionFilter,
+  knobs: JournalPart,
+): void {
+  const place = placeOfFilter(target, tracer, filter, knobs);
+  if (filter.functions.length > 0) place.add(place.file, filter.functions);
+  if (filter.notrace.length > 0) target.add('set_ftrace_notrace', filter.notrace);
+}
+
+/** Of function_graph alone, and with what the functions call: all functions must be armed then. */
+function placeOfFilter(target: Instance, tracer: string, filter: FunctionFilter, knobs: JournalPart) {
+  return tracer === 'function_graph' && filter.maxDepth !== 1
+    ? { dir: target.root, file: 'set_graph_function', add: knobs.add }
+    : { dir: target.dir, file: 'set_ftrace_filter', add: target.add };
+}
+
+/** `max_graph_depth` 1 without functions would leave only what user space calls first. */
+function limitsDepth({ maxDepth }: FunctionFilter): boolean {
+  return maxDepth > 1;
+}
+
+/** Keeps tasks (host pids) out of what function tracers record, where the kernel can (5.8). Throws `KernelError`. */
+export function setNotracePids(target: Instance, pids: readonly number[]): void {
+  const file = 'set_ftrace_notrace_pid';
+  if (pids.length === 0 || tryReadText(join(target.dir, file)) === undefined) return;
+  target.add(file, pids.map(String));
+}

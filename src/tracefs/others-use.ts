@@ -1,0 +1,147 @@
+/**
+ * What tracers share across all instances of a machine, and whether somebody else needs it otherwise. A request goes
+ * in, a refusal comes out. Sources: kernel/trace/trace_osnoise.c, trace_hwlat.c, trace_sched_wakeup.c, trace_irqsoff.c,
+ * trace_functions_graph.c.
+ */
+import { readdirSync } from 'node:fs';
+import { basename, join } from 'node:path';
+import { KernelError } from '../model/errors.ts';
+import type { TracerRequest } from '../model/tracer.ts';
+import { listLines } from './control-forms.ts';
+import { tryReadText } from './files.ts';
+import type { Instance } from './instance.ts';
+import type { JournalPlace } from './journal.ts';
+import { bootId, loadEntries } from './journal-state.ts';
+import { isLatencyTracer } from './tracer-names.ts';
+
+/** Of each of these the kernel runs one, or lets all that run share one set of knobs. */
+const EXCLUSIVE: readonly (readonly string[])[] = [
+  ['osnoise', 'timerlat'],
+  ['hwlat'],
+  ['wakeup', 'wakeup_rt', 'wakeup_dl'],
+  ['irqsoff', 'preemptoff', 'preemptirqsoff'],
+];
+/** They record nothing that takes less than `tracing_thresh`, which also hwlat sets while it runs. */
+const obeysThreshold = (tracer: string) => tracer === 'function_graph' || isLatencyTracer(tracer);
+const GRAPH_LISTS = ['set_graph_function', 'set_graph_notrace'];
+
+/** Throws `KernelError` where the tracer would disturb somebody else, or be disturbed. Before anything is written. */
+export function refuseWhatIsInUse(target: Instance, request: TracerRequest, place: JournalPlace): void {
+  const { root } = target;
+  const { tracer } = request;
+  const others = otherTracers(root, target.dir);
+  const refuse = (file: string, why: string) => {
+    throw new KernelError({ file, errno: 'EBUSY', action: `run tracer ${tracer} with`, remedy: why });
+  };
+  const rivals = EXCLUSIVE.find((group) => group.includes(tracer)) ?? [];
+  for (const other of others)
+    if (rivals.includes(other.tracer))
+      refuse(
+        other.dir,
+        `tracer ${other.tracer} runs there, and the kernel has room for one of ${rivals.join(', ')}`,
+      );
+
+  if (obeysThreshold(tracer)) {
+    const threshold = tryReadText(join(root, 'tracing_thresh'))?.trim() ?? '0';
+    if (threshold !== '0')
+      refuse(
+        join(root, 'tracing_thresh'),
+        `it is ${threshold} us, and what takes less would not be recorded: write 0 to it, or leave off the tracer that needs it`,
+      );
+  }
+  if (setsThreshold(request)) {
+    const hidden = others.find((other) => obeysThreshold(other.tracer));
+    if (hidden !== undefined)
+      refuse(hidden.dir, `tracer ${hidden.tracer} runs there, and this one sets tracing_thresh for both`);
+  }
+  if (tracer === 'function_graph') refuseGraphLimits(target, request, others, refuse);
+  refuseJournaled(target, request, place, refuse);
+}
+
+interface OtherTracer {
+  dir: string;
+  tracer: string;
+}
+
+/** What runs elsewhere: in other instances and at the top level. */
+function otherTracers(root: string, own: string): OtherTracer[] {
+  const instances = join(root, 'instances');
+  let names: string[] = [];
+  try {
+    names = readdirSync(instances);
+  } catch {}
+  return [root, ...names.map((name) => join(instances, name))]
+    .filter((dir) => dir !== own)
+    .map((dir) => ({ dir, tracer: tryReadText(join(dir, 'current_tracer'))?.trim() ?? 'nop' }))
+    .filter(({ tracer }) => tracer !== 'nop');
+}
+
+function setsThreshold({ tracer, knobs }: TracerRequest): boolean {
+  return tracer === 'hwlat' || knobs.some(({ file, value }) => file === 'tracing_thresh' && value !== '0');
+}
+
+/** Depth and graph functions are one setting for all instances. */
+function refuseGraphLimits(
+  target: Instance,
+  { functions }: TracerRequest,
+  others: readonly OtherTracer[],
+  refuse: (file: string, why: string) => void,
+): void {
+  const { root } = target;
+  const depth = tryReadText(join(root, 'max_graph_depth'))?.trim() ?? '0';
+  if (depth !== '0')
+    refuse(
+      join(root, 'max_graph_depth'),
+      `somebody has set it to ${depth}, for all instances: write 0 to it`,
+    );
+  for (const file of GRAPH_LISTS)
+    if (listLines(tryReadText(join(root, file)) ?? '').length > 0)
+      refuse(join(root, file), 'somebody has set it, for all instances: empty it');
+  const other = others.find(({ tracer }) => tracer === 'function_graph');
+  if (other !== undefined && functions !== undefined && functions.maxDepth !== 1)
+    refuse(
+      other.dir,
+      'function_graph runs there, and depth and graph functions are one setting for all instances: use max_depth 1',
+    );
+}
+
+/** What another agent has in its journal is as that one needs it, or is still to be put back. */
+function refuseJournaled(
+  target: Instance,
+  { tracer, knobs, functions }: TracerRequest,
+  { stateDir, name }: JournalPlace,
+  refuse: (file: string, why: string) => void,
+): void {
+  const shared = new Set(knobs.map(({ file }) => file));
+  if (tracer === 'hwlat') shared.add('tracing_thresh');
+  if (tracer === 'function_graph' && functions?.maxDepth !== 1)
+    for (const file of ['max_graph_depth', ...GRAPH_LISTS]) shared.add(file);
+  if (target.dir === target.root) shared.add('current_tracer');
+  for (const { agent, files } of otherJournals(stateDir, name)) {
+    const file = files.find((one) => shared.has(one));
+    if (file !== undefined)
+      refuse(
+        join(target.root, file),
+        `agent ${agent} has set it: stop that one, or, when it was killed, run its \`ftrace-exporter cleanup\``,
+      );
+  }
+}
+
+/** Files in journals of other agents. One that cannot be read says nothing: its agent will. */
+function otherJournals(stateDir: string, name: string): { agent: string; files: string[] }[] {
+  let states: string[];
+  try {
+    states = readdirSync(stateDir).filter((file) => file.endsWith('.journal.json'));
+  } catch {
+    return [];
+  }
+  return states.flatMap((file) => {
+    const agent = basename(file, '.journal.json');
+    if (agent === name) return [];
+    try {
+      return [{ agent, files: loadEntries(join(stateDir, file), bootId()).map((entry) => entry.file) }];
+    } catch {
+      return [];
+    }
+  });
+}

@@ -1,0 +1,132 @@
+/**
+ * The top level of the tracer as an instance, for tracers that kernels have nowhere else: taken only when nobody uses
+ * it, every file journaled before it is written, all put back when it is given up.
+ * Source: kernel/trace/trace.c, tracing_open_pipe(), tracing_free_buffer_release().
+ */
+import { closeSync, constants, openSync } from 'node:fs';
+import { join } from 'node:path';
+import { errnoOf, KernelError } from '../model/errors.ts';
+import { instanceLayout, prepareBuffers } from './buffers.ts';
+import { listLines } from './control-forms.ts';
+import { possibleCpus } from './cpu-dirs.ts';
+import { enableEvents } from './events.ts';
+import { refusal, tryReadText } from './files.ts';
+import { commonOf, type Instance, quietly } from './instance.ts';
+import type { Journal } from './journal.ts';
+import { type LivePages, openLivePages } from './pages.ts';
+import { parseStats } from './stats.ts';
+
+/** Lists that narrow down what is recorded: whoever filled one in counts on it. */
+const LISTS = [
+  'set_event',
+  'set_event_pid',
+  'set_event_notrace_pid',
+  'set_ftrace_filter',
+  'set_ftrace_notrace',
+  'set_ftrace_pid',
+  'set_ftrace_notrace_pid',
+  'set_graph_function',
+  'set_graph_notrace',
+];
+
+/**
+ * Takes the top level for a tracer; `remove()` puts everything back and gives what could not be. A killed agent's
+ * recording stops and its buffer is freed, as in an instance; the journal does the rest at the next start.
+ * Throws `KernelError` when somebody uses it, and says who.
+ */
+export function takeTopLevel(root: string, journal: Journal, tracer: string): Instance {
+  const user = userOf(root);
+  if (user !== undefined) {
+    const remedy = `tracer ${tracer} can only run at the top level on this kernel, and ${user}`;
+    throw new KernelError({ file: root, errno: 'EBUSY', action: 'take', remedy });
+  }
+  const part = journal.part(`${tracer} at the top level`);
+  const opened = new Set<LivePages>();
+  let freeBuffer: number | undefined;
+  let removed = false;
+  const set = part.set;
+
+  const remove = (): readonly string[] => {
+    if (removed) return [];
+    quietly(() => set('tracing_on', '0'));
+    for (const pages of opened) pages.close();
+    opened.clear();
+    quietly(() => set('current_tracer', 'nop'));
+    // Closing it shrinks the buffer, so sizes go back afterwards.
+    if (freeBuffer !== undefined) closeSync(freeBuffer);
+    freeBuffer = undefined;
+    removed = true;
+    return part.restore().problems;
+  };
+
+  return {
+    ...commonOf(root, root),
+    root,
+    name: '',
+    dir: root,
+    leftover: false,
+    set,
+    add: part.add,
+    prepare: (request) => {
+      const recorded = entriesRecorded(root);
+      const inForce = prepareBuffers(root, request, set);
+      freeBuffer ??= holdBuffer(root);
+      if (recorded > 0)
+        inForce.warnings.push(
+          `${recorded} events that somebody had recorded at the top level of ${root} are gone: tracer ${tracer} needs it`,
+        );
+      return inForce;
+    },
+    enable: (events) => enableEvents(root, events, set),
+    start: () => set('tracing_on', '1'),
+    stop: () => set('tracing_on', '0'),
+    openPages: () => {
+      const pages = openLivePages(root, instanceLayout(root).pageSize);
+      opened.add(pages);
+      return pages;
+    },
+    remove,
+  };
+}
+
+/** Who or what uses the top level; undefined when nobody does. */
+function userOf(root: string): string | undefined {
+  const tracer = tryReadText(join(root, 'current_tracer'))?.trim();
+  if (tracer !== undefined && tracer !== 'nop') return `it runs the tracer ${tracer} already`;
+  for (const file of LISTS) {
+    const lines = listLines(tryReadText(join(root, file)) ?? '');
+    if (lines.length === 0) continue;
+    const some = lines.slice(0, 3).join(', ') + (lines.length > 3 ? ', …' : '');
+    return file === 'set_event'
+      ? `somebody records events there: ${some}`
+      : `somebody has set ${file} there: ${some}`;
+  }
+  return pipeIsOpen(root) ? 'somebody reads its trace_pipe' : undefined;
+}
+
+/** The kernel lets one at a time open it. */
+function pipeIsOpen(root: string): boolean {
+  try {
+    closeSync(openSync(join(root, 'trace_pipe'), constants.O_RDONLY | constants.O_NONBLOCK));
+    return false;
+  } catch (error) {
+    return errnoOf(error) === 'EBUSY';
+  }
+}
+
+function entriesRecorded(root: string): number {
+  const counts = possibleCpus(root).map((cpu) =>
+    parseStats(tryReadText(join(root, 'per_cpu', `cpu${cpu}`, 'stats')) ?? '', cpu),
+  );
+  return counts.reduce((sum, { entries }) => sum + entries, 0);
+}
+
+/** While it is open, the end of this process stops recording and frees the buffer (`disable_on_free`). */
+function holdBuffer(root: string): number {
+  const file = join(root, 'free_buffer');
+  try {
+    return openSync(file, constants.O_WRONLY);
+  } catch (error) {
+    throw refusal(error, { file, action: 'open' });
+  }
+}

@@ -1,0 +1,165 @@
+/**
+ * Turns a tracer on in a prepared instance, or at the top level, as a request describes it, and off again.
+ * Everything it needs of the whole machine goes through the journal. Source: kernel/trace/trace.c, tracing_set_tracer().
+ */
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { KernelError } from '../model/errors.ts';
+import type { Knob, TracerRequest } from '../model/tracer.ts';
+import { switchOnDisks } from './blk-switch.ts';
+import { setOption } from './buffers.ts';
+import { readText, tryReadText } from './files.ts';
+import { reapplyFilter, setFunctionFilter } from './functions.ts';
+import type { Instance } from './instance.ts';
+import type { Journal, JournalPart, Restored } from './journal.ts';
+import { refuseWhatIsInUse } from './others-use.ts';
+
+export interface StartedTracer {
+  /** What is not as it was asked for. */
+  warnings: string[];
+  /** Applies the function filter to what modules brought since. Gives what went wrong. */
+  reapplyFilter(): string[];
+  /** Sets the tracer to nop and puts its knobs back. Pages and `trace_pipe` of the instance must be closed: EBUSY. */
+  stop(): Restored;
+}
+
+/** Tracers of the kernel, mmiotrace among them; none where that cannot be read. */
+export function offeredTracers(root: string): string[] {
+  return words(join(root, 'available_tracers'));
+}
+
+/** Tracers that an instance takes: fewer than the top level does. */
+export function instanceTracers(dir: string): string[] {
+  return words(join(dir, 'available_tracers'));
+}
+
+function words(file: string): string[] {
+  return (tryReadText(file) ?? '').split(/\s+/).filter((word) => word !== '');
+}
+
+/** Where a tracer runs on this kernel, or why nowhere. `inInstances` are the tracers that an instance takes. */
+export function placeOf(
+  { tracer, where }: Pick<TracerRequest, 'tracer' | 'where'>,
+  offered: readonly string[],
+  inInstances: readonly string[],
+): { place: 'instance' | 'top' } | { refused: string } {
+  if (!offered.includes(tracer)) return { refused: `this kernel is built without the tracer ${tracer}` };
+  if (where === 'top') return { place: 'top' };
+  if (inInstances.includes(tracer)) return { place: 'instance' };
+  if (where === 'prefer_instance') return { place: 'top' };
+  return { refused: `this kernel does not take the tracer ${tracer} in an instance` };
+}
+
+/**
+ * Sets options, filters and knobs, then the tracer, which begins to work at once; what it finds is recorded from
+ * `target.start()` on. The target must be prepared, with no pages open. Throws `KernelError` with nothing left changed
+ * but in the target.
+ */
+export function startTracer(target: Instance, request: TracerRequest, journal: Journal): StartedTracer {
+  const { tracer, functions } = request;
+  const knobs = journal.part(tracer);
+  const warnings: string[] = [];
+  refuseWhatIsInUse(target, request, journal.place);
+  try {
+    for (const [name, value] of Object.entries(request.options))
+      setOption(target.dir, name, value, target.set);
+    if (functions !== undefined) warnings.push(...setFunctionFilter(target, tracer, functions, knobs));
+    if (request.cpumask !== undefined) target.set('tracing_cpumask', maskOf(request.cpumask));
+    setKnobs(target.root, request, knobs);
+    setTracer(target, tracer);
+    if (request.blockDevices !== undefined) {
+      const switched = switchOnDisks(knobs, request.blockDevices);
+      warnings.push(...switched.warnings);
+      if (switched.disks.length === 0) throw noDisks(request.blockDevices, switched.warnings);
+    }
+  } catch (error) {
+    const undone = stop(target, knobs);
+    if (undone.problems.length === 0 || !(error instanceof Error)) throw error;
+    error.message += `; and then: ${undone.problems.join('; ')}`;
+    throw error;
+  }
+  return {
+    warnings,
+    reapplyFilter: () => {
+      try {
+        if (functions !== undefined) reapplyFilter(target, tracer, functions, knobs);
+        return [];
+      } catch (error) {
+        if (error instanceof KernelError) return [error.message];
+        throw error;
+      }
+    },
+    stop: () => stop(target, knobs),
+  };
+}
+
+function stop(target: Instance, knobs: JournalPart): Restored {
+  const problems: string[] = [];
+  try {
+    if (tryReadText(join(target.dir, 'current_tracer'))?.trim() !== 'nop')
+      target.set('current_tracer', 'nop');
+  } catch (error) {
+    if (!(error instanceof KernelError)) throw error;
+    // An instance that is gone has no tracer either.
+    if (error.errno !== 'ENOENT') problems.push(error.message);
+  }
+  const put = knobs.restore();
+  return { restored: put.restored, problems: [...problems, ...put.problems] };
+}
+
+function setTracer(target: Instance, tracer: string): void {
+  target.set('current_tracer', tracer);
+  const file = join(target.dir, 'current_tracer');
+  const inForce = readText(file).trim();
+  if (inForce === tracer) return;
+  throw new KernelError({
+    file,
+    errno: '',
+    action: 'write',
+    value: tracer,
+    remedy: `the kernel has set ${inForce} instead`,
+  });
+}
+
+/**
+ * Knobs bound each other (a runtime may not exceed its period), so which can be written first depends on what was
+ * there: one that is refused is tried again after the others.
+ */
+function setKnobs(root: string, { tracer, knobs }: TracerRequest, part: JournalPart): void {
+  let left = knobs.filter((knob) => isThere(root, tracer, knob));
+  while (left.length > 0) {
+    const refused: { knob: Knob; error: KernelError }[] = [];
+    for (const knob of left) {
+      try {
+        part.set(knob.file, knob.value);
+      } catch (error) {
+        if (!(error instanceof KernelError) || error.errno !== 'EINVAL') throw error;
+        refused.push({ knob, error });
+      }
+    }
+    if (refused.length === left.length) throw refused[0].error;
+    left = refused.map(({ knob }) => knob);
+  }
+}
+
+function isThere(root: string, tracer: string, { file, optional = false }: Knob): boolean {
+  if (existsSync(join(root, file))) return true;
+  if (optional) return false;
+  const remedy = `this kernel does not have it, and tracer ${tracer} is not to run without`;
+  throw new KernelError({ file: join(root, file), errno: 'ENOENT', action: 'write', remedy });
+}
+
+function noDisks(globs: readonly string[], warnings: readonly string[]): KernelError {
+  const remedy = [`no disk that can be traced matches ${globs.join(', ')}`, ...warnings].join('; ');
+  return new KernelError({ file: '/sys/block/*/trace/enable', errno: 'ENODEV', action: 'use', remedy });
+}
+
+/** CPUs as the kernel writes masks: words of 32 bits in hexadecimal, the highest first. */
+export function maskOf(cpus: readonly number[]): string {
+  const words = new Array<number>(Math.floor(Math.max(0, ...cpus) / 32) + 1).fill(0);
+  for (const cpu of cpus) words[cpu >> 5] = (words[cpu >> 5] | (1 << (cpu & 31))) >>> 0;
+  return words
+    .reverse()
+    .map((word) => word.toString(16).padStart(8, '0'))
+    .join(',');
+}
