@@ -50,6 +50,7 @@ async function answer(message: Exclude<ToCapture, { kind: 'marked' }>) {
     return undefined;
   }
   if (capture === undefined) throw new Error('the capture is being set up');
+  if (message.kind === 'latency') return capture.latency(message.tracer);
   return message.kind === 'snapshot' ? capture.snapshot(message.known) : capture.status();
 }
 

@@ -1,17 +1,23 @@
 /** The drain loop: ticks on a timer whose pace follows the fastest-filling buffer. */
 import type { DurationNs } from '../model/time.ts';
 import { makeTraceClock } from './clock.ts';
-import type { Pipeline } from './pipeline.ts';
-import { nextTickNs, type TickRule } from './sizes.ts';
+import { LONGEST_QUIET_NS, nextTickNs, type TickRule } from './sizes.ts';
+import type { EventStream } from './stream.ts';
 
 const CHORES_EVERY_NS = 1e9;
 /** Rounds a tick may take: several times what a full buffer holds, so only a defect reaches it. */
 const MOST_ROUNDS = 4096;
 
-export interface DrainOptions {
-  pipeline: Pipeline;
+/** A stream to keep up with. */
+export interface Drained {
+  stream: EventStream;
   rule: TickRule;
   cpus(): readonly number[];
+}
+
+export interface DrainOptions {
+  /** All are read in every tick; the one that is in the greatest hurry sets the pace. */
+  buffers: readonly Drained[];
   /** Time one tick took. */
   onTick(tookNs: DurationNs): void;
   /** About once a second, between ticks: hotplug, housekeeping of probes. */
@@ -26,34 +32,42 @@ export interface Drain {
   tickNs(): DurationNs;
 }
 
-export function startDraining(options: DrainOptions): Drain {
-  const { pipeline, rule } = options;
-  const traceNow = makeTraceClock();
-  const bytesBefore: number[] = [];
-  let lastStart = traceNow();
-  let choresAt = lastStart + CHORES_EVERY_NS;
-  let tickNs = nextTickNs(rule, Number.POSITIVE_INFINITY);
-  let timer: NodeJS.Timeout | undefined;
-
-  /** Time the fastest-filling buffer takes to fill at the rate seen since the last tick. */
-  const fastestFill = (elapsedNs: DurationNs): DurationNs => {
+/** Time the fastest-filling CPU of a buffer takes to fill, at the rate seen since the call before. */
+function makeFillWatch({ stream, rule, cpus }: Drained): (elapsedNs: DurationNs) => DurationNs {
+  const before: number[] = [];
+  return (elapsedNs) => {
     let most = 0;
-    for (const cpu of options.cpus()) {
-      const bytes = pipeline.bytesRead(cpu);
-      const grown = bytes - (bytesBefore[cpu] ?? 0);
-      bytesBefore[cpu] = bytes;
+    for (const cpu of cpus()) {
+      const bytes = stream.bytesRead(cpu);
+      const grown = bytes - (before[cpu] ?? 0);
+      before[cpu] = bytes;
       if (grown > most) most = grown;
     }
     return most === 0 ? Number.POSITIVE_INFINITY : (elapsedNs * rule.bufferBytesPerCpu) / most;
   };
+}
+
+export function startDraining(options: DrainOptions): Drain {
+  const watched = options.buffers.map((buffer) => ({ ...buffer, fastestFill: makeFillWatch(buffer) }));
+  const traceNow = makeTraceClock();
+  let lastStart = traceNow();
+  let choresAt = lastStart + CHORES_EVERY_NS;
+  /** `elapsedNs`: since the tick before; infinite for the first. */
+  const pace = (elapsedNs: DurationNs): DurationNs =>
+    watched.reduce(
+      (soonest, { rule, fastestFill }) => Math.min(soonest, nextTickNs(rule, fastestFill(elapsedNs))),
+      LONGEST_QUIET_NS,
+    );
+  let tickNs = pace(Number.POSITIVE_INFINITY);
+  let timer: NodeJS.Timeout | undefined;
 
   const tick = () => {
     const start = traceNow();
     try {
-      pipeline.tick(start, MOST_ROUNDS);
+      for (const { stream } of watched) stream.tick(start, MOST_ROUNDS);
       const end = traceNow();
       options.onTick(end - start);
-      tickNs = nextTickNs(rule, fastestFill(start - lastStart));
+      tickNs = pace(start - lastStart);
       lastStart = start;
       if (end >= choresAt) {
         choresAt = end + CHORES_EVERY_NS;

@@ -1,44 +1,49 @@
-/** Capture of the running kernel: an own instance, set up for what the plan needs, drained on a timer. */
+/**
+ * Capture of the running kernel: an instance for the events and one for each tracer, set up for what their plans
+ * need, drained on one timer. The instance of the events is made whatever is on: who holds it holds the name.
+ */
 
 import type { AgentConfig } from '../config/schema.ts';
-import type { PageError } from '../decode/page.ts';
 import { onlineCpus } from '../host/cpus.ts';
 import { liveHostFacts } from '../host/facts.ts';
 import { MetricStore } from '../metrics/store.ts';
 import type { Log } from '../model/log.ts';
-import type { CaptureStatus } from '../model/status.ts';
+import type { CaptureStatus, ProbeStatus } from '../model/status.ts';
 import { type KernelFeatures, kernelFeatures } from '../tracefs/features.ts';
-import { createInstance, type Instance, type InstanceState } from '../tracefs/instance.ts';
+import { createInstance, type Instance } from '../tracefs/instance.ts';
 import { findTracefs } from '../tracefs/mount.ts';
 import { learnOwnThreads, ownThreadIds } from '../tracefs/threads.ts';
 import type { Capture } from './capture.ts';
 import { threadCpuSeconds } from './clock.ts';
 import { type Drain, startDraining } from './drain.ts';
 import { enabledProbes } from './enabled-probes.ts';
+import { type LiveBuffer, lossOf, openLiveBuffer } from './live-buffer.ts';
+import { planStream } from './live-stream.ts';
 import { makeOwnThreads } from './own-threads.ts';
-import { Pipeline } from './pipeline.ts';
-import { planEvents } from './plan.ts';
+import type { EnabledProbe } from './plan.ts';
 import { type BufferReading, makeSelfMetrics } from './self-metrics.ts';
+import type { Shared } from './shared.ts';
 import { bufferSizes } from './sizes.ts';
+import { failureOf, openTracers, type Tracers } from './tracers.ts';
 
 /** Name of the events instance in labels. */
 const BUFFER = 'events';
 /** The log is told of lost events at most this often. */
 const LOSS_LOG_MS = 60_000;
-/** Chores come once a second; whether somebody has changed the instance is looked at every so many. */
+/** Chores come once a second; whether somebody has changed the instances is looked at every so many. */
 const CHECK_EVERY = 5;
 
 export interface LiveOptions {
   log: Log;
   /** Has the main thread write a text to a trace marker, so that its thread id can be learned. */
   markFromMain(file: string, text: string): Promise<void>;
-  /** Reading failed for good; the instance has been given up. */
+  /** Reading failed for good; the instances have been given up. */
   onFatal(error: unknown): void;
   /** Why no events, or not all, will come from now on; empty when they will again. */
   onProblem(problem: string): void;
 }
 
-/** Sets up an instance and starts draining. Leaves nothing behind when it throws. */
+/** Sets up the instances and starts draining. Leaves nothing behind when it throws. */
 export async function openLiveCapture(config: AgentConfig, options: LiveOptions): Promise<Capture> {
   const { log } = options;
   const root = findTracefs({ ...(config.tracefsPath ? { path: config.tracefsPath } : {}), mayMount: true });
@@ -47,7 +52,13 @@ export async function openLiveCapture(config: AgentConfig, options: LiveOptions)
   if (instance.leftover)
     log.warn({ instance: instance.name }, 'removed an instance that a killed agent had left');
   try {
-    return await setUp(config, { instance, root, features }, options);
+    const tracers = openTracers(config, instance, log);
+    try {
+      return await setUp(config, { instance, root, features, tracers }, options);
+    } catch (error) {
+      failureOf(tracers.close);
+      throw error;
+    }
   } catch (error) {
     instance.remove();
     throw error;
@@ -58,82 +69,91 @@ interface Kernel {
   instance: Instance;
   root: string;
   features: KernelFeatures;
+  tracers: Tracers;
 }
 
 async function setUp(config: AgentConfig, kernel: Kernel, options: LiveOptions): Promise<Capture> {
-  const { instance, features } = kernel;
+  const { instance, features, tracers } = kernel;
   const { log } = options;
   const own = makeOwnThreads();
   const store = new MetricStore();
   const self = makeSelfMetrics(store);
-  const online = onlineCpus();
-  const host = liveHostFacts({ machine: features.machine });
-  const plan = planEvents({
-    enabled: enabledProbes(config),
-    metadata: instance.metadata(),
-    host,
-    onlineCpus: online,
+  let failedOnce = false;
+  const shared: Shared = {
+    config,
+    root: kernel.root,
+    features,
+    host: liveHostFacts({ machine: features.machine }),
+    onlineCpus: onlineCpus(),
     store,
     self,
-    isSelf: own.has,
-  });
-  self.probesAre(plan.probes);
-  for (const { name, up, reason } of plan.probes) if (!up) log.warn({ probe: name, reason }, 'probe is off');
-
-  const sizes = bufferSizes(config.buffer, { cpus: online.length, realtime: features.realtime }, plan.rate);
+    own,
+    log,
+    onError: (cpu, error, cause) => {
+      self.decodeError(error);
+      if (failedOnce) return;
+      failedOnce = true;
+      const reason = cause instanceof Error ? cause.message : error;
+      log.error(
+        { cpu, error, reason },
+        'a part of the recording could not be decoded; further ones are only counted',
+      );
+    },
+  };
+  const enabled = enabledProbes(config);
+  const [ofEvents, ofTracers] = [
+    enabled.filter(({ module }) => module.tracer === undefined),
+    enabled.filter(({ module }) => module.tracer !== undefined),
+  ];
+  const events = planStream({ instance, enabled: ofEvents, reader: config.reader, tracer: 'nop', shared });
+  const share = 1 / buffersToDrain(ofEvents, ofTracers);
+  const sizes = bufferSizes(
+    { ...config.buffer, totalBytes: config.buffer.totalBytes * share },
+    { cpus: shared.onlineCpus.length, realtime: features.realtime },
+    events.plan.rate,
+  );
   const inForce = instance.prepare({ ...sizes, clock: 'mono' });
   const threads = await learnOwnThreads(instance, options.markFromMain);
   own.add(threads.ids);
   log.debug({ threads: threads.ids, nested: threads.nested }, 'own threads');
+
+  const buffers: LiveBuffer[] = [];
+  if (events.plan.events.length > 0)
+    buffers.push(openLiveBuffer({ name: BUFFER, instance, planned: events, inForce, shared, stopsWhen: '' }));
+  const started = tracers.start(ofTracers, share, shared);
+  buffers.push(...started.buffers);
+  const probes = inOrder(enabled, [...events.plan.probes, ...started.probes]);
+  self.probesAre(probes);
+  for (const { name, up, reason } of probes) if (!up) log.warn({ probe: name, reason }, 'probe is off');
   const warnings = [
     ...features.warnings,
     ...inForce.warnings,
     ...threads.warnings,
     ...(sizes.note ? [sizes.note] : []),
+    ...started.warnings,
   ];
   for (const warning of warnings) log.warn({}, warning);
 
-  const { layout, kernelRelease, machine, clock } = instance.metadata();
-  const pages = instance.openPages();
-  const pipeline = new Pipeline({ source: pages, layout, plan, onError });
-  const everRead = new Set(pages.cpus());
-  let failedOnce = false;
+  const { kernelRelease, machine, clock } = instance.metadata();
   let stopped = false;
   let lastLost = 0;
   let lossLogAt = 0;
   let chores = 0;
-  const unplanned = plan.events.length > 0 ? '' : 'none of the probes that are on works on this kernel';
+  const unplanned = buffers.length > 0 ? '' : 'none of the probes that are on works on this kernel';
   let problem = unplanned;
 
-  function onError(cpu: number, error: PageError, cause?: unknown): void {
-    self.decodeError(error);
-    if (failedOnce) return;
-    failedOnce = true;
-    const reason = cause instanceof Error ? cause.message : error;
-    log.error({ cpu, error, reason }, 'part of a page could not be decoded; further ones are only counted');
-  }
-
-  instance.enable(plan.events);
-  instance.start();
+  for (const buffer of buffers) buffer.start();
   // Loading and setting up is not what an event costs.
   const cpuSecondsBefore = threadCpuSeconds();
   const drain: Drain = startDraining({
-    pipeline,
-    rule: {
-      rate: plan.rate,
-      drainIntervalNs: config.drainIntervalMs * 1e6,
-      bufferBytesPerCpu: inForce.bufferBytesPerCpu,
-      cpus: online.length,
-    },
-    cpus: () => pages.cpus(),
+    buffers: buffers.flatMap(({ drained }) => drained ?? []),
     onTick: self.drainTook,
     chores: () => {
-      pages.refresh();
-      for (const cpu of pages.cpus()) everRead.add(cpu);
       // Threads that came since; in a pid namespace of our own /proc has other numbers for them.
       if (!threads.nested) own.add(ownThreadIds());
-      plan.sweep();
-      if (++chores % CHECK_EVERY === 0) checkInstance();
+      for (const buffer of buffers) buffer.refresh();
+      tracers.refresh();
+      if (++chores % CHECK_EVERY === 0) checkBuffers();
     },
     onFailure: (error) => {
       giveUp();
@@ -141,24 +161,24 @@ async function setUp(config: AgentConfig, kernel: Kernel, options: LiveOptions):
     },
   });
 
-  function readings(): BufferReading[] {
-    return [...everRead].map((cpu) => ({
-      cpu,
-      events: pipeline.merger.events(cpu),
-      bytes: pipeline.bytesRead(cpu),
-      stats: instance.stats(cpu),
-      capacityBytes: inForce.bufferBytesPerCpu,
-    }));
+  interface Read {
+    buffer: LiveBuffer;
+    readings: BufferReading[];
   }
 
   /** Sets the metrics that are read rather than counted; says once a minute when events were lost. */
-  function update(): BufferReading[] {
-    const now = readings();
-    self.update(BUFFER, now, pipeline.merger.lateEvents());
-    store.rotate(performance.now());
+  function update(): Read[] {
+    const now = buffers.map((buffer) => ({ buffer, readings: buffer.readings() }));
     let lost = 0;
-    for (const { stats } of now)
-      lost += stats ? stats.overrun + stats.commitOverrun + stats.droppedEvents : 0;
+    let late = 0;
+    for (const { buffer, readings } of now) {
+      self.update(buffer.name, readings);
+      late += buffer.drained?.stream.lateEvents() ?? 0;
+      for (const { stats } of readings)
+        lost += stats ? stats.overrun + stats.commitOverrun + stats.droppedEvents : 0;
+    }
+    self.lateEventsAre(late);
+    store.rotate(performance.now());
     if (lost > lastLost && performance.now() > lossLogAt) {
       log.warn(
         { lost: lost - lastLost },
@@ -171,17 +191,12 @@ async function setUp(config: AgentConfig, kernel: Kernel, options: LiveOptions):
   }
 
   /** Who may write tracefs can stop us without a word. Throws when nothing can be made of what is recorded now. */
-  function checkInstance(): void {
-    const state = instance.state();
-    if (state.clock !== clock) {
-      throw new Error(
-        `somebody has set the trace clock of ${instance.dir} to ${state.clock}: stamps before and after do not go together`,
-      );
-    }
-    const now = unplanned || whatStopsEvents(instance.dir, state, plan.events);
+  function checkBuffers(): void {
+    const now =
+      unplanned || buffers.map((buffer) => buffer.whatIsWrong()).find((wrong) => wrong !== '') || '';
     if (now === problem) return;
     if (now === '') log.info({ instance: instance.name }, 'all events are recorded again');
-    else log.error({ reason: now }, 'somebody has changed the instance');
+    else log.error({ reason: now }, 'not all events are recorded any more');
     problem = now;
     options.onProblem(problem);
   }
@@ -190,20 +205,9 @@ async function setUp(config: AgentConfig, kernel: Kernel, options: LiveOptions):
     if (stopped) return;
     stopped = true;
     drain.stop();
-    pages.close();
-    instance.remove();
-  }
-
-  /** Recording stopped and everything read, our count must be the kernel's: else somebody else has read too. */
-  function checkCounts(): void {
-    for (const { cpu, events, stats } of update()) {
-      if (stats !== undefined && stats.readEvents !== events) {
-        log.warn(
-          { cpu, decoded: events, readEvents: stats.readEvents },
-          'the kernel counts other events as read than were decoded: did something else read from this instance?',
-        );
-      }
-    }
+    // The instance of the events goes last: who holds it holds the name. Whatever a step says, the others are done too.
+    const failures = [tracers.close, () => void instance.remove()].flatMap(failureOf);
+    if (failures.length > 0) throw failures[0];
   }
 
   return {
@@ -212,6 +216,7 @@ async function setUp(config: AgentConfig, kernel: Kernel, options: LiveOptions):
       update();
       return store.snapshot(known);
     },
+    latency: tracers.latency,
     status: (): CaptureStatus => {
       const now = update();
       return {
@@ -222,23 +227,17 @@ async function setUp(config: AgentConfig, kernel: Kernel, options: LiveOptions):
         tracefs: kernel.root,
         instance: instance.name,
         reader: config.reader,
-        cpus: pages.cpus().length,
+        cpus: shared.onlineCpus.length,
         bufferBytesPerCpu: inForce.bufferBytesPerCpu,
         subbufferBytes: inForce.subbufferBytes,
+        buffers: buffers.map((buffer) => buffer.status()),
         tickMs: drain.tickNs() / 1e6,
-        probes: [...plan.probes],
-        loss: now.map(({ cpu, events, stats }) => ({
-          buffer: BUFFER,
-          cpu,
-          read: events,
-          overrun: stats?.overrun ?? 0,
-          commitOverrun: stats?.commitOverrun ?? 0,
-          dropped: stats?.droppedEvents ?? 0,
-        })),
+        probes,
+        loss: now.flatMap(({ buffer, readings }) => lossOf(buffer.name, readings)),
         warnings: problem === '' ? warnings : [...warnings, problem],
         cost: {
           cpuSeconds: threadCpuSeconds() - cpuSecondsBefore,
-          events: now.reduce((sum, { events }) => sum + events, 0),
+          events: now.reduce((sum, { readings }) => readings.reduce((n, { events }) => n + events, sum), 0),
         },
       };
     },
@@ -246,9 +245,9 @@ async function setUp(config: AgentConfig, kernel: Kernel, options: LiveOptions):
       if (stopped) return;
       drain.stop();
       try {
-        instance.stop();
-        pipeline.flush();
-        checkCounts();
+        for (const buffer of buffers) buffer.finish();
+        update();
+        for (const buffer of buffers) buffer.checkCounts(log);
       } finally {
         giveUp();
       }
@@ -256,11 +255,13 @@ async function setUp(config: AgentConfig, kernel: Kernel, options: LiveOptions):
   };
 }
 
-/** Why events do not come that were asked for; '' when all do. */
-function whatStopsEvents(dir: string, state: InstanceState, wanted: readonly string[]): string {
-  if (!state.recording) return `recording was switched off: write 1 to ${dir}/tracing_on`;
-  const missing = wanted.filter((event) => !state.events.has(event));
-  return missing.length === 0
-    ? ''
-    : `events were disabled in ${dir}: ${missing.slice(0, 5).join(', ')}${missing.length > 5 ? ', …' : ''}; start the agent again`;
+/** How many buffers share the memory: those that are read. */
+function buffersToDrain(ofEvents: readonly EnabledProbe[], ofTracers: readonly EnabledProbe[]): number {
+  const read = ofTracers.filter(({ module, options }) => module.tracer?.(options).reads !== 'latency').length;
+  return Math.max(1, read + (ofEvents.length > 0 ? 1 : 0));
+}
+
+/** In the order of the config. */
+function inOrder(enabled: readonly EnabledProbe[], statuses: readonly ProbeStatus[]): ProbeStatus[] {
+  return enabled.flatMap(({ module }) => statuses.find(({ name }) => name === module.name) ?? []);
 }

@@ -6,6 +6,7 @@
 import type { AgentConfig } from '../config/schema.ts';
 import type { KnownSeries, MetricSnapshot } from '../model/metric.ts';
 import type { CaptureStatus } from '../model/status.ts';
+import type { LatencyRecord } from '../model/tracer.ts';
 
 export interface CaptureInput {
   config: AgentConfig;
@@ -18,6 +19,7 @@ export interface CaptureInput {
 export type ToCapture =
   | { kind: 'snapshot'; id: number; known: KnownSeries }
   | { kind: 'status'; id: number }
+  | { kind: 'latency'; id: number; tracer: string }
   | { kind: 'marked'; id: number }
   | { kind: 'stop'; id: number };
 
@@ -28,7 +30,7 @@ export type FromCapture =
   | { kind: 'problem'; problem: string }
   /** The main thread is to write `text` to `file`, so that its thread id shows in the trace. */
   | { kind: 'mark'; id: number; file: string; text: string }
-  | { kind: 'answer'; id: number; value: MetricSnapshot | CaptureStatus | undefined }
+  | { kind: 'answer'; id: number; value: MetricSnapshot | CaptureStatus | LatencyRecord[] | undefined }
   | { kind: 'refused'; id: number; reason: string }
   | {
       kind: 'log';

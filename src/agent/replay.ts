@@ -106,7 +106,8 @@ export function openReplay(config: AgentConfig, file: string, options: ReplayOpt
     }),
   );
   const events = readings.reduce((sum, reading) => sum + reading.events, 0);
-  self.update(BUFFER, readings, pipeline.merger.lateEvents());
+  self.update(BUFFER, readings);
+  self.lateEventsAre(pipeline.lateEvents());
 
   const status: CaptureStatus = {
     source: 'replay',
@@ -119,6 +120,7 @@ export function openReplay(config: AgentConfig, file: string, options: ReplayOpt
     cpus: cpus.length,
     bufferBytesPerCpu: 0,
     subbufferBytes: metadata.layout.pageSize,
+    buffers: [],
     tickMs: 0,
     probes: [...plan.probes],
     loss: readings.map(({ cpu, events: read, stats }) => ({
@@ -139,6 +141,7 @@ export function openReplay(config: AgentConfig, file: string, options: ReplayOpt
       return { families: capture.nsPerStamp === undefined ? withoutDurations(families) : families };
     },
     status: () => status,
+    latency: () => undefined,
     stop: async () => {},
   };
 }

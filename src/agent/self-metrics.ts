@@ -22,12 +22,14 @@ export interface BufferReading {
 
 export interface SelfMetrics {
   ignoreSelf(): void;
-  unmatched(probe: string, reason: UnmatchedReason): () => void;
+  unmatched(probe: string, reason: UnmatchedReason): (count?: number) => void;
   decodeError(error: PageError): void;
   drainTook(ns: number): void;
   probesAre(probes: readonly ProbeStatus[]): void;
-  /** Sets what is read rather than counted, before a snapshot. */
-  update(buffer: string, readings: readonly BufferReading[], lateEvents: number): void;
+  /** Sets what is read of a buffer rather than counted, before a snapshot. */
+  update(buffer: string, readings: readonly BufferReading[]): void;
+  /** Of all buffers together. */
+  lateEventsAre(count: number): void;
 }
 
 export function makeSelfMetrics(store: MetricStore): SelfMetrics {
@@ -90,15 +92,15 @@ export function makeSelfMetrics(store: MetricStore): SelfMetrics {
     ignoreSelf: () => ignored.add(selfSlot, 1),
     unmatched: (probe, reason) => {
       const slot = unmatched.slot([probe, reason]);
-      return () => unmatched.add(slot, 1);
+      return (count = 1) => unmatched.add(slot, count);
     },
     decodeError: (error) => errors.add(errorSlots.get(error) as number, 1),
     drainTook: (ns) => drain.record(drainSlot, ns),
     probesAre: (probes) => {
       for (const probe of probes) up.set(up.slot([probe.name]), probe.up ? 1 : 0);
     },
-    update: (buffer, readings, lateEvents) => {
-      late.set(lateSlot, lateEvents);
+    lateEventsAre: (count) => late.set(lateSlot, count),
+    update: (buffer, readings) => {
       for (const reading of readings) {
         const cpu = String(reading.cpu);
         read.set(read.slot([buffer, cpu]), reading.events);

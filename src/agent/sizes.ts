@@ -38,7 +38,7 @@ export function bufferSizes(
  * given, write 40 MB/s on their CPU. On many CPUs the buffers are smaller and each look costs more: there such a burst
  * is lost in part, until the next look shortens the tick.
  */
-const LONGEST_QUIET_NS = 250e6;
+export const LONGEST_QUIET_NS = 250e6;
 const FEW_CPUS = 8;
 const BURST_BYTES_PER_NS = 0.06;
 const SHORTEST_TICK_NS = 2e6;

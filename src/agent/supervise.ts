@@ -10,6 +10,7 @@ import { errnoOf, KernelError } from '../model/errors.ts';
 import type { Log } from '../model/log.ts';
 import type { MetricSnapshot } from '../model/metric.ts';
 import type { CaptureStatus } from '../model/status.ts';
+import type { LatencyRecord } from '../model/tracer.ts';
 import type { AgentConfig } from './compose-config.ts';
 import { makeMainMetrics } from './main-metrics.ts';
 import type { CaptureInput, FromCapture, ToCapture } from './messages.ts';
@@ -29,6 +30,8 @@ export interface Agent {
    */
   scrape(): Promise<MetricSnapshot[]>;
   status(): Promise<CaptureStatus>;
+  /** The worst records of a latency tracer, worst first; undefined when it does not run. */
+  latency(tracer: string): Promise<LatencyRecord[] | undefined>;
   ready(): { ready: boolean; reason: string };
   /** Stops recording and removes the instances. */
   stop(): Promise<void>;
@@ -198,6 +201,7 @@ export async function startAgent(config: AgentConfig, options: AgentOptions): Pr
       return capture === undefined ? [main] : [main, capture];
     },
     status: () => ask<CaptureStatus>({ kind: 'status' }),
+    latency: (tracer) => ask<LatencyRecord[] | undefined>({ kind: 'latency', tracer }),
     ready: () => ({
       ready: problem === '' && without === '' && silent === '' && worker !== undefined,
       reason: problem || without || silent,

@@ -27,6 +27,18 @@ const KEY_FLAGS: readonly KeyFlag[] = [
     help: 'path of the metrics (default /metrics)',
   },
   {
+    group: 'web',
+    key: 'web.config_file',
+    flags: '--web.config.file <file>',
+    help: 'YAML file with TLS, users and rates, as exporter-toolkit reads it (default: plain HTTP for everybody)',
+  },
+  {
+    group: 'web',
+    key: 'web.max_requests',
+    flags: '--web.max-requests <number>',
+    help: 'requests that are worked on at once, 0 for no limit (default 40)',
+  },
+  {
     group: 'tracefs',
     key: 'tracefs',
     flags: '--path.tracefs <dir>',

@@ -1,4 +1,4 @@
-/** `list`: the probes and metrics of this program, the tracers and events of this kernel. */
+/** `list`: the probes and metrics of this program, the tracers, events and functions of this kernel. */
 import { makeMainMetrics } from '../agent/main-metrics.ts';
 import { makeSelfMetrics } from '../agent/self-metrics.ts';
 import type { AgentConfig } from '../config/schema.ts';
@@ -7,6 +7,7 @@ import { MetricStore } from '../metrics/store.ts';
 import { probeCatalogue } from '../probes/catalogue.ts';
 import { listEvents } from '../tracefs/events.ts';
 import { kernelFeatures } from '../tracefs/features.ts';
+import { listFunctions } from '../tracefs/functions.ts';
 import { findTracefs } from '../tracefs/mount.ts';
 import { print, table } from './output.ts';
 
@@ -15,6 +16,11 @@ export function list(config: AgentConfig, what: string, glob: string | undefined
   const wanted = glob === undefined ? () => true : globMatcher([glob]);
   const rows = rowsOf(config, what).filter(([name]) => wanted(name));
   print(table(rows));
+  // What a filter would arm is to be known before anything is traced.
+  if (what === 'functions')
+    print(
+      `${rows.length} ${rows.length === 1 ? 'function' : 'functions'}${glob === undefined ? '' : ` match ${glob}`}`,
+    );
 }
 
 function rowsOf(config: AgentConfig, what: string): string[][] {
@@ -27,6 +33,8 @@ function rowsOf(config: AgentConfig, what: string): string[][] {
       ]);
     case 'metrics':
       return metrics();
+    case 'functions':
+      return Array.from(listFunctions(rootOf(config)), ({ name, module }) => [name, module && `[${module}]`]);
     case 'tracers':
       return kernelFeatures(rootOf(config)).tracers.map((tracer) => [tracer]);
     default:

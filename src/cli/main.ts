@@ -117,10 +117,19 @@ function addDoctor(program: Command, outcome: Outcome): void {
 function addList(program: Command): void {
   const list = program
     .command('list')
-    .description('what there is: probes, and tracers and events of this kernel, and metrics')
-    .addArgument(new Argument('<what>', 'what to list').choices(['probes', 'tracers', 'events', 'metrics']))
+    .description('what there is: probes and metrics, and tracers, events and functions of this kernel')
+    .addArgument(
+      new Argument('<what>', 'what to list').choices(['probes', 'tracers', 'events', 'functions', 'metrics']),
+    )
     .argument('[glob]', 'only names that match, as in "sched:*"')
-    .addHelpText('after', examples('ftrace-exporter list probes', "ftrace-exporter list events 'sched:*'"))
+    .addHelpText(
+      'after',
+      examples(
+        'ftrace-exporter list probes',
+        "ftrace-exporter list events 'sched:*'",
+        "ftrace-exporter list functions 'vfs_*'",
+      ),
+    )
     .action(async (what: string, glob: string | undefined) => {
       const config = configOf(list);
       const { list: show } = await import('./list.ts');

@@ -75,6 +75,7 @@ function depsOf(
     scrape: () => agent.scrape(),
     processMetrics: createProcessMetrics(),
     status: () => agent.status(),
+    latency: (tracer) => agent.latency(tracer),
     ready: () => agent.ready(),
     source: () => source,
     log,

@@ -2,6 +2,7 @@
 import express from 'express';
 import { UsageError } from '../model/errors.ts';
 import { type HttpDeps, messageOf, readStatus } from './deps.ts';
+import { latencyRoute } from './latency-route.ts';
 import { metricsRoute } from './metrics-route.ts';
 import { renderPage } from './page.ts';
 import { commonHeaders, send, sendText } from './respond.ts';
@@ -9,6 +10,7 @@ import { commonHeaders, send, sendText } from './respond.ts';
 type Handler = (request: express.Request, response: express.Response) => void | Promise<void>;
 
 const STATUS_PATH = '/api/v1/status';
+const LATENCY_PATH = '/api/v1/latency/';
 const HEALTH_PATH = '/healthz';
 const READINESS_PATH = '/readyz';
 
@@ -19,6 +21,7 @@ export function createApp(deps: HttpDeps): express.Express {
     status: STATUS_PATH,
     health: HEALTH_PATH,
     readiness: READINESS_PATH,
+    latency: (tracer: string) => `${LATENCY_PATH}${tracer}`,
   };
   const routes: Record<string, Handler> = {
     '/': async (_request, response) => {
@@ -36,6 +39,7 @@ export function createApp(deps: HttpDeps): express.Express {
       const body = `${JSON.stringify(status, undefined, 2)}\n`;
       send(response, status.capture === null ? 503 : 200, 'application/json; charset=utf-8', body);
     },
+    [`${LATENCY_PATH}:tracer`]: latencyRoute(deps),
   };
   checkTelemetryPath(deps.telemetryPath, Object.keys(routes));
   routes[deps.telemetryPath] = metricsRoute(deps);

@@ -3,6 +3,7 @@ import type { SampleFamily } from '../export/sample-family.ts';
 import type { Log } from '../model/log.ts';
 import type { MetricSnapshot } from '../model/metric.ts';
 import type { CaptureStatus } from '../model/status.ts';
+import type { LatencyRecord } from '../model/tracer.ts';
 
 export interface HttpDeps {
   /** Path of the metrics, `/metrics` unless the user says otherwise. */
@@ -19,6 +20,8 @@ export interface HttpDeps {
   processMetrics(): Promise<readonly SampleFamily[]>;
   /** Rejects, with a reason for the client, while the capture thread cannot be asked. */
   status(): Promise<CaptureStatus>;
+  /** Records of a latency tracer, worst first; undefined when it does not run. Rejects as `status` does. */
+  latency(tracer: string): Promise<readonly LatencyRecord[] | undefined>;
   ready(): { ready: boolean; reason: string };
   source(): 'live' | 'replay';
   log: Log;

@@ -2,6 +2,7 @@
 import type { Request, Response } from 'express';
 import { CONTENT_TYPES, encodeBody, negotiateFormat } from '../export/negotiate.ts';
 import { createRenderer } from '../export/prometheus-text.ts';
+import { createProtobufRenderer } from '../export/protobuf.ts';
 import type { SampleFamily } from '../export/sample-family.ts';
 import { type HttpDeps, messageOf } from './deps.ts';
 import { createGate } from './gate.ts';
@@ -11,7 +12,8 @@ const SCRAPES_AT_ONCE = 3;
 const SCRAPES_WAITING = 32;
 
 export function metricsRoute(deps: HttpDeps): (request: Request, response: Response) => Promise<void> {
-  const renderer = createRenderer({ constantLabels: deps.constantLabels });
+  const text = createRenderer({ constantLabels: deps.constantLabels });
+  const protobuf = createProtobufRenderer({ constantLabels: deps.constantLabels });
   const gate = createGate(SCRAPES_AT_ONCE, SCRAPES_WAITING);
 
   const processFamilies = async (): Promise<readonly SampleFamily[]> => {
@@ -28,7 +30,8 @@ export function metricsRoute(deps: HttpDeps): (request: Request, response: Respo
     response.setHeader('Vary', 'Accept, Accept-Encoding');
     try {
       const [snapshots, foreign] = await Promise.all([deps.scrape(), processFamilies()]);
-      const rendered = renderer.render(snapshots, format, foreign);
+      const rendered =
+        format === 'protobuf' ? protobuf.render(snapshots, foreign) : text.render(snapshots, format, foreign);
       const { body, encoding } = await encodeBody(rendered, request.headers['accept-encoding']?.toString());
       if (encoding !== undefined) response.setHeader('Content-Encoding', encoding);
       send(response, 200, CONTENT_TYPES[format], body);

@@ -2,7 +2,7 @@
  * The page at `/`: a status document in, HTML out. No script; everything that comes from the kernel, the config or
  * an error is escaped by `html`.
  */
-import type { CaptureStatus, ProbeStatus } from '../model/status.ts';
+import type { BufferStatus, CaptureStatus, ProbeStatus } from '../model/status.ts';
 import type { StatusDocument } from './deps.ts';
 import { type Html, html } from './html.ts';
 import { lossCard } from './page-loss.ts';
@@ -14,6 +14,8 @@ export interface PagePaths {
   status: string;
   health: string;
   readiness: string;
+  /** Path of a latency tracer's records. */
+  latency(tracer: string): string;
 }
 
 /** A pulse on a screen, as a data: URI: the page loads nothing. */
@@ -45,7 +47,7 @@ ${demoBanner(status)}
 ${problemBanner(status)}
 ${capture === null ? NONE : warnings(capture.warnings)}
 ${links(paths)}
-${capture === null ? NONE : captureCards(capture)}
+${capture === null ? NONE : captureCards(capture, paths)}
 </main>
 <footer>As of this request; reload for newer figures.</footer>
 </body>
@@ -90,9 +92,10 @@ function relative(path: string): string {
   return `.${path}`;
 }
 
-function captureCards(capture: CaptureStatus): Html {
+function captureCards(capture: CaptureStatus, paths: PagePaths): Html {
   return html`${probesCard(capture.probes)}
 ${lossCard(capture.loss)}
+${buffersCard(capture.buffers, paths)}
 ${costCard(capture)}
 ${machineCard(capture)}`;
 }
@@ -116,7 +119,24 @@ function events(names: readonly string[]): Html {
   return names.length === 0 ? NONE : html`<code class="events">${names.join(', ')}</code>`;
 }
 
-function costCard({ cost, tickMs, bufferBytesPerCpu, cpus }: CaptureStatus): Html {
+function buffersCard(buffers: readonly BufferStatus[], paths: PagePaths): Html {
+  if (buffers.length === 0) return NONE;
+  const rows = buffers.map(({ buffer, instance, reader, bufferBytesPerCpu, subbufferBytes }) => {
+    const read =
+      reader === 'none'
+        ? html`<a href="${relative(paths.latency(buffer))}">worst records</a>`
+        : html`${reader}`;
+    return html`<tr><th scope="row">${buffer}</th><td>${read}</td><td>${instance}</td>
+<td class="number">${formatBytes(bufferBytesPerCpu)}</td><td class="number">${formatBytes(subbufferBytes)}</td></tr>`;
+  });
+  return html`<section class="card"><h2 id="buffers">Buffers</h2>
+<div class="scroll" tabindex="0" role="region" aria-labelledby="buffers"><table>
+<thead><tr><th scope="col">Buffer</th><th scope="col">Read as</th><th scope="col">Instance</th>
+<th scope="col" class="number">A CPU</th><th scope="col" class="number">Sub-buffer</th></tr></thead>
+<tbody>${rows}</tbody></table></div></section>`;
+}
+
+function costCard({ cost, tickMs }: CaptureStatus): Html {
   const each =
     cost.events > 0
       ? `${formatCount(Math.round((cost.cpuSeconds / cost.events) * 1e9))} ns`
@@ -125,7 +145,6 @@ function costCard({ cost, tickMs, bufferBytesPerCpu, cpus }: CaptureStatus): Htm
     ['CPU time of the capture thread', formatSeconds(cost.cpuSeconds)],
     ['Events processed', formatCount(cost.events)],
     ['CPU time an event', each],
-    ['Kernel buffers', `${formatBytes(bufferBytesPerCpu)} × ${cpus} CPUs`],
     ['Reads the buffers every', formatDuration(tickMs)],
   ]);
 }
@@ -140,7 +159,6 @@ function machineCard(capture: CaptureStatus): Html {
     ['Reader', capture.reader],
     ['Instance', capture.instance],
     ['tracefs', capture.tracefs],
-    ['Sub-buffer', formatBytes(capture.subbufferBytes)],
   ]);
 }
 

@@ -18,6 +18,15 @@ export interface LossReport {
   dropped: number;
 }
 
+/** A buffer that is read: the instance of the events, or that of a tracer. */
+export interface BufferStatus {
+  buffer: string;
+  instance: string;
+  reader: string;
+  bufferBytesPerCpu: number;
+  subbufferBytes: number;
+}
+
 /** What `/api/v1/status` and `/` show. Crosses the thread boundary, so plain data only. */
 export interface CaptureStatus {
   source: 'live' | 'replay';
@@ -30,6 +39,8 @@ export interface CaptureStatus {
   cpus: number;
   bufferBytesPerCpu: number;
   subbufferBytes: number;
+  /** All buffers, that of the events first where there is one; empty for a replay. */
+  buffers: BufferStatus[];
   tickMs: number;
   probes: ProbeStatus[];
   loss: LossReport[];

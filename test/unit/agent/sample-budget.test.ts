@@ -24,7 +24,7 @@ async function samplesOfScrape(withScheduler: boolean): Promise<number> {
     stats: { cpu, ...none },
     capacityBytes: 1,
   }));
-  self.update('events', readings, 0);
+  self.update('events', readings);
   const body = createRenderer().render([store.snapshot()], 'text', await createProcessMetrics()());
   return body
     .toString()

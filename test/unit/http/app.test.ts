@@ -26,6 +26,22 @@ function captureStatus(): CaptureStatus {
     cpus: 2,
     bufferBytesPerCpu: 1 << 24,
     subbufferBytes: 65536,
+    buffers: [
+      {
+        buffer: 'events',
+        instance: 'ftrace-exporter',
+        reader: 'raw',
+        bufferBytesPerCpu: 1 << 24,
+        subbufferBytes: 65536,
+      },
+      {
+        buffer: 'wakeup_rt',
+        instance: HOSTILE,
+        reader: 'none',
+        bufferBytesPerCpu: 1 << 19,
+        subbufferBytes: 4096,
+      },
+    ],
     tickMs: 100,
     probes: [
       { name: 'sched', up: true, reason: '', events: ['sched:sched_switch'] },
@@ -54,6 +70,8 @@ function deps(): HttpDeps {
       { name: 'process_test', help: '', kind: 'gauge', samples: [{ suffix: '', labels: {}, value: 1 }] },
     ],
     status: async () => captureStatus(),
+    latency: async (tracer) =>
+      tracer === 'wakeup_rt' ? [{ tracer, latencyNs: 504_000, atMs: 0, trace: HOSTILE }] : undefined,
     ready: () => ({ ready: true, reason: '' }),
     source: () => 'live',
     log: quiet,
@@ -95,6 +113,7 @@ const live: HttpDeps = {
   scrape: () => current.scrape(),
   processMetrics: () => current.processMetrics(),
   status: () => current.status(),
+  latency: (tracer) => current.latency(tracer),
   ready: () => current.ready(),
   source: () => current.source(),
   log: quiet,
@@ -269,7 +288,7 @@ test('the page shows the state, and hostile names as text', async () => {
   assert.doesNotMatch(page, /<script|\son\w+=|\0/i);
   assert.equal(
     page.match(/&lt;script&gt;alert\(&quot;x&quot;\)&lt;\/script&gt;&#39;&amp;\ufffd/g)?.length,
-    4,
+    5,
   );
   for (const part of [
     '1.2.3',
@@ -311,6 +330,31 @@ test('the status as JSON', async () => {
     ready: true,
     reason: '',
     capture: captureStatus(),
+  });
+});
+
+test("a latency tracer's worst records as JSON", async () => {
+  await using({}, async () => {
+    const { status, headers, body } = await get('/api/v1/latency/wakeup_rt');
+    assert.equal(status, 200);
+    assert.match(String(headers['content-type']), /^application\/json/);
+    assert.deepEqual(JSON.parse(body.toString()), {
+      tracer: 'wakeup_rt',
+      records: [{ latency_seconds: 0.000504, at: '1970-01-01T00:00:00.000Z', trace: HOSTILE }],
+    });
+    for (const other of [
+      '/api/v1/latency/irqsoff',
+      '/api/v1/latency/',
+      '/api/v1/latency/a/b',
+      '/api/v1/latency/%ff',
+    ])
+      assert.ok([400, 404].includes((await get(other)).status), other);
+  });
+  const down = { latency: () => Promise.reject(new Error('the capture is being set up')) };
+  await using(down, async () => {
+    const { status, body } = await get('/api/v1/latency/wakeup_rt');
+    assert.equal(status, 503);
+    assert.match(body.toString(), /being set up/);
   });
 });
 

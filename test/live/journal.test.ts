@@ -1,0 +1,249 @@
+/**
+ * The top level of the running kernel, taken for block tracing and given up: every file is as it was, also when the
+ * agent is killed anywhere in between. Needs root, tracefs and losetup; the disk is a file of its own.
+ */
+import assert from 'node:assert/strict';
+import { spawn, spawnSync } from 'node:child_process';
+import { randomInt } from 'node:crypto';
+import { once } from 'node:events';
+import {
+  closeSync,
+  constants,
+  existsSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { basename, join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { after, afterEach, before, describe, it } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { TracerRequest } from '../../src/model/tracer.ts';
+import { cleanup } from '../../src/tracefs/cleanup.ts';
+import { writeControl } from '../../src/tracefs/files.ts';
+import { createInstance } from '../../src/tracefs/instance.ts';
+import { openJournal } from '../../src/tracefs/journal.ts';
+import { findTracefs } from '../../src/tracefs/mount.ts';
+import { takeTopLevel } from '../../src/tracefs/top-level.ts';
+import { startTracer } from '../../src/tracefs/tracers.ts';
+
+const root = findTracefs({ mayMount: true });
+const NAME = `ftx-journal-${process.pid}`;
+const CHILD = new URL('./journal-child.ts', import.meta.url).pathname;
+const SIZES = { bufferBytesPerCpu: 1 << 20, subbufferBytes: 4096, clock: 'mono' };
+const KILLS = 40;
+/** A cycle and a half: kills hit the setting up and the giving up. */
+const LATEST = 1.5;
+
+/** Change by themselves, or are the recording itself, or only loading code changes them. */
+const EXEMPT =
+  /^(buffer_size_kb|buffer_total_size_kb|saved_cmdlines.*|saved_tgids|touched_functions|enabled_functions|dyn_ftrace_total_info|error_log|trace|trace_pipe|trace_marker.*|free_buffer|snapshot.*|available_filter_.*)$/;
+
+/** Text of every control file of the top level, of its options, and the disk's switch. */
+function everything(disk: string): Map<string, string> {
+  const files = new Map<string, string>();
+  const take = (path: string, label: string) => {
+    if (!statSync(path).isFile()) return;
+    try {
+      files.set(label, readFileSync(path, 'utf8'));
+    } catch (error) {
+      files.set(label, `cannot be read: ${(error as NodeJS.ErrnoException).code}`);
+    }
+  };
+  for (const name of readdirSync(root)) if (!EXEMPT.test(name)) take(join(root, name), name);
+  for (const name of readdirSync(join(root, 'options'))) take(join(root, 'options', name), `options/${name}`);
+  for (const name of ['act_mask', 'enable', 'pid']) take(`/sys/block/${disk}/trace/${name}`, name);
+  return files;
+}
+
+describe('the top level', () => {
+  const directory = mkdtempSync(join(tmpdir(), 'ftx-journal-'));
+  const stateDir = join(directory, 'state', 'below');
+  let device = '';
+  let disk = '';
+  let untouched: Map<string, string>;
+  const request = (): TracerRequest => ({
+    tracer: 'blk',
+    where: 'top',
+    reads: 'text',
+    options: {},
+    knobs: [],
+    blockDevices: [disk],
+  });
+  const leaveNothing = (note = '') => {
+    assert.deepEqual(everything(disk), untouched, note);
+    assert.equal(existsSync(join(stateDir, `${NAME}.journal.json`)), false, note);
+  };
+  const journal = () => openJournal({ stateDir, name: NAME, root });
+
+  before(() => {
+    writeFileSync(join(directory, 'disk'), Buffer.alloc(1 << 20));
+    const made = spawnSync('losetup', ['--find', '--show', join(directory, 'disk')], { encoding: 'utf8' });
+    assert.equal(made.status, 0, made.stderr);
+    device = made.stdout.trim();
+    disk = basename(device);
+    untouched = everything(disk);
+  });
+  after(() => {
+    cleanup(root, [NAME], stateDir);
+    spawnSync('losetup', ['--detach', device]);
+    rmSync(directory, { recursive: true });
+  });
+  afterEach(() => leaveNothing());
+
+  it('records block I/O of the disks that are asked for, and is as before afterwards', () => {
+    // Other than what the agent needs, so that all of it has to come back.
+    const settings = {
+      'options/context-info': '0',
+      trace_clock: 'global',
+      'options/overwrite': '0',
+      tracing_on: '0',
+    };
+    const usual = {
+      'options/context-info': '1',
+      trace_clock: 'local',
+      'options/overwrite': '1',
+      tracing_on: '1',
+    };
+    for (const [file, value] of Object.entries(settings)) writeControl(root, file, value);
+    try {
+      const set = everything(disk);
+      const top = takeTopLevel(root, journal(), 'blk');
+      const inForce = top.prepare(SIZES);
+      assert.equal(inForce.bufferBytesPerCpu >> 20, 1);
+      const started = startTracer(top, { ...request(), blockDevices: ['no*such', disk] }, journal());
+      assert.deepEqual(started.warnings, []);
+      top.start();
+      const read = spawnSync('dd', [`if=${device}`, 'of=/dev/null', 'bs=4k', 'count=7', 'iflag=direct']);
+      assert.equal(read.status, 0);
+      top.stop();
+      const text = readFileSync(join(root, 'trace'), 'utf8');
+      assert.equal([...text.matchAll(/ +C +RS? \d+ \+ 8 /g)].length, 7, text);
+      assert.equal(top.metadata().clock, 'mono');
+      assert.deepEqual(started.stop().problems, []);
+      assert.deepEqual(top.remove(), []);
+      assert.deepEqual(top.remove(), []);
+      assert.deepEqual(everything(disk), set);
+    } finally {
+      for (const [file, value] of Object.entries(usual)) writeControl(root, file, value);
+    }
+  });
+
+  it('is not taken from somebody who uses it, and the error says how', () => {
+    const take = () => takeTopLevel(root, journal(), 'blk');
+    const refused = (why: RegExp) => assert.throws(take, { errno: 'EBUSY', message: why });
+    writeControl(root, 'current_tracer', 'blk');
+    refused(/runs the tracer blk already/);
+    writeControl(root, 'current_tracer', 'nop');
+    writeControl(root, 'events/sched/sched_process_exec/enable', '1');
+    refused(/records events there: sched:sched_process_exec/);
+    writeControl(root, 'events/sched/sched_process_exec/enable', '0');
+    const pipe = openSync(join(root, 'trace_pipe'), constants.O_RDONLY | constants.O_NONBLOCK);
+    refused(/reads its trace_pipe/);
+    closeSync(pipe);
+    writeControl(root, 'set_event_pid', '1');
+    refused(/set_event_pid there: 1/);
+    closeSync(openSync(join(root, 'set_event_pid'), constants.O_WRONLY | constants.O_TRUNC));
+  });
+
+  it('a disk that somebody else traces is left alone', () => {
+    writeControl('/', `/sys/block/${disk}/trace/enable`, '1');
+    try {
+      const top = takeTopLevel(root, journal(), 'blk');
+      top.prepare(SIZES);
+      assert.throws(() => startTracer(top, request(), journal()), {
+        errno: 'ENODEV',
+        message: new RegExp(`${disk} is on already: somebody else`),
+      });
+      assert.equal(readFileSync(join(root, 'current_tracer'), 'utf8'), 'nop\n');
+      assert.deepEqual(top.remove(), []);
+      assert.equal(readFileSync(`/sys/block/${disk}/trace/enable`, 'utf8'), '1\n');
+    } finally {
+      writeControl('/', `/sys/block/${disk}/trace/enable`, '0');
+    }
+  });
+
+  it('without a place for the journal nothing is changed, and the error names the tracer that needs it', () => {
+    const place = { stateDir: '/proc/nowhere', name: NAME, root };
+    const top = takeTopLevel(root, openJournal(place), 'blk');
+    assert.throws(() => top.prepare(SIZES), {
+      errno: 'ENOENT',
+      message: /tracer blk at the top level needs it.*--state.dir/,
+    });
+    leaveNothing();
+    top.remove();
+  });
+
+  it('what somebody else has changed meanwhile is left as it is, and said', () => {
+    const top = takeTopLevel(root, journal(), 'blk');
+    top.prepare(SIZES);
+    writeControl(root, 'trace_clock', 'boot');
+    const [problem, ...more] = top.remove();
+    assert.match(
+      problem,
+      /trace_clock was left as it is, "boot": somebody else has changed it since we did \(it was "local"\)/,
+    );
+    assert.deepEqual(more, []);
+    writeControl(root, 'trace_clock', 'local');
+  });
+
+  it(`is as before after each of ${KILLS} agents that were killed somewhere, once cleanup has run`, async (t) => {
+    const seed = randomInt(2 ** 31);
+    t.diagnostic(`first delay of ${seed % 1000}`);
+    let cycleMs = 0;
+    let interrupted = 0;
+    for (let kill = 0; kill < KILLS; kill++) {
+      const child = spawn(process.execPath, [CHILD, root, stateDir, NAME, disk], {
+        stdio: ['ignore', 'pipe', 'inherit'],
+      });
+      const exited = once(child, 'exit');
+      const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
+      await lines.next();
+      const startedAt = performance.now();
+      if (kill === 0) {
+        await lines.next();
+        await lines.next();
+        cycleMs = (performance.now() - startedAt) / 2;
+      }
+      const delayMs = Math.random() * cycleMs * LATEST;
+      await sleep(delayMs);
+      child.kill('SIGKILL');
+      await exited;
+      const note = `kill ${kill} after ${delayMs.toFixed(1)} of ${cycleMs.toFixed(1)} ms`;
+      if (existsSync(join(stateDir, `${NAME}.journal.json`))) interrupted++;
+      const report = cleanup(root, [NAME], stateDir);
+      assert.deepEqual(report.problems, [], note);
+      assert.deepEqual(report.removed, [NAME], note);
+      leaveNothing(note);
+    }
+    t.diagnostic(`a cycle took ${cycleMs.toFixed(0)} ms; ${interrupted} of ${KILLS} left a journal`);
+    assert.ok(
+      interrupted > KILLS / 4,
+      `only ${interrupted} were killed while they had something to put back`,
+    );
+  });
+
+  it('cleanup touches nothing of an agent that lives', () => {
+    const held = createInstance(root, NAME);
+    const top = takeTopLevel(root, journal(), 'blk');
+    try {
+      top.prepare(SIZES);
+      const set = everything(disk);
+      assert.deepEqual(cleanup(root, [NAME], stateDir), {
+        removed: [],
+        busy: [NAME],
+        restored: [],
+        problems: [],
+      });
+      assert.deepEqual(everything(disk), set);
+    } finally {
+      top.remove();
+      held.remove();
+    }
+  });
+});
