@@ -40,7 +40,14 @@ export interface AgentConfig {
   /** Undefined: where it is mounted. */
   tracefsPath?: string;
   stateDir: string;
-  web: { listenAddress: string; telemetryPath: string };
+  web: {
+    listenAddress: string;
+    telemetryPath: string;
+    /** TLS, users and rates; undefined: plain HTTP for everybody. */
+    configFile?: string;
+    /** Requests under way at once; 0: no limit. */
+    maxRequests: number;
+  };
   log: { level: LogLevel; format: 'logfmt' | 'json' };
 }
 
@@ -71,6 +78,14 @@ function firstReason(want: string) {
 
 function text(pattern: RegExp, problem: string) {
   return z.string({ error: problem }).regex(pattern, problem);
+}
+
+/** A whole number; flags and variables give it as text. */
+function count(min: number, max: number) {
+  const want = `must be a whole number from ${min} to ${max}`;
+  const number = z.int({ error: want }).min(min, want).max(max, want);
+  const digits = z.string().regex(/^\d{1,9}$/, want);
+  return z.union([number, digits.transform(Number).pipe(number)], { error: want });
 }
 
 /** The schema of everything, for probes with these sections. Empty sections mean defaults. */
@@ -110,6 +125,8 @@ export function composeSchema(sections: readonly ProbeSection[]) {
           /^(\/[\w.~-]+)+$/,
           'must be a path of letters, digits and . _ ~ -, as in /metrics',
         ).default('/metrics'),
+        config_file: text(/^[^\0]+$/, 'must be a file, as in /etc/ftrace-exporter/web.yaml').optional(),
+        max_requests: count(0, 10_000).prefault(40),
       })
       .prefault({}),
     log: z
@@ -165,7 +182,12 @@ export function toAgentConfig(
     disabled: probes.flatMap(({ name, options }) => (options.enabled ? [] : [name])),
     ...(checked.tracefs === undefined ? {} : { tracefsPath: checked.tracefs }),
     stateDir: checked.state_dir,
-    web: { listenAddress: web.listen_address, telemetryPath: web.telemetry_path },
+    web: {
+      listenAddress: web.listen_address,
+      telemetryPath: web.telemetry_path,
+      ...(web.config_file === undefined ? {} : { configFile: web.config_file }),
+      maxRequests: web.max_requests,
+    },
     log,
   };
 }

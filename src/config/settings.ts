@@ -19,6 +19,8 @@ export const SETTINGS: readonly { key: string; flag?: string }[] = [
   { key: 'max_window' },
   { key: 'web.listen_address', flag: '--web.listen-address' },
   { key: 'web.telemetry_path', flag: '--web.telemetry-path' },
+  { key: 'web.config_file', flag: '--web.config.file' },
+  { key: 'web.max_requests', flag: '--web.max-requests' },
   { key: 'log.level', flag: '--log.level' },
   { key: 'log.format', flag: '--log.format' },
   { key: 'tracefs', flag: '--path.tracefs' },

@@ -44,7 +44,7 @@ test('every key of the top level has a row with its default, flag and variable',
   assert.deepEqual(found.map(([key]) => key).sort(), SETTINGS.map(({ key }) => key).sort());
   for (const [key, fallback] of found) {
     const [, shownDefault, flag, variable] = row(key);
-    assert.equal(shownDefault, fallback ?? '', key);
+    assert.equal(shownDefault, String(fallback ?? ''), key);
     assert.equal(flag, SETTINGS.find((setting) => setting.key === key)?.flag ?? '', key);
     assert.equal(variable, variableOf(key), key);
   }

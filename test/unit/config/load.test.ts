@@ -71,7 +71,7 @@ test('without anything given there are defaults for all', () => {
     maxWindowMs: 120_000,
     disabled: ['syscalls'],
     stateDir: '/run/ftrace-exporter',
-    web: { listenAddress: ':10743', telemetryPath: '/metrics' },
+    web: { listenAddress: ':10743', telemetryPath: '/metrics', maxRequests: 40 },
     log: { level: 'info', format: 'logfmt' },
   });
   assert.deepEqual(
@@ -148,7 +148,7 @@ test('every variable of the environment has its effect', () => {
   assert.deepEqual(config.buffer, { totalBytes: 2 ** 30, subbufferBytes: 65536, perCpuBytes: 2 ** 21 });
   assert.equal(config.drainIntervalMs, 1000);
   assert.equal(config.maxWindowMs, 3_600_000);
-  assert.deepEqual(config.web, { listenAddress: '[::1]:1', telemetryPath: '/m' });
+  assert.deepEqual(config.web, { listenAddress: '[::1]:1', telemetryPath: '/m', maxRequests: 40 });
   assert.equal(config.tracefsPath, '/tracing');
   assert.equal(config.stateDir, '/s');
 });
@@ -165,6 +165,18 @@ test('the environment can name the file; a flag names another', () => {
     () => loadConfig(SECTIONS, { file: join(directory, 'no.yaml'), env: {} }),
     /no\.yaml: ENOENT/,
   );
+});
+
+test('a count is a number, from flags and variables too', () => {
+  const web = (sources: Parameters<typeof load>[0]) => load(sources).web;
+  assert.equal(web({ flags: { 'web.max_requests': '7' } }).maxRequests, 7);
+  assert.equal(web({ env: { FTRACE_EXPORTER_WEB_MAX_REQUESTS: '0' } }).maxRequests, 0);
+  assert.equal(web({ flags: { 'web.config_file': 'web.yml' } }).configFile, 'web.yml');
+  for (const wrong of ['x', '-1', '1.5', '10001', '1e3']) {
+    assert.deepEqual(problems({ flags: { 'web.max_requests': wrong } }), [
+      `--web.max-requests: web.max_requests: "${wrong}" must be a whole number from 0 to 10000`,
+    ]);
+  }
 });
 
 test('unknown variables are refused, but not those that Kubernetes sets for a Service', () => {
@@ -215,7 +227,7 @@ log: { level: wran }
     'c.yaml:11:17: probes.syscalls.max_series: 0 is too small: 1 is the least',
     'c.yaml:13:12: probes.syscalls.buckets[2]: bounds must ascend by 1ns at least, but 0.000001 s follows 0.001 s',
     'c.yaml:14:14: probes.syscalls.enabled: "yes" is not true or false',
-    'c.yaml:16:3: web.listen_adress: unknown key (did you mean "listen_address"?); the keys here are listen_address, telemetry_path',
+    'c.yaml:16:3: web.listen_adress: unknown key (did you mean "listen_address"?); the keys here are listen_address, telemetry_path, config_file, max_requests',
     'c.yaml:17:15: log.level: "wran" is not one of debug, info, warn, error (did you mean "warn"?)',
   ]);
 });
