@@ -1,51 +1,63 @@
 /**
  * What a client accepts in, format and compression out (RFC 9110, 12.5). Prometheus names several versions of each
- * format with q-values and escaping parameters; what is not served here (protobuf) falls to its next best.
+ * format with q-values and escaping parameters; a version that is not served here falls to its next best.
  */
 import { promisify } from 'node:util';
 import { constants, gzip } from 'node:zlib';
 import type { TextFormat } from './series-lines.ts';
 
-export const CONTENT_TYPES: Readonly<Record<TextFormat, string>> = {
+export type ExpositionFormat = TextFormat | 'protobuf';
+
+export const CONTENT_TYPES: Readonly<Record<ExpositionFormat, string>> = {
   text: 'text/plain; version=0.0.4; charset=utf-8',
   openmetrics: 'application/openmetrics-text; version=1.0.0; charset=utf-8',
+  protobuf: 'application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; encoding=delimited',
 };
 
 /** Bodies below this gain nothing that a packet would notice. */
 const GZIP_MIN_BYTES = 1024;
 
-/** One element of an Accept or Accept-Encoding header. */
+/** One element of an Accept or Accept-Encoding header, all in lower case. */
 interface Preference {
-  /** In lower case. */
   value: string;
   q: number;
   parameters: ReadonlyMap<string, string>;
 }
 
 /**
- * Format for an `Accept` header. OpenMetrics only for those who name it; everything else, and nothing at all, gives
- * the text format, which a person can read and any collector can parse.
+ * Format for an `Accept` header: of those we have, what it wants most, the earlier of two that it wants as much.
+ * OpenMetrics and protobuf only for those who name them; everything else, and nothing at all, gives the text format,
+ * which a person can read and any collector can parse.
  */
-export function negotiateFormat(accept: string | undefined): TextFormat {
-  const preferences = parsePreferences(accept);
-  const at = bestOf(preferences, 'application/openmetrics-text', ['', '1.0.0']);
-  if (at === -1) return 'text';
-  const { q } = preferences[at];
-  const textAt = bestOf(preferences, 'text/plain', ['', '0.0.4']);
-  if (textAt === -1) return 'openmetrics';
-  const textQ = preferences[textAt].q;
-  return q > textQ || (q === textQ && at < textAt) ? 'openmetrics' : 'text';
-}
-
-/** Index of the element that wants a media type most, in one of these versions; -1 where none does. */
-function bestOf(preferences: readonly Preference[], type: string, versions: readonly string[]): number {
-  let best = -1;
-  for (let i = 0; i < preferences.length; i++) {
-    const { value, q, parameters } = preferences[i];
-    if (value !== type || q === 0 || !versions.includes(parameters.get('version') ?? '')) continue;
-    if (best === -1 || q > preferences[best].q) best = i;
+export function negotiateFormat(accept: string | undefined): ExpositionFormat {
+  let best: ExpositionFormat = 'text';
+  let bestQ = 0;
+  for (const preference of parsePreferences(accept)) {
+    const format = preference.q > bestQ ? formatOf(preference) : undefined;
+    if (format === undefined) continue;
+    best = format;
+    bestQ = preference.q;
   }
   return best;
+}
+
+/** The format that a media type with its parameters names, where it is one of ours. */
+function formatOf({ value, parameters }: Preference): ExpositionFormat | undefined {
+  const version = parameters.get('version') ?? '';
+  switch (value) {
+    case 'text/plain':
+      return version === '' || version === '0.0.4' ? 'text' : undefined;
+    case 'application/openmetrics-text':
+      return version === '' || version === '1.0.0' ? 'openmetrics' : undefined;
+    case 'application/vnd.google.protobuf': {
+      const ours =
+        parameters.get('proto') === 'io.prometheus.client.metricfamily' &&
+        parameters.get('encoding') === 'delimited';
+      return ours ? 'protobuf' : undefined;
+    }
+    default:
+      return undefined;
+  }
 }
 
 /** Whether an `Accept-Encoding` header allows gzip: named, or by `*`, with a q above 0. */

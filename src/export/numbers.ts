@@ -20,6 +20,9 @@ export function openMetricsFloat(x: number): string {
   return Number.isFinite(x) && !/[.e]/.test(text) ? `${text}.0` : text;
 }
 
+/** A bound as each text format writes it. */
+export const FORMAT_BOUND = { text: goFloat, openmetrics: openMetricsFloat } as const;
+
 /** A sample's value. Any decimal form will do here, so JavaScript's own: it is the fastest. */
 export function sampleValue(x: number): string {
   return Number.isFinite(x) ? String(x) : nonFinite(x);

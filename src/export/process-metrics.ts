@@ -5,7 +5,6 @@
  * the calling thread's.
  */
 import { collectDefaultMetrics, type MetricObjectWithValues, type MetricValue, Registry } from 'prom-client';
-import { goFloat, openMetricsFloat } from './numbers.ts';
 import type { ForeignSample, SampleFamily } from './sample-family.ts';
 
 /**
@@ -48,7 +47,7 @@ function convert(metric: MetricObjectWithValues<PromClientSample>): SampleFamily
       suffix,
       labels,
       value: sample.value,
-      ...(bound === undefined ? {} : { le: { text: goFloat(bound), openmetrics: openMetricsFloat(bound) } }),
+      ...(bound === undefined ? {} : { le: bound }),
     });
   }
   return { name: metric.name, help: metric.help, kind, samples };

@@ -6,7 +6,8 @@ import type { FamilySnapshot, HistogramSnapshot, MetricSnapshot, MetricSpec } fr
 import { classicCounts } from '../model/snapshot-views.ts';
 import { type BodyBuffer, createBodyBuffer } from './body-buffer.ts';
 import { escapeHelp } from './escape.ts';
-import { sampleValue } from './numbers.ts';
+import { byName, type RendererOptions, typeOf, unitOf, withoutTotal } from './families.ts';
+import { FORMAT_BOUND, sampleValue } from './numbers.ts';
 import type { SampleFamily } from './sample-family.ts';
 import {
   createSeriesLines,
@@ -32,11 +33,6 @@ export interface Renderer {
   ): Buffer<ArrayBuffer>;
 }
 
-export interface RendererOptions {
-  /** On every series; a family's own label of the same name becomes `exported_…`. */
-  constantLabels?: Readonly<Record<string, string>>;
-}
-
 /** Characters gathered before they are encoded. */
 const PIECE = 1 << 14;
 
@@ -50,7 +46,6 @@ export function createRenderer(options: RendererOptions = {}): Renderer {
     let head = header(spec.name, spec.help, spec.kind, spec.unit, format);
     const seen = families.length > 1 ? new Set<string>() : undefined;
     for (const family of families) {
-      if (family.spec.kind !== spec.kind) throw new Error(`${spec.name}: two stores disagree about its kind`);
       const { histogram } = family;
       if (histogram === undefined) {
         head = writeValues(body, head, family, lines.prefixes(family, format, undefined), seen);
@@ -67,7 +62,8 @@ export function createRenderer(options: RendererOptions = {}): Renderer {
     for (const sample of family.samples) {
       const name = sample.suffix === '' ? sampleName(family.name, family.kind, format) : family.name;
       const labels = labelText(constant, Object.keys(sample.labels), Object.values(sample.labels));
-      const le = sample.le === undefined ? '' : `${labels === '' ? '' : ','}le="${sample.le[format]}"`;
+      const le =
+        sample.le === undefined ? '' : `${labels === '' ? '' : ','}le="${FORMAT_BOUND[format](sample.le)}"`;
       text += linePrefix(name + sample.suffix, labels + le) + sampleValue(sample.value);
     }
     if (family.samples.length > 0) body.write(text);
@@ -89,19 +85,6 @@ export function createRenderer(options: RendererOptions = {}): Renderer {
   };
 }
 
-/** Families of all snapshots by name, in the order they first come in. */
-function byName(snapshots: readonly MetricSnapshot[]): Iterable<FamilySnapshot[]> {
-  const merged = new Map<string, FamilySnapshot[]>();
-  for (const snapshot of snapshots) {
-    for (const family of snapshot.families) {
-      const same = merged.get(family.spec.name);
-      if (same === undefined) merged.set(family.spec.name, [family]);
-      else same.push(family);
-    }
-  }
-  return merged.values();
-}
-
 function header(
   name: string,
   help: string,
@@ -109,11 +92,11 @@ function header(
   unit: string,
   format: TextFormat,
 ): string {
-  const type = kind === 'max_gauge' ? 'gauge' : kind;
+  const type = typeOf(kind);
   const text = escapeHelp(help, format);
   if (format === 'text') return `\n# HELP ${name} ${text}\n# TYPE ${name} ${type}`;
-  const family = kind === 'counter' && name.endsWith('_total') ? name.slice(0, -'_total'.length) : name;
-  const unitLine = unit !== '' && family.endsWith(`_${unit}`) ? `\n# UNIT ${family} ${unit}` : '';
+  const family = withoutTotal(name, kind);
+  const unitLine = unitOf(name, kind, unit) === '' ? '' : `\n# UNIT ${family} ${unit}`;
   return `\n# TYPE ${family} ${type}${unitLine}\n# HELP ${family} ${text}`;
 }
 

@@ -11,7 +11,7 @@ export interface ForeignSample {
   /** `_bucket`, `_sum` or `_count` of a histogram, else ''. */
   suffix: '' | '_bucket' | '_sum' | '_count';
   labels: Readonly<Record<string, string>>;
-  /** Of a bucket: its bound as each format writes it. */
-  le?: { text: string; openmetrics: string };
+  /** Of a bucket: its upper bound. */
+  le?: number;
   value: number;
 }

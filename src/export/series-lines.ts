@@ -5,7 +5,8 @@
 import { type HistogramGrid, makeHistogramGrid } from '../model/histogram-grid.ts';
 import type { FamilySnapshot } from '../model/metric.ts';
 import { escapeLabelValue } from './escape.ts';
-import { goFloat, openMetricsFloat } from './numbers.ts';
+import { labelPairs } from './families.ts';
+import { FORMAT_BOUND } from './numbers.ts';
 
 export type TextFormat = 'text' | 'openmetrics';
 
@@ -63,7 +64,7 @@ export function createSeriesLines(constantLabels: Readonly<Record<string, string
       let shape = shapes.get(key);
       if (shape === undefined) {
         const all = [...bounds, Number.POSITIVE_INFINITY];
-        const le = { text: all.map(goFloat), openmetrics: all.map(openMetricsFloat) };
+        const le = { text: all.map(FORMAT_BOUND.text), openmetrics: all.map(FORMAT_BOUND.openmetrics) };
         shape = { grid: makeHistogramGrid(bounds), le, counts: new Float64Array(bounds.length) };
         shapes.set(key, shape);
       }
@@ -88,22 +89,12 @@ function pushHistogram(lines: string[], name: string, labels: string, le: readon
   lines.push(linePrefix(`${name}_sum`, labels), linePrefix(`${name}_count`, labels));
 }
 
-/**
- * `a="b",c="d"`, constant labels first. Where a family has a label of the same name, that becomes `exported_…`,
- * as Prometheus itself would rename it; where both say the same, one is enough.
- */
+/** `a="b",c="d"` of a series. */
 export function labelText(
   constant: Readonly<Record<string, string>>,
   names: readonly string[],
   values: readonly string[],
 ): string {
-  const pairs = Object.entries(constant).map(([name, value]) => `${name}="${escapeLabelValue(value)}"`);
-  for (let i = 0; i < names.length; i++) {
-    const name = names[i];
-    if (Object.hasOwn(constant, name)) {
-      if (constant[name] === values[i]) continue;
-      pairs.push(`exported_${name}="${escapeLabelValue(values[i])}"`);
-    } else pairs.push(`${name}="${escapeLabelValue(values[i])}"`);
-  }
-  return pairs.join(',');
+  const pairs = labelPairs(constant, names, values);
+  return pairs.map(([name, value]) => `${name}="${escapeLabelValue(value)}"`).join(',');
 }

@@ -1,18 +1,23 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { gunzipSync } from 'node:zlib';
-import { acceptsGzip, encodeBody, negotiateFormat } from '../../../src/export/negotiate.ts';
+import {
+  acceptsGzip,
+  type ExpositionFormat,
+  encodeBody,
+  negotiateFormat,
+} from '../../../src/export/negotiate.ts';
 
 const PROMETHEUS_2 =
   'application/openmetrics-text;version=1.0.0,application/openmetrics-text;version=0.0.1;q=0.75,text/plain;version=0.0.4;q=0.5,*/*;q=0.1';
 const PROMETHEUS_3 =
   'application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6,application/openmetrics-text;version=0.0.1;q=0.5,text/plain;version=1.0.0;escaping=allow-utf-8;q=0.4,text/plain;version=0.0.4;q=0.3,*/*;q=0.2';
-const PROTOBUF_FIRST =
-  'application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited;q=0.7,application/openmetrics-text;version=1.0.0;q=0.6,text/plain;version=0.0.4;q=0.3,*/*;q=0.2';
-const PROTOBUF_THEN_TEXT =
-  'application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited;q=0.7,text/plain;version=0.0.4;q=0.6,application/openmetrics-text;version=1.0.0;q=0.5';
+const PROTOBUF = 'application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited';
+/** Prometheus 3.16 with scrape_native_histograms, and 2.42 with the feature flag native-histograms. */
+const PROMETHEUS_3_NATIVE = `${PROTOBUF};q=0.7,application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6,application/openmetrics-text;version=0.0.1;q=0.5,text/plain;version=1.0.0;escaping=allow-utf-8;q=0.4,text/plain;version=0.0.4;q=0.3,*/*;q=0.2`;
+const PROMETHEUS_2_NATIVE = `${PROTOBUF},application/openmetrics-text;version=1.0.0;q=0.8,application/openmetrics-text;version=0.0.1;q=0.75,text/plain;version=0.0.4;q=0.5,*/*;q=0.1`;
 
-const CASES: readonly (readonly [string | undefined, 'text' | 'openmetrics'])[] = [
+const CASES: readonly (readonly [string | undefined, ExpositionFormat])[] = [
   [undefined, 'text'],
   ['', 'text'],
   ['*/*', 'text'],
@@ -20,8 +25,24 @@ const CASES: readonly (readonly [string | undefined, 'text' | 'openmetrics'])[] 
   ['application/*', 'text'],
   [PROMETHEUS_2, 'openmetrics'],
   [PROMETHEUS_3, 'openmetrics'],
-  [PROTOBUF_FIRST, 'openmetrics'],
-  [PROTOBUF_THEN_TEXT, 'text'],
+  [PROMETHEUS_2_NATIVE, 'protobuf'],
+  [PROMETHEUS_3_NATIVE, 'protobuf'],
+  [PROTOBUF, 'protobuf'],
+  [`${PROTOBUF};q=0.7,text/plain;version=0.0.4;q=0.6,application/openmetrics-text;q=0.5`, 'protobuf'],
+  [`${PROTOBUF};q=0.5,application/openmetrics-text;version=1.0.0;q=0.6`, 'openmetrics'],
+  [`application/openmetrics-text;version=1.0.0,${PROTOBUF}`, 'openmetrics'],
+  [`${PROTOBUF},application/openmetrics-text;version=1.0.0`, 'protobuf'],
+  [`${PROTOBUF};q=0,text/plain;q=0.1`, 'text'],
+  [`${PROTOBUF};q=0`, 'text'],
+  [PROTOBUF.replace('delimited', 'text'), 'text'],
+  [PROTOBUF.replace('delimited', 'compact-text'), 'text'],
+  [PROTOBUF.replace('MetricFamily', 'Other'), 'text'],
+  ['application/vnd.google.protobuf', 'text'],
+  ['application/vnd.google.protobuf,application/openmetrics-text;q=0.1', 'openmetrics'],
+  [
+    'Application/Vnd.Google.Protobuf; Encoding="delimited"; Proto="io.prometheus.client.MetricFamily"',
+    'protobuf',
+  ],
   ['application/openmetrics-text', 'openmetrics'],
   ['Application/OpenMetrics-Text; Version="1.0.0"; Charset=utf-8', 'openmetrics'],
   ['application/openmetrics-text;version=0.0.1,text/plain;q=0.5', 'text'],

@@ -209,7 +209,7 @@ test('constant labels go on every series and win over a label of the same name',
     name: 'gc_seconds',
     help: '',
     kind: 'histogram',
-    samples: [{ suffix: '_bucket', labels: {}, le: { text: '1', openmetrics: '1.0' }, value: 3 }],
+    samples: [{ suffix: '_bucket', labels: {}, le: 1, value: 3 }],
   };
   const renderer = createRenderer({ constantLabels: { source: 'replay' } });
   const text = renderer.render([snapshotOf(store)], 'text', [foreign]).toString();

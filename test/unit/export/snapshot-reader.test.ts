@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { createRenderer } from '../../../src/export/prometheus-text.ts';
+import { createProtobufRenderer } from '../../../src/export/protobuf.ts';
 import { createSnapshotReader } from '../../../src/export/snapshot-reader.ts';
 import { MetricStore } from '../../../src/metrics/store.ts';
 import type { MetricSnapshot } from '../../../src/model/metric.ts';
@@ -55,6 +56,7 @@ test('incremental snapshots show what full ones show, whatever happens in betwee
       const reader = createSnapshotReader();
       // One renderer throughout: its caches must follow the reader.
       const renderer = createRenderer();
+      const protobuf = createProtobufRenderer();
       for (const { what, device } of [...steps, { what: 'scrape', device: '' }]) {
         if (what === 'add') {
           counter.add(counter.slot([device, '0']), 1);
@@ -72,6 +74,8 @@ test('incremental snapshots show what full ones show, whatever happens in betwee
             const incremental = renderer.render([expanded], format).toString();
             assert.equal(incremental, createRenderer().render([store.snapshot()], format).toString());
           }
+          const whole = createProtobufRenderer().render([store.snapshot()]);
+          assert.ok(protobuf.render([expanded]).equals(whole));
         }
       }
     }),

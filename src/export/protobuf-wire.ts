@@ -1,0 +1,80 @@
+/**
+ * Protobuf's wire format (protobuf.dev/programming-guides/encoding): numbers and texts in, bytes out. Each function
+ * writes at `at` and returns where it stopped; whoever calls has made room.
+ */
+
+/** Bytes of the longest varint written here: a whole number below 2^63. */
+export const MAX_VARINT_BYTES = 9;
+
+/** Wire types; a field's tag is `number << 3 | type`, one byte for the numbers up to 15, which is all we write. */
+export const VARINT = 0;
+export const FIXED64 = 1;
+export const BYTES = 2;
+
+/** `int32`, `uint32`, `uint64`, enums: any whole number from 0 on that a double holds exactly. */
+export function writeVarint(bytes: Uint8Array, at: number, value: number): number {
+  // Bit operations see 32 bits only.
+  while (value > 0x7fffffff) {
+    bytes[at++] = (value % 128) | 128;
+    value = Math.floor(value / 128);
+  }
+  let rest = value | 0;
+  while (rest > 127) {
+    bytes[at++] = (rest & 127) | 128;
+    rest >>>= 7;
+  }
+  bytes[at++] = rest;
+  return at;
+}
+
+/** `sint32`, `sint64`: 0, -1, 1, -2, 2 … are written as 0, 1, 2, 3, 4 … */
+export function writeZigzag(bytes: Uint8Array, at: number, value: number): number {
+  return writeVarint(bytes, at, value < 0 ? -2 * value - 1 : 2 * value);
+}
+
+const double = new Float64Array(1);
+const doubleBytes = new Uint8Array(double.buffer);
+
+/** `double`: eight bytes, lowest first, as every machine that Node runs on has them. */
+export function writeDouble(bytes: Uint8Array, at: number, value: number): number {
+  double[0] = value;
+  for (let i = 0; i < 8; i++) bytes[at + i] = doubleBytes[i];
+  return at + 8;
+}
+
+/** Room a text field takes at most: a UTF-16 unit takes at most three bytes. */
+export function textRoom(text: string): number {
+  return 1 + MAX_VARINT_BYTES + text.length * 3;
+}
+
+/** A whole `string` field. Unpaired surrogates, which UTF-8 cannot hold, become U+FFFD. */
+export function writeTextField(bytes: Buffer, at: number, field: number, text: string): number {
+  bytes[at++] = (field << 3) | BYTES;
+  at = writeVarint(bytes, at, Buffer.byteLength(text));
+  return at + bytes.write(text, at, 'utf8');
+}
+
+/** Copies short pieces: below a hundred bytes or so a loop is faster than a view and `set`. */
+export function copyBytes(
+  from: Uint8Array,
+  start: number,
+  end: number,
+  bytes: Uint8Array,
+  at: number,
+): number {
+  for (let i = start; i < end; i++) bytes[at++] = from[i];
+  return at;
+}
+
+/**
+ * Writes the length of a message of unknown length whose content has been written from `start + width` to `end`,
+ * at `start`: `width` is the guess how many bytes its length takes. The content moves when that was wrong, at most
+ * by `MAX_VARINT_BYTES`. Returns where the message ends now.
+ */
+export function closeMessage(bytes: Buffer, start: number, width: number, end: number): number {
+  const length = end - start - width;
+  const needed = length < 1 << 7 ? 1 : length < 1 << 14 ? 2 : length < 1 << 21 ? 3 : length < 1 << 28 ? 4 : 5;
+  if (needed !== width) bytes.copyWithin(start + needed, start + width, end);
+  writeVarint(bytes, start, length);
+  return start + needed + length;
+}
