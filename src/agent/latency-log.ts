@@ -1,27 +1,31 @@
 /**
- * The worst records of each latency tracer: records enter as they are met, a list a tracer leaves, worst first. The
- * kernel tells of a latency only when it is longer than all since its maximum was reset, so it is reset once a window.
+ * The worst records of each latency tracer: instances enter, a list a tracer leaves, worst first. The kernel tells of
+ * a latency only when it is longer than all since its maximum was reset, so it is reset once a window.
  */
 import type { LatencyRecord } from '../model/tracer.ts';
+import type { Instance } from '../tracefs/instance.ts';
+import { type LatencyWatch, watchMaxLatency } from '../tracefs/latency.ts';
 
 /** Windows looked back on, which are `max_window` together. */
 const WINDOWS = 8;
 
 export interface LatencyLog {
-  /** `reset` makes the kernel forget its maximum; called when a window ends. */
-  watch(tracer: string, reset: () => void): void;
+  /** From now on; what the tracer met before it recorded has no trace and is forgotten. Throws `KernelError`. */
+  watch(
+    instance: Pick<Instance, 'dir' | 'set'>,
+    tracer: string,
+    onLatency: (latencyNs: number) => void,
+  ): void;
   forget(tracer: string): void;
-  /** A longer one replaces what the present window has. */
-  add(record: LatencyRecord): void;
-  /** Ends windows whose time has come; `nowMs` is monotonic. */
+  /** Ends windows whose time has come; `nowMs` is monotonic. Throws `KernelError`. */
   refresh(nowMs: number): void;
   /** Undefined for a tracer that is not watched. */
   of(tracer: string): LatencyRecord[] | undefined;
 }
 
 interface Watched {
-  reset(): void;
-  /** The present window's first. */
+  watch: LatencyWatch;
+  /** The worst of each window, the present one's first. */
   windows: (LatencyRecord | undefined)[];
 }
 
@@ -30,18 +34,26 @@ export function makeLatencyLog(maxWindowMs: number): LatencyLog {
   const windowMs = maxWindowMs / WINDOWS;
   let endsAtMs = performance.now() + windowMs;
   return {
-    watch: (tracer, reset) => void byTracer.set(tracer, { reset, windows: [undefined] }),
-    forget: (tracer) => void byTracer.delete(tracer),
-    add: (record) => {
-      const windows = byTracer.get(record.tracer)?.windows;
-      if (windows !== undefined && record.latencyNs > (windows[0]?.latencyNs ?? 0)) windows[0] = record;
+    watch: (instance, tracer, onLatency) => {
+      instance.set('tracing_max_latency', '0');
+      const windows: Watched['windows'] = [undefined];
+      const watch = watchMaxLatency(instance.dir, (latencyNs, trace) => {
+        onLatency(latencyNs);
+        const record = { tracer, latencyNs, trace, atMs: Date.now() };
+        if (latencyNs > (windows[0]?.latencyNs ?? 0)) windows[0] = record;
+      });
+      byTracer.set(tracer, { watch, windows });
+    },
+    forget: (tracer) => {
+      byTracer.get(tracer)?.watch.close();
+      byTracer.delete(tracer);
     },
     refresh: (nowMs) => {
       if (nowMs < endsAtMs) return;
       endsAtMs = nowMs + windowMs;
-      for (const { reset, windows } of byTracer.values()) {
+      for (const { watch, windows } of byTracer.values()) {
         // What the kernel has now still belongs to the window that ends.
-        reset();
+        watch.reset();
         windows.unshift(undefined);
         if (windows.length > WINDOWS + 1) windows.length = WINDOWS + 1;
       }

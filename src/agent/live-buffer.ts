@@ -22,6 +22,8 @@ export interface LiveBufferParts {
   shared: Shared;
   /** Why recording may have stopped by itself; '' where that cannot be. */
   stopsWhen: string;
+  /** Once recording has begun. */
+  whenStarted?(): void;
   /** Ends the tracer, with nothing open any more. Gives what could not be put back. */
   stopTracer?(): readonly string[];
 }
@@ -83,6 +85,7 @@ export function openLiveBuffer(parts: LiveBufferParts): LiveBuffer {
     start: () => {
       instance.enable(plan.events);
       instance.start();
+      parts.whenStarted?.();
     },
     refresh: () => {
       open?.refresh();

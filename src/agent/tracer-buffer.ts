@@ -9,7 +9,6 @@ import type { TracerRequest } from '../model/tracer.ts';
 import { setNotracePids } from '../tracefs/functions.ts';
 import { createInstance, type Instance, tracerInstanceName } from '../tracefs/instance.ts';
 import type { Journal } from '../tracefs/journal.ts';
-import { watchMaxLatency } from '../tracefs/latency.ts';
 import { takeTopLevel } from '../tracefs/top-level.ts';
 import { instanceTracers, offeredTracers, placeOf, startTracer } from '../tracefs/tracers.ts';
 import { type FunctionSymbols, functionSymbols } from './function-symbols.ts';
@@ -78,14 +77,6 @@ function setUp(instance: Instance, parts: TracerBufferParts, undo: (() => unknow
     functions: symbols?.names,
   });
   const { plan } = planned;
-  const watch =
-    request.reads === 'latency'
-      ? watchMaxLatency(instance.dir, (latencyNs, trace) => {
-          plan.onLatency(latencyNs);
-          latencies.add({ tracer, latencyNs, trace, atMs: Date.now() });
-        })
-      : undefined;
-  if (watch !== undefined) latencies.watch(tracer, watch.reset);
   const buffer = openLiveBuffer({
     name: tracer,
     instance,
@@ -93,8 +84,10 @@ function setUp(instance: Instance, parts: TracerBufferParts, undo: (() => unknow
     inForce,
     shared,
     stopsWhen: stopsWhen(request),
+    whenStarted: () => {
+      if (request.reads === 'latency') latencies.watch(instance, tracer, plan.onLatency);
+    },
     stopTracer: () => {
-      watch?.close();
       latencies.forget(tracer);
       return started.stop().problems;
     },

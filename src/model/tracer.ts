@@ -52,6 +52,6 @@ export interface LatencyRecord {
   latencyNs: number;
   /** Wall clock in milliseconds when it was noticed. */
   atMs: number;
-  /** Text of `trace` at that time, cut off at a bound; '' where it could not be read. */
+  /** Text of `trace` that belongs to it, cut off at a bound. */
   trace: string;
 }
