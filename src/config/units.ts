@@ -125,10 +125,11 @@ const GLOB_KINDS: Record<GlobKind, { pattern: RegExp; want: string }> = {
     pattern: /^[A-Za-z0-9_.:!/*?-]{1,128}$/,
     want: 'letters, digits, _ . : ! / - and the wildcards * and ?',
   },
-  // In the function filters of tracefs `:` starts a command (func:traceoff), `!` removes, `[` is a class.
+  // In the function filters of tracefs `:` starts a command (func:traceoff), `!` removes, `[` is a class, and a digit
+  // a number in the list of functions.
   function: {
-    pattern: /^[A-Za-z0-9_.$*?]{1,128}$/,
-    want: 'letters, digits, _ . $ and the wildcards * and ?; commands as func:traceoff are refused',
+    pattern: /^[A-Za-z_.$*?][A-Za-z0-9_.$*?]{0,127}$/,
+    want: 'letters, digits (not first), _ . $ and the wildcards * and ?; commands as func:traceoff are refused',
   },
   event: {
     pattern: /^[A-Za-z0-9_.*?-]{1,64}:[A-Za-z0-9_.*?-]{1,64}$/,

@@ -36,11 +36,3 @@ export function cpuListKnob(file: string, cpus: readonly number[] | undefined): 
 export function microsecondsKnob(file: string, ns: number): Knob {
   return { file, value: String(Math.round(ns * US_PER_NS)) };
 }
-
-/**
- * Two control files of which the kernel takes nothing that makes `part` longer than `whole`, whatever they hold before:
- * the part is made tiny, then the whole is set, then the part.
- */
-export function partOfWhole(part: Knob, whole: Knob): Knob[] {
-  return [{ ...part, value: '1' }, whole, part];
-}

@@ -101,8 +101,9 @@ function createFunctionGraph(context: ProbeContext, options: FunctionGraphOption
         if (caller.isOurs(record)) return;
         const overrun = words[at + overrunAt];
         if (overrun !== 0) tooDeep(overruns.growth(words[at + pidAt], overrun >>> 0));
-        const highNs = (words[at + returnedAt + 1] - words[at + calledAt + 1]) * TWO_POW_32;
-        const ns = highNs + ((words[at + returnedAt] >>> 0) - (words[at + calledAt] >>> 0));
+        // Halves are subtracted apart: the stamps themselves are more than a double holds.
+        const high = (words[at + returnedAt + 1] >>> 0) - (words[at + calledAt + 1] >>> 0);
+        const ns = high * TWO_POW_32 + ((words[at + returnedAt] >>> 0) - (words[at + calledAt] >>> 0));
         if (ns >= 0 && ns < ABSURD_NS) {
           durations.record(rows.row(caller.low(record), caller.high(record)), cpu, ns);
         } else {

@@ -6,7 +6,7 @@
  */
 import { decimalBuckets } from '../config/units/buckets.ts';
 import { formatDuration } from '../config/units/quantity.ts';
-import { type CpuOptions, microsecondsKnob, mustNameCpus, partOfWhole } from './cpu-choice.ts';
+import { type CpuOptions, microsecondsKnob, mustNameCpus } from './cpu-choice.ts';
 import { declareDurations, onCpus } from './families.ts';
 import type { Conflict, Probe, ProbeContext, ProbeModule } from './probe.ts';
 import { thresholdClash } from './threshold.ts';
@@ -59,10 +59,8 @@ export const hwlat: ProbeModule<HwlatOptions> = {
     knobs: [
       // Came with 5.14; before, there is no other mode.
       { file: 'hwlat_detector/mode', value: 'round-robin', optional: true },
-      ...partOfWhole(
-        microsecondsKnob('hwlat_detector/width', options.width),
-        microsecondsKnob('hwlat_detector/window', options.window),
-      ),
+      microsecondsKnob('hwlat_detector/width', options.width),
+      microsecondsKnob('hwlat_detector/window', options.window),
       microsecondsKnob('tracing_thresh', options.threshold),
     ],
     ...(options.cpus === undefined ? {} : { cpumask: options.cpus }),

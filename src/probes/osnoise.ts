@@ -9,7 +9,7 @@
  */
 import { decimalBuckets } from '../config/units/buckets.ts';
 import type { EventHandler } from '../model/record.ts';
-import { type CpuOptions, cpuListKnob, microsecondsKnob, mustNameCpus, partOfWhole } from './cpu-choice.ts';
+import { type CpuOptions, cpuListKnob, microsecondsKnob, mustNameCpus } from './cpu-choice.ts';
 import { declareCpuCounts, declareCpuMaxima, declareDurations, onCpus } from './families.ts';
 import type { EventNeed, Probe, ProbeContext, ProbeModule } from './probe.ts';
 import { thresholdClash } from './threshold.ts';
@@ -79,10 +79,11 @@ export const osnoise: ProbeModule<OsnoiseOptions> = {
     options: {},
     knobs: [
       cpuListKnob('osnoise/cpus', options.cpus),
-      ...partOfWhole(
-        microsecondsKnob('osnoise/runtime_us', options.runtime),
-        microsecondsKnob('osnoise/period_us', options.period),
-      ),
+      microsecondsKnob('osnoise/runtime_us', options.runtime),
+      microsecondsKnob('osnoise/period_us', options.period),
+      // Somebody may have left there when to stop recording: 0 is never.
+      microsecondsKnob('osnoise/stop_tracing_us', 0),
+      microsecondsKnob('osnoise/stop_tracing_total_us', 0),
       ...(options.threshold === undefined ? [] : [microsecondsKnob('tracing_thresh', options.threshold)]),
     ],
   }),

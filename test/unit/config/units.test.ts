@@ -118,7 +118,18 @@ test('a glob with many wildcards ends soon', () => {
 
 test('globs for functions refuse what tracefs takes as a command', () => {
   assert.deepEqual(globs('function').parse(['vfs_*', 'foo.constprop.0']), ['vfs_*', 'foo.constprop.0']);
-  for (const bad of ['schedule:traceoff', '!vfs_read', 'a b', 'a\nb', '[ab]*', '', '#x', ':mod:ext4']) {
+  for (const bad of [
+    'schedule:traceoff',
+    '!vfs_read',
+    'a b',
+    'a\nb',
+    '[ab]*',
+    '',
+    '#x',
+    ':mod:ext4',
+    '17',
+    '3c_read',
+  ]) {
     assert.equal(globs('function').safeParse([bad]).success, false, JSON.stringify(bad));
   }
   assert.equal(globs('event').safeParse(['sched:*']).success, true);

@@ -27,25 +27,6 @@ export const TRACER_KERNELS = ['5.10-rt', '6.1-rt', '6.12-rt', '7.3-rt'] as cons
 /** Where in the page records lie: not at its start, so that a forgotten offset is seen. */
 const RECORD_AT = 40;
 
-/** Of the record that the text reader makes of a line of the blk tracer. */
-export const BLK_FORMAT = `name: blk
-ID: 65534
-format:
-	field:unsigned short common_type;	offset:0;	size:2;	signed:0;
-	field:unsigned char common_flags;	offset:2;	size:1;	signed:0;
-	field:unsigned char common_preempt_count;	offset:3;	size:1;	signed:0;
-	field:int common_pid;	offset:4;	size:4;	signed:1;
-
-	field:unsigned int dev;	offset:8;	size:4;	signed:0;
-	field:char action[4];	offset:12;	size:4;	signed:1;
-	field:char rwbs[8];	offset:16;	size:8;	signed:1;
-	field:u64 sector;	offset:24;	size:8;	signed:0;
-	field:unsigned int nr_bytes;	offset:32;	size:4;	signed:0;
-	field:int error;	offset:36;	size:4;	signed:1;
-
-print fmt: "%s"
-`;
-
 const parsed = new Map<string, EventFormat>();
 
 function formatFile(event: string, kernel: string): URL {

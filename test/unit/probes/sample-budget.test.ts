@@ -2,10 +2,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { schemaKit } from '../../../src/config/units.ts';
+import { BLOCK_EVENT, BLOCK_FORMAT_TEXT } from '../../../src/decode/text/blk-format.ts';
 import { MetricStore } from '../../../src/metrics/store.ts';
 import { probeCatalogue } from '../../../src/probes/catalogue.ts';
 import { feedLargeNode } from '../../support/large-node.ts';
-import { BLK_FORMAT, run } from './records.ts';
+import { run } from './records.ts';
 
 test('64 CPUs and ten disks stay within the budget', (t) => {
   const usual = feedLargeNode(new MetricStore(), false);
@@ -52,7 +53,7 @@ test('the catalogue lists every probe once, with the metrics it declares', () =>
     const { store } = run(
       module,
       options,
-      isTraced ? { kernel: '7.3-rt', formats: { 'ftrace:blk': BLK_FORMAT } } : {},
+      isTraced ? { kernel: '7.3-rt', formats: { [BLOCK_EVENT]: BLOCK_FORMAT_TEXT } } : {},
     );
     const declared = store
       .snapshot()
