@@ -9,6 +9,7 @@ import { MetricStore } from '../../../src/metrics/store.ts';
 import { UsageError } from '../../../src/model/errors.ts';
 import type { CaptureStatus } from '../../../src/model/status.ts';
 import { parseExposition } from '../../support/exposition.ts';
+import { classicSamples, decodeFamilies } from '../../support/protobuf.ts';
 
 const HOSTILE = '<script>alert("x")</script>\'&\0\u2028\ud800';
 
@@ -135,7 +136,7 @@ before(async () => {
 });
 after(() => server.close());
 
-test('metrics as text, as OpenMetrics, plain and compressed', async () => {
+test('metrics as text, as OpenMetrics, as protobuf, plain and compressed', async () => {
   const text = await get('/metrics');
   assert.equal(text.status, 200);
   assert.equal(text.headers['content-type'], 'text/plain; version=0.0.4; charset=utf-8');
@@ -151,6 +152,17 @@ test('metrics as text, as OpenMetrics, plain and compressed', async () => {
     'application/openmetrics-text; version=1.0.0; charset=utf-8',
   );
   assert.ok(openMetrics.body.toString().endsWith('\n# EOF\n'));
+
+  const mediaType =
+    'application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited';
+  const protobuf = await get('/metrics', { accept: mediaType, 'accept-encoding': 'gzip' });
+  assert.equal(protobuf.headers['content-type'], mediaType.replaceAll(';', '; '));
+  assert.equal(protobuf.headers['content-encoding'], 'gzip');
+  const families = decodeFamilies(gunzipSync(protobuf.body));
+  assert.deepEqual(
+    classicSamples(families).map(({ name, labels }) => ({ name, labels })),
+    samples.map(({ name, labels }) => ({ name, labels })),
+  );
 
   const compressed = await get('/metrics', { 'accept-encoding': 'gzip' });
   assert.equal(compressed.headers['content-encoding'], 'gzip');
