@@ -32,6 +32,7 @@ export const PAGE_ERRORS = [
   'event_past_end',
   'short_event',
   'implausible_time',
+  'text_line',
   'handler_failed',
 ] as const;
 export type PageError = (typeof PAGE_ERRORS)[number];

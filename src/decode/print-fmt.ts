@@ -10,7 +10,8 @@ import { constantValue } from './constant.ts';
 export type FlagPair = readonly [value: number, name: string];
 
 const CALL = /__print_(?:flags|symbolic)(?:_u64)?\s*\(/g;
-const STRING = /"(?:[^"\\]|\\.)*"/g;
+/** A C string literal. */
+export const STRING = /"(?:[^"\\]|\\.)*"/g;
 
 /**
  * The pairs of the first `__print_flags` or `__print_symbolic`, or of the first about `fieldName`. Values that are
@@ -18,8 +19,7 @@ const STRING = /"(?:[^"\\]|\\.)*"/g;
  */
 export function flagPairs(format: Pick<EventFormat, 'printFmt'>, fieldName?: string): readonly FlagPair[] {
   const text = format.printFmt;
-  // Same length, but nothing in strings can be taken for code.
-  const code = text.replace(STRING, (literal) => `"${'.'.repeat(literal.length - 2)}"`);
+  const code = withoutLiterals(text);
   for (const call of code.matchAll(CALL)) {
     const from = call.index + call[0].length;
     const to = closing(code, from);
@@ -41,7 +41,13 @@ export function switchedOutMask(format: EventFormat): number {
   throw new Error(`${format.system}:${format.name}: its print fmt does not name the bits of prev_state`);
 }
 
-function pairsBetween(text: string, code: string, from: number, to: number): FlagPair[] {
+/** Text of the same length in which nothing in string literals can be taken for code. */
+export function withoutLiterals(text: string): string {
+  return text.replace(STRING, (literal) => `"${'.'.repeat(literal.length - 2)}"`);
+}
+
+/** The pairs `{ value, "name" }` between two places; those whose value is no constant are left out. */
+export function pairsBetween(text: string, code: string, from: number, to: number): FlagPair[] {
   const pairs: FlagPair[] = [];
   for (let open = code.indexOf('{', from); open >= 0 && open < to; open = code.indexOf('{', open + 1)) {
     const comma = endOfArgument(code, open + 1, to);
@@ -55,7 +61,7 @@ function pairsBetween(text: string, code: string, from: number, to: number): Fla
 }
 
 /** Place of the parenthesis that ends the call, or the end of the text. */
-function closing(code: string, from: number): number {
+export function closing(code: string, from: number): number {
   let depth = 1;
   for (let i = from; i < code.length; i++) {
     if (code[i] === '(') depth++;
@@ -65,7 +71,7 @@ function closing(code: string, from: number): number {
 }
 
 /** Place of the comma behind the argument that begins at `from`. */
-function endOfArgument(code: string, from: number, to: number): number {
+export function endOfArgument(code: string, from: number, to: number): number {
   let depth = 0;
   for (let i = from; i < to; i++) {
     if (code[i] === '(') depth++;
@@ -76,7 +82,7 @@ function endOfArgument(code: string, from: number, to: number): number {
 }
 
 /** Value of adjacent C string literals. */
-function literals(text: string): string | undefined {
+export function literals(text: string): string | undefined {
   const parts = text.match(STRING);
   return parts?.map((part) => part.slice(1, -1).replace(/\\(.)/g, '$1')).join('');
 }

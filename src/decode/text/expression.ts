@@ -1,0 +1,275 @@
+/**
+ * What a printed argument tells about a field: the C expression of the argument in, how to come back from its text to
+ * the field out. Source: include/trace/stages/stage3_trace_output.h for the macros.
+ */
+import { constantValue } from '../constant.ts';
+import {
+  closing,
+  endOfArgument,
+  type FlagPair,
+  literals,
+  pairsBetween,
+  withoutLiterals,
+} from '../print-fmt.ts';
+
+/**
+ * Which part of a field a printed number is: `field = number × scale + the other parts`.
+ * `span`: how far the part reaches, in values of the field; a part of a whole field reaches to infinity.
+ */
+export interface Part {
+  field: string;
+  scale: number;
+  span: number;
+}
+
+export type Meaning =
+  /** The number printed is a part of the field. */
+  | { kind: 'number'; part: Part }
+  /** A name stands for the number. */
+  | { kind: 'symbol'; part: Part; pairs: readonly FlagPair[] }
+  /** Names of bits, with a text between them; `none` where no bit is set. */
+  | { kind: 'flags'; field: string; pairs: readonly FlagPair[]; delimiter: string; none: string }
+  /** One of two texts. */
+  | { kind: 'choice'; field: string; mask: number; whenSet: string; whenClear: string }
+  | { kind: 'text'; field: string }
+  /** Nothing that could be turned back. `mayHoldNewline`: it can hold strings of any bytes. */
+  | { kind: 'other'; mayHoldNewline: boolean };
+
+/** All bits of a field, in a choice by the whole of it. */
+export const WHOLE = Number.POSITIVE_INFINITY;
+
+const FIELD = /^@(\w+)$/;
+const GET_STRING = /^__get_(?:rel_)?str\s*\(\s*(\w+)\s*\)$/;
+const FLAGS = /^__print_flags(?:_u64)?\s*\(/;
+const SYMBOLIC = /^__print_symbolic(?:_u64)?\s*\(/;
+/** What prints numbers, bits or addresses, never bytes as they are. */
+const WITHOUT_TEXT =
+  /^__(?:print_(?:flags|symbolic|hex|array|hex_str|ns_to_secs)|get_(?:bitmask|cpumask|sockaddr))/;
+const MOST_BITS = 2 ** 64;
+
+/** Fields that an expression reads, in any way. */
+export function fieldsRead(expression: string): string[] {
+  const found = [...expression.matchAll(/\bREC\s*->\s*(\w+)|\b__get_\w+\s*\(\s*(\w+)/g)];
+  return found.map((match) => match[1] ?? match[2]);
+}
+
+export function meaningOf(expression: string): Meaning {
+  // `->` must not be taken for operators.
+  const text = bare(expression.replace(/\bREC\s*->\s*/g, '@'));
+  const code = withoutLiterals(text);
+  const question = topLevel(code, ['?']);
+  if (question >= 0) return choiceOf(text, code, question) ?? other(text);
+  if (FLAGS.test(text)) return flagsOf(text, code, '') ?? other(text);
+  if (SYMBOLIC.test(text)) return symbolOf(text, code) ?? other(text);
+  const string = GET_STRING.exec(text);
+  if (string !== null) return { kind: 'text', field: string[1] };
+  const part = partOf(text);
+  return part === undefined ? other(text) : { kind: 'number', part };
+}
+
+function other(text: string): Meaning {
+  const isLiteral = literals(text) !== undefined && withoutLiterals(text).replace(/"\.*"/g, '').trim() === '';
+  return {
+    kind: 'other',
+    mayHoldNewline: !isLiteral && !WITHOUT_TEXT.test(text) && !isChoiceOfLiterals(text),
+  };
+}
+
+function isChoiceOfLiterals(text: string): boolean {
+  const code = withoutLiterals(text);
+  const question = topLevel(code, ['?']);
+  if (question < 0) return false;
+  const colon = matchingColon(code, question);
+  if (colon < 0) return false;
+  const isPlain = (branch: string) => {
+    const inner = bare(branch);
+    return /^"/.test(inner) || WITHOUT_TEXT.test(inner) || isChoiceOfLiterals(inner);
+  };
+  return isPlain(text.slice(question + 1, colon)) && isPlain(text.slice(colon + 1));
+}
+
+/** `condition ? a : b` */
+function choiceOf(text: string, code: string, question: number): Meaning | undefined {
+  const colon = matchingColon(code, question);
+  if (colon < 0) return undefined;
+  const condition = conditionOf(text.slice(0, question));
+  if (condition === undefined) return undefined;
+  const [set, clear] = [bare(text.slice(question + 1, colon)), bare(text.slice(colon + 1))];
+  const none = literalOf(clear);
+  if (none === undefined) return undefined;
+  if (FLAGS.test(set)) {
+    const flags = flagsOf(set, withoutLiterals(set), none);
+    return flags?.kind === 'flags' && flags.field === condition.field ? flags : undefined;
+  }
+  const whenSet = literalOf(set);
+  if (whenSet === undefined || whenSet === none) return undefined;
+  return { kind: 'choice', ...condition, whenSet, whenClear: none };
+}
+
+/** A field, or some bits of it, taken for true or false. */
+function conditionOf(source: string): { field: string; mask: number } | undefined {
+  const text = bare(source);
+  const whole = FIELD.exec(text);
+  if (whole !== null) return { field: whole[1], mask: WHOLE };
+  const at = topLevel(text, ['&']);
+  if (at < 0) return undefined;
+  const field = FIELD.exec(bare(text.slice(0, at)));
+  const mask = constantValue(text.slice(at + 1));
+  return field === null || mask === undefined || mask <= 0 ? undefined : { field: field[1], mask };
+}
+
+function flagsOf(text: string, code: string, none: string): Meaning | undefined {
+  const from = text.indexOf('(') + 1;
+  const to = closing(code, from);
+  const endOfSubject = endOfArgument(code, from, to);
+  const endOfDelimiter = endOfArgument(code, endOfSubject + 1, to);
+  const subject = conditionOf(text.slice(from, endOfSubject));
+  const delimiter = literals(text.slice(endOfSubject + 1, endOfDelimiter)) ?? '';
+  const pairs = pairsBetween(text, code, endOfDelimiter, to);
+  if (subject === undefined || !isComplete(pairs, code, endOfDelimiter, to)) return undefined;
+  return { kind: 'flags', field: subject.field, pairs, delimiter, none };
+}
+
+function symbolOf(text: string, code: string): Meaning | undefined {
+  const from = text.indexOf('(') + 1;
+  const to = closing(code, from);
+  const endOfSubject = endOfArgument(code, from, to);
+  const part = partOf(text.slice(from, endOfSubject));
+  const pairs = pairsBetween(text, code, endOfSubject, to);
+  if (part === undefined || !isComplete(pairs, code, endOfSubject, to)) return undefined;
+  return { kind: 'symbol', part, pairs };
+}
+
+/** Whether every pair's value is known: the kernel leaves enums that it cannot resolve as they are. */
+function isComplete(pairs: readonly FlagPair[], code: string, from: number, to: number): boolean {
+  return pairs.length > 0 && code.slice(from, to).split('{').length - 1 === pairs.length;
+}
+
+/** Field, `field >> n`, `field & mask`, `(field >> n) & mask`, `field / c` or `field % c`. */
+function partOf(source: string): Part | undefined {
+  const text = bare(source);
+  const whole = FIELD.exec(text);
+  if (whole !== null) return { field: whole[1], scale: 1, span: WHOLE };
+  const at = topLevel(text, ['>>', '&', '/', '%']);
+  if (at < 0) return undefined;
+  const operator = text.startsWith('>>', at) ? '>>' : text[at];
+  const inner = partOf(text.slice(0, at));
+  const value = constantValue(text.slice(at + operator.length));
+  if (inner === undefined || value === undefined || value < 0 || value > MOST_BITS) return undefined;
+  if (operator === '>>' && inner.span === WHOLE && value < 64)
+    return { ...inner, scale: inner.scale * 2 ** value };
+  if (operator === '/' && inner.span === WHOLE && value > 0) return { ...inner, scale: inner.scale * value };
+  if (operator === '%' && value > 0) return { ...inner, span: inner.scale * value };
+  // A mask of the lowest bits is what remains of a division.
+  if (operator === '&' && Number.isInteger(Math.log2(value + 1)))
+    return { ...inner, span: inner.scale * (value + 1) };
+  return undefined;
+}
+
+function literalOf(text: string): string | undefined {
+  return /^"/.test(text) && withoutLiterals(text).replace(/"\.*"/g, '').trim() === ''
+    ? literals(text)
+    : undefined;
+}
+
+/** Without the parentheses around the whole, casts in front, and space at the ends. */
+function bare(source: string): string {
+  let text = source.trim();
+  for (;;) {
+    if (!text.startsWith('(')) return text;
+    const code = withoutLiterals(text);
+    const close = closing(code, 1);
+    if (close === code.length - 1) {
+      text = text.slice(1, -1).trim();
+      continue;
+    }
+    const inner = text.slice(1, close);
+    const isCast = /^[A-Za-z_][\w\s]*\**\s*$/.test(inner) && /^\s*[\w@("]/.test(text.slice(close + 1));
+    if (!isCast || topLevel(withoutLiterals(text.slice(close + 1)), OPERATORS) >= 0) return text;
+    text = text.slice(close + 1).trim();
+  }
+}
+
+const OPERATORS = [
+  '?',
+  '||',
+  '&&',
+  '|',
+  '^',
+  '&',
+  '==',
+  '!=',
+  '<=',
+  '>=',
+  '<<',
+  '>>',
+  '<',
+  '>',
+  '+',
+  '-',
+  '*',
+  '/',
+  '%',
+];
+/** Loosest first; of equals the last one splits, as C does from the left. */
+const PRECEDENCE = [
+  ['?'],
+  ['||'],
+  ['&&'],
+  ['|'],
+  ['^'],
+  ['&'],
+  ['==', '!='],
+  ['<', '>', '<=', '>='],
+  ['<<', '>>'],
+  ['+', '-'],
+  ['*', '/', '%'],
+];
+
+/** Place of the operator that splits an expression, if it is one of `wanted`; else -1. */
+function topLevel(code: string, wanted: readonly string[]): number {
+  let found = -1;
+  let foundLevel = PRECEDENCE.length;
+  let depth = 0;
+  for (let at = 0; at < code.length; at++) {
+    const c = code[at];
+    if (c === '(' || c === '{' || c === '[') depth++;
+    else if (c === ')' || c === '}' || c === ']') depth--;
+    if (depth > 0) continue;
+    const operator = operatorAt(code, at);
+    if (operator === '') continue;
+    const level = PRECEDENCE.findIndex((operators) => operators.includes(operator));
+    // The condition of `a ? b : c ? d : e` ends at the first question mark.
+    if (level < foundLevel || (level === foundLevel && level > 0)) {
+      found = at;
+      foundLevel = level;
+    }
+    at += operator.length - 1;
+  }
+  return found >= 0 && wanted.includes(operatorAt(code, found)) ? found : -1;
+}
+
+function operatorAt(code: string, at: number): string {
+  const two = code.slice(at, at + 2);
+  if (OPERATORS.includes(two)) return two;
+  const one = code[at];
+  if (!OPERATORS.includes(one)) return '';
+  // `-1`, `*pointer`, `&value`: a sign, not an operator.
+  if ((one === '-' || one === '+' || one === '*' || one === '&') && !/[\w)\]"]\s*$/.test(code.slice(0, at)))
+    return '';
+  return one;
+}
+
+/** Place of the colon that belongs to a question mark. */
+function matchingColon(code: string, question: number): number {
+  let depth = 0;
+  let open = 0;
+  for (let at = question + 1; at < code.length; at++) {
+    const c = code[at];
+    if (c === '(' || c === '{') depth++;
+    else if (c === ')' || c === '}') depth--;
+    else if (depth === 0 && c === '?') open++;
+    else if (depth === 0 && c === ':' && open-- === 0) return at;
+  }
+  return -1;
+}

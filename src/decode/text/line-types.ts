@@ -1,0 +1,175 @@
+/**
+ * How the lines of an event type begin and go on: an event and the fields that are read in, what tells its lines from
+ * others and the programs that read them out.
+ *
+ * Most print their name, a colon, and what their print fmt says. The events of single syscalls and the records of
+ * tracers print something else: here is what, in the language of print fmt, from the kernel's code.
+ */
+import type { EventFormat } from '../../model/format.ts';
+import { BLOCK_EVENT } from './blk-format.ts';
+import { compileFmt, isCommon } from './compile-fmt.ts';
+import type { Program } from './program.ts';
+import { makeScratch, type RecordPlace, type Scratch } from './scratch.ts';
+import type { TextEventType } from './types.ts';
+
+export interface LineType {
+  event: string;
+  format: EventFormat;
+  slot: number;
+  place: RecordPlace;
+  /** What its lines begin with: see `NUMBER`, `FUNCTION` and `GRAPH` for those that begin with no name of theirs. */
+  start: string;
+  /** Tried one after the other, behind `start` and the space that may follow it. */
+  programs: readonly Program[];
+  /** Lines that are records, but not of this event. */
+  others: readonly Program[];
+  /** Offsets of the common fields in the scratch buffer: words for the pid, bytes for the others. */
+  pidWord: number;
+  flagsByte: number;
+  preemptByte: number;
+  /** Bytes a record of it takes in the kernel's buffer, as far as its format tells. */
+  recordBytes: number;
+}
+
+/** Lines that begin with a number, or a number sign. */
+export const NUMBER = '#';
+/** Lines that begin with the name of some function. */
+export const FUNCTION = '<-';
+/** Lines of function_graph, which have a front part of their own. */
+export const GRAPH = '|';
+/** Lines of blk, which `blk-line.ts` reads. */
+export const BLOCK = 'blk';
+
+/** How a kind of record prints, in all variants. */
+interface Printed {
+  start: string;
+  formats: readonly string[];
+  others?: readonly string[];
+}
+
+/** What is not printed by its print fmt, by event. Source: kernel/trace/trace_output.c. */
+const PRINTED: Readonly<Record<string, Printed>> = {
+  // trace_timerlat_print()
+  'ftrace:timerlat': {
+    start: NUMBER,
+    formats: [
+      '"#%-5u context %6s timer_latency %9llu ns", REC->seqnum, REC->context ? "thread" : "irq", REC->timer_latency',
+    ],
+  },
+  // trace_hwlat_print()
+  'ftrace:hwlat': { start: NUMBER, formats: hwlatFormats() },
+  // trace_osnoise_print()
+  'ftrace:osnoise': {
+    start: NUMBER,
+    formats: [
+      '"%llu %10llu %3llu.%05llu %7llu %6u %6u %6u %6u %6u", REC->runtime, REC->noise, 0, 0, REC->max_sample, REC->hw_count, REC->nmi_count, REC->irq_count, REC->softirq_count, REC->thread_count',
+    ],
+  },
+  // trace_fn_trace(); with the option func-args, and without a parent. trace_func_repeats_print() is another record.
+  'ftrace:function': {
+    start: FUNCTION,
+    formats: [
+      '"%ps <-%ps", REC->ip, REC->parent_ip',
+      '"%ps(%pU <-%ps", REC->ip, 0, REC->parent_ip',
+      '"%ps", REC->ip',
+    ],
+    others: ['"%ps <-%ps (repeats: %pU", 0, 0, 0'],
+  },
+  // trace_print_print(): the name is that of the function that wrote it.
+  'ftrace:print': { start: 'tracing_mark_write:', formats: ['"%s", REC->buf'] },
+};
+
+function hwlatFormats(): string[] {
+  const text = '#%-5u inner/outer(us): %4llu/%-5llu ts:%lld.%09ld count:%d';
+  const fields = 'REC->seqnum, REC->duration, REC->outer_duration, REC->tv_sec, REC->tv_nsec, REC->count';
+  return [
+    `"${text}", ${fields}`,
+    `"${text} nmi-total:%llu nmi-count:%u", ${fields}, REC->nmi_total_ts, REC->nmi_count`,
+    `"${text} nmi-count:%u", ${fields}, REC->nmi_count`,
+  ];
+}
+
+const ENTER = /^syscalls:sys_enter_(.+)$/;
+const EXIT = /^syscalls:sys_exit_(.+)$/;
+const GRAPH_EVENT = /^ftrace:funcgraph_(?:entry|exit)$/;
+
+export interface LineTypes {
+  types: LineType[];
+  scratch: Scratch;
+}
+
+/** Compiles all types. Throws an `Error` that names the event when one of them cannot be had: ask `textProblem` first. */
+export function compileTypes(wanted: readonly TextEventType[], slots: Uint16Array): LineTypes {
+  const { scratch, places } = makeScratch(wanted);
+  const types = wanted.map((type, i) => {
+    try {
+      return compileType(type, places[i], slots);
+    } catch (error) {
+      throw new Error(`${type.event}: ${error instanceof Error ? error.message : String(error)}`);
+    }
+  });
+  return { types, scratch };
+}
+
+/** Why an event's fields cannot be taken from text, or undefined when they can. */
+export function textProblem(type: TextEventType): string | undefined {
+  try {
+    compileType(type, makeScratch([type]).places[0], new Uint16Array(65536));
+    return undefined;
+  } catch (error) {
+    return error instanceof Error ? error.message : String(error);
+  }
+}
+
+function compileType(type: TextEventType, place: RecordPlace, slots: Uint16Array): LineType {
+  const { event, format } = type;
+  const offsetOf = (name: string, otherwise: number) =>
+    place.base + (format.fields.find((field) => field.name === name)?.offset ?? otherwise);
+  const { start, programs, others } = linesOf(type, place);
+  return {
+    event,
+    format,
+    slot: slots[format.id],
+    place,
+    start,
+    programs,
+    others,
+    pidWord: offsetOf('common_pid', 4) >> 2,
+    flagsByte: offsetOf('common_flags', 2),
+    preemptByte: offsetOf('common_preempt_count', 3),
+    recordBytes: 4 + Math.max(8, ...format.fields.map((field) => field.offset + field.size)),
+  };
+}
+
+function linesOf(
+  { event, format, fields }: TextEventType,
+  place: RecordPlace,
+): Pick<LineType, 'start' | 'programs' | 'others'> {
+  const compiled = (printFmt: string) => compileFmt({ format, fields, printFmt, isVariant: true, place });
+  const printed = PRINTED[event];
+  if (printed !== undefined) {
+    return {
+      start: printed.start,
+      programs: printed.formats.map(compiled),
+      others: (printed.others ?? []).map(compiled),
+    };
+  }
+  if (event === BLOCK_EVENT) return { start: BLOCK, programs: [], others: [] };
+  if (GRAPH_EVENT.test(event)) return { start: GRAPH, programs: [], others: [] };
+  // print_syscall_enter() and print_syscall_exit(), kernel/trace/trace_syscalls.c.
+  const enter = ENTER.exec(event);
+  if (enter !== null) {
+    const own = fields.filter((field) => !isCommon(field));
+    if (own.length > 0) throw new Error(`its text does not hold ${own.join(', ')} as recorded`);
+    return {
+      start: `sys_${enter[1]}(`,
+      programs: [compileFmt({ format, fields: [], printFmt: '', place })],
+      others: [],
+    };
+  }
+  const exit = EXIT.exec(event);
+  if (exit !== null) {
+    return { start: `sys_${exit[1]} `, programs: [compiled('"-> 0x%lx", REC->ret')], others: [] };
+  }
+  return { start: `${format.name}:`, programs: [compileFmt({ format, fields, place })], others: [] };
+}

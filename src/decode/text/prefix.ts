@@ -1,0 +1,157 @@
+/**
+ * The front part of an event's line: bytes in, task, CPU, flags and stamp out.
+ * Source: kernel/trace/trace_output.c, trace_print_context() and trace_print_lat_fmt().
+ *
+ *     %16s-%-7d [(%7d)] [%03d] flags %5lu.%06lu: text
+ *
+ * A task's name is at most 15 bytes and fills columns 0 to 15 from the right, so the `-` is in column 16 whatever bytes
+ * the name has, newlines and text like this included. The flags are 4 characters, 5 since 5.15 or so, 7 on real-time
+ * kernels up to 6.6, and are not there where the option `irq-info` is off.
+ */
+import type { TimestampNs } from '../../model/time.ts';
+
+/** What the front part says. Overwritten for every line. */
+export interface LinePrefix {
+  pid: number;
+  cpu: number;
+  /** As in `common_flags`. */
+  flags: number;
+  /** As in `common_preempt_count`, as far as it is printed. */
+  preemptCount: number;
+  /** Printed in microseconds, rounded; with clocks that do not count time, what they count. */
+  timestampNs: TimestampNs;
+  /** The stamp is a plain number: the trace clock does not count time. */
+  isPlainStamp: boolean;
+}
+
+export function newPrefix(): LinePrefix {
+  return { pid: 0, cpu: 0, flags: 0, preemptCount: 0, timestampNs: 0, isPlainStamp: false };
+}
+
+const NAME_COLUMNS = 16;
+/** The least bytes a front part has. */
+export const SHORTEST_PREFIX = 30;
+const MOST_FLAGS = 8;
+/** A pid or CPU of more digits is none. */
+const MOST_DIGITS = 9;
+const MOST_SECOND_DIGITS = 15;
+
+const SPACE = 0x20;
+const MINUS = 0x2d;
+const DOT = 0x2e;
+const ZERO = 0x30;
+const COLON = 0x3a;
+
+// include/linux/trace_events.h
+const IRQS_OFF = 0x01;
+const NEED_RESCHED_LAZY = 0x02;
+const NEED_RESCHED = 0x04;
+const HARDIRQ = 0x08;
+const SOFTIRQ = 0x10;
+const PREEMPT_RESCHED = 0x20;
+const NMI = 0x40;
+const BH_OFF = 0x80;
+
+const byLetter = (pairs: Readonly<Record<string, number>>): Uint8Array => {
+  const flags = new Uint8Array(256);
+  for (const [letter, value] of Object.entries(pairs)) flags[letter.charCodeAt(0)] = value;
+  return flags;
+};
+const IRQ_LETTERS = byLetter({ d: IRQS_OFF, D: IRQS_OFF | BH_OFF, b: BH_OFF });
+const RESCHED_LETTERS = byLetter({
+  N: NEED_RESCHED | PREEMPT_RESCHED,
+  n: NEED_RESCHED,
+  p: PREEMPT_RESCHED,
+  B: NEED_RESCHED | NEED_RESCHED_LAZY | PREEMPT_RESCHED,
+  b: NEED_RESCHED | NEED_RESCHED_LAZY,
+  L: NEED_RESCHED_LAZY | PREEMPT_RESCHED,
+  l: NEED_RESCHED_LAZY,
+});
+const CONTEXT_LETTERS = byLetter({
+  Z: NMI | HARDIRQ,
+  z: NMI,
+  H: HARDIRQ | SOFTIRQ,
+  h: HARDIRQ,
+  s: SOFTIRQ,
+});
+
+/** Reads the front part of the line at `from`. Returns where the text behind it begins, or -1 when there is none. */
+export function parsePrefix(bytes: Uint8Array, from: number, end: number, into: LinePrefix): number {
+  if (from + SHORTEST_PREFIX > end || bytes[from + NAME_COLUMNS] !== MINUS) return -1;
+  let pos = from + NAME_COLUMNS + 1;
+  let first = pos;
+  let value = 0;
+  let digit = bytes[pos] - ZERO;
+  for (; digit >= 0 && digit <= 9 && pos < end; digit = bytes[++pos] - ZERO) value = value * 10 + digit;
+  if (pos === first || pos - first > MOST_DIGITS) return -1;
+  into.pid = value;
+
+  while (pos < end && bytes[pos] === SPACE) pos++;
+  // The thread group, where the option record-tgid is on.
+  if (bytes[pos] === 0x28) {
+    while (pos < end && bytes[pos] !== 0x29) if (++pos - first > 2 * NAME_COLUMNS) return -1;
+    pos += 2;
+  }
+  if (bytes[pos] !== 0x5b) return -1;
+  first = ++pos;
+  value = 0;
+  digit = bytes[pos] - ZERO;
+  for (; digit >= 0 && digit <= 9 && pos < end; digit = bytes[++pos] - ZERO) value = value * 10 + digit;
+  if (pos === first || pos - first > MOST_DIGITS || bytes[pos] !== 0x5d || bytes[pos + 1] !== SPACE) {
+    return -1;
+  }
+  into.cpu = value;
+  pos += 2;
+
+  first = pos;
+  while (pos < end && bytes[pos] !== SPACE) if (++pos - first > MOST_FLAGS) return -1;
+  if (pos > first) parseFlags(bytes, first, pos - first, into);
+  else into.flags = into.preemptCount = 0;
+  return parseStamp(bytes, pos, end, into);
+}
+
+/** ` %5lu.%06lu: `, or ` %12llu: ` with clocks that do not count time. Returns where the text begins, or -1. */
+function parseStamp(bytes: Uint8Array, from: number, end: number, into: LinePrefix): number {
+  let pos = from;
+  while (pos < end && bytes[pos] === SPACE) pos++;
+  let first = pos;
+  let seconds = 0;
+  let digit = bytes[pos] - ZERO;
+  for (; digit >= 0 && digit <= 9 && pos < end; digit = bytes[++pos] - ZERO) seconds = seconds * 10 + digit;
+  if (pos === first) return -1;
+  if (bytes[pos] !== DOT) {
+    into.timestampNs = seconds;
+    into.isPlainStamp = true;
+  } else {
+    if (pos - first > MOST_SECOND_DIGITS) return -1;
+    first = ++pos;
+    let fraction = 0;
+    digit = bytes[pos] - ZERO;
+    for (; digit >= 0 && digit <= 9 && pos < end; digit = bytes[++pos] - ZERO)
+      fraction = fraction * 10 + digit;
+    if (pos - first !== 6) return -1;
+    into.timestampNs = seconds * 1e9 + fraction * 1000;
+    into.isPlainStamp = false;
+  }
+  if (pos + 2 > end || bytes[pos] !== COLON || bytes[pos + 1] !== SPACE) return -1;
+  return pos + 2;
+}
+
+/**
+ * irqs-off, need-resched, hardirq/softirq, preempt-depth and, later, migrate-disable; real-time kernels had a
+ * need-resched-lazy behind the second and a preempt-lazy-depth behind the preempt-depth.
+ */
+export function parseFlags(bytes: Uint8Array, from: number, length: number, into: LinePrefix): void {
+  const isRealtime = length > 5;
+  const context = from + (isRealtime ? 3 : 2);
+  const depth = bytes[context + 1];
+  const migrate = length < 5 ? 0 : bytes[from + length - 1];
+  into.flags = IRQ_LETTERS[bytes[from]] | RESCHED_LETTERS[bytes[from + 1]] | CONTEXT_LETTERS[bytes[context]];
+  into.preemptCount = digitOrZero(depth) | (isRealtime ? 0 : digitOrZero(migrate) << 4);
+}
+
+function digitOrZero(byte: number): number {
+  if (byte >= ZERO && byte <= 0x39) return byte - ZERO;
+  const letter = (byte | 0x20) - 0x61;
+  return letter >= 0 && letter <= 5 ? letter + 10 : 0;
+}

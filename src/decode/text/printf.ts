@@ -1,0 +1,125 @@
+/**
+ * The two parts of an event's print fmt, a format string of C's printf and its arguments, taken apart: text in,
+ * literals and conversions with their arguments out.
+ * Source: lib/vsprintf.c, format_decode() and pointer(), for what the kernel's own printf has.
+ */
+import { endOfArgument, STRING, withoutLiterals } from '../print-fmt.ts';
+
+export interface Literal {
+  kind: 'literal';
+  /** One character a byte. */
+  text: string;
+}
+
+export interface Conversion {
+  kind: 'conversion';
+  /** As written, for messages: `%-5u`. */
+  spec: string;
+  /** How what is printed looks. `word`: anything without a newline, such as `%pI4`. */
+  looks: 'decimal' | 'hex' | 'octal' | 'char' | 'string' | 'symbol' | 'word';
+  /** Least columns; 0 where none are given. */
+  width: number;
+  /** Filled up on the right. */
+  leftAligned: boolean;
+  /** C expression of the value. */
+  argument: string;
+}
+
+export type Piece = Literal | Conversion;
+
+const SPEC = /%([-+ 0#]*)(\*|\d+)?(?:\.(\*|\d+)?)?(?:hh|h|ll|l|L|q|j|z|t)?(p[A-Za-z]*|[A-Za-z%])/y;
+const SYMBOL = /^p[sSfFB]/;
+
+/** Throws an `Error` that says what cannot be understood. */
+export function piecesOf(printFmt: string): Piece[] {
+  const code = withoutLiterals(printFmt);
+  const endOfFormat = endOfArgument(code, 0, code.length);
+  const text = formatText(printFmt.slice(0, endOfFormat));
+  const args: string[] = [];
+  for (let from = endOfFormat + 1; from < code.length; ) {
+    const to = endOfArgument(code, from, code.length);
+    args.push(printFmt.slice(from, to).trim());
+    from = to + 1;
+  }
+  return takeApart(text, args);
+}
+
+function takeApart(text: string, args: readonly string[]): Piece[] {
+  const pieces: Piece[] = [];
+  let literal = '';
+  let next = 0;
+  const argument = (): string => {
+    const value = args[next++];
+    if (value === undefined) throw new Error('it has more conversions than arguments');
+    return value;
+  };
+  for (let at = 0; at < text.length; ) {
+    if (text[at] !== '%') {
+      literal += text[at++];
+      continue;
+    }
+    SPEC.lastIndex = at;
+    const match = SPEC.exec(text);
+    if (match === null)
+      throw new Error(`it has a conversion of an unknown kind at ${quoted(text.slice(at, at + 8))}`);
+    at = SPEC.lastIndex;
+    const [spec, flags, width, precision, type] = match;
+    if (type === '%') {
+      literal += '%';
+      continue;
+    }
+    // `%*pbl` and `%.*s` take a number from the arguments first.
+    if (width === '*') argument();
+    if (precision === '*') argument();
+    if (literal !== '') pieces.push({ kind: 'literal', text: literal });
+    literal = '';
+    pieces.push({
+      kind: 'conversion',
+      spec,
+      looks: looksOf(type),
+      width: width === undefined || width === '*' ? 0 : Number(width),
+      leftAligned: flags.includes('-'),
+      argument: argument(),
+    });
+  }
+  if (literal !== '') pieces.push({ kind: 'literal', text: literal });
+  return pieces;
+}
+
+function looksOf(type: string): Conversion['looks'] {
+  if (type === 'd' || type === 'i' || type === 'u') return 'decimal';
+  if (type === 'x' || type === 'X' || type === 'p' || type === 'px' || type === 'pK') return 'hex';
+  if (type === 'o') return 'octal';
+  if (type === 'c') return 'char';
+  if (type === 's') return 'string';
+  if (SYMBOL.test(type)) return 'symbol';
+  return 'word';
+}
+
+const ESCAPES: Readonly<Record<string, string>> = {
+  n: '\n',
+  t: '\t',
+  r: '\r',
+  a: '\x07',
+  b: '\b',
+  f: '\f',
+  v: '\v',
+};
+
+/** Value of the adjacent literals of a format, in which macros of <inttypes.h> would be an error. */
+function formatText(source: string): string {
+  if (source.replace(STRING, '').trim() !== '') throw new Error('its format is not a string alone');
+  return [...source.matchAll(STRING)].map(([literal]) => unescaped(literal.slice(1, -1))).join('');
+}
+
+function unescaped(text: string): string {
+  return text.replace(/\\(x[0-9a-fA-F]{1,2}|[0-7]{1,3}|.)/gs, (_, code: string) => {
+    if (/^x./.test(code)) return String.fromCharCode(Number.parseInt(code.slice(1), 16));
+    if (/^[0-7]/.test(code)) return String.fromCharCode(Number.parseInt(code, 8) & 255);
+    return ESCAPES[code] ?? code;
+  });
+}
+
+function quoted(text: string): string {
+  return JSON.stringify(text);
+}

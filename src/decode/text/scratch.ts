@@ -1,0 +1,101 @@
+/**
+ * Where lines become records: one buffer with a place for each event type, laid out by its format, so that handlers
+ * find fields where raw records have them.
+ */
+import type { EventFormat, FieldFormat } from '../../model/format.ts';
+import { TWO_POW_32 } from '../../model/time.ts';
+
+/** Room for a string that the record locates by an offset. */
+const STRING_ROOM = 8192;
+const MOST_STRINGS = 7;
+
+export interface Scratch {
+  readonly words: Int32Array<ArrayBuffer>;
+  readonly bytes: Uint8Array<ArrayBuffer>;
+}
+
+/** Place of one event type's record. */
+export interface RecordPlace {
+  /** Byte offset of its payload; a multiple of 8. */
+  base: number;
+  /** Bytes of the fields that lie in the record itself. */
+  fixedLength: number;
+  /** Bytes there are, strings included. */
+  room: number;
+}
+
+/** Places for these event types, with what all their records have in common filled in. */
+export function makeScratch(types: readonly { format: EventFormat; fields: readonly string[] }[]): {
+  scratch: Scratch;
+  places: RecordPlace[];
+} {
+  let next = 0;
+  const places = types.map(({ format, fields }) => {
+    const fixedLength = roundUp(Math.max(8, ...format.fields.map((field) => field.offset + field.size)), 8);
+    const strings = format.fields.filter((field) => fields.includes(field.name) && hasNoFixedSize(field));
+    if (strings.length > MOST_STRINGS) throw new Error(`more than ${MOST_STRINGS} strings`);
+    const room = fixedLength + strings.length * STRING_ROOM;
+    const place = { base: next, fixedLength, room };
+    next += room;
+    return place;
+  });
+  const buffer = new ArrayBuffer(next + 8);
+  const scratch = { words: new Int32Array(buffer), bytes: new Uint8Array(buffer) };
+  types.forEach(({ format }, i) => {
+    const type = format.fields.find((field) => field.name === 'common_type');
+    writeInteger(scratch.bytes, places[i].base + (type?.offset ?? 0), type?.size ?? 2, format.id, 0);
+  });
+  return { scratch, places };
+}
+
+function hasNoFixedSize(field: FieldFormat): boolean {
+  return field.location !== 'inline' || (field.array && field.size === 0);
+}
+
+/** Writes an integer of up to 8 bytes, little-endian. */
+export function writeInteger(bytes: Uint8Array, at: number, size: number, low: number, high: number): void {
+  for (let i = 0; i < size; i++) bytes[at + i] = i < 4 ? low >>> (8 * i) : high >>> (8 * (i - 4));
+}
+
+/** Writes a whole number that may be negative, exact to 2^53. */
+export function writeNumber(bytes: Uint8Array, at: number, size: number, value: number): void {
+  const high = Math.floor(value / TWO_POW_32);
+  writeInteger(bytes, at, size, (value - high * TWO_POW_32) | 0, high | 0);
+}
+
+/**
+ * Copies a string into a field, cut to what the field or its room holds; `at` is where strings of no fixed size may
+ * go. Returns where the next may go.
+ */
+export function writeString(
+  scratch: Scratch,
+  place: RecordPlace,
+  field: FieldFormat,
+  at: number,
+  source: Uint8Array,
+  from: number,
+  to: number,
+): number {
+  const { bytes } = scratch;
+  if (!hasNoFixedSize(field)) {
+    const start = place.base + field.offset;
+    const length = Math.min(to - from, field.size - 1);
+    for (let i = 0; i < length; i++) bytes[start + i] = source[from + i];
+    bytes[start + Math.max(0, length)] = 0;
+    return at;
+  }
+  const start = field.location === 'inline' ? place.base + field.offset : at;
+  const length = Math.min(to - from, STRING_ROOM - 1, place.base + place.room - start - 1);
+  for (let i = 0; i < length; i++) bytes[start + i] = source[from + i];
+  bytes[start + length] = 0;
+  if (field.location !== 'inline') {
+    // From the start of the record, or from the end of the field: include/trace/stages/stage4_event_cb_fields.h.
+    const base = field.location === 'rel_loc' ? place.base + field.offset + field.size : place.base;
+    writeInteger(bytes, place.base + field.offset, field.size, (start - base) | ((length + 1) << 16), 0);
+  }
+  return roundUp(start + length + 1, 4);
+}
+
+export function roundUp(value: number, to: number): number {
+  return Math.ceil(value / to) * to;
+}

@@ -1,0 +1,43 @@
+/**
+ * Lines that are no events: bytes in, what they say of the buffer out.
+ * Source: kernel/trace/trace.c, print_trace_line() (LOST EVENTS) and test_cpu_buff_start().
+ */
+import { parseDecimal, parsedNumber } from './numbers.ts';
+import { startsWith } from './starts-with.ts';
+
+const LOST = Buffer.from('CPU:');
+const LOST_OPEN = Buffer.from(' [LOST ');
+const LOST_CLOSE = Buffer.from('EVENTS]\n');
+const STARTED = Buffer.from('##### CPU ');
+const STARTED_REST = Buffer.from(' buffer started ####\n');
+const SPACE = 0x20;
+
+/** What a line says. Overwritten for every line. */
+export interface SideLine {
+  cpu: number;
+  /** Events that were lost there; 0 where the line does not tell how many. */
+  lost: number;
+}
+
+/**
+ * `CPU:%d [LOST %lu EVENTS]`, `CPU:%d [LOST EVENTS]`, or `##### CPU %u buffer started ####`: what a buffer had before
+ * is gone. Returns where the next line begins, or -1 when it is none of these.
+ */
+export function parseLoss(bytes: Uint8Array, from: number, end: number, into: SideLine): number {
+  const isStart = bytes[from] === 0x23;
+  if (!startsWith(bytes, from, end, isStart ? STARTED : LOST)) return -1;
+  let pos = parseDecimal(bytes, from + (isStart ? STARTED.length : LOST.length), end);
+  if (pos < 0) return -1;
+  into.cpu = parsedNumber();
+  into.lost = 0;
+  if (isStart) return startsWith(bytes, pos, end, STARTED_REST) ? pos + STARTED_REST.length : -1;
+  if (!startsWith(bytes, pos, end, LOST_OPEN)) return -1;
+  pos += LOST_OPEN.length;
+  const behind = parseDecimal(bytes, pos, end);
+  if (behind >= 0) {
+    into.lost = parsedNumber();
+    if (bytes[behind] !== SPACE) return -1;
+    pos = behind + 1;
+  }
+  return startsWith(bytes, pos, end, LOST_CLOSE) ? pos + LOST_CLOSE.length : -1;
+}

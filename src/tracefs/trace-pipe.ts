@@ -1,0 +1,53 @@
+/**
+ * The text of a buffer, all CPUs merged by the kernel: `trace_pipe` in, bytes out, without blocking. What is read is
+ * gone from the buffer. Source: kernel/trace/trace.c, tracing_read_pipe().
+ */
+import { closeSync, constants, openSync, readSync } from 'node:fs';
+import { join } from 'node:path';
+import { errnoOf, KernelError } from '../model/errors.ts';
+import type { TextSource } from '../model/source.ts';
+import { refusal } from './files.ts';
+
+export interface TracePipe extends TextSource {
+  /** Until then the kernel refuses to remove the instance, or to change its tracer. */
+  close(): void;
+}
+
+const INTERRUPTED_TRIES = 16;
+
+/**
+ * Opens `trace_pipe` of an instance's directory, or of the top level's. EAGAIN comes as an exception: set
+ * `Error.stackTraceLimit = 0` on the thread that reads, it halves the cost. Throws `KernelError`.
+ */
+export function openTracePipe(dir: string): TracePipe {
+  const file = join(dir, 'trace_pipe');
+  let fd: number;
+  try {
+    fd = openSync(file, constants.O_RDONLY | constants.O_NONBLOCK);
+  } catch (error) {
+    const remedy =
+      errnoOf(error) === 'EBUSY'
+        ? 'somebody else reads this trace_pipe, and only one can: end that, or use --reader raw'
+        : undefined;
+    throw refusal(error, { file, action: 'open', ...(remedy === undefined ? {} : { remedy }) });
+  }
+
+  const readText = (into: Uint8Array): number => {
+    for (let tries = 0; tries < INTERRUPTED_TRIES; tries++) {
+      try {
+        // 0 is not the end: the kernel says so where recording is off and the buffer is empty.
+        return readSync(fd, into, 0, into.length, null);
+      } catch (error) {
+        const errno = errnoOf(error);
+        if (errno === 'EINTR') continue;
+        if (errno === 'EAGAIN' || errno === 'EBUSY' || errno === 'ENOMEM') return 0;
+        if (errno === '') throw error;
+        const remedy = 'the text of this buffer can no longer be read: start the agent again';
+        throw new KernelError({ file, errno, action: 'read', remedy });
+      }
+    }
+    return 0;
+  };
+
+  return { readText, close: () => closeSync(fd) };
+}
