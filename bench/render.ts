@@ -1,13 +1,17 @@
 /**
- * Time to render one scrape of about 50,000 samples: our writer against prom-client, same series, same process, in
- * turns. `node bench/render.ts` prints the medians.
+ * Time to render one scrape of about 50,000 samples: our writers against prom-client, and protobuf against
+ * protobufjs; same series, same process, in turns. `node bench/render.ts` prints the medians.
  */
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { Counter, Histogram, Registry } from 'prom-client';
 import { createRenderer } from '../src/export/prometheus-text.ts';
+import { createProtobufRenderer } from '../src/export/protobuf.ts';
 import { createSnapshotReader } from '../src/export/snapshot-reader.ts';
 import { MetricStore } from '../src/metrics/store.ts';
+import type { MetricSnapshot } from '../src/model/metric.ts';
+import { classicSamples, decodeFamilies } from '../test/support/protobuf.ts';
+import { makeProtobufjsRenderer } from './protobufjs.ts';
 import { median } from './support.ts';
 
 const FUNCTIONS = 500;
@@ -17,6 +21,8 @@ BOUNDS.push(10);
 BOUNDS.sort((a, b) => a - b);
 const OBSERVATIONS_PER_SERIES = 20;
 const ROUNDS = 15;
+const PROTOBUFJS = 'protobufjs, protobuf';
+const OWN_PROTOBUF = 'own writer, protobuf';
 
 export interface RenderFigures {
   name: string;
@@ -32,18 +38,20 @@ export interface RenderFigures {
 export async function benchRender(rounds = ROUNDS): Promise<RenderFigures[]> {
   const { store, registry } = fill();
   const reader = createSnapshotReader();
-  const renderer = createRenderer();
+  const text = createRenderer();
+  const protobuf = createProtobufRenderer();
+  const protobufjs = makeProtobufjsRenderer();
   // What one leaves behind must not be charged to the next.
   setFlagsFromString('--expose-gc');
   const collectGarbage = runInNewContext('gc') as () => void;
   // As a scrape goes: the snapshot comes from another thread, then is made whole, then rendered.
-  const ours = (format: 'text' | 'openmetrics') => {
+  const ours = (render: (snapshot: MetricSnapshot) => Buffer) => {
     const snapshot = structuredClone(store.snapshot(reader.known()));
     collectGarbage();
     const startedAt = performance.now();
     const full = reader.expand(snapshot);
     if (full === undefined) throw new Error('the snapshot does not join on');
-    const body = renderer.render([full], format);
+    const body = render(full);
     return { ms: performance.now() - startedAt, body };
   };
   const theirs = async () => {
@@ -59,15 +67,29 @@ export async function benchRender(rounds = ROUNDS): Promise<RenderFigures[]> {
   };
   for (let round = 0; round < rounds; round++) {
     note('prom-client, text', await theirs());
-    note('own writer, text', ours('text'));
-    note('own writer, openmetrics', ours('openmetrics'));
+    note(
+      'own writer, text',
+      ours((snapshot) => text.render([snapshot], 'text')),
+    );
+    note(
+      'own writer, openmetrics',
+      ours((snapshot) => text.render([snapshot], 'openmetrics')),
+    );
+    note(PROTOBUFJS, ours(protobufjs));
+    note(
+      OWN_PROTOBUF,
+      ours((snapshot) => protobuf.render([snapshot])),
+    );
   }
 
   const figures: RenderFigures[] = [];
   for (const [name, all] of runs) {
     const milliseconds = median(all.map(({ ms }) => ms));
     const body = all[0].body;
-    const samples = body.toString().match(/^[^#\n]/gm)?.length ?? 0;
+    const isProtobuf = name === PROTOBUFJS || name === OWN_PROTOBUF;
+    const samples = isProtobuf
+      ? classicSamples(decodeFamilies(body)).length
+      : (body.toString().match(/^[^#\n]/gm)?.length ?? 0);
     const ratio = milliseconds / (figures[0]?.milliseconds ?? milliseconds);
     figures.push({ name, milliseconds, ratio, samples, bytes: body.length });
   }
@@ -113,7 +135,7 @@ function fill(): { store: MetricStore; registry: Registry } {
 }
 
 export async function printRender(): Promise<void> {
-  console.log('\nrendering, prom-client = 100 %');
+  console.log('\nrendering, prom-client = 100 %; protobuf has classic and native histograms');
   for (const { name, milliseconds, ratio, samples, bytes } of await benchRender()) {
     console.log(
       `${name.padEnd(24)} ${milliseconds.toFixed(1).padStart(7)} ms  ${(ratio * 100).toFixed(1).padStart(5)} %` +
