@@ -3,22 +3,11 @@
  * and that nothing was tested here; in continuous integration that is a failure.
  */
 import { spawnSync } from 'node:child_process';
-import { mkdirSync, readdirSync, rmdirSync } from 'node:fs';
+import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { findTracefs } from '../../src/tracefs/mount.ts';
+import { whyNotTraceable } from '../support/traceable.ts';
 
-function whyNot(): string | undefined {
-  try {
-    const instance = join(findTracefs({ mayMount: true }), 'instances', `ftrace-exporter-try-${process.pid}`);
-    mkdirSync(instance);
-    rmdirSync(instance);
-    return undefined;
-  } catch (error) {
-    return error instanceof Error ? error.message : String(error);
-  }
-}
-
-const reason = whyNot();
+const reason = whyNotTraceable();
 if (reason !== undefined) {
   console.error(`\nLIVE TESTS NOT RUN: the kernel of this machine cannot be traced: ${reason}\n`);
   process.exit(process.env.CI ? 1 : 0);

@@ -1,0 +1,61 @@
+/**
+ * Programs that are published as Go modules alone: built once from the module proxy, kept in
+ * ~/.cache/ftrace-exporter/bin under their version.
+ */
+import { spawnSync } from 'node:child_process';
+import { existsSync, mkdirSync, mkdtempSync, renameSync, rmSync } from 'node:fs';
+import { homedir } from 'node:os';
+import { basename, join } from 'node:path';
+
+export interface GoProgram {
+  /** Import path of its main package. */
+  package: string;
+  version: string;
+  tags: readonly string[];
+}
+
+/** Prometheus 3.16 without its UI, and without service discoveries, most of what there is to compile. */
+export const PROMETHEUS: GoProgram = {
+  package: 'github.com/prometheus/prometheus/cmd/prometheus',
+  version: 'v0.316.0',
+  tags: ['netgo', 'remove_all_sd'],
+};
+
+const BIN = join(homedir(), '.cache', 'ftrace-exporter', 'bin');
+
+export function pathOf(program: GoProgram): string {
+  return join(BIN, `${basename(program.package)}-${program.version}`);
+}
+
+/** Path of the program, which is built when it is missing. Throws, with what to do, when it cannot be. */
+export function goProgram(program: GoProgram): string {
+  const path = pathOf(program);
+  if (existsSync(path)) return path;
+  const name = `${program.package}@${program.version}`;
+  console.error(`building ${name}: this takes some minutes, once`);
+  mkdirSync(BIN, { recursive: true });
+  const directory = mkdtempSync(join(BIN, '.build-'));
+  try {
+    const { status, error } = spawnSync(
+      'go',
+      ['install', '-trimpath', '-ldflags=-s -w', `-tags=${program.tags.join()}`, name],
+      {
+        // One package at a time: the linker and the largest packages take a gigabyte each.
+        env: {
+          ...process.env,
+          GOBIN: directory,
+          CGO_ENABLED: '0',
+          GOFLAGS: `${process.env.GOFLAGS ?? ''} -p=1`.trim(),
+        },
+        stdio: ['ignore', 'inherit', 'inherit'],
+      },
+    );
+    if (error !== undefined)
+      throw new Error(`go is needed to build ${name}: ${error.message}; see go.dev/doc/install`);
+    if (status !== 0) throw new Error(`go install ${name} ended with ${status}`);
+    renameSync(join(directory, basename(program.package)), path);
+  } finally {
+    rmSync(directory, { recursive: true, force: true });
+  }
+  return path;
+}

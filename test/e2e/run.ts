@@ -1,0 +1,34 @@
+/**
+ * Runs the end-to-end tests: the agent on the running kernel, against the programs that users put behind it. Where
+ * they cannot run, says why, loudly, and that nothing was tested; in continuous integration that is a failure.
+ */
+import { spawnSync } from 'node:child_process';
+import { readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { whyNotTraceable } from '../support/traceable.ts';
+import { goProgram, PROMETHEUS } from './go-program.ts';
+
+function whyNot(): string | undefined {
+  const reason = whyNotTraceable();
+  if (reason !== undefined) return `the kernel of this machine cannot be traced: ${reason}`;
+  try {
+    goProgram(PROMETHEUS);
+    return undefined;
+  } catch (error) {
+    return error instanceof Error ? error.message : String(error);
+  }
+}
+
+const reason = whyNot();
+if (reason !== undefined) {
+  console.error(`\nEND-TO-END TESTS NOT RUN: ${reason}\n`);
+  process.exit(process.env.CI ? 1 : 0);
+}
+const here = new URL('.', import.meta.url).pathname;
+const files = readdirSync(here).filter((name) => name.endsWith('.test.ts'));
+const { status } = spawnSync(
+  process.execPath,
+  ['--test', '--test-concurrency=1', ...files.map((file) => join(here, file))],
+  { stdio: 'inherit' },
+);
+process.exit(status ?? 1);

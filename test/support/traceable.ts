@@ -1,0 +1,16 @@
+/** Whether the running kernel can be traced from here. */
+import { mkdirSync, rmdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { findTracefs } from '../../src/tracefs/mount.ts';
+
+/** Why not; undefined when it can. */
+export function whyNotTraceable(): string | undefined {
+  try {
+    const instance = join(findTracefs({ mayMount: true }), 'instances', `ftrace-exporter-try-${process.pid}`);
+    mkdirSync(instance);
+    rmdirSync(instance);
+    return undefined;
+  } catch (error) {
+    return error instanceof Error ? error.message : String(error);
+  }
+}
