@@ -15,7 +15,7 @@ import {
   type Stats,
   writeSync,
 } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { errnoOf, KernelError } from '../model/errors.ts';
 import { formOf } from './control-forms.ts';
 import { readText, refusal } from './files.ts';
@@ -81,7 +81,8 @@ function readTrusted(file: string): string | undefined {
     fd = openSync(file, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
   } catch (error) {
     const errno = errnoOf(error);
-    if (errno === 'ENOENT') return undefined;
+    // No directory either: whoever wants to write there will hear of it.
+    if (errno === 'ENOENT' || errno === 'ENOTDIR') return undefined;
     if (errno === 'ELOOP') throw distrust(file, 'it is a symbolic link');
     throw refusal(error, { file, action: 'read the restore journal' });
   }
@@ -145,7 +146,7 @@ export function saveEntries(
       rmSync(file, { force: true });
       return;
     }
-    mkdirSync(stateDir, { recursive: true, mode: 0o700 });
+    makeDirectory(stateDir);
     const temporary = `${file}.new`;
     rmSync(temporary, { force: true });
     writeSynced(temporary, `${JSON.stringify({ version: VERSION, boot, entries }, undefined, 1)}\n`);
@@ -155,6 +156,19 @@ export function saveEntries(
     throw refusal(error, { file, action: 'write the restore journal', remedy });
   }
   syncDirectory(stateDir);
+}
+
+/** With its parents. Not by `recursive`: Node then tries for ever where a file system takes no directories. */
+function makeDirectory(dir: string, mayMakeParent = true): void {
+  try {
+    mkdirSync(dir, 0o700);
+  } catch (error) {
+    const errno = errnoOf(error);
+    if (errno === 'EEXIST') return;
+    if (errno !== 'ENOENT' || !mayMakeParent || dirname(dir) === dir) throw error;
+    makeDirectory(dirname(dir));
+    makeDirectory(dir, false);
+  }
 }
 
 function writeSynced(file: string, text: string): void {

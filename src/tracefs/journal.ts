@@ -49,11 +49,16 @@ export interface JournalPart {
   set(file: string, value: string): void;
   /** Appends to a list that was empty; gives the values that the kernel takes for nothing (EINVAL). Throws `KernelError`. */
   add(file: string, values: readonly string[]): string[];
+  /** Journals what is there without writing: the kernel will. Throws `KernelError`. */
+  keep(file: string): void;
   restore(): Restored;
 }
 
-/** Change by themselves after a kill: the kernel stops recording and frees the buffer. */
-const CHANGED_BY_KERNEL = ['tracing_on', 'buffer_size_kb'];
+/**
+ * The kernel changes them too: after a kill it stops recording and frees the buffer; hwlat gives up going round the
+ * CPUs when it finds its thread elsewhere than it put it.
+ */
+const CHANGED_BY_KERNEL = ['tracing_on', 'buffer_size_kb', 'hwlat_detector/mode'];
 
 /** Of an agent. Touches nothing until something is to be written. */
 export function openJournal(place: JournalPlace): Journal {
@@ -108,6 +113,12 @@ export function openJournal(place: JournalPlace): Journal {
     }
     entry.left = normalForm(form, readControl(path));
     save();
+  };
+
+  const keep = (owner: string, file: string): void => {
+    const form = checkedForm(file);
+    claim(owner, file, form, readControl(pathOf(root, file)));
+    saveFor(owner);
   };
 
   const forgetIfUnchanged = (
@@ -191,6 +202,7 @@ export function openJournal(place: JournalPlace): Journal {
     part: (owner) => ({
       set: (file, value) => set(owner, file, value),
       add: (file, values) => add(owner, file, values),
+      keep: (file) => keep(owner, file),
       restore: () => restore(owner),
     }),
     restore: () => restore(),

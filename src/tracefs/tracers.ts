@@ -23,6 +23,8 @@ export interface StartedTracer {
   stop(): Restored;
 }
 
+const HWLAT_MODE = 'hwlat_detector/mode';
+
 /** Tracers of the kernel, mmiotrace among them; none where that cannot be read. */
 export function offeredTracers(root: string): string[] {
   return words(join(root, 'available_tracers'));
@@ -65,6 +67,8 @@ export function startTracer(target: Instance, request: TracerRequest, journal: J
       setOption(target.dir, name, value, target.set);
     if (functions !== undefined) warnings.push(...setFunctionFilter(target, tracer, functions, knobs));
     if (request.cpumask !== undefined) target.set('tracing_cpumask', maskOf(request.cpumask));
+    // The kernel changes it by itself while hwlat runs.
+    if (tracer === 'hwlat' && existsSync(join(target.root, HWLAT_MODE))) knobs.keep(HWLAT_MODE);
     setKnobs(target.root, request, knobs);
     setTracer(target, tracer);
     if (request.blockDevices !== undefined) {

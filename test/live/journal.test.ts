@@ -4,7 +4,6 @@
  */
 import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';
-import { randomInt } from 'node:crypto';
 import { once } from 'node:events';
 import {
   closeSync,
@@ -12,10 +11,8 @@ import {
   existsSync,
   mkdtempSync,
   openSync,
-  readdirSync,
   readFileSync,
   rmSync,
-  statSync,
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -31,35 +28,17 @@ import { openJournal } from '../../src/tracefs/journal.ts';
 import { findTracefs } from '../../src/tracefs/mount.ts';
 import { takeTopLevel } from '../../src/tracefs/top-level.ts';
 import { startTracer } from '../../src/tracefs/tracers.ts';
+import { topLevelFiles } from './top-level-files.ts';
+import type { ChildTask } from './tracer-child.ts';
 
 const root = findTracefs({ mayMount: true });
 const NAME = `ftx-journal-${process.pid}`;
-const CHILD = new URL('./journal-child.ts', import.meta.url).pathname;
+const CHILD = new URL(`./tracer-child.${import.meta.url.endsWith('.ts') ? 'ts' : 'js'}`, import.meta.url)
+  .pathname;
 const SIZES = { bufferBytesPerCpu: 1 << 20, subbufferBytes: 4096, clock: 'mono' };
-const KILLS = 40;
+const KILLS = Number(process.env.KILLS ?? 40);
 /** A cycle and a half: kills hit the setting up and the giving up. */
 const LATEST = 1.5;
-
-/** Change by themselves, or are the recording itself, or only loading code changes them. */
-const EXEMPT =
-  /^(buffer_size_kb|buffer_total_size_kb|saved_cmdlines.*|saved_tgids|touched_functions|enabled_functions|dyn_ftrace_total_info|error_log|trace|trace_pipe|trace_marker.*|free_buffer|snapshot.*|available_filter_.*)$/;
-
-/** Text of every control file of the top level, of its options, and the disk's switch. */
-function everything(disk: string): Map<string, string> {
-  const files = new Map<string, string>();
-  const take = (path: string, label: string) => {
-    if (!statSync(path).isFile()) return;
-    try {
-      files.set(label, readFileSync(path, 'utf8'));
-    } catch (error) {
-      files.set(label, `cannot be read: ${(error as NodeJS.ErrnoException).code}`);
-    }
-  };
-  for (const name of readdirSync(root)) if (!EXEMPT.test(name)) take(join(root, name), name);
-  for (const name of readdirSync(join(root, 'options'))) take(join(root, 'options', name), `options/${name}`);
-  for (const name of ['act_mask', 'enable', 'pid']) take(`/sys/block/${disk}/trace/${name}`, name);
-  return files;
-}
 
 describe('the top level', () => {
   const directory = mkdtempSync(join(tmpdir(), 'ftx-journal-'));
@@ -76,7 +55,7 @@ describe('the top level', () => {
     blockDevices: [disk],
   });
   const leaveNothing = (note = '') => {
-    assert.deepEqual(everything(disk), untouched, note);
+    assert.deepEqual(topLevelFiles(root, disk), untouched, note);
     assert.equal(existsSync(join(stateDir, `${NAME}.journal.json`)), false, note);
   };
   const journal = () => openJournal({ stateDir, name: NAME, root });
@@ -87,7 +66,7 @@ describe('the top level', () => {
     assert.equal(made.status, 0, made.stderr);
     device = made.stdout.trim();
     disk = basename(device);
-    untouched = everything(disk);
+    untouched = topLevelFiles(root, disk);
   });
   after(() => {
     cleanup(root, [NAME], stateDir);
@@ -112,7 +91,7 @@ describe('the top level', () => {
     };
     for (const [file, value] of Object.entries(settings)) writeControl(root, file, value);
     try {
-      const set = everything(disk);
+      const set = topLevelFiles(root, disk);
       const top = takeTopLevel(root, journal(), 'blk');
       const inForce = top.prepare(SIZES);
       assert.equal(inForce.bufferBytesPerCpu >> 20, 1);
@@ -128,7 +107,7 @@ describe('the top level', () => {
       assert.deepEqual(started.stop().problems, []);
       assert.deepEqual(top.remove(), []);
       assert.deepEqual(top.remove(), []);
-      assert.deepEqual(everything(disk), set);
+      assert.deepEqual(topLevelFiles(root, disk), set);
     } finally {
       for (const [file, value] of Object.entries(usual)) writeControl(root, file, value);
     }
@@ -193,12 +172,20 @@ describe('the top level', () => {
   });
 
   it(`is as before after each of ${KILLS} agents that were killed somewhere, once cleanup has run`, async (t) => {
-    const seed = randomInt(2 ** 31);
-    t.diagnostic(`first delay of ${seed % 1000}`);
+    const task: ChildTask = {
+      root,
+      stateDir,
+      name: NAME,
+      request: {
+        ...request(),
+        knobs: [{ file: 'tracing_thresh', value: '7', optional: true }],
+        cpumask: [0],
+      },
+    };
     let cycleMs = 0;
     let interrupted = 0;
     for (let kill = 0; kill < KILLS; kill++) {
-      const child = spawn(process.execPath, [CHILD, root, stateDir, NAME, disk], {
+      const child = spawn(process.execPath, [CHILD, JSON.stringify(task)], {
         stdio: ['ignore', 'pipe', 'inherit'],
       });
       const exited = once(child, 'exit');
@@ -233,14 +220,14 @@ describe('the top level', () => {
     const top = takeTopLevel(root, journal(), 'blk');
     try {
       top.prepare(SIZES);
-      const set = everything(disk);
+      const set = topLevelFiles(root, disk);
       assert.deepEqual(cleanup(root, [NAME], stateDir), {
         removed: [],
         busy: [NAME],
         restored: [],
         problems: [],
       });
-      assert.deepEqual(everything(disk), set);
+      assert.deepEqual(topLevelFiles(root, disk), set);
     } finally {
       top.remove();
       held.remove();

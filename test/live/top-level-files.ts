@@ -1,0 +1,30 @@
+/** What must be as before when an agent has gone: text of every control file of the top level and of what it shares. */
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+
+/** Change by themselves, or are the recording itself, or only loading code changes them. */
+const EXEMPT =
+  /^(buffer_size_kb|buffer_total_size_kb|saved_cmdlines.*|saved_tgids|touched_functions|dyn_ftrace_total_info|error_log|trace|trace_pipe|trace_marker.*|free_buffer|snapshot.*|available_filter_.*)$/;
+
+/** By path; `disk` adds the switch of its block tracing. */
+export function topLevelFiles(root: string, disk?: string): Map<string, string> {
+  const files = new Map<string, string>();
+  const takeAll = (dir: string) => {
+    if (!existsSync(dir)) return;
+    for (const name of readdirSync(dir)) {
+      const path = join(dir, name);
+      if (!EXEMPT.test(name) && statSync(path).isFile()) files.set(path, textOf(path));
+    }
+  };
+  for (const dir of ['', 'options', 'osnoise', 'hwlat_detector']) takeAll(join(root, dir));
+  if (disk !== undefined) takeAll(`/sys/block/${disk}/trace`);
+  return files;
+}
+
+function textOf(file: string): string {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch (error) {
+    return `cannot be read: ${(error as NodeJS.ErrnoException).code}`;
+  }
+}

@@ -1,0 +1,39 @@
+/**
+ * Child of tests: turns a tracer on and off, where the kernel has it, over and over until it is killed.
+ * Its argument is a `ChildTask` as JSON. Says a word before the first time and after each.
+ */
+import type { TracerRequest } from '../../src/model/tracer.ts';
+import { createInstance, tracerInstanceName } from '../../src/tracefs/instance.ts';
+import { openJournal } from '../../src/tracefs/journal.ts';
+import { takeTopLevel } from '../../src/tracefs/top-level.ts';
+import { instanceTracers, offeredTracers, placeOf, startTracer } from '../../src/tracefs/tracers.ts';
+
+export interface ChildTask {
+  root: string;
+  stateDir: string;
+  name: string;
+  request: TracerRequest;
+}
+
+const { root, stateDir, name, request } = JSON.parse(process.argv[2]) as ChildTask;
+const { tracer } = request;
+const held = createInstance(root, name);
+const journal = openJournal({ stateDir, name, root });
+const found = placeOf(request, offeredTracers(root), instanceTracers(held.dir));
+if ('refused' in found) throw new Error(found.refused);
+console.log('begins');
+for (;;) {
+  const target =
+    found.place === 'top'
+      ? takeTopLevel(root, journal, tracer)
+      : createInstance(root, tracerInstanceName(name, tracer));
+  target.prepare({ bufferBytesPerCpu: 1 << 19, subbufferBytes: 4096, clock: 'mono' });
+  const started = startTracer(target, request, journal);
+  const pages = request.reads === 'events' ? target.openPages() : undefined;
+  target.start();
+  target.stop();
+  pages?.close();
+  const problems = [...started.stop().problems, ...target.remove(), ...journal.restore().problems];
+  if (problems.length > 0) throw new Error(problems.join('\n'));
+  console.log('once');
+}

@@ -1,0 +1,305 @@
+/**
+ * The journal over plain files: values of equal length only, for a plain file keeps what a shorter write leaves.
+ * The kernel's own files are in test/live/journal.test.ts.
+ */
+import assert from 'node:assert/strict';
+import {
+  chmodSync,
+  chownSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { join } from 'node:path';
+import { type TestContext, test } from 'node:test';
+import fc from 'fast-check';
+import { KernelError } from '../../../src/model/errors.ts';
+import { openJournal, restoreJournal } from '../../../src/tracefs/journal.ts';
+import { bootId } from '../../../src/tracefs/journal-state.ts';
+import { fakeTracefs } from './fake.ts';
+
+const FILES = {
+  tracing_thresh: '0\n',
+  'osnoise/cpus': '0-1\n',
+  'osnoise/period_us': '1000000\n',
+  'hwlat_detector/mode': 'none [round-robin] per-cpu\n',
+  tracing_on: '1\n',
+  set_ftrace_filter: '#### all functions enabled ####\n',
+  current_tracer: 'nop\n',
+};
+
+function fake(t: TestContext) {
+  const root = fakeTracefs(t, FILES);
+  const place = { stateDir: join(root, 'state'), name: 'agent', root };
+  const stateFile = join(place.stateDir, 'agent.journal.json');
+  return {
+    root,
+    place,
+    stateFile,
+    text: (file: string) => readFileSync(join(root, file), 'utf8'),
+    write: (file: string, text: string) => writeFileSync(join(root, file), text),
+    plant: (entries: unknown, boot = bootId()) => {
+      mkdirSync(place.stateDir, { recursive: true });
+      writeFileSync(stateFile, JSON.stringify({ version: 1, boot, entries }), { mode: 0o600 });
+    },
+    untouched: () => {
+      for (const [file, text] of Object.entries(FILES))
+        assert.equal(readFileSync(join(root, file), 'utf8'), text, file);
+    },
+  };
+}
+
+test('what was there is on disk before it is written, and comes back', (t) => {
+  const { place, stateFile, text, untouched } = fake(t);
+  const journal = openJournal(place);
+  assert.ok(!existsSync(place.stateDir), 'opening it touches nothing');
+  const part = journal.part('timerlat');
+  part.set('osnoise/cpus', '2-3');
+  part.set('tracing_thresh', '5');
+  assert.equal(text('osnoise/cpus'), '2-3\n');
+  const state = JSON.parse(readFileSync(stateFile, 'utf8'));
+  assert.deepEqual(state.entries, [
+    { file: 'osnoise/cpus', before: '0-1\n', left: '2-3', owners: ['timerlat'] },
+    { file: 'tracing_thresh', before: '0\n', left: '5', owners: ['timerlat'] },
+  ]);
+  assert.equal(statSync(place.stateDir).mode & 0o777, 0o700);
+  assert.equal(statSync(stateFile).mode & 0o777, 0o600);
+  assert.deepEqual(part.restore(), { restored: ['tracing_thresh', 'osnoise/cpus'], problems: [] });
+  untouched();
+  assert.deepEqual(readdirSync(place.stateDir), []);
+});
+
+test('a value that is there already is not written, nor journaled', (t) => {
+  const { place } = fake(t);
+  openJournal(place).part('osnoise').set('osnoise/cpus', '0-1');
+  openJournal(place).part('hwlat').set('hwlat_detector/mode', 'round-robin');
+  assert.ok(!existsSync(place.stateDir));
+});
+
+test('the next start puts back what a crash left; a second time there is nothing to do', (t) => {
+  const { place, untouched } = fake(t);
+  const part = openJournal(place).part('osnoise');
+  part.set('osnoise/cpus', '2-3');
+  part.set('osnoise/cpus', '4-5');
+  assert.deepEqual(restoreJournal(place), { restored: ['osnoise/cpus'], problems: [] });
+  untouched();
+  assert.deepEqual(restoreJournal(place), { restored: [], problems: [] });
+});
+
+test('what somebody else has changed since is left alone and said', (t) => {
+  const { place, text, write } = fake(t);
+  openJournal(place).part('osnoise').set('osnoise/cpus', '2-3');
+  write('osnoise/cpus', '6-7\n');
+  const { restored, problems } = restoreJournal(place);
+  assert.deepEqual(restored, []);
+  assert.match(problems.join(), /osnoise\/cpus was left as it is, "6-7": somebody else .* \(it was "0-1"\)/);
+  assert.equal(text('osnoise/cpus'), '6-7\n');
+  assert.deepEqual(readdirSync(place.stateDir), []);
+});
+
+test('what was about to be written is put back if it differs', (t) => {
+  const { place, plant, text, write, untouched } = fake(t);
+  plant([
+    { file: 'osnoise/cpus', before: '0-1\n', owners: ['osnoise'] },
+    { file: 'tracing_thresh', before: '0\n', owners: ['osnoise'] },
+  ]);
+  write('tracing_thresh', '7\n');
+  assert.deepEqual(restoreJournal(place), { restored: ['tracing_thresh'], problems: [] });
+  assert.equal(text('osnoise/cpus'), '0-1\n');
+  untouched();
+});
+
+test('what the kernel itself changes is put back whatever it reads', (t) => {
+  const { place, plant, text } = fake(t);
+  plant([{ file: 'tracing_on', before: '0\n', left: '2', owners: ['blk'] }]);
+  assert.deepEqual(restoreJournal(place).restored, ['tracing_on']);
+  assert.equal(text('tracing_on'), '0\n');
+  const part = openJournal(place).part('hwlat');
+  part.keep('hwlat_detector/mode');
+  assert.deepEqual(part.restore(), { restored: [], problems: [] });
+});
+
+test('a list is only used when it is empty, and emptied when its lines are ours', (t) => {
+  const { place, text, write, plant } = fake(t);
+  write('set_ftrace_filter', 'schedule\n');
+  const part = openJournal(place).part('function');
+  assert.throws(() => part.add('set_ftrace_filter', ['vfs_*']), {
+    errno: 'EBUSY',
+    message: /holds schedule already/,
+  });
+  plant([{ file: 'set_ftrace_filter', before: '', added: ['vfs_*'], owners: ['function'] }]);
+  assert.match(restoreJournal(place).problems.join(), /set_ftrace_filter was left as it is, "schedule"/);
+  write('set_ftrace_filter', 'vfs_read\nvfs_write [m]\n');
+  plant([{ file: 'set_ftrace_filter', before: '', added: ['vfs_*'], owners: ['function'] }]);
+  assert.deepEqual(restoreJournal(place), { restored: ['set_ftrace_filter'], problems: [] });
+  assert.equal(text('set_ftrace_filter'), '');
+});
+
+test('lists stay as they are when somebody else has taken over the tracer', (t) => {
+  const { place, text, write, plant } = fake(t);
+  write('set_ftrace_filter', 'vfs_read\n');
+  write('current_tracer', 'function\n');
+  plant([
+    { file: 'set_ftrace_filter', before: '', added: ['vfs_*'], owners: ['x'] },
+    { file: 'current_tracer', before: 'nop\n', left: 'function_graph', owners: ['x'] },
+  ]);
+  assert.equal(restoreJournal(place).problems.length, 2);
+  assert.equal(text('set_ftrace_filter'), 'vfs_read\n');
+  assert.equal(text('current_tracer'), 'function\n');
+});
+
+test('tracers of one agent can share a value, not want two', (t) => {
+  const { place, text, untouched } = fake(t);
+  const journal = openJournal(place);
+  const [osnoise, hwlat] = [journal.part('osnoise'), journal.part('hwlat')];
+  osnoise.set('tracing_thresh', '5');
+  assert.throws(() => hwlat.set('tracing_thresh', '7'), {
+    errno: 'EBUSY',
+    message: /osnoise needs it to be 5/,
+  });
+  hwlat.set('tracing_thresh', '5');
+  assert.deepEqual(osnoise.restore(), { restored: [], problems: [] });
+  assert.equal(text('tracing_thresh'), '5\n');
+  assert.deepEqual(hwlat.restore(), { restored: ['tracing_thresh'], problems: [] });
+  untouched();
+});
+
+test('a file that cannot be put back now is tried again later', (t) => {
+  const { root, place, text } = fake(t);
+  openJournal(place).part('osnoise').set('osnoise/cpus', '2-3');
+  const file = join(root, 'osnoise/cpus');
+  rmSync(file);
+  mkdirSync(file);
+  assert.match(
+    restoreJournal(place).problems.join(),
+    /cannot read .*osnoise\/cpus: EISDIR.*\(it was "0-1"\)/,
+  );
+  rmSync(file, { recursive: true });
+  writeFileSync(file, '2-3\n');
+  assert.deepEqual(restoreJournal(place), { restored: ['osnoise/cpus'], problems: [] });
+  assert.equal(text('osnoise/cpus'), '0-1\n');
+});
+
+test('a file that is no more is no more to be put back', (t) => {
+  const { root, place, stateFile } = fake(t);
+  openJournal(place).part('osnoise').set('osnoise/cpus', '2-3');
+  rmSync(join(root, 'osnoise/cpus'));
+  assert.match(restoreJournal(place).problems.join(), /ENOENT/);
+  assert.ok(!existsSync(stateFile));
+});
+
+test('a journal of another boot is void', (t) => {
+  const { place, plant, untouched } = fake(t);
+  plant([{ file: 'osnoise/cpus', before: '6-7\n', owners: ['osnoise'] }], 'another');
+  assert.deepEqual(restoreJournal(place), { restored: [], problems: [] });
+  untouched();
+});
+
+test('a state file that is broken or not ours is an error, and nothing is written', (t) => {
+  const { place, stateFile, plant, untouched } = fake(t);
+  mkdirSync(place.stateDir);
+  const entry = { file: 'osnoise/cpus', before: '6-7\n', owners: ['osnoise'] };
+  const plantAnd = (step: () => void) => {
+    plant([entry]);
+    step();
+  };
+  const cases: [string, () => void, RegExp][] = [
+    ['no JSON', () => writeFileSync(stateFile, '{"version":1,', { mode: 0o600 }), /it is not JSON/],
+    ['empty', () => writeFileSync(stateFile, ''), /it is not JSON/],
+    ['another shape', () => writeFileSync(stateFile, '[]'), /no journal of this version/],
+    [
+      'another version',
+      () => writeFileSync(stateFile, '{"version":2,"boot":"","entries":[]}'),
+      /of this version/,
+    ],
+    ['a number', () => plant(3), /has no entries/],
+    ['a path', () => plant([{ ...entry, file: '../../etc/passwd' }]), /entry that may not be/],
+    ['another path', () => plant([entry, { ...entry, file: '/sys/block/../x/trace/enable' }]), /may not be/],
+    ['commands', () => plant([{ ...entry, file: 'kprobe_events' }]), /entry that may not be/],
+    ['NUL', () => plant([{ ...entry, before: '\0' }]), /entry that may not be/],
+    ['no owners', () => plant([{ file: 'osnoise/cpus', before: '' }]), /entry that may not be/],
+    ['twice', () => plant([entry, entry]), /names a file twice/],
+    ['open to others', () => plantAnd(() => chmodSync(stateFile, 0o622)), /others may write it/],
+    ['somebody else’s', () => plantAnd(() => chownSync(stateFile, 1234, 0)), /belongs to uid 1234/],
+    ['a link', () => linkOver(stateFile), /symbolic link/],
+    ['a directory', () => mkdirSync(stateFile), /no regular file/],
+    ['huge', () => writeFileSync(stateFile, ' '.repeat((1 << 20) + 1)), /1048577 bytes/],
+  ];
+  for (const [what, make, message] of cases) {
+    rmSync(stateFile, { recursive: true, force: true });
+    make();
+    const kernelError = (error: unknown) => error instanceof KernelError && message.test(error.message);
+    assert.throws(() => restoreJournal(place), kernelError, what);
+    assert.throws(() => openJournal(place).part('osnoise').set('osnoise/cpus', '2-3'), kernelError, what);
+    assert.throws(() => openJournal(place).part('f').add('set_ftrace_filter', ['x']), kernelError, what);
+    assert.ok(existsSync(stateFile), what);
+    untouched();
+  }
+});
+
+function linkOver(stateFile: string): void {
+  writeFileSync(`${stateFile}.real`, '{}');
+  symlinkSync(`${stateFile}.real`, stateFile);
+}
+
+test('where no state can be kept nothing is changed, and the error says for which tracer', (t) => {
+  const { root, untouched } = fake(t);
+  const file = join(root, 'occupied');
+  writeFileSync(file, '');
+  for (const [stateDir, errno] of [
+    [file, 'ENOTDIR'],
+    ['/proc/none/at/all', 'ENOENT'],
+  ]) {
+    const part = openJournal({ stateDir, name: 'agent', root }).part('osnoise');
+    assert.throws(() => part.set('osnoise/cpus', '2-3'), {
+      errno,
+      message: /tracer osnoise needs it.*--state\.dir/,
+    });
+  }
+  untouched();
+});
+
+test('files that are no control files are refused', (t) => {
+  const { place } = fake(t);
+  assert.throws(() => openJournal(place).part('x').set('../etc/passwd', 'x'), { message: /no control file/ });
+});
+
+test('whatever was set by whom, and wherever it stopped, all comes back', (t) => {
+  const { place, untouched } = fake(t);
+  const step = fc.record({
+    owner: fc.constantFrom('a', 'b'),
+    what: fc.oneof(
+      fc.record({ file: fc.constant('osnoise/cpus'), value: fc.constantFrom('0-1', '2-3', '4-5') }),
+      fc.record({ file: fc.constant('tracing_thresh'), value: fc.constantFrom('0', '1', '2') }),
+      fc.record({ file: fc.constant('tracing_on'), value: fc.constantFrom('0', '1') }),
+      fc.constant('restore' as const),
+      fc.constant('again' as const),
+    ),
+  });
+  fc.assert(
+    fc.property(fc.array(step, { maxLength: 12 }), (steps) => {
+      let journal = openJournal(place);
+      for (const { owner, what } of steps) {
+        if (what === 'again') journal = openJournal(place);
+        else if (what === 'restore') assert.deepEqual(journal.part(owner).restore().problems, []);
+        else {
+          try {
+            journal.part(owner).set(what.file, what.value);
+          } catch (error) {
+            assert.ok(error instanceof KernelError && error.errno === 'EBUSY');
+          }
+        }
+      }
+      assert.deepEqual(restoreJournal(place).problems, []);
+      untouched();
+      assert.ok(!existsSync(place.stateDir) || readdirSync(place.stateDir).length === 0);
+    }),
+    // Each step is synced to disk.
+    { numRuns: 40 },
+  );
+});
