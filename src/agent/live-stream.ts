@@ -2,12 +2,19 @@
  * How a buffer of the running kernel is read: probes and a reader enter; their plan, and the stream that feeds it,
  * leave.
  */
+import { BLOCK_EVENT, BLOCK_FORMAT_TEXT } from '../decode/text/blk-format.ts';
+import { makeFunctionInterner } from '../decode/text/function-interner.ts';
+import { textProblem } from '../decode/text/line-types.ts';
+import { onlineCpus } from '../host/cpus.ts';
 import type { FunctionNames } from '../model/function-names.ts';
 import type { Instance } from '../tracefs/instance.ts';
+import { openTracePipe } from '../tracefs/trace-pipe.ts';
+import { makeTraceClock } from './clock.ts';
 import { Pipeline } from './pipeline.ts';
-import { type EnabledProbe, type EventPlan, planEvents } from './plan.ts';
+import { type EnabledProbe, type EventPlan, type PlanInput, planEvents } from './plan.ts';
 import type { Shared } from './shared.ts';
 import type { EventStream } from './stream.ts';
+import { makeTextPipeline } from './text-pipeline.ts';
 
 /** `none`: nothing of the buffer is read. */
 export type ReaderKind = 'raw' | 'trace_pipe' | 'none';
@@ -35,12 +42,17 @@ export interface StreamParts {
   /** What is recorded beside events; `nop` for nothing. */
   tracer: string;
   shared: Shared;
+  /** Names for addresses in pages; text has the names. */
   functions?: FunctionNames | undefined;
 }
 
 export function planStream(parts: StreamParts): PlannedStream {
-  const { instance, enabled, reader, shared, functions } = parts;
-  const plan = planEvents({
+  return parts.reader === 'trace_pipe' ? planText(parts) : planRaw(parts);
+}
+
+/** What a plan is made from, whatever is read. */
+function inputFor({ instance, enabled, shared }: StreamParts): PlanInput {
+  return {
     enabled,
     metadata: instance.metadata(),
     host: shared.host,
@@ -49,8 +61,12 @@ export function planStream(parts: StreamParts): PlannedStream {
     self: shared.self,
     isSelf: shared.own.has,
     maxWindowMs: shared.config.maxWindowMs,
-    ...(functions ? { functions } : {}),
-  });
+  };
+}
+
+function planRaw(parts: StreamParts): PlannedStream {
+  const { instance, reader, shared, functions } = parts;
+  const plan = planEvents({ ...inputFor(parts), ...(functions ? { functions } : {}) });
   const open = (): OpenStream | undefined => {
     if (reader === 'none') return undefined;
     const pages = instance.openPages();
@@ -59,4 +75,51 @@ export function planStream(parts: StreamParts): PlannedStream {
     return { stream, cpus: pages.cpus, refresh: pages.refresh, close: pages.close };
   };
   return { plan, reader, open };
+}
+
+function planText(parts: StreamParts): PlannedStream {
+  const { instance, reader, tracer, shared } = parts;
+  const functions = makeFunctionInterner();
+  const input = inputFor(parts);
+  const { formatText } = input.metadata;
+  const plan = planEvents({
+    ...input,
+    metadata: { ...input.metadata, formatText: (event) => textFormat(event) ?? formatText(event) },
+    functions,
+    unreadable: textProblem,
+  });
+  const open = (): OpenStream => {
+    const source = openTracePipe(instance.dir);
+    let cpus = [...shared.onlineCpus];
+    const stream = makeTextPipeline({
+      source,
+      plan,
+      functions,
+      cpuCount: instance.cpuCount,
+      isGraph: tracer === 'function_graph',
+      losses: (visit) => {
+        for (const cpu of cpus) {
+          const { overrun, commitOverrun, droppedEvents } = instance.stats(cpu);
+          visit(cpu, overrun + commitOverrun + droppedEvents);
+        }
+      },
+      now: makeTraceClock(),
+      onError: shared.onError,
+    });
+    return {
+      stream,
+      cpus: () => cpus,
+      // One that went offline can have events left.
+      refresh: () => {
+        cpus = [...new Set([...cpus, ...onlineCpus()])];
+      },
+      close: source.close,
+    };
+  };
+  return { plan, reader, open };
+}
+
+/** Formats of records that have no file. */
+function textFormat(event: string): string | undefined {
+  return event === BLOCK_EVENT ? BLOCK_FORMAT_TEXT : undefined;
 }

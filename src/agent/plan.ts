@@ -40,6 +40,8 @@ export interface PlanInput {
   /** By default no function has a name. */
   functions?: FunctionNames;
   maxWindowMs?: number;
+  /** Why the reader cannot give the fields of an event; undefined when it can. By default it can. */
+  unreadable?: (type: PlannedType) => string | undefined;
   /** Events handled beside the probes', where the kernel or the capture has them. Not among those to enable. */
   extra?: Readonly<Record<string, (format: EventFormat) => EventHandler>>;
 }
@@ -133,15 +135,16 @@ function makeProbe(
   formats: FormatCache,
   input: PlanInput,
 ): { probe: Probe; needs: readonly EventNeed[] } | string {
+  const missingFor = (need: EventNeed) => whatIsMissing(need, formats, input.unreadable);
   const needs = module.needs(options, input.metadata, input.host);
   const eventless = module.tracer?.(options).reads === 'latency';
   if (needs.length === 0 && !eventless)
     return 'nothing to trace: no event of this kernel matches its options';
   for (const need of needs) {
-    const missing = whatIsMissing(need, formats);
+    const missing = missingFor(need);
     if (missing !== undefined && !need.optional) return missing;
   }
-  const usable = needs.filter((need) => whatIsMissing(need, formats) === undefined);
+  const usable = needs.filter((need) => missingFor(need) === undefined);
   if (usable.length === 0 && !eventless) return 'this kernel has none of its events';
   const known = new Set(usable.map((need) => need.event));
   const format = (event: string) => (known.has(event) ? formats.get(event) : undefined);
@@ -173,14 +176,18 @@ function makeProbe(
   }
 }
 
-function whatIsMissing(need: EventNeed, formats: FormatCache): string | undefined {
+function whatIsMissing(
+  need: EventNeed,
+  formats: FormatCache,
+  unreadable: PlanInput['unreadable'],
+): string | undefined {
   const format = formats.get(need.event);
   if (format === undefined) return formats.problem(need.event) ?? `this kernel has no event ${need.event}`;
   const names = new Set(format.fields.map((field) => field.name));
   const lacking = need.fields.filter((field) => !names.has(field));
-  return lacking.length === 0
-    ? undefined
-    : `event ${need.event} of this kernel has no field ${lacking.join(', ')}`;
+  if (lacking.length > 0) return `event ${need.event} of this kernel has no field ${lacking.join(', ')}`;
+  const problem = unreadable?.({ event: need.event, format, fields: need.fields });
+  return problem === undefined ? undefined : `text of event ${need.event} cannot be read: ${problem}`;
 }
 
 /** Bytes a record must have so that `common_type`, `common_pid` and these fields lie within it. */

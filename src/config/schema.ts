@@ -95,10 +95,7 @@ export function composeSchema(sections: readonly ProbeSection[]) {
       /^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$/,
       'must be a name of up to 64 letters, digits, _ . and -',
     ).default('ftrace-exporter'),
-    reader: z
-      .enum(['raw', 'trace_pipe'])
-      .refine((reader) => reader === 'raw', 'trace_pipe is not available yet in this version: use raw')
-      .default('raw'),
+    reader: z.enum(['raw', 'trace_pipe']).default('raw'),
     buffer: z
       .strictObject({
         total: size({ min: MIB / 2, max: 64 * GIB }).prefault('64MiB'),

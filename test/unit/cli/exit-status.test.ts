@@ -120,14 +120,17 @@ test('bad commands, flags, values and variables end with 2 and a remedy', () => 
     /--log\.level: log\.level: "loud" is not one of debug, info, warn, error/,
   );
   assert.match(
-    refusal(['run', '--reader', 'trace_pipe']),
-    /--reader: reader: trace_pipe is not available yet/,
+    refusal(['run', '--reader', 'text']),
+    /--reader: reader: "text" is not one of raw, trace_pipe/,
   );
   assert.match(
     refusal(['run'], { FTRACE_EXPORTER_BUFFER_TOTAL: '1TB' }),
     /FTRACE_EXPORTER_BUFFER_TOTAL: buffer\.total: "1TB"/,
   );
-  assert.match(refusal(['list', 'everything']), /Allowed choices are probes, tracers, events, metrics/);
+  assert.match(
+    refusal(['list', 'everything']),
+    /Allowed choices are probes, tracers, events, functions, metrics/,
+  );
   assert.match(refusal(['record']), /--output <file>' not specified/);
   assert.match(
     refusal(['record', '-o', join(directory, 'x.dat'), '--duration', '5']),

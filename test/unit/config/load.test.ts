@@ -197,7 +197,7 @@ test('unknown variables are refused, but not those that Kubernetes sets for a Se
 
 test('problems are told all at once with line, column, key and what would be right', () => {
   const yaml = `instance: "a/b"
-reader: trace_pipe
+reader: trace-pipe
 buffer: { total: 64MB, subbuffer: 5KiB }
 drain_interval: 1ms
 probes:
@@ -216,7 +216,7 @@ log: { level: wran }
 `;
   assert.deepEqual(problems({ yaml }), [
     'c.yaml:1:11: instance: "a/b" must be a name of up to 64 letters, digits, _ . and -',
-    'c.yaml:2:9: reader: trace_pipe is not available yet in this version: use raw',
+    'c.yaml:2:9: reader: "trace-pipe" is not one of raw, trace_pipe (did you mean "trace_pipe"?)',
     'c.yaml:3:18: buffer.total: "64MB" is not a size (did you mean "64MiB"?): a whole number of bytes, KiB, MiB or GiB, as in 64MiB',
     'c.yaml:3:35: buffer.subbuffer: "5KiB" is no power of two: it can be 4KiB, 8KiB, 16KiB, 32KiB or 64KiB',
     'c.yaml:4:17: drain_interval: 1ms is out of bounds: it must be between 2ms and 1s',
