@@ -34,7 +34,7 @@ const libraries = {
   config: ['zod', 'yaml'],
   probes: ['zod'],
   export: ['prom-client'],
-  http: ['express'],
+  http: ['express', 'zod', 'bcryptjs'],
   agent: ['zod', 'pino'],
   cli: ['commander', 'pino', 'yaml', 'zod'],
 };

@@ -7,6 +7,8 @@ import type { AgentConfig } from '../config/schema.ts';
 import { createProcessMetrics } from '../export/process-metrics.ts';
 import { createApp } from '../http/app.ts';
 import { type Listening, listen } from '../http/listen.ts';
+import { createRefusals, type Refusals } from '../http/refusals.ts';
+import { openWebConfig } from '../http/web-config-file.ts';
 import { UsageError } from '../model/errors.ts';
 import type { Log } from '../model/log.ts';
 import { demoCapture, whyNoTracing } from './demo.ts';
@@ -29,6 +31,9 @@ export async function run(config: AgentConfig, options: RunOptions): Promise<num
   if (config.probes.length === 0) throw new UsageError('no probe is on, so there is nothing to trace');
   const log = createLog(config.log);
   const version = packageVersion();
+  const { configFile, maxRequests, listenAddress } = config.web;
+  const web = configFile === undefined ? undefined : openWebConfig(configFile, log);
+  const refusals = createRefusals(log);
   const replayFile = options.replayFile ?? (options.demoIfUnavailable ? demoInstead(config, log) : undefined);
   // From here on a signal must not end the process with an instance left behind.
   const end = waitForEnd(log);
@@ -41,11 +46,9 @@ export async function run(config: AgentConfig, options: RunOptions): Promise<num
       version,
       ...(replayFile === undefined ? {} : { replayFile, replayInstance: options.replayInstance }),
     });
-    server = await listen(
-      createApp(depsOf(agent, config, { log, version, replayFile })),
-      config.web.listenAddress,
-      log,
-    );
+    const deps = depsOf(agent, config, { log, version, replayFile, refusals });
+    const app = createApp(deps, { maxRequests, refusals });
+    server = await listen(app, listenAddress, log, { web, maxRequests, refusals });
     const url = `${server.url}${config.web.telemetryPath}`;
     log.info({ version, url, probes: config.probes.map(({ name }) => name).join(',') }, 'serving metrics');
     status = await end.reached;
@@ -65,15 +68,17 @@ export async function run(config: AgentConfig, options: RunOptions): Promise<num
 function depsOf(
   agent: Agent,
   config: AgentConfig,
-  { log, version, replayFile }: { log: Log; version: string; replayFile: string | undefined },
+  what: { log: Log; version: string; replayFile: string | undefined; refusals: Refusals },
 ): Parameters<typeof createApp>[0] {
+  const { log, version, replayFile, refusals } = what;
   const source = replayFile === undefined ? 'live' : 'replay';
+  const processMetrics = createProcessMetrics();
   return {
     telemetryPath: config.web.telemetryPath,
     version,
     constantLabels: source === 'replay' ? REPLAY_LABELS : {},
     scrape: () => agent.scrape(),
-    processMetrics: createProcessMetrics(),
+    processMetrics: async () => [...(await processMetrics()), ...refusals.families()],
     status: () => agent.status(),
     latency: (tracer) => agent.latency(tracer),
     ready: () => agent.ready(),

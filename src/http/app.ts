@@ -1,11 +1,13 @@
 /** The routes. Everything is GET or HEAD, and nothing changes state. */
 import express from 'express';
 import { UsageError } from '../model/errors.ts';
+import { createAnswers } from './answers.ts';
 import { type HttpDeps, messageOf, readStatus } from './deps.ts';
 import { latencyRoute } from './latency-route.ts';
 import { metricsRoute } from './metrics-route.ts';
 import { renderPage } from './page.ts';
-import { commonHeaders, send, sendText } from './respond.ts';
+import { createRefusals, type Refusals } from './refusals.ts';
+import { send, sendText } from './respond.ts';
 
 type Handler = (request: express.Request, response: express.Response) => void | Promise<void>;
 
@@ -14,8 +16,21 @@ const LATENCY_PATH = '/api/v1/latency/';
 const HEALTH_PATH = '/healthz';
 const READINESS_PATH = '/readyz';
 
-/** Makes the app. Throws a `UsageError` for a telemetry path that cannot be served. */
-export function createApp(deps: HttpDeps): express.Express {
+/** They cost nothing, and must be answered when the node is busy. */
+const WITHOUT_LIMIT = [HEALTH_PATH, READINESS_PATH];
+const MAX_REQUESTS = 40;
+
+export interface AppOptions {
+  /** Requests that are worked on at once; 0: no limit. */
+  maxRequests?: number;
+  refusals?: Refusals;
+}
+
+/** Makes the app; what every request passes before it comes here is in guard.ts. Throws a `UsageError` for a telemetry path that cannot be served. */
+export function createApp(
+  deps: HttpDeps,
+  { maxRequests = MAX_REQUESTS, refusals = createRefusals(deps.log) }: AppOptions = {},
+): express.Express {
   const paths = {
     metrics: deps.telemetryPath,
     status: STATUS_PATH,
@@ -49,9 +64,16 @@ export function createApp(deps: HttpDeps): express.Express {
   app.set('query parser', false);
   app.set('strict routing', true);
   app.set('case sensitive routing', true);
-  app.use(commonHeaders);
+  const answers = createAnswers(maxRequests, refusals);
+  const limited =
+    (handler: Handler): Handler =>
+    (request, response) =>
+      answers.begin(response) ? handler(request, response) : undefined;
   for (const [path, handler] of Object.entries(routes)) {
-    app.route(path).get(handler).all(methodNotAllowed);
+    app
+      .route(path)
+      .get(WITHOUT_LIMIT.includes(path) ? handler : limited(handler))
+      .all(methodNotAllowed);
   }
   app.use((_request, response) =>
     sendText(response, 404, `not found; the metrics are at ${deps.telemetryPath}`),

@@ -1,13 +1,10 @@
-/**
- * Lets a few tasks run at once, a few more wait, and turns the rest away: a scrape costs memory and time on the
- * node that is being watched.
- */
+/** Lets a few tasks run at once while the others wait: a scrape costs time on the node that is being watched. */
 export interface Gate {
-  /** Resolves to a function to call when done, or to undefined when too many wait already. */
-  enter(): Promise<(() => void) | undefined>;
+  /** Resolves to a function to call when done. */
+  enter(): Promise<() => void>;
 }
 
-export function createGate(atOnce: number, waiting: number): Gate {
+export function createGate(atOnce: number): Gate {
   let running = 0;
   const queue: (() => void)[] = [];
   const leave = () => {
@@ -18,10 +15,8 @@ export function createGate(atOnce: number, waiting: number): Gate {
   };
   return {
     enter: async () => {
-      if (running >= atOnce) {
-        if (queue.length >= waiting) return undefined;
-        await new Promise<void>((resolve) => queue.push(resolve));
-      } else running++;
+      if (running >= atOnce) await new Promise<void>((resolve) => queue.push(resolve));
+      else running++;
       return leave;
     },
   };

@@ -1,25 +1,56 @@
-/** Binds an app to `--web.listen-address`. */
-import { createServer, type RequestListener, type Server } from 'node:http';
-import { type AddressInfo, isIPv6 } from 'node:net';
+/**
+ * Binds an app to `--web.listen-address`: connections in, TLS and time-outs and ceilings on them, and the requests
+ * that the guard lets in out. Slow and broken clients are no reason for a good one to wait.
+ */
+import {
+  createServer,
+  type IncomingMessage,
+  type RequestListener,
+  type Server,
+  type ServerResponse,
+} from 'node:http';
+import { type AddressInfo, isIPv6, type Socket } from 'node:net';
 import { errnoOf, KernelError, UsageError } from '../model/errors.ts';
 import type { Log } from '../model/log.ts';
+import { type Connections, createConnections } from './connections.ts';
+import { createGuard, type Guard } from './guard.ts';
+import { createRefusals, type Refusals } from './refusals.ts';
+import { createTlsDoor, type DoorEvents, type TlsDoor } from './tls-door.ts';
+import type { TlsSettings } from './tls-settings.ts';
+import type { WebConfigFile } from './web-config-file.ts';
 
 /** Prometheus' longest usual interval is a minute: connections should survive from one scrape to the next. */
 const KEEP_ALIVE_MS = 75_000;
 const REQUEST_MS = 30_000;
+const MAX_HEADER_BYTES = 16 * 1024;
 /** How long answers under way may take once the agent stops. */
 const CLOSE_GRACE_MS = 2_000;
 const MAX_CONNECTIONS = 256;
-/** Connections are few, so those that do nothing must go: a probe of our health may want their place. */
-const IDLE: IdleLimits = { headersMs: 5_000, checkMs: 1_000, stalledMs: KEEP_ALIVE_MS };
+const LIMITS = {
+  headersMs: 5_000,
+  checkMs: 1_000,
+  stalledMs: KEEP_ALIVE_MS,
+};
 
-export interface IdleLimits {
-  /** How long a new connection may take to ask. */
+export interface Limits {
+  /** Open at once; beyond, the one that is missed least has to go. */
+  connections: number;
+  /** How long a new connection may take to shake hands, and then to ask. */
   headersMs: number;
   /** How often that is looked at. */
   checkMs: number;
   /** How long a client may take nothing of its answer. */
   stalledMs: number;
+}
+
+export interface ListenOptions {
+  /** TLS, users and rates; undefined: plain HTTP for everybody. */
+  web?: WebConfigFile | undefined;
+  /** `--web.max-requests`: there must be connections for more than those that wait for work. */
+  maxRequests?: number;
+  limits?: Partial<Limits>;
+  /** Of those who are turned away; a new one unless given. */
+  refusals?: Refusals;
 }
 
 export interface Listening {
@@ -53,24 +84,93 @@ export async function listen(
   app: RequestListener,
   address: string,
   log: Log,
-  idle: IdleLimits = IDLE,
+  { web, maxRequests = 0, limits: chosen = {}, refusals = createRefusals(log) }: ListenOptions = {},
 ): Promise<Listening> {
   const { host, port } = parseListenAddress(address);
-  const times = {
+  const limits = { ...LIMITS, connections: Math.max(MAX_CONNECTIONS, 2 * maxRequests), ...chosen };
+  const server = createServer({
     keepAliveTimeout: KEEP_ALIVE_MS,
     requestTimeout: REQUEST_MS,
-    headersTimeout: idle.headersMs,
-  };
-  const server = createServer({ ...times, connectionsCheckingInterval: idle.checkMs }, app);
-  server.timeout = idle.stalledMs;
-  server.maxConnections = MAX_CONNECTIONS;
+    headersTimeout: limits.headersMs,
+    connectionsCheckingInterval: limits.checkMs,
+    maxHeaderSize: MAX_HEADER_BYTES,
+  });
+  server.timeout = limits.stalledMs;
+  const connections = createConnections(limits.connections, () => refusals.count('connections'));
+  const guard = createGuard(web, refusals, log);
+  acceptThrough(server, connections, web, limits, refusals);
+  server.on('request', requestListener(app, connections, guard, log));
   await bind(server, address, host, port);
   // Without a listener, running out of file descriptors in accept() would end the process.
   server.on('error', (error) => log.error({ reason: error.message }, 'the HTTP server had an error'));
   const bound = server.address() as AddressInfo;
   const shown =
     host === undefined ? 'localhost' : bound.family === 'IPv6' ? `[${bound.address}]` : bound.address;
-  return { url: `http://${shown}:${bound.port}`, close: () => close(server) };
+  return {
+    url: `${web?.current().tls ? 'https' : 'http'}://${shown}:${bound.port}`,
+    close: () => close(server, connections, guard),
+  };
+}
+
+/**
+ * Puts the ceiling and TLS before the HTTP server: connections come to its own listener through here. It is the
+ * server that listens all the same, for that is what makes it watch over the times of requests.
+ */
+function acceptThrough(
+  server: Server,
+  connections: Connections,
+  web: WebConfigFile | undefined,
+  { headersMs }: Limits,
+  refusals: Refusals,
+): void {
+  const [serve] = server.listeners('connection') as ((socket: Socket) => void)[];
+  server.removeAllListeners('connection');
+  const events: DoorEvents = {
+    enter: (secure, raw) => {
+      connections.alias(secure, raw);
+      serve.call(server, secure);
+    },
+    refuse: (reason, detail) => refusals.count(reason, { detail }),
+  };
+  let door: { of: TlsSettings; take: TlsDoor['take'] } | undefined;
+  server.on('connection', (raw: Socket) => {
+    raw.on('error', () => {});
+    if (!connections.add(raw)) {
+      refusals.count('connections', { client: raw.remoteAddress });
+      raw.destroy();
+      return;
+    }
+    const tls = web?.current().tls;
+    if (tls === undefined) {
+      serve.call(server, raw);
+      return;
+    }
+    if (door?.of !== tls) door = { of: tls, take: createTlsDoor(tls, headersMs, events).take };
+    door.take(raw);
+  });
+}
+
+function requestListener(
+  app: RequestListener,
+  connections: Connections,
+  guard: Guard,
+  log: Log,
+): (request: IncomingMessage, response: ServerResponse) => Promise<void> {
+  return async (request, response) => {
+    const connection = connections.begin(request.socket, response);
+    if (connection === undefined) {
+      request.socket.destroy();
+      return;
+    }
+    try {
+      if (!(await guard.check(request, response, connection))) return;
+      connections.letIn(connection);
+      app(request, response);
+    } catch (error) {
+      log.error({ reason: (error as Error).message }, 'a request failed');
+      request.socket.destroy();
+    }
+  };
 }
 
 function bind(server: Server, address: string, host: string | undefined, port: number): Promise<void> {
@@ -96,12 +196,14 @@ function refusal(address: string, errno: string): KernelError {
   return new KernelError({ file: address, errno, action: 'listen on', ...(remedy ? { remedy } : {}) });
 }
 
-function close(server: Server): Promise<void> {
+function close(server: Server, connections: Connections, guard: Guard): Promise<void> {
   return new Promise((resolve) => {
-    const cutOff = setTimeout(() => server.closeAllConnections(), CLOSE_GRACE_MS);
+    const cutOff = setTimeout(() => connections.closeNow(), CLOSE_GRACE_MS);
     server.close(() => {
       clearTimeout(cutOff);
+      guard.close();
       resolve();
     });
+    connections.close();
   });
 }

@@ -8,13 +8,13 @@ import { type HttpDeps, messageOf } from './deps.ts';
 import { createGate } from './gate.ts';
 import { send, sendText } from './respond.ts';
 
+/** The others wait; how many there can be at all is for `answers.ts` to say. */
 const SCRAPES_AT_ONCE = 3;
-const SCRAPES_WAITING = 32;
 
 export function metricsRoute(deps: HttpDeps): (request: Request, response: Response) => Promise<void> {
   const text = createRenderer({ constantLabels: deps.constantLabels });
   const protobuf = createProtobufRenderer({ constantLabels: deps.constantLabels });
-  const gate = createGate(SCRAPES_AT_ONCE, SCRAPES_WAITING);
+  const gate = createGate(SCRAPES_AT_ONCE);
 
   const processFamilies = async (): Promise<readonly SampleFamily[]> => {
     try {
@@ -43,11 +43,6 @@ export function metricsRoute(deps: HttpDeps): (request: Request, response: Respo
 
   return async (request, response) => {
     const leave = await gate.enter();
-    if (leave === undefined) {
-      response.setHeader('Retry-After', '5');
-      sendText(response, 503, `no metrics: ${SCRAPES_WAITING} scrapes are waiting already`);
-      return;
-    }
     try {
       // Whoever gave up while waiting needs no answer.
       if (!response.closed) await answer(request, response);

@@ -82,8 +82,8 @@ test('a client that asks nothing, or takes nothing of its answer, is cut off', a
     response.once('close', () => answers.emit('close', response.writableFinished));
     response.end(body);
   };
-  const idle = { headersMs: 100, checkMs: 50, stalledMs: 300 };
-  const listening = await listen(app, '127.0.0.1:0', quiet, idle);
+  const limits = { headersMs: 100, checkMs: 50, stalledMs: 300 };
+  const listening = await listen(app, '127.0.0.1:0', quiet, { limits });
   const port = Number(new URL(listening.url).port);
   const silent = connect(port, '127.0.0.1').resume();
   await once(silent, 'close');

@@ -1,0 +1,100 @@
+/**
+ * The connections there are, and who has to go when there are too many: never the newcomer, for a good client is one.
+ * First goes who has waited longest without a request that was let in (slow, silent, guessing clients), then who
+ * has been idle longest (its next request finds a new connection), then whose answer has been ready longest.
+ */
+import type { ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
+
+export interface Connection {
+  /** Requests of it that were not let in. */
+  failures: number;
+}
+
+export interface Connections {
+  /** Takes an accepted connection; false when none of the others could make room. */
+  add(raw: Socket): boolean;
+  /** What comes on `secure` from now on belongs to the connection of `raw`. */
+  alias(secure: Socket, raw: Socket): void;
+  /** A request has come. Undefined: leave it, the one before has no answer yet (nobody needs pipelining). */
+  begin(socket: Socket, response: ServerResponse): Connection | undefined;
+  /** The request under way has been let in. */
+  letIn(connection: Connection): void;
+  /** Closes those without a request under way at once, the others behind their answers. */
+  close(): void;
+  closeNow(): void;
+}
+
+interface Entry extends Connection {
+  raw: Socket;
+  /** Of the request that has no whole answer yet. */
+  response: ServerResponse | undefined;
+  /** Those of its like, in the order in which they came to be so. */
+  among: Set<Entry>;
+}
+
+/** `evicted` is called for each that has to make room. */
+export function createConnections(ceiling: number, evicted: () => void): Connections {
+  const known = new WeakMap<Socket, Entry>();
+  const waiting = new Set<Entry>();
+  const idle = new Set<Entry>();
+  const answering = new Set<Entry>();
+  let closing = false;
+
+  const move = (entry: Entry, to: Set<Entry>) => {
+    entry.among.delete(entry);
+    entry.among = to;
+    to.add(entry);
+  };
+
+  const makeRoom = (): boolean => {
+    const ended = [...answering].find(({ response }) => response?.writableEnded);
+    const victim = oldest(waiting) ?? oldest(idle) ?? ended;
+    if (victim === undefined) return false;
+    victim.among.delete(victim);
+    victim.raw.destroy();
+    evicted();
+    return true;
+  };
+
+  return {
+    add: (raw) => {
+      if (waiting.size + idle.size + answering.size >= ceiling && !makeRoom()) return false;
+      const entry: Entry = { raw, response: undefined, failures: 0, among: waiting };
+      waiting.add(entry);
+      known.set(raw, entry);
+      raw.once('close', () => entry.among.delete(entry));
+      return true;
+    },
+    alias: (secure, raw) => {
+      const entry = known.get(raw);
+      if (entry !== undefined) known.set(secure, entry);
+    },
+    begin: (socket, response) => {
+      const entry = known.get(socket);
+      if (entry === undefined || entry.response !== undefined || entry.raw.destroyed) return undefined;
+      entry.response = response;
+      response.once('close', () => {
+        entry.response = undefined;
+        if (closing) socket.end();
+        if (entry.among === answering && !entry.raw.destroyed) move(entry, idle);
+      });
+      return entry;
+    },
+    letIn: (connection) => {
+      const entry = connection as Entry;
+      if (!entry.raw.destroyed) move(entry, answering);
+    },
+    close: () => {
+      closing = true;
+      for (const { raw, response } of [...waiting, ...idle]) if (response === undefined) raw.destroy();
+    },
+    closeNow: () => {
+      for (const { raw } of [...waiting, ...idle, ...answering]) raw.destroy();
+    },
+  };
+}
+
+function oldest(set: ReadonlySet<Entry>): Entry | undefined {
+  return set.values().next().value;
+}

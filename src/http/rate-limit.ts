@@ -1,0 +1,26 @@
+/** `rate_limit` of a web config: a bucket of tokens, of which each request takes one. */
+import type { Rate } from './web-config.ts';
+
+export interface Bucket {
+  /** Takes a token, if there is one. */
+  take(): boolean;
+}
+
+export function createBucket(
+  { intervalNs, burst }: Rate,
+  now: () => number = () => performance.now(),
+): Bucket {
+  const intervalMs = intervalNs / 1e6;
+  let tokens = burst;
+  let filledAtMs = now();
+  return {
+    take: () => {
+      const nowMs = now();
+      tokens = Math.min(burst, tokens + (nowMs - filledAtMs) / intervalMs);
+      filledAtMs = nowMs;
+      if (tokens < 1) return false;
+      tokens--;
+      return true;
+    },
+  };
+}

@@ -1,0 +1,91 @@
+/**
+ * The TLS side of accepting: a raw connection in, one that has shaken hands and whose client may come in out.
+ * Which clients may is decided here rather than by OpenSSL, because Go knows more policies than Node does.
+ */
+import { constants } from 'node:crypto';
+import type { Socket } from 'node:net';
+import { createServer, type PeerCertificate, type TLSSocket } from 'node:tls';
+import { type ClientPolicy, plainName, type TlsSettings } from './tls-settings.ts';
+
+export interface TlsDoor {
+  /** Shakes hands; then `enter` or `refuse` is called, and the socket is destroyed in the latter case. */
+  take(raw: Socket): void;
+}
+
+export interface DoorEvents {
+  enter(secure: TLSSocket, raw: Socket): void;
+  refuse(reason: 'tls_handshake' | 'client_certificate', detail: string): void;
+}
+
+export function createTlsDoor(
+  { context, clients }: TlsSettings,
+  handshakeMs: number,
+  events: DoorEvents,
+): TlsDoor {
+  /** Those that are shaking hands. */
+  const raws = new Map<string, Socket>();
+  const server = createServer({
+    ...context,
+    requestCert: clients.ask,
+    rejectUnauthorized: false,
+    handshakeTimeout: handshakeMs,
+    ALPNProtocols: ['http/1.1'],
+    // Whoever comes back is to show a certificate again; and nobody else needs to shake hands twice on a connection.
+    secureOptions: constants.SSL_OP_NO_RENEGOTIATION | (clients.ask ? constants.SSL_OP_NO_TICKET : 0),
+  });
+  server.on('secureConnection', (secure) => {
+    const raw = raws.get(ends(secure));
+    const problem = clients.ask ? refusal(secure, clients) : undefined;
+    if (problem !== undefined) events.refuse('client_certificate', problem);
+    if (problem === undefined && raw !== undefined) events.enter(secure, raw);
+    else secure.on('error', () => {}).destroy();
+  });
+  server.on('tlsClientError', (error, secure) => {
+    events.refuse('tls_handshake', error.message);
+    secure.destroy();
+  });
+  return {
+    take: (raw) => {
+      const key = ends(raw);
+      raws.set(key, raw);
+      raw.once('close', () => raws.delete(key));
+      server.emit('connection', raw);
+    },
+  };
+}
+
+/** What a raw connection and the TLS socket on top of it have in common. */
+function ends({ remoteAddress, remotePort, localAddress, localPort }: Socket): string {
+  return `${remoteAddress} ${remotePort} ${localAddress} ${localPort}`;
+}
+
+function refusal(secure: TLSSocket, clients: ClientPolicy): string | undefined {
+  const certificate = secure.getPeerCertificate();
+  if (Object.keys(certificate ?? {}).length === 0) {
+    return clients.require ? 'it has none' : undefined;
+  }
+  // Node counts a resumed session as verified even if it began without a certificate: hence the question above.
+  if (clients.verify && !secure.authorized) return String(secure.authorizationError);
+  if (clients.names !== undefined && !namesOf(certificate).some((name) => clients.names?.has(name))) {
+    return 'none of its names is in client_allowed_sans';
+  }
+  return undefined;
+}
+
+/**
+ * DNS names, IP and mail addresses and URIs of a certificate. Node gives them as text, `DNS:a, IP Address:::1`, in
+ * which values with odd characters are JSON strings.
+ */
+export function namesOf({ subjectaltname = '' }: Pick<PeerCertificate, 'subjectaltname'>): string[] {
+  const names: string[] = [];
+  const entry = /(DNS|IP Address|email|URI|[^:,"]+):("(?:[^"\\]|\\.)*"|[^,"]*)(?:, |$)/y;
+  while (entry.lastIndex < subjectaltname.length) {
+    const match = entry.exec(subjectaltname);
+    if (match === null) return [];
+    const [, kind, text] = match;
+    if (!['DNS', 'IP Address', 'email', 'URI'].includes(kind)) continue;
+    const value = text.startsWith('"') ? (JSON.parse(text) as string) : text;
+    names.push(kind === 'IP Address' ? plainName(value) : value);
+  }
+  return names;
+}
