@@ -1,11 +1,11 @@
 /**
  * Records of a latency tracer: each time it meets a latency longer than any before, that latency and its trace come
- * out. Between a look and a reset none is missed: the trace of the last record stays, whatever is written to its
- * maximum. Source: kernel/trace/trace.c, __update_max_tr(), latency_fsnotify().
+ * out. The trace of the last record stays, whatever is written to its maximum: so a reset misses only a record that is
+ * made between two system calls and followed by another before its trace is read. Source: kernel/trace/trace.c, __update_max_tr(), latency_fsnotify().
  */
-import { closeSync, constants, openSync, readSync, watch } from 'node:fs';
+import { closeSync, constants, openSync, readSync, watch, writeSync } from 'node:fs';
 import { join } from 'node:path';
-import { readText, refusal, tryReadText, writeControl } from './files.ts';
+import { readText, refusal, tryReadText } from './files.ts';
 
 export interface LatencyWatch {
   /** Looks, then lets the tracer begin anew: the next latency is a record, however short. Throws `KernelError`. */
@@ -40,33 +40,39 @@ export function watchMaxLatency(
   let last = '';
   let lastMaximum = 0;
 
-  /** The trace and the maximum that belongs to it: while records follow each other, reading is not at one moment. */
+  /**
+   * The maximum and the trace that belongs to it. The kernel sets the one, then swaps in the other: a look in between,
+   * or while records follow each other, is repeated.
+   */
   const readBoth = (): { maximum: number; trace: string } => {
-    let maximum = readMaximum(dir);
+    let maximum = 0;
     let trace = '';
     for (let tries = 0; tries < TRIES; tries++) {
+      maximum = readMaximum(dir);
       trace = readTrace(dir, traceBytes);
-      const after = readMaximum(dir);
-      if (after === maximum) break;
-      maximum = after;
+      // 0 after a reset, when the trace is of the record before it.
+      if (readMaximum(dir) === maximum && (maximum === 0 || maximum === latencyOf(trace))) break;
     }
     return { maximum, trace };
   };
 
-  const take = ({ maximum, trace }: { maximum: number; trace: string }): void => {
+  const look = (): void => {
+    const { maximum, trace } = readBoth();
     const latencyUs = latencyOf(trace) ?? maximum;
-    const isNew = trace === '' ? maximum > lastMaximum : trace !== last && latencyUs > 0;
-    lastMaximum = maximum;
+    const isNew = latencyUs > 0 && trace !== last;
+    // Where they do not belong together, the next poll looks again.
+    if (isNew || maximum === latencyUs) lastMaximum = maximum;
     if (!isNew) return;
     last = trace;
     onRecord(latencyUs * 1000, trace);
   };
 
-  const look = (): void => take(readBoth());
-
   const reset = (): void => {
-    look();
-    writeControl(dir, MAXIMUM, '0');
+    for (let tries = 0; tries < TRIES; tries++) {
+      look();
+      // Nothing but this comparison lies between looking and writing.
+      if (writeZeroIf(dir, (maximum) => maximum === lastMaximum || tries === TRIES - 1)) break;
+    }
     lastMaximum = 0;
     // A record made just before the reset has lost its maximum, but its trace is there.
     look();
@@ -106,6 +112,22 @@ function watchFile(file: string, onChange: () => void): () => void {
     return () => watcher.close();
   } catch {
     return () => {};
+  }
+}
+
+/** Writes 0 to the maximum if what it is just before is as it should be. Throws `KernelError`. */
+function writeZeroIf(dir: string, mayWrite: (maximum: number) => boolean): boolean {
+  const file = join(dir, MAXIMUM);
+  let fd: number | undefined;
+  try {
+    fd = openSync(file, constants.O_WRONLY);
+    if (!mayWrite(readMaximum(dir))) return false;
+    writeSync(fd, '0\n');
+    return true;
+  } catch (error) {
+    throw refusal(error, { file, action: 'write', value: '0' });
+  } finally {
+    if (fd !== undefined) closeSync(fd);
   }
 }
 

@@ -3,7 +3,7 @@
  * The kernel's own files are in test/live/journal.test.ts.
  */
 import assert from 'node:assert/strict';
-import {
+import fs, {
   chmodSync,
   chownSync,
   existsSync,
@@ -15,6 +15,7 @@ import {
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
+import { syncBuiltinESMExports } from 'node:module';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import fc from 'fast-check';
@@ -72,6 +73,28 @@ test('what was there is on disk before it is written, and comes back', (t) => {
   assert.deepEqual(part.restore(), { restored: ['tracing_thresh', 'osnoise/cpus'], problems: [] });
   untouched();
   assert.deepEqual(readdirSync(place.stateDir), []);
+});
+
+test('an entry is on disk before its file is opened to be written', (t) => {
+  const { place, stateFile } = fake(t);
+  const seen: unknown[] = [];
+  const { openSync } = fs;
+  t.mock.method(fs, 'openSync', (path: string, flags: number, mode?: number) => {
+    if (path.startsWith(join(place.root, 'osnoise')) && (flags & fs.constants.O_WRONLY) !== 0)
+      seen.push(JSON.parse(readFileSync(stateFile, 'utf8')).entries);
+    return openSync(path, flags, mode);
+  });
+  syncBuiltinESMExports();
+  try {
+    const part = openJournal(place).part('osnoise');
+    part.set('osnoise/cpus', '2-3');
+    part.set('osnoise/cpus', '4-5');
+  } finally {
+    t.mock.restoreAll();
+    syncBuiltinESMExports();
+  }
+  const entry = { file: 'osnoise/cpus', before: '0-1\n', owners: ['osnoise'] };
+  assert.deepEqual(seen, [[entry], [entry]]);
 });
 
 test('a value that is there already is not written, nor journaled', (t) => {

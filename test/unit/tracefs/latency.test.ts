@@ -1,0 +1,123 @@
+/** Records of a latency tracer, over files that change as the kernel's do. */
+import assert from 'node:assert/strict';
+import { rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { type TestContext, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { latencyOf, readTrace, watchMaxLatency } from '../../../src/tracefs/latency.ts';
+import { fakeTracefs } from './fake.ts';
+
+/** Head of a trace of 6.12-rt; `stamp` stands for the lines below, which differ from record to record. */
+const traceOf = (us: number, stamp: string) => `# tracer: wakeup_rt
+#
+# wakeup_rt latency trace v1.1.5 on 6.12.95+deb12-rt-amd64
+# --------------------------------------------------------------------
+# latency: ${us} us, #6/6, CPU#1 | (M:preempt_rt VP:0, KP:0, SP:0 HP:0 #P:2)
+#    -----------------
+#    | task: migration/1-32 (uid:0 nice:0 policy:1 rt_prio:99)
+#    -----------------
+  <idle>-0         1dNh6. ${stamp}us+:        0:120:R   + [001]      32:  0:R migration/1
+`;
+const EMPTY = '# tracer: wakeup_rt\n#\n';
+
+function setUp(
+  t: TestContext,
+  options: { pollMs?: number; traceBytes?: number; onError?: (error: unknown) => void },
+) {
+  const dir = fakeTracefs(t, { tracing_max_latency: '0\n', trace: EMPTY });
+  const seen: [number, string][] = [];
+  const watch = watchMaxLatency(dir, (ns, trace) => seen.push([ns, trace]), {
+    pollMs: 3_600_000,
+    ...options,
+  });
+  t.after(watch.close);
+  // As the kernel does: the trace is swapped in, then the maximum shows.
+  const record = (us: number, stamp: string, shown = us) => {
+    writeFileSync(join(dir, 'trace'), traceOf(us, stamp));
+    writeFileSync(join(dir, 'tracing_max_latency'), `${shown}\n`);
+  };
+  return { dir, seen, watch, record };
+}
+
+test('the latency of a trace stands in its head', () => {
+  assert.equal(latencyOf(traceOf(504, '1')), 504);
+  assert.equal(latencyOf(EMPTY), undefined);
+  assert.equal(latencyOf(`${'x'.repeat(2000)}\n# latency: 5 us, `), undefined);
+});
+
+test('a record is told once, with its trace', (t) => {
+  const { seen, watch, record } = setUp(t, {});
+  watch.look();
+  assert.deepEqual(seen, []);
+  record(504, '1');
+  watch.look();
+  watch.look();
+  assert.deepEqual(seen, [[504_000, traceOf(504, '1')]]);
+  // Longer by less than a microsecond: another record all the same.
+  record(504, '2');
+  watch.look();
+  assert.equal(seen.length, 2);
+});
+
+test('a reset tells what came last, and the same trace is no new record after it', (t) => {
+  const { seen, watch, record } = setUp(t, {});
+  record(504, '1');
+  watch.reset();
+  assert.deepEqual(
+    seen.map(([ns]) => ns),
+    [504_000],
+  );
+  watch.look();
+  assert.equal(seen.length, 1);
+  // A record whose maximum a reset has overwritten.
+  record(300, '2', 0);
+  watch.look();
+  assert.deepEqual(
+    seen.map(([ns]) => ns),
+    [504_000, 300_000],
+  );
+  record(7, '3');
+  watch.look();
+  assert.deepEqual(
+    seen.map(([ns]) => ns),
+    [504_000, 300_000, 7_000],
+  );
+});
+
+test('the kernel tells of a record by itself', async (t) => {
+  const { seen, record } = setUp(t, {});
+  record(504, '1');
+  for (let tries = 0; tries < 200 && seen.length === 0; tries++) await sleep(10);
+  assert.deepEqual(seen, [[504_000, traceOf(504, '1')]]);
+});
+
+test('where it does not, looking now and then does', async (t) => {
+  const { dir, seen } = setUp(t, { pollMs: 10 });
+  // A new file of the name is not what is watched.
+  rmSync(join(dir, 'tracing_max_latency'));
+  writeFileSync(join(dir, 'trace'), traceOf(9, '1'));
+  writeFileSync(join(dir, 'tracing_max_latency'), '9\n');
+  for (let tries = 0; tries < 200 && seen.length === 0; tries++) await sleep(10);
+  assert.deepEqual(
+    seen.map(([ns]) => ns),
+    [9_000],
+  );
+});
+
+test('a long trace is cut behind a line', (t) => {
+  const { dir } = setUp(t, {});
+  writeFileSync(join(dir, 'trace'), 'one\ntwo\nthree\n');
+  assert.equal(readTrace(dir, 100), 'one\ntwo\nthree\n');
+  assert.equal(readTrace(dir, 10), 'one\ntwo\n');
+  assert.equal(readTrace(dir, 8), 'one\ntwo\n');
+  assert.equal(readTrace(dir, 2), '');
+});
+
+test('an instance that is gone is an error to whoever asks for it', async (t) => {
+  const errors: unknown[] = [];
+  const { dir, watch } = setUp(t, { pollMs: 10, onError: (error) => errors.push(error) });
+  rmSync(join(dir, 'tracing_max_latency'));
+  assert.throws(() => watch.look(), { errno: 'ENOENT' });
+  for (let tries = 0; tries < 200 && errors.length === 0; tries++) await sleep(10);
+  assert.ok(errors.length > 0);
+});
