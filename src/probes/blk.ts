@@ -53,6 +53,8 @@ const ISSUE_TO_COMPLETE = {
 };
 
 const SECTOR_BYTES = 512;
+/** `N`, for no read or write, in the letters of the operation; a flush is `FN`. */
+const NEITHER = 0x4e;
 /** Entries, of which a request has two: more than all queues of ten disks hold. */
 const CAPACITY = 32768;
 /** Drivers give up after minutes; what is older was merged or split in a way that the text does not tell. */
@@ -174,12 +176,15 @@ function createBlk(context: ProbeContext, options: BlkOptions): Probe {
     const row = devices.row(dev);
     if (row < 0) return;
     const action = actionOf(record.bytes, letters.start(record), letters.end(record));
-    operation = operationOf(record.bytes, rwbs.start(record), rwbs.end(record));
-    series.count(row, action, operation, record.cpu);
     const sectors = bytesOf(record) / SECTOR_BYTES;
+    const isNeither = record.bytes[rwbs.start(record)] === NEITHER;
     // Without data it is a flush, whatever the letters of what asked for it; its sectors differ from line to line.
-    if (sectors === 0) operation = FLUSH;
-    const sector = sectors === 0 ? 0 : sectorOf(record);
+    const isFlush = sectors === 0 && !isNeither;
+    operation = isFlush ? FLUSH : operationOf(record.bytes, rwbs.start(record), rwbs.end(record));
+    series.count(row, action, operation, record.cpu);
+    // Plugging, or a command for the device itself, whose completion does not tell which it was.
+    if (isNeither) return;
+    const sector = isFlush ? 0 : sectorOf(record);
     switch (action) {
       case QUEUED_ACTION:
         add(sector, sectors, QUEUED, now);

@@ -62,6 +62,8 @@ test('an address is that of the function that begins there or a few bytes before
   assert.equal(nameOf(0x80ffffff, high), undefined);
   assert.equal(nameOf(0x81000044, 0), undefined);
   assert.equal(nameOf(0xc0a01010, high), 'late_module');
+  assert.equal(nameOf(0xc0a0103f, high), 'late_module');
+  assert.equal(nameOf(0xc0a01040, high), undefined);
   // A module that is not known yet is not the one before it.
   assert.equal(nameOf(0xc0a02000, high), undefined);
 });

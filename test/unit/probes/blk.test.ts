@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { schemaKit } from '../../../src/config/units.ts';
 import { BLOCK_EVENT, BLOCK_FORMAT_TEXT } from '../../../src/decode/text/blk-format.ts';
@@ -48,6 +49,45 @@ test('a write as 6.1 tells it: queued, got a request, plugged, unplugged, insert
   assert.equal(d.actions('completed', 'write', '2'), 1);
   for (const action of ['plugged', 'unplugged_by_timer']) assert.equal(d.actions(action, 'other'), 1, action);
   assert.equal(d.actions('unplugged', 'other'), undefined);
+  assert.deepEqual(d.unmatched, {});
+});
+
+test('what 6.12 told of nine buffered writes and a flush, of direct writes and of reads', () => {
+  const d = disk();
+  const text = readFileSync(new URL('../../fixtures/tracers-6.12-rt/blk.txt', import.meta.url), 'utf8');
+  const line = /\[(\d+)\] \S+ +(\d+)\.(\d{6}): 254,0 +([A-Z]+) +([A-Z]+) (?:(\d+) (?:\+ (\d+) )?)?/;
+  let lines = 0;
+  for (const one of text.split('\n')) {
+    const [, cpu, s, us, action, rwbs, sector = '0', sectors = '0'] = line.exec(one) ?? [];
+    if (cpu === undefined) continue;
+    lines++;
+    d.line(Number(s) * 1e9 + Number(us) * 1e3, action, rwbs, Number(sector), Number(sectors), {
+      cpu: Number(cpu),
+    });
+  }
+  assert.ok(lines > 60, `${lines} lines`);
+  const count = (found: { count: number } | undefined) => found?.count;
+  assert.deepEqual(
+    ['write', 'read', 'flush', 'other'].map((o) => count(d.fromQueue(o))),
+    [5, 4, 1, undefined],
+  );
+  assert.deepEqual(
+    ['write', 'read', 'flush', 'other'].map((o) => count(d.fromIssue(o))),
+    [5, 4, 1, undefined],
+  );
+  assert.ok(Math.abs((d.fromQueue('flush')?.sum ?? 0) - 82_815_000) < 1);
+  const total = (action: string, operation: string) =>
+    [0, 1].reduce((sum, cpu) => sum + (d.actions(action, operation, String(cpu)) ?? 0), 0);
+  assert.deepEqual(
+    [total('queued', 'write'), total('backmerged', 'write'), total('completed', 'write')],
+    [9, 4, 5],
+  );
+  // Itself, and what asked for it.
+  assert.deepEqual(
+    [total('queued', 'flush'), total('issued', 'flush'), total('completed', 'flush')],
+    [1, 1, 2],
+  );
+  assert.deepEqual([total('plugged', 'other'), total('unplugged', 'other')], [9, 9]);
   assert.deepEqual(d.unmatched, {});
 });
 
@@ -151,6 +191,18 @@ test('a flush has no data and no sector; a write in flight at sector 0 is anothe
   assert.deepEqual(d.unmatched, {});
   d.line(1050, 'C', 'W', 0, 8);
   assert.deepEqual(d.fromIssue('write'), { count: 1, sum: 1000 });
+});
+
+test('commands for the device itself are counted, not timed', () => {
+  const d = disk();
+  d.line(100, 'D', 'N', 0, 1);
+  d.line(200, 'C', 'N');
+  assert.equal(d.actions('issued', 'other'), 1);
+  assert.equal(d.actions('completed', 'other'), 1);
+  assert.equal(d.fromIssue('other'), undefined);
+  d.line(700e9, 'P', 'N');
+  d.probe.sweep?.();
+  assert.deepEqual(d.unmatched, {});
 });
 
 test('a loss on any CPU voids what began before its end', () => {

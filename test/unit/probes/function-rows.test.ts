@@ -71,6 +71,9 @@ test('when names may have changed, addresses are looked up again; rows keep thei
   rows.refresh();
   assert.equal(rows.row(16, 0), row);
   assert.equal(functions.asked, 3);
+  rows.refresh();
+  rows.row(16, 0);
+  assert.equal(functions.asked, 3);
 });
 
 test('tens of thousands of addresses keep their rows', () => {
@@ -79,7 +82,9 @@ test('tens of thousands of addresses keep their rows', () => {
     1e6,
     () => {},
   );
-  const addresses = fc.array(fc.tuple(fc.integer(), fc.integer()), { minLength: 1, maxLength: 3000 });
+  // Few low words: addresses that differ in the high one alone meet in the table.
+  const word = fc.oneof(fc.integer({ min: 0, max: 3 }), fc.integer());
+  const addresses = fc.array(fc.tuple(word, fc.integer()), { minLength: 1, maxLength: 3000 });
   fc.assert(
     fc.property(addresses, (given) => {
       for (const [low, high] of given) rows.row(low, high);
