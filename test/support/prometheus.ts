@@ -85,11 +85,13 @@ export async function startPrometheus(
   return {
     query,
     scraped: async (...jobs) => {
-      const from = Date.now() / 1000;
+      // A sample's time is its scrape's start, which Prometheus moves by 2 ms for even distances.
+      const from = Date.now() / 1000 + 0.01;
       for (const job of jobs) {
         const done = async () => {
-          const [result] = await query(`timestamp(up{job="${job}"} == 1)`);
-          return Number(result?.value?.[1] ?? 0) > from;
+          const [at] = await query(`timestamp(up{job="${job}"})`);
+          const [up] = await query(`up{job="${job}"}`);
+          return Number(at?.value?.[1] ?? 0) > from && up?.value?.[1] === '1';
         };
         await eventually(done, SCRAPE_TIMEOUT_MS, () => `${job} is not scraped:\n${log}`);
       }
