@@ -19,14 +19,17 @@ export interface CompileInput {
   fields: readonly string[];
   /** What is printed, where that is not the format's own print fmt. */
   printFmt?: string;
-  /** A known variant: it must match to the end of the line, and fields that it does not tell are 0. */
+  /** One of several: it must match to the end of the line. */
   isVariant?: boolean;
+  /** Fields that it does not tell are 0, as where another variant tells more. */
+  lacksZeroes?: boolean;
   place: RecordPlace;
 }
 
 /** Throws an `Error` with the reason, without the event's name. */
 export function compileFmt(input: CompileInput): steps.Program {
-  const { format, fields, printFmt = format.printFmt, isVariant = false, place } = input;
+  const { format, fields, printFmt = format.printFmt, place } = input;
+  const { isVariant = false, lacksZeroes = false } = input;
   const wanted = new Map<string, FieldFormat>();
   for (const field of format.fields) {
     if (fields.includes(field.name) && !isCommon(field.name)) wanted.set(field.name, field);
@@ -42,7 +45,7 @@ export function compileFmt(input: CompileInput): steps.Program {
   const used = new Set<Told>();
   const composed: Array<{ field: FieldFormat; parts: Told[] }> = [];
   for (const field of wanted.values()) {
-    const how = isVariant && !isTold(field, pieces) ? [] : howToFill(field, pieces);
+    const how = lacksZeroes && !isTold(field, pieces) ? [] : howToFill(field, pieces);
     for (const told of how) used.add(told);
     if (how.length !== 1 || !fillsAtOnce(how[0])) composed.push({ field, parts: how });
   }

@@ -8,14 +8,16 @@
  *
  * TIME and task-pid are there with the options funcgraph-abstime and funcgraph-proc, the name of an exit with
  * funcgraph-tail. A task's name is cut to 7 bytes and its column is 14 bytes wide or 15, so it can be any bytes. Where a
- * task takes another's place on a CPU there is a banner of three lines. The arrows of interrupts (`==========>`) and
- * counts of overruns are no events. Events of other kinds come as comments, `/ * name: text * /`.
+ * task takes another's place on a CPU there is a banner of three lines. The arrows of interrupts (`==========>`) are no
+ * events. A column ` d..1. | ` behind the task has the flags, with the option latency-format; a line ` (Overruns: 0)` is
+ * part of the exit before it, with funcgraph-overrun. Events of other kinds come as comments, `/ * name: text * /`.
  */
 import type { TimestampNs } from '../../model/time.ts';
 import type { FunctionInterner } from './function-interner.ts';
 import type { LineType } from './line-types.ts';
 import { NAME_BYTES } from './name-bytes.ts';
-import type { LinePrefix } from './prefix.ts';
+import { parseDecimal, parsedNumber } from './numbers.ts';
+import { type LinePrefix, parseFlags } from './prefix.ts';
 import { type Scratch, writeNumber } from './scratch.ts';
 import { startsWith } from './starts-with.ts';
 
@@ -44,6 +46,7 @@ export interface GraphOptions {
 const MOST_DEPTH = 64;
 const INDENT = 2;
 const PROC_COLUMNS = 14;
+const MOST_FLAGS = 8;
 /** Bytes of the two records in the kernel's buffer, where their formats are not known. */
 const ENTRY_BYTES = 24;
 const EXIT_BYTES = 44;
@@ -80,6 +83,8 @@ export function makeGraphReader(options: GraphOptions): GraphReader {
   let unknownStamp = FIRST_STAMP_NS;
   /** Duration of the line in hand in nanoseconds; -1 when it has none. */
   let durationNs = 0;
+  /** Calls too deep to be followed, of the task so far. */
+  let overrun = 0;
   /** Place behind the line's front part. */
   let at = 0;
 
@@ -142,6 +147,16 @@ export function makeGraphReader(options: GraphOptions): GraphReader {
     at = behind + 3;
   };
 
+  /** ` d..1. | `, with the option latency-format: moves behind it when it is there. */
+  const flags = (bytes: Uint8Array, end: number): void => {
+    if (bytes[at] !== SPACE || bytes[at + 1] === SPACE) return;
+    let stop = at + 1;
+    while (stop < end && bytes[stop] !== SPACE) if (++stop - at > MOST_FLAGS + 1) return;
+    if (bytes[stop + 1] !== BAR || bytes[stop + 2] !== SPACE) return;
+    parseFlags(bytes, at + 1, stop - at - 1, prefix);
+    at = stop + 3;
+  };
+
   /** `! 123.456 us |  `: moves behind it. False when it is no such column. */
   const duration = (bytes: Uint8Array, end: number): boolean => {
     durationNs = -1;
@@ -193,8 +208,19 @@ export function makeGraphReader(options: GraphOptions): GraphReader {
     exitFields.put(scratch, 'depth', depth);
     exitFields.put(scratch, 'calltime', exitStamp - durationNs);
     exitFields.put(scratch, 'rettime', exitStamp);
+    exitFields.put(scratch, 'overrun', overrun);
     prefix.timestampNs = exitStamp;
     options.handOut(exit);
+  };
+
+  /** ` (Overruns: 0)` in a line of its own, with the option funcgraph-overrun. Returns where the next line begins. */
+  const overruns = (bytes: Uint8Array, stop: number, end: number): number => {
+    overrun = 0;
+    if (bytes[stop] !== SPACE || !startsWith(bytes, stop, end, OVERRUNS)) return stop;
+    const behind = parseDecimal(bytes, stop + OVERRUNS.length, end);
+    if (behind < 0 || bytes[behind] !== CLOSE || bytes[behind + 1] !== NEWLINE) return stop;
+    overrun = parsedNumber();
+    return behind + 2;
   };
 
   /** What stands behind the columns. */
@@ -220,8 +246,9 @@ export function makeGraphReader(options: GraphOptions): GraphReader {
         func = functionName(bytes, end);
       }
       entered[place] = 0;
+      const behind = overruns(bytes, stop, end);
       handOutExit(func, depth, prefix.timestampNs);
-      return stop;
+      return behind;
     }
     const func = functionName(bytes, end);
     if (bytes[at] !== OPEN) return -1;
@@ -233,6 +260,7 @@ export function makeGraphReader(options: GraphOptions): GraphReader {
       return stop;
     }
     entered[place] = 0;
+    overrun = 0;
     const stamp = prefix.timestampNs;
     handOutEntry(func, depth);
     handOutExit(func, depth, stamp + durationNs);
@@ -249,6 +277,7 @@ export function makeGraphReader(options: GraphOptions): GraphReader {
       const behindBanner = bannerEnd(bytes, at, end);
       if (behindBanner >= 0) return behindBanner;
       task(bytes, end);
+      flags(bytes, end);
       // The task's name can hold newlines.
       const lastStop = lineEnd(bytes, at, end);
       if (lastStop < 0) return -1;
@@ -261,6 +290,7 @@ export function makeGraphReader(options: GraphOptions): GraphReader {
 }
 
 const TAIL = Buffer.from(' /* ');
+const OVERRUNS = Buffer.from(' (Overruns: ');
 
 /** Whether `;` or ` {` ends the call that begins with the parenthesis at `from`. */
 function endsAs(bytes: Uint8Array, from: number, stop: number, what: number): boolean {

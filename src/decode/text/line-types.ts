@@ -99,7 +99,8 @@ export interface LineTypes {
 }
 
 /** Compiles all types. Throws an `Error` that names the event when one of them cannot be had: ask `textProblem` first. */
-export function compileTypes(wanted: readonly TextEventType[], slots: Uint16Array): LineTypes {
+export function compileTypes(given: readonly TextEventType[], slots: Uint16Array): LineTypes {
+  const wanted = given.map(withText);
   const { scratch, places } = makeScratch(wanted);
   const types = wanted.map((type, i) => {
     try {
@@ -109,6 +110,11 @@ export function compileTypes(wanted: readonly TextEventType[], slots: Uint16Arra
     }
   });
   return { types, scratch };
+}
+
+/** What a marker says is all there is to it: whoever handles it wants that. */
+function withText(type: TextEventType): TextEventType {
+  return type.event === 'ftrace:print' ? { ...type, fields: [...type.fields, 'buf'] } : type;
 }
 
 /** Why an event's fields cannot be taken from text, or undefined when they can. */
@@ -145,13 +151,16 @@ function linesOf(
   { event, format, fields }: TextEventType,
   place: RecordPlace,
 ): Pick<LineType, 'start' | 'programs' | 'others'> {
-  const compiled = (printFmt: string) => compileFmt({ format, fields, printFmt, isVariant: true, place });
+  const compiled = (printFmt: string, lacksZeroes: boolean) =>
+    compileFmt({ format, fields, printFmt, isVariant: true, lacksZeroes, place });
+  const ownFormat = (printFmt: string, _: number, all: readonly string[]) =>
+    compileFmt({ format, fields, printFmt, isVariant: all.length > 1, place });
   const printed = PRINTED[event];
   if (printed !== undefined) {
     return {
       start: printed.start,
-      programs: printed.formats.map(compiled),
-      others: (printed.others ?? []).map(compiled),
+      programs: printed.formats.map((printFmt) => compiled(printFmt, true)),
+      others: (printed.others ?? []).map((printFmt) => compiled(printFmt, true)),
     };
   }
   if (event === BLOCK_EVENT) return { start: BLOCK, programs: [], others: [] };
@@ -169,7 +178,12 @@ function linesOf(
   }
   const exit = EXIT.exec(event);
   if (exit !== null) {
-    return { start: `sys_${exit[1]} `, programs: [compiled('"-> 0x%lx", REC->ret')], others: [] };
+    return { start: `sys_${exit[1]} `, programs: [compiled('"-> 0x%lx", REC->ret', false)], others: [] };
   }
-  return { start: `${format.name}:`, programs: [compileFmt({ format, fields, place })], others: [] };
+  return { start: `${format.name}:`, programs: printFmtsOf(format).map(ownFormat), others: [] };
+}
+
+/** A kernel's format has one; ours for text without formats have one for each variant. */
+function printFmtsOf({ printFmt }: EventFormat): string[] {
+  return printFmt.split(/\nprint fmt:[ \t]*/);
 }
