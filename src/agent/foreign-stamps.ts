@@ -23,7 +23,13 @@ export function inNanoseconds(plan: EventPlan, nsPerStamp: number): EventPlan {
   };
 }
 
-/** Families that say nothing of how long something took. */
+/** Records of tracers hold what they measured, by a clock of their own. */
+const MEASURED_BY_THE_KERNEL = /^ftrace_(function|osnoise|timerlat|hwlat|latency_tracer)_/;
+
+/** Families that say nothing of how long something took by the stamps of events. */
 export function withoutDurations(families: readonly FamilySnapshot[]): FamilySnapshot[] {
-  return families.filter(({ spec }) => spec.unit !== 'seconds' || spec.name.startsWith('ftrace_exporter_'));
+  return families.filter(
+    ({ spec: { name, unit } }) =>
+      unit !== 'seconds' || name.startsWith('ftrace_exporter_') || MEASURED_BY_THE_KERNEL.test(name),
+  );
 }

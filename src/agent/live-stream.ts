@@ -120,6 +120,6 @@ function planText(parts: StreamParts): PlannedStream {
 }
 
 /** Formats of records that have no file. */
-function textFormat(event: string): string | undefined {
+export function textFormat(event: string): string | undefined {
   return event === BLOCK_EVENT ? BLOCK_FORMAT_TEXT : undefined;
 }

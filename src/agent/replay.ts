@@ -1,25 +1,30 @@
-/** A capture file instead of the running kernel: the same plan, pipeline and probes, read once to its end. */
-import { brokenPages } from '../capture/broken-pages.ts';
-import { openCapture } from '../capture/read.ts';
+/** A recording instead of the running kernel: the same plan, streams and probes, read once to its end. */
+
+import { headOf, isTraceDat } from '../capture/head.ts';
+import { looksLikeTraceText } from '../capture/text-file.ts';
 import type { AgentConfig } from '../config/schema.ts';
 import { bytesReader, textOf } from '../decode/fields.ts';
-import type { PageError } from '../decode/page.ts';
 import { capturedHostFacts } from '../host/facts.ts';
 import { MetricStore } from '../metrics/store.ts';
+import { UsageError } from '../model/errors.ts';
 import type { Log } from '../model/log.ts';
 import type { MetricSnapshot } from '../model/metric.ts';
 import type { BufferStats } from '../model/source.ts';
-import type { CaptureStatus } from '../model/status.ts';
+import type { CaptureStatus, ProbeStatus } from '../model/status.ts';
 import type { Capture } from './capture.ts';
 import { enabledProbes } from './enabled-probes.ts';
 import { inNanoseconds, withoutDurations } from './foreign-stamps.ts';
-import { Pipeline } from './pipeline.ts';
-import { planEvents } from './plan.ts';
+import { lossOf } from './live-buffer.ts';
+import { type EnabledProbe, type EventPlan, planEvents } from './plan.ts';
 import { factsReader } from './recorded-facts.ts';
-import { NEVER, pagesOf, replaySource } from './replay-source.ts';
-import { type BufferReading, makeSelfMetrics } from './self-metrics.ts';
+import { openPages } from './recorded-pages.ts';
+import { openText } from './recorded-text.ts';
+import type { OpenOptions, Recording } from './recording.ts';
+import { NEVER } from './replay-source.ts';
+import { type BufferReading, makeSelfMetrics, type SelfMetrics } from './self-metrics.ts';
+import type { EventStream } from './stream.ts';
 
-/** Name of the events buffer in labels, as for a live capture. */
+/** Name of the buffer in labels, as for a live capture. */
 const BUFFER = 'events';
 
 export interface ReplayOptions {
@@ -28,86 +33,72 @@ export interface ReplayOptions {
   pagesPerRound?: number;
   /** The buffer to replay; by default the top level's or, where that is empty, the first that is not. */
   instance?: string | undefined;
-  /** Told for every page that is read. */
-  onProgress?: (pages: number, ofPages: number) => void;
+  /** Told how much has been read, in pages or bytes, and of how much. */
+  onProgress?: (done: number, of: number) => void;
 }
 
-/** Replays a whole capture; what the file could not give is in the status' warnings. Throws when it is none. */
+/** Replays a whole recording; what the file could not give is in the status' warnings. Throws when it is none. */
 export function openReplay(config: AgentConfig, file: string, options: ReplayOptions): Capture {
-  const { log, instance, onProgress } = options;
-  const capture = openCapture(file, { instance });
+  const { log, instance, pagesPerRound, onProgress = () => {} } = options;
+  const recording = openRecording(file, { instance, pagesPerRound, onProgress });
+  try {
+    return replay(recording, config, file, log);
+  } finally {
+    recording.close();
+  }
+}
+
+/** Throws `UsageError` for what is neither, `KernelError` for what cannot be read. */
+function openRecording(file: string, options: OpenOptions): Recording {
+  const head = headOf(file);
+  if (isTraceDat(head)) return openPages(file, options);
+  if (looksLikeTraceText(head)) return openText(file, options);
+  throw new UsageError(`${file} is neither a trace.dat file nor text of trace or trace_pipe`);
+}
+
+function replay(recording: Recording, config: AgentConfig, file: string, log: Log): Capture {
+  const { metadata, cpus, latency, nsPerStamp } = recording;
   const store = new MetricStore();
   const self = makeSelfMetrics(store);
-  const { metadata } = capture;
-  const cpus = capture.source.cpus();
-  const blockDevices = new Map<number, string>();
-  const plan = planEvents({
-    enabled: enabledProbes(config),
-    metadata,
-    host: capturedHostFacts({ machine: metadata.machine, blockDevices }),
-    onlineCpus: cpus,
-    store,
-    self,
-    isSelf: () => false,
-    extra: {
-      'ftrace:print': (format) => {
-        const text = bytesReader(format, 'buf');
-        return factsReader((record) => textOf(text, record), blockDevices);
-      },
-    },
-  });
+  const plan = planFor(recording, config, store, self);
   self.probesAre(plan.probes);
   for (const { name, up, reason } of plan.probes)
     if (!up) log.info({ probe: name, reason }, 'a probe is off');
   const lossy = new Set<number>();
-  const ofPages = pagesOf(capture);
   let hasErrors = false;
-  const stamped = inNanoseconds(plan, capture.nsPerStamp ?? 1);
-  const pipeline = new Pipeline({
-    source: replaySource(capture, (pages) => onProgress?.(pages, ofPages)),
-    layout: metadata.layout,
-    plan: {
+  const stamped = inNanoseconds(plan, nsPerStamp ?? 1);
+  const stream = recording.stream(
+    {
       ...stamped,
       onLoss: (cpu, until) => {
         if (until < NEVER) lossy.add(cpu);
         stamped.onLoss(cpu, until);
       },
     },
-    onError: (_cpu: number, error: PageError) => {
+    (_cpu, error) => {
       hasErrors = true;
       self.decodeError(error);
     },
-    ...(options.pagesPerRound ? { pagesPerRound: options.pagesPerRound } : {}),
-  });
-  pipeline.flush();
-  capture.close();
-  const warnings = [...capture.problems, ...(hasErrors ? brokenPages(file, { instance }) : [])];
+  );
+  stream.flush();
+  if (latency !== undefined) plan.onLatency(latency.latencyNs);
+  const warnings = recording.problems(hasErrors);
   for (const warning of warnings) log.warn({ file }, warning);
-  for (const cpu of cpus) {
-    if (capture.isCut(cpu))
+  const readings = cpus.map((cpu) => readingOf(recording, stream, cpu));
+  for (const { cpu, stats } of readings) {
+    if (recording.isCut(cpu))
       warnings.push(`CPU ${cpu}: its end is missing: what was under way then, on any CPU, has no duration`);
     if (!lossy.has(cpu)) continue;
     // Behind a page that is full there is no room for how many they were: the counts in the file are complete.
-    const counted = capture.stats.find((s) => s.cpu === cpu)?.overrun ?? 0;
-    const lost = Math.max(counted, pipeline.merger.flaggedLost(cpu)) || 'an unknown number of';
+    const lost = Math.max(stats?.overrun ?? 0, stream.flaggedLost(cpu)) || 'an unknown number of';
     const loss = `CPU ${cpu}: ${lost} events were lost in recording: what they were part of has no duration`;
     // Not a warning: the recording says so itself, and its metrics count them.
     log.info({ file }, loss);
     warnings.push(loss);
   }
-
-  const readings = cpus.map(
-    (cpu): BufferReading => ({
-      cpu,
-      events: pipeline.merger.events(cpu),
-      bytes: pipeline.bytesRead(cpu),
-      stats: capture.stats.find((s) => s.cpu === cpu) ?? flaggedStats(cpu, pipeline.merger.flaggedLost(cpu)),
-      capacityBytes: 0,
-    }),
-  );
-  const events = readings.reduce((sum, reading) => sum + reading.events, 0);
   self.update(BUFFER, readings);
-  self.lateEventsAre(pipeline.lateEvents());
+  self.lateEventsAre(stream.lateEvents());
+  store.rotate(performance.now());
 
   const status: CaptureStatus = {
     source: 'replay',
@@ -116,33 +107,81 @@ export function openReplay(config: AgentConfig, file: string, options: ReplayOpt
     clock: metadata.clock,
     tracefs: '',
     instance: file,
-    reader: 'capture',
+    reader: recording.reader,
     cpus: cpus.length,
     bufferBytesPerCpu: 0,
-    subbufferBytes: metadata.layout.pageSize,
+    subbufferBytes: recording.subbufferBytes,
     buffers: [],
     tickMs: 0,
     probes: [...plan.probes],
-    loss: readings.map(({ cpu, events: read, stats }) => ({
-      buffer: BUFFER,
-      cpu,
-      read,
-      overrun: stats?.overrun ?? 0,
-      commitOverrun: stats?.commitOverrun ?? 0,
-      dropped: stats?.droppedEvents ?? 0,
-    })),
+    loss: lossOf(BUFFER, readings),
     warnings,
-    cost: { cpuSeconds: 0, events },
+    cost: { cpuSeconds: 0, events: readings.reduce((sum, { events }) => sum + events, 0) },
   };
   return {
     problem: '',
     snapshot: (known) => {
       const { families } = store.snapshot(known);
-      return { families: capture.nsPerStamp === undefined ? withoutDurations(families) : families };
+      return { families: nsPerStamp === undefined ? withoutDurations(families) : families };
     },
     status: () => status,
     latency: () => undefined,
     stop: async () => {},
+  };
+}
+
+function planFor(
+  recording: Recording,
+  config: AgentConfig,
+  store: MetricStore,
+  self: SelfMetrics,
+): EventPlan {
+  const { metadata, cpus, functions, unreadable, latency } = recording;
+  const blockDevices = new Map<number, string>();
+  const enabled = enabledProbes(config);
+  const others = enabled.filter((probe) => latencyTracer(probe) !== latency?.tracer && latencyTracer(probe));
+  const plan = planEvents({
+    enabled: enabled.filter((probe) => !others.includes(probe)),
+    metadata,
+    host: capturedHostFacts({ machine: metadata.machine, blockDevices }),
+    onlineCpus: cpus,
+    store,
+    self,
+    isSelf: () => false,
+    functions,
+    maxWindowMs: config.maxWindowMs,
+    ...(unreadable ? { unreadable } : {}),
+    extra: {
+      'ftrace:print': (format) => {
+        const text = bytesReader(format, 'buf');
+        return factsReader((record) => textOf(text, record), blockDevices);
+      },
+    },
+  });
+  const absent = others.map(
+    ({ module: { name } }): ProbeStatus => ({
+      name,
+      up: false,
+      reason: `this recording is not of the tracer ${name}`,
+      events: [],
+    }),
+  );
+  return { ...plan, probes: [...plan.probes, ...absent] };
+}
+
+/** The tracer of a probe that has nothing but latencies; undefined for one that has events. */
+function latencyTracer({ module, options }: EnabledProbe): string | undefined {
+  const request = module.tracer?.(options);
+  return request?.reads === 'latency' ? request.tracer : undefined;
+}
+
+function readingOf(recording: Recording, stream: EventStream, cpu: number): BufferReading {
+  return {
+    cpu,
+    events: stream.events(cpu),
+    bytes: stream.bytesRead(cpu),
+    stats: recording.stats(cpu) ?? flaggedStats(cpu, stream.flaggedLost(cpu)),
+    capacityBytes: 0,
   };
 }
 
@@ -152,7 +191,7 @@ function flaggedStats(cpu: number, overrun: number): BufferStats | undefined {
   return { cpu, overrun, entries: 0, commitOverrun: 0, droppedEvents: 0, readEvents: 0, bytes: 0 };
 }
 
-/** Replays a capture in this thread, for `replay` without a server. */
+/** Replays a recording in this thread, for `replay` without a server. */
 export async function replayCapture(
   config: AgentConfig,
   file: string,

@@ -15,9 +15,13 @@ import { type KernelFeatures, kernelFeatures } from '../tracefs/features.ts';
 import { findTracefs } from '../tracefs/mount.ts';
 import { type TracingUse, tracingUse } from '../tracefs/others.ts';
 import { enabledProbes } from './enabled-probes.ts';
+import { textFormat } from './live-stream.ts';
 import { type EnabledProbe, planEvents } from './plan.ts';
 import { type ProcessFacts, processFacts } from './process-facts.ts';
 import { makeSelfMetrics } from './self-metrics.ts';
+
+/** kernel/trace/trace.c: tracers without `allow_instances`, whatever the kernel. */
+const ONLY_AT_THE_TOP = ['blk'];
 
 export interface ProbeSurvey {
   name: string;
@@ -30,6 +34,17 @@ export interface ProbeSurvey {
   reason: string;
   /** Events it uses, or would. */
   events: string[];
+  /** The tracer it reads; '' for events alone. */
+  tracer: string;
+}
+
+/** A tracer that the kernel lists. */
+export interface TracerSurvey {
+  name: string;
+  /** Where it can run, as far as can be told without trying; '' when it is never switched on. */
+  where: string;
+  /** Why it is not to be had; '' when it is. */
+  reason: string;
 }
 
 export interface Survey {
@@ -43,6 +58,7 @@ export interface Survey {
     eventCount: number;
     /** The instance of the config is there already: an agent runs, or was killed. */
     ownInstanceExists: boolean;
+    surveyedTracers: TracerSurvey[];
   } & TracingUse;
   probes: ProbeSurvey[];
 }
@@ -74,9 +90,19 @@ export async function survey(config: AgentConfig): Promise<Survey> {
       onlineCpus: online,
       eventCount: events.length,
       ownInstanceExists: use.instances.includes(config.instance),
+      surveyedTracers: features.tracers.map((name) => surveyTracer(name, features)),
     },
     probes: surveyProbes(config, { root, features, events, online }),
   };
+}
+
+/** Of an instance that is there: making one to ask would change something. */
+function surveyTracer(name: string, { refusedTracers, instanceTracers }: KernelFeatures): TracerSurvey {
+  const reason = refusedTracers[name] ?? '';
+  if (reason !== '') return { name, where: '', reason };
+  if (ONLY_AT_THE_TOP.includes(name)) return { name, where: 'top level', reason };
+  if (instanceTracers === undefined) return { name, where: 'instance, where the kernel allows it', reason };
+  return { name, where: instanceTracers.includes(name) ? 'instance' : 'top level', reason };
 }
 
 function surveyProbes(
@@ -87,28 +113,39 @@ function surveyProbes(
   const enabled = enabledProbes(config);
   const all = probeCatalogue.map((module): EnabledProbe => {
     const configured = enabled.find((candidate) => candidate.module === module);
-    return configured ?? { module, options: module.schema(schemaKit).parse({}) };
+    return configured ?? { module, options: module.schema(schemaKit).parse({ enabled: false }) };
   });
   const store = new MetricStore();
-  const plan = planEvents({
-    enabled: all,
-    metadata: {
-      clock: 'mono',
-      machine: features.machine,
-      kernelRelease: features.kernelRelease,
-      cpuCount: Math.max(0, ...online) + 1,
-      events: () => events,
-      formatText: (event) => formatText(root, event),
-    },
-    host: liveHostFacts({ machine: features.machine }),
-    onlineCpus: online,
-    store,
-    self: makeSelfMetrics(store),
-    isSelf: () => false,
-  });
-  return all.map(({ module }, i) => {
-    const { up, reason, events: used } = plan.probes[i];
+  const self = makeSelfMetrics(store);
+  return all.map((probe) => {
+    const { module, options } = probe;
     const on = enabled.some((candidate) => candidate.module === module);
-    return { name: module.name, help: module.help, on, ok: up, reason, events: used };
+    const known = { name: module.name, help: module.help, on };
+    const tracer = module.tracer?.(options).tracer ?? '';
+    const refused = tracer === '' ? '' : whyNoTracer(tracer, features);
+    if (refused !== '') return { ...known, tracer, ok: false, reason: refused, events: [] };
+    const plan = planEvents({
+      enabled: [probe],
+      metadata: {
+        clock: 'mono',
+        machine: features.machine,
+        kernelRelease: features.kernelRelease,
+        cpuCount: Math.max(0, ...online) + 1,
+        events: () => events,
+        formatText: (event) => textFormat(event) ?? formatText(root, event),
+      },
+      host: liveHostFacts({ machine: features.machine }),
+      onlineCpus: online,
+      store,
+      self,
+      isSelf: () => false,
+    });
+    const { up, reason, events: used } = plan.probes[0];
+    return { ...known, tracer, ok: up, reason, events: used };
   });
+}
+
+function whyNoTracer(tracer: string, { tracers, refusedTracers }: KernelFeatures): string {
+  if (!tracers.includes(tracer)) return `this kernel is built without the tracer ${tracer}`;
+  return refusedTracers[tracer] ?? '';
 }

@@ -95,7 +95,7 @@ export function addConfigOptions(command: Command, groups: readonly Group[]): Co
 }
 
 /** The config of a command's flags, the environment and the file. Throws a `UsageError`. */
-export function configOf(command: Command): AgentConfig {
+export function configOf(command: Command, options: { isRecorded?: boolean } = {}): AgentConfig {
   const given = command.opts() as Record<string, unknown>;
   const flags: Record<string, string> = {};
   for (const option of command.options) {
@@ -110,5 +110,6 @@ export function configOf(command: Command): AgentConfig {
     env: process.env,
     flags,
     probes,
+    ...options,
   });
 }

@@ -1,5 +1,5 @@
 /** `doctor`: what can be traced here, as a table for people or as JSON. */
-import { type ProbeSurvey, type Survey, survey } from '../agent/survey.ts';
+import { type ProbeSurvey, type Survey, survey, type TracerSurvey } from '../agent/survey.ts';
 import type { AgentConfig } from '../config/schema.ts';
 import { formatCpuList } from '../config/units/quantity.ts';
 import { EXIT_FAILED } from './failure.ts';
@@ -16,6 +16,8 @@ export async function doctor(config: AgentConfig, json: boolean): Promise<number
 function describe(found: Survey, config: AgentConfig): string {
   const parts = [table([...kernelRows(found, config), ...processRows(found)])];
   for (const warning of found.kernel?.warnings ?? []) parts.push(`warning: ${warning}\n`);
+  const tracers = found.kernel?.surveyedTracers ?? [];
+  if (tracers.length > 0) parts.push(`tracers\n${table(tracers.map(tracerRow), '  ')}`);
   if (found.probes.length > 0) parts.push(`probes\n${table(found.probes.map(probeRow), '  ')}`);
   parts.push(found.problem === '' ? verdict(found.probes) : `nothing can be traced: ${found.problem}\n`);
   return parts.join('\n');
@@ -29,7 +31,6 @@ function kernelRows({ kernel }: Survey, config: AgentConfig): string[][] {
     ['kernel', `${kernel.kernelRelease} ${kernel.machine}${kernel.realtime ? ', real-time' : ''}`],
     ['CPUs online', formatCpuList(kernel.onlineCpus)],
     ['events', String(kernel.eventCount)],
-    ['tracers', kernel.tracers.join(' ') || 'none'],
     ['function tracing', kernel.functionTracing.ok ? 'yes' : `no: ${kernel.functionTracing.reason}`],
     ['trace clock mono', kernel.clocks.includes('mono') ? 'yes' : 'no'],
     ['clocksource', kernel.clocksource || 'unknown'],
@@ -61,8 +62,15 @@ function processRows({ process }: Survey): string[][] {
   ];
 }
 
-function probeRow({ name, on, ok, reason, events }: ProbeSurvey): string[] {
-  return [name, on ? 'on' : 'off', ok ? 'ok' : 'no', ok ? shortened(events) : reason];
+function tracerRow({ name, where, reason }: TracerSurvey): string[] {
+  return [name, reason === '' ? where : 'no', reason];
+}
+
+function probeRow({ name, on, ok, reason, events, tracer }: ProbeSurvey): string[] {
+  const uses = [...(tracer === '' ? [] : [`tracer ${tracer}`]), shortened(events)].filter(
+    (part) => part !== '',
+  );
+  return [name, on ? 'on' : 'off', ok ? 'ok' : 'no', ok ? uses.join(', ') : reason];
 }
 
 function shortened(events: readonly string[]): string {

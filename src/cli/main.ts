@@ -214,7 +214,7 @@ function addReplay(program: Command, outcome: Outcome): void {
       ),
     )
     .action(async (file: string, options: { serve?: boolean; instance?: string }) => {
-      const config = configOf(replay);
+      const config = configOf(replay, { isRecorded: true });
       if (options.serve) {
         const { run } = await import('./run.ts');
         outcome.status = await run(config, { replayFile: file, replayInstance: options.instance });

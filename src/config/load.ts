@@ -25,6 +25,8 @@ export interface ConfigSources {
   flags?: Readonly<Record<string, string>>;
   /** `--probe` and `--no-probe`, in the order given. */
   probes?: readonly ProbeSwitch[];
+  /** For a recording: what is to be traced need not be said, and what excludes each other may have been recorded. */
+  isRecorded?: boolean;
 }
 
 /** Reads, merges and checks. Throws a `UsageError`, a line for every problem. */
@@ -41,7 +43,7 @@ export function loadConfig(sections: readonly ProbeSection[], sources: ConfigSou
   const layers = [flags, environment.layer];
   const said = [environment.layer.value, flags.value].reduce<unknown>(overlay, fromFile(file));
   const raw = said as Record<string, unknown>;
-  const value = { ...raw, probes: switchProbes(raw.probes, sections) };
+  const value = { ...raw, probes: switchProbes(raw.probes, sections, sources.isRecorded === true) };
 
   const schema = composeSchema(sections);
   const checked = schema.safeParse(value);
@@ -56,6 +58,7 @@ export function loadConfig(sections: readonly ProbeSection[], sources: ConfigSou
   };
   if (checked.success) {
     const config = toAgentConfig(checked.data, sections);
+    if (sources.isRecorded) return config;
     const conflicts = describeConflicts(sections, config.probes, (probe) => place(['probes', probe], 'key'));
     if (conflicts.length > 0) throw new UsageError(conflicts.join('\n'));
     return config;

@@ -13,6 +13,8 @@ export interface ProbeSection {
   byDefault: boolean;
   /** Of the section; `{}` gives all defaults, and `enabled` is among the keys. */
   schema(kit: SchemaKit): z.ZodType<{ enabled: boolean }>;
+  /** Keys that say what is traced, where a recording has decided that. */
+  inRecordings?: Readonly<Record<string, unknown>>;
   /** Among the other probes that are on (options by name), one it cannot be on with. */
   conflict?(
     options: unknown,
@@ -142,16 +144,21 @@ export function composeSchema(sections: readonly ProbeSection[]) {
 
 export type ConfigSchema = ReturnType<typeof composeSchema>;
 
-/** A probe that is named is on unless it says otherwise; one that is not is what it is by default. */
+/**
+ * A probe that is named is on unless it says otherwise; one that is not is what it is by default. `isRecorded`: it is
+ * for a recording, so nothing need be said of what to trace.
+ */
 export function switchProbes(
   probes: unknown,
   sections: readonly ProbeSection[],
+  isRecorded: boolean,
 ): Readonly<Record<string, unknown>> | unknown {
   if (probes !== undefined && !isMap(probes)) return probes;
-  const switched: [string, unknown][] = sections.map(({ name, byDefault }) => {
+  const switched: [string, unknown][] = sections.map(({ name, byDefault, inRecordings }) => {
     const given = probes !== undefined && Object.hasOwn(probes, name) ? probes[name] : undefined;
     if (given === undefined) return [name, { enabled: byDefault }];
-    return [name, isMap(given) ? { enabled: true, ...given } : given];
+    const decided = isRecorded ? inRecordings : {};
+    return [name, isMap(given) ? { enabled: true, ...decided, ...given } : given];
   });
   return { ...probes, ...Object.fromEntries(switched) };
 }

@@ -37,6 +37,7 @@ export const functionGraph: ProbeModule<FunctionGraphOptions> = {
   help: 'How long functions of the kernel take.',
   byDefault: false,
   rate: 'high',
+  inRecordings: { unfiltered: true },
   schema: (kit) =>
     kit
       .probeSchema(

@@ -24,6 +24,7 @@ export const functionCalls: ProbeModule<FunctionOptions> = {
   help: 'How often functions of the kernel are called.',
   byDefault: false,
   rate: 'high',
+  inRecordings: { unfiltered: true },
   schema: (kit) =>
     kit
       .probeSchema(

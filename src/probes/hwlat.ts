@@ -34,6 +34,7 @@ export const hwlat: ProbeModule<HwlatOptions> = {
   help: 'For how long does the hardware (system management interrupts) take a CPU away?',
   byDefault: false,
   rate: 'low',
+  inRecordings: { cpus: 0 },
   schema: ({ cpuList, duration, probeSchema }) =>
     probeSchema(
       { enabled: false, per_cpu: true, max_series: 500, buckets: decimalBuckets(1e-6, 0.1) },

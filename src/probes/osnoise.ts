@@ -57,6 +57,7 @@ export const osnoise: ProbeModule<OsnoiseOptions> = {
   help: 'How much of a CPU do the kernel, interrupts and other tasks take, and which of them?',
   byDefault: false,
   rate: 'high',
+  inRecordings: { cpus: 0 },
   schema: ({ cpuList, duration, probeSchema }) =>
     probeSchema(
       { enabled: false, per_cpu: true, max_series: 500, buckets: decimalBuckets(1e-6, 0.1) },

@@ -118,6 +118,8 @@ export interface ProbeModule<Options extends CommonOptions = CommonOptions> {
   rate: 'low' | 'high';
   /** Of the probe's section in the config; fills in all defaults. Unknown keys are errors. */
   schema(kit: SchemaKit): z.ZodType<Options>;
+  /** Keys that say what is traced, for a recording, which has decided that: whoever replays it need not say it. */
+  inRecordings?: Readonly<Record<string, unknown>>;
   /** Empty: there is nothing to trace with these options on this kernel. */
   needs(options: Options, kernel: KernelOffer, host: HostFacts): readonly EventNeed[];
   create(context: ProbeContext, options: Options): Probe;

@@ -42,6 +42,7 @@ export const timerlat: ProbeModule<TimerlatOptions> = {
   help: 'How late do a timer interrupt and the real-time thread it wakes come?',
   byDefault: false,
   rate: 'low',
+  inRecordings: { cpus: 0 },
   schema: ({ cpuList, duration, probeSchema }) =>
     probeSchema(
       { enabled: false, per_cpu: true, max_series: 500, buckets: decimalBuckets(1e-6, 0.1) },
