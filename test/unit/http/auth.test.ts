@@ -1,0 +1,206 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { type Asker, createAuthenticator, credentialsOf } from '../../../src/http/auth.ts';
+import { createHasher, type Hasher } from '../../../src/http/auth-hasher.ts';
+
+const quiet = { debug() {}, info() {}, warn() {}, error() {} };
+
+/** Of exporter-toolkit's documentation, made by htpasswd. */
+const ALICE = '$2y$10$mDwo.lAisC94iLAyP81MCesa29IzH37oigHC/42V2pdJlUprsJPze';
+const hashOf = (user: string, cost = 10) => `$2b$${String(cost).padStart(2, '0')}$${user.padEnd(53, '.')}`;
+
+/** A hasher in which a password is right that is written in the hash; it answers when told to. */
+function slowHasher() {
+  const asked: { password: string; hash: string; answer(): void; fail(): void }[] = [];
+  let most = 0;
+  let open = 0;
+  const hasher: Hasher = {
+    compare: (password, hash) => {
+      most = Math.max(most, ++open);
+      return new Promise((resolve, reject) => {
+        const done = (settle: () => void) => () => {
+          open--;
+          settle();
+        };
+        asked.push({
+          password,
+          hash,
+          answer: done(() => resolve(hash.slice(7).startsWith(password))),
+          fail: done(() => reject(new Error('dead'))),
+        });
+      });
+    },
+    close: () => {},
+  };
+  return { hasher, asked, most: () => most };
+}
+
+const asker = (more: Partial<Asker> = {}): Asker => ({ network: 'n', failures: 0, onGone() {}, ...more });
+const settled = () => sleep(5);
+
+async function until(condition: () => boolean): Promise<void> {
+  for (const end = performance.now() + 5000; !condition() && performance.now() < end; ) await sleep(1);
+  assert.ok(condition());
+}
+
+test('credentials are a name up to the first colon and a password', () => {
+  const header = (text: string) => `Basic ${Buffer.from(text).toString('base64')}`;
+  assert.deepEqual(credentialsOf(header('alice:se:cret')), { user: 'alice', password: 'se:cret' });
+  assert.deepEqual(credentialsOf(header('ä:ö')), { user: 'ä', password: 'ö' });
+  assert.deepEqual(credentialsOf(header(':')), { user: '', password: '' });
+  assert.deepEqual(credentialsOf(header('a:').replace('Basic ', 'bASIC  ')), { user: 'a', password: '' });
+  for (const none of [
+    undefined,
+    '',
+    'Basic',
+    'Basic ',
+    'Bearer abc',
+    header('alice'),
+    'Basic a:b',
+    'Basic =',
+  ]) {
+    assert.equal(credentialsOf(none), undefined, none);
+  }
+});
+
+test('a result is remembered, until the hash is another', async () => {
+  const { hasher, asked } = slowHasher();
+  const auth = createAuthenticator(quiet, hasher);
+  const users = new Map([['alice', hashOf('secret')]]);
+  const right = { user: 'alice', password: 'secret' };
+  const wrong = { user: 'alice', password: 'guess' };
+  assert.equal(auth.known(right, users), undefined);
+  const look = auth.look(right, users, asker());
+  asked[0].answer();
+  assert.equal(await look, 'right');
+  assert.equal(auth.known(right, users), 'right');
+  const second = auth.look(wrong, users, asker());
+  asked[1].answer();
+  assert.equal(await second, 'wrong');
+  assert.equal(auth.known(wrong, users), 'wrong');
+  assert.equal(auth.known(right, new Map([['alice', hashOf('other')]])), undefined);
+  assert.equal(auth.known(right, new Map()), undefined);
+  auth.close();
+});
+
+test('a flood of wrong passwords does not push out who is let in', async () => {
+  const hasher: Hasher = { compare: async (password) => password === 'secret', close() {} };
+  const auth = createAuthenticator(quiet, hasher);
+  const users = new Map([['alice', hashOf('secret')]]);
+  const right = { user: 'alice', password: 'secret' };
+  assert.equal(await auth.look(right, users, asker()), 'right');
+  for (let i = 0; i < 1500; i++) {
+    assert.equal(await auth.look({ user: 'alice', password: `x${i}` }, users, asker()), 'wrong');
+  }
+  assert.equal(auth.known(right, users), 'right');
+  // And what is remembered of wrong ones is bounded.
+  assert.equal(auth.known({ user: 'alice', password: 'x0' }, users), undefined);
+  assert.equal(auth.known({ user: 'alice', password: 'x1499' }, users), 'wrong');
+  auth.close();
+});
+
+test('one password is looked at at a time, and the same one once for all that bring it', async () => {
+  const { hasher, asked, most } = slowHasher();
+  const auth = createAuthenticator(quiet, hasher);
+  const users = new Map([['alice', hashOf('secret')]]);
+  const looks = ['a', 'b', 'secret', 'secret', 'a'].map((password) =>
+    auth.look({ user: 'alice', password }, users, asker()),
+  );
+  for (let i = 0; i < 3; i++) {
+    await until(() => asked.length > i);
+    await settled();
+    assert.equal(asked.length, i + 1);
+    asked[i].answer();
+  }
+  assert.deepEqual(await Promise.all(looks), ['wrong', 'wrong', 'right', 'right', 'wrong']);
+  assert.equal(most(), 1);
+  auth.close();
+});
+
+test('a name that no user has costs what a name costs that one has, and never comes in', async () => {
+  const { hasher, asked } = slowHasher();
+  const auth = createAuthenticator(quiet, hasher);
+  const users = new Map([
+    ['alice', hashOf('secret', 8)],
+    ['bob', hashOf('secret', 12)],
+  ]);
+  const costs = new Set<string>();
+  for (let i = 0; i < 40; i++) {
+    const look = auth.look({ user: `nobody${i}`, password: '' }, users, asker({ network: `${i}` }));
+    await until(() => asked.length > i);
+    assert.match(asked[i].hash, /^\$2b\$(08|12)\$[./A-Za-z0-9]{53}$/);
+    costs.add(asked[i].hash.slice(4, 6));
+    // Even where the password "matches", as the empty one does here.
+    asked[i].answer();
+    assert.equal(await look, 'wrong');
+  }
+  assert.deepEqual([...costs].sort(), ['08', '12']);
+  // The same name has the same cost each time.
+  const again = new Set<string>();
+  for (let i = 40; i < 44; i++) {
+    void auth.look({ user: 'nobody', password: `${i}` }, users, asker());
+    await until(() => asked.length > i);
+    again.add(asked[i].hash);
+    asked[i].answer();
+  }
+  assert.equal(again.size, 1);
+  auth.close();
+});
+
+test('who is too many is told at once; who goes is not looked at', async () => {
+  const { hasher, asked } = slowHasher();
+  const auth = createAuthenticator(quiet, hasher);
+  const users = new Map([['alice', hashOf('secret')]]);
+  const verdicts: string[] = [];
+  let leave = () => {};
+  for (let i = 0; i < 40; i++) {
+    const onGone = (forget: () => void) => {
+      if (i === 1) leave = forget;
+    };
+    void auth
+      .look({ user: 'alice', password: `x${i}` }, users, asker({ onGone }))
+      .then((verdict) => verdicts.push(verdict));
+  }
+  await settled();
+  // One is being looked at, 32 wait.
+  assert.deepEqual(verdicts, Array(7).fill('busy'));
+  leave();
+  asked[0].answer();
+  await until(() => asked.length > 1);
+  assert.equal(asked[1].password, 'x2');
+  auth.close();
+});
+
+test('when the thread dies the question is not answered with yes or no, and the next one is asked', async () => {
+  const { hasher, asked } = slowHasher();
+  const auth = createAuthenticator(quiet, hasher);
+  const users = new Map([['alice', hashOf('secret')]]);
+  const right = { user: 'alice', password: 'secret' };
+  const look = auth.look(right, users, asker());
+  asked[0].fail();
+  assert.equal(await look, 'busy');
+  assert.equal(auth.known(right, users), undefined);
+  const again = auth.look(right, users, asker());
+  await until(() => asked.length > 1);
+  asked[1].answer();
+  assert.equal(await again, 'right');
+  auth.close();
+});
+
+test('the thread compares as htpasswd, Go and others do, and ends when it is not needed', async () => {
+  const hasher = createHasher(50);
+  assert.equal(await hasher.compare('alice123', ALICE), true);
+  assert.equal(await hasher.compare('alice124', ALICE), false);
+  for (const revision of ['2a', '2b']) {
+    assert.equal(await hasher.compare('alice123', ALICE.replace('2y', revision)), true);
+  }
+  const threads = () => process.getActiveResourcesInfo().filter((name) => name === 'MessagePort').length;
+  const running = threads();
+  await sleep(300);
+  assert.ok(threads() < running, 'it still runs');
+  assert.equal(await hasher.compare('alice123', ALICE), true);
+  const cut = hasher.compare('alice123', ALICE);
+  hasher.close();
+  await assert.rejects(cut);
+});

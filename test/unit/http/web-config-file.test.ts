@@ -1,0 +1,178 @@
+import assert from 'node:assert/strict';
+import {
+  copyFileSync,
+  mkdirSync,
+  mkdtempSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { openWebConfig } from '../../../src/http/web-config-file.ts';
+import { UsageError } from '../../../src/model/errors.ts';
+import { FIXTURES, pem } from '../../support/tls.ts';
+
+const root = mkdtempSync(join(tmpdir(), 'ftx-web-config-file-'));
+after(() => rmSync(root, { recursive: true }));
+
+interface Line {
+  level: string;
+  message: string;
+  reason: unknown;
+}
+
+function logOf() {
+  const lines: Line[] = [];
+  const at = (level: string) => (fields: Record<string, unknown>, message: string) => {
+    lines.push({ level, message, reason: fields.reason });
+  };
+  return {
+    lines,
+    log: { debug: at('debug'), info: at('info'), warn: at('warn'), error: at('error') },
+    /** Lines since it was asked last. */
+    take: () => lines.splice(0),
+  };
+}
+
+let made = 0;
+function place(): string {
+  const directory = join(root, String(made++));
+  mkdirSync(directory);
+  return directory;
+}
+
+const headers = (value: string) =>
+  `http_server_config: { headers: { Strict-Transport-Security: "${value}" } }\n`;
+
+test('what is wrong at the start is an error, with its place', () => {
+  const file = join(place(), 'web.yml');
+  writeFileSync(file, 'tls_server: {}\n');
+  assert.throws(
+    () => openWebConfig(file, logOf().log),
+    (error) => error instanceof UsageError && /web.yml:1:1: tls_server: unknown key/.test(error.message),
+  );
+  assert.throws(() => openWebConfig(join(root, 'nowhere'), logOf().log), UsageError);
+});
+
+test('a change is in force at once; a wrong one is refused once, and the old one stays', () => {
+  const { log, take } = logOf();
+  const file = join(place(), 'web.yml');
+  writeFileSync(file, headers('max-age=1'));
+  const web = openWebConfig(file, log, 0);
+  const value = () => web.current().headers[0]?.[1];
+  assert.equal(value(), 'max-age=1');
+  const first = web.current();
+  assert.equal(web.current(), first);
+  assert.equal(take().length, 1);
+
+  writeFileSync(file, headers('max-age=2'));
+  assert.equal(value(), 'max-age=2');
+  assert.deepEqual(
+    take().map(({ level, message }) => [level, message]),
+    [['info', 'the web config has been read again']],
+  );
+
+  writeFileSync(file, 'http_server_config: { headers: { X-Frame-Options: x } }\n');
+  for (let i = 0; i < 5; i++) assert.equal(value(), 'max-age=2');
+  const [refusal, ...more] = take();
+  assert.deepEqual(more, []);
+  assert.equal(refusal.level, 'error');
+  assert.match(String(refusal.reason), /web\.yml:1:51: .*"x" must be deny or sameorigin/);
+
+  rmSync(file);
+  assert.equal(value(), 'max-age=2');
+  assert.match(String(take()[0].reason), /cannot read .*ENOENT/);
+
+  writeFileSync(file, headers('max-age=2'));
+  assert.equal(value(), 'max-age=2');
+  assert.equal(take()[0].message, 'the web config has been read again');
+});
+
+test('a change within the same tick of the clock, of the same length, is seen too', () => {
+  const { log } = logOf();
+  const file = join(place(), 'web.yml');
+  writeFileSync(file, headers('max-age=1'));
+  const web = openWebConfig(file, log, 0);
+  // Rewritten in place faster than a file's time advances: by that alone the two versions look the same.
+  for (let i = 0; i < 200; i++) {
+    const value = `max-age=${i % 10}`;
+    writeFileSync(file, headers(value));
+    assert.equal(web.current().headers[0][1], value);
+  }
+});
+
+test('files that have been quiet for a while are looked at, but not read', async () => {
+  const { log } = logOf();
+  const file = join(place(), 'web.yml');
+  writeFileSync(file, headers('max-age=1'));
+  await sleep(1100);
+  const web = openWebConfig(file, log, 0);
+  const startMs = performance.now();
+  for (let i = 0; i < 1000; i++) web.current();
+  const eachUs = performance.now() - startMs;
+  // Parsing it takes hundreds of microseconds.
+  assert.ok(eachUs < 100, `${eachUs} µs`);
+  writeFileSync(file, headers('max-age=2'));
+  assert.equal(web.current().headers[0][1], 'max-age=2');
+});
+
+test('looks come no more often than they should', async () => {
+  const { log } = logOf();
+  const file = join(place(), 'web.yml');
+  writeFileSync(file, headers('max-age=1'));
+  const web = openWebConfig(file, log, 50);
+  web.current();
+  writeFileSync(file, headers('max-age=2'));
+  assert.equal(web.current().headers[0][1], 'max-age=1');
+  await sleep(60);
+  assert.equal(web.current().headers[0][1], 'max-age=2');
+});
+
+test('a certificate that is renewed is taken up; half of a pair is not', () => {
+  const { log, take } = logOf();
+  const directory = place();
+  const [cert, key, file] = ['tls.crt', 'tls.key', 'web.yml'].map((name) => join(directory, name));
+  copyFileSync(join(FIXTURES, 'server.crt'), cert);
+  copyFileSync(join(FIXTURES, 'server.key'), key);
+  writeFileSync(file, 'tls_server_config: { cert_file: tls.crt, key_file: tls.key }\n');
+  const web = openWebConfig(file, log, 0);
+  const inForce = () => web.current().tls?.context.cert;
+  assert.equal(inForce(), pem('server.crt'));
+  take();
+  copyFileSync(join(FIXTURES, 'server2.crt'), cert);
+  assert.equal(inForce(), pem('server.crt'));
+  assert.match(String(take()[0].reason), /tls_server_config.key_file: is not the key of the certificate/);
+  copyFileSync(join(FIXTURES, 'server2.key'), key);
+  assert.equal(inForce(), pem('server2.crt'));
+
+  copyFileSync(join(FIXTURES, 'expired.crt'), cert);
+  copyFileSync(join(FIXTURES, 'expired.key'), key);
+  assert.equal(inForce(), pem('expired.crt'));
+  assert.ok(
+    take().some(({ level, message }) => level === 'warn' && message === 'the certificate has expired'),
+  );
+});
+
+test('a Secret that Kubernetes renews by pointing a link elsewhere is taken up', () => {
+  const { log } = logOf();
+  const directory = place();
+  const old = new Date(2020, 0, 1);
+  for (const version of ['1', '2']) {
+    mkdirSync(join(directory, version));
+    const file = join(directory, version, 'web.yml');
+    writeFileSync(file, headers(`max-age=${version}`));
+    utimesSync(file, old, old);
+  }
+  symlinkSync('1', join(directory, '..data'));
+  symlinkSync('..data/web.yml', join(directory, 'web.yml'));
+  const web = openWebConfig(join(directory, 'web.yml'), log, 0);
+  assert.equal(web.current().headers[0][1], 'max-age=1');
+  symlinkSync('2', join(directory, '..data_tmp'));
+  renameSync(join(directory, '..data_tmp'), join(directory, '..data'));
+  assert.equal(web.current().headers[0][1], 'max-age=2');
+});
