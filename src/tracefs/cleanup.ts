@@ -74,13 +74,13 @@ function recoverInto(
   { root, name, stateDir }: { root: string; name: string; stateDir: string | undefined },
 ): void {
   const present = instanceNames(root);
-  for (const tracer of TRACERS) {
+  const stillRunning = TRACERS.filter((tracer) => {
     const instance = tracerInstanceName(name, tracer);
-    if (present.includes(instance)) removeInstance(root, instance, report);
-  }
+    return present.includes(instance) && !removeInstance(root, instance, report);
+  });
   if (stateDir === undefined) return;
   try {
-    const { restored, problems } = restoreJournal({ stateDir, name, root });
+    const { restored, problems } = restoreJournal({ stateDir, name, root }, stillRunning);
     report.restored.push(...restored);
     report.problems.push(...problems);
   } catch (error) {
@@ -89,16 +89,19 @@ function recoverInto(
   }
 }
 
-function removeInstance(root: string, name: string, report: CleanupReport): void {
+/** False when somebody holds it. */
+function removeInstance(root: string, name: string, report: CleanupReport): boolean {
   const dir = join(root, 'instances', name);
   try {
     rmdirSync(dir);
     report.removed.push(name);
+    return true;
   } catch (error) {
     const errno = errnoOf(error);
-    if (errno === 'ENOENT') return;
+    if (errno === 'ENOENT') return true;
     if (errno !== 'EBUSY') throw refusal(error, { file: dir, action: 'remove' });
     report.busy.push(name);
+    return false;
   }
 }
 

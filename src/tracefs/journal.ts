@@ -3,21 +3,11 @@
  * back at the end, or at the next start after a crash. Files and values go in; what was put back, and what could not
  * be, comes out. One journal an agent; each tracer puts back its own part.
  */
-import { isAbsolute, join } from 'node:path';
 import { KernelError } from '../model/errors.ts';
-import {
-  coveredBy,
-  type Form,
-  formOf,
-  isList,
-  listLines,
-  normalForm,
-  valuesToWrite,
-} from './control-forms.ts';
-import { withDiskOpen } from './disk-access.ts';
-import { readText, writeControl } from './files.ts';
+import { type Form, isList, listLines, normalForm } from './control-forms.ts';
 import { bootId, type JournalEntry, loadEntries, saveEntries, stateFileOf } from './journal-state.ts';
-import { appendValues, emptyList } from './list-files.ts';
+import { appendValues } from './list-files.ts';
+import { checkedForm, pathOf, putBack, readControl, shortened, writeValue } from './put-back.ts';
 
 export interface JournalPlace {
   /** Made when it is needed. */
@@ -51,14 +41,12 @@ export interface JournalPart {
   add(file: string, values: readonly string[]): string[];
   /** Journals what is there without writing: the kernel will. Throws `KernelError`. */
   keep(file: string): void;
+  /** Its tracer could not be stopped: what it needs as it is stays, and stays in the journal. */
+  stillRuns(): void;
   restore(): Restored;
 }
 
-/**
- * The kernel changes them too: after a kill it stops recording and frees the buffer; hwlat gives up going round the
- * CPUs when it finds its thread elsewhere than it put it.
- */
-const CHANGED_BY_KERNEL = ['tracing_on', 'buffer_size_kb', 'hwlat_detector/mode'];
+const AT_TOP_LEVEL = ' at the top level';
 
 /** Of an agent. Touches nothing until something is to be written. */
 export function openJournal(place: JournalPlace): Journal {
@@ -66,6 +54,8 @@ export function openJournal(place: JournalPlace): Journal {
   const stateFile = stateFileOf(stateDir, place.name);
   const boot = bootId();
   let loaded: JournalEntry[] | undefined;
+  /** Tracers that could not be stopped. */
+  const running = new Set<string>();
 
   /** Entries that a crash left and that could not be put back are still there. */
   const entries = (): JournalEntry[] => (loaded ??= loadEntries(stateFile, boot));
@@ -170,31 +160,49 @@ export function openJournal(place: JournalPlace): Journal {
   };
 
   const restore = (owner?: string): Restored => {
-    const restored: string[] = [];
-    const problems: string[] = [];
+    const report: Restored = { restored: [], problems: [] };
     const mine = entries().filter(({ owners }) => owner === undefined || owners.includes(owner));
-    if (mine.length === 0) return { restored, problems };
+    if (mine.length === 0) return report;
     let tracerIsOurs = true;
-    for (const entry of mine.reverse()) {
+    const isTracer = ({ file }: JournalEntry) => file === 'current_tracer';
+    // The tracer first: filters that are emptied while it runs would have it trace everything.
+    for (const entry of [...mine.filter(isTracer), ...mine.filter((one) => !isTracer(one)).reverse()]) {
       if (owner !== undefined && entry.owners.length > 1) {
         entry.owners = entry.owners.filter((one) => one !== owner);
         continue;
       }
-      try {
-        const outcome = putBack(root, entry, tracerIsOurs);
-        if (outcome === 'restored') restored.push(entry.file);
-        else if (outcome !== 'nothing') problems.push(outcome);
-        if (entry.file === 'current_tracer' && outcome !== 'restored' && outcome !== 'nothing')
-          tracerIsOurs = false;
-        drop(entry);
-      } catch (error) {
-        if (!(error instanceof KernelError)) throw error;
-        problems.push(`${error.message} (it was ${JSON.stringify(shortened(entry.before.trim()))})`);
-        if (error.errno === 'ENOENT') drop(entry);
+      const tracers = entry.owners.map(tracerOf);
+      if (!isTracer(entry) && tracers.some((tracer) => running.has(tracer))) {
+        report.problems.push(
+          `${entry.file} stays as it is: tracer ${tracers.join(', ')} could not be stopped`,
+        );
+        continue;
+      }
+      const outcome = tryPutBack(entry, tracerIsOurs);
+      if (outcome === 'restored') report.restored.push(entry.file);
+      else if (outcome !== 'nothing') report.problems.push(outcome);
+      if (!isTracer(entry)) continue;
+      tracerIsOurs = outcome === 'restored' || outcome === 'nothing';
+      for (const tracer of tracers) {
+        if (entries().includes(entry)) running.add(tracer);
+        else running.delete(tracer);
       }
     }
     save();
-    return { restored, problems };
+    return report;
+  };
+
+  /** As `putBack`; an entry stays only if it can be tried again. */
+  const tryPutBack = (entry: JournalEntry, tracerIsOurs: boolean): string => {
+    try {
+      const outcome = putBack(root, entry, tracerIsOurs);
+      drop(entry);
+      return outcome;
+    } catch (error) {
+      if (!(error instanceof KernelError)) throw error;
+      if (error.errno === 'ENOENT') drop(entry);
+      return `${error.message} (it was ${JSON.stringify(shortened(entry.before.trim()))})`;
+    }
   };
 
   return {
@@ -203,6 +211,7 @@ export function openJournal(place: JournalPlace): Journal {
       set: (file, value) => set(owner, file, value),
       add: (file, values) => add(owner, file, values),
       keep: (file) => keep(owner, file),
+      stillRuns: () => void running.add(tracerOf(owner)),
       restore: () => restore(owner),
     }),
     restore: () => restore(),
@@ -210,72 +219,25 @@ export function openJournal(place: JournalPlace): Journal {
 }
 
 /**
- * Puts back what a killed agent of this name left, whose tracers must be gone: some put back values themselves.
- * Throws `KernelError` when the state file cannot be trusted.
+ * Puts back what a killed agent of this name left. Its tracers must be gone, for some put back values themselves;
+ * of those in instances that are `stillRunning` nothing is touched. Throws `KernelError` when the state file cannot be trusted.
  */
-export function restoreJournal(place: JournalPlace): Restored {
-  return openJournal(place).restore();
+export function restoreJournal(place: JournalPlace, stillRunning: readonly string[] = []): Restored {
+  const journal = openJournal(place);
+  for (const tracer of stillRunning) journal.part(tracer).stillRuns();
+  return journal.restore();
 }
 
-function checkedForm(file: string): Form {
-  const form = formOf(file);
-  if (form !== undefined) return form;
-  throw new KernelError({ file, errno: '', action: 'keep a journal of', remedy: 'it is no control file' });
+/** Owner of what a tracer at the top level changes there, beside the knobs that are its own anywhere. */
+export function topLevelOwner(tracer: string): string {
+  return `${tracer}${AT_TOP_LEVEL}`;
 }
 
-function pathOf(root: string, file: string): string {
-  return isAbsolute(file) ? file : join(root, file);
-}
-
-function readControl(path: string): string {
-  return withDiskOpen(path, () => readText(path));
+function tracerOf(owner: string): string {
+  return owner.endsWith(AT_TOP_LEVEL) ? owner.slice(0, -AT_TOP_LEVEL.length) : owner;
 }
 
 function inUse(path: string, value: string, why: string): KernelError {
   const remedy = `${why}: leave off one of the two`;
   return new KernelError({ file: path, errno: 'EBUSY', action: 'write', value, remedy });
-}
-
-function writeValue(root: string, file: string, value: string): void {
-  if (isAbsolute(file)) withDiskOpen(file, () => writeControl('/', file, value));
-  else writeControl(root, file, value);
-}
-
-/** What was done: `restored`, `nothing` (it is as before), or why it was left alone. Throws `KernelError`. */
-function putBack(root: string, entry: JournalEntry, tracerIsOurs: boolean): string {
-  const { file, before } = entry;
-  const form = checkedForm(file);
-  const path = pathOf(root, file);
-  const text = readControl(path);
-  const present = normalForm(form, text);
-  const wanted = isList(form) ? '' : normalForm(form, before);
-  if (present === wanted && form !== 'size') return 'nothing';
-  if (!isOurs(entry, form, present, tracerIsOurs))
-    return `${path} was left as it is, ${JSON.stringify(shortened(present))}: somebody else has changed it since we did (it was ${JSON.stringify(shortened(wanted))})`;
-  if (isList(form)) {
-    emptyList(path);
-  } else {
-    const values = valuesToWrite(form, before);
-    if (form === 'size' && values[0] === normalForm(form, text)) return 'nothing';
-    for (const value of values) writeValue(root, file, value);
-  }
-  const now = normalForm(form, readControl(path));
-  // Sizes are rounded up to whole pages.
-  if (now === wanted || form === 'size') return 'restored';
-  return `${path} reads ${JSON.stringify(shortened(now))} after ${JSON.stringify(shortened(wanted))} was written back`;
-}
-
-function isOurs(entry: JournalEntry, form: Form, present: string, tracerIsOurs: boolean): boolean {
-  if (CHANGED_BY_KERNEL.includes(entry.file)) return true;
-  // Forks add to the lists of pids, so what they hold says nothing; whose tracer it is does.
-  if (form === 'pids') return tracerIsOurs;
-  if (form === 'functions') {
-    // Modules that come and go change what the globs stand for.
-    return tracerIsOurs && coveredBy(present, entry.added ?? []);
-  }
-  return entry.left === undefined || entry.left === present;
-}
-
-function shortened(text: string): string {
-  return text.length <= 80 ? text : `${text.slice(0, 80)}…`;
 }

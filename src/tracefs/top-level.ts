@@ -12,7 +12,7 @@ import { possibleCpus } from './cpu-dirs.ts';
 import { enableEvents } from './events.ts';
 import { refusal, tryReadText } from './files.ts';
 import { commonOf, type Instance, quietly } from './instance.ts';
-import type { Journal } from './journal.ts';
+import { type Journal, topLevelOwner } from './journal.ts';
 import { type LivePages, openLivePages } from './pages.ts';
 import { parseStats } from './stats.ts';
 
@@ -40,7 +40,7 @@ export function takeTopLevel(root: string, journal: Journal, tracer: string): In
     const remedy = `tracer ${tracer} can only run at the top level on this kernel, and ${user}`;
     throw new KernelError({ file: root, errno: 'EBUSY', action: 'take', remedy });
   }
-  const part = journal.part(`${tracer} at the top level`);
+  const part = journal.part(topLevelOwner(tracer));
   const opened = new Set<LivePages>();
   let freeBuffer: number | undefined;
   let removed = false;

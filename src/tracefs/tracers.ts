@@ -10,9 +10,9 @@ import { switchOnDisks } from './blk-switch.ts';
 import { setOption } from './buffers.ts';
 import { readText, tryReadText } from './files.ts';
 import { reapplyFilter, setFunctionFilter } from './functions.ts';
+import { refuseWhatIsInUse } from './in-use.ts';
 import type { Instance } from './instance.ts';
 import type { Journal, JournalPart, Restored } from './journal.ts';
-import { refuseWhatIsInUse } from './others-use.ts';
 
 export interface StartedTracer {
   /** What is not as it was asked for. */
@@ -97,15 +97,16 @@ export function startTracer(target: Instance, request: TracerRequest, journal: J
   };
 }
 
+/** Knobs of a tracer that goes on stay: emptied filters would have it trace everything, `osnoise/cpus` all CPUs. */
 function stop(target: Instance, knobs: JournalPart): Restored {
   const problems: string[] = [];
   try {
-    if (tryReadText(join(target.dir, 'current_tracer'))?.trim() !== 'nop')
-      target.set('current_tracer', 'nop');
+    const running = tryReadText(join(target.dir, 'current_tracer'))?.trim();
+    if (running !== undefined && running !== 'nop') target.set('current_tracer', 'nop');
   } catch (error) {
     if (!(error instanceof KernelError)) throw error;
-    // An instance that is gone has no tracer either.
-    if (error.errno !== 'ENOENT') problems.push(error.message);
+    problems.push(error.message);
+    knobs.stillRuns();
   }
   const put = knobs.restore();
   return { restored: put.restored, problems: [...problems, ...put.problems] };

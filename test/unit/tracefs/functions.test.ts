@@ -118,6 +118,7 @@ function recorder(t: TestContext, lists: Record<string, string>, matchesNothing:
     add: add('shared'),
     set: set('shared'),
     keep: () => {},
+    stillRuns: () => {},
     restore: () => ({ restored: [], problems: [] }),
   };
   return {

@@ -216,6 +216,41 @@ test('a file that is no more is no more to be put back', (t) => {
   assert.ok(!existsSync(stateFile));
 });
 
+test('while a tracer cannot be stopped, what it needs stays, for another try', (t) => {
+  const { root, place, plant, text, write, stateFile } = fake(t);
+  const file = join(root, 'current_tracer');
+  plant([
+    { file: 'tracing_thresh', before: '0\n', left: '5', owners: ['hwlat'] },
+    { file: 'osnoise/cpus', before: '0-1\n', left: '2-3', owners: ['blk'] },
+    { file: 'tracing_on', before: '1\n', left: '0', owners: ['blk at the top level'] },
+    { file: 'current_tracer', before: 'nop\n', left: 'blk', owners: ['blk at the top level'] },
+  ]);
+  write('tracing_thresh', '5\n');
+  write('osnoise/cpus', '2-3\n');
+  write('tracing_on', '0\n');
+  rmSync(file);
+  mkdirSync(file);
+  const { restored, problems } = restoreJournal(place);
+  assert.deepEqual(restored, ['tracing_thresh']);
+  assert.match(problems[0], /current_tracer: EISDIR/);
+  assert.match(problems[1], /tracing_on stays as it is: tracer blk could not be stopped/);
+  assert.match(problems[2], /osnoise\/cpus stays as it is: tracer blk could not be stopped/);
+  assert.equal(text('osnoise/cpus'), '2-3\n');
+  rmSync(file, { recursive: true });
+  writeFileSync(file, 'blk\n');
+  assert.deepEqual(restoreJournal(place), {
+    restored: ['current_tracer', 'tracing_on', 'osnoise/cpus'],
+    problems: [],
+  });
+  assert.equal(text('osnoise/cpus'), '0-1\n');
+  assert.ok(!existsSync(stateFile));
+  plant([{ file: 'osnoise/cpus', before: '0-1\n', left: '2-3', owners: ['osnoise'] }]);
+  write('osnoise/cpus', '2-3\n');
+  assert.equal(restoreJournal(place, ['osnoise']).problems.length, 1);
+  assert.equal(text('osnoise/cpus'), '2-3\n');
+  assert.deepEqual(restoreJournal(place).restored, ['osnoise/cpus']);
+});
+
 test('a journal of another boot is void', (t) => {
   const { place, plant, untouched } = fake(t);
   plant([{ file: 'osnoise/cpus', before: '6-7\n', owners: ['osnoise'] }], 'another');
