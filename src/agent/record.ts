@@ -1,4 +1,4 @@
-/** Writes what an instance records to a capture file, untouched: pages go from the kernel to the file. */
+/** Writes what is recorded to a capture file, untouched: pages go from the kernel to the file. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type CaptureWriter, openCaptureWriter } from '../capture/write.ts';
 import type { AgentConfig } from '../config/schema.ts';
@@ -11,10 +11,11 @@ import { UsageError } from '../model/errors.ts';
 import type { Log } from '../model/log.ts';
 import type { TraceMetadata } from '../model/source.ts';
 import { kernelFeatures } from '../tracefs/features.ts';
-import { createInstance, type Instance } from '../tracefs/instance.ts';
+import { createInstance } from '../tracefs/instance.ts';
 import { findTracefs } from '../tracefs/mount.ts';
 import { enabledProbes } from './enabled-probes.ts';
-import { type EventPlan, planEvents } from './plan.ts';
+import { type EnabledProbe, type EventPlan, planEvents } from './plan.ts';
+import { type RecordedTracer, recordedTracer } from './record-tracer.ts';
 import { factsMarkers } from './recorded-facts.ts';
 import { makeSelfMetrics } from './self-metrics.ts';
 import { bufferSizes } from './sizes.ts';
@@ -22,6 +23,8 @@ import { bufferSizes } from './sizes.ts';
 /** The size every reader of trace.dat takes. */
 const SUBBUFFER_BYTES = 4096;
 const TICK_MS = 50;
+/** Records of tracers, as far as the kernel has them. */
+const TRACER_FORMATS = ['funcgraph_entry', 'funcgraph_exit', 'osnoise', 'timerlat', 'hwlat'];
 /** Bounds a tick when our own reads keep filling a buffer. */
 const MOST_PAGES_A_TICK = 4096;
 
@@ -45,39 +48,60 @@ export function recordingInstance(config: Pick<AgentConfig, 'instance'>): string
   return `${config.instance}-record`;
 }
 
-/** Records the events of the enabled probes for a while. Throws `KernelError`; leaves nothing behind in tracefs. */
+/**
+ * Records the events of the probes that are on, and the records of one tracer, for a while. Throws `KernelError`, and
+ * `UsageError` for what cannot be recorded; leaves nothing behind in tracefs.
+ */
 export async function recordCapture(config: AgentConfig, options: RecordOptions): Promise<Recorded> {
   const root = findTracefs({ ...(config.tracefsPath ? { path: config.tracefsPath } : {}), mayMount: true });
-  const features = kernelFeatures(root);
-  const instance = createInstance(root, recordingInstance(config));
+  const enabled = enabledProbes(config);
+  const base = createInstance(root, recordingInstance(config));
   try {
-    const store = new MetricStore();
-    const online = onlineCpus();
-    const plan = planEvents({
-      enabled: enabledProbes(config),
-      metadata: instance.metadata(),
-      host: liveHostFacts({ machine: features.machine }),
-      onlineCpus: online,
-      store,
-      self: makeSelfMetrics(store),
-      isSelf: () => false,
-    });
-    for (const { name, up, reason } of plan.probes)
-      if (!up) options.log.warn({ probe: name, reason }, 'probe is off');
-    if (plan.events.length === 0)
-      throw new UsageError('nothing to record: no probe that is on has an event here');
-
-    const sizes = bufferSizes(config.buffer, { cpus: online.length, realtime: features.realtime }, plan.rate);
-    instance.prepare({ ...sizes, subbufferBytes: SUBBUFFER_BYTES, clock: 'mono' });
-    const metadata = instance.metadata();
-    const writer = openCaptureWriter(options.file, { metadata, events: plan.events });
+    const tracer = recordedTracer(base, enabled, config, options.log);
     try {
-      return await copyPages(instance, { plan, metadata, writer }, options);
+      return await recordFrom(tracer, enabled, config, options);
     } finally {
-      writer.discard();
+      tracer.close();
     }
   } finally {
-    instance.remove();
+    base.remove();
+  }
+}
+
+async function recordFrom(
+  tracer: RecordedTracer,
+  enabled: readonly EnabledProbe[],
+  config: AgentConfig,
+  options: RecordOptions,
+): Promise<Recorded> {
+  const { instance } = tracer;
+  const features = kernelFeatures(instance.root);
+  const store = new MetricStore();
+  const online = onlineCpus();
+  const plan = planEvents({
+    enabled,
+    metadata: instance.metadata(),
+    host: liveHostFacts({ machine: features.machine }),
+    onlineCpus: online,
+    store,
+    self: makeSelfMetrics(store),
+    isSelf: () => false,
+  });
+  for (const { name, up, reason } of plan.probes)
+    if (!up) options.log.warn({ probe: name, reason }, 'probe is off');
+  if (plan.types.length === 0)
+    throw new UsageError('nothing to record: no probe that is on has an event here');
+
+  const sizes = bufferSizes(config.buffer, { cpus: online.length, realtime: features.realtime }, plan.rate);
+  instance.prepare({ ...sizes, subbufferBytes: SUBBUFFER_BYTES, clock: 'mono' });
+  tracer.start();
+  const metadata = instance.metadata();
+  const { events } = plan;
+  const writer = openCaptureWriter(options.file, { metadata, events, ftraceFormats: TRACER_FORMATS });
+  try {
+    return await copyPages(tracer, { plan, metadata, writer }, options);
+  } finally {
+    writer.discard();
   }
 }
 
@@ -87,7 +111,8 @@ interface Into {
   writer: CaptureWriter;
 }
 
-async function copyPages(instance: Instance, into: Into, options: RecordOptions): Promise<Recorded> {
+async function copyPages(tracer: RecordedTracer, into: Into, options: RecordOptions): Promise<Recorded> {
+  const { instance } = tracer;
   const { plan, metadata, writer } = into;
   const { layout } = metadata;
   const source = instance.openPages();
@@ -111,24 +136,28 @@ async function copyPages(instance: Instance, into: Into, options: RecordOptions)
     }
   };
 
-  instance.start();
-  for (const line of factsMarkers(listBlockDevices())) instance.writeMarker(line);
-  instance.enable(plan.events);
-  const endsAt = performance.now() + options.durationMs;
-  while (performance.now() < endsAt && !options.signal?.aborted) {
-    await sleep(Math.min(TICK_MS, Math.max(1, endsAt - performance.now())));
-    drain(false);
-    source.refresh();
-    for (const cpu of source.cpus()) everRead.add(cpu);
+  try {
+    instance.start();
+    for (const line of factsMarkers(listBlockDevices())) instance.writeMarker(line);
+    instance.enable(plan.events);
+    const endsAt = performance.now() + options.durationMs;
+    while (performance.now() < endsAt && !options.signal?.aborted) {
+      await sleep(Math.min(TICK_MS, Math.max(1, endsAt - performance.now())));
+      drain(false);
+      source.refresh();
+      for (const cpu of source.cpus()) everRead.add(cpu);
+    }
+    instance.stop();
+    drain(true);
+  } finally {
+    // The tracer cannot be changed while they are open.
+    source.close();
   }
-  instance.stop();
-  drain(true);
   const stats = [...everRead].map((cpu) => instance.stats(cpu));
   for (const s of stats) {
     done.events += s.readEvents;
     done.lost += s.overrun + s.commitOverrun + s.droppedEvents;
   }
-  source.close();
-  writer.finish({ stats, cmdlines: instance.savedCmdlines() });
+  writer.finish({ stats, cmdlines: instance.savedCmdlines(), kallsyms: tracer.kallsyms() });
   return done;
 }

@@ -42,12 +42,10 @@ export interface TracerBuffer {
 /** Throws `KernelError` where the kernel, or somebody who uses it, refuses; then nothing of it is left. */
 export function openTracerBuffer(parts: TracerBufferParts): TracerBuffer {
   const { request, base, journal, shared } = parts;
-  const place = placeOf(request, offeredTracers(shared.root), instanceTracers(base.dir));
-  if ('refused' in place) throw refused(shared.root, place.refused);
   if (request.functions && !shared.features.functionTracing.ok)
     throw refused(shared.root, shared.features.functionTracing.reason);
   const instance =
-    place.place === 'top'
+    placeOrRefuse(request, base) === 'top'
       ? takeTopLevel(shared.root, journal, request.tracer)
       : createInstance(shared.root, tracerInstanceName(base.name, request.tracer));
   const undo: (() => unknown)[] = [instance.remove];
@@ -57,6 +55,13 @@ export function openTracerBuffer(parts: TracerBufferParts): TracerBuffer {
     for (const step of undo.reverse()) step();
     throw error;
   }
+}
+
+/** Where a tracer runs on this kernel. `base` is an instance of ours. Throws `KernelError` where it cannot run. */
+export function placeOrRefuse(request: TracerRequest, base: Instance): 'instance' | 'top' {
+  const place = placeOf(request, offeredTracers(base.root), instanceTracers(base.dir));
+  if ('refused' in place) throw refused(base.root, place.refused);
+  return place.place;
 }
 
 /** `undo` gets what is to be called, the last first, when something fails later. */

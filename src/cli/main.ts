@@ -66,7 +66,7 @@ function makeProgram(outcome: Outcome): Command {
   addDoctor(program, outcome);
   addList(program);
   addCheckConfig(program);
-  addCleanup(program);
+  addCleanup(program, outcome);
   addRecord(program);
   addReplay(program, outcome);
   return program;
@@ -158,10 +158,12 @@ function addCheckConfig(program: Command): void {
     });
 }
 
-function addCleanup(program: Command): void {
+function addCleanup(program: Command, outcome: Outcome): void {
   const cleanup = program
     .command('cleanup')
-    .description('remove what a killed agent left behind in the kernel; a live one is left alone')
+    .description(
+      'remove what a killed agent left in the kernel, and put back what it changed; a live one is left alone',
+    )
     .addHelpText(
       'after',
       examples('ftrace-exporter cleanup', 'ftrace-exporter cleanup --path.tracefs /tracing'),
@@ -169,7 +171,7 @@ function addCleanup(program: Command): void {
     .action(async () => {
       const config = configOf(cleanup);
       const { removeLeftovers } = await import('./cleanup.ts');
-      removeLeftovers(config);
+      outcome.status = removeLeftovers(config);
     });
   addConfigOptions(cleanup, ['tracefs', 'state']);
 }
