@@ -57,6 +57,10 @@ export function openJournal(place: JournalPlace): Journal {
   /** Tracers that could not be stopped. */
   const running = new Set<string>();
 
+  /** At the start of each step: another `Journal` of this agent may have written since. */
+  const reload = (): void => {
+    loaded = undefined;
+  };
   /** Entries that a crash left and that could not be put back are still there. */
   const entries = (): JournalEntry[] => (loaded ??= loadEntries(stateFile, boot));
   const save = (neededBy = `agent ${place.name}`): void =>
@@ -76,6 +80,7 @@ export function openJournal(place: JournalPlace): Journal {
   };
 
   const set = (owner: string, file: string, value: string): void => {
+    reload();
     const form = checkedForm(file);
     const path = pathOf(root, file);
     const text = readControl(path);
@@ -106,6 +111,7 @@ export function openJournal(place: JournalPlace): Journal {
   };
 
   const keep = (owner: string, file: string): void => {
+    reload();
     const form = checkedForm(file);
     claim(owner, file, form, readControl(pathOf(root, file)));
     saveFor(owner);
@@ -134,6 +140,7 @@ export function openJournal(place: JournalPlace): Journal {
   };
 
   const add = (owner: string, file: string, values: readonly string[]): string[] => {
+    reload();
     const form = checkedForm(file);
     const path = pathOf(root, file);
     const text = readControl(path);
@@ -150,16 +157,10 @@ export function openJournal(place: JournalPlace): Journal {
   };
 
   /** Before a write: what could not be noted is not done. */
-  const saveFor = (owner: string): void => {
-    try {
-      save(`tracer ${owner}`);
-    } catch (error) {
-      loaded = undefined;
-      throw error;
-    }
-  };
+  const saveFor = (owner: string): void => save(`tracer ${owner}`);
 
   const restore = (owner?: string): Restored => {
+    reload();
     const report: Restored = { restored: [], problems: [] };
     const mine = entries().filter(({ owners }) => owner === undefined || owners.includes(owner));
     if (mine.length === 0) return report;

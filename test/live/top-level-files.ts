@@ -28,3 +28,11 @@ function textOf(file: string): string {
     return `cannot be read: ${(error as NodeJS.ErrnoException).code}`;
   }
 }
+
+/** What has changed, a line each: the texts together are too long to show. */
+export function differences(before: ReadonlyMap<string, string>, now: ReadonlyMap<string, string>): string[] {
+  const short = (text: string | undefined) => JSON.stringify(text?.slice(0, 100));
+  return [...new Set([...before.keys(), ...now.keys()])]
+    .filter((file) => before.get(file) !== now.get(file))
+    .map((file) => `${file}: ${short(before.get(file))} became ${short(now.get(file))}`);
+}

@@ -21,7 +21,7 @@ import { watchMaxLatency } from '../../src/tracefs/latency.ts';
 import { findTracefs } from '../../src/tracefs/mount.ts';
 import { takeTopLevel } from '../../src/tracefs/top-level.ts';
 import { instanceTracers, offeredTracers, placeOf, startTracer } from '../../src/tracefs/tracers.ts';
-import { topLevelFiles } from './top-level-files.ts';
+import { differences, topLevelFiles } from './top-level-files.ts';
 import type { ChildTask } from './tracer-child.ts';
 
 const root = findTracefs({ mayMount: true });
@@ -126,7 +126,7 @@ describe('tracers of this kernel', () => {
     rmSync(stateDir, { recursive: true });
   });
   const leaveNothing = (note: string) => {
-    assert.deepEqual(topLevelFiles(root), untouched, note);
+    assert.deepEqual(differences(untouched, topLevelFiles(root)), [], note);
     assert.deepEqual(readdirSync(stateDir), [], note);
     const left = readdirSync(join(root, 'instances')).filter((name) => name.startsWith(NAME));
     assert.deepEqual(left, [], note);
@@ -182,11 +182,13 @@ describe('tracers of this kernel', () => {
         leaveNothing(title);
       });
 
-      it(`leaves nothing after ${KILLS} kills and cleanups`, async (t) => {
+      // All functions armed make an emulated machine stand still nearly.
+      const kills = request.functions?.maxDepth === 3 ? Math.min(KILLS, 2) : KILLS;
+      it(`leaves nothing after ${kills} kills and cleanups`, async (t) => {
         const task: ChildTask = { ...place, request };
         let cycleMs = 0;
         let left = 0;
-        for (let kill = 0; kill < KILLS; kill++) {
+        for (let kill = 0; kill < kills; kill++) {
           const child = spawn(process.execPath, [CHILD, JSON.stringify(task)], {
             stdio: ['ignore', 'pipe', 'inherit'],
           });
@@ -212,7 +214,7 @@ describe('tracers of this kernel', () => {
           assert.deepEqual(cleanup(root, [NAME], stateDir).problems, [], note);
           leaveNothing(note);
         }
-        t.diagnostic(`a cycle took ${cycleMs.toFixed(0)} ms; ${left} of ${KILLS} had left something`);
+        t.diagnostic(`a cycle took ${cycleMs.toFixed(0)} ms; ${left} of ${kills} had left something`);
       });
     });
   }
