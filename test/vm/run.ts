@@ -20,6 +20,7 @@ import { boot, missingPackages, type Outcome } from './boot.ts';
 import type { CheckResult } from './guest/reporter.ts';
 import { checkCaptures } from './host-checks.ts';
 import { cacheDir, fetchKernel, RECIPES, type Recipe } from './kernels.ts';
+import { concerns, LAB_TRACERS } from './tracers.ts';
 import { buildTree } from './tree.ts';
 import { trimCapture } from './trim.ts';
 
@@ -27,8 +28,8 @@ const REPOSITORY = fileURLToPath(new URL('../..', import.meta.url));
 const FIXTURES = join(REPOSITORY, 'test/fixtures/captures');
 /** Live tests that hold for any kernel, beside the lab's own. */
 const LIVE = ['test/live/formats.test.ts', 'test/live/syscalls.test.ts', 'test/live/probes.test.ts'];
-const TIME_LIMIT_MS = 12 * 60_000;
-const FILE_LIMIT_S = 240;
+const TIME_LIMIT_MS = 30 * 60_000;
+const FILE_LIMIT_S = 420;
 const TRIES = 2;
 /** Of a capture that is kept in the repository. */
 const FIXTURE_PAGES = 30;
@@ -40,16 +41,24 @@ async function main(): Promise<number> {
     options: {
       kernel: { type: 'string', multiple: true },
       check: { type: 'string' },
+      tracer: { type: 'string', multiple: true },
       list: { type: 'boolean' },
       'save-captures': { type: 'boolean' },
     },
   });
   const unknown = (values.kernel ?? []).filter((name) => !RECIPES.some((recipe) => recipe.name === name));
   if (unknown.length > 0) throw new Wrong(`no kernel ${unknown.join(', ')}: --list shows what there is`);
-  const files = checkFiles().filter((file) => basename(file).includes(values.check ?? ''));
-  if (files.length === 0) throw new Wrong(`no check has "${values.check}" in its name: --list shows them`);
+  const tracers = values.tracer ?? [];
+  const strange = tracers.filter((name) => !LAB_TRACERS.some((tracer) => tracer.name === name));
+  if (strange.length > 0) throw new Wrong(`no tracer ${strange.join(', ')}: --list shows what there is`);
+  const files = checkFiles()
+    .filter((file) => basename(file).includes(values.check ?? ''))
+    .filter((file) => tracers.length === 0 || concerns(basename(file, '.test.ts'), tracers));
+  if (files.length === 0) throw new Wrong('no check has all that in its name: --list shows them');
   if (values.list) {
     for (const { name, suite } of RECIPES) console.log(`kernel ${name} (${suite})`);
+    for (const { name, since } of LAB_TRACERS)
+      console.log(`tracer ${name} (${since === undefined ? 'in no kernel here' : `from ${since}`})`);
     for (const file of files) console.log(`check ${file}`);
     return 0;
   }
@@ -58,7 +67,7 @@ async function main(): Promise<number> {
 
   for (const recipe of RECIPES) {
     if (values.kernel && !values.kernel.includes(recipe.name)) continue;
-    await testKernel(recipe, files, values['save-captures'] === true);
+    await testKernel(recipe, { files, tracers, saveCaptures: values['save-captures'] === true });
   }
   console.log(`${tally.passed} passed, ${tally.failed} failed`);
   return tally.failed === 0 ? 0 : 1;
@@ -71,7 +80,14 @@ function checkFiles(): string[] {
   return [...own.sort().map((file) => `test/vm/guest/${file}`), ...LIVE];
 }
 
-async function testKernel(recipe: Recipe, files: readonly string[], saveCaptures: boolean): Promise<void> {
+interface Choice {
+  files: readonly string[];
+  /** Empty: all. */
+  tracers: readonly string[];
+  saveCaptures: boolean;
+}
+
+async function testKernel(recipe: Recipe, { files, tracers, saveCaptures }: Choice): Promise<void> {
   const kernel = fetchKernel(recipe, console.log);
   const serialLog = join(cacheDir(), recipe.name, 'serial.log');
   const share = mkdtempSync(join(tmpdir(), 'ftrace-exporter-lab-'));
@@ -86,7 +102,7 @@ async function testKernel(recipe: Recipe, files: readonly string[], saveCaptures
     let left = files;
     let outcome: Outcome;
     for (let attempt = 1; ; attempt++) {
-      const script = guestScript(recipe.name, left);
+      const script = guestScript(recipe.name, left, tracers);
       outcome = await boot(kernel, { script, share, timeLimitMs: TIME_LIMIT_MS, serialLog, onProgress });
       const stumbled = stumbleOf(outcome);
       left = left.filter((file) => statusOf(share, file) !== '0');
@@ -133,7 +149,7 @@ function read(file: string): CheckResult[] {
 }
 
 /** Each file in a process of its own, so that one that hangs or dies leaves the others their turn. */
-function guestScript(kernel: string, files: readonly string[]): string {
+function guestScript(kernel: string, files: readonly string[], tracers: readonly string[]): string {
   const runs = files.map((file) => {
     const into = `/run/lab/results/${basename(file)}`;
     return `timeout ${FILE_LIMIT_S} /run/node --test --test-isolation=none --test-concurrency=1 \\
@@ -143,7 +159,7 @@ echo $? >${into}.status`;
   // Node goes to memory: 9p with a cache, as the root has it, reads page by page on 5.10, half a minute for Node.
   return `mkdir /run/tree && cd /run/tree && tar -xf /run/lab/tree.tar && cp /run/lab/node /run/node || exit 1
 export PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/run/tmp NODE_COMPILE_CACHE=/run/tmp/compiled
-export FTX_LAB_KERNEL=${kernel} FTX_LAB_SHARE=/run/lab
+export FTX_LAB_KERNEL=${kernel} FTX_LAB_SHARE=/run/lab FTX_LAB_TRACERS=${tracers.join(',')}
 ${runs.join('\n')}
 exit 0
 `;

@@ -6,15 +6,30 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { type ParsedSample, parseExposition } from '../../support/exposition.ts';
+import { LAB_TRACERS, type LabTracer, mustOffer } from '../tracers.ts';
 
 export const TRACEFS = '/sys/kernel/tracing';
 /** As in `--kernel`. */
 export const KERNEL = process.env.FTX_LAB_KERNEL ?? '';
 /** Writable, and read by the host afterwards. */
 export const SHARE = process.env.FTX_LAB_SHARE ?? '/run/lab';
+/** Those `--tracer` names, or all. */
+const WANTED = (process.env.FTX_LAB_TRACERS ?? '').split(',').filter((name) => name !== '');
 const BIN = fileURLToPath(new URL('../../../bin/ftrace-exporter.js', import.meta.url));
 /** Waiting ends the check as failed; nothing is asserted about how long anything takes. */
-const PATIENCE_MS = 60_000;
+const PATIENCE_MS = 180_000;
+
+export function wantedTracers(): readonly LabTracer[] {
+  return WANTED.length === 0 ? LAB_TRACERS : LAB_TRACERS.filter(({ name }) => WANTED.includes(name));
+}
+
+/** Reason to skip the checks of a tracer here, or false. That it must be there is checked by itself. */
+export function skipTracer(name: string): string | false {
+  const tracer = wantedTracers().find((wanted) => wanted.name === name);
+  if (tracer === undefined) return 'not asked for';
+  if (tracer.since === undefined) return 'no kernel of the lab is built with it';
+  return mustOffer(tracer, KERNEL) ? false : `it came with ${tracer.since}`;
+}
 
 export interface RunningAgent {
   child: ChildProcess;

@@ -1,8 +1,9 @@
 /** What the agent leaves in tracefs: nothing after SIGTERM, a stopped instance of smallest size after SIGKILL. */
 import assert from 'node:assert/strict';
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
+import { controlFiles, differences } from './control-files.ts';
 import { cli, endWell, type RunningAgent, startAgent, TRACEFS } from './lab.ts';
 
 const NAME = 'lab-left';
@@ -13,52 +14,6 @@ probes:
   events: { count: ["sched:sched_process_*"] }
 `;
 const INSTANCE = join(TRACEFS, 'instances', NAME);
-
-/**
- * Change by themselves, or with any instance: sizes when the top level is first used, caches of names, functions ever
- * touched, the log of errors, counts.
- */
-const EXEMPT = /^(buffer_size_kb|buffer_total_size_kb|saved_cmdlines.*|touched_functions|error_log|stats)$/;
-/** Cannot be read, block, or are the recording itself. */
-const NOT_STATE =
-  /^(trace|trace_pipe.*|trace_marker.*|free_buffer|snapshot.*|per_cpu|instances|available_filter_.*)$/;
-/** Of the thousands of files of events only these are switches. */
-const EVENT_SWITCH = /^(enable|filter|trigger)$/;
-
-/** Text of every control file, by path. */
-function controlFiles(
-  dir = TRACEFS,
-  into = new Map<string, string>(),
-  inEvents = false,
-): Map<string, string> {
-  for (const entry of readdirSync(dir, { withFileTypes: true })) {
-    const path = join(dir, entry.name);
-    if (entry.isDirectory()) {
-      if (NOT_STATE.test(entry.name) && dir === TRACEFS) continue;
-      controlFiles(path, into, inEvents || path === join(TRACEFS, 'events'));
-    } else if (
-      inEvents ? EVENT_SWITCH.test(entry.name) : !EXEMPT.test(entry.name) && !NOT_STATE.test(entry.name)
-    ) {
-      into.set(path, textOf(path));
-    }
-  }
-  return into;
-}
-
-function textOf(file: string): string {
-  try {
-    return readFileSync(file, 'utf8');
-  } catch (error) {
-    return `${(error as NodeJS.ErrnoException).code}`;
-  }
-}
-
-function differences(before: ReadonlyMap<string, string>, now: ReadonlyMap<string, string>): string[] {
-  const paths = new Set([...before.keys(), ...now.keys()]);
-  return [...paths].flatMap((path) =>
-    before.get(path) === now.get(path) ? [] : [`${path}: ${before.get(path)} became ${now.get(path)}`],
-  );
-}
 
 /**
  * KiB a CPU of the top level's buffer. `7 (expanded: 1408)` becomes `7` up to 6.1 as soon as any instance is given a

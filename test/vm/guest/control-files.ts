@@ -1,0 +1,90 @@
+/** Control files of tracefs: what they hold, what has changed since, and changes of our own that are taken back. */
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { TRACEFS } from './lab.ts';
+
+/**
+ * Change by themselves, or with any instance: sizes when the top level is first used, caches of names, functions ever
+ * touched, the log of errors, counts.
+ */
+const EXEMPT = /^(buffer_size_kb|buffer_total_size_kb|saved_cmdlines.*|touched_functions|error_log|stats)$/;
+/** Cannot be read, block, or are the recording itself. */
+const NOT_STATE =
+  /^(trace|trace_pipe.*|trace_marker.*|free_buffer|snapshot.*|per_cpu|instances|available_filter_.*)$/;
+/** Of the thousands of files of events only these are switches. */
+const EVENT_SWITCH = /^(enable|filter|trigger)$/;
+
+/** Text of every control file, by path. */
+export function controlFiles(
+  dir = TRACEFS,
+  into = new Map<string, string>(),
+  inEvents = false,
+): Map<string, string> {
+  for (const entry of readdirSync(dir, { withFileTypes: true })) {
+    const path = join(dir, entry.name);
+    if (entry.isDirectory()) {
+      if (NOT_STATE.test(entry.name) && dir === TRACEFS) continue;
+      controlFiles(path, into, inEvents || path === join(TRACEFS, 'events'));
+    } else if (
+      inEvents ? EVENT_SWITCH.test(entry.name) : !EXEMPT.test(entry.name) && !NOT_STATE.test(entry.name)
+    ) {
+      into.set(path, textOf(path));
+    }
+  }
+  return into;
+}
+
+function textOf(file: string): string {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch (error) {
+    return `${(error as NodeJS.ErrnoException).code}`;
+  }
+}
+
+/** A line a file that is not as it was. */
+export function differences(before: ReadonlyMap<string, string>, now: ReadonlyMap<string, string>): string[] {
+  const paths = new Set([...before.keys(), ...now.keys()]);
+  return [...paths].flatMap((path) =>
+    before.get(path) === now.get(path) ? [] : [`${path}: ${before.get(path)} became ${now.get(path)}`],
+  );
+}
+
+/** Files that a check writes, and puts back in the opposite order. */
+export interface Changes {
+  /** Writes a control file; the first time, what it held is kept. */
+  put(file: string, value: string): void;
+  /** Takes a step back when everything behind it has been. */
+  later(step: () => void): void;
+  undo(): void;
+}
+
+export function makeChanges(): Changes {
+  const steps: (() => void)[] = [];
+  const kept = new Set<string>();
+  const put = (file: string, value: string) => {
+    if (!kept.has(file)) {
+      const before = writable(readFileSync(file, 'utf8'));
+      kept.add(file);
+      steps.push(() => writeFileSync(file, before));
+    }
+    writeFileSync(file, value);
+  };
+  const undo = () => {
+    for (let step = steps.pop(); step !== undefined; step = steps.pop()) step();
+    kept.clear();
+  };
+  return { put, later: (step) => void steps.push(step), undo };
+}
+
+/**
+ * What has to be written so that a file reads like this: the choice in brackets, nothing for `#### all … ####`, the
+ * number of `7 (expanded: 1408)`.
+ */
+function writable(text: string): string {
+  const size = /^(\d+) \(/.exec(text)?.[1];
+  if (size !== undefined) return size;
+  const chosen = /\[(\S+)\]/.exec(text)?.[1];
+  if (chosen !== undefined) return chosen;
+  return text.startsWith('#') || text === '' ? '\n' : text;
+}

@@ -1,0 +1,77 @@
+/**
+ * The kernel's text of a buffer, read by the plainest means and apart from the product's own reader, so that each
+ * can be held against the other. Lines in, what they say out. Source: kernel/trace/trace_output.c
+ * (trace_print_context()), trace_functions_graph.c. Names of tasks in the lab hold nothing that looks like a line.
+ */
+import assert from 'node:assert/strict';
+
+export interface TextLine {
+  pid: number;
+  cpu: number;
+  /** As printed, rounded by the kernel. */
+  micros: number;
+  /** What follows the stamp. */
+  body: string;
+}
+
+const LINE = /-(\d+)\s+(?:\([ \d-]+\)\s+)?\[(\d+)\]\s+\S+\s+(\d+)\.(\d{6}): (.*)$/;
+
+/** `comm-pid [cpu] flags seconds.micros: body`, anchored from the right of comm. */
+export function lineOf(line: string): TextLine {
+  const found = LINE.exec(line);
+  assert.ok(found, `not understood: ${line}`);
+  const [, pid, cpu, seconds, micros, body] = found;
+  return { pid: Number(pid), cpu: Number(cpu), micros: Number(seconds) * 1e6 + Number(micros), body };
+}
+
+/** The kernel's whole microseconds of a stamp: trace_output.c, ns2usecs(), rounds. */
+export function microsOf(timestampNs: number): number {
+  return Math.floor((timestampNs + 500) / 1000);
+}
+
+export interface GraphLine {
+  kind: 'call' | 'leaf' | 'return';
+  pid: number;
+  cpu: number;
+  /** As printed, cut off by the kernel. */
+  micros: number;
+  depth: number;
+  name: string;
+  /** Digits of the duration as printed, '' for a call. */
+  duration: string;
+}
+
+/** Lines of function_graph with the options funcgraph-abstime, -proc and -tail; those that tell no call are left out. */
+export function graphLines(lines: readonly string[]): GraphLine[] {
+  return lines.filter((line) => !isGraphNote(line)).map(graphLine);
+}
+
+/** Rulers and the switch of tasks between them, interrupts' begin and end. */
+function isGraphNote(line: string): boolean {
+  return /^ -{20,}$|^ *\d+\) +.* => +\S|={6,}>|<={6,}/.test(line);
+}
+
+function graphLine(line: string): GraphLine {
+  const [time, task, cost, call] = line.split('|');
+  const stamp = /^ *(\d+)\.(\d{6}) $/.exec(time);
+  const who = /^ *(\d+)\) .*-(\d+) +$/.exec(task ?? '');
+  const what = /^ {2}((?: {2})*)(?:([^ ].*?)\((\) \{|\);)|\} \/\* (.*) \*\/)$/.exec(call ?? '');
+  assert.ok(stamp !== null && who !== null && what !== null, `not understood: ${line}`);
+  const [, indent, called, shape, returned] = what;
+  return {
+    kind: returned !== undefined ? 'return' : shape === ') {' ? 'call' : 'leaf',
+    cpu: Number(who[1]),
+    pid: Number(who[2]),
+    micros: Number(stamp[1]) * 1e6 + Number(stamp[2]),
+    depth: indent.length / 2,
+    name: called ?? returned,
+    duration: /([\d.]+) us/.exec(cost)?.[1] ?? '',
+  };
+}
+
+/** Digits of a duration as function_graph prints them: eight characters at most, cut off, not rounded. */
+export function graphDuration(durationNs: number): string {
+  const micros = String(Math.floor(durationNs / 1000));
+  if (micros.length >= 7) return micros;
+  return `${micros}.${String(durationNs % 1000).padStart(3, '0')}`.slice(0, 8);
+}

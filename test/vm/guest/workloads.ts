@@ -1,0 +1,57 @@
+/** Work for tracers whose numbers are known, or that makes what they look for happen. All of it ends by itself. */
+import assert from 'node:assert/strict';
+import { execFileSync, spawnSync } from 'node:child_process';
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { SHARE, TRACEFS } from './lab.ts';
+
+/** The first of these functions that this kernel can trace. */
+export function functionNamed(pattern: RegExp): string {
+  const found = traceable().find((name) => pattern.test(name));
+  assert.ok(found, `no function ${pattern} in available_filter_functions`);
+  return found;
+}
+
+let names: readonly string[] | undefined;
+function traceable(): readonly string[] {
+  names ??= readFileSync(join(TRACEFS, 'available_filter_functions'), 'utf8')
+    .split('\n')
+    .map((line) => line.split(' ')[0]);
+  return names;
+}
+
+/** What getppid runs. Its names share one address on some kernels, which then list one of them. */
+export function getppidFunction(): string {
+  return functionNamed(/^__(do|x64)_sys_getppid$/);
+}
+
+/**
+ * Looks for files on the share, which are not there: messages to the host, whose texts are written by a function of
+ * the module 9pnet that calls itself (net/9p/protocol.c, p9pdu_vwritef()).
+ */
+export function askHost(times: number): void {
+  for (let i = 0; i < times; i++) existsSync(join(SHARE, `no-file-${i}`));
+}
+
+/** Writes and reads of the disk past the page cache, so many requests of so many bytes. */
+export function diskIo(count: number, bytes = 4096): void {
+  const dd = (...operands: string[]) =>
+    execFileSync('dd', [...operands, `bs=${bytes}`, `count=${count}`, 'status=none']);
+  dd('if=/dev/zero', 'of=/dev/vda', 'oflag=direct');
+  dd('if=/dev/vda', 'of=/dev/null', 'iflag=direct');
+}
+
+/** Naps of a task, FIFO 60 where `realtime`: each ends with a wake-up. */
+export function naps(cpu: number, count: number, realtime: boolean): void {
+  const wrapper = realtime ? ['chrt', '-f', '60'] : [];
+  const script = `const nap = new Int32Array(new SharedArrayBuffer(4));
+    for (let i = 0; i < ${count}; i++) Atomics.wait(nap, 0, 0, 2);`;
+  const command = ['taskset', '-c', String(cpu), ...wrapper, process.execPath, '-e', script];
+  const { status, stderr } = spawnSync(command[0], command.slice(1), { encoding: 'utf8' });
+  assert.equal(status, 0, stderr);
+}
+
+/** Blocks for so long, without work. */
+export function idle(ms: number): void {
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms);
+}
