@@ -1,8 +1,8 @@
 /**
  * For how long does the hardware take a CPU away from the kernel? Records of the hwlat tracer in (kernel/trace/
  * trace_hwlat.c, `hwlat` in kernel/trace/trace_entries.h): a thread with interrupts off reads the clock twice in a loop,
- * on one CPU after the other, and reports windows in which a gap was longer than a threshold. The longest gap between
- * the two reads (inner) and from one pass to the next (outer) by CPU out. The record counts microseconds.
+ * and reports windows in which a gap was longer than a threshold. The longest gap between the two reads (inner) and
+ * from one pass to the next (outer) by CPU out. The record counts microseconds.
  */
 import { decimalBuckets } from '../config/units/buckets.ts';
 import { formatDuration } from '../config/units/quantity.ts';
@@ -45,9 +45,7 @@ export const hwlat: ProbeModule<HwlatOptions> = {
         threshold: duration({ min: US, max: S }).prefault('10us'),
       },
     )
-      .check(
-        mustNameCpus('interrupts are off there for `width` (10ms) of every `window` (1s), one CPU at a time'),
-      )
+      .check(mustNameCpus('interrupts are off there for `width` (10ms) of every `window` (1s)'))
       .refine((options) => options.width < options.window, {
         path: ['width'],
         message: 'must be shorter than `window`',
@@ -58,8 +56,9 @@ export const hwlat: ProbeModule<HwlatOptions> = {
     reads: 'events',
     options: {},
     knobs: [
-      // Came with 5.14; before, there is no other mode.
-      { file: 'hwlat_detector/mode', value: 'round-robin', optional: true },
+      // A thread bound to each CPU. The kernel's own choice is one thread that goes round, which newer kernels (7.3) let
+      // go wherever it likes, with interrupts off. Before 5.14 there is nothing to choose, and going round works.
+      { file: 'hwlat_detector/mode', value: 'per-cpu', optional: true },
       microsecondsKnob('hwlat_detector/width', options.width),
       microsecondsKnob('hwlat_detector/window', options.window),
       microsecondsKnob('tracing_thresh', options.threshold),

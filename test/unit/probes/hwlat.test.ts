@@ -29,7 +29,7 @@ test('the config, and what is asked of the tracer', () => {
   assert.deepEqual(
     request?.knobs.map(({ file, value, optional }) => `${file}=${value}${optional ? '?' : ''}`),
     [
-      'hwlat_detector/mode=round-robin?',
+      'hwlat_detector/mode=per-cpu?',
       'hwlat_detector/width=20000',
       'hwlat_detector/window=1000000',
       'tracing_thresh=30',

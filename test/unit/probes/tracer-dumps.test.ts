@@ -145,23 +145,33 @@ for (const kernel of TRACER_KERNELS.filter((name) => name !== '5.10-rt')) {
 
   test(`${kernel}: noise and its sources are those of the text`, () => {
     const { store, events } = replayDump(kernel, 'osnoise', osnoise, { cpus: '0-1' });
-    const lines = dumpedText(kernel, 'osnoise').slice(0, events(0));
+    const text = dumpedText(kernel, 'osnoise');
+    const lines = [0, 1].flatMap((cpu) => linesOf(text, /\[(\d{3})\]/, cpu).slice(0, events(cpu)));
+    const cpuOf = (line: string) => Number(/\[(\d{3})\]/.exec(line)?.[1]);
     const samples = lines.flatMap((line) => {
       const [, runtime, noise] = /: (\d+) +(\d+) +[\d.]+ +\d+ /.exec(line) ?? [];
-      return runtime === undefined ? [] : [{ runtime: Number(runtime), noise: Number(noise) }];
+      return runtime === undefined
+        ? []
+        : [{ cpu: cpuOf(line), runtime: Number(runtime), noise: Number(noise) }];
     });
     const causes = lines.flatMap((line) => {
+      const cpu = cpuOf(line);
       const gap = /sample_threshold: .*duration (\d+) ns interference 0$/.exec(line);
-      if (gap !== null) return [['hw 0', Number(gap[1])] as const];
+      if (gap !== null) return [[`hw ${cpu}`, Number(gap[1])] as const];
       const [, source, ns] = /: (\w+)_noise: .*duration (\d+) ns/.exec(line) ?? [];
-      return source === undefined ? [] : [[`${source} 0`, Number(ns)] as const];
+      return source === undefined ? [] : [[`${source} ${cpu}`, Number(ns)] as const];
     });
+    assert.equal(lines.length, events(0) + events(1));
+    assert.ok(samples.length > 2);
     assert.ok(causes.length > 20, `${causes.length} lines`);
     const shown = seriesOf(store, 'ftrace_osnoise_interference_seconds');
     assert.deepEqual(new Map([...shown].filter(([, { value }]) => value > 0)), tally(causes));
-    const total = (name: string) => seriesOf(store, name).get('0')?.value;
-    const sumOf = (key: 'runtime' | 'noise') => samples.reduce((sum, sample) => sum + sample[key] * 1000, 0);
-    assert.equal(total('ftrace_osnoise_runtime_seconds_total'), sumOf('runtime'));
-    assert.equal(total('ftrace_osnoise_noise_seconds_total'), sumOf('noise'));
+    for (const cpu of [0, 1]) {
+      const total = (name: string) => seriesOf(store, name).get(String(cpu))?.value;
+      const own = samples.filter((sample) => sample.cpu === cpu);
+      const sumOf = (key: 'runtime' | 'noise') => own.reduce((sum, sample) => sum + sample[key] * 1000, 0);
+      assert.equal(total('ftrace_osnoise_runtime_seconds_total'), sumOf('runtime'));
+      assert.equal(total('ftrace_osnoise_noise_seconds_total'), sumOf('noise'));
+    }
   });
 }
