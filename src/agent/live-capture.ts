@@ -151,8 +151,9 @@ async function setUp(config: AgentConfig, kernel: Kernel, options: LiveOptions):
     chores: () => {
       // Threads that came since; in a pid namespace of our own /proc has other numbers for them.
       if (!threads.nested) own.add(ownThreadIds());
-      for (const buffer of buffers) buffer.refresh();
+      // First names, then the probes that keep them.
       tracers.refresh();
+      for (const buffer of buffers) buffer.refresh();
       if (++chores % CHECK_EVERY === 0) checkBuffers();
     },
     onFailure: (error) => {
