@@ -67,7 +67,8 @@ export function makeTextDecoder(options: TextDecoderOptions): TextDecoder {
   const named = types.filter((type) => /[:( ]$/.test(type.start));
   const lookUp = makeNameLookUp(named.map((type) => type.start));
   const numbered = types.filter((type) => type.start === NUMBER);
-  const functionType = types.find((type) => type.start === FUNCTION);
+  // Within function_graph the calls of the function tracer are not shown.
+  const functionType = isGraph ? undefined : types.find((type) => type.start === FUNCTION);
   const blockType = types.find((type) => type.start === BLOCK);
 
   const { words, bytes: recordBytes } = scratch;
@@ -81,8 +82,8 @@ export function makeTextDecoder(options: TextDecoderOptions): TextDecoder {
   let late = 0;
   let latest: TimestampNs = 0;
   let hasPlainStamps = false;
-  /** What was written by a user can go on for more lines. */
-  let inMarker = false;
+  /** The text of the event before is not known: it can go on for more lines, as markers do. */
+  let inUnknown = false;
   /** Where to go on when a handler fails. */
   let next = 0;
   let lineFrom = 0;
@@ -146,7 +147,7 @@ export function makeTextDecoder(options: TextDecoderOptions): TextDecoder {
       const text = parsePrefix(bytes, from, end, prefix);
       if (text >= 0 && prefix.cpu < cpuCount) {
         if (prefix.isPlainStamp) hasPlainStamps = true;
-        inMarker = false;
+        inUnknown = false;
         return eventText(bytes, text, end);
       }
     }
@@ -177,7 +178,7 @@ export function makeTextDecoder(options: TextDecoderOptions): TextDecoder {
       return namedEvent(functionType, bytes, from, end);
     }
     count(prefix.cpu, prefix.timestampNs, USUAL_RECORD_BYTES);
-    inMarker = behind === COLON;
+    inUnknown = behind === COLON;
     return skipLine(bytes, pos, end);
   }
 
@@ -231,13 +232,13 @@ export function makeTextDecoder(options: TextDecoderOptions): TextDecoder {
     if (first === SPACE && bytes[from + 1] === 0x3d && bytes[from + 2] === 0x3e)
       return skipLine(bytes, from, end);
     if (graph !== undefined) {
+      const wasUnknown = inUnknown;
+      inUnknown = false;
       const stop = graph.line(bytes, from, end);
-      if (stop >= 0) {
-        next = stop;
-        return stop;
-      }
+      if (stop >= 0) return stop;
+      inUnknown = wasUnknown;
     }
-    if (inMarker) return skipLine(bytes, from, end);
+    if (inUnknown) return skipLine(bytes, from, end);
     return broken(-1, bytes, from, end);
   }
 

@@ -70,7 +70,11 @@ const BAR = 0x7c;
 const BRACE = 0x7b;
 const CLOSING_BRACE = 0x7d;
 const ARROW = Buffer.from(' => ');
-const COMMENT_END = Buffer.from(' */');
+const COMMENT_END = Buffer.from(' */\n');
+/** Of an event whose text has a path in it. */
+const LONGEST_COMMENT = 8192;
+const LINE_START = /^ *(?:\d+\.\d{6} \| +)?\d+\) |^ -----|^CPU:\d/;
+const LINE_START_BYTES = 40;
 const NEWLINE_BYTES = Buffer.from('\n');
 
 export function makeGraphReader(options: GraphOptions): GraphReader {
@@ -230,12 +234,12 @@ export function makeGraphReader(options: GraphOptions): GraphReader {
     const depth = (at - indentFrom) / INDENT;
     const place = prefix.cpu * MOST_DEPTH + Math.min(depth, MOST_DEPTH - 1);
     if (bytes[at] === SLASH && bytes[at + 1] === STAR) {
+      const textEnd = commentEnd(bytes, at + 3, end);
+      if (textEnd < 0) return -1;
       // As the event would be printed alone, for it is matched to the end of its line.
-      const textEnd = stop - 1 - COMMENT_END.length;
-      if (textEnd < at + 3 || !startsWith(bytes, textEnd, end, COMMENT_END)) return -1;
       const alone = Buffer.concat([bytes.subarray(at + 3, textEnd), NEWLINE_BYTES]);
       options.comment(alone, 0, alone.length);
-      return stop;
+      return textEnd + COMMENT_END.length;
     }
     if (!Number.isInteger(depth)) return -1;
     if (bytes[at] === CLOSING_BRACE) {
@@ -311,6 +315,24 @@ function bannerEnd(bytes: Uint8Array, from: number, end: number): number {
     }
   }
   return -1;
+}
+
+/** Where the text of a comment ends: names of tasks in it can hold newlines, and ends of comments. -1: nowhere. */
+function commentEnd(bytes: Uint8Array, from: number, end: number): number {
+  let first = -1;
+  for (let pos = from; pos < end && pos - from < LONGEST_COMMENT; pos++) {
+    if (bytes[pos] !== SPACE || !startsWith(bytes, pos, end, COMMENT_END)) continue;
+    if (looksLikeGraphLine(bytes, pos + COMMENT_END.length, end)) return pos;
+    if (first < 0) first = pos;
+  }
+  return first;
+}
+
+/** `  12.345678 |  0) `, ` 0) `, the dashes of a banner, or `CPU:`. */
+function looksLikeGraphLine(bytes: Uint8Array, from: number, end: number): boolean {
+  const length = Math.min(end - from, LINE_START_BYTES);
+  if (length <= 0) return true;
+  return LINE_START.test(Buffer.from(bytes.buffer, bytes.byteOffset + from, length).toString('latin1'));
 }
 
 function lineEnd(bytes: Uint8Array, from: number, end: number): number {
