@@ -126,7 +126,7 @@ function buffersCard(buffers: readonly BufferStatus[], paths: PagePaths): Html {
       reader === 'none'
         ? html`<a href="${relative(paths.latency(buffer))}">worst records</a>`
         : html`${reader}`;
-    return html`<tr><th scope="row">${buffer}</th><td>${read}</td><td>${instance}</td>
+    return html`<tr><th scope="row">${buffer}</th><td>${read}</td><td>${instance === '' ? 'top level' : instance}</td>
 <td class="number">${formatBytes(bufferBytesPerCpu)}</td><td class="number">${formatBytes(subbufferBytes)}</td></tr>`;
   });
   return html`<section class="card"><h2 id="buffers">Buffers</h2>

@@ -21,7 +21,9 @@ export interface LossReport {
 /** A buffer that is read: the instance of the events, or that of a tracer. */
 export interface BufferStatus {
   buffer: string;
+  /** '' for the top level. */
   instance: string;
+  /** `raw`, `trace_pipe`, or `none` where only the longest latency is looked at. */
   reader: string;
   bufferBytesPerCpu: number;
   subbufferBytes: number;
