@@ -221,9 +221,9 @@ test('while a tracer cannot be stopped, what it needs stays, for another try', (
   const file = join(root, 'current_tracer');
   plant([
     { file: 'tracing_thresh', before: '0\n', left: '5', owners: ['hwlat'] },
-    { file: 'osnoise/cpus', before: '0-1\n', left: '2-3', owners: ['blk'] },
     { file: 'tracing_on', before: '1\n', left: '0', owners: ['blk at the top level'] },
     { file: 'current_tracer', before: 'nop\n', left: 'blk', owners: ['blk at the top level'] },
+    { file: 'osnoise/cpus', before: '0-1\n', left: '2-3', owners: ['blk'] },
   ]);
   write('tracing_thresh', '5\n');
   write('osnoise/cpus', '2-3\n');
@@ -233,13 +233,13 @@ test('while a tracer cannot be stopped, what it needs stays, for another try', (
   const { restored, problems } = restoreJournal(place);
   assert.deepEqual(restored, ['tracing_thresh']);
   assert.match(problems[0], /current_tracer: EISDIR/);
-  assert.match(problems[1], /tracing_on stays as it is: tracer blk could not be stopped/);
-  assert.match(problems[2], /osnoise\/cpus stays as it is: tracer blk could not be stopped/);
+  assert.match(problems[2], /tracing_on stays as it is: tracer blk could not be stopped/);
+  assert.match(problems[1], /osnoise\/cpus stays as it is: tracer blk could not be stopped/);
   assert.equal(text('osnoise/cpus'), '2-3\n');
   rmSync(file, { recursive: true });
   writeFileSync(file, 'blk\n');
   assert.deepEqual(restoreJournal(place), {
-    restored: ['current_tracer', 'tracing_on', 'osnoise/cpus'],
+    restored: ['current_tracer', 'osnoise/cpus', 'tracing_on'],
     problems: [],
   });
   assert.equal(text('osnoise/cpus'), '0-1\n');

@@ -1,6 +1,7 @@
 /** Records of a latency tracer, over files that change as the kernel's do. */
 import assert from 'node:assert/strict';
-import { rmSync, writeFileSync } from 'node:fs';
+import fs, { rmSync, writeFileSync } from 'node:fs';
+import { syncBuiltinESMExports } from 'node:module';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -81,6 +82,28 @@ test('a reset tells what came last, and the same trace is no new record after it
   assert.deepEqual(
     seen.map(([ns]) => ns),
     [504_000, 300_000, 7_000],
+  );
+});
+
+test('a record between the last look of a reset and its write is told', (t) => {
+  const { seen, watch, record } = setUp(t, {});
+  record(504, '1');
+  watch.look();
+  const { writeSync } = fs;
+  t.mock.method(fs, 'writeSync', (fd: number, text: string) => {
+    record(900, '2');
+    return writeSync(fd, text);
+  });
+  syncBuiltinESMExports();
+  try {
+    watch.reset();
+  } finally {
+    t.mock.restoreAll();
+    syncBuiltinESMExports();
+  }
+  assert.deepEqual(
+    seen.map(([ns]) => ns),
+    [504_000, 900_000],
   );
 });
 
