@@ -66,7 +66,7 @@ export function openJournal(place: JournalPlace): Journal {
   const save = (neededBy = `agent ${place.name}`): void =>
     saveEntries(stateDir, stateFile, { boot, entries: entries() }, neededBy);
 
-  /** The entry of a file, made and on disk before anything is written. */
+  /** The entry of a file, made if need be: to be saved before anything is written. */
   const claim = (owner: string, file: string, form: Form, text: string): JournalEntry => {
     const all = entries();
     let entry = all.find((one) => one.file === file);
@@ -189,7 +189,13 @@ export function openJournal(place: JournalPlace): Journal {
         else running.delete(tracer);
       }
     }
-    save();
+    try {
+      save();
+    } catch (error) {
+      if (!(error instanceof KernelError)) throw error;
+      // What is back already is nothing to the next try.
+      report.problems.push(error.message);
+    }
     return report;
   };
 
