@@ -197,10 +197,12 @@ function assemble({ pieces, used, composed, wanted, place, isVariant }: Assembly
     return field === undefined ? [steps.STORE_NOTHING, 0] : placeOf(field, place);
   };
 
-  // Behind the last piece that is wanted the line does not matter. But where a string can hold newlines, only all of
-  // the line tells where it ends.
+  // Behind the last piece that is wanted, and what it ends at, the line does not matter. But where a string can hold
+  // newlines, only all of the line tells where it ends.
   const needsAll = isVariant || pieces.some((told) => told.isText);
-  const count = needsAll ? pieces.length : pieces.findLastIndex((told) => used.has(told)) + 1;
+  const last = pieces.findLastIndex((told) => used.has(told));
+  const isEnded = last >= 0 && pieces[last + 1]?.piece.kind === 'literal';
+  const count = needsAll ? pieces.length : last + (isEnded ? 2 : 1);
   pieces.slice(0, count).forEach((told, i) => {
     const { piece, meaning } = told;
     if (piece.kind === 'literal') {

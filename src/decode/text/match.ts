@@ -168,8 +168,12 @@ export function makeMatcher(scratch: Scratch, functions: FunctionInterner): Matc
     let pos = from;
     if (bytes[pos] === PLUS)
       while (pos < end && bytes[pos] > SPACE && !isNext(program, pc, bytes, pos, end)) pos++;
-    if (bytes[pos] !== SPACE || bytes[pos + 1] !== BRACKET || isNext(program, pc, bytes, pos, end))
-      return pos;
+    if (bytes[pos] !== SPACE || bytes[pos + 1] !== BRACKET) return pos;
+    // A literal ` [` may follow as well; a lone space may not be taken for it.
+    const { code, literals } = program;
+    const next = pc + steps.STEP;
+    const isLiteral = code[next] === steps.LITERAL && literals[code[next + 1] + 1] === BRACKET;
+    if (isLiteral && code[next + 2] > 1 && isNext(program, pc, bytes, pos, end)) return pos;
     while (pos < end && bytes[pos] !== NEWLINE) if (bytes[pos++] === CLOSING_BRACKET) break;
     return pos;
   }

@@ -234,7 +234,7 @@ describe('what was compared', () => {
       'ftrace:osnoise': 5,
       'ftrace:hwlat': 5,
       'osnoise:thread_noise': 20,
-      'osnoise:sample_threshold': 500,
+      'osnoise:sample_threshold': 150,
     };
     for (const [event, count] of Object.entries(least)) {
       assert.ok((compared.get(event) ?? 0) >= count, `${compared.get(event)} of ${event}`);
