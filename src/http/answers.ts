@@ -38,7 +38,7 @@ export function createAnswers(
       }
       for (const other of open) {
         if (unsentBytes <= maxUnsentBytes) break;
-        if (!other.writableEnded) continue;
+        if (!other.writableEnded || other.writableLength === 0) continue;
         unsentBytes -= other.writableLength;
         refusals.count('slow_reader', { client: other.socket?.remoteAddress });
         other.destroy();

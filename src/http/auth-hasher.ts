@@ -1,16 +1,18 @@
 /**
  * Compares passwords with bcrypt hashes in a thread of its own, so that neither a scrape nor a drain waits for it. The
- * thread is there while it is needed: who has been let in once is remembered, so mostly it is not.
+ * thread is there while it is needed, for it takes some megabytes: who has been let in once is remembered.
  */
 import { extname } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import type { Question } from './auth-thread.ts';
 
-const IDLE_MS = 10_000;
+const IDLE_MS = 60_000;
 /** bcrypt works on four kilobytes. */
 const LIMITS = { maxOldGenerationSizeMb: 16, maxYoungGenerationSizeMb: 1 };
 
 export interface Hasher {
+  /** Starts the thread, because somebody is about to come: under load that takes longer than a password. */
+  prepare(): void;
   /** Whether it is the password; one at a time. Rejects when the thread dies. */
   compare(password: string, hash: string): Promise<boolean>;
   /** Ends the thread. */
@@ -50,13 +52,22 @@ export function createHasher(idleMs = IDLE_MS): Hasher {
     void ending?.terminate();
   };
 
+  const ready = (): Worker => {
+    clearTimeout(idle);
+    worker ??= start();
+    return worker;
+  };
+
   return {
+    prepare: () => {
+      ready();
+      idle = setTimeout(close, idleMs).unref();
+    },
     compare: (password, hash) => {
-      clearTimeout(idle);
-      worker ??= start();
+      const asking = ready();
       const { promise, resolve, reject } = Promise.withResolvers<boolean>();
       asked = { resolve, reject };
-      worker.postMessage({ password, hash } satisfies Question);
+      asking.postMessage({ password, hash } satisfies Question);
       return promise;
     },
     close,

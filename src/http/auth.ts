@@ -26,6 +26,8 @@ export type Users = ReadonlyMap<string, string>;
 export type Verdict = 'right' | 'wrong' | 'busy';
 
 export interface Authenticator {
+  /** Says that somebody is about to come. */
+  prepare(): void;
   /** What is known without a look; undefined: nothing. */
   known(credentials: Credentials, users: Users): 'right' | 'wrong' | undefined;
   /** Looks. Once the client has gone the promise stays open. */
@@ -96,6 +98,7 @@ export function createAuthenticator(log: Log, hasher: Hasher = createHasher()): 
   };
 
   return {
+    prepare: () => hasher.prepare(),
     known: (credentials, users) => {
       const key = keyOf(credentials, users);
       if (results.right.has(key)) return 'right';

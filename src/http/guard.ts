@@ -30,6 +30,7 @@ const CHALLENGE = 'Basic realm="ftrace-exporter", charset="UTF-8"';
 
 export function createGuard(web: WebConfigFile | undefined, refusals: Refusals, log: Log): Guard {
   const authenticator = createAuthenticator(log);
+  if ((web?.current().users.size ?? 0) > 0) authenticator.prepare();
   let buckets: Buckets = { of: undefined, known: undefined, unknown: undefined };
 
   const bucketsOf = (rate: Rate | undefined): Buckets => {

@@ -1,10 +1,56 @@
-/** Certificates of test/fixtures/tls, and an HTTPS client that shows what it was given. */
+/** Certificates of test/fixtures/tls, and a client that asks over TLS and shows what it was given. */
 import { readFileSync } from 'node:fs';
+import { request } from 'node:https';
 import { join } from 'node:path';
+import type { ConnectionOptions, TLSSocket } from 'node:tls';
 import { fileURLToPath } from 'node:url';
 
 export const FIXTURES = fileURLToPath(new URL('../fixtures/tls', import.meta.url));
 
 export function pem(name: string): string {
   return readFileSync(join(FIXTURES, name), 'utf8');
+}
+
+/** A certificate with its key, as a client or a server shows it. */
+export function identity(name: string): { cert: string; key: string } {
+  return { cert: pem(`${name}.crt`), key: pem(`${name}.key`) };
+}
+
+export interface TlsAnswer {
+  status: number;
+  body: string;
+  headers: Record<string, string | string[] | undefined>;
+  protocol: string | null;
+  cipher: string;
+  alpn: string | false | null;
+  /** Common name of the server. */
+  server: string | string[] | undefined;
+}
+
+/** Asks once, on a connection of its own; trusts the test's CA. Rejects when it is not let in. */
+export function askOverTls(
+  url: string,
+  options: ConnectionOptions & { headers?: Record<string, string> } = {},
+): Promise<TlsAnswer> {
+  return new Promise((resolve, reject) => {
+    const sent = request(url, { ca: pem('ca.crt'), agent: false, ...options }, (response) => {
+      const socket = response.socket as TLSSocket;
+      const seen = {
+        protocol: socket.getProtocol(),
+        cipher: socket.getCipher().standardName,
+        alpn: socket.alpnProtocol,
+        server: socket.getPeerCertificate().subject.CN,
+      };
+      let body = '';
+      response.setEncoding('utf8').on('data', (text) => {
+        body += text;
+      });
+      response.on('error', reject);
+      response.on('end', () =>
+        resolve({ status: response.statusCode ?? 0, headers: response.headers, body, ...seen }),
+      );
+    });
+    sent.on('error', reject);
+    sent.end();
+  });
 }

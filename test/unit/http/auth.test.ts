@@ -31,6 +31,7 @@ function slowHasher() {
         });
       });
     },
+    prepare: () => {},
     close: () => {},
   };
   return { hasher, asked, most: () => most };
@@ -85,7 +86,7 @@ test('a result is remembered, until the hash is another', async () => {
 });
 
 test('a flood of wrong passwords does not push out who is let in', async () => {
-  const hasher: Hasher = { compare: async (password) => password === 'secret', close() {} };
+  const hasher: Hasher = { compare: async (password) => password === 'secret', prepare() {}, close() {} };
   const auth = createAuthenticator(quiet, hasher);
   const users = new Map([['alice', hashOf('secret')]]);
   const right = { user: 'alice', password: 'secret' };
