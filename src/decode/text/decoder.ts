@@ -16,7 +16,7 @@ import { BLOCK, compileTypes, FUNCTION, type LineType, NUMBER } from './line-typ
 import { makeMatcher } from './match.ts';
 import { NAME_BYTES } from './name-bytes.ts';
 import { hashByte, makeNameLookUp } from './name-table.ts';
-import { newPrefix, parsePrefix } from './prefix.ts';
+import { isLikePrefix, newPrefix, parsePrefix } from './prefix.ts';
 import { parseLoss, type SideLine } from './side-lines.ts';
 import type { TextEventType, TextTarget } from './types.ts';
 
@@ -82,7 +82,7 @@ export function makeTextDecoder(options: TextDecoderOptions): TextDecoder {
   let late = 0;
   let latest: TimestampNs = 0;
   let hasPlainStamps = false;
-  /** The text of the event before is not known: it can go on for more lines, as markers do. */
+  /** The event before is one that nobody handles: where its text ends is not known, and it can have more lines. */
   let inUnknown = false;
   /** Where to go on when a handler fails. */
   let next = 0;
@@ -232,13 +232,10 @@ export function makeTextDecoder(options: TextDecoderOptions): TextDecoder {
     if (first === SPACE && bytes[from + 1] === 0x3d && bytes[from + 2] === 0x3e)
       return skipLine(bytes, from, end);
     if (graph !== undefined) {
-      const wasUnknown = inUnknown;
-      inUnknown = false;
       const stop = graph.line(bytes, from, end);
       if (stop >= 0) return stop;
-      inUnknown = wasUnknown;
     }
-    if (inUnknown) return skipLine(bytes, from, end);
+    if (inUnknown && !isLikePrefix(bytes, from, end)) return skipLine(bytes, from, end);
     return broken(-1, bytes, from, end);
   }
 

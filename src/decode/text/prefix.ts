@@ -110,6 +110,17 @@ export function parsePrefix(bytes: Uint8Array, from: number, end: number, into: 
   return parseStamp(bytes, pos, end, into);
 }
 
+/** Whether the line at `from` begins as a front part does, be it broken behind: ` … task-pid [`. */
+export function isLikePrefix(bytes: Uint8Array, from: number, end: number): boolean {
+  if (bytes[from] !== SPACE || bytes[from + NAME_COLUMNS] !== MINUS) return false;
+  const first = from + NAME_COLUMNS + 1;
+  let pos = first;
+  while (pos < end && bytes[pos] >= ZERO && bytes[pos] <= 0x39) pos++;
+  if (pos === first) return false;
+  while (pos < end && bytes[pos] === SPACE) pos++;
+  return pos < end && (bytes[pos] === 0x5b || bytes[pos] === 0x28);
+}
+
 /** ` %5lu.%06lu: `, or ` %12llu: ` with clocks that do not count time. Returns where the text begins, or -1. */
 function parseStamp(bytes: Uint8Array, from: number, end: number, into: LinePrefix): number {
   let pos = from;
