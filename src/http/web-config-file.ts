@@ -19,7 +19,11 @@ export interface WebConfigFile {
 }
 
 /** Throws a `UsageError` when the file is wrong from the start. */
-export function openWebConfig(path: string, log: Log, lookEveryMs = LOOK_EVERY_MS): WebConfigFile {
+export function openWebConfig(
+  path: string,
+  log: Log,
+  { lookEveryMs = LOOK_EVERY_MS, stat = (file: string) => statSync(file, { bigint: true }) } = {},
+): WebConfigFile {
   /** What the files looked like before they were read. */
   let seen = new Map<string, string>();
   let settled = false;
@@ -31,7 +35,7 @@ export function openWebConfig(path: string, log: Log, lookEveryMs = LOOK_EVERY_M
     const nowMs = Date.now();
     settled = true;
     return readWebConfig(path, (file) => {
-      const { look, changedMs } = lookAt(file);
+      const { look, changedMs } = lookAt(file, stat);
       seen.set(file, look);
       if (Math.abs(nowMs - changedMs) < SETTLED_AFTER_MS) settled = false;
     });
@@ -67,16 +71,16 @@ export function openWebConfig(path: string, log: Log, lookEveryMs = LOOK_EVERY_M
       const nowMs = performance.now();
       if (nowMs - lookedAtMs < lookEveryMs) return config;
       lookedAtMs = nowMs;
-      if (!settled || [...seen].some(([file, look]) => lookAt(file).look !== look)) renew();
+      if (!settled || [...seen].some(([file, look]) => lookAt(file, stat).look !== look)) renew();
       return config;
     },
   };
 }
 
 /** Follows links: Kubernetes changes a Secret by pointing a link elsewhere. */
-function lookAt(file: string): { look: string; changedMs: number } {
+function lookAt(file: string, stat: (file: string) => BigIntStats): { look: string; changedMs: number } {
   try {
-    const { dev, ino, size, mtimeNs, ctimeNs }: BigIntStats = statSync(file, { bigint: true });
+    const { dev, ino, size, mtimeNs, ctimeNs } = stat(file);
     const changedNs = mtimeNs > ctimeNs ? mtimeNs : ctimeNs;
     return {
       look: [dev, ino, size, mtimeNs, ctimeNs].join(' '),

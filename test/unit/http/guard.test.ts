@@ -33,7 +33,7 @@ async function serve(yaml: string, { app = hello, limits = {} as Partial<Limits>
   write(yaml);
   const refusals = createRefusals(quiet);
   const server = await listen(app, '127.0.0.1:0', quiet, {
-    web: openWebConfig(file, quiet, 0),
+    web: openWebConfig(file, quiet, { lookEveryMs: 0 }),
     limits,
     refusals,
   });

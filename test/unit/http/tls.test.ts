@@ -30,7 +30,7 @@ async function serve(tls: string, limits: Partial<Limits> = {}) {
     writeFileSync(file, section === '' ? '' : `tls_server_config:\n${section}`);
   write(tls);
   const refusals = createRefusals(quiet);
-  const web = openWebConfig(file, quiet, 0);
+  const web = openWebConfig(file, quiet, { lookEveryMs: 0 });
   const app = (_request: unknown, response: { end(text: string): void }) => response.end('hello');
   const server = await listen(app, '127.0.0.1:0', quiet, { web, limits, refusals });
   servers.push(server);
