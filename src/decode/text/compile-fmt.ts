@@ -243,6 +243,7 @@ function assemble({ pieces, used, composed, wanted, place, isVariant }: Assembly
   });
   step(needsAll || (count > 0 && count === pieces.length) ? steps.END : steps.TAIL);
   return {
+    reachesOverLines: !isVariant,
     code: Int32Array.from(code),
     literals: Buffer.from(literals, 'latin1'),
     tables,

@@ -27,16 +27,10 @@ const SOFTIRQ: Known = {
 };
 const DEV = 'REC->dev >> 20, REC->dev & ((1U << 20) - 1), REC->rwbs';
 const RANGE = 'REC->sector, REC->nr_sector';
-const REQUEST_FIELDS = [
-  'dev_t dev',
-  'unsigned int bytes',
-  'sector_t sector',
-  'unsigned int nr_sector',
-  'char rwbs[16]',
-];
+const REQUEST_FIELDS = ['dev_t dev', 'sector_t sector', 'unsigned int nr_sector', 'char rwbs[16]'];
 /** The priority came with 6.9, the command is there always. */
 const REQUEST: Known = {
-  fields: [...REQUEST_FIELDS, '__data_loc char[] cmd', 'char comm[16]'],
+  fields: [...REQUEST_FIELDS, 'unsigned int bytes', '__data_loc char[] cmd', 'char comm[16]'],
   printFmts: [
     `"%d,%d %s %u (%s) %llu + %u [%s]", ${DEV}, REC->bytes, __get_str(cmd), ${RANGE}, REC->comm`,
     `"%d,%d %s %u (%s) %llu + %u %pU,%u,%u [%s]", ${DEV}, REC->bytes, __get_str(cmd), ${RANGE}, 0, 0, 0, REC->comm`,

@@ -142,7 +142,7 @@ export function makeMatcher(scratch: Scratch, functions: FunctionInterner): Matc
     for (let pos = from; pos <= last; pos++) {
       // The quick way to the next place where the end can be.
       if (sought >= 0) {
-        while (pos < last && bytes[pos] !== sought && (isText || bytes[pos] !== NEWLINE)) pos++;
+        while (pos < last && bytes[pos] !== sought && bytes[pos] !== NEWLINE) pos++;
       }
       if (++tries > MOST_TRIES) return -1;
       const behind = walk(program, bytes, next, pos, end, further);
@@ -158,7 +158,8 @@ export function makeMatcher(scratch: Scratch, functions: FunctionInterner): Matc
         }
         return behind;
       }
-      if (!isText && bytes[pos] === NEWLINE) return -1;
+      if (bytes[pos] !== NEWLINE) continue;
+      if (!isText || (!program.reachesOverLines && looksLikeLine(bytes, pos + 1, end))) return -1;
     }
     return -1;
   }

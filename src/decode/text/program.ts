@@ -66,6 +66,11 @@ export interface Composed {
 }
 
 export interface Program {
+  /**
+   * A string may reach over what looks like the start of another line. Where the line can be one of another variant, it
+   * must not: it would take the lines behind it for a part of the string.
+   */
+  reachesOverLines: boolean;
   code: Int32Array;
   literals: Uint8Array;
   tables: readonly NameTable[];
