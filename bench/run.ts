@@ -3,11 +3,13 @@ import { benchLive } from './live.ts';
 import { benchPipeline } from './pipeline.ts';
 import { printRender } from './render.ts';
 import { machineLine } from './support.ts';
+import { benchText } from './text.ts';
 import { benchTracedCost } from './traced-cost.ts';
 
 const parts: Record<string, () => unknown> = {
   pipeline: benchPipeline,
   live: benchLive,
+  text: benchText,
   cost: benchTracedCost,
   render: printRender,
 };

@@ -15,6 +15,39 @@ export interface TracePipe extends TextSource {
 
 const INTERRUPTED_TRIES = 16;
 
+/** Instances take these over from the top level, where somebody can have changed them. */
+const AS_READ: Readonly<Record<string, '0' | '1'>> = {
+  'context-info': '1',
+  'irq-info': '1',
+  'print-parent': '1',
+  'latency-format': '0',
+  raw: '0',
+  hex: '0',
+  bin: '0',
+  fields: '0',
+  verbose: '0',
+  'sym-addr': '0',
+  'sym-offset': '0',
+  // Of function_graph: all columns there are; and what each of the calls returned, which is not read.
+  'funcgraph-abstime': '1',
+  'funcgraph-proc': '1',
+  'funcgraph-cpu': '1',
+  'funcgraph-duration': '1',
+  'funcgraph-tail': '1',
+  'funcgraph-irqs': '1',
+};
+
+/**
+ * Files of `options/` and what they must be for the text to be one that can be read, whatever the tracer's request
+ * says. One that the kernel lacks is to be passed over.
+ */
+export function textOptions(tracer: string): Readonly<Record<string, '0' | '1'>> {
+  // There it is a column with the flags, which other tracers always have; and calls too deep come in no other way.
+  return tracer === 'function_graph'
+    ? { ...AS_READ, 'latency-format': '1', 'funcgraph-overrun': '1' }
+    : AS_READ;
+}
+
 /**
  * Opens `trace_pipe` of an instance's directory, or of the top level's. EAGAIN comes as an exception: set
  * `Error.stackTraceLimit = 0` on the thread that reads, it halves the cost. Throws `KernelError`.
