@@ -28,7 +28,7 @@ const AS_READ: Readonly<Record<string, '0' | '1'>> = {
   verbose: '0',
   'sym-addr': '0',
   'sym-offset': '0',
-  // Of function_graph: all columns there are; and what each of the calls returned, which is not read.
+  // Of function_graph: all columns there are.
   'funcgraph-abstime': '1',
   'funcgraph-proc': '1',
   'funcgraph-cpu': '1',

@@ -12,6 +12,7 @@ import { BLOCK_FIELDS } from './blk-format.ts';
 import { looksLikeLine } from './line-start.ts';
 import { parseDecimal, parsed, parsedNumber } from './numbers.ts';
 import { type RecordPlace, type Scratch, writeNumber } from './scratch.ts';
+import { lineEnd } from './search.ts';
 
 const SECTOR_BYTES = 512;
 const MINOR_BITS = 20;
@@ -124,11 +125,6 @@ function nameEnd(bytes: Uint8Array, from: number, end: number): number {
     if (first < 0) first = behind + 1;
   }
   return first;
-}
-
-function lineEnd(bytes: Uint8Array, from: number, end: number): number {
-  for (let pos = from; pos < end; pos++) if (bytes[pos] === NEWLINE) return pos + 1;
-  return -1;
 }
 
 function skipSpaces(bytes: Uint8Array, from: number, end: number): number {

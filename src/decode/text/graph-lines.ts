@@ -14,12 +14,13 @@
  */
 import type { TimestampNs } from '../../model/time.ts';
 import type { FunctionInterner } from './function-interner.ts';
+import { bannerEnd, COMMENT_END, commentEnd, endsAs, PROC_COLUMNS } from './graph-text.ts';
 import type { LineType } from './line-types.ts';
 import { NAME_BYTES } from './name-bytes.ts';
 import { parseDecimal, parsedNumber } from './numbers.ts';
 import { type LinePrefix, parseFlags } from './prefix.ts';
 import { type Scratch, writeNumber } from './scratch.ts';
-import { startsWith } from './starts-with.ts';
+import { lineEnd, startsWith } from './search.ts';
 
 export interface GraphReader {
   /** Reads one line and hands out its events. Returns where the next begins, or -1 when it is none of the tracer's. */
@@ -45,7 +46,6 @@ export interface GraphOptions {
 /** Depth of calls that the kernel follows: FTRACE_RETFUNC_DEPTH, include/linux/ftrace.h. */
 const MOST_DEPTH = 64;
 const INDENT = 2;
-const PROC_COLUMNS = 14;
 const MOST_FLAGS = 8;
 /** Bytes of the two records in the kernel's buffer, where their formats are not known. */
 const ENTRY_BYTES = 24;
@@ -69,12 +69,6 @@ const BRACKET = 0x5b;
 const BAR = 0x7c;
 const BRACE = 0x7b;
 const CLOSING_BRACE = 0x7d;
-const ARROW = Buffer.from(' => ');
-const COMMENT_END = Buffer.from(' */\n');
-/** Of an event whose text has a path in it. */
-const LONGEST_COMMENT = 8192;
-const LINE_START = /^ *(?:\d+\.\d{6} \| +)?\d+\) |^ -----|^CPU:\d/;
-const LINE_START_BYTES = 40;
 const NEWLINE_BYTES = Buffer.from('\n');
 
 export function makeGraphReader(options: GraphOptions): GraphReader {
@@ -295,50 +289,6 @@ export function makeGraphReader(options: GraphOptions): GraphReader {
 
 const TAIL = Buffer.from(' /* ');
 const OVERRUNS = Buffer.from(' (Overruns: ');
-
-/** Whether `;` or ` {` ends the call that begins with the parenthesis at `from`. */
-function endsAs(bytes: Uint8Array, from: number, stop: number, what: number): boolean {
-  for (let pos = from + 1; pos < stop; pos++) {
-    if (bytes[pos] !== CLOSE) continue;
-    if (bytes[pos + 1] === what || (bytes[pos + 1] === SPACE && bytes[pos + 2] === what)) return true;
-  }
-  return false;
-}
-
-/** `   sh-124     =>    cat-341    `, in columns: where it ends, or -1 when it is no such line. */
-function bannerEnd(bytes: Uint8Array, from: number, end: number): number {
-  for (let width = PROC_COLUMNS; width <= PROC_COLUMNS + 1; width++) {
-    if (!startsWith(bytes, from + width, end, ARROW)) continue;
-    const second = from + width + ARROW.length;
-    for (let other = PROC_COLUMNS; other <= PROC_COLUMNS + 1; other++) {
-      if (bytes[second + other] === NEWLINE && second + other < end) return second + other + 1;
-    }
-  }
-  return -1;
-}
-
-/** Where the text of a comment ends: names of tasks in it can hold newlines, and ends of comments. -1: nowhere. */
-function commentEnd(bytes: Uint8Array, from: number, end: number): number {
-  let first = -1;
-  for (let pos = from; pos < end && pos - from < LONGEST_COMMENT; pos++) {
-    if (bytes[pos] !== SPACE || !startsWith(bytes, pos, end, COMMENT_END)) continue;
-    if (looksLikeGraphLine(bytes, pos + COMMENT_END.length, end)) return pos;
-    if (first < 0) first = pos;
-  }
-  return first;
-}
-
-/** `  12.345678 |  0) `, ` 0) `, the dashes of a banner, or `CPU:`. */
-function looksLikeGraphLine(bytes: Uint8Array, from: number, end: number): boolean {
-  const length = Math.min(end - from, LINE_START_BYTES);
-  if (length <= 0) return true;
-  return LINE_START.test(Buffer.from(bytes.buffer, bytes.byteOffset + from, length).toString('latin1'));
-}
-
-function lineEnd(bytes: Uint8Array, from: number, end: number): number {
-  for (let pos = from; pos < end; pos++) if (bytes[pos] === NEWLINE) return pos + 1;
-  return -1;
-}
 
 /** Writes integers of a record by field. What a kernel's record does not have is passed over. */
 function fieldsOf(type: LineType | undefined) {

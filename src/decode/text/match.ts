@@ -11,7 +11,7 @@ import { parseDecimal, parsed, parsedNumber, parseHex } from './numbers.ts';
 import type { NameTable, Program } from './program.ts';
 import * as steps from './program.ts';
 import { type RecordPlace, type Scratch, writeInteger, writeNumber, writeString } from './scratch.ts';
-import { startsWith } from './starts-with.ts';
+import { startsWith } from './search.ts';
 
 /** Ends of strings that are tried in one line, before it is given up. */
 const MOST_TRIES = 20_000;

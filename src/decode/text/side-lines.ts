@@ -3,7 +3,7 @@
  * Source: kernel/trace/trace.c, print_trace_line() (LOST EVENTS) and test_cpu_buff_start().
  */
 import { parseDecimal, parsedNumber } from './numbers.ts';
-import { startsWith } from './starts-with.ts';
+import { startsWith } from './search.ts';
 
 const LOST = Buffer.from('CPU:');
 const LOST_OPEN = Buffer.from(' [LOST ');

@@ -1,0 +1,54 @@
+/** What of a text of function_graph is more than a line of columns: the ends of calls, banners and comments. */
+import { startsWith } from './search.ts';
+
+/** Columns of a task's name and pid, or one more. */
+export const PROC_COLUMNS = 14;
+/** What ends a comment. */
+export const COMMENT_END = Buffer.from(' */\n');
+const ARROW = Buffer.from(' => ');
+/** Of an event whose text has a path in it. */
+const LONGEST_COMMENT = 8192;
+const LINE_START = /^ *(?:\d+\.\d{6} \| +)?\d+\) |^ -----|^CPU:\d/;
+const LINE_START_BYTES = 40;
+const NEWLINE = 0x0a;
+const SPACE = 0x20;
+const CLOSE = 0x29;
+
+/** Whether `;` or ` {` ends the call that begins with the parenthesis at `from`. */
+export function endsAs(bytes: Uint8Array, from: number, stop: number, what: number): boolean {
+  for (let pos = from + 1; pos < stop; pos++) {
+    if (bytes[pos] !== CLOSE) continue;
+    if (bytes[pos + 1] === what || (bytes[pos + 1] === SPACE && bytes[pos + 2] === what)) return true;
+  }
+  return false;
+}
+
+/** `   sh-124     =>    cat-341    `, in columns: where it ends, or -1 when it is no such line. */
+export function bannerEnd(bytes: Uint8Array, from: number, end: number): number {
+  for (let width = PROC_COLUMNS; width <= PROC_COLUMNS + 1; width++) {
+    if (!startsWith(bytes, from + width, end, ARROW)) continue;
+    const second = from + width + ARROW.length;
+    for (let other = PROC_COLUMNS; other <= PROC_COLUMNS + 1; other++) {
+      if (bytes[second + other] === NEWLINE && second + other < end) return second + other + 1;
+    }
+  }
+  return -1;
+}
+
+/** Where the text of a comment ends: names of tasks in it can hold newlines, and ends of comments. -1: nowhere. */
+export function commentEnd(bytes: Uint8Array, from: number, end: number): number {
+  let first = -1;
+  for (let pos = from; pos < end && pos - from < LONGEST_COMMENT; pos++) {
+    if (bytes[pos] !== SPACE || !startsWith(bytes, pos, end, COMMENT_END)) continue;
+    if (looksLikeGraphLine(bytes, pos + COMMENT_END.length, end)) return pos;
+    if (first < 0) first = pos;
+  }
+  return first;
+}
+
+/** `  12.345678 |  0) `, ` 0) `, the dashes of a banner, or `CPU:`. */
+function looksLikeGraphLine(bytes: Uint8Array, from: number, end: number): boolean {
+  const length = Math.min(end - from, LINE_START_BYTES);
+  if (length <= 0) return true;
+  return LINE_START.test(Buffer.from(bytes.buffer, bytes.byteOffset + from, length).toString('latin1'));
+}
