@@ -29,7 +29,10 @@ const POLL_MS = 1000;
 const TRIES = 5;
 const MAXIMUM = 'tracing_max_latency';
 
-/** `dir` is an instance whose tracer is a latency tracer. `onRecord` gets nanoseconds, in steps of a microsecond. */
+/**
+ * `dir` is an instance in which a latency tracer runs and recording is on; what came before does not count. `onRecord`
+ * gets nanoseconds, in steps of a microsecond, and '' as the trace where there is none. Throws `KernelError`.
+ */
 export function watchMaxLatency(
   dir: string,
   onRecord: (latencyNs: number, trace: string) => void,
@@ -58,11 +61,16 @@ export function watchMaxLatency(
 
   const look = (): void => {
     const { maximum, trace } = readBoth();
-    const latencyUs = latencyOf(trace) ?? maximum;
-    const isNew = latencyUs > 0 && trace !== last;
+    const latencyUs = latencyOf(trace);
+    if (latencyUs === undefined) {
+      // A latency of which nothing was recorded.
+      if (maximum > lastMaximum) onRecord(maximum * 1000, '');
+      lastMaximum = maximum;
+      return;
+    }
     // Where they do not belong together, the next poll looks again.
-    if (isNew || maximum === latencyUs) lastMaximum = maximum;
-    if (!isNew) return;
+    if (trace !== last || maximum === latencyUs) lastMaximum = maximum;
+    if (trace === last) return;
     last = trace;
     onRecord(latencyUs * 1000, trace);
   };
@@ -86,6 +94,8 @@ export function watchMaxLatency(
       onError(error);
     }
   };
+  // Some begin to measure before anything is recorded: a maximum from then has no trace, and hides what comes.
+  writeZeroIf(dir, () => true);
   const stopWatching = watchFile(join(dir, MAXIMUM), guarded);
   const timer = setInterval(() => {
     const maximum = tryReadText(join(dir, MAXIMUM));

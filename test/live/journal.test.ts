@@ -22,7 +22,8 @@ import { after, afterEach, before, describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { TracerRequest } from '../../src/model/tracer.ts';
 import { cleanup } from '../../src/tracefs/cleanup.ts';
-import { writeControl } from '../../src/tracefs/files.ts';
+import { withDiskOpen } from '../../src/tracefs/disk-access.ts';
+import { readText, writeControl } from '../../src/tracefs/files.ts';
 import { createInstance } from '../../src/tracefs/instance.ts';
 import { openJournal } from '../../src/tracefs/journal.ts';
 import { findTracefs } from '../../src/tracefs/mount.ts';
@@ -58,6 +59,10 @@ describe('the top level', () => {
     assert.deepEqual(differences(untouched, topLevelFiles(root, disk)), [], note);
     assert.equal(existsSync(join(stateDir, `${NAME}.journal.json`)), false, note);
   };
+  // Some kernels answer there only while the disk is open.
+  const enable = () => `/sys/block/${disk}/trace/enable`;
+  const switchDisk = (value: '0' | '1') => withDiskOpen(enable(), () => writeControl('/', enable(), value));
+  const diskIsOn = () => withDiskOpen(enable(), () => readText(enable())) === '1\n';
   const journal = () => openJournal({ stateDir, name: NAME, root });
 
   before(() => {
@@ -70,7 +75,7 @@ describe('the top level', () => {
   });
   after(() => {
     cleanup(root, [NAME], stateDir);
-    writeControl('/', `/sys/block/${disk}/trace/enable`, '0');
+    switchDisk('0');
     spawnSync('losetup', ['--detach', device]);
     rmSync(directory, { recursive: true });
   });
@@ -132,7 +137,7 @@ describe('the top level', () => {
   });
 
   it('a disk that somebody else traces is left alone', () => {
-    writeControl('/', `/sys/block/${disk}/trace/enable`, '1');
+    switchDisk('1');
     try {
       const top = takeTopLevel(root, journal(), 'blk');
       top.prepare(SIZES);
@@ -142,9 +147,9 @@ describe('the top level', () => {
       });
       assert.equal(readFileSync(join(root, 'current_tracer'), 'utf8'), 'nop\n');
       assert.deepEqual(top.remove(), []);
-      assert.equal(readFileSync(`/sys/block/${disk}/trace/enable`, 'utf8'), '1\n');
+      assert.equal(diskIsOn(), true);
     } finally {
-      writeControl('/', `/sys/block/${disk}/trace/enable`, '0');
+      switchDisk('0');
     }
   });
 
@@ -171,7 +176,7 @@ describe('the top level', () => {
       assert.match(problems, /current_tracer: EBUSY/);
       assert.match(problems, /trace_clock stays as it is: tracer blk could not be stopped/);
       assert.equal(readFileSync(join(root, 'tracing_on'), 'utf8'), '0\n');
-      assert.equal(readFileSync(`/sys/block/${disk}/trace/enable`, 'utf8'), '1\n');
+      assert.equal(diskIsOn(), true);
     } finally {
       closeSync(pipe);
     }

@@ -1,6 +1,9 @@
 /** What must be as before when an agent has gone: text of every control file of the top level and of what it shares. */
-import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { existsSync, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
+import type { KernelError } from '../../src/model/errors.ts';
+import { withDiskOpen } from '../../src/tracefs/disk-access.ts';
+import { readText } from '../../src/tracefs/files.ts';
 
 /** Change by themselves, or are the recording itself, or only loading code changes them. */
 const EXEMPT =
@@ -23,9 +26,9 @@ export function topLevelFiles(root: string, disk?: string): Map<string, string> 
 
 function textOf(file: string): string {
   try {
-    return readFileSync(file, 'utf8');
+    return withDiskOpen(file, () => readText(file));
   } catch (error) {
-    return `cannot be read: ${(error as NodeJS.ErrnoException).code}`;
+    return `cannot be read: ${(error as KernelError).errno}`;
   }
 }
 

@@ -135,12 +135,15 @@ describe('tracers of this kernel', () => {
 
   for (const [title, request] of Object.entries(REQUESTS)) {
     const { tracer } = request;
+    // Of what is called, only these: an emulated machine stands still when all functions are armed.
+    const armed = request.functions?.maxDepth === 3 ? ['vfs_*'] : undefined;
     const missing = features.tracers.includes(tracer)
       ? features.refusedTracers[tracer]
       : 'not in this kernel';
     describe(title, { skip: missing ?? false }, () => {
       it('does what was asked for, and is gone afterwards', async (t) => {
         const base = createInstance(root, NAME);
+        t.after(base.remove);
         const found = placeOf(request, offeredTracers(root), instanceTracers(base.dir));
         assert.ok('place' in found, JSON.stringify(found));
         t.diagnostic(`runs in ${found.place === 'top' ? 'the top level' : 'an instance'}`);
@@ -149,8 +152,10 @@ describe('tracers of this kernel', () => {
           found.place === 'top'
             ? takeTopLevel(root, journal, tracer)
             : createInstance(root, tracerInstanceName(NAME, tracer));
+        t.after(target.remove);
         const read = (file: string) => readFileSync(join(target.dir, file), 'utf8').trim();
         target.prepare(SIZES);
+        if (armed !== undefined) target.add('set_ftrace_filter', armed);
         const started = startTracer(target, request, journal);
         assert.deepEqual(started.warnings, []);
         assert.equal(read('current_tracer'), tracer);
@@ -186,10 +191,7 @@ describe('tracers of this kernel', () => {
       });
 
       it(`leaves nothing after ${KILLS} kills and cleanups`, async (t) => {
-        // An emulated machine stands still when all functions are armed over and over: it comes close to that here.
-        const refused = request.functions?.maxDepth === 3;
-        const knobs = refused ? [{ file: 'no_such_knob', value: '1' }] : request.knobs;
-        const task: ChildTask = { ...place, request: { ...request, knobs }, refused };
+        const task: ChildTask = { ...place, request, ...(armed ? { armed } : {}) };
         let cycleMs = 0;
         let left = 0;
         for (let kill = 0; kill < KILLS; kill++) {
@@ -239,7 +241,7 @@ async function recordsLatencies(target: Instance): Promise<void> {
     watch.look();
     for (const { latencyNs, trace } of records) {
       assert.ok(latencyNs > 0);
-      assert.match(trace, new RegExp(`^# latency: ${latencyNs / 1000} us, `, 'm'));
+      assert.match(trace, new RegExp(`^# latency: ${latencyNs / 1000} us, `, 'm'), `${latencyNs}`);
     }
     const traces = records.map(({ trace }) => trace);
     assert.equal(new Set(traces).size, traces.length);

@@ -1,6 +1,6 @@
 /** Records of a latency tracer, over files that change as the kernel's do. */
 import assert from 'node:assert/strict';
-import fs, { rmSync, writeFileSync } from 'node:fs';
+import fs, { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { syncBuiltinESMExports } from 'node:module';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
@@ -24,8 +24,9 @@ const EMPTY = '# tracer: wakeup_rt\n#\n';
 function setUp(
   t: TestContext,
   options: { pollMs?: number; traceBytes?: number; onError?: (error: unknown) => void },
+  before = '0',
 ) {
-  const dir = fakeTracefs(t, { tracing_max_latency: '0\n', trace: EMPTY });
+  const dir = fakeTracefs(t, { tracing_max_latency: `${before}\n`, trace: EMPTY });
   const seen: [number, string][] = [];
   const watch = watchMaxLatency(dir, (ns, trace) => seen.push([ns, trace]), {
     pollMs: 3_600_000,
@@ -58,6 +59,20 @@ test('a record is told once, with its trace', (t) => {
   record(504, '2');
   watch.look();
   assert.equal(seen.length, 2);
+});
+
+test('a latency without a trace is told too, once', (t) => {
+  const { dir, seen, watch } = setUp(t, {});
+  writeFileSync(join(dir, 'tracing_max_latency'), '77\n');
+  watch.look();
+  watch.look();
+  assert.deepEqual(seen, [[77_000, '']]);
+});
+
+test('a maximum from before it was watched is none', (t) => {
+  const { dir, seen } = setUp(t, {}, '8');
+  assert.equal(readFileSync(join(dir, 'tracing_max_latency'), 'utf8'), '0\n');
+  assert.deepEqual(seen, []);
 });
 
 test('a reset tells what came last, and the same trace is no new record after it', (t) => {
