@@ -17,7 +17,7 @@ import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { boot, missingPackages, type Outcome } from './boot.ts';
-import type { CheckResult } from './guest/reporter.ts';
+import type { CheckNote, CheckResult } from './guest/reporter.ts';
 import { checkCaptures } from './host-checks.ts';
 import { cacheDir, fetchKernel, RECIPES, type Recipe } from './kernels.ts';
 import { concerns, LAB_TRACERS } from './tracers.ts';
@@ -116,7 +116,7 @@ async function testKernel(recipe: Recipe, { files, tracers, saveCaptures }: Choi
         printed.delete(resultsOf(share, file));
       }
     }
-    const more = [...endOf(outcome, files, share, serialLog), ...checkCaptures(captures)];
+    const more = [...endOf(outcome, files, share, serialLog), ...(await checkCaptures(share))];
     for (const result of more) print(recipe.name, result);
     count([...files.flatMap((file) => read(resultsOf(share, file))), ...more]);
     const small = join(captures, 'small.dat');
@@ -141,11 +141,11 @@ function statusOf(share: string, file: string): string {
   return existsSync(status) ? readFileSync(status, 'utf8').trim() : '';
 }
 
-/** Results of a file, those that have been written whole. */
-function read(file: string): CheckResult[] {
+/** What a file has said so far, as far as it has been written whole. */
+function read(file: string): (CheckResult | CheckNote)[] {
   if (!existsSync(file)) return [];
   const lines = readFileSync(file, 'utf8').split('\n').slice(0, -1);
-  return lines.map((line) => JSON.parse(line) as CheckResult);
+  return lines.map((line) => JSON.parse(line) as CheckResult | CheckNote);
 }
 
 /** Each file in a process of its own, so that one that hangs or dies leaves the others their turn. */
@@ -176,7 +176,11 @@ function printNew(kernel: string, share: string, printed: Map<string, number>): 
   }
 }
 
-function print(kernel: string, result: CheckResult): void {
+function print(kernel: string, result: CheckResult | CheckNote): void {
+  if ('note' in result) {
+    console.log(`     ${kernel}    ${result.note}`);
+    return;
+  }
   const mark = result.skipped ? 'skip' : result.ok ? 'ok  ' : 'FAIL';
   console.log(`${mark} ${kernel}  ${result.name}  (${(result.tookMs / 1000).toFixed(1)} s)`);
   if (!result.ok) console.log(result.detail.replaceAll(/^/gm, '       '));
@@ -206,10 +210,10 @@ function endOf(
   return found;
 }
 
-function count(results: readonly CheckResult[]): void {
-  for (const { ok, skipped } of results) {
-    if (skipped) continue;
-    if (ok) tally.passed++;
+function count(results: readonly (CheckResult | CheckNote)[]): void {
+  for (const result of results) {
+    if ('note' in result || result.skipped) continue;
+    if (result.ok) tally.passed++;
     else tally.failed++;
   }
 }

@@ -27,7 +27,7 @@ export const LAB_TRACERS: readonly LabTracer[] = [
 ];
 
 /** Checks that look at any tracer, and only at those that `--tracer` names. */
-const FOR_ALL = ['tracers-offered', 'tracers-differential', 'tracers-left', 'tracers-capture'];
+const FOR_ALL = ['tracers-offered', 'tracers-differential', 'tracers-capture', 'trace-cmd'];
 
 /** Whether a check of this file name, without its ending, has to run when only these tracers are wanted. */
 export function concerns(file: string, wanted: readonly string[]): boolean {

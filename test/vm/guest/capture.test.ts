@@ -1,47 +1,26 @@
 /** Recordings made here: their replay counts exactly; the host replays them too, and keeps the small one. */
 import assert from 'node:assert/strict';
 import { execFileSync, spawn } from 'node:child_process';
-import { copyFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { cli, getppids, SHARE, samplesOf, startCli, TRACEFS, until } from './lab.ts';
-
-const CAPTURES = join(SHARE, 'captures');
-mkdirSync(CAPTURES, { recursive: true });
-
-const MEMORY = process.env.TMPDIR ?? '/tmp';
+import { getppids, TRACEFS, until } from './lab.ts';
+import { recordWhile, replayed } from './recorded.ts';
 
 function configOf(name: string, probes: string): string {
   return `instance: lab-${name}\nprobes: ${probes}\n`;
 }
 
-/** Records until `work` is done; returns the file, in memory: a share would fill it with its own interrupts. */
-async function recordWhile(name: string, config: string, work: () => void | Promise<void>): Promise<string> {
+/** Whether all events of a recording are enabled: some are, and their number has stopped to grow. */
+function hasBegun(name: string): () => Promise<boolean> {
   const set = join(TRACEFS, 'instances', `lab-${name}-record`, 'set_event');
-  const file = join(MEMORY, `${name}.dat`);
-  const running = startCli(['record', '-o', file, '--duration', '1h'], config);
   const enabled = () => (existsSync(set) ? readFileSync(set, 'utf8').split('\n').length : 0);
-  await until(() => enabled() > 1, 'the recording starts').catch((error: Error) => {
-    throw new Error(`${error.message}: ${running.stderr()}`);
-  });
-  for (let before = 0; before !== enabled(); await sleep(200)) before = enabled();
-  await work();
-  running.child.kill('SIGINT');
-  assert.equal(await running.ended, 0, running.stderr());
-  assert.doesNotMatch(running.stderr(), /level=(warn|error)/);
-  return file;
-}
-
-/** Replays, and leaves recording, config and metrics to the host: NAME.dat, NAME.yaml, NAME.txt. */
-function replayed(name: string, config: string, file: string): string {
-  copyFileSync(file, join(CAPTURES, `${name}.dat`));
-  const configFile = join(CAPTURES, `${name}.yaml`);
-  writeFileSync(configFile, config);
-  const replay = cli(['replay', file, '--config.file', configFile]);
-  assert.equal(replay.status, 0, replay.stderr);
-  writeFileSync(join(CAPTURES, `${name}.txt`), replay.stdout);
-  return replay.stdout;
+  return async () => {
+    const before = enabled();
+    await sleep(200);
+    return before > 1 && before === enabled();
+  };
 }
 
 describe('a recording', () => {
@@ -49,7 +28,7 @@ describe('a recording', () => {
     const CALLS = 500;
     const WRITES = 40;
     const config = configOf('whole', '{ syscalls: {} }');
-    const file = await recordWhile('whole', config, () => {
+    const file = await recordWhile('whole', config, hasBegun('whole'), () => {
       getppids(0, CALLS);
       execFileSync('dd', [
         'if=/dev/zero',
@@ -60,7 +39,7 @@ describe('a recording', () => {
         'status=none',
       ]);
     });
-    const samples = samplesOf(replayed('whole', config, file));
+    const samples = replayed('whole', config, file);
     const disk = { device: 'vda', operation: 'write' };
     assert.equal(samples.sum('ftrace_syscall_duration_seconds_count', { syscall: 'getppid' }), CALLS);
     assert.equal(samples.sum('ftrace_block_io_device_seconds_count', disk), WRITES);
@@ -78,11 +57,11 @@ describe('a recording', () => {
       stdio: 'ignore',
     });
     try {
-      const file = await recordWhile('small', config, async () => {
+      const file = await recordWhile('small', config, hasBegun('small'), async () => {
         const start = writes();
         await until(() => writes() >= start + 4, 'the disk has been written to');
       });
-      const samples = samplesOf(replayed('small', config, file));
+      const samples = replayed('small', config, file);
       const kinds = ['sched_runqueue_latency', 'softirq_duration', 'irq_duration', 'block_io_device'];
       for (const name of [...kinds, 'syscall_duration'])
         assert.ok(samples.sum(`ftrace_${name}_seconds_count`) > 0, name);

@@ -1,5 +1,5 @@
 /** Control files of tracefs: what they hold, what has changed since, and changes of our own that are taken back. */
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { TRACEFS } from './lab.ts';
 
@@ -14,24 +14,34 @@ const NOT_STATE =
 /** Of the thousands of files of events only these are switches. */
 const EVENT_SWITCH = /^(enable|filter|trigger)$/;
 
-/** Text of every control file, by path. */
-export function controlFiles(
-  dir = TRACEFS,
-  into = new Map<string, string>(),
-  inEvents = false,
-): Map<string, string> {
+/** Switches of a disk for the tracer blk (kernel/trace/blktrace.c). */
+const BLK_SWITCHES = '/sys/block/vda/trace';
+/** Where the agent keeps what it has to put back. */
+const STATE_DIR = '/run/ftrace-exporter';
+
+/** Text of every control file, by path; those of each event only where asked for, for they are thousands. */
+export function controlFiles({ ofEvents } = { ofEvents: false }): Map<string, string> {
+  const found = new Map<string, string>();
+  addFiles(TRACEFS, found, ofEvents, false);
+  if (existsSync(BLK_SWITCHES)) addFiles(BLK_SWITCHES, found, false, false);
+  for (const dir of [join(TRACEFS, 'instances'), STATE_DIR])
+    found.set(dir, existsSync(dir) ? readdirSync(dir).sort().join(' ') : '');
+  return found;
+}
+
+function addFiles(dir: string, into: Map<string, string>, ofEvents: boolean, inEvents: boolean): void {
   for (const entry of readdirSync(dir, { withFileTypes: true })) {
     const path = join(dir, entry.name);
     if (entry.isDirectory()) {
       if (NOT_STATE.test(entry.name) && dir === TRACEFS) continue;
-      controlFiles(path, into, inEvents || path === join(TRACEFS, 'events'));
+      const isEvents = path === join(TRACEFS, 'events');
+      if (!isEvents || ofEvents) addFiles(path, into, ofEvents, inEvents || isEvents);
     } else if (
       inEvents ? EVENT_SWITCH.test(entry.name) : !EXEMPT.test(entry.name) && !NOT_STATE.test(entry.name)
     ) {
       into.set(path, textOf(path));
     }
   }
-  return into;
 }
 
 function textOf(file: string): string {
@@ -78,13 +88,13 @@ export function makeChanges(): Changes {
 }
 
 /**
- * What has to be written so that a file reads like this: the choice in brackets, nothing for `#### all … ####`, the
- * number of `7 (expanded: 1408)`.
+ * What has to be written so that a file reads like this: the choice in brackets, nothing for `#### all … ####` and
+ * `no pid`, the number of `7 (expanded: 1408)`.
  */
 function writable(text: string): string {
   const size = /^(\d+) \(/.exec(text)?.[1];
   if (size !== undefined) return size;
   const chosen = /\[(\S+)\]/.exec(text)?.[1];
   if (chosen !== undefined) return chosen;
-  return text.startsWith('#') || text === '' ? '\n' : text;
+  return text === '' || /^(#|no pid)/.test(text) ? '\n' : text;
 }

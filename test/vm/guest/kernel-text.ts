@@ -4,6 +4,7 @@
  * (trace_print_context()), trace_functions_graph.c. Names of tasks in the lab hold nothing that looks like a line.
  */
 import assert from 'node:assert/strict';
+import { CPUS } from './lab.ts';
 
 export interface TextLine {
   pid: number;
@@ -27,6 +28,22 @@ export function lineOf(line: string): TextLine {
 /** The kernel's whole microseconds of a stamp: trace_output.c, ns2usecs(), rounds. */
 export function microsOf(timestampNs: number): number {
   return Math.floor((timestampNs + 500) / 1000);
+}
+
+/** Calls by `function cpu` in the text of the tracer function. */
+export function callsIn(recording: { text(cpu: number): string[] }): Map<string, number> {
+  const calls = new Map<string, number>();
+  for (const cpu of CPUS) {
+    for (const line of recording.text(cpu)) {
+      const key = `${lineOf(line).body.split(' ')[0]} ${cpu}`;
+      calls.set(key, (calls.get(key) ?? 0) + 1);
+    }
+  }
+  return calls;
+}
+
+export function totalOf(counts: ReadonlyMap<string, number>): number {
+  return [...counts.values()].reduce((sum, count) => sum + count, 0);
 }
 
 export interface GraphLine {

@@ -9,8 +9,6 @@ import { parseStats } from '../../../src/tracefs/stats.ts';
 import { type Changes, makeChanges } from './control-files.ts';
 import { TRACEFS } from './lab.ts';
 
-export const CPUS = [0, 1];
-
 export interface RecordingRequest {
   tracer: string;
   /** Files below the instance (or the top level), in this order, before the tracer is set. */
@@ -34,8 +32,26 @@ export interface Recording {
   end(): void;
 }
 
-/** Runs `work` under a tracer and stops it. Top level where this kernel refuses the tracer to instances. */
+/** Runs `work` under a tracer and stops it. */
 export function record(request: RecordingRequest, work: () => void): Recording {
+  const { stop, abandon } = startRecording(request);
+  try {
+    work();
+    return stop();
+  } catch (error) {
+    abandon();
+    throw error;
+  }
+}
+
+export interface Started {
+  stop(): Recording;
+  /** Takes everything back, whatever has been recorded. */
+  abandon(): void;
+}
+
+/** Starts a tracer, at the top level where this kernel refuses it to instances. */
+export function startRecording(request: RecordingRequest): Started {
   const changes = makeChanges();
   try {
     const { dir, where } = place(request.tracer, changes);
@@ -44,9 +60,11 @@ export function record(request: RecordingRequest, work: () => void): Recording {
     changes.later(() => writeFileSync(join(dir, 'current_tracer'), 'nop'));
     writeFileSync(join(dir, 'current_tracer'), request.tracer);
     changes.put(join(dir, 'tracing_on'), '1');
-    work();
-    writeFileSync(join(dir, 'tracing_on'), '0');
-    return recordingAt(dir, where, changes);
+    const stop = () => {
+      writeFileSync(join(dir, 'tracing_on'), '0');
+      return recordingAt(dir, where, changes);
+    };
+    return { stop, abandon: () => changes.undo() };
   } catch (error) {
     changes.undo();
     throw error;

@@ -1,4 +1,7 @@
-/** A reporter for node:test in the guest: a line of JSON for every test that ended; suites have none of their own. */
+/**
+ * A reporter for node:test in the guest: a line of JSON for every test that ended, and for what it had to say beside;
+ * suites have none of their own.
+ */
 import type { TestEvent } from 'node:test/reporters';
 import { inspect } from 'node:util';
 
@@ -11,6 +14,11 @@ export interface CheckResult {
   detail: string;
 }
 
+/** A figure that a check found, said for people. */
+export interface CheckNote {
+  note: string;
+}
+
 export default async function* reporter(source: AsyncIterable<TestEvent>): AsyncGenerator<string> {
   const names: string[] = [];
   for await (const event of source) {
@@ -19,6 +27,9 @@ export default async function* reporter(source: AsyncIterable<TestEvent>): Async
       names.push(event.data.name);
       continue;
     }
+    // Behind the test it belongs to; those of the runner itself are its totals.
+    if (event.type === 'test:diagnostic' && event.data.nesting > 0)
+      yield `${JSON.stringify({ note: event.data.message } satisfies CheckNote)}\n`;
     if (event.type !== 'test:pass' && event.type !== 'test:fail') continue;
     const { nesting, name, details, skip } = event.data;
     const ok = event.type === 'test:pass';

@@ -9,10 +9,10 @@ import { after, before, describe, it } from 'node:test';
 import { controlFiles, differences } from './control-files.ts';
 import { readSymbols, type Symbols } from './kallsyms.ts';
 import { graphDuration, graphLines, lineOf, microsOf } from './kernel-text.ts';
-import { getppids, skipTracer, TRACEFS } from './lab.ts';
+import { CPUS, getppids, skipTracer, TRACEFS } from './lab.ts';
 import { PRINTED, printerOf } from './printed.ts';
 import { type RawEvent, readRawEvents } from './raw-events.ts';
-import { CPUS, type Recording, record } from './recording.ts';
+import { type Recording, record } from './recording.ts';
 import { askHost, diskIo, getppidFunction, idle } from './workloads.ts';
 
 const NOISE_EVENTS = ['irq_noise', 'softirq_noise', 'thread_noise', 'nmi_noise', 'sample_threshold'].map(

@@ -41,13 +41,19 @@ export function diskIo(count: number, bytes = 4096): void {
   dd('if=/dev/vda', 'of=/dev/null', 'iflag=direct');
 }
 
-/** Naps of a task, FIFO 60 where `realtime`: each ends with a wake-up. */
-export function naps(cpu: number, count: number, realtime: boolean): void {
-  const wrapper = realtime ? ['chrt', '-f', '60'] : [];
+/** How to start a task of the kind that each tracer of wake-ups looks at. Deadline tasks take no list of CPUs. */
+export const SCHEDULERS: Readonly<Record<string, readonly string[]>> = {
+  wakeup: ['taskset', '-c', '1'],
+  wakeup_rt: ['taskset', '-c', '1', 'chrt', '-f', '60'],
+  wakeup_dl: ['chrt', '-d', '-T', '2000000', '-D', '20000000', '-P', '20000000', '0'],
+};
+
+/** Naps of a task, each of which ends with a wake-up. */
+export function naps(count: number, scheduler: readonly string[]): void {
   const script = `const nap = new Int32Array(new SharedArrayBuffer(4));
     for (let i = 0; i < ${count}; i++) Atomics.wait(nap, 0, 0, 2);`;
-  const command = ['taskset', '-c', String(cpu), ...wrapper, process.execPath, '-e', script];
-  const { status, stderr } = spawnSync(command[0], command.slice(1), { encoding: 'utf8' });
+  const [program, ...rest] = [...scheduler, process.execPath, '-e', script];
+  const { status, stderr } = spawnSync(program, rest, { encoding: 'utf8' });
   assert.equal(status, 0, stderr);
 }
 

@@ -1,0 +1,82 @@
+/** Counts of a recording, by trace-cmd's report and by our replay: a trace.dat enters, events by CPU and name leave. */
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { loadAgentConfig } from '../../src/agent/compose-config.ts';
+import { replayCapture } from '../../src/agent/replay.ts';
+import { createRenderer } from '../../src/export/prometheus-text.ts';
+import { parseExposition } from './exposition.ts';
+
+export interface RecordingCounts {
+  /** By `cpu event`, those of tracers by their records' names: `0 funcgraph_exit`. */
+  counts: Record<string, number>;
+  lost: number;
+}
+
+export function countsOf(counts: Readonly<Record<string, number>>): number {
+  return Object.values(counts).reduce((sum, count) => sum + count, 0);
+}
+
+export interface Report extends RecordingCounts {
+  /** Losses of unknown size: behind a full page there is no room for the number. */
+  uncounted: number;
+  /** Events in order, fields as trace-cmd prints them raw. */
+  lines: { cpu: number; event: string; fields: string }[];
+  stderr: string;
+}
+
+/** `-R`: one line an event, without the plugins that draw calls and returns as one. */
+export function traceCmdReport(file: string): Report {
+  const { status, stdout, stderr } = spawnSync('trace-cmd', ['report', '-R', '-i', file], {
+    encoding: 'utf8',
+    maxBuffer: 1 << 30,
+  });
+  assert.equal(status, 0, stderr);
+  const report: Report = { counts: {}, lost: 0, uncounted: 0, lines: [], stderr };
+  for (const line of stdout.split('\n')) {
+    const lost = /^CPU:\d+ \[(?:(\d+) )?EVENTS DROPPED\]/.exec(line);
+    if (lost?.[1] !== undefined) report.lost += Number(lost[1]);
+    else if (lost !== null) report.uncounted++;
+    // Stamps of some clocks follow the bracket without a space.
+    const found = /-\d+\s+\[(\d{3})\]\s*[\d.]+:\s+(\w+):\s*(.*)$/.exec(line);
+    if (found === null) continue;
+    const [, cpu, event, fields] = found;
+    const key = `${Number(cpu)} ${event}`;
+    report.counts[key] = (report.counts[key] ?? 0) + 1;
+    report.lines.push({ cpu: Number(cpu), event, fields });
+  }
+  return report;
+}
+
+/** What tracers record is no event that can be counted by name: their own metrics tell. */
+const OF_TRACERS: Readonly<Record<string, string>> = {
+  ftrace_function_calls_total: 'function',
+  ftrace_function_duration_seconds_count: 'funcgraph_exit',
+};
+
+const CONFIG = 'probes: { events: { count: ["*:*"] }, function: {}, function_graph: {} }\n';
+
+/** Replays with a probe for every event, and those of the function tracers. */
+export async function replayCounts(file: string): Promise<RecordingCounts> {
+  const dir = mkdtempSync(join(tmpdir(), 'replay-counts-'));
+  const configFile = join(dir, 'config.yaml');
+  writeFileSync(configFile, CONFIG);
+  const config = loadAgentConfig({ file: configFile, env: {}, isRecorded: true });
+  rmSync(dir, { recursive: true });
+  const quiet = () => {};
+  const { snapshots } = await replayCapture(config, file, {
+    log: { debug: quiet, info: quiet, warn: quiet, error: quiet },
+  });
+  const text = createRenderer({ constantLabels: {} }).render(snapshots, 'text').toString('utf8');
+  const result: RecordingCounts = { counts: {}, lost: 0 };
+  for (const { name, labels, value } of parseExposition(text)) {
+    if (name === 'ftrace_exporter_events_lost_total') result.lost += Number(value);
+    const event = name === 'ftrace_events_total' ? labels.event.split(':')[1] : OF_TRACERS[name];
+    if (event === undefined || Number(value) === 0) continue;
+    const key = `${labels.cpu} ${event}`;
+    result.counts[key] = (result.counts[key] ?? 0) + Number(value);
+  }
+  return result;
+}

@@ -1,0 +1,68 @@
+/**
+ * Recordings by trace-cmd: several clocks, tracers of functions, losses. What we replay of each is left to the host
+ * beside the file, which holds both against trace-cmd's report.
+ */
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, it } from 'node:test';
+import { skipWithout } from '../../support/tools.ts';
+import { countsOf, replayCounts } from '../../support/trace-cmd.ts';
+import { controlFiles, differences } from './control-files.ts';
+import { SHARE, skipTracer, TRACEFS } from './lab.ts';
+
+const INTO = join(SHARE, 'trace-cmd');
+const MEMORY = process.env.TMPDIR ?? '/tmp';
+const EVENTS = ['-e', 'sched', '-e', 'raw_syscalls', '-e', 'irq'];
+const SOME = 'for i in 1 2 3 4 5; do cat /proc/self/stat; ls /; done >/dev/null';
+const MANY = 'i=0; while [ $i -lt 3000 ]; do i=$((i+1)); : </dev/null; done';
+
+interface Recording {
+  args: readonly string[];
+  script: string;
+  /** Events are lost: its buffer is small and read late. */
+  lossy?: boolean;
+}
+
+const clocks = readFileSync(join(TRACEFS, 'trace_clock'), 'utf8').replaceAll(/[[\]]/g, '').trim().split(' ');
+const RECORDINGS: Record<string, Recording> = {};
+for (const clock of ['mono', 'local', 'global', 'boot', 'x86-tsc', 'counter'])
+  if (clocks.includes(clock)) RECORDINGS[`clock-${clock}`] = { args: ['-C', clock, ...EVENTS], script: SOME };
+RECORDINGS.v6 = { args: ['-C', 'mono', '--file-version', '6', ...EVENTS], script: SOME };
+RECORDINGS.lossy = { args: ['-C', 'mono', ...EVENTS, '-b', '16', '-s', '200000'], script: MANY, lossy: true };
+if (!skipTracer('function')) {
+  const filter = ['-p', 'function', '-l', 'vfs_*'];
+  RECORDINGS.function = { args: [...filter, '-C', 'mono', '-e', 'sched'], script: SOME };
+  const small = ['-b', '16', '-s', '200000'];
+  RECORDINGS['function-lossy'] = { args: [...filter, '-C', 'mono', ...small], script: MANY, lossy: true };
+}
+if (!skipTracer('function_graph'))
+  RECORDINGS.function_graph = {
+    args: ['-p', 'function_graph', '-l', 'vfs_*', '-C', 'mono', '-e', 'sched'],
+    script: SOME,
+  };
+
+const skip = skipWithout('trace-cmd', 'trace-cmd');
+
+describe('trace-cmd records', { skip }, () => {
+  for (const [name, { args, script, lossy }] of Object.entries(RECORDINGS)) {
+    it(`${name}, which replays`, async () => {
+      const files = controlFiles();
+      const file = join(MEMORY, `${name}.dat`);
+      const command = ['record', '-q', '-o', file, ...args, 'sh', '-c', script];
+      const { status, stderr } = spawnSync('trace-cmd', command, { encoding: 'utf8', cwd: MEMORY });
+      assert.equal(status, 0, stderr);
+      // It puts back less than it changes: what it leaves would be in the way of others.
+      spawnSync('trace-cmd', ['reset'], { cwd: MEMORY });
+      const left = differences(files, controlFiles());
+      const replayed = await replayCounts(file);
+      assert.ok(countsOf(replayed.counts) > 50, JSON.stringify(replayed.counts));
+      assert.equal(replayed.lost > 0, lossy === true, `${replayed.lost} lost`);
+      mkdirSync(INTO, { recursive: true });
+      copyFileSync(file, join(INTO, `${name}.dat`));
+      writeFileSync(join(INTO, `${name}.json`), JSON.stringify(replayed));
+      assert.deepEqual(left, []);
+    });
+  }
+});

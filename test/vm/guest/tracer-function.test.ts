@@ -1,0 +1,91 @@
+/**
+ * function: calls are counted by function and CPU, exactly, of the tasks named and their children alone; a second
+ * instance with the same tracer sees the same calls.
+ */
+import assert from 'node:assert/strict';
+import { after, it } from 'node:test';
+import { callsIn, totalOf } from './kernel-text.ts';
+import { CPUS, getppids, skipTracer } from './lab.ts';
+import { startRecording } from './recording.ts';
+import { startTaskTree } from './task-tree.ts';
+import { checkTracer, gained } from './tracer-agent.ts';
+import { getppidFunction } from './workloads.ts';
+
+const CALLS = 400;
+const READS = 300;
+const NAME = 'ftrace_function_calls_total';
+
+if (!skipTracer('function')) {
+  const getppid = getppidFunction();
+  // One calls the other.
+  const functions = [getppid, 'ksys_read', 'vfs_read'];
+  const tree = startTaskTree();
+  after(() => tree.end());
+  checkTracer({
+    tracer: 'function',
+    cleanup: true,
+    options: () => `{ functions: ${JSON.stringify(functions)}, pids: [${tree.pid}] }`,
+    define: (agent) => {
+      it('a function called N times counts N, on the CPU it was called on', async () => {
+        const calls = (cpu: number) => ({ function: getppid, cpu: String(cpu) });
+        // A start of Node may call it too: that much is known from a run that does not.
+        const start = await gained(
+          agent(),
+          () => tree.getppids(0, 0),
+          () => true,
+        );
+        const once = start(NAME, calls(0));
+        const gain = await gained(
+          agent(),
+          async () => {
+            await tree.getppids(0, CALLS);
+            await tree.getppids(1, CALLS / 2);
+          },
+          (so) => so(NAME, { function: getppid }) >= 2 * once + CALLS * 1.5,
+        );
+        assert.deepEqual(
+          [gain(NAME, calls(0)), gain(NAME, calls(1))],
+          [once + CALLS, once + CALLS / 2],
+          `${once} by a start of Node`,
+        );
+      });
+
+      it('what other tasks call does not count', async () => {
+        const gain = await gained(
+          agent(),
+          () => getppids(0, CALLS),
+          () => true,
+        );
+        assert.equal(gain(NAME), 0);
+      });
+
+      it('every function counts on every CPU as in a second instance', async () => {
+        const witness = startRecording({
+          tracer: 'function',
+          files: {
+            set_ftrace_filter: functions.join(' '),
+            set_ftrace_pid: String(tree.pid),
+            'options/function-fork': '1',
+          },
+        });
+        let seen = new Map<string, number>();
+        const gain = await gained(
+          agent(),
+          async () => {
+            await tree.run(`dd if=/dev/zero of=/dev/null bs=1 count=${READS} status=none`);
+            const recording = witness.stop();
+            seen = callsIn(recording);
+            recording.end();
+          },
+          (so) => so(NAME) >= totalOf(seen),
+        );
+        const ours = new Map<string, number>();
+        for (const name of functions)
+          for (const cpu of CPUS)
+            ours.set(`${name} ${cpu}`, gain(NAME, { function: name, cpu: String(cpu) }));
+        assert.ok(totalOf(seen) >= 2 * READS, `${totalOf(seen)} calls`);
+        assert.deepEqual([...ours].filter(([, count]) => count > 0).sort(), [...seen].sort());
+      });
+    },
+  });
+}

@@ -1,0 +1,71 @@
+/**
+ * wakeup, wakeup_rt, wakeup_dl: tasks of the kind nap and are woken. The longest wait is told, with the kernel's own
+ * trace of it, and no function of the kernel is traced for it.
+ */
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { it } from 'node:test';
+import { skipTracer, TRACEFS, until, wantedTracers } from './lab.ts';
+import { checkTracer } from './tracer-agent.ts';
+import { naps, SCHEDULERS } from './workloads.ts';
+
+const MAX = 'ftrace_latency_tracer_max_seconds';
+const RECORDS = 'ftrace_latency_tracer_records_total';
+
+function enabledFunctions(): string {
+  return readFileSync(join(TRACEFS, 'enabled_functions'), 'utf8');
+}
+
+for (const { name: tracer, group } of wantedTracers()) {
+  if (group !== 'wakeup' || skipTracer(tracer)) continue;
+  const enabledBefore = enabledFunctions();
+  checkTracer({
+    tracer,
+    options: () => '{}',
+    reads: false,
+    // Nothing of it is read but the trace of the worst, whatever the reader.
+    readers: ['raw'],
+    define: (agent) => {
+      it('the longest wait is a metric, and its trace can be seen', async (t) => {
+        await until(async () => {
+          naps(50, SCHEDULERS[tracer]);
+          return (await agent().scrape()).sum(RECORDS, { tracer }) > 0;
+        }, `${tracer} has a record`);
+        // The next may be met between the two looks: then once more.
+        let found = { max: 0, records: 0, worst: 0, trace: '' };
+        await until(async () => {
+          const samples = await agent().scrape();
+          const { status, body } = await agent().get(`/api/v1/latency/${tracer}`);
+          assert.equal(status, 200, body);
+          const document = JSON.parse(body) as {
+            tracer: string;
+            records: { latency_seconds: number; at: string; trace: string }[];
+          };
+          assert.equal(document.tracer, tracer);
+          const [worst] = document.records;
+          found = {
+            max: samples.sum(MAX, { tracer }),
+            records: samples.sum(RECORDS, { tracer }),
+            worst: worst.latency_seconds,
+            trace: worst.trace,
+          };
+          return found.max === found.worst;
+        }, 'both tell the same worst');
+        t.diagnostic(`${found.records} records, the worst ${found.max} s`);
+        assert.ok(found.max > 0 && found.max < 60, `${found.max}`);
+        assert.match(found.trace, new RegExp(`^# tracer: ${tracer}$`, 'm'));
+        const latencyUs = /^# latency: (\d+) us,/m.exec(found.trace)?.[1];
+        assert.equal(Number(latencyUs), Math.round(found.worst * 1e6), found.trace.slice(0, 500));
+      });
+
+      it('enabled_functions stays as it was', () => {
+        assert.equal(enabledFunctions(), enabledBefore);
+      });
+
+      it('another tracer has no page', async () => {
+        assert.equal((await agent().get('/api/v1/latency/function')).status, 404);
+      });
+    },
+  });
+}
