@@ -16,8 +16,8 @@ export interface Asking {
 export interface FairQueue<T extends Asking> {
   /** Takes one more. Gives who has to go instead, the newcomer itself perhaps; undefined when there is room. */
   push(asking: T): T | undefined;
-  /** Takes out who is next; undefined when there is nobody. */
-  next(): T | undefined;
+  /** Takes out who is next, `except` those of one network; undefined when there is nobody. */
+  next(except?: string): T | undefined;
   /** Takes out who has gone away. */
   remove(asking: T): void;
   readonly size: number;
@@ -60,9 +60,10 @@ export function createFairQueue<T extends Asking>({ total, perNetwork }: QueueLi
       queue = queue.filter((one) => one !== victim);
       return victim;
     },
-    next: () => {
-      if (queue.length === 0) return undefined;
-      const chosen = queue.reduce((best, one) => (sooner(one, best) < 0 ? one : best));
+    next: (except) => {
+      const allowed = queue.filter(({ network }) => network !== except);
+      if (allowed.length === 0) return undefined;
+      const chosen = allowed.reduce((best, one) => (sooner(one, best) < 0 ? one : best));
       queue = queue.filter((one) => one !== chosen);
       had(chosen.network);
       had(nameOf(chosen));

@@ -12,7 +12,9 @@ import { costOf } from './web-config-schema.ts';
 const MAX_RIGHT = 1024;
 const MAX_WRONG = 1024;
 const QUEUE = { total: 128, perNetwork: 32 };
-/** Rest after a wrong password, at most; else it is as long as the look took: guessing gets half a CPU. */
+/**
+ * A network rests after a wrong password for as long as the look took, and so long at most: guessing gets half a CPU.
+ */
 const MAX_REST_MS = 1000;
 
 export interface Credentials {
@@ -58,7 +60,7 @@ export function createAuthenticator(log: Log, hasher: Hasher = createHasher()): 
   const looks = new Map<string, Look>();
   const queue = createFairQueue<Look>(QUEUE);
   let looking = false;
-  let rest: NodeJS.Timeout | undefined;
+  let resting: { network: string; timer: NodeJS.Timeout } | undefined;
 
   /** Changes with the hash, so that a new password takes effect; keeps no password. */
   const keyOf = ({ user, password }: Credentials, users: Users) =>
@@ -70,8 +72,8 @@ export function createAuthenticator(log: Log, hasher: Hasher = createHasher()): 
   };
 
   const next = async (): Promise<void> => {
-    if (looking || rest !== undefined) return;
-    const look = queue.next();
+    if (looking) return;
+    const look = queue.next(resting?.network);
     if (look === undefined) return;
     looking = true;
     const startMs = performance.now();
@@ -85,16 +87,17 @@ export function createAuthenticator(log: Log, hasher: Hasher = createHasher()): 
     }
     looking = false;
     settle(look, verdict);
-    if (verdict === 'right') void next();
-    else {
-      rest = setTimeout(
-        () => {
-          rest = undefined;
-          void next();
-        },
-        Math.min(performance.now() - startMs, MAX_REST_MS),
-      ).unref();
-    }
+    if (verdict !== 'right') rest(look.network, performance.now() - startMs);
+    void next();
+  };
+
+  const rest = (network: string, ms: number) => {
+    clearTimeout(resting?.timer);
+    const over = () => {
+      resting = undefined;
+      void next();
+    };
+    resting = { network, timer: setTimeout(over, Math.min(ms, MAX_REST_MS)).unref() };
   };
 
   return {
@@ -136,7 +139,7 @@ export function createAuthenticator(log: Log, hasher: Hasher = createHasher()): 
       return promise;
     },
     close: () => {
-      clearTimeout(rest);
+      clearTimeout(resting?.timer);
       hasher.close();
     },
   };

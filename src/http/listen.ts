@@ -25,7 +25,7 @@ const REQUEST_MS = 30_000;
 const MAX_HEADER_BYTES = 16 * 1024;
 /** How long answers under way may take once the agent stops. */
 const CLOSE_GRACE_MS = 2_000;
-const MAX_CONNECTIONS = 256;
+const MAX_CONNECTIONS = 512;
 const LIMITS = {
   headersMs: 5_000,
   checkMs: 1_000,

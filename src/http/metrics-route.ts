@@ -1,20 +1,25 @@
-/** `/metrics`: negotiates format and compression, asks the stores, renders. */
+/**
+ * `/metrics`: negotiates format and compression, asks the stores, renders. However many ask at once, one answer of a
+ * kind is in the making.
+ */
 import type { Request, Response } from 'express';
-import { CONTENT_TYPES, encodeBody, negotiateFormat } from '../export/negotiate.ts';
+import {
+  acceptsGzip,
+  CONTENT_TYPES,
+  type ExpositionFormat,
+  encodeBody,
+  negotiateFormat,
+} from '../export/negotiate.ts';
 import { createRenderer } from '../export/prometheus-text.ts';
 import { createProtobufRenderer } from '../export/protobuf.ts';
 import type { SampleFamily } from '../export/sample-family.ts';
 import { type HttpDeps, messageOf } from './deps.ts';
-import { createGate } from './gate.ts';
 import { send, sendText } from './respond.ts';
-
-/** The others wait; how many there can be at all is for `answers.ts` to say. */
-const SCRAPES_AT_ONCE = 3;
+import { createShared } from './shared.ts';
 
 export function metricsRoute(deps: HttpDeps): (request: Request, response: Response) => Promise<void> {
   const text = createRenderer({ constantLabels: deps.constantLabels });
   const protobuf = createProtobufRenderer({ constantLabels: deps.constantLabels });
-  const gate = createGate(SCRAPES_AT_ONCE);
 
   const processFamilies = async (): Promise<readonly SampleFamily[]> => {
     try {
@@ -25,29 +30,25 @@ export function metricsRoute(deps: HttpDeps): (request: Request, response: Respo
     }
   };
 
-  const answer = async (request: Request, response: Response) => {
+  const scrape = createShared(async (kind: string) => {
+    const [format, gzip] = kind.split(' ') as [ExpositionFormat, string];
+    const [snapshots, foreign] = await Promise.all([deps.scrape(), processFamilies()]);
+    const rendered =
+      format === 'protobuf' ? protobuf.render(snapshots, foreign) : text.render(snapshots, format, foreign);
+    return encodeBody(rendered, gzip);
+  });
+
+  return async (request, response) => {
     const format = negotiateFormat(request.headers.accept);
+    const gzip = acceptsGzip(request.headers['accept-encoding']?.toString()) ? 'gzip' : 'identity';
     response.setHeader('Vary', 'Accept, Accept-Encoding');
     try {
-      const [snapshots, foreign] = await Promise.all([deps.scrape(), processFamilies()]);
-      const rendered =
-        format === 'protobuf' ? protobuf.render(snapshots, foreign) : text.render(snapshots, format, foreign);
-      const { body, encoding } = await encodeBody(rendered, request.headers['accept-encoding']?.toString());
+      const { body, encoding } = await scrape(`${format} ${gzip}`);
       if (encoding !== undefined) response.setHeader('Content-Encoding', encoding);
       send(response, 200, CONTENT_TYPES[format], body);
     } catch (error) {
       deps.log.error({ reason: messageOf(error) }, 'a scrape failed');
       sendText(response, 503, `no metrics: ${messageOf(error)}`);
-    }
-  };
-
-  return async (request, response) => {
-    const leave = await gate.enter();
-    try {
-      // Whoever gave up while waiting needs no answer.
-      if (!response.closed) await answer(request, response);
-    } finally {
-      leave();
     }
   };
 }

@@ -191,50 +191,50 @@ test('a scrape goes on without the metrics of the process', async () => {
   });
 });
 
-test('three scrapes at once, the others wait, and too many are turned away', {
+test('scrapes that come while one is being made share the next, and too many are turned away', {
   timeout: 30_000,
 }, async () => {
-  let running = 0;
-  let most = 0;
-  let arrived = 0;
+  let scrapes = 0;
   let letGo = () => {};
   const gate = new Promise<void>((resolve) => {
     letGo = resolve;
   });
   const scrape = async () => {
-    most = Math.max(most, ++running);
-    arrived++;
+    scrapes++;
     await gate;
-    running--;
     return [];
   };
   await using({ scrape }, async () => {
-    const answers = Array.from({ length: 45 }, () => get('/metrics'));
-    const refusals = await Promise.race([
-      Promise.all(answers),
-      // The five that find no place are answered while the others hang.
-      (async () => {
-        const seen: Answer[] = [];
-        await new Promise<void>((resolve) => {
-          for (const answer of answers) {
-            void answer.then((a) => {
-              seen.push(a);
-              if (seen.length === 5) resolve();
-            });
-          }
-        });
-        return [...seen];
-      })(),
-    ]);
+    const refusals: Answer[] = [];
+    const answers = Array.from({ length: 45 }, async () => {
+      const answer = await get('/metrics');
+      if (answer.status !== 200) refusals.push(answer);
+      return answer;
+    });
+    // The five that find no place are answered while the others hang.
+    while (refusals.length < 5) await new Promise((resolve) => setTimeout(resolve, 5));
     assert.deepEqual(
       refusals.map(({ status, headers }) => [status, headers['retry-after']]),
       Array.from({ length: 5 }, () => [503, '5']),
     );
-    assert.equal(arrived, 3);
+    assert.equal(scrapes, 1);
+    const openMetrics = get('/metrics', { accept: 'application/openmetrics-text' });
+    assert.equal((await openMetrics).status, 503);
     letGo();
     const all = await Promise.all(answers);
     assert.equal(all.filter(({ status }) => status === 200).length, 40);
-    assert.equal(most, 3);
+    assert.equal(scrapes, 2);
+  });
+});
+
+test('a scrape that fails is told to all that share it, and the next one is made anew', async () => {
+  let scrapes = 0;
+  const scrape = () => (++scrapes === 1 ? Promise.reject(new Error('down')) : Promise.resolve([]));
+  await using({ scrape }, async () => {
+    const first = get('/metrics');
+    const statuses = (await Promise.all([first, get('/metrics')])).map(({ status }) => status);
+    assert.equal(statuses[0], 503);
+    assert.equal((await get('/metrics')).status, 200);
   });
 });
 
