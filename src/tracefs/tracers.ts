@@ -8,6 +8,7 @@ import { KernelError } from '../model/errors.ts';
 import type { Knob, TracerRequest } from '../model/tracer.ts';
 import { switchOnDisks } from './blk-switch.ts';
 import { setOption } from './buffers.ts';
+import { normalForm } from './control-forms.ts';
 import { readText, tryReadText } from './files.ts';
 import { reapplyFilter, setFunctionFilter } from './functions.ts';
 import { refuseWhatIsInUse } from './in-use.ts';
@@ -65,6 +66,7 @@ export function startTracer(target: Instance, request: TracerRequest, journal: J
   try {
     for (const [name, value] of Object.entries(request.options))
       setOption(target.dir, name, value, target.set);
+    if (request.reads === 'latency') useClockOfTopLevel(target);
     if (functions !== undefined) warnings.push(...setFunctionFilter(target, tracer, functions, knobs));
     if (request.cpumask !== undefined) target.set('tracing_cpumask', maskOf(request.cpumask));
     // The kernel changes it by itself while hwlat runs.
@@ -110,6 +112,15 @@ function stop(target: Instance, knobs: JournalPart): Restored {
   }
   const put = knobs.restore();
   return { restored: put.restored, problems: [...problems, ...put.problems] };
+}
+
+/**
+ * Latency tracers note the beginning of a latency by the top level's clock, whatever their instance has; what its own
+ * clock stamps before that is left out of the trace: with `mono`, all of many.
+ * kernel/trace/trace.c, ftrace_now(), __update_max_tr(), tracing_iter_reset().
+ */
+function useClockOfTopLevel(target: Instance): void {
+  target.set('trace_clock', normalForm('choice', readText(join(target.root, 'trace_clock'))));
 }
 
 function setTracer(target: Instance, tracer: string): void {
