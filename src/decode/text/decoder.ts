@@ -17,6 +17,7 @@ import { makeMatcher } from './match.ts';
 import { NAME_BYTES } from './name-bytes.ts';
 import { hashByte, makeNameLookUp } from './name-table.ts';
 import { isLikePrefix, newPrefix, parsePrefix } from './prefix.ts';
+import { lineEnd } from './search.ts';
 import { parseLoss, type SideLine } from './side-lines.ts';
 import type { TextEventType, TextTarget } from './types.ts';
 
@@ -80,7 +81,8 @@ export function makeTextDecoder(options: TextDecoderOptions): TextDecoder {
   const lost = new Float64Array(cpuCount);
   const lossPending = new Uint8Array(cpuCount);
   let late = 0;
-  let latest: TimestampNs = 0;
+  /** Stamp of the youngest event so far. In a column of one: a variable of a closure would be boxed at each. */
+  const latest = new Float64Array(1);
   let hasPlainStamps = false;
   /** The event before is one that nobody handles: where its text ends is not known, and it can have more lines. */
   let inUnknown = false;
@@ -96,8 +98,8 @@ export function makeTextDecoder(options: TextDecoderOptions): TextDecoder {
       lossPending[cpu] = 0;
       target.onLoss(cpu, stamp);
     }
-    if (stamp < latest) late++;
-    else latest = stamp;
+    if (stamp < latest[0]) late++;
+    else latest[0] = stamp;
   };
 
   const handOut = (type: LineType, length: number): void => {
@@ -131,9 +133,8 @@ export function makeTextDecoder(options: TextDecoderOptions): TextDecoder {
     : undefined;
 
   function skipLine(bytes: Uint8Array, from: number, end: number): number {
-    let pos = from;
-    while (pos < end && bytes[pos] !== NEWLINE) pos++;
-    return pos < end ? pos + 1 : end;
+    const stop = lineEnd(bytes, from, end);
+    return stop < 0 ? end : stop;
   }
 
   function broken(cpu: number, bytes: Uint8Array, from: number, end: number): number {

@@ -55,6 +55,11 @@ const STEP_NS = 1000;
 /** Durations go back from here. */
 const FIRST_STAMP_NS = 1e15;
 
+/** Places in the column of doubles: duration of the line in hand, -1 when it has none; */
+const DURATION = 0;
+/** and the stamp given last where the text has no times. */
+const UNKNOWN_STAMP = 1;
+
 const NEWLINE = 0x0a;
 const SPACE = 0x20;
 const OPEN = 0x28;
@@ -78,9 +83,9 @@ export function makeGraphReader(options: GraphOptions): GraphReader {
   const exitFields = fieldsOf(exit);
   /** Functions that were entered and not left, by CPU and depth, as the kernel keeps them. */
   const entered = new Int32Array(options.cpuCount * MOST_DEPTH);
-  let unknownStamp = FIRST_STAMP_NS;
-  /** Duration of the line in hand in nanoseconds; -1 when it has none. */
-  let durationNs = 0;
+  /** Doubles of the line in hand, in a column: as variables of a closure they would be boxed at each. */
+  const ns = new Float64Array(2);
+  ns[UNKNOWN_STAMP] = FIRST_STAMP_NS;
   /** Calls too deep to be followed, of the task so far. */
   let overrun = 0;
   /** Place behind the line's front part. */
@@ -157,21 +162,21 @@ export function makeGraphReader(options: GraphOptions): GraphReader {
 
   /** `! 123.456 us |  `: moves behind it. False when it is no such column. */
   const duration = (bytes: Uint8Array, end: number): boolean => {
-    durationNs = -1;
+    ns[DURATION] = -1;
     at += 2;
     if (bytes[at] >= ZERO && bytes[at] <= 0x39) {
-      let ns = number(bytes, end) * 1000;
+      let value = number(bytes, end) * 1000;
       if (bytes[at] === DOT) {
         at++;
         let weight = 100;
         for (let digit = bytes[at] - ZERO; at < end && digit >= 0 && digit <= 9; digit = bytes[++at] - ZERO) {
-          ns += digit * weight;
+          value += digit * weight;
           weight /= 10;
         }
       }
       if (bytes[at] !== SPACE || bytes[at + 1] !== 0x75 || bytes[at + 2] !== 0x73) return false;
       at += 3;
-      durationNs = Math.round(ns);
+      ns[DURATION] = Math.round(value);
     }
     spaces(bytes, end);
     if (at + 3 > end || bytes[at] !== BAR) return false;
@@ -204,7 +209,7 @@ export function makeGraphReader(options: GraphOptions): GraphReader {
     if (exit === undefined) return;
     exitFields.put(scratch, 'func', func);
     exitFields.put(scratch, 'depth', depth);
-    exitFields.put(scratch, 'calltime', exitStamp - durationNs);
+    exitFields.put(scratch, 'calltime', exitStamp - ns[DURATION]);
     exitFields.put(scratch, 'rettime', exitStamp);
     exitFields.put(scratch, 'overrun', overrun);
     prefix.timestampNs = exitStamp;
@@ -237,7 +242,7 @@ export function makeGraphReader(options: GraphOptions): GraphReader {
     }
     if (!Number.isInteger(depth)) return -1;
     if (bytes[at] === CLOSING_BRACE) {
-      if (durationNs < 0) return -1;
+      if (ns[DURATION] < 0) return -1;
       let func = entered[place];
       if (startsWith(bytes, at + 1, end, TAIL)) {
         at += 1 + TAIL.length;
@@ -250,7 +255,7 @@ export function makeGraphReader(options: GraphOptions): GraphReader {
     }
     const func = functionName(bytes, end);
     if (bytes[at] !== OPEN) return -1;
-    const isLeaf = durationNs >= 0;
+    const isLeaf = ns[DURATION] >= 0;
     if (!endsAs(bytes, at, stop, isLeaf ? SEMICOLON : BRACE)) return -1;
     if (!isLeaf) {
       entered[place] = func;
@@ -261,7 +266,7 @@ export function makeGraphReader(options: GraphOptions): GraphReader {
     overrun = 0;
     const stamp = prefix.timestampNs;
     handOutEntry(func, depth);
-    handOutExit(func, depth, stamp + durationNs);
+    handOutExit(func, depth, stamp + ns[DURATION]);
     return stop;
   };
 
@@ -280,7 +285,10 @@ export function makeGraphReader(options: GraphOptions): GraphReader {
       const lastStop = lineEnd(bytes, at, end);
       if (lastStop < 0) return -1;
       if (bytes[at + 2] === 0x3d || bytes[at + 2] === 0x3c) return lastStop;
-      if (prefix.timestampNs === 0) prefix.timestampNs = unknownStamp += STEP_NS;
+      if (prefix.timestampNs === 0) {
+        ns[UNKNOWN_STAMP] += STEP_NS;
+        prefix.timestampNs = ns[UNKNOWN_STAMP];
+      }
       if (!duration(bytes, end)) return -1;
       return call(bytes, end, lastStop);
     },

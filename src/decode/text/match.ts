@@ -11,7 +11,7 @@ import { parseDecimal, parsed, parsedNumber, parseHex } from './numbers.ts';
 import type { NameTable, Program } from './program.ts';
 import * as steps from './program.ts';
 import { type RecordPlace, type Scratch, writeInteger, writeNumber, writeString } from './scratch.ts';
-import { startsWith } from './search.ts';
+import { lineEnd, startsWith } from './search.ts';
 
 /** Ends of strings that are tried in one line, before it is given up. */
 const MOST_TRIES = 20_000;
@@ -110,10 +110,8 @@ export function makeMatcher(scratch: Scratch, functions: FunctionInterner): Matc
         }
         case steps.STRING:
           return findEnd(program, bytes, pc, pos, end, horizon);
-        case steps.TAIL: {
-          while (pos < end && bytes[pos] !== NEWLINE) pos++;
-          return pos < end ? pos + 1 : -1;
-        }
+        case steps.TAIL:
+          return lineEnd(bytes, pos, end);
         default:
           if (pos >= end || bytes[pos] !== NEWLINE) return -1;
           if (strict && pos < horizon && !looksLikeLine(bytes, pos + 1, end)) return -1;
