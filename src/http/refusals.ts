@@ -2,20 +2,22 @@
 import type { SampleFamily } from '../export/sample-family.ts';
 import type { Log } from '../model/log.ts';
 
-export type RefusalReason =
-  /** Made room for a newer connection. */
-  | 'connections'
-  | 'tls_handshake'
-  | 'client_certificate'
-  | 'rate_limit'
+export const REFUSAL_REASONS = [
+  /** Made room for a newer connection, or found none. */
+  'connections',
+  'tls_handshake',
+  'client_certificate',
+  'rate_limit',
   /** Asked without credentials, as a browser does first. */
-  | 'no_credentials'
-  | 'wrong_credentials'
+  'no_credentials',
+  'wrong_credentials',
   /** More new credentials than can be looked at. */
-  | 'credentials_queue'
-  | 'max_requests'
+  'credentials_queue',
+  'max_requests',
   /** Took its answer too slowly while others were waiting for theirs. */
-  | 'slow_reader';
+  'slow_reader',
+] as const;
+export type RefusalReason = (typeof REFUSAL_REASONS)[number];
 
 export interface Refusals {
   count(reason: RefusalReason, fields?: { client?: string | undefined; detail?: string }): void;
@@ -23,13 +25,17 @@ export interface Refusals {
   families(): SampleFamily[];
 }
 
-const NAME = 'ftrace_exporter_http_refused_total';
-const HELP = 'Clients that were turned away, by why; a reason appears when it first happens.';
+export const REFUSED_METRIC = {
+  name: 'ftrace_exporter_http_refused_total',
+  help: 'Clients that were turned away, by why; a reason appears when it first happens.',
+  labels: ['reason'],
+} as const;
 const LOG_EVERY_MS = 60_000;
 /** What is in the nature of a server in a network, and no sign of trouble. */
 const QUIET: readonly RefusalReason[] = ['tls_handshake', 'no_credentials'];
 
 export function createRefusals(log: Log, now: () => number = () => performance.now()): Refusals {
+  const { name, help } = REFUSED_METRIC;
   const all = new Map<RefusalReason, { total: number; told: number; toldAtMs: number }>();
   return {
     count: (reason, fields = {}) => {
@@ -49,7 +55,7 @@ export function createRefusals(log: Log, now: () => number = () => performance.n
         labels: { reason },
         value: total,
       }));
-      return samples.length === 0 ? [] : [{ name: NAME, help: HELP, kind: 'counter', samples }];
+      return samples.length === 0 ? [] : [{ name, help, kind: 'counter', samples }];
     },
   };
 }
