@@ -117,14 +117,34 @@ function withText(type: TextEventType): TextEventType {
   return type.event === 'ftrace:print' ? { ...type, fields: [...type.fields, 'buf'] } : type;
 }
 
+const NO_SLOTS = new Uint16Array(65536);
+
 /** Why an event's fields cannot be taken from text, or undefined when they can. */
 export function textProblem(type: TextEventType): string | undefined {
+  // Where nothing is wanted, lines need only be counted.
+  if (type.fields.every(isCommon)) return undefined;
   try {
-    compileType(type, makeScratch([type]).places[0], new Uint16Array(65536));
+    compileType(type, makeScratch([type]).places[0], NO_SLOTS);
     return undefined;
   } catch (error) {
     return error instanceof Error ? error.message : String(error);
   }
+}
+
+/**
+ * The same, for events that are asked for one after the other to be read together: text has no systems, so of two
+ * events of one name only the first can be had.
+ */
+export function makeTextProblems(): (type: TextEventType) => string | undefined {
+  const known = new Map<string, string>();
+  return (type) => {
+    const [system, name] = type.event.split(':');
+    const first = known.get(name) ?? type.event;
+    if (first !== type.event && system !== 'ftrace') return `it looks like ${first}, which is read, too`;
+    const problem = textProblem(type);
+    if (problem === undefined) known.set(name, first);
+    return problem;
+  };
 }
 
 function compileType(type: TextEventType, place: RecordPlace, slots: Uint16Array): LineType {

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
-import { textProblem } from '../../../../src/decode/text/line-types.ts';
+import { makeTextProblems, textProblem } from '../../../../src/decode/text/line-types.ts';
 import { decodeText, lineOf, parsed, typeOf } from './support.ts';
 
 const COMMON = `name: probe
@@ -162,5 +162,18 @@ describe('lines by print fmt', () => {
     assert.deepEqual(errors, Array(4).fill([0, 'text_line']));
     // They are records nonetheless.
     assert.equal(decoder.events(0), 6);
+  });
+
+  it('cannot be told apart when two events have one name', () => {
+    const problemOf = makeTextProblems();
+    const first = made('"w=%d", REC->w', ['w']);
+    const second = { ...first, event: 'other:probe' };
+    assert.equal(problemOf(first), undefined);
+    assert.equal(problemOf(first), undefined);
+    assert.match(problemOf(second) ?? '', /looks like test:probe/);
+    // One that cannot be had stands in nobody's way.
+    const again = makeTextProblems();
+    assert.match(again(made('"%d", REC->h', ['w'])) ?? '', /does not tell w/);
+    assert.equal(again(second), undefined);
   });
 });
