@@ -18,6 +18,8 @@ export interface Connections {
   alias(secure: Socket, raw: Socket): void;
   /** A request has come. Undefined: leave it, the one before has no answer yet (nobody needs pipelining). */
   begin(socket: Socket, response: ServerResponse): Connection | undefined;
+  /** Whether there is a request without its whole answer. */
+  busy(socket: Socket): boolean;
   /** The request under way has been let in. */
   letIn(connection: Connection): void;
   /** Closes those without a request under way at once, the others behind their answers. */
@@ -81,6 +83,7 @@ export function createConnections(ceiling: number, evicted: () => void): Connect
       });
       return entry;
     },
+    busy: (socket) => known.get(socket)?.response !== undefined,
     letIn: (connection) => {
       const entry = connection as Entry;
       if (!entry.raw.destroyed) move(entry, answering);

@@ -14,7 +14,7 @@ import { errnoOf, KernelError, UsageError } from '../model/errors.ts';
 import type { Log } from '../model/log.ts';
 import { type Connections, createConnections } from './connections.ts';
 import { createGuard, type Guard } from './guard.ts';
-import { createRefusals, type Refusals } from './refusals.ts';
+import { createRefusals, type RefusalReason, type Refusals } from './refusals.ts';
 import { createTlsDoor, type DoorEvents, type TlsDoor } from './tls-door.ts';
 import type { TlsSettings } from './tls-settings.ts';
 import type { WebConfigFile } from './web-config-file.ts';
@@ -100,6 +100,7 @@ export async function listen(
   const guard = createGuard(web, refusals, log);
   acceptThrough(server, connections, web, limits, refusals);
   server.on('request', requestListener(app, connections, guard, log));
+  server.on('clientError', (error, socket) => refuseBroken(error, socket as Socket, connections, refusals));
   await bind(server, address, host, port);
   // Without a listener, running out of file descriptors in accept() would end the process.
   server.on('error', (error) => log.error({ reason: error.message }, 'the HTTP server had an error'));
@@ -148,6 +149,32 @@ function acceptThrough(
     if (door?.of !== tls) door = { of: tls, take: createTlsDoor(tls, headersMs, events).take };
     door.take(raw);
   });
+}
+
+/** Requests that the parser gave up; and connections that broke, which need no answer. */
+function refuseBroken(error: Error, socket: Socket, connections: Connections, refusals: Refusals): void {
+  const refusal = refusalOf(errnoOf(error));
+  if (refusal === undefined) {
+    socket.destroy();
+    return;
+  }
+  const { reason, status } = refusal;
+  refusals.count(reason, { client: socket.remoteAddress });
+  if (socket.writable && !connections.busy(socket)) {
+    socket.write(`HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`);
+  }
+  socket.destroySoon();
+}
+
+function refusalOf(code: string): { reason: RefusalReason; status: string } | undefined {
+  switch (code) {
+    case 'ERR_HTTP_REQUEST_TIMEOUT':
+      return { reason: 'slow_request', status: '408 Request Timeout' };
+    case 'HPE_HEADER_OVERFLOW':
+      return { reason: 'large_headers', status: '431 Request Header Fields Too Large' };
+    default:
+      return code.startsWith('HPE_') ? { reason: 'malformed_request', status: '400 Bad Request' } : undefined;
+  }
 }
 
 function requestListener(

@@ -14,6 +14,11 @@ export const REFUSAL_REASONS = [
   /** More new credentials than can be looked at. */
   'credentials_queue',
   'max_requests',
+  /** Took longer for its request than it may. */
+  'slow_request',
+  'large_headers',
+  /** Sent what is no HTTP. */
+  'malformed_request',
   /** Took its answer too slowly while others were waiting for theirs. */
   'slow_reader',
 ] as const;
@@ -32,7 +37,12 @@ export const REFUSED_METRIC = {
 } as const;
 const LOG_EVERY_MS = 60_000;
 /** What is in the nature of a server in a network, and no sign of trouble. */
-const QUIET: readonly RefusalReason[] = ['tls_handshake', 'no_credentials'];
+const QUIET: readonly RefusalReason[] = [
+  'tls_handshake',
+  'no_credentials',
+  'slow_request',
+  'malformed_request',
+];
 
 export function createRefusals(log: Log, now: () => number = () => performance.now()): Refusals {
   const { name, help } = REFUSED_METRIC;

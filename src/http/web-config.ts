@@ -26,8 +26,6 @@ export interface Rate {
 /** Without a file. */
 export const OPEN_WEB_CONFIG: WebConfig = { tls: undefined, headers: [], users: new Map(), rate: undefined };
 
-const JSON_SCHEMA = z.toJSONSchema(webConfigSchema, { io: 'input' });
-
 /**
  * Reads and checks the file and those it names; `read` is told of each before it is opened.
  * Throws a `UsageError`, a line with place and key for every problem.
@@ -43,7 +41,8 @@ export function readWebConfig(path: string, read: (file: string) => void = () =>
   const value = given(file.value ?? {});
   const checked = webConfigSchema.safeParse(value);
   if (!checked.success) {
-    const context = { value, jsonSchema: JSON_SCHEMA, place: file.place };
+    const jsonSchema = z.toJSONSchema(webConfigSchema, { io: 'input' });
+    const context = { value, jsonSchema, place: file.place };
     throw new UsageError(describeProblems(checked.error.issues, context).join('\n'));
   }
   const { tls_server_config: section, http_server_config: http, basic_auth_users: users } = checked.data;

@@ -160,7 +160,7 @@ test('requests that do not wait for the answer before are left', async () => {
 });
 
 test('headers that are too large, too slow or no HTTP are answered and cut off', async () => {
-  const { port } = await serve('', { limits: { headersMs: 300, checkMs: 50 } });
+  const { port, refused } = await serve('', { limits: { headersMs: 300, checkMs: 50 } });
   assert.match(
     await raw(port, `GET / HTTP/1.1\r\nHost: x\r\nX: ${'a'.repeat(20_000)}\r\n\r\n`),
     /^HTTP\/1.1 431 /,
@@ -168,6 +168,11 @@ test('headers that are too large, too slow or no HTTP are answered and cut off',
   assert.match(await raw(port, `GET /${'a'.repeat(20_000)} HTTP/1.1\r\nHost: x\r\n\r\n`), /^HTTP\/1.1 431 /);
   assert.match(await raw(port, '\x16\x03\x01 what is this\r\n\r\n'), /^HTTP\/1.1 400 /);
   assert.match(await raw(port, 'GET / HTTP/1.1\r\nHost: x\r\nX: a'), /^HTTP\/1.1 408 /);
+  const broken = connect(port, '127.0.0.1').on('error', () => {});
+  broken.write('GET / HT');
+  broken.resetAndDestroy();
+  await sleep(50);
+  assert.deepEqual(refused(), { large_headers: 2, malformed_request: 1, slow_request: 1 });
 });
 
 test('while there are more slow clients than places, a good one is answered at once', async (t) => {
