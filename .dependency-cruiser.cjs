@@ -33,7 +33,15 @@ const rooms = {
 const libraries = {
   config: ['zod', 'yaml'],
   probes: ['zod'],
-  export: ['prom-client'],
+  export: [
+    'prom-client',
+    '@grpc/grpc-js',
+    '@opentelemetry/api',
+    '@opentelemetry/core',
+    '@opentelemetry/otlp-transformer',
+    '@opentelemetry/resources',
+    '@opentelemetry/sdk-metrics',
+  ],
   http: ['express', 'zod', 'bcryptjs'],
   agent: ['zod', 'pino'],
   cli: ['commander', 'pino', 'yaml', 'zod'],

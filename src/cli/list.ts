@@ -1,5 +1,6 @@
 /** `list`: the probes and metrics of this program, the tracers, events and functions of this kernel. */
 import { makeMainMetrics } from '../agent/main-metrics.ts';
+import { makeOtlpMetrics } from '../agent/otlp-metrics.ts';
 import { makeSelfMetrics } from '../agent/self-metrics.ts';
 import type { AgentConfig } from '../config/schema.ts';
 import { globMatcher } from '../config/units/globs.ts';
@@ -47,7 +48,9 @@ function metrics(): string[][] {
   const store = new MetricStore();
   makeSelfMetrics(store);
   const main = makeMainMetrics({ version: '', replay: false });
-  const own = [...main.snapshot().families, ...store.snapshot().families].map(({ spec }) => spec);
+  const own = [main, store, makeOtlpMetrics()].flatMap((of) =>
+    of.snapshot().families.map(({ spec }) => spec),
+  );
   const unique = new Map([...ofProbes, ...own].map((spec) => [spec.name, spec]));
   return [...unique.values()].map(({ name, labels, help }) => [name, `{${labels.join(', ')}}`, help]);
 }

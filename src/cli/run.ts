@@ -14,6 +14,7 @@ import type { Log } from '../model/log.ts';
 import { demoCapture, whyNoTracing } from './demo.ts';
 import { EXIT_FAILED } from './failure.ts';
 import { createLog } from './log.ts';
+import { type Otlp, openOtlp } from './otlp.ts';
 import { REPLAY_LABELS } from './replay-labels.ts';
 import { packageVersion } from './version.ts';
 
@@ -34,6 +35,8 @@ export async function run(config: AgentConfig, options: RunOptions): Promise<num
   const { configFile, maxRequests, listenAddress } = config.web;
   const web = configFile === undefined ? undefined : openWebConfig(configFile, log);
   const refusals = createRefusals(log);
+  const otlp = await openOtlp(config, { log, version });
+  const startMs = Date.now();
   const replayFile = options.replayFile ?? (options.demoIfUnavailable ? demoInstead(config, log) : undefined);
   // From here on a signal must not end the process with an instance left behind.
   const end = waitForEnd(log);
@@ -46,14 +49,15 @@ export async function run(config: AgentConfig, options: RunOptions): Promise<num
       version,
       ...(replayFile === undefined ? {} : { replayFile, replayInstance: options.replayInstance }),
     });
-    const deps = depsOf(agent, config, { log, version, replayFile, refusals });
+    const deps = depsOf(agent, config, { log, version, replayFile, refusals, otlp });
     const app = createApp(deps, { maxRequests, refusals });
     server = await listen(app, listenAddress, log, { web, maxRequests, refusals });
     const url = `${server.url}${config.web.telemetryPath}`;
     log.info({ version, url, probes: config.probes.map(({ name }) => name).join(',') }, 'serving metrics');
+    otlp?.push.start({ ...deps, startMs });
     status = await end.reached;
   } finally {
-    await server?.close();
+    await Promise.all([server?.close(), otlp?.stop()]);
     await agent?.stop().catch((error: unknown) => {
       status = EXIT_FAILED;
       const reason = error instanceof Error ? error.message : String(error);
@@ -68,16 +72,22 @@ export async function run(config: AgentConfig, options: RunOptions): Promise<num
 function depsOf(
   agent: Agent,
   config: AgentConfig,
-  what: { log: Log; version: string; replayFile: string | undefined; refusals: Refusals },
+  what: {
+    log: Log;
+    version: string;
+    replayFile: string | undefined;
+    refusals: Refusals;
+    otlp: Otlp | undefined;
+  },
 ): Parameters<typeof createApp>[0] {
-  const { log, version, replayFile, refusals } = what;
+  const { log, version, replayFile, refusals, otlp } = what;
   const source = replayFile === undefined ? 'live' : 'replay';
   const processMetrics = createProcessMetrics();
   return {
     telemetryPath: config.web.telemetryPath,
     version,
     constantLabels: source === 'replay' ? REPLAY_LABELS : {},
-    scrape: () => agent.scrape(),
+    scrape: async () => [...(await agent.scrape()), ...(otlp === undefined ? [] : [otlp.metrics.snapshot()])],
     processMetrics: async () => [...(await processMetrics()), ...refusals.families()],
     status: () => agent.status(),
     latency: (tracer) => agent.latency(tracer),

@@ -3,6 +3,8 @@
  * `AgentConfig` in base units comes out. Every key has a default, and unknown ones are errors.
  */
 import { z } from 'zod';
+import type { OtlpConfig } from '../model/otlp.ts';
+import { otlpSchema, toOtlpConfig } from './otlp.ts';
 import { isMap } from './overlay.ts';
 import { duration, type SchemaKit, schemaKit, size } from './units.ts';
 
@@ -50,6 +52,8 @@ export interface AgentConfig {
     /** Requests under way at once; 0: no limit. */
     maxRequests: number;
   };
+  /** Where metrics are pushed to; undefined: nowhere. */
+  otlp?: OtlpConfig;
   log: { level: LogLevel; format: 'logfmt' | 'json' };
 }
 
@@ -128,6 +132,7 @@ export function composeSchema(sections: readonly ProbeSection[]) {
         max_requests: count(0, 10_000).prefault(40),
       })
       .prefault({}),
+    otlp: otlpSchema().prefault({}),
     log: z
       .strictObject({
         level: z.enum(LOG_LEVELS).default('info'),
@@ -169,6 +174,7 @@ export function toAgentConfig(
   sections: readonly ProbeSection[],
 ): AgentConfig {
   const { buffer, web, log } = checked;
+  const otlp = toOtlpConfig(checked.otlp);
   const probes = sections.map(({ name }) => ({ name, options: checked.probes[name] }));
   return {
     instance: checked.instance,
@@ -192,6 +198,7 @@ export function toAgentConfig(
       ...(web.config_file === undefined ? {} : { configFile: web.config_file }),
       maxRequests: web.max_requests,
     },
+    ...(otlp === undefined ? {} : { otlp }),
     log,
   };
 }

@@ -1,8 +1,10 @@
 /**
  * What the environment and the flags put over the config file, in the shape of the file. A scalar key `a.b_c` is
- * `FTRACE_EXPORTER_A_B_C` in the environment. An empty variable counts as not set.
+ * `FTRACE_EXPORTER_A_B_C` in the environment, which wins over the OTEL_* variable of the same. An empty variable counts
+ * as not set.
  */
 import { UsageError } from '../model/errors.ts';
+import { fromOpenTelemetry } from './otel-variables.ts';
 import { overlay } from './overlay.ts';
 import { didYouMean } from './suggest.ts';
 
@@ -21,6 +23,22 @@ export const SETTINGS: readonly { key: string; flag?: string }[] = [
   { key: 'web.telemetry_path', flag: '--web.telemetry-path' },
   { key: 'web.config_file', flag: '--web.config.file' },
   { key: 'web.max_requests', flag: '--web.max-requests' },
+  { key: 'otlp.metrics' },
+  { key: 'otlp.endpoint' },
+  { key: 'otlp.metrics_endpoint' },
+  { key: 'otlp.protocol' },
+  { key: 'otlp.insecure' },
+  { key: 'otlp.headers' },
+  { key: 'otlp.timeout' },
+  { key: 'otlp.compression' },
+  { key: 'otlp.certificate' },
+  { key: 'otlp.client_key' },
+  { key: 'otlp.client_certificate' },
+  { key: 'otlp.metric_export_interval' },
+  { key: 'otlp.metric_export_timeout' },
+  { key: 'otlp.histogram_aggregation' },
+  { key: 'otlp.service_name' },
+  { key: 'otlp.resource_attributes' },
   { key: 'log.level', flag: '--log.level' },
   { key: 'log.format', flag: '--log.format' },
   { key: 'tracefs', flag: '--path.tracefs' },
@@ -55,7 +73,7 @@ export function variableOf(key: string): string {
 /** The layer of the environment, and the config file it names. Throws a `UsageError` for unknown variables. */
 export function fromEnvironment(env: NodeJS.ProcessEnv): { layer: Layer; configFile: string | undefined } {
   const keys = new Map(SETTINGS.map(({ key }) => [variableOf(key), key]));
-  const values: [key: string, value: string, origin: string][] = [];
+  const values: (readonly [key: string, value: string, origin: string])[] = fromOpenTelemetry(env);
   const unknown: string[] = [];
   for (const [variable, value] of Object.entries(env)) {
     if (!variable.startsWith(PREFIX) || value === undefined || value === '') continue;

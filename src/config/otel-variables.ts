@@ -1,0 +1,100 @@
+/**
+ * The variables of the OpenTelemetry specification that metrics know, as keys of the config
+ * (opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables and protocol/exporter). Empty ones count as
+ * not set, names of choices in any case. What the specification would have ignored with a warning is an error here.
+ */
+import { UsageError } from '../model/errors.ts';
+
+type Value = readonly [key: string, value: string, origin: string];
+
+const EXPORTER = 'OTEL_EXPORTER_OTLP_';
+const SIGNAL = `${EXPORTER}METRICS_`;
+
+/** Variables of the exporter with and without the signal in their names, but for the endpoints. */
+const SHARED: readonly (readonly [name: string, key: string, read: Read])[] = [
+  ['PROTOCOL', 'otlp.protocol', choice],
+  ['HEADERS', 'otlp.headers', asIs],
+  ['TIMEOUT', 'otlp.timeout', milliseconds],
+  ['COMPRESSION', 'otlp.compression', choice],
+  ['INSECURE', 'otlp.insecure', isTrue],
+  ['CERTIFICATE', 'otlp.certificate', asIs],
+  ['CLIENT_KEY', 'otlp.client_key', asIs],
+  ['CLIENT_CERTIFICATE', 'otlp.client_certificate', asIs],
+];
+
+const OTHERS: readonly (readonly [variable: string, key: string, read: Read])[] = [
+  [`${EXPORTER}ENDPOINT`, 'otlp.endpoint', asIs],
+  [`${SIGNAL}ENDPOINT`, 'otlp.metrics_endpoint', asIs],
+  [`${SIGNAL}DEFAULT_HISTOGRAM_AGGREGATION`, 'otlp.histogram_aggregation', choice],
+  ['OTEL_METRICS_EXPORTER', 'otlp.metrics', isExporter],
+  ['OTEL_METRIC_EXPORT_INTERVAL', 'otlp.metric_export_interval', milliseconds],
+  ['OTEL_METRIC_EXPORT_TIMEOUT', 'otlp.metric_export_timeout', milliseconds],
+  ['OTEL_RESOURCE_ATTRIBUTES', 'otlp.resource_attributes', asIs],
+  ['OTEL_SERVICE_NAME', 'otlp.service_name', asIs],
+];
+
+/** Keys that the environment gives, as text. Throws a `UsageError` for what cannot be told as a key's value. */
+export function fromOpenTelemetry(env: NodeJS.ProcessEnv): Value[] {
+  const disabled = textOf(env, 'OTEL_SDK_DISABLED');
+  if (disabled !== undefined && isTrue(disabled) === 'true') {
+    return [['otlp.metrics', 'false', 'OTEL_SDK_DISABLED']];
+  }
+  refuseOtherTemporality(env);
+  const values: Value[] = [];
+  const take = (variable: string, key: string, read: Read) => {
+    const text = textOf(env, variable);
+    if (text === undefined) return false;
+    values.push([key, read(text, variable), variable]);
+    return true;
+  };
+  for (const [name, key, read] of SHARED) {
+    if (!take(SIGNAL + name, key, read)) take(EXPORTER + name, key, read);
+  }
+  for (const [variable, key, read] of OTHERS) take(variable, key, read);
+  return values;
+}
+
+type Read = (text: string, variable: string) => string;
+
+function textOf(env: NodeJS.ProcessEnv, variable: string): string | undefined {
+  return env[variable]?.trim() || undefined;
+}
+
+function asIs(text: string): string {
+  return text;
+}
+
+function choice(text: string): string {
+  return text.toLowerCase();
+}
+
+/** Anything but true is false, as the specification has it. */
+function isTrue(text: string): string {
+  return String(text.toLowerCase() === 'true');
+}
+
+function milliseconds(text: string, variable: string): string {
+  if (/^\d{1,12}$/.test(text)) return `${Number(text)}ms`;
+  throw new UsageError(`${variable}: ${JSON.stringify(text)} is not a whole number of milliseconds`);
+}
+
+/** Scraping is there whatever it says. */
+function isExporter(text: string, variable: string): string {
+  const names = text.split(',').map((name) => name.trim().toLowerCase());
+  const known = ['otlp', 'prometheus', 'none'];
+  const other = names.find((name) => !known.includes(name));
+  if (other !== undefined) {
+    throw new UsageError(`${variable}: ${JSON.stringify(other)} is not one of ${known.join(', ')}`);
+  }
+  return String(names.includes('otlp'));
+}
+
+/** A backend that wants deltas would make wrong numbers of cumulative ones. */
+function refuseOtherTemporality(env: NodeJS.ProcessEnv): void {
+  const variable = `${SIGNAL}TEMPORALITY_PREFERENCE`;
+  const text = textOf(env, variable);
+  if (text === undefined || text.toLowerCase() === 'cumulative') return;
+  throw new UsageError(
+    `${variable}: ${JSON.stringify(text)} is not to be had: what is pushed is always cumulative`,
+  );
+}

@@ -1,0 +1,190 @@
+/**
+ * Metrics pushed over OTLP: the SDK's periodic reader asks for our snapshots, its encoder writes them, our transports
+ * carry them. Loaded only where something is pushed, for the SDK takes some 20 MiB.
+ */
+import { ExportResultCode } from '@opentelemetry/core';
+import { JsonMetricsSerializer, ProtobufMetricsSerializer } from '@opentelemetry/otlp-transformer';
+import { defaultResource, resourceFromAttributes } from '@opentelemetry/resources';
+import {
+  AggregationTemporality,
+  type CollectionResult,
+  MeterProvider,
+  type MetricProducer,
+  PeriodicExportingMetricReader,
+  type PushMetricExporter,
+  type ResourceMetrics,
+} from '@opentelemetry/sdk-metrics';
+import type { Log } from '../model/log.ts';
+import type { MetricSnapshot } from '../model/metric.ts';
+import type { OtlpMetricsConfig, OtlpTarget } from '../model/otlp.ts';
+import { createHttpTransport } from './otlp-http.ts';
+import { createOutcomes, type Outcomes, type PushCounts } from './otlp-outcomes.ts';
+import { createPointMaker, type PointMaker } from './otlp-points.ts';
+import { type ResourceFacts, resourceAttributes } from './otlp-resource.ts';
+import { createSender, type Sender, type Transport } from './otlp-send.ts';
+import type { HrTime } from './otlp-series.ts';
+import { openTlsFiles } from './otlp-tls.ts';
+import type { SampleFamily } from './sample-family.ts';
+
+const SCOPE = 'ftrace-exporter';
+const GRPC_METHOD = '/opentelemetry.proto.collector.metrics.v1.MetricsService/Export';
+/** Collectors take 4 MiB of a message by default; a histogram of 22 bounds takes half a KiB. */
+const POINTS_A_REQUEST = 4000;
+
+export interface PushOptions {
+  config: OtlpMetricsConfig;
+  resource: ResourceFacts;
+  counts: PushCounts;
+  log: Log;
+}
+
+/** What is pushed. */
+export interface PushSource {
+  /** As for a scrape. */
+  scrape(): Promise<readonly MetricSnapshot[]>;
+  processMetrics(): Promise<readonly SampleFamily[]>;
+  constantLabels: Readonly<Record<string, string>>;
+  /** When the agent began to count, in milliseconds since 1970. */
+  startMs: number;
+}
+
+export interface Push {
+  /** Pushes from now on; once only. */
+  start(source: PushSource): void;
+  /** Pushes once more and ends, in `withinMs` at the latest. Never rejects. */
+  stop(withinMs: number): Promise<void>;
+}
+
+/** Makes everything ready. Throws a `UsageError` for what the target cannot do, or files it cannot read. */
+export async function openPush({ config, resource, counts, log }: PushOptions): Promise<Push> {
+  const transport = await transportTo(config.target, `${SCOPE}/${resource.version}`, log);
+  const sender = createSender({ transport, timeoutMs: config.target.timeoutMs });
+  const outcomes = createOutcomes('metrics', counts, log);
+  let provider: MeterProvider | undefined;
+  return {
+    start: (source) => {
+      const maker = createPointMaker({
+        histograms: config.histograms,
+        constantLabels: source.constantLabels,
+        start: hrTime(source.startMs),
+      });
+      const reader = new PeriodicExportingMetricReader({
+        exporter: exporterOf(config, sender, outcomes),
+        exportIntervalMillis: config.intervalMs,
+        exportTimeoutMillis: config.exportTimeoutMs,
+        maxExportBatchSize: POINTS_A_REQUEST,
+        metricProducers: [producerOf(source, maker, outcomes, resource.version)],
+      });
+      provider = new MeterProvider({
+        resource: defaultResource().merge(resourceFromAttributes(resourceAttributes(resource))),
+        readers: [reader],
+      });
+      const { protocol, url } = config.target;
+      const { origin, pathname } = new URL(url);
+      const fields = { endpoint: origin + pathname, protocol, intervalMs: config.intervalMs };
+      log.info(fields, 'pushing metrics over OTLP');
+    },
+    stop: async (withinMs) => {
+      sender.hurry();
+      try {
+        await provider?.shutdown({ timeoutMillis: withinMs });
+      } catch {
+        // Too late: what is under way fails now, and is counted.
+      }
+      sender.close();
+      outcomes.ended();
+    },
+  };
+}
+
+async function transportTo(target: OtlpTarget, userAgent: string, log: Log): Promise<Transport> {
+  const tls = openTlsFiles(target, log);
+  if (target.protocol !== 'grpc') return createHttpTransport({ target, tls, userAgent });
+  // Another 8 MiB that the other protocols do without.
+  const { createGrpcTransport } = await import('./otlp-grpc.ts');
+  return createGrpcTransport({ target, tls, userAgent, method: GRPC_METHOD });
+}
+
+function producerOf(
+  source: PushSource,
+  maker: PointMaker,
+  outcomes: Outcomes,
+  version: string,
+): MetricProducer {
+  const scope = { name: SCOPE, version };
+  // The reader takes the provider's resource, and has no use for the producer's.
+  const result = (metrics: ReturnType<PointMaker['make']>): CollectionResult => {
+    const scopeMetrics = metrics.length === 0 ? [] : [{ scope, metrics }];
+    return { resourceMetrics: { resource: resourceFromAttributes({}), scopeMetrics }, errors: [] };
+  };
+  return {
+    collect: async () => {
+      try {
+        const [snapshots, foreign] = await Promise.all([source.scrape(), source.processMetrics()]);
+        return result(maker.make(snapshots, foreign, hrTime(Date.now())));
+      } catch (error) {
+        outcomes.failed(`no metrics: ${error instanceof Error ? error.message : String(error)}`);
+        return result([]);
+      }
+    },
+  };
+}
+
+function exporterOf(
+  { target, exportTimeoutMs }: OtlpMetricsConfig,
+  sender: Sender,
+  outcomes: Outcomes,
+): PushMetricExporter {
+  const serializer = target.protocol === 'http/json' ? JsonMetricsSerializer : ProtobufMetricsSerializer;
+
+  const push = async (metrics: ResourceMetrics): Promise<Error | undefined> => {
+    const body = serializer.serializeRequest(metrics);
+    const fate =
+      body === undefined
+        ? ({ taken: false, reason: 'the metrics cannot be encoded' } as const)
+        : await sender.send(body, exportTimeoutMs);
+    if (!fate.taken) {
+      outcomes.failed(fate.reason);
+      return new Error(fate.reason);
+    }
+    outcomes.exported();
+    const partial = partialSuccess(serializer, fate.response);
+    const points = Number(partial?.rejectedDataPoints ?? 0);
+    const reason = partial?.errorMessage ?? '';
+    if (points > 0 || reason !== '') outcomes.rejected(points, reason);
+    return undefined;
+  };
+
+  return {
+    export: (metrics, done) => {
+      void push(metrics).then(
+        (error) =>
+          done(error ? { code: ExportResultCode.FAILED, error } : { code: ExportResultCode.SUCCESS }),
+        (error: Error) => {
+          outcomes.failed(error.message);
+          done({ code: ExportResultCode.FAILED, error });
+        },
+      );
+    },
+    selectAggregationTemporality: () => AggregationTemporality.CUMULATIVE,
+    forceFlush: async () => {},
+    shutdown: async () => {},
+  };
+}
+
+/** What the backend says of a push that it took; nothing where the answer cannot be read, for taken it was. */
+function partialSuccess(
+  serializer: typeof ProtobufMetricsSerializer | typeof JsonMetricsSerializer,
+  response: Uint8Array,
+) {
+  try {
+    return response.length === 0 ? undefined : serializer.deserializeResponse(response)?.partialSuccess;
+  } catch {
+    return undefined;
+  }
+}
+
+function hrTime(ms: number): HrTime {
+  const seconds = Math.floor(ms / 1000);
+  return [seconds, Math.round((ms - seconds * 1000) * 1e6)];
+}

@@ -1,0 +1,134 @@
+/** Reads OTLP requests with protobufjs, apart from the SDK that wrote them: metrics by name, points by attributes. */
+import { fileURLToPath } from 'node:url';
+import protobuf from 'protobufjs';
+
+const PROTO = fileURLToPath(new URL('../fixtures/otlp/metrics.proto', import.meta.url));
+const root = protobuf.loadSync(PROTO);
+
+/** A message of the fixture as bytes. */
+export function encodeOtlp(type: string, message: object): Buffer {
+  const messageType = root.lookupType(`otlp.${type}`);
+  return Buffer.from(messageType.encode(messageType.fromObject(message)).finish());
+}
+
+export interface Point {
+  attributes: Record<string, string>;
+  /** Nanoseconds since 1970. */
+  start: bigint;
+  time: bigint;
+  /** Of sums and gauges. */
+  value?: number;
+  /** Of histograms. */
+  count?: number;
+  sum?: number;
+  bounds?: number[];
+  counts?: number[];
+  scale?: number;
+  zeroCount?: number;
+  positive?: { offset: number; counts: number[] };
+}
+
+export interface PushedMetric {
+  name: string;
+  description: string;
+  unit: string;
+  kind: 'gauge' | 'sum' | 'histogram' | 'exponentialHistogram';
+  isMonotonic: boolean;
+  isCumulative: boolean;
+  points: Point[];
+}
+
+export interface Pushed {
+  resource: Record<string, string>;
+  scope: { name: string; version: string };
+  metrics: PushedMetric[];
+}
+
+// biome-ignore lint/suspicious/noExplicitAny: a decoded message has the shape that its schema says.
+type Message = any;
+
+/** A request of either encoding. Throws on bytes that are none, and on fields the schema does not know. */
+export function decodePushed(body: Uint8Array, encoding: 'protobuf' | 'json'): Pushed {
+  const type = root.lookupType('otlp.ExportMetricsServiceRequest');
+  const message =
+    encoding === 'json' ? fromJson(type, JSON.parse(Buffer.from(body).toString())) : type.decode(body);
+  const request: Message = type.toObject(message, { longs: String, enums: String, arrays: true });
+  const [resourceMetrics, ...more] = request.resourceMetrics;
+  const [scopeMetrics, ...moreScopes] = resourceMetrics.scopeMetrics;
+  if (more.length + moreScopes.length > 0) throw new Error('more than one resource or scope');
+  return {
+    resource: attributesOf(resourceMetrics.resource.attributes),
+    scope: { name: scopeMetrics.scope.name, version: scopeMetrics.scope.version },
+    metrics: scopeMetrics.metrics.map(metricOf),
+  };
+}
+
+/** protobufjs passes over what it does not know; a misspelt name must not go unseen. */
+function fromJson(type: protobuf.Type, json: Message): protobuf.Message {
+  const message = type.fromObject(json);
+  const known: Message = type.toObject(message, { longs: String, arrays: true, defaults: true });
+  const paths = new Set(pathsOf(known));
+  const missing = [...pathsOf(json)].filter((path) => !paths.has(path));
+  if (missing.length > 0)
+    throw new Error(`JSON has fields that OTLP has not: ${missing.slice(0, 5).join(', ')}`);
+  return message;
+}
+
+function* pathsOf(value: Message, path = ''): Generator<string> {
+  if (typeof value !== 'object' || value === null) yield path;
+  else for (const [key, inner] of Object.entries(value)) yield* pathsOf(inner, `${path}.${key}`);
+}
+
+function attributesOf(pairs: Message[] = []): Record<string, string> {
+  const attributes: Record<string, string> = {};
+  for (const { key, value } of pairs) {
+    if (key in attributes) throw new Error(`attribute ${key} comes twice`);
+    attributes[key] = value?.stringValue ?? '';
+  }
+  return attributes;
+}
+
+function metricOf(metric: Message): PushedMetric {
+  const kind = (['gauge', 'sum', 'histogram', 'exponentialHistogram'] as const).find((k) => metric[k]);
+  if (kind === undefined) throw new Error(`${metric.name} has no data`);
+  const data = metric[kind];
+  return {
+    name: metric.name,
+    description: metric.description ?? '',
+    unit: metric.unit ?? '',
+    kind,
+    isMonotonic: data.isMonotonic === true,
+    isCumulative: data.aggregationTemporality === 'CUMULATIVE',
+    points: data.dataPoints.map((point: Message) => pointOf(point, kind)),
+  };
+}
+
+function pointOf(point: Message, kind: PushedMetric['kind']): Point {
+  const common = {
+    attributes: attributesOf(point.attributes),
+    start: BigInt(point.startTimeUnixNano ?? 0),
+    time: BigInt(point.timeUnixNano),
+  };
+  if (kind === 'gauge' || kind === 'sum') {
+    return { ...common, value: point.asDouble ?? Number(point.asInt) };
+  }
+  const whole = { ...common, count: Number(point.count ?? 0), sum: point.sum ?? 0 };
+  if (kind === 'histogram') {
+    return { ...whole, bounds: point.explicitBounds, counts: point.bucketCounts.map(Number) };
+  }
+  const { offset = 0, bucketCounts = [] } = point.positive ?? {};
+  if ((point.negative?.bucketCounts ?? []).length > 0) throw new Error('negative buckets');
+  return {
+    ...whole,
+    scale: point.scale,
+    zeroCount: Number(point.zeroCount ?? 0),
+    positive: { offset, counts: bucketCounts.map(Number) },
+  };
+}
+
+/** All points of a metric; throws where it is not there, or more than once. */
+export function pointsOf(pushed: Pushed, name: string): Point[] {
+  const found = pushed.metrics.filter((metric) => metric.name === name);
+  if (found.length !== 1) throw new Error(`${name} is there ${found.length} times`);
+  return found[0].points;
+}

@@ -1,0 +1,92 @@
+/** Names as they are pushed against the rules that Prometheus translates them back by. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { makeMainMetrics } from '../../../src/agent/main-metrics.ts';
+import { makeOtlpMetrics } from '../../../src/agent/otlp-metrics.ts';
+import { makeSelfMetrics } from '../../../src/agent/self-metrics.ts';
+import { typeOf, unitOf } from '../../../src/export/families.ts';
+import { otlpName } from '../../../src/export/otlp-names.ts';
+import { createProcessMetrics } from '../../../src/export/process-metrics.ts';
+import { createRefusals } from '../../../src/http/refusals.ts';
+import { MetricStore } from '../../../src/metrics/store.ts';
+import { probeCatalogue } from '../../../src/probes/catalogue.ts';
+
+type Kind = 'counter' | 'gauge' | 'histogram';
+
+const WORD: Record<string, string> = { s: 'seconds', By: 'bytes' };
+
+/** otlptranslator v1.0.0, metric_namer.go, normalizeName: names with underscores and suffixes, the default. */
+function escaped(name: string, unit: string, kind: Kind): string {
+  let words = name.split(/[^A-Za-z0-9:]+/).filter((word) => word !== '');
+  const suffix = unit === '1' ? '' : (WORD[unit] ?? unit);
+  if (suffix !== '' && !words.includes(suffix)) words.push(suffix);
+  if (kind === 'counter') words = [...words.filter((word) => word !== 'total'), 'total'];
+  if (unit === '1' && kind === 'gauge') words = [...words.filter((word) => word !== 'ratio'), 'ratio'];
+  return words.join('_');
+}
+
+/** The same, buildMetricName: NoUTF8EscapingWithSuffixes. */
+function unescaped(name: string, unit: string, kind: Kind): string {
+  const trimmed = (text: string, suffix: string) =>
+    text.endsWith(suffix) && text.length > suffix.length + 1 ? text.slice(0, -(suffix.length + 1)) : text;
+  let end = '';
+  let at = name;
+  if (unit === '1' && kind === 'gauge') [at, end] = [trimmed(at, 'ratio'), '_ratio'];
+  if (kind === 'counter') [at, end] = [trimmed(at, 'total'), '_total'];
+  const suffix = unit === '1' ? '' : (WORD[unit] ?? unit);
+  if (suffix !== '' && !at.endsWith(suffix)) at += `_${suffix}`;
+  return at + end;
+}
+
+async function allMetrics(): Promise<{ name: string; kind: Kind; unit: string }[]> {
+  const store = new MetricStore();
+  makeSelfMetrics(store);
+  const own = [makeMainMetrics({ version: '', replay: false }), store, makeOtlpMetrics()].flatMap((of) =>
+    of.snapshot().families.map(({ spec }) => spec),
+  );
+  const ours = [...probeCatalogue.flatMap((probe) => [...probe.metrics]), ...own];
+  const refusals = createRefusals({ debug() {}, info() {}, warn() {}, error() {} });
+  refusals.count('rate_limit');
+  const foreign = [...(await createProcessMetrics()()), ...refusals.families()];
+  return [
+    ...ours.map(({ name, kind, unit }) => ({
+      name,
+      kind: typeOf(kind),
+      unit: unitOf(name, kind, unit ?? ''),
+    })),
+    ...foreign.map(({ name, kind }) => ({ name, kind, unit: '' })),
+  ];
+}
+
+test('every metric there is comes back by its own name, by either rule', async () => {
+  const metrics = await allMetrics();
+  assert.ok(metrics.length > 60, String(metrics.length));
+  for (const { name, kind } of metrics) {
+    const pushed = otlpName(name, kind);
+    assert.equal(escaped(pushed.name, pushed.unit, kind), name);
+    assert.equal(unescaped(pushed.name, pushed.unit, kind), name);
+  }
+});
+
+test('no two metrics are pushed by one name', async () => {
+  const names = (await allMetrics()).map(({ name, kind }) => otlpName(name, kind).name);
+  const distinct = new Set((await allMetrics()).map(({ name }) => name));
+  assert.equal(new Set(names).size, distinct.size);
+});
+
+test('names lose _total alone, and units are told as UCUM has them', () => {
+  assert.deepEqual(otlpName('a_switches_total', 'counter'), { name: 'a_switches', unit: '' });
+  assert.deepEqual(otlpName('a_wait_seconds_total', 'counter'), { name: 'a_wait_seconds', unit: 's' });
+  assert.deepEqual(otlpName('a_bytes_total', 'counter'), { name: 'a_bytes', unit: 'By' });
+  assert.deepEqual(otlpName('a_latency_seconds', 'histogram'), { name: 'a_latency_seconds', unit: 's' });
+  assert.deepEqual(otlpName('a_fill_ratio', 'gauge'), { name: 'a_fill_ratio', unit: '1' });
+  assert.deepEqual(otlpName('heap_size_total_bytes', 'gauge'), { name: 'heap_size_total_bytes', unit: 'By' });
+  assert.deepEqual(otlpName('in_total', 'gauge'), { name: 'in_total', unit: '' });
+});
+
+test('the unit told is that of the scrape, wherever a scrape tells one', async () => {
+  const units: Record<string, string> = { seconds: 's', bytes: 'By', ratio: '1', '': '' };
+  for (const { name, kind, unit } of await allMetrics()) {
+    if (unit !== '') assert.equal(otlpName(name, kind).unit, units[unit], name);
+  }
+});

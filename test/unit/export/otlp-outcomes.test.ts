@@ -1,0 +1,82 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { createOutcomes } from '../../../src/export/otlp-outcomes.ts';
+
+function outcomesOf() {
+  const lines: string[] = [];
+  const counted = { exported: 0, failed: 0, rejected: 0 };
+  const clock = { nowMs: 0 };
+  const log = (level: string) => (fields: Record<string, unknown>, message: string) => {
+    lines.push(`${level} ${message} ${JSON.stringify(fields)}`);
+  };
+  const outcomes = createOutcomes(
+    'metrics',
+    {
+      count: (outcome) => {
+        counted[outcome]++;
+      },
+      reject: (points) => {
+        counted.rejected += points;
+      },
+    },
+    { debug: log('debug'), info: log('info'), warn: log('warn'), error: log('error') },
+    () => clock.nowMs,
+  );
+  return { outcomes, lines, counted, clock };
+}
+
+test('success is counted, and nothing is said of it', () => {
+  const { outcomes, lines, counted } = outcomesOf();
+  outcomes.exported();
+  outcomes.ended();
+  assert.deepEqual([lines, counted], [[], { exported: 1, failed: 0, rejected: 0 }]);
+});
+
+test('a backend that is gone for an hour fills a line a minute, with how many pushes failed', () => {
+  const { outcomes, lines, counted, clock } = outcomesOf();
+  for (; clock.nowMs < 3_600_000; clock.nowMs += 10_000) outcomes.failed('connect ECONNREFUSED');
+  assert.equal(counted.failed, 360);
+  assert.equal(lines.length, 60);
+  assert.equal(
+    lines[0],
+    'warn OTLP: a push failed {"signal":"metrics","reason":"connect ECONNREFUSED","failed":1}',
+  );
+  const told = lines.map((line) => Number(/"failed":(\d+)/.exec(line)?.[1]));
+  assert.deepEqual([...new Set(told.slice(1))], [6]);
+  outcomes.exported();
+  assert.equal(
+    lines.at(-1),
+    'info OTLP: the backend takes what is pushed again {"signal":"metrics","failed":5}',
+  );
+  outcomes.ended();
+  assert.equal(lines.length, 61);
+});
+
+test('one that flickers fills no log either, and no failure is left out of the counts told', () => {
+  const { outcomes, lines, counted, clock } = outcomesOf();
+  for (; clock.nowMs < 600_000; clock.nowMs += 500) {
+    if ((clock.nowMs / 500) % 2 === 0) outcomes.failed('HTTP 503');
+    else outcomes.exported();
+  }
+  assert.ok(lines.length <= 20, String(lines.length));
+  assert.deepEqual(counted, { exported: 600, failed: 600, rejected: 0 });
+});
+
+test('points that were not taken are counted, and told of once a minute', () => {
+  const { outcomes, lines, counted, clock } = outcomesOf();
+  for (; clock.nowMs <= 60_000; clock.nowMs += 10_000) outcomes.rejected(3, 'out of order');
+  outcomes.rejected(0, 'deprecated');
+  assert.equal(counted.rejected, 21);
+  assert.deepEqual(
+    lines.map((line) => Number(/"points":(\d+)/.exec(line)?.[1])),
+    [3, 18],
+  );
+});
+
+test('values that did not arrive at the end are told of, however lately it was', () => {
+  const { outcomes, lines } = outcomesOf();
+  outcomes.failed('a');
+  outcomes.failed('b');
+  outcomes.ended();
+  assert.equal(lines.at(-1), 'warn OTLP: the last values did not arrive {"signal":"metrics","reason":"b"}');
+});
