@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import fc from 'fast-check';
 import { makeTextPipeline, type TextPipelineOptions } from '../../../src/agent/text-pipeline.ts';
 import { makeDispatcher } from '../../../src/decode/dispatch.ts';
 import { intReader } from '../../../src/decode/fields.ts';
@@ -157,5 +158,135 @@ describe('the text pipeline', () => {
     pipeline.flush();
     assert.equal(pipeline.lateEvents(), 1);
     assert.equal(pipeline.hasPlainStamps(), false);
+  });
+});
+
+/** Two CPUs' buffers that forget their oldest events, and the kernel's merged text of them. */
+function makeKernel(capacity: number) {
+  const queues: { line: string; ns: number }[][] = [[], []];
+  const overrun = [0, 0];
+  const unread = [0, 0];
+  let micros = 1000;
+  return {
+    overrun,
+    nowNs: () => micros * 1000,
+    record(cpu: number, name: string, pid: number) {
+      micros++;
+      const stamp = (micros / 1e6).toFixed(6).padStart(12);
+      const line = lineOf(`${name}: comm=a pid=${pid} prio=1 target_cpu=001`, { cpu, stamp });
+      if (queues[cpu].push({ line, ns: micros * 1000 }) <= capacity) return;
+      queues[cpu].shift();
+      overrun[cpu]++;
+      unread[cpu]++;
+    },
+    /** The oldest events of all, at most so many. */
+    read(most: number): string {
+      let text = '';
+      for (let i = 0; i < most; i++) {
+        const [a, b] = queues.map((queue) => queue[0]?.ns ?? Number.POSITIVE_INFINITY);
+        const cpu = a <= b ? 0 : 1;
+        const next = queues[cpu].shift();
+        if (next === undefined) break;
+        if (unread[cpu] > 0) text += `CPU:${cpu} [LOST ${unread[cpu]} EVENTS]\n`;
+        unread[cpu] = 0;
+        text += next.line;
+      }
+      return text;
+    },
+  };
+}
+
+describe('losses in text that the kernel has merged', () => {
+  const START = typeOf('formats-6.18', 'sched:sched_wakeup', ['pid']);
+  const END = typeOf('formats-6.18', 'sched:sched_wakeup_new', ['pid']);
+  const callOf = intReader(END.format, 'pid');
+
+  it('never let the start of one call meet the end of another, on whatever CPU', () => {
+    let [pairs, losses] = [0, 0];
+    const step = fc.record({
+      /** Where the call begins and ends: its task can have moved. */
+      from: fc.nat(1),
+      to: fc.nat(1),
+      /** Events of others that come in between. */
+      noise: fc.tuple(fc.nat(12), fc.nat(3)),
+      reads: fc.boolean(),
+    });
+    fc.assert(
+      fc.property(
+        fc.array(step, { minLength: 20, maxLength: 120 }),
+        fc.integer({ min: 1, max: 9 }),
+        (steps, most) => {
+          const kernel = makeKernel(12);
+          let call = 0;
+          const todo = [...steps];
+          /** One call, and what others do. Goes on while the text is read, too. */
+          const work = () => {
+            const next = todo.shift();
+            if (next === undefined) return;
+            call++;
+            kernel.record(next.from, 'sched_wakeup', call);
+            next.noise.forEach((count, cpu) => {
+              for (let i = 0; i < count; i++) kernel.record(cpu, 'noise', 1);
+            });
+            kernel.record(next.to, 'sched_wakeup_new', call);
+          };
+          let open: { call: number; since: number } | undefined;
+          let lostUntil = 0;
+          const failures: string[] = [];
+          const pipeline = makeTextPipeline({
+            source: {
+              readText: (into) => {
+                const length = Buffer.from(kernel.read(most)).copy(into);
+                if (todo[0]?.reads) work();
+                return length;
+              },
+            },
+            plan: {
+              types: [START, END],
+              dispatcher: makeDispatcher([
+                {
+                  id: START.format.id,
+                  minLength: 8,
+                  handler: (record) => {
+                    open = { call: callOf(record), since: record.timestampNs };
+                  },
+                },
+                {
+                  id: END.format.id,
+                  minLength: 8,
+                  handler: (record) => {
+                    if (open !== undefined && open.since >= lostUntil) {
+                      pairs++;
+                      if (open.call !== callOf(record)) failures.push(`${open.call} and ${callOf(record)}`);
+                    }
+                    open = undefined;
+                  },
+                },
+              ]),
+              onLoss: (_cpu, untilNs) => {
+                losses++;
+                lostUntil = Math.max(lostUntil, untilNs);
+              },
+            },
+            functions: makeFunctionInterner(),
+            cpuCount: 2,
+            isGraph: false,
+            losses: (visit) => {
+              for (const [cpu, count] of kernel.overrun.entries()) visit(cpu, count);
+            },
+            now: kernel.nowNs,
+            onError: (...error) => failures.push(error.join()),
+          });
+          while (todo.length > 0) {
+            work();
+            if (todo.length % 3 === 0) pipeline.tick(kernel.nowNs(), 4);
+          }
+          pipeline.flush();
+          assert.deepEqual(failures, []);
+        },
+      ),
+      { numRuns: 400 },
+    );
+    assert.ok(pairs > 1000 && losses > 1000, `${pairs} pairs, ${losses} losses`);
   });
 });
