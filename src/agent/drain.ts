@@ -1,5 +1,5 @@
 /** The drain loop: ticks on a timer whose pace follows the fastest-filling buffer. */
-import type { DurationNs } from '../model/time.ts';
+import type { DurationNs, TimestampNs } from '../model/time.ts';
 import { makeTraceClock } from './clock.ts';
 import { LONGEST_QUIET_NS, nextTickNs, type TickRule } from './sizes.ts';
 import type { EventStream } from './stream.ts';
@@ -13,6 +13,8 @@ export interface Drained {
   stream: EventStream;
   rule: TickRule;
   cpus(): readonly number[];
+  /** It cannot be read any more, and the others can go on. Absent: without it nothing goes on. */
+  onFailure?(error: unknown): void;
 }
 
 export interface DrainOptions {
@@ -48,7 +50,7 @@ function makeFillWatch({ stream, rule, cpus }: Drained): (elapsedNs: DurationNs)
 }
 
 export function startDraining(options: DrainOptions): Drain {
-  const watched = options.buffers.map((buffer) => ({ ...buffer, fastestFill: makeFillWatch(buffer) }));
+  let watched = options.buffers.map((buffer) => ({ ...buffer, fastestFill: makeFillWatch(buffer) }));
   const traceNow = makeTraceClock();
   let lastStart = traceNow();
   let choresAt = lastStart + CHORES_EVERY_NS;
@@ -61,13 +63,28 @@ export function startDraining(options: DrainOptions): Drain {
   let tickNs = pace(Number.POSITIVE_INFINITY);
   let timer: NodeJS.Timeout | undefined;
 
+  /** Whether all streams have caught up with `start`. */
+  const readAll = (start: TimestampNs): boolean => {
+    let isDone = true;
+    for (const buffer of watched) {
+      try {
+        if (!buffer.stream.tick(start, MOST_ROUNDS)) isDone = false;
+      } catch (error) {
+        if (buffer.onFailure === undefined) throw error;
+        watched = watched.filter((other) => other !== buffer);
+        buffer.onFailure(error);
+      }
+    }
+    return isDone;
+  };
+
   const tick = () => {
     const start = traceNow();
     try {
-      for (const { stream } of watched) stream.tick(start, MOST_ROUNDS);
+      const isDone = readAll(start);
       const end = traceNow();
       options.onTick(end - start);
-      tickNs = pace(start - lastStart);
+      tickNs = isDone ? pace(start - lastStart) : 0;
       lastStart = start;
       if (end >= choresAt) {
         choresAt = end + CHORES_EVERY_NS;

@@ -10,15 +10,18 @@ import { type LatencyWatch, watchMaxLatency } from '../tracefs/latency.ts';
 const WINDOWS = 8;
 
 export interface LatencyLog {
-  /** From now on; what the tracer met before it recorded has no trace and is forgotten. Throws `KernelError`. */
+  /**
+   * From now on; what the tracer met before it recorded has no trace and is forgotten. Throws `KernelError`; later
+   * `onError` is told when it can no longer be looked at.
+   */
   watch(
     instance: Pick<Instance, 'dir' | 'set'>,
     tracer: string,
-    onLatency: (latencyNs: number) => void,
+    told: { onLatency(latencyNs: number): void; onError(error: unknown): void },
   ): void;
   forget(tracer: string): void;
-  /** Ends windows whose time has come; `nowMs` is monotonic. Throws `KernelError`. */
-  refresh(nowMs: number): void;
+  /** Ends the tracer's window when its time has come; `nowMs` is monotonic. Throws `KernelError`. */
+  refresh(tracer: string, nowMs: number): void;
   /** Undefined for a tracer that is not watched. */
   of(tracer: string): LatencyRecord[] | undefined;
 }
@@ -27,36 +30,36 @@ interface Watched {
   watch: LatencyWatch;
   /** The worst of each window, the present one's first. */
   windows: (LatencyRecord | undefined)[];
+  endsAtMs: number;
 }
 
 export function makeLatencyLog(maxWindowMs: number): LatencyLog {
   const byTracer = new Map<string, Watched>();
   const windowMs = maxWindowMs / WINDOWS;
-  let endsAtMs = performance.now() + windowMs;
   return {
-    watch: (instance, tracer, onLatency) => {
+    watch: (instance, tracer, { onLatency, onError }) => {
       instance.set('tracing_max_latency', '0');
       const windows: Watched['windows'] = [undefined];
-      const watch = watchMaxLatency(instance.dir, (latencyNs, trace) => {
+      const onRecord = (latencyNs: number, trace: string) => {
         onLatency(latencyNs);
         const record = { tracer, latencyNs, trace, atMs: Date.now() };
         if (latencyNs > (windows[0]?.latencyNs ?? 0)) windows[0] = record;
-      });
-      byTracer.set(tracer, { watch, windows });
+      };
+      const watch = watchMaxLatency(instance.dir, onRecord, { onError });
+      byTracer.set(tracer, { watch, windows, endsAtMs: performance.now() + windowMs });
     },
     forget: (tracer) => {
       byTracer.get(tracer)?.watch.close();
       byTracer.delete(tracer);
     },
-    refresh: (nowMs) => {
-      if (nowMs < endsAtMs) return;
-      endsAtMs = nowMs + windowMs;
-      for (const { watch, windows } of byTracer.values()) {
-        // What the kernel has now still belongs to the window that ends.
-        watch.reset();
-        windows.unshift(undefined);
-        if (windows.length > WINDOWS + 1) windows.length = WINDOWS + 1;
-      }
+    refresh: (tracer, nowMs) => {
+      const watched = byTracer.get(tracer);
+      if (watched === undefined || nowMs < watched.endsAtMs) return;
+      watched.endsAtMs = nowMs + windowMs;
+      // What the kernel has now still belongs to the window that ends.
+      watched.watch.reset();
+      watched.windows.unshift(undefined);
+      if (watched.windows.length > WINDOWS + 1) watched.windows.length = WINDOWS + 1;
     },
     of: (tracer) =>
       byTracer

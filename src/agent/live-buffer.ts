@@ -56,17 +56,20 @@ export function openLiveBuffer(parts: LiveBufferParts): LiveBuffer {
   const open = planned.open();
   const everRead = new Set<number>(open?.cpus());
   let closed = false;
+  /** Of the last look before it was closed. */
+  let last: BufferReading[] = [];
 
   const readings = (): BufferReading[] => {
-    if (open === undefined) return [];
+    if (open === undefined || closed) return last;
     const { stream } = open;
-    return [...everRead].map((cpu) => ({
+    last = [...everRead].map((cpu) => ({
       cpu,
       events: stream.events(cpu),
       bytes: stream.bytesRead(cpu),
       stats: instance.stats(cpu),
       capacityBytes: inForce.bufferBytesPerCpu,
     }));
+    return last;
   };
 
   return {

@@ -9,10 +9,12 @@ import { liveHostFacts } from '../host/facts.ts';
 import { MetricStore } from '../metrics/store.ts';
 import type { Log } from '../model/log.ts';
 import type { CaptureStatus, ProbeStatus } from '../model/status.ts';
+import { setOptions } from '../tracefs/buffers.ts';
 import { type KernelFeatures, kernelFeatures } from '../tracefs/features.ts';
 import { createInstance, type Instance } from '../tracefs/instance.ts';
 import { findTracefs } from '../tracefs/mount.ts';
 import { learnOwnThreads, ownThreadIds } from '../tracefs/threads.ts';
+import { textOptions } from '../tracefs/trace-pipe.ts';
 import type { Capture } from './capture.ts';
 import { threadCpuSeconds } from './clock.ts';
 import { type Drain, startDraining } from './drain.ts';
@@ -23,7 +25,7 @@ import { makeOwnThreads } from './own-threads.ts';
 import type { EnabledProbe } from './plan.ts';
 import { type BufferReading, makeSelfMetrics } from './self-metrics.ts';
 import type { Shared } from './shared.ts';
-import { bufferSizes } from './sizes.ts';
+import { bufferSizes, leastSizes } from './sizes.ts';
 import { failureOf, openTracers, type Tracers } from './tracers.ts';
 
 /** Name of the events instance in labels. */
@@ -51,21 +53,33 @@ export async function openLiveCapture(config: AgentConfig, options: LiveOptions)
   const instance = createInstance(root, config.instance);
   if (instance.leftover)
     log.warn({ instance: instance.name }, 'removed an instance that a killed agent had left');
+  let tracers: Tracers;
   try {
-    const tracers = openTracers(config, instance, log);
-    try {
-      return await setUp(config, { instance, root, features, tracers }, options);
-    } catch (error) {
-      failureOf(tracers.close);
-      throw error;
-    }
+    tracers = openTracers(config, instance, log);
   } catch (error) {
     instance.remove();
     throw error;
   }
+  const kernel: Kernel = { instance, root, features, tracers };
+  try {
+    return await setUp(config, kernel, options);
+  } catch (error) {
+    closeAll(kernel);
+    throw error;
+  }
+}
+
+/**
+ * Removes everything; the instance of the events last, for who holds it holds the name. Whatever a step says, the
+ * others are done too; gives what they threw.
+ */
+function closeAll({ tracers, events, instance }: Kernel): unknown[] {
+  return [tracers.close, () => events?.remove(), () => void instance.remove()].flatMap(failureOf);
 }
 
 interface Kernel {
+  /** The buffer of the events, once it is open. */
+  events?: LiveBuffer;
   instance: Instance;
   root: string;
   features: KernelFeatures;
@@ -107,19 +121,33 @@ async function setUp(config: AgentConfig, kernel: Kernel, options: LiveOptions):
   ];
   const events = planStream({ instance, enabled: ofEvents, reader: config.reader, tracer: 'nop', shared });
   const share = 1 / buffersToDrain(ofEvents, ofTracers);
-  const sizes = bufferSizes(
-    { ...config.buffer, totalBytes: config.buffer.totalBytes * share },
-    { cpus: shared.onlineCpus.length, realtime: features.realtime },
-    events.plan.rate,
-  );
+  const hasEvents = events.plan.events.length > 0;
+  const machineSize = { cpus: shared.onlineCpus.length, realtime: features.realtime };
+  const sizes = hasEvents
+    ? bufferSizes(
+        { ...config.buffer, totalBytes: config.buffer.totalBytes * share },
+        machineSize,
+        events.plan.rate,
+      )
+    : leastSizes(machineSize);
   const inForce = instance.prepare({ ...sizes, clock: 'mono' });
+  if (config.reader === 'trace_pipe') setOptions(instance, textOptions('nop'));
   const threads = await learnOwnThreads(instance, options.markFromMain);
   own.add(threads.ids);
   log.debug({ threads: threads.ids, nested: threads.nested }, 'own threads');
 
   const buffers: LiveBuffer[] = [];
-  if (events.plan.events.length > 0)
-    buffers.push(openLiveBuffer({ name: BUFFER, instance, planned: events, inForce, shared, stopsWhen: '' }));
+  if (hasEvents) {
+    kernel.events = openLiveBuffer({
+      name: BUFFER,
+      instance,
+      planned: events,
+      inForce,
+      shared,
+      stopsWhen: '',
+    });
+    buffers.push(kernel.events);
+  }
   const started = tracers.start(ofTracers, share, shared);
   buffers.push(...started.buffers);
   const probes = inOrder(enabled, [...events.plan.probes, ...started.probes]);
@@ -206,8 +234,7 @@ async function setUp(config: AgentConfig, kernel: Kernel, options: LiveOptions):
     if (stopped) return;
     stopped = true;
     drain.stop();
-    // The instance of the events goes last: who holds it holds the name. Whatever a step says, the others are done too.
-    const failures = [tracers.close, () => void instance.remove()].flatMap(failureOf);
+    const failures = closeAll(kernel);
     if (failures.length > 0) throw failures[0];
   }
 

@@ -67,7 +67,7 @@ export class Pipeline implements EventStream {
    * more, or gives a page from after the tick's start: reading on until it has nothing never ends when our own
    * system calls are traced. `maxRounds` bounds the work whatever happens.
    */
-  tick(tickStart: TimestampNs, maxRounds: number): void {
+  tick(tickStart: TimestampNs, maxRounds: number): boolean {
     const { merger } = this;
     merger.latest = tickStart + IMPLAUSIBLE_AHEAD_NS;
     const pending = this.#readUpTo;
@@ -85,6 +85,7 @@ export class Pipeline implements EventStream {
       merger.run(watermark);
     }
     merger.trim(PAGES_KEPT * this.#source.cpus().length);
+    return pending.size === 0;
   }
 
   /** Reads and hands out everything there is. For the end of a capture, or of recording. */

@@ -32,6 +32,11 @@ export function bufferSizes(
   return { bufferBytesPerCpu, subbufferBytes, note };
 }
 
+/** Of a buffer that nobody reads. */
+export function leastSizes(kernel: { cpus: number; realtime: boolean }): BufferSizes {
+  return { ...bufferSizes({ totalBytes: 0, subbufferBytes: 'auto' }, kernel, 'low'), note: undefined };
+}
+
 /**
  * Between two looks at quiet buffers with probes of low rate. On few CPUs a burst that starts from idle finds room
  * until the next look: two tasks that hand over to each other as fast as they can, the most that such probes are

@@ -2,8 +2,11 @@ import type { TimestampNs } from '../model/time.ts';
 
 /** What turns a buffer's recording into handler calls, from pages (`pipeline.ts`) or from text (`text-pipeline.ts`). */
 export interface EventStream {
-  /** Reads what was recorded before `tickStart` and hands out what is settled; `maxRounds` bounds the work. */
-  tick(tickStart: TimestampNs, maxRounds: number): void;
+  /**
+   * Reads what was recorded before `tickStart` and hands out what is settled; `maxRounds` bounds the work. False when
+   * there is more, which is to be read soon, but not before others have had their turn.
+   */
+  tick(tickStart: TimestampNs, maxRounds: number): boolean;
   /** Reads and hands out everything there is. For the end of a capture, or of recording. */
   flush(): void;
   /** Bytes of events read so far, by CPU. */

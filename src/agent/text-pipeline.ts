@@ -21,6 +21,8 @@ import type { EventStream } from './stream.ts';
 const ROUND_BYTES = 1 << 20;
 /** The kernel gives at most two pages a read, whole lines when there is room for them. */
 const LEAST_ROOM = 1 << 16;
+/** Text is made while it is read, some microseconds an event: other buffers and questions must not wait for all of it. */
+const LONGEST_TICK_MS = 50;
 const NEWLINE = 0x0a;
 
 export interface TextPipelineOptions {
@@ -104,7 +106,12 @@ export function makeTextPipeline(options: TextPipelineOptions): TextPipeline {
 
   return {
     tick: (tickStart, maxRounds) => {
-      for (let i = 0; i < maxRounds; i++) if (round(tickStart)) return;
+      const endsAtMs = performance.now() + LONGEST_TICK_MS;
+      for (let i = 0; i < maxRounds; i++) {
+        if (round(tickStart)) return true;
+        if (performance.now() > endsAtMs) return false;
+      }
+      return false;
     },
     flush: () => {
       while (!round(Number.POSITIVE_INFINITY));

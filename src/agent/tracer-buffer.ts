@@ -4,12 +4,12 @@
  */
 import { join } from 'node:path';
 import { KernelError } from '../model/errors.ts';
-import type { ProbeStatus } from '../model/status.ts';
 import type { TracerRequest } from '../model/tracer.ts';
 import { setNotracePids } from '../tracefs/functions.ts';
 import { createInstance, type Instance, tracerInstanceName } from '../tracefs/instance.ts';
 import type { Journal } from '../tracefs/journal.ts';
 import { takeTopLevel } from '../tracefs/top-level.ts';
+import { textOptions } from '../tracefs/trace-pipe.ts';
 import { instanceTracers, offeredTracers, placeOf, startTracer } from '../tracefs/tracers.ts';
 import { type FunctionSymbols, functionSymbols } from './function-symbols.ts';
 import type { LatencyLog } from './latency-log.ts';
@@ -17,7 +17,7 @@ import { type LiveBuffer, openLiveBuffer } from './live-buffer.ts';
 import { planStream, type ReaderKind } from './live-stream.ts';
 import type { EnabledProbe } from './plan.ts';
 import type { Shared } from './shared.ts';
-import { bufferSizes } from './sizes.ts';
+import { bufferSizes, leastSizes } from './sizes.ts';
 
 export interface TracerBufferParts {
   probe: EnabledProbe;
@@ -29,11 +29,14 @@ export interface TracerBufferParts {
   share: number;
   shared: Shared;
   latencies: LatencyLog;
+  /** It works no more, once it was opened. */
+  giveUp(error: unknown): void;
 }
 
 export interface TracerBuffer {
   buffer: LiveBuffer;
-  status: ProbeStatus;
+  /** What the probe asked for and gets. */
+  events: string[];
   warnings: readonly string[];
   /** About once a second. */
   refresh(): void;
@@ -57,7 +60,13 @@ export function openTracerBuffer(parts: TracerBufferParts): TracerBuffer {
   }
 }
 
-/** Where a tracer runs on this kernel. `base` is an instance of ours. Throws `KernelError` where it cannot run. */
+/** Where a tracer runs on this kernel; undefined where it cannot. `base` is an instance of ours. */
+export function whereItRuns(request: TracerRequest, base: Instance): 'instance' | 'top' | undefined {
+  const place = placeOf(request, offeredTracers(base.root), instanceTracers(base.dir));
+  return 'refused' in place ? undefined : place.place;
+}
+
+/** The same, but for a `KernelError` where it cannot. */
 export function placeOrRefuse(request: TracerRequest, base: Instance): 'instance' | 'top' {
   const place = placeOf(request, offeredTracers(base.root), instanceTracers(base.dir));
   if ('refused' in place) throw refused(base.root, place.refused);
@@ -66,22 +75,26 @@ export function placeOrRefuse(request: TracerRequest, base: Instance): 'instance
 
 /** `undo` gets what is to be called, the last first, when something fails later. */
 function setUp(instance: Instance, parts: TracerBufferParts, undo: (() => unknown)[]): TracerBuffer {
-  const { probe, request, journal, shared, latencies } = parts;
+  const { probe, request, journal, shared, latencies, giveUp } = parts;
   const { tracer } = request;
   const inForce = instance.prepare({ ...sizesFor(parts), clock: 'mono' });
   const symbols = request.functions && functionSymbols(shared.root, request.functions);
   if (request.functions) setNotracePids(instance, shared.own.list());
-  const started = startTracer(instance, request, journal);
+  const reader = readerFor(request, shared.config.reader, symbols);
+  const options = { ...request.options, ...(reader === 'trace_pipe' ? textOptions(tracer) : {}) };
+  const started = startTracer(instance, { ...request, options }, journal);
   undo.push(started.stop);
   const planned = planStream({
     instance,
     enabled: [probe],
-    reader: readerFor(request, shared.config.reader, symbols),
+    reader,
     tracer,
     shared,
     functions: symbols?.names,
   });
   const { plan } = planned;
+  const { up, reason, events } = plan.probes[0];
+  if (!up) throw refused(instance.dir, reason);
   const buffer = openLiveBuffer({
     name: tracer,
     instance,
@@ -90,7 +103,8 @@ function setUp(instance: Instance, parts: TracerBufferParts, undo: (() => unknow
     shared,
     stopsWhen: stopsWhen(request),
     whenStarted: () => {
-      if (request.reads === 'latency') latencies.watch(instance, tracer, plan.onLatency);
+      if (request.reads !== 'latency') return;
+      latencies.watch(instance, tracer, { onLatency: plan.onLatency, onError: giveUp });
     },
     stopTracer: () => {
       latencies.forget(tracer);
@@ -99,9 +113,10 @@ function setUp(instance: Instance, parts: TracerBufferParts, undo: (() => unknow
   });
   return {
     buffer,
-    status: plan.probes[0],
+    events,
     warnings: [...inForce.warnings, ...started.warnings, ...(symbols?.warnings ?? [])],
     refresh: () => {
+      latencies.refresh(tracer, performance.now());
       if (symbols?.refresh() !== true) return;
       for (const problem of started.reapplyFilter()) shared.log.warn({ tracer }, problem);
     },
@@ -111,9 +126,10 @@ function setUp(instance: Instance, parts: TracerBufferParts, undo: (() => unknow
 /** What is never drained gets the least there is: the trace of a longest latency is kept in a buffer of its own. */
 function sizesFor({ probe, request, share, shared }: TracerBufferParts) {
   const { config, onlineCpus, features } = shared;
-  const total = request.reads === 'latency' ? 0 : config.buffer.totalBytes * share;
   const kernel = { cpus: onlineCpus.length, realtime: features.realtime };
-  return bufferSizes({ ...config.buffer, totalBytes: total }, kernel, probe.module.rate);
+  if (request.reads === 'latency') return leastSizes(kernel);
+  const totalBytes = config.buffer.totalBytes * share;
+  return bufferSizes({ ...config.buffer, totalBytes }, kernel, probe.module.rate);
 }
 
 /** Without addresses the kernel has to write the names of functions itself. */

@@ -14,7 +14,7 @@ import { makeLatencyLog } from './latency-log.ts';
 import type { LiveBuffer } from './live-buffer.ts';
 import type { EnabledProbe } from './plan.ts';
 import type { Shared } from './shared.ts';
-import { openTracerBuffer } from './tracer-buffer.ts';
+import { openTracerBuffer, whereItRuns } from './tracer-buffer.ts';
 
 export interface Tracers {
   /** Sets up all of them; `share`: the part of the buffers' memory each may take. Throws for no refusal of the kernel. */
@@ -47,23 +47,35 @@ export function openTracers(config: AgentConfig, base: Instance, log: Log): Trac
   const journal = openJournal(names);
   const latencies = makeLatencyLog(config.maxWindowMs);
   const opened: LiveBuffer[] = [];
-  const refreshes: (() => void)[] = [() => latencies.refresh(performance.now())];
+  const refreshes: (() => void)[] = [];
 
   return {
     start: (probes, share, shared) => {
       const started: StartedTracers = { buffers: [], probes: [], warnings: [] };
-      for (const probe of probes) {
-        const request = probe.module.tracer?.(probe.options) as TracerRequest;
+      for (const { probe, request } of inOrder(probes, base)) {
+        const status: ProbeStatus = { name: probe.module.name, up: true, reason: '', events: [] };
+        started.probes.push(status);
+        let buffer: LiveBuffer | undefined;
+        const giveUp = (error: unknown) => {
+          if (!status.up) return;
+          status.up = false;
+          status.reason = error instanceof Error ? error.message : String(error);
+          log.error({ probe: status.name, reason: status.reason }, 'a tracer has been given up');
+          shared.self.probesAre([status]);
+          for (const failure of failureOf(() => buffer?.remove())) log.warn({}, String(failure));
+        };
         try {
-          const one = openTracerBuffer({ probe, request, base, journal, share, shared, latencies });
-          opened.push(one.buffer);
-          started.buffers.push(one.buffer);
-          started.probes.push(one.status);
+          const one = openTracerBuffer({ probe, request, base, journal, share, shared, latencies, giveUp });
+          buffer = one.buffer;
+          opened.push(buffer);
+          started.buffers.push(guarded(buffer, () => status.up, giveUp));
+          status.events = one.events;
           started.warnings.push(...one.warnings);
-          refreshes.push(one.refresh);
+          refreshes.push(() => attempt(one.refresh, () => status.up, undefined, giveUp));
         } catch (error) {
           if (!(error instanceof KernelError)) throw error;
-          started.probes.push({ name: probe.module.name, up: false, reason: error.message, events: [] });
+          status.up = false;
+          status.reason = error.message;
         }
       }
       return started;
@@ -78,6 +90,43 @@ export function openTracers(config: AgentConfig, base: Instance, log: Log): Trac
       if (failures.length > 0) throw failures[0];
     },
   };
+}
+
+/** Those that take the top level come first: others look at what it has then, its clock above all. */
+function inOrder(
+  probes: readonly EnabledProbe[],
+  base: Instance,
+): { probe: EnabledProbe; request: TracerRequest }[] {
+  const all = probes.map((probe) => ({
+    probe,
+    request: probe.module.tracer?.(probe.options) as TracerRequest,
+  }));
+  const isTop = ({ request }: { request: TracerRequest }) => whereItRuns(request, base) === 'top';
+  return [...all.filter(isTop), ...all.filter((one) => !isTop(one))];
+}
+
+/** A buffer whose failures are its own: it is given up, and the others go on. */
+function guarded(buffer: LiveBuffer, isUp: () => boolean, giveUp: (error: unknown) => void): LiveBuffer {
+  const attempted = <T>(step: () => T, otherwise: T) => attempt(step, isUp, otherwise, giveUp);
+  return {
+    ...buffer,
+    drained: buffer.drained && { ...buffer.drained, onFailure: giveUp },
+    start: () => attempted(buffer.start, undefined),
+    refresh: () => attempted(buffer.refresh, undefined),
+    whatIsWrong: () => attempted(buffer.whatIsWrong, ''),
+    readings: () => (isUp() ? attempted(buffer.readings, []) : buffer.readings()),
+    finish: () => attempted(buffer.finish, undefined),
+  };
+}
+
+function attempt<T>(step: () => T, isUp: () => boolean, otherwise: T, giveUp: (error: unknown) => void): T {
+  if (!isUp()) return otherwise;
+  try {
+    return step();
+  } catch (error) {
+    giveUp(error);
+    return otherwise;
+  }
 }
 
 /** What a step throws, so that those behind it have their turn. */

@@ -42,6 +42,9 @@ const OPTIONS: Readonly<Record<string, '0' | '1'>> = {
   hex: '0',
   bin: '0',
   fields: '0',
+  // Traces of latencies are shown: names, not addresses.
+  'sym-addr': '0',
+  'sym-offset': '0',
 };
 
 const SMALLEST_KB = 4;
@@ -64,7 +67,7 @@ export function prepareBuffers(
   write('tracing_on', '0');
   // With overwrite off the kernel drops new events without any mark in the pages.
   write('options/overwrite', '1');
-  for (const [name, value] of Object.entries(OPTIONS)) setOption(dir, name, value, write);
+  setOptions({ dir, set: write }, OPTIONS);
 
   // The size before any event is enabled (else 5.10 and 6.1 grow the top level's buffer); and small before the
   // sub-buffers change, which takes both old and new memory at once.
@@ -86,8 +89,15 @@ export function prepareBuffers(
   return { bufferBytesPerCpu: bufferSizeKb(dir) * 1024, subbufferBytes, warnings };
 }
 
-/** An option that this kernel lacks is passed over. */
-export function setOption(dir: string, name: string, value: '0' | '1', write: WriteControl): void {
+/** Options of an instance, or of the top level, where it is journaled; one that the kernel lacks is passed over. */
+export function setOptions(
+  target: { dir: string; set: WriteControl },
+  options: Readonly<Record<string, '0' | '1'>>,
+): void {
+  for (const [name, value] of Object.entries(options)) setOption(target.dir, name, value, target.set);
+}
+
+function setOption(dir: string, name: string, value: '0' | '1', write: WriteControl): void {
   const present = tryReadText(join(dir, 'options', name))?.trim();
   if (present !== undefined && present !== value) write(`options/${name}`, value);
 }

@@ -7,13 +7,15 @@ import { join } from 'node:path';
 import { KernelError } from '../model/errors.ts';
 import type { Knob, TracerRequest } from '../model/tracer.ts';
 import { switchOnDisks } from './blk-switch.ts';
-import { setOption } from './buffers.ts';
+import { setOptions } from './buffers.ts';
 import { normalForm } from './control-forms.ts';
 import { readText, tryReadText } from './files.ts';
 import { reapplyFilter, setFunctionFilter } from './functions.ts';
 import { refuseWhatIsInUse } from './in-use.ts';
 import type { Instance } from './instance.ts';
 import type { Journal, JournalPart, Restored } from './journal.ts';
+
+const CLOCKS_IN_NANOSECONDS = ['local', 'global', 'perf', 'mono', 'mono_raw', 'boot', 'tai'];
 
 export interface StartedTracer {
   /** What is not as it was asked for. */
@@ -64,9 +66,8 @@ export function startTracer(target: Instance, request: TracerRequest, journal: J
   const warnings: string[] = [];
   refuseWhatIsInUse(target, request, journal.place);
   try {
-    for (const [name, value] of Object.entries(request.options))
-      setOption(target.dir, name, value, target.set);
-    if (request.reads === 'latency') useClockOfTopLevel(target);
+    setOptions(target, request.options);
+    if (request.reads === 'latency') warnings.push(...useTopLevelClock(target, tracer));
     if (functions !== undefined) warnings.push(...setFunctionFilter(target, tracer, functions, knobs));
     if (request.cpumask !== undefined) target.set('tracing_cpumask', maskOf(request.cpumask));
     // The kernel changes it by itself while hwlat runs.
@@ -119,8 +120,19 @@ function stop(target: Instance, knobs: JournalPart): Restored {
  * clock stamps before that is left out of the trace: with `mono`, all of many.
  * kernel/trace/trace.c, ftrace_now(), __update_max_tr(), tracing_iter_reset().
  */
-function useClockOfTopLevel(target: Instance): void {
-  target.set('trace_clock', normalForm('choice', readText(join(target.root, 'trace_clock'))));
+function useTopLevelClock(target: Instance, tracer: string): string[] {
+  const file = join(target.root, 'trace_clock');
+  const clock = normalForm('choice', readText(file));
+  if (!CLOCKS_IN_NANOSECONDS.includes(clock)) {
+    const remedy = `it is ${clock}, which does not count time, and tracer ${tracer} measures by it: write local to it`;
+    throw new KernelError({ file, errno: 'EBUSY', action: `run tracer ${tracer} with`, remedy });
+  }
+  target.set('trace_clock', clock);
+  // kernel/trace/trace_sched_wakeup.c, start_func_tracer() asks tracing_is_enabled(), which is about the top level.
+  if (readText(join(target.root, 'tracing_on')).trim() !== '0') return [];
+  return [
+    `recording is off at the top level of ${target.root}: up to Linux 6.1 tracer ${tracer} meets no latency then; write 1 to tracing_on there`,
+  ];
 }
 
 function setTracer(target: Instance, tracer: string): void {
