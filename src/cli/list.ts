@@ -4,6 +4,7 @@ import { makeOtlpMetrics } from '../agent/otlp-metrics.ts';
 import { makeSelfMetrics } from '../agent/self-metrics.ts';
 import type { AgentConfig } from '../config/schema.ts';
 import { globMatcher } from '../config/units/globs.ts';
+import { REFUSED_METRIC } from '../http/refusals.ts';
 import { MetricStore } from '../metrics/store.ts';
 import { probeCatalogue } from '../probes/catalogue.ts';
 import { listEvents } from '../tracefs/events.ts';
@@ -51,7 +52,7 @@ function metrics(): string[][] {
   const own = [main, store, makeOtlpMetrics()].flatMap((of) =>
     of.snapshot().families.map(({ spec }) => spec),
   );
-  const unique = new Map([...ofProbes, ...own].map((spec) => [spec.name, spec]));
+  const unique = new Map([...ofProbes, ...own, REFUSED_METRIC].map((spec) => [spec.name, spec]));
   return [...unique.values()].map(({ name, labels, help }) => [name, `{${labels.join(', ')}}`, help]);
 }
 
