@@ -93,6 +93,7 @@ function lookAt(file: string, stat: (file: string) => BigIntStats): { look: stri
 
 function tellOf({ tls, users, rate }: WebConfig, file: string, log: Log, message: string): void {
   const until = tls && new Date(tls.validUntilMs).toISOString();
-  log.info({ file, tls: tls !== undefined, users: users.size, rate_limit: rate !== undefined }, message);
+  const limited = rate !== undefined;
+  log.info({ file, tls: tls !== undefined, http2: false, users: users.size, rate_limit: limited }, message);
   if (tls && tls.validUntilMs < Date.now()) log.warn({ file, until }, 'the certificate has expired');
 }
