@@ -4,7 +4,7 @@
  */
 import { BLOCK_EVENT, BLOCK_FORMAT_TEXT } from '../decode/text/blk-format.ts';
 import { makeFunctionInterner } from '../decode/text/function-interner.ts';
-import { textProblem } from '../decode/text/line-types.ts';
+import { makeTextProblems } from '../decode/text/line-types.ts';
 import { onlineCpus } from '../host/cpus.ts';
 import type { FunctionNames } from '../model/function-names.ts';
 import type { Instance } from '../tracefs/instance.ts';
@@ -86,7 +86,7 @@ function planText(parts: StreamParts): PlannedStream {
     ...input,
     metadata: { ...input.metadata, formatText: (event) => textFormat(event) ?? formatText(event) },
     functions,
-    unreadable: textProblem,
+    unreadable: makeTextProblems(),
   });
   const open = (): OpenStream => {
     const source = openTracePipe(instance.dir);

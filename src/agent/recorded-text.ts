@@ -1,7 +1,7 @@
 /** Text of `trace` or `trace_pipe`, from a file, as a recording to replay. */
 import { openTextTrace } from '../capture/text-file.ts';
 import { makeFunctionInterner } from '../decode/text/function-interner.ts';
-import { textProblem } from '../decode/text/line-types.ts';
+import { makeTextProblems } from '../decode/text/line-types.ts';
 import { UsageError } from '../model/errors.ts';
 import type { OpenOptions, Recording } from './recording.ts';
 import { makeTextPipeline } from './text-pipeline.ts';
@@ -18,7 +18,7 @@ export function openText(file: string, { instance, onProgress }: OpenOptions): R
     subbufferBytes: 0,
     cpus: trace.cpus,
     functions,
-    unreadable: textProblem,
+    unreadable: makeTextProblems(),
     nsPerStamp: trace.nsPerStamp,
     latency: latencyNs === undefined ? undefined : { tracer, latencyNs },
     stream: (plan, onError) =>

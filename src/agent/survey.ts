@@ -5,6 +5,7 @@
 
 import type { AgentConfig } from '../config/schema.ts';
 import { schemaKit } from '../config/units.ts';
+import { textProblem } from '../decode/text/line-types.ts';
 import { onlineCpus } from '../host/cpus.ts';
 import { liveHostFacts } from '../host/facts.ts';
 import { MetricStore } from '../metrics/store.ts';
@@ -14,14 +15,12 @@ import { formatText, listEvents } from '../tracefs/events.ts';
 import { type KernelFeatures, kernelFeatures } from '../tracefs/features.ts';
 import { findTracefs } from '../tracefs/mount.ts';
 import { type TracingUse, tracingUse } from '../tracefs/others.ts';
+import { topLevelUser } from '../tracefs/top-level.ts';
 import { enabledProbes } from './enabled-probes.ts';
 import { textFormat } from './live-stream.ts';
 import { type EnabledProbe, planEvents } from './plan.ts';
 import { type ProcessFacts, processFacts } from './process-facts.ts';
 import { makeSelfMetrics } from './self-metrics.ts';
-
-/** kernel/trace/trace.c: tracers without `allow_instances`, whatever the kernel. */
-const ONLY_AT_THE_TOP = ['blk'];
 
 export interface ProbeSurvey {
   name: string;
@@ -96,13 +95,26 @@ export async function survey(config: AgentConfig): Promise<Survey> {
   };
 }
 
-/** Of an instance that is there: making one to ask would change something. */
-function surveyTracer(name: string, { refusedTracers, instanceTracers }: KernelFeatures): TracerSurvey {
-  const reason = refusedTracers[name] ?? '';
+/** What instances take is told by one that is there: making one to ask would change something. */
+function surveyTracer(name: string, features: KernelFeatures): TracerSurvey {
+  const reason = features.refusedTracers[name] ?? '';
   if (reason !== '') return { name, where: '', reason };
-  if (ONLY_AT_THE_TOP.includes(name)) return { name, where: 'top level', reason };
-  if (instanceTracers === undefined) return { name, where: 'instance, where the kernel allows it', reason };
-  return { name, where: instanceTracers.includes(name) ? 'instance' : 'top level', reason };
+  const { instanceTracers } = features;
+  if (runsAtTheTop(name, features)) return { name, where: 'top level', reason };
+  return {
+    name,
+    where: instanceTracers === undefined ? 'instance, where the kernel allows it' : 'instance',
+    reason,
+  };
+}
+
+/** As far as it can be told. `blk` is at the top level on every kernel: probes say so too. */
+function runsAtTheTop(tracer: string, { instanceTracers }: KernelFeatures): boolean {
+  const isTopOnly = probeCatalogue.some((module) => {
+    const request = module.tracer?.(module.schema(schemaKit).parse({ enabled: false }));
+    return request?.tracer === tracer && request.where === 'top';
+  });
+  return isTopOnly || (instanceTracers !== undefined && !instanceTracers.includes(tracer));
 }
 
 function surveyProbes(
@@ -122,7 +134,7 @@ function surveyProbes(
     const on = enabled.some((candidate) => candidate.module === module);
     const known = { name: module.name, help: module.help, on };
     const tracer = module.tracer?.(options).tracer ?? '';
-    const refused = tracer === '' ? '' : whyNoTracer(tracer, features);
+    const refused = tracer === '' ? '' : whyNoTracer(tracer, root, features);
     if (refused !== '') return { ...known, tracer, ok: false, reason: refused, events: [] };
     const plan = planEvents({
       enabled: [probe],
@@ -139,13 +151,18 @@ function surveyProbes(
       store,
       self,
       isSelf: () => false,
+      ...(config.reader === 'trace_pipe' ? { unreadable: textProblem } : {}),
     });
     const { up, reason, events: used } = plan.probes[0];
     return { ...known, tracer, ok: up, reason, events: used };
   });
 }
 
-function whyNoTracer(tracer: string, { tracers, refusedTracers }: KernelFeatures): string {
-  if (!tracers.includes(tracer)) return `this kernel is built without the tracer ${tracer}`;
-  return refusedTracers[tracer] ?? '';
+/** '' when the kernel has it, and nobody else needs its place. */
+function whyNoTracer(tracer: string, root: string, features: KernelFeatures): string {
+  if (!features.tracers.includes(tracer)) return `this kernel is built without the tracer ${tracer}`;
+  const refused = features.refusedTracers[tracer] ?? '';
+  if (refused !== '' || !runsAtTheTop(tracer, features)) return refused;
+  const user = topLevelUser(root);
+  return user === undefined ? '' : `it needs the top level of ${root}, and ${user}`;
 }

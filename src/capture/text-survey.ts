@@ -32,7 +32,7 @@ const GRAPH_LINE = /^ *(?:(\d+)\.\d{6} \| +)?(\d+)\) .{12}.*\|/;
 const NAME = /^(?:([A-Za-z_]\w*): |(sys_\w+)( -> 0x|\())/;
 /** What a line begins with that has no name. */
 const UNNAMED: readonly (readonly [string, RegExp])[] = [
-  ['ftrace:timerlat', /^#\d+ +context +(?:irq|thread|user) /],
+  ['ftrace:timerlat', /^#\d+ +context +(?:irq|thread|user-ret) /],
   ['ftrace:hwlat', /^#\d+ +inner\/outer/],
   ['ftrace:osnoise', /^\d+ +\d+ +\d+\.\d{5} /],
   [BLOCK_EVENT, /^ *\d+,\d+ /],

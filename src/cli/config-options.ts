@@ -54,7 +54,7 @@ const KEY_FLAGS: readonly KeyFlag[] = [
     group: 'reader',
     key: 'reader',
     flags: '--reader <reader>',
-    help: 'how events are read: raw (default raw)',
+    help: 'how events are read: raw, or trace_pipe, the text of the kernel (default raw)',
   },
   {
     group: 'log',

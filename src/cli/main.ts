@@ -111,7 +111,7 @@ function addDoctor(program: Command, outcome: Outcome): void {
       const { doctor: examine } = await import('./doctor.ts');
       outcome.status = await examine(config, options.json === true);
     });
-  addConfigOptions(doctor, ['probes', 'tracefs']);
+  addConfigOptions(doctor, ['probes', 'tracefs', 'reader']);
 }
 
 function addList(program: Command): void {
@@ -179,7 +179,9 @@ function addCleanup(program: Command, outcome: Outcome): void {
 function addRecord(program: Command): void {
   const record = program
     .command('record')
-    .description('record the events of the probes to a file that trace-cmd and KernelShark read')
+    .description(
+      'record the events of the probes, and one tracer, to a file that trace-cmd and KernelShark read',
+    )
     .requiredOption('-o, --output <file>', 'the file to write')
     .option('--duration <time>', 'how long, as in 10s or 2m', '10s')
     .addHelpText(
@@ -194,14 +196,17 @@ function addRecord(program: Command): void {
       const { record: write } = await import('./record.ts');
       await write(config, options);
     });
-  addConfigOptions(record, ['probes', 'tracefs', 'log']);
+  addConfigOptions(record, ['probes', 'tracefs', 'state', 'log']);
 }
 
 function addReplay(program: Command, outcome: Outcome): void {
   const replay = program
     .command('replay')
     .description('print the metrics of a recording, or serve them')
-    .argument('<file>', 'a trace.dat of version 6 or 7, as record and trace-cmd write it')
+    .argument(
+      '<file>',
+      'a trace.dat of version 6 or 7, as record and trace-cmd write it, or text of trace or trace_pipe',
+    )
     .option('--serve', 'serve them over HTTP, labelled source="replay", until SIGTERM or SIGINT')
     .option(
       '--instance <name>',

@@ -35,7 +35,7 @@ const LISTS = [
  * Throws `KernelError` when somebody uses it, and says who.
  */
 export function takeTopLevel(root: string, journal: Journal, tracer: string): Instance {
-  const user = userOf(root);
+  const user = topLevelUser(root);
   if (user !== undefined) {
     const remedy = `tracer ${tracer} can only run at the top level on this kernel, and ${user}`;
     throw new KernelError({ file: root, errno: 'EBUSY', action: 'take', remedy });
@@ -89,8 +89,8 @@ export function takeTopLevel(root: string, journal: Journal, tracer: string): In
   };
 }
 
-/** Who or what uses the top level; undefined when nobody does. */
-function userOf(root: string): string | undefined {
+/** Who or what uses the top level; undefined when nobody does. Changes nothing. */
+export function topLevelUser(root: string): string | undefined {
   const tracer = tryReadText(join(root, 'current_tracer'))?.trim();
   if (tracer !== undefined && tracer !== 'nop') return `it runs the tracer ${tracer} already`;
   for (const file of LISTS) {

@@ -53,7 +53,8 @@ const PRINTED: Readonly<Record<string, Printed>> = {
   'ftrace:timerlat': {
     start: NUMBER,
     formats: [
-      '"#%-5u context %6s timer_latency %9llu ns", REC->seqnum, REC->context ? "thread" : "irq", REC->timer_latency',
+      // timerlat_lat_context[]; before 6.5 there was no third.
+      '"#%-5u context %6s timer_latency %9llu ns", REC->seqnum, __print_symbolic(REC->context, { 0, "irq" }, { 1, "thread" }, { 2, "user-ret" }), REC->timer_latency',
     ],
   },
   // trace_hwlat_print()
