@@ -3,7 +3,7 @@
  * itself out. It has no formats, so those that are known take their place; and it tells neither the machine nor, for
  * the most part, the kernel: syscalls are named as on the machine that reads it.
  */
-import { closeSync, fstatSync } from 'node:fs';
+import { closeSync } from 'node:fs';
 import { machine } from 'node:os';
 import { makeKnownFormats } from '../decode/text/known-formats.ts';
 import { UsageError } from '../model/errors.ts';
@@ -65,15 +65,16 @@ function contentsOf(fd: number, file: string): TextTrace {
       `${file} is no text of trace or trace_pipe: no line of it is an event of the kernel`,
     );
   }
-  const bytes = fstatSync(fd).size;
   const survey = surveyText(piecesOf(fd, file));
+  // A line without an end is left out.
+  const bytes = survey.wholeBytes;
   const isLatency = survey.latencyUs !== undefined;
   let position = isLatency ? bytes : 0;
   return {
     source: {
       readText: (into) => {
         if (isLatency) return 0;
-        const read = readAt(fd, file, into, position);
+        const read = readAt(fd, file, into.subarray(0, bytes - position), position);
         position += read;
         return read;
       },
@@ -122,6 +123,10 @@ function problemsOf(survey: TextSurvey, file: string): string[] {
   if (survey.isGraph && !survey.hasGraphStamps) {
     problems.push(`${file} has no times: the option funcgraph-abstime was off; durations of calls are right`);
   }
-  if (survey.isCut) problems.push(`${file} ends within a line, which is left out`);
+  if (survey.cutBytes > 0) {
+    problems.push(
+      `${file} ends within line ${survey.lines + 1}, at byte ${survey.wholeBytes}: the last ${survey.cutBytes} bytes are left out`,
+    );
+  }
   return problems;
 }

@@ -21,8 +21,12 @@ export interface TextSurvey {
   overwritten: number;
   latencyUs: number | undefined;
   kernelRelease: string;
-  /** The last line has no end. */
-  isCut: boolean;
+  /** Lines that have an end. */
+  lines: number;
+  /** Bytes up to the end of the last of them. */
+  wholeBytes: number;
+  /** Bytes behind it. */
+  cutBytes: number;
 }
 
 /** A CPU from here on is none. */
@@ -40,6 +44,7 @@ const UNNAMED: readonly (readonly [string, RegExp])[] = [
 ];
 /** More lines than these are not looked at for their text: all events there are will have been. */
 const LONGEST_LINE = 512;
+const LONGEST_REST = 1 << 16;
 
 export function surveyText(pieces: Iterable<Uint8Array>): TextSurvey {
   const survey: TextSurvey = {
@@ -53,7 +58,9 @@ export function surveyText(pieces: Iterable<Uint8Array>): TextSurvey {
     overwritten: 0,
     latencyUs: undefined,
     kernelRelease: '',
-    isCut: false,
+    lines: 0,
+    wholeBytes: 0,
+    cutBytes: 0,
   };
   const systems = new Map(KNOWN_EVENTS.map((event) => [event.slice(event.indexOf(':') + 1), event]));
   const seen = new Set<string>();
@@ -112,16 +119,22 @@ export function surveyText(pieces: Iterable<Uint8Array>): TextSurvey {
   };
 
   let rest = new Uint8Array(0);
+  let read = 0;
   for (const piece of pieces) {
     const bytes = rest.length === 0 ? piece : Buffer.concat([rest, piece]);
+    const start = read - rest.length;
+    read += piece.length;
     let from = 0;
     for (let end = bytes.indexOf(NEWLINE); end >= 0; end = bytes.indexOf(NEWLINE, from)) {
       line(bytes, from, end + 1);
       from = end + 1;
+      survey.lines++;
+      survey.wholeBytes = start + from;
     }
-    rest = Uint8Array.from(bytes.subarray(from));
+    // What goes on for so long is no line: a hole in the file, say. Nothing of it is looked at.
+    rest = bytes.length - from > LONGEST_REST ? new Uint8Array(0) : Uint8Array.from(bytes.subarray(from));
   }
-  survey.isCut = rest.length > 0;
+  survey.cutBytes = read - survey.wholeBytes;
   if (survey.isGraph) {
     survey.tracer = 'function_graph';
     for (const event of ['ftrace:funcgraph_entry', 'ftrace:funcgraph_exit']) seen.add(event);

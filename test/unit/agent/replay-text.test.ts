@@ -1,0 +1,70 @@
+/** Replays of the kernel's text: what of a damaged file is used, and what its lines give. */
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, test } from 'node:test';
+import { loadAgentConfig } from '../../../src/agent/compose-config.ts';
+import { openReplay } from '../../../src/agent/replay.ts';
+import { createRenderer } from '../../../src/export/prometheus-text.ts';
+import { UsageError } from '../../../src/model/errors.ts';
+import { parseExposition } from '../../support/exposition.ts';
+
+const dir = mkdtempSync(join(tmpdir(), 'replay-text-'));
+after(() => rmSync(dir, { recursive: true }));
+
+const TIMERLAT = `# tracer: timerlat
+#
+          <idle>-0       [000] d.h1.    27.657658: #1     context    irq timer_latency     98680 ns
+      timerlat/0-484     [000] ....1    27.657917: #1     context thread timer_latency    446703 ns
+        timerlat-484     [000] ....1    27.657999: #1     context user-ret timer_latency    500000 ns
+`;
+
+function replay(text: string | Uint8Array, probe: string) {
+  const file = join(dir, 'trace.txt');
+  writeFileSync(file, text);
+  const quiet = () => undefined;
+  const config = loadAgentConfig({ env: {}, probes: [{ name: probe, on: true }], isRecorded: true });
+  const capture = openReplay(config, file, { log: { debug: quiet, info: quiet, warn: quiet, error: quiet } });
+  const rendered = createRenderer({ constantLabels: {} }).render([capture.snapshot({})], 'text');
+  const samples = parseExposition(rendered.toString('utf8'));
+  const value = (name: string, labels: Record<string, string> = {}) =>
+    samples
+      .filter((sample) => sample.name === name)
+      .filter((sample) => Object.entries(labels).every(([label, is]) => sample.labels[label] === is))
+      .reduce((sum, sample) => sum + Number(sample.value), 0);
+  return { value, warnings: capture.status().warnings };
+}
+
+test('every context of timerlat, that of user space too', () => {
+  const { value, warnings } = replay(TIMERLAT, 'timerlat');
+  for (const [context, seconds] of Object.entries({ irq: 98680e-9, thread: 446703e-9, user: 500000e-9 })) {
+    assert.equal(value('ftrace_timerlat_latency_seconds_count', { context }), 1, context);
+    assert.equal(value('ftrace_timerlat_latency_seconds_sum', { context }), seconds);
+  }
+  assert.equal(value('ftrace_exporter_decode_errors_total'), 0);
+  assert.deepEqual(warnings, []);
+});
+
+test('a file that is cut off is used up to there, and the place is told', () => {
+  const { value, warnings } = replay(TIMERLAT.slice(0, -20), 'timerlat');
+  assert.equal(value('ftrace_timerlat_latency_seconds_count'), 2);
+  assert.equal(value('ftrace_exporter_decode_errors_total'), 0);
+  const at = TIMERLAT.indexOf('        timerlat-484');
+  assert.equal(warnings.length, 1);
+  assert.match(warnings[0], new RegExp(`ends within line 5, at byte ${at}: `));
+});
+
+test('a hole behind the text, as a crash leaves it, costs nothing but itself', () => {
+  const { value, warnings } = replay(
+    Buffer.concat([Buffer.from(TIMERLAT), Buffer.alloc(32 << 20)]),
+    'timerlat',
+  );
+  assert.equal(value('ftrace_timerlat_latency_seconds_count'), 3);
+  assert.match(warnings[0], /the last 33554432 bytes are left out/);
+});
+
+test('what is neither text nor trace.dat is refused', () => {
+  for (const text of ['', '\0\0', 'hello\n', '# tracer: nop\n#\n'])
+    assert.throws(() => replay(text, 'timerlat'), UsageError, JSON.stringify(text));
+});
