@@ -48,12 +48,7 @@ export interface TextPipelineOptions {
   roundBytes?: number;
 }
 
-export interface TextPipeline extends EventStream {
-  /** The trace clock does not count time: stamps are plain numbers. */
-  hasPlainStamps(): boolean;
-}
-
-export function makeTextPipeline(options: TextPipelineOptions): TextPipeline {
+export function makeTextPipeline(options: TextPipelineOptions): EventStream {
   const { source, plan, losses } = options;
   const decoder: TextDecoder = makeTextDecoder({
     types: plan.types,
@@ -120,6 +115,5 @@ export function makeTextPipeline(options: TextPipelineOptions): TextPipeline {
     events: (cpu) => decoder.events(cpu),
     flaggedLost: (cpu) => decoder.flaggedLost(cpu),
     lateEvents: () => decoder.lateEvents(),
-    hasPlainStamps: () => decoder.hasPlainStamps(),
   };
 }

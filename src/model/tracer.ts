@@ -1,5 +1,15 @@
 /** How a tracer is to be set up: data from the probe that reads it to the room that controls tracers. */
 
+/** Tracers that keep nothing but the longest latency they have met. kernel/trace/trace_sched_wakeup.c, trace_irqsoff.c */
+export const LATENCY_TRACERS = [
+  'wakeup',
+  'wakeup_rt',
+  'wakeup_dl',
+  'irqsoff',
+  'preemptoff',
+  'preemptirqsoff',
+] as const;
+
 export interface TracerRequest {
   /** A name of `available_tracers`. Also the label `buffer`, and the end of the instance's name. */
   tracer: string;

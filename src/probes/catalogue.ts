@@ -1,4 +1,6 @@
 /** All probes there are, in the order of docs and listings. A new probe is a line here. */
+
+import { LATENCY_TRACERS } from '../model/tracer.ts';
 import { blk } from './blk.ts';
 import { block } from './block.ts';
 import { events } from './events.ts';
@@ -6,7 +8,7 @@ import { functionCalls } from './function.ts';
 import { functionGraph } from './function-graph.ts';
 import { hwlat } from './hwlat.ts';
 import { irq } from './irq.ts';
-import { LATENCY_TRACERS, latencyProbe } from './latency.ts';
+import { latencyProbe } from './latency.ts';
 import { osnoise } from './osnoise.ts';
 import type { ProbeModule } from './probe.ts';
 import { sched } from './sched.ts';

@@ -7,17 +7,10 @@
  * They trace every function of the kernel beside, which makes the latencies worse, unless `function-trace` is off.
  */
 import { DEFAULT_BUCKETS } from '../config/units/buckets.ts';
+import { LATENCY_TRACERS } from '../model/tracer.ts';
 import { declareMaxima } from './families.ts';
 import type { CommonOptions, Probe, ProbeContext, ProbeModule } from './probe.ts';
 
-export const LATENCY_TRACERS = [
-  'wakeup',
-  'wakeup_rt',
-  'wakeup_dl',
-  'irqsoff',
-  'preemptoff',
-  'preemptirqsoff',
-] as const;
 type LatencyTracer = (typeof LATENCY_TRACERS)[number];
 
 const HELP: Readonly<Record<LatencyTracer, string>> = {

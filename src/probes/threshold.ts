@@ -2,7 +2,7 @@
  * `tracing_thresh` is one file for all tracers of the kernel. Those that set it hide what is below it from those that
  * should show everything: function_graph drops shorter calls, the latency tracers no longer keep the longest.
  */
-import { LATENCY_TRACERS } from './latency.ts';
+import { LATENCY_TRACERS } from '../model/tracer.ts';
 import type { Conflict } from './probe.ts';
 
 const HIDDEN_FROM = ['function_graph', ...LATENCY_TRACERS];

@@ -6,7 +6,7 @@ import { closeSync, openSync, readSync } from 'node:fs';
 import { join } from 'node:path';
 import { KernelError } from '../model/errors.ts';
 import type { FunctionFilter } from '../model/tracer.ts';
-import { globPattern, listLines } from './control-forms.ts';
+import { listLines } from './control-forms.ts';
 import { refusal, tryReadText } from './files.ts';
 import type { Instance } from './instance.ts';
 import type { JournalPart } from './journal.ts';
@@ -36,14 +36,6 @@ export function* listFunctions(root: string): Generator<KernelFunction> {
     const found = functionOf(line);
     if (found !== undefined) yield found;
   }
-}
-
-/** How many functions each glob stands for, in the order of the globs. Throws `KernelError`. */
-export function countMatches(root: string, globs: readonly string[]): Map<string, number> {
-  const patterns = globs.map((glob) => ({ glob, pattern: globPattern(checkedGlob(glob)), count: 0 }));
-  for (const { name } of listFunctions(root))
-    for (const one of patterns) if (one.pattern.test(name)) one.count++;
-  return new Map(patterns.map(({ glob, count }) => [glob, count]));
 }
 
 /**
@@ -148,7 +140,7 @@ export function setFunctionFilter(
     // With nothing in the list all functions would be traced.
     if (refused.length === functions.length || inForce.length === 0) {
       const remedy =
-        'this kernel has no function of that name that can be traced; `ftrace-exporter list functions GLOB` shows what there is';
+        'this kernel has no function of that name that can be traced, or not until its module is loaded; `ftrace-exporter list functions GLOB` shows what there is';
       const file = join(place.dir, place.file);
       throw new KernelError({ file, errno: 'EINVAL', action: 'write', value: refused.join(' '), remedy });
     }

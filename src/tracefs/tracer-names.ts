@@ -1,13 +1,6 @@
 /** Names of the kernel's tracers (`available_tracers`). */
 
-export const LATENCY_TRACERS = [
-  'wakeup',
-  'wakeup_rt',
-  'wakeup_dl',
-  'irqsoff',
-  'preemptoff',
-  'preemptirqsoff',
-] as const;
+import { LATENCY_TRACERS } from '../model/tracer.ts';
 
 /** Those that may run in an instance named after them, and so may be left there by a killed agent. */
 export const TRACERS: readonly string[] = [

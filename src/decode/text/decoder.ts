@@ -57,8 +57,6 @@ export interface TextDecoder {
   flaggedLost(cpu: number): number;
   /** Events whose stamp is before that of one that came earlier. */
   lateEvents(): number;
-  /** Whether stamps are plain numbers: then the trace clock does not count time. */
-  hasPlainStamps(): boolean;
 }
 
 export function makeTextDecoder(options: TextDecoderOptions): TextDecoder {
@@ -83,7 +81,6 @@ export function makeTextDecoder(options: TextDecoderOptions): TextDecoder {
   let late = 0;
   /** Stamp of the youngest event so far. In a column of one: a variable of a closure would be boxed at each. */
   const latest = new Float64Array(1);
-  let hasPlainStamps = false;
   /** The event before is one that nobody handles: where its text ends is not known, and it can have more lines. */
   let inUnknown = false;
   /** Where to go on when a handler fails. */
@@ -147,7 +144,6 @@ export function makeTextDecoder(options: TextDecoderOptions): TextDecoder {
     if (bytes[from] === SPACE) {
       const text = parsePrefix(bytes, from, end, prefix);
       if (text >= 0 && prefix.cpu < cpuCount) {
-        if (prefix.isPlainStamp) hasPlainStamps = true;
         inUnknown = false;
         return eventText(bytes, text, end);
       }
@@ -266,6 +262,5 @@ export function makeTextDecoder(options: TextDecoderOptions): TextDecoder {
     recordBytes: (cpu) => sizes[cpu] ?? 0,
     flaggedLost: (cpu) => lost[cpu] ?? 0,
     lateEvents: () => late,
-    hasPlainStamps: () => hasPlainStamps,
   };
 }

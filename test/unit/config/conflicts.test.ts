@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { loadAgentConfig } from '../../../src/agent/compose-config.ts';
 import { UsageError } from '../../../src/model/errors.ts';
-import { LATENCY_TRACERS } from '../../../src/probes/latency.ts';
+import { LATENCY_TRACERS } from '../../../src/model/tracer.ts';
 
 const directory = mkdtempSync(join(tmpdir(), 'ftrace-exporter-conflicts-'));
 after(() => rmSync(directory, { recursive: true }));

@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { schemaKit } from '../../../src/config/units.ts';
 import { MetricStore } from '../../../src/metrics/store.ts';
-import { LATENCY_TRACERS, latencyProbe } from '../../../src/probes/latency.ts';
+import { LATENCY_TRACERS } from '../../../src/model/tracer.ts';
+import { latencyProbe } from '../../../src/probes/latency.ts';
 import { fakeHost, run } from './records.ts';
 
 const MAX = 'ftrace_latency_tracer_max_seconds';

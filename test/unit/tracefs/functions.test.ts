@@ -5,7 +5,6 @@ import { type TestContext, test } from 'node:test';
 import type { FunctionFilter } from '../../../src/model/tracer.ts';
 import {
   checkedGlob,
-  countMatches,
   functionAddresses,
   listFunctions,
   setFunctionFilter,
@@ -44,13 +43,6 @@ test('lists longer than a read are whole', (t) => {
 test('a list that cannot be read is an error with the reason', (t) => {
   const root = fakeTracefs(t, {});
   assert.throws(() => [...listFunctions(root)], { errno: 'ENOENT', message: /available_filter_functions/ });
-});
-
-test('each glob is counted, those that match nothing too', (t) => {
-  const root = fakeTracefs(t, { available_filter_functions: NAMES });
-  const counts = countMatches(root, ['vfs_*read', 'vfs_rea?', '*', 'nosuch', '*.constprop.?', 'virtio_blk']);
-  assert.deepEqual([...counts.values()], [3, 2, 8, 0, 1, 0]);
-  assert.throws(() => countMatches(root, ['vfs_*:traceoff']), { errno: 'EINVAL' });
 });
 
 test('globs that are more than names are refused', () => {
