@@ -46,6 +46,8 @@ export interface TextPipelineOptions {
   now(): TimestampNs;
   onError(cpu: number, error: PageError, cause?: unknown): void;
   roundBytes?: number;
+  /** A tick ends, unfinished, with the round in which this has passed. */
+  longestTickMs?: number;
 }
 
 export function makeTextPipeline(options: TextPipelineOptions): EventStream {
@@ -101,7 +103,7 @@ export function makeTextPipeline(options: TextPipelineOptions): EventStream {
 
   return {
     tick: (tickStart, maxRounds) => {
-      const endsAtMs = performance.now() + LONGEST_TICK_MS;
+      const endsAtMs = performance.now() + (options.longestTickMs ?? LONGEST_TICK_MS);
       for (let i = 0; i < maxRounds; i++) {
         if (round(tickStart)) return true;
         if (performance.now() > endsAtMs) return false;

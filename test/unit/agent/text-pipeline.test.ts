@@ -27,6 +27,7 @@ function pipelineOf({ reads, lost, nowMs = 1e6, ...more }: Given) {
   const seen: string[] = [];
   let left = Buffer.alloc(0);
   const pipeline = makeTextPipeline({
+    longestTickMs: Number.POSITIVE_INFINITY,
     source: {
       readText: (into) => {
         if (left.length === 0) left = Buffer.from(reads.shift() ?? '');
@@ -89,6 +90,15 @@ describe('the text pipeline', () => {
     assert.equal(pipeline.events(0), 1600);
     pipeline.flush();
     assert.equal(pipeline.events(0), 16_000);
+  });
+
+  it('ends a tick that takes long, says so, and goes on in the next', () => {
+    const many = wakeup(7, 1).repeat(800);
+    const { pipeline } = pipelineOf({ reads: Array(3).fill(many), roundBytes: 1 << 16, longestTickMs: 0 });
+    assert.equal(pipeline.tick(1e12, 100), false);
+    assert.equal(pipeline.events(0), 800);
+    while (!pipeline.tick(1e12, 100));
+    assert.equal(pipeline.events(0), 2400);
   });
 
   it('tells a loss before what it has read is decoded, as far as now', () => {
@@ -233,6 +243,7 @@ describe('losses in text that the kernel has merged', () => {
           let lostUntil = 0;
           const failures: string[] = [];
           const pipeline = makeTextPipeline({
+            longestTickMs: Number.POSITIVE_INFINITY,
             source: {
               readText: (into) => {
                 const length = Buffer.from(kernel.read(most)).copy(into);
