@@ -35,7 +35,6 @@ const libraries = {
   probes: ['zod'],
   export: [
     'prom-client',
-    '@grpc/grpc-js',
     '@opentelemetry/api',
     '@opentelemetry/core',
     '@opentelemetry/otlp-transformer',

@@ -35,6 +35,6 @@ export async function openOtlp(
     env: process.env,
     said: otlp.resource,
   };
-  const push = await openPush({ config: otlp.metrics, resource, counts: metrics, log });
+  const push = openPush({ config: otlp.metrics, resource, counts: metrics, log });
   return { push, metrics, stop: () => push.stop(LAST_PUSH_MS) };
 }

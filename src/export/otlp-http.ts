@@ -8,7 +8,7 @@ import { Agent as HttpsAgent, request as httpsRequest } from 'node:https';
 import { promisify } from 'node:util';
 import { gzip } from 'node:zlib';
 import type { OtlpTarget } from '../model/otlp.ts';
-import type { Attempt, Transport } from './otlp-send.ts';
+import { type Attempt, noAnswer, type Transport } from './otlp-send.ts';
 import { statusMessage } from './otlp-status.ts';
 import type { TlsFiles } from './otlp-tls.ts';
 
@@ -85,7 +85,7 @@ export function createHttpTransport({ target, tls, userAgent }: HttpOptions): Tr
       try {
         return await exchange(body, ending.signal);
       } catch (error) {
-        const reason = isLate ? `no answer within ${timeoutMs / 1000} s` : whatWentWrong(error);
+        const reason = isLate ? noAnswer(timeoutMs) : whatWentWrong(error);
         return { taken: false, reason, retryable: true };
       } finally {
         clearTimeout(timer);

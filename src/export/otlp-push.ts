@@ -17,6 +17,7 @@ import {
 import type { Log } from '../model/log.ts';
 import type { MetricSnapshot } from '../model/metric.ts';
 import type { OtlpMetricsConfig, OtlpTarget } from '../model/otlp.ts';
+import { createGrpcTransport } from './otlp-grpc.ts';
 import { createHttpTransport } from './otlp-http.ts';
 import { createOutcomes, type Outcomes, type PushCounts } from './otlp-outcomes.ts';
 import { createPointMaker, type PointMaker } from './otlp-points.ts';
@@ -56,8 +57,8 @@ export interface Push {
 }
 
 /** Makes everything ready. Throws a `UsageError` for what the target cannot do, or files it cannot read. */
-export async function openPush({ config, resource, counts, log }: PushOptions): Promise<Push> {
-  const transport = await transportTo(config.target, `${SCOPE}/${resource.version}`, log);
+export function openPush({ config, resource, counts, log }: PushOptions): Push {
+  const transport = transportTo(config.target, `${SCOPE}/${resource.version}`, log);
   const sender = createSender({ transport, timeoutMs: config.target.timeoutMs });
   const outcomes = createOutcomes('metrics', counts, log);
   let provider: MeterProvider | undefined;
@@ -97,12 +98,11 @@ export async function openPush({ config, resource, counts, log }: PushOptions): 
   };
 }
 
-async function transportTo(target: OtlpTarget, userAgent: string, log: Log): Promise<Transport> {
+function transportTo(target: OtlpTarget, userAgent: string, log: Log): Transport {
   const tls = openTlsFiles(target, log);
-  if (target.protocol !== 'grpc') return createHttpTransport({ target, tls, userAgent });
-  // Another 8 MiB that the other protocols do without.
-  const { createGrpcTransport } = await import('./otlp-grpc.ts');
-  return createGrpcTransport({ target, tls, userAgent, method: GRPC_METHOD });
+  return target.protocol === 'grpc'
+    ? createGrpcTransport({ target, tls, userAgent, method: GRPC_METHOD })
+    : createHttpTransport({ target, tls, userAgent });
 }
 
 function producerOf(

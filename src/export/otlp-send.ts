@@ -95,6 +95,11 @@ export function createSender(options: SenderOptions): Sender {
   };
 }
 
+/** Why an attempt that had no more time was refused. */
+export function noAnswer(timeoutMs: number): string {
+  return `no answer within ${Math.round(timeoutMs / 100) / 10} s`;
+}
+
 function seconds(ms: number): string {
   return `${Math.ceil(ms / 1000)} s`;
 }

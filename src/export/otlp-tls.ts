@@ -2,6 +2,7 @@
  * The files of certificates that a target names: read at the start, where what is wrong with them is an error of the
  * config, and again when they have changed, as short-lived ones do.
  */
+import { X509Certificate } from 'node:crypto';
 import { readFileSync, statSync } from 'node:fs';
 import { createSecureContext } from 'node:tls';
 import { errnoOf, UsageError } from '../model/errors.ts';
@@ -34,6 +35,8 @@ export function openTlsFiles(target: OtlpTarget, log: Log): TlsFiles {
     for (const [key, as, file] of used) material[as] = readPem(key, file as string);
     try {
       createSecureContext(material);
+      // What is no authority it passes over.
+      if (material.ca !== undefined) checkAuthorities(material.ca.toString('latin1'));
     } catch (error) {
       const keys = used.map(([key, , file]) => `${key} (${file})`).join(', ');
       throw new UsageError(`${keys}: cannot be used for TLS: ${(error as Error).message}`);
@@ -68,6 +71,13 @@ function readPem(key: string, file: string): Buffer {
   } catch (error) {
     throw new UsageError(`${key}: cannot read ${JSON.stringify(file)}: ${errnoOf(error)}`);
   }
+}
+
+function checkAuthorities(pem: string): void {
+  const certificates =
+    pem.match(/-----BEGIN [^-]*CERTIFICATE-----[^-]*-----END [^-]*CERTIFICATE-----/g) ?? [];
+  if (certificates.length === 0) throw new Error('no certificate of an authority is in it');
+  for (const certificate of certificates) new X509Certificate(certificate);
 }
 
 /** Changes with the file; '' while there is none, as within an exchange of it. */

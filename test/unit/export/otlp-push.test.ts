@@ -1,0 +1,368 @@
+/** Pushing from end to end within this process: snapshots in, what a backend gets and what is told of it out. */
+import assert from 'node:assert/strict';
+import { after, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { makeOtlpMetrics, type OtlpMetrics } from '../../../src/agent/otlp-metrics.ts';
+import { openPush, type Push } from '../../../src/export/otlp-push.ts';
+import { MetricStore } from '../../../src/metrics/store.ts';
+import type { OtlpMetricsConfig, OtlpProtocol } from '../../../src/model/otlp.ts';
+import { pointsOf } from '../../support/otlp.ts';
+import {
+  type HttpAnswer,
+  partialSuccess,
+  type Receiver,
+  startGrpcReceiver,
+  startHttpReceiver,
+} from '../../support/otlp-receiver.ts';
+
+const started: { stop(): Promise<unknown> }[] = [];
+after(async () => {
+  for (const one of started) await one.stop();
+});
+
+interface Pushing {
+  push: Push;
+  metrics: OtlpMetrics;
+  lines: string[];
+  /** Exports by outcome, as they are counted. */
+  counted(): { exported: number; failed: number; rejected: number };
+  count(n: number): void;
+}
+
+/** Pushes a counter `c_total` to a backend. */
+function pushTo(
+  url: string,
+  config: Partial<OtlpMetricsConfig> & { protocol?: OtlpProtocol; timeoutMs?: number } = {},
+): Pushing {
+  const { protocol = 'http/protobuf', timeoutMs = 10_000, ...more } = config;
+  const lines: string[] = [];
+  const log = (level: string) => (fields: Record<string, unknown>, message: string) => {
+    lines.push(`${level} ${message} ${JSON.stringify(fields)}`);
+  };
+  const metrics = makeOtlpMetrics('metrics');
+  const push = openPush({
+    config: {
+      target: {
+        protocol,
+        url: protocol === 'grpc' ? url : `${url}/v1/metrics`,
+        headers: {},
+        timeoutMs,
+        compression: 'none',
+      },
+      intervalMs: 100,
+      exportTimeoutMs: 100,
+      histograms: 'explicit',
+      ...more,
+    },
+    resource: {
+      version: '1.2.3',
+      instance: 'test',
+      hostName: 'node-1',
+      hostId: undefined,
+      kernelRelease: '6.18.0',
+      kernelVersion: '#1',
+      env: { K8S_NODE_NAME: 'worker' },
+      said: { team: 'a' },
+    },
+    counts: metrics,
+    log: { debug: log('debug'), info: log('info'), warn: log('warn'), error: log('error') },
+  });
+  const store = new MetricStore({ tellSeries: false });
+  const counter = store.counter({ name: 'c_total', help: 'Counts.' });
+  const slot = counter.slot([]);
+  push.start({
+    scrape: async () => [store.snapshot(), metrics.snapshot()],
+    processMetrics: async () => [],
+    constantLabels: { source: 'test' },
+    startMs: Date.now(),
+  });
+  started.push({ stop: () => push.stop(100) });
+  const countOf = (name: string, outcome?: string) => {
+    const family = metrics.snapshot().families.find(({ spec }) => spec.name === name);
+    assert.ok(family);
+    return family.values[outcome === undefined ? 0 : family.labelValues.indexOf(outcome) >> 1];
+  };
+  return {
+    push,
+    metrics,
+    lines,
+    count: (n) => counter.add(slot, n),
+    counted: () => ({
+      exported: countOf('ftrace_exporter_otlp_exports_total', 'exported'),
+      failed: countOf('ftrace_exporter_otlp_exports_total', 'failed'),
+      rejected: countOf('ftrace_exporter_otlp_rejected_total'),
+    }),
+  };
+}
+
+async function receiverOf(port = 0): Promise<Receiver<HttpAnswer>> {
+  const receiver = await startHttpReceiver({ port });
+  started.push({ stop: () => receiver.close().catch(() => {}) });
+  return receiver;
+}
+
+async function until(done: () => boolean, what: string): Promise<void> {
+  const deadline = performance.now() + 20_000;
+  while (!done()) {
+    assert.ok(performance.now() < deadline, what);
+    await sleep(10);
+  }
+}
+
+for (const protocol of ['http/protobuf', 'http/json', 'grpc'] as const) {
+  test(`metrics arrive, again and again, by ${protocol}`, async () => {
+    const receiver = protocol === 'grpc' ? await startGrpcReceiver() : await receiverOf();
+    const { push, count, counted, lines } = pushTo(receiver.url, {
+      protocol,
+      intervalMs: 400,
+      exportTimeoutMs: 400,
+    });
+    count(3);
+    const first = (await receiver.request(0)).pushed();
+    count(4);
+    const later = (await receiver.request(2)).pushed();
+    await push.stop(5000);
+    const [c, then] = [first, later].map((pushed) => pointsOf(pushed, 'c')[0]);
+    assert.deepEqual([c.value, then.value], [3, 7]);
+    assert.deepEqual(c.attributes, { source: 'test' });
+    assert.ok(c.start <= c.time && c.time < then.time && c.start === then.start);
+    assert.deepEqual(first.scope, { name: 'ftrace-exporter', version: '1.2.3' });
+    const { 'service.instance.id': id, 'telemetry.sdk.version': sdk, ...resource } = first.resource;
+    assert.ok(id && sdk);
+    assert.deepEqual(resource, {
+      'service.name': 'ftrace-exporter',
+      'service.version': '1.2.3',
+      'host.name': 'worker',
+      'k8s.node.name': 'worker',
+      'os.type': 'linux',
+      'os.name': 'Linux',
+      'os.version': '6.18.0',
+      'os.description': 'Linux 6.18.0 #1',
+      team: 'a',
+      'telemetry.sdk.language': 'nodejs',
+      'telemetry.sdk.name': 'opentelemetry',
+    });
+    assert.equal(counted().exported, receiver.received.length);
+    assert.equal(counted().failed, 0);
+    const told = pointsOf(later, 'ftrace_exporter_otlp_exports');
+    assert.deepEqual(told.map(({ attributes }) => attributes.outcome).sort(), ['exported', 'failed']);
+    assert.deepEqual(lines, [
+      `info pushing metrics over OTLP ${JSON.stringify({
+        endpoint: `${receiver.url}${protocol === 'grpc' ? '/' : '/v1/metrics'}`,
+        protocol,
+        intervalMs: 400,
+      })}`,
+    ]);
+    if (protocol === 'grpc') await receiver.close();
+  });
+}
+
+test('the last values are pushed at the end, whatever the interval', async () => {
+  const receiver = await receiverOf();
+  const { push, count } = pushTo(receiver.url, { intervalMs: 3_600_000, exportTimeoutMs: 5000 });
+  count(41);
+  await push.stop(5000);
+  assert.equal(pointsOf(receiver.received[0].pushed(), 'c')[0].value, 41);
+  assert.equal(receiver.received.length, 1);
+  await until(() => receiver.connections() === 0, 'the connection is ended');
+});
+
+test('one that is killed and comes back: failures are counted and told of once, values are complete', async () => {
+  const receiver = await receiverOf();
+  const { count, counted, lines } = pushTo(receiver.url);
+  count(1);
+  await receiver.request(0);
+  await receiver.close();
+  await until(() => counted().failed >= 3, 'failures are counted');
+  count(1);
+  const again = await receiverOf(receiver.port);
+  const request = await again.request(0);
+  assert.equal(pointsOf(request.pushed(), 'c')[0].value, 2);
+  await until(() => lines.length >= 3, 'the recovery is told of');
+  assert.match(lines[1], /^warn OTLP: a push failed .*ECONN|^warn OTLP: a push failed .*hang up/);
+  assert.match(lines[2], /^info OTLP: the backend takes what is pushed again/);
+  assert.equal(lines.length, 3);
+});
+
+test('a refusal that may pass is followed by another attempt, within one push', async () => {
+  const receiver = await receiverOf();
+  receiver.answer = (n) => (n === 0 ? { status: 503 } : { status: 200 });
+  const { push, counted } = pushTo(receiver.url, { intervalMs: 3000, exportTimeoutMs: 3000 });
+  const [first, second] = [await receiver.request(0), await receiver.request(1)];
+  assert.deepEqual(second.body, first.body);
+  assert.ok(second.atMs - first.atMs >= 799, String(second.atMs - first.atMs));
+  await until(() => counted().exported === 1, 'it is counted once');
+  assert.equal(counted().failed, 0);
+  await push.stop(5000);
+});
+
+test('429 with Retry-After: quiet until then, and every push in between counts as failed', async () => {
+  const receiver = await receiverOf();
+  receiver.answer = (n) => (n === 0 ? { status: 429, headers: { 'retry-after': '2' } } : { status: 200 });
+  const { push, counted, lines } = pushTo(receiver.url);
+  const first = await receiver.request(0);
+  const second = await receiver.request(1);
+  assert.ok(second.atMs - first.atMs >= 1990, String(second.atMs - first.atMs));
+  assert.ok(counted().failed >= 10, String(counted().failed));
+  await push.stop(1000);
+  assert.match(lines[1], /HTTP 429/);
+});
+
+test('one that hangs holds one connection and one request', async () => {
+  const receiver = await receiverOf();
+  receiver.answer = 'hang';
+  const { push, counted, lines } = pushTo(receiver.url);
+  await until(() => counted().failed >= 8, 'failures are counted');
+  assert.ok(receiver.connections() <= 2, String(receiver.connections()));
+  assert.match(lines[1], /no answer within 0\.1 s/);
+  receiver.answer = { status: 200 };
+  await until(() => counted().exported > 0, 'it recovers');
+  await push.stop(1000);
+});
+
+test('at the end a backend that hangs is not waited for longer than told', async () => {
+  const receiver = await receiverOf();
+  receiver.answer = 'hang';
+  const { push, counted, lines } = pushTo(receiver.url, { intervalMs: 3_600_000, exportTimeoutMs: 30_000 });
+  const beganMs = performance.now();
+  await push.stop(400);
+  const tookMs = performance.now() - beganMs;
+  assert.ok(tookMs < 2000, String(tookMs));
+  await until(() => counted().failed === 1, 'it is counted');
+  assert.ok(
+    lines.some((line) => /the last values did not arrive|no answer before/.test(line)),
+    lines.join(),
+  );
+  await until(() => receiver.connections() === 0, 'the connection is ended');
+});
+
+test('at the end no time is spent on a backend that is gone', async () => {
+  const gone = await startHttpReceiver();
+  await gone.close();
+  const { push, counted } = pushTo(gone.url, { intervalMs: 3_600_000, exportTimeoutMs: 30_000 });
+  const beganMs = performance.now();
+  await push.stop(10_000);
+  assert.ok(performance.now() - beganMs < 1000);
+  assert.equal(counted().failed, 1);
+});
+
+test('points that a backend did not take are counted, by either encoding', async () => {
+  for (const protocol of ['http/protobuf', 'http/json', 'grpc'] as const) {
+    const receiver = protocol === 'grpc' ? await startGrpcReceiver() : await receiverOf();
+    const json = JSON.stringify({ partialSuccess: { rejectedDataPoints: '5', errorMessage: 'too old' } });
+    if (protocol === 'grpc') receiver.answer = { rejected: 5, message: 'too old' } as never;
+    else {
+      const body = protocol === 'http/json' ? json : partialSuccess(5, 'too old');
+      receiver.answer = { status: 200, body } as never;
+    }
+    const { push, counted, lines } = pushTo(receiver.url, {
+      protocol,
+      intervalMs: 3_600_000,
+      exportTimeoutMs: 5000,
+    });
+    await push.stop(5000);
+    assert.deepEqual(counted(), { exported: 1, failed: 0, rejected: 5 });
+    assert.match(lines[1], /did not take all of a push .*"reason":"too old","points":5/);
+    if (protocol === 'grpc') await receiver.close();
+  }
+});
+
+test('an answer of 200 that is no message is taken for what it says', async () => {
+  const receiver = await receiverOf();
+  receiver.answer = { status: 200, body: '<html>hello' };
+  const { push, counted } = pushTo(receiver.url, { intervalMs: 3_600_000, exportTimeoutMs: 5000 });
+  await push.stop(5000);
+  assert.deepEqual(counted(), { exported: 1, failed: 0, rejected: 0 });
+});
+
+test('a scrape that fails is a push that failed', async () => {
+  const receiver = await receiverOf();
+  const metrics = makeOtlpMetrics('metrics');
+  const lines: string[] = [];
+  const push = openPush({
+    config: {
+      target: {
+        protocol: 'http/protobuf',
+        url: receiver.url,
+        headers: {},
+        timeoutMs: 100,
+        compression: 'none',
+      },
+      intervalMs: 3_600_000,
+      exportTimeoutMs: 1000,
+      histograms: 'explicit',
+    },
+    resource: {
+      version: '',
+      instance: '',
+      hostName: '',
+      hostId: undefined,
+      kernelRelease: '',
+      kernelVersion: '',
+      env: {},
+      said: {},
+    },
+    counts: metrics,
+    log: { debug() {}, info() {}, error() {}, warn: (fields) => lines.push(String(fields.reason)) },
+  });
+  push.start({
+    scrape: async () => {
+      throw new Error('no store');
+    },
+    processMetrics: async () => [],
+    constantLabels: {},
+    startMs: 0,
+  });
+  await push.stop(1000);
+  assert.deepEqual(lines[0], 'no metrics: no store');
+  assert.equal(receiver.received.length, 0);
+});
+
+test('many points go in several requests, each series once', async () => {
+  const receiver = await receiverOf();
+  const metrics = makeOtlpMetrics();
+  const store = new MetricStore({ tellSeries: false });
+  const counter = store.counter({ name: 'c_total', help: '', labels: ['n'] });
+  for (let n = 0; n < 10_000; n++) counter.add(counter.slot([String(n)]), n);
+  const push = openPush({
+    config: {
+      target: {
+        protocol: 'http/protobuf',
+        url: receiver.url,
+        headers: {},
+        timeoutMs: 9e3,
+        compression: 'gzip',
+      },
+      intervalMs: 3_600_000,
+      exportTimeoutMs: 9000,
+      histograms: 'explicit',
+    },
+    resource: {
+      version: '',
+      instance: '',
+      hostName: '',
+      hostId: undefined,
+      kernelRelease: '',
+      kernelVersion: '',
+      env: {},
+      said: {},
+    },
+    counts: metrics,
+    log: { debug() {}, info() {}, error() {}, warn() {} },
+  });
+  push.start({
+    scrape: async () => [store.snapshot()],
+    processMetrics: async () => [],
+    constantLabels: {},
+    startMs: 0,
+  });
+  await push.stop(9000);
+  assert.equal(receiver.received.length, 3);
+  const seen = receiver.received.flatMap((request) =>
+    pointsOf(request.pushed(), 'c').map(({ attributes, value }) => [Number(attributes.n), value]),
+  );
+  assert.deepEqual(
+    seen,
+    Array.from({ length: 10_000 }, (_, n) => [n, n]),
+  );
+});
