@@ -96,7 +96,8 @@ describe('the text pipeline', () => {
     const many = wakeup(7, 1).repeat(800);
     const { pipeline } = pipelineOf({ reads: Array(3).fill(many), roundBytes: 1 << 16, longestTickMs: 0 });
     assert.equal(pipeline.tick(1e12, 100), false);
-    assert.equal(pipeline.events(0), 800);
+    const first = pipeline.events(0);
+    assert.ok(first > 0 && first <= 800, `${first} events`);
     while (!pipeline.tick(1e12, 100));
     assert.equal(pipeline.events(0), 2400);
   });
@@ -295,7 +296,7 @@ describe('losses in text that the kernel has merged', () => {
           assert.deepEqual(failures, []);
         },
       ),
-      { numRuns: 400 },
+      { numRuns: 1000 },
     );
     assert.ok(pairs > 1000 && losses > 1000, `${pairs} pairs, ${losses} losses`);
   });
