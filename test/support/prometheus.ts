@@ -10,6 +10,8 @@ const START_TIMEOUT_MS = 60_000;
 const SCRAPE_TIMEOUT_MS = 30_000;
 
 export interface Prometheus {
+  /** `http://127.0.0.1:PORT` */
+  url: string;
   /** Result of an instant query. */
   query(expression: string): Promise<QueryResult[]>;
   /** Resolves when these jobs have been scraped, with success, at least once from now on. */
@@ -83,6 +85,7 @@ export async function startPrometheus(
     () => log,
   );
   return {
+    url,
     query,
     scraped: async (...jobs) => {
       // A sample's time is its scrape's start, which Prometheus moves by 2 ms for even distances.
