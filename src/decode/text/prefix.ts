@@ -37,6 +37,8 @@ const MOST_DIGITS = 9;
 const MOST_SECOND_DIGITS = 15;
 
 const SPACE = 0x20;
+/** Of `%-7d`. */
+const PID_COLUMNS = 7;
 const MINUS = 0x2d;
 const DOT = 0x2e;
 const ZERO = 0x30;
@@ -110,15 +112,24 @@ export function parsePrefix(bytes: Uint8Array, from: number, end: number, into: 
   return parseStamp(bytes, pos, end, into);
 }
 
-/** Whether the line at `from` begins as a front part does, be it broken behind: ` … task-pid [`. */
+/**
+ * Whether the line at `from` begins as a front part does, be it broken behind: `…task-PID     [CPU] F`. By its columns,
+ * which a name of 15 bytes cannot imitate: the task's id has 7 and a space behind it.
+ */
 export function isLikePrefix(bytes: Uint8Array, from: number, end: number): boolean {
   if (bytes[from] !== SPACE || bytes[from + NAME_COLUMNS] !== MINUS) return false;
   const first = from + NAME_COLUMNS + 1;
   let pos = first;
   while (pos < end && bytes[pos] >= ZERO && bytes[pos] <= 0x39) pos++;
   if (pos === first) return false;
+  const digits = pos - first;
   while (pos < end && bytes[pos] === SPACE) pos++;
-  return pos < end && (bytes[pos] === 0x5b || bytes[pos] === 0x28);
+  if (pos - first !== Math.max(digits, PID_COLUMNS) + 1) return false;
+  if (bytes[pos] === 0x28) return true;
+  if (bytes[pos] !== 0x5b) return false;
+  for (pos++; pos < end && bytes[pos] >= ZERO && bytes[pos] <= 0x39; ) pos++;
+  // A name that goes as far as this is followed by the dash.
+  return pos + 2 >= end || (bytes[pos] === 0x5d && bytes[pos + 1] === SPACE && bytes[pos + 2] !== MINUS);
 }
 
 /** ` %5lu.%06lu: `, or ` %12llu: ` with clocks that do not count time. Returns where the text begins, or -1. */

@@ -99,7 +99,13 @@ for (const kernel of KERNELS) {
             );
           },
         ),
-        { numRuns: 2000 },
+        {
+          numRuns: 2000,
+          examples: [
+            ['-1   [000]  pre', '', ' pid=5 prio=9\n', 1, 1, 10],
+            ['-1       [000] ', '', ' pid=5 prio=9\n', 1, 1, 10],
+          ],
+        },
       );
     });
   });
