@@ -21,7 +21,8 @@ const LONGEST_BACKOFF_MS = 30_000;
 const HEALTHY_AFTER_MS = 60_000;
 /** An answer takes microseconds; a thread that owes one this long is stuck. */
 const ANSWER_TIMEOUT_MS = 5_000;
-const STOP_TIMEOUT_MS = 10_000;
+/** What a full buffer still holds is read to its end; less than what Kubernetes grants a pod to end. */
+const STOP_TIMEOUT_MS = 25_000;
 
 export interface Agent {
   /**
