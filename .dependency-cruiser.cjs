@@ -67,6 +67,13 @@ module.exports = {
   forbidden: [
     ...roomRules,
     ...libraryRules,
+    {
+      // OpenTelemetry takes memory that those who push nothing must not pay.
+      name: 'otlp-is-loaded-on-demand',
+      severity: 'error',
+      from: { path: '^src/', pathNot: '^src/export/otlp-' },
+      to: { path: '^src/export/otlp-', dynamic: false },
+    },
     { name: 'no-cycles', severity: 'error', from: {}, to: { circular: true } },
     { name: 'no-stray-files', severity: 'error', from: { path: '^src/[^/]+\\.ts$' }, to: {} },
     { name: 'not-resolvable', severity: 'error', from: {}, to: { couldNotResolve: true } },

@@ -1,26 +1,18 @@
 /** Pushing over OTLP for `run` and `replay --serve`: loads what is needed for it, only where it is configured. */
 import { hostname, version as kernelVersion, release } from 'node:os';
-import { makeOtlpMetrics, type OtlpMetrics } from '../agent/otlp-metrics.ts';
+import { makeOtlpMetrics } from '../agent/otlp-metrics.ts';
 import type { AgentConfig } from '../config/schema.ts';
-import type { Push } from '../export/otlp-push.ts';
 import { machineId } from '../host/machine-id.ts';
 import type { Log } from '../model/log.ts';
 
 /** How long the last push may take; Kubernetes gives a pod 30 s to end. */
 const LAST_PUSH_MS = 5000;
 
-export interface Otlp {
-  push: Push;
-  /** What is told of it. */
-  metrics: OtlpMetrics;
-  stop(): Promise<void>;
-}
+/** `push` and what is told of it. */
+export type Otlp = NonNullable<Awaited<ReturnType<typeof openOtlp>>>;
 
 /** Undefined where nothing is pushed. Throws a `UsageError` for what cannot be. */
-export async function openOtlp(
-  config: AgentConfig,
-  { log, version }: { log: Log; version: string },
-): Promise<Otlp | undefined> {
+export async function openOtlp(config: AgentConfig, { log, version }: { log: Log; version: string }) {
   const { otlp, instance } = config;
   if (otlp === undefined) return undefined;
   const { openPush } = await import('../export/otlp-push.ts');

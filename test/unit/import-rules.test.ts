@@ -71,6 +71,11 @@ describe('the import rules', () => {
       },
     },
     {
+      what: 'OpenTelemetry loaded before it is wanted',
+      rule: /error otlp-is-loaded-on-demand: src\/cli\/planted\.ts/,
+      files: { 'cli/planted.ts': `export { openPush } from '../export/otlp-push.ts';\n` },
+    },
+    {
       what: 'a file that is in no room',
       rule: /error no-stray-files: src\/planted\.ts/,
       files: { 'planted.ts': `export { errnoOf } from './model/errors.ts';\n` },
