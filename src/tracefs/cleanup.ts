@@ -2,13 +2,13 @@
  * Removes what killed agents left: instances, whose recording has stopped but whose armed tracepoints and tracers go
  * on costing, and what their journals say is to be put back.
  */
-import { existsSync, readdirSync, rmdirSync } from 'node:fs';
+import { readdirSync, rmdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { errnoOf, KernelError } from '../model/errors.ts';
 import { refusal } from './files.ts';
 import { createInstance, tracerInstanceName } from './instance.ts';
 import { type JournalPlace, restoreJournal } from './journal.ts';
-import { stateFileOf } from './journal-state.ts';
+import { stateIsThere } from './journal-state.ts';
 import { TRACERS } from './tracer-names.ts';
 
 export interface CleanupReport {
@@ -33,7 +33,7 @@ export function cleanup(root: string, names: readonly string[], stateDir?: strin
   for (const name of names) {
     const more =
       TRACERS.some((tracer) => present.includes(tracerInstanceName(name, tracer))) ||
-      (stateDir !== undefined && existsSync(stateFileOf(stateDir, name)));
+      (stateDir !== undefined && stateIsThere(stateDir, name));
     // Held meanwhile, so that no agent of this name can start until all is back.
     if (more) cleanHolding(root, name, stateDir, report);
     else if (present.includes(name)) removeInstance(root, name, report);

@@ -5,6 +5,7 @@
 import {
   closeSync,
   constants,
+  existsSync,
   fstatSync,
   fsyncSync,
   mkdirSync,
@@ -41,6 +42,15 @@ const BOOT_ID_FILE = '/proc/sys/kernel/random/boot_id';
 
 export function stateFileOf(stateDir: string, name: string): string {
   return join(stateDir, `${name}.journal.json`);
+}
+
+/** Where it is written before it takes its place; a kill in between leaves it. */
+const unfinished = (file: string) => `${file}.new`;
+
+/** Whether anything is there of an agent's journal, finished or not. */
+export function stateIsThere(stateDir: string, name: string): boolean {
+  const file = stateFileOf(stateDir, name);
+  return existsSync(file) || existsSync(unfinished(file));
 }
 
 /** Changes with every boot, after which no value is as it was. */
@@ -142,13 +152,13 @@ export function saveEntries(
 ): void {
   const { boot, entries } = state;
   try {
+    const temporary = unfinished(file);
+    rmSync(temporary, { force: true });
     if (entries.length === 0) {
       rmSync(file, { force: true });
       return;
     }
     makeDirectory(stateDir);
-    const temporary = `${file}.new`;
-    rmSync(temporary, { force: true });
     writeSynced(temporary, `${JSON.stringify({ version: VERSION, boot, entries }, undefined, 1)}\n`);
     renameSync(temporary, file);
   } catch (error) {

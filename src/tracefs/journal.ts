@@ -5,7 +5,14 @@
  */
 import { KernelError } from '../model/errors.ts';
 import { type Form, isList, listLines, normalForm } from './control-forms.ts';
-import { bootId, type JournalEntry, loadEntries, saveEntries, stateFileOf } from './journal-state.ts';
+import {
+  bootId,
+  type JournalEntry,
+  loadEntries,
+  saveEntries,
+  stateFileOf,
+  stateIsThere,
+} from './journal-state.ts';
 import { appendValues } from './list-files.ts';
 import { checkedForm, pathOf, putBack, readControl, shortened, writeValue } from './put-back.ts';
 
@@ -163,7 +170,7 @@ export function openJournal(place: JournalPlace): Journal {
     reload();
     const report: Restored = { restored: [], problems: [] };
     const mine = entries().filter(({ owners }) => owner === undefined || owners.includes(owner));
-    if (mine.length === 0) return report;
+    if (mine.length === 0 && (owner !== undefined || !stateIsThere(stateDir, place.name))) return report;
     let tracerIsOurs = true;
     const isTracer = ({ file }: JournalEntry) => file === 'current_tracer';
     // The tracer first: filters that are emptied while it runs would have it trace everything.

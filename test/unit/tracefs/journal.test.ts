@@ -256,6 +256,20 @@ test('a journal of another boot is void', (t) => {
   plant([{ file: 'osnoise/cpus', before: '6-7\n', owners: ['osnoise'] }], 'another');
   assert.deepEqual(restoreJournal(place), { restored: [], problems: [] });
   untouched();
+  assert.deepEqual(readdirSync(place.stateDir), []);
+});
+
+test('a kill while the journal was written leaves nothing for long', (t) => {
+  const { place, stateFile } = fake(t);
+  mkdirSync(place.stateDir);
+  writeFileSync(`${stateFile}.new`, '{"ver');
+  assert.deepEqual(restoreJournal(place), { restored: [], problems: [] });
+  assert.deepEqual(readdirSync(place.stateDir), []);
+  writeFileSync(`${stateFile}.new`, '{"ver');
+  const part = openJournal(place).part('osnoise');
+  part.set('osnoise/cpus', '2-3');
+  assert.deepEqual(readdirSync(place.stateDir), ['agent.journal.json']);
+  part.restore();
 });
 
 test('a state file that is broken or not ours is an error, and nothing is written', (t) => {
