@@ -22,15 +22,15 @@ import { createHttpTransport } from './otlp-http.ts';
 import { createOutcomes, type Outcomes, type PushCounts } from './otlp-outcomes.ts';
 import { createPointMaker, type PointMaker } from './otlp-points.ts';
 import { type ResourceFacts, resourceAttributes } from './otlp-resource.ts';
-import { createSender, type Sender, type Transport } from './otlp-send.ts';
+import { createSender, type Fate, type Sender, type Transport } from './otlp-send.ts';
 import type { HrTime } from './otlp-series.ts';
 import { openTlsFiles } from './otlp-tls.ts';
 import type { SampleFamily } from './sample-family.ts';
 
 const SCOPE = 'ftrace-exporter';
 const GRPC_METHOD = '/opentelemetry.proto.collector.metrics.v1.MetricsService/Export';
-/** Collectors take 4 MiB of a message by default; a histogram of 22 bounds takes half a KiB. */
-const POINTS_A_REQUEST = 4000;
+/** gRPC backends take 4 MiB of a message by default; a histogram of 200 bounds, the most there can be, takes 3.4 KiB. */
+const POINTS_A_REQUEST = 1000;
 
 export interface PushOptions {
   config: OtlpMetricsConfig;
@@ -61,6 +61,8 @@ export function openPush({ config, resource, counts, log }: PushOptions): Push {
   const transport = transportTo(config.target, `${SCOPE}/${resource.version}`, log);
   const sender = createSender({ transport, timeoutMs: config.target.timeoutMs });
   const outcomes = createOutcomes('metrics', counts, log);
+  /** When the push under way must have ended, all of its requests together. */
+  const deadline = { atMs: 0 };
   let provider: MeterProvider | undefined;
   return {
     start: (source) => {
@@ -69,12 +71,15 @@ export function openPush({ config, resource, counts, log }: PushOptions): Push {
         constantLabels: source.constantLabels,
         start: hrTime(source.startMs),
       });
+      const producer = producerOf(source, maker, outcomes, resource.version, () => {
+        deadline.atMs = performance.now() + config.exportTimeoutMs;
+      });
       const reader = new PeriodicExportingMetricReader({
-        exporter: exporterOf(config, sender, outcomes),
+        exporter: exporterOf(config, sender, outcomes, deadline),
         exportIntervalMillis: config.intervalMs,
         exportTimeoutMillis: config.exportTimeoutMs,
         maxExportBatchSize: POINTS_A_REQUEST,
-        metricProducers: [producerOf(source, maker, outcomes, resource.version)],
+        metricProducers: [producer],
       });
       provider = new MeterProvider({
         resource: defaultResource().merge(resourceFromAttributes(resourceAttributes(resource))),
@@ -110,6 +115,7 @@ function producerOf(
   maker: PointMaker,
   outcomes: Outcomes,
   version: string,
+  collected: () => void,
 ): MetricProducer {
   const scope = { name: SCOPE, version };
   // The reader takes the provider's resource, and has no use for the producer's.
@@ -121,7 +127,9 @@ function producerOf(
     collect: async () => {
       try {
         const [snapshots, foreign] = await Promise.all([source.scrape(), source.processMetrics()]);
-        return result(maker.make(snapshots, foreign, hrTime(Date.now())));
+        const metrics = maker.make(snapshots, foreign, hrTime(Date.now()));
+        collected();
+        return result(metrics);
       } catch (error) {
         outcomes.failed(`no metrics: ${error instanceof Error ? error.message : String(error)}`);
         return result([]);
@@ -134,15 +142,21 @@ function exporterOf(
   { target, exportTimeoutMs }: OtlpMetricsConfig,
   sender: Sender,
   outcomes: Outcomes,
+  deadline: { readonly atMs: number },
 ): PushMetricExporter {
   const serializer = target.protocol === 'http/json' ? JsonMetricsSerializer : ProtobufMetricsSerializer;
 
-  const push = async (metrics: ResourceMetrics): Promise<Error | undefined> => {
+  const fateOf = async (metrics: ResourceMetrics): Promise<Fate> => {
+    const leftMs = deadline.atMs - performance.now();
+    if (leftMs <= 0)
+      return { taken: false, reason: `the push has taken its ${exportTimeoutMs / 1000} s already` };
     const body = serializer.serializeRequest(metrics);
-    const fate =
-      body === undefined
-        ? ({ taken: false, reason: 'the metrics cannot be encoded' } as const)
-        : await sender.send(body, exportTimeoutMs);
+    if (body === undefined) return { taken: false, reason: 'the metrics cannot be encoded' };
+    return sender.send(body, leftMs);
+  };
+
+  const push = async (metrics: ResourceMetrics): Promise<Error | undefined> => {
+    const fate = await fateOf(metrics);
     if (!fate.taken) {
       outcomes.failed(fate.reason);
       return new Error(fate.reason);

@@ -33,6 +33,7 @@ interface Pushing {
 function pushTo(
   url: string,
   config: Partial<OtlpMetricsConfig> & { protocol?: OtlpProtocol; timeoutMs?: number } = {},
+  otherSeries = 0,
 ): Pushing {
   const { protocol = 'http/protobuf', timeoutMs = 10_000, ...more } = config;
   const lines: string[] = [];
@@ -70,6 +71,8 @@ function pushTo(
   const store = new MetricStore({ tellSeries: false });
   const counter = store.counter({ name: 'c_total', help: 'Counts.' });
   const slot = counter.slot([]);
+  const others = store.counter({ name: 'others_total', help: '', labels: ['n'] });
+  for (let n = 0; n < otherSeries; n++) others.slot([String(n)]);
   push.start({
     scrape: async () => [store.snapshot(), metrics.snapshot()],
     processMetrics: async () => [],
@@ -318,6 +321,21 @@ test('a scrape that fails is a push that failed', async () => {
   assert.equal(receiver.received.length, 0);
 });
 
+test('all requests of a push share its time', async () => {
+  const receiver = await receiverOf();
+  receiver.answer = 'hang';
+  const { push, counted } = pushTo(
+    receiver.url,
+    { intervalMs: 700, exportTimeoutMs: 600, timeoutMs: 400 },
+    2500,
+  );
+  const beganMs = performance.now();
+  await until(() => counted().failed === 3, 'all three have failed');
+  const tookMs = performance.now() - beganMs;
+  assert.ok(tookMs < 700 + 600 + 300, String(tookMs));
+  await push.stop(100);
+});
+
 test('many points go in several requests, each series once', async () => {
   const receiver = await receiverOf();
   const metrics = makeOtlpMetrics();
@@ -357,7 +375,7 @@ test('many points go in several requests, each series once', async () => {
     startMs: 0,
   });
   await push.stop(9000);
-  assert.equal(receiver.received.length, 3);
+  assert.equal(receiver.received.length, 10);
   const seen = receiver.received.flatMap((request) =>
     pointsOf(request.pushed(), 'c').map(({ attributes, value }) => [Number(attributes.n), value]),
   );
