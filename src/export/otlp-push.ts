@@ -1,6 +1,6 @@
 /**
  * Metrics pushed over OTLP: the SDK's periodic reader asks for our snapshots, its encoder writes them, our transports
- * carry them. Loaded only where something is pushed, for the SDK takes some 20 MiB.
+ * carry them. Loaded only where something is pushed: the SDK takes memory and half a second of the start.
  */
 import { ExportResultCode } from '@opentelemetry/core';
 import { JsonMetricsSerializer, ProtobufMetricsSerializer } from '@opentelemetry/otlp-transformer';

@@ -1,11 +1,13 @@
 /** `otlp` of the config, and the OTEL_* variables that stand for it. */
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { loadAgentConfig } from '../../../src/agent/compose-config.ts';
 import { parseKeyValues } from '../../../src/config/key-values.ts';
+import { fromOpenTelemetry } from '../../../src/config/otel-variables.ts';
+import { SETTINGS } from '../../../src/config/settings.ts';
 import { UsageError } from '../../../src/model/errors.ts';
 import type { OtlpConfig, OtlpTarget } from '../../../src/model/otlp.ts';
 
@@ -220,6 +222,31 @@ test('what is wrong is told with its place', () => {
     ['', { FTRACE_EXPORTER_OTLP_TRACES: 'true' }, /FTRACE_EXPORTER_OTLP_TRACES is no variable/],
   ];
   for (const [yaml, env, told] of wrong) assert.match(problem(yaml, env), told);
+});
+
+test('docs/otlp.md has every key, and its variables stand for it', () => {
+  const text = readFileSync(new URL('../../../docs/otlp.md', import.meta.url), 'utf8');
+  const rows = [...text.matchAll(/^\| `(\w+)` \| (.*OTEL_.*) \|$/gm)];
+  const keys = SETTINGS.map(({ key }) => key).filter((key) => key.startsWith('otlp.'));
+  assert.deepEqual(rows.map(([, key]) => `otlp.${key}`).sort(), keys.sort());
+  const documented = new Set<string>();
+  for (const [, key, variables] of rows) {
+    for (const [, variable, value] of variables.matchAll(/`(OTEL_[A-Z_]+)(?:=(\w+))?`/g)) {
+      const said = fromOpenTelemetry({ [variable]: value ?? (key === 'metrics' ? 'otlp' : '1') });
+      assert.deepEqual(
+        said.map(([of, , origin]) => [of, origin]),
+        [[`otlp.${key}`, variable]],
+      );
+      documented.add(variable);
+    }
+  }
+  const source = readFileSync(new URL('../../../src/config/otel-variables.ts', import.meta.url), 'utf8');
+  const shared = [...source.matchAll(/^ {2}\['((?!OTEL_)[A-Z_]+)', 'otlp/gm)].flatMap(([, name]) => [
+    `OTEL_EXPORTER_OTLP_${name}`,
+    `OTEL_EXPORTER_OTLP_METRICS_${name}`,
+  ]);
+  assert.ok(shared.length >= 16);
+  for (const variable of shared) assert.ok(documented.has(variable), `${variable} is not documented`);
 });
 
 test('secrets are in no complaint', () => {
