@@ -27,6 +27,8 @@ export function createOutcomes(
 ): Outcomes {
   /** Since they were last told of. */
   let failures = 0;
+  /** Since it was last told that all is well. */
+  let outage = 0;
   let rejected = 0;
   let lastReason: string | undefined;
   const failureTold = everyMinute(now);
@@ -38,13 +40,15 @@ export function createOutcomes(
       if (lastReason === undefined) return;
       lastReason = undefined;
       if (!recoveryTold()) return;
-      log.info({ signal: what, failed: failures }, 'OTLP: the backend takes what is pushed again');
+      log.info({ signal: what, failed: outage }, 'OTLP: the backend takes what is pushed again');
       failures = 0;
+      outage = 0;
     },
     failed: (reason) => {
       counts.count('failed');
       lastReason = reason;
       failures++;
+      outage++;
       if (!failureTold()) return;
       log.warn({ signal: what, reason, failed: failures }, 'OTLP: a push failed');
       failures = 0;

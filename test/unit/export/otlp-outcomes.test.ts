@@ -46,7 +46,7 @@ test('a backend that is gone for an hour fills a line a minute, with how many pu
   outcomes.exported();
   assert.equal(
     lines.at(-1),
-    'info OTLP: the backend takes what is pushed again {"signal":"metrics","failed":5}',
+    'info OTLP: the backend takes what is pushed again {"signal":"metrics","failed":360}',
   );
   outcomes.ended();
   assert.equal(lines.length, 61);
