@@ -1,4 +1,5 @@
 /** `npm run bench`: all benchmarks one after the other; a part alone by name: `npm run bench -- pipeline`. */
+import { benchLab } from './lab.ts';
 import { benchLive } from './live.ts';
 import { benchPipeline } from './pipeline.ts';
 import { printRender } from './render.ts';
@@ -12,6 +13,7 @@ const parts: Record<string, () => unknown> = {
   text: benchText,
   cost: benchTracedCost,
   render: printRender,
+  lab: benchLab,
 };
 
 const asked = process.argv.slice(2);

@@ -28,6 +28,11 @@ export const PROGRAMS: Readonly<Record<string, string>> = {
 };
 
 const DISK_BYTES = 64 << 20;
+const PROGRESS_MS = 500;
+/** For the rest of what it has to say. */
+const PANIC_GRACE_MS = 5000;
+const PANIC = /^.*Kernel panic.*$/m;
+const FALLEN = /^.*(Kernel panic|Oops: |BUG: ).*$/m;
 
 export interface BootOptions {
   /** Runs in the guest by /bin/sh; its exit status is the outcome. */
@@ -131,7 +136,11 @@ function runQemu(args: string[], serial: number, options: BootOptions): Promise<
     how = 'timeout';
     kill();
   }, options.timeLimitMs);
-  const progress = setInterval(() => options.onProgress?.(), 500);
+  const progress = setInterval(() => {
+    options.onProgress?.();
+    // A kernel that has fallen over does not always end, though it is told to.
+    if (PANIC.test(readFileSync(options.serialLog, 'latin1'))) setTimeout(kill, PANIC_GRACE_MS).unref();
+  }, PROGRESS_MS);
   return new Promise((resolve) => {
     const settle = (detail: string) => {
       clearTimeout(limit);
@@ -154,7 +163,7 @@ function outcomeOf(end: QemuEnd, share: string, serial: string): Outcome {
     const stall = /rcu: INFO: .*detected .*stalls?.*/.exec(serial)?.[0].trim();
     return { kind: 'ended', status: Number(status), ...(stall === undefined ? {} : { stall }) };
   }
-  const panic = /^.*(Kernel panic|Oops: |BUG: ).*$/m.exec(serial)?.[0];
+  const panic = FALLEN.exec(serial)?.[0];
   if (panic !== undefined) return { kind: 'panic', reason: panic.trim() };
   if (end.how === 'timeout') return { kind: 'timeout' };
   return { kind: 'stopped', reason: end.detail };

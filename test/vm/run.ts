@@ -31,8 +31,9 @@ const LIVE = ['test/live/formats.test.ts', 'test/live/syscalls.test.ts', 'test/l
 const TIME_LIMIT_MS = 30 * 60_000;
 const FILE_LIMIT_S = 420;
 const TRIES = 2;
-/** Of a capture that is kept in the repository. */
+/** Of a capture that is kept in the repository, of events and of a tracer. */
 const FIXTURE_PAGES = 30;
+const TRACER_FIXTURE_PAGES = 5;
 
 const tally = { passed: 0, failed: 0 };
 
@@ -40,7 +41,7 @@ async function main(): Promise<number> {
   const { values } = parseArgs({
     options: {
       kernel: { type: 'string', multiple: true },
-      check: { type: 'string' },
+      check: { type: 'string', multiple: true },
       tracer: { type: 'string', multiple: true },
       list: { type: 'boolean' },
       'save-captures': { type: 'boolean' },
@@ -52,7 +53,7 @@ async function main(): Promise<number> {
   const strange = tracers.filter((name) => !LAB_TRACERS.some((tracer) => tracer.name === name));
   if (strange.length > 0) throw new Wrong(`no tracer ${strange.join(', ')}: --list shows what there is`);
   const files = checkFiles()
-    .filter((file) => basename(file).includes(values.check ?? ''))
+    .filter((file) => (values.check ?? ['']).some((part) => basename(file).includes(part)))
     .filter((file) => tracers.length === 0 || concerns(basename(file, '.test.ts'), tracers));
   if (files.length === 0) throw new Wrong('no check has all that in its name: --list shows them');
   if (values.list) {
@@ -119,8 +120,7 @@ async function testKernel(recipe: Recipe, { files, tracers, saveCaptures }: Choi
     const more = [...endOf(outcome, files, share, serialLog), ...(await checkCaptures(share))];
     for (const result of more) print(recipe.name, result);
     count([...files.flatMap((file) => read(resultsOf(share, file))), ...more]);
-    const small = join(captures, 'small.dat');
-    if (saveCaptures && existsSync(small)) saveCapture(recipe.name, small);
+    if (saveCaptures) saveCapturesOf(recipe.name, captures);
   } finally {
     rmSync(share, { recursive: true });
   }
@@ -152,7 +152,7 @@ function read(file: string): (CheckResult | CheckNote)[] {
 function guestScript(kernel: string, files: readonly string[], tracers: readonly string[]): string {
   const runs = files.map((file) => {
     const into = `/run/lab/results/${basename(file)}`;
-    return `timeout ${FILE_LIMIT_S} /run/node --test --test-isolation=none --test-concurrency=1 \\
+    return `timeout -k 10 ${FILE_LIMIT_S} /run/node --test --test-isolation=none --test-concurrency=1 \\
   --test-reporter=./test/vm/guest/reporter.js --test-reporter-destination=${into}.jsonl ${file.replace(/\.ts$/, '.js')}
 echo $? >${into}.status`;
   });
@@ -218,12 +218,19 @@ function count(results: readonly (CheckResult | CheckNote)[]): void {
   }
 }
 
-function saveCapture(kernel: string, file: string): void {
+/** `KERNEL.dat` with events, `KERNEL.TRACER.dat`, and the config each was recorded with. */
+function saveCapturesOf(kernel: string, captures: string): void {
   mkdirSync(FIXTURES, { recursive: true });
-  const kept = join(FIXTURES, `${kernel}.dat`);
-  trimCapture(file, kept, FIXTURE_PAGES);
-  copyFileSync(file.replace(/\.dat$/, '.yaml'), kept.replace(/\.dat$/, '.yaml'));
-  console.log(`${kernel}: kept ${kept}, ${statSync(kept).size} bytes`);
+  const keep = (name: string, as: string, pages: number) => {
+    const file = join(captures, `${name}.dat`);
+    if (!existsSync(file)) return;
+    const kept = join(FIXTURES, `${as}.dat`);
+    trimCapture(file, kept, pages);
+    copyFileSync(join(captures, `${name}.yaml`), join(FIXTURES, `${as}.yaml`));
+    console.log(`${kernel}: kept ${kept}, ${statSync(kept).size} bytes`);
+  };
+  keep('small', kernel, FIXTURE_PAGES);
+  for (const { name } of LAB_TRACERS) keep(name, `${kernel}.${name}`, TRACER_FIXTURE_PAGES);
 }
 
 try {

@@ -7,23 +7,27 @@ export interface LabTracer {
   name: string;
   /** First version that has it, so that every later kernel must; undefined: none of the lab's is built with it. */
   since: string | undefined;
-  /** Part of the names of the files that check it, `tracer-GROUP.test.ts`; tracers of one kind share one. */
-  group: string;
+  /** Files that check the agent with it, without their ending; `tracers-noise` has blk where function_graph is at the top. */
+  files: readonly string[];
 }
 
+const CALLS = ['tracers-calls'];
+const NOISE = ['tracers-noise'];
+const WAKEUPS = ['tracers-wakeups'];
+
 export const LAB_TRACERS: readonly LabTracer[] = [
-  { name: 'function', since: '5.10', group: 'function' },
-  { name: 'function_graph', since: '5.10', group: 'function_graph' },
-  { name: 'hwlat', since: '5.10', group: 'hwlat' },
-  { name: 'osnoise', since: '5.14', group: 'osnoise' },
-  { name: 'timerlat', since: '5.14', group: 'timerlat' },
-  { name: 'wakeup', since: '5.10', group: 'wakeup' },
-  { name: 'wakeup_rt', since: '5.10', group: 'wakeup' },
-  { name: 'wakeup_dl', since: '5.10', group: 'wakeup' },
-  { name: 'blk', since: '5.10', group: 'blk' },
-  { name: 'irqsoff', since: undefined, group: 'wakeup' },
-  { name: 'preemptoff', since: undefined, group: 'wakeup' },
-  { name: 'preemptirqsoff', since: undefined, group: 'wakeup' },
+  { name: 'function', since: '5.10', files: CALLS },
+  { name: 'function_graph', since: '5.10', files: CALLS },
+  { name: 'hwlat', since: '5.10', files: NOISE },
+  { name: 'osnoise', since: '5.14', files: NOISE },
+  { name: 'timerlat', since: '5.14', files: CALLS },
+  { name: 'wakeup', since: '5.10', files: WAKEUPS },
+  { name: 'wakeup_rt', since: '5.10', files: CALLS },
+  { name: 'wakeup_dl', since: '5.10', files: WAKEUPS },
+  { name: 'blk', since: '5.10', files: [...CALLS, ...NOISE] },
+  { name: 'irqsoff', since: undefined, files: [] },
+  { name: 'preemptoff', since: undefined, files: [] },
+  { name: 'preemptirqsoff', since: undefined, files: [] },
 ];
 
 /** Checks that look at any tracer, and only at those that `--tracer` names. */
@@ -32,7 +36,7 @@ const FOR_ALL = ['tracers-offered', 'tracers-differential', 'tracers-capture', '
 /** Whether a check of this file name, without its ending, has to run when only these tracers are wanted. */
 export function concerns(file: string, wanted: readonly string[]): boolean {
   if (FOR_ALL.includes(file)) return true;
-  return LAB_TRACERS.some(({ name, group }) => wanted.includes(name) && file === `tracer-${group}`);
+  return LAB_TRACERS.some(({ name, files }) => wanted.includes(name) && files.includes(file));
 }
 
 /** Whether a kernel of this name (`5.10-rt`) must have a tracer. */

@@ -3,7 +3,13 @@ import { openCapture } from '../../src/capture/read.ts';
 import { openCaptureWriter } from '../../src/capture/write.ts';
 import { loadPage, makePage } from '../../src/decode/page.ts';
 
-/** Writes the first `pages` pages of `from` to `to`, without counts: those of the whole would not be true of it. */
+/** Where the addresses of an x86_64 kernel and its modules lie. */
+const KERNEL_HIGH = 0xffffffff;
+
+/**
+ * Writes the first `pages` pages of `from` to `to`, without counts: those of the whole would not be true of it. Of the
+ * kernel's symbols only those stay that an address in the pages may lie in.
+ */
 export function trimCapture(from: string, to: string, pages: number): void {
   const capture = openCapture(from);
   const { metadata, source } = capture;
@@ -18,13 +24,60 @@ export function trimCapture(from: string, to: string, pages: number): void {
       found.push({ cpu, ts: page.timestampNs, bytes: page.bytes.slice(0, length) });
     }
   }
+  const symbols = capture.kallsyms();
   capture.close();
   const kept = found.sort((a, b) => a.ts - b.ts).slice(0, pages);
-  const writer = openCaptureWriter(to, { metadata, events: metadata.events() });
+  const kallsyms = symbolsOf(
+    symbols,
+    kept.map(({ bytes }) => bytes),
+  );
+  const described = metadata.events();
+  const isOfTracer = (event: string) => event.startsWith('ftrace:');
+  const writer = openCaptureWriter(to, {
+    metadata,
+    events: described.filter((event) => !isOfTracer(event)),
+    ftraceFormats: described.filter(isOfTracer).map((event) => event.split(':')[1]),
+  });
   try {
     for (const { cpu, bytes } of kept) writer.addPage(cpu, bytes);
-    writer.finish({ stats: [] });
+    writer.finish({ stats: [], kallsyms });
   } finally {
     writer.discard();
   }
+}
+
+/** Lines of the symbols that some 64 bits in the pages point into. */
+function symbolsOf(kallsyms: string, pages: readonly Uint8Array[]): string {
+  const lines = kallsyms.split('\n').flatMap((line) => {
+    const digits = /^ffffffff([0-9a-f]{8}) /.exec(line)?.[1];
+    return digits === undefined ? [] : [{ address: Number.parseInt(digits, 16), line }];
+  });
+  // Stable: of several names of one address the first stays the first.
+  lines.sort((a, b) => a.address - b.address);
+  const kept = new Set<string>();
+  for (const address of addressesIn(pages)) {
+    let low = 0;
+    let high = lines.length;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if (lines[middle].address <= address) low = middle + 1;
+      else high = middle;
+    }
+    // All names of the address it begins at, and where the next one begins.
+    const start = lines[low - 1]?.address;
+    for (let i = low - 1; i >= 0 && lines[i].address === start; i--) kept.add(lines[i].line);
+    if (low < lines.length) kept.add(lines[low].line);
+  }
+  return lines.flatMap(({ line }) => (kept.has(line) ? [`${line}\n`] : [])).join('');
+}
+
+/** Low words of all that looks like an address of the kernel, on any multiple of 4. */
+function addressesIn(pages: readonly Uint8Array[]): Set<number> {
+  const found = new Set<number>();
+  for (const bytes of pages) {
+    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+    for (let at = 0; at + 8 <= bytes.length; at += 4)
+      if (view.getUint32(at + 4, true) === KERNEL_HIGH) found.add(view.getUint32(at, true));
+  }
+  return found;
 }

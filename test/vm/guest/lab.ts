@@ -99,9 +99,7 @@ export interface Expected {
 
 /** Tells the agent to end, and expects nothing lost, nothing undecodable and no complaint. */
 export async function endWell(agent: RunningAgent, { reads = true, warns }: Expected = {}): Promise<void> {
-  const last = await agent.scrape();
-  assert.equal(last.sum('ftrace_exporter_events_lost_total'), 0, 'events were lost');
-  assert.equal(last.sum('ftrace_exporter_decode_errors_total'), 0, 'pages could not be decoded');
+  const last = await losesNothing(agent);
   if (reads) assert.ok(last.sum('ftrace_exporter_events_read_total') > 0, 'nothing was read');
   agent.child.kill('SIGTERM');
   assert.equal(await agent.ended, 0, agent.stderr());
@@ -112,6 +110,14 @@ export async function endWell(agent: RunningAgent, { reads = true, warns }: Expe
     .filter((line) => /level=(warn|error)/.test(line) && !line.includes('clocksource is'))
     .filter((line) => warns?.test(line) !== true);
   assert.deepEqual(complaints, []);
+}
+
+/** The scrape that tells so. */
+export async function losesNothing(agent: RunningAgent): Promise<Samples> {
+  const samples = await agent.scrape();
+  assert.equal(samples.sum('ftrace_exporter_events_lost_total'), 0, 'events were lost');
+  assert.equal(samples.sum('ftrace_exporter_decode_errors_total'), 0, 'pages could not be decoded');
+  return samples;
 }
 
 export async function until(done: () => boolean | Promise<boolean>, what: string): Promise<void> {

@@ -1,10 +1,14 @@
-/** A kernel newer than a tracer's first version has that tracer: one that is missing is a failure, never a skip. */
+/**
+ * A kernel newer than a tracer's first version has that tracer: one that is missing is a failure, never a skip. What
+ * the kernel lacks, or has room for only once, is off in the agent, which says why and goes on.
+ */
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { describe, it } from 'node:test';
-import { mustOffer } from '../tracers.ts';
-import { KERNEL, TRACEFS, wantedTracers } from './lab.ts';
+import { after, before, describe, it } from 'node:test';
+import { LAB_TRACERS, mustOffer } from '../tracers.ts';
+import { KERNEL, type RunningAgent, startAgent, TRACEFS, wantedTracers } from './lab.ts';
+import { livesInInstance } from './recording.ts';
 
 describe('the kernel', () => {
   const offered = readFileSync(join(TRACEFS, 'available_tracers'), 'utf8').trim().split(' ');
@@ -18,4 +22,49 @@ describe('the kernel', () => {
     // The table would be wrong, and the checks of it would never run.
     if (!must) it(`has no ${name}, as the table of tracers says`, () => assert.ok(!offered.includes(name)));
   }
+});
+
+const CONFIG = `
+instance: lab-lacks
+probes:
+  irqsoff: {}
+  timerlat: { cpus: "0", period: 100ms }
+  function_graph: { functions: ["__x64_sys_umask"] }
+  blk: { devices: ["vda"] }
+`;
+
+describe('a tracer that cannot be', () => {
+  let agent: RunningAgent;
+  let probes: { name: string; up: boolean; reason: string }[] = [];
+  before(async () => {
+    agent = await startAgent(CONFIG);
+    probes = (JSON.parse((await agent.get('/api/v1/status')).body) as { probes: typeof probes }).probes;
+  });
+  after(async () => {
+    agent?.child.kill('SIGTERM');
+    await agent?.ended;
+  });
+  const reasonOf = (name: string) => probes.find((probe) => probe.name === name)?.reason ?? 'not there';
+
+  it('because the kernel is not built with it is off, with the reason', () => {
+    assert.match(reasonOf('irqsoff'), /irqsoff/);
+    const timerlat = LAB_TRACERS.find(({ name }) => name === 'timerlat');
+    if (timerlat && mustOffer(timerlat, KERNEL)) assert.equal(reasonOf('timerlat'), '');
+    else assert.match(reasonOf('timerlat'), /timerlat/);
+  });
+  it('because another has the top level is off, with the reason', () => {
+    assert.equal(reasonOf('function_graph'), '');
+    if (livesInInstance('function_graph')) assert.equal(reasonOf('blk'), '');
+    else assert.match(reasonOf('blk'), /function_graph/);
+  });
+  it('leaves the other probes on, and is 0 in ftrace_exporter_probe_up', async () => {
+    const samples = await agent.scrape();
+    const up = (probe: string) => samples.sum('ftrace_exporter_probe_up', { probe });
+    assert.deepEqual(
+      probes.map(({ name }) => [name, up(name)]),
+      probes.map(({ name, reason }) => [name, reason === '' ? 1 : 0]),
+    );
+    assert.ok(samples.values('ftrace_exporter_probe_up', 'probe').includes('irqsoff'));
+    assert.equal(up('sched'), 1);
+  });
 });

@@ -3,12 +3,12 @@
  * those of the kernel's own text. Before 6.11 it runs at the top level: there other tracers are the witness.
  */
 import assert from 'node:assert/strict';
-import { after, it } from 'node:test';
+import { it } from 'node:test';
 import { callsIn, graphLines, lineOf, totalOf } from './kernel-text.ts';
-import { CPUS, skipTracer } from './lab.ts';
+import { CPUS } from './lab.ts';
 import { livesInInstance, type Recording, startRecording } from './recording.ts';
-import { startTaskTree } from './task-tree.ts';
-import { checkTracer, type Gain, gained } from './tracer-agent.ts';
+import type { TaskTree } from './task-tree.ts';
+import { type Gain, gained, type TracerCheck } from './tracer-group.ts';
 import { functionNamed, getppidFunction } from './workloads.ts';
 
 const CALLS = 400;
@@ -16,13 +16,12 @@ const NAPS = 10;
 const COUNT = 'ftrace_function_duration_seconds_count';
 const SUM = 'ftrace_function_duration_seconds_sum';
 
-if (!skipTracer('function_graph')) {
+/** Of the tasks of `tree`. */
+export function checkFunctionGraph(tree: TaskTree): TracerCheck {
   const getppid = getppidFunction();
   const nap = functionNamed(/^__x64_sys_clock_nanosleep$/);
   // The second calls itself; both are of a module.
   const functions = [getppid, nap, 'p9pdu_writef', 'p9pdu_vwritef'];
-  const tree = startTaskTree();
-  after(() => tree.end());
   const filter = {
     set_ftrace_filter: functions.join(' '),
     set_ftrace_pid: String(tree.pid),
@@ -31,18 +30,14 @@ if (!skipTracer('function_graph')) {
   const naps = () => tree.run(`for i in $(seq ${NAPS}); do sleep 0.1; done`);
   const ofNaps = (gain: Gain) => gain(COUNT, { function: nap });
 
-  checkTracer({
+  return {
     tracer: 'function_graph',
-    cleanup: true,
-    options: () => `{ functions: ${JSON.stringify(functions)}, pids: [${tree.pid}] }`,
+    functions,
+    options: `{ functions: ${JSON.stringify(functions)}, pids: [${tree.pid}] }`,
     define: (agent) => {
       it('a function called N times counts N, on the CPU it was called on', async () => {
         const calls = (cpu: number) => ({ function: getppid, cpu: String(cpu) });
-        const start = await gained(
-          agent(),
-          () => tree.getppids(0, 0),
-          () => true,
-        );
+        const start = await gained(agent(), () => tree.getppids(0, 0));
         const once = start(COUNT, calls(0));
         const gain = await gained(
           agent(),
@@ -120,7 +115,7 @@ if (!skipTracer('function_graph')) {
         assert.ok(Math.abs(ours / seen.seconds - 1) < 0.01, `${ours} s are ${seen.seconds} s to the kernel`);
       });
     },
-  });
+  };
 }
 
 /** Calls and their time between the lines of enter and exit, task by task. */

@@ -3,37 +3,32 @@
  * instance with the same tracer sees the same calls.
  */
 import assert from 'node:assert/strict';
-import { after, it } from 'node:test';
+import { it } from 'node:test';
 import { callsIn, totalOf } from './kernel-text.ts';
-import { CPUS, getppids, skipTracer } from './lab.ts';
+import { CPUS, getppids } from './lab.ts';
 import { startRecording } from './recording.ts';
-import { startTaskTree } from './task-tree.ts';
-import { checkTracer, gained } from './tracer-agent.ts';
+import type { TaskTree } from './task-tree.ts';
+import { gained, type TracerCheck } from './tracer-group.ts';
 import { getppidFunction } from './workloads.ts';
 
 const CALLS = 400;
 const READS = 300;
 const NAME = 'ftrace_function_calls_total';
 
-if (!skipTracer('function')) {
+/** Of the tasks of `tree`. */
+export function checkFunction(tree: TaskTree): TracerCheck {
   const getppid = getppidFunction();
   // One calls the other.
   const functions = [getppid, 'ksys_read', 'vfs_read'];
-  const tree = startTaskTree();
-  after(() => tree.end());
-  checkTracer({
+  return {
     tracer: 'function',
-    cleanup: true,
-    options: () => `{ functions: ${JSON.stringify(functions)}, pids: [${tree.pid}] }`,
+    functions,
+    options: `{ functions: ${JSON.stringify(functions)}, pids: [${tree.pid}] }`,
     define: (agent) => {
       it('a function called N times counts N, on the CPU it was called on', async () => {
         const calls = (cpu: number) => ({ function: getppid, cpu: String(cpu) });
         // A start of Node may call it too: that much is known from a run that does not.
-        const start = await gained(
-          agent(),
-          () => tree.getppids(0, 0),
-          () => true,
-        );
+        const start = await gained(agent(), () => tree.getppids(0, 0));
         const once = start(NAME, calls(0));
         const gain = await gained(
           agent(),
@@ -51,11 +46,7 @@ if (!skipTracer('function')) {
       });
 
       it('what other tasks call does not count', async () => {
-        const gain = await gained(
-          agent(),
-          () => getppids(0, CALLS),
-          () => true,
-        );
+        const gain = await gained(agent(), () => getppids(0, CALLS));
         assert.equal(gain(NAME), 0);
       });
 
@@ -87,5 +78,5 @@ if (!skipTracer('function')) {
         assert.deepEqual([...ours].filter(([, count]) => count > 0).sort(), [...seen].sort());
       });
     },
-  });
+  };
 }

@@ -1,31 +1,20 @@
 /**
  * wakeup, wakeup_rt, wakeup_dl: tasks of the kind nap and are woken. The longest wait is told, with the kernel's own
- * trace of it, and no function of the kernel is traced for it.
+ * trace of it. (That no function is traced for it is checked of every group of tracers.)
  */
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { it } from 'node:test';
-import { skipTracer, TRACEFS, until, wantedTracers } from './lab.ts';
-import { checkTracer } from './tracer-agent.ts';
+import { until } from './lab.ts';
+import type { TracerCheck } from './tracer-group.ts';
 import { naps, SCHEDULERS } from './workloads.ts';
 
 const MAX = 'ftrace_latency_tracer_max_seconds';
 const RECORDS = 'ftrace_latency_tracer_records_total';
 
-function enabledFunctions(): string {
-  return readFileSync(join(TRACEFS, 'enabled_functions'), 'utf8');
-}
-
-for (const { name: tracer, group } of wantedTracers()) {
-  if (group !== 'wakeup' || skipTracer(tracer)) continue;
-  const enabledBefore = enabledFunctions();
-  checkTracer({
+export function checkWakeup(tracer: string): TracerCheck {
+  return {
     tracer,
-    options: () => '{}',
-    reads: false,
-    // Nothing of it is read but the trace of the worst, whatever the reader.
-    readers: ['raw'],
+    options: '{}',
     define: (agent) => {
       it('the longest wait is a metric, and its trace can be seen', async (t) => {
         await until(async () => {
@@ -59,13 +48,9 @@ for (const { name: tracer, group } of wantedTracers()) {
         assert.equal(Number(latencyUs), Math.round(found.worst * 1e6), found.trace.slice(0, 500));
       });
 
-      it('enabled_functions stays as it was', () => {
-        assert.equal(enabledFunctions(), enabledBefore);
-      });
-
       it('another tracer has no page', async () => {
         assert.equal((await agent().get('/api/v1/latency/function')).status, 404);
       });
     },
-  });
+  };
 }

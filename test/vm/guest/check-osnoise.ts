@@ -8,9 +8,9 @@ import { join } from 'node:path';
 import { it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { lineOf } from './kernel-text.ts';
-import { skipTracer, TRACEFS } from './lab.ts';
+import { TRACEFS } from './lab.ts';
 import { type Recording, startRecording } from './recording.ts';
-import { checkTracer, gained } from './tracer-agent.ts';
+import { gained, type TracerCheck } from './tracer-group.ts';
 
 const CPU = 0;
 const SECONDS = 4;
@@ -23,51 +23,47 @@ function runOn(cpus: string): void {
   writeFileSync(join(TRACEFS, 'osnoise/cpus'), cpus);
 }
 
-if (!skipTracer('osnoise')) {
-  checkTracer({
-    tracer: 'osnoise',
-    cleanup: true,
-    // 50us: under emulation every look at the clock is noise.
-    options: () => `{ cpus: "${CPU}", period: 100ms, runtime: 20ms, threshold: 50us }`,
-    define: (agent) => {
-      it("run time, noise and interference add up to the tracer's lines", async (t) => {
-        runOn('\n');
-        const events = SOURCES.map((source) => `osnoise:${source}_noise`);
-        const witness = startRecording({ tracer: 'osnoise', events, bufferKb: 8192 });
-        let seen = sumsOf(undefined);
-        const gain = await gained(
-          agent(),
-          async () => {
-            runOn(`${CPU}\n`);
-            await sleep(SECONDS * 1000);
-            runOn('\n');
-            const recording = witness.stop();
-            seen = sumsOf(recording);
-            recording.end();
-          },
-          (so) => so(RUNTIME) >= seen.runtimeUs / 1e6 - 1e-9,
-        );
-        runOn(`${CPU}\n`);
-        t.diagnostic(JSON.stringify(seen));
-        assert.ok(seen.lines >= 5, `only ${seen.lines} lines`);
-        near(gain(RUNTIME, { cpu: String(CPU) }), seen.runtimeUs / 1e6, 'run time');
-        near(gain(RUNTIME), seen.runtimeUs / 1e6, 'run time on all CPUs');
-        near(gain(NOISE, { cpu: String(CPU) }), seen.noiseUs / 1e6, 'noise');
-        for (const source of SOURCES) {
-          const { count, ns } = seen.interference[source];
-          const labels = { source, cpu: String(CPU) };
-          assert.equal(gain(`${INTERFERENCE}_count`, labels), count, source);
-          near(gain(`${INTERFERENCE}_sum`, labels), ns / 1e9, source);
-        }
-        assert.ok(seen.interference.irq.count > 0);
-        const max = (await agent().scrape()).sum('ftrace_osnoise_max_single_noise_seconds', {
-          cpu: String(CPU),
-        });
-        assert.ok(max >= seen.maxUs / 1e6 - 1e-9, `${max} s is less than ${seen.maxUs} us`);
+export const checkOsnoise: TracerCheck = {
+  tracer: 'osnoise',
+  // 50us: under emulation every look at the clock is noise.
+  rest: () => runOn('\n'),
+  options: `{ cpus: "${CPU}", period: 100ms, runtime: 20ms, threshold: 50us }`,
+  define: (agent) => {
+    it("run time, noise and interference add up to the tracer's lines", async (t) => {
+      const events = SOURCES.map((source) => `osnoise:${source}_noise`);
+      const witness = startRecording({ tracer: 'osnoise', events, bufferKb: 8192 });
+      let seen = sumsOf(undefined);
+      const gain = await gained(
+        agent(),
+        async () => {
+          runOn(`${CPU}\n`);
+          await sleep(SECONDS * 1000);
+          runOn('\n');
+          const recording = witness.stop();
+          seen = sumsOf(recording);
+          recording.end();
+        },
+        (so) => so(RUNTIME) >= seen.runtimeUs / 1e6 - 1e-9,
+      );
+      t.diagnostic(JSON.stringify(seen));
+      assert.ok(seen.lines >= 5, `only ${seen.lines} lines`);
+      near(gain(RUNTIME, { cpu: String(CPU) }), seen.runtimeUs / 1e6, 'run time');
+      near(gain(RUNTIME), seen.runtimeUs / 1e6, 'run time on all CPUs');
+      near(gain(NOISE, { cpu: String(CPU) }), seen.noiseUs / 1e6, 'noise');
+      for (const source of SOURCES) {
+        const { count, ns } = seen.interference[source];
+        const labels = { source, cpu: String(CPU) };
+        assert.equal(gain(`${INTERFERENCE}_count`, labels), count, source);
+        near(gain(`${INTERFERENCE}_sum`, labels), ns / 1e9, source);
+      }
+      assert.ok(seen.interference.irq.count > 0);
+      const max = (await agent().scrape()).sum('ftrace_osnoise_max_single_noise_seconds', {
+        cpu: String(CPU),
       });
-    },
-  });
-}
+      assert.ok(max >= seen.maxUs / 1e6 - 1e-9, `${max} s is less than ${seen.maxUs} us`);
+    });
+  },
+};
 
 function near(actual: number, expected: number, what: string): void {
   assert.ok(Math.abs(actual - expected) < 1e-6, `${what}: ${actual} is not ${expected}`);

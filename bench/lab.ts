@@ -1,0 +1,17 @@
+/**
+ * Function tracing at full rate on a kernel of the lab, for the machine's own may refuse it: every function traced, what
+ * was read and lost against the kernel's counts. Emulated: the counts are real, the rate is not.
+ */
+import { spawnSync } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+
+const RUN = fileURLToPath(new URL('../test/vm/run.ts', import.meta.url));
+const KERNEL = '6.12-rt';
+
+export function benchLab(): void {
+  console.log(`\n## function tracing at full rate, ${KERNEL} under emulation`);
+  const { status } = spawnSync(process.execPath, [RUN, '--kernel', KERNEL, '--check', 'full-rate'], {
+    stdio: 'inherit',
+  });
+  if (status !== 0) process.exitCode = 1;
+}

@@ -1,0 +1,156 @@
+/**
+ * The agent with a group of tracers and nothing else, by each reader: started, also after a kill, tried by the checks
+ * that are handed in, and ended, or killed and cleaned up after. Then tracefs must be as it was before the first start.
+ * A group is what can be on together: a start takes long under emulation.
+ */
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, describe, it } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { controlFiles, differences } from './control-files.ts';
+import {
+  cli,
+  endWell,
+  losesNothing,
+  type RunningAgent,
+  skipTracer,
+  startAgent,
+  TRACEFS,
+  until,
+} from './lab.ts';
+
+export type Reader = 'raw' | 'trace_pipe';
+
+export interface TracerCheck {
+  tracer: string;
+  /** The probe's section of the config, in YAML's flow style. */
+  options: string;
+  /** Functions it arms. */
+  functions?: readonly string[];
+  /** Called when the agent has started: so that the tracer rests while others are tried. */
+  rest?(): void;
+  /** Defines checks; `agent()` runs while they do. */
+  define(agent: () => RunningAgent, reader: Reader): void;
+}
+
+export interface TracerGroup {
+  /** Those that are not asked for, or not in this kernel, are left out. */
+  checks: readonly TracerCheck[];
+  readers: readonly Reader[];
+  /** Whether the first start comes after a kill, and the last ends with one and with cleanup. */
+  kill: boolean;
+  /** False where no buffer is read. */
+  reads?: boolean;
+}
+
+const NAME = 'lab-tracers';
+const OFF = ['sched', 'block', 'irq', 'softirq'].map((probe) => `${probe}: { enabled: false }`).join(', ');
+
+/** Directory of the instance of one tracer of the agent. */
+export function agentInstance(tracer: string): string {
+  return join(TRACEFS, 'instances', `${NAME}-${tracer}`);
+}
+
+export function checkGroup(group: TracerGroup): void {
+  const checks = group.checks.filter(({ tracer }) => !skipTracer(tracer));
+  if (checks.length === 0) return;
+  const { readers, kill } = group;
+  for (const [i, reader] of readers.entries()) {
+    describe(`${checks.map(({ tracer }) => tracer).join(', ')}, read by ${reader}`, () => {
+      const run = watched(checks);
+      const killFirst = kill && i === 0;
+      const cleanUp = kill && i === readers.length - 1;
+      it(`start${killFirst ? ', where those that were killed have left everything' : ''}`, async () => {
+        if (killFirst) {
+          await run.start(reader);
+          await run.kill();
+        }
+        await run.start(reader);
+      });
+      it('arm the functions named and no other', () => run.armsWhatIsNamed());
+      for (const { tracer, define } of checks) describe(tracer, () => define(run.agent, reader));
+      if (!cleanUp) {
+        it('lose nothing, count as the kernel does, and leave tracefs as it was', async () => {
+          const warns = killFirst
+            ? /that a killed agent had left|what a killed agent had changed/
+            : undefined;
+          await endWell(run.agent(), { reads: group.reads !== false, ...(warns ? { warns } : {}) });
+          assert.deepEqual(run.changes(), []);
+        });
+        return;
+      }
+      it('lose nothing, and cleanup puts back what they leave when killed', async () => {
+        await losesNothing(run.agent());
+        await run.kill();
+        const { status, stdout, stderr } = cli(['cleanup'], { FTRACE_EXPORTER_INSTANCE: NAME });
+        assert.equal(status, 0, stderr + stdout);
+        assert.deepEqual(run.changes(), []);
+      });
+    });
+  }
+}
+
+/** An agent, and what there was in tracefs before its first start. */
+function watched(checks: readonly TracerCheck[]) {
+  let files: Map<string, string> | undefined;
+  let armedBefore: string[] = [];
+  let agent: RunningAgent | undefined;
+  after(() => void agent?.child.kill('SIGKILL'));
+  const changes = () => differences(files ?? new Map(), controlFiles());
+  const running = () => {
+    assert.ok(agent, 'it has not started');
+    return agent;
+  };
+  return {
+    agent: running,
+    changes,
+    start: async (reader: Reader) => {
+      files ??= controlFiles();
+      if (agent === undefined) armedBefore = armedFunctions();
+      const sections = checks.map(({ tracer, options }) => `${tracer}: ${options}`).join(', ');
+      agent = await startAgent(`instance: ${NAME}\nreader: ${reader}\nprobes: { ${OFF}, ${sections} }\n`);
+      const samples = await agent.scrape();
+      for (const { tracer } of checks)
+        assert.equal(samples.sum('ftrace_exporter_probe_up', { probe: tracer }), 1, agent.stderr());
+      for (const { rest } of checks) rest?.();
+      // What was recorded until then is read.
+      await sleep(1000);
+    },
+    armsWhatIsNamed: () => {
+      const named = new Set([...armedBefore, ...checks.flatMap(({ functions = [] }) => functions)]);
+      assert.deepEqual(armedFunctions(), [...named].sort());
+    },
+    kill: async () => {
+      running().child.kill('SIGKILL');
+      assert.equal(await running().ended, 'SIGKILL');
+      assert.notDeepEqual(changes(), [], 'a killed agent must have left something');
+    },
+  };
+}
+
+/** Names in `enabled_functions`: what is traced by whoever it may be. */
+export function armedFunctions(): string[] {
+  const lines = readFileSync(join(TRACEFS, 'enabled_functions'), 'utf8').split('\n');
+  return [...new Set(lines.flatMap((line) => /^(\S+) /.exec(line)?.[1] ?? []))].sort();
+}
+
+export type Gain = (name: string, labels?: Readonly<Record<string, string | RegExp>>) => number;
+
+/** Samples gained over some work, once a count that it drives is reached and has stayed still. */
+export async function gained(
+  agent: RunningAgent,
+  work: () => void | Promise<void>,
+  done: (gain: Gain) => boolean = () => true,
+): Promise<Gain> {
+  const then = await agent.scrape();
+  await work();
+  const gainNow = async (): Promise<Gain> => {
+    const now = await agent.scrape();
+    return (name, labels) => now.sum(name, labels) - then.sum(name, labels);
+  };
+  await until(async () => done(await gainNow()), 'the counts are there').catch(() => {});
+  // Once more: what came too much shows as well.
+  await sleep(1000);
+  return gainNow();
+}
