@@ -43,7 +43,11 @@ export function putBack(root: string, entry: JournalEntry, tracerIsOurs: boolean
   const text = readControl(path);
   const present = normalForm(form, text);
   const wanted = isList(form) ? '' : normalForm(form, before);
-  if (present === wanted && form !== 'size') return 'nothing';
+  if (present === wanted && form !== 'size') {
+    // A list whose last task has ended is empty, which means nobody; without a list it is everybody again.
+    if (form === 'pids' && text !== before) emptyList(path);
+    return 'nothing';
+  }
   if (!isOurs(entry, form, present, tracerIsOurs))
     return `${path} was left as it is, ${JSON.stringify(shortened(present))}: somebody else has changed it since we did (it was ${JSON.stringify(shortened(wanted))})`;
   if (isList(form)) {
