@@ -27,6 +27,7 @@ export const checkOsnoise: TracerCheck = {
   tracer: 'osnoise',
   // 50us: under emulation every look at the clock is noise.
   rest: () => runOn('\n'),
+  wake: () => runOn(`${CPU}\n`),
   options: `{ cpus: "${CPU}", period: 100ms, runtime: 20ms, threshold: 50us }`,
   define: (agent) => {
     it("run time, noise and interference add up to the tracer's lines", async (t) => {

@@ -25,6 +25,7 @@ function runOn(cpus: string): void {
 export const checkTimerlat: TracerCheck = {
   tracer: 'timerlat',
   rest: () => runOn('\n'),
+  wake: () => runOn(`${CPU}\n`),
   options: `{ cpus: "${CPU}", period: ${PERIOD_MS}ms }`,
   define: (agent) => {
     it('every activation counts, once for each context, with its latency', async (t) => {

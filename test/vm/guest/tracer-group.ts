@@ -28,8 +28,10 @@ export interface TracerCheck {
   options: string;
   /** Functions it arms. */
   functions?: readonly string[];
-  /** Called when the agent has started: so that the tracer rests while others are tried. */
+  /** Has the tracer rest while others are tried. */
   rest?(): void;
+  /** Takes that back: the agent puts back only what is as it wrote it. */
+  wake?(): void;
   /** Defines checks; `agent()` runs while they do. */
   define(agent: () => RunningAgent, reader: Reader): void;
 }
@@ -67,11 +69,15 @@ export function checkGroup(group: TracerGroup): void {
           await run.kill();
         }
         await run.start(reader);
+        for (const { rest } of checks) rest?.();
+        // What was recorded until then is read.
+        await sleep(1000);
       });
       it('arm the functions named and no other', () => run.armsWhatIsNamed());
       for (const { tracer, define } of checks) describe(tracer, () => define(run.agent, reader));
       if (!cleanUp) {
         it('lose nothing, count as the kernel does, and leave tracefs as it was', async () => {
+          for (const { wake } of checks) wake?.();
           const warns = killFirst
             ? /that a killed agent had left|what a killed agent had changed/
             : undefined;
@@ -81,6 +87,7 @@ export function checkGroup(group: TracerGroup): void {
         return;
       }
       it('lose nothing, and cleanup puts back what they leave when killed', async () => {
+        for (const { wake } of checks) wake?.();
         await losesNothing(run.agent());
         await run.kill();
         const { status, stdout, stderr } = cli(['cleanup'], { FTRACE_EXPORTER_INSTANCE: NAME });
@@ -113,9 +120,6 @@ function watched(checks: readonly TracerCheck[]) {
       const samples = await agent.scrape();
       for (const { tracer } of checks)
         assert.equal(samples.sum('ftrace_exporter_probe_up', { probe: tracer }), 1, agent.stderr());
-      for (const { rest } of checks) rest?.();
-      // What was recorded until then is read.
-      await sleep(1000);
     },
     armsWhatIsNamed: () => {
       const named = new Set([...armedBefore, ...checks.flatMap(({ functions = [] }) => functions)]);
