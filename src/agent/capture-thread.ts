@@ -4,6 +4,7 @@
  */
 import { parentPort, workerData } from 'node:worker_threads';
 import type { Log } from '../model/log.ts';
+import type { TraceRecord } from '../model/span.ts';
 import type { Capture } from './capture.ts';
 import type { CaptureInput, FromCapture, ToCapture } from './messages.ts';
 
@@ -61,6 +62,7 @@ function reasonOf(error: unknown): string {
 const input = workerData as CaptureInput;
 const onFatal = (error: unknown) => post({ kind: 'fatal', message: reasonOf(error), final: false });
 const onProblem = (problem: string) => post({ kind: 'problem', problem });
+const onTraces = (traces: readonly TraceRecord[]) => post({ kind: 'traces', traces });
 
 /** Loads only the side that is used: this thread's memory counts on every node. */
 async function open(): Promise<Capture> {
@@ -69,7 +71,7 @@ async function open(): Promise<Capture> {
     return openReplay(input.config, input.replayFile, { log, instance: input.replayInstance });
   }
   const { openLiveCapture } = await import('./live-capture.ts');
-  return openLiveCapture(input.config, { log, markFromMain, onFatal, onProblem });
+  return openLiveCapture(input.config, { log, markFromMain, onFatal, onProblem, onTraces });
 }
 
 const opening = open();

@@ -8,6 +8,7 @@ import { onlineCpus } from '../host/cpus.ts';
 import { liveHostFacts } from '../host/facts.ts';
 import { MetricStore } from '../metrics/store.ts';
 import type { Log } from '../model/log.ts';
+import type { TraceRecord } from '../model/span.ts';
 import type { CaptureStatus, ProbeStatus } from '../model/status.ts';
 import { setOptions } from '../tracefs/buffers.ts';
 import { type KernelFeatures, kernelFeatures } from '../tracefs/features.ts';
@@ -43,6 +44,8 @@ export interface LiveOptions {
   onFatal(error: unknown): void;
   /** Why no events, or not all, will come from now on; empty when they will again. */
   onProblem(problem: string): void;
+  /** Traces of slow operations, some once a second. */
+  onTraces?(traces: readonly TraceRecord[]): void;
 }
 
 /** Sets up the instances and starts draining. Leaves nothing behind when it throws. */

@@ -5,6 +5,7 @@
 
 import type { AgentConfig } from '../config/schema.ts';
 import type { KnownSeries, MetricSnapshot } from '../model/metric.ts';
+import type { TraceRecord } from '../model/span.ts';
 import type { CaptureStatus } from '../model/status.ts';
 import type { LatencyRecord } from '../model/tracer.ts';
 
@@ -32,6 +33,8 @@ export type FromCapture =
   | { kind: 'mark'; id: number; file: string; text: string }
   | { kind: 'answer'; id: number; value: MetricSnapshot | CaptureStatus | LatencyRecord[] | undefined }
   | { kind: 'refused'; id: number; reason: string }
+  /** Slow operations of the last second. */
+  | { kind: 'traces'; traces: readonly TraceRecord[] }
   | {
       kind: 'log';
       level: 'debug' | 'info' | 'warn' | 'error';

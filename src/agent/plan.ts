@@ -6,9 +6,10 @@
 import { type Dispatcher, type HandledType, makeDispatcher } from '../decode/dispatch.ts';
 import { bytesReader, intReader, wordOffset } from '../decode/fields.ts';
 import { parseFormat } from '../decode/format.ts';
-import type { MetricStore } from '../metrics/store.ts';
+import { MetricStore } from '../metrics/store.ts';
 import type { EventFormat } from '../model/format.ts';
 import type { FunctionNames } from '../model/function-names.ts';
+import type { IntervalSinks } from '../model/intervals.ts';
 import type { EventHandler } from '../model/record.ts';
 import type { TraceMetadata } from '../model/source.ts';
 import type { ProbeStatus } from '../model/status.ts';
@@ -27,6 +28,8 @@ import type { SelfMetrics } from './self-metrics.ts';
 export interface EnabledProbe {
   module: ProbeModule;
   options: CommonOptions;
+  /** What it is on for, where that is not its metrics: it then counts nothing, and tells of single operations alone. */
+  onlyFor?: string;
 }
 
 export interface PlanInput {
@@ -40,6 +43,8 @@ export interface PlanInput {
   /** By default no function has a name. */
   functions?: FunctionNames;
   maxWindowMs?: number;
+  /** By default nobody wants to know of single operations. */
+  intervals?: IntervalSinks;
   /** Why the reader cannot give the fields of an event; undefined when it can. By default it can. */
   unreadable?: (type: PlannedType) => string | undefined;
   /** Events handled beside the probes', where the kernel or the capture has them. Not among those to enable. */
@@ -60,6 +65,8 @@ export interface EventPlan {
   types: readonly PlannedType[];
   dispatcher: Dispatcher;
   probes: readonly ProbeStatus[];
+  /** Those that are not on for their metrics. */
+  helpers: readonly ProbeStatus[];
   /** Whether a probe that is up sees every syscall or function. */
   rate: 'low' | 'high';
   onLoss(cpu: number, untilNs: TimestampNs): void;
@@ -69,6 +76,7 @@ export interface EventPlan {
 }
 
 const NAMELESS: FunctionNames = { nameOf: () => undefined, generation: 0 };
+const nothing = () => {};
 const DEFAULT_WINDOW_MS = 120_000;
 
 interface Wanted extends PlannedType {
@@ -81,11 +89,14 @@ export function planEvents(input: PlanInput): EventPlan {
   const wanted = new Map<string, Wanted>();
   const running: Probe[] = [];
   const probes: ProbeStatus[] = [];
+  const helpers: ProbeStatus[] = [];
   let rate: 'low' | 'high' = 'low';
-  for (const { module, options } of input.enabled) {
-    const made = makeProbe(module, options, formats, input);
+  for (const enabledProbe of input.enabled) {
+    const { module, onlyFor } = enabledProbe;
+    const status = (told: ProbeStatus) => (onlyFor === undefined ? probes : helpers).push(told);
+    const made = makeProbe(enabledProbe, formats, input);
     if (typeof made === 'string') {
-      probes.push({ name: module.name, up: false, reason: made, events: [] });
+      status({ name: module.name, up: false, reason: made, events: [] });
       continue;
     }
     running.push(made.probe);
@@ -98,7 +109,7 @@ export function planEvents(input: PlanInput): EventPlan {
       entry.fields.push(...(made.needs.find((need) => need.event === event)?.fields ?? []));
       wanted.set(event, entry);
     }
-    probes.push({ name: module.name, up: true, reason: '', events: Object.keys(made.probe.handlers) });
+    status({ name: module.name, up: true, reason: '', events: Object.keys(made.probe.handlers) });
   }
   for (const [event, makeHandler] of Object.entries(input.extra ?? {})) {
     const format = formats.get(event);
@@ -115,6 +126,7 @@ export function planEvents(input: PlanInput): EventPlan {
     types,
     dispatcher: makeDispatcher(types.map(handledType)),
     probes,
+    helpers,
     rate,
     onLoss: (cpu, untilNs) => {
       for (const onLoss of losses) onLoss(cpu, untilNs);
@@ -130,8 +142,7 @@ export function planEvents(input: PlanInput): EventPlan {
 
 /** The probe, or the reason why it cannot be. */
 function makeProbe(
-  module: ProbeModule,
-  options: CommonOptions,
+  { module, options, onlyFor }: EnabledProbe,
   formats: FormatCache,
   input: PlanInput,
 ): { probe: Probe; needs: readonly EventNeed[] } | string {
@@ -155,19 +166,20 @@ function makeProbe(
   };
   const context: ProbeContext = {
     events: [...known],
-    metrics: input.store,
+    metrics: onlyFor === undefined ? input.store : new MetricStore({ tellSeries: false }),
     host: input.host,
     cpuCount: input.metadata.cpuCount,
     onlineCpus: input.onlineCpus,
     maxWindowMs: input.maxWindowMs ?? DEFAULT_WINDOW_MS,
     functions: input.functions ?? NAMELESS,
+    intervals: input.intervals ?? {},
     format,
     int: (event, field) => intReader(required(event), field),
     word: (event, field) => wordOffset(required(event), field),
     bytes: (event, field) => bytesReader(required(event), field),
     isSelf: input.isSelf,
-    ignoreSelf: input.self.ignoreSelf,
-    unmatched: (reason) => input.self.unmatched(module.name, reason),
+    ignoreSelf: onlyFor === undefined ? input.self.ignoreSelf : nothing,
+    unmatched: (reason) => (onlyFor === undefined ? input.self.unmatched(module.name, reason) : nothing),
   };
   try {
     return { probe: module.create(context, options), needs: usable };

@@ -9,6 +9,7 @@ import { createSnapshotReader } from '../export/snapshot-reader.ts';
 import { errnoOf, KernelError } from '../model/errors.ts';
 import type { Log } from '../model/log.ts';
 import type { MetricSnapshot } from '../model/metric.ts';
+import type { TraceRecord } from '../model/span.ts';
 import type { CaptureStatus } from '../model/status.ts';
 import type { LatencyRecord } from '../model/tracer.ts';
 import type { AgentConfig } from './compose-config.ts';
@@ -45,6 +46,8 @@ export interface AgentOptions {
   replayFile?: string;
   /** The buffer of it to serve. */
   replayInstance?: string | undefined;
+  /** Takes traces of slow operations, some once a second. */
+  onTraces?(traces: readonly TraceRecord[]): void;
 }
 
 type Request = ToCapture extends infer T ? (T extends { id: number } ? Omit<T, 'id'> : never) : never;
@@ -116,6 +119,9 @@ export async function startAgent(config: AgentConfig, options: AgentOptions): Pr
       case 'mark':
         markTrace(message.file, message.text, log);
         from.postMessage({ kind: 'marked', id: message.id } satisfies ToCapture);
+        return;
+      case 'traces':
+        options.onTraces?.(message.traces);
         return;
       case 'log':
         log[message.level](message.fields, message.message);

@@ -6,7 +6,7 @@ import { validateHeaderName, validateHeaderValue } from 'node:http';
 import { z } from 'zod';
 import { OTLP_PROTOCOLS, type OtlpConfig, type OtlpProtocol } from '../model/otlp.ts';
 import { parseKeyValues } from './key-values.ts';
-import { duration } from './units.ts';
+import { duration, yesOrNo } from './units.ts';
 
 const MS = 1e6;
 const HOUR = 3_600_000 * MS;
@@ -14,12 +14,6 @@ const DEFAULT_ENDPOINT = { http: 'http://localhost:4318', grpc: 'http://localhos
 
 function file() {
   return z.string().regex(/^[^\0]+$/, 'must be a file in PEM, as in /etc/ssl/collector.pem');
-}
-
-/** Flags and variables give it as text. */
-function yesOrNo() {
-  const text = z.enum(['true', 'false']).transform((said) => said === 'true');
-  return z.union([z.boolean(), text], { error: 'must be true or false' });
 }
 
 /** A map, or its text as variables have it. What is wrong is told without the values: they may be secrets. */

@@ -4,8 +4,10 @@
  */
 import { z } from 'zod';
 import type { OtlpConfig } from '../model/otlp.ts';
+import type { SpansConfig } from '../model/span.ts';
 import { otlpSchema, toOtlpConfig } from './otlp.ts';
 import { isMap } from './overlay.ts';
+import { spansSchema, toSpansConfig } from './spans.ts';
 import { duration, type SchemaKit, schemaKit, size } from './units.ts';
 
 /** A probe as far as the config knows it; the catalogue's modules fit. */
@@ -54,6 +56,8 @@ export interface AgentConfig {
   };
   /** Where metrics are pushed to; undefined: nowhere. */
   otlp?: OtlpConfig;
+  /** Which slow operations become traces; undefined: none. */
+  spans?: SpansConfig;
   log: { level: LogLevel; format: 'logfmt' | 'json' };
 }
 
@@ -133,6 +137,7 @@ export function composeSchema(sections: readonly ProbeSection[]) {
       })
       .prefault({}),
     otlp: otlpSchema().prefault({}),
+    spans: spansSchema().prefault({}),
     log: z
       .strictObject({
         level: z.enum(LOG_LEVELS).default('info'),
@@ -175,6 +180,7 @@ export function toAgentConfig(
 ): AgentConfig {
   const { buffer, web, log } = checked;
   const otlp = toOtlpConfig(checked.otlp);
+  const spans = toSpansConfig(checked.spans);
   const probes = sections.map(({ name }) => ({ name, options: checked.probes[name] }));
   return {
     instance: checked.instance,
@@ -199,6 +205,7 @@ export function toAgentConfig(
       maxRequests: web.max_requests,
     },
     ...(otlp === undefined ? {} : { otlp }),
+    ...(spans === undefined ? {} : { spans }),
     log,
   };
 }

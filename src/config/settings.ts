@@ -39,6 +39,8 @@ export const SETTINGS: readonly { key: string; flag?: string }[] = [
   { key: 'otlp.histogram_aggregation' },
   { key: 'otlp.service_name' },
   { key: 'otlp.resource_attributes' },
+  { key: 'spans.max_traces_per_second' },
+  { key: 'spans.containers' },
   { key: 'log.level', flag: '--log.level' },
   { key: 'log.format', flag: '--log.format' },
   { key: 'tracefs', flag: '--path.tracefs' },

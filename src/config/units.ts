@@ -48,6 +48,12 @@ export function cpuList(): z.ZodType<number[], string | number> {
     .transform((text, context) => parsed(parseCpuList, String(text), context));
 }
 
+/** Flags and variables give it as text. */
+export function yesOrNo() {
+  const text = z.enum(['true', 'false']).transform((said) => said === 'true');
+  return z.union([z.boolean(), text], { error: 'must be true or false' });
+}
+
 /** A list of globs of a kind; refuses characters that mean more to tracefs than a name, `:` commands among them. */
 export function globs(kind: GlobKind): z.ZodType<string[], string[]> {
   const pattern = written(`a pattern for a ${kind}`, GLOB_KINDS[kind].pattern);

@@ -3,6 +3,7 @@ import type { SchemaKit } from '../config/units.ts';
 import type { MetricStore } from '../metrics/store.ts';
 import type { EventFormat } from '../model/format.ts';
 import type { FunctionNames } from '../model/function-names.ts';
+import type { IntervalSinks } from '../model/intervals.ts';
 import type { BytesReader, EventHandler, IntReader } from '../model/record.ts';
 import type { TimestampNs } from '../model/time.ts';
 import type { TracerRequest } from '../model/tracer.ts';
@@ -58,6 +59,8 @@ export interface ProbeContext {
   /** What gauges that show a maximum look back on. */
   maxWindowMs: number;
   functions: FunctionNames;
+  /** Who wants to know of single operations. */
+  intervals: IntervalSinks;
   /** Events the probe asked for and gets, in the order of `needs`. */
   events: readonly string[];
   /** Of an event the probe asked for; undefined when it was optional and is not there. */

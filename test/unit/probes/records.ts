@@ -9,6 +9,7 @@ import { parseFormat } from '../../../src/decode/format.ts';
 import { MetricStore } from '../../../src/metrics/store.ts';
 import type { EventFormat } from '../../../src/model/format.ts';
 import type { FunctionNames } from '../../../src/model/function-names.ts';
+import type { IntervalSinks } from '../../../src/model/intervals.ts';
 import type { EventRecord } from '../../../src/model/record.ts';
 import type {
   CommonOptions,
@@ -115,6 +116,7 @@ function setInteger(at: number, size: number, value: bigint): void {
 }
 
 export interface Machine {
+  intervals?: IntervalSinks;
   cpuCount?: number;
   onlineCpus?: readonly number[];
   self?: readonly number[];
@@ -204,6 +206,7 @@ export function run<O extends CommonOptions>(
     onlineCpus: machine.onlineCpus ?? [0, 1],
     maxWindowMs: machine.maxWindowMs ?? 120_000,
     functions: machine.functions ?? NAMELESS,
+    intervals: machine.intervals ?? {},
     events: got,
     format: (event) => (got.includes(event) ? formatOf(event) : undefined),
     int: (event, field) => intReader(declared(event, field), field),

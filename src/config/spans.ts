@@ -1,0 +1,88 @@
+/**
+ * The section `spans` of the config: which slow operations become traces, from how long on, and how many. A kind that is
+ * named is on; without any, nothing of spans runs.
+ */
+import { z } from 'zod';
+import type { KindOptions, SpansConfig } from '../model/span.ts';
+import { LATENCY_TRACERS } from '../model/tracer.ts';
+import { isMap } from './overlay.ts';
+import { duration, globs, yesOrNo } from './units.ts';
+
+const US = 1e3;
+const MS = 1e6;
+const HOUR = 3_600_000 * MS;
+
+/** A number; variables give it as text. */
+function rate() {
+  const want = 'must be a number of traces a second from 0.01 to 10000';
+  const number = z.number({ error: want }).min(0.01, want).max(10_000, want);
+  const digits = z.string().regex(/^\d{1,5}(\.\d{1,3})?$/, want);
+  return z.union([number, digits.transform(Number).pipe(number)], { error: want });
+}
+
+function threshold(byDefault: string) {
+  return duration({ min: US, max: HOUR }).prefault(byDefault);
+}
+
+/** A kind that is named without more has its defaults. */
+function kind<Shape extends z.ZodRawShape>(shape: Shape) {
+  return z.preprocess((given) => given ?? {}, z.strictObject(shape)).optional();
+}
+
+function latencyKind() {
+  return kind({ threshold: threshold('100us') });
+}
+
+/** Schema of the section. */
+export function spansSchema() {
+  return z.strictObject({
+    max_traces_per_second: rate().prefault(50),
+    containers: yesOrNo().prefault(false),
+    kinds: z
+      .strictObject({
+        syscalls: kind({ threshold: threshold('10ms'), include: globs('name').optional() }),
+        block: kind({ threshold: threshold('50ms') }),
+        sched: kind({ threshold: threshold('10ms') }),
+        function_graph: kind({
+          threshold: threshold('10ms'),
+          min_child: duration({ min: 0, max: HOUR }).prefault('100us'),
+          max_spans: z.int().min(1).max(1000).default(100),
+        }),
+        timerlat: kind({ threshold: threshold('100us') }),
+        osnoise: kind({ threshold: threshold('1ms') }),
+        ...(Object.fromEntries(LATENCY_TRACERS.map((name) => [name, latencyKind()])) as Record<
+          (typeof LATENCY_TRACERS)[number],
+          ReturnType<typeof latencyKind>
+        >),
+      })
+      .prefault({}),
+  });
+}
+
+interface CheckedKind {
+  threshold: number;
+  include?: string[] | undefined;
+  min_child?: number;
+  max_spans?: number;
+}
+
+/** The section as the agent takes it; undefined where no kind is on. */
+export function toSpansConfig(checked: z.output<ReturnType<typeof spansSchema>>): SpansConfig | undefined {
+  const kinds = Object.entries(checked.kinds).flatMap(([name, options]) => {
+    if (!isMap(options)) return [];
+    const { threshold: thresholdNs, include, min_child, max_spans } = options as unknown as CheckedKind;
+    const taken: KindOptions = {
+      thresholdNs,
+      ...(include === undefined ? {} : { include }),
+      ...(min_child === undefined ? {} : { minChildNs: min_child }),
+      ...(max_spans === undefined ? {} : { maxSpans: max_spans }),
+    };
+    return [[name, taken] as const];
+  });
+  if (kinds.length === 0) return undefined;
+  return {
+    maxTracesPerSecond: checked.max_traces_per_second,
+    containers: checked.containers,
+    kinds: Object.fromEntries(kinds),
+  };
+}

@@ -1,0 +1,122 @@
+/**
+ * What probes tell of single operations, for those who look closer at the slow ones. A probe asks for its sink once,
+ * when it is made, and calls it only for operations that reach the sink's threshold: without a sink it costs nothing,
+ * and fast operations cost one comparison. Stamps are those of the trace clock. Calls come in the order of ends, as far
+ * as the watermark can tell.
+ */
+import type { TimestampNs } from './time.ts';
+
+export interface IntervalSinks {
+  syscalls?: SyscallSink;
+  block?: BlockSink;
+  tasks?: TaskSink;
+  functions?: FunctionSink;
+  timerlat?: TimerlatSink;
+  osnoise?: OsnoiseSink;
+  interrupts?: InterruptSink;
+  latency?: LatencySink;
+}
+
+export interface SyscallSink {
+  /** Calls that take so long are told of. */
+  readonly thresholdNs: number;
+  /** Whether a call by this name is one to be told of; asked once a name. */
+  wants(name: string): boolean;
+  /**
+   * Hands over how to ask when the call that a task is in began: 0 for tasks in none that is wanted. Answers until the
+   * task's next call.
+   */
+  watch(since: (pid: number) => TimestampNs): void;
+  /** `ret` below 0: `-errno`; NaN where what it returned is not known. */
+  ended(name: string, pid: number, cpu: number, startNs: TimestampNs, endNs: TimestampNs, ret: number): void;
+}
+
+export interface BlockSink {
+  /** Told of every request that is complete: others look for those that a task waited for. */
+  ended(request: BlockRequest): void;
+}
+
+/** One object, overwritten for every request. */
+export interface BlockRequest {
+  device: string;
+  /** read, write, flush, discard, other */
+  operation: string;
+  bytes: number;
+  sector: number;
+  /** 0: it was issued at once. */
+  insertNs: TimestampNs;
+  issueNs: TimestampNs;
+  completeNs: TimestampNs;
+  /** Who put it into the queue, or issued it. */
+  pid: number;
+  /** Where it was completed. */
+  cpu: number;
+  /** errno, 0 for none. */
+  errno: number;
+}
+
+export interface TaskSink {
+  /** Waits for a CPU that take so long are told of. */
+  readonly waitThresholdNs: number;
+  /** When the call that a task is in began; 0: nobody wants to know what it goes through. */
+  inCall(pid: number): TimestampNs;
+  /**
+   * A task that is in a call, or has waited for long, has a CPU again.
+   * @param outNs when it had left its CPU; 0: not known (it is new, or was out before we looked)
+   * @param runnableNs when it could run again: equal to `outNs` where it was preempted
+   * @param state bits of `prev_state`, 0 where it was preempted
+   * @param waker who woke it; 0: an interrupt, or not known
+   */
+  switchedIn(task: SwitchIn): void;
+}
+
+/** One object, overwritten for every switch. */
+export interface SwitchIn {
+  pid: number;
+  cpu: number;
+  outNs: TimestampNs;
+  runnableNs: TimestampNs;
+  inNs: TimestampNs;
+  state: number;
+  waker: number;
+  /** CPU it was woken from, or preempted on. */
+  wakerCpu: number;
+}
+
+export interface FunctionSink {
+  readonly thresholdNs: number;
+  /** A call has returned. Calls it made itself were told of before. `name` is asked of `FunctionNames`. */
+  returned(
+    name: string,
+    pid: number,
+    cpu: number,
+    depth: number,
+    startNs: TimestampNs,
+    endNs: TimestampNs,
+  ): void;
+}
+
+export interface InterruptSink {
+  readonly thresholdNs: number;
+  /** `name`: of the softirq's vector or the irq's handler. */
+  ended(kind: 'irq' | 'softirq', name: string, cpu: number, startNs: TimestampNs, endNs: TimestampNs): void;
+}
+
+export interface TimerlatSink {
+  readonly thresholdNs: number;
+  /** An activation's thread has run: latencies of both contexts, counted from when the timer should have fired. */
+  activated(cpu: number, atNs: TimestampNs, irqLatencyNs: number, threadLatencyNs: number, pid: number): void;
+  /** What held it up: an event `osnoise:*_noise`. */
+  held(source: string, name: string, cpu: number, startNs: TimestampNs, durationNs: number): void;
+}
+
+export interface OsnoiseSink {
+  readonly thresholdNs: number;
+  period(cpu: number, endNs: TimestampNs, runtimeNs: number, noiseNs: number): void;
+  held(source: string, name: string, cpu: number, startNs: TimestampNs, durationNs: number): void;
+}
+
+export interface LatencySink {
+  readonly thresholdNs: number;
+  record(tracer: string, latencyNs: number, atMs: number): void;
+}

@@ -1,0 +1,113 @@
+/**
+ * Which of the slow operations become traces. Within an interval each kind keeps its slowest, as many as the whole
+ * budget allows; at its end every kind has its fair share of the tokens, and what one leaves over is the others'.
+ * Bounded whatever comes: a place is taken or lost, nothing waits.
+ */
+import type { SpanKind } from '../model/span.ts';
+import type { SpanCounts } from './deps.ts';
+import { countSpans, type TraceDraft } from './draft.ts';
+
+interface Candidate {
+  durationNs: number;
+  draft: TraceDraft;
+}
+
+export interface Budget {
+  offer(kind: SpanKind, durationNs: number, make: () => TraceDraft): void;
+  /** Ends the interval: gives what is kept of it, and counts the rest. `seconds`: how long it was. */
+  take(seconds: number): { kind: SpanKind; draft: TraceDraft }[];
+}
+
+/** Tokens that are saved while nothing is slow: so many seconds of the rate. */
+const BURST_S = 2;
+
+export function makeBudget(kinds: readonly SpanKind[], tracesPerSecond: number, counts: SpanCounts): Budget {
+  const places = Math.max(1, Math.ceil(tracesPerSecond * BURST_S));
+  const heaps = new Map(kinds.map((kind) => [kind, [] as Candidate[]]));
+  let tokens = places;
+
+  const drop = (kind: SpanKind, { draft }: Candidate): void => {
+    counts.trace(kind, 'over_budget');
+    counts.span(kind, 'over_budget', countSpans(draft.root));
+  };
+
+  return {
+    offer: (kind, durationNs, make) => {
+      const heap = heaps.get(kind);
+      if (heap === undefined) return;
+      if (heap.length >= places) {
+        if (durationNs <= heap[0].durationNs) {
+          counts.trace(kind, 'over_budget');
+          counts.span(kind, 'over_budget');
+          return;
+        }
+        drop(kind, popLeast(heap));
+      }
+      push(heap, { durationNs, draft: make() });
+    },
+    take: (seconds) => {
+      tokens = Math.min(places, tokens + seconds * tracesPerSecond);
+      const whole = Math.floor(tokens);
+      const sorted = new Map(
+        [...heaps].map(([kind, heap]) => [kind, heap.sort((a, b) => b.durationNs - a.durationNs)]),
+      );
+      const shares = fairShares(
+        [...sorted].map(([, heap]) => heap.length),
+        whole,
+      );
+      const taken: { kind: SpanKind; draft: TraceDraft }[] = [];
+      let at = 0;
+      for (const [kind, heap] of sorted) {
+        const share = shares[at++];
+        for (const [i, candidate] of heap.entries()) {
+          if (i < share) taken.push({ kind, draft: candidate.draft });
+          else drop(kind, candidate);
+        }
+        heaps.set(kind, []);
+      }
+      tokens -= taken.length;
+      return taken;
+    },
+  };
+}
+
+/** Shares out `tokens` among those who want so many, the least wanting first: max-min fairness. */
+export function fairShares(wanted: readonly number[], tokens: number): number[] {
+  const shares = wanted.map(() => 0);
+  let left = tokens;
+  const order = wanted.map((_, i) => i).sort((a, b) => wanted[a] - wanted[b]);
+  order.forEach((who, i) => {
+    shares[who] = Math.min(wanted[who], Math.ceil(left / (order.length - i)));
+    left -= shares[who];
+  });
+  return shares;
+}
+
+/** Heaps with the least at the root. */
+function push(heap: Candidate[], candidate: Candidate): void {
+  let at = heap.push(candidate) - 1;
+  while (at > 0) {
+    const parent = (at - 1) >> 1;
+    if (heap[parent].durationNs <= candidate.durationNs) break;
+    heap[at] = heap[parent];
+    at = parent;
+  }
+  heap[at] = candidate;
+}
+
+function popLeast(heap: Candidate[]): Candidate {
+  const least = heap[0];
+  const moved = heap.pop() as Candidate;
+  if (heap.length === 0) return least;
+  let at = 0;
+  for (;;) {
+    let child = 2 * at + 1;
+    if (child >= heap.length) break;
+    if (child + 1 < heap.length && heap[child + 1].durationNs < heap[child].durationNs) child++;
+    if (heap[child].durationNs >= moved.durationNs) break;
+    heap[at] = heap[child];
+    at = child;
+  }
+  heap[at] = moved;
+  return least;
+}

@@ -1,0 +1,37 @@
+/** What making spans needs of the rest of the agent, which hands it over. */
+import type { Attributes, SpanKind, SpanOutcome, WallTime } from '../model/span.ts';
+import type { TimestampNs } from '../model/time.ts';
+
+/** A span of an application, which kernel spans of its thread are children of. */
+export interface RemoteParent {
+  /** 32 hex digits. */
+  traceId: string;
+  /** 16 hex digits. */
+  spanId: string;
+}
+
+export interface SpanCounts {
+  trace(kind: SpanKind, outcome: SpanOutcome, count?: number): void;
+  span(kind: SpanKind, outcome: SpanOutcome, count?: number): void;
+}
+
+export interface SpanDeps {
+  counts: SpanCounts;
+  /** Wall clock at a stamp of the trace clock. */
+  wallTime(stampNs: TimestampNs): WallTime;
+  /** `errno` as ENOENT; undefined for numbers without a name. */
+  errnoName(errno: number): string | undefined;
+  /** The span of an application that a task was in at that time. */
+  parentOf(pid: number, atNs: TimestampNs): RemoteParent | undefined;
+  /** What is known of a task from elsewhere: attributes of its spans and of its resource. */
+  taskFacts(pid: number): TaskFacts;
+  /** Random bytes, filled into `into`. */
+  random(into: Uint8Array): void;
+  isSelf(pid: number): boolean;
+  cpuCount: number;
+}
+
+export interface TaskFacts {
+  attributes: Attributes;
+  resource: Readonly<Record<string, string>>;
+}

@@ -1,0 +1,53 @@
+/** A draft that is kept becomes a record: ids, wall clock, what is known of its task, parents before children. */
+import type { Attributes, SpanKind, SpanRecord, TraceRecord } from '../model/span.ts';
+import type { SpanDeps } from './deps.ts';
+import type { SpanDraft, TraceDraft } from './draft.ts';
+
+const TRACE_ID_BYTES = 16;
+const SPAN_ID_BYTES = 8;
+
+export function makeRecorder(deps: Pick<SpanDeps, 'wallTime' | 'taskFacts' | 'random'>) {
+  const bytes = new Uint8Array(TRACE_ID_BYTES);
+
+  /** W3C trace context: an id of zeroes is none. */
+  const newId = (length: number): string => {
+    const id = bytes.subarray(0, length);
+    do deps.random(id);
+    while (id.every((byte) => byte === 0));
+    return Buffer.from(id).toString('hex');
+  };
+
+  return (kind: SpanKind, draft: TraceDraft): TraceRecord => {
+    const { root, pid, parent, pruned } = draft;
+    const facts = pid === 0 ? { attributes: {}, resource: {} } : deps.taskFacts(pid);
+    const ids = new Map<SpanDraft, string>();
+    const spans: SpanRecord[] = [];
+    const add = (span: SpanDraft, parentSpanId: string, more: Attributes): void => {
+      const spanId = newId(SPAN_ID_BYTES);
+      ids.set(span, spanId);
+      spans.push({
+        name: span.name,
+        spanId,
+        parentSpanId,
+        start: deps.wallTime(span.startNs),
+        end: deps.wallTime(span.endNs),
+        durationNs: span.endNs - span.startNs,
+        attributes: { ...more, ...span.attributes },
+        ...(span.error === undefined ? {} : { error: span.error }),
+      });
+      for (const child of span.children) add(child, spanId, {});
+    };
+    add(root, parent?.spanId ?? '', facts.attributes);
+    return {
+      kind,
+      traceId: parent?.traceId ?? newId(TRACE_ID_BYTES),
+      spans,
+      pruned,
+      resource: facts.resource,
+      exemplars: draft.exemplars.flatMap(({ span, metric, labelValues, valueNs }) => {
+        const spanId = ids.get(span);
+        return spanId === undefined ? [] : [{ metric, labelValues, valueNs, spanId }];
+      }),
+    };
+  };
+}
