@@ -27,6 +27,7 @@ import type { EnabledProbe } from './plan.ts';
 import { type BufferReading, makeSelfMetrics } from './self-metrics.ts';
 import type { Shared } from './shared.ts';
 import { bufferSizes, leastSizes } from './sizes.ts';
+import { openSpanCapture } from './span-capture.ts';
 import { failureOf, openTracers, type Tracers } from './tracers.ts';
 
 /** Name of the events instance in labels. */
@@ -117,7 +118,18 @@ async function setUp(config: AgentConfig, kernel: Kernel, options: LiveOptions):
       );
     },
   };
-  const enabled = enabledProbes(config);
+  const { cpuCount } = instance;
+  const spans =
+    config.spans &&
+    openSpanCapture({
+      config: config.spans,
+      enabled: enabledProbes(config),
+      host: shared.host,
+      store,
+      cpuCount,
+      isSelf: own.has,
+    });
+  const enabled = spans?.probes ?? enabledProbes(config);
   const [ofEvents, ofTracers] = [
     enabled.filter(({ module }) => module.tracer === undefined),
     enabled.filter(({ module }) => module.tracer !== undefined),
@@ -156,6 +168,9 @@ async function setUp(config: AgentConfig, kernel: Kernel, options: LiveOptions):
   const probes = inOrder(enabled, [...events.plan.probes, ...started.probes]);
   self.probesAre(probes);
   for (const { name, up, reason } of probes) if (!up) log.warn({ probe: name, reason }, 'probe is off');
+  const kinds = spans?.status(events.plan.helpers, probes) ?? [];
+  for (const { kind, up, reason } of kinds)
+    if (!up) log.warn({ kind, reason }, 'no traces of this kind are made');
   const warnings = [
     ...features.warnings,
     ...inForce.warnings,
@@ -185,6 +200,7 @@ async function setUp(config: AgentConfig, kernel: Kernel, options: LiveOptions):
       // First names, then the probes that keep them.
       tracers.refresh();
       for (const buffer of buffers) buffer.refresh();
+      tellTraces();
       if (++chores % CHECK_EVERY === 0) checkBuffers();
     },
     onFailure: (error) => {
@@ -192,6 +208,11 @@ async function setUp(config: AgentConfig, kernel: Kernel, options: LiveOptions):
       options.onFatal(error);
     },
   });
+
+  function tellTraces(): void {
+    const traces = spans?.take() ?? [];
+    if (traces.length > 0) options.onTraces?.(traces);
+  }
 
   interface Read {
     buffer: LiveBuffer;
@@ -264,6 +285,7 @@ async function setUp(config: AgentConfig, kernel: Kernel, options: LiveOptions):
         buffers: buffers.map((buffer) => buffer.status()),
         tickMs: drain.tickNs() / 1e6,
         probes,
+        kinds,
         loss: now.flatMap(({ buffer, readings }) => lossOf(buffer.name, readings)),
         warnings: problem === '' ? warnings : [...warnings, problem],
         cost: {
@@ -277,6 +299,7 @@ async function setUp(config: AgentConfig, kernel: Kernel, options: LiveOptions):
       drain.stop();
       try {
         for (const buffer of buffers) buffer.finish();
+        tellTraces();
         update();
         for (const buffer of buffers) buffer.checkCounts(log);
       } finally {
@@ -294,5 +317,6 @@ function buffersToDrain(ofEvents: readonly EnabledProbe[], ofTracers: readonly E
 
 /** In the order of the config. */
 function inOrder(enabled: readonly EnabledProbe[], statuses: readonly ProbeStatus[]): ProbeStatus[] {
-  return enabled.flatMap(({ module }) => statuses.find(({ name }) => name === module.name) ?? []);
+  const measured = enabled.filter(({ onlyFor }) => onlyFor === undefined);
+  return measured.flatMap(({ module }) => statuses.find(({ name }) => name === module.name) ?? []);
 }

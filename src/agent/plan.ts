@@ -30,6 +30,8 @@ export interface EnabledProbe {
   options: CommonOptions;
   /** What it is on for, where that is not its metrics: it then counts nothing, and tells of single operations alone. */
   onlyFor?: string;
+  /** Whom it tells of single operations; absent: nobody. */
+  intervals?: IntervalSinks;
 }
 
 export interface PlanInput {
@@ -43,8 +45,6 @@ export interface PlanInput {
   /** By default no function has a name. */
   functions?: FunctionNames;
   maxWindowMs?: number;
-  /** By default nobody wants to know of single operations. */
-  intervals?: IntervalSinks;
   /** Why the reader cannot give the fields of an event; undefined when it can. By default it can. */
   unreadable?: (type: PlannedType) => string | undefined;
   /** Events handled beside the probes', where the kernel or the capture has them. Not among those to enable. */
@@ -142,7 +142,7 @@ export function planEvents(input: PlanInput): EventPlan {
 
 /** The probe, or the reason why it cannot be. */
 function makeProbe(
-  { module, options, onlyFor }: EnabledProbe,
+  { module, options, onlyFor, intervals }: EnabledProbe,
   formats: FormatCache,
   input: PlanInput,
 ): { probe: Probe; needs: readonly EventNeed[] } | string {
@@ -172,7 +172,7 @@ function makeProbe(
     onlineCpus: input.onlineCpus,
     maxWindowMs: input.maxWindowMs ?? DEFAULT_WINDOW_MS,
     functions: input.functions ?? NAMELESS,
-    intervals: input.intervals ?? {},
+    intervals: intervals ?? {},
     format,
     int: (event, field) => intReader(required(event), field),
     word: (event, field) => wordOffset(required(event), field),

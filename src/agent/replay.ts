@@ -114,6 +114,7 @@ function replay(recording: Recording, config: AgentConfig, file: string, log: Lo
     buffers: [],
     tickMs: 0,
     probes: [...plan.probes],
+    kinds: [],
     loss: lossOf(BUFFER, readings),
     warnings,
     cost: { cpuSeconds: 0, events: readings.reduce((sum, { events }) => sum + events, 0) },

@@ -56,31 +56,40 @@ export interface BlockRequest {
 }
 
 export interface TaskSink {
-  /** Waits for a CPU that take so long are told of. */
+  /** Waits for a CPU that take so long are told of, whoever waits. */
   readonly waitThresholdNs: number;
   /** When the call that a task is in began; 0: nobody wants to know what it goes through. */
   inCall(pid: number): TimestampNs;
-  /**
-   * A task that is in a call, or has waited for long, has a CPU again.
-   * @param outNs when it had left its CPU; 0: not known (it is new, or was out before we looked)
-   * @param runnableNs when it could run again: equal to `outNs` where it was preempted
-   * @param state bits of `prev_state`, 0 where it was preempted
-   * @param waker who woke it; 0: an interrupt, or not known
-   */
-  switchedIn(task: SwitchIn): void;
+  /** A task has left a CPU that it had since `startNs`. Its comm: 16 bytes from word `commAt` on. */
+  ran(
+    cpu: number,
+    pid: number,
+    startNs: TimestampNs,
+    endNs: TimestampNs,
+    words: Int32Array,
+    commAt: number,
+  ): void;
+  /** A task that is in a call, or has waited for long, has a CPU again; its comm as above. */
+  switchedIn(task: SwitchIn, words: Int32Array, commAt: number): void;
 }
 
-/** One object, overwritten for every switch. */
+/** How a task came back on a CPU. One object, overwritten for every switch. */
 export interface SwitchIn {
   pid: number;
   cpu: number;
+  /** When it left its CPU; 0: in no call that is watched, or before we looked. */
   outNs: TimestampNs;
+  /** When it could run again: `outNs` where it was preempted; 0: not known. */
   runnableNs: TimestampNs;
   inNs: TimestampNs;
+  /** Bits of `prev_state` that say it slept, 0 where it could have gone on. */
   state: number;
+  /** Task that woke it; 0: an interrupt, or nobody. */
   waker: number;
-  /** CPU it was woken from, or preempted on. */
+  /** Where that was. */
   wakerCpu: number;
+  /** CPU whose turn it waited for at first. */
+  queueCpu: number;
 }
 
 export interface FunctionSink {

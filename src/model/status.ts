@@ -8,6 +8,14 @@ export interface ProbeStatus {
   events: string[];
 }
 
+/** Whether a kind of trace gets what it needs. */
+export interface KindStatus {
+  kind: string;
+  up: boolean;
+  /** Empty when up. */
+  reason: string;
+}
+
 /** Loss and reading of one CPU's buffer since the instance was made. */
 export interface LossReport {
   buffer: string;
@@ -45,6 +53,8 @@ export interface CaptureStatus {
   buffers: BufferStatus[];
   tickMs: number;
   probes: ProbeStatus[];
+  /** Kinds of traces that are on. */
+  kinds: KindStatus[];
   loss: LossReport[];
   warnings: string[];
   /** CPU seconds the capture thread has used, and the events it has processed for them. */

@@ -10,6 +10,7 @@
  */
 import { decimalBuckets } from '../config/units/buckets.ts';
 import { globMatcher } from '../config/units/globs.ts';
+import type { BlockRequest, BlockSink } from '../model/intervals.ts';
 import type { EventRecord } from '../model/record.ts';
 import type { TimestampNs } from '../model/time.ts';
 import { SeenDevices } from './block-devices.ts';
@@ -75,12 +76,12 @@ export const block: ProbeModule<BlockOptions> = {
       { devices: globs('name').prefault(['*']) },
     ),
   needs: () => [
-    { event: ISSUE, fields: ['dev', 'sector', 'nr_sector', 'rwbs'] },
-    { event: COMPLETE, fields: ['dev', 'sector', 'nr_sector', 'error', 'rwbs'] },
-    { event: INSERT, fields: ['dev', 'sector', 'rwbs'] },
-    { event: REQUEUE, fields: ['dev', 'sector', 'rwbs'] },
+    { event: ISSUE, fields: ['common_pid', 'dev', 'sector', 'nr_sector', 'rwbs'] },
+    { event: COMPLETE, fields: ['common_pid', 'dev', 'sector', 'nr_sector', 'error', 'rwbs'] },
+    { event: INSERT, fields: ['common_pid', 'dev', 'sector', 'rwbs'] },
+    { event: REQUEUE, fields: ['common_pid', 'dev', 'sector', 'rwbs'] },
     // Came with 5.11: without it, merged requests age out.
-    { event: MERGE, fields: ['dev', 'sector', 'rwbs'], optional: true },
+    { event: MERGE, fields: ['common_pid', 'dev', 'sector', 'rwbs'], optional: true },
   ],
   create: createBlock,
   metrics: [QUEUE, DEVICE, BYTES, ERRORS],
@@ -93,6 +94,8 @@ interface Request {
   dev: number;
   operation: number;
   sector: number;
+  /** Task it happened in. */
+  pid: number;
 }
 
 function createBlock(context: ProbeContext, options: BlockOptions): Probe {
@@ -103,15 +106,29 @@ function createBlock(context: ProbeContext, options: BlockOptions): Probe {
   const lost = context.unmatched('lost');
   const late = context.unmatched('late');
   const evicted = context.unmatched('evicted');
+  const sink = context.intervals.block;
+  const told: BlockRequest = {
+    device: '',
+    operation: '',
+    bytes: 0,
+    sector: 0,
+    insertNs: 0,
+    issueNs: 0,
+    completeNs: 0,
+    pid: 0,
+    cpu: 0,
+    errno: 0,
+  };
   let lostUntil: TimestampNs = 0;
   let latest: TimestampNs = 0;
 
-  const request: Request = { row: -1, dev: 0, operation: 0, sector: 0 };
+  const request: Request = { row: -1, dev: 0, operation: 0, sector: 0, pid: 0 };
   /** Reads which request an event is about. False: none of ours. */
   const requestReader = (event: string) => {
     const devOf = context.int(event, 'dev');
     const sectorOf = context.int(event, 'sector');
     const rwbs = context.bytes(event, 'rwbs');
+    const pidAt = context.word(event, 'common_pid');
     return (record: EventRecord): boolean => {
       if (record.timestampNs > latest) latest = record.timestampNs;
       request.dev = devOf(record) | 0;
@@ -119,6 +136,7 @@ function createBlock(context: ProbeContext, options: BlockOptions): Probe {
       if (request.row < 0) return false;
       request.operation = operationOf(record.bytes, rwbs.start(record), rwbs.end(record));
       request.sector = request.operation === FLUSH ? 0 : sectorOf(record);
+      request.pid = record.words[(record.offset >> 2) + pidAt];
       return true;
     };
   };
@@ -143,7 +161,7 @@ function createBlock(context: ProbeContext, options: BlockOptions): Probe {
       requests.remove(requests.oldest);
       evicted();
     }
-    return requests.add(request.dev, request.sector, request.operation, state, now);
+    return requests.add(request.dev, request.sector, request.operation, state, now, request.pid);
   };
 
   const readInsert = requestReader(INSERT);
@@ -169,7 +187,7 @@ function createBlock(context: ProbeContext, options: BlockOptions): Probe {
       else series.queued(request.row, request.operation, record.cpu, ns);
       requests.enter(entry, ISSUED, now, false);
     }
-    requests.setSectors(entry, issuedSectors(record));
+    requests.issue(entry, issuedSectors(record));
   };
 
   const readComplete = requestReader(COMPLETE);
@@ -197,9 +215,25 @@ function createBlock(context: ProbeContext, options: BlockOptions): Probe {
       return;
     }
     const ns = record.timestampNs - requests.since(entry);
-    requests.remove(entry);
     if (ns < 0) late();
-    else series.served(row, operation, record.cpu, ns);
+    else {
+      series.served(row, operation, record.cpu, ns);
+      if (sink !== undefined) tell(sink, entry, record);
+    }
+    requests.remove(entry);
+  };
+  const tell = (to: BlockSink, entry: number, record: EventRecord): void => {
+    told.device = devices.nameOf(request.row);
+    told.operation = OPERATIONS[request.operation];
+    told.bytes = requests.asked(entry) * SECTOR_BYTES;
+    told.sector = request.sector;
+    told.insertNs = requests.inserted(entry);
+    told.issueNs = requests.since(entry);
+    told.completeNs = record.timestampNs;
+    told.pid = requests.pid(entry);
+    told.cpu = record.cpu;
+    told.errno = Math.abs(errorOf(record));
+    to.ended(told);
   };
   /** The end of what was not issued: normal for 0 sectors, the carrier of a flush. */
   const missingIssue = (done: number): void => {

@@ -90,6 +90,8 @@ function createIrq(context: ProbeContext, options: IrqOptions): Probe {
   const late = context.unmatched('late');
   const evicted = context.unmatched('evicted');
   const { cpuCount } = context;
+  const sink = context.intervals.interrupts;
+  const longNs = sink?.thresholdNs ?? Number.POSITIVE_INFINITY;
   const stacks = new IrqStacks(cpuCount);
   /** CPUs where nothing started since the last loss: an end without a start is the loss's. */
   const afterLoss = new Uint8Array(cpuCount);
@@ -118,6 +120,7 @@ function createIrq(context: ProbeContext, options: IrqOptions): Probe {
     }
     duration.record(stacks.poppedRow, cpu, ns);
     time.add(0, cpu, ns);
+    if (ns >= longNs) sink?.ended('irq', handlers.names[stacks.poppedRow], cpu, start, record.timestampNs);
   };
 
   const entryIrq = context.int(ENTRY, 'irq');

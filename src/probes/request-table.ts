@@ -30,6 +30,12 @@ export class RequestTable {
   readonly #since: Float64Array;
   /** Sectors not completed yet; known once issued. */
   readonly #sectors: Float64Array;
+  /** When it was put into the queue; 0: it was not. */
+  readonly #inserted: Float64Array;
+  /** Who put it there, or issued it. */
+  readonly #pids: Int32Array;
+  /** All its sectors, for `#sectors` counts down. */
+  readonly #asked: Float64Array;
   /** Put back by its driver: the insert that the block layer may send next is not another request. */
   readonly #requeued: Uint8Array;
   #free = 0;
@@ -54,6 +60,9 @@ export class RequestTable {
     this.#since = new Float64Array(capacity);
     this.#sectors = new Float64Array(capacity);
     this.#requeued = new Uint8Array(capacity);
+    this.#inserted = new Float64Array(capacity);
+    this.#pids = new Int32Array(capacity);
+    this.#asked = new Float64Array(capacity);
   }
 
   get size(): number {
@@ -86,6 +95,18 @@ export class RequestTable {
     return this.#sectors[entry];
   }
 
+  inserted(entry: number): TimestampNs {
+    return this.#inserted[entry];
+  }
+
+  pid(entry: number): number {
+    return this.#pids[entry];
+  }
+
+  asked(entry: number): number {
+    return this.#asked[entry];
+  }
+
   requeued(entry: number): boolean {
     return this.#requeued[entry] === 1;
   }
@@ -110,13 +131,23 @@ export class RequestTable {
     return NONE;
   }
 
-  /** Adds a request in a state; there must be room. */
-  add(dev: number, sector: number, operation: number, state: RequestState, since: TimestampNs): number {
+  /** Adds a request of a task in a state; there must be room. */
+  add(
+    dev: number,
+    sector: number,
+    operation: number,
+    state: RequestState,
+    since: TimestampNs,
+    pid = 0,
+  ): number {
     const entry = this.#free;
     this.#free = this.#next[entry];
     this.#dev[entry] = dev;
     this.#operation[entry] = operation;
     this.#sectors[entry] = 0;
+    this.#asked[entry] = 0;
+    this.#inserted[entry] = state === QUEUED ? since : 0;
+    this.#pids[entry] = pid;
     this.enter(entry, state, since, false);
     this.#chain(entry, sector);
     this.#older[entry] = this.#newest;
@@ -141,6 +172,12 @@ export class RequestTable {
 
   setSectors(entry: number, sectors: number): void {
     this.#sectors[entry] = sectors;
+  }
+
+  /** What it is issued with. */
+  issue(entry: number, sectors: number): void {
+    this.#sectors[entry] = sectors;
+    this.#asked[entry] = sectors;
   }
 
   /** Gives an entry another sector: the rest of a request that was completed in part. */

@@ -79,6 +79,8 @@ function createSoftirq(context: ProbeContext, options: CommonOptions): Probe {
   const evicted = context.unmatched('evicted');
 
   const { cpuCount } = context;
+  const sink = context.intervals.interrupts;
+  const longNs = sink?.thresholdNs ?? Number.POSITIVE_INFINITY;
   /** First raise since the last entry, by CPU and vector; 0 for none. */
   const raisedAt = new Float64Array(cpuCount * VECTORS);
   /** Vectors of each CPU that nothing was seen of since the last loss there: what they lack, the loss took. */
@@ -166,6 +168,7 @@ function createSoftirq(context: ProbeContext, options: CommonOptions): Probe {
     }
     duration.record(vector, cpu, ns);
     time.add(vector, cpu, ns);
+    if (ns >= longNs) sink?.ended('softirq', names[vector], cpu, now - ns, now);
   };
 
   return {

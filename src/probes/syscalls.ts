@@ -10,7 +10,7 @@
 import { decimalBuckets } from '../config/units/buckets.ts';
 import type { EventFormat } from '../model/format.ts';
 import type { EventHandler } from '../model/record.ts';
-import type { TimestampNs } from '../model/time.ts';
+import { type TimestampNs, TWO_POW_32 } from '../model/time.ts';
 import { declareDurations } from './families.ts';
 import type { EventNeed, HostFacts, Probe, ProbeContext, ProbeModule } from './probe.ts';
 import { SlotCache } from './slot-cache.ts';
@@ -105,6 +105,15 @@ function createSyscalls(context: ProbeContext, options: SyscallOptions): Probe {
 
   /** When each task's call began; the tag is its id. */
   const calls = new TaskStamps();
+  const sink = context.intervals.syscalls;
+  const slowNs = sink?.thresholdNs ?? Number.POSITIVE_INFINITY;
+  /** By row: whether a slow one is told of. */
+  const isTold = rows.names.map((name) => sink?.wants(name) ?? false);
+  sink?.watch((pid) => {
+    const at = calls.at(pid);
+    const since = calls.stamps[at];
+    return since !== 0 && isTold[rowOf(calls.tags[at])] ? since : 0;
+  });
   let lostUntil: TimestampNs = 0;
 
   /** Drops a task's call, for no end of it can come any more. */
@@ -168,7 +177,14 @@ function createSyscalls(context: ProbeContext, options: SyscallOptions): Probe {
       } else if (id !== NO_ID && id !== begun) noStart();
       else if (since < lostUntil) lost();
       else if (ns < 0) late();
-      else duration.record(row, record.cpu, ns);
+      else {
+        duration.record(row, record.cpu, ns);
+        if (ns >= slowNs && isTold[row]) {
+          // sigreturn's is a register of the interrupted program.
+          const returned = id === NO_ID ? Number.NaN : words[at + retHigh] * TWO_POW_32 + (value >>> 0);
+          sink?.ended(rows.names[row], pid, record.cpu, since, record.timestampNs, returned);
+        }
+      }
     };
     return { [enter]: onEnter, [exit]: onExit };
   };

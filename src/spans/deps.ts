@@ -19,12 +19,19 @@ export interface SpanDeps {
   counts: SpanCounts;
   /** Wall clock at a stamp of the trace clock. */
   wallTime(stampNs: TimestampNs): WallTime;
+  /** Whether a name matches any of these globs. */
+  matcher(globs: readonly string[]): (name: string) => boolean;
   /** `errno` as ENOENT; undefined for numbers without a name. */
   errnoName(errno: number): string | undefined;
   /** The span of an application that a task was in at that time. */
   parentOf(pid: number, atNs: TimestampNs): RemoteParent | undefined;
   /** What is known of a task from elsewhere: attributes of its spans and of its resource. */
   taskFacts(pid: number): TaskFacts;
+  /**
+   * Label values of a histogram's series: what the probe has (`values`), and the CPU where it is told by CPU; undefined
+   * where the probe has no metrics.
+   */
+  seriesOf(probe: string, values: readonly string[], cpu: number): readonly string[] | undefined;
   /** Random bytes, filled into `into`. */
   random(into: Uint8Array): void;
   isSelf(pid: number): boolean;

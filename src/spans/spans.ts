@@ -3,15 +3,20 @@
  * for the kinds that are on, so that probes do nothing for the others.
  */
 import type { IntervalSinks } from '../model/intervals.ts';
-import { SPAN_KINDS, type SpansConfig, type TraceRecord } from '../model/span.ts';
+import { type KindOptions, SPAN_KINDS, type SpansConfig, type TraceRecord } from '../model/span.ts';
 import { makeBudget } from './budget.ts';
 import type { SpanDeps } from './deps.ts';
+import type { Offer } from './draft.ts';
+import { InterruptJournal, LONG_INTERRUPT_NS } from './interrupt-journal.ts';
 import { makeRecorder } from './records.ts';
+import { RequestJournal } from './request-journal.ts';
+import { makeSyscallTraces } from './syscalls.ts';
+import { TaskJournal } from './task-journal.ts';
+import { waitsByNature } from './waiting-syscalls.ts';
+import { makeRequestTraces, makeWaitTraces } from './waits.ts';
 
 export interface Spans {
   sinks: IntervalSinks;
-  /** Events were lost until then: what lies open across that is void. */
-  onLoss(untilNs: number): void;
   /** Ends an interval of the budget and gives its traces. `nowMs`: a monotonic time. */
   take(nowMs: number): TraceRecord[];
 }
@@ -23,14 +28,96 @@ export function makeSpans(config: SpansConfig, deps: SpanDeps, nowMs: number): S
   const recorded = makeRecorder(deps);
   let takenMs = nowMs;
   return {
-    sinks: {},
-    onLoss: () => {},
+    sinks: { ...taskSinks(kinds, budget.offer, deps) },
     take: (now) => {
       const taken = budget.take(Math.max(0, now - takenMs) / 1000);
       takenMs = now;
       for (const { kind, draft } of taken)
         if (draft.pruned > 0) deps.counts.span(kind, 'pruned', draft.pruned);
       return taken.map(({ kind, draft }) => recorded(kind, draft));
+    },
+  };
+}
+
+/** What the kinds about tasks and their requests share. */
+function taskSinks(
+  { syscalls, sched, block }: SpansConfig['kinds'],
+  offer: Offer,
+  deps: SpanDeps,
+): IntervalSinks {
+  if (syscalls === undefined && sched === undefined && block === undefined) return {};
+  const tasks = new TaskJournal(deps.cpuCount);
+  const requests = new RequestJournal();
+  const interrupts = new InterruptJournal();
+  const onWait = makeWaitTraces(offer, deps, tasks.history);
+  const waitThresholdNs = sched?.thresholdNs ?? Number.POSITIVE_INFINITY;
+  const onRequest = makeRequestTraces(block?.thresholdNs ?? Number.POSITIVE_INFINITY, offer, deps);
+  /** Of several probes; one at most has started a call of a task. */
+  const watched: ((pid: number) => number)[] = [];
+  const ofSyscalls =
+    syscalls === undefined
+      ? {}
+      : syscallSinks(
+          syscalls,
+          deps,
+          makeSyscallTraces(syscalls, offer, deps, { tasks, requests, interrupts }),
+          {
+            watch: (since) => watched.push(since),
+            interrupts,
+          },
+        );
+  return {
+    ...ofSyscalls,
+    ...(syscalls === undefined && sched === undefined
+      ? {}
+      : {
+          tasks: {
+            waitThresholdNs,
+            inCall: (pid) => {
+              for (let i = 0; i < watched.length; i++) {
+                const since = watched[i](pid);
+                if (since !== 0) return since;
+              }
+              return 0;
+            },
+            ran: (cpu, pid, startNs, endNs, words, commAt) =>
+              tasks.history.ran(cpu, pid, startNs, endNs, words, commAt),
+            switchedIn: (task, words, commAt) => {
+              if (task.outNs !== 0) tasks.add(task, words, commAt);
+              if (task.runnableNs !== 0 && task.inNs - task.runnableNs >= waitThresholdNs)
+                onWait(task, words, commAt);
+            },
+          },
+        }),
+    ...(syscalls === undefined && block === undefined
+      ? {}
+      : {
+          block: {
+            ended: (request) => {
+              if (syscalls !== undefined) requests.add(request);
+              if (block !== undefined) onRequest(request);
+            },
+          },
+        }),
+  };
+}
+
+function syscallSinks(
+  options: KindOptions,
+  deps: SpanDeps,
+  onSlow: ReturnType<typeof makeSyscallTraces>,
+  { watch, interrupts }: { watch(since: (pid: number) => number): void; interrupts: InterruptJournal },
+): IntervalSinks {
+  return {
+    syscalls: {
+      thresholdNs: options.thresholdNs,
+      wants: options.include === undefined ? (name) => !waitsByNature(name) : deps.matcher(options.include),
+      watch,
+      ended: (name, pid, cpu, startNs, endNs, ret) => onSlow({ name, pid, cpu, startNs, endNs, ret }),
+    },
+    interrupts: {
+      thresholdNs: LONG_INTERRUPT_NS,
+      ended: (kind, name, cpu, startNs, endNs) => interrupts.add(kind, name, cpu, startNs, endNs),
     },
   };
 }

@@ -48,7 +48,8 @@ function captureStatus(): CaptureStatus {
       { name: 'sched', up: true, reason: '', events: ['sched:sched_switch'] },
       { name: 'block', up: false, reason: HOSTILE, events: [] },
     ],
-    loss: [
+    kinds: [],
+  loss: [
       { buffer: 'events', cpu: 0, read: 900, overrun: 100, commitOverrun: 0, dropped: 0 },
       { buffer: HOSTILE, cpu: 1, read: 1, overrun: 0, commitOverrun: 0, dropped: 0 },
     ],

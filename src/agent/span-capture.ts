@@ -1,0 +1,147 @@
+/**
+ * Traces of slow operations in the capture thread: the config's kinds and the probes that are on enter; probes that tell
+ * of single operations, their own or helpers beside them, and once a second finished traces, leave.
+ */
+import { getRandomValues } from 'node:crypto';
+import { globMatcher } from '../config/units/globs.ts';
+import type { MetricStore } from '../metrics/store.ts';
+import type { IntervalSinks } from '../model/intervals.ts';
+import type { SpansConfig, TraceRecord } from '../model/span.ts';
+import type { KindStatus, ProbeStatus } from '../model/status.ts';
+import { block } from '../probes/block.ts';
+import type { CommonOptions, HostFacts } from '../probes/probe.ts';
+import { chosenSyscalls, type SyscallOptions } from '../probes/syscall-choice.ts';
+import { syscalls } from '../probes/syscalls.ts';
+import { TASK_INTERVAL_OPTIONS, taskIntervals } from '../probes/task-intervals.ts';
+import type { SpanDeps } from '../spans/deps.ts';
+import { makeSpans } from '../spans/spans.ts';
+import { waitsByNature } from '../spans/waiting-syscalls.ts';
+import { makeTraceClock } from './clock.ts';
+import type { EnabledProbe } from './plan.ts';
+import { declareSpanCounts } from './span-metrics.ts';
+import { makeWallClock } from './wall-clock.ts';
+
+/** What helpers are on for. */
+const SPANS = 'spans';
+const HELPER: CommonOptions = TASK_INTERVAL_OPTIONS;
+
+export interface SpanCapture {
+  /** The probes that are on, told what they tell, and helpers for what none of them tells. */
+  probes: EnabledProbe[];
+  /** Which kinds work, from what became of the helpers and the probes. */
+  status(helpers: readonly ProbeStatus[], probes: readonly ProbeStatus[]): KindStatus[];
+  /** About once a second. */
+  take(): TraceRecord[];
+}
+
+export interface SpanCaptureParts {
+  config: SpansConfig;
+  enabled: readonly EnabledProbe[];
+  host: HostFacts;
+  store: MetricStore;
+  cpuCount: number;
+  isSelf(pid: number): boolean;
+  parentOf?: SpanDeps['parentOf'];
+  taskFacts?: SpanDeps['taskFacts'];
+}
+
+export function openSpanCapture(parts: SpanCaptureParts): SpanCapture {
+  const { config, enabled, host, store, cpuCount, isSelf } = parts;
+  const wall = makeWallClock(makeTraceClock());
+  const spans = makeSpans(
+    config,
+    {
+      counts: declareSpanCounts(store, config, ['over_budget', 'pruned']),
+      wallTime: wall.at,
+      matcher: globMatcher,
+      errnoName: host.errnoName,
+      parentOf: parts.parentOf ?? (() => undefined),
+      taskFacts: parts.taskFacts ?? (() => ({ attributes: {}, resource: {} })),
+      seriesOf: seriesOf(enabled),
+      random: (into) => void getRandomValues(into),
+      isSelf,
+      cpuCount,
+    },
+    performance.now(),
+  );
+  const probes = withSinks(enabled, spans.sinks, { config, host });
+  return {
+    probes,
+    status: (helpers, statuses) => kindStatus(config, probes, [...helpers, ...statuses]),
+    take: () => {
+      wall.refresh();
+      return spans.take(performance.now());
+    },
+  };
+}
+
+/** Probes whose options let them tell all that is wanted do so; for the rest there are helpers. */
+function withSinks(
+  enabled: readonly EnabledProbe[],
+  sinks: IntervalSinks,
+  { config, host }: { config: SpansConfig; host: HostFacts },
+): EnabledProbe[] {
+  const helpers: EnabledProbe[] = [];
+  const help = (module: EnabledProbe['module'], options: CommonOptions): void => {
+    helpers.push({ module, options, onlyFor: SPANS, intervals: sinks });
+  };
+  const ofKind = config.kinds.syscalls;
+  const tells = (probe: EnabledProbe): boolean => {
+    if (probe.module.name !== syscalls.name) return true;
+    return ofKind !== undefined && covers(probe.options as SyscallOptions, ofKind.include, host);
+  };
+  const told = enabled.map((probe) => (tells(probe) ? { ...probe, intervals: sinks } : probe));
+  const isTold = (name: string) =>
+    told.some(({ module, intervals }) => module.name === name && intervals !== undefined);
+  if (sinks.syscalls !== undefined && !isTold(syscalls.name)) {
+    const options: SyscallOptions = { ...HELPER, include: ofKind?.include ?? [], exclude: [] };
+    help(syscalls, options);
+  }
+  if (sinks.block !== undefined && !isTold(block.name)) {
+    const options = { ...HELPER, devices: ['*'] };
+    help(block, options);
+  }
+  if (sinks.tasks !== undefined) help(taskIntervals, HELPER);
+  return [...told, ...helpers];
+}
+
+/** Whether a probe measures all that a kind wants. */
+function covers(options: SyscallOptions, include: readonly string[] | undefined, host: HostFacts): boolean {
+  const measured = new Set(chosenSyscalls(options, host).map(({ name }) => name));
+  const wanted = chosenSyscalls({ ...options, include: [...(include ?? [])], exclude: [] }, host);
+  return wanted.every(({ name }) => measured.has(name) || (include === undefined && waitsByNature(name)));
+}
+
+/** Values of a series' labels, as the probe that has the histogram gives them. */
+function seriesOf(enabled: readonly EnabledProbe[]): SpanDeps['seriesOf'] {
+  const perCpu = new Map(enabled.map(({ module, options }) => [module.name, options.per_cpu]));
+  return (probe, values, cpu) => {
+    const is = perCpu.get(probe);
+    if (is === undefined) return undefined;
+    return is ? [...values, String(cpu)] : values;
+  };
+}
+
+/** Module that a kind cannot do without. */
+const NEEDED: Readonly<Record<string, string>> = {
+  syscalls: syscalls.name,
+  block: block.name,
+  sched: taskIntervals.name,
+};
+
+function kindStatus(
+  config: SpansConfig,
+  probes: readonly EnabledProbe[],
+  statuses: readonly ProbeStatus[],
+): KindStatus[] {
+  return Object.keys(config.kinds).map((kind) => {
+    const needed = NEEDED[kind] ?? kind;
+    const isThere = probes.some(({ module, intervals }) => module.name === needed && intervals !== undefined);
+    const ofIt = statuses.filter(({ name }) => name === needed);
+    // A probe of the config can be up beside a helper that is not.
+    const status = ofIt.find(({ up }) => !up) ?? ofIt.at(0);
+    if (status?.up === true) return { kind, up: true, reason: '' };
+    const reason = isThere ? (status?.reason ?? 'it has not been set up') : `the probe ${needed} is not on`;
+    return { kind, up: false, reason };
+  });
+}

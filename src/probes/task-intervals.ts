@@ -1,0 +1,170 @@
+/**
+ * What tasks go through, for traces of slow operations: scheduler events in (include/trace/events/sched.h); who ran
+ * where, and how tasks that are looked at came back on a CPU, out, into the sink. No metrics, and in no catalogue: it
+ * is on where a kind of trace needs it.
+ */
+import { switchedOutMask } from '../decode/print-fmt.ts';
+import type { SwitchIn } from '../model/intervals.ts';
+import type { EventHandler, EventRecord } from '../model/record.ts';
+import type { TimestampNs } from '../model/time.ts';
+import type { CommonOptions, Probe, ProbeContext, ProbeModule } from './probe.ts';
+import { TaskStamps } from './task-stamps.ts';
+
+const SWITCH = 'sched:sched_switch';
+const WAKEUP = 'sched:sched_wakeup';
+const WAKEUP_NEW = 'sched:sched_wakeup_new';
+
+/** Of `common_flags`: hard and soft interrupts, NMIs (include/linux/trace_events.h). */
+const IN_INTERRUPT = 0x08 | 0x10 | 0x40;
+/** A pid takes 22 bits (PID_MAX_LIMIT); a CPU the rest of a tag. */
+const PID_BITS = 22;
+const PID_MASK = (1 << PID_BITS) - 1;
+const STATE_BITS = 16;
+const STATE_MASK = (1 << STATE_BITS) - 1;
+
+export const taskIntervals: ProbeModule = {
+  name: 'task-intervals',
+  help: 'What tasks go through.',
+  byDefault: false,
+  rate: 'low',
+  schema: ({ probeSchema }) =>
+    probeSchema({ enabled: false, per_cpu: false, max_series: 1, buckets: [1] }, {}),
+  needs: () => [
+    { event: SWITCH, fields: ['prev_pid', 'prev_comm', 'prev_state', 'next_pid', 'next_comm'] },
+    { event: WAKEUP, fields: ['pid', 'target_cpu', 'common_pid', 'common_flags'] },
+    { event: WAKEUP_NEW, fields: ['pid', 'target_cpu', 'common_pid', 'common_flags'] },
+  ],
+  create: createTaskIntervals,
+  metrics: [],
+};
+
+/** Options of a module that the config does not know. */
+export const TASK_INTERVAL_OPTIONS: CommonOptions = {
+  enabled: true,
+  per_cpu: false,
+  max_series: 1,
+  buckets: [1],
+};
+
+function createTaskIntervals(context: ProbeContext): Probe {
+  const sink = context.intervals.tasks;
+  if (sink === undefined) throw new Error('nobody wants to know of tasks');
+  const { isSelf } = context;
+  /** When tasks that are looked at left their CPU; the tag: state, and above it the CPU they were woken on. */
+  const out = new TaskStamps();
+  /** Since when each task is runnable; the tag: who woke it, and above that the CPU whose queue it is on. */
+  const runnable = new TaskStamps();
+  /** When each CPU's task came there. */
+  const since = new Float64Array(context.cpuCount);
+  let lostUntil: TimestampNs = 0;
+  const task: SwitchIn = {
+    pid: 0,
+    cpu: 0,
+    outNs: 0,
+    runnableNs: 0,
+    inNs: 0,
+    state: 0,
+    waker: 0,
+    wakerCpu: 0,
+    queueCpu: 0,
+  };
+
+  const prevPid = context.word(SWITCH, 'prev_pid');
+  const prevState = context.word(SWITCH, 'prev_state');
+  const nextPid = context.word(SWITCH, 'next_pid');
+  const prevComm = commWord(context, 'prev_comm');
+  const nextComm = commWord(context, 'next_comm');
+  const format = context.format(SWITCH);
+  if (format === undefined) throw new Error(`${SWITCH} has no format`);
+  const asleep = switchedOutMask(format);
+  const { waitThresholdNs } = sink;
+
+  const leave = (pid: number, state: number, cpu: number, nowNs: TimestampNs): void => {
+    const place = runnable.place(pid);
+    if (place !== 0) {
+      runnable.stamps[place] = state === 0 ? nowNs : 0;
+      runnable.tags[place] = cpu << PID_BITS;
+    }
+    if (sink.inCall(pid) !== 0) out.set(pid, nowNs, (state & STATE_MASK) | (cpu << STATE_BITS));
+  };
+
+  const arrive = (record: EventRecord, pid: number, commAt: number): void => {
+    const nowNs = record.timestampNs;
+    const place = runnable.at(pid);
+    const runnableNs = runnable.stamps[place];
+    const left = out.at(pid);
+    const outNs = out.stamps[left];
+    if (runnableNs !== 0) runnable.stamps[place] = 0;
+    if (outNs !== 0) out.stamps[left] = 0;
+    const waited = runnableNs !== 0 && runnableNs >= lostUntil && nowNs - runnableNs >= waitThresholdNs;
+    const watched = outNs !== 0 && outNs >= lostUntil;
+    if (!(waited || watched) || isSelf(pid)) return;
+    task.pid = pid;
+    task.cpu = record.cpu;
+    task.outNs = watched ? outNs : 0;
+    task.runnableNs = runnableNs;
+    task.inNs = nowNs;
+    task.state = watched ? out.tags[left] & STATE_MASK : 0;
+    task.wakerCpu = watched ? out.tags[left] >>> STATE_BITS : record.cpu;
+    task.waker = runnable.tags[place] & PID_MASK;
+    task.queueCpu = runnable.tags[place] >>> PID_BITS;
+    sink.switchedIn(task, record.words, commAt);
+  };
+
+  const onSwitch: EventHandler = (record) => {
+    const { words, cpu, timestampNs } = record;
+    const at = record.offset >> 2;
+    const prev = words[at + prevPid];
+    if (prev !== 0) {
+      leave(prev, words[at + prevState] & asleep, cpu, timestampNs);
+      if (cpu < since.length && since[cpu] >= lostUntil && since[cpu] !== 0)
+        sink.ran(cpu, prev, since[cpu], timestampNs, words, at + prevComm);
+    }
+    if (cpu < since.length) since[cpu] = timestampNs;
+    const next = words[at + nextPid];
+    if (next !== 0) arrive(record, next, at + nextComm);
+  };
+
+  const onWakeup = (event: string): EventHandler => {
+    const pidAt = context.word(event, 'pid');
+    const targetAt = context.word(event, 'target_cpu');
+    const byAt = context.word(event, 'common_pid');
+    const flagsOf = context.int(event, 'common_flags');
+    return (record) => {
+      const { words } = record;
+      const at = record.offset >> 2;
+      const pid = words[at + pidAt];
+      const place = runnable.place(pid);
+      if (place === 0) return;
+      const before = runnable.stamps[place];
+      // Woken twice is one wait, from the first; what began before a loss may have ended in it.
+      if (before !== 0 && before >= lostUntil) return;
+      runnable.stamps[place] = record.timestampNs;
+      const waker = (flagsOf(record) & IN_INTERRUPT) === 0 ? words[at + byAt] & PID_MASK : 0;
+      runnable.tags[place] = waker | (words[at + targetAt] << PID_BITS);
+      const left = out.at(pid);
+      if (out.stamps[left] !== 0) {
+        out.tags[left] = (out.tags[left] & STATE_MASK) | (record.cpu << STATE_BITS);
+      }
+    };
+  };
+
+  return {
+    handlers: {
+      [SWITCH]: onSwitch,
+      [WAKEUP]: onWakeup(WAKEUP),
+      [WAKEUP_NEW]: onWakeup(WAKEUP_NEW),
+    },
+    onLoss: (_cpu, untilNs) => {
+      if (untilNs > lostUntil) lostUntil = untilNs;
+    },
+  };
+}
+
+/** Where a comm begins, in words: it lies at a multiple of 4 in every kernel. */
+function commWord(context: ProbeContext, name: string): number {
+  const field = context.format(SWITCH)?.fields.find((candidate) => candidate.name === name);
+  if (field === undefined || field.size < 16 || field.offset % 4 !== 0)
+    throw new Error(`${SWITCH}: ${name} is not 16 bytes at a multiple of 4`);
+  return field.offset >> 2;
+}

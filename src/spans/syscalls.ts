@@ -1,0 +1,208 @@
+/**
+ * The kind `syscalls`: a slow call, and what its thread went through meanwhile. The children of the call are the times
+ * its thread was off the CPU, blocked or waiting for its turn, and long interrupts; what is left is its own time on the
+ * CPU. Below a blocked time are the block requests it waited for. Children lie within their parent, and do not overlap.
+ */
+import type { BlockRequest } from '../model/intervals.ts';
+import type { Attributes, KindOptions } from '../model/span.ts';
+import type { TimestampNs } from '../model/time.ts';
+import { culpritAttributes, requestAttributes, seconds, stateLetter, taskAttributes } from './attributes.ts';
+import type { SpanDeps } from './deps.ts';
+import type { ExemplarDraft, Offer, SpanDraft, TraceDraft } from './draft.ts';
+import type { InterruptJournal } from './interrupt-journal.ts';
+import { criticalPath, type RequestJournal, waitedFor } from './request-journal.ts';
+import type { Absence, TaskJournal } from './task-journal.ts';
+import { exemplar, failure, requestExemplars, waitExemplar } from './waits.ts';
+
+const DURATION = 'ftrace_syscall_duration_seconds';
+/** Children of a call; the shortest are left out. */
+const MOST_CHILDREN = 64;
+/** Requests below a blocked time. */
+const MOST_REQUESTS = 16;
+/** A request that its thread issued just before it went to sleep makes the sleep begin there. */
+const ISSUED_BEFORE_SHARE = 0.01;
+const MAX_ERRNO = 4095;
+const SLEEPS_INTERRUPTIBLY = 1;
+
+export interface Journals {
+  tasks: TaskJournal;
+  requests: RequestJournal;
+  interrupts: InterruptJournal;
+}
+
+export interface SlowCall {
+  name: string;
+  pid: number;
+  cpu: number;
+  startNs: TimestampNs;
+  endNs: TimestampNs;
+  ret: number;
+}
+
+/** Tells of a call that reached the threshold. */
+export function makeSyscallTraces(options: KindOptions, offer: Offer, deps: SpanDeps, journals: Journals) {
+  return (call: SlowCall): void => {
+    const durationNs = call.endNs - call.startNs;
+    // A call that nobody named counts only with what it did not sleep for others, as on a pipe.
+    if (options.include === undefined) {
+      const sleptNs = interruptibleNs(journals.tasks, call);
+      if (durationNs - sleptNs < options.thresholdNs) return;
+    }
+    offer('syscalls', durationNs, () => draftOf(call, deps, journals));
+  };
+}
+
+function interruptibleNs(tasks: TaskJournal, { pid, startNs }: SlowCall): number {
+  let ns = 0;
+  for (const { outNs, runnableNs, inNs, state } of tasks.since(pid, startNs).absences) {
+    if ((state & SLEEPS_INTERRUPTIBLY) !== 0) ns += (runnableNs || inNs) - outNs;
+  }
+  return ns;
+}
+
+function draftOf(call: SlowCall, deps: SpanDeps, { tasks, requests, interrupts }: Journals): TraceDraft {
+  const { name, pid, cpu, startNs, endNs, ret } = call;
+  const { absences, comm, whole } = tasks.since(pid, startNs);
+  const during = requests.within(startNs, endNs);
+  const made: Made = { spans: [], exemplars: [], pruned: 0, blockedNs: 0, waitedNs: 0 };
+  const seen = new Set<BlockRequest>();
+  const atMostNs = (endNs - startNs) * ISSUED_BEFORE_SHARE;
+  /** Where the last child ended, and since when the thread is on this CPU. */
+  let freeNs = startNs;
+  let onCpu = absences.length === 0 ? cpu : -1;
+  for (const absence of absences) {
+    const { outNs, inNs, state } = absence;
+    if (outNs < freeNs || inNs > endNs) continue;
+    made.spans.push(...(onCpu < 0 ? [] : interrupts.spans(onCpu, freeNs, outNs)));
+    const runnableNs = state === 0 ? outNs : Math.max(outNs, absence.runnableNs || inNs);
+    if (runnableNs > outNs) blocked(absence, { pid, runnableNs, freeNs, atMostNs, during, seen }, deps, made);
+    if (inNs > runnableNs) {
+      const span = waitSpan(absence, runnableNs);
+      made.spans.push(span);
+      made.exemplars.push(...waitExemplar(deps, absence.cpu, span));
+      made.waitedNs += inNs - runnableNs;
+    }
+    freeNs = inNs;
+    onCpu = absence.cpu;
+  }
+  if (onCpu >= 0) made.spans.push(...interrupts.spans(onCpu, freeNs, endNs));
+  const { spans: children, pruned } = longest(made.spans, MOST_CHILDREN);
+  const explainedNs = children.reduce((sum, child) => sum + child.endNs - child.startNs, 0);
+  const root: SpanDraft = {
+    name: `syscall ${name}`,
+    startNs,
+    endNs,
+    attributes: {
+      ...taskAttributes(pid, comm || tasks.history.commOf(cpu, pid)),
+      'cpu.logical_number': cpu,
+      ...(Number.isNaN(ret) ? {} : { 'ftrace.syscall.return': ret }),
+      'ftrace.time.on_cpu': seconds(endNs - startNs - made.blockedNs - made.waitedNs),
+      'ftrace.time.blocked': seconds(made.blockedNs),
+      'ftrace.time.runqueue': seconds(made.waitedNs),
+      'ftrace.explained_ratio': Math.round((explainedNs / (endNs - startNs)) * 1e4) / 1e4,
+      ...(pruned === 0 ? {} : { 'ftrace.children.pruned': pruned }),
+      ...(whole ? {} : { 'ftrace.incomplete': true }),
+    },
+    ...(ret < 0 && ret >= -MAX_ERRNO ? failure(deps, -ret) : {}),
+    children,
+  };
+  const ofCall = exemplar(deps, 'syscalls', DURATION, [name], { cpu, span: root });
+  return {
+    root,
+    pid,
+    parent: deps.parentOf(pid, startNs),
+    pruned: made.pruned + pruned,
+    exemplars: [...ofCall, ...made.exemplars],
+  };
+}
+
+interface Made {
+  spans: SpanDraft[];
+  exemplars: ExemplarDraft[];
+  pruned: number;
+  blockedNs: number;
+  waitedNs: number;
+}
+
+interface Sleep {
+  pid: number;
+  runnableNs: TimestampNs;
+  /** From when on nothing else is shown. */
+  freeNs: TimestampNs;
+  /** How long before its beginning a request may have been issued so that it begins there. */
+  atMostNs: number;
+  during: readonly BlockRequest[];
+  /** Requests that an earlier sleep shows. */
+  seen: Set<BlockRequest>;
+}
+
+/** A time blocked, with the requests that its thread waited for. */
+function blocked(absence: Absence, sleep: Sleep, deps: SpanDeps, made: Made): void {
+  const { outNs, state, waker, wakerCpu } = absence;
+  const { pid, runnableNs, freeNs, atMostNs, during, seen } = sleep;
+  const task = { pid, waker, wakerCpu, wokenNs: runnableNs };
+  const waited = during.filter((r) => !seen.has(r) && r.completeNs > outNs && waitedFor(r, task));
+  const path = criticalPath(waited);
+  for (const request of waited) seen.add(request);
+  const first = path.at(0);
+  const issuedNs = first === undefined ? outNs : first.issueNs;
+  // Its thread still ran for a moment when its request was under way: shown as part of the wait, so that the request
+  // is whole.
+  const startNs = issuedNs < outNs && issuedNs >= freeNs && outNs - issuedNs <= atMostNs ? issuedNs : outNs;
+  const shown = longestRequests(path, MOST_REQUESTS);
+  const children = shown.map((request): SpanDraft => {
+    const isCut = request.issueNs < startNs;
+    const span: SpanDraft = {
+      name: `block ${request.operation}`,
+      startNs: isCut ? startNs : request.issueNs,
+      endNs: request.completeNs,
+      attributes: {
+        ...requestAttributes(request),
+        'cpu.logical_number': request.cpu,
+        ...(isCut ? { 'ftrace.cut_at_start': true } : {}),
+      },
+      ...failure(deps, request.errno),
+      children: [],
+    };
+    made.exemplars.push(...requestExemplars(deps, request, span));
+    return span;
+  });
+  const pruned = waited.length - shown.length;
+  made.pruned += pruned;
+  made.blockedNs += runnableNs - outNs;
+  const attributes: Attributes = {
+    'ftrace.task.state': stateLetter(state),
+    ...(waker === 0 ? {} : { 'ftrace.waker.thread.id': waker }),
+    ...(waited.length === 0 ? {} : { 'ftrace.block.requests': waited.length }),
+  };
+  made.spans.push({ name: 'blocked', startNs, endNs: runnableNs, attributes, children });
+}
+
+function waitSpan(absence: Absence, runnableNs: TimestampNs): SpanDraft {
+  const { inNs, cpu, culprit, state } = absence;
+  return {
+    name: 'runqueue wait',
+    startNs: runnableNs,
+    endNs: inNs,
+    attributes: {
+      'cpu.logical_number': cpu,
+      'ftrace.preempted': state === 0,
+      ...culpritAttributes(culprit),
+    },
+    children: [],
+  };
+}
+
+/** The longest so many, in their order. */
+function longest(spans: readonly SpanDraft[], most: number): { spans: SpanDraft[]; pruned: number } {
+  if (spans.length <= most) return { spans: [...spans], pruned: 0 };
+  const sorted = [...spans].sort((a, b) => b.endNs - b.startNs - (a.endNs - a.startNs));
+  const kept = new Set(sorted.slice(0, most));
+  return { spans: spans.filter((span) => kept.has(span)), pruned: spans.length - most };
+}
+
+function longestRequests(path: readonly BlockRequest[], most: number): BlockRequest[] {
+  const timeOf = (r: BlockRequest) => r.completeNs - r.issueNs;
+  const kept = new Set([...path].sort((a, b) => timeOf(b) - timeOf(a)).slice(0, most));
+  return path.filter((request) => kept.has(request));
+}

@@ -1,0 +1,41 @@
+/**
+ * Syscalls that wait by nature, for somebody else to do something: long ones tell nothing of the kernel, and there are
+ * many. They become traces only where the config names them.
+ */
+const WAITING = new Set([
+  'accept',
+  'accept4',
+  'clock_nanosleep',
+  'epoll_pwait',
+  'epoll_pwait2',
+  'epoll_wait',
+  'epoll_wait_old',
+  'futex',
+  'futex_wait',
+  'futex_waitv',
+  'io_getevents',
+  'io_pgetevents',
+  'io_uring_enter',
+  'mq_timedreceive',
+  'msgrcv',
+  'nanosleep',
+  'pause',
+  'poll',
+  'ppoll',
+  'pselect6',
+  'recvfrom',
+  'recvmmsg',
+  'recvmsg',
+  'restart_syscall',
+  'rt_sigsuspend',
+  'rt_sigtimedwait',
+  'select',
+  'semop',
+  'semtimedop',
+  'wait4',
+  'waitid',
+]);
+
+export function waitsByNature(syscall: string): boolean {
+  return WAITING.has(syscall);
+}

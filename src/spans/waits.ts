@@ -1,0 +1,104 @@
+/** The kinds `sched` and `block`: single waits for a CPU, and single block requests, that took long. */
+import type { BlockRequest, SwitchIn } from '../model/intervals.ts';
+import { culpritAttributes, requestAttributes, taskAttributes } from './attributes.ts';
+import { type CpuHistory, commText } from './cpu-history.ts';
+import type { SpanDeps } from './deps.ts';
+import type { ExemplarDraft, Offer, SpanDraft } from './draft.ts';
+
+export const RUNQUEUE_LATENCY = 'ftrace_sched_runqueue_latency_seconds';
+const QUEUE_SECONDS = 'ftrace_block_io_queue_seconds';
+const DEVICE_SECONDS = 'ftrace_block_io_device_seconds';
+
+/** Tells of a wait that reached the threshold. */
+export function makeWaitTraces(offer: Offer, deps: SpanDeps, history: CpuHistory) {
+  return (task: SwitchIn, words: Int32Array, commAt: number): void => {
+    const { pid, cpu, runnableNs, inNs, queueCpu } = task;
+    offer('sched', inNs - runnableNs, () => {
+      const span: SpanDraft = {
+        name: 'runqueue wait',
+        startNs: runnableNs,
+        endNs: inNs,
+        attributes: {
+          ...taskAttributes(pid, commText(words, commAt)),
+          'cpu.logical_number': cpu,
+          ...culpritAttributes(history.culprit(queueCpu, runnableNs, inNs)),
+        },
+        children: [],
+      };
+      return {
+        root: span,
+        pid,
+        parent: deps.parentOf(pid, runnableNs),
+        pruned: 0,
+        exemplars: waitExemplar(deps, cpu, span),
+      };
+    });
+  };
+}
+
+/** Of a span of a wait. */
+export function waitExemplar(deps: SpanDeps, cpu: number, span: SpanDraft): ExemplarDraft[] {
+  return exemplar(deps, 'sched', RUNQUEUE_LATENCY, [], { cpu, span });
+}
+
+/** Tells of a request that reached the threshold. */
+export function makeRequestTraces(thresholdNs: number, offer: Offer, deps: SpanDeps) {
+  return (request: BlockRequest): void => {
+    const startNs = request.insertNs === 0 ? request.issueNs : request.insertNs;
+    const durationNs = request.completeNs - startNs;
+    if (durationNs < thresholdNs) return;
+    const kept = { ...request };
+    offer('block', durationNs, () => {
+      const { operation, device, insertNs, issueNs, completeNs, pid, cpu } = kept;
+      const attributes = { 'system.device': device };
+      const part = (name: string, from: number, to: number): SpanDraft => ({
+        name,
+        startNs: from,
+        endNs: to,
+        attributes,
+        children: [],
+      });
+      const queue = insertNs === 0 ? [] : [part('block queue', insertNs, issueNs)];
+      const served = part('block device', issueNs, completeNs);
+      const root: SpanDraft = {
+        name: `block ${operation}`,
+        startNs,
+        endNs: completeNs,
+        attributes: { ...requestAttributes(kept), 'cpu.logical_number': cpu },
+        ...failure(deps, kept.errno),
+        children: [...queue, served],
+      };
+      const parent = deps.parentOf(pid, startNs);
+      return { root, pid, parent, pruned: 0, exemplars: requestExemplars(deps, kept, root) };
+    });
+  };
+}
+
+/** `error` of a span. */
+export function failure(deps: SpanDeps, errno: number): { error?: string } {
+  return errno === 0 ? {} : { error: deps.errnoName(errno) ?? String(errno) };
+}
+
+/** Both parts of a request. */
+export function requestExemplars(deps: SpanDeps, request: BlockRequest, span: SpanDraft): ExemplarDraft[] {
+  const { device, operation, cpu, insertNs, issueNs, completeNs } = request;
+  const values = [device, operation];
+  const queueNs = insertNs === 0 ? 0 : issueNs - insertNs;
+  return [
+    ...(queueNs > 0 ? exemplar(deps, 'block', QUEUE_SECONDS, values, { cpu, span, valueNs: queueNs }) : []),
+    ...exemplar(deps, 'block', DEVICE_SECONDS, values, { cpu, span, valueNs: completeNs - issueNs }),
+  ];
+}
+
+/** None where the probe is not on, so that there is no histogram. */
+export function exemplar(
+  deps: SpanDeps,
+  probe: string,
+  metric: string,
+  values: readonly string[],
+  of: { cpu: number; span: SpanDraft; valueNs?: number },
+): ExemplarDraft[] {
+  const labelValues = deps.seriesOf(probe, values, of.cpu);
+  if (labelValues === undefined) return [];
+  return [{ metric, labelValues, valueNs: of.valueNs ?? of.span.endNs - of.span.startNs, span: of.span }];
+}
