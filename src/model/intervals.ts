@@ -84,12 +84,15 @@ export interface SwitchIn {
   inNs: TimestampNs;
   /** Bits of `prev_state` that say it slept, 0 where it could have gone on. */
   state: number;
-  /** Task that woke it; 0: an interrupt, or nobody. */
-  waker: number;
-  /** Where that was. */
-  wakerCpu: number;
   /** CPU whose turn it waited for at first. */
   queueCpu: number;
+  /** Task that woke it from its sleep; 0: an interrupt, or not known. */
+  waker: number;
+  /** Where that was; below 0: not known. */
+  wakerCpu: number;
+  /** When that task had been woken itself, during the sleep; 0: it had not. */
+  wakerWokenNs: TimestampNs;
+  wakerWokenCpu: number;
 }
 
 export interface FunctionSink {

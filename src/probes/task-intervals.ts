@@ -13,14 +13,14 @@ import { TaskStamps } from './task-stamps.ts';
 const SWITCH = 'sched:sched_switch';
 const WAKEUP = 'sched:sched_wakeup';
 const WAKEUP_NEW = 'sched:sched_wakeup_new';
+/** In the context of who wakes, which sched_wakeup is not when the task goes to another CPU. */
+const WAKING = 'sched:sched_waking';
 
 /** Of `common_flags`: hard and soft interrupts, NMIs (include/linux/trace_events.h). */
 const IN_INTERRUPT = 0x08 | 0x10 | 0x40;
-/** A pid takes 22 bits (PID_MAX_LIMIT); a CPU the rest of a tag. */
+/** A pid takes 22 bits of a tag (PID_MAX_LIMIT); a CPU the rest. */
 const PID_BITS = 22;
 const PID_MASK = (1 << PID_BITS) - 1;
-const STATE_BITS = 16;
-const STATE_MASK = (1 << STATE_BITS) - 1;
 
 export const taskIntervals: ProbeModule = {
   name: 'task-intervals',
@@ -31,8 +31,9 @@ export const taskIntervals: ProbeModule = {
     probeSchema({ enabled: false, per_cpu: false, max_series: 1, buckets: [1] }, {}),
   needs: () => [
     { event: SWITCH, fields: ['prev_pid', 'prev_comm', 'prev_state', 'next_pid', 'next_comm'] },
-    { event: WAKEUP, fields: ['pid', 'target_cpu', 'common_pid', 'common_flags'] },
-    { event: WAKEUP_NEW, fields: ['pid', 'target_cpu', 'common_pid', 'common_flags'] },
+    { event: WAKEUP, fields: ['pid', 'target_cpu'] },
+    { event: WAKEUP_NEW, fields: ['pid', 'target_cpu'] },
+    { event: WAKING, fields: ['pid', 'common_pid', 'common_flags'] },
   ],
   create: createTaskIntervals,
   metrics: [],
@@ -50,10 +51,14 @@ function createTaskIntervals(context: ProbeContext): Probe {
   const sink = context.intervals.tasks;
   if (sink === undefined) throw new Error('nobody wants to know of tasks');
   const { isSelf } = context;
-  /** When tasks that are looked at left their CPU; the tag: state, and above it the CPU they were woken on. */
+  /** When tasks that are looked at left their CPU; the tag: their state. */
   const out = new TaskStamps();
-  /** Since when each task is runnable; the tag: who woke it, and above that the CPU whose queue it is on. */
+  /** Since when each task is runnable; the tag: the CPU whose queue it is on. */
   const runnable = new TaskStamps();
+  /** When each task was woken last; the tag: by whom, and above that on which CPU. */
+  const woken = new TaskStamps();
+  /** For tasks that are looked at, when their waker had been woken itself; the tag: on which CPU. */
+  const before = new TaskStamps();
   /** When each CPU's task came there. */
   const since = new Float64Array(context.cpuCount);
   let lostUntil: TimestampNs = 0;
@@ -64,9 +69,11 @@ function createTaskIntervals(context: ProbeContext): Probe {
     runnableNs: 0,
     inNs: 0,
     state: 0,
+    queueCpu: 0,
     waker: 0,
     wakerCpu: 0,
-    queueCpu: 0,
+    wakerWokenNs: 0,
+    wakerWokenCpu: 0,
   };
 
   const prevPid = context.word(SWITCH, 'prev_pid');
@@ -83,9 +90,9 @@ function createTaskIntervals(context: ProbeContext): Probe {
     const place = runnable.place(pid);
     if (place !== 0) {
       runnable.stamps[place] = state === 0 ? nowNs : 0;
-      runnable.tags[place] = cpu << PID_BITS;
+      runnable.tags[place] = cpu;
     }
-    if (sink.inCall(pid) !== 0) out.set(pid, nowNs, (state & STATE_MASK) | (cpu << STATE_BITS));
+    if (sink.inCall(pid) !== 0) out.set(pid, nowNs, state);
   };
 
   const arrive = (record: EventRecord, pid: number, commAt: number): void => {
@@ -104,11 +111,22 @@ function createTaskIntervals(context: ProbeContext): Probe {
     task.outNs = watched ? outNs : 0;
     task.runnableNs = runnableNs;
     task.inNs = nowNs;
-    task.state = watched ? out.tags[left] & STATE_MASK : 0;
-    task.wakerCpu = watched ? out.tags[left] >>> STATE_BITS : record.cpu;
-    task.waker = runnable.tags[place] & PID_MASK;
-    task.queueCpu = runnable.tags[place] >>> PID_BITS;
+    task.state = watched ? out.tags[left] : 0;
+    task.queueCpu = runnable.tags[place];
+    if (watched && task.state !== 0) tellWaker(pid, outNs);
+    else task.waker = 0;
     sink.switchedIn(task, record.words, commAt);
+  };
+
+  const tellWaker = (pid: number, outNs: TimestampNs): void => {
+    const at = woken.at(pid);
+    const isKnown = woken.stamps[at] >= outNs;
+    task.waker = isKnown ? woken.tags[at] & PID_MASK : 0;
+    task.wakerCpu = isKnown ? woken.tags[at] >>> PID_BITS : -1;
+    const ofWaker = before.at(pid);
+    const isWoken = isKnown && before.stamps[ofWaker] >= outNs;
+    task.wakerWokenNs = isWoken ? before.stamps[ofWaker] : 0;
+    task.wakerWokenCpu = before.tags[ofWaker];
   };
 
   const onSwitch: EventHandler = (record) => {
@@ -128,25 +146,35 @@ function createTaskIntervals(context: ProbeContext): Probe {
   const onWakeup = (event: string): EventHandler => {
     const pidAt = context.word(event, 'pid');
     const targetAt = context.word(event, 'target_cpu');
-    const byAt = context.word(event, 'common_pid');
-    const flagsOf = context.int(event, 'common_flags');
     return (record) => {
       const { words } = record;
       const at = record.offset >> 2;
-      const pid = words[at + pidAt];
-      const place = runnable.place(pid);
-      if (place === 0) return;
-      const before = runnable.stamps[place];
+      const place = runnable.place(words[at + pidAt]);
+      const since = runnable.stamps[place];
       // Woken twice is one wait, from the first; what began before a loss may have ended in it.
-      if (before !== 0 && before >= lostUntil) return;
+      if (place === 0 || (since !== 0 && since >= lostUntil)) return;
       runnable.stamps[place] = record.timestampNs;
-      const waker = (flagsOf(record) & IN_INTERRUPT) === 0 ? words[at + byAt] & PID_MASK : 0;
-      runnable.tags[place] = waker | (words[at + targetAt] << PID_BITS);
-      const left = out.at(pid);
-      if (out.stamps[left] !== 0) {
-        out.tags[left] = (out.tags[left] & STATE_MASK) | (record.cpu << STATE_BITS);
-      }
+      runnable.tags[place] = words[at + targetAt];
     };
+  };
+
+  const wakingPid = context.word(WAKING, 'pid');
+  const wakingBy = context.word(WAKING, 'common_pid');
+  const wakingFlags = context.int(WAKING, 'common_flags');
+  const onWaking: EventHandler = (record) => {
+    const { words, cpu } = record;
+    const at = record.offset >> 2;
+    const pid = words[at + wakingPid];
+    const place = woken.place(pid);
+    if (place === 0) return;
+    const waker = (wakingFlags(record) & IN_INTERRUPT) === 0 ? words[at + wakingBy] & PID_MASK : 0;
+    woken.stamps[place] = record.timestampNs;
+    woken.tags[place] = waker | (cpu << PID_BITS);
+    if (out.get(pid) === 0) return;
+    const ofWaker = woken.at(waker);
+    if (waker !== 0 && woken.stamps[ofWaker] !== 0)
+      before.set(pid, woken.stamps[ofWaker], woken.tags[ofWaker] >>> PID_BITS);
+    else before.clear(pid);
   };
 
   return {
@@ -154,6 +182,7 @@ function createTaskIntervals(context: ProbeContext): Probe {
       [SWITCH]: onSwitch,
       [WAKEUP]: onWakeup(WAKEUP),
       [WAKEUP_NEW]: onWakeup(WAKEUP_NEW),
+      [WAKING]: onWaking,
     },
     onLoss: (_cpu, untilNs) => {
       if (untilNs > lostUntil) lostUntil = untilNs;

@@ -27,15 +27,29 @@ export class RequestJournal {
   }
 }
 
-/** Whether a task that slept until `wokenNs` can have waited for a request: its own, its waker's, or what woke it. */
-export function waitedFor(
-  request: BlockRequest,
-  task: { pid: number; waker: number; wakerCpu: number; wokenNs: TimestampNs },
-): boolean {
-  const { pid, waker, wakerCpu, wokenNs } = task;
+/** Who slept, and how that ended. */
+export interface Sleeper {
+  pid: number;
+  wokenNs: TimestampNs;
+  waker: number;
+  wakerCpu: number;
+  wakerWokenNs: TimestampNs;
+  wakerWokenCpu: number;
+}
+
+/**
+ * Whether a sleeper can have waited for a request: its own or its waker's; or one whose completion woke it, or woke its
+ * waker.
+ */
+export function waitedFor(request: BlockRequest, sleeper: Sleeper): boolean {
+  const { pid, wokenNs, waker, wakerCpu, wakerWokenNs, wakerWokenCpu } = sleeper;
   if (request.completeNs > wokenNs) return false;
   if (request.pid === pid || (waker !== 0 && request.pid === waker)) return true;
-  return request.cpu === wakerCpu && wokenNs - request.completeNs <= WAKES_WITHIN_NS;
+  return woke(request, wakerCpu, wokenNs) || woke(request, wakerWokenCpu, wakerWokenNs);
+}
+
+function woke({ cpu, completeNs }: BlockRequest, wokenCpu: number, wokenNs: TimestampNs): boolean {
+  return cpu === wokenCpu && completeNs <= wokenNs && wokenNs - completeNs <= WAKES_WITHIN_NS;
 }
 
 /**

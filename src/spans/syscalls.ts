@@ -19,7 +19,10 @@ const DURATION = 'ftrace_syscall_duration_seconds';
 const MOST_CHILDREN = 64;
 /** Requests below a blocked time. */
 const MOST_REQUESTS = 16;
-/** A request that its thread issued just before it went to sleep makes the sleep begin there. */
+/**
+ * A request that its thread issued just before it went to sleep makes the sleep begin there, by this part of the call
+ * in all: else the sum of the parts would not be the whole.
+ */
 const ISSUED_BEFORE_SHARE = 0.01;
 const MAX_ERRNO = 4095;
 const SLEEPS_INTERRUPTIBLY = 1;
@@ -64,9 +67,9 @@ function draftOf(call: SlowCall, deps: SpanDeps, { tasks, requests, interrupts }
   const { name, pid, cpu, startNs, endNs, ret } = call;
   const { absences, comm, whole } = tasks.since(pid, startNs);
   const during = requests.within(startNs, endNs);
-  const made: Made = { spans: [], exemplars: [], pruned: 0, blockedNs: 0, waitedNs: 0 };
+  const made: Made = { spans: [], exemplars: [], pruned: 0, blockedNs: 0, waitedNs: 0, earlierLeftNs: 0 };
+  made.earlierLeftNs = (endNs - startNs) * ISSUED_BEFORE_SHARE;
   const seen = new Set<BlockRequest>();
-  const atMostNs = (endNs - startNs) * ISSUED_BEFORE_SHARE;
   /** Where the last child ended, and since when the thread is on this CPU. */
   let freeNs = startNs;
   let onCpu = absences.length === 0 ? cpu : -1;
@@ -75,7 +78,7 @@ function draftOf(call: SlowCall, deps: SpanDeps, { tasks, requests, interrupts }
     if (outNs < freeNs || inNs > endNs) continue;
     made.spans.push(...(onCpu < 0 ? [] : interrupts.spans(onCpu, freeNs, outNs)));
     const runnableNs = state === 0 ? outNs : Math.max(outNs, absence.runnableNs || inNs);
-    if (runnableNs > outNs) blocked(absence, { pid, runnableNs, freeNs, atMostNs, during, seen }, deps, made);
+    if (runnableNs > outNs) blocked(absence, { pid, runnableNs, freeNs, during, seen }, deps, made);
     if (inNs > runnableNs) {
       const span = waitSpan(absence, runnableNs);
       made.spans.push(span);
@@ -122,6 +125,8 @@ interface Made {
   pruned: number;
   blockedNs: number;
   waitedNs: number;
+  /** By how much sleeps may yet begin before their thread left the CPU. */
+  earlierLeftNs: number;
 }
 
 interface Sleep {
@@ -129,8 +134,6 @@ interface Sleep {
   runnableNs: TimestampNs;
   /** From when on nothing else is shown. */
   freeNs: TimestampNs;
-  /** How long before its beginning a request may have been issued so that it begins there. */
-  atMostNs: number;
   during: readonly BlockRequest[];
   /** Requests that an earlier sleep shows. */
   seen: Set<BlockRequest>;
@@ -138,17 +141,19 @@ interface Sleep {
 
 /** A time blocked, with the requests that its thread waited for. */
 function blocked(absence: Absence, sleep: Sleep, deps: SpanDeps, made: Made): void {
-  const { outNs, state, waker, wakerCpu } = absence;
-  const { pid, runnableNs, freeNs, atMostNs, during, seen } = sleep;
-  const task = { pid, waker, wakerCpu, wokenNs: runnableNs };
-  const waited = during.filter((r) => !seen.has(r) && r.completeNs > outNs && waitedFor(r, task));
+  const { outNs, state, waker } = absence;
+  const { pid, runnableNs, freeNs, during, seen } = sleep;
+  const sleeper = { ...absence, pid, wokenNs: runnableNs };
+  const waited = during.filter((r) => !seen.has(r) && r.completeNs > outNs && waitedFor(r, sleeper));
   const path = criticalPath(waited);
   for (const request of waited) seen.add(request);
   const first = path.at(0);
   const issuedNs = first === undefined ? outNs : first.issueNs;
   // Its thread still ran for a moment when its request was under way: shown as part of the wait, so that the request
   // is whole.
-  const startNs = issuedNs < outNs && issuedNs >= freeNs && outNs - issuedNs <= atMostNs ? issuedNs : outNs;
+  const earlierNs = issuedNs < outNs && issuedNs >= freeNs ? outNs - issuedNs : 0;
+  const startNs = earlierNs <= made.earlierLeftNs ? outNs - earlierNs : outNs;
+  made.earlierLeftNs -= outNs - startNs;
   const shown = longestRequests(path, MOST_REQUESTS);
   const children = shown.map((request): SpanDraft => {
     const isCut = request.issueNs < startNs;
