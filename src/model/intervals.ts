@@ -15,6 +15,7 @@ export interface IntervalSinks {
   osnoise?: OsnoiseSink;
   interrupts?: InterruptSink;
   latency?: LatencySink;
+  markers?: MarkerSink;
 }
 
 export interface SyscallSink {
@@ -131,4 +132,26 @@ export interface OsnoiseSink {
 export interface LatencySink {
   readonly thresholdNs: number;
   record(tracer: string, latencyNs: number, atMs: number): void;
+}
+
+/** A span of an application, as its W3C `traceparent` names it. */
+export interface MarkedSpan {
+  /** 32 hex digits. */
+  traceId: string;
+  /** 16 hex digits. */
+  spanId: string;
+  isSampled: boolean;
+}
+
+export interface MarkerSink {
+  /** Whether one more marker of this thread is looked at: there is a bound. Asked first. */
+  takes(pid: number, atNs: TimestampNs): boolean;
+  /** A marker that names a span, and not as it should. */
+  malformed(): void;
+  /** The thread says that it is in this span from now on. */
+  began(pid: number, atNs: TimestampNs, span: MarkedSpan): void;
+  ended(pid: number, atNs: TimestampNs, span: MarkedSpan): void;
+  exited(pid: number, atNs: TimestampNs): void;
+  /** Markers up to this stamp may be missing. */
+  lost(untilNs: TimestampNs): void;
 }

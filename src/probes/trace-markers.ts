@@ -1,0 +1,84 @@
+/**
+ * What programs tell of their own spans: texts in `trace_marker` (record `ftrace:print`, kernel/trace/trace.c:
+ * tracing_mark_write()) and the event `user_events:traceparent` that a program registers (kernel 6.4 and later,
+ * Documentation/trace/user_events.rst). A text counts for the thread that wrote it, whatever it says. No metrics, and in
+ * no catalogue: it is on where a trace can have an application's span as its parent.
+ */
+import type { EventHandler } from '../model/record.ts';
+import type { CommonOptions, Probe, ProbeContext, ProbeModule } from './probe.ts';
+import { isTraceparent, markerKind, readTraceparent, VALUE_AT } from './traceparent.ts';
+
+const PRINT = 'ftrace:print';
+const EXIT = 'sched:sched_process_exit';
+/** A program registers it as `traceparent char[56] traceparent; u8 begin`. */
+export const USER_EVENT = 'user_events:traceparent';
+
+export const traceMarkers: ProbeModule = {
+  name: 'trace-markers',
+  help: 'What programs tell of their own spans.',
+  byDefault: false,
+  rate: 'low',
+  schema: ({ probeSchema }) =>
+    probeSchema({ enabled: false, per_cpu: false, max_series: 1, buckets: [1] }, {}),
+  needs: () => [
+    { event: PRINT, fields: ['common_pid', 'buf'] },
+    { event: EXIT, fields: ['pid'] },
+    { event: USER_EVENT, fields: ['common_pid', 'traceparent', 'begin'], optional: true },
+  ],
+  create: createTraceMarkers,
+  metrics: [],
+};
+
+/** Options of a module that the config does not know. */
+export const TRACE_MARKER_OPTIONS: CommonOptions = {
+  enabled: true,
+  per_cpu: false,
+  max_series: 1,
+  buckets: [1],
+};
+
+function createTraceMarkers(context: ProbeContext): Probe {
+  const sink = context.intervals.markers;
+  if (sink === undefined) throw new Error('nobody wants to know of markers');
+  const pidOf = context.int(PRINT, 'common_pid');
+  const text = context.bytes(PRINT, 'buf');
+  const onPrint: EventHandler = (record) => {
+    const from = text.start(record);
+    const kind = markerKind(record.bytes, from, text.end(record));
+    if (kind === 'other') return;
+    if (kind === 'malformed') {
+      sink.malformed();
+      return;
+    }
+    const pid = pidOf(record);
+    if (!sink.takes(pid, record.timestampNs)) return;
+    const parent = readTraceparent(record.bytes, from + VALUE_AT);
+    if (kind === 'begin') sink.began(pid, record.timestampNs, parent);
+    else sink.ended(pid, record.timestampNs, parent);
+  };
+
+  const exiting = context.int(EXIT, 'pid');
+  const handlers: Record<string, EventHandler> = {
+    [PRINT]: onPrint,
+    [EXIT]: (record) => sink.exited(exiting(record), record.timestampNs),
+  };
+
+  if (context.format(USER_EVENT) !== undefined) {
+    const userPid = context.int(USER_EVENT, 'common_pid');
+    const value = context.bytes(USER_EVENT, 'traceparent');
+    const begins = context.int(USER_EVENT, 'begin');
+    handlers[USER_EVENT] = (record) => {
+      const from = value.start(record);
+      if (!isTraceparent(record.bytes, from, value.end(record))) {
+        sink.malformed();
+        return;
+      }
+      const pid = userPid(record);
+      if (!sink.takes(pid, record.timestampNs)) return;
+      const parent = readTraceparent(record.bytes, from);
+      if (begins(record) !== 0) sink.began(pid, record.timestampNs, parent);
+      else sink.ended(pid, record.timestampNs, parent);
+    };
+  }
+  return { handlers, onLoss: (_cpu, untilNs) => sink.lost(untilNs) };
+}
