@@ -13,6 +13,7 @@ import type { CaptureStatus, ProbeStatus } from '../model/status.ts';
 import { setOptions } from '../tracefs/buffers.ts';
 import { type KernelFeatures, kernelFeatures } from '../tracefs/features.ts';
 import { createInstance, type Instance } from '../tracefs/instance.ts';
+import { receiveMarkers } from '../tracefs/markers.ts';
 import { findTracefs } from '../tracefs/mount.ts';
 import { learnOwnThreads, ownThreadIds } from '../tracefs/threads.ts';
 import { textOptions } from '../tracefs/trace-pipe.ts';
@@ -150,6 +151,8 @@ async function setUp(config: AgentConfig, kernel: Kernel, options: LiveOptions):
   const threads = await learnOwnThreads(instance, options.markFromMain);
   own.add(threads.ids);
   log.debug({ threads: threads.ids, nested: threads.nested }, 'own threads');
+  const markers = spans?.wantsMarkers ? receiveMarkers(instance) : undefined;
+  if (markers !== undefined) log.info({ ...markers }, 'programs can tell of their own spans');
 
   const buffers: LiveBuffer[] = [];
   if (hasEvents) {
@@ -286,6 +289,7 @@ async function setUp(config: AgentConfig, kernel: Kernel, options: LiveOptions):
         tickMs: drain.tickNs() / 1e6,
         probes,
         kinds,
+        ...(markers && { markers }),
         loss: now.flatMap(({ buffer, readings }) => lossOf(buffer.name, readings)),
         warnings: problem === '' ? warnings : [...warnings, problem],
         cost: {

@@ -6,17 +6,20 @@ import { getRandomValues } from 'node:crypto';
 import { globMatcher } from '../config/units/globs.ts';
 import type { MetricStore } from '../metrics/store.ts';
 import type { IntervalSinks } from '../model/intervals.ts';
-import type { SpansConfig, TraceRecord } from '../model/span.ts';
+import type { SpanKind, SpansConfig, TraceRecord } from '../model/span.ts';
 import type { KindStatus, ProbeStatus } from '../model/status.ts';
 import { block } from '../probes/block.ts';
 import type { CommonOptions, HostFacts } from '../probes/probe.ts';
 import { chosenSyscalls, type SyscallOptions } from '../probes/syscall-choice.ts';
 import { syscalls } from '../probes/syscalls.ts';
 import { TASK_INTERVAL_OPTIONS, taskIntervals } from '../probes/task-intervals.ts';
+import { TRACE_MARKER_OPTIONS, traceMarkers } from '../probes/trace-markers.ts';
+import { makeAppContexts } from '../spans/app-contexts.ts';
 import type { SpanDeps } from '../spans/deps.ts';
 import { makeSpans } from '../spans/spans.ts';
 import { waitsByNature } from '../spans/waiting-syscalls.ts';
 import { makeTraceClock } from './clock.ts';
+import { declareMarkerCounts } from './marker-metrics.ts';
 import type { EnabledProbe } from './plan.ts';
 import { declareSpanCounts } from './span-metrics.ts';
 import { makeWallClock } from './wall-clock.ts';
@@ -25,9 +28,14 @@ import { makeWallClock } from './wall-clock.ts';
 const SPANS = 'spans';
 const HELPER: CommonOptions = TASK_INTERVAL_OPTIONS;
 
+/** Kinds whose operations are a thread's, which can be in a span of an application. */
+const TASK_KINDS: readonly SpanKind[] = ['syscalls', 'block', 'sched', 'function_graph'];
+
 export interface SpanCapture {
   /** The probes that are on, told what they tell, and helpers for what none of them tells. */
   probes: EnabledProbe[];
+  /** Whether markers that programs write are read. */
+  wantsMarkers: boolean;
   /** Which kinds work, from what became of the helpers and the probes. */
   status(helpers: readonly ProbeStatus[], probes: readonly ProbeStatus[]): KindStatus[];
   /** About once a second. */
@@ -41,13 +49,16 @@ export interface SpanCaptureParts {
   store: MetricStore;
   cpuCount: number;
   isSelf(pid: number): boolean;
-  parentOf?: SpanDeps['parentOf'];
   taskFacts?: SpanDeps['taskFacts'];
 }
 
 export function openSpanCapture(parts: SpanCaptureParts): SpanCapture {
   const { config, enabled, host, store, cpuCount, isSelf } = parts;
-  const wall = makeWallClock(makeTraceClock());
+  const traceNow = makeTraceClock();
+  const wall = makeWallClock(traceNow);
+  const contexts = TASK_KINDS.some((kind) => config.kinds[kind] !== undefined)
+    ? makeAppContexts(declareMarkerCounts(store))
+    : undefined;
   const spans = makeSpans(
     config,
     {
@@ -55,7 +66,7 @@ export function openSpanCapture(parts: SpanCaptureParts): SpanCapture {
       wallTime: wall.at,
       matcher: globMatcher,
       errnoName: host.errnoName,
-      parentOf: parts.parentOf ?? (() => undefined),
+      parentOf: contexts?.parentOf ?? (() => undefined),
       taskFacts: parts.taskFacts ?? (() => ({ attributes: {}, resource: {} })),
       seriesOf: seriesOf(enabled),
       random: (into) => void getRandomValues(into),
@@ -64,12 +75,15 @@ export function openSpanCapture(parts: SpanCaptureParts): SpanCapture {
     },
     performance.now(),
   );
-  const probes = withSinks(enabled, spans.sinks, { config, host });
+  const sinks = { ...spans.sinks, ...(contexts && { markers: contexts.sink }) };
+  const probes = withSinks(enabled, sinks, { config, host });
   return {
     probes,
+    wantsMarkers: contexts !== undefined,
     status: (helpers, statuses) => kindStatus(config, probes, [...helpers, ...statuses]),
     take: () => {
       wall.refresh();
+      contexts?.sweep(traceNow());
       return spans.take(performance.now());
     },
   };
@@ -102,6 +116,7 @@ function withSinks(
     help(block, options);
   }
   if (sinks.tasks !== undefined) help(taskIntervals, HELPER);
+  if (sinks.markers !== undefined) help(traceMarkers, TRACE_MARKER_OPTIONS);
   return [...told, ...helpers];
 }
 

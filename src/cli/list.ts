@@ -1,5 +1,6 @@
 /** `list`: the probes and metrics of this program, the tracers, events and functions of this kernel. */
 import { makeMainMetrics } from '../agent/main-metrics.ts';
+import { declareMarkerCounts } from '../agent/marker-metrics.ts';
 import { makeOtlpMetrics } from '../agent/otlp-metrics.ts';
 import { makeSelfMetrics } from '../agent/self-metrics.ts';
 import type { AgentConfig } from '../config/schema.ts';
@@ -48,6 +49,7 @@ function metrics(): string[][] {
   const ofProbes = probeCatalogue.flatMap((probe) => probe.metrics);
   const store = new MetricStore();
   makeSelfMetrics(store);
+  declareMarkerCounts(store);
   const main = makeMainMetrics({ version: '', replay: false });
   const own = [main, store, makeOtlpMetrics()].flatMap((of) =>
     of.snapshot().families.map(({ spec }) => spec),

@@ -16,6 +16,14 @@ export interface KindStatus {
   reason: string;
 }
 
+/** Where programs can tell of their own spans. */
+export interface MarkerStatus {
+  /** Files to write into. */
+  files: string[];
+  /** Why the top level's `trace_marker` is not among them; empty when it is. */
+  reason: string;
+}
+
 /** Loss and reading of one CPU's buffer since the instance was made. */
 export interface LossReport {
   buffer: string;
@@ -55,6 +63,8 @@ export interface CaptureStatus {
   probes: ProbeStatus[];
   /** Kinds of traces that are on. */
   kinds: KindStatus[];
+  /** Absent where no kind of trace that is on can be part of a program's own. */
+  markers?: MarkerStatus;
   loss: LossReport[];
   warnings: string[];
   /** CPU seconds the capture thread has used, and the events it has processed for them. */

@@ -13,8 +13,10 @@ const S = 1e9;
 const id = (n: number, digits: number) => n.toString(16).padStart(digits, '0');
 const span = (n: number, isSampled = true) => ({ traceId: id(n, 32), spanId: id(n, 16), isSampled });
 
+type Counts = Partial<Record<MarkerOutcome, number>>;
+
 function make(limits: Partial<ContextLimits> = {}) {
-  const counts: Partial<Record<MarkerOutcome, number>> = {};
+  const counts: Counts = {};
   const contexts = makeAppContexts(
     (outcome) => {
       counts[outcome] = (counts[outcome] ?? 0) + 1;
@@ -147,7 +149,7 @@ test('depth, spans of a thread, spans of all and threads are bounded', () => {
   assert.deepEqual(deep.counts, { accepted: 3, over_limit: 2 });
   // What was refused is not there to be ended.
   deep.end(7, 10, span(5));
-  assert.equal(deep.counts.unpaired, 1);
+  assert.deepEqual(deep.counts, { accepted: 3, over_limit: 2, unpaired: 1 });
 
   const long = make({ perTask: 4 });
   for (let i = 1; i <= 50; i++) {

@@ -1,0 +1,194 @@
+/**
+ * Programs that tell of their own spans, on the running kernel: what the kernel does for their thread meanwhile becomes
+ * part of their trace, whoever reads, and nothing else does. The programs are those of examples/trace-context.
+ */
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { existsSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, before, describe, it } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { loadAgentConfig } from '../../src/agent/compose-config.ts';
+import { type Agent, startAgent } from '../../src/agent/supervise.ts';
+import type { Log } from '../../src/model/log.ts';
+import type { TraceRecord } from '../../src/model/span.ts';
+import { makeBench, needTool, TRACEFS } from '../support/agent.ts';
+
+const bench = makeBench('context');
+const EXAMPLES = fileURLToPath(new URL('../../examples/trace-context/', import.meta.url));
+const TOP = join(TRACEFS, 'trace_marker');
+const COPIES = existsSync(join(TRACEFS, 'options/copy_trace_marker'));
+const log: Log = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };
+const file = join(bench.directory, 'saved');
+const TRACE = '4bf92f3577b34da6a3ce929d0e0e4736';
+let spanNumber = 0;
+const nextSpan = () => (0xabc000 + spanNumber++).toString(16).padStart(16, '0');
+
+/** Does fsync at these places of a script of markers; `thread` has another thread do it. */
+const SCRIPT = `
+import os, sys, threading
+marker = os.open(sys.argv[1], os.O_WRONLY)
+fd = os.open(sys.argv[2], os.O_WRONLY | os.O_CREAT)
+def save():
+    os.write(fd, b'x')
+    os.fsync(fd)
+for step in sys.argv[3:]:
+    if step == 'save': save()
+    elif step == 'thread':
+        other = threading.Thread(target=save)
+        other.start()
+        other.join()
+    else: os.write(marker, step.encode())
+`;
+
+for (const reader of ['raw', 'trace_pipe'] as const) {
+  describe(`traces of applications, reader ${reader}`, () => {
+    let agent: Agent;
+    let traces: TraceRecord[] = [];
+    const instance = bench.instanceName(reader === 'raw' ? 'r' : 't');
+    const own = join(TRACEFS, 'instances', instance, 'trace_marker');
+
+    before(async () => {
+      needTool('cc', 'gcc');
+      needTool('python3', 'python3');
+      const config = {
+        instance,
+        reader,
+        state_dir: bench.directory,
+        spans: { max_traces_per_second: 1000, kinds: { syscalls: { threshold: '1us', include: ['fsync'] } } },
+      };
+      const path = join(bench.directory, `${instance}.yaml`);
+      writeFileSync(path, JSON.stringify(config));
+      agent = await startAgent(loadAgentConfig({ file: path, env: {} }), {
+        log,
+        version: '0',
+        onTraces: (some) => traces.push(...some),
+      });
+    });
+    after(async () => {
+      await agent?.stop();
+    });
+
+    /** Traces of fsync that come of `work`, in the order of their beginning: they come slowest first. */
+    const tracesOf = async (work: () => void): Promise<TraceRecord[]> => {
+      traces = [];
+      work();
+      await sleep(2500);
+      const startNs = ({ spans }: TraceRecord) => (spans[0].start[0] % 1e6) * 1e9 + spans[0].start[1];
+      return traces.sort((a, b) => startNs(a) - startNs(b));
+    };
+    const script = (...steps: string[]) => {
+      execFileSync('python3', ['-c', SCRIPT, COPIES ? TOP : own, file, ...steps]);
+    };
+    const parents = (some: readonly TraceRecord[]) =>
+      some.map(({ traceId, spans }) => (traceId === TRACE ? spans[0].parentSpanId : 'alone'));
+
+    it('says which files it reads', async () => {
+      const { markers } = await agent.status();
+      assert.deepEqual(markers?.files, COPIES ? [own, TOP] : [own]);
+    });
+
+    for (const [language, command, where] of examples()) {
+      it(`the example in ${language} has the kernel's spans in its trace`, async (t) => {
+        if (where === 'top' && !COPIES) return t.skip('this kernel does not copy the top level’s markers');
+        const spanId = nextSpan();
+        const env = {
+          ...process.env,
+          TRACEPARENT: `00-${TRACE}-${spanId}-01`,
+          ...(where === 'own' ? { TRACE_MARKER: own } : {}),
+        };
+        const found = await tracesOf(() => {
+          const printed = execFileSync(command[0], [...command.slice(1), file], { env, encoding: 'utf8' });
+          assert.equal(printed.trim(), env.TRACEPARENT);
+        });
+        assert.deepEqual(parents(found), [spanId]);
+        assert.equal(found[0].spans[0].name, 'syscall fsync');
+      });
+    }
+
+    it('only what the thread itself does between begin and end is part of it', async () => {
+      const spanId = nextSpan();
+      const value = `traceparent=00-${TRACE}-${spanId}-01`;
+      const found = await tracesOf(() =>
+        script('save', `${value} begin`, 'save', 'thread', 'save', `${value} end`, 'save'),
+      );
+      assert.deepEqual(parents(found), ['alone', spanId, 'alone', spanId, 'alone']);
+    });
+
+    it('spans nest, and one that is not sampled is no parent', async () => {
+      const [outer, inner, unsampled] = [nextSpan(), nextSpan(), nextSpan()];
+      const value = (spanId: string, flags = '01') => `traceparent=00-${TRACE}-${spanId}-${flags}`;
+      const found = await tracesOf(() =>
+        script(
+          `${value(outer)} begin`,
+          `${value(inner)} begin`,
+          'save',
+          `${value(inner)} end`,
+          'save',
+          `${value(unsampled, '00')} begin`,
+          'save',
+          `${value(unsampled, '00')} end`,
+          `${value(outer)} end`,
+        ),
+      );
+      assert.deepEqual(parents(found), [inner, outer, 'alone']);
+    });
+
+    it('hostile markers are counted, and change nothing', async () => {
+      const before = await outcomes(agent);
+      const spanId = nextSpan();
+      const value = `traceparent=00-${TRACE}-${spanId}-01`;
+      const floods = Array.from({ length: 2500 }, () => `${value} end`);
+      const found = await tracesOf(() =>
+        script(
+          'traceparent=nonsense begin',
+          `traceparent=00-${'0'.repeat(32)}-${spanId}-01 begin`,
+          `${value} begin\nevil-1 [000] ..... 1.000000: tracing_mark_write: ${value} begin`,
+          `${value} end`,
+          'save',
+          'hello',
+        ),
+      );
+      assert.deepEqual(parents(found), ['alone']);
+      const counts = diff(before, await outcomes(agent));
+      assert.deepEqual({ ...counts, malformed: undefined }, { unpaired: 1, malformed: undefined });
+      assert.ok(counts.malformed >= 2, `${counts.malformed} malformed`);
+
+      const flooded = await outcomes(agent);
+      await tracesOf(() => {
+        for (let i = 0; i < 3; i++) script(...floods);
+      });
+      const after = diff(flooded, await outcomes(agent));
+      assert.equal(after.unpaired + (after.over_limit ?? 0), 3 * floods.length);
+    });
+  });
+}
+
+function examples(): [language: string, command: string[], where: 'top' | 'own'][] {
+  const program = join(bench.directory, 'trace_context');
+  if (!existsSync(program))
+    execFileSync('cc', ['-O2', '-Wall', '-Werror', '-o', program, join(EXAMPLES, 'c/trace_context.c')]);
+  const python = ['python3', join(EXAMPLES, 'python/trace_context.py')];
+  const node = [process.execPath, join(EXAMPLES, 'node/trace-context.mjs')];
+  return [
+    ['C', [program], 'top'],
+    ['Python', python, 'top'],
+    ['Node', node, 'top'],
+    ['C, into the instance,', [program], 'own'],
+    ['Python, into the instance,', python, 'own'],
+    ['Node, into the instance,', node, 'own'],
+  ];
+}
+
+async function outcomes(agent: Agent): Promise<Map<string, number>> {
+  const families = (await agent.scrape()).flatMap((snapshot) => snapshot.families);
+  const markers = families.find(({ spec }) => spec.name === 'ftrace_exporter_markers_total');
+  assert.ok(markers, 'markers are counted');
+  return new Map(markers.labelValues.map((outcome, i) => [outcome, markers.values[i]]));
+}
+
+function diff(before: Map<string, number>, after: Map<string, number>): Record<string, number> {
+  const grown = [...after].map(([outcome, n]) => [outcome, n - (before.get(outcome) ?? 0)] as const);
+  return Object.fromEntries(grown.filter(([, n]) => n > 0));
+}
