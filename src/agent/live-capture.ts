@@ -29,6 +29,7 @@ import { type BufferReading, makeSelfMetrics } from './self-metrics.ts';
 import type { Shared } from './shared.ts';
 import { bufferSizes, leastSizes } from './sizes.ts';
 import { openSpanCapture } from './span-capture.ts';
+import { openTaskFacts } from './task-facts.ts';
 import { failureOf, openTracers, type Tracers } from './tracers.ts';
 
 /** Name of the events instance in labels. */
@@ -120,6 +121,7 @@ async function setUp(config: AgentConfig, kernel: Kernel, options: LiveOptions):
     },
   };
   const { cpuCount } = instance;
+  const tasks = config.spans && openTaskFacts(config.spans);
   const spans =
     config.spans &&
     openSpanCapture({
@@ -129,6 +131,7 @@ async function setUp(config: AgentConfig, kernel: Kernel, options: LiveOptions):
       store,
       cpuCount,
       isSelf: own.has,
+      ...(tasks && { taskFacts: tasks.of }),
     });
   const enabled = spans?.probes ?? enabledProbes(config);
   const [ofEvents, ofTracers] = [
@@ -151,6 +154,10 @@ async function setUp(config: AgentConfig, kernel: Kernel, options: LiveOptions):
   const threads = await learnOwnThreads(instance, options.markFromMain);
   own.add(threads.ids);
   log.debug({ threads: threads.ids, nested: threads.nested }, 'own threads');
+  tasks?.procIsHosts(!threads.nested);
+  const ofTasks = tasks?.status();
+  if (config.spans?.containers && ofTasks?.containers === false)
+    log.warn({ reason: ofTasks.reason }, 'containers of traced processes cannot be told');
   const markers = spans?.wantsMarkers ? receiveMarkers(instance) : undefined;
   if (markers !== undefined) log.info({ ...markers }, 'programs can tell of their own spans');
 
@@ -290,6 +297,7 @@ async function setUp(config: AgentConfig, kernel: Kernel, options: LiveOptions):
         probes,
         kinds,
         ...(markers && { markers }),
+        ...(ofTasks && { tasks: ofTasks }),
         loss: now.flatMap(({ buffer, readings }) => lossOf(buffer.name, readings)),
         warnings: problem === '' ? warnings : [...warnings, problem],
         cost: {

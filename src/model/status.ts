@@ -24,6 +24,15 @@ export interface MarkerStatus {
   reason: string;
 }
 
+/** What spans can tell of the task they are about. */
+export interface ProcessFactsStatus {
+  /** Process and program. */
+  processes: boolean;
+  containers: boolean;
+  /** Why not; empty when both. */
+  reason: string;
+}
+
 /** Loss and reading of one CPU's buffer since the instance was made. */
 export interface LossReport {
   buffer: string;
@@ -65,6 +74,8 @@ export interface CaptureStatus {
   kinds: KindStatus[];
   /** Absent where no kind of trace that is on can be part of a program's own. */
   markers?: MarkerStatus;
+  /** Absent where no kind of trace is on. */
+  tasks?: ProcessFactsStatus;
   loss: LossReport[];
   warnings: string[];
   /** CPU seconds the capture thread has used, and the events it has processed for them. */

@@ -25,8 +25,8 @@ export interface SpanDeps {
   errnoName(errno: number): string | undefined;
   /** The span of an application that a task was in at that time. */
   parentOf(pid: number, atNs: TimestampNs): RemoteParent | undefined;
-  /** What is known of a task from elsewhere: attributes of its spans and of its resource. */
-  taskFacts(pid: number): TaskFacts;
+  /** What is known from elsewhere of a task as it was at that time: attributes of its spans and of its resource. */
+  taskFacts(pid: number, atNs: TimestampNs): TaskFacts;
   /**
    * Label values of a histogram's series: what the probe has (`values`), and the CPU where it is told by CPU; undefined
    * where the probe has no metrics.

@@ -19,7 +19,7 @@ export function makeRecorder(deps: Pick<SpanDeps, 'wallTime' | 'taskFacts' | 'ra
 
   return (kind: SpanKind, draft: TraceDraft): TraceRecord => {
     const { root, pid, parent, pruned } = draft;
-    const facts = pid === 0 ? { attributes: {}, resource: {} } : deps.taskFacts(pid);
+    const facts = pid === 0 ? { attributes: {}, resource: {} } : deps.taskFacts(pid, root.startNs);
     const ids = new Map<SpanDraft, string>();
     const spans: SpanRecord[] = [];
     const add = (span: SpanDraft, parentSpanId: string, more: Attributes): void => {
