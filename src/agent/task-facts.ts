@@ -14,7 +14,7 @@ export interface TaskFactsSource {
 }
 
 const NOTHING: TaskFacts = { attributes: {}, resource: {} };
-export const PROC_IS_NOT_HOSTS =
+const NOT_THE_HOSTS =
   'the agent runs in a pid namespace of its own (hostPID: true in a pod, --pid=host in a container gives it the host’s)';
 
 export function openTaskFacts(options: { containers: boolean; procDir?: string }): TaskFactsSource {
@@ -43,10 +43,15 @@ export function openTaskFacts(options: { containers: boolean; procDir?: string }
               },
       };
     },
-    status: () => ({
-      processes: isHosts,
-      containers: isHosts && containers,
-      reason: isHosts ? (containers ? '' : 'spans.containers is off') : PROC_IS_NOT_HOSTS,
-    }),
+    status: () => factsOfTasks({ containers }, isHosts),
   };
+}
+
+/** `procIsHosts`: whether /proc names tasks as the trace does. */
+export function factsOfTasks(
+  { containers }: { containers: boolean },
+  procIsHosts: boolean,
+): ProcessFactsStatus {
+  if (!procIsHosts) return { processes: false, containers: false, reason: NOT_THE_HOSTS };
+  return { processes: true, containers, reason: containers ? '' : 'spans.containers is off' };
 }

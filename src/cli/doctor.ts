@@ -1,5 +1,7 @@
 /** `doctor`: what can be traced here, as a table for people or as JSON. */
+import { join } from 'node:path';
 import { type ProbeSurvey, type Survey, survey, type TracerSurvey } from '../agent/survey.ts';
+import { factsOfTasks } from '../agent/task-facts.ts';
 import type { AgentConfig } from '../config/schema.ts';
 import { formatCpuList } from '../config/units/quantity.ts';
 import { EXIT_FAILED } from './failure.ts';
@@ -14,7 +16,7 @@ export async function doctor(config: AgentConfig, json: boolean): Promise<number
 }
 
 function describe(found: Survey, config: AgentConfig): string {
-  const parts = [table([...kernelRows(found, config), ...processRows(found)])];
+  const parts = [table([...kernelRows(found, config), ...processRows(found), ...spanRows(found, config)])];
   for (const warning of found.kernel?.warnings ?? []) parts.push(`warning: ${warning}\n`);
   const tracers = found.kernel?.surveyedTracers ?? [];
   if (tracers.length > 0) parts.push(`tracers\n${table(tracers.map(tracerRow), '  ')}`);
@@ -59,6 +61,23 @@ function processRows({ process }: Survey): string[][] {
     ['user id', String(process.uid)],
     ['capabilities', `${process.capabilities === '' ? 'unknown' : capabilities} (none are needed)`],
     ['pid namespace', namespace],
+  ];
+}
+
+/** What spans can tell beside what the kernel records. */
+function spanRows({ kernel, process }: Survey, config: AgentConfig): string[][] {
+  if (kernel === undefined || config.spans === undefined) return [];
+  const { processes, containers, reason } = factsOfTasks(config.spans, process.inPidNamespace === false);
+  const own = join(kernel.tracefs, 'instances', config.instance, 'trace_marker');
+  return [
+    ['processes of spans', processes ? 'yes' : `no: ${reason}`],
+    ['containers of spans', containers ? 'yes' : `no: ${reason}`],
+    [
+      'markers of programs',
+      kernel.copyTraceMarker
+        ? `${join(kernel.tracefs, 'trace_marker')}, ${own}`
+        : `${own} alone: this kernel does not copy those of the top level`,
+    ],
   ];
 }
 

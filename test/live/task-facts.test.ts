@@ -1,0 +1,160 @@
+/**
+ * Whose slow operation it was: process, program, container and pod of real processes in control groups of our own making,
+ * named as runtimes name theirs; and nothing of it, with the reason, where /proc is not the host's.
+ */
+import assert from 'node:assert/strict';
+import { spawn, spawnSync } from 'node:child_process';
+import { existsSync, mkdirSync, rmdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, before, describe, it } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { loadAgentConfig } from '../../src/agent/compose-config.ts';
+import { type Agent, startAgent } from '../../src/agent/supervise.ts';
+import type { Log } from '../../src/model/log.ts';
+import type { TraceRecord } from '../../src/model/span.ts';
+import { makeBench } from '../support/agent.ts';
+
+const bench = makeBench('facts');
+const log: Log = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };
+const ID = '79fedb3bd23ca77c9d9ccb41909038316f713df22b54b7d942b71d3812e7c74e';
+const UID = '2fc932ce-fdcc-454b-97bd-aadfdeb4c340';
+const SPANS = { kinds: { syscalls: { threshold: '1us', include: ['fsync'] } } };
+/** Enters a control group, does one fsync from a thread, and stays until it has been looked up. */
+const PROGRAM = `
+import os, sys, threading, time
+if sys.argv[2]:
+    with open(sys.argv[2] + '/cgroup.procs', 'w') as procs: procs.write(str(os.getpid()))
+def work():
+    fd = os.open(sys.argv[1], os.O_WRONLY | os.O_CREAT)
+    os.write(fd, b'x')
+    os.fsync(fd)
+    time.sleep(2)
+other = threading.Thread(target=work)
+other.start()
+other.join()
+print(os.getpid())
+`;
+
+/** Hierarchies of version 1 and 2 that are mounted here. */
+const HIERARCHIES = ['/sys/fs/cgroup/pids', '/sys/fs/cgroup/unified', '/sys/fs/cgroup'].filter((root) =>
+  existsSync(join(root, 'cgroup.procs')),
+);
+
+describe('what a trace says of its task', () => {
+  let agent: Agent;
+  let traces: TraceRecord[] = [];
+
+  before(async () => {
+    const path = join(bench.directory, 'agent.yaml');
+    const config = {
+      instance: bench.instanceName('a'),
+      state_dir: bench.directory,
+      spans: { ...SPANS, containers: true },
+    };
+    writeFileSync(path, JSON.stringify(config));
+    agent = await startAgent(loadAgentConfig({ file: path, env: {} }), {
+      log,
+      version: '0',
+      onTraces: (some) => traces.push(...some),
+    });
+  });
+  after(async () => {
+    await agent?.stop();
+  });
+
+  /** The trace of the program's fsync, in this control group. */
+  const traceIn = async (group: string): Promise<{ trace: TraceRecord; pid: number }> => {
+    traces = [];
+    const done = spawnAsync('python3', ['-c', PROGRAM, join(bench.directory, 'file'), group]);
+    const pid = Number(await done);
+    await sleep(1500);
+    assert.equal(traces.length, 1);
+    return { trace: traces[0], pid };
+  };
+
+  it('status says that processes and containers are told of', async () => {
+    assert.deepEqual((await agent.status()).tasks, { processes: true, containers: true, reason: '' });
+  });
+
+  it('names process and program, for a thread too', async () => {
+    const { trace, pid } = await traceIn('');
+    const { attributes } = trace.spans[0];
+    assert.equal(attributes['process.pid'], pid);
+    assert.notEqual(attributes['ftrace.thread.id'], pid);
+    assert.match(String(attributes['process.executable.name']), /^python3/);
+  });
+
+  assert.ok(HIERARCHIES.length > 0, 'this machine has no control groups');
+  for (const root of HIERARCHIES) {
+    for (const [what, path, resource] of [
+      ['a pod', `/kubepods/burstable/pod${UID}/${ID}`, { 'container.id': ID, 'k8s.pod.uid': UID }],
+      [
+        'a pod of systemd',
+        `/kubepods.slice/kubepods-pod${UID.replaceAll('-', '_')}.slice/cri-containerd-${ID}.scope`,
+        { 'container.id': ID, 'k8s.pod.uid': UID },
+      ],
+      ['Docker', `/system.slice/docker-${ID}.scope`, { 'container.id': ID }],
+      ['nothing of the kind', '/ftx-facts', {}],
+    ] as const) {
+      it(`names container and pod of a process in the control group of ${what} in ${root}`, async () => {
+        const remove = makeGroup(root, path);
+        try {
+          const { trace } = await traceIn(join(root, path));
+          assert.deepEqual(trace.resource, resource);
+        } finally {
+          remove();
+        }
+      });
+    }
+  }
+});
+
+describe('an agent in a pid namespace of its own', () => {
+  it('says why it tells nothing of processes', async () => {
+    const wrapper = ['unshare', '--pid', '--fork', '--mount-proc', '--kill-child'];
+    const nested = await bench.start(
+      { state_dir: bench.directory, spans: { ...SPANS, containers: true } },
+      { wrapper },
+    );
+    const status = (await (await fetch(`${nested.url}/api/v1/status`)).json()) as {
+      capture: { tasks: { processes: boolean; containers: boolean; reason: string } };
+    };
+    const { processes, containers, reason } = status.capture.tasks;
+    assert.deepEqual([processes, containers], [false, false]);
+    assert.match(reason, /pid namespace of its own/);
+    assert.match(nested.stderr(), /level=warn.*containers of traced processes cannot be told.*hostPID/);
+    const config = join(bench.directory, `${nested.instance}.yaml`);
+    const [program, ...args] = [...wrapper, process.execPath, 'bin/ftrace-exporter.js'];
+    const { stdout } = spawnSync(program, [...args, 'doctor', '--config.file', config], {
+      encoding: 'utf8',
+      cwd: new URL('../../', import.meta.url),
+    });
+    assert.match(stdout, /^containers of spans +no: the agent runs in a pid namespace of its own/m);
+  });
+});
+
+/** Makes the groups of a path that are not there; gives what removes them. */
+function makeGroup(root: string, path: string): () => void {
+  const made: string[] = [];
+  let at = root;
+  for (const part of path.split('/').slice(1)) {
+    at = join(at, part);
+    if (existsSync(at)) continue;
+    mkdirSync(at);
+    made.unshift(at);
+  }
+  return () => {
+    for (const dir of made) rmdirSync(dir);
+  };
+}
+
+async function spawnAsync(command: string, args: readonly string[]): Promise<string> {
+  const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'inherit'] });
+  let out = '';
+  child.stdout.on('data', (chunk) => {
+    out += chunk;
+  });
+  const status = await new Promise((resolve) => child.once('close', resolve));
+  assert.equal(status, 0);
+  return out;
+}
