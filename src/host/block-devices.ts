@@ -1,8 +1,9 @@
 /**
  * Names of block devices by number, from sysfs: the kernel's dev_t (major << 20 | minor, include/linux/kdev_t.h) in,
- * `nvme0n1` out. /sys/dev/block/MAJOR:MINOR is a link to the device's directory, whose last part is its name.
+ * `nvme0n1` out. /sys/dev/block/MAJOR:MINOR is a link to the device's directory, whose last part is its name. Podman
+ * hides these links by an empty directory: there /sys/block/DISK/dev is read.
  */
-import { existsSync, readdirSync, readlinkSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { errnoOf } from '../model/errors.ts';
 
 const MINOR_BITS = 20;
@@ -46,7 +47,8 @@ export function liveBlockDevices(sysfs = '/sys'): BlockDevices {
 export function listBlockDevices(sysfs = '/sys'): Map<number, string> {
   const devices = new Map<number, string>();
   if (!existsSync(`${sysfs}/dev/block`)) return devices;
-  for (const entry of readdirSync(`${sysfs}/dev/block`)) {
+  const links = readdirSync(`${sysfs}/dev/block`);
+  for (const entry of links.length > 0 ? links : disksByNumber(sysfs).keys()) {
     const number = /^(\d+):(\d+)$/.exec(entry);
     if (number === null) continue;
     const dev = (Number(number[1]) << MINOR_BITS) | Number(number[2]);
@@ -60,10 +62,32 @@ function lookUp(sysfs: string, dev: number): string | undefined {
   const file = `${sysfs}/dev/block/${deviceNumber(dev)}`;
   try {
     const target = readlinkSync(file);
-    // sysfs cannot have '/' in a name: the kernel writes '!' for it (cciss!c0d0).
-    return target.slice(target.lastIndexOf('/') + 1).replaceAll('!', '/');
+    return plainName(target.slice(target.lastIndexOf('/') + 1));
   } catch (error) {
     if (errnoOf(error) === '') throw error;
-    return undefined;
+    return areHidden(sysfs) ? disksByNumber(sysfs).get(deviceNumber(dev)) : undefined;
   }
+}
+
+/** sysfs cannot have '/' in a name: the kernel writes '!' for it (cciss!c0d0). */
+const plainName = (name: string) => name.replaceAll('!', '/');
+
+function areHidden(sysfs: string): boolean {
+  const links = `${sysfs}/dev/block`;
+  return existsSync(links) && readdirSync(links).length === 0;
+}
+
+/** Whole disks, `8:0` to `sda`. */
+function disksByNumber(sysfs: string): Map<string, string> {
+  const disks = new Map<string, string>();
+  const directory = `${sysfs}/block`;
+  for (const disk of existsSync(directory) ? readdirSync(directory) : []) {
+    try {
+      disks.set(readFileSync(`${directory}/${disk}/dev`, 'utf8').trim(), plainName(disk));
+    } catch (error) {
+      // Gone meanwhile.
+      if (errnoOf(error) === '') throw error;
+    }
+  }
+  return disks;
 }

@@ -2,7 +2,7 @@
  * Block tracing's own switch: a disk is recorded by the tracer blk once `/sys/block/DISK/trace/enable` is 1.
  * Globs go in; disks that are on, and why others are not, come out. Source: kernel/trace/blktrace.c.
  */
-import { readdirSync } from 'node:fs';
+import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { KernelError } from '../model/errors.ts';
 import { globPattern } from './control-forms.ts';
@@ -36,7 +36,9 @@ export function switchOnDisks(
   globs: readonly string[],
 ): { disks: string[]; warnings: string[] } {
   const disks: string[] = [];
-  const warnings: string[] = [];
+  const warnings: string[] = existsSync(BLOCK_DIR)
+    ? []
+    : [`${BLOCK_DIR} is not there: mount the host's /sys, or its /sys/block and /sys/devices`];
   for (const disk of matchingDisks(globs)) {
     const file = `${BLOCK_DIR}/${disk}/trace/enable`;
     try {

@@ -18,8 +18,13 @@ const REMEDIES: Record<string, string> = {
   ENOMEM: 'the kernel has too little free memory: ask for less',
 };
 
+/** The switches of block tracing: what /sys/block holds are links to /sys/devices. */
+const READ_ONLY_SYSFS =
+  "/sys is read-only, as in a container: mount the host's /sys/devices writable at /sys/devices, and see that no AppArmor profile denies it";
+
 /** What to do about an errno; undefined where nothing is known. */
-export function remedyFor(errno: string): string | undefined {
+function remedyFor(errno: string, file: string): string | undefined {
+  if (errno === 'EROFS' && file.startsWith('/sys/block/')) return READ_ONLY_SYSFS;
   return REMEDIES[errno];
 }
 
@@ -30,7 +35,7 @@ export function refusal(
 ): KernelError {
   const errno = errnoOf(error);
   if (errno === '') throw error;
-  const { remedy = remedyFor(errno), ...rest } = what;
+  const { remedy = remedyFor(errno, what.file), ...rest } = what;
   return new KernelError({ ...rest, errno, ...(remedy === undefined ? {} : { remedy }) });
 }
 

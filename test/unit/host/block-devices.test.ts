@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdirSync, mkdtempSync, rmSync, symlinkSync, unlinkSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, unlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
@@ -46,6 +46,24 @@ test('a name is kept while its device is gone, and until it is looked at again',
   symlinkSync('../../devices/virtual/block/other', link);
   assert.equal(devices.exists(VDA), true);
   assert.equal(devices.name(VDA), 'other');
+});
+
+test('where the links are hidden, disks are known by their own directories', (t) => {
+  const sysfs = mkdtempSync(join(tmpdir(), 'sysfs-'));
+  t.after(() => rmSync(sysfs, { recursive: true }));
+  mkdirSync(join(sysfs, 'dev/block'), { recursive: true });
+  mkdirSync(join(sysfs, 'block/vda'), { recursive: true });
+  mkdirSync(join(sysfs, 'block/cciss!c0d0'), { recursive: true });
+  mkdirSync(join(sysfs, 'block/gone'), { recursive: true });
+  writeFileSync(join(sysfs, 'block/vda/dev'), '254:0\n');
+  writeFileSync(join(sysfs, 'block/cciss!c0d0/dev'), '4095:16\n');
+  const devices = liveBlockDevices(sysfs);
+  assert.equal(devices.name(VDA), 'vda');
+  assert.equal(devices.name(CCISS), 'cciss/c0d0');
+  assert.equal(devices.name((259 << 20) | 7), '259:7');
+  assert.equal(devices.exists(VDA), true);
+  assert.equal(devices.exists((259 << 20) | 7), false);
+  assert.deepEqual([...listBlockDevices(sysfs).values()].sort(), ['cciss/c0d0', 'vda']);
 });
 
 test('without sysfs nothing is known, and nothing is taken for gone', () => {

@@ -63,3 +63,13 @@ test('what is no system error is thrown on as it is', () => {
   const bug = new TypeError('a bug');
   assert.throws(() => refusal(bug, { file: 'f', action: 'write' }), bug);
 });
+
+test('what is read-only says which mount it needs: that of tracefs, or that of the disks', () => {
+  const readOnly = Object.assign(new Error('EROFS: read-only file system, open'), {
+    code: 'EROFS',
+    errno: -30,
+  });
+  const said = (file: string) => refusal(readOnly, { file, action: 'write', value: '1' }).message;
+  assert.match(said('/tracing/tracing_on'), /host's tracefs writable/);
+  assert.match(said('/sys/block/vda/trace/enable'), /\/sys\/devices writable at \/sys\/devices/);
+});
