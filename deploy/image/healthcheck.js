@@ -1,0 +1,35 @@
+// Ends with 0 when the agent answers, for the image's HEALTHCHECK: neither a shell nor curl is in it.
+//
+// Any answer will do, also a TLS alert, 401 or 429: who answers is alive, and /healthz says no more than that. Nothing
+// that is answered within the time, or nobody at the port, ends with 1. The port is that of the agent's own variable; one
+// that a flag or the file gives is not known here.
+import { connect } from 'node:net';
+
+const TIMEOUT_MS = 4000;
+const address = process.env.FTRACE_EXPORTER_WEB_LISTEN_ADDRESS || ':10743';
+const colon = address.lastIndexOf(':');
+const host = address.slice(0, colon).replace(/^\[|\]$/g, '');
+const loopback = host === '::' ? '::1' : '127.0.0.1';
+const isEverywhere = ['', '0.0.0.0', '::'].includes(host);
+
+function end(status, word) {
+  process.stdout.write(`${word}\n`);
+  process.exit(status);
+}
+
+const socket = connect({ host: isEverywhere ? loopback : host, port: Number(address.slice(colon + 1)) });
+socket.setTimeout(TIMEOUT_MS, () => end(1, `no answer within ${TIMEOUT_MS} ms`));
+socket.once('connect', () =>
+  socket.write('GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n'),
+);
+socket.once('data', (data) =>
+  end(
+    0,
+    data
+      .toString('latin1')
+      .split('\r\n', 1)[0]
+      .replace(/[^ -~]/g, '.'),
+  ),
+);
+socket.once('end', () => end(0, 'closed by the agent'));
+socket.once('error', (error) => end(error.code === 'ECONNRESET' ? 0 : 1, error.message));
