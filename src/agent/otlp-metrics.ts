@@ -4,12 +4,12 @@ import type { MetricSnapshot } from '../model/metric.ts';
 
 export interface OtlpMetrics {
   count(outcome: 'exported' | 'failed'): void;
-  reject(points: number): void;
+  reject(count: number): void;
   snapshot(): MetricSnapshot;
 }
 
 /** Of pushes of a signal, as in `metrics`; undefined: none of which anything is told. */
-export function makeOtlpMetrics(signal?: string): OtlpMetrics {
+export function makeOtlpMetrics(signal?: 'metrics' | 'traces'): OtlpMetrics {
   const store = new MetricStore({ tellSeries: false });
   const pushes = store.counter({
     name: 'ftrace_exporter_otlp_exports_total',
@@ -18,7 +18,7 @@ export function makeOtlpMetrics(signal?: string): OtlpMetrics {
   });
   const rejected = store.counter({
     name: 'ftrace_exporter_otlp_rejected_total',
-    help: 'Data points that the OTLP backend did not take of requests that it took.',
+    help: 'Data points or spans that the OTLP backend did not take of requests that it took.',
     labels: ['signal'],
   });
   const slots =
@@ -31,7 +31,7 @@ export function makeOtlpMetrics(signal?: string): OtlpMetrics {
         };
   return {
     count: (outcome) => slots && pushes.add(slots[outcome], 1),
-    reject: (points) => slots && rejected.add(slots.rejected, points),
+    reject: (count) => slots && rejected.add(slots.rejected, count),
     snapshot: () => store.snapshot(),
   };
 }

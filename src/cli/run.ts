@@ -3,6 +3,7 @@
  * instance is removed before the process goes, unless it is killed or told to end twice.
  */
 import { type Agent, startAgent } from '../agent/supervise.ts';
+import { makeTraces, type Traces } from '../agent/traces.ts';
 import type { AgentConfig } from '../config/schema.ts';
 import { createProcessMetrics } from '../export/process-metrics.ts';
 import { createApp } from '../http/app.ts';
@@ -36,6 +37,7 @@ export async function run(config: AgentConfig, options: RunOptions): Promise<num
   const web = configFile === undefined ? undefined : openWebConfig(configFile, log);
   const refusals = createRefusals(log);
   const otlp = await openOtlp(config, { log, version });
+  const traces = config.spans === undefined ? undefined : makeTraces(config.spans, otlp?.traces?.backend);
   const startMs = Date.now();
   const replayFile = options.replayFile ?? (options.demoIfUnavailable ? demoInstead(config, log) : undefined);
   // From here on a signal must not end the process with an instance left behind.
@@ -47,22 +49,25 @@ export async function run(config: AgentConfig, options: RunOptions): Promise<num
     agent = await startAgent(config, {
       log,
       version,
+      ...(traces === undefined ? {} : { onTraces: traces.take }),
       ...(replayFile === undefined ? {} : { replayFile, replayInstance: options.replayInstance }),
     });
-    const deps = depsOf(agent, config, { log, version, replayFile, refusals, otlp });
+    const deps = depsOf(agent, config, { log, version, replayFile, refusals, otlp, traces });
     const app = createApp(deps, { maxRequests, refusals });
     server = await listen(app, listenAddress, log, { web, maxRequests, refusals });
     const url = `${server.url}${config.web.telemetryPath}`;
     log.info({ version, url, probes: config.probes.map(({ name }) => name).join(',') }, 'serving metrics');
-    otlp?.push.start({ ...deps, startMs });
+    otlp?.metrics?.start({ ...deps, startMs });
     status = await end.reached;
   } finally {
-    await Promise.all([server?.close(), otlp?.stop()]);
+    await Promise.all([server?.close(), otlp?.metrics?.stop()]);
     await agent?.stop().catch((error: unknown) => {
       status = EXIT_FAILED;
       const reason = error instanceof Error ? error.message : String(error);
       log.error({ reason }, 'could not stop cleanly; `ftrace-exporter cleanup` removes what is left');
     });
+    // After the capture, which hands over what it still has.
+    await otlp?.traces?.stop();
     end.release();
   }
   log.info({ status }, 'stopped');
@@ -78,16 +83,22 @@ function depsOf(
     replayFile: string | undefined;
     refusals: Refusals;
     otlp: Otlp | undefined;
+    traces: Traces | undefined;
   },
 ): Parameters<typeof createApp>[0] {
-  const { log, version, replayFile, refusals, otlp } = what;
+  const { log, version, replayFile, refusals, otlp, traces } = what;
   const source = replayFile === undefined ? 'live' : 'replay';
   const processMetrics = createProcessMetrics();
   return {
     telemetryPath: config.web.telemetryPath,
     version,
     constantLabels: source === 'replay' ? REPLAY_LABELS : {},
-    scrape: async () => [...(await agent.scrape()), ...(otlp === undefined ? [] : [otlp.metrics.snapshot()])],
+    scrape: async () => [
+      ...(await agent.scrape()),
+      ...(traces === undefined ? [] : [traces.snapshot()]),
+      ...(otlp?.snapshots() ?? []),
+    ],
+    ...(traces === undefined ? {} : { traces: traces.kept, exemplars: traces.exemplars }),
     processMetrics: async () => [...(await processMetrics()), ...refusals.families()],
     status: () => agent.status(),
     latency: (tracer) => agent.latency(tracer),

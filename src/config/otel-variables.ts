@@ -1,5 +1,5 @@
 /**
- * The variables of the OpenTelemetry specification that metrics know, as keys of the config
+ * The variables of the OpenTelemetry specification that metrics and traces know, as keys of the config
  * (opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables and protocol/exporter). Empty ones count as
  * not set, names of choices in any case. What the specification would have ignored with a warning is an error here.
  */
@@ -8,27 +8,32 @@ import { UsageError } from '../model/errors.ts';
 type Value = readonly [key: string, value: string, origin: string];
 
 const EXPORTER = 'OTEL_EXPORTER_OTLP_';
-const SIGNAL = `${EXPORTER}METRICS_`;
+const METRICS = `${EXPORTER}METRICS_`;
 
-/** Variables of the exporter with and without the signal in their names, but for the endpoints. */
-const SHARED: readonly (readonly [name: string, key: string, read: Read])[] = [
-  ['PROTOCOL', 'otlp.protocol', choice],
-  ['HEADERS', 'otlp.headers', asIs],
-  ['TIMEOUT', 'otlp.timeout', milliseconds],
-  ['COMPRESSION', 'otlp.compression', choice],
-  ['INSECURE', 'otlp.insecure', isTrue],
-  ['CERTIFICATE', 'otlp.certificate', asIs],
-  ['CLIENT_KEY', 'otlp.client_key', asIs],
-  ['CLIENT_CERTIFICATE', 'otlp.client_certificate', asIs],
+/** Variables of the exporter, with and without a signal in their names: so are the keys. */
+const SHARED: readonly (readonly [name: string, read: Read])[] = [
+  ['ENDPOINT', asIs],
+  ['PROTOCOL', choice],
+  ['HEADERS', asIs],
+  ['TIMEOUT', milliseconds],
+  ['COMPRESSION', choice],
+  ['INSECURE', isTrue],
+  ['CERTIFICATE', asIs],
+  ['CLIENT_KEY', asIs],
+  ['CLIENT_CERTIFICATE', asIs],
 ];
+const OF_SIGNALS = ['', 'METRICS_', 'TRACES_'];
 
 const OTHERS: readonly (readonly [variable: string, key: string, read: Read])[] = [
-  [`${EXPORTER}ENDPOINT`, 'otlp.endpoint', asIs],
-  [`${SIGNAL}ENDPOINT`, 'otlp.metrics_endpoint', asIs],
-  [`${SIGNAL}DEFAULT_HISTOGRAM_AGGREGATION`, 'otlp.histogram_aggregation', choice],
-  ['OTEL_METRICS_EXPORTER', 'otlp.metrics', isExporter],
+  [`${METRICS}DEFAULT_HISTOGRAM_AGGREGATION`, 'otlp.histogram_aggregation', choice],
+  ['OTEL_METRICS_EXPORTER', 'otlp.metrics', exporterOf('otlp', 'prometheus', 'none')],
+  ['OTEL_TRACES_EXPORTER', 'otlp.traces', exporterOf('otlp', 'none')],
   ['OTEL_METRIC_EXPORT_INTERVAL', 'otlp.metric_export_interval', milliseconds],
   ['OTEL_METRIC_EXPORT_TIMEOUT', 'otlp.metric_export_timeout', milliseconds],
+  ['OTEL_BSP_MAX_QUEUE_SIZE', 'otlp.trace_max_queue_size', asIs],
+  ['OTEL_BSP_MAX_EXPORT_BATCH_SIZE', 'otlp.trace_max_export_batch_size', asIs],
+  ['OTEL_BSP_SCHEDULE_DELAY', 'otlp.trace_schedule_delay', milliseconds],
+  ['OTEL_BSP_EXPORT_TIMEOUT', 'otlp.trace_export_timeout', milliseconds],
   ['OTEL_RESOURCE_ATTRIBUTES', 'otlp.resource_attributes', asIs],
   ['OTEL_SERVICE_NAME', 'otlp.service_name', asIs],
 ];
@@ -37,18 +42,17 @@ const OTHERS: readonly (readonly [variable: string, key: string, read: Read])[] 
 export function fromOpenTelemetry(env: NodeJS.ProcessEnv): Value[] {
   const disabled = textOf(env, 'OTEL_SDK_DISABLED');
   if (disabled !== undefined && isTrue(disabled) === 'true') {
-    return [['otlp.metrics', 'false', 'OTEL_SDK_DISABLED']];
+    return ['otlp.metrics', 'otlp.traces'].map((key) => [key, 'false', 'OTEL_SDK_DISABLED']);
   }
   refuseOtherTemporality(env);
   const values: Value[] = [];
   const take = (variable: string, key: string, read: Read) => {
     const text = textOf(env, variable);
-    if (text === undefined) return false;
-    values.push([key, read(text, variable), variable]);
-    return true;
+    if (text !== undefined) values.push([key, read(text, variable), variable]);
   };
-  for (const [name, key, read] of SHARED) {
-    if (!take(SIGNAL + name, key, read)) take(EXPORTER + name, key, read);
+  for (const signal of OF_SIGNALS) {
+    for (const [name, read] of SHARED)
+      take(EXPORTER + signal + name, `otlp.${(signal + name).toLowerCase()}`, read);
   }
   for (const [variable, key, read] of OTHERS) take(variable, key, read);
   return values;
@@ -78,20 +82,21 @@ function milliseconds(text: string, variable: string): string {
   throw new UsageError(`${variable}: ${JSON.stringify(text)} is not a whole number of milliseconds`);
 }
 
-/** Scraping is there whatever it says. */
-function isExporter(text: string, variable: string): string {
-  const names = text.split(',').map((name) => name.trim().toLowerCase());
-  const known = ['otlp', 'prometheus', 'none'];
-  const other = names.find((name) => !known.includes(name));
-  if (other !== undefined) {
-    throw new UsageError(`${variable}: ${JSON.stringify(other)} is not one of ${known.join(', ')}`);
-  }
-  return String(names.includes('otlp'));
+/** Whether otlp is among these exporters. Scraping is there whatever they are. */
+function exporterOf(...known: readonly string[]): Read {
+  return (text, variable) => {
+    const names = text.split(',').map((name) => name.trim().toLowerCase());
+    const other = names.find((name) => !known.includes(name));
+    if (other !== undefined) {
+      throw new UsageError(`${variable}: ${JSON.stringify(other)} is not one of ${known.join(', ')}`);
+    }
+    return String(names.includes('otlp'));
+  };
 }
 
 /** A backend that wants deltas would make wrong numbers of cumulative ones. */
 function refuseOtherTemporality(env: NodeJS.ProcessEnv): void {
-  const variable = `${SIGNAL}TEMPORALITY_PREFERENCE`;
+  const variable = `${METRICS}TEMPORALITY_PREFERENCE`;
   const text = textOf(env, variable);
   if (text === undefined || text.toLowerCase() === 'cumulative') return;
   throw new UsageError(

@@ -1,12 +1,12 @@
 /**
- * The section `otlp` of the config: where and how metrics are pushed. Its keys are named as the OTEL_* variables that
- * say the same. Pushing is on where an endpoint is given, or `metrics` says so.
+ * The section `otlp` of the config: where and how metrics and traces are pushed. Its keys are named as the OTEL_*
+ * variables that say the same. A signal is pushed where an endpoint is given for it, or its own key says so.
  */
 import { validateHeaderName, validateHeaderValue } from 'node:http';
 import { z } from 'zod';
-import { OTLP_PROTOCOLS, type OtlpConfig, type OtlpProtocol } from '../model/otlp.ts';
+import { OTLP_PROTOCOLS, type OtlpConfig, type OtlpProtocol, type OtlpTarget } from '../model/otlp.ts';
 import { parseKeyValues } from './key-values.ts';
-import { duration, yesOrNo } from './units.ts';
+import { count, duration, yesOrNo } from './units.ts';
 
 const MS = 1e6;
 const HOUR = 3_600_000 * MS;
@@ -46,46 +46,116 @@ function headers() {
   });
 }
 
+/** What can be said of both signals, and of one of them: then the key begins with its name. */
+export const SHARED_KEYS = [
+  'endpoint',
+  'protocol',
+  'insecure',
+  'headers',
+  'timeout',
+  'compression',
+  'certificate',
+  'client_key',
+  'client_certificate',
+] as const;
+export const SIGNALS = ['metrics', 'traces'] as const;
+type Signal = (typeof SIGNALS)[number];
+
+function sharedShape() {
+  return {
+    endpoint: z.string().regex(/^[^\s\0]+$/, 'must be a URL, as in http://collector:4318'),
+    protocol: z.enum(OTLP_PROTOCOLS),
+    insecure: yesOrNo(),
+    headers: headers(),
+    timeout: duration({ min: MS, max: HOUR }),
+    compression: z.enum(['none', 'gzip']),
+    certificate: file(),
+    client_key: file(),
+    client_certificate: file(),
+  };
+}
+type Shared = {
+  [Key in keyof ReturnType<typeof sharedShape>]: z.output<ReturnType<typeof sharedShape>[Key]>;
+};
+
+/** The keys of one signal, none of which has a default. */
+function shapeOf<Name extends Signal>(signal: Name) {
+  type Shape = {
+    [Key in keyof ReturnType<typeof sharedShape> as `${Name}_${Key}`]: z.ZodOptional<
+      ReturnType<typeof sharedShape>[Key]
+    >;
+  };
+  const keys = Object.entries(sharedShape()).map(([key, type]) => [`${signal}_${key}`, type.optional()]);
+  return Object.fromEntries(keys) as Shape;
+}
+
 /** Schema of the section. */
 export function otlpSchema() {
-  const endpoint = z.string().regex(/^[^\s\0]+$/, 'must be a URL, as in http://collector:4318');
+  const all = sharedShape();
   return z
     .strictObject({
       metrics: yesOrNo().optional(),
-      endpoint: endpoint.optional(),
-      metrics_endpoint: endpoint.optional(),
-      protocol: z.enum(OTLP_PROTOCOLS).default('http/protobuf'),
-      insecure: yesOrNo().prefault(false),
-      headers: headers().optional(),
-      timeout: duration({ min: MS, max: HOUR }).prefault('10s'),
-      compression: z.enum(['none', 'gzip']).default('none'),
-      certificate: file().optional(),
-      client_key: file().optional(),
-      client_certificate: file().optional(),
+      traces: yesOrNo().optional(),
+      endpoint: all.endpoint.optional(),
+      protocol: all.protocol.default('http/protobuf'),
+      insecure: all.insecure.prefault(false),
+      headers: all.headers.optional(),
+      timeout: all.timeout.prefault('10s'),
+      compression: all.compression.default('none'),
+      certificate: all.certificate.optional(),
+      client_key: all.client_key.optional(),
+      client_certificate: all.client_certificate.optional(),
+      ...shapeOf('metrics'),
+      ...shapeOf('traces'),
       metric_export_interval: duration({ min: 100 * MS, max: 24 * HOUR }).prefault('60s'),
       metric_export_timeout: duration({ min: MS, max: HOUR }).prefault('30s'),
       histogram_aggregation: z
         .enum(['explicit_bucket_histogram', 'base2_exponential_bucket_histogram'])
         .default('explicit_bucket_histogram'),
+      trace_max_queue_size: count(1, 1_000_000).prefault(16_384),
+      trace_max_export_batch_size: count(1, 10_000).prefault(512),
+      trace_schedule_delay: duration({ min: MS, max: HOUR }).prefault('1s'),
+      trace_export_timeout: duration({ min: MS, max: HOUR }).prefault('30s'),
       service_name: z.string().min(1, 'must be a name').optional(),
       resource_attributes: pairs(
         'pairs of attribute and value, as in "deployment.environment.name=test"',
       ).optional(),
     })
     .superRefine((otlp, context) => {
-      for (const key of ['endpoint', 'metrics_endpoint'] as const) {
-        const said = otlp[key];
-        const problem = said === undefined ? undefined : whatIsWrong(said, otlp.protocol);
-        if (problem !== undefined) context.addIssue({ code: 'custom', path: [key], message: problem });
+      const say = (key: string, message: string): void => {
+        context.addIssue({ code: 'custom', path: [key], message });
+      };
+      for (const signal of SIGNALS) {
+        const own = otlp[`${signal}_endpoint`];
+        const problem = own && whatIsWrong(own, otlp[`${signal}_protocol`] ?? otlp.protocol);
+        if (problem) say(`${signal}_endpoint`, problem);
       }
-      const [alone, missing] =
-        otlp.client_certificate === undefined
-          ? (['client_key', 'client_certificate'] as const)
-          : (['client_certificate', 'client_key'] as const);
-      if (otlp[alone] !== undefined && otlp[missing] === undefined) {
-        context.addIssue({ code: 'custom', path: [alone], message: `is of no use without ${missing}` });
+      const problem = otlp.endpoint && whatIsWrongForAll(otlp.endpoint, otlp);
+      if (problem) say('endpoint', problem);
+      for (const prefix of ['', 'metrics_', 'traces_'] as const) {
+        const [key, certificate] = [`${prefix}client_key`, `${prefix}client_certificate`] as const;
+        if ((otlp[key] === undefined) === (otlp[certificate] === undefined)) continue;
+        const [alone, missing] = otlp[certificate] === undefined ? [key, certificate] : [certificate, key];
+        say(alone, `is of no use without ${missing}`);
       }
     });
+}
+
+/** Of the endpoint of both signals: it must do for the protocol of each that takes it. */
+function whatIsWrongForAll(
+  endpoint: string,
+  otlp: { protocol: OtlpProtocol } & { [Key in `${Signal}_protocol`]?: OtlpProtocol | undefined } & {
+    [Key in `${Signal}_endpoint`]?: string | undefined;
+  } & { [Key in Signal]?: boolean | undefined },
+): string | undefined {
+  const takers = SIGNALS.filter(
+    (signal) => otlp[`${signal}_endpoint`] === undefined && otlp[signal] !== false,
+  );
+  const protocols = takers.map((signal) => otlp[`${signal}_protocol`] ?? otlp.protocol);
+  const problems = protocols.map((protocol) => whatIsWrong(endpoint, protocol));
+  const at = problems.findIndex((problem) => problem !== undefined);
+  if (at < 0) return takers.length === 0 ? whatIsWrong(endpoint, otlp.protocol) : undefined;
+  return new Set(protocols).size < 2 ? problems[at] : `${problems[at]}: ${takers[at]} go by ${protocols[at]}`;
 }
 
 type Checked = z.output<ReturnType<typeof otlpSchema>>;
@@ -109,39 +179,73 @@ function withScheme(endpoint: string, insecure: boolean): string {
   return /^https?:\/\//i.test(endpoint) ? endpoint : `${insecure ? 'http' : 'https'}://${endpoint}`;
 }
 
-/** The section as the agent takes it; undefined where nothing is pushed. */
-export function toOtlpConfig(checked: Checked): OtlpConfig | undefined {
-  const wanted = checked.metrics ?? (checked.endpoint ?? checked.metrics_endpoint) !== undefined;
-  if (!wanted) return undefined;
+/**
+ * The section as the agent takes it; undefined where nothing is pushed. `hasTraces`: whether any kind of trace is made.
+ */
+export function toOtlpConfig(checked: Checked, hasTraces: boolean): OtlpConfig | undefined {
+  const wants = (signal: Signal): boolean =>
+    checked[signal] ?? (checked.endpoint ?? checked[`${signal}_endpoint`]) !== undefined;
+  const isOn = { metrics: wants('metrics'), traces: hasTraces && wants('traces') };
+  if (!isOn.metrics && !isOn.traces) return undefined;
   const interval = checked.metric_export_interval / MS;
   const { service_name: serviceName, resource_attributes: attributes = {} } = checked;
+  const metrics = {
+    target: targetOf(checked, 'metrics'),
+    intervalMs: interval,
+    exportTimeoutMs: Math.min(checked.metric_export_timeout / MS, interval),
+    histograms:
+      checked.histogram_aggregation === 'explicit_bucket_histogram'
+        ? ('explicit' as const)
+        : ('exponential' as const),
+  };
+  const traces = {
+    target: targetOf(checked, 'traces'),
+    maxQueueSpans: checked.trace_max_queue_size,
+    maxBatchSpans: Math.min(checked.trace_max_export_batch_size, checked.trace_max_queue_size),
+    delayMs: checked.trace_schedule_delay / MS,
+    exportTimeoutMs: checked.trace_export_timeout / MS,
+  };
   return {
-    metrics: {
-      target: {
-        protocol: checked.protocol,
-        url: urlOf(checked),
-        headers: checked.headers ?? {},
-        timeoutMs: checked.timeout / MS,
-        compression: checked.compression,
-        ...(checked.certificate === undefined ? {} : { certificateFile: checked.certificate }),
-        ...(checked.client_key === undefined ? {} : { clientKeyFile: checked.client_key }),
-        ...(checked.client_certificate === undefined
-          ? {}
-          : { clientCertificateFile: checked.client_certificate }),
-      },
-      intervalMs: interval,
-      exportTimeoutMs: Math.min(checked.metric_export_timeout / MS, interval),
-      histograms: checked.histogram_aggregation === 'explicit_bucket_histogram' ? 'explicit' : 'exponential',
-    },
+    ...(isOn.metrics ? { metrics } : {}),
+    ...(isOn.traces ? { traces } : {}),
     resource: serviceName === undefined ? attributes : { ...attributes, 'service.name': serviceName },
   };
 }
 
-/** Only what is said for metrics alone is taken as it stands: to the others HTTP adds the signal's path. */
-function urlOf({ protocol, endpoint, metrics_endpoint: own, insecure }: Checked): string {
-  if (protocol === 'grpc') return withScheme(own ?? endpoint ?? DEFAULT_ENDPOINT.grpc, insecure);
+/** What is said of a signal wins over what is said of both; a key and its certificate go together. */
+function targetOf(checked: Checked, signal: Signal): OtlpTarget {
+  const said = <Key extends keyof Shared>(key: Key): Shared[Key] =>
+    (checked[`${signal}_${key}`] ?? checked[key]) as Shared[Key];
+  const certificateFile = said('certificate');
+  const clientKeyFile = said('client_key');
+  const clientCertificateFile = said('client_certificate');
+  const own = checked[`${signal}_endpoint`];
+  return {
+    protocol: said('protocol'),
+    url: urlOf(signal, {
+      protocol: said('protocol'),
+      insecure: said('insecure'),
+      general: checked.endpoint,
+      own,
+    }),
+    headers: said('headers') ?? {},
+    timeoutMs: said('timeout') / MS,
+    compression: said('compression'),
+    ...(certificateFile === undefined ? {} : { certificateFile }),
+    ...(clientKeyFile === undefined ? {} : { clientKeyFile }),
+    ...(clientCertificateFile === undefined ? {} : { clientCertificateFile }),
+  };
+}
+
+/** Only what is said for a signal alone is taken as it stands: to the others HTTP adds the signal's path. */
+function urlOf(
+  signal: Signal,
+  said: { protocol: OtlpProtocol; insecure: boolean; general: string | undefined; own: string | undefined },
+): string {
+  const { protocol, insecure, general, own } = said;
+  if (protocol === 'grpc') return withScheme(own ?? general ?? DEFAULT_ENDPOINT.grpc, insecure);
   if (own !== undefined) return new URL(own).href;
-  const url = new URL(endpoint ?? DEFAULT_ENDPOINT.http);
-  url.pathname = `${url.pathname.replace(/\/$/, '')}/v1/metrics`;
+  const url = new URL(general ?? DEFAULT_ENDPOINT.http);
+  url.pathname = `${url.pathname.replace(/\/$/, '')}/v1/${signal}`;
   return url.href;
 }

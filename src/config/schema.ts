@@ -8,7 +8,7 @@ import type { SpansConfig } from '../model/span.ts';
 import { otlpSchema, toOtlpConfig } from './otlp.ts';
 import { isMap } from './overlay.ts';
 import { spansSchema, toSpansConfig } from './spans.ts';
-import { duration, type SchemaKit, schemaKit, size } from './units.ts';
+import { count, duration, type SchemaKit, schemaKit, size } from './units.ts';
 
 /** A probe as far as the config knows it; the catalogue's modules fit. */
 export interface ProbeSection {
@@ -54,7 +54,7 @@ export interface AgentConfig {
     /** Requests under way at once; 0: no limit. */
     maxRequests: number;
   };
-  /** Where metrics are pushed to; undefined: nowhere. */
+  /** Where metrics and traces are pushed to; undefined: nowhere. */
   otlp?: OtlpConfig;
   /** Which slow operations become traces; undefined: none. */
   spans?: SpansConfig;
@@ -88,14 +88,6 @@ function firstReason(want: string) {
 
 function text(pattern: RegExp, problem: string) {
   return z.string({ error: problem }).regex(pattern, problem);
-}
-
-/** A whole number; flags and variables give it as text. */
-function count(min: number, max: number) {
-  const want = `must be a whole number from ${min} to ${max}`;
-  const number = z.int({ error: want }).min(min, want).max(max, want);
-  const digits = z.string().regex(/^\d{1,9}$/, want);
-  return z.union([number, digits.transform(Number).pipe(number)], { error: want });
 }
 
 /** The schema of everything, for probes with these sections. Empty sections mean defaults. */
@@ -179,8 +171,8 @@ export function toAgentConfig(
   sections: readonly ProbeSection[],
 ): AgentConfig {
   const { buffer, web, log } = checked;
-  const otlp = toOtlpConfig(checked.otlp);
   const spans = toSpansConfig(checked.spans);
+  const otlp = toOtlpConfig(checked.otlp, spans !== undefined);
   const probes = sections.map(({ name }) => ({ name, options: checked.probes[name] }));
   return {
     instance: checked.instance,

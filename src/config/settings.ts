@@ -5,8 +5,23 @@
  */
 import { UsageError } from '../model/errors.ts';
 import { fromOpenTelemetry } from './otel-variables.ts';
+import { SHARED_KEYS, SIGNALS } from './otlp.ts';
 import { overlay } from './overlay.ts';
 import { didYouMean } from './suggest.ts';
+
+const OTLP_KEYS = [
+  ...SIGNALS,
+  ...['', ...SIGNALS.map((signal) => `${signal}_`)].flatMap((of) => SHARED_KEYS.map((key) => of + key)),
+  'metric_export_interval',
+  'metric_export_timeout',
+  'histogram_aggregation',
+  'trace_max_queue_size',
+  'trace_max_export_batch_size',
+  'trace_schedule_delay',
+  'trace_export_timeout',
+  'service_name',
+  'resource_attributes',
+];
 
 const PREFIX = 'FTRACE_EXPORTER_';
 
@@ -23,22 +38,7 @@ export const SETTINGS: readonly { key: string; flag?: string }[] = [
   { key: 'web.telemetry_path', flag: '--web.telemetry-path' },
   { key: 'web.config_file', flag: '--web.config.file' },
   { key: 'web.max_requests', flag: '--web.max-requests' },
-  { key: 'otlp.metrics' },
-  { key: 'otlp.endpoint' },
-  { key: 'otlp.metrics_endpoint' },
-  { key: 'otlp.protocol' },
-  { key: 'otlp.insecure' },
-  { key: 'otlp.headers' },
-  { key: 'otlp.timeout' },
-  { key: 'otlp.compression' },
-  { key: 'otlp.certificate' },
-  { key: 'otlp.client_key' },
-  { key: 'otlp.client_certificate' },
-  { key: 'otlp.metric_export_interval' },
-  { key: 'otlp.metric_export_timeout' },
-  { key: 'otlp.histogram_aggregation' },
-  { key: 'otlp.service_name' },
-  { key: 'otlp.resource_attributes' },
+  ...OTLP_KEYS.map((key) => ({ key: `otlp.${key}` })),
   { key: 'spans.max_traces_per_second' },
   { key: 'spans.containers' },
   { key: 'log.level', flag: '--log.level' },

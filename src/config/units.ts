@@ -40,6 +40,14 @@ export function size(bounds: Bounds = {}): z.ZodType<number, string | number> {
     );
 }
 
+/** A whole number; flags and variables give it as text. */
+export function count(min: number, max: number) {
+  const want = `must be a whole number from ${min} to ${max}`;
+  const number = z.int({ error: want }).min(min, want).max(max, want);
+  const digits = z.string().regex(/^\d{1,9}$/, want);
+  return z.union([number, digits.transform(Number).pipe(number)], { error: want });
+}
+
 /** CPUs as the kernel lists them, `0-3,8` → numbers, ascending; one alone may be written as a number. */
 export function cpuList(): z.ZodType<number[], string | number> {
   const want = 'a list of CPUs, as in 0-3,8';

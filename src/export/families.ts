@@ -1,9 +1,12 @@
 /** What all formats agree on: which families a scrape shows under which names, and with which labels. */
 import type { FamilySnapshot, MetricSnapshot, MetricSpec } from '../model/metric.ts';
+import type { Exemplars } from './exemplars.ts';
 
 export interface RendererOptions {
   /** On every series; a family's own label of the same name becomes `exported_…`. */
   constantLabels?: Readonly<Record<string, string>>;
+  /** What buckets point at, in formats that have a place for it. */
+  exemplars?: Exemplars;
 }
 
 /**

@@ -3,7 +3,7 @@ import type { Log } from '../model/log.ts';
 
 export interface PushCounts {
   count(outcome: 'exported' | 'failed'): void;
-  /** Data points that the backend did not take of a push that it took. */
+  /** Data points or spans that the backend did not take of a push that it took. */
   reject(points: number): void;
 }
 
@@ -12,6 +12,8 @@ export interface Outcomes {
   failed(reason: string): void;
   /** `points` 0: the backend took them all, and has something to say. */
   rejected(points: number, reason: string): void;
+  /** Traces that were never pushed. */
+  dropped(traces: number, reason: string): void;
   /** Nothing is pushed any more. */
   ended(): void;
 }
@@ -34,6 +36,8 @@ export function createOutcomes(
   const failureTold = everyMinute(now);
   const rejectionTold = everyMinute(now);
   const recoveryTold = everyMinute(now);
+  const dropTold = everyMinute(now);
+  let dropped = 0;
   return {
     exported: () => {
       counts.count('exported');
@@ -60,6 +64,12 @@ export function createOutcomes(
       log.warn({ signal: what, reason, points: rejected }, 'OTLP: the backend did not take all of a push');
       rejected = 0;
     },
+    dropped: (traces, reason) => {
+      dropped += traces;
+      if (!dropTold()) return;
+      log.warn({ signal: what, reason, traces: dropped }, 'OTLP: traces were dropped');
+      dropped = 0;
+    },
     ended: () => {
       if (lastReason === undefined) return;
       log.warn({ signal: what, reason: lastReason }, 'OTLP: the last values did not arrive');
@@ -76,4 +86,16 @@ function everyMinute(now: () => number): () => boolean {
     toldAtMs = nowMs;
     return true;
   };
+}
+
+/** What the backend says of a push that it took; nothing where the answer cannot be read, for taken it was. */
+export function partialSuccess<Said>(
+  serializer: { deserializeResponse(response: Uint8Array): { partialSuccess?: Said } | undefined },
+  response: Uint8Array,
+): Said | undefined {
+  try {
+    return response.length === 0 ? undefined : serializer.deserializeResponse(response)?.partialSuccess;
+  } catch {
+    return undefined;
+  }
 }

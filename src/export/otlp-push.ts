@@ -16,15 +16,13 @@ import {
 } from '@opentelemetry/sdk-metrics';
 import type { Log } from '../model/log.ts';
 import type { MetricSnapshot } from '../model/metric.ts';
-import type { OtlpMetricsConfig, OtlpTarget } from '../model/otlp.ts';
-import { createGrpcTransport } from './otlp-grpc.ts';
-import { createHttpTransport } from './otlp-http.ts';
-import { createOutcomes, type Outcomes, type PushCounts } from './otlp-outcomes.ts';
+import type { OtlpMetricsConfig } from '../model/otlp.ts';
+import { createOutcomes, type Outcomes, type PushCounts, partialSuccess } from './otlp-outcomes.ts';
 import { createPointMaker, type PointMaker } from './otlp-points.ts';
 import { type ResourceFacts, resourceAttributes } from './otlp-resource.ts';
-import { createSender, type Fate, type Sender, type Transport } from './otlp-send.ts';
+import { createSender, type Fate, type Sender } from './otlp-send.ts';
 import type { HrTime } from './otlp-series.ts';
-import { openTlsFiles } from './otlp-tls.ts';
+import { openTransport } from './otlp-transport.ts';
 import type { SampleFamily } from './sample-family.ts';
 
 const SCOPE = 'ftrace-exporter';
@@ -58,7 +56,8 @@ export interface Push {
 
 /** Makes everything ready. Throws a `UsageError` for what the target cannot do, or files it cannot read. */
 export function openPush({ config, resource, counts, log }: PushOptions): Push {
-  const transport = transportTo(config.target, `${SCOPE}/${resource.version}`, log);
+  const userAgent = `${SCOPE}/${resource.version}`;
+  const transport = openTransport(config.target, { userAgent, method: GRPC_METHOD, log });
   const sender = createSender({ transport, timeoutMs: config.target.timeoutMs });
   const outcomes = createOutcomes('metrics', counts, log);
   /** When the push under way must have ended, all of its requests together. */
@@ -101,13 +100,6 @@ export function openPush({ config, resource, counts, log }: PushOptions): Push {
       outcomes.ended();
     },
   };
-}
-
-function transportTo(target: OtlpTarget, userAgent: string, log: Log): Transport {
-  const tls = openTlsFiles(target, log);
-  return target.protocol === 'grpc'
-    ? createGrpcTransport({ target, tls, userAgent, method: GRPC_METHOD })
-    : createHttpTransport({ target, tls, userAgent });
 }
 
 function producerOf(
@@ -184,18 +176,6 @@ function exporterOf(
     forceFlush: async () => {},
     shutdown: async () => {},
   };
-}
-
-/** What the backend says of a push that it took; nothing where the answer cannot be read, for taken it was. */
-function partialSuccess(
-  serializer: typeof ProtobufMetricsSerializer | typeof JsonMetricsSerializer,
-  response: Uint8Array,
-) {
-  try {
-    return response.length === 0 ? undefined : serializer.deserializeResponse(response)?.partialSuccess;
-  } catch {
-    return undefined;
-  }
 }
 
 function hrTime(ms: number): HrTime {

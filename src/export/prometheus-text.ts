@@ -6,6 +6,7 @@ import type { FamilySnapshot, HistogramSnapshot, MetricSnapshot, MetricSpec } fr
 import { classicCounts } from '../model/snapshot-views.ts';
 import { type BodyBuffer, createBodyBuffer } from './body-buffer.ts';
 import { escapeHelp } from './escape.ts';
+import { type BucketExemplars, type Exemplar, exemplarSeconds } from './exemplars.ts';
 import { byName, type RendererOptions, typeOf, unitOf, withoutTotal } from './families.ts';
 import { FORMAT_BOUND, sampleValue } from './numbers.ts';
 import type { SampleFamily } from './sample-family.ts';
@@ -38,6 +39,7 @@ const PIECE = 1 << 14;
 
 export function createRenderer(options: RendererOptions = {}): Renderer {
   const constant = options.constantLabels ?? {};
+  const { exemplars } = options;
   const lines = createSeriesLines(constant);
   const body = createBodyBuffer();
 
@@ -52,7 +54,8 @@ export function createRenderer(options: RendererOptions = {}): Renderer {
       } else {
         const shape = lines.shapeOf(family.spec.bounds);
         const prefixes = lines.prefixes(family, format, shape);
-        head = writeHistograms(body, head, histogram, shape, prefixes, family.seriesCount, seen);
+        const marked = format === 'openmetrics' ? exemplars?.of(family) : undefined;
+        head = writeHistograms(body, head, { family, histogram, shape, prefixes, marked }, seen);
       }
     }
   };
@@ -125,28 +128,40 @@ function writeValues(
   return '';
 }
 
+interface Histograms {
+  family: FamilySnapshot;
+  histogram: HistogramSnapshot;
+  shape: HistogramShape;
+  prefixes: readonly string[];
+  /** Exemplars by index of the series. */
+  marked: ReadonlyMap<number, BucketExemplars> | undefined;
+}
+
 /** As `writeValues`. A series whose count is NaN is absent. */
 function writeHistograms(
   body: BodyBuffer,
   head: string,
-  data: HistogramSnapshot,
-  shape: HistogramShape,
-  prefixes: readonly string[],
-  seriesCount: number,
+  { family, histogram: data, shape, prefixes, marked }: Histograms,
   seen: Set<string> | undefined,
 ): string {
   const { grid, counts } = shape;
   let out = '';
   let line = 0;
-  for (let s = 0; s < seriesCount; s++) {
+  for (let s = 0; s < family.seriesCount; s++) {
     const count = data.counts[s];
     if (Number.isNaN(count) || isRepeated(seen, prefixes[line])) {
       line += counts.length + 3;
       continue;
     }
     classicCounts(grid, data, s, counts);
-    for (let b = 0; b < counts.length; b++) out += prefixes[line++] + counts[b];
-    out += prefixes[line++] + count;
+    const pointed = marked?.get(s);
+    if (pointed === undefined) {
+      for (let b = 0; b < counts.length; b++) out += prefixes[line++] + counts[b];
+      out += prefixes[line++] + count;
+    } else {
+      for (let b = 0; b < counts.length; b++) out += prefixes[line++] + counts[b] + exemplarText(pointed[b]);
+      out += prefixes[line++] + count + exemplarText(pointed[counts.length]);
+    }
     out += prefixes[line++] + data.sumsNs[s] / 1e9;
     out += prefixes[line++] + count;
     if (out.length < PIECE) continue;
@@ -157,6 +172,13 @@ function writeHistograms(
   if (out === '') return head;
   body.write(head + out);
   return '';
+}
+
+/** Behind a bucket's count; '' where there is none. */
+function exemplarText(exemplar: Exemplar | undefined): string {
+  if (exemplar === undefined) return '';
+  const { traceId, spanId, valueNs, at } = exemplar;
+  return ` # {trace_id="${traceId}",span_id="${spanId}"} ${valueNs / 1e9} ${exemplarSeconds(at)}`;
 }
 
 /** Whether another store's series has been written on these lines; without `seen` there is one store only. */

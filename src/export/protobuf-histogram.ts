@@ -1,11 +1,13 @@
 /**
  * One series of a histogram in, its `Histogram` message out (io.prometheus.client's metrics.proto): classic buckets
  * and a native histogram of the same counts, so that Prometheus can keep either or both. The +Inf bucket is left
- * out, as client_golang does: it is the count.
+ * out, as client_golang does: it is the count; unless it has an exemplar.
  */
 import { HISTOGRAM_SCALE, type HistogramGrid, makeHistogramGrid } from '../model/histogram-grid.ts';
 import type { HistogramSnapshot } from '../model/metric.ts';
 import { classicCounts, exponentialCounts } from '../model/snapshot-views.ts';
+import type { BucketExemplars, Exemplar } from './exemplars.ts';
+import { EXEMPLAR_ROOM, writeExemplar } from './protobuf-exemplar.ts';
 import {
   BYTES,
   closeMessage,
@@ -26,8 +28,12 @@ const ZERO_COUNT = (7 << 3) | VARINT;
 const POSITIVE_SPAN = (12 << 3) | BYTES;
 const POSITIVE_DELTA = (13 << 3) | BYTES;
 
+/** Field 16: a tag of two bytes. */
+const EXEMPLARS = [((16 << 3) & 127) | BYTES | 128, 16 >> 4] as const;
+
 const BUCKET_CUMULATIVE_COUNT = (1 << 3) | VARINT;
 const BUCKET_UPPER_BOUND = (2 << 3) | FIXED64;
+const BUCKET_EXEMPLAR = (3 << 3) | BYTES;
 
 const SPAN_OFFSET = (1 << 3) | VARINT;
 const SPAN_LENGTH = (2 << 3) | VARINT;
@@ -50,14 +56,22 @@ export interface HistogramLayout {
   grid: HistogramGrid;
   /** Room for the cumulative counts of one series. */
   counts: Float64Array;
-  /** Bytes that a message takes at most. */
+  /** Bytes that a message takes at most, and what exemplars take beside. */
   room: number;
+  exemplarRoom: number;
 }
 
 export interface HistogramWriter {
   layoutOf(bounds: readonly number[]): HistogramLayout;
   /** Writes the content of the message of series `s`; `layout.room` bytes of room are needed. */
-  write(bytes: Buffer, at: number, layout: HistogramLayout, data: HistogramSnapshot, s: number): number;
+  write(
+    bytes: Buffer,
+    at: number,
+    layout: HistogramLayout,
+    data: HistogramSnapshot,
+    s: number,
+    exemplars: BucketExemplars | undefined,
+  ): number;
 }
 
 export function createHistogramWriter(): HistogramWriter {
@@ -81,16 +95,22 @@ export function createHistogramWriter(): HistogramWriter {
           native.counts = new Float64Array(fine);
         }
         const room = HEAD_ROOM + bounds.length * BUCKET_ROOM + fine * NATIVE_BUCKET_ROOM;
-        layout = { bounds, grid, counts: new Float64Array(bounds.length), room };
+        // Each of them twice, and the bucket of +Inf.
+        const exemplarRoom = (bounds.length + 1) * 2 * (3 + EXEMPLAR_ROOM) + BUCKET_ROOM;
+        layout = { bounds, grid, counts: new Float64Array(bounds.length), room, exemplarRoom };
         layouts.set(key, layout);
       }
       return layout;
     },
-    write: (bytes, at, layout, data, s) => {
+    write: (bytes, at, layout, data, s, exemplars) => {
       const { bounds, grid, counts } = layout;
       at = writeCountAndSum(bytes, at, data.counts[s], data.sumsNs[s] / 1e9);
       classicCounts(grid, data, s, counts);
-      for (let b = 0; b < counts.length; b++) at = writeBucket(bytes, at, bounds[b], counts[b]);
+      if (exemplars === undefined) {
+        for (let b = 0; b < counts.length; b++) at = writeBucket(bytes, at, bounds[b], counts[b]);
+      } else {
+        at = writePointing(bytes, at, layout, data.counts[s], exemplars);
+      }
       native.length = 0;
       const zeroes = exponentialCounts(grid, data, s, note);
       bytes[at++] = SCHEMA;
@@ -100,7 +120,8 @@ export function createHistogramWriter(): HistogramWriter {
       bytes[at++] = ZERO_COUNT;
       at = writeVarint(bytes, at, zeroes);
       at = writeSpans(bytes, at, native.indexes, native.length);
-      return writeDeltas(bytes, at, native.counts, native.length);
+      at = writeDeltas(bytes, at, native.counts, native.length);
+      return exemplars === undefined ? at : writeExemplars(bytes, at, exemplars);
     },
   };
 }
@@ -121,6 +142,38 @@ export function writeBucket(bytes: Uint8Array, at: number, bound: number, cumula
   bytes[at++] = BUCKET_UPPER_BOUND;
   at = writeDouble(bytes, at, bound);
   bytes[start] = at - start - 1;
+  return at;
+}
+
+/** Buckets of which some have exemplars. */
+function writePointing(
+  bytes: Buffer,
+  at: number,
+  { bounds, counts }: HistogramLayout,
+  count: number,
+  exemplars: BucketExemplars,
+): number {
+  for (let b = 0; b <= bounds.length; b++) {
+    const exemplar = exemplars[b];
+    const isLast = b === bounds.length;
+    if (isLast && exemplar === undefined) break;
+    const start = at + 1;
+    at = writeBucket(bytes, at, isLast ? Number.POSITIVE_INFINITY : bounds[b], isLast ? count : counts[b]);
+    if (exemplar === undefined) continue;
+    bytes[at++] = BUCKET_EXEMPLAR;
+    at = closeMessage(bytes, start, 1, writeExemplar(bytes, at, exemplar));
+  }
+  return at;
+}
+
+/** Those of the native histogram: the same. */
+function writeExemplars(bytes: Buffer, at: number, exemplars: BucketExemplars): number {
+  const write = (exemplar: Exemplar | undefined): void => {
+    if (exemplar === undefined) return;
+    for (const byte of EXEMPLARS) bytes[at++] = byte;
+    at = writeExemplar(bytes, at, exemplar);
+  };
+  exemplars.forEach(write);
   return at;
 }
 

@@ -6,6 +6,7 @@
  */
 import type { FamilySnapshot, HistogramSnapshot, MetricSnapshot, MetricSpec } from '../model/metric.ts';
 import { type BodyBuffer, createBodyBuffer } from './body-buffer.ts';
+import type { BucketExemplars } from './exemplars.ts';
 import { byName, type RendererOptions, typeOf, unitOf } from './families.ts';
 import { classicHistograms, classicRoom, writeClassic } from './protobuf-classic.ts';
 import { createHistogramWriter, type HistogramWriter } from './protobuf-histogram.ts';
@@ -53,6 +54,7 @@ export function createProtobufRenderer(options: RendererOptions = {}): ProtobufR
   const labels = createLabelBytes(options.constantLabels ?? {});
   const histograms = createHistogramWriter();
   const body = createBodyBuffer();
+  const { exemplars } = options;
 
   const renderMerged = (families: readonly FamilySnapshot[]) => {
     const { name, help, kind, unit } = families[0].spec;
@@ -61,7 +63,10 @@ export function createProtobufRenderer(options: RendererOptions = {}): ProtobufR
     for (const one of families) {
       const encoded = labels.ofFamily(one);
       if (one.histogram === undefined) writeValues(body, one, encoded, seen);
-      else writeHistograms(body, histograms, one, one.histogram, encoded, seen);
+      else {
+        const marked = exemplars?.of(one);
+        writeHistograms(body, histograms, { family: one, data: one.histogram, encoded, marked }, seen);
+      }
     }
     closeFamily(body, family);
   };
@@ -150,21 +155,29 @@ function writeValues(
   body.length = at;
 }
 
+interface Histograms {
+  family: FamilySnapshot;
+  data: HistogramSnapshot;
+  encoded: EncodedLabels;
+  /** Exemplars by index of the series. */
+  marked: ReadonlyMap<number, BucketExemplars> | undefined;
+}
+
 /** As `writeValues`. A series whose count is NaN is absent. */
 function writeHistograms(
   body: BodyBuffer,
   writer: HistogramWriter,
-  family: FamilySnapshot,
-  data: HistogramSnapshot,
-  { bytes: encoded, ends }: EncodedLabels,
+  { family, data, encoded: { bytes: encoded, ends }, marked }: Histograms,
   seen: Set<string> | undefined,
 ): void {
   const layout = writer.layoutOf(family.spec.bounds);
   for (let s = 0, from = 0; s < family.seriesCount; from = ends[s++]) {
     if (Number.isNaN(data.counts[s]) || isRepeated(seen, encoded, from, ends[s])) continue;
-    const bytes = body.reserve(METRIC_ROOM + ends[s] - from + layout.room);
+    const pointed = marked?.get(s);
+    const room = pointed === undefined ? layout.room : layout.room + layout.exemplarRoom;
+    const bytes = body.reserve(METRIC_ROOM + ends[s] - from + room);
     const content = openHistogram(bytes, body.length, encoded, from, ends[s]);
-    const end = writer.write(bytes, content, layout, data, s);
+    const end = writer.write(bytes, content, layout, data, s, pointed);
     body.length = closeHistogram(bytes, body.length, content, end);
   }
 }

@@ -8,17 +8,21 @@ import { metricsRoute } from './metrics-route.ts';
 import { renderPage } from './page.ts';
 import { createRefusals, type Refusals } from './refusals.ts';
 import { send, sendText } from './respond.ts';
+import { slowRoute } from './slow-route.ts';
 
 type Handler = (request: express.Request, response: express.Response) => void | Promise<void>;
 
 const STATUS_PATH = '/api/v1/status';
 const LATENCY_PATH = '/api/v1/latency/';
+const SLOW_PATH = '/api/v1/slow';
 const HEALTH_PATH = '/healthz';
 const READINESS_PATH = '/readyz';
 
 /** They cost nothing, and must be answered when the node is busy. */
 const WITHOUT_LIMIT = [HEALTH_PATH, READINESS_PATH];
 const MAX_REQUESTS = 40;
+/** Operations that the page shows. */
+const SLOWEST = 5;
 
 export interface AppOptions {
   /** Requests that are worked on at once; 0: no limit. */
@@ -36,11 +40,12 @@ export function createApp(
     status: STATUS_PATH,
     health: HEALTH_PATH,
     readiness: READINESS_PATH,
+    slow: SLOW_PATH,
     latency: (tracer: string) => `${LATENCY_PATH}${tracer}`,
   };
   const routes: Record<string, Handler> = {
     '/': async (_request, response) => {
-      const page = renderPage(await readStatus(deps), paths);
+      const page = renderPage(await readStatus(deps), paths, deps.traces?.slow(undefined, SLOWEST).slowest);
       send(response, 200, 'text/html; charset=utf-8', page);
     },
     [HEALTH_PATH]: (_request, response) => sendText(response, 200, 'ok'),
@@ -54,6 +59,7 @@ export function createApp(
       const body = `${JSON.stringify(status, undefined, 2)}\n`;
       send(response, status.capture === null ? 503 : 200, 'application/json; charset=utf-8', body);
     },
+    [SLOW_PATH]: slowRoute(deps),
     [`${LATENCY_PATH}:tracer`]: latencyRoute(deps),
   };
   checkTelemetryPath(deps.telemetryPath, Object.keys(routes));

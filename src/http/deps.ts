@@ -1,7 +1,9 @@
 /** What the HTTP side is given: the agent as it appears from outside. Composed in `cli`. */
+import type { Exemplars } from '../export/exemplars.ts';
 import type { SampleFamily } from '../export/sample-family.ts';
 import type { Log } from '../model/log.ts';
 import type { MetricSnapshot } from '../model/metric.ts';
+import type { SpanKind, TraceRecord } from '../model/span.ts';
 import type { CaptureStatus } from '../model/status.ts';
 import type { LatencyRecord } from '../model/tracer.ts';
 
@@ -22,9 +24,23 @@ export interface HttpDeps {
   status(): Promise<CaptureStatus>;
   /** Records of a latency tracer, worst first; undefined when it does not run. Rejects as `status` does. */
   latency(tracer: string): Promise<readonly LatencyRecord[] | undefined>;
+  /** Traces of slow operations; undefined where none are made. */
+  traces?: SlowOperations;
+  /** What buckets point at. */
+  exemplars?: Exemplars;
   ready(): { ready: boolean; reason: string };
   source(): 'live' | 'replay';
   log: Log;
+}
+
+export interface SlowOperations {
+  /** Kinds that are on. */
+  kinds: readonly SpanKind[];
+  /** The last ones, newest first, and the slowest ones, slowest first, of a kind or of all. */
+  slow(
+    kind: SpanKind | undefined,
+    limit: number,
+  ): { last: readonly TraceRecord[]; slowest: readonly TraceRecord[] };
 }
 
 /** `/api/v1/status`, and what the page shows. */

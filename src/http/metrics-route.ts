@@ -18,8 +18,10 @@ import { send, sendText } from './respond.ts';
 import { createShared } from './shared.ts';
 
 export function metricsRoute(deps: HttpDeps): (request: Request, response: Response) => Promise<void> {
-  const text = createRenderer({ constantLabels: deps.constantLabels });
-  const protobuf = createProtobufRenderer({ constantLabels: deps.constantLabels });
+  const { constantLabels, exemplars } = deps;
+  const options = { constantLabels, ...(exemplars === undefined ? {} : { exemplars }) };
+  const text = createRenderer(options);
+  const protobuf = createProtobufRenderer(options);
 
   const processFamilies = async (): Promise<readonly SampleFamily[]> => {
     try {

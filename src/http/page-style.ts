@@ -87,5 +87,17 @@ code { font: .9em ui-monospace, "Liberation Mono", "DejaVu Sans Mono", monospace
 .events { display: block; color: var(--muted); }
 details { margin-top: .6rem; }
 summary { cursor: pointer; color: var(--link); }
+.trace { padding: .45rem 0; border-top: 1px solid var(--line); }
+.trace summary { color: var(--text); overflow-wrap: anywhere; }
+.trace summary .muted { font-size: .85rem; }
+.more { margin-top: .6rem; font-size: .85rem; }
+.spans td, .spans th { padding-top: .15rem; padding-bottom: .15rem; }
+.spans tbody th { font-weight: 400; }
+.d1 { padding-left: .8rem; } .d2 { padding-left: 1.6rem; } .d3 { padding-left: 2.4rem; } .d4 { padding-left: 3.2rem; }
+.d5 { padding-left: 4rem; } .d6 { padding-left: 4.8rem; } .d7 { padding-left: 5.6rem; } .d8 { padding-left: 6.4rem; }
+.bar { width: 60%; min-width: 12rem; }
+.bar svg { display: block; width: 100%; height: 1rem; background: var(--bg); border-radius: .2rem; }
+.bar rect { fill: var(--link); }
+.bar .failed { fill: var(--bad); }
 footer { padding-top: 1.25rem; padding-bottom: 2rem; font-size: .85rem; }
 `;

@@ -2,10 +2,12 @@
  * The page at `/`: a status document in, HTML out. No script; everything that comes from the kernel, the config or
  * an error is escaped by `html`.
  */
+import type { TraceRecord } from '../model/span.ts';
 import type { BufferStatus, CaptureStatus, ProbeStatus } from '../model/status.ts';
 import type { StatusDocument } from './deps.ts';
 import { type Html, html } from './html.ts';
 import { lossCard } from './page-loss.ts';
+import { slowCard } from './page-slow.ts';
 import { PAGE_STYLE } from './page-style.ts';
 import { formatBytes, formatCount, formatDuration, formatSeconds } from './units.ts';
 
@@ -14,6 +16,7 @@ export interface PagePaths {
   status: string;
   health: string;
   readiness: string;
+  slow: string;
   /** Path of a latency tracer's records. */
   latency(tracer: string): string;
 }
@@ -25,7 +28,12 @@ const ICON =
 const NONE: Html = { html: '' };
 const STYLE: Html = { html: `<style>${PAGE_STYLE}</style>` };
 
-export function renderPage(status: StatusDocument, paths: PagePaths): string {
+/** `slowest`: undefined where no operations are traced. */
+export function renderPage(
+  status: StatusDocument,
+  paths: PagePaths,
+  slowest?: readonly TraceRecord[],
+): string {
   const { capture } = status;
   return html`<!doctype html>
 <html lang="en">
@@ -47,6 +55,7 @@ ${demoBanner(status)}
 ${problemBanner(status)}
 ${capture === null ? NONE : warnings(capture.warnings)}
 ${links(paths)}
+${slowest === undefined ? NONE : slowCard(slowest, relative(paths.slow))}
 ${capture === null ? NONE : captureCards(capture, paths)}
 </main>
 <footer>As of this request; reload for newer figures.</footer>

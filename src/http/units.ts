@@ -35,3 +35,11 @@ export function formatShare(share: number): string {
   const percent = share * 100;
   return percent > 0 && percent < 0.01 ? '< 0.01 %' : `${Number(percent.toPrecision(2))} %`;
 }
+
+/** `850 ns`, `61.2 ms`, `2.5 s`, from nanoseconds. */
+export function formatNs(ns: number): string {
+  if (ns < 1e3) return `${ns} ns`;
+  if (ns < 1e6) return `${Number((ns / 1e3).toPrecision(3))} µs`;
+  if (ns < 1e9) return `${Number((ns / 1e6).toPrecision(3))} ms`;
+  return `${Number((ns / 1e9).toPrecision(3))} s`;
+}

@@ -29,8 +29,22 @@ export interface OtlpMetricsConfig {
   histograms: OtlpHistograms;
 }
 
+export interface OtlpTracesConfig {
+  target: OtlpTarget;
+  /** Spans that wait; traces for which there is no room are dropped whole. */
+  maxQueueSpans: number;
+  /** Spans of a request; a larger trace has one of its own. */
+  maxBatchSpans: number;
+  /** How long the first one waits for others. */
+  delayMs: number;
+  /** For one request with all its attempts. */
+  exportTimeoutMs: number;
+}
+
 export interface OtlpConfig {
-  metrics: OtlpMetricsConfig;
+  /** Undefined: not pushed. */
+  metrics?: OtlpMetricsConfig;
+  traces?: OtlpTracesConfig;
   /** What the user says of the resource, over what is found out. */
   resource: Readonly<Record<string, string>>;
 }

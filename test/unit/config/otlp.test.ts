@@ -22,7 +22,7 @@ function load(yaml: string, env: Record<string, string> = {}): OtlpConfig | unde
 
 function targetOf(yaml: string, env: Record<string, string> = {}): OtlpTarget {
   const otlp = load(yaml, env);
-  assert.ok(otlp, 'it is off');
+  assert.ok(otlp?.metrics, 'it is off');
   return otlp.metrics.target;
 }
 
@@ -180,7 +180,7 @@ test('FTRACE_EXPORTER_* over OTEL_* over the file', () => {
 
 test('a push has no more time than there is between two', () => {
   const otlp = load('otlp: { metrics: true, metric_export_interval: 5s, metric_export_timeout: 20s }');
-  assert.equal(otlp?.metrics.exportTimeoutMs, 5000);
+  assert.equal(otlp?.metrics?.exportTimeoutMs, 5000);
 });
 
 test('what is wrong is told with its place', () => {
@@ -197,7 +197,26 @@ test('what is wrong is told with its place', () => {
     ],
     ['otlp: { endpoint: "http://u:p@c", protocol: grpc }', {}, /has a user/],
     ['otlp: { protocol: http }', {}, /otlp\.protocol: "http" is not one of http\/protobuf, http\/json, grpc/],
-    ['otlp: { traces: true }', {}, /^c\.yaml:1:9: otlp\.traces: unknown key/],
+    ['otlp: { logs: true }', {}, /^c\.yaml:1:9: otlp\.logs: unknown key/],
+    ['otlp: { traces_endpoint: "c:4318" }', {}, /otlp\.traces_endpoint: "c:4318" must be a URL/],
+    [
+      'otlp: { endpoint: "c:4317", metrics_protocol: grpc }',
+      {},
+      /otlp\.endpoint: .* must be a URL.*: traces go by http\/protobuf/,
+    ],
+    [
+      'otlp: { traces_client_key: /k }',
+      {},
+      /otlp\.traces_client_key: .*is of no use without traces_client_cert/,
+    ],
+    ['otlp: { trace_max_queue_size: 0 }', {}, /must be a whole number from 1 to 1000000/],
+    [
+      '',
+      { OTEL_BSP_MAX_QUEUE_SIZE: 'many' },
+      /^OTEL_BSP_MAX_QUEUE_SIZE: otlp\.trace_max_queue_size: .*whole number/,
+    ],
+    ['', { OTEL_BSP_SCHEDULE_DELAY: '1s' }, /^OTEL_BSP_SCHEDULE_DELAY: "1s" is not a whole number of milli/],
+    ['', { OTEL_TRACES_EXPORTER: 'zipkin' }, /^OTEL_TRACES_EXPORTER: "zipkin" is not one of otlp, none/],
     ['otlp: { protocl: grpc }', {}, /did you mean "protocol"/],
     ['otlp: { metrics: maybe }', {}, /otlp\.metrics: "maybe" must be true or false/],
     ['otlp: { client_key: /k }', {}, /otlp\.client_key: "\/k" is of no use without client_certificate/],
@@ -219,7 +238,7 @@ test('what is wrong is told with its place', () => {
       { OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE: 'delta' },
       /^OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE: "delta" is not to be had/,
     ],
-    ['', { FTRACE_EXPORTER_OTLP_TRACES: 'true' }, /FTRACE_EXPORTER_OTLP_TRACES is no variable/],
+    ['', { FTRACE_EXPORTER_OTLP_LOGS: 'true' }, /FTRACE_EXPORTER_OTLP_LOGS is no variable/],
   ];
   for (const [yaml, env, told] of wrong) assert.match(problem(yaml, env), told);
 });
@@ -232,20 +251,22 @@ test('docs/otlp.md has every key, and its variables stand for it', () => {
   const documented = new Set<string>();
   for (const [, key, variables] of rows) {
     for (const [, variable, value] of variables.matchAll(/`(OTEL_[A-Z_]+)(?:=(\w+))?`/g)) {
-      const said = fromOpenTelemetry({ [variable]: value ?? (key === 'metrics' ? 'otlp' : '1') });
+      const isSignal = key === 'metrics' || key === 'traces';
+      const said = fromOpenTelemetry({ [variable]: value ?? (isSignal ? 'otlp' : '1') });
+      const of = said.filter(([named]) => named === `otlp.${key}`);
       assert.deepEqual(
-        said.map(([of, , origin]) => [of, origin]),
-        [[`otlp.${key}`, variable]],
+        of.map(([, , origin]) => origin),
+        [variable],
       );
+      assert.equal(said.length, variable === 'OTEL_SDK_DISABLED' ? 2 : 1);
       documented.add(variable);
     }
   }
   const source = readFileSync(new URL('../../../src/config/otel-variables.ts', import.meta.url), 'utf8');
-  const shared = [...source.matchAll(/^ {2}\['((?!OTEL_)[A-Z_]+)', 'otlp/gm)].flatMap(([, name]) => [
-    `OTEL_EXPORTER_OTLP_${name}`,
-    `OTEL_EXPORTER_OTLP_METRICS_${name}`,
-  ]);
-  assert.ok(shared.length >= 16);
+  const shared = [...source.matchAll(/^ {2}\['((?!OTEL_)[A-Z_]+)', \w/gm)].flatMap(([, name]) =>
+    ['', 'METRICS_', 'TRACES_'].map((signal) => `OTEL_EXPORTER_OTLP_${signal}${name}`),
+  );
+  assert.equal(shared.length, 27);
   for (const variable of shared) assert.ok(documented.has(variable), `${variable} is not documented`);
 });
 
@@ -275,4 +296,81 @@ test('pairs, as W3C Baggage writes them', () => {
   assert.deepEqual(parseKeyValues('__proto__=1,k='), JSON.parse('{"__proto__":"1","k":""}'));
   for (const text of ['a', '=b', 'a=%', 'a=%ff', 'b=1,,c'])
     assert.throws(() => parseKeyValues(text), /pair \d/);
+});
+
+const KIND = 'spans: { kinds: { syscalls: {} } }';
+
+test('traces are pushed where a kind is on and an endpoint is there, unless something says no', () => {
+  const url = 'http://c:4318';
+  const pushed = (yaml: string, env: Record<string, string> = {}) => {
+    const otlp = load(yaml, env);
+    return [otlp?.metrics?.target.url, otlp?.traces?.target.url];
+  };
+  const T = `${url}/v1/traces`;
+  const M = `${url}/v1/metrics`;
+  assert.deepEqual(pushed(`otlp: { endpoint: "${url}" }`), [M, undefined]);
+  assert.deepEqual(pushed(`otlp: { traces_endpoint: "${url}/x", traces: true }`), [undefined, undefined]);
+  assert.deepEqual(pushed(`{ otlp: { endpoint: "${url}" }, ${KIND} }`), [M, T]);
+  assert.deepEqual(pushed(`{ otlp: { endpoint: "${url}", traces: false }, ${KIND} }`), [M, undefined]);
+  assert.deepEqual(pushed(`{ otlp: { endpoint: "${url}", metrics: false }, ${KIND} }`), [undefined, T]);
+  assert.deepEqual(pushed(`{ otlp: { traces_endpoint: "${url}/x" }, ${KIND} }`), [undefined, `${url}/x`]);
+  assert.deepEqual(pushed(`{ otlp: { metrics_endpoint: "${url}/x" }, ${KIND} }`), [`${url}/x`, undefined]);
+  assert.deepEqual(pushed(`{ otlp: { traces: true }, ${KIND} }`), [
+    undefined,
+    'http://localhost:4318/v1/traces',
+  ]);
+  const env = { OTEL_EXPORTER_OTLP_ENDPOINT: url };
+  assert.deepEqual(pushed(KIND, env), [M, T]);
+  assert.deepEqual(pushed(KIND, { ...env, OTEL_TRACES_EXPORTER: 'none' }), [M, undefined]);
+  assert.deepEqual(pushed(KIND, { ...env, OTEL_METRICS_EXPORTER: 'none' }), [undefined, T]);
+  assert.deepEqual(pushed(KIND, { ...env, OTEL_SDK_DISABLED: 'true' }), [undefined, undefined]);
+  assert.deepEqual(pushed(KIND, { OTEL_TRACES_EXPORTER: 'otlp', OTEL_EXPORTER_OTLP_PROTOCOL: 'grpc' }), [
+    undefined,
+    'http://localhost:4317',
+  ]);
+});
+
+test('what is said of one signal wins for it, and leaves the other alone', () => {
+  const P = 'OTEL_EXPORTER_OTLP_';
+  const otlp = load(KIND, {
+    [`${P}ENDPOINT`]: 'https://a',
+    [`${P}HEADERS`]: 'a=1',
+    [`${P}TIMEOUT`]: '2500',
+    [`${P}TRACES_ENDPOINT`]: 'b:4317',
+    [`${P}TRACES_PROTOCOL`]: 'grpc',
+    [`${P}TRACES_INSECURE`]: 'true',
+    [`${P}TRACES_HEADERS`]: 'c=3',
+    [`${P}TRACES_TIMEOUT`]: '1000',
+    [`${P}TRACES_COMPRESSION`]: 'gzip',
+    [`${P}TRACES_CERTIFICATE`]: '/ca.pem',
+    [`${P}TRACES_CLIENT_KEY`]: '/key.pem',
+    [`${P}TRACES_CLIENT_CERTIFICATE`]: '/cert.pem',
+    OTEL_BSP_MAX_QUEUE_SIZE: '4096',
+    OTEL_BSP_MAX_EXPORT_BATCH_SIZE: '100',
+    OTEL_BSP_SCHEDULE_DELAY: '250',
+    OTEL_BSP_EXPORT_TIMEOUT: '7000',
+  });
+  assert.deepEqual(otlp?.metrics?.target, {
+    protocol: 'http/protobuf',
+    url: 'https://a/v1/metrics',
+    headers: { a: '1' },
+    timeoutMs: 2500,
+    compression: 'none',
+  });
+  assert.deepEqual(otlp?.traces, {
+    target: {
+      protocol: 'grpc',
+      url: 'http://b:4317',
+      headers: { c: '3' },
+      timeoutMs: 1000,
+      compression: 'gzip',
+      certificateFile: '/ca.pem',
+      clientKeyFile: '/key.pem',
+      clientCertificateFile: '/cert.pem',
+    },
+    maxQueueSpans: 4096,
+    maxBatchSpans: 100,
+    delayMs: 250,
+    exportTimeoutMs: 7000,
+  });
 });

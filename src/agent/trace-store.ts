@@ -1,0 +1,105 @@
+/**
+ * Traces that are kept on the node, backend or not: of each kind the last ones and the slowest ones. A bounded number of
+ * bounded size, for a tree of calls can be large.
+ */
+import { SPAN_KINDS, type SpanKind, type SpansConfig, type TraceRecord } from '../model/span.ts';
+
+export interface SlowTraces {
+  /** The newest first. */
+  last: TraceRecord[];
+  /** The slowest first. */
+  slowest: TraceRecord[];
+}
+
+export interface TraceStore {
+  /** Kinds that are on. */
+  kinds: readonly SpanKind[];
+  add(traces: readonly TraceRecord[]): void;
+  /** At most so many of either, of a kind or of all. */
+  slow(kind: SpanKind | undefined, limit: number): SlowTraces;
+}
+
+export interface StoreLimits {
+  /** Of either list of a kind. */
+  traces: number;
+  spans: number;
+  /** What is among the slowest is forgotten after so long. */
+  keptMs: number;
+}
+
+const LIMITS: StoreLimits = { traces: 50, spans: 2000, keptMs: 3_600_000 };
+
+interface Kept {
+  trace: TraceRecord;
+  atMs: number;
+}
+
+interface OfKind {
+  /** The newest first. */
+  last: Kept[];
+  /** The slowest first. */
+  slowest: Kept[];
+}
+
+export function makeTraceStore(
+  config: Pick<SpansConfig, 'kinds'>,
+  limits: StoreLimits = LIMITS,
+  now: () => number = () => performance.now(),
+): TraceStore {
+  const kinds = SPAN_KINDS.filter((kind) => config.kinds[kind] !== undefined);
+  const lists = new Map<SpanKind, OfKind>(kinds.map((kind) => [kind, { last: [], slowest: [] }]));
+
+  const forget = (of: OfKind): void => {
+    const since = now() - limits.keptMs;
+    if (of.slowest.some(({ atMs }) => atMs < since))
+      of.slowest = of.slowest.filter(({ atMs }) => atMs >= since);
+  };
+
+  const addOne = (of: OfKind, trace: TraceRecord): void => {
+    const kept = { trace, atMs: now() };
+    of.last.unshift(kept);
+    cut(of.last, limits);
+    const at = of.slowest.findIndex((other) => durationOf(other.trace) < durationOf(trace));
+    of.slowest.splice(at < 0 ? of.slowest.length : at, 0, kept);
+    cut(of.slowest, limits);
+  };
+
+  return {
+    kinds,
+    add: (traces) => {
+      for (const trace of traces) {
+        const of = lists.get(trace.kind);
+        if (of === undefined) continue;
+        forget(of);
+        addOne(of, trace);
+      }
+    },
+    slow: (kind, limit) => {
+      const chosen =
+        kind === undefined ? [...lists.values()] : [lists.get(kind) ?? { last: [], slowest: [] }];
+      for (const of of chosen) forget(of);
+      const last = chosen.flatMap((of) => of.last).sort((a, b) => b.atMs - a.atMs);
+      const slowest = chosen
+        .flatMap((of) => of.slowest)
+        .sort((a, b) => durationOf(b.trace) - durationOf(a.trace));
+      const traces = (kept: Kept[]) => kept.slice(0, limit).map(({ trace }) => trace);
+      return { last: traces(last), slowest: traces(slowest) };
+    },
+  };
+}
+
+function durationOf({ spans }: TraceRecord): number {
+  return spans[0].durationNs;
+}
+
+/** Takes away the last ones until the rest is within the limits; one stays, whatever its size. */
+function cut(list: Kept[], limits: StoreLimits): void {
+  let spans = 0;
+  for (let i = 0; i < list.length; i++) {
+    spans += list[i].trace.spans.length;
+    if (i > 0 && (i >= limits.traces || spans > limits.spans)) {
+      list.length = i;
+      return;
+    }
+  }
+}
