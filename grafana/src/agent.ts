@@ -1,0 +1,214 @@
+/** Agent health: what it reads, loses and cannot decode, how full its buffers are, and what it costs. */
+import { type Board, CLUSTER, NODE } from './board.ts';
+import { CHOSEN, heatmap, lines, type Query } from './panels.ts';
+
+const JOB = `job="ftrace-exporter",${CHOSEN}`;
+const rateBy = (labels: string, metric: string, legend: string): Query => ({
+  expr: `sum by (${labels}) (rate(${metric}{${CHOSEN}}[$__rate_interval]))`,
+  legend,
+});
+
+export const agentBoard: Board = {
+  uid: 'ftrace-agent',
+  title: 'ftrace / Agent health',
+  description: 'What agents read, lose and cannot decode, how full their buffers are, and what they cost.',
+  choices: [CLUSTER, NODE],
+  rows: [
+    {
+      title: 'Events',
+      panels: [
+        lines({
+          title: 'Events read',
+          description: 'Events a second that were read and decoded, by node and buffer.',
+          unit: 'eps',
+          queries: [
+            {
+              expr: `sum by (instance, buffer) (rate(ftrace_exporter_events_read_total{${CHOSEN}}[$__rate_interval]))`,
+              legend: '{{instance}} {{buffer}}',
+            },
+          ],
+        }),
+        lines({
+          title: 'Events lost',
+          description:
+            'Events a second that the kernel dropped before they were read, from its own statistics. Should be 0.',
+          unit: 'eps',
+          queries: [
+            rateBy(
+              'instance, buffer, reason',
+              'ftrace_exporter_events_lost_total',
+              '{{instance}} {{buffer}} {{reason}}',
+            ),
+          ],
+        }),
+        lines({
+          title: 'Fill of the buffers',
+          description:
+            'Share of a kernel buffer that held unread events when it was looked at: the fullest CPU.',
+          unit: 'percentunit',
+          max: 1,
+          queries: [
+            {
+              expr: `max by (instance, buffer) (ftrace_exporter_buffer_fill_ratio{${CHOSEN}})`,
+              legend: '{{instance}} {{buffer}}',
+            },
+          ],
+        }),
+        lines({
+          title: 'Bytes read',
+          description: 'Bytes of events a second.',
+          unit: 'Bps',
+          queries: [
+            rateBy('instance, buffer', 'ftrace_exporter_read_bytes_total', '{{instance}} {{buffer}}'),
+          ],
+        }),
+        lines({
+          title: 'Decode errors',
+          description: 'Pages or events a second that could not be decoded. Should be 0.',
+          unit: 'ops',
+          queries: [
+            rateBy('instance, reason', 'ftrace_exporter_decode_errors_total', '{{instance}} {{reason}}'),
+          ],
+        }),
+        lines({
+          title: 'Unmatched and late',
+          description:
+            'Starts and ends whose other half is missing, by probe and reason, and events that came after younger ones.',
+          unit: 'ops',
+          queries: [
+            rateBy('probe, reason', 'ftrace_exporter_unmatched_total', '{{probe}} {{reason}}'),
+            rateBy('instance', 'ftrace_exporter_late_events_total', '{{instance}} late events'),
+            rateBy('reason', 'ftrace_exporter_events_ignored_total', 'ignored: {{reason}}'),
+          ],
+        }),
+      ],
+    },
+    {
+      title: 'Work',
+      panels: [
+        heatmap({
+          title: 'Drain ticks',
+          description: 'Time of a look at all buffers: reading, decoding, aggregating.',
+          unit: 's',
+          metric: 'ftrace_exporter_drain_duration_seconds',
+          selector: CHOSEN,
+        }),
+        lines({
+          title: 'Probes up',
+          description: '1: gets its events. 0: switched on, but off; /api/v1/status and doctor tell why.',
+          unit: 'short',
+          max: 1,
+          queries: [
+            {
+              expr: `min by (probe) (ftrace_exporter_probe_up{${CHOSEN}})`,
+              legend: '{{probe}}',
+            },
+          ],
+        }),
+        lines({
+          title: 'CPU',
+          description: 'Share of one core, system and user.',
+          unit: 'percentunit',
+          queries: [
+            {
+              expr: `sum by (instance) (rate(process_cpu_seconds_total{${JOB}}[$__rate_interval]))`,
+              legend: '{{instance}}',
+            },
+          ],
+        }),
+        lines({
+          title: 'CPU an event',
+          description:
+            'CPU time of the agent by events read. Where there are few events the fixed cost dominates.',
+          unit: 's',
+          log: true,
+          queries: [
+            {
+              expr: `sum by (instance) (rate(process_cpu_seconds_total{${JOB}}[$__rate_interval])) / (sum by (instance) (rate(ftrace_exporter_events_read_total{${CHOSEN}}[$__rate_interval])) > 0)`,
+              legend: '{{instance}}',
+            },
+          ],
+        }),
+        lines({
+          title: 'Memory',
+          description: 'Resident memory of the process; kernel buffers are not in it.',
+          unit: 'bytes',
+          queries: [
+            { expr: `max by (instance) (process_resident_memory_bytes{${JOB}})`, legend: '{{instance}}' },
+          ],
+        }),
+        lines({
+          title: 'Restarts of the capture',
+          description:
+            'Times the capture thread was started again after it had failed. Should stay as it is.',
+          unit: 'short',
+          queries: [
+            {
+              expr: `sum by (instance) (ftrace_exporter_capture_restarts_total{${CHOSEN}})`,
+              legend: '{{instance}}',
+            },
+          ],
+        }),
+      ],
+    },
+    {
+      title: 'Output',
+      panels: [
+        lines({
+          title: 'Series by metric',
+          description: 'Series that the agents have, a histogram counted once; the ten metrics with most.',
+          unit: 'short',
+          queries: [
+            { expr: `topk(10, sum by (metric) (ftrace_exporter_series{${CHOSEN}}))`, legend: '{{metric}}' },
+          ],
+        }),
+        lines({
+          title: 'Samples a scrape',
+          description: 'What Prometheus took from each agent.',
+          unit: 'short',
+          queries: [{ expr: `max by (instance) (scrape_samples_scraped{${JOB}})`, legend: '{{instance}}' }],
+        }),
+        lines({
+          title: 'Label values that went to “other”',
+          description: 'A metric had max_series already. A wider limit, or a narrower choice, is in order.',
+          unit: 'ops',
+          queries: [
+            rateBy('instance, metric', 'ftrace_exporter_series_overflow_total', '{{instance}} {{metric}}'),
+          ],
+        }),
+        lines({
+          title: 'Clients refused',
+          description: 'Clients that were turned away, by why. A reason appears when it first happens.',
+          unit: 'ops',
+          queries: [
+            rateBy('instance, reason', 'ftrace_exporter_http_refused_total', '{{instance}} {{reason}}'),
+          ],
+        }),
+        lines({
+          title: 'OTLP requests',
+          description: 'Requests to the OTLP backend, where one is configured; points that it rejected.',
+          unit: 'ops',
+          queries: [
+            rateBy(
+              'instance, signal, outcome',
+              'ftrace_exporter_otlp_exports_total',
+              '{{instance}} {{signal}} {{outcome}}',
+            ),
+            rateBy(
+              'instance, signal',
+              'ftrace_exporter_otlp_rejected_total',
+              '{{instance}} {{signal}} rejected points',
+            ),
+          ],
+        }),
+        lines({
+          title: 'Markers of programs',
+          description:
+            'Markers by which programs tell where their spans begin and end, by what became of them.',
+          unit: 'ops',
+          queries: [rateBy('outcome', 'ftrace_exporter_markers_total', '{{outcome}}')],
+        }),
+      ],
+    },
+  ],
+};

@@ -1,0 +1,95 @@
+/** A dashboard: its variables, rows of panels and links to the others, which are found by their tag. */
+import {
+  type Dashboard,
+  DashboardBuilder,
+  DashboardCursorSync,
+  DashboardLinkBuilder,
+  DashboardLinkType,
+  DatasourceVariableBuilder,
+  QueryVariableBuilder,
+  RowBuilder,
+  VariableRefresh,
+  VariableSort,
+} from '@grafana/grafana-foundation-sdk/dashboard';
+import { type AnyPanel, DATASOURCE } from './panels.ts';
+
+const TAG = 'ftrace-exporter';
+/** Matches series without the label too, such as those of a Prometheus that names no cluster. */
+const ALL = '.*';
+
+/** A variable whose choices are the values of a label. */
+export interface Choice {
+  name: string;
+  label: string;
+  /** A selector of series that have it. */
+  of: string;
+}
+
+export interface Row {
+  title: string;
+  panels: readonly AnyPanel[];
+}
+
+export interface Board {
+  uid: string;
+  title: string;
+  description: string;
+  choices: readonly Choice[];
+  rows: readonly Row[];
+}
+
+export const CLUSTER: Choice = { name: 'cluster', label: 'cluster', of: 'ftrace_exporter_build_info' };
+export const NODE: Choice = {
+  name: 'node',
+  label: 'instance',
+  of: 'ftrace_exporter_build_info{cluster=~"$cluster"}',
+};
+
+export function dashboard({ uid, title, description, choices, rows }: Board): Dashboard {
+  const builder = new DashboardBuilder(title)
+    .uid(uid)
+    .description(description)
+    .tags([TAG])
+    .time({ from: 'now-1h', to: 'now' })
+    .timezone('browser')
+    .refresh('30s')
+    .editable()
+    .tooltip(DashboardCursorSync.Crosshair)
+    .withVariable(new DatasourceVariableBuilder('datasource').label('Datasource').type('prometheus'));
+  for (const choice of choices) builder.withVariable(variable(choice));
+  builder.link(
+    new DashboardLinkBuilder('ftrace-exporter')
+      .type(DashboardLinkType.Dashboards)
+      .tags([TAG])
+      .asDropdown(false)
+      .includeVars(true)
+      .keepTime(true),
+  );
+  for (const { title: name, panels } of rows) {
+    builder.withRow(new RowBuilder(name));
+    for (const panel of panels) builder.withPanel(panel);
+  }
+  return finished(builder.build());
+}
+
+/** What the builder leaves open: ids, by which panels are linked to, and links where everybody sees them. */
+function finished(built: Dashboard): Dashboard {
+  let id = 0;
+  for (const panel of built.panels ?? []) panel.id = ++id;
+  for (const link of built.links ?? []) delete link.placement;
+  return built;
+}
+
+function variable({ name, label, of }: Choice): QueryVariableBuilder {
+  const query = `label_values(${of}, ${label})`;
+  return new QueryVariableBuilder(name)
+    .label(name[0].toUpperCase() + name.slice(1))
+    .datasource(DATASOURCE)
+    .query({ qryType: 1, query, refId: name })
+    .refresh(VariableRefresh.OnTimeRangeChanged)
+    .sort(VariableSort.NaturalAsc)
+    .multi(true)
+    .includeAll(true)
+    .allValue(ALL)
+    .current({ selected: true, text: ['All'], value: ['$__all'] });
+}

@@ -1,0 +1,181 @@
+/** Fleet: which nodes report, which lose events, which are worst, and what the agents cost. */
+import { type Board, CLUSTER, NODE } from './board.ts';
+import { bars, CHOSEN, heatmap, lines, stat } from './panels.ts';
+
+const UP = `up{job="ftrace-exporter",${CHOSEN}}`;
+const top = (expr: string) => `topk(10, ${expr})`;
+const byNode = (rule: string) => top(`max by (instance) (${rule}{${CHOSEN}} >= 0)`);
+
+export const fleetBoard: Board = {
+  uid: 'ftrace-fleet',
+  title: 'ftrace / Fleet',
+  description: 'All nodes: which report, which lose events, which are worst, and what the agents cost.',
+  choices: [CLUSTER, NODE],
+  rows: [
+    {
+      title: 'Nodes',
+      panels: [
+        stat({
+          title: 'Nodes reporting',
+          description: 'Agents that answered the last scrape.',
+          unit: 'short',
+          query: { expr: `sum(${UP})`, legend: 'nodes' },
+        }),
+        stat({
+          title: 'Nodes not answering',
+          description: 'Targets of the job whose last scrape failed.',
+          unit: 'short',
+          query: { expr: `count(${UP} == 0) or vector(0)`, legend: 'nodes' },
+          bad: 1,
+        }),
+        stat({
+          title: 'Nodes losing events',
+          description: 'Nodes whose kernel buffers lost events within five minutes.',
+          unit: 'short',
+          query: {
+            expr: `count(sum by (instance) (instance_buffer:ftrace_exporter_events_lost:rate5m{${CHOSEN}}) > 0) or vector(0)`,
+            legend: 'nodes',
+          },
+          bad: 1,
+        }),
+        stat({
+          title: 'Probes down',
+          description: 'Probes that are switched on and get no events; /api/v1/status of the node tells why.',
+          unit: 'short',
+          query: { expr: `count(ftrace_exporter_probe_up{${CHOSEN}} == 0) or vector(0)`, legend: 'probes' },
+          bad: 1,
+        }),
+        stat({
+          title: 'Events read',
+          description: 'Events of all nodes that were read and decoded, a second.',
+          unit: 'eps',
+          query: {
+            expr: `sum(instance_buffer:ftrace_exporter_events_read:rate5m{${CHOSEN}})`,
+            legend: 'events',
+          },
+        }),
+        stat({
+          title: 'CPU of all agents',
+          description: 'Cores that the agents take together.',
+          unit: 'short',
+          query: { expr: `sum(instance:ftrace_exporter_cpu_seconds:rate5m{${CHOSEN}})`, legend: 'cores' },
+        }),
+      ],
+    },
+    {
+      title: 'Latency',
+      panels: [
+        heatmap({
+          title: 'Waits for a CPU, all nodes',
+          description: 'From runnable to running, by how long it took. Colour: how many waits.',
+          unit: 's',
+          metric: 'ftrace_sched_runqueue_latency_seconds',
+          selector: CHOSEN,
+        }),
+        lines({
+          title: 'Alerts firing',
+          description: 'Alerts of this product by name. Their runbooks are in docs/runbooks.',
+          unit: 'short',
+          queries: [
+            {
+              expr: `count by (alertname) (ALERTS{alertname=~"Ftrace.+",alertstate="firing",${CHOSEN}})`,
+              legend: '{{alertname}}',
+            },
+          ],
+        }),
+        lines({
+          title: 'Wait for a CPU, p99 of each cluster',
+          description: 'One in a hundred waits is as long or longer, over all nodes of a cluster.',
+          unit: 's',
+          queries: [
+            {
+              expr: 'cluster:ftrace_sched_runqueue_latency_seconds:p99_rate5m{cluster=~"$cluster"}',
+              legend: 'cluster {{cluster}}',
+            },
+          ],
+        }),
+        bars({
+          title: 'Longest waits for a CPU',
+          description: 'Ten nodes by p99 of the time from runnable to running.',
+          unit: 's',
+          query: {
+            expr: byNode('instance:ftrace_sched_runqueue_latency_seconds:p99_rate5m'),
+            legend: '{{instance}}',
+          },
+          toNode: true,
+        }),
+        bars({
+          title: 'Slowest disks',
+          description: 'Ten disks by p99 of the time in the device, reads and writes.',
+          unit: 's',
+          query: {
+            expr: top(
+              `max by (instance, device) (instance_device_operation:ftrace_block_io_device_seconds:p99_rate5m{operation=~"read|write",${CHOSEN}} >= 0)`,
+            ),
+            legend: '{{instance}} {{device}}',
+          },
+          toNode: true,
+        }),
+        bars({
+          title: 'Latest soft interrupts',
+          description: 'Ten nodes by p99 of the time from raise to start, of the worst vector.',
+          unit: 's',
+          query: {
+            expr: byNode('instance_vector:ftrace_softirq_latency_seconds:p99_rate5m'),
+            legend: '{{instance}}',
+          },
+          toNode: true,
+        }),
+        bars({
+          title: 'Latest timers',
+          description: 'Ten nodes by the longest latency that timerlat saw, where it is on.',
+          unit: 's',
+          query: { expr: byNode('instance:ftrace_timerlat_max_latency_seconds:max'), legend: '{{instance}}' },
+          toNode: true,
+        }),
+        bars({
+          title: 'Most time in soft interrupts',
+          description: 'Ten nodes by the share of all their CPUs.',
+          unit: 'percentunit',
+          query: { expr: byNode('instance:ftrace_softirq_seconds:ratio_rate5m'), legend: '{{instance}}' },
+          toNode: true,
+        }),
+      ],
+    },
+    {
+      title: 'Agents',
+      panels: [
+        bars({
+          title: 'Agents by CPU',
+          description: 'Ten nodes by what the agent takes of one core.',
+          unit: 'percentunit',
+          width: 8,
+          query: { expr: byNode('instance:ftrace_exporter_cpu_seconds:rate5m'), legend: '{{instance}}' },
+          toNode: true,
+        }),
+        bars({
+          title: 'Agents by memory',
+          description: 'Ten nodes by resident memory of the agent.',
+          unit: 'bytes',
+          width: 8,
+          query: {
+            expr: byNode('process_resident_memory_bytes{job="ftrace-exporter"}').replace('}{', ','),
+            legend: '{{instance}}',
+          },
+          toNode: true,
+        }),
+        bars({
+          title: 'Agents by samples',
+          description: 'Ten nodes by the samples of a scrape. Far more than others: a label has run wild.',
+          unit: 'short',
+          width: 8,
+          query: {
+            expr: byNode('scrape_samples_scraped{job="ftrace-exporter"}').replace('}{', ','),
+            legend: '{{instance}}',
+          },
+          toNode: true,
+        }),
+      ],
+    },
+  ],
+};

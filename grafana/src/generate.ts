@@ -1,0 +1,7 @@
+/** `npm run dashboards`: writes grafana/dashboards/UID.json, what Grafana loads. */
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { dashboards, jsonOf } from './all.ts';
+
+const directory = new URL('../dashboards/', import.meta.url);
+mkdirSync(directory, { recursive: true });
+for (const one of dashboards()) writeFileSync(new URL(`${one.uid}.json`, directory), jsonOf(one));
