@@ -24,6 +24,8 @@ export type Fate = { taken: true; response: Uint8Array } | { taken: false; reaso
 export interface Sender {
   /** Never rejects, and does not outlast `withinMs`. */
   send(body: Uint8Array, withinMs: number): Promise<Fate>;
+  /** How long the backend still wants to be left alone; 0: not at all. */
+  quietMs(): number;
   /** From now on nobody waits for another attempt: the one under way is the last one of its request. */
   hurry(): void;
   /** Gives up what is under way. */
@@ -86,6 +88,7 @@ export function createSender(options: SenderOptions): Sender {
         backoffMs = Math.min(backoffMs * BACKOFF_GROWTH, LONGEST_BACKOFF_MS);
       }
     },
+    quietMs: () => Math.max(0, quietUntilMs - clock.now()),
     hurry: () => hurrying.abort(),
     close: () => {
       hurrying.abort();

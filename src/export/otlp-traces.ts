@@ -105,17 +105,18 @@ export function openTracePush({ config, resource, counts, log, ended }: TracePus
 
   const begin = (): void => {
     timer = undefined;
-    sending = sendAll(() => !isStopped).finally(() => {
+    sending = sendAll(() => !isStopped && sender.quietMs() === 0).finally(() => {
       sending = undefined;
       wake();
     });
   };
 
-  /** Full batches go at once, the rest when it has waited for others. */
+  /** Full batches go at once, the rest when it has waited for others; none while the backend wants to be left alone. */
   const wake = (): void => {
     if (sending !== undefined || isStopped || queue.length === 0) return;
-    if (spans < maxBatchSpans) {
-      timer ??= setTimeout(begin, delayMs);
+    const quietMs = sender.quietMs();
+    if (quietMs > 0 || spans < maxBatchSpans) {
+      timer ??= setTimeout(begin, Math.max(quietMs, delayMs));
       return;
     }
     clearTimeout(timer);

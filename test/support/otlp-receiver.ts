@@ -104,8 +104,11 @@ export type GrpcAnswer =
   | 'ok'
   | 'hang';
 
+const GRPC_PATHS = [
+  '/opentelemetry.proto.collector.metrics.v1.MetricsService/Export',
+  '/opentelemetry.proto.collector.trace.v1.TraceService/Export',
+];
 const GRPC_METHOD = {
-  path: '/opentelemetry.proto.collector.metrics.v1.MetricsService/Export',
   requestStream: false,
   responseStream: false,
   requestSerialize: (bytes: Buffer) => bytes,
@@ -126,31 +129,29 @@ export async function startGrpcReceiver(options: ReceiverOptions = {}): Promise<
     connections: () => Number.NaN,
     close: async () => server.forceShutdown(),
   };
-  server.addService(
-    { Export: GRPC_METHOD },
-    {
-      Export: (
-        call: { request: Buffer; metadata: Metadata },
-        done: (error: object | null, answer?: Buffer) => void,
-      ) => {
-        const body = call.request;
-        const headers = call.metadata.getMap() as IncomingHttpHeaders;
-        take({
-          path: GRPC_METHOD.path,
-          headers,
-          body,
-          pushed: () => decodePushed(body, 'protobuf'),
-          atMs: performance.now(),
-        });
-        const answer =
-          typeof receiver.answer === 'function' ? receiver.answer(received.length - 1) : receiver.answer;
-        if (answer === 'hang') return;
-        if (answer === 'ok') done(null, Buffer.alloc(0));
-        else if ('rejected' in answer) done(null, partialSuccess(answer.rejected, answer.message));
-        else done(grpcError(answer));
-      },
+  const answering = (path: string) => ({
+    Export: (
+      call: { request: Buffer; metadata: Metadata },
+      done: (error: object | null, answer?: Buffer) => void,
+    ) => {
+      const body = call.request;
+      const headers = call.metadata.getMap() as IncomingHttpHeaders;
+      take({
+        path,
+        headers,
+        body,
+        pushed: () => decodePushed(body, 'protobuf'),
+        atMs: performance.now(),
+      });
+      const answer =
+        typeof receiver.answer === 'function' ? receiver.answer(received.length - 1) : receiver.answer;
+      if (answer === 'hang') return;
+      if (answer === 'ok') done(null, Buffer.alloc(0));
+      else if ('rejected' in answer) done(null, partialSuccess(answer.rejected, answer.message));
+      else done(grpcError(answer));
     },
-  );
+  });
+  for (const path of GRPC_PATHS) server.addService({ Export: { ...GRPC_METHOD, path } }, answering(path));
   const { tls } = options;
   const credentials = tls
     ? ServerCredentials.createSsl(

@@ -1,0 +1,364 @@
+/** Traces pushed from end to end within this process: what a backend gets, and what becomes of every single one. */
+import assert from 'node:assert/strict';
+import { after, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { makeOtlpMetrics } from '../../../src/agent/otlp-metrics.ts';
+import { makeTraces } from '../../../src/agent/traces.ts';
+import { openTracePush } from '../../../src/export/otlp-traces.ts';
+import type { OtlpProtocol, OtlpTracesConfig } from '../../../src/model/otlp.ts';
+import type { SpanKind, TraceRecord } from '../../../src/model/span.ts';
+import {
+  type HttpAnswer,
+  type Receiver,
+  startGrpcReceiver,
+  startHttpReceiver,
+} from '../../support/otlp-receiver.ts';
+import { decodeSpans, traceOf, tracePartialSuccess } from '../../support/otlp-traces.ts';
+
+const started: { stop(): Promise<unknown> }[] = [];
+after(async () => {
+  for (const one of started) await one.stop();
+});
+
+const RESOURCE = {
+  version: '1.2.3',
+  instance: 'test',
+  hostName: 'node-1',
+  hostId: undefined,
+  kernelRelease: '6.18.0',
+  kernelVersion: '#1',
+  env: {},
+  said: { team: 'a' },
+};
+
+type Options = Partial<OtlpTracesConfig> & { protocol?: OtlpProtocol; timeoutMs?: number };
+
+/** Pushes to a backend by all that stands between the capture thread and it. */
+function pushTo(url: string, { protocol = 'http/protobuf', timeoutMs = 5000, ...more }: Options = {}) {
+  const lines: string[] = [];
+  const log = (level: string) => (fields: Record<string, unknown>, message: string) => {
+    lines.push(`${level} ${message} ${JSON.stringify(fields)}`);
+  };
+  const counts = makeOtlpMetrics('traces');
+  const threshold = { thresholdNs: 1e6 };
+  const config = {
+    maxTracesPerSecond: 50,
+    containers: false,
+    kinds: { syscalls: threshold, block: threshold },
+  };
+  let push: ReturnType<typeof openTracePush> | undefined;
+  const traces = makeTraces(config, (ended) => {
+    push = openTracePush({
+      config: {
+        target: {
+          protocol,
+          url: protocol === 'grpc' ? url : `${url}/v1/traces`,
+          headers: {},
+          timeoutMs,
+          compression: 'none',
+        },
+        maxQueueSpans: 1000,
+        maxBatchSpans: 100,
+        delayMs: 20,
+        exportTimeoutMs: 5000,
+        ...more,
+      },
+      resource: RESOURCE,
+      counts,
+      log: { debug: log('debug'), info: log('info'), warn: log('warn'), error: log('error') },
+      ended,
+    });
+    return push;
+  });
+  const stop = async (withinMs: number) => push?.stop(withinMs);
+  started.push({ stop: () => stop(0) });
+  const of = (name: string, ...labels: string[]) => {
+    for (const { families } of [traces.snapshot(), counts.snapshot()]) {
+      for (const { spec, labelValues, values } of families) {
+        const width = spec.labels.length;
+        for (let s = 0; spec.name === name && s < values.length; s++) {
+          if (labelValues.slice(s * width, (s + 1) * width).join() === labels.join()) return values[s];
+        }
+      }
+    }
+    return Number.NaN;
+  };
+  return {
+    traces,
+    lines,
+    stop,
+    /** Spans of an outcome, of all kinds. */
+    spans: (outcome: string) =>
+      ['syscalls', 'block'].reduce((sum, k) => sum + of('ftrace_exporter_spans_total', k, outcome), 0),
+    of,
+  };
+}
+
+async function receiverOf(port = 0): Promise<Receiver<HttpAnswer>> {
+  const receiver = await startHttpReceiver({ port });
+  started.push({ stop: () => receiver.close().catch(() => {}) });
+  return receiver;
+}
+
+async function until(done: () => boolean, what: () => string): Promise<void> {
+  const deadline = performance.now() + 30_000;
+  while (!done()) {
+    assert.ok(performance.now() < deadline, what());
+    await sleep(10);
+  }
+}
+
+const many = (
+  n: number,
+  kind: SpanKind = 'syscalls',
+  more: Partial<TraceRecord> & { children?: number } = {},
+) => Array.from({ length: n }, () => traceOf(kind, more));
+
+const received = (receiver: { received: { body: Buffer }[] }) =>
+  receiver.received.flatMap(({ body }) => decodeSpans(body).spans);
+
+for (const protocol of ['http/protobuf', 'http/json', 'grpc'] as const) {
+  test(`a trace arrives as it was made, by ${protocol}`, async () => {
+    const receiver = protocol === 'grpc' ? await startGrpcReceiver() : await receiverOf();
+    const { traces, of, stop } = pushTo(receiver.url, { protocol });
+    const parent = { traceId: 'ab'.repeat(16), spanId: 'cd'.repeat(8) };
+    const plain = traceOf('syscalls', { resource: { 'container.id': 'c1', 'host.name': 'traced' } });
+    const [root, child] = plain.spans;
+    const below: TraceRecord = {
+      ...plain,
+      kind: 'block',
+      traceId: parent.traceId,
+      spans: [
+        {
+          ...root,
+          parentSpanId: parent.spanId,
+          start: [1_764_000_000, 999_999_999],
+          end: [1_764_000_001, 7],
+          error: 'ENOSPC',
+          attributes: {
+            text: '"<é\u2028',
+            int: 2 ** 40,
+            negative: -7,
+            double: 0.25,
+            yes: true,
+            list: ['a', 'b'],
+          },
+        },
+      ],
+      resource: {},
+    };
+    traces.take([plain, below]);
+    const request = await receiver.request(0);
+    if (protocol === 'grpc')
+      assert.equal(request.path, '/opentelemetry.proto.collector.trace.v1.TraceService/Export');
+    else assert.equal(request.path, '/v1/traces');
+    const { resources, spans } = decodeSpans(request.body, protocol === 'http/json' ? 'json' : 'protobuf');
+    assert.equal(resources, 2);
+    assert.equal(spans.length, 3);
+    const [first, second, third] = spans;
+    assert.deepEqual([first.traceId, first.spanId, first.parentSpanId], [plain.traceId, root.spanId, '']);
+    assert.deepEqual([second.traceId, second.parentSpanId], [plain.traceId, root.spanId]);
+    assert.deepEqual([first.start, first.end], [1_764_000_000_000_000_005n, 1_764_000_000_080_000_005n]);
+    assert.deepEqual([second.name, second.attributes], [child.name, { 'system.device': 'sda' }]);
+    assert.deepEqual(first.status, { code: 0, message: '' });
+    assert.equal(first.resource['container.id'], 'c1');
+    assert.equal(first.resource['host.name'], 'traced', 'what was traced wins');
+    assert.equal(third.resource['container.id'], undefined);
+    assert.deepEqual([third.resource['service.name'], third.resource.team], ['ftrace-exporter', 'a']);
+    assert.deepEqual([third.traceId, third.parentSpanId], [parent.traceId, parent.spanId]);
+    assert.deepEqual([third.start, third.end], [1_764_000_000_999_999_999n, 1_764_000_001_000_000_007n]);
+    assert.deepEqual(third.status, { code: 2, message: 'ENOSPC' });
+    assert.deepEqual(third.attributes, below.spans[0].attributes);
+    // INTERNAL is 1; sampled, and whether the parent is remote: 256 says that 512 is to be believed.
+    for (const span of spans) assert.equal(span.kind, 1);
+    assert.deepEqual([second.flags, third.flags], [257, 769]);
+    assert.deepEqual(first.scope, { name: 'ftrace-exporter', version: '1.2.3' });
+    await until(
+      () => of('ftrace_exporter_traces_total', 'block', 'exported') === 1,
+      () => 'it is counted',
+    );
+    assert.equal(of('ftrace_exporter_spans_total', 'syscalls', 'exported'), 2);
+    assert.equal(of('ftrace_exporter_spans_total', 'syscalls', 'failed'), 0);
+    assert.equal(of('ftrace_exporter_otlp_exports_total', 'traces', 'exported'), 1);
+    await stop(1000);
+    if (protocol === 'grpc') await receiver.close();
+  });
+}
+
+test('10,000 spans at once: all arrive, each once, no trace divided', async () => {
+  const receiver = await receiverOf();
+  const { traces, spans, lines } = pushTo(receiver.url, { maxQueueSpans: 16_384, maxBatchSpans: 512 });
+  traces.take(many(1000, 'syscalls', { children: 9 }));
+  await until(
+    () => spans('exported') === 10_000,
+    () => `${spans('exported')} spans`,
+  );
+  const all = received(receiver);
+  assert.equal(new Set(all.map(({ spanId }) => spanId)).size, 10_000);
+  for (const { body } of receiver.received) {
+    const inRequest = decodeSpans(body).spans;
+    assert.ok(inRequest.length <= 512);
+    assert.equal(inRequest.length % 10, 0);
+  }
+  assert.equal(spans('failed'), 0);
+  assert.equal(lines.length, 1, lines.join('\n'));
+});
+
+test('what there is no room for is counted, and told of once', async () => {
+  const receiver = await receiverOf();
+  receiver.answer = 'hang';
+  const { traces, spans, lines, of } = pushTo(receiver.url);
+  for (let second = 0; second < 5; second++) traces.take(many(400));
+  assert.equal(of('ftrace_exporter_traces_total', 'syscalls', 'failed'), 1500);
+  assert.equal(spans('failed'), 3000);
+  assert.equal(lines.filter((line) => /traces were dropped/.test(line)).length, 1, lines.join('\n'));
+  receiver.answer = { status: 200 };
+});
+
+test('a trace larger than a request has one of its own', async () => {
+  const receiver = await receiverOf();
+  const { traces, spans } = pushTo(receiver.url, { maxBatchSpans: 10 });
+  traces.take([traceOf('block', { children: 49 }), ...many(2)]);
+  await until(
+    () => spans('exported') === 54,
+    () => 'all are there',
+  );
+  assert.deepEqual(
+    receiver.received.map(({ body }) => decodeSpans(body).spans.length),
+    [50, 4],
+  );
+});
+
+const BAD: [what: string, answer: HttpAnswer][] = [
+  ['hangs', 'hang'],
+  ['resets', 'reset'],
+  ['answers 429', { status: 429, headers: { 'retry-after': '1' } }],
+  ['answers 503', { status: 503 }],
+  ['refuses for good', { status: 400 }],
+];
+for (const [what, answer] of BAD) {
+  test(`a backend that ${what}: the queue is bounded, and outcomes add up once it is well again`, async () => {
+    const receiver = await receiverOf();
+    receiver.answer = answer;
+    const { traces, spans, stop } = pushTo(receiver.url, {
+      timeoutMs: 100,
+      exportTimeoutMs: 300,
+      maxQueueSpans: 600,
+    });
+    let handed = 0;
+    const hand = async (seconds: number) => {
+      for (let i = 0; i < seconds; i++) {
+        traces.take(many(50));
+        handed += 100;
+        await sleep(50);
+        const open = handed - spans('exported') - spans('failed');
+        assert.ok(open >= 0 && open <= 600, `${open} spans are neither`);
+      }
+    };
+    await hand(20);
+    assert.ok(spans('failed') > 0);
+    assert.equal(spans('exported'), 0);
+    receiver.answer = { status: 200 };
+    await until(
+      () => spans('exported') + spans('failed') === handed,
+      () => 'what waited goes out',
+    );
+    await hand(3);
+    await until(
+      () => spans('exported') >= 300,
+      () => `it recovers: ${spans('exported')}`,
+    );
+    await stop(2000);
+    assert.equal(spans('exported') + spans('failed'), handed);
+    assert.ok(receiver.connections() <= 2);
+  });
+}
+
+test('one that is killed and comes back', async () => {
+  const receiver = await receiverOf();
+  const { traces, spans, lines, stop } = pushTo(receiver.url, { exportTimeoutMs: 200 });
+  traces.take(many(1));
+  await receiver.request(0);
+  await receiver.close();
+  for (let i = 0; i < 10; i++) {
+    traces.take(many(10));
+    await sleep(40);
+  }
+  await until(
+    () => spans('failed') > 0,
+    () => 'failures are counted',
+  );
+  const again = await receiverOf(receiver.port);
+  traces.take(many(1));
+  await again.request(0);
+  await stop(3000);
+  assert.equal(spans('exported') + spans('failed'), 204);
+  assert.equal(
+    lines.filter((line) => line.startsWith('warn OTLP: a push failed')).length,
+    1,
+    lines.join('\n'),
+  );
+});
+
+test('at the end what waits is sent, without waiting for a backend that hangs or is gone', async () => {
+  const receiver = await receiverOf();
+  const well = pushTo(receiver.url, { delayMs: 3_600_000 });
+  well.traces.take(many(30));
+  await well.stop(5000);
+  assert.equal(well.spans('exported'), 60);
+  well.traces.take(many(1));
+  assert.equal(well.spans('failed'), 2, 'afterwards nothing is taken, and that is counted');
+
+  receiver.answer = 'hang';
+  const hung = pushTo(receiver.url, { delayMs: 3_600_000, timeoutMs: 60_000, exportTimeoutMs: 60_000 });
+  hung.traces.take(many(300));
+  const beganMs = performance.now();
+  await hung.stop(400);
+  const tookMs = performance.now() - beganMs;
+  assert.ok(tookMs < 2000, String(tookMs));
+  assert.equal(hung.spans('failed'), 600);
+
+  await receiver.close();
+  const gone = pushTo(receiver.url, { delayMs: 3_600_000 });
+  gone.traces.take(many(300));
+  const endMs = performance.now();
+  await gone.stop(10_000);
+  assert.ok(performance.now() - endMs < 1500);
+  assert.equal(gone.spans('failed'), 600);
+});
+
+test('spans that the backend did not take of a request are told of', async () => {
+  const receiver = await receiverOf();
+  receiver.answer = { status: 200, body: tracePartialSuccess(2, 'too old') };
+  const { traces, of, lines, stop } = pushTo(receiver.url);
+  traces.take(many(2));
+  await receiver.request(0);
+  await stop(1000);
+  assert.equal(of('ftrace_exporter_otlp_rejected_total', 'traces'), 2);
+  assert.match(lines[1], /did not take all of a push .*too old/);
+});
+
+test('exemplars point at traces that have arrived, not at others', async () => {
+  const receiver = await receiverOf();
+  receiver.answer = { status: 400 };
+  const { traces, spans, of } = pushTo(receiver.url);
+  const pointed = () => {
+    const trace = traceOf();
+    const { spanId } = trace.spans[0];
+    return { ...trace, exemplars: [{ metric: 'm_seconds', labelValues: [], valueNs: 1e6, spanId }] };
+  };
+  traces.take([pointed()]);
+  await until(
+    () => spans('failed') === 2,
+    () => 'it fails',
+  );
+  assert.equal(traces.exemplars.size(), 0);
+  receiver.answer = { status: 200 };
+  traces.take([pointed()]);
+  await until(
+    () => of('ftrace_exporter_traces_total', 'syscalls', 'exported') === 1,
+    () => 'it arrives',
+  );
+  assert.equal(traces.exemplars.size(), 1);
+  assert.equal(traces.kept.slow(undefined, 10).last.length, 2, 'either is kept');
+});
