@@ -3,6 +3,7 @@ import { makeMainMetrics } from '../agent/main-metrics.ts';
 import { declareMarkerCounts } from '../agent/marker-metrics.ts';
 import { makeOtlpMetrics } from '../agent/otlp-metrics.ts';
 import { makeSelfMetrics } from '../agent/self-metrics.ts';
+import { declareSpanCounts } from '../agent/span-metrics.ts';
 import type { AgentConfig } from '../config/schema.ts';
 import { globMatcher } from '../config/units/globs.ts';
 import { REFUSED_METRIC } from '../http/refusals.ts';
@@ -50,6 +51,7 @@ function metrics(): string[][] {
   const store = new MetricStore();
   makeSelfMetrics(store);
   declareMarkerCounts(store);
+  declareSpanCounts(store, { kinds: {} }, []);
   const main = makeMainMetrics({ version: '', replay: false });
   const own = [main, store, makeOtlpMetrics()].flatMap((of) =>
     of.snapshot().families.map(({ spec }) => spec),

@@ -30,11 +30,8 @@ function waterfall(trace: TraceRecord): Html {
   const [root] = spans;
   const depths = depthsOf(spans);
   const rows = spans.slice(0, MAX_ROWS).map((span) => row(root, span, depths.get(span.spanId) ?? 0));
-  const left = spans.length - MAX_ROWS + pruned;
-  const more =
-    spans.length > MAX_ROWS || pruned > 0
-      ? html`<p class="muted">and ${Math.max(left, pruned)} more</p>`
-      : NONE;
+  const left = Math.max(0, spans.length - MAX_ROWS) + pruned;
+  const more = left > 0 ? html`<p class="muted">and ${left} more</p>` : NONE;
   const who = [root.attributes['thread.name'], root.attributes['ftrace.thread.id']]
     .filter((value) => value !== undefined)
     .map(textOf)
