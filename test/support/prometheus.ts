@@ -32,18 +32,20 @@ export interface HistogramValue {
   buckets?: [number, string, string, string][];
 }
 
-/** Starts a Prometheus with an empty storage; it ends with the test file. */
+/** Starts a Prometheus with an empty storage; it ends with the test file. `more` is of its config. */
 export async function startPrometheus(
   bench: Bench,
   program: string,
   scrapeConfigs: readonly unknown[],
   flags: readonly string[] = [],
+  more: object = {},
 ): Promise<Prometheus> {
   const directory = join(bench.directory, bench.instanceName('prometheus'));
   mkdirSync(directory);
   const configFile = join(directory, 'prometheus.yaml');
   // Scrapes every 500 ms: tests wait for them.
-  const config = { global: { scrape_interval: '500ms' }, scrape_configs: scrapeConfigs };
+  const global = { scrape_interval: '500ms', evaluation_interval: '500ms' };
+  const config = { global, scrape_configs: scrapeConfigs, ...more };
   writeFileSync(configFile, JSON.stringify(config));
   const child = spawn(
     program,

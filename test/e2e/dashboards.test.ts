@@ -1,0 +1,77 @@
+/**
+ * Every query of every panel, and every variable, of the dashboards in a real Prometheus: each returns series with
+ * numbers, of the agent on this kernel or of what tracers of another kernel wrote.
+ */
+import assert from 'node:assert/strict';
+import { readdirSync, readFileSync } from 'node:fs';
+import { before, describe, it } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { makeBench } from '../support/agent.ts';
+import { type Fleet, startFleet } from './fleet.ts';
+import { PROMETHEUS } from './go-program.ts';
+
+const DASHBOARDS = new URL('../../grafana/dashboards/', import.meta.url);
+const DEADLINE_MS = 40_000;
+
+interface Dashboard {
+  uid: string;
+  panels: { type: string; title: string; targets?: { expr: string }[] }[];
+  templating: { list: { name: string; type: string; query: string | { query: string } }[] };
+}
+
+const dashboards = readdirSync(DASHBOARDS).map(
+  (name) => JSON.parse(readFileSync(new URL(name, DASHBOARDS), 'utf8')) as Dashboard,
+);
+
+/** As Grafana fills in a dashboard that shows everything. */
+const filledIn = (expr: string) => expr.replaceAll('$__rate_interval', '5m').replaceAll(/"\$\w+"/g, '".*"');
+
+describe(`dashboards in Prometheus ${PROMETHEUS.version.replace('v0.3', '3.')}`, () => {
+  const bench = makeBench('dashboards');
+  let fleet: Fleet;
+  before(async () => {
+    fleet = await startFleet(bench);
+  });
+
+  /** How many series with a number a query gives; waits for the first. */
+  async function seriesOf(expr: string, deadline: number): Promise<number> {
+    for (;;) {
+      const result = await fleet.prometheus.query(filledIn(expr));
+      const numbers = result.filter(({ value }) => Number.isFinite(Number(value?.[1])));
+      if (numbers.length > 0 || performance.now() > deadline) return numbers.length;
+      await sleep(500);
+    }
+  }
+
+  for (const { uid, panels, templating } of dashboards) {
+    it(`${uid}: every panel has data`, async (t) => {
+      const deadline = performance.now() + DEADLINE_MS;
+      const empty: string[] = [];
+      let queries = 0;
+      let series = 0;
+      for (const { title, targets = [] } of panels) {
+        for (const { expr } of targets) {
+          queries++;
+          const found = await seriesOf(expr, deadline);
+          series += found;
+          if (found === 0) empty.push(`${title}: ${filledIn(expr)}`);
+        }
+      }
+      t.diagnostic(`${queries} queries gave ${series} series`);
+      assert.deepEqual(empty, []);
+    });
+
+    it(`${uid}: every variable has choices`, async () => {
+      for (const { name, type, query } of templating.list.filter((variable) => variable.type === 'query')) {
+        const text = typeof query === 'string' ? query : query.query;
+        const [, selector, label] = /^label_values\((.*), (\w+)\)$/s.exec(text) ?? [];
+        assert.ok(selector !== undefined, `${name} (${type}): ${text}`);
+        const parameters = new URLSearchParams({ 'match[]': filledIn(selector) });
+        const answer = await fetch(`${fleet.prometheus.url}/api/v1/label/${label}/values?${parameters}`);
+        const { status, data } = (await answer.json()) as { status: string; data: string[] };
+        assert.equal(status, 'success', text);
+        assert.ok(data.length > 0, `${name}: ${text} has no values`);
+      }
+    });
+  }
+});

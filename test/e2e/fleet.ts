@@ -1,0 +1,152 @@
+/**
+ * A fleet for dashboards and rules: an agent on the running kernel with a disk of its own and a workload, agents that
+ * serve what tracers of another kernel wrote, and a Prometheus that scrapes them all, with the rules as they are shipped.
+ */
+import assert from 'node:assert/strict';
+import { execFileSync, spawn } from 'node:child_process';
+import { truncateSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import { connect } from 'node:net';
+import { basename, join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { type Agent, type Bench, needTool } from '../support/agent.ts';
+import { type Prometheus, startPrometheus } from '../support/prometheus.ts';
+import { goProgram, PROMETHEUS } from './go-program.ts';
+
+export const JOB = 'ftrace-exporter';
+export const RULES = fileURLToPath(new URL('../../deploy/prometheus/', import.meta.url));
+const FIXTURES = fileURLToPath(new URL('../fixtures/', import.meta.url));
+
+/** What this machine's kernel may refuse: the text that the tracers of a 6.12-rt kernel wrote. */
+const RECORDED: Readonly<Record<string, string>> = {
+  function: 'tracers-6.12-rt/function.txt',
+  function_graph: 'tracers-6.12-rt/function_graph.txt',
+  timerlat: 'tracers-6.12-rt/timerlat.txt',
+  osnoise: 'tracers-6.12-rt/osnoise.txt',
+  hwlat: 'tracers-6.12-rt/hwlat.txt',
+  wakeup_rt: 'text/6.12-rt.wakeup_rt.txt',
+};
+/** Scrapes of a recording that begin with counters at 0: it happened at once, and rates need a before. */
+const SCRAPES_BEFORE = 2;
+const DISK_BYTES = 32 << 20;
+const WORK = `ls /no/such/file; dd if=/dev/zero of=$0 bs=16k count=20 oflag=direct conv=fsync
+  dd if=$0 of=/dev/null bs=16k count=20 iflag=direct; sleep 0.2`;
+
+export interface Fleet {
+  prometheus: Prometheus;
+  agents: readonly Agent[];
+}
+
+export async function startFleet(bench: Bench): Promise<Fleet> {
+  const device = makeDisk(bench);
+  const live = await bench.start({
+    probes: {
+      syscalls: {},
+      events: { count: ['sched:sched_process_exec'] },
+      blk: { devices: [basename(device)] },
+    },
+    spans: { kinds: { syscalls: { threshold: '1h' } } },
+    otlp: { metrics: true, metric_export_interval: '500ms', endpoint: await openSink(bench) },
+  });
+  const work = spawn('sh', ['-c', `while :; do ${WORK}; done`, device], { stdio: 'ignore', detached: true });
+  bench.atEnd(() => {
+    if (work.pid !== undefined) process.kill(-work.pid, 'SIGKILL');
+  });
+  const recorded = await Promise.all(
+    Object.entries(RECORDED).map(async ([probe, file]) => {
+      const off = ['sched', 'block', 'irq', 'softirq'].map((name) => [name, { enabled: false }]);
+      const command = ['replay', join(FIXTURES, file), '--serve'];
+      const agent = await bench.start({ probes: { ...Object.fromEntries(off), [probe]: {} } }, { command });
+      return { agent, target: await fromZero(bench, agent), instance: `recorded-${probe}` };
+    }),
+  );
+  const targets = [{ target: new URL(live.url).host, instance: 'live' }, ...recorded];
+  const prometheus = await startPrometheus(
+    bench,
+    goProgram(PROMETHEUS),
+    [
+      {
+        job_name: JOB,
+        static_configs: targets.map(({ target, instance }) => ({
+          targets: [target],
+          labels: { cluster: 'e2e', instance },
+        })),
+        // osnoise's own label, which a replay has for itself.
+        metric_relabel_configs: [
+          { source_labels: ['exported_source'], regex: '(.+)', target_label: 'source' },
+          { regex: 'exported_source', action: 'labeldrop' },
+        ],
+      },
+    ],
+    [],
+    { rule_files: [join(RULES, 'rules.yaml'), join(RULES, 'alerts.yaml')] },
+  );
+  await prometheus.scraped(JOB);
+  // What appears only when it happens: twice, with a scrape between.
+  for (let time = 0; time < 2; time++) {
+    await talkNonsense(live);
+    const span = '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01';
+    for (const end of ['begin', 'end'])
+      writeFileSync(join(live.dir, 'trace_marker'), `traceparent=${span} ${end}`);
+    await sleep(1500);
+    await prometheus.scraped(JOB);
+  }
+  return { prometheus, agents: [live, ...recorded.map(({ agent }) => agent)] };
+}
+
+/** A loop device that nobody else uses. */
+function makeDisk(bench: Bench): string {
+  needTool('losetup', 'mount');
+  const image = join(bench.directory, 'disk.img');
+  writeFileSync(image, '');
+  truncateSync(image, DISK_BYTES);
+  const device = execFileSync('losetup', ['--find', '--show', image], { encoding: 'utf8' }).trim();
+  bench.atEnd(() => execFileSync('losetup', ['--detach', device]));
+  return device;
+}
+
+/** `host:port` of a server that has the agent's metrics, counters at 0 for the first scrapes. */
+async function fromZero(bench: Bench, agent: Agent): Promise<string> {
+  let scrapes = 0;
+  return serve(bench, async () => {
+    const { text } = await agent.scrape();
+    const body = scrapes++ < SCRAPES_BEFORE ? withCountersAtZero(text) : text;
+    return { type: 'text/plain; version=0.0.4', body };
+  });
+}
+
+function withCountersAtZero(text: string): string {
+  return text.replace(/^(ftrace_\w+_(?:total|bucket|sum|count)(?:\{.*\})?) \S+$/gm, '$1 0');
+}
+
+/** URL of an OTLP backend that takes everything and keeps nothing: an empty message is "all accepted". */
+async function openSink(bench: Bench): Promise<string> {
+  return `http://${await serve(bench, async () => ({ type: 'application/x-protobuf', body: '' }))}`;
+}
+
+async function serve(bench: Bench, answer: () => Promise<{ type: string; body: string }>): Promise<string> {
+  const server = createServer(async (request, response) => {
+    request.resume();
+    const { type, body } = await answer();
+    response.writeHead(200, { 'content-type': type }).end(body);
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  bench.atEnd(() => {
+    server.closeAllConnections();
+    server.close();
+  });
+  const address = server.address();
+  assert.ok(typeof address === 'object' && address !== null);
+  return `127.0.0.1:${address.port}`;
+}
+
+/** A request that is none, which the agent refuses. */
+async function talkNonsense({ url }: Agent): Promise<void> {
+  const { hostname, port } = new URL(url);
+  await new Promise<void>((resolve) => {
+    const socket = connect(Number(port), hostname, () => socket.end('no request\r\n\r\n'));
+    socket.on('error', () => resolve()).on('close', () => resolve());
+    socket.resume();
+  });
+}
