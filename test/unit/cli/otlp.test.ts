@@ -113,7 +113,13 @@ test('without a backend nothing of OpenTelemetry is loaded, with one it is', asy
   assert.deepEqual(await loadedBy({ otlp: { endpoint: receiver.url, metrics: false } }), []);
   const env = { OTEL_EXPORTER_OTLP_ENDPOINT: receiver.url, OTEL_SDK_DISABLED: 'true' };
   assert.deepEqual(await loadedBy({}, env), []);
+  const spans = { kinds: { syscalls: {} } };
+  assert.deepEqual(await loadedBy({ spans }), []);
   assert.equal(receiver.received.length, 0);
+  const forTraces = await loadedBy({ spans, otlp: { traces_endpoint: `${receiver.url}/v1/traces` } });
+  assert.ok(forTraces.some((url) => /export\/otlp-traces/.test(url)));
+  assert.ok(!forTraces.some((url) => /export\/otlp-push/.test(url)), 'of metrics nothing');
+  assert.equal(receiver.received.length, 0, 'a recording has no traces');
   assert.ok((await loadedBy({ otlp: { endpoint: receiver.url } })).length > 20);
   assert.equal(receiver.received.length, 1, 'and pushed at the end');
 });
