@@ -49,7 +49,7 @@ function captureStatus(): CaptureStatus {
       { name: 'block', up: false, reason: HOSTILE, events: [] },
     ],
     kinds: [],
-  loss: [
+    loss: [
       { buffer: 'events', cpu: 0, read: 900, overrun: 100, commitOverrun: 0, dropped: 0 },
       { buffer: HOSTILE, cpu: 1, read: 1, overrun: 0, commitOverrun: 0, dropped: 0 },
     ],
