@@ -4,7 +4,7 @@
  */
 import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
-import { before, describe, it } from 'node:test';
+import { after, before, describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { makeBench } from '../support/agent.ts';
 import { type Fleet, startFleet } from './fleet.ts';
@@ -12,6 +12,8 @@ import { PROMETHEUS } from './go-program.ts';
 
 const DASHBOARDS = new URL('../../grafana/dashboards/', import.meta.url);
 const DEADLINE_MS = 40_000;
+// Of the file, not of the suite: the fleet ends before it.
+const bench = makeBench('dashboards');
 
 interface Dashboard {
   uid: string;
@@ -27,11 +29,11 @@ const dashboards = readdirSync(DASHBOARDS).map(
 const filledIn = (expr: string) => expr.replaceAll('$__rate_interval', '5m').replaceAll(/"\$\w+"/g, '".*"');
 
 describe(`dashboards in Prometheus ${PROMETHEUS.version.replace('v0.3', '3.')}`, () => {
-  const bench = makeBench('dashboards');
   let fleet: Fleet;
   before(async () => {
     fleet = await startFleet(bench);
   });
+  after(() => fleet?.end());
 
   /** How many series with a number a query gives; waits for the first. */
   async function seriesOf(expr: string, deadline: number): Promise<number> {

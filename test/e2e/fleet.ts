@@ -36,6 +36,8 @@ const WORK = `ls /no/such/file; dd if=/dev/zero of=$0 bs=16k count=20 oflag=dire
 export interface Fleet {
   prometheus: Prometheus;
   agents: readonly Agent[];
+  /** Ends the agent that traces, so that it puts the top level back, which it has for the probe blk. */
+  end(): Promise<void>;
 }
 
 export async function startFleet(bench: Bench): Promise<Fleet> {
@@ -92,7 +94,13 @@ export async function startFleet(bench: Bench): Promise<Fleet> {
     await sleep(1500);
     await prometheus.scraped(JOB);
   }
-  return { prometheus, agents: [live, ...recorded.map(({ agent }) => agent)] };
+  return {
+    prometheus,
+    agents: [live, ...recorded.map(({ agent }) => agent)],
+    end: async () => {
+      assert.equal(await live.stop(), 0, live.stderr());
+    },
+  };
 }
 
 /** A loop device that nobody else uses. */
@@ -128,8 +136,13 @@ async function openSink(bench: Bench): Promise<string> {
 async function serve(bench: Bench, answer: () => Promise<{ type: string; body: string }>): Promise<string> {
   const server = createServer(async (request, response) => {
     request.resume();
-    const { type, body } = await answer();
-    response.writeHead(200, { 'content-type': type }).end(body);
+    try {
+      const { type, body } = await answer();
+      response.writeHead(200, { 'content-type': type }).end(body);
+    } catch (error) {
+      // At the end of a test Prometheus still scrapes, and agents are gone.
+      response.writeHead(502).end(String(error));
+    }
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   bench.atEnd(() => {

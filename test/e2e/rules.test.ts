@@ -6,7 +6,7 @@ import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { before, describe, it } from 'node:test';
+import { after, before, describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parse } from 'yaml';
 import { makeBench } from '../support/agent.ts';
@@ -15,6 +15,8 @@ import { type Fleet, RULES, startFleet } from './fleet.ts';
 import { PROMETHEUS } from './go-program.ts';
 
 const DEADLINE_MS = 40_000;
+// Of the file, not of the suite: the fleet ends before it.
+const bench = makeBench('rules');
 const FILES = ['rules.yaml', 'alerts.yaml'];
 
 interface RuleFile {
@@ -72,11 +74,11 @@ describe('promtool', { skip: skipWithout('promtool', 'prometheus') }, () => {
 });
 
 describe(`rules in Prometheus ${PROMETHEUS.version.replace('v0.3', '3.')}`, () => {
-  const bench = makeBench('rules');
   let fleet: Fleet;
   before(async () => {
     fleet = await startFleet(bench);
   });
+  after(() => fleet?.end());
 
   it('every recording rule gives series with numbers', async (t) => {
     const deadline = performance.now() + DEADLINE_MS;
