@@ -104,11 +104,11 @@ for (let second = 0; second < SECONDS; second++) {
       receiver.answer = phase;
     }
     collectGarbage();
-    const { heapUsed, rss } = process.memoryUsage();
-    heaps.push(heapUsed);
+    const { heapUsed, rss, arrayBuffers } = process.memoryUsage();
+    heaps.push(heapUsed + arrayBuffers);
     const mib = (bytes: number) => (bytes / 2 ** 20).toFixed(1);
     console.log(
-      `${second} s: ${JSON.stringify(phase)}; heap ${mib(heapUsed)} MiB, resident ${mib(rss)} MiB, handed over ${handed}, exported ${spansOf('exported')}, failed ${spansOf('failed')}`,
+      `${second} s: ${JSON.stringify(phase)}; heap ${mib(heapUsed)} MiB, buffers ${mib(arrayBuffers)} MiB, resident ${mib(rss)} MiB, handed over ${handed}, exported ${spansOf('exported')}, failed ${spansOf('failed')}`,
     );
   }
   const beganMs = performance.now();
