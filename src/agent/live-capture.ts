@@ -23,6 +23,7 @@ import { type Drain, startDraining } from './drain.ts';
 import { enabledProbes } from './enabled-probes.ts';
 import { type LiveBuffer, lossOf, openLiveBuffer } from './live-buffer.ts';
 import { planStream } from './live-stream.ts';
+import { markersRead } from './marker-buffer.ts';
 import { makeOwnThreads } from './own-threads.ts';
 import type { EnabledProbe } from './plan.ts';
 import { type BufferReading, makeSelfMetrics } from './self-metrics.ts';
@@ -158,8 +159,7 @@ async function setUp(config: AgentConfig, kernel: Kernel, options: LiveOptions):
   const ofTasks = tasks?.status();
   if (config.spans?.containers && ofTasks?.containers === false)
     log.warn({ reason: ofTasks.reason }, 'containers of traced processes cannot be told');
-  const markers = spans?.wantsMarkers ? receiveMarkers(instance) : undefined;
-  if (markers !== undefined) log.info({ ...markers }, 'programs can tell of their own spans');
+  let markers = spans?.topLevelMarkers && receiveMarkers(instance);
 
   const buffers: LiveBuffer[] = [];
   if (hasEvents) {
@@ -175,6 +175,15 @@ async function setUp(config: AgentConfig, kernel: Kernel, options: LiveOptions):
   }
   const started = tracers.start(ofTracers, share, shared);
   buffers.push(...started.buffers);
+  const { topLevelMarkers } = spans ?? {};
+  if (config.spans?.topLevelMarkers && topLevelMarkers && markers && markers.reason !== '') {
+    const top = markersRead(markers, kernel.root, () => tracers.readMarkers(topLevelMarkers, shared));
+    // Drained first: a span begins before what happens in it.
+    buffers.unshift(...top.buffers);
+    started.warnings.push(...top.warnings);
+    markers = top.status;
+  }
+  if (markers !== undefined) log.info({ ...markers }, 'programs can tell of their own spans');
   const probes = inOrder(enabled, [...events.plan.probes, ...started.probes]);
   self.probesAre(probes);
   for (const { name, up, reason } of probes) if (!up) log.warn({ probe: name, reason }, 'probe is off');

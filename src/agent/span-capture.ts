@@ -13,7 +13,7 @@ import type { CommonOptions, HostFacts } from '../probes/probe.ts';
 import { chosenSyscalls, type SyscallOptions } from '../probes/syscall-choice.ts';
 import { syscalls } from '../probes/syscalls.ts';
 import { TASK_INTERVAL_OPTIONS, taskIntervals } from '../probes/task-intervals.ts';
-import { TRACE_MARKER_OPTIONS, traceMarkers } from '../probes/trace-markers.ts';
+import { TRACE_MARKER_OPTIONS, topLevelMarkers, traceMarkers } from '../probes/trace-markers.ts';
 import { makeAppContexts } from '../spans/app-contexts.ts';
 import type { SpanDeps } from '../spans/deps.ts';
 import { makeSpans } from '../spans/spans.ts';
@@ -34,8 +34,8 @@ const TASK_KINDS: readonly SpanKind[] = ['syscalls', 'block', 'sched', 'function
 export interface SpanCapture {
   /** The probes that are on, told what they tell, and helpers for what none of them tells. */
   probes: EnabledProbe[];
-  /** Whether markers that programs write are read. */
-  wantsMarkers: boolean;
+  /** Reads the markers of programs from a buffer that has nothing else; undefined where none are wanted. */
+  topLevelMarkers: EnabledProbe | undefined;
   /** Which kinds work, from what became of the helpers and the probes. */
   status(helpers: readonly ProbeStatus[], probes: readonly ProbeStatus[]): KindStatus[];
   /** About once a second. */
@@ -79,7 +79,12 @@ export function openSpanCapture(parts: SpanCaptureParts): SpanCapture {
   const probes = withSinks(enabled, sinks, { config, host });
   return {
     probes,
-    wantsMarkers: contexts !== undefined,
+    topLevelMarkers: contexts && {
+      module: topLevelMarkers,
+      options: TRACE_MARKER_OPTIONS,
+      onlyFor: SPANS,
+      intervals: { markers: contexts.sink },
+    },
     status: (helpers, statuses) => kindStatus(config, probes, [...helpers, ...statuses]),
     take: () => {
       wall.refresh();

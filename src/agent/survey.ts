@@ -57,6 +57,8 @@ export interface Survey {
     eventCount: number;
     /** The instance of the config is there already: an agent runs, or was killed. */
     ownInstanceExists: boolean;
+    /** Who or what uses the top level; '' when nobody does. */
+    topLevelUser: string;
     surveyedTracers: TracerSurvey[];
   } & TracingUse;
   probes: ProbeSurvey[];
@@ -88,6 +90,7 @@ export async function survey(config: AgentConfig): Promise<Survey> {
       tracefs: root,
       onlineCpus: online,
       eventCount: events.length,
+      topLevelUser: topLevelUser(root) ?? '',
       ownInstanceExists: use.instances.includes(config.instance),
       surveyedTracers: features.tracers.map((name) => surveyTracer(name, features)),
     },

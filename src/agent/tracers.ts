@@ -12,6 +12,7 @@ import type { Instance } from '../tracefs/instance.ts';
 import { openJournal } from '../tracefs/journal.ts';
 import { makeLatencyLog } from './latency-log.ts';
 import type { LiveBuffer } from './live-buffer.ts';
+import { openMarkerBuffer } from './marker-buffer.ts';
 import type { EnabledProbe } from './plan.ts';
 import type { Shared } from './shared.ts';
 import { openTracerBuffer, whereItRuns } from './tracer-buffer.ts';
@@ -19,6 +20,8 @@ import { openTracerBuffer, whereItRuns } from './tracer-buffer.ts';
 export interface Tracers {
   /** Sets up all of them; `share`: the part of the buffers' memory each may take. Throws for no refusal of the kernel. */
   start(probes: readonly EnabledProbe[], share: number, shared: Shared): StartedTracers;
+  /** Reads the markers of programs at the top level, by this probe. Throws `KernelError` where somebody uses it. */
+  readMarkers(probe: EnabledProbe, shared: Shared): { buffer: LiveBuffer; warnings: readonly string[] };
   /** About once a second: functions of modules that came, windows of maxima. */
   refresh(): void;
   /** Records of a latency tracer, worst first; undefined when it does not run. */
@@ -79,6 +82,21 @@ export function openTracers(config: AgentConfig, base: Instance, log: Log): Trac
         }
       }
       return started;
+    },
+    readMarkers: (probe, shared) => {
+      let isUp = true;
+      let buffer: LiveBuffer | undefined;
+      const giveUp = (error: unknown) => {
+        if (!isUp) return;
+        isUp = false;
+        const reason = error instanceof Error ? error.message : String(error);
+        log.error({ reason }, 'the markers of the top level are not read any more');
+        for (const failure of failureOf(() => buffer?.remove())) log.warn({}, String(failure));
+      };
+      const one = openMarkerBuffer(probe, journal, shared);
+      buffer = one.buffer;
+      opened.push(buffer);
+      return { buffer: guarded(buffer, () => isUp, giveUp), warnings: one.warnings };
     },
     refresh: () => {
       for (const refresh of refreshes) refresh();

@@ -74,11 +74,20 @@ function spanRows({ kernel, process }: Survey, config: AgentConfig): string[][] 
     ['containers of spans', containers ? 'yes' : `no: ${reason}`],
     [
       'markers of programs',
-      kernel.copyTraceMarker
+      kernel.copyTraceMarker || (config.spans.topLevelMarkers && kernel.topLevelUser === '')
         ? `${join(kernel.tracefs, 'trace_marker')}, ${own}`
-        : `${own} alone: this kernel does not copy those of the top level`,
+        : `${own} alone: ${whyNotTopLevel(kernel, config.spans)}`,
     ],
   ];
+}
+
+function whyNotTopLevel(
+  { topLevelUser }: NonNullable<Survey['kernel']>,
+  { topLevelMarkers }: NonNullable<AgentConfig['spans']>,
+): string {
+  return topLevelMarkers
+    ? `of the top level, ${topLevelUser}`
+    : 'this kernel does not copy those of the top level, and spans.top_level_markers is off';
 }
 
 function tracerRow({ name, where, reason }: TracerSurvey): string[] {

@@ -41,6 +41,7 @@ export const SETTINGS: readonly { key: string; flag?: string }[] = [
   ...OTLP_KEYS.map((key) => ({ key: `otlp.${key}` })),
   { key: 'spans.max_traces_per_second' },
   { key: 'spans.containers' },
+  { key: 'spans.top_level_markers' },
   { key: 'log.level', flag: '--log.level' },
   { key: 'log.format', flag: '--log.format' },
   { key: 'tracefs', flag: '--path.tracefs' },

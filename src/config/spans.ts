@@ -38,6 +38,7 @@ export function spansSchema() {
   return z.strictObject({
     max_traces_per_second: rate().prefault(50),
     containers: yesOrNo().prefault(false),
+    top_level_markers: yesOrNo().prefault(false),
     kinds: z
       .strictObject({
         syscalls: kind({ threshold: threshold('10ms'), include: globs('name').optional() }),
@@ -83,6 +84,7 @@ export function toSpansConfig(checked: z.output<ReturnType<typeof spansSchema>>)
   return {
     maxTracesPerSecond: checked.max_traces_per_second,
     containers: checked.containers,
+    topLevelMarkers: checked.top_level_markers,
     kinds: Object.fromEntries(kinds),
   };
 }

@@ -69,6 +69,8 @@ export interface SpansConfig {
   maxTracesPerSecond: number;
   /** Whether containers of traced processes are looked up in the host's /proc. */
   containers: boolean;
+  /** Whether the top level's buffer is taken for the markers of programs, on kernels that cannot copy them. */
+  topLevelMarkers?: boolean;
   kinds: Readonly<Partial<Record<SpanKind, KindOptions>>>;
 }
 

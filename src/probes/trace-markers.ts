@@ -29,6 +29,13 @@ export const traceMarkers: ProbeModule = {
   metrics: [],
 };
 
+/** For a buffer that has markers alone: the others come elsewhere. */
+export const topLevelMarkers: ProbeModule = {
+  ...traceMarkers,
+  name: 'top-level-markers',
+  needs: () => [{ event: PRINT, fields: ['common_pid', 'buf'] }],
+};
+
 /** Options of a module that the config does not know. */
 export const TRACE_MARKER_OPTIONS: CommonOptions = {
   enabled: true,
@@ -57,12 +64,11 @@ function createTraceMarkers(context: ProbeContext): Probe {
     else sink.ended(pid, record.timestampNs, parent);
   };
 
-  const exiting = context.int(EXIT, 'pid');
-  const handlers: Record<string, EventHandler> = {
-    [PRINT]: onPrint,
-    [EXIT]: (record) => sink.exited(exiting(record), record.timestampNs),
-  };
-
+  const handlers: Record<string, EventHandler> = { [PRINT]: onPrint };
+  if (context.format(EXIT) !== undefined) {
+    const exiting = context.int(EXIT, 'pid');
+    handlers[EXIT] = (record) => sink.exited(exiting(record), record.timestampNs);
+  }
   if (context.format(USER_EVENT) !== undefined) {
     const userPid = context.int(USER_EVENT, 'common_pid');
     const value = context.bytes(USER_EVENT, 'traceparent');

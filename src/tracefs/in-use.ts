@@ -128,7 +128,7 @@ function refuseJournaled(
 }
 
 /** Files in journals of other agents. One that cannot be read says nothing: its agent will. */
-function otherJournals(stateDir: string, name: string): { agent: string; files: string[] }[] {
+export function otherJournals(stateDir: string, name: string): { agent: string; files: string[] }[] {
   let states: string[];
   try {
     states = readdirSync(stateDir).filter((file) => file.endsWith('.journal.json'));

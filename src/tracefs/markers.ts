@@ -15,7 +15,10 @@ export function receiveMarkers(instance: Pick<Instance, 'root' | 'dir' | 'set'>)
   const own = join(instance.dir, 'trace_marker');
   const top = join(instance.root, 'trace_marker');
   if (tryReadText(join(instance.dir, COPY)) === undefined)
-    return { files: [own], reason: `this kernel does not copy what is written into ${top}` };
+    return {
+      files: [own],
+      reason: `this kernel does not copy what is written into ${top}, and spans.top_level_markers is off`,
+    };
   try {
     instance.set(COPY, '1');
     return { files: [own, top], reason: '' };

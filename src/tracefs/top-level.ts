@@ -114,7 +114,8 @@ function pipeIsOpen(root: string): boolean {
   }
 }
 
-function entriesRecorded(root: string): number {
+/** Events in the top level's buffer. */
+export function entriesRecorded(root: string): number {
   const counts = possibleCpus(root).map((cpu) =>
     parseStats(tryReadText(join(root, 'per_cpu', `cpu${cpu}`, 'stats')) ?? '', cpu),
   );

@@ -1,0 +1,91 @@
+/**
+ * The top level's buffer for the markers of programs, on kernels that cannot copy them into an instance. Taken only when
+ * nobody uses it, with as little changed as will do, all of it journaled: its clock, its size where that is too small.
+ * Unlike a tracer's it goes on recording when the agent is killed, as it did before.
+ */
+import { closeSync, constants, openSync } from 'node:fs';
+import { join } from 'node:path';
+import { KernelError } from '../model/errors.ts';
+import { bufferSizeKb, instanceLayout } from './buffers.ts';
+import { refusal } from './files.ts';
+import { otherJournals } from './in-use.ts';
+import { commonOf, type Instance } from './instance.ts';
+import { type Journal, topLevelOwner } from './journal.ts';
+import { type LivePages, openLivePages } from './pages.ts';
+import { entriesRecorded, topLevelUser } from './top-level.ts';
+
+/** A CPU: markers of a tick at the highest rate that is looked at. */
+const LEAST_KB = 256;
+const OWNER = topLevelOwner('markers');
+
+/** Throws `KernelError` when somebody uses it, and says who. */
+export function takeTopLevelMarkers(root: string, journal: Journal): Instance {
+  const user = topLevelUser(root) ?? otherAgent(journal);
+  if (user !== undefined)
+    throw new KernelError({ file: root, errno: 'EBUSY', action: 'read the markers of', remedy: user });
+  const part = journal.part(OWNER);
+  const opened = new Set<LivePages>();
+  let removed = false;
+  const closePages = () => {
+    for (const pages of opened) pages.close();
+    opened.clear();
+  };
+  return {
+    ...commonOf(root, root),
+    root,
+    name: '',
+    dir: root,
+    leftover: false,
+    set: part.set,
+    add: part.add,
+    prepare: ({ clock }) => {
+      const recorded = entriesRecorded(root);
+      part.set('options/markers', '1');
+      if (bufferSizeKb(root) < LEAST_KB) part.set('buffer_size_kb', String(LEAST_KB));
+      part.set('trace_clock', clock);
+      emptyTrace(root);
+      const warnings =
+        recorded === 0
+          ? []
+          : [
+              `${recorded} events that somebody had recorded at the top level of ${root} are gone: it is read for markers`,
+            ];
+      return {
+        bufferBytesPerCpu: bufferSizeKb(root) * 1024,
+        subbufferBytes: instanceLayout(root).pageSize,
+        warnings,
+      };
+    },
+    enable: () => {},
+    start: () => part.set('tracing_on', '1'),
+    // It goes on as it did before.
+    stop: () => {},
+    openPages: () => {
+      const pages = openLivePages(root, instanceLayout(root).pageSize);
+      opened.add(pages);
+      return pages;
+    },
+    remove: () => {
+      closePages();
+      // Whoever uses it now has its clock as it is; the journal has another try at the end.
+      if (removed || topLevelUser(root) !== undefined) return [];
+      removed = true;
+      return part.restore().problems;
+    },
+  };
+}
+
+function otherAgent({ place }: Journal): string | undefined {
+  const other = otherJournals(place.stateDir, place.name).find(({ files }) => files.includes('trace_clock'));
+  return other && `agent ${other.agent} uses it`;
+}
+
+/** Sets the kernel's counts to zero as well. */
+function emptyTrace(root: string): void {
+  const file = join(root, 'trace');
+  try {
+    closeSync(openSync(file, constants.O_WRONLY | constants.O_TRUNC));
+  } catch (error) {
+    throw refusal(error, { file, action: 'empty' });
+  }
+}
