@@ -152,6 +152,24 @@ export const agentBoard: Board = {
       ],
     },
     {
+      title: 'Traces of slow operations (spans.kinds)',
+      panels: [
+        lines({
+          title: 'Traces',
+          description:
+            'Operations a second that reached the threshold of their kind, by what became of them. over_budget: never made.',
+          unit: 'ops',
+          queries: [rateBy('kind, outcome', 'ftrace_exporter_traces_total', '{{kind}} {{outcome}}')],
+        }),
+        lines({
+          title: 'Spans',
+          description: 'Spans a second of these traces. pruned: left out of a trace that was made.',
+          unit: 'ops',
+          queries: [rateBy('kind, outcome', 'ftrace_exporter_spans_total', '{{kind}} {{outcome}}')],
+        }),
+      ],
+    },
+    {
       title: 'Output',
       panels: [
         lines({
