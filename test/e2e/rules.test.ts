@@ -112,6 +112,25 @@ describe(`rules in Prometheus ${PROMETHEUS.version.replace('v0.3', '3.')}`, () =
     for (const { name, health, lastError } of evaluated) assert.equal(health, 'ok', `${name}: ${lastError}`);
   });
 
+  it('every query of the runbooks is one', async (t) => {
+    const runbooks = new URL('../../docs/runbooks/', import.meta.url);
+    let series = 0;
+    for (const file of readdirSync(runbooks)) {
+      const text = readFileSync(new URL(file, runbooks), 'utf8');
+      const blocks = [...text.matchAll(/^```(\w*)\n(.*?)^```$/gms)].filter(([, language]) => language === '');
+      // What is indented goes on from the line before.
+      const queries = blocks.flatMap(([, , block]) => block.trim().split(/\n(?! )/));
+      if (file !== 'README.md') assert.ok(queries.length > 0, `${file} has no query`);
+      for (const query of queries) {
+        const everywhere = query.replaceAll('instance="NODE"', 'instance=~".+"');
+        const found = await fleet.prometheus.query(everywhere);
+        if (found.length === 0) t.diagnostic(`nothing now: ${file}: ${query}`);
+        series += found.length;
+      }
+    }
+    assert.ok(series > 0);
+  });
+
   it('the alert of late timers fires for the kernel whose timers were late', async () => {
     const [firing] = await fleet.prometheus.query('ALERTS{alertname="FtraceTimerlatMaxHigh"}');
     assert.equal(firing?.metric.alertstate, 'firing');
