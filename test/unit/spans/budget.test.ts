@@ -1,0 +1,78 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import type { SpanKind } from '../../../src/model/span.ts';
+import { fairShares, makeBudget } from '../../../src/spans/budget.ts';
+import type { TraceDraft } from '../../../src/spans/draft.ts';
+import { testDeps } from './deps.ts';
+
+function draft(durationNs: number): TraceDraft {
+  const root = { name: 'x', startNs: 0, endNs: durationNs, attributes: {}, children: [] };
+  return { root, pid: 0, pruned: 0, exemplars: [] };
+}
+
+test('within an interval the slowest win, and every operation is taken or counted', () => {
+  const durations = fc.array(fc.record({ kind: fc.constantFrom('block', 'sched'), ns: fc.nat(1000) }), {
+    maxLength: 300,
+  });
+  fc.assert(
+    fc.property(durations, fc.integer({ min: 1, max: 40 }), (operations, rate) => {
+      const deps = testDeps();
+      const budget = makeBudget(['block', 'sched'], rate, deps.counts);
+      for (const { kind, ns } of operations) budget.offer(kind as SpanKind, ns, () => draft(ns));
+      const taken = budget.take(1);
+      const over = [...deps.traces.values()].reduce((a, b) => a + b, 0);
+      assert.equal(taken.length + over, operations.length);
+      assert.ok(taken.length <= 2 * rate);
+      for (const kind of ['block', 'sched']) {
+        const all = operations.filter((o) => o.kind === kind).map((o) => o.ns);
+        const kept = taken.filter((t) => t.kind === kind).map((t) => t.draft.root.endNs);
+        const slowest = all.sort((a, b) => b - a).slice(0, kept.length);
+        assert.deepEqual(kept, slowest);
+      }
+    }),
+  );
+});
+
+test('over many intervals no more than the rate, whatever comes', () => {
+  const deps = testDeps();
+  const budget = makeBudget(['block'], 5, deps.counts);
+  let taken = 0;
+  for (let second = 0; second < 60; second++) {
+    for (let i = 0; i < 100; i++) budget.offer('block', i, () => draft(i));
+    taken += budget.take(1).length;
+  }
+  // Two seconds' worth is there from the start.
+  assert.equal(taken, 60 * 5 + 5);
+  assert.equal(deps.traces.get('block over_budget'), 6000 - taken);
+});
+
+test('less than one a second comes now and then', () => {
+  const deps = testDeps();
+  const budget = makeBudget(['block'], 0.1, deps.counts);
+  let taken = 0;
+  for (let second = 0; second < 100; second++) {
+    budget.offer('block', 1, () => draft(1));
+    taken += budget.take(1).length;
+  }
+  assert.ok(taken >= 10 && taken <= 11, String(taken));
+});
+
+test('what one kind leaves over is for the others', () => {
+  assert.deepEqual(fairShares([2, 100, 100], 50), [2, 24, 24]);
+  assert.deepEqual(fairShares([0, 100], 50), [0, 50]);
+  assert.deepEqual(fairShares([5, 5], 50), [5, 5]);
+  fc.assert(
+    fc.property(fc.array(fc.nat(50), { minLength: 1, maxLength: 12 }), fc.nat(200), (wanted, tokens) => {
+      const shares = fairShares(wanted, tokens);
+      const sum = shares.reduce((a, b) => a + b, 0);
+      const all = wanted.reduce((a, b) => a + b, 0);
+      assert.equal(sum, Math.min(all, tokens));
+      shares.forEach((share, i) => {
+        assert.ok(share <= wanted[i]);
+        // Whoever has less than it wants has no less than anybody else, but for the last token.
+        if (share < wanted[i]) assert.ok(shares.every((other) => other <= share + 1));
+      });
+    }),
+  );
+});

@@ -1,0 +1,63 @@
+/** What the room of spans is given in its tests: a wall clock that is the trace clock, and counts that can be read. */
+import { globMatcher } from '../../../src/config/units/globs.ts';
+import type { SpanKind, SpanOutcome, TraceRecord } from '../../../src/model/span.ts';
+import type { SpanDeps } from '../../../src/spans/deps.ts';
+
+export interface TestDeps extends SpanDeps {
+  /** Counts so far: `block kept`, as in `traces.get('block over_budget')`. */
+  traces: Map<string, number>;
+  spans: Map<string, number>;
+}
+
+export function testDeps(given: Partial<SpanDeps> = {}): TestDeps {
+  const traces = new Map<string, number>();
+  const spans = new Map<string, number>();
+  const counting =
+    (counts: Map<string, number>) =>
+    (kind: SpanKind, outcome: SpanOutcome, count = 1): void => {
+      const key = `${kind} ${outcome}`;
+      counts.set(key, (counts.get(key) ?? 0) + count);
+    };
+  let last = 0;
+  return {
+    traces,
+    spans,
+    counts: { trace: counting(traces), span: counting(spans) },
+    wallTime: (ns) => [Math.floor(ns / 1e9), ns % 1e9],
+    matcher: globMatcher,
+    errnoName: (errno) => (errno === 28 ? 'ENOSPC' : undefined),
+    parentOf: () => undefined,
+    taskFacts: () => ({ attributes: {}, resource: {} }),
+    seriesOf: (_probe, values) => values,
+    random: (into) => {
+      last++;
+      for (let i = 0; i < into.length; i++) into[i] = (last >> (8 * (i % 4))) & 0xff;
+    },
+    isSelf: () => false,
+    cpuCount: 4,
+    ...given,
+  };
+}
+
+/** What every trace must be, whatever made it: children lie within their parent and do not overlap on one level. */
+export function problemsOf(trace: TraceRecord): string[] {
+  const problems: string[] = [];
+  const ns = ([seconds, nanoseconds]: readonly [number, number]) => seconds * 1e9 + nanoseconds;
+  const ids = new Set<string>();
+  trace.spans.forEach((span, i) => {
+    if (ids.has(span.spanId)) problems.push(`${span.name}: its id is another's too`);
+    ids.add(span.spanId);
+    if (ns(span.end) - ns(span.start) !== span.durationNs) problems.push(`${span.name}: lasts otherwise`);
+    if (span.durationNs < 0) problems.push(`${span.name}: ends before it begins`);
+    if (i > 0 && !trace.spans.slice(0, i).some(({ spanId }) => spanId === span.parentSpanId))
+      problems.push(`${span.name}: no parent before it`);
+    const children = trace.spans.filter(({ parentSpanId }) => parentSpanId === span.spanId);
+    let freeNs = ns(span.start);
+    for (const child of children) {
+      if (ns(child.start) < freeNs) problems.push(`${child.name} in ${span.name}: begins too early`);
+      freeNs = ns(child.end);
+      if (freeNs > ns(span.end)) problems.push(`${child.name} in ${span.name}: ends too late`);
+    }
+  });
+  return problems;
+}

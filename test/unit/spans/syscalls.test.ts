@@ -1,0 +1,209 @@
+/** A thread's way through a call, made up at random, told to the sinks as probes do: what becomes of it. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import type { BlockRequest, SwitchIn } from '../../../src/model/intervals.ts';
+import type { SpansConfig, TraceRecord } from '../../../src/model/span.ts';
+import { makeSpans } from '../../../src/spans/spans.ts';
+import { problemsOf, testDeps } from './deps.ts';
+
+const US = 1e3;
+const PID = 100;
+const NOBODY = new Int32Array(4);
+const S = 1;
+const D = 2;
+
+const config = (kinds: SpansConfig['kinds']): SpansConfig => ({
+  maxTracesPerSecond: 1000,
+  containers: false,
+  kinds,
+});
+
+function comm(text: string): Int32Array {
+  const bytes = Buffer.alloc(16);
+  bytes.write(text);
+  return new Int32Array(bytes.buffer, bytes.byteOffset, 4);
+}
+
+interface Step {
+  /** Time on the CPU, then asleep, then waiting for the CPU, in microseconds. */
+  run: number;
+  sleep: number;
+  wait: number;
+  state: number;
+  /** Requests of the sleep: how long before its beginning issued, and where in it complete (0 to 1). */
+  requests: { before: number; done: number }[];
+}
+
+const steps = fc.array(
+  fc.record({
+    run: fc.integer({ min: 0, max: 500 }),
+    sleep: fc.oneof(fc.constant(0), fc.integer({ min: 1, max: 50_000 })),
+    wait: fc.integer({ min: 1, max: 5_000 }),
+    state: fc.constantFrom(S, D),
+    requests: fc.array(
+      fc.record({
+        before: fc.integer({ min: -40_000, max: 400 }),
+        done: fc.double({ min: 0, max: 1, noNaN: true }),
+      }),
+      { maxLength: 4 },
+    ),
+  }),
+  { maxLength: 80 },
+);
+
+function request(over: Partial<BlockRequest>): BlockRequest {
+  return {
+    device: 'sda',
+    operation: 'write',
+    bytes: 4096,
+    sector: 8,
+    insertNs: 0,
+    issueNs: 0,
+    completeNs: 0,
+    pid: PID,
+    cpu: 1,
+    errno: 0,
+    ...over,
+  };
+}
+
+function switchIn(over: Partial<SwitchIn>): SwitchIn {
+  return {
+    pid: PID,
+    cpu: 0,
+    outNs: 0,
+    runnableNs: 0,
+    inNs: 0,
+    state: D,
+    queueCpu: 0,
+    waker: 0,
+    wakerCpu: 1,
+    wakerWokenNs: 0,
+    wakerWokenCpu: 0,
+    ...over,
+  };
+}
+
+interface Way {
+  traces: TraceRecord[];
+  offNs: number;
+  runNs: number;
+}
+
+function walk(way: readonly Step[]): Way {
+  const spans = makeSpans(config({ syscalls: { thresholdNs: 1, include: ['*'] } }), testDeps(), 0);
+  const { tasks, block, syscalls } = spans.sinks;
+  const startNs = 1e9;
+  let nowNs = startNs;
+  let offNs = 0;
+  syscalls?.watch(() => startNs);
+  for (const { run, sleep, wait, state, requests } of way) {
+    nowNs += run * US;
+    const outNs = nowNs;
+    const runnableNs = outNs + sleep * US;
+    const done = requests
+      .map(({ before, done: part }) => ({
+        issueNs: outNs - before * US,
+        completeNs: outNs + Math.floor(sleep * US * part),
+      }))
+      .filter((r) => r.issueNs <= r.completeNs);
+    done.sort((a, b) => a.completeNs - b.completeNs);
+    for (const times of done) block?.ended(request(times));
+    nowNs = runnableNs + wait * US;
+    offNs += nowNs - outNs;
+    tasks?.switchedIn(
+      switchIn({ outNs, runnableNs, inNs: nowNs, state: sleep === 0 ? 0 : state }),
+      NOBODY,
+      0,
+    );
+  }
+  nowNs += 10 * US;
+  syscalls?.ended('fsync', PID, 0, startNs, nowNs, 0);
+  return { traces: spans.take(1000), offNs, runNs: nowNs - startNs - offNs };
+}
+
+test('children lie within their parent, do not overlap, and with the time on the CPU are the whole', () => {
+  fc.assert(
+    fc.property(steps, (way) => {
+      const { traces, runNs } = walk(way);
+      assert.equal(traces.length, 1);
+      const [trace] = traces;
+      assert.deepEqual(problemsOf(trace), []);
+      const [root] = trace.spans;
+      const onCpuNs = Math.round((root.attributes['ftrace.time.on_cpu'] as number) * 1e9);
+      assert.equal(onCpuNs, runNs);
+      if (root.attributes['ftrace.children.pruned'] !== undefined) return;
+      const children = trace.spans.filter(({ parentSpanId }) => parentSpanId === root.spanId);
+      const sum = children.reduce((ns, child) => ns + child.durationNs, onCpuNs);
+      // Requests that were issued before a sleep make it longer, by 1 % in all.
+      assert.ok(sum >= root.durationNs && sum <= root.durationNs * 1.01, `${sum} of ${root.durationNs}`);
+    }),
+  );
+});
+
+test('a request within a sleep is shown from its issue to its completion', () => {
+  const { traces } = walk([
+    { run: 50, sleep: 10_000, wait: 5, state: D, requests: [{ before: 20, done: 0.99 }] },
+  ]);
+  const io = traces[0].spans.find(({ name }) => name === 'block write');
+  assert.equal(io?.durationNs, 20 * US + 9_900 * US);
+  assert.equal(io?.attributes['system.device'], 'sda');
+});
+
+test('who ran while it waited is named, by all its turns together', () => {
+  const spans = makeSpans(config({ sched: { thresholdNs: 1000 * US } }), testDeps(), 0);
+  const { tasks } = spans.sinks;
+  const startNs = 1e9;
+  // A hog, every now and then interrupted by somebody short.
+  for (let i = 0; i < 10; i++) {
+    const at = startNs + i * 1000 * US;
+    tasks?.ran(0, 7, at, at + 900 * US, comm('hog'), 0);
+    tasks?.ran(0, 8, at + 900 * US, at + 1000 * US, comm('short'), 0);
+  }
+  const runnableNs = startNs + 500 * US;
+  tasks?.switchedIn(switchIn({ runnableNs, inNs: startNs + 10_000 * US, state: 0 }), comm('waiter'), 0);
+  const [
+    {
+      spans: [wait],
+    },
+  ] = spans.take(1000);
+  assert.equal(wait.name, 'runqueue wait');
+  assert.equal(wait.durationNs, 9_500 * US);
+  assert.deepEqual(
+    [wait.attributes['ftrace.ran_instead.thread.id'], wait.attributes['ftrace.ran_instead.thread.name']],
+    [7, 'hog'],
+  );
+  assert.equal(wait.attributes['ftrace.ran_instead.time'], (8_500 * US) / 1e9);
+  assert.equal(wait.attributes['thread.name'], 'waiter');
+});
+
+test('unless it is named, a call counts without the time it slept for others', () => {
+  const made = (include: string[] | undefined, state: number): number => {
+    const kind = { thresholdNs: 1000 * US, ...(include ? { include } : {}) };
+    const spans = makeSpans(config({ syscalls: kind }), testDeps(), 0);
+    const { tasks, syscalls } = spans.sinks;
+    const startNs = 1e9;
+    const endNs = startNs + 5000 * US;
+    const times = { outNs: startNs + 10, runnableNs: endNs - 50, inNs: endNs - 10 };
+    tasks?.switchedIn(switchIn({ ...times, state }), NOBODY, 0);
+    syscalls?.ended('read', PID, 0, startNs, endNs, 1);
+    return spans.take(1000).length;
+  };
+  assert.deepEqual([made(undefined, S), made(undefined, D), made(['read'], S)], [0, 1, 1]);
+  const spans = makeSpans(config({ syscalls: { thresholdNs: 1 } }), testDeps(), 0);
+  assert.deepEqual(
+    ['futex', 'epoll_wait', 'fsync', 'read'].map((name) => spans.sinks.syscalls?.wants(name)),
+    [false, false, true, true],
+  );
+});
+
+test('a failed call has the name of its errno as the error', () => {
+  const spans = makeSpans(config({ syscalls: { thresholdNs: 1, include: ['*'] } }), testDeps(), 0);
+  for (const ret of [-28, -4095, 5, Number.NaN])
+    spans.sinks.syscalls?.ended('write', PID, 0, 1e9, 1e9 + 1000, ret);
+  assert.deepEqual(
+    spans.take(1000).map(({ spans: [root] }) => root.error),
+    ['ENOSPC', '4095', undefined, undefined],
+  );
+});
