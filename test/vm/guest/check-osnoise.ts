@@ -41,8 +41,11 @@ export const checkOsnoise: TracerCheck = {
           await sleep(SECONDS * 1000);
           runOn('\n');
           const recording = witness.stop();
-          seen = sumsOf(recording);
-          recording.end();
+          try {
+            seen = sumsOf(recording);
+          } finally {
+            recording.end();
+          }
         },
         (so) => so(RUNTIME) >= seen.runtimeUs / 1e6 - 1e-9,
       );

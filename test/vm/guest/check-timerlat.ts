@@ -41,8 +41,11 @@ export const checkTimerlat: TracerCheck = {
           runOn('\n');
           elapsedMs = performance.now() - startMs;
           const recording = witness.stop();
-          seen = activationsOf(recording);
-          recording.end();
+          try {
+            seen = activationsOf(recording);
+          } finally {
+            recording.end();
+          }
         },
         (so) => so(COUNT) >= seen.irq.count + seen.thread.count,
       );
