@@ -32,6 +32,8 @@ export interface TracerCheck {
   rest?(): void;
   /** Takes that back: the agent puts back only what is as it wrote it. */
   wake?(): void;
+  /** What the agent rightly says of what the check does to it. */
+  warns?: RegExp;
   /** Defines checks; `agent()` runs while they do. */
   define(agent: () => RunningAgent, reader: Reader): void;
 }
@@ -78,10 +80,7 @@ export function checkGroup(group: TracerGroup): void {
       if (!cleanUp) {
         it('lose nothing, count as the kernel does, and leave tracefs as it was', async () => {
           for (const { wake } of checks) wake?.();
-          const warns = killFirst
-            ? /that a killed agent had left|what a killed agent had changed/
-            : undefined;
-          await endWell(run.agent(), { reads: group.reads !== false, ...(warns ? { warns } : {}) });
+          await endWell(run.agent(), { reads: group.reads !== false, ...expected(checks, killFirst) });
           assert.deepEqual(run.changes(), []);
         });
         return;
@@ -96,6 +95,13 @@ export function checkGroup(group: TracerGroup): void {
       });
     });
   }
+}
+
+/** Warnings that belong to what is done to the agent. */
+function expected(checks: readonly TracerCheck[], killed: boolean): { warns?: RegExp } {
+  const parts = checks.flatMap(({ warns }) => warns?.source ?? []);
+  if (killed) parts.push('that a killed agent had left|what a killed agent had changed');
+  return parts.length === 0 ? {} : { warns: new RegExp(parts.join('|')) };
 }
 
 /** An agent, and what there was in tracefs before its first start. */
