@@ -67,7 +67,7 @@ export function startTracer(target: Instance, request: TracerRequest, journal: J
   refuseWhatIsInUse(target, request, journal.place);
   try {
     setOptions(target, request.options);
-    if (request.reads === 'latency') warnings.push(...useTopLevelClock(target, tracer));
+    if (request.reads === 'latency') useTopLevelClock(target, tracer);
     if (functions !== undefined) warnings.push(...setFunctionFilter(target, tracer, functions, knobs));
     if (request.cpumask !== undefined) target.set('tracing_cpumask', maskOf(request.cpumask));
     // The kernel changes it by itself while hwlat runs.
@@ -120,7 +120,7 @@ function stop(target: Instance, knobs: JournalPart): Restored {
  * clock stamps before that is left out of the trace: with `mono`, all of many.
  * kernel/trace/trace.c, ftrace_now(), __update_max_tr(), tracing_iter_reset().
  */
-function useTopLevelClock(target: Instance, tracer: string): string[] {
+function useTopLevelClock(target: Instance, tracer: string): void {
   const file = join(target.root, 'trace_clock');
   const clock = normalForm('choice', readText(file));
   if (!CLOCKS_IN_NANOSECONDS.includes(clock)) {
@@ -128,11 +128,15 @@ function useTopLevelClock(target: Instance, tracer: string): string[] {
     throw new KernelError({ file, errno: 'EBUSY', action: `run tracer ${tracer} with`, remedy });
   }
   target.set('trace_clock', clock);
-  // kernel/trace/trace_sched_wakeup.c, start_func_tracer() asks tracing_is_enabled(), which is about the top level.
-  if (readText(join(target.root, 'tracing_on')).trim() !== '0') return [];
-  return [
-    `recording is off at the top level of ${target.root}: up to Linux 6.1 tracer ${tracer} meets no latency then; write 1 to tracing_on there`,
-  ];
+}
+
+/**
+ * Why a latency tracer whose instance has just been started meets nothing; '' when it does. kernel/trace/
+ * trace_sched_wakeup.c, start_wakeup_tracer() asks tracing_is_enabled(), which is about the top level, at that moment.
+ */
+export function whyNoLatency(root: string, tracer: string): string {
+  if (readText(join(root, 'tracing_on')).trim() !== '0') return '';
+  return `recording was off at the top level of ${root} when tracer ${tracer} began, so it meets no latency: write 1 to tracing_on there and start again`;
 }
 
 function setTracer(target: Instance, tracer: string): void {
