@@ -85,8 +85,11 @@ export function checkFunctionGraph(tree: TaskTree): TracerCheck {
           async () => {
             await naps();
             const recording = witness.stop();
-            seen = syscallTime(recording);
-            recording.end();
+            try {
+              seen = syscallTime(recording);
+            } finally {
+              recording.end();
+            }
           },
           (so) => ofNaps(so) >= NAPS,
         );
@@ -105,8 +108,11 @@ export function checkFunctionGraph(tree: TaskTree): TracerCheck {
           async () => {
             await naps();
             const recording = witness.stop();
-            seen = graphTime(recording, nap);
-            recording.end();
+            try {
+              seen = graphTime(recording, nap);
+            } finally {
+              recording.end();
+            }
           },
           (so) => ofNaps(so) >= NAPS,
         );

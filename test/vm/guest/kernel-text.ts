@@ -69,7 +69,8 @@ function isGraphNote(line: string): boolean {
 }
 
 function graphLine(line: string): GraphLine {
-  const [time, task, cost, call] = line.split('|');
+  // What instances have in common up to Linux 6.12: the agent's reader of text has the kernel print it.
+  const [time, task, cost, call] = line.replace(/ \(Overruns: \d+\)$/, '').split('|');
   const stamp = /^ *(\d+)\.(\d{6}) $/.exec(time);
   const who = /^ *(\d+)\) .*-(\d+) +$/.exec(task ?? '');
   const what = /^ {2}((?: {2})*)(?:([^ ].*?)\((\) \{|\);)|\} \/\* (.*) \*\/)$/.exec(call ?? '');

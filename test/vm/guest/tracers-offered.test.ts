@@ -7,7 +7,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { LAB_TRACERS, mustOffer } from '../tracers.ts';
-import { KERNEL, type RunningAgent, startAgent, TRACEFS, wantedTracers } from './lab.ts';
+import { KERNEL, type RunningAgent, startAgent, TRACEFS, until, wantedTracers } from './lab.ts';
 import { livesInInstance } from './recording.ts';
 
 describe('the kernel', () => {
@@ -38,7 +38,11 @@ describe('a tracer that cannot be', () => {
   let probes: { name: string; up: boolean; reason: string }[] = [];
   before(async () => {
     agent = await startAgent(CONFIG);
-    probes = (JSON.parse((await agent.get('/api/v1/status')).body) as { probes: typeof probes }).probes;
+    await until(async () => {
+      const { status, body } = await agent.get('/api/v1/status');
+      if (status === 200) probes = (JSON.parse(body) as { probes: typeof probes }).probes;
+      return status === 200;
+    }, 'it tells its status');
   });
   after(async () => {
     agent?.child.kill('SIGTERM');

@@ -41,11 +41,14 @@ export function diskIo(count: number, bytes = 4096): void {
   dd('if=/dev/vda', 'of=/dev/null', 'iflag=direct');
 }
 
-/** How to start a task of the kind that each tracer of wake-ups looks at. Deadline tasks take no list of CPUs. */
+/**
+ * How to start a task of the kind that each tracer of wake-ups looks at. Deadline tasks take no list of CPUs, and have
+ * threads only when these are not of the kind (-R).
+ */
 export const SCHEDULERS: Readonly<Record<string, readonly string[]>> = {
   wakeup: ['taskset', '-c', '1'],
   wakeup_rt: ['taskset', '-c', '1', 'chrt', '-f', '60'],
-  wakeup_dl: ['chrt', '-d', '-T', '2000000', '-D', '20000000', '-P', '20000000', '0'],
+  wakeup_dl: ['chrt', '-R', '-d', '-T', '2000000', '-D', '20000000', '-P', '20000000', '0'],
 };
 
 /** Naps of a task, each of which ends with a wake-up. */
