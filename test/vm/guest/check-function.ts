@@ -65,8 +65,11 @@ export function checkFunction(tree: TaskTree): TracerCheck {
           async () => {
             await tree.run(`dd if=/dev/zero of=/dev/null bs=1 count=${READS} status=none`);
             const recording = witness.stop();
-            seen = callsIn(recording);
-            recording.end();
+            try {
+              seen = callsIn(recording);
+            } finally {
+              recording.end();
+            }
           },
           (so) => so(NAME) >= totalOf(seen),
         );
