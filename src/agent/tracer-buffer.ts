@@ -10,7 +10,7 @@ import { createInstance, type Instance, tracerInstanceName } from '../tracefs/in
 import type { Journal } from '../tracefs/journal.ts';
 import { takeTopLevel } from '../tracefs/top-level.ts';
 import { textOptions } from '../tracefs/trace-pipe.ts';
-import { instanceTracers, offeredTracers, placeOf, startTracer, whyNoLatency } from '../tracefs/tracers.ts';
+import { instanceTracers, offeredTracers, placeOf, startTracer } from '../tracefs/tracers.ts';
 import { type FunctionSymbols, functionSymbols } from './function-symbols.ts';
 import type { LatencyLog } from './latency-log.ts';
 import { type LiveBuffer, openLiveBuffer } from './live-buffer.ts';
@@ -104,8 +104,6 @@ function setUp(instance: Instance, parts: TracerBufferParts, undo: (() => unknow
     stopsWhen: stopsWhen(request),
     whenStarted: () => {
       if (request.reads !== 'latency') return;
-      const sleeps = whyNoLatency(shared.root, tracer);
-      if (sleeps !== '') shared.log.warn({ tracer }, sleeps);
       latencies.watch(instance, tracer, { onLatency: plan.onLatency, onError: giveUp });
     },
     stopTracer: () => {

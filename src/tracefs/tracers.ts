@@ -57,8 +57,9 @@ export function placeOf(
 
 /**
  * Sets options, filters and knobs, then the tracer, which begins to work at once; what it finds is recorded from
- * `target.start()` on. The target must be prepared, with no pages open. Throws `KernelError` with nothing left changed
- * but in the target.
+ * `target.start()` on. Latency tracers need that order: set while their instance records, they sleep when the top
+ * level's `tracing_on` is 0; switching their own from 0 to 1 wakes them (kernel/trace/trace.c, rb_simple_write()).
+ * The target must be prepared, with no pages open. Throws `KernelError` with nothing left changed but in the target.
  */
 export function startTracer(target: Instance, request: TracerRequest, journal: Journal): StartedTracer {
   const { tracer, functions } = request;
@@ -128,15 +129,6 @@ function useTopLevelClock(target: Instance, tracer: string): void {
     throw new KernelError({ file, errno: 'EBUSY', action: `run tracer ${tracer} with`, remedy });
   }
   target.set('trace_clock', clock);
-}
-
-/**
- * Why a latency tracer whose instance has just been started meets nothing; '' when it does. kernel/trace/
- * trace_sched_wakeup.c, start_wakeup_tracer() asks tracing_is_enabled(), which is about the top level, at that moment.
- */
-export function whyNoLatency(root: string, tracer: string): string {
-  if (readText(join(root, 'tracing_on')).trim() !== '0') return '';
-  return `recording was off at the top level of ${root} when tracer ${tracer} began, so it meets no latency: write 1 to tracing_on there and start again`;
 }
 
 function setTracer(target: Instance, tracer: string): void {
