@@ -10,6 +10,7 @@ import { onlineCpus } from '../host/cpus.ts';
 import { liveHostFacts } from '../host/facts.ts';
 import { MetricStore } from '../metrics/store.ts';
 import { KernelError } from '../model/errors.ts';
+import type { KindStatus } from '../model/status.ts';
 import { probeCatalogue } from '../probes/catalogue.ts';
 import { formatText, listEvents } from '../tracefs/events.ts';
 import { type KernelFeatures, kernelFeatures } from '../tracefs/features.ts';
@@ -18,9 +19,10 @@ import { type TracingUse, tracingUse } from '../tracefs/others.ts';
 import { topLevelUser } from '../tracefs/top-level.ts';
 import { enabledProbes } from './enabled-probes.ts';
 import { textFormat } from './live-stream.ts';
-import { type EnabledProbe, planEvents } from './plan.ts';
+import { type EnabledProbe, type EventPlan, planEvents } from './plan.ts';
 import { type ProcessFacts, processFacts } from './process-facts.ts';
 import { makeSelfMetrics } from './self-metrics.ts';
+import { openSpanCapture } from './span-capture.ts';
 
 export interface ProbeSurvey {
   name: string;
@@ -62,6 +64,8 @@ export interface Survey {
     surveyedTracers: TracerSurvey[];
   } & TracingUse;
   probes: ProbeSurvey[];
+  /** Kinds of traces that the config has on. */
+  kinds: KindStatus[];
 }
 
 export async function survey(config: AgentConfig): Promise<Survey> {
@@ -71,7 +75,7 @@ export async function survey(config: AgentConfig): Promise<Survey> {
     root = findTracefs({ ...(config.tracefsPath ? { path: config.tracefsPath } : {}), mayMount: true });
   } catch (error) {
     if (!(error instanceof KernelError)) throw error;
-    return { problem: error.message, process: facts, probes: [] };
+    return { problem: error.message, process: facts, probes: [], kinds: [] };
   }
   const features = kernelFeatures(root);
   const use = tracingUse(root);
@@ -81,6 +85,8 @@ export async function survey(config: AgentConfig): Promise<Survey> {
     use.instancesRefused === ''
       ? ''
       : `cannot make an instance in ${root}/instances: ${use.instancesRefused}: run as root, with tracefs mounted writable`;
+  const kernel: Kernel = { root, features, events, online };
+  const probes = surveyProbes(config, kernel);
   return {
     problem,
     process: facts,
@@ -94,7 +100,8 @@ export async function survey(config: AgentConfig): Promise<Survey> {
       ownInstanceExists: use.instances.includes(config.instance),
       surveyedTracers: features.tracers.map((name) => surveyTracer(name, features)),
     },
-    probes: surveyProbes(config, { root, features, events, online }),
+    probes,
+    kinds: surveyKinds(config, probes, kernel),
   };
 }
 
@@ -120,18 +127,20 @@ function runsAtTheTop(tracer: string, { instanceTracers }: KernelFeatures): bool
   return isTopOnly || (instanceTracers !== undefined && !instanceTracers.includes(tracer));
 }
 
-function surveyProbes(
-  config: AgentConfig,
-  kernel: { root: string; features: KernelFeatures; events: readonly string[]; online: readonly number[] },
-): ProbeSurvey[] {
-  const { root, features, events, online } = kernel;
+interface Kernel {
+  root: string;
+  features: KernelFeatures;
+  events: readonly string[];
+  online: readonly number[];
+}
+
+function surveyProbes(config: AgentConfig, kernel: Kernel): ProbeSurvey[] {
+  const { root, features } = kernel;
   const enabled = enabledProbes(config);
   const all = probeCatalogue.map((module): EnabledProbe => {
     const configured = enabled.find((candidate) => candidate.module === module);
     return configured ?? { module, options: module.schema(schemaKit).parse({ enabled: false }) };
   });
-  const store = new MetricStore();
-  const self = makeSelfMetrics(store);
   return all.map((probe) => {
     const { module, options } = probe;
     const on = enabled.some((candidate) => candidate.module === module);
@@ -139,25 +148,53 @@ function surveyProbes(
     const tracer = module.tracer?.(options).tracer ?? '';
     const refused = tracer === '' ? '' : whyNoTracer(tracer, root, features);
     if (refused !== '') return { ...known, tracer, ok: false, reason: refused, events: [] };
-    const plan = planEvents({
-      enabled: [probe],
-      metadata: {
-        clock: 'mono',
-        machine: features.machine,
-        kernelRelease: features.kernelRelease,
-        cpuCount: Math.max(0, ...online) + 1,
-        events: () => events,
-        formatText: (event) => textFormat(event) ?? formatText(root, event),
-      },
-      host: liveHostFacts({ machine: features.machine }),
-      onlineCpus: online,
-      store,
-      self,
-      isSelf: () => false,
-      ...(config.reader === 'trace_pipe' ? { unreadable: textProblem } : {}),
-    });
+    const plan = planFor([probe], config, kernel);
     const { up, reason, events: used } = plan.probes[0];
     return { ...known, tracer, ok: up, reason, events: used };
+  });
+}
+
+function surveyKinds(config: AgentConfig, probes: readonly ProbeSurvey[], kernel: Kernel): KindStatus[] {
+  if (config.spans === undefined) return [];
+  const spans = openSpanCapture({
+    config: config.spans,
+    enabled: enabledProbes(config),
+    host: liveHostFacts({ machine: kernel.features.machine }),
+    store: new MetricStore(),
+    cpuCount: cpuCountOf(kernel),
+    isSelf: () => false,
+  });
+  const helpers = spans.probes.filter(({ onlyFor }) => onlyFor !== undefined);
+  const statuses = probes.flatMap(({ on, ok: up, name, reason, events }) =>
+    on ? [{ name, up, reason, events }] : [],
+  );
+  return spans.status(planFor(helpers, config, kernel).helpers, statuses);
+}
+
+function cpuCountOf({ online }: Kernel): number {
+  return Math.max(0, ...online) + 1;
+}
+
+/** What this kernel can give these probes. */
+function planFor(enabled: readonly EnabledProbe[], config: AgentConfig, kernel: Kernel): EventPlan {
+  const { root, features, events, online } = kernel;
+  const store = new MetricStore();
+  return planEvents({
+    enabled,
+    metadata: {
+      clock: 'mono',
+      machine: features.machine,
+      kernelRelease: features.kernelRelease,
+      cpuCount: cpuCountOf(kernel),
+      events: () => events,
+      formatText: (event) => textFormat(event) ?? formatText(root, event),
+    },
+    host: liveHostFacts({ machine: features.machine }),
+    onlineCpus: online,
+    store,
+    self: makeSelfMetrics(store),
+    isSelf: () => false,
+    ...(config.reader === 'trace_pipe' ? { unreadable: textProblem } : {}),
   });
 }
 

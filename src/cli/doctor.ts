@@ -4,14 +4,15 @@ import { type ProbeSurvey, type Survey, survey, type TracerSurvey } from '../age
 import { factsOfTasks } from '../agent/task-facts.ts';
 import type { AgentConfig } from '../config/schema.ts';
 import { formatCpuList } from '../config/units/quantity.ts';
+import type { KindStatus } from '../model/status.ts';
 import { EXIT_FAILED } from './failure.ts';
 import { print, table } from './output.ts';
 
-/** Prints; the exit status is 1 when nothing can be traced, or a probe that is on does not work. */
+/** Prints; the exit status is 1 when nothing can be traced, or a probe or kind of trace that is on does not work. */
 export async function doctor(config: AgentConfig, json: boolean): Promise<number> {
   const found = await survey(config);
   print(json ? JSON.stringify(found, undefined, 2) : describe(found, config));
-  const broken = found.probes.some(({ on, ok }) => on && !ok);
+  const broken = found.probes.some(({ on, ok }) => on && !ok) || found.kinds.some(({ up }) => !up);
   return found.problem !== '' || broken ? EXIT_FAILED : 0;
 }
 
@@ -21,7 +22,8 @@ function describe(found: Survey, config: AgentConfig): string {
   const tracers = found.kernel?.surveyedTracers ?? [];
   if (tracers.length > 0) parts.push(`tracers\n${table(tracers.map(tracerRow), '  ')}`);
   if (found.probes.length > 0) parts.push(`probes\n${table(found.probes.map(probeRow), '  ')}`);
-  parts.push(found.problem === '' ? verdict(found.probes) : `nothing can be traced: ${found.problem}\n`);
+  if (found.kinds.length > 0) parts.push(`traces\n${table(found.kinds.map(kindRow), '  ')}`);
+  parts.push(found.problem === '' ? verdict(found) : `nothing can be traced: ${found.problem}\n`);
   return parts.join('\n');
 }
 
@@ -101,14 +103,21 @@ function probeRow({ name, on, ok, reason, events, tracer }: ProbeSurvey): string
   return [name, on ? 'on' : 'off', ok ? 'ok' : 'no', ok ? uses.join(', ') : reason];
 }
 
+function kindRow({ kind, up, reason }: KindStatus): string[] {
+  return [kind, up ? 'ok' : 'no', reason];
+}
+
 function shortened(events: readonly string[]): string {
   const shown = events.slice(0, 6).join(' ');
   return events.length > 6 ? `${shown} and ${events.length - 6} more` : shown;
 }
 
-function verdict(probes: readonly ProbeSurvey[]): string {
+function verdict({ probes, kinds }: Survey): string {
   const broken = probes.filter(({ on, ok }) => on && !ok).map(({ name }) => name);
-  return broken.length === 0
-    ? 'all probes that are on work\n'
-    : `these probes are on and do not work: ${broken.join(', ')}\n`;
+  const missing = kinds.filter(({ up }) => !up).map(({ kind }) => kind);
+  const ofProbes =
+    broken.length === 0
+      ? 'all probes that are on work\n'
+      : `these probes are on and do not work: ${broken.join(', ')}\n`;
+  return missing.length === 0 ? ofProbes : `${ofProbes}no traces are made of: ${missing.join(', ')}\n`;
 }

@@ -44,7 +44,7 @@ function refuseUnknownCommand(program: Command, argv: readonly string[]): void {
 
 function makeProgram(outcome: Outcome): Command {
   const program = new Command('ftrace-exporter')
-    .description("Turns the Linux kernel's own tracers into Prometheus metrics.")
+    .description("Turns the Linux kernel's own tracers into Prometheus metrics and OpenTelemetry spans.")
     .version(packageVersion(), '--version', 'print the version')
     .helpOption('-h, --help', 'print help')
     .configureHelp({ showGlobalOptions: true, sortOptions: false })
