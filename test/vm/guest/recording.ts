@@ -99,6 +99,8 @@ function setUp(dir: string, request: RecordingRequest, changes: Changes): void {
   for (const [file, value] of Object.entries(top))
     if (existsSync(join(TRACEFS, file))) changes.put(join(TRACEFS, file), value);
   for (const event of events) changes.put(join(dir, 'events', event.replace(':', '/'), 'enable'), '1');
+  // Instances take it over from the top level, where the agent has it for the text of function_graph before 6.11.
+  if (dir !== TRACEFS) writeFileSync(join(dir, 'options/latency-format'), '0');
   // What the top level had recorded before is not ours.
   writeFileSync(join(dir, 'trace'), '');
 }
