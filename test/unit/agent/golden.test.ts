@@ -3,7 +3,7 @@
  * time. `UPDATE_GOLDEN=1` writes the texts anew; look at the difference before committing it.
  */
 import assert from 'node:assert/strict';
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { loadAgentConfig } from '../../../src/agent/compose-config.ts';
@@ -13,9 +13,15 @@ import { parseExposition } from '../../support/exposition.ts';
 
 const log = { debug: () => undefined, info: () => undefined, warn: assert.fail, error: assert.fail };
 
+const OF_EVENTS = ['syscalls', 'irq', 'softirq', 'block', 'sched'];
+
 /** The capture's metrics as `/metrics` would show them. */
 function exposition(file: string, pagesPerRound: number): string {
-  const probes = ['syscalls', 'irq', 'softirq', 'block', 'sched'].map((name) => ({ name, on: true }));
+  const tracer = tracerOf(file);
+  const probes = [
+    ...OF_EVENTS.map((name) => ({ name, on: tracer === undefined })),
+    ...(tracer === undefined ? [] : [{ name: tracer, on: true }]),
+  ];
   // Recorded with a config: replayed with it.
   const beside = file.replace(/\.dat$/, '.yaml');
   const config = loadAgentConfig({
@@ -23,6 +29,7 @@ function exposition(file: string, pagesPerRound: number): string {
     env: {},
     flags: {},
     probes,
+    isRecorded: true,
   });
   const capture = openReplay(config, file, { log, pagesPerRound });
   return createRenderer({ constantLabels: { source: 'replay' } })
@@ -30,7 +37,16 @@ function exposition(file: string, pagesPerRound: number): string {
     .toString('utf8');
 }
 
+/** `function` of `6.1-rt.function.dat`: what the capture is of, beside or instead of events. */
+function tracerOf(file: string): string | undefined {
+  return /\d-rt\.(\w+)\.dat$/.exec(file)?.[1];
+}
+
 const pathOf = (name: string) => fileURLToPath(new URL(`../../../${name}`, import.meta.url));
+
+const OF_TRACERS = readdirSync(pathOf('test/fixtures/captures')).filter(
+  (file) => tracerOf(file) !== undefined,
+);
 
 const CAPTURES = [
   { name: 'test/fixtures/captures/mixed.dat', lossy: false },
@@ -42,6 +58,7 @@ const CAPTURES = [
   { name: 'test/fixtures/captures/6.1-rt.dat', lossy: false },
   { name: 'test/fixtures/captures/6.12-rt.dat', lossy: false },
   { name: 'test/fixtures/captures/7.3-rt.dat', lossy: false },
+  ...OF_TRACERS.map((file) => ({ name: `test/fixtures/captures/${file}`, lossy: false })),
 ];
 
 for (const { name, lossy } of CAPTURES) {
