@@ -9,48 +9,19 @@
  * Not filtered by who caused it: a disk's numbers are those of /sys/block/NAME/stat.
  */
 import { decimalBuckets } from '../config/units/buckets.ts';
-import { globMatcher } from '../config/units/globs.ts';
 import type { BlockRequest, BlockSink } from '../model/intervals.ts';
 import type { EventRecord } from '../model/record.ts';
 import type { TimestampNs } from '../model/time.ts';
-import { SeenDevices } from './block-devices.ts';
-import { FLUSH, OPERATIONS, operationOf, READ, WRITE } from './block-operation.ts';
-import { declareDurations } from './families.ts';
-import type { CommonOptions, Probe, ProbeContext, ProbeModule } from './probe.ts';
+import { FLUSH, OPERATIONS, operationOf } from './block-operation.ts';
+import { BLOCK_METRICS, type BlockOptions, declareBlockSeries } from './block-series.ts';
+import type { Probe, ProbeContext, ProbeModule } from './probe.ts';
 import { ISSUED, QUEUED, RequestTable } from './request-table.ts';
-import { SlotCache } from './slot-cache.ts';
 
 const INSERT = 'block:block_rq_insert';
 const ISSUE = 'block:block_rq_issue';
 const COMPLETE = 'block:block_rq_complete';
 const REQUEUE = 'block:block_rq_requeue';
 const MERGE = 'block:block_rq_merge';
-
-const LABELS = ['device', 'operation'];
-const QUEUE = {
-  name: 'ftrace_block_io_queue_seconds',
-  help: 'Time a request waited in the I/O scheduler or dispatch queue; requests issued at once have none.',
-  labels: LABELS,
-  open: ['device'],
-};
-const DEVICE = {
-  name: 'ftrace_block_io_device_seconds',
-  help: 'Time from the issue of a request to its driver to its completion.',
-  labels: LABELS,
-  open: ['device'],
-};
-const BYTES = {
-  name: 'ftrace_block_io_bytes_total',
-  help: 'Bytes completed.',
-  labels: LABELS,
-  open: ['device'],
-};
-const ERRORS = {
-  name: 'ftrace_block_io_errors_total',
-  help: 'Completions with an error.',
-  labels: LABELS,
-  open: ['device'],
-};
 
 const SECTOR_BYTES = 512;
 /** Requests in flight that are kept track of: more than all queues of ten disks hold. */
@@ -59,11 +30,6 @@ const CAPACITY = 16384;
 const QUEUED_TOO_LONG_NS = 60e9;
 /** Drivers give up after minutes; what is older was never completed. */
 const ISSUED_TOO_LONG_NS = 600e9;
-
-export interface BlockOptions extends CommonOptions {
-  /** Globs of device names. */
-  devices: readonly string[];
-}
 
 export const block: ProbeModule<BlockOptions> = {
   name: 'block',
@@ -84,7 +50,7 @@ export const block: ProbeModule<BlockOptions> = {
     { event: MERGE, fields: ['common_pid', 'dev', 'sector', 'rwbs'], optional: true },
   ],
   create: createBlock,
-  metrics: [QUEUE, DEVICE, BYTES, ERRORS],
+  metrics: BLOCK_METRICS,
 };
 
 /** What every block_rq_* event says of its request. Overwritten for every event. */
@@ -99,7 +65,7 @@ interface Request {
 }
 
 function createBlock(context: ProbeContext, options: BlockOptions): Probe {
-  const series = declareSeries(context, options);
+  const series = declareBlockSeries(context, options);
   const { devices } = series;
   const requests = new RequestTable(CAPACITY);
   const noStart = context.unmatched('no_start');
@@ -292,50 +258,5 @@ function createBlock(context: ProbeContext, options: BlockOptions): Probe {
       dropAged();
       devices.sweep();
     },
-  };
-}
-
-/** The families, by row of the device and operation. */
-function declareSeries(context: ProbeContext, options: BlockOptions) {
-  const key = (row: number, operation: number) => row * OPERATIONS.length + operation;
-  const labels = (at: number) => [
-    devices.nameOf(Math.floor(at / OPERATIONS.length)),
-    OPERATIONS[at % OPERATIONS.length],
-  ];
-  const { metrics } = context;
-  const queue = declareDurations(context, QUEUE, options, labels);
-  const device = declareDurations(context, DEVICE, options, labels);
-  const bytes = metrics.counter({ ...BYTES, unit: 'bytes', maxSeries: options.max_series });
-  const errors = metrics.counter({ ...ERRORS, maxSeries: options.max_series });
-  const bytesSlots = new SlotCache(1, (at) => bytes.slot(labels(at)));
-  const errorSlots = new SlotCache(1, (at) => errors.slot(labels(at)));
-  const devices = new SeenDevices(
-    context.host,
-    globMatcher(options.devices),
-    (row) => {
-      // What every disk does starts at 0 when the disk is first seen; flushes and the rest when they happen.
-      for (const operation of [READ, WRITE]) {
-        device.show(key(row, operation));
-        bytesSlots.at(key(row, operation), 0);
-        errorSlots.at(key(row, operation), 0);
-      }
-    },
-    (row, name) => {
-      for (let operation = 0; operation < OPERATIONS.length; operation++) {
-        for (const cache of [queue, device, bytesSlots, errorSlots]) cache.forget(key(row, operation));
-      }
-      if (name === '') return;
-      for (const family of [queue.family, device.family, bytes, errors]) family.release('device', name);
-    },
-  );
-  return {
-    devices,
-    queued: (row: number, operation: number, cpu: number, ns: number) =>
-      queue.record(key(row, operation), cpu, ns),
-    served: (row: number, operation: number, cpu: number, ns: number) =>
-      device.record(key(row, operation), cpu, ns),
-    completed: (row: number, operation: number, amount: number) =>
-      bytes.add(bytesSlots.at(key(row, operation), 0), amount),
-    failed: (row: number, operation: number) => errors.add(errorSlots.at(key(row, operation), 0), 1),
   };
 }

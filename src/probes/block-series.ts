@@ -1,0 +1,84 @@
+/** The families of block requests, by row of the device and operation; devices come when they are first seen. */
+import { globMatcher } from '../config/units/globs.ts';
+import { SeenDevices } from './block-devices.ts';
+import { OPERATIONS, READ, WRITE } from './block-operation.ts';
+import { declareDurations } from './families.ts';
+import type { CommonOptions, ProbeContext } from './probe.ts';
+import { SlotCache } from './slot-cache.ts';
+
+const LABELS = ['device', 'operation'];
+const QUEUE = {
+  name: 'ftrace_block_io_queue_seconds',
+  help: 'Time a request waited in the I/O scheduler or dispatch queue; requests issued at once have none.',
+  labels: LABELS,
+  open: ['device'],
+};
+const DEVICE = {
+  name: 'ftrace_block_io_device_seconds',
+  help: 'Time from the issue of a request to its driver to its completion.',
+  labels: LABELS,
+  open: ['device'],
+};
+const BYTES = {
+  name: 'ftrace_block_io_bytes_total',
+  help: 'Bytes completed.',
+  labels: LABELS,
+  open: ['device'],
+};
+const ERRORS = {
+  name: 'ftrace_block_io_errors_total',
+  help: 'Completions with an error.',
+  labels: LABELS,
+  open: ['device'],
+};
+
+export const BLOCK_METRICS = [QUEUE, DEVICE, BYTES, ERRORS];
+
+export interface BlockOptions extends CommonOptions {
+  /** Globs of device names. */
+  devices: readonly string[];
+}
+
+export function declareBlockSeries(context: ProbeContext, options: BlockOptions) {
+  const key = (row: number, operation: number) => row * OPERATIONS.length + operation;
+  const labels = (at: number) => [
+    devices.nameOf(Math.floor(at / OPERATIONS.length)),
+    OPERATIONS[at % OPERATIONS.length],
+  ];
+  const { metrics } = context;
+  const queue = declareDurations(context, QUEUE, options, labels);
+  const device = declareDurations(context, DEVICE, options, labels);
+  const bytes = metrics.counter({ ...BYTES, unit: 'bytes', maxSeries: options.max_series });
+  const errors = metrics.counter({ ...ERRORS, maxSeries: options.max_series });
+  const bytesSlots = new SlotCache(1, (at) => bytes.slot(labels(at)));
+  const errorSlots = new SlotCache(1, (at) => errors.slot(labels(at)));
+  const devices = new SeenDevices(
+    context.host,
+    globMatcher(options.devices),
+    (row) => {
+      // What every disk does starts at 0 when the disk is first seen; flushes and the rest when they happen.
+      for (const operation of [READ, WRITE]) {
+        device.show(key(row, operation));
+        bytesSlots.at(key(row, operation), 0);
+        errorSlots.at(key(row, operation), 0);
+      }
+    },
+    (row, name) => {
+      for (let operation = 0; operation < OPERATIONS.length; operation++) {
+        for (const cache of [queue, device, bytesSlots, errorSlots]) cache.forget(key(row, operation));
+      }
+      if (name === '') return;
+      for (const family of [queue.family, device.family, bytes, errors]) family.release('device', name);
+    },
+  );
+  return {
+    devices,
+    queued: (row: number, operation: number, cpu: number, ns: number) =>
+      queue.record(key(row, operation), cpu, ns),
+    served: (row: number, operation: number, cpu: number, ns: number) =>
+      device.record(key(row, operation), cpu, ns),
+    completed: (row: number, operation: number, amount: number) =>
+      bytes.add(bytesSlots.at(key(row, operation), 0), amount),
+    failed: (row: number, operation: number) => errors.add(errorSlots.at(key(row, operation), 0), 1),
+  };
+}
