@@ -6,10 +6,13 @@ import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, renameSync, rmSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { basename, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 
 export interface GoProgram {
   /** Import path of its main package. */
   package: string;
+  /** Directory of the main package, where it is ours and only what it consists of is published. */
+  directory?: string;
   version: string;
   tags: readonly string[];
 }
@@ -19,6 +22,14 @@ export const PROMETHEUS: GoProgram = {
   package: 'github.com/prometheus/prometheus/cmd/prometheus',
   version: 'v0.316.0',
   tags: ['netgo', 'remove_all_sd'],
+};
+
+/** The OpenTelemetry Collector, of the parts that tests need. */
+export const COLLECTOR: GoProgram = {
+  package: 'ftrace-exporter/test/collector',
+  directory: fileURLToPath(new URL('collector', import.meta.url)),
+  version: 'v0.165.0',
+  tags: ['netgo'],
 };
 
 const BIN = join(homedir(), '.cache', 'ftrace-exporter', 'bin');
@@ -36,10 +47,12 @@ export function goProgram(program: GoProgram): string {
   mkdirSync(BIN, { recursive: true });
   const directory = mkdtempSync(join(BIN, '.build-'));
   try {
+    const what = program.directory === undefined ? name : '.';
     const { status, error } = spawnSync(
       'go',
-      ['install', '-trimpath', '-ldflags=-s -w', `-tags=${program.tags.join()}`, name],
+      ['install', '-trimpath', '-ldflags=-s -w', `-tags=${program.tags.join()}`, what],
       {
+        ...(program.directory === undefined ? {} : { cwd: program.directory }),
         // One package at a time: the linker and the largest packages take a gigabyte each.
         env: {
           ...process.env,

@@ -6,13 +6,14 @@ import { spawnSync } from 'node:child_process';
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { whyNotTraceable } from '../support/traceable.ts';
-import { goProgram, PROMETHEUS } from './go-program.ts';
+import { COLLECTOR, goProgram, PROMETHEUS } from './go-program.ts';
 
 function whyNot(): string | undefined {
   const reason = whyNotTraceable();
   if (reason !== undefined) return `the kernel of this machine cannot be traced: ${reason}`;
   try {
     goProgram(PROMETHEUS);
+    goProgram(COLLECTOR);
     return undefined;
   } catch (error) {
     return error instanceof Error ? error.message : String(error);

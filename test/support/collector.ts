@@ -1,0 +1,66 @@
+/** An OpenTelemetry Collector that takes OTLP over gRPC and HTTP, and writes what it got into a file. */
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { type AddressInfo, createServer } from 'node:net';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Bench } from './agent.ts';
+import { decodeSpans, type ReceivedSpan } from './otlp-traces.ts';
+
+const START_TIMEOUT_MS = 30_000;
+
+export interface Collector {
+  grpcUrl: string;
+  httpUrl: string;
+  /** All spans so far. */
+  spans(): ReceivedSpan[];
+}
+
+/** Starts one; it ends with the test file. */
+export async function startCollector(bench: Bench, program: string): Promise<Collector> {
+  const path = join(bench.directory, bench.instanceName('collector'));
+  const [grpc, http] = [`127.0.0.1:${await freePort()}`, `127.0.0.1:${await freePort()}`];
+  const config = {
+    receivers: { otlp: { protocols: { grpc: { endpoint: grpc }, http: { endpoint: http } } } },
+    exporters: { file: { path: `${path}.jsonl`, flush_interval: '100ms' } },
+    service: {
+      pipelines: { traces: { receivers: ['otlp'], exporters: ['file'] } },
+      telemetry: { metrics: { level: 'none' } },
+    },
+  };
+  writeFileSync(`${path}.yaml`, JSON.stringify(config));
+  const child = spawn(program, [`--config=file:${path}.yaml`], { stdio: ['ignore', 'ignore', 'pipe'] });
+  bench.atEnd(() => child.kill('SIGKILL'));
+  let log = '';
+  child.stderr.on('data', (chunk: Buffer) => {
+    log += chunk.toString();
+  });
+  const deadline = performance.now() + START_TIMEOUT_MS;
+  while (!log.includes('Everything is ready')) {
+    assert.equal(child.exitCode, null, `the collector has ended:\n${log}`);
+    assert.ok(performance.now() < deadline, `the collector does not get ready:\n${log}`);
+    await sleep(50);
+  }
+  return {
+    grpcUrl: `http://${grpc}`,
+    httpUrl: `http://${http}`,
+    spans: () =>
+      existsSync(`${path}.jsonl`)
+        ? readFileSync(`${path}.jsonl`, 'utf8')
+            .split('\n')
+            .slice(0, -1)
+            .flatMap((line) => decodeSpans(Buffer.from(line), 'json').spans)
+        : [],
+  };
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  server.close();
+  await once(server, 'close');
+  return port;
+}

@@ -1,0 +1,26 @@
+/** A disk that nobody else uses: a loop device over a file, gone when the test file has ended. */
+import { execFileSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { basename, join } from 'node:path';
+import { type Bench, needTool } from './agent.ts';
+
+const BYTES = 32 << 20;
+
+export interface LoopDisk {
+  /** `/dev/loop7` */
+  path: string;
+  name: string;
+  /** As events have it: major number above 20 bits of minor. */
+  dev: number;
+}
+
+export function makeLoopDisk(bench: Bench): LoopDisk {
+  needTool('losetup', 'mount');
+  const image = join(bench.directory, 'disk.img');
+  execFileSync('dd', ['if=/dev/zero', `of=${image}`, 'bs=1M', `count=${BYTES >> 20}`, 'status=none']);
+  const path = execFileSync('losetup', ['--find', '--show', image], { encoding: 'utf8' }).trim();
+  bench.atEnd(() => execFileSync('losetup', ['--detach', path]));
+  const name = basename(path);
+  const [major, minor] = readFileSync(`/sys/block/${name}/dev`, 'latin1').split(':').map(Number);
+  return { path, name, dev: major * 2 ** 20 + minor };
+}

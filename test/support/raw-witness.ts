@@ -1,0 +1,162 @@
+/**
+ * An instance that only watches, read raw with a small parser of its own: what the kernel's events say, to the
+ * nanosecond, by nothing of the agent's. Layout: include/linux/ring_buffer.h, and `format` for the fields. x86-64 and
+ * arm64 alike: little endian, 8-byte `commit`.
+ */
+import assert from 'node:assert/strict';
+import {
+  closeSync,
+  constants,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  readSync,
+  rmdirSync,
+  writeFileSync,
+} from 'node:fs';
+import { join } from 'node:path';
+import { onlineCpus } from '../../src/host/cpus.ts';
+import { type Bench, TRACEFS } from './agent.ts';
+
+export interface WitnessedEvent {
+  /** As in `sched:sched_switch`. */
+  event: string;
+  cpu: number;
+  ns: number;
+  pid: number;
+  /** Value of a field: a number, or text of a `char[]`. */
+  number(field: string): number;
+  text(field: string): string;
+}
+
+export interface RawWitness {
+  /** Stops it and gives all it has seen, in the order of time. Fails when something was overwritten. */
+  events(): WitnessedEvent[];
+}
+
+/** Watches these events, each with its filter. */
+export function watchRaw(bench: Bench, filters: Readonly<Record<string, string>>): RawWitness {
+  const dir = join(TRACEFS, 'instances', bench.instanceName('raw'));
+  mkdirSync(dir);
+  bench.atEnd(() => rmdirSync(dir));
+  const put = (file: string, text: string) => writeFileSync(join(dir, file), text);
+  put('tracing_on', '0');
+  put('trace_clock', 'mono');
+  put('buffer_size_kb', '8192');
+  const formats = new Map<number, Format>();
+  for (const [event, filter] of Object.entries(filters)) {
+    const path = `events/${event.replace(':', '/')}`;
+    const format = readFormat(event, readFileSync(join(dir, path, 'format'), 'latin1'));
+    formats.set(format.id, format);
+    put(`${path}/filter`, filter);
+    put(`${path}/enable`, '1');
+  }
+  put('tracing_on', '1');
+  return {
+    events: () => {
+      put('tracing_on', '0');
+      const events = onlineCpus().flatMap((cpu) => {
+        const stats = readFileSync(join(dir, `per_cpu/cpu${cpu}/stats`), 'latin1');
+        assert.match(stats, /^overrun: 0$/m, 'the witness has overwritten events');
+        return pagesOf(join(dir, `per_cpu/cpu${cpu}/trace_pipe_raw`)).flatMap((page) =>
+          eventsOf(page, cpu, formats),
+        );
+      });
+      return events.sort((a, b) => a.ns - b.ns);
+    },
+  };
+}
+
+interface Format {
+  event: string;
+  id: number;
+  fields: Map<string, { offset: number; size: number; isSigned: boolean }>;
+}
+
+function readFormat(event: string, text: string): Format {
+  const fields = new Map<string, { offset: number; size: number; isSigned: boolean }>();
+  for (const [, name, offset, size, sign] of text.matchAll(
+    /(\w+)(?:\[\d+\])?;\s+offset:(\d+);\s+size:(\d+);\s+signed:(\d);/g,
+  ))
+    fields.set(name, { offset: Number(offset), size: Number(size), isSigned: sign === '1' });
+  return { event, id: Number(/^ID: (\d+)$/m.exec(text)?.[1]), fields };
+}
+
+/** Pages have the size of the buffer's sub-buffers: one page of the machine unless somebody asked for more. */
+function pagesOf(file: string): Buffer[] {
+  const fd = openSync(file, constants.O_RDONLY | constants.O_NONBLOCK);
+  const pages: Buffer[] = [];
+  try {
+    for (;;) {
+      const page = Buffer.alloc(4096);
+      if (readSync(fd, page) <= 0) return pages;
+      pages.push(page);
+    }
+  } catch (error) {
+    assert.equal((error as NodeJS.ErrnoException).code, 'EAGAIN');
+    return pages;
+  } finally {
+    closeSync(fd);
+  }
+}
+
+const HEADER_BYTES = 16;
+const PADDING = 29;
+const TIME_EXTEND = 30;
+const TIME_STAMP = 31;
+
+function eventsOf(page: Buffer, cpu: number, formats: ReadonlyMap<number, Format>): WitnessedEvent[] {
+  const events: WitnessedEvent[] = [];
+  let ns = Number(page.readBigUInt64LE(0));
+  const end = HEADER_BYTES + (page.readUInt32LE(8) & 0xfffff);
+  for (let at = HEADER_BYTES; at < end; ) {
+    const head = page.readUInt32LE(at);
+    const [type, delta] = [head & 31, head >>> 5];
+    const next = page.readUInt32LE(at + 4);
+    if (type === TIME_EXTEND || type === TIME_STAMP) {
+      // Absolute ones have 59 bits, which the machine has not been up for.
+      ns = (type === TIME_EXTEND ? ns : 0) + delta + next * 2 ** 27;
+      at += 8;
+      continue;
+    }
+    if (type === PADDING) {
+      ns += delta;
+      at += 4 + next;
+      continue;
+    }
+    ns += delta;
+    const data = at + (type === 0 ? 8 : 4);
+    at += type === 0 ? 4 + next : 4 + type * 4;
+    const format = formats.get(page.readUInt16LE(data));
+    if (format !== undefined) events.push(eventAt(page, data, { cpu, ns, format }));
+  }
+  return events;
+}
+
+function eventAt(
+  page: Buffer,
+  data: number,
+  { cpu, ns, format }: { cpu: number; ns: number; format: Format },
+): WitnessedEvent {
+  const field = (name: string) => {
+    const found = format.fields.get(name);
+    assert.ok(found, `${format.event} has no field ${name}`);
+    return found;
+  };
+  return {
+    event: format.event,
+    cpu,
+    ns,
+    pid: page.readInt32LE(data + field('common_pid').offset),
+    number: (name) => {
+      const { offset, size, isSigned } = field(name);
+      if (size === 8)
+        return Number(isSigned ? page.readBigInt64LE(data + offset) : page.readBigUInt64LE(data + offset));
+      return isSigned ? page.readIntLE(data + offset, size) : page.readUIntLE(data + offset, size);
+    },
+    text: (name) => {
+      const { offset, size } = field(name);
+      return page.toString('latin1', data + offset, data + offset + size).split('\0')[0];
+    },
+  };
+}
