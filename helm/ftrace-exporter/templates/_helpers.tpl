@@ -1,0 +1,80 @@
+{{- define "ftx.name" -}}
+{{- default .Chart.Name .Values.nameOverride | trunc 50 | trimSuffix "-" -}}
+{{- end -}}
+
+{{- /* 40 characters at most, so that a profile's name fits behind. */ -}}
+{{- define "ftx.fullname" -}}
+{{- if .Values.fullnameOverride -}}
+{{- .Values.fullnameOverride | trunc 40 | trimSuffix "-" -}}
+{{- else if contains (include "ftx.name" .) .Release.Name -}}
+{{- .Release.Name | trunc 40 | trimSuffix "-" -}}
+{{- else -}}
+{{- printf "%s-%s" .Release.Name (include "ftx.name" .) | trunc 40 | trimSuffix "-" -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "ftx.selector" -}}
+app.kubernetes.io/name: {{ include "ftx.name" . }}
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end -}}
+
+{{- define "ftx.labels" -}}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name (.Chart.Version | replace "+" "_") }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+{{ include "ftx.selector" . }}
+{{- with .Values.commonLabels }}
+{{ toYaml . }}
+{{- end }}
+{{- end -}}
+
+{{- define "ftx.serviceAccountName" -}}
+{{- if .Values.serviceAccount.create -}}
+{{- default (include "ftx.fullname" .) .Values.serviceAccount.name -}}
+{{- else -}}
+{{- default "default" .Values.serviceAccount.name -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "ftx.image" -}}
+{{- $image := .Values.image -}}
+{{- with $image.registry }}{{ . }}/{{ end -}}
+{{- $image.repository }}:{{ default .Chart.AppVersion $image.tag }}
+{{- with $image.digest }}@{{ . }}{{ end -}}
+{{- end -}}
+
+{{- /* The config of a DaemonSet, as YAML: that at the top, over it the profile's; its own instance, its probes alone. */ -}}
+{{- define "ftx.config" -}}
+{{- $config := deepCopy (default dict .top.Values.config) -}}
+{{- if .profile -}}
+{{- $own := deepCopy (default dict .own.config) -}}
+{{- $probes := dict "sched" (dict "enabled" false) "block" (dict "enabled" false) "irq" (dict "enabled" false) "softirq" (dict "enabled" false) -}}
+{{- range $name, $probe := default dict $own.probes -}}
+{{- $_ := set $probes $name (default dict $probe) -}}
+{{- end -}}
+{{- $base := default "ftrace-exporter" $config.instance -}}
+{{- $config = mergeOverwrite (omit $config "probes" "instance") (omit $own "probes") -}}
+{{- $_ := set $config "probes" $probes -}}
+{{- if not $config.instance -}}
+{{- $_ := set $config "instance" (printf "%s-%s" $base .profile) -}}
+{{- end -}}
+{{- end -}}
+{{- toYaml $config -}}
+{{- end -}}
+
+{{- /* Whether a probe of the config is on: "true" or "". */ -}}
+{{- define "ftx.isOn" -}}
+{{- $probes := default dict .config.probes -}}
+{{- if hasKey $probes .probe -}}
+{{- $probe := default dict (get $probes .probe) -}}
+{{- if not (and (hasKey $probe "enabled") (eq (toString $probe.enabled) "false")) -}}true{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{- /* Whether something of the host is mounted: said, wanted (the words for what wants it, or ""), key, what it is. */ -}}
+{{- define "ftx.hostNeeds" -}}
+{{- if and .wanted (eq .said "never") -}}
+{{- fail (printf "%s needs %s, and host.%s is `never`: say `auto`, or switch it off in the config%s" .wanted .what .key .where) -}}
+{{- end -}}
+{{- if or (eq .said "always") (and .wanted (eq .said "auto")) -}}true{{- end -}}
+{{- end -}}

@@ -1,0 +1,191 @@
+{{- /* A DaemonSet: top (the root context), profile (its name, or ""), own (its values). */ -}}
+{{- define "ftx.daemonset" -}}
+{{- $top := .top -}}
+{{- $profile := .profile -}}
+{{- $values := mergeOverwrite (deepCopy (omit .top.Values "config" "profiles" "nodeSelector" "resources" "updateStrategy" "affinity")) (omit .own "config" "nodeSelector" "resources" "updateStrategy" "affinity") -}}
+{{- range $key := list "nodeSelector" "resources" "updateStrategy" "affinity" -}}
+{{- $_ := set $values $key (ternary (get $.own $key) (get $top.Values $key) (hasKey $.own $key)) -}}
+{{- end -}}
+{{- $config := include "ftx.config" . | fromYaml -}}
+{{- $hasOwnFile := ne $values.existingConfigMap.name "" -}}
+{{- $where := ternary (printf " of profile %s" $profile) "" (ne $profile "") -}}
+{{- $web := default dict $config.web -}}
+{{- if $web.listen_address }}{{ fail (printf "config.web.listen_address%s: the chart sets it, say `port`" $where) }}{{ end -}}
+{{- if $web.config_file }}{{ fail (printf "config.web.config_file%s: the chart sets it, say `webConfig.existingSecret`" $where) }}{{ end -}}
+{{- if $config.tracefs }}{{ fail (printf "config.tracefs%s: the chart sets it, say `host.tracefs`" $where) }}{{ end -}}
+{{- if $config.state_dir }}{{ fail (printf "config.state_dir%s: the chart sets it, say `host.journalPath`" $where) }}{{ end -}}
+{{- if and $hasOwnFile (or $config.probes $config.otlp $config.spans) (not $profile) }}{{ fail "`config` and `existingConfigMap.name` are both given: one of them" }}{{ end -}}
+{{- $wantsJournal := "" -}}
+{{- $spans := default dict $config.spans -}}
+{{- if not $hasOwnFile -}}
+{{- range list "blk" "function_graph" "osnoise" "timerlat" "hwlat" "wakeup" "wakeup_rt" "wakeup_dl" "irqsoff" "preemptoff" "preemptirqsoff" -}}
+{{- if and (not $wantsJournal) (include "ftx.isOn" (dict "config" $config "probe" .)) }}{{ $wantsJournal = printf "probe %s" . }}{{ end -}}
+{{- end -}}
+{{- if and (not $wantsJournal) $spans.top_level_markers }}{{ $wantsJournal = "spans.top_level_markers" }}{{ end -}}
+{{- end -}}
+{{- $wantsDevices := ternary "probe blk" "" (and (not $hasOwnFile) (eq (include "ftx.isOn" (dict "config" $config "probe" "blk")) "true")) -}}
+{{- $wantsPid := ternary "spans.containers" "" (and (not $hasOwnFile) (eq (toString $spans.containers) "true")) -}}
+{{- $devices := include "ftx.hostNeeds" (dict "said" $values.host.sysDevices "wanted" $wantsDevices "key" "sysDevices" "where" $where "what" "the host's /sys/devices, writable") -}}
+{{- $journal := include "ftx.hostNeeds" (dict "said" $values.host.journal "wanted" $wantsJournal "key" "journal" "where" $where "what" "a directory of the host for the journal of what it changes") -}}
+{{- $pid := include "ftx.hostNeeds" (dict "said" $values.host.pid "wanted" $wantsPid "key" "pid" "where" $where "what" "the host's process ids (hostPID)") -}}
+{{- $name := ternary (printf "%s-%s" (include "ftx.fullname" $top) $profile) (include "ftx.fullname" $top) (ne $profile "") -}}
+{{- if not $hasOwnFile }}
+apiVersion: v1
+kind: ConfigMap
+metadata:
+  name: {{ $name }}
+  namespace: {{ $top.Release.Namespace }}
+  labels: {{- include "ftx.labels" $top | nindent 4 }}
+data:
+  ftrace-exporter.yaml: |
+    {{- toYaml $config | nindent 4 }}
+---
+{{- end }}
+apiVersion: apps/v1
+kind: DaemonSet
+metadata:
+  name: {{ $name }}
+  namespace: {{ $top.Release.Namespace }}
+  labels: {{- include "ftx.labels" $top | nindent 4 }}
+    app.kubernetes.io/component: {{ default "agent" $profile }}
+spec:
+  selector:
+    matchLabels: {{- include "ftx.selector" $top | nindent 6 }}
+      app.kubernetes.io/component: {{ default "agent" $profile }}
+  updateStrategy: {{- toYaml $values.updateStrategy | nindent 4 }}
+  template:
+    metadata:
+      labels: {{- include "ftx.labels" $top | nindent 8 }}
+        app.kubernetes.io/component: {{ default "agent" $profile }}
+        {{- with $values.podLabels }}{{ toYaml . | nindent 8 }}{{ end }}
+      annotations:
+        kubectl.kubernetes.io/default-container: ftrace-exporter
+        {{- if not $hasOwnFile }}
+        checksum/config: {{ toYaml $config | sha256sum }}
+        {{- end }}
+        {{- with $values.podAnnotations }}{{ toYaml . | nindent 8 }}{{ end }}
+    spec:
+      serviceAccountName: {{ include "ftx.serviceAccountName" $top }}
+      automountServiceAccountToken: false
+      # Variables of a Service called ftrace-exporter would look like the agent's own.
+      enableServiceLinks: false
+      hostNetwork: false
+      hostPID: {{ eq $pid "true" }}
+      hostIPC: false
+      terminationGracePeriodSeconds: {{ $values.terminationGracePeriodSeconds }}
+      {{- with $values.priorityClassName }}
+      priorityClassName: {{ . }}
+      {{- end }}
+      {{- with $values.imagePullSecrets }}
+      imagePullSecrets: {{- toYaml . | nindent 8 }}
+      {{- end }}
+      {{- with $values.podSecurityContext }}
+      securityContext: {{- toYaml . | nindent 8 }}
+      {{- end }}
+      containers:
+        - name: ftrace-exporter
+          image: {{ include "ftx.image" $top }}
+          imagePullPolicy: {{ $values.image.pullPolicy }}
+          args:
+            - run
+            - --config.file=/etc/ftrace-exporter/{{ ternary $values.existingConfigMap.key "ftrace-exporter.yaml" $hasOwnFile }}
+            - --path.tracefs=/tracing
+            - --state.dir=/run/ftrace-exporter
+            - --web.listen-address=:{{ $values.port }}
+            {{- if $values.webConfig.existingSecret }}
+            - --web.config.file=/etc/ftrace-exporter-web/{{ $values.webConfig.key }}
+            {{- end }}
+            {{- range $values.extraArgs }}
+            - {{ . | quote }}
+            {{- end }}
+          env: {{- include "ftx.env" (dict "top" $top "profile" $profile "config" $config "values" $values) | nindent 12 }}
+          {{- with $values.extraEnvFrom }}
+          envFrom: {{- toYaml . | nindent 12 }}
+          {{- end }}
+          ports:
+            - { name: metrics, containerPort: {{ $values.port }}, protocol: TCP }
+          {{- with $values.livenessProbe }}
+          livenessProbe:
+            {{- include "ftx.probe" (dict "values" $values "path" "/healthz") | nindent 12 }}
+            {{- toYaml . | nindent 12 }}
+          {{- end }}
+          {{- with $values.readinessProbe }}
+          readinessProbe:
+            {{- include "ftx.probe" (dict "values" $values "path" "/readyz") | nindent 12 }}
+            {{- toYaml . | nindent 12 }}
+          {{- end }}
+          resources: {{- toYaml $values.resources | nindent 12 }}
+          securityContext: {{- toYaml $values.securityContext | nindent 12 }}
+          volumeMounts:
+            - { name: tracefs, mountPath: /tracing }
+            - { name: config, mountPath: /etc/ftrace-exporter, readOnly: true }
+            {{- if $values.webConfig.existingSecret }}
+            - { name: web-config, mountPath: /etc/ftrace-exporter-web, readOnly: true }
+            {{- end }}
+            {{- if $journal }}
+            - { name: journal, mountPath: /run/ftrace-exporter }
+            {{- end }}
+            {{- if $devices }}
+            - { name: sys-devices, mountPath: /sys/devices }
+            {{- end }}
+            {{- with $values.extraVolumeMounts }}{{ toYaml . | nindent 12 }}{{ end }}
+      volumes:
+        - { name: tracefs, hostPath: { path: {{ $values.host.tracefs }}, type: Directory } }
+        - { name: config, configMap: { name: {{ ternary $values.existingConfigMap.name $name $hasOwnFile }} } }
+        {{- with $values.webConfig.existingSecret }}
+        - { name: web-config, secret: { secretName: {{ . }} } }
+        {{- end }}
+        {{- if $journal }}
+        - { name: journal, hostPath: { path: {{ $values.host.journalPath }}, type: DirectoryOrCreate } }
+        {{- end }}
+        {{- if $devices }}
+        - { name: sys-devices, hostPath: { path: /sys/devices, type: Directory } }
+        {{- end }}
+        {{- with $values.extraVolumes }}{{ toYaml . | nindent 8 }}{{ end }}
+      {{- with $values.nodeSelector }}
+      nodeSelector: {{- toYaml . | nindent 8 }}
+      {{- end }}
+      {{- with $values.affinity }}
+      affinity: {{- toYaml . | nindent 8 }}
+      {{- end }}
+      {{- with $values.tolerations }}
+      tolerations: {{- toYaml . | nindent 8 }}
+      {{- end }}
+{{- end -}}
+
+{{- /* Who the pod is. Attributes of the config's go into the variable too, which would hide them. */ -}}
+{{- define "ftx.env" -}}
+{{- $said := default dict (default dict .config.otlp).resource_attributes -}}
+{{- $attributes := list -}}
+{{- if kindIs "string" $said -}}
+{{- $attributes = list $said -}}
+{{- else -}}
+{{- range $key, $value := $said -}}
+{{- $attributes = append $attributes (printf "%s=%s" $key (toString $value | urlquery | replace "+" "%20")) -}}
+{{- end -}}
+{{- end -}}
+{{- if not (contains "service.instance.id=" (join "," $attributes)) -}}
+{{- $attributes = prepend $attributes (printf "service.instance.id=$(K8S_NODE_NAME)%s" (ternary (printf "/%s" .profile) "" (ne .profile ""))) -}}
+{{- end -}}
+- { name: K8S_NODE_NAME, valueFrom: { fieldRef: { fieldPath: spec.nodeName } } }
+- { name: K8S_NAMESPACE_NAME, valueFrom: { fieldRef: { fieldPath: metadata.namespace } } }
+- { name: K8S_POD_NAME, valueFrom: { fieldRef: { fieldPath: metadata.name } } }
+- { name: K8S_POD_UID, valueFrom: { fieldRef: { fieldPath: metadata.uid } } }
+- { name: K8S_POD_IP, valueFrom: { fieldRef: { fieldPath: status.podIP } } }
+- { name: K8S_CONTAINER_NAME, value: ftrace-exporter }
+{{- with .values.clusterName }}
+- { name: K8S_CLUSTER_NAME, value: {{ . | quote }} }
+{{- end }}
+- { name: OTEL_RESOURCE_ATTRIBUTES, value: {{ join "," $attributes | quote }} }
+{{- with .values.extraEnv }}
+{{ toYaml . }}
+{{- end }}
+{{- end -}}
+
+{{- define "ftx.probe" -}}
+{{- if and .values.webConfig.existingSecret .values.webConfig.auth -}}
+tcpSocket: { port: metrics }
+{{- else -}}
+httpGet: { path: {{ .path }}, port: metrics, scheme: {{ ternary "HTTPS" "HTTP" (and (ne .values.webConfig.existingSecret "") .values.webConfig.tls) }} }
+{{- end -}}
+{{- end -}}

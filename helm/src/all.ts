@@ -1,0 +1,27 @@
+/** What of the chart is generated: path within it to text. Rules and dashboards are copies, for a chart holds no links. */
+import { readdirSync, readFileSync } from 'node:fs';
+import { configJsonSchema } from '../../src/agent/compose-config.ts';
+import { readmeOf } from './readme.ts';
+import { type Schema, valuesSchema } from './schema.ts';
+
+const root = new URL('../../', import.meta.url);
+const read = (path: string): string => readFileSync(new URL(path, root), 'utf8');
+
+export function generatedFiles(): Map<string, string> {
+  const values = read('helm/ftrace-exporter/values.yaml');
+  const files = new Map<string, string>();
+  files.set('README.md', readmeOf(values));
+  files.set(
+    'values.schema.json',
+    `${JSON.stringify(valuesSchema(values, configJsonSchema() as Schema), null, 1)}\n`,
+  );
+  for (const name of ['rules', 'alerts'])
+    files.set(`files/${name}.yaml`, read(`deploy/prometheus/${name}.yaml`));
+  const dashboards = readdirSync(new URL('grafana/dashboards/', root)).filter((name) =>
+    name.endsWith('.json'),
+  );
+  for (const name of dashboards.sort()) {
+    files.set(`files/dashboards/${name}`, read(`grafana/dashboards/${name}`));
+  }
+  return files;
+}

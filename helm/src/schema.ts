@@ -1,0 +1,145 @@
+/**
+ * values.schema.json: the types of values.yaml are taken from its defaults, what is more is said here. Keys that are not
+ * in values.yaml are refused. `config` is checked by the agent's own schema, so a typo in it is told before it is rolled out.
+ */
+import { parseDocument } from 'yaml';
+
+export type Json = null | boolean | number | string | Json[] | { [key: string]: Json };
+export type Schema = { [key: string]: Json };
+
+const NAME = { type: 'string', pattern: '^([a-z0-9]([a-z0-9.-]*[a-z0-9])?)?$', maxLength: 253 };
+const DURATION = { type: 'string', pattern: '^(([0-9]+(ms|[smhdwy]))+)?$' };
+const PORT = { type: 'integer', minimum: 1, maximum: 65535 };
+const PATH = { type: 'string', pattern: '^/[^:]*$' };
+const NEED = { enum: ['auto', 'always', 'never'] };
+const STRINGS = { type: 'object', additionalProperties: { type: ['string', 'null'] } };
+const OBJECTS = { type: 'array', items: { type: 'object' } };
+const ANY = { type: 'object' };
+
+/** What a default does not tell. Paths are those of values.yaml. */
+const SAID: Record<string, Schema> = {
+  'image.repository': { type: 'string', pattern: '^[a-z0-9]+([._/-]+[a-z0-9]+)*$' },
+  'image.tag': { type: 'string', pattern: '^([A-Za-z0-9_][A-Za-z0-9._-]{0,127})?$' },
+  'image.digest': { type: 'string', pattern: '^(sha256:[0-9a-f]{64})?$' },
+  'image.pullPolicy': { enum: ['Always', 'IfNotPresent', 'Never'] },
+  imagePullSecrets: {
+    type: 'array',
+    items: { type: 'object', required: ['name'], properties: { name: NAME }, additionalProperties: false },
+  },
+  config: { $ref: '#/$defs/agent' },
+  'existingConfigMap.name': NAME,
+  'webConfig.existingSecret': NAME,
+  port: PORT,
+  extraArgs: { type: 'array', items: { type: 'string' } },
+  extraManifests: { type: 'array', items: { type: ['object', 'string'] } },
+  'host.tracefs': PATH,
+  'host.journal': NEED,
+  'host.journalPath': PATH,
+  'host.sysDevices': NEED,
+  'host.pid': NEED,
+  securityContext: ANY,
+  podSecurityContext: ANY,
+  resources: {
+    type: 'object',
+    properties: { requests: ANY, limits: ANY, claims: OBJECTS },
+    additionalProperties: false,
+  },
+  nodeSelector: STRINGS,
+  affinity: ANY,
+  updateStrategy: {
+    type: 'object',
+    properties: {
+      type: { enum: ['RollingUpdate', 'OnDelete'] },
+      rollingUpdate: { type: ['object', 'null'] },
+    },
+    additionalProperties: false,
+  },
+  terminationGracePeriodSeconds: { type: 'integer', minimum: 0 },
+  podLabels: STRINGS,
+  podAnnotations: STRINGS,
+  commonLabels: STRINGS,
+  livenessProbe: { type: 'object', additionalProperties: { type: 'integer' } },
+  readinessProbe: { type: 'object', additionalProperties: { type: 'integer' } },
+  'serviceAccount.annotations': STRINGS,
+  'service.port': PORT,
+  'service.labels': STRINGS,
+  'service.annotations': STRINGS,
+  'prometheusRule.labels': STRINGS,
+  'dashboards.labels': STRINGS,
+  'dashboards.annotations': STRINGS,
+  'networkPolicy.otlpPorts': { type: 'array', items: PORT },
+};
+for (const monitor of ['serviceMonitor', 'podMonitor']) {
+  Object.assign(SAID, {
+    [`${monitor}.labels`]: STRINGS,
+    [`${monitor}.interval`]: DURATION,
+    [`${monitor}.scrapeTimeout`]: DURATION,
+    [`${monitor}.sampleLimit`]: { type: 'integer', minimum: 0 },
+    [`${monitor}.tlsConfig`]: ANY,
+    [`${monitor}.basicAuth`]: ANY,
+  });
+}
+
+const PROFILE_KEYS = [
+  'existingConfigMap',
+  'host',
+  'nodeSelector',
+  'affinity',
+  'tolerations',
+  'priorityClassName',
+  'resources',
+  'extraArgs',
+  'extraEnv',
+  'podLabels',
+  'podAnnotations',
+  'updateStrategy',
+];
+
+function ofDefault(value: Json, path: string): Schema {
+  const said = SAID[path];
+  if (said !== undefined) return said;
+  if (Array.isArray(value)) return OBJECTS;
+  if (value === null || typeof value !== 'object') {
+    return { type: typeof value === 'number' ? 'integer' : (typeof value as 'string' | 'boolean') };
+  }
+  const entries = Object.entries(value);
+  return {
+    type: 'object',
+    properties: Object.fromEntries(
+      entries.map(([key, inner]) => [key, ofDefault(inner, path === '' ? key : `${path}.${key}`)]),
+    ),
+    additionalProperties: false,
+  };
+}
+
+/** Schema of the chart's values; `agent` is what `check-config --print-schema` prints. */
+export function valuesSchema(valuesYaml: string, agent: Schema): Schema {
+  const values = parseDocument(valuesYaml).toJS() as Record<string, Json>;
+  const { properties, ...rest } = ofDefault(values, '') as { properties: Record<string, Schema> } & Schema;
+  const { $schema, ...config } = agent;
+  const profile = {
+    type: 'object',
+    properties: {
+      enabled: { type: 'boolean' },
+      config: { $ref: '#/$defs/agent' },
+      ...Object.fromEntries(PROFILE_KEYS.map((key) => [key, properties[key]])),
+    },
+    additionalProperties: false,
+  };
+  return {
+    $schema,
+    ...rest,
+    properties: {
+      ...properties,
+      profiles: {
+        type: 'object',
+        // The name becomes part of others: of the DaemonSet, of the tracing instance.
+        propertyNames: { pattern: '^[a-z0-9]([a-z0-9-]{0,18}[a-z0-9])?$', not: { const: 'agent' } },
+        additionalProperties: { $ref: '#/$defs/profile' },
+      },
+      // Charts that have this one as a part give it these.
+      global: ANY,
+    },
+    $defs: { agent: config, profile },
+  };
+}

@@ -1,0 +1,39 @@
+/** The chart as it is committed: what is generated of it is up to date, and nothing that is not is there. */
+import assert from 'node:assert/strict';
+import { readdirSync, readFileSync } from 'node:fs';
+import { test } from 'node:test';
+import { parse } from 'yaml';
+import { generatedFiles } from '../../helm/src/all.ts';
+
+const CHART = new URL('../../helm/ftrace-exporter/', import.meta.url);
+const read = (path: string): string => readFileSync(new URL(path, CHART), 'utf8');
+
+test('the committed chart is what npm run charts writes', () => {
+  const files = generatedFiles();
+  for (const [path, text] of files) {
+    assert.ok(
+      read(path) === text,
+      `helm/ftrace-exporter/${path} is not what its source says: npm run charts`,
+    );
+  }
+  const copies = readdirSync(new URL('files/', CHART), { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => entry.name);
+  const made = [...files.keys()].filter((path) => path.startsWith('files/'));
+  assert.deepEqual(copies.sort(), made.map((path) => path.split('/').at(-1)).sort());
+});
+
+test('the chart has the version of the program', () => {
+  const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'));
+  const chart = parse(read('Chart.yaml')) as { version: string; appVersion: string };
+  assert.equal(chart.appVersion, version);
+  assert.equal(chart.version, version);
+});
+
+test('every value has its word in the README', () => {
+  const rows = read('README.md')
+    .split('\n')
+    .filter((line) => line.startsWith('| `'));
+  assert.ok(rows.length > 60, `${rows.length} rows`);
+  for (const row of rows) assert.doesNotMatch(row, /\| {2}\|$/, `no comment in values.yaml: ${row}`);
+});
