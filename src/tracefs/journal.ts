@@ -48,6 +48,8 @@ export interface JournalPart {
   add(file: string, values: readonly string[]): string[];
   /** Journals what is there without writing: the kernel will. Throws `KernelError`. */
   keep(file: string): void;
+  /** Journals what is there while `step` writes elsewhere, for as long as the file follows. Throws what `step` throws. */
+  keepIfFollows(file: string, step: () => void): void;
   /** Its tracer could not be stopped: what it needs as it is stays, and stays in the journal. */
   stillRuns(): void;
   restore(): Restored;
@@ -122,6 +124,19 @@ export function openJournal(place: JournalPlace): Journal {
     const form = checkedForm(file);
     claim(owner, file, form, readControl(pathOf(root, file)));
     saveFor(owner);
+  };
+
+  const keepIfFollows = (owner: string, file: string, step: () => void): void => {
+    keep(owner, file);
+    step();
+    reload();
+    const form = checkedForm(file);
+    const now = normalForm(form, readControl(pathOf(root, file)));
+    const entry = entries().find((one) => one.file === file);
+    if (entry === undefined || entry.owners.length > 1) return;
+    if (now === normalForm(form, entry.before)) drop(entry);
+    else entry.left = now;
+    save();
   };
 
   const forgetIfUnchanged = (
@@ -225,6 +240,7 @@ export function openJournal(place: JournalPlace): Journal {
       set: (file, value) => set(owner, file, value),
       add: (file, values) => add(owner, file, values),
       keep: (file) => keep(owner, file),
+      keepIfFollows: (file, step) => keepIfFollows(owner, file, step),
       stillRuns: () => void running.add(tracerOf(owner)),
       restore: () => restore(owner),
     }),

@@ -28,11 +28,20 @@ const AS_READ: Readonly<Record<string, '0' | '1'>> = {
   verbose: '0',
   'sym-addr': '0',
   'sym-offset': '0',
-  // Of function_graph: all columns there are.
+};
+
+/** Of function_graph: all columns there are. */
+const GRAPH_AS_READ: Readonly<Record<string, '0' | '1'>> = {
+  ...AS_READ,
+  // There it is a column with the flags, which other tracers always have.
+  'latency-format': '1',
+  // Calls too deep come in no other way.
+  'funcgraph-overrun': '1',
   'funcgraph-abstime': '1',
   'funcgraph-proc': '1',
   'funcgraph-cpu': '1',
   'funcgraph-duration': '1',
+  'funcgraph-overhead': '1',
   'funcgraph-tail': '1',
   'funcgraph-irqs': '1',
 };
@@ -42,10 +51,7 @@ const AS_READ: Readonly<Record<string, '0' | '1'>> = {
  * says. One that the kernel lacks is to be passed over.
  */
 export function textOptions(tracer: string): Readonly<Record<string, '0' | '1'>> {
-  // There it is a column with the flags, which other tracers always have; and calls too deep come in no other way.
-  return tracer === 'function_graph'
-    ? { ...AS_READ, 'latency-format': '1', 'funcgraph-overrun': '1' }
-    : AS_READ;
+  return tracer === 'function_graph' ? GRAPH_AS_READ : AS_READ;
 }
 
 /**

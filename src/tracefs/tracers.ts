@@ -67,7 +67,7 @@ export function startTracer(target: Instance, request: TracerRequest, journal: J
   const warnings: string[] = [];
   refuseWhatIsInUse(target, request, journal.place);
   try {
-    setOptions(target, request.options);
+    setTracerOptions(target, request.options, knobs);
     if (request.reads === 'latency') useTopLevelClock(target, tracer);
     if (functions !== undefined) warnings.push(...setFunctionFilter(target, tracer, functions, knobs));
     if (request.cpumask !== undefined) target.set('tracing_cpumask', maskOf(request.cpumask));
@@ -99,6 +99,23 @@ export function startTracer(target: Instance, request: TracerRequest, journal: J
     },
     stop: () => stop(target, knobs),
   };
+}
+
+/**
+ * Up to Linux 6.12 (seen there, not on 7.3) the options that belong to a tracer are one set for all instances: what is
+ * written in ours changes the top level's.
+ */
+function setTracerOptions(target: Instance, options: TracerRequest['options'], knobs: JournalPart): void {
+  if (target.dir === target.root) {
+    setOptions(target, options);
+    return;
+  }
+  const set = (file: string, value: string): void => {
+    const write = () => target.set(file, value);
+    if (tryReadText(join(target.root, file)) === undefined) write();
+    else knobs.keepIfFollows(file, write);
+  };
+  setOptions({ dir: target.dir, set }, options);
 }
 
 /** Knobs of a tracer that goes on stay: emptied filters would have it trace everything, `osnoise/cpus` all CPUs. */

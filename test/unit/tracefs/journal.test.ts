@@ -147,6 +147,27 @@ test('what the kernel itself changes is put back whatever it reads', (t) => {
   assert.deepEqual(part.restore(), { restored: [], problems: [] });
 });
 
+test('what follows a write elsewhere comes back, also after a kill in the midst of it', (t) => {
+  const { place, text, write, untouched } = fake(t);
+  const part = openJournal(place).part('function_graph');
+  // As kernels do whose instances have one set of options.
+  part.keepIfFollows('tracing_thresh', () => write('tracing_thresh', '5\n'));
+  assert.equal(text('tracing_thresh'), '5\n');
+  assert.deepEqual(part.restore(), { restored: ['tracing_thresh'], problems: [] });
+  const killed = () => {
+    write('tracing_thresh', '5\n');
+    throw new Error('killed');
+  };
+  assert.throws(() => part.keepIfFollows('tracing_thresh', killed), /killed/);
+  assert.deepEqual(restoreJournal(place), { restored: ['tracing_thresh'], problems: [] });
+  untouched();
+  // Where it does not follow it is nobody's of ours: who changes it later keeps what he wrote.
+  part.keepIfFollows('tracing_thresh', () => undefined);
+  write('tracing_thresh', '7\n');
+  assert.deepEqual(part.restore(), { restored: [], problems: [] });
+  assert.equal(text('tracing_thresh'), '7\n');
+});
+
 test('a list is only used when it is empty, and emptied when its lines are ours', (t) => {
   const { place, text, write, plant } = fake(t);
   write('set_ftrace_filter', 'schedule\n');

@@ -63,14 +63,16 @@ export function graphLines(lines: readonly string[]): GraphLine[] {
   return lines.filter((line) => !isGraphNote(line)).map(graphLine);
 }
 
-/** Rulers and the switch of tasks between them, interrupts' begin and end. */
+/**
+ * Rulers and the switch of tasks between them, interrupts' begin and end, calls too deep (options of function_graph are
+ * common to all instances up to 6.12, and the agent's reader of text has the kernel print that).
+ */
 function isGraphNote(line: string): boolean {
-  return /^ -{20,}$|^ *\d+\) +.* => +\S|={6,}>|<={6,}/.test(line);
+  return /^ -{20,}$|^ *\d+\) +.* => +\S|={6,}>|<={6,}|^ *\(Overruns: \d+\)$/.test(line);
 }
 
 function graphLine(line: string): GraphLine {
-  // What instances have in common up to Linux 6.12: the agent's reader of text has the kernel print it.
-  const [time, task, cost, call] = line.replace(/ \(Overruns: \d+\)$/, '').split('|');
+  const [time, task, cost, call] = line.split('|');
   const stamp = /^ *(\d+)\.(\d{6}) $/.exec(time);
   const who = /^ *(\d+)\) .*-(\d+) +$/.exec(task ?? '');
   const what = /^ {2}((?: {2})*)(?:([^ ].*?)\((\) \{|\);)|\} \/\* (.*) \*\/)$/.exec(call ?? '');
