@@ -147,7 +147,7 @@ function makeProbe(
   input: PlanInput,
 ): { probe: Probe; needs: readonly EventNeed[] } | string {
   const missingFor = (need: EventNeed) => whatIsMissing(need, formats, input.unreadable);
-  const needs = module.needs(options, input.metadata, input.host);
+  const needs = module.needs(options, input.metadata, input.host, intervals);
   const eventless = module.tracer?.(options).reads === 'latency';
   if (needs.length === 0 && !eventless)
     return 'nothing to trace: no event of this kernel matches its options';

@@ -4,6 +4,7 @@
  * and fast operations cost one comparison. Stamps are those of the trace clock. Calls come in the order of ends, as far
  * as the watermark can tell.
  */
+import type { FunctionNames } from './function-names.ts';
 import type { TimestampNs } from './time.ts';
 
 export interface IntervalSinks {
@@ -97,16 +98,31 @@ export interface SwitchIn {
 }
 
 export interface FunctionSink {
-  readonly thresholdNs: number;
-  /** A call has returned. Calls it made itself were told of before. `name` is asked of `FunctionNames`. */
-  returned(
-    name: string,
-    pid: number,
-    cpu: number,
-    depth: number,
-    startNs: TimestampNs,
-    endNs: TimestampNs,
-  ): void;
+  /** Names of the addresses it is told of. Handed over once. */
+  names(functions: FunctionNames): void;
+  /** A call has returned, however long it took. Calls it made itself were told of before. */
+  returned(call: FunctionReturn): void;
+  /** Returns up to this stamp may be missing. */
+  lost(untilNs: TimestampNs): void;
+}
+
+/** One object, overwritten for every return. */
+export interface FunctionReturn {
+  /** Address of the function, in halves. */
+  low: number;
+  high: number;
+  /** Task it ran in, or that an interrupt ran on top of. */
+  pid: number;
+  cpu: number;
+  /** Calls around it that the kernel traces, for us or for others. */
+  depth: number;
+  /** By a clock of the tracer's own, which is not the trace clock. */
+  startNs: number;
+  endNs: number;
+  durationNs: number;
+  /** Stamp of the record, by the trace clock: a moment after `endNs`. */
+  recordedNs: TimestampNs;
+  inInterrupt: boolean;
 }
 
 export interface InterruptSink {

@@ -8,6 +8,8 @@ const IN_INTERRUPT = 0x08 | 0x10 | 0x40;
 export interface FunctionCaller {
   /** Whether one of the agent's own threads called; counted then. An interrupt on top of it is not ours. */
   isOurs(record: EventRecord): boolean;
+  /** Whether it was called in an interrupt on top of its task. */
+  inInterrupt(record: EventRecord): boolean;
   /** The two halves of the address. */
   low: IntReader;
   high: IntReader;
@@ -26,6 +28,7 @@ export function functionCaller(context: ProbeContext, event: string, address: st
       ignoreSelf();
       return true;
     },
+    inInterrupt: (record) => (flagsOf(record) & IN_INTERRUPT) !== 0,
     low: ({ words, offset }) => words[(offset >> 2) + addressAt],
     // Captures of 32-bit kernels have addresses of one word.
     high: size === 8 ? ({ words, offset }) => words[(offset >> 2) + addressAt + 1] : () => 0,

@@ -7,9 +7,11 @@
  * traced, calls that nest deeper than the kernel follows: these have no record.
  */
 import { DEFAULT_BUCKETS } from '../config/units/buckets.ts';
+import type { FunctionReturn, FunctionSink } from '../model/intervals.ts';
+import type { EventRecord } from '../model/record.ts';
 import { TWO_POW_32 } from '../model/time.ts';
 import { declareDurations } from './families.ts';
-import { functionCaller } from './function-caller.ts';
+import { type FunctionCaller, functionCaller } from './function-caller.ts';
 import { type FunctionOptions, functionFilter, functionKeys, mustChoose } from './function-options.ts';
 import { FunctionRows } from './function-rows.ts';
 import { Overruns } from './overruns.ts';
@@ -50,17 +52,9 @@ export const functionGraph: ProbeModule<FunctionGraphOptions> = {
     where: 'prefer_instance',
     reads: 'events',
     options: {
-      // For the text, which must have what it can have.
-      'funcgraph-abstime': '1',
-      'funcgraph-proc': '1',
-      'funcgraph-tail': '1',
-      'funcgraph-cpu': '1',
-      'funcgraph-duration': '1',
-      'funcgraph-overhead': '1',
       // Functions called by interrupts count as well.
       'funcgraph-irqs': '1',
-      // What makes records longer, or their text another.
-      'funcgraph-overrun': '0',
+      // What makes records longer.
       'funcgraph-retval': '0',
       'funcgraph-args': '0',
       'funcgraph-retaddr': '0',
@@ -69,10 +63,13 @@ export const functionGraph: ProbeModule<FunctionGraphOptions> = {
     knobs: [],
     functions: functionFilter(options, options.max_depth),
   }),
-  needs: () => [
+  needs: (_options, _kernel, _host, intervals) => [
     {
       event: RETURN,
-      fields: ['func', 'calltime', 'rettime', 'overrun', 'common_pid', 'common_flags'],
+      fields: [
+        ...['func', 'calltime', 'rettime', 'overrun', 'common_pid', 'common_flags'],
+        ...(intervals?.functions === undefined ? [] : ['depth']),
+      ],
     },
   ],
   create: createFunctionGraph,
@@ -94,6 +91,8 @@ function createFunctionGraph(context: ProbeContext, options: FunctionGraphOption
   const calledAt = context.word(RETURN, 'calltime');
   const returnedAt = context.word(RETURN, 'rettime');
   const overrunAt = context.word(RETURN, 'overrun');
+  const sink = context.intervals.functions;
+  const tell = sink && teller(context, caller, sink);
   return {
     handlers: {
       [RETURN]: (record) => {
@@ -107,11 +106,38 @@ function createFunctionGraph(context: ProbeContext, options: FunctionGraphOption
         const ns = high * TWO_POW_32 + ((words[at + returnedAt] >>> 0) - (words[at + calledAt] >>> 0));
         if (ns >= 0 && ns < ABSURD_NS) {
           durations.record(rows.row(caller.low(record), caller.high(record)), cpu, ns);
+          tell?.(record, ns);
         } else {
           late();
         }
       },
     },
     sweep: () => rows.refresh(),
+    ...(sink && { onLoss: (_cpu, untilNs) => sink.lost(untilNs) }),
+  };
+}
+
+/** Hands every return on. */
+function teller(context: ProbeContext, caller: FunctionCaller, sink: FunctionSink) {
+  const pidOf = context.int(RETURN, 'common_pid');
+  const depthOf = context.int(RETURN, 'depth');
+  const endOf = context.int(RETURN, 'rettime');
+  const call: FunctionReturn = {
+    ...{ low: 0, high: 0, pid: 0, cpu: 0, depth: 0, inInterrupt: false },
+    ...{ startNs: 0, endNs: 0, durationNs: 0, recordedNs: 0 },
+  };
+  sink.names(context.functions);
+  return (record: EventRecord, durationNs: number): void => {
+    call.low = caller.low(record);
+    call.high = caller.high(record);
+    call.pid = pidOf(record);
+    call.cpu = record.cpu;
+    call.depth = depthOf(record);
+    call.inInterrupt = caller.inInterrupt(record);
+    call.endNs = endOf(record);
+    call.startNs = call.endNs - durationNs;
+    call.durationNs = durationNs;
+    call.recordedNs = record.timestampNs;
+    sink.returned(call);
   };
 }

@@ -123,8 +123,16 @@ export interface ProbeModule<Options extends CommonOptions = CommonOptions> {
   schema(kit: SchemaKit): z.ZodType<Options>;
   /** Keys that say what is traced, for a recording, which has decided that: whoever replays it need not say it. */
   inRecordings?: Readonly<Record<string, unknown>>;
-  /** Empty: there is nothing to trace with these options on this kernel. */
-  needs(options: Options, kernel: KernelOffer, host: HostFacts): readonly EventNeed[];
+  /**
+   * Empty: there is nothing to trace with these options on this kernel. `intervals`: who wants to know of single
+   * operations, which can take more.
+   */
+  needs(
+    options: Options,
+    kernel: KernelOffer,
+    host: HostFacts,
+    intervals?: IntervalSinks,
+  ): readonly EventNeed[];
   create(context: ProbeContext, options: Options): Probe;
   /**
    * The tracer whose recording it reads, in a buffer of the tracer's own: records of the system `ftrace`

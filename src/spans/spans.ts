@@ -7,6 +7,7 @@ import { type KindOptions, SPAN_KINDS, type SpansConfig, type TraceRecord } from
 import { makeBudget } from './budget.ts';
 import type { SpanDeps } from './deps.ts';
 import type { Offer } from './draft.ts';
+import { makeFunctionTrees } from './function-trees.ts';
 import { InterruptJournal, LONG_INTERRUPT_NS } from './interrupt-journal.ts';
 import { makeRecorder } from './records.ts';
 import { RequestJournal } from './request-journal.ts';
@@ -28,7 +29,7 @@ export function makeSpans(config: SpansConfig, deps: SpanDeps, nowMs: number): S
   const recorded = makeRecorder(deps);
   let takenMs = nowMs;
   return {
-    sinks: { ...taskSinks(kinds, budget.offer, deps) },
+    sinks: { ...taskSinks(kinds, budget.offer, deps), ...tracerSinks(kinds, budget.offer, deps) },
     take: (now) => {
       const taken = budget.take(Math.max(0, now - takenMs) / 1000);
       takenMs = now;
@@ -36,6 +37,13 @@ export function makeSpans(config: SpansConfig, deps: SpanDeps, nowMs: number): S
         if (draft.pruned > 0) deps.counts.span(kind, 'pruned', draft.pruned);
       return taken.map(({ kind, draft }) => recorded(kind, draft));
     },
+  };
+}
+
+/** Of kinds that read what a tracer records, each for itself. */
+function tracerSinks(kinds: SpansConfig['kinds'], offer: Offer, deps: SpanDeps): IntervalSinks {
+  return {
+    ...(kinds.function_graph && makeFunctionTrees(kinds.function_graph, offer, deps)),
   };
 }
 

@@ -10,6 +10,7 @@ import { schemaKit } from '../../../src/config/units.ts';
 import { Merger } from '../../../src/decode/merge.ts';
 import { MetricStore } from '../../../src/metrics/store.ts';
 import type { FunctionNames } from '../../../src/model/function-names.ts';
+import type { IntervalSinks } from '../../../src/model/intervals.ts';
 import type { EventRecord } from '../../../src/model/record.ts';
 import type { CommonOptions, ProbeModule } from '../../../src/probes/probe.ts';
 import { LAYOUT_4K } from '../../support/pages.ts';
@@ -38,12 +39,19 @@ export function replayDump<O extends CommonOptions>(
   given: Record<string, unknown>,
   more: {
     functions?: FunctionNames;
+    intervals?: IntervalSinks;
     watch?(event: string, record: EventRecord): void;
   } = {},
 ): Replayed {
   const store = new MetricStore();
   const plan = planEvents({
-    enabled: [{ module: watched(module, more.watch), options: module.schema(schemaKit).parse(given) }],
+    enabled: [
+      {
+        module: watched(module, more.watch),
+        options: module.schema(schemaKit).parse(given),
+        ...(more.intervals && { intervals: more.intervals }),
+      },
+    ],
     metadata: {
       clock: 'local',
       machine: 'x86_64',

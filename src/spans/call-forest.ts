@@ -1,0 +1,343 @@
+/**
+ * Calls of the kernel's functions as trees. Returns enter, those of what a call called before its own, task by task;
+ * whole trees leave when their outermost call has returned. Bounded in all: calls shorter than a floor are only counted,
+ * at the call they belong to; a task that has many calls open has its floor raised; the task that has waited longest
+ * makes room for others. 2.5 MiB.
+ *
+ * A call is within another of its task when it returned before that, from a greater depth, and after that had begun.
+ * Depth counts what anybody traces, so an outermost call of ours can have one above 0: it is known as such when a call
+ * around which it is not, of lesser depth, returns.
+ */
+import type { FunctionReturn } from '../model/intervals.ts';
+
+export const NONE = -1;
+/** Powers of two. */
+const CALLS = 1 << 14;
+const TASKS = 1 << 10;
+/** FTRACE_RETFUNC_DEPTH, include/linux/ftrace.h, and what newer kernels have in its place: about 50. */
+const DEPTHS = 64;
+/** Places where a task can be found. */
+const WAYS = 8;
+/** A call that ended so long ago is not waited for any longer: something around it is not ours, or was lost. */
+const HOLD_NS = 60e9;
+
+/** `isWhole`: false where calls within it may be missing, or calls around it. */
+export type TreeTeller = (root: number, call: FunctionReturn, isWhole: boolean) => void;
+
+/** What an outermost call has made. */
+interface Made {
+  children: number;
+  prunedCalls: number;
+  prunedNs: number;
+  isWhole: boolean;
+}
+
+const ALONE: Made = { children: NONE, prunedCalls: 0, prunedNs: 0, isWhole: true };
+
+export class CallForest {
+  // By call. `next`: the one before on the same level of a finished call's `first`, or that returned before.
+  readonly lows = new Int32Array(CALLS);
+  readonly highs = new Int32Array(CALLS);
+  readonly cpus = new Int32Array(CALLS);
+  readonly starts = new Float64Array(CALLS);
+  readonly durations = new Float64Array(CALLS);
+  readonly inInterrupt = new Uint8Array(CALLS);
+  /** Calls below it that are only counted, and the time of those it made itself. */
+  readonly prunedCalls = new Int32Array(CALLS);
+  readonly prunedNs = new Float64Array(CALLS);
+  /** First of the calls it made, and the next of those its caller made; `NONE` behind the last. */
+  readonly first = new Int32Array(CALLS);
+  readonly next = new Int32Array(CALLS);
+  readonly #depths = new Int32Array(CALLS);
+  #free = 0;
+
+  // By task. A key of 0 is a free place.
+  readonly #keys = new Int32Array(TASKS);
+  /** Calls that have returned and wait for the one around them, the last one first. */
+  readonly #waiting = new Int32Array(TASKS);
+  readonly #counts = new Int32Array(TASKS);
+  readonly #floors = new Float64Array(TASKS);
+  readonly #usedAt = new Float64Array(TASKS);
+  /** Calls of it that began before this may have lost some. */
+  readonly #cutAt = new Float64Array(TASKS);
+  // By task and depth: calls that are only counted and whose caller has not returned.
+  readonly #shortCalls = new Int32Array(TASKS * DEPTHS);
+  readonly #shortNs = new Float64Array(TASKS * DEPTHS);
+  readonly #shortEnds = new Float64Array(TASKS * DEPTHS);
+  /** Greatest depth with any. */
+  readonly #deepest = new Int32Array(TASKS);
+
+  readonly #thresholdNs: number;
+  readonly #floorNs: number;
+  readonly #mostOfTask: number;
+  readonly #tell: TreeTeller;
+  readonly #sorted: Float64Array;
+  /** By the trace clock: trees that began before may have lost calls. */
+  #lostNs = 0;
+
+  /** `keep`: calls of a tree that are wanted, the longest. */
+  constructor(thresholdNs: number, floorNs: number, keep: number, tell: TreeTeller) {
+    this.#thresholdNs = thresholdNs;
+    this.#floorNs = floorNs;
+    this.#mostOfTask = 4 * keep;
+    this.#sorted = new Float64Array(this.#mostOfTask + 1);
+    this.#tell = tell;
+    for (let i = 0; i < CALLS; i++) this.next[i] = i + 1 < CALLS ? i + 1 : NONE;
+  }
+
+  lost(untilNs: number): void {
+    this.#lostNs = Math.max(this.#lostNs, untilNs);
+  }
+
+  add(call: FunctionReturn): void {
+    const depth = Math.min(Math.max(call.depth, 0), DEPTHS - 1);
+    // Each CPU has an idle task of its own, and all of them the number 0.
+    const key = call.pid === 0 ? -1 - call.cpu : call.pid;
+    let task = this.#find(key);
+    if (task === NONE) {
+      if (depth === 0) {
+        if (call.durationNs >= this.#thresholdNs) this.#end(call, NONE, ALONE);
+        return;
+      }
+      task = this.#place(key, call);
+    }
+    if (this.#usedAt[task] < call.endNs - HOLD_NS) this.#giveUp(task, call, 0, call.endNs - HOLD_NS);
+    this.#usedAt[task] = call.endNs;
+
+    let prunedCalls = 0;
+    let prunedNs = 0;
+    const base = task * DEPTHS;
+    for (; this.#deepest[task] > depth; this.#deepest[task]--) {
+      const at = base + this.#deepest[task];
+      if (this.#shortEnds[at] >= call.startNs) {
+        prunedCalls += this.#shortCalls[at];
+        prunedNs += this.#shortNs[at];
+      }
+      this.#shortCalls[at] = 0;
+      this.#shortNs[at] = 0;
+    }
+    let children = NONE;
+    for (
+      let top = this.#waiting[task];
+      top !== NONE && this.#depths[top] > depth;
+      top = this.#waiting[task]
+    ) {
+      if (this.starts[top] + this.durations[top] < call.startNs) {
+        this.#giveUp(task, call, depth, Number.POSITIVE_INFINITY);
+        break;
+      }
+      this.#waiting[task] = this.next[top];
+      this.next[top] = children;
+      children = top;
+    }
+
+    if (depth === 0) {
+      if (call.durationNs >= this.#thresholdNs) {
+        const isWhole = this.#cutAt[task] <= call.startNs;
+        this.#end(call, task, { children, prunedCalls, prunedNs, isWhole });
+      } else this.#release(children);
+      this.#counts[task] = 0;
+      this.#keys[task] = 0;
+      return;
+    }
+    if (call.durationNs < this.#floors[task]) {
+      // None, unless the clock jumped.
+      for (let at = children; at !== NONE; at = children) {
+        children = this.next[at];
+        prunedCalls += this.#drop(task, at);
+      }
+      this.#addShort(task, depth, 1 + prunedCalls, call.durationNs, call.endNs);
+      return;
+    }
+    const node = this.#take(call, task);
+    this.#depths[node] = depth;
+    this.first[node] = children;
+    this.prunedCalls[node] = prunedCalls;
+    this.prunedNs[node] = prunedNs;
+    this.next[node] = this.#waiting[task];
+    this.#waiting[task] = node;
+    if (++this.#counts[task] >= this.#mostOfTask) this.#raiseFloor(task);
+  }
+
+  /** The outermost call has returned. */
+  #end(call: FunctionReturn, task: number, made: Made): void {
+    const root = this.#take(call, task);
+    this.first[root] = made.children;
+    this.next[root] = NONE;
+    this.prunedCalls[root] = made.prunedCalls;
+    this.prunedNs[root] = made.prunedNs;
+    const beganAt = call.recordedNs - call.durationNs;
+    this.#tell(root, call, made.isWhole && beganAt >= this.#lostNs);
+    this.#release(root);
+  }
+
+  /** Tells of calls deeper than this, ended before, as trees of their own; whatever is around them is not known. */
+  #giveUp(task: number, call: FunctionReturn, depth: number, endedBefore: number): void {
+    for (let top = this.#waiting[task]; top !== NONE; top = this.#waiting[task]) {
+      const end = this.starts[top] + this.durations[top];
+      if (this.#depths[top] <= depth || end >= endedBefore) break;
+      this.#waiting[task] = this.next[top];
+      this.next[top] = NONE;
+      this.#cutAt[task] = Math.max(this.#cutAt[task], end);
+      if (this.durations[top] >= this.#thresholdNs) this.#tell(top, call, false);
+      this.#counts[task] -= this.#release(top);
+    }
+  }
+
+  #find(key: number): number {
+    const from = slotOf(key);
+    for (let i = 0; i < WAYS; i++) {
+      const at = (from + i) & (TASKS - 1);
+      if (this.#keys[at] === key) return at;
+    }
+    return NONE;
+  }
+
+  /** A place for a task that has none: a free one, or that of the task that was silent longest. */
+  #place(key: number, call: FunctionReturn): number {
+    const from = slotOf(key);
+    let task = from;
+    for (let i = 0; i < WAYS; i++) {
+      const at = (from + i) & (TASKS - 1);
+      if (this.#keys[at] === 0) {
+        task = at;
+        break;
+      }
+      if (this.#usedAt[at] < this.#usedAt[task]) task = at;
+    }
+    if (this.#keys[task] !== 0) this.#forget(task, call);
+    this.#keys[task] = key;
+    this.#waiting[task] = NONE;
+    this.#counts[task] = 0;
+    this.#floors[task] = this.#floorNs;
+    this.#usedAt[task] = call.endNs;
+    this.#cutAt[task] = 0;
+    this.#shortCalls.fill(0, task * DEPTHS, (task + 1) * DEPTHS);
+    this.#shortNs.fill(0, task * DEPTHS, (task + 1) * DEPTHS);
+    this.#shortEnds.fill(0, task * DEPTHS, (task + 1) * DEPTHS);
+    this.#deepest[task] = 0;
+    return task;
+  }
+
+  #forget(task: number, call: FunctionReturn): void {
+    this.#release(this.#waiting[task]);
+    this.#waiting[task] = NONE;
+    this.#counts[task] = 0;
+    this.#keys[task] = 0;
+    this.lost(call.recordedNs);
+  }
+
+  /** Takes room from another task than `task` where there is none. */
+  #take(call: FunctionReturn, task: number): number {
+    while (this.#free === NONE) this.#forget(this.#fullest(task), call);
+    const node = this.#free;
+    this.#free = this.next[node];
+    this.lows[node] = call.low;
+    this.highs[node] = call.high;
+    this.cpus[node] = call.cpu;
+    this.starts[node] = call.startNs;
+    this.durations[node] = call.durationNs;
+    this.inInterrupt[node] = call.inInterrupt ? 1 : 0;
+    return node;
+  }
+
+  #fullest(but: number): number {
+    let fullest = but === 0 ? 1 : 0;
+    for (let task = 0; task < TASKS; task++)
+      if (task !== but && this.#counts[task] > this.#counts[fullest]) fullest = task;
+    return fullest;
+  }
+
+  #addShort(task: number, depth: number, calls: number, ns: number, endNs: number): void {
+    const at = task * DEPTHS + depth;
+    this.#shortCalls[at] += calls;
+    this.#shortNs[at] += ns;
+    this.#shortEnds[at] = Math.max(this.#shortEnds[at], endNs);
+    if (depth > this.#deepest[task]) this.#deepest[task] = depth;
+  }
+
+  /** Frees a call, those it made and those beside it: how many. */
+  #release(node: number): number {
+    let count = 0;
+    for (let at = node; at !== NONE; ) {
+      const after = this.next[at];
+      count += 1 + this.#release(this.first[at]);
+      this.next[at] = this.#free;
+      this.#free = at;
+      at = after;
+    }
+    return count;
+  }
+
+  /** Leaves about half of a task's calls, the longest; from now on shorter ones are only counted. */
+  #raiseFloor(task: number): void {
+    const all = this.#sorted.subarray(0, this.#copy(this.#waiting[task], 0)).sort();
+    let floor = all[all.length >> 1];
+    // Many of one length: all or none.
+    if (floor === all[0] || floor === this.#floors[task]) floor++;
+    this.#floors[task] = floor;
+    let kept = NONE;
+    let last = NONE;
+    for (let at = this.#waiting[task]; at !== NONE; ) {
+      const after = this.next[at];
+      if (this.durations[at] < floor) {
+        const ns = this.durations[at];
+        const endNs = this.starts[at] + ns;
+        this.#addShort(task, this.#depths[at], this.#drop(task, at), ns, endNs);
+      } else {
+        this.#thin(task, at, floor);
+        if (kept === NONE) kept = at;
+        else this.next[last] = at;
+        last = at;
+      }
+      at = after;
+    }
+    if (last !== NONE) this.next[last] = NONE;
+    this.#waiting[task] = kept;
+  }
+
+  /** Takes calls below the floor out of a tree. */
+  #thin(task: number, node: number, floor: number): void {
+    let last = NONE;
+    for (let at = this.first[node]; at !== NONE; ) {
+      const after = this.next[at];
+      if (this.durations[at] < floor) {
+        this.prunedNs[node] += this.durations[at];
+        this.prunedCalls[node] += this.#drop(task, at);
+        if (last === NONE) this.first[node] = after;
+        else this.next[last] = after;
+      } else {
+        this.#thin(task, at, floor);
+        last = at;
+      }
+      at = after;
+    }
+  }
+
+  /** Frees one call with all below it: how many calls that were, the counted ones included. */
+  #drop(task: number, node: number): number {
+    this.next[node] = NONE;
+    const calls = this.#callsOf(node);
+    this.#counts[task] -= this.#release(node);
+    return calls;
+  }
+
+  #callsOf(node: number): number {
+    let calls = 1 + this.prunedCalls[node];
+    for (let at = this.first[node]; at !== NONE; at = this.next[at]) calls += this.#callsOf(at);
+    return calls;
+  }
+
+  #copy(node: number, count: number): number {
+    let copied = count;
+    for (let at = node; at !== NONE && copied < this.#sorted.length; at = this.next[at]) {
+      this.#sorted[copied++] = this.durations[at];
+      copied = this.#copy(this.first[at], copied);
+    }
+    return copied;
+  }
+}
+
+function slotOf(key: number): number {
+  return (Math.imul(key, 0x9e3779b1) >>> 16) & (TASKS - 1);
+}
