@@ -205,6 +205,26 @@ describe('the container image', () => {
     assert.ok(!existsSync(join(TRACEFS, 'instances', instance)), 'its instance is left');
   });
 
+  it('does with the top level of tracefs read-only and its instances writable', async (t) => {
+    const instance = bench.instanceName('i');
+    const container = await engine.start([
+      `--env=FTRACE_EXPORTER_INSTANCE=${instance}`,
+      '--env=FTRACE_EXPORTER_WEB_LISTEN_ADDRESS=127.0.0.1:0',
+      `--volume=${TRACEFS}:/tracing:ro`,
+      `--volume=${TRACEFS}/instances:/tracing/instances`,
+    ]);
+    const pid = engine.podman('inspect', '--format={{.State.Pid}}', container.name).output.trim();
+    const mounts = readFileSync(`/proc/${pid}/mounts`, 'utf8');
+    assert.match(mounts, /^\S+ \/tracing tracefs ro,/m);
+    assert.match(mounts, /^\S+ \/tracing\/instances tracefs rw,/m);
+    const scrape = await container.scrape();
+    for (const probe of ['sched', 'block', 'irq', 'softirq'])
+      assert.equal(scrape.sum('ftrace_exporter_probe_up', { probe }), 1, container.output());
+    assert.equal(await container.stop(), 0, container.output());
+    assert.ok(!existsSync(join(TRACEFS, 'instances', instance)), 'its instance is left');
+    t.diagnostic(`${engine.name}: the default probes are up with nothing but instances/ writable`);
+  });
+
   it('is healthy by its own check as long as it answers', async (t) => {
     const port = await freePort();
     const variables = [
