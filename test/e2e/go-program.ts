@@ -15,6 +15,8 @@ export interface GoProgram {
   directory?: string;
   version: string;
   tags: readonly string[];
+  /** For the linker, beside what leaves debugging out. */
+  ldflags?: string;
 }
 
 /** Prometheus 3.16 without its UI, and without service discoveries, most of what there is to compile. */
@@ -30,6 +32,25 @@ export const COLLECTOR: GoProgram = {
   directory: fileURLToPath(new URL('collector', import.meta.url)),
   version: 'v0.165.0',
   tags: ['netgo'],
+};
+
+export const HELM: GoProgram = {
+  package: 'helm.sh/helm/v4/cmd/helm',
+  version: 'v4.3.1',
+  tags: ['netgo'],
+};
+
+/** etcd and kube-apiserver in one program; the server tells its version as a release does, for charts ask it. */
+export const CONTROL_PLANE: GoProgram = {
+  package: 'ftrace-exporter/test/control-plane',
+  directory: fileURLToPath(new URL('control-plane', import.meta.url)),
+  version: 'v1.37.2',
+  tags: ['netgo'],
+  ldflags: [
+    '-X k8s.io/component-base/version.gitVersion=v1.37.2',
+    '-X k8s.io/component-base/version.gitMajor=1',
+    '-X k8s.io/component-base/version.gitMinor=37',
+  ].join(' '),
 };
 
 const BIN = join(homedir(), '.cache', 'ftrace-exporter', 'bin');
@@ -50,7 +71,13 @@ export function goProgram(program: GoProgram): string {
     const what = program.directory === undefined ? name : '.';
     const { status, error } = spawnSync(
       'go',
-      ['install', '-trimpath', '-ldflags=-s -w', `-tags=${program.tags.join()}`, what],
+      [
+        'install',
+        '-trimpath',
+        `-ldflags=-s -w ${program.ldflags ?? ''}`.trim(),
+        `-tags=${program.tags.join()}`,
+        what,
+      ],
       {
         ...(program.directory === undefined ? {} : { cwd: program.directory }),
         // One package at a time: the linker and the largest packages take a gigabyte each.

@@ -1,0 +1,186 @@
+/** The chart as Helm renders it, and the values that tests render it with. */
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { parseAllDocuments } from 'yaml';
+import { goProgram, HELM } from './go-program.ts';
+
+export const CHART = fileURLToPath(new URL('../../helm/ftrace-exporter', import.meta.url));
+
+export interface Manifest {
+  apiVersion: string;
+  kind: string;
+  metadata: { name: string; namespace?: string; labels?: Record<string, string> };
+  data?: Record<string, string>;
+  spec?: { template: PodTemplate };
+}
+
+export interface PodTemplate {
+  metadata: { labels: Record<string, string>; annotations: Record<string, string> };
+  spec: {
+    hostPID: boolean;
+    automountServiceAccountToken: boolean;
+    containers: [Container];
+    volumes: { name: string; hostPath?: { path: string } }[];
+    nodeSelector: Record<string, string>;
+  };
+}
+
+export interface Container {
+  image: string;
+  args: string[];
+  env: { name: string; value?: string }[];
+  volumeMounts: { name: string; mountPath: string }[];
+  livenessProbe?: { httpGet?: { path: string; scheme: string }; tcpSocket?: object };
+  readinessProbe?: { httpGet?: { path: string; scheme: string }; tcpSocket?: object };
+  securityContext: object;
+}
+
+export type Values = Readonly<Record<string, unknown>>;
+
+const REALTIME = {
+  config: { probes: { timerlat: { cpus: '2-3' } }, buffer: { total: '16MiB' } },
+  nodeSelector: { 'node-role/realtime': 'true' },
+  resources: { requests: { cpu: '100m', memory: '128Mi' } },
+};
+
+/** Sets of values that must render to something that the API server takes and the agent runs with. */
+export const MATRIX: Readonly<Record<string, Values>> = {
+  default: {},
+  'image by digest, pull secrets': {
+    image: { registry: 'registry.example:5000', digest: `sha256:${'0'.repeat(64)}` },
+    imagePullSecrets: [{ name: 'pull' }],
+  },
+  'image without a registry': { image: { registry: '', repository: 'mine', tag: 'dev' } },
+  'service monitor, rules, dashboards, policy': {
+    clusterName: 'north',
+    serviceMonitor: { enabled: true, interval: '30s', labels: { release: 'prometheus' } },
+    prometheusRule: { enabled: true, labels: { release: 'prometheus' } },
+    dashboards: { enabled: true },
+    networkPolicy: {
+      enabled: true,
+      scrapeFrom: [{ namespaceSelector: { matchLabels: { 'kubernetes.io/metadata.name': 'monitoring' } } }],
+      otlpTo: [{ ipBlock: { cidr: '10.0.0.0/8' } }],
+      extraEgress: [{ ports: [{ port: 443, protocol: 'TCP' }] }],
+    },
+  },
+  'pod monitor with TLS and a password': {
+    webConfig: { existingSecret: 'web', tls: true },
+    service: { enabled: false },
+    podMonitor: {
+      enabled: true,
+      sampleLimit: 5000,
+      tlsConfig: { insecureSkipVerify: true },
+      basicAuth: { username: { name: 'scrape', key: 'user' }, password: { name: 'scrape', key: 'password' } },
+      relabelings: [{ targetLabel: 'tier', replacement: 'node' }],
+      metricRelabelings: [{ sourceLabels: ['__name__'], regex: 'nodejs_.*', action: 'drop' }],
+    },
+  },
+  'TLS alone': { webConfig: { existingSecret: 'web', tls: true, auth: false } },
+  'OTLP and attributes': {
+    clusterName: 'north',
+    config: {
+      otlp: {
+        endpoint: 'http://collector.otel:4318',
+        resource_attributes: { 'deployment.environment.name': 'a, b' },
+      },
+    },
+  },
+  'tracers of the whole machine': { config: { probes: { osnoise: { cpus: '1' }, irqsoff: {} } } },
+  blk: { config: { probes: { blk: { devices: ['nvme*'] } } } },
+  'containers in spans': {
+    config: { spans: { containers: true, kinds: { syscalls: { threshold: '10ms' } } } },
+  },
+  'a tracer that is switched off': {
+    config: { probes: { timerlat: { enabled: false } } },
+    host: { journal: 'never' },
+  },
+  'profiles beside': { config: { probes: { syscalls: {} } }, profiles: { realtime: REALTIME } },
+  'profiles alone': {
+    main: { enabled: false },
+    profiles: { a: {}, b: { enabled: false }, realtime: REALTIME },
+  },
+  'a ConfigMap that is there': {
+    existingConfigMap: { name: 'mine', key: 'a.yaml' },
+    host: { journal: 'always', pid: 'always' },
+  },
+  'everything more': {
+    fullnameOverride: 'ftx',
+    extraArgs: ['--log.level=debug'],
+    extraEnv: [{ name: 'FTRACE_EXPORTER_LOG_FORMAT', value: 'json' }],
+    extraEnvFrom: [{ secretRef: { name: 'otlp-headers', optional: true } }],
+    extraVolumes: [{ name: 'more', emptyDir: {} }],
+    extraVolumeMounts: [{ name: 'more', mountPath: '/more' }],
+    extraManifests: [
+      {
+        apiVersion: 'v1',
+        kind: 'ConfigMap',
+        metadata: { name: 'more' },
+        data: { of: '{{ .Release.Name }}' },
+      },
+      'apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: more-still\n',
+    ],
+    priorityClassName: 'system-node-critical',
+    podLabels: { team: 'kernel' },
+    podAnnotations: { 'example.com/a': 'b' },
+    commonLabels: { stage: 'test' },
+    serviceAccount: { annotations: { a: 'b' } },
+    podSecurityContext: { supplementalGroups: [1000] },
+    affinity: { podAntiAffinity: {} },
+    updateStrategy: { type: 'OnDelete', rollingUpdate: null },
+    livenessProbe: null,
+    readinessProbe: null,
+  },
+};
+
+export interface Said {
+  status: number | null;
+  output: string;
+}
+
+/** Runs Helm; `values`, where given, as its -f. */
+export function helm(args: readonly string[], values?: Values, env: NodeJS.ProcessEnv = {}): Said {
+  const directory = mkdtempSync(join(tmpdir(), 'ftx-helm-'));
+  try {
+    const file = join(directory, 'values.json');
+    writeFileSync(file, JSON.stringify(values ?? {}));
+    const { status, stdout, stderr, error } = spawnSync(
+      goProgram(HELM),
+      [...args, ...(values === undefined ? [] : ['--values', file])],
+      { encoding: 'utf8', env: { ...process.env, HELM_CACHE_HOME: directory, ...env }, maxBuffer: 64 << 20 },
+    );
+    if (error !== undefined) throw error;
+    return { status, output: status === 0 ? stdout : `${stdout}${stderr}` };
+  } finally {
+    rmSync(directory, { recursive: true, force: true });
+  }
+}
+
+/** What the chart renders to. Throws with Helm's words where it does not. */
+export function render(values: Values, namespace = 'ftrace'): Manifest[] {
+  const { status, output } = helm(
+    ['template', 'test', CHART, '--namespace', namespace, '--api-versions', 'monitoring.coreos.com/v1'],
+    values,
+  );
+  if (status !== 0) throw new Error(output);
+  return manifestsOf(output);
+}
+
+export function manifestsOf(text: string): Manifest[] {
+  const documents = parseAllDocuments(text);
+  if (!Array.isArray(documents)) return [];
+  for (const { errors } of documents) if (errors[0] !== undefined) throw errors[0];
+  return documents.map((document) => document.toJS() as Manifest | null).filter((one) => one !== null);
+}
+
+/** The DaemonSet of a profile, of the main one without. */
+export function daemonSetOf(manifests: readonly Manifest[], component = 'agent'): PodTemplate {
+  const found = manifests.find(
+    ({ kind, metadata }) =>
+      kind === 'DaemonSet' && metadata.labels?.['app.kubernetes.io/component'] === component,
+  );
+  if (found?.spec === undefined) throw new Error(`no DaemonSet ${component}`);
+  return found.spec.template;
+}

@@ -1,0 +1,257 @@
+/** The chart through the real Helm: lint, what every set of values renders to, and what is refused with which words. */
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { before, describe, it } from 'node:test';
+import { BIN, cleanEnvironment, makeBench, TRACEFS } from '../support/agent.ts';
+import { CHART, daemonSetOf, helm, MATRIX, type PodTemplate, render, type Values } from './chart.ts';
+import { goProgram, HELM } from './go-program.ts';
+
+const bench = makeBench('helm');
+
+const mounts = ({ spec }: PodTemplate): string[] =>
+  spec.volumes.flatMap(({ name, hostPath }) => (hostPath === undefined ? [] : [`${name}=${hostPath.path}`]));
+
+/** A list of arguments with the paths of the pod replaced by those of this machine. */
+function onThisMachine(args: readonly string[]): string[] {
+  return args
+    .filter((arg) => arg !== 'run' && !arg.startsWith('--config.file='))
+    .map((arg) =>
+      arg
+        .replace('=/tracing', `=${TRACEFS}`)
+        .replace('=/run/ftrace-exporter', `=${bench.directory}`)
+        .replace('=:10743', '=127.0.0.1:0'),
+    );
+}
+
+/** Values, and what is said of them. */
+const REFUSALS: readonly [string, Values, RegExp][] = [
+  ['an unknown value', { imgae: {} }, /additional properties 'imgae' not allowed/],
+  ['a tag that is none', { image: { tag: 'a b' } }, /at '\/image\/tag': 'a b' does not match pattern/],
+  [
+    'a digest that is none',
+    { image: { digest: 'sha256:1' } },
+    /at '\/image\/digest'.* does not match pattern/,
+  ],
+  ['a port out of bounds', { port: 70000 }, /at '\/port': maximum: got 70,?000, want 65,?535/],
+  [
+    'a word for a switch',
+    { serviceMonitor: { enabled: 'yes' } },
+    /at '\/serviceMonitor\/enabled': got string, want boolean/,
+  ],
+  [
+    'a need that is none',
+    { host: { journal: 'maybe' } },
+    /at '\/host\/journal': value must be one of 'auto', 'always', 'never'/,
+  ],
+  ['a relative path', { host: { tracefs: 'sys' } }, /at '\/host\/tracefs': 'sys' does not match pattern/],
+  ['an interval that is none', { podMonitor: { interval: '30' } }, /at '\/podMonitor\/interval'/],
+  [
+    'an unknown probe',
+    { config: { probes: { sceduler: {} } } },
+    /at '\/config\/probes': additional properties 'sceduler' not allowed/,
+  ],
+  [
+    'an unknown key of the agent',
+    { config: { drian_interval: '20ms' } },
+    /at '\/config': additional properties 'drian_interval' not allowed/,
+  ],
+  ['a duration without its unit', { config: { max_window: 120 } }, /at '\/config\/max_window'/],
+  [
+    'the same in a profile',
+    { profiles: { a: { config: { max_window: 120 } } } },
+    /at '\/profiles\/a\/config\/max_window'/,
+  ],
+  ['a profile whose name is none', { profiles: { A_b: {} } }, /'A_b' does not match pattern/],
+  [
+    'an unknown key of a profile',
+    { profiles: { a: { port: 1 } } },
+    /at '\/profiles\/a': additional properties 'port' not allowed/,
+  ],
+  [
+    'a tracer without its journal',
+    { config: { probes: { timerlat: { cpus: '1' } } }, host: { journal: 'never' } },
+    /probe timerlat needs a directory of the host for the journal of what it changes, and host\.journal is `never`/,
+  ],
+  [
+    'the same in a profile',
+    { host: { journal: 'never' }, profiles: { rt: { config: { probes: { hwlat: { cpus: '1' } } } } } },
+    /probe hwlat needs a directory.* of profile rt/,
+  ],
+  [
+    'blk without its switches',
+    { config: { probes: { blk: {} } }, host: { sysDevices: 'never' } },
+    /probe blk needs the host's \/sys\/devices, writable, and host\.sysDevices is `never`/,
+  ],
+  [
+    'containers without the ids of processes',
+    { config: { spans: { containers: true } }, host: { pid: 'never' } },
+    /spans\.containers needs the host's process ids \(hostPID\), and host\.pid is `never`/,
+  ],
+  [
+    'an address of its own',
+    { config: { web: { listen_address: ':1' } } },
+    /config\.web\.listen_address: the chart sets it, say `port`/,
+  ],
+  [
+    'tracefs elsewhere',
+    { config: { tracefs: '/t' } },
+    /config\.tracefs: the chart sets it, say `host\.tracefs`/,
+  ],
+  [
+    'two configs',
+    { config: { probes: { irq: {} } }, existingConfigMap: { name: 'a' } },
+    /both given: one of them/,
+  ],
+  [
+    'two monitors',
+    { serviceMonitor: { enabled: true }, podMonitor: { enabled: true } },
+    /scraped twice, say one of them/,
+  ],
+  [
+    'a monitor without a Service',
+    { serviceMonitor: { enabled: true }, service: { enabled: false } },
+    /serviceMonitor\.enabled needs service\.enabled/,
+  ],
+];
+
+describe('the chart', () => {
+  before((t) => {
+    goProgram(HELM);
+    console.log(`helm ${helm(['version', '--short']).output.trim()}`);
+    return t;
+  });
+
+  it('passes helm lint --strict', (t) => {
+    const { status, output } = helm(['lint', '--strict', CHART]);
+    assert.equal(status, 0, output);
+    t.diagnostic(output.trim().split('\n').at(-1) ?? '');
+  });
+
+  for (const [name, values] of Object.entries(MATRIX)) {
+    it(`renders: ${name}`, () => {
+      const manifests = render(values);
+      const names = manifests.map(({ kind, metadata }) => `${kind} ${metadata.name}`);
+      assert.equal(new Set(names).size, names.length, `twice: ${names}`);
+      for (const { kind, metadata, data } of manifests) {
+        if (kind !== 'ConfigMap' || data?.['ftrace-exporter.yaml'] === undefined) continue;
+        const file = join(bench.directory, `${metadata.name}.yaml`);
+        writeFileSync(file, data['ftrace-exporter.yaml']);
+        const checked = spawnSync(process.execPath, [BIN, 'check-config', file], { encoding: 'utf8' });
+        assert.equal(checked.status, 0, `${metadata.name}: ${checked.stderr}${data['ftrace-exporter.yaml']}`);
+      }
+    });
+  }
+
+  for (const [name, values, words] of REFUSALS) {
+    it(`refuses ${name}`, () => {
+      const { status, output } = helm(['template', 'test', CHART], values);
+      assert.notEqual(status, 0, 'it was rendered');
+      assert.match(output.replaceAll('\n', ' '), words);
+    });
+  }
+
+  it('is secure by default', () => {
+    const manifests = render({});
+    const { spec } = daemonSetOf(manifests);
+    assert.deepEqual(manifests.map(({ kind }) => kind).sort(), [
+      'ConfigMap',
+      'DaemonSet',
+      'Service',
+      'ServiceAccount',
+    ]);
+    assert.deepEqual(spec.containers[0].securityContext, {
+      privileged: false,
+      allowPrivilegeEscalation: false,
+      readOnlyRootFilesystem: true,
+      runAsUser: 0,
+      runAsGroup: 0,
+      capabilities: { drop: ['ALL'] },
+      seccompProfile: { type: 'RuntimeDefault' },
+    });
+    assert.partialDeepStrictEqual(spec, {
+      hostNetwork: false,
+      hostPID: false,
+      hostIPC: false,
+      automountServiceAccountToken: false,
+    });
+    assert.deepEqual(mounts(daemonSetOf(manifests)), ['tracefs=/sys/kernel/tracing']);
+    assert.equal(
+      spec.containers[0].volumeMounts.find(({ name }) => name === 'tracefs')?.mountPath,
+      '/tracing',
+    );
+  });
+
+  it('mounts of the host what the config needs, and nothing else', () => {
+    const of = (name: string, component?: string) => daemonSetOf(render(MATRIX[name]), component);
+    const tracefs = 'tracefs=/sys/kernel/tracing';
+    const journal = 'journal=/run/ftrace-exporter';
+    assert.deepEqual(mounts(of('tracers of the whole machine')), [tracefs, journal]);
+    assert.deepEqual(mounts(of('blk')), [tracefs, journal, 'sys-devices=/sys/devices']);
+    assert.deepEqual(mounts(of('a tracer that is switched off')), [tracefs]);
+    assert.deepEqual(mounts(of('profiles beside')), [tracefs]);
+    assert.deepEqual(mounts(of('profiles beside', 'realtime')), [tracefs, journal]);
+    assert.equal(of('containers in spans').spec.hostPID, true);
+    assert.deepEqual(mounts(of('containers in spans')), [tracefs]);
+    assert.equal(of('a ConfigMap that is there').spec.hostPID, true);
+  });
+
+  it('gives a profile its own instance, nodes and probes', () => {
+    const manifests = render(MATRIX['profiles beside']);
+    const config = manifests.find(({ metadata }) => metadata.name.endsWith('-realtime'))?.data;
+    assert.match(config?.['ftrace-exporter.yaml'] ?? '', /instance: ftrace-exporter-realtime/);
+    assert.match(config?.['ftrace-exporter.yaml'] ?? '', /sched:\n\s+enabled: false/);
+    assert.doesNotMatch(config?.['ftrace-exporter.yaml'] ?? '', /syscalls/);
+    const { spec } = daemonSetOf(manifests, 'realtime');
+    assert.deepEqual(spec.nodeSelector, { 'node-role/realtime': 'true' });
+    const attributes = spec.containers[0].env.find(({ name }) => name === 'OTEL_RESOURCE_ATTRIBUTES');
+    assert.equal(attributes?.value, 'service.instance.id=$(K8S_NODE_NAME)/realtime');
+  });
+
+  it('probes as the web config lets it', () => {
+    const live = (name: string) => daemonSetOf(render(MATRIX[name])).spec.containers[0].livenessProbe;
+    assert.equal(live('default')?.httpGet?.scheme, 'HTTP');
+    assert.equal(live('TLS alone')?.httpGet?.scheme, 'HTTPS');
+    assert.ok(live('pod monitor with TLS and a password')?.tcpSocket);
+    assert.equal(live('everything more'), undefined);
+  });
+
+  it('rolls out a new config, by its checksum', () => {
+    const sum = (values: Values) => daemonSetOf(render(values)).metadata.annotations['checksum/config'];
+    assert.equal(sum({}), sum({ port: 9999 }));
+    assert.notEqual(sum({}), sum({ config: { max_window: '3m' } }));
+  });
+
+  it('copies the rules word for word', () => {
+    const rules = render(MATRIX['service monitor, rules, dashboards, policy']);
+    const alerts = JSON.stringify(rules.find(({ metadata }) => metadata.name.endsWith('-alerts'))?.spec);
+    assert.match(alerts, /Tasks wait long for a CPU on \{\{ \$labels\.instance \}\}/);
+    const boards = rules.filter(({ metadata }) => metadata.labels?.grafana_dashboard === '1');
+    assert.equal(boards.length, 5);
+    for (const { data } of boards) for (const text of Object.values(data ?? {})) JSON.parse(text);
+  });
+
+  it('starts the agent with arguments that it takes', async (t) => {
+    for (const name of ['default', 'profiles beside'] as const) {
+      const manifests = render(MATRIX[name]);
+      const text = manifests.find(({ kind }) => kind === 'ConfigMap')?.data?.['ftrace-exporter.yaml'] ?? '';
+      const { args } = daemonSetOf(manifests).spec.containers[0];
+      const { parse } = await import('yaml');
+      const agent = await bench.start(parse(text) as Values, { flags: onThisMachine(args) });
+      const { series } = await agent.scrape();
+      assert.ok(series('ftrace_exporter_probe_up').every(({ value }) => value === 1));
+      assert.equal(await agent.stop(), 0);
+      t.diagnostic(`${name}: run ${args.slice(1).join(' ')}`);
+    }
+  });
+
+  it('gives the agent who it is over OTLP', () => {
+    const { env } = daemonSetOf(render(MATRIX['OTLP and attributes'])).spec.containers[0];
+    const said = env.find(({ name }) => name === 'OTEL_RESOURCE_ATTRIBUTES')?.value;
+    assert.equal(said, 'service.instance.id=$(K8S_NODE_NAME),deployment.environment.name=a%2C%20b');
+    assert.equal(env.find(({ name }) => name === 'K8S_CLUSTER_NAME')?.value, 'north');
+    assert.ok(cleanEnvironment());
+    assert.ok(readFileSync(join(CHART, 'values.yaml'), 'utf8').includes('No CPU limit'));
+  });
+});

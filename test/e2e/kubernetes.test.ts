@@ -1,0 +1,225 @@
+/**
+ * The chart and the plain manifests against a real kube-apiserver: every manifest is taken with strict checking of its
+ * fields, a release is installed, upgraded, rolled back and removed by Helm, and Pod Security says in what the pods
+ * exceed "baseline". What is missing here is a node: that the pods run, image.test.ts shows with the same restrictions.
+ */
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, before, describe, it } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { parse } from 'yaml';
+import { makeBench } from '../support/agent.ts';
+import {
+  CHART,
+  daemonSetOf,
+  helm,
+  MATRIX,
+  type Manifest,
+  manifestsOf,
+  render,
+  type Values,
+} from './chart.ts';
+import { type ControlPlane, startControlPlane } from './control-plane.ts';
+import { plainManifests } from './plain-manifests.ts';
+
+const OPERATOR = 'github.com/prometheus-operator/prometheus-operator@v0.85.0';
+const CRDS = ['podmonitors', 'prometheusrules', 'servicemonitors'];
+const PLAIN = fileURLToPath(new URL('../../deploy/kubernetes/', import.meta.url));
+
+const bench = makeBench('kubernetes');
+
+/** Where a kind is in the API, below its version. */
+const PLURALS: Record<string, string> = {
+  ClusterRole: 'clusterroles',
+  ClusterRoleBinding: 'clusterrolebindings',
+  ConfigMap: 'configmaps',
+  DaemonSet: 'daemonsets',
+  Deployment: 'deployments',
+  Namespace: 'namespaces',
+  NetworkPolicy: 'networkpolicies',
+  PodMonitor: 'podmonitors',
+  PrometheusRule: 'prometheusrules',
+  Service: 'services',
+  ServiceAccount: 'serviceaccounts',
+  ServiceMonitor: 'servicemonitors',
+};
+const CLUSTER_WIDE = ['Namespace', 'ClusterRole', 'ClusterRoleBinding'];
+
+function pathOf({ apiVersion, kind, metadata }: Manifest): string {
+  const plural = PLURALS[kind];
+  assert.ok(plural, `no path for ${kind}`);
+  const group = apiVersion.includes('/') ? `/apis/${apiVersion}` : `/api/${apiVersion}`;
+  const namespace = CLUSTER_WIDE.includes(kind) ? '' : `/namespaces/${metadata.namespace ?? 'ftrace'}`;
+  return `${group}${namespace}/${plural}`;
+}
+
+describe('Kubernetes', () => {
+  let api: ControlPlane;
+
+  const dryRun = async (manifests: readonly Manifest[]) => {
+    for (const manifest of manifests) {
+      const { status, body, warnings } = await api.ask(
+        'POST',
+        `${pathOf(manifest)}?dryRun=All&fieldValidation=Strict`,
+        manifest,
+      );
+      const what = `${manifest.kind} ${manifest.metadata.name}`;
+      assert.equal(status, 201, `${what}: ${body.message}`);
+      // An enforced level warns of what it would not let run; that has its own test.
+      assert.deepEqual(
+        warnings.filter((text) => !text.includes('PodSecurity')),
+        [],
+        what,
+      );
+    }
+  };
+
+  const namespace = async (name: string, labels: Record<string, string> = {}) => {
+    const body = { apiVersion: 'v1', kind: 'Namespace', metadata: { name, labels } };
+    const { status } = await api.ask('POST', '/api/v1/namespaces', body);
+    assert.equal(status, 201);
+  };
+
+  /** What Pod Security says of the pod that a DaemonSet would make, in a namespace of that level; '' for nothing. */
+  const podSecurity = async (values: Values, level: string): Promise<string> => {
+    const { metadata, spec } = daemonSetOf(render(values, level));
+    const pod = { apiVersion: 'v1', kind: 'Pod', metadata: { ...metadata, name: 'test' }, spec };
+    const path = `/api/v1/namespaces/${level}/pods?dryRun=All&fieldValidation=Strict`;
+    const { status, body } = await api.ask('POST', path, pod);
+    return status === 201 ? '' : String(body.message);
+  };
+
+  before(async () => {
+    api = await startControlPlane(join(bench.directory, 'control-plane'));
+    console.log(
+      `kube-apiserver ${api.version}, with etcd; helm ${helm(['version', '--short']).output.trim()}`,
+    );
+    const listed = execFileSync('go', ['mod', 'download', '-json', OPERATOR], { encoding: 'utf8' });
+    const { Dir } = JSON.parse(listed) as { Dir: string };
+    const definitions = join(Dir, 'example/prometheus-operator-crd');
+    for (const name of CRDS) {
+      const text = readFileSync(join(definitions, `monitoring.coreos.com_${name}.yaml`), 'utf8');
+      const path = '/apis/apiextensions.k8s.io/v1/customresourcedefinitions';
+      const { status, body } = await api.ask('POST', path, parse(text));
+      assert.equal(status, 201, body.message);
+    }
+    console.log(`custom resources of ${OPERATOR}: ${CRDS.join(', ')}`);
+    await served('/apis/monitoring.coreos.com/v1', CRDS);
+    await namespace('ftrace');
+    for (const level of ['privileged', 'baseline', 'restricted']) {
+      await namespace(level, { 'pod-security.kubernetes.io/enforce': level });
+    }
+  });
+  after(() => api?.stop());
+
+  /** Waits until resources of a group can be asked for. */
+  const served = async (group: string, names: readonly string[]) => {
+    const deadline = Date.now() + 30_000;
+    for (;;) {
+      const { body } = await api.ask('GET', group);
+      const resources = (body.resources ?? []) as { name: string }[];
+      if (names.every((name) => resources.some((one) => one.name === name))) return;
+      assert.ok(Date.now() < deadline, `${group} is not served`);
+      await new Promise((resolve) => setTimeout(resolve, 100));
+    }
+  };
+
+  for (const [name, values] of Object.entries(MATRIX)) {
+    it(`takes what the chart renders: ${name}`, async (t) => {
+      const manifests = render(values);
+      await dryRun(manifests);
+      t.diagnostic(manifests.map(({ kind, metadata }) => `${kind}/${metadata.name}`).join(' '));
+    });
+  }
+
+  it('refuses a field that there is not, so that the above means something', async () => {
+    const [daemonSet] = render({}).filter(({ kind }) => kind === 'DaemonSet');
+    const wrong = { ...daemonSet, spec: { ...daemonSet.spec, tempalte: {} } } as unknown as Manifest;
+    await assert.rejects(dryRun([wrong]), /unknown field "spec\.tempalte"/);
+  });
+
+  it('takes the plain manifests, which are what the chart renders', async (t) => {
+    const made = plainManifests();
+    assert.deepEqual(readdirSync(PLAIN).sort(), ['README.md', ...made.keys()].sort());
+    for (const [file, text] of made) {
+      const there = readFileSync(join(PLAIN, file), 'utf8');
+      assert.ok(there === text, `deploy/kubernetes/${file} is not what the chart renders: npm run manifests`);
+      await dryRun(manifestsOf(text));
+      t.diagnostic(`deploy/kubernetes/${file}: ${manifestsOf(text).length} manifests`);
+    }
+  });
+
+  it('takes the collector beside', async () => {
+    const directory = fileURLToPath(new URL('../../deploy/otel-collector/', import.meta.url));
+    await dryRun(manifestsOf(readFileSync(join(directory, 'kubernetes.yaml'), 'utf8')));
+  });
+
+  it('is installed, upgraded, rolled back and removed', async (t) => {
+    const env = { KUBECONFIG: api.kubeconfig };
+    const run = (args: readonly string[], values?: Values) => {
+      const said = helm([...args, '--namespace', 'ftrace'], values, env);
+      assert.equal(said.status, 0, `helm ${args.join(' ')}: ${said.output}`);
+      t.diagnostic(`helm ${args.filter((arg) => arg !== CHART).join(' ')}`);
+      return said.output;
+    };
+    const path = '/apis/apps/v1/namespaces/ftrace/daemonsets/fleet-ftrace-exporter';
+    const checksum = async () => {
+      const { status, body } = await api.ask('GET', path);
+      assert.equal(status, 200, body.message);
+      return (body as unknown as Manifest).spec?.template.metadata.annotations['checksum/config'];
+    };
+    const everything = {
+      prometheusRule: { enabled: true },
+      dashboards: { enabled: true },
+      podMonitor: { enabled: true },
+    };
+
+    const notes = run(['install', 'fleet', CHART], everything);
+    assert.match(notes, /rollout status daemonset\/fleet-ftrace-exporter/);
+    const first = await checksum();
+    run(['upgrade', 'fleet', CHART], { ...everything, ...MATRIX['profiles beside'] });
+    assert.notEqual(await checksum(), first);
+    assert.equal((await api.ask('GET', `${path}-realtime`)).status, 200);
+    run(['rollback', 'fleet', '1']);
+    assert.equal(await checksum(), first);
+    assert.equal((await api.ask('GET', `${path}-realtime`)).status, 404);
+    run(['uninstall', 'fleet']);
+    for (const where of [
+      '/apis/apps/v1/daemonsets',
+      '/api/v1/configmaps',
+      '/api/v1/services',
+      '/api/v1/serviceaccounts',
+      '/apis/monitoring.coreos.com/v1/podmonitors',
+      '/apis/monitoring.coreos.com/v1/prometheusrules',
+    ]) {
+      const query = '?labelSelector=app.kubernetes.io%2Finstance%3Dfleet';
+      const { body } = await api.ask('GET', `${where}${query}`);
+      assert.deepEqual(body.items, [], where);
+    }
+  });
+
+  it('keeps to "baseline" but for the one hostPath', async (t) => {
+    const said = await podSecurity({}, 'baseline');
+    t.diagnostic(said);
+    assert.match(said, /violates PodSecurity "baseline:latest": hostPath volumes \(volume "tracefs"\)$/);
+    assert.equal(await podSecurity({}, 'privileged'), '');
+  });
+
+  it('exceeds "baseline" in what a config wants of the host, and says so', async (t) => {
+    const expected: [string, RegExp][] = [
+      ['tracers of the whole machine', /: hostPath volumes \(volumes "tracefs", "journal"\)$/],
+      ['blk', /: hostPath volumes \(volumes "tracefs", "journal", "sys-devices"\)$/],
+      ['containers in spans', /: host namespaces \(hostPID=true\), hostPath volumes \(volume "tracefs"\)$/],
+    ];
+    for (const [name, words] of expected) {
+      const said = await podSecurity(MATRIX[name], 'baseline');
+      t.diagnostic(`${name}: ${said.replace(/.*violates/, 'violates')}`);
+      assert.match(said, words);
+    }
+    const restricted = await podSecurity({}, 'restricted');
+    t.diagnostic(restricted.replace(/.*violates/, 'violates'));
+    assert.match(restricted, /runAsUser=0|runAsNonRoot/);
+  });
+});
