@@ -131,18 +131,42 @@ export interface InterruptSink {
   ended(kind: 'irq' | 'softirq', name: string, cpu: number, startNs: TimestampNs, endNs: TimestampNs): void;
 }
 
-export interface TimerlatSink {
-  readonly thresholdNs: number;
-  /** An activation's thread has run: latencies of both contexts, counted from when the timer should have fired. */
-  activated(cpu: number, atNs: TimestampNs, irqLatencyNs: number, threadLatencyNs: number, pid: number): void;
-  /** What held it up: an event `osnoise:*_noise`. */
-  held(source: string, name: string, cpu: number, startNs: TimestampNs, durationNs: number): void;
+/** What took a CPU from a thread of timerlat or osnoise. One object, overwritten for each. */
+export interface Noise {
+  source: NoiseSource;
+  cpu: number;
+  /** By a clock of the tracer's own, which is not the trace clock. */
+  startNs: number;
+  /** Without what took the CPU from it in turn. */
+  durationNs: number;
+  /** Stamp of the record, by the trace clock: a moment after it ended. */
+  recordedNs: TimestampNs;
+  /** Of the irq, the softirq's vector, or the thread; 0: none. */
+  id: number;
 }
 
-export interface OsnoiseSink {
+export const NOISE_SOURCES = ['hw', 'nmi', 'irq', 'softirq', 'thread'] as const;
+export type NoiseSource = (typeof NOISE_SOURCES)[number];
+
+export interface NoiseSink {
+  /** It has ended. Its name, where it has one: these bytes. */
+  held(noise: Noise, bytes: Uint8Array, nameStart: number, nameEnd: number): void;
+  /** What a CPU recorded up to this stamp may be missing. */
+  lost(cpu: number, untilNs: TimestampNs): void;
+}
+
+export interface TimerlatSink extends NoiseSink {
   readonly thresholdNs: number;
-  period(cpu: number, endNs: TimestampNs, runtimeNs: number, noiseNs: number): void;
-  held(source: string, name: string, cpu: number, startNs: TimestampNs, durationNs: number): void;
+  /**
+   * An activation's thread has come late: latencies of both contexts, counted from when the timer should have fired.
+   * The interrupt's is NaN where its record is missing.
+   */
+  activated(cpu: number, atNs: TimestampNs, irqLatencyNs: number, threadLatencyNs: number, pid: number): void;
+}
+
+export interface OsnoiseSink extends NoiseSink {
+  /** A period has ended, whatever its noise. */
+  period(cpu: number, endNs: TimestampNs, runtimeNs: number, noiseNs: number, longestNs: number): void;
 }
 
 export interface LatencySink {

@@ -8,18 +8,18 @@
  * interrupter is taken off. A gap without anything to explain it is the hardware's (or the hypervisor's).
  */
 import { decimalBuckets } from '../config/units/buckets.ts';
+import { NOISE_SOURCES } from '../model/intervals.ts';
 import type { EventHandler } from '../model/record.ts';
 import { type CpuOptions, cpuListKnob, microsecondsKnob, mustNameCpus } from './cpu-choice.ts';
 import { declareCpuCounts, declareCpuMaxima, declareDurations, onCpus } from './families.ts';
+import { GAP, noiseEvent, noiseHandler, noiseHandlers, noiseNeeds } from './noise.ts';
 import type { EventNeed, Probe, ProbeContext, ProbeModule } from './probe.ts';
 import { thresholdClash } from './threshold.ts';
 
 const SAMPLE = 'ftrace:osnoise';
-const GAP = 'osnoise:sample_threshold';
-/** Values of the label `source`, and the events of those that have one of their own. */
-const SOURCES = ['hw', 'nmi', 'irq', 'softirq', 'thread'];
+/** Values of the label `source`; all but the first have an event of their own. */
+const SOURCES = NOISE_SOURCES;
 const HW = 0;
-const eventOf = (source: string) => `osnoise:${source}_noise`;
 
 const RUNTIME = {
   name: 'ftrace_osnoise_runtime_seconds_total',
@@ -88,13 +88,21 @@ export const osnoise: ProbeModule<OsnoiseOptions> = {
       ...(options.threshold === undefined ? [] : [microsecondsKnob('tracing_thresh', options.threshold)]),
     ],
   }),
-  needs: () => [
-    { event: SAMPLE, fields: ['noise', 'runtime', 'max_sample'] },
-    { event: GAP, fields: ['duration', 'interference'], optional: true },
-    ...SOURCES.slice(1).map(
-      (source): EventNeed => ({ event: eventOf(source), fields: ['duration'], optional: true }),
-    ),
-  ],
+  needs: (_options, _kernel, _host, intervals) => {
+    const isTold = intervals?.osnoise !== undefined;
+    const bySource = SOURCES.slice(1).map(
+      (source): EventNeed => ({ event: noiseEvent(source), fields: ['duration'], optional: true }),
+    );
+    return [
+      { event: SAMPLE, fields: ['noise', 'runtime', 'max_sample'] },
+      {
+        event: GAP,
+        fields: ['duration', 'interference', ...(isTold ? ['start'] : [])],
+        optional: true,
+      },
+      ...(isTold ? noiseNeeds() : bySource),
+    ];
+  },
   conflict: (options, others) => {
     if (others.has('timerlat')) {
       return {
@@ -119,29 +127,42 @@ function createOsnoise(context: ProbeContext, options: OsnoiseOptions): Probe {
   const runtimeOf = context.int(SAMPLE, 'runtime');
   const noiseOf = context.int(SAMPLE, 'noise');
   const maxOf = context.int(SAMPLE, 'max_sample');
+  const sink = context.intervals.osnoise;
+  const told = sink && noiseHandlers(context, sink);
   const handlers: Record<string, EventHandler> = {
     [SAMPLE]: (record) => {
       const { cpu } = record;
-      runtime.add(0, cpu, runtimeOf(record) * US);
-      noise.add(0, cpu, noiseOf(record) * US);
-      max(0, cpu, maxOf(record) * US);
+      const runtimeNs = runtimeOf(record) * US;
+      const noiseNs = noiseOf(record) * US;
+      const longestNs = maxOf(record) * US;
+      runtime.add(0, cpu, runtimeNs);
+      noise.add(0, cpu, noiseNs);
+      max(0, cpu, longestNs);
+      sink?.period(cpu, record.timestampNs, runtimeNs, noiseNs, longestNs);
     },
   };
   if (context.format(GAP) !== undefined) {
     const durationOf = context.int(GAP, 'duration');
     const causesOf = context.int(GAP, 'interference');
+    const tell = sink && noiseHandler(context, sink, { source: 'hw', event: GAP });
     handlers[GAP] = (record) => {
       // With causes there is an event of each of them.
-      if (causesOf(record) === 0) interference.record(HW, record.cpu, durationOf(record));
+      if (causesOf(record) !== 0) return;
+      interference.record(HW, record.cpu, durationOf(record));
+      tell?.(record);
     };
     interference.show(HW);
   }
   SOURCES.forEach((source, row) => {
-    const event = eventOf(source);
+    const event = noiseEvent(source);
     if (context.format(event) === undefined) return;
     const durationOf = context.int(event, 'duration');
-    handlers[event] = (record) => interference.record(row, record.cpu, durationOf(record));
+    const tell = told?.get(event);
+    handlers[event] = (record) => {
+      interference.record(row, record.cpu, durationOf(record));
+      tell?.(record);
+    };
     interference.show(row);
   });
-  return { handlers };
+  return { handlers, ...(sink && { onLoss: sink.lost }) };
 }

@@ -4,9 +4,12 @@
  * FIFO 95 that waits for it. Latencies by CPU and context out, each counted from when the timer should have fired.
  */
 import { decimalBuckets } from '../config/units/buckets.ts';
+import type { TimerlatSink } from '../model/intervals.ts';
+import type { EventRecord } from '../model/record.ts';
 import type { Knob } from '../model/tracer.ts';
 import { type CpuOptions, cpuListKnob, microsecondsKnob, mustNameCpus } from './cpu-choice.ts';
 import { declareCpuMaxima, declareDurations, onCpus } from './families.ts';
+import { noiseHandlers, noiseNeeds } from './noise.ts';
 import type { Probe, ProbeContext, ProbeModule } from './probe.ts';
 
 const SAMPLE = 'ftrace:timerlat';
@@ -66,7 +69,10 @@ export const timerlat: ProbeModule<TimerlatOptions> = {
       stop('osnoise/stop_tracing_total_us', options.stop_thread),
     ],
   }),
-  needs: () => [{ event: SAMPLE, fields: ['context', 'timer_latency'] }],
+  needs: (_options, _kernel, _host, intervals) =>
+    intervals?.timerlat === undefined
+      ? [{ event: SAMPLE, fields: ['context', 'timer_latency'] }]
+      : [{ event: SAMPLE, fields: ['context', 'timer_latency', 'seqnum', 'common_pid'] }, ...noiseNeeds()],
   create: createTimerlat,
   metrics: [{ ...LATENCY, labels: [...LATENCY.labels, 'cpu'] }, MAX],
 };
@@ -84,6 +90,8 @@ function createTimerlat(context: ProbeContext, options: TimerlatOptions): Probe 
   for (const row of [IRQ, THREAD]) latency.show(row);
   const contextOf = context.int(SAMPLE, 'context');
   const latencyOf = context.int(SAMPLE, 'timer_latency');
+  const sink = context.intervals.timerlat;
+  const tell = sink && teller(context, sink);
   return {
     handlers: {
       [SAMPLE]: (record) => {
@@ -92,7 +100,30 @@ function createTimerlat(context: ProbeContext, options: TimerlatOptions): Probe 
         const ns = latencyOf(record);
         latency.record(row, record.cpu, ns);
         max(row, record.cpu, ns);
+        tell?.(record, row, ns);
       },
+      ...(sink && Object.fromEntries(noiseHandlers(context, sink))),
     },
+    ...(sink && { onLoss: sink.lost }),
+  };
+}
+
+/** Puts both contexts of an activation together. */
+function teller(context: ProbeContext, sink: TimerlatSink) {
+  const { thresholdNs } = sink;
+  const sequenceOf = context.int(SAMPLE, 'seqnum');
+  const pidOf = context.int(SAMPLE, 'common_pid');
+  const irqSequence = new Float64Array(context.cpuCount).fill(-1);
+  const irqNs = new Float64Array(context.cpuCount);
+  return (record: EventRecord, row: number, ns: number): void => {
+    const { cpu } = record;
+    if (cpu >= irqNs.length) return;
+    if (row === IRQ) {
+      irqSequence[cpu] = sequenceOf(record);
+      irqNs[cpu] = ns;
+    }
+    if (row !== THREAD || ns < thresholdNs) return;
+    const irq = irqSequence[cpu] === sequenceOf(record) ? irqNs[cpu] : Number.NaN;
+    sink.activated(cpu, record.timestampNs, irq, ns, pidOf(record));
   };
 }

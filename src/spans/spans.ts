@@ -9,10 +9,12 @@ import type { SpanDeps } from './deps.ts';
 import type { Offer } from './draft.ts';
 import { makeFunctionTrees } from './function-trees.ts';
 import { InterruptJournal, LONG_INTERRUPT_NS } from './interrupt-journal.ts';
+import { makeOsnoise } from './osnoise.ts';
 import { makeRecorder } from './records.ts';
 import { RequestJournal } from './request-journal.ts';
 import { makeSyscallTraces } from './syscalls.ts';
 import { TaskJournal } from './task-journal.ts';
+import { makeTimerlat } from './timerlat.ts';
 import { waitsByNature } from './waiting-syscalls.ts';
 import { makeRequestTraces, makeWaitTraces } from './waits.ts';
 
@@ -44,6 +46,8 @@ export function makeSpans(config: SpansConfig, deps: SpanDeps, nowMs: number): S
 function tracerSinks(kinds: SpansConfig['kinds'], offer: Offer, deps: SpanDeps): IntervalSinks {
   return {
     ...(kinds.function_graph && makeFunctionTrees(kinds.function_graph, offer, deps)),
+    ...(kinds.timerlat && makeTimerlat(kinds.timerlat, offer, deps)),
+    ...(kinds.osnoise && makeOsnoise(kinds.osnoise, offer, deps)),
   };
 }
 

@@ -1,0 +1,67 @@
+/**
+ * Events of what takes a CPU from a thread of osnoise or timerlat (include/trace/events/osnoise.h), for those who look
+ * at single ones: each is handed on with its start and its name.
+ */
+import type { Noise, NoiseSink, NoiseSource } from '../model/intervals.ts';
+import type { BytesReader, EventHandler, EventRecord, IntReader } from '../model/record.ts';
+import type { EventNeed, ProbeContext } from './probe.ts';
+
+/** A gap without anything to explain it, where `interference` is 0. */
+export const GAP = 'osnoise:sample_threshold';
+
+interface NoiseEvent {
+  source: NoiseSource;
+  event: string;
+  /** Which one it was. */
+  id?: string;
+  name?: string;
+}
+
+const EVENTS: readonly NoiseEvent[] = [
+  { source: 'nmi', event: noiseEvent('nmi') },
+  { source: 'irq', event: noiseEvent('irq'), id: 'vector', name: 'desc' },
+  { source: 'softirq', event: noiseEvent('softirq'), id: 'vector' },
+  { source: 'thread', event: noiseEvent('thread'), id: 'pid', name: 'comm' },
+];
+
+export function noiseEvent(source: string): string {
+  return `osnoise:${source}_noise`;
+}
+
+/** Those that tell of a source; without them spans have no children. */
+export function noiseNeeds(): EventNeed[] {
+  return EVENTS.map(({ event, id, name }) => ({
+    event,
+    fields: ['start', 'duration', ...(id === undefined ? [] : [id]), ...(name === undefined ? [] : [name])],
+    optional: true,
+  }));
+}
+
+/** Handlers of those that are there. */
+export function noiseHandlers(context: ProbeContext, sink: NoiseSink): Map<string, EventHandler> {
+  const there = EVENTS.filter(({ event }) => context.format(event) !== undefined);
+  return new Map(there.map((of) => [of.event, noiseHandler(context, sink, of)]));
+}
+
+/** Of an event that has `start` and `duration`. */
+export function noiseHandler(context: ProbeContext, sink: NoiseSink, of: NoiseEvent): EventHandler {
+  const { source, event } = of;
+  const startOf = context.int(event, 'start');
+  const durationOf = context.int(event, 'duration');
+  const idOf: IntReader = of.id === undefined ? () => 0 : context.int(event, of.id);
+  const name: BytesReader =
+    of.name === undefined ? { start: none, end: none } : context.bytes(event, of.name);
+  const noise: Noise = { source, cpu: 0, startNs: 0, durationNs: 0, recordedNs: 0, id: 0 };
+  return (record) => {
+    noise.cpu = record.cpu;
+    noise.startNs = startOf(record);
+    noise.durationNs = durationOf(record);
+    noise.recordedNs = record.timestampNs;
+    noise.id = idOf(record);
+    sink.held(noise, record.bytes, name.start(record), name.end(record));
+  };
+}
+
+function none(_record: EventRecord): number {
+  return 0;
+}
