@@ -14,6 +14,9 @@ export interface SpanMaker {
   make(traces: readonly TraceRecord[]): EndedSpan[];
 }
 
+/** Of the pod that the agent runs in: a process of another pod is not in it, though on the same node. */
+const OF_OWN_POD = ['k8s.namespace.name', 'k8s.pod.name', 'k8s.pod.uid', 'k8s.pod.ip', 'k8s.container.name'];
+
 const UNSET = { code: SpanStatusCode.UNSET };
 
 /** `own`: attributes of who sends them; those of what was traced win. */
@@ -22,6 +25,11 @@ export function createSpanMaker(
   scope: { name: string; version: string },
 ): SpanMaker {
   const agent = defaultResource().merge(resourceFromAttributes(own));
+  const node = defaultResource().merge(
+    resourceFromAttributes(
+      Object.fromEntries(Object.entries(own).filter(([name]) => !OF_OWN_POD.includes(name))),
+    ),
+  );
 
   const endedSpan = (traceId: string, record: SpanRecord, isRoot: boolean, resource: Resource): EndedSpan => {
     const { spanId, parentSpanId, error } = record;
@@ -56,7 +64,8 @@ export function createSpanMaker(
         const key = JSON.stringify(Object.entries(traced).sort(([a], [b]) => (a < b ? -1 : 1)));
         let resource = resources.get(key);
         if (resource === undefined) {
-          resource = agent.merge(resourceFromAttributes(traced));
+          const isElsewhere = 'container.id' in traced || 'k8s.pod.uid' in traced;
+          resource = (isElsewhere ? node : agent).merge(resourceFromAttributes(traced));
           resources.set(key, resource);
         }
         return resource;
