@@ -151,9 +151,12 @@ describe('Kubernetes', () => {
     }
   });
 
-  it('takes the collector beside', async () => {
+  it('takes the collector beside, whose config is the one that is shown', async () => {
     const directory = fileURLToPath(new URL('../../deploy/otel-collector/', import.meta.url));
-    await dryRun(manifestsOf(readFileSync(join(directory, 'kubernetes.yaml'), 'utf8')));
+    const manifests = manifestsOf(readFileSync(join(directory, 'kubernetes.yaml'), 'utf8'));
+    const config = manifests.find(({ kind }) => kind === 'ConfigMap')?.data?.['config.yaml'];
+    assert.equal(config, readFileSync(join(directory, 'config.yaml'), 'utf8'));
+    await dryRun(manifests);
   });
 
   it('is installed, upgraded, rolled back and removed', async (t) => {

@@ -29,7 +29,6 @@ function plain(manifest: Manifest): Manifest {
     if (one === undefined) continue;
     delete one['helm.sh/chart'];
     delete one['app.kubernetes.io/managed-by'];
-    one['app.kubernetes.io/instance'] = 'ftrace-exporter';
   }
   return JSON.parse(
     JSON.stringify(manifest).replaceAll(
