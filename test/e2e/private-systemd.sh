@@ -7,7 +7,8 @@ set -eu
 directory=$1 cgroup=$2
 if [ "${3:-}" != inside ]; then
   echo $$ >"$cgroup/cgroup.procs"
-  exec unshare --cgroup --uts --ipc --pid --fork --kill-child --mount --mount-proc bash "$0" "$directory" "$cgroup" inside
+  # Gone with who asked for it, whatever ended that.
+  exec setpriv --pdeathsig KILL unshare --cgroup --uts --ipc --pid --fork --kill-child --mount --mount-proc bash "$0" "$directory" "$cgroup" inside
 fi
 mount --make-rprivate /
 mount -t tmpfs -o mode=755 tmpfs /run
