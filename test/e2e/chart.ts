@@ -35,6 +35,7 @@ export interface Container {
   volumeMounts: { name: string; mountPath: string }[];
   livenessProbe?: { httpGet?: { path: string; scheme: string }; tcpSocket?: object };
   readinessProbe?: { httpGet?: { path: string; scheme: string }; tcpSocket?: object };
+  resources: { limits: Record<string, string> };
   securityContext: object;
 }
 

@@ -22,6 +22,7 @@ import {
   type Values,
 } from './chart.ts';
 import { type ControlPlane, startControlPlane } from './control-plane.ts';
+import { HELM } from './go-program.ts';
 import { plainManifests } from './plain-manifests.ts';
 
 const OPERATOR = 'github.com/prometheus-operator/prometheus-operator@v0.85.0';
@@ -93,9 +94,7 @@ describe('Kubernetes', () => {
 
   before(async () => {
     api = await startControlPlane(join(bench.directory, 'control-plane'));
-    console.log(
-      `kube-apiserver ${api.version}, with etcd; helm ${helm(['version', '--short']).output.trim()}`,
-    );
+    console.log(`kube-apiserver ${api.version}, with etcd; helm ${HELM.version}`);
     const listed = execFileSync('go', ['mod', 'download', '-json', OPERATOR], { encoding: 'utf8' });
     const { Dir } = JSON.parse(listed) as { Dir: string };
     const definitions = join(Dir, 'example/prometheus-operator-crd');
