@@ -17,7 +17,7 @@ export interface LatencyLog {
   watch(
     instance: Pick<Instance, 'dir' | 'set'>,
     tracer: string,
-    told: { onLatency(latencyNs: number): void; onError(error: unknown): void },
+    told: { onLatency(latencyNs: number, trace: string): void; onError(error: unknown): void },
   ): void;
   forget(tracer: string): void;
   /** Ends the tracer's window when its time has come; `nowMs` is monotonic. Throws `KernelError`. */
@@ -41,7 +41,7 @@ export function makeLatencyLog(maxWindowMs: number): LatencyLog {
       instance.set('tracing_max_latency', '0');
       const windows: Watched['windows'] = [undefined];
       const onRecord = (latencyNs: number, trace: string) => {
-        onLatency(latencyNs);
+        onLatency(latencyNs, trace);
         const record = { tracer, latencyNs, trace, atMs: Date.now() };
         if (latencyNs > (windows[0]?.latencyNs ?? 0)) windows[0] = record;
       };

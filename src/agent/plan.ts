@@ -72,7 +72,7 @@ export interface EventPlan {
   onLoss(cpu: number, untilNs: TimestampNs): void;
   sweep(): void;
   /** Of the buffer's latency tracer. */
-  onLatency(latencyNs: number): void;
+  onLatency(latencyNs: number, trace: string): void;
 }
 
 const NAMELESS: FunctionNames = { nameOf: () => undefined, generation: 0 };
@@ -134,8 +134,8 @@ export function planEvents(input: PlanInput): EventPlan {
     sweep: () => {
       for (const sweep of sweeps) sweep();
     },
-    onLatency: (latencyNs) => {
-      for (const probe of running) probe.onLatency?.(latencyNs);
+    onLatency: (latencyNs, trace) => {
+      for (const probe of running) probe.onLatency?.(latencyNs, trace);
     },
   };
 }

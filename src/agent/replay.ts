@@ -81,7 +81,7 @@ function replay(recording: Recording, config: AgentConfig, file: string, log: Lo
     },
   );
   stream.flush();
-  if (latency !== undefined) plan.onLatency(latency.latencyNs);
+  if (latency !== undefined) plan.onLatency(latency.latencyNs, '');
   const warnings = recording.problems(hasErrors);
   for (const warning of warnings) log.warn({ file }, warning);
   const readings = cpus.map((cpu) => readingOf(recording, stream, cpu));

@@ -63,6 +63,7 @@ export function openSpanCapture(parts: SpanCaptureParts): SpanCapture {
     config,
     {
       counts: declareSpanCounts(store, config, ['over_budget', 'pruned']),
+      now: traceNow,
       wallTime: wall.at,
       matcher: globMatcher,
       errnoName: host.errnoName,

@@ -3,7 +3,7 @@
  * Everything that is wrong is reported at once, each with its place.
  */
 import { UsageError } from '../model/errors.ts';
-import { describeConflicts } from './conflicts.ts';
+import { describeConflicts, describeKindsAlone } from './conflicts.ts';
 import { isMap, overlay, withoutNulls } from './overlay.ts';
 import { describeProblems } from './problems.ts';
 import {
@@ -59,7 +59,10 @@ export function loadConfig(sections: readonly ProbeSection[], sources: ConfigSou
   if (checked.success) {
     const config = toAgentConfig(checked.data, sections);
     if (sources.isRecorded) return config;
-    const conflicts = describeConflicts(sections, config.probes, (probe) => place(['probes', probe], 'key'));
+    const conflicts = [
+      ...describeConflicts(sections, config.probes, (probe) => place(['probes', probe], 'key')),
+      ...describeKindsAlone(config, (kind) => place(['spans', 'kinds', kind], 'key')),
+    ];
     if (conflicts.length > 0) throw new UsageError(conflicts.join('\n'));
     return config;
   }
@@ -67,11 +70,17 @@ export function loadConfig(sections: readonly ProbeSection[], sources: ConfigSou
   throw new UsageError(describeProblems(checked.error.issues, { value, jsonSchema, place }).join('\n'));
 }
 
-/** A probe's section without anything in it names the probe; other keys without a value say nothing. */
+/** The section of a probe, or of a kind of traces, without anything in it names it; other keys without a value say nothing. */
 function fromFile(file: YamlFile | undefined): unknown {
   if (!isMap(file?.value)) return {};
-  const { probes } = file.value;
-  if (!isMap(probes)) return withoutNulls(file.value);
-  const named = Object.fromEntries(Object.entries(probes).map(([name, section]) => [name, section ?? {}]));
-  return withoutNulls({ ...file.value, probes: named });
+  const { probes, spans } = file.value;
+  return withoutNulls({
+    ...file.value,
+    ...(isMap(probes) ? { probes: named(probes) } : {}),
+    ...(isMap(spans) && isMap(spans.kinds) ? { spans: { ...spans, kinds: named(spans.kinds) } } : {}),
+  });
+}
+
+function named(sections: Record<string, unknown>): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(sections).map(([name, section]) => [name, section ?? {}]));
 }

@@ -6,6 +6,7 @@
  */
 import type { FunctionNames } from './function-names.ts';
 import type { TimestampNs } from './time.ts';
+import type { LATENCY_TRACERS } from './tracer.ts';
 
 export interface IntervalSinks {
   syscalls?: SyscallSink;
@@ -170,8 +171,8 @@ export interface OsnoiseSink extends NoiseSink {
 }
 
 export interface LatencySink {
-  readonly thresholdNs: number;
-  record(tracer: string, latencyNs: number, atMs: number): void;
+  /** A latency tracer has met one worse than any since it was last started anew; with its trace, '' for none. */
+  record(tracer: (typeof LATENCY_TRACERS)[number], latencyNs: number, trace: string): void;
 }
 
 /** A span of an application, as its W3C `traceparent` names it. */

@@ -74,13 +74,15 @@ export function latencyProbe(tracer: LatencyTracer): ProbeModule<LatencyOptions>
 function createLatency(context: ProbeContext, tracer: LatencyTracer): Probe {
   const maxima = declareMaxima(context, MAX);
   const records = context.metrics.counter(RECORDS);
+  const sink = context.intervals.latency;
   const maxSlot = maxima.slot([tracer]);
   const recordSlot = records.slot([tracer]);
   return {
     handlers: {},
-    onLatency: (ns) => {
+    onLatency: (ns, trace) => {
       maxima.record(maxSlot, ns);
       records.add(recordSlot, 1);
+      sink?.record(tracer, ns, trace);
     },
   };
 }

@@ -99,8 +99,8 @@ export interface Probe {
   onLoss?(cpu: number, untilNs: TimestampNs): void;
   /** About once a second: housekeeping that must not happen on the hot path. */
   sweep?(): void;
-  /** Of a latency tracer: it has met a latency longer than any since it was last reset. */
-  onLatency?(latencyNs: number): void;
+  /** Of a latency tracer: it has met a latency longer than any since it was last reset. '' where it has no trace. */
+  onLatency?(latencyNs: number, trace: string): void;
 }
 
 /** Why two probes cannot be on together. */

@@ -17,6 +17,8 @@ export interface SpanCounts {
 
 export interface SpanDeps {
   counts: SpanCounts;
+  /** The trace clock. */
+  now(): TimestampNs;
   /** Wall clock at a stamp of the trace clock. */
   wallTime(stampNs: TimestampNs): WallTime;
   /** Whether a name matches any of these globs. */

@@ -9,6 +9,7 @@ import type { SpanDeps } from './deps.ts';
 import type { Offer } from './draft.ts';
 import { makeFunctionTrees } from './function-trees.ts';
 import { InterruptJournal, LONG_INTERRUPT_NS } from './interrupt-journal.ts';
+import { makeLatencies } from './latency.ts';
 import { makeOsnoise } from './osnoise.ts';
 import { makeRecorder } from './records.ts';
 import { RequestJournal } from './request-journal.ts';
@@ -48,6 +49,7 @@ function tracerSinks(kinds: SpansConfig['kinds'], offer: Offer, deps: SpanDeps):
     ...(kinds.function_graph && makeFunctionTrees(kinds.function_graph, offer, deps)),
     ...(kinds.timerlat && makeTimerlat(kinds.timerlat, offer, deps)),
     ...(kinds.osnoise && makeOsnoise(kinds.osnoise, offer, deps)),
+    ...makeLatencies(kinds, offer, deps),
   };
 }
 

@@ -15,9 +15,9 @@ for (const tracer of LATENCY_TRACERS) {
     assert.equal(l.value(RECORDS, tracer), 0);
     assert.ok(Number.isNaN(l.value(MAX, tracer)));
     l.store.rotate(0);
-    l.probe.onLatency?.(5000);
-    l.probe.onLatency?.(7000);
-    l.probe.onLatency?.(6000);
+    l.probe.onLatency?.(5000, '');
+    l.probe.onLatency?.(7000, '');
+    l.probe.onLatency?.(6000, '');
     assert.equal(l.value(RECORDS, tracer), 3);
     assert.equal(l.value(MAX, tracer), 7000);
     l.store.rotate(5000);
@@ -42,8 +42,8 @@ for (const tracer of LATENCY_TRACERS) {
 test('several of them share the families of a store', () => {
   const store = new MetricStore();
   const [a, b] = (['wakeup', 'irqsoff'] as const).map((name) => run(latencyProbe(name), {}, { store }));
-  a.probe.onLatency?.(1);
-  b.probe.onLatency?.(2);
+  a.probe.onLatency?.(1, '');
+  b.probe.onLatency?.(2, '');
   assert.equal(a.value(MAX, 'wakeup'), 1);
   assert.equal(a.value(MAX, 'irqsoff'), 2);
 });

@@ -23,6 +23,7 @@ export function testDeps(given: Partial<SpanDeps> = {}): TestDeps {
     traces,
     spans,
     counts: { trace: counting(traces), span: counting(spans) },
+    now: () => 5e9,
     wallTime: (ns) => [Math.floor(ns / 1e9), ns % 1e9],
     matcher: globMatcher,
     errnoName: (errno) => (errno === 28 ? 'ENOSPC' : undefined),

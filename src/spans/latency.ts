@@ -1,0 +1,52 @@
+/**
+ * The kinds of the latency tracers: each time one met a latency longer than any since it was last started anew. There is
+ * one span of that length, which ends when the agent noticed: a moment after the latency itself ended.
+ */
+import type { IntervalSinks } from '../model/intervals.ts';
+import type { Attributes, SpansConfig } from '../model/span.ts';
+import { LATENCY_TRACERS } from '../model/tracer.ts';
+import type { SpanDeps } from './deps.ts';
+import type { Offer } from './draft.ts';
+
+/** kernel/trace/trace.c, print_trace_header(): `#    | task: migration/1-32 (uid:0 nice:0 policy:1 rt_prio:99)`. */
+const TASK = /^# +\| task: (.*)-(\d+) \(uid:/m;
+const CPU = /^# latency: .* CPU#(\d+) /m;
+/** The header comes first. */
+const HEADER_LENGTH = 2000;
+
+export function makeLatencies(kinds: SpansConfig['kinds'], offer: Offer, deps: SpanDeps): IntervalSinks {
+  if (!LATENCY_TRACERS.some((tracer) => kinds[tracer] !== undefined)) return {};
+  return {
+    latency: {
+      record: (tracer, latencyNs, trace) => {
+        const thresholdNs = kinds[tracer]?.thresholdNs ?? Number.POSITIVE_INFINITY;
+        if (latencyNs < thresholdNs) return;
+        offer(tracer, latencyNs, () => {
+          const endNs = deps.now();
+          const root = {
+            name: `${tracer} latency`,
+            startNs: endNs - latencyNs,
+            endNs,
+            attributes: {
+              'ftrace.tracer': tracer,
+              'ftrace.end_is_when_noticed': true,
+              ...attributesOf(trace.slice(0, HEADER_LENGTH)),
+            },
+            children: [],
+          };
+          // Its task may be another by now.
+          return { root, pid: 0, pruned: 0, exemplars: [] };
+        });
+      },
+    },
+  };
+}
+
+function attributesOf(header: string): Attributes {
+  const [, comm, pid] = TASK.exec(header) ?? [];
+  const [, cpu] = CPU.exec(header) ?? [];
+  return {
+    ...(cpu === undefined ? {} : { 'cpu.logical_number': Number(cpu) }),
+    ...(pid === undefined ? {} : { 'ftrace.thread.id': Number(pid), 'thread.name': comm }),
+  };
+}

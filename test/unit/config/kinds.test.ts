@@ -1,0 +1,56 @@
+/** Kinds of traces in the config: what names one, and what it cannot do without. */
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, test } from 'node:test';
+import { loadAgentConfig } from '../../../src/agent/compose-config.ts';
+import { UsageError } from '../../../src/model/errors.ts';
+import { LATENCY_TRACERS } from '../../../src/model/tracer.ts';
+
+const directory = mkdtempSync(join(tmpdir(), 'ftrace-exporter-kinds-'));
+after(() => rmSync(directory, { recursive: true }));
+
+function load(text: string) {
+  const file = join(directory, 'c.yaml');
+  writeFileSync(file, text);
+  return loadAgentConfig({ file, env: {}, probes: [] });
+}
+
+function problem(text: string): string {
+  try {
+    load(text);
+  } catch (error) {
+    assert.ok(error instanceof UsageError, String(error));
+    return error.message.replaceAll(`${directory}/`, '');
+  }
+  return '';
+}
+
+test('a kind that is named without more is on, with its defaults', () => {
+  const kinds = (given: string) => load(`spans:\n  kinds:\n    ${given}\n`).spans?.kinds;
+  assert.deepEqual(kinds('syscalls:'), { syscalls: { thresholdNs: 10e6 } });
+  assert.deepEqual(kinds('syscalls:'), kinds('syscalls: {}'));
+  assert.deepEqual(kinds('block: { threshold: }'), kinds('block:'));
+  assert.equal(load('spans:\n  kinds:\n').spans, undefined);
+  assert.equal(load('spans:\n').spans, undefined);
+});
+
+test('a kind of a tracer needs its probe, and says what for', () => {
+  const kind = (name: string, probes: string) =>
+    problem(`probes:\n  sched:\n${probes}spans:\n  kinds:\n    ${name}: {}\n`);
+  assert.equal(
+    kind('timerlat', ''),
+    'c.yaml:5:5: spans.kinds.timerlat needs probes.timerlat, which says on what CPUs',
+  );
+  assert.match(kind('osnoise', ''), /spans\.kinds\.osnoise needs probes\.osnoise, which says on what CPUs$/);
+  assert.match(kind('function_graph', ''), /needs probes\.function_graph, which says what functions$/);
+  for (const tracer of LATENCY_TRACERS) {
+    assert.match(kind(tracer, ''), /, which runs the tracer$/);
+    assert.equal(kind(tracer, `  ${tracer}:\n`), '');
+  }
+  assert.equal(kind('timerlat', '  timerlat: { cpus: 1 }\n'), '');
+  assert.match(kind('timerlat', '  timerlat: { cpus: 1, enabled: false }\n'), /needs probes\.timerlat/);
+  // These have helpers.
+  for (const name of ['syscalls', 'block', 'sched']) assert.equal(kind(name, ''), '');
+});
