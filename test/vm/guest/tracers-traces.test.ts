@@ -1,0 +1,190 @@
+/**
+ * Traces of what tracers record, as `/api/v1/slow` gives them: trees of calls equal the kernel's own text of the same
+ * calls, name by name, by nesting and duration; activations of timerlat are there, with what held them up.
+ */
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, before, describe, it } from 'node:test';
+import { LAB_TRACERS, mustOffer } from '../tracers.ts';
+import { type GraphLine, graphDuration, graphLines } from './kernel-text.ts';
+import { CPUS, KERNEL, type RunningAgent, startAgent, TRACEFS, until } from './lab.ts';
+import { livesInInstance, type Recording, startRecording } from './recording.ts';
+import { startTaskTree } from './task-tree.ts';
+
+const tree = startTaskTree();
+after(() => tree.end());
+/** They call each other, and a small program calls them a few times: no more than traces are kept. */
+const FUNCTIONS = ['vfs_fstatat', 'vfs_statx', 'vfs_fstat', 'vfs_getattr', 'vfs_getattr_nosec'];
+const there = new Set(
+  readFileSync(join(TRACEFS, 'available_filter_functions'), 'utf8')
+    .split('\n')
+    .map((line) => line.split(' ')[0]),
+);
+const functions = FUNCTIONS.filter((name) => there.has(name));
+const timerlat = LAB_TRACERS.find(({ name }) => name === 'timerlat');
+const hasTimerlat = timerlat !== undefined && mustOffer(timerlat, KERNEL);
+
+const config = `
+instance: lab-traces
+probes:
+  function_graph: { functions: ${JSON.stringify(functions)}, pids: [${tree.pid}] }
+${hasTimerlat ? '  timerlat: { cpus: "0", period: 100ms }' : ''}
+spans:
+  max_traces_per_second: 1000
+  kinds:
+    function_graph: { threshold: 1us, min_child: 0s, max_spans: 1000 }
+${hasTimerlat ? '    timerlat: { threshold: 1us }' : ''}
+`;
+
+interface Span {
+  name: string;
+  durationSeconds: number;
+  attributes: Record<string, unknown>;
+  children: Span[];
+}
+
+/** `name duration` and, in parentheses, what it called. */
+interface Call {
+  name: string;
+  duration: string;
+  children: Call[];
+}
+
+function print({ name, duration, children }: Call): string {
+  return `${name} ${duration}${children.length === 0 ? '' : ` (${children.map(print).join(', ')})`}`;
+}
+
+function nsOf(seconds: number): number {
+  return Math.round(seconds * 1e9);
+}
+
+function callOf({ attributes, durationSeconds, children }: Span): Call {
+  return {
+    name: String(attributes['code.function.name']),
+    duration: graphDuration(nsOf(durationSeconds)),
+    children: children.map(callOf),
+  };
+}
+
+/** Trees of the text of all CPUs: lines of a task in the order of their stamps, nested as they are indented. */
+function treesOf(lines: readonly GraphLine[]): Call[] {
+  const trees: Call[] = [];
+  const stacks = new Map<number, Call[]>();
+  for (const { kind, pid, depth, name, duration } of lines) {
+    const stack = stacks.get(pid) ?? [];
+    stacks.set(pid, stack);
+    if (kind === 'return') {
+      assert.equal(stack[depth]?.name, name);
+      stack[depth].duration = duration;
+    } else {
+      const call = { name, duration, children: [] };
+      stack[depth] = call;
+      if (depth > 0) stack[depth - 1].children.push(call);
+      else trees.push(call);
+    }
+  }
+  return trees;
+}
+
+describe('traces of tracers', () => {
+  let agent: RunningAgent;
+  before(async () => {
+    agent = await startAgent(config);
+  });
+  after(async () => {
+    agent?.child.kill('SIGTERM');
+    await agent?.ended;
+  });
+  const slow = async (kind: string): Promise<Span[]> => {
+    const { status, body } = await agent.get(`/api/v1/slow?kind=${kind}&limit=100`);
+    assert.equal(status, 200, body);
+    return (JSON.parse(body) as { last: Span[] }).last;
+  };
+
+  it('their kinds are up', async () => {
+    const { body } = await agent.get('/api/v1/status');
+    const { kinds } = JSON.parse(body) as { kinds: { kind: string; up: boolean; reason: string }[] };
+    assert.deepEqual(
+      kinds.map(({ kind, up, reason }) => [kind, up, reason]),
+      ['function_graph', ...(hasTimerlat ? ['timerlat'] : [])].map((kind) => [kind, true, '']),
+    );
+  });
+
+  const skip = livesInInstance('function_graph') ? false : 'this kernel has it at the top level alone';
+  it("trees of calls equal the kernel's text of the same calls", { skip }, async () => {
+    const witness = startRecording({
+      tracer: 'function_graph',
+      files: {
+        set_ftrace_filter: functions.join(' '),
+        set_ftrace_pid: String(tree.pid),
+        'options/function-fork': '1',
+      },
+    });
+    await tree.run('taskset -c 1 stat /etc/passwd');
+    const recording = witness.stop();
+    let theirs: string[] = [];
+    try {
+      theirs = treesOf(textOf(recording)).map(print);
+    } finally {
+      recording.end();
+    }
+    assert.ok(theirs.length >= 5 && theirs.length < 50, `${theirs.length} trees`);
+    assert.ok(
+      theirs.some((line) => line.includes('(')),
+      'none calls another',
+    );
+    let missing: string[] = theirs;
+    await until(async () => {
+      const ours = (await slow('function_graph')).map((root) => print(callOf(root)));
+      missing = theirs.filter((line) => {
+        const at = ours.indexOf(line);
+        if (at >= 0) ours.splice(at, 1);
+        return at < 0;
+      });
+      return missing.length === 0;
+    }, 'all trees of the text are among the traces').catch(() => {});
+    assert.deepEqual(missing, []);
+  });
+
+  it('trees of calls are there, each call within its caller', async () => {
+    await tree.run('stat /etc/passwd');
+    let roots: Span[] = [];
+    await until(async () => {
+      roots = await slow('function_graph');
+      return roots.some(({ children }) => children.length > 0);
+    }, 'there is a tree of calls');
+    for (const { name, attributes } of roots)
+      assert.equal(name, `function ${attributes['code.function.name']}`);
+  });
+
+  const skipTimerlat = hasTimerlat ? false : `it came with ${timerlat?.since}`;
+  it('activations of timerlat have both parts, and what held them up', { skip: skipTimerlat }, async () => {
+    let roots: Span[] = [];
+    await until(async () => {
+      roots = await slow('timerlat');
+      return roots.length > 20;
+    }, 'there are activations');
+    const parts = roots.flatMap(({ children }) => children);
+    assert.ok(parts.length >= roots.length);
+    for (const { durationSeconds, children } of roots) {
+      if (children.length === 0) continue;
+      assert.deepEqual(
+        children.map(({ name }) => name),
+        ['timerlat irq', 'timerlat thread'],
+      );
+      const [irq, thread] = children.map((child) => nsOf(child.durationSeconds));
+      assert.equal(irq + thread, nsOf(durationSeconds));
+    }
+    const held = new Set(parts.flatMap(({ children }) => children.map(({ name }) => name)));
+    // Its own timer's interrupt, above all.
+    assert.ok(held.has('irq noise'), [...held].join(', '));
+  });
+});
+
+function textOf(recording: Recording): GraphLine[] {
+  for (const option of ['funcgraph-abstime', 'funcgraph-proc', 'funcgraph-tail']) recording.show(option);
+  const lines = CPUS.flatMap((cpu) => graphLines(recording.text(cpu)));
+  // Lines of one stamp stay in the order of their CPU.
+  return lines.sort((a, b) => a.micros - b.micros);
+}
