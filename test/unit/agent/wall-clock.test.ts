@@ -1,0 +1,86 @@
+/** Both clocks made up: what a stamp of one says on the other, to the nanosecond, and what a step of the wall clock does. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { makeWallClock } from '../../../src/agent/wall-clock.ts';
+
+const MS = 1_000_000n;
+const S = 1_000_000_000n;
+/** What one look at the trace clock takes. */
+const LOOK_NS = 100n;
+/** How well the moment of a tick is known: between two looks at the wall clock lie one or two at the other. */
+const KNOWN_TO_NS = 2 * Number(LOOK_NS);
+
+/** `apartNs`: the wall clock when the trace clock was 0. */
+function clocks(apartNs: bigint, startNs = 7_654_321_987_654n) {
+  let nowNs = startNs;
+  const state = { apartNs, looks: 0 };
+  return {
+    state,
+    pass: (ns: bigint) => {
+      nowNs += ns;
+    },
+    traceNow: () => {
+      nowNs += LOOK_NS;
+      state.looks++;
+      return Number(nowNs);
+    },
+    wallMs: () => Number((nowNs + state.apartNs) / MS),
+    now: () => nowNs,
+  };
+}
+
+const wallNs = ([seconds, ns]: readonly [number, number]) => BigInt(seconds) * S + BigInt(ns);
+
+test('what a stamp is on the wall clock', () => {
+  const apartNs = 1_764_000_000_123_456_789n;
+  const { traceNow, wallMs } = clocks(apartNs);
+  const wall = makeWallClock(traceNow, wallMs);
+  for (const stampNs of [1n, 999_999n, 7_654_321_987_654n, 7_654_999_999_999n, 9_000_000_000_000_001n]) {
+    const [seconds, ns] = wall.at(Number(stampNs));
+    assert.ok(Number.isInteger(ns) && ns >= 0 && ns < 1e9, String(ns));
+    const apart = Number(wallNs([seconds, ns]) - (stampNs + apartNs));
+    assert.ok(Math.abs(apart) <= KNOWN_TO_NS, `${stampNs}: ${apart} ns off`);
+  }
+});
+
+test('times between stamps are the same on both, to the nanosecond', () => {
+  const { traceNow, wallMs, now } = clocks(1_764_000_000_999_999_999n);
+  const wall = makeWallClock(traceNow, wallMs);
+  const startNs = now();
+  const start = wallNs(wall.at(Number(startNs)));
+  for (const ns of [1n, 2n, 999n, MS - 1n, MS, MS + 1n, S - 1n, S, 3600n * S + 7n])
+    assert.equal(wallNs(wall.at(Number(startNs + ns))) - start, ns);
+});
+
+test('a step of the wall clock is followed at the next refresh, forwards and back', () => {
+  const { state, traceNow, wallMs, now, pass } = clocks(1_764_000_000_000_000_000n);
+  const wall = makeWallClock(traceNow, wallMs);
+  for (const stepNs of [3600n * S, -7200n * S, 20n * MS, -20n * MS]) {
+    state.apartNs += stepNs;
+    pass(S);
+    wall.refresh();
+    const apart = Number(wallNs(wall.at(Number(now()))) - (now() + state.apartNs));
+    assert.ok(Math.abs(apart) <= KNOWN_TO_NS, `${stepNs}: ${apart} ns off`);
+  }
+});
+
+test('it is measured again now and then, for a wall clock that is slewed, and not at every refresh', () => {
+  const { state, traceNow, wallMs, now, pass } = clocks(1_764_000_000_000_000_000n);
+  const wall = makeWallClock(traceNow, wallMs);
+  state.apartNs += MS;
+  pass(S);
+  state.looks = 0;
+  wall.refresh();
+  assert.equal(state.looks, 1);
+  pass(10n * S);
+  wall.refresh();
+  const apart = Number(wallNs(wall.at(Number(now()))) - (now() + state.apartNs));
+  assert.ok(Math.abs(apart) <= KNOWN_TO_NS, `${apart} ns off`);
+});
+
+test('a wall clock that stands still holds nobody up', () => {
+  const { traceNow } = clocks(0n);
+  const wall = makeWallClock(traceNow, () => 1_764_000_000_000);
+  wall.refresh();
+  assert.equal(wall.at(1e9).length, 2);
+});
