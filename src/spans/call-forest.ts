@@ -115,6 +115,7 @@ export class CallForest {
       }
       this.#shortCalls[at] = 0;
       this.#shortNs[at] = 0;
+      this.#shortEnds[at] = 0;
     }
     let children = NONE;
     for (
@@ -212,10 +213,6 @@ export class CallForest {
     this.#floors[task] = this.#floorNs;
     this.#usedAt[task] = call.endNs;
     this.#cutAt[task] = 0;
-    this.#shortCalls.fill(0, task * DEPTHS, (task + 1) * DEPTHS);
-    this.#shortNs.fill(0, task * DEPTHS, (task + 1) * DEPTHS);
-    this.#shortEnds.fill(0, task * DEPTHS, (task + 1) * DEPTHS);
-    this.#deepest[task] = 0;
     return task;
   }
 
@@ -223,6 +220,10 @@ export class CallForest {
     this.#release(this.#waiting[task]);
     this.#waiting[task] = NONE;
     this.#counts[task] = 0;
+    this.#shortCalls.fill(0, task * DEPTHS, (task + 1) * DEPTHS);
+    this.#shortNs.fill(0, task * DEPTHS, (task + 1) * DEPTHS);
+    this.#shortEnds.fill(0, task * DEPTHS, (task + 1) * DEPTHS);
+    this.#deepest[task] = 0;
     this.#keys[task] = 0;
     this.lost(call.recordedNs);
   }
