@@ -4,6 +4,7 @@
  */
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { callsIn, totalOf } from './kernel-text.ts';
 import { CPUS, getppids } from './lab.ts';
 import { startRecording } from './recording.ts';
@@ -64,6 +65,8 @@ export function checkFunction(tree: TaskTree): TracerCheck {
           agent(),
           async () => {
             await tree.run(`dd if=/dev/zero of=/dev/null bs=1 count=${READS} status=none`);
+            // The shell that ran it reads on: a call that both see, or neither.
+            await sleep(500);
             const recording = witness.stop();
             try {
               seen = callsIn(recording);
