@@ -110,6 +110,7 @@ function recorder(t: TestContext, lists: Record<string, string>, matchesNothing:
     add: add('shared'),
     set: set('shared'),
     keep: () => {},
+    keepIfFollows: (_file, step) => step(),
     stillRuns: () => {},
     restore: () => ({ restored: [], problems: [] }),
   };
