@@ -211,6 +211,19 @@ describe('the chart', () => {
     assert.equal(attributes?.value, 'service.instance.id=$(K8S_NODE_NAME)/realtime');
   });
 
+  it('gives a profile with a config its own ConfigMap, though the others have a file', () => {
+    const template = (component: string) =>
+      daemonSetOf(
+        render({
+          existingConfigMap: { name: 'mine' },
+          profiles: { a: { config: { probes: { irq: {} } } }, b: {} },
+        }),
+        component,
+      ).spec.volumes.find(({ name }) => name === 'config');
+    assert.match(JSON.stringify(template('a')), /test-ftrace-exporter-a/);
+    for (const one of ['agent', 'b']) assert.match(JSON.stringify(template(one)), /"mine"/);
+  });
+
   it('probes as the web config lets it', () => {
     const live = (name: string) => daemonSetOf(render(MATRIX[name])).spec.containers[0].livenessProbe;
     assert.equal(live('default')?.httpGet?.scheme, 'HTTP');

@@ -7,14 +7,17 @@
 {{- $_ := set $values $key (ternary (get $.own $key) (get $top.Values $key) (hasKey $.own $key)) -}}
 {{- end -}}
 {{- $config := include "ftx.config" . | fromYaml -}}
-{{- $hasOwnFile := ne $values.existingConfigMap.name "" -}}
+{{- $ownFile := dig "existingConfigMap" "name" "" .own -}}
+{{- $ownConfig := ternary .own.config $top.Values.config (ne $profile "") -}}
+{{- /* A profile with a config of its own does not take the file of the others. */ -}}
+{{- $hasOwnFile := ternary (or (ne $ownFile "") (and (empty $ownConfig) (ne $values.existingConfigMap.name ""))) (ne $values.existingConfigMap.name "") (ne $profile "") -}}
 {{- $where := ternary (printf " of profile %s" $profile) "" (ne $profile "") -}}
 {{- $web := default dict $config.web -}}
 {{- if $web.listen_address }}{{ fail (printf "config.web.listen_address%s: the chart sets it, say `port`" $where) }}{{ end -}}
 {{- if $web.config_file }}{{ fail (printf "config.web.config_file%s: the chart sets it, say `webConfig.existingSecret`" $where) }}{{ end -}}
 {{- if $config.tracefs }}{{ fail (printf "config.tracefs%s: the chart sets it, say `host.tracefs`" $where) }}{{ end -}}
 {{- if $config.state_dir }}{{ fail (printf "config.state_dir%s: the chart sets it, say `host.journalPath`" $where) }}{{ end -}}
-{{- if and $hasOwnFile (or $config.probes $config.otlp $config.spans) (not $profile) }}{{ fail "`config` and `existingConfigMap.name` are both given: one of them" }}{{ end -}}
+{{- if and $hasOwnFile $ownConfig }}{{ fail (printf "`config` and `existingConfigMap.name`%s are both given: one of them" $where) }}{{ end -}}
 {{- $wantsJournal := "" -}}
 {{- $spans := default dict $config.spans -}}
 {{- if not $hasOwnFile -}}
