@@ -63,6 +63,11 @@ export interface TaskSink {
   readonly waitThresholdNs: number;
   /** When the call that a task is in began; 0: nobody wants to know what it goes through. */
   inCall(pid: number): TimestampNs;
+  /**
+   * Hands over what is to be called for a task that has done something: where it is off the CPU by all that was recorded,
+   * it has come back unseen, and is told of now.
+   */
+  watch(cameBack: (pid: number, cpu: number, nowNs: TimestampNs) => void): void;
   /** A task has left a CPU that it had since `startNs`. Its comm: 16 bytes from word `commAt` on. */
   ran(
     cpu: number,
@@ -82,6 +87,8 @@ export interface SwitchIn {
   cpu: number;
   /** When it left its CPU; 0: in no call that is watched, or before we looked. */
   outNs: TimestampNs;
+  /** False: no event tells of its return. Some virtual machines record none in the idle task that it took over from. */
+  isSeen: boolean;
   /** When it could run again: `outNs` where it was preempted; 0: not known. */
   runnableNs: TimestampNs;
   inNs: TimestampNs;

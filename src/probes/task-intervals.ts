@@ -21,6 +21,8 @@ const IN_INTERRUPT = 0x08 | 0x10 | 0x40;
 /** A pid takes 22 bits of a tag (PID_MAX_LIMIT); a CPU the rest. */
 const PID_BITS = 22;
 const PID_MASK = (1 << PID_BITS) - 1;
+/** Of a task whose comm no event tells. */
+const NO_COMM = new Int32Array(4);
 
 export const taskIntervals: ProbeModule = {
   name: 'task-intervals',
@@ -61,11 +63,14 @@ function createTaskIntervals(context: ProbeContext): Probe {
   const before = new TaskStamps();
   /** When each CPU's task came there. */
   const since = new Float64Array(context.cpuCount);
+  /** Who that is, as far as it was seen. */
+  const running = new Int32Array(context.cpuCount);
   let lostUntil: TimestampNs = 0;
   const task: SwitchIn = {
     pid: 0,
     cpu: 0,
     outNs: 0,
+    isSeen: true,
     runnableNs: 0,
     inNs: 0,
     state: 0,
@@ -86,7 +91,32 @@ function createTaskIntervals(context: ProbeContext): Probe {
   const asleep = switchedOutMask(format);
   const { waitThresholdNs } = sink;
 
+  const cameBack = (pid: number, cpu: number, nowNs: TimestampNs): void => {
+    const left = out.at(pid);
+    const outNs = out.stamps[left];
+    if (outNs === 0) return;
+    out.stamps[left] = 0;
+    if (outNs < lostUntil || isSelf(pid)) return;
+    const place = runnable.at(pid);
+    const runnableNs = runnable.stamps[place] >= outNs ? runnable.stamps[place] : 0;
+    if (runnableNs !== 0) runnable.stamps[place] = 0;
+    task.pid = pid;
+    task.cpu = cpu;
+    task.outNs = outNs;
+    task.isSeen = false;
+    task.runnableNs = runnableNs;
+    // Nobody else had the CPU: it ran as soon as it could.
+    task.inNs = runnableNs === 0 ? nowNs : runnableNs;
+    task.state = out.tags[left];
+    task.queueCpu = cpu;
+    if (task.state !== 0) tellWaker(pid, outNs);
+    else task.waker = 0;
+    sink.switchedIn(task, NO_COMM, 0);
+  };
+  sink.watch(cameBack);
+
   const leave = (pid: number, state: number, cpu: number, nowNs: TimestampNs): void => {
+    cameBack(pid, cpu, nowNs);
     const place = runnable.place(pid);
     if (place !== 0) {
       runnable.stamps[place] = state === 0 ? nowNs : 0;
@@ -109,6 +139,7 @@ function createTaskIntervals(context: ProbeContext): Probe {
     task.pid = pid;
     task.cpu = record.cpu;
     task.outNs = watched ? outNs : 0;
+    task.isSeen = true;
     task.runnableNs = runnableNs;
     task.inNs = nowNs;
     task.state = watched ? out.tags[left] : 0;
@@ -135,11 +166,14 @@ function createTaskIntervals(context: ProbeContext): Probe {
     const prev = words[at + prevPid];
     if (prev !== 0) {
       leave(prev, words[at + prevState] & asleep, cpu, timestampNs);
-      if (cpu < since.length && since[cpu] >= lostUntil && since[cpu] !== 0)
+      if (cpu < since.length && running[cpu] === prev && since[cpu] >= lostUntil && since[cpu] !== 0)
         sink.ran(cpu, prev, since[cpu], timestampNs, words, at + prevComm);
     }
-    if (cpu < since.length) since[cpu] = timestampNs;
     const next = words[at + nextPid];
+    if (cpu < since.length) {
+      since[cpu] = timestampNs;
+      running[cpu] = next;
+    }
     if (next !== 0) arrive(record, next, at + nextComm);
   };
 

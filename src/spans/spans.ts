@@ -4,6 +4,7 @@
  */
 import type { IntervalSinks } from '../model/intervals.ts';
 import { type KindOptions, SPAN_KINDS, type SpansConfig, type TraceRecord } from '../model/span.ts';
+import type { TimestampNs } from '../model/time.ts';
 import { makeBudget } from './budget.ts';
 import type { SpanDeps } from './deps.ts';
 import type { Offer } from './draft.ts';
@@ -68,13 +69,18 @@ function taskSinks(
   const onRequest = makeRequestTraces(block?.thresholdNs ?? Number.POSITIVE_INFINITY, offer, deps);
   /** Of several probes; one at most has started a call of a task. */
   const watched: ((pid: number) => number)[] = [];
+  let cameBack: (pid: number, cpu: number, nowNs: TimestampNs) => void = () => {};
+  const onSlowCall = syscalls && makeSyscallTraces(syscalls, offer, deps, { tasks, requests, interrupts });
   const ofSyscalls =
     syscalls === undefined
       ? {}
       : syscallSinks(
           syscalls,
           deps,
-          makeSyscallTraces(syscalls, offer, deps, { tasks, requests, interrupts }),
+          (call) => {
+            cameBack(call.pid, call.cpu, call.endNs);
+            onSlowCall?.(call);
+          },
           {
             watch: (since) => watched.push(since),
             interrupts,
@@ -93,6 +99,9 @@ function taskSinks(
                 if (since !== 0) return since;
               }
               return 0;
+            },
+            watch: (of) => {
+              cameBack = of;
             },
             ran: (cpu, pid, startNs, endNs, words, commAt) =>
               tasks.history.ran(cpu, pid, startNs, endNs, words, commAt),

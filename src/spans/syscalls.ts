@@ -104,7 +104,7 @@ function draftOf(call: SlowCall, deps: SpanDeps, { tasks, requests, interrupts }
       'ftrace.time.runqueue': seconds(made.waitedNs),
       'ftrace.explained_ratio': Math.round((explainedNs / (endNs - startNs)) * 1e4) / 1e4,
       ...(pruned === 0 ? {} : { 'ftrace.children.pruned': pruned }),
-      ...(whole ? {} : { 'ftrace.incomplete': true }),
+      ...(whole && absences.every(({ isSeen }) => isSeen) ? {} : { 'ftrace.incomplete': true }),
     },
     ...(ret < 0 && ret >= -MAX_ERRNO ? failure(deps, -ret) : {}),
     children,

@@ -14,6 +14,7 @@ const CULPRIT_NS = 20_000;
 /** A time off the CPU. */
 export interface Absence {
   outNs: TimestampNs;
+  isSeen: boolean;
   /** 0: not known. */
   runnableNs: TimestampNs;
   inNs: TimestampNs;
@@ -31,6 +32,7 @@ export class TaskJournal {
   readonly #pids = new Int32Array(DEPTH);
   readonly #cpus = new Int32Array(DEPTH);
   readonly #outs = new Float64Array(DEPTH);
+  readonly #isUnseen = new Uint8Array(DEPTH);
   readonly #runnables = new Float64Array(DEPTH);
   readonly #ins = new Float64Array(DEPTH);
   readonly #states = new Int32Array(DEPTH);
@@ -54,6 +56,7 @@ export class TaskJournal {
     this.#pids[at] = task.pid;
     this.#cpus[at] = task.cpu;
     this.#outs[at] = task.outNs;
+    this.#isUnseen[at] = task.isSeen ? 0 : 1;
     this.#runnables[at] = task.runnableNs;
     this.#ins[at] = task.inNs;
     this.#states[at] = task.state;
@@ -78,11 +81,14 @@ export class TaskJournal {
     const kept = Math.min(DEPTH, this.#count);
     for (let i = 1; i <= kept; i++) {
       const at = (this.#count - i) & (DEPTH - 1);
-      if (this.#ins[at] <= fromNs) return { absences: absences.reverse(), comm, whole: true };
+      const isUnseen = this.#isUnseen[at] === 1;
+      // One that was not seen to come back was told of later than it did.
+      if (this.#ins[at] <= fromNs && !isUnseen) return { absences: absences.reverse(), comm, whole: true };
       if (this.#pids[at] !== pid || this.#outs[at] < fromNs) continue;
       if (absences.length === 0) comm = commText(this.#comms, at * COMM_WORDS);
       absences.push({
         outNs: this.#outs[at],
+        isSeen: !isUnseen,
         runnableNs: this.#runnables[at],
         inNs: this.#ins[at],
         state: this.#states[at],

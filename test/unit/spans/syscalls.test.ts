@@ -73,6 +73,7 @@ function switchIn(over: Partial<SwitchIn>): SwitchIn {
     pid: PID,
     cpu: 0,
     outNs: 0,
+    isSeen: true,
     runnableNs: 0,
     inNs: 0,
     state: D,
@@ -206,4 +207,24 @@ test('a failed call has the name of its errno as the error', () => {
     spans.take(1000).map(({ spans: [root] }) => root.error),
     ['ENOSPC', '4095', undefined, undefined],
   );
+});
+
+test('a task that nothing tells the return of was asleep all the same, and the trace says that it is not whole', () => {
+  const spans = makeSpans(config({ syscalls: { thresholdNs: 1, include: ['futex'] } }), testDeps(), 0);
+  const { tasks, syscalls } = spans.sinks;
+  const startNs = 1e9;
+  const endNs = startNs + 230_000 * US;
+  tasks?.watch((pid, cpu, nowNs) => {
+    const times = { outNs: startNs + 10, runnableNs: 0, inNs: nowNs };
+    tasks.switchedIn(switchIn({ ...times, pid, cpu, isSeen: false, state: S }), NOBODY, 0);
+  });
+  syscalls?.ended('futex', PID, 1, startNs, endNs, 0);
+  const [
+    {
+      spans: [root, sleep],
+    },
+  ] = spans.take(1000);
+  assert.deepEqual([sleep.name, sleep.durationNs], ['blocked', endNs - startNs - 10]);
+  assert.equal(root.attributes['ftrace.incomplete'], true);
+  assert.equal(root.attributes['ftrace.time.blocked'], (endNs - startNs - 10) / 1e9);
 });
