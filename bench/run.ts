@@ -3,6 +3,7 @@ import { benchLab } from './lab.ts';
 import { benchLive } from './live.ts';
 import { benchPipeline } from './pipeline.ts';
 import { printRender } from './render.ts';
+import { benchSpans } from './spans.ts';
 import { machineLine } from './support.ts';
 import { benchText } from './text.ts';
 import { benchTracedCost } from './traced-cost.ts';
@@ -10,6 +11,7 @@ import { benchTracedCost } from './traced-cost.ts';
 const parts: Record<string, () => unknown> = {
   pipeline: benchPipeline,
   live: benchLive,
+  spans: benchSpans,
   text: benchText,
   cost: benchTracedCost,
   render: printRender,

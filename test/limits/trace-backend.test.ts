@@ -55,20 +55,24 @@ test(`bad backends for ${SECONDS} s at ${TRACES_A_SECOND} traces/s`, async () =>
   needTool('python3', 'python3');
   let receiver: Receiver<HttpAnswer> = await startHttpReceiver();
   const { port, url } = receiver;
-  const agent = await bench.start({
-    probes: { block: { enabled: false }, sched: { enabled: false } },
-    spans: {
-      max_traces_per_second: TRACES_A_SECOND,
-      kinds: { syscalls: { threshold: '1us', include: ['fallocate'] } },
+  const agent = await bench.start(
+    {
+      probes: { block: { enabled: false }, sched: { enabled: false } },
+      spans: {
+        max_traces_per_second: TRACES_A_SECOND,
+        kinds: { syscalls: { threshold: '1us', include: ['fallocate'] } },
+      },
+      otlp: {
+        endpoint: url,
+        metrics: false,
+        timeout: '2s',
+        trace_export_timeout: '5s',
+        trace_max_queue_size: QUEUE_SPANS,
+      },
     },
-    otlp: {
-      endpoint: url,
-      metrics: false,
-      timeout: '2s',
-      trace_export_timeout: '5s',
-      trace_max_queue_size: QUEUE_SPANS,
-    },
-  });
+    // What else the machine does must not be taken for the backend's doing.
+    { wrapper: ['nice', '-n', '-15'] },
+  );
   const others = watch(bench, ['fallocate'], { not: [0] });
   const counted = others.count();
   const workload = promisify(execFile)('python3', ['-c', WORKLOAD, String(SECONDS), String(CALLS_A_SECOND)]);

@@ -1,0 +1,193 @@
+/**
+ * What spans cost where nothing is slow: CPU of the whole agent under a load of syscalls, hand-overs and disk writes, the
+ * same with all three kinds on, in turns. And what the capture thread allocates an event: a recording through the
+ * production path, with its spans. Needs root, tracefs and gcc.
+ */
+import { spawn } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
+import { loadAgentConfig } from '../src/agent/compose-config.ts';
+import { enabledProbes } from '../src/agent/enabled-probes.ts';
+import { Pipeline } from '../src/agent/pipeline.ts';
+import { planEvents } from '../src/agent/plan.ts';
+import { makeSelfMetrics } from '../src/agent/self-metrics.ts';
+import { openSpanCapture } from '../src/agent/span-capture.ts';
+import { openCapture } from '../src/capture/read.ts';
+import { liveHostFacts } from '../src/host/facts.ts';
+import { MetricStore } from '../src/metrics/store.ts';
+import { cpuSeconds, ended, median, root, sleep, startAgent, sumOf, workload } from './support.ts';
+
+const ROUNDS = 5;
+const ROUND_MS = 4000;
+const PASSES_EVENTS = 10e6;
+const PROBES = 'probes: { syscalls: {}, sched: {}, block: {} }\n';
+const SPANS = 'spans: { kinds: { syscalls: {}, sched: {}, block: {} } }\n';
+
+/** Syscalls, hand-overs between tasks and disk writes, with pauses that make it about 500,000 events a second. */
+function mixedLoad(dir: string) {
+  const script = `
+    (while true; do taskset -c 0 ${workload('getppid')} 60000 >/dev/null; sleep 0.1; done) &
+    (while true; do ${workload('handover')} 2000 >/dev/null; sleep 0.1; done) &
+    while true; do dd if=/dev/zero of=${dir}/file bs=64k count=40 conv=fsync 2>/dev/null; sleep 0.2; done`;
+  return spawn('sh', ['-c', script], { stdio: 'ignore', detached: true });
+}
+
+async function nsAnEvent(
+  config: string,
+): Promise<{ ns: number; perSecond: number; lost: number; made: number }> {
+  const agent = await startAgent(config);
+  try {
+    // Hot code is compiled meanwhile.
+    await sleep(2500);
+    const read = async () => {
+      const text = await agent.metrics();
+      return { events: sumOf(text, 'ftrace_exporter_events_read_total'), cpu: cpuSeconds(agent.pid), text };
+    };
+    const [before, startMs] = [await read(), performance.now()];
+    await sleep(ROUND_MS);
+    const [after, endMs] = [await read(), performance.now()];
+    const events = after.events - before.events;
+    return {
+      ns: ((after.cpu - before.cpu) * 1e9) / events,
+      perSecond: (events / (endMs - startMs)) * 1000,
+      lost: sumOf(after.text, 'ftrace_exporter_events_lost_total'),
+      made: sumOf(after.text, 'ftrace_exporter_traces_total'),
+    };
+  } finally {
+    await agent.stop();
+  }
+}
+
+export async function benchSpans(): Promise<void> {
+  const dir = mkdtempSync(join(tmpdir(), 'ftrace-exporter-bench-'));
+  const load = mixedLoad(dir);
+  try {
+    const rounds: { off: number; on: number; perSecond: number; lost: number; made: number }[] = [];
+    for (let round = 0; round < ROUNDS; round++) {
+      const order = round % 2 === 0 ? [PROBES, PROBES + SPANS] : [PROBES + SPANS, PROBES];
+      const results = [await nsAnEvent(order[0]), await nsAnEvent(order[1])];
+      const [off, on] = round % 2 === 0 ? results : results.reverse();
+      rounds.push({ ...on, off: off.ns, on: on.ns });
+    }
+    const ratios = rounds.map(({ on, off }) => on / off);
+    const text = (values: readonly number[], digits: number) =>
+      values.map((v) => v.toFixed(digits)).join(' ');
+    console.log(
+      `\nagent with syscalls, sched and block, ${ROUNDS} rounds without and with spans of all three`,
+    );
+    console.log(
+      `events a second: ${text(
+        rounds.map(({ perSecond }) => perSecond),
+        0,
+      )}`,
+    );
+    console.log(
+      `CPU of the whole agent, ns an event, without: ${text(
+        rounds.map(({ off }) => off),
+        0,
+      )}`,
+    );
+    console.log(
+      `with: ${text(
+        rounds.map(({ on }) => on),
+        0,
+      )}`,
+    );
+    console.log(`with / without: ${text(ratios, 2)}, median ${median(ratios).toFixed(2)}`);
+    console.log(
+      `traces made: ${text(
+        rounds.map(({ made }) => made),
+        0,
+      )}; events lost: ${text(
+        rounds.map(({ lost }) => lost),
+        0,
+      )}`,
+    );
+    allocations();
+  } finally {
+    process.kill(-(load.pid as number), 'SIGTERM');
+    await ended(load, 'SIGKILL');
+    rmSync(dir, { recursive: true, force: true });
+  }
+}
+
+/** The demo capture again and again, with thresholds that nothing reaches: what the heap grows by before it is collected. */
+function allocations(): void {
+  setFlagsFromString('--expose-gc');
+  const collectGarbage = runInNewContext('gc') as () => void;
+  const capture = openCapture(join(root, 'captures', 'demo.dat'));
+  const { layout } = capture.metadata;
+  const cpus = capture.source.cpus();
+  const pages = cpus.map((cpu) => {
+    const all: Uint8Array[] = [];
+    for (;;) {
+      const page = new Uint8Array(layout.pageSize);
+      if (capture.source.readPage(cpu, page) === 0) return all;
+      all.push(page);
+    }
+  });
+  const of = (spans: object) => {
+    const config = loadAgentConfig({ env: {}, probes: [{ name: 'syscalls', on: true }] });
+    const host = liveHostFacts({ machine: capture.metadata.machine });
+    const store = new MetricStore();
+    const enabled = enabledProbes(config);
+    const { probes } = openSpanCapture({
+      config: { maxTracesPerSecond: 50, containers: false, kinds: spans },
+      enabled,
+      host,
+      store,
+      cpuCount: cpus.length,
+      isSelf: () => false,
+    });
+    const plan = planEvents({
+      enabled: probes,
+      metadata: capture.metadata,
+      host,
+      onlineCpus: cpus,
+      store,
+      self: makeSelfMetrics(store),
+      isSelf: () => false,
+    });
+    const next = pages.map(() => 0);
+    const source = {
+      cpus: () => cpus,
+      readPage: (cpu: number, into: Uint8Array) => {
+        const at = cpus.indexOf(cpu);
+        const page = pages[at][next[at]++];
+        if (page === undefined) return 0;
+        into.set(page);
+        return page.length;
+      },
+    };
+    const pipeline = new Pipeline({ source, layout, plan, onError: () => {} });
+    return () => {
+      next.fill(0);
+      pipeline.flush();
+      return cpus.reduce((sum, cpu) => sum + pipeline.merger.events(cpu), 0);
+    };
+  };
+  const never = { thresholdNs: 3600e9 };
+  for (const [title, kinds] of [
+    ['without spans', {}],
+    ['with spans of all three', { syscalls: never, sched: never, block: never }],
+  ] as const) {
+    const pass = of(kinds);
+    for (let warm = 0; warm < 20; warm++) pass();
+    collectGarbage();
+    const [before, eventsBefore] = [process.memoryUsage().heapUsed, pass()];
+    let events = eventsBefore;
+    while (events - eventsBefore < PASSES_EVENTS) events = pass();
+    const grown = process.memoryUsage().heapUsed - before;
+    collectGarbage();
+    const left = process.memoryUsage().heapUsed - before;
+    console.log(
+      `${title}: ${((events - eventsBefore) / 1e6).toFixed(1)} million events; heap grew by ${(grown / 1024).toFixed(0)} KiB, of which ${(left / 1024).toFixed(0)} KiB stay`,
+    );
+  }
+  capture.close();
+}
+
+if (import.meta.main) await benchSpans();

@@ -1,0 +1,284 @@
+/**
+ * Traces of slow operations on the running kernel, with workloads whose operations are known: as many traces, at the
+ * right time, with who was to blame; and what is left out is counted.
+ */
+import assert from 'node:assert/strict';
+import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { readdirSync, readFileSync } from 'node:fs';
+import { before, describe, it } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { promisify } from 'node:util';
+import { onlineCpus } from '../../src/host/cpus.ts';
+import { type Agent, type Config, makeBench, needTool, settled } from '../support/agent.ts';
+import { makeLoopDisk } from '../support/loop-disk.ts';
+import { startHttpReceiver } from '../support/otlp-receiver.ts';
+import { decodeSpans, type ReceivedSpan } from '../support/otlp-traces.ts';
+import { watch } from '../support/witness.ts';
+
+const bench = makeBench('traces');
+const MS = 1_000_000n;
+const READERS = ['raw', 'trace_pipe'] as const;
+/** Two of these have a CPU in turns of this length; what else wants it gets what the kernel keeps for such. */
+const IN_TURNS = ['chrt', '--rr', '1', 'taskset', '-c', '0'];
+const TURN_MS = Number(readFileSync('/proc/sys/kernel/sched_rr_timeslice_ms', 'latin1'));
+
+interface Traced {
+  agent: Agent;
+  /** All spans; they are made once a second, and sent a second later. */
+  settledSpans(): Promise<ReceivedSpan[]>;
+}
+
+/** An agent that pushes its traces here. */
+async function traced(spans: object, more: object = {}): Promise<Traced> {
+  const receiver = await startHttpReceiver();
+  bench.atEnd(() => void receiver.close());
+  const agent = await bench.start({
+    spans: { max_traces_per_second: 10_000, ...spans },
+    otlp: { endpoint: receiver.url, metrics: false },
+    ...more,
+  });
+  const all = () => receiver.received.flatMap(({ body }) => decodeSpans(body).spans);
+  const settledSpans = async () => {
+    await sleep(3500);
+    return all();
+  };
+  return { agent, settledSpans };
+}
+
+/** Runs a program in Python, which prints JSON. */
+async function python<T>(
+  script: string,
+  args: readonly string[] = [],
+  wrapper: readonly string[] = [],
+): Promise<T> {
+  const [program, ...rest] = [...wrapper, 'python3', '-c', script, ...args];
+  return JSON.parse((await promisify(execFile)(program, rest)).stdout) as T;
+}
+
+function background(command: readonly string[]): ChildProcess {
+  const child = spawn(command[0], command.slice(1), { stdio: 'ignore' });
+  bench.atEnd(() => child.kill('SIGKILL'));
+  return child;
+}
+
+const threadOf = ({ attributes }: ReceivedSpan) => attributes['ftrace.thread.id'];
+const rootsOf = (spans: readonly ReceivedSpan[], pid: number, name: string) =>
+  spans
+    .filter((span) => span.parentSpanId === '' && span.name === name && threadOf(span) === pid)
+    .sort((a, b) => (a.start < b.start ? -1 : 1));
+const childrenOf = (spans: readonly ReceivedSpan[], root: ReceivedSpan) =>
+  spans.filter(({ traceId, parentSpanId }) => traceId === root.traceId && parentSpanId === root.spanId);
+
+const FSYNCS = `
+import json, os, sys, time
+fd = os.open(sys.argv[1], os.O_RDWR)
+brackets = []
+for i in range(int(sys.argv[2])):
+    os.pwrite(fd, bytes([i % 256]) * 4096, (1 + i) * 65536)
+    before = time.time_ns()
+    os.fsync(fd)
+    brackets.append([str(before), str(time.time_ns())])
+print(json.dumps({'pid': os.getpid(), 'brackets': brackets}))
+`;
+
+before(() => {
+  needTool('python3', 'python3');
+  needTool('taskset', 'util-linux');
+  needTool('chrt', 'util-linux');
+});
+
+for (const reader of READERS) {
+  it(`each fsync is a trace, when the program's own clock says, reader ${reader}`, async () => {
+    const disk = makeLoopDisk(bench);
+    const { agent, settledSpans } = await traced(
+      { kinds: { syscalls: { threshold: '1us', include: ['fsync'] }, block: { threshold: '1us' } } },
+      { reader },
+    );
+    const { pid, brackets } = await python<{ pid: number; brackets: [string, string][] }>(FSYNCS, [
+      disk.path,
+      '50',
+    ]);
+    const spans = await settledSpans();
+    const found = rootsOf(spans, pid, 'syscall fsync');
+    assert.equal(found.length, 50);
+    for (const [i, root] of found.entries()) {
+      const [earliest, latest] = brackets[i].map(BigInt);
+      assert.ok(
+        root.start >= earliest - MS && root.end <= latest + MS,
+        `${i}: ${root.start} is not within ${brackets[i]}`,
+      );
+      assert.equal(childrenOf(spans, root).filter(({ name }) => name === 'blocked').length > 0, true);
+    }
+    // Each fsync writes a page and flushes.
+    const requests = spans.filter(
+      (span) => span.parentSpanId === '' && span.attributes['system.device'] === disk.name,
+    );
+    const count = (name: string) => requests.filter((span) => span.name === name).length;
+    assert.deepEqual([count('block write'), count('block flush')], [50, 50]);
+    assert.equal(await agent.stop(), 0, agent.stderr());
+  });
+}
+
+const HOG = `
+open('/proc/self/comm', 'w').write('ftx-hog')
+while True: pass
+`;
+/** Needs the CPU for a few turns, then for one call after the other that the kernel works on for long. */
+const WAITER = `
+import json, os, sys, time
+turn = float(sys.argv[1]) / 1000
+end = time.thread_time() + 14 * turn
+while time.thread_time() < end: pass
+fd = os.open('/dev/zero', os.O_RDONLY)
+room = bytearray(1 << 28)
+end = time.thread_time() + 14 * turn
+while time.thread_time() < end: os.readv(fd, [room])
+print(json.dumps(os.getpid()))
+`;
+
+for (const reader of READERS) {
+  it(`the hog on its CPU is who a waiter is told of, reader ${reader}`, async () => {
+    const { agent, settledSpans } = await traced(
+      { kinds: { sched: { threshold: '1ms' }, syscalls: { threshold: '1ms', include: ['readv'] } } },
+      { reader },
+    );
+    const hog = background([...IN_TURNS, 'python3', '-c', HOG]);
+    await sleep(200);
+    const pid = await python<number>(WAITER, [String(TURN_MS)], IN_TURNS);
+    hog.kill('SIGKILL');
+    const spans = await settledSpans();
+    const isTurn = ({ name, start, end }: ReceivedSpan) =>
+      name === 'runqueue wait' && Number(end - start) >= TURN_MS * 0.8e6;
+    const waits = rootsOf(spans, pid, 'runqueue wait').filter(isTurn);
+    const calls = rootsOf(spans, pid, 'syscall readv');
+    const within = calls.flatMap((call) => childrenOf(spans, call)).filter(isTurn);
+    console.log(`${reader}: ${waits.length} waits of a turn, ${within.length} of them within calls`);
+    assert.ok(waits.length >= 14 && within.length >= 4);
+    for (const { start, end, attributes } of [...waits, ...within]) {
+      const culprit = [
+        attributes['ftrace.ran_instead.thread.name'],
+        attributes['ftrace.ran_instead.thread.id'],
+      ];
+      assert.deepEqual(culprit, ['ftx-hog', hog.pid]);
+      assert.ok(Number(attributes['ftrace.ran_instead.time']) * 1e9 <= Number(end - start) + 1);
+    }
+    assert.equal(await agent.stop(), 0, agent.stderr());
+  });
+}
+
+describe('every operation over the threshold has an outcome', () => {
+  const CALLS = 500;
+  const MOST_A_SECOND = 5;
+  /** Each call allocates 64 pages, which takes longer than the threshold. */
+  const ALLOCATE = `
+import json, os, sys, time
+fd = os.memfd_create('ftx')
+for i in range(int(sys.argv[1])):
+    os.posix_fallocate(fd, 0, 1 << 18)
+    os.ftruncate(fd, 0)
+    time.sleep(0.005)
+print(json.dumps(os.getpid()))
+`;
+  const kinds = { syscalls: { threshold: '1us', include: ['fallocate'] } };
+  const cases: [what: string, config: Config, outcomes: string[]][] = [
+    ['in memory alone', { spans: { max_traces_per_second: 10_000, kinds } }, ['kept']],
+    ['over budget', { spans: { max_traces_per_second: MOST_A_SECOND, kinds } }, ['kept', 'over_budget']],
+    [
+      'with a backend that is not there',
+      {
+        spans: { max_traces_per_second: MOST_A_SECOND * 10, kinds },
+        otlp: { endpoint: 'http://127.0.0.1:9', metrics: false, trace_export_timeout: '1s' },
+      },
+      ['failed', 'over_budget'],
+    ],
+  ];
+  for (const [what, config, outcomes] of cases) {
+    it(what, async () => {
+      const agent = await bench.start(config);
+      const others = watch(bench, ['fallocate'], { not: [0] });
+      await python(ALLOCATE, [String(CALLS)]);
+      const calls = others.count();
+      others.remove();
+      assert.ok(calls >= CALLS);
+      const name = 'ftrace_exporter_traces_total';
+      const scrape = await settled(agent, (now) => now.sum(name) >= calls);
+      assert.equal(scrape.sum(name), calls);
+      const seen = scrape.series(name).filter(({ value }) => value > 0);
+      assert.deepEqual(seen.map(({ labels }) => labels.outcome).sort(), outcomes);
+      assert.equal(await agent.stop(), 0, agent.stderr());
+    });
+  }
+});
+
+it('a call that fails says why', async () => {
+  const { agent, settledSpans } = await traced({
+    kinds: { syscalls: { threshold: '1us', include: ['connect'] } },
+  });
+  const pid = await python<number>(`
+import json, os, socket
+for i in range(20):
+    try: socket.create_connection(('127.0.0.1', 9))
+    except ConnectionRefusedError: pass
+print(json.dumps(os.getpid()))
+`);
+  const found = rootsOf(await settledSpans(), pid, 'syscall connect');
+  assert.equal(found.length, 20);
+  for (const { status, attributes } of found)
+    assert.deepEqual(
+      [status.code, status.message, attributes['ftrace.syscall.return']],
+      [2, 'ECONNREFUSED', -111],
+    );
+  assert.equal(await agent.stop(), 0, agent.stderr());
+});
+
+it('the agent is in none of its traces', async () => {
+  const { agent, settledSpans } = await traced({
+    kinds: { syscalls: { threshold: '1us', include: ['*'] }, sched: { threshold: '1us' } },
+  });
+  const threads = new Set(readdirSync(`/proc/${agent.child.pid}/task`).map(Number));
+  await sleep(2000);
+  assert.equal(await agent.stop(), 0, agent.stderr());
+  const spans = await settledSpans();
+  assert.ok(spans.length > 100, `${spans.length} spans`);
+  assert.deepEqual(
+    spans.filter(
+      (span) => threads.has(Number(threadOf(span))) || span.attributes['process.pid'] === agent.child.pid,
+    ),
+    [],
+  );
+});
+
+/** On some virtual machines nothing that happens in the idle task of other CPUs than the first is recorded. */
+for (const cpu of new Set([0, onlineCpus().at(-1) ?? 0])) {
+  it(`a sleep on CPU ${cpu} is not taken for work`, async () => {
+    const { agent, settledSpans } = await traced({
+      kinds: { syscalls: { threshold: '20ms', include: ['clock_nanosleep', 'futex'] } },
+    });
+    const pid = await python<number>(
+      `
+import json, os, threading, time
+lock = threading.Lock()
+lock.acquire()
+for i in range(10):
+    time.sleep(0.05)
+    lock.acquire(timeout=0.05)
+print(json.dumps(os.getpid()))
+`,
+      [],
+      ['taskset', '-c', String(cpu)],
+    );
+    const spans = await settledSpans();
+    const found = ['syscall clock_nanosleep', 'syscall futex'].flatMap((name) => rootsOf(spans, pid, name));
+    assert.equal(found.length, 20);
+    let incomplete = 0;
+    for (const root of found) {
+      const { name, attributes } = root;
+      const seconds = Number(root.end - root.start) / 1e9;
+      const off = Number(attributes['ftrace.time.blocked']) + Number(attributes['ftrace.time.runqueue']);
+      assert.ok(off >= seconds * 0.95, `${name}: ${off} of ${seconds} s off the CPU`);
+      if (attributes['ftrace.incomplete'] === true) incomplete++;
+    }
+    console.log(`CPU ${cpu}: ${incomplete} of ${found.length} without the event of their return`);
+    assert.equal(await agent.stop(), 0, agent.stderr());
+  });
+}
