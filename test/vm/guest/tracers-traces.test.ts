@@ -102,13 +102,8 @@ describe('traces of tracers', () => {
     return (JSON.parse(body) as { last: Span[] }).last;
   };
 
-  it('their kinds are up', async () => {
-    const { body } = await agent.get('/api/v1/status');
-    const { kinds } = JSON.parse(body) as { kinds: { kind: string; up: boolean; reason: string }[] };
-    assert.deepEqual(
-      kinds.map(({ kind, up, reason }) => [kind, up, reason]),
-      ['function_graph', ...(hasTimerlat ? ['timerlat'] : [])].map((kind) => [kind, true, '']),
-    );
+  it('the agent makes traces of all kinds', () => {
+    assert.doesNotMatch(agent.stderr(), /no traces of this kind/);
   });
 
   const skip = livesInInstance('function_graph') ? false : 'this kernel has it at the top level alone';
