@@ -139,3 +139,6 @@ export async function startControlPlane(directory: string): Promise<ControlPlane
   const { body } = await ask('GET', '/version');
   return { kubeconfig, version: String(body.gitVersion), ask, stop };
 }
+
+// `npm run control-plane` builds it.
+if (import.meta.main) console.log(goProgram(CONTROL_PLANE));

@@ -40,6 +40,14 @@ export const HELM: GoProgram = {
   tags: ['netgo'],
 };
 
+/** Pod Security as kube-apiserver has it, by itself. */
+export const POD_SECURITY: GoProgram = {
+  package: 'ftrace-exporter/test/pod-security',
+  directory: fileURLToPath(new URL('pod-security', import.meta.url)),
+  version: 'v0.37.2',
+  tags: ['netgo'],
+};
+
 /** etcd and kube-apiserver in one program; the server tells its version as a release does, for charts ask it. */
 export const CONTROL_PLANE: GoProgram = {
   package: 'ftrace-exporter/test/control-plane',

@@ -6,7 +6,7 @@ import { spawnSync } from 'node:child_process';
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { whyNotTraceable } from '../support/traceable.ts';
-import { COLLECTOR, CONTROL_PLANE, goProgram, HELM, PROMETHEUS } from './go-program.ts';
+import { COLLECTOR, goProgram, HELM, POD_SECURITY, PROMETHEUS } from './go-program.ts';
 
 function whyNot(): string | undefined {
   const reason = whyNotTraceable();
@@ -15,7 +15,7 @@ function whyNot(): string | undefined {
     goProgram(PROMETHEUS);
     goProgram(COLLECTOR);
     goProgram(HELM);
-    goProgram(CONTROL_PLANE);
+    goProgram(POD_SECURITY);
     return undefined;
   } catch (error) {
     return error instanceof Error ? error.message : String(error);

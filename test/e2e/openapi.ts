@@ -1,0 +1,99 @@
+/**
+ * Strict checking of manifests against what Kubernetes and the Prometheus operator publish of their types: the API's
+ * OpenAPI document and custom resource definitions, out of their Go modules. Unknown fields, types, what is required,
+ * enums and patterns; not what a server knows beyond types.
+ */
+import { execFileSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { parse } from 'yaml';
+import type { Manifest } from './chart.ts';
+
+export const KUBERNETES = 'k8s.io/kubernetes@v1.37.2';
+export const OPERATOR = 'github.com/prometheus-operator/prometheus-operator@v0.85.0';
+export const CUSTOM = ['podmonitors', 'prometheusrules', 'servicemonitors'];
+
+interface Schema {
+  $ref?: string;
+  type?: string;
+  format?: string;
+  properties?: Record<string, Schema>;
+  additionalProperties?: Schema | boolean;
+  items?: Schema;
+  required?: string[];
+  enum?: unknown[];
+  pattern?: string;
+  'x-kubernetes-int-or-string'?: boolean;
+  'x-kubernetes-preserve-unknown-fields'?: boolean;
+  'x-kubernetes-group-version-kind'?: { group: string; version: string; kind: string }[];
+}
+
+interface CustomResource {
+  spec: { names: { kind: string }; versions: { schema: { openAPIV3Schema: Schema } }[] };
+}
+
+/** Directory of a module, which is downloaded when it is missing. */
+export function goModule(module: string): string {
+  const said = execFileSync('go', ['mod', 'download', '-json', module], { encoding: 'utf8', cwd: '/' });
+  return (JSON.parse(said) as { Dir: string }).Dir;
+}
+
+export function customResources(): unknown[] {
+  const directory = join(goModule(OPERATOR), 'example/prometheus-operator-crd');
+  return CUSTOM.map((name) =>
+    parse(readFileSync(join(directory, `monitoring.coreos.com_${name}.yaml`), 'utf8')),
+  );
+}
+
+/** A function that gives what is wrong with a manifest, a line each. */
+export function openApiChecker(): (manifest: Manifest) => string[] {
+  const file = join(goModule(KUBERNETES), 'api/openapi-spec/swagger.json');
+  const { definitions } = JSON.parse(readFileSync(file, 'utf8')) as { definitions: Record<string, Schema> };
+  const byKind = new Map<string, Schema>();
+  for (const schema of Object.values(definitions)) {
+    for (const { group, version, kind } of schema['x-kubernetes-group-version-kind'] ?? []) {
+      byKind.set(`${group === '' ? '' : `${group}/`}${version} ${kind}`, schema);
+    }
+  }
+  for (const { spec } of customResources() as CustomResource[]) {
+    byKind.set(`monitoring.coreos.com/v1 ${spec.names.kind}`, spec.versions[0].schema.openAPIV3Schema);
+  }
+
+  const check = (value: unknown, given: Schema, path: string): string[] => {
+    const schema = given.$ref === undefined ? given : definitions[given.$ref.replace('#/definitions/', '')];
+    const isEither = schema['x-kubernetes-int-or-string'] === true || schema.format === 'int-or-string';
+    if (isEither) return typeof value === 'number' || typeof value === 'string' ? [] : [`${path}: neither`];
+    const kind = Array.isArray(value) ? 'array' : typeof value;
+    const wanted = schema.type ?? (schema.properties === undefined ? undefined : 'object');
+    if (wanted === undefined) return [];
+    const isOfType = wanted === 'integer' ? Number.isInteger(value) : wanted === kind && value !== null;
+    if (!isOfType) return [`${path}: ${JSON.stringify(value)} is no ${wanted}`];
+    if (Array.isArray(value)) {
+      return value.flatMap((one, i) => check(one, schema.items ?? {}, `${path}[${i}]`));
+    }
+    if (typeof value === 'string') {
+      if (schema.enum?.includes(value) === false) return [`${path}: ${value} is none of ${schema.enum}`];
+      const isMatch = schema.pattern === undefined || new RegExp(schema.pattern).test(value);
+      return isMatch ? [] : [`${path}: ${value} does not match ${schema.pattern}`];
+    }
+    if (kind !== 'object') return [];
+    const entries = Object.entries(value as Record<string, unknown>);
+    const missing = (schema.required ?? []).filter((key) => !entries.some(([has]) => has === key));
+    return [
+      ...missing.map((key) => `${path}: ${key} is missing`),
+      ...entries.flatMap(([key, inner]) => {
+        const { properties, additionalProperties: more } = schema;
+        const next = properties?.[key] ?? (typeof more === 'object' ? more : undefined);
+        if (next !== undefined) return check(inner, next, `${path}.${key}`);
+        const isOpen = properties === undefined || schema['x-kubernetes-preserve-unknown-fields'] === true;
+        return isOpen || more === true ? [] : [`${path}: unknown field ${key}`];
+      }),
+    ];
+  };
+
+  return (manifest) => {
+    const schema = byKind.get(`${manifest.apiVersion} ${manifest.kind}`);
+    const name = `${manifest.kind} ${manifest.metadata.name}`;
+    return schema === undefined ? [`${name}: no such kind`] : check(manifest, schema, name);
+  };
+}
