@@ -110,7 +110,7 @@ function recorder(t: TestContext, lists: Record<string, string>, matchesNothing:
     add: add('shared'),
     set: set('shared'),
     keep: () => {},
-    keepIfFollows: (_file, step) => step(),
+    keepIfFollows: (_file: string, step: () => void) => step(),
     stillRuns: () => {},
     restore: () => ({ restored: [], problems: [] }),
   };
