@@ -52,7 +52,7 @@ function placeOf({ apiVersion, kind, metadata }: Manifest): string {
   return `${group}${namespace}/${plural}`;
 }
 
-// It takes ten minutes and more of CPU to build, so it is not asked of everybody.
+// Some 2,200 packages to compile: not asked of everybody.
 const isBuilt = existsSync(pathOf(CONTROL_PLANE));
 const reason = `NOT RUN: kube-apiserver ${CONTROL_PLANE.version} is not built; npm run control-plane builds it`;
 if (!isBuilt) console.log(reason);
