@@ -115,7 +115,7 @@ export async function benchSpans(): Promise<void> {
 }
 
 /** The demo capture again and again, with thresholds that nothing reaches: what the heap grows by before it is collected. */
-function allocations(): void {
+export function allocations(): void {
   setFlagsFromString('--expose-gc');
   const collectGarbage = runInNewContext('gc') as () => void;
   const capture = openCapture(join(root, 'captures', 'demo.dat'));
