@@ -7,6 +7,7 @@ import { spawn } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { PerformanceObserver } from 'node:perf_hooks';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { loadAgentConfig } from '../src/agent/compose-config.ts';
@@ -106,7 +107,7 @@ export async function benchSpans(): Promise<void> {
         0,
       )}`,
     );
-    allocations();
+    await allocations();
   } finally {
     process.kill(-(load.pid as number), 'SIGTERM');
     await ended(load, 'SIGKILL');
@@ -114,8 +115,8 @@ export async function benchSpans(): Promise<void> {
   }
 }
 
-/** The demo capture again and again, with thresholds that nothing reaches: what the heap grows by before it is collected. */
-export function allocations(): void {
+/** The demo capture again and again, with thresholds that nothing reaches: how often the heap is collected, and what it grows by. */
+export async function allocations(): Promise<void> {
   setFlagsFromString('--expose-gc');
   const collectGarbage = runInNewContext('gc') as () => void;
   const capture = openCapture(join(root, 'captures', 'demo.dat'));
@@ -177,14 +178,22 @@ export function allocations(): void {
     const pass = of(kinds);
     for (let warm = 0; warm < 20; warm++) pass();
     collectGarbage();
+    await sleep(50);
+    let collections = 0;
+    const observer = new PerformanceObserver((list) => {
+      collections += list.getEntries().length;
+    });
+    observer.observe({ entryTypes: ['gc'] });
     const [before, eventsBefore] = [process.memoryUsage().heapUsed, pass()];
     let events = eventsBefore;
     while (events - eventsBefore < PASSES_EVENTS) events = pass();
     const grown = process.memoryUsage().heapUsed - before;
+    await sleep(50);
+    observer.disconnect();
     collectGarbage();
     const left = process.memoryUsage().heapUsed - before;
     console.log(
-      `${title}: ${((events - eventsBefore) / 1e6).toFixed(1)} million events; heap grew by ${(grown / 1024).toFixed(0)} KiB, of which ${(left / 1024).toFixed(0)} KiB stay`,
+      `${title}: ${((events - eventsBefore) / 1e6).toFixed(1)} million events; ${collections} garbage collections, and since the last the heap grew by ${(grown / 1024).toFixed(0)} KiB, of which ${(left / 1024).toFixed(0)} KiB stay`,
     );
   }
   capture.close();
