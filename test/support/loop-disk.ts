@@ -16,7 +16,7 @@ export interface LoopDisk {
 
 export function makeLoopDisk(bench: Bench): LoopDisk {
   needTool('losetup', 'mount');
-  const image = join(bench.directory, 'disk.img');
+  const image = join(bench.directory, bench.instanceName('disk'));
   execFileSync('dd', ['if=/dev/zero', `of=${image}`, 'bs=1M', `count=${BYTES >> 20}`, 'status=none']);
   const path = execFileSync('losetup', ['--find', '--show', image], { encoding: 'utf8' }).trim();
   bench.atEnd(() => execFileSync('losetup', ['--detach', path]));
