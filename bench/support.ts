@@ -73,7 +73,10 @@ export async function startAgent(config: string, flags: readonly string[] = []):
   });
   const url = `http://127.0.0.1:${port}`;
   for (let tries = 0; ; tries++) {
-    if (child.exitCode !== null || tries > 600) throw new Error(`the agent did not become ready:\n${log}`);
+    if (child.exitCode !== null || tries > 600) {
+      child.kill('SIGTERM');
+      throw new Error(`the agent did not become ready:\n${log}`);
+    }
     const ready = await fetch(`${url}/readyz`)
       .then((r) => r.ok)
       .catch(() => false);
