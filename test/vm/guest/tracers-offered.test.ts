@@ -40,7 +40,8 @@ describe('a tracer that cannot be', () => {
     agent = await startAgent(CONFIG);
     await until(async () => {
       const { status, body } = await agent.get('/api/v1/status');
-      if (status === 200) probes = (JSON.parse(body) as { probes: typeof probes }).probes;
+      if (status === 200)
+        probes = (JSON.parse(body) as { capture: { probes: typeof probes } }).capture.probes;
       return status === 200;
     }, 'it tells its status');
   });
