@@ -10,7 +10,6 @@ import { isMainThread, parentPort, Worker, workerData } from 'node:worker_thread
 import { loadAgentConfig } from '../src/agent/compose-config.ts';
 import { enabledProbes } from '../src/agent/enabled-probes.ts';
 import { makeOwnThreads } from '../src/agent/own-threads.ts';
-import { Pipeline } from '../src/agent/pipeline.ts';
 import { type EventPlan, planEvents } from '../src/agent/plan.ts';
 import { recordCapture } from '../src/agent/record.ts';
 import { makeSelfMetrics } from '../src/agent/self-metrics.ts';
@@ -18,7 +17,7 @@ import { openCapture } from '../src/capture/read.ts';
 import { makeDispatcher } from '../src/decode/dispatch.ts';
 import { liveHostFacts } from '../src/host/facts.ts';
 import { MetricStore } from '../src/metrics/store.ts';
-import type { PageLayout } from '../src/model/format.ts';
+import { pagesOf, passes } from './passes.ts';
 import { ended, median, workload } from './support.ts';
 
 const ROUNDS = 25;
@@ -93,15 +92,7 @@ function measureStep(file: string, step: Step): Measured {
   const capture = openCapture(file);
   const { layout } = capture.metadata;
   const cpus = capture.source.cpus();
-  const pages = cpus.map((cpu) => pagesOf(cpu));
-  function pagesOf(cpu: number): Uint8Array[] {
-    const all: Uint8Array[] = [];
-    for (;;) {
-      const page = new Uint8Array(layout.pageSize);
-      if (capture.source.readPage(cpu, page) === 0) return all;
-      all.push(page);
-    }
-  }
+  const pages = pagesOf(capture);
   const config = loadAgentConfig({ env: {}, probes: [{ name: 'syscalls', on: true }] });
   const store = new MetricStore();
   const self = makeSelfMetrics(store);
@@ -130,36 +121,6 @@ function measureStep(file: string, step: Step): Measured {
   }
   capture.close();
   return { events, types: plan.events.length, times };
-}
-
-/** A pass of all pages through a pipeline that is kept, as the agent's is; returns the number of events. */
-function passes(
-  cpus: readonly number[],
-  pages: readonly Uint8Array[][],
-  layout: PageLayout,
-  plan: EventPlan,
-) {
-  const next = pages.map(() => 0);
-  const source = {
-    cpus: () => cpus,
-    readPage: (cpu: number, into: Uint8Array) => {
-      const at = cpus.indexOf(cpu);
-      const page = pages[at][next[at]++];
-      if (page === undefined) return 0;
-      into.set(page);
-      return page.length;
-    },
-  };
-  const pipeline = new Pipeline({ source, layout, plan, onError: () => {} });
-  let before = 0;
-  return () => {
-    next.fill(0);
-    pipeline.flush();
-    const total = cpus.reduce((sum, cpu) => sum + pipeline.merger.events(cpu), 0);
-    const events = total - before;
-    before = total;
-    return events;
-  };
 }
 
 if (!isMainThread) {

@@ -12,13 +12,13 @@ import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { loadAgentConfig } from '../src/agent/compose-config.ts';
 import { enabledProbes } from '../src/agent/enabled-probes.ts';
-import { Pipeline } from '../src/agent/pipeline.ts';
 import { planEvents } from '../src/agent/plan.ts';
 import { makeSelfMetrics } from '../src/agent/self-metrics.ts';
 import { openSpanCapture } from '../src/agent/span-capture.ts';
 import { openCapture } from '../src/capture/read.ts';
 import { liveHostFacts } from '../src/host/facts.ts';
 import { MetricStore } from '../src/metrics/store.ts';
+import { pagesOf, passes } from './passes.ts';
 import { cpuSeconds, ended, median, root, sleep, startAgent, sumOf, workload } from './support.ts';
 
 const ROUNDS = 5;
@@ -122,14 +122,7 @@ export async function allocations(): Promise<void> {
   const capture = openCapture(join(root, 'captures', 'demo.dat'));
   const { layout } = capture.metadata;
   const cpus = capture.source.cpus();
-  const pages = cpus.map((cpu) => {
-    const all: Uint8Array[] = [];
-    for (;;) {
-      const page = new Uint8Array(layout.pageSize);
-      if (capture.source.readPage(cpu, page) === 0) return all;
-      all.push(page);
-    }
-  });
+  const pages = pagesOf(capture);
   const of = (spans: object) => {
     const config = loadAgentConfig({ env: {}, probes: [{ name: 'syscalls', on: true }] });
     const host = liveHostFacts({ machine: capture.metadata.machine });
@@ -152,23 +145,7 @@ export async function allocations(): Promise<void> {
       self: makeSelfMetrics(store),
       isSelf: () => false,
     });
-    const next = pages.map(() => 0);
-    const source = {
-      cpus: () => cpus,
-      readPage: (cpu: number, into: Uint8Array) => {
-        const at = cpus.indexOf(cpu);
-        const page = pages[at][next[at]++];
-        if (page === undefined) return 0;
-        into.set(page);
-        return page.length;
-      },
-    };
-    const pipeline = new Pipeline({ source, layout, plan, onError: () => {} });
-    return () => {
-      next.fill(0);
-      pipeline.flush();
-      return cpus.reduce((sum, cpu) => sum + pipeline.merger.events(cpu), 0);
-    };
+    return passes(cpus, pages, layout, plan);
   };
   const never = { thresholdNs: 3600e9 };
   for (const [title, kinds] of [
@@ -184,16 +161,17 @@ export async function allocations(): Promise<void> {
       collections += list.getEntries().length;
     });
     observer.observe({ entryTypes: ['gc'] });
-    const [before, eventsBefore] = [process.memoryUsage().heapUsed, pass()];
-    let events = eventsBefore;
-    while (events - eventsBefore < PASSES_EVENTS) events = pass();
+    const before = process.memoryUsage().heapUsed;
+    pass();
+    let events = 0;
+    while (events < PASSES_EVENTS) events += pass();
     const grown = process.memoryUsage().heapUsed - before;
     await sleep(50);
     observer.disconnect();
     collectGarbage();
     const left = process.memoryUsage().heapUsed - before;
     console.log(
-      `${title}: ${((events - eventsBefore) / 1e6).toFixed(1)} million events; ${collections} garbage collections, and since the last the heap grew by ${(grown / 1024).toFixed(0)} KiB, of which ${(left / 1024).toFixed(0)} KiB stay`,
+      `${title}: ${(events / 1e6).toFixed(1)} million events; ${collections} garbage collections, and since the last the heap grew by ${(grown / 1024).toFixed(0)} KiB, of which ${(left / 1024).toFixed(0)} KiB stay`,
     );
   }
   capture.close();

@@ -1,0 +1,48 @@
+/** A recording in memory, and passes of it through the pipeline: what a benchmark measures is neither files nor setting up. */
+import { Pipeline } from '../src/agent/pipeline.ts';
+import type { EventPlan } from '../src/agent/plan.ts';
+import type { Capture } from '../src/capture/read.ts';
+import type { PageLayout } from '../src/model/format.ts';
+
+/** All pages of each CPU, in the order of `capture.source.cpus()`. */
+export function pagesOf(capture: Capture): Uint8Array[][] {
+  const { layout } = capture.metadata;
+  return capture.source.cpus().map((cpu) => {
+    const all: Uint8Array[] = [];
+    for (;;) {
+      const page = new Uint8Array(layout.pageSize);
+      if (capture.source.readPage(cpu, page) === 0) return all;
+      all.push(page);
+    }
+  });
+}
+
+/** A pass of all pages through a pipeline that is kept, as the agent's is; returns the number of events. */
+export function passes(
+  cpus: readonly number[],
+  pages: readonly Uint8Array[][],
+  layout: PageLayout,
+  plan: EventPlan,
+) {
+  const next = pages.map(() => 0);
+  const source = {
+    cpus: () => cpus,
+    readPage: (cpu: number, into: Uint8Array) => {
+      const at = cpus.indexOf(cpu);
+      const page = pages[at][next[at]++];
+      if (page === undefined) return 0;
+      into.set(page);
+      return page.length;
+    },
+  };
+  const pipeline = new Pipeline({ source, layout, plan, onError: () => {} });
+  let before = 0;
+  return () => {
+    next.fill(0);
+    pipeline.flush();
+    const total = cpus.reduce((sum, cpu) => sum + pipeline.merger.events(cpu), 0);
+    const events = total - before;
+    before = total;
+    return events;
+  };
+}
