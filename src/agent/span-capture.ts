@@ -9,11 +9,12 @@ import type { IntervalSinks } from '../model/intervals.ts';
 import type { SpanKind, SpansConfig, TraceRecord } from '../model/span.ts';
 import type { KindStatus, ProbeStatus } from '../model/status.ts';
 import { block } from '../probes/block.ts';
+import { HELPER_OPTIONS } from '../probes/helper.ts';
 import type { CommonOptions, HostFacts } from '../probes/probe.ts';
 import { chosenSyscalls, type SyscallOptions } from '../probes/syscall-choice.ts';
 import { syscalls } from '../probes/syscalls.ts';
-import { TASK_INTERVAL_OPTIONS, taskIntervals } from '../probes/task-intervals.ts';
-import { TRACE_MARKER_OPTIONS, topLevelMarkers, traceMarkers } from '../probes/trace-markers.ts';
+import { taskIntervals } from '../probes/task-intervals.ts';
+import { topLevelMarkers, traceMarkers } from '../probes/trace-markers.ts';
 import { makeAppContexts } from '../spans/app-contexts.ts';
 import type { SpanDeps } from '../spans/deps.ts';
 import { makeSpans } from '../spans/spans.ts';
@@ -26,7 +27,6 @@ import { makeWallClock } from './wall-clock.ts';
 
 /** What helpers are on for. */
 const SPANS = 'spans';
-const HELPER: CommonOptions = TASK_INTERVAL_OPTIONS;
 
 /** Kinds whose operations are a thread's, which can be in a span of an application. */
 const TASK_KINDS: readonly SpanKind[] = ['syscalls', 'block', 'sched', 'function_graph'];
@@ -82,7 +82,7 @@ export function openSpanCapture(parts: SpanCaptureParts): SpanCapture {
     probes,
     topLevelMarkers: contexts && {
       module: topLevelMarkers,
-      options: TRACE_MARKER_OPTIONS,
+      options: HELPER_OPTIONS,
       onlyFor: SPANS,
       intervals: { markers: contexts.sink },
     },
@@ -114,15 +114,15 @@ function withSinks(
   const isTold = (name: string) =>
     told.some(({ module, intervals }) => module.name === name && intervals !== undefined);
   if (sinks.syscalls !== undefined && !isTold(syscalls.name)) {
-    const options: SyscallOptions = { ...HELPER, include: ofKind?.include ?? [], exclude: [] };
+    const options: SyscallOptions = { ...HELPER_OPTIONS, include: ofKind?.include ?? [], exclude: [] };
     help(syscalls, options);
   }
   if (sinks.block !== undefined && !isTold(block.name)) {
-    const options = { ...HELPER, devices: ['*'] };
+    const options = { ...HELPER_OPTIONS, devices: ['*'] };
     help(block, options);
   }
-  if (sinks.tasks !== undefined) help(taskIntervals, HELPER);
-  if (sinks.markers !== undefined) help(traceMarkers, TRACE_MARKER_OPTIONS);
+  if (sinks.tasks !== undefined) help(taskIntervals, HELPER_OPTIONS);
+  if (sinks.markers !== undefined) help(traceMarkers, HELPER_OPTIONS);
   return [...told, ...helpers];
 }
 

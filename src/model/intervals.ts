@@ -1,7 +1,7 @@
 /**
  * What probes tell of single operations, for those who look closer at the slow ones. A probe asks for its sink once,
- * when it is made, and calls it only for operations that reach the sink's threshold: without a sink it costs nothing,
- * and fast operations cost one comparison. Stamps are those of the trace clock. Calls come in the order of ends, as far
+ * when it is made. Where the sink has a threshold, the probe calls it only for operations that reach it: without a sink it
+ * costs nothing, and fast operations cost one comparison. Stamps are those of the trace clock. Calls come in the order of ends, as far
  * as the watermark can tell.
  */
 import type { FunctionNames } from './function-names.ts';

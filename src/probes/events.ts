@@ -7,6 +7,7 @@ import { globMatcher } from '../config/units/globs.ts';
 import type { EventHandler } from '../model/record.ts';
 import type { CommonOptions, Probe, ProbeContext, ProbeModule } from './probe.ts';
 import { SlotCache } from './slot-cache.ts';
+import { IN_INTERRUPT } from './trace-flags.ts';
 
 const COUNT = {
   name: 'ftrace_events_total',
@@ -15,8 +16,6 @@ const COUNT = {
   open: ['event'],
 };
 
-/** include/linux/trace_events.h, TRACE_FLAG_HARDIRQ, _SOFTIRQ, _NMI: recorded in an interrupt. */
-const IN_INTERRUPT = 0x08 | 0x10 | 0x40;
 /**
  * Up to this many events start at 0 on every CPU that is online, so that the first OOM kill is seen as an increase.
  * Whoever names more is after what happens, not after what does not.

@@ -1,9 +1,7 @@
 /** What both function tracers' records have in common: the task that called, and the address of the function. */
 import type { EventRecord, IntReader } from '../model/record.ts';
 import type { ProbeContext } from './probe.ts';
-
-/** include/linux/trace_events.h, TRACE_FLAG_HARDIRQ, _SOFTIRQ, _NMI: called in an interrupt. */
-const IN_INTERRUPT = 0x08 | 0x10 | 0x40;
+import { IN_INTERRUPT } from './trace-flags.ts';
 
 export interface FunctionCaller {
   /** Whether one of the agent's own threads called; counted then. An interrupt on top of it is not ours. */

@@ -7,6 +7,7 @@
 import { decimalBuckets } from '../config/units/buckets.ts';
 import { flagPairs } from '../decode/print-fmt.ts';
 import type { EventRecord } from '../model/record.ts';
+import { SOFTIRQS } from '../model/softirqs.ts';
 import { declareCpuCounts, declareDurations } from './families.ts';
 import type { CommonOptions, Probe, ProbeContext, ProbeModule } from './probe.ts';
 
@@ -35,19 +36,6 @@ const VECTORS = 32;
 const ALL_VECTORS = -1;
 /** Runs that can be open on one CPU at a time: more than one only on real-time kernels. */
 const PLACES = 4;
-/** include/linux/interrupt.h, for a kernel whose format does not tell. */
-const MAINLINE = [
-  'HI',
-  'TIMER',
-  'NET_TX',
-  'NET_RX',
-  'BLOCK',
-  'IRQ_POLL',
-  'TASKLET',
-  'SCHED',
-  'HRTIMER',
-  'RCU',
-];
 
 export const softirq: ProbeModule = {
   name: 'softirq',
@@ -182,9 +170,9 @@ function createSoftirq(context: ProbeContext, options: CommonOptions): Probe {
   };
 }
 
-/** Names as the kernel prints them, by number. */
+/** Names as the kernel prints them, by number; mainline's where the format does not tell. */
 function vectorNames(context: ProbeContext): string[] {
-  const names = Array.from({ length: VECTORS }, (_, vector) => MAINLINE[vector] ?? `vector_${vector}`);
+  const names = Array.from({ length: VECTORS }, (_, vector) => SOFTIRQS[vector] ?? `vector_${vector}`);
   const format = context.format(ENTRY);
   for (const [vector, name] of format === undefined ? [] : flagPairs(format)) {
     if (vector >= 0 && vector < VECTORS) names[vector] = name;

@@ -7,8 +7,10 @@ import { switchedOutMask } from '../decode/print-fmt.ts';
 import type { SwitchIn } from '../model/intervals.ts';
 import type { EventHandler, EventRecord } from '../model/record.ts';
 import type { TimestampNs } from '../model/time.ts';
-import type { CommonOptions, Probe, ProbeContext, ProbeModule } from './probe.ts';
+import { helperSchema } from './helper.ts';
+import type { Probe, ProbeContext, ProbeModule } from './probe.ts';
 import { TaskStamps } from './task-stamps.ts';
+import { IN_INTERRUPT } from './trace-flags.ts';
 
 const SWITCH = 'sched:sched_switch';
 const WAKEUP = 'sched:sched_wakeup';
@@ -16,8 +18,6 @@ const WAKEUP_NEW = 'sched:sched_wakeup_new';
 /** In the context of who wakes, which sched_wakeup is not when the task goes to another CPU. */
 const WAKING = 'sched:sched_waking';
 
-/** Of `common_flags`: hard and soft interrupts, NMIs (include/linux/trace_events.h). */
-const IN_INTERRUPT = 0x08 | 0x10 | 0x40;
 /** A pid takes 22 bits of a tag (PID_MAX_LIMIT); a CPU the rest. */
 const PID_BITS = 22;
 const PID_MASK = (1 << PID_BITS) - 1;
@@ -29,8 +29,7 @@ export const taskIntervals: ProbeModule = {
   help: 'What tasks go through.',
   byDefault: false,
   rate: 'low',
-  schema: ({ probeSchema }) =>
-    probeSchema({ enabled: false, per_cpu: false, max_series: 1, buckets: [1] }, {}),
+  schema: helperSchema,
   needs: () => [
     { event: SWITCH, fields: ['prev_pid', 'prev_comm', 'prev_state', 'next_pid', 'next_comm'] },
     { event: WAKEUP, fields: ['pid', 'target_cpu'] },
@@ -39,14 +38,6 @@ export const taskIntervals: ProbeModule = {
   ],
   create: createTaskIntervals,
   metrics: [],
-};
-
-/** Options of a module that the config does not know. */
-export const TASK_INTERVAL_OPTIONS: CommonOptions = {
-  enabled: true,
-  per_cpu: false,
-  max_series: 1,
-  buckets: [1],
 };
 
 function createTaskIntervals(context: ProbeContext): Probe {

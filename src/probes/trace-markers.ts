@@ -4,8 +4,9 @@
  * Documentation/trace/user_events.rst). A text counts for the thread that wrote it, whatever it says. No metrics, and in
  * no catalogue: it is on where a trace can have an application's span as its parent.
  */
-import type { EventHandler } from '../model/record.ts';
-import type { CommonOptions, Probe, ProbeContext, ProbeModule } from './probe.ts';
+import type { EventHandler, EventRecord } from '../model/record.ts';
+import { helperSchema } from './helper.ts';
+import type { Probe, ProbeContext, ProbeModule } from './probe.ts';
 import { isTraceparent, markerKind, readTraceparent, VALUE_AT } from './traceparent.ts';
 
 const PRINT = 'ftrace:print';
@@ -18,8 +19,7 @@ export const traceMarkers: ProbeModule = {
   help: 'What programs tell of their own spans.',
   byDefault: false,
   rate: 'low',
-  schema: ({ probeSchema }) =>
-    probeSchema({ enabled: false, per_cpu: false, max_series: 1, buckets: [1] }, {}),
+  schema: helperSchema,
   needs: () => [
     { event: PRINT, fields: ['common_pid', 'buf'] },
     { event: EXIT, fields: ['pid'] },
@@ -36,19 +36,18 @@ export const topLevelMarkers: ProbeModule = {
   needs: () => [{ event: PRINT, fields: ['common_pid', 'buf'] }],
 };
 
-/** Options of a module that the config does not know. */
-export const TRACE_MARKER_OPTIONS: CommonOptions = {
-  enabled: true,
-  per_cpu: false,
-  max_series: 1,
-  buckets: [1],
-};
-
 function createTraceMarkers(context: ProbeContext): Probe {
   const sink = context.intervals.markers;
   if (sink === undefined) throw new Error('nobody wants to know of markers');
   const pidOf = context.int(PRINT, 'common_pid');
   const text = context.bytes(PRINT, 'buf');
+  /** The thread of a record has come to the begin or the end of the span whose value is there. */
+  const mark = (record: EventRecord, pid: number, valueAt: number, isBegin: boolean): void => {
+    if (!sink.takes(pid, record.timestampNs)) return;
+    const span = readTraceparent(record.bytes, valueAt);
+    if (isBegin) sink.began(pid, record.timestampNs, span);
+    else sink.ended(pid, record.timestampNs, span);
+  };
   const onPrint: EventHandler = (record) => {
     const from = text.start(record);
     const kind = markerKind(record.bytes, from, text.end(record));
@@ -57,11 +56,7 @@ function createTraceMarkers(context: ProbeContext): Probe {
       sink.malformed();
       return;
     }
-    const pid = pidOf(record);
-    if (!sink.takes(pid, record.timestampNs)) return;
-    const parent = readTraceparent(record.bytes, from + VALUE_AT);
-    if (kind === 'begin') sink.began(pid, record.timestampNs, parent);
-    else sink.ended(pid, record.timestampNs, parent);
+    mark(record, pidOf(record), from + VALUE_AT, kind === 'begin');
   };
 
   const handlers: Record<string, EventHandler> = { [PRINT]: onPrint };
@@ -79,11 +74,7 @@ function createTraceMarkers(context: ProbeContext): Probe {
         sink.malformed();
         return;
       }
-      const pid = userPid(record);
-      if (!sink.takes(pid, record.timestampNs)) return;
-      const parent = readTraceparent(record.bytes, from);
-      if (begins(record) !== 0) sink.began(pid, record.timestampNs, parent);
-      else sink.ended(pid, record.timestampNs, parent);
+      mark(record, userPid(record), from, begins(record) !== 0);
     };
   }
   return { handlers, onLoss: (_cpu, untilNs) => sink.lost(untilNs) };

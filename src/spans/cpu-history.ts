@@ -3,6 +3,7 @@
  * what a task calls itself. Memory of a CPU is taken when something first runs there: 6 KiB.
  */
 import type { TimestampNs } from '../model/time.ts';
+import { textUpToNul } from './text.ts';
 
 /** Tasks that are remembered a CPU; a power of two. */
 const DEPTH = 128;
@@ -96,9 +97,7 @@ function newRing(): Ring {
   };
 }
 
-/** Text of a comm up to its NUL. It can be any bytes: what is no UTF-8 becomes U+FFFD. */
+/** Text of a comm. */
 export function commText(words: Int32Array, at: number): string {
-  const bytes = Buffer.from(words.buffer, words.byteOffset + at * 4, COMM_BYTES);
-  const end = bytes.indexOf(0);
-  return bytes.toString('utf8', 0, end < 0 ? COMM_BYTES : end);
+  return textUpToNul(Buffer.from(words.buffer, words.byteOffset + at * 4, COMM_BYTES));
 }

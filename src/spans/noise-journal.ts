@@ -5,30 +5,18 @@
  * Starts are by a clock of the tracer's own. It is laid on the trace clock by what was recorded soonest after its end.
  */
 import { NOISE_SOURCES, type Noise } from '../model/intervals.ts';
+import { SOFTIRQS } from '../model/softirqs.ts';
 import type { Attributes } from '../model/span.ts';
 import type { TimestampNs } from '../model/time.ts';
 import { seconds } from './attributes.ts';
 import type { SpanDraft } from './draft.ts';
+import { textUpToNul } from './text.ts';
 
 /** A power of two. */
 const DEPTH = 1 << 11;
 const NAME_BYTES = 32;
 /** Records that are looked at to find how the clocks differ, at least. */
 const CLOCK_RECORDS = 64;
-
-/** By vector: include/linux/interrupt.h. */
-const SOFTIRQS = [
-  'HI',
-  'TIMER',
-  'NET_TX',
-  'NET_RX',
-  'BLOCK',
-  'IRQ_POLL',
-  'TASKLET',
-  'SCHED',
-  'HRTIMER',
-  'RCU',
-];
 
 interface Ring {
   sources: Uint8Array;
@@ -109,9 +97,7 @@ function nest(top: SpanDraft[], ring: Ring, at: number, cpu: number, offsetNs: n
 
 function attributesOf(ring: Ring, at: number): Attributes {
   const id = ring.ids[at];
-  const bytes = Buffer.from(ring.names.buffer, at * NAME_BYTES, NAME_BYTES);
-  const end = bytes.indexOf(0);
-  const name = bytes.toString('utf8', 0, end < 0 ? NAME_BYTES : end);
+  const name = textUpToNul(Buffer.from(ring.names.buffer, at * NAME_BYTES, NAME_BYTES));
   const noise = { 'ftrace.noise.time': seconds(ring.durations[at]) };
   const source = NOISE_SOURCES[ring.sources[at]];
   if (source === 'irq') return { ...noise, 'ftrace.irq.number': id, 'ftrace.irq.handler': name };

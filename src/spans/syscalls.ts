@@ -10,6 +10,7 @@ import { culpritAttributes, requestAttributes, seconds, stateLetter, taskAttribu
 import type { SpanDeps } from './deps.ts';
 import type { ExemplarDraft, Offer, SpanDraft, TraceDraft } from './draft.ts';
 import type { InterruptJournal } from './interrupt-journal.ts';
+import { lengthOf, longestOf } from './longest.ts';
 import { criticalPath, type RequestJournal, waitedFor } from './request-journal.ts';
 import type { Absence, TaskJournal } from './task-journal.ts';
 import { exemplar, failure, requestExemplars, waitExemplar } from './waits.ts';
@@ -89,7 +90,8 @@ function draftOf(call: SlowCall, deps: SpanDeps, { tasks, requests, interrupts }
     onCpu = absence.cpu;
   }
   if (onCpu >= 0) made.spans.push(...interrupts.spans(onCpu, freeNs, endNs));
-  const { spans: children, pruned } = longest(made.spans, MOST_CHILDREN);
+  const { kept: children, left } = longestOf(made.spans, MOST_CHILDREN, lengthOf);
+  const pruned = left.length;
   const explainedNs = children.reduce((sum, child) => sum + child.endNs - child.startNs, 0);
   const root: SpanDraft = {
     name: `syscall ${name}`,
@@ -154,7 +156,7 @@ function blocked(absence: Absence, sleep: Sleep, deps: SpanDeps, made: Made): vo
   const earlierNs = issuedNs < outNs && issuedNs >= freeNs ? outNs - issuedNs : 0;
   const startNs = earlierNs <= made.earlierLeftNs ? outNs - earlierNs : outNs;
   made.earlierLeftNs -= outNs - startNs;
-  const shown = longestRequests(path, MOST_REQUESTS);
+  const { kept: shown } = longestOf(path, MOST_REQUESTS, (r) => r.completeNs - r.issueNs);
   const children = shown.map((request): SpanDraft => {
     const isCut = request.issueNs < startNs;
     const span: SpanDraft = {
@@ -196,18 +198,4 @@ function waitSpan(absence: Absence, runnableNs: TimestampNs): SpanDraft {
     },
     children: [],
   };
-}
-
-/** The longest so many, in their order. */
-function longest(spans: readonly SpanDraft[], most: number): { spans: SpanDraft[]; pruned: number } {
-  if (spans.length <= most) return { spans: [...spans], pruned: 0 };
-  const sorted = [...spans].sort((a, b) => b.endNs - b.startNs - (a.endNs - a.startNs));
-  const kept = new Set(sorted.slice(0, most));
-  return { spans: spans.filter((span) => kept.has(span)), pruned: spans.length - most };
-}
-
-function longestRequests(path: readonly BlockRequest[], most: number): BlockRequest[] {
-  const timeOf = (r: BlockRequest) => r.completeNs - r.issueNs;
-  const kept = new Set([...path].sort((a, b) => timeOf(b) - timeOf(a)).slice(0, most));
-  return path.filter((request) => kept.has(request));
 }
