@@ -239,17 +239,15 @@ it('a call that fails says why', async () => {
   const pid = await python<number>(`
 import json, os, socket
 for i in range(20):
-    try: socket.create_connection(('127.0.0.1', 9))
+    try: socket.socket(socket.AF_INET, socket.SOCK_STREAM).connect(('127.0.0.1', 9))
     except ConnectionRefusedError: pass
 print(json.dumps(os.getpid()))
 `);
-  const found = rootsOf(await settledSpans(), pid, 'syscall connect');
-  assert.equal(found.length, 20);
-  for (const { status, attributes } of found)
-    assert.deepEqual(
-      [status.code, status.message, attributes['ftrace.syscall.return']],
-      [2, 'ECONNREFUSED', -111],
-    );
+  const all = rootsOf(await settledSpans(), pid, 'syscall connect');
+  // What a machine preloads, or looks up users with, may connect elsewhere too.
+  const found = all.filter(({ attributes }) => attributes['ftrace.syscall.return'] === -111);
+  assert.equal(found.length, 20, JSON.stringify(all.map(({ attributes }) => attributes)));
+  for (const { status } of found) assert.deepEqual([status.code, status.message], [2, 'ECONNREFUSED']);
   assert.equal(await agent.stop(), 0, agent.stderr());
 });
 
