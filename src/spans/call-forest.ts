@@ -41,6 +41,8 @@ export class CallForest {
   readonly cpus = new Int32Array(CALLS);
   readonly starts = new Float64Array(CALLS);
   readonly durations = new Float64Array(CALLS);
+  /** From the tracer's clock to the trace clock when it returned: they run apart, and a tree can be told much later. */
+  readonly offsets = new Float64Array(CALLS);
   readonly inInterrupt = new Uint8Array(CALLS);
   /** Calls below it that are only counted, and the time of those it made itself. */
   readonly prunedCalls = new Int32Array(CALLS);
@@ -238,6 +240,7 @@ export class CallForest {
     this.cpus[node] = call.cpu;
     this.starts[node] = call.startNs;
     this.durations[node] = call.durationNs;
+    this.offsets[node] = call.recordedNs - call.endNs;
     this.inInterrupt[node] = call.inInterrupt ? 1 : 0;
     return node;
   }

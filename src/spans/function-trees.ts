@@ -40,7 +40,7 @@ export function makeFunctionTrees(options: KindOptions, offer: Offer, deps: Span
       const tree: Tree = {
         ...{ forest, names, deps, pruned: 0, exemplars: [] },
         kept: longestOf(forest, root, maxSpans),
-        offsetNs: call.recordedNs - call.endNs,
+        offsetNs: forest.offsets[root],
       };
       return draftOf(tree, root, call, isWhole);
     });

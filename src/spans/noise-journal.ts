@@ -2,7 +2,9 @@
  * What took a CPU from a thread that watches it, in a ring a CPU, youngest last; spans of a part of the time leave. One
  * within another is its child: it ended, and was recorded, before that.
  *
- * Starts are by a clock of the tracer's own. It is laid on the trace clock by what was recorded soonest after its end.
+ * Starts are by a clock of the tracer's own (sched_clock), which runs apart from the trace clock by some 10 to 50 ppm. A
+ * record is later than its end, by as much as others took meanwhile: each is laid on the trace clock by itself, or by one
+ * near it that came sooner after its end.
  */
 import { NOISE_SOURCES, type Noise } from '../model/intervals.ts';
 import { SOFTIRQS } from '../model/softirqs.ts';
@@ -15,8 +17,10 @@ import { textUpToNul } from './text.ts';
 /** A power of two. */
 const DEPTH = 1 << 11;
 const NAME_BYTES = 32;
-/** Records that are looked at to find how the clocks differ, at least. */
+/** Records before those asked for that are looked at to find how the clocks differ. */
 const CLOCK_RECORDS = 64;
+/** How fast the clocks run apart at most: MAXFREQ of include/linux/timex.h, the bound of what NTP corrects. */
+const DRIFT = 500e-6;
 
 interface Ring {
   sources: Uint8Array;
@@ -65,34 +69,88 @@ export class NoiseJournal {
     if (ring === undefined) return { spans: [], whole: true };
     const kept = Math.min(DEPTH, ring.count);
     let found = 0;
-    let offsetNs = Number.POSITIVE_INFINITY;
-    for (let i = 1; i <= kept; i++) {
-      const at = (ring.count - i) & (DEPTH - 1);
-      const isLater = ring.recorded[at] >= fromNs;
-      if (!isLater && i > CLOCK_RECORDS) break;
-      if (isLater) found = i;
-      offsetNs = Math.min(offsetNs, ring.recorded[at] - ring.starts[at] - ring.durations[at]);
-    }
-    const top: SpanDraft[] = [];
-    for (let i = found; i > 0; i--) nest(top, ring, (ring.count - i) & (DEPTH - 1), cpu, offsetNs);
-    return { spans: top, whole: (found < DEPTH || ring.count === DEPTH) && ring.lostNs <= fromNs };
+    let count = 0;
+    while (count < kept && count - found < CLOCK_RECORDS)
+      if (ring.recorded[placeOf(ring, ++count)] >= fromNs) found = count;
+    const offsets = offsetsOf(ring, count);
+    const top: Nested[] = [];
+    for (let i = found; i > 0; i--) nest(top, ring, i, cpu);
+    return {
+      spans: onTraceClock(top, offsets),
+      whole: (found < DEPTH || ring.count === DEPTH) && ring.lostNs <= fromNs,
+    };
   }
 }
 
+/** Of a record: 1 for the youngest. */
+function placeOf(ring: Ring, age: number): number {
+  return (ring.count - age) & (DEPTH - 1);
+}
+
+/**
+ * From the tracer's clock to the trace clock, by age. A record tells of an offset that is too great by the time since
+ * its end, and of that of others the less the further they are.
+ */
+function offsetsOf(ring: Ring, count: number): Float64Array {
+  const offsets = new Float64Array(count + 1);
+  let at = 0;
+  let offsetNs = Number.POSITIVE_INFINITY;
+  const closer = (age: number): void => {
+    const before = at;
+    at = placeOf(ring, age);
+    offsetNs = Math.min(offsets[age], offsetNs + DRIFT * Math.abs(ring.recorded[at] - ring.recorded[before]));
+    offsets[age] = offsetNs;
+  };
+  for (let age = count; age > 0; age--) {
+    const own = placeOf(ring, age);
+    offsets[age] = ring.recorded[own] - ring.starts[own] - ring.durations[own];
+    closer(age);
+  }
+  for (let age = 1; age <= count; age++) closer(age);
+  return offsets;
+}
+
+/** By the tracer's clock. */
+interface Nested {
+  span: SpanDraft;
+  age: number;
+}
+
 /** Adds one that ended after all that are there. */
-function nest(top: SpanDraft[], ring: Ring, at: number, cpu: number, offsetNs: number): void {
-  const startNs = ring.starts[at] + offsetNs;
+function nest(top: Nested[], ring: Ring, age: number, cpu: number): void {
+  const at = placeOf(ring, age);
+  const startNs = ring.starts[at];
   let endNs = startNs + ring.durations[at];
   const children: SpanDraft[] = [];
-  for (let last = top.at(-1); last !== undefined && last.startNs >= startNs; last = top.at(-1)) {
-    children.unshift(last);
+  for (let last = top.at(-1); last !== undefined && last.span.startNs >= startNs; last = top.at(-1)) {
+    children.unshift(last.span);
     // What was taken from it was not counted.
-    endNs += last.endNs - last.startNs;
+    endNs += last.span.endNs - last.span.startNs;
     top.pop();
   }
   const attributes = { 'cpu.logical_number': cpu, ...attributesOf(ring, at) };
   const source = NOISE_SOURCES[ring.sources[at]];
-  top.push({ name: `${source} noise`, startNs, endNs, attributes, children });
+  top.push({ span: { name: `${source} noise`, startNs, endNs, attributes, children }, age });
+}
+
+/** Each with its children by one offset. What follows close on another does not begin before that has ended. */
+function onTraceClock(top: readonly Nested[], offsets: Float64Array): SpanDraft[] {
+  let endNs = Number.NEGATIVE_INFINITY;
+  let offsetNs = Number.NEGATIVE_INFINITY;
+  return top.map(({ span, age }) => {
+    offsetNs = Math.max(Math.round(offsets[age]), Math.min(offsetNs, endNs - span.startNs));
+    endNs = span.endNs + offsetNs;
+    return shifted(span, offsetNs);
+  });
+}
+
+function shifted(span: SpanDraft, byNs: number): SpanDraft {
+  return {
+    ...span,
+    startNs: span.startNs + byNs,
+    endNs: span.endNs + byNs,
+    children: span.children.map((child) => shifted(child, byNs)),
+  };
 }
 
 function attributesOf(ring: Ring, at: number): Attributes {

@@ -333,3 +333,19 @@ test('a tree that may have lost calls says so', () => {
     [90, false],
   ]);
 });
+
+test('a tree that is told a minute late lies where it was, though the clocks run apart', () => {
+  const spans = spansOf({ thresholdNs: 1, minChildNs: 0, maxSpans: 10 });
+  // 50 ppm fast.
+  const traceNs = (ns: number): number => 1_000_000_000 + ns + ns / 20_000;
+  const add = (depth: number, startNs: number, endNs: number): void =>
+    spans.sinks.functions?.returned({
+      ...{ low: 1, high: 0, pid: 7, cpu: 0, depth, inInterrupt: false },
+      ...{ startNs, endNs, durationNs: endNs - startNs, recordedNs: traceNs(endNs) },
+    });
+  // Within a call that is not ours.
+  add(1, 200_000, 400_000);
+  add(1, 70_000_000_000, 70_000_200_000);
+  const [{ spans: told }] = spans.take(1000);
+  assert.deepEqual([told[0].start, told[0].attributes['ftrace.incomplete']], [[1, 200_020], true]);
+});

@@ -202,3 +202,35 @@ test('a period that may have lost events, or has more than are kept, says so', (
   sink?.period(0, 5_000_000, 1_500_000, 5000, 5000);
   assert.deepEqual(told(), [true]);
 });
+
+for (const ppm of [-500, -20, 20, 50]) {
+  test(`noise lies where it was, though the tracer's clock runs away from the trace clock by ${ppm} ppm`, () => {
+    const onTracers = (ns: number) => Math.round(7e9 + ns * (1 - ppm / 1e6));
+    const timers = spansOf('timerlat');
+    const periods = spansOf('osnoise');
+    const held = (spans: Spans, atNs: number, durationNs: number, recordedNs: number) => {
+      const told = noise('irq', onTracers(atNs), durationNs, recordedNs);
+      (spans.sinks.timerlat ?? spans.sinks.osnoise)?.held(told, NAME, 0, NAME.length);
+    };
+    const places = (spans: Spans) =>
+      spans.take(1000).map(({ spans: all }) => all.filter(({ name }) => name === 'irq noise').map(startOf));
+    // An isolated CPU: one a second, the last one in an activation that came late.
+    for (let second = 1; second <= 100; second++) held(timers, second * 1e9, 5000, second * 1e9 + 5900);
+    timers.sinks.timerlat?.activated(0, 100e9 + 20_000, 0, 30_000, 5);
+    const [[late]] = places(timers);
+    assert.ok(late >= 100e9 && late <= 100e9 + 900, `${late - 100e9} ns`);
+    // A period of ten seconds, in which every second one is recorded late, for another one took the CPU from it.
+    for (let i = 0; i < 20; i++) {
+      held(periods, 10e9 + i * 5e8 + 2000, 3000, 10e9 + i * 5e8 + 5700);
+      held(periods, 10e9 + i * 5e8, 5000, 10e9 + i * 5e8 + 8700);
+    }
+    periods.sinks.osnoise?.period(0, 20e9, 10e9, 150_000, 5000);
+    const [starts] = places(periods);
+    const outer = starts.filter((_, i) => i % 2 === 0);
+    assert.equal(outer.length, 20);
+    outer.forEach((startNs, i) => {
+      const offNs = startNs - 10e9 - i * 5e8;
+      assert.ok(offNs >= 0 && offNs <= 800, `${i}: ${offNs} ns`);
+    });
+  });
+}
