@@ -46,14 +46,19 @@ export interface BlockRequest {
   operation: string;
   bytes: number;
   sector: number;
-  /** 0: it was issued at once. */
+  /** When it was put into the queue first; 0: it was issued at once. */
   insertNs: TimestampNs;
+  /** Time in the queue before it was issued, for the last time where its driver had put it back. */
+  queuedNs: number;
   issueNs: TimestampNs;
   completeNs: TimestampNs;
   /** Who put it into the queue, or issued it. */
   pid: number;
+  issueCpu: number;
   /** Where it was completed. */
   cpu: number;
+  /** Task that completed it; 0: an interrupt. */
+  completer: number;
   /** errno, 0 for none. */
   errno: number;
 }
@@ -61,6 +66,8 @@ export interface BlockRequest {
 export interface TaskSink {
   /** Waits for a CPU that take so long are told of, whoever waits. */
   readonly waitThresholdNs: number;
+  /** Before it is told of a wait that took so long, it is told who ran on that CPU until now, though the turn has not ended. */
+  readonly culpritNs: number;
   /** When the call that a task is in began; 0: nobody wants to know what it goes through. */
   inCall(pid: number): TimestampNs;
   /**
@@ -68,7 +75,7 @@ export interface TaskSink {
    * it has come back unseen, and is told of now.
    */
   watch(cameBack: (pid: number, cpu: number, nowNs: TimestampNs) => void): void;
-  /** A task has left a CPU that it had since `startNs`. Its comm: 16 bytes from word `commAt` on. */
+  /** A task had a CPU, as a rule until it left it. Its comm: 16 bytes from word `commAt` on. */
   ran(
     cpu: number,
     pid: number,
@@ -102,6 +109,8 @@ export interface SwitchIn {
   wakerCpu: number;
   /** When that task had been woken itself, during the sleep; 0: it had not. */
   wakerWokenNs: TimestampNs;
+  /** By whom, and where; 0: an interrupt. */
+  wakerWaker: number;
   wakerWokenCpu: number;
 }
 

@@ -16,6 +16,7 @@ import { FLUSH, OPERATIONS, operationOf } from './block-operation.ts';
 import { BLOCK_METRICS, type BlockOptions, declareBlockSeries } from './block-series.ts';
 import type { Probe, ProbeContext, ProbeModule } from './probe.ts';
 import { ISSUED, QUEUED, RequestTable } from './request-table.ts';
+import { IN_INTERRUPT } from './trace-flags.ts';
 
 const INSERT = 'block:block_rq_insert';
 const ISSUE = 'block:block_rq_issue';
@@ -43,7 +44,10 @@ export const block: ProbeModule<BlockOptions> = {
     ),
   needs: () => [
     { event: ISSUE, fields: ['common_pid', 'dev', 'sector', 'nr_sector', 'rwbs'] },
-    { event: COMPLETE, fields: ['common_pid', 'dev', 'sector', 'nr_sector', 'error', 'rwbs'] },
+    {
+      event: COMPLETE,
+      fields: ['common_pid', 'common_flags', 'dev', 'sector', 'nr_sector', 'error', 'rwbs'],
+    },
     { event: INSERT, fields: ['common_pid', 'dev', 'sector', 'rwbs'] },
     { event: REQUEUE, fields: ['common_pid', 'dev', 'sector', 'rwbs'] },
     // Came with 5.11: without it, merged requests age out.
@@ -79,10 +83,13 @@ function createBlock(context: ProbeContext, options: BlockOptions): Probe {
     bytes: 0,
     sector: 0,
     insertNs: 0,
+    queuedNs: 0,
     issueNs: 0,
     completeNs: 0,
     pid: 0,
+    issueCpu: 0,
     cpu: 0,
+    completer: 0,
     errno: 0,
   };
   let lostUntil: TimestampNs = 0;
@@ -145,15 +152,16 @@ function createBlock(context: ProbeContext, options: BlockOptions): Probe {
     if (!readIssue(record)) return;
     const now = record.timestampNs;
     let entry = find(QUEUED);
+    let queuedNs = 0;
     if (entry < 0) {
       entry = add(ISSUED, now);
     } else {
-      const ns = now - requests.since(entry);
-      if (ns < 0) late();
-      else series.queued(request.row, request.operation, record.cpu, ns);
+      queuedNs = now - requests.since(entry);
+      if (queuedNs < 0) late();
+      else series.queued(request.row, request.operation, record.cpu, queuedNs);
       requests.enter(entry, ISSUED, now, false);
     }
-    requests.issue(entry, issuedSectors(record));
+    requests.issue(entry, issuedSectors(record), queuedNs, record.cpu);
   };
 
   const readComplete = requestReader(COMPLETE);
@@ -184,20 +192,26 @@ function createBlock(context: ProbeContext, options: BlockOptions): Probe {
     if (ns < 0) late();
     else {
       series.served(row, operation, record.cpu, ns);
-      if (sink !== undefined) tell(sink, entry, record);
+      if (sink !== undefined) tell(sink, entry, record, done);
     }
     requests.remove(entry);
   };
-  const tell = (to: BlockSink, entry: number, record: EventRecord): void => {
+  const completedIn = context.int(COMPLETE, 'common_flags');
+  const tell = (to: BlockSink, entry: number, record: EventRecord, done: number): void => {
+    const asked = requests.asked(entry);
     told.device = devices.nameOf(request.row);
     told.operation = OPERATIONS[request.operation];
-    told.bytes = requests.asked(entry) * SECTOR_BYTES;
-    told.sector = request.sector;
+    told.bytes = asked * SECTOR_BYTES;
+    // The last event of one that was completed in parts is about the last part.
+    told.sector = request.sector - (asked - done);
     told.insertNs = requests.inserted(entry);
+    told.queuedNs = requests.queued(entry);
     told.issueNs = requests.since(entry);
     told.completeNs = record.timestampNs;
     told.pid = requests.pid(entry);
+    told.issueCpu = requests.issueCpu(entry);
     told.cpu = record.cpu;
+    told.completer = (completedIn(record) & IN_INTERRUPT) === 0 ? request.pid : 0;
     told.errno = Math.abs(errorOf(record));
     to.ended(told);
   };

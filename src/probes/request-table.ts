@@ -32,6 +32,9 @@ export class RequestTable {
   readonly #sectors: Float64Array;
   /** When it was put into the queue; 0: it was not. */
   readonly #inserted: Float64Array;
+  /** How long it was in the queue before it was issued. */
+  readonly #queued: Float64Array;
+  readonly #issueCpus: Int32Array;
   /** Who put it there, or issued it. */
   readonly #pids: Int32Array;
   /** All its sectors, for `#sectors` counts down. */
@@ -61,6 +64,8 @@ export class RequestTable {
     this.#sectors = new Float64Array(capacity);
     this.#requeued = new Uint8Array(capacity);
     this.#inserted = new Float64Array(capacity);
+    this.#queued = new Float64Array(capacity);
+    this.#issueCpus = new Int32Array(capacity);
     this.#pids = new Int32Array(capacity);
     this.#asked = new Float64Array(capacity);
   }
@@ -97,6 +102,14 @@ export class RequestTable {
 
   inserted(entry: number): TimestampNs {
     return this.#inserted[entry];
+  }
+
+  queued(entry: number): number {
+    return this.#queued[entry];
+  }
+
+  issueCpu(entry: number): number {
+    return this.#issueCpus[entry];
   }
 
   pid(entry: number): number {
@@ -174,10 +187,12 @@ export class RequestTable {
     this.#sectors[entry] = sectors;
   }
 
-  /** What it is issued with. */
-  issue(entry: number, sectors: number): void {
+  /** What it is issued with, after how long in the queue and where. */
+  issue(entry: number, sectors: number, queuedNs: number, cpu: number): void {
     this.#sectors[entry] = sectors;
     this.#asked[entry] = sectors;
+    this.#queued[entry] = queuedNs;
+    this.#issueCpus[entry] = cpu;
   }
 
   /** Gives an entry another sector: the rest of a request that was completed in part. */

@@ -21,8 +21,11 @@ const WAKING = 'sched:sched_waking';
 /** A pid takes 22 bits of a tag (PID_MAX_LIMIT); a CPU the rest. */
 const PID_BITS = 22;
 const PID_MASK = (1 << PID_BITS) - 1;
+const COMM_WORDS = 4;
 /** Of a task whose comm no event tells. */
-const NO_COMM = new Int32Array(4);
+const NO_COMM = new Int32Array(COMM_WORDS);
+/** EXIT_DEAD and EXIT_ZOMBIE, include/linux/sched.h: it left its CPU for the last time. */
+const DEAD = 0x10 | 0x20;
 
 export const taskIntervals: ProbeModule = {
   name: 'task-intervals',
@@ -50,13 +53,15 @@ function createTaskIntervals(context: ProbeContext): Probe {
   const runnable = new TaskStamps();
   /** When each task was woken last; the tag: by whom, and above that on which CPU. */
   const woken = new TaskStamps();
-  /** For tasks that are looked at, when their waker had been woken itself; the tag: on which CPU. */
+  /** For tasks that are looked at, when their waker had been woken itself; the tag: by whom and where. */
   const before = new TaskStamps();
   /** When each CPU's task came there. */
   const since = new Float64Array(context.cpuCount);
-  /** Who that is, as far as it was seen. */
+  /** Who that is, as far as it was seen, and its comm. */
   const running = new Int32Array(context.cpuCount);
+  const runningComms = new Int32Array(context.cpuCount * COMM_WORDS);
   let lostUntil: TimestampNs = 0;
+  let forgottenUntil: TimestampNs = 0;
   const task: SwitchIn = {
     pid: 0,
     cpu: 0,
@@ -69,6 +74,7 @@ function createTaskIntervals(context: ProbeContext): Probe {
     waker: 0,
     wakerCpu: 0,
     wakerWokenNs: 0,
+    wakerWaker: 0,
     wakerWokenCpu: 0,
   };
 
@@ -80,7 +86,7 @@ function createTaskIntervals(context: ProbeContext): Probe {
   const format = context.format(SWITCH);
   if (format === undefined) throw new Error(`${SWITCH} has no format`);
   const asleep = switchedOutMask(format);
-  const { waitThresholdNs } = sink;
+  const { waitThresholdNs, culpritNs } = sink;
 
   const cameBack = (pid: number, cpu: number, nowNs: TimestampNs): void => {
     const left = out.at(pid);
@@ -106,7 +112,19 @@ function createTaskIntervals(context: ProbeContext): Probe {
   };
   sink.watch(cameBack);
 
+  /** Who comes after it and has its number starts anew, and a place that nobody has can be given back. */
+  const forget = (pid: number): void => {
+    out.clear(pid);
+    runnable.clear(pid);
+    woken.clear(pid);
+    before.clear(pid);
+  };
+
   const leave = (pid: number, state: number, cpu: number, nowNs: TimestampNs): void => {
+    if ((state & DEAD) !== 0) {
+      forget(pid);
+      return;
+    }
     cameBack(pid, cpu, nowNs);
     const place = runnable.place(pid);
     if (place !== 0) {
@@ -137,7 +155,17 @@ function createTaskIntervals(context: ProbeContext): Probe {
     task.queueCpu = runnable.tags[place];
     if (watched && task.state !== 0) tellWaker(pid, outNs);
     else task.waker = 0;
+    if (task.queueCpu !== record.cpu && runnableNs !== 0 && nowNs - runnableNs >= culpritNs)
+      tellTurn(task.queueCpu, nowNs);
     sink.switchedIn(task, record.words, commAt);
+  };
+
+  /** Who still has a CPU that another had waited for, and went elsewhere: up to now. What comes is another turn. */
+  const tellTurn = (cpu: number, nowNs: TimestampNs): void => {
+    if (cpu < 0 || cpu >= since.length || running[cpu] === 0 || since[cpu] === 0 || since[cpu] < lostUntil)
+      return;
+    sink.ran(cpu, running[cpu], since[cpu], nowNs, runningComms, cpu * COMM_WORDS);
+    since[cpu] = nowNs;
   };
 
   const tellWaker = (pid: number, outNs: TimestampNs): void => {
@@ -148,7 +176,8 @@ function createTaskIntervals(context: ProbeContext): Probe {
     const ofWaker = before.at(pid);
     const isWoken = isKnown && before.stamps[ofWaker] >= outNs;
     task.wakerWokenNs = isWoken ? before.stamps[ofWaker] : 0;
-    task.wakerWokenCpu = before.tags[ofWaker];
+    task.wakerWaker = before.tags[ofWaker] & PID_MASK;
+    task.wakerWokenCpu = before.tags[ofWaker] >>> PID_BITS;
   };
 
   const onSwitch: EventHandler = (record) => {
@@ -164,6 +193,8 @@ function createTaskIntervals(context: ProbeContext): Probe {
     if (cpu < since.length) {
       since[cpu] = timestampNs;
       running[cpu] = next;
+      const comm = cpu * COMM_WORDS;
+      for (let i = 0; i < COMM_WORDS; i++) runningComms[comm + i] = words[at + nextComm + i];
     }
     if (next !== 0) arrive(record, next, at + nextComm);
   };
@@ -198,7 +229,7 @@ function createTaskIntervals(context: ProbeContext): Probe {
     if (out.get(pid) === 0) return;
     const ofWaker = woken.at(waker);
     if (waker !== 0 && woken.stamps[ofWaker] !== 0)
-      before.set(pid, woken.stamps[ofWaker], woken.tags[ofWaker] >>> PID_BITS);
+      before.set(pid, woken.stamps[ofWaker], woken.tags[ofWaker]);
     else before.clear(pid);
   };
 
@@ -211,6 +242,12 @@ function createTaskIntervals(context: ProbeContext): Probe {
     },
     onLoss: (_cpu, untilNs) => {
       if (untilNs > lostUntil) lostUntil = untilNs;
+    },
+    // What a loss has made void may be of tasks whose end was lost, and would stay.
+    sweep: () => {
+      if (lostUntil === forgottenUntil) return;
+      forgottenUntil = lostUntil;
+      for (const stamps of [out, runnable, woken, before]) stamps.forgetBefore(lostUntil);
     },
   };
 }

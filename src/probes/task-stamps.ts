@@ -68,6 +68,11 @@ export class TaskStamps {
     if (at !== 0) this.stamps[at] = 0;
   }
 
+  /** Clears the stamps of all tasks that are older than this. */
+  forgetBefore(untilNs: TimestampNs): void {
+    for (let at = CHUNK_SIZE; at < this.#used; at++) if (this.stamps[at] < untilNs) this.stamps[at] = 0;
+  }
+
   #take(chunk: number): number {
     if (this.#free.length === 0 && this.#used === this.stamps.length) {
       this.#reclaim();

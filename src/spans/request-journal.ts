@@ -1,29 +1,84 @@
 /**
- * Block requests that were completed lately, in a ring, for calls that waited for them. 1 MiB of objects at most: there
- * are far fewer requests than events.
+ * Block requests that were completed lately, in one ring for all disks, youngest last, for calls that waited for them.
+ * 1.4 MiB.
  */
 import type { BlockRequest } from '../model/intervals.ts';
 import type { TimestampNs } from '../model/time.ts';
 
-const DEPTH = 4096;
-/** Between the completion of a request, on one CPU, and what it wakes there. */
+/** A power of two. */
+const DEPTH = 1 << 14;
+/** Between the completion of a request and what it wakes. */
 const WAKES_WITHIN_NS = 200_000;
 
+export interface Requests {
+  /** By completion. */
+  requests: BlockRequest[];
+  /** False where older ones may have been overwritten. */
+  whole: boolean;
+}
+
 export class RequestJournal {
-  readonly #requests: BlockRequest[] = [];
-  #next = 0;
+  readonly #devices = new Array<string>(DEPTH).fill('');
+  readonly #operations = new Array<string>(DEPTH).fill('');
+  readonly #bytes = new Float64Array(DEPTH);
+  readonly #sectors = new Float64Array(DEPTH);
+  readonly #inserts = new Float64Array(DEPTH);
+  readonly #queued = new Float64Array(DEPTH);
+  readonly #issues = new Float64Array(DEPTH);
+  readonly #completes = new Float64Array(DEPTH);
+  readonly #pids = new Int32Array(DEPTH);
+  readonly #issueCpus = new Int32Array(DEPTH);
+  readonly #cpus = new Int32Array(DEPTH);
+  readonly #completers = new Int32Array(DEPTH);
+  readonly #errnos = new Int32Array(DEPTH);
+  #count = 0;
 
   add(request: BlockRequest): void {
-    this.#requests[this.#next] = { ...request };
-    this.#next = (this.#next + 1) % DEPTH;
+    const at = this.#count++ & (DEPTH - 1);
+    this.#devices[at] = request.device;
+    this.#operations[at] = request.operation;
+    this.#bytes[at] = request.bytes;
+    this.#sectors[at] = request.sector;
+    this.#inserts[at] = request.insertNs;
+    this.#queued[at] = request.queuedNs;
+    this.#issues[at] = request.issueNs;
+    this.#completes[at] = request.completeNs;
+    this.#pids[at] = request.pid;
+    this.#issueCpus[at] = request.issueCpu;
+    this.#cpus[at] = request.cpu;
+    this.#completers[at] = request.completer;
+    this.#errnos[at] = request.errno;
   }
 
-  /** Requests that were under way at some time within these bounds and have been completed, by completion. */
-  within(fromNs: TimestampNs, toNs: TimestampNs): BlockRequest[] {
-    const found = this.#requests.filter(
-      (r) => r.completeNs > fromNs && r.issueNs < toNs && r.completeNs <= toNs,
-    );
-    return found.sort((a, b) => a.completeNs - b.completeNs);
+  /** Requests that were under way at some time within these bounds and have been completed. */
+  within(fromNs: TimestampNs, toNs: TimestampNs): Requests {
+    const requests: BlockRequest[] = [];
+    const kept = Math.min(DEPTH, this.#count);
+    let i = 1;
+    for (; i <= kept; i++) {
+      const at = (this.#count - i) & (DEPTH - 1);
+      if (this.#completes[at] <= fromNs) break;
+      if (this.#completes[at] <= toNs && this.#issues[at] < toNs) requests.push(this.#request(at));
+    }
+    return { requests: requests.reverse(), whole: i <= kept || kept < DEPTH };
+  }
+
+  #request(at: number): BlockRequest {
+    return {
+      device: this.#devices[at],
+      operation: this.#operations[at],
+      bytes: this.#bytes[at],
+      sector: this.#sectors[at],
+      insertNs: this.#inserts[at],
+      queuedNs: this.#queued[at],
+      issueNs: this.#issues[at],
+      completeNs: this.#completes[at],
+      pid: this.#pids[at],
+      issueCpu: this.#issueCpus[at],
+      cpu: this.#cpus[at],
+      completer: this.#completers[at],
+      errno: this.#errnos[at],
+    };
   }
 }
 
@@ -34,6 +89,7 @@ export interface Sleeper {
   waker: number;
   wakerCpu: number;
   wakerWokenNs: TimestampNs;
+  wakerWaker: number;
   wakerWokenCpu: number;
 }
 
@@ -42,14 +98,17 @@ export interface Sleeper {
  * waker.
  */
 export function waitedFor(request: BlockRequest, sleeper: Sleeper): boolean {
-  const { pid, wokenNs, waker, wakerCpu, wakerWokenNs, wakerWokenCpu } = sleeper;
+  const { pid, wokenNs, waker, wakerCpu, wakerWokenNs, wakerWaker, wakerWokenCpu } = sleeper;
   if (request.completeNs > wokenNs) return false;
   if (request.pid === pid || (waker !== 0 && request.pid === waker)) return true;
-  return woke(request, wakerCpu, wokenNs) || woke(request, wakerWokenCpu, wakerWokenNs);
+  return woke(request, waker, wakerCpu, wokenNs) || woke(request, wakerWaker, wakerWokenCpu, wakerWokenNs);
 }
 
-function woke({ cpu, completeNs }: BlockRequest, wokenCpu: number, wokenNs: TimestampNs): boolean {
-  return cpu === wokenCpu && completeNs <= wokenNs && wokenNs - completeNs <= WAKES_WITHIN_NS;
+/** Whoever completes a request wakes those who wait for it, at once: in an interrupt, or as a thread of the driver's. */
+function woke(request: BlockRequest, waker: number, wokenCpu: number, wokenNs: TimestampNs): boolean {
+  const { cpu, completer, completeNs } = request;
+  if (cpu !== wokenCpu || completer !== waker) return false;
+  return completeNs <= wokenNs && wokenNs - completeNs <= WAKES_WITHIN_NS;
 }
 
 /**

@@ -15,7 +15,7 @@ import { makeOsnoise } from './osnoise.ts';
 import { makeRecorder } from './records.ts';
 import { RequestJournal } from './request-journal.ts';
 import { makeSyscallTraces } from './syscalls.ts';
-import { TaskJournal } from './task-journal.ts';
+import { CULPRIT_NS, TaskJournal } from './task-journal.ts';
 import { makeTimerlat } from './timerlat.ts';
 import { waitsByNature } from './waiting-syscalls.ts';
 import { makeRequestTraces, makeWaitTraces } from './waits.ts';
@@ -39,7 +39,7 @@ export function makeSpans(config: SpansConfig, deps: SpanDeps, nowMs: number): S
       takenMs = now;
       for (const { kind, draft } of taken)
         if (draft.pruned > 0) deps.counts.span(kind, 'pruned', draft.pruned);
-      return taken.map(({ kind, draft }) => recorded(kind, draft));
+      return taken.map(recorded);
     },
   };
 }
@@ -93,6 +93,7 @@ function taskSinks(
       : {
           tasks: {
             waitThresholdNs,
+            culpritNs: CULPRIT_NS,
             inCall: (pid) => {
               for (let i = 0; i < watched.length; i++) {
                 const since = watched[i](pid);

@@ -49,25 +49,17 @@ export function makeSyscallTraces(options: KindOptions, offer: Offer, deps: Span
     const durationNs = call.endNs - call.startNs;
     // A call that nobody named counts only with what it did not sleep for others, as on a pipe.
     if (options.include === undefined) {
-      const sleptNs = interruptibleNs(journals.tasks, call);
+      const sleptNs = journals.tasks.sleptNs(call.pid, call.startNs, SLEEPS_INTERRUPTIBLY);
       if (durationNs - sleptNs < options.thresholdNs) return;
     }
     offer('syscalls', durationNs, () => draftOf(call, deps, journals));
   };
 }
 
-function interruptibleNs(tasks: TaskJournal, { pid, startNs }: SlowCall): number {
-  let ns = 0;
-  for (const { outNs, runnableNs, inNs, state } of tasks.since(pid, startNs).absences) {
-    if ((state & SLEEPS_INTERRUPTIBLY) !== 0) ns += (runnableNs || inNs) - outNs;
-  }
-  return ns;
-}
-
 function draftOf(call: SlowCall, deps: SpanDeps, { tasks, requests, interrupts }: Journals): TraceDraft {
   const { name, pid, cpu, startNs, endNs, ret } = call;
   const { absences, comm, whole } = tasks.since(pid, startNs);
-  const during = requests.within(startNs, endNs);
+  const { requests: during, whole: hasAllRequests } = requests.within(startNs, endNs);
   const made: Made = { spans: [], exemplars: [], pruned: 0, blockedNs: 0, waitedNs: 0, earlierLeftNs: 0 };
   made.earlierLeftNs = (endNs - startNs) * ISSUED_BEFORE_SHARE;
   const seen = new Set<BlockRequest>();
@@ -77,9 +69,11 @@ function draftOf(call: SlowCall, deps: SpanDeps, { tasks, requests, interrupts }
   for (const absence of absences) {
     const { outNs, inNs, state } = absence;
     if (outNs < freeNs || inNs > endNs) continue;
-    made.spans.push(...(onCpu < 0 ? [] : interrupts.spans(onCpu, freeNs, outNs)));
     const runnableNs = state === 0 ? outNs : Math.max(outNs, absence.runnableNs || inNs);
-    if (runnableNs > outNs) blocked(absence, { pid, runnableNs, freeNs, during, seen }, deps, made);
+    const sleep = { pid, runnableNs, freeNs, during, seen };
+    const asleep = runnableNs > outNs ? [blocked(absence, sleep, deps, made)] : [];
+    if (onCpu >= 0) made.spans.push(...interrupts.spans(onCpu, freeNs, asleep.at(0)?.startNs ?? outNs));
+    made.spans.push(...asleep);
     if (inNs > runnableNs) {
       const span = waitSpan(absence, runnableNs);
       made.spans.push(span);
@@ -106,7 +100,9 @@ function draftOf(call: SlowCall, deps: SpanDeps, { tasks, requests, interrupts }
       'ftrace.time.runqueue': seconds(made.waitedNs),
       'ftrace.explained_ratio': Math.round((explainedNs / (endNs - startNs)) * 1e4) / 1e4,
       ...(pruned === 0 ? {} : { 'ftrace.children.pruned': pruned }),
-      ...(whole && absences.every(({ isSeen }) => isSeen) ? {} : { 'ftrace.incomplete': true }),
+      ...(whole && hasAllRequests && absences.every(({ isSeen }) => isSeen)
+        ? {}
+        : { 'ftrace.incomplete': true }),
     },
     ...(ret < 0 && ret >= -MAX_ERRNO ? failure(deps, -ret) : {}),
     children,
@@ -142,7 +138,7 @@ interface Sleep {
 }
 
 /** A time blocked, with the requests that its thread waited for. */
-function blocked(absence: Absence, sleep: Sleep, deps: SpanDeps, made: Made): void {
+function blocked(absence: Absence, sleep: Sleep, deps: SpanDeps, made: Made): SpanDraft {
   const { outNs, state, waker } = absence;
   const { pid, runnableNs, freeNs, during, seen } = sleep;
   const sleeper = { ...absence, pid, wokenNs: runnableNs };
@@ -182,17 +178,18 @@ function blocked(absence: Absence, sleep: Sleep, deps: SpanDeps, made: Made): vo
     ...(waker === 0 ? {} : { 'ftrace.waker.thread.id': waker }),
     ...(waited.length === 0 ? {} : { 'ftrace.block.requests': waited.length }),
   };
-  made.spans.push({ name: 'blocked', startNs, endNs: runnableNs, attributes, children });
+  return { name: 'blocked', startNs, endNs: runnableNs, attributes, children };
 }
 
 function waitSpan(absence: Absence, runnableNs: TimestampNs): SpanDraft {
-  const { inNs, cpu, culprit, state } = absence;
+  const { inNs, cpu, queueCpu, culprit, state } = absence;
   return {
     name: 'runqueue wait',
     startNs: runnableNs,
     endNs: inNs,
     attributes: {
       'cpu.logical_number': cpu,
+      'ftrace.queue.cpu': queueCpu,
       'ftrace.preempted': state === 0,
       ...culpritAttributes(culprit),
     },

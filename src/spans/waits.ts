@@ -21,6 +21,7 @@ export function makeWaitTraces(offer: Offer, deps: SpanDeps, history: CpuHistory
         attributes: {
           ...taskAttributes(pid, commText(words, commAt)),
           'cpu.logical_number': cpu,
+          'ftrace.queue.cpu': queueCpu,
           ...culpritAttributes(history.culprit(queueCpu, runnableNs, inNs)),
         },
         children: [],
@@ -81,12 +82,13 @@ export function failure(deps: SpanDeps, errno: number): { error?: string } {
 
 /** Both parts of a request. */
 export function requestExemplars(deps: SpanDeps, request: BlockRequest, span: SpanDraft): ExemplarDraft[] {
-  const { device, operation, cpu, insertNs, issueNs, completeNs } = request;
+  const { device, operation, cpu, issueCpu, queuedNs, issueNs, completeNs } = request;
   const values = [device, operation];
-  const queueNs = insertNs === 0 ? 0 : issueNs - insertNs;
+  const inQueue = { cpu: issueCpu, span, valueNs: queuedNs };
+  const served = { cpu, span, valueNs: completeNs - issueNs };
   return [
-    ...(queueNs > 0 ? exemplar(deps, 'block', QUEUE_SECONDS, values, { cpu, span, valueNs: queueNs }) : []),
-    ...exemplar(deps, 'block', DEVICE_SECONDS, values, { cpu, span, valueNs: completeNs - issueNs }),
+    ...(queuedNs > 0 ? exemplar(deps, 'block', QUEUE_SECONDS, values, inQueue) : []),
+    ...exemplar(deps, 'block', DEVICE_SECONDS, values, served),
   ];
 }
 

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import type { BlockRequest } from '../../../src/model/intervals.ts';
 import { block } from '../../../src/probes/block.ts';
 import { type Machine, run } from './records.ts';
 
@@ -336,4 +337,51 @@ test("our own requests count like any: the numbers are the disk's", () => {
   d.complete(1100, 'R', 64, 8);
   assert.deepEqual(d.durations(DEVICE, 'disk3', 'read', '0'), { count: 1, sum: 100 });
   assert.equal(d.ignored(), 0);
+});
+
+test('what is told of a request that was put back and completed in parts', () => {
+  const told: BlockRequest[] = [];
+  const d = disk({}, { intervals: { block: { ended: (request) => void told.push({ ...request }) } } });
+  const feed = (event: string, ts: number, cpu: number, more: Record<string, number>) =>
+    d.feed(`block:block_rq_${event}`, { ts, cpu, rwbs: 'WS', sector: 2048, nr_sector: 8, dev: DEV, ...more });
+  feed('insert', 1000, 0, { by: 7 });
+  feed('issue', 1500, 0, { by: 8 });
+  feed('requeue', 1600, 0, { by: 8 });
+  feed('issue', 2600, 2, { by: 9 });
+  feed('complete', 3000, 1, { nr_sector: 6, by: 70, flags: 0x08 });
+  feed('complete', 3500, 1, { sector: 2054, nr_sector: 2, by: 70 });
+  feed('issue', 4000, 0, { by: 8 });
+  feed('complete', 4500, 3, { by: 70, flags: 0x10 });
+  assert.deepEqual(told, [
+    {
+      device: 'disk3',
+      operation: 'write',
+      bytes: 4096,
+      sector: 2048,
+      insertNs: 1000,
+      queuedNs: 1000,
+      issueNs: 2600,
+      completeNs: 3500,
+      pid: 7,
+      issueCpu: 2,
+      cpu: 1,
+      completer: 70,
+      errno: 0,
+    },
+    {
+      device: 'disk3',
+      operation: 'write',
+      bytes: 4096,
+      sector: 2048,
+      insertNs: 0,
+      queuedNs: 0,
+      issueNs: 4000,
+      completeNs: 4500,
+      pid: 8,
+      issueCpu: 0,
+      cpu: 3,
+      completer: 0,
+      errno: 0,
+    },
+  ]);
 });

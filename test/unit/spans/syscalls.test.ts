@@ -59,10 +59,13 @@ function request(over: Partial<BlockRequest>): BlockRequest {
     bytes: 4096,
     sector: 8,
     insertNs: 0,
+    queuedNs: 0,
     issueNs: 0,
     completeNs: 0,
     pid: PID,
+    issueCpu: 0,
     cpu: 1,
+    completer: 0,
     errno: 0,
     ...over,
   };
@@ -81,6 +84,7 @@ function switchIn(over: Partial<SwitchIn>): SwitchIn {
     waker: 0,
     wakerCpu: 1,
     wakerWokenNs: 0,
+    wakerWaker: 0,
     wakerWokenCpu: 0,
     ...over,
   };
@@ -150,6 +154,98 @@ test('a request within a sleep is shown from its issue to its completion', () =>
   const io = traces[0].spans.find(({ name }) => name === 'block write');
   assert.equal(io?.durationNs, 20 * US + 9_900 * US);
   assert.equal(io?.attributes['system.device'], 'sda');
+});
+
+/** A call that slept from 10 ms on for 30 ms, a write of somebody else's, and who woke it. */
+function wokenBy(woken: Partial<SwitchIn>, io: Partial<BlockRequest>): TraceRecord['spans'] {
+  const spans = makeSpans(config({ syscalls: { thresholdNs: 1, include: ['*'] } }), testDeps(), 0);
+  const startNs = 1e9;
+  const [outNs, runnableNs] = [startNs + 10_000 * US, startNs + 40_000 * US];
+  spans.sinks.block?.ended(
+    request({ pid: 555, issueNs: startNs + 20_000 * US, completeNs: runnableNs - 100 * US, ...io }),
+  );
+  spans.sinks.tasks?.switchedIn(switchIn({ outNs, runnableNs, inNs: runnableNs, ...woken }), NOBODY, 0);
+  spans.sinks.syscalls?.ended('fsync', PID, 0, startNs, startNs + 41_000 * US, 0);
+  return spans.take(1000)[0].spans;
+}
+
+test("another's request is one it waited for where who completed it woke it, or woke who woke it", () => {
+  const runnableNs = 1e9 + 40_000 * US;
+  const twice = { waker: 900, wakerCpu: 0, wakerWokenNs: runnableNs - 50 * US, wakerWokenCpu: 1 };
+  const cases: [is: boolean, woken: Partial<SwitchIn>, io: Partial<BlockRequest>][] = [
+    [true, { waker: 0, wakerCpu: 1 }, { completer: 0 }],
+    [true, { waker: 70, wakerCpu: 1 }, { completer: 70 }],
+    [true, { ...twice, wakerWaker: 0 }, { completer: 0 }],
+    // A task that gave up a lock, on the CPU where a request had just been completed.
+    [false, { waker: 900, wakerCpu: 1 }, { completer: 0 }],
+    [false, { waker: 0, wakerCpu: 1 }, { completer: 70 }],
+    [false, { waker: 0, wakerCpu: 2 }, { completer: 0 }],
+    [false, { ...twice, wakerWaker: 800 }, { completer: 0 }],
+    [false, { waker: 0, wakerCpu: 1 }, { completer: 0, completeNs: runnableNs - 300 * US }],
+  ];
+  for (const [is, woken, io] of cases)
+    assert.equal(
+      wokenBy(woken, io).some(({ name }) => name === 'block write'),
+      is,
+      JSON.stringify({ woken, io }),
+    );
+});
+
+test('requests that others have overwritten make the trace one that is not whole', () => {
+  const incomplete = (others: number): unknown => {
+    const spans = makeSpans(config({ syscalls: { thresholdNs: 1, include: ['*'] } }), testDeps(), 0);
+    const startNs = 1e9;
+    for (let i = 1; i <= others; i++)
+      spans.sinks.block?.ended(request({ pid: 555, issueNs: startNs, completeNs: startNs + i * US, cpu: 3 }));
+    spans.sinks.syscalls?.ended('fsync', PID, 0, startNs, startNs + 80_000 * US, 0);
+    return spans.take(1000)[0].spans[0].attributes['ftrace.incomplete'];
+  };
+  assert.deepEqual([incomplete(16_000), incomplete(20_000)], [undefined, true]);
+});
+
+test('an interrupt between issue and sleep is not shown beside the sleep that begins at the issue', () => {
+  const spans = makeSpans(config({ syscalls: { thresholdNs: 1, include: ['*'] } }), testDeps(), 0);
+  const startNs = 1e9;
+  const at = (us: number) => startNs + us * US;
+  spans.sinks.tasks?.switchedIn(
+    switchIn({ outNs: at(5), runnableNs: at(6), inNs: at(7), state: S }),
+    NOBODY,
+    0,
+  );
+  spans.sinks.interrupts?.ended('irq', 'timer', 0, at(9_800), at(9_900));
+  spans.sinks.block?.ended(request({ issueNs: at(9_700), completeNs: at(69_900) }));
+  spans.sinks.tasks?.switchedIn(
+    switchIn({ outNs: at(10_000), runnableNs: at(70_000), inNs: at(70_010) }),
+    NOBODY,
+    0,
+  );
+  spans.sinks.syscalls?.ended('fsync', PID, 0, startNs, at(80_000), 0);
+  const [trace] = spans.take(1000);
+  assert.deepEqual(problemsOf(trace), []);
+  assert.ok(trace.spans.some(({ name, start }) => name === 'blocked' && start[1] === 9_700 * US));
+});
+
+test('a call looks back over the absences of its own thread, others of like numbers between them', () => {
+  const spans = makeSpans(config({ syscalls: { thresholdNs: 1, include: ['*'] } }), testDeps(), 0);
+  const { tasks, syscalls } = spans.sinks;
+  const startNs = 1e9;
+  const back = (pid: number, us: number) => {
+    const outNs = startNs + us * US;
+    const times = { outNs, runnableNs: outNs + 2 * US, inNs: outNs + 3 * US };
+    tasks?.switchedIn(switchIn({ pid, ...times }), comm(`task${pid}`), 0);
+  };
+  back(PID, -100);
+  const calls = 3;
+  for (let i = 0; i < 30; i++)
+    for (const pid of [PID, PID + 4096, PID + 1]) if (i < calls || pid !== PID) back(pid, 10 * i + (pid % 3));
+  syscalls?.ended('fsync', PID, 0, startNs, startNs + 1000 * US, 0);
+  const [trace] = spans.take(1000);
+  assert.equal(trace.spans.filter(({ name }) => name === 'blocked').length, calls);
+  assert.equal(trace.spans[0].attributes['thread.name'], `task${PID}`);
+  assert.equal(trace.spans[0].attributes['ftrace.incomplete'], undefined);
+  for (let i = 0; i < 1 << 15; i++) back(PID + 1, 2000 + i);
+  syscalls?.ended('fsync', PID, 0, startNs, startNs + 1e9, 0);
+  assert.equal(spans.take(2000)[0].spans[0].attributes['ftrace.incomplete'], true);
 });
 
 test('who ran while it waited is named, by all its turns together', () => {
