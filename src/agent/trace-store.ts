@@ -7,7 +7,7 @@ import { SPAN_KINDS, type SpanKind, type SpansConfig, type TraceRecord } from '.
 export interface SlowTraces {
   /** The newest first. */
   last: TraceRecord[];
-  /** The slowest first. */
+  /** The slowest first, by `weightNs`. */
   slowest: TraceRecord[];
 }
 
@@ -59,7 +59,7 @@ export function makeTraceStore(
     const kept = { trace, atMs: now() };
     of.last.unshift(kept);
     cut(of.last, limits);
-    const at = of.slowest.findIndex((other) => durationOf(other.trace) < durationOf(trace));
+    const at = of.slowest.findIndex((other) => other.trace.weightNs < trace.weightNs);
     of.slowest.splice(at < 0 ? of.slowest.length : at, 0, kept);
     cut(of.slowest, limits);
   };
@@ -79,17 +79,11 @@ export function makeTraceStore(
         kind === undefined ? [...lists.values()] : [lists.get(kind) ?? { last: [], slowest: [] }];
       for (const of of chosen) forget(of);
       const last = chosen.flatMap((of) => of.last).sort((a, b) => b.atMs - a.atMs);
-      const slowest = chosen
-        .flatMap((of) => of.slowest)
-        .sort((a, b) => durationOf(b.trace) - durationOf(a.trace));
+      const slowest = chosen.flatMap((of) => of.slowest).sort((a, b) => b.trace.weightNs - a.trace.weightNs);
       const traces = (kept: Kept[]) => kept.slice(0, limit).map(({ trace }) => trace);
       return { last: traces(last), slowest: traces(slowest) };
     },
   };
-}
-
-function durationOf({ spans }: TraceRecord): number {
-  return spans[0].durationNs;
 }
 
 /** Takes away the last ones until the rest is within the limits; one stays, whatever its size. */

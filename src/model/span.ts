@@ -54,6 +54,11 @@ export interface TraceRecord {
   traceId: string;
   /** The root first, every parent before its children. */
   spans: readonly SpanRecord[];
+  /**
+   * What its kind's threshold is compared with, and by which the slowest are found: how long it took; of a period of
+   * osnoise its noise.
+   */
+  weightNs: number;
   /** Spans that would belong to it and were not made. */
   pruned: number;
   /** Attributes of the resource that was traced (`container.id`, `k8s.pod.uid`), beside those of the agent. */

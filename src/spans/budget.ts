@@ -5,17 +5,21 @@
  */
 import type { SpanKind } from '../model/span.ts';
 import type { SpanCounts } from './deps.ts';
-import { countSpans, type TraceDraft } from './draft.ts';
+import { countSpans, type Offer, type TraceDraft } from './draft.ts';
 
 interface Candidate {
-  durationNs: number;
+  weightNs: number;
   draft: TraceDraft;
 }
 
+export interface Chosen extends Candidate {
+  kind: SpanKind;
+}
+
 export interface Budget {
-  offer(kind: SpanKind, durationNs: number, make: () => TraceDraft): void;
+  offer: Offer;
   /** Ends the interval: gives what is kept of it, and counts the rest. `seconds`: how long it was. */
-  take(seconds: number): { kind: SpanKind; draft: TraceDraft }[];
+  take(seconds: number): Chosen[];
 }
 
 /** Tokens that are saved while nothing is slow: so many seconds of the rate. */
@@ -32,35 +36,35 @@ export function makeBudget(kinds: readonly SpanKind[], tracesPerSecond: number, 
   };
 
   return {
-    offer: (kind, durationNs, make) => {
+    offer: (kind, weightNs, make) => {
       const heap = heaps.get(kind);
       if (heap === undefined) return;
       if (heap.length >= places) {
-        if (durationNs <= heap[0].durationNs) {
+        if (weightNs <= heap[0].weightNs) {
           counts.trace(kind, 'over_budget');
           counts.span(kind, 'over_budget');
           return;
         }
         drop(kind, popLeast(heap));
       }
-      push(heap, { durationNs, draft: make() });
+      push(heap, { weightNs, draft: make() });
     },
     take: (seconds) => {
       tokens = Math.min(places, tokens + seconds * tracesPerSecond);
       const whole = Math.floor(tokens);
       const sorted = new Map(
-        [...heaps].map(([kind, heap]) => [kind, heap.sort((a, b) => b.durationNs - a.durationNs)]),
+        [...heaps].map(([kind, heap]) => [kind, heap.sort((a, b) => b.weightNs - a.weightNs)]),
       );
       const shares = fairShares(
         [...sorted].map(([, heap]) => heap.length),
         whole,
       );
-      const taken: { kind: SpanKind; draft: TraceDraft }[] = [];
+      const taken: Chosen[] = [];
       let at = 0;
       for (const [kind, heap] of sorted) {
         const share = shares[at++];
         for (const [i, candidate] of heap.entries()) {
-          if (i < share) taken.push({ kind, draft: candidate.draft });
+          if (i < share) taken.push({ kind, ...candidate });
           else drop(kind, candidate);
         }
         heaps.set(kind, []);
@@ -88,7 +92,7 @@ function push(heap: Candidate[], candidate: Candidate): void {
   let at = heap.push(candidate) - 1;
   while (at > 0) {
     const parent = (at - 1) >> 1;
-    if (heap[parent].durationNs <= candidate.durationNs) break;
+    if (heap[parent].weightNs <= candidate.weightNs) break;
     heap[at] = heap[parent];
     at = parent;
   }
@@ -103,8 +107,8 @@ function popLeast(heap: Candidate[]): Candidate {
   for (;;) {
     let child = 2 * at + 1;
     if (child >= heap.length) break;
-    if (child + 1 < heap.length && heap[child + 1].durationNs < heap[child].durationNs) child++;
-    if (heap[child].durationNs >= moved.durationNs) break;
+    if (child + 1 < heap.length && heap[child + 1].weightNs < heap[child].weightNs) child++;
+    if (heap[child].weightNs >= moved.weightNs) break;
     heap[at] = heap[child];
     at = child;
   }

@@ -35,10 +35,10 @@ export interface TraceDraft {
 }
 
 /**
- * Offers an operation that reached its kind's threshold. `make` is called when there is a place for it; the place can
- * be lost to a slower one until the interval ends.
+ * Offers an operation that reached its kind's threshold; `weightNs` is what was compared with that. `make` is called
+ * when there is a place for it; the place can be lost to one that weighs more until the interval ends.
  */
-export type Offer = (kind: SpanKind, durationNs: number, make: () => TraceDraft) => void;
+export type Offer = (kind: SpanKind, weightNs: number, make: () => TraceDraft) => void;
 
 /** Spans of a tree. */
 export function countSpans(span: SpanDraft): number {

@@ -1,7 +1,8 @@
 /** A draft that is kept becomes a record: ids, wall clock, what is known of its task, parents before children. */
-import type { Attributes, SpanKind, SpanRecord, TraceRecord } from '../model/span.ts';
+import type { Attributes, SpanRecord, TraceRecord } from '../model/span.ts';
+import type { Chosen } from './budget.ts';
 import type { SpanDeps } from './deps.ts';
-import type { SpanDraft, TraceDraft } from './draft.ts';
+import type { SpanDraft } from './draft.ts';
 
 const TRACE_ID_BYTES = 16;
 const SPAN_ID_BYTES = 8;
@@ -17,7 +18,7 @@ export function makeRecorder(deps: Pick<SpanDeps, 'wallTime' | 'taskFacts' | 'ra
     return Buffer.from(id).toString('hex');
   };
 
-  return (kind: SpanKind, draft: TraceDraft): TraceRecord => {
+  return ({ kind, weightNs, draft }: Chosen): TraceRecord => {
     const { root, pid, parent, pruned } = draft;
     const facts = pid === 0 ? { attributes: {}, resource: {} } : deps.taskFacts(pid, root.startNs);
     const ids = new Map<SpanDraft, string>();
@@ -42,6 +43,7 @@ export function makeRecorder(deps: Pick<SpanDeps, 'wallTime' | 'taskFacts' | 'ra
       kind,
       traceId: parent?.traceId ?? newId(TRACE_ID_BYTES),
       spans,
+      weightNs,
       pruned,
       resource: facts.resource,
       exemplars: draft.exemplars.flatMap(({ span, metric, labelValues, valueNs }) => {

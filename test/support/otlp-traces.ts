@@ -111,6 +111,7 @@ export function traceOf(
         attributes: { 'system.device': 'sda' },
       })),
     ],
+    weightNs: durationNs,
     pruned: 0,
     resource: {},
     exemplars: [],

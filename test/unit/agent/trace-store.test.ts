@@ -1,0 +1,31 @@
+/** What the node keeps of traces: which are the slowest. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { makeTraceStore } from '../../../src/agent/trace-store.ts';
+import { makeSpans } from '../../../src/spans/spans.ts';
+import { testDeps } from '../spans/deps.ts';
+
+const MS = 1e6;
+const DEVICE = { device: 'sda', operation: 'write', bytes: 4096, sector: 8, pid: 1, issueCpu: 0, cpu: 1 };
+const REQUEST = { ...DEVICE, insertNs: 0, queuedNs: 0, issueNs: 1e9, completer: 0, errno: 0 };
+
+test('of periods of osnoise the noisiest are the slowest, and they put no slower operation behind them', () => {
+  const threshold = { thresholdNs: 1 };
+  const kinds = { osnoise: threshold, block: threshold };
+  const spans = makeSpans({ maxTracesPerSecond: 100, containers: false, kinds }, testDeps(), 0);
+  const store = makeTraceStore({ kinds });
+  const noisesMs = [0.2, 7, 0.1, 90, 0.3];
+  // The noisier a period, the shorter it is.
+  for (const noiseMs of noisesMs)
+    spans.sinks.osnoise?.period(0, 2e9, (110 - noiseMs) * MS, noiseMs * MS, noiseMs * MS);
+  spans.sinks.block?.ended({ ...REQUEST, completeNs: 1e9 + 50 * MS });
+  store.add(spans.take(1000));
+  const noises = (limit: number) =>
+    store.slow('osnoise', limit).slowest.map(({ spans: [root] }) => root.attributes['ftrace.osnoise.noise']);
+  assert.deepEqual(noises(9), [0.09, 0.007, 0.0003, 0.0002, 0.0001]);
+  assert.deepEqual(noises(1), [0.09]);
+  assert.deepEqual(
+    store.slow(undefined, 3).slowest.map(({ kind }) => kind),
+    ['osnoise', 'block', 'osnoise'],
+  );
+});
