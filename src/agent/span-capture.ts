@@ -9,9 +9,10 @@ import type { IntervalSinks } from '../model/intervals.ts';
 import type { SpanKind, SpansConfig, TraceRecord } from '../model/span.ts';
 import type { KindStatus, ProbeStatus } from '../model/status.ts';
 import { block } from '../probes/block.ts';
+import type { BlockOptions } from '../probes/block-series.ts';
 import { HELPER_OPTIONS } from '../probes/helper.ts';
 import type { CommonOptions, HostFacts } from '../probes/probe.ts';
-import { chosenSyscalls, type SyscallOptions } from '../probes/syscall-choice.ts';
+import { chosenSyscalls, type SyscallOptions, syscallFilter } from '../probes/syscall-choice.ts';
 import { syscalls } from '../probes/syscalls.ts';
 import { taskIntervals } from '../probes/task-intervals.ts';
 import { topLevelMarkers, traceMarkers } from '../probes/trace-markers.ts';
@@ -106,9 +107,11 @@ function withSinks(
     helpers.push({ module, options, onlyFor: SPANS, intervals: sinks });
   };
   const ofKind = config.kinds.syscalls;
-  const tells = (probe: EnabledProbe): boolean => {
-    if (probe.module.name !== syscalls.name) return true;
-    return ofKind !== undefined && covers(probe.options as SyscallOptions, ofKind.include, host);
+  const tells = ({ module, options }: EnabledProbe): boolean => {
+    if (module.name === block.name)
+      return (options as BlockOptions).devices.some((glob) => /^\*+$/.test(glob));
+    if (module.name !== syscalls.name) return true;
+    return ofKind !== undefined && covers(options as SyscallOptions, ofKind.include, host);
   };
   const told = enabled.map((probe) => (tells(probe) ? { ...probe, intervals: sinks } : probe));
   const isTold = (name: string) =>
@@ -133,14 +136,35 @@ function covers(options: SyscallOptions, include: readonly string[] | undefined,
   return wanted.every(({ name }) => measured.has(name) || (include === undefined && waitsByNature(name)));
 }
 
-/** Values of a series' labels, as the probe that has the histogram gives them. */
+/**
+ * Values of a series' labels, as the probe that has the histogram gives them; undefined where it does not count what
+ * they tell of, though spans are made of it.
+ */
 function seriesOf(enabled: readonly EnabledProbe[]): SpanDeps['seriesOf'] {
-  const perCpu = new Map(enabled.map(({ module, options }) => [module.name, options.per_cpu]));
-  return (probe, values, cpu) => {
-    const is = perCpu.get(probe);
-    if (is === undefined) return undefined;
-    return is ? [...values, String(cpu)] : values;
+  const probes = new Map(
+    enabled.map(({ module, options }) => [
+      module.name,
+      { isPerCpu: options.per_cpu, counts: countsOf(module.name, options) },
+    ]),
+  );
+  return (name, values, cpu) => {
+    const probe = probes.get(name);
+    if (probe === undefined || !probe.counts(values)) return undefined;
+    return probe.isPerCpu ? [...values, String(cpu)] : values;
   };
+}
+
+/** Whether a probe has a series of these values. */
+function countsOf(name: string, options: CommonOptions): (values: readonly string[]) => boolean {
+  if (name === block.name) {
+    const isCounted = globMatcher((options as BlockOptions).devices);
+    return ([device]) => isCounted(device);
+  }
+  if (name === syscalls.name) {
+    const isCounted = syscallFilter(options as SyscallOptions);
+    return ([syscall]) => isCounted(syscall);
+  }
+  return () => true;
 }
 
 /** Module that a kind cannot do without. */

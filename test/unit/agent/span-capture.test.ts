@@ -1,0 +1,137 @@
+/** Probes and helpers side by side: what is counted is what the config says, what is traced is everything. */
+import assert from 'node:assert/strict';
+import { existsSync, readFileSync } from 'node:fs';
+import { test } from 'node:test';
+import { type EnabledProbe, planEvents } from '../../../src/agent/plan.ts';
+import { makeSelfMetrics } from '../../../src/agent/self-metrics.ts';
+import { openSpanCapture } from '../../../src/agent/span-capture.ts';
+import { schemaKit } from '../../../src/config/units.ts';
+import { MetricStore } from '../../../src/metrics/store.ts';
+import type { SpansConfig } from '../../../src/model/span.ts';
+import { block } from '../../../src/probes/block.ts';
+import type { CommonOptions, ProbeModule } from '../../../src/probes/probe.ts';
+import { syscalls } from '../../../src/probes/syscalls.ts';
+import { seriesOf } from '../probes/dumps.ts';
+import { fakeHost, knownEvents, loadFormat, makeRecord, type RecordFields } from '../probes/records.ts';
+
+const KERNEL = '6.18';
+const FORMATS = new URL(`../../fixtures/formats-${KERNEL}/`, import.meta.url);
+
+function probe<O extends CommonOptions>(module: ProbeModule<O>, given: object = {}): EnabledProbe {
+  return { module, options: module.schema(schemaKit).parse(given) };
+}
+
+/** A capture whose events are made by hand. */
+function capture(kinds: SpansConfig['kinds'], enabled: readonly EnabledProbe[]) {
+  const store = new MetricStore();
+  const spans = openSpanCapture({
+    config: { maxTracesPerSecond: 1000, containers: false, topLevelMarkers: false, kinds },
+    enabled,
+    host: fakeHost,
+    store,
+    cpuCount: 2,
+    isSelf: () => false,
+  });
+  const plan = planEvents({
+    enabled: spans.probes,
+    metadata: {
+      clock: 'mono',
+      machine: 'x86_64',
+      kernelRelease: KERNEL,
+      cpuCount: 2,
+      events: () => knownEvents(KERNEL),
+      formatText: (event) => {
+        const file = new URL(event.replace(':', '/'), FORMATS);
+        return existsSync(file) ? readFileSync(file, 'utf8') : undefined;
+      },
+    },
+    host: fakeHost,
+    onlineCpus: [0, 1],
+    store,
+    self: makeSelfMetrics(store),
+    isSelf: () => false,
+  });
+  const feed = (event: string, fields: RecordFields): void => {
+    const { slots, call } = plan.dispatcher;
+    call(slots[loadFormat(event, KERNEL)?.id ?? -1], makeRecord(event, fields));
+  };
+  return {
+    feed,
+    store,
+    take: spans.take,
+    // No fixture has the format of markers.
+    helpers: plan.helpers.flatMap(({ name, up }) => (name === 'trace-markers' ? [] : [`${name} ${up}`])),
+    status: () => spans.status(plan.helpers, plan.probes),
+    /** A write that takes so long, of the disk of this number. */
+    write: (disk: number, atNs: number, ns: number) => {
+      const request = { dev: (8 << 20) | disk, sector: 2048, nr_sector: 8, rwbs: 'WS' };
+      feed('block:block_rq_issue', { ts: atNs, ...request });
+      feed('block:block_rq_complete', { ts: atNs + ns, ...request, error: 0 });
+    },
+  };
+}
+
+const BLOCK = { block: { thresholdNs: 1_000_000 } };
+const devicesOf = ({ take }: ReturnType<typeof capture>) =>
+  take().map(({ spans: [{ attributes }], exemplars }) => [
+    attributes['system.device'],
+    exemplars.map(({ labelValues }) => labelValues.join(' ')),
+  ]);
+
+test('a disk that the probe does not count has traces, without exemplars', () => {
+  const limited = capture(BLOCK, [probe(block, { devices: ['disk1'] })]);
+  assert.deepEqual(limited.helpers, ['block true']);
+  limited.write(1, 1e9, 2e6);
+  limited.write(2, 2e9, 3e6);
+  limited.write(2, 3e9, 1000);
+  assert.deepEqual(devicesOf(limited).sort(), [
+    ['disk1', ['disk1 write']],
+    ['disk2', []],
+  ]);
+  const counted = seriesOf(limited.store, 'ftrace_block_io_device_seconds');
+  assert.deepEqual(
+    [...counted].map(([labels, { value, sum }]) => [labels, value, sum || 0]),
+    [
+      ['disk1 read', 0, 0],
+      ['disk1 write', 1, 2e6],
+    ],
+  );
+  assert.deepEqual(limited.status(), [{ kind: 'block', up: true, reason: '' }]);
+});
+
+for (const devices of [['*'], ['sd*', '**']]) {
+  test(`a probe of all disks needs no helper beside it: ${devices}`, () => {
+    const all = capture(BLOCK, [probe(block, { devices })]);
+    assert.deepEqual(all.helpers, []);
+    all.write(2, 2e9, 3e6);
+    assert.deepEqual(devicesOf(all), [['disk2', ['disk2 write']]]);
+  });
+}
+
+test('without the probe all disks have traces, and no metrics', () => {
+  const helped = capture(BLOCK, []);
+  assert.deepEqual(helped.helpers, ['block true']);
+  helped.write(2, 2e9, 3e6);
+  assert.deepEqual(devicesOf(helped), [['disk2', []]]);
+  assert.ok(
+    !helped.store.snapshot().families.some(({ spec }) => spec.name.startsWith('ftrace_block')),
+    'a helper counts nothing',
+  );
+});
+
+test('a call that the probe does not count has a trace, without an exemplar', () => {
+  const both = capture({ syscalls: { thresholdNs: 1_000_000, include: ['fsync', 'read'] } }, [
+    probe(syscalls, { include: ['read'] }),
+  ]);
+  const call = (id: number, atNs: number): void => {
+    both.feed('raw_syscalls:sys_enter', { ts: atNs, by: 7, id });
+    both.feed('raw_syscalls:sys_exit', { ts: atNs + 2e6, by: 7, id, ret: 0 });
+  };
+  call(0, 1e9);
+  call(74, 2e9);
+  const told = both.take().map(({ spans: [{ name }], exemplars }) => [name, exemplars.length]);
+  assert.deepEqual(told.sort(), [
+    ['syscall fsync', 0],
+    ['syscall read', 1],
+  ]);
+});
