@@ -56,7 +56,7 @@ export interface TraceRecord {
   spans: readonly SpanRecord[];
   /**
    * What its kind's threshold is compared with, and by which the slowest are found: how long it took; of a period of
-   * osnoise its noise.
+   * osnoise its noise; of a syscall that nobody named, what it did not sleep for others.
    */
   weightNs: number;
   /** Spans that would belong to it and were not made. */

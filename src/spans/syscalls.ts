@@ -46,13 +46,13 @@ export interface SlowCall {
 /** Tells of a call that reached the threshold. */
 export function makeSyscallTraces(options: KindOptions, offer: Offer, deps: SpanDeps, journals: Journals) {
   return (call: SlowCall): void => {
-    const durationNs = call.endNs - call.startNs;
+    let countedNs = call.endNs - call.startNs;
     // A call that nobody named counts only with what it did not sleep for others, as on a pipe.
     if (options.include === undefined) {
-      const sleptNs = journals.tasks.sleptNs(call.pid, call.startNs, SLEEPS_INTERRUPTIBLY);
-      if (durationNs - sleptNs < options.thresholdNs) return;
+      countedNs -= journals.tasks.sleptNs(call.pid, call.startNs, SLEEPS_INTERRUPTIBLY);
+      if (countedNs < options.thresholdNs) return;
     }
-    offer('syscalls', durationNs, () => draftOf(call, deps, journals));
+    offer('syscalls', countedNs, () => draftOf(call, deps, journals));
   };
 }
 

@@ -295,6 +295,30 @@ test('unless it is named, a call counts without the time it slept for others', (
   );
 });
 
+test('among calls that nobody named, time slept for others does not make a slower one', () => {
+  const slowest = (include: string[] | undefined): [name: string, weightNs: number][] => {
+    const kind = { thresholdNs: 10_000 * US, ...(include ? { include } : {}) };
+    // One place: the heavier of the two has it.
+    const limited = { ...config({ syscalls: kind }), maxTracesPerSecond: 0.5 };
+    const spans = makeSpans(limited, testDeps(), 0);
+    const { tasks, syscalls } = spans.sinks;
+    const outNs = 1e9;
+    const runnableNs = outNs + 60e9;
+    const inNs = runnableNs + 11_000 * US;
+    tasks?.switchedIn(switchIn({ outNs, runnableNs, inNs, state: S }), NOBODY, 0);
+    syscalls?.ended('read', PID, 0, outNs, inNs, 1);
+    tasks?.switchedIn(
+      switchIn({ pid: 200, outNs, runnableNs: outNs + 9e9, inNs: outNs + 9e9, state: D }),
+      NOBODY,
+      0,
+    );
+    syscalls?.ended('fsync', 200, 0, outNs, outNs + 9e9, 0);
+    return spans.take(0).map(({ spans: [root], weightNs }) => [root.name, weightNs]);
+  };
+  assert.deepEqual(slowest(undefined), [['syscall fsync', 9e9]]);
+  assert.deepEqual(slowest(['*']), [['syscall read', 60e9 + 11_000 * US]]);
+});
+
 test('a failed call has the name of its errno as the error', () => {
   const spans = makeSpans(config({ syscalls: { thresholdNs: 1, include: ['*'] } }), testDeps(), 0);
   for (const ret of [-28, -4095, 5, Number.NaN])
