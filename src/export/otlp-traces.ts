@@ -21,7 +21,7 @@ export interface TracePushOptions {
   resource: ResourceFacts;
   counts: PushCounts;
   log: Log;
-  /** Told once of every trace, with what became of it. */
+  /** Told once of every trace, with what became of it. Exported: the backend took all of its batch. */
   ended(traces: readonly TraceRecord[], outcome: 'exported' | 'failed'): void;
 }
 
@@ -85,17 +85,24 @@ export function openTracePush({ config, resource, counts, log, ended }: TracePus
 
   const sendOne = async (): Promise<void> => {
     const batch = takeBatch();
+    const size = spansOf(batch);
     const fate = await fateOf(batch);
-    spans -= spansOf(batch);
-    ended(batch, fate.taken ? 'exported' : 'failed');
+    spans -= size;
     if (!fate.taken) {
+      ended(batch, 'failed');
       outcomes.failed(fate.reason);
       return;
     }
-    outcomes.exported();
     const partial = partialSuccess(serializer, fate.response);
     const rejected = Number(partial?.rejectedSpans ?? 0);
     const reason = partial?.errorMessage ?? '';
+    // Nobody says which spans were rejected, so of no trace of the batch is it known that it has arrived.
+    ended(batch, rejected > 0 ? 'failed' : 'exported');
+    if (rejected >= size) {
+      outcomes.failed(`the backend rejected all spans${reason && `: ${reason}`}`);
+      return;
+    }
+    outcomes.exported();
     if (rejected > 0 || reason !== '') outcomes.rejected(rejected, reason);
   };
 

@@ -327,26 +327,62 @@ test('at the end what waits is sent, without waiting for a backend that hangs or
   assert.equal(gone.spans('failed'), 600);
 });
 
-test('spans that the backend did not take of a request are told of', async () => {
-  const receiver = await receiverOf();
-  receiver.answer = { status: 200, body: tracePartialSuccess(2, 'too old') };
-  const { traces, of, lines, stop } = pushTo(receiver.url);
-  traces.take(many(2));
-  await receiver.request(0);
-  await stop(1000);
-  assert.equal(of('ftrace_exporter_otlp_rejected_total', 'traces'), 2);
-  assert.match(lines[1], /did not take all of a push .*too old/);
-});
+/** A trace that a bucket points at once it has arrived. */
+const pointed = () => {
+  const trace = traceOf();
+  const { spanId } = trace.spans[0];
+  return { ...trace, exemplars: [{ metric: 'm_seconds', labelValues: [], valueNs: 1e6, spanId }] };
+};
+
+for (const protocol of ['http/protobuf', 'http/json', 'grpc'] as const) {
+  test(`of a request with rejected spans no trace is known to have arrived, by ${protocol}`, async () => {
+    const receiver = protocol === 'grpc' ? await startGrpcReceiver() : await receiverOf();
+    if (protocol === 'grpc') started.push({ stop: () => receiver.close() });
+    const answer = (rejectedSpans: number, errorMessage: string) => {
+      const json = JSON.stringify({ partialSuccess: { rejectedSpans: String(rejectedSpans), errorMessage } });
+      const body = tracePartialSuccess(rejectedSpans, errorMessage);
+      receiver.answer = (
+        protocol === 'grpc'
+          ? { rejected: rejectedSpans, message: errorMessage }
+          : { status: 200, body: protocol === 'http/json' ? Buffer.from(json) : body }
+      ) as never;
+    };
+    const { traces, spans, of, lines, stop } = pushTo(receiver.url, { protocol });
+    const push = async (rejectedSpans: number, message: string) => {
+      answer(rejectedSpans, message);
+      const before = spans('exported') + spans('failed');
+      traces.take([pointed(), pointed()]);
+      await until(
+        () => spans('exported') + spans('failed') === before + 4,
+        () => 'each has an outcome',
+      );
+      return {
+        traces: ['exported', 'failed'].map((o) => of('ftrace_exporter_traces_total', 'syscalls', o)),
+        spans: [spans('exported'), spans('failed')],
+        requests: ['exported', 'failed'].map((o) => of('ftrace_exporter_otlp_exports_total', 'traces', o)),
+        rejected: of('ftrace_exporter_otlp_rejected_total', 'traces'),
+        exemplars: traces.exemplars.size(),
+      };
+    };
+    assert.deepEqual(await push(2, 'too old'), {
+      ...{ traces: [0, 2], spans: [0, 4], requests: [1, 0], rejected: 2, exemplars: 0 },
+    });
+    assert.match(lines[1], /did not take all of a push .*too old/);
+    assert.deepEqual(await push(4, 'quota'), {
+      ...{ traces: [0, 4], spans: [0, 8], requests: [1, 1], rejected: 2, exemplars: 0 },
+    });
+    assert.match(lines[2], /a push failed .*rejected all spans: quota/);
+    assert.deepEqual(await push(0, 'deprecated'), {
+      ...{ traces: [2, 4], spans: [4, 8], requests: [2, 1], rejected: 2, exemplars: 1 },
+    });
+    await stop(1000);
+  });
+}
 
 test('exemplars point at traces that have arrived, not at others', async () => {
   const receiver = await receiverOf();
   receiver.answer = { status: 400 };
   const { traces, spans, of } = pushTo(receiver.url);
-  const pointed = () => {
-    const trace = traceOf();
-    const { spanId } = trace.spans[0];
-    return { ...trace, exemplars: [{ metric: 'm_seconds', labelValues: [], valueNs: 1e6, spanId }] };
-  };
   traces.take([pointed()]);
   await until(
     () => spans('failed') === 2,
