@@ -204,7 +204,7 @@ async function setUp(config: AgentConfig, kernel: Kernel, options: LiveOptions):
   let lastLost = 0;
   let lossLogAt = 0;
   let chores = 0;
-  const unplanned = buffers.length > 0 ? '' : 'none of the probes that are on works on this kernel';
+  const unplanned = buffers.length > 0 ? '' : 'nothing that is on works on this kernel';
   let problem = unplanned;
 
   for (const buffer of buffers) buffer.start();

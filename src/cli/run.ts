@@ -30,8 +30,9 @@ export interface RunOptions {
 
 /** Runs until it is told to end; resolves to the exit status. Rejects when it cannot start, having cleaned up. */
 export async function run(config: AgentConfig, options: RunOptions): Promise<number> {
-  if (config.probes.length === 0) throw new UsageError('no probe is on, so there is nothing to trace');
   const log = createLog(config.log);
+  const replayFile = options.replayFile ?? (options.demoIfUnavailable ? demoInstead(config, log) : undefined);
+  refuseNothing(config, replayFile !== undefined);
   const version = packageVersion();
   const { configFile, maxRequests, listenAddress } = config.web;
   const web = configFile === undefined ? undefined : openWebConfig(configFile, log);
@@ -39,7 +40,6 @@ export async function run(config: AgentConfig, options: RunOptions): Promise<num
   const otlp = await openOtlp(config, { log, version });
   const traces = config.spans === undefined ? undefined : makeTraces(config.spans, otlp?.traces?.backend);
   const startMs = Date.now();
-  const replayFile = options.replayFile ?? (options.demoIfUnavailable ? demoInstead(config, log) : undefined);
   // From here on a signal must not end the process with an instance left behind.
   const end = waitForEnd(log);
   let agent: Agent | undefined;
@@ -72,6 +72,16 @@ export async function run(config: AgentConfig, options: RunOptions): Promise<num
   }
   log.info({ status }, 'stopped');
   return status;
+}
+
+/** Kinds of traces do without probes, but are made of the running kernel alone. */
+function refuseNothing({ probes, spans }: AgentConfig, isReplay: boolean): void {
+  if (probes.length > 0 || (spans !== undefined && !isReplay)) return;
+  throw new UsageError(
+    isReplay
+      ? 'no probe is on, so there is nothing to read of a recording'
+      : 'no probe is on and no kind of traces, so there is nothing to trace',
+  );
 }
 
 function depsOf(

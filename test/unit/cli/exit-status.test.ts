@@ -113,7 +113,10 @@ test('bad commands, flags, values and variables end with 2 and a remedy', () => 
   assert.match(refusal(['--prob', 'irq']), /unknown option/);
   assert.match(refusal(['run', 'extra']), /too many arguments/);
   const none = ['sched', 'block', 'irq', 'softirq'].flatMap((name) => ['--no-probe', name]);
-  assert.match(refusal(['run', ...none]), /no probe is on, so there is nothing to trace/);
+  assert.match(
+    refusal(['run', ...none]),
+    /no probe is on and no kind of traces, so there is nothing to trace/,
+  );
   assert.match(refusal(['run', '--probe', 'syscal']), /--probe: probes\.syscal: there is no probe/);
   assert.match(
     refusal(['--log.level', 'loud']),
@@ -147,6 +150,18 @@ test('without tracefs the commands that need it end with 1 and say what to do', 
   const { status, stdout } = cli(['doctor', '--path.tracefs', join(directory, 'no-tracefs')]);
   assert.equal(status, 1);
   assert.match(stdout, /nothing can be traced: .*mount -t tracefs/);
+});
+
+test('kinds of traces alone are something to trace, but not in a recording', () => {
+  const off = ['sched', 'block', 'irq', 'softirq'].map((name) => `  ${name}: { enabled: false }\n`).join('');
+  const kinds = file('kinds.yaml', `spans: { kinds: { block: {} } }\nprobes:\n${off}`);
+  const none = join(directory, 'no-tracefs');
+  const { status, stderr } = cli(['run', '--config.file', kinds, '--path.tracefs', none]);
+  assert.deepEqual([status, /no-tracefs.*ENOENT/.test(stderr)], [1, true], stderr);
+  assert.match(
+    refusal(['replay', 'nowhere.dat', '--serve', '--config.file', kinds]),
+    /no probe is on, so there is nothing to read of a recording/,
+  );
 });
 
 test('probes and metrics are listed without a kernel, globs choose among them', () => {
