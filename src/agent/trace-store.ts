@@ -17,6 +17,8 @@ export interface TraceStore {
   add(traces: readonly TraceRecord[]): void;
   /** At most so many of either, of a kind or of all. */
   slow(kind: SpanKind | undefined, limit: number): SlowTraces;
+  /** Ids of the root spans of all that is kept: the id of a trace may be an application's, which several share. */
+  roots(): ReadonlySet<string>;
 }
 
 export interface StoreLimits {
@@ -48,11 +50,14 @@ export function makeTraceStore(
 ): TraceStore {
   const kinds = SPAN_KINDS.filter((kind) => config.kinds[kind] !== undefined);
   const lists = new Map<SpanKind, OfKind>(kinds.map((kind) => [kind, { last: [], slowest: [] }]));
+  /** Undefined when something has come or gone since. */
+  let roots: ReadonlySet<string> | undefined;
 
   const forget = (of: OfKind): void => {
     const since = now() - limits.keptMs;
-    if (of.slowest.some(({ atMs }) => atMs < since))
-      of.slowest = of.slowest.filter(({ atMs }) => atMs >= since);
+    if (!of.slowest.some(({ atMs }) => atMs < since)) return;
+    of.slowest = of.slowest.filter(({ atMs }) => atMs >= since);
+    roots = undefined;
   };
 
   const addOne = (of: OfKind, trace: TraceRecord): void => {
@@ -62,6 +67,7 @@ export function makeTraceStore(
     const at = of.slowest.findIndex((other) => other.trace.weightNs < trace.weightNs);
     of.slowest.splice(at < 0 ? of.slowest.length : at, 0, kept);
     cut(of.slowest, limits);
+    roots = undefined;
   };
 
   return {
@@ -82,6 +88,15 @@ export function makeTraceStore(
       const slowest = chosen.flatMap((of) => of.slowest).sort((a, b) => b.trace.weightNs - a.trace.weightNs);
       const traces = (kept: Kept[]) => kept.slice(0, limit).map(({ trace }) => trace);
       return { last: traces(last), slowest: traces(slowest) };
+    },
+    roots: () => {
+      for (const of of lists.values()) forget(of);
+      roots ??= new Set(
+        [...lists.values()].flatMap((of) =>
+          [...of.last, ...of.slowest].map(({ trace }) => trace.spans[0].spanId),
+        ),
+      );
+      return roots;
     },
   };
 }

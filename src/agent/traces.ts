@@ -29,7 +29,8 @@ export function makeTraces(
   const outcomes = openBackend === undefined ? (['kept'] as const) : (['exported', 'failed'] as const);
   const counts = declareSpanCounts(store, config, outcomes);
   const kept = makeTraceStore(config);
-  const exemplars = createExemplars();
+  // What is kept is all that there is to look up where nobody else has them.
+  const exemplars = createExemplars(openBackend === undefined ? { roots: () => kept.roots() } : {});
   const count = (traces: readonly TraceRecord[], outcome: 'kept' | 'exported' | 'failed'): void => {
     for (const { kind, spans } of traces) {
       counts.trace(kind, outcome);

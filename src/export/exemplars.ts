@@ -1,7 +1,8 @@
 /**
  * Spans that buckets of histograms point at: traces enter when they can be looked up, by each bucket the newest one
  * leaves. Buckets are the classic ones; what a family counts in is known when it is rendered, so until then an exemplar
- * waits with its series. A family without any costs one look-up a scrape.
+ * waits with its series. Where traces that can be looked up are forgotten again, so are their exemplars; no older one
+ * takes the place, for Prometheus refuses those. A family without any costs one look-up a scrape.
  */
 import { fineBucket, type HistogramGrid, makeHistogramGrid } from '../model/histogram-grid.ts';
 import type { FamilySnapshot } from '../model/metric.ts';
@@ -19,6 +20,13 @@ export interface Exemplar {
 /** By the number of the bucket: that of its upper bound, and one more for what lies beyond the last. */
 export type BucketExemplars = readonly (Exemplar | undefined)[];
 
+export interface ExemplarsOptions {
+  /** Series with exemplars; those that have got none for longest go. */
+  maxSeries?: number;
+  /** Ids of the root spans of traces that can be looked up now; by default all that entered, from then on. */
+  roots?: () => ReadonlySet<string>;
+}
+
 export interface Exemplars {
   /** The newest last. */
   add(traces: readonly TraceRecord[]): void;
@@ -28,27 +36,30 @@ export interface Exemplars {
   size(): number;
 }
 
-/** Series with exemplars; those that have got none for longest go. */
 const MAX_SERIES = 4096;
 /** Of a series, until it is rendered. */
 const MAX_WAITING = 256;
 /** A series that was missing in so many renderings is gone: one may have been asked for before the series was. */
 const MISSES = 3;
 
+interface Pointing extends Exemplar {
+  rootId: string;
+}
+
 interface OfSeries {
-  waiting: Exemplar[];
-  buckets: (Exemplar | undefined)[];
+  waiting: Pointing[];
+  buckets: (Pointing | undefined)[];
   misses: number;
 }
 
-export function createExemplars(maxSeries = MAX_SERIES): Exemplars {
+export function createExemplars({ maxSeries = MAX_SERIES, roots }: ExemplarsOptions = {}): Exemplars {
   const metrics = new Map<string, Map<string, OfSeries>>();
   const grids = new Map<string, HistogramGrid>();
   /** Series by their labels, for as long as the array of label values is the same object. */
   const indexes = new WeakMap<readonly string[], Map<string, number>>();
   let size = 0;
 
-  const addOne = (metric: string, key: string, exemplar: Exemplar): void => {
+  const addOne = (metric: string, key: string, exemplar: Pointing): void => {
     let series = metrics.get(metric);
     if (series === undefined) {
       series = new Map();
@@ -69,6 +80,11 @@ export function createExemplars(maxSeries = MAX_SERIES): Exemplars {
     const from = preferred.size > 0 ? preferred : [...metrics.values()].find((series) => series.size > 0);
     const eldest = from?.keys().next().value;
     if (eldest !== undefined) from?.delete(eldest);
+  };
+
+  const forget = (series: Map<string, OfSeries>, key: string): void => {
+    series.delete(key);
+    size--;
   };
 
   const gridOf = (bounds: readonly number[]): HistogramGrid => {
@@ -100,9 +116,10 @@ export function createExemplars(maxSeries = MAX_SERIES): Exemplars {
   return {
     add: (traces) => {
       for (const { traceId, spans, exemplars } of traces) {
+        const rootId = spans[0].spanId;
         for (const { metric, labelValues, valueNs, spanId } of exemplars) {
           const at = spans.find((span) => span.spanId === spanId)?.end;
-          if (at !== undefined) addOne(metric, keyOf(labelValues), { traceId, spanId, valueNs, at });
+          if (at !== undefined) addOne(metric, keyOf(labelValues), { traceId, spanId, valueNs, at, rootId });
         }
       }
     },
@@ -111,19 +128,23 @@ export function createExemplars(maxSeries = MAX_SERIES): Exemplars {
       if (series === undefined || family.histogram === undefined) return undefined;
       const index = indexOf(family);
       const grid = gridOf(family.spec.bounds);
+      const known = roots?.();
+      const isThere = (one: Pointing | undefined) =>
+        one !== undefined && (known === undefined || known.has(one.rootId));
       const found = new Map<number, BucketExemplars>();
       for (const [key, of] of series) {
         const s = index.get(key);
         if (s === undefined || s >= family.seriesCount) {
           if (++of.misses < MISSES) continue;
-          series.delete(key);
-          size--;
+          forget(series, key);
           continue;
         }
         of.misses = 0;
-        for (const exemplar of of.waiting) of.buckets[classicBucket(grid, exemplar.valueNs)] = exemplar;
+        for (const one of of.waiting) if (isThere(one)) of.buckets[classicBucket(grid, one.valueNs)] = one;
         of.waiting = [];
-        found.set(s, of.buckets);
+        of.buckets = of.buckets.map((one) => (isThere(one) ? one : undefined));
+        if (of.buckets.some(isThere)) found.set(s, of.buckets);
+        else forget(series, key);
       }
       if (series.size === 0) metrics.delete(family.spec.name);
       return found.size === 0 ? undefined : found;

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { makeTraceStore } from '../../../src/agent/trace-store.ts';
 import { makeSpans } from '../../../src/spans/spans.ts';
+import { traceOf } from '../../support/otlp-traces.ts';
 import { testDeps } from '../spans/deps.ts';
 
 const MS = 1e6;
@@ -28,4 +29,21 @@ test('of periods of osnoise the noisiest are the slowest, and they put no slower
     store.slow(undefined, 3).slowest.map(({ kind }) => kind),
     ['osnoise', 'block', 'osnoise'],
   );
+});
+
+test('roots are those of all that is kept now', () => {
+  const clock = { ms: 0 };
+  const config = { kinds: { syscalls: { thresholdNs: 1 } } };
+  const store = makeTraceStore(config, { traces: 2, spans: 99, keptMs: 1000 }, () => clock.ms);
+  const traces = [9, 1, 2, 3].map((durationNs) => traceOf('syscalls', { durationNs }));
+  const [slow, , fast, newest] = traces;
+  const expected = (...some: (typeof traces)[number][]) =>
+    some.map(({ spans: [root] }) => root.spanId).sort();
+  store.add(traces.slice(0, 3));
+  assert.deepEqual([...store.roots()].sort(), expected(...traces.slice(0, 3)));
+  store.add([newest]);
+  assert.deepEqual([...store.roots()].sort(), expected(slow, fast, newest));
+  assert.equal(store.roots(), store.roots(), 'made once');
+  clock.ms = 1001;
+  assert.deepEqual([...store.roots()].sort(), expected(fast, newest));
 });

@@ -109,7 +109,7 @@ test('protobuf: on classic buckets, and the same ones on the native histogram', 
 test('they stay from scrape to scrape, go with their series, and are bounded', () => {
   const { store, record } = storeOf();
   record('fsync', 5e6);
-  const exemplars = createExemplars(10);
+  const exemplars = createExemplars({ maxSeries: 10 });
   exemplars.add([pointing('fsync', 5e6), pointing('gone', 5e6)]);
   const renderer = createRenderer({ exemplars });
   for (let scrape = 0; scrape < 5; scrape++)
