@@ -26,6 +26,11 @@ const MOST_REQUESTS = 16;
  */
 const ISSUED_BEFORE_SHARE = 0.01;
 const MAX_ERRNO = 4095;
+/**
+ * A signal ended the call (include/linux/errno.h: ERESTARTSYS, ERESTARTNOINTR, ERESTARTNOHAND, ERESTART_RESTARTBLOCK). As a
+ * rule it is made again, and its program sees nothing of it.
+ */
+const RESTARTED: ReadonlySet<number> = new Set([512, 513, 514, 516]);
 const SLEEPS_INTERRUPTIBLY = 1;
 
 export interface Journals {
@@ -104,7 +109,7 @@ function draftOf(call: SlowCall, deps: SpanDeps, { tasks, requests, interrupts }
         ? {}
         : { 'ftrace.incomplete': true }),
     },
-    ...(ret < 0 && ret >= -MAX_ERRNO ? failure(deps, -ret) : {}),
+    ...(ret < 0 && ret >= -MAX_ERRNO && !RESTARTED.has(-ret) ? failure(deps, -ret) : {}),
     children,
   };
   const ofCall = exemplar(deps, 'syscalls', DURATION, [name], { cpu, span: root });

@@ -1,0 +1,27 @@
+/** What a call returned: when it is a failure, and when it would tell where a program's memory lies. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { makeSpans } from '../../../src/spans/spans.ts';
+import { testDeps } from './deps.ts';
+
+/** What is told of a call that returned so. */
+function told(name: string, ret: number): { shown: unknown; error: string | undefined } {
+  const kinds = { syscalls: { thresholdNs: 1, include: ['*'] } };
+  const spans = makeSpans({ maxTracesPerSecond: 1000, containers: false, kinds }, testDeps(), 0);
+  spans.sinks.syscalls?.ended(name, 7, 0, 1e9, 1e9 + 1000, ret);
+  const [
+    {
+      spans: [root],
+    },
+  ] = spans.take(1000);
+  return { shown: root.attributes['ftrace.syscall.return'], error: root.error };
+}
+
+test('a call that a signal ended and that is made again has not failed', () => {
+  for (const ret of [-512, -513, -514, -516])
+    assert.deepEqual(told('read', ret), { shown: ret, error: undefined });
+  // What never leaves the kernel but by mistake is what its program sees.
+  for (const ret of [-511, -515, -517, -524])
+    assert.deepEqual(told('ioctl', ret), { shown: ret, error: String(-ret) });
+  assert.deepEqual(told('write', -28), { shown: -28, error: 'ENOSPC' });
+});
