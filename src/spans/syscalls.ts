@@ -31,6 +31,19 @@ const MAX_ERRNO = 4095;
  * rule it is made again, and its program sees nothing of it.
  */
 const RESTARTED: ReadonlySet<number> = new Set([512, 513, 514, 516]);
+/** These return addresses of their program, or what was in a register of it. */
+const RETURN_ADDRESSES: ReadonlySet<string> = new Set([
+  'brk',
+  'map_shadow_stack',
+  'mmap',
+  'mremap',
+  'rt_sigreturn',
+  'shmat',
+  'uprobe',
+  'uretprobe',
+]);
+/** No call moves so many bytes (MAX_RW_COUNT, include/linux/fs.h): what is as much is an address, or could be one. */
+const LIKE_AN_ADDRESS = 2 ** 31;
 const SLEEPS_INTERRUPTIBLY = 1;
 
 export interface Journals {
@@ -99,7 +112,7 @@ function draftOf(call: SlowCall, deps: SpanDeps, { tasks, requests, interrupts }
     attributes: {
       ...taskAttributes(pid, comm || tasks.history.commOf(cpu, pid)),
       'cpu.logical_number': cpu,
-      ...(Number.isNaN(ret) ? {} : { 'ftrace.syscall.return': ret }),
+      ...(isAddress(name, ret) || Number.isNaN(ret) ? {} : { 'ftrace.syscall.return': ret }),
       'ftrace.time.on_cpu': seconds(endNs - startNs - made.blockedNs - made.waitedNs),
       'ftrace.time.blocked': seconds(made.blockedNs),
       'ftrace.time.runqueue': seconds(made.waitedNs),
@@ -120,6 +133,12 @@ function draftOf(call: SlowCall, deps: SpanDeps, { tasks, requests, interrupts }
     pruned: made.pruned + pruned,
     exemplars: [...ofCall, ...made.exemplars],
   };
+}
+
+/** Names alone do not tell: calls of 32-bit programs go by those of other calls. */
+function isAddress(name: string, ret: number): boolean {
+  if (ret >= LIKE_AN_ADDRESS || ret < -MAX_ERRNO) return true;
+  return ret >= 0 && RETURN_ADDRESSES.has(name);
 }
 
 interface Made {

@@ -25,3 +25,18 @@ test('a call that a signal ended and that is made again has not failed', () => {
     assert.deepEqual(told('ioctl', ret), { shown: ret, error: String(-ret) });
   assert.deepEqual(told('write', -28), { shown: -28, error: 'ENOSPC' });
 });
+
+test('addresses that calls return are not told, failures of these calls are', () => {
+  for (const name of ['mmap', 'brk', 'mremap', 'shmat', 'map_shadow_stack', 'rt_sigreturn'])
+    for (const address of [0x7f3a_5c00_0000, 0x55d0_1234_5000, 0x1c3_f000, 0x4000_0000])
+      assert.deepEqual(told(name, address), { shown: undefined, error: undefined });
+  assert.deepEqual(told('mmap', -28), { shown: -28, error: 'ENOSPC' });
+  // A 32-bit program's brk and mmap2 go by the names of other calls.
+  for (const address of [0x7fff_dead_b000, 2 ** 47, 2 ** 31, 0xf7d0_0000, -0x0830_0000])
+    assert.deepEqual(told('lgetxattr', address), { shown: undefined, error: undefined });
+});
+
+test('what a call can count to is told', () => {
+  for (const ret of [0, 1, 0x7fff_f000, 2 ** 31 - 1])
+    assert.deepEqual(told('read', ret), { shown: ret, error: undefined });
+});
