@@ -31,7 +31,7 @@ export interface SpanDeps {
   taskFacts(pid: number, atNs: TimestampNs): TaskFacts;
   /**
    * Label values of a histogram's series: what the probe has (`values`), and the CPU where it is told by CPU; undefined
-   * where the probe has no metrics.
+   * where the probe has no metrics, or does not count it.
    */
   seriesOf(probe: string, values: readonly string[], cpu: number): readonly string[] | undefined;
   /** Random bytes, filled into `into`. */
