@@ -24,6 +24,7 @@ import { openCapture } from '../../src/capture/read.ts';
 import { createRenderer } from '../../src/export/prometheus-text.ts';
 import { findTracefs } from '../../src/tracefs/mount.ts';
 import { parseExposition } from '../support/exposition.ts';
+import { heldUp } from '../support/trace-cmd.ts';
 
 const INSTANCES = join(findTracefs({ mayMount: true }), 'instances');
 const NAME = `ftx-foreign-${process.pid}`;
@@ -187,15 +188,8 @@ describe('what trace-cmd records', () => {
   }
 
   it('has lost what it reports as dropped, and pairs with it', async () => {
-    // Its recorders stand still meanwhile: on a quick machine they would keep up with any loop.
-    const recorders = 'for p in $(pgrep -P $PPID); do [ $p = $$ ] ||';
-    const script = `
-      sleep 0.2
-      ${recorders} kill -STOP $p; done
-      i=0; while [ $i -lt 20000 ]; do i=$((i+1)); : < /dev/null; done
-      ${recorders} kill -CONT $p; done
-      sleep 0.2`;
-    const file = record([...SCHED, '-C', 'mono', '-b', '16'], script);
+    const loop = 'i=0; while [ $i -lt 20000 ]; do i=$((i+1)); : < /dev/null; done';
+    const file = record([...SCHED, '-C', 'mono', '-b', '16'], heldUp(loop));
     const { dropped, uncounted } = reported(file);
     const { value, warnings } = await same(file);
     assert.ok(dropped > 0, `${dropped} lost, and ${uncounted} losses uncounted`);

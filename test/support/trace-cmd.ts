@@ -80,3 +80,17 @@ export async function replayCounts(file: string): Promise<RecordingCounts> {
   }
   return result;
 }
+
+/**
+ * A script for `trace-cmd record` to run: what records stands still while `work` is done, so that a small buffer
+ * overflows however quick the machine is.
+ */
+export function heldUp(work: string): string {
+  const recorders = 'for p in $(pgrep -P $PPID); do [ $p = $$ ] ||';
+  return `
+    sleep 0.2
+    ${recorders} kill -STOP $p; done
+    ${work}
+    ${recorders} kill -CONT $p; done
+    sleep 0.2`;
+}

@@ -39,11 +39,15 @@ export interface BootOptions {
   script: string;
   /** Directory on the host that the guest has as /run/lab. */
   share: string;
-  /** Emulation is slow, and tracers can stall a CPU: past this it is ended. */
+  /** Emulation is slow: past this it is ended. */
   timeLimitMs: number;
+  /** Tracers can bring a kernel to a standstill: where `onProgress` gives the same for so long, it is ended. */
+  quietLimitMs: number;
   serialLog: string;
-  /** Called now and then while it runs. */
-  onProgress?(): void;
+  /** Emulates one CPU at a time: slower, and code that the kernel patches cannot be run half patched. */
+  oneAtATime: boolean;
+  /** Called now and then while it runs; the answer changes when something is done. */
+  onProgress(): number;
 }
 
 export type Outcome =
@@ -51,6 +55,7 @@ export type Outcome =
   | { kind: 'ended'; status: number; stall?: string }
   | { kind: 'panic'; reason: string }
   | { kind: 'timeout' }
+  | { kind: 'standstill' }
   | { kind: 'stopped'; reason: string };
 
 /** Packages to install before anything can be booted. */
@@ -79,7 +84,7 @@ export async function boot(kernel: Kernel, options: BootOptions): Promise<Outcom
   closeSync(fd);
   const serial = openSync(serialLog, 'w');
   try {
-    const ended = await runQemu(qemuArguments(kernel, { share, disk, initramfs }), serial, options);
+    const ended = await runQemu(qemuArguments(kernel, options, { disk, initramfs }), serial, options);
     return outcomeOf(ended, share, readFileSync(serialLog, 'latin1'));
   } finally {
     closeSync(serial);
@@ -90,7 +95,8 @@ export async function boot(kernel: Kernel, options: BootOptions): Promise<Outcom
 
 function qemuArguments(
   kernel: Kernel,
-  { share, disk, initramfs }: { share: string; disk: string; initramfs: string },
+  { share, oneAtATime }: BootOptions,
+  { disk, initramfs }: { disk: string; initramfs: string },
 ): string[] {
   // An oops ends the boot: what runs on after it proves nothing.
   const append = 'console=ttyS0 quiet panic=-1 oops=panic mitigations=off tsc=reliable';
@@ -98,7 +104,7 @@ function qemuArguments(
   return [
     // No protection keys: with emulated ones V8, which guards its code by them, was seen to abort.
     // Emulation always: nested KVM, where a machine offers it, fails in ways of its own.
-    ...['-accel', 'tcg,thread=multi'],
+    ...['-accel', `tcg,thread=${oneAtATime ? 'single' : 'multi'}`],
     ...[
       '-cpu',
       'max,-pku',
@@ -120,7 +126,7 @@ function qemuArguments(
 }
 
 interface QemuEnd {
-  how: 'exit' | 'timeout';
+  how: 'exit' | 'timeout' | 'standstill';
   detail: string;
 }
 
@@ -128,26 +134,35 @@ function runQemu(args: string[], serial: number, options: BootOptions): Promise<
   const stdio: SpawnOptions['stdio'] = ['ignore', serial, serial];
   const qemu = spawn('qemu-system-x86_64', args, { stdio });
   const kill = () => qemu.kill('SIGKILL');
-  const end = () => process.exit(143);
+  const leave = () => process.exit(143);
   process.once('exit', kill);
-  process.once('SIGINT', end).once('SIGTERM', end);
+  process.once('SIGINT', leave).once('SIGTERM', leave);
   let how: QemuEnd['how'] = 'exit';
-  const limit = setTimeout(() => {
-    how = 'timeout';
+  const end = (why: QemuEnd['how']) => () => {
+    how = why;
     kill();
-  }, options.timeLimitMs);
+  };
+  const limit = setTimeout(end('timeout'), options.timeLimitMs);
+  let quiet: NodeJS.Timeout | undefined;
+  let done = -1;
   const progress = setInterval(() => {
-    options.onProgress?.();
+    const now = options.onProgress();
+    if (now !== done) {
+      done = now;
+      clearTimeout(quiet);
+      quiet = setTimeout(end('standstill'), options.quietLimitMs);
+    }
     // A kernel that has fallen over does not always end, though it is told to.
     if (PANIC.test(readFileSync(options.serialLog, 'latin1'))) setTimeout(kill, PANIC_GRACE_MS).unref();
   }, PROGRESS_MS);
   return new Promise((resolve) => {
     const settle = (detail: string) => {
       clearTimeout(limit);
+      clearTimeout(quiet);
       clearInterval(progress);
       process.off('exit', kill);
-      process.off('SIGINT', end).off('SIGTERM', end);
-      options.onProgress?.();
+      process.off('SIGINT', leave).off('SIGTERM', leave);
+      options.onProgress();
       resolve({ how, detail });
     };
     qemu.once('error', (error) => settle(error.message));
@@ -165,7 +180,7 @@ function outcomeOf(end: QemuEnd, share: string, serial: string): Outcome {
   }
   const panic = FALLEN.exec(serial)?.[0];
   if (panic !== undefined) return { kind: 'panic', reason: panic.trim() };
-  if (end.how === 'timeout') return { kind: 'timeout' };
+  if (end.how !== 'exit') return { kind: end.how };
   return { kind: 'stopped', reason: end.detail };
 }
 

@@ -30,6 +30,8 @@ const FIXTURES = join(REPOSITORY, 'test/fixtures/captures');
 const LIVE = ['test/live/formats.test.ts', 'test/live/syscalls.test.ts', 'test/live/probes.test.ts'];
 const TIME_LIMIT_MS = 30 * 60_000;
 const FILE_LIMIT_S = 420;
+/** A guest whose kernel runs ends a file that takes longer. */
+const QUIET_LIMIT_MS = (FILE_LIMIT_S + 60) * 1000;
 const TRIES = 2;
 /** Of a capture that is kept in the repository, of events and of a tracer. */
 const FIXTURE_PAGES = 30;
@@ -104,7 +106,9 @@ async function testKernel(recipe: Recipe, { files, tracers, saveCaptures }: Choi
     let outcome: Outcome;
     for (let attempt = 1; ; attempt++) {
       const script = guestScript(recipe.name, left, tracers);
-      outcome = await boot(kernel, { script, share, timeLimitMs: TIME_LIMIT_MS, serialLog, onProgress });
+      const oneAtATime = attempt > 1;
+      const limits = { timeLimitMs: TIME_LIMIT_MS, quietLimitMs: QUIET_LIMIT_MS };
+      outcome = await boot(kernel, { script, share, ...limits, serialLog, oneAtATime, onProgress });
       const stumbled = stumbleOf(outcome);
       left = left.filter((file) => statusOf(share, file) !== '0');
       // A kernel that falls over or stands still under emulation says nothing about us: what then failed or did not
@@ -129,6 +133,7 @@ async function testKernel(recipe: Recipe, { files, tracers, saveCaptures }: Choi
 /** What the kernel said of itself, when it panicked or stood still. */
 function stumbleOf(outcome: Outcome): string | undefined {
   if (outcome.kind === 'panic') return outcome.reason;
+  if (outcome.kind === 'standstill') return `nothing was done for ${QUIET_LIMIT_MS / 1000} s`;
   return outcome.kind === 'ended' ? outcome.stall : undefined;
 }
 
@@ -165,15 +170,19 @@ exit 0
 `;
 }
 
-/** Prints what has come since the last call. */
-function printNew(kernel: string, share: string, printed: Map<string, number>): void {
+/** Prints what has come since the last call; gives how much there is, files that have ended included. */
+function printNew(kernel: string, share: string, printed: Map<string, number>): number {
+  let there = 0;
   for (const name of readdirSync(join(share, 'results')).sort()) {
+    there++;
     if (!name.endsWith('.jsonl')) continue;
     const file = join(share, 'results', name);
     const results = read(file);
     for (const result of results.slice(printed.get(file) ?? 0)) print(kernel, result);
     printed.set(file, results.length);
+    there += results.length;
   }
+  return there;
 }
 
 function print(kernel: string, result: CheckResult | CheckNote): void {
@@ -196,7 +205,10 @@ function endOf(
   const failed = (name: string, detail: string): CheckResult => ({ name, ok: false, tookMs: 0, detail });
   const found: CheckResult[] = [];
   if (outcome.kind !== 'ended') {
-    const reason = 'reason' in outcome ? outcome.reason : `not done after ${TIME_LIMIT_MS / 60_000} minutes`;
+    const reason =
+      'reason' in outcome
+        ? outcome.reason
+        : (stumbleOf(outcome) ?? `not done after ${TIME_LIMIT_MS / 60_000} minutes`);
     found.push(failed('the boot', `${outcome.kind}: ${reason}; the serial log is ${serialLog}`));
   } else if (outcome.status !== 0) {
     found.push(failed('the script', readFileSync(join(share, 'output'), 'utf8')));

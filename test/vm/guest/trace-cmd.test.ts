@@ -8,7 +8,7 @@ import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { skipWithout } from '../../support/tools.ts';
-import { countsOf, replayCounts } from '../../support/trace-cmd.ts';
+import { countsOf, heldUp, replayCounts } from '../../support/trace-cmd.ts';
 import { controlFiles, differences } from './control-files.ts';
 import { SHARE, skipTracer, TRACEFS } from './lab.ts';
 
@@ -16,12 +16,12 @@ const INTO = join(SHARE, 'trace-cmd');
 const MEMORY = process.env.TMPDIR ?? '/tmp';
 const EVENTS = ['-e', 'sched', '-e', 'raw_syscalls', '-e', 'irq'];
 const SOME = 'for i in 1 2 3 4 5; do cat /proc/self/stat; ls /; done >/dev/null';
-const MANY = 'i=0; while [ $i -lt 3000 ]; do i=$((i+1)); : </dev/null; done';
+const MANY = heldUp('i=0; while [ $i -lt 3000 ]; do i=$((i+1)); : </dev/null; done');
 
 interface Recording {
   args: readonly string[];
   script: string;
-  /** Events are lost: its buffer is small and read late. */
+  /** Events are lost: its buffer is small and not read meanwhile. */
   lossy?: boolean;
 }
 
@@ -30,12 +30,12 @@ const RECORDINGS: Record<string, Recording> = {};
 for (const clock of ['mono', 'local', 'global', 'boot', 'x86-tsc', 'counter'])
   if (clocks.includes(clock)) RECORDINGS[`clock-${clock}`] = { args: ['-C', clock, ...EVENTS], script: SOME };
 RECORDINGS.v6 = { args: ['-C', 'mono', '--file-version', '6', ...EVENTS], script: SOME };
-RECORDINGS.lossy = { args: ['-C', 'mono', ...EVENTS, '-b', '16', '-s', '200000'], script: MANY, lossy: true };
+RECORDINGS.lossy = { args: ['-C', 'mono', ...EVENTS, '-b', '16'], script: MANY, lossy: true };
 if (!skipTracer('function')) {
   const filter = ['-p', 'function', '-l', 'vfs_*'];
   RECORDINGS.function = { args: [...filter, '-C', 'mono', '-e', 'sched'], script: SOME };
-  const small = ['-b', '16', '-s', '200000'];
-  RECORDINGS['function-lossy'] = { args: [...filter, '-C', 'mono', ...small], script: MANY, lossy: true };
+  const small = [...filter, '-C', 'mono', '-b', '16'];
+  RECORDINGS['function-lossy'] = { args: small, script: MANY, lossy: true };
 }
 if (!skipTracer('function_graph'))
   RECORDINGS.function_graph = {
