@@ -17,6 +17,8 @@ export interface TraceStore {
   add(traces: readonly TraceRecord[]): void;
   /** At most so many of either, of a kind or of all. */
   slow(kind: SpanKind | undefined, limit: number): SlowTraces;
+  /** Those with this id, the newest first: of an application's trace there can be several. */
+  find(traceId: string, kind: SpanKind | undefined, limit: number): TraceRecord[];
   /** Ids of the root spans of all that is kept: the id of a trace may be an application's, which several share. */
   roots(): ReadonlySet<string>;
 }
@@ -70,6 +72,13 @@ export function makeTraceStore(
     roots = undefined;
   };
 
+  /** What is kept now, of a kind or of all. */
+  const listsOf = (kind: SpanKind | undefined): OfKind[] => {
+    const chosen = kind === undefined ? [...lists.values()] : [lists.get(kind) ?? { last: [], slowest: [] }];
+    for (const of of chosen) forget(of);
+    return chosen;
+  };
+
   return {
     kinds,
     add: (traces) => {
@@ -81,24 +90,34 @@ export function makeTraceStore(
       }
     },
     slow: (kind, limit) => {
-      const chosen =
-        kind === undefined ? [...lists.values()] : [lists.get(kind) ?? { last: [], slowest: [] }];
-      for (const of of chosen) forget(of);
-      const last = chosen.flatMap((of) => of.last).sort((a, b) => b.atMs - a.atMs);
+      const chosen = listsOf(kind);
+      const last = chosen.flatMap((of) => of.last).sort(newestFirst);
       const slowest = chosen.flatMap((of) => of.slowest).sort((a, b) => b.trace.weightNs - a.trace.weightNs);
-      const traces = (kept: Kept[]) => kept.slice(0, limit).map(({ trace }) => trace);
-      return { last: traces(last), slowest: traces(slowest) };
+      return { last: tracesOf(last, limit), slowest: tracesOf(slowest, limit) };
+    },
+    find: (traceId, kind, limit) => {
+      const found = keptIn(listsOf(kind)).filter(({ trace }) => trace.traceId === traceId);
+      return tracesOf([...new Set(found)].sort(newestFirst), limit);
     },
     roots: () => {
-      for (const of of lists.values()) forget(of);
-      roots ??= new Set(
-        [...lists.values()].flatMap((of) =>
-          [...of.last, ...of.slowest].map(({ trace }) => trace.spans[0].spanId),
-        ),
-      );
+      const chosen = listsOf(undefined);
+      roots ??= new Set(keptIn(chosen).map(({ trace }) => trace.spans[0].spanId));
       return roots;
     },
   };
+}
+
+function newestFirst(a: Kept, b: Kept): number {
+  return b.atMs - a.atMs;
+}
+
+function tracesOf(kept: readonly Kept[], limit: number): TraceRecord[] {
+  return kept.slice(0, limit).map(({ trace }) => trace);
+}
+
+/** What is in both lists of a kind comes twice. */
+function keptIn(lists: readonly OfKind[]): Kept[] {
+  return lists.flatMap(({ last, slowest }) => [...last, ...slowest]);
 }
 
 /** Takes away the last ones until the rest is within the limits; one stays, whatever its size. */

@@ -41,6 +41,8 @@ export interface SlowOperations {
     kind: SpanKind | undefined,
     limit: number,
   ): { last: readonly TraceRecord[]; slowest: readonly TraceRecord[] };
+  /** Those with this id, newest first. */
+  find(traceId: string, kind: SpanKind | undefined, limit: number): readonly TraceRecord[];
 }
 
 /** `/api/v1/status`, and what the page shows. */

@@ -19,13 +19,13 @@ export function slowCard(traces: readonly TraceRecord[], path: string): Html {
   const list =
     traces.length === 0
       ? html`<p>None so far.</p>`
-      : html`<div>${traces.map((trace) => waterfall(trace))}</div>`;
+      : html`<div>${traces.map((trace) => waterfall(trace, path))}</div>`;
   return html`<section class="card"><h2>Slowest operations</h2>${list}
 <p class="muted more">Of the last hour, of every kind that is on; more, with all attributes: <a href="${path}">slow
 operations (JSON)</a></p></section>`;
 }
 
-function waterfall(trace: TraceRecord): Html {
+function waterfall(trace: TraceRecord, path: string): Html {
   const { kind, traceId, spans, pruned } = trace;
   const [root] = spans;
   const depths = depthsOf(spans);
@@ -41,7 +41,8 @@ function waterfall(trace: TraceRecord): Html {
 <span class="muted">${who} · ${new Date(root.start[0] * 1000).toISOString().replace('.000', '')} · ${kind}</span></summary>
 <div class="scroll" tabindex="0" role="region" aria-label="${`Spans of ${root.name}`}"><table class="spans">
 <thead><tr><th scope="col">Span</th><th scope="col" class="number">Takes</th><th scope="col">When</th></tr></thead>
-<tbody>${rows}</tbody></table></div>${more}<p class="muted">trace ${traceId}</p></details>`;
+<tbody>${rows}</tbody></table></div>${more}<p class="muted">trace <a
+href="${path}?trace_id=${traceId}">${traceId}</a></p></details>`;
 }
 
 function row(root: SpanRecord, span: SpanRecord, depth: number): Html {

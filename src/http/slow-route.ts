@@ -1,4 +1,7 @@
-/** `/api/v1/slow?kind=&limit=`: the last and the slowest operations of those that are traced, as JSON trees. */
+/**
+ * `/api/v1/slow?kind=&limit=`: the last and the slowest operations of those that are traced, as JSON trees; with
+ * `trace_id=` those of that trace, as exemplars name it.
+ */
 import type { Request, Response } from 'express';
 import type { SpanKind, SpanRecord, TraceRecord, WallTime } from '../model/span.ts';
 import type { HttpDeps, SlowOperations } from './deps.ts';
@@ -6,6 +9,13 @@ import { send, sendText } from './respond.ts';
 
 const LIMIT = 10;
 const MAX_LIMIT = 100;
+
+interface Wanted {
+  kind: SpanKind | undefined;
+  limit: number;
+  /** 32 hex digits. */
+  traceId: string | undefined;
+}
 
 interface SpanTree {
   spanId: string;
@@ -33,23 +43,21 @@ export function slowRoute(deps: HttpDeps): (request: Request, response: Response
       sendText(response, 400, wanted);
       return;
     }
-    const { last, slowest } = deps.traces.slow(wanted.kind, wanted.limit);
-    const document = {
-      kinds: deps.traces.kinds,
-      last: last.map(treeOf),
-      slowest: slowest.map(treeOf),
-    };
+    const document = { kinds: deps.traces.kinds, ...treesOf(deps.traces, wanted) };
     send(response, 200, 'application/json; charset=utf-8', `${JSON.stringify(document, undefined, 2)}\n`);
   };
 }
 
+function treesOf(traces: SlowOperations, { kind, limit, traceId }: Wanted) {
+  if (traceId !== undefined) return { traces: traces.find(traceId, kind, limit).map(treeOf) };
+  const { last, slowest } = traces.slow(kind, limit);
+  return { last: last.map(treeOf), slowest: slowest.map(treeOf) };
+}
+
 /** What is asked for, or what is wrong with it. */
-function readQuery(
-  url: string,
-  { kinds }: SlowOperations,
-): { kind: SpanKind | undefined; limit: number } | string {
+function readQuery(url: string, { kinds }: SlowOperations): Wanted | string {
   const at = url.indexOf('?');
-  const wanted: { kind: SpanKind | undefined; limit: number } = { kind: undefined, limit: LIMIT };
+  const wanted: Wanted = { kind: undefined, limit: LIMIT, traceId: undefined };
   const seen = new Set<string>();
   for (const [name, value] of new URLSearchParams(at < 0 ? '' : url.slice(at + 1))) {
     if (seen.has(name)) return `${JSON.stringify(name)} comes twice`;
@@ -62,8 +70,11 @@ function readQuery(
       const limit = /^\d{1,3}$/.test(value) ? Number(value) : 0;
       if (limit < 1 || limit > MAX_LIMIT) return `limit: wants a whole number from 1 to ${MAX_LIMIT}`;
       wanted.limit = limit;
+    } else if (name === 'trace_id') {
+      if (!/^[0-9a-f]{32}$/i.test(value)) return 'trace_id: wants 32 hex digits';
+      wanted.traceId = value.toLowerCase();
     } else {
-      return 'wants kind and limit alone, as in ?kind=syscalls&limit=5';
+      return 'wants kind, limit and trace_id alone, as in ?kind=syscalls&limit=5';
     }
   }
   return wanted;

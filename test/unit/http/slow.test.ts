@@ -98,6 +98,29 @@ test('the last ones and the slowest ones, as trees', async () => {
   assert.deepEqual([one.last.length, one.slowest.length, one.slowest[0].traceId], [1, 1, deep.traceId]);
 });
 
+test('whoever has the id of a trace gets its operations, each once, the newest first', async (t) => {
+  const store = makeTraceStore(CONFIG);
+  const other = createApp({ ...deps, traces: store }).listen(0, '127.0.0.1');
+  t.after(() => other.close());
+  await new Promise((resolve) => other.once('listening', resolve));
+  const url = `http://127.0.0.1:${(other.address() as AddressInfo).port}/api/v1/slow`;
+  const traceId = 'ab'.repeat(16);
+  const older = traceOf('syscalls', { traceId });
+  const newer = traceOf('block', { traceId });
+  store.add([older]);
+  store.add([traceOf('syscalls'), newer]);
+  const found = async (query: string): Promise<string[]> => {
+    const { kinds, traces, ...more } = JSON.parse(await (await fetch(`${url}?${query}`)).text());
+    assert.deepEqual([kinds, more], [['syscalls', 'block'], {}]);
+    return traces.map((tree: { traceId: string; spanId: string }) => `${tree.traceId} ${tree.spanId}`);
+  };
+  const [first, second] = [newer, older].map(({ spans: [root] }) => `${traceId} ${root.spanId}`);
+  assert.deepEqual(await found(`trace_id=${traceId}`), [first, second]);
+  assert.deepEqual(await found(`trace_id=${traceId.toUpperCase()}&limit=1`), [first]);
+  assert.deepEqual(await found(`kind=syscalls&trace_id=${traceId}`), [second]);
+  assert.deepEqual(await found(`trace_id=${'0'.repeat(32)}`), []);
+});
+
 test('what is wrong is told with what would be right', async () => {
   const wrong: [query: string, told: RegExp][] = [
     ['?kind=sched', /^kind: wants one that is on: syscalls, block$/m],
@@ -106,8 +129,14 @@ test('what is wrong is told with what would be right', async () => {
     ['?limit=101', /^limit/],
     ['?limit=1e1', /^limit/],
     ['?limit=1&limit=2', /"limit" comes twice/],
-    ['?n=1', /wants kind and limit alone/],
-    ['?__proto__=1', /wants kind and limit alone/],
+    ['?n=1', /wants kind, limit and trace_id alone/],
+    ['?__proto__=1', /wants kind, limit and trace_id alone/],
+    ['?trace_id=', /^trace_id: wants 32 hex digits$/m],
+    [`?trace_id=${'a'.repeat(31)}`, /^trace_id/],
+    [`?trace_id=${'a'.repeat(33)}`, /^trace_id/],
+    [`?trace_id=${'a'.repeat(31)}g`, /^trace_id/],
+    [`?trace_id=${'a'.repeat(32)}%0A`, /^trace_id/],
+    [`?trace_id=${'a'.repeat(32)}&trace_id=${'a'.repeat(32)}`, /"trace_id" comes twice/],
   ];
   for (const [query, told] of wrong) {
     const { status, type, text } = await slow(query);
@@ -124,6 +153,8 @@ test('the page shows the slowest, hostile texts as text, and no style in element
   assert.match(page, /&lt;script&gt;alert\(&quot;x&quot;\)/);
   assert.equal(page.match(/<details class="trace"/g)?.length, 3);
   assert.match(page, /and 3 more/);
+  const [{ traceId }] = kept.slow(undefined, 1).slowest;
+  assert.ok(page.includes(`href="./api/v1/slow?trace_id=${traceId}">${traceId}</a>`));
   assert.match(page, /<rect x="500" y="1" width="500" height="8"\/>/);
 });
 
