@@ -1,32 +1,29 @@
 /**
- * Capture of the running kernel: an instance for the events and one for each tracer, set up for what their plans
- * need, drained on one timer. The instance of the events is made whatever is on: who holds it holds the name.
+ * Sets up a capture of the running kernel: an instance for the events and one for each tracer, made for what their
+ * plans need. The instance of the events is made whatever is on: who holds it holds the name.
  */
 
 import type { AgentConfig } from '../config/schema.ts';
 import { onlineCpus } from '../host/cpus.ts';
 import { liveHostFacts } from '../host/facts.ts';
 import { MetricStore } from '../metrics/store.ts';
-import type { Log } from '../model/log.ts';
-import type { TraceRecord } from '../model/span.ts';
-import type { CaptureStatus, ProbeStatus } from '../model/status.ts';
+import type { ProbeStatus } from '../model/status.ts';
 import { setOptions } from '../tracefs/buffers.ts';
 import { type KernelFeatures, kernelFeatures } from '../tracefs/features.ts';
 import { createInstance, type Instance } from '../tracefs/instance.ts';
 import { receiveMarkers } from '../tracefs/markers.ts';
 import { findTracefs } from '../tracefs/mount.ts';
-import { learnOwnThreads, ownThreadIds } from '../tracefs/threads.ts';
+import { learnOwnThreads } from '../tracefs/threads.ts';
 import { textOptions } from '../tracefs/trace-pipe.ts';
 import type { Capture } from './capture.ts';
-import { threadCpuSeconds } from './clock.ts';
-import { type Drain, startDraining } from './drain.ts';
 import { enabledProbes } from './enabled-probes.ts';
-import { type LiveBuffer, lossOf, openLiveBuffer } from './live-buffer.ts';
+import { type LiveBuffer, openLiveBuffer } from './live-buffer.ts';
+import { type LiveOptions, runCapture } from './live-run.ts';
 import { planStream } from './live-stream.ts';
 import { markersRead } from './marker-buffer.ts';
 import { makeOwnThreads } from './own-threads.ts';
 import type { EnabledProbe } from './plan.ts';
-import { type BufferReading, makeSelfMetrics } from './self-metrics.ts';
+import { makeSelfMetrics } from './self-metrics.ts';
 import type { Shared } from './shared.ts';
 import { bufferSizes, leastSizes } from './sizes.ts';
 import { openSpanCapture } from './span-capture.ts';
@@ -35,22 +32,6 @@ import { failureOf, openTracers, type Tracers } from './tracers.ts';
 
 /** Name of the events instance in labels. */
 const BUFFER = 'events';
-/** The log is told of lost events at most this often. */
-const LOSS_LOG_MS = 60_000;
-/** Chores come once a second; whether somebody has changed the instances is looked at every so many. */
-const CHECK_EVERY = 5;
-
-export interface LiveOptions {
-  log: Log;
-  /** Has the main thread write a text to a trace marker, so that its thread id can be learned. */
-  markFromMain(file: string, text: string): Promise<void>;
-  /** Reading failed for good; the instances have been given up. */
-  onFatal(error: unknown): void;
-  /** Why no events, or not all, will come from now on; empty when they will again. */
-  onProblem(problem: string): void;
-  /** Traces of slow operations, some once a second. */
-  onTraces?(traces: readonly TraceRecord[]): void;
-}
 
 /** Sets up the instances and starts draining. Leaves nothing behind when it throws. */
 export async function openLiveCapture(config: AgentConfig, options: LiveOptions): Promise<Capture> {
@@ -200,134 +181,33 @@ async function setUp(config: AgentConfig, kernel: Kernel, options: LiveOptions):
   for (const warning of warnings) log.warn({}, warning);
 
   const { kernelRelease, machine, clock } = instance.metadata();
-  let stopped = false;
-  let lastLost = 0;
-  let lossLogAt = 0;
-  let chores = 0;
-  const unplanned = buffers.length > 0 ? '' : 'nothing that is on works on this kernel';
-  let problem = unplanned;
-
-  for (const buffer of buffers) buffer.start();
-  // Loading and setting up is not what an event costs.
-  const cpuSecondsBefore = threadCpuSeconds();
-  const drain: Drain = startDraining({
-    buffers: buffers.flatMap(({ drained }) => drained ?? []),
-    onTick: self.drainTook,
-    chores: () => {
-      // Threads that came since; in a pid namespace of our own /proc has other numbers for them.
-      if (!threads.nested) own.add(ownThreadIds());
-      // First names, then the probes that keep them.
-      tracers.refresh();
-      for (const buffer of buffers) buffer.refresh();
-      tellTraces();
-      if (++chores % CHECK_EVERY === 0) checkBuffers();
+  return runCapture({
+    shared,
+    tracers,
+    spans,
+    buffers,
+    // In a pid namespace of our own /proc has other numbers for them.
+    followsThreads: !threads.nested,
+    facts: {
+      source: 'live',
+      kernelRelease,
+      machine,
+      clock,
+      tracefs: kernel.root,
+      instance: instance.name,
+      reader: config.reader,
+      cpus: shared.onlineCpus.length,
+      bufferBytesPerCpu: inForce.bufferBytesPerCpu,
+      subbufferBytes: inForce.subbufferBytes,
+      probes,
+      kinds,
+      ...(markers && { markers }),
+      ...(ofTasks && { tasks: ofTasks }),
     },
-    onFailure: (error) => {
-      giveUp();
-      options.onFatal(error);
-    },
+    warnings,
+    close: () => closeAll(kernel),
+    options,
   });
-
-  function tellTraces(): void {
-    const traces = spans?.take() ?? [];
-    if (traces.length > 0) options.onTraces?.(traces);
-  }
-
-  interface Read {
-    buffer: LiveBuffer;
-    readings: BufferReading[];
-  }
-
-  /** Sets the metrics that are read rather than counted; says once a minute when events were lost. */
-  function update(): Read[] {
-    const now = buffers.map((buffer) => ({ buffer, readings: buffer.readings() }));
-    let lost = 0;
-    let late = 0;
-    for (const { buffer, readings } of now) {
-      self.update(buffer.name, readings);
-      late += buffer.drained?.stream.lateEvents() ?? 0;
-      for (const { stats } of readings)
-        lost += stats ? stats.overrun + stats.commitOverrun + stats.droppedEvents : 0;
-    }
-    self.lateEventsAre(late);
-    store.rotate(performance.now());
-    if (lost > lastLost && performance.now() > lossLogAt) {
-      log.warn(
-        { lost: lost - lastLost },
-        'events were lost: buffer.total or drain_interval do not suit this rate',
-      );
-      lastLost = lost;
-      lossLogAt = performance.now() + LOSS_LOG_MS;
-    }
-    return now;
-  }
-
-  /** Who may write tracefs can stop us without a word. Throws when nothing can be made of what is recorded now. */
-  function checkBuffers(): void {
-    const now =
-      unplanned || buffers.map((buffer) => buffer.whatIsWrong()).find((wrong) => wrong !== '') || '';
-    if (now === problem) return;
-    if (now === '') log.info({ instance: instance.name }, 'all events are recorded again');
-    else log.error({ reason: now }, 'not all events are recorded any more');
-    problem = now;
-    options.onProblem(problem);
-  }
-
-  function giveUp(): void {
-    if (stopped) return;
-    stopped = true;
-    drain.stop();
-    const failures = closeAll(kernel);
-    if (failures.length > 0) throw failures[0];
-  }
-
-  return {
-    problem,
-    snapshot: (known) => {
-      update();
-      return store.snapshot(known);
-    },
-    latency: tracers.latency,
-    status: (): CaptureStatus => {
-      const now = update();
-      return {
-        source: 'live',
-        kernelRelease,
-        machine,
-        clock,
-        tracefs: kernel.root,
-        instance: instance.name,
-        reader: config.reader,
-        cpus: shared.onlineCpus.length,
-        bufferBytesPerCpu: inForce.bufferBytesPerCpu,
-        subbufferBytes: inForce.subbufferBytes,
-        buffers: buffers.map((buffer) => buffer.status()),
-        tickMs: drain.tickNs() / 1e6,
-        probes,
-        kinds,
-        ...(markers && { markers }),
-        ...(ofTasks && { tasks: ofTasks }),
-        loss: now.flatMap(({ buffer, readings }) => lossOf(buffer.name, readings)),
-        warnings: problem === '' ? warnings : [...warnings, problem],
-        cost: {
-          cpuSeconds: threadCpuSeconds() - cpuSecondsBefore,
-          events: now.reduce((sum, { readings }) => readings.reduce((n, { events }) => n + events, sum), 0),
-        },
-      };
-    },
-    stop: async () => {
-      if (stopped) return;
-      drain.stop();
-      try {
-        for (const buffer of buffers) buffer.finish();
-        tellTraces();
-        update();
-        for (const buffer of buffers) buffer.checkCounts(log);
-      } finally {
-        giveUp();
-      }
-    },
-  };
 }
 
 /** How many buffers share the memory: those that are read. */

@@ -1,0 +1,171 @@
+/**
+ * A capture of the running kernel that is set up: drained on one timer, watched for what others do to it, asked, and
+ * stopped. Buffers in; snapshots, status and traces out.
+ */
+import type { Log } from '../model/log.ts';
+import type { TraceRecord } from '../model/span.ts';
+import type { CaptureStatus } from '../model/status.ts';
+import { ownThreadIds } from '../tracefs/threads.ts';
+import type { Capture } from './capture.ts';
+import { threadCpuSeconds } from './clock.ts';
+import { type Drain, startDraining } from './drain.ts';
+import { type LiveBuffer, lossOf } from './live-buffer.ts';
+import type { BufferReading } from './self-metrics.ts';
+import type { Shared } from './shared.ts';
+import type { SpanCapture } from './span-capture.ts';
+import type { Tracers } from './tracers.ts';
+
+/** The log is told of lost events at most this often. */
+const LOSS_LOG_MS = 60_000;
+/** Chores come once a second; whether somebody has changed the instances is looked at every so many. */
+const CHECK_EVERY = 5;
+
+export interface LiveOptions {
+  log: Log;
+  /** Has the main thread write a text to a trace marker, so that its thread id can be learned. */
+  markFromMain(file: string, text: string): Promise<void>;
+  /** Reading failed for good; the instances have been given up. */
+  onFatal(error: unknown): void;
+  /** Why no events, or not all, will come from now on; empty when they will again. */
+  onProblem(problem: string): void;
+  /** Traces of slow operations, some once a second. */
+  onTraces?(traces: readonly TraceRecord[]): void;
+}
+
+/** What a status says that stays as it is. */
+export type LiveFacts = Omit<CaptureStatus, 'buffers' | 'tickMs' | 'loss' | 'warnings' | 'cost'>;
+
+export interface LiveParts {
+  shared: Shared;
+  tracers: Tracers;
+  spans: SpanCapture | undefined;
+  /** In the order in which they are drained. */
+  buffers: readonly LiveBuffer[];
+  /** Whether threads of ours that come later are learned from /proc. */
+  followsThreads: boolean;
+  facts: LiveFacts;
+  warnings: readonly string[];
+  /** Removes everything; gives what steps of it threw. */
+  close(): unknown[];
+  options: LiveOptions;
+}
+
+interface Read {
+  buffer: LiveBuffer;
+  readings: BufferReading[];
+}
+
+/** Starts recording and draining. */
+export function runCapture(parts: LiveParts): Capture {
+  const { shared, tracers, spans, buffers, facts, warnings, options } = parts;
+  const { log, own, self, store } = shared;
+  let stopped = false;
+  let lastLost = 0;
+  let lossLogAt = 0;
+  let chores = 0;
+  const unplanned = buffers.length > 0 ? '' : 'nothing that is on works on this kernel';
+  let problem = unplanned;
+
+  for (const buffer of buffers) buffer.start();
+  // Loading and setting up is not what an event costs.
+  const cpuSecondsBefore = threadCpuSeconds();
+  const drain: Drain = startDraining({
+    buffers: buffers.flatMap(({ drained }) => drained ?? []),
+    onTick: self.drainTook,
+    chores: () => {
+      if (parts.followsThreads) own.add(ownThreadIds());
+      // First names, then the probes that keep them.
+      tracers.refresh();
+      for (const buffer of buffers) buffer.refresh();
+      tellTraces();
+      if (++chores % CHECK_EVERY === 0) checkBuffers();
+    },
+    onFailure: (error) => {
+      giveUp();
+      options.onFatal(error);
+    },
+  });
+
+  function tellTraces(): void {
+    const traces = spans?.take() ?? [];
+    if (traces.length > 0) options.onTraces?.(traces);
+  }
+
+  /** Sets the metrics that are read rather than counted; says once a minute when events were lost. */
+  function update(): Read[] {
+    const now = buffers.map((buffer) => ({ buffer, readings: buffer.readings() }));
+    let lost = 0;
+    let late = 0;
+    for (const { buffer, readings } of now) {
+      self.update(buffer.name, readings);
+      late += buffer.drained?.stream.lateEvents() ?? 0;
+      for (const { stats } of readings)
+        lost += stats ? stats.overrun + stats.commitOverrun + stats.droppedEvents : 0;
+    }
+    self.lateEventsAre(late);
+    store.rotate(performance.now());
+    if (lost > lastLost && performance.now() > lossLogAt) {
+      log.warn(
+        { lost: lost - lastLost },
+        'events were lost: buffer.total or drain_interval do not suit this rate',
+      );
+      lastLost = lost;
+      lossLogAt = performance.now() + LOSS_LOG_MS;
+    }
+    return now;
+  }
+
+  /** Who may write tracefs can stop us without a word. Throws when nothing can be made of what is recorded now. */
+  function checkBuffers(): void {
+    const now =
+      unplanned || buffers.map((buffer) => buffer.whatIsWrong()).find((wrong) => wrong !== '') || '';
+    if (now === problem) return;
+    if (now === '') log.info({ instance: facts.instance }, 'all events are recorded again');
+    else log.error({ reason: now }, 'not all events are recorded any more');
+    problem = now;
+    options.onProblem(problem);
+  }
+
+  function giveUp(): void {
+    if (stopped) return;
+    stopped = true;
+    drain.stop();
+    const failures = parts.close();
+    if (failures.length > 0) throw failures[0];
+  }
+
+  return {
+    problem,
+    snapshot: (known) => {
+      update();
+      return store.snapshot(known);
+    },
+    latency: tracers.latency,
+    status: (): CaptureStatus => {
+      const now = update();
+      return {
+        ...facts,
+        buffers: buffers.map((buffer) => buffer.status()),
+        tickMs: drain.tickNs() / 1e6,
+        loss: now.flatMap(({ buffer, readings }) => lossOf(buffer.name, readings)),
+        warnings: problem === '' ? [...warnings] : [...warnings, problem],
+        cost: {
+          cpuSeconds: threadCpuSeconds() - cpuSecondsBefore,
+          events: now.reduce((sum, { readings }) => readings.reduce((n, { events }) => n + events, sum), 0),
+        },
+      };
+    },
+    stop: async () => {
+      if (stopped) return;
+      drain.stop();
+      try {
+        for (const buffer of buffers) buffer.finish();
+        tellTraces();
+        update();
+        for (const buffer of buffers) buffer.checkCounts(log);
+      } finally {
+        giveUp();
+      }
+    },
+  };
+}
