@@ -12,6 +12,7 @@ import { block } from '../probes/block.ts';
 import type { BlockOptions } from '../probes/block-series.ts';
 import { HELPER_OPTIONS } from '../probes/helper.ts';
 import type { CommonOptions, HostFacts } from '../probes/probe.ts';
+import { type SchedOptions, sched } from '../probes/sched.ts';
 import { chosenSyscalls, type SyscallOptions, syscallFilter } from '../probes/syscall-choice.ts';
 import { syscalls } from '../probes/syscalls.ts';
 import { taskIntervals } from '../probes/task-intervals.ts';
@@ -164,7 +165,9 @@ function countsOf(name: string, options: CommonOptions): (values: readonly strin
     const isCounted = syscallFilter(options as SyscallOptions);
     return ([syscall]) => isCounted(syscall);
   }
-  return () => true;
+  // Spans of waits begin at the wake-up.
+  const isCounted = name !== sched.name || (options as SchedOptions).from === 'wakeup';
+  return () => isCounted;
 }
 
 /** Module that a kind cannot do without. */

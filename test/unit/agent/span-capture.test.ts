@@ -10,6 +10,7 @@ import { MetricStore } from '../../../src/metrics/store.ts';
 import type { SpansConfig } from '../../../src/model/span.ts';
 import { block } from '../../../src/probes/block.ts';
 import type { CommonOptions, ProbeModule } from '../../../src/probes/probe.ts';
+import { sched } from '../../../src/probes/sched.ts';
 import { syscalls } from '../../../src/probes/syscalls.ts';
 import { seriesOf } from '../probes/dumps.ts';
 import { fakeHost, knownEvents, loadFormat, makeRecord, type RecordFields } from '../probes/records.ts';
@@ -134,4 +135,15 @@ test('a call that the probe does not count has a trace, without an exemplar', ()
     ['syscall fsync', 0],
     ['syscall read', 1],
   ]);
+});
+
+test('a wait that the probe counts from another moment on has a trace, without an exemplar', () => {
+  const exemplars = (from: string): number => {
+    const waits = capture({ sched: { thresholdNs: 1_000_000 } }, [probe(sched, { from })]);
+    waits.feed('sched:sched_wakeup', { ts: 1e9, pid: 7, target_cpu: 0 });
+    waits.feed('sched:sched_switch', { ts: 1e9 + 2e6, prev_pid: 8, prev_state: 1, next_pid: 7 });
+    const [trace] = waits.take();
+    return trace.exemplars.length;
+  };
+  assert.deepEqual(['wakeup', 'waking'].map(exemplars), [1, 0]);
 });
