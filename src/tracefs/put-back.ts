@@ -45,7 +45,7 @@ export function putBack(root: string, entry: JournalEntry, tracerIsOurs: boolean
   const wanted = isList(form) ? '' : normalForm(form, before);
   if (present === wanted && form !== 'size') {
     // A list whose last task has ended is empty, which means nobody; without a list it is everybody again.
-    if (form === 'pids' && text !== before) emptyList(path);
+    if (form === 'pids' && text.trim() === '') emptyList(path);
     return 'nothing';
   }
   if (!isOurs(entry, form, present, tracerIsOurs))

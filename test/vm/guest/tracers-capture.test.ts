@@ -86,7 +86,8 @@ describe('a recording of', () => {
       const own = join(TRACEFS, 'instances', `lab-${tracer}-record`);
       const dir = livesInInstance(tracer) ? own : TRACEFS;
       const begun = () => {
-        if (!existsSync(own)) return false;
+        // Its files come one after the other.
+        if (!existsSync(join(own, 'tracing_on'))) return false;
         const read = (file: string) => readFileSync(join(dir, file), 'utf8').trim();
         return read('current_tracer') === tracer && read('tracing_on') === '1';
       };

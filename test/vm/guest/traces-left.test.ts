@@ -35,9 +35,12 @@ describe('in tracefs', () => {
   after(() => void agent?.child.kill('SIGKILL'));
 
   it('an agent that runs changes no file outside of its instance', () => {
+    const before = files.get(join(TRACEFS, 'instances'));
     assert.ok(files.size > 1000, `only ${files.size} files`);
     assert.ok(existsSync(INSTANCE));
-    assert.deepEqual(differences(files, controlFiles({ ofEvents: true })), []);
+    assert.deepEqual(differences(files, controlFiles({ ofEvents: true })), [
+      `${join(TRACEFS, 'instances')}: ${before} became ${[before, NAME].filter(Boolean).sort().join(' ')}`,
+    ]);
   });
 
   it("it does not make the top level's buffer grow", () => {
