@@ -12,6 +12,28 @@ const DURATION = { type: 'string', pattern: '^(([0-9]+(ms|[smhdwy]))+)?$' };
 const PORT = { type: 'integer', minimum: 1, maximum: 65535 };
 const PATH = { type: 'string', pattern: '^/[^:]*$' };
 const NEED = { enum: ['auto', 'always', 'never'] };
+/** As pods have them: what the chart selects its pods by cannot be said anew. */
+const LABELS = {
+  type: 'object',
+  propertyNames: { not: { pattern: '^app\\.kubernetes\\.io/(name|instance|component)$' } },
+  additionalProperties: { type: ['string', 'null'] },
+};
+/** Numbers of a probe, and the headers it sends: a password, where the web config wants one. */
+const PROBE = {
+  type: 'object',
+  properties: {
+    httpHeaders: {
+      type: 'array',
+      items: {
+        type: 'object',
+        required: ['name', 'value'],
+        properties: { name: { type: 'string' }, value: { type: 'string' } },
+        additionalProperties: false,
+      },
+    },
+  },
+  additionalProperties: { type: 'integer' },
+};
 const STRINGS = { type: 'object', additionalProperties: { type: ['string', 'null'] } };
 const OBJECTS = { type: 'array', items: { type: 'object' } };
 const ANY = { type: 'object' };
@@ -54,12 +76,13 @@ const SAID: Record<string, Schema> = {
     },
     additionalProperties: false,
   },
+  revisionHistoryLimit: { type: 'integer', minimum: 0 },
   terminationGracePeriodSeconds: { type: 'integer', minimum: 0 },
-  podLabels: STRINGS,
+  podLabels: LABELS,
   podAnnotations: STRINGS,
-  commonLabels: STRINGS,
-  livenessProbe: { type: 'object', additionalProperties: { type: 'integer' } },
-  readinessProbe: { type: 'object', additionalProperties: { type: 'integer' } },
+  commonLabels: LABELS,
+  livenessProbe: PROBE,
+  readinessProbe: PROBE,
   'serviceAccount.annotations': STRINGS,
   'service.port': PORT,
   'service.labels': STRINGS,
@@ -77,6 +100,7 @@ for (const monitor of ['serviceMonitor', 'podMonitor']) {
     [`${monitor}.sampleLimit`]: { type: 'integer', minimum: 0 },
     [`${monitor}.tlsConfig`]: ANY,
     [`${monitor}.basicAuth`]: ANY,
+    [`${monitor}.podTargetLabels`]: { type: 'array', items: { type: 'string' } },
   });
 }
 
@@ -137,8 +161,10 @@ export function valuesSchema(valuesYaml: string, agent: Schema): Schema {
         propertyNames: { pattern: '^[a-z0-9]([a-z0-9-]{0,18}[a-z0-9])?$', not: { const: 'agent' } },
         additionalProperties: { $ref: '#/$defs/profile' },
       },
-      // Charts that have this one as a part give it these.
+      // Charts that have this one as a part give it these, and ask for one of them in its `condition`.
       global: ANY,
+      enabled: { type: 'boolean' },
+      tags: ANY,
     },
     $defs: { agent: config, profile },
   };

@@ -32,8 +32,8 @@ export interface Container {
   image: string;
   args: string[];
   env: { name: string; value?: string }[];
-  volumeMounts: { name: string; mountPath: string }[];
-  livenessProbe?: { httpGet?: { path: string; scheme: string }; tcpSocket?: object };
+  volumeMounts: { name: string; mountPath: string; readOnly?: boolean; subPath?: string }[];
+  livenessProbe?: { httpGet?: { path: string; scheme: string; httpHeaders?: object }; tcpSocket?: object };
   readinessProbe?: { httpGet?: { path: string; scheme: string }; tcpSocket?: object };
   resources: { limits: Record<string, string> };
   securityContext: object;
@@ -73,6 +73,7 @@ export const MATRIX: Readonly<Record<string, Values>> = {
     podMonitor: {
       enabled: true,
       sampleLimit: 5000,
+      scrapeClassicHistograms: false,
       tlsConfig: { insecureSkipVerify: true },
       basicAuth: { username: { name: 'scrape', key: 'user' }, password: { name: 'scrape', key: 'password' } },
       relabelings: [{ targetLabel: 'tier', replacement: 'node' }],
@@ -103,6 +104,14 @@ export const MATRIX: Readonly<Record<string, Values>> = {
     main: { enabled: false },
     profiles: { a: {}, b: { enabled: false }, realtime: REALTIME },
   },
+  'profiles that are pools, of the same config': {
+    main: { enabled: false },
+    config: {
+      probes: { syscalls: {}, function_graph: { functions: ['vfs_fsync_range'] } },
+      spans: { kinds: { syscalls: { threshold: '10ms' }, function_graph: { threshold: '1ms' } } },
+    },
+    profiles: { small: { resources: { limits: { memory: '256Mi' } } }, rt: REALTIME },
+  },
   'a ConfigMap that is there': {
     existingConfigMap: { name: 'mine', key: 'a.yaml' },
     host: { journal: 'always', pid: 'always' },
@@ -110,7 +119,15 @@ export const MATRIX: Readonly<Record<string, Values>> = {
   'everything more': {
     fullnameOverride: 'ftx',
     extraArgs: ['--log.level=debug'],
-    extraEnv: [{ name: 'FTRACE_EXPORTER_LOG_FORMAT', value: 'json' }],
+    extraEnv: [
+      { name: 'FTRACE_EXPORTER_LOG_FORMAT', value: 'json' },
+      { name: 'OTEL_RESOURCE_ATTRIBUTES', value: 'team=kernel' },
+    ],
+    revisionHistoryLimit: 2,
+    extraContainers: [{ name: 'beside', image: 'example.com/beside:1' }],
+    extraInitContainers: [{ name: 'first', image: 'example.com/first:1' }],
+    podMonitor: { enabled: true, scrapeClassicHistograms: true, podTargetLabels: ['team'] },
+    enabled: true,
     extraEnvFrom: [{ secretRef: { name: 'otlp-headers', optional: true } }],
     extraVolumes: [{ name: 'more', emptyDir: {} }],
     extraVolumeMounts: [{ name: 'more', mountPath: '/more' }],

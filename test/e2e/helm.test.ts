@@ -14,6 +14,15 @@ const bench = makeBench('helm');
 const mounts = ({ spec }: PodTemplate): string[] =>
   spec.volumes.flatMap(({ name, hostPath }) => (hostPath === undefined ? [] : [`${name}=${hostPath.path}`]));
 
+const tracefsMounts = ({ spec }: PodTemplate) =>
+  spec.containers[0].volumeMounts.filter(({ name }) => name === 'tracefs');
+
+const configOf = (manifests: ReturnType<typeof render>, profile: string): Record<string, object> =>
+  parse(
+    manifests.find(({ kind, metadata }) => kind === 'ConfigMap' && metadata.name.endsWith(`-${profile}`))
+      ?.data?.['ftrace-exporter.yaml'] ?? '',
+  );
+
 /** A list of arguments with the paths of the pod replaced by those of this machine. */
 function onThisMachine(args: readonly string[]): string[] {
   return args
@@ -101,6 +110,16 @@ const REFUSALS: readonly [string, Values, RegExp][] = [
     /config\.tracefs: the chart sets it, say `host\.tracefs`/,
   ],
   [
+    'another path in a profile than the monitors scrape',
+    { profiles: { a: { config: { web: { telemetry_path: '/m' } } } } },
+    /config\.web\.telemetry_path of profile a: the monitors scrape one path/,
+  ],
+  [
+    'a label that pods are selected by',
+    { podLabels: { 'app.kubernetes.io/name': 'x' } },
+    /invalid propertyName 'app\.kubernetes\.io\/name'/,
+  ],
+  [
     'two configs',
     { config: { probes: { irq: {} } }, existingConfigMap: { name: 'a' } },
     /both given: one of them/,
@@ -179,10 +198,19 @@ describe('the chart', () => {
     // Throttling would lose events.
     assert.deepEqual(Object.keys(spec.containers[0].resources.limits), ['memory']);
     assert.deepEqual(mounts(daemonSetOf(manifests)), ['tracefs=/sys/kernel/tracing']);
-    assert.equal(
-      spec.containers[0].volumeMounts.find(({ name }) => name === 'tracefs')?.mountPath,
-      '/tracing',
-    );
+    assert.deepEqual(tracefsMounts(daemonSetOf(manifests)), [
+      { name: 'tracefs', mountPath: '/tracing', readOnly: true },
+      { name: 'tracefs', mountPath: '/tracing/instances', subPath: 'instances' },
+    ]);
+  });
+
+  it('has all of tracefs writable only where the config changes the top level', () => {
+    const whole = [{ name: 'tracefs', mountPath: '/tracing' }];
+    const of = (name: string, component?: string) =>
+      tracefsMounts(daemonSetOf(render(MATRIX[name]), component)).length;
+    assert.deepEqual(tracefsMounts(daemonSetOf(render(MATRIX.blk))), whole);
+    assert.deepEqual(tracefsMounts(daemonSetOf(render(MATRIX['a ConfigMap that is there']))), whole);
+    assert.deepEqual([of('profiles beside'), of('profiles beside', 'realtime')], [2, 1]);
   });
 
   it('mounts of the host what the config needs, and nothing else', () => {
@@ -211,6 +239,51 @@ describe('the chart', () => {
     assert.equal(attributes?.value, 'service.instance.id=$(K8S_NODE_NAME)/realtime');
   });
 
+  it('measures in a profile that names no probes what the others do, and in one that names some only those', () => {
+    const manifests = render(MATRIX['profiles that are pools, of the same config']);
+    const small = configOf(manifests, 'small');
+    assert.deepEqual(Object.keys(small.probes).sort(), ['function_graph', 'syscalls']);
+    assert.deepEqual(Object.keys((small.spans as { kinds: object }).kinds).sort(), [
+      'function_graph',
+      'syscalls',
+    ]);
+    const rt = configOf(manifests, 'rt');
+    assert.deepEqual(
+      Object.entries(rt.probes).flatMap(([name, probe]) => (probe.enabled === false ? [] : [name])),
+      ['timerlat'],
+    );
+    assert.equal(rt.spans, undefined);
+  });
+
+  it('gives profiles that share a file an instance each', () => {
+    const manifests = render({ existingConfigMap: { name: 'mine' }, profiles: { b: {} } });
+    const instance = (component: string) =>
+      daemonSetOf(manifests, component).spec.containers[0].env.find(
+        ({ name }) => name === 'FTRACE_EXPORTER_INSTANCE',
+      )?.value;
+    assert.deepEqual([instance('agent'), instance('b')], [undefined, 'ftrace-exporter-b']);
+  });
+
+  it('has no variable twice', () => {
+    const names = daemonSetOf(render(MATRIX['everything more'])).spec.containers[0].env.map(
+      ({ name }) => name,
+    );
+    assert.equal(new Set(names).size, names.length, names.join(' '));
+  });
+
+  it('lets OTLP out by the port of the endpoint', () => {
+    const ports = (endpoint: string) =>
+      JSON.stringify(
+        render({ networkPolicy: { enabled: true }, config: { otlp: { endpoint } } }).find(
+          ({ kind }) => kind === 'NetworkPolicy',
+        )?.spec,
+      ).includes('{"port":443,"protocol":"TCP"}');
+    assert.deepEqual(
+      ['https://otlp.example.com', 'https://otlp.example.com:443/v1', 'http://c:4318'].map(ports),
+      [true, true, false],
+    );
+  });
+
   it('gives a profile with a config its own ConfigMap, though the others have a file', () => {
     const template = (component: string) =>
       daemonSetOf(
@@ -230,6 +303,14 @@ describe('the chart', () => {
     assert.equal(live('TLS alone')?.httpGet?.scheme, 'HTTPS');
     assert.ok(live('pod monitor with TLS and a password')?.tcpSocket);
     assert.equal(live('everything more'), undefined);
+    const httpHeaders = [{ name: 'Authorization', value: 'Basic eDp5' }];
+    const values = { webConfig: { existingSecret: 'web', tls: true }, livenessProbe: { httpHeaders } };
+    assert.deepEqual(daemonSetOf(render(values)).spec.containers[0].livenessProbe?.httpGet, {
+      path: '/healthz',
+      port: 'metrics',
+      scheme: 'HTTPS',
+      httpHeaders,
+    });
   });
 
   it('rolls out a new config, by its checksum', () => {

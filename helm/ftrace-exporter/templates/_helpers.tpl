@@ -43,18 +43,29 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- with $image.digest }}@{{ . }}{{ end -}}
 {{- end -}}
 
-{{- /* The config of a DaemonSet, as YAML: that at the top, over it the profile's; its own instance, its probes alone. */ -}}
+{{- /*
+The config of a DaemonSet, as YAML: that at the top, over it the profile's; its own instance. A profile that names probes
+measures those alone, and makes only the traces that it names: what the others do is not done twice on a node.
+*/ -}}
 {{- define "ftx.config" -}}
 {{- $config := deepCopy (default dict .top.Values.config) -}}
 {{- if .profile -}}
 {{- $own := deepCopy (default dict .own.config) -}}
+{{- $base := default "ftrace-exporter" $config.instance -}}
+{{- $config = omit $config "instance" -}}
+{{- if $own.probes -}}
 {{- $probes := dict "sched" (dict "enabled" false) "block" (dict "enabled" false) "irq" (dict "enabled" false) "softirq" (dict "enabled" false) -}}
-{{- range $name, $probe := default dict $own.probes -}}
+{{- range $name, $probe := $own.probes -}}
 {{- $_ := set $probes $name (default dict $probe) -}}
 {{- end -}}
-{{- $base := default "ftrace-exporter" $config.instance -}}
-{{- $config = mergeOverwrite (omit $config "probes" "instance") (omit $own "probes") -}}
-{{- $_ := set $config "probes" $probes -}}
+{{- $_ := set $own "probes" $probes -}}
+{{- $config = omit $config "probes" -}}
+{{- if $config.spans -}}
+{{- $_ := set $config "spans" (omit $config.spans "kinds") -}}
+{{- if not (dig "spans" "kinds" dict $own) }}{{ $config = omit $config "spans" }}{{ end -}}
+{{- end -}}
+{{- end -}}
+{{- $config = mergeOverwrite $config $own -}}
 {{- if not $config.instance -}}
 {{- $_ := set $config "instance" (printf "%s-%s" $base .profile) -}}
 {{- end -}}

@@ -16,6 +16,7 @@
 {{- if $web.listen_address }}{{ fail (printf "config.web.listen_address%s: the chart sets it, say `port`" $where) }}{{ end -}}
 {{- if $web.config_file }}{{ fail (printf "config.web.config_file%s: the chart sets it, say `webConfig.existingSecret`" $where) }}{{ end -}}
 {{- if $config.tracefs }}{{ fail (printf "config.tracefs%s: the chart sets it, say `host.tracefs`" $where) }}{{ end -}}
+{{- if and $profile (dig "web" "telemetry_path" "" (default dict .own.config)) }}{{ fail (printf "config.web.telemetry_path%s: the monitors scrape one path, say it at the top" $where) }}{{ end -}}
 {{- if $config.state_dir }}{{ fail (printf "config.state_dir%s: the chart sets it, say `host.journalPath`" $where) }}{{ end -}}
 {{- if and $hasOwnFile $ownConfig }}{{ fail (printf "`config` and `existingConfigMap.name`%s are both given: one of them" $where) }}{{ end -}}
 {{- $wantsJournal := "" -}}
@@ -56,6 +57,7 @@ spec:
     matchLabels: {{- include "ftx.selector" $top | nindent 6 }}
       app.kubernetes.io/component: {{ default "agent" $profile }}
   updateStrategy: {{- toYaml $values.updateStrategy | nindent 4 }}
+  revisionHistoryLimit: {{ $values.revisionHistoryLimit }}
   template:
     metadata:
       labels: {{- include "ftx.labels" $top | nindent 8 }}
@@ -85,6 +87,9 @@ spec:
       {{- with $values.podSecurityContext }}
       securityContext: {{- toYaml . | nindent 8 }}
       {{- end }}
+      {{- with $values.extraInitContainers }}
+      initContainers: {{- toYaml . | nindent 8 }}
+      {{- end }}
       containers:
         - name: ftrace-exporter
           image: {{ include "ftx.image" $top }}
@@ -101,7 +106,7 @@ spec:
             {{- range $values.extraArgs }}
             - {{ . | quote }}
             {{- end }}
-          env: {{- include "ftx.env" (dict "top" $top "profile" $profile "config" $config "values" $values) | nindent 12 }}
+          env: {{- include "ftx.env" (dict "top" $top "profile" $profile "config" $config "values" $values "hasOwnFile" $hasOwnFile) | nindent 12 }}
           {{- with $values.extraEnvFrom }}
           envFrom: {{- toYaml . | nindent 12 }}
           {{- end }}
@@ -109,18 +114,24 @@ spec:
             - { name: metrics, containerPort: {{ $values.port }}, protocol: TCP }
           {{- with $values.livenessProbe }}
           livenessProbe:
-            {{- include "ftx.probe" (dict "values" $values "path" "/healthz") | nindent 12 }}
-            {{- toYaml . | nindent 12 }}
+            {{- include "ftx.probe" (dict "values" $values "path" "/healthz" "headers" .httpHeaders) | nindent 12 }}
+            {{- omit . "httpHeaders" | toYaml | nindent 12 }}
           {{- end }}
           {{- with $values.readinessProbe }}
           readinessProbe:
-            {{- include "ftx.probe" (dict "values" $values "path" "/readyz") | nindent 12 }}
-            {{- toYaml . | nindent 12 }}
+            {{- include "ftx.probe" (dict "values" $values "path" "/readyz" "headers" .httpHeaders) | nindent 12 }}
+            {{- omit . "httpHeaders" | toYaml | nindent 12 }}
           {{- end }}
           resources: {{- toYaml $values.resources | nindent 12 }}
           securityContext: {{- toYaml $values.securityContext | nindent 12 }}
           volumeMounts:
+            {{- if $journal }}
             - { name: tracefs, mountPath: /tracing }
+            {{- else }}
+            # Events and most tracers write in instances alone; who writes more can trace, and read, anything.
+            - { name: tracefs, mountPath: /tracing, readOnly: true }
+            - { name: tracefs, mountPath: /tracing/instances, subPath: instances }
+            {{- end }}
             - { name: config, mountPath: /etc/ftrace-exporter, readOnly: true }
             {{- if $values.webConfig.existingSecret }}
             - { name: web-config, mountPath: /etc/ftrace-exporter-web, readOnly: true }
@@ -132,6 +143,7 @@ spec:
             - { name: sys-devices, mountPath: /sys/devices }
             {{- end }}
             {{- with $values.extraVolumeMounts }}{{ toYaml . | nindent 12 }}{{ end }}
+        {{- with $values.extraContainers }}{{ toYaml . | nindent 8 }}{{ end }}
       volumes:
         - { name: tracefs, hostPath: { path: {{ $values.host.tracefs }}, type: Directory } }
         - { name: config, configMap: { name: {{ ternary $values.existingConfigMap.name $name $hasOwnFile }} } }
@@ -179,16 +191,30 @@ spec:
 {{- with .values.clusterName }}
 - { name: K8S_CLUSTER_NAME, value: {{ . | quote }} }
 {{- end }}
+{{- /* A list with a name twice is refused by the API server: what is given takes the place of what the chart says. */ -}}
+{{- $given := list -}}
+{{- range .values.extraEnv }}{{ $given = append $given .name }}{{ end -}}
+{{- if not (has "OTEL_RESOURCE_ATTRIBUTES" $given) }}
 - { name: OTEL_RESOURCE_ATTRIBUTES, value: {{ join "," $attributes | quote }} }
+{{- end }}
+{{- if and .hasOwnFile .profile (not (has "FTRACE_EXPORTER_INSTANCE" $given)) }}
+- { name: FTRACE_EXPORTER_INSTANCE, value: {{ printf "ftrace-exporter-%s" .profile }} }
+{{- end }}
 {{- with .values.extraEnv }}
 {{ toYaml . }}
 {{- end }}
 {{- end -}}
 
 {{- define "ftx.probe" -}}
-{{- if and .values.webConfig.existingSecret .values.webConfig.auth -}}
+{{- if and .values.webConfig.existingSecret .values.webConfig.auth (not .headers) -}}
 tcpSocket: { port: metrics }
 {{- else -}}
-httpGet: { path: {{ .path }}, port: metrics, scheme: {{ ternary "HTTPS" "HTTP" (and (ne .values.webConfig.existingSecret "") .values.webConfig.tls) }} }
+httpGet:
+  path: {{ .path }}
+  port: metrics
+  scheme: {{ ternary "HTTPS" "HTTP" (and (ne .values.webConfig.existingSecret "") .values.webConfig.tls) }}
+  {{- with .headers }}
+  httpHeaders: {{- toYaml . | nindent 4 }}
+  {{- end }}
 {{- end -}}
 {{- end -}}
