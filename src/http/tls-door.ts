@@ -33,25 +33,43 @@ export function createTlsDoor(
     // Whoever comes back is to show a certificate again; and nobody else needs to shake hands twice on a connection.
     secureOptions: constants.SSL_OP_NO_RENEGOTIATION | (clients.ask ? constants.SSL_OP_NO_TICKET : 0),
   });
+  const done = (secure: TLSSocket): Socket | undefined => {
+    const key = ends(secure);
+    const raw = raws.get(key);
+    raws.delete(key);
+    return raw;
+  };
   server.on('secureConnection', (secure) => {
-    const raw = raws.get(ends(secure));
+    const raw = done(secure);
     const problem = clients.ask ? refusal(secure, clients) : undefined;
     if (problem !== undefined) events.refuse('client_certificate', problem);
     if (problem === undefined && raw !== undefined) events.enter(secure, raw);
     else secure.on('error', () => {}).destroy();
   });
   server.on('tlsClientError', (error, secure) => {
-    events.refuse('tls_handshake', error.message);
+    const raw = done(secure);
+    // Of one that is closed nothing tells which it was: it is counted below.
+    if (raw !== undefined && !(saidNothing(raw) && secure.readableEnded))
+      events.refuse('tls_handshake', error.message);
     secure.destroy();
   });
   return {
     take: (raw) => {
       const key = ends(raw);
       raws.set(key, raw);
-      raw.once('close', () => raws.delete(key));
+      raw.once('close', () => {
+        if (raws.get(key) !== raw) return;
+        raws.delete(key);
+        if (!saidNothing(raw)) events.refuse('tls_handshake', 'it closed the connection');
+      });
       server.emit('connection', raw);
     },
   };
+}
+
+/** Who does, and ends, only looks whether the port is open, as a kubelet does that has no password. */
+function saidNothing({ bytesRead }: Socket): boolean {
+  return bytesRead === 0;
 }
 
 /** What a raw connection and the TLS socket on top of it have in common. */

@@ -240,6 +240,17 @@ test('what is no TLS is cut off at once, silence after a while, and both are cou
     socket.resume().write(garbage, 'latin1');
     await once(socket, 'close');
   }
+  for (const [bytes, end] of [
+    ['', 'end'],
+    ['', 'resetAndDestroy'],
+    ['\x16', 'end'],
+  ] as const) {
+    const socket = connectPlain(port, '127.0.0.1').resume();
+    await once(socket, 'connect');
+    if (bytes !== '') socket.write(bytes, 'latin1');
+    socket[end]();
+    if (!socket.closed) await once(socket, 'close');
+  }
   const silent = connectPlain(port, '127.0.0.1').resume();
   const startMs = performance.now();
   await once(silent, 'close');
@@ -247,6 +258,7 @@ test('what is no TLS is cut off at once, silence after a while, and both are cou
   const shaken = connect({ host: '127.0.0.1', port, ca: pem('ca.crt'), servername: 'localhost' }).resume();
   await once(shaken, 'close');
   await sleep(50);
-  assert.equal(refused('tls_handshake'), 4);
+  // Three that were no TLS, one that gave up within it, one that kept silent; not those that only tried the port.
+  assert.equal(refused('tls_handshake'), 5);
   assert.equal((await askOverTls(url)).status, 200);
 });
