@@ -122,6 +122,7 @@ export const MATRIX: Readonly<Record<string, Values>> = {
     extraEnv: [
       { name: 'FTRACE_EXPORTER_LOG_FORMAT', value: 'json' },
       { name: 'OTEL_RESOURCE_ATTRIBUTES', value: 'team=kernel' },
+      { name: 'K8S_NODE_NAME', value: 'mine' },
     ],
     revisionHistoryLimit: 2,
     extraContainers: [{ name: 'beside', image: 'example.com/beside:1' }],

@@ -182,27 +182,19 @@ spec:
 {{- if not (contains "service.instance.id=" (join "," $attributes)) -}}
 {{- $attributes = prepend $attributes (printf "service.instance.id=$(K8S_NODE_NAME)%s" (ternary (printf "/%s" .profile) "" (ne .profile ""))) -}}
 {{- end -}}
-- { name: K8S_NODE_NAME, valueFrom: { fieldRef: { fieldPath: spec.nodeName } } }
-- { name: K8S_NAMESPACE_NAME, valueFrom: { fieldRef: { fieldPath: metadata.namespace } } }
-- { name: K8S_POD_NAME, valueFrom: { fieldRef: { fieldPath: metadata.name } } }
-- { name: K8S_POD_UID, valueFrom: { fieldRef: { fieldPath: metadata.uid } } }
-- { name: K8S_POD_IP, valueFrom: { fieldRef: { fieldPath: status.podIP } } }
-- { name: K8S_CONTAINER_NAME, value: ftrace-exporter }
-{{- with .values.clusterName }}
-- { name: K8S_CLUSTER_NAME, value: {{ . | quote }} }
-{{- end }}
+{{- $env := list (dict "name" "K8S_CONTAINER_NAME" "value" "ftrace-exporter") -}}
+{{- range $name, $path := dict "K8S_NODE_NAME" "spec.nodeName" "K8S_NAMESPACE_NAME" "metadata.namespace" "K8S_POD_NAME" "metadata.name" "K8S_POD_UID" "metadata.uid" "K8S_POD_IP" "status.podIP" -}}
+{{- $env = prepend $env (dict "name" $name "valueFrom" (dict "fieldRef" (dict "fieldPath" $path))) -}}
+{{- end -}}
+{{- with .values.clusterName }}{{ $env = append $env (dict "name" "K8S_CLUSTER_NAME" "value" .) }}{{ end -}}
+{{- $env = append $env (dict "name" "OTEL_RESOURCE_ATTRIBUTES" "value" (join "," $attributes)) -}}
+{{- if and .hasOwnFile .profile }}{{ $env = append $env (dict "name" "FTRACE_EXPORTER_INSTANCE" "value" (printf "ftrace-exporter-%s" .profile)) }}{{ end -}}
 {{- /* A list with a name twice is refused by the API server: what is given takes the place of what the chart says. */ -}}
 {{- $given := list -}}
 {{- range .values.extraEnv }}{{ $given = append $given .name }}{{ end -}}
-{{- if not (has "OTEL_RESOURCE_ATTRIBUTES" $given) }}
-- { name: OTEL_RESOURCE_ATTRIBUTES, value: {{ join "," $attributes | quote }} }
-{{- end }}
-{{- if and .hasOwnFile .profile (not (has "FTRACE_EXPORTER_INSTANCE" $given)) }}
-- { name: FTRACE_EXPORTER_INSTANCE, value: {{ printf "ftrace-exporter-%s" .profile }} }
-{{- end }}
-{{- with .values.extraEnv }}
-{{ toYaml . }}
-{{- end }}
+{{- $own := list -}}
+{{- range $env }}{{ if not (has .name $given) }}{{ $own = append $own . }}{{ end }}{{ end -}}
+{{ concat $own (default list .values.extraEnv) | toYaml }}
 {{- end -}}
 
 {{- define "ftx.probe" -}}
