@@ -10,8 +10,10 @@ export function checkConfig(file: string | undefined): void {
       'check-config wants a file, as in: ftrace-exporter check-config ftrace-exporter.yaml',
     );
   }
-  const { probes } = loadAgentConfig({ file, env: {} });
+  const { probes, spans } = loadAgentConfig({ file, env: {} });
   print(`${file} is good; probes that are on: ${probes.map(({ name }) => name).join(', ') || 'none'}`);
+  if (probes.length === 0 && spans === undefined)
+    print('nothing is traced with it: `run` starts only where flags or variables switch something on');
 }
 
 export function printSchema(): void {

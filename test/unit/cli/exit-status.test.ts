@@ -81,6 +81,13 @@ test('check-config ends with 0 for a good file, and tells what is on', () => {
   assert.equal(stdout, `${good} is good; probes that are on: sched, syscalls, block, softirq\n`);
 });
 
+test('check-config says of a config with nothing on that run would not start', () => {
+  const off = ['sched', 'block', 'irq', 'softirq'].map((probe) => `${probe}: { enabled: false }`).join(', ');
+  const { status, stdout } = cli(['check-config', file('nothing.yaml', `probes: { ${off} }\n`)]);
+  assert.equal(status, 0);
+  assert.match(stdout, /probes that are on: none\nnothing is traced with it/);
+});
+
 test('check-config ends with 2 for a bad one, with the place and what was meant', () => {
   const bad = file('bad.yaml', 'log:\n  levle: info\n');
   assert.match(
