@@ -72,7 +72,7 @@ export function openSpanCapture(parts: SpanCaptureParts): SpanCapture {
       parentOf: contexts?.parentOf ?? (() => undefined),
       taskFacts: parts.taskFacts ?? (() => ({ attributes: {}, resource: {} })),
       seriesOf: seriesOf(enabled),
-      random: (into) => void getRandomValues(into),
+      random: makeRandom(),
       isSelf,
       cpuCount,
     },
@@ -94,6 +94,20 @@ export function openSpanCapture(parts: SpanCaptureParts): SpanCapture {
       contexts?.sweep(traceNow());
       return spans.take(performance.now());
     },
+  };
+}
+
+/** Random bytes by the page: a call for each id costs more than all else of a span. */
+function makeRandom(): (into: Uint8Array) => void {
+  const page = new Uint8Array(4096);
+  let used = page.length;
+  return (into) => {
+    if (used + into.length > page.length) {
+      getRandomValues(page);
+      used = 0;
+    }
+    into.set(page.subarray(used, used + into.length));
+    used += into.length;
   };
 }
 
