@@ -3,10 +3,11 @@
  * against trace-cmd's report; some of their pages are kept as fixtures.
  */
 import assert from 'node:assert/strict';
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { tryReadText } from '../../../src/tracefs/files.ts';
 import type { Samples } from '../../support/samples.ts';
 import { controlFiles, differences } from './control-files.ts';
 import { skipTracer, TRACEFS } from './lab.ts';
@@ -86,10 +87,9 @@ describe('a recording of', () => {
       const own = join(TRACEFS, 'instances', `lab-${tracer}-record`);
       const dir = livesInInstance(tracer) ? own : TRACEFS;
       const begun = () => {
-        // Its files come one after the other.
-        if (!existsSync(join(own, 'tracing_on'))) return false;
-        const read = (file: string) => readFileSync(join(dir, file), 'utf8').trim();
-        return read('current_tracer') === tracer && read('tracing_on') === '1';
+        // An instance's files come one after the other, and some are there (ENODEV) before they can be read.
+        const read = (file: string) => tryReadText(join(dir, file))?.trim();
+        return existsSync(own) && read('current_tracer') === tracer && read('tracing_on') === '1';
       };
       const file = await recordWhile(tracer, config, begun, () => work(tree));
       assert.deepEqual(differences(files, controlFiles()), []);
