@@ -91,7 +91,9 @@ for (const { name, lossy } of CAPTURES) {
           .reduce((total, { value }) => total + Number(value), 0);
       assert.equal(sum('ftrace_exporter_events_lost_total') > 0, lossy);
       assert.equal(sum('ftrace_exporter_decode_errors_total'), 0);
-      assert.ok(sum('ftrace_exporter_events_read_total') > 100);
+      // Of a pass of hwlat or osnoise there is a record every now and then.
+      const least = tracerOf(name) === undefined ? 100 : 5;
+      assert.ok(sum('ftrace_exporter_events_read_total') > least);
     });
   });
 }
