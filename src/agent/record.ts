@@ -24,7 +24,8 @@ import { bufferSizes } from './sizes.ts';
 const SUBBUFFER_BYTES = 4096;
 const TICK_MS = 50;
 /** Records of tracers, as far as the kernel has them. */
-const TRACER_FORMATS = ['funcgraph_entry', 'funcgraph_exit', 'osnoise', 'timerlat', 'hwlat'];
+/** Records that tracers write themselves, which are no events that could be enabled. */
+export const TRACER_FORMATS = ['funcgraph_entry', 'funcgraph_exit', 'osnoise', 'timerlat', 'hwlat'];
 /** Bounds a tick when our own reads keep filling a buffer. */
 const MOST_PAGES_A_TICK = 4096;
 

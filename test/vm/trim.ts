@@ -1,4 +1,5 @@
 /** Cuts a capture down to its first pages by time, all CPUs alike, so that it can be kept as a fixture. */
+import { TRACER_FORMATS } from '../../src/agent/record.ts';
 import { openCapture } from '../../src/capture/read.ts';
 import { openCaptureWriter } from '../../src/capture/write.ts';
 import { loadPage, makePage } from '../../src/decode/page.ts';
@@ -31,12 +32,10 @@ export function trimCapture(from: string, to: string, pages: number): void {
     symbols,
     kept.map(({ bytes }) => bytes),
   );
-  const described = metadata.events();
-  const isOfTracer = (event: string) => event.startsWith('ftrace:');
   const writer = openCaptureWriter(to, {
     metadata,
-    events: described.filter((event) => !isOfTracer(event)),
-    ftraceFormats: described.filter(isOfTracer).map((event) => event.split(':')[1]),
+    events: metadata.events(),
+    ftraceFormats: TRACER_FORMATS.filter((record) => metadata.formatText(`ftrace:${record}`) !== undefined),
   });
   try {
     for (const { cpu, bytes } of kept) writer.addPage(cpu, bytes);

@@ -91,8 +91,15 @@ for (const { name, lossy } of CAPTURES) {
           .reduce((total, { value }) => total + Number(value), 0);
       assert.equal(sum('ftrace_exporter_events_lost_total') > 0, lossy);
       assert.equal(sum('ftrace_exporter_decode_errors_total'), 0);
+      const tracer = tracerOf(name);
+      if (tracer !== undefined) {
+        const up = samples.find(
+          (sample) => sample.name === 'ftrace_exporter_probe_up' && sample.labels.probe === tracer,
+        );
+        assert.equal(Number(up?.value), 1, `${tracer} is off`);
+      }
       // Of a pass of hwlat or osnoise there is a record every now and then.
-      const least = tracerOf(name) === undefined ? 100 : 5;
+      const least = tracer === undefined ? 100 : 5;
       assert.ok(sum('ftrace_exporter_events_read_total') > least);
     });
   });
