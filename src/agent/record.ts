@@ -23,8 +23,7 @@ import { bufferSizes } from './sizes.ts';
 /** The size every reader of trace.dat takes. */
 const SUBBUFFER_BYTES = 4096;
 const TICK_MS = 50;
-/** Records of tracers, as far as the kernel has them. */
-/** Records that tracers write themselves, which are no events that could be enabled. */
+/** Records that tracers write themselves, which are no events that could be enabled, as far as the kernel has them. */
 export const TRACER_FORMATS = ['funcgraph_entry', 'funcgraph_exit', 'osnoise', 'timerlat', 'hwlat'];
 /** Bounds a tick when our own reads keep filling a buffer. */
 const MOST_PAGES_A_TICK = 4096;
