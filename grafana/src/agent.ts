@@ -23,7 +23,7 @@ export const agentBoard: Board = {
           unit: 'eps',
           queries: [
             {
-              expr: `sum by (instance, buffer) (rate(ftrace_exporter_events_read_total{${CHOSEN}}[$__rate_interval]))`,
+              expr: `sum by (cluster, instance, buffer) (rate(ftrace_exporter_events_read_total{${CHOSEN}}[$__rate_interval]))`,
               legend: '{{instance}} {{buffer}}',
             },
           ],
@@ -49,7 +49,7 @@ export const agentBoard: Board = {
           max: 1,
           queries: [
             {
-              expr: `max by (instance, buffer) (ftrace_exporter_buffer_fill_ratio{${CHOSEN}})`,
+              expr: `max by (cluster, instance, buffer) (ftrace_exporter_buffer_fill_ratio{${CHOSEN}})`,
               legend: '{{instance}} {{buffer}}',
             },
           ],
@@ -111,7 +111,7 @@ export const agentBoard: Board = {
           unit: 'percentunit',
           queries: [
             {
-              expr: `sum by (instance) (rate(process_cpu_seconds_total{${JOB}}[$__rate_interval]))`,
+              expr: `sum by (cluster, instance) (rate(process_cpu_seconds_total{${JOB}}[$__rate_interval]))`,
               legend: '{{instance}}',
             },
           ],
@@ -124,7 +124,7 @@ export const agentBoard: Board = {
           log: true,
           queries: [
             {
-              expr: `sum by (instance) (rate(process_cpu_seconds_total{${JOB}}[$__rate_interval])) / (sum by (instance) (rate(ftrace_exporter_events_read_total{${CHOSEN}}[$__rate_interval])) > 0)`,
+              expr: `sum by (cluster, instance) (rate(process_cpu_seconds_total{${JOB}}[$__rate_interval])) / (sum by (cluster, instance) (rate(ftrace_exporter_events_read_total{${CHOSEN}}[$__rate_interval])) > 0)`,
               legend: '{{instance}}',
             },
           ],
@@ -134,7 +134,10 @@ export const agentBoard: Board = {
           description: 'Resident memory of the process; kernel buffers are not in it.',
           unit: 'bytes',
           queries: [
-            { expr: `max by (instance) (process_resident_memory_bytes{${JOB}})`, legend: '{{instance}}' },
+            {
+              expr: `sum by (cluster, instance) (process_resident_memory_bytes{${JOB}})`,
+              legend: '{{instance}}',
+            },
           ],
         }),
         lines({
@@ -144,7 +147,7 @@ export const agentBoard: Board = {
           unit: 'short',
           queries: [
             {
-              expr: `sum by (instance) (ftrace_exporter_capture_restarts_total{${CHOSEN}})`,
+              expr: `sum by (cluster, instance) (ftrace_exporter_capture_restarts_total{${CHOSEN}})`,
               legend: '{{instance}}',
             },
           ],
@@ -184,7 +187,9 @@ export const agentBoard: Board = {
           title: 'Samples a scrape',
           description: 'What Prometheus took from each agent.',
           unit: 'short',
-          queries: [{ expr: `max by (instance) (scrape_samples_scraped{${JOB}})`, legend: '{{instance}}' }],
+          queries: [
+            { expr: `sum by (cluster, instance) (scrape_samples_scraped{${JOB}})`, legend: '{{instance}}' },
+          ],
         }),
         lines({
           title: 'Label values that went to “other”',

@@ -4,7 +4,11 @@ import { bars, CHOSEN, heatmap, lines, stat } from './panels.ts';
 
 const UP = `up{job="ftrace-exporter",${CHOSEN}}`;
 const top = (expr: string) => `topk(10, ${expr})`;
-const byNode = (rule: string) => top(`max by (instance) (${rule}{${CHOSEN}} >= 0)`);
+/** A node can have several agents: what they measure is its own, what they cost adds up. */
+const byNode = (rule: string) => top(`max by (cluster, instance) (${rule}{${CHOSEN}} >= 0)`);
+const costByNode = (rule: string, selector = CHOSEN) =>
+  top(`sum by (cluster, instance) (${rule}{${selector}} >= 0)`);
+const OF_AGENTS = `job="ftrace-exporter",${CHOSEN}`;
 
 export const fleetBoard: Board = {
   uid: 'ftrace-fleet',
@@ -17,15 +21,16 @@ export const fleetBoard: Board = {
       panels: [
         stat({
           title: 'Nodes reporting',
-          description: 'Agents that answered the last scrape.',
+          description: 'Nodes with an agent that answered the last scrape.',
           unit: 'short',
-          query: { expr: `sum(${UP})`, legend: 'nodes' },
+          query: { expr: `count(max by (cluster, instance) (${UP}) == 1) or vector(0)`, legend: 'nodes' },
         }),
         stat({
           title: 'Nodes not answering',
-          description: 'Targets of the job whose last scrape failed.',
+          description:
+            'Nodes with an agent whose last scrape failed. One with several agents can be here and among those that report.',
           unit: 'short',
-          query: { expr: `count(${UP} == 0) or vector(0)`, legend: 'nodes' },
+          query: { expr: `count(min by (cluster, instance) (${UP}) == 0) or vector(0)`, legend: 'nodes' },
           bad: 1,
         }),
         stat({
@@ -33,7 +38,7 @@ export const fleetBoard: Board = {
           description: 'Nodes whose kernel buffers lost events within five minutes.',
           unit: 'short',
           query: {
-            expr: `count(sum by (instance) (instance_buffer:ftrace_exporter_events_lost:rate5m{${CHOSEN}}) > 0) or vector(0)`,
+            expr: `count(sum by (cluster, instance) (instance_buffer:ftrace_exporter_events_lost:rate5m{${CHOSEN}}) > 0) or vector(0)`,
             legend: 'nodes',
           },
           bad: 1,
@@ -67,10 +72,10 @@ export const fleetBoard: Board = {
       panels: [
         heatmap({
           title: 'Waits for a CPU, all nodes',
-          description: 'From runnable to running, by how long it took. Colour: how many waits.',
+          description:
+            'From runnable to running, by how long it took; of all nodes of the clusters. Colour: waits a second.',
           unit: 's',
-          metric: 'ftrace_sched_runqueue_latency_seconds',
-          selector: CHOSEN,
+          expr: 'sum by (le) (cluster_le:ftrace_sched_runqueue_latency_seconds_bucket:rate5m{cluster=~"$cluster"})',
         }),
         lines({
           title: 'Alerts firing',
@@ -110,7 +115,7 @@ export const fleetBoard: Board = {
           unit: 's',
           query: {
             expr: top(
-              `max by (instance, device) (instance_device_operation:ftrace_block_io_device_seconds:p99_rate5m{operation=~"read|write",${CHOSEN}} >= 0)`,
+              `max by (cluster, instance, device) (instance_device_operation:ftrace_block_io_device_seconds:p99_rate5m{operation=~"read|write",${CHOSEN}} >= 0)`,
             ),
             legend: '{{instance}} {{device}}',
           },
@@ -147,30 +152,31 @@ export const fleetBoard: Board = {
       panels: [
         bars({
           title: 'Agents by CPU',
-          description: 'Ten nodes by what the agent takes of one core.',
+          description: 'Ten nodes by what their agents take of one core.',
           unit: 'percentunit',
           width: 8,
-          query: { expr: byNode('instance:ftrace_exporter_cpu_seconds:rate5m'), legend: '{{instance}}' },
+          query: { expr: costByNode('instance:ftrace_exporter_cpu_seconds:rate5m'), legend: '{{instance}}' },
           toNode: true,
         }),
         bars({
           title: 'Agents by memory',
-          description: 'Ten nodes by resident memory of the agent.',
+          description: 'Ten nodes by resident memory of their agents.',
           unit: 'bytes',
           width: 8,
           query: {
-            expr: byNode('process_resident_memory_bytes{job="ftrace-exporter"}').replace('}{', ','),
+            expr: costByNode('process_resident_memory_bytes', OF_AGENTS),
             legend: '{{instance}}',
           },
           toNode: true,
         }),
         bars({
           title: 'Agents by samples',
-          description: 'Ten nodes by the samples of a scrape. Far more than others: a label has run wild.',
+          description:
+            'Ten nodes by the samples of their scrapes. Far more than others: a label has run wild.',
           unit: 'short',
           width: 8,
           query: {
-            expr: byNode('scrape_samples_scraped{job="ftrace-exporter"}').replace('}{', ','),
+            expr: costByNode('scrape_samples_scraped', OF_AGENTS),
             legend: '{{instance}}',
           },
           toNode: true,

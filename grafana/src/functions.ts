@@ -40,8 +40,8 @@ export const functionsBoard: Board = {
           stacked: true,
           queries: [
             {
-              expr: `sum by (cpu) (rate(ftrace_function_calls_total{${FUNCTIONS}}[$__rate_interval]))`,
-              legend: 'CPU {{cpu}}',
+              expr: `sum by (cluster, instance, cpu) (rate(ftrace_function_calls_total{${FUNCTIONS}}[$__rate_interval]))`,
+              legend: '{{instance}} CPU {{cpu}}',
             },
           ],
         }),
@@ -79,7 +79,12 @@ export const functionsBoard: Board = {
             'The same by the CPU where the call returned: one that stands out has a neighbour or a clock of its own.',
           unit: 's',
           log: true,
-          queries: [{ expr: quantile(0.99, DURATION, FUNCTIONS, 'cpu'), legend: 'CPU {{cpu}}' }],
+          queries: [
+            {
+              expr: quantile(0.99, DURATION, FUNCTIONS, 'cluster', 'instance', 'cpu'),
+              legend: '{{instance}} CPU {{cpu}}',
+            },
+          ],
         }),
         lines({
           title: 'Mean duration',
@@ -87,7 +92,7 @@ export const functionsBoard: Board = {
           unit: 's',
           queries: [
             {
-              expr: `sum by (function) (rate(${DURATION}_sum{${FUNCTIONS}}[$__rate_interval])) / sum by (function) (rate(${DURATION}_count{${FUNCTIONS}}[$__rate_interval]))`,
+              expr: `sum by (function) (rate(${DURATION}_sum{${FUNCTIONS}}[$__rate_interval])) / (sum by (function) (rate(${DURATION}_count{${FUNCTIONS}}[$__rate_interval])) > 0)`,
               legend: '{{function}}',
             },
           ],
@@ -95,7 +100,7 @@ export const functionsBoard: Board = {
         lines({
           title: 'Time in functions',
           description: 'Seconds a second. Nested calls count each, so sums over functions count time twice.',
-          unit: 's',
+          unit: 'short',
           queries: [
             {
               expr: `topk(20, sum by (function) (rate(${DURATION}_sum{${FUNCTIONS}}[$__rate_interval])))`,

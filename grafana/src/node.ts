@@ -5,7 +5,7 @@ import { bars, CHOSEN, heatmap, lines, quantile } from './panels.ts';
 const CPUS = `${CHOSEN},cpu=~"$cpu"`;
 const DISKS = `${CHOSEN},device=~"$device"`;
 const byCpu = (metric: string, more = '') =>
-  `sum by (instance, cpu${more}) (rate(${metric}{${CPUS}}[$__rate_interval]))`;
+  `sum by (cluster, instance, cpu${more}) (rate(${metric}{${CPUS}}[$__rate_interval]))`;
 const CPU_LEGEND = '{{instance}} CPU {{cpu}}';
 
 const runQueue: Row = {
@@ -32,11 +32,11 @@ const runQueue: Row = {
       width: 8,
       queries: [
         {
-          expr: quantile(0.5, 'ftrace_sched_runqueue_latency_seconds', CHOSEN, 'instance'),
+          expr: quantile(0.5, 'ftrace_sched_runqueue_latency_seconds', CHOSEN, 'cluster', 'instance'),
           legend: '{{instance}} p50',
         },
         {
-          expr: quantile(0.99, 'ftrace_sched_runqueue_latency_seconds', CHOSEN, 'instance'),
+          expr: quantile(0.99, 'ftrace_sched_runqueue_latency_seconds', CHOSEN, 'cluster', 'instance'),
           legend: '{{instance}} p99',
         },
       ],
@@ -56,7 +56,7 @@ const runQueue: Row = {
       queries: [
         { expr: byCpu('ftrace_sched_wakeups_total'), legend: CPU_LEGEND },
         {
-          expr: `sum by (instance) (rate(ftrace_sched_migrations_total{${CHOSEN}}[$__rate_interval]))`,
+          expr: `sum by (cluster, instance) (rate(ftrace_sched_migrations_total{${CHOSEN}}[$__rate_interval]))`,
           legend: '{{instance}} migrations',
         },
       ],
@@ -160,7 +160,15 @@ const disks: Row = {
       width: 8,
       queries: [
         {
-          expr: quantile(0.99, 'ftrace_block_io_device_seconds', DISKS, 'instance', 'device', 'operation'),
+          expr: quantile(
+            0.99,
+            'ftrace_block_io_device_seconds',
+            DISKS,
+            'cluster',
+            'instance',
+            'device',
+            'operation',
+          ),
           legend: '{{instance}} {{device}} {{operation}}',
         },
       ],
@@ -172,7 +180,7 @@ const disks: Row = {
       width: 8,
       queries: [
         {
-          expr: `sum by (instance, device, operation) (rate(ftrace_block_io_device_seconds_count{${DISKS}}[$__rate_interval]))`,
+          expr: `sum by (cluster, instance, device, operation) (rate(ftrace_block_io_device_seconds_count{${DISKS}}[$__rate_interval]))`,
           legend: '{{instance}} {{device}} {{operation}}',
         },
       ],
@@ -184,7 +192,7 @@ const disks: Row = {
       width: 8,
       queries: [
         {
-          expr: `sum by (instance, device, operation) (rate(ftrace_block_io_bytes_total{${DISKS}}[$__rate_interval]))`,
+          expr: `sum by (cluster, instance, device, operation) (rate(ftrace_block_io_bytes_total{${DISKS}}[$__rate_interval]))`,
           legend: '{{instance}} {{device}} {{operation}}',
         },
       ],
@@ -196,7 +204,7 @@ const disks: Row = {
       width: 8,
       queries: [
         {
-          expr: `sum by (instance, device, operation) (rate(ftrace_block_io_errors_total{${DISKS}}[$__rate_interval]))`,
+          expr: `sum by (cluster, instance, device, operation) (rate(ftrace_block_io_errors_total{${DISKS}}[$__rate_interval]))`,
           legend: '{{instance}} {{device}} {{operation}}',
         },
       ],

@@ -94,8 +94,11 @@ export function lines({ title, description, unit, width = 12, queries, stacked, 
 }
 
 /** Buckets of a classic histogram over time. `selector` goes between the braces. */
-export function heatmap(look: Look & { metric: string; selector: string }): AnyPanel {
-  const expr = `sum by (le) (increase(${look.metric}_bucket{${look.selector}}[$__rate_interval]))`;
+export function heatmap(look: Look & ({ metric: string; selector: string } | { expr: string })): AnyPanel {
+  const expr =
+    'expr' in look
+      ? look.expr
+      : `sum by (le) (increase(${look.metric}_bucket{${look.selector}}[$__rate_interval]))`;
   return new HeatmapBuilder()
     .title(look.title)
     .description(look.description)

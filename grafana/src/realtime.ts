@@ -36,7 +36,7 @@ export const realtimeBoard: Board = {
           unit: 's',
           queries: [
             {
-              expr: `max by (instance, cpu, context) (ftrace_timerlat_max_latency_seconds{${CPUS}})`,
+              expr: `max by (cluster, instance, cpu, context) (ftrace_timerlat_max_latency_seconds{${CPUS}})`,
               legend: '{{instance}} CPU {{cpu}} {{context}}',
             },
           ],
@@ -47,7 +47,10 @@ export const realtimeBoard: Board = {
           unit: 's',
           log: true,
           queries: [
-            { expr: quantile(0.999, TIMERLAT, CPUS, 'cpu', 'context'), legend: 'CPU {{cpu}} {{context}}' },
+            {
+              expr: quantile(0.999, TIMERLAT, CPUS, 'cluster', 'instance', 'cpu', 'context'),
+              legend: '{{instance}} CPU {{cpu}} {{context}}',
+            },
           ],
         }),
       ],
@@ -85,7 +88,7 @@ export const realtimeBoard: Board = {
           unit: 's',
           queries: [
             {
-              expr: `max by (instance, cpu) (ftrace_osnoise_max_single_noise_seconds{${CPUS}})`,
+              expr: `max by (cluster, instance, cpu) (ftrace_osnoise_max_single_noise_seconds{${CPUS}})`,
               legend: '{{instance}} CPU {{cpu}}',
             },
           ],
@@ -112,7 +115,7 @@ export const realtimeBoard: Board = {
           unit: 'ops',
           queries: [
             {
-              expr: `sum by (instance, cpu, loop) (rate(ftrace_hwlat_latency_seconds_count{${CPUS}}[$__rate_interval]))`,
+              expr: `sum by (cluster, instance, cpu, loop) (rate(ftrace_hwlat_latency_seconds_count{${CPUS}}[$__rate_interval]))`,
               legend: '{{instance}} CPU {{cpu}} {{loop}}',
             },
           ],
@@ -123,8 +126,16 @@ export const realtimeBoard: Board = {
           unit: 's',
           queries: [
             {
-              expr: quantile(0.99, 'ftrace_hwlat_latency_seconds', CPUS, 'cpu', 'loop'),
-              legend: 'CPU {{cpu}} {{loop}}',
+              expr: quantile(
+                0.99,
+                'ftrace_hwlat_latency_seconds',
+                CPUS,
+                'cluster',
+                'instance',
+                'cpu',
+                'loop',
+              ),
+              legend: '{{instance}} CPU {{cpu}} {{loop}}',
             },
           ],
         }),
@@ -139,7 +150,7 @@ export const realtimeBoard: Board = {
           unit: 's',
           queries: [
             {
-              expr: `max by (instance, tracer) (ftrace_latency_tracer_max_seconds{${CHOSEN}})`,
+              expr: `max by (cluster, instance, tracer) (ftrace_latency_tracer_max_seconds{${CHOSEN}})`,
               legend: '{{instance}} {{tracer}}',
             },
           ],
@@ -151,7 +162,7 @@ export const realtimeBoard: Board = {
           unit: 'short',
           queries: [
             {
-              expr: `sum by (instance, tracer) (increase(ftrace_latency_tracer_records_total{${CHOSEN}}[1h]))`,
+              expr: `sum by (cluster, instance, tracer) (increase(ftrace_latency_tracer_records_total{${CHOSEN}}[1h]))`,
               legend: '{{instance}} {{tracer}}',
             },
           ],

@@ -6,6 +6,7 @@ import { dashboards, jsonOf } from '../../grafana/src/all.ts';
 import { waitsByNature } from '../../src/spans/waiting-syscalls.ts';
 
 const COMMITTED = new URL('../../grafana/dashboards/', import.meta.url);
+const ALERTS = new URL('../../deploy/prometheus/alerts.yaml', import.meta.url);
 const RULES = new URL('../../deploy/prometheus/rules.yaml', import.meta.url);
 
 interface Panel {
@@ -49,6 +50,31 @@ test('every panel has a description, a unit and exemplars; ids and uids are ther
       }
     }
   }
+});
+
+test('what Fleet and the alerts read is what sizing.md sends on', () => {
+  const doc = readFileSync(new URL('../../docs/sizing.md', import.meta.url), 'utf8');
+  const sent = /regex: "(.*)"\n\s+action: keep/.exec(doc)?.[1];
+  assert.ok(sent);
+  const isSent = new RegExp(`^(?:${sent})$`);
+  const alerts = readFileSync(ALERTS, 'utf8');
+  const fleet = committed.find(({ name }) => name === 'ftrace-fleet.json')?.text ?? '';
+  const { panels } = JSON.parse(fleet) as { panels: Panel[] };
+  const expressions = [
+    ...panels.flatMap(({ targets = [] }) => targets.map(({ expr }) => expr)),
+    ...[...alerts.matchAll(/expr: (?:\|-\n)?((?:.*\n)(?: {10,}.*\n)*)/g)].map(([, expr]) => expr),
+  ];
+  const names = expressions.flatMap(
+    (expr) =>
+      expr
+        .replaceAll(/"[^"]*"/g, '')
+        .match(/\b(?:[a-z_]+:)?(?:ftrace|process|scrape)_[\w:]+|\bup\b|\bALERTS\b/g) ?? [],
+  );
+  assert.ok(names.length > 25, `${names.length} names`);
+  assert.deepEqual(
+    [...new Set(names)].filter((name) => !isSent.test(name)),
+    [],
+  );
 });
 
 test('every variable that a query uses is one of its dashboard', () => {
