@@ -45,7 +45,7 @@ export function mustOffer({ since }: LabTracer, kernel: string): boolean {
 }
 
 /** Versions by number: 5.9 is older than 5.10. */
-function isOlder(kernel: string, than: string): boolean {
+export function isOlder(kernel: string, than: string): boolean {
   const [major, minor] = numbersOf(kernel);
   const [leastMajor, leastMinor] = numbersOf(than);
   return major < leastMajor || (major === leastMajor && minor < leastMinor);
