@@ -100,7 +100,9 @@ function createFunctionGraph(context: ProbeContext, options: FunctionGraphOption
         const at = record.offset >> 2;
         if (caller.isOurs(record)) return;
         const overrun = words[at + overrunAt];
-        if (overrun !== 0) tooDeep(overruns.growth(words[at + pidAt], overrun >>> 0));
+        // Each CPU has an idle task of its own, and all of them the number 0.
+        const task = words[at + pidAt] === 0 ? -1 - cpu : words[at + pidAt];
+        if (overrun !== 0) tooDeep(overruns.growth(task, overrun >>> 0));
         // Halves are subtracted apart: the stamps themselves are more than a double holds.
         const high = (words[at + returnedAt + 1] >>> 0) - (words[at + calledAt + 1] >>> 0);
         const ns = high * TWO_POW_32 + ((words[at + returnedAt] >>> 0) - (words[at + calledAt] >>> 0));

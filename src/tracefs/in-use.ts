@@ -41,6 +41,7 @@ export function refuseWhatIsInUse(target: Instance, request: TracerRequest, plac
         `tracer ${other.tracer} runs there, and the kernel has room for one of ${rivals.join(', ')}`,
       );
 
+  if (tracer === 'osnoise' || tracer === 'timerlat') refuseOptions(root, refuse);
   if (obeysThreshold(tracer)) {
     const threshold = tryReadText(join(root, 'tracing_thresh'))?.trim() ?? '0';
     if (threshold !== '0')
@@ -56,6 +57,19 @@ export function refuseWhatIsInUse(target: Instance, request: TracerRequest, plac
   }
   if (tracer === 'function_graph') refuseGraphLimits(target, request, others, refuse);
   refuseJournaled(target, request, place, refuse);
+}
+
+/**
+ * What tools leave behind when they are killed, and no defaults: spells with interrupts or preemption off, a panic when
+ * tracing stops, no threads at all. Kernels from 6.3 on.
+ */
+const HARMFUL = ['OSNOISE_IRQ_DISABLE', 'OSNOISE_PREEMPT_DISABLE', 'PANIC_ON_STOP', 'NO_OSNOISE_WORKLOAD'];
+
+function refuseOptions(root: string, refuse: (file: string, why: string) => void): void {
+  const file = join(root, 'osnoise/options');
+  const set = (tryReadText(file) ?? '').split(/\s+/).filter((word) => HARMFUL.includes(word));
+  if (set.length > 0)
+    refuse(file, `somebody has set ${set.join(', ')}, for all instances: write DEFAULTS to it`);
 }
 
 interface OtherTracer {

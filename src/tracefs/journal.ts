@@ -201,13 +201,23 @@ export function openJournal(place: JournalPlace): Journal {
         );
         continue;
       }
+      if (!isTracer(entry) && !tracerIsOurs && entry.owners.every((one) => one.endsWith(AT_TOP_LEVEL))) {
+        // A clock empties the buffer, a size too, and who has stopped his recording does not want it started.
+        report.problems.push(
+          `${entry.file} stays as it is while somebody else uses the top level: the next start or cleanup puts it back`,
+        );
+        continue;
+      }
       const outcome = tryPutBack(entry, tracerIsOurs);
       if (outcome === 'restored') report.restored.push(entry.file);
       else if (outcome !== 'nothing') report.problems.push(outcome);
       if (!isTracer(entry)) continue;
       tracerIsOurs = outcome === 'restored' || outcome === 'nothing';
+      const couldNot = entries().includes(entry);
+      // Who it is may be known by then: until it is as before, the rest waits.
+      if (!tracerIsOurs && !couldNot) entries().push(entry);
       for (const tracer of tracers) {
-        if (entries().includes(entry)) running.add(tracer);
+        if (couldNot) running.add(tracer);
         else running.delete(tracer);
       }
     }

@@ -71,6 +71,17 @@ test('overrun is a count of the task since it was first traced: what is new in i
   assert.equal(g.unmatched.too_deep, 10 + 0xffffffff);
 });
 
+test('idle tasks of several CPUs have a count of their own each', () => {
+  const g = graph();
+  for (let i = 0; i < 10; i++)
+    for (const [cpu, overrun] of [
+      [0, 5],
+      [1, 3],
+    ])
+      g.exit(10, 20, { by: 0, cpu, overrun });
+  assert.equal(g.unmatched.too_deep, 8);
+});
+
 test('negative and absurd times are not recorded but counted', () => {
   const g = graph();
   g.exit(20, 10);

@@ -396,3 +396,27 @@ test('whatever was set by whom, and wherever it stopped, all comes back', (t) =>
     { numRuns: 40 },
   );
 });
+
+test('while somebody else runs a tracer at the top level, what ours changed there waits', (t) => {
+  const { place, stateFile, text, write, plant } = fake(t);
+  const owners = ['blk at the top level'];
+  plant([
+    { file: 'tracing_on', before: '1\n', left: '0', owners },
+    { file: 'tracing_thresh', before: '0\n', left: '5', owners: ['hwlat'] },
+    { file: 'current_tracer', before: 'nop\n', left: 'blk', owners },
+  ]);
+  write('tracing_on', '0\n');
+  write('tracing_thresh', '5\n');
+  write('current_tracer', 'fun\n');
+  const first = restoreJournal(place);
+  assert.deepEqual(first.restored, ['tracing_thresh']);
+  assert.match(
+    first.problems.join('\n'),
+    /current_tracer was left as it is.*tracing_on stays as it is while/s,
+  );
+  assert.deepEqual([text('tracing_on'), text('tracing_thresh')], ['0\n', '0\n']);
+  write('current_tracer', 'nop\n');
+  assert.deepEqual(restoreJournal(place), { restored: ['tracing_on'], problems: [] });
+  assert.equal(text('tracing_on'), '1\n');
+  assert.ok(!existsSync(stateFile));
+});

@@ -117,6 +117,27 @@ test('tracing_thresh hides what is shorter from function_graph and latency trace
   running.run({ tracer: 'osnoise', knobs: [{ file: 'tracing_thresh', value: '0' }] });
 });
 
+test('options of osnoise that a killed tool left keep it and timerlat off', (t) => {
+  const usual =
+    'DEFAULTS OSNOISE_WORKLOAD NO_PANIC_ON_STOP NO_OSNOISE_PREEMPT_DISABLE NO_OSNOISE_IRQ_DISABLE\n';
+  for (const [options, named] of [
+    [
+      'OSNOISE_WORKLOAD NO_PANIC_ON_STOP NO_OSNOISE_PREEMPT_DISABLE OSNOISE_IRQ_DISABLE\n',
+      /set OSNOISE_IRQ_DISABLE,/,
+    ],
+    [
+      'NO_OSNOISE_WORKLOAD PANIC_ON_STOP NO_OSNOISE_PREEMPT_DISABLE NO_OSNOISE_IRQ_DISABLE\n',
+      /NO_OSNOISE_WORKLOAD, PANIC_ON_STOP/,
+    ],
+  ] as const) {
+    const { run } = machine(t, {}, { 'osnoise/options': options });
+    for (const tracer of ['osnoise', 'timerlat'])
+      assert.throws(() => run({ tracer }), refused(named), tracer);
+    run({ tracer: 'hwlat' });
+  }
+  machine(t, {}, { 'osnoise/options': usual }).run({ tracer: 'osnoise' });
+});
+
 test('depth and graph functions are one setting for all', (t) => {
   const graph = { tracer: 'function_graph', functions: FILTER };
   machine(t, {}).run(graph);
