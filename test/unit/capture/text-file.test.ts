@@ -38,6 +38,13 @@ function knownType(event: string, fields: readonly string[]) {
   return { event, format, fields };
 }
 
+it('a heading of latency-format alone makes no trace of a latency tracer', () => {
+  const text = (tracer: string) =>
+    `# tracer: ${tracer}\n# ${tracer} latency trace v1.1.5 on 6.12.0\n# latency: 0 us, #1/1, CPU#0\n 0)   1.234 us    |  vfs_read();\n`;
+  const lengthOf = (tracer: string) => textOf(opened(text(tracer))).length;
+  assert.deepEqual([lengthOf('function_graph') > 0, lengthOf('wakeup_rt')], [true, 0]);
+});
+
 describe('files of trace text', () => {
   it('are known by their lines, with headings or without', () => {
     for (const text of [
