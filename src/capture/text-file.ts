@@ -8,7 +8,6 @@ import { machine } from 'node:os';
 import { makeKnownFormats } from '../decode/text/known-formats.ts';
 import { UsageError } from '../model/errors.ts';
 import type { TextSource, TraceMetadata } from '../model/source.ts';
-import { LATENCY_TRACERS } from '../model/tracer.ts';
 import { openFile, readAt } from './file-io.ts';
 import { surveyText, type TextSurvey } from './text-survey.ts';
 
@@ -69,9 +68,7 @@ function contentsOf(fd: number, file: string): TextTrace {
   const survey = surveyText(piecesOf(fd, file));
   // A line without an end is left out.
   const bytes = survey.wholeBytes;
-  // `latency-format` gives the trace of any tracer that heading.
-  const isLatency =
-    LATENCY_TRACERS.some((tracer) => tracer === survey.tracer) && survey.latencyUs !== undefined;
+  const isLatency = survey.latencyUs !== undefined;
   let position = isLatency ? bytes : 0;
   return {
     source: {

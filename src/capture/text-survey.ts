@@ -2,9 +2,11 @@
  * What a text of `trace` or `trace_pipe` tells of itself: pieces of it in, headings, CPUs and events out.
  * Source: kernel/trace/trace.c, print_event_info() and print_trace_header().
  */
+
 import { BLOCK_EVENT } from '../decode/text/blk-format.ts';
 import { KNOWN_EVENTS } from '../decode/text/known-formats.ts';
 import { newPrefix, parsePrefix } from '../decode/text/prefix.ts';
+import { LATENCY_TRACERS } from '../model/tracer.ts';
 
 export interface TextSurvey {
   /** There is a line that is an event. */
@@ -73,7 +75,9 @@ export function surveyText(pieces: Iterable<Uint8Array>): TextSurvey {
     if (entries !== null) survey.overwritten = Math.max(0, Number(entries[2]) - Number(entries[1]));
     survey.kernelRelease ||= /^# \w+ latency trace v\S+ on (\S+)/.exec(line)?.[1] ?? '';
     const latency = /^# latency: (\d+) us/.exec(line);
-    if (latency !== null) survey.latencyUs = Number(latency[1]);
+    // `latency-format` gives the trace of any tracer this heading.
+    const measures = LATENCY_TRACERS.some((tracer) => tracer === survey.tracer);
+    if (latency !== null && measures) survey.latencyUs = Number(latency[1]);
   };
 
   const textOf = (text: string): void => {
