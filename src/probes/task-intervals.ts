@@ -193,8 +193,13 @@ function createTaskIntervals(context: ProbeContext): Probe {
     if (cpu < since.length) {
       since[cpu] = timestampNs;
       running[cpu] = next;
-      const comm = cpu * COMM_WORDS;
-      for (let i = 0; i < COMM_WORDS; i++) runningComms[comm + i] = words[at + nextComm + i];
+      if (next !== 0) {
+        const comm = cpu * COMM_WORDS;
+        runningComms[comm] = words[at + nextComm];
+        runningComms[comm + 1] = words[at + nextComm + 1];
+        runningComms[comm + 2] = words[at + nextComm + 2];
+        runningComms[comm + 3] = words[at + nextComm + 3];
+      }
     }
     if (next !== 0) arrive(record, next, at + nextComm);
   };
