@@ -3,7 +3,8 @@
  * ~/.cache/ftrace-exporter/bin under their version.
  */
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, renameSync, rmSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -48,7 +49,7 @@ export const POD_SECURITY: GoProgram = {
   tags: ['netgo'],
 };
 
-/** etcd and kube-apiserver in one program; the server tells its version as a release does, for charts ask it. */
+/** A one-node Kubernetes in one program, kubectl included; it reports its version as a release does, because charts ask. */
 export const CONTROL_PLANE: GoProgram = {
   package: 'ftrace-exporter/test/control-plane',
   directory: fileURLToPath(new URL('control-plane', import.meta.url)),
@@ -61,10 +62,30 @@ export const CONTROL_PLANE: GoProgram = {
   ].join(' '),
 };
 
+/** Runs the containers of the one node; Debian's is too old for this kubelet. */
+export const [CONTAINERD, SHIM, CTR] = ['containerd', 'containerd-shim-runc-v2', 'ctr'].map(
+  (name): GoProgram => ({
+    package: `github.com/containerd/containerd/v2/cmd/${name}`,
+    version: 'v2.3.7',
+    tags: ['netgo', 'no_btrfs', 'no_devmapper', 'no_zfs', 'no_aufs'],
+    ldflags: '-X github.com/containerd/containerd/v2/version.Version=v2.3.7',
+  }),
+) as [GoProgram, GoProgram, GoProgram];
+
 const BIN = join(homedir(), '.cache', 'ftrace-exporter', 'bin');
 
+/** Where the built program is kept. That of a directory here also has a hash of its source in its name. */
 export function pathOf(program: GoProgram): string {
-  return join(BIN, `${basename(program.package)}-${program.version}`);
+  const { directory, version } = program;
+  const name = `${basename(program.package)}-${version}`;
+  if (directory === undefined) return join(BIN, name);
+  const hash = createHash('sha256');
+  for (const file of ['go.mod', 'main.go']) hash.update(readFileSync(join(directory, file)));
+  return join(BIN, `${name}-${hash.digest('hex').slice(0, 8)}`);
+}
+
+export function isBuilt(program: GoProgram): boolean {
+  return existsSync(pathOf(program));
 }
 
 /** Path of the program, which is built when it is missing. Throws, with what to do, when it cannot be. */

@@ -62,7 +62,7 @@ test('--help of every command has examples, and flags as documented', () => {
     doctor: ['--json', '--config.file', '--path.tracefs'],
     list: ['probes', 'tracers', 'events', 'metrics', '[glob]'],
     'check-config': ['[file]', '--print-schema'],
-    cleanup: ['--path.tracefs'],
+    cleanup: ['--path.tracefs', '--on-signal'],
     record: ['-o, --output', '--duration', '--probe'],
     replay: ['--serve', '--instance', '<file>'],
   };
