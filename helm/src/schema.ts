@@ -37,6 +37,12 @@ const PROBE = {
 const STRINGS = { type: 'object', additionalProperties: { type: ['string', 'null'] } };
 const OBJECTS = { type: 'array', items: { type: 'object' } };
 const ANY = { type: 'object' };
+const RESOURCES = {
+  type: 'object',
+  properties: { requests: ANY, limits: ANY, claims: OBJECTS },
+  additionalProperties: false,
+};
+const NO_SURGE = '(a new pod cannot start beside the old one, which holds the tracing instance)';
 
 /** What a default does not tell. Paths are those of values.yaml. */
 const SAID: Record<string, Schema> = {
@@ -61,18 +67,23 @@ const SAID: Record<string, Schema> = {
   'host.pid': NEED,
   securityContext: ANY,
   podSecurityContext: ANY,
-  resources: {
-    type: 'object',
-    properties: { requests: ANY, limits: ANY, claims: OBJECTS },
-    additionalProperties: false,
-  },
+  resources: RESOURCES,
   nodeSelector: STRINGS,
   affinity: ANY,
+  'undo.resources': RESOURCES,
   updateStrategy: {
     type: 'object',
     properties: {
       type: { enum: ['RollingUpdate', 'OnDelete'] },
-      rollingUpdate: { type: ['object', 'null'] },
+      rollingUpdate: {
+        type: ['object', 'null'],
+        properties: {
+          maxUnavailable: { type: ['integer', 'string'] },
+          // Helm prints the values that are allowed, and nothing else: so the reason is one of them.
+          maxSurge: { enum: [0, '0%', NO_SURGE] },
+        },
+        additionalProperties: false,
+      },
     },
     additionalProperties: false,
   },
@@ -81,6 +92,7 @@ const SAID: Record<string, Schema> = {
   podLabels: LABELS,
   podAnnotations: STRINGS,
   commonLabels: LABELS,
+  startupProbe: PROBE,
   livenessProbe: PROBE,
   readinessProbe: PROBE,
   'serviceAccount.annotations': STRINGS,

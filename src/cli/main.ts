@@ -164,14 +164,15 @@ function addCleanup(program: Command, outcome: Outcome): void {
     .description(
       'remove what a killed agent left in the kernel, and put back what it changed; a live one is left alone',
     )
+    .option('--on-signal', 'first wait for SIGTERM or SIGINT, and then for a live agent to end')
     .addHelpText(
       'after',
       examples('ftrace-exporter cleanup', 'ftrace-exporter cleanup --path.tracefs /tracing'),
     )
-    .action(async () => {
+    .action(async (options: { onSignal?: boolean }) => {
       const config = configOf(cleanup);
-      const { removeLeftovers } = await import('./cleanup.ts');
-      outcome.status = removeLeftovers(config);
+      const { removeLeftovers, removeLeftoversOnSignal } = await import('./cleanup.ts');
+      outcome.status = await (options.onSignal ? removeLeftoversOnSignal : removeLeftovers)(config);
     });
   addConfigOptions(cleanup, ['tracefs', 'state']);
 }

@@ -22,17 +22,21 @@ export interface PodTemplate {
   spec: {
     hostPID: boolean;
     automountServiceAccountToken: boolean;
-    containers: [Container];
+    initContainers?: Container[];
+    containers: [Container, ...Container[]];
     volumes: { name: string; hostPath?: { path: string } }[];
     nodeSelector: Record<string, string>;
   };
 }
 
 export interface Container {
+  name: string;
+  restartPolicy?: string;
   image: string;
   args: string[];
   env: { name: string; value?: string }[];
   volumeMounts: { name: string; mountPath: string; readOnly?: boolean; subPath?: string }[];
+  startupProbe?: { httpGet?: { path: string }; tcpSocket?: object };
   livenessProbe?: { httpGet?: { path: string; scheme: string; httpHeaders?: object }; tcpSocket?: object };
   readinessProbe?: { httpGet?: { path: string; scheme: string }; tcpSocket?: object };
   resources: { limits: Record<string, string> };
@@ -149,6 +153,7 @@ export const MATRIX: Readonly<Record<string, Values>> = {
     podSecurityContext: { supplementalGroups: [1000] },
     affinity: { podAntiAffinity: {} },
     updateStrategy: { type: 'OnDelete', rollingUpdate: null },
+    startupProbe: null,
     livenessProbe: null,
     readinessProbe: null,
   },
@@ -178,9 +183,12 @@ export function helm(args: readonly string[], values?: Values, env: NodeJS.Proce
 }
 
 /** What the chart renders to. Throws with Helm's words where it does not. */
-export function render(values: Values, namespace = 'ftrace'): Manifest[] {
+export function render(values: Values, namespace = 'ftrace', flags: readonly string[] = []): Manifest[] {
   const { status, output } = helm(
-    ['template', 'test', CHART, '--namespace', namespace, '--api-versions', 'monitoring.coreos.com/v1'],
+    [
+      ...['template', 'test', CHART, '--namespace', namespace],
+      ...['--api-versions', 'monitoring.coreos.com/v1', ...flags],
+    ],
     values,
   );
   if (status !== 0) throw new Error(output);

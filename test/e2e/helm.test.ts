@@ -15,7 +15,15 @@ const mounts = ({ spec }: PodTemplate): string[] =>
   spec.volumes.flatMap(({ name, hostPath }) => (hostPath === undefined ? [] : [`${name}=${hostPath.path}`]));
 
 const tracefsMounts = ({ spec }: PodTemplate) =>
-  spec.containers[0].volumeMounts.filter(({ name }) => name === 'tracefs');
+  spec.containers[0].volumeMounts.filter(({ name }) => name.startsWith('tracefs'));
+
+const TRACEFS_AND_INSTANCES = [
+  'tracefs=/sys/kernel/tracing',
+  'tracefs-instances=/sys/kernel/tracing/instances',
+];
+
+const undoOf = ({ spec }: PodTemplate) =>
+  [...(spec.initContainers ?? []), ...spec.containers].find(({ name }) => name === 'undo');
 
 const configOf = (manifests: ReturnType<typeof render>, profile: string): Record<string, object> =>
   parse(
@@ -115,6 +123,16 @@ const REFUSALS: readonly [string, Values, RegExp][] = [
     /config\.web\.telemetry_path of profile a: the monitors scrape one path/,
   ],
   [
+    'two agents at once on a node',
+    { updateStrategy: { rollingUpdate: { maxSurge: 1, maxUnavailable: 0 } } },
+    /at '\/updateStrategy\/rollingUpdate\/maxSurge': value must be one of 0, '0%', '\(a new pod cannot start beside the old one, which holds the tracing instance\)'/,
+  ],
+  [
+    'the same in a profile',
+    { profiles: { a: { updateStrategy: { rollingUpdate: { maxSurge: '10%' } } } } },
+    /a new pod cannot start beside the old one/,
+  ],
+  [
     'a label that pods are selected by',
     { podLabels: { 'app.kubernetes.io/name': 'x' } },
     /invalid propertyName 'app\.kubernetes\.io\/name'/,
@@ -197,10 +215,10 @@ describe('the chart', () => {
     });
     // Throttling would lose events.
     assert.deepEqual(Object.keys(spec.containers[0].resources.limits), ['memory']);
-    assert.deepEqual(mounts(daemonSetOf(manifests)), ['tracefs=/sys/kernel/tracing']);
+    assert.deepEqual(mounts(daemonSetOf(manifests)), TRACEFS_AND_INSTANCES);
     assert.deepEqual(tracefsMounts(daemonSetOf(manifests)), [
       { name: 'tracefs', mountPath: '/tracing', readOnly: true },
-      { name: 'tracefs', mountPath: '/tracing/instances', subPath: 'instances' },
+      { name: 'tracefs-instances', mountPath: '/tracing/instances' },
     ]);
   });
 
@@ -215,16 +233,34 @@ describe('the chart', () => {
 
   it('mounts of the host what the config needs, and nothing else', () => {
     const of = (name: string, component?: string) => daemonSetOf(render(MATRIX[name]), component);
-    const tracefs = 'tracefs=/sys/kernel/tracing';
+    const [tracefs] = TRACEFS_AND_INSTANCES;
     const journal = 'journal=/run/ftrace-exporter';
     assert.deepEqual(mounts(of('tracers of the whole machine')), [tracefs, journal]);
     assert.deepEqual(mounts(of('blk')), [tracefs, journal, 'sys-devices=/sys/devices']);
-    assert.deepEqual(mounts(of('a tracer that is switched off')), [tracefs]);
-    assert.deepEqual(mounts(of('profiles beside')), [tracefs]);
+    assert.deepEqual(mounts(of('a tracer that is switched off')), TRACEFS_AND_INSTANCES);
+    assert.deepEqual(mounts(of('profiles beside')), TRACEFS_AND_INSTANCES);
     assert.deepEqual(mounts(of('profiles beside', 'realtime')), [tracefs, journal]);
     assert.equal(of('containers in spans').spec.hostPID, true);
-    assert.deepEqual(mounts(of('containers in spans')), [tracefs]);
+    assert.deepEqual(mounts(of('containers in spans')), TRACEFS_AND_INSTANCES);
     assert.equal(of('a ConfigMap that is there').spec.hostPID, true);
+  });
+
+  it('has a container that undoes after a kill where the config changes the whole machine, and only there', () => {
+    const agentAndUndo = (values: Values, flags?: string[]) => {
+      const template = daemonSetOf(render(values, 'ftrace', flags));
+      return { template, agent: template.spec.containers[0], undo: undoOf(template) };
+    };
+    assert.equal(agentAndUndo({}).undo, undefined);
+    assert.equal(agentAndUndo(MATRIX['a tracer that is switched off']).undo, undefined);
+    const { agent, undo } = agentAndUndo(MATRIX.blk);
+    assert.deepEqual(undo?.args.slice(0, 2), ['cleanup', '--on-signal']);
+    assert.deepEqual(undo?.env, agent.env);
+    assert.deepEqual(undo?.volumeMounts, agent.volumeMounts);
+    assert.deepEqual(undo?.securityContext, agent.securityContext);
+    assert.equal(undo?.restartPolicy, 'Always');
+    const old = agentAndUndo(MATRIX.blk, ['--kube-version', '1.28.0']);
+    assert.equal(old.template.spec.initContainers, undefined);
+    assert.deepEqual([old.template.spec.containers[1]?.name, old.undo?.restartPolicy], ['undo', undefined]);
   });
 
   it('gives a profile its own instance, nodes and probes', () => {
@@ -303,6 +339,8 @@ describe('the chart', () => {
     assert.equal(live('TLS alone')?.httpGet?.scheme, 'HTTPS');
     assert.ok(live('pod monitor with TLS and a password')?.tcpSocket);
     assert.equal(live('everything more'), undefined);
+    const { startupProbe } = daemonSetOf(render({})).spec.containers[0];
+    assert.equal(startupProbe?.httpGet?.path, '/healthz');
     const httpHeaders = [{ name: 'Authorization', value: 'Basic eDp5' }];
     const values = { webConfig: { existingSecret: 'web', tls: true }, livenessProbe: { httpHeaders } };
     assert.deepEqual(daemonSetOf(render(values)).spec.containers[0].livenessProbe?.httpGet, {

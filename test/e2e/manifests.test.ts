@@ -72,14 +72,20 @@ describe('the manifests', () => {
     assert.deepEqual(manifests.flatMap(problemsOf), []);
   });
 
-  it('keep to the level "baseline" of Pod Security but for the one hostPath', (t) => {
+  it('keep to the level "baseline" of Pod Security but for tracefs', (t) => {
     const expected: [string, string][] = [
-      ['default', 'hostPath volumes (volume "tracefs")'],
-      ['service monitor, rules, dashboards, policy', 'hostPath volumes (volume "tracefs")'],
-      ['everything more', 'hostPath volumes (volume "tracefs")'],
+      ['default', 'hostPath volumes (volumes "tracefs", "tracefs-instances")'],
+      [
+        'service monitor, rules, dashboards, policy',
+        'hostPath volumes (volumes "tracefs", "tracefs-instances")',
+      ],
+      ['everything more', 'hostPath volumes (volumes "tracefs", "tracefs-instances")'],
       ['tracers of the whole machine', 'hostPath volumes (volumes "tracefs", "journal")'],
       ['blk', 'hostPath volumes (volumes "tracefs", "journal", "sys-devices")'],
-      ['containers in spans', 'host namespaces (hostPID=true), hostPath volumes (volume "tracefs")'],
+      [
+        'containers in spans',
+        'host namespaces (hostPID=true), hostPath volumes (volumes "tracefs", "tracefs-instances")',
+      ],
     ];
     for (const [name, words] of expected) {
       assert.equal(podSecurity(MATRIX[name], 'baseline'), words, name);

@@ -140,6 +140,27 @@ test('cleanup removes what a killed agent left', async () => {
   assert.equal(existsSync(dir), false);
 });
 
+test('cleanup --on-signal waits for the signal, then for a live agent, and cleans up after one that is killed', async () => {
+  const running = start(['run', ...ANY_PORT]);
+  await served(running);
+  const cleanup = spawn(process.execPath, [BIN, 'cleanup', '--on-signal'], { env });
+  children.push(cleanup);
+  let output = '';
+  cleanup.stdout.on('data', (chunk) => {
+    output += chunk;
+  });
+  const ended = new Promise((resolve) => cleanup.on('close', resolve));
+  while (output === '') await new Promise((resolve) => setTimeout(resolve, 20));
+  assert.equal(output, `waiting for SIGTERM to clean up after the agent ${INSTANCE}\n`);
+  cleanup.kill('SIGTERM');
+  const waited = new Promise((resolve) => setTimeout(resolve, 1000, 'still waiting'));
+  assert.equal(await Promise.race([ended, waited]), 'still waiting', output);
+  running.child.kill('SIGKILL');
+  assert.equal(await ended, 0, output);
+  assert.match(output, new RegExp(`\nremoved the instance ${INSTANCE}\n$`));
+  assert.equal(existsSync(dir), false);
+});
+
 test('doctor finds tracefs and the default probes in order', () => {
   const { status, stdout } = spawnSync(process.execPath, [BIN, 'doctor', '--json'], {
     env,

@@ -87,8 +87,15 @@ spec:
       {{- with $values.podSecurityContext }}
       securityContext: {{- toYaml . | nindent 8 }}
       {{- end }}
-      {{- with $values.extraInitContainers }}
-      initContainers: {{- toYaml . | nindent 8 }}
+      {{- /* Before 1.29 a pod has no sidecars, which end after the other containers: there it ends beside the agent. */ -}}
+      {{- $env := include "ftx.env" (dict "top" $top "profile" $profile "config" $config "values" $values "hasOwnFile" $hasOwnFile) -}}
+      {{- $undo := "" -}}
+      {{- $isSidecar := semverCompare ">=1.29-0" $top.Capabilities.KubeVersion.Version -}}
+      {{- if $journal }}{{ $undo = include "ftx.undo" (dict "top" $top "values" $values "env" $env "hasOwnFile" $hasOwnFile "devices" $devices "isSidecar" $isSidecar) }}{{ end -}}
+      {{- if or $values.extraInitContainers (and $undo $isSidecar) }}
+      initContainers:
+        {{- with $values.extraInitContainers }}{{ toYaml . | nindent 8 }}{{ end }}
+        {{- if and $undo $isSidecar }}{{ $undo | nindent 8 }}{{ end }}
       {{- end }}
       containers:
         - name: ftrace-exporter
@@ -106,12 +113,17 @@ spec:
             {{- range $values.extraArgs }}
             - {{ . | quote }}
             {{- end }}
-          env: {{- include "ftx.env" (dict "top" $top "profile" $profile "config" $config "values" $values "hasOwnFile" $hasOwnFile) | nindent 12 }}
+          env: {{- $env | nindent 12 }}
           {{- with $values.extraEnvFrom }}
           envFrom: {{- toYaml . | nindent 12 }}
           {{- end }}
           ports:
             - { name: metrics, containerPort: {{ $values.port }}, protocol: TCP }
+          {{- with $values.startupProbe }}
+          startupProbe:
+            {{- include "ftx.probe" (dict "values" $values "path" "/healthz" "headers" .httpHeaders) | nindent 12 }}
+            {{- omit . "httpHeaders" | toYaml | nindent 12 }}
+          {{- end }}
           {{- with $values.livenessProbe }}
           livenessProbe:
             {{- include "ftx.probe" (dict "values" $values "path" "/healthz" "headers" .httpHeaders) | nindent 12 }}
@@ -128,9 +140,9 @@ spec:
             {{- if $journal }}
             - { name: tracefs, mountPath: /tracing }
             {{- else }}
-            # Events and most tracers write in instances alone; who writes more can trace, and read, anything.
+            # Events and most tracers write only in instances; a process that writes more can trace, and read, anything.
             - { name: tracefs, mountPath: /tracing, readOnly: true }
-            - { name: tracefs, mountPath: /tracing/instances, subPath: instances }
+            - { name: tracefs-instances, mountPath: /tracing/instances }
             {{- end }}
             - { name: config, mountPath: /etc/ftrace-exporter, readOnly: true }
             {{- if $values.webConfig.existingSecret }}
@@ -143,9 +155,14 @@ spec:
             - { name: sys-devices, mountPath: /sys/devices }
             {{- end }}
             {{- with $values.extraVolumeMounts }}{{ toYaml . | nindent 12 }}{{ end }}
+        {{- if and $undo (not $isSidecar) }}{{ $undo | nindent 8 }}{{ end }}
         {{- with $values.extraContainers }}{{ toYaml . | nindent 8 }}{{ end }}
       volumes:
         - { name: tracefs, hostPath: { path: {{ $values.host.tracefs }}, type: Directory } }
+        {{- if not $journal }}
+        # Where tracefs is not mounted, the kubelet says that this is no directory, and the pod waits for it.
+        - { name: tracefs-instances, hostPath: { path: {{ $values.host.tracefs }}/instances, type: Directory } }
+        {{- end }}
         - { name: config, configMap: { name: {{ ternary $values.existingConfigMap.name $name $hasOwnFile }} } }
         {{- with $values.webConfig.existingSecret }}
         - { name: web-config, secret: { secretName: {{ . }} } }
@@ -166,6 +183,38 @@ spec:
       {{- with $values.tolerations }}
       tolerations: {{- toYaml . | nindent 8 }}
       {{- end }}
+{{- end -}}
+
+{{- /*
+The container that waits beside the agent for the pod's end and then puts back what the agent, if it was killed, could
+not: the next pod may have a config without the mounts for it, and after an uninstall there is none.
+*/ -}}
+{{- define "ftx.undo" -}}
+- name: undo
+  image: {{ include "ftx.image" .top }}
+  imagePullPolicy: {{ .values.image.pullPolicy }}
+  args:
+    - cleanup
+    - --on-signal
+    - --config.file=/etc/ftrace-exporter/{{ ternary .values.existingConfigMap.key "ftrace-exporter.yaml" .hasOwnFile }}
+    - --path.tracefs=/tracing
+    - --state.dir=/run/ftrace-exporter
+  env: {{- .env | nindent 4 }}
+  {{- with .values.extraEnvFrom }}
+  envFrom: {{- toYaml . | nindent 4 }}
+  {{- end }}
+  {{- if .isSidecar }}
+  restartPolicy: Always
+  {{- end }}
+  resources: {{- toYaml .values.undo.resources | nindent 4 }}
+  securityContext: {{- toYaml .values.securityContext | nindent 4 }}
+  volumeMounts:
+    - { name: tracefs, mountPath: /tracing }
+    - { name: config, mountPath: /etc/ftrace-exporter, readOnly: true }
+    - { name: journal, mountPath: /run/ftrace-exporter }
+    {{- if .devices }}
+    - { name: sys-devices, mountPath: /sys/devices }
+    {{- end }}
 {{- end -}}
 
 {{- /* Who the pod is. Attributes of the config's go into the variable too, which would hide them. */ -}}
