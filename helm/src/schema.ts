@@ -44,20 +44,36 @@ const RESOURCES = {
 };
 const NO_SURGE = '(a new pod cannot start beside the old one, which holds the tracing instance)';
 
+const COUNT = { type: 'integer', minimum: 0 };
+const SECRETS = {
+  type: 'array',
+  items: { type: 'object', required: ['name'], properties: { name: NAME }, additionalProperties: false },
+};
+const TRAFFIC = { enum: ['', 'Cluster', 'Local'] };
+
 /** What a default does not tell. Paths are those of values.yaml. */
 const SAID: Record<string, Schema> = {
   'image.repository': { type: 'string', pattern: '^[a-z0-9]+([._/-]+[a-z0-9]+)*$' },
   'image.tag': { type: 'string', pattern: '^([A-Za-z0-9_][A-Za-z0-9._-]{0,127})?$' },
   'image.digest': { type: 'string', pattern: '^(sha256:[0-9a-f]{64})?$' },
   'image.pullPolicy': { enum: ['Always', 'IfNotPresent', 'Never'] },
-  imagePullSecrets: {
-    type: 'array',
-    items: { type: 'object', required: ['name'], properties: { name: NAME }, additionalProperties: false },
+  // Charts that have this one as a part have more here.
+  global: {
+    type: 'object',
+    properties: {
+      imageRegistry: { type: 'string' },
+      imagePullSecrets: { type: 'array', items: { anyOf: [SECRETS.items, NAME] } },
+    },
   },
+  imagePullSecrets: SECRETS,
+  namespaceOverride: NAME,
   config: { $ref: '#/$defs/agent' },
   'existingConfigMap.name': NAME,
   'webConfig.existingSecret': NAME,
   port: PORT,
+  hostPort: { type: 'integer', minimum: 0, maximum: 65535 },
+  dnsPolicy: { enum: ['', 'ClusterFirst', 'ClusterFirstWithHostNet', 'Default', 'None'] },
+  dnsConfig: ANY,
   extraArgs: { type: 'array', items: { type: 'string' } },
   extraManifests: { type: 'array', items: { type: ['object', 'string'] } },
   'host.tracefs': PATH,
@@ -87,8 +103,16 @@ const SAID: Record<string, Schema> = {
     },
     additionalProperties: false,
   },
-  revisionHistoryLimit: { type: 'integer', minimum: 0 },
-  terminationGracePeriodSeconds: { type: 'integer', minimum: 0 },
+  revisionHistoryLimit: COUNT,
+  minReadySeconds: COUNT,
+  terminationGracePeriodSeconds: COUNT,
+  lifecycle: {
+    type: 'object',
+    properties: { postStart: ANY, preStop: ANY, stopSignal: { type: 'string' } },
+    additionalProperties: false,
+  },
+  terminationMessagePolicy: { enum: ['File', 'FallbackToLogsOnError'] },
+  daemonsetAnnotations: STRINGS,
   podLabels: LABELS,
   podAnnotations: STRINGS,
   commonLabels: LABELS,
@@ -97,9 +121,23 @@ const SAID: Record<string, Schema> = {
   readinessProbe: PROBE,
   'serviceAccount.annotations': STRINGS,
   'service.port': PORT,
+  'service.type': { enum: ['ClusterIP', 'NodePort', 'LoadBalancer'] },
+  'service.nodePort': { type: 'integer', minimum: 0, maximum: 65535 },
+  'service.externalTrafficPolicy': TRAFFIC,
+  'service.internalTrafficPolicy': TRAFFIC,
   'service.labels': STRINGS,
   'service.annotations': STRINGS,
   'prometheusRule.labels': STRINGS,
+  'prometheusRule.annotations': STRINGS,
+  'prometheusRule.additionalRuleLabels': STRINGS,
+  'prometheusRule.additionalRuleAnnotations': STRINGS,
+  'prometheusRule.runbookBaseUrl': { type: 'string', pattern: '^(https?://.*[^/])?$' },
+  'verticalPodAutoscaler.recommenders': SECRETS,
+  'verticalPodAutoscaler.controlledResources': { type: 'array', items: { enum: ['cpu', 'memory'] } },
+  'verticalPodAutoscaler.controlledValues': { enum: ['RequestsOnly', 'RequestsAndLimits'] },
+  'verticalPodAutoscaler.minAllowed': ANY,
+  'verticalPodAutoscaler.maxAllowed': ANY,
+  'verticalPodAutoscaler.updatePolicy': ANY,
   'dashboards.labels': STRINGS,
   'dashboards.annotations': STRINGS,
   'networkPolicy.otlpPorts': { type: 'array', items: PORT },
@@ -109,7 +147,22 @@ for (const monitor of ['serviceMonitor', 'podMonitor']) {
     [`${monitor}.labels`]: STRINGS,
     [`${monitor}.interval`]: DURATION,
     [`${monitor}.scrapeTimeout`]: DURATION,
-    [`${monitor}.sampleLimit`]: { type: 'integer', minimum: 0 },
+    [`${monitor}.sampleLimit`]: COUNT,
+    [`${monitor}.targetLimit`]: COUNT,
+    [`${monitor}.labelLimit`]: COUNT,
+    [`${monitor}.labelNameLengthLimit`]: COUNT,
+    [`${monitor}.labelValueLengthLimit`]: COUNT,
+    [`${monitor}.attachMetadata`]: {
+      type: 'object',
+      properties: { node: { type: 'boolean' } },
+      additionalProperties: false,
+    },
+    [`${monitor}.params`]: {
+      type: 'object',
+      additionalProperties: { type: 'array', items: { type: 'string' } },
+    },
+    [`${monitor}.authorization`]: ANY,
+    [`${monitor}.oauth2`]: ANY,
     [`${monitor}.tlsConfig`]: ANY,
     [`${monitor}.basicAuth`]: ANY,
     [`${monitor}.podTargetLabels`]: { type: 'array', items: { type: 'string' } },
@@ -117,6 +170,9 @@ for (const monitor of ['serviceMonitor', 'podMonitor']) {
 }
 
 const PROFILE_KEYS = [
+  'image',
+  'port',
+  'hostPort',
   'existingConfigMap',
   'host',
   'nodeSelector',
@@ -131,8 +187,10 @@ const PROFILE_KEYS = [
   'updateStrategy',
 ];
 
-function ofDefault(value: Json, path: string): Schema {
-  const said = SAID[path];
+type Schemas = Readonly<Record<string, Schema>>;
+
+function ofDefault(value: Json, path: string, schemas: Schemas): Schema {
+  const said = schemas[path];
   if (said !== undefined) return said;
   if (Array.isArray(value)) return OBJECTS;
   if (value === null || typeof value !== 'object') {
@@ -142,16 +200,45 @@ function ofDefault(value: Json, path: string): Schema {
   return {
     type: 'object',
     properties: Object.fromEntries(
-      entries.map(([key, inner]) => [key, ofDefault(inner, path === '' ? key : `${path}.${key}`)]),
+      entries.map(([key, inner]) => [key, ofDefault(inner, path === '' ? key : `${path}.${key}`, schemas)]),
     ),
     additionalProperties: false,
   };
 }
 
+export interface Alert {
+  name: string;
+  /** Its expression ends in a comparison with a number, which a value can take the place of. */
+  hasThreshold: boolean;
+}
+
+/** What may be said of single alerts: only of those that there are, and a threshold only where there is one. */
+function alertSchemas(alerts: readonly Alert[]): Record<string, Schema> {
+  const named = (schemaOf: (alert: Alert) => Schema): Schema => ({
+    type: 'object',
+    properties: Object.fromEntries(alerts.map((alert) => [alert.name, schemaOf(alert)])),
+    additionalProperties: false,
+  });
+  const how = {
+    for: { type: 'string', pattern: '^([0-9]+(ms|[smhdwy]))+$' },
+    severity: { type: 'string', minLength: 1 },
+  };
+  return {
+    'prometheusRule.disabled': named(() => ({ type: 'boolean' })),
+    'prometheusRule.customRules': named(({ hasThreshold }) => ({
+      type: 'object',
+      properties: hasThreshold ? { threshold: { type: 'number' }, ...how } : how,
+      additionalProperties: false,
+    })),
+  };
+}
+
 /** Schema of the chart's values; `agent` is what `check-config --print-schema` prints. */
-export function valuesSchema(valuesYaml: string, agent: Schema): Schema {
+export function valuesSchema(valuesYaml: string, agent: Schema, alerts: readonly Alert[]): Schema {
   const values = parseDocument(valuesYaml).toJS() as Record<string, Json>;
-  const { properties, ...rest } = ofDefault(values, '') as { properties: Record<string, Schema> } & Schema;
+  const { properties, ...rest } = ofDefault(values, '', { ...SAID, ...alertSchemas(alerts) }) as {
+    properties: Record<string, Schema>;
+  } & Schema;
   const { $schema, ...config } = agent;
   const profile = {
     type: 'object',
@@ -174,7 +261,6 @@ export function valuesSchema(valuesYaml: string, agent: Schema): Schema {
         additionalProperties: { $ref: '#/$defs/profile' },
       },
       // Charts that have this one as a part give it these, and ask for one of them in its `condition`.
-      global: ANY,
       enabled: { type: 'boolean' },
       tags: ANY,
     },

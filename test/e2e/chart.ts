@@ -1,12 +1,14 @@
 /** The chart as Helm renders it, and the values that tests render it with. */
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { parseAllDocuments } from 'yaml';
+import { parse, parseAllDocuments } from 'yaml';
 import { goProgram, HELM } from './go-program.ts';
 
+/** Values by which operators of other charts fit a DaemonSet into their cluster. */
+const EVERY_VALUE = new URL('../fixtures/chart/every-value.yaml', import.meta.url);
 export const CHART = fileURLToPath(new URL('../../helm/ftrace-exporter', import.meta.url));
 
 export interface Manifest {
@@ -14,13 +16,16 @@ export interface Manifest {
   kind: string;
   metadata: { name: string; namespace?: string; labels?: Record<string, string> };
   data?: Record<string, string>;
-  spec?: { template: PodTemplate };
+  spec?: { template: PodTemplate; minReadySeconds?: number };
 }
 
 export interface PodTemplate {
   metadata: { labels: Record<string, string>; annotations: Record<string, string> };
   spec: {
     hostPID: boolean;
+    hostNetwork: boolean;
+    dnsPolicy?: string;
+    tolerations?: object[];
     automountServiceAccountToken: boolean;
     initContainers?: Container[];
     containers: [Container, ...Container[]];
@@ -33,6 +38,8 @@ export interface Container {
   name: string;
   restartPolicy?: string;
   image: string;
+  ports: { containerPort: number; hostPort?: number }[];
+  terminationMessagePolicy: string;
   args: string[];
   env: { name: string; value?: string }[];
   volumeMounts: { name: string; mountPath: string; readOnly?: boolean; subPath?: string }[];
@@ -119,6 +126,68 @@ export const MATRIX: Readonly<Record<string, Values>> = {
   'a ConfigMap that is there': {
     existingConfigMap: { name: 'mine', key: 'a.yaml' },
     host: { journal: 'always', pid: 'always' },
+  },
+  'every value of the cluster': parse(readFileSync(EVERY_VALUE, 'utf8')),
+  'a port of the node, one per DaemonSet': {
+    hostPort: 10743,
+    dnsPolicy: 'Default',
+    profiles: { rt: { hostPort: 10744, nodeSelector: { role: 'rt' } } },
+  },
+  'nodes that profiles share out': {
+    hostNetwork: true,
+    main: { enabled: false },
+    profiles: {
+      a: { nodeSelector: { pool: 'a' } },
+      b: { nodeSelector: { pool: 'b', 'kubernetes.io/os': null } },
+    },
+  },
+  'service monitor with its limits': {
+    service: { clusterIP: '' },
+    networkPolicy: { enabled: true, otlpPorts: [4317] },
+    serviceMonitor: {
+      enabled: true,
+      namespace: 'monitoring',
+      scrapeTimeout: '20s',
+      honorLabels: true,
+      scrapeClassicHistograms: true,
+      podTargetLabels: ['team'],
+      tlsConfig: { insecureSkipVerify: true },
+      relabelings: [{ targetLabel: 'tier', replacement: 'node' }],
+      metricRelabelings: [{ sourceLabels: ['__name__'], regex: 'nodejs_.*', action: 'drop' }],
+      sampleLimit: 5000,
+      apiVersion: 'monitoring.coreos.com/v1',
+      jobLabel: 'app.kubernetes.io/name',
+      attachMetadata: { node: true },
+      targetLimit: 3000,
+      labelLimit: 30,
+      labelNameLengthLimit: 100,
+      labelValueLengthLimit: 200,
+      params: { collect: ['all'] },
+      oauth2: {
+        clientId: { secret: { name: 'oauth', key: 'id' } },
+        clientSecret: { name: 'oauth', key: 'secret' },
+        tokenUrl: 'https://login.example/token',
+      },
+    },
+  },
+  'service monitor with a password': {
+    serviceMonitor: {
+      enabled: true,
+      basicAuth: { username: { name: 'scrape', key: 'user' }, password: { name: 'scrape', key: 'password' } },
+    },
+  },
+  'service monitor with a token': {
+    serviceMonitor: { enabled: true, authorization: { credentials: { name: 'token', key: 'token' } } },
+  },
+  'pod monitor with oauth2': {
+    podMonitor: {
+      enabled: true,
+      oauth2: {
+        clientId: { secret: { name: 'oauth', key: 'id' } },
+        clientSecret: { name: 'oauth', key: 'secret' },
+        tokenUrl: 'https://login.example/token',
+      },
+    },
   },
   'everything more': {
     fullnameOverride: 'ftx',

@@ -1,15 +1,30 @@
 /** The chart through the real Helm: lint, what every set of values renders to, and what is refused with which words. */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { before, describe, it } from 'node:test';
+import { fileURLToPath } from 'node:url';
 import { parse } from 'yaml';
 import { BIN, makeBench, TRACEFS } from '../support/agent.ts';
 import { CHART, daemonSetOf, helm, MATRIX, type PodTemplate, render, type Values } from './chart.ts';
 import { goProgram, HELM } from './go-program.ts';
 
 const bench = makeBench('helm');
+const PROMETHEUS_RULES = fileURLToPath(new URL('../../deploy/prometheus/', import.meta.url));
+
+interface Rules {
+  groups: {
+    name: string;
+    rules: {
+      alert: string;
+      expr: string;
+      for?: string;
+      labels?: Record<string, string>;
+      annotations?: Record<string, string>;
+    }[];
+  }[];
+}
 
 const mounts = ({ spec }: PodTemplate): string[] =>
   spec.volumes.flatMap(({ name, hostPath }) => (hostPath === undefined ? [] : [`${name}=${hostPath.path}`]));
@@ -84,8 +99,8 @@ const REFUSALS: readonly [string, Values, RegExp][] = [
   ['a profile whose name is none', { profiles: { A_b: {} } }, /'A_b' does not match pattern/],
   [
     'an unknown key of a profile',
-    { profiles: { a: { port: 1 } } },
-    /at '\/profiles\/a': additional properties 'port' not allowed/,
+    { profiles: { a: { service: {} } } },
+    /at '\/profiles\/a': additional properties 'service' not allowed/,
   ],
   [
     'a tracer without its journal',
@@ -151,6 +166,47 @@ const REFUSALS: readonly [string, Values, RegExp][] = [
     'a monitor without a Service',
     { serviceMonitor: { enabled: true }, service: { enabled: false } },
     /serviceMonitor\.enabled needs service\.enabled/,
+  ],
+  [
+    'two DaemonSets with one port of the same nodes',
+    { hostPort: 10743, profiles: { rt: { nodeSelector: { role: 'rt' } } } },
+    /main and rt would both want port 10743 of the same nodes: give one of them another `hostPort`, or a nodeSelector/,
+  ],
+  [
+    'the same in the network of the node',
+    { hostNetwork: true, profiles: { rt: {} } },
+    /main and rt would both want port 10743 of the same nodes: give one of them another `port`,/,
+  ],
+  [
+    'another port of the node in its own network',
+    { hostNetwork: true, hostPort: 9 },
+    /hostPort: with hostNetwork the agent's port is one of the node, say `port: 9`/,
+  ],
+  [
+    'a policy that would not hold',
+    { hostNetwork: true, networkPolicy: { enabled: true } },
+    /a NetworkPolicy does not hold for pods in the node's network/,
+  ],
+  ['a DNS policy that is none', { dnsPolicy: 'Mine' }, /at '\/dnsPolicy': value must be one of/],
+  [
+    'a type of Service that is none',
+    { service: { type: 'Mine' } },
+    /at '\/service\/type': value must be one of/,
+  ],
+  [
+    'an alert that is none',
+    { prometheusRule: { disabled: { FtraceNone: true } } },
+    /at '\/prometheusRule\/disabled': additional properties 'FtraceNone' not allowed/,
+  ],
+  [
+    'a threshold where there is none',
+    { prometheusRule: { customRules: { FtraceExporterAbsent: { threshold: 1 } } } },
+    /at '\/prometheusRule\/customRules\/FtraceExporterAbsent': additional properties 'threshold' not allowed/,
+  ],
+  [
+    'a base of runbooks that is no address',
+    { prometheusRule: { runbookBaseUrl: 'runbooks/' } },
+    /at '\/prometheusRule\/runbookBaseUrl'/,
   ],
 ];
 
@@ -270,7 +326,8 @@ describe('the chart', () => {
     assert.match(config?.['ftrace-exporter.yaml'] ?? '', /sched:\n\s+enabled: false/);
     assert.doesNotMatch(config?.['ftrace-exporter.yaml'] ?? '', /syscalls/);
     const { spec } = daemonSetOf(manifests, 'realtime');
-    assert.deepEqual(spec.nodeSelector, { 'node-role/realtime': 'true' });
+    // Nodes of other systems have no tracefs, whatever their labels.
+    assert.deepEqual(spec.nodeSelector, { 'kubernetes.io/os': 'linux', 'node-role/realtime': 'true' });
     const attributes = spec.containers[0].env.find(({ name }) => name === 'OTEL_RESOURCE_ATTRIBUTES');
     assert.equal(attributes?.value, 'service.instance.id=$(K8S_NODE_NAME)/realtime');
   });
@@ -357,13 +414,119 @@ describe('the chart', () => {
     assert.notEqual(sum({}), sum({ config: { max_window: '3m' } }));
   });
 
-  it('copies the rules word for word', () => {
+  it('has the rules as they are shipped', () => {
     const rules = render(MATRIX['service monitor, rules, dashboards, policy']);
-    const alerts = JSON.stringify(rules.find(({ metadata }) => metadata.name.endsWith('-alerts'))?.spec);
-    assert.match(alerts, /Tasks wait long for a CPU on \{\{ \$labels\.instance \}\}/);
+    for (const file of ['rules', 'alerts']) {
+      const { spec } = rules.find(({ metadata }) => metadata.name.endsWith(`-${file}`)) ?? {};
+      assert.deepEqual(spec, parse(readFileSync(join(PROMETHEUS_RULES, `${file}.yaml`), 'utf8')));
+    }
     const boards = rules.filter(({ metadata }) => metadata.labels?.grafana_dashboard === '1');
     assert.equal(boards.length, 5);
     for (const { data } of boards) for (const text of Object.values(data ?? {})) JSON.parse(text);
+  });
+
+  it('has what the values say of single alerts in place of that', () => {
+    const manifests = render(MATRIX['every value of the cluster']);
+    const groupsOf = (name: string) =>
+      (manifests.find(({ metadata }) => metadata.name.endsWith(name))?.spec as unknown as Rules | undefined)
+        ?.groups ?? [];
+    const alerts = groupsOf('-alerts').flatMap(({ rules }) => rules);
+    const shipped = parse(readFileSync(join(PROMETHEUS_RULES, 'alerts.yaml'), 'utf8')) as Rules;
+    assert.equal(alerts.length, shipped.groups.flatMap(({ rules }) => rules).length - 1);
+    assert.ok(!alerts.some(({ alert }) => alert === 'FtraceHardwareNoise'));
+    const named = (name: string) => alerts.find(({ alert }) => alert === name);
+    assert.partialDeepStrictEqual(named('FtraceRunQueueLatencyHigh'), {
+      for: '30m',
+      labels: { severity: 'info', team: 'kernel' },
+    });
+    assert.match(named('FtraceRunQueueLatencyHigh')?.expr ?? '', /p99_rate5m.* > 0\.02$/);
+    assert.match(named('FtraceExporterMemoryHigh')?.expr ?? '', /"\} > 5e\+08$/);
+    for (const { annotations } of alerts) {
+      assert.match(annotations?.runbook_url ?? '', /^https:\/\/runbooks\.example\/ftrace\/[a-z-]+\.md$/);
+      assert.equal(annotations?.dashboard, 'https://grafana.example/d/ftrace-node');
+    }
+    assert.deepEqual(
+      groupsOf('-own').map(({ name }) => name),
+      ['mine'],
+    );
+  });
+
+  it('fits into a cluster as other charts do', () => {
+    const manifests = render(MATRIX['every value of the cluster']);
+    const elsewhere = { PodMonitor: 'monitoring', PrometheusRule: 'monitoring' };
+    for (const { kind, metadata } of manifests.filter(({ metadata: { name } }) => !name.includes('-ftrace-')))
+      assert.equal(
+        metadata.namespace,
+        Object.entries(elsewhere).find(([one]) => one === kind)?.[1] ?? 'observability',
+      );
+    const main = daemonSetOf(manifests).spec;
+    const canary = daemonSetOf(manifests, 'canary').spec;
+    assert.partialDeepStrictEqual(main, {
+      hostNetwork: true,
+      dnsPolicy: 'ClusterFirstWithHostNet',
+      dnsConfig: { options: [{ name: 'ndots', value: '2' }] },
+      runtimeClassName: 'runc',
+      schedulerName: 'mine',
+      imagePullSecrets: [{ name: 'pull' }, { name: 'pull-of-all' }, { name: 'pull-more' }],
+      tolerations: [{ key: 'dedicated', operator: 'Exists' }],
+    });
+    assert.partialDeepStrictEqual(main.containers[0], {
+      image: `registry.example:5000/ftrace-exporter/ftrace-exporter:1.2.3@sha256:${'0'.repeat(64)}`,
+      ports: [{ containerPort: 10743, hostPort: 10743 }],
+      lifecycle: { preStop: { sleep: { seconds: 1 } } },
+      terminationMessagePolicy: 'File',
+      startupProbe: { httpGet: { path: '/healthz' }, periodSeconds: 1, failureThreshold: 30 },
+    });
+    assert.equal(
+      canary.containers[0].image,
+      'registry.example:5000/ftrace-exporter/ftrace-exporter:1.3.0-rc.1',
+    );
+    assert.deepEqual(
+      canary.containers[0].ports.map(({ hostPort }) => hostPort),
+      [10744],
+    );
+    const daemonSet = manifests.find(({ kind }) => kind === 'DaemonSet');
+    assert.partialDeepStrictEqual(daemonSet, {
+      metadata: { annotations: { 'example.com/owner': 'kernel' } },
+      spec: { minReadySeconds: 5 },
+    });
+    const scalers = manifests.filter(({ kind }) => kind === 'VerticalPodAutoscaler');
+    assert.deepEqual(
+      scalers.map(({ metadata }) => metadata.name),
+      ['test-ftx', 'test-ftx-canary'],
+    );
+  });
+
+  it('scrapes as the values say', () => {
+    const monitor = (name: string) => render(MATRIX[name]).find(({ kind }) => kind.endsWith('Monitor'))?.spec;
+    assert.partialDeepStrictEqual(monitor('every value of the cluster'), {
+      jobLabel: 'app.kubernetes.io/name',
+      attachMetadata: { node: true },
+      sampleLimit: 5000,
+      targetLimit: 3000,
+      labelLimit: 30,
+      labelNameLengthLimit: 100,
+      labelValueLengthLimit: 200,
+      podMetricsEndpoints: [
+        { params: { collect: ['all'] }, authorization: { credentials: { name: 'token', key: 'token' } } },
+      ],
+    });
+    // The label of which a job was chosen is not overwritten.
+    assert.doesNotMatch(JSON.stringify(monitor('every value of the cluster')), /"targetLabel":"job"/);
+    assert.match(JSON.stringify(monitor('pod monitor with oauth2')), /"targetLabel":"job"/);
+    assert.match(JSON.stringify(monitor('pod monitor with oauth2')), /"oauth2":\{"clientId"/);
+    assert.match(JSON.stringify(monitor('service monitor with its limits')), /"oauth2":\{"clientId"/);
+  });
+
+  it('runs on every node of Linux by default, whatever its taints', () => {
+    const { spec } = daemonSetOf(render({}));
+    assert.deepEqual(spec.tolerations, [{ operator: 'Exists' }]);
+    assert.deepEqual(spec.nodeSelector, { 'kubernetes.io/os': 'linux' });
+    const pools = render(MATRIX['nodes that profiles share out']);
+    assert.deepEqual(
+      ['a', 'b'].map((pool) => daemonSetOf(pools, pool).spec.nodeSelector),
+      [{ 'kubernetes.io/os': 'linux', pool: 'a' }, { pool: 'b' }],
+    );
   });
 
   it('starts the agent with arguments that it takes', async (t) => {

@@ -21,7 +21,7 @@ import {
 } from './chart.ts';
 import { type ControlPlane, startControlPlane } from './control-plane.ts';
 import { CONTROL_PLANE, HELM, isBuilt } from './go-program.ts';
-import { CUSTOM, customResources, OPERATOR } from './openapi.ts';
+import { AUTOSCALER, CUSTOM, customResources, OPERATOR } from './openapi.ts';
 
 const DEPLOY = fileURLToPath(new URL('../../deploy/', import.meta.url));
 
@@ -41,6 +41,7 @@ const PLURALS: Record<string, string> = {
   Service: 'services',
   ServiceAccount: 'serviceaccounts',
   ServiceMonitor: 'servicemonitors',
+  VerticalPodAutoscaler: 'verticalpodautoscalers',
 };
 /** In the order in which they are applied. */
 const PLAIN = [
@@ -106,12 +107,15 @@ describe('Kubernetes', { skip: isBuilt(CONTROL_PLANE) ? false : reason }, () => 
       const { status, body } = await api.ask('POST', path, definition);
       assert.equal(status, 201, body.message);
     }
-    console.log(`custom resources of ${OPERATOR}: ${CUSTOM.join(', ')}`);
+    console.log(`custom resources of ${OPERATOR}: ${CUSTOM.join(', ')}; ${AUTOSCALER}`);
     await served('/apis/monitoring.coreos.com/v1', CUSTOM);
+    await served('/apis/autoscaling.k8s.io/v1', ['verticalpodautoscalers']);
     // The plain manifests' own, for everything else of theirs has to go there.
     const [first] = manifestsOf(readFileSync(join(DEPLOY, PLAIN[0]), 'utf8'));
     const { status, body, warnings } = await api.ask('POST', '/api/v1/namespaces', first);
     assert.deepEqual([first.kind, status, warnings], ['Namespace', 201, []], body.message);
+    // Where sets of values put things.
+    for (const name of ['observability', 'monitoring', 'grafana']) await namespace(name);
     for (const level of ['privileged', 'baseline', 'restricted']) {
       await namespace(level, { 'pod-security.kubernetes.io/enforce': level });
     }

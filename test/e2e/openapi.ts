@@ -6,11 +6,13 @@
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { parse } from 'yaml';
+import { parse, parseAllDocuments } from 'yaml';
 import type { Manifest } from './chart.ts';
 
 export const KUBERNETES = 'k8s.io/kubernetes@v1.37.2';
 export const OPERATOR = 'github.com/prometheus-operator/prometheus-operator@v0.85.0';
+export const AUTOSCALER = 'k8s.io/autoscaler/vertical-pod-autoscaler@v1.8.1';
+/** Of the Prometheus operator. */
 export const CUSTOM = ['podmonitors', 'prometheusrules', 'servicemonitors'];
 
 interface Schema {
@@ -29,7 +31,11 @@ interface Schema {
 }
 
 interface CustomResource {
-  spec: { names: { kind: string }; versions: { schema: { openAPIV3Schema: Schema } }[] };
+  spec: {
+    group: string;
+    names: { kind: string; plural: string };
+    versions: { name: string; schema: { openAPIV3Schema: Schema } }[];
+  };
 }
 
 /** Directory of a module, which is downloaded when it is missing. */
@@ -38,11 +44,15 @@ export function goModule(module: string): string {
   return (JSON.parse(said) as { Dir: string }).Dir;
 }
 
-export function customResources(): unknown[] {
+/** Definitions of the operator's resources, and of the vertical pod autoscaler's. */
+export function customResources(): CustomResource[] {
   const directory = join(goModule(OPERATOR), 'example/prometheus-operator-crd');
-  return CUSTOM.map((name) =>
+  const monitoring = CUSTOM.map((name) =>
     parse(readFileSync(join(directory, `monitoring.coreos.com_${name}.yaml`), 'utf8')),
   );
+  const file = join(goModule(AUTOSCALER), 'deploy/vpa-v1-crd-gen.yaml');
+  const autoscaling = parseAllDocuments(readFileSync(file, 'utf8')).map((document) => document.toJS());
+  return [...monitoring, ...autoscaling];
 }
 
 /** A function that gives what is wrong with a manifest, a line each. */
@@ -55,8 +65,9 @@ export function openApiChecker(): (manifest: Manifest) => string[] {
       byKind.set(`${group === '' ? '' : `${group}/`}${version} ${kind}`, schema);
     }
   }
-  for (const { spec } of customResources() as CustomResource[]) {
-    byKind.set(`monitoring.coreos.com/v1 ${spec.names.kind}`, spec.versions[0].schema.openAPIV3Schema);
+  for (const { spec } of customResources()) {
+    for (const { name, schema } of spec.versions)
+      byKind.set(`${spec.group}/${name} ${spec.names.kind}`, schema.openAPIV3Schema);
   }
 
   const check = (value: unknown, given: Schema, path: string): string[] => {

@@ -4,6 +4,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { parse } from 'yaml';
 import { generatedFiles } from '../../helm/src/all.ts';
+import { MATRIX } from '../e2e/chart.ts';
 
 const CHART = new URL('../../helm/ftrace-exporter/', import.meta.url);
 const read = (path: string): string => readFileSync(new URL(path, CHART), 'utf8');
@@ -28,6 +29,24 @@ test('the chart has the version of the program', () => {
   const chart = parse(read('Chart.yaml')) as { version: string; appVersion: string };
   assert.equal(chart.appVersion, version);
   assert.equal(chart.version, version);
+});
+
+/** Paths of the values that are no maps, or are empty ones. */
+function leavesOf(value: unknown, path: readonly string[] = []): (readonly string[])[] {
+  const isMap = typeof value === 'object' && value !== null && !Array.isArray(value);
+  const entries = isMap ? Object.entries(value) : [];
+  if (entries.length === 0) return [path];
+  return entries.flatMap(([key, inner]) => leavesOf(inner, [...path, key]));
+}
+
+test('every value is set by a set of values that the tests render', () => {
+  const values = parse(read('values.yaml'));
+  const at = (set: unknown, path: readonly string[]) =>
+    path.reduce<unknown>((map, key) => (map as Record<string, unknown> | undefined)?.[key], set);
+  const unset = leavesOf(values).filter((path) =>
+    Object.values(MATRIX).every((set) => at(set, path) === undefined),
+  );
+  assert.deepEqual(unset, []);
 });
 
 test('every value has its word in the README', () => {

@@ -13,6 +13,15 @@
 {{- end -}}
 {{- end -}}
 
+{{- /* top (the root context), profile (its name, or ""). */ -}}
+{{- define "ftx.daemonSetName" -}}
+{{- include "ftx.fullname" .top }}{{ with .profile }}-{{ . }}{{ end -}}
+{{- end -}}
+
+{{- define "ftx.namespace" -}}
+{{- default .Release.Namespace .Values.namespaceOverride -}}
+{{- end -}}
+
 {{- define "ftx.selector" -}}
 app.kubernetes.io/name: {{ include "ftx.name" . }}
 app.kubernetes.io/instance: {{ .Release.Name }}
@@ -36,11 +45,51 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- end -}}
 {{- end -}}
 
+{{- /* top (the root context), image. */ -}}
 {{- define "ftx.image" -}}
-{{- $image := .Values.image -}}
-{{- with $image.registry }}{{ . }}/{{ end -}}
-{{- $image.repository }}:{{ default .Chart.AppVersion $image.tag }}
+{{- $image := .image -}}
+{{- with default $image.registry .top.Values.global.imageRegistry }}{{ . }}/{{ end -}}
+{{- $image.repository }}:{{ default .top.Chart.AppVersion $image.tag }}
 {{- with $image.digest }}@{{ . }}{{ end -}}
+{{- end -}}
+
+{{- /* Names of secrets may be given as Kubernetes has them, or by themselves. */ -}}
+{{- define "ftx.pullSecrets" -}}
+{{- $secrets := list -}}
+{{- range concat .Values.imagePullSecrets (default list .Values.global.imagePullSecrets) -}}
+{{- $secrets = append $secrets (ternary (dict "name" .) . (kindIs "string" .)) -}}
+{{- end -}}
+{{- with uniq $secrets }}{{ toYaml . }}{{ end -}}
+{{- end -}}
+
+{{- /* Labels of nodes that a DaemonSet wants: those at the top, over them the profile's; `null` takes one away. */ -}}
+{{- define "ftx.nodeSelector" -}}
+{{- $labels := dict -}}
+{{- range $key, $value := mergeOverwrite (deepCopy .top.Values.nodeSelector) (deepCopy (default dict .own.nodeSelector)) -}}
+{{- if not (kindIs "invalid" $value) }}{{ $_ := set $labels $key $value }}{{ end -}}
+{{- end -}}
+{{- toYaml $labels -}}
+{{- end -}}
+
+{{- /*
+Two pods of a node cannot have the same port of it: the second would wait for ever. `pods` are what the DaemonSets want of
+nodes; a label that they want with different values keeps them apart. What affinities do is not looked into.
+*/ -}}
+{{- define "ftx.portsApart" -}}
+{{- $pods := .pods -}}
+{{- range $i, $one := $pods -}}
+{{- range $j, $other := $pods -}}
+{{- if and (lt $i $j) $one.port (eq (int $one.port) (int $other.port)) (empty $one.affinity) (empty $other.affinity) -}}
+{{- $apart := false -}}
+{{- range $key, $value := $one.labels -}}
+{{- if and (hasKey $other.labels $key) (ne (toString $value) (toString (get $other.labels $key))) }}{{ $apart = true }}{{ end -}}
+{{- end -}}
+{{- if not $apart -}}
+{{- fail (printf "%s and %s would both want port %d of the same nodes: give one of them another `%s`, or a nodeSelector that keeps them apart" $one.name $other.name (int $one.port) $.key) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
 {{- end -}}
 
 {{- /*

@@ -2,10 +2,13 @@
 {{- define "ftx.daemonset" -}}
 {{- $top := .top -}}
 {{- $profile := .profile -}}
-{{- $values := mergeOverwrite (deepCopy (omit .top.Values "config" "profiles" "nodeSelector" "resources" "updateStrategy" "affinity")) (omit .own "config" "nodeSelector" "resources" "updateStrategy" "affinity") -}}
-{{- range $key := list "nodeSelector" "resources" "updateStrategy" "affinity" -}}
+{{- $values := mergeOverwrite (deepCopy (omit .top.Values "config" "profiles" "resources" "updateStrategy" "affinity")) (omit .own "config" "nodeSelector" "resources" "updateStrategy" "affinity") -}}
+{{- range $key := list "resources" "updateStrategy" "affinity" -}}
 {{- $_ := set $values $key (ternary (get $.own $key) (get $top.Values $key) (hasKey $.own $key)) -}}
 {{- end -}}
+{{- $_ := set $values "nodeSelector" (include "ftx.nodeSelector" . | fromYaml) -}}
+{{- /* A profile's tag is not hidden by the digest of the others. */ -}}
+{{- if and (dig "image" "tag" "" .own) (not (dig "image" "digest" "" .own)) }}{{ $_ := set $values.image "digest" "" }}{{ end -}}
 {{- $config := include "ftx.config" . | fromYaml -}}
 {{- $ownFile := dig "existingConfigMap" "name" "" .own -}}
 {{- $ownConfig := ternary .own.config $top.Values.config (ne $profile "") -}}
@@ -19,6 +22,12 @@
 {{- if and $profile (dig "web" "telemetry_path" "" (default dict .own.config)) }}{{ fail (printf "config.web.telemetry_path%s: the monitors scrape one path, say it at the top" $where) }}{{ end -}}
 {{- if $config.state_dir }}{{ fail (printf "config.state_dir%s: the chart sets it, say `host.journalPath`" $where) }}{{ end -}}
 {{- if and $hasOwnFile $ownConfig }}{{ fail (printf "`config` and `existingConfigMap.name`%s are both given: one of them" $where) }}{{ end -}}
+{{- if and $values.hostNetwork $values.hostPort (ne (int $values.hostPort) (int $values.port)) -}}
+{{- fail (printf "hostPort%s: with hostNetwork the agent's port is one of the node, say `port: %d`" $where (int $values.hostPort)) -}}
+{{- end -}}
+{{- if and $values.hostNetwork $top.Values.networkPolicy.enabled -}}
+{{- fail "networkPolicy.enabled: a NetworkPolicy does not hold for pods in the node's network, so with hostNetwork it would protect nothing" -}}
+{{- end -}}
 {{- $wantsJournal := "" -}}
 {{- $spans := default dict $config.spans -}}
 {{- if not $hasOwnFile -}}
@@ -32,13 +41,13 @@
 {{- $devices := include "ftx.hostNeeds" (dict "said" $values.host.sysDevices "wanted" $wantsDevices "key" "sysDevices" "where" $where "what" "the host's /sys/devices, writable") -}}
 {{- $journal := include "ftx.hostNeeds" (dict "said" $values.host.journal "wanted" $wantsJournal "key" "journal" "where" $where "what" "a directory of the host for the journal of what it changes") -}}
 {{- $pid := include "ftx.hostNeeds" (dict "said" $values.host.pid "wanted" $wantsPid "key" "pid" "where" $where "what" "the host's process ids (hostPID)") -}}
-{{- $name := ternary (printf "%s-%s" (include "ftx.fullname" $top) $profile) (include "ftx.fullname" $top) (ne $profile "") -}}
+{{- $name := include "ftx.daemonSetName" . -}}
 {{- if not $hasOwnFile }}
 apiVersion: v1
 kind: ConfigMap
 metadata:
   name: {{ $name }}
-  namespace: {{ $top.Release.Namespace }}
+  namespace: {{ include "ftx.namespace" $top }}
   labels: {{- include "ftx.labels" $top | nindent 4 }}
 data:
   ftrace-exporter.yaml: |
@@ -49,14 +58,20 @@ apiVersion: apps/v1
 kind: DaemonSet
 metadata:
   name: {{ $name }}
-  namespace: {{ $top.Release.Namespace }}
+  namespace: {{ include "ftx.namespace" $top }}
   labels: {{- include "ftx.labels" $top | nindent 4 }}
     app.kubernetes.io/component: {{ default "agent" $profile }}
+  {{- with $values.daemonsetAnnotations }}
+  annotations: {{- toYaml . | nindent 4 }}
+  {{- end }}
 spec:
   selector:
     matchLabels: {{- include "ftx.selector" $top | nindent 6 }}
       app.kubernetes.io/component: {{ default "agent" $profile }}
   updateStrategy: {{- toYaml $values.updateStrategy | nindent 4 }}
+  {{- with $values.minReadySeconds }}
+  minReadySeconds: {{ . }}
+  {{- end }}
   revisionHistoryLimit: {{ $values.revisionHistoryLimit }}
   template:
     metadata:
@@ -74,15 +89,27 @@ spec:
       automountServiceAccountToken: false
       # Variables of a Service called ftrace-exporter would look like the agent's own.
       enableServiceLinks: false
-      hostNetwork: false
+      hostNetwork: {{ $values.hostNetwork }}
+      {{- with default (ternary "ClusterFirstWithHostNet" "" $values.hostNetwork) $values.dnsPolicy }}
+      dnsPolicy: {{ . }}
+      {{- end }}
+      {{- with $values.dnsConfig }}
+      dnsConfig: {{- toYaml . | nindent 8 }}
+      {{- end }}
       hostPID: {{ eq $pid "true" }}
       hostIPC: false
       terminationGracePeriodSeconds: {{ $values.terminationGracePeriodSeconds }}
       {{- with $values.priorityClassName }}
       priorityClassName: {{ . }}
       {{- end }}
-      {{- with $values.imagePullSecrets }}
-      imagePullSecrets: {{- toYaml . | nindent 8 }}
+      {{- with $values.runtimeClassName }}
+      runtimeClassName: {{ . }}
+      {{- end }}
+      {{- with $values.schedulerName }}
+      schedulerName: {{ . }}
+      {{- end }}
+      {{- with include "ftx.pullSecrets" $top }}
+      imagePullSecrets: {{- . | nindent 8 }}
       {{- end }}
       {{- with $values.podSecurityContext }}
       securityContext: {{- toYaml . | nindent 8 }}
@@ -99,7 +126,7 @@ spec:
       {{- end }}
       containers:
         - name: ftrace-exporter
-          image: {{ include "ftx.image" $top }}
+          image: {{ include "ftx.image" (dict "top" $top "image" $values.image) }}
           imagePullPolicy: {{ $values.image.pullPolicy }}
           args:
             - run
@@ -118,7 +145,16 @@ spec:
           envFrom: {{- toYaml . | nindent 12 }}
           {{- end }}
           ports:
-            - { name: metrics, containerPort: {{ $values.port }}, protocol: TCP }
+            - name: metrics
+              containerPort: {{ $values.port }}
+              {{- with ternary $values.port $values.hostPort $values.hostNetwork }}
+              hostPort: {{ . }}
+              {{- end }}
+              protocol: TCP
+          {{- with $values.lifecycle }}
+          lifecycle: {{- toYaml . | nindent 12 }}
+          {{- end }}
+          terminationMessagePolicy: {{ $values.terminationMessagePolicy }}
           {{- with $values.startupProbe }}
           startupProbe:
             {{- include "ftx.probe" (dict "values" $values "path" "/healthz" "headers" .httpHeaders) | nindent 12 }}
@@ -183,6 +219,9 @@ spec:
       {{- with $values.tolerations }}
       tolerations: {{- toYaml . | nindent 8 }}
       {{- end }}
+      {{- with $values.topologySpreadConstraints }}
+      topologySpreadConstraints: {{- toYaml . | nindent 8 }}
+      {{- end }}
 {{- end -}}
 
 {{- /*
@@ -191,7 +230,7 @@ not: the next pod may have a config without the mounts for it, and after an unin
 */ -}}
 {{- define "ftx.undo" -}}
 - name: undo
-  image: {{ include "ftx.image" .top }}
+  image: {{ include "ftx.image" (dict "top" .top "image" .values.image) }}
   imagePullPolicy: {{ .values.image.pullPolicy }}
   args:
     - cleanup
