@@ -2,6 +2,8 @@
 import type { PageError } from '../decode/page.ts';
 import type { FunctionNames } from '../model/function-names.ts';
 import type { BufferStats, TraceMetadata } from '../model/source.ts';
+import type { TimestampNs } from '../model/time.ts';
+import type { LatencyRecord } from '../model/tracer.ts';
 import type { EventPlan, PlannedType } from './plan.ts';
 import type { EventStream } from './stream.ts';
 
@@ -16,9 +18,18 @@ export interface Recording {
   /** Nanoseconds a stamp counts; undefined where they are not known: then there are no durations. */
   nsPerStamp: number | undefined;
   /** The latency tracer whose longest latency it is, instead of events. */
-  latency: { tracer: string; latencyNs: number } | undefined;
-  /** What of it feeds a plan. */
-  stream(plan: EventPlan, onError: (cpu: number, error: PageError) => void): EventStream;
+  latency: LatencyRecord | undefined;
+  /** Whether it has an event. Absent where its formats say so. */
+  hasEvent?(event: string): boolean;
+  /** Names of events whose systems it does not tell; absent where it does. */
+  namesWithoutSystem?: readonly string[];
+  /**
+   * What of it feeds a plan. `onBroken`: what began before is void, because a part that is no loss cannot be read.
+   */
+  stream(
+    plan: EventPlan & { onBroken?(cpu: number, untilNs: TimestampNs): void },
+    onError: (cpu: number, error: PageError) => void,
+  ): EventStream;
   /** What it says of the losses of a CPU; undefined when it says nothing. */
   stats(cpu: number): BufferStats | undefined;
   /** Warnings once it has been read; `hasErrors`: some of it could not be decoded. */

@@ -2,26 +2,23 @@
 
 import { headOf, isTraceDat } from '../capture/head.ts';
 import { looksLikeTraceText } from '../capture/text-file.ts';
+import { whatItIs } from '../capture/text-refusals.ts';
 import type { AgentConfig } from '../config/schema.ts';
-import { bytesReader, textOf } from '../decode/fields.ts';
-import { capturedHostFacts } from '../host/facts.ts';
 import { MetricStore } from '../metrics/store.ts';
 import { UsageError } from '../model/errors.ts';
 import type { Log } from '../model/log.ts';
 import type { MetricSnapshot } from '../model/metric.ts';
 import type { BufferStats } from '../model/source.ts';
-import type { CaptureStatus, ProbeStatus } from '../model/status.ts';
+import type { CaptureStatus } from '../model/status.ts';
 import type { Capture } from './capture.ts';
-import { enabledProbes } from './enabled-probes.ts';
 import { inNanoseconds, withoutDurations } from './foreign-stamps.ts';
 import { lossOf } from './live-buffer.ts';
-import { type EnabledProbe, type EventPlan, planEvents } from './plan.ts';
-import { factsReader } from './recorded-facts.ts';
 import { openPages } from './recorded-pages.ts';
+import { planRecording } from './recorded-plan.ts';
 import { openText } from './recorded-text.ts';
 import type { OpenOptions, Recording } from './recording.ts';
 import { NEVER } from './replay-source.ts';
-import { type BufferReading, makeSelfMetrics, type SelfMetrics } from './self-metrics.ts';
+import { type BufferReading, makeSelfMetrics } from './self-metrics.ts';
 import type { EventStream } from './stream.ts';
 
 /** Name of the buffer in labels, as for a live capture. */
@@ -53,14 +50,14 @@ function openRecording(file: string, options: OpenOptions): Recording {
   const head = headOf(file);
   if (isTraceDat(head)) return openPages(file, options);
   if (looksLikeTraceText(head)) return openText(file, options);
-  throw new UsageError(`${file} is neither a trace.dat file nor text of trace or trace_pipe`);
+  throw new UsageError(`${file} ${whatItIs(head)}`);
 }
 
 function replay(recording: Recording, config: AgentConfig, file: string, log: Log): Capture {
   const { metadata, cpus, latency, nsPerStamp } = recording;
   const store = new MetricStore();
   const self = makeSelfMetrics(store);
-  const plan = planFor(recording, config, store, self);
+  const plan = planRecording(recording, config, store, self);
   self.probesAre(plan.probes);
   for (const { name, up, reason } of plan.probes)
     if (!up) log.info({ probe: name, reason }, 'a probe is off');
@@ -74,6 +71,7 @@ function replay(recording: Recording, config: AgentConfig, file: string, log: Lo
         if (until < NEVER) lossy.add(cpu);
         stamped.onLoss(cpu, until);
       },
+      onBroken: stamped.onLoss,
     },
     (_cpu, error) => {
       hasErrors = true;
@@ -126,54 +124,9 @@ function replay(recording: Recording, config: AgentConfig, file: string, log: Lo
       return { families: nsPerStamp === undefined ? withoutDurations(families) : families };
     },
     status: () => status,
-    latency: () => undefined,
+    latency: (tracer) => (tracer === latency?.tracer ? [latency] : undefined),
     stop: async () => {},
   };
-}
-
-function planFor(
-  recording: Recording,
-  config: AgentConfig,
-  store: MetricStore,
-  self: SelfMetrics,
-): EventPlan {
-  const { metadata, cpus, functions, unreadable, latency } = recording;
-  const blockDevices = new Map<number, string>();
-  const enabled = enabledProbes(config);
-  const others = enabled.filter((probe) => latencyTracer(probe) !== latency?.tracer && latencyTracer(probe));
-  const plan = planEvents({
-    enabled: enabled.filter((probe) => !others.includes(probe)),
-    metadata,
-    host: capturedHostFacts({ machine: metadata.machine, blockDevices }),
-    onlineCpus: cpus,
-    store,
-    self,
-    isSelf: () => false,
-    functions,
-    maxWindowMs: config.maxWindowMs,
-    ...(unreadable ? { unreadable } : {}),
-    extra: {
-      'ftrace:print': (format) => {
-        const text = bytesReader(format, 'buf');
-        return factsReader((record) => textOf(text, record), blockDevices);
-      },
-    },
-  });
-  const absent = others.map(
-    ({ module: { name } }): ProbeStatus => ({
-      name,
-      up: false,
-      reason: `this recording is not of the tracer ${name}`,
-      events: [],
-    }),
-  );
-  return { ...plan, probes: [...plan.probes, ...absent] };
-}
-
-/** The tracer of a probe that has nothing but latencies; undefined for one that has events. */
-function latencyTracer({ module, options }: EnabledProbe): string | undefined {
-  const request = module.tracer?.(options);
-  return request?.reads === 'latency' ? request.tracer : undefined;
 }
 
 function readingOf(recording: Recording, stream: EventStream, cpu: number): BufferReading {

@@ -31,12 +31,16 @@ export interface TextPipelineOptions {
     dispatcher: Dispatcher;
     types: readonly TextEventType[];
     onLoss(cpu: number, untilNs: TimestampNs): void;
+    /** What began before `untilNs` is void, because a line could not be read. By default the same as `onLoss`. */
+    onBroken?(cpu: number, untilNs: TimestampNs): void;
   };
   functions: FunctionInterner;
   /** CPUs from this number on cannot be. */
   cpuCount: number;
   /** The tracer's lines are those of function_graph. */
   isGraph: boolean;
+  /** The last line had no newline of its own: see `makeTextDecoder`. */
+  endsOpen?: boolean;
   /**
    * Events lost on each CPU so far, as the kernel counts them (overrun, commit overrun and dropped events): `visit` is
    * called for every CPU that can have any. Absent where there is no kernel to ask: a file.
@@ -50,7 +54,9 @@ export interface TextPipelineOptions {
   longestTickMs?: number;
 }
 
-export function makeTextPipeline(options: TextPipelineOptions): EventStream {
+export interface TextStream extends EventStream, Pick<TextDecoder, 'broken' | 'endsCut'> {}
+
+export function makeTextPipeline(options: TextPipelineOptions): TextStream {
   const { source, plan, losses } = options;
   const decoder: TextDecoder = makeTextDecoder({
     types: plan.types,
@@ -58,7 +64,8 @@ export function makeTextPipeline(options: TextPipelineOptions): EventStream {
     functions: options.functions,
     cpuCount: options.cpuCount,
     isGraph: options.isGraph,
-    target: { onLoss: plan.onLoss, onError: options.onError },
+    endsOpen: options.endsOpen ?? false,
+    target: { onLoss: plan.onLoss, onBroken: plan.onBroken ?? plan.onLoss, onError: options.onError },
   });
   const roundBytes = Math.max(LEAST_ROOM, options.roundBytes ?? ROUND_BYTES);
   const text = new Uint8Array(HOLD_BACK + roundBytes + LEAST_ROOM);
@@ -117,5 +124,7 @@ export function makeTextPipeline(options: TextPipelineOptions): EventStream {
     events: (cpu) => decoder.events(cpu),
     flaggedLost: (cpu) => decoder.flaggedLost(cpu),
     lateEvents: () => decoder.lateEvents(),
+    broken: decoder.broken,
+    endsCut: decoder.endsCut,
   };
 }

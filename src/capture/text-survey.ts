@@ -3,9 +3,11 @@
  * Source: kernel/trace/trace.c, print_event_info() and print_trace_header().
  */
 
-import { BLOCK_EVENT } from '../decode/text/blk-format.ts';
+import { makeCanonical } from '../decode/text/canonical.ts';
 import { KNOWN_EVENTS } from '../decode/text/known-formats.ts';
 import { newPrefix, parsePrefix } from '../decode/text/prefix.ts';
+import { parseLoss } from '../decode/text/side-lines.ts';
+import { unnamedEvent } from '../decode/text/unnamed.ts';
 import { LATENCY_TRACERS } from '../model/tracer.ts';
 
 export interface TextSurvey {
@@ -14,10 +16,27 @@ export interface TextSurvey {
   tracer: string;
   isGraph: boolean;
   hasGraphStamps: boolean;
+  hasGraphDurations: boolean;
   /** Ascending. */
   cpus: number[];
   /** Events, `system:name`, of those that are known. */
   events: string[];
+  /** Names of the others: text does not tell their system. */
+  otherNames: string[];
+  /** Lines that are events. */
+  eventLines: number;
+  /** Lines that are neither events nor headings nor anything else of the kernel's, and the first of them. */
+  otherLines: number;
+  firstOther: ShownLine | undefined;
+  /** Headings of `trace`, and nothing below them: there was nothing to show. */
+  isEmpty: boolean;
+  /** The option latency-format was on. */
+  isLatencyFormat: boolean;
+  /** What has to be read is not what the file has: its front parts are those of another kernel or tool. */
+  isForeign: boolean;
+  isReport: boolean;
+  /** The last line has no newline. */
+  isOpen: boolean;
   /** Stamps are plain numbers. */
   isPlain: boolean;
   overwritten: number;
@@ -31,22 +50,24 @@ export interface TextSurvey {
   cutBytes: number;
 }
 
+/** A line of the file, for people. */
+export interface ShownLine {
+  /** From 1. */
+  number: number;
+  text: string;
+}
+
 /** A CPU from here on is none. */
 const MOST_CPUS = 8192;
 const NEWLINE = 0x0a;
 const GRAPH_LINE = /^ *(?:(\d+)\.\d{6} \| +)?(\d+)\) .{12}.*\|/;
 const NAME = /^(?:([A-Za-z_]\w*): |(sys_\w+)( -> 0x|\())/;
-/** What a line begins with that has no name. */
-const UNNAMED: readonly (readonly [string, RegExp])[] = [
-  ['ftrace:timerlat', /^#\d+ +context +(?:irq|thread|user-ret) /],
-  ['ftrace:hwlat', /^#\d+ +inner\/outer/],
-  ['ftrace:osnoise', /^\d+ +\d+ +\d+\.\d{5} /],
-  [BLOCK_EVENT, /^ *\d+,\d+ /],
-  ['ftrace:function', /^[\w.$]+(?:\(.*\))? <-/],
-];
+/** Headings that stand above events, be there any or none. */
+const COLUMNS = /^#(?: entries-in-buffer\/entries-written: 0\/| +(?:TASK-PID|CPU|TIME|cmd) )/;
+const GRAPH_DURATION = /\d us +\|/;
 /** More lines than these are not looked at for their text: all events there are will have been. */
 const LONGEST_LINE = 512;
-const LONGEST_REST = 1 << 16;
+const SHOWN = 120;
 
 export function surveyText(pieces: Iterable<Uint8Array>): TextSurvey {
   const survey: TextSurvey = {
@@ -54,8 +75,18 @@ export function surveyText(pieces: Iterable<Uint8Array>): TextSurvey {
     tracer: '',
     isGraph: false,
     hasGraphStamps: false,
+    hasGraphDurations: false,
     cpus: [],
     events: [],
+    otherNames: [],
+    eventLines: 0,
+    otherLines: 0,
+    firstOther: undefined,
+    isEmpty: false,
+    isLatencyFormat: false,
+    isForeign: false,
+    isReport: false,
+    isOpen: false,
     isPlain: false,
     overwritten: 0,
     latencyUs: undefined,
@@ -66,14 +97,25 @@ export function surveyText(pieces: Iterable<Uint8Array>): TextSurvey {
   };
   const systems = new Map(KNOWN_EVENTS.map((event) => [event.slice(event.indexOf(':') + 1), event]));
   const seen = new Set<string>();
+  const otherNames = new Set<string>();
+  let hasColumns = false;
   const cpus = new Set<number>();
   const prefix = newPrefix();
 
   const heading = (line: string): void => {
-    survey.tracer ||= /^# tracer: (\S+)/.exec(line)?.[1] ?? '';
+    if (survey.eventLines > 0) return;
+    // Old kernels print it twice where another one of a family runs: the last is right.
+    survey.tracer = /^# tracer: (\S+)/.exec(line)?.[1] ?? survey.tracer;
+    hasColumns ||= COLUMNS.test(line);
     const entries = /^# entries-in-buffer\/entries-written: (\d+)\/(\d+)/.exec(line);
-    if (entries !== null) survey.overwritten = Math.max(0, Number(entries[2]) - Number(entries[1]));
-    survey.kernelRelease ||= /^# \w+ latency trace v\S+ on (\S+)/.exec(line)?.[1] ?? '';
+    if (entries !== null) {
+      survey.overwritten = Math.max(0, Number(entries[2]) - Number(entries[1]));
+    }
+    const format = /^# (\w+) latency trace v\S+ on (\S+)/.exec(line);
+    if (format !== null) {
+      survey.isLatencyFormat = true;
+      [survey.tracer, survey.kernelRelease] = [format[1], format[2]];
+    }
     const latency = /^# latency: (\d+) us/.exec(line);
     // `latency-format` gives the trace of any tracer this heading.
     const measures = LATENCY_TRACERS.some((tracer) => tracer === survey.tracer);
@@ -85,11 +127,15 @@ export function surveyText(pieces: Iterable<Uint8Array>): TextSurvey {
     if (named !== null) {
       const [, name, syscall, behind] = named;
       if (name === 'tracing_mark_write') seen.add('ftrace:print');
-      else if (name !== undefined) seen.add(systems.get(name) ?? vectorOf(name));
-      else seen.add(`syscalls:sys_${behind === '(' ? 'enter' : 'exit'}_${syscall.slice(4)}`);
+      else if (name !== undefined) {
+        const event = systems.get(name) ?? vectorOf(name);
+        if (event === '') otherNames.add(name);
+        else seen.add(event);
+      } else seen.add(`syscalls:sys_${behind === '(' ? 'enter' : 'exit'}_${syscall.slice(4)}`);
       return;
     }
-    for (const [event, pattern] of UNNAMED) if (pattern.test(text)) seen.add(event);
+    const unnamed = unnamedEvent(text);
+    if (unnamed !== undefined) seen.add(unnamed);
   };
 
   const line = (bytes: Uint8Array, from: number, end: number): void => {
@@ -100,6 +146,7 @@ export function surveyText(pieces: Iterable<Uint8Array>): TextSurvey {
     const text = survey.isGraph ? -1 : parsePrefix(bytes, from, end, prefix);
     if (text >= 0 && prefix.cpu < MOST_CPUS) {
       survey.hasLines = true;
+      survey.eventLines++;
       survey.isPlain ||= prefix.isPlainStamp;
       cpus.add(prefix.cpu);
       textOf(
@@ -109,47 +156,82 @@ export function surveyText(pieces: Iterable<Uint8Array>): TextSurvey {
       );
       return;
     }
-    if (survey.hasLines && !survey.isGraph) return;
-    const graph = GRAPH_LINE.exec(
-      Buffer.from(bytes.buffer, bytes.byteOffset + from, Math.min(end - from, LONGEST_LINE)).toString(
-        'latin1',
-      ),
-    );
-    if (graph === null || Number(graph[2]) >= MOST_CPUS) return;
+    if (isSideLine(bytes, from, end)) return;
+    if (survey.hasLines && !survey.isGraph) {
+      otherLine(bytes, from, end);
+      return;
+    }
+    const shown = Buffer.from(bytes.buffer, bytes.byteOffset + from, Math.min(end - from, LONGEST_LINE));
+    const call = shown.toString('latin1');
+    const graph = GRAPH_LINE.exec(call);
+    if (graph === null || Number(graph[2]) >= MOST_CPUS) {
+      // Calls have lines of several kinds, which their reader knows.
+      if (!survey.isGraph) otherLine(bytes, from, end);
+      return;
+    }
     survey.hasLines = true;
+    survey.eventLines++;
     survey.isGraph = true;
+    survey.hasGraphDurations ||= GRAPH_DURATION.test(call);
     survey.hasGraphStamps ||= graph[1] !== undefined;
     cpus.add(Number(graph[2]));
   };
 
-  let rest = new Uint8Array(0);
+  const otherLine = (bytes: Uint8Array, from: number, end: number): void => {
+    survey.otherLines++;
+    const shown = Buffer.from(bytes.subarray(from, Math.min(end, from + SHOWN)))
+      .toString('latin1')
+      .trim();
+    survey.firstOther ??= { number: number + 1, text: shown };
+  };
+
+  const canonical = makeCanonical();
+  let number = 0;
   let read = 0;
-  for (const piece of pieces) {
-    const bytes = rest.length === 0 ? piece : Buffer.concat([rest, piece]);
-    const start = read - rest.length;
-    read += piece.length;
+  const take = (bytes: Uint8Array): void => {
     let from = 0;
-    for (let end = bytes.indexOf(NEWLINE); end >= 0; end = bytes.indexOf(NEWLINE, from)) {
+    while (from < bytes.length) {
+      // A name can hold a newline.
+      const text = survey.isGraph ? -1 : parsePrefix(bytes, from, bytes.length, prefix);
+      const end = bytes.indexOf(NEWLINE, Math.max(from, text));
       line(bytes, from, end + 1);
       from = end + 1;
-      survey.lines++;
-      survey.wholeBytes = start + from;
+      number++;
     }
-    // What goes on for so long is no line: a hole in the file, say. Nothing of it is looked at.
-    rest = bytes.length - from > LONGEST_REST ? new Uint8Array(0) : Uint8Array.from(bytes.subarray(from));
+  };
+  for (const piece of pieces) {
+    read += piece.length;
+    take(canonical.rewrite(piece, false));
   }
+  take(canonical.rewrite(new Uint8Array(0), true));
+  survey.lines = canonical.lines();
+  survey.wholeBytes = canonical.wholeBytes();
   survey.cutBytes = read - survey.wholeBytes;
+  survey.isForeign = !canonical.isUnchanged();
+  survey.isReport = canonical.isReport();
+  survey.isOpen = canonical.isOpen();
   if (survey.isGraph) {
     survey.tracer = 'function_graph';
     for (const event of ['ftrace:funcgraph_entry', 'ftrace:funcgraph_exit']) seen.add(event);
   }
+  survey.isEmpty = hasColumns && survey.tracer !== '' && survey.eventLines + survey.otherLines === 0;
   survey.hasLines ||= survey.latencyUs !== undefined;
   survey.tracer ||= 'nop';
   survey.cpus = [...cpus].sort((a, b) => a - b);
   seen.delete('');
   survey.events = [...seen];
+  survey.otherNames = [...otherNames];
   return survey;
 }
+
+/** Empty lines, stack traces, and what is said of losses. */
+function isSideLine(bytes: Uint8Array, from: number, end: number): boolean {
+  if (from + 1 >= end) return true;
+  if (bytes[from] === 0x20 && bytes[from + 1] === 0x3d && bytes[from + 2] === 0x3e) return true;
+  return parseLoss(bytes, from, end, side) >= 0;
+}
+
+const side = { cpu: 0, lost: 0 };
 
 /** `local_timer_entry`: one of a family whose members are not all known. */
 function vectorOf(name: string): string {

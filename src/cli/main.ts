@@ -206,7 +206,8 @@ function addReplay(program: Command, outcome: Outcome): void {
     .description('print the metrics of a recording, or serve them')
     .argument(
       '<file>',
-      'a trace.dat of version 6 or 7, as record and trace-cmd write it, or text of trace or trace_pipe',
+      'a trace.dat of version 6 or 7, as record and trace-cmd write it, or text of trace or trace_pipe, of this kernel or ' +
+        'an older one, of Android, or of trace-cmd report; a regular file, not compressed',
     )
     .option('--serve', 'serve them over HTTP, labelled source="replay", until SIGTERM or SIGINT')
     .option(

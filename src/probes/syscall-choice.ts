@@ -6,6 +6,8 @@
 import { globMatcher } from '../config/units/globs.ts';
 import type { CommonOptions, HostFacts } from './probe.ts';
 
+export const RAW_ENTER = 'raw_syscalls:sys_enter';
+export const RAW_EXIT = 'raw_syscalls:sys_exit';
 /** Up to this many chosen syscalls are traced by their own events. */
 const MOST_OWN_EVENTS = 16;
 /** Label of numbers that the table does not have. */
@@ -50,17 +52,23 @@ export function exitEvent(name: string, host: HostFacts): string {
 
 /**
  * The chosen syscalls when they shall be traced by their own events; undefined when `raw_syscalls` it is: without
- * `include`, with too many, or where one of them has no events of its own (they would be missing in silence).
+ * `include`, with too many, or where one of them has no events of its own (they would be missing in silence). Where
+ * there are no `raw_syscalls`, as in a recording without them, it is all that have events of their own.
  */
 export function byOwnEvents(
   options: SyscallOptions,
   host: HostFacts,
   hasEvent: (event: string) => boolean,
 ): readonly ChosenSyscall[] | undefined {
-  if (options.include.length === 0) return undefined;
+  const hasRaw = hasEvent(RAW_ENTER) && hasEvent(RAW_EXIT);
+  if (hasRaw && options.include.length === 0) return undefined;
   const chosen = chosenSyscalls(options, host);
-  if (chosen.length === 0 || chosen.length > MOST_OWN_EVENTS) return undefined;
   const traceable = ({ name }: ChosenSyscall) =>
     hasEvent(enterEvent(name, host)) && hasEvent(exitEvent(name, host));
+  if (!hasRaw) {
+    const own = chosen.filter(traceable);
+    return own.length > 0 ? own : undefined;
+  }
+  if (chosen.length === 0 || chosen.length > MOST_OWN_EVENTS) return undefined;
   return chosen.every(traceable) ? chosen : undefined;
 }

@@ -19,14 +19,14 @@ import {
   chosenSyscalls,
   enterEvent,
   exitEvent,
+  RAW_ENTER,
+  RAW_EXIT,
   type SyscallOptions,
   syscallFilter,
   UNKNOWN,
 } from './syscall-choice.ts';
 import { TaskStamps } from './task-stamps.ts';
 
-const RAW_ENTER = 'raw_syscalls:sys_enter';
-const RAW_EXIT = 'raw_syscalls:sys_exit';
 const TASK_EXIT = 'sched:sched_process_exit';
 const TASK_EXEC = 'sched:sched_process_exec';
 
@@ -72,7 +72,7 @@ export const syscalls: ProbeModule<SyscallOptions> = {
       { event: TASK_EXIT, fields: ['pid'], optional: true },
       { event: TASK_EXEC, fields: ['pid', 'old_pid'], optional: true },
     ];
-    const offered = new Set(options.include.length > 0 ? kernel.events() : []);
+    const offered = new Set(kernel.events());
     const own = byOwnEvents(options, host, (event) => offered.has(event));
     if (own === undefined) {
       return [

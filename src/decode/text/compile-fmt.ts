@@ -23,20 +23,22 @@ export interface CompileInput {
   isVariant?: boolean;
   /** Fields that it does not tell are 0, as where another variant tells more. */
   lacksZeroes?: boolean;
+  /** Strings that hold no newline: they do not come from programs. */
+  oneLine?: readonly string[];
   place: RecordPlace;
 }
 
 /** Throws an `Error` with the reason, without the event's name. */
 export function compileFmt(input: CompileInput): steps.Program {
   const { format, fields, printFmt = format.printFmt, place } = input;
-  const { isVariant = false, lacksZeroes = false } = input;
+  const { isVariant = false, lacksZeroes = false, oneLine = [] } = input;
   const wanted = new Map<string, FieldFormat>();
   for (const field of format.fields) {
     if (fields.includes(field.name) && !isCommon(field.name)) wanted.set(field.name, field);
   }
   let pieces: Told[];
   try {
-    pieces = piecesOf(printFmt).map((piece) => tellingOf(piece, format));
+    pieces = piecesOf(printFmt).map((piece) => tellingOf(piece, format, oneLine));
   } catch (error) {
     // Where nothing is wanted, its end is all there is to find.
     if (wanted.size > 0) throw error;
@@ -66,7 +68,7 @@ interface Told {
   most: number;
 }
 
-function tellingOf(piece: Piece, format: EventFormat): Told {
+function tellingOf(piece: Piece, format: EventFormat, oneLine: readonly string[]): Told {
   if (piece.kind === 'literal') return { piece, meaning: undefined, isText: false, most: 0 };
   let meaning = meaningOf(piece.argument);
   const { looks } = piece;
@@ -80,7 +82,9 @@ function tellingOf(piece: Piece, format: EventFormat): Told {
     meaning = { kind: 'other', mayHoldNewline: looks === 'string' };
   }
   const isText =
-    looks === 'string' && (meaning.kind === 'text' || (meaning.kind === 'other' && meaning.mayHoldNewline));
+    looks === 'string' &&
+    ((meaning.kind === 'text' && !oneLine.includes(meaning.field)) ||
+      (meaning.kind === 'other' && meaning.mayHoldNewline));
   return { piece, meaning, isText, most: isText ? longestOf(meaning, format) : LONGEST_WORD };
 }
 

@@ -20,9 +20,14 @@ import { isLikePrefix, newPrefix, parsePrefix } from './prefix.ts';
 import { lineEnd } from './search.ts';
 import { parseLoss, type SideLine } from './side-lines.ts';
 import type { TextEventType, TextTarget } from './types.ts';
+import { numberedEventAt } from './unnamed.ts';
 
 /** More than any event's text has, with the next line's front part: what of a piece of text waits for the rest. */
 export const HOLD_BACK = 12_288;
+/** What is kept of a line that cannot be read. */
+const SHOWN_BYTES = 120;
+/** Less than two stamps of text differ by: this much behind one is behind all that began at it. */
+const BEHIND_NS = 0.5;
 /** Bytes a record takes in the kernel's buffer, where its format is not known. */
 const USUAL_RECORD_BYTES = 32;
 
@@ -40,7 +45,17 @@ export interface TextDecoderOptions {
   cpuCount: number;
   /** The text is that of the tracer function_graph. */
   isGraph: boolean;
+  /** The last line of the text had no newline of its own: it is a line if it can be read, else it is a cut one. */
+  endsOpen?: boolean;
   target: TextTarget;
+}
+
+/** A line that could not be read. */
+export interface BrokenLine {
+  /** Bytes of text before it. */
+  offset: number;
+  text: string;
+  why: string;
 }
 
 export interface TextDecoder {
@@ -57,10 +72,15 @@ export interface TextDecoder {
   flaggedLost(cpu: number): number;
   /** Events whose stamp is before that of one that came earlier. */
   lateEvents(): number;
+  /** Lines that could not be read, and the first of them. */
+  broken(): { count: number; first: BrokenLine | undefined };
+  /** The last line had no newline and could not be read: it is not among the broken ones. */
+  endsCut(): boolean;
 }
 
 export function makeTextDecoder(options: TextDecoderOptions): TextDecoder {
   const { dispatcher, functions, cpuCount, isGraph, target } = options;
+  const endsOpen = options.endsOpen ?? false;
   const { types, scratch } = compileTypes(options.types, dispatcher.slots);
   const matcher = makeMatcher(scratch, functions);
   const named = types.filter((type) => /[:( ]$/.test(type.start));
@@ -86,6 +106,16 @@ export function makeTextDecoder(options: TextDecoderOptions): TextDecoder {
   /** Where to go on when a handler fails. */
   let next = 0;
   let lineFrom = 0;
+  /** Bytes that were decoded in the calls before, and where this call began. */
+  let consumed = 0;
+  let started = 0;
+  let isFinal = false;
+  let current: Uint8Array | undefined;
+  let brokenLines = 0;
+  let firstBroken: BrokenLine | undefined;
+  let isCut = false;
+  /** As far as all CPUs are void: of many broken lines in a row only the first has to say so. */
+  let voidUntil = 0;
 
   /** An event that is read: tells a loss before it. */
   const count = (cpu: number, stamp: TimestampNs, size: number): void => {
@@ -134,9 +164,36 @@ export function makeTextDecoder(options: TextDecoderOptions): TextDecoder {
     return stop < 0 ? end : stop;
   }
 
-  function broken(cpu: number, bytes: Uint8Array, from: number, end: number): number {
+  /**
+   * A line that cannot be read: it may have been either end of what is open, on its own CPU or, where that is not known,
+   * on any. What began up to now is void.
+   */
+  function broken(cpu: number, bytes: Uint8Array, from: number, end: number, why: string): number {
+    const stop = skipLine(bytes, from, end);
+    // The text of a comment in function_graph lies elsewhere.
+    const isLine = bytes === current;
+    if (endsOpen && isFinal && isLine && stop === end) {
+      isCut = true;
+      if (cpu >= 0) counts[cpu]--;
+      return stop;
+    }
+    if (brokenLines++ === 0) {
+      const shown = isLine ? lineFrom : from;
+      const text = Buffer.from(bytes.subarray(shown, Math.min(stop, shown + SHOWN_BYTES)));
+      firstBroken = { offset: consumed + lineFrom - started, text: text.toString('latin1').trim(), why };
+    }
     target.onError(cpu, 'text_line');
-    return skipLine(bytes, from, end);
+    voidUntilNow(cpu);
+    return stop;
+  }
+
+  function voidUntilNow(cpu: number): void {
+    const onBroken = target.onBroken ?? target.onLoss;
+    const until = latest[0] + BEHIND_NS;
+    if (cpu >= 0) onBroken(cpu, until);
+    if (cpu >= 0 || until === voidUntil) return;
+    voidUntil = until;
+    for (let each = 0; each < cpuCount; each++) onBroken(each, until);
   }
 
   /** One line, or the lines of one event. Returns where the next begins. */
@@ -181,6 +238,7 @@ export function makeTextDecoder(options: TextDecoderOptions): TextDecoder {
 
   function deliver(type: LineType, length: number, stop: number): number {
     next = stop;
+    inUnknown = type.isOpen;
     count(prefix.cpu, prefix.timestampNs, type.recordBytes);
     if (type.slot !== UNHANDLED) handOut(type, length);
     return stop;
@@ -197,7 +255,7 @@ export function makeTextDecoder(options: TextDecoderOptions): TextDecoder {
       const stop = matcher.match(others[i], place, bytes, from, end);
       if (stop >= 0) return stop;
     }
-    return broken(prefix.cpu, bytes, from, end);
+    return broken(prefix.cpu, bytes, from, end, `its text is none that ${type.event} is known to have`);
   }
 
   function numberedEvent(bytes: Uint8Array, from: number, end: number): number {
@@ -209,7 +267,10 @@ export function makeTextDecoder(options: TextDecoderOptions): TextDecoder {
       }
     }
     count(prefix.cpu, prefix.timestampNs, USUAL_RECORD_BYTES);
-    return broken(prefix.cpu, bytes, from, end);
+    const other = numberedEventAt(bytes, from, end);
+    if (other !== undefined && !numbered.some(({ event }) => event === other))
+      return skipLine(bytes, from, end);
+    return broken(prefix.cpu, bytes, from, end, 'it is no record of a tracer that is read');
   }
 
   /** A line without the usual front part. */
@@ -233,7 +294,7 @@ export function makeTextDecoder(options: TextDecoderOptions): TextDecoder {
       if (stop >= 0) return stop;
     }
     if (inUnknown && !isLikePrefix(bytes, from, end)) return skipLine(bytes, from, end);
-    return broken(-1, bytes, from, end);
+    return broken(-1, bytes, from, end, 'it does not begin as TASK-PID [CPU] FLAGS STAMP: does');
   }
 
   function lines(bytes: Uint8Array, end: number, limit: number): void {
@@ -247,6 +308,9 @@ export function makeTextDecoder(options: TextDecoderOptions): TextDecoder {
     decode: (bytes, from, end, isLast) => {
       const limit = isLast ? end : end - HOLD_BACK;
       next = from;
+      started = from;
+      isFinal = isLast;
+      current = bytes;
       while (next < limit) {
         try {
           lines(bytes, end, limit);
@@ -254,13 +318,17 @@ export function makeTextDecoder(options: TextDecoderOptions): TextDecoder {
           // A handler's defect costs its line. Where that ends may be known already.
           if (next === lineFrom) next = skipLine(bytes, next, end);
           target.onError(prefix.cpu, 'handler_failed', error);
+          voidUntilNow(prefix.cpu);
         }
       }
+      consumed += next - from;
       return next;
     },
     events: (cpu) => counts[cpu] ?? 0,
     recordBytes: (cpu) => sizes[cpu] ?? 0,
     flaggedLost: (cpu) => lost[cpu] ?? 0,
     lateEvents: () => late,
+    broken: () => ({ count: brokenLines, first: firstBroken }),
+    endsCut: () => isCut,
   };
 }

@@ -13,12 +13,24 @@ interface Known {
 }
 
 const TASK = ['char comm[16]', 'int pid', 'int prio'];
+const WOKEN = 'REC->comm, REC->pid, REC->prio, REC->target_cpu';
+/** `success` was there before 4.3; the last three are those of `trace-cmd report`. */
 const WAKEUP: Known = {
   fields: [...TASK, 'int target_cpu'],
-  printFmts: ['"comm=%s pid=%d prio=%d target_cpu=%03d", REC->comm, REC->pid, REC->prio, REC->target_cpu'],
+  printFmts: [
+    `"comm=%s pid=%d prio=%d target_cpu=%03d", ${WOKEN}`,
+    `"comm=%s pid=%d prio=%d success=1 target_cpu=%03d", ${WOKEN}`,
+    `"%s:%d [%d] CPU:%03d", ${WOKEN}`,
+    `"%s:%d [%d] success=1 CPU:%03d", ${WOKEN}`,
+    `"%s:%d [%d]<CANT FIND FIELD success> CPU:%03d", ${WOKEN}`,
+  ],
 };
+/** Letters of all kernels: x, K, W and N were there before 4.14. Which of them it is does not matter to anybody. */
 const STATES =
-  '{ 1, "S" }, { 2, "D" }, { 4, "T" }, { 8, "t" }, { 16, "X" }, { 32, "Z" }, { 64, "P" }, { 128, "I" }';
+  '{ 1, "S" }, { 2, "D" }, { 4, "T" }, { 8, "t" }, { 16, "X" }, { 32, "Z" }, { 64, "P" }, { 128, "I" }, { 16, "x" }, { 64, "K" }, { 64, "W" }, { 64, "N" }';
+const STATE = `(REC->prev_state & 0xff) ? __print_flags(REC->prev_state & 0xff, "|", ${STATES}) : "R"`;
+const PREV = 'REC->prev_comm, REC->prev_pid, REC->prev_prio';
+const NEXT = 'REC->next_comm, REC->next_pid, REC->next_prio';
 const VECTORS =
   '{ 0, "HI" }, { 1, "TIMER" }, { 2, "NET_TX" }, { 3, "NET_RX" }, { 4, "BLOCK" }, { 5, "IRQ_POLL" }, { 6, "TASKLET" }, { 7, "SCHED" }, { 8, "HRTIMER" }, { 9, "RCU" }';
 const SOFTIRQ: Known = {
@@ -57,8 +69,11 @@ const KNOWN: Readonly<Record<string, Known>> = {
       'int next_pid',
       'int next_prio',
     ],
+    // The last two are those of `trace-cmd report`, with its plugins and without.
     printFmts: [
-      `"prev_comm=%s prev_pid=%d prev_prio=%d prev_state=%s%s ==> next_comm=%s next_pid=%d next_prio=%d", REC->prev_comm, REC->prev_pid, REC->prev_prio, (REC->prev_state & 0xff) ? __print_flags(REC->prev_state & 0xff, "|", ${STATES}) : "R", REC->prev_state & 0x100 ? "+" : "", REC->next_comm, REC->next_pid, REC->next_prio`,
+      `"prev_comm=%s prev_pid=%d prev_prio=%d prev_state=%s%s ==> next_comm=%s next_pid=%d next_prio=%d", ${PREV}, ${STATE}, REC->prev_state & 0x100 ? "+" : "", ${NEXT}`,
+      `"%s:%d [%d] %s ==> %s:%d [%d]", ${PREV}, ${STATE}, ${NEXT}`,
+      `"prev_comm=%s prev_pid=%d prev_prio=%d prev_state=%d next_comm=%s next_pid=%d next_prio=%d", ${PREV}, REC->prev_state, ${NEXT}`,
     ],
   },
   'sched:sched_wakeup': WAKEUP,
@@ -189,6 +204,14 @@ export function makeKnownFormats(): (event: string) => string | undefined {
     if (!ofFamilies.includes(event)) ofFamilies.push(event);
     return formatText(event, FIRST_OF_FAMILIES + ofFamilies.indexOf(event), FAMILIES[family]);
   };
+}
+
+/** Events of which nothing is known but their names are numbered from here on. */
+const FIRST_BARE = 60_000;
+
+/** A format with the common fields alone, for an event that can only be counted. `number`: its own among those. */
+export function bareFormatText(event: string, number: number): string {
+  return formatText(event, FIRST_BARE + number, { fields: [] });
 }
 
 const COMMON = [

@@ -23,6 +23,8 @@ export interface LineType {
   programs: readonly Program[];
   /** Lines that are records, but not of this event. */
   others: readonly Program[];
+  /** What it prints is not known, nor whether that has more lines than one. */
+  isOpen: boolean;
   /** Offsets of the common fields in the scratch buffer: words for the pid, bytes for the others. */
   pidWord: number;
   flagsByte: number;
@@ -81,14 +83,39 @@ const PRINTED: Readonly<Record<string, Printed>> = {
 };
 
 function hwlatFormats(): string[] {
-  const text = '#%-5u inner/outer(us): %4llu/%-5llu ts:%lld.%09ld count:%d';
-  const fields = 'REC->seqnum, REC->duration, REC->outer_duration, REC->tv_sec, REC->tv_nsec, REC->count';
-  return [
-    `"${text}", ${fields}`,
-    `"${text} nmi-total:%llu nmi-count:%u", ${fields}, REC->nmi_total_ts, REC->nmi_count`,
-    `"${text} nmi-count:%u", ${fields}, REC->nmi_count`,
-  ];
+  // Before 5.7 there was no count.
+  return ['', ' count:%d'].flatMap((count) => {
+    const text = `#%-5u inner/outer(us): %4llu/%-5llu ts:%lld.%09ld${count}`;
+    const own = 'REC->seqnum, REC->duration, REC->outer_duration, REC->tv_sec, REC->tv_nsec';
+    const fields = count === '' ? own : `${own}, REC->count`;
+    return [
+      `"${text}", ${fields}`,
+      `"${text} nmi-total:%llu nmi-count:%u", ${fields}, REC->nmi_total_ts, REC->nmi_count`,
+      `"${text} nmi-count:%u", ${fields}, REC->nmi_count`,
+    ];
+  });
 }
+
+/**
+ * Lines of events that say that nothing happened, of kernels before 4.3: the task that was to be woken was awake. Only
+ * where the format is ours, which has more than one way to print.
+ */
+const SAY_NOTHING: Readonly<Record<string, readonly string[]>> = Object.fromEntries(
+  ['sched:sched_wakeup', 'sched:sched_wakeup_new', 'sched:sched_waking'].map((event) => [
+    event,
+    [
+      '"comm=%s pid=%d prio=%d success=0 target_cpu=%03d", 0, 0, 0, 0',
+      '"%s:%d [%d] success=0 CPU:%03d", 0, 0, 0, 0',
+    ],
+  ]),
+);
+
+/** Strings in events that the kernel and its drivers choose: none has a newline, so no line behind is part of it. */
+const ONE_LINE: readonly (readonly [events: RegExp, fields: readonly string[]])[] = [
+  [/^irq:irq_handler_entry$/, ['name']],
+  [/^osnoise:irq_noise$/, ['desc']],
+  [/^block:/, ['rwbs', 'cmd']],
+];
 
 const ENTER = /^syscalls:sys_enter_(.+)$/;
 const EXIT = /^syscalls:sys_exit_(.+)$/;
@@ -161,6 +188,7 @@ function compileType(type: TextEventType, place: RecordPlace, slots: Uint16Array
     start,
     programs,
     others,
+    isOpen: format.printFmt === '' && start === `${format.name}:`,
     pidWord: offsetOf('common_pid', 4) >> 2,
     flagsByte: offsetOf('common_flags', 2),
     preemptByte: offsetOf('common_preempt_count', 3),
@@ -172,10 +200,11 @@ function linesOf(
   { event, format, fields }: TextEventType,
   place: RecordPlace,
 ): Pick<LineType, 'start' | 'programs' | 'others'> {
+  const oneLine = ONE_LINE.find(([events]) => events.test(event))?.[1] ?? [];
   const compiled = (printFmt: string, lacksZeroes: boolean) =>
-    compileFmt({ format, fields, printFmt, isVariant: true, lacksZeroes, place });
+    compileFmt({ format, fields, printFmt, isVariant: true, lacksZeroes, oneLine, place });
   const ownFormat = (printFmt: string, _: number, all: readonly string[]) =>
-    compileFmt({ format, fields, printFmt, isVariant: all.length > 1, place });
+    compileFmt({ format, fields, printFmt, isVariant: all.length > 1, oneLine, place });
   const printed = PRINTED[event];
   if (printed !== undefined) {
     return {
@@ -201,7 +230,13 @@ function linesOf(
   if (exit !== null) {
     return { start: `sys_${exit[1]} `, programs: [compiled('"-> 0x%lx", REC->ret', false)], others: [] };
   }
-  return { start: `${format.name}:`, programs: printFmtsOf(format).map(ownFormat), others: [] };
+  const printFmts = printFmtsOf(format);
+  const others = printFmts.length > 1 ? (SAY_NOTHING[event] ?? []) : [];
+  return {
+    start: `${format.name}:`,
+    programs: printFmts.map(ownFormat),
+    others: others.map((printFmt) => compiled(printFmt, true)),
+  };
 }
 
 /** A kernel's format has one; ours for text without formats have one for each variant. */

@@ -14,6 +14,10 @@ export interface TextEventType {
 export interface TextTarget {
   /** Events of `cpu` were lost before the one at `untilNs`. */
   onLoss(cpu: number, untilNs: TimestampNs): void;
+  /**
+   * A line of `cpu` cannot be read: what began before `untilNs` is void, as after a loss. By default it is told as one.
+   */
+  onBroken?(cpu: number, untilNs: TimestampNs): void;
   /** A line, or what a handler made of it, was no good. `cpu` is -1 where the line does not tell. */
   onError(cpu: number, error: PageError, cause?: unknown): void;
 }

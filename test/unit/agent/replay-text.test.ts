@@ -4,11 +4,8 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
-import { loadAgentConfig } from '../../../src/agent/compose-config.ts';
-import { openReplay } from '../../../src/agent/replay.ts';
-import { createRenderer } from '../../../src/export/prometheus-text.ts';
 import { UsageError } from '../../../src/model/errors.ts';
-import { parseExposition } from '../../support/exposition.ts';
+import { replayed } from '../../support/replayed.ts';
 
 const dir = mkdtempSync(join(tmpdir(), 'replay-text-'));
 after(() => rmSync(dir, { recursive: true }));
@@ -23,17 +20,7 @@ const TIMERLAT = `# tracer: timerlat
 function replay(text: string | Uint8Array, probe: string) {
   const file = join(dir, 'trace.txt');
   writeFileSync(file, text);
-  const quiet = () => undefined;
-  const config = loadAgentConfig({ env: {}, probes: [{ name: probe, on: true }], isRecorded: true });
-  const capture = openReplay(config, file, { log: { debug: quiet, info: quiet, warn: quiet, error: quiet } });
-  const rendered = createRenderer({ constantLabels: {} }).render([capture.snapshot({})], 'text');
-  const samples = parseExposition(rendered.toString('utf8'));
-  const value = (name: string, labels: Record<string, string> = {}) =>
-    samples
-      .filter((sample) => sample.name === name)
-      .filter((sample) => Object.entries(labels).every(([label, is]) => sample.labels[label] === is))
-      .reduce((sum, sample) => sum + Number(sample.value), 0);
-  return { value, warnings: capture.status().warnings };
+  return replayed(file, [probe]);
 }
 
 test('every context of timerlat, that of user space too', () => {

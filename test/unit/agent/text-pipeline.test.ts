@@ -155,13 +155,14 @@ describe('the text pipeline', () => {
     }
   });
 
-  it('goes on behind lines that make no sense', () => {
+  it('goes on behind lines that make no sense, and what was open then is void on every CPU', () => {
     const { pipeline, seen } = pipelineOf({
       reads: [`${wakeup(1, 1)}nonsense\n${wakeup(2, 2)}`],
       lost: none,
     });
     pipeline.flush();
-    assert.deepEqual(seen.slice(2), ['1', 'text_line on CPU -1', '2']);
+    const voided = [0, 1, 2, 3].map((cpu) => `loss of CPU ${cpu} until 1.0000005`);
+    assert.deepEqual(seen.slice(2), ['1', 'text_line on CPU -1', ...voided, '2']);
   });
 
   it('counts events that come after younger ones', () => {

@@ -1,0 +1,259 @@
+/**
+ * Text of other kernels and tools, line by line, as the kernel of today prints it: pieces of a file in, the same lines
+ * with the front part that `prefix.ts` reads out. Each line stays one line; what is understood as it is stays as it is.
+ *
+ * Which kinds of front parts there are is learned from the file: its headings, its first event. A name of a task or
+ * a string in an event, which users choose, is at most 15 bytes there and cannot be taken for a line of another kind.
+ */
+import { LONGEST_PREFIX, newLooseLine, parseLoose, type StampKind, writePrefix } from './loose-prefix.ts';
+import { isLikePrefix, newPrefix, parsePrefix } from './prefix.ts';
+import { startsWith } from './search.ts';
+
+export interface Canonical {
+  /**
+   * The lines that are whole by now; `isLast` takes what is left for the last line. Valid until the next call. A line
+   * of more than 64 KiB becomes one that nobody can read.
+   */
+  rewrite(piece: Uint8Array, isLast: boolean): Uint8Array;
+  /** The text is what came in, but for what is given up. */
+  isUnchanged(): boolean;
+  /** It is the output of `trace-cmd report`. */
+  isReport(): boolean;
+  /** The last line had no end, and was given one. */
+  isOpen(): boolean;
+  /** Lines with an end, and bytes up to the end of the last of them. */
+  lines(): number;
+  wholeBytes(): number;
+}
+
+const LONGEST_LINE = 1 << 16;
+/** Of a line that begins in a piece so much must be there: a name can hold a newline. */
+const LEAST_FRONT = 64;
+const NEWLINE = 0x0a;
+const RETURN = 0x0d;
+const SPACE = 0x20;
+const TAB = 0x09;
+const HASH = 0x23;
+const COLON = 0x3a;
+const EQUALS = 0x3d;
+const BYTE_ORDER_MARK = Buffer.from([0xef, 0xbb, 0xbf]);
+const LATENCY_HEADING = / latency trace v\d/;
+const REPORT_HEADING = /^(?:cpus=\d+|version = \d+|CPU \d+ is empty|\[vmlinux\].*)$/;
+const REPORT_LOSS = /^CPU:(\d+) \[(?:(\d+) )?EVENTS DROPPED\]$/;
+/** First letters of what `REPORT_HEADING` can be. */
+const REPORT_LETTERS = Buffer.from('cvC[');
+/** `sched_switch:          prev_comm=`: names are filled up to 20 columns, which those of osnoise are by chance. */
+const REPORT_EVENT = /^(?!\w+_noise:)\w+: {2,}(?=\S)/;
+const REPORT_COLUMNS = 22;
+/** So many events are asked whether they are those of a report. */
+const MOST_ASKED = 32;
+const UNREADABLE = Buffer.from('?\n');
+
+export function makeCanonical(): Canonical {
+  const loose = newLooseLine();
+  const strict = newPrefix();
+  let out = new Uint8Array(1 << 16);
+  let filled = 0;
+  let rest = new Uint8Array(0);
+  /** Within a line that is given up. */
+  let isSkipping = false;
+  let isFirstPiece = true;
+  let isUnchanged = true;
+  let isReport = false;
+  let isOpen = false;
+  let hasLatencyHeading = false;
+  let endsInReturn = false;
+  let kind: StampKind | undefined;
+  let asked = 0;
+  let lines = 0;
+  let read = 0;
+  let wholeBytes = 0;
+
+  const room = (bytes: number): void => {
+    if (filled + bytes <= out.length) return;
+    const larger = new Uint8Array(Math.max(out.length * 2, filled + bytes));
+    larger.set(out.subarray(0, filled));
+    out = larger;
+  };
+  const put = (bytes: Uint8Array, from: number, to: number): void => {
+    room(to - from);
+    // Most are short: a loop costs less than a view of them.
+    for (let i = from; i < to; i++) out[filled++] = bytes[i];
+  };
+  const putText = (text: string): void => {
+    isUnchanged = false;
+    const bytes = Buffer.from(text, 'latin1');
+    put(bytes, 0, bytes.length);
+  };
+  const putNewline = (): void => {
+    room(1);
+    out[filled++] = NEWLINE;
+  };
+
+  /** One line, up to its newline, or to the end of the text. */
+  const line = (bytes: Uint8Array, from: number, lineEnd: number): void => {
+    let end = lineEnd;
+    if (kind === undefined && end > from && bytes[end - 1] === RETURN) endsInReturn = true;
+    if (endsInReturn && end > from && bytes[end - 1] === RETURN) {
+      end--;
+      isUnchanged = false;
+    }
+    if (bytes[from] === HASH) {
+      if (kind === undefined) heading(textOf(bytes, from, end));
+      put(bytes, from, end);
+    } else if (!event(bytes, from, end)) other(bytes, from, end);
+    putNewline();
+  };
+
+  const heading = (text: string): void => {
+    if (LATENCY_HEADING.test(text)) hasLatencyHeading = true;
+  };
+
+  /** False when the line is none of an event. */
+  const event = (bytes: Uint8Array, from: number, end: number): boolean => {
+    if (isStrict(bytes, from, end)) {
+      kind ??= strict.isPlainStamp ? 'count' : 'seconds';
+      const text = parsePrefix(bytes, from, end, strict);
+      if (!isReport) {
+        put(bytes, from, end);
+        return true;
+      }
+      put(bytes, from, text);
+      eventText(bytes, text, end);
+      return true;
+    }
+    if (!parseLoose(bytes, from, end, loose)) return false;
+    // Of a kind that this text does not have, it is a string that looks like a line.
+    if (kind === undefined ? loose.kind === 'micros' && !hasLatencyHeading : loose.kind !== kind)
+      return false;
+    kind ??= loose.kind;
+    if (!isReport && asked++ < MOST_ASKED) isReport = looksLikeReport(textOf(bytes, loose.text, end));
+    isUnchanged = false;
+    room(LONGEST_PREFIX);
+    filled = writePrefix(loose, bytes, out, filled);
+    eventText(bytes, loose.text, end);
+    return true;
+  };
+
+  const isStrict = (bytes: Uint8Array, from: number, end: number): boolean =>
+    bytes[from] === SPACE && isLikePrefix(bytes, from, end) && parsePrefix(bytes, from, end, strict) >= 0;
+
+  const eventText = (bytes: Uint8Array, from: number, end: number): void => {
+    let pos = from;
+    if (isReport) {
+      while (pos < end && bytes[pos] > SPACE && bytes[pos] !== COLON) pos++;
+      if (bytes[pos] === COLON) {
+        const isCall = startsWith(bytes, from, end, FUNCTION);
+        if (!isCall) put(bytes, from, pos + 1);
+        while (pos + 1 < end && bytes[pos + 1] === SPACE) pos++;
+        pos++;
+        if (isCall) {
+          putText(textOf(bytes, pos, end).replace(' <-- ', ' <-'));
+          return;
+        }
+        putText(' ');
+      } else pos = from;
+    }
+    put(bytes, pos, end);
+  };
+
+  /** Headings, losses, stack traces and lines of function_graph; in a text that is not strict, from their first byte. */
+  const other = (bytes: Uint8Array, from: number, end: number): void => {
+    let first = from;
+    while (first < end && (bytes[first] === SPACE || bytes[first] === TAB)) first++;
+    if (bytes[first] === HASH) {
+      isUnchanged = false;
+      if (kind === undefined) heading(textOf(bytes, first, end));
+      put(bytes, first, end);
+      return;
+    }
+    const isLoss = startsWith(bytes, first, end, CPU);
+    const isStack = bytes[first] === EQUALS && bytes[first + 1] === 0x3e;
+    if (kind === undefined && REPORT_LETTERS.includes(bytes[first]) && reportLine(textOf(bytes, first, end)))
+      return;
+    if (isReport && isLoss && reportLine(textOf(bytes, first, end))) return;
+    const isDashes = kind === undefined && bytes[first] === 0x2d && bytes[first + 1] === 0x2d;
+    if (first > from && (isLoss || first === end)) {
+      isUnchanged = false;
+      put(bytes, first, end);
+    } else if ((isStack || isDashes) && first !== from + 1) {
+      putText(' ');
+      put(bytes, first, end);
+    } else put(bytes, from, end);
+  };
+
+  const reportLine = (text: string): boolean => {
+    if (REPORT_HEADING.test(text)) {
+      isReport ||= text.startsWith('cpus=');
+      putText(`# ${text}`);
+      return true;
+    }
+    const loss = REPORT_LOSS.exec(text);
+    if (loss === null) return false;
+    putText(`CPU:${loss[1]} [LOST ${loss[2] === undefined ? '' : `${loss[2]} `}EVENTS]`);
+    return true;
+  };
+
+  const takeLine = (bytes: Uint8Array, from: number, start: number, end: number): void => {
+    if (isSkipping) {
+      isSkipping = false;
+      put(UNREADABLE, 0, UNREADABLE.length);
+    } else line(bytes, from, end);
+    lines++;
+    wholeBytes = start + end + 1;
+  };
+
+  return {
+    rewrite: (piece, isLast) => {
+      filled = 0;
+      const bytes = rest.length === 0 ? piece : Buffer.concat([rest, piece]);
+      const start = read - rest.length;
+      read += piece.length;
+      let from = 0;
+      if (isFirstPiece && startsWith(bytes, 0, bytes.length, BYTE_ORDER_MARK)) {
+        from = BYTE_ORDER_MARK.length;
+        isUnchanged = false;
+      }
+      isFirstPiece = false;
+      while (from < bytes.length && (isLast || bytes.length - from >= LEAST_FRONT)) {
+        // A name with a newline in it belongs to its line.
+        const text = isStrict(bytes, from, bytes.length)
+          ? parsePrefix(bytes, from, bytes.length, strict)
+          : from;
+        const end = bytes.indexOf(NEWLINE, text);
+        if (end < 0) break;
+        takeLine(bytes, from, start, end);
+        from = end + 1;
+      }
+      const left = bytes.length - from;
+      if (left > LONGEST_LINE) {
+        // A hole in the file, say. Nothing of it is looked at.
+        isSkipping = true;
+        isUnchanged = false;
+        rest = new Uint8Array(0);
+      } else if (isLast && left > 0 && !isSkipping) {
+        isUnchanged = false;
+        isOpen = true;
+        line(bytes, from, bytes.length);
+        rest = new Uint8Array(0);
+      } else rest = Uint8Array.from(bytes.subarray(from));
+      return out.subarray(0, filled);
+    },
+    isUnchanged: () => isUnchanged,
+    isReport: () => isReport,
+    isOpen: () => isOpen,
+    lines: () => lines,
+    wholeBytes: () => wholeBytes,
+  };
+}
+
+const CPU = Buffer.from('CPU:');
+const FUNCTION = Buffer.from('function:');
+
+function looksLikeReport(text: string): boolean {
+  return (REPORT_EVENT.exec(text)?.[0].length ?? 0) >= REPORT_COLUMNS;
+}
+
+function textOf(bytes: Uint8Array, from: number, end: number): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset + from, Math.min(end - from, 256)).toString('latin1');
+}

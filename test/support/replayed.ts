@@ -1,0 +1,46 @@
+/** Replays a file with some probes on and gives what a scrape would, and the status. */
+import { loadAgentConfig } from '../../src/agent/compose-config.ts';
+import { openReplay } from '../../src/agent/replay.ts';
+import { createRenderer } from '../../src/export/prometheus-text.ts';
+import { parseExposition } from './exposition.ts';
+
+export interface Replayed {
+  /** Sum of the samples of a name that have these labels; undefined where there are none. */
+  sample(name: string, labels?: Record<string, string>): number | undefined;
+  /** The same, 0 where there are none. */
+  value(name: string, labels?: Record<string, string>): number;
+  warnings: string[];
+  /** Reasons of probes that are off. */
+  off: Record<string, string>;
+  up: string[];
+  latency(tracer: string): { latencyNs: number; trace: string }[] | undefined;
+}
+
+/** `probes`: without any, those that are on by default. `config`: a file, for what has no flag. */
+export function replayed(file: string, probes: readonly string[] = [], config?: string): Replayed {
+  const quiet = () => undefined;
+  const loaded = loadAgentConfig({
+    env: {},
+    probes: probes.map((name) => ({ name, on: true })),
+    isRecorded: true,
+    ...(config === undefined ? {} : { file: config }),
+  });
+  const capture = openReplay(loaded, file, { log: { debug: quiet, info: quiet, warn: quiet, error: quiet } });
+  const rendered = createRenderer({ constantLabels: {} }).render([capture.snapshot({})], 'text');
+  const samples = parseExposition(rendered.toString('utf8'));
+  const sample = (name: string, labels: Record<string, string> = {}) => {
+    const chosen = samples
+      .filter((each) => each.name === name)
+      .filter((each) => Object.entries(labels).every(([label, is]) => each.labels[label] === is));
+    return chosen.length === 0 ? undefined : chosen.reduce((sum, each) => sum + Number(each.value), 0);
+  };
+  const { warnings, probes: statuses } = capture.status();
+  return {
+    sample,
+    value: (name, labels) => sample(name, labels) ?? 0,
+    warnings,
+    off: Object.fromEntries(statuses.flatMap(({ name, up, reason }) => (up ? [] : [[name, reason]]))),
+    up: statuses.flatMap(({ name, up }) => (up ? [name] : [])),
+    latency: (tracer) => capture.latency(tracer),
+  };
+}
