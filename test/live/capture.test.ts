@@ -61,6 +61,9 @@ function record(name: string, subbufferKb: number): Recording {
     put('buffer_size_kb', '4096');
     put('buffer_subbuf_size_kb', String(subbufferKb));
     put('trace_clock', 'mono');
+    // What others do could be more than the buffer holds.
+    put('options/event-fork', '1');
+    put('set_event_pid', String(process.pid));
     for (const event of EVENTS) put(join('events', event.replace(':', '/'), 'enable'), '1');
     put('tracing_on', '1');
     put('trace_marker', 'ftrace-exporter: a marker\n');

@@ -1,7 +1,7 @@
 /** The command line on the running kernel: needs root and tracefs. Every instance it makes has the pid in its name. */
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
-import { existsSync, mkdtempSync, rmdirSync, rmSync, statSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmdirSync, rmSync, statSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -187,7 +187,11 @@ test('a recording ends early on SIGINT, whole, and its replay is marked as one',
   const file = join(directory, 'r.dat');
   const running = start(['record', '-o', file, '--duration', '1h']);
   while (!existsSync(`${dir}-record`)) await new Promise((resolve) => setTimeout(resolve, 20));
-  await new Promise((resolve) => setTimeout(resolve, 1000));
+  const hasRead = () =>
+    readdirSync(join(`${dir}-record`, 'per_cpu')).some((cpu) =>
+      /^read events: [1-9]/m.test(readFileSync(join(`${dir}-record`, 'per_cpu', cpu, 'stats'), 'utf8')),
+    );
+  while (!hasRead()) await new Promise((resolve) => setTimeout(resolve, 20));
   running.child.kill('SIGINT');
   assert.equal(await running.ended, 0, running.stderr());
   assert.equal(existsSync(`${dir}-record`), false);

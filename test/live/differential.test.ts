@@ -3,7 +3,7 @@
  * fields must be the same for every event. The text is read first, which takes nothing out of the buffer.
  */
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
+import { closeSync, openSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { Pipeline } from '../../src/agent/pipeline.ts';
@@ -199,9 +199,16 @@ test("the kernel's text and our decoding agree on every event", (t) => {
        };`,
     )
     .then(async (workload) => {
-      instance.start();
-      await workload.run();
-      instance.stop();
+      // Of the whole machine: others can do so much that the buffer overflows.
+      for (let attempt = 1; ; attempt++) {
+        instance.start();
+        await workload.run();
+        instance.stop();
+        if (onlineCpus().every((cpu) => instance.stats(cpu).overrun === 0)) break;
+        t.diagnostic(`attempt ${attempt}: the buffer was too small for what the machine does`);
+        assert.ok(attempt < 5, 'events were lost in every attempt');
+        closeSync(openSync(join(instance.dir, 'trace'), 'w'));
+      }
       await workload.end();
       const expected = fromText(readFileSync(join(instance.dir, 'trace'), 'utf8'));
 

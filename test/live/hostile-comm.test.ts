@@ -6,8 +6,8 @@ import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
-import { setTimeout as sleep } from 'node:timers/promises';
-import { makeBench, parseScrape, type Scrape, settled } from '../support/agent.ts';
+import { makeBench, parseScrape, type Scrape } from '../support/agent.ts';
+import { countsExactly } from '../support/exactly.ts';
 import { skipWithout } from '../support/tools.ts';
 import { watch } from '../support/witness.ts';
 
@@ -56,22 +56,16 @@ test('tasks with hostile names change nothing', { skip }, async (t) => {
   });
   const counted = (scrape: Scrape) =>
     scrape.sum('ftrace_syscall_duration_seconds_count', { syscall: 'getppid' });
-  const expected = NAMES.length * CALLS;
-  for (let attempt = 1; ; attempt++) {
-    const strangersBefore = others.count();
-    await sleep(200);
-    const first = await agent.scrape();
-    await Promise.all(workloads.map((workload) => workload.run()));
-    const last = await settled(agent, (scrape) => counted(scrape) >= counted(first) + expected);
-    const strangers = others.count() - strangersBefore;
-    if (strangers === 0) {
-      assert.equal(last.sum('ftrace_exporter_events_lost_total'), 0);
-      assert.equal(counted(last) - counted(first), expected);
-      break;
-    }
-    t.diagnostic(`attempt ${attempt}: ${strangers} calls by others`);
-    assert.ok(attempt < 5, 'others made calls in every attempt');
-  }
+  await countsExactly({
+    t,
+    agent,
+    others,
+    counted,
+    work: async () => {
+      await Promise.all(workloads.map((workload) => workload.run()));
+      return NAMES.length * CALLS;
+    },
+  });
 
   const text = await (await fetch(`${agent.url}/metrics`)).text();
   // Throws on a line that is no sample; every name is one of ours, and no label has a task's name.

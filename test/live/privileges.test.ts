@@ -3,11 +3,11 @@
  * by the ids the kernel gives them, and leaves nothing behind.
  */
 import assert from 'node:assert/strict';
-import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { before, describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { makeBench, needTool, type Scrape, settled } from '../support/agent.ts';
+import { callsOver, countsExactly } from '../support/exactly.ts';
 import { watch } from '../support/witness.ts';
 
 const bench = makeBench('privileges');
@@ -15,6 +15,8 @@ const CALLS = 100_000;
 const NO_CAPABILITIES = ['setpriv', '--bounding-set=-all', '--inh-caps=-all', '--no-new-privs'];
 // `unshare` ignores SIGTERM, but takes its child with it when it is killed.
 const PID_NAMESPACE = ['unshare', '--pid', '--fork', '--kill-child', '--mount-proc'];
+/** More than others happen to make. */
+const MARKS = 1000;
 /** Syscalls that the agent makes all the time, and hardly anybody else on a calm machine. */
 const OWN_HABITS = ['epoll_pwait', 'read', 'futex'];
 
@@ -46,9 +48,7 @@ for (const { name, wrapper, capabilities, namespace } of WAYS) {
     });
 
     it('counts exactly, leaves out its own threads and nobody else, and goes without a trace', async (t) => {
-      const workload = await bench.workload(
-        `const work = () => { for (let i = 0; i < ${CALLS}; i++) process.ppid; };`,
-      );
+      const workload = await bench.workload(callsOver(500, CALLS));
       const others = watch(bench, ['getppid'], { not: [workload.pid] });
       const agent = await bench.start({ probes: { syscalls: {} }, log: { level: 'debug' } }, { wrapper });
       const pid = innermost(agent.child.pid ?? 0);
@@ -70,30 +70,22 @@ for (const { name, wrapper, capabilities, namespace } of WAYS) {
 
       const counted = (scrape: Scrape) =>
         scrape.sum('ftrace_syscall_duration_seconds_count', { syscall: 'getppid' });
-      for (let attempt = 1; ; attempt++) {
-        const strangersBefore = others.count();
-        // By now it has seen whatever happened before.
-        await sleep(200);
-        const first = await agent.scrape();
-        await workload.run();
-        const last = await settled(agent, (scrape) => counted(scrape) >= counted(first) + CALLS);
-        const strangers = others.count() - strangersBefore;
-        const lost =
-          last.sum('ftrace_exporter_events_lost_total') - first.sum('ftrace_exporter_events_lost_total');
-        if (strangers === 0 && lost === 0) {
-          assert.equal(counted(last) - counted(first), CALLS);
-          break;
-        }
-        t.diagnostic(`attempt ${attempt}: ${lost} events lost, ${strangers} calls by others`);
-        assert.ok(attempt < 5, 'events were lost, or others made calls, in every attempt');
-      }
+      await countsExactly({ t, agent, others, counted, work: () => workload.run<number>() });
 
-      // Of the syscalls that the agent makes all the time it shows those of others alone. It records within the time
-      // that these are counted, so not one may be too many.
+      // Of the syscalls that the agent makes all the time it shows those of others alone: in what it shows between two
+      // scrapes is not one that the witnesses have not seen others end in that time.
+      const mark = await bench.workload(callsOver(0, MARKS, "require('node:os').getPriority(0)"));
+      const marks = (scrape: Scrape) =>
+        scrape.sum('ftrace_syscall_duration_seconds_count', { syscall: 'getpriority' });
+      /** A scrape with all that was recorded before this was called. */
+      const upToNow = async () => {
+        const before = marks(await agent.scrape());
+        await mark.run();
+        return settled(agent, (scrape) => marks(scrape) >= before + MARKS);
+      };
       const tids = threadsOf(pid);
-      const ours = watch(bench, OWN_HABITS, { only: tids });
-      const theirs = watch(bench, OWN_HABITS, { not: tids });
-      const record = (dir: string, on: boolean) => writeFileSync(join(dir, 'tracing_on'), on ? '1' : '0');
+      const ours = watch(bench, OWN_HABITS, { only: tids }, 'exit');
+      const theirs = watch(bench, OWN_HABITS, { not: tids }, 'exit');
       const habits = (scrape: Scrape) =>
         OWN_HABITS.reduce(
           (sum, syscall) => sum + scrape.sum('ftrace_syscall_duration_seconds_count', { syscall }),
@@ -101,18 +93,13 @@ for (const { name, wrapper, capabilities, namespace } of WAYS) {
         );
       const ignored = (scrape: Scrape) =>
         scrape.sum('ftrace_exporter_events_ignored_total', { reason: 'self' });
-      const atRest = async () => {
-        await sleep(500);
-        return agent.scrape();
-      };
-      record(agent.dir, false);
-      const before = await atRest();
-      const [oursBefore, theirsBefore] = [ours.count(), theirs.count()];
-      record(agent.dir, true);
+      const theirsBefore = theirs.count();
+      const before = await upToNow();
+      const oursBefore = ours.count();
       await sleep(1500);
-      record(agent.dir, false);
-      const [own, foreign] = [ours.count() - oursBefore, theirs.count() - theirsBefore];
-      const after = await atRest();
+      const own = ours.count() - oursBefore;
+      const after = await upToNow();
+      const foreign = theirs.count() - theirsBefore;
       const shown = habits(after) - habits(before);
       t.diagnostic(`${own} calls by the agent, ${foreign} by others, ${shown} counted`);
       assert.ok(own > 100, `the agent made only ${own} calls`);
@@ -126,6 +113,7 @@ for (const { name, wrapper, capabilities, namespace } of WAYS) {
       assert.equal(await agent.ended, 0, agent.stderr());
       assert.equal(existsSync(agent.dir), false);
       for (const one of [others, ours, theirs]) one.remove();
+      await mark.end();
       await workload.end();
     });
   });

@@ -21,6 +21,7 @@ import type { ProbeModule } from '../../src/probes/probe.ts';
 import { sched } from '../../src/probes/sched.ts';
 import { softirq } from '../../src/probes/softirq.ts';
 import { syscalls } from '../../src/probes/syscalls.ts';
+import { writeControl } from '../../src/tracefs/files.ts';
 import { createInstance, type Instance } from '../../src/tracefs/instance.ts';
 import { findTracefs } from '../../src/tracefs/mount.ts';
 
@@ -30,8 +31,24 @@ after(() => {
   for (const instance of instances) instance.remove();
 });
 
-/** Values of all series a probe has after `work`, by `name{label values}`; for histograms the number of records. */
+/**
+ * Values of all series a probe has after `work`, by `name{label values}`; for histograms the number of records. Others can
+ * do so much meanwhile that the buffer overflows: then it is tried again.
+ */
 function observe(module: ProbeModule, given: Record<string, unknown>, work: () => void): Map<string, number> {
+  for (let attempt = 1; attempt <= 5; attempt++) {
+    const values = observeOnce(module, given, work);
+    if (values !== undefined) return values;
+  }
+  throw new assert.AssertionError({ message: 'events were lost in every attempt' });
+}
+
+/** Undefined when events were lost. */
+function observeOnce(
+  module: ProbeModule,
+  given: Record<string, unknown>,
+  work: () => void,
+): Map<string, number> | undefined {
   const instance = createInstance(findTracefs({ mayMount: false }), `probes-test-${process.pid}-${made++}`);
   instances.push(instance);
   const store = new MetricStore();
@@ -55,17 +72,23 @@ function observe(module: ProbeModule, given: Record<string, unknown>, work: () =
     throw new Error(`CPU ${cpu}: ${error}`, { cause });
   };
   const pipeline = new Pipeline({ source: pages, layout, plan, onError });
+  // Exact counts are of this process's children: others make the same calls.
+  if (module === syscalls) {
+    writeControl(instance.dir, 'options/event-fork', '1');
+    writeControl(instance.dir, 'set_event_pid', String(process.pid));
+  }
   instance.enable(plan.events);
   instance.start();
   work();
   instance.stop();
   pipeline.flush();
-  for (const cpu of onlineCpus()) {
+  const isWhole = onlineCpus().every((cpu) => {
     const { overrun, commitOverrun, droppedEvents } = instance.stats(cpu);
-    assert.equal(overrun + commitOverrun + droppedEvents, 0, `events of CPU ${cpu} were lost`);
-  }
+    return overrun + commitOverrun + droppedEvents === 0;
+  });
   pages.close();
   instance.remove();
+  if (!isWhole) return undefined;
 
   const values = new Map<string, number>();
   for (const { spec, seriesCount, labelValues, values: plain, histogram } of store.snapshot().families) {

@@ -5,6 +5,7 @@
 import { spawnSync } from 'node:child_process';
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { whyNotTraceable } from '../support/traceable.ts';
 
 const reason = whyNotTraceable();
@@ -12,13 +13,21 @@ if (reason !== undefined) {
   console.error(`\nLIVE TESTS NOT RUN: the kernel of this machine cannot be traced: ${reason}\n`);
   process.exit(process.env.CI ? 1 : 0);
 }
+// Hundreds of processes start here, each with the same sources.
+process.env.NODE_COMPILE_CACHE ??= fileURLToPath(
+  new URL('../../node_modules/.cache/compiled', import.meta.url),
+);
 const here = new URL('.', import.meta.url).pathname;
 const files = readdirSync(here).filter((name) => name.endsWith('.test.ts'));
+const reporters = [
+  '--test-reporter=spec',
+  '--test-reporter-destination=stdout',
+  `--test-reporter=${fileURLToPath(new URL('../support/skips-reporter.ts', import.meta.url))}`,
+  '--test-reporter-destination=stderr',
+];
 const { status } = spawnSync(
   process.execPath,
-  ['--test', '--test-concurrency=1', ...files.map((f) => join(here, f))],
-  {
-    stdio: 'inherit',
-  },
+  ['--test', '--test-concurrency=1', ...reporters, ...files.map((f) => join(here, f))],
+  { stdio: 'inherit' },
 );
 process.exit(status ?? 1);

@@ -10,70 +10,42 @@ import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Agent, type Config, makeBench, type Scrape, settled, type Workload } from '../support/agent.ts';
+import { callsOver, countsExactly } from '../support/exactly.ts';
 import { watch } from '../support/witness.ts';
 
 const bench = makeBench('scrape');
-/** Of one syscall: 10 to 50 MB a second of events, so this buffer lasts for less than a second. */
 const BUFFER_BYTES = 8 << 20;
-/** Of some 50 bytes of events each: more than two buffers hold, however slow the machine is at the moment. */
-const LEAST_CALLS = 400_000;
-/** Long enough that a reader that stands still so long must lose. */
+/** Of some 50 bytes of events each: more than three buffers hold, on whichever CPUs it runs. */
+const LOAD = 600_000;
+/** The load lasts so long: who does not read meanwhile must lose. */
 const STILL_MS = 2000;
 const CONFIG: Config = {
   buffer: { per_cpu: `${BUFFER_BYTES >> 20}MiB` },
   probes: { syscalls: { include: ['getppid'] } },
 };
 
-/** Calls until it has lasted for a while and made enough; answers how many. */
-const spinFor = (ms: number) => `
-  const work = () => {
-    let calls = 0;
-    for (const end = performance.now() + ${ms}; performance.now() < end || calls < ${LEAST_CALLS}; calls += 1000)
-      for (let i = 0; i < 1000; i++) process.ppid;
-    return calls;
-  };`;
-
 const counted = (scrape: Scrape) =>
   scrape.sum('ftrace_syscall_duration_seconds_count', { syscall: 'getppid' });
-const lost = (scrape: Scrape) => scrape.sum('ftrace_exporter_events_lost_total');
 const bytesRead = (scrape: Scrape) => scrape.sum('ftrace_exporter_read_bytes_total');
 
-/**
- * Runs the load while `disturb` goes on; the calls must all be counted. A shared machine can take the CPUs away for so
- * long that events are lost, so it is tried a few times: what delays ticks by itself loses each time.
- */
+/** Runs the load while `disturb` goes on; the calls must all be counted. What delays ticks by itself loses each time. */
 async function nothingLostWhile(
   t: TestContext,
   agent: Agent,
   workload: Workload,
   disturb: () => Promise<void>,
 ): Promise<void> {
-  const witness = watch(bench, ['getppid'], { not: [workload.pid] });
-  for (let attempt = 1; ; attempt++) {
-    const others = witness.count();
-    await sleep(200);
-    const first = await agent.scrape();
-    const [calls] = await Promise.all([workload.run<number>(), disturb()]);
-    const last = await settled(agent, (scrape) => counted(scrape) >= counted(first) + calls);
-    const strangers = witness.count() - others;
-    const newlyLost = lost(last) - lost(first);
-    const bytes = bytesRead(last) - bytesRead(first);
-    t.diagnostic(`${calls} calls, ${bytes} bytes of events, ${newlyLost} lost, ${strangers} calls by others`);
-    if (newlyLost === 0) {
-      // Others may make the same call meanwhile: as many as the witness has seen, and no more.
-      const all = counted(last) - counted(first);
-      assert.ok(all >= calls && all <= calls + strangers, `${all} counted`);
-      assert.ok(bytes > 2 * BUFFER_BYTES, 'the load is too small to lose anything if a tick came late');
-      break;
-    }
-    assert.ok(attempt < 4, 'events were lost in every attempt');
-  }
-  witness.remove();
+  const others = watch(bench, ['getppid'], { not: [workload.pid] });
+  const work = async () => (await Promise.all([workload.run<number>(), disturb()]))[0];
+  const { first, last } = await countsExactly({ t, agent, others, counted, work });
+  const bytes = bytesRead(last) - bytesRead(first);
+  assert.ok(bytes > 2 * BUFFER_BYTES, `${bytes} bytes are too few to lose anything if a tick came late`);
+  others.remove();
 }
 
 test('fifty scrapes, of which some are never read, lose nothing', async (t) => {
   const agent = await bench.start(CONFIG);
-  const workload = await bench.workload(spinFor(STILL_MS));
+  const workload = await bench.workload(callsOver(STILL_MS, LOAD));
   const sockets: Socket[] = [];
   await nothingLostWhile(t, agent, workload, async () => {
     for (let i = 0; i < 10; i++) {
@@ -106,7 +78,7 @@ test('with the main thread standing still nothing is lost', async (t) => {
     if (isMainThread)
       process.on('SIGUSR2', () => Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ${STILL_MS}));`);
   const agent = await bench.start(CONFIG, { nodeFlags });
-  const workload = await bench.workload(spinFor(STILL_MS));
+  const workload = await bench.workload(callsOver(STILL_MS, LOAD));
   await nothingLostWhile(t, agent, workload, async () => {
     agent.child.kill('SIGUSR2');
   });

@@ -6,10 +6,10 @@ import assert from 'node:assert/strict';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { onlineCpus } from '../../src/host/cpus.ts';
 import { parseStats } from '../../src/tracefs/stats.ts';
 import { makeBench, type Scrape, settled } from '../support/agent.ts';
+import { callsOver, countsExactly } from '../support/exactly.ts';
 import { watch } from '../support/witness.ts';
 
 const bench = makeBench('syscalls');
@@ -21,35 +21,10 @@ const counted = (scrape: Scrape) => scrape.sum(`${DURATION}_count`, GETPPID);
 const lost = (scrape: Scrape) => scrape.sum('ftrace_exporter_events_lost_total');
 
 test('a million calls are counted to the last one', async (t) => {
-  const workload = await bench.workload(
-    `const work = () => { for (let i = 0; i < ${CALLS}; i++) process.ppid; };`,
-  );
-  const witness = watch(bench, ['getppid'], { not: [workload.pid] });
+  const workload = await bench.workload(callsOver(2000, CALLS));
+  const others = watch(bench, ['getppid'], { not: [workload.pid] });
   const agent = await bench.start({ probes: { syscalls: {} } });
-  // A machine that is busy with something else can keep the agent from its CPU until the buffer is full. Such a
-  // loss is reported, and then the test asks again; a call that is missing without one fails at once.
-  for (let attempt = 1; ; attempt++) {
-    const others = witness.count();
-    // By now it has seen whatever happened before.
-    await sleep(200);
-    const before = await agent.scrape();
-    await workload.run();
-    const behind = await settled(agent, (scrape) => counted(scrape) >= counted(before) + CALLS);
-    // Calls of others just before or after the scrapes can fall on either side of them.
-    const strangers = witness.count() - others;
-    const grown = counted(behind) - counted(before);
-    const newlyLost = lost(behind) - lost(before);
-    if (newlyLost === 0 && strangers === 0) {
-      assert.equal(grown, CALLS);
-      break;
-    }
-    t.diagnostic(`attempt ${attempt}: ${newlyLost} events lost, ${strangers} calls by others`);
-    assert.ok(
-      CALLS - grown <= newlyLost,
-      `${CALLS - grown} calls are missing, ${newlyLost} events were lost`,
-    );
-    assert.ok(attempt < 5, 'events were lost, or others made calls, in every attempt');
-  }
+  await countsExactly({ t, agent, others, counted, work: () => workload.run<number>() });
   assert.equal(await agent.stop(), 0, agent.stderr());
   assert.doesNotMatch(agent.stderr(), /counts other events as read/);
   await workload.end();

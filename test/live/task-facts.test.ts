@@ -4,8 +4,11 @@
  */
 import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';
+import { randomBytes, randomUUID } from 'node:crypto';
+import { once } from 'node:events';
 import { existsSync, mkdirSync, rmdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { createInterface } from 'node:readline';
 import { after, before, describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { loadAgentConfig } from '../../src/agent/compose-config.ts';
@@ -16,23 +19,24 @@ import { makeBench } from '../support/agent.ts';
 
 const bench = makeBench('facts');
 const log: Log = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };
-const ID = '79fedb3bd23ca77c9d9ccb41909038316f713df22b54b7d942b71d3812e7c74e';
-const UID = '2fc932ce-fdcc-454b-97bd-aadfdeb4c340';
+/** Of this run: another one on the machine makes control groups, too. */
+const ID = randomBytes(32).toString('hex');
+const UID = randomUUID();
 const SPANS = { kinds: { syscalls: { threshold: '1us', include: ['fsync'] } } };
-/** Enters a control group, does one fsync from a thread, and stays until it has been looked up. */
+/** Enters a control group, does one fsync from a thread, says which, and stays until it has been looked up. */
 const PROGRAM = `
-import os, sys, threading, time
+import os, sys, threading
 if sys.argv[2]:
     with open(sys.argv[2] + '/cgroup.procs', 'w') as procs: procs.write(str(os.getpid()))
 def work():
     fd = os.open(sys.argv[1], os.O_WRONLY | os.O_CREAT)
     os.write(fd, b'x')
     os.fsync(fd)
-    time.sleep(2)
+    print(os.getpid(), threading.get_native_id(), flush=True)
+    sys.stdin.read()
 other = threading.Thread(target=work)
 other.start()
 other.join()
-print(os.getpid())
 `;
 
 /** Hierarchies of version 1 and 2 that are mounted here. */
@@ -49,7 +53,7 @@ describe('what a trace says of its task', () => {
     const config = {
       instance: bench.instanceName('a'),
       state_dir: bench.directory,
-      spans: { ...SPANS, containers: true },
+      spans: { ...SPANS, max_traces_per_second: 10_000, containers: true },
     };
     writeFileSync(path, JSON.stringify(config));
     agent = await startAgent(loadAgentConfig({ file: path, env: {} }), {
@@ -62,14 +66,25 @@ describe('what a trace says of its task', () => {
     await agent?.stop();
   });
 
-  /** The trace of the program's fsync, in this control group. */
+  /** The trace of the program's fsync, in this control group. Others on the machine have theirs. */
   const traceIn = async (group: string): Promise<{ trace: TraceRecord; pid: number }> => {
     traces = [];
-    const done = spawnAsync('python3', ['-c', PROGRAM, join(bench.directory, 'file'), group]);
-    const pid = Number(await done);
-    await sleep(1500);
-    assert.equal(traces.length, 1);
-    return { trace: traces[0], pid };
+    const child = spawn('python3', ['-c', PROGRAM, join(bench.directory, 'file'), group], {
+      stdio: ['pipe', 'pipe', 'inherit'],
+    });
+    const ended = once(child, 'exit');
+    try {
+      const [line] = await once(createInterface({ input: child.stdout }), 'line');
+      const [pid, tid] = String(line).split(' ').map(Number);
+      const ours = () => traces.filter(({ spans }) => spans[0].attributes['ftrace.thread.id'] === tid);
+      for (const deadline = performance.now() + 20_000; ours().length === 0; await sleep(50))
+        assert.ok(performance.now() < deadline, `no trace of thread ${tid} among ${traces.length}`);
+      assert.equal(ours().length, 1);
+      return { trace: ours()[0], pid };
+    } finally {
+      child.kill('SIGKILL');
+      await ended;
+    }
   };
 
   it('status says that processes and containers are told of', async () => {
@@ -94,7 +109,7 @@ describe('what a trace says of its task', () => {
         { 'container.id': ID, 'k8s.pod.uid': UID },
       ],
       ['Docker', `/system.slice/docker-${ID}.scope`, { 'container.id': ID }],
-      ['nothing of the kind', '/ftx-facts', {}],
+      ['nothing of the kind', `/ftx-facts-${process.pid}`, {}],
     ] as const) {
       it(`names container and pod of a process in the control group of ${what} in ${root}`, async () => {
         const remove = makeGroup(root, path);
@@ -144,17 +159,13 @@ function makeGroup(root: string, path: string): () => void {
     made.unshift(at);
   }
   return () => {
-    for (const dir of made) rmdirSync(dir);
+    for (const dir of made) {
+      try {
+        rmdirSync(dir);
+      } catch (error) {
+        // Another run has its groups within the same parent.
+        if (dir.includes(ID) || (error as NodeJS.ErrnoException).code !== 'EBUSY') throw error;
+      }
+    }
   };
-}
-
-async function spawnAsync(command: string, args: readonly string[]): Promise<string> {
-  const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'inherit'] });
-  let out = '';
-  child.stdout.on('data', (chunk) => {
-    out += chunk;
-  });
-  const status = await new Promise((resolve) => child.once('close', resolve));
-  assert.equal(status, 0);
-  return out;
 }

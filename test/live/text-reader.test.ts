@@ -17,7 +17,8 @@ import { onlineCpus } from '../../src/host/cpus.ts';
 import type { EventHandler } from '../../src/model/record.ts';
 import { createInstance, type Instance } from '../../src/tracefs/instance.ts';
 import { openTracePipe } from '../../src/tracefs/trace-pipe.ts';
-import { makeBench, type Scrape, settled, TRACEFS } from '../support/agent.ts';
+import { makeBench, type Scrape, TRACEFS } from '../support/agent.ts';
+import { callsOver, countsExactly } from '../support/exactly.ts';
 import { watch } from '../support/witness.ts';
 import { type Call, callOf } from '../unit/decode/text/support.ts';
 
@@ -84,7 +85,16 @@ const RESCHED = 0x26;
 const saying = ({ event, pid, flags, fields }: Call) =>
   JSON.stringify([event, pid, flags & ~RESCHED, fields]);
 
-test('text and raw pages of the same events say the same', async () => {
+test('text and raw pages of the same events say the same', async (t) => {
+  // Of the whole machine: where others do so much that a buffer overflows there is nothing to compare.
+  for (let attempt = 1; !(await textIsAsRaw()); attempt++) {
+    t.diagnostic(`attempt ${attempt}: the buffers were too small for what the machine does`);
+    assert.ok(attempt < 5, 'events were lost in every attempt');
+  }
+});
+
+/** False when events were lost. */
+async function textIsAsRaw(): Promise<boolean> {
   const [raw, text] = [newInstance('raw', BUFFER_BYTES), newInstance('text', BUFFER_BYTES)];
   const types = typesOf(raw);
   const [rawCalls, textCalls]: [Call[], Call[]] = [[], []];
@@ -98,7 +108,7 @@ test('text and raw pages of the same events say the same', async () => {
   const failing = (cpu: number, error: string, cause?: unknown) =>
     assert.fail(`CPU ${cpu}: ${error} ${cause ?? ''}`);
   const pages = raw.openPages();
-  const rawPlan = { dispatcher: handled(rawCalls), onLoss: () => assert.fail('raw events were lost') };
+  const rawPlan = { dispatcher: handled(rawCalls), onLoss: () => {} };
   const pipeline = new Pipeline({
     source: pages,
     layout: raw.metadata().layout,
@@ -108,7 +118,7 @@ test('text and raw pages of the same events say the same', async () => {
   const pipe = openTracePipe(text.dir);
   const stream = makeTextPipeline({
     source: pipe,
-    plan: { dispatcher: handled(textCalls), types, onLoss: () => assert.fail('events were lost') },
+    plan: { dispatcher: handled(textCalls), types, onLoss: () => {} },
     functions: makeFunctionInterner(),
     cpuCount: text.cpuCount,
     isGraph: false,
@@ -138,10 +148,18 @@ test('text and raw pages of the same events say the same', async () => {
   await workload.run();
   text.stop();
   raw.stop();
+  const isWhole = [raw, text].every((instance) => {
+    let sum = 0;
+    lossesOf(instance)((_, lost) => {
+      sum += lost;
+    });
+    return sum === 0;
+  });
   stream.flush();
   pipeline.flush();
   pipe.close();
   await workload.end();
+  if (!isWhole) return false;
 
   for (const cpu of onlineCpus()) assert.equal(stream.events(cpu), text.stats(cpu).readEvents);
   // Recording of the raw ones began earlier, and ended later.
@@ -152,9 +170,15 @@ test('text and raw pages of the same events say the same', async () => {
     const from = all.findIndex((_, i) => part.every((one, j) => all[i + j] === one));
     // Shows where they part.
     if (from < 0) assert.deepEqual(part, all, sequence);
-    calls.forEach((call, i) => {
-      const apart = Math.abs(call.timestampNs - whole[from + i].timestampNs);
-      assert.ok(apart < 1e7, `${sequence}, event ${i}: ${apart} ns apart`);
+    // Both buffers have an event before either has the next but one: two may hang on one place in the kernel, as
+    // sys_enter and sys_enter_openat, and then one buffer records both first. Text rounds to microseconds.
+    const stampOf = (i: number, none: number) => whole[from + i]?.timestampNs ?? none;
+    calls.forEach(({ timestampNs }, i) => {
+      const [earliest, latest] = [stampOf(i - 2, 0) - 1000, stampOf(i + 2, Number.POSITIVE_INFINITY) + 1000];
+      assert.ok(
+        timestampNs >= earliest && timestampNs <= latest,
+        `${sequence}, event ${i}: ${timestampNs} ns is not within ${earliest} and ${latest}`,
+      );
     });
   }
   assert.ok(textCalls.length > 2000, `${textCalls.length} events`);
@@ -162,7 +186,11 @@ test('text and raw pages of the same events say the same', async () => {
     textCalls.some((call) => call.event === 'block:block_rq_complete'),
     'no disk request was recorded',
   );
-});
+  return true;
+}
+
+/** So many of each are enough to trust what it shows. */
+const [LEAST_LOSSES, LEAST_PAIRS] = [10, 1000];
 
 test('with a tiny buffer no pair is made across a loss, and all that is read is counted', async () => {
   const instance = newInstance('tiny', 64 * 1024);
@@ -194,7 +222,7 @@ test('with a tiny buffer no pair is made across a loss, and all that is read is 
     const fd = fs.openSync('/dev/zero');
     const buffer = Buffer.alloc(${MOST});
     const work = () => {
-      const until = performance.now() + 1500;
+      const until = performance.now() + 500;
       for (let n = ${LEAST}; performance.now() < until; n = n === ${MOST} ? ${LEAST} : n + 1) fs.readSync(fd, buffer, 0, n, null);
     };`);
   const onEnter: EventHandler = (record) => {
@@ -239,15 +267,18 @@ test('with a tiny buffer no pair is made across a loss, and all that is read is 
   instance.enable(['raw_syscalls:sys_enter', 'raw_syscalls:sys_exit']);
   instance.start();
   const now = makeTraceClock();
-  const done = workload.run().then(() => true);
-  while (!(await Promise.race([done, sleep(5, false)]))) stream.tick(now(), 64);
+  const deadline = performance.now() + 60_000;
+  do {
+    const done = workload.run().then(() => true);
+    while (!(await Promise.race([done, sleep(5, false)]))) stream.tick(now(), 64);
+  } while ((losses <= LEAST_LOSSES || pairs <= LEAST_PAIRS) && performance.now() < deadline);
   instance.stop();
   stream.flush();
   pipe.close();
   await workload.end();
   assert.deepEqual(errors, []);
-  assert.ok(losses > 10, `${losses} losses`);
-  assert.ok(pairs > 1000, `${pairs} pairs`);
+  assert.ok(losses > LEAST_LOSSES, `${losses} losses`);
+  assert.ok(pairs > LEAST_PAIRS, `${pairs} pairs`);
   const overrun = onlineCpus().reduce((sum, cpu) => sum + instance.stats(cpu).overrun, 0);
   assert.ok(overrun > 1000, `${overrun} events lost`);
   for (const cpu of onlineCpus()) {
@@ -261,31 +292,15 @@ const counted = (scrape: Scrape) => scrape.sum(`${DURATION}_count`, { syscall: S
 test('an agent that reads text counts calls to the last one', async (t) => {
   const CALLS = 100_000;
   const workload = await bench.workload(
-    `const os = require('node:os');
-     const work = () => { for (let i = 0; i < ${CALLS}; i++) os.getPriority(0); };`,
+    `const os = require('node:os'); ${callsOver(2000, CALLS, 'os.getPriority(0)')}`,
   );
   const others = watch(bench, [SYSCALL], { not: [workload.pid] });
   const agent = await bench.start({
     reader: 'trace_pipe',
     probes: { syscalls: {}, sched: {}, irq: {}, softirq: {}, block: {} },
   });
-  for (let attempt = 1; ; attempt++) {
-    const before = others.count();
-    await sleep(200);
-    const first = await agent.scrape();
-    await workload.run();
-    const last = await settled(agent, (scrape) => counted(scrape) >= counted(first) + CALLS);
-    const strangers = others.count() - before;
-    const lost =
-      last.sum('ftrace_exporter_events_lost_total') - first.sum('ftrace_exporter_events_lost_total');
-    assert.equal(last.sum('ftrace_exporter_decode_errors_total'), 0);
-    if (strangers === 0 && lost === 0) {
-      assert.equal(counted(last) - counted(first), CALLS);
-      break;
-    }
-    t.diagnostic(`attempt ${attempt}: ${strangers} calls by others, ${lost} events lost`);
-    assert.ok(attempt < 5, 'others made calls, or events were lost, in every attempt');
-  }
+  const { last } = await countsExactly({ t, agent, others, counted, work: () => workload.run<number>() });
+  assert.equal(last.sum('ftrace_exporter_decode_errors_total'), 0);
   assert.equal(await agent.stop(), 0, agent.stderr());
   assert.doesNotMatch(agent.stderr(), /counts other events as read/);
   await workload.end();

@@ -5,11 +5,18 @@ import type { KernelError } from '../../src/model/errors.ts';
 import { withDiskOpen } from '../../src/tracefs/disk-access.ts';
 import { readText } from '../../src/tracefs/files.ts';
 
-/** Change by themselves, or are the recording itself, or only loading code changes them. */
+/**
+ * Change by themselves, or are the recording itself, or only loading code changes them, or are lists of events that any
+ * program may define beside those of the kernel.
+ */
 const EXEMPT =
-  /^(buffer_size_kb|buffer_total_size_kb|saved_cmdlines.*|saved_tgids|touched_functions|dyn_ftrace_total_info|error_log|trace|trace_pipe|trace_marker.*|free_buffer|snapshot.*|available_filter_.*)$/;
+  /^(buffer_size_kb|buffer_total_size_kb|saved_cmdlines.*|saved_tgids|touched_functions|dyn_ftrace_total_info|error_log|trace|trace_pipe|trace_marker.*|free_buffer|snapshot.*|available_filter_.*|[ku]probe_.*|dynamic_events|synthetic_events|user_events_.*)$/;
+/** Systems of such events. */
+const DEFINED = /^([ku]probes|synthetic|user_events|eprobes|fprobes)$/;
+/** Stands for any text. */
+const ANY = 'what others do shows here';
 
-/** By path; `disk` adds the switch of its block tracing. */
+/** By path; `disk` adds the switch of its block tracing. To be asked for while no tracer of the test's own runs. */
 export function topLevelFiles(root: string, disk?: string): Map<string, string> {
   const files = new Map<string, string>();
   const takeAll = (dir: string) => {
@@ -21,7 +28,23 @@ export function topLevelFiles(root: string, disk?: string): Map<string, string> 
   };
   for (const dir of ['', 'options', 'osnoise', 'hwlat_detector']) takeAll(join(root, dir));
   if (disk !== undefined) takeAll(`/sys/block/${disk}/trace`);
+  for (const system of ['', ...readdirSync(join(root, 'events'))]) {
+    const path = join(root, 'events', system, 'enable');
+    if (!DEFINED.test(system) && existsSync(path)) files.set(path, textOf(path));
+  }
+  // It is of all instances.
+  if (othersTraceFunctions(root)) files.set(join(root, 'enabled_functions'), ANY);
   return files;
+}
+
+function othersTraceFunctions(root: string): boolean {
+  return readdirSync(join(root, 'instances')).some((name) => {
+    try {
+      return readText(join(root, 'instances', name, 'current_tracer')).startsWith('function');
+    } catch {
+      return false;
+    }
+  });
 }
 
 function textOf(file: string): string {
@@ -37,5 +60,6 @@ export function differences(before: ReadonlyMap<string, string>, now: ReadonlyMa
   const short = (text: string | undefined) => JSON.stringify(text?.slice(0, 100));
   return [...new Set([...before.keys(), ...now.keys()])]
     .filter((file) => before.get(file) !== now.get(file))
+    .filter((file) => before.get(file) !== ANY && now.get(file) !== ANY)
     .map((file) => `${file}: ${short(before.get(file))} became ${short(now.get(file))}`);
 }

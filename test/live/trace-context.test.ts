@@ -3,7 +3,8 @@
  * part of their trace, whoever reads, and nothing else does. The programs are those of examples/trace-context.
  */
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
@@ -14,6 +15,7 @@ import { type Agent, startAgent } from '../../src/agent/supervise.ts';
 import type { Log } from '../../src/model/log.ts';
 import type { TraceRecord } from '../../src/model/span.ts';
 import { makeBench, needTool, TRACEFS } from '../support/agent.ts';
+import { topLevelTurn } from '../support/top-level.ts';
 
 const bench = makeBench('context');
 const EXAMPLES = fileURLToPath(new URL('../../examples/trace-context/', import.meta.url));
@@ -22,15 +24,18 @@ const COPIES = existsSync(join(TRACEFS, 'options/copy_trace_marker'));
 const log: Log = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };
 const file = join(bench.directory, 'saved');
 const TRACE = '4bf92f3577b34da6a3ce929d0e0e4736';
+/** Markers written there are in everybody's trace, and are refused while its recording is off. */
+const busy = COPIES ? await topLevelTurn() : undefined;
 let spanNumber = 0;
 const nextSpan = () => (0xabc000 + spanNumber++).toString(16).padStart(16, '0');
 
-/** Does fsync at these places of a script of markers; `thread` has another thread do it. */
+/** Does fsync at these places of a script of markers; `thread` has another thread do it. Prints who did. */
 const SCRIPT = `
 import os, sys, threading
 marker = os.open(sys.argv[1], os.O_WRONLY)
 fd = os.open(sys.argv[2], os.O_WRONLY | os.O_CREAT)
 def save():
+    print(threading.get_native_id())
     os.write(fd, b'x')
     os.fsync(fd)
 for step in sys.argv[3:]:
@@ -70,16 +75,25 @@ for (const reader of ['raw', 'trace_pipe'] as const) {
       await agent?.stop();
     });
 
-    /** Traces of fsync that come of `work`, in the order of their beginning: they come slowest first. */
-    const tracesOf = async (work: () => void): Promise<TraceRecord[]> => {
+    /**
+     * Traces of so many fsyncs by the threads that `work` names, and of any more, in the order of their beginning: they
+     * come slowest first. Others on the machine have theirs.
+     */
+    const tracesOf = async (fsyncs: number, work: () => Promise<number[]>): Promise<TraceRecord[]> => {
       traces = [];
-      work();
-      await sleep(2500);
+      const threads = await work();
+      const ours = () =>
+        traces.filter(({ spans }) => threads.includes(Number(spans[0].attributes['ftrace.thread.id'])));
+      await until(() => ours().length >= fsyncs);
+      // They are made once a second: one too many would come by now.
+      await sleep(1100);
       const startNs = ({ spans }: TraceRecord) => (spans[0].start[0] % 1e6) * 1e9 + spans[0].start[1];
-      return traces.sort((a, b) => startNs(a) - startNs(b));
+      return ours().sort((a, b) => startNs(a) - startNs(b));
     };
-    const script = (...steps: string[]) => {
-      execFileSync('python3', ['-c', SCRIPT, COPIES ? TOP : own, file, ...steps]);
+    const script = async (...steps: string[]) => {
+      const marker = COPIES && busy === undefined ? TOP : own;
+      const { printed } = await run(['python3', '-c', SCRIPT, marker, file, ...steps]);
+      return printed.split('\n').map(Number);
     };
     const parents = (some: readonly TraceRecord[]) =>
       some.map(({ traceId, spans }) => (traceId === TRACE ? spans[0].parentSpanId : 'alone'));
@@ -92,15 +106,17 @@ for (const reader of ['raw', 'trace_pipe'] as const) {
     for (const [language, command, where] of examples()) {
       it(`the example in ${language} has the kernel's spans in its trace`, async (t) => {
         if (where === 'top' && !COPIES) return t.skip('this kernel does not copy the top level’s markers');
+        if (where === 'top' && busy !== undefined) return t.skip(busy);
         const spanId = nextSpan();
         const env = {
           ...process.env,
           TRACEPARENT: `00-${TRACE}-${spanId}-01`,
           ...(where === 'own' ? { TRACE_MARKER: own } : {}),
         };
-        const found = await tracesOf(() => {
-          const printed = execFileSync(command[0], [...command.slice(1), file], { env, encoding: 'utf8' });
+        const found = await tracesOf(1, async () => {
+          const { printed, pid } = await run([...command, file], env);
           assert.equal(printed.trim(), env.TRACEPARENT);
+          return [pid];
         });
         assert.deepEqual(parents(found), [spanId]);
         assert.equal(found[0].spans[0].name, 'syscall fsync');
@@ -110,7 +126,7 @@ for (const reader of ['raw', 'trace_pipe'] as const) {
     it('only what the thread itself does between begin and end is part of it', async () => {
       const spanId = nextSpan();
       const value = `traceparent=00-${TRACE}-${spanId}-01`;
-      const found = await tracesOf(() =>
+      const found = await tracesOf(5, () =>
         script('save', `${value} begin`, 'save', 'thread', 'save', `${value} end`, 'save'),
       );
       assert.deepEqual(parents(found), ['alone', spanId, 'alone', spanId, 'alone']);
@@ -119,7 +135,7 @@ for (const reader of ['raw', 'trace_pipe'] as const) {
     it('spans nest, and one that is not sampled is no parent', async () => {
       const [outer, inner, unsampled] = [nextSpan(), nextSpan(), nextSpan()];
       const value = (spanId: string, flags = '01') => `traceparent=00-${TRACE}-${spanId}-${flags}`;
-      const found = await tracesOf(() =>
+      const found = await tracesOf(3, () =>
         script(
           `${value(outer)} begin`,
           `${value(inner)} begin`,
@@ -140,7 +156,7 @@ for (const reader of ['raw', 'trace_pipe'] as const) {
       const spanId = nextSpan();
       const value = `traceparent=00-${TRACE}-${spanId}-01`;
       const floods = Array.from({ length: 2500 }, () => `${value} end`);
-      const found = await tracesOf(() =>
+      const found = await tracesOf(1, () =>
         script(
           'traceparent=nonsense begin',
           `traceparent=00-${'0'.repeat(32)}-${spanId}-01 begin`,
@@ -156,13 +172,34 @@ for (const reader of ['raw', 'trace_pipe'] as const) {
       assert.ok(counts.malformed >= 2, `${counts.malformed} malformed`);
 
       const flooded = await outcomes(agent);
-      await tracesOf(() => {
-        for (let i = 0; i < 3; i++) script(...floods);
-      });
-      const after = diff(flooded, await outcomes(agent));
-      assert.equal(after.unpaired + (after.over_limit ?? 0), 3 * floods.length);
+      for (let i = 0; i < 3; i++) await script(...floods);
+      const counted = async () => {
+        const { unpaired = 0, over_limit: overLimit = 0 } = diff(flooded, await outcomes(agent));
+        return unpaired + overLimit;
+      };
+      await until(async () => (await counted()) >= 3 * floods.length);
+      await sleep(200);
+      assert.equal(await counted(), 3 * floods.length);
     });
   });
+}
+
+/** Runs a program; its process, and what it printed. */
+async function run(command: readonly string[], env = process.env): Promise<{ pid: number; printed: string }> {
+  const child = spawn(command[0], command.slice(1), { env, stdio: ['ignore', 'pipe', 'inherit'] });
+  let printed = '';
+  child.stdout.setEncoding('utf8').on('data', (text) => {
+    printed += text;
+  });
+  const [status] = await once(child, 'close');
+  assert.equal(status, 0, command.join(' '));
+  return { pid: child.pid ?? 0, printed };
+}
+
+/** Comes back when it is done, or has had more than its time: what is missing then is the test's to say. */
+async function until(done: () => boolean | Promise<boolean>): Promise<void> {
+  for (const deadline = performance.now() + 20_000; performance.now() < deadline; await sleep(50))
+    if (await done()) return;
 }
 
 function examples(): [language: string, command: string[], where: 'top' | 'own'][] {

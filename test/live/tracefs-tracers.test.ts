@@ -10,7 +10,7 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import { after, before, describe, it } from 'node:test';
+import { after, beforeEach, describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { globMatcher } from '../../src/config/units/globs.ts';
 import type { TracerRequest } from '../../src/model/tracer.ts';
@@ -23,6 +23,7 @@ import { watchMaxLatency } from '../../src/tracefs/latency.ts';
 import { findTracefs } from '../../src/tracefs/mount.ts';
 import { takeTopLevel } from '../../src/tracefs/top-level.ts';
 import { instanceTracers, offeredTracers, placeOf, startTracer } from '../../src/tracefs/tracers.ts';
+import { topLevelTurn, undisturbed } from '../support/top-level.ts';
 import { differences, topLevelFiles } from './top-level-files.ts';
 import type { ChildTask } from './tracer-child.ts';
 
@@ -115,12 +116,13 @@ function hasRecorded(target: Instance): boolean {
 }
 
 const features = kernelFeatures(root);
+const busy = await topLevelTurn();
 
 describe('tracers of this kernel', () => {
   const stateDir = mkdtempSync(join(tmpdir(), 'ftx-tracers-'));
   const place = { stateDir, name: NAME, root };
   let untouched: Map<string, string>;
-  before(() => {
+  beforeEach(() => {
     untouched = topLevelFiles(root);
   });
   after(() => {
@@ -141,8 +143,8 @@ describe('tracers of this kernel', () => {
     const missing = features.tracers.includes(tracer)
       ? features.refusedTracers[tracer]
       : 'not in this kernel';
-    describe(title, { skip: missing ?? false }, () => {
-      it('does what was asked for, and is gone afterwards', async (t) => {
+    describe(title, { skip: missing ?? busy ?? false }, () => {
+      const works = undisturbed(async (t) => {
         const base = createInstance(root, NAME);
         t.after(base.remove);
         const found = placeOf(request, offeredTracers(root), instanceTracers(base.dir));
@@ -191,8 +193,9 @@ describe('tracers of this kernel', () => {
         base.remove();
         leaveNothing(title);
       });
+      it('does what was asked for, and is gone afterwards', works);
 
-      it(`leaves nothing after ${KILLS} kills and cleanups`, async (t) => {
+      const isKilled = undisturbed(async (t) => {
         const task: ChildTask = { ...place, request, ...(armed ? { armed } : {}) };
         let cycleMs = 0;
         let left = 0;
@@ -224,6 +227,7 @@ describe('tracers of this kernel', () => {
         }
         t.diagnostic(`a cycle took ${cycleMs.toFixed(0)} ms; ${left} of ${KILLS} had left something`);
       });
+      it(`leaves nothing after ${KILLS} kills and cleanups`, isKilled);
     });
   }
 });

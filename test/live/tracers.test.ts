@@ -17,7 +17,16 @@ test('the default probes read as text end as they do read raw: well, and with no
   assert.ok(scrape.sum('ftrace_sched_switches_total') > 0);
   assert.equal(await agent.stop(), 0, agent.stderr());
   assert.equal(existsSync(agent.dir), false);
-  assert.doesNotMatch(agent.stderr(), /level=(warn|error)/);
+  // A machine that is busy with others may cost events, which the agent says, and counts.
+  const warnings = agent
+    .stderr()
+    .split('\n')
+    .filter((line) => /level=(warn|error)/.test(line));
+  const isOfLoss = (line: string) => line.includes('events were lost: ');
+  assert.deepEqual(
+    warnings.filter((line) => !isOfLoss(line)),
+    [],
+  );
 });
 
 test('a tracer that this kernel lacks is off with the reason, and nothing else is', async (t) => {

@@ -26,6 +26,7 @@ export const TRACEFS = findTracefs({ mayMount: true });
 
 const START_TIMEOUT_MS = 30_000;
 const STOP_TIMEOUT_MS = 20_000;
+const SETTLE_TIMEOUT_MS = 30_000;
 
 /** Fails with the package to install when a program is missing. */
 export function needTool(name: string, debianPackage: string): void {
@@ -224,7 +225,7 @@ export function parseScrape(text: string): Scrape {
 
 /** Scrapes until `done` says so, and once more a moment later, so that what came too much is seen as well. */
 export async function settled(agent: Agent, done: (scrape: Scrape) => boolean): Promise<Scrape> {
-  const deadline = performance.now() + 10_000;
+  const deadline = performance.now() + SETTLE_TIMEOUT_MS;
   while (!done(await agent.scrape()) && performance.now() < deadline) await sleep(50);
   await sleep(300);
   return agent.scrape();

@@ -14,11 +14,12 @@ export interface Witness {
   remove(): void;
 }
 
-/** Counts `sys_enter_*` of these syscalls by all threads `not` named, or by those `only`. */
+/** Counts the beginnings of these syscalls, or their ends, by all threads `not` named, or by those `only`. */
 export function watch(
   bench: Bench,
   syscalls: readonly string[],
   whose: { not: readonly number[] } | { only: readonly number[] },
+  side: 'enter' | 'exit' = 'enter',
 ): Witness {
   const dir = join(TRACEFS, 'instances', bench.instanceName('w'));
   mkdirSync(dir);
@@ -30,8 +31,8 @@ export function watch(
       ? whose.not.map((pid) => `common_pid != ${pid}`).join(' && ')
       : whose.only.map((pid) => `common_pid == ${pid}`).join(' || ');
   for (const syscall of syscalls) {
-    put(`events/syscalls/sys_enter_${syscall}/filter`, filter);
-    put(`events/syscalls/sys_enter_${syscall}/enable`, '1');
+    put(`events/syscalls/sys_${side}_${syscall}/filter`, filter);
+    put(`events/syscalls/sys_${side}_${syscall}/enable`, '1');
   }
   put('tracing_on', '1');
   // Nothing is read, so an event is in the buffer or was overwritten there.

@@ -168,13 +168,13 @@ test('what is no gRPC: HTTP/1, a proxy, other bytes', async (t) => {
   const transport = transportTo(`http://127.0.0.1:${(proxy.address() as AddressInfo).port}`);
   for (const [headers, reason, retryable] of answers) {
     proxy.once('stream', (stream) => stream.respond(headers, { endStream: true }));
-    assert.deepEqual(refused(await transport.attempt(BODY, 2000, never)), { reason, retryable });
+    assert.deepEqual(refused(await transport.attempt(BODY, 20_000, never)), { reason, retryable });
   }
   proxy.once('stream', (stream) => {
     stream.on('error', () => {}).respond({ ':status': 200 });
     stream.end(Buffer.alloc(2 << 20));
   });
-  assert.match(refused(await transport.attempt(BODY, 2000, never)).reason, /more than 1048576 bytes/);
+  assert.match(refused(await transport.attempt(BODY, 20_000, never)).reason, /more than 1048576 bytes/);
   proxy.once('stream', (stream) => {
     stream.respond({ ':status': 200 });
     const timer = setInterval(() => stream.write('x'), 20);
@@ -199,7 +199,7 @@ test('a backend that says goodbye between two calls', async (t) => {
   t.after(() => server.close());
   const transport = transportTo(`http://127.0.0.1:${(server.address() as AddressInfo).port}`);
   for (let i = 0; i < 3; i++) {
-    assert.ok((await transport.attempt(BODY, 2000, never)).taken);
+    assert.ok((await transport.attempt(BODY, 20_000, never)).taken);
     await new Promise((resolve) => setTimeout(resolve, 50));
   }
   assert.equal(sessions.size, 3);
@@ -229,7 +229,7 @@ test('TLS, with a certificate of our own', async () => {
   const bare = transportTo(receiver.url, { certificateFile: file('ca.crt') });
   assert.ok(!(await bare.attempt(BODY, 2000, never)).taken);
   const trustless = transportTo(receiver.url);
-  assert.match(refused(await trustless.attempt(BODY, 2000, never)).reason, /certificate/);
+  assert.match(refused(await trustless.attempt(BODY, 20_000, never)).reason, /certificate/);
   const plain = transportTo(receiver.url.replace('https', 'http'));
   assert.ok(!(await plain.attempt(BODY, 2000, never)).taken);
 });

@@ -26,6 +26,8 @@ interface Pushing {
   lines: string[];
   /** Exports by outcome, as they are counted. */
   counted(): { exported: number; failed: number; rejected: number };
+  /** Pushes that were begun. */
+  begun(): number;
   count(n: number): void;
 }
 
@@ -73,8 +75,12 @@ function pushTo(
   const slot = counter.slot([]);
   const others = store.counter({ name: 'others_total', help: '', labels: ['n'] });
   for (let n = 0; n < otherSeries; n++) others.slot([String(n)]);
+  let begun = 0;
   push.start({
-    scrape: async () => [store.snapshot(), metrics.snapshot()],
+    scrape: async () => {
+      begun++;
+      return [store.snapshot(), metrics.snapshot()];
+    },
     processMetrics: async () => [],
     constantLabels: { source: 'test' },
     startMs: Date.now(),
@@ -89,6 +95,7 @@ function pushTo(
     push,
     metrics,
     lines,
+    begun: () => begun,
     count: (n) => counter.add(slot, n),
     counted: () => ({
       exported: countOf('ftrace_exporter_otlp_exports_total', 'exported'),
@@ -202,11 +209,14 @@ test('a refusal that may pass is followed by another attempt, within one push', 
 test('429 with Retry-After: quiet until then, and every push in between counts as failed', async () => {
   const receiver = await receiverOf();
   receiver.answer = (n) => (n === 0 ? { status: 429, headers: { 'retry-after': '2' } } : { status: 200 });
-  const { push, counted, lines } = pushTo(receiver.url);
+  const { push, counted, lines, begun } = pushTo(receiver.url);
   const first = await receiver.request(0);
   const second = await receiver.request(1);
+  const [pushes, { failed }] = [begun(), counted()];
   assert.ok(second.atMs - first.atMs >= 1990, String(second.atMs - first.atMs));
-  assert.ok(counted().failed >= 10, String(counted().failed));
+  assert.ok(pushes > 2, 'none was in between');
+  // The last one, and one more when its failure is not counted yet.
+  assert.ok(failed >= pushes - 2, `${failed} of ${pushes} have failed`);
   await push.stop(1000);
   assert.match(lines[1], /HTTP 429/);
 });
@@ -223,14 +233,15 @@ test('one that hangs holds one connection and one request', async () => {
   await push.stop(1000);
 });
 
-test('at the end a backend that hangs is not waited for longer than told', async () => {
+/** What nothing but the order to stop ends in the time of a test. */
+const FOR_EVER = { intervalMs: 3_600_000, exportTimeoutMs: 3_600_000, timeoutMs: 3_600_000 };
+const TIMEOUT = { timeout: 60_000 };
+
+test('at the end a backend that hangs is not waited for longer than told', TIMEOUT, async () => {
   const receiver = await receiverOf();
   receiver.answer = 'hang';
-  const { push, counted, lines } = pushTo(receiver.url, { intervalMs: 3_600_000, exportTimeoutMs: 30_000 });
-  const beganMs = performance.now();
+  const { push, counted, lines } = pushTo(receiver.url, FOR_EVER);
   await push.stop(400);
-  const tookMs = performance.now() - beganMs;
-  assert.ok(tookMs < 2000, String(tookMs));
   await until(() => counted().failed === 1, 'it is counted');
   assert.ok(
     lines.some((line) => /the last values did not arrive|no answer before/.test(line)),
@@ -239,13 +250,11 @@ test('at the end a backend that hangs is not waited for longer than told', async
   await until(() => receiver.connections() === 0, 'the connection is ended');
 });
 
-test('at the end no time is spent on a backend that is gone', async () => {
+test('at the end no time is spent on a backend that is gone', TIMEOUT, async () => {
   const gone = await startHttpReceiver();
   await gone.close();
-  const { push, counted } = pushTo(gone.url, { intervalMs: 3_600_000, exportTimeoutMs: 30_000 });
-  const beganMs = performance.now();
-  await push.stop(10_000);
-  assert.ok(performance.now() - beganMs < 1000);
+  const { push, counted } = pushTo(gone.url, FOR_EVER);
+  await push.stop(3_600_000);
   assert.equal(counted().failed, 1);
 });
 
@@ -323,16 +332,20 @@ test('a scrape that fails is a push that failed', async () => {
 
 test('all requests of a push share its time', async () => {
   const receiver = await receiverOf();
-  receiver.answer = 'hang';
+  const failedBefore: number[] = [];
+  receiver.answer = () => {
+    failedBefore.push(counted().failed);
+    return 'hang';
+  };
   const { push, counted } = pushTo(
     receiver.url,
     { intervalMs: 700, exportTimeoutMs: 600, timeoutMs: 400 },
     2500,
   );
-  const beganMs = performance.now();
-  await until(() => counted().failed === 3, 'all three have failed');
-  const tookMs = performance.now() - beganMs;
-  assert.ok(tookMs < 700 + 600 + 300, String(tookMs));
+  await until(() => counted().failed >= 3, 'all three have failed');
+  // The first has its 400 ms, the second what is left of 600; for the third there is no time, so it is not sent.
+  const ofFirstPush = failedBefore.filter((failed) => failed < 3);
+  assert.ok(ofFirstPush.length <= 2, `${failedBefore} had failed when they were sent`);
   await push.stop(100);
 });
 

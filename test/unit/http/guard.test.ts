@@ -175,8 +175,12 @@ test('headers that are too large, too slow or no HTTP are answered and cut off',
   assert.deepEqual(refused(), { large_headers: 2, malformed_request: 1, slow_request: 1 });
 });
 
-test('while there are more slow clients than places, a good one is answered at once', async (t) => {
-  const { url, port, refused } = await serve(ALICE, { limits: { connections: 50 } });
+test('while there are more slow clients than places, a good one is answered', {
+  timeout: 60_000,
+}, async (t) => {
+  // It never looks who takes too long: the places are all it has.
+  const limits = { connections: 50, checkMs: 3_600_000 };
+  const { url, port, refused } = await serve(ALICE, { limits });
   const slow: Socket[] = [];
   for (let i = 0; i < 200; i++) {
     const socket = connect(port, '127.0.0.1').on('error', () => {});
@@ -191,10 +195,7 @@ test('while there are more slow clients than places, a good one is answered at o
     for (const socket of slow) socket.destroy();
   });
   for (let i = 0; i < 10; i++) {
-    const startMs = performance.now();
     assert.equal((await ask(url, 'alice:secret')).status, 200);
-    // On an idle machine it takes milliseconds; left to their time-outs the slow ones would take five seconds each.
-    assert.ok(performance.now() - startMs < 4000);
     await sleep(10);
   }
   const open = slow.filter(({ closed }) => !closed).length;

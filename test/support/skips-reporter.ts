@@ -1,0 +1,11 @@
+/** A reporter for the test runner that says one thing, at the end: how many tests were skipped, which, and why. */
+import type { TestEvent } from 'node:test/reporters';
+
+export default async function* skips(events: AsyncIterable<TestEvent>): AsyncGenerator<string> {
+  const skipped: string[] = [];
+  for await (const { type, data } of events) {
+    if (type !== 'test:pass' && type !== 'test:fail') continue;
+    if (data.skip !== undefined && data.skip !== false) skipped.push(`  ${data.name}: ${data.skip}`);
+  }
+  if (skipped.length > 0) yield `\nNOT TESTED HERE, ${skipped.length} skipped:\n${skipped.join('\n')}\n`;
+}

@@ -1,0 +1,138 @@
+/**
+ * The top level of tracefs, of which a machine has one: a test file that needs it waits for its turn among the test runs
+ * of this machine, and for everybody else who has it. When that does not end, the tests are skipped, and the reason names
+ * who has it; in continuous integration that is an error.
+ */
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { connect, createServer } from 'node:net';
+import { join } from 'node:path';
+import type { TestContext } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { findTracefs } from '../../src/tracefs/mount.ts';
+import { topLevelUser } from '../../src/tracefs/top-level.ts';
+
+/** In the abstract namespace: the kernel frees it with the process that holds it, however that one ends. */
+const TURN = '\0ftrace-exporter-tests-top-level';
+const WAIT_MS = Number(process.env.TOP_LEVEL_WAIT_S ?? 30) * 1000;
+const LOOK_EVERY_MS = 200;
+
+/** Undefined when the top level is this process's until it ends; else why it is not, to skip with. */
+export async function topLevelTurn(): Promise<string | undefined> {
+  const root = findTracefs({ mayMount: true });
+  for (const deadline = performance.now() + WAIT_MS; ; await sleep(LOOK_EVERY_MS)) {
+    const user = (await turnHolder()) ?? use(root);
+    if (user === undefined) return undefined;
+    if (performance.now() < deadline) continue;
+    const reason = `the top level of tracefs was in use for ${WAIT_MS / 1000} s: ${user}`;
+    if (process.env.CI) throw new Error(reason);
+    return reason;
+  }
+}
+
+/**
+ * `body` as a test of what nobody else may touch. When it fails and a process that is not the test's was seen with files of
+ * the top level open meanwhile, the failure says nothing: it is skipped, with both named. In continuous integration it fails.
+ */
+export function undisturbed(
+  body: (t: TestContext) => void | Promise<void>,
+): (t: TestContext) => Promise<void> {
+  const root = findTracefs({ mayMount: true });
+  return async (t) => {
+    const seen = new Set<string>();
+    const look = () => {
+      for (const one of openers(root)) seen.add(one);
+    };
+    const timer = setInterval(look, LOOK_EVERY_MS);
+    try {
+      await body(t);
+    } catch (error) {
+      look();
+      if (seen.size === 0 || process.env.CI) throw error;
+      t.diagnostic(String(error));
+      t.skip(`it failed while others used the top level of tracefs: ${[...seen].join('; ')}`);
+    } finally {
+      clearInterval(timer);
+    }
+  };
+}
+
+let isOurTurn = false;
+
+/** Takes the turn for this process; undefined when it has it, else who does. */
+async function turnHolder(): Promise<string | undefined> {
+  if (isOurTurn) return undefined;
+  const server = createServer((socket) => {
+    socket.on('error', () => {});
+    socket.end(`pid ${process.pid}, ${process.argv[1]}`);
+  });
+  isOurTurn = await new Promise<boolean>((resolve) => {
+    server.once('error', () => resolve(false));
+    server.listen(TURN, () => resolve(true));
+  });
+  if (isOurTurn) {
+    server.unref();
+    return undefined;
+  }
+  return new Promise((resolve) => {
+    let said = '';
+    const socket = connect(TURN);
+    socket.setEncoding('utf8').on('data', (text) => {
+      said += text;
+    });
+    const done = () => resolve(`the tests of another run have their turn (${said || 'it does not say who'})`);
+    socket.setTimeout(2000, () => socket.destroy());
+    socket.on('error', done).on('close', done);
+  });
+}
+
+/** What is in use, and who has files open there. */
+function use(root: string): string | undefined {
+  const user =
+    topLevelUser(root) ??
+    (readFileSync(join(root, 'tracing_on'), 'latin1').startsWith('0')
+      ? 'somebody has switched off its recording: tracing_on is 0'
+      : undefined);
+  if (user === undefined) return undefined;
+  const open = openers(root);
+  return `${user} (${open.length > 0 ? `open by ${open.join('; ')}` : 'no process has a file of it open'})`;
+}
+
+/** Processes that have files of the top level open, without this one and its children. */
+function openers(root: string): string[] {
+  return readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name))
+    .flatMap((pid) => {
+      try {
+        const files = readdirSync(`/proc/${pid}/fd`)
+          .map((fd) => link(`/proc/${pid}/fd/${fd}`))
+          .filter((file) => isTopLevel(root, file));
+        if (files.length === 0 || isOfTest(Number(pid))) return [];
+        const command = readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ').trim();
+        return [`pid ${pid}, ${command.slice(0, 100)}, has ${[...new Set(files)].slice(0, 3).join(', ')}`];
+      } catch {
+        return [];
+      }
+    });
+}
+
+const isTopLevel = (root: string, file: string) =>
+  [root, '/sys/kernel/debug/tracing'].some(
+    (dir) => file.startsWith(`${dir}/`) && !file.startsWith(`${dir}/instances`),
+  );
+
+/** Whether it is this process or comes of it. */
+function isOfTest(pid: number): boolean {
+  for (let at = pid; at > 1; ) {
+    if (at === process.pid) return true;
+    at = Number(/^PPid:\s+(\d+)/m.exec(readFileSync(`/proc/${at}/status`, 'latin1'))?.[1] ?? 0);
+  }
+  return false;
+}
+
+function link(path: string): string {
+  try {
+    return readlinkSync(path);
+  } catch {
+    return '';
+  }
+}
