@@ -1,12 +1,17 @@
 #!/usr/bin/env node
 // Plain JavaScript that an old Node parses too: says what is needed where the running Node is too old, otherwise
 // starts the compiled program; in a checkout whose sources are newer than that, the TypeScript sources.
-import { existsSync, readdirSync, statSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
 import { setFlagsFromString } from 'node:v8';
 
+const args = process.argv.slice(2);
 const [major, minor] = process.versions.node.split('.').map(Number);
 if (major < 22 || (major === 22 && minor < 18)) {
+  if (args.length === 1 && args[0] === '--version') printVersion();
+  if (args.some((arg) => arg === '--help' || arg === '-h')) printHelp();
   process.stderr.write(
     `ftrace-exporter needs Node.js 22.18 or newer; this is ${process.versions.node} (${process.execPath}).\n` +
       'In a checkout, `npm start` and `npm run cli -- COMMAND` bring the right one along.\n',
@@ -14,6 +19,23 @@ if (major < 22 || (major === 22 && minor < 18)) {
   process.exit(1);
 }
 
+function printVersion() {
+  const file = new URL('../package.json', import.meta.url);
+  process.stdout.write(`${JSON.parse(readFileSync(file, 'utf8')).version}\n`);
+  process.exit(0);
+}
+
+/** By the Node that was installed with the package, if there is one. Only help: signals would not reach a child. */
+function printHelp() {
+  let node;
+  try {
+    node = createRequire(import.meta.url).resolve(`node-linux-${process.arch}/bin/node`);
+  } catch {
+    return;
+  }
+  const { status } = spawnSync(node, [fileURLToPath(import.meta.url), ...args], { stdio: 'inherit' });
+  process.exit(status === null ? 1 : status);
+}
 // The young generation grows to 16 MiB a thread while modules load, and is never given back. Kept at its first size
 // it saves a tenth of the agent's memory, and costs nothing where no event allocates.
 setFlagsFromString('--semi-space-growth-factor=1');
@@ -34,4 +56,4 @@ function sourcesAreNewer() {
 }
 
 const main = sourcesAreNewer() ? new URL('cli/main.ts', sources) : compiled;
-import(main.href).then((cli) => cli.main(process.argv.slice(2)));
+import(main.href).then((cli) => cli.main(args));

@@ -3,7 +3,7 @@ import { type Command, Option } from 'commander';
 import { type AgentConfig, loadAgentConfig } from '../agent/compose-config.ts';
 import type { ProbeSwitch } from '../config/settings.ts';
 
-type Group = 'tracefs' | 'probes' | 'web' | 'log' | 'reader' | 'state';
+type Group = 'instance' | 'tracefs' | 'probes' | 'web' | 'log' | 'reader' | 'state';
 
 interface KeyFlag {
   group: Group;
@@ -37,6 +37,12 @@ const KEY_FLAGS: readonly KeyFlag[] = [
     key: 'web.max_requests',
     flags: '--web.max-requests <number>',
     help: 'requests that are worked on at once, 0 for no limit (default 40)',
+  },
+  {
+    group: 'instance',
+    key: 'instance',
+    flags: '--instance <name>',
+    help: 'name of the tracing instance; a second agent needs one of its own (default ftrace-exporter)',
   },
   {
     group: 'tracefs',

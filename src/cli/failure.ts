@@ -10,15 +10,16 @@ export function reportFailure(error: unknown): number {
   // Commander has printed help, version or its complaint already.
   if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : EXIT_USAGE;
   if (error instanceof UsageError) {
-    say(error.message);
+    complain(error.message);
     return EXIT_USAGE;
   }
   // A plain Error is a refusal in words; TypeErrors and their like are mistakes of ours, and want a stack.
   const inWords = error instanceof KernelError || (error instanceof Error && error.constructor === Error);
-  say(inWords ? error.message : error instanceof Error ? (error.stack ?? error.message) : String(error));
+  complain(inWords ? error.message : error instanceof Error ? (error.stack ?? error.message) : String(error));
   return EXIT_FAILED;
 }
 
-function say(message: string): void {
+/** A message for people, on standard error. */
+export function complain(message: string): void {
   for (const line of message.split('\n')) process.stderr.write(`ftrace-exporter: ${line}\n`);
 }

@@ -13,18 +13,27 @@ import { listEvents } from '../tracefs/events.ts';
 import { kernelFeatures } from '../tracefs/features.ts';
 import { listFunctions } from '../tracefs/functions.ts';
 import { findTracefs } from '../tracefs/mount.ts';
+import { complain, EXIT_FAILED } from './failure.ts';
 import { print, table } from './output.ts';
 
-/** Rows whose first cell matches the glob, or all. Throws `KernelError` where tracefs is needed and not there. */
-export function list(config: AgentConfig, what: string, glob: string | undefined): void {
+/**
+ * Prints the rows whose first cell matches the glob, or all. The exit status is 1 when there is none. Throws
+ * `KernelError` where tracefs is needed and not there.
+ */
+export function list(config: AgentConfig, what: string, glob: string | undefined): number {
   const wanted = glob === undefined ? () => true : globMatcher([glob]);
   const rows = rowsOf(config, what).filter(([name]) => wanted(name));
+  if (rows.length === 0) {
+    complain(glob === undefined ? `there are no ${what}` : `no ${what} match ${JSON.stringify(glob)}`);
+    return EXIT_FAILED;
+  }
   print(table(rows));
   // What a filter would arm is to be known before anything is traced.
   if (what === 'functions')
     print(
       `${rows.length} ${rows.length === 1 ? 'function' : 'functions'}${glob === undefined ? '' : ` match ${glob}`}`,
     );
+  return 0;
 }
 
 function rowsOf(config: AgentConfig, what: string): string[][] {

@@ -64,7 +64,7 @@ function makeProgram(outcome: Outcome): Command {
 
   addRun(program, outcome);
   addDoctor(program, outcome);
-  addList(program);
+  addList(program, outcome);
   addCheckConfig(program);
   addCleanup(program, outcome);
   addRecord(program);
@@ -94,7 +94,7 @@ function addRun(program: Command, outcome: Outcome): void {
       const { run: start } = await import('./run.ts');
       outcome.status = await start(config, { demoIfUnavailable: options.demoIfUnavailable === true });
     });
-  addConfigOptions(run, ['probes', 'web', 'tracefs', 'state', 'reader', 'log']);
+  addConfigOptions(run, ['probes', 'web', 'instance', 'tracefs', 'state', 'reader', 'log']);
 }
 
 function addDoctor(program: Command, outcome: Outcome): void {
@@ -111,10 +111,10 @@ function addDoctor(program: Command, outcome: Outcome): void {
       const { doctor: examine } = await import('./doctor.ts');
       outcome.status = await examine(config, options.json === true);
     });
-  addConfigOptions(doctor, ['probes', 'tracefs', 'reader']);
+  addConfigOptions(doctor, ['probes', 'instance', 'tracefs', 'state', 'reader']);
 }
 
-function addList(program: Command): void {
+function addList(program: Command, outcome: Outcome): void {
   const list = program
     .command('list')
     .description('what there is: probes and metrics, and tracers, events and functions of this kernel')
@@ -133,7 +133,7 @@ function addList(program: Command): void {
     .action(async (what: string, glob: string | undefined) => {
       const config = configOf(list);
       const { list: show } = await import('./list.ts');
-      show(config, what, glob);
+      outcome.status = show(config, what, glob);
     });
   addConfigOptions(list, ['tracefs']);
 }
@@ -174,7 +174,7 @@ function addCleanup(program: Command, outcome: Outcome): void {
       const { removeLeftovers, removeLeftoversOnSignal } = await import('./cleanup.ts');
       outcome.status = await (options.onSignal ? removeLeftoversOnSignal : removeLeftovers)(config);
     });
-  addConfigOptions(cleanup, ['tracefs', 'state']);
+  addConfigOptions(cleanup, ['instance', 'tracefs', 'state']);
 }
 
 function addRecord(program: Command): void {
@@ -197,7 +197,7 @@ function addRecord(program: Command): void {
       const { record: write } = await import('./record.ts');
       await write(config, options);
     });
-  addConfigOptions(record, ['probes', 'tracefs', 'state', 'log']);
+  addConfigOptions(record, ['probes', 'instance', 'tracefs', 'state', 'log']);
 }
 
 function addReplay(program: Command, outcome: Outcome): void {

@@ -56,7 +56,10 @@ export async function run(config: AgentConfig, options: RunOptions): Promise<num
     const app = createApp(deps, { maxRequests, refusals });
     server = await listen(app, listenAddress, log, { web, maxRequests, refusals });
     const url = `${server.url}${config.web.telemetryPath}`;
-    log.info({ version, url, probes: config.probes.map(({ name }) => name).join(',') }, 'serving metrics');
+    log.info(
+      { version, url, page: `${server.url}/`, probes: config.probes.map(({ name }) => name).join(',') },
+      'serving metrics',
+    );
     otlp?.metrics?.start({ ...deps, startMs });
     status = await end.reached;
   } finally {

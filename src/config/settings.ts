@@ -27,7 +27,7 @@ const PREFIX = 'FTRACE_EXPORTER_';
 
 /** Keys that have a variable, and the flag of those that have one. */
 export const SETTINGS: readonly { key: string; flag?: string }[] = [
-  { key: 'instance' },
+  { key: 'instance', flag: '--instance' },
   { key: 'reader', flag: '--reader' },
   { key: 'buffer.total' },
   { key: 'buffer.subbuffer' },

@@ -90,7 +90,8 @@ export function createInstance(root: string, name: string): Instance {
     const freeBuffer = hold(dir);
     if (freeBuffer !== undefined) return makeInstance(root, name, dir, leftover, freeBuffer);
   }
-  const remedy = 'another agent makes and removes the same instance: give each its own name with `instance:`';
+  const remedy =
+    'another agent makes and removes the same instance: give each its own name with --instance (`instance` in the config)';
   throw new KernelError({ file: dir, errno: 'EBUSY', action: 'create', remedy });
 }
 
@@ -120,7 +121,8 @@ function removeLeftover(dir: string): boolean {
     const errno = errnoOf(error);
     if (errno === 'ENOENT') return false;
     if (errno !== 'EBUSY') throw refusal(error, { file: dir, action: 'remove what was left at' });
-    const remedy = 'another agent uses it: stop that one, or give this one another name with `instance:`';
+    const remedy =
+      'another agent uses it: stop that one, or give this one another name with --instance (`instance` in the config)';
     throw new KernelError({ file: dir, errno, action: 'take over', remedy });
   }
 }

@@ -56,6 +56,7 @@ test('the demo is labelled as one on every series, and says so on the page', asy
   assert.match(page, /<strong>[^<]*not this machine/);
   assert.match(page, /source=&quot;replay&quot;|source="replay"/);
   assert.match(stderr(), /level=warn msg="THIS IS A DEMO/);
+  assert.match(stderr(), new RegExp(`serving metrics.* page=${base}/ `), 'the page is mentioned');
   child.kill('SIGTERM');
   assert.equal(await ended, 0, stderr());
 });

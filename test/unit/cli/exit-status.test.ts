@@ -53,17 +53,18 @@ test('--help of every command has examples, and flags as documented', () => {
       '--web.listen-address',
       '--web.telemetry-path',
       '--path.tracefs',
+      '--instance',
       '--state.dir',
       '--reader',
       '--log.level',
       '--log.format',
       '--demo-if-unavailable',
     ],
-    doctor: ['--json', '--config.file', '--path.tracefs'],
+    doctor: ['--json', '--instance', '--state.dir', '--config.file', '--path.tracefs'],
     list: ['probes', 'tracers', 'events', 'metrics', '[glob]'],
     'check-config': ['[file]', '--print-schema'],
-    cleanup: ['--path.tracefs', '--on-signal'],
-    record: ['-o, --output', '--duration', '--probe'],
+    cleanup: ['--instance', '--path.tracefs', '--on-signal'],
+    record: ['--instance', '-o, --output', '--duration', '--probe'],
     replay: ['--serve', '--instance', '<file>'],
   };
   for (const [command, words] of Object.entries(commands)) {
@@ -72,6 +73,30 @@ test('--help of every command has examples, and flags as documented', () => {
     assert.match(stdout, /\nExamples:\n {2}/, command);
     for (const word of words) assert.ok(stdout.includes(word), `${command} --help lacks ${word}:\n${stdout}`);
   }
+});
+
+test('list without a match says so and ends with 1', () => {
+  const { status, stdout, stderr } = cli(['list', 'metrics', 'nosuch_*']);
+  assert.deepEqual([status, stdout], [1, '']);
+  assert.equal(stderr, 'ftrace-exporter: no metrics match "nosuch_*"\n');
+  assert.equal(cli(['list', 'metrics', 'ftrace_sched_*']).status, 0);
+});
+
+test('an old Node prints help and version, and refuses the rest', () => {
+  const old = `Object.defineProperty(process, 'versions', { value: { ...process.versions, node: '20.20.2' } })`;
+  const onOldNode = (...args: string[]) =>
+    spawnSync(process.execPath, ['--import', `data:text/javascript,${old}`, BIN, ...args], {
+      encoding: 'utf8',
+      env: ENV,
+    });
+  const { version } = JSON.parse(readFileSync(new URL('../../../package.json', import.meta.url), 'utf8'));
+  assert.deepEqual([onOldNode('--version').status, onOldNode('--version').stdout], [0, `${version}\n`]);
+  const help = onOldNode('list', '--help');
+  assert.equal(help.status, 0, help.stderr);
+  assert.match(help.stdout, /^Usage: ftrace-exporter list/);
+  const refused = onOldNode('list', 'probes');
+  assert.equal(refused.status, 1);
+  assert.match(refused.stderr, /needs Node\.js 22\.18 or newer; this is 20\.20\.2/);
 });
 
 test('check-config ends with 0 for a good file, and tells what is on', () => {
