@@ -4,6 +4,7 @@ import { headOf, isTraceDat } from '../capture/head.ts';
 import { looksLikeTraceText } from '../capture/text-file.ts';
 import { whatItIs } from '../capture/text-refusals.ts';
 import type { AgentConfig } from '../config/schema.ts';
+import { syscallTable } from '../host/syscalls.ts';
 import { MetricStore } from '../metrics/store.ts';
 import { UsageError } from '../model/errors.ts';
 import type { Log } from '../model/log.ts';
@@ -13,6 +14,7 @@ import type { CaptureStatus } from '../model/status.ts';
 import type { Capture } from './capture.ts';
 import { inNanoseconds, withoutDurations } from './foreign-stamps.ts';
 import { lossOf } from './live-buffer.ts';
+import type { EventPlan } from './plan.ts';
 import { openPages } from './recorded-pages.ts';
 import { planRecording } from './recorded-plan.ts';
 import { openText } from './recorded-text.ts';
@@ -80,7 +82,7 @@ function replay(recording: Recording, config: AgentConfig, file: string, log: Lo
   );
   stream.flush();
   if (latency !== undefined) plan.onLatency(latency.latencyNs, '');
-  const warnings = recording.problems(hasErrors);
+  const warnings = [...recording.problems(hasErrors), ...unnamedSyscalls(plan, metadata.machine)];
   for (const warning of warnings) log.warn({ file }, warning);
   const readings = cpus.map((cpu) => readingOf(recording, stream, cpu));
   for (const { cpu, stats } of readings) {
@@ -127,6 +129,13 @@ function replay(recording: Recording, config: AgentConfig, file: string, log: Lo
     latency: (tracer) => (tracer === latency?.tracer ? [latency] : undefined),
     stop: async () => {},
   };
+}
+
+function unnamedSyscalls({ types }: EventPlan, machine: string): string[] {
+  const areNumbers = types.some(({ event }) => event === 'raw_syscalls:sys_enter');
+  if (!areNumbers || syscallTable(machine) !== undefined) return [];
+  const whose = machine === '' ? 'a machine that the recording does not name' : `the machine ${machine}`;
+  return [`numbers of syscalls of ${whose} have no names here: all are syscall="unknown"`];
 }
 
 function readingOf(recording: Recording, stream: EventStream, cpu: number): BufferReading {

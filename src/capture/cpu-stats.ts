@@ -21,7 +21,7 @@ export function cpuStatsText(stats: BufferStats): string {
 /** Undefined when the text names no CPU; a line that is absent or no number counts as 0. */
 export function parseCpuStats(text: string): BufferStats | undefined {
   const counts = new Map<string, number>();
-  for (const [, label, digits] of text.matchAll(/^([A-Za-z ]+):[ \t]*(\d+)[ \t]*$/gm))
+  for (const [, label, digits] of text.matchAll(/^([A-Za-z ]+?)[ \t]*:[ \t]*(\d+)[ \t]*$/gm))
     counts.set(label, Number(digits));
   if (!counts.has('CPU')) return undefined;
   const count = (key: keyof BufferStats) => counts.get(LINES.find(([k]) => k === key)?.[1] ?? '') ?? 0;

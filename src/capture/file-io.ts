@@ -2,11 +2,11 @@
 import { openSync, readSync, writeSync } from 'node:fs';
 import { errnoOf, KernelError } from '../model/errors.ts';
 
-export function openFile(file: string, flags: string): number {
+export function openFile(file: string, flags: string | number): number {
   try {
     return openSync(file, flags);
   } catch (error) {
-    throw refused(error, file, flags === 'r' ? 'open' : 'create');
+    throw refused(error, file, flags === 'r' || typeof flags === 'number' ? 'open' : 'create');
   }
 }
 

@@ -1,14 +1,23 @@
 /** What kind of recording a file is: its first bytes. */
-import { closeSync } from 'node:fs';
+import { closeSync, constants, fstatSync } from 'node:fs';
+import { UsageError } from '../model/errors.ts';
 import { openFile, readAt } from './file-io.ts';
 import { MAGIC } from './trace-dat.ts';
 
 const HEAD_BYTES = 1 << 16;
+/** A pipe without a writer would be waited for. */
+const READ_AT_ONCE = constants.O_RDONLY | constants.O_NONBLOCK;
 
-/** At most 64 KiB. Throws `KernelError` when the file cannot be read. */
+/** At most 64 KiB. Throws `KernelError` when the file cannot be read, `UsageError` when it cannot be read twice. */
 export function headOf(file: string): Uint8Array {
-  const fd = openFile(file, 'r');
+  const fd = openFile(file, READ_AT_ONCE);
   try {
+    const stats = fstatSync(fd);
+    if (!stats.isFile() && !stats.isDirectory()) {
+      throw new UsageError(
+        `${file} is a pipe or a device: replay reads a recording twice, so save it to a file and name that`,
+      );
+    }
     const head = Buffer.alloc(HEAD_BYTES);
     return head.subarray(0, readAt(fd, file, head, 0));
   } finally {

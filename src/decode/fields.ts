@@ -111,9 +111,9 @@ function bytewise(record: EventRecord, at: number, size: number, signed: boolean
   return value;
 }
 
-function inlineBounds({ offset: at, size, array }: FieldFormat): BytesReader {
-  // A flexible array takes what is left of the record.
-  const length = array && size === 0 ? Number.MAX_SAFE_INTEGER : size;
+function inlineBounds({ offset: at, size }: FieldFormat): BytesReader {
+  // A flexible array takes what is left of the record; old kernels print it without brackets, `char buf`.
+  const length = size === 0 ? Number.MAX_SAFE_INTEGER : size;
   return {
     start: (record) => record.offset + Math.min(at, record.length),
     end: (record) => record.offset + Math.min(at + length, record.length),

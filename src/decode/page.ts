@@ -73,6 +73,8 @@ export function loadPage(page: Page, layout: PageLayout, length: number): PageEr
   // The loss flag stands even where the length is nonsense: it is what makes pairs void.
   page.lost = (commit & MISSED_EVENTS) !== 0;
   if (end > length || (dataLength & 3) !== 0) return 'bad_commit';
+  // Zeros, as a hole in a file has them: the kernel stamps every page, empty ones as well.
+  if (commit === 0 && page.timestampNs === 0) return 'bad_commit';
   page.end = end;
   if (page.lost && (commit & MISSED_STORED) !== 0 && end + layout.commitSize <= length) {
     page.lostCount = words[end >> 2] >>> 0;

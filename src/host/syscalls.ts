@@ -3,8 +3,12 @@
  * Names are those of the kernel's tables, which programs know; events are called after the function that implements
  * the syscall (kernel/trace/trace_syscalls.c), which for a few is called otherwise.
  */
-import { namesByNumber } from './number-names.ts';
+import { type NumberRuns, namesByNumber } from './number-names.ts';
+import { SYSCALLS_ARM } from './syscall-table-arm.ts';
 import { SYSCALLS_ARM64 } from './syscall-table-arm64.ts';
+import { SYSCALLS_I386 } from './syscall-table-i386.ts';
+import { SYSCALLS_PPC64 } from './syscall-table-ppc64.ts';
+import { SYSCALLS_RISCV64 } from './syscall-table-riscv64.ts';
 import { SYSCALLS_X86_64 } from './syscall-table-x86-64.ts';
 
 export interface SyscallTable {
@@ -30,9 +34,19 @@ const EVENT_NAMES_ARM64: Readonly<Record<string, string>> = {
   personality: 'arm64_personality',
 };
 
-/** Syscalls of 64-bit programs; undefined for machines other than `x86_64` and `aarch64`. */
+/** By what `uname -m` says. The kernel runs on the first two; recordings come from the others, too. */
+const TABLES: readonly (readonly [RegExp, NumberRuns])[] = [
+  [/^x86_64$/, SYSCALLS_X86_64],
+  [/^(?:aarch64|arm64)$/, SYSCALLS_ARM64],
+  [/^arm/, SYSCALLS_ARM],
+  [/^i[3-6]86$/, SYSCALLS_I386],
+  [/^ppc64/, SYSCALLS_PPC64],
+  [/^riscv64$/, SYSCALLS_RISCV64],
+];
+
+/** Syscalls of a machine's own programs; undefined for a machine whose table is not known. */
 export function syscallTable(machine: string): SyscallTable | undefined {
-  const runs = isArm64(machine) ? SYSCALLS_ARM64 : machine === 'x86_64' ? SYSCALLS_X86_64 : undefined;
+  const runs = TABLES.find(([names]) => names.test(machine))?.[1];
   if (runs === undefined) return undefined;
   const names = namesByNumber(runs);
   return { name: (id) => names.get(id), ids: [...names.keys()] };

@@ -5,14 +5,15 @@
  *
  * The events name no request: it is known by device, sector and operation, first in first out among equals. What that
  * has to bear: a flush has sector 0 when issued and 2^64-1 when complete; what asked for the flush completes with 0
- * sectors and was never issued; a request can complete in parts, be put back, or be merged into another.
+ * sectors and was never issued; a request can complete in parts, be put back, or be merged into another. Before 4.x what
+ * asked for the flush was issued itself, as a write that flushes first (`FWS`) of no sectors: it is a flush, too.
  * Not filtered by who caused it: a disk's numbers are those of /sys/block/NAME/stat.
  */
 import { decimalBuckets } from '../config/units/buckets.ts';
 import type { BlockRequest, BlockSink } from '../model/intervals.ts';
 import type { EventRecord } from '../model/record.ts';
 import type { TimestampNs } from '../model/time.ts';
-import { FLUSH, OPERATIONS, operationOf } from './block-operation.ts';
+import { FLUSH, OPERATIONS, operationOf, WRITE } from './block-operation.ts';
 import { BLOCK_METRICS, type BlockOptions, declareBlockSeries } from './block-series.ts';
 import type { Probe, ProbeContext, ProbeModule } from './probe.ts';
 import { ISSUED, QUEUED, RequestTable } from './request-table.ts';
@@ -25,6 +26,10 @@ const REQUEUE = 'block:block_rq_requeue';
 const MERGE = 'block:block_rq_merge';
 
 const SECTOR_BYTES = 512;
+/** `F` in front of another operation. */
+const FLUSHES_FIRST = 0x46;
+/** In place of the sector of what asks for a flush and has no data. */
+const CARRIER_SECTOR = -1;
 /** Requests in flight that are kept track of: more than all queues of ten disks hold. */
 const CAPACITY = 16384;
 /** A request that grew at its front is issued under another sector: its insert is given up after this. */
@@ -48,10 +53,10 @@ export const block: ProbeModule<BlockOptions> = {
       event: COMPLETE,
       fields: ['common_pid', 'common_flags', 'dev', 'sector', 'nr_sector', 'error', 'rwbs'],
     },
-    { event: INSERT, fields: ['common_pid', 'dev', 'sector', 'rwbs'] },
-    { event: REQUEUE, fields: ['common_pid', 'dev', 'sector', 'rwbs'] },
+    { event: INSERT, fields: ['common_pid', 'dev', 'sector', 'nr_sector', 'rwbs'] },
+    { event: REQUEUE, fields: ['common_pid', 'dev', 'sector', 'nr_sector', 'rwbs'] },
     // Came with 5.11: without it, merged requests age out.
-    { event: MERGE, fields: ['common_pid', 'dev', 'sector', 'rwbs'], optional: true },
+    { event: MERGE, fields: ['common_pid', 'dev', 'sector', 'nr_sector', 'rwbs'], optional: true },
   ],
   create: createBlock,
   metrics: BLOCK_METRICS,
@@ -100,6 +105,7 @@ function createBlock(context: ProbeContext, options: BlockOptions): Probe {
   const requestReader = (event: string) => {
     const devOf = context.int(event, 'dev');
     const sectorOf = context.int(event, 'sector');
+    const sectorsOf = context.int(event, 'nr_sector');
     const rwbs = context.bytes(event, 'rwbs');
     const pidAt = context.word(event, 'common_pid');
     return (record: EventRecord): boolean => {
@@ -107,8 +113,18 @@ function createBlock(context: ProbeContext, options: BlockOptions): Probe {
       request.dev = devOf(record) | 0;
       request.row = devices.row(request.dev);
       if (request.row < 0) return false;
-      request.operation = operationOf(record.bytes, rwbs.start(record), rwbs.end(record));
-      request.sector = request.operation === FLUSH ? 0 : sectorOf(record);
+      const letters = rwbs.start(record);
+      request.operation = operationOf(record.bytes, letters, rwbs.end(record));
+      if (request.operation === FLUSH) request.sector = 0;
+      else if (
+        request.operation === WRITE &&
+        record.bytes[letters] === FLUSHES_FIRST &&
+        sectorsOf(record) === 0
+      ) {
+        request.operation = FLUSH;
+        // Not to be taken for the flush that the block layer makes of it today, and completes before it.
+        request.sector = CARRIER_SECTOR;
+      } else request.sector = sectorOf(record);
       request.pid = record.words[(record.offset >> 2) + pidAt];
       return true;
     };
@@ -199,11 +215,12 @@ function createBlock(context: ProbeContext, options: BlockOptions): Probe {
   const completedIn = context.int(COMPLETE, 'common_flags');
   const tell = (to: BlockSink, entry: number, record: EventRecord, done: number): void => {
     const asked = requests.asked(entry);
+    const { operation } = request;
     told.device = devices.nameOf(request.row);
-    told.operation = OPERATIONS[request.operation];
+    told.operation = OPERATIONS[operation];
     told.bytes = asked * SECTOR_BYTES;
     // The last event of one that was completed in parts is about the last part.
-    told.sector = request.sector - (asked - done);
+    told.sector = operation === FLUSH ? 0 : request.sector - (asked - done);
     told.insertNs = requests.inserted(entry);
     told.queuedNs = requests.queued(entry);
     told.issueNs = requests.since(entry);

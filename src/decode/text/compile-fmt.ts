@@ -75,7 +75,8 @@ function tellingOf(piece: Piece, format: EventFormat, oneLine: readonly string[]
   if (looks === 'string' && meaning.kind === 'number' && meaning.part.span === WHOLE) {
     // A `%s` of a field is the string in it, if it is an array.
     const { field } = meaning.part;
-    const isArray = format.fields.find((candidate) => candidate.name === field)?.array === true;
+    const printed = format.fields.find((candidate) => candidate.name === field);
+    const isArray = printed?.array === true || printed?.size === 0;
     meaning = isArray ? { kind: 'text', field } : { kind: 'other', mayHoldNewline: true };
   }
   if (looks === 'word' || (looks === 'string') === (meaning.kind === 'number')) {

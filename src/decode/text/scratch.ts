@@ -49,7 +49,7 @@ export function makeScratch(types: readonly { format: EventFormat; fields: reado
 }
 
 function hasNoFixedSize(field: FieldFormat): boolean {
-  return field.location !== 'inline' || (field.array && field.size === 0);
+  return field.location !== 'inline' || field.size === 0;
 }
 
 /** Writes an integer of up to 8 bytes, little-endian. */

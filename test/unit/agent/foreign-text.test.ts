@@ -1,10 +1,12 @@
 /** Text of other kernels and tools, one file a kind: read right, or refused by name. */
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { gzipSync } from 'node:zlib';
 import { UsageError } from '../../../src/model/errors.ts';
 import { replayed } from '../../support/replayed.ts';
 
@@ -170,6 +172,29 @@ describe('texts of events of old kernels', () => {
     close(value('ftrace_hwlat_latency_seconds_sum', { loop: 'outer' }), (14 + 9 + 9 + 12 + 12) * 1e-6);
   });
 
+  it('of a flush say that it is a write of nothing', () => {
+    const { value } = replayed(fixture('block-old-flush'));
+    const device = (operation: string) => [
+      value('ftrace_block_io_device_seconds_count', { operation }),
+      Math.round(value('ftrace_block_io_device_seconds_sum', { operation }) * 1e6),
+      value('ftrace_block_io_bytes_total', { operation }),
+    ];
+    assert.deepEqual(device('write'), [1, 791, 8192]);
+    assert.deepEqual(device('flush'), [1, 16, 0]);
+    // Today it is not issued; what the block layer makes of it is, and is another request.
+    const line = (micros: number, text: string) =>
+      `            bash-7       [000] d..2.   100.${String(micros).padStart(6, '0')}: ${text}\n`;
+    const today = replayed(
+      fileOf(
+        line(0, 'block_rq_issue: 8,0 FF 0 () 0 + 0 [bash]') +
+          line(10, 'block_rq_complete: 8,0 FWS () 18446744073709551615 + 0 [0]') +
+          line(30, 'block_rq_complete: 8,0 FF () 18446744073709551615 + 0 [0]'),
+      ),
+    );
+    assert.equal(today.value('ftrace_block_io_device_seconds_count', { operation: 'flush' }), 1);
+    close(today.value('ftrace_block_io_device_seconds_sum', { operation: 'flush' }), 30e-6);
+  });
+
   it('of single syscalls give the durations of all of them', () => {
     const { value, up } = replayed(fixture('syscall-events'), ['syscalls']);
     assert.equal(value('ftrace_syscall_duration_seconds_count', { syscall: 'read' }), 1);
@@ -288,6 +313,17 @@ describe('the trace of a latency tracer', () => {
 });
 
 describe('what is not read', () => {
+  it('a pipe or a device is refused at once, because a recording is read twice', () => {
+    const pipe = join(directory, 'pipe');
+    execFileSync('mkfifo', [pipe]);
+    for (const file of [pipe, '/dev/zero']) {
+      assert.throws(
+        () => replayed(file),
+        (error: Error) => error instanceof UsageError && /reads a recording twice/.test(error.message),
+      );
+    }
+  });
+
   const graph = (line: string) => `# tracer: function_graph\n#\n# CPU  FUNCTION CALLS\n${line}\n`;
   for (const [what, text, message] of [
     ['nothing', '', /is empty$/],
@@ -325,6 +361,7 @@ describe('what is not read', () => {
     ],
     ['no front parts', '# tracer: nop\n#\nsched_wakeup: comm=a pid=5\n', /without the front parts of lines/],
     ['raw numbers', '# tracer: nop\n#\n12 0 76211513123 5\n', /no line below them is an event/],
+    ['a compressed file', gzipSync(textOf('irq-only')).toString('latin1'), /compressed with gzip/],
     ['anything else', 'hello\nworld\n', /neither a trace.dat file nor text of trace or trace_pipe/],
   ] as const) {
     it(`${what} is refused, with what it is`, () => {

@@ -9,6 +9,7 @@ import { openReplay } from '../../../src/agent/replay.ts';
 import { createRenderer } from '../../../src/export/prometheus-text.ts';
 import { parseExposition } from '../../support/exposition.ts';
 import { pageOf } from '../../support/pages.ts';
+import { replayed } from '../../support/replayed.ts';
 import { type FileParts, le, traceDat7 } from '../capture/trace-dat-v7.ts';
 
 const dir = mkdtempSync(join(tmpdir(), 'replay-test-'));
@@ -161,6 +162,33 @@ describe('a replay', () => {
     const { value, log } = replay({ buffers: [{ pages: { 2: [pageOf(calls(1e8, 5)), bad] } }] });
     assert.equal(value('ftrace_exporter_decode_errors_total', { reason: 'event_past_end' }), 1);
     assert.match(log, /CPU 2: page 2 of 2, byte \d+: the rest of it cannot be decoded/);
+  });
+
+  it('takes a page of zeros for a loss, and says where it is', () => {
+    const file = join(import.meta.dirname, '../../fixtures/captures/zero-page.dat');
+    const { value, warnings } = replayed(file, ['sched']);
+    assert.equal(value('ftrace_exporter_decode_errors_total'), 1);
+    assert.equal(value('ftrace_sched_runqueue_latency_seconds_count'), 0);
+    assert.equal(value('ftrace_exporter_unmatched_total', { probe: 'sched', reason: 'lost' }), 1);
+    assert.match(warnings.join('\n'), /CPU 0: page 2 of 3, byte 8192: the rest of it cannot be decoded/);
+  });
+
+  it('names syscalls as the machine that was recorded, or not at all', () => {
+    const named = (machine: string) => {
+      const options: FileParts['options'] = [[5, `Linux h 4.9.0 ${machine}`]];
+      return replay({ options, buffers: [{ pages: { 0: [pageOf(calls(1e9, 3))] } }] });
+    };
+    assert.equal(named('x86_64').value(COUNT, { syscall: 'getppid' }), 3);
+    assert.equal(named('ppc64le').value(COUNT, { syscall: 'iopl' }), 3);
+    // 32-bit ARM has no such number.
+    assert.equal(named('armv7l').value(COUNT, { syscall: 'unknown' }), 3);
+    assert.deepEqual(named('armv7l').status.warnings, []);
+    const sparc = named('sparc64');
+    assert.equal(sparc.value(COUNT, { syscall: 'unknown' }), 3);
+    assert.match(
+      sparc.status.warnings[0],
+      /syscalls of the machine sparc64 have no names here: all are syscall="unknown"/,
+    );
   });
 
   it('says which probes a recording has no events for', () => {

@@ -180,6 +180,17 @@ describe('merge', () => {
     assert.deepEqual(losses, [[0, 50]]);
   });
 
+  test('a page of zeros is no empty page, which the kernel stamps', () => {
+    const { merger, seen, losses, errors, add } = collector();
+    add(0, pageOf([at(10)]));
+    assert.equal(add(0, new Uint8Array(4096)), false);
+    add(0, pageOf([at(50)]));
+    assert.equal(add(0, pageOf([], { pageTs: 60 })), true);
+    merger.run(1000);
+    assert.deepEqual(stamps(seen), [10, 50]);
+    assert.deepEqual([errors, losses], [['bad_commit'], [[0, 50]]]);
+  });
+
   test('a commit that covers zeroes ends its page with a count', () => {
     const { merger, seen, errors, add } = collector();
     const bytes = pageOf([at(10)]);
