@@ -14,21 +14,23 @@ export interface SpanMaker {
   make(traces: readonly TraceRecord[]): EndedSpan[];
 }
 
-/** Of the pod that the agent runs in: a process of another pod is not in it, though on the same node. */
-const OF_OWN_POD = ['k8s.namespace.name', 'k8s.pod.name', 'k8s.pod.uid', 'k8s.pod.ip', 'k8s.container.name'];
+/**
+ * Attributes of the agent's own pod and container. No span has them: the agent traces no thread of its own, so what it
+ * traces belongs to another container, to the node itself, or to a task that has ended.
+ */
+function isOfOwnPod(name: string): boolean {
+  return /^(container|k8s)\./.test(name) && !/^k8s\.(node|cluster)\./.test(name);
+}
 
 const UNSET = { code: SpanStatusCode.UNSET };
 
-/** `own`: attributes of who sends them; those of what was traced win. */
+/** `own`: attributes of the agent that sends them; of these, spans get what is true of the node. */
 export function createSpanMaker(
   own: Readonly<Record<string, string>>,
   scope: { name: string; version: string },
 ): SpanMaker {
-  const agent = defaultResource().merge(resourceFromAttributes(own));
   const node = defaultResource().merge(
-    resourceFromAttributes(
-      Object.fromEntries(Object.entries(own).filter(([name]) => !OF_OWN_POD.includes(name))),
-    ),
+    resourceFromAttributes(Object.fromEntries(Object.entries(own).filter(([name]) => !isOfOwnPod(name)))),
   );
 
   const endedSpan = (traceId: string, record: SpanRecord, isRoot: boolean, resource: Resource): EndedSpan => {
@@ -64,8 +66,7 @@ export function createSpanMaker(
         const key = JSON.stringify(Object.entries(traced).sort(([a], [b]) => (a < b ? -1 : 1)));
         let resource = resources.get(key);
         if (resource === undefined) {
-          const isElsewhere = 'container.id' in traced || 'k8s.pod.uid' in traced;
-          resource = (isElsewhere ? node : agent).merge(resourceFromAttributes(traced));
+          resource = node.merge(resourceFromAttributes(traced));
           resources.set(key, resource);
         }
         return resource;

@@ -46,10 +46,9 @@ export interface BlockRequest {
   operation: string;
   bytes: number;
   sector: number;
-  /** When it was put into the queue first; 0: it was issued at once. */
+  /** When it was put into the queue, or put back, for the first time; 0: it was issued at once. */
   insertNs: TimestampNs;
-  /** Time in the queue before it was issued, for the last time where its driver had put it back. */
-  queuedNs: number;
+  /** When it was issued, for the last time where its driver put it back. */
   issueNs: TimestampNs;
   completeNs: TimestampNs;
   /** Who put it into the queue, or issued it. */

@@ -9,13 +9,13 @@ import { SlotCache } from './slot-cache.ts';
 const LABELS = ['device', 'operation'];
 const QUEUE = {
   name: 'ftrace_block_io_queue_seconds',
-  help: 'Time a request waited in the I/O scheduler or dispatch queue; requests issued at once have none.',
+  help: 'Time from when a request was first put into a queue to when it was last issued to its driver, one sample a request; requests issued at once have none.',
   labels: LABELS,
   open: ['device'],
 };
 const DEVICE = {
   name: 'ftrace_block_io_device_seconds',
-  help: 'Time from the issue of a request to its driver to its completion.',
+  help: 'Time from when a request was last issued to its driver to its completion.',
   labels: LABELS,
   open: ['device'],
 };
@@ -31,8 +31,14 @@ const ERRORS = {
   labels: LABELS,
   open: ['device'],
 };
+const REQUEUES = {
+  name: 'ftrace_block_io_requeues_total',
+  help: 'Times a driver put a request back, as when the queue of its device was full.',
+  labels: LABELS,
+  open: ['device'],
+};
 
-export const BLOCK_METRICS = [QUEUE, DEVICE, BYTES, ERRORS];
+export const BLOCK_METRICS = [QUEUE, DEVICE, BYTES, ERRORS, REQUEUES];
 
 export interface BlockOptions extends CommonOptions {
   /** Globs of device names. */
@@ -50,13 +56,15 @@ export function declareBlockSeries(context: ProbeContext, options: BlockOptions)
   const device = declareDurations(context, DEVICE, options, labels);
   const bytes = metrics.counter({ ...BYTES, unit: 'bytes', maxSeries: options.max_series });
   const errors = metrics.counter({ ...ERRORS, maxSeries: options.max_series });
+  const requeues = metrics.counter({ ...REQUEUES, maxSeries: options.max_series });
   const bytesSlots = new SlotCache(1, (at) => bytes.slot(labels(at)));
   const errorSlots = new SlotCache(1, (at) => errors.slot(labels(at)));
+  const requeueSlots = new SlotCache(1, (at) => requeues.slot(labels(at)));
   const devices = new SeenDevices(
     context.host,
     globMatcher(options.devices),
     (row) => {
-      // What every disk does starts at 0 when the disk is first seen; flushes and the rest when they happen.
+      // What every disk does starts at 0 when the disk is first seen; flushes, requeues and the rest when they happen.
       for (const operation of [READ, WRITE]) {
         device.show(key(row, operation));
         bytesSlots.at(key(row, operation), 0);
@@ -65,10 +73,12 @@ export function declareBlockSeries(context: ProbeContext, options: BlockOptions)
     },
     (row, name) => {
       for (let operation = 0; operation < OPERATIONS.length; operation++) {
-        for (const cache of [queue, device, bytesSlots, errorSlots]) cache.forget(key(row, operation));
+        for (const cache of [queue, device, bytesSlots, errorSlots, requeueSlots])
+          cache.forget(key(row, operation));
       }
       if (name === '') return;
-      for (const family of [queue.family, device.family, bytes, errors]) family.release('device', name);
+      for (const family of [queue.family, device.family, bytes, errors, requeues])
+        family.release('device', name);
     },
   );
   return {
@@ -80,5 +90,6 @@ export function declareBlockSeries(context: ProbeContext, options: BlockOptions)
     completed: (row: number, operation: number, amount: number) =>
       bytes.add(bytesSlots.at(key(row, operation), 0), amount),
     failed: (row: number, operation: number) => errors.add(errorSlots.at(key(row, operation), 0), 1),
+    requeued: (row: number, operation: number) => requeues.add(requeueSlots.at(key(row, operation), 0), 1),
   };
 }

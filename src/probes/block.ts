@@ -1,7 +1,8 @@
 /**
  * How long do disk requests wait, and how long does the device take? The block_rq_* events in (include/trace/events/
- * block.h); time in the queue (insert to issue), time at the device (issue to complete), bytes and errors by device
- * and operation out.
+ * block.h); time in the queue (first insert to last issue), time at the device (last issue to complete), bytes, errors
+ * and requeues by device and operation out. Both times are counted when the request is complete: only then it is known
+ * that its driver does not put it back, and each request is one sample, however often it was put back.
  *
  * The events name no request: it is known by device, sector and operation, first in first out among equals. What that
  * has to bear: a flush has sector 0 when issued and 2^64-1 when complete; what asked for the flush completes with 0
@@ -88,7 +89,6 @@ function createBlock(context: ProbeContext, options: BlockOptions): Probe {
     bytes: 0,
     sector: 0,
     insertNs: 0,
-    queuedNs: 0,
     issueNs: 0,
     completeNs: 0,
     pid: 0,
@@ -166,18 +166,10 @@ function createBlock(context: ProbeContext, options: BlockOptions): Probe {
   const issuedSectors = context.int(ISSUE, 'nr_sector');
   const onIssue = (record: EventRecord): void => {
     if (!readIssue(record)) return;
-    const now = record.timestampNs;
     let entry = find(QUEUED);
-    let queuedNs = 0;
-    if (entry < 0) {
-      entry = add(ISSUED, now);
-    } else {
-      queuedNs = now - requests.since(entry);
-      if (queuedNs < 0) late();
-      else series.queued(request.row, request.operation, record.cpu, queuedNs);
-      requests.enter(entry, ISSUED, now, false);
-    }
-    requests.issue(entry, issuedSectors(record), queuedNs, record.cpu);
+    if (entry < 0) entry = add(ISSUED, record.timestampNs);
+    else requests.enter(entry, ISSUED, record.timestampNs, false);
+    requests.issue(entry, issuedSectors(record), record.cpu);
   };
 
   const readComplete = requestReader(COMPLETE);
@@ -204,7 +196,11 @@ function createBlock(context: ProbeContext, options: BlockOptions): Probe {
       }
       return;
     }
-    const ns = record.timestampNs - requests.since(entry);
+    const issuedNs = requests.since(entry);
+    const insertedNs = requests.inserted(entry);
+    if (insertedNs > issuedNs) late();
+    else if (insertedNs !== 0) series.queued(row, operation, requests.issueCpu(entry), issuedNs - insertedNs);
+    const ns = record.timestampNs - issuedNs;
     if (ns < 0) late();
     else {
       series.served(row, operation, record.cpu, ns);
@@ -222,7 +218,6 @@ function createBlock(context: ProbeContext, options: BlockOptions): Probe {
     // The last event of one that was completed in parts is about the last part.
     told.sector = operation === FLUSH ? 0 : request.sector - (asked - done);
     told.insertNs = requests.inserted(entry);
-    told.queuedNs = requests.queued(entry);
     told.issueNs = requests.since(entry);
     told.completeNs = record.timestampNs;
     told.pid = requests.pid(entry);
@@ -243,6 +238,7 @@ function createBlock(context: ProbeContext, options: BlockOptions): Probe {
   const readRequeue = requestReader(REQUEUE);
   const onRequeue = (record: EventRecord): void => {
     if (!readRequeue(record)) return;
+    series.requeued(request.row, request.operation);
     const issued = find(ISSUED);
     if (issued >= 0) {
       requests.enter(issued, QUEUED, record.timestampNs, true);

@@ -30,10 +30,8 @@ export class RequestTable {
   readonly #since: Float64Array;
   /** Sectors not completed yet; known once issued. */
   readonly #sectors: Float64Array;
-  /** When it was put into the queue; 0: it was not. */
+  /** When it was first put into the queue; 0: it was not. */
   readonly #inserted: Float64Array;
-  /** How long it was in the queue before it was issued. */
-  readonly #queued: Float64Array;
   readonly #issueCpus: Int32Array;
   /** Who put it there, or issued it. */
   readonly #pids: Int32Array;
@@ -64,7 +62,6 @@ export class RequestTable {
     this.#sectors = new Float64Array(capacity);
     this.#requeued = new Uint8Array(capacity);
     this.#inserted = new Float64Array(capacity);
-    this.#queued = new Float64Array(capacity);
     this.#issueCpus = new Int32Array(capacity);
     this.#pids = new Int32Array(capacity);
     this.#asked = new Float64Array(capacity);
@@ -102,10 +99,6 @@ export class RequestTable {
 
   inserted(entry: number): TimestampNs {
     return this.#inserted[entry];
-  }
-
-  queued(entry: number): number {
-    return this.#queued[entry];
   }
 
   issueCpu(entry: number): number {
@@ -159,7 +152,7 @@ export class RequestTable {
     this.#operation[entry] = operation;
     this.#sectors[entry] = 0;
     this.#asked[entry] = 0;
-    this.#inserted[entry] = state === QUEUED ? since : 0;
+    this.#inserted[entry] = 0;
     this.#pids[entry] = pid;
     this.enter(entry, state, since, false);
     this.#chain(entry, sector);
@@ -177,6 +170,7 @@ export class RequestTable {
     this.#state[entry] = state;
     this.#since[entry] = since;
     this.#requeued[entry] = requeued ? 1 : 0;
+    if (state === QUEUED && this.#inserted[entry] === 0) this.#inserted[entry] = since;
   }
 
   clearRequeued(entry: number): void {
@@ -187,11 +181,10 @@ export class RequestTable {
     this.#sectors[entry] = sectors;
   }
 
-  /** What it is issued with, after how long in the queue and where. */
-  issue(entry: number, sectors: number, queuedNs: number, cpu: number): void {
+  /** How large it is when it is issued, and where. */
+  issue(entry: number, sectors: number, cpu: number): void {
     this.#sectors[entry] = sectors;
     this.#asked[entry] = sectors;
-    this.#queued[entry] = queuedNs;
     this.#issueCpus[entry] = cpu;
   }
 

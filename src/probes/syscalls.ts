@@ -3,7 +3,7 @@
  * syscalls.h), or the events of single syscalls where few are asked for; durations by syscall, and errors by syscall
  * and errno out.
  *
- * What does not pair by itself: sigreturn ends with id -1; a clone's child ends a call that it never began; exec in a
+ * What does not pair by itself: sigreturn ends with id -1; a clone's child ends, with 0, a call that it never began; exec in a
  * thread begins under the thread's pid and ends under the leader's; exit and exit_group never end; any number can be
  * asked for. The name is that of the enter.
  */
@@ -47,6 +47,8 @@ const ERRORS = {
 const MAX_ERRNO = 4095;
 /** Errnos that can have a name (the kernel's own, ERESTARTSYS and on, begin at 512); those above share a series. */
 const NAMED_ERRNOS = 600;
+/** They return twice: 0 in a child that never entered the call. */
+const FORKS = new Set(['clone', 'clone3', 'fork', 'vfork']);
 const NEVER_RETURN = new Set(['exit', 'exit_group']);
 /** `id` of an exit from sigreturn: the number of the call that the signal interrupted is gone. */
 const NO_ID = -1;
@@ -107,6 +109,7 @@ function createSyscalls(context: ProbeContext, options: SyscallOptions): Probe {
   const calls = new TaskStamps();
   const sink = context.intervals.syscalls;
   const slowNs = sink?.thresholdNs ?? Number.POSITIVE_INFINITY;
+  const isFork = rows.names.map((name) => FORKS.has(name));
   /** By row: whether a slow one is told of. */
   const isTold = rows.names.map((name) => sink?.wants(name) ?? false);
   sink?.watch((pid) => {
@@ -172,8 +175,8 @@ function createSyscalls(context: ProbeContext, options: SyscallOptions): Probe {
       }
       const ns = record.timestampNs - since;
       if (since === 0) {
-        // Of what is not asked for there is no start to miss.
-        if (row >= 0) noStart();
+        // Of what is not asked for there is no start to miss, nor of the child of a fork.
+        if (row >= 0 && !(value === 0 && isFork[row])) noStart();
       } else if (id !== NO_ID && id !== begun) noStart();
       else if (since < lostUntil) lost();
       else if (ns < 0) late();

@@ -82,12 +82,12 @@ export function failure(deps: SpanDeps, errno: number): { error?: string } {
 
 /** Both parts of a request. */
 export function requestExemplars(deps: SpanDeps, request: BlockRequest, span: SpanDraft): ExemplarDraft[] {
-  const { device, operation, cpu, issueCpu, queuedNs, issueNs, completeNs } = request;
+  const { device, operation, cpu, issueCpu, insertNs, issueNs, completeNs } = request;
   const values = [device, operation];
-  const inQueue = { cpu: issueCpu, span, valueNs: queuedNs };
+  const inQueue = { cpu: issueCpu, span, valueNs: issueNs - insertNs };
   const served = { cpu, span, valueNs: completeNs - issueNs };
   return [
-    ...(queuedNs > 0 ? exemplar(deps, 'block', QUEUE_SECONDS, values, inQueue) : []),
+    ...(insertNs !== 0 ? exemplar(deps, 'block', QUEUE_SECONDS, values, inQueue) : []),
     ...exemplar(deps, 'block', DEVICE_SECONDS, values, served),
   ];
 }

@@ -7,6 +7,7 @@ import { type Machine, run } from './records.ts';
 const QUEUE = 'ftrace_block_io_queue_seconds';
 const DEVICE = 'ftrace_block_io_device_seconds';
 const BYTES = 'ftrace_block_io_bytes_total';
+const REQUEUES = 'ftrace_block_io_requeues_total';
 const ERRORS = 'ftrace_block_io_errors_total';
 const DEV = (254 << 20) | 3;
 const NO_SECTOR = 2n ** 64n - 1n;
@@ -129,7 +130,7 @@ test('equal requests pair first in, first out', () => {
   assert.deepEqual(d.device('read'), { count: 2, sum: 1100 });
 });
 
-test('a request put back waits again, whether or not the block layer inserts it again', () => {
+test('a request put back is one sample from its first insert to its last issue, inserted again or not', () => {
   for (const insertedAgain of [false, true]) {
     const d = disk();
     d.insert(1000, 'W', 64, 8);
@@ -138,12 +139,39 @@ test('a request put back waits again, whether or not the block layer inserts it 
     if (insertedAgain) d.insert(1600, 'W', 64, 8);
     d.issue(2500, 'W', 64, 8);
     d.complete(2600, 'W', 64, 8);
-    assert.deepEqual(d.queue('write'), { count: 2, sum: 1100 });
+    assert.deepEqual(d.queue('write'), { count: 1, sum: 1500 });
     assert.deepEqual(d.device('write'), { count: 1, sum: 100 });
+    assert.equal(d.value(REQUEUES, 'disk3', 'write'), 1);
     d.issue(3000, 'W', 64, 8);
-    assert.deepEqual(d.queue('write'), { count: 2, sum: 1100 }, 'nothing stays behind');
+    d.complete(3100, 'W', 64, 8);
+    assert.deepEqual(d.queue('write'), { count: 1, sum: 1500 }, 'nothing stays behind');
     assert.deepEqual(d.unmatched, {});
   }
+});
+
+test('a full device queue makes one long sample, however often its driver puts the request back', () => {
+  const d = disk();
+  d.insert(1000, 'W', 64, 8);
+  for (let ts = 2000; ts < 10_000; ts += 1000) {
+    d.issue(ts, 'W', 64, 8);
+    d.requeue(ts + 10, 'W', 64, 8);
+  }
+  d.issue(10_000, 'W', 64, 8);
+  assert.equal(d.queue('write'), undefined, 'it is not over yet');
+  d.complete(10_500, 'W', 64, 8);
+  assert.deepEqual(d.queue('write'), { count: 1, sum: 9000 });
+  assert.deepEqual(d.device('write'), { count: 1, sum: 500 });
+  assert.equal(d.value(REQUEUES, 'disk3', 'write'), 8);
+  assert.equal(d.value(REQUEUES, 'disk3', 'read'), undefined);
+});
+
+test('a request that was issued at once and put back waits from then', () => {
+  const d = disk();
+  d.issue(1000, 'W', 64, 8);
+  d.requeue(1010, 'W', 64, 8);
+  d.issue(5010, 'W', 64, 8);
+  d.complete(5500, 'W', 64, 8);
+  assert.deepEqual(d.queue('write'), { count: 1, sum: 4000 });
 });
 
 test('a request that its driver refuses before it is issued waits since its insert', () => {
@@ -151,11 +179,12 @@ test('a request that its driver refuses before it is issued waits since its inse
   d.insert(1000, 'W', 64, 8);
   d.requeue(1100, 'W', 64, 8);
   d.issue(1500, 'W', 64, 8);
-  assert.deepEqual(d.queue('write'), { count: 1, sum: 500 });
   d.complete(1600, 'W', 64, 8);
+  assert.deepEqual(d.queue('write'), { count: 1, sum: 500 });
   d.requeue(2000, 'W', 64, 8);
   d.insert(2100, 'W', 64, 8);
   d.issue(2200, 'W', 64, 8);
+  d.complete(2300, 'W', 64, 8);
   assert.deepEqual(d.queue('write'), { count: 2, sum: 700 });
   assert.deepEqual(d.unmatched, {});
 });
@@ -359,7 +388,6 @@ test('what is told of a request that was put back and completed in parts', () =>
       bytes: 4096,
       sector: 2048,
       insertNs: 1000,
-      queuedNs: 1000,
       issueNs: 2600,
       completeNs: 3500,
       pid: 7,
@@ -374,7 +402,6 @@ test('what is told of a request that was put back and completed in parts', () =>
       bytes: 4096,
       sector: 2048,
       insertNs: 0,
-      queuedNs: 0,
       issueNs: 4000,
       completeNs: 4500,
       pid: 8,

@@ -54,13 +54,25 @@ test('sigreturn exits with id -1, and its ret is no error', () => {
   assert.deepEqual(s.unmatched, {});
 });
 
-test("a clone's child ends a call it never began", () => {
+test("a clone's child ends a call it never began, which is no missing pair", () => {
   const s = raw();
   s.enter(1000, 7, CLONE);
   s.exit(1500, 8, CLONE, 0);
   s.exit(1600, 7, CLONE, 8);
   assert.deepEqual(s.duration('clone'), { count: 1, sum: 600 });
-  assert.deepEqual(s.unmatched, { no_start: 1 });
+  assert.deepEqual(s.unmatched, {});
+  s.exit(1700, 9, CLONE, 10);
+  s.exit(1700, 9, READ, 0);
+  assert.deepEqual(s.unmatched, { no_start: 2 }, 'a parent began before, and read returns once');
+});
+
+test('the child of every call that forks ends it without a word', () => {
+  const names = ['clone', 'clone3', 'fork', 'vfork'];
+  const s = raw({}, { host: { syscallIds: () => [0, 1, 2, 3], syscallName: (id) => names[id] } });
+  names.forEach((_, id) => {
+    s.exit(1500, 20 + id, id, 0);
+  });
+  assert.deepEqual(s.unmatched, {});
 });
 
 test('exec in a thread begins under one pid and ends under the leader', () => {

@@ -59,7 +59,6 @@ function request(over: Partial<BlockRequest>): BlockRequest {
     bytes: 4096,
     sector: 8,
     insertNs: 0,
-    queuedNs: 0,
     issueNs: 0,
     completeNs: 0,
     pid: PID,
