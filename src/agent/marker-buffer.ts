@@ -1,8 +1,8 @@
 /** The top level's buffer while it is read for the markers of programs: as pages, whatever reads the other buffers. */
-import { join } from 'node:path';
 import { KernelError } from '../model/errors.ts';
 import type { MarkerStatus } from '../model/status.ts';
 import type { Journal } from '../tracefs/journal.ts';
+import { pathOnHost } from '../tracefs/mount.ts';
 import { topLevelUser } from '../tracefs/top-level.ts';
 import { takeTopLevelMarkers } from '../tracefs/top-level-markers.ts';
 import { type LiveBuffer, openLiveBuffer } from './live-buffer.ts';
@@ -55,7 +55,7 @@ export function markersRead(
 ): TopLevelMarkers {
   try {
     const { buffer, warnings } = open();
-    const status = { files: [...before.files, join(root, 'trace_marker')], reason: '' };
+    const status = { files: [...before.files, pathOnHost(root, 'trace_marker')], reason: '' };
     return { buffers: [buffer], warnings, status };
   } catch (error) {
     if (!(error instanceof KernelError)) throw error;

@@ -1,10 +1,10 @@
 /** `doctor`: what can be traced here, as a table for people or as JSON. */
-import { join } from 'node:path';
 import { type ProbeSurvey, type Survey, survey, type TracerSurvey } from '../agent/survey.ts';
 import { factsOfTasks } from '../agent/task-facts.ts';
 import type { AgentConfig } from '../config/schema.ts';
 import { formatCpuList } from '../config/units/quantity.ts';
 import type { KindStatus } from '../model/status.ts';
+import { pathOnHost } from '../tracefs/mount.ts';
 import { EXIT_FAILED } from './failure.ts';
 import { print, table } from './output.ts';
 
@@ -70,14 +70,14 @@ function processRows({ process }: Survey): string[][] {
 function spanRows({ kernel, process }: Survey, config: AgentConfig): string[][] {
   if (kernel === undefined || config.spans === undefined) return [];
   const { processes, containers, reason } = factsOfTasks(config.spans, process.inPidNamespace === false);
-  const own = join(kernel.tracefs, 'instances', config.instance, 'trace_marker');
+  const own = pathOnHost(kernel.tracefs, 'instances', config.instance, 'trace_marker');
   return [
     ['processes of spans', processes ? 'yes' : `no: ${reason}`],
     ['containers of spans', containers ? 'yes' : `no: ${reason}`],
     [
       'markers of programs',
       kernel.copyTraceMarker || (config.spans.topLevelMarkers && kernel.topLevelUser === '')
-        ? `${join(kernel.tracefs, 'trace_marker')}, ${own}`
+        ? `${pathOnHost(kernel.tracefs, 'trace_marker')}, ${own}`
         : `${own} alone: ${whyNotTopLevel(kernel, config.spans)}`,
     ],
   ];

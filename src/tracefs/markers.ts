@@ -7,13 +7,14 @@ import { KernelError } from '../model/errors.ts';
 import type { MarkerStatus } from '../model/status.ts';
 import { tryReadText } from './files.ts';
 import type { Instance } from './instance.ts';
+import { pathOnHost } from './mount.ts';
 
 const COPY = 'options/copy_trace_marker';
 
-/** Has the top level's markers copied into the instance, where the kernel can. */
-export function receiveMarkers(instance: Pick<Instance, 'root' | 'dir' | 'set'>): MarkerStatus {
-  const own = join(instance.dir, 'trace_marker');
-  const top = join(instance.root, 'trace_marker');
+/** Has the top level's markers copied into the instance, where the kernel can. Files have the paths of the host. */
+export function receiveMarkers(instance: Pick<Instance, 'root' | 'dir' | 'name' | 'set'>): MarkerStatus {
+  const own = pathOnHost(instance.root, 'instances', instance.name, 'trace_marker');
+  const top = pathOnHost(instance.root, 'trace_marker');
   if (tryReadText(join(instance.dir, COPY)) === undefined)
     return {
       files: [own],

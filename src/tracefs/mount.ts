@@ -9,6 +9,8 @@ import { errnoOf, KernelError } from '../model/errors.ts';
 import { tryReadText } from './files.ts';
 
 const USUAL_PLACE = '/sys/kernel/tracing';
+/** Where containers have the host's tracefs: deploy/Dockerfile and the chart say so. */
+const PLACE_IN_CONTAINERS = '/tracing';
 
 /** Where the system's facts are read, and how it mounts. Replaced in tests. */
 export interface MountSystem {
@@ -51,6 +53,11 @@ export function findTracefs(
   const errno = /permi/i.test(failure) ? 'EPERM' : '';
   if (failure !== '') throw nowhere(USUAL_PLACE, errno, failure, system);
   return validated(USUAL_PLACE, system);
+}
+
+/** Path of a file of tracefs for programs outside of the agent's container, where it is mounted at another place. */
+export function pathOnHost(root: string, ...parts: string[]): string {
+  return join(root === PLACE_IN_CONTAINERS ? USUAL_PLACE : root, ...parts);
 }
 
 interface Mount {
@@ -98,7 +105,7 @@ function nowhere(file: string, errno: string, reason: string, system: MountSyste
   if (system.uid !== 0) hints.push(`run as root (this is uid ${system.uid}): tracefs is open to root alone`);
   hints.push(
     `on a host: mount -t tracefs nodev ${USUAL_PLACE}`,
-    "in a container: mount the host's tracefs at /tracing and give --path.tracefs /tracing",
+    `in a container: mount the host's tracefs at ${PLACE_IN_CONTAINERS} and give --path.tracefs ${PLACE_IN_CONTAINERS}`,
   );
   return new KernelError({
     file,

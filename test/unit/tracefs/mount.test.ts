@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
-import { findTracefs, type MountSystem, parseMounts } from '../../../src/tracefs/mount.ts';
+import { findTracefs, type MountSystem, parseMounts, pathOnHost } from '../../../src/tracefs/mount.ts';
 import { fakeTracefs } from './fake.ts';
 
 /** A system with these mounts; `mount` says what it was asked and fails. */
@@ -88,5 +88,16 @@ test('names lockdown and a missing root among the reasons, and only when they ho
 test('lines of /proc/self/mounts that are cut short are passed over', () => {
   assert.deepEqual(parseMounts('a b\n\nnodev /a\\134b\\011c tracefs ro,x 0 0\n'), [
     { dir: '/a\\b\tc', type: 'tracefs', readOnly: true },
+  ]);
+});
+
+test('names files as programs of the host find them, also in a container', () => {
+  const files = ['/tracing', '/sys/kernel/tracing', '/sys/kernel/debug/tracing'].map((root) =>
+    pathOnHost(root, 'instances', 'a', 'trace_marker'),
+  );
+  assert.deepEqual(files, [
+    '/sys/kernel/tracing/instances/a/trace_marker',
+    '/sys/kernel/tracing/instances/a/trace_marker',
+    '/sys/kernel/debug/tracing/instances/a/trace_marker',
   ]);
 });
