@@ -233,15 +233,21 @@ export interface Said {
   output: string;
 }
 
-/** Runs Helm; `values`, where given, as its -f. */
-export function helm(args: readonly string[], values?: Values, env: NodeJS.ProcessEnv = {}): Said {
+/** Runs Helm; `values`, where given, as its -f. `wrapper` is a program with arguments that starts it. */
+export function helm(
+  args: readonly string[],
+  values?: Values,
+  env: NodeJS.ProcessEnv = {},
+  wrapper: readonly string[] = [],
+): Said {
   const directory = mkdtempSync(join(tmpdir(), 'ftx-helm-'));
   try {
     const file = join(directory, 'values.json');
     writeFileSync(file, JSON.stringify(values ?? {}));
+    const [program, ...flags] = [...wrapper, goProgram(HELM), ...args];
     const { status, stdout, stderr, error } = spawnSync(
-      goProgram(HELM),
-      [...args, ...(values === undefined ? [] : ['--values', file])],
+      program,
+      [...flags, ...(values === undefined ? [] : ['--values', file])],
       { encoding: 'utf8', env: { ...process.env, HELM_CACHE_HOME: directory, ...env }, maxBuffer: 64 << 20 },
     );
     if (error !== undefined) throw error;

@@ -13,7 +13,7 @@ import { type Bench, parseScrape, type Scrape, TRACEFS } from '../support/agent.
 
 const BUILD = fileURLToPath(new URL('../../deploy/image/build.sh', import.meta.url));
 /** Outside of the bench, so that the stand-in bases are made once; images are removed by the tests that made them. */
-const STORAGE = join(homedir(), '.cache', 'ftrace-exporter', 'images');
+export const STORAGE = join(homedir(), '.cache', 'ftrace-exporter', 'images');
 const START_TIMEOUT_MS = 30_000;
 const MOST_FILES = 4096;
 

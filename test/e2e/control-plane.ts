@@ -36,6 +36,58 @@ async function freePort(): Promise<number> {
   return address.port;
 }
 
+export function etcdFlags(directory: string, client: number, peer: number): string[] {
+  return [
+    `--data-dir=${join(directory, 'etcd')}`,
+    `--listen-client-urls=http://127.0.0.1:${client}`,
+    `--advertise-client-urls=http://127.0.0.1:${client}`,
+    `--listen-peer-urls=http://127.0.0.1:${peer}`,
+    `--initial-advertise-peer-urls=http://127.0.0.1:${peer}`,
+    `--initial-cluster=default=http://127.0.0.1:${peer}`,
+    '--unsafe-no-fsync',
+  ];
+}
+
+/** What the server is started with anywhere; see `writeCredentials`. */
+export function apiServerFlags(directory: string, etcd: number, port: number): string[] {
+  return [
+    `--etcd-servers=http://127.0.0.1:${etcd}`,
+    `--secure-port=${port}`,
+    '--bind-address=127.0.0.1',
+    `--cert-dir=${join(directory, 'certs')}`,
+    '--service-account-issuer=https://kubernetes.default.svc',
+    `--service-account-key-file=${join(directory, 'sa.key')}`,
+    `--service-account-signing-key-file=${join(directory, 'sa.key')}`,
+    `--token-auth-file=${join(directory, 'tokens.csv')}`,
+    '--endpoint-reconciler-type=none',
+  ];
+}
+
+/** The key of service accounts' tokens, and the tokens of users: lines of `token,user,uid,groups`. */
+export function writeCredentials(directory: string, tokens: readonly string[]): void {
+  const { privateKey } = generateKeyPairSync('rsa', {
+    modulusLength: 2048,
+    publicKeyEncoding: { type: 'spki', format: 'pem' },
+    privateKeyEncoding: { type: 'pkcs1', format: 'pem' },
+  });
+  writeFileSync(join(directory, 'sa.key'), privateKey);
+  writeFileSync(join(directory, 'tokens.csv'), tokens.map((line) => `${line}\n`).join(''));
+}
+
+/** The server's certificate is one it made itself a moment ago. */
+export function writeKubeconfig(file: string, port: number, token: string): void {
+  const cluster = { server: `https://127.0.0.1:${port}`, 'insecure-skip-tls-verify': true };
+  const config = {
+    apiVersion: 'v1',
+    kind: 'Config',
+    'current-context': 'test',
+    contexts: [{ name: 'test', context: { cluster: 'test', user: 'test' } }],
+    clusters: [{ name: 'test', cluster }],
+    users: [{ name: 'test', user: { token } }],
+  };
+  writeFileSync(file, JSON.stringify(config));
+}
+
 /** Starts both in a directory of their own; `stop` ends them. Throws with the end of the log when it does not come up. */
 export async function startControlPlane(directory: string): Promise<ControlPlane> {
   const program = goProgram(CONTROL_PLANE);
@@ -57,38 +109,15 @@ export async function startControlPlane(directory: string): Promise<ControlPlane
     }
   };
 
-  start(
-    'etcd',
-    `--data-dir=${join(directory, 'etcd')}`,
-    `--listen-client-urls=http://127.0.0.1:${client}`,
-    `--advertise-client-urls=http://127.0.0.1:${client}`,
-    `--listen-peer-urls=http://127.0.0.1:${peer}`,
-    `--initial-advertise-peer-urls=http://127.0.0.1:${peer}`,
-    `--initial-cluster=default=http://127.0.0.1:${peer}`,
-    '--unsafe-no-fsync',
-  );
-  const { privateKey } = generateKeyPairSync('rsa', {
-    modulusLength: 2048,
-    publicKeyEncoding: { type: 'spki', format: 'pem' },
-    privateKeyEncoding: { type: 'pkcs1', format: 'pem' },
-  });
-  writeFileSync(join(directory, 'sa.key'), privateKey);
-  writeFileSync(join(directory, 'tokens.csv'), `${TOKEN},admin,admin,system:masters\n`);
+  start('etcd', ...etcdFlags(directory, client, peer));
+  writeCredentials(directory, [`${TOKEN},admin,admin,system:masters`]);
   start(
     'kube-apiserver',
-    `--etcd-servers=http://127.0.0.1:${client}`,
-    `--secure-port=${port}`,
-    '--bind-address=127.0.0.1',
-    `--cert-dir=${join(directory, 'certs')}`,
-    '--service-account-issuer=https://kubernetes.default.svc',
-    `--service-account-key-file=${join(directory, 'sa.key')}`,
-    `--service-account-signing-key-file=${join(directory, 'sa.key')}`,
-    `--token-auth-file=${join(directory, 'tokens.csv')}`,
+    ...apiServerFlags(directory, client, port),
     '--authorization-mode=RBAC',
     '--service-cluster-ip-range=10.0.0.0/24',
     // A controller makes the accounts that it would ask for, and here is none.
     '--disable-admission-plugins=ServiceAccount',
-    '--endpoint-reconciler-type=none',
   );
 
   const ask = (method: string, path: string, body?: unknown): Promise<Answer> =>
@@ -124,18 +153,7 @@ export async function startControlPlane(directory: string): Promise<ControlPlane
   }
 
   const kubeconfig = join(directory, 'kubeconfig');
-  const cluster = { server: `https://127.0.0.1:${port}`, 'insecure-skip-tls-verify': true };
-  writeFileSync(
-    kubeconfig,
-    JSON.stringify({
-      apiVersion: 'v1',
-      kind: 'Config',
-      'current-context': 'test',
-      contexts: [{ name: 'test', context: { cluster: 'test', user: 'test' } }],
-      clusters: [{ name: 'test', cluster }],
-      users: [{ name: 'test', user: { token: TOKEN } }],
-    }),
-  );
+  writeKubeconfig(kubeconfig, port, TOKEN);
   const { body } = await ask('GET', '/version');
   return { kubeconfig, version: String(body.gitVersion), ask, stop };
 }
