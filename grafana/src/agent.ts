@@ -1,6 +1,6 @@
 /** Agent health: what it reads, loses and cannot decode, how full its buffers are, and what it costs. */
-import { type Board, CLUSTER, NODE } from './board.ts';
-import { CHOSEN, heatmap, lines, type Query } from './panels.ts';
+import { type Board, CLUSTER, ONE_NODE } from './board.ts';
+import { CHOSEN, heatmap, lines, type Query, SHOULD_BE_ZERO } from './panels.ts';
 
 const JOB = `job="ftrace-exporter",${CHOSEN}`;
 const rateBy = (labels: string, metric: string, legend: string): Query => ({
@@ -12,7 +12,7 @@ export const agentBoard: Board = {
   uid: 'ftrace-agent',
   title: 'ftrace / Agent health',
   description: 'What agents read, lose and cannot decode, how full their buffers are, and what they cost.',
-  choices: [CLUSTER, NODE],
+  choices: [CLUSTER, ONE_NODE],
   rows: [
     {
       title: 'Events',
@@ -23,34 +23,36 @@ export const agentBoard: Board = {
           unit: 'eps',
           queries: [
             {
-              expr: `sum by (cluster, instance, buffer) (rate(ftrace_exporter_events_read_total{${CHOSEN}}[$__rate_interval]))`,
-              legend: '{{instance}} {{buffer}}',
+              expr: `sum by (profile, buffer) (rate(ftrace_exporter_events_read_total{${CHOSEN}}[$__rate_interval]))`,
+              legend: '{{profile}} {{buffer}}',
             },
           ],
         }),
         lines({
           title: 'Events lost',
+          levels: SHOULD_BE_ZERO,
           description:
             'Events a second that the kernel dropped before they were read, from its own statistics. Should be 0.',
           unit: 'eps',
           queries: [
             rateBy(
-              'instance, buffer, reason',
+              'profile, buffer, reason',
               'ftrace_exporter_events_lost_total',
-              '{{instance}} {{buffer}} {{reason}}',
+              '{{profile}} {{buffer}} {{reason}}',
             ),
           ],
         }),
         lines({
           title: 'Fill of the buffers',
+          levels: { warning: 0.5, bad: 0.9 },
           description:
             'Share of a kernel buffer that held unread events when it was looked at: the fullest CPU.',
           unit: 'percentunit',
           max: 1,
           queries: [
             {
-              expr: `max by (cluster, instance, buffer) (ftrace_exporter_buffer_fill_ratio{${CHOSEN}})`,
-              legend: '{{instance}} {{buffer}}',
+              expr: `max by (profile, buffer) (ftrace_exporter_buffer_fill_ratio{${CHOSEN}})`,
+              legend: '{{profile}} {{buffer}}',
             },
           ],
         }),
@@ -58,16 +60,15 @@ export const agentBoard: Board = {
           title: 'Bytes read',
           description: 'Bytes of events a second.',
           unit: 'Bps',
-          queries: [
-            rateBy('instance, buffer', 'ftrace_exporter_read_bytes_total', '{{instance}} {{buffer}}'),
-          ],
+          queries: [rateBy('profile, buffer', 'ftrace_exporter_read_bytes_total', '{{profile}} {{buffer}}')],
         }),
         lines({
           title: 'Decode errors',
+          levels: SHOULD_BE_ZERO,
           description: 'Pages or events a second that could not be decoded. Should be 0.',
           unit: 'ops',
           queries: [
-            rateBy('instance, reason', 'ftrace_exporter_decode_errors_total', '{{instance}} {{reason}}'),
+            rateBy('profile, reason', 'ftrace_exporter_decode_errors_total', '{{profile}} {{reason}}'),
           ],
         }),
         lines({
@@ -77,7 +78,7 @@ export const agentBoard: Board = {
           unit: 'ops',
           queries: [
             rateBy('probe, reason', 'ftrace_exporter_unmatched_total', '{{probe}} {{reason}}'),
-            rateBy('instance', 'ftrace_exporter_late_events_total', '{{instance}} late events'),
+            rateBy('profile', 'ftrace_exporter_late_events_total', 'late events {{profile}}'),
             rateBy('reason', 'ftrace_exporter_events_ignored_total', 'ignored: {{reason}}'),
           ],
         }),
@@ -107,12 +108,13 @@ export const agentBoard: Board = {
         }),
         lines({
           title: 'CPU',
+          levels: { bad: 0.25 },
           description: 'Share of one core, system and user.',
           unit: 'percentunit',
           queries: [
             {
-              expr: `sum by (cluster, instance) (rate(process_cpu_seconds_total{${JOB}}[$__rate_interval]))`,
-              legend: '{{instance}}',
+              expr: `sum by (profile) (rate(process_cpu_seconds_total{${JOB}}[$__rate_interval]))`,
+              legend: 'agent {{profile}}',
             },
           ],
         }),
@@ -124,19 +126,20 @@ export const agentBoard: Board = {
           log: true,
           queries: [
             {
-              expr: `sum by (cluster, instance) (rate(process_cpu_seconds_total{${JOB}}[$__rate_interval])) / (sum by (cluster, instance) (rate(ftrace_exporter_events_read_total{${CHOSEN}}[$__rate_interval])) > 0)`,
-              legend: '{{instance}}',
+              expr: `sum by (profile) (rate(process_cpu_seconds_total{${JOB}}[$__rate_interval])) / (sum by (profile) (rate(ftrace_exporter_events_read_total{${CHOSEN}}[$__rate_interval])) > 0)`,
+              legend: 'agent {{profile}}',
             },
           ],
         }),
         lines({
           title: 'Memory',
+          levels: { bad: 256 * 1024 * 1024 },
           description: 'Resident memory of the process; kernel buffers are not in it.',
           unit: 'bytes',
           queries: [
             {
-              expr: `sum by (cluster, instance) (process_resident_memory_bytes{${JOB}})`,
-              legend: '{{instance}}',
+              expr: `sum by (profile) (process_resident_memory_bytes{${JOB}})`,
+              legend: 'agent {{profile}}',
             },
           ],
         }),
@@ -147,8 +150,8 @@ export const agentBoard: Board = {
           unit: 'short',
           queries: [
             {
-              expr: `sum by (cluster, instance) (ftrace_exporter_capture_restarts_total{${CHOSEN}})`,
-              legend: '{{instance}}',
+              expr: `sum by (profile) (ftrace_exporter_capture_restarts_total{${CHOSEN}})`,
+              legend: 'agent {{profile}}',
             },
           ],
         }),
@@ -159,6 +162,7 @@ export const agentBoard: Board = {
       panels: [
         lines({
           title: 'Traces',
+          needs: { words: 'No data: needs spans.kinds in the agent’s config' },
           description:
             'Operations a second that reached the threshold of their kind, by what became of them. over_budget: never made.',
           unit: 'ops',
@@ -166,6 +170,7 @@ export const agentBoard: Board = {
         }),
         lines({
           title: 'Spans',
+          needs: { words: 'No data: needs spans.kinds in the agent’s config' },
           description: 'Spans a second of these traces. pruned: left out of a trace that was made.',
           unit: 'ops',
           queries: [rateBy('kind, outcome', 'ftrace_exporter_spans_total', '{{kind}} {{outcome}}')],
@@ -188,44 +193,49 @@ export const agentBoard: Board = {
           description: 'What Prometheus took from each agent.',
           unit: 'short',
           queries: [
-            { expr: `sum by (cluster, instance) (scrape_samples_scraped{${JOB}})`, legend: '{{instance}}' },
+            { expr: `sum by (profile) (scrape_samples_scraped{${JOB}})`, legend: 'agent {{profile}}' },
           ],
         }),
         lines({
           title: 'Label values that went to “other”',
+          levels: SHOULD_BE_ZERO,
+          needs: { words: 'None so far' },
           description: 'A metric had max_series already. A wider limit, or a narrower choice, is in order.',
           unit: 'ops',
           queries: [
-            rateBy('instance, metric', 'ftrace_exporter_series_overflow_total', '{{instance}} {{metric}}'),
+            rateBy('profile, metric', 'ftrace_exporter_series_overflow_total', '{{profile}} {{metric}}'),
           ],
         }),
         lines({
           title: 'Clients refused',
+          needs: { words: 'None so far' },
           description: 'Clients that were turned away, by why. A reason appears when it first happens.',
           unit: 'ops',
           queries: [
-            rateBy('instance, reason', 'ftrace_exporter_http_refused_total', '{{instance}} {{reason}}'),
+            rateBy('profile, reason', 'ftrace_exporter_http_refused_total', '{{profile}} {{reason}}'),
           ],
         }),
         lines({
           title: 'OTLP requests',
+          needs: { words: 'No data: needs otlp in the agent’s config' },
           description: 'Requests to the OTLP backend, where one is configured; points that it rejected.',
           unit: 'ops',
           queries: [
             rateBy(
-              'instance, signal, outcome',
+              'profile, signal, outcome',
               'ftrace_exporter_otlp_exports_total',
-              '{{instance}} {{signal}} {{outcome}}',
+              '{{profile}} {{signal}} {{outcome}}',
             ),
             rateBy(
-              'instance, signal',
+              'profile, signal',
               'ftrace_exporter_otlp_rejected_total',
-              '{{instance}} {{signal}} rejected points',
+              '{{profile}} {{signal}} rejected points',
             ),
           ],
         }),
         lines({
           title: 'Markers of programs',
+          needs: { words: 'No data: needs spans.kinds in the agent’s config' },
           description:
             'Markers by which programs tell where their spans begin and end, by what became of them.',
           unit: 'ops',

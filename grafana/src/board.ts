@@ -8,12 +8,14 @@ import {
   DatasourceVariableBuilder,
   QueryVariableBuilder,
   RowBuilder,
+  TextBoxVariableBuilder,
   VariableRefresh,
   VariableSort,
 } from '@grafana/grafana-foundation-sdk/dashboard';
 import { type AnyPanel, DATASOURCE } from './panels.ts';
 
 const TAG = 'ftrace-exporter';
+const PORT = '10743';
 /** Matches series without the label too, such as those of a Prometheus that names no cluster. */
 const ALL = '.*';
 
@@ -23,6 +25,8 @@ export interface Choice {
   label: string;
   /** A selector of series that have it. */
   of: string;
+  /** One at a time, where showing all would cost a query of every series of a fleet. */
+  single?: boolean;
 }
 
 export interface Row {
@@ -35,6 +39,8 @@ export interface Board {
   title: string;
   description: string;
   choices: readonly Choice[];
+  /** Whether panels link to the agent: its port can then be changed. */
+  linksToAgent?: boolean;
   rows: readonly Row[];
 }
 
@@ -44,8 +50,9 @@ export const NODE: Choice = {
   label: 'instance',
   of: 'ftrace_exporter_build_info{cluster=~"$cluster"}',
 };
+export const ONE_NODE: Choice = { ...NODE, single: true };
 
-export function dashboard({ uid, title, description, choices, rows }: Board): Dashboard {
+export function dashboard({ uid, title, description, choices, linksToAgent, rows }: Board): Dashboard {
   const builder = new DashboardBuilder(title)
     .uid(uid)
     .description(description)
@@ -57,6 +64,8 @@ export function dashboard({ uid, title, description, choices, rows }: Board): Da
     .tooltip(DashboardCursorSync.Crosshair)
     .withVariable(new DatasourceVariableBuilder('datasource').label('Datasource').type('prometheus'));
   for (const choice of choices) builder.withVariable(variable(choice));
+  if (linksToAgent)
+    builder.withVariable(new TextBoxVariableBuilder('port').label('Agent’s port').defaultValue(PORT));
   builder.link(
     new DashboardLinkBuilder('ftrace-exporter')
       .type(DashboardLinkType.Dashboards)
@@ -80,16 +89,16 @@ function finished(built: Dashboard): Dashboard {
   return built;
 }
 
-function variable({ name, label, of }: Choice): QueryVariableBuilder {
+function variable({ name, label, of, single }: Choice): QueryVariableBuilder {
   const query = `label_values(${of}, ${label})`;
-  return new QueryVariableBuilder(name)
+  const builder = new QueryVariableBuilder(name)
     .label(name[0].toUpperCase() + name.slice(1))
     .datasource(DATASOURCE)
     .query({ qryType: 1, query, refId: name })
     .refresh(VariableRefresh.OnTimeRangeChanged)
     .sort(VariableSort.NaturalAsc)
-    .multi(true)
-    .includeAll(true)
-    .allValue(ALL)
-    .current({ selected: true, text: ['All'], value: ['$__all'] });
+    .multi(single !== true)
+    .includeAll(single !== true);
+  if (single) return builder;
+  return builder.allValue(ALL).current({ selected: true, text: ['All'], value: ['$__all'] });
 }

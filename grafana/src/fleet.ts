@@ -31,7 +31,7 @@ export const fleetBoard: Board = {
             'Nodes with an agent whose last scrape failed. One with several agents can be here and among those that report.',
           unit: 'short',
           query: { expr: `count(min by (cluster, instance) (${UP}) == 0) or vector(0)`, legend: 'nodes' },
-          bad: 1,
+          levels: { bad: 1 },
         }),
         stat({
           title: 'Nodes losing events',
@@ -41,14 +41,14 @@ export const fleetBoard: Board = {
             expr: `count(sum by (cluster, instance) (instance_buffer:ftrace_exporter_events_lost:rate5m{${CHOSEN}}) > 0) or vector(0)`,
             legend: 'nodes',
           },
-          bad: 1,
+          levels: { bad: 1 },
         }),
         stat({
           title: 'Probes down',
           description: 'Probes that are switched on and get no events; /api/v1/status of the node tells why.',
           unit: 'short',
           query: { expr: `count(ftrace_exporter_probe_up{${CHOSEN}} == 0) or vector(0)`, legend: 'probes' },
-          bad: 1,
+          levels: { bad: 1 },
         }),
         stat({
           title: 'Events read',
@@ -72,6 +72,7 @@ export const fleetBoard: Board = {
       panels: [
         heatmap({
           title: 'Waits for a CPU, all nodes',
+          needs: 'sched',
           description:
             'From runnable to running, by how long it took; of all nodes of the clusters. Colour: waits a second.',
           unit: 's',
@@ -79,6 +80,7 @@ export const fleetBoard: Board = {
         }),
         lines({
           title: 'Alerts firing',
+          needs: { words: 'None firing' },
           description: 'Alerts of this product by name. Their runbooks are in docs/runbooks.',
           unit: 'short',
           queries: [
@@ -90,6 +92,8 @@ export const fleetBoard: Board = {
         }),
         lines({
           title: 'Wait for a CPU, p99 of each cluster',
+          levels: { warning: 10e-3, bad: 50e-3 },
+          needs: 'sched',
           description: 'One in a hundred waits is as long or longer, over all nodes of a cluster.',
           unit: 's',
           queries: [
@@ -101,49 +105,67 @@ export const fleetBoard: Board = {
         }),
         bars({
           title: 'Longest waits for a CPU',
+          levels: { warning: 10e-3, bad: 50e-3 },
+          needs: 'sched',
           description: 'Ten nodes by p99 of the time from runnable to running.',
           unit: 's',
-          query: {
-            expr: byNode('instance:ftrace_sched_runqueue_latency_seconds:p99_rate5m'),
-            legend: '{{instance}}',
-          },
-          toNode: true,
+          queries: [
+            {
+              expr: byNode('instance:ftrace_sched_runqueue_latency_seconds:p99_rate5m'),
+              legend: '{{instance}}',
+            },
+          ],
+          linkTo: 'node',
         }),
         bars({
           title: 'Slowest disks',
+          levels: { bad: 100e-3 },
+          needs: 'block',
           description: 'Ten disks by p99 of the time in the device, reads and writes.',
           unit: 's',
-          query: {
-            expr: top(
-              `max by (cluster, instance, device) (instance_device_operation:ftrace_block_io_device_seconds:p99_rate5m{operation=~"read|write",${CHOSEN}} >= 0)`,
-            ),
-            legend: '{{instance}} {{device}}',
-          },
-          toNode: true,
+          queries: [
+            {
+              expr: top(
+                `max by (cluster, instance, device) (instance_device_operation:ftrace_block_io_device_seconds:p99_rate5m{operation=~"read|write",${CHOSEN}} >= 0)`,
+              ),
+              legend: '{{instance}} {{device}}',
+            },
+          ],
+          linkTo: 'node',
         }),
         bars({
           title: 'Latest soft interrupts',
+          levels: { bad: 5e-3 },
+          needs: 'softirq',
           description: 'Ten nodes by p99 of the time from raise to start, of the worst vector.',
           unit: 's',
-          query: {
-            expr: byNode('instance_vector:ftrace_softirq_latency_seconds:p99_rate5m'),
-            legend: '{{instance}}',
-          },
-          toNode: true,
+          queries: [
+            {
+              expr: byNode('instance_vector:ftrace_softirq_latency_seconds:p99_rate5m'),
+              legend: '{{instance}}',
+            },
+          ],
+          linkTo: 'node',
         }),
         bars({
           title: 'Latest timers',
+          levels: { bad: 100e-6 },
+          needs: 'timerlat',
           description: 'Ten nodes by the longest latency that timerlat saw, where it is on.',
           unit: 's',
-          query: { expr: byNode('instance:ftrace_timerlat_max_latency_seconds:max'), legend: '{{instance}}' },
-          toNode: true,
+          queries: [
+            { expr: byNode('instance:ftrace_timerlat_max_latency_seconds:max'), legend: '{{instance}}' },
+          ],
+          linkTo: 'node',
         }),
         bars({
           title: 'Most time in soft interrupts',
+          levels: { bad: 0.2 },
+          needs: 'softirq',
           description: 'Ten nodes by the share of all their CPUs.',
           unit: 'percentunit',
-          query: { expr: byNode('instance:ftrace_softirq_seconds:ratio_rate5m'), legend: '{{instance}}' },
-          toNode: true,
+          queries: [{ expr: byNode('instance:ftrace_softirq_seconds:ratio_rate5m'), legend: '{{instance}}' }],
+          linkTo: 'node',
         }),
       ],
     },
@@ -152,34 +174,43 @@ export const fleetBoard: Board = {
       panels: [
         bars({
           title: 'Agents by CPU',
+          levels: { bad: 0.25 },
           description: 'Ten nodes by what their agents take of one core.',
           unit: 'percentunit',
           width: 8,
-          query: { expr: costByNode('instance:ftrace_exporter_cpu_seconds:rate5m'), legend: '{{instance}}' },
-          toNode: true,
+          queries: [
+            { expr: costByNode('instance:ftrace_exporter_cpu_seconds:rate5m'), legend: '{{instance}}' },
+          ],
+          linkTo: 'node',
         }),
         bars({
           title: 'Agents by memory',
+          levels: { bad: 256 * 1024 * 1024 },
           description: 'Ten nodes by resident memory of their agents.',
           unit: 'bytes',
           width: 8,
-          query: {
-            expr: costByNode('process_resident_memory_bytes', OF_AGENTS),
-            legend: '{{instance}}',
-          },
-          toNode: true,
+          queries: [
+            {
+              expr: costByNode('process_resident_memory_bytes', OF_AGENTS),
+              legend: '{{instance}}',
+            },
+          ],
+          linkTo: 'node',
         }),
         bars({
           title: 'Agents by samples',
+          levels: { warning: 10_000, bad: 20_000 },
           description:
             'Ten nodes by the samples of their scrapes. Far more than others: a label has run wild.',
           unit: 'short',
           width: 8,
-          query: {
-            expr: costByNode('scrape_samples_scraped', OF_AGENTS),
-            legend: '{{instance}}',
-          },
-          toNode: true,
+          queries: [
+            {
+              expr: costByNode('scrape_samples_scraped', OF_AGENTS),
+              legend: '{{instance}}',
+            },
+          ],
+          linkTo: 'node',
         }),
       ],
     },

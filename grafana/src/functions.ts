@@ -1,6 +1,6 @@
 /** Functions: how often functions of the kernel are called and how long they take, by function and CPU. */
-import { type Board, CLUSTER, NODE } from './board.ts';
-import { bars, CHOSEN, heatmap, lines, quantile } from './panels.ts';
+import { type Board, CLUSTER, ONE_NODE } from './board.ts';
+import { bars, CHOSEN, heatmap, lines, quantile, SECONDS_PER_SECOND } from './panels.ts';
 
 const DURATION = 'ftrace_function_duration_seconds';
 const FUNCTIONS = `${CHOSEN},function=~"$function",cpu=~"$cpu"`;
@@ -14,7 +14,7 @@ export const functionsBoard: Board = {
     'Calls and durations of kernel functions, where the probes function and function_graph are on.',
   choices: [
     CLUSTER,
-    NODE,
+    ONE_NODE,
     { name: 'function', label: 'function', of: both },
     { name: 'cpu', label: 'cpu', of: both },
   ],
@@ -25,6 +25,7 @@ export const functionsBoard: Board = {
         lines({
           title: 'Calls by function',
           description: 'Calls a second; the twenty functions called most.',
+          needs: 'function',
           unit: 'cps',
           queries: [
             {
@@ -36,12 +37,13 @@ export const functionsBoard: Board = {
         lines({
           title: 'Calls by CPU',
           description: 'Calls a second of the functions chosen, by the CPU that made them.',
+          needs: 'function',
           unit: 'cps',
           stacked: true,
           queries: [
             {
-              expr: `sum by (cluster, instance, cpu) (rate(ftrace_function_calls_total{${FUNCTIONS}}[$__rate_interval]))`,
-              legend: '{{instance}} CPU {{cpu}}',
+              expr: `sum by (cpu) (rate(ftrace_function_calls_total{${FUNCTIONS}}[$__rate_interval]))`,
+              legend: 'CPU {{cpu}}',
             },
           ],
         }),
@@ -53,6 +55,7 @@ export const functionsBoard: Board = {
         heatmap({
           title: 'Durations',
           description: 'From call to return of the functions chosen, what they call and sleep included.',
+          needs: 'function_graph',
           unit: 's',
           metric: DURATION,
           selector: FUNCTIONS,
@@ -60,47 +63,61 @@ export const functionsBoard: Board = {
         bars({
           title: 'Slowest functions',
           description: 'Ten functions by p99 of their duration.',
+          needs: 'function_graph',
           unit: 's',
-          query: {
-            expr: `topk(10, ${quantile(0.99, DURATION, FUNCTIONS, 'function')} >= 0)`,
-            legend: '{{function}}',
-          },
+          queries: [
+            {
+              expr: `topk(10, ${quantile(0.99, DURATION, FUNCTIONS, 'function')} >= 0)`,
+              legend: '{{function}}',
+            },
+          ],
         }),
         lines({
           title: 'p99 by function',
-          description: 'One in a hundred calls takes as long or longer.',
-          unit: 's',
-          log: true,
-          queries: [{ expr: quantile(0.99, DURATION, FUNCTIONS, 'function'), legend: '{{function}}' }],
-        }),
-        lines({
-          title: 'p99 by CPU',
           description:
-            'The same by the CPU where the call returned: one that stands out has a neighbour or a clock of its own.',
+            'One in a hundred calls takes as long or longer; the twenty functions with the highest.',
+          needs: 'function_graph',
           unit: 's',
           log: true,
           queries: [
             {
-              expr: quantile(0.99, DURATION, FUNCTIONS, 'cluster', 'instance', 'cpu'),
-              legend: '{{instance}} CPU {{cpu}}',
+              expr: `topk(20, ${quantile(0.99, DURATION, FUNCTIONS, 'function')} >= 0)`,
+              legend: '{{function}}',
+            },
+          ],
+        }),
+        lines({
+          title: 'p99 by CPU',
+          description:
+            'Of all functions chosen, by the CPU where the call returned: one that stands out has a neighbour or a clock of its own.',
+          needs: 'function_graph',
+          unit: 's',
+          log: true,
+          queries: [
+            {
+              expr: quantile(0.99, DURATION, FUNCTIONS, 'cpu'),
+              legend: 'CPU {{cpu}}',
             },
           ],
         }),
         lines({
           title: 'Mean duration',
-          description: 'Time in a function by its calls.',
+          description: 'Time in a function divided by its calls; the twenty longest.',
+          needs: 'function_graph',
           unit: 's',
           queries: [
             {
-              expr: `sum by (function) (rate(${DURATION}_sum{${FUNCTIONS}}[$__rate_interval])) / (sum by (function) (rate(${DURATION}_count{${FUNCTIONS}}[$__rate_interval])) > 0)`,
+              expr: `topk(20, sum by (function) (rate(${DURATION}_sum{${FUNCTIONS}}[$__rate_interval])) / (sum by (function) (rate(${DURATION}_count{${FUNCTIONS}}[$__rate_interval])) > 0))`,
               legend: '{{function}}',
             },
           ],
         }),
         lines({
           title: 'Time in functions',
-          description: 'Seconds a second. Nested calls count each, so sums over functions count time twice.',
-          unit: 'short',
+          description:
+            'Seconds in each second, of the twenty functions with most. Nested calls count each, so sums count time twice.',
+          needs: 'function_graph',
+          unit: SECONDS_PER_SECOND,
           queries: [
             {
               expr: `topk(20, sum by (function) (rate(${DURATION}_sum{${FUNCTIONS}}[$__rate_interval])))`,

@@ -1,98 +1,178 @@
-/** Node: run queue, soft and hard interrupts, disks and syscalls of a node; heatmaps beside what each CPU does. */
-import { type Board, CLUSTER, NODE, type Row } from './board.ts';
-import { bars, CHOSEN, heatmap, lines, quantile } from './panels.ts';
+/**
+ * Node: one node's run queue, soft and hard interrupts, disks and syscalls. The panels of a row are of all CPUs; what differs
+ * between CPUs is in a row of its own, as bars of now: a line per CPU would be hundreds on a large node.
+ */
+import { type Board, CLUSTER, ONE_NODE, type Row } from './board.ts';
+import {
+  AGENT_URL,
+  bars,
+  CHOSEN,
+  heatmap,
+  lines,
+  quantile,
+  SECONDS_PER_SECOND,
+  SHOULD_BE_ZERO,
+  text,
+} from './panels.ts';
 
-const CPUS = `${CHOSEN},cpu=~"$cpu"`;
 const DISKS = `${CHOSEN},device=~"$device"`;
-const byCpu = (metric: string, more = '') =>
-  `sum by (cluster, instance, cpu${more}) (rate(${metric}{${CPUS}}[$__rate_interval]))`;
-const CPU_LEGEND = '{{instance}} CPU {{cpu}}';
+const RUN_QUEUE = 'ftrace_sched_runqueue_latency_seconds';
+const rate = (metric: string) => `rate(${metric}{${CHOSEN}}[$__rate_interval])`;
+/** Of the CPUs of the node: their mean, and the one that has most. */
+const meanAndMost = (metric: string) => {
+  const perCpu = `sum by (cpu) (${rate(metric)})`;
+  return [
+    { expr: `avg(${perCpu})`, legend: 'mean of all CPUs' },
+    { expr: `max(${perCpu})`, legend: 'busiest CPU' },
+  ];
+};
+const CPUS_SHOWN = 16;
+const mostByCpu = (metric: string) => [
+  { expr: `topk(${CPUS_SHOWN}, sum by (cpu) (${rate(metric)}))`, legend: 'CPU {{cpu}}' },
+];
+const slowest = (rule: string, more = '') => `max(${rule}{${CHOSEN}${more}} >= 0)`;
 
-const runQueue: Row = {
-  title: 'Run queue (probe sched)',
+const KINDS = ['sched', 'block', 'syscalls', 'function_graph', 'timerlat', 'osnoise'];
+const slowNow: Row = {
+  title: 'Slowest now',
   panels: [
-    heatmap({
-      title: 'Waits for a CPU',
-      description: 'From runnable to running, by how long it took. Colour: how many waits.',
+    bars({
+      title: 'Slowest now, p99',
+      description:
+        'One in a hundred took as long or longer within five minutes, of the slowest vector, handler, disk and syscall. A click leads to the agent’s list of single slow operations.',
       unit: 's',
-      metric: 'ftrace_sched_runqueue_latency_seconds',
-      selector: CHOSEN,
-    }),
-    lines({
-      title: 'Tasks waiting, by CPU',
-      description: 'Seconds of waiting a second: how many tasks waited for this CPU on average.',
-      unit: 'short',
-      queries: [{ expr: byCpu('ftrace_sched_runqueue_wait_seconds_total'), legend: CPU_LEGEND }],
-    }),
-    lines({
-      title: 'Waits for a CPU, quantiles',
-      description: 'Half, and one in a hundred, of the waits are as long or longer.',
-      unit: 's',
-      log: true,
-      width: 8,
+      width: 14,
+      levels: { warning: 10e-3, bad: 50e-3 },
+      needs: { words: 'No data: are the recording rules loaded?' },
+      linkTo: 'agent',
       queries: [
+        { expr: slowest(`instance:${RUN_QUEUE}:p99_rate5m`), legend: 'wait for a CPU' },
         {
-          expr: quantile(0.5, 'ftrace_sched_runqueue_latency_seconds', CHOSEN, 'cluster', 'instance'),
-          legend: '{{instance}} p50',
+          expr: slowest(
+            'instance_device_operation:ftrace_block_io_device_seconds:p99_rate5m',
+            ',operation=~"read|write"',
+          ),
+          legend: 'request in a disk',
         },
         {
-          expr: quantile(0.99, 'ftrace_sched_runqueue_latency_seconds', CHOSEN, 'cluster', 'instance'),
-          legend: '{{instance}} p99',
+          expr: slowest('instance_vector:ftrace_softirq_latency_seconds:p99_rate5m'),
+          legend: 'start of a soft interrupt',
+        },
+        {
+          expr: slowest('instance_handler:ftrace_irq_duration_seconds:p99_rate5m'),
+          legend: 'interrupt handler',
+        },
+        {
+          expr: slowest('instance_syscall:ftrace_syscall_duration_seconds:p99_rate5m', ',class="working"'),
+          legend: 'syscall',
         },
       ],
     }),
-    lines({
-      title: 'Switches by CPU',
-      description: 'Tasks switched out a second: voluntary went to sleep, preempted could have gone on.',
-      unit: 'ops',
-      width: 8,
-      queries: [{ expr: byCpu('ftrace_sched_switches_total', ', kind'), legend: `${CPU_LEGEND} {{kind}}` }],
+    text({
+      title: 'Single slow operations, from the agent',
+      description:
+        'Links to the agent of the node. They need its port to be reachable, and spans.kinds in its config.',
+      width: 10,
+      content: [
+        `- [Landing page, with the slowest as waterfalls](${AGENT_URL}/)`,
+        ...KINDS.map((kind) => `- [${kind}](${AGENT_URL}/api/v1/slow?kind=${kind}&limit=20)`),
+        `- [Status: probes, buffers, losses](${AGENT_URL}/api/v1/status)`,
+      ].join('\n'),
+    }),
+  ],
+};
+
+const runQueue: Row = {
+  title: 'Run queue, all CPUs (probe sched)',
+  panels: [
+    heatmap({
+      title: 'Waits for a CPU',
+      description: 'From runnable to running, by how long it took, all CPUs. Colour: how many waits.',
+      unit: 's',
+      needs: 'sched',
+      metric: RUN_QUEUE,
+      selector: CHOSEN,
     }),
     lines({
-      title: 'Wake-ups by CPU, migrations',
-      description: 'Tasks woken a second by the CPU they were put on, and tasks moved to another CPU.',
+      title: 'Waits for a CPU, quantiles',
+      description: 'Half, and one in a hundred, of the waits on all CPUs are as long or longer.',
+      unit: 's',
+      needs: 'sched',
+      log: true,
+      levels: { warning: 10e-3, bad: 50e-3 },
+      queries: [
+        { expr: quantile(0.5, RUN_QUEUE, CHOSEN), legend: 'p50' },
+        { expr: quantile(0.99, RUN_QUEUE, CHOSEN), legend: 'p99' },
+      ],
+    }),
+    lines({
+      title: 'Waiting per CPU',
+      description:
+        'Seconds that tasks waited for a CPU in each second, which is how many waited on average: mean over the CPUs, and of the CPU with most.',
+      unit: SECONDS_PER_SECOND,
+      needs: 'sched',
+      width: 8,
+      queries: meanAndMost('ftrace_sched_runqueue_wait_seconds_total'),
+    }),
+    lines({
+      title: 'Switches',
+      description:
+        'Tasks switched out per second, all CPUs: voluntary went to sleep, preempted could have gone on.',
       unit: 'ops',
+      needs: 'sched',
+      width: 8,
+      queries: [{ expr: `sum by (kind) (${rate('ftrace_sched_switches_total')})`, legend: '{{kind}}' }],
+    }),
+    lines({
+      title: 'Wake-ups, migrations',
+      description: 'Tasks woken per second, and tasks moved to another CPU, all CPUs.',
+      unit: 'ops',
+      needs: 'sched',
       width: 8,
       queries: [
-        { expr: byCpu('ftrace_sched_wakeups_total'), legend: CPU_LEGEND },
-        {
-          expr: `sum by (cluster, instance) (rate(ftrace_sched_migrations_total{${CHOSEN}}[$__rate_interval]))`,
-          legend: '{{instance}} migrations',
-        },
+        { expr: `sum(${rate('ftrace_sched_wakeups_total')})`, legend: 'wake-ups' },
+        { expr: `sum(${rate('ftrace_sched_migrations_total')})`, legend: 'migrations' },
       ],
     }),
   ],
 };
 
 const softInterrupts: Row = {
-  title: 'Soft interrupts (probe softirq)',
+  title: 'Soft interrupts, all CPUs (probe softirq)',
   panels: [
     heatmap({
       title: 'From raise to start',
-      description: 'How late soft interrupts start, all vectors.',
+      description: 'How late soft interrupts start, all vectors and CPUs.',
       unit: 's',
+      needs: 'softirq',
       metric: 'ftrace_softirq_latency_seconds',
       selector: CHOSEN,
     }),
     lines({
-      title: 'Time in soft interrupts, by CPU',
-      description: 'Share of each CPU. One that stands out has all the network’s interrupts.',
-      unit: 'percentunit',
-      queries: [{ expr: byCpu('ftrace_softirq_seconds_total'), legend: CPU_LEGEND }],
-    }),
-    lines({
       title: 'Late starts by vector, p99',
-      description: 'One in a hundred starts as late or later after it was raised.',
+      description: 'One in a hundred starts as late or later after it was raised, all CPUs.',
       unit: 's',
+      needs: 'softirq',
       log: true,
+      levels: { bad: 5e-3 },
       queries: [
         { expr: quantile(0.99, 'ftrace_softirq_latency_seconds', CHOSEN, 'vector'), legend: '{{vector}}' },
       ],
     }),
     lines({
+      title: 'Time in soft interrupts per CPU',
+      description:
+        'Share of a CPU: mean over the CPUs, and of the CPU with most. Far apart: one has all the network’s.',
+      unit: 'percentunit',
+      needs: 'softirq',
+      levels: { bad: 0.2 },
+      queries: meanAndMost('ftrace_softirq_seconds_total'),
+    }),
+    lines({
       title: 'Durations by vector, p99',
-      description: 'One in a hundred runs as long or longer, hard interrupts in between included.',
+      description: 'One in a hundred runs as long or longer, hard interrupts in between included, all CPUs.',
       unit: 's',
+      needs: 'softirq',
       log: true,
       queries: [
         { expr: quantile(0.99, 'ftrace_softirq_duration_seconds', CHOSEN, 'vector'), legend: '{{vector}}' },
@@ -102,35 +182,73 @@ const softInterrupts: Row = {
 };
 
 const interrupts: Row = {
-  title: 'Interrupts (probe irq)',
+  title: 'Interrupts, all CPUs (probe irq)',
   panels: [
     heatmap({
       title: 'Durations of handlers',
-      description: 'How long interrupt handlers run, all devices.',
+      description: 'How long interrupt handlers run, all devices and CPUs.',
       unit: 's',
+      needs: 'irq',
       metric: 'ftrace_irq_duration_seconds',
       selector: CHOSEN,
     }),
     lines({
-      title: 'Time in handlers, by CPU',
-      description: 'Share of each CPU in interrupt handlers.',
-      unit: 'percentunit',
-      queries: [{ expr: byCpu('ftrace_irq_seconds_total'), legend: CPU_LEGEND }],
-    }),
-    lines({
       title: 'Durations by handler, p99',
-      description: 'One in a hundred runs as long or longer.',
+      description: 'One in a hundred runs as long or longer, all CPUs; the fifteen longest.',
       unit: 's',
+      needs: 'irq',
       log: true,
       queries: [
-        { expr: quantile(0.99, 'ftrace_irq_duration_seconds', CHOSEN, 'handler'), legend: '{{handler}}' },
+        {
+          expr: `topk(15, ${quantile(0.99, 'ftrace_irq_duration_seconds', CHOSEN, 'handler')} >= 0)`,
+          legend: '{{handler}}',
+        },
       ],
     }),
     lines({
-      title: 'Interrupts by CPU',
-      description: 'Handlers started a second.',
+      title: 'Time in handlers per CPU',
+      description: 'Share of a CPU in interrupt handlers: mean over the CPUs, and of the CPU with most.',
+      unit: 'percentunit',
+      needs: 'irq',
+      queries: meanAndMost('ftrace_irq_seconds_total'),
+    }),
+    lines({
+      title: 'Interrupts per CPU',
+      description: 'Handlers started per second: mean over the CPUs, and of the CPU with most.',
       unit: 'ops',
-      queries: [{ expr: byCpu('ftrace_irqs_total'), legend: CPU_LEGEND }],
+      needs: 'irq',
+      queries: meanAndMost('ftrace_irqs_total'),
+    }),
+  ],
+};
+
+const byCpu: Row = {
+  title: 'CPUs compared, now',
+  panels: [
+    bars({
+      title: 'Waiting, by CPU',
+      description: 'Seconds that tasks waited in each second; the sixteen CPUs with most.',
+      unit: SECONDS_PER_SECOND,
+      needs: 'sched',
+      width: 8,
+      queries: mostByCpu('ftrace_sched_runqueue_wait_seconds_total'),
+    }),
+    bars({
+      title: 'Time in soft interrupts, by CPU',
+      description: 'Share of the CPU; the sixteen CPUs with most.',
+      unit: 'percentunit',
+      needs: 'softirq',
+      width: 8,
+      levels: { bad: 0.2 },
+      queries: mostByCpu('ftrace_softirq_seconds_total'),
+    }),
+    bars({
+      title: 'Time in handlers, by CPU',
+      description: 'Share of the CPU; the sixteen CPUs with most.',
+      unit: 'percentunit',
+      needs: 'irq',
+      width: 8,
+      queries: mostByCpu('ftrace_irq_seconds_total'),
     }),
   ],
 };
@@ -141,6 +259,7 @@ const disks: Row = {
     heatmap({
       title: 'In the queue',
       description: 'From insert to issue: waiting in the I/O scheduler. Disks without one have none.',
+      needs: 'block',
       unit: 's',
       metric: 'ftrace_block_io_queue_seconds',
       selector: DISKS,
@@ -148,70 +267,70 @@ const disks: Row = {
     heatmap({
       title: 'In the device',
       description: 'From issue to completion: what the disk itself takes.',
+      needs: 'block',
       unit: 's',
       metric: 'ftrace_block_io_device_seconds',
       selector: DISKS,
     }),
     lines({
       title: 'In the device, p99',
-      description: 'One in a hundred requests takes as long or longer.',
+      levels: { bad: 100e-3 },
+      description: 'One in a hundred requests takes as long or longer, by disk and operation.',
+      needs: 'block',
       unit: 's',
       log: true,
       width: 8,
       queries: [
         {
-          expr: quantile(
-            0.99,
-            'ftrace_block_io_device_seconds',
-            DISKS,
-            'cluster',
-            'instance',
-            'device',
-            'operation',
-          ),
-          legend: '{{instance}} {{device}} {{operation}}',
+          expr: quantile(0.99, 'ftrace_block_io_device_seconds', DISKS, 'device', 'operation'),
+          legend: '{{device}} {{operation}}',
         },
       ],
     }),
     lines({
       title: 'Requests',
       description: 'Requests completed a second.',
+      needs: 'block',
       unit: 'iops',
       width: 8,
       queries: [
         {
-          expr: `sum by (cluster, instance, device, operation) (rate(ftrace_block_io_device_seconds_count{${DISKS}}[$__rate_interval]))`,
-          legend: '{{instance}} {{device}} {{operation}}',
+          expr: `sum by (device, operation) (rate(ftrace_block_io_device_seconds_count{${DISKS}}[$__rate_interval]))`,
+          legend: '{{device}} {{operation}}',
         },
       ],
     }),
     lines({
       title: 'Throughput',
       description: 'Bytes completed a second.',
+      needs: 'block',
       unit: 'Bps',
       width: 8,
       queries: [
         {
-          expr: `sum by (cluster, instance, device, operation) (rate(ftrace_block_io_bytes_total{${DISKS}}[$__rate_interval]))`,
-          legend: '{{instance}} {{device}} {{operation}}',
+          expr: `sum by (device, operation) (rate(ftrace_block_io_bytes_total{${DISKS}}[$__rate_interval]))`,
+          legend: '{{device}} {{operation}}',
         },
       ],
     }),
     lines({
       title: 'Errors',
+      levels: SHOULD_BE_ZERO,
       description: 'Completions a second with an error. Should be 0.',
+      needs: 'block',
       unit: 'ops',
       width: 8,
       queries: [
         {
-          expr: `sum by (cluster, instance, device, operation) (rate(ftrace_block_io_errors_total{${DISKS}}[$__rate_interval]))`,
-          legend: '{{instance}} {{device}} {{operation}}',
+          expr: `sum by (device, operation) (rate(ftrace_block_io_errors_total{${DISKS}}[$__rate_interval]))`,
+          legend: '{{device}} {{operation}}',
         },
       ],
     }),
     lines({
       title: 'Actions of the block layer',
-      description: 'In the words of blkparse, a second. Needs the probe blk.',
+      description: 'In the words of blkparse, a second.',
+      needs: 'blk',
       unit: 'ops',
       width: 8,
       queries: [
@@ -223,8 +342,8 @@ const disks: Row = {
     }),
     lines({
       title: 'From being asked to completion, p99',
-      description:
-        'Of I/O as it was asked for, merging and splitting included, and of what the driver got. Needs the probe blk.',
+      description: 'Of I/O as it was asked for, merging and splitting included, and of what the driver got.',
+      needs: 'blk',
       unit: 's',
       log: true,
       width: 8,
@@ -250,37 +369,49 @@ const syscalls: Row = {
   panels: [
     bars({
       title: 'Most time',
-      description: 'Fifteen syscalls by seconds a second, without those that wait by nature.',
-      unit: 's',
+      description:
+        'Fifteen syscalls by the seconds spent in them in each second, without those that wait by nature.',
+      needs: 'syscalls',
+      unit: SECONDS_PER_SECOND,
       width: 8,
-      query: {
-        expr: syscallTop('ftrace_syscall_duration_seconds_sum:rate5m', 'working'),
-        legend: '{{syscall}}',
-      },
+      queries: [
+        {
+          expr: syscallTop('ftrace_syscall_duration_seconds_sum:rate5m', 'working'),
+          legend: '{{syscall}}',
+        },
+      ],
     }),
     bars({
       title: 'Slowest, p99',
       description: 'Fifteen syscalls by p99, without those that wait by nature.',
+      needs: 'syscalls',
       unit: 's',
       width: 8,
-      query: {
-        expr: syscallTop('ftrace_syscall_duration_seconds:p99_rate5m', 'working'),
-        legend: '{{syscall}}',
-      },
+      queries: [
+        {
+          expr: syscallTop('ftrace_syscall_duration_seconds:p99_rate5m', 'working'),
+          legend: '{{syscall}}',
+        },
+      ],
     }),
     bars({
       title: 'Waiting by nature',
-      description: 'futex, epoll_wait and their like: how many threads wait in each. Not slowness.',
-      unit: 'short',
+      description:
+        'futex, epoll_wait and their like: seconds waited in each second, which is how many threads wait. Not slowness.',
+      needs: 'syscalls',
+      unit: SECONDS_PER_SECOND,
       width: 8,
-      query: {
-        expr: syscallTop('ftrace_syscall_duration_seconds_sum:rate5m', 'waiting'),
-        legend: '{{syscall}}',
-      },
+      queries: [
+        {
+          expr: syscallTop('ftrace_syscall_duration_seconds_sum:rate5m', 'waiting'),
+          legend: '{{syscall}}',
+        },
+      ],
     }),
     lines({
       title: 'Calls',
       description: 'Calls a second, the fifteen most frequent.',
+      needs: 'syscalls',
       unit: 'cps',
       queries: [
         {
@@ -293,6 +424,7 @@ const syscalls: Row = {
       title: 'Errors',
       description:
         'Calls a second that returned an error, the fifteen most frequent. EAGAIN and ENOENT are everyday.',
+      needs: 'syscalls',
       unit: 'cps',
       queries: [
         {
@@ -309,10 +441,11 @@ const events: Row = {
   panels: [
     lines({
       title: 'Events',
-      description: 'Events named in the config, a second, by event and CPU.',
+      description: 'Events named in the config, per second, all CPUs.',
+      needs: 'events',
       unit: 'eps',
       width: 24,
-      queries: [{ expr: byCpu('ftrace_events_total', ', event'), legend: `{{event}} ${CPU_LEGEND}` }],
+      queries: [{ expr: `sum by (event) (${rate('ftrace_events_total')})`, legend: '{{event}}' }],
     }),
   ],
 };
@@ -323,9 +456,9 @@ export const nodeBoard: Board = {
   description: 'Run queue, soft and hard interrupts, disks and syscalls of a node.',
   choices: [
     CLUSTER,
-    NODE,
-    { name: 'cpu', label: 'cpu', of: `ftrace_sched_wakeups_total{${CHOSEN}}` },
+    ONE_NODE,
     { name: 'device', label: 'device', of: `ftrace_block_io_device_seconds_count{${CHOSEN}}` },
   ],
-  rows: [runQueue, softInterrupts, interrupts, disks, syscalls, events],
+  linksToAgent: true,
+  rows: [slowNow, runQueue, softInterrupts, interrupts, byCpu, disks, syscalls, events],
 };

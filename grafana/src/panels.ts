@@ -7,6 +7,8 @@ import type { Builder, Dataquery } from '@grafana/grafana-foundation-sdk/cog';
 import {
   BarGaugeDisplayMode,
   BigValueGraphMode,
+  GraphThresholdsStyleConfigBuilder,
+  GraphThresholdsStyleMode,
   LegendDisplayMode,
   LegendPlacement,
   ReduceDataOptionsBuilder,
@@ -22,6 +24,8 @@ import {
 } from '@grafana/grafana-foundation-sdk/common';
 import {
   DashboardLinkBuilder,
+  FieldColorBuilder,
+  FieldColorModeId,
   type Panel,
   ThresholdsConfigBuilder,
   ThresholdsMode,
@@ -34,13 +38,23 @@ import {
 } from '@grafana/grafana-foundation-sdk/heatmap';
 import { DataqueryBuilder, PromQueryFormat } from '@grafana/grafana-foundation-sdk/prometheus';
 import { PanelBuilder as StatBuilder } from '@grafana/grafana-foundation-sdk/stat';
+import { PanelBuilder as TextBuilder, TextMode } from '@grafana/grafana-foundation-sdk/text';
 import { PanelBuilder as TimeseriesBuilder } from '@grafana/grafana-foundation-sdk/timeseries';
 
 export const DATASOURCE = { type: 'prometheus', uid: '$datasource' };
 /** Series of the nodes that are chosen. */
 export const CHOSEN = 'cluster=~"$cluster",instance=~"$node"';
 
+/** Seconds of something in each second, with the prefix that fits: `120 ms/s`. */
+export const SECONDS_PER_SECOND = 'si:s/s';
+
 const HEIGHT = 8;
+/** As small as no rate of events is. */
+const ABOVE_ZERO = 1e-9;
+const DEFAULT_PROBES = ['sched', 'block', 'irq', 'softirq'];
+/** Where the agent answers, if its port is reachable from the browser. */
+// biome-ignore lint/suspicious/noTemplateCurlyInString: Grafana fills it in
+export const AGENT_URL = 'http://${node}:${port}';
 
 export interface Query {
   expr: string;
@@ -54,7 +68,19 @@ interface Look {
   unit: string;
   /** Of 24 columns. */
   width?: number;
+  /** The probe without which the panel is empty, or the words that it then shows. */
+  needs?: string | { words: string };
+  levels?: Levels;
 }
+
+/** From where on a value is orange, and red. Where there is an alert these are its thresholds. */
+export interface Levels {
+  warning?: number;
+  bad: number;
+}
+
+/** Of what should never happen. */
+export const SHOULD_BE_ZERO: Levels = { bad: ABOVE_ZERO };
 
 export interface Lines extends Look {
   queries: readonly Query[];
@@ -67,10 +93,13 @@ export interface Lines extends Look {
 export type AnyPanel = Builder<Panel>;
 
 /** Series over time, the highest first in the legend. */
-export function lines({ title, description, unit, width = 12, queries, stacked, log, max }: Lines): AnyPanel {
+export function lines(look: Lines): AnyPanel {
+  const { title, description, unit, width = 12, queries, stacked, log, max, levels } = look;
   const panel = new TimeseriesBuilder()
     .title(title)
     .description(description)
+    .noValue(whenEmpty(look))
+    .thresholds(thresholds(levels))
     .datasource(DATASOURCE)
     .unit(unit)
     .min(0)
@@ -90,7 +119,42 @@ export function lines({ title, description, unit, width = 12, queries, stacked, 
   if (stacked) panel.stacking(new StackingConfigBuilder().mode(StackingMode.Normal));
   if (log) panel.scaleDistribution(new ScaleDistributionConfigBuilder().type(ScaleDistribution.Log).log(10));
   if (max !== undefined) panel.max(max);
+  if (levels === SHOULD_BE_ZERO) panel.colorScheme(new FieldColorBuilder().mode(FieldColorModeId.Thresholds));
+  else if (levels !== undefined)
+    panel.thresholdsStyle(new GraphThresholdsStyleConfigBuilder().mode(GraphThresholdsStyleMode.Dashed));
   return panel;
+}
+
+function whenEmpty({ needs }: Look): string {
+  if (needs === undefined) return 'No data: is the agent scraped?';
+  if (typeof needs === 'object') return needs.words;
+  if (DEFAULT_PROBES.includes(needs)) return `No data: the probe ${needs} is off, or had nothing to count`;
+  return `No data: needs the probe ${needs} in the agent’s config`;
+}
+
+function thresholds(levels?: Levels): ThresholdsConfigBuilder {
+  const steps = [
+    { value: null, color: 'green' },
+    ...(levels?.warning === undefined ? [] : [{ value: levels.warning, color: 'orange' }]),
+    ...(levels === undefined ? [] : [{ value: levels.bad, color: 'red' }]),
+  ];
+  return new ThresholdsConfigBuilder().mode(ThresholdsMode.Absolute).steps(steps);
+}
+
+/** Words and links. */
+export function text(look: {
+  title: string;
+  description: string;
+  content: string;
+  width?: number;
+}): AnyPanel {
+  return new TextBuilder()
+    .title(look.title)
+    .description(look.description)
+    .height(HEIGHT)
+    .span(look.width ?? 12)
+    .mode(TextMode.Markdown)
+    .content(look.content);
 }
 
 /** Buckets of a classic histogram over time. `selector` goes between the braces. */
@@ -104,6 +168,7 @@ export function heatmap(look: Look & ({ metric: string; selector: string } | { e
     .description(look.description)
     .datasource(DATASOURCE)
     .unit('short')
+    .noValue(whenEmpty(look))
     .height(HEIGHT)
     .span(look.width ?? 12)
     .calculate(false)
@@ -114,21 +179,29 @@ export function heatmap(look: Look & ({ metric: string; selector: string } | { e
     ]);
 }
 
-/** The first of many now: bars, each a link to the node's dashboard where that is what they are of. */
-export function bars(look: Look & { query: Query; toNode?: boolean }): AnyPanel {
+/** The first of many now: bars, each a link to the node's dashboard, or to the agent, where that is what they are of. */
+export function bars(look: Look & { queries: readonly Query[]; linkTo?: 'node' | 'agent' }): AnyPanel {
   const panel = new BarGaugeBuilder()
     .title(look.title)
     .description(look.description)
     .datasource(DATASOURCE)
     .unit(look.unit)
+    .noValue(whenEmpty(look))
+    .thresholds(thresholds(look.levels))
     .min(0)
     .height(HEIGHT)
     .span(look.width ?? 12)
     .orientation(VizOrientation.Horizontal)
     .displayMode(BarGaugeDisplayMode.Gradient)
     .reduceOptions(new ReduceDataOptionsBuilder().calcs(['lastNotNull']).values(false))
-    .targets([instant(look.query)]);
-  if (look.toNode) {
+    .targets(look.queries.map(instant));
+  if (look.linkTo === 'agent') {
+    const slow = new DashboardLinkBuilder('Slow operations of this node').url(
+      `${AGENT_URL}/api/v1/slow?limit=20`,
+    );
+    panel.dataLinks([slow.targetBlank(true)]);
+  }
+  if (look.linkTo === 'node') {
     const url =
       // biome-ignore lint/suspicious/noTemplateCurlyInString: Grafana fills it in
       '/d/ftrace-node?${datasource:queryparam}&${cluster:queryparam}&var-node=${__field.labels.instance}&${__url_time_range}';
@@ -137,12 +210,8 @@ export function bars(look: Look & { query: Query; toNode?: boolean }): AnyPanel 
   return panel;
 }
 
-/** One number; from `bad` on it is red. */
-export function stat(look: Look & { query: Query; bad?: number }): AnyPanel {
-  const steps = [
-    { value: null, color: 'green' },
-    ...(look.bad === undefined ? [] : [{ value: look.bad, color: 'red' }]),
-  ];
+/** One number, coloured by its levels. */
+export function stat(look: Look & { query: Query }): AnyPanel {
   return new StatBuilder()
     .title(look.title)
     .description(look.description)
@@ -152,7 +221,8 @@ export function stat(look: Look & { query: Query; bad?: number }): AnyPanel {
     .span(look.width ?? 4)
     .graphMode(BigValueGraphMode.Area)
     .reduceOptions(new ReduceDataOptionsBuilder().calcs(['lastNotNull']).values(false))
-    .thresholds(new ThresholdsConfigBuilder().mode(ThresholdsMode.Absolute).steps(steps))
+    .noValue(whenEmpty(look))
+    .thresholds(thresholds(look.levels))
     .targets([range(look.query, 0)]);
 }
 
@@ -162,14 +232,14 @@ export function quantile(q: number, metric: string, selector: string, ...by: str
   return `histogram_quantile(${q}, sum by (${labels}) (rate(${metric}_bucket{${selector}}[$__rate_interval])))`;
 }
 
+const refId = (index: number) => String.fromCharCode('A'.charCodeAt(0) + index);
+
 function range({ expr, legend }: Query, index: number): DataqueryBuilder {
-  return target(expr, legend)
-    .refId(String.fromCharCode('A'.charCodeAt(0) + index))
-    .range();
+  return target(expr, legend).refId(refId(index)).range();
 }
 
-function instant({ expr, legend }: Query): DataqueryBuilder {
-  return target(expr, legend).refId('A').instant();
+function instant({ expr, legend }: Query, index: number): DataqueryBuilder {
+  return target(expr, legend).refId(refId(index)).instant();
 }
 
 /** With exemplars, so that a slow operation's trace is a click away. */

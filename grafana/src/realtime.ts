@@ -1,6 +1,6 @@
 /** Real-time CPUs: timerlat, osnoise, hwlat and the latency tracers. */
-import { type Board, CLUSTER, NODE } from './board.ts';
-import { CHOSEN, heatmap, lines, quantile } from './panels.ts';
+import { type Board, CLUSTER, ONE_NODE } from './board.ts';
+import { CHOSEN, heatmap, lines, quantile, SHOULD_BE_ZERO } from './panels.ts';
 
 const CPUS = `${CHOSEN},cpu=~"$cpu"`;
 const TIMERLAT = 'ftrace_timerlat_latency_seconds';
@@ -11,7 +11,7 @@ export const realtimeBoard: Board = {
   title: 'ftrace / Real-time CPUs',
   description:
     'How late timers come, and what takes CPUs away, where timerlat, osnoise, hwlat or a latency tracer is on.',
-  choices: [CLUSTER, NODE, { name: 'cpu', label: 'cpu', of: measured }],
+  choices: [CLUSTER, ONE_NODE, { name: 'cpu', label: 'cpu', of: measured }],
   rows: [
     {
       title: 'Timers (probe timerlat)',
@@ -19,6 +19,7 @@ export const realtimeBoard: Board = {
         heatmap({
           title: 'Interrupt latency',
           description: 'From when the timer should have fired to its interrupt.',
+          needs: 'timerlat',
           unit: 's',
           metric: TIMERLAT,
           selector: `${CPUS},context="irq"`,
@@ -26,30 +27,34 @@ export const realtimeBoard: Board = {
         heatmap({
           title: 'Thread latency',
           description: 'From when the timer should have fired to its thread; the interrupt’s is part of it.',
+          needs: 'timerlat',
           unit: 's',
           metric: TIMERLAT,
           selector: `${CPUS},context="thread"`,
         }),
         lines({
           title: 'Longest latency by CPU',
+          levels: { bad: 100e-6 },
           description: 'The longest within max_window, for each CPU and context: what real time is about.',
+          needs: 'timerlat',
           unit: 's',
           queries: [
             {
-              expr: `max by (cluster, instance, cpu, context) (ftrace_timerlat_max_latency_seconds{${CPUS}})`,
-              legend: '{{instance}} CPU {{cpu}} {{context}}',
+              expr: `max by (cpu, context) (ftrace_timerlat_max_latency_seconds{${CPUS}})`,
+              legend: 'CPU {{cpu}} {{context}}',
             },
           ],
         }),
         lines({
           title: 'p99.9 by CPU',
           description: 'One in a thousand activations is as late or later.',
+          needs: 'timerlat',
           unit: 's',
           log: true,
           queries: [
             {
-              expr: quantile(0.999, TIMERLAT, CPUS, 'cluster', 'instance', 'cpu', 'context'),
-              legend: '{{instance}} CPU {{cpu}} {{context}}',
+              expr: quantile(0.999, TIMERLAT, CPUS, 'cpu', 'context'),
+              legend: 'CPU {{cpu}} {{context}}',
             },
           ],
         }),
@@ -60,12 +65,14 @@ export const realtimeBoard: Board = {
       panels: [
         lines({
           title: 'Noise by CPU',
+          levels: { warning: 1e-3, bad: 10e-3 },
           description: 'Share of the time watched that something else had.',
+          needs: 'osnoise',
           unit: 'percentunit',
           queries: [
             {
               expr: `instance_cpu:ftrace_osnoise_noise:ratio_rate5m{${CPUS}}`,
-              legend: '{{instance}} CPU {{cpu}}',
+              legend: 'CPU {{cpu}}',
             },
           ],
         }),
@@ -73,6 +80,7 @@ export const realtimeBoard: Board = {
           title: 'Interference by source',
           description:
             'Time that each kind of interference took, of the time watched. hw: a gap that nothing explains.',
+          needs: 'osnoise',
           unit: 'percentunit',
           stacked: true,
           queries: [
@@ -85,17 +93,19 @@ export const realtimeBoard: Board = {
         lines({
           title: 'Longest single noise by CPU',
           description: 'The longest within max_window.',
+          needs: 'osnoise',
           unit: 's',
           queries: [
             {
-              expr: `max by (cluster, instance, cpu) (ftrace_osnoise_max_single_noise_seconds{${CPUS}})`,
-              legend: '{{instance}} CPU {{cpu}}',
+              expr: `max by (cpu) (ftrace_osnoise_max_single_noise_seconds{${CPUS}})`,
+              legend: 'CPU {{cpu}}',
             },
           ],
         }),
         lines({
           title: 'Interferences by source',
           description: 'How many a second, by what they were.',
+          needs: 'osnoise',
           unit: 'ops',
           queries: [
             {
@@ -111,47 +121,43 @@ export const realtimeBoard: Board = {
       panels: [
         lines({
           title: 'Windows with a gap',
+          levels: SHOULD_BE_ZERO,
           description: 'Windows a second in which the hardware took the CPU away. Should be none.',
+          needs: 'hwlat',
           unit: 'ops',
           queries: [
             {
-              expr: `sum by (cluster, instance, cpu, loop) (rate(ftrace_hwlat_latency_seconds_count{${CPUS}}[$__rate_interval]))`,
-              legend: '{{instance}} CPU {{cpu}} {{loop}}',
+              expr: `sum by (cpu, loop) (rate(ftrace_hwlat_latency_seconds_count{${CPUS}}[$__rate_interval]))`,
+              legend: 'CPU {{cpu}} {{loop}}',
             },
           ],
         }),
         lines({
           title: 'Length of gaps, p99',
           description: 'The longest gap of a window: one window in a hundred has one as long or longer.',
+          needs: 'hwlat',
           unit: 's',
           queries: [
             {
-              expr: quantile(
-                0.99,
-                'ftrace_hwlat_latency_seconds',
-                CPUS,
-                'cluster',
-                'instance',
-                'cpu',
-                'loop',
-              ),
-              legend: '{{instance}} CPU {{cpu}} {{loop}}',
+              expr: quantile(0.99, 'ftrace_hwlat_latency_seconds', CPUS, 'cpu', 'loop'),
+              legend: 'CPU {{cpu}} {{loop}}',
             },
           ],
         }),
       ],
     },
     {
-      title: 'Worst cases (latency tracers)',
+      title: 'Worst cases of the node, all CPUs (latency tracers)',
       panels: [
         lines({
           title: 'Longest latency by tracer',
           description: 'The longest within max_window; /api/v1/latency/TRACER of the node has its trace.',
+          needs: { words: 'No data: needs a latency tracer (wakeup, irqsoff, …) in the agent’s config' },
           unit: 's',
           queries: [
             {
-              expr: `max by (cluster, instance, tracer) (ftrace_latency_tracer_max_seconds{${CHOSEN}})`,
-              legend: '{{instance}} {{tracer}}',
+              expr: `max by (tracer) (ftrace_latency_tracer_max_seconds{${CHOSEN}})`,
+              legend: '{{tracer}}',
             },
           ],
         }),
@@ -159,11 +165,12 @@ export const realtimeBoard: Board = {
           title: 'New worst cases',
           description:
             'Times an hour that a tracer met one longer than before. It says that, not how often, something is slow.',
+          needs: { words: 'No data: needs a latency tracer (wakeup, irqsoff, …) in the agent’s config' },
           unit: 'short',
           queries: [
             {
-              expr: `sum by (cluster, instance, tracer) (increase(ftrace_latency_tracer_records_total{${CHOSEN}}[1h]))`,
-              legend: '{{instance}} {{tracer}}',
+              expr: `sum by (tracer) (increase(ftrace_latency_tracer_records_total{${CHOSEN}}[1h]))`,
+              legend: '{{tracer}}',
             },
           ],
         }),

@@ -1,5 +1,8 @@
 /** A simulated node of 64 CPUs and ten disks, every default probe fed once with all that such a node has. */
-import type { MetricStore } from '../../src/metrics/store.ts';
+import { makeSelfMetrics } from '../../src/agent/self-metrics.ts';
+import { createProcessMetrics } from '../../src/export/process-metrics.ts';
+import { createRenderer } from '../../src/export/prometheus-text.ts';
+import { MetricStore } from '../../src/metrics/store.ts';
 import { block } from '../../src/probes/block.ts';
 import { irq } from '../../src/probes/irq.ts';
 import { sched } from '../../src/probes/sched.ts';
@@ -45,4 +48,31 @@ export function feedLargeNode(store: MetricStore, withScheduler: boolean): numbe
     }
   }
   return disks.samples();
+}
+
+const PROBES = ['sched', 'block', 'irq', 'softirq'];
+const REASONS = ['no_start', 'no_end', 'lost', 'late', 'evicted'] as const;
+
+/** What a scrape of it gives, as text; `more` feeds further probes. */
+export async function scrapeOfLargeNode(
+  withScheduler: boolean,
+  more?: (store: MetricStore) => void,
+): Promise<string> {
+  const store = new MetricStore();
+  const self = makeSelfMetrics(store);
+  self.probesAre(PROBES.map((name) => ({ name, up: true, reason: '', events: [] })));
+  for (const probe of PROBES) for (const reason of REASONS) self.unmatched(probe, reason);
+  feedLargeNode(store, withScheduler);
+  more?.(store);
+  const none = { entries: 0, overrun: 0, commitOverrun: 0, droppedEvents: 0, readEvents: 0, bytes: 0 };
+  const readings = CPUS.map((cpu) => ({
+    cpu,
+    events: 1,
+    bytes: 1,
+    stats: { cpu, ...none },
+    capacityBytes: 1,
+  }));
+  self.update('events', readings);
+  const body = createRenderer().render([store.snapshot()], 'text', await createProcessMetrics()());
+  return body.toString();
 }

@@ -135,6 +135,11 @@ const FEEDS: Readonly<Record<string, (cpus: readonly number[], machine: Machine)
 
 export const PROBES = Object.keys(FEEDS);
 
+/** Feeds probes of one store, as those of a node with so many CPUs. */
+export function feedNode(store: MetricStore, probes: readonly string[], cpuCount: number): void {
+  for (const probe of probes) FEEDS[probe](upTo(cpuCount), { store, cpuCount, onlineCpus: upTo(cpuCount) });
+}
+
 /** Samples that a probe adds to a scrape. */
 export function samplesOf(probe: string, cpuCount: number): number {
   const cpus = upTo(cpuCount);

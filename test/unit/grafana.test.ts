@@ -15,8 +15,24 @@ interface Panel {
   title: string;
   description?: string;
   targets?: { expr: string; refId: string; exemplar: boolean }[];
-  fieldConfig?: { defaults: { unit?: string } };
+  fieldConfig?: {
+    defaults: {
+      unit?: string;
+      noValue?: string;
+      thresholds?: { steps: { value: number | null; color: string }[] };
+    };
+  };
 }
+
+interface Variable {
+  name: string;
+  type: string;
+  multi?: boolean;
+  includeAll?: boolean;
+}
+
+/** Panels with queries; the others hold words. */
+const hasData = ({ type }: Panel) => type !== 'row' && type !== 'text';
 
 const committed = readdirSync(COMMITTED).map((name) => ({
   name,
@@ -39,9 +55,10 @@ test('every panel has a description, a unit and exemplars; ids and uids are ther
     const { uid, panels } = JSON.parse(text) as { uid: string; panels: Panel[] };
     assert.equal(`${uid}.json`, name);
     assert.equal(new Set(panels.map(({ id }) => id)).size, panels.length, name);
-    for (const panel of panels.filter(({ type }) => type !== 'row')) {
+    for (const panel of panels.filter(({ type }) => type !== 'row'))
+      assert.ok((panel.description ?? '').length > 10, `${name}: ${panel.title}`);
+    for (const panel of panels.filter(hasData)) {
       const where = `${name}: ${panel.title}`;
-      assert.ok((panel.description ?? '').length > 10, where);
       assert.ok(panel.fieldConfig?.defaults.unit, where);
       assert.ok((panel.targets ?? []).length > 0, where);
       for (const { exemplar, expr } of panel.targets ?? []) {
@@ -50,6 +67,71 @@ test('every panel has a description, a unit and exemplars; ids and uids are ther
       }
     }
   }
+});
+
+test('every dashboard but Fleet shows one node at a time', () => {
+  for (const { name, text } of committed) {
+    const { templating } = JSON.parse(text) as { templating: { list: Variable[] } };
+    const node = templating.list.find((variable) => variable.name === 'node');
+    const isAll = node?.multi === true || node?.includeAll === true;
+    assert.equal(isAll, name === 'ftrace-fleet.json', name);
+  }
+});
+
+test('a choice acts on every panel of a row, or on none', () => {
+  for (const { name, text } of committed) {
+    const { panels, templating } = JSON.parse(text) as {
+      panels: Panel[];
+      templating: { list: Variable[] };
+    };
+    const choices = templating.list.filter(({ type }) => type === 'query');
+    const rowOf = (panel: Panel) =>
+      panels.slice(0, panels.indexOf(panel)).findLast(({ type }) => type === 'row')?.title ?? '';
+    const rows = Map.groupBy(panels.filter(hasData), rowOf);
+    for (const { name: choice } of choices.filter((one) => !['cluster', 'node'].includes(one.name))) {
+      let acts = 0;
+      for (const [title, inRow] of rows) {
+        const acted = inRow.map((panel) =>
+          (panel.targets ?? []).every(({ expr }) => expr.includes(`"$${choice}"`)),
+        );
+        assert.equal(new Set(acted).size, 1, `${name}: $${choice} acts on some panels of ${title}`);
+        if (acted[0]) acts++;
+        else if (choice === 'cpu') assert.match(title, /all CPUs/, name);
+      }
+      assert.ok(acts > 0, `${name}: $${choice} acts on nothing`);
+    }
+  }
+});
+
+test('an empty panel says what it needs, and colours are chosen', () => {
+  for (const { name, text } of committed) {
+    for (const panel of (JSON.parse(text) as { panels: Panel[] }).panels.filter(hasData)) {
+      const { noValue, thresholds } = panel.fieldConfig?.defaults ?? {};
+      assert.match(noValue ?? '', /^(No data: |None )/, `${name}: ${panel.title}`);
+      const { expr } = panel.targets?.[0] ?? { expr: '' };
+      if (/ftrace_(?!exporter)/.test(expr) && !expr.includes('le:'))
+        assert.match(noValue ?? '', /probe|tracer|rules/, `${name}: ${panel.title}`);
+      // Without steps of its own Grafana makes everything above 80 red.
+      if (panel.type !== 'heatmap') assert.equal(thresholds?.steps[0].color, 'green', panel.title);
+    }
+  }
+});
+
+test('seconds in each second have that unit, or are a share', () => {
+  let rates = 0;
+  for (const { name, text } of committed) {
+    for (const { title, targets = [], fieldConfig } of (JSON.parse(text) as { panels: Panel[] }).panels) {
+      const isRate = targets.some(
+        ({ expr }) =>
+          /rate\(\w+_seconds_(sum|total)\{|_seconds_sum:rate|wait_seconds:rate/.test(expr) &&
+          !expr.includes(' / '),
+      );
+      if (!isRate) continue;
+      rates++;
+      assert.match(fieldConfig?.defaults.unit ?? '', /^(si:s\/s|percentunit)$/, `${name}: ${title}`);
+    }
+  }
+  assert.ok(rates > 5, `${rates}`);
 });
 
 test('what Fleet and the alerts read is what sizing.md sends on', () => {
