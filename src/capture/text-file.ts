@@ -183,11 +183,11 @@ function whyNotRead(survey: TextSurvey): string | undefined {
   if (survey.isLatencyFormat && survey.tracer === 'nop') {
     return 'is text with latency-format of nop, which is not read: make it again with 0 in options/latency-format';
   }
-  const { events, isGraph, hasGraphDurations } = survey;
+  const { otherNames, isGraph, hasGraphDurations } = survey;
   if (isGraph && !hasGraphDurations) {
     return 'is text of function_graph without durations, which has none to count: make it again with 1 in options/funcgraph-duration';
   }
-  if (!isGraph && events.some((event) => event.startsWith('ftrace:funcgraph_'))) {
+  if (!isGraph && otherNames.some((name) => name.startsWith('funcgraph_'))) {
     return 'is the output of trace-cmd report with calls of function_graph, which are not read from it: replay the trace.dat';
   }
   return undefined;
@@ -212,6 +212,11 @@ function problemsOf(survey: TextSurvey, file: string): string[] {
   }
   if (survey.isGraph && !survey.hasGraphStamps) {
     problems.push(`${file} has no times: the option funcgraph-abstime was off; durations of calls are right`);
+  }
+  if (survey.isReport && survey.otherNames.includes('osnoise')) {
+    problems.push(
+      `${file} is the output of trace-cmd report, which leaves out how long osnoise measured: replay the trace.dat`,
+    );
   }
   if (survey.cutBytes > 0 && !survey.isOpen) problems.push(endsWithin(survey, file));
   return problems;

@@ -95,7 +95,12 @@ export function surveyText(pieces: Iterable<Uint8Array>): TextSurvey {
     wholeBytes: 0,
     cutBytes: 0,
   };
-  const systems = new Map(KNOWN_EVENTS.map((event) => [event.slice(event.indexOf(':') + 1), event]));
+  const systems = new Map(
+    KNOWN_EVENTS.filter((event) => !event.startsWith('ftrace:')).map((event) => [
+      event.slice(event.indexOf(':') + 1),
+      event,
+    ]),
+  );
   const seen = new Set<string>();
   const otherNames = new Set<string>();
   let hasColumns = false;

@@ -9,6 +9,8 @@ export interface Replayed {
   sample(name: string, labels?: Record<string, string>): number | undefined;
   /** The same, 0 where there are none. */
   value(name: string, labels?: Record<string, string>): number;
+  /** All of it, as text. */
+  exposition: string;
   warnings: string[];
   /** Reasons of probes that are off. */
   off: Record<string, string>;
@@ -26,8 +28,10 @@ export function replayed(file: string, probes: readonly string[] = [], config?: 
     ...(config === undefined ? {} : { file: config }),
   });
   const capture = openReplay(loaded, file, { log: { debug: quiet, info: quiet, warn: quiet, error: quiet } });
-  const rendered = createRenderer({ constantLabels: {} }).render([capture.snapshot({})], 'text');
-  const samples = parseExposition(rendered.toString('utf8'));
+  const exposition = createRenderer({ constantLabels: {} })
+    .render([capture.snapshot({})], 'text')
+    .toString('utf8');
+  const samples = parseExposition(exposition);
   const sample = (name: string, labels: Record<string, string> = {}) => {
     const chosen = samples
       .filter((each) => each.name === name)
@@ -38,6 +42,7 @@ export function replayed(file: string, probes: readonly string[] = [], config?: 
   return {
     sample,
     value: (name, labels) => sample(name, labels) ?? 0,
+    exposition,
     warnings,
     off: Object.fromEntries(statuses.flatMap(({ name, up, reason }) => (up ? [] : [[name, reason]]))),
     up: statuses.flatMap(({ name, up }) => (up ? [name] : [])),

@@ -7,6 +7,7 @@
  */
 import { LONGEST_PREFIX, newLooseLine, parseLoose, type StampKind, writePrefix } from './loose-prefix.ts';
 import { isLikePrefix, newPrefix, parsePrefix } from './prefix.ts';
+import { reportedText } from './report-lines.ts';
 import { startsWith } from './search.ts';
 
 export interface Canonical {
@@ -34,6 +35,7 @@ const RETURN = 0x0d;
 const SPACE = 0x20;
 const TAB = 0x09;
 const HASH = 0x23;
+const MINUS = 0x2d;
 const COLON = 0x3a;
 const EQUALS = 0x3d;
 const BYTE_ORDER_MARK = Buffer.from([0xef, 0xbb, 0xbf]);
@@ -140,21 +142,13 @@ export function makeCanonical(): Canonical {
 
   const eventText = (bytes: Uint8Array, from: number, end: number): void => {
     let pos = from;
-    if (isReport) {
-      while (pos < end && bytes[pos] > SPACE && bytes[pos] !== COLON) pos++;
-      if (bytes[pos] === COLON) {
-        const isCall = startsWith(bytes, from, end, FUNCTION);
-        if (!isCall) put(bytes, from, pos + 1);
-        while (pos + 1 < end && bytes[pos + 1] === SPACE) pos++;
-        pos++;
-        if (isCall) {
-          putText(textOf(bytes, pos, end).replace(' <-- ', ' <-'));
-          return;
-        }
-        putText(' ');
-      } else pos = from;
+    while (isReport && pos < end && bytes[pos] > SPACE && bytes[pos] !== COLON) pos++;
+    if (!isReport || bytes[pos] !== COLON) {
+      put(bytes, from, end);
+      return;
     }
-    put(bytes, pos, end);
+    const name = textOf(bytes, from, pos);
+    putText(reportedText(name, wholeText(bytes, pos + 1, end).trimStart()));
   };
 
   /** Headings, losses, stack traces and lines of function_graph; in a text that is not strict, from their first byte. */
@@ -169,14 +163,16 @@ export function makeCanonical(): Canonical {
     }
     const isLoss = startsWith(bytes, first, end, CPU);
     const isStack = bytes[first] === EQUALS && bytes[first + 1] === 0x3e;
-    if (kind === undefined && REPORT_LETTERS.includes(bytes[first]) && reportLine(textOf(bytes, first, end)))
-      return;
+    const isWord = kind === undefined && first < end;
+    if (isWord && REPORT_LETTERS.includes(bytes[first]) && reportLine(textOf(bytes, first, end))) return;
     if (isReport && isLoss && reportLine(textOf(bytes, first, end))) return;
-    const isDashes = kind === undefined && bytes[first] === 0x2d && bytes[first + 1] === 0x2d;
+    // Of function_graph: a banner, or what stands below the end of a call.
+    const isDashes = isWord && bytes[first] === MINUS && bytes[first + 1] === MINUS;
+    const isOverruns = isWord && startsWith(bytes, first, end, OVERRUNS);
     if (first > from && (isLoss || first === end)) {
       isUnchanged = false;
       put(bytes, first, end);
-    } else if ((isStack || isDashes) && first !== from + 1) {
+    } else if ((isStack || isDashes || isOverruns) && first !== from + 1) {
       putText(' ');
       put(bytes, first, end);
     } else put(bytes, from, end);
@@ -248,10 +244,14 @@ export function makeCanonical(): Canonical {
 }
 
 const CPU = Buffer.from('CPU:');
-const FUNCTION = Buffer.from('function:');
+const OVERRUNS = Buffer.from('(Overruns: ');
 
 function looksLikeReport(text: string): boolean {
   return (REPORT_EVENT.exec(text)?.[0].length ?? 0) >= REPORT_COLUMNS;
+}
+
+function wholeText(bytes: Uint8Array, from: number, end: number): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset + from, end - from).toString('latin1');
 }
 
 function textOf(bytes: Uint8Array, from: number, end: number): string {

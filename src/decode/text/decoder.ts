@@ -155,7 +155,11 @@ export function makeTextDecoder(options: TextDecoderOptions): TextDecoder {
         handOut: (type) => {
           if (type.slot !== UNHANDLED) handOut(type, type.place.fixedLength);
         },
-        comment: eventText,
+        comment: (bytes, from, end) => {
+          eventText(bytes, from, end);
+          // It has an end of its own: no line behind is part of it.
+          inUnknown = false;
+        },
       })
     : undefined;
 

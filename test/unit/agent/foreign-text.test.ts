@@ -138,6 +138,71 @@ CPU:2 [7 EVENTS DROPPED]
     assert.equal(functions.value('ftrace_function_calls_total', { function: 'mutex_unlock' }), 1);
   });
 
+  it('of trace-cmd report give what the trace.dat gives', () => {
+    const capture = (name: string) =>
+      fileURLToPath(new URL(`../../fixtures/captures/${name}.dat`, import.meta.url));
+    for (const [dat, report, ...probes] of [
+      ['disk', 'disk.report'],
+      ['disk', 'disk.report-raw'],
+      ['6.12-rt', '6.12-rt.report', 'syscalls'],
+      ['6.12-rt', '6.12-rt.report-raw', 'syscalls'],
+      ['6.12-rt.osnoise', 'osnoise.report-raw', 'osnoise'],
+      ['6.12-rt.hwlat', 'hwlat.report', 'hwlat'],
+      ['6.12-rt.timerlat', 'timerlat.report-latency', 'timerlat'],
+    ]) {
+      const [own, text] = [replayed(capture(dat), probes), replayed(fixture(report), probes)];
+      const counts = [EVENTS, `${WAITS}_count`, 'ftrace_sched_switches_total', 'ftrace_sched_wakeups_total'];
+      counts.push(
+        'ftrace_sched_migrations_total',
+        'ftrace_irq_duration_seconds_count',
+        'ftrace_block_io_bytes_total',
+      );
+      counts.push('ftrace_block_io_device_seconds_count', 'ftrace_syscall_duration_seconds_count', UNMATCHED);
+      counts.push('ftrace_syscall_errors_total', 'ftrace_osnoise_noise_seconds_total', ERRORS);
+      counts.push('ftrace_osnoise_runtime_seconds_total', 'ftrace_osnoise_noises_total');
+      counts.push('ftrace_hwlat_latency_seconds_sum', 'ftrace_timerlat_latency_seconds_sum');
+      assert.ok(own.value(EVENTS) > 0);
+      for (const name of counts) close(text.value(name), own.value(name));
+    }
+  });
+
+  it('of todays kernels, changed as on a long way, give the same', () => {
+    const changes: Record<string, (text: string) => string> = {
+      'trimmed on the left': (text) => text.replace(/^ +/gm, ''),
+      indented: (text) => text.replace(/^/gm, '    '),
+      'with line ends of Windows': (text) => text.replaceAll('\n', '\r\n'),
+      'without the last newline': (text) => text.replace(/\n$/, ''),
+      'without flags': (text) => text.replace(/(\[\d{3}\]) [^\s\d]\S{2,7} /gm, '$1 '),
+      'with the pid in 5 columns': (text) =>
+        text.replace(/^( *\S+-\d+) +(?=[[(])/gm, (front) => `${front.trimEnd().padEnd(22)} `),
+    };
+    for (const [file, probe] of [
+      ['text/5.10-rt.events', 'syscalls'],
+      ['text/7.3-rt.events', 'syscalls'],
+      ['tracers-6.1-rt/timerlat', 'timerlat'],
+      ['tracers-7.3-rt/osnoise', 'osnoise'],
+      ['tracers-6.12-rt/hwlat', 'hwlat'],
+      ['tracers-6.12-rt/function_graph', 'function_graph'],
+      ['text/6.1-rt.blk', 'blk'],
+    ]) {
+      const text = readFileSync(new URL(`../../fixtures/${file}.txt`, import.meta.url), 'latin1');
+      const as = replayed(fileOf(text), [probe]).exposition;
+      for (const [how, change] of Object.entries(changes)) {
+        assert.equal(replayed(fileOf(change(text)), [probe]).exposition, as, `${file} ${how}`);
+      }
+    }
+  });
+
+  it('of function_graph that cannot be read count, behind an event that is not known as well', () => {
+    const text =
+      '   65.978403 |   0)    cat-1       |   1.500 us    |  vfs_read();\n' +
+      '   65.978404 |   0)    cat-1       |               |  /* foo_event: bar */\n' +
+      '   65.978405 |   0)   x\n' +
+      '   65.978406 |   0)    cat-1       |   1.500 us    |  vfs_read();\n';
+    const { value } = replayed(fileOf(text), ['function_graph']);
+    assert.equal(value(ERRORS), 1);
+  });
+
   it('of another kind in a string are none: a task chooses its name', () => {
     const text = textOf('trimmed-by-one');
     for (const name of ['\na-1 [000] 1: x', '\na-1 0d.. 1us:']) {
