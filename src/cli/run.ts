@@ -38,7 +38,7 @@ export async function run(config: AgentConfig, options: RunOptions): Promise<num
   const web = configFile === undefined ? undefined : openWebConfig(configFile, log);
   const refusals = createRefusals(log);
   const otlp = await openOtlp(config, { log, version });
-  const traces = config.spans === undefined ? undefined : makeTraces(config.spans, otlp?.traces?.backend);
+  const traces = config.spans === undefined ? undefined : makeTraces(config.spans, otlp?.backend);
   const startMs = Date.now();
   // From here on a signal must not end the process with an instance left behind.
   const end = waitForEnd(log);
@@ -60,17 +60,17 @@ export async function run(config: AgentConfig, options: RunOptions): Promise<num
       { version, url, page: `${server.url}/`, probes: config.probes.map(({ name }) => name).join(',') },
       'serving metrics',
     );
-    otlp?.metrics?.start({ ...deps, startMs });
+    otlp?.start({ ...deps, startMs });
     status = await end.reached;
   } finally {
-    await Promise.all([server?.close(), otlp?.metrics?.stop()]);
+    await Promise.all([server?.close(), otlp?.collectLast()]);
     await agent?.stop().catch((error: unknown) => {
       status = EXIT_FAILED;
       const reason = error instanceof Error ? error.message : String(error);
       log.error({ reason }, 'could not stop cleanly; `ftrace-exporter cleanup` removes what is left');
     });
     // After the capture, which hands over what it still has.
-    await otlp?.traces?.stop();
+    await otlp?.stop();
     end.release();
   }
   log.info({ status }, 'stopped');

@@ -1,24 +1,23 @@
 /**
- * OTLP over gRPC (opentelemetry.io/docs/specs/otlp, OTLP/gRPC): one unary call an attempt, on HTTP/2 as
- * github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md has it. grpc-js, the library for it, never ends a connection
- * whose other side is silent from the start: a hung backend would cost one an attempt.
+ * OTLP over gRPC by otlp-grpc-exporter-base 0.301, which uses grpc-js. Its delegate never tries again, and does not read
+ * how long the backend wants to be left alone, so both are done here (opentelemetry.io/docs/specs/otlp, OTLP/gRPC).
+ * grpc-js 1.14 keeps a connection for ever whose other side never says anything, also after the client is closed. So the
+ * sockets of a delegate are found by a diagnostics channel of Node, and ended with it.
  */
+import { AsyncLocalStorage } from 'node:async_hooks';
+import { subscribe } from 'node:diagnostics_channel';
+import type { Socket } from 'node:net';
+import { CompressionAlgorithm } from '@opentelemetry/otlp-exporter-base';
 import {
-  type ClientHttp2Session,
-  type ClientHttp2Stream,
-  connect,
-  constants,
-  type IncomingHttpHeaders,
-} from 'node:http2';
-import { promisify } from 'node:util';
-import { gzip } from 'node:zlib';
+  createEmptyMetadata,
+  createInsecureCredentials,
+  createOtlpGrpcExportDelegate,
+  createSslCredentials,
+} from '@opentelemetry/otlp-grpc-exporter-base';
+import type { ISerializer } from '@opentelemetry/otlp-transformer';
 import { UsageError } from '../model/errors.ts';
-import type { OtlpTarget } from '../model/otlp.ts';
-import { type Attempt, noAnswer, type Transport } from './otlp-send.ts';
+import type { Connection, ConnectionOptions, Delegate, Refusal, Signal } from './otlp-connection.ts';
 import { retryDelayMs } from './otlp-status.ts';
-import type { TlsFiles } from './otlp-tls.ts';
-
-const compress = promisify(gzip);
 
 /** github.com/grpc/grpc/blob/master/doc/statuscodes.md */
 const CODES = [
@@ -40,187 +39,125 @@ const CODES = [
   'DATA_LOSS',
   'UNAUTHENTICATED',
 ];
-/** Those that may pass (specs/otlp, OTLP/gRPC throttling); RESOURCE_EXHAUSTED only where it says for how long. */
+/** Codes that may pass (specs/otlp, OTLP/gRPC throttling). RESOURCE_EXHAUSTED may only where it says for how long. */
 const RETRYABLE = ['CANCELLED', 'DEADLINE_EXCEEDED', 'ABORTED', 'OUT_OF_RANGE', 'UNAVAILABLE', 'DATA_LOSS'];
-/** Of proxies in between, which know no gRPC (doc/http-grpc-status-mapping.md). */
-const PASSING_HTTP = [429, 502, 503, 504];
 
-/** A message's flag and length. */
-const PREFIX_BYTES = 5;
-const LARGEST_ANSWER_BYTES = 1 << 20;
-/** Connections on which nothing has come or gone for so long are ended. */
-const IDLE_MS = 150_000;
-
-export interface GrpcOptions {
-  target: OtlpTarget;
-  tls: TlsFiles;
-  userAgent: string;
-  /** As in `/opentelemetry.proto.collector.metrics.v1.MetricsService/Export`. */
-  method: string;
+/** The sockets of a client. Once it has ended, its late tries to connect are ended too. */
+interface Sockets {
+  open: Set<Socket>;
+  isEnded: boolean;
 }
 
-export function createGrpcTransport({ target, tls, userAgent, method }: GrpcOptions): Transport {
-  const isCompressed = target.compression === 'gzip';
-  const headers = {
-    'user-agent': userAgent,
-    ...metadataOf(target.headers),
-    ':method': 'POST',
-    ':path': method,
-    'content-type': 'application/grpc',
-    te: 'trailers',
-    ...(isCompressed ? { 'grpc-encoding': 'gzip' } : {}),
-  };
-  let session: ClientHttp2Session | undefined;
+/** The sockets of the client whose code runs. */
+const socketsNow = new AsyncLocalStorage<Sockets>();
+subscribe('net.client.socket', (message) => {
+  const sockets = socketsNow.getStore();
+  if (sockets === undefined) return;
+  const { socket } = message as { socket: Socket };
+  sockets.open.add(socket);
+  socket.once('close', () => sockets.open.delete(socket));
+  if (sockets.isEnded) process.nextTick(() => socket.destroy());
+});
 
-  /** The connection there is, or another one; errors of it come to those who wait for an answer. */
-  const sessionNow = (): ClientHttp2Session => {
-    if (tls.changed()) session?.destroy();
-    if (session === undefined || session.closed || session.destroyed) {
-      const made = connect(target.url, { ...tls.now() });
-      made.on('error', () => {}).setTimeout(IDLE_MS, () => made.destroy());
-      // What is under way may end, and the next call gets another connection.
-      made.on('goaway', () => made.close());
-      session = made;
-    }
-    return session;
-  };
+/** Clients so far. */
+let clients = 0;
 
+/** After these another client tries at once, where grpc-js would wait up to two minutes before it connects again. */
+const NO_CONNECTION = ['DEADLINE_EXCEEDED', 'UNAVAILABLE'];
+
+export function grpcConnection<Request, Response>(
+  { helper, method }: Signal<Request, Response>,
+  serializer: ISerializer<Request, Response>,
+  { target, tls, userAgent }: ConnectionOptions,
+): Connection<Request> {
+  const { protocol, hostname, port } = new URL(target.url);
+  const isTls = protocol === 'https:';
+  const metadata = metadataOf(target.headers);
+  let client: { delegate: Delegate<Request>; sockets: Sockets } | undefined;
+  const cut = (): void => {
+    if (client === undefined) return;
+    const { delegate, sockets } = client;
+    client = undefined;
+    void delegate.shutdown();
+    sockets.isEnded = true;
+    for (const socket of sockets.open) socket.destroy();
+  };
+  const open = (): Delegate<Request> =>
+    createOtlpGrpcExportDelegate(
+      {
+        url: `${hostname}:${port || (isTls ? 443 : 80)}`,
+        metadata: () => metadata,
+        credentials: () =>
+          isTls ? createSslCredentials(tls.ca, tls.key, tls.cert) : createInsecureCredentials(),
+        compression: target.compression === 'gzip' ? CompressionAlgorithm.GZIP : CompressionAlgorithm.NONE,
+        // One attempt at a time is the caller's. A delegate counts an attempt until after it has called back.
+        concurrencyLimit: 10,
+        timeoutMillis: target.timeoutMs,
+        // Clients of one name share connections, and the time that grpc-js waits before it connects again.
+        userAgent: `${userAgent} (${++clients})`,
+      },
+      serializer,
+      'otlp_grpc_exporter',
+      helper,
+      undefined,
+      'Export',
+      method,
+    );
   return {
-    attempt: async (body, timeoutMs, signal) => {
-      const message = isCompressed ? await compress(body) : body;
-      let isLate = false;
-      // Whoever is late may be dead without a word: the next attempt gets another connection.
-      const end = () => session?.destroy();
-      const timer = setTimeout(() => {
-        isLate = true;
-        end();
-      }, timeoutMs);
-      signal.addEventListener('abort', end);
-      try {
-        const stream = await openCall(sessionNow(), headers, timeoutMs);
-        stream.end(Buffer.concat([prefixOf(message, isCompressed), message]));
-        const answer = await answerOf(stream);
-        if (isLate) throw new Error('cut off');
-        return attemptOf(answer);
-      } catch (error) {
-        const reason = isLate ? noAnswer(timeoutMs) : error instanceof Error ? error.message : String(error);
-        return { taken: false, reason, retryable: true };
-      } finally {
-        clearTimeout(timer);
-        signal.removeEventListener('abort', end);
-      }
+    delegate: () => {
+      client ??= { delegate: open(), sockets: { open: new Set(), isEnded: false } };
+      const { delegate, sockets } = client;
+      return {
+        export: (request, done) =>
+          socketsNow.run(sockets, () =>
+            delegate.export(request, (result) => {
+              if (NO_CONNECTION.includes(codeOf(result.error))) cut();
+              done(result);
+            }),
+          ),
+        shutdown: () => delegate.shutdown(),
+      };
     },
-    close: () => session?.destroy(),
+    cut,
+    // A delegate of gRPC makes one request per attempt, and reports its failure itself.
+    watch: () => () => {},
+    refusal: grpcRefusal,
   };
 }
 
-/** A call on a connection that is up. Rejects with what befell the connection, which the call itself does not know. */
-function openCall(
-  session: ClientHttp2Session,
-  headers: Record<string, string>,
-  timeoutMs: number,
-): Promise<ClientHttp2Stream> {
-  return new Promise((resolve, reject) => {
-    const open = () => {
-      session.off('error', reject).off('close', onClose);
-      try {
-        resolve(session.request({ ...headers, 'grpc-timeout': `${Math.ceil(timeoutMs)}m` }));
-      } catch (error) {
-        reject(error);
-      }
-    };
-    const onClose = () => reject(new Error('the connection was ended'));
-    session.once('error', reject).once('close', onClose);
-    if (session.connecting) session.once('connect', open);
-    else open();
-  });
+/** Name of a gRPC status; '' for another error. */
+function codeOf(error: Error | undefined): string {
+  if (error === undefined || !('code' in error)) return '';
+  return CODES[Number(error.code)] ?? String(error.code);
 }
 
-interface Answer {
-  headers: IncomingHttpHeaders;
-  /** Empty where the answer is its headers alone. */
-  trailers: IncomingHttpHeaders;
-  content: Buffer;
-}
-
-/** The whole answer. Rejects when there comes none, or too much. */
-function answerOf(stream: ClientHttp2Stream): Promise<Answer> {
-  return new Promise((resolve, reject) => {
-    const answer: Answer = { headers: {}, trailers: {}, content: Buffer.alloc(0) };
-    const chunks: Buffer[] = [];
-    let length = 0;
-    stream.on('response', (headers) => {
-      answer.headers = headers;
-    });
-    stream.on('trailers', (trailers) => {
-      answer.trailers = trailers;
-    });
-    stream.on('data', (chunk: Buffer) => {
-      chunks.push(chunk);
-      length += chunk.length;
-      if (length <= LARGEST_ANSWER_BYTES) return;
-      stream.close(constants.NGHTTP2_CANCEL);
-      reject(new Error(`an answer of more than ${LARGEST_ANSWER_BYTES} bytes`));
-    });
-    stream.on('error', reject);
-    stream.on('close', () => {
-      if (answer.headers[':status'] === undefined)
-        reject(new Error('the connection was ended without an answer'));
-      answer.content = Buffer.concat(chunks);
-      resolve(answer);
-    });
-  });
-}
-
-function attemptOf({ headers, trailers, content }: Answer): Attempt {
-  const told = trailers['grpc-status'] === undefined ? headers : trailers;
-  const code = told['grpc-status'];
-  if (code === undefined) {
-    const status = Number(headers[':status']);
-    const reason = status === 200 ? 'an answer that is none of gRPC' : `HTTP ${status}`;
-    // A stream that ends early has no status either.
-    return { taken: false, reason, retryable: status === 200 || PASSING_HTTP.includes(status) };
-  }
-  const name = CODES[Number(code)] ?? String(code);
-  if (name === 'OK') return { taken: true, response: content.subarray(PREFIX_BYTES) };
-  const details = told['grpc-status-details-bin'];
-  const waitMs = details === undefined ? undefined : retryDelayMs(Buffer.from(String(details), 'base64'));
-  const retryable = RETRYABLE.includes(name) || (name === 'RESOURCE_EXHAUSTED' && waitMs !== undefined);
-  const said = unescaped(String(told['grpc-message'] ?? ''));
+function grpcRefusal(error: Error | undefined): Refusal {
+  const name = codeOf(error);
+  if (error === undefined || name === '') return { reason: error?.message ?? 'no answer', retryable: true };
+  const { details, metadata } = error as Error & {
+    details?: string;
+    metadata?: ReturnType<typeof createEmptyMetadata>;
+  };
+  const [status] = metadata?.get('grpc-status-details-bin') ?? [];
+  const waitMs = status instanceof Buffer ? retryDelayMs(status) : undefined;
   return {
-    taken: false,
-    reason: `gRPC ${name}${said === '' ? '' : `: ${said}`}`,
-    retryable,
-    ...(waitMs === undefined ? {} : { waitMs }),
+    reason: details ? `gRPC ${name}: ${details}` : `gRPC ${name}`,
+    retryable: RETRYABLE.includes(name) || (name === 'RESOURCE_EXHAUSTED' && waitMs !== undefined),
+    waitMs,
   };
 }
 
-function prefixOf(message: Uint8Array, isCompressed: boolean): Buffer {
-  const prefix = Buffer.alloc(PREFIX_BYTES);
-  prefix[0] = isCompressed ? 1 : 0;
-  prefix.writeUInt32BE(message.length, 1);
-  return prefix;
-}
-
-/** Percent-encoded, though perhaps badly. */
-function unescaped(message: string): string {
-  try {
-    return decodeURIComponent(message);
-  } catch {
-    return message;
-  }
-}
-
-/** What HTTP takes for a header is not always one of gRPC's. */
-function metadataOf(headers: Readonly<Record<string, string>>): Record<string, string> {
-  const metadata: Record<string, string> = {};
+/** HTTP allows characters in headers that gRPC does not. */
+function metadataOf(headers: Readonly<Record<string, string>>): ReturnType<typeof createEmptyMetadata> {
+  const metadata = createEmptyMetadata();
   for (const [name, value] of Object.entries(headers)) {
-    if (!/^[0-9A-Za-z_.-]+$/.test(name) || !/^[\x20-\x7e]*$/.test(value)) {
+    try {
+      metadata.set(name, value);
+    } catch {
       throw new UsageError(
         `otlp.headers: ${JSON.stringify(name)}: the name or its value cannot be sent by gRPC`,
       );
     }
-    metadata[name.toLowerCase()] = value;
   }
   return metadata;
 }

@@ -1,129 +1,117 @@
 /**
- * OTLP over HTTP (opentelemetry.io/docs/specs/otlp, OTLP/HTTP): one POST an attempt. The SDK's own exporters give up a
- * hung request only when its socket falls silent, keep the process for as long after it wants to end, forget
- * `Retry-After` with the request, and do not tell what the backend said.
+ * OTLP over HTTP by otlp-exporter-base 0.301. Its delegate does not tell the status and `Retry-After` of an answer that
+ * may pass, so both are taken from Node's diagnostics channels.
  */
-import { Agent as HttpAgent, request as httpRequest, type IncomingMessage } from 'node:http';
-import { Agent as HttpsAgent, request as httpsRequest } from 'node:https';
-import { promisify } from 'node:util';
-import { gzip } from 'node:zlib';
-import type { OtlpTarget } from '../model/otlp.ts';
-import { type Attempt, noAnswer, type Transport } from './otlp-send.ts';
+import { subscribe, unsubscribe } from 'node:diagnostics_channel';
+import { type ClientRequest, Agent as HttpAgent, type IncomingMessage } from 'node:http';
+import { Agent as HttpsAgent } from 'node:https';
+import { CompressionAlgorithm, OTLPExporterError } from '@opentelemetry/otlp-exporter-base';
+import { createOtlpHttpExportDelegate } from '@opentelemetry/otlp-exporter-base/node-http';
+import type { ISerializer } from '@opentelemetry/otlp-transformer';
+import type { Connection, ConnectionOptions, Signal } from './otlp-connection.ts';
 import { statusMessage } from './otlp-status.ts';
-import type { TlsFiles } from './otlp-tls.ts';
 
-const compress = promisify(gzip);
-
-/** Statuses that may pass (specs/otlp, retryable response codes). */
+/** Statuses that may pass (opentelemetry.io/docs/specs/otlp, retryable response codes). */
 const RETRYABLE: readonly number[] = [429, 502, 503, 504];
-/** Answers are some bytes; whoever sends more is no OTLP backend. */
-const LARGEST_ANSWER_BYTES = 1 << 20;
 const MAX_REASON_CHARS = 200;
 
-export interface HttpOptions {
-  target: OtlpTarget;
-  tls: TlsFiles;
-  userAgent: string;
-}
-
-export function createHttpTransport({ target, tls, userAgent }: HttpOptions): Transport {
+export function httpConnection<Request, Response>(
+  { helper }: Signal<Request, Response>,
+  serializer: ISerializer<Request, Response>,
+  { target, tls, userAgent }: ConnectionOptions,
+): Connection<Request> {
   const isTls = target.url.startsWith('https:');
+  const agent = isTls ? new HttpsAgent({ keepAlive: true, ...tls }) : new HttpAgent({ keepAlive: true });
   const contentType = target.protocol === 'http/json' ? 'application/json' : 'application/x-protobuf';
-  const own = { 'user-agent': userAgent, ...lowerCase(target.headers), 'content-type': contentType };
-  let agent: HttpAgent | undefined;
-
-  /** Connections are made anew when the files of certificates have changed. */
-  const agentNow = (): HttpAgent => {
-    const changed = tls.changed();
-    if (agent === undefined || changed) {
-      agent?.destroy();
-      agent = isTls ? new HttpsAgent({ keepAlive: true, ...tls.now() }) : new HttpAgent({ keepAlive: true });
-    }
-    return agent;
-  };
-
-  const exchange = async (body: Uint8Array, signal: AbortSignal): Promise<Attempt> => {
-    const isCompressed = target.compression === 'gzip';
-    const sent = isCompressed ? await compress(body) : body;
-    const headers = {
-      ...own,
-      'content-length': sent.length,
-      ...(isCompressed ? { 'content-encoding': 'gzip' } : {}),
-    };
-    const answer = await new Promise<IncomingMessage>((resolve, reject) => {
-      const request = isTls ? httpsRequest : httpRequest;
-      const options = { method: 'POST', headers, agent: agentNow(), signal };
-      request(target.url, options, resolve).on('error', reject).end(sent);
-    });
-    const content = await contentOf(answer);
-    const status = answer.statusCode ?? 0;
-    if (status >= 200 && status <= 299) return { taken: true, response: content };
-    const retryable = RETRYABLE.includes(status);
-    const waitMs = retryable ? retryAfterMs(answer.headers['retry-after'], Date.now()) : undefined;
-    const said = whatItSays(answer.headers['content-type'] ?? '', content);
-    const reason = [`HTTP ${status} ${answer.statusMessage ?? ''}`.trim(), said].filter(
-      (part) => part !== '',
-    );
-    return {
-      taken: false,
-      reason: reason.join(': '),
-      retryable,
-      ...(waitMs === undefined ? {} : { waitMs }),
-    };
-  };
-
+  let response: IncomingMessage | undefined;
+  let failure: Error | undefined;
   return {
-    attempt: async (body, timeoutMs, signal) => {
-      const ending = new AbortController();
-      const end = () => ending.abort();
-      let isLate = false;
-      const timer = setTimeout(() => {
-        isLate = true;
-        end();
-      }, timeoutMs);
-      signal.addEventListener('abort', end);
-      try {
-        return await exchange(body, ending.signal);
-      } catch (error) {
-        const reason = isLate ? noAnswer(timeoutMs) : whatWentWrong(error);
-        return { taken: false, reason, retryable: true };
-      } finally {
-        clearTimeout(timer);
-        signal.removeEventListener('abort', end);
-      }
+    // The delegate tries again within its time. One delegate per attempt ends that with the attempt.
+    delegate: (timeoutMillis) =>
+      createOtlpHttpExportDelegate(
+        {
+          url: target.url,
+          headers: async () => ({ ...target.headers, 'Content-Type': contentType }),
+          compression: target.compression === 'gzip' ? CompressionAlgorithm.GZIP : CompressionAlgorithm.NONE,
+          concurrencyLimit: 1,
+          timeoutMillis,
+          agentFactory: () => agent,
+          // Their name is appended, whatever the name is.
+          userAgent: userAgentOf(target.headers) ?? userAgent,
+        },
+        serializer,
+        'otlp_http_exporter',
+        helper,
+        undefined,
+      ),
+    cut: () => {
+      agent.destroy();
+      // The delegate of an attempt that was given up would still try again.
+      agent.createConnection = () => {
+        throw new Error('this attempt was given up');
+      };
     },
-    close: () => agent?.destroy(),
+    watch: (onFailure) => {
+      response = undefined;
+      failure = undefined;
+      const isOurs = (request: ClientRequest): boolean => 'agent' in request && request.agent === agent;
+      const onResponse = (message: unknown): void => {
+        const seen = message as { request: ClientRequest; response: IncomingMessage };
+        if (!isOurs(seen.request)) return;
+        response = seen.response;
+        failure = undefined;
+        if ((response.statusCode ?? 0) > 299) onFailure();
+      };
+      const onError = (message: unknown): void => {
+        const seen = message as { request: ClientRequest; error: Error };
+        if (!isOurs(seen.request)) return;
+        response = undefined;
+        failure = seen.error;
+        onFailure();
+      };
+      subscribe('http.client.response.finish', onResponse);
+      subscribe('http.client.request.error', onError);
+      return () => {
+        unsubscribe('http.client.response.finish', onResponse);
+        unsubscribe('http.client.request.error', onError);
+      };
+    },
+    refusal: (error) => {
+      const status = response?.statusCode ?? 0;
+      // No answer, or one that broke off.
+      if (response === undefined || status <= 299)
+        return { reason: whatWentWrong(error ?? failure), retryable: true };
+      const retryable = RETRYABLE.includes(status);
+      const data = error instanceof OTLPExporterError ? (error.data ?? '') : '';
+      const words = oneLine(wordsOf(response.headers['content-type'] ?? '', data));
+      const line = `HTTP ${status} ${response.statusMessage ?? ''}`.trim();
+      return {
+        reason: words === '' ? line : `${line}: ${words}`,
+        retryable,
+        waitMs: retryable ? retryAfterMs(response.headers['retry-after'], Date.now()) : undefined,
+      };
+    },
   };
 }
 
-/** The whole answer. Rejects when it breaks off or is too long. */
-async function contentOf(answer: IncomingMessage): Promise<Buffer> {
-  const chunks: Buffer[] = [];
-  let length = 0;
-  for await (const chunk of answer as AsyncIterable<Buffer>) {
-    length += chunk.length;
-    if (length > LARGEST_ANSWER_BYTES)
-      throw new Error(`an answer of more than ${LARGEST_ANSWER_BYTES} bytes`);
-    chunks.push(chunk);
-  }
-  return Buffer.concat(chunks);
+function userAgentOf(headers: Readonly<Record<string, string>>): string | undefined {
+  return Object.entries(headers).find(([name]) => name.toLowerCase() === 'user-agent')?.[1];
 }
 
-/** Where a name has several addresses the error of all of them is without words. */
-function whatWentWrong(error: unknown): string {
+/** Where a name has several addresses, the error has no message of its own. */
+function whatWentWrong(error: Error | undefined): string {
   if (error instanceof AggregateError && error.message === '')
     return error.errors.map(whatWentWrong).join('; ');
-  return error instanceof Error ? error.message : String(error);
+  return error?.message ?? 'no answer';
 }
 
-/** The backend's own words, if they are any, on one line. */
-function whatItSays(contentType: string, content: Buffer): string {
-  const isText = /^(text\/plain|application\/json)\b/i.test(contentType);
-  const text = isText
-    ? content.toString('utf8')
-    : /^application\/x-protobuf\b/i.test(contentType)
-      ? statusMessage(content)
-      : '';
+/** The backend's own words; '' where they are none. */
+function wordsOf(contentType: string, data: string): string {
+  if (/^(text\/plain|application\/json)\b/i.test(contentType)) return data;
+  return /^application\/x-protobuf\b/i.test(contentType) ? statusMessage(Buffer.from(data)) : '';
+}
+
+function oneLine(text: string): string {
   const line = text.replace(/\s+/g, ' ').trim();
   return line.length > MAX_REASON_CHARS ? `${line.slice(0, MAX_REASON_CHARS)}…` : line;
 }
@@ -134,8 +122,4 @@ export function retryAfterMs(header: string | undefined, nowMs: number): number 
   if (/^\d+$/.test(header)) return Number(header) * 1000;
   const at = Date.parse(header);
   return Number.isNaN(at) ? undefined : Math.max(0, at - nowMs);
-}
-
-function lowerCase(headers: Readonly<Record<string, string>>): Record<string, string> {
-  return Object.fromEntries(Object.entries(headers).map(([name, value]) => [name.toLowerCase(), value]));
 }

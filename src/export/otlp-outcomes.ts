@@ -88,14 +88,7 @@ function everyMinute(now: () => number): () => boolean {
   };
 }
 
-/** What the backend says of a push that it took; nothing where the answer cannot be read, for taken it was. */
-export function partialSuccess<Said>(
-  serializer: { deserializeResponse(response: Uint8Array): { partialSuccess?: Said } | undefined },
-  response: Uint8Array,
-): Said | undefined {
-  try {
-    return response.length === 0 ? undefined : serializer.deserializeResponse(response)?.partialSuccess;
-  } catch {
-    return undefined;
-  }
+/** How many of the `sent` items a backend says it rejected: a number in its answer that cannot be is none, or all. */
+export function rejectedOf(said: number | string | null | undefined, sent: number): number {
+  return Math.min(Math.max(Number(said) || 0, 0), sent);
 }

@@ -1,41 +1,42 @@
 /**
- * Metrics pushed over OTLP: the SDK's periodic reader asks for our snapshots, its encoder writes them, our transports
- * carry them. Loaded only where something is pushed: the SDK takes memory and half a second of the start.
+ * Metrics for OpenTelemetry's SDK: its periodic reader asks for the agent's snapshots as a `MetricProducer`, and pushes
+ * them by its exporters.
  */
 import { ExportResultCode } from '@opentelemetry/core';
-import { JsonMetricsSerializer, ProtobufMetricsSerializer } from '@opentelemetry/otlp-transformer';
-import { defaultResource, resourceFromAttributes } from '@opentelemetry/resources';
+import {
+  type IExportMetricsServiceResponse,
+  JsonMetricsSerializer,
+  MetricsExporterMetricsHelper,
+  ProtobufMetricsSerializer,
+} from '@opentelemetry/otlp-transformer';
+import { resourceFromAttributes } from '@opentelemetry/resources';
 import {
   AggregationTemporality,
-  type CollectionResult,
-  MeterProvider,
+  type MetricData,
   type MetricProducer,
   PeriodicExportingMetricReader,
   type PushMetricExporter,
   type ResourceMetrics,
 } from '@opentelemetry/sdk-metrics';
+import { reasonOf } from '../model/errors.ts';
 import type { Log } from '../model/log.ts';
 import type { MetricSnapshot } from '../model/metric.ts';
 import type { OtlpMetricsConfig } from '../model/otlp.ts';
-import { createOutcomes, type Outcomes, type PushCounts, partialSuccess } from './otlp-outcomes.ts';
-import { createPointMaker, type PointMaker } from './otlp-points.ts';
-import { type ResourceFacts, resourceAttributes } from './otlp-resource.ts';
-import { createSender, type Fate, type Sender } from './otlp-send.ts';
+import { openExporter } from './otlp-exporter.ts';
+import { createOutcomes, type PushCounts, rejectedOf } from './otlp-outcomes.ts';
+import { createPointMaker } from './otlp-points.ts';
+import { createSender, type Fate } from './otlp-send.ts';
 import type { HrTime } from './otlp-series.ts';
-import { openTransport } from './otlp-transport.ts';
 import type { SampleFamily } from './sample-family.ts';
 
-const SCOPE = 'ftrace-exporter';
-const GRPC_METHOD = '/opentelemetry.proto.collector.metrics.v1.MetricsService/Export';
-/** gRPC backends take 4 MiB of a message by default; a histogram of 200 bounds, the most there can be, takes 3.4 KiB. */
-const POINTS_A_REQUEST = 1000;
-
-export interface PushOptions {
-  config: OtlpMetricsConfig;
-  resource: ResourceFacts;
-  counts: PushCounts;
-  log: Log;
-}
+const METRICS = {
+  json: JsonMetricsSerializer,
+  protobuf: ProtobufMetricsSerializer,
+  helper: MetricsExporterMetricsHelper,
+  method: '/opentelemetry.proto.collector.metrics.v1.MetricsService/Export',
+};
+/** gRPC backends take messages up to 4 MiB by default. A histogram of 200 bounds, the most there can be, takes 3.4 KiB. */
+const POINTS_PER_REQUEST = 1000;
 
 /** What is pushed. */
 export interface PushSource {
@@ -47,134 +48,127 @@ export interface PushSource {
   startMs: number;
 }
 
-export interface Push {
-  /** Pushes from now on; once only. */
-  start(source: PushSource): void;
-  /** Pushes once more and ends, in `withinMs` at the latest. Never rejects. */
-  stop(withinMs: number): Promise<void>;
+export interface PushOptions {
+  config: OtlpMetricsConfig;
+  scope: { name: string; version: string };
+  userAgent: string;
+  counts: PushCounts;
+  log: Log;
 }
 
-/** Makes everything ready. Throws a `UsageError` for what the target cannot do, or files it cannot read. */
-export function openPush({ config, resource, counts, log }: PushOptions): Push {
-  const userAgent = `${SCOPE}/${resource.version}`;
-  const transport = openTransport(config.target, { userAgent, method: GRPC_METHOD, log });
-  const sender = createSender({ transport, timeoutMs: config.target.timeoutMs });
+export interface MetricPush {
+  reader: PeriodicExportingMetricReader;
+  /** What the reader collects from now on. Before, it pushes nothing. */
+  start(source: PushSource): void;
+  /** Begins the last push. Resolves when its values have been collected: then the source may end. Never rejects. */
+  collectLast(): Promise<void>;
+  /** Gives up what is under way. */
+  close(): void;
+}
+
+/** Throws a `UsageError` for what the target cannot do, or files it cannot read. */
+export function openMetricPush({ config, scope, userAgent, counts, log }: PushOptions): MetricPush {
+  const exporter = openExporter(METRICS, config.target, { userAgent, log });
+  const sender = createSender({ exporter, timeoutMs: config.target.timeoutMs });
   const outcomes = createOutcomes('metrics', counts, log);
+  let collectFrom: (() => Promise<MetricData[]>) | undefined;
+  let onCollected = (): void => {};
   /** When the push under way must have ended, all of its requests together. */
-  const deadline = { atMs: 0 };
-  let provider: MeterProvider | undefined;
+  let deadlineMs = 0;
+
+  const collected = async (): Promise<MetricData[]> => {
+    try {
+      return (await collectFrom?.()) ?? [];
+    } catch (error) {
+      outcomes.failed(`no metrics: ${reasonOf(error)}`);
+      return [];
+    } finally {
+      deadlineMs = performance.now() + config.exportTimeoutMs;
+      onCollected();
+    }
+  };
+  const producer: MetricProducer = {
+    collect: async () => {
+      const metrics = await collected();
+      // The reader takes the resource of the provider, and ignores the producer's.
+      const scopeMetrics = metrics.length === 0 ? [] : [{ scope, metrics }];
+      return { resourceMetrics: { resource: resourceFromAttributes({}), scopeMetrics }, errors: [] };
+    },
+  };
+
+  const fateOf = async (metrics: ResourceMetrics): Promise<Fate<IExportMetricsServiceResponse>> => {
+    const leftMs = deadlineMs - performance.now();
+    const fate =
+      leftMs > 0
+        ? await sender.send(metrics, leftMs)
+        : {
+            taken: false as const,
+            reason: `the push has taken its ${config.exportTimeoutMs / 1000} s already`,
+          };
+    if (!fate.taken) {
+      outcomes.failed(fate.reason);
+      return fate;
+    }
+    outcomes.exported();
+    const sent = MetricsExporterMetricsHelper.countItems(metrics);
+    const points = rejectedOf(fate.response?.partialSuccess?.rejectedDataPoints, sent);
+    const reason = fate.response?.partialSuccess?.errorMessage ?? '';
+    if (points > 0 || reason !== '') outcomes.rejected(points, reason);
+    return fate;
+  };
+  const pushExporter: PushMetricExporter = {
+    export: (metrics, done) => {
+      void fateOf(metrics).then((fate) =>
+        done(
+          fate.taken
+            ? { code: ExportResultCode.SUCCESS }
+            : { code: ExportResultCode.FAILED, error: new Error(fate.reason) },
+        ),
+      );
+    },
+    selectAggregationTemporality: () => AggregationTemporality.CUMULATIVE,
+    forceFlush: async () => {},
+    shutdown: async () => {
+      sender.close();
+      outcomes.ended();
+    },
+  };
+
+  const reader = new PeriodicExportingMetricReader({
+    exporter: pushExporter,
+    exportIntervalMillis: config.intervalMs,
+    exportTimeoutMillis: config.exportTimeoutMs,
+    maxExportBatchSize: POINTS_PER_REQUEST,
+    metricProducers: [producer],
+  });
   return {
+    reader,
     start: (source) => {
       const maker = createPointMaker({
         histograms: config.histograms,
         constantLabels: source.constantLabels,
         start: hrTime(source.startMs),
       });
-      const producer = producerOf(source, maker, outcomes, resource.version, () => {
-        deadline.atMs = performance.now() + config.exportTimeoutMs;
-      });
-      const reader = new PeriodicExportingMetricReader({
-        exporter: exporterOf(config, sender, outcomes, deadline),
-        exportIntervalMillis: config.intervalMs,
-        exportTimeoutMillis: config.exportTimeoutMs,
-        maxExportBatchSize: POINTS_A_REQUEST,
-        metricProducers: [producer],
-      });
-      provider = new MeterProvider({
-        resource: defaultResource().merge(resourceFromAttributes(resourceAttributes(resource))),
-        readers: [reader],
-      });
+      collectFrom = async () => {
+        const [snapshots, foreign] = await Promise.all([source.scrape(), source.processMetrics()]);
+        return maker.make(snapshots, foreign, hrTime(Date.now()));
+      };
       const { protocol, url } = config.target;
       const { origin, pathname } = new URL(url);
       const fields = { endpoint: origin + pathname, protocol, intervalMs: config.intervalMs };
       log.info(fields, 'pushing metrics over OTLP');
     },
-    stop: async (withinMs) => {
+    collectLast: () => {
       sender.hurry();
-      try {
-        await provider?.shutdown({ timeoutMillis: withinMs });
-      } catch {
-        // Too late: what is under way fails now, and is counted.
-      }
-      sender.close();
-      outcomes.ended();
+      const { promise, resolve } = Promise.withResolvers<void>();
+      onCollected = () => {
+        collectFrom = undefined;
+        resolve();
+      };
+      void reader.forceFlush().then(resolve, resolve);
+      return promise;
     },
-  };
-}
-
-function producerOf(
-  source: PushSource,
-  maker: PointMaker,
-  outcomes: Outcomes,
-  version: string,
-  collected: () => void,
-): MetricProducer {
-  const scope = { name: SCOPE, version };
-  // The reader takes the provider's resource, and has no use for the producer's.
-  const result = (metrics: ReturnType<PointMaker['make']>): CollectionResult => {
-    const scopeMetrics = metrics.length === 0 ? [] : [{ scope, metrics }];
-    return { resourceMetrics: { resource: resourceFromAttributes({}), scopeMetrics }, errors: [] };
-  };
-  return {
-    collect: async () => {
-      try {
-        const [snapshots, foreign] = await Promise.all([source.scrape(), source.processMetrics()]);
-        const metrics = maker.make(snapshots, foreign, hrTime(Date.now()));
-        collected();
-        return result(metrics);
-      } catch (error) {
-        outcomes.failed(`no metrics: ${error instanceof Error ? error.message : String(error)}`);
-        return result([]);
-      }
-    },
-  };
-}
-
-function exporterOf(
-  { target, exportTimeoutMs }: OtlpMetricsConfig,
-  sender: Sender,
-  outcomes: Outcomes,
-  deadline: { readonly atMs: number },
-): PushMetricExporter {
-  const serializer = target.protocol === 'http/json' ? JsonMetricsSerializer : ProtobufMetricsSerializer;
-
-  const fateOf = async (metrics: ResourceMetrics): Promise<Fate> => {
-    const leftMs = deadline.atMs - performance.now();
-    if (leftMs <= 0)
-      return { taken: false, reason: `the push has taken its ${exportTimeoutMs / 1000} s already` };
-    const body = serializer.serializeRequest(metrics);
-    if (body === undefined) return { taken: false, reason: 'the metrics cannot be encoded' };
-    return sender.send(body, leftMs);
-  };
-
-  const push = async (metrics: ResourceMetrics): Promise<Error | undefined> => {
-    const fate = await fateOf(metrics);
-    if (!fate.taken) {
-      outcomes.failed(fate.reason);
-      return new Error(fate.reason);
-    }
-    outcomes.exported();
-    const partial = partialSuccess(serializer, fate.response);
-    const points = Number(partial?.rejectedDataPoints ?? 0);
-    const reason = partial?.errorMessage ?? '';
-    if (points > 0 || reason !== '') outcomes.rejected(points, reason);
-    return undefined;
-  };
-
-  return {
-    export: (metrics, done) => {
-      void push(metrics).then(
-        (error) =>
-          done(error ? { code: ExportResultCode.FAILED, error } : { code: ExportResultCode.SUCCESS }),
-        (error: Error) => {
-          outcomes.failed(error.message);
-          done({ code: ExportResultCode.FAILED, error });
-        },
-      );
-    },
-    selectAggregationTemporality: () => AggregationTemporality.CUMULATIVE,
-    forceFlush: async () => {},
-    shutdown: async () => {},
+    close: () => sender.close(),
   };
 }
 

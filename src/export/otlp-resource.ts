@@ -3,6 +3,19 @@
  * Kubernetes only what the environment tells.
  */
 import { createHash } from 'node:crypto';
+import {
+  defaultResource,
+  detectResources,
+  envDetector,
+  hostDetector,
+  osDetector,
+  processDetector,
+  type Resource,
+  type ResourceDetector,
+  resourceFromAttributes,
+  serviceInstanceIdDetector,
+} from '@opentelemetry/resources';
+import { UsageError } from '../model/errors.ts';
 
 export interface ResourceFacts {
   version: string;
@@ -31,6 +44,37 @@ const FROM_ENVIRONMENT = [
 
 /** The namespace of our ids (RFC 9562, 5.5), a UUID made once for them. */
 const NAMESPACE = 'a3c6f6de-4f0b-4d27-9a51-0c2ad0b9d6f4';
+
+/** By their names in `OTEL_NODE_RESOURCE_DETECTORS`. */
+const DETECTORS: Readonly<Record<string, ResourceDetector>> = {
+  env: envDetector,
+  host: hostDetector,
+  os: osDetector,
+  process: processDetector,
+  serviceinstance: serviceInstanceIdDetector,
+};
+const DEFAULT_DETECTORS = 'env,host,os,serviceinstance';
+
+/** What OpenTelemetry's detectors find, and over it what the agent knows. Throws a `UsageError` for an unknown detector. */
+export function agentResource(facts: ResourceFacts): Resource {
+  const detectors = detectorsOf(facts.env.OTEL_NODE_RESOURCE_DETECTORS || DEFAULT_DETECTORS);
+  return defaultResource()
+    .merge(detectResources({ detectors }))
+    .merge(resourceFromAttributes(resourceAttributes(facts)));
+}
+
+function detectorsOf(list: string): ResourceDetector[] {
+  const names = list.split(',').map((name) => name.trim());
+  if (names.includes('none')) return [];
+  if (names.includes('all')) return Object.values(DETECTORS);
+  return names.map((name) => {
+    if (Object.hasOwn(DETECTORS, name)) return DETECTORS[name];
+    const choice = ['all', 'none', ...Object.keys(DETECTORS)].join(', ');
+    throw new UsageError(
+      `OTEL_NODE_RESOURCE_DETECTORS: no detector ${JSON.stringify(name)}; there are ${choice}`,
+    );
+  });
+}
 
 export function resourceAttributes(facts: ResourceFacts): Record<string, string> {
   const { version, instance, hostId, kernelRelease, kernelVersion, env, said } = facts;

@@ -4,29 +4,19 @@
  * has one request under way, and a request is held in memory for as long as it has time.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { Exporter } from './otlp-exporter.ts';
 
-/** What came of one attempt. */
-export type Attempt =
-  | { taken: true; response: Uint8Array }
-  /** `waitMs`: how long the backend wants to be left alone. */
-  | { taken: false; reason: string; retryable: boolean; waitMs?: number };
+/** What became of a request in the end. */
+export type Fate<Response> =
+  | { taken: true; response: Response | undefined }
+  | { taken: false; reason: string };
 
-/** Carries requests of one signal to one place, by one protocol. */
-export interface Transport {
-  /** Never rejects, and does not outlast `timeoutMs`, or `signal`. */
-  attempt(body: Uint8Array, timeoutMs: number, signal: AbortSignal): Promise<Attempt>;
-  /** Ends connections. */
-  close(): void;
-}
-
-export type Fate = { taken: true; response: Uint8Array } | { taken: false; reason: string };
-
-export interface Sender {
-  /** Never rejects, and does not outlast `withinMs`. */
-  send(body: Uint8Array, withinMs: number): Promise<Fate>;
-  /** How long the backend still wants to be left alone; 0: not at all. */
+export interface Sender<Request, Response> {
+  /** Never rejects, and ends within `withinMs`. */
+  send(request: Request, withinMs: number): Promise<Fate<Response>>;
+  /** For how many milliseconds the backend still wants no request; 0 when it takes them. */
   quietMs(): number;
-  /** From now on nobody waits for another attempt: the one under way is the last one of its request. */
+  /** From now on nobody waits for another attempt: the attempt under way is the last one of its request. */
   hurry(): void;
   /** Gives up what is under way. */
   close(): void;
@@ -39,8 +29,8 @@ const JITTER = 0.2;
 /** However long a backend asks to be left alone: a slip of its must not silence a node for a day. */
 const LONGEST_WAIT_MS = 300_000;
 
-export interface SenderOptions {
-  transport: Transport;
+export interface SenderOptions<Request, Response> {
+  exporter: Exporter<Request, Response>;
   /** For one attempt. */
   timeoutMs: number;
   random?: () => number;
@@ -53,8 +43,10 @@ const CLOCK = {
   wait: (ms: number, signal: AbortSignal) => sleep(ms, true, { signal }).catch(() => false),
 };
 
-export function createSender(options: SenderOptions): Sender {
-  const { transport, timeoutMs, random = Math.random, clock = CLOCK } = options;
+export function createSender<Request, Response>(
+  options: SenderOptions<Request, Response>,
+): Sender<Request, Response> {
+  const { exporter, timeoutMs, random = Math.random, clock = CLOCK } = options;
   const closing = new AbortController();
   const hurrying = new AbortController();
   /** The backend wants to be left alone until then. */
@@ -67,7 +59,7 @@ export function createSender(options: SenderOptions): Sender {
   };
 
   return {
-    send: async (body, withinMs) => {
+    send: async (request, withinMs) => {
       const deadlineMs = clock.now() + withinMs;
       const quietMs = quietUntilMs - clock.now();
       if (quietMs > 0 && !(await waited(quietMs, deadlineMs))) {
@@ -76,7 +68,8 @@ export function createSender(options: SenderOptions): Sender {
       let backoffMs = FIRST_BACKOFF_MS;
       for (;;) {
         const leftMs = Math.max(1, deadlineMs - clock.now());
-        const attempt = await transport.attempt(body, Math.min(timeoutMs, leftMs), closing.signal);
+        const timeMs = Math.min(timeoutMs, leftMs);
+        const attempt = await exporter.attempt(request, timeMs, closing.signal, hurrying.signal);
         if (attempt.taken) return attempt;
         if (closing.signal.aborted) return { taken: false, reason: 'no answer before the program ended' };
         const { reason, retryable, waitMs } = attempt;
@@ -93,14 +86,9 @@ export function createSender(options: SenderOptions): Sender {
     close: () => {
       hurrying.abort();
       closing.abort();
-      transport.close();
+      exporter.close();
     },
   };
-}
-
-/** Why an attempt that had no more time was refused. */
-export function noAnswer(timeoutMs: number): string {
-  return `no answer within ${Math.round(timeoutMs / 100) / 10} s`;
 }
 
 function seconds(ms: number): string {

@@ -4,7 +4,7 @@
  */
 import { SpanKind, SpanStatusCode, TraceFlags } from '@opentelemetry/api';
 import type { ProtobufTraceSerializer } from '@opentelemetry/otlp-transformer';
-import { defaultResource, type Resource, resourceFromAttributes } from '@opentelemetry/resources';
+import { type Resource, resourceFromAttributes } from '@opentelemetry/resources';
 import type { SpanRecord, TraceRecord } from '../model/span.ts';
 
 export type EndedSpan = Parameters<typeof ProtobufTraceSerializer.serializeRequest>[0][number];
@@ -24,14 +24,13 @@ function isOfOwnPod(name: string): boolean {
 
 const UNSET = { code: SpanStatusCode.UNSET };
 
-/** `own`: attributes of the agent that sends them; of these, spans get what is true of the node. */
-export function createSpanMaker(
-  own: Readonly<Record<string, string>>,
-  scope: { name: string; version: string },
-): SpanMaker {
-  const node = defaultResource().merge(
-    resourceFromAttributes(Object.fromEntries(Object.entries(own).filter(([name]) => !isOfOwnPod(name)))),
-  );
+/** `agent`: the resource of the agent. Spans get what is true of the node, and over it the attributes of what was traced. */
+export function createSpanMaker(agent: Resource, scope: { name: string; version: string }): SpanMaker {
+  // Made for each request, because detectors of the resource may still be at work at the start.
+  const nodeResource = (): Resource => {
+    const ofNode = Object.entries(agent.attributes).filter(([name]) => !isOfOwnPod(name));
+    return resourceFromAttributes(Object.fromEntries(ofNode));
+  };
 
   const endedSpan = (traceId: string, record: SpanRecord, isRoot: boolean, resource: Resource): EndedSpan => {
     const { spanId, parentSpanId, error } = record;
@@ -61,6 +60,7 @@ export function createSpanMaker(
 
   return {
     make: (traces) => {
+      const node = nodeResource();
       const resources = new Map<string, Resource>();
       const resourceOf = (traced: TraceRecord['resource']): Resource => {
         const key = JSON.stringify(Object.entries(traced).sort(([a], [b]) => (a < b ? -1 : 1)));

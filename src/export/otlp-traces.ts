@@ -1,50 +1,60 @@
 /**
- * Traces pushed over OTLP, each whole or not at all. The SDK's batch processor is not used: it drops what comes at once
- * without a word, and traces come at once, some a second. Queued are spans up to a bound; one request is under way at a
- * time, and a backend that is gone costs what it was sent, and what there is no room for: all of it is counted.
+ * Traces for OpenTelemetry's SDK: a span processor that queues whole traces up to a bound of spans, with one request under
+ * way at a time. Every trace ends in an outcome. The SDK's batch processor (sdk-trace 3.1) drops single spans when its
+ * queue is full, and so cuts traces.
  */
-import { JsonTraceSerializer, ProtobufTraceSerializer } from '@opentelemetry/otlp-transformer';
+import {
+  JsonTraceSerializer,
+  ProtobufTraceSerializer,
+  TraceExporterMetricsHelper,
+} from '@opentelemetry/otlp-transformer';
+import type { Resource } from '@opentelemetry/resources';
+import type { NodeSDKConfiguration } from '@opentelemetry/sdk-node';
+import { reasonOf } from '../model/errors.ts';
 import type { Log } from '../model/log.ts';
 import type { OtlpTracesConfig } from '../model/otlp.ts';
 import type { TraceRecord } from '../model/span.ts';
-import { createOutcomes, type PushCounts, partialSuccess } from './otlp-outcomes.ts';
-import { type ResourceFacts, resourceAttributes } from './otlp-resource.ts';
-import { createSender, type Fate } from './otlp-send.ts';
+import { openExporter } from './otlp-exporter.ts';
+import { createOutcomes, type PushCounts, rejectedOf } from './otlp-outcomes.ts';
+import { createSender } from './otlp-send.ts';
 import { createSpanMaker } from './otlp-spans.ts';
-import { openTransport } from './otlp-transport.ts';
 
-const SCOPE = 'ftrace-exporter';
-const GRPC_METHOD = '/opentelemetry.proto.collector.trace.v1.TraceService/Export';
+const TRACES = {
+  json: JsonTraceSerializer,
+  protobuf: ProtobufTraceSerializer,
+  helper: TraceExporterMetricsHelper,
+  method: '/opentelemetry.proto.collector.trace.v1.TraceService/Export',
+};
+
+type SpanProcessor = NonNullable<NodeSDKConfiguration['spanProcessors']>[number];
 
 export interface TracePushOptions {
   config: OtlpTracesConfig;
-  resource: ResourceFacts;
+  /** Of the agent. */
+  resource: Resource;
+  scope: { name: string; version: string };
+  userAgent: string;
   counts: PushCounts;
   log: Log;
-  /** Told once of every trace, with what became of it. Exported: the backend took all of its batch. */
+  /** Called once per trace with its outcome. Exported: the backend took all of its batch. */
   ended(traces: readonly TraceRecord[], outcome: 'exported' | 'failed'): void;
 }
 
-export interface TracePush {
+export interface TracePush extends SpanProcessor {
   /** Never waits, never throws. */
   add(traces: readonly TraceRecord[]): void;
-  /** Sends what is queued and ends, in `withinMs` at the latest. Never rejects. */
-  stop(withinMs: number): Promise<void>;
+  /** From now on the queue has `withinMs` to get empty. `shutdown` of the processor waits for that. */
+  end(withinMs: number): void;
 }
 
 /** Throws a `UsageError` for what the target cannot do, or files it cannot read. */
-export function openTracePush({ config, resource, counts, log, ended }: TracePushOptions): TracePush {
+export function openTracePush(options: TracePushOptions): TracePush {
+  const { config, resource, scope, counts, log, ended } = options;
   const { target, maxQueueSpans, maxBatchSpans, delayMs, exportTimeoutMs } = config;
-  const scope = { name: SCOPE, version: resource.version };
-  const transport = openTransport(target, {
-    userAgent: `${SCOPE}/${resource.version}`,
-    method: GRPC_METHOD,
-    log,
-  });
-  const sender = createSender({ transport, timeoutMs: target.timeoutMs });
+  const exporter = openExporter(TRACES, target, options);
+  const sender = createSender({ exporter, timeoutMs: target.timeoutMs });
   const outcomes = createOutcomes('traces', counts, log);
-  const maker = createSpanMaker(resourceAttributes(resource), scope);
-  const serializer = target.protocol === 'http/json' ? JsonTraceSerializer : ProtobufTraceSerializer;
+  const maker = createSpanMaker(resource, scope);
   let queue: TraceRecord[] = [];
   /** Of the queue and of the request under way. */
   let spans = 0;
@@ -52,6 +62,7 @@ export function openTracePush({ config, resource, counts, log, ended }: TracePus
   let sending: Promise<void> | undefined;
   let deadlineMs = Number.POSITIVE_INFINITY;
   let isStopped = false;
+  let late: NodeJS.Timeout | undefined;
 
   const { origin, pathname } = new URL(target.url);
   log.info({ endpoint: origin + pathname, protocol: target.protocol }, 'pushing traces over OTLP');
@@ -71,15 +82,14 @@ export function openTracePush({ config, resource, counts, log, ended }: TracePus
     return batch;
   };
 
-  const fateOf = async (batch: readonly TraceRecord[]): Promise<Fate> => {
+  const fateOf = async (batch: readonly TraceRecord[]): ReturnType<typeof sender.send> => {
+    const leftMs = Math.min(exportTimeoutMs, deadlineMs - performance.now());
+    if (leftMs <= 0) return { taken: false, reason: 'there is no more time' };
     try {
-      const body = serializer.serializeRequest(maker.make(batch));
-      if (body === undefined) return { taken: false, reason: 'the traces cannot be encoded' };
-      const leftMs = Math.min(exportTimeoutMs, deadlineMs - performance.now());
-      if (leftMs <= 0) return { taken: false, reason: 'there is no more time' };
-      return await sender.send(body, leftMs);
+      if (resource.asyncAttributesPending) await resource.waitForAsyncAttributes?.();
+      return await sender.send(maker.make(batch), leftMs);
     } catch (error) {
-      return { taken: false, reason: error instanceof Error ? error.message : String(error) };
+      return { taken: false, reason: reasonOf(error) };
     }
   };
 
@@ -93,8 +103,8 @@ export function openTracePush({ config, resource, counts, log, ended }: TracePus
       outcomes.failed(fate.reason);
       return;
     }
-    const partial = partialSuccess(serializer, fate.response);
-    const rejected = Number(partial?.rejectedSpans ?? 0);
+    const partial = fate.response?.partialSuccess;
+    const rejected = rejectedOf(partial?.rejectedSpans, size);
     const reason = partial?.errorMessage ?? '';
     // Nobody says which spans were rejected, so of no trace of the batch is it known that it has arrived.
     ended(batch, rejected > 0 ? 'failed' : 'exported');
@@ -150,12 +160,21 @@ export function openTracePush({ config, resource, counts, log, ended }: TracePus
       drop(noRoom, isStopped ? 'the program ends' : `${maxQueueSpans} spans are waiting already`);
       wake();
     },
-    stop: async (withinMs) => {
+    end: (withinMs) => {
       isStopped = true;
       clearTimeout(timer);
       deadlineMs = performance.now() + withinMs;
       sender.hurry();
-      const late = setTimeout(() => sender.close(), withinMs);
+      late = setTimeout(() => sender.close(), withinMs);
+    },
+    // Only `add` brings spans: the agent's own code is not traced.
+    onStart: () => {},
+    onEnd: () => {},
+    forceFlush: async () => {
+      await sending;
+      await sendAll(() => performance.now() < deadlineMs);
+    },
+    shutdown: async () => {
       await sending;
       await sendAll(() => performance.now() < deadlineMs);
       clearTimeout(late);

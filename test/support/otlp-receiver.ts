@@ -11,6 +11,8 @@ export interface Received {
   path: string;
   headers: IncomingHttpHeaders;
   body: Buffer;
+  /** Length of the body as it came, perhaps compressed. */
+  wireBytes: number;
   /** The body as metrics. */
   pushed(): Pushed;
   atMs: number;
@@ -70,7 +72,7 @@ export async function startHttpReceiver(options: ReceiverOptions = {}): Promise<
     const body = headers['content-encoding'] === 'gzip' ? gunzipSync(raw) : raw;
     const encoding = headers['content-type'] === 'application/json' ? 'json' : 'protobuf';
     const pushed = () => decodePushed(body, encoding);
-    take({ path: url, headers, body, pushed, atMs: performance.now() });
+    take({ path: url, headers, body, wireBytes: raw.length, pushed, atMs: performance.now() });
     const answer =
       typeof receiver.answer === 'function' ? receiver.answer(received.length - 1) : receiver.answer;
     if (answer === 'hang') return;
@@ -140,6 +142,7 @@ export async function startGrpcReceiver(options: ReceiverOptions = {}): Promise<
         path,
         headers,
         body,
+        wireBytes: body.length,
         pushed: () => decodePushed(body, 'protobuf'),
         atMs: performance.now(),
       });

@@ -1,4 +1,4 @@
-/** The gRPC transport against a backend in this process. */
+/** OTLP over gRPC, by OpenTelemetry's exporter, against a backend in this process. */
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { createServer as createHttp2Server, type OutgoingHttpHeaders } from 'node:http2';
@@ -7,22 +7,18 @@ import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { status } from '@grpc/grpc-js';
 import fc from 'fast-check';
-import { createGrpcTransport } from '../../../src/export/otlp-grpc.ts';
-import type { Attempt, Transport } from '../../../src/export/otlp-send.ts';
 import { retryDelayMs, statusMessage } from '../../../src/export/otlp-status.ts';
-import { openTlsFiles } from '../../../src/export/otlp-tls.ts';
 import { UsageError } from '../../../src/model/errors.ts';
 import type { OtlpTarget } from '../../../src/model/otlp.ts';
 import { encodeOtlp } from '../../support/otlp.ts';
+import { openRawExporter, type RawExporter, refused } from '../../support/otlp-exporter.ts';
 import { type GrpcAnswer, type Receiver, startGrpcReceiver } from '../../support/otlp-receiver.ts';
 import { FIXTURES, identity, pem } from '../../support/tls.ts';
 
-const METHOD = '/opentelemetry.proto.collector.metrics.v1.MetricsService/Export';
 const BODY = encodeOtlp('ExportMetricsServiceRequest', {});
-const never = new AbortController().signal;
 const log = { debug() {}, info() {}, warn() {}, error() {} };
 const receivers: Receiver<GrpcAnswer>[] = [];
-const transports: Transport[] = [];
+const transports: RawExporter[] = [];
 after(async () => {
   for (const transport of transports) transport.close();
   for (const receiver of receivers) await receiver.close();
@@ -34,7 +30,7 @@ async function receiverOf(...options: Parameters<typeof startGrpcReceiver>) {
   return receiver;
 }
 
-function transportTo(url: string, more: Partial<OtlpTarget> = {}): Transport {
+function transportTo(url: string, more: Partial<OtlpTarget> = {}): RawExporter {
   const target: OtlpTarget = {
     protocol: 'grpc',
     url,
@@ -43,20 +39,9 @@ function transportTo(url: string, more: Partial<OtlpTarget> = {}): Transport {
     compression: 'none',
     ...more,
   };
-  const transport = createGrpcTransport({
-    target,
-    tls: openTlsFiles(target, log),
-    userAgent: 'test/1',
-    method: METHOD,
-  });
+  const transport = openRawExporter(target, log);
   transports.push(transport);
   return transport;
-}
-
-function refused(attempt: Attempt): { reason: string; retryable: boolean; waitMs?: number } {
-  assert.ok(!attempt.taken, 'it was taken');
-  const { taken: _, ...why } = attempt;
-  return why;
 }
 
 test('a call, with headers and compressed', async () => {
@@ -64,11 +49,11 @@ test('a call, with headers and compressed', async () => {
   const body = Buffer.alloc(20_000, 'a');
   for (const compression of ['none', 'gzip'] as const) {
     const transport = transportTo(receiver.url, { compression, headers: { 'Api-Key': 'x' } });
-    assert.ok((await transport.attempt(body, 5000, never)).taken);
+    assert.ok((await transport.attempt(body, 5000)).taken);
     const request = receiver.received.at(-1);
     assert.deepEqual(request?.body, body);
     assert.equal(request?.headers['api-key'], 'x');
-    assert.equal(request?.headers['user-agent'], 'test/1');
+    assert.match(request?.headers['user-agent'] ?? '', /^test\/1 \(\d+\) OTel-OTLP-Exporter/);
   }
 });
 
@@ -77,12 +62,13 @@ test('which refusals may pass, and for how long to wait', async () => {
   const transport = transportTo(receiver.url);
   const ask = async (answer: GrpcAnswer) => {
     receiver.answer = answer;
-    return refused(await transport.attempt(BODY, 5000, never));
+    return refused(await transport.attempt(BODY, 5000));
   };
   const { UNAVAILABLE, RESOURCE_EXHAUSTED, INVALID_ARGUMENT, UNAUTHENTICATED, UNIMPLEMENTED } = status;
   assert.deepEqual(await ask({ code: UNAVAILABLE, message: 'busy' }), {
     reason: 'gRPC UNAVAILABLE: busy',
     retryable: true,
+    waitMs: undefined,
   });
   assert.deepEqual(await ask({ code: UNAVAILABLE, message: 'busy', retryDelaySeconds: 12.5 }), {
     reason: 'gRPC UNAVAILABLE: busy',
@@ -101,19 +87,19 @@ test('a backend that hangs, is gone, and comes back', async () => {
   const receiver = await receiverOf();
   const transport = transportTo(receiver.url);
   receiver.answer = 'hang';
-  const late = refused(await transport.attempt(BODY, 300, never));
+  const late = refused(await transport.attempt(BODY, 300));
   assert.match(late.reason, /^no answer within 0.3 s|^gRPC DEADLINE_EXCEEDED/);
   assert.equal(late.retryable, true);
   receiver.answer = 'ok';
-  assert.ok((await transport.attempt(BODY, 5000, never)).taken, 'by another connection');
+  assert.ok((await transport.attempt(BODY, 5000)).taken, 'by another connection');
 
   await receiver.close();
-  const gone = refused(await transport.attempt(BODY, 5000, never));
+  const gone = refused(await transport.attempt(BODY, 5000));
   assert.match(gone.reason, /ECONNREFUSED|REFUSED_STREAM/);
   assert.equal(gone.retryable, true);
   await receiverOf({ port: receiver.port });
   const deadline = performance.now() + 20_000;
-  while (!(await transport.attempt(BODY, 5000, never)).taken) {
+  while (!(await transport.attempt(BODY, 5000)).taken) {
     assert.ok(performance.now() < deadline, 'it does not recover');
     await new Promise((resolve) => setTimeout(resolve, 100));
   }
@@ -131,7 +117,7 @@ test('a host that takes connections and is silent: none of them stays', async (t
   t.after(() => silent.close());
   const transport = transportTo(`http://127.0.0.1:${(silent.address() as AddressInfo).port}`);
   for (let i = 0; i < 3; i++) {
-    const { reason, retryable } = refused(await transport.attempt(BODY, 200, never));
+    const { reason, retryable } = refused(await transport.attempt(BODY, 200));
     assert.deepEqual([reason, retryable], ['no answer within 0.2 s', true]);
   }
   while (open > 0) await new Promise((resolve) => setTimeout(resolve, 10));
@@ -152,12 +138,12 @@ test('what is no gRPC: HTTP/1, a proxy, other bytes', async (t) => {
     await once(odd, 'listening');
     t.after(() => odd.close());
     const transport = transportTo(`http://127.0.0.1:${(odd.address() as AddressInfo).port}`);
-    assert.equal(refused(await transport.attempt(BODY, 2000, never)).retryable, retryable);
+    assert.equal(refused(await transport.attempt(BODY, 2000)).retryable, retryable);
   }
   const answers: [headers: OutgoingHttpHeaders, reason: string, retryable: boolean][] = [
-    [{ ':status': 404 }, 'HTTP 404', false],
-    [{ ':status': 503 }, 'HTTP 503', true],
-    [{ ':status': 200 }, 'an answer that is none of gRPC', true],
+    [{ ':status': 404 }, 'gRPC UNIMPLEMENTED: Received HTTP status code 404', false],
+    [{ ':status': 503 }, 'gRPC UNAVAILABLE: Received HTTP status code 503', true],
+    [{ ':status': 200 }, 'gRPC UNKNOWN: Received HTTP status code 200', false],
     [{ ':status': 200, 'grpc-status': '14', 'grpc-message': 'no%20one' }, 'gRPC UNAVAILABLE: no one', true],
     [{ ':status': 200, 'grpc-status': '99', 'grpc-message': '%' }, 'gRPC 99: %', false],
   ];
@@ -168,19 +154,22 @@ test('what is no gRPC: HTTP/1, a proxy, other bytes', async (t) => {
   const transport = transportTo(`http://127.0.0.1:${(proxy.address() as AddressInfo).port}`);
   for (const [headers, reason, retryable] of answers) {
     proxy.once('stream', (stream) => stream.respond(headers, { endStream: true }));
-    assert.deepEqual(refused(await transport.attempt(BODY, 20_000, never)), { reason, retryable });
+    const refusal = refused(await transport.attempt(BODY, 20_000));
+    assert.deepEqual([refusal.reason, refusal.retryable], [reason, retryable]);
   }
   proxy.once('stream', (stream) => {
-    stream.on('error', () => {}).respond({ ':status': 200 });
-    stream.end(Buffer.alloc(2 << 20));
+    stream.on('error', () => {}).respond({ ':status': 200, 'content-type': 'application/grpc' });
+    const message = Buffer.alloc(5 + (5 << 20));
+    message.writeUInt32BE(5 << 20, 1);
+    stream.end(message);
   });
-  assert.match(refused(await transport.attempt(BODY, 20_000, never)).reason, /more than 1048576 bytes/);
+  assert.match(refused(await transport.attempt(BODY, 20_000)).reason, /RESOURCE_EXHAUSTED.*larger than max/);
   proxy.once('stream', (stream) => {
     stream.respond({ ':status': 200 });
     const timer = setInterval(() => stream.write('x'), 20);
     stream.on('close', () => clearInterval(timer)).on('error', () => {});
   });
-  assert.equal(refused(await transport.attempt(BODY, 200, never)).reason, 'no answer within 0.2 s');
+  assert.equal(refused(await transport.attempt(BODY, 200)).reason, 'no answer within 0.2 s');
   transport.close();
 });
 
@@ -191,7 +180,10 @@ test('a backend that says goodbye between two calls', async (t) => {
     const { session } = stream;
     assert.ok(session);
     sessions.add(session);
-    stream.respond({ ':status': 200, 'grpc-status': '0' }, { endStream: true });
+    stream.on('error', () => {}).resume();
+    stream.respond({ ':status': 200, 'content-type': 'application/grpc' }, { waitForTrailers: true });
+    stream.on('wantTrailers', () => stream.sendTrailers({ 'grpc-status': '0' }));
+    stream.end(Buffer.alloc(5));
     stream.on('close', () => session.goaway());
   });
   server.listen(0, '127.0.0.1');
@@ -199,7 +191,7 @@ test('a backend that says goodbye between two calls', async (t) => {
   t.after(() => server.close());
   const transport = transportTo(`http://127.0.0.1:${(server.address() as AddressInfo).port}`);
   for (let i = 0; i < 3; i++) {
-    assert.ok((await transport.attempt(BODY, 20_000, never)).taken);
+    assert.ok((await transport.attempt(BODY, 20_000)).taken);
     await new Promise((resolve) => setTimeout(resolve, 50));
   }
   assert.equal(sessions.size, 3);
@@ -225,13 +217,13 @@ test('TLS, with a certificate of our own', async () => {
     clientCertificateFile: file('client.crt'),
     clientKeyFile: file('client.key'),
   });
-  assert.ok((await shown.attempt(BODY, 5000, never)).taken);
+  assert.ok((await shown.attempt(BODY, 5000)).taken);
   const bare = transportTo(receiver.url, { certificateFile: file('ca.crt') });
-  assert.ok(!(await bare.attempt(BODY, 2000, never)).taken);
+  assert.ok(!(await bare.attempt(BODY, 2000)).taken);
   const trustless = transportTo(receiver.url);
-  assert.match(refused(await trustless.attempt(BODY, 20_000, never)).reason, /certificate/);
+  assert.match(refused(await trustless.attempt(BODY, 20_000)).reason, /certificate/);
   const plain = transportTo(receiver.url.replace('https', 'http'));
-  assert.ok(!(await plain.attempt(BODY, 2000, never)).taken);
+  assert.ok(!(await plain.attempt(BODY, 2000)).taken);
 });
 
 test('headers that gRPC cannot send are an error of the config, without their value', () => {

@@ -1,22 +1,21 @@
-/** The HTTP transport against a backend in this process, with everything real backends do. */
+/** OTLP over HTTP, by OpenTelemetry's exporter, against a backend in this process, with everything real backends do. */
 import assert from 'node:assert/strict';
 import { copyFileSync, mkdtempSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
-import { createHttpTransport, retryAfterMs } from '../../../src/export/otlp-http.ts';
-import type { Attempt, Transport } from '../../../src/export/otlp-send.ts';
-import { openTlsFiles } from '../../../src/export/otlp-tls.ts';
+import { retryAfterMs } from '../../../src/export/otlp-http.ts';
 import { UsageError } from '../../../src/model/errors.ts';
 import type { Log } from '../../../src/model/log.ts';
 import type { OtlpTarget } from '../../../src/model/otlp.ts';
 import { encodeOtlp } from '../../support/otlp.ts';
+import { openRawExporter, type RawExporter, refused } from '../../support/otlp-exporter.ts';
 import { type HttpAnswer, type Receiver, startHttpReceiver } from '../../support/otlp-receiver.ts';
 import { FIXTURES, identity, pem } from '../../support/tls.ts';
 
 const directory = mkdtempSync(join(tmpdir(), 'ftx-otlp-'));
 const receivers: Receiver<HttpAnswer>[] = [];
-const transports: Transport[] = [];
+const transports: RawExporter[] = [];
 after(async () => {
   for (const transport of transports) transport.close();
   for (const receiver of receivers) await receiver.close();
@@ -24,7 +23,6 @@ after(async () => {
 });
 
 const BODY = Buffer.from('a body');
-const never = new AbortController().signal;
 const warnings: string[] = [];
 const log: Log = { debug() {}, info() {}, warn: (_, message) => warnings.push(message), error() {} };
 
@@ -34,7 +32,7 @@ async function receiverOf(...options: Parameters<typeof startHttpReceiver>) {
   return receiver;
 }
 
-function transportTo(url: string, more: Partial<OtlpTarget> = {}): Transport {
+function transportTo(url: string, more: Partial<OtlpTarget> = {}): RawExporter {
   const target: OtlpTarget = {
     protocol: 'http/protobuf',
     url: `${url}/v1/metrics`,
@@ -43,29 +41,25 @@ function transportTo(url: string, more: Partial<OtlpTarget> = {}): Transport {
     compression: 'none',
     ...more,
   };
-  const transport = createHttpTransport({ target, tls: openTlsFiles(target, log), userAgent: 'test/1' });
+  const transport = openRawExporter(target, log);
   transports.push(transport);
   return transport;
-}
-
-/** Why an attempt was refused. */
-function refused(attempt: Attempt): { reason: string; retryable: boolean; waitMs?: number } {
-  assert.ok(!attempt.taken, 'it was taken');
-  const { taken: _, ...why } = attempt;
-  return why;
 }
 
 test('a request, as the specification has it', async () => {
   const receiver = await receiverOf();
   receiver.answer = { status: 200, body: 'an answer' };
   const headers = { Authorization: 'Bearer x', 'X-Scope-OrgID': '7' };
-  const attempt = await transportTo(receiver.url, { headers }).attempt(BODY, 5000, never);
+  const attempt = await transportTo(receiver.url, { headers }).attempt(BODY, 5000);
   assert.deepEqual(attempt, { taken: true, response: Buffer.from('an answer') });
   const [request] = receiver.received;
   assert.equal(request.path, '/v1/metrics');
   assert.deepEqual(request.body, BODY);
   const { authorization, 'x-scope-orgid': org, 'content-type': type, 'user-agent': agent } = request.headers;
-  assert.deepEqual([authorization, org, type, agent], ['Bearer x', '7', 'application/x-protobuf', 'test/1']);
+  assert.deepEqual(
+    [authorization, org, type, agent],
+    ['Bearer x', '7', 'application/x-protobuf', 'test/1 OTel-OTLP-Exporter-JavaScript/0.301.0'],
+  );
   assert.equal(request.headers['content-encoding'], undefined);
 });
 
@@ -73,26 +67,26 @@ test('JSON, and gzip', async () => {
   const receiver = await receiverOf();
   const body = Buffer.from('{"a": 1}'.repeat(1000));
   const transport = transportTo(receiver.url, { protocol: 'http/json', compression: 'gzip' });
-  assert.ok((await transport.attempt(body, 5000, never)).taken);
-  const [{ headers, body: received }] = receiver.received;
+  assert.ok((await transport.attempt(body, 5000)).taken);
+  const [{ headers, body: received, wireBytes }] = receiver.received;
   assert.equal(headers['content-type'], 'application/json');
   assert.equal(headers['content-encoding'], 'gzip');
-  assert.ok(Number(headers['content-length']) < 500);
+  assert.ok(wireBytes < 500);
   assert.deepEqual(received, body);
 });
 
 test('a header of the config wins over ours, but for what tells of the body', async () => {
   const receiver = await receiverOf();
   const headers = { 'User-Agent': 'mine', 'Content-Type': 'text/plain' };
-  await transportTo(receiver.url, { headers }).attempt(BODY, 5000, never);
-  assert.equal(receiver.received[0].headers['user-agent'], 'mine');
+  await transportTo(receiver.url, { headers }).attempt(BODY, 5000);
+  assert.match(receiver.received[0].headers['user-agent'] ?? '', /^mine OTel-OTLP-Exporter/);
   assert.equal(receiver.received[0].headers['content-type'], 'application/x-protobuf');
 });
 
 test('credentials and a query in the endpoint arrive', async () => {
   const receiver = await receiverOf();
   const url = `${receiver.url.replace('//', '//me:pass%20word@')}/x?key=1`;
-  await transportTo('', { url }).attempt(BODY, 5000, never);
+  await transportTo('', { url }).attempt(BODY, 5000);
   assert.equal(receiver.received[0].path, '/x?key=1');
   assert.equal(
     receiver.received[0].headers.authorization,
@@ -103,7 +97,7 @@ test('credentials and a query in the endpoint arrive', async () => {
 test('one connection serves many requests', async () => {
   const receiver = await receiverOf();
   const transport = transportTo(receiver.url);
-  for (let i = 0; i < 5; i++) assert.ok((await transport.attempt(BODY, 5000, never)).taken);
+  for (let i = 0; i < 5; i++) assert.ok((await transport.attempt(BODY, 5000)).taken);
   assert.equal(receiver.connections(), 1);
 });
 
@@ -112,7 +106,8 @@ test('which refusals may pass, and what the backend says', async () => {
   const transport = transportTo(receiver.url);
   const ask = async (answer: HttpAnswer) => {
     receiver.answer = answer;
-    return refused(await transport.attempt(BODY, 5000, never));
+    // Less time than the exporter's first pause, so that it tries once.
+    return refused(await transport.attempt(BODY, 500));
   };
   for (const status of [429, 502, 503, 504]) {
     assert.equal((await ask({ status })).retryable, true, String(status));
@@ -124,14 +119,15 @@ test('which refusals may pass, and what the backend says', async () => {
   assert.deepEqual(await ask({ status: 400, headers: text, body: 'bad\n  thing\n' }), {
     reason: 'HTTP 400 Bad Request: bad thing',
     retryable: false,
+    waitMs: undefined,
   });
   const { reason } = await ask({ status: 400, headers: text, body: 'x'.repeat(10_000) });
   assert.ok(reason.length < 300);
   const body = encodeOtlp('Status', { code: 8, message: 'too many series' });
   const protobuf = { 'content-type': 'application/x-protobuf' };
   assert.equal(
-    (await ask({ status: 429, headers: protobuf, body })).reason,
-    'HTTP 429 Too Many Requests: too many series',
+    (await ask({ status: 413, headers: protobuf, body })).reason,
+    'HTTP 413 Payload Too Large: too many series',
   );
   const page = { status: 502, headers: { 'content-type': 'text/html' }, body: '<html>' };
   assert.equal((await ask(page)).reason, 'HTTP 502 Bad Gateway');
@@ -142,7 +138,7 @@ test('Retry-After: seconds or a date; only where trying again has a sense', asyn
   const transport = transportTo(receiver.url);
   const ask = async (status: number, value: string) => {
     receiver.answer = { status, headers: { 'retry-after': value } };
-    return refused(await transport.attempt(BODY, 5000, never)).waitMs;
+    return refused(await transport.attempt(BODY, 5000)).waitMs;
   };
   assert.equal(await ask(503, '7'), 7000);
   assert.equal(await ask(429, 'soon'), undefined);
@@ -159,29 +155,49 @@ test('a backend that hangs, drips, breaks off or is not there costs its time and
   const transport = transportTo(receiver.url);
   for (const answer of ['hang', 'drip'] as const) {
     receiver.answer = answer;
-    assert.deepEqual(refused(await transport.attempt(BODY, 300, never)), {
+    assert.deepEqual(refused(await transport.attempt(BODY, 300)), {
       reason: 'no answer within 0.3 s',
       retryable: true,
     });
   }
   receiver.answer = 'reset';
-  const reset = refused(await transport.attempt(BODY, 5000, never));
+  const reset = refused(await transport.attempt(BODY, 500));
   assert.match(reset.reason, /socket hang up|ECONNRESET/);
   assert.equal(reset.retryable, true);
   receiver.answer = { status: 200, headers: { 'content-length': '100' }, body: 'short' };
-  assert.equal(refused(await transport.attempt(BODY, 300, never)).retryable, true);
-  receiver.answer = { status: 200, body: Buffer.alloc(3 << 20) };
-  assert.match(refused(await transport.attempt(BODY, 5000, never)).reason, /more than 1048576 bytes/);
+  assert.equal(refused(await transport.attempt(BODY, 300)).retryable, true);
+  receiver.answer = { status: 200, body: Buffer.alloc(5 << 20) };
+  assert.match(refused(await transport.attempt(BODY, 500)).reason, /exceeded size limit/);
   receiver.answer = { status: 200 };
-  assert.ok((await transport.attempt(BODY, 5000, never)).taken, 'and then it is well again');
+  assert.ok((await transport.attempt(BODY, 5000)).taken, 'and then it is well again');
 
   const gone = await startHttpReceiver();
   await gone.close();
-  const { reason, retryable } = refused(await transportTo(gone.url).attempt(BODY, 5000, never));
+  const { reason, retryable } = refused(await transportTo(gone.url).attempt(BODY, 500));
   assert.match(reason, /ECONNREFUSED/);
   assert.equal(retryable, true);
   const nowhere = transportTo('http://nowhere.invalid');
-  assert.match(refused(await nowhere.attempt(BODY, 5000, never)).reason, /nowhere\.invalid|no answer/);
+  assert.match(refused(await nowhere.attempt(BODY, 500)).reason, /nowhere\.invalid|no answer/);
+});
+
+test('an attempt in a hurry ends with the first answer, one that may still be taken does not', async () => {
+  const receiver = await receiverOf();
+  const transport = transportTo(receiver.url);
+  const closing = new AbortController().signal;
+  receiver.answer = { status: 503 };
+  const refusedBefore = new AbortController();
+  const trying = transport.attempt(BODY, 60_000, closing, refusedBefore.signal);
+  await receiver.request(0);
+  while (receiver.received.length < 2) await new Promise((resolve) => setTimeout(resolve, 10));
+  refusedBefore.abort();
+  assert.equal(refused(await trying).reason, 'HTTP 503 Service Unavailable');
+  const again = await transport.attempt(BODY, 60_000, closing, AbortSignal.abort());
+  assert.equal(refused(again).reason, 'HTTP 503 Service Unavailable');
+  receiver.answer = { status: 200 };
+  assert.ok((await transport.attempt(BODY, 60_000, closing, AbortSignal.abort())).taken);
+  const requests = receiver.received.length;
+  await new Promise((resolve) => setTimeout(resolve, 1500));
+  assert.equal(receiver.received.length, requests, 'what was given up is not tried again');
 });
 
 test('a signal ends what is under way, and its connection', async () => {
@@ -201,10 +217,10 @@ const server = { ...identity('server'), ca: pem('ca.crt') };
 test('TLS: the authority that is named, and no other', async () => {
   const receiver = await receiverOf({ tls: server });
   const trusting = transportTo(receiver.url, { certificateFile: file('ca.crt') });
-  assert.ok((await trusting.attempt(BODY, 5000, never)).taken);
+  assert.ok((await trusting.attempt(BODY, 5000)).taken);
   for (const certificateFile of [undefined, file('other-ca.crt')]) {
     const transport = transportTo(receiver.url, certificateFile === undefined ? {} : { certificateFile });
-    assert.match(refused(await transport.attempt(BODY, 5000, never)).reason, /certificate/);
+    assert.match(refused(await transport.attempt(BODY, 5000)).reason, /certificate/);
   }
 });
 
@@ -216,9 +232,9 @@ test('TLS with a certificate of our own', async () => {
     clientCertificateFile: file('client.crt'),
     clientKeyFile: file('client.key'),
   });
-  assert.ok((await shown.attempt(BODY, 5000, never)).taken);
+  assert.ok((await shown.attempt(BODY, 5000)).taken);
   const bare = transportTo(receiver.url, { certificateFile });
-  assert.ok(!(await bare.attempt(BODY, 5000, never)).taken);
+  assert.ok(!(await bare.attempt(BODY, 5000)).taken);
 });
 
 test('certificates are read again when they have changed, and kept when what came is none', async () => {
@@ -226,17 +242,17 @@ test('certificates are read again when they have changed, and kept when what cam
   const certificateFile = join(directory, 'ca.pem');
   copyFileSync(file('other-ca.crt'), certificateFile);
   const transport = transportTo(receiver.url, { certificateFile });
-  assert.ok(!(await transport.attempt(BODY, 5000, never)).taken);
+  assert.ok(!(await transport.attempt(BODY, 5000)).taken);
   const replace = (write: () => void, seconds: number) => {
     write();
     utimesSync(certificateFile, seconds, seconds);
   };
   replace(() => copyFileSync(file('ca.crt'), certificateFile), 1000);
-  assert.ok((await transport.attempt(BODY, 5000, never)).taken);
+  assert.ok((await transport.attempt(BODY, 5000)).taken);
   replace(() => writeFileSync(certificateFile, '-----BEGIN CERTIFICATE-----\nhalf a fi'), 2000);
-  assert.ok((await transport.attempt(BODY, 5000, never)).taken);
+  assert.ok((await transport.attempt(BODY, 5000)).taken);
   rmSync(certificateFile);
-  assert.ok((await transport.attempt(BODY, 5000, never)).taken);
+  assert.ok((await transport.attempt(BODY, 5000)).taken);
   assert.deepEqual(
     new Set(warnings),
     new Set(['OTLP: certificates have changed and cannot be used: keeping those from before']),

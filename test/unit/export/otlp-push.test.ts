@@ -3,8 +3,10 @@ import assert from 'node:assert/strict';
 import { after, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { makeOtlpMetrics, type OtlpMetrics } from '../../../src/agent/otlp-metrics.ts';
-import { openPush, type Push } from '../../../src/export/otlp-push.ts';
+import type { PushSource } from '../../../src/export/otlp-push.ts';
+import { openSdk } from '../../../src/export/otlp-sdk.ts';
 import { MetricStore } from '../../../src/metrics/store.ts';
+import type { Log } from '../../../src/model/log.ts';
 import type { OtlpMetricsConfig, OtlpProtocol } from '../../../src/model/otlp.ts';
 import { pointsOf } from '../../support/otlp.ts';
 import {
@@ -19,6 +21,35 @@ const started: { stop(): Promise<unknown> }[] = [];
 after(async () => {
   for (const one of started) await one.stop();
 });
+
+interface Push {
+  start(source: PushSource): void;
+  stop(withinMs: number): Promise<void>;
+}
+
+/** Pushes metrics by the SDK, as `run` does. */
+function openPush(options: {
+  config: OtlpMetricsConfig;
+  resource: Parameters<typeof openSdk>[0]['resource'];
+  counts: OtlpMetrics;
+  log: Log;
+}): Push {
+  const { config, resource, counts, log } = options;
+  const sdk = openSdk({
+    config: { metrics: config, resource: {} },
+    resource,
+    counts: { metrics: counts, traces: makeOtlpMetrics('traces') },
+    ended: () => {},
+    log,
+  });
+  return {
+    start: sdk.start,
+    stop: async (withinMs) => {
+      await Promise.race([sdk.collectLast(), sleep(withinMs, undefined, { ref: false })]);
+      await sdk.stop(withinMs);
+    },
+  };
+}
 
 interface Pushing {
   push: Push;
@@ -68,7 +99,7 @@ function pushTo(
       said: { team: 'a' },
     },
     counts: metrics,
-    log: { debug: log('debug'), info: log('info'), warn: log('warn'), error: log('error') },
+    log: { debug() {}, info: log('info'), warn: log('warn'), error: log('error') },
   });
   const store = new MetricStore({ tellSeries: false });
   const counter = store.counter({ name: 'c_total', help: 'Counts.' });
@@ -137,8 +168,15 @@ for (const protocol of ['http/protobuf', 'http/json', 'grpc'] as const) {
     assert.deepEqual(c.attributes, { source: 'test' });
     assert.ok(c.start <= c.time && c.time < then.time && c.start === then.start);
     assert.deepEqual(first.scope, { name: 'ftrace-exporter', version: '1.2.3' });
-    const { 'service.instance.id': id, 'telemetry.sdk.version': sdk, ...resource } = first.resource;
-    assert.ok(id && sdk);
+    const {
+      'service.instance.id': id,
+      'telemetry.sdk.version': sdk,
+      'host.arch': arch,
+      ...more
+    } = first.resource;
+    assert.ok(id && sdk && arch);
+    // The detectors find the machine's own where the agent gives none.
+    const { 'host.id': _, ...resource } = more;
     assert.deepEqual(resource, {
       'service.name': 'ftrace-exporter',
       'service.version': '1.2.3',
@@ -261,10 +299,10 @@ test('at the end no time is spent on a backend that is gone', TIMEOUT, async () 
 test('points that a backend did not take are counted, by either encoding', async () => {
   for (const protocol of ['http/protobuf', 'http/json', 'grpc'] as const) {
     const receiver = protocol === 'grpc' ? await startGrpcReceiver() : await receiverOf();
-    const json = JSON.stringify({ partialSuccess: { rejectedDataPoints: '5', errorMessage: 'too old' } });
-    if (protocol === 'grpc') receiver.answer = { rejected: 5, message: 'too old' } as never;
+    const json = JSON.stringify({ partialSuccess: { rejectedDataPoints: '3', errorMessage: 'too old' } });
+    if (protocol === 'grpc') receiver.answer = { rejected: 3, message: 'too old' } as never;
     else {
-      const body = protocol === 'http/json' ? json : partialSuccess(5, 'too old');
+      const body = protocol === 'http/json' ? json : partialSuccess(3, 'too old');
       receiver.answer = { status: 200, body } as never;
     }
     const { push, counted, lines } = pushTo(receiver.url, {
@@ -273,18 +311,42 @@ test('points that a backend did not take are counted, by either encoding', async
       exportTimeoutMs: 5000,
     });
     await push.stop(5000);
-    assert.deepEqual(counted(), { exported: 1, failed: 0, rejected: 5 });
-    assert.match(lines[1], /did not take all of a push .*"reason":"too old","points":5/);
+    assert.deepEqual(counted(), { exported: 1, failed: 0, rejected: 3 });
+    assert.match(lines[1], /did not take all of a push .*"reason":"too old","points":3/);
     if (protocol === 'grpc') await receiver.close();
   }
 });
 
-test('an answer of 200 that is no message is taken for what it says', async () => {
+test('a backend that says it rejected less than nothing, or more than it got', async () => {
+  for (const [rejected, counts] of [
+    [-5, 0],
+    [1e12, 1],
+  ]) {
+    const receiver = await receiverOf();
+    const body = JSON.stringify({
+      partialSuccess: { rejectedDataPoints: String(rejected), errorMessage: 'odd' },
+    });
+    receiver.answer = { status: 200, body };
+    const { push, counted, count } = pushTo(receiver.url, {
+      protocol: 'http/json',
+      intervalMs: 3_600_000,
+      exportTimeoutMs: 5000,
+    });
+    count(1);
+    await push.stop(5000);
+    const sent = receiver.received.flatMap((request) =>
+      request.pushed().metrics.flatMap(({ points }) => points),
+    ).length;
+    assert.equal(counted().rejected, counts * sent);
+  }
+});
+
+test('an answer of 200 that is no message is a failure: something else than a backend took it', async () => {
   const receiver = await receiverOf();
   receiver.answer = { status: 200, body: '<html>hello' };
   const { push, counted } = pushTo(receiver.url, { intervalMs: 3_600_000, exportTimeoutMs: 5000 });
   await push.stop(5000);
-  assert.deepEqual(counted(), { exported: 1, failed: 0, rejected: 0 });
+  assert.deepEqual(counted(), { exported: 0, failed: 1, rejected: 0 });
 });
 
 test('a scrape that fails is a push that failed', async () => {

@@ -2,7 +2,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { type Attempt, createSender, type Sender } from '../../../src/export/otlp-send.ts';
+import type { Attempt as Attempted } from '../../../src/export/otlp-exporter.ts';
+import { createSender, type Sender } from '../../../src/export/otlp-send.ts';
+
+type Attempt = Attempted<Uint8Array>;
 
 const BODY = new Uint8Array([1]);
 const TAKEN: Attempt = { taken: true, response: new Uint8Array([7]) };
@@ -14,7 +17,7 @@ const refusal = (reason: string, retryable: boolean, waitMs?: number): Attempt =
 });
 
 interface Tried {
-  sender: Sender;
+  sender: Sender<Uint8Array, Uint8Array>;
   /** When attempts were made, and how long they might take. */
   attempts: { atMs: number; timeoutMs: number }[];
   clock: { nowMs: number };
@@ -24,7 +27,7 @@ interface Tried {
 function senderOf(answers: readonly Attempt[], { timeoutMs = 10_000, tookMs = 0, random = 0.5 } = {}): Tried {
   const clock = { nowMs: 5000 };
   const attempts: Tried['attempts'] = [];
-  const sender = createSender({
+  const sender = createSender<Uint8Array, Uint8Array>({
     timeoutMs,
     random: () => random,
     clock: {
@@ -35,7 +38,7 @@ function senderOf(answers: readonly Attempt[], { timeoutMs = 10_000, tookMs = 0,
         return true;
       },
     },
-    transport: {
+    exporter: {
       attempt: async (_, within) => {
         attempts.push({ atMs: clock.nowMs - 5000, timeoutMs: within });
         clock.nowMs += Math.min(tookMs, within);

@@ -1,6 +1,7 @@
 /** Which pod the resource of a span names: that of the traced process where it is known, else none. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { resourceFromAttributes } from '@opentelemetry/resources';
 import { createSpanMaker } from '../../../src/export/otlp-spans.ts';
 import { traceOf } from '../../support/otlp-traces.ts';
 
@@ -18,7 +19,7 @@ const OWN = {
 };
 
 test('a span has nothing of the agent’s pod, only its node, whether or not its own pod is known', () => {
-  const maker = createSpanMaker(OWN, { name: 'test', version: '1' });
+  const maker = createSpanMaker(resourceFromAttributes(OWN), { name: 'test', version: '1' });
   const resourceOf = (resource: Record<string, string>) => {
     const { 'service.name': service, ...rest } = maker.make([traceOf('syscalls', { resource })])[0].resource
       .attributes;

@@ -4,7 +4,7 @@ import { after, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { makeOtlpMetrics } from '../../../src/agent/otlp-metrics.ts';
 import { makeTraces } from '../../../src/agent/traces.ts';
-import { openTracePush } from '../../../src/export/otlp-traces.ts';
+import { openSdk, type Sdk } from '../../../src/export/otlp-sdk.ts';
 import type { OtlpProtocol, OtlpTracesConfig } from '../../../src/model/otlp.ts';
 import type { SpanKind, TraceRecord } from '../../../src/model/span.ts';
 import {
@@ -46,31 +46,35 @@ function pushTo(url: string, { protocol = 'http/protobuf', timeoutMs = 5000, ...
     containers: false,
     kinds: { syscalls: threshold, block: threshold },
   };
-  let push: ReturnType<typeof openTracePush> | undefined;
+  let sdk: Sdk | undefined;
   const traces = makeTraces(config, (ended) => {
-    push = openTracePush({
+    sdk = openSdk({
       config: {
-        target: {
-          protocol,
-          url: protocol === 'grpc' ? url : `${url}/v1/traces`,
-          headers: {},
-          timeoutMs,
-          compression: 'none',
+        traces: {
+          target: {
+            protocol,
+            url: protocol === 'grpc' ? url : `${url}/v1/traces`,
+            headers: {},
+            timeoutMs,
+            compression: 'none',
+          },
+          maxQueueSpans: 1000,
+          maxBatchSpans: 100,
+          delayMs: 20,
+          exportTimeoutMs: 5000,
+          ...more,
         },
-        maxQueueSpans: 1000,
-        maxBatchSpans: 100,
-        delayMs: 20,
-        exportTimeoutMs: 5000,
-        ...more,
+        resource: {},
       },
       resource: RESOURCE,
-      counts,
-      log: { debug: log('debug'), info: log('info'), warn: log('warn'), error: log('error') },
+      counts: { metrics: makeOtlpMetrics('metrics'), traces: counts },
+      log: { debug() {}, info: log('info'), warn: log('warn'), error: log('error') },
       ended,
     });
-    return push;
+    assert.ok(sdk.traces);
+    return sdk.traces;
   });
-  const stop = async (withinMs: number) => push?.stop(withinMs);
+  const stop = async (withinMs: number) => sdk?.stop(withinMs);
   started.push({ stop: () => stop(0) });
   const of = (name: string, ...labels: string[]) => {
     for (const { families } of [traces.snapshot(), counts.snapshot()]) {
