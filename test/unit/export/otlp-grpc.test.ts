@@ -165,7 +165,8 @@ test('what is no gRPC: HTTP/1, a proxy, other bytes', async (t) => {
   });
   assert.match(refused(await transport.attempt(BODY, 20_000)).reason, /RESOURCE_EXHAUSTED.*larger than max/);
   proxy.once('stream', (stream) => {
-    stream.respond({ ':status': 200 });
+    stream.respond({ ':status': 200, 'content-type': 'application/grpc' });
+    stream.write(Buffer.of(0, 0, 1, 0, 0));
     const timer = setInterval(() => stream.write('x'), 20);
     stream.on('close', () => clearInterval(timer)).on('error', () => {});
   });
