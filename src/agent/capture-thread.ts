@@ -7,6 +7,7 @@ import type { Log } from '../model/log.ts';
 import type { TraceRecord } from '../model/span.ts';
 import type { Capture } from './capture.ts';
 import type { CaptureInput, FromCapture, ToCapture } from './messages.ts';
+import { pulseWriter } from './pulse.ts';
 
 // EAGAIN arrives as an exception; without a stack trace it costs half.
 Error.stackTraceLimit = 0;
@@ -71,7 +72,8 @@ async function open(): Promise<Capture> {
     return openReplay(input.config, input.replayFile, { log, instance: input.replayInstance });
   }
   const { openLiveCapture } = await import('./live-capture.ts');
-  return openLiveCapture(input.config, { log, markFromMain, onFatal, onProblem, onTraces });
+  const onDrained = pulseWriter(input.pulse);
+  return openLiveCapture(input.config, { log, markFromMain, onFatal, onProblem, onTraces, onDrained });
 }
 
 const opening = open();

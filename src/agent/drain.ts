@@ -20,8 +20,10 @@ export interface Drained {
 export interface DrainOptions {
   /** All are read in every tick; the one that is in the greatest hurry sets the pace. */
   buffers: readonly Drained[];
-  /** Time one tick took. */
-  onTick(tookNs: DurationNs): void;
+  /** Just before a tick reads. Whatever was reported of others up to the tick's start has been delivered by then. */
+  before(): void;
+  /** Time one tick took, and time since the start of the one before. */
+  onTick(tookNs: DurationNs, sinceLastNs: DurationNs): void;
   /** About once a second, between ticks: hotplug, housekeeping of probes. */
   chores(): void;
   /** Reading failed for good. The loop has stopped. */
@@ -62,6 +64,8 @@ export function startDraining(options: DrainOptions): Drain {
     );
   let tickNs = pace(Number.POSITIVE_INFINITY);
   let timer: NodeJS.Timeout | undefined;
+  let immediate: NodeJS.Immediate | undefined;
+  let isStopped = false;
 
   /** Whether all streams have caught up with `start`. */
   const readAll = (start: TimestampNs): boolean => {
@@ -78,23 +82,37 @@ export function startDraining(options: DrainOptions): Drain {
     return isDone;
   };
 
-  const tick = () => {
+  // The tick's start is noted first and the tick runs after the event loop has polled: so inotify has delivered every
+  // write to a control file from before the start, and only events from before the start are handed out.
+  const begin = () => {
     const start = traceNow();
+    immediate = setImmediate(() => tick(start));
+  };
+
+  const tick = (start: TimestampNs) => {
     try {
+      options.before();
       const isDone = readAll(start);
       const end = traceNow();
-      options.onTick(end - start);
+      options.onTick(end - start, start - lastStart);
       tickNs = isDone ? pace(start - lastStart) : 0;
       lastStart = start;
       if (end >= choresAt) {
         choresAt = end + CHORES_EVERY_NS;
         options.chores();
       }
-      timer = setTimeout(tick, Math.max(0, (start + tickNs - traceNow()) / 1e6));
+      if (!isStopped) timer = setTimeout(begin, Math.max(0, (start + tickNs - traceNow()) / 1e6));
     } catch (error) {
       options.onFailure(error);
     }
   };
-  timer = setTimeout(tick, tickNs / 1e6);
-  return { stop: () => clearTimeout(timer), tickNs: () => tickNs };
+  timer = setTimeout(begin, tickNs / 1e6);
+  return {
+    stop: () => {
+      isStopped = true;
+      clearTimeout(timer);
+      clearImmediate(immediate);
+    },
+    tickNs: () => tickNs,
+  };
 }

@@ -17,7 +17,7 @@ import { learnOwnThreads } from '../tracefs/threads.ts';
 import { textOptions } from '../tracefs/trace-pipe.ts';
 import type { Capture } from './capture.ts';
 import { enabledProbes } from './enabled-probes.ts';
-import { type LiveBuffer, openLiveBuffer } from './live-buffer.ts';
+import { EVENTS_BUFFER, type LiveBuffer, openLiveBuffer } from './live-buffer.ts';
 import { type LiveOptions, runCapture } from './live-run.ts';
 import { planStream } from './live-stream.ts';
 import { markersRead } from './marker-buffer.ts';
@@ -29,9 +29,6 @@ import { bufferSizes, leastSizes } from './sizes.ts';
 import { openSpanCapture } from './span-capture.ts';
 import { openTaskFacts } from './task-facts.ts';
 import { failureOf, openTracers, type Tracers } from './tracers.ts';
-
-/** Name of the events instance in labels. */
-const BUFFER = 'events';
 
 /** Sets up the instances and starts draining. Leaves nothing behind when it throws. */
 export async function openLiveCapture(config: AgentConfig, options: LiveOptions): Promise<Capture> {
@@ -79,7 +76,7 @@ async function setUp(config: AgentConfig, kernel: Kernel, options: LiveOptions):
   const { log } = options;
   const own = makeOwnThreads();
   const store = new MetricStore();
-  const self = makeSelfMetrics(store);
+  const self = makeSelfMetrics(store, config.maxWindowMs);
   let failedOnce = false;
   const shared: Shared = {
     config,
@@ -145,7 +142,7 @@ async function setUp(config: AgentConfig, kernel: Kernel, options: LiveOptions):
   const buffers: LiveBuffer[] = [];
   if (hasEvents) {
     kernel.events = openLiveBuffer({
-      name: BUFFER,
+      name: EVENTS_BUFFER,
       instance,
       planned: events,
       inForce,

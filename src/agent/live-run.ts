@@ -4,12 +4,13 @@
  */
 import type { Log } from '../model/log.ts';
 import type { TraceRecord } from '../model/span.ts';
-import type { CaptureStatus } from '../model/status.ts';
+import type { CaptureStatus, ProbeStatus } from '../model/status.ts';
 import { ownThreadIds } from '../tracefs/threads.ts';
 import type { Capture } from './capture.ts';
 import { threadCpuSeconds } from './clock.ts';
 import { type Drain, startDraining } from './drain.ts';
-import { type LiveBuffer, lossOf } from './live-buffer.ts';
+import { EVENTS_BUFFER, type LiveBuffer } from './live-buffer.ts';
+import { lossOf } from './loss-ledger.ts';
 import type { BufferReading } from './self-metrics.ts';
 import type { Shared } from './shared.ts';
 import type { SpanCapture } from './span-capture.ts';
@@ -17,7 +18,7 @@ import type { Tracers } from './tracers.ts';
 
 /** The log is told of lost events at most this often. */
 const LOSS_LOG_MS = 60_000;
-/** Chores come once a second; whether somebody has changed the instances is looked at every so many. */
+/** Chores come once a second; every so many, also what nothing reports is looked at. */
 const CHECK_EVERY = 5;
 
 export interface LiveOptions {
@@ -30,6 +31,8 @@ export interface LiveOptions {
   onProblem(problem: string): void;
   /** Traces of slow operations, some once a second. */
   onTraces?(traces: readonly TraceRecord[]): void;
+  /** The buffers have been read. */
+  onDrained?(): void;
 }
 
 /** What a status says that stays as it is. */
@@ -65,13 +68,24 @@ export function runCapture(parts: LiveParts): Capture {
   let chores = 0;
   const unplanned = buffers.length > 0 ? '' : 'nothing that is on works on this kernel';
   let problem = unplanned;
+  let notices: readonly string[] = [];
+  /** Probes that are on and get no events, or not all, with the reason. */
+  let down: ReadonlyMap<string, string> = new Map();
 
   for (const buffer of buffers) buffer.start();
   // Loading and setting up is not what an event costs.
   const cpuSecondsBefore = threadCpuSeconds();
   const drain: Drain = startDraining({
     buffers: buffers.flatMap(({ drained }) => drained ?? []),
-    onTick: self.drainTook,
+    before: () => {
+      if (buffers.some((buffer) => buffer.wasTouched())) checkBuffers();
+      for (const buffer of buffers) buffer.beforeTick();
+    },
+    onTick: (tookNs, sinceLastNs) => {
+      self.drainTook(tookNs);
+      self.drainedAfter(sinceLastNs);
+      options.onDrained?.();
+    },
     chores: () => {
       if (parts.followsThreads) own.add(ownThreadIds());
       // First names, then the probes that keep them.
@@ -99,11 +113,12 @@ export function runCapture(parts: LiveParts): Capture {
     for (const { buffer, readings } of now) {
       self.update(buffer.name, readings);
       late += buffer.drained?.stream.lateEvents() ?? 0;
-      for (const { stats } of readings)
-        lost += stats ? stats.overrun + stats.commitOverrun + stats.droppedEvents : 0;
+      for (const { loss } of readings)
+        if (loss !== undefined) lost += loss.overrun + loss.commitOverrun + loss.dropped;
     }
     self.lateEventsAre(late);
     store.rotate(performance.now());
+    self.probesAre(probesNow());
     if (lost > lastLost && performance.now() > lossLogAt) {
       log.warn(
         { lost: lost - lastLost },
@@ -115,15 +130,32 @@ export function runCapture(parts: LiveParts): Capture {
     return now;
   }
 
-  /** Who may write tracefs can stop us without a word. Throws when nothing can be made of what is recorded now. */
+  function probesNow(): ProbeStatus[] {
+    return facts.probes.map((probe) => {
+      const reason = down.get(probe.name);
+      return probe.up && reason !== undefined ? { ...probe, up: false, reason } : probe;
+    });
+  }
+
+  /** Everybody who can write to tracefs can stop this agent. Throws when nothing can be made of what is recorded now. */
   function checkBuffers(): void {
-    const now =
-      unplanned || buffers.map((buffer) => buffer.whatIsWrong()).find((wrong) => wrong !== '') || '';
+    const health = buffers.map((buffer) => buffer.check(performance.now()));
+    down = new Map(health.flatMap((one) => [...one.down]));
+    const noticed = health.flatMap((one) => one.notices);
+    for (const notice of noticed) if (!notices.includes(notice)) log.warn({}, notice);
+    notices = noticed;
+    const now = unplanned || health.flatMap(({ problems }) => problems).join('; ');
     if (now === problem) return;
     if (now === '') log.info({ instance: facts.instance }, 'all events are recorded again');
     else log.error({ reason: now }, 'not all events are recorded any more');
     problem = now;
     options.onProblem(problem);
+  }
+
+  /** Of the buffer of the events, which somebody can have resized. */
+  function sizesNow(): Partial<CaptureStatus> {
+    const events = buffers.find(({ name }) => name === EVENTS_BUFFER)?.status();
+    return events === undefined ? {} : { bufferBytesPerCpu: events.bufferBytesPerCpu };
   }
 
   function giveUp(): void {
@@ -145,10 +177,12 @@ export function runCapture(parts: LiveParts): Capture {
       const now = update();
       return {
         ...facts,
+        ...sizesNow(),
+        probes: probesNow(),
         buffers: buffers.map((buffer) => buffer.status()),
         tickMs: drain.tickNs() / 1e6,
         loss: now.flatMap(({ buffer, readings }) => lossOf(buffer.name, readings)),
-        warnings: problem === '' ? [...warnings] : [...warnings, problem],
+        warnings: [...warnings, ...notices, ...(problem === '' ? [] : [problem])],
         cost: {
           cpuSeconds: threadCpuSeconds() - cpuSecondsBefore,
           events: now.reduce((sum, { readings }) => readings.reduce((n, { events }) => n + events, sum), 0),
@@ -162,7 +196,6 @@ export function runCapture(parts: LiveParts): Capture {
         for (const buffer of buffers) buffer.finish();
         tellTraces();
         update();
-        for (const buffer of buffers) buffer.checkCounts(log);
       } finally {
         giveUp();
       }

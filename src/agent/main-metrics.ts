@@ -6,6 +6,10 @@ export interface MainMetrics {
   countRestart(): void;
   /** Says of these probes that they are down; of all others nothing, for then the capture thread does. */
   probesAreDown(names: readonly string[]): void;
+  /** Whether all events come that were asked for. */
+  readyIs(ready: boolean): void;
+  /** Time since the buffers were last read; undefined where that cannot be told. */
+  drainedBefore(ageMs: number | undefined): void;
   snapshot(): MetricSnapshot;
 }
 
@@ -33,6 +37,19 @@ export function makeMainMetrics(what: { version: string; replay: boolean }): Mai
     name: 'ftrace_exporter_capture_restarts_total',
     help: 'Times the capture thread was started again after it had failed.',
   });
+  const ready = store.gauge({
+    name: 'ftrace_exporter_ready',
+    help: 'Whether all events come that the agent asked for: 1 when /readyz answers 200, else 0.',
+  });
+  const readySlot = ready.slot([]);
+  // A replay drains nothing.
+  const drained = what.replay
+    ? undefined
+    : store.gauge({
+        name: 'ftrace_exporter_last_drain_timestamp_seconds',
+        help: 'When the buffers were last read, as Unix time.',
+        unit: 'seconds',
+      });
   const restartSlot = restarts.slot([]);
   const told = new Set<number>();
   return {
@@ -44,6 +61,10 @@ export function makeMainMetrics(what: { version: string; replay: boolean }): Mai
         told.add(slot);
         up.set(slot, 0);
       }
+    },
+    readyIs: (isReady) => ready.set(readySlot, isReady ? 1 : 0),
+    drainedBefore: (ageMs) => {
+      if (ageMs !== undefined) drained?.set(drained.slot([]), (Date.now() - ageMs) / 1000);
     },
     snapshot: () => store.snapshot(),
   };

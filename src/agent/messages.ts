@@ -15,6 +15,8 @@ export interface CaptureInput {
   replayFile: string | undefined;
   /** The buffer of it to serve; undefined leaves the choice. */
   replayInstance: string | undefined;
+  /** One number: when the buffers were last read (see pulse.ts). A thread that hangs cannot be asked. */
+  pulse: SharedArrayBuffer;
 }
 
 export type ToCapture =

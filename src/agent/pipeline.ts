@@ -35,10 +35,14 @@ export class Pipeline implements EventStream {
   readonly #bytes: number[] = [];
   /** Stamp up to which each CPU of this tick that is not done has been read. */
   readonly #readUpTo = new Map<number, TimestampNs>();
+  readonly #onLoss: EventPlan['onLoss'];
+  /** End of an interruption up to which not all events have been handed out; infinite when there is none. */
+  #gapUntil: TimestampNs = Number.POSITIVE_INFINITY;
 
   constructor(options: PipelineOptions) {
     this.#source = options.source;
     this.#pagesPerRound = options.pagesPerRound ?? PAGES_PER_ROUND;
+    this.#onLoss = options.plan.onLoss;
     this.merger = new Merger(options.layout, {
       dispatcher: options.plan.dispatcher,
       onLoss: options.plan.onLoss,
@@ -52,6 +56,33 @@ export class Pipeline implements EventStream {
 
   events(cpu: number): number {
     return this.merger.events(cpu);
+  }
+
+  pendingEvents(cpu: number): number {
+    return this.merger.pendingEvents(cpu);
+  }
+
+  givenUp(cpu: number): number {
+    return this.merger.givenUp(cpu);
+  }
+
+  /** Announced at once, and again when the last event before `untilNs` has been handed out: that could open pairs. */
+  voidUntil(untilNs: TimestampNs): void {
+    this.#gapUntil = untilNs;
+    this.#tellGap();
+  }
+
+  #tellGap(): void {
+    for (const cpu of this.#source.cpus()) this.#onLoss(cpu, this.#gapUntil);
+  }
+
+  #run(watermark: TimestampNs): void {
+    if (watermark >= this.#gapUntil) {
+      this.merger.run(this.#gapUntil);
+      this.#tellGap();
+      this.#gapUntil = Number.POSITIVE_INFINITY;
+    }
+    this.merger.run(watermark);
   }
 
   flaggedLost(cpu: number): number {
@@ -82,7 +113,7 @@ export class Pipeline implements EventStream {
       }
       let watermark = tickStart - SETTLE_NS;
       for (const stamp of pending.values()) if (stamp < watermark) watermark = stamp;
-      merger.run(watermark);
+      this.#run(watermark);
     }
     merger.trim(PAGES_KEPT * this.#source.cpus().length);
     return pending.size === 0;
@@ -91,7 +122,7 @@ export class Pipeline implements EventStream {
   /** Reads and hands out everything there is. For the end of a capture, or of recording. */
   flush(): void {
     this.tick(Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY);
-    this.merger.run(Number.POSITIVE_INFINITY);
+    this.#run(Number.POSITIVE_INFINITY);
   }
 
   /** One CPU's share of a round. True when the CPU is done for this tick. */

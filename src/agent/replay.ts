@@ -9,11 +9,10 @@ import { MetricStore } from '../metrics/store.ts';
 import { UsageError } from '../model/errors.ts';
 import type { Log } from '../model/log.ts';
 import type { MetricSnapshot } from '../model/metric.ts';
-import type { BufferStats } from '../model/source.ts';
 import type { CaptureStatus } from '../model/status.ts';
 import type { Capture } from './capture.ts';
 import { inNanoseconds, withoutDurations } from './foreign-stamps.ts';
-import { lossOf } from './live-buffer.ts';
+import { lossOf, NOTHING_LOST } from './loss-ledger.ts';
 import type { EventPlan } from './plan.ts';
 import { openPages } from './recorded-pages.ts';
 import { planRecording } from './recorded-plan.ts';
@@ -85,12 +84,12 @@ function replay(recording: Recording, config: AgentConfig, file: string, log: Lo
   const warnings = [...recording.problems(hasErrors), ...unnamedSyscalls(plan, metadata.machine)];
   for (const warning of warnings) log.warn({ file }, warning);
   const readings = cpus.map((cpu) => readingOf(recording, stream, cpu));
-  for (const { cpu, stats } of readings) {
+  for (const { cpu, loss: counted } of readings) {
     if (recording.isCut(cpu))
       warnings.push(`CPU ${cpu}: its end is missing: what was under way then, on any CPU, has no duration`);
     if (!lossy.has(cpu)) continue;
     // Behind a page that is full there is no room for how many they were: the counts in the file are complete.
-    const lost = Math.max(stats?.overrun ?? 0, stream.flaggedLost(cpu)) || 'an unknown number of';
+    const lost = Math.max(counted?.overrun ?? 0, stream.flaggedLost(cpu)) || 'an unknown number of';
     const loss = `CPU ${cpu}: ${lost} events were lost in recording: what they were part of has no duration`;
     // Not a warning: the recording says so itself, and its metrics count them.
     log.info({ file }, loss);
@@ -139,19 +138,25 @@ function unnamedSyscalls({ types }: EventPlan, machine: string): string[] {
 }
 
 function readingOf(recording: Recording, stream: EventStream, cpu: number): BufferReading {
+  const stats = recording.stats(cpu);
+  // Where the file has no counts: what its pages say, if they say anything.
+  const overrun = stats?.overrun ?? stream.flaggedLost(cpu);
   return {
     cpu,
     events: stream.events(cpu),
     bytes: stream.bytesRead(cpu),
-    stats: recording.stats(cpu) ?? flaggedStats(cpu, stream.flaggedLost(cpu)),
+    loss:
+      stats === undefined && overrun === 0
+        ? undefined
+        : {
+            ...NOTHING_LOST,
+            overrun,
+            commitOverrun: stats?.commitOverrun ?? 0,
+            dropped: stats?.droppedEvents ?? 0,
+          },
+    unreadBytes: stats?.bytes ?? 0,
     capacityBytes: 0,
   };
-}
-
-/** Counts of a CPU of which the file has none: what its pages say. Undefined when they say nothing. */
-function flaggedStats(cpu: number, overrun: number): BufferStats | undefined {
-  if (overrun === 0) return undefined;
-  return { cpu, overrun, entries: 0, commitOverrun: 0, droppedEvents: 0, readEvents: 0, bytes: 0 };
 }
 
 /** Replays a recording in this thread, for `replay` without a server. */

@@ -1,9 +1,9 @@
 /** What the capture side tells of itself: declared in one place, set from the pipeline and the kernel's statistics. */
 import { PAGE_ERRORS, type PageError } from '../decode/page.ts';
 import type { MetricStore } from '../metrics/store.ts';
-import type { BufferStats } from '../model/source.ts';
 import type { ProbeStatus } from '../model/status.ts';
 import type { UnmatchedReason } from '../probes/probe.ts';
+import type { CpuLoss } from './loss-ledger.ts';
 
 /** Bounds for the time of a drain tick: 10 µs to 100 ms. */
 const DRAIN_BOUNDS = [1e-5, 2e-5, 5e-5, 1e-4, 2e-4, 5e-4, 1e-3, 2e-3, 5e-3, 1e-2, 2e-2, 5e-2, 1e-1];
@@ -15,7 +15,10 @@ export interface BufferReading {
   events: number;
   /** Bytes of events read. */
   bytes: number;
-  stats: BufferStats | undefined;
+  /** What was lost so far; undefined where nobody tells. */
+  loss: CpuLoss | undefined;
+  /** Bytes of events in the buffer that are not read yet. */
+  unreadBytes: number;
   /** Bytes the buffer can hold. */
   capacityBytes: number;
 }
@@ -25,6 +28,8 @@ export interface SelfMetrics {
   unmatched(probe: string, reason: UnmatchedReason): (count?: number) => void;
   decodeError(error: PageError): void;
   drainTook(ns: number): void;
+  /** Time since the drain before. */
+  drainedAfter(ns: number): void;
   probesAre(probes: readonly ProbeStatus[]): void;
   /** Sets what is read of a buffer rather than counted, before a snapshot. */
   update(buffer: string, readings: readonly BufferReading[]): void;
@@ -32,7 +37,8 @@ export interface SelfMetrics {
   lateEventsAre(count: number): void;
 }
 
-export function makeSelfMetrics(store: MetricStore): SelfMetrics {
+/** `maxWindowMs`: of a live capture, which has drains to keep up. */
+export function makeSelfMetrics(store: MetricStore, maxWindowMs?: number): SelfMetrics {
   const up = store.gauge({
     name: 'ftrace_exporter_probe_up',
     help: 'Whether a probe that is switched on gets the events it needs.',
@@ -45,7 +51,7 @@ export function makeSelfMetrics(store: MetricStore): SelfMetrics {
   });
   const lost = store.counter({
     name: 'ftrace_exporter_events_lost_total',
-    help: 'Events the kernel recorded or tried to record that were never read, from per_cpu/*/stats.',
+    help: 'Events that were never read, by reason. For paused and cleared: how many times, since nobody knows how many events.',
     labels: ['buffer', 'cpu', 'reason'],
   });
   const readBytes = store.counter({
@@ -84,6 +90,17 @@ export function makeSelfMetrics(store: MetricStore): SelfMetrics {
     help: 'Time one drain tick took: reading, decoding and aggregating what had come since the last.',
     bounds: DRAIN_BOUNDS,
   });
+  const gap =
+    maxWindowMs === undefined
+      ? undefined
+      : store.maxGauge({
+          name: 'ftrace_exporter_max_drain_gap_seconds',
+          help: 'Longest time from one drain of the buffers to the next, within max_window.',
+          unit: 'seconds',
+          divisor: 1e9,
+          windowMs: maxWindowMs,
+        });
+  const gapSlot = gap?.slot([]) ?? 0;
   const selfSlot = ignored.slot(['self']);
   const drainSlot = drain.slot([]);
   const lateSlot = late.slot([]);
@@ -96,6 +113,7 @@ export function makeSelfMetrics(store: MetricStore): SelfMetrics {
     },
     decodeError: (error) => errors.add(errorSlots.get(error) as number, 1),
     drainTook: (ns) => drain.record(drainSlot, ns),
+    drainedAfter: (ns) => gap?.record(gapSlot, ns),
     probesAre: (probes) => {
       for (const probe of probes) up.set(up.slot([probe.name]), probe.up ? 1 : 0);
     },
@@ -105,15 +123,21 @@ export function makeSelfMetrics(store: MetricStore): SelfMetrics {
         const cpu = String(reading.cpu);
         read.set(read.slot([buffer, cpu]), reading.events);
         readBytes.set(readBytes.slot([buffer, cpu]), reading.bytes);
-        const { stats } = reading;
-        if (stats === undefined) continue;
-        const fillRatio = reading.capacityBytes > 0 ? Math.min(1, stats.bytes / reading.capacityBytes) : 0;
-        fill.set(fill.slot([buffer, cpu]), fillRatio);
-        lost.set(lost.slot([buffer, cpu, 'overrun']), stats.overrun);
-        // These two do not happen in overwrite mode but for writers that interrupt writers: shown when they do.
-        if (stats.commitOverrun > 0)
-          lost.set(lost.slot([buffer, cpu, 'commit_overrun']), stats.commitOverrun);
-        if (stats.droppedEvents > 0) lost.set(lost.slot([buffer, cpu, 'dropped']), stats.droppedEvents);
+        const { loss, unreadBytes, capacityBytes } = reading;
+        if (loss === undefined) continue;
+        fill.set(fill.slot([buffer, cpu]), capacityBytes > 0 ? Math.min(1, unreadBytes / capacityBytes) : 0);
+        lost.set(lost.slot([buffer, cpu, 'overrun']), loss.overrun);
+        // The kernel's other two do not happen in overwrite mode but for writers that interrupt writers, and the rest
+        // is what other people do: shown when it happens.
+        const rare = {
+          commit_overrun: loss.commitOverrun,
+          dropped: loss.dropped,
+          taken: loss.taken,
+          cleared: loss.cleared,
+          paused: loss.paused,
+        };
+        for (const [reason, count] of Object.entries(rare))
+          if (count > 0) lost.set(lost.slot([buffer, cpu, reason]), count);
       }
     },
   };

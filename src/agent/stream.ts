@@ -13,6 +13,12 @@ export interface EventStream {
   bytesRead(cpu: number): number;
   /** Events read so far, by CPU, those nobody handles included: what the kernel counts as `read events`. */
   events(cpu: number): number;
+  /** Events of one CPU that were read and not yet handed out; undefined where that cannot be told at present. */
+  pendingEvents(cpu: number): number | undefined;
+  /** Grows with every piece of one CPU's recording whose events are in no count, because it could not be decoded. */
+  givenUp(cpu: number): number;
+  /** Recording was interrupted before `untilNs`, on all CPUs: what began before is void. Call it between ticks. */
+  voidUntil(untilNs: TimestampNs): void;
   /** Events lost as the recording itself tells. */
   flaggedLost(cpu: number): number;
   /** Events handed out after younger ones had been. */

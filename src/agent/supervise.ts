@@ -15,6 +15,7 @@ import type { LatencyRecord } from '../model/tracer.ts';
 import type { AgentConfig } from './compose-config.ts';
 import { makeMainMetrics } from './main-metrics.ts';
 import type { CaptureInput, FromCapture, ToCapture } from './messages.ts';
+import { makePulse } from './pulse.ts';
 
 const FIRST_BACKOFF_MS = 500;
 const LONGEST_BACKOFF_MS = 30_000;
@@ -24,6 +25,10 @@ const HEALTHY_AFTER_MS = 60_000;
 const ANSWER_TIMEOUT_MS = 5_000;
 /** What a full buffer still holds is read to its end; less than what Kubernetes grants a pod to end. */
 const STOP_TIMEOUT_MS = 25_000;
+/** The buffers are read several times a second: a thread that has not for this long is not ready. */
+const LATE_AFTER_MS = 5_000;
+/** And after this long it will not by itself: the process should be started again. */
+const HUNG_AFTER_MS = 30_000;
 
 export interface Agent {
   /**
@@ -35,6 +40,8 @@ export interface Agent {
   /** The worst records of a latency tracer, worst first; undefined when it does not run. */
   latency(tracer: string): Promise<LatencyRecord[] | undefined>;
   ready(): { ready: boolean; reason: string };
+  /** Whether it is worth waiting for: false when the capture thread hangs. */
+  alive(): { alive: boolean; reason: string };
   /** Stops recording and removes the instances. */
   stop(): Promise<void>;
 }
@@ -78,6 +85,19 @@ export async function startAgent(config: AgentConfig, options: AgentOptions): Pr
   const first = new Promise<void>((resolve, reject) => {
     settleFirst = { resolve, reject };
   });
+
+  let pulse = makePulse();
+  /** Why the buffers are not read in time; '' when they are, and while nothing reads them yet. */
+  const late = (limitMs: number): string => {
+    const ageMs = worker === undefined ? undefined : pulse.ageMs();
+    return ageMs === undefined || ageMs <= limitMs
+      ? ''
+      : `the capture thread has not read the buffers for ${Math.floor(ageMs / 1000)} s`;
+  };
+  const readiness = () => {
+    const reason = problem || without || silent || late(LATE_AFTER_MS);
+    return { ready: reason === '' && worker !== undefined, reason };
+  };
 
   const reader = createSnapshotReader();
   const fail = (reason: string) => {
@@ -149,10 +169,12 @@ export async function startAgent(config: AgentConfig, options: AgentOptions): Pr
     problem = 'the capture is being set up';
     silent = '';
     reader.reset();
+    pulse = makePulse();
     const input: CaptureInput = {
       config,
       replayFile: options.replayFile,
       replayInstance: options.replayInstance,
+      pulse: pulse.memory,
     };
     const entry = new URL(`./capture-thread${extname(import.meta.url)}`, import.meta.url);
     const started = new Worker(entry, { workerData: input, name: 'ftrace-capture' });
@@ -204,15 +226,18 @@ export async function startAgent(config: AgentConfig, options: AgentOptions): Pr
     scrape: async () => {
       const capture = await snapshotOfCapture();
       own.probesAreDown(capture === undefined ? config.probes.map(({ name }) => name) : []);
+      own.readyIs(readiness().ready);
+      own.drainedBefore(pulse.ageMs());
       const main = own.snapshot();
       return capture === undefined ? [main] : [main, capture];
     },
     status: () => ask<CaptureStatus>({ kind: 'status' }),
     latency: (tracer) => ask<LatencyRecord[] | undefined>({ kind: 'latency', tracer }),
-    ready: () => ({
-      ready: problem === '' && without === '' && silent === '' && worker !== undefined,
-      reason: problem || without || silent,
-    }),
+    ready: readiness,
+    alive: () => {
+      const reason = late(HUNG_AFTER_MS);
+      return { alive: reason === '', reason };
+    },
     stop: async () => {
       stopping = true;
       // Its time can be half a minute off, and the process would wait for it.

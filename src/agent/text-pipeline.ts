@@ -58,6 +58,7 @@ export interface TextStream extends EventStream, Pick<TextDecoder, 'broken' | 'e
 
 export function makeTextPipeline(options: TextPipelineOptions): TextStream {
   const { source, plan, losses } = options;
+  let errors = 0;
   const decoder: TextDecoder = makeTextDecoder({
     types: plan.types,
     dispatcher: plan.dispatcher,
@@ -65,13 +66,26 @@ export function makeTextPipeline(options: TextPipelineOptions): TextStream {
     cpuCount: options.cpuCount,
     isGraph: options.isGraph,
     endsOpen: options.endsOpen ?? false,
-    target: { onLoss: plan.onLoss, onBroken: plan.onBroken ?? plan.onLoss, onError: options.onError },
+    target: {
+      onLoss: plan.onLoss,
+      onBroken: plan.onBroken ?? plan.onLoss,
+      onError: (cpu, error, cause) => {
+        errors++;
+        options.onError(cpu, error, cause);
+      },
+    },
   });
   const roundBytes = Math.max(LEAST_ROOM, options.roundBytes ?? ROUND_BYTES);
   const text = new Uint8Array(HOLD_BACK + roundBytes + LEAST_ROOM);
   /** Bytes at the front of `text` that wait for what follows. */
   let kept = 0;
   const lostBefore: number[] = [];
+  /** End of an interruption up to which not all events have been handed out. */
+  let gapUntil = 0;
+
+  const tellGap = (): void => {
+    for (let cpu = 0; cpu < options.cpuCount; cpu++) plan.onLoss(cpu, gapUntil);
+  };
 
   const visitLoss = (cpu: number, lost: number): void => {
     const before = lostBefore[cpu] ?? 0;
@@ -112,7 +126,14 @@ export function makeTextPipeline(options: TextPipelineOptions): TextStream {
     tick: (tickStart, maxRounds) => {
       const endsAtMs = performance.now() + (options.longestTickMs ?? LONGEST_TICK_MS);
       for (let i = 0; i < maxRounds; i++) {
-        if (round(tickStart)) return true;
+        if (round(tickStart)) {
+          // What is read now was recorded before: pairs that it opened are void as well.
+          if (gapUntil > 0 && tickStart >= gapUntil) {
+            tellGap();
+            gapUntil = 0;
+          }
+          return true;
+        }
         if (performance.now() > endsAtMs) return false;
       }
       return false;
@@ -122,6 +143,12 @@ export function makeTextPipeline(options: TextPipelineOptions): TextStream {
     },
     bytesRead: (cpu) => decoder.recordBytes(cpu),
     events: (cpu) => decoder.events(cpu),
+    pendingEvents: () => (kept === 0 ? 0 : undefined),
+    givenUp: () => errors,
+    voidUntil: (untilNs) => {
+      gapUntil = untilNs;
+      tellGap();
+    },
     flaggedLost: (cpu) => decoder.flaggedLost(cpu),
     lateEvents: () => decoder.lateEvents(),
     broken: decoder.broken,

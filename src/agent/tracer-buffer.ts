@@ -102,6 +102,7 @@ function setUp(instance: Instance, parts: TracerBufferParts, undo: (() => unknow
     inForce,
     shared,
     stopsWhen: stopsWhen(request),
+    disks: started.disks,
     whenStarted: () => {
       if (request.reads !== 'latency') return;
       latencies.watch(instance, tracer, { onLatency: plan.onLatency, onError: giveUp });

@@ -11,7 +11,7 @@ import { recover } from '../tracefs/cleanup.ts';
 import type { Instance } from '../tracefs/instance.ts';
 import { openJournal } from '../tracefs/journal.ts';
 import { makeLatencyLog } from './latency-log.ts';
-import type { LiveBuffer } from './live-buffer.ts';
+import { HEALTHY, type LiveBuffer } from './live-buffer.ts';
 import { openMarkerBuffer } from './marker-buffer.ts';
 import type { EnabledProbe } from './plan.ts';
 import type { Shared } from './shared.ts';
@@ -131,7 +131,8 @@ function guarded(buffer: LiveBuffer, isUp: () => boolean, giveUp: (error: unknow
     drained: buffer.drained && { ...buffer.drained, onFailure: giveUp },
     start: () => attempted(buffer.start, undefined),
     refresh: () => attempted(buffer.refresh, undefined),
-    whatIsWrong: () => attempted(buffer.whatIsWrong, ''),
+    beforeTick: () => attempted(buffer.beforeTick, undefined),
+    check: (nowMs) => attempted(() => buffer.check(nowMs), HEALTHY),
     readings: () => (isUp() ? attempted(buffer.readings, []) : buffer.readings()),
     finish: () => attempted(buffer.finish, undefined),
   };

@@ -58,7 +58,7 @@ function rowsOf(config: AgentConfig, what: string): string[][] {
 function metrics(): string[][] {
   const ofProbes = probeCatalogue.flatMap((probe) => probe.metrics);
   const store = new MetricStore();
-  makeSelfMetrics(store);
+  makeSelfMetrics(store, 120_000);
   declareMarkerCounts(store);
   declareSpanCounts(store, { kinds: {} }, []);
   const main = makeMainMetrics({ version: '', replay: false });

@@ -116,6 +116,7 @@ function depsOf(
     status: () => agent.status(),
     latency: (tracer) => agent.latency(tracer),
     ready: () => agent.ready(),
+    alive: () => agent.alive(),
     source: () => source,
     log,
   };

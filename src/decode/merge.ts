@@ -13,6 +13,7 @@ import type { TimestampNs } from '../model/time.ts';
 import { type Dispatcher, UNHANDLED } from './dispatch.ts';
 import {
   absoluteStamp,
+  countEvents,
   loadPage,
   makePage,
   PADDING,
@@ -48,6 +49,8 @@ interface Cursor {
   /** A page was given up: what comes next on this CPU comes after a loss. */
   lossPending: boolean;
   late: number;
+  /** Pages of which a part could not be handed out. */
+  givenUp: number;
 }
 
 export class Merger {
@@ -106,6 +109,7 @@ export class Merger {
       page.end = this.layout.dataOffset;
       // Its events are lost like any others: what lies before the next good page of this CPU is void.
       page.lost = true;
+      cursor.givenUp++;
     }
     cursor.queue.push(page);
     if (cursor.page === undefined && this.#advancePage(cursor)) this.#push(cursor);
@@ -138,6 +142,20 @@ export class Merger {
     return this.#byCpu.get(cpu)?.flaggedLost ?? 0;
   }
 
+  /** Data events of one CPU that were read and wait for the watermark. */
+  pendingEvents(cpu: number): number {
+    const cursor = this.#byCpu.get(cpu);
+    if (cursor?.page === undefined) return 0;
+    let count = countEvents(cursor.page, this.#pos[cursor.at]);
+    for (const page of cursor.queue) count += countEvents(page, this.layout.dataOffset);
+    return count;
+  }
+
+  /** Pages of one CPU of which a part could not be handed out: its events are in no count. */
+  givenUp(cpu: number): number {
+    return this.#byCpu.get(cpu)?.givenUp ?? 0;
+  }
+
   /** Events handed out after the watermark had passed them, all CPUs. */
   lateEvents(): number {
     let late = 0;
@@ -165,6 +183,7 @@ export class Merger {
         flaggedLost: 0,
         lossPending: false,
         late: 0,
+        givenUp: 0,
       };
       this.#byCpu.set(cpu, cursor);
       this.#cursors.push(cursor);
@@ -318,6 +337,7 @@ export class Merger {
   #broken(cursor: Cursor, error: PageError): false {
     this.#target.onError(cursor.cpu, error);
     cursor.lossPending = true;
+    cursor.givenUp++;
     return false;
   }
 
@@ -351,6 +371,7 @@ export class Merger {
     const cursor = this.#cursors[this.#heap[0]];
     this.#target.onError(cursor.cpu, error, cause);
     cursor.lossPending = true;
+    cursor.givenUp++;
     if (this.#advancePage(cursor)) this.#siftDown();
     else this.#popRoot();
   }

@@ -91,6 +91,28 @@ export function absoluteStamp(low27: number, word: number, before: TimestampNs):
   return whole < before ? whole + TWO_POW_59 : whole;
 }
 
+/** Data events of a loaded page from the place `from` on. Never reads past the page. */
+export function countEvents({ words, end }: Page, from: number): number {
+  let count = 0;
+  for (let pos = from; pos < end; ) {
+    const header = words[pos >> 2];
+    const type = header & 31;
+    if (type >= 1 && type <= 28) {
+      count++;
+      pos += 4 + (type << 2);
+    } else if (type === TIME_EXTEND || type === TIME_STAMP) {
+      pos += 8;
+    } else {
+      if ((type === PADDING && header >>> 5 === 0) || pos + 8 > end) break;
+      const length = words[(pos >> 2) + 1] >>> 0;
+      if (length < 4 || length > end - pos - 4) break;
+      if (type === 0) count++;
+      pos += 4 + ((length + 3) & ~3);
+    }
+  }
+  return count;
+}
+
 /** Stamp of the last event of a loaded page; the page's own stamp when it has none. Never reads past the page. */
 export function lastStamp(page: Page, layout: PageLayout): TimestampNs {
   const { words, end } = page;

@@ -48,7 +48,11 @@ export function createApp(
       const page = renderPage(await readStatus(deps), paths, deps.traces?.slow(undefined, SLOWEST).slowest);
       send(response, 200, 'text/html; charset=utf-8', page);
     },
-    [HEALTH_PATH]: (_request, response) => sendText(response, 200, 'ok'),
+    [HEALTH_PATH]: (_request, response) => {
+      const { alive, reason } = deps.alive();
+      if (alive) sendText(response, 200, 'ok');
+      else sendText(response, 503, `not alive: ${reason}`);
+    },
     [READINESS_PATH]: (_request, response) => {
       const { ready, reason } = deps.ready();
       if (ready) sendText(response, 200, 'ready');

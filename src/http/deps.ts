@@ -29,6 +29,8 @@ export interface HttpDeps {
   /** What buckets point at. */
   exemplars?: Exemplars;
   ready(): { ready: boolean; reason: string };
+  /** Whether it can still become ready by itself. */
+  alive(): { alive: boolean; reason: string };
   source(): 'live' | 'replay';
   log: Log;
 }

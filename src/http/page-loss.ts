@@ -3,7 +3,18 @@ import type { LossReport } from '../model/status.ts';
 import { type Html, html } from './html.ts';
 import { formatCount, formatShare } from './units.ts';
 
-type Counts = Pick<LossReport, 'read' | 'overrun' | 'commitOverrun' | 'dropped'>;
+type Counts = Omit<LossReport, 'buffer' | 'cpu'>;
+
+const COLUMNS: readonly (readonly [keyof Counts, string])[] = [
+  ['read', 'Read'],
+  ['overrun', 'Overrun'],
+  ['commitOverrun', 'Commit overrun'],
+  ['dropped', 'Dropped'],
+  ['taken', 'Taken by others'],
+  ['cleared', 'Times emptied'],
+  ['paused', 'Times interrupted'],
+];
+const NONE: Counts = { read: 0, overrun: 0, commitOverrun: 0, dropped: 0, taken: 0, cleared: 0, paused: 0 };
 
 export function lossCard(reports: readonly LossReport[]): Html {
   if (reports.length === 0) {
@@ -11,9 +22,14 @@ export function lossCard(reports: readonly LossReport[]): Html {
   }
   const totals = [...totalsByBuffer(reports)];
   const lost = totals.reduce((sum, [, counts]) => sum + lostOf(counts), 0);
+  const gaps = totals.reduce((sum, [, { cleared, paused }]) => sum + cleared + paused, 0);
+  const interrupted = html`<p class="warn">Somebody else emptied a buffer or interrupted its recording: what happened
+meanwhile is missing, and nobody knows how much.</p>`;
   const verdict =
     lost === 0
-      ? html`<p class="good">Nothing lost.</p>`
+      ? gaps > 0
+        ? interrupted
+        : html`<p class="good">Nothing lost.</p>`
       : html`<p class="warn">${formatCount(lost)} events lost: rates and counts are too low by as many; durations
 of what was lost are not guessed.</p>`;
   const byBuffer = totals.map(([buffer, counts]) => row(html`<th scope="row">${buffer}</th>`, counts));
@@ -27,26 +43,24 @@ ${table('Sums of all CPUs since the start', ['Buffer'], byBuffer)}
 
 function totalsByBuffer(reports: readonly LossReport[]): Map<string, Counts> {
   const totals = new Map<string, Counts>();
-  for (const { buffer, read, overrun, commitOverrun, dropped } of reports) {
-    const sum = totals.get(buffer) ?? { read: 0, overrun: 0, commitOverrun: 0, dropped: 0 };
-    sum.read += read;
-    sum.overrun += overrun;
-    sum.commitOverrun += commitOverrun;
-    sum.dropped += dropped;
+  for (const report of reports) {
+    const { buffer } = report;
+    const sum = totals.get(buffer) ?? { ...NONE };
+    for (const [name] of COLUMNS) sum[name] += report[name];
     totals.set(buffer, sum);
   }
   return totals;
 }
 
 function lostOf(counts: Counts): number {
-  return counts.overrun + counts.commitOverrun + counts.dropped;
+  return counts.overrun + counts.commitOverrun + counts.dropped + counts.taken;
 }
 
 function table(caption: string, keys: readonly string[], rows: readonly Html[]): Html {
   const heads = keys.map((key) =>
     key === 'CPU' ? html`<th scope="col" class="number">${key}</th>` : html`<th scope="col">${key}</th>`,
   );
-  const counts = ['Read', 'Overrun', 'Commit overrun', 'Dropped', 'Lost'].map(
+  const counts = [...COLUMNS.map(([, title]) => title), 'Lost'].map(
     (name) => html`<th scope="col" class="number">${name}</th>`,
   );
   return html`<div class="scroll" tabindex="0" role="region" aria-label="${caption}"><table>
@@ -56,8 +70,6 @@ function table(caption: string, keys: readonly string[], rows: readonly Html[]):
 function row(key: Html, counts: Counts): Html {
   const lost = lostOf(counts);
   const share = lost === 0 ? '0 %' : formatShare(lost / (lost + counts.read));
-  const numbers = [counts.read, counts.overrun, counts.commitOverrun, counts.dropped].map(
-    (count) => html`<td class="number">${formatCount(count)}</td>`,
-  );
+  const numbers = COLUMNS.map(([name]) => html`<td class="number">${formatCount(counts[name])}</td>`);
   return html`<tr>${key}${numbers}<td class="${lost === 0 ? 'number' : 'number warn'}">${share}</td></tr>`;
 }

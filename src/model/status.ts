@@ -41,6 +41,12 @@ export interface LossReport {
   overrun: number;
   commitOverrun: number;
   dropped: number;
+  /** Events that another reader took. */
+  taken: number;
+  /** Times that somebody emptied the buffer. */
+  cleared: number;
+  /** Times that recording was interrupted, or may have been. */
+  paused: number;
 }
 
 /** A buffer that is read: the instance of the events, or that of a tracer. */

@@ -95,6 +95,8 @@ function createIrq(context: ProbeContext, options: IrqOptions): Probe {
   const stacks = new IrqStacks(cpuCount);
   /** CPUs where nothing started since the last loss: an end without a start is the loss's. */
   const afterLoss = new Uint8Array(cpuCount);
+  /** By CPU: what began before is void, also where its start is read only after the loss was announced. */
+  const lostUntil = new Float64Array(cpuCount);
 
   const begin = (record: EventRecord, line: number, row: number): void => {
     const { cpu } = record;
@@ -113,6 +115,10 @@ function createIrq(context: ProbeContext, options: IrqOptions): Probe {
       return;
     }
     for (let i = 0; i < stacks.skipped; i++) noEnd();
+    if (start < lostUntil[cpu]) {
+      lost();
+      return;
+    }
     const ns = record.timestampNs - start;
     if (ns < 0) {
       late();
@@ -143,8 +149,9 @@ function createIrq(context: ProbeContext, options: IrqOptions): Probe {
 
   return {
     handlers: byEvent,
-    onLoss: (cpu) => {
+    onLoss: (cpu, untilNs) => {
       if (cpu >= cpuCount) return;
+      if (untilNs > lostUntil[cpu]) lostUntil[cpu] = untilNs;
       stacks.clear(cpu);
       afterLoss[cpu] = 1;
     },

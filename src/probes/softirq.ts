@@ -73,6 +73,8 @@ function createSoftirq(context: ProbeContext, options: CommonOptions): Probe {
   const raisedAt = new Float64Array(cpuCount * VECTORS);
   /** Vectors of each CPU that nothing was seen of since the last loss there: what they lack, the loss took. */
   const unseen = new Int32Array(cpuCount);
+  /** By CPU: what began before is void, also where its start is read only after the loss was announced. */
+  const lostUntil = new Float64Array(cpuCount);
   /** Open runs, `PLACES` a CPU; a start of 0 is a free place. */
   const startedAt = new Float64Array(cpuCount * PLACES);
   const runPid = new Int32Array(cpuCount * PLACES);
@@ -123,6 +125,7 @@ function createSoftirq(context: ProbeContext, options: CommonOptions): Probe {
     const at = cpu * VECTORS + vector;
     const raised = raisedAt[at];
     if (raised === 0) missingStart(cpu, vector);
+    else if (raised < lostUntil[cpu]) lost();
     else if (now < raised) late();
     else latency.record(vector, cpu, now - raised);
     raisedAt[at] = 0;
@@ -148,8 +151,13 @@ function createSoftirq(context: ProbeContext, options: CommonOptions): Probe {
       missingStart(cpu, vector);
       return;
     }
-    const ns = now - startedAt[run];
+    const start = startedAt[run];
     startedAt[run] = 0;
+    if (start < lostUntil[cpu]) {
+      lost();
+      return;
+    }
+    const ns = now - start;
     if (ns < 0) {
       late();
       return;
@@ -161,8 +169,9 @@ function createSoftirq(context: ProbeContext, options: CommonOptions): Probe {
 
   return {
     handlers: { [RAISE]: onRaise, [ENTRY]: onEntry, [EXIT]: onExit },
-    onLoss: (cpu) => {
+    onLoss: (cpu, untilNs) => {
       if (cpu >= cpuCount) return;
+      if (untilNs > lostUntil[cpu]) lostUntil[cpu] = untilNs;
       raisedAt.fill(0, cpu * VECTORS, (cpu + 1) * VECTORS);
       startedAt.fill(0, cpu * PLACES, (cpu + 1) * PLACES);
       unseen[cpu] = ALL_VECTORS;

@@ -11,17 +11,10 @@ import { type BufferRequest, type BuffersInForce, instanceLayout, prepareBuffers
 import { possibleCpus } from './cpu-dirs.ts';
 import { disableEvents, enableEvents, formatText, listEvents } from './events.ts';
 import { readText, refusal, tryReadText, writeControl } from './files.ts';
+import { clockInForce, type InstanceState, instanceState } from './instance-state.ts';
 import { appendValues } from './list-files.ts';
 import { type LivePages, openLivePages } from './pages.ts';
 import { parseStats } from './stats.ts';
-
-/** What somebody else can change while it records. */
-export interface InstanceState {
-  recording: boolean;
-  clock: string;
-  /** Enabled events, `system:name`. */
-  events: ReadonlySet<string>;
-}
 
 export interface Instance {
   /** Root of tracefs. */
@@ -47,8 +40,8 @@ export interface Instance {
   stop(): void;
   /** What is in force now; read the layout again after `prepare`. */
   metadata(): TraceMetadata;
-  /** How it is set at present. Takes locks of the kernel's tracer: not for every tick. Throws `KernelError`. */
-  state(): InstanceState;
+  /** How it is set at present, with what narrows down these events. Not for every tick. Throws `KernelError`. */
+  state(events: readonly string[], disks: readonly string[]): InstanceState;
   stats(cpu: number): BufferStats;
   /** Opens the raw pages of all online CPUs. One reader at a time: a second would take pages from the first. */
   openPages(): LivePages;
@@ -206,11 +199,7 @@ export function commonOf(
       events: () => listEvents(root),
       formatText: (event) => formatText(root, event),
     }),
-    state: () => ({
-      recording: readText(join(dir, 'tracing_on')).trim() !== '0',
-      clock: clockInForce(dir),
-      events: new Set(readText(join(dir, 'set_event')).split('\n')),
-    }),
+    state: (events, disks) => instanceState(dir, events, disks),
     stats: (cpu) => parseStats(readText(join(dir, 'per_cpu', `cpu${cpu}`, 'stats')), cpu),
     savedCmdlines: () => tryReadText(join(root, 'saved_cmdlines')) ?? '',
     writeMarker: (text) => writeControl(dir, 'trace_marker', text),
@@ -221,14 +210,6 @@ export function commonOf(
 export function stopTracer(dir: string): void {
   const tracer = tryReadText(join(dir, 'current_tracer'))?.trim();
   if (tracer !== undefined && tracer !== 'nop') writeControl(dir, 'current_tracer', 'nop');
-}
-
-/** The name in brackets in `trace_clock`. */
-function clockInForce(dir: string): string {
-  const file = join(dir, 'trace_clock');
-  const clock = /\[([^\]]+)\]/.exec(readText(file))?.[1];
-  if (clock === undefined) throw new KernelError({ file, errno: '', action: 'find the clock in use in' });
-  return clock;
 }
 
 /** Removal goes on whatever a single step says: the last one, rmdir, undoes them all. */

@@ -20,6 +20,8 @@ const CLOCKS_IN_NANOSECONDS = ['local', 'global', 'perf', 'mono', 'mono_raw', 'b
 export interface StartedTracer {
   /** What is not as it was asked for. */
   warnings: string[];
+  /** Disks that the tracer blk records. */
+  disks: readonly string[];
   /** Applies the function filter to what modules brought since. Gives what went wrong. */
   reapplyFilter(): string[];
   /** Sets the tracer to nop and puts its knobs back. Pages and `trace_pipe` of the instance must be closed: EBUSY. */
@@ -65,6 +67,7 @@ export function startTracer(target: Instance, request: TracerRequest, journal: J
   const { tracer, functions } = request;
   const knobs = journal.part(tracer);
   const warnings: string[] = [];
+  let disks: readonly string[] = [];
   refuseWhatIsInUse(target, request, journal.place);
   try {
     setTracerOptions(target, request.options, knobs);
@@ -78,6 +81,7 @@ export function startTracer(target: Instance, request: TracerRequest, journal: J
     if (request.blockDevices !== undefined) {
       const switched = switchOnDisks(knobs, request.blockDevices);
       warnings.push(...switched.warnings);
+      disks = switched.disks;
       if (switched.disks.length === 0) throw noDisks(request.blockDevices, switched.warnings);
     }
   } catch (error) {
@@ -88,6 +92,7 @@ export function startTracer(target: Instance, request: TracerRequest, journal: J
   }
   return {
     warnings,
+    disks,
     reapplyFilter: () => {
       try {
         if (functions !== undefined) reapplyFilter(target, tracer, functions, knobs);

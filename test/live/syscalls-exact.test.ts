@@ -26,7 +26,7 @@ test('a million calls are counted to the last one', async (t) => {
   const agent = await bench.start({ probes: { syscalls: {} } });
   await countsExactly({ t, agent, others, counted, work: () => workload.run<number>() });
   assert.equal(await agent.stop(), 0, agent.stderr());
-  assert.doesNotMatch(agent.stderr(), /counts other events as read/);
+  assert.doesNotMatch(agent.stderr(), /another reader takes|has emptied this buffer/);
   await workload.end();
 });
 
@@ -109,7 +109,7 @@ test('with a buffer that is too small, what is missing is reported, and no pair 
     );
   }
   assert.equal(await agent.stop(), 0, agent.stderr());
-  assert.doesNotMatch(agent.stderr(), /counts other events as read/);
+  assert.doesNotMatch(agent.stderr(), /another reader takes|has emptied this buffer/);
   await workload.end();
 });
 

@@ -302,7 +302,7 @@ test('an agent that reads text counts calls to the last one', async (t) => {
   const { last } = await countsExactly({ t, agent, others, counted, work: () => workload.run<number>() });
   assert.equal(last.sum('ftrace_exporter_decode_errors_total'), 0);
   assert.equal(await agent.stop(), 0, agent.stderr());
-  assert.doesNotMatch(agent.stderr(), /counts other events as read/);
+  assert.doesNotMatch(agent.stderr(), /another reader takes|has emptied this buffer/);
   await workload.end();
 });
 

@@ -2,6 +2,7 @@
  * What each probe adds to a scrape of a node with so many CPUs: every probe fed once with all that such a node has. The
  * real probes and the real store; records are made by hand from format texts of kernels.
  */
+import { NOTHING_LOST } from '../../src/agent/loss-ledger.ts';
 import { makeSelfMetrics } from '../../src/agent/self-metrics.ts';
 import { BLOCK_EVENT, BLOCK_FORMAT_TEXT } from '../../src/decode/text/blk-format.ts';
 import { createRenderer } from '../../src/export/prometheus-text.ts';
@@ -149,7 +150,7 @@ export function samplesOf(probe: string, cpuCount: number): number {
 /** Samples of the agent itself with the default probes, those of its process left out. */
 export function samplesOfAgent(cpuCount: number): number {
   const store = new MetricStore();
-  const self = makeSelfMetrics(store);
+  const self = makeSelfMetrics(store, 120_000);
   const probes = ['sched', 'block', 'irq', 'softirq'];
   self.probesAre(probes.map((name) => ({ name, up: true, reason: '', events: [] })));
   for (const probe of probes) {
@@ -157,10 +158,16 @@ export function samplesOfAgent(cpuCount: number): number {
     for (const reason of ['no_start', 'no_end', 'lost', 'late', 'evicted'] as const)
       self.unmatched(probe, reason);
   }
-  const none = { entries: 0, overrun: 0, commitOverrun: 0, droppedEvents: 0, readEvents: 0, bytes: 0 };
   self.update(
     'events',
-    upTo(cpuCount).map((cpu) => ({ cpu, events: 1, bytes: 1, stats: { cpu, ...none }, capacityBytes: 1 })),
+    upTo(cpuCount).map((cpu) => ({
+      cpu,
+      events: 1,
+      bytes: 1,
+      loss: NOTHING_LOST,
+      unreadBytes: 0,
+      capacityBytes: 1,
+    })),
   );
   const text = createRenderer().render([store.snapshot()], 'text').toString();
   return text.split('\n').filter((line) => line.startsWith('ftrace_exporter_')).length;

@@ -47,7 +47,7 @@ function kindOf(name: string): Kind {
 
 async function allMetrics(): Promise<{ name: string; kind: Kind; unit: string }[]> {
   const store = new MetricStore();
-  makeSelfMetrics(store);
+  makeSelfMetrics(store, 120_000);
   feedLargeNode(store, true);
   const own = [makeMainMetrics({ version: '', replay: false }), store, makeOtlpMetrics()].flatMap((of) =>
     of.snapshot().families.map(({ spec }) => spec),

@@ -50,8 +50,28 @@ function captureStatus(): CaptureStatus {
     ],
     kinds: [],
     loss: [
-      { buffer: 'events', cpu: 0, read: 900, overrun: 100, commitOverrun: 0, dropped: 0 },
-      { buffer: HOSTILE, cpu: 1, read: 1, overrun: 0, commitOverrun: 0, dropped: 0 },
+      {
+        buffer: 'events',
+        cpu: 0,
+        read: 900,
+        overrun: 100,
+        commitOverrun: 0,
+        dropped: 0,
+        taken: 0,
+        cleared: 0,
+        paused: 0,
+      },
+      {
+        buffer: HOSTILE,
+        cpu: 1,
+        read: 1,
+        overrun: 0,
+        commitOverrun: 0,
+        dropped: 0,
+        taken: 0,
+        cleared: 0,
+        paused: 0,
+      },
     ],
     warnings: [HOSTILE],
     cost: { cpuSeconds: 1.5, events: 1_000_000 },
@@ -75,6 +95,7 @@ function deps(): HttpDeps {
     latency: async (tracer) =>
       tracer === 'wakeup_rt' ? [{ tracer, latencyNs: 504_000, atMs: 0, trace: HOSTILE }] : undefined,
     ready: () => ({ ready: true, reason: '' }),
+    alive: () => ({ alive: true, reason: '' }),
     source: () => 'live',
     log: quiet,
   };
@@ -117,6 +138,7 @@ const live: HttpDeps = {
   status: () => current.status(),
   latency: (tracer) => current.latency(tracer),
   ready: () => current.ready(),
+  alive: () => current.alive(),
   source: () => current.source(),
   log: quiet,
 };

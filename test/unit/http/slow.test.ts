@@ -24,6 +24,7 @@ const deps: HttpDeps = {
   status: () => Promise.reject(new Error('none')),
   latency: async () => undefined,
   ready: () => ({ ready: true, reason: '' }),
+  alive: () => ({ alive: true, reason: '' }),
   source: () => 'live',
   log: quiet,
   traces: kept,

@@ -64,6 +64,6 @@ describe('function tracing at full rate', () => {
   it('ends well', async () => {
     agent.child.kill('SIGTERM');
     assert.equal(await agent.ended, 0, agent.stderr());
-    assert.doesNotMatch(agent.stderr(), /counts other events as read/);
+    assert.doesNotMatch(agent.stderr(), /another reader takes|has emptied this buffer/);
   });
 });

@@ -1,0 +1,97 @@
+/**
+ * Reports when somebody writes to a control file that decides what an instance records, by inotify: exact, also for a
+ * switch that is turned off and on again within a millisecond. Only files that programs do not write all the time are
+ * watched: never the directory that holds `trace_marker`. Sources: fs/notify/fsnotify.c, fs/tracefs/event_inode.c.
+ */
+import { closeSync, constants, type FSWatcher, openSync, watch } from 'node:fs';
+import { dirname, join } from 'node:path';
+
+export interface ControlWatch {
+  /** Why some files are not watched; '' when all that there are are. */
+  problem: string;
+  close(): void;
+}
+
+const FILES = [
+  'tracing_on',
+  'trace',
+  'trace_clock',
+  'trace_options',
+  'options/overwrite',
+  'current_tracer',
+  'buffer_size_kb',
+  'buffer_subbuf_size_kb',
+  'free_buffer',
+  'snapshot',
+  'tracing_cpumask',
+  'set_event',
+  'set_event_pid',
+  'set_event_notrace_pid',
+  'set_ftrace_pid',
+  'set_ftrace_notrace_pid',
+];
+const IN_EVENT_DIRS = ['enable', 'filter', 'trigger'];
+const IN_CPU_DIRS = ['trace', 'buffer_size_kb', 'snapshot'];
+
+/** What to watch beside the files of the instance. */
+export interface WatchedParts {
+  /** Events that are recorded, `system:name`. */
+  events: readonly string[];
+  cpus: readonly number[];
+  /** Files elsewhere, with their whole paths. */
+  others: readonly string[];
+}
+
+/** `onWrite` gets the path of the file. Files that this kernel lacks are passed over. */
+export function watchControls(
+  dir: string,
+  { events, cpus, others }: WatchedParts,
+  onWrite: (file: string) => void,
+): ControlWatch {
+  const watchers: FSWatcher[] = [];
+  const held: number[] = [];
+  let problem = '';
+
+  const attempt = (path: string, step: () => void): void => {
+    try {
+      step();
+    } catch (error) {
+      const { code } = error as NodeJS.ErrnoException;
+      if (code !== 'ENOENT') problem ||= `${code} for ${path}`;
+    }
+  };
+  const add = (path: string, onEvent: (name: string | null) => void): void =>
+    attempt(path, () => {
+      const watcher = watch(path, { persistent: false }, (_kind, name) => onEvent(name));
+      watcher.on('error', () => watcher.close());
+      watchers.push(watcher);
+    });
+  const addFile = (path: string) => add(path, () => onWrite(path));
+  const addDirectory = (path: string, names: readonly string[]): void =>
+    add(path, (name) => {
+      if (name !== null && names.includes(name)) onWrite(join(path, name));
+    });
+
+  for (const file of FILES) addFile(join(dir, file));
+  for (const file of others) addFile(file);
+  for (const cpu of cpus) addDirectory(join(dir, 'per_cpu', `cpu${cpu}`), IN_CPU_DIRS);
+  for (const path of eventDirectories(dir, events)) {
+    addDirectory(path, IN_EVENT_DIRS);
+    // Kernels from 6.6 on forget a directory of events that nobody holds, and make another with the same name.
+    attempt(path, () => held.push(openSync(path, constants.O_RDONLY | constants.O_DIRECTORY)));
+  }
+  return {
+    problem,
+    close: () => {
+      for (const watcher of watchers.splice(0)) watcher.close();
+      for (const fd of held.splice(0)) closeSync(fd);
+    },
+  };
+}
+
+/** Those of the events, of their systems, and of all: each can switch an event off. */
+function eventDirectories(dir: string, events: readonly string[]): string[] {
+  const top = join(dir, 'events');
+  const own = events.map((event) => join(top, event.replace(':', '/')));
+  return own.length === 0 ? [] : [...new Set([top, ...own.map(dirname), ...own])];
+}

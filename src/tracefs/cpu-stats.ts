@@ -1,0 +1,58 @@
+/**
+ * The kernel's counts of one buffer, `per_cpu/cpuN/stats`, through files that stay open: reading one so costs about as
+ * much as looking for a page. Source: kernel/trace/trace.c, tracing_stats_read().
+ */
+import { closeSync, constants, openSync, readSync } from 'node:fs';
+import { join } from 'node:path';
+import type { BufferStats } from '../model/source.ts';
+import { refusal } from './files.ts';
+import { parseStats } from './stats.ts';
+
+export interface CpuStats {
+  /** Throws `KernelError`. */
+  stats(cpu: number): BufferStats;
+  /** Events read from the buffer, by whatever reader, since it was made or emptied. Throws `KernelError`. */
+  readEvents(cpu: number): number;
+  /** Closes all files. Until then the kernel refuses to remove the instance. */
+  close(): void;
+}
+
+/** More than the eight lines have. */
+const MOST_BYTES = 1024;
+const READ_EVENTS = Buffer.from('read events: ');
+
+export function openCpuStats(dir: string): CpuStats {
+  const files = new Map<number, number>();
+  const bytes = Buffer.alloc(MOST_BYTES);
+
+  const read = (cpu: number): number => {
+    const file = join(dir, 'per_cpu', `cpu${cpu}`, 'stats');
+    try {
+      let fd = files.get(cpu);
+      if (fd === undefined) {
+        fd = openSync(file, constants.O_RDONLY);
+        files.set(cpu, fd);
+      }
+      return readSync(fd, bytes, 0, MOST_BYTES, 0);
+    } catch (error) {
+      throw refusal(error, { file, action: 'read' });
+    }
+  };
+
+  return {
+    stats: (cpu) => parseStats(bytes.toString('latin1', 0, read(cpu)), cpu),
+    readEvents: (cpu) => {
+      const length = read(cpu);
+      const at = bytes.indexOf(READ_EVENTS);
+      let count = 0;
+      if (at >= 0)
+        for (let i = at + READ_EVENTS.length; i < length && bytes[i] >= 48 && bytes[i] <= 57; i++)
+          count = count * 10 + bytes[i] - 48;
+      return count;
+    },
+    close: () => {
+      for (const fd of files.values()) closeSync(fd);
+      files.clear();
+    },
+  };
+}
