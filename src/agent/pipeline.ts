@@ -36,8 +36,8 @@ export class Pipeline implements EventStream {
   /** Stamp up to which each CPU of this tick that is not done has been read. */
   readonly #readUpTo = new Map<number, TimestampNs>();
   readonly #onLoss: EventPlan['onLoss'];
-  /** End of an interruption up to which not all events have been handed out; infinite when there is none. */
-  #gapUntil: TimestampNs = Number.POSITIVE_INFINITY;
+  /** End of an interruption up to which not all events have been handed out; 0 when there is none. */
+  #gapUntil: TimestampNs = 0;
 
   constructor(options: PipelineOptions) {
     this.#source = options.source;
@@ -77,10 +77,10 @@ export class Pipeline implements EventStream {
   }
 
   #run(watermark: TimestampNs): void {
-    if (watermark >= this.#gapUntil) {
+    if (this.#gapUntil > 0 && watermark >= this.#gapUntil) {
       this.merger.run(this.#gapUntil);
       this.#tellGap();
-      this.#gapUntil = Number.POSITIVE_INFINITY;
+      this.#gapUntil = 0;
     }
     this.merger.run(watermark);
   }

@@ -175,3 +175,46 @@ describe('sizes', () => {
     assert.equal(nextTickNs({ ...rule, bufferBytesPerCpu: 1e6, cpus: 64 }, Number.POSITIVE_INFINITY), 250e6);
   });
 });
+
+describe('an interruption of the recording', () => {
+  const stampsAndLosses = (gapUntil: number | undefined) => {
+    const seen: string[] = [];
+    const pipeline = new Pipeline({
+      source: servingSource(pagesFor(2, 10)),
+      layout: LAYOUT_4K,
+      plan: {
+        dispatcher: makeDispatcher([
+          { id: 1, handler: ({ timestampNs }) => seen.push(`${(timestampNs - 1e9) / 1000}`), minLength: 8 },
+        ]),
+        onLoss: (cpu, untilNs) => seen.push(`void ${cpu} ${(untilNs - 1e9) / 1000}`),
+      },
+      onError: (_cpu, error) => assert.fail(error),
+    });
+    if (gapUntil !== undefined) pipeline.voidUntil(gapUntil);
+    pipeline.flush();
+    return seen;
+  };
+
+  test('is announced on all CPUs before what was read is handed out, and again where it ends', () => {
+    const announced = ['void 0 4.5', 'void 1 4.5'];
+    assert.deepEqual(stampsAndLosses(1e9 + 4500), [
+      ...announced,
+      ...['0', '1', '2', '3', '4'],
+      ...announced,
+      ...['5', '6', '7', '8', '9'],
+    ]);
+  });
+
+  test('that does not happen is not announced', () => {
+    assert.equal(stampsAndLosses(undefined).length, 10);
+  });
+
+  test('what was read and not handed out can be counted', () => {
+    const { pipeline } = pipelineOf(servingSource(pagesFor(2, 5000)));
+    pipeline.tick(1e9 + 3_000_000, 1);
+    for (const cpu of [0, 1]) assert.ok(pipeline.pendingEvents(cpu) > 0);
+    pipeline.flush();
+    assert.equal(pipeline.pendingEvents(0) + pipeline.pendingEvents(1), 0);
+    assert.equal(pipeline.events(0) + pipeline.events(1), 5000);
+  });
+});
