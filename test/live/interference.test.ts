@@ -1,0 +1,309 @@
+/**
+ * What others do to the agent's own instance: everything that stops or thins events is named within seconds, turns the
+ * probes concerned off, and is undone after a minute; what others take or throw away is counted; and no call is made up
+ * across a pause, however short.
+ */
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { closeSync, constants, openSync, readdirSync, readFileSync, readSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { type Agent, makeBench, needTool, type Scrape } from '../support/agent.ts';
+
+const bench = makeBench('interfere');
+/** Far more than it takes: a busy machine may take its time, a state that never comes may not. */
+const LONGEST_MS = 10_000;
+
+/** Waits for a state; fails with what was there instead. */
+async function until<T>(look: () => Promise<T>, isSo: (value: T) => boolean, what: string): Promise<T> {
+  for (const end = Date.now() + LONGEST_MS; ; await sleep(50)) {
+    const value = await look();
+    if (isSo(value)) return value;
+    assert.ok(Date.now() < end, `${what}: ${JSON.stringify(value)}`);
+  }
+}
+
+const readiness = async (agent: Agent) => {
+  const response = await fetch(`${agent.url}/readyz`);
+  return `${response.status} ${await response.text()}`;
+};
+const lost = (scrape: Scrape, reason: string) => scrape.sum('ftrace_exporter_events_lost_total', { reason });
+const upOf = (scrape: Scrape, probe: string) => scrape.sum('ftrace_exporter_probe_up', { probe });
+const isReady = (text: string) => text.startsWith('200');
+
+/** As a shell's `>` does it, which empties a list. */
+function replace(file: string, value: string): void {
+  writeFileSync(file, `${value}\n`);
+}
+
+test('whatever stops or thins events is named, in metrics too, until it is undone', async () => {
+  const agent = await bench.start({});
+  const mask = readFileSync(join(agent.dir, 'tracing_cpumask'), 'utf8').trim();
+  const only = 'softirq';
+  const all = 'sched block irq softirq'.split(' ');
+  const cases: [string, string, string, readonly string[]][] = [
+    ['tracing_on', '0', '1', all],
+    ['events/enable', '0', '', all],
+    ['set_event', '', '', all],
+    ['events/irq/softirq_raise/enable', '0', '1', [only]],
+    ['events/irq/softirq_raise/filter', 'vec == 77', '0', [only]],
+    ['tracing_cpumask', '1', mask, all],
+    ['set_event_pid', '1', '', all],
+    ['set_event_notrace_pid', '1', '', all],
+    ['options/overwrite', '0', '1', all],
+  ];
+  const enabled = readFileSync(join(agent.dir, 'set_event'), 'utf8').trim().split('\n');
+  for (const [file, value, back, down] of cases) {
+    replace(join(agent.dir, file), value);
+    const named = file.includes('enable') || file === 'set_event' ? 'events were disabled' : agent.dir;
+    const reason = await until(
+      () => readiness(agent),
+      (text) => text.startsWith('503') && text.includes(named),
+      file,
+    );
+    assert.match(reason, /the agent undoes it 60 s after it noticed/);
+    const scrape = await agent.scrape();
+    assert.equal(scrape.sum('ftrace_exporter_ready'), 0, file);
+    for (const probe of all)
+      assert.equal(upOf(scrape, probe), down.includes(probe) ? 0 : 1, `${file}: ${probe}`);
+    const status = (await (await fetch(`${agent.url}/api/v1/status`)).json()) as {
+      capture: { probes: { name: string; reason: string }[] };
+    };
+    for (const { name, reason: why } of status.capture.probes) assert.equal(why !== '', down.includes(name));
+    if (named === 'events were disabled')
+      for (const event of enabled) replace(join(agent.dir, 'events', event.replace(':', '/'), 'enable'), '1');
+    else replace(join(agent.dir, file), back);
+    await until(() => readiness(agent), isReady, `${file} undone`);
+    assert.equal((await agent.scrape()).sum('ftrace_exporter_ready'), 1, file);
+  }
+  assert.equal(await agent.stop(), 0, agent.stderr());
+});
+
+test('another size of the buffer is in force and named, without the agent being less ready', async () => {
+  const agent = await bench.start({ buffer: { per_cpu: '2MiB' } });
+  const status = async () =>
+    (
+      (await (await fetch(`${agent.url}/api/v1/status`)).json()) as {
+        capture: { bufferBytesPerCpu: number; buffers: { bufferBytesPerCpu: number }[]; warnings: string[] };
+      }
+    ).capture;
+  for (const kib of [256, 4096]) {
+    replace(join(agent.dir, 'buffer_size_kb'), String(kib));
+    const isNear = (bytes: number) => bytes >= kib * 1024 && bytes < kib * 1024 * 1.5;
+    const now = await until(status, ({ bufferBytesPerCpu }) => isNear(bufferBytesPerCpu), `${kib} KiB`);
+    assert.ok(isNear(now.buffers[0].bufferBytesPerCpu));
+    assert.ok(
+      now.warnings.some((text) => /somebody has changed the buffer of/.test(text)),
+      String(now.warnings),
+    );
+    assert.ok(isReady(await readiness(agent)));
+  }
+  assert.equal(await agent.stop(), 0, agent.stderr());
+});
+
+test('what somebody switched off is on again after a minute', async () => {
+  const agent = await bench.start({ buffer: { per_cpu: '2MiB' } });
+  const read = (file: string) => readFileSync(join(agent.dir, file), 'utf8').trim();
+  const files = {
+    tracing_cpumask: '1',
+    'events/irq/softirq_raise/enable': '0',
+    'events/irq/softirq_raise/filter': 'vec == 77',
+    set_event_pid: '1',
+    buffer_size_kb: '256',
+    tracing_on: '0',
+  };
+  const before = Object.keys(files).map(read);
+  for (const [file, value] of Object.entries(files)) replace(join(agent.dir, file), value);
+  await until(
+    () => readiness(agent),
+    (text) => text.startsWith('503'),
+    'noticed',
+  );
+  await sleep(55_000);
+  assert.match(await readiness(agent), /^503/, 'not before the time it says');
+  await until(() => readiness(agent), isReady, 'undone');
+  assert.deepEqual(Object.keys(files).map(read), before);
+  assert.match(agent.stderr(), /undid what somebody had changed.*tracing_on/);
+  const { events } = await until(
+    async () => ({ events: (await agent.scrape()).sum('ftrace_exporter_events_read_total') }),
+    ({ events }) => events > 0,
+    'events come again',
+  );
+  assert.ok(events > 0);
+  assert.equal(await agent.stop(), 0, agent.stderr());
+});
+
+test('what others take or throw away is counted, and no counter falls', async () => {
+  const agent = await bench.start({ probes: { syscalls: {} } });
+  const workload = await bench.workload(
+    'const work = () => { for (let i = 0; i < 200_000; i++) process.ppid; };',
+  );
+  const scrape = await agent.scrape();
+  assert.equal(lost(scrape, 'taken') + lost(scrape, 'cleared'), 0);
+  const thief = openSync(
+    join(agent.dir, 'per_cpu/cpu0/trace_pipe_raw'),
+    constants.O_RDONLY | constants.O_NONBLOCK,
+  );
+  const pages = Buffer.alloc(65536);
+  let stolen = 0;
+  const running = workload.run();
+  const end = Date.now() + LONGEST_MS;
+  while (stolen < 20 && Date.now() < end) {
+    try {
+      if (readSync(thief, pages, 0, pages.length, null) > 0) stolen++;
+    } catch {
+      await sleep(1);
+    }
+  }
+  closeSync(thief);
+  await running;
+  assert.ok(stolen > 0);
+  const taken = await until(
+    () => agent.scrape(),
+    (now) => lost(now, 'taken') > 0,
+    'taken',
+  );
+  const overrun = lost(taken, 'overrun');
+  replace(join(agent.dir, 'trace'), '');
+  const cleared = await until(
+    () => agent.scrape(),
+    (now) => lost(now, 'cleared') > 0,
+    'cleared',
+  );
+  assert.ok(lost(cleared, 'taken') >= lost(taken, 'taken'));
+  assert.ok(lost(cleared, 'overrun') >= overrun);
+  await workload.end();
+  assert.equal(await agent.stop(), 0, agent.stderr());
+  assert.match(agent.stderr(), /another reader takes events out of this buffer/);
+});
+
+/** Calls that take 10 ms each, on several threads; says how many took longer than 100 ms after all. */
+const WAITS = `
+import signal, sys, threading, time
+stop = threading.Event()
+long = []
+def work():
+    while not stop.is_set():
+        began = time.monotonic()
+        signal.sigtimedwait([signal.SIGUSR2], 0.01)
+        if time.monotonic() - began > 0.095: long.append(1)
+threads = [threading.Thread(target=work) for _ in range(4)]
+for thread in threads: thread.start()
+print('running', flush=True)
+sys.stdin.readline()
+stop.set()
+for thread in threads: thread.join()
+print(len(long), flush=True)
+`;
+
+for (const reader of ['raw', 'trace_pipe'])
+  test(`no call is made up across a pause, long or short, with reader ${reader}`, async (t) => {
+    needTool('python3', 'python3');
+    const name = 'rt_sigtimedwait';
+    const agent = await bench.start({ reader, probes: { syscalls: { include: [name] } } });
+    const python = spawn('python3', ['-c', WAITS], { stdio: ['pipe', 'pipe', 'inherit'] });
+    bench.atEnd(() => void python.kill('SIGKILL'));
+    let said = '';
+    python.stdout.on('data', (chunk) => {
+      said += chunk;
+    });
+    while (!said.includes('running')) await sleep(20);
+    await sleep(300);
+    const pause = async (file: string, ms: number) => {
+      const path = join(agent.dir, file);
+      replace(path, '0');
+      await sleep(ms);
+      replace(path, '1');
+      await sleep(300);
+    };
+    await pause('tracing_on', 3000);
+    for (let i = 0; i < 5; i++) await pause('tracing_on', 300);
+    for (const file of ['events/raw_syscalls/enable', 'events/raw_syscalls/sys_exit/enable'])
+      await pause(file, 300);
+    python.stdin.end('\n');
+    while (!/running\n\d+/.test(said)) await sleep(20);
+    const trulyLong = Number(said.split('\n')[1]);
+    const scrape = await until(
+      () => agent.scrape(),
+      (now) => now.sum('ftrace_syscall_duration_seconds_count', { syscall: name }) > 0,
+      'calls',
+    );
+    const metric = 'ftrace_syscall_duration_seconds';
+    const count = scrape.sum(`${metric}_count`, { syscall: name });
+    const long = count - scrape.sum(`${metric}_bucket`, { syscall: name, le: '0.1' });
+    t.diagnostic(`${count} calls, ${long} over 100 ms, of which the program says ${trulyLong}`);
+    assert.ok(count > 200, `${count} calls`);
+    assert.ok(long <= trulyLong, `${long} calls over 100 ms, the program made ${trulyLong}`);
+    assert.ok(lost(scrape, 'paused') >= 8, 'every pause is counted');
+    assert.ok(scrape.sum('ftrace_exporter_unmatched_total', { probe: 'syscalls', reason: 'lost' }) > 0);
+    assert.equal(await agent.stop(), 0, agent.stderr());
+  });
+
+test('a process that was stopped says how long it read nothing', async () => {
+  const agent = await bench.start({});
+  agent.child.kill('SIGSTOP');
+  await sleep(6000);
+  agent.child.kill('SIGCONT');
+  const gap = await until(
+    async () => (await agent.scrape()).sum('ftrace_exporter_max_drain_gap_seconds'),
+    (seconds) => seconds > 0,
+    'gap',
+  );
+  assert.ok(gap >= 6, `${gap} s`);
+  await until(() => readiness(agent), isReady, 'ready again');
+  const at = (await agent.scrape()).sum('ftrace_exporter_last_drain_timestamp_seconds');
+  assert.ok(Math.abs(Date.now() / 1000 - at) < 5, String(at));
+  assert.equal(await agent.stop(), 0, agent.stderr());
+});
+
+/** Stops one thread as a debugger does, until its input ends. */
+const STOP_THREAD = `
+import ctypes, os, sys
+libc = ctypes.CDLL(None, use_errno=True)
+tid = int(sys.argv[1])
+SEIZE, INTERRUPT, DETACH, WALL = 0x4206, 0x4207, 17, 0x40000000
+for request in (SEIZE, INTERRUPT):
+    if libc.ptrace(request, tid, None, None) != 0: sys.exit(os.strerror(ctypes.get_errno()))
+os.waitpid(tid, WALL)
+print('stopped', flush=True)
+sys.stdin.readline()
+libc.ptrace(DETACH, tid, None, None)
+`;
+
+function readTasks(pid: number): { tid: string; comm: string }[] {
+  return readdirSync(`/proc/${pid}/task`).map((tid) => ({
+    tid,
+    comm: readFileSync(`/proc/${pid}/task/${tid}/comm`, 'utf8').trim(),
+  }));
+}
+
+test('a capture thread that hangs is seen while the process answers', async () => {
+  needTool('python3', 'python3');
+  const agent = await bench.start({});
+  const { pid } = agent.child;
+  const tids = readTasks(pid as number).filter(({ comm }) => comm.startsWith('ftrace-capture'));
+  assert.equal(tids.length, 1, JSON.stringify(readTasks(pid as number)));
+  const debugging = spawn('python3', ['-c', STOP_THREAD, tids[0].tid], {
+    stdio: ['pipe', 'pipe', 'inherit'],
+  });
+  bench.atEnd(() => void debugging.kill('SIGKILL'));
+  await new Promise((resolve) => debugging.stdout.once('data', resolve));
+  await sleep(6000);
+  assert.match(
+    await readiness(agent),
+    /^503 not ready: the capture thread has not read the buffers for \d+ s/,
+  );
+  const scrape = await agent.scrape();
+  assert.equal(scrape.sum('ftrace_exporter_ready'), 0);
+  assert.equal(upOf(scrape, 'sched'), 0);
+  assert.equal((await fetch(`${agent.url}/healthz`)).status, 200, 'it could go on by itself');
+  await sleep(26_000);
+  const health = await fetch(`${agent.url}/healthz`);
+  assert.equal(health.status, 503);
+  assert.match(await health.text(), /not alive: the capture thread has not read the buffers for \d+ s/);
+  debugging.stdin.end('\n');
+  await until(() => readiness(agent), isReady, 'ready again');
+  assert.equal((await fetch(`${agent.url}/healthz`)).status, 200);
+  assert.equal(await agent.stop(), 0, agent.stderr());
+});
