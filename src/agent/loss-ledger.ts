@@ -5,7 +5,6 @@
  */
 import type { BufferStats } from '../model/source.ts';
 import type { LossReport } from '../model/status.ts';
-import type { BufferReading } from './self-metrics.ts';
 
 /** What one CPU's buffer lost, since the start. */
 export interface CpuLoss {
@@ -115,7 +114,10 @@ function grownBy(before: number, now: number): number {
   return now >= before ? now - before : now;
 }
 
-export function lossOf(buffer: string, readings: readonly BufferReading[]): LossReport[] {
+export function lossOf(
+  buffer: string,
+  readings: readonly { cpu: number; events: number; loss: CpuLoss | undefined }[],
+): LossReport[] {
   return readings.map(({ cpu, events, loss }) => ({
     buffer,
     cpu,

@@ -64,7 +64,7 @@ describe('the account of losses', () => {
   });
 
   test('a recording that tells of no loss has none', () => {
-    const reading = { cpu: 2, events: 9, bytes: 1, loss: undefined, unreadBytes: 0, capacityBytes: 0 };
+    const reading = { cpu: 2, events: 9, loss: undefined };
     assert.deepEqual(lossOf('events', [reading]), [{ buffer: 'events', cpu: 2, read: 9, ...NOTHING_LOST }]);
   });
 });
