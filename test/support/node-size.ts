@@ -151,6 +151,7 @@ export function samplesOf(probe: string, cpuCount: number): number {
 export function samplesOfAgent(cpuCount: number): number {
   const store = new MetricStore();
   const self = makeSelfMetrics(store, 120_000);
+  self.drainedAfter(1);
   const probes = ['sched', 'block', 'irq', 'softirq'];
   self.probesAre(probes.map((name) => ({ name, up: true, reason: '', events: [] })));
   for (const probe of probes) {
