@@ -1,4 +1,5 @@
 /** A simulated node of 64 CPUs and ten disks, every default probe fed once with all that such a node has. */
+import { NOTHING_LOST } from '../../src/agent/loss-ledger.ts';
 import { makeSelfMetrics } from '../../src/agent/self-metrics.ts';
 import { createProcessMetrics } from '../../src/export/process-metrics.ts';
 import { createRenderer } from '../../src/export/prometheus-text.ts';
@@ -59,17 +60,18 @@ export async function scrapeOfLargeNode(
   more?: (store: MetricStore) => void,
 ): Promise<string> {
   const store = new MetricStore();
-  const self = makeSelfMetrics(store);
+  const self = makeSelfMetrics(store, 120_000);
+  self.drainedAfter(1);
   self.probesAre(PROBES.map((name) => ({ name, up: true, reason: '', events: [] })));
   for (const probe of PROBES) for (const reason of REASONS) self.unmatched(probe, reason);
   feedLargeNode(store, withScheduler);
   more?.(store);
-  const none = { entries: 0, overrun: 0, commitOverrun: 0, droppedEvents: 0, readEvents: 0, bytes: 0 };
   const readings = CPUS.map((cpu) => ({
     cpu,
     events: 1,
     bytes: 1,
-    stats: { cpu, ...none },
+    loss: NOTHING_LOST,
+    unreadBytes: 0,
     capacityBytes: 1,
   }));
   self.update('events', readings);
