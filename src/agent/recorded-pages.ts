@@ -21,6 +21,7 @@ export function openPages(file: string, options: OpenOptions): Recording {
     functions: lazyNames(() => capture.kallsyms()),
     nsPerStamp: capture.nsPerStamp,
     latency: undefined,
+    hasEvent: (event) => metadata.formatText(event) !== undefined,
     stream: (plan, onError) =>
       new Pipeline({
         source: replaySource(capture, (pages) => onProgress(pages, ofPages)),

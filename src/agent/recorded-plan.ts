@@ -54,7 +54,11 @@ export function planRecording(
     reason,
     events: [],
   }));
-  return { ...plan, probes: [...plan.probes, ...off] };
+  const planned = plan.probes.map((probe) => ({
+    ...probe,
+    reason: probe.reason.replace(/\bthis kernel\b/g, 'this recording'),
+  }));
+  return { ...plan, probes: [...planned, ...off] };
 }
 
 /** Why nothing in the recording is for a probe; undefined where something is, or where only the plan can say. */
@@ -69,13 +73,13 @@ function whyAbsent(
       ? undefined
       : `this recording is not of the tracer ${module.name}`;
   }
-  if (hasEvent === undefined) return undefined;
   const needs = module.needs(options, metadata, host, intervals);
   // An optional event is enough where it is one of the same kind: wake-ups without switches, but no ends of tasks.
   const essential = needs.filter(({ optional }) => optional !== true);
   const systems = new Set((essential.length > 0 ? essential : needs).map(({ event }) => systemOf(event)));
   const asked = needs.map(({ event }) => event).filter((event) => systems.has(systemOf(event)));
-  if (asked.length === 0 || asked.some((event) => metadata.events().includes(event))) return undefined;
+  const has = (event: string) => hasEvent(event) || metadata.events().includes(event);
+  if (asked.length === 0 || asked.some(has)) return undefined;
   const more = asked.length > MOST_NAMED ? `, and ${asked.length - MOST_NAMED} more` : '';
   return `this recording has none of its events (${asked.slice(0, MOST_NAMED).join(', ')}${more})`;
 }

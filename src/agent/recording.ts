@@ -19,8 +19,8 @@ export interface Recording {
   nsPerStamp: number | undefined;
   /** The latency tracer whose longest latency it is, instead of events. */
   latency: LatencyRecord | undefined;
-  /** Whether it has an event. Absent where its formats say so. */
-  hasEvent?(event: string): boolean;
+  /** Whether it can have an event: a text has it, of pages there is a format. */
+  hasEvent(event: string): boolean;
   /** Names of events whose systems it does not tell; absent where it does. */
   namesWithoutSystem?: readonly string[];
   /**

@@ -10,6 +10,7 @@ import type { EventRecord } from '../../model/record.ts';
 import type { TimestampNs } from '../../model/time.ts';
 import { type Dispatcher, UNHANDLED } from '../dispatch.ts';
 import { makeBlockReader } from './blk-line.ts';
+import { type BrokenLines, makeBrokenLines } from './broken-lines.ts';
 import type { FunctionInterner } from './function-interner.ts';
 import { makeGraphReader } from './graph-lines.ts';
 import { BLOCK, compileTypes, FUNCTION, type LineType, NUMBER } from './line-types.ts';
@@ -24,10 +25,6 @@ import { numberedEventAt } from './unnamed.ts';
 
 /** More than any event's text has, with the next line's front part: what of a piece of text waits for the rest. */
 export const HOLD_BACK = 12_288;
-/** What is kept of a line that cannot be read. */
-const SHOWN_BYTES = 120;
-/** Less than two stamps of text differ by: this much behind one is behind all that began at it. */
-const BEHIND_NS = 0.5;
 /** Bytes a record takes in the kernel's buffer, where its format is not known. */
 const USUAL_RECORD_BYTES = 32;
 
@@ -50,14 +47,6 @@ export interface TextDecoderOptions {
   target: TextTarget;
 }
 
-/** A line that could not be read. */
-export interface BrokenLine {
-  /** Bytes of text before it. */
-  offset: number;
-  text: string;
-  why: string;
-}
-
 export interface TextDecoder {
   /**
    * Decodes the text in `bytes` between two places, as far as it is complete: what lies behind the place returned is
@@ -73,7 +62,7 @@ export interface TextDecoder {
   /** Events whose stamp is before that of one that came earlier. */
   lateEvents(): number;
   /** Lines that could not be read, and the first of them. */
-  broken(): { count: number; first: BrokenLine | undefined };
+  broken(): Pick<BrokenLines, 'count' | 'first'>;
   /** The last line had no newline and could not be read: it is not among the broken ones. */
   endsCut(): boolean;
 }
@@ -106,16 +95,13 @@ export function makeTextDecoder(options: TextDecoderOptions): TextDecoder {
   /** Where to go on when a handler fails. */
   let next = 0;
   let lineFrom = 0;
-  /** Bytes that were decoded in the calls before, and where this call began. */
-  let consumed = 0;
-  let started = 0;
-  let isFinal = false;
+  /** The text in hand, and bytes that were decoded before it. */
   let current: Uint8Array | undefined;
-  let brokenLines = 0;
-  let firstBroken: BrokenLine | undefined;
+  let started = 0;
+  let consumed = 0;
+  let isFinal = false;
   let isCut = false;
-  /** As far as all CPUs are void: of many broken lines in a row only the first has to say so. */
-  let voidUntil = 0;
+  const brokenLines = makeBrokenLines(target, cpuCount);
 
   /** An event that is read: tells a loss before it. */
   const count = (cpu: number, stamp: TimestampNs, size: number): void => {
@@ -181,23 +167,13 @@ export function makeTextDecoder(options: TextDecoderOptions): TextDecoder {
       if (cpu >= 0) counts[cpu]--;
       return stop;
     }
-    if (brokenLines++ === 0) {
-      const shown = isLine ? lineFrom : from;
-      const text = Buffer.from(bytes.subarray(shown, Math.min(stop, shown + SHOWN_BYTES)));
-      firstBroken = { offset: consumed + lineFrom - started, text: text.toString('latin1').trim(), why };
-    }
-    target.onError(cpu, 'text_line');
-    voidUntilNow(cpu);
+    brokenLines.add(cpu, latest[0], why, {
+      bytes,
+      from: isLine ? lineFrom : from,
+      end: stop,
+      offset: consumed + lineFrom - started,
+    });
     return stop;
-  }
-
-  function voidUntilNow(cpu: number): void {
-    const onBroken = target.onBroken ?? target.onLoss;
-    const until = latest[0] + BEHIND_NS;
-    if (cpu >= 0) onBroken(cpu, until);
-    if (cpu >= 0 || until === voidUntil) return;
-    voidUntil = until;
-    for (let each = 0; each < cpuCount; each++) onBroken(each, until);
   }
 
   /** One line, or the lines of one event. Returns where the next begins. */
@@ -322,7 +298,7 @@ export function makeTextDecoder(options: TextDecoderOptions): TextDecoder {
           // A handler's defect costs its line. Where that ends may be known already.
           if (next === lineFrom) next = skipLine(bytes, next, end);
           target.onError(prefix.cpu, 'handler_failed', error);
-          voidUntilNow(prefix.cpu);
+          brokenLines.voidUntil(prefix.cpu, latest[0]);
         }
       }
       consumed += next - from;
@@ -332,7 +308,7 @@ export function makeTextDecoder(options: TextDecoderOptions): TextDecoder {
     recordBytes: (cpu) => sizes[cpu] ?? 0,
     flaggedLost: (cpu) => lost[cpu] ?? 0,
     lateEvents: () => late,
-    broken: () => ({ count: brokenLines, first: firstBroken }),
+    broken: () => brokenLines,
     endsCut: () => isCut,
   };
 }

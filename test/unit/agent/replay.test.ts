@@ -194,6 +194,9 @@ describe('a replay', () => {
   it('says which probes a recording has no events for', () => {
     const { log, value } = replay({ buffers: [{ pages: { 0: [pageOf(calls(1, 1))] } }] });
     assert.match(log, /a probe is off/);
+    const { off } = replayed(join(dir, 'replayed.dat'), ['timerlat', 'irq', 'block', 'sched']);
+    for (const reason of Object.values(off)) assert.match(reason, /^this recording has no/);
+    assert.ok(Object.keys(off).includes('irq'));
     assert.equal(value('ftrace_exporter_probe_up', { probe: 'irq' }), 0);
   });
 });
