@@ -166,7 +166,10 @@ test('what the kernel refuses carries errno, value and its own words', () => {
 
 test('a name that is held is refused; one that nobody holds is taken over', async () => {
   const held = makeInstance();
-  assert.throws(() => createInstance(root, held.name), { errno: 'EBUSY', message: /`instance:`/ });
+  assert.throws(() => createInstance(root, held.name), {
+    errno: 'EBUSY',
+    message: /another name with --instance \(`instance` in the config\)/,
+  });
   assert.partialDeepStrictEqual(cleanup(root, [held.name]), { removed: [], busy: [held.name] });
   held.remove();
 

@@ -5,7 +5,10 @@ export default async function* skips(events: AsyncIterable<TestEvent>): AsyncGen
   const skipped: string[] = [];
   for await (const { type, data } of events) {
     if (type !== 'test:pass' && type !== 'test:fail') continue;
-    if (data.skip !== undefined && data.skip !== false) skipped.push(`  ${data.name}: ${data.skip}`);
+    if (data.skip === undefined || data.skip === false) continue;
+    const what = data.details.type === 'suite' ? 'all tests of ' : '';
+    skipped.push(`  ${what}${data.name}: ${data.skip}`);
   }
-  if (skipped.length > 0) yield `\nNOT TESTED HERE, ${skipped.length} skipped:\n${skipped.join('\n')}\n`;
+  if (skipped.length > 0)
+    yield `\nNOT TESTED HERE, ${skipped.length} tests or groups of tests:\n${skipped.join('\n')}\n`;
 }
