@@ -7,6 +7,10 @@ import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
 import { setFlagsFromString } from 'node:v8';
 
+// Node's own handler opens a debugger on a port of the machine, where every local user can run code as this one. A
+// listener replaces it in every version of Node; `--disable-sigusr1` also covers the time before this line.
+process.on('SIGUSR1', () => process.stderr.write('ftrace-exporter: SIGUSR1 ignored\n'));
+
 const args = process.argv.slice(2);
 const [major, minor] = process.versions.node.split('.').map(Number);
 if (major < 22 || (major === 22 && minor < 18)) {
@@ -17,6 +21,30 @@ if (major < 22 || (major === 22 && minor < 18)) {
       'In a checkout, `npm start` and `npm run cli -- COMMAND` bring the right one along.\n',
   );
   process.exit(1);
+}
+
+refuseInheritedDebugger();
+ignoreInheritedTrust();
+// A diagnostic report would write the environment, with keys of OTLP backends, to a file.
+if (process.report) process.report.excludeEnv = true;
+
+/** A flag on the command line is a decision; an environment may come from anywhere. */
+function refuseInheritedDebugger() {
+  if (!/(^|\s)"?--inspect(?!-port|-publish)/.test(process.env.NODE_OPTIONS || '')) return;
+  process.stderr.write(
+    'ftrace-exporter: NODE_OPTIONS opens a debugger, through which other users of this machine can run code: ' +
+      'unset it, or pass --inspect to node on the command line.\n',
+  );
+  process.exit(2);
+}
+
+/** With this variable, connections to the OTLP backend would accept any certificate. */
+function ignoreInheritedTrust() {
+  if (process.env.NODE_TLS_REJECT_UNAUTHORIZED === undefined) return;
+  delete process.env.NODE_TLS_REJECT_UNAUTHORIZED;
+  process.stderr.write(
+    'ftrace-exporter: NODE_TLS_REJECT_UNAUTHORIZED ignored: certificates are always checked\n',
+  );
 }
 
 function printVersion() {

@@ -2,6 +2,7 @@
 import type { z } from 'zod';
 import { isMap } from './overlay.ts';
 import { didYouMean } from './suggest.ts';
+import { shownValue } from './units/quantity.ts';
 
 type JsonSchema = z.core.JSONSchema.JSONSchema;
 type Path = readonly PropertyKey[];
@@ -15,6 +16,8 @@ export interface ProblemContext {
   place(path: Path, of: 'key' | 'value'): string;
 }
 
+const BY_PLACE = new Intl.Collator('en', { numeric: true });
+
 /** One line a problem, in the order of their places. */
 export function describeProblems(issues: readonly z.core.$ZodIssue[], context: ProblemContext): string[] {
   const lines = issues.flatMap((issue) => {
@@ -24,7 +27,7 @@ export function describeProblems(issues: readonly z.core.$ZodIssue[], context: P
     const where = [context.place(issue.path, 'value'), dotted(issue.path)].filter((part) => part !== '');
     return [`${where.join(': ')}: ${whatIsWrong(issue, valueAt(context.value, issue.path), issue.path)}`];
   });
-  return lines.sort((a, b) => a.localeCompare(b, 'en', { numeric: true }));
+  return lines.sort(BY_PLACE.compare);
 }
 
 function unknownKey(path: Path, context: ProblemContext): string {
@@ -97,7 +100,7 @@ function valueAt(value: unknown, path: Path): unknown {
 }
 
 function shown(value: unknown): string {
-  const text = JSON.stringify(value) ?? 'nothing';
+  const text = shownValue(value);
   return text.length > 60 ? `${text.slice(0, 60)}…` : text;
 }
 

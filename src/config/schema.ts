@@ -8,6 +8,7 @@ import type { SpansConfig } from '../model/span.ts';
 import { otlpSchema, toOtlpConfig } from './otlp.ts';
 import { isMap } from './overlay.ts';
 import { spansSchema, toSpansConfig } from './spans.ts';
+import { shownValue } from './units/quantity.ts';
 import { count, duration, type SchemaKit, schemaKit, size } from './units.ts';
 
 /** A probe as far as the config knows it; the catalogue's modules fit. */
@@ -83,11 +84,18 @@ function subbuffer() {
 /** The reason of the last alternative, which is the general one. */
 function firstReason(want: string) {
   return (issue: { input?: unknown; errors?: { message: string }[][] }) =>
-    issue.errors?.at(-1)?.[0]?.message ?? `${JSON.stringify(issue.input)} is not ${want}`;
+    issue.errors?.at(-1)?.[0]?.message ?? `${shownValue(issue.input)} is not ${want}`;
 }
 
 function text(pattern: RegExp, problem: string) {
   return z.string({ error: problem }).regex(pattern, problem);
+}
+
+/** Routes of the HTTP server that are no place for the metrics. */
+const OWN_PATHS = ['/healthz', '/readyz', '/api/v1/status', '/api/v1/slow'];
+
+function isTakenPath(path: string): boolean {
+  return OWN_PATHS.includes(path) || path.startsWith('/api/v1/latency/');
 }
 
 /** The schema of everything, for probes with these sections. Empty sections mean defaults. */
@@ -119,11 +127,22 @@ export function composeSchema(sections: readonly ProbeSection[]) {
         listen_address: text(
           /^(\[[0-9A-Fa-f:.]+\]|[\w.-]*):\d{1,5}$/,
           'must be host:port, as in :10743, 127.0.0.1:10743 or [::1]:10743',
-        ).default(':10743'),
+        )
+          .refine((address) => !(Number(/\d+$/.exec(address)?.[0]) > 65_535), 'has a port above 65535')
+          .default(':10743'),
         telemetry_path: text(
           /^(\/[\w.~-]+)+$/,
           'must be a path of letters, digits and . _ ~ -, as in /metrics',
-        ).default('/metrics'),
+        )
+          .refine(
+            (path) => !/\/\.{1,2}(\/|$)/.test(path),
+            'has . or .. between slashes, which clients resolve',
+          )
+          .refine(
+            (path) => !isTakenPath(path),
+            'is a path of the agent itself: choose another one, as in /metrics',
+          )
+          .default('/metrics'),
         config_file: text(/^[^\0]+$/, 'must be a file, as in /etc/ftrace-exporter/web.yaml').optional(),
         max_requests: count(0, 10_000).prefault(40),
       })

@@ -15,6 +15,7 @@ import {
   parseDuration,
   parseSize,
   SIZE_PATTERN,
+  shownValue,
 } from './units/quantity.ts';
 
 /** Within what a quantity must lie, both ends included. */
@@ -165,7 +166,7 @@ function written(want: string, pattern: RegExp): z.ZodString {
 
 /** Says what was expected and what is there. */
 function expected(want: string): (issue: { input?: unknown }) => string {
-  return ({ input }) => `${JSON.stringify(input) ?? 'nothing'} is not ${want}`;
+  return ({ input }) => `${shownValue(input)} is not ${want}`;
 }
 
 /** What `parse` makes of a text, or an issue with its message. */

@@ -2,7 +2,6 @@
  * A YAML file: its text in, plain values and the place of every key out. Strict: YAML 1.2, one document, no key
  * twice, no tags, few aliases (they can multiply a small file into gigabytes).
  */
-import { readFileSync, statSync } from 'node:fs';
 import {
   type Document,
   isAlias,
@@ -11,12 +10,15 @@ import {
   isSeq,
   LineCounter,
   type Node,
+  type Pair,
   type ParsedNode,
   parseDocument,
+  visit,
+  type YAMLMap,
 } from 'yaml';
-import { errnoOf, UsageError } from '../model/errors.ts';
+import { UsageError } from '../model/errors.ts';
+import { readUserFile } from '../model/user-file.ts';
 
-const MAX_BYTES = 1024 * 1024;
 const MAX_ALIASES = 50;
 
 export interface YamlFile {
@@ -30,15 +32,9 @@ export interface YamlFile {
 export function readYamlFile(file: string): YamlFile {
   let text: string;
   try {
-    const { size } = statSync(file);
-    if (size > MAX_BYTES)
-      throw new UsageError(`${file}: is ${size} bytes long; a config has ${MAX_BYTES} at most`);
-    text = readFileSync(file, 'utf8');
+    text = readUserFile(file).toString('utf8');
   } catch (error) {
-    if (error instanceof UsageError) throw error;
-    throw new UsageError(
-      `cannot read the config ${file}: ${errnoOf(error)}: check the path and who may read it`,
-    );
+    throw new UsageError(`cannot read the config ${file}: ${(error as Error).message}`);
   }
   return parseYaml(file, text);
 }
@@ -50,7 +46,8 @@ export function parseYaml(file: string, text: string): YamlFile {
     lineCounter: lines,
     prettyErrors: false,
     strict: true,
-    uniqueKeys: true,
+    // The library compares each key with all before it.
+    uniqueKeys: false,
     version: '1.2',
   });
   const at = (offset: number) => {
@@ -60,6 +57,7 @@ export function parseYaml(file: string, text: string): YamlFile {
   const wrong = [...document.errors, ...document.warnings].map(
     ({ pos, message }) => `${at(pos[0])}: ${message}`,
   );
+  wrong.push(...repeatedKeys(document).map((offset) => `${at(offset)}: Map keys must be unique`));
   if (wrong.length > 0) throw new UsageError(wrong.join('\n'));
   let value: unknown;
   try {
@@ -67,17 +65,49 @@ export function parseYaml(file: string, text: string): YamlFile {
   } catch (error) {
     throw new UsageError(`${file}: ${error instanceof Error ? error.message : error}`);
   }
-  return { value: value ?? undefined, place: (path, of) => at(offsetOf(document, path, of)) };
+  const pairs = new WeakMap<YAMLMap, Map<string, Pair>>();
+  return { value: value ?? undefined, place: (path, of) => at(offsetOf(document, path, of, pairs)) };
 }
 
-function offsetOf(document: Document.Parsed, path: readonly PropertyKey[], of: 'key' | 'value'): number {
+/** Where keys are that their map has already. */
+function repeatedKeys(document: Document.Parsed): number[] {
+  const offsets: number[] = [];
+  visit(document, {
+    Map: (_, { items }) => {
+      const seen = new Set<unknown>();
+      for (const { key } of items) {
+        if (!isScalar(key)) continue;
+        if (seen.has(key.value)) offsets.push(key.range?.[0] ?? 0);
+        seen.add(key.value);
+      }
+    },
+  });
+  return offsets;
+}
+
+/** The pairs of a map by their key. */
+function pairsOf(map: YAMLMap, cache: WeakMap<YAMLMap, Map<string, Pair>>): Map<string, Pair> {
+  const cached = cache.get(map);
+  if (cached !== undefined) return cached;
+  const pairs = new Map<string, Pair>();
+  for (const pair of map.items) if (isScalar(pair.key)) pairs.set(String(pair.key.value), pair);
+  cache.set(map, pairs);
+  return pairs;
+}
+
+function offsetOf(
+  document: Document.Parsed,
+  path: readonly PropertyKey[],
+  of: 'key' | 'value',
+  pairs: WeakMap<YAMLMap, Map<string, Pair>>,
+): number {
   let node: Node | null = document.contents;
   let offset = node?.range?.[0] ?? 0;
   for (const [depth, segment] of path.entries()) {
     const last = depth === path.length - 1;
     if (isAlias(node)) node = (node.resolve(document) ?? null) as Node | null;
     if (isMap(node)) {
-      const pair = node.items.find(({ key }) => isScalar(key) && String(key.value) === String(segment));
+      const pair = pairsOf(node, pairs).get(String(segment));
       if (pair === undefined) return offset;
       const key = pair.key as ParsedNode;
       const value = pair.value as ParsedNode | null;

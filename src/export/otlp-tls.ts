@@ -3,11 +3,12 @@
  * config, and again when they have changed, as short-lived ones do.
  */
 import { X509Certificate } from 'node:crypto';
-import { readFileSync, statSync } from 'node:fs';
+import { statSync } from 'node:fs';
 import { createSecureContext } from 'node:tls';
-import { errnoOf, UsageError } from '../model/errors.ts';
+import { UsageError } from '../model/errors.ts';
 import type { Log } from '../model/log.ts';
 import type { OtlpTarget } from '../model/otlp.ts';
+import { readUserFile } from '../model/user-file.ts';
 
 /** As TLS takes them. */
 export interface TlsMaterial {
@@ -67,9 +68,9 @@ export function openTlsFiles(target: OtlpTarget, log: Log): TlsFiles {
 
 function readPem(key: string, file: string): Buffer {
   try {
-    return readFileSync(file);
+    return readUserFile(file);
   } catch (error) {
-    throw new UsageError(`${key}: cannot read ${JSON.stringify(file)}: ${errnoOf(error)}`);
+    throw new UsageError(`${key}: cannot read ${JSON.stringify(file)}: ${(error as Error).message}`);
   }
 }
 

@@ -99,6 +99,11 @@ function checkTelemetryPath(path: string, taken: readonly string[]): void {
       `--web.telemetry-path ${JSON.stringify(path)}: wants a path of letters, digits and . _ ~ -, such as /metrics`,
     );
   }
+  if (/\/\.{1,2}(\/|$)/.test(path)) {
+    throw new UsageError(
+      `--web.telemetry-path ${JSON.stringify(path)}: has . or .. between slashes, which clients resolve`,
+    );
+  }
   if (taken.includes(path)) {
     throw new UsageError(`--web.telemetry-path ${JSON.stringify(path)}: is taken by the agent itself`);
   }

@@ -3,15 +3,14 @@
  * wrong with them is told with the place in the config, and nothing is left to fail in a handshake.
  */
 import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto';
-import { readFileSync, statSync } from 'node:fs';
 import { isIP, SocketAddress } from 'node:net';
 import { dirname, resolve } from 'node:path';
 import { createSecureContext, type SecureContextOptions } from 'node:tls';
 import { errnoOf } from '../model/errors.ts';
+import { readUserFile } from '../model/user-file.ts';
 import { CURVES, NODE_VERSIONS, openSslCiphers } from './tls-names.ts';
 import type { TlsSection } from './web-config-schema.ts';
 
-const MAX_BYTES = 1024 * 1024;
 const CERTIFICATE = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g;
 
 export interface TlsSettings {
@@ -115,13 +114,11 @@ export function plainName(name: string): string {
 
 function readPem(file: string, fault: (message: string) => void): string | undefined {
   try {
-    const { size } = statSync(file);
-    if (size <= MAX_BYTES) return readFileSync(file, 'utf8');
-    fault(`${file} is ${size} bytes long; ${MAX_BYTES} is the most`);
+    return readUserFile(file).toString('utf8');
   } catch (error) {
-    fault(`cannot read ${file}: ${errnoOf(error)}: check the path and who may read it`);
+    fault(`cannot read ${file}: ${(error as Error).message}`);
+    return undefined;
   }
-  return undefined;
 }
 
 function certificatesOf({ key, text }: Source, fault: Wrong): X509Certificate[] | undefined {

@@ -44,19 +44,27 @@ export function openWebConfig(
   let config = read();
   tellOf(config, path, log, 'reading a web config');
 
+  const refuse = (reason: string) => {
+    if (reason !== refused) {
+      log.error(
+        { file: path, reason },
+        'the web config has changed and is wrong: the old one stays in force',
+      );
+    }
+    refused = reason;
+  };
+
   const renew = () => {
     let next: WebConfig;
     try {
       next = read();
     } catch (error) {
-      const reason = error instanceof UsageError ? error.message : String((error as Error).stack ?? error);
-      if (reason !== refused) {
-        log.error(
-          { file: path, reason },
-          'the web config has changed and is wrong: the old one stays in force',
-        );
-      }
-      refused = reason;
+      refuse(error instanceof UsageError ? error.message : String((error as Error).stack ?? error));
+      return;
+    }
+    const loss = protectionLost(config, next);
+    if (loss !== undefined) {
+      refuse(`${loss}: restart the agent if this is meant`);
       return;
     }
     const changed = !isDeepStrictEqual(next, config);
@@ -75,6 +83,21 @@ export function openWebConfig(
       return config;
     },
   };
+}
+
+/** What a new version would leave open: a file that was emptied, or that somebody is writing, must not open the port. */
+function protectionLost(old: WebConfig, next: WebConfig): string | undefined {
+  if (old.users.size > 0 && next.users.size === 0)
+    return 'it has no users any more, so everybody would come in';
+  if (old.tls === undefined) return undefined;
+  if (next.tls === undefined)
+    return 'it has no TLS any more, so passwords and metrics would be readable on the way';
+  if (old.tls.clients.require && !next.tls.clients.require)
+    return 'it asks clients for no certificate any more';
+  if (old.tls.clients.verify && !next.tls.clients.verify)
+    return 'it does not verify certificates of clients any more';
+  if (old.tls.clients.names && !next.tls.clients.names) return 'it has no client_allowed_sans any more';
+  return undefined;
 }
 
 /** Follows links: Kubernetes changes a Secret by pointing a link elsewhere. */

@@ -93,6 +93,11 @@ function inLargestUnit(value: number, units: Record<string, number>, ofZero: str
   return `${value / weight}${best}`;
 }
 
+/** A value of the config for messages; JSON has no word for numbers such as NaN. */
+export function shownValue(value: unknown): string {
+  return typeof value === 'number' ? String(value) : (JSON.stringify(value) ?? 'nothing');
+}
+
 function quoted(text: string): string {
   return JSON.stringify(text.length > 60 ? `${text.slice(0, 60)}…` : text);
 }

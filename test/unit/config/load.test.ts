@@ -284,3 +284,37 @@ test('the JSON Schema tells the keys, their defaults as written, and that sectio
   assert.deepEqual(properties.probes.type, ['object', 'null']);
   assert.equal(properties.probes.additionalProperties, false);
 });
+
+test('addresses and paths that cannot be served, and numbers that are none, are refused with their place', () => {
+  const refused: [yaml: string, problem: RegExp][] = [
+    [
+      'web: { telemetry_path: /healthz }',
+      /:1:24: web\.telemetry_path: "\/healthz" is a path of the agent itself/,
+    ],
+    ['web: { telemetry_path: /readyz }', /is a path of the agent itself/],
+    ['web: { telemetry_path: /api/v1/status }', /is a path of the agent itself/],
+    ['web: { telemetry_path: /api/v1/latency/wakeup }', /is a path of the agent itself/],
+    ['web: { telemetry_path: /../../etc }', /has \. or \.\. between slashes/],
+    ['web: { telemetry_path: /a/. }', /has \. or \.\. between slashes/],
+    ['web: { listen_address: ":99999" }', /:1:24: web\.listen_address: ":99999" has a port above 65535/],
+    ['max_window: .nan', /NaN is not a duration/],
+    ['max_window: .inf', /Infinity is not a duration/],
+    ['max_window: -0', /0 is not a duration/],
+    ['max_window: 0x10', /16 is not a duration/],
+    ['max_window: 2026-01-01', /"2026-01-01" is not a duration/],
+    ['max_window: 9999999999999999h', /is not a whole number of nanoseconds below 2\^53/],
+    ['buffer: { total: .nan }', /NaN is not a size/],
+    ['buffer: { total: -.inf }', /-Infinity is not a size/],
+    ['buffer: { total: 9999999999999999GiB }', /too large a size/],
+    ['web: { max_requests: .nan }', /must be a whole number/],
+    ['web: { max_requests: .inf }', /must be a whole number/],
+  ];
+  for (const [yaml, problem] of refused) {
+    const [said, ...more] = problems({ yaml });
+    assert.match(said, problem, yaml);
+    assert.deepEqual(more, [], yaml);
+    assert.doesNotMatch(said, /\bnull\b/);
+  }
+  for (const path of ['/.well-known', '/metrics..', '/healthz/metrics', '/api/v1/latency'])
+    assert.equal(load({ yaml: `web: { telemetry_path: ${path} }` }).web.telemetryPath, path);
+});

@@ -265,7 +265,10 @@ test('files that cannot be used are an error of the config', () => {
   writeFileSync(broken, 'no certificate');
   assert.throws(open({ certificateFile: join(directory, 'none') }), (error) => {
     assert.ok(error instanceof UsageError);
-    assert.match(error.message, /^otlp\.certificate: cannot read ".*none": ENOENT$/);
+    assert.match(
+      error.message,
+      /^otlp\.certificate: cannot read ".*none": ENOENT: check the path and who may read it$/,
+    );
     return true;
   });
   assert.throws(open({ certificateFile: broken }), /otlp\.certificate .*: no certificate of an authority/);

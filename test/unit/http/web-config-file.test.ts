@@ -177,3 +177,64 @@ test('a Secret that Kubernetes renews by pointing a link elsewhere is taken up',
   renameSync(join(directory, '..data_tmp'), join(directory, '..data'));
   assert.equal(web.current().headers[0][1], 'max-age=2');
 });
+
+const HASH = '$2b$04$hZrXm3u7VhWnJmHbUPHqTO6RCv2zSSC5D3Vs0DDqWbFd6tKZ1gWgK';
+
+test('a file that has lost its users or its TLS does not open the port', () => {
+  const { log, take } = logOf();
+  const directory = place();
+  const file = join(directory, 'web.yml');
+  copyFileSync(join(FIXTURES, 'server.crt'), join(directory, 'tls.crt'));
+  copyFileSync(join(FIXTURES, 'server.key'), join(directory, 'tls.key'));
+  const users = `basic_auth_users: { alice: ${HASH} }\n`;
+  const tls = 'tls_server_config: { cert_file: tls.crt, key_file: tls.key }\n';
+  writeFileSync(file, users + tls);
+  const web = openWebConfig(file, log, { lookEveryMs: 0 });
+  take();
+  const intact = () => {
+    const now = web.current();
+    return now.users.size === 1 && now.tls !== undefined;
+  };
+  for (const text of [
+    '',
+    'null\n',
+    '{}\n',
+    'basic_auth_users: {}\n',
+    `basic_auth_users: {}\n${tls}`,
+    users,
+    tls,
+  ]) {
+    writeFileSync(file, text);
+    assert.ok(intact(), text);
+    const [{ level, reason }] = take();
+    assert.equal(level, 'error', text);
+    assert.match(String(reason), /has no (users|TLS) any more.*: restart the agent if this is meant/);
+    writeFileSync(file, users + tls);
+    assert.ok(intact());
+    take();
+  }
+  // After a restart the file is what it says.
+  writeFileSync(file, '');
+  assert.equal(openWebConfig(file, log).current().users.size, 0);
+});
+
+test('a policy for certificates of clients does not become weaker by itself', () => {
+  const { log, take } = logOf();
+  const directory = place();
+  const file = join(directory, 'web.yml');
+  for (const name of ['server.crt', 'server.key']) copyFileSync(join(FIXTURES, name), join(directory, name));
+  const policy = (clients: string) =>
+    `tls_server_config: { cert_file: server.crt, key_file: server.key, ${clients} }\n`;
+  writeFileSync(file, policy('client_ca_file: server.crt, client_auth_type: RequireAndVerifyClientCert'));
+  const web = openWebConfig(file, log, { lookEveryMs: 0 });
+  take();
+  for (const weaker of [
+    'client_auth_type: NoClientCert',
+    'client_auth_type: RequireAnyClientCert',
+    'client_ca_file: server.crt, client_auth_type: VerifyClientCertIfGiven',
+  ]) {
+    writeFileSync(file, policy(weaker));
+    assert.deepEqual([web.current().tls?.clients.require, web.current().tls?.clients.verify], [true, true]);
+    assert.equal(take()[0].level, 'error');
+  }
+});

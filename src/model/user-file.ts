@@ -1,0 +1,48 @@
+/** Reads a file that a user names: opened without blocking, a regular file, and read within a bound. */
+import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
+import { errnoOf } from './errors.ts';
+
+/** For configs, certificates and keys. */
+export const MAX_USER_FILE_BYTES = 1024 * 1024;
+
+const { O_RDONLY, O_NONBLOCK, O_NOCTTY } = constants;
+const ATTEMPTS = 3;
+
+/** The whole file. Throws an `Error` whose message says what is wrong, without the file's name. */
+export function readUserFile(file: string, maxBytes = MAX_USER_FILE_BYTES): Buffer {
+  let fd: number;
+  try {
+    // A FIFO without a writer would hold up the thread, and a terminal could become ours.
+    fd = openSync(file, O_RDONLY | O_NONBLOCK | O_NOCTTY);
+  } catch (error) {
+    throw new Error(`${errnoOf(error)}: check the path and who may read it`);
+  }
+  try {
+    for (let attempt = 1; ; attempt++) {
+      const before = fstatSync(fd, { bigint: true });
+      if (before.isDirectory()) throw new Error('EISDIR: it is a directory, not a regular file');
+      if (!before.isFile()) throw new Error('it is not a regular file');
+      const content = contentOf(fd, maxBytes);
+      const after = fstatSync(fd, { bigint: true });
+      const isWhole = after.size === BigInt(content.length) && after.size === before.size;
+      if (isWhole && before.mtimeNs === after.mtimeNs) return content;
+      if (attempt === ATTEMPTS) throw new Error('it changes while it is read');
+    }
+  } finally {
+    closeSync(fd);
+  }
+}
+
+function contentOf(fd: number, maxBytes: number): Buffer {
+  const chunks: Buffer[] = [];
+  let length = 0;
+  for (;;) {
+    // Its size is not asked for: it may grow.
+    const chunk = Buffer.allocUnsafe(64 * 1024);
+    const bytes = readSync(fd, chunk, 0, chunk.length, length);
+    if (bytes === 0) return Buffer.concat(chunks, length);
+    length += bytes;
+    if (length > maxBytes) throw new Error(`it is longer than ${maxBytes} bytes`);
+    chunks.push(chunk.subarray(0, bytes));
+  }
+}
