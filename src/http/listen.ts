@@ -13,6 +13,7 @@ import { type AddressInfo, isIPv6, type Socket } from 'node:net';
 import { errnoOf, KernelError, UsageError } from '../model/errors.ts';
 import type { Log } from '../model/log.ts';
 import { type Connections, createConnections } from './connections.ts';
+import { connectionCeiling } from './descriptors.ts';
 import { createGuard, type Guard } from './guard.ts';
 import { createRefusals, type RefusalReason, type Refusals } from './refusals.ts';
 import { createTlsDoor, type DoorEvents, type TlsDoor } from './tls-door.ts';
@@ -87,7 +88,8 @@ export async function listen(
   { web, maxRequests = 0, limits: chosen = {}, refusals = createRefusals(log) }: ListenOptions = {},
 ): Promise<Listening> {
   const { host, port } = parseListenAddress(address);
-  const limits = { ...LIMITS, connections: Math.max(MAX_CONNECTIONS, 2 * maxRequests), ...chosen };
+  const ceiling = connectionCeiling(Math.max(MAX_CONNECTIONS, 2 * maxRequests));
+  const limits = { ...LIMITS, connections: ceiling, ...chosen };
   const server = createServer({
     keepAliveTimeout: KEEP_ALIVE_MS,
     requestTimeout: REQUEST_MS,

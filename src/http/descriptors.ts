@@ -1,0 +1,16 @@
+/** How many connections the process may have: capture must always find file descriptors (RLIMIT_NOFILE). */
+import { readdirSync, readFileSync } from 'node:fs';
+
+/** For files that the agent opens later, and for a connection that is accepted before another makes room. */
+const RESERVE = 16;
+
+/** `wanted`, or what the limit leaves when the files that are open now stay open; one at least. */
+export function connectionCeiling(wanted: number): number {
+  const [, limit] = /^Max open files +(\d+)/m.exec(readFileSync('/proc/self/limits', 'latin1')) ?? [];
+  if (limit === undefined) return wanted;
+  return affordable(wanted, Number(limit), readdirSync('/proc/self/fd').length);
+}
+
+export function affordable(wanted: number, limit: number, open: number): number {
+  return Math.max(1, Math.min(wanted, limit - open - RESERVE));
+}
