@@ -304,6 +304,18 @@ test('alive is not ready', async () => {
   assert.equal((await get('/readyz')).status, 200);
 });
 
+test('health fails, with the reason, when the capture thread hangs', async () => {
+  const alive = () => ({ alive: false, reason: 'the capture thread has not read the buffers for 31 s' });
+  await using({ alive }, async () => {
+    const { status, body } = await get('/healthz');
+    assert.deepEqual(
+      [status, body.toString()],
+      [503, 'not alive: the capture thread has not read the buffers for 31 s\n'],
+    );
+  });
+  assert.equal((await get('/healthz')).status, 200);
+});
+
 test('every answer says what a browser may do with it', async () => {
   for (const path of ['/', '/metrics', '/healthz', '/api/v1/status', '/nope']) {
     const { headers } = await get(path);

@@ -133,3 +133,14 @@ test('our own threads can be interrupted like any', () => {
   assert.deepEqual(s.durations(DURATION, 'disk', '1'), { count: 1, sum: 100 });
   assert.equal(s.ignored(), 0);
 });
+
+test('a start from before an interruption that is read after it was announced has no run', () => {
+  const s = interrupts();
+  s.probe.onLoss?.(0, 2000);
+  s.entry(1000, 30, 'disk');
+  s.exit(2100, 30);
+  s.entry(2200, 30, 'disk');
+  s.exit(2300, 30);
+  assert.deepEqual(s.duration('disk'), { count: 1, sum: 100 });
+  assert.deepEqual(s.unmatched, { lost: 1 });
+});

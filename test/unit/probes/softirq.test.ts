@@ -130,3 +130,18 @@ test('vectors that no kernel has are passed over, our own threads are not', () =
   assert.deepEqual(s.unmatched, { no_start: 4 });
   assert.equal(s.ignored(), 0);
 });
+
+test('a start from before an interruption that is read after it was announced has no wait and no run', () => {
+  const s = soft();
+  s.probe.onLoss?.(0, 2000);
+  s.raise(1000, TIMER);
+  s.entry(1100, NET_RX);
+  s.entry(2100, TIMER);
+  s.exit(2200, NET_RX);
+  s.exit(2300, TIMER);
+  assert.equal(s.latency('TIMER'), undefined);
+  assert.equal(s.duration('NET_RX'), undefined);
+  assert.deepEqual(s.duration('TIMER'), { count: 1, sum: 200 });
+  // The wait, the run, and the raise of NET_RX, which nothing was seen of.
+  assert.equal(s.unmatched.lost, 3);
+});

@@ -1,0 +1,47 @@
+/** Block tracing of a disk that somebody else switches off: the top level is everybody's, so the agent says it and waits. */
+import assert from 'node:assert/strict';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { makeBench } from '../support/agent.ts';
+import { makeLoopDisk } from '../support/loop-disk.ts';
+import { topLevelTurn } from '../support/top-level.ts';
+
+const bench = makeBench('blk-switch');
+/** Far more than it takes. */
+const LONGEST_MS = 10_000;
+
+const busy = await topLevelTurn();
+
+test('a disk that somebody stops tracing turns blk off, and the agent says that it leaves it so', {
+  skip: busy ?? false,
+}, async () => {
+  const disk = makeLoopDisk(bench);
+  const agent = await bench.start({
+    state_dir: bench.directory,
+    probes: { blk: { devices: [disk.name] } },
+  });
+  const answers = async (status: string): Promise<string> => {
+    for (const end = Date.now() + LONGEST_MS; ; await sleep(50)) {
+      const response = await fetch(`${agent.url}/readyz`);
+      const text = `${response.status} ${await response.text()}`;
+      if (text.startsWith(status)) return text;
+      assert.ok(Date.now() < end, text);
+    }
+  };
+  const upOf = async (probe: string) => (await agent.scrape()).sum('ftrace_exporter_probe_up', { probe });
+  const file = `/sys/block/${disk.name}/trace/enable`;
+  writeFileSync(file, '0');
+  const reason = await answers('503');
+  assert.match(
+    reason,
+    new RegExp(`block tracing of ${disk.name} was switched off: write 1 to ${file}; the agent`),
+  );
+  assert.match(reason, /leaves it so/);
+  assert.deepEqual([await upOf('blk'), await upOf('sched')], [0, 1]);
+  writeFileSync(file, '1');
+  await answers('200');
+  assert.equal(await upOf('blk'), 1);
+  assert.equal(await agent.stop(), 0, agent.stderr());
+  assert.equal(readFileSync(file, 'latin1').trim(), '0');
+});
