@@ -13,8 +13,8 @@ export interface Span {
 
 export interface Series {
   name: string;
-  /** Bound of a heatmap's bucket. */
-  le?: number;
+  /** Bound of a heatmap's bucket, as Prometheus writes it. */
+  le: string;
   /** By step; null where there is none. Of instant queries one. */
   values: (number | null)[];
 }
@@ -68,7 +68,7 @@ export async function draw(
           .trim();
         const numbers =
           value === undefined ? times.map((time) => at.get(Math.round(time)) ?? null) : [numberOf(value[1])];
-        series.push({ name, le: Number(metric.le ?? Number.NaN), values: numbers });
+        series.push({ name, le: metric.le ?? '', values: numbers });
       }
     }
     drawn.push({ panel, series, times });
@@ -76,10 +76,10 @@ export async function draw(
   return { title, variables, panels: drawn };
 }
 
-/** A rate over a minute: long enough for every scrape interval that these pictures are made with. */
+/** `rate` is `$__rate_interval`: a minute is long enough for the scrape interval that these pictures are made with. */
 function filledIn(expr: string, variables: Readonly<Record<string, string>>): string {
   return expr
-    .replaceAll('$__rate_interval', '1m')
+    .replaceAll('$__rate_interval', variables.rate ?? '1m')
     .replaceAll(/"\$(\w+)"/g, (_, name) => `"${variables[name] ?? '.*'}"`);
 }
 

@@ -19,6 +19,7 @@ const PALETTE = [
 const COLOURS = { green: '#73bf69', orange: '#ff9830', red: '#f2495c' };
 const LEGEND_ROW_PX = 15;
 const LEGEND_ROWS = 5;
+const AXIS_PX = 84;
 
 const digits = (value) =>
   value === 0 ? '0' : Number(value.toPrecision(3)).toLocaleString('en', { maximumSignificantDigits: 3 });
@@ -78,6 +79,8 @@ function legend(box, panel, series, colours) {
   const unit = defaultsOf(panel).unit;
   const table = element('table', 'legend');
   const rows = series.map((one, i) => ({ one, colour: colours[i] }));
+  if (panel.options.legend.sortBy === 'Max')
+    rows.sort((a, b) => highest(b.one.values) - highest(a.one.values));
   for (const { one, colour } of rows.slice(0, LEGEND_ROWS)) {
     const row = table.insertRow();
     const name = row.insertCell();
@@ -110,21 +113,28 @@ function timeseries(box, panel, { series, times }, width, height) {
   ];
   const dashed = custom.thresholdsStyle?.mode === 'dashed' ? stepsOf(panel).filter(({ value }) => value) : [];
   const legendRows = Math.min(series.length, LEGEND_ROWS) + (series.length > LEGEND_ROWS ? 1 : 0);
-  const lowest = (from, to) => (isLog ? [from, to] : [0, max ?? Math.max(to * 1.1, 1e-12)]);
+  const upTo = (most) => max ?? (Math.max((most ?? 0) * 1.1, custom.axisSoftMax ?? 0) || 1);
+  // Powers of ten, each with its line; of bytes powers of two.
+  const decades = (_, __, from, to) =>
+    Array.from({ length: 24 }, (___, i) => 10 ** (i - 12)).filter((one) => one >= from && one <= to);
+  const binary = Array.from({ length: 50 }, (_, i) => 2 ** i);
   new uPlot(
     {
       width,
       height: height - legendRows * LEGEND_ROW_PX,
       cursor: { show: false },
       scales: {
-        y: isLog ? { distr: 3 } : { range: (_, from, to) => (to === null ? [0, 1] : lowest(from, to)) },
+        y: isLog ? { distr: 3 } : { range: (_, __, to) => [0, upTo(to)] },
       },
       axes: [
         { font: '10px sans-serif', size: 24, grid: { stroke: '#eee' } },
         {
           font: '10px sans-serif',
-          size: 62,
+          size: AXIS_PX,
+          space: 18,
           grid: { stroke: '#eee' },
+          ...(isLog ? { splits: decades } : {}),
+          ...(unit === 'bytes' ? { incrs: binary } : {}),
           values: (_, ticks) => ticks.map((tick) => (tick === null ? '' : format(tick, unit))),
         },
       ],
@@ -165,7 +175,8 @@ function timeseries(box, panel, { series, times }, width, height) {
 
 /** Counts by bucket, from the cumulative ones; only the rows between the first and the last that hold something. */
 function heatmap(box, panel, { series, times }, width, height) {
-  const buckets = series.toSorted((a, b) => a.le - b.le);
+  const bound = ({ le }) => Number(le.replace('+Inf', 'Infinity'));
+  const buckets = series.toSorted((a, b) => bound(a) - bound(b));
   const counts = buckets.map(({ values }, i) =>
     values.map((value, at) => Math.max(0, (value ?? 0) - (buckets[i - 1]?.values[at] ?? 0))),
   );
@@ -179,7 +190,7 @@ function heatmap(box, panel, { series, times }, width, height) {
   box.append(canvas);
   const draw = canvas.getContext('2d');
   draw.font = '10px sans-serif';
-  const left = 62;
+  const left = AXIS_PX;
   const rowPx = (height - 16) / (to - from + 1);
   const columnPx = (width - left) / times.length;
   const unit = panel.options.yAxis.unit;
@@ -192,8 +203,9 @@ function heatmap(box, panel, { series, times }, width, height) {
     });
     draw.fillStyle = '#6e6e6e';
     const every = Math.ceil(14 / rowPx);
-    const bound = buckets[bucket].le === null ? '+Inf' : format(buckets[bucket].le, unit);
-    if ((to - bucket) % every === 0) draw.fillText(bound, 2, y + Math.min(rowPx, 10));
+    const { le } = buckets[bucket];
+    const label = le === '+Inf' ? le : format(Number(le), unit);
+    if ((to - bucket) % every === 0) draw.fillText(label, 2, y + Math.min(rowPx, 10));
   }
   draw.fillStyle = '#6e6e6e';
   const clock = (time) => new Date(time * 1000).toISOString().slice(11, 16);
@@ -206,12 +218,12 @@ function bargauge(box, panel, { series }) {
   const rows = series
     .map(({ name, values }) => ({ name, value: values[0] }))
     .filter(({ value }) => value !== null);
-  const most = Math.max(...rows.map(({ value }) => value), 1e-12);
+  const most = defaultsOf(panel).max ?? Math.max(...rows.map(({ value }) => value), 1e-12);
   for (const { name, value } of rows) {
     const bar = element('div', 'bar');
     const track = element('div', 'track');
     const fill = element('div', 'fill');
-    fill.style.width = `${(100 * value) / most}%`;
+    fill.style.width = `${Math.min(100, (100 * value) / most)}%`;
     fill.style.background = colourOf(panel, value);
     track.append(fill);
     const number = element('div', 'value', format(value, unit));
@@ -267,7 +279,8 @@ for (const drawn of DATA.board.panels) {
     continue;
   }
   box.append(element('h2', '', panel.title));
-  const hasNumbers = series.some(({ values }) => values.some((value) => value !== null));
+  const isShown = (value) => value !== null && (panel.type !== 'heatmap' || value > 0);
+  const hasNumbers = series.some(({ values }) => values.some(isShown));
   if (panel.type === 'text') words(box, panel);
   else if (!hasNumbers) box.append(element('div', 'empty', defaultsOf(panel).noValue));
   else DRAWERS[panel.type](box, panel, drawn, width - 18, height - 32);

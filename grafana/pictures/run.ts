@@ -32,12 +32,15 @@ const { values } = parseArgs({
 });
 const seconds = Number(values.seconds);
 
+/** What was recorded happened at once, at the start: rates look back as far. */
+const RECORDED_RATE = `${2 * seconds + 120}s`;
+
 /** What is chosen on each dashboard. Tracers that this machine's kernel may not have are of recordings. */
 const CHOSEN: Readonly<Record<string, Readonly<Record<string, string>>>> = {
-  'ftrace-node': { node: `${values.node}|recorded-blk` },
+  'ftrace-node': { node: values.node },
   'ftrace-agent': { node: values.node },
-  'ftrace-functions': { node: 'recorded-function.*' },
-  'ftrace-realtime': { node: 'recorded-(timerlat|osnoise|hwlat|wakeup_rt)' },
+  'ftrace-functions': { node: 'recorded-function.*', rate: RECORDED_RATE },
+  'ftrace-realtime': { node: 'recorded-(timerlat|osnoise|hwlat|wakeup_rt)', rate: RECORDED_RATE },
 };
 
 const bench = makeBench('pictures');
@@ -63,7 +66,7 @@ for (const name of readdirSync(DASHBOARDS)) {
 process.exit();
 
 async function fleetFor(owner: Bench): Promise<string> {
-  const { prometheus } = await startFleet(owner, { isTopLevelFree: false });
+  const { prometheus } = await startFleet(owner, { withTopLevel: false });
   await sleep(seconds * 1000);
   return prometheus.url;
 }
@@ -89,6 +92,7 @@ function shoot(page: string, picture: string, height: number): void {
       '--no-sandbox',
       '--disable-gpu',
       '--hide-scrollbars',
+      '--enable-logging=stderr',
       '--virtual-time-budget=3000',
       `--window-size=${WIDTH},${height}`,
       `--screenshot=${picture}`,
@@ -97,5 +101,6 @@ function shoot(page: string, picture: string, height: number): void {
     { encoding: 'utf8' },
   );
   if (error !== undefined) throw new Error(`chromium is needed: apt-get install chromium (${error.message})`);
-  if (status !== 0) throw new Error(`chromium ended with ${status}: ${stderr}`);
+  const problem = stderr.split('\n').find((line) => line.includes('Uncaught'));
+  if (status !== 0 || problem !== undefined) throw new Error(`chromium: ${status}: ${problem ?? stderr}`);
 }

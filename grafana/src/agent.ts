@@ -1,6 +1,6 @@
 /** Agent health: what it reads, loses and cannot decode, how full its buffers are, and what it costs. */
 import { type Board, CLUSTER, ONE_NODE } from './board.ts';
-import { CHOSEN, heatmap, lines, type Query, SHOULD_BE_ZERO } from './panels.ts';
+import { CHOSEN, heatmap, lines, type Query, SHOULD_BE_ONE, SHOULD_BE_ZERO } from './panels.ts';
 
 const JOB = `job="ftrace-exporter",${CHOSEN}`;
 const rateBy = (labels: string, metric: string, legend: string): Query => ({
@@ -95,8 +95,10 @@ export const agentBoard: Board = {
           selector: CHOSEN,
         }),
         lines({
-          title: 'Probes up',
-          description: '1: gets its events. 0: switched on, but off; /api/v1/status and doctor tell why.',
+          title: 'Ready, probes up',
+          levels: SHOULD_BE_ONE,
+          description:
+            'Ready: all events come that the agent asked for. Of a probe, 1: gets its events, 0: switched on, but off; /api/v1/status and doctor tell why.',
           unit: 'short',
           max: 1,
           queries: [
@@ -104,11 +106,13 @@ export const agentBoard: Board = {
               expr: `min by (probe) (ftrace_exporter_probe_up{${CHOSEN}})`,
               legend: '{{probe}}',
             },
+            { expr: `min(ftrace_exporter_ready{${CHOSEN}})`, legend: 'ready' },
           ],
         }),
         lines({
           title: 'CPU',
           levels: { bad: 0.25 },
+          isLevelInView: true,
           description: 'Share of one core, system and user.',
           unit: 'percentunit',
           queries: [
@@ -119,7 +123,7 @@ export const agentBoard: Board = {
           ],
         }),
         lines({
-          title: 'CPU an event',
+          title: 'CPU per event',
           description:
             'CPU time of the agent by events read. Where there are few events the fixed cost dominates.',
           unit: 's',
@@ -134,6 +138,7 @@ export const agentBoard: Board = {
         lines({
           title: 'Memory',
           levels: { bad: 256 * 1024 * 1024 },
+          isLevelInView: true,
           description: 'Resident memory of the process; kernel buffers are not in it.',
           unit: 'bytes',
           queries: [
@@ -189,7 +194,7 @@ export const agentBoard: Board = {
           ],
         }),
         lines({
-          title: 'Samples a scrape',
+          title: 'Samples per scrape',
           description: 'What Prometheus took from each agent.',
           unit: 'short',
           queries: [

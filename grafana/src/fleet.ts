@@ -20,13 +20,15 @@ export const fleetBoard: Board = {
       title: 'Nodes',
       panels: [
         stat({
-          title: 'Nodes reporting',
+          title: 'Reporting',
+          width: 3,
           description: 'Nodes with an agent that answered the last scrape.',
           unit: 'short',
           query: { expr: `count(max by (cluster, instance) (${UP}) == 1) or vector(0)`, legend: 'nodes' },
         }),
         stat({
-          title: 'Nodes not answering',
+          title: 'Not answering',
+          width: 3,
           description:
             'Nodes with an agent whose last scrape failed. One with several agents can be here and among those that report.',
           unit: 'short',
@@ -34,7 +36,20 @@ export const fleetBoard: Board = {
           levels: { bad: 1 },
         }),
         stat({
-          title: 'Nodes losing events',
+          title: 'Not ready',
+          width: 3,
+          description:
+            'Nodes with an agent that answers, but does not get events as it should; /readyz of the node tells why.',
+          unit: 'short',
+          query: {
+            expr: `count(min by (cluster, instance) (ftrace_exporter_ready{${CHOSEN}}) == 0) or vector(0)`,
+            legend: 'nodes',
+          },
+          levels: { bad: 1 },
+        }),
+        stat({
+          title: 'Losing events',
+          width: 3,
           description: 'Nodes whose kernel buffers lost events within five minutes.',
           unit: 'short',
           query: {
@@ -45,6 +60,7 @@ export const fleetBoard: Board = {
         }),
         stat({
           title: 'Probes down',
+          width: 3,
           description: 'Probes that are switched on and get no events; /api/v1/status of the node tells why.',
           unit: 'short',
           query: { expr: `count(ftrace_exporter_probe_up{${CHOSEN}} == 0) or vector(0)`, legend: 'probes' },
@@ -52,6 +68,7 @@ export const fleetBoard: Board = {
         }),
         stat({
           title: 'Events read',
+          width: 5,
           description: 'Events of all nodes that were read and decoded, a second.',
           unit: 'eps',
           query: {
@@ -61,6 +78,7 @@ export const fleetBoard: Board = {
         }),
         stat({
           title: 'CPU of all agents',
+          width: 4,
           description: 'Cores that the agents take together.',
           unit: 'short',
           query: { expr: `sum(instance:ftrace_exporter_cpu_seconds:rate5m{${CHOSEN}})`, legend: 'cores' },

@@ -32,18 +32,27 @@ const mostByCpu = (metric: string) => [
 ];
 const slowest = (rule: string, more = '') => `max(${rule}{${CHOSEN}${more}} >= 0)`;
 
-const KINDS = ['sched', 'block', 'syscalls', 'function_graph', 'timerlat', 'osnoise'];
+const KINDS = {
+  sched: 'waits for a CPU',
+  block: 'requests of disks',
+  syscalls: 'syscalls',
+  function_graph: 'kernel functions',
+  timerlat: 'late timers',
+  osnoise: 'noise on CPUs',
+};
 const slowNow: Row = {
   title: 'Slowest now',
   panels: [
     bars({
       title: 'Slowest now, p99',
       description:
-        'One in a hundred took as long or longer within five minutes, of the slowest vector, handler, disk and syscall. A click leads to the agent’s list of single slow operations.',
+        'One in a hundred took as long or longer within five minutes, of the slowest vector, handler, disk and syscall; bars end at 100 ms. A click leads to the agent’s list of single slow operations.',
       unit: 's',
       width: 14,
       levels: { warning: 10e-3, bad: 50e-3 },
       needs: { words: 'No data: are the recording rules loaded?' },
+      // One that is far longer leaves the others to be seen.
+      max: 100e-3,
       linkTo: 'agent',
       queries: [
         { expr: slowest(`instance:${RUN_QUEUE}:p99_rate5m`), legend: 'wait for a CPU' },
@@ -75,7 +84,9 @@ const slowNow: Row = {
       width: 10,
       content: [
         `- [Landing page, with the slowest as waterfalls](${AGENT_URL}/)`,
-        ...KINDS.map((kind) => `- [${kind}](${AGENT_URL}/api/v1/slow?kind=${kind}&limit=20)`),
+        ...Object.entries(KINDS).map(
+          ([kind, words]) => `- [Slow ${words} (${kind})](${AGENT_URL}/api/v1/slow?kind=${kind}&limit=20)`,
+        ),
         `- [Status: probes, buffers, losses](${AGENT_URL}/api/v1/status)`,
       ].join('\n'),
     }),
@@ -383,6 +394,7 @@ const syscalls: Row = {
     }),
     bars({
       title: 'Slowest, p99',
+      levels: { warning: 10e-3, bad: 100e-3 },
       description: 'Fifteen syscalls by p99, without those that wait by nature.',
       needs: 'syscalls',
       unit: 's',

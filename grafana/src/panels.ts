@@ -70,7 +70,7 @@ interface Look {
   width?: number;
   /** The probe without which the panel is empty, or the words that it then shows. */
   needs?: string | { words: string };
-  levels?: Levels;
+  levels?: AnyLevels;
 }
 
 /** From where on a value is orange, and red. Where there is an alert these are its thresholds. */
@@ -78,6 +78,10 @@ export interface Levels {
   warning?: number;
   bad: number;
 }
+
+/** Of what is 1 when all is well, and 0 when not. */
+export const SHOULD_BE_ONE = { good: 1 };
+type AnyLevels = Levels | typeof SHOULD_BE_ONE;
 
 /** Of what should never happen. */
 export const SHOULD_BE_ZERO: Levels = { bad: ABOVE_ZERO };
@@ -88,13 +92,15 @@ export interface Lines extends Look {
   /** Of logarithmic axes; latencies differ by orders of magnitude. */
   log?: boolean;
   max?: number;
+  /** Has the axis reach up to the level, however far away it is: of budgets. */
+  isLevelInView?: boolean;
 }
 
 export type AnyPanel = Builder<Panel>;
 
 /** Series over time, the highest first in the legend. */
 export function lines(look: Lines): AnyPanel {
-  const { title, description, unit, width = 12, queries, stacked, log, max, levels } = look;
+  const { title, description, unit, width = 12, queries, stacked, log, max, levels, isLevelInView } = look;
   const panel = new TimeseriesBuilder()
     .title(title)
     .description(description)
@@ -112,6 +118,8 @@ export function lines(look: Lines): AnyPanel {
         .displayMode(LegendDisplayMode.Table)
         .placement(LegendPlacement.Bottom)
         .calcs(['lastNotNull', 'max'])
+        .sortBy('Max')
+        .sortDesc(true)
         .showLegend(true),
     )
     .tooltip(new VizTooltipOptionsBuilder().mode(TooltipDisplayMode.Multi).sort(SortOrder.Descending))
@@ -119,9 +127,11 @@ export function lines(look: Lines): AnyPanel {
   if (stacked) panel.stacking(new StackingConfigBuilder().mode(StackingMode.Normal));
   if (log) panel.scaleDistribution(new ScaleDistributionConfigBuilder().type(ScaleDistribution.Log).log(10));
   if (max !== undefined) panel.max(max);
-  if (levels === SHOULD_BE_ZERO) panel.colorScheme(new FieldColorBuilder().mode(FieldColorModeId.Thresholds));
-  else if (levels !== undefined)
-    panel.thresholdsStyle(new GraphThresholdsStyleConfigBuilder().mode(GraphThresholdsStyleMode.Dashed));
+  if (levels === undefined) return panel;
+  if (levels === SHOULD_BE_ZERO || 'good' in levels)
+    return panel.colorScheme(new FieldColorBuilder().mode(FieldColorModeId.Thresholds));
+  panel.thresholdsStyle(new GraphThresholdsStyleConfigBuilder().mode(GraphThresholdsStyleMode.Dashed));
+  if (isLevelInView) panel.axisSoftMax(levels.bad * 1.1);
   return panel;
 }
 
@@ -132,13 +142,21 @@ function whenEmpty({ needs }: Look): string {
   return `No data: needs the probe ${needs} in the agent’s config`;
 }
 
-function thresholds(levels?: Levels): ThresholdsConfigBuilder {
+function thresholds(levels?: AnyLevels): ThresholdsConfigBuilder {
+  const builder = new ThresholdsConfigBuilder().mode(ThresholdsMode.Absolute);
+  if (levels !== undefined && 'good' in levels) {
+    const { good } = levels;
+    return builder.steps([
+      { value: null, color: 'red' },
+      { value: good, color: 'green' },
+    ]);
+  }
   const steps = [
     { value: null, color: 'green' },
     ...(levels?.warning === undefined ? [] : [{ value: levels.warning, color: 'orange' }]),
     ...(levels === undefined ? [] : [{ value: levels.bad, color: 'red' }]),
   ];
-  return new ThresholdsConfigBuilder().mode(ThresholdsMode.Absolute).steps(steps);
+  return builder.steps(steps);
 }
 
 /** Words and links. */
@@ -180,7 +198,9 @@ export function heatmap(look: Look & ({ metric: string; selector: string } | { e
 }
 
 /** The first of many now: bars, each a link to the node's dashboard, or to the agent, where that is what they are of. */
-export function bars(look: Look & { queries: readonly Query[]; linkTo?: 'node' | 'agent' }): AnyPanel {
+export function bars(
+  look: Look & { queries: readonly Query[]; linkTo?: 'node' | 'agent'; max?: number },
+): AnyPanel {
   const panel = new BarGaugeBuilder()
     .title(look.title)
     .description(look.description)
@@ -195,6 +215,7 @@ export function bars(look: Look & { queries: readonly Query[]; linkTo?: 'node' |
     .displayMode(BarGaugeDisplayMode.Gradient)
     .reduceOptions(new ReduceDataOptionsBuilder().calcs(['lastNotNull']).values(false))
     .targets(look.queries.map(instant));
+  if (look.max !== undefined) panel.max(look.max);
   if (look.linkTo === 'agent') {
     const slow = new DashboardLinkBuilder('Slow operations of this node').url(
       `${AGENT_URL}/api/v1/slow?limit=20`,

@@ -201,7 +201,7 @@ async function setUp(config: AgentConfig, kernel: Kernel, options: LiveOptions):
       ...(markers && { markers }),
       ...(ofTasks && { tasks: ofTasks }),
     },
-    warnings: [...tracers.leftovers, ...warnings],
+    warnings,
     close: () => closeAll(kernel),
     options,
   });

@@ -10,6 +10,7 @@ const WAITING = new Set([
   'epoll_pwait2',
   'epoll_wait',
   'epoll_wait_old',
+  'flock',
   'futex',
   'futex_wait',
   'futex_waitv',

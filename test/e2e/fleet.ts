@@ -27,7 +27,6 @@ const RECORDED: Readonly<Record<string, string>> = {
   hwlat: 'tracers-6.12-rt/hwlat.txt',
   wakeup_rt: 'text/6.12-rt.wakeup_rt.txt',
 };
-const BLK = 'text/6.12-rt.blk.txt';
 export const RECORDED_PROBES = Object.keys(RECORDED);
 /** Scrapes of a recording that begin with counters at 0: it happened at once, and rates need a before. */
 const SCRAPES_BEFORE = 2;
@@ -42,17 +41,14 @@ export interface Fleet {
   end(): Promise<void>;
 }
 
-/**
- * `isTopLevelFree: false` leaves the top level of tracefs alone, which the probe blk needs on this kernel: its metrics
- * are then of a recording as well.
- */
-export async function startFleet(bench: Bench, { isTopLevelFree = true } = {}): Promise<Fleet> {
+/** `withTopLevel: false` leaves the top level of tracefs alone, and with it out the probe blk. */
+export async function startFleet(bench: Bench, { withTopLevel = true } = {}): Promise<Fleet> {
   const device = makeDisk(bench);
   const live = await bench.start({
     probes: {
       syscalls: {},
       events: { count: ['sched:sched_process_exec'] },
-      blk: isTopLevelFree ? { devices: [basename(device)] } : { enabled: false },
+      blk: withTopLevel ? { devices: [basename(device)] } : { enabled: false },
     },
     // Some wait of the workload is as long; the budget keeps the others out.
     spans: { kinds: { sched: { threshold: '10us' } } },
@@ -63,7 +59,7 @@ export async function startFleet(bench: Bench, { isTopLevelFree = true } = {}): 
     if (work.pid !== undefined) process.kill(-work.pid, 'SIGKILL');
   });
   const recorded = await Promise.all(
-    Object.entries(isTopLevelFree ? RECORDED : { ...RECORDED, blk: BLK }).map(async ([probe, file]) => {
+    Object.entries(RECORDED).map(async ([probe, file]) => {
       const off = ['sched', 'block', 'irq', 'softirq'].map((name) => [name, { enabled: false }]);
       const command = ['replay', join(FIXTURES, file), '--serve'];
       const agent = await bench.start({ probes: { ...Object.fromEntries(off), [probe]: {} } }, { command });
