@@ -201,7 +201,7 @@ async function setUp(config: AgentConfig, kernel: Kernel, options: LiveOptions):
       ...(markers && { markers }),
       ...(ofTasks && { tasks: ofTasks }),
     },
-    warnings,
+    warnings: [...tracers.leftovers, ...warnings],
     close: () => closeAll(kernel),
     options,
   });

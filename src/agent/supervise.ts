@@ -53,6 +53,8 @@ export interface AgentOptions {
   replayFile?: string;
   /** The buffer of it to serve. */
   replayInstance?: string | undefined;
+  /** Given before the capture starts: ends its thread at once. What it holds is released, but nothing is put back. */
+  onTerminator?(terminate: () => Promise<void>): void;
   /** Takes traces of slow operations, some once a second. */
   onTraces?(traces: readonly TraceRecord[]): void;
 }
@@ -214,6 +216,11 @@ export async function startAgent(config: AgentConfig, options: AgentOptions): Pr
     return undefined;
   };
 
+  options.onTerminator?.(async () => {
+    stopping = true;
+    clearTimeout(startAgain);
+    await worker?.terminate();
+  });
   start();
   try {
     await first;

@@ -14,9 +14,10 @@ import type { KindStatus } from '../model/status.ts';
 import { probeCatalogue } from '../probes/catalogue.ts';
 import { formatText, listEvents } from '../tracefs/events.ts';
 import { type KernelFeatures, kernelFeatures } from '../tracefs/features.ts';
+import { journalState } from '../tracefs/leftovers.ts';
 import { findTracefs } from '../tracefs/mount.ts';
 import { type TracingUse, tracingUse } from '../tracefs/others.ts';
-import { topLevelUser } from '../tracefs/top-level.ts';
+import { topLevelUser } from '../tracefs/top-level-user.ts';
 import { enabledProbes } from './enabled-probes.ts';
 import { textFormat } from './live-stream.ts';
 import { type EnabledProbe, type EventPlan, planEvents } from './plan.ts';
@@ -61,6 +62,8 @@ export interface Survey {
     ownInstanceExists: boolean;
     /** Who or what uses the top level; '' when nobody does. */
     topLevelUser: string;
+    /** What the restore journal of the config's agent lists, and why it cannot be put back from here; '' without one. */
+    journal: string;
     surveyedTracers: TracerSurvey[];
   } & TracingUse;
   probes: ProbeSurvey[];
@@ -97,6 +100,7 @@ export async function survey(config: AgentConfig): Promise<Survey> {
       onlineCpus: online,
       eventCount: events.length,
       topLevelUser: topLevelUser(root) ?? '',
+      journal: journalState({ root, stateDir: config.stateDir, name: config.instance }) ?? '',
       ownInstanceExists: use.instances.includes(config.instance),
       surveyedTracers: features.tracers.map((name) => surveyTracer(name, features)),
     },

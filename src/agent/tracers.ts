@@ -10,6 +10,7 @@ import type { LatencyRecord, TracerRequest } from '../model/tracer.ts';
 import { recover } from '../tracefs/cleanup.ts';
 import type { Instance } from '../tracefs/instance.ts';
 import { openJournal } from '../tracefs/journal.ts';
+import { foreignTracer } from '../tracefs/leftovers.ts';
 import { makeLatencyLog } from './latency-log.ts';
 import { HEALTHY, type LiveBuffer } from './live-buffer.ts';
 import { openMarkerBuffer } from './marker-buffer.ts';
@@ -18,6 +19,8 @@ import type { Shared } from './shared.ts';
 import { openTracerBuffer, whereItRuns } from './tracer-buffer.ts';
 
 export interface Tracers {
+  /** What could not be put back, and a tracer of somebody else at the top level. The log has it already. */
+  leftovers: readonly string[];
   /** Sets up all of them; `share`: the part of the buffers' memory each may take. Throws for no refusal of the kernel. */
   start(probes: readonly EnabledProbe[], share: number, shared: Shared): StartedTracers;
   /** Reads the markers of programs at the top level, by this probe. Throws `KernelError` where somebody uses it. */
@@ -46,13 +49,15 @@ export function openTracers(config: AgentConfig, base: Instance, log: Log): Trac
   for (const instance of left.removed)
     log.warn({ instance }, 'removed an instance that a killed agent had left');
   for (const file of left.restored) log.warn({ file }, 'put back what a killed agent had changed');
-  for (const problem of left.problems) log.warn({}, problem);
+  const leftovers = [...left.problems, ...[foreignTracer(base.root) ?? []].flat()];
+  for (const problem of leftovers) log.warn({}, problem);
   const journal = openJournal(names);
   const latencies = makeLatencyLog(config.maxWindowMs);
   const opened: LiveBuffer[] = [];
   const refreshes: (() => void)[] = [];
 
   return {
+    leftovers,
     start: (probes, share, shared) => {
       const started: StartedTracers = { buffers: [], probes: [], warnings: [] };
       for (const { probe, request } of inOrder(probes, base)) {
@@ -104,7 +109,8 @@ export function openTracers(config: AgentConfig, base: Instance, log: Log): Trac
     latency: latencies.of,
     close: () => {
       const failures = opened.flatMap(({ remove }) => failureOf(remove));
-      for (const problem of journal.restore().problems) log.warn({}, problem);
+      for (const problem of journal.restore().problems)
+        if (!left.problems.includes(problem)) log.warn({}, problem);
       if (failures.length > 0) throw failures[0];
     },
   };

@@ -7,6 +7,7 @@ import { recordingInstance } from '../agent/record.ts';
 import type { AgentConfig } from '../config/schema.ts';
 import { type CleanupReport, cleanup } from '../tracefs/cleanup.ts';
 import { findTracefs } from '../tracefs/mount.ts';
+import { onEndSignals } from './ending.ts';
 import { EXIT_FAILED } from './failure.ts';
 import { print } from './output.ts';
 
@@ -32,17 +33,16 @@ function firstSignal(): Promise<void> {
   return new Promise((resolve) => {
     // A handler does not keep the event loop running.
     const running = setInterval(() => {}, 2 ** 30);
-    const signals = ['SIGTERM', 'SIGINT'] as const;
-    const onSignal = () => {
-      for (const signal of signals) process.off(signal, onSignal);
+    const first = () => {
       clearInterval(running);
       resolve();
     };
-    for (const signal of signals) process.on(signal, onSignal);
+    onEndSignals(['SIGTERM', 'SIGINT'], { first, again: () => process.exit(EXIT_FAILED) });
   });
 }
 
-function cleanUp(config: AgentConfig): CleanupReport & { root: string } {
+/** Removes and puts back what the agent of this config left. Throws `KernelError`. */
+export function cleanUp(config: AgentConfig): CleanupReport & { root: string } {
   // Where tracefs is not mounted nothing was left that a mount would bring back: no mounting here.
   const root = findTracefs({ ...(config.tracefsPath ? { path: config.tracefsPath } : {}), mayMount: false });
   // Ours alone: another tool's may begin with the same letters.

@@ -39,16 +39,20 @@ function kernelRows({ kernel }: Survey, config: AgentConfig): string[][] {
     ['trace clock mono', kernel.clocks.includes('mono') ? 'yes' : 'no'],
     ['clocksource', kernel.clocksource || 'unknown'],
     ['sub-buffer sizes', kernel.subbufferSizes ? 'yes' : 'no: one page each'],
-    [
-      'top-level tracer',
-      kernel.topLevelTracer === 'nop' ? 'nop: unused' : `${kernel.topLevelTracer}: in use`,
-    ],
+    ['top-level tracer', topLevelTracerOf(kernel)],
+    ['restore journal', kernel.journal || 'none: nothing of the whole machine is changed'],
     ['other instances', others.join(' ') || 'none'],
     [
       'own instance',
       `${config.instance}${kernel.ownInstanceExists ? ': there already, an agent runs or was killed' : ''}`,
     ],
   ];
+}
+
+function topLevelTracerOf({ topLevelTracer, journal }: NonNullable<Survey['kernel']>): string {
+  if (topLevelTracer === 'nop') return 'nop: unused';
+  const isOurs = journal.includes('current_tracer');
+  return `${topLevelTracer}: in use${isOurs ? ', by the agent of this name' : '; no journal of the agent of this name has it'}`;
 }
 
 function processRows({ process }: Survey): string[][] {

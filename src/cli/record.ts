@@ -3,6 +3,7 @@ import { recordCapture } from '../agent/record.ts';
 import type { AgentConfig } from '../config/schema.ts';
 import { parseDuration } from '../config/units/quantity.ts';
 import { UsageError } from '../model/errors.ts';
+import { onEndSignals } from './ending.ts';
 import { createLog } from './log.ts';
 import { print } from './output.ts';
 
@@ -17,8 +18,8 @@ export async function record(
 ): Promise<void> {
   const durationMs = durationOf(options.duration);
   const ended = new AbortController();
-  const end = () => ended.abort();
-  for (const signal of ENDING) process.once(signal, end);
+  // Signals that come later change nothing: it ends as fast as it can.
+  const release = onEndSignals(ENDING, { first: () => ended.abort() });
   try {
     const { pages, events, lost, bytes } = await recordCapture(config, {
       file: options.output,
@@ -28,7 +29,7 @@ export async function record(
     });
     print(`${options.output}: ${events} events in ${pages} pages, ${bytes} bytes; ${lost} events lost`);
   } finally {
-    for (const signal of ENDING) process.removeListener(signal, end);
+    release();
   }
 }
 

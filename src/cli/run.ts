@@ -1,7 +1,8 @@
 /**
  * `run`: config in, an agent and its HTTP server out, until a signal ends them. Whatever the end, the agent's
- * instance is removed before the process goes, unless it is killed or told to end twice.
+ * instance is removed, and what it changed is put back, before the process goes, unless it is killed.
  */
+import { setTimeout as sleep } from 'node:timers/promises';
 import { type Agent, startAgent } from '../agent/supervise.ts';
 import { makeTraces, type Traces } from '../agent/traces.ts';
 import type { AgentConfig } from '../config/schema.ts';
@@ -12,12 +13,17 @@ import { createRefusals, type Refusals } from '../http/refusals.ts';
 import { openWebConfig } from '../http/web-config-file.ts';
 import { UsageError } from '../model/errors.ts';
 import type { Log } from '../model/log.ts';
+import { cleanUp } from './cleanup.ts';
 import { demoCapture, whyNoTracing } from './demo.ts';
+import { onEndSignals } from './ending.ts';
 import { EXIT_FAILED } from './failure.ts';
 import { createLog } from './log.ts';
 import { type Otlp, openOtlp } from './otlp.ts';
 import { REPLAY_LABELS } from './replay-labels.ts';
 import { packageVersion } from './version.ts';
+
+/** How long a second signal waits for the capture thread, which may be in the midst of a call of the kernel. */
+const MOST_TERMINATING_MS = 2000;
 
 export interface RunOptions {
   /** A recording to serve instead of the running kernel. */
@@ -41,7 +47,10 @@ export async function run(config: AgentConfig, options: RunOptions): Promise<num
   const traces = config.spans === undefined ? undefined : makeTraces(config.spans, otlp?.backend);
   const startMs = Date.now();
   // From here on a signal must not end the process with an instance left behind.
-  const end = waitForEnd(log);
+  let terminate = async () => {};
+  const end = waitForEnd(log, () =>
+    replayFile === undefined ? endAtOnce(config, log, terminate) : undefined,
+  );
   let agent: Agent | undefined;
   let server: Listening | undefined;
   let status = EXIT_FAILED;
@@ -49,6 +58,9 @@ export async function run(config: AgentConfig, options: RunOptions): Promise<num
     agent = await startAgent(config, {
       log,
       version,
+      onTerminator: (terminator) => {
+        terminate = terminator;
+      },
       ...(traces === undefined ? {} : { onTraces: traces.take }),
       ...(replayFile === undefined ? {} : { replayFile, replayInstance: options.replayInstance }),
     });
@@ -56,15 +68,14 @@ export async function run(config: AgentConfig, options: RunOptions): Promise<num
     const app = createApp(deps, { maxRequests, refusals });
     server = await listen(app, listenAddress, log, { web, maxRequests, refusals });
     const url = `${server.url}${config.web.telemetryPath}`;
-    log.info(
-      { version, url, page: `${server.url}/`, probes: config.probes.map(({ name }) => name).join(',') },
-      'serving metrics',
-    );
+    const probes = await probesUp(agent, config);
+    log.info({ version, url, page: `${server.url}/`, probes: probes.join(',') || 'none' }, 'serving metrics');
     otlp?.start({ ...deps, startMs });
     status = await end.reached;
   } finally {
     await Promise.all([server?.close(), otlp?.collectLast()]);
     await agent?.stop().catch((error: unknown) => {
+      if (end.isAtOnce()) return;
       status = EXIT_FAILED;
       const reason = error instanceof Error ? error.message : String(error);
       log.error({ reason }, 'could not stop cleanly; `ftrace-exporter cleanup` removes what is left');
@@ -75,6 +86,12 @@ export async function run(config: AgentConfig, options: RunOptions): Promise<num
   }
   log.info({ status }, 'stopped');
   return status;
+}
+
+/** Names of the probes that work; where the capture has just failed, which the log tells, of those that are on. */
+async function probesUp(agent: Agent, config: AgentConfig): Promise<string[]> {
+  const status = await agent.status().catch(() => undefined);
+  return (status?.probes.filter(({ up }) => up) ?? config.probes).map(({ name }) => name);
 }
 
 /** Kinds of traces do without probes, but are made of the running kernel alone. */
@@ -137,28 +154,31 @@ function demoInstead(config: AgentConfig, log: Log): string | undefined {
 interface End {
   /** Resolves to the exit status when a signal or a failure ends the run. */
   reached: Promise<number>;
+  /** Whether a second signal has ended it. */
+  isAtOnce(): boolean;
   /** Gives the signals back. */
   release(): void;
 }
 
-function waitForEnd(log: Log): End {
+/** `endAtOnce`: what is done before the exit when a second signal comes. */
+function waitForEnd(log: Log, endAtOnce: () => Promise<void> | undefined): End {
   const { promise: reached, resolve } = Promise.withResolvers<number>();
-  let ending = false;
-  const onSignal = (signal: NodeJS.Signals) => {
-    if (ending) {
-      log.warn(
-        { signal },
-        'told to end twice: ending at once; `ftrace-exporter cleanup` removes what is left',
-      );
+  let atOnce = false;
+  const releaseSignals = onEndSignals(['SIGTERM', 'SIGINT'], {
+    first: (signal) => {
+      log.info({ signal }, 'stopping');
+      resolve(0);
+    },
+    again: async (signal) => {
+      if (atOnce) return;
+      atOnce = true;
+      log.warn({ signal }, 'second signal received: putting back what was changed, then exiting immediately');
+      await endAtOnce();
       process.exit(EXIT_FAILED);
-    }
-    ending = true;
-    log.info({ signal }, 'stopping');
-    resolve(0);
-  };
+    },
+  });
   const onHangUp = () => log.info({ signal: 'SIGHUP' }, 'ignored: the config is read at the start alone');
   const fail = (reason: string, message: string) => {
-    ending = true;
     log.error({ reason }, message);
     resolve(EXIT_FAILED);
   };
@@ -166,11 +186,27 @@ function waitForEnd(log: Log): End {
     const reason = error instanceof Error ? (error.stack ?? error.message) : String(error);
     fail(reason, 'an error that nobody expected: stopping');
   };
-  process.on('SIGTERM', onSignal).on('SIGINT', onSignal).on('SIGHUP', onHangUp);
-  process.on('uncaughtException', onUncaught);
+  process.on('SIGHUP', onHangUp).on('uncaughtException', onUncaught);
   const release = () => {
-    process.off('SIGTERM', onSignal).off('SIGINT', onSignal).off('SIGHUP', onHangUp);
-    process.off('uncaughtException', onUncaught);
+    releaseSignals();
+    process.off('SIGHUP', onHangUp).off('uncaughtException', onUncaught);
   };
-  return { reached, release };
+  return { reached, isAtOnce: () => atOnce, release };
+}
+
+/** Ends the capture thread, then does for it what it would have done at its end. */
+async function endAtOnce(config: AgentConfig, log: Log, terminate: () => Promise<void>): Promise<void> {
+  const remedy = '`ftrace-exporter cleanup` removes what is left';
+  try {
+    const late = sleep(MOST_TERMINATING_MS, 'late' as const, { ref: false });
+    if ((await Promise.race([terminate(), late])) === 'late')
+      log.error({}, `the capture thread does not end: ${remedy}`);
+    const { problems, busy } = cleanUp(config);
+    for (const problem of problems) log.error({ reason: problem }, `could not put all back: ${remedy}`);
+    if (busy.includes(config.instance))
+      log.error({ instance: config.instance }, `the instance is still held: ${remedy}`);
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    log.error({ reason }, `could not put all back: ${remedy}`);
+  }
 }

@@ -10,8 +10,9 @@ import type { TracerRequest } from '../model/tracer.ts';
 import { listLines } from './control-forms.ts';
 import { tryReadText } from './files.ts';
 import type { Instance } from './instance.ts';
-import type { JournalPlace } from './journal.ts';
-import { bootId, loadEntries } from './journal-state.ts';
+import { bootId, type JournalEntry, loadEntries } from './journal-state.ts';
+import type { JournalPlace } from './journal-store.ts';
+import { isTopLevelOwner } from './owners.ts';
 import { isLatencyTracer } from './tracer-names.ts';
 
 /** Of each of these the kernel runs one, or lets all that run share one set of knobs. */
@@ -131,18 +132,30 @@ function refuseJournaled(
   if (tracer === 'function_graph' && functions?.maxDepth !== 1)
     for (const file of ['max_graph_depth', ...GRAPH_LISTS]) shared.add(file);
   if (target.dir === target.root) shared.add('current_tracer');
-  for (const { agent, files } of otherJournals(stateDir, name)) {
-    const file = files.find((one) => shared.has(one));
-    if (file !== undefined)
-      refuse(
-        join(target.root, file),
-        `agent ${agent} has set it: stop that one, or, when it was killed, run its \`ftrace-exporter cleanup\``,
-      );
+  for (const { agent, entries } of journalsOfOthers(stateDir, name)) {
+    const entry = entries.find(({ file }) => shared.has(file));
+    if (entry !== undefined)
+      refuse(join(target.root, entry.file), `agent ${agent} has set it: ${undoing(agent)}`);
   }
 }
 
-/** Files in journals of other agents. One that cannot be read says nothing: its agent will. */
-export function otherJournals(stateDir: string, name: string): { agent: string; files: string[] }[] {
+const undoing = (agent: string) =>
+  `stop that one, or, when it was killed, run \`ftrace-exporter cleanup --instance ${agent}\``;
+
+/**
+ * The agent whose journal says that it has changed something at the top level, where therefore nothing is as it was;
+ * undefined when there is none.
+ */
+export function otherTopLevelAgent({ stateDir, name }: JournalPlace): string | undefined {
+  for (const { agent, entries } of journalsOfOthers(stateDir, name)) {
+    const entry = entries.find(({ owners }) => owners.some(isTopLevelOwner));
+    if (entry !== undefined) return `agent ${agent} has changed ${entry.file} there: ${undoing(agent)}`;
+  }
+  return undefined;
+}
+
+/** Journals of other agents. One that cannot be read says nothing: its agent will. */
+function journalsOfOthers(stateDir: string, name: string): { agent: string; entries: JournalEntry[] }[] {
   let states: string[];
   try {
     states = readdirSync(stateDir).filter((file) => file.endsWith('.journal.json'));
@@ -153,7 +166,7 @@ export function otherJournals(stateDir: string, name: string): { agent: string; 
     const agent = basename(file, '.journal.json');
     if (agent === name) return [];
     try {
-      return [{ agent, files: loadEntries(join(stateDir, file), bootId()).map((entry) => entry.file) }];
+      return [{ agent, entries: loadEntries(join(stateDir, file), bootId()) }];
     } catch {
       return [];
     }

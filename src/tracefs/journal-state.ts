@@ -12,8 +12,8 @@ import {
   openSync,
   readFileSync,
   renameSync,
-  rmSync,
   type Stats,
+  unlinkSync,
   writeSync,
 } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -153,9 +153,9 @@ export function saveEntries(
   const { boot, entries } = state;
   try {
     const temporary = unfinished(file);
-    rmSync(temporary, { force: true });
+    removeIfThere(temporary);
     if (entries.length === 0) {
-      rmSync(file, { force: true });
+      removeIfThere(file);
       return;
     }
     makeDirectory(stateDir);
@@ -166,6 +166,16 @@ export function saveEntries(
     throw refusal(error, { file, action: 'write the restore journal', remedy });
   }
   syncDirectory(stateDir);
+}
+
+/** Not by `rmSync`, whose errors carry no code where the file system is read-only. */
+function removeIfThere(file: string): void {
+  try {
+    unlinkSync(file);
+  } catch (error) {
+    const errno = errnoOf(error);
+    if (errno !== 'ENOENT' && errno !== 'ENOTDIR') throw error;
+  }
 }
 
 /** With its parents. Not by `recursive`: Node then tries for ever where a file system takes no directories. */

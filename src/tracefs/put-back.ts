@@ -16,6 +16,10 @@ import { emptyList } from './list-files.ts';
  */
 const CHANGED_BY_KERNEL = ['tracing_on', 'buffer_size_kb', 'hwlat_detector/mode'];
 
+export function isChangedByKernel(file: string): boolean {
+  return CHANGED_BY_KERNEL.includes(file);
+}
+
 export function checkedForm(file: string): Form {
   const form = formOf(file);
   if (form !== undefined) return form;
@@ -64,7 +68,7 @@ export function putBack(root: string, entry: JournalEntry, tracerIsOurs: boolean
 }
 
 function isOurs(entry: JournalEntry, form: Form, present: string, tracerIsOurs: boolean): boolean {
-  if (CHANGED_BY_KERNEL.includes(entry.file)) return true;
+  if (isChangedByKernel(entry.file)) return true;
   // Forks add to the lists of pids, so what they hold says nothing; whose tracer it is does.
   if (form === 'pids') return tracerIsOurs;
   if (form === 'functions') {

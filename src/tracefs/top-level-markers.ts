@@ -8,11 +8,13 @@ import { join } from 'node:path';
 import { KernelError } from '../model/errors.ts';
 import { bufferSizeKb, instanceLayout } from './buffers.ts';
 import { refusal } from './files.ts';
-import { otherJournals } from './in-use.ts';
+import { otherTopLevelAgent } from './in-use.ts';
 import { commonOf, type Instance } from './instance.ts';
-import { type Journal, topLevelOwner } from './journal.ts';
+import type { Journal } from './journal.ts';
+import { topLevelOwner } from './owners.ts';
 import { type LivePages, openLivePages } from './pages.ts';
-import { entriesRecorded, topLevelUser } from './top-level.ts';
+import { entriesRecorded } from './top-level.ts';
+import { topLevelUser } from './top-level-user.ts';
 
 /** A CPU: markers of a tick at the highest rate that is looked at. */
 const LEAST_KB = 256;
@@ -20,7 +22,7 @@ const OWNER = topLevelOwner('markers');
 
 /** Throws `KernelError` when somebody uses it, and says who. */
 export function takeTopLevelMarkers(root: string, journal: Journal): Instance {
-  const user = topLevelUser(root) ?? otherAgent(journal);
+  const user = topLevelUser(root) ?? otherTopLevelAgent(journal.place);
   if (user !== undefined)
     throw new KernelError({ file: root, errno: 'EBUSY', action: 'read the markers of', remedy: user });
   const part = journal.part(OWNER);
@@ -73,11 +75,6 @@ export function takeTopLevelMarkers(root: string, journal: Journal): Instance {
       return part.restore().problems;
     },
   };
-}
-
-function otherAgent({ place }: Journal): string | undefined {
-  const other = otherJournals(place.stateDir, place.name).find(({ files }) => files.includes('trace_clock'));
-  return other && `agent ${other.agent} uses it`;
 }
 
 /** Sets the kernel's counts to zero as well. */

@@ -5,29 +5,18 @@
  */
 import { closeSync, constants, openSync } from 'node:fs';
 import { join } from 'node:path';
-import { errnoOf, KernelError } from '../model/errors.ts';
+import { KernelError } from '../model/errors.ts';
 import { instanceLayout, prepareBuffers } from './buffers.ts';
-import { listLines } from './control-forms.ts';
 import { possibleCpus } from './cpu-dirs.ts';
 import { enableEvents } from './events.ts';
 import { refusal, tryReadText } from './files.ts';
+import { otherTopLevelAgent } from './in-use.ts';
 import { commonOf, type Instance, quietly } from './instance.ts';
-import { type Journal, topLevelOwner } from './journal.ts';
+import type { Journal } from './journal.ts';
+import { topLevelOwner } from './owners.ts';
 import { type LivePages, openLivePages } from './pages.ts';
 import { parseStats } from './stats.ts';
-
-/** Lists that narrow down what is recorded: whoever filled one in counts on it. */
-const LISTS = [
-  'set_event',
-  'set_event_pid',
-  'set_event_notrace_pid',
-  'set_ftrace_filter',
-  'set_ftrace_notrace',
-  'set_ftrace_pid',
-  'set_ftrace_notrace_pid',
-  'set_graph_function',
-  'set_graph_notrace',
-];
+import { topLevelUser } from './top-level-user.ts';
 
 /**
  * Takes the top level for a tracer; `remove()` puts everything back and gives what could not be. A killed agent's
@@ -35,7 +24,7 @@ const LISTS = [
  * Throws `KernelError` when somebody uses it, and says who.
  */
 export function takeTopLevel(root: string, journal: Journal, tracer: string): Instance {
-  const user = topLevelUser(root);
+  const user = topLevelUser(root) ?? otherTopLevelAgent(journal.place);
   if (user !== undefined) {
     const remedy = `tracer ${tracer} can only run at the top level on this kernel, and ${user}`;
     throw new KernelError({ file: root, errno: 'EBUSY', action: 'take', remedy });
@@ -87,31 +76,6 @@ export function takeTopLevel(root: string, journal: Journal, tracer: string): In
     },
     remove,
   };
-}
-
-/** Who or what uses the top level; undefined when nobody does. Changes nothing. */
-export function topLevelUser(root: string): string | undefined {
-  const tracer = tryReadText(join(root, 'current_tracer'))?.trim();
-  if (tracer !== undefined && tracer !== 'nop') return `it runs the tracer ${tracer} already`;
-  for (const file of LISTS) {
-    const lines = listLines(tryReadText(join(root, file)) ?? '');
-    if (lines.length === 0) continue;
-    const some = lines.slice(0, 3).join(', ') + (lines.length > 3 ? ', …' : '');
-    return file === 'set_event'
-      ? `somebody records events there: ${some}`
-      : `somebody has set ${file} there: ${some}`;
-  }
-  return pipeIsOpen(root) ? 'somebody reads its trace_pipe' : undefined;
-}
-
-/** The kernel lets one at a time open it. */
-function pipeIsOpen(root: string): boolean {
-  try {
-    closeSync(openSync(join(root, 'trace_pipe'), constants.O_RDONLY | constants.O_NONBLOCK));
-    return false;
-  } catch (error) {
-    return errnoOf(error) === 'EBUSY';
-  }
 }
 
 /** Events in the top level's buffer. */

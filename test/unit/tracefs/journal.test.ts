@@ -22,6 +22,7 @@ import fc from 'fast-check';
 import { KernelError } from '../../../src/model/errors.ts';
 import { openJournal, restoreJournal } from '../../../src/tracefs/journal.ts';
 import { bootId } from '../../../src/tracefs/journal-state.ts';
+import { takeTopLevel } from '../../../src/tracefs/top-level.ts';
 import { fakeTracefs } from './fake.ts';
 
 const FILES = {
@@ -32,6 +33,8 @@ const FILES = {
   tracing_on: '1\n',
   set_ftrace_filter: '#### all functions enabled ####\n',
   current_tracer: 'nop\n',
+  buffer_size_kb: '8000\n',
+  set_event: '',
 };
 
 function fake(t: TestContext) {
@@ -419,4 +422,114 @@ test('while somebody else runs a tracer at the top level, what ours changed ther
   assert.deepEqual(restoreJournal(place), { restored: ['tracing_on'], problems: [] });
   assert.equal(text('tracing_on'), '1\n');
   assert.ok(!existsSync(stateFile));
+});
+
+test('after a crash, what somebody records at the top level is left alone until it is over', (t) => {
+  const { place, stateFile, text, write, plant } = fake(t);
+  const owners = ['blk at the top level'];
+  const entries = [
+    { file: 'osnoise/cpus', before: '0-1\n', left: '2-3', owners },
+    { file: 'buffer_size_kb', before: '1000\n', left: '9000', owners },
+    { file: 'tracing_on', before: '0\n', left: '1', owners },
+    { file: 'current_tracer', before: 'nop\n', left: 'blk', owners },
+  ];
+  const uses: [string, string, RegExp][] = [
+    ['set_event', 'sched:sched_switch\n', /records events there: sched:sched_switch/],
+    ['set_event_pid', '17\n', /has set set_event_pid/],
+    ['buffer_size_kb', '5000\n', /has given its buffer 5000 KiB per CPU/],
+  ];
+  for (const [file, value, why] of uses) {
+    plant(entries);
+    write('osnoise/cpus', '2-3\n');
+    write('buffer_size_kb', '0007\n');
+    write('current_tracer', 'blk\n');
+    write(file, value);
+    const { restored, problems } = restoreJournal(place);
+    assert.deepEqual(restored, ['current_tracer'], 'a tracer that nobody reads only costs');
+    assert.match(problems.join('\n'), why);
+    assert.equal(problems.length, 3);
+    assert.equal(text('osnoise/cpus'), '2-3\n');
+    // The end of an agent that has started meanwhile leaves it alone, too.
+    assert.equal(openJournal(place).restore().problems.length, 3);
+    write(file, file === 'buffer_size_kb' ? '0007\n' : '');
+    assert.deepEqual(restoreJournal(place).problems, []);
+    assert.ok(!existsSync(stateFile));
+  }
+});
+
+test('a journal that cannot be trusted does not concern an agent that needs none', (t) => {
+  const { place, stateFile } = fake(t);
+  mkdirSync(place.stateDir);
+  writeFileSync(stateFile, '{', { mode: 0o600 });
+  assert.throws(() => restoreJournal(place), /it is not JSON/);
+  const journal = openJournal(place);
+  assert.deepEqual(journal.part('function').restore(), { restored: [], problems: [] });
+  assert.deepEqual(journal.restore(), { restored: [], problems: [] });
+  assert.equal(readFileSync(stateFile, 'utf8'), '{');
+});
+
+/** As a full disk does: files can be opened and removed, not written. */
+function fillDisk(t: TestContext, stateDir: string): void {
+  const { openSync } = fs;
+  t.mock.method(fs, 'openSync', (path: string, flags: number, mode?: number) => {
+    if (path.startsWith(stateDir) && (flags & fs.constants.O_CREAT) !== 0)
+      throw Object.assign(new Error('no space left on device'), { code: 'ENOSPC' });
+    return openSync(path, flags, mode);
+  });
+  syncBuiltinESMExports();
+}
+
+test('a full disk keeps nothing from being stopped and put back, and then nothing is complained of', (t) => {
+  const { place, text, untouched, stateFile } = fake(t);
+  const journal = openJournal(place);
+  const top = journal.part('blk at the top level');
+  top.set('osnoise/cpus', '2-3');
+  top.set('tracing_on', '0');
+  top.set('current_tracer', 'blk');
+  top.set('tracing_on', '1');
+  journal.part('hwlat').set('tracing_thresh', '5');
+  fillDisk(t, place.stateDir);
+  try {
+    assert.throws(() => top.set('osnoise/cpus', '4-5'), /ENOSPC/);
+    assert.equal(text('osnoise/cpus'), '2-3\n', 'what could not be noted is not done');
+    top.set('tracing_on', '0');
+    assert.equal(text('tracing_on'), '0\n');
+    top.set('current_tracer', 'nop');
+    assert.deepEqual(top.restore(), { restored: ['tracing_on', 'osnoise/cpus'], problems: [] });
+    assert.deepEqual(journal.restore(), { restored: ['tracing_thresh'], problems: [] });
+    untouched();
+    assert.ok(!existsSync(stateFile));
+  } finally {
+    t.mock.restoreAll();
+    syncBuiltinESMExports();
+  }
+});
+
+test('a state directory that is read-only is a problem with its errno, and all is put back', (t) => {
+  const { place, plant, write, untouched } = fake(t);
+  plant([{ file: 'tracing_thresh', before: '0\n', left: '5', owners: ['hwlat'] }]);
+  write('tracing_thresh', '5\n');
+  t.mock.method(fs, 'unlinkSync', () => {
+    throw Object.assign(new Error('read-only file system'), { code: 'EROFS' });
+  });
+  syncBuiltinESMExports();
+  try {
+    const { restored, problems } = restoreJournal(place);
+    assert.deepEqual(restored, ['tracing_thresh']);
+    assert.match(problems.join('\n'), /all that the restore journal lists is as it was, but: .*EROFS/);
+  } finally {
+    t.mock.restoreAll();
+    syncBuiltinESMExports();
+  }
+  untouched();
+});
+
+test('the top level is not taken while the journal of another agent has anything of it', (t) => {
+  const { place } = fake(t);
+  const other = { ...place, name: 'other' };
+  openJournal(place).part('blk at the top level').set('tracing_on', '0');
+  assert.throws(() => takeTopLevel(place.root, openJournal(other), 'blk'), {
+    errno: 'EBUSY',
+    message: /agent agent has changed tracing_on there: .*cleanup --instance agent/,
+  });
 });
