@@ -302,3 +302,32 @@ describe('losses in text that the kernel has merged', () => {
     assert.ok(pairs > 1000 && losses > 1000, `${pairs} pairs, ${losses} losses`);
   });
 });
+
+describe('an interruption of the recording, in text', () => {
+  it('is announced on all CPUs at once, and again behind what was recorded before its end', () => {
+    const { pipeline, seen } = pipelineOf({ reads: [`${wakeup(1, 10)}\n`, ''], cpuCount: 2 });
+    pipeline.voidUntil(20e6);
+    const announced = ['loss of CPU 0 until 20', 'loss of CPU 1 until 20'];
+    assert.deepEqual(seen.splice(0), announced);
+    pipeline.tick(15e6, 4);
+    assert.deepEqual(
+      seen.splice(0).filter((what) => what.startsWith('loss')),
+      [],
+    );
+    pipeline.tick(25e6, 4);
+    assert.deepEqual(
+      seen.splice(0).filter((what) => what.startsWith('loss')),
+      announced,
+    );
+    pipeline.tick(35e6, 4);
+    assert.deepEqual(
+      seen.filter((what) => what.startsWith('loss')),
+      [],
+    );
+  });
+
+  it('of function_graph, lines are not compared with the kernel’s count of events', () => {
+    assert.equal(pipelineOf({ reads: [] }).pipeline.pendingEvents(0), 0);
+    assert.equal(pipelineOf({ reads: [], isGraph: true }).pipeline.pendingEvents(0), undefined);
+  });
+});
