@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { parseScrape, type Scrape } from '../support/agent.ts';
 import { type Cluster, until } from './cluster.ts';
-import { commandOf, podProcesses } from './processes.ts';
+import { commandOf, kill, podProcesses } from './processes.ts';
 
 export interface Pod {
   metadata: { name: string; uid: string; labels: Record<string, string>; deletionTimestamp?: string };
@@ -31,8 +31,8 @@ export interface Agents {
   log(pod: Pod): string;
   scrape(pod: Pod): Scrape;
   get(pod: Pod, path: string): unknown;
-  /** Process id of its agent. */
-  pid(pod: Pod): number;
+  /** Sends a signal to its agent; false where that has ended. */
+  kill(pod: Pod, signal: NodeJS.Signals): boolean;
   /** Runs `work` times what nobody else does, in a pod of its own, and gives how often the agent has seen it. */
   counted(pod: Pod, times: number): Promise<number>;
 }
@@ -90,11 +90,11 @@ export function agentsOf(cluster: Cluster, release: string): Agents {
       kubectl('logs', '--namespace=ftrace', pod.metadata.name, '--container=ftrace-exporter').output,
     scrape,
     get: (pod, path) => JSON.parse(fetched(pod, path)),
-    pid: (pod) => {
+    kill: (pod, signal) => {
       const id = agentStatus(pod)?.containerID?.split('//')[1] ?? 'none';
       const found = podProcesses(id).find((pid) => commandOf(pid).includes('ftrace-exporter.js'));
-      assert.ok(found, `no process of ${pod.metadata.name}`);
-      return found;
+      if (found !== undefined) kill(found, signal);
+      return found !== undefined;
     },
     counted: async (pod, times) => {
       const count = () => scrape(pod).sum('ftrace_syscall_duration_seconds_count', { syscall: RARE });

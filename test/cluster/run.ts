@@ -1,11 +1,12 @@
 /**
  * `npm run test:cluster`: runs the tests in a cluster of one node on this machine, and removes it whatever happens, also when
- * it is interrupted; what a run left that was killed by SIGKILL, the next one removes. Ends with 1 where something is left.
+ * it is interrupted; what a run left that was killed by SIGKILL, the next one removes. Ends with 1 where something is left. With
+ * `--if-built` it builds nothing: where Kubernetes is not there, it says so.
  */
 import { spawn } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { CONTAINERD, CONTROL_PLANE, CTR, goProgram, HELM, SHIM } from '../e2e/go-program.ts';
+import { CONTAINERD, CONTROL_PLANE, CTR, goProgram, HELM, isBuilt, SHIM } from '../e2e/go-program.ts';
 import { TRACEFS } from '../support/agent.ts';
 import { whyNotTraceable } from '../support/traceable.ts';
 import { clusterProcesses, podProcesses } from './processes.ts';
@@ -24,6 +25,7 @@ const NEEDED: Record<string, string> = {
   '/usr/bin/buildah': 'buildah',
   '/bin/busybox': 'busybox-static',
   '/usr/bin/nsenter': 'util-linux',
+  '/bin/ip': 'iproute2',
 };
 
 function whyNot(): string | undefined {
@@ -50,6 +52,13 @@ function leftOf(directory: string): string[] {
   ];
 }
 
+if (process.argv.includes('--if-built') && !isBuilt(CONTROL_PLANE)) {
+  const { version } = CONTROL_PLANE;
+  console.log(
+    `TESTS IN A CLUSTER NOT RUN: Kubernetes ${version} is not built; npm run test:cluster builds it`,
+  );
+  process.exit(0);
+}
 const reason = whyNot();
 if (reason !== undefined) {
   console.error(`\nTESTS IN A CLUSTER NOT RUN: ${reason}\n`);
@@ -68,7 +77,10 @@ const directory = clusterDirectory();
 mkdirSync(directory);
 const tests = spawn(
   process.execPath,
-  ['--test', '--test-isolation=none', new URL('cluster.test.ts', import.meta.url).pathname],
+  [
+    ...['--test', '--test-isolation=none', ...process.argv.filter((arg) => arg.startsWith('--test-'))],
+    new URL('cluster.test.ts', import.meta.url).pathname,
+  ],
   {
     env: { ...process.env, FTX_CLUSTER_DIRECTORY: directory },
     stdio: 'inherit',
