@@ -3,7 +3,7 @@
  * Where it is mounted nowhere it can be mounted, which takes CAP_SYS_ADMIN. Source: kernel/trace/trace.c.
  */
 import { spawnSync } from 'node:child_process';
-import { accessSync, constants, existsSync } from 'node:fs';
+import { accessSync, constants, existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { errnoOf, KernelError } from '../model/errors.ts';
 import { tryReadText } from './files.ts';
@@ -84,7 +84,25 @@ function looksRight(dir: string): boolean {
   return existsSync(join(dir, 'instances')) && existsSync(join(dir, 'trace_clock'));
 }
 
+function isEmptyDirectory(dir: string): boolean {
+  try {
+    return readdirSync(dir).length === 0;
+  } catch {
+    return false;
+  }
+}
+
 function validated(dir: string, system: MountSystem): string {
+  if (isEmptyDirectory(dir)) {
+    throw new KernelError({
+      file: dir,
+      errno: 'ENOENT',
+      action: 'use tracefs at',
+      remedy:
+        'the directory is there and empty: tracefs is not mounted at the place on the host that it comes from ' +
+        `(mount -t tracefs nodev ${USUAL_PLACE} on the host), or the host's kernel is locked down (lockdown=confidentiality)`,
+    });
+  }
   for (const file of ['instances', 'trace_clock']) {
     try {
       accessSync(join(dir, file), constants.R_OK);

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { findTracefs, type MountSystem, parseMounts, pathOnHost } from '../../../src/tracefs/mount.ts';
@@ -82,6 +82,18 @@ test('names lockdown and a missing root among the reasons, and only when they ho
   assert.throws(
     () => findTracefs({ mayMount: false }, system),
     (error: Error) => !/locked down|uid/.test(error.message),
+  );
+});
+
+test('a directory that is there and empty is named as that, without the advice that was followed already', (t) => {
+  const { system } = fakeSystem(t, '');
+  const empty = join(fakeTracefs(t, {}), 'empty');
+  mkdirSync(empty);
+  assert.throws(
+    () => findTracefs({ path: empty, mayMount: false }, system),
+    (error: Error) =>
+      /is there and empty.*not mounted.*locked down/.test(error.message) &&
+      !/give --path/.test(error.message),
   );
 });
 
