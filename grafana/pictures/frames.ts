@@ -20,12 +20,13 @@ export interface Series {
 }
 
 export interface Drawn {
-  panel: unknown;
+  panel: Panel;
   series: Series[];
   times: number[];
 }
 
-interface Panel {
+export interface Panel {
+  gridPos: { y: number; h: number };
   type: string;
   title: string;
   targets?: { expr: string; legendFormat?: string; instant?: boolean }[];

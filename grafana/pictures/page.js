@@ -19,7 +19,7 @@ const PALETTE = [
 const COLOURS = { green: '#73bf69', orange: '#ff9830', red: '#f2495c' };
 const LEGEND_ROW_PX = 15;
 const LEGEND_ROWS = 5;
-const AXIS_PX = 84;
+const AXIS_PX = 94;
 
 const digits = (value) =>
   value === 0 ? '0' : Number(value.toPrecision(3)).toLocaleString('en', { maximumSignificantDigits: 3 });

@@ -7,11 +7,12 @@
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { startFleet } from '../../test/e2e/fleet.ts';
-import { type Bench, makeBench } from '../../test/support/agent.ts';
+import { makeBench } from '../../test/support/agent.ts';
 import { draw } from './frames.ts';
 
 const DASHBOARDS = new URL('../dashboards/', import.meta.url);
@@ -44,32 +45,33 @@ const CHOSEN: Readonly<Record<string, Readonly<Record<string, string>>>> = {
 };
 
 const bench = makeBench('pictures');
-const url = values.prometheus ?? (await fleetFor(bench));
-mkdirSync(values.directory, { recursive: true });
-for (const name of readdirSync(DASHBOARDS)) {
-  const uid = name.replace('.json', '');
+
+// A test, so that all that the bench has started ends with it.
+test('pictures of dashboards', async () => {
+  const fleet =
+    values.prometheus === undefined ? await startFleet(bench, { withTopLevel: false }) : undefined;
+  const url = values.prometheus ?? fleet?.prometheus.url ?? '';
+  if (fleet !== undefined) await sleep(seconds * 1000);
   const end = Math.floor(Date.now() / 1000 / STEP_SECONDS) * STEP_SECONDS;
   const span = { start: end - seconds, end, stepSeconds: STEP_SECONDS };
-  const board = await draw(new URL(name, DASHBOARDS), url, CHOSEN[uid] ?? {}, span);
-  const rows = Math.max(
-    ...board.panels.map(({ panel }) => {
-      const { y, h } = (panel as { gridPos: { y: number; h: number } }).gridPos;
-      return y + h;
+  // All answers first: while Chromium draws, this process serves Prometheus no recordings.
+  const boards = await Promise.all(
+    readdirSync(DASHBOARDS).map(async (name) => {
+      const uid = name.replace('.json', '');
+      return { uid, board: await draw(new URL(name, DASHBOARDS), url, CHOSEN[uid] ?? {}, span) };
     }),
   );
-  const page = join(bench.directory, `${uid}.html`);
-  writeFileSync(page, pageOf(board));
-  const picture = join(values.directory, `${uid.replace('ftrace-', 'dashboard-')}.png`);
-  shoot(page, picture, rows * ROW_PX + HEADER_PX);
-  console.log(picture);
-}
-process.exit();
-
-async function fleetFor(owner: Bench): Promise<string> {
-  const { prometheus } = await startFleet(owner, { withTopLevel: false });
-  await sleep(seconds * 1000);
-  return prometheus.url;
-}
+  await fleet?.end();
+  mkdirSync(values.directory, { recursive: true });
+  for (const { uid, board } of boards) {
+    const rows = Math.max(...board.panels.map(({ panel: { gridPos } }) => gridPos.y + gridPos.h));
+    const page = join(bench.directory, `${uid}.html`);
+    writeFileSync(page, pageOf(board));
+    const picture = join(values.directory, `${uid.replace('ftrace-', 'dashboard-')}.png`);
+    shoot(page, picture, rows * ROW_PX + HEADER_PX);
+    console.log(picture);
+  }
+});
 
 function pageOf(board: unknown): string {
   const read = (base: URL, file: string) => readFileSync(new URL(file, base), 'utf8');
