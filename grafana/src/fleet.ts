@@ -1,6 +1,6 @@
 /** Fleet: which nodes report, which lose events, which are worst, and what the agents cost. */
 import { type Board, CLUSTER, NODE } from './board.ts';
-import { bars, CHOSEN, heatmap, lines, stat } from './panels.ts';
+import { bars, CHOSEN, heatmap, lines, SHOULD_BE_ZERO, stat } from './panels.ts';
 
 const UP = `up{job="ftrace-exporter",${CHOSEN}}`;
 const top = (expr: string) => `topk(10, ${expr})`;
@@ -98,6 +98,7 @@ export const fleetBoard: Board = {
         }),
         lines({
           title: 'Alerts firing',
+          levels: SHOULD_BE_ZERO,
           needs: { words: 'None firing' },
           description: 'Alerts of this product by name. Their runbooks are in docs/runbooks.',
           unit: 'short',
