@@ -6,20 +6,34 @@ const rooms = {
   tracefs: ['model'],
   host: ['model'],
   decode: ['model'],
-  capture: ['model', 'decode'],
+  tracedat: ['model', 'decode'],
+  tracetext: ['model', 'decode', 'tracedat/file-io'],
   metrics: ['model'],
   probes: ['model', 'metrics', 'config/units', 'decode'],
   spans: ['model'],
   export: ['model'],
   http: ['model', 'config', 'export'],
-  agent: ['model', 'config', 'tracefs', 'host', 'decode', 'capture', 'metrics', 'probes', 'spans', 'export'],
+  agent: [
+    'model',
+    'config',
+    'tracefs',
+    'host',
+    'decode',
+    'tracedat',
+    'tracetext',
+    'metrics',
+    'probes',
+    'spans',
+    'export',
+  ],
   cli: [
     'model',
     'config',
     'tracefs',
     'host',
     'decode',
-    'capture',
+    'tracedat',
+    'tracetext',
     'metrics',
     'probes',
     'spans',
@@ -27,6 +41,28 @@ const rooms = {
     'http',
     'agent',
   ],
+};
+
+// The rooms within a room: what each may import of its own room, besides itself.
+const innerRooms = {
+  'agent/contract': [],
+  'agent/plan': ['agent/contract'],
+  'agent/stream': ['agent/plan'],
+  'agent/slow': ['agent/plan', 'agent/stream'],
+  'agent/live': ['agent/contract', 'agent/plan', 'agent/stream', 'agent/slow'],
+  'agent/replay': ['agent/contract', 'agent/plan', 'agent/stream'],
+  'agent/record': ['agent/plan', 'agent/live'],
+  'agent/doctor': ['agent/plan', 'agent/stream', 'agent/slow', 'agent/live'],
+  'agent/main': ['agent/contract', 'agent/slow'],
+  'export/exposition': ['export/[^/]+\\.ts'],
+  'export/otlp': ['export/[^/]+\\.ts'],
+  'http/server': [],
+  'http/pages': ['http/server'],
+  'probes/tables': [],
+  'probes/names': ['probes/probe'],
+  'probes/options': ['probes/probe'],
+  'probes/helpers': ['probes/probe', 'probes/tables', 'probes/names'],
+  'tracefs/journal': ['tracefs/[^/]+\\.ts'],
 };
 
 // Libraries by room: a library that is named nowhere may be imported nowhere.
@@ -56,6 +92,19 @@ const roomRules = Object.entries(rooms).map(([room, may]) => ({
   to: { path: '^src/', pathNot: [room, ...may].map((r) => `^src/${r}(/|\\.ts$)`) },
 }));
 
+const innerRules = Object.entries(innerRooms).map(([room, may]) => {
+  const house = room.split('/')[0];
+  return {
+    name: `${room.replace('/', '-')}-imports-only-${may.length === 0 ? 'itself' : 'what-it-may'}`,
+    severity: 'error',
+    from: { path: `^src/${room}/` },
+    to: {
+      path: `^src/${house}/`,
+      pathNot: [room, ...may].map((r) => (r.endsWith('.ts') ? `^src/${r}$` : `^src/${r}(/|\\.ts$)`)),
+    },
+  };
+});
+
 const libraryRules = Object.keys(rooms).map((room) => ({
   name: `${room}-libraries`,
   severity: 'error',
@@ -69,13 +118,26 @@ const libraryRules = Object.keys(rooms).map((room) => ({
 module.exports = {
   forbidden: [
     ...roomRules,
+    ...innerRules,
     ...libraryRules,
     {
       // OpenTelemetry takes memory that those who push nothing must not pay.
       name: 'otlp-is-loaded-on-demand',
       severity: 'error',
-      from: { path: '^src/', pathNot: '^src/export/otlp-' },
-      to: { path: '^src/export/otlp-', dynamic: false },
+      from: { path: '^src/', pathNot: '^src/export/otlp/' },
+      to: { path: '^src/export/otlp/', dynamic: false },
+    },
+    {
+      name: 'http-server-knows-no-tracing',
+      severity: 'error',
+      from: { path: '^src/http/server/' },
+      to: { path: '^src/(model/(?!errors|log|user-file)|export/(?!sample-family))' },
+    },
+    {
+      name: 'agent-has-rooms-and-one-entry',
+      severity: 'error',
+      from: { path: '^src/agent/[^/]+\\.ts$', pathNot: '^src/agent/capture-thread\\.ts$' },
+      to: {},
     },
     { name: 'no-cycles', severity: 'error', from: {}, to: { circular: true } },
     { name: 'no-stray-files', severity: 'error', from: { path: '^src/[^/]+\\.ts$' }, to: {} },

@@ -4,7 +4,7 @@
  */
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
-import { bufferSizes, nextTickNs } from '../src/agent/sizes.ts';
+import { bufferSizes, nextTickNs } from '../src/agent/plan/sizes.ts';
 import { createInstance } from '../src/tracefs/instance.ts';
 import { findTracefs } from '../src/tracefs/mount.ts';
 import {

@@ -1,8 +1,9 @@
 /** A recording in memory, and passes of it through the pipeline: what a benchmark measures is neither files nor setting up. */
-import { Pipeline } from '../src/agent/pipeline.ts';
-import type { EventPlan } from '../src/agent/plan.ts';
-import type { Capture } from '../src/capture/read.ts';
+
+import type { EventPlan } from '../src/agent/plan/plan.ts';
+import { Pipeline } from '../src/agent/stream/pipeline.ts';
 import type { PageLayout } from '../src/model/format.ts';
+import type { Capture } from '../src/tracedat/read.ts';
 
 /** All pages of each CPU, in the order of `capture.source.cpus()`. */
 export function pagesOf(capture: Capture): Uint8Array[][] {

@@ -5,9 +5,9 @@
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { Counter, Histogram, Registry } from 'prom-client';
-import { createRenderer } from '../src/export/prometheus-text.ts';
-import { createProtobufRenderer } from '../src/export/protobuf.ts';
-import { createSnapshotReader } from '../src/export/snapshot-reader.ts';
+import { createProtobufRenderer } from '../src/export/exposition/protobuf.ts';
+import { createRenderer } from '../src/export/exposition/text.ts';
+import { createSnapshotReader } from '../src/metrics/snapshot-reader.ts';
 import { MetricStore } from '../src/metrics/store.ts';
 import type { MetricSnapshot } from '../src/model/metric.ts';
 import { classicSamples, decodeFamilies } from '../test/support/protobuf.ts';

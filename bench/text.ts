@@ -5,12 +5,12 @@
  */
 import { execFileSync } from 'node:child_process';
 import { join } from 'node:path';
-import { loadAgentConfig } from '../src/agent/compose-config.ts';
-import { enabledProbes } from '../src/agent/enabled-probes.ts';
-import { makeOwnThreads } from '../src/agent/own-threads.ts';
-import { planEvents } from '../src/agent/plan.ts';
-import { makeSelfMetrics } from '../src/agent/self-metrics.ts';
-import { makeTextPipeline } from '../src/agent/text-pipeline.ts';
+import { makeOwnThreads } from '../src/agent/live/own-threads.ts';
+import { loadAgentConfig } from '../src/agent/main/compose-config.ts';
+import { enabledProbes } from '../src/agent/plan/enabled-probes.ts';
+import { planEvents } from '../src/agent/plan/plan.ts';
+import { makeSelfMetrics } from '../src/agent/plan/self-metrics.ts';
+import { makeTextPipeline } from '../src/agent/stream/text-pipeline.ts';
 import { makeFunctionInterner } from '../src/decode/text/function-interner.ts';
 import { onlineCpus } from '../src/host/cpus.ts';
 import { liveHostFacts } from '../src/host/facts.ts';

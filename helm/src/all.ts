@@ -1,7 +1,7 @@
 /** What of the chart is generated: path within it to text. Rules and dashboards are copies, for a chart holds no links. */
 import { readdirSync, readFileSync } from 'node:fs';
 import { parse } from 'yaml';
-import { configJsonSchema } from '../../src/agent/compose-config.ts';
+import { configJsonSchema } from '../../src/agent/main/compose-config.ts';
 import { readmeOf } from './readme.ts';
 import { type Alert, type Schema, valuesSchema } from './schema.ts';
 

@@ -5,9 +5,9 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import type { Log } from '../model/log.ts';
 import type { TraceRecord } from '../model/span.ts';
-import type { Capture } from './capture.ts';
-import type { CaptureInput, FromCapture, ToCapture } from './messages.ts';
-import { pulseWriter } from './pulse.ts';
+import type { Capture } from './contract/capture.ts';
+import type { CaptureInput, FromCapture, ToCapture } from './contract/messages.ts';
+import { pulseWriter } from './contract/pulse.ts';
 
 // EAGAIN arrives as an exception; without a stack trace it costs half.
 Error.stackTraceLimit = 0;
@@ -68,10 +68,10 @@ const onTraces = (traces: readonly TraceRecord[]) => post({ kind: 'traces', trac
 /** Loads only the side that is used: this thread's memory counts on every node. */
 async function open(): Promise<Capture> {
   if (input.replayFile !== undefined) {
-    const { openReplay } = await import('./replay.ts');
+    const { openReplay } = await import('./replay/replay.ts');
     return openReplay(input.config, input.replayFile, { log, instance: input.replayInstance });
   }
-  const { openLiveCapture } = await import('./live-capture.ts');
+  const { openLiveCapture } = await import('./live/set-up.ts');
   const onDrained = pulseWriter(input.pulse);
   return openLiveCapture(input.config, { log, markFromMain, onFatal, onProblem, onTraces, onDrained });
 }

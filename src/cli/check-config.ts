@@ -1,5 +1,5 @@
 /** `check-config`: a config file in; what it amounts to, or every problem with its place, out. */
-import { configJsonSchema, loadAgentConfig } from '../agent/compose-config.ts';
+import { configJsonSchema, loadAgentConfig } from '../agent/main/compose-config.ts';
 import { UsageError } from '../model/errors.ts';
 import { print } from './output.ts';
 

@@ -3,7 +3,7 @@
  * `--on-signal` it does that at the end of a pod, beside an agent that may have been killed before.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { recordingInstance } from '../agent/record.ts';
+import { recordingInstance } from '../agent/record/record.ts';
 import type { AgentConfig } from '../config/schema.ts';
 import { type CleanupReport, cleanup } from '../tracefs/cleanup.ts';
 import { findTracefs } from '../tracefs/mount.ts';

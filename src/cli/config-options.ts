@@ -1,6 +1,6 @@
 /** Flags that stand for keys of the config: declared on commands, and read back as a config. */
 import { type Command, Option } from 'commander';
-import { type AgentConfig, loadAgentConfig } from '../agent/compose-config.ts';
+import { type AgentConfig, loadAgentConfig } from '../agent/main/compose-config.ts';
 import type { ProbeSwitch } from '../config/settings.ts';
 
 type Group = 'instance' | 'tracefs' | 'probes' | 'web' | 'log' | 'reader' | 'state';

@@ -1,6 +1,6 @@
 /** `doctor`: what can be traced here, as a table for people or as JSON. */
-import { type ProbeSurvey, type Survey, survey, type TracerSurvey } from '../agent/survey.ts';
-import { factsOfTasks } from '../agent/task-facts.ts';
+import { type ProbeSurvey, type Survey, survey, type TracerSurvey } from '../agent/doctor/survey.ts';
+import { factsOfTasks } from '../agent/slow/task-facts.ts';
 import type { AgentConfig } from '../config/schema.ts';
 import { formatCpuList } from '../config/units/quantity.ts';
 import type { KindStatus } from '../model/status.ts';

@@ -1,12 +1,12 @@
 /** `list`: the probes and metrics of this program, the tracers, events and functions of this kernel. */
-import { makeMainMetrics } from '../agent/main-metrics.ts';
-import { declareMarkerCounts } from '../agent/marker-metrics.ts';
-import { makeOtlpMetrics } from '../agent/otlp-metrics.ts';
-import { makeSelfMetrics } from '../agent/self-metrics.ts';
-import { declareSpanCounts } from '../agent/span-metrics.ts';
+import { makeMainMetrics } from '../agent/main/main-metrics.ts';
+import { makeOtlpMetrics } from '../agent/main/otlp-metrics.ts';
+import { makeSelfMetrics } from '../agent/plan/self-metrics.ts';
+import { declareMarkerCounts } from '../agent/slow/marker-metrics.ts';
+import { declareSpanCounts } from '../agent/slow/span-metrics.ts';
 import type { AgentConfig } from '../config/schema.ts';
 import { globMatcher } from '../config/units/globs.ts';
-import { REFUSED_METRIC } from '../http/refusals.ts';
+import { REFUSED_METRIC } from '../http/server/refusals.ts';
 import { MetricStore } from '../metrics/store.ts';
 import { probeCatalogue } from '../probes/catalogue.ts';
 import { listEvents } from '../tracefs/events.ts';

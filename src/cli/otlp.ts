@@ -1,8 +1,8 @@
 /** Pushing over OTLP for `run` and `replay --serve`. Loads what it needs, only where OTLP is configured. */
 import { hostname, version as kernelVersion, release } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { makeOtlpMetrics } from '../agent/otlp-metrics.ts';
-import type { TracesEnded } from '../agent/traces.ts';
+import { makeOtlpMetrics } from '../agent/main/otlp-metrics.ts';
+import type { TracesEnded } from '../agent/main/traces.ts';
 import type { AgentConfig } from '../config/schema.ts';
 import { machineId } from '../host/machine-id.ts';
 import type { Log } from '../model/log.ts';
@@ -19,7 +19,7 @@ export type Otlp = NonNullable<Awaited<ReturnType<typeof openOtlp>>>;
 export async function openOtlp(config: AgentConfig, { log, version }: { log: Log; version: string }) {
   const { otlp, instance } = config;
   if (otlp === undefined) return undefined;
-  const { openSdk } = await import('../export/otlp-sdk.ts');
+  const { openSdk } = await import('../export/otlp/sdk.ts');
   const counts = { metrics: makeOtlpMetrics('metrics'), traces: makeOtlpMetrics('traces') };
   let onEnded: TracesEnded = () => {};
   const { traces, start, collectLast, stop } = openSdk({

@@ -1,5 +1,5 @@
 /** `record`: the events of the probes that are on, for a while, to a file. */
-import { recordCapture } from '../agent/record.ts';
+import { recordCapture } from '../agent/record/record.ts';
 import type { AgentConfig } from '../config/schema.ts';
 import { parseDuration } from '../config/units/quantity.ts';
 import { UsageError } from '../model/errors.ts';

@@ -1,7 +1,7 @@
 /** `replay`: a recording in, its metrics as Prometheus text out. */
-import { replayCapture } from '../agent/replay.ts';
+import { replayCapture } from '../agent/replay/replay.ts';
 import type { AgentConfig } from '../config/schema.ts';
-import { createRenderer } from '../export/prometheus-text.ts';
+import { createRenderer } from '../export/exposition/text.ts';
 import { createLog } from './log.ts';
 import { print } from './output.ts';
 import { progressBar } from './progress.ts';

@@ -3,14 +3,14 @@
  * instance is removed, and what it changed is put back, before the process goes, unless it is killed.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type Agent, startAgent } from '../agent/supervise.ts';
-import { makeTraces, type Traces } from '../agent/traces.ts';
+import { type Agent, startAgent } from '../agent/main/supervise.ts';
+import { makeTraces, type Traces } from '../agent/main/traces.ts';
 import type { AgentConfig } from '../config/schema.ts';
 import { createProcessMetrics } from '../export/process-metrics.ts';
-import { createApp } from '../http/app.ts';
-import { type Listening, listen } from '../http/listen.ts';
-import { createRefusals, type Refusals } from '../http/refusals.ts';
-import { openWebConfig } from '../http/web-config-file.ts';
+import { createApp } from '../http/pages/app.ts';
+import { type Listening, listen } from '../http/server/listen.ts';
+import { createRefusals, type Refusals } from '../http/server/refusals.ts';
+import { openWebConfig } from '../http/server/web-config-file.ts';
 import { UsageError } from '../model/errors.ts';
 import type { Log } from '../model/log.ts';
 import { cleanUp } from './cleanup.ts';

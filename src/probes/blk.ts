@@ -13,6 +13,7 @@ import { decimalBuckets } from '../config/units/buckets.ts';
 import { globMatcher } from '../config/units/globs.ts';
 import type { EventRecord } from '../model/record.ts';
 import type { TimestampNs } from '../model/time.ts';
+import { declareDurations } from './families.ts';
 import {
   ACTION_WORDS,
   actionOf,
@@ -22,13 +23,12 @@ import {
   ISSUED_ACTION,
   QUEUED_ACTION,
   REQUEUED,
-} from './blk-actions.ts';
-import { SeenDevices } from './block-devices.ts';
-import { FLUSH, OPERATIONS, operationOf } from './block-operation.ts';
-import { declareDurations } from './families.ts';
+} from './names/blk-actions.ts';
+import { SeenDevices } from './names/block-devices.ts';
+import { FLUSH, OPERATIONS, operationOf } from './names/block-operation.ts';
 import type { CommonOptions, Probe, ProbeContext, ProbeModule } from './probe.ts';
-import { ISSUED, QUEUED, RequestTable } from './request-table.ts';
-import { SlotCache } from './slot-cache.ts';
+import { ISSUED, QUEUED, RequestTable } from './tables/request-table.ts';
+import { SlotCache } from './tables/slot-cache.ts';
 
 const ACTION = 'ftrace:blk';
 

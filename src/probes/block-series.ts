@@ -1,10 +1,10 @@
 /** The families of block requests, by row of the device and operation; devices come when they are first seen. */
 import { globMatcher } from '../config/units/globs.ts';
-import { SeenDevices } from './block-devices.ts';
-import { OPERATIONS, READ, WRITE } from './block-operation.ts';
 import { declareDurations } from './families.ts';
+import { SeenDevices } from './names/block-devices.ts';
+import { OPERATIONS, READ, WRITE } from './names/block-operation.ts';
 import type { CommonOptions, ProbeContext } from './probe.ts';
-import { SlotCache } from './slot-cache.ts';
+import { SlotCache } from './tables/slot-cache.ts';
 
 const LABELS = ['device', 'operation'];
 const QUEUE = {

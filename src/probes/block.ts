@@ -14,11 +14,11 @@ import { decimalBuckets } from '../config/units/buckets.ts';
 import type { BlockRequest, BlockSink } from '../model/intervals.ts';
 import type { EventRecord } from '../model/record.ts';
 import type { TimestampNs } from '../model/time.ts';
-import { FLUSH, OPERATIONS, operationOf, WRITE } from './block-operation.ts';
 import { BLOCK_METRICS, type BlockOptions, declareBlockSeries } from './block-series.ts';
+import { FLUSH, OPERATIONS, operationOf, WRITE } from './names/block-operation.ts';
+import { IN_INTERRUPT } from './names/trace-flags.ts';
 import type { Probe, ProbeContext, ProbeModule } from './probe.ts';
-import { ISSUED, QUEUED, RequestTable } from './request-table.ts';
-import { IN_INTERRUPT } from './trace-flags.ts';
+import { ISSUED, QUEUED, RequestTable } from './tables/request-table.ts';
 
 const INSERT = 'block:block_rq_insert';
 const ISSUE = 'block:block_rq_issue';

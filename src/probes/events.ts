@@ -5,9 +5,9 @@
 import { DEFAULT_BUCKETS } from '../config/units/buckets.ts';
 import { globMatcher } from '../config/units/globs.ts';
 import type { EventHandler } from '../model/record.ts';
+import { IN_INTERRUPT } from './names/trace-flags.ts';
 import type { CommonOptions, Probe, ProbeContext, ProbeModule } from './probe.ts';
-import { SlotCache } from './slot-cache.ts';
-import { IN_INTERRUPT } from './trace-flags.ts';
+import { SlotCache } from './tables/slot-cache.ts';
 
 const COUNT = {
   name: 'ftrace_events_total',

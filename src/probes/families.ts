@@ -7,7 +7,7 @@ import type { MaxGaugeFamily } from '../metrics/max-gauge.ts';
 import type { MetricStore } from '../metrics/store.ts';
 import type { ValueFamily } from '../metrics/value.ts';
 import type { CommonOptions } from './probe.ts';
-import { SlotCache } from './slot-cache.ts';
+import { SlotCache } from './tables/slot-cache.ts';
 
 export interface MetricFacts {
   name: string;

@@ -11,11 +11,16 @@ import type { FunctionReturn, FunctionSink } from '../model/intervals.ts';
 import type { EventRecord } from '../model/record.ts';
 import { TWO_POW_32 } from '../model/time.ts';
 import { declareDurations } from './families.ts';
-import { type FunctionCaller, functionCaller } from './function-caller.ts';
-import { type FunctionOptions, functionFilter, functionKeys, mustChoose } from './function-options.ts';
-import { FunctionRows } from './function-rows.ts';
-import { Overruns } from './overruns.ts';
+import { type FunctionCaller, functionCaller } from './names/function-caller.ts';
+import {
+  type FunctionOptions,
+  functionFilter,
+  functionKeys,
+  mustChoose,
+} from './options/function-options.ts';
 import type { Probe, ProbeContext, ProbeModule } from './probe.ts';
+import { FunctionRows } from './tables/function-rows.ts';
+import { Overruns } from './tables/overruns.ts';
 
 const RETURN = 'ftrace:funcgraph_exit';
 

@@ -4,11 +4,16 @@
  * lies in the function, which is its start or a few bytes behind it.
  */
 import { DEFAULT_BUCKETS } from '../config/units/buckets.ts';
-import { functionCaller } from './function-caller.ts';
-import { type FunctionOptions, functionFilter, functionKeys, mustChoose } from './function-options.ts';
-import { FunctionRows } from './function-rows.ts';
+import { functionCaller } from './names/function-caller.ts';
+import {
+  type FunctionOptions,
+  functionFilter,
+  functionKeys,
+  mustChoose,
+} from './options/function-options.ts';
 import type { Probe, ProbeContext, ProbeModule } from './probe.ts';
-import { SlotCache } from './slot-cache.ts';
+import { FunctionRows } from './tables/function-rows.ts';
+import { SlotCache } from './tables/slot-cache.ts';
 
 const CALL = 'ftrace:function';
 

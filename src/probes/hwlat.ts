@@ -6,10 +6,10 @@
  */
 import { decimalBuckets } from '../config/units/buckets.ts';
 import { formatDuration } from '../config/units/quantity.ts';
-import { type CpuOptions, microsecondsKnob, mustNameCpus } from './cpu-choice.ts';
 import { declareDurations, onCpus } from './families.ts';
+import { type CpuOptions, microsecondsKnob, mustNameCpus } from './options/cpu-choice.ts';
+import { thresholdClash } from './options/threshold.ts';
 import type { Conflict, Probe, ProbeContext, ProbeModule } from './probe.ts';
-import { thresholdClash } from './threshold.ts';
 
 const SAMPLE = 'ftrace:hwlat';
 const LOOPS = ['inner', 'outer'];

@@ -6,9 +6,9 @@
 import { decimalBuckets } from '../config/units/buckets.ts';
 import type { EventHandler, EventRecord } from '../model/record.ts';
 import { declareCpuCounts, declareDurations } from './families.ts';
-import { HandlerNames } from './handler-names.ts';
-import { IrqStacks } from './irq-stack.ts';
+import { HandlerNames } from './names/handler-names.ts';
 import type { CommonOptions, EventNeed, Probe, ProbeContext, ProbeModule } from './probe.ts';
+import { IrqStacks } from './tables/irq-stack.ts';
 
 const ENTRY = 'irq:irq_handler_entry';
 const EXIT = 'irq:irq_handler_exit';

@@ -10,11 +10,11 @@
 import { decimalBuckets } from '../config/units/buckets.ts';
 import { NOISE_SOURCES } from '../model/intervals.ts';
 import type { EventHandler } from '../model/record.ts';
-import { type CpuOptions, cpuListKnob, microsecondsKnob, mustNameCpus } from './cpu-choice.ts';
 import { declareCpuCounts, declareCpuMaxima, declareDurations, onCpus } from './families.ts';
 import { GAP, noiseEvent, noiseHandler, noiseHandlers, noiseNeeds } from './noise.ts';
+import { type CpuOptions, cpuListKnob, microsecondsKnob, mustNameCpus } from './options/cpu-choice.ts';
+import { thresholdClash } from './options/threshold.ts';
 import type { EventNeed, Probe, ProbeContext, ProbeModule } from './probe.ts';
-import { thresholdClash } from './threshold.ts';
 
 const SAMPLE = 'ftrace:osnoise';
 /** Values of the label `source`; all but the first have an event of their own. */

@@ -9,7 +9,7 @@ import type { EventRecord } from '../model/record.ts';
 import type { TimestampNs } from '../model/time.ts';
 import { declareCpuCounts, declareDurations } from './families.ts';
 import type { CommonOptions, EventNeed, Probe, ProbeContext, ProbeModule } from './probe.ts';
-import { TaskStamps } from './task-stamps.ts';
+import { TaskStamps } from './tables/task-stamps.ts';
 
 const SWITCH = 'sched:sched_switch';
 const WAKEUP = 'sched:sched_wakeup';

@@ -12,8 +12,6 @@ import type { EventFormat } from '../model/format.ts';
 import type { EventHandler } from '../model/record.ts';
 import { type TimestampNs, TWO_POW_32 } from '../model/time.ts';
 import { declareDurations } from './families.ts';
-import type { EventNeed, HostFacts, Probe, ProbeContext, ProbeModule } from './probe.ts';
-import { SlotCache } from './slot-cache.ts';
 import {
   byOwnEvents,
   chosenSyscalls,
@@ -24,8 +22,10 @@ import {
   type SyscallOptions,
   syscallFilter,
   UNKNOWN,
-} from './syscall-choice.ts';
-import { TaskStamps } from './task-stamps.ts';
+} from './names/syscall-choice.ts';
+import type { EventNeed, HostFacts, Probe, ProbeContext, ProbeModule } from './probe.ts';
+import { SlotCache } from './tables/slot-cache.ts';
+import { TaskStamps } from './tables/task-stamps.ts';
 
 const TASK_EXIT = 'sched:sched_process_exit';
 const TASK_EXEC = 'sched:sched_process_exec';

@@ -7,9 +7,9 @@ import { decimalBuckets } from '../config/units/buckets.ts';
 import type { TimerlatSink } from '../model/intervals.ts';
 import type { EventRecord } from '../model/record.ts';
 import type { Knob } from '../model/tracer.ts';
-import { type CpuOptions, cpuListKnob, microsecondsKnob, mustNameCpus } from './cpu-choice.ts';
 import { declareCpuMaxima, declareDurations, onCpus } from './families.ts';
 import { noiseHandlers, noiseNeeds } from './noise.ts';
+import { type CpuOptions, cpuListKnob, microsecondsKnob, mustNameCpus } from './options/cpu-choice.ts';
 import type { Probe, ProbeContext, ProbeModule } from './probe.ts';
 
 const SAMPLE = 'ftrace:timerlat';

@@ -5,10 +5,10 @@
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { KernelError } from '../model/errors.ts';
-import { globPattern } from './control-forms.ts';
 import { withDiskOpen } from './disk-access.ts';
 import { readText, tryReadText } from './files.ts';
-import type { JournalPart } from './journal.ts';
+import { globPattern } from './journal/control-forms.ts';
+import type { JournalPart } from './journal/journal.ts';
 
 const BLOCK_DIR = '/sys/block';
 

@@ -7,8 +7,8 @@ import { join } from 'node:path';
 import { errnoOf, KernelError } from '../model/errors.ts';
 import { refusal } from './files.ts';
 import { createInstance, tracerInstanceName } from './instance.ts';
-import { type JournalPlace, restoreJournal } from './journal.ts';
-import { stateIsThere } from './journal-state.ts';
+import { type JournalPlace, restoreJournal } from './journal/journal.ts';
+import { stateIsThere } from './journal/state.ts';
 import { TRACERS } from './tracer-names.ts';
 
 export interface CleanupReport {

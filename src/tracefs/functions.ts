@@ -6,10 +6,10 @@ import { closeSync, openSync, readSync } from 'node:fs';
 import { join } from 'node:path';
 import { KernelError } from '../model/errors.ts';
 import type { FunctionFilter } from '../model/tracer.ts';
-import { listLines } from './control-forms.ts';
 import { refusal, tryReadText } from './files.ts';
 import type { Instance } from './instance.ts';
-import type { JournalPart } from './journal.ts';
+import { listLines } from './journal/control-forms.ts';
+import type { JournalPart } from './journal/journal.ts';
 
 export interface KernelFunction {
   name: string;

@@ -7,12 +7,12 @@ import { readdirSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { KernelError } from '../model/errors.ts';
 import type { TracerRequest } from '../model/tracer.ts';
-import { listLines } from './control-forms.ts';
 import { tryReadText } from './files.ts';
 import type { Instance } from './instance.ts';
-import { bootId, type JournalEntry, loadEntries } from './journal-state.ts';
-import type { JournalPlace } from './journal-store.ts';
-import { isTopLevelOwner } from './owners.ts';
+import { listLines } from './journal/control-forms.ts';
+import { isTopLevelOwner } from './journal/owners.ts';
+import { bootId, type JournalEntry, loadEntries } from './journal/state.ts';
+import type { JournalPlace } from './journal/store.ts';
 import { isLatencyTracer } from './tracer-names.ts';
 
 /** Of each of these the kernel runs one, or lets all that run share one set of knobs. */

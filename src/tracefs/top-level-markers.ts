@@ -10,11 +10,11 @@ import { bufferSizeKb, instanceLayout } from './buffers.ts';
 import { refusal } from './files.ts';
 import { otherTopLevelAgent } from './in-use.ts';
 import { commonOf, type Instance } from './instance.ts';
-import type { Journal } from './journal.ts';
-import { topLevelOwner } from './owners.ts';
+import type { Journal } from './journal/journal.ts';
+import { topLevelOwner } from './journal/owners.ts';
+import { topLevelUser } from './journal/top-level-user.ts';
 import { type LivePages, openLivePages } from './pages.ts';
 import { entriesRecorded } from './top-level.ts';
-import { topLevelUser } from './top-level-user.ts';
 
 /** A CPU: markers of a tick at the highest rate that is looked at. */
 const LEAST_KB = 256;

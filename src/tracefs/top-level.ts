@@ -12,11 +12,11 @@ import { enableEvents } from './events.ts';
 import { refusal, tryReadText } from './files.ts';
 import { otherTopLevelAgent } from './in-use.ts';
 import { commonOf, type Instance, quietly } from './instance.ts';
-import type { Journal } from './journal.ts';
-import { topLevelOwner } from './owners.ts';
+import type { Journal } from './journal/journal.ts';
+import { topLevelOwner } from './journal/owners.ts';
+import { topLevelUser } from './journal/top-level-user.ts';
 import { type LivePages, openLivePages } from './pages.ts';
 import { parseStats } from './stats.ts';
-import { topLevelUser } from './top-level-user.ts';
 
 /**
  * Takes the top level for a tracer; `remove()` puts everything back and gives what could not be. A killed agent's

@@ -8,12 +8,12 @@ import { KernelError } from '../model/errors.ts';
 import type { Knob, TracerRequest } from '../model/tracer.ts';
 import { switchOnDisks } from './blk-switch.ts';
 import { setOptions } from './buffers.ts';
-import { normalForm } from './control-forms.ts';
 import { readText, tryReadText } from './files.ts';
 import { reapplyFilter, setFunctionFilter } from './functions.ts';
 import { refuseWhatIsInUse } from './in-use.ts';
 import type { Instance } from './instance.ts';
-import type { Journal, JournalPart, Restored } from './journal.ts';
+import { normalForm } from './journal/control-forms.ts';
+import type { Journal, JournalPart, Restored } from './journal/journal.ts';
 
 const CLOCKS_IN_NANOSECONDS = ['local', 'global', 'perf', 'mono', 'mono_raw', 'boot', 'tai'];
 

@@ -5,7 +5,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { openMetricsFloat } from '../../src/export/numbers.ts';
+import { openMetricsFloat } from '../../src/export/exposition/numbers.ts';
 import { type Agent, makeBench } from '../support/agent.ts';
 import { parseExposition } from '../support/exposition.ts';
 import { type Prometheus, type QueryResult, startPrometheus } from '../support/prometheus.ts';

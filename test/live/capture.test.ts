@@ -21,13 +21,13 @@ import {
 import { machine, release, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, it } from 'node:test';
-import { parseCpuStats } from '../../src/capture/cpu-stats.ts';
-import { headerPageText, parseHeaderPage } from '../../src/capture/header-page.ts';
-import { openCapture } from '../../src/capture/read.ts';
-import { HEADER_EVENT } from '../../src/capture/trace-dat.ts';
-import { openCaptureWriter } from '../../src/capture/write.ts';
 import { loadPage, makePage } from '../../src/decode/page.ts';
 import type { BufferStats, TraceMetadata } from '../../src/model/source.ts';
+import { parseCpuStats } from '../../src/tracedat/cpu-stats.ts';
+import { headerPageText, parseHeaderPage } from '../../src/tracedat/header-page.ts';
+import { openCapture } from '../../src/tracedat/read.ts';
+import { HEADER_EVENT } from '../../src/tracedat/trace-dat.ts';
+import { openCaptureWriter } from '../../src/tracedat/write.ts';
 import { skipWithout } from '../support/tools.ts';
 
 const skip = skipWithout('trace-cmd', 'trace-cmd');

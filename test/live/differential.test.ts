@@ -6,7 +6,7 @@ import assert from 'node:assert/strict';
 import { closeSync, openSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { Pipeline } from '../../src/agent/pipeline.ts';
+import { Pipeline } from '../../src/agent/stream/pipeline.ts';
 import { makeDispatcher } from '../../src/decode/dispatch.ts';
 import { bytesReader, intReader, textOf } from '../../src/decode/fields.ts';
 import { parseFormat } from '../../src/decode/format.ts';

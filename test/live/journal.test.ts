@@ -25,7 +25,7 @@ import { cleanup } from '../../src/tracefs/cleanup.ts';
 import { withDiskOpen } from '../../src/tracefs/disk-access.ts';
 import { readText, writeControl } from '../../src/tracefs/files.ts';
 import { createInstance } from '../../src/tracefs/instance.ts';
-import { openJournal } from '../../src/tracefs/journal.ts';
+import { openJournal } from '../../src/tracefs/journal/journal.ts';
 import { findTracefs } from '../../src/tracefs/mount.ts';
 import { takeTopLevel } from '../../src/tracefs/top-level.ts';
 import { startTracer } from '../../src/tracefs/tracers.ts';

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { test } from 'node:test';
+import { createRenderer } from '../../src/export/exposition/text.ts';
 import { createProcessMetrics } from '../../src/export/process-metrics.ts';
-import { createRenderer } from '../../src/export/prometheus-text.ts';
 import { MetricStore } from '../../src/metrics/store.ts';
 import { skipWithout } from '../support/tools.ts';
 

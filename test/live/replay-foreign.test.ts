@@ -18,10 +18,10 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, it } from 'node:test';
-import { loadAgentConfig } from '../../src/agent/compose-config.ts';
-import { replayCapture } from '../../src/agent/replay.ts';
-import { openCapture } from '../../src/capture/read.ts';
-import { createRenderer } from '../../src/export/prometheus-text.ts';
+import { loadAgentConfig } from '../../src/agent/main/compose-config.ts';
+import { replayCapture } from '../../src/agent/replay/replay.ts';
+import { createRenderer } from '../../src/export/exposition/text.ts';
+import { openCapture } from '../../src/tracedat/read.ts';
 import { findTracefs } from '../../src/tracefs/mount.ts';
 import { parseExposition } from '../support/exposition.ts';
 import { heldUp } from '../support/trace-cmd.ts';

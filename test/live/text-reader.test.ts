@@ -5,9 +5,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { makeTraceClock } from '../../src/agent/clock.ts';
-import { Pipeline } from '../../src/agent/pipeline.ts';
-import { makeTextPipeline } from '../../src/agent/text-pipeline.ts';
+import { makeTraceClock } from '../../src/agent/stream/clock.ts';
+import { Pipeline } from '../../src/agent/stream/pipeline.ts';
+import { makeTextPipeline } from '../../src/agent/stream/text-pipeline.ts';
 import { makeDispatcher } from '../../src/decode/dispatch.ts';
 import { intReader } from '../../src/decode/fields.ts';
 import { parseFormat } from '../../src/decode/format.ts';

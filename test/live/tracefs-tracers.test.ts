@@ -18,7 +18,7 @@ import { cleanup } from '../../src/tracefs/cleanup.ts';
 import { kernelFeatures } from '../../src/tracefs/features.ts';
 import { listFunctions } from '../../src/tracefs/functions.ts';
 import { createInstance, type Instance, tracerInstanceName } from '../../src/tracefs/instance.ts';
-import { openJournal } from '../../src/tracefs/journal.ts';
+import { openJournal } from '../../src/tracefs/journal/journal.ts';
 import { watchMaxLatency } from '../../src/tracefs/latency.ts';
 import { findTracefs } from '../../src/tracefs/mount.ts';
 import { takeTopLevel } from '../../src/tracefs/top-level.ts';

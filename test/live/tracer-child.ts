@@ -4,7 +4,7 @@
  */
 import type { TracerRequest } from '../../src/model/tracer.ts';
 import { createInstance, type Instance, tracerInstanceName } from '../../src/tracefs/instance.ts';
-import { openJournal } from '../../src/tracefs/journal.ts';
+import { openJournal } from '../../src/tracefs/journal/journal.ts';
 import { takeTopLevel } from '../../src/tracefs/top-level.ts';
 import { instanceTracers, offeredTracers, placeOf, startTracer } from '../../src/tracefs/tracers.ts';
 

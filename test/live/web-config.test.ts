@@ -9,7 +9,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { hashSync } from 'bcryptjs';
-import { readWebConfig } from '../../src/http/web-config.ts';
+import { readWebConfig } from '../../src/http/server/web-config.ts';
 import { makeBench, needTool } from '../support/agent.ts';
 import { startPrometheus } from '../support/prometheus.ts';
 import { FIXTURES } from '../support/tls.ts';

@@ -1,8 +1,8 @@
 /** A simulated node of 64 CPUs and ten disks, every default probe fed once with all that such a node has. */
-import { NOTHING_LOST } from '../../src/agent/loss-ledger.ts';
-import { makeSelfMetrics } from '../../src/agent/self-metrics.ts';
+import { NOTHING_LOST } from '../../src/agent/plan/loss-ledger.ts';
+import { makeSelfMetrics } from '../../src/agent/plan/self-metrics.ts';
+import { createRenderer } from '../../src/export/exposition/text.ts';
 import { createProcessMetrics } from '../../src/export/process-metrics.ts';
-import { createRenderer } from '../../src/export/prometheus-text.ts';
 import { MetricStore } from '../../src/metrics/store.ts';
 import { block } from '../../src/probes/block.ts';
 import { irq } from '../../src/probes/irq.ts';

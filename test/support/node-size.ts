@@ -2,10 +2,10 @@
  * What each probe adds to a scrape of a node with so many CPUs: every probe fed once with all that such a node has. The
  * real probes and the real store; records are made by hand from format texts of kernels.
  */
-import { NOTHING_LOST } from '../../src/agent/loss-ledger.ts';
-import { makeSelfMetrics } from '../../src/agent/self-metrics.ts';
+import { NOTHING_LOST } from '../../src/agent/plan/loss-ledger.ts';
+import { makeSelfMetrics } from '../../src/agent/plan/self-metrics.ts';
 import { BLOCK_EVENT, BLOCK_FORMAT_TEXT } from '../../src/decode/text/blk-format.ts';
-import { createRenderer } from '../../src/export/prometheus-text.ts';
+import { createRenderer } from '../../src/export/exposition/text.ts';
 import { MetricStore } from '../../src/metrics/store.ts';
 import { blk } from '../../src/probes/blk.ts';
 import { block } from '../../src/probes/block.ts';

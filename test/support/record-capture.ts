@@ -12,8 +12,6 @@ import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { openCapture } from '../../src/capture/read.ts';
-import { openCaptureWriter } from '../../src/capture/write.ts';
 import { makeDispatcher } from '../../src/decode/dispatch.ts';
 import { bytesReader } from '../../src/decode/fields.ts';
 import { parseFormat } from '../../src/decode/format.ts';
@@ -21,6 +19,8 @@ import { Merger } from '../../src/decode/merge.ts';
 import { lastStamp, type Page } from '../../src/decode/page.ts';
 import type { PageLayout } from '../../src/model/format.ts';
 import type { EventRecord } from '../../src/model/record.ts';
+import { openCapture } from '../../src/tracedat/read.ts';
+import { openCaptureWriter } from '../../src/tracedat/write.ts';
 import { findTracefs } from '../../src/tracefs/mount.ts';
 
 const BIN = fileURLToPath(new URL('../../bin/ftrace-exporter.js', import.meta.url));

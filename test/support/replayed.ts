@@ -1,7 +1,7 @@
 /** Replays a file with some probes on and gives what a scrape would, and the status. */
-import { loadAgentConfig } from '../../src/agent/compose-config.ts';
-import { openReplay } from '../../src/agent/replay.ts';
-import { createRenderer } from '../../src/export/prometheus-text.ts';
+import { loadAgentConfig } from '../../src/agent/main/compose-config.ts';
+import { openReplay } from '../../src/agent/replay/replay.ts';
+import { createRenderer } from '../../src/export/exposition/text.ts';
 import { parseExposition } from './exposition.ts';
 
 export interface Replayed {

@@ -8,8 +8,8 @@ import { connect, createServer } from 'node:net';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { topLevelUser } from '../../src/tracefs/journal/top-level-user.ts';
 import { findTracefs } from '../../src/tracefs/mount.ts';
-import { topLevelUser } from '../../src/tracefs/top-level-user.ts';
 
 /** In the abstract namespace: the kernel frees it with the process that holds it, however that one ends. */
 const TURN = '\0ftrace-exporter-tests-top-level';

@@ -4,9 +4,9 @@ import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { loadAgentConfig } from '../../src/agent/compose-config.ts';
-import { replayCapture } from '../../src/agent/replay.ts';
-import { createRenderer } from '../../src/export/prometheus-text.ts';
+import { loadAgentConfig } from '../../src/agent/main/compose-config.ts';
+import { replayCapture } from '../../src/agent/replay/replay.ts';
+import { createRenderer } from '../../src/export/exposition/text.ts';
 import { parseExposition } from './exposition.ts';
 
 export interface RecordingCounts {

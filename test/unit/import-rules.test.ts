@@ -73,7 +73,22 @@ describe('the import rules', () => {
     {
       what: 'OpenTelemetry loaded before it is wanted',
       rule: /error otlp-is-loaded-on-demand: src\/cli\/planted\.ts/,
-      files: { 'cli/planted.ts': `export { openPush } from '../export/otlp-push.ts';\n` },
+      files: { 'cli/planted.ts': `export { openSdk } from '../export/otlp/sdk.ts';\n` },
+    },
+    {
+      what: 'an arrow upward within the agent',
+      rule: /error agent-plan-imports-only-what-it-may: src\/agent\/plan\/planted\.ts/,
+      files: { 'agent/plan/planted.ts': `export { runCapture } from '../live/run.ts';\n` },
+    },
+    {
+      what: 'a file of the agent that is in none of its rooms',
+      rule: /error agent-has-rooms-and-one-entry: src\/agent\/planted\.ts/,
+      files: { 'agent/planted.ts': `export { errnoOf } from '../model/errors.ts';\n` },
+    },
+    {
+      what: 'a web server that knows of tracing',
+      rule: /error http-server-knows-no-tracing: src\/http\/server\/planted\.ts/,
+      files: { 'http/server/planted.ts': `export type { TraceRecord } from '../../model/span.ts';\n` },
     },
     {
       what: 'a file that is in no room',

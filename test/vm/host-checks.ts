@@ -4,7 +4,7 @@ import { execFileSync, spawnSync } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { openCapture } from '../../src/capture/read.ts';
+import { openCapture } from '../../src/tracedat/read.ts';
 import { type Samples, samplesOf } from '../support/samples.ts';
 import { type RecordingCounts, type Report, replayCounts, traceCmdReport } from '../support/trace-cmd.ts';
 import type { CheckResult } from './guest/reporter.ts';

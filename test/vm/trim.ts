@@ -1,8 +1,8 @@
 /** Cuts a capture down to its first pages by time, all CPUs alike, so that it can be kept as a fixture. */
-import { TRACER_FORMATS } from '../../src/agent/record.ts';
-import { openCapture } from '../../src/capture/read.ts';
-import { openCaptureWriter } from '../../src/capture/write.ts';
+import { TRACER_FORMATS } from '../../src/agent/record/record.ts';
 import { loadPage, makePage } from '../../src/decode/page.ts';
+import { openCapture } from '../../src/tracedat/read.ts';
+import { openCaptureWriter } from '../../src/tracedat/write.ts';
 
 /** Where the addresses of an x86_64 kernel and its modules lie. */
 const KERNEL_HIGH = 0xffffffff;

@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
-import { makeTraceClock } from '../../../src/agent/clock.ts';
+import { makeTraceClock } from '../../../src/agent/stream/clock.ts';
 
 const dir = mkdtempSync(join(tmpdir(), 'trace-clock-'));
 after(() => rmSync(dir, { recursive: true }));

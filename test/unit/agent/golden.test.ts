@@ -6,9 +6,9 @@ import assert from 'node:assert/strict';
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { loadAgentConfig } from '../../../src/agent/compose-config.ts';
-import { openReplay } from '../../../src/agent/replay.ts';
-import { createRenderer } from '../../../src/export/prometheus-text.ts';
+import { loadAgentConfig } from '../../../src/agent/main/compose-config.ts';
+import { openReplay } from '../../../src/agent/replay/replay.ts';
+import { createRenderer } from '../../../src/export/exposition/text.ts';
 import { parseExposition } from '../../support/exposition.ts';
 
 const log = { debug: () => undefined, info: () => undefined, warn: assert.fail, error: assert.fail };

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { type Expected, interferences } from '../../../src/agent/interference.ts';
+import { type Expected, interferences } from '../../../src/agent/live/interference.ts';
 import type { InstanceState } from '../../../src/tracefs/instance-state.ts';
 
 const DIR = '/t/instances/a';

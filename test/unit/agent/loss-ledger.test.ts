@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { lossOf, makeLossLedger, NOTHING_LOST } from '../../../src/agent/loss-ledger.ts';
+import { lossOf, makeLossLedger, NOTHING_LOST } from '../../../src/agent/plan/loss-ledger.ts';
 import type { BufferStats } from '../../../src/model/source.ts';
 
 const stats = (counts: Partial<BufferStats> = {}): BufferStats => ({

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { Pipeline } from '../../../src/agent/pipeline.ts';
-import type { EventPlan } from '../../../src/agent/plan.ts';
-import { bufferSizes, nextTickNs } from '../../../src/agent/sizes.ts';
+import type { EventPlan } from '../../../src/agent/plan/plan.ts';
+import { bufferSizes, nextTickNs } from '../../../src/agent/plan/sizes.ts';
+import { Pipeline } from '../../../src/agent/stream/pipeline.ts';
 import { makeDispatcher } from '../../../src/decode/dispatch.ts';
 import { LAYOUT_4K, pageOf, pageWriter } from '../../support/pages.ts';
 

@@ -2,9 +2,9 @@
 import assert from 'node:assert/strict';
 import { existsSync, readFileSync } from 'node:fs';
 import { test } from 'node:test';
-import { type EnabledProbe, planEvents } from '../../../src/agent/plan.ts';
-import { makeSelfMetrics } from '../../../src/agent/self-metrics.ts';
-import { openSpanCapture } from '../../../src/agent/span-capture.ts';
+import { type EnabledProbe, planEvents } from '../../../src/agent/plan/plan.ts';
+import { makeSelfMetrics } from '../../../src/agent/plan/self-metrics.ts';
+import { openSpanCapture } from '../../../src/agent/slow/span-capture.ts';
 import { schemaKit } from '../../../src/config/units.ts';
 import { MetricStore } from '../../../src/metrics/store.ts';
 import type { SpansConfig } from '../../../src/model/span.ts';

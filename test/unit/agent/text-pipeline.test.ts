@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
-import { makeTextPipeline, type TextPipelineOptions } from '../../../src/agent/text-pipeline.ts';
+import { makeTextPipeline, type TextPipelineOptions } from '../../../src/agent/stream/text-pipeline.ts';
 import { makeDispatcher } from '../../../src/decode/dispatch.ts';
 import { intReader } from '../../../src/decode/fields.ts';
 import { makeFunctionInterner } from '../../../src/decode/text/function-interner.ts';

@@ -1,7 +1,7 @@
 /** What the node keeps of traces: which are the slowest. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { makeTraceStore } from '../../../src/agent/trace-store.ts';
+import { makeTraceStore } from '../../../src/agent/main/trace-store.ts';
 import { makeSpans } from '../../../src/spans/spans.ts';
 import { traceOf } from '../../support/otlp-traces.ts';
 import { testDeps } from '../spans/deps.ts';

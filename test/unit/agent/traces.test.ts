@@ -1,8 +1,8 @@
 /** Traces without a backend: what buckets point at can be looked up on the node. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { makeTraces } from '../../../src/agent/traces.ts';
-import { createRenderer } from '../../../src/export/prometheus-text.ts';
+import { makeTraces } from '../../../src/agent/main/traces.ts';
+import { createRenderer } from '../../../src/export/exposition/text.ts';
 import { MetricStore } from '../../../src/metrics/store.ts';
 import type { TraceRecord } from '../../../src/model/span.ts';
 import { traceOf } from '../../support/otlp-traces.ts';

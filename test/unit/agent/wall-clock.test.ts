@@ -1,7 +1,7 @@
 /** Both clocks made up: what a stamp of one says on the other, to the nanosecond, and what a step of the wall clock does. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { makeWallClock } from '../../../src/agent/wall-clock.ts';
+import { makeWallClock } from '../../../src/agent/slow/wall-clock.ts';
 
 const MS = 1_000_000n;
 const S = 1_000_000_000n;

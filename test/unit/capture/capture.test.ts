@@ -12,11 +12,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, it } from 'node:test';
 import fc from 'fast-check';
-import { type Capture, openCapture } from '../../../src/capture/read.ts';
-import { openCaptureWriter } from '../../../src/capture/write.ts';
 import { KernelError, UsageError } from '../../../src/model/errors.ts';
 import type { PageLayout } from '../../../src/model/format.ts';
 import type { BufferStats, TraceMetadata } from '../../../src/model/source.ts';
+import { type Capture, openCapture } from '../../../src/tracedat/read.ts';
+import { openCaptureWriter } from '../../../src/tracedat/write.ts';
 import { LAYOUT_4K, pageOf } from '../../support/pages.ts';
 
 const FIXTURES = join(import.meta.dirname, '../../fixtures/formats-6.18');

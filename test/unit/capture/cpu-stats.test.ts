@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { parseCpuStats } from '../../../src/capture/cpu-stats.ts';
+import { parseCpuStats } from '../../../src/tracedat/cpu-stats.ts';
 import { parseStats } from '../../../src/tracefs/stats.ts';
 
 const TEXT = readFileSync(join(import.meta.dirname, '../../fixtures/text/cpu-stats.txt'), 'utf8');

@@ -5,12 +5,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, it } from 'node:test';
 import fc from 'fast-check';
-import { brokenPages } from '../../../src/capture/broken-pages.ts';
-import { cpuStatsText } from '../../../src/capture/cpu-stats.ts';
-import { type Capture, type OpenOptions, openCapture } from '../../../src/capture/read.ts';
-import { openCaptureWriter } from '../../../src/capture/write.ts';
 import { UsageError } from '../../../src/model/errors.ts';
 import type { PageLayout } from '../../../src/model/format.ts';
+import { brokenPages } from '../../../src/tracedat/broken-pages.ts';
+import { cpuStatsText } from '../../../src/tracedat/cpu-stats.ts';
+import { type Capture, type OpenOptions, openCapture } from '../../../src/tracedat/read.ts';
+import { openCaptureWriter } from '../../../src/tracedat/write.ts';
 import { LAYOUT_4K, pageOf } from '../../support/pages.ts';
 import { type FileParts, le, traceDat7 } from './trace-dat-v7.ts';
 

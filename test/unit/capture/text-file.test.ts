@@ -4,11 +4,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { looksLikeTraceText, openTextTrace, type TextTrace } from '../../../src/capture/text-file.ts';
 import { parseFormat } from '../../../src/decode/format.ts';
 import { switchedOutMask } from '../../../src/decode/print-fmt.ts';
 import { KNOWN_EVENTS, makeKnownFormats } from '../../../src/decode/text/known-formats.ts';
 import { textProblem } from '../../../src/decode/text/line-types.ts';
+import { looksLikeTraceText, openTextTrace, type TextTrace } from '../../../src/tracetext/text-file.ts';
 import { decodeText, formatOf, lineOf } from '../decode/text/support.ts';
 
 const directory = mkdtempSync(join(tmpdir(), 'ftx-text-file-'));

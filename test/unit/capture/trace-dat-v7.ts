@@ -2,9 +2,9 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { deflateSync, zstdCompressSync } from 'node:zlib';
-import { headerPageText } from '../../../src/capture/header-page.ts';
-import { HEADER_EVENT } from '../../../src/capture/trace-dat.ts';
 import type { PageLayout } from '../../../src/model/format.ts';
+import { headerPageText } from '../../../src/tracedat/header-page.ts';
+import { HEADER_EVENT } from '../../../src/tracedat/trace-dat.ts';
 import { LAYOUT_4K } from '../../support/pages.ts';
 
 const FIXTURES = join(import.meta.dirname, '../../fixtures/formats-6.18');

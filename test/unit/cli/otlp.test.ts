@@ -89,7 +89,7 @@ async function receiverOf(): Promise<Receiver<HttpAnswer>> {
 
 /** prom-client brings the API along, which does nothing by itself. */
 const isOfSdk = (url: string) =>
-  /\/@opentelemetry\/(?!api\/)|\/@grpc\/|\/src\/export\/otlp-|\/dist\/export\/otlp-/.test(url);
+  /\/@opentelemetry\/(?!api\/)|\/@grpc\/|\/src\/export\/otlp\/|\/dist\/export\/otlp\//.test(url);
 
 test('without a backend nothing of OpenTelemetry is loaded, with one it is', async () => {
   const receiver = await receiverOf();
@@ -117,7 +117,7 @@ test('without a backend nothing of OpenTelemetry is loaded, with one it is', asy
   assert.deepEqual(await loadedBy({ spans }), []);
   assert.equal(receiver.received.length, 0);
   const forTraces = await loadedBy({ spans, otlp: { traces_endpoint: `${receiver.url}/v1/traces` } });
-  assert.ok(forTraces.some((url) => /export\/otlp-traces/.test(url)));
+  assert.ok(forTraces.some((url) => /export\/otlp\/traces/.test(url)));
   assert.ok(forTraces.some((url) => /\/@opentelemetry\/sdk-node\//.test(url)));
   assert.equal(receiver.received.length, 0, 'a recording has no traces');
   assert.ok((await loadedBy({ otlp: { endpoint: receiver.url } })).length > 20);

@@ -4,7 +4,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
-import { configJsonSchema, loadAgentConfig } from '../../../src/agent/compose-config.ts';
+import { configJsonSchema, loadAgentConfig } from '../../../src/agent/main/compose-config.ts';
 import { SETTINGS, variableOf } from '../../../src/config/settings.ts';
 
 const text = readFileSync(new URL('../../../docs/configuration.md', import.meta.url), 'utf8');

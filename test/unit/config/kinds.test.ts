@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
-import { loadAgentConfig } from '../../../src/agent/compose-config.ts';
+import { loadAgentConfig } from '../../../src/agent/main/compose-config.ts';
 import { UsageError } from '../../../src/model/errors.ts';
 import { LATENCY_TRACERS } from '../../../src/model/tracer.ts';
 

@@ -4,7 +4,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
-import { loadAgentConfig } from '../../../src/agent/compose-config.ts';
+import { loadAgentConfig } from '../../../src/agent/main/compose-config.ts';
 import { parseKeyValues } from '../../../src/config/key-values.ts';
 import { fromOpenTelemetry } from '../../../src/config/otel-variables.ts';
 import { SETTINGS } from '../../../src/config/settings.ts';

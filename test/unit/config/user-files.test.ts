@@ -5,9 +5,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { parseYaml, readYamlFile } from '../../../src/config/yaml-file.ts';
-import { openTlsFiles } from '../../../src/export/otlp-tls.ts';
-import { readTls } from '../../../src/http/tls-settings.ts';
-import { webConfigSchema } from '../../../src/http/web-config-schema.ts';
+import { openTlsFiles } from '../../../src/export/otlp/tls.ts';
+import { readTls } from '../../../src/http/server/tls-settings.ts';
+import { webConfigSchema } from '../../../src/http/server/web-config-schema.ts';
 import { UsageError } from '../../../src/model/errors.ts';
 import { MAX_USER_FILE_BYTES, readUserFile } from '../../../src/model/user-file.ts';
 

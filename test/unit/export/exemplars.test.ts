@@ -2,8 +2,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { createExemplars } from '../../../src/export/exemplars.ts';
-import { createRenderer } from '../../../src/export/prometheus-text.ts';
-import { createProtobufRenderer } from '../../../src/export/protobuf.ts';
+import { createProtobufRenderer } from '../../../src/export/exposition/protobuf.ts';
+import { createRenderer } from '../../../src/export/exposition/text.ts';
 import { MetricStore } from '../../../src/metrics/store.ts';
 import type { TraceRecord } from '../../../src/model/span.ts';
 import { traceOf } from '../../support/otlp-traces.ts';

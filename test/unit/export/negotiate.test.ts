@@ -6,7 +6,7 @@ import {
   type ExpositionFormat,
   encodeBody,
   negotiateFormat,
-} from '../../../src/export/negotiate.ts';
+} from '../../../src/export/exposition/negotiate.ts';
 
 const PROMETHEUS_2 =
   'application/openmetrics-text;version=1.0.0,application/openmetrics-text;version=0.0.1;q=0.75,text/plain;version=0.0.4;q=0.5,*/*;q=0.1';

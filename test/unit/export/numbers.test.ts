@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { goFloat, openMetricsFloat, sampleValue } from '../../../src/export/numbers.ts';
+import { goFloat, openMetricsFloat, sampleValue } from '../../../src/export/exposition/numbers.ts';
 
 /** Printed by Go 1.2x: strconv.FormatFloat(x, 'g', -1, 64). */
 const GO: readonly (readonly [number, string])[] = [

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { status } from '@grpc/grpc-js';
 import fc from 'fast-check';
-import { retryDelayMs, statusMessage } from '../../../src/export/otlp-status.ts';
+import { retryDelayMs, statusMessage } from '../../../src/export/otlp/status.ts';
 import { UsageError } from '../../../src/model/errors.ts';
 import type { OtlpTarget } from '../../../src/model/otlp.ts';
 import { encodeOtlp } from '../../support/otlp.ts';

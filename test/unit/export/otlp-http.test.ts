@@ -4,7 +4,7 @@ import { copyFileSync, mkdtempSync, rmSync, utimesSync, writeFileSync } from 'no
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
-import { retryAfterMs } from '../../../src/export/otlp-http.ts';
+import { retryAfterMs } from '../../../src/export/otlp/http.ts';
 import { UsageError } from '../../../src/model/errors.ts';
 import type { Log } from '../../../src/model/log.ts';
 import type { OtlpTarget } from '../../../src/model/otlp.ts';

@@ -1,13 +1,13 @@
 /** Names as they are pushed against the rules that Prometheus translates them back by. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { makeMainMetrics } from '../../../src/agent/main-metrics.ts';
-import { makeOtlpMetrics } from '../../../src/agent/otlp-metrics.ts';
-import { makeSelfMetrics } from '../../../src/agent/self-metrics.ts';
+import { makeMainMetrics } from '../../../src/agent/main/main-metrics.ts';
+import { makeOtlpMetrics } from '../../../src/agent/main/otlp-metrics.ts';
+import { makeSelfMetrics } from '../../../src/agent/plan/self-metrics.ts';
 import { typeOf, unitOf } from '../../../src/export/families.ts';
-import { otlpName } from '../../../src/export/otlp-names.ts';
+import { otlpName } from '../../../src/export/otlp/names.ts';
 import { createProcessMetrics } from '../../../src/export/process-metrics.ts';
-import { createRefusals } from '../../../src/http/refusals.ts';
+import { createRefusals } from '../../../src/http/server/refusals.ts';
 import { MetricStore } from '../../../src/metrics/store.ts';
 import { probeCatalogue } from '../../../src/probes/catalogue.ts';
 import { feedLargeNode } from '../../support/large-node.ts';

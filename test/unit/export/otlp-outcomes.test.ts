@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { createOutcomes } from '../../../src/export/otlp-outcomes.ts';
+import { createOutcomes } from '../../../src/export/otlp/outcomes.ts';
 
 function outcomesOf() {
   const lines: string[] = [];

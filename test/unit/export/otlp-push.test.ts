@@ -2,9 +2,9 @@
 import assert from 'node:assert/strict';
 import { after, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { makeOtlpMetrics, type OtlpMetrics } from '../../../src/agent/otlp-metrics.ts';
-import type { PushSource } from '../../../src/export/otlp-push.ts';
-import { openSdk } from '../../../src/export/otlp-sdk.ts';
+import { makeOtlpMetrics, type OtlpMetrics } from '../../../src/agent/main/otlp-metrics.ts';
+import type { PushSource } from '../../../src/export/otlp/push.ts';
+import { openSdk } from '../../../src/export/otlp/sdk.ts';
 import { MetricStore } from '../../../src/metrics/store.ts';
 import type { Log } from '../../../src/model/log.ts';
 import type { OtlpMetricsConfig, OtlpProtocol } from '../../../src/model/otlp.ts';

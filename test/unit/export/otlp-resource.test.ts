@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { type ResourceFacts, resourceAttributes } from '../../../src/export/otlp-resource.ts';
+import { type ResourceFacts, resourceAttributes } from '../../../src/export/otlp/resource.ts';
 import { machineId } from '../../../src/host/machine-id.ts';
 
 const FACTS: ResourceFacts = {

@@ -2,8 +2,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import type { Attempt as Attempted } from '../../../src/export/otlp-exporter.ts';
-import { createSender, type Sender } from '../../../src/export/otlp-send.ts';
+import type { Attempt as Attempted } from '../../../src/export/otlp/exporter.ts';
+import { createSender, type Sender } from '../../../src/export/otlp/send.ts';
 
 type Attempt = Attempted<Uint8Array>;
 

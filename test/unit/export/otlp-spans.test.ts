@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { resourceFromAttributes } from '@opentelemetry/resources';
-import { createSpanMaker } from '../../../src/export/otlp-spans.ts';
+import { createSpanMaker } from '../../../src/export/otlp/spans.ts';
 import { traceOf } from '../../support/otlp-traces.ts';
 
 const OWN = {

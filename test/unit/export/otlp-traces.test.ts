@@ -2,9 +2,9 @@
 import assert from 'node:assert/strict';
 import { after, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { makeOtlpMetrics } from '../../../src/agent/otlp-metrics.ts';
-import { makeTraces } from '../../../src/agent/traces.ts';
-import { openSdk, type Sdk } from '../../../src/export/otlp-sdk.ts';
+import { makeOtlpMetrics } from '../../../src/agent/main/otlp-metrics.ts';
+import { makeTraces } from '../../../src/agent/main/traces.ts';
+import { openSdk, type Sdk } from '../../../src/export/otlp/sdk.ts';
 import type { OtlpProtocol, OtlpTracesConfig } from '../../../src/model/otlp.ts';
 import type { SpanKind, TraceRecord } from '../../../src/model/span.ts';
 import {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { createRenderer } from '../../../src/export/exposition/text.ts';
 import { createProcessMetrics } from '../../../src/export/process-metrics.ts';
-import { createRenderer } from '../../../src/export/prometheus-text.ts';
 
 const readProcess = createProcessMetrics();
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { createRenderer } from '../../../src/export/prometheus-text.ts';
+import { createRenderer } from '../../../src/export/exposition/text.ts';
 import type { SampleFamily } from '../../../src/export/sample-family.ts';
 import { MetricStore } from '../../../src/metrics/store.ts';
 import type { MetricSnapshot } from '../../../src/model/metric.ts';

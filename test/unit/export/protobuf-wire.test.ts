@@ -8,7 +8,7 @@ import {
   writeDouble,
   writeVarint,
   writeZigzag,
-} from '../../../src/export/protobuf-wire.ts';
+} from '../../../src/export/exposition/protobuf-wire.ts';
 
 const bytes = Buffer.alloc(1 << 22);
 const reader = (end: number) => protobuf.Reader.create(bytes.subarray(0, end));

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { createRenderer } from '../../../src/export/prometheus-text.ts';
-import { createProtobufRenderer } from '../../../src/export/protobuf.ts';
-import { createSnapshotReader } from '../../../src/export/snapshot-reader.ts';
+import { createProtobufRenderer } from '../../../src/export/exposition/protobuf.ts';
+import { createRenderer } from '../../../src/export/exposition/text.ts';
+import { createSnapshotReader } from '../../../src/metrics/snapshot-reader.ts';
 import { MetricStore } from '../../../src/metrics/store.ts';
 import type { MetricSnapshot } from '../../../src/model/metric.ts';
 

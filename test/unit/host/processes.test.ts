@@ -5,7 +5,7 @@ import { mkdirSync, mkdtempSync, rmSync, symlinkSync, unlinkSync, writeFileSync 
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
-import { openTaskFacts } from '../../../src/agent/task-facts.ts';
+import { openTaskFacts } from '../../../src/agent/slow/task-facts.ts';
 import { makeProcessLookup } from '../../../src/host/processes.ts';
 
 const ID = '79fedb3bd23ca77c9d9ccb41909038316f713df22b54b7d942b71d3812e7c74e';

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { type Asking, createFairQueue, networkOf } from '../../../src/http/auth-queue.ts';
+import { type Asking, createFairQueue, networkOf } from '../../../src/http/server/auth-queue.ts';
 
 const LIMITS = { total: 128, perNetwork: 32 };
 const ask = (network: string, user = 'u', failures = 0): Asking => ({ network, user, failures });

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type Asker, createAuthenticator, credentialsOf } from '../../../src/http/auth.ts';
-import { createHasher, type Hasher } from '../../../src/http/auth-hasher.ts';
+import { type Asker, createAuthenticator, credentialsOf } from '../../../src/http/server/auth.ts';
+import { createHasher, type Hasher } from '../../../src/http/server/auth-hasher.ts';
 
 const quiet = { debug() {}, info() {}, warn() {}, error() {} };
 

@@ -3,7 +3,7 @@ import { EventEmitter } from 'node:events';
 import type { ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { test } from 'node:test';
-import { createConnections } from '../../../src/http/connections.ts';
+import { createConnections } from '../../../src/http/server/connections.ts';
 
 class FakeSocket extends EventEmitter {
   destroyed = false;

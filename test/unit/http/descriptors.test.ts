@@ -5,7 +5,7 @@ import { readdirSync } from 'node:fs';
 import { connect } from 'node:net';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { affordable } from '../../../src/http/descriptors.ts';
+import { affordable } from '../../../src/http/server/descriptors.ts';
 
 test('connections leave file descriptors for everything else', () => {
   assert.equal(affordable(512, 1024, 30), 512);
@@ -20,7 +20,7 @@ test('60 idle clients of a process with few descriptors make room, and files can
     const log = { debug() {}, info() {}, warn() {}, error: (fields) => console.log(JSON.stringify(fields)) };
     const open = (_, response) => { openSync('/proc/self/stat'); response.end('opened'); };
     console.log((await listen(open, '127.0.0.1:0', log)).url);`;
-  const listenFile = fileURLToPath(new URL('../../../src/http/listen.ts', import.meta.url));
+  const listenFile = fileURLToPath(new URL('../../../src/http/server/listen.ts', import.meta.url));
   const command = 'ulimit -n 48; exec "$0" --input-type=module -e "$1" "$2"';
   const child = spawn('sh', ['-c', command, process.execPath, script, listenFile], {
     stdio: ['ignore', 'pipe', 'inherit'],

@@ -5,10 +5,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { z } from 'zod';
-import { REFUSAL_REASONS } from '../../../src/http/refusals.ts';
-import { CURVES, TLS_VERSIONS } from '../../../src/http/tls-names.ts';
-import { readWebConfig } from '../../../src/http/web-config.ts';
-import { webConfigSchema } from '../../../src/http/web-config-schema.ts';
+import { REFUSAL_REASONS } from '../../../src/http/server/refusals.ts';
+import { CURVES, TLS_VERSIONS } from '../../../src/http/server/tls-names.ts';
+import { readWebConfig } from '../../../src/http/server/web-config.ts';
+import { webConfigSchema } from '../../../src/http/server/web-config-schema.ts';
 import { FIXTURES } from '../../support/tls.ts';
 
 const text = readFileSync(new URL('../../../docs/web-config.md', import.meta.url), 'utf8');

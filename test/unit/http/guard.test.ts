@@ -9,9 +9,9 @@ import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { hashSync } from 'bcryptjs';
-import { type Limits, type Listening, listen } from '../../../src/http/listen.ts';
-import { createRefusals } from '../../../src/http/refusals.ts';
-import { openWebConfig } from '../../../src/http/web-config-file.ts';
+import { type Limits, type Listening, listen } from '../../../src/http/server/listen.ts';
+import { createRefusals } from '../../../src/http/server/refusals.ts';
+import { openWebConfig } from '../../../src/http/server/web-config-file.ts';
 
 const quiet = { debug() {}, info() {}, warn() {}, error() {} };
 const directory = mkdtempSync(join(tmpdir(), 'ftx-guard-'));

@@ -3,9 +3,9 @@ import assert from 'node:assert/strict';
 import { EventEmitter } from 'node:events';
 import type { ServerResponse } from 'node:http';
 import { test } from 'node:test';
-import { createAnswers } from '../../../src/http/answers.ts';
-import { createBucket } from '../../../src/http/rate-limit.ts';
-import { createRefusals } from '../../../src/http/refusals.ts';
+import { createAnswers } from '../../../src/http/server/answers.ts';
+import { createBucket } from '../../../src/http/server/rate-limit.ts';
+import { createRefusals } from '../../../src/http/server/refusals.ts';
 
 const quiet = { debug() {}, info() {}, warn() {}, error() {} };
 

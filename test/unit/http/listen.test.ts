@@ -3,7 +3,7 @@ import { EventEmitter, once } from 'node:events';
 import type { ServerResponse } from 'node:http';
 import { connect } from 'node:net';
 import { test } from 'node:test';
-import { listen, parseListenAddress } from '../../../src/http/listen.ts';
+import { listen, parseListenAddress } from '../../../src/http/server/listen.ts';
 import { KernelError, UsageError } from '../../../src/model/errors.ts';
 
 const quiet = { debug() {}, info() {}, warn() {}, error() {} };

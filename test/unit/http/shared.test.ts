@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { createShared } from '../../../src/http/shared.ts';
+import { createShared } from '../../../src/http/server/shared.ts';
 
 test('whoever asks gets one that was begun no earlier than the question, and few are made', async () => {
   const steps = fc.array(fc.constantFrom('ask', 'finish', 'fail'), { maxLength: 60 });

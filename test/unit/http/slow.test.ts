@@ -2,9 +2,9 @@
 import assert from 'node:assert/strict';
 import type { AddressInfo, Server } from 'node:net';
 import { after, before, test } from 'node:test';
-import { makeTraceStore } from '../../../src/agent/trace-store.ts';
-import { createApp } from '../../../src/http/app.ts';
-import type { HttpDeps } from '../../../src/http/deps.ts';
+import { makeTraceStore } from '../../../src/agent/main/trace-store.ts';
+import { createApp } from '../../../src/http/pages/app.ts';
+import type { HttpDeps } from '../../../src/http/pages/deps.ts';
 import type { TraceRecord } from '../../../src/model/span.ts';
 import { traceOf } from '../../support/otlp-traces.ts';
 

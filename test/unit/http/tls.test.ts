@@ -8,10 +8,10 @@ import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type ConnectionOptions, connect, type TLSSocket } from 'node:tls';
-import { type Limits, type Listening, listen } from '../../../src/http/listen.ts';
-import { createRefusals } from '../../../src/http/refusals.ts';
-import { namesOf } from '../../../src/http/tls-door.ts';
-import { openWebConfig } from '../../../src/http/web-config-file.ts';
+import { type Limits, type Listening, listen } from '../../../src/http/server/listen.ts';
+import { createRefusals } from '../../../src/http/server/refusals.ts';
+import { namesOf } from '../../../src/http/server/tls-door.ts';
+import { openWebConfig } from '../../../src/http/server/web-config-file.ts';
 import { askOverTls, FIXTURES, identity, pem } from '../../support/tls.ts';
 
 const quiet = { debug() {}, info() {}, warn() {}, error() {} };

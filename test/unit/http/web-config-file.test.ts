@@ -14,7 +14,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { openWebConfig } from '../../../src/http/web-config-file.ts';
+import { openWebConfig } from '../../../src/http/server/web-config-file.ts';
 import { UsageError } from '../../../src/model/errors.ts';
 import { FIXTURES, pem } from '../../support/tls.ts';
 

@@ -3,7 +3,7 @@ import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSy
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
-import { readWebConfig } from '../../../src/http/web-config.ts';
+import { readWebConfig } from '../../../src/http/server/web-config.ts';
 import { UsageError } from '../../../src/model/errors.ts';
 import { FIXTURES } from '../../support/tls.ts';
 

@@ -4,8 +4,8 @@
  */
 import assert from 'node:assert/strict';
 import { existsSync, readFileSync } from 'node:fs';
-import { planEvents } from '../../../src/agent/plan.ts';
-import { makeSelfMetrics } from '../../../src/agent/self-metrics.ts';
+import { planEvents } from '../../../src/agent/plan/plan.ts';
+import { makeSelfMetrics } from '../../../src/agent/plan/self-metrics.ts';
 import { schemaKit } from '../../../src/config/units.ts';
 import { Merger } from '../../../src/decode/merge.ts';
 import { MetricStore } from '../../../src/metrics/store.ts';

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import type { FunctionNames } from '../../../src/model/function-names.ts';
-import { FunctionRows, OTHER_ROW, UNKNOWN_ROW } from '../../../src/probes/function-rows.ts';
+import { FunctionRows, OTHER_ROW, UNKNOWN_ROW } from '../../../src/probes/tables/function-rows.ts';
 
 const HIGH = 0xffffffff | 0;
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { foldQueueNumber, HandlerNames } from '../../../src/probes/handler-names.ts';
+import { foldQueueNumber, HandlerNames } from '../../../src/probes/names/handler-names.ts';
 
 test('queue numbers fold', () => {
   for (const [name, folded] of [

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { ISSUED, QUEUED, RequestTable } from '../../../src/probes/request-table.ts';
+import { ISSUED, QUEUED, RequestTable } from '../../../src/probes/tables/request-table.ts';
 
 test('the first of equal requests is found first', () => {
   const table = new RequestTable(16);

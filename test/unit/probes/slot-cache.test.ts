@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { SlotCache } from '../../../src/probes/slot-cache.ts';
+import { SlotCache } from '../../../src/probes/tables/slot-cache.ts';
 
 test('a place is resolved once, until its row is forgotten', () => {
   const asked: string[] = [];

@@ -4,7 +4,7 @@ import { test } from 'node:test';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import type { SwitchIn, TaskSink } from '../../../src/model/intervals.ts';
-import { taskIntervals } from '../../../src/probes/task-intervals.ts';
+import { taskIntervals } from '../../../src/probes/helpers/task-intervals.ts';
 import { run } from './records.ts';
 
 setFlagsFromString('--expose-gc');

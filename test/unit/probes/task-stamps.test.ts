@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { TaskStamps } from '../../../src/probes/task-stamps.ts';
+import { TaskStamps } from '../../../src/probes/tables/task-stamps.ts';
 
 test('a stamp and its tag can be read until they are cleared', () => {
   const stamps = new TaskStamps();

@@ -3,8 +3,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import type { MarkedSpan, MarkerSink } from '../../../src/model/intervals.ts';
-import { traceMarkers, USER_EVENT } from '../../../src/probes/trace-markers.ts';
-import { isTraceparent, markerKind } from '../../../src/probes/traceparent.ts';
+import { traceMarkers, USER_EVENT } from '../../../src/probes/helpers/trace-markers.ts';
+import { isTraceparent, markerKind } from '../../../src/probes/helpers/traceparent.ts';
 import { loadFormat, makeRecord, type RecordFields, run } from './records.ts';
 
 const TRACE = '4bf92f3577b34da6a3ce929d0e0e4736';

@@ -9,7 +9,7 @@ import {
   listLines,
   normalForm,
   valuesToWrite,
-} from '../../../src/tracefs/control-forms.ts';
+} from '../../../src/tracefs/journal/control-forms.ts';
 
 test('what a file reads as and what is written to it have one normal form', () => {
   const same: [Form, string, string][] = [

@@ -20,8 +20,8 @@ import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import fc from 'fast-check';
 import { KernelError } from '../../../src/model/errors.ts';
-import { openJournal, restoreJournal } from '../../../src/tracefs/journal.ts';
-import { bootId } from '../../../src/tracefs/journal-state.ts';
+import { openJournal, restoreJournal } from '../../../src/tracefs/journal/journal.ts';
+import { bootId } from '../../../src/tracefs/journal/state.ts';
 import { takeTopLevel } from '../../../src/tracefs/top-level.ts';
 import { fakeTracefs } from './fake.ts';
 

@@ -2,12 +2,12 @@ import assert from 'node:assert/strict';
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { loadAgentConfig } from '../../../src/agent/compose-config.ts';
-import { openTracers } from '../../../src/agent/tracers.ts';
+import { openTracers } from '../../../src/agent/live/tracers.ts';
+import { loadAgentConfig } from '../../../src/agent/main/compose-config.ts';
 import type { Log } from '../../../src/model/log.ts';
 import type { Instance } from '../../../src/tracefs/instance.ts';
-import { bootId } from '../../../src/tracefs/journal-state.ts';
-import { foreignTracer, journalState } from '../../../src/tracefs/leftovers.ts';
+import { foreignTracer, journalState } from '../../../src/tracefs/journal/leftovers.ts';
+import { bootId } from '../../../src/tracefs/journal/state.ts';
 import { fakeTracefs } from './fake.ts';
 
 test('a tracer at the top level that is not ours is named', (t) => {

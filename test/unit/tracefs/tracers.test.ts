@@ -9,7 +9,7 @@ import type { TracerRequest } from '../../../src/model/tracer.ts';
 import { matchingDisks } from '../../../src/tracefs/blk-switch.ts';
 import { refuseWhatIsInUse } from '../../../src/tracefs/in-use.ts';
 import type { Instance } from '../../../src/tracefs/instance.ts';
-import { bootId } from '../../../src/tracefs/journal-state.ts';
+import { bootId } from '../../../src/tracefs/journal/state.ts';
 import { maskOf, placeOf } from '../../../src/tracefs/tracers.ts';
 import { fakeTracefs } from './fake.ts';
 

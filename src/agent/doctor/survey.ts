@@ -1,0 +1,212 @@
+/**
+ * What can be traced here: config in; facts about the kernel, and for each probe whether it would work and why not,
+ * out. Changes nothing, but mounts tracefs where it is not mounted and may be, as `run` does.
+ */
+
+import type { AgentConfig } from '../../config/schema.ts';
+import { schemaKit } from '../../config/units.ts';
+import { textProblem } from '../../decode/text/line-types.ts';
+import { onlineCpus } from '../../host/cpus.ts';
+import { liveHostFacts } from '../../host/facts.ts';
+import { MetricStore } from '../../metrics/store.ts';
+import { KernelError } from '../../model/errors.ts';
+import type { KindStatus } from '../../model/status.ts';
+import { probeCatalogue } from '../../probes/catalogue.ts';
+import { formatText, listEvents } from '../../tracefs/events.ts';
+import { type KernelFeatures, kernelFeatures } from '../../tracefs/features.ts';
+import { journalState } from '../../tracefs/journal/leftovers.ts';
+import { topLevelUser } from '../../tracefs/journal/top-level-user.ts';
+import { findTracefs } from '../../tracefs/mount.ts';
+import { type TracingUse, tracingUse } from '../../tracefs/others.ts';
+import { textFormat } from '../live/stream.ts';
+import { enabledProbes } from '../plan/enabled-probes.ts';
+import { type EnabledProbe, type EventPlan, planEvents } from '../plan/plan.ts';
+import { makeSelfMetrics } from '../plan/self-metrics.ts';
+import { openSpanCapture } from '../slow/span-capture.ts';
+import { type ProcessFacts, processFacts } from './process-facts.ts';
+
+export interface ProbeSurvey {
+  name: string;
+  help: string;
+  /** Whether the config has it on. */
+  on: boolean;
+  /** Whether it works here, or would. */
+  ok: boolean;
+  /** Why not; empty when ok. */
+  reason: string;
+  /** Events it uses, or would. */
+  events: string[];
+  /** The tracer it reads; '' for events alone. */
+  tracer: string;
+}
+
+/** A tracer that the kernel lists. */
+export interface TracerSurvey {
+  name: string;
+  /** Where it can run, as far as can be told without trying; '' when it is never switched on. */
+  where: string;
+  /** Why it is not to be had; '' when it is. */
+  reason: string;
+}
+
+export interface Survey {
+  /** Why nothing can be traced; empty when something can. */
+  problem: string;
+  process: ProcessFacts;
+  /** The rest is missing where tracefs cannot be had. */
+  kernel?: KernelFeatures & {
+    tracefs: string;
+    onlineCpus: number[];
+    eventCount: number;
+    /** The instance of the config is there already: an agent runs, or was killed. */
+    ownInstanceExists: boolean;
+    /** Who or what uses the top level; '' when nobody does. */
+    topLevelUser: string;
+    /** What the restore journal of the config's agent lists, and why it cannot be put back from here; '' without one. */
+    journal: string;
+    surveyedTracers: TracerSurvey[];
+  } & TracingUse;
+  probes: ProbeSurvey[];
+  /** Kinds of traces that the config has on. */
+  kinds: KindStatus[];
+}
+
+export async function survey(config: AgentConfig): Promise<Survey> {
+  const facts = processFacts();
+  let root: string;
+  try {
+    root = findTracefs({ ...(config.tracefsPath ? { path: config.tracefsPath } : {}), mayMount: true });
+  } catch (error) {
+    if (!(error instanceof KernelError)) throw error;
+    return { problem: error.message, process: facts, probes: [], kinds: [] };
+  }
+  const features = kernelFeatures(root);
+  const use = tracingUse(root);
+  const events = listEvents(root);
+  const online = onlineCpus();
+  const problem =
+    use.instancesRefused === ''
+      ? ''
+      : `cannot make an instance in ${root}/instances: ${use.instancesRefused}: run as root, with tracefs mounted writable`;
+  const kernel: Kernel = { root, features, events, online };
+  const probes = surveyProbes(config, kernel);
+  return {
+    problem,
+    process: facts,
+    kernel: {
+      ...features,
+      ...use,
+      tracefs: root,
+      onlineCpus: online,
+      eventCount: events.length,
+      topLevelUser: topLevelUser(root) ?? '',
+      journal: journalState({ root, stateDir: config.stateDir, name: config.instance }) ?? '',
+      ownInstanceExists: use.instances.includes(config.instance),
+      surveyedTracers: features.tracers.map((name) => surveyTracer(name, features)),
+    },
+    probes,
+    kinds: surveyKinds(config, probes, kernel),
+  };
+}
+
+/** What instances take is told by one that is there: making one to ask would change something. */
+function surveyTracer(name: string, features: KernelFeatures): TracerSurvey {
+  const reason = features.refusedTracers[name] ?? '';
+  if (reason !== '') return { name, where: '', reason };
+  const { instanceTracers } = features;
+  if (runsAtTheTop(name, features)) return { name, where: 'top level', reason };
+  return {
+    name,
+    where: instanceTracers === undefined ? 'instance, where the kernel allows it' : 'instance',
+    reason,
+  };
+}
+
+/** As far as it can be told. `blk` is at the top level on every kernel: probes say so too. */
+function runsAtTheTop(tracer: string, { instanceTracers }: KernelFeatures): boolean {
+  const isTopOnly = probeCatalogue.some((module) => {
+    const request = module.tracer?.(module.schema(schemaKit).parse({ enabled: false }));
+    return request?.tracer === tracer && request.where === 'top';
+  });
+  return isTopOnly || (instanceTracers !== undefined && !instanceTracers.includes(tracer));
+}
+
+interface Kernel {
+  root: string;
+  features: KernelFeatures;
+  events: readonly string[];
+  online: readonly number[];
+}
+
+function surveyProbes(config: AgentConfig, kernel: Kernel): ProbeSurvey[] {
+  const { root, features } = kernel;
+  const enabled = enabledProbes(config);
+  const all = probeCatalogue.map((module): EnabledProbe => {
+    const configured = enabled.find((candidate) => candidate.module === module);
+    return configured ?? { module, options: module.schema(schemaKit).parse({ enabled: false }) };
+  });
+  return all.map((probe) => {
+    const { module, options } = probe;
+    const on = enabled.some((candidate) => candidate.module === module);
+    const known = { name: module.name, help: module.help, on };
+    const tracer = module.tracer?.(options).tracer ?? '';
+    const refused = tracer === '' ? '' : whyNoTracer(tracer, root, features);
+    if (refused !== '') return { ...known, tracer, ok: false, reason: refused, events: [] };
+    const plan = planFor([probe], config, kernel);
+    const { up, reason, events: used } = plan.probes[0];
+    return { ...known, tracer, ok: up, reason, events: used };
+  });
+}
+
+function surveyKinds(config: AgentConfig, probes: readonly ProbeSurvey[], kernel: Kernel): KindStatus[] {
+  if (config.spans === undefined) return [];
+  const spans = openSpanCapture({
+    config: config.spans,
+    enabled: enabledProbes(config),
+    host: liveHostFacts({ machine: kernel.features.machine }),
+    store: new MetricStore(),
+    cpuCount: cpuCountOf(kernel),
+    isSelf: () => false,
+  });
+  const helpers = spans.probes.filter(({ onlyFor }) => onlyFor !== undefined);
+  const statuses = probes.flatMap(({ on, ok: up, name, reason, events }) =>
+    on ? [{ name, up, reason, events }] : [],
+  );
+  return spans.status(planFor(helpers, config, kernel).helpers, statuses);
+}
+
+function cpuCountOf({ online }: Kernel): number {
+  return Math.max(0, ...online) + 1;
+}
+
+/** What this kernel can give these probes. */
+function planFor(enabled: readonly EnabledProbe[], config: AgentConfig, kernel: Kernel): EventPlan {
+  const { root, features, events, online } = kernel;
+  const store = new MetricStore();
+  return planEvents({
+    enabled,
+    metadata: {
+      clock: 'mono',
+      machine: features.machine,
+      kernelRelease: features.kernelRelease,
+      cpuCount: cpuCountOf(kernel),
+      events: () => events,
+      formatText: (event) => textFormat(event) ?? formatText(root, event),
+    },
+    host: liveHostFacts({ machine: features.machine }),
+    onlineCpus: online,
+    store,
+    self: makeSelfMetrics(store),
+    isSelf: () => false,
+    ...(config.reader === 'trace_pipe' ? { unreadable: textProblem } : {}),
+  });
+}
+
+/** '' when the kernel has it, and nobody else needs its place. */
+function whyNoTracer(tracer: string, root: string, features: KernelFeatures): string {
+  if (!features.tracers.includes(tracer)) return `this kernel is built without the tracer ${tracer}`;
+  const refused = features.refusedTracers[tracer] ?? '';
+  if (refused !== '' || !runsAtTheTop(tracer, features)) return refused;
+  const user = topLevelUser(root);
+  return user === undefined ? '' : `it needs the top level of ${root}, and ${user}`;
+}

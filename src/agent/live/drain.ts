@@ -1,0 +1,118 @@
+/** The drain loop: ticks on a timer whose pace follows the fastest-filling buffer. */
+import type { DurationNs, TimestampNs } from '../../model/time.ts';
+import { LONGEST_QUIET_NS, nextTickNs, type TickRule } from '../plan/sizes.ts';
+import { makeTraceClock } from '../stream/clock.ts';
+import type { EventStream } from '../stream/stream.ts';
+
+const CHORES_EVERY_NS = 1e9;
+/** Rounds a tick may take: several times what a full buffer holds, so only a defect reaches it. */
+const MOST_ROUNDS = 4096;
+
+/** A stream to keep up with. */
+export interface Drained {
+  stream: EventStream;
+  rule: TickRule;
+  cpus(): readonly number[];
+  /** It cannot be read any more, and the others can go on. Absent: without it nothing goes on. */
+  onFailure?(error: unknown): void;
+}
+
+export interface DrainOptions {
+  /** All are read in every tick; the one that is in the greatest hurry sets the pace. */
+  buffers: readonly Drained[];
+  /** Just before a tick reads. Whatever was reported of others up to the tick's start has been delivered by then. */
+  before(): void;
+  /** Time one tick took, and time since the start of the one before. */
+  onTick(tookNs: DurationNs, sinceLastNs: DurationNs): void;
+  /** About once a second, between ticks: hotplug, housekeeping of probes. */
+  chores(): void;
+  /** Reading failed for good. The loop has stopped. */
+  onFailure(error: unknown): void;
+}
+
+export interface Drain {
+  stop(): void;
+  /** Present time between ticks. */
+  tickNs(): DurationNs;
+}
+
+/** Time the fastest-filling CPU of a buffer takes to fill, at the rate seen since the call before. */
+function makeFillWatch({ stream, rule, cpus }: Drained): (elapsedNs: DurationNs) => DurationNs {
+  const before: number[] = [];
+  return (elapsedNs) => {
+    let most = 0;
+    for (const cpu of cpus()) {
+      const bytes = stream.bytesRead(cpu);
+      const grown = bytes - (before[cpu] ?? 0);
+      before[cpu] = bytes;
+      if (grown > most) most = grown;
+    }
+    return most === 0 ? Number.POSITIVE_INFINITY : (elapsedNs * rule.bufferBytesPerCpu) / most;
+  };
+}
+
+export function startDraining(options: DrainOptions): Drain {
+  let watched = options.buffers.map((buffer) => ({ ...buffer, fastestFill: makeFillWatch(buffer) }));
+  const traceNow = makeTraceClock();
+  let lastStart = traceNow();
+  let choresAt = lastStart + CHORES_EVERY_NS;
+  /** `elapsedNs`: since the tick before; infinite for the first. */
+  const pace = (elapsedNs: DurationNs): DurationNs =>
+    watched.reduce(
+      (soonest, { rule, fastestFill }) => Math.min(soonest, nextTickNs(rule, fastestFill(elapsedNs))),
+      LONGEST_QUIET_NS,
+    );
+  let tickNs = pace(Number.POSITIVE_INFINITY);
+  let timer: NodeJS.Timeout | undefined;
+  let immediate: NodeJS.Immediate | undefined;
+  let isStopped = false;
+
+  /** Whether all streams have caught up with `start`. */
+  const readAll = (start: TimestampNs): boolean => {
+    let isDone = true;
+    for (const buffer of watched) {
+      try {
+        if (!buffer.stream.tick(start, MOST_ROUNDS)) isDone = false;
+      } catch (error) {
+        if (buffer.onFailure === undefined) throw error;
+        watched = watched.filter((other) => other !== buffer);
+        buffer.onFailure(error);
+      }
+    }
+    return isDone;
+  };
+
+  // The tick's start is noted first and the tick runs after the event loop has polled: so inotify has delivered every
+  // write to a control file from before the start, and only events from before the start are handed out.
+  const begin = () => {
+    const start = traceNow();
+    immediate = setImmediate(() => tick(start));
+  };
+
+  const tick = (start: TimestampNs) => {
+    try {
+      options.before();
+      const isDone = readAll(start);
+      const end = traceNow();
+      options.onTick(end - start, start - lastStart);
+      tickNs = isDone ? pace(start - lastStart) : 0;
+      lastStart = start;
+      if (end >= choresAt) {
+        choresAt = end + CHORES_EVERY_NS;
+        options.chores();
+      }
+      if (!isStopped) timer = setTimeout(begin, Math.max(0, (start + tickNs - traceNow()) / 1e6));
+    } catch (error) {
+      options.onFailure(error);
+    }
+  };
+  timer = setTimeout(begin, tickNs / 1e6);
+  return {
+    stop: () => {
+      isStopped = true;
+      clearTimeout(timer);
+      clearImmediate(immediate);
+    },
+    tickNs: () => tickNs,
+  };
+}

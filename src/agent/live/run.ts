@@ -1,0 +1,204 @@
+/**
+ * A capture of the running kernel that is set up: drained on one timer, watched for what others do to it, asked, and
+ * stopped. Buffers in; snapshots, status and traces out.
+ */
+import type { Log } from '../../model/log.ts';
+import type { TraceRecord } from '../../model/span.ts';
+import type { CaptureStatus, ProbeStatus } from '../../model/status.ts';
+import { ownThreadIds } from '../../tracefs/threads.ts';
+import type { Capture } from '../contract/capture.ts';
+import { lossOf } from '../plan/loss-ledger.ts';
+import type { BufferReading } from '../plan/self-metrics.ts';
+import type { SpanCapture } from '../slow/span-capture.ts';
+import { threadCpuSeconds } from '../stream/clock.ts';
+import { EVENTS_BUFFER, type LiveBuffer } from './buffer.ts';
+import { type Drain, startDraining } from './drain.ts';
+import type { Shared } from './shared.ts';
+import type { Tracers } from './tracers.ts';
+
+/** The log is told of lost events at most this often. */
+const LOSS_LOG_MS = 60_000;
+/** Chores come once a second; every so many, also what nothing reports is looked at. */
+const CHECK_EVERY = 5;
+
+export interface LiveOptions {
+  log: Log;
+  /** Has the main thread write a text to a trace marker, so that its thread id can be learned. */
+  markFromMain(file: string, text: string): Promise<void>;
+  /** Reading failed for good; the instances have been given up. */
+  onFatal(error: unknown): void;
+  /** Why no events, or not all, will come from now on; empty when they will again. */
+  onProblem(problem: string): void;
+  /** Traces of slow operations, some once a second. */
+  onTraces?(traces: readonly TraceRecord[]): void;
+  /** The buffers have been read. */
+  onDrained?(): void;
+}
+
+/** What a status says that stays as it is. */
+export type LiveFacts = Omit<CaptureStatus, 'buffers' | 'tickMs' | 'loss' | 'warnings' | 'cost'>;
+
+export interface LiveParts {
+  shared: Shared;
+  tracers: Tracers;
+  spans: SpanCapture | undefined;
+  /** In the order in which they are drained. */
+  buffers: readonly LiveBuffer[];
+  /** Whether threads of ours that come later are learned from /proc. */
+  followsThreads: boolean;
+  facts: LiveFacts;
+  warnings: readonly string[];
+  /** Removes everything; gives what steps of it threw. */
+  close(): unknown[];
+  options: LiveOptions;
+}
+
+interface Read {
+  buffer: LiveBuffer;
+  readings: BufferReading[];
+}
+
+/** Starts recording and draining. */
+export function runCapture(parts: LiveParts): Capture {
+  const { shared, tracers, spans, buffers, facts, warnings, options } = parts;
+  const { log, own, self, store } = shared;
+  let stopped = false;
+  let lastLost = 0;
+  let lossLogAt = 0;
+  let chores = 0;
+  const unplanned = buffers.length > 0 ? '' : 'nothing that is on works on this kernel';
+  let problem = unplanned;
+  let notices: readonly string[] = [];
+  /** Probes that are on and get no events, or not all, with the reason. */
+  let down: ReadonlyMap<string, string> = new Map();
+
+  for (const buffer of buffers) buffer.start();
+  // Loading and setting up is not what an event costs.
+  const cpuSecondsBefore = threadCpuSeconds();
+  const drain: Drain = startDraining({
+    buffers: buffers.flatMap(({ drained }) => drained ?? []),
+    before: () => {
+      if (buffers.some((buffer) => buffer.wasTouched())) checkBuffers();
+      for (const buffer of buffers) buffer.beforeTick();
+    },
+    onTick: (tookNs, sinceLastNs) => {
+      self.drainTook(tookNs);
+      self.drainedAfter(sinceLastNs);
+      options.onDrained?.();
+    },
+    chores: () => {
+      if (parts.followsThreads) own.add(ownThreadIds());
+      // First names, then the probes that keep them.
+      tracers.refresh();
+      for (const buffer of buffers) buffer.refresh();
+      tellTraces();
+      if (++chores % CHECK_EVERY === 0) checkBuffers();
+    },
+    onFailure: (error) => {
+      giveUp();
+      options.onFatal(error);
+    },
+  });
+
+  function tellTraces(): void {
+    const traces = spans?.take() ?? [];
+    if (traces.length > 0) options.onTraces?.(traces);
+  }
+
+  /** Sets the metrics that are read rather than counted; says once a minute when events were lost. */
+  function update(): Read[] {
+    const now = buffers.map((buffer) => ({ buffer, readings: buffer.readings() }));
+    let lost = 0;
+    let late = 0;
+    for (const { buffer, readings } of now) {
+      self.update(buffer.name, readings);
+      late += buffer.drained?.stream.lateEvents() ?? 0;
+      for (const { loss } of readings)
+        if (loss !== undefined) lost += loss.overrun + loss.commitOverrun + loss.dropped;
+    }
+    self.lateEventsAre(late);
+    store.rotate(performance.now());
+    self.probesAre(probesNow());
+    if (lost > lastLost && performance.now() > lossLogAt) {
+      log.warn(
+        { lost: lost - lastLost },
+        'events were lost: buffer.total or drain_interval do not suit this rate',
+      );
+      lastLost = lost;
+      lossLogAt = performance.now() + LOSS_LOG_MS;
+    }
+    return now;
+  }
+
+  function probesNow(): ProbeStatus[] {
+    return facts.probes.map((probe) => {
+      const reason = down.get(probe.name);
+      return probe.up && reason !== undefined ? { ...probe, up: false, reason } : probe;
+    });
+  }
+
+  /** Everybody who can write to tracefs can stop this agent. Throws when nothing can be made of what is recorded now. */
+  function checkBuffers(): void {
+    const health = buffers.map((buffer) => buffer.check(performance.now()));
+    down = new Map(health.flatMap((one) => [...one.down]));
+    const noticed = health.flatMap((one) => one.notices);
+    for (const notice of noticed) if (!notices.includes(notice)) log.warn({}, notice);
+    notices = noticed;
+    const now = unplanned || health.flatMap(({ problems }) => problems).join('; ');
+    if (now === problem) return;
+    if (now === '') log.info({ instance: facts.instance }, 'all events are recorded again');
+    else log.error({ reason: now }, 'not all events are recorded any more');
+    problem = now;
+    options.onProblem(problem);
+  }
+
+  /** Of the buffer of the events, which somebody can have resized. */
+  function sizesNow(): Partial<CaptureStatus> {
+    const events = buffers.find(({ name }) => name === EVENTS_BUFFER)?.status();
+    return events === undefined ? {} : { bufferBytesPerCpu: events.bufferBytesPerCpu };
+  }
+
+  function giveUp(): void {
+    if (stopped) return;
+    stopped = true;
+    drain.stop();
+    const failures = parts.close();
+    if (failures.length > 0) throw failures[0];
+  }
+
+  return {
+    problem,
+    snapshot: (known) => {
+      update();
+      return store.snapshot(known);
+    },
+    latency: tracers.latency,
+    status: (): CaptureStatus => {
+      const now = update();
+      return {
+        ...facts,
+        ...sizesNow(),
+        probes: probesNow(),
+        buffers: buffers.map((buffer) => buffer.status()),
+        tickMs: drain.tickNs() / 1e6,
+        loss: now.flatMap(({ buffer, readings }) => lossOf(buffer.name, readings)),
+        warnings: [...warnings, ...notices, ...(problem === '' ? [] : [problem])],
+        cost: {
+          cpuSeconds: threadCpuSeconds() - cpuSecondsBefore,
+          events: now.reduce((sum, { readings }) => readings.reduce((n, { events }) => n + events, sum), 0),
+        },
+      };
+    },
+    stop: async () => {
+      if (stopped) return;
+      drain.stop();
+      try {
+        for (const buffer of buffers) buffer.finish();
+        tellTraces();
+        update();
+      } finally {
+        giveUp();
+      }
+    },
+  };
+}

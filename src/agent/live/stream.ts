@@ -1,0 +1,125 @@
+/**
+ * How a buffer of the running kernel is read: probes and a reader enter; their plan, and the stream that feeds it,
+ * leave.
+ */
+import { BLOCK_EVENT, BLOCK_FORMAT_TEXT } from '../../decode/text/blk-format.ts';
+import { makeFunctionInterner } from '../../decode/text/function-interner.ts';
+import { makeTextProblems } from '../../decode/text/line-types.ts';
+import { onlineCpus } from '../../host/cpus.ts';
+import type { FunctionNames } from '../../model/function-names.ts';
+import type { Instance } from '../../tracefs/instance.ts';
+import { openTracePipe } from '../../tracefs/trace-pipe.ts';
+import { type EnabledProbe, type EventPlan, type PlanInput, planEvents } from '../plan/plan.ts';
+import { makeTraceClock } from '../stream/clock.ts';
+import { Pipeline } from '../stream/pipeline.ts';
+import type { EventStream } from '../stream/stream.ts';
+import { makeTextPipeline } from '../stream/text-pipeline.ts';
+import type { Shared } from './shared.ts';
+
+/** `none`: nothing of the buffer is read. */
+export type ReaderKind = 'raw' | 'trace_pipe' | 'none';
+
+export interface OpenStream {
+  stream: EventStream;
+  /** CPUs that can have events now. */
+  cpus(): readonly number[];
+  /** Follows CPUs that come and go. */
+  refresh(): void;
+  close(): void;
+}
+
+export interface PlannedStream {
+  plan: EventPlan;
+  reader: ReaderKind;
+  /** Opens what is read, which keeps the tracer from being changed. Throws `KernelError`. */
+  open(): OpenStream | undefined;
+}
+
+export interface StreamParts {
+  instance: Instance;
+  enabled: readonly EnabledProbe[];
+  reader: ReaderKind;
+  /** What is recorded beside events; `nop` for nothing. */
+  tracer: string;
+  shared: Shared;
+  /** Names for addresses in pages; text has the names. */
+  functions?: FunctionNames | undefined;
+}
+
+export function planStream(parts: StreamParts): PlannedStream {
+  return parts.reader === 'trace_pipe' ? planText(parts) : planRaw(parts);
+}
+
+/** What a plan is made from, whatever is read. */
+function inputFor({ instance, enabled, shared }: StreamParts): PlanInput {
+  return {
+    enabled,
+    metadata: instance.metadata(),
+    host: shared.host,
+    onlineCpus: shared.onlineCpus,
+    store: shared.store,
+    self: shared.self,
+    isSelf: shared.own.has,
+    maxWindowMs: shared.config.maxWindowMs,
+  };
+}
+
+function planRaw(parts: StreamParts): PlannedStream {
+  const { instance, reader, shared, functions } = parts;
+  const plan = planEvents({ ...inputFor(parts), ...(functions ? { functions } : {}) });
+  const open = (): OpenStream | undefined => {
+    if (reader === 'none') return undefined;
+    const pages = instance.openPages();
+    const { layout } = instance.metadata();
+    const stream = new Pipeline({ source: pages, layout, plan, onError: shared.onError });
+    return { stream, cpus: pages.cpus, refresh: pages.refresh, close: pages.close };
+  };
+  return { plan, reader, open };
+}
+
+function planText(parts: StreamParts): PlannedStream {
+  const { instance, reader, tracer, shared } = parts;
+  const functions = makeFunctionInterner();
+  const input = inputFor(parts);
+  const { formatText } = input.metadata;
+  const plan = planEvents({
+    ...input,
+    metadata: { ...input.metadata, formatText: (event) => textFormat(event) ?? formatText(event) },
+    functions,
+    unreadable: makeTextProblems(),
+  });
+  const open = (): OpenStream => {
+    const source = openTracePipe(instance.dir);
+    let cpus = [...shared.onlineCpus];
+    const stream = makeTextPipeline({
+      source,
+      plan,
+      functions,
+      cpuCount: instance.cpuCount,
+      isGraph: tracer === 'function_graph',
+      losses: (visit) => {
+        for (const cpu of cpus) {
+          const { overrun, commitOverrun, droppedEvents } = instance.stats(cpu);
+          visit(cpu, overrun + commitOverrun + droppedEvents);
+        }
+      },
+      now: makeTraceClock(),
+      onError: shared.onError,
+    });
+    return {
+      stream,
+      cpus: () => cpus,
+      // One that went offline can have events left.
+      refresh: () => {
+        cpus = [...new Set([...cpus, ...onlineCpus()])];
+      },
+      close: source.close,
+    };
+  };
+  return { plan, reader, open };
+}
+
+/** Formats of records that have no file. */
+export function textFormat(event: string): string | undefined {
+  return event === BLOCK_EVENT ? BLOCK_FORMAT_TEXT : undefined;
+}

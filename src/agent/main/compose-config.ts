@@ -1,0 +1,16 @@
+/** The config schema with the sections of all probes in the catalogue. */
+import { type ConfigSources, loadConfig } from '../../config/load.ts';
+import { type AgentConfig, composeSchema, jsonSchemaOf } from '../../config/schema.ts';
+import { probeCatalogue } from '../../probes/catalogue.ts';
+
+export type { AgentConfig } from '../../config/schema.ts';
+
+/** The config from flags, environment, file and defaults. Throws a `UsageError` with the place of every problem. */
+export function loadAgentConfig(sources: ConfigSources): AgentConfig {
+  return loadConfig(probeCatalogue, sources);
+}
+
+/** JSON Schema of the config file. */
+export function configJsonSchema(): object {
+  return jsonSchemaOf(composeSchema(probeCatalogue));
+}

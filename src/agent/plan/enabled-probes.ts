@@ -1,0 +1,16 @@
+/** Configured probes back to their modules. Apart from the composing, so that the capture thread loads no schemas. */
+import type { AgentConfig } from '../../config/schema.ts';
+import { probeCatalogue } from '../../probes/catalogue.ts';
+import type { CommonOptions } from '../../probes/probe.ts';
+import type { EnabledProbe } from './plan.ts';
+
+/** Probes that are on, in the order of the catalogue, with their options. */
+export function enabledProbes(config: AgentConfig): EnabledProbe[] {
+  return config.probes.map(({ name, options }) => {
+    const module = probeCatalogue.find((candidate) => candidate.name === name);
+    if (module === undefined)
+      throw new Error(`the config names a probe that is not in the catalogue: ${name}`);
+    // They come from this module's schema, whose type the way through the config has lost.
+    return { module, options: options as unknown as CommonOptions };
+  });
+}

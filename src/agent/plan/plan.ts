@@ -1,0 +1,252 @@
+/**
+ * Probes declare their needs; the plan is what this kernel can give of them: the events to enable, the handler of
+ * every event type, and why a probe is off. Nothing here touches tracefs.
+ */
+
+import { type Dispatcher, type HandledType, makeDispatcher } from '../../decode/dispatch.ts';
+import { bytesReader, intReader, wordOffset } from '../../decode/fields.ts';
+import { parseFormat } from '../../decode/format.ts';
+import { MetricStore } from '../../metrics/store.ts';
+import type { EventFormat } from '../../model/format.ts';
+import type { FunctionNames } from '../../model/function-names.ts';
+import type { IntervalSinks } from '../../model/intervals.ts';
+import type { EventHandler } from '../../model/record.ts';
+import type { TraceMetadata } from '../../model/source.ts';
+import type { ProbeStatus } from '../../model/status.ts';
+import type { TimestampNs } from '../../model/time.ts';
+import type {
+  CommonOptions,
+  EventNeed,
+  HostFacts,
+  Probe,
+  ProbeContext,
+  ProbeModule,
+} from '../../probes/probe.ts';
+import type { SelfMetrics } from './self-metrics.ts';
+
+/** A probe and the options the config gives it. */
+export interface EnabledProbe {
+  module: ProbeModule;
+  options: CommonOptions;
+  /** What it is on for, where that is not its metrics: it then counts nothing, and tells of single operations alone. */
+  onlyFor?: string;
+  /** Whom it tells of single operations; absent: nobody. */
+  intervals?: IntervalSinks;
+}
+
+export interface PlanInput {
+  enabled: readonly EnabledProbe[];
+  metadata: Omit<TraceMetadata, 'layout'>;
+  host: HostFacts;
+  onlineCpus: readonly number[];
+  store: MetricStore;
+  self: SelfMetrics;
+  isSelf(pid: number): boolean;
+  /** By default no function has a name. */
+  functions?: FunctionNames;
+  maxWindowMs?: number;
+  /** Why the reader cannot give the fields of an event; undefined when it can. By default it can. */
+  unreadable?: (type: PlannedType) => string | undefined;
+  /** Events handled beside the probes', where the kernel or the capture has them. Not among those to enable. */
+  extra?: Readonly<Record<string, (format: EventFormat) => EventHandler>>;
+}
+
+/** A type of record that is handled, and what of it is read. */
+export interface PlannedType {
+  event: string;
+  format: EventFormat;
+  fields: readonly string[];
+}
+
+export interface EventPlan {
+  /** Events to enable, `system:name`. Records of tracers (system `ftrace`) have no switch and are not among them. */
+  events: readonly string[];
+  /** In the order of the dispatcher's slots. */
+  types: readonly PlannedType[];
+  dispatcher: Dispatcher;
+  probes: readonly ProbeStatus[];
+  /** Those that are not on for their metrics. */
+  helpers: readonly ProbeStatus[];
+  /** Whether a probe that is up sees every syscall or function. */
+  rate: 'low' | 'high';
+  onLoss(cpu: number, untilNs: TimestampNs): void;
+  sweep(): void;
+  /** Of the buffer's latency tracer. */
+  onLatency(latencyNs: number, trace: string): void;
+}
+
+const NAMELESS: FunctionNames = { nameOf: () => undefined, generation: 0 };
+const nothing = () => {};
+const DEFAULT_WINDOW_MS = 120_000;
+
+interface Wanted extends PlannedType {
+  fields: string[];
+  handlers: EventHandler[];
+}
+
+export function planEvents(input: PlanInput): EventPlan {
+  const formats = new FormatCache(input.metadata);
+  const wanted = new Map<string, Wanted>();
+  const running: Probe[] = [];
+  const probes: ProbeStatus[] = [];
+  const helpers: ProbeStatus[] = [];
+  let rate: 'low' | 'high' = 'low';
+  for (const enabledProbe of input.enabled) {
+    const { module, onlyFor } = enabledProbe;
+    const status = (told: ProbeStatus) => (onlyFor === undefined ? probes : helpers).push(told);
+    const made = makeProbe(enabledProbe, formats, input);
+    if (typeof made === 'string') {
+      status({ name: module.name, up: false, reason: made, events: [] });
+      continue;
+    }
+    running.push(made.probe);
+    if (module.rate === 'high') rate = 'high';
+    for (const [event, handler] of Object.entries(made.probe.handlers)) {
+      const format = formats.get(event);
+      if (format === undefined) continue;
+      const entry = wanted.get(event) ?? { event, format, fields: [], handlers: [] };
+      entry.handlers.push(handler);
+      entry.fields.push(...(made.needs.find((need) => need.event === event)?.fields ?? []));
+      wanted.set(event, entry);
+    }
+    status({ name: module.name, up: true, reason: '', events: Object.keys(made.probe.handlers) });
+  }
+  for (const [event, makeHandler] of Object.entries(input.extra ?? {})) {
+    const format = formats.get(event);
+    if (format !== undefined)
+      wanted.set(event, { event, format, fields: [], handlers: [makeHandler(format)] });
+  }
+  const types = [...wanted.values()];
+  const extra = input.extra ?? {};
+  const isEnabled = ({ event }: PlannedType) => !event.startsWith('ftrace:') && !Object.hasOwn(extra, event);
+  const losses = running.flatMap((probe) => (probe.onLoss ? [probe.onLoss.bind(probe)] : []));
+  const sweeps = running.flatMap((probe) => (probe.sweep ? [probe.sweep.bind(probe)] : []));
+  return {
+    events: types.filter(isEnabled).map(({ event }) => event),
+    types,
+    dispatcher: makeDispatcher(types.map(handledType)),
+    probes,
+    helpers,
+    rate,
+    onLoss: (cpu, untilNs) => {
+      for (const onLoss of losses) onLoss(cpu, untilNs);
+    },
+    sweep: () => {
+      for (const sweep of sweeps) sweep();
+    },
+    onLatency: (latencyNs, trace) => {
+      for (const probe of running) probe.onLatency?.(latencyNs, trace);
+    },
+  };
+}
+
+/** The probe, or the reason why it cannot be. */
+function makeProbe(
+  { module, options, onlyFor, intervals }: EnabledProbe,
+  formats: FormatCache,
+  input: PlanInput,
+): { probe: Probe; needs: readonly EventNeed[] } | string {
+  const missingFor = (need: EventNeed) => whatIsMissing(need, formats, input.unreadable);
+  const needs = module.needs(options, input.metadata, input.host, intervals);
+  const eventless = module.tracer?.(options).reads === 'latency';
+  if (needs.length === 0 && !eventless)
+    return 'nothing to trace: no event of this kernel matches its options';
+  for (const need of needs) {
+    const missing = missingFor(need);
+    if (missing !== undefined && !need.optional) return missing;
+  }
+  const usable = needs.filter((need) => missingFor(need) === undefined);
+  if (usable.length === 0 && !eventless) return 'this kernel has none of its events';
+  const known = new Set(usable.map((need) => need.event));
+  const format = (event: string) => (known.has(event) ? formats.get(event) : undefined);
+  const required = (event: string): EventFormat => {
+    const found = format(event);
+    if (found === undefined) throw new Error(`${module.name} reads ${event} without declaring it`);
+    return found;
+  };
+  const context: ProbeContext = {
+    events: [...known],
+    metrics: onlyFor === undefined ? input.store : new MetricStore({ tellSeries: false }),
+    host: input.host,
+    cpuCount: input.metadata.cpuCount,
+    onlineCpus: input.onlineCpus,
+    maxWindowMs: input.maxWindowMs ?? DEFAULT_WINDOW_MS,
+    functions: input.functions ?? NAMELESS,
+    intervals: intervals ?? {},
+    format,
+    int: (event, field) => intReader(required(event), field),
+    word: (event, field) => wordOffset(required(event), field),
+    bytes: (event, field) => bytesReader(required(event), field),
+    isSelf: input.isSelf,
+    ignoreSelf: onlyFor === undefined ? input.self.ignoreSelf : nothing,
+    unmatched: (reason) => (onlyFor === undefined ? input.self.unmatched(module.name, reason) : nothing),
+  };
+  try {
+    return { probe: module.create(context, options), needs: usable };
+  } catch (error) {
+    return `cannot be set up: ${error instanceof Error ? error.message : String(error)}`;
+  }
+}
+
+function whatIsMissing(
+  need: EventNeed,
+  formats: FormatCache,
+  unreadable: PlanInput['unreadable'],
+): string | undefined {
+  const format = formats.get(need.event);
+  if (format === undefined) return formats.problem(need.event) ?? `this kernel has no event ${need.event}`;
+  const names = new Set(format.fields.map((field) => field.name));
+  const lacking = need.fields.filter((field) => !names.has(field));
+  if (lacking.length > 0) return `event ${need.event} of this kernel has no field ${lacking.join(', ')}`;
+  const problem = unreadable?.({ event: need.event, format, fields: need.fields });
+  return problem === undefined ? undefined : `text of event ${need.event} cannot be read: ${problem}`;
+}
+
+/** Bytes a record must have so that `common_type`, `common_pid` and these fields lie within it. */
+function lengthOf(format: EventFormat, fields: readonly string[]): number {
+  let length = 8;
+  for (const field of format.fields) {
+    if (fields.includes(field.name)) length = Math.max(length, field.offset + field.size);
+  }
+  return length;
+}
+
+function handledType({ format, fields, handlers }: Wanted): HandledType {
+  const handler = handlers.length === 1 ? handlers[0] : allOf(handlers);
+  return { id: format.id, handler, minLength: lengthOf(format, fields) };
+}
+
+function allOf(handlers: readonly EventHandler[]): EventHandler {
+  return (record) => {
+    for (let i = 0; i < handlers.length; i++) handlers[i](record);
+  };
+}
+
+/** Formats by event, each read and parsed once. */
+class FormatCache {
+  readonly #metadata: Pick<TraceMetadata, 'formatText'>;
+  readonly #formats = new Map<string, EventFormat | { error: string } | undefined>();
+
+  constructor(metadata: Pick<TraceMetadata, 'formatText'>) {
+    this.#metadata = metadata;
+  }
+
+  get(event: string): EventFormat | undefined {
+    const found = this.#look(event);
+    return found !== undefined && !('error' in found) ? found : undefined;
+  }
+
+  /** Why a format that is there cannot be used. */
+  problem(event: string): string | undefined {
+    const found = this.#look(event);
+    return found !== undefined && 'error' in found ? `format of ${event}: ${found.error}` : undefined;
+  }
+
+  #look(event: string): EventFormat | { error: string } | undefined {
+    if (!this.#formats.has(event)) {
+      const text = this.#metadata.formatText(event);
+      this.#formats.set(event, text === undefined ? undefined : parseFormat(event.split(':')[0], text));
+    }
+    return this.#formats.get(event);
+  }
+}

@@ -1,0 +1,144 @@
+/** What the capture side tells of itself: declared in one place, set from the pipeline and the kernel's statistics. */
+import { PAGE_ERRORS, type PageError } from '../../decode/page.ts';
+import type { MetricStore } from '../../metrics/store.ts';
+import type { ProbeStatus } from '../../model/status.ts';
+import type { UnmatchedReason } from '../../probes/probe.ts';
+import type { CpuLoss } from './loss-ledger.ts';
+
+/** Bounds for the time of a drain tick: 10 µs to 100 ms. */
+const DRAIN_BOUNDS = [1e-5, 2e-5, 5e-5, 1e-4, 2e-4, 5e-4, 1e-3, 2e-3, 5e-3, 1e-2, 2e-2, 5e-2, 1e-1];
+
+/** Readings of one CPU's buffer. */
+export interface BufferReading {
+  cpu: number;
+  /** Data events handed out. */
+  events: number;
+  /** Bytes of events read. */
+  bytes: number;
+  /** What was lost so far; undefined where nobody tells. */
+  loss: CpuLoss | undefined;
+  /** Bytes of events in the buffer that are not read yet. */
+  unreadBytes: number;
+  /** Bytes the buffer can hold. */
+  capacityBytes: number;
+}
+
+export interface SelfMetrics {
+  ignoreSelf(): void;
+  unmatched(probe: string, reason: UnmatchedReason): (count?: number) => void;
+  decodeError(error: PageError): void;
+  drainTook(ns: number): void;
+  /** Time since the drain before. */
+  drainedAfter(ns: number): void;
+  probesAre(probes: readonly ProbeStatus[]): void;
+  /** Sets what is read of a buffer rather than counted, before a snapshot. */
+  update(buffer: string, readings: readonly BufferReading[]): void;
+  /** Of all buffers together. */
+  lateEventsAre(count: number): void;
+}
+
+/** `maxWindowMs`: of a live capture, which has drains to keep up. */
+export function makeSelfMetrics(store: MetricStore, maxWindowMs?: number): SelfMetrics {
+  const up = store.gauge({
+    name: 'ftrace_exporter_probe_up',
+    help: 'Whether a probe that is switched on gets the events it needs.',
+    labels: ['probe'],
+  });
+  const read = store.counter({
+    name: 'ftrace_exporter_events_read_total',
+    help: 'Events read from the kernel and decoded.',
+    labels: ['buffer', 'cpu'],
+  });
+  const lost = store.counter({
+    name: 'ftrace_exporter_events_lost_total',
+    help: 'Events that were never read, by reason. For paused and cleared: how many times, since nobody knows how many events.',
+    labels: ['buffer', 'cpu', 'reason'],
+  });
+  const readBytes = store.counter({
+    name: 'ftrace_exporter_read_bytes_total',
+    help: 'Bytes of events read from the kernel, page headers not counted.',
+    unit: 'bytes',
+    labels: ['buffer', 'cpu'],
+  });
+  const fill = store.gauge({
+    name: 'ftrace_exporter_buffer_fill_ratio',
+    help: 'Share of the kernel buffer that held unread events when it was last looked at.',
+    unit: 'ratio',
+    labels: ['buffer', 'cpu'],
+  });
+  const ignored = store.counter({
+    name: 'ftrace_exporter_events_ignored_total',
+    help: 'Events dropped on purpose.',
+    labels: ['reason'],
+  });
+  const late = store.counter({
+    name: 'ftrace_exporter_late_events_total',
+    help: 'Events that appeared in the buffer after younger ones had been processed.',
+  });
+  const errors = store.counter({
+    name: 'ftrace_exporter_decode_errors_total',
+    help: 'Pages or events that could not be decoded; the rest of such a page is dropped.',
+    labels: ['reason'],
+  });
+  const unmatched = store.counter({
+    name: 'ftrace_exporter_unmatched_total',
+    help: 'Starts or ends of an operation whose other half is missing.',
+    labels: ['probe', 'reason'],
+  });
+  const drain = store.histogram({
+    name: 'ftrace_exporter_drain_duration_seconds',
+    help: 'Time one drain tick took: reading, decoding and aggregating what had come since the last.',
+    bounds: DRAIN_BOUNDS,
+  });
+  const gap =
+    maxWindowMs === undefined
+      ? undefined
+      : store.maxGauge({
+          name: 'ftrace_exporter_max_drain_gap_seconds',
+          help: 'Longest time from one drain of the buffers to the next, within max_window.',
+          unit: 'seconds',
+          divisor: 1e9,
+          windowMs: maxWindowMs,
+        });
+  const gapSlot = gap?.slot([]) ?? 0;
+  const selfSlot = ignored.slot(['self']);
+  const drainSlot = drain.slot([]);
+  const lateSlot = late.slot([]);
+  const errorSlots = new Map(PAGE_ERRORS.map((reason) => [reason, errors.slot([reason])]));
+  return {
+    ignoreSelf: () => ignored.add(selfSlot, 1),
+    unmatched: (probe, reason) => {
+      const slot = unmatched.slot([probe, reason]);
+      return (count = 1) => unmatched.add(slot, count);
+    },
+    decodeError: (error) => errors.add(errorSlots.get(error) as number, 1),
+    drainTook: (ns) => drain.record(drainSlot, ns),
+    drainedAfter: (ns) => gap?.record(gapSlot, ns),
+    probesAre: (probes) => {
+      for (const probe of probes) up.set(up.slot([probe.name]), probe.up ? 1 : 0);
+    },
+    lateEventsAre: (count) => late.set(lateSlot, count),
+    update: (buffer, readings) => {
+      for (const reading of readings) {
+        const cpu = String(reading.cpu);
+        read.set(read.slot([buffer, cpu]), reading.events);
+        readBytes.set(readBytes.slot([buffer, cpu]), reading.bytes);
+        const { loss, unreadBytes, capacityBytes } = reading;
+        if (loss === undefined) continue;
+        fill.set(fill.slot([buffer, cpu]), capacityBytes > 0 ? Math.min(1, unreadBytes / capacityBytes) : 0);
+        lost.set(lost.slot([buffer, cpu, 'overrun']), loss.overrun);
+        // The kernel's other two do not happen in overwrite mode but for writers that interrupt writers, and the rest
+        // is what other people do: shown when it happens.
+        const rare = {
+          commit_overrun: loss.commitOverrun,
+          dropped: loss.dropped,
+          taken: loss.taken,
+          cleared: loss.cleared,
+          paused: loss.paused,
+        };
+        for (const [reason, count] of Object.entries(rare))
+          if (count > 0) lost.set(lost.slot([buffer, cpu, reason]), count);
+      }
+    },
+  };
+}

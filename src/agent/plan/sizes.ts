@@ -1,0 +1,67 @@
+/** How much kernel memory each CPU's buffer gets, and in what pieces it is read. */
+import type { DurationNs } from '../../model/time.ts';
+
+const MIB = 1024 * 1024;
+const FLOOR_BYTES = MIB / 2;
+const CEILING_BYTES = 16 * MIB;
+
+export interface BufferSizes {
+  bufferBytesPerCpu: number;
+  subbufferBytes: number;
+  /** Said once in the log where the config could not be followed. */
+  note: string | undefined;
+}
+
+/**
+ * Shares the total out over the CPUs, 0.5 to 16 MiB each. Sub-buffers: large ones cost less an event, small ones
+ * less a look at a quiet CPU; on real-time kernels the time one copy takes with interrupts off counts.
+ */
+export function bufferSizes(
+  wanted: { totalBytes: number; perCpuBytes?: number; subbufferBytes: number | 'auto' },
+  kernel: { cpus: number; realtime: boolean },
+  rate: 'low' | 'high',
+): BufferSizes {
+  const share = Math.floor(wanted.totalBytes / Math.max(1, kernel.cpus));
+  const bufferBytesPerCpu = wanted.perCpuBytes ?? Math.min(CEILING_BYTES, Math.max(FLOOR_BYTES, share));
+  const note =
+    wanted.perCpuBytes === undefined && share < FLOOR_BYTES
+      ? `buffer.total is too small for ${kernel.cpus} CPUs: each gets the least, ${FLOOR_BYTES / 1024} KiB`
+      : undefined;
+  const auto = rate === 'high' && !kernel.realtime ? 65536 : 16384;
+  const subbufferBytes = wanted.subbufferBytes === 'auto' ? auto : wanted.subbufferBytes;
+  return { bufferBytesPerCpu, subbufferBytes, note };
+}
+
+/** Of a buffer that nobody reads. */
+export function leastSizes(kernel: { cpus: number; realtime: boolean }): BufferSizes {
+  return { ...bufferSizes({ totalBytes: 0, subbufferBytes: 'auto' }, kernel, 'low'), note: undefined };
+}
+
+/**
+ * Between two looks at quiet buffers with probes of low rate. On few CPUs a burst that starts from idle finds room
+ * until the next look: two tasks that hand over to each other as fast as they can, the most that such probes are
+ * given, write 40 MB/s on their CPU. On many CPUs the buffers are smaller and each look costs more: there such a burst
+ * is lost in part, until the next look shortens the tick.
+ */
+export const LONGEST_QUIET_NS = 250e6;
+const FEW_CPUS = 8;
+const BURST_BYTES_PER_NS = 0.06;
+const SHORTEST_TICK_NS = 2e6;
+
+export interface TickRule {
+  rate: 'low' | 'high';
+  drainIntervalNs: DurationNs;
+  bufferBytesPerCpu: number;
+  cpus: number;
+}
+
+/** Time to the next tick: by the rate of the probes, sooner when a buffer fills fast. */
+export function nextTickNs(rule: TickRule, fastestFillNs: DurationNs): DurationNs {
+  return Math.min(calmTickNs(rule), Math.max(SHORTEST_TICK_NS, fastestFillNs / 4));
+}
+
+function calmTickNs({ rate, drainIntervalNs, bufferBytesPerCpu, cpus }: TickRule): DurationNs {
+  if (rate === 'high') return drainIntervalNs;
+  const burst = cpus <= FEW_CPUS ? bufferBytesPerCpu / BURST_BYTES_PER_NS : LONGEST_QUIET_NS;
+  return Math.max(Math.min(LONGEST_QUIET_NS, burst), drainIntervalNs);
+}

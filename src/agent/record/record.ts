@@ -1,0 +1,163 @@
+/** Writes what is recorded to a capture file, untouched: pages go from the kernel to the file. */
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { AgentConfig } from '../../config/schema.ts';
+import { loadPage, makePage } from '../../decode/page.ts';
+import { listBlockDevices } from '../../host/block-devices.ts';
+import { onlineCpus } from '../../host/cpus.ts';
+import { liveHostFacts } from '../../host/facts.ts';
+import { MetricStore } from '../../metrics/store.ts';
+import { UsageError } from '../../model/errors.ts';
+import type { Log } from '../../model/log.ts';
+import type { TraceMetadata } from '../../model/source.ts';
+import { factsMarkers } from '../../tracedat/recorded-facts.ts';
+import { type CaptureWriter, openCaptureWriter } from '../../tracedat/write.ts';
+import { kernelFeatures } from '../../tracefs/features.ts';
+import { createInstance } from '../../tracefs/instance.ts';
+import { findTracefs } from '../../tracefs/mount.ts';
+import { enabledProbes } from '../plan/enabled-probes.ts';
+import { type EnabledProbe, type EventPlan, planEvents } from '../plan/plan.ts';
+import { makeSelfMetrics } from '../plan/self-metrics.ts';
+import { bufferSizes } from '../plan/sizes.ts';
+import { type RecordedTracer, recordedTracer } from './record-tracer.ts';
+
+/** The size every reader of trace.dat takes. */
+const SUBBUFFER_BYTES = 4096;
+const TICK_MS = 50;
+/** Records that tracers write themselves, which are no events that could be enabled, as far as the kernel has them. */
+export const TRACER_FORMATS = ['funcgraph_entry', 'funcgraph_exit', 'osnoise', 'timerlat', 'hwlat'];
+/** Bounds a tick when our own reads keep filling a buffer. */
+const MOST_PAGES_A_TICK = 4096;
+
+export interface RecordOptions {
+  file: string;
+  durationMs: number;
+  log: Log;
+  /** Ends the recording before its time. */
+  signal?: AbortSignal;
+}
+
+export interface Recorded {
+  pages: number;
+  bytes: number;
+  events: number;
+  lost: number;
+}
+
+/** A recording has an instance of its own, so that it can run beside the agent. */
+export function recordingInstance(config: Pick<AgentConfig, 'instance'>): string {
+  return `${config.instance}-record`;
+}
+
+/**
+ * Records the events of the probes that are on, and the records of one tracer, for a while. Throws `KernelError`, and
+ * `UsageError` for what cannot be recorded; leaves nothing behind in tracefs.
+ */
+export async function recordCapture(config: AgentConfig, options: RecordOptions): Promise<Recorded> {
+  const root = findTracefs({ ...(config.tracefsPath ? { path: config.tracefsPath } : {}), mayMount: true });
+  const enabled = enabledProbes(config);
+  const base = createInstance(root, recordingInstance(config));
+  try {
+    const tracer = recordedTracer(base, enabled, config, options.log);
+    try {
+      return await recordFrom(tracer, enabled, config, options);
+    } finally {
+      tracer.close();
+    }
+  } finally {
+    base.remove();
+  }
+}
+
+async function recordFrom(
+  tracer: RecordedTracer,
+  enabled: readonly EnabledProbe[],
+  config: AgentConfig,
+  options: RecordOptions,
+): Promise<Recorded> {
+  const { instance } = tracer;
+  const features = kernelFeatures(instance.root);
+  const store = new MetricStore();
+  const online = onlineCpus();
+  const plan = planEvents({
+    enabled,
+    metadata: instance.metadata(),
+    host: liveHostFacts({ machine: features.machine }),
+    onlineCpus: online,
+    store,
+    self: makeSelfMetrics(store),
+    isSelf: () => false,
+  });
+  for (const { name, up, reason } of plan.probes)
+    if (!up) options.log.warn({ probe: name, reason }, 'probe is off');
+  if (plan.types.length === 0)
+    throw new UsageError('nothing to record: no probe that is on has an event here');
+
+  const sizes = bufferSizes(config.buffer, { cpus: online.length, realtime: features.realtime }, plan.rate);
+  instance.prepare({ ...sizes, subbufferBytes: SUBBUFFER_BYTES, clock: 'mono' });
+  tracer.start();
+  const metadata = instance.metadata();
+  const { events } = plan;
+  const writer = openCaptureWriter(options.file, { metadata, events, ftraceFormats: TRACER_FORMATS });
+  try {
+    return await copyPages(tracer, { plan, metadata, writer }, options);
+  } finally {
+    writer.discard();
+  }
+}
+
+interface Into {
+  plan: EventPlan;
+  metadata: TraceMetadata;
+  writer: CaptureWriter;
+}
+
+async function copyPages(tracer: RecordedTracer, into: Into, options: RecordOptions): Promise<Recorded> {
+  const { instance } = tracer;
+  const { plan, metadata, writer } = into;
+  const { layout } = metadata;
+  const source = instance.openPages();
+  const page = makePage(layout);
+  const everRead = new Set(source.cpus());
+  const done: Recorded = { pages: 0, bytes: 0, events: 0, lost: 0 };
+
+  const drain = (untilEmpty: boolean) => {
+    for (const cpu of source.cpus()) {
+      for (let left = untilEmpty ? Number.POSITIVE_INFINITY : MOST_PAGES_A_TICK; left > 0; left--) {
+        const length = source.readPage(cpu, page.bytes);
+        if (length === 0) break;
+        const broken = loadPage(page, layout, length) !== undefined;
+        if (!broken && page.end === layout.dataOffset && !page.lost) break;
+        writer.addPage(cpu, page.bytes.subarray(0, length));
+        done.pages++;
+        done.bytes += length;
+        // A page that is not full is the one being written: the rest comes with the next tick.
+        if (!untilEmpty && !broken && page.end < layout.pageSize / 2) break;
+      }
+    }
+  };
+
+  try {
+    instance.start();
+    for (const line of factsMarkers(listBlockDevices())) instance.writeMarker(line);
+    instance.enable(plan.events);
+    const endsAt = performance.now() + options.durationMs;
+    while (performance.now() < endsAt && !options.signal?.aborted) {
+      await sleep(Math.min(TICK_MS, Math.max(1, endsAt - performance.now())));
+      drain(false);
+      source.refresh();
+      for (const cpu of source.cpus()) everRead.add(cpu);
+    }
+    instance.stop();
+    drain(true);
+  } finally {
+    // The tracer cannot be changed while they are open.
+    source.close();
+  }
+  const stats = [...everRead].map((cpu) => instance.stats(cpu));
+  for (const s of stats) {
+    done.events += s.readEvents;
+    done.lost += s.overrun + s.commitOverrun + s.droppedEvents;
+  }
+  writer.finish({ stats, cmdlines: instance.savedCmdlines(), kallsyms: tracer.kallsyms() });
+  return done;
+}

@@ -1,0 +1,110 @@
+/** Which probes a recording feeds, and why the others are off: a recording and a config in, a plan out. */
+import type { AgentConfig } from '../../config/schema.ts';
+import { bytesReader, textOf } from '../../decode/fields.ts';
+import { bareFormatText } from '../../decode/text/known-formats.ts';
+import { capturedHostFacts } from '../../host/facts.ts';
+import type { MetricStore } from '../../metrics/store.ts';
+import type { EventsOptions } from '../../probes/events.ts';
+import type { HostFacts } from '../../probes/probe.ts';
+import { factsReader } from '../../tracedat/recorded-facts.ts';
+import { enabledProbes } from '../plan/enabled-probes.ts';
+import { type EnabledProbe, type EventPlan, planEvents } from '../plan/plan.ts';
+import type { SelfMetrics } from '../plan/self-metrics.ts';
+import type { Recording } from './recording.ts';
+
+const MOST_NAMED = 4;
+
+export function planRecording(
+  recording: Recording,
+  config: AgentConfig,
+  store: MetricStore,
+  self: SelfMetrics,
+): EventPlan {
+  const { cpus, functions, unreadable } = recording;
+  const blockDevices = new Map<number, string>();
+  const enabled = enabledProbes(config);
+  const metadata = withNamedEvents(recording, enabled);
+  const host = capturedHostFacts({ machine: metadata.machine, blockDevices });
+  const absent = new Map<EnabledProbe, string>();
+  for (const probe of enabled) {
+    const reason = whyAbsent(probe, { ...recording, metadata }, host);
+    if (reason !== undefined) absent.set(probe, reason);
+  }
+  const plan = planEvents({
+    enabled: enabled.filter((probe) => !absent.has(probe)),
+    metadata,
+    host,
+    onlineCpus: cpus,
+    store,
+    self,
+    isSelf: () => false,
+    functions,
+    maxWindowMs: config.maxWindowMs,
+    ...(unreadable ? { unreadable } : {}),
+    extra: {
+      'ftrace:print': (format) => {
+        const text = bytesReader(format, 'buf');
+        return factsReader((record) => textOf(text, record), blockDevices);
+      },
+    },
+  });
+  const off = [...absent].map(([{ module }, reason]) => ({
+    name: module.name,
+    up: false,
+    reason,
+    events: [],
+  }));
+  const planned = plan.probes.map((probe) => ({
+    ...probe,
+    reason: probe.reason.replace(/\bthis kernel\b/g, 'this recording'),
+  }));
+  return { ...plan, probes: [...planned, ...off] };
+}
+
+/** Why nothing in the recording is for a probe; undefined where something is, or where only the plan can say. */
+function whyAbsent(
+  { module, options, intervals }: EnabledProbe,
+  { metadata, latency, hasEvent }: Recording,
+  host: HostFacts,
+): string | undefined {
+  const request = module.tracer?.(options);
+  if (request?.reads === 'latency') {
+    return request.tracer === latency?.tracer
+      ? undefined
+      : `this recording is not of the tracer ${module.name}`;
+  }
+  const needs = module.needs(options, metadata, host, intervals);
+  // An optional event is enough where it is one of the same kind: wake-ups without switches, but no ends of tasks.
+  const essential = needs.filter(({ optional }) => optional !== true);
+  const systems = new Set((essential.length > 0 ? essential : needs).map(({ event }) => systemOf(event)));
+  const asked = needs.map(({ event }) => event).filter((event) => systems.has(systemOf(event)));
+  const has = (event: string) => hasEvent(event) || metadata.events().includes(event);
+  if (asked.length === 0 || asked.some(has)) return undefined;
+  const more = asked.length > MOST_NAMED ? `, and ${asked.length - MOST_NAMED} more` : '';
+  return `this recording has none of its events (${asked.slice(0, MOST_NAMED).join(', ')}${more})`;
+}
+
+function systemOf(event: string): string {
+  return event.slice(0, event.indexOf(':'));
+}
+
+/**
+ * Text tells the names of events, not their systems. Those that the config names in full, `bpf_trace:bpf_trace_printk`,
+ * are taken for what it says they are: they can be counted, but nothing in them is known.
+ */
+function withNamedEvents(
+  { metadata, namesWithoutSystem = [] }: Recording,
+  enabled: readonly EnabledProbe[],
+): Recording['metadata'] {
+  const counted = enabled.flatMap(({ module, options }) =>
+    module.name === 'events' ? (options as EventsOptions).count : [],
+  );
+  const named = counted.filter((event) => namesWithoutSystem.includes(event.slice(event.indexOf(':') + 1)));
+  if (named.length === 0) return metadata;
+  return {
+    ...metadata,
+    events: () => [...metadata.events(), ...named],
+    formatText: (event) =>
+      named.includes(event) ? bareFormatText(event, named.indexOf(event)) : metadata.formatText(event),
+  };
+}

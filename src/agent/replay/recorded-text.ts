@@ -1,0 +1,96 @@
+/** Text of `trace` or `trace_pipe`, from a file, as a recording to replay. */
+import { statSync } from 'node:fs';
+import { makeFunctionInterner } from '../../decode/text/function-interner.ts';
+import { makeTextProblems } from '../../decode/text/line-types.ts';
+import { UsageError } from '../../model/errors.ts';
+import { openTextTrace, type TextTrace } from '../../tracetext/text-file.ts';
+import { makeTextPipeline, type TextStream } from '../stream/text-pipeline.ts';
+import type { OpenOptions, Recording } from './recording.ts';
+
+const SYSCALL_NUMBERS = 'raw_syscalls:sys_enter';
+
+/** Throws as `openTextTrace` does. */
+export function openText(file: string, { instance, onProgress }: OpenOptions): Recording {
+  if (instance !== undefined) throw new UsageError(`${file} is text: it has no instances to choose from`);
+  const trace = openTextTrace(file);
+  const functions = makeFunctionInterner();
+  const { tracer, latencyNs, latencyTrace } = trace;
+  const events = new Set(trace.metadata.events());
+  const atMs = statSync(file).mtimeMs;
+  let stream: TextStream | undefined;
+  let readsNumbers = false;
+  return {
+    reader: 'text',
+    metadata: trace.metadata,
+    subbufferBytes: 0,
+    cpus: trace.cpus,
+    functions,
+    unreadable: makeTextProblems(),
+    nsPerStamp: trace.nsPerStamp,
+    latency: latencyNs === undefined ? undefined : { tracer, latencyNs, trace: latencyTrace, atMs },
+    hasEvent: (event) => events.has(event),
+    namesWithoutSystem: trace.otherNames,
+    stream: (plan, onError) => {
+      readsNumbers = plan.types.some(({ event }) => event === SYSCALL_NUMBERS);
+      stream = makeTextPipeline({
+        source: {
+          readText: (into) => {
+            const read = trace.source.readText(into);
+            onProgress(trace.bytesRead(), trace.bytes);
+            return read;
+          },
+        },
+        plan,
+        functions,
+        cpuCount: trace.metadata.cpuCount,
+        isGraph: trace.isGraph,
+        endsOpen: trace.openEnd !== undefined,
+        now: () => Number.POSITIVE_INFINITY,
+        onError,
+      });
+      return stream;
+    },
+    stats: () => undefined,
+    problems: () => [
+      ...trace.problems,
+      ...(stream?.endsCut() && trace.openEnd !== undefined ? [trace.openEnd] : []),
+      ...(trace.overwritten > 0
+        ? [`${trace.overwritten} events were overwritten before this text was made: they are not counted`]
+        : []),
+      ...(readsNumbers
+        ? [
+            `${file} does not say which machine it is of: numbers of syscalls are named as on ${trace.metadata.machine}`,
+          ]
+        : []),
+      ...(stream === undefined ? [] : unreadLines(trace, file, stream.broken())),
+    ],
+    isCut: () => false,
+    close: trace.close,
+  };
+}
+
+/** What of the text is no event that can be read: how many lines, the first of them, and why. */
+function unreadLines(
+  trace: TextTrace,
+  file: string,
+  { count, first }: ReturnType<TextStream['broken']>,
+): string[] {
+  const { eventLines, otherLines, firstOther } = trace;
+  const all = eventLines + otherLines;
+  const told: string[] = [];
+  const broken = first === undefined ? 0 : trace.lineAt(first.offset);
+  if (first !== undefined) {
+    told.push(
+      `${file}: ${count} of ${all} lines cannot be read and are left out, and what was under way at them has no duration: ` +
+        `the first is line ${broken}, ${JSON.stringify(first.text)}: ${first.why}`,
+    );
+  }
+  // Those that belong to no event before them are among the broken ones.
+  if (otherLines > 0 && firstOther !== undefined && firstOther.number !== broken) {
+    told.push(
+      `${file}: ${otherLines} of ${all} lines do not begin as events do, and are taken for text of the event before them ` +
+        `where it can have more lines: the first is line ${firstOther.number}, ${JSON.stringify(firstOther.text)}`,
+    );
+  }
+  return told;
+}

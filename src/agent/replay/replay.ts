@@ -1,0 +1,170 @@
+/** A recording instead of the running kernel: the same plan, streams and probes, read once to its end. */
+
+import type { AgentConfig } from '../../config/schema.ts';
+import { syscallTable } from '../../host/syscalls.ts';
+import { MetricStore } from '../../metrics/store.ts';
+import { UsageError } from '../../model/errors.ts';
+import type { Log } from '../../model/log.ts';
+import type { MetricSnapshot } from '../../model/metric.ts';
+import type { CaptureStatus } from '../../model/status.ts';
+import { headOf, isTraceDat } from '../../tracedat/head.ts';
+import { looksLikeTraceText } from '../../tracetext/text-file.ts';
+import { whatItIs } from '../../tracetext/text-refusals.ts';
+import type { Capture } from '../contract/capture.ts';
+import { lossOf, NOTHING_LOST } from '../plan/loss-ledger.ts';
+import type { EventPlan } from '../plan/plan.ts';
+import { type BufferReading, makeSelfMetrics } from '../plan/self-metrics.ts';
+import type { EventStream } from '../stream/stream.ts';
+import { inNanoseconds, withoutDurations } from './foreign-stamps.ts';
+import { openPages } from './recorded-pages.ts';
+import { planRecording } from './recorded-plan.ts';
+import { openText } from './recorded-text.ts';
+import type { OpenOptions, Recording } from './recording.ts';
+import { NEVER } from './replay-source.ts';
+
+/** Name of the buffer in labels, as for a live capture. */
+const BUFFER = 'events';
+
+export interface ReplayOptions {
+  log: Log;
+  /** Pages read from one CPU at a time; the outcome is the same for any. */
+  pagesPerRound?: number;
+  /** The buffer to replay; by default the top level's or, where that is empty, the first that is not. */
+  instance?: string | undefined;
+  /** Told how much has been read, in pages or bytes, and of how much. */
+  onProgress?: (done: number, of: number) => void;
+}
+
+/** Replays a whole recording; what the file could not give is in the status' warnings. Throws when it is none. */
+export function openReplay(config: AgentConfig, file: string, options: ReplayOptions): Capture {
+  const { log, instance, pagesPerRound, onProgress = () => {} } = options;
+  const recording = openRecording(file, { instance, pagesPerRound, onProgress });
+  try {
+    return replay(recording, config, file, log);
+  } finally {
+    recording.close();
+  }
+}
+
+/** Throws `UsageError` for what is neither, `KernelError` for what cannot be read. */
+function openRecording(file: string, options: OpenOptions): Recording {
+  const head = headOf(file);
+  if (isTraceDat(head)) return openPages(file, options);
+  if (looksLikeTraceText(head)) return openText(file, options);
+  throw new UsageError(`${file} ${whatItIs(head)}`);
+}
+
+function replay(recording: Recording, config: AgentConfig, file: string, log: Log): Capture {
+  const { metadata, cpus, latency, nsPerStamp } = recording;
+  const store = new MetricStore();
+  const self = makeSelfMetrics(store);
+  const plan = planRecording(recording, config, store, self);
+  self.probesAre(plan.probes);
+  for (const { name, up, reason } of plan.probes)
+    if (!up) log.info({ probe: name, reason }, 'a probe is off');
+  const lossy = new Set<number>();
+  let hasErrors = false;
+  const stamped = inNanoseconds(plan, nsPerStamp ?? 1);
+  const stream = recording.stream(
+    {
+      ...stamped,
+      onLoss: (cpu, until) => {
+        if (until < NEVER) lossy.add(cpu);
+        stamped.onLoss(cpu, until);
+      },
+      onBroken: stamped.onLoss,
+    },
+    (_cpu, error) => {
+      hasErrors = true;
+      self.decodeError(error);
+    },
+  );
+  stream.flush();
+  if (latency !== undefined) plan.onLatency(latency.latencyNs, '');
+  const warnings = [...recording.problems(hasErrors), ...unnamedSyscalls(plan, metadata.machine)];
+  for (const warning of warnings) log.warn({ file }, warning);
+  const readings = cpus.map((cpu) => readingOf(recording, stream, cpu));
+  for (const { cpu, loss: counted } of readings) {
+    if (recording.isCut(cpu))
+      warnings.push(`CPU ${cpu}: its end is missing: what was under way then, on any CPU, has no duration`);
+    if (!lossy.has(cpu)) continue;
+    // Behind a page that is full there is no room for how many they were: the counts in the file are complete.
+    const lost = Math.max(counted?.overrun ?? 0, stream.flaggedLost(cpu)) || 'an unknown number of';
+    const loss = `CPU ${cpu}: ${lost} events were lost in recording: what they were part of has no duration`;
+    // Not a warning: the recording says so itself, and its metrics count them.
+    log.info({ file }, loss);
+    warnings.push(loss);
+  }
+  self.update(BUFFER, readings);
+  self.lateEventsAre(stream.lateEvents());
+  store.rotate(performance.now());
+
+  const status: CaptureStatus = {
+    source: 'replay',
+    kernelRelease: metadata.kernelRelease,
+    machine: metadata.machine,
+    clock: metadata.clock,
+    tracefs: '',
+    instance: file,
+    reader: recording.reader,
+    cpus: cpus.length,
+    bufferBytesPerCpu: 0,
+    subbufferBytes: recording.subbufferBytes,
+    buffers: [],
+    tickMs: 0,
+    probes: [...plan.probes],
+    kinds: [],
+    loss: lossOf(BUFFER, readings),
+    warnings,
+    cost: { cpuSeconds: 0, events: readings.reduce((sum, { events }) => sum + events, 0) },
+  };
+  return {
+    problem: '',
+    snapshot: (known) => {
+      const { families } = store.snapshot(known);
+      return { families: nsPerStamp === undefined ? withoutDurations(families) : families };
+    },
+    status: () => status,
+    latency: (tracer) => (tracer === latency?.tracer ? [latency] : undefined),
+    stop: async () => {},
+  };
+}
+
+function unnamedSyscalls({ types }: EventPlan, machine: string): string[] {
+  const areNumbers = types.some(({ event }) => event === 'raw_syscalls:sys_enter');
+  if (!areNumbers || syscallTable(machine) !== undefined) return [];
+  const whose = machine === '' ? 'a machine that the recording does not name' : `the machine ${machine}`;
+  return [`numbers of syscalls of ${whose} have no names here: all are syscall="unknown"`];
+}
+
+function readingOf(recording: Recording, stream: EventStream, cpu: number): BufferReading {
+  const stats = recording.stats(cpu);
+  // Where the file has no counts: what its pages say, if they say anything.
+  const overrun = stats?.overrun ?? stream.flaggedLost(cpu);
+  return {
+    cpu,
+    events: stream.events(cpu),
+    bytes: stream.bytesRead(cpu),
+    loss:
+      stats === undefined && overrun === 0
+        ? undefined
+        : {
+            ...NOTHING_LOST,
+            overrun,
+            commitOverrun: stats?.commitOverrun ?? 0,
+            dropped: stats?.droppedEvents ?? 0,
+          },
+    unreadBytes: stats?.bytes ?? 0,
+    capacityBytes: 0,
+  };
+}
+
+/** Replays a recording in this thread, for `replay` without a server. */
+export async function replayCapture(
+  config: AgentConfig,
+  file: string,
+  options: ReplayOptions,
+): Promise<{ snapshots: MetricSnapshot[]; status: CaptureStatus }> {
+  const capture = openReplay(config, file, options);
+  return { snapshots: [capture.snapshot({})], status: capture.status() };
+}

@@ -1,0 +1,18 @@
+/** What becomes of the markers that name spans of applications, as a metric. */
+import type { MetricStore } from '../../metrics/store.ts';
+import { MARKER_OUTCOMES, type MarkerOutcome } from '../../spans/app-contexts.ts';
+
+const MARKERS = {
+  name: 'ftrace_exporter_markers_total',
+  help: 'Markers by which programs tell where their spans begin and end, by what became of them.',
+  labels: ['outcome'],
+};
+
+/** All outcomes start at 0. */
+export function declareMarkerCounts(store: MetricStore): (outcome: MarkerOutcome) => void {
+  const markers = store.counter(MARKERS);
+  const slots = Object.fromEntries(
+    MARKER_OUTCOMES.map((outcome) => [outcome, markers.slot([outcome])]),
+  ) as Record<MarkerOutcome, number>;
+  return (outcome) => markers.add(slots[outcome], 1);
+}

@@ -1,0 +1,209 @@
+/**
+ * Traces of slow operations in the capture thread: the config's kinds and the probes that are on enter; probes that tell
+ * of single operations, their own or helpers beside them, and once a second finished traces, leave.
+ */
+import { getRandomValues } from 'node:crypto';
+import { globMatcher } from '../../config/units/globs.ts';
+import type { MetricStore } from '../../metrics/store.ts';
+import type { IntervalSinks } from '../../model/intervals.ts';
+import type { SpanKind, SpansConfig, TraceRecord } from '../../model/span.ts';
+import type { KindStatus, ProbeStatus } from '../../model/status.ts';
+import { block } from '../../probes/block.ts';
+import type { BlockOptions } from '../../probes/block-series.ts';
+import { HELPER_OPTIONS } from '../../probes/helpers/helper.ts';
+import { taskIntervals } from '../../probes/helpers/task-intervals.ts';
+import { topLevelMarkers, traceMarkers } from '../../probes/helpers/trace-markers.ts';
+import { chosenSyscalls, type SyscallOptions, syscallFilter } from '../../probes/names/syscall-choice.ts';
+import type { CommonOptions, HostFacts } from '../../probes/probe.ts';
+import { type SchedOptions, sched } from '../../probes/sched.ts';
+import { syscalls } from '../../probes/syscalls.ts';
+import { makeAppContexts } from '../../spans/app-contexts.ts';
+import type { SpanDeps } from '../../spans/deps.ts';
+import { makeSpans } from '../../spans/spans.ts';
+import { waitsByNature } from '../../spans/waiting-syscalls.ts';
+import type { EnabledProbe } from '../plan/plan.ts';
+import { makeTraceClock } from '../stream/clock.ts';
+import { declareMarkerCounts } from './marker-metrics.ts';
+import { declareSpanCounts } from './span-metrics.ts';
+import { makeWallClock } from './wall-clock.ts';
+
+/** What helpers are on for. */
+const SPANS = 'spans';
+
+/** Kinds whose operations are a thread's, which can be in a span of an application. */
+const TASK_KINDS: readonly SpanKind[] = ['syscalls', 'block', 'sched', 'function_graph'];
+
+export interface SpanCapture {
+  /** The probes that are on, told what they tell, and helpers for what none of them tells. */
+  probes: EnabledProbe[];
+  /** Reads the markers of programs from a buffer that has nothing else; undefined where none are wanted. */
+  topLevelMarkers: EnabledProbe | undefined;
+  /** Which kinds work, from what became of the helpers and the probes. */
+  status(helpers: readonly ProbeStatus[], probes: readonly ProbeStatus[]): KindStatus[];
+  /** About once a second. */
+  take(): TraceRecord[];
+}
+
+export interface SpanCaptureParts {
+  config: SpansConfig;
+  enabled: readonly EnabledProbe[];
+  host: HostFacts;
+  store: MetricStore;
+  cpuCount: number;
+  isSelf(pid: number): boolean;
+  taskFacts?: SpanDeps['taskFacts'];
+}
+
+export function openSpanCapture(parts: SpanCaptureParts): SpanCapture {
+  const { config, enabled, host, store, cpuCount, isSelf } = parts;
+  const traceNow = makeTraceClock();
+  const wall = makeWallClock(traceNow);
+  const contexts = TASK_KINDS.some((kind) => config.kinds[kind] !== undefined)
+    ? makeAppContexts(declareMarkerCounts(store))
+    : undefined;
+  const spans = makeSpans(
+    config,
+    {
+      counts: declareSpanCounts(store, config, ['over_budget', 'pruned']),
+      now: traceNow,
+      wallTime: wall.at,
+      matcher: globMatcher,
+      errnoName: host.errnoName,
+      parentOf: contexts?.parentOf ?? (() => undefined),
+      taskFacts: parts.taskFacts ?? (() => ({ attributes: {}, resource: {} })),
+      seriesOf: seriesOf(enabled),
+      random: makeRandom(),
+      isSelf,
+      cpuCount,
+    },
+    performance.now(),
+  );
+  const sinks = { ...spans.sinks, ...(contexts && { markers: contexts.sink }) };
+  const probes = withSinks(enabled, sinks, { config, host });
+  return {
+    probes,
+    topLevelMarkers: contexts && {
+      module: topLevelMarkers,
+      options: HELPER_OPTIONS,
+      onlyFor: SPANS,
+      intervals: { markers: contexts.sink },
+    },
+    status: (helpers, statuses) => kindStatus(config, probes, [...helpers, ...statuses]),
+    take: () => {
+      wall.refresh();
+      contexts?.sweep(traceNow());
+      return spans.take(performance.now());
+    },
+  };
+}
+
+/** Random bytes by the page: a call for each id costs more than all else of a span. */
+function makeRandom(): (into: Uint8Array) => void {
+  const page = new Uint8Array(4096);
+  let used = page.length;
+  return (into) => {
+    if (used + into.length > page.length) {
+      getRandomValues(page);
+      used = 0;
+    }
+    into.set(page.subarray(used, used + into.length));
+    used += into.length;
+  };
+}
+
+/** Probes whose options let them tell all that is wanted do so; for the rest there are helpers. */
+function withSinks(
+  enabled: readonly EnabledProbe[],
+  sinks: IntervalSinks,
+  { config, host }: { config: SpansConfig; host: HostFacts },
+): EnabledProbe[] {
+  const helpers: EnabledProbe[] = [];
+  const help = (module: EnabledProbe['module'], options: CommonOptions): void => {
+    helpers.push({ module, options, onlyFor: SPANS, intervals: sinks });
+  };
+  const ofKind = config.kinds.syscalls;
+  const tells = ({ module, options }: EnabledProbe): boolean => {
+    if (module.name === block.name)
+      return (options as BlockOptions).devices.some((glob) => /^\*+$/.test(glob));
+    if (module.name !== syscalls.name) return true;
+    return ofKind !== undefined && covers(options as SyscallOptions, ofKind.include, host);
+  };
+  const told = enabled.map((probe) => (tells(probe) ? { ...probe, intervals: sinks } : probe));
+  const isTold = (name: string) =>
+    told.some(({ module, intervals }) => module.name === name && intervals !== undefined);
+  if (sinks.syscalls !== undefined && !isTold(syscalls.name)) {
+    const options: SyscallOptions = { ...HELPER_OPTIONS, include: ofKind?.include ?? [], exclude: [] };
+    help(syscalls, options);
+  }
+  if (sinks.block !== undefined && !isTold(block.name)) {
+    const options = { ...HELPER_OPTIONS, devices: ['*'] };
+    help(block, options);
+  }
+  if (sinks.tasks !== undefined) help(taskIntervals, HELPER_OPTIONS);
+  if (sinks.markers !== undefined) help(traceMarkers, HELPER_OPTIONS);
+  return [...told, ...helpers];
+}
+
+/** Whether a probe measures all that a kind wants. */
+function covers(options: SyscallOptions, include: readonly string[] | undefined, host: HostFacts): boolean {
+  const measured = new Set(chosenSyscalls(options, host).map(({ name }) => name));
+  const wanted = chosenSyscalls({ ...options, include: [...(include ?? [])], exclude: [] }, host);
+  return wanted.every(({ name }) => measured.has(name) || (include === undefined && waitsByNature(name)));
+}
+
+/**
+ * Values of a series' labels, as the probe that has the histogram gives them; undefined where it does not count what
+ * they tell of, though spans are made of it.
+ */
+function seriesOf(enabled: readonly EnabledProbe[]): SpanDeps['seriesOf'] {
+  const probes = new Map(
+    enabled.map(({ module, options }) => [
+      module.name,
+      { isPerCpu: options.per_cpu, counts: countsOf(module.name, options) },
+    ]),
+  );
+  return (name, values, cpu) => {
+    const probe = probes.get(name);
+    if (probe === undefined || !probe.counts(values)) return undefined;
+    return probe.isPerCpu ? [...values, String(cpu)] : values;
+  };
+}
+
+/** Whether a probe has a series of these values. */
+function countsOf(name: string, options: CommonOptions): (values: readonly string[]) => boolean {
+  if (name === block.name) {
+    const isCounted = globMatcher((options as BlockOptions).devices);
+    return ([device]) => isCounted(device);
+  }
+  if (name === syscalls.name) {
+    const isCounted = syscallFilter(options as SyscallOptions);
+    return ([syscall]) => isCounted(syscall);
+  }
+  // Spans of waits begin at the wake-up.
+  const isCounted = name !== sched.name || (options as SchedOptions).from === 'wakeup';
+  return () => isCounted;
+}
+
+/** Module that a kind cannot do without. */
+const NEEDED: Readonly<Record<string, string>> = {
+  syscalls: syscalls.name,
+  block: block.name,
+  sched: taskIntervals.name,
+};
+
+function kindStatus(
+  config: SpansConfig,
+  probes: readonly EnabledProbe[],
+  statuses: readonly ProbeStatus[],
+): KindStatus[] {
+  return Object.keys(config.kinds).map((kind) => {
+    const needed = NEEDED[kind] ?? kind;
+    const isThere = probes.some(({ module, intervals }) => module.name === needed && intervals !== undefined);
+    const ofIt = statuses.filter(({ name }) => name === needed);
+    // A probe of the config can be up beside a helper that is not.
+    const status = ofIt.find(({ up }) => !up) ?? ofIt.at(0);
+    if (status?.up === true) return { kind, up: true, reason: '' };
+    const reason = isThere ? (status?.reason ?? 'it has not been set up') : `the probe ${needed} is not on`;
+    return { kind, up: false, reason };
+  });
+}

@@ -1,0 +1,40 @@
+/**
+ * What becomes of traces and their spans, as metrics. Declared in both threads: the capture thread knows what is left
+ * out, the main thread what arrives.
+ */
+import type { MetricStore } from '../../metrics/store.ts';
+import type { SpanKind, SpanOutcome, SpansConfig } from '../../model/span.ts';
+import type { SpanCounts } from '../../spans/deps.ts';
+
+const TRACES = {
+  name: 'ftrace_exporter_traces_total',
+  help: 'Operations that reached the threshold of their kind, by what became of their traces.',
+  labels: ['kind', 'outcome'],
+};
+const SPANS = {
+  name: 'ftrace_exporter_spans_total',
+  help: 'Spans of them, by what became of those.',
+  labels: ['kind', 'outcome'],
+};
+
+/** Outcomes that are counted here start at 0 for all kinds that are on. */
+export function declareSpanCounts(
+  store: MetricStore,
+  config: Pick<SpansConfig, 'kinds'>,
+  outcomes: readonly SpanOutcome[],
+): SpanCounts {
+  const traces = store.counter(TRACES);
+  const spans = store.counter(SPANS);
+  for (const kind of Object.keys(config.kinds)) {
+    for (const outcome of outcomes) {
+      // A trace as a whole is not pruned.
+      if (outcome !== 'pruned') traces.slot([kind, outcome]);
+      spans.slot([kind, outcome]);
+    }
+  }
+  const counting =
+    (family: typeof traces) =>
+    (kind: SpanKind, outcome: SpanOutcome, count = 1): void =>
+      family.add(family.slot([kind, outcome]), count);
+  return { trace: counting(traces), span: counting(spans) };
+}

@@ -1,0 +1,34 @@
+import { readFileSync } from 'node:fs';
+import type { TimestampNs } from '../../model/time.ts';
+
+/**
+ * Makes the clock of the trace: `mono` is CLOCK_MONOTONIC, which `process.hrtime` reads. In a time namespace ours has
+ * an offset that the kernel's has not: time_namespaces(7).
+ */
+export function makeTraceClock(offsetsFile = '/proc/self/timens_offsets'): () => TimestampNs {
+  const offsetNs = monotonicOffsetNs(offsetsFile);
+  return () => {
+    const [seconds, nanoseconds] = process.hrtime();
+    return seconds * 1e9 + nanoseconds - offsetNs;
+  };
+}
+
+/** Line `monotonic SECONDS NANOSECONDS`; kernels without time namespaces lack the file. */
+function monotonicOffsetNs(file: string): number {
+  try {
+    const line = /^monotonic\s+(-?\d+)\s+(\d+)/m.exec(readFileSync(file, 'latin1'));
+    return line === null ? 0 : Number(line[1]) * 1e9 + Number(line[2]);
+  } catch {
+    return 0;
+  }
+}
+
+/** CPU time the calling thread has used, in seconds; NaN where the kernel does not tell. */
+export function threadCpuSeconds(): number {
+  try {
+    // Nanoseconds on CPU, waiting, time slices: Documentation/scheduler/sched-stats.rst.
+    return Number(readFileSync('/proc/thread-self/schedstat', 'latin1').split(' ')[0]) / 1e9;
+  } catch {
+    return Number.NaN;
+  }
+}

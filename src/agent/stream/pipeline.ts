@@ -1,0 +1,149 @@
+/**
+ * From pages to handler calls: reads every CPU's pages from a `PageSource`, merges them and runs the handlers.
+ * The same code for a live kernel, a capture and a simulation.
+ */
+import { Merger } from '../../decode/merge.ts';
+import { lastStamp, type PageError } from '../../decode/page.ts';
+import type { PageLayout } from '../../model/format.ts';
+import type { PageSource } from '../../model/source.ts';
+import type { TimestampNs } from '../../model/time.ts';
+import type { EventPlan } from '../plan/plan.ts';
+import type { EventStream } from './stream.ts';
+
+/** Pages read from one CPU before the others have their turn: bounds memory, not speed. */
+const PAGES_PER_ROUND = 4;
+/** Pages a CPU that stay allocated between ticks. */
+const PAGES_KEPT = PAGES_PER_ROUND + 2;
+/** A commit can appear up to 0.3 ms late: events younger than this before the tick wait for the next. */
+const SETTLE_NS = 2e6;
+/** How far a stamp may lie ahead of the tick's start before its page is held to be broken. */
+const IMPLAUSIBLE_AHEAD_NS = 5e9;
+
+export interface PipelineOptions {
+  source: PageSource;
+  layout: PageLayout;
+  plan: Pick<EventPlan, 'dispatcher' | 'onLoss'>;
+  onError(cpu: number, error: PageError, cause?: unknown): void;
+  pagesPerRound?: number;
+}
+
+export class Pipeline implements EventStream {
+  readonly merger: Merger;
+  readonly #source: PageSource;
+  readonly #pagesPerRound: number;
+  /** Bytes of events read so far, by CPU: page headers and unused space not counted. */
+  readonly #bytes: number[] = [];
+  /** Stamp up to which each CPU of this tick that is not done has been read. */
+  readonly #readUpTo = new Map<number, TimestampNs>();
+  readonly #onLoss: EventPlan['onLoss'];
+  /** End of an interruption up to which not all events have been handed out; 0 when there is none. */
+  #gapUntil: TimestampNs = 0;
+
+  constructor(options: PipelineOptions) {
+    this.#source = options.source;
+    this.#pagesPerRound = options.pagesPerRound ?? PAGES_PER_ROUND;
+    this.#onLoss = options.plan.onLoss;
+    this.merger = new Merger(options.layout, {
+      dispatcher: options.plan.dispatcher,
+      onLoss: options.plan.onLoss,
+      onError: options.onError,
+    });
+  }
+
+  bytesRead(cpu: number): number {
+    return this.#bytes[cpu] ?? 0;
+  }
+
+  events(cpu: number): number {
+    return this.merger.events(cpu);
+  }
+
+  pendingEvents(cpu: number): number {
+    return this.merger.pendingEvents(cpu);
+  }
+
+  givenUp(cpu: number): number {
+    return this.merger.givenUp(cpu);
+  }
+
+  /** Announced at once, and again when the last event before `untilNs` has been handed out: that could open pairs. */
+  voidUntil(untilNs: TimestampNs): void {
+    this.#gapUntil = untilNs;
+    this.#tellGap();
+  }
+
+  #tellGap(): void {
+    for (const cpu of this.#source.cpus()) this.#onLoss(cpu, this.#gapUntil);
+  }
+
+  #run(watermark: TimestampNs): void {
+    if (this.#gapUntil > 0 && watermark >= this.#gapUntil) {
+      this.merger.run(this.#gapUntil);
+      this.#tellGap();
+      this.#gapUntil = 0;
+    }
+    this.merger.run(watermark);
+  }
+
+  flaggedLost(cpu: number): number {
+    return this.merger.flaggedLost(cpu);
+  }
+
+  lateEvents(): number {
+    return this.merger.lateEvents();
+  }
+
+  /**
+   * Reads what was recorded before `tickStart` and hands out what is settled. A CPU is done when it has nothing
+   * more, or gives a page from after the tick's start: reading on until it has nothing never ends when our own
+   * system calls are traced. `maxRounds` bounds the work whatever happens.
+   */
+  tick(tickStart: TimestampNs, maxRounds: number): boolean {
+    const { merger } = this;
+    merger.latest = tickStart + IMPLAUSIBLE_AHEAD_NS;
+    const pending = this.#readUpTo;
+    pending.clear();
+    for (const cpu of this.#source.cpus()) pending.set(cpu, 0);
+    for (let round = 0; pending.size > 0 && round < maxRounds; round++) {
+      let lowest = Number.POSITIVE_INFINITY;
+      for (const stamp of pending.values()) if (stamp < lowest) lowest = stamp;
+      for (const [cpu, stamp] of pending) {
+        // Who is ahead waits for the others: else a busy CPU would have all pages of a calm one held in memory.
+        if (stamp <= lowest && this.#readSome(cpu, tickStart)) pending.delete(cpu);
+      }
+      let watermark = tickStart - SETTLE_NS;
+      for (const stamp of pending.values()) if (stamp < watermark) watermark = stamp;
+      this.#run(watermark);
+    }
+    merger.trim(PAGES_KEPT * this.#source.cpus().length);
+    return pending.size === 0;
+  }
+
+  /** Reads and hands out everything there is. For the end of a capture, or of recording. */
+  flush(): void {
+    this.tick(Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY);
+    this.#run(Number.POSITIVE_INFINITY);
+  }
+
+  /** One CPU's share of a round. True when the CPU is done for this tick. */
+  #readSome(cpu: number, tickStart: TimestampNs): boolean {
+    const { merger } = this;
+    const { layout } = merger;
+    for (let i = 0; i < this.#pagesPerRound; i++) {
+      const page = merger.takePage();
+      const length = this.#source.readPage(cpu, page.bytes);
+      if (length === 0) {
+        merger.release(page);
+        return true;
+      }
+      if (!merger.add(cpu, page, length)) continue;
+      this.#bytes[cpu] = (this.#bytes[cpu] ?? 0) + page.end - layout.dataOffset;
+      if (page.timestampNs >= tickStart) return true;
+      // A page that is not full is the one being written; it can reach past the tick's start.
+      const partFilled = page.end < layout.pageSize - (layout.pageSize >> 3);
+      if (partFilled && lastStamp(page, layout) >= tickStart) return true;
+      this.#readUpTo.set(cpu, page.timestampNs);
+    }
+    return false;
+  }
+}

@@ -1,0 +1,52 @@
+/** An `Exemplar` message of io.prometheus.client's metrics.proto, as a classic bucket and a native histogram have it. */
+import { type Exemplar, exemplarSeconds } from '../exemplars.ts';
+import {
+  BYTES,
+  closeMessage,
+  FIXED64,
+  VARINT,
+  writeDouble,
+  writeTextField,
+  writeVarint,
+} from './protobuf-wire.ts';
+
+const EXEMPLAR_LABEL = (1 << 3) | BYTES;
+const EXEMPLAR_VALUE = (2 << 3) | FIXED64;
+const EXEMPLAR_TIMESTAMP = (3 << 3) | BYTES;
+const PAIR_NAME = 1;
+const PAIR_VALUE = 2;
+const TIMESTAMP_SECONDS = (1 << 3) | VARINT;
+const TIMESTAMP_NANOS = (2 << 3) | VARINT;
+
+/** Bytes of its content at most, ids of 32 and 16 digits included: less than 128, so its length is one byte. */
+export const EXEMPLAR_ROOM = 112;
+
+/** Its length and its content; the tag has been written. */
+export function writeExemplar(
+  bytes: Buffer,
+  at: number,
+  { traceId, spanId, valueNs, at: when }: Exemplar,
+): number {
+  const start = at++;
+  at = writeLabel(bytes, at, 'trace_id', traceId);
+  at = writeLabel(bytes, at, 'span_id', spanId);
+  bytes[at++] = EXEMPLAR_VALUE;
+  at = writeDouble(bytes, at, valueNs / 1e9);
+  bytes[at++] = EXEMPLAR_TIMESTAMP;
+  const timestamp = at++;
+  const seconds = exemplarSeconds(when);
+  bytes[at++] = TIMESTAMP_SECONDS;
+  at = writeVarint(bytes, at, Math.floor(seconds));
+  bytes[at++] = TIMESTAMP_NANOS;
+  at = writeVarint(bytes, at, Math.round((seconds - Math.floor(seconds)) * 1e3) * 1e6);
+  bytes[timestamp] = at - timestamp - 1;
+  return closeMessage(bytes, start, 1, at);
+}
+
+function writeLabel(bytes: Buffer, at: number, name: string, value: string): number {
+  bytes[at++] = EXEMPLAR_LABEL;
+  const start = at++;
+  at = writeTextField(bytes, at, PAIR_NAME, name);
+  at = writeTextField(bytes, at, PAIR_VALUE, value);
+  return closeMessage(bytes, start, 1, at);
+}

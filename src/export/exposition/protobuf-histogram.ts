@@ -1,0 +1,209 @@
+/**
+ * One series of a histogram in, its `Histogram` message out (io.prometheus.client's metrics.proto): classic buckets
+ * and a native histogram of the same counts, so that Prometheus can keep either or both. The +Inf bucket is left
+ * out, as client_golang does: it is the count; unless it has an exemplar.
+ */
+import { HISTOGRAM_SCALE, type HistogramGrid, makeHistogramGrid } from '../../model/histogram-grid.ts';
+import type { HistogramSnapshot } from '../../model/metric.ts';
+import { classicCounts, exponentialCounts } from '../../model/snapshot-views.ts';
+import type { BucketExemplars, Exemplar } from '../exemplars.ts';
+import { EXEMPLAR_ROOM, writeExemplar } from './protobuf-exemplar.ts';
+import {
+  BYTES,
+  closeMessage,
+  FIXED64,
+  MAX_VARINT_BYTES,
+  VARINT,
+  writeDouble,
+  writeVarint,
+  writeZigzag,
+} from './protobuf-wire.ts';
+
+const SAMPLE_COUNT = (1 << 3) | VARINT;
+const SAMPLE_SUM = (2 << 3) | FIXED64;
+const BUCKET = (3 << 3) | BYTES;
+const SCHEMA = (5 << 3) | VARINT;
+const ZERO_THRESHOLD = (6 << 3) | FIXED64;
+const ZERO_COUNT = (7 << 3) | VARINT;
+const POSITIVE_SPAN = (12 << 3) | BYTES;
+const POSITIVE_DELTA = (13 << 3) | BYTES;
+
+/** Field 16: a tag of two bytes. */
+const EXEMPLARS = [((16 << 3) & 127) | BYTES | 128, 16 >> 4] as const;
+
+const BUCKET_CUMULATIVE_COUNT = (1 << 3) | VARINT;
+const BUCKET_UPPER_BOUND = (2 << 3) | FIXED64;
+const BUCKET_EXEMPLAR = (3 << 3) | BYTES;
+
+const SPAN_OFFSET = (1 << 3) | VARINT;
+const SPAN_LENGTH = (2 << 3) | VARINT;
+
+/**
+ * Breadth of the bucket of zeroes: what Prometheus takes for exponential histograms that come by OTLP. At 0 it would
+ * take a histogram without values for a classic one.
+ */
+const ZERO_THRESHOLD_SECONDS = 1e-128;
+
+/** Bytes that everything but the buckets takes at most, and a classic bucket. */
+export const HEAD_ROOM = 64;
+export const BUCKET_ROOM = 2 + 1 + MAX_VARINT_BYTES + 1 + 8;
+/** A delta, and a span of its own. */
+const NATIVE_BUCKET_ROOM = MAX_VARINT_BYTES + 2 + 2 * (1 + MAX_VARINT_BYTES);
+
+/** What histograms with the same bounds share. */
+export interface HistogramLayout {
+  bounds: readonly number[];
+  grid: HistogramGrid;
+  /** Room for the cumulative counts of one series. */
+  counts: Float64Array;
+  /** Bytes that a message takes at most, and what exemplars take beside. */
+  room: number;
+  exemplarRoom: number;
+}
+
+export interface HistogramWriter {
+  layoutOf(bounds: readonly number[]): HistogramLayout;
+  /** Writes the content of the message of series `s`; `layout.room` bytes of room are needed. */
+  write(
+    bytes: Buffer,
+    at: number,
+    layout: HistogramLayout,
+    data: HistogramSnapshot,
+    s: number,
+    exemplars: BucketExemplars | undefined,
+  ): number;
+}
+
+export function createHistogramWriter(): HistogramWriter {
+  const layouts = new Map<string, HistogramLayout>();
+  /** Native buckets of the series being written: index and count of each. */
+  const native = { indexes: new Int32Array(0), counts: new Float64Array(0), length: 0 };
+  const note = (index: number, count: number) => {
+    native.indexes[native.length] = index;
+    native.counts[native.length++] = count;
+  };
+
+  return {
+    layoutOf: (bounds) => {
+      const key = bounds.join();
+      let layout = layouts.get(key);
+      if (layout === undefined) {
+        const grid = makeHistogramGrid(bounds);
+        const fine = grid.upperNs.length;
+        if (fine > native.indexes.length) {
+          native.indexes = new Int32Array(fine);
+          native.counts = new Float64Array(fine);
+        }
+        const room = HEAD_ROOM + bounds.length * BUCKET_ROOM + fine * NATIVE_BUCKET_ROOM;
+        // Each of them twice, and the bucket of +Inf.
+        const exemplarRoom = (bounds.length + 1) * 2 * (3 + EXEMPLAR_ROOM) + BUCKET_ROOM;
+        layout = { bounds, grid, counts: new Float64Array(bounds.length), room, exemplarRoom };
+        layouts.set(key, layout);
+      }
+      return layout;
+    },
+    write: (bytes, at, layout, data, s, exemplars) => {
+      const { bounds, grid, counts } = layout;
+      at = writeCountAndSum(bytes, at, data.counts[s], data.sumsNs[s] / 1e9);
+      classicCounts(grid, data, s, counts);
+      if (exemplars === undefined) {
+        for (let b = 0; b < counts.length; b++) at = writeBucket(bytes, at, bounds[b], counts[b]);
+      } else {
+        at = writePointing(bytes, at, layout, data.counts[s], exemplars);
+      }
+      native.length = 0;
+      const zeroes = exponentialCounts(grid, data, s, note);
+      bytes[at++] = SCHEMA;
+      at = writeZigzag(bytes, at, HISTOGRAM_SCALE);
+      bytes[at++] = ZERO_THRESHOLD;
+      at = writeDouble(bytes, at, ZERO_THRESHOLD_SECONDS);
+      bytes[at++] = ZERO_COUNT;
+      at = writeVarint(bytes, at, zeroes);
+      at = writeSpans(bytes, at, native.indexes, native.length);
+      at = writeDeltas(bytes, at, native.counts, native.length);
+      return exemplars === undefined ? at : writeExemplars(bytes, at, exemplars);
+    },
+  };
+}
+
+export function writeCountAndSum(bytes: Uint8Array, at: number, count: number, sum: number): number {
+  bytes[at++] = SAMPLE_COUNT;
+  at = writeVarint(bytes, at, count);
+  bytes[at++] = SAMPLE_SUM;
+  return writeDouble(bytes, at, sum);
+}
+
+/** A bucket's message never reaches 128 bytes: its length is one byte. */
+export function writeBucket(bytes: Uint8Array, at: number, bound: number, cumulativeCount: number): number {
+  bytes[at++] = BUCKET;
+  const start = at++;
+  bytes[at++] = BUCKET_CUMULATIVE_COUNT;
+  at = writeVarint(bytes, at, cumulativeCount);
+  bytes[at++] = BUCKET_UPPER_BOUND;
+  at = writeDouble(bytes, at, bound);
+  bytes[start] = at - start - 1;
+  return at;
+}
+
+/** Buckets of which some have exemplars. */
+function writePointing(
+  bytes: Buffer,
+  at: number,
+  { bounds, counts }: HistogramLayout,
+  count: number,
+  exemplars: BucketExemplars,
+): number {
+  for (let b = 0; b <= bounds.length; b++) {
+    const exemplar = exemplars[b];
+    const isLast = b === bounds.length;
+    if (isLast && exemplar === undefined) break;
+    const start = at + 1;
+    at = writeBucket(bytes, at, isLast ? Number.POSITIVE_INFINITY : bounds[b], isLast ? count : counts[b]);
+    if (exemplar === undefined) continue;
+    bytes[at++] = BUCKET_EXEMPLAR;
+    at = closeMessage(bytes, start, 1, writeExemplar(bytes, at, exemplar));
+  }
+  return at;
+}
+
+/** Those of the native histogram: the same. */
+function writeExemplars(bytes: Buffer, at: number, exemplars: BucketExemplars): number {
+  const write = (exemplar: Exemplar | undefined): void => {
+    if (exemplar === undefined) return;
+    for (const byte of EXEMPLARS) bytes[at++] = byte;
+    at = writeExemplar(bytes, at, exemplar);
+  };
+  exemplars.forEach(write);
+  return at;
+}
+
+/** Runs of buckets that follow each other. The first offset is an index, the others are gaps. */
+function writeSpans(bytes: Uint8Array, at: number, indexes: Int32Array, length: number): number {
+  let next = 0;
+  for (let i = 0; i < length; ) {
+    const first = i++;
+    while (i < length && indexes[i] === indexes[i - 1] + 1) i++;
+    bytes[at++] = POSITIVE_SPAN;
+    const start = at++;
+    bytes[at++] = SPAN_OFFSET;
+    at = writeZigzag(bytes, at, indexes[first] - next);
+    bytes[at++] = SPAN_LENGTH;
+    at = writeVarint(bytes, at, i - first);
+    bytes[start] = at - start - 1;
+    next = indexes[i - 1] + 1;
+  }
+  return at;
+}
+
+/** Each count as the difference to the one before, packed: readers take that for `repeated` numbers as well. */
+function writeDeltas(bytes: Buffer, at: number, counts: Float64Array, length: number): number {
+  if (length === 0) return at;
+  bytes[at++] = POSITIVE_DELTA;
+  const start = at++;
+  let before = 0;
+  for (let i = 0; i < length; i++) {
+    at = writeZigzag(bytes, at, counts[i] - before);
+    before = counts[i];
+  }
+  return closeMessage(bytes, start, 1, at);
+}

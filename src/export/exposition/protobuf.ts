@@ -1,0 +1,226 @@
+/**
+ * Snapshots in, an exposition in protobuf out: `MetricFamily` messages of io.prometheus.client's metrics.proto
+ * (github.com/prometheus/client_model), each behind its length. Written by hand into one buffer: a scrape allocates
+ * nothing for a series, and its labels are bytes kept from the last one. Nothing has a created timestamp: a series
+ * does not know when it began.
+ */
+import type { FamilySnapshot, HistogramSnapshot, MetricSnapshot, MetricSpec } from '../../model/metric.ts';
+import { classicHistograms } from '../classic-histograms.ts';
+import type { BucketExemplars } from '../exemplars.ts';
+import { byName, type RendererOptions, typeOf, unitOf } from '../families.ts';
+import type { SampleFamily } from '../sample-family.ts';
+import { type BodyBuffer, createBodyBuffer } from './body-buffer.ts';
+import { classicRoom, writeClassic } from './protobuf-classic.ts';
+import { createHistogramWriter, type HistogramWriter } from './protobuf-histogram.ts';
+import { createLabelBytes, type EncodedLabels } from './protobuf-labels.ts';
+import {
+  BYTES,
+  closeMessage,
+  copyBytes,
+  FIXED64,
+  MAX_VARINT_BYTES,
+  textRoom,
+  VARINT,
+  writeDouble,
+  writeTextField,
+  writeVarint,
+} from './protobuf-wire.ts';
+
+export interface ProtobufRenderer {
+  /** As `Renderer.render` of prometheus-text.ts: the same series under the same names, histograms also native. */
+  render(snapshots: readonly MetricSnapshot[], foreign?: readonly SampleFamily[]): Buffer<ArrayBuffer>;
+}
+
+const FAMILY_NAME = 1;
+const FAMILY_HELP = 2;
+const FAMILY_TYPE = (3 << 3) | VARINT;
+const FAMILY_METRIC = (4 << 3) | BYTES;
+const FAMILY_UNIT = 5;
+const METRIC_HISTOGRAM = (7 << 3) | BYTES;
+/** Enum `MetricType`. */
+const TYPES = { counter: 0, gauge: 1, histogram: 4 } as const;
+/** A metric's field for its value, a message `Counter` or `Gauge` with one `double`. */
+const METRIC_VALUE = { counter: (3 << 3) | BYTES, gauge: (2 << 3) | BYTES } as const;
+const VALUE = (1 << 3) | FIXED64;
+/** Length of such a message. */
+const VALUE_BYTES = 1 + 8;
+
+/** Guesses how many bytes the length of a message takes: a wrong one costs a move of the message. */
+const FAMILY_WIDTH = 3;
+const HISTOGRAM_WIDTH = 2;
+/** A metric without its labels and without the content of a histogram. */
+const METRIC_ROOM = 2 * (1 + MAX_VARINT_BYTES) + VALUE_BYTES;
+
+export function createProtobufRenderer(options: RendererOptions = {}): ProtobufRenderer {
+  const labels = createLabelBytes(options.constantLabels ?? {});
+  const histograms = createHistogramWriter();
+  const body = createBodyBuffer();
+  const { exemplars } = options;
+
+  const renderMerged = (families: readonly FamilySnapshot[]) => {
+    const { name, help, kind, unit } = families[0].spec;
+    const family = openFamily(body, name, help, kind, unit);
+    const seen = families.length > 1 ? new Set<string>() : undefined;
+    for (const one of families) {
+      const encoded = labels.ofFamily(one);
+      if (one.histogram === undefined) writeValues(body, one, encoded, seen);
+      else {
+        const marked = exemplars?.of(one);
+        writeHistograms(body, histograms, { family: one, data: one.histogram, encoded, marked }, seen);
+      }
+    }
+    closeFamily(body, family);
+  };
+
+  const renderForeign = ({ name, help, kind, samples }: SampleFamily) => {
+    const family = openFamily(body, name, help, kind, '');
+    if (kind === 'histogram') {
+      for (const histogram of classicHistograms(samples)) {
+        const encoded = labels.ofSeries(histogram.labels);
+        const bytes = body.reserve(METRIC_ROOM + encoded.length + classicRoom(histogram));
+        const content = openHistogram(bytes, body.length, encoded, 0, encoded.length);
+        const end = writeClassic(bytes, content, histogram);
+        body.length = closeHistogram(bytes, body.length, content, end);
+      }
+    } else {
+      for (const sample of samples) {
+        const encoded = labels.ofSeries(sample.labels);
+        const bytes = body.reserve(METRIC_ROOM + encoded.length);
+        body.length = writeValue(bytes, body.length, encoded, 0, encoded.length, kind, sample.value);
+      }
+    }
+    closeFamily(body, family);
+  };
+
+  return {
+    render: (snapshots, foreign = []) => {
+      try {
+        for (const families of byName(snapshots)) renderMerged(families);
+        for (const family of foreign) renderForeign(family);
+      } catch (error) {
+        body.take();
+        throw error;
+      }
+      return body.take();
+    },
+  };
+}
+
+/** Where a family starts, and where its first metric does. */
+interface OpenFamily {
+  start: number;
+  metrics: number;
+}
+
+function openFamily(
+  body: BodyBuffer,
+  name: string,
+  help: string,
+  kind: MetricSpec['kind'],
+  unit: string,
+): OpenFamily {
+  const start = body.length;
+  const bytes = body.reserve(FAMILY_WIDTH + textRoom(name) + textRoom(help) + 2 + textRoom(unit));
+  let at = writeTextField(bytes, start + FAMILY_WIDTH, FAMILY_NAME, name);
+  at = writeTextField(bytes, at, FAMILY_HELP, help);
+  bytes[at++] = FAMILY_TYPE;
+  bytes[at++] = TYPES[typeOf(kind)];
+  const shown = unitOf(name, kind, unit);
+  if (shown !== '') at = writeTextField(bytes, at, FAMILY_UNIT, shown);
+  body.length = at;
+  return { start, metrics: at };
+}
+
+/** Writes a family's length; one without series goes. */
+function closeFamily(body: BodyBuffer, { start, metrics }: OpenFamily): void {
+  if (body.length === metrics) body.length = start;
+  else body.length = closeMessage(body.reserve(MAX_VARINT_BYTES), start, FAMILY_WIDTH, body.length);
+}
+
+function writeValues(
+  body: BodyBuffer,
+  family: FamilySnapshot,
+  { bytes: encoded, ends }: EncodedLabels,
+  seen: Set<string> | undefined,
+): void {
+  const { values, seriesCount } = family;
+  const { kind, divisor } = family.spec;
+  const bytes = body.reserve(encoded.length + seriesCount * METRIC_ROOM);
+  const type = typeOf(kind) as 'counter' | 'gauge';
+  let at = body.length;
+  for (let s = 0, from = 0; s < seriesCount; from = ends[s++]) {
+    const value = values[s] / divisor;
+    if (Number.isNaN(value) || isRepeated(seen, encoded, from, ends[s])) continue;
+    at = writeValue(bytes, at, encoded, from, ends[s], type, value);
+  }
+  body.length = at;
+}
+
+interface Histograms {
+  family: FamilySnapshot;
+  data: HistogramSnapshot;
+  encoded: EncodedLabels;
+  /** Exemplars by index of the series. */
+  marked: ReadonlyMap<number, BucketExemplars> | undefined;
+}
+
+/** As `writeValues`. A series whose count is NaN is absent. */
+function writeHistograms(
+  body: BodyBuffer,
+  writer: HistogramWriter,
+  { family, data, encoded: { bytes: encoded, ends }, marked }: Histograms,
+  seen: Set<string> | undefined,
+): void {
+  const layout = writer.layoutOf(family.spec.bounds);
+  for (let s = 0, from = 0; s < family.seriesCount; from = ends[s++]) {
+    if (Number.isNaN(data.counts[s]) || isRepeated(seen, encoded, from, ends[s])) continue;
+    const pointed = marked?.get(s);
+    const room = pointed === undefined ? layout.room : layout.room + layout.exemplarRoom;
+    const bytes = body.reserve(METRIC_ROOM + ends[s] - from + room);
+    const content = openHistogram(bytes, body.length, encoded, from, ends[s]);
+    const end = writer.write(bytes, content, layout, data, s, pointed);
+    body.length = closeHistogram(bytes, body.length, content, end);
+  }
+}
+
+/** A whole metric of a counter or gauge; `encoded` from `from` to `to` are its labels. */
+function writeValue(
+  bytes: Uint8Array,
+  at: number,
+  encoded: Uint8Array,
+  from: number,
+  to: number,
+  type: 'counter' | 'gauge',
+  value: number,
+): number {
+  bytes[at++] = FAMILY_METRIC;
+  at = writeVarint(bytes, at, to - from + 2 + VALUE_BYTES);
+  at = copyBytes(encoded, from, to, bytes, at);
+  bytes[at++] = METRIC_VALUE[type];
+  bytes[at++] = VALUE_BYTES;
+  bytes[at++] = VALUE;
+  return writeDouble(bytes, at, value);
+}
+
+/** Starts a metric at `at`; returns where the content of its histogram goes. */
+function openHistogram(bytes: Uint8Array, at: number, encoded: Uint8Array, from: number, to: number): number {
+  bytes[at] = FAMILY_METRIC;
+  const labelsEnd = copyBytes(encoded, from, to, bytes, at + 1 + HISTOGRAM_WIDTH);
+  bytes[labelsEnd] = METRIC_HISTOGRAM;
+  return labelsEnd + 1 + HISTOGRAM_WIDTH;
+}
+
+/** Ends the metric that was started at `metric`; returns where it ends. */
+function closeHistogram(bytes: Buffer, metric: number, content: number, end: number): number {
+  const histogramEnd = closeMessage(bytes, content - HISTOGRAM_WIDTH, HISTOGRAM_WIDTH, end);
+  return closeMessage(bytes, metric + 1, HISTOGRAM_WIDTH, histogramEnd);
+}
+
+/** Whether another store's series has been written with these labels; without `seen` there is one store only. */
+function isRepeated(seen: Set<string> | undefined, encoded: Buffer, from: number, to: number): boolean {
+  if (seen === undefined) return false;
+  const key = encoded.toString('latin1', from, to);
+  if (seen.has(key)) return true;
+  seen.add(key);
+  return false;
+}

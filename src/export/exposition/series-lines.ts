@@ -1,0 +1,100 @@
+/**
+ * The unchanging part of each sample's line, `name{labels} `, built once a series and kept for as long as the
+ * label values of its family are the same object (see snapshot-reader.ts). What is left of a scrape is numbers.
+ */
+import { type HistogramGrid, makeHistogramGrid } from '../../model/histogram-grid.ts';
+import type { FamilySnapshot } from '../../model/metric.ts';
+import { labelPairs } from '../families.ts';
+import { escapeLabelValue } from './escape.ts';
+import { FORMAT_BOUND } from './numbers.ts';
+
+export type TextFormat = 'text' | 'openmetrics';
+
+/** What histograms with the same bounds share. */
+export interface HistogramShape {
+  grid: HistogramGrid;
+  /** `le` of each bucket, +Inf last. */
+  le: Record<TextFormat, readonly string[]>;
+  /** Room for the cumulative counts of one series. */
+  counts: Float64Array;
+}
+
+export interface SeriesLines {
+  /**
+   * Prefixes of the lines of all series of a family, flattened: one a series, or for histograms one a bucket,
+   * then `_sum`, then `_count`.
+   */
+  prefixes(family: FamilySnapshot, format: TextFormat, shape: HistogramShape | undefined): readonly string[];
+  shapeOf(bounds: readonly number[]): HistogramShape;
+}
+
+interface Cached {
+  shape: HistogramShape | undefined;
+  lines: string[];
+}
+
+export function createSeriesLines(constantLabels: Readonly<Record<string, string>>): SeriesLines {
+  const cache: Record<TextFormat, WeakMap<readonly string[], Cached>> = {
+    text: new WeakMap(),
+    openmetrics: new WeakMap(),
+  };
+  const shapes = new Map<string, HistogramShape>();
+
+  return {
+    prefixes: (family, format, shape) => {
+      const { spec, labelValues, seriesCount } = family;
+      if (family.labelsFrom !== 0) throw new Error(`${spec.name}: an incremental snapshot was not expanded`);
+      let cached = cache[format].get(labelValues);
+      if (cached === undefined || cached.shape !== shape) {
+        cached = { shape, lines: [] };
+        cache[format].set(labelValues, cached);
+      }
+      const { lines } = cached;
+      const perSeries = shape === undefined ? 1 : shape.le[format].length + 2;
+      const width = spec.labels.length;
+      for (let s = lines.length / perSeries; s < seriesCount; s++) {
+        const labels = labelText(constantLabels, spec.labels, labelValues.slice(s * width, (s + 1) * width));
+        if (shape === undefined) lines.push(linePrefix(sampleName(spec.name, spec.kind, format), labels));
+        else pushHistogram(lines, spec.name, labels, shape.le[format]);
+      }
+      return lines;
+    },
+    shapeOf: (bounds) => {
+      const key = bounds.join();
+      let shape = shapes.get(key);
+      if (shape === undefined) {
+        const all = [...bounds, Number.POSITIVE_INFINITY];
+        const le = { text: all.map(FORMAT_BOUND.text), openmetrics: all.map(FORMAT_BOUND.openmetrics) };
+        shape = { grid: makeHistogramGrid(bounds), le, counts: new Float64Array(bounds.length) };
+        shapes.set(key, shape);
+      }
+      return shape;
+    },
+  };
+}
+
+/** Name of a sample that is no histogram's: OpenMetrics demands `_total` of counters. */
+export function sampleName(name: string, kind: string, format: TextFormat): string {
+  return format === 'openmetrics' && kind === 'counter' && !name.endsWith('_total') ? `${name}_total` : name;
+}
+
+/** Starts with the line feed of the line before: two pieces a line instead of three. */
+export function linePrefix(name: string, labels: string): string {
+  return labels === '' ? `\n${name} ` : `\n${name}{${labels}} `;
+}
+
+function pushHistogram(lines: string[], name: string, labels: string, le: readonly string[]): void {
+  const start = labels === '' ? '' : `${labels},`;
+  for (const bound of le) lines.push(linePrefix(`${name}_bucket`, `${start}le="${bound}"`));
+  lines.push(linePrefix(`${name}_sum`, labels), linePrefix(`${name}_count`, labels));
+}
+
+/** `a="b",c="d"` of a series. */
+export function labelText(
+  constant: Readonly<Record<string, string>>,
+  names: readonly string[],
+  values: readonly string[],
+): string {
+  const pairs = labelPairs(constant, names, values);
+  return pairs.map(([name, value]) => `${name}="${escapeLabelValue(value)}"`).join(',');
+}

@@ -1,0 +1,190 @@
+/**
+ * Snapshots in, an exposition body out: Prometheus text 0.0.4
+ * (prometheus.io/docs/instrumenting/exposition_formats) or OpenMetrics 1.0 (prometheus.io/docs/specs/om).
+ */
+import type { FamilySnapshot, HistogramSnapshot, MetricSnapshot, MetricSpec } from '../../model/metric.ts';
+import { classicCounts } from '../../model/snapshot-views.ts';
+import { type BucketExemplars, type Exemplar, exemplarSeconds } from '../exemplars.ts';
+import { byName, type RendererOptions, typeOf, unitOf, withoutTotal } from '../families.ts';
+import type { SampleFamily } from '../sample-family.ts';
+import { type BodyBuffer, createBodyBuffer } from './body-buffer.ts';
+import { escapeHelp } from './escape.ts';
+import { FORMAT_BOUND, sampleValue } from './numbers.ts';
+import {
+  createSeriesLines,
+  type HistogramShape,
+  labelText,
+  linePrefix,
+  sampleName,
+  type TextFormat,
+} from './series-lines.ts';
+
+export type { TextFormat } from './series-lines.ts';
+
+export interface Renderer {
+  /**
+   * The body of a scrape in UTF-8. `snapshots` hold all label values (see snapshot-reader.ts); families of the
+   * same name are shown as one; of a series that several have, the first one shows. Families without series do not.
+   * `foreign` families, of other libraries, come last.
+   */
+  render(
+    snapshots: readonly MetricSnapshot[],
+    format: TextFormat,
+    foreign?: readonly SampleFamily[],
+  ): Buffer<ArrayBuffer>;
+}
+
+/** Characters gathered before they are encoded. */
+const PIECE = 1 << 14;
+
+export function createRenderer(options: RendererOptions = {}): Renderer {
+  const constant = options.constantLabels ?? {};
+  const { exemplars } = options;
+  const lines = createSeriesLines(constant);
+  const body = createBodyBuffer();
+
+  const renderMerged = (families: readonly FamilySnapshot[], format: TextFormat) => {
+    const { spec } = families[0];
+    let head = header(spec.name, spec.help, spec.kind, spec.unit, format);
+    const seen = families.length > 1 ? new Set<string>() : undefined;
+    for (const family of families) {
+      const { histogram } = family;
+      if (histogram === undefined) {
+        head = writeValues(body, head, family, lines.prefixes(family, format, undefined), seen);
+      } else {
+        const shape = lines.shapeOf(family.spec.bounds);
+        const prefixes = lines.prefixes(family, format, shape);
+        const marked = format === 'openmetrics' ? exemplars?.of(family) : undefined;
+        head = writeHistograms(body, head, { family, histogram, shape, prefixes, marked }, seen);
+      }
+    }
+  };
+
+  const renderForeign = (family: SampleFamily, format: TextFormat) => {
+    let text = header(family.name, family.help, family.kind, '', format);
+    for (const sample of family.samples) {
+      const name = sample.suffix === '' ? sampleName(family.name, family.kind, format) : family.name;
+      const labels = labelText(constant, Object.keys(sample.labels), Object.values(sample.labels));
+      const le =
+        sample.le === undefined ? '' : `${labels === '' ? '' : ','}le="${FORMAT_BOUND[format](sample.le)}"`;
+      text += linePrefix(name + sample.suffix, labels + le) + sampleValue(sample.value);
+    }
+    if (family.samples.length > 0) body.write(text);
+  };
+
+  return {
+    render: (snapshots, format, foreign = []) => {
+      try {
+        for (const families of byName(snapshots)) renderMerged(families, format);
+        for (const family of foreign) renderForeign(family, format);
+        body.write(format === 'openmetrics' ? '\n# EOF\n' : '\n');
+      } catch (error) {
+        body.take();
+        throw error;
+      }
+      // Every line brought the line feed of the one before it.
+      return body.take().subarray(1);
+    },
+  };
+}
+
+function header(
+  name: string,
+  help: string,
+  kind: MetricSpec['kind'],
+  unit: string,
+  format: TextFormat,
+): string {
+  const type = typeOf(kind);
+  const text = escapeHelp(help, format);
+  if (format === 'text') return `\n# HELP ${name} ${text}\n# TYPE ${name} ${type}`;
+  const family = withoutTotal(name, kind);
+  const unitLine = unitOf(name, kind, unit) === '' ? '' : `\n# UNIT ${family} ${unit}`;
+  return `\n# TYPE ${family} ${type}${unitLine}\n# HELP ${family} ${text}`;
+}
+
+/** Writes a family's samples; returns the header if there were none, '' once it is written. */
+function writeValues(
+  body: BodyBuffer,
+  head: string,
+  family: FamilySnapshot,
+  prefixes: readonly string[],
+  seen: Set<string> | undefined,
+): string {
+  const { values, seriesCount } = family;
+  const { divisor } = family.spec;
+  let out = '';
+  for (let s = 0; s < seriesCount; s++) {
+    const value = values[s] / divisor;
+    if (Number.isNaN(value) || isRepeated(seen, prefixes[s])) continue;
+    out += prefixes[s] + (value - value === 0 ? value : sampleValue(value));
+    if (out.length < PIECE) continue;
+    body.write(head + out);
+    head = '';
+    out = '';
+  }
+  if (out === '') return head;
+  body.write(head + out);
+  return '';
+}
+
+interface Histograms {
+  family: FamilySnapshot;
+  histogram: HistogramSnapshot;
+  shape: HistogramShape;
+  prefixes: readonly string[];
+  /** Exemplars by index of the series. */
+  marked: ReadonlyMap<number, BucketExemplars> | undefined;
+}
+
+/** As `writeValues`. A series whose count is NaN is absent. */
+function writeHistograms(
+  body: BodyBuffer,
+  head: string,
+  { family, histogram: data, shape, prefixes, marked }: Histograms,
+  seen: Set<string> | undefined,
+): string {
+  const { grid, counts } = shape;
+  let out = '';
+  let line = 0;
+  for (let s = 0; s < family.seriesCount; s++) {
+    const count = data.counts[s];
+    if (Number.isNaN(count) || isRepeated(seen, prefixes[line])) {
+      line += counts.length + 3;
+      continue;
+    }
+    classicCounts(grid, data, s, counts);
+    const pointed = marked?.get(s);
+    if (pointed === undefined) {
+      for (let b = 0; b < counts.length; b++) out += prefixes[line++] + counts[b];
+      out += prefixes[line++] + count;
+    } else {
+      for (let b = 0; b < counts.length; b++) out += prefixes[line++] + counts[b] + exemplarText(pointed[b]);
+      out += prefixes[line++] + count + exemplarText(pointed[counts.length]);
+    }
+    out += prefixes[line++] + data.sumsNs[s] / 1e9;
+    out += prefixes[line++] + count;
+    if (out.length < PIECE) continue;
+    body.write(head + out);
+    head = '';
+    out = '';
+  }
+  if (out === '') return head;
+  body.write(head + out);
+  return '';
+}
+
+/** Behind a bucket's count; '' where there is none. */
+function exemplarText(exemplar: Exemplar | undefined): string {
+  if (exemplar === undefined) return '';
+  const { traceId, spanId, valueNs, at } = exemplar;
+  return ` # {trace_id="${traceId}",span_id="${spanId}"} ${valueNs / 1e9} ${exemplarSeconds(at)}`;
+}
+
+/** Whether another store's series has been written on these lines; without `seen` there is one store only. */
+function isRepeated(seen: Set<string> | undefined, prefix: string): boolean {
+  if (seen === undefined) return false;
+  if (seen.has(prefix)) return true;
+  seen.add(prefix);
+  return false;
+}

@@ -1,0 +1,228 @@
+/**
+ * Snapshots in, metrics of OpenTelemetry's data model out (opentelemetry.io/docs/specs/otel/metrics/data-model):
+ * monotonic sums, gauges, and histograms with either kind of buckets, all cumulative. The families and series are those
+ * of a scrape.
+ */
+import { ValueType } from '@opentelemetry/api';
+import {
+  AggregationTemporality,
+  type DataPoint,
+  DataPointType,
+  type ExponentialHistogram,
+  type Histogram,
+  type MetricData,
+} from '@opentelemetry/sdk-metrics';
+import { HISTOGRAM_SCALE, type HistogramGrid, makeHistogramGrid } from '../../model/histogram-grid.ts';
+import type { FamilySnapshot, HistogramSnapshot, MetricSnapshot } from '../../model/metric.ts';
+import type { OtlpHistograms } from '../../model/otlp.ts';
+import { classicCounts, exponentialCounts } from '../../model/snapshot-views.ts';
+import { classicHistograms } from '../classic-histograms.ts';
+import { byName, labelPairs, typeOf } from '../families.ts';
+import type { SampleFamily } from '../sample-family.ts';
+import { otlpName } from './names.ts';
+import { createSeriesStates, type HrTime, type SeriesStates } from './series.ts';
+
+export interface PointMaker {
+  /** `snapshots` and `foreign` as for `Renderer.render` of prometheus-text.ts. Families without series are left out. */
+  make(snapshots: readonly MetricSnapshot[], foreign: readonly SampleFamily[], now: HrTime): MetricData[];
+}
+
+export interface PointOptions {
+  histograms: OtlpHistograms;
+  constantLabels: Readonly<Record<string, string>>;
+  /** When the program began to count. */
+  start: HrTime;
+}
+
+/** What histograms with the same bounds share. */
+interface Layout {
+  bounds: number[];
+  grid: HistogramGrid;
+  /** Room for the cumulative counts of one series. */
+  counts: Float64Array;
+}
+
+const NO_BUCKETS = { offset: 0, bucketCounts: [] };
+
+export function createPointMaker({ histograms, constantLabels, start }: PointOptions): PointMaker {
+  const states = createSeriesStates(constantLabels, start);
+  const layouts = new Map<string, Layout>();
+  const layoutOf = (bounds: readonly number[]): Layout => {
+    const key = bounds.join();
+    let layout = layouts.get(key);
+    if (layout === undefined) {
+      const counts = new Float64Array(bounds.length);
+      layout = { bounds: [...bounds], grid: makeHistogramGrid(bounds), counts };
+      layouts.set(key, layout);
+    }
+    return layout;
+  };
+
+  const merged = (families: readonly FamilySnapshot[], now: HrTime): MetricData | undefined => {
+    const { name, help, kind, bounds } = families[0].spec;
+    const descriptor = describe(name, help, typeOf(kind));
+    const temporality = AggregationTemporality.CUMULATIVE;
+    const seen = families.length > 1 ? new Set<string>() : undefined;
+    if (kind !== 'histogram') {
+      const dataPoints = families.flatMap((f, i) => numberPoints(f, states, i, now, seen));
+      return dataPoints.length === 0 ? undefined : numbers(descriptor, kind === 'counter', dataPoints);
+    }
+    const layout = layoutOf(bounds);
+    if (histograms === 'exponential') {
+      const view = (data: HistogramSnapshot, s: number) => exponentialView(layout, data, s);
+      const dataPoints = families.flatMap((f, i) => histogramPoints(f, states, i, now, seen, view));
+      if (dataPoints.length === 0) return undefined;
+      const dataPointType = DataPointType.EXPONENTIAL_HISTOGRAM;
+      return { descriptor, aggregationTemporality: temporality, dataPointType, dataPoints };
+    }
+    const view = (data: HistogramSnapshot, s: number) => explicitView(layout, data, s);
+    const dataPoints = families.flatMap((f, i) => histogramPoints(f, states, i, now, seen, view));
+    if (dataPoints.length === 0) return undefined;
+    const dataPointType = DataPointType.HISTOGRAM;
+    return { descriptor, aggregationTemporality: temporality, dataPointType, dataPoints };
+  };
+
+  return {
+    make: (snapshots, foreign, now) => {
+      const metrics: MetricData[] = [];
+      for (const families of byName(snapshots)) {
+        const metric = merged(families, now);
+        if (metric !== undefined) metrics.push(metric);
+      }
+      for (const family of foreign) {
+        if (family.samples.length > 0) metrics.push(foreignMetric(family, constantLabels, start, now));
+      }
+      states.pushed(now);
+      return metrics;
+    },
+  };
+}
+
+function describe(name: string, help: string, kind: 'counter' | 'gauge' | 'histogram') {
+  return { ...otlpName(name, kind), description: help, valueType: ValueType.DOUBLE };
+}
+
+function numbers(
+  descriptor: MetricData['descriptor'],
+  isCounter: boolean,
+  dataPoints: DataPoint<number>[],
+): MetricData {
+  const aggregationTemporality = AggregationTemporality.CUMULATIVE;
+  return isCounter
+    ? { descriptor, aggregationTemporality, dataPointType: DataPointType.SUM, isMonotonic: true, dataPoints }
+    : { descriptor, aggregationTemporality, dataPointType: DataPointType.GAUGE, dataPoints };
+}
+
+/** Points of counters and gauges; absent series have none. */
+function numberPoints(
+  family: FamilySnapshot,
+  states: SeriesStates,
+  place: number,
+  now: HrTime,
+  seen: Set<string> | undefined,
+): DataPoint<number>[] {
+  const series = states.of(family, place);
+  const { kind, divisor } = family.spec;
+  const points: DataPoint<number>[] = [];
+  for (let s = 0; s < family.seriesCount; s++) {
+    const recorded = family.values[s];
+    if (Number.isNaN(recorded) || isRepeated(seen, series[s].key)) continue;
+    // A gauge counts from nowhere; the SDK's encoder wants a time all the same.
+    const startTime = kind === 'counter' ? states.startOf(series[s], recorded) : now;
+    points.push({ attributes: series[s].attributes, startTime, endTime: now, value: recorded / divisor });
+  }
+  return points;
+}
+
+function histogramPoints<View>(
+  family: FamilySnapshot,
+  states: SeriesStates,
+  place: number,
+  now: HrTime,
+  seen: Set<string> | undefined,
+  view: (data: HistogramSnapshot, series: number) => View,
+): DataPoint<View>[] {
+  const series = states.of(family, place);
+  const data = family.histogram;
+  if (data === undefined) return [];
+  const points: DataPoint<View>[] = [];
+  for (let s = 0; s < family.seriesCount; s++) {
+    const count = data.counts[s];
+    if (Number.isNaN(count) || isRepeated(seen, series[s].key)) continue;
+    const startTime = states.startOf(series[s], count);
+    points.push({ attributes: series[s].attributes, startTime, endTime: now, value: view(data, s) });
+  }
+  return points;
+}
+
+/** Counts between the bounds of a scrape; the last one has what lies beyond them. */
+function explicitView({ bounds, grid, counts }: Layout, data: HistogramSnapshot, s: number): Histogram {
+  classicCounts(grid, data, s, counts);
+  const between: number[] = [];
+  let below = 0;
+  for (const cumulative of counts) {
+    between.push(cumulative - below);
+    below = cumulative;
+  }
+  between.push(data.counts[s] - below);
+  return {
+    buckets: { boundaries: bounds, counts: between },
+    sum: data.sumsNs[s] / 1e9,
+    count: data.counts[s],
+  };
+}
+
+/** Bucket i of OpenTelemetry holds (2^(i/8), 2^((i+1)/8)], so its indexes are one lower than Prometheus'. */
+function exponentialView({ grid }: Layout, data: HistogramSnapshot, s: number): ExponentialHistogram {
+  const bucketCounts: number[] = [];
+  let offset = 0;
+  const zeroCount = exponentialCounts(grid, data, s, (index, count) => {
+    if (bucketCounts.length === 0) offset = index - 1;
+    while (bucketCounts.length < index - 1 - offset) bucketCounts.push(0);
+    bucketCounts.push(count);
+  });
+  return {
+    scale: HISTOGRAM_SCALE,
+    count: data.counts[s],
+    sum: data.sumsNs[s] / 1e9,
+    zeroCount,
+    positive: { offset, bucketCounts },
+    // The SDK's encoder does not do without.
+    negative: NO_BUCKETS,
+  };
+}
+
+/** Families of other libraries: histograms with the bounds they have. */
+function foreignMetric(
+  { name, help, kind, samples }: SampleFamily,
+  constant: Readonly<Record<string, string>>,
+  start: HrTime,
+  now: HrTime,
+): MetricData {
+  const descriptor = describe(name, help, kind);
+  const attributesOf = (labels: Readonly<Record<string, string>>) =>
+    Object.fromEntries(labelPairs(constant, Object.keys(labels), Object.values(labels)));
+  if (kind !== 'histogram') {
+    const startTime = kind === 'counter' ? start : now;
+    const dataPoints = samples.map(({ labels, value }) => {
+      return { attributes: attributesOf(labels), startTime, endTime: now, value };
+    });
+    return numbers(descriptor, kind === 'counter', dataPoints);
+  }
+  const dataPoints = Array.from(classicHistograms(samples), ({ labels, count, sum, buckets }) => {
+    const cumulative = [...buckets.map((bucket) => bucket.cumulativeCount), count];
+    const counts = cumulative.map((total, i) => total - (cumulative[i - 1] ?? 0));
+    const value = { buckets: { boundaries: buckets.map(({ bound }) => bound), counts }, count, sum };
+    return { attributes: attributesOf(labels), startTime: start, endTime: now, value };
+  });
+  const aggregationTemporality = AggregationTemporality.CUMULATIVE;
+  return { descriptor, aggregationTemporality, dataPointType: DataPointType.HISTOGRAM, dataPoints };
+}
+
+/** Whether another store's series of these labels has been taken; without `seen` there is one store only. */
+function isRepeated(seen: Set<string> | undefined, key: string): boolean {
+  if (seen === undefined) return false;
+  if (seen.has(key)) return true;
+  seen.add(key);
+  return false;
+}

@@ -1,0 +1,132 @@
+/** The routes. Everything is GET or HEAD, and nothing changes state. */
+import express from 'express';
+import { UsageError } from '../../model/errors.ts';
+import { createAnswers } from '../server/answers.ts';
+import { createRefusals, type Refusals } from '../server/refusals.ts';
+import { send, sendText } from '../server/respond.ts';
+import { type HttpDeps, messageOf, readStatus } from './deps.ts';
+import { latencyRoute } from './latency-route.ts';
+import { metricsRoute } from './metrics-route.ts';
+import { renderPage } from './page.ts';
+import { slowRoute } from './slow-route.ts';
+
+type Handler = (request: express.Request, response: express.Response) => void | Promise<void>;
+
+const STATUS_PATH = '/api/v1/status';
+const LATENCY_PATH = '/api/v1/latency/';
+const SLOW_PATH = '/api/v1/slow';
+const HEALTH_PATH = '/healthz';
+const READINESS_PATH = '/readyz';
+
+/** They cost nothing, and must be answered when the node is busy. */
+const WITHOUT_LIMIT = [HEALTH_PATH, READINESS_PATH];
+const MAX_REQUESTS = 40;
+/** Operations that the page shows. */
+const SLOWEST = 5;
+
+export interface AppOptions {
+  /** Requests that are worked on at once; 0: no limit. */
+  maxRequests?: number;
+  refusals?: Refusals;
+}
+
+/** Makes the app; what every request passes before it comes here is in guard.ts. Throws a `UsageError` for a telemetry path that cannot be served. */
+export function createApp(
+  deps: HttpDeps,
+  { maxRequests = MAX_REQUESTS, refusals = createRefusals(deps.log) }: AppOptions = {},
+): express.Express {
+  const paths = {
+    metrics: deps.telemetryPath,
+    status: STATUS_PATH,
+    health: HEALTH_PATH,
+    readiness: READINESS_PATH,
+    slow: SLOW_PATH,
+    latency: (tracer: string) => `${LATENCY_PATH}${tracer}`,
+  };
+  const routes: Record<string, Handler> = {
+    '/': async (_request, response) => {
+      const page = renderPage(await readStatus(deps), paths, deps.traces?.slow(undefined, SLOWEST).slowest);
+      send(response, 200, 'text/html; charset=utf-8', page);
+    },
+    [HEALTH_PATH]: (_request, response) => {
+      const { alive, reason } = deps.alive();
+      if (alive) sendText(response, 200, 'ok');
+      else sendText(response, 503, `not alive: ${reason}`);
+    },
+    [READINESS_PATH]: (_request, response) => {
+      const { ready, reason } = deps.ready();
+      if (ready) sendText(response, 200, 'ready');
+      else sendText(response, 503, `not ready: ${reason}`);
+    },
+    [STATUS_PATH]: async (_request, response) => {
+      const status = await readStatus(deps);
+      const body = `${JSON.stringify(status, undefined, 2)}\n`;
+      send(response, status.capture === null ? 503 : 200, 'application/json; charset=utf-8', body);
+    },
+    [SLOW_PATH]: slowRoute(deps),
+    [`${LATENCY_PATH}:tracer`]: latencyRoute(deps),
+  };
+  checkTelemetryPath(deps.telemetryPath, Object.keys(routes));
+  routes[deps.telemetryPath] = metricsRoute(deps);
+
+  const app = express();
+  app.disable('x-powered-by');
+  app.set('query parser', false);
+  app.set('strict routing', true);
+  app.set('case sensitive routing', true);
+  const answers = createAnswers(maxRequests, refusals);
+  const limited =
+    (handler: Handler): Handler =>
+    (request, response) =>
+      answers.begin(response) ? handler(request, response) : undefined;
+  for (const [path, handler] of Object.entries(routes)) {
+    app
+      .route(path)
+      .get(WITHOUT_LIMIT.includes(path) ? handler : limited(handler))
+      .all(methodNotAllowed);
+  }
+  app.use((_request, response) =>
+    sendText(response, 404, `not found; the metrics are at ${deps.telemetryPath}`),
+  );
+  app.use(failureHandler(deps));
+  return app;
+}
+
+/** Only characters that mean nothing to the router. */
+function checkTelemetryPath(path: string, taken: readonly string[]): void {
+  if (!/^(\/[\w.~-]+)+$/.test(path)) {
+    throw new UsageError(
+      `--web.telemetry-path ${JSON.stringify(path)}: wants a path of letters, digits and . _ ~ -, such as /metrics`,
+    );
+  }
+  if (/\/\.{1,2}(\/|$)/.test(path)) {
+    throw new UsageError(
+      `--web.telemetry-path ${JSON.stringify(path)}: has . or .. between slashes, which clients resolve`,
+    );
+  }
+  if (taken.includes(path)) {
+    throw new UsageError(`--web.telemetry-path ${JSON.stringify(path)}: is taken by the agent itself`);
+  }
+}
+
+function methodNotAllowed(_request: express.Request, response: express.Response): void {
+  response.setHeader('Allow', 'GET, HEAD');
+  sendText(response, 405, 'method not allowed: only GET and HEAD');
+}
+
+/** Express tells error handlers by their four parameters. */
+function failureHandler(deps: HttpDeps): express.ErrorRequestHandler {
+  return (error: unknown, request, response, next) => {
+    if (response.headersSent) {
+      next(error);
+      return;
+    }
+    const status = (error as { status?: unknown } | null)?.status;
+    if (status === 400) {
+      sendText(response, 400, 'bad request');
+      return;
+    }
+    deps.log.error({ path: request.path, reason: messageOf(error) }, 'a request failed');
+    sendText(response, 500, 'internal error; the log of the agent has the reason');
+  };
+}

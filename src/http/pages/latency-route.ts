@@ -1,0 +1,28 @@
+/** `/api/v1/latency/TRACER`: the worst records of a latency tracer with the kernel's own trace of each, as JSON. */
+import type { Request, Response } from 'express';
+import { send, sendText } from '../server/respond.ts';
+import { type HttpDeps, messageOf } from './deps.ts';
+
+export function latencyRoute(deps: HttpDeps): (request: Request, response: Response) => Promise<void> {
+  return async (request, response) => {
+    const tracer = String(request.params.tracer);
+    try {
+      const records = await deps.latency(tracer);
+      if (records === undefined) {
+        sendText(response, 404, 'no latency tracer of this name is on');
+        return;
+      }
+      const document = {
+        tracer,
+        records: records.map(({ latencyNs, atMs, trace }) => ({
+          latency_seconds: latencyNs / 1e9,
+          at: new Date(atMs).toISOString(),
+          trace,
+        })),
+      };
+      send(response, 200, 'application/json; charset=utf-8', `${JSON.stringify(document, undefined, 2)}\n`);
+    } catch (error) {
+      sendText(response, 503, `the capture cannot be asked: ${messageOf(error)}`);
+    }
+  };
+}

@@ -1,0 +1,56 @@
+/**
+ * `/metrics`: negotiates format and compression, asks the stores, renders. However many ask at once, one answer of a
+ * kind is in the making.
+ */
+import type { Request, Response } from 'express';
+import {
+  acceptsGzip,
+  CONTENT_TYPES,
+  type ExpositionFormat,
+  encodeBody,
+  negotiateFormat,
+} from '../../export/exposition/negotiate.ts';
+import { createProtobufRenderer } from '../../export/exposition/protobuf.ts';
+import { createRenderer } from '../../export/exposition/text.ts';
+import type { SampleFamily } from '../../export/sample-family.ts';
+import { send, sendText } from '../server/respond.ts';
+import { createShared } from '../server/shared.ts';
+import { type HttpDeps, messageOf } from './deps.ts';
+
+export function metricsRoute(deps: HttpDeps): (request: Request, response: Response) => Promise<void> {
+  const { constantLabels, exemplars } = deps;
+  const options = { constantLabels, ...(exemplars === undefined ? {} : { exemplars }) };
+  const text = createRenderer(options);
+  const protobuf = createProtobufRenderer(options);
+
+  const processFamilies = async (): Promise<readonly SampleFamily[]> => {
+    try {
+      return await deps.processMetrics();
+    } catch (error) {
+      deps.log.warn({ reason: messageOf(error) }, 'a scrape goes without the metrics of the process');
+      return [];
+    }
+  };
+
+  const scrape = createShared(async (kind: string) => {
+    const [format, gzip] = kind.split(' ') as [ExpositionFormat, string];
+    const [snapshots, foreign] = await Promise.all([deps.scrape(), processFamilies()]);
+    const rendered =
+      format === 'protobuf' ? protobuf.render(snapshots, foreign) : text.render(snapshots, format, foreign);
+    return encodeBody(rendered, gzip);
+  });
+
+  return async (request, response) => {
+    const format = negotiateFormat(request.headers.accept);
+    const gzip = acceptsGzip(request.headers['accept-encoding']?.toString()) ? 'gzip' : 'identity';
+    response.setHeader('Vary', 'Accept, Accept-Encoding');
+    try {
+      const { body, encoding } = await scrape(`${format} ${gzip}`);
+      if (encoding !== undefined) response.setHeader('Content-Encoding', encoding);
+      send(response, 200, CONTENT_TYPES[format], body);
+    } catch (error) {
+      deps.log.error({ reason: messageOf(error) }, 'a scrape failed');
+      sendText(response, 503, `no metrics: ${messageOf(error)}`);
+    }
+  };
+}

@@ -1,0 +1,91 @@
+/**
+ * What every request passes before it comes to a route: the headers of every answer, the rate, the password. Refuses
+ * by itself, so that nothing behind it knows of either.
+ */
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Log } from '../../model/log.ts';
+import { createAuthenticator, credentialsOf } from './auth.ts';
+import { networkOf } from './auth-queue.ts';
+import type { Connection } from './connections.ts';
+import { type Bucket, createBucket } from './rate-limit.ts';
+import type { RefusalReason, Refusals } from './refusals.ts';
+import { commonHeaders, sendText } from './respond.ts';
+import { OPEN_WEB_CONFIG, type Rate } from './web-config.ts';
+import type { WebConfigFile } from './web-config-file.ts';
+
+export interface Guard {
+  /** Whether the request is let in; when not, it has been answered, or its client has gone. */
+  check(request: IncomingMessage, response: ServerResponse, connection: Connection): Promise<boolean>;
+  close(): void;
+}
+
+/** Two buckets of the same rate: those who guess passwords must not use up what is there for those who know one. */
+interface Buckets {
+  of: Rate | undefined;
+  known: Bucket | undefined;
+  unknown: Bucket | undefined;
+}
+
+const CHALLENGE = 'Basic realm="ftrace-exporter", charset="UTF-8"';
+
+export function createGuard(web: WebConfigFile | undefined, refusals: Refusals, log: Log): Guard {
+  const authenticator = createAuthenticator(log);
+  if ((web?.current().users.size ?? 0) > 0) authenticator.prepare();
+  let buckets: Buckets = { of: undefined, known: undefined, unknown: undefined };
+
+  const bucketsOf = (rate: Rate | undefined): Buckets => {
+    if (buckets.of !== rate) {
+      const make = () => rate && createBucket(rate);
+      buckets = { of: rate, known: make(), unknown: make() };
+    }
+    return buckets;
+  };
+
+  const check: Guard['check'] = async (request, response, connection) => {
+    const { users, rate, headers } = web?.current() ?? OPEN_WEB_CONFIG;
+    const client = request.socket.remoteAddress;
+    commonHeaders(response, headers);
+    // Nothing here reads a body, so the connection is of no use behind one.
+    if (hasBody(request)) response.setHeader('Connection', 'close');
+
+    const refuse = (status: number, reason: RefusalReason, text: string): false => {
+      refusals.count(reason, { client });
+      sendText(response, status, text);
+      return false;
+    };
+    const credentials = users.size === 0 ? undefined : credentialsOf(request.headers.authorization);
+    const known = credentials && authenticator.known(credentials, users);
+    const { known: proven, unknown } = bucketsOf(rate);
+    const bucket = users.size === 0 || known === 'right' ? proven : unknown;
+    if (rate !== undefined && bucket?.take() === false) {
+      response.setHeader('Retry-After', Math.ceil(rate.intervalNs / 1e9));
+      return refuse(429, 'rate_limit', 'too many requests: rate_limit of the web config');
+    }
+    if (users.size === 0 || known === 'right') return true;
+    if (credentials === undefined) {
+      response.setHeader('WWW-Authenticate', CHALLENGE);
+      return refuse(401, 'no_credentials', 'unauthorized: a user and a password are wanted');
+    }
+    const verdict =
+      known ??
+      (await authenticator.look(credentials, users, {
+        network: networkOf(client),
+        failures: connection.failures,
+        onGone: (forget) => response.once('close', forget),
+      }));
+    if (response.destroyed) return false;
+    if (verdict === 'right') return true;
+    if (verdict === 'busy') {
+      response.setHeader('Retry-After', 1);
+      return refuse(429, 'credentials_queue', 'too many new passwords at once: come again');
+    }
+    connection.failures++;
+    response.setHeader('WWW-Authenticate', CHALLENGE);
+    return refuse(401, 'wrong_credentials', 'unauthorized: no such user, or another password');
+  };
+  return { check, close: () => authenticator.close() };
+}
+
+function hasBody({ headers }: IncomingMessage): boolean {
+  return headers['transfer-encoding'] !== undefined || (headers['content-length'] ?? '0') !== '0';
+}

@@ -1,0 +1,238 @@
+/**
+ * Binds an app to `--web.listen-address`: connections in, TLS and time-outs and ceilings on them, and the requests
+ * that the guard lets in out. Slow and broken clients are no reason for a good one to wait.
+ */
+import {
+  createServer,
+  type IncomingMessage,
+  type RequestListener,
+  type Server,
+  type ServerResponse,
+} from 'node:http';
+import { type AddressInfo, isIPv6, type Socket } from 'node:net';
+import { errnoOf, KernelError, UsageError } from '../../model/errors.ts';
+import type { Log } from '../../model/log.ts';
+import { type Connections, createConnections } from './connections.ts';
+import { connectionCeiling } from './descriptors.ts';
+import { createGuard, type Guard } from './guard.ts';
+import { createRefusals, type RefusalReason, type Refusals } from './refusals.ts';
+import { createTlsDoor, type DoorEvents, type TlsDoor } from './tls-door.ts';
+import type { TlsSettings } from './tls-settings.ts';
+import type { WebConfigFile } from './web-config-file.ts';
+
+/** Prometheus' longest usual interval is a minute: connections should survive from one scrape to the next. */
+const KEEP_ALIVE_MS = 75_000;
+const REQUEST_MS = 30_000;
+const MAX_HEADER_BYTES = 16 * 1024;
+/** How long answers under way may take once the agent stops. */
+const CLOSE_GRACE_MS = 2_000;
+const MAX_CONNECTIONS = 512;
+const LIMITS = {
+  headersMs: 5_000,
+  checkMs: 1_000,
+  stalledMs: KEEP_ALIVE_MS,
+};
+
+export interface Limits {
+  /** Open at once; beyond, the one that is missed least has to go. */
+  connections: number;
+  /** How long a new connection may take to shake hands, and then to ask. */
+  headersMs: number;
+  /** How often that is looked at. */
+  checkMs: number;
+  /** How long a client may take nothing of its answer. */
+  stalledMs: number;
+}
+
+export interface ListenOptions {
+  /** TLS, users and rates; undefined: plain HTTP for everybody. */
+  web?: WebConfigFile | undefined;
+  /** `--web.max-requests`: there must be connections for more than those that wait for work. */
+  maxRequests?: number;
+  limits?: Partial<Limits>;
+  /** Of those who are turned away; a new one unless given. */
+  refusals?: Refusals;
+}
+
+export interface Listening {
+  /** Where it can be reached from this machine, with the port the kernel chose if it was 0; no slash at the end. */
+  url: string;
+  /** Takes no more requests; resolves when those under way are answered or cut off. */
+  close(): Promise<void>;
+}
+
+export interface ListenAddress {
+  /** Undefined: all addresses, IPv6 and IPv4. */
+  host: string | undefined;
+  port: number;
+}
+
+/** `:10743`, `127.0.0.1:10743`, `[::1]:10743`, `host:10743`. Throws a `UsageError` for anything else. */
+export function parseListenAddress(text: string): ListenAddress {
+  const match = /^(?:\[([^\]]+)\]|([\w.-]*)):(\d{1,5})$/.exec(text);
+  const port = Number(match?.[3]);
+  const wrongIpv6 = match?.[1] !== undefined && !isIPv6(match[1]);
+  if (match === null || port > 65535 || wrongIpv6) {
+    throw new UsageError(
+      `--web.listen-address ${JSON.stringify(text)}: wants host:port, such as :10743, 127.0.0.1:10743 or [::1]:10743`,
+    );
+  }
+  return { host: match[1] ?? (match[2] || undefined), port };
+}
+
+/** Throws a `UsageError` for an address that is none, a `KernelError` for one that cannot be bound. */
+export async function listen(
+  app: RequestListener,
+  address: string,
+  log: Log,
+  { web, maxRequests = 0, limits: chosen = {}, refusals = createRefusals(log) }: ListenOptions = {},
+): Promise<Listening> {
+  const { host, port } = parseListenAddress(address);
+  const ceiling = connectionCeiling(Math.max(MAX_CONNECTIONS, 2 * maxRequests));
+  const limits = { ...LIMITS, connections: ceiling, ...chosen };
+  const server = createServer({
+    keepAliveTimeout: KEEP_ALIVE_MS,
+    requestTimeout: REQUEST_MS,
+    headersTimeout: limits.headersMs,
+    connectionsCheckingInterval: limits.checkMs,
+    maxHeaderSize: MAX_HEADER_BYTES,
+  });
+  server.timeout = limits.stalledMs;
+  const connections = createConnections(limits.connections, () => refusals.count('connections'));
+  const guard = createGuard(web, refusals, log);
+  acceptThrough(server, connections, web, limits, refusals);
+  server.on('request', requestListener(app, connections, guard, log));
+  server.on('clientError', (error, socket) => refuseBroken(error, socket as Socket, connections, refusals));
+  await bind(server, address, host, port);
+  // Without a listener, running out of file descriptors in accept() would end the process.
+  server.on('error', (error) => log.error({ reason: error.message }, 'the HTTP server had an error'));
+  const bound = server.address() as AddressInfo;
+  const shown =
+    host === undefined ? 'localhost' : bound.family === 'IPv6' ? `[${bound.address}]` : bound.address;
+  return {
+    url: `${web?.current().tls ? 'https' : 'http'}://${shown}:${bound.port}`,
+    close: () => close(server, connections, guard),
+  };
+}
+
+/**
+ * Puts the ceiling and TLS before the HTTP server: connections come to its own listener through here. It is the
+ * server that listens all the same, for that is what makes it watch over the times of requests.
+ */
+function acceptThrough(
+  server: Server,
+  connections: Connections,
+  web: WebConfigFile | undefined,
+  { headersMs }: Limits,
+  refusals: Refusals,
+): void {
+  const [serve] = server.listeners('connection') as ((socket: Socket) => void)[];
+  server.removeAllListeners('connection');
+  const events: DoorEvents = {
+    enter: (secure, raw) => {
+      connections.alias(secure, raw);
+      serve.call(server, secure);
+    },
+    refuse: (reason, detail) => refusals.count(reason, { detail }),
+  };
+  let door: { of: TlsSettings; take: TlsDoor['take'] } | undefined;
+  server.on('connection', (raw: Socket) => {
+    raw.on('error', () => {});
+    if (!connections.add(raw)) {
+      refusals.count('connections', { client: raw.remoteAddress });
+      raw.destroy();
+      return;
+    }
+    const tls = web?.current().tls;
+    if (tls === undefined) {
+      serve.call(server, raw);
+      return;
+    }
+    if (door?.of !== tls) door = { of: tls, take: createTlsDoor(tls, headersMs, events).take };
+    door.take(raw);
+  });
+}
+
+/** Requests that the parser gave up; and connections that broke, which need no answer. */
+function refuseBroken(error: Error, socket: Socket, connections: Connections, refusals: Refusals): void {
+  const refusal = refusalOf(errnoOf(error));
+  if (refusal === undefined) {
+    socket.destroy();
+    return;
+  }
+  const { reason, status } = refusal;
+  refusals.count(reason, { client: socket.remoteAddress });
+  if (socket.writable && !connections.busy(socket)) {
+    socket.write(`HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`);
+  }
+  socket.destroySoon();
+}
+
+function refusalOf(code: string): { reason: RefusalReason; status: string } | undefined {
+  switch (code) {
+    case 'ERR_HTTP_REQUEST_TIMEOUT':
+      return { reason: 'slow_request', status: '408 Request Timeout' };
+    case 'HPE_HEADER_OVERFLOW':
+      return { reason: 'large_headers', status: '431 Request Header Fields Too Large' };
+    default:
+      return code.startsWith('HPE_') ? { reason: 'malformed_request', status: '400 Bad Request' } : undefined;
+  }
+}
+
+function requestListener(
+  app: RequestListener,
+  connections: Connections,
+  guard: Guard,
+  log: Log,
+): (request: IncomingMessage, response: ServerResponse) => Promise<void> {
+  return async (request, response) => {
+    const connection = connections.begin(request.socket, response);
+    if (connection === undefined) {
+      request.socket.destroy();
+      return;
+    }
+    try {
+      if (!(await guard.check(request, response, connection))) return;
+      connections.letIn(connection);
+      app(request, response);
+    } catch (error) {
+      log.error({ reason: (error as Error).message }, 'a request failed');
+      request.socket.destroy();
+    }
+  };
+}
+
+function bind(server: Server, address: string, host: string | undefined, port: number): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once('error', (error) => reject(refusal(address, errnoOf(error))));
+    server.listen({ port, ...(host === undefined ? {} : { host }) }, () => {
+      server.removeAllListeners('error');
+      resolve();
+    });
+  });
+}
+
+function refusal(address: string, errno: string): KernelError {
+  const remedies: Record<string, string> = {
+    EADDRINUSE: 'another program, or another agent, listens there: choose another --web.listen-address',
+    EADDRNOTAVAIL: 'no interface of this machine has that address',
+    EACCES: 'ports below 1024 need CAP_NET_BIND_SERVICE: choose a higher one',
+    ENOTFOUND: 'the host name does not resolve',
+    EAI_AGAIN: 'the host name could not be resolved now',
+    EAFNOSUPPORT: 'this machine has no IPv6: use an IPv4 address',
+  };
+  const remedy = remedies[errno];
+  return new KernelError({ file: address, errno, action: 'listen on', ...(remedy ? { remedy } : {}) });
+}
+
+function close(server: Server, connections: Connections, guard: Guard): Promise<void> {
+  return new Promise((resolve) => {
+    const cutOff = setTimeout(() => connections.closeNow(), CLOSE_GRACE_MS);
+    server.close(() => {
+      clearTimeout(cutOff);
+      guard.close();
+      resolve();
+    });
+    connections.close();
+  });
+}

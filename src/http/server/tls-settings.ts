@@ -1,0 +1,157 @@
+/**
+ * What TLS needs, from its section of a web config: certificates and keys are read and tried here, so that what is
+ * wrong with them is told with the place in the config, and nothing is left to fail in a handshake.
+ */
+import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto';
+import { isIP, SocketAddress } from 'node:net';
+import { dirname, resolve } from 'node:path';
+import { createSecureContext, type SecureContextOptions } from 'node:tls';
+import { errnoOf } from '../../model/errors.ts';
+import { readUserFile } from '../../model/user-file.ts';
+import { CURVES, NODE_VERSIONS, openSslCiphers } from './tls-names.ts';
+import type { TlsSection } from './web-config-schema.ts';
+
+const CERTIFICATE = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g;
+
+export interface TlsSettings {
+  context: SecureContextOptions;
+  clients: ClientPolicy;
+  /** When the certificate ends, in milliseconds since 1970. */
+  validUntilMs: number;
+}
+
+/** Which clients come in. */
+export interface ClientPolicy {
+  /** Ask for a certificate. */
+  ask: boolean;
+  /** Turn away who has none. */
+  require: boolean;
+  /** Turn away whose certificate no known CA has signed. */
+  verify: boolean;
+  /** Turn away whose certificate has none of these names; IP addresses as `plainName` writes them. */
+  names: ReadonlySet<string> | undefined;
+}
+
+/** A problem, and the key that it is about. */
+export type Wrong = (key: string, message: string) => void;
+
+/** A text of the config, and the key it came from or, where it was read from a file, that file. */
+interface Source {
+  key: string;
+  text: string;
+}
+
+/**
+ * Reads what the section names; paths are relative to the config's. Says all that is wrong and gives undefined then.
+ * `read` is told of each file.
+ */
+export function readTls(
+  tls: TlsSection,
+  configFile: string,
+  read: (file: string) => void,
+  wrong: Wrong,
+): TlsSettings | undefined {
+  let faults = 0;
+  const fault: Wrong = (key, message) => {
+    faults++;
+    wrong(key, message);
+  };
+  const source = (key: 'cert' | 'key' | 'client_ca'): Source | undefined => {
+    const inline = tls[key];
+    if (inline) return { key, text: inline };
+    const named = tls[`${key}_file`];
+    if (!named) return undefined;
+    const file = resolve(dirname(configFile), named);
+    read(file);
+    const text = readPem(file, (message) => fault(`${key}_file`, message));
+    return text === undefined ? undefined : { key: `${key}_file`, text };
+  };
+  const [cert, key, ca] = [source('cert'), source('key'), source('client_ca')];
+  const chain = cert && certificatesOf(cert, fault);
+  const privateKey = key && privateKeyOf(key, fault);
+  const authorities = ca && certificatesOf(ca, fault);
+  if (key && privateKey && chain && !chain[0].checkPrivateKey(privateKey)) {
+    fault(key.key, 'is not the key of the certificate (of the first one, if there are several)');
+  }
+  if (faults > 0 || !cert || !key || !chain) return undefined;
+  const context: SecureContextOptions = {
+    cert: cert.text,
+    key: key.text,
+    // Empty: nobody. Left out it would be all CAs of the world.
+    ca: authorities ? (ca as Source).text : [],
+    minVersion: NODE_VERSIONS[tls.min_version],
+    maxVersion: NODE_VERSIONS[tls.max_version],
+    ciphers: openSslCiphers(tls.cipher_suites, tls.min_version),
+    honorCipherOrder: tls.prefer_server_cipher_suites,
+    ...(tls.curve_preferences?.length
+      ? { ecdhCurve: tls.curve_preferences.map((name) => CURVES[name]).join(':') }
+      : {}),
+  };
+  try {
+    createSecureContext(context);
+  } catch (error) {
+    fault(cert.key, `OpenSSL refuses it: ${reasonOf(error)}`);
+    return undefined;
+  }
+  return { context, clients: clientPolicy(tls), validUntilMs: Date.parse(chain[0].validTo) };
+}
+
+function clientPolicy({ client_auth_type: type, client_allowed_sans: names }: TlsSection): ClientPolicy {
+  return {
+    ask: type !== 'NoClientCert',
+    require: type.startsWith('Require'),
+    verify: type.includes('Verify'),
+    names: names === undefined ? undefined : new Set(names.map(plainName)),
+  };
+}
+
+/** A name of a certificate as it is compared: IP addresses have more than one spelling. */
+export function plainName(name: string): string {
+  const version = isIP(name);
+  if (version === 0) return name;
+  return new SocketAddress({ address: name, family: version === 4 ? 'ipv4' : 'ipv6' }).address;
+}
+
+function readPem(file: string, fault: (message: string) => void): string | undefined {
+  try {
+    return readUserFile(file).toString('utf8');
+  } catch (error) {
+    fault(`cannot read ${file}: ${(error as Error).message}`);
+    return undefined;
+  }
+}
+
+function certificatesOf({ key, text }: Source, fault: Wrong): X509Certificate[] | undefined {
+  const found = text.match(CERTIFICATE);
+  if (found === null) {
+    fault(key, 'has no certificate in PEM (-----BEGIN CERTIFICATE-----)');
+    return undefined;
+  }
+  try {
+    return found.map((one) => new X509Certificate(one));
+  } catch (error) {
+    fault(key, `has a certificate that cannot be read: ${reasonOf(error)}`);
+    return undefined;
+  }
+}
+
+function privateKeyOf({ key, text }: Source, fault: Wrong): KeyObject | undefined {
+  try {
+    return createPrivateKey(text);
+  } catch (error) {
+    const encrypted = errnoOf(error) === 'ERR_MISSING_PASSPHRASE' || /ENCRYPTED/.test(text);
+    fault(
+      key,
+      encrypted
+        ? 'is encrypted, and nobody is there to type its passphrase: store it without one'
+        : `has no private key that can be read, in PEM (-----BEGIN PRIVATE KEY-----): ${reasonOf(error)}`,
+    );
+    return undefined;
+  }
+}
+
+/** What OpenSSL says, without its numbers. */
+function reasonOf(error: unknown): string {
+  const { message } = error as Error;
+  return message.replace(/^error:[0-9A-F]+:/, '').replaceAll('::', ': ');
+}

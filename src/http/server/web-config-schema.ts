@@ -1,0 +1,194 @@
+/**
+ * The keys of a web config as exporter-toolkit defines them (its docs/web-configuration.md): raw YAML values in,
+ * checked ones out. Stricter in what would leave a server open, or closed to everybody: each refusal says so.
+ */
+import { validateHeaderValue } from 'node:http';
+import { z } from 'zod';
+import { isMap } from '../../config/overlay.ts';
+import { DURATION_PATTERN, parseDuration } from '../../config/units/quantity.ts';
+import { CIPHER_SUITES, CLIENT_AUTH_TYPES, CURVES, TLS_VERSIONS } from './tls-names.ts';
+
+/** bcrypt's own form: revision, cost, 22 characters of salt and 31 of digest. */
+const BCRYPT = /^\$2[aby]\$(\d\d)\$[./A-Za-z0-9]{53}$/;
+const LEAST_COST = 4;
+/** Each step doubles the time: at 16 one password takes several seconds, and Prometheus gives up after ten. */
+const HIGHEST_COST = 16;
+
+const file = () => z.string({ error: 'wants the path of a file' });
+/** Said without the value: it can be a key. */
+const pem = () => z.string({ error: 'wants a text in PEM, as in "|" with lines below' });
+const names = <Name extends string>(known: Record<Name, unknown>) =>
+  z.array(z.enum(Object.keys(known) as [Name, ...Name[]])).optional();
+
+const tlsSection = z
+  .strictObject({
+    cert_file: file().optional(),
+    key_file: file().optional(),
+    client_ca_file: file().optional(),
+    cert: pem().optional(),
+    key: pem().optional(),
+    client_ca: pem().optional(),
+    client_auth_type: z.enum(CLIENT_AUTH_TYPES).default('NoClientCert'),
+    client_allowed_sans: z.array(z.string().min(1)).optional(),
+    min_version: z.enum(TLS_VERSIONS).default('TLS12'),
+    max_version: z.enum(TLS_VERSIONS).default('TLS13'),
+    cipher_suites: names(CIPHER_SUITES),
+    prefer_server_cipher_suites: z.boolean().default(true),
+    curve_preferences: names(CURVES),
+  })
+  .superRefine((tls, context) => {
+    const wrong = (key: string, message: string) =>
+      context.addIssue({ code: 'custom', path: [key], message, input: undefined });
+    for (const key of ['cert', 'key', 'client_ca'] as const) {
+      if (tls[key] && tls[`${key}_file`]) {
+        wrong(`${key}_file`, `${key} is given too: only one of them can be in force`);
+      }
+    }
+    for (const key of ['cert', 'key'] as const) {
+      if (!tls[key] && !tls[`${key}_file`])
+        wrong(`${key}_file`, `there is none, and no ${key} either: TLS wants one of them`);
+    }
+    checkClients(tls, wrong);
+    if (TLS_VERSIONS.indexOf(tls.min_version) > TLS_VERSIONS.indexOf(tls.max_version)) {
+      wrong('min_version', `${tls.min_version} is above max_version, which is ${tls.max_version}`);
+    }
+  });
+
+export type TlsSection = z.output<typeof tlsSection>;
+
+function checkClients(
+  tls: Pick<TlsSection, 'client_auth_type' | 'client_allowed_sans' | 'client_ca' | 'client_ca_file'>,
+  wrong: (key: string, message: string) => void,
+): void {
+  const type = tls.client_auth_type;
+  const hasCa = Boolean(tls.client_ca || tls.client_ca_file);
+  const caKey = tls.client_ca ? 'client_ca' : 'client_ca_file';
+  if (hasCa && type === 'NoClientCert') {
+    wrong(
+      caKey,
+      'nobody is checked by it while client_auth_type is NoClientCert: RequireAndVerifyClientCert does',
+    );
+  }
+  if (!hasCa && type.includes('Verify')) {
+    wrong(
+      'client_auth_type',
+      `${type} wants client_ca_file or client_ca: who is to have signed the certificates`,
+    );
+  }
+  if (tls.client_allowed_sans === undefined) return;
+  if (!type.startsWith('Require')) {
+    wrong(
+      'client_allowed_sans',
+      `wants client_auth_type RequireAndVerifyClientCert or RequireAnyClientCert: with ${type} a client may come without a certificate`,
+    );
+  }
+  if (tls.client_allowed_sans.length === 0)
+    wrong('client_allowed_sans', 'there is no name in it, so nobody could come in');
+}
+
+function header(choices: readonly string[] = []) {
+  const text = z.string({ error: 'wants a text' }).superRefine((value, context) => {
+    const problem = headerProblem(value, choices);
+    if (problem !== undefined) context.addIssue({ code: 'custom', message: problem, input: value });
+  });
+  return text.optional();
+}
+
+function headerProblem(value: string, choices: readonly string[]): string | undefined {
+  if (value === '') return undefined;
+  if (choices.length > 0 && !choices.includes(value)) return `must be ${choices.join(' or ')}`;
+  try {
+    validateHeaderValue('value', value);
+    return undefined;
+  } catch {
+    return 'has a character that no header can have';
+  }
+}
+
+/** Go's durations: `1s`, `1m30s`, and 0 for none → nanoseconds. */
+const interval = z
+  .union([z.literal(0), z.string()], { error: 'wants a duration, as in 1s, or 0 for no limit' })
+  .transform((text, context) => {
+    const parts = String(text).match(/\d+(?:\.\d+)?[a-zµμ]+/g) ?? [];
+    if (text === 0 || text === '0') return 0;
+    const plain = parts.map((part) => part.replace(/[µμ]s$/, 'us'));
+    if (parts.join('') !== text || !plain.every((part) => DURATION_PATTERN.test(part))) {
+      context.addIssue({
+        code: 'custom',
+        message: 'must be a duration, as in 1s, or 0 for no limit',
+        input: text,
+      });
+      return z.NEVER;
+    }
+    return plain.reduce((sum, part) => sum + parseDuration(part), 0);
+  });
+
+/** What is wrong with a user; said without the value, which may be a password. */
+function userProblem(name: string, hash: unknown): string | undefined {
+  if (name === '' || /[:\p{Cc}]/u.test(name)) {
+    return 'no user can have this name: basic authentication knows none that is empty, or has a colon or a control character';
+  }
+  const match = typeof hash === 'string' ? BCRYPT.exec(hash) : null;
+  if (match === null) {
+    return 'this is no bcrypt hash ($2b$10$… of 60 characters): make one with htpasswd -nBC 10 NAME';
+  }
+  const cost = Number(match[1]);
+  if (cost < LEAST_COST || cost > HIGHEST_COST) {
+    return `its cost of ${cost} is out of bounds: it must be between ${LEAST_COST} and ${HIGHEST_COST}; 10 takes a tenth of a second`;
+  }
+  return undefined;
+}
+
+/**
+ * By hand, because nobody may be lost on the way: a user without a hash, or one whose name means something to
+ * JavaScript, must not leave the server without users, and so open.
+ */
+const users = z.unknown().transform((given, context): ReadonlyMap<string, string> => {
+  const entries = isMap(given ?? {}) ? Object.entries(given ?? {}) : undefined;
+  if (entries === undefined) {
+    context.addIssue({ code: 'custom', message: 'wants a map of names and bcrypt hashes', input: undefined });
+    return z.NEVER;
+  }
+  for (const [name, hash] of entries) {
+    const message = userProblem(name, hash);
+    if (message !== undefined) context.addIssue({ code: 'custom', path: [name], message, input: undefined });
+  }
+  return new Map(entries as [string, string][]);
+});
+
+export const webConfigSchema = z.strictObject({
+  tls_server_config: tlsSection.optional(),
+  http_server_config: z
+    .strictObject({
+      http2: z.boolean().optional(),
+      headers: z
+        .strictObject({
+          'Content-Security-Policy': header(),
+          'X-Frame-Options': header(['deny', 'sameorigin']),
+          'X-Content-Type-Options': header(['nosniff']),
+          'X-XSS-Protection': header(),
+          'Strict-Transport-Security': header(),
+        })
+        .prefault({}),
+    })
+    .prefault({}),
+  basic_auth_users: users.prefault({}),
+  rate_limit: z
+    .strictObject({ interval: interval.prefault(0), burst: z.int().min(0).max(1_000_000).optional() })
+    .superRefine(({ interval, burst }, context) => {
+      if (interval === 0 || burst !== 0) return;
+      context.addIssue({
+        code: 'custom',
+        path: ['burst'],
+        message: 'with 0 no request would ever be let in: it must be 1 at least',
+        input: burst,
+      });
+    })
+    .prefault({}),
+});
+
+export type CheckedWebConfig = z.output<typeof webConfigSchema>;
+
+export function costOf(hash: string): number {
+  return Number(BCRYPT.exec(hash)?.[1]);
+}

@@ -1,0 +1,88 @@
+/** `--web.config.file`: a YAML file in the form of exporter-toolkit in; TLS, users, headers and rates out. */
+import { z } from 'zod';
+import { isMap, withoutNulls } from '../../config/overlay.ts';
+import { describeProblems } from '../../config/problems.ts';
+import { readYamlFile, type YamlFile } from '../../config/yaml-file.ts';
+import { UsageError } from '../../model/errors.ts';
+import { readTls, type TlsSettings } from './tls-settings.ts';
+import { webConfigSchema } from './web-config-schema.ts';
+
+export interface WebConfig {
+  /** Undefined: plain HTTP. */
+  tls: TlsSettings | undefined;
+  /** For every answer. */
+  headers: readonly (readonly [name: string, value: string])[];
+  /** bcrypt hashes by name. Empty: everybody comes in. */
+  users: ReadonlyMap<string, string>;
+  rate: Rate | undefined;
+}
+
+/** A token each `intervalNs`, `burst` of them at most. */
+export interface Rate {
+  intervalNs: number;
+  burst: number;
+}
+
+/** Without a file. */
+export const OPEN_WEB_CONFIG: WebConfig = { tls: undefined, headers: [], users: new Map(), rate: undefined };
+
+/**
+ * Reads and checks the file and those it names; `read` is told of each before it is opened.
+ * Throws a `UsageError`, a line with place and key for every problem.
+ */
+export function readWebConfig(path: string, read: (file: string) => void = () => {}): WebConfig {
+  read(path);
+  const file = readYamlFile(path);
+  if (file.value !== undefined && !isMap(file.value)) {
+    throw new UsageError(
+      `${file.place([], 'value')}: a web config is a map of keys, as in "tls_server_config:"`,
+    );
+  }
+  const value = given(file.value ?? {});
+  const checked = webConfigSchema.safeParse(value);
+  if (!checked.success) {
+    const jsonSchema = z.toJSONSchema(webConfigSchema, { io: 'input' });
+    const context = { value, jsonSchema, place: file.place };
+    throw new UsageError(describeProblems(checked.error.issues, context).join('\n'));
+  }
+  const { tls_server_config: section, http_server_config: http, basic_auth_users: users } = checked.data;
+  const { interval, burst = 1 } = checked.data.rate_limit;
+  return {
+    tls: section && tlsOf(section, path, file, read),
+    headers: Object.entries(http.headers).filter((entry): entry is [string, string] => Boolean(entry[1])),
+    users,
+    rate: interval === 0 ? undefined : { intervalNs: interval, burst },
+  };
+}
+
+/**
+ * Keys without a value say nothing, and in the section of TLS empty texts neither, as in exporter-toolkit. But a user
+ * without a hash is a mistake, not nobody; and a section of TLS in which nothing is said is a mistake, not none.
+ */
+function given({ basic_auth_users, tls_server_config, ...others }: Record<string, unknown>): unknown {
+  const value = {
+    ...(withoutNulls(others) as object),
+    ...(basic_auth_users == null ? {} : { basic_auth_users }),
+  };
+  if (tls_server_config == null) return value;
+  if (!isMap(tls_server_config)) return { ...value, tls_server_config };
+  const entries = Object.entries(tls_server_config);
+  if (entries.length === 0) return value;
+  const said = entries.filter(([, inner]) => inner !== null && inner !== '');
+  return { ...value, tls_server_config: Object.fromEntries(said) };
+}
+
+function tlsOf(
+  section: Parameters<typeof readTls>[0],
+  path: string,
+  file: YamlFile,
+  read: (file: string) => void,
+): TlsSettings {
+  const problems: string[] = [];
+  const settings = readTls(section, path, read, (key, message) => {
+    const at = ['tls_server_config', key];
+    problems.push(`${file.place(at, 'value')}: ${at.join('.')}: ${message}`);
+  });
+  if (settings === undefined) throw new UsageError(problems.join('\n'));
+  return settings;
+}

@@ -1,0 +1,11 @@
+/** What modules share that are in no catalogue: they count nothing, so the keys that all probes take mean nothing. */
+import type { SchemaKit } from '../../config/units.ts';
+import type { CommonOptions } from '../probe.ts';
+
+const KEYS = { per_cpu: false, max_series: 1, buckets: [1] };
+
+export const HELPER_OPTIONS: CommonOptions = { enabled: true, ...KEYS };
+
+export function helperSchema({ probeSchema }: SchemaKit) {
+  return probeSchema({ enabled: false, ...KEYS }, {});
+}

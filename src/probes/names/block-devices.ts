@@ -1,0 +1,99 @@
+/**
+ * Block devices that requests were seen of: dev_t in, a row out, and the life of the rows. A device that is gone for
+ * five minutes is forgotten together with its series; so is one whose number now belongs to another.
+ */
+import type { HostFacts } from '../probe.ts';
+
+/** Sweeps come about once a second. */
+const CHECK_EVERY = 10;
+const GONE_FOR_SWEEPS = 300;
+
+interface SeenDevice {
+  dev: number;
+  name: string;
+  wanted: boolean;
+  goneFor: number;
+}
+
+export class SeenDevices {
+  readonly #host: HostFacts;
+  readonly #wanted: (name: string) => boolean;
+  readonly #onNew: (row: number) => void;
+  readonly #onGone: (row: number, name: string) => void;
+  /** By row; undefined: the row is free. */
+  readonly #devices: (SeenDevice | undefined)[] = [];
+  /** The dev_t by row, 0 where free: what the look-up goes through. */
+  #devs = new Int32Array(16);
+  #last = 0;
+  #sweeps = 0;
+
+  /** `onGone` is called for a row after which it has no meaning; with a name that no other row has. */
+  constructor(
+    host: HostFacts,
+    wanted: (name: string) => boolean,
+    onNew: (row: number) => void,
+    onGone: (row: number, name: string) => void,
+  ) {
+    this.#host = host;
+    this.#wanted = wanted;
+    this.#onNew = onNew;
+    this.#onGone = onGone;
+  }
+
+  nameOf(row: number): string {
+    return this.#devices[row]?.name ?? '';
+  }
+
+  /** Row of a device; -1 when it is not asked for, or the request is no disk's (0). */
+  row(dev: number): number {
+    if (dev === 0) return -1;
+    let row = this.#last;
+    if (this.#devs[row] !== dev) {
+      // A few dozen devices at most do I/O: going through them beats a hash.
+      row = this.#devs.indexOf(dev);
+      if (row < 0) row = this.#add(dev);
+      this.#last = row;
+    }
+    return this.#devices[row]?.wanted === true ? row : -1;
+  }
+
+  /** Looks after devices that are gone. */
+  sweep(): void {
+    if (++this.#sweeps % CHECK_EVERY !== 0) return;
+    for (let row = 0; row < this.#devices.length; row++) {
+      const device = this.#devices[row];
+      if (device === undefined) continue;
+      if (this.#host.blockDeviceExists(device.dev)) {
+        device.goneFor = 0;
+        if (this.#host.blockDeviceName(device.dev) !== device.name) this.#forget(row, device);
+      } else {
+        device.goneFor += CHECK_EVERY;
+        if (device.goneFor >= GONE_FOR_SWEEPS) this.#forget(row, device);
+      }
+    }
+  }
+
+  #add(dev: number): number {
+    let row = this.#devices.indexOf(undefined);
+    if (row < 0) row = this.#devices.length;
+    if (row >= this.#devs.length) {
+      const grown = new Int32Array(this.#devs.length * 2);
+      grown.set(this.#devs);
+      this.#devs = grown;
+    }
+    const name = this.#host.blockDeviceName(dev);
+    const wanted = this.#wanted(name);
+    this.#devices[row] = { dev, name, wanted, goneFor: 0 };
+    this.#devs[row] = dev;
+    if (wanted) this.#onNew(row);
+    return row;
+  }
+
+  #forget(row: number, device: SeenDevice): void {
+    this.#devices[row] = undefined;
+    this.#devs[row] = 0;
+    // The name can live on under another number; then its series do as well.
+    const livesOn = this.#devices.some((other) => other?.name === device.name);
+    if (device.wanted) this.#onGone(row, livesOn ? '' : device.name);
+  }
+}

@@ -1,0 +1,34 @@
+/** What both function tracers' records have in common: the task that called, and the address of the function. */
+import type { EventRecord, IntReader } from '../../model/record.ts';
+import type { ProbeContext } from '../probe.ts';
+import { IN_INTERRUPT } from './trace-flags.ts';
+
+export interface FunctionCaller {
+  /** Whether one of the agent's own threads called; counted then. An interrupt on top of it is not ours. */
+  isOurs(record: EventRecord): boolean;
+  /** Whether it was called in an interrupt on top of its task. */
+  inInterrupt(record: EventRecord): boolean;
+  /** The two halves of the address. */
+  low: IntReader;
+  high: IntReader;
+}
+
+export function functionCaller(context: ProbeContext, event: string, address: string): FunctionCaller {
+  const { isSelf, ignoreSelf } = context;
+  const pidAt = context.word(event, 'common_pid');
+  const flagsOf = context.int(event, 'common_flags');
+  const addressAt = context.word(event, address);
+  const size = context.format(event)?.fields.find((field) => field.name === address)?.size;
+  return {
+    isOurs: (record) => {
+      if (!isSelf(record.words[(record.offset >> 2) + pidAt])) return false;
+      if ((flagsOf(record) & IN_INTERRUPT) !== 0) return false;
+      ignoreSelf();
+      return true;
+    },
+    inInterrupt: (record) => (flagsOf(record) & IN_INTERRUPT) !== 0,
+    low: ({ words, offset }) => words[(offset >> 2) + addressAt],
+    // Captures of 32-bit kernels have addresses of one word.
+    high: size === 8 ? ({ words, offset }) => words[(offset >> 2) + addressAt + 1] : () => 0,
+  };
+}

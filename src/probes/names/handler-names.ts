@@ -1,0 +1,75 @@
+/**
+ * Names of interrupt handlers: the bytes of an event in, a number out, without making a string of them but for the
+ * first time. Queue numbers are folded, so that a disk with 64 queues is one handler.
+ */
+import type { EventRecord } from '../../model/record.ts';
+
+/** Names that share a list; a machine has a few handlers an irq number, so lists stay short. */
+const BUCKETS = 1024;
+/** Names kept apart in all; later ones share `other`, whatever `max_series` is. */
+const MOST_NAMES = 4096;
+/** Names a list may have before it starts anew: names of devices that came and went. */
+const LONGEST_LIST = 64;
+
+interface KnownName {
+  bytes: Uint8Array;
+  row: number;
+}
+
+export class HandlerNames {
+  /** Folded name by row. */
+  readonly names: string[] = [];
+  readonly #rows = new Map<string, number>();
+  readonly #lists: KnownName[][] = Array.from({ length: BUCKETS }, () => []);
+
+  /** Row of a folded name. */
+  row(name: string): number {
+    const known = this.#rows.get(name);
+    if (known !== undefined) return known;
+    if (this.names.length >= MOST_NAMES && name !== 'other') return this.row('other');
+    const row = this.names.length;
+    this.names.push(name);
+    this.#rows.set(name, row);
+    return row;
+  }
+
+  /** Row of the name that lies at `start` … `end` in the record's page. `irq` only says where to look first. */
+  find(irq: number, record: EventRecord, start: number, end: number): number {
+    const list = this.#lists[irq & (BUCKETS - 1)];
+    for (let i = 0; i < list.length; i++) {
+      if (equal(list[i].bytes, record.bytes, start, end)) return list[i].row;
+    }
+    return this.#learn(list, record.bytes.slice(start, end));
+  }
+
+  #learn(list: KnownName[], bytes: Uint8Array): number {
+    const row = this.row(foldQueueNumber(Buffer.from(bytes).toString('utf8')));
+    if (list.length >= LONGEST_LIST) list.length = 0;
+    list.push({ bytes, row });
+    return row;
+  }
+}
+
+function equal(name: Uint8Array, page: Uint8Array, start: number, end: number): boolean {
+  if (name.length !== end - start) return false;
+  for (let i = 0; i < name.length; i++) if (name[i] !== page[start + i]) return false;
+  return true;
+}
+
+/** `nvme0q17`: a queue of a numbered device. */
+const NUMBERED_QUEUE = /^(.*\dq)\d+$/;
+/** `eth0-TxRx-3`, `virtio1-input.0`, `megasas0-msix12`, `eth0-3`: what follows a numbered device and a dash. */
+const PART_OF_DEVICE = /^(.*\d-(?:.*\D)?)\d+$/;
+/** `mlx5_comp3`, `lan-rx-3`, `iwlwifi:queue_2`, `gve-ntfy-blk7`: a word that queues are called by. */
+const QUEUE_WORD = /^(.*[-_:.](?:txrx|tx|rx|comp|queue|blk|msix|cq|eq|ring)[-_.]?)\d+$/i;
+
+/**
+ * Replaces the number of a queue at the end of a handler's name (before an `@pci:…`) by `*`. Numbers of devices
+ * stay: `virtio0`, `i801_smbus`, `ahci[0000:00:1f.2]`.
+ */
+export function foldQueueNumber(name: string): string {
+  const at = name.indexOf('@');
+  const head = at < 0 ? name : name.slice(0, at);
+  const folded = NUMBERED_QUEUE.exec(head) ?? PART_OF_DEVICE.exec(head) ?? QUEUE_WORD.exec(head);
+  return folded === null ? name : `${folded[1]}*${name.slice(head.length)}`;
+}

@@ -1,0 +1,38 @@
+/** What tracers that take CPU time from others have in common: the CPUs they may take it on must be named. */
+import type { z } from 'zod';
+import { formatCpuList } from '../../config/units/quantity.ts';
+import type { Knob } from '../../model/tracer.ts';
+import type { CommonOptions } from '../probe.ts';
+
+export interface CpuOptions extends CommonOptions {
+  /** CPUs to run on. Missing only while the probe is off. */
+  cpus?: readonly number[] | undefined;
+}
+
+const US_PER_NS = 1e-3;
+
+/** Refuses a probe that is on without `cpus`; `cost` says what each CPU named pays. */
+export function mustNameCpus(cost: string): z.core.CheckFn<{
+  enabled: boolean;
+  cpus?: readonly number[] | undefined;
+}> {
+  return ({ value, issues }) => {
+    if (!value.enabled || (value.cpus !== undefined && value.cpus.length > 0)) return;
+    issues.push({
+      code: 'custom',
+      path: ['cpus'],
+      input: value.cpus,
+      message: `names the CPUs to run on, as in "2-3", for it costs: ${cost}`,
+    });
+  };
+}
+
+/** The list as the kernel reads it. */
+export function cpuListKnob(file: string, cpus: readonly number[] | undefined): Knob {
+  return { file, value: formatCpuList(cpus ?? []) };
+}
+
+/** A control file that takes microseconds. */
+export function microsecondsKnob(file: string, ns: number): Knob {
+  return { file, value: String(Math.round(ns * US_PER_NS)) };
+}

@@ -1,0 +1,44 @@
+/** What `function` and `function_graph` share: the choice of functions and tasks, as written and as the tracer's. */
+import type { SchemaKit } from '../../config/units.ts';
+import type { FunctionFilter } from '../../model/tracer.ts';
+import type { CommonOptions } from '../probe.ts';
+
+export interface FunctionOptions extends CommonOptions {
+  /** Globs of the functions to trace. */
+  functions: readonly string[];
+  /** Globs of functions to leave out. */
+  notrace: readonly string[];
+  /** Host pids of the tasks to trace; empty: all. */
+  pids: readonly number[];
+  /** That every function of the kernel is meant. */
+  unfiltered: boolean;
+}
+
+const LARGEST_PID = 4_194_304;
+
+/** Keys of the config. */
+export function functionKeys({ globs, z }: SchemaKit) {
+  return {
+    functions: globs('function').prefault([]),
+    notrace: globs('function').prefault([]),
+    pids: z.array(z.int().min(1).max(LARGEST_PID)).max(1000).default([]),
+    unfiltered: z.boolean().default(false),
+  };
+}
+
+/** Refuses to trace the whole kernel unless that is what the config says. */
+export const mustChoose = {
+  check: (options: { enabled: boolean; functions: readonly string[]; unfiltered: boolean }): boolean =>
+    !options.enabled || options.functions.length > 0 || options.unfiltered,
+  problem: {
+    path: ['functions'],
+    message:
+      'names the functions to trace, at least one: ["vfs_fsync*"]; every function of the kernel, which slows the ' +
+      'whole machine down, is traced with unfiltered: true alone',
+  },
+};
+
+export function functionFilter(options: FunctionOptions, maxDepth: number): FunctionFilter {
+  const { functions, notrace, pids } = options;
+  return { functions, notrace, pids, maxDepth };
+}

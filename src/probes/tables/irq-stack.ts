@@ -1,0 +1,64 @@
+/**
+ * Interrupt handlers that run now: a stack for each CPU, for an interrupt can interrupt another's handler. Handlers
+ * that share a line run one after the other.
+ */
+import type { TimestampNs } from '../../model/time.ts';
+
+const DEPTH = 8;
+
+export class IrqStacks {
+  readonly #depth: Uint8Array;
+  readonly #line: Int32Array;
+  readonly #row: Int32Array;
+  readonly #startedAt: Float64Array;
+  /** Row of the entry that `pop` took. */
+  poppedRow = 0;
+  /** Entries that `pop` found above the one it took: their ends never came. */
+  skipped = 0;
+
+  constructor(cpuCount: number) {
+    this.#depth = new Uint8Array(cpuCount);
+    this.#line = new Int32Array(cpuCount * DEPTH);
+    this.#row = new Int32Array(cpuCount * DEPTH);
+    this.#startedAt = new Float64Array(cpuCount * DEPTH);
+  }
+
+  depth(cpu: number): number {
+    return this.#depth[cpu];
+  }
+
+  /** `line`: what the end will name. False: the stack was full, and its lowest entry had to go. */
+  push(cpu: number, line: number, row: number, now: TimestampNs): boolean {
+    const first = cpu * DEPTH;
+    const room = this.#depth[cpu] < DEPTH;
+    if (!room) {
+      this.#line.copyWithin(first, first + 1, first + DEPTH);
+      this.#row.copyWithin(first, first + 1, first + DEPTH);
+      this.#startedAt.copyWithin(first, first + 1, first + DEPTH);
+      this.#depth[cpu]--;
+    }
+    const at = first + this.#depth[cpu]++;
+    this.#line[at] = line;
+    this.#row[at] = row;
+    this.#startedAt[at] = now;
+    return room;
+  }
+
+  /** Start of the topmost entry of this line, which leaves with those above it; 0 when there is none. */
+  pop(cpu: number, line: number): TimestampNs {
+    this.skipped = 0;
+    for (let i = this.#depth[cpu] - 1; i >= 0; i--) {
+      const at = cpu * DEPTH + i;
+      if (this.#line[at] !== line) continue;
+      this.skipped = this.#depth[cpu] - 1 - i;
+      this.#depth[cpu] = i;
+      this.poppedRow = this.#row[at];
+      return this.#startedAt[at];
+    }
+    return 0;
+  }
+
+  clear(cpu: number): void {
+    this.#depth[cpu] = 0;
+  }
+}

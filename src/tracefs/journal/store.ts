@@ -1,0 +1,78 @@
+/** The entries of one journal in memory, and the steps that take them to and from its state file. */
+import { KernelError } from '../../model/errors.ts';
+import { type Form, isList } from './control-forms.ts';
+import { bootId, type JournalEntry, loadEntries, saveEntries, stateFileOf } from './state.ts';
+
+export interface JournalPlace {
+  /** Made when it is needed. */
+  stateDir: string;
+  /** The agent's: that of its base instance, which it must hold. */
+  name: string;
+  /** Root of tracefs. */
+  root: string;
+}
+
+export interface JournalStore {
+  place: JournalPlace;
+  /** Reads the state file again: another `Journal` of this agent may have written it. Throws `KernelError`. */
+  reload(): JournalEntry[];
+  /** Those that a crash left and that could not be put back are among them. */
+  entries(): JournalEntry[];
+  find(file: string): JournalEntry | undefined;
+  /** The entry of a file, made if need be: to be saved before anything is written. */
+  claim(owner: string, file: string, form: Form, text: string): JournalEntry;
+  drop(entry: JournalEntry): void;
+  /** Whether this journal, and not one before a crash, has claimed any file. */
+  hasClaimed(): boolean;
+  /** Before a write: what could not be noted must not be done. Throws `KernelError`. */
+  saveFor(owner: string): void;
+  /** Throws `KernelError`. */
+  save(): void;
+  /** After a write, when what is on disk already suffices to put it back. */
+  saveIfPossible(): void;
+}
+
+export function openStore(place: JournalPlace): JournalStore {
+  const { stateDir, name } = place;
+  const stateFile = stateFileOf(stateDir, name);
+  const boot = bootId();
+  let hasClaimed = false;
+  let loaded: JournalEntry[] | undefined;
+  const reload = (): JournalEntry[] => {
+    loaded = undefined;
+    loaded = loadEntries(stateFile, boot);
+    return loaded;
+  };
+  const entries = (): JournalEntry[] => loaded ?? reload();
+  const find = (file: string) => entries().find((entry) => entry.file === file);
+  const save = (neededBy = `agent ${name}`): void =>
+    saveEntries(stateDir, stateFile, { boot, entries: entries() }, neededBy);
+  return {
+    place,
+    reload,
+    entries,
+    find,
+    claim: (owner, file, form, text) => {
+      hasClaimed = true;
+      const present = find(file);
+      if (present !== undefined) {
+        if (!present.owners.includes(owner)) present.owners.push(owner);
+        return present;
+      }
+      const entry: JournalEntry = { file, before: isList(form) ? '' : text, owners: [owner] };
+      entries().push(entry);
+      return entry;
+    },
+    drop: (entry) => void entries().splice(entries().indexOf(entry), 1),
+    hasClaimed: () => hasClaimed,
+    saveFor: (owner) => save(`tracer ${owner}`),
+    save: () => save(),
+    saveIfPossible: () => {
+      try {
+        save();
+      } catch (error) {
+        if (!(error instanceof KernelError)) throw error;
+      }
+    },
+  };
+}

@@ -1,0 +1,81 @@
+/** Who or what uses the top level of the tracer. Looks only, changes nothing. */
+import { closeSync, constants, openSync } from 'node:fs';
+import { join } from 'node:path';
+import { errnoOf } from '../../model/errors.ts';
+import { tryReadText } from '../files.ts';
+import { listLines, normalForm, valuesToWrite } from './control-forms.ts';
+import type { JournalEntry } from './state.ts';
+
+/** Lists that narrow down what is recorded: a tool that filled one in counts on it. */
+const LISTS = [
+  'set_event',
+  'set_event_pid',
+  'set_event_notrace_pid',
+  'set_ftrace_filter',
+  'set_ftrace_notrace',
+  'set_ftrace_pid',
+  'set_ftrace_notrace_pid',
+  'set_graph_function',
+  'set_graph_notrace',
+];
+const SIZE = 'buffer_size_kb';
+const SUBBUFFER_SIZE = 'buffer_subbuf_size_kb';
+/** Sub-buffers per CPU that the kernel leaves when it frees a buffer, and one more. */
+const LEAST_SUBBUFFERS = 3;
+
+/** Undefined when nobody uses it. */
+export function topLevelUser(root: string): string | undefined {
+  return userOf(root, LISTS);
+}
+
+/** The same after a crash: what the killed agent itself changed, by its journal, is no use by somebody else. */
+export function otherTopLevelUser(root: string, entries: readonly JournalEntry[]): string | undefined {
+  const isOurs = (list: string) =>
+    entries.some(({ file }) => file === list || (list === 'set_event' && file.startsWith('events/')));
+  const user = userOf(
+    root,
+    LISTS.filter((list) => !isOurs(list)),
+  );
+  return user ?? grownBuffer(root, entries);
+}
+
+function userOf(root: string, lists: readonly string[]): string | undefined {
+  const tracer = tryReadText(join(root, 'current_tracer'))?.trim();
+  if (tracer !== undefined && tracer !== 'nop') return `it runs the tracer ${tracer} already`;
+  for (const file of lists) {
+    const lines = listLines(tryReadText(join(root, file)) ?? '');
+    if (lines.length === 0) continue;
+    const some = lines.slice(0, 3).join(', ') + (lines.length > 3 ? ', …' : '');
+    return file === 'set_event'
+      ? `somebody records events there: ${some}`
+      : `somebody has set ${file} there: ${some}`;
+  }
+  return pipeIsOpen(root) ? 'somebody reads its trace_pipe' : undefined;
+}
+
+/** The kernel lets one at a time open it. */
+function pipeIsOpen(root: string): boolean {
+  try {
+    closeSync(openSync(join(root, 'trace_pipe'), constants.O_RDONLY | constants.O_NONBLOCK));
+    return false;
+  } catch (error) {
+    return errnoOf(error) === 'EBUSY';
+  }
+}
+
+/** A size that is neither ours, nor what it was, nor what the kernel leaves after a kill, is somebody else's. */
+function grownBuffer(root: string, entries: readonly JournalEntry[]): string | undefined {
+  const size = entries.find(({ file }) => file === SIZE);
+  const text = tryReadText(join(root, SIZE));
+  if (text === undefined || size?.left === undefined) return undefined;
+  const present = normalForm('size', text);
+  const { before, left } = size;
+  if ([left, normalForm('size', before), ...valuesToWrite('size', before)].includes(present))
+    return undefined;
+  const subbufferKb = Math.max(
+    Number(tryReadText(join(root, SUBBUFFER_SIZE)) ?? 4),
+    Number(entries.find(({ file }) => file === SUBBUFFER_SIZE)?.left ?? 4),
+  );
+  if (Number(present) <= LEAST_SUBBUFFERS * subbufferKb) return undefined;
+  return `somebody has given its buffer ${present} KiB per CPU`;
+}
