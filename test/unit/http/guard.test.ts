@@ -105,7 +105,8 @@ test('a changed password is in force on connections that are open, too', async (
   assert.equal((await ask(url, 'alice:secret', { agent })).status, 401);
   assert.equal((await ask(url, 'alice:other', { agent })).status, 200);
   write('');
-  assert.equal((await ask(url, undefined, { agent })).status, 200);
+  assert.equal((await ask(url, undefined, { agent })).status, 401, 'an emptied file takes no password away');
+  assert.equal((await ask(url, 'alice:other', { agent })).status, 200);
   agent.destroy();
 });
 
