@@ -1,17 +1,17 @@
 /**
- * Value of a constant C expression as print formats have them: `0x00000001`, `(1UL << 3)`, `(( gfp_t)0x40u) | 2`.
- * Numbers, parentheses, casts to a type name, and the operators ~ - + * << >> & ^ |, in C's precedence.
+ * Evaluates constant C expressions in print formats, such as `0x00000001`, `(1UL << 3)`, `(( gfp_t)0x40u) | 2`.
+ * Supports numbers, parentheses, casts to a type name and the operators ~ - + * << >> & ^ |, with C's precedence.
  */
 const TOKEN = /\s*(0[xX][0-9a-fA-F]+|\d+|<<|>>|[-+*&^|~()]|[A-Za-z_]\w*)([uUlL]*)/y;
-/** Loosest first. */
+/** Lowest precedence first. */
 const OPERATORS = [['|'], ['^'], ['&'], ['<<', '>>'], ['+', '-'], ['*']];
 const MAX_DEPTH = 64;
 
-/** The value, or undefined where the text is no such constant. Exact to 2^53; negative where C says so. */
+/** Returns the value, or undefined if the text is not such a constant. Exact to 2^53; negative if it is so in C. */
 export function constantValue(text: string): number | undefined {
-  const found = tokensOf(text);
-  if (found === undefined) return undefined;
-  const tokens: readonly string[] = found;
+  const scanned = tokensOf(text);
+  if (scanned === undefined) return undefined;
+  const tokens: readonly string[] = scanned;
   let at = 0;
   let depth = 0;
 
@@ -65,14 +65,14 @@ function tokensOf(text: string): string[] | undefined {
   return tokens;
 }
 
-/** Place behind `type )` when the parenthesis just opened holds nothing but names; else 0. */
+/** Index after `type )` if the parenthesis just opened contains only names; otherwise 0. */
 function endOfCast(tokens: readonly string[], from: number): number {
   let i = from;
   while (i < tokens.length && /^[A-Za-z_]/.test(tokens[i])) i++;
   return i > from && tokens[i] === ')' && i + 1 < tokens.length ? i + 1 : 0;
 }
 
-/** A number as C reads it: a leading 0 means octal. */
+/** Reads a number as C does: a leading 0 means octal. */
 function octalOr(token: string): bigint | undefined {
   if (!/^0\d/.test(token)) return BigInt(token);
   return /^[0-7]+$/.test(token) ? BigInt(`0o${token.slice(1)}`) : undefined;
@@ -93,7 +93,7 @@ function apply(operator: string, left: bigint, right: bigint): bigint | undefine
     case '*':
       return left * right;
     default:
-      // A shift by what no C type has room for is no constant.
+      // Shifting by more bits than any C type has is not a constant.
       if (right < 0n || right > 63n) return undefined;
       return operator === '<<' ? left << right : left >> right;
   }

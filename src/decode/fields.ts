@@ -1,35 +1,35 @@
 /**
- * Readers of single fields, made once from an event's format and called for every event: no allocation, no checks
- * but one. Offsets of payloads are multiples of 4, so where a field lies within its word is known beforehand, and
- * one read of the page's 32-bit words will do; 64-bit fields may be aligned to 4 bytes only.
+ * Makes readers for single fields from an event's format. Each reader runs for every event, so it allocates nothing
+ * and makes one check. Payload offsets are multiples of 4, so a field's position within its 32-bit word is known when
+ * the reader is made, and one read of `words` is enough. 64-bit fields may be aligned to 4 bytes only.
  *
- * A field that does not lie within the record reads as 0, strings as empty: old records of a format that has grown,
- * or a page that lies. `common_type`, flags and preempt count always lie within it.
+ * A field outside the record reads as 0, a string as empty: the record may be from before the field was added, or the
+ * page may be corrupt. `common_type`, flags and preempt count are always inside.
  */
 import type { EventFormat, FieldFormat } from '../model/format.ts';
 import type { BytesReader, EventRecord, IntReader } from '../model/record.ts';
 import { TWO_POW_32 } from '../model/time.ts';
 
-/** Bytes every record has: the ring buffer's smallest event. */
+/** Bytes in the ring buffer's smallest event: every record has these. */
 const ALWAYS = 4;
 
 /**
- * Reader of an integer, pointer or bool of 1, 2, 4 or 8 bytes; 64-bit values come as doubles, exact to 2^53.
- * Throws an `Error` that names event and field when there is no such field or it is none of these.
+ * Makes a reader for an integer, pointer or bool of 1, 2, 4 or 8 bytes. 64-bit values are doubles, exact to 2^53.
+ * Throws an `Error` that names event and field if the field does not exist or has another type.
  */
 export function intReader(format: EventFormat, fieldName: string): IntReader {
   const field = integerField(format, fieldName);
   const { offset: at, size, signed } = field;
   const end = at + size;
   if (size === 8) return signed ? signed64(at) : unsigned64(at);
-  // Neither compiler nor kernel makes these, but a format file can say anything.
+  // No compiler or kernel makes such fields, but a format file can contain anything.
   if ((at & 3) + size > 4) return acrossWords(field);
   if (size === 4) {
     return signed
       ? (record) => (record.length < end ? 0 : record.words[(record.offset + at) >> 2])
       : (record) => (record.length < end ? 0 : record.words[(record.offset + at) >> 2] >>> 0);
   }
-  // Up to the top of the word, then down: both shifts are known here.
+  // Shift the field to the top of the word, then down again; both distances are constants here.
   const up = 32 - 8 * ((at & 3) + size);
   const down = 32 - 8 * size;
   if (end <= ALWAYS && !signed) return (record) => (record.words[record.offset >> 2] << up) >>> down;
@@ -39,9 +39,9 @@ export function intReader(format: EventFormat, fieldName: string): IntReader {
 }
 
 /**
- * Where the low 32 bits of an integer lie, in words from the start of the payload: for handlers that run for every
- * syscall or switch and read `words[(record.offset >> 2) + at]` themselves. They must have declared the field, so
- * that shorter records never reach them. Throws an `Error` when the field is not made of whole, aligned words.
+ * Offset of an integer's low 32 bits, in words from the start of the payload. Handlers that run for every syscall or
+ * switch use it to read `words[(record.offset >> 2) + at]` directly. Such a handler must declare the field, so that
+ * shorter records never reach it. Throws an `Error` if the field does not consist of whole, aligned words.
  */
 export function wordOffset(format: EventFormat, fieldName: string): number {
   const { offset, size } = integerField(format, fieldName);
@@ -52,8 +52,8 @@ export function wordOffset(format: EventFormat, fieldName: string): number {
 }
 
 /**
- * Locates an array or a string, wherever the record keeps it. Strings (`char`) end before their first NUL, other
- * arrays (`u8`, `unsigned char`, …) have their whole length. Throws an `Error` for an unknown field.
+ * Makes a reader that locates an array or a string, inline or by reference. Strings (`char`) end before their first
+ * NUL; other arrays (`u8`, `unsigned char`, …) keep their full length. Throws an `Error` for an unknown field.
  */
 export function bytesReader(format: EventFormat, fieldName: string): BytesReader {
   const field = fieldOf(format, fieldName);
@@ -70,7 +70,7 @@ export function bytesReader(format: EventFormat, fieldName: string): BytesReader
   };
 }
 
-/** Text of a string field, for the cold path: a copy, with invalid UTF-8 replaced. */
+/** Copies a string field's text and replaces invalid UTF-8. For cold paths only. */
 export function textOf(reader: BytesReader, record: EventRecord): string {
   const { bytes } = record;
   const start = reader.start(record);
@@ -112,7 +112,7 @@ function bytewise(record: EventRecord, at: number, size: number, signed: boolean
 }
 
 function inlineBounds({ offset: at, size }: FieldFormat): BytesReader {
-  // A flexible array takes what is left of the record; old kernels print it without brackets, `char buf`.
+  // A flexible array reaches to the end of the record; old kernels print it without brackets, as `char buf`.
   const length = size === 0 ? Number.MAX_SAFE_INTEGER : size;
   return {
     start: (record) => record.offset + Math.min(at, record.length),
@@ -121,8 +121,9 @@ function inlineBounds({ offset: at, size }: FieldFormat): BytesReader {
 }
 
 /**
- * `__data_loc`: offset in the low 16 bits, length in the high 16, counted from the start of the record; `__rel_loc`:
- * from the end of the field (include/trace/stages/stage4_event_cb_fields.h). A field 2 bytes wide is the offset alone.
+ * Bounds of a dynamic array. `__data_loc` has the offset in the low 16 bits and the length in the high 16; the offset
+ * counts from the start of the record. That of `__rel_loc` counts from the end of the field
+ * (include/trace/stages/stage4_event_cb_fields.h). A 2-byte field has only the offset.
  */
 function locatedBounds({ offset: at, size, location }: FieldFormat): BytesReader {
   const base = location === 'rel_loc' ? at + size : 0;

@@ -1,7 +1,7 @@
 /**
- * Text of an event's `format` file in, an `EventFormat` out. Never throws.
- * Source: kernel/trace/trace_events.c, f_show(); the declarations come from the TRACE_EVENT macros as they were
- * stringified, so a name can stand before or behind its brackets, and a length can be an identifier.
+ * Parses an event's `format` file into an `EventFormat`. Never throws.
+ * Source: kernel/trace/trace_events.c, f_show(). The declarations are stringified from TRACE_EVENT macros, so a name
+ * can come before or after its brackets, and a length can be an identifier.
  */
 import type { EventFormat, FieldFormat } from '../model/format.ts';
 
@@ -10,11 +10,11 @@ const FIELD =
 const PRINT_FMT = /^print fmt:[ \t]*/m;
 const FUNCTION_POINTER = /^(.*?)\(\s*\*\s*(?:const\s+)?([A-Za-z_]\w*)\s*\)\s*(\(.*\))$/;
 const LOCATION = /^__(data|rel)_loc\b/;
-/** Types that are signed where a kernel does not print `signed:`. */
+/** Signed types, for kernels that don't print `signed:`. */
 const SIGNED = /\b(?:int|long|short|signed|s8|s16|s32|s64|__s\d+|int\d+_t|pid_t|ssize_t|l?off_t|time64_t)\b/;
 const MAX_ID = 0xffff;
 
-/** `system` is the directory of the format file. What cannot be understood is an error with the line in question. */
+/** `system` is the directory of the format file. Returns an error that quotes the line if it can't be parsed. */
 export function parseFormat(system: string, text: string): EventFormat | { error: string } {
   const print = PRINT_FMT.exec(text);
   const head = print === null ? text : text.slice(0, print.index);
@@ -30,7 +30,7 @@ export function parseFormat(system: string, text: string): EventFormat | { error
   return { system, name, id, fields, printFmt };
 }
 
-/** All lines `field:…` of a text, which can be `events/header_page` too; other lines are passed over. */
+/** Parses all `field:…` lines of a text, which can also be `events/header_page`. Ignores other lines. */
 export function parseFields(text: string): FieldFormat[] | { error: string } {
   const fields: FieldFormat[] = [];
   for (const line of text.split('\n')) {

@@ -1,11 +1,10 @@
 /**
- * Merges the pages of all CPUs into one stream in the order of time, up to a watermark, and hands every event to
- * the handler of its type. Pages in, calls out.
+ * Merges the pages of all CPUs into one stream ordered by time, up to a watermark, and calls each event's handler.
  *
- * Each CPU has a cursor that stands on its next event. The cursor with the lowest stamp runs until it passes the
- * next lowest: with bursts on one CPU that is one comparison an event. A loss is announced before any event that
- * lies within it is handed out, for a CPU's next page is known when its page before ends (or the CPU had caught up,
- * and then nothing was lost before the watermark).
+ * Each CPU has a cursor at its next event. The cursor with the lowest timestamp runs until it passes the next lowest,
+ * so a burst on one CPU costs one comparison per event. A loss is always announced before any later event: when a
+ * page ends, the CPU's next page is already here (or the CPU had caught up, and then nothing before the watermark was
+ * lost).
  */
 import type { PageLayout } from '../model/format.ts';
 import type { EventRecord } from '../model/record.ts';
@@ -24,46 +23,46 @@ import {
   TWO_POW_27,
 } from './page.ts';
 
-/** Less than any two stamps differ by, until doubles cannot tell (then nothing is lost but the count of one). */
+/** Smaller than any difference between two timestamps. Beyond 2^53 doubles can't resolve it; only a count suffers. */
 const LATE_EPSILON_NS = 0.5;
 
 export interface MergeTarget {
   dispatcher: Dispatcher;
   /** Events of `cpu` were lost before the one at `untilNs`. */
   onLoss(cpu: number, untilNs: TimestampNs): void;
-  /** `cause` is what a handler threw. */
+  /** `cause` is what the handler threw. */
   onError(cpu: number, error: PageError, cause?: unknown): void;
 }
 
-/** State of one CPU but for what the inner loop keeps: see `#ts` and `#pos`. */
+/** State of one CPU, except what the inner loop keeps in `#ts` and `#pos`. */
 interface Cursor {
   cpu: number;
-  /** Place in the columns. */
+  /** Index into those arrays. */
   at: number;
   queue: Page[];
   page: Page | undefined;
-  /** Data events handed out. */
+  /** Data events passed to handlers. */
   events: number;
-  /** Events lost as the page flags count them: where, never how many in all (that is `stats`). */
+  /** Events lost according to page flags. Shows where they were lost; the total is in `stats`. */
   flaggedLost: number;
-  /** A page was given up: what comes next on this CPU comes after a loss. */
+  /** A page was dropped: this CPU's next event comes after a loss. */
   lossPending: boolean;
   late: number;
-  /** Pages of which a part could not be handed out. */
+  /** Pages dropped entirely or in part. */
   givenUp: number;
 }
 
 export class Merger {
   readonly layout: PageLayout;
-  /** A stamp past this cannot be: the rest of its page is dropped and counted. Set it before adding pages. */
+  /** Upper limit for timestamps: a page with a later one is dropped from there and counted. Set it before adding pages. */
   latest: TimestampNs = Number.POSITIVE_INFINITY;
   readonly #target: MergeTarget;
   readonly #byCpu = new Map<number, Cursor>();
   readonly #cursors: Cursor[] = [];
-  /** By cursor: stamp and byte offset of its pending event. Columns, so that doubles are stored unboxed. */
+  /** Per cursor: timestamp and byte offset of the pending event. Typed arrays store doubles unboxed. */
   #ts = new Float64Array(8);
   #pos = new Int32Array(8);
-  /** Binary heap of the cursors (their places) that have a pending event, lowest stamp first. */
+  /** Binary heap of the indices of cursors with a pending event, lowest timestamp first. */
   #heap = new Int32Array(8);
   #heapSize = 0;
   readonly #pool: Page[] = [];
@@ -83,7 +82,7 @@ export class Merger {
     };
   }
 
-  /** A page to fill and give to `add()`, or back by `release()`. */
+  /** Returns a page to fill and pass to `add()` or back to `release()`. */
   takePage(): Page {
     return this.#pool.pop() ?? makePage(this.layout);
   }
@@ -92,14 +91,14 @@ export class Merger {
     this.#pool.push(page);
   }
 
-  /** Frees pages that are not in use, down to `keep`. */
+  /** Frees unused pages, down to `keep`. */
   trim(keep: number): void {
     if (this.#pool.length > keep) this.#pool.length = keep;
   }
 
   /**
-   * Queues a page of which `length` bytes were filled. Its header is read here: afterwards `page.timestampNs`
-   * holds, unless the header is broken: then the page is counted, passed over, and the answer is false.
+   * Queues a page with `length` bytes filled, and reads its header into `page.timestampNs`. Returns false if the
+   * header is broken; the page is then counted and dropped.
    */
   add(cpu: number, page: Page, length: number): boolean {
     const cursor = this.#cursor(cpu);
@@ -107,7 +106,7 @@ export class Merger {
     if (error !== undefined) {
       this.#target.onError(cpu, error);
       page.end = this.layout.dataOffset;
-      // Its events are lost like any others: what lies before the next good page of this CPU is void.
+      // Its events are lost: whatever is open before this CPU's next good page becomes void.
       page.lost = true;
       cursor.givenUp++;
     }
@@ -117,7 +116,7 @@ export class Merger {
   }
 
   /**
-   * Hands out all events up to `watermark`. Events older than the watermark of the call before are handed out now
+   * Passes all events up to `watermark` to their handlers. Events older than the last call's watermark are passed too,
    * and counted as late.
    */
   run(watermark: TimestampNs): void {
@@ -126,14 +125,14 @@ export class Merger {
         this.#merge(watermark);
         break;
       } catch (error) {
-        // A handler's defect must not stop the stream; its page is given up, so that this cannot repeat for ever.
+        // A defect in a handler must not stop the stream. Dropping its page keeps it from failing again and again.
         this.#dropPage('handler_failed', error);
       }
     }
     if (watermark > this.#floor && watermark !== Number.POSITIVE_INFINITY) this.#floor = watermark;
   }
 
-  /** Data events handed out so far, by CPU. */
+  /** Data events of one CPU passed to handlers so far. */
   events(cpu: number): number {
     return this.#byCpu.get(cpu)?.events ?? 0;
   }
@@ -151,12 +150,12 @@ export class Merger {
     return count;
   }
 
-  /** Pages of one CPU of which a part could not be handed out: its events are in no count. */
+  /** Pages of one CPU that were dropped entirely or in part. Their events are not counted anywhere. */
   givenUp(cpu: number): number {
     return this.#byCpu.get(cpu)?.givenUp ?? 0;
   }
 
-  /** Events handed out after the watermark had passed them, all CPUs. */
+  /** Events of all CPUs that were passed on after the watermark had passed them. */
   lateEvents(): number {
     let late = 0;
     for (const cursor of this.#cursors) late += cursor.late;
@@ -202,8 +201,8 @@ export class Merger {
   }
 
   /**
-   * The loop every event passes through, hence one function with its state in locals: the first cursor of the heap
-   * hands out events while their stamp is at most that of the next cursor, then takes its new place.
+   * Every event goes through this loop, so it is one function with its state in locals. The heap's first cursor
+   * passes on events while its timestamp is at most that of the next cursor; then it moves to its new place.
    */
   #merge(watermark: TimestampNs): void {
     const { dispatcher } = this.#target;
@@ -224,7 +223,7 @@ export class Merger {
       if (this.#heapSize > 1 && stamps[heap[1]] < limit) limit = stamps[heap[1]];
       if (this.#heapSize > 2 && stamps[heap[2]] < limit) limit = stamps[heap[2]];
       const isLate = ts < floor;
-      // Late ones have a run of their own, so that none of the others need be asked.
+      // Late events have their own run, so the loop needs no check for each of the others.
       if (isLate && limit >= floor) limit = floor - LATE_EPSILON_NS;
       const cursor = this.#cursors[at];
       let page = cursor.page as Page;
@@ -236,7 +235,7 @@ export class Merger {
       let pos = this.#pos[at];
       let handedOut = 0;
       do {
-        // The pending event is a data event: #seek saw to that, and that it lies within the page.
+        // The pending event is a data event inside the page: #seek checked both.
         const typeLen = words[pos >> 2] & 31;
         let payload = pos + 4;
         let length = typeLen << 2;
@@ -259,7 +258,7 @@ export class Merger {
             this.#target.onError(cursor.cpu, 'short_event');
           }
         }
-        // The quick way to a plain data event behind this one; anything else takes #seek.
+        // Fast path: the next event is plain data. Everything else goes through #seek.
         const header = words[next >> 2];
         const dataLen = header & 31;
         if (dataLen >= 1 && dataLen <= 28 && next + 4 + (dataLen << 2) <= end) {
@@ -275,7 +274,7 @@ export class Merger {
         record.bytes = page.bytes;
         pos = this.#pos[at];
         ts = stamps[at];
-        // A page can be older than the one before it; then its events are late, and have a run of their own.
+        // A page can be older than the page before it. Its events are then late and get their own run.
         if (ts < floor && !isLate) break;
       } while (ts <= limit);
       cursor.events += handedOut;
@@ -291,8 +290,8 @@ export class Merger {
   }
 
   /**
-   * Moves the cursor to the next data event of its page, from `from` on, with `since` the stamp before it.
-   * False at the end of the page, or where the page is broken.
+   * Moves the cursor to the next data event of its page, starting at `from`; `since` is the timestamp before that.
+   * Returns false at the end of the page, or if the page is broken.
    */
   #seek(cursor: Cursor, page: Page, from: number, since: TimestampNs): boolean {
     const { words, end } = page;
@@ -317,7 +316,7 @@ export class Merger {
         pos += 8;
       } else {
         const size = word >>> 0;
-        // At least its own word and, for data, the word that holds the event's type.
+        // At least its own word and, for data, the word with the event's type.
         if (size < (type === 0 ? 8 : 4)) return this.#broken(cursor, 'zero_length_event');
         if (size > end - pos - 4) return this.#broken(cursor, 'event_past_end');
         if (type === 0) return this.#standOn(cursor, pos, ts + delta);
@@ -341,32 +340,32 @@ export class Merger {
     return false;
   }
 
-  /** Puts the cursor on the first event of the next page that has one; false, and no page, when there is none. */
+  /** Moves the cursor to the first event of its next page that has one. Without such a page, returns false. */
   #advancePage(cursor: Cursor): boolean {
     for (;;) {
       if (cursor.page !== undefined) this.#pool.push(cursor.page);
       const page = cursor.queue.shift();
       cursor.page = page;
       if (page === undefined) {
-        // What is known of the loss already; its end is told when the next page comes.
-        if (cursor.lossPending) this.#tellLoss(cursor);
+        // Announce the loss as far as we know it; we learn where it ends when the next page comes.
+        if (cursor.lossPending) this.#announceLoss(cursor);
         return false;
       }
       cursor.lossPending ||= page.lost;
       cursor.flaggedLost += page.lostCount;
       this.#ts[cursor.at] = page.timestampNs;
       if (!this.#seek(cursor, page, this.layout.dataOffset, page.timestampNs)) continue;
-      if (cursor.lossPending) this.#tellLoss(cursor);
+      if (cursor.lossPending) this.#announceLoss(cursor);
       cursor.lossPending = false;
       return true;
     }
   }
 
-  #tellLoss(cursor: Cursor): void {
+  #announceLoss(cursor: Cursor): void {
     this.#target.onLoss(cursor.cpu, Math.min(this.#ts[cursor.at], this.latest));
   }
 
-  /** Gives up the rest of the page of the heap's first cursor. */
+  /** Drops the rest of the page at the heap's first cursor. */
   #dropPage(error: PageError, cause?: unknown): void {
     const cursor = this.#cursors[this.#heap[0]];
     this.#target.onError(cursor.cpu, error, cause);

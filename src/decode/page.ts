@@ -1,14 +1,14 @@
 /**
- * One sub-buffer of the kernel's ring buffer: bytes in, a checked header and a walk over its events out.
+ * Reads one sub-buffer of the kernel's ring buffer: checks its header and walks its events.
  * Layout: include/linux/ring_buffer.h (struct ring_buffer_event), kernel/trace/ring_buffer.c (RB_MISSED_EVENTS,
  * rb_fix_abs_ts), and the instance's events/header_page.
  *
  * An event starts with a 32-bit header: type_len in the low 5 bits, time delta in the high 27.
- *   1…28  data, 4 × type_len bytes behind the header
- *   0     data, length in the next word, its own 4 bytes included
- *   29    padding: delta 0 ends the page, else a discarded event whose length is in the next word
+ *   1…28  data of 4 × type_len bytes after the header
+ *   0     data; the next word is its length, including that word's own 4 bytes
+ *   29    padding: delta 0 ends the page; otherwise a discarded event, with its length in the next word
  *   30    time extend: delta + next word × 2^27
- *   31    absolute stamp of 59 bits, in the same two words
+ *   31    absolute timestamp of 59 bits in the same two words
  */
 import type { PageLayout } from '../model/format.ts';
 import { type TimestampNs, TWO_POW_32 } from '../model/time.ts';
@@ -16,7 +16,7 @@ import { type TimestampNs, TWO_POW_32 } from '../model/time.ts';
 export const PADDING = 29;
 export const TIME_EXTEND = 30;
 export const TIME_STAMP = 31;
-/** Weight of the second word in a time extend or an absolute stamp. */
+/** Weight of the second word in a time extend or an absolute timestamp. */
 export const TWO_POW_27 = 134217728;
 const TWO_POW_59 = 2 ** 59;
 
@@ -24,7 +24,7 @@ const COMMIT_LENGTH = 0x07ffffff;
 const MISSED_EVENTS = 1 << 31;
 const MISSED_STORED = 1 << 30;
 
-/** What was wrong with a page or an event in it; the rest of that page is dropped. */
+/** What can be wrong with a page or one of its events. The rest of that page is dropped. */
 export const PAGE_ERRORS = [
   'short_page',
   'bad_commit',
@@ -37,28 +37,28 @@ export const PAGE_ERRORS = [
 ] as const;
 export type PageError = (typeof PAGE_ERRORS)[number];
 
-/** A page and what its header says. Reused: `load()` overwrites it. */
+/** A page and the contents of its header. Reused: `loadPage()` overwrites it. */
 export interface Page {
   readonly bytes: Uint8Array<ArrayBuffer>;
   readonly words: Int32Array<ArrayBuffer>;
-  /** Byte offset behind the last event; equal to the data offset for an empty page. */
+  /** Byte offset after the last event; the data offset if the page is empty. */
   end: number;
-  /** Stamp of the page, the base of its first delta. */
+  /** The page's timestamp, to which the first delta is added. */
   timestampNs: TimestampNs;
-  /** Events were lost before its first event. */
+  /** Events were lost before the page's first event. */
   lost: boolean;
-  /** How many, where the kernel says so, else 0. */
+  /** Number of lost events if the kernel stored it, otherwise 0. */
   lostCount: number;
 }
 
 export function makePage(layout: PageLayout): Page {
-  // One word more than the page, so that looking at the word behind the last event stays in bounds.
+  // One extra word, so that reading the word after the last event stays in bounds.
   const buffer = new ArrayBuffer(((layout.pageSize + 3) & ~3) + 4);
   const bytes = new Uint8Array(buffer, 0, layout.pageSize);
   return { bytes, words: new Int32Array(buffer), end: 0, timestampNs: 0, lost: false, lostCount: 0 };
 }
 
-/** Reads the header of a page of which `length` bytes were filled. Returns what is wrong, or undefined. */
+/** Reads the header of a page with `length` bytes filled. Returns the error, or undefined. */
 export function loadPage(page: Page, layout: PageLayout, length: number): PageError | undefined {
   page.end = layout.dataOffset;
   page.lost = false;
@@ -70,10 +70,10 @@ export function loadPage(page: Page, layout: PageLayout, length: number): PageEr
   const commit = words[layout.commitOffset >> 2];
   const dataLength = commit & COMMIT_LENGTH;
   const end = layout.dataOffset + dataLength;
-  // The loss flag stands even where the length is nonsense: it is what makes pairs void.
+  // Keep the loss flag even if the length is invalid: it makes open pairs void.
   page.lost = (commit & MISSED_EVENTS) !== 0;
   if (end > length || (dataLength & 3) !== 0) return 'bad_commit';
-  // Zeros, as a hole in a file has them: the kernel stamps every page, empty ones as well.
+  // Only zeros, as in a file with a hole: the kernel writes a timestamp into every page, even an empty one.
   if (commit === 0 && page.timestampNs === 0) return 'bad_commit';
   page.end = end;
   if (page.lost && (commit & MISSED_STORED) !== 0 && end + layout.commitSize <= length) {
@@ -83,7 +83,7 @@ export function loadPage(page: Page, layout: PageLayout, length: number): PageEr
   return undefined;
 }
 
-/** An absolute stamp: its own 59 bits and the top 5 of the stamp before it. */
+/** Completes an absolute timestamp: its own 59 bits and the top 5 bits of the timestamp before it. */
 export function absoluteStamp(low27: number, word: number, before: TimestampNs): TimestampNs {
   const stamp = low27 + (word >>> 0) * TWO_POW_27;
   if (before < TWO_POW_59) return stamp;
@@ -91,7 +91,7 @@ export function absoluteStamp(low27: number, word: number, before: TimestampNs):
   return whole < before ? whole + TWO_POW_59 : whole;
 }
 
-/** Data events of a loaded page from the place `from` on. Never reads past the page. */
+/** Counts the data events of a loaded page, starting at `from`. Never reads past the page. */
 export function countEvents({ words, end }: Page, from: number): number {
   let count = 0;
   for (let pos = from; pos < end; ) {
@@ -113,7 +113,7 @@ export function countEvents({ words, end }: Page, from: number): number {
   return count;
 }
 
-/** Stamp of the last event of a loaded page; the page's own stamp when it has none. Never reads past the page. */
+/** Timestamp of the last event of a loaded page, or of the page if it is empty. Never reads past the page. */
 export function lastStamp(page: Page, layout: PageLayout): TimestampNs {
   const { words, end } = page;
   let ts = page.timestampNs;

@@ -1,6 +1,6 @@
 /**
- * What an event's print fmt tells about the values of its fields: bits that move between kernels have their names
- * there. In: `EventFormat.printFmt`, C source text; out: pairs of number and name.
+ * Reads names of values and bits from an event's print fmt (C source text, `EventFormat.printFmt`). Bits that differ
+ * between kernels are named there.
  * Source: include/trace/stages/stage3_trace_output.h (__print_flags, __print_symbolic), include/trace/events/sched.h.
  */
 import type { EventFormat } from '../model/format.ts';
@@ -14,8 +14,8 @@ const CALL = /__print_(?:flags|symbolic)(?:_u64)?\s*\(/g;
 export const STRING = /"(?:[^"\\]|\\.)*"/g;
 
 /**
- * The pairs of the first `__print_flags` or `__print_symbolic`, or of the first about `fieldName`. Values that are
- * no constants (an enum the kernel could not resolve) are left out. Empty when there is none.
+ * Returns the pairs of the first `__print_flags` or `__print_symbolic`, or of the first one about `fieldName`. Leaves
+ * out values that are not constants (enums the kernel could not resolve). Empty if there is no such call.
  */
 export function flagPairs(format: Pick<EventFormat, 'printFmt'>, fieldName?: string): readonly FlagPair[] {
   const text = format.printFmt;
@@ -31,8 +31,8 @@ export function flagPairs(format: Pick<EventFormat, 'printFmt'>, fieldName?: str
 }
 
 /**
- * Bits of `prev_state` in sched_switch that say the task went to sleep; none of them: it was switched out while
- * runnable. The bit that says "preempted" is not among them. Throws an `Error` when the print fmt does not tell.
+ * Returns the bits of `prev_state` in sched_switch that mean the task went to sleep. If none is set, it was switched
+ * out while runnable. The "preempted" bit is not included. Throws an `Error` if the print fmt does not name the bits.
  */
 export function switchedOutMask(format: EventFormat): number {
   let mask = 0;
@@ -41,12 +41,12 @@ export function switchedOutMask(format: EventFormat): number {
   throw new Error(`${format.system}:${format.name}: its print fmt does not name the bits of prev_state`);
 }
 
-/** Text of the same length in which nothing in string literals can be taken for code. */
+/** Blanks out string literals, so that their contents can't be mistaken for code. Keeps the length. */
 export function withoutLiterals(text: string): string {
   return text.replace(STRING, (literal) => `"${'.'.repeat(literal.length - 2)}"`);
 }
 
-/** The pairs `{ value, "name" }` between two places; those whose value is no constant are left out. */
+/** Parses the pairs `{ value, "name" }` between two positions. Leaves out pairs whose value is not a constant. */
 export function pairsBetween(text: string, code: string, from: number, to: number): FlagPair[] {
   const pairs: FlagPair[] = [];
   for (let open = code.indexOf('{', from); open >= 0 && open < to; open = code.indexOf('{', open + 1)) {
@@ -60,7 +60,7 @@ export function pairsBetween(text: string, code: string, from: number, to: numbe
   return pairs;
 }
 
-/** Place of the parenthesis that ends the call, or the end of the text. */
+/** Position of the parenthesis that closes the call, or the end of the text. */
 export function closing(code: string, from: number): number {
   let depth = 1;
   for (let i = from; i < code.length; i++) {
@@ -70,7 +70,7 @@ export function closing(code: string, from: number): number {
   return code.length;
 }
 
-/** Place of the comma behind the argument that begins at `from`. */
+/** Position of the comma after the argument that starts at `from`. */
 export function endOfArgument(code: string, from: number, to: number): number {
   let depth = 0;
   for (let i = from; i < to; i++) {
@@ -81,7 +81,7 @@ export function endOfArgument(code: string, from: number, to: number): number {
   return to;
 }
 
-/** Value of adjacent C string literals. */
+/** Joins adjacent C string literals and returns their value. */
 export function literals(text: string): string | undefined {
   const parts = text.match(STRING);
   return parts?.map((part) => part.slice(1, -1).replace(/\\(.)/g, '$1')).join('');

@@ -1,14 +1,14 @@
 /**
- * A format for the records of the tracer `blk`, which have none: the kernel shows them as text alone. Made up here, laid
- * out as the kernel would; `blk-line.ts` fills it in. Source of the values: kernel/trace/blktrace.c.
+ * A made-up format for the records of the tracer `blk`, laid out as the kernel would. The kernel has no format for
+ * them and shows them only as text; `blk-line.ts` fills the records in. Source of the values: kernel/trace/blktrace.c.
  */
 
-/** What probes call the event. */
+/** Event name that probes use. */
 export const BLOCK_EVENT = 'ftrace:blk';
-/** No event of the kernel has it: they are numbered from 1 up. */
+/** The kernel numbers events from 1 up and never reaches this ID. */
 export const BLOCK_EVENT_ID = 65534;
 
-/** Letters of what happened, `Q`, `D`, `C`, `UT`, are followed by NUL. */
+/** `action` holds the action's letters (`Q`, `D`, `C`, `UT`), then NUL. */
 export const BLOCK_FORMAT_TEXT = `name: blk
 ID: ${BLOCK_EVENT_ID}
 format:
@@ -27,7 +27,7 @@ format:
 print fmt: "%d,%d %s %s %llu + %llu [%d]", ((unsigned int) ((REC->dev) >> 20)), ((unsigned int) ((REC->dev) & ((1U << 20) - 1))), REC->action, REC->rwbs, REC->sector, REC->nr_bytes, REC->error
 `;
 
-/** Places of its fields, in bytes from the start of the record. */
+/** Field offsets and sizes in bytes, from the start of the record. */
 export const BLOCK_FIELDS = {
   dev: { offset: 8, size: 4 },
   error: { offset: 12, size: 4 },

@@ -1,5 +1,5 @@
 /**
- * Lines of the tracer blk: bytes in, a record of the made-up format out.
+ * Parses lines of the tracer blk into records of the made-up format in `blk-format.ts`.
  * Source: kernel/trace/blktrace.c, blk_log_action() and the functions of what2act[].
  *
  *     8,16   Q  WS 0 + 8 [dd]           8,16   C  WS 0 + 8 [0]        8,16   C  FN 0 [0]
@@ -17,7 +17,7 @@ import { lineEnd } from './search.ts';
 const SECTOR_BYTES = 512;
 const MINOR_BITS = 20;
 const LONGEST_COMM = 15;
-/** A 16-bit number: errors are printed without their sign. */
+/** Errors are printed as 16-bit numbers without sign. */
 const TWO_POW_16 = 65536;
 const MAX_ERRNO = 4095;
 
@@ -30,7 +30,7 @@ const SLASH = 0x2f;
 const BRACKET = 0x5b;
 const CLOSING = 0x5d;
 
-/** Reads a line from behind its front part. The reader returns where the next begins, or -1. */
+/** Parses a line from after its prefix. Returns where the next line begins, or -1. */
 export type BlockReader = (bytes: Uint8Array, from: number, end: number) => number;
 
 export function makeBlockReader(scratch: Scratch, place: RecordPlace): BlockReader {
@@ -45,7 +45,7 @@ export function makeBlockReader(scratch: Scratch, place: RecordPlace): BlockRead
     scratch.words[((base + sector.offset) >> 2) + 1] = parsed.high;
   };
 
-  /** Copies a word that has no spaces; returns where it ends. */
+  /** Copies a word without spaces and returns where it ends. */
   const putWord = (
     field: { offset: number; size: number },
     bytes: Uint8Array,
@@ -68,7 +68,7 @@ export function makeBlockReader(scratch: Scratch, place: RecordPlace): BlockRead
     if (pos < 0 || bytes[pos] !== SPACE) return -1;
     put(dev, major * 2 ** MINOR_BITS + parsedNumber());
     pos = skipSpaces(bytes, pos, end);
-    // What happened is letters alone; a cgroup is none.
+    // The action consists only of letters; the ID or name of a cgroup does not.
     if (!isWordOfLetters(bytes, pos, end)) pos = skipSpaces(bytes, wordEnd(bytes, pos, end), end);
     const what = bytes[pos];
     if (!isWordOfLetters(bytes, pos, end)) return -1;
@@ -82,7 +82,7 @@ export function makeBlockReader(scratch: Scratch, place: RecordPlace): BlockRead
   };
 
   function rest(bytes: Uint8Array, from: number, end: number, what: number): number {
-    // R and C, requeue and complete, end with an error in place of a name.
+    // R and C (requeue, complete) end with an error instead of a task name.
     const hasError = what === 0x52 || what === 0x43 || what === 0x72 || what === 0x63;
     if (what === 0x6d) return lineEnd(bytes, from, end);
     let pos = from;
@@ -109,7 +109,7 @@ export function makeBlockReader(scratch: Scratch, place: RecordPlace): BlockRead
   }
 }
 
-/** The line's end, where a name in brackets, of any bytes, and a number may come before it. */
+/** End of the line, after an optional task name in brackets (any bytes) and an optional number. */
 function nameEnd(bytes: Uint8Array, from: number, end: number): number {
   let first = -1;
   let pos = from;
@@ -143,7 +143,7 @@ function isWordOfLetters(bytes: Uint8Array, from: number, end: number): boolean 
   let pos = from;
   for (; pos < end && bytes[pos] > SPACE; pos++) {
     const letter = bytes[pos] | 0x20;
-    // `backmerge`, `unplug_io`: the long names of the option verbose.
+    // `backmerge`, `unplug_io`: the option verbose prints these long names.
     if ((letter < 0x61 || letter > 0x7a) && bytes[pos] !== 0x5f) return false;
   }
   return pos > from;

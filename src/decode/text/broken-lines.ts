@@ -1,41 +1,41 @@
-/** Lines that cannot be read: counts them, keeps the first for people, and voids what was open at them. */
+/** Counts unreadable lines, keeps the first one to show it to people, and voids whatever was open at each of them. */
 import type { TimestampNs } from '../../model/time.ts';
 import type { TextTarget } from './types.ts';
 
-/** Less than two stamps of text differ by: this much behind one is behind all that began at it. */
+/** Smaller than any difference between two text timestamps: a time this much later is after all that began earlier. */
 const BEHIND_NS = 0.5;
 const SHOWN_BYTES = 120;
 
-/** A line that could not be read. */
+/** A line that could not be parsed. */
 export interface BrokenLine {
-  /** Bytes of text before it. */
+  /** Bytes of text before the line. */
   offset: number;
   text: string;
   why: string;
 }
 
-/** Where a line lies. */
+/** Position of a line. */
 interface Place {
   bytes: Uint8Array;
   from: number;
   end: number;
-  /** Bytes of text before it. */
+  /** Bytes of text before the line. */
   offset: number;
 }
 
 export interface BrokenLines {
   readonly count: number;
   readonly first: BrokenLine | undefined;
-  /** `cpu`: -1 where the line does not say. `latest`: the youngest stamp before it. */
+  /** `cpu` is -1 if the line does not say. `latest` is the latest timestamp before the line. */
   add(cpu: number, latest: TimestampNs, why: string, place: Place): void;
-  /** The line may have been either end of what is open on its CPU or, where that is not known, on any: that is void. */
+  /** Voids what is open on the line's CPU, or on all CPUs if it is unknown: the line may have been its start or end. */
   voidUntil(cpu: number, latest: TimestampNs): void;
 }
 
 export function makeBrokenLines(target: TextTarget, cpuCount: number): BrokenLines {
   let count = 0;
   let first: BrokenLine | undefined;
-  /** As far as all CPUs are void: of many broken lines in a row only the first has to say so. */
+  /** All CPUs are void up to here: of several broken lines in a row, only the first needs to announce it. */
   let allVoidUntil = 0;
 
   const voidUntil = (cpu: number, latest: TimestampNs): void => {

@@ -1,9 +1,9 @@
 /**
- * Text of other kernels and tools, line by line, as the kernel of today prints it: pieces of a file in, the same lines
- * with the front part that `prefix.ts` reads out. Each line stays one line; what is understood as it is stays as it is.
+ * Rewrites text of other kernels and tools, line by line, to the form that today's kernel prints: each line gets the
+ * prefix that `prefix.ts` reads. One line stays one line, and lines already in that form stay unchanged.
  *
- * Which kinds of front parts there are is learned from the file: its headings, its first event. A name of a task or
- * a string in an event, which users choose, is at most 15 bytes there and cannot be taken for a line of another kind.
+ * The file's headings and its first event show which kind of prefix it has. Users can choose task names and strings in
+ * events, but those have at most 15 bytes there and can't be mistaken for a line of another kind.
  */
 import { LONGEST_PREFIX, newLooseLine, parseLoose, type StampKind, writePrefix } from './loose-prefix.ts';
 import { isLikePrefix, newPrefix, parsePrefix } from './prefix.ts';
@@ -12,23 +12,23 @@ import { startsWith } from './search.ts';
 
 export interface Canonical {
   /**
-   * The lines that are whole by now; `isLast` takes what is left for the last line. Valid until the next call. A line
-   * of more than 64 KiB becomes one that nobody can read.
+   * Returns the lines that are complete by now, valid until the next call. With `isLast`, the remaining bytes become the
+   * last line. A line of more than 64 KiB becomes an unreadable one.
    */
   rewrite(piece: Uint8Array, isLast: boolean): Uint8Array;
-  /** The text is what came in, but for what is given up. */
+  /** The output equals the input, apart from lines that were dropped. */
   isUnchanged(): boolean;
-  /** It is the output of `trace-cmd report`. */
+  /** The text is the output of `trace-cmd report`. */
   isReport(): boolean;
-  /** The last line had no end, and was given one. */
+  /** The last line had no newline, and one was added. */
   isOpen(): boolean;
-  /** Lines with an end, and bytes up to the end of the last of them. */
+  /** Number of complete lines, and of bytes up to the end of the last of them. */
   lines(): number;
   wholeBytes(): number;
 }
 
 const LONGEST_LINE = 1 << 16;
-/** Of a line that begins in a piece so much must be there: a name can hold a newline. */
+/** Bytes that must be available from the start of a line, because a task name can contain a newline. */
 const LEAST_FRONT = 64;
 const NEWLINE = 0x0a;
 const RETURN = 0x0d;
@@ -42,13 +42,13 @@ const BYTE_ORDER_MARK = Buffer.from([0xef, 0xbb, 0xbf]);
 const LATENCY_HEADING = / latency trace v\d/;
 const REPORT_HEADING = /^(?:cpus=\d+|version = \d+|CPU \d+ is empty|\[vmlinux\].*)$/;
 const REPORT_LOSS = /^CPU:(\d+) \[(?:(\d+) )?EVENTS DROPPED\]$/;
-/** First letters of what `REPORT_HEADING` can be. */
+/** First letters of the lines that match `REPORT_HEADING`. */
 const REPORT_LETTERS = Buffer.from('cvC[');
-/** `sched_switch:          prev_comm=`: names are filled up to 20 columns, which those of osnoise are by chance. */
+/** `sched_switch:          prev_comm=`: names are padded to 20 columns. Names of osnoise events have that by chance. */
 const REPORT_EVENT = /^(?!\w+_noise:)\w+: {2,}(?=\S)/;
 const REPORT_COLUMNS = 22;
-/** So many events are asked whether they are those of a report. */
-const MOST_ASKED = 32;
+/** Only this many events are checked for the format of a report. */
+const MOST_CHECKED = 32;
 const UNREADABLE = Buffer.from('?\n');
 
 export function makeCanonical(): Canonical {
@@ -57,7 +57,7 @@ export function makeCanonical(): Canonical {
   let out = new Uint8Array(1 << 16);
   let filled = 0;
   let rest = new Uint8Array(0);
-  /** Within a line that is given up. */
+  /** Inside a line that is dropped. */
   let isSkipping = false;
   let isFirstPiece = true;
   let isUnchanged = true;
@@ -66,7 +66,7 @@ export function makeCanonical(): Canonical {
   let hasLatencyHeading = false;
   let endsInReturn = false;
   let kind: StampKind | undefined;
-  let asked = 0;
+  let checked = 0;
   let lines = 0;
   let read = 0;
   let wholeBytes = 0;
@@ -79,7 +79,7 @@ export function makeCanonical(): Canonical {
   };
   const put = (bytes: Uint8Array, from: number, to: number): void => {
     room(to - from);
-    // Most are short: a loop costs less than a view of them.
+    // Most are short: a loop is cheaper than making a view.
     for (let i = from; i < to; i++) out[filled++] = bytes[i];
   };
   const putText = (text: string): void => {
@@ -92,7 +92,7 @@ export function makeCanonical(): Canonical {
     out[filled++] = NEWLINE;
   };
 
-  /** One line, up to its newline, or to the end of the text. */
+  /** Handles one line, up to its newline or the end of the text. */
   const line = (bytes: Uint8Array, from: number, lineEnd: number): void => {
     let end = lineEnd;
     if (kind === undefined && end > from && bytes[end - 1] === RETURN) endsInReturn = true;
@@ -111,7 +111,7 @@ export function makeCanonical(): Canonical {
     if (LATENCY_HEADING.test(text)) hasLatencyHeading = true;
   };
 
-  /** False when the line is none of an event. */
+  /** Returns false if the line is not an event. */
   const event = (bytes: Uint8Array, from: number, end: number): boolean => {
     if (isStrict(bytes, from, end)) {
       kind ??= strict.isPlainStamp ? 'count' : 'seconds';
@@ -125,11 +125,11 @@ export function makeCanonical(): Canonical {
       return true;
     }
     if (!parseLoose(bytes, from, end, loose)) return false;
-    // Of a kind that this text does not have, it is a string that looks like a line.
+    // A line of a kind that this text does not have is part of a string that looks like a line.
     if (kind === undefined ? loose.kind === 'micros' && !hasLatencyHeading : loose.kind !== kind)
       return false;
     kind ??= loose.kind;
-    if (!isReport && asked++ < MOST_ASKED) isReport = looksLikeReport(textOf(bytes, loose.text, end));
+    if (!isReport && checked++ < MOST_CHECKED) isReport = looksLikeReport(textOf(bytes, loose.text, end));
     isUnchanged = false;
     room(LONGEST_PREFIX);
     filled = writePrefix(loose, bytes, out, filled);
@@ -151,7 +151,7 @@ export function makeCanonical(): Canonical {
     putText(reportedText(name, wholeText(bytes, pos + 1, end).trimStart()));
   };
 
-  /** Headings, losses, stack traces and lines of function_graph; in a text that is not strict, from their first byte. */
+  /** Headings, losses, stack traces and lines of function_graph. Strips indentation if the text is not strict. */
   const other = (bytes: Uint8Array, from: number, end: number): void => {
     let first = from;
     while (first < end && (bytes[first] === SPACE || bytes[first] === TAB)) first++;
@@ -166,7 +166,7 @@ export function makeCanonical(): Canonical {
     const isWord = kind === undefined && first < end;
     if (isWord && REPORT_LETTERS.includes(bytes[first]) && reportLine(textOf(bytes, first, end))) return;
     if (isReport && isLoss && reportLine(textOf(bytes, first, end))) return;
-    // Of function_graph: a banner, or what stands below the end of a call.
+    // function_graph: a banner, or what follows the end of a call.
     const isDashes = isWord && bytes[first] === MINUS && bytes[first + 1] === MINUS;
     const isOverruns = isWord && startsWith(bytes, first, end, OVERRUNS);
     if (first > from && (isLoss || first === end)) {
@@ -212,7 +212,7 @@ export function makeCanonical(): Canonical {
       }
       isFirstPiece = false;
       while (from < bytes.length && (isLast || bytes.length - from >= LEAST_FRONT)) {
-        // A name with a newline in it belongs to its line.
+        // A newline in a task name does not end the line.
         const text = isStrict(bytes, from, bytes.length)
           ? parsePrefix(bytes, from, bytes.length, strict)
           : from;
@@ -221,13 +221,13 @@ export function makeCanonical(): Canonical {
         takeLine(bytes, from, start, end);
         from = end + 1;
       }
-      const left = bytes.length - from;
-      if (left > LONGEST_LINE) {
-        // A hole in the file, say. Nothing of it is looked at.
+      const remaining = bytes.length - from;
+      if (remaining > LONGEST_LINE) {
+        // For example a hole in the file. Skip it without reading it.
         isSkipping = true;
         isUnchanged = false;
         rest = new Uint8Array(0);
-      } else if (isLast && left > 0 && !isSkipping) {
+      } else if (isLast && remaining > 0 && !isSkipping) {
         isUnchanged = false;
         isOpen = true;
         line(bytes, from, bytes.length);

@@ -1,7 +1,8 @@
 /**
- * Compiles an event's print fmt into the steps that read its lines: which fields are wanted in, a program out. What
- * the text does not tell about a wanted field is an error, with the reason: the probe that wants it cannot have it.
+ * Compiles an event's print fmt into a program that reads the wanted fields from the event's lines. Throws an error with
+ * the reason if the text does not hold a wanted field; a probe can't use that field then.
  */
+
 import type { EventFormat, FieldFormat } from '../../model/format.ts';
 import { type Meaning, WHOLE } from './expression.ts';
 import {
@@ -19,15 +20,15 @@ import type { RecordPlace } from './scratch.ts';
 
 export interface CompileInput {
   format: EventFormat;
-  /** Fields to fill in; common ones are passed over. */
+  /** Fields to fill in. Common fields are ignored. */
   fields: readonly string[];
-  /** What is printed, where that is not the format's own print fmt. */
+  /** What is printed, if it differs from the format's own print fmt. */
   printFmt?: string;
-  /** One of several: it must match to the end of the line. */
+  /** One of several variants: it must match to the end of the line. */
   isVariant?: boolean;
-  /** Fields that it does not tell are 0, as where another variant tells more. */
+  /** Wanted fields that this variant does not print become 0, because another variant prints more. */
   lacksZeroes?: boolean;
-  /** Strings that hold no newline: they do not come from programs. */
+  /** Strings without newlines, because programs can't choose them. */
   oneLine?: readonly string[];
   place: RecordPlace;
 }
@@ -44,7 +45,7 @@ export function compileFmt(input: CompileInput): steps.Program {
   try {
     pieces = piecesOf(printFmt).map((piece) => printedPiece(piece, format, oneLine));
   } catch (error) {
-    // Where nothing is wanted, its end is all there is to find.
+    // If no field is wanted, finding the end of the line is enough.
     if (wanted.size > 0) throw error;
     pieces = [];
   }
@@ -62,7 +63,7 @@ export function isCommon(field: string): boolean {
   return field.startsWith('common_');
 }
 
-/** A number that is stored as it is read. */
+/** A number that is stored exactly as printed. */
 function fillsAtOnce({ piece, meaning }: PrintedPiece): boolean {
   if (meaning?.kind === 'text') return true;
   return isWhole(meaning, 'number') && piece.kind === 'conversion' && piece.looks !== 'octal';
@@ -103,8 +104,8 @@ function assemble({ pieces, used, composed, wanted, place, isVariant }: Assembly
     return field === undefined ? [steps.STORE_NOTHING, 0] : placeOf(field, place);
   };
 
-  // Behind the last piece that is wanted, and what it ends at, the line does not matter. But where a string can hold
-  // newlines, only all of the line tells where it ends.
+  // The line does not matter after the last wanted piece and the text that ends it. But if a string can contain
+  // newlines, only matching the whole line shows where it ends.
   const needsAll = isVariant || pieces.some((printed) => printed.isText);
   const last = pieces.findLastIndex((printed) => used.has(printed));
   const isEnded = last >= 0 && pieces[last + 1]?.piece.kind === 'literal';
@@ -135,13 +136,13 @@ function assemble({ pieces, used, composed, wanted, place, isVariant }: Assembly
     } else {
       const field = used.has(printed) && meaning?.kind === 'text' ? wanted.get(meaning.field) : undefined;
       const most = Math.max(printed.most, piece.width);
-      // Two strings without anything in between cannot be printed apart; nor need they, when nobody wants them.
+      // Two adjacent strings can't be told apart. If no field of them is wanted, that is fine.
       if (i > 0 && field === undefined && isPassedString(pieces[i - 1], used)) {
         const previous = code.length - steps.STEP;
         code[previous + 1] += most;
         code[previous + 2] |= printed.isText ? 1 : 0;
       } else {
-        // What fills it up on the left is not part of it.
+        // The padding on the left is not part of the string.
         const columns = piece.leftAligned ? 0 : piece.width;
         step(
           steps.STRING,

@@ -1,10 +1,10 @@
 /**
- * Text of `trace_pipe` or `trace` in, handler calls out: each line becomes a record in its event's own format, which
- * goes to the same handlers as raw records do.
+ * Decodes the text of `trace_pipe` or `trace`: each line becomes a record in its event's own format and goes to the same
+ * handlers as raw records.
  *
- * A line that makes no sense costs that line: it is counted, and the next newline is the start of the next. Lines that
- * are no events (comments, stack traces, the banners of function_graph) pass; ` => function` is no event, the line
- * `<stack trace>` before it is one, as the kernel counts.
+ * An unreadable line is counted and skipped; decoding goes on after the next newline. Lines that are not events
+ * (comments, stack traces, banners of function_graph) are ignored. A stack trace's ` => function` lines are not events,
+ * but the `<stack trace>` line before them is one: the kernel counts it so.
  */
 import type { EventRecord } from '../../model/record.ts';
 import type { TimestampNs } from '../../model/time.ts';
@@ -23,9 +23,9 @@ import { parseLoss, type SideLine } from './side-lines.ts';
 import type { TextEventType, TextTarget } from './types.ts';
 import { numberedEventAt } from './unnamed.ts';
 
-/** More than any event's text has, with the next line's front part: what of a piece of text waits for the rest. */
+/** Longer than any event's text plus the next line's prefix. This much of a piece waits for the next piece. */
 export const HOLD_BACK = 12_288;
-/** Bytes a record takes in the kernel's buffer, where its format is not known. */
+/** Bytes a record takes in the kernel's buffer, if its format is unknown. */
 const USUAL_RECORD_BYTES = 32;
 
 const NEWLINE = 0x0a;
@@ -38,32 +38,32 @@ export interface TextDecoderOptions {
   types: readonly TextEventType[];
   dispatcher: Dispatcher;
   functions: FunctionInterner;
-  /** CPUs from this number on cannot be: such a line is broken. */
+  /** CPU numbers from this one up are impossible: such a line is broken. */
   cpuCount: number;
-  /** The text is that of the tracer function_graph. */
+  /** The text comes from the tracer function_graph. */
   isGraph: boolean;
-  /** The last line of the text had no newline of its own: it is a line if it can be read, else it is a cut one. */
+  /** The text's last line has no newline. It counts as a line if it can be parsed, otherwise as a cut line. */
   endsOpen?: boolean;
   target: TextTarget;
 }
 
 export interface TextDecoder {
   /**
-   * Decodes the text in `bytes` between two places, as far as it is complete: what lies behind the place returned is
-   * to be given again, with more behind it. `isLast`: there is no more.
+   * Decodes the complete lines between two positions of `bytes`, and returns where it stopped. Pass the rest again with
+   * the next text. `isLast`: no more text follows.
    */
   decode(bytes: Uint8Array, from: number, end: number, isLast: boolean): number;
-  /** Events so far, those nobody handles included. */
+  /** Events of a CPU so far, including those without a handler. */
   events(cpu: number): number;
-  /** Bytes that these events took in the kernel's buffer, nearly. */
+  /** Approximate bytes that these events took in the kernel's buffer. */
   recordBytes(cpu: number): number;
-  /** Events lost as the text itself tells. */
+  /** Lost events, according to the text itself. */
   flaggedLost(cpu: number): number;
-  /** Events whose stamp is before that of one that came earlier. */
+  /** Events with an earlier timestamp than one before them. */
   lateEvents(): number;
-  /** Lines that could not be read, and the first of them. */
+  /** Number of unreadable lines, and the first of them. */
   broken(): Pick<BrokenLines, 'count' | 'first'>;
-  /** The last line had no newline and could not be read: it is not among the broken ones. */
+  /** The last line had no newline and could not be parsed. It is not counted as broken. */
   endsCut(): boolean;
 }
 
@@ -75,7 +75,7 @@ export function makeTextDecoder(options: TextDecoderOptions): TextDecoder {
   const named = types.filter((type) => /[:( ]$/.test(type.start));
   const lookUp = makeNameLookUp(named.map((type) => type.start));
   const numbered = types.filter((type) => type.start === NUMBER);
-  // Within function_graph the calls of the function tracer are not shown.
+  // function_graph does not show the calls of the function tracer.
   const functionType = isGraph ? undefined : types.find((type) => type.start === FUNCTION);
   const blockType = types.find((type) => type.start === BLOCK);
 
@@ -88,14 +88,14 @@ export function makeTextDecoder(options: TextDecoderOptions): TextDecoder {
   const lost = new Float64Array(cpuCount);
   const lossPending = new Uint8Array(cpuCount);
   let late = 0;
-  /** Stamp of the youngest event so far. In a column of one: a variable of a closure would be boxed at each. */
+  /** Latest timestamp so far. In an array, because V8 would box a closure's double at each write. */
   const latest = new Float64Array(1);
-  /** The event before is one that nobody handles: where its text ends is not known, and it can have more lines. */
+  /** The previous event has no handler. We don't know where its text ends; it can have more lines. */
   let inUnknown = false;
-  /** Where to go on when a handler fails. */
+  /** Where to continue if a handler fails. */
   let next = 0;
   let lineFrom = 0;
-  /** The text in hand, and bytes that were decoded before it. */
+  /** The current text, and the number of bytes decoded before it. */
   let current: Uint8Array | undefined;
   let started = 0;
   let consumed = 0;
@@ -103,7 +103,7 @@ export function makeTextDecoder(options: TextDecoderOptions): TextDecoder {
   let isCut = false;
   const brokenLines = makeBrokenLines(target, cpuCount);
 
-  /** An event that is read: tells a loss before it. */
+  /** Counts an event that was read. Announces a pending loss first. */
   const count = (cpu: number, stamp: TimestampNs, size: number): void => {
     counts[cpu]++;
     sizes[cpu] += size;
@@ -143,7 +143,7 @@ export function makeTextDecoder(options: TextDecoderOptions): TextDecoder {
         },
         comment: (bytes, from, end) => {
           eventText(bytes, from, end);
-          // It has an end of its own: no line behind is part of it.
+          // It has an end of its own: the next line is not part of it.
           inUnknown = false;
         },
       })
@@ -155,12 +155,12 @@ export function makeTextDecoder(options: TextDecoderOptions): TextDecoder {
   }
 
   /**
-   * A line that cannot be read: it may have been either end of what is open, on its own CPU or, where that is not known,
-   * on any. What began up to now is void.
+   * Counts a line that can't be parsed. It may have been the start or end of whatever is open on its CPU, or on any CPU if
+   * the line does not say: everything that began before it becomes void.
    */
   function broken(cpu: number, bytes: Uint8Array, from: number, end: number, why: string): number {
     const stop = skipLine(bytes, from, end);
-    // The text of a comment in function_graph lies elsewhere.
+    // The text of a comment in function_graph is in another buffer.
     const isLine = bytes === current;
     if (endsOpen && isFinal && isLine && stop === end) {
       isCut = true;
@@ -176,7 +176,7 @@ export function makeTextDecoder(options: TextDecoderOptions): TextDecoder {
     return stop;
   }
 
-  /** One line, or the lines of one event. Returns where the next begins. */
+  /** Decodes one line, or the lines of one event. Returns where the next begins. */
   function line(bytes: Uint8Array, from: number, end: number): number {
     if (bytes[from] === SPACE) {
       const text = parsePrefix(bytes, from, end, prefix);
@@ -188,17 +188,17 @@ export function makeTextDecoder(options: TextDecoderOptions): TextDecoder {
     return otherLine(bytes, from, end);
   }
 
-  /** The text of an event, behind its front part. */
+  /** Decodes an event's text, after the prefix. */
   function eventText(bytes: Uint8Array, from: number, end: number): number {
     let pos = from;
     let hash = 0;
     while (NAME_BYTES[bytes[pos]] === 1) hash = hashByte(hash, bytes[pos++]);
     const behind = bytes[pos];
     if (pos > from && (behind === COLON || behind === OPEN || behind === SPACE)) {
-      const found = lookUp.find(hashByte(hash, behind), bytes, from, pos + 1);
-      if (found >= 0) {
+      const name = lookUp.find(hashByte(hash, behind), bytes, from, pos + 1);
+      if (name >= 0) {
         const start = behind === COLON && bytes[pos + 1] === SPACE ? pos + 2 : pos + 1;
-        return namedEvent(named[found], bytes, start, end);
+        return namedEvent(named[name], bytes, start, end);
       }
     }
     if (blockType !== undefined && readBlock !== undefined) {
@@ -235,7 +235,7 @@ export function makeTextDecoder(options: TextDecoderOptions): TextDecoder {
       const stop = matcher.match(others[i], place, bytes, from, end);
       if (stop >= 0) return stop;
     }
-    return broken(prefix.cpu, bytes, from, end, `its text is none that ${type.event} is known to have`);
+    return broken(prefix.cpu, bytes, from, end, `its text does not match the known formats of ${type.event}`);
   }
 
   function numberedEvent(bytes: Uint8Array, from: number, end: number): number {
@@ -250,10 +250,10 @@ export function makeTextDecoder(options: TextDecoderOptions): TextDecoder {
     const other = numberedEventAt(bytes, from, end);
     if (other !== undefined && !numbered.some(({ event }) => event === other))
       return skipLine(bytes, from, end);
-    return broken(prefix.cpu, bytes, from, end, 'it is no record of a tracer that is read');
+    return broken(prefix.cpu, bytes, from, end, 'it is not a record of a supported tracer');
   }
 
-  /** A line without the usual front part. */
+  /** Decodes a line without the usual prefix. */
   function otherLine(bytes: Uint8Array, from: number, end: number): number {
     const first = bytes[from];
     if (first === NEWLINE) return from + 1;
@@ -274,7 +274,7 @@ export function makeTextDecoder(options: TextDecoderOptions): TextDecoder {
       if (stop >= 0) return stop;
     }
     if (inUnknown && !isLikePrefix(bytes, from, end)) return skipLine(bytes, from, end);
-    return broken(-1, bytes, from, end, 'it does not begin as TASK-PID [CPU] FLAGS STAMP: does');
+    return broken(-1, bytes, from, end, 'it does not begin with TASK-PID [CPU] FLAGS TIMESTAMP:');
   }
 
   function lines(bytes: Uint8Array, end: number, limit: number): void {
@@ -295,7 +295,7 @@ export function makeTextDecoder(options: TextDecoderOptions): TextDecoder {
         try {
           lines(bytes, end, limit);
         } catch (error) {
-          // A handler's defect costs its line. Where that ends may be known already.
+          // A defect in a handler costs its line. The end of the line may be known already.
           if (next === lineFrom) next = skipLine(bytes, next, end);
           target.onError(prefix.cpu, 'handler_failed', error);
           brokenLines.voidUntil(prefix.cpu, latest[0]);

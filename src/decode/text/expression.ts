@@ -1,7 +1,8 @@
 /**
- * What a printed argument tells about a field: the C expression of the argument in, how to come back from its text to
- * the field out. Source: include/trace/stages/stage3_trace_output.h for the macros.
+ * Analyses a printed argument's C expression: how to get back from the printed text to the field.
+ * Source: include/trace/stages/stage3_trace_output.h for the macros.
  */
+
 import { constantValue } from '../constant.ts';
 import {
   closing,
@@ -14,7 +15,7 @@ import {
 
 /**
  * Which part of a field a printed number is: `field = number × scale + the other parts`.
- * `span`: how far the part reaches, in values of the field; a part of a whole field reaches to infinity.
+ * `span` is the part's range, in values of the field; infinity for the whole field.
  */
 export interface Part {
   field: string;
@@ -23,38 +24,38 @@ export interface Part {
 }
 
 export type Meaning =
-  /** The number printed is a part of the field. */
+  /** The printed number is a part of the field. */
   | { kind: 'number'; part: Part }
-  /** A name stands for the number. */
+  /** A name is printed instead of the number. */
   | { kind: 'symbol'; part: Part; pairs: readonly FlagPair[] }
-  /** Names of bits, with a text between them; `none` where no bit is set. */
+  /** Names of bits with a delimiter between them; `none` if no bit is set. */
   | { kind: 'flags'; field: string; pairs: readonly FlagPair[]; delimiter: string; none: string }
   /** One of two texts. */
   | { kind: 'choice'; field: string; mask: number; whenSet: string; whenClear: string }
   | { kind: 'text'; field: string }
-  /** Nothing that could be turned back. `mayHoldNewline`: it can hold strings of any bytes. */
+  /** Can't be turned back into a field. `mayHoldNewline`: it can print strings with any bytes. */
   | { kind: 'other'; mayHoldNewline: boolean };
 
-/** All bits of a field, in a choice by the whole of it. */
+/** Mask for a choice that depends on the whole field. */
 export const WHOLE = Number.POSITIVE_INFINITY;
 
 const FIELD = /^@(\w+)$/;
 const GET_STRING = /^__get_(?:rel_)?str\s*\(\s*(\w+)\s*\)$/;
 const FLAGS = /^__print_flags(?:_u64)?\s*\(/;
 const SYMBOLIC = /^__print_symbolic(?:_u64)?\s*\(/;
-/** What prints numbers, bits or addresses, never bytes as they are. */
+/** Macros that print numbers, bits or addresses, never a program's bytes. */
 const WITHOUT_TEXT =
   /^__(?:print_(?:flags|symbolic|hex|array|hex_str|ns_to_secs)|get_(?:bitmask|cpumask|sockaddr))/;
 const MOST_BITS = 2 ** 64;
 
-/** Fields that an expression reads, in any way. */
+/** Names of all fields that an expression reads. */
 export function fieldsRead(expression: string): string[] {
-  const found = [...expression.matchAll(/\bREC\s*->\s*(\w+)|\b__get_\w+\s*\(\s*(\w+)/g)];
-  return found.map((match) => match[1] ?? match[2]);
+  const matches = [...expression.matchAll(/\bREC\s*->\s*(\w+)|\b__get_\w+\s*\(\s*(\w+)/g)];
+  return matches.map((match) => match[1] ?? match[2]);
 }
 
 export function meaningOf(expression: string): Meaning {
-  // `->` must not be taken for operators.
+  // Keep `->` from looking like operators.
   const text = bare(expression.replace(/\bREC\s*->\s*/g, '@'));
   const code = withoutLiterals(text);
   const question = topLevel(code, ['?']);
@@ -106,7 +107,7 @@ function choiceOf(text: string, code: string, question: number): Meaning | undef
   return { kind: 'choice', ...condition, whenSet, whenClear: none };
 }
 
-/** A field, or some bits of it, taken for true or false. */
+/** A field, or some of its bits, used as a condition. */
 function conditionOf(source: string): { field: string; mask: number } | undefined {
   const text = bare(source);
   const whole = FIELD.exec(text);
@@ -140,7 +141,7 @@ function symbolOf(text: string, code: string): Meaning | undefined {
   return { kind: 'symbol', part, pairs };
 }
 
-/** Whether every pair's value is known: the kernel leaves enums that it cannot resolve as they are. */
+/** Whether every pair has a known value: the kernel leaves enums that it cannot resolve as they are. */
 function isComplete(pairs: readonly FlagPair[], code: string, from: number, to: number): boolean {
   return pairs.length > 0 && code.slice(from, to).split('{').length - 1 === pairs.length;
 }
@@ -160,7 +161,7 @@ function partOf(source: string): Part | undefined {
     return { ...inner, scale: inner.scale * 2 ** value };
   if (operator === '/' && inner.span === WHOLE && value > 0) return { ...inner, scale: inner.scale * value };
   if (operator === '%' && value > 0) return { ...inner, span: inner.scale * value };
-  // A mask of the lowest bits is what remains of a division.
+  // A mask of the lowest bits is the remainder of a division.
   if (operator === '&' && Number.isInteger(Math.log2(value + 1)))
     return { ...inner, span: inner.scale * (value + 1) };
   return undefined;
@@ -172,7 +173,7 @@ function literalOf(text: string): string | undefined {
     : undefined;
 }
 
-/** Without the parentheses around the whole, casts in front, and space at the ends. */
+/** Strips outer parentheses, leading casts and surrounding space. */
 function bare(source: string): string {
   let text = source.trim();
   for (;;) {
@@ -211,7 +212,7 @@ const OPERATORS = [
   '/',
   '%',
 ];
-/** Loosest first; of equals the last one splits, as C does from the left. */
+/** Lowest precedence first. Among equal operators the last one splits, because C evaluates from the left. */
 const PRECEDENCE = [
   ['?'],
   ['||'],
@@ -226,10 +227,10 @@ const PRECEDENCE = [
   ['*', '/', '%'],
 ];
 
-/** Place of the operator that splits an expression, if it is one of `wanted`; else -1. */
+/** Position of the operator that splits an expression if it is one of `wanted`, otherwise -1. */
 function topLevel(code: string, wanted: readonly string[]): number {
-  let found = -1;
-  let foundLevel = PRECEDENCE.length;
+  let best = -1;
+  let bestLevel = PRECEDENCE.length;
   let depth = 0;
   for (let at = 0; at < code.length; at++) {
     const c = code[at];
@@ -240,13 +241,13 @@ function topLevel(code: string, wanted: readonly string[]): number {
     if (operator === '') continue;
     const level = PRECEDENCE.findIndex((operators) => operators.includes(operator));
     // The condition of `a ? b : c ? d : e` ends at the first question mark.
-    if (level < foundLevel || (level === foundLevel && level > 0)) {
-      found = at;
-      foundLevel = level;
+    if (level < bestLevel || (level === bestLevel && level > 0)) {
+      best = at;
+      bestLevel = level;
     }
     at += operator.length - 1;
   }
-  return found >= 0 && wanted.includes(operatorAt(code, found)) ? found : -1;
+  return best >= 0 && wanted.includes(operatorAt(code, best)) ? best : -1;
 }
 
 function operatorAt(code: string, at: number): string {
@@ -254,13 +255,13 @@ function operatorAt(code: string, at: number): string {
   if (OPERATORS.includes(two)) return two;
   const one = code[at];
   if (!OPERATORS.includes(one)) return '';
-  // `-1`, `*pointer`, `&value`: a sign, not an operator.
+  // `-1`, `*pointer`, `&value`: these are signs, not binary operators.
   if ((one === '-' || one === '+' || one === '*' || one === '&') && !/[\w)\]"]\s*$/.test(code.slice(0, at)))
     return '';
   return one;
 }
 
-/** Place of the colon that belongs to a question mark. */
+/** Position of the colon that belongs to a question mark. */
 function matchingColon(code: string, question: number): number {
   let depth = 0;
   let open = 0;

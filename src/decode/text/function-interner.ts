@@ -1,25 +1,26 @@
 /**
- * Names of functions as numbers: text has no addresses, so a record's address field gets a number that stands for the
- * name. Bytes in, a number from 1 on out, without a string unless the name is new.
+ * Assigns numbers, from 1 up, to function names. Text has no addresses, so a record's address field gets the number of
+ * the name. Makes a string only for a new name.
  */
+
 import type { FunctionNames } from '../../model/function-names.ts';
 
 export interface FunctionInterner extends FunctionNames {
-  /** The number of a name; 0, which has no name, for what is none: nothing, an address, or one name too many. */
+  /** Number of the name. Returns 0, which has no name, if the bytes are empty or an address, or if the table is full. */
   intern(bytes: Uint8Array, from: number, to: number): number;
 }
 
-/** More names than a kernel with all its modules has. */
+/** More than the functions of a kernel with all its modules. */
 const MOST_NAMES = 1 << 19;
 /** KSYM_NAME_LEN, include/linux/kallsyms.h. */
 const LONGEST_NAME = 512;
 
 export function makeFunctionInterner(): FunctionInterner {
   const names: string[] = [''];
-  /** The bytes of all names, one after the other; `starts[i + 1]` is where name i ends. */
+  /** The bytes of all names in sequence; name i ends at `starts[i + 1]`. */
   let pool = new Uint8Array(1 << 14);
   let starts = new Int32Array(1 << 9);
-  /** Open addressing: number of a name, 0 where free. Twice as many places as names. */
+  /** Hash table with open addressing: the number of a name, or 0 if free. Twice as many slots as names. */
   let places = new Int32Array(1 << 10);
 
   const isName = (number: number, bytes: Uint8Array, from: number, to: number): boolean => {
@@ -64,7 +65,7 @@ export function makeFunctionInterner(): FunctionInterner {
   return {
     generation: 0,
     intern: (bytes, from, to) => {
-      // An address that the kernel has no name for must not become one.
+      // An address without a name in the kernel is not a function name.
       const isAddress = bytes[from] === 0x30;
       if (to <= from || isAddress || to - from > LONGEST_NAME) return 0;
       const mask = places.length - 1;

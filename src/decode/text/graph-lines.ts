@@ -1,16 +1,16 @@
 /**
- * Lines of the tracer function_graph: bytes in, records of funcgraph_entry and funcgraph_exit out.
+ * Parses lines of the tracer function_graph into records of funcgraph_entry and funcgraph_exit.
  * Source: kernel/trace/trace_functions_graph.c.
  *
  *     TIME |   CPU)    task-pid    | ! duration us  |  indent name() {      an entry
  *     TIME |   CPU)    task-pid    | ! duration us  |  indent name();       an entry and its exit in one line
  *     TIME |   CPU)    task-pid    | ! duration us  |  indent } / * name * /  an exit
  *
- * TIME and task-pid are there with the options funcgraph-abstime and funcgraph-proc, the name of an exit with
- * funcgraph-tail. A task's name is cut to 7 bytes and its column is 14 bytes wide or 15, so it can be any bytes. Where a
- * task takes another's place on a CPU there is a banner of three lines. The arrows of interrupts (`==========>`) are no
- * events. A column ` d..1. | ` behind the task has the flags, with the option latency-format; a line ` (Overruns: 0)` is
- * part of the exit before it, with funcgraph-overrun. Events of other kinds come as comments, `/ * name: text * /`.
+ * The options funcgraph-abstime and funcgraph-proc add TIME and task-pid, funcgraph-tail adds the name of an exit. A
+ * task's name is cut to 7 bytes and can be any bytes: its column has 14 or 15 bytes. When a CPU switches tasks, a banner
+ * of three lines follows. Arrows of interrupts (`==========>`) are not events. The option latency-format adds a column
+ * ` d..1. | ` with the flags after the task. funcgraph-overrun adds a line ` (Overruns: 0)` that belongs to the exit
+ * before it. Events of other kinds are printed as comments, `/ * name: text * /`.
  */
 import type { TimestampNs } from '../../model/time.ts';
 import type { FunctionInterner } from './function-interner.ts';
@@ -23,7 +23,7 @@ import { type Scratch, writeNumber } from './scratch.ts';
 import { lineEnd, startsWith } from './search.ts';
 
 export interface GraphReader {
-  /** Reads one line and hands out its events. Returns where the next begins, or -1 when it is none of the tracer's. */
+  /** Parses one line and emits its events. Returns where the next begins, or -1 if it is not a line of this tracer. */
   line(bytes: Uint8Array, from: number, end: number): number;
 }
 
@@ -33,31 +33,31 @@ export interface GraphOptions {
   scratch: Scratch;
   functions: FunctionInterner;
   cpuCount: number;
-  /** What is filled in for every line. */
+  /** Filled in for every line. */
   prefix: LinePrefix;
-  /** Tells of an event before it is handed out. */
+  /** Counts an event before it is emitted. */
   count(stamp: TimestampNs, recordBytes: number): void;
-  /** Hands out the record of a type, with what `prefix` says. */
+  /** Emits the record of a type with the values of `prefix`. */
   handOut(type: LineType): void;
-  /** Reads the text of another event. */
+  /** Decodes the text of another event. */
   comment(bytes: Uint8Array, from: number, end: number): void;
 }
 
-/** Depth of calls that the kernel follows: FTRACE_RETFUNC_DEPTH, include/linux/ftrace.h. */
+/** Call depth that the kernel tracks: FTRACE_RETFUNC_DEPTH, include/linux/ftrace.h. */
 const MOST_DEPTH = 64;
 const INDENT = 2;
 const MOST_FLAGS = 8;
-/** Bytes of the two records in the kernel's buffer, where their formats are not known. */
+/** Bytes of the two records in the kernel's buffer, if their formats are unknown. */
 const ENTRY_BYTES = 24;
 const EXIT_BYTES = 44;
-/** Where the text has no times, each event comes this much after the one before: order is all that counts. */
+/** If the text has no times, each event gets a time this much later than the one before, to keep the order. */
 const STEP_NS = 1000;
-/** Durations go back from here. */
+/** Start of these times. It is large, because durations are subtracted from it. */
 const FIRST_STAMP_NS = 1e15;
 
-/** Places in the column of doubles: duration of the line in hand, -1 when it has none; */
+/** Indices into the array of doubles: duration of the current line, or -1 if it has none; */
 const DURATION = 0;
-/** and the stamp given last where the text has no times. */
+/** and the last time given to an event, if the text has no times. */
 const UNKNOWN_STAMP = 1;
 
 const NEWLINE = 0x0a;
@@ -81,17 +81,17 @@ export function makeGraphReader(options: GraphOptions): GraphReader {
   const { scratch } = options;
   const entryFields = fieldsOf(entry);
   const exitFields = fieldsOf(exit);
-  /** Functions that were entered and not left, by CPU and depth, as the kernel keeps them. */
+  /** Functions that were entered but not left, by CPU and depth, as in the kernel. */
   const entered = new Int32Array(options.cpuCount * MOST_DEPTH);
-  /** Doubles of the line in hand, in a column: as variables of a closure they would be boxed at each. */
+  /** Doubles of the current line. In an array, because V8 would box a closure's doubles at each write. */
   const ns = new Float64Array(2);
   ns[UNKNOWN_STAMP] = FIRST_STAMP_NS;
-  /** Calls too deep to be followed, of the task so far. */
+  /** Current depth of the task's calls beyond the depth that is tracked. */
   let overrun = 0;
-  /** Place behind the line's front part. */
+  /** Position in the current line. */
   let at = 0;
 
-  /** Digits from `at` on; leaves `at` behind them. -1 when there are none. */
+  /** Parses digits at `at` and moves past them. Returns -1 if there are none. */
   const number = (bytes: Uint8Array, end: number): number => {
     const first = at;
     let value = 0;
@@ -104,7 +104,7 @@ export function makeGraphReader(options: GraphOptions): GraphReader {
     while (at < end && bytes[at] === SPACE) at++;
   };
 
-  /** `TIME |  CPU) task-pid | `, as far as it is there. False when it is no line of the tracer. */
+  /** Parses `TIME |  CPU) task-pid | `, with its optional parts. Returns false if it is not a line of this tracer. */
   const front = (bytes: Uint8Array, from: number, end: number): boolean => {
     at = from;
     spaces(bytes, end);
@@ -131,7 +131,7 @@ export function makeGraphReader(options: GraphOptions): GraphReader {
     return true;
   };
 
-  /** The column of the task: moves behind it when it is there. */
+  /** Moves past the task's column if there is one. */
   const task = (bytes: Uint8Array, end: number): void => {
     const width = bytes[at + PROC_COLUMNS + 1] === BAR ? PROC_COLUMNS : PROC_COLUMNS + 1;
     const behind = at + width;
@@ -150,7 +150,7 @@ export function makeGraphReader(options: GraphOptions): GraphReader {
     at = behind + 3;
   };
 
-  /** ` d..1. | `, with the option latency-format: moves behind it when it is there. */
+  /** Moves past ` d..1. | `, which the option latency-format adds, if it is there. */
   const flags = (bytes: Uint8Array, end: number): void => {
     if (bytes[at] !== SPACE || bytes[at + 1] === SPACE) return;
     let stop = at + 1;
@@ -160,7 +160,7 @@ export function makeGraphReader(options: GraphOptions): GraphReader {
     at = stop + 3;
   };
 
-  /** `! 123.456 us |  `: moves behind it. False when it is no such column. */
+  /** Moves past `! 123.456 us |  `. Returns false if there is no such column. */
   const duration = (bytes: Uint8Array, end: number): boolean => {
     ns[DURATION] = -1;
     at += 2;
@@ -184,7 +184,7 @@ export function makeGraphReader(options: GraphOptions): GraphReader {
     return true;
   };
 
-  /** Leaves `at` behind a function's name and ` [module]`; the number that stands for the name. */
+  /** Moves past a function's name and ` [module]`. Returns the number of the name. */
   const functionName = (bytes: Uint8Array, end: number): number => {
     const start = at;
     while (at < end && NAME_BYTES[bytes[at]] === 1) at++;
@@ -216,7 +216,7 @@ export function makeGraphReader(options: GraphOptions): GraphReader {
     options.handOut(exit);
   };
 
-  /** ` (Overruns: 0)` in a line of its own, with the option funcgraph-overrun. Returns where the next line begins. */
+  /** Parses a line ` (Overruns: 0)`, which funcgraph-overrun adds. Returns where the next line begins. */
   const overruns = (bytes: Uint8Array, stop: number, end: number): number => {
     overrun = 0;
     if (bytes[stop] !== SPACE || !startsWith(bytes, stop, end, OVERRUNS)) return stop;
@@ -226,7 +226,7 @@ export function makeGraphReader(options: GraphOptions): GraphReader {
     return behind + 2;
   };
 
-  /** What stands behind the columns. */
+  /** Parses what follows the columns. */
   const call = (bytes: Uint8Array, end: number, stop: number): number => {
     const indentFrom = at;
     spaces(bytes, end);
@@ -235,7 +235,7 @@ export function makeGraphReader(options: GraphOptions): GraphReader {
     if (bytes[at] === SLASH && bytes[at + 1] === STAR) {
       const textEnd = commentEnd(bytes, at + 3, end);
       if (textEnd < 0) return -1;
-      // As the event would be printed alone, for it is matched to the end of its line.
+      // Print the event as its own line, because it is matched to the end of a line.
       const alone = Buffer.concat([bytes.subarray(at + 3, textEnd), NEWLINE_BYTES]);
       options.comment(alone, 0, alone.length);
       return textEnd + COMMENT_END.length;
@@ -274,14 +274,14 @@ export function makeGraphReader(options: GraphOptions): GraphReader {
     line: (bytes, from, end) => {
       const stop = lineEnd(bytes, from, end);
       if (stop < 0) return -1;
-      // The banner's dashes, and ` (Overruns: 0)`.
+      // The dashes of a banner, or ` (Overruns: 0)`.
       if (bytes[from] === SPACE && (bytes[from + 1] === MINUS || bytes[from + 1] === OPEN)) return stop;
       if (!front(bytes, from, end)) return -1;
       const behindBanner = bannerEnd(bytes, at, end);
       if (behindBanner >= 0) return behindBanner;
       task(bytes, end);
       flags(bytes, end);
-      // The task's name can hold newlines.
+      // The task's name can contain newlines.
       const lastStop = lineEnd(bytes, at, end);
       if (lastStop < 0) return -1;
       if (bytes[at + 2] === 0x3d || bytes[at + 2] === 0x3c) return lastStop;
@@ -298,7 +298,7 @@ export function makeGraphReader(options: GraphOptions): GraphReader {
 const TAIL = Buffer.from(' /* ');
 const OVERRUNS = Buffer.from(' (Overruns: ');
 
-/** Writes integers of a record by field. What a kernel's record does not have is passed over. */
+/** Makes a function that writes a record's integers by field name. Ignores fields that the kernel's record lacks. */
 function fieldsOf(type: LineType | undefined) {
   const places = new Map<string, { at: number; size: number }>();
   for (const field of type?.format.fields ?? []) {

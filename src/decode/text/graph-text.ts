@@ -1,12 +1,12 @@
-/** What of a text of function_graph is more than a line of columns: the ends of calls, banners and comments. */
+/** Finds the parts of function_graph text that are not columns: ends of calls, banners and comments. */
 import { startsWith } from './search.ts';
 
-/** Columns of a task's name and pid, or one more. */
+/** Width of the column with task name and pid. It can be one more. */
 export const PROC_COLUMNS = 14;
-/** What ends a comment. */
+/** End of a comment. */
 export const COMMENT_END = Buffer.from(' */\n');
 const ARROW = Buffer.from(' => ');
-/** Of an event whose text has a path in it. */
+/** Long enough for an event whose text has a path. */
 const LONGEST_COMMENT = 8192;
 const LINE_START = /^ *(?:\d+\.\d{6} \| +)?\d+\) |^ -----|^CPU:\d/;
 const LINE_START_BYTES = 40;
@@ -14,7 +14,7 @@ const NEWLINE = 0x0a;
 const SPACE = 0x20;
 const CLOSE = 0x29;
 
-/** Whether `;` or ` {` ends the call that begins with the parenthesis at `from`. */
+/** Whether `;` or ` {` ends the call whose parenthesis opens at `from`. */
 export function endsAs(bytes: Uint8Array, from: number, stop: number, what: number): boolean {
   for (let pos = from + 1; pos < stop; pos++) {
     if (bytes[pos] !== CLOSE) continue;
@@ -23,7 +23,7 @@ export function endsAs(bytes: Uint8Array, from: number, stop: number, what: numb
   return false;
 }
 
-/** `   sh-124     =>    cat-341    `, in columns: where it ends, or -1 when it is no such line. */
+/** End of a banner line `   sh-124     =>    cat-341    `, or -1 if it is not one. */
 export function bannerEnd(bytes: Uint8Array, from: number, end: number): number {
   for (let width = PROC_COLUMNS; width <= PROC_COLUMNS + 1; width++) {
     if (!startsWith(bytes, from + width, end, ARROW)) continue;
@@ -35,7 +35,7 @@ export function bannerEnd(bytes: Uint8Array, from: number, end: number): number 
   return -1;
 }
 
-/** Where the text of a comment ends: names of tasks in it can hold newlines, and ends of comments. -1: nowhere. */
+/** End of a comment's text, or -1. A task name in it can contain newlines and comment ends. */
 export function commentEnd(bytes: Uint8Array, from: number, end: number): number {
   let first = -1;
   for (let pos = from; pos < end && pos - from < LONGEST_COMMENT; pos++) {

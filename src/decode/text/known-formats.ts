@@ -1,21 +1,21 @@
 /**
- * Formats of events for text that comes without any: a file of `trace` or `trace_pipe`. The fields that probes read, laid
- * out in a way of our own, and what the kernel prints; more than one `print fmt:` where kernels differ, which the text
- * reader tries one after the other. Source: include/trace/events/*.h and kernel/trace/trace_entries.h, 5.10 to 7.3.
+ * Formats for text without format files, such as a saved `trace` or `trace_pipe`. Each has the fields that probes read,
+ * in our own layout, and what the kernel prints. Several `print fmt:` lines cover differences between kernels; the text
+ * reader tries them in order. Source: include/trace/events/*.h and kernel/trace/trace_entries.h, 5.10 to 7.3.
  */
 import { BLOCK_EVENT, BLOCK_FORMAT_TEXT } from './blk-format.ts';
 
-interface Known {
-  /** C declarations. Lengths: of `char` arrays, 16; of the rest, by the type. */
+interface KnownFormat {
+  /** C declarations. `char` arrays have length 16; the type determines other lengths. */
   fields: readonly string[];
-  /** Absent: the reader knows by the event's name what it prints. */
+  /** Absent if the reader knows by the event's name what it prints. */
   printFmts?: readonly string[];
 }
 
 const TASK = ['char comm[16]', 'int pid', 'int prio'];
 const WOKEN = 'REC->comm, REC->pid, REC->prio, REC->target_cpu';
-/** `success` was there before 4.3; the last three are those of `trace-cmd report`. */
-const WAKEUP: Known = {
+/** `success` was printed before 4.3. The last three are from `trace-cmd report`. */
+const WAKEUP: KnownFormat = {
   fields: [...TASK, 'int target_cpu'],
   printFmts: [
     `"comm=%s pid=%d prio=%d target_cpu=%03d", ${WOKEN}`,
@@ -25,7 +25,7 @@ const WAKEUP: Known = {
     `"%s:%d [%d]<CANT FIND FIELD success> CPU:%03d", ${WOKEN}`,
   ],
 };
-/** Letters of all kernels: x, K, W and N were there before 4.14. Which of them it is does not matter to anybody. */
+/** Letters of all kernels. x, K, W and N existed before 4.14; no probe depends on which of them it is. */
 const STATES =
   '{ 1, "S" }, { 2, "D" }, { 4, "T" }, { 8, "t" }, { 16, "X" }, { 32, "Z" }, { 64, "P" }, { 128, "I" }, { 16, "x" }, { 64, "K" }, { 64, "W" }, { 64, "N" }';
 const STATE = `(REC->prev_state & 0xff) ? __print_flags(REC->prev_state & 0xff, "|", ${STATES}) : "R"`;
@@ -33,22 +33,22 @@ const PREV = 'REC->prev_comm, REC->prev_pid, REC->prev_prio';
 const NEXT = 'REC->next_comm, REC->next_pid, REC->next_prio';
 const VECTORS =
   '{ 0, "HI" }, { 1, "TIMER" }, { 2, "NET_TX" }, { 3, "NET_RX" }, { 4, "BLOCK" }, { 5, "IRQ_POLL" }, { 6, "TASKLET" }, { 7, "SCHED" }, { 8, "HRTIMER" }, { 9, "RCU" }';
-const SOFTIRQ: Known = {
+const SOFTIRQ: KnownFormat = {
   fields: ['unsigned int vec'],
   printFmts: [`"vec=%u [action=%s]", REC->vec, __print_symbolic(REC->vec, ${VECTORS})`],
 };
 const DEV = 'REC->dev >> 20, REC->dev & ((1U << 20) - 1), REC->rwbs';
 const RANGE = 'REC->sector, REC->nr_sector';
 const REQUEST_FIELDS = ['dev_t dev', 'sector_t sector', 'unsigned int nr_sector', 'char rwbs[16]'];
-/** The priority came with 6.9, the command is there always. */
-const REQUEST: Known = {
+/** The priority was added in 6.9. The command is always printed. */
+const REQUEST: KnownFormat = {
   fields: [...REQUEST_FIELDS, 'unsigned int bytes', '__data_loc char[] cmd', 'char comm[16]'],
   printFmts: [
     `"%d,%d %s %u (%s) %llu + %u [%s]", ${DEV}, REC->bytes, __get_str(cmd), ${RANGE}, REC->comm`,
     `"%d,%d %s %u (%s) %llu + %u %pU,%u,%u [%s]", ${DEV}, REC->bytes, __get_str(cmd), ${RANGE}, 0, 0, 0, REC->comm`,
   ],
 };
-const DONE: Known = {
+const DONE: KnownFormat = {
   fields: [...REQUEST_FIELDS, 'int error', '__data_loc char[] cmd'],
   printFmts: [
     `"%d,%d %s (%s) %llu + %u [%d]", ${DEV}, __get_str(cmd), ${RANGE}, REC->error`,
@@ -58,7 +58,7 @@ const DONE: Known = {
 const SPAN_FIELDS = ['u64 start', 'u64 duration'];
 const SPAN = 'REC->start / 1000000000UL, REC->start % 1000000000UL, REC->duration';
 
-const KNOWN: Readonly<Record<string, Known>> = {
+const KNOWN: Readonly<Record<string, KnownFormat>> = {
   'sched:sched_switch': {
     fields: [
       'char prev_comm[16]',
@@ -69,7 +69,7 @@ const KNOWN: Readonly<Record<string, Known>> = {
       'int next_pid',
       'int next_prio',
     ],
-    // The last two are those of `trace-cmd report`, with its plugins and without.
+    // The last two are from `trace-cmd report`, with and without its plugins.
     printFmts: [
       `"prev_comm=%s prev_pid=%d prev_prio=%d prev_state=%s%s ==> next_comm=%s next_pid=%d next_prio=%d", ${PREV}, ${STATE}, REC->prev_state & 0x100 ? "+" : "", ${NEXT}`,
       `"%s:%d [%d] %s ==> %s:%d [%d]", ${PREV}, ${STATE}, ${NEXT}`,
@@ -176,23 +176,23 @@ const KNOWN: Readonly<Record<string, Known>> = {
   'ftrace:print': { fields: ['unsigned long ip', 'char buf[]'] },
 };
 
-/** Events of which there are many of one kind, by what their names begin with. */
-const FAMILIES: Readonly<Record<string, Known>> = {
+/** Groups of similar events, by the prefix of their names. */
+const FAMILIES: Readonly<Record<string, KnownFormat>> = {
   'syscalls:sys_enter_': { fields: [] },
   'syscalls:sys_exit_': { fields: ['long ret'] },
   'irq_vectors:': { fields: ['int vector'], printFmts: ['"vector=%d", REC->vector'] },
 };
 
 const names = Object.keys(KNOWN);
-/** Those of families are numbered from here on, in the order in which they are asked for. */
+/** First ID for events of these groups. They get IDs in the order of the requests. */
 const FIRST_OF_FAMILIES = names.length + 1;
 
-/** Events with a format, those of the families not among them. */
+/** Events with a format of their own, without those of `FAMILIES`. */
 export const KNOWN_EVENTS: readonly string[] = [...names, BLOCK_EVENT];
 
-/** Gives formats by event; each keeps its number. */
+/** Returns the format text per event. An event keeps its ID. */
 export function makeKnownFormats(): (event: string) => string | undefined {
-  const ofFamilies: string[] = [];
+  const familyEvents: string[] = [];
   return (event) => {
     if (event === BLOCK_EVENT) return BLOCK_FORMAT_TEXT;
     const at = names.indexOf(event);
@@ -201,15 +201,15 @@ export function makeKnownFormats(): (event: string) => string | undefined {
       (start) => event.startsWith(start) && event.length > start.length,
     );
     if (family === undefined) return undefined;
-    if (!ofFamilies.includes(event)) ofFamilies.push(event);
-    return formatText(event, FIRST_OF_FAMILIES + ofFamilies.indexOf(event), FAMILIES[family]);
+    if (!familyEvents.includes(event)) familyEvents.push(event);
+    return formatText(event, FIRST_OF_FAMILIES + familyEvents.indexOf(event), FAMILIES[family]);
   };
 }
 
-/** Events of which nothing is known but their names are numbered from here on. */
+/** First ID for events of which only the name is known. */
 const FIRST_BARE = 60_000;
 
-/** A format with the common fields alone, for an event that can only be counted. `number`: its own among those. */
+/** A format with only the common fields, for an event that can only be counted. `number` is unique among those. */
 export function bareFormatText(event: string, number: number): string {
   return formatText(event, FIRST_BARE + number, { fields: [] });
 }
@@ -221,7 +221,7 @@ const COMMON = [
   'int common_pid',
 ];
 
-function formatText(event: string, id: number, { fields, printFmts = [''] }: Known): string {
+function formatText(event: string, id: number, { fields, printFmts = [''] }: KnownFormat): string {
   let offset = 0;
   const lines = [...COMMON, ...fields].map((declaration) => {
     const { size, align, signed } = sizeOf(declaration);

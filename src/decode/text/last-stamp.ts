@@ -1,4 +1,4 @@
-/** Stamp of the last line in a piece of text that has one, without decoding what comes before it. */
+/** Finds the timestamp of a text's last line that has one, without decoding the lines before it. */
 import type { TimestampNs } from '../../model/time.ts';
 import { newPrefix, parsePrefix } from './prefix.ts';
 
@@ -6,7 +6,7 @@ const NEWLINE = 0x0a;
 const MOST_LINES = 16;
 const prefix = newPrefix();
 
-/** 0 where none of the last lines has a stamp. */
+/** Returns 0 if none of the last lines has a timestamp. */
 export function lastLineStamp(bytes: Uint8Array, from: number, end: number, isGraph: boolean): TimestampNs {
   let stop = end;
   for (let lines = 0; lines < MOST_LINES && stop > from; lines++) {

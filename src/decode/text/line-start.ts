@@ -1,6 +1,6 @@
 /**
- * Whether a line begins at a place, as far as the text goes: for strings that can hold newlines. One that is broken
- * further on is a line, too, and no part of the string.
+ * Whether a line begins at a position, as far as the available text shows. Used to end strings that can contain
+ * newlines. A line that is broken further on still counts as a line.
  */
 import { isLikePrefix } from './prefix.ts';
 import { parseLoss } from './side-lines.ts';

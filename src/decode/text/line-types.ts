@@ -1,9 +1,8 @@
 /**
- * How the lines of an event type begin and go on: an event and the fields that are read in, what tells its lines from
- * others and the programs that read them out.
+ * For each event and its wanted fields: how its lines begin, and the programs that read them.
  *
- * Most print their name, a colon, and what their print fmt says. The events of single syscalls and the records of
- * tracers print something else: here is what, in the language of print fmt, from the kernel's code.
+ * Most events print their name, a colon, and what their print fmt says. Events of single syscalls and records of tracers
+ * print something else; this file describes that as print fmts, taken from the kernel's code.
  */
 import type { EventFormat } from '../../model/format.ts';
 import { BLOCK_EVENT } from './blk-format.ts';
@@ -17,45 +16,45 @@ export interface LineType {
   format: EventFormat;
   slot: number;
   place: RecordPlace;
-  /** What its lines begin with: see `NUMBER`, `FUNCTION` and `GRAPH` for those that begin with no name of theirs. */
+  /** How its lines begin. `NUMBER`, `FUNCTION` and `GRAPH` are for lines that don't begin with the event's name. */
   start: string;
-  /** Tried one after the other, behind `start` and the space that may follow it. */
+  /** Tried in order, after `start` and an optional space. */
   programs: readonly Program[];
-  /** Lines that are records, but not of this event. */
+  /** Match lines that are records of another event. */
   others: readonly Program[];
-  /** What it prints is not known, nor whether that has more lines than one. */
+  /** We don't know what it prints, or how many lines. */
   isOpen: boolean;
-  /** Offsets of the common fields in the scratch buffer: words for the pid, bytes for the others. */
+  /** Offsets of the common fields in the scratch buffer: in words for the pid, in bytes for the others. */
   pidWord: number;
   flagsByte: number;
   preemptByte: number;
-  /** Bytes a record of it takes in the kernel's buffer, as far as its format tells. */
+  /** Approximate bytes of its record in the kernel's buffer, according to its format. */
   recordBytes: number;
 }
 
-/** Lines that begin with a number, or a number sign. */
+/** Lines that begin with a number or a number sign. */
 export const NUMBER = '#';
-/** Lines that begin with the name of some function. */
+/** Lines that begin with the name of a function. */
 export const FUNCTION = '<-';
-/** Lines of function_graph, which have a front part of their own. */
+/** Lines of function_graph, which have a prefix of their own. */
 export const GRAPH = '|';
-/** Lines of blk, which `blk-line.ts` reads. */
+/** Lines of blk, which `blk-line.ts` parses. */
 export const BLOCK = 'blk';
 
-/** How a kind of record prints, in all variants. */
+/** How a kind of record is printed, in all variants. */
 interface Printed {
   start: string;
   formats: readonly string[];
   others?: readonly string[];
 }
 
-/** What is not printed by its print fmt, by event. Source: kernel/trace/trace_output.c. */
+/** Events whose text does not follow their print fmt. Source: kernel/trace/trace_output.c. */
 const PRINTED: Readonly<Record<string, Printed>> = {
   // trace_timerlat_print()
   'ftrace:timerlat': {
     start: NUMBER,
     formats: [
-      // timerlat_lat_context[]; before 6.5 there was no third.
+      // timerlat_lat_context[]; the third value exists since 6.5.
       '"#%-5u context %6s timer_latency %9llu ns", REC->seqnum, __print_symbolic(REC->context, { 0, "irq" }, { 1, "thread" }, { 2, "user-ret" }), REC->timer_latency',
     ],
   },
@@ -68,7 +67,7 @@ const PRINTED: Readonly<Record<string, Printed>> = {
       '"%llu %10llu %3llu.%05llu %7llu %6u %6u %6u %6u %6u", REC->runtime, REC->noise, 0, 0, REC->max_sample, REC->hw_count, REC->nmi_count, REC->irq_count, REC->softirq_count, REC->thread_count',
     ],
   },
-  // trace_fn_trace(); with the option func-args, and without a parent. trace_func_repeats_print() is another record.
+  // trace_fn_trace(); also with the option func-args, and without a parent. trace_func_repeats_print() prints another record.
   'ftrace:function': {
     start: FUNCTION,
     formats: [
@@ -78,12 +77,12 @@ const PRINTED: Readonly<Record<string, Printed>> = {
     ],
     others: ['"%ps <-%ps (repeats: %pU", 0, 0, 0'],
   },
-  // trace_print_print(): the name is that of the function that wrote it.
+  // trace_print_print(): the text begins with the name of the function that wrote the record.
   'ftrace:print': { start: 'tracing_mark_write:', formats: ['"%s", REC->buf'] },
 };
 
 function hwlatFormats(): string[] {
-  // Before 5.7 there was no count.
+  // The count was added in 5.7.
   return ['', ' count:%d'].flatMap((count) => {
     const text = `#%-5u inner/outer(us): %4llu/%-5llu ts:%lld.%09ld${count}`;
     const own = 'REC->seqnum, REC->duration, REC->outer_duration, REC->tv_sec, REC->tv_nsec';
@@ -97,8 +96,8 @@ function hwlatFormats(): string[] {
 }
 
 /**
- * Lines of events that say that nothing happened, of kernels before 4.3: the task that was to be woken was awake. Only
- * where the format is ours, which has more than one way to print.
+ * Lines of kernels before 4.3 that report no event: the task to wake up was already awake. Only used with the formats
+ * of `known-formats.ts`, which have several print fmts.
  */
 const SAY_NOTHING: Readonly<Record<string, readonly string[]>> = Object.fromEntries(
   ['sched:sched_wakeup', 'sched:sched_wakeup_new', 'sched:sched_waking'].map((event) => [
@@ -110,7 +109,7 @@ const SAY_NOTHING: Readonly<Record<string, readonly string[]>> = Object.fromEntr
   ]),
 );
 
-/** Strings in events that the kernel and its drivers choose: none has a newline, so no line behind is part of it. */
+/** Strings that the kernel and its drivers choose. They contain no newline, so the next line is never part of them. */
 const ONE_LINE: readonly (readonly [events: RegExp, fields: readonly string[]])[] = [
   [/^irq:irq_handler_entry$/, ['name']],
   [/^osnoise:irq_noise$/, ['desc']],
@@ -126,9 +125,9 @@ export interface LineTypes {
   scratch: Scratch;
 }
 
-/** Compiles all types. Throws an `Error` that names the event when one of them cannot be had: ask `textProblem` first. */
-export function compileTypes(given: readonly TextEventType[], slots: Uint16Array): LineTypes {
-  const wanted = given.map(withText);
+/** Compiles all types. Throws an `Error` that names the event if its fields are not in the text: see `textProblem`. */
+export function compileTypes(requested: readonly TextEventType[], slots: Uint16Array): LineTypes {
+  const wanted = requested.map(withText);
   const { scratch, places } = makeScratch(wanted);
   const types = wanted.map((type, i) => {
     try {
@@ -140,16 +139,16 @@ export function compileTypes(given: readonly TextEventType[], slots: Uint16Array
   return { types, scratch };
 }
 
-/** What a marker says is all there is to it: whoever handles it wants that. */
+/** A marker consists only of its text, so every handler of markers needs that field. */
 function withText(type: TextEventType): TextEventType {
   return type.event === 'ftrace:print' ? { ...type, fields: [...type.fields, 'buf'] } : type;
 }
 
 const NO_SLOTS = new Uint16Array(65536);
 
-/** Why an event's fields cannot be taken from text, or undefined when they can. */
+/** Why an event's fields can't be read from text, or undefined if they can. */
 export function textProblem(type: TextEventType): string | undefined {
-  // Where nothing is wanted, lines need only be counted.
+  // If no field is wanted, the lines only need to be counted.
   if (type.fields.every(isCommon)) return undefined;
   try {
     compileType(type, makeScratch([type]).places[0], NO_SLOTS);
@@ -160,17 +159,18 @@ export function textProblem(type: TextEventType): string | undefined {
 }
 
 /**
- * The same, for events that are asked for one after the other to be read together: text has no systems, so of two
- * events of one name only the first can be had.
+ * Like `textProblem`, for a sequence of events to be read together. Text does not name systems, so of two events with
+ * the same name only the first can be read.
  */
 export function makeTextProblems(): (type: TextEventType) => string | undefined {
-  const known = new Map<string, string>();
+  const firstByName = new Map<string, string>();
   return (type) => {
     const [system, name] = type.event.split(':');
-    const first = known.get(name) ?? type.event;
-    if (first !== type.event && system !== 'ftrace') return `it looks like ${first}, which is read, too`;
+    const first = firstByName.get(name) ?? type.event;
+    if (first !== type.event && system !== 'ftrace')
+      return `it can't be told apart from ${first}, which is also read`;
     const problem = textProblem(type);
-    if (problem === undefined) known.set(name, first);
+    if (problem === undefined) firstByName.set(name, first);
     return problem;
   };
 }
@@ -219,7 +219,7 @@ function linesOf(
   const enter = ENTER.exec(event);
   if (enter !== null) {
     const own = fields.filter((field) => !isCommon(field));
-    if (own.length > 0) throw new Error(`its text does not hold ${own.join(', ')} as recorded`);
+    if (own.length > 0) throw new Error(`its text does not contain the recorded value of ${own.join(', ')}`);
     return {
       start: `sys_${enter[1]}(`,
       programs: [compileFmt({ format, fields: [], printFmt: '', place })],
@@ -239,7 +239,7 @@ function linesOf(
   };
 }
 
-/** A kernel's format has one; ours for text without formats have one for each variant. */
+/** A kernel's format has one print fmt; those of `known-formats.ts` have one per variant. */
 function printFmtsOf({ printFmt }: EventFormat): string[] {
   return printFmt.split(/\nprint fmt:[ \t]*/);
 }

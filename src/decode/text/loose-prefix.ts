@@ -1,17 +1,17 @@
 /**
- * The front part of an event's line as other kernels and tools print it, or as it comes out of a mail: bytes in, the
- * line as `trace_print_context()` of today would begin it out. For files alone: what a kernel gives us is read strictly,
- * by `prefix.ts`, because a task chooses its own name.
+ * Parses the prefix of an event's line as other kernels and tools print it, or as it looks after copying from a mail, and
+ * writes it as today's `trace_print_context()` would. Only for files: `prefix.ts` parses a live kernel's text strictly,
+ * because a task chooses its own name.
  *
  *     surfaceflinger-598   ( 598) [004] d..4 10852.771240: …     pid in 5 columns, any indentation, long names
  *     worker-200  [001]  76.211513456: …                         without flags, with nanoseconds: trace-cmd report
  *          cat-173       3.....    0us+: …                       with the option latency-format
  */
 
-/** How the stamp of a line is printed. */
+/** How a line's timestamp is printed. */
 export type StampKind = 'seconds' | 'count' | 'micros';
 
-/** What the front part says, as places in the bytes that were read. Overwritten for every line. */
+/** Contents of the prefix, as positions in the input bytes. Overwritten for every line. */
 export interface LooseLine {
   kind: StampKind;
   nameFrom: number;
@@ -20,10 +20,10 @@ export interface LooseLine {
   cpu: number;
   flagsFrom: number;
   flagsTo: number;
-  /** Seconds, or the number where it is a count, and microseconds. */
+  /** Seconds (or the number, if it is a count) and microseconds. */
   whole: number;
   micros: number;
-  /** Where the event's text begins. */
+  /** Start of the event's text. */
   text: number;
 }
 
@@ -42,13 +42,13 @@ export function newLooseLine(): LooseLine {
   };
 }
 
-/** Android's names can be those of processes. */
+/** Android uses process names as task names. */
 const LONGEST_NAME = 128;
 const MOST_DIGITS = 9;
 const MOST_STAMP_DIGITS = 15;
 const LEAST_FLAGS = 3;
 const MOST_FLAGS = 8;
-/** Of `%16s-%-7d`. */
+/** Column width in `%16s-%-7d`. */
 const NAME_COLUMNS = 16;
 const LONGEST_COMM = 15;
 const MICRO_DIGITS = 6;
@@ -64,7 +64,7 @@ const COLON = 0x3a;
 const BRACKET = 0x5b;
 const CLOSING_BRACKET = 0x5d;
 
-/** Reads the line at `from`, which ends before `end`. False when it is none of an event. */
+/** Parses the line at `from`, which ends before `end`. Returns false if it is not an event. */
 export function parseLoose(bytes: Uint8Array, from: number, end: number, into: LooseLine): boolean {
   const first = skipBlanks(bytes, from, end);
   const last = Math.min(end, first + LONGEST_NAME);
@@ -101,7 +101,7 @@ function parseBehindName(bytes: Uint8Array, from: number, end: number, into: Loo
   return parseStamp(bytes, pos, end, into);
 }
 
-/** `%3d` of the CPU, the flags right behind it. */
+/** Parses `%3d` of the CPU with the flags directly after it. */
 function parseLatency(bytes: Uint8Array, from: number, end: number, into: LooseLine): boolean {
   let pos = skipDigits(bytes, from, end);
   if (pos === from || pos - from > MOST_DIGITS) return false;
@@ -119,7 +119,7 @@ function takeFlags(bytes: Uint8Array, from: number, end: number, into: LooseLine
   return skipBlanks(bytes, pos, end);
 }
 
-/** `76.211513: `, `76.211513456: `, `76211513: `, or `12us+: `, where the mark can be a space. */
+/** Parses `76.211513: `, `76.211513456: `, `76211513: `, or `12us+: ` (the mark can be a space). */
 function parseStamp(bytes: Uint8Array, from: number, end: number, into: LooseLine): boolean {
   let pos = skipDigits(bytes, from, end);
   if (pos === from || pos - from > MOST_STAMP_DIGITS) return false;
@@ -144,13 +144,13 @@ function parseStamp(bytes: Uint8Array, from: number, end: number, into: LooseLin
   return true;
 }
 
-/** Bytes that `writePrefix` can need. */
+/** Maximum bytes that `writePrefix` writes. */
 export const LONGEST_PREFIX = 96;
 
-/** Writes the front part as `prefix.ts` reads it. Returns the place behind it. */
+/** Writes the prefix in the form that `prefix.ts` reads. Returns the position after it. */
 export function writePrefix(line: LooseLine, bytes: Uint8Array, into: Uint8Array, at: number): number {
   let pos = at;
-  // Of a longer name the end tells more.
+  // The end of a long name is more useful than its start.
   const nameFrom = Math.max(line.nameFrom, line.nameTo - LONGEST_COMM);
   for (let i = line.nameTo - nameFrom; i < NAME_COLUMNS; i++) into[pos++] = SPACE;
   for (let i = nameFrom; i < line.pidTo; i++) into[pos++] = bytes[i];

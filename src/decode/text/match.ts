@@ -1,9 +1,10 @@
 /**
- * Walks the steps of a program over a line: bytes in, a record's fields in the scratch buffer out.
+ * Runs a program's steps over a line and writes the record's fields to the scratch buffer.
  *
- * A string that can hold any bytes ends where all that follows it up to the end of the line matches: a task named
- * ` pid=1 prio=2` does not mislead it. Where its end could be inside the string, the next line must look like one, too.
+ * A string with arbitrary bytes ends where everything after it matches up to the end of the line, so a task named
+ * ` pid=1 prio=2` does not mislead it. If the end could be inside the string, the next line must also look like a line.
  */
+
 import type { FunctionInterner } from './function-interner.ts';
 import { looksLikeLine } from './line-start.ts';
 import { NAME_BYTES } from './name-bytes.ts';
@@ -13,7 +14,7 @@ import * as steps from './program.ts';
 import { type RecordPlace, type Scratch, writeInteger, writeNumber, writeString } from './scratch.ts';
 import { lineEnd, startsWith } from './search.ts';
 
-/** Ends of strings that are tried in one line, before it is given up. */
+/** Possible string ends tried per line before the line counts as unreadable. */
 const MOST_TRIES = 20_000;
 const SPACE = 0x20;
 const NEWLINE = 0x0a;
@@ -23,11 +24,11 @@ const CLOSING_BRACKET = 0x5d;
 
 export interface Matcher {
   /**
-   * Reads what is left of a line, from `from`, into the record at `place`. Returns where the next line begins, or -1
-   * when this line is none of the program's; then nothing in the record means anything.
+   * Parses the rest of a line, starting at `from`, into the record at `place`. Returns where the next line begins, or -1
+   * if the line does not match the program; the record's contents are meaningless then.
    */
   match(program: Program, place: RecordPlace, bytes: Uint8Array, from: number, end: number): number;
-  /** Bytes the record of the last match has, its strings included. */
+  /** Length of the last matched record in bytes, including its strings. */
   recordLength(): number;
 }
 
@@ -39,7 +40,7 @@ export function makeMatcher(scratch: Scratch, functions: FunctionInterner): Matc
   let strict = false;
   let length = 0;
 
-  /** Walks from step `pc` on. `horizon`: a newline before this place may be part of a string. */
+  /** Runs the steps from `pc` on. `horizon`: a newline before this position may be part of a string. */
   function walk(
     program: Program,
     bytes: Uint8Array,
@@ -120,7 +121,7 @@ export function makeMatcher(scratch: Scratch, functions: FunctionInterner): Matc
     }
   }
 
-  /** The first end of a string at which all that follows matches. */
+  /** Finds the first end of a string at which everything after it matches. */
   function findEnd(
     program: Program,
     bytes: Uint8Array,
@@ -138,7 +139,7 @@ export function makeMatcher(scratch: Scratch, functions: FunctionInterner): Matc
     const sought =
       nextStep === steps.LITERAL ? literals[code[next + 1]] : nextStep === steps.END ? NEWLINE : -1;
     for (let pos = from; pos <= last; pos++) {
-      // The quick way to the next place where the end can be.
+      // Fast path to the next position where the string can end.
       if (sought >= 0) {
         while (pos < last && bytes[pos] !== sought && bytes[pos] !== NEWLINE) pos++;
       }
@@ -147,7 +148,7 @@ export function makeMatcher(scratch: Scratch, functions: FunctionInterner): Matc
       if (behind >= 0) {
         const string = code[pc + 3];
         if (string >= 0) {
-          // Filled up to its columns it has spaces in front.
+          // A string narrower than its column has spaces in front.
           const columns = code[pc + 2] >> 1;
           let start = from;
           if (pos - from === columns) while (start < pos && bytes[start] === SPACE) start++;
@@ -162,13 +163,13 @@ export function makeMatcher(scratch: Scratch, functions: FunctionInterner): Matc
     return -1;
   }
 
-  /** Behind what can follow a function's name: `+0x12/0x34` and ` [module]`. */
+  /** Position after what can follow a function's name: `+0x12/0x34` and ` [module]`. */
   function behindSymbol(program: Program, pc: number, bytes: Uint8Array, from: number, end: number): number {
     let pos = from;
     if (bytes[pos] === PLUS)
       while (pos < end && bytes[pos] > SPACE && !isNext(program, pc, bytes, pos, end)) pos++;
     if (bytes[pos] !== SPACE || bytes[pos + 1] !== BRACKET) return pos;
-    // A literal ` [` may follow as well; a lone space may not be taken for it.
+    // A literal ` [` may also follow; don't mistake a single space for it.
     const { code, literals } = program;
     const next = pc + steps.STEP;
     const isLiteral = code[next] === steps.LITERAL && literals[code[next + 1] + 1] === BRACKET;
@@ -201,8 +202,8 @@ export function makeMatcher(scratch: Scratch, functions: FunctionInterner): Matc
     const { names, values, delimiter, none } = table;
     let pos = from;
     let value = 0;
-    for (let found = 0; ; found++) {
-      if (found > 0) {
+    for (let count = 0; ; count++) {
+      if (count > 0) {
         if (!startsWith(bytes, pos, end, delimiter)) break;
         pos += delimiter.length;
       }
@@ -213,12 +214,12 @@ export function makeMatcher(scratch: Scratch, functions: FunctionInterner): Matc
         pos += names[i].length;
         continue;
       }
-      // Bits without a name come last.
+      // Unnamed bits come last.
       const behind = bareHex(bytes, pos, end, -1);
       if (behind >= 0) {
         value += parsedNumber();
         pos = behind;
-      } else if (found === 0) {
+      } else if (count === 0) {
         if (!startsWith(bytes, pos, end, none)) return -1;
         pos += none.length;
       } else {
@@ -292,7 +293,7 @@ export function makeMatcher(scratch: Scratch, functions: FunctionInterner): Matc
   };
 }
 
-/** Behind the spaces that fill a column, which ends at `columnEnd` or before. */
+/** Position after the spaces that pad a column, which ends at `columnEnd` or earlier. */
 function paddingEnd(bytes: Uint8Array, from: number, columnEnd: number, end: number): number {
   let pos = from;
   while (pos < columnEnd && pos < end && bytes[pos] === SPACE) pos++;

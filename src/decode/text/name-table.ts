@@ -1,16 +1,16 @@
-/** Which of a few known names do bytes spell? Names in, a look-up without strings out. */
+/** Looks up bytes in a fixed list of names without making strings. */
 
 export interface NameLookUp {
-  /** Place of the name in the list it was made from, or -1. `hash` is that of the bytes, by `hashByte`. */
+  /** Index of the name in the list, or -1. `hash` is the hash of the bytes, made with `hashByte`. */
   find(hash: number, bytes: Uint8Array, from: number, to: number): number;
 }
 
-/** The hash with one byte more. Begins with 0. */
+/** Adds one byte to a hash, which starts with 0. */
 export function hashByte(hash: number, byte: number): number {
   return (Math.imul(hash, 31) + byte) | 0;
 }
 
-/** Of names that are there twice the first counts. */
+/** If a name occurs twice, the first counts. */
 export function makeNameLookUp(names: readonly string[]): NameLookUp {
   const spelled = names.map((name) => Buffer.from(name, 'latin1'));
   let size = 16;

@@ -1,19 +1,19 @@
 /**
- * Numbers in text: bytes and a place in, the place behind the digits out, and the value as the two 32-bit words that a
- * record holds. Exact for all 64 bits; the usual few digits take the short way.
+ * Parses numbers in text to the two 32-bit words that a record stores. Exact for all 64 bits, with a fast path for the
+ * usual few digits. Parsers return the position after the digits.
  */
 const TWO_POW_32 = 4294967296;
-/** So many decimal digits fit into 31 bits. */
+/** This many decimal digits fit into 31 bits. */
 const SHORT_DIGITS = 9;
 const MAX_DECIMAL_DIGITS = 20;
 const MAX_HEX_DIGITS = 16;
 const ZERO = 0x30;
 const MINUS = 0x2d;
 
-/** What was parsed last: the words of a 64-bit integer, negative ones in two's complement. */
+/** Last parsed value: the words of a 64-bit integer, negative values in two's complement. */
 export const parsed = { low: 0, high: 0 };
 
-/** Digits, with an optional `-`. Returns the place behind them, or -1 where there are none or too many. */
+/** Parses digits with an optional `-`. Returns the position after them, or -1 if there are none or too many. */
 export function parseDecimal(bytes: Uint8Array, from: number, end: number): number {
   let pos = from;
   const negative = pos < end && bytes[pos] === MINUS;
@@ -23,7 +23,7 @@ export function parseDecimal(bytes: Uint8Array, from: number, end: number): numb
   let value = 0;
   for (; pos < shortEnd; pos++) {
     const digit = bytes[pos] - ZERO;
-    // Not `digit > 9`: behind the text's end there is nothing, which is no number.
+    // Not `digit > 9`: past the end of the text, `digit` is NaN.
     if (!(digit >= 0 && digit <= 9)) break;
     value = value * 10 + digit;
   }
@@ -54,7 +54,7 @@ function moreDigits(bytes: Uint8Array, from: number, most: number, end: number):
   return pos;
 }
 
-/** Hexadecimal digits, with an optional `0x`. Returns the place behind them, or -1. */
+/** Parses hexadecimal digits with an optional `0x`. Returns the position after them, or -1. */
 export function parseHex(bytes: Uint8Array, from: number, end: number): number {
   let pos = from;
   if (pos + 1 < end && bytes[pos] === ZERO && (bytes[pos + 1] | 0x20) === 0x78) pos += 2;
@@ -88,7 +88,7 @@ function negate(): void {
   parsed.low = low;
 }
 
-/** The value parsed last as a signed number; exact to 2^53. */
+/** Last parsed value as a signed number; exact to 2^53. */
 export function parsedNumber(): number {
   return parsed.high * TWO_POW_32 + (parsed.low >>> 0);
 }

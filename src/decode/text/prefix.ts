@@ -1,26 +1,26 @@
 /**
- * The front part of an event's line: bytes in, task, CPU, flags and stamp out.
+ * Parses the prefix of an event's line: task, CPU, flags and timestamp.
  * Source: kernel/trace/trace_output.c, trace_print_context() and trace_print_lat_fmt().
  *
  *     %16s-%-7d [(%7d)] [%03d] flags %5lu.%06lu: text
  *
- * A task's name is at most 15 bytes and fills columns 0 to 15 from the right, so the `-` is in column 16 whatever bytes
- * the name has, newlines and text like this included. The flags are 4 characters, 5 since 5.15 or so, 7 on real-time
- * kernels up to 6.6, and are not there where the option `irq-info` is off.
+ * A task's name has at most 15 bytes and is right-aligned in columns 0 to 15. So the `-` is always in column 16, even if
+ * the name contains newlines or text like this. There are 4 flag characters, 5 since about 5.15, 7 on real-time kernels
+ * up to 6.6, and none if the option `irq-info` is off.
  */
 import type { TimestampNs } from '../../model/time.ts';
 
-/** What the front part says. Overwritten for every line. */
+/** Contents of the prefix. Overwritten for every line. */
 export interface LinePrefix {
   pid: number;
   cpu: number;
   /** As in `common_flags`. */
   flags: number;
-  /** As in `common_preempt_count`, as far as it is printed. */
+  /** As in `common_preempt_count`, as far as the text shows it. */
   preemptCount: number;
-  /** Printed in microseconds, rounded; with clocks that do not count time, what they count. */
+  /** Printed in rounded microseconds. With a clock that does not measure time, the clock's count. */
   timestampNs: TimestampNs;
-  /** The stamp is a plain number: the trace clock does not count time. */
+  /** The timestamp is a plain number: the trace clock does not measure time. */
   isPlainStamp: boolean;
 }
 
@@ -29,15 +29,15 @@ export function newPrefix(): LinePrefix {
 }
 
 const NAME_COLUMNS = 16;
-/** The least bytes a front part has. */
+/** Minimum length of a prefix in bytes. */
 export const SHORTEST_PREFIX = 30;
 const MOST_FLAGS = 8;
-/** A pid or CPU of more digits is none. */
+/** A number with more digits is not a pid or CPU. */
 const MOST_DIGITS = 9;
 const MOST_SECOND_DIGITS = 15;
 
 const SPACE = 0x20;
-/** Of `%-7d`. */
+/** Column width in `%-7d`. */
 const PID_COLUMNS = 7;
 const MINUS = 0x2d;
 const DOT = 0x2e;
@@ -77,7 +77,7 @@ const CONTEXT_LETTERS = byLetter({
   s: SOFTIRQ,
 });
 
-/** Reads the front part of the line at `from`. Returns where the text behind it begins, or -1 when there is none. */
+/** Parses the prefix at `from`. Returns where the text after it begins, or -1 if there is no prefix. */
 export function parsePrefix(bytes: Uint8Array, from: number, end: number, into: LinePrefix): number {
   if (from + SHORTEST_PREFIX > end || bytes[from + NAME_COLUMNS] !== MINUS) return -1;
   let pos = from + NAME_COLUMNS + 1;
@@ -89,7 +89,7 @@ export function parsePrefix(bytes: Uint8Array, from: number, end: number, into: 
   into.pid = value;
 
   while (pos < end && bytes[pos] === SPACE) pos++;
-  // The thread group, where the option record-tgid is on.
+  // The thread group, if the option record-tgid is on.
   if (bytes[pos] === 0x28) {
     while (pos < end && bytes[pos] !== 0x29) if (++pos - first > 2 * NAME_COLUMNS) return -1;
     pos += 2;
@@ -113,8 +113,8 @@ export function parsePrefix(bytes: Uint8Array, from: number, end: number, into: 
 }
 
 /**
- * Whether the line at `from` begins as a front part does, be it broken behind: `…task-PID     [CPU] F`. By its columns,
- * which a name of 15 bytes cannot imitate: the task's id has 7 and a space behind it.
+ * Whether the line at `from` begins like a prefix, `…task-PID     [CPU] F`, even if it is broken after that. Checks the
+ * columns, which a name of 15 bytes can't imitate: the pid has 7 columns and a space after it.
  */
 export function isLikePrefix(bytes: Uint8Array, from: number, end: number): boolean {
   if (bytes[from] !== SPACE || bytes[from + NAME_COLUMNS] !== MINUS) return false;
@@ -128,11 +128,11 @@ export function isLikePrefix(bytes: Uint8Array, from: number, end: number): bool
   if (bytes[pos] === 0x28) return true;
   if (bytes[pos] !== 0x5b) return false;
   for (pos++; pos < end && bytes[pos] >= ZERO && bytes[pos] <= 0x39; ) pos++;
-  // A name that goes as far as this is followed by the dash.
+  // If this is a long name, the dash follows.
   return pos + 2 >= end || (bytes[pos] === 0x5d && bytes[pos + 1] === SPACE && bytes[pos + 2] !== MINUS);
 }
 
-/** ` %5lu.%06lu: `, or ` %12llu: ` with clocks that do not count time. Returns where the text begins, or -1. */
+/** Parses ` %5lu.%06lu: `, or ` %12llu: ` with clocks that don't measure time. Returns where the text begins, or -1. */
 function parseStamp(bytes: Uint8Array, from: number, end: number, into: LinePrefix): number {
   let pos = from;
   while (pos < end && bytes[pos] === SPACE) pos++;
@@ -160,8 +160,8 @@ function parseStamp(bytes: Uint8Array, from: number, end: number, into: LinePref
 }
 
 /**
- * irqs-off, need-resched, hardirq/softirq, preempt-depth and, later, migrate-disable; real-time kernels had a
- * need-resched-lazy behind the second and a preempt-lazy-depth behind the preempt-depth.
+ * Parses irqs-off, need-resched, hardirq/softirq, preempt-depth and (in newer kernels) migrate-disable. Real-time
+ * kernels had need-resched-lazy after need-resched, and preempt-lazy-depth after preempt-depth.
  */
 export function parseFlags(bytes: Uint8Array, from: number, length: number, into: LinePrefix): void {
   const isRealtime = length > 5;

@@ -1,23 +1,23 @@
 /**
- * Which pieces of a print fmt give a field, and how: the pieces of the format in, those that fill a field out. What the
- * text does not hold about a field is an error, with the reason.
+ * Finds the pieces of a print fmt that together give a field, and how. Throws an error with the reason if the text does
+ * not contain the field.
  */
 import type { EventFormat, FieldFormat } from '../../model/format.ts';
 import { fieldsRead, type Meaning, meaningOf, type Part, WHOLE } from './expression.ts';
 import type { Piece } from './printf.ts';
 
-/** A string that is no field of a fixed size ends within this many bytes, or the line is no good. */
+/** Maximum bytes of a string without fixed size. A line with a longer one is broken. */
 const LONGEST_STRING = 4096 + 256;
-/** Names, bitmasks, addresses: none is longer, unless it is an array that is printed in full. */
+/** Names, bitmasks and addresses are shorter than this, except arrays printed in full. */
 const LONGEST_WORD = 8192;
 
-/** A piece of the format, and what it tells. */
+/** A piece of the format and its meaning. */
 export interface PrintedPiece {
   piece: Piece;
   meaning: Meaning | undefined;
-  /** Can hold any bytes, newlines too. */
+  /** Can contain any bytes, including newlines. */
   isText: boolean;
-  /** The most bytes it can have. */
+  /** Maximum length in bytes. */
   most: number;
 }
 
@@ -26,7 +26,7 @@ export function printedPiece(piece: Piece, format: EventFormat, oneLine: readonl
   let meaning = meaningOf(piece.argument);
   const { looks } = piece;
   if (looks === 'string' && meaning.kind === 'number' && meaning.part.span === WHOLE) {
-    // A `%s` of a field is the string in it, if it is an array.
+    // A `%s` of a field prints the string in it, if it is an array.
     const { field } = meaning.part;
     const printedField = format.fields.find((candidate) => candidate.name === field);
     const isArray = printedField?.array === true || printedField?.size === 0;
@@ -42,14 +42,14 @@ export function printedPiece(piece: Piece, format: EventFormat, oneLine: readonl
   return { piece, meaning, isText, most: isText ? longestOf(meaning, format) : LONGEST_WORD };
 }
 
-/** Bytes a string can have: in a field of a fixed size, its NUL not counted. */
+/** Maximum bytes of a string: for a field of fixed size, its size without the NUL. */
 function longestOf(meaning: Meaning, format: EventFormat): number {
   const field = format.fields.find((candidate) => candidate.name === fieldOf(meaning));
   if (field === undefined || field.location !== 'inline' || field.size === 0) return LONGEST_STRING;
   return field.size - 1;
 }
 
-/** The pieces that together give a field. */
+/** Returns the pieces that together give the field. */
 export function howToFill(field: FieldFormat, pieces: readonly PrintedPiece[]): PrintedPiece[] {
   const about = pieces.filter(
     (printed) => printed.meaning !== undefined && fieldOf(printed.meaning) === field.name,
@@ -57,9 +57,9 @@ export function howToFill(field: FieldFormat, pieces: readonly PrintedPiece[]): 
   const text = about.find(({ meaning }) => meaning?.kind === 'text');
   if (text !== undefined) {
     if (/\bchar\b|\bu8\b/.test(field.type)) return [text];
-    throw new Error(`${field.name} (${field.type}) is no string`);
+    throw new Error(`${field.name} (${field.type}) is not a string`);
   }
-  if (field.array) throw new Error(`its text does not hold ${field.name} as it is recorded`);
+  if (field.array) throw new Error(`its text does not contain the recorded value of ${field.name}`);
   const whole =
     about.find(({ meaning }) => isWhole(meaning, 'number')) ??
     about.find(({ meaning }) => isWhole(meaning, 'symbol'));
@@ -81,8 +81,8 @@ export function howToFill(field: FieldFormat, pieces: readonly PrintedPiece[]): 
     return parts;
   throw new Error(
     isPrinted(field, pieces)
-      ? `its text tells ${field.name} only in a way that cannot be turned back`
-      : `its text does not tell ${field.name}`,
+      ? `its text shows ${field.name} only in a form that can't be converted back`
+      : `its text does not contain ${field.name}`,
   );
 }
 
@@ -105,7 +105,7 @@ export function partIn(meaning: Meaning | undefined): Part | undefined {
   return meaning?.kind === 'number' || meaning?.kind === 'symbol' ? meaning.part : undefined;
 }
 
-/** Whether the parts reach from the lowest value of a field to its highest, one where the other ends. */
+/** Whether the parts cover a field's values without gaps, from lowest to highest. */
 function isCovered(field: FieldFormat, parts: readonly Part[]): boolean {
   const most = 2 ** (8 * field.size);
   let reached = 1;

@@ -1,13 +1,12 @@
 /**
- * The two parts of an event's print fmt, a format string of C's printf and its arguments, taken apart: text in,
- * literals and conversions with their arguments out.
- * Source: lib/vsprintf.c, format_decode() and pointer(), for what the kernel's own printf has.
+ * Splits an event's print fmt (a printf format string and its arguments) into literals and conversions with their
+ * arguments. Source: lib/vsprintf.c, format_decode() and pointer(), for the kernel's own printf.
  */
 import { endOfArgument, STRING, withoutLiterals } from '../print-fmt.ts';
 
 export interface Literal {
   kind: 'literal';
-  /** One character a byte. */
+  /** One character per byte. */
   text: string;
 }
 
@@ -15,11 +14,11 @@ export interface Conversion {
   kind: 'conversion';
   /** As written, for messages: `%-5u`. */
   spec: string;
-  /** How what is printed looks. `word`: anything without a newline, such as `%pI4`. */
+  /** What the output looks like. `word`: anything without a newline, such as `%pI4`. */
   looks: 'decimal' | 'hex' | 'octal' | 'char' | 'string' | 'symbol' | 'word';
-  /** Least columns; 0 where none are given. */
+  /** Minimum columns; 0 if not specified. */
   width: number;
-  /** Filled up on the right. */
+  /** Padded on the right. */
   leftAligned: boolean;
   /** C expression of the value. */
   argument: string;
@@ -30,7 +29,7 @@ export type Piece = Literal | Conversion;
 const SPEC = /%([-+ 0#]*)(\*|\d+)?(?:\.(\*|\d+)?)?(?:hh|h|ll|l|L|q|j|z|t)?(p[A-Za-z]*|[A-Za-z%])/y;
 const SYMBOL = /^p[sSfFB]/;
 
-/** Throws an `Error` that says what cannot be understood. */
+/** Throws an `Error` that says what can't be parsed. */
 export function piecesOf(printFmt: string): Piece[] {
   const code = withoutLiterals(printFmt);
   const endOfFormat = endOfArgument(code, 0, code.length);
@@ -106,9 +105,9 @@ const ESCAPES: Readonly<Record<string, string>> = {
   v: '\v',
 };
 
-/** Value of the adjacent literals of a format, in which macros of <inttypes.h> would be an error. */
+/** Joins the format's adjacent literals. Throws if it contains anything else, such as macros of <inttypes.h>. */
 function formatText(source: string): string {
-  if (source.replace(STRING, '').trim() !== '') throw new Error('its format is not a string alone');
+  if (source.replace(STRING, '').trim() !== '') throw new Error('its format is not only a string');
   return [...source.matchAll(STRING)].map(([literal]) => unescaped(literal.slice(1, -1))).join('');
 }
 

@@ -1,12 +1,12 @@
 /**
- * What a line of one event type looks like, as a list of steps that are walked for every line: literals to find,
- * numbers to read, strings to look for the end of. Made by `compile-fmt.ts`, walked by `match.ts`.
+ * A program describes the lines of one event type as a list of steps: literals to match, numbers to parse, strings whose
+ * end must be found. `compile-fmt.ts` makes programs, `match.ts` runs them for every line.
  */
 import type { FieldFormat } from '../../model/format.ts';
 
 /**
- * Steps: four numbers each, the first of them one of these. `columns`: the width that spaces in front fill up to; less
- * than 0 where they come behind.
+ * A step has four numbers; the first is one of these codes. `columns`: the width that leading spaces pad to; negative if
+ * the spaces are trailing.
  */
 export const STEP = 4;
 /** The newline that ends the line. */
@@ -19,27 +19,27 @@ export const HEX = 3;
 export const OCTAL = 4;
 /** One byte. [store, where] */
 export const CHAR = 5;
-/** [most bytes, may hold newlines + 2 × columns, string or -1] */
+/** [maximum bytes, may contain newlines + 2 × columns, string or -1] */
 export const STRING = 6;
-/** [table, part or -1, columns]: one of some names, or `0x…`. */
+/** [table, part or -1, columns]: one of the table's names, or `0x…`. */
 export const NAMES = 7;
-/** [table, part or -1]: any number of names with a delimiter in between. */
+/** [table, part or -1]: any number of names with a delimiter between them. */
 export const FLAGS = 8;
-/** [store, where]: name of a function, which becomes a number. */
+/** [store, where]: a function's name, which becomes a number. */
 export const FUNCTION = 9;
-/** All up to the newline: nothing behind can hold one. */
+/** Everything up to the newline: nothing after this step can contain one. */
 export const TAIL = 10;
 
 /** How an integer is stored: not at all; */
 export const STORE_NOTHING = 0;
-/** in a word, at `where`; */
+/** in one word at `where`; */
 export const STORE_WORD = 1;
 /** in two words; */
 export const STORE_TWO_WORDS = 2;
 /** in 1 or 2 bytes at byte `where`; */
 export const STORE_BYTE = 3;
 export const STORE_HALF = 4;
-/** byte by byte, 4 or 8 of them, where they are not aligned; */
+/** byte by byte, 4 or 8 of them, if they are not aligned; */
 export const STORE_4_BYTES = 5;
 export const STORE_8_BYTES = 6;
 /** as part number `where` of a field that is printed in parts. */
@@ -50,13 +50,13 @@ export interface NameTable {
   /** Longest first. */
   names: readonly Uint8Array[];
   values: readonly number[];
-  /** Between names; empty where one name is all. */
+  /** Printed between names; empty if only one name can be printed. */
   delimiter: Uint8Array;
-  /** Printed instead of no names. */
+  /** Printed if there are no names. */
   none: Uint8Array;
 }
 
-/** A field that is put together from parts. */
+/** A field that is composed from parts. */
 export interface Composed {
   /** Byte offset in the scratch buffer. */
   at: number;
@@ -67,8 +67,8 @@ export interface Composed {
 
 export interface Program {
   /**
-   * A string may reach over what looks like the start of another line. Where the line can be one of another variant, it
-   * must not: it would take the lines behind it for a part of the string.
+   * A string may contain what looks like the start of another line. Must be false if that line could belong to another
+   * variant: otherwise the string would swallow the following lines.
    */
   reachesOverLines: boolean;
   code: Int32Array;
@@ -77,6 +77,6 @@ export interface Program {
   /** Factor of each part. */
   scales: Float64Array;
   composed: readonly Composed[];
-  /** Fields that strings go to, in the order of `STRING` steps' numbers. */
+  /** Target fields of strings, indexed by the string number of `STRING` steps. */
   strings: readonly FieldFormat[];
 }

@@ -1,7 +1,7 @@
 /**
- * Events as `trace-cmd report` prints them: their text in, the kernel's own text of them out. Most differ only in the
- * columns that their names are filled up to. With `-R` fields are printed one by one; records of tracers have texts of
- * their own. Source: libtraceevent, tep_print_fields() and its plugins; print fmt in kernel/trace/trace_entries.h.
+ * Converts event text of `trace-cmd report` to the kernel's own text. Most events differ only in the column padding of
+ * their names. `-R` prints each field; records of tracers have their own texts.
+ * Source: libtraceevent, tep_print_fields() and its plugins; print fmts in kernel/trace/trace_entries.h.
  */
 
 interface Rewrite {
@@ -22,7 +22,7 @@ const DONE: Rewrite = {
   write: ([, dev, sector, sectors, error, rwbs]) =>
     `${device(dev)} ${rwbs} () ${signless(sector)} + ${sectors} [${signed(error, 32)}]`,
 };
-/** Of these the text begins with the event's name, as the kernel's does. */
+/** Events whose kernel text begins with the event's name. */
 const NAMED: Readonly<Record<string, Rewrite>> = {
   softirq_raise: SOFTIRQ,
   softirq_entry: SOFTIRQ,
@@ -63,19 +63,19 @@ const NAMED: Readonly<Record<string, Rewrite>> = {
   block_rq_requeue: DONE,
 };
 
-/** `start=538475645415 duration=78838`, as the kernel prints it. */
+/** Formats `start=538475645415 duration=78838` as the kernel prints it. */
 function span(start: string, duration: string): string {
   const ns = BigInt(start);
   const seconds = `${ns / 1_000_000_000n}.${(ns % 1_000_000_000n).toString().padStart(9, '0')}`;
   return `start ${seconds} duration ${duration} ns`;
 }
 
-/** `MAJOR,MINOR` of the kernel's dev_t. */
+/** Formats the kernel's dev_t as `MAJOR,MINOR`. */
 function device(dev: string): string {
   return `${Number(dev) >>> 20},${Number(dev) & 0xfffff}`;
 }
 
-/** Numbers are printed in hexadecimal where libtraceevent takes them for flags or addresses. */
+/** libtraceevent prints numbers in hexadecimal if it takes them for flags or addresses. */
 function signed(number: string, bits: number): string {
   return isNumber(number) ? String(BigInt.asIntN(bits, BigInt(number))) : number;
 }
@@ -88,11 +88,11 @@ function isNumber(text: string): boolean {
   return /^(?:-?\d+|0x[0-9a-fA-F]+)$/.test(text);
 }
 
-/** Of these it does not. */
+/** Events whose kernel text does not begin with the event's name. */
 const UNNAMED: Readonly<Record<string, Rewrite>> = {
   function: {
     pattern: /^([\w.$]+)(?: <-- (\S+))?$/,
-    // 0 is nobody's name.
+    // No function is named 0.
     write: ([, name, parent = '0']) => `${name} <-${parent}`,
   },
   print: {
@@ -116,7 +116,7 @@ const UNNAMED: Readonly<Record<string, Rewrite>> = {
   },
 };
 
-/** With `-R`. */
+/** hwlat as printed with `-R`. */
 const RAW_HWLAT: Rewrite = {
   pattern:
     /^duration=(\d+) outer_duration=(\d+) .*tv_sec=(\d+) tv_nsec=(\d+) .*seqnum=(\d+)(?: count=(\d+))?/,
@@ -140,7 +140,7 @@ function hwlat({ number, seconds, ns, inner, outer, count }: Hwlat): string {
   return `#${number.padEnd(5)} inner/outer(us): ${inner.padStart(4)}/${outer.padEnd(5)} ts:${stamp}${counted}`;
 }
 
-/** `name`: of the event; `text`: what is behind it, without the spaces in front. */
+/** `name` is the event's name, `text` the text after it, without leading spaces. */
 export function reportedText(name: string, text: string): string {
   const unnamed =
     rewritten(UNNAMED, name, text) ??

@@ -1,6 +1,6 @@
 /**
- * Where lines become records: one buffer with a place for each event type, laid out by its format, so that handlers
- * find fields where raw records have them.
+ * Memory in which lines become records: one buffer with a place per event type, laid out like its format, so that
+ * handlers read the same offsets as in raw records.
  */
 import type { EventFormat, FieldFormat } from '../../model/format.ts';
 import { TWO_POW_32 } from '../../model/time.ts';
@@ -18,13 +18,13 @@ export interface Scratch {
 export interface RecordPlace {
   /** Byte offset of its payload; a multiple of 8. */
   base: number;
-  /** Bytes of the fields that lie in the record itself. */
+  /** Bytes of the fields at fixed offsets. */
   fixedLength: number;
-  /** Bytes there are, strings included. */
+  /** Total bytes, including strings. */
   room: number;
 }
 
-/** Places for these event types, with what all their records have in common filled in. */
+/** Allocates places for these event types and fills in the type in each record. */
 export function makeScratch(types: readonly { format: EventFormat; fields: readonly string[] }[]): {
   scratch: Scratch;
   places: RecordPlace[];
@@ -57,15 +57,15 @@ export function writeInteger(bytes: Uint8Array, at: number, size: number, low: n
   for (let i = 0; i < size; i++) bytes[at + i] = i < 4 ? low >>> (8 * i) : high >>> (8 * (i - 4));
 }
 
-/** Writes a whole number that may be negative, exact to 2^53. */
+/** Writes an integer that may be negative, exact to 2^53. */
 export function writeNumber(bytes: Uint8Array, at: number, size: number, value: number): void {
   const high = Math.floor(value / TWO_POW_32);
   writeInteger(bytes, at, size, (value - high * TWO_POW_32) | 0, high | 0);
 }
 
 /**
- * Copies a string into a field, cut to what the field or its room holds; `at` is where strings of no fixed size may
- * go. Returns where the next may go.
+ * Copies a string into a field, truncated to the field or its room. `at` is the next free position for strings without
+ * fixed size. Returns the new one.
  */
 export function writeString(
   scratch: Scratch,
@@ -89,7 +89,7 @@ export function writeString(
   for (let i = 0; i < length; i++) bytes[start + i] = source[from + i];
   bytes[start + length] = 0;
   if (field.location !== 'inline') {
-    // From the start of the record, or from the end of the field: include/trace/stages/stage4_event_cb_fields.h.
+    // Counts from the start of the record, or from the end of the field: include/trace/stages/stage4_event_cb_fields.h.
     const base = field.location === 'rel_loc' ? place.base + field.offset + field.size : place.base;
     writeInteger(bytes, place.base + field.offset, field.size, (start - base) | ((length + 1) << 16), 0);
   }

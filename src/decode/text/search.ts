@@ -1,8 +1,8 @@
-/** Looking for bytes in text. */
+/** Searches bytes in text. */
 
 const NEWLINE = 0x0a;
 
-/** Whether a text stands at a place. */
+/** Whether `text` is at the position `from`. */
 export function startsWith(bytes: Uint8Array, from: number, end: number, text: Uint8Array): boolean {
   if (from + text.length > end) return false;
   for (let i = 0; i < text.length; i++) if (bytes[from + i] !== text[i]) return false;
@@ -10,8 +10,8 @@ export function startsWith(bytes: Uint8Array, from: number, end: number, text: U
 }
 
 /**
- * Where the next line begins; -1 when this one has no end. Most bytes of a text are looked at here and nowhere else, so
- * by four at a time: a third faster than one by one, and than `indexOf`.
+ * Start of the next line, or -1 if this line has no end. Most bytes of a text are read only here, so it checks four per
+ * step: a third faster than one per step or `indexOf`.
  */
 export function lineEnd(bytes: Uint8Array, from: number, end: number): number {
   let pos = from;

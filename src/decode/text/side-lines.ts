@@ -1,5 +1,5 @@
 /**
- * Lines that are no events: bytes in, what they say of the buffer out.
+ * Parses lines that are not events but report the state of the buffer.
  * Source: kernel/trace/trace.c, print_trace_line() (LOST EVENTS) and test_cpu_buff_start().
  */
 import { parseDecimal, parsedNumber } from './numbers.ts';
@@ -12,16 +12,16 @@ const STARTED = Buffer.from('##### CPU ');
 const STARTED_REST = Buffer.from(' buffer started ####\n');
 const SPACE = 0x20;
 
-/** What a line says. Overwritten for every line. */
+/** Contents of such a line. Overwritten for every line. */
 export interface SideLine {
   cpu: number;
-  /** Events that were lost there; 0 where the line does not tell how many. */
+  /** Lost events of the CPU; 0 if the line does not say how many. */
   lost: number;
 }
 
 /**
- * `CPU:%d [LOST %lu EVENTS]`, `CPU:%d [LOST EVENTS]`, or `##### CPU %u buffer started ####`: what a buffer had before
- * is gone. Returns where the next line begins, or -1 when it is none of these.
+ * Parses `CPU:%d [LOST %lu EVENTS]`, `CPU:%d [LOST EVENTS]`, or `##### CPU %u buffer started ####`, which all mean that
+ * earlier events of this CPU are gone. Returns where the next line begins, or -1 if it is none of these.
  */
 export function parseLoss(bytes: Uint8Array, from: number, end: number, into: SideLine): number {
   const isStart = bytes[from] === 0x23;

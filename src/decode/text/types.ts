@@ -2,7 +2,7 @@ import type { EventFormat } from '../../model/format.ts';
 import type { TimestampNs } from '../../model/time.ts';
 import type { PageError } from '../page.ts';
 
-/** An event that somebody handles, and the fields its handlers read, common ones not counted. */
+/** An event that has a handler, and the fields its handlers read, without the common fields. */
 export interface TextEventType {
   /** `system:name` */
   event: string;
@@ -10,14 +10,14 @@ export interface TextEventType {
   fields: readonly string[];
 }
 
-/** Who is told what happens to the stream beside events. */
+/** Receives what happens to the stream, apart from events. */
 export interface TextTarget {
   /** Events of `cpu` were lost before the one at `untilNs`. */
   onLoss(cpu: number, untilNs: TimestampNs): void;
   /**
-   * A line of `cpu` cannot be read: what began before `untilNs` is void, as after a loss. By default it is told as one.
+   * A line of `cpu` can't be parsed: what began before `untilNs` is void, as after a loss. Defaults to `onLoss`.
    */
   onBroken?(cpu: number, untilNs: TimestampNs): void;
-  /** A line, or what a handler made of it, was no good. `cpu` is -1 where the line does not tell. */
+  /** A line, or a handler's work on it, failed. `cpu` is -1 if the line does not say. */
   onError(cpu: number, error: PageError, cause?: unknown): void;
 }

@@ -1,4 +1,4 @@
-/** Which record a line is that begins with no name of an event: the text behind its front part in, the event out. */
+/** Identifies the event of a line that does not begin with an event's name, by the text after the line's prefix. */
 import { BLOCK_EVENT } from './blk-format.ts';
 
 const UNNAMED: readonly (readonly [string, RegExp])[] = [
@@ -10,12 +10,12 @@ const UNNAMED: readonly (readonly [string, RegExp])[] = [
 ];
 const LOOKED_AT = 64;
 
-/** Undefined for text that is no record of a tracer. */
+/** Returns undefined if the text is not a record of a tracer. */
 export function unnamedEvent(text: string): string | undefined {
   return UNNAMED.find(([, pattern]) => pattern.test(text))?.[0];
 }
 
-/** The same, of bytes. */
+/** Like `unnamedEvent`, for bytes. */
 export function numberedEventAt(bytes: Uint8Array, from: number, end: number): string | undefined {
   return unnamedEvent(Buffer.from(bytes.subarray(from, Math.min(end, from + LOOKED_AT))).toString('latin1'));
 }

@@ -133,18 +133,28 @@ describe('lines by print fmt', () => {
   });
 
   const refused: [why: string, printFmt: string, field: string, reason: RegExp][] = [
-    ['is not printed', '"%d", REC->h', 'w', /does not tell w$/],
-    ['is printed in a sum', '"%d", REC->w + 1', 'w', /w only in a way that cannot be turned back/],
-    ['is printed in part', '"%d", REC->w & 0xf', 'w', /w only in a way/],
-    ['is an array', '"%s", __print_hex(REC->array, 8)', 'array', /does not hold array as it is recorded/],
-    ['has names that are no constants', '"%s", __print_symbolic(REC->w, { FOO, "a" })', 'w', /only in a way/],
-    ['has no format at all', 'REC->w', 'w', /format is not a string/],
+    ['is not printed', '"%d", REC->h', 'w', /does not contain w$/],
+    ['is printed in a sum', '"%d", REC->w + 1', 'w', /w only in a form that can't be converted back/],
+    ['is printed in part', '"%d", REC->w & 0xf', 'w', /w only in a form/],
+    [
+      'is an array',
+      '"%s", __print_hex(REC->array, 8)',
+      'array',
+      /does not contain the recorded value of array/,
+    ],
+    [
+      'has names that are not constants',
+      '"%s", __print_symbolic(REC->w, { FOO, "a" })',
+      'w',
+      /only in a form/,
+    ],
+    ['has no format at all', 'REC->w', 'w', /format is not only a string/],
     ['has too few arguments', '"%d %d", REC->w', 'w', /more conversions than arguments/],
   ];
   for (const [why, printFmt, field, reason] of refused) {
     it(`cannot give a field that ${why}`, () => {
       assert.match(textProblem(made(printFmt, [field])) ?? '', reason);
-      // Who only counts the event can have it all the same.
+      // The event can still be counted.
       assert.equal(textProblem(made(printFmt, [])), undefined);
     });
   }
@@ -170,10 +180,10 @@ describe('lines by print fmt', () => {
     const second = { ...first, event: 'other:probe' };
     assert.equal(problemOf(first), undefined);
     assert.equal(problemOf(first), undefined);
-    assert.match(problemOf(second) ?? '', /looks like test:probe/);
-    // One that cannot be had stands in nobody's way.
+    assert.match(problemOf(second) ?? '', /told apart from test:probe/);
+    // An event that can't be read does not block the next.
     const again = makeTextProblems();
-    assert.match(again(made('"%d", REC->h', ['w'])) ?? '', /does not tell w/);
+    assert.match(again(made('"%d", REC->h', ['w'])) ?? '', /does not contain w/);
     assert.equal(again(second), undefined);
   });
 });
