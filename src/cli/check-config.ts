@@ -1,4 +1,5 @@
 /** `check-config`: a config file in; what it amounts to, or every problem with its place, out. */
+import { checkNames } from '../agent/doctor/check-names.ts';
 import { configJsonSchema, loadAgentConfig } from '../agent/main/compose-config.ts';
 import { UsageError } from '../model/errors.ts';
 import { print } from './output.ts';
@@ -10,8 +11,10 @@ export function checkConfig(file: string | undefined): void {
       'check-config wants a file, as in: ftrace-exporter check-config ftrace-exporter.yaml',
     );
   }
-  const { probes, spans } = loadAgentConfig({ file, env: {} });
+  const config = loadAgentConfig({ file, env: {} });
+  const { probes, spans } = config;
   print(`${file} is good; probes that are on: ${probes.map(({ name }) => name).join(', ') || 'none'}`);
+  for (const { probe, note } of checkNames(config)) print(`warning: probes.${probe}.${note}`);
   if (probes.length === 0 && spans === undefined)
     print('nothing is traced with it: `run` starts only where flags or variables switch something on');
 }

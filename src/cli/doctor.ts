@@ -22,6 +22,10 @@ function describe(found: Survey, config: AgentConfig): string {
   const tracers = found.kernel?.surveyedTracers ?? [];
   if (tracers.length > 0) parts.push(`tracers\n${table(tracers.map(tracerRow), '  ')}`);
   if (found.probes.length > 0) parts.push(`probes\n${table(found.probes.map(probeRow), '  ')}`);
+  const notes = found.probes
+    .filter(({ on }) => on)
+    .flatMap(({ name, notes }) => notes.map((note) => [name, note]));
+  if (notes.length > 0) parts.push(`notes on probes that are on\n${table(notes, '  ')}`);
   if (found.kinds.length > 0) parts.push(`traces\n${table(found.kinds.map(kindRow), '  ')}`);
   parts.push(found.problem === '' ? verdict(found) : `nothing can be traced: ${found.problem}\n`);
   return parts.join('\n');

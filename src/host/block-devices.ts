@@ -58,6 +58,12 @@ export function listBlockDevices(sysfs = '/sys'): Map<number, string> {
   return devices;
 }
 
+/** Names of whole disks; undefined where sysfs cannot be read. */
+export function diskNames(sysfs = '/sys'): string[] | undefined {
+  const directory = `${sysfs}/block`;
+  return existsSync(directory) ? readdirSync(directory).map(plainName) : undefined;
+}
+
 function lookUp(sysfs: string, dev: number): string | undefined {
   const file = `${sysfs}/dev/block/${deviceNumber(dev)}`;
   try {

@@ -2,7 +2,7 @@
  * What probes ask of the machine by key: of the one we run on, or of the one that a capture comes from. The shape is
  * that of HostFacts in src/probes/probe.ts.
  */
-import { deviceNumber, liveBlockDevices } from './block-devices.ts';
+import { deviceNumber, diskNames, liveBlockDevices } from './block-devices.ts';
 import { errnoName } from './errno.ts';
 import { syscallEventName, syscallTable } from './syscalls.ts';
 
@@ -23,6 +23,7 @@ export function liveHostFacts(options: { machine: string; sysfs?: string }) {
   return {
     ...kernelFacts(options.machine),
     blockDeviceName: (dev: number): string => devices.name(dev),
+    blockDeviceNames: (): readonly string[] | undefined => diskNames(options.sysfs),
     blockDeviceExists: (dev: number): boolean => devices.exists(dev),
   };
 }
@@ -35,6 +36,8 @@ export function capturedHostFacts(options: { machine: string; blockDevices: Read
     // Majors from 2048 on: the same 32 bits can come with a sign or without.
     blockDeviceName: (dev: number): string =>
       blockDevices.get(dev | 0) ?? blockDevices.get(dev >>> 0) ?? deviceNumber(dev),
+    // The recording names some as it is read.
+    blockDeviceNames: (): readonly string[] | undefined => undefined,
     blockDeviceExists: (_dev: number): boolean => true,
   };
 }

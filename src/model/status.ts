@@ -6,6 +6,8 @@ export interface ProbeStatus {
   reason: string;
   /** Events it asked for and gets. */
   events: string[];
+  /** What it cannot say here, and names of the config that match nothing, as sentences. */
+  notes?: readonly string[];
 }
 
 /** Whether a kind of trace gets what it needs. */

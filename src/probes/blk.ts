@@ -24,7 +24,7 @@ import {
   QUEUED_ACTION,
   REQUEUED,
 } from './names/blk-actions.ts';
-import { SeenDevices } from './names/block-devices.ts';
+import { deviceNames, SeenDevices } from './names/block-devices.ts';
 import { FLUSH, OPERATIONS, operationOf } from './names/block-operation.ts';
 import type { CommonOptions, Probe, ProbeContext, ProbeModule } from './probe.ts';
 import { ISSUED, QUEUED, RequestTable } from './tables/request-table.ts';
@@ -85,6 +85,7 @@ export const blk: ProbeModule<BlkOptions> = {
     blockDevices: options.devices,
   }),
   needs: () => [{ event: ACTION, fields: ['dev', 'action', 'rwbs', 'sector', 'nr_bytes'] }],
+  names: ({ devices }, _kernel, host) => deviceNames(devices, host),
   create: createBlk,
   metrics: [COUNT, QUEUE_TO_COMPLETE, ISSUE_TO_COMPLETE],
 };

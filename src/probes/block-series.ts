@@ -45,7 +45,8 @@ export interface BlockOptions extends CommonOptions {
   devices: readonly string[];
 }
 
-export function declareBlockSeries(context: ProbeContext, options: BlockOptions) {
+/** `hasIssue`: whether times at the device are measured. */
+export function declareBlockSeries(context: ProbeContext, options: BlockOptions, hasIssue: boolean) {
   const key = (row: number, operation: number) => row * OPERATIONS.length + operation;
   const labels = (at: number) => [
     devices.nameOf(Math.floor(at / OPERATIONS.length)),
@@ -66,7 +67,7 @@ export function declareBlockSeries(context: ProbeContext, options: BlockOptions)
     (row) => {
       // What every disk does starts at 0 when the disk is first seen; flushes, requeues and the rest when they happen.
       for (const operation of [READ, WRITE]) {
-        device.show(key(row, operation));
+        if (hasIssue) device.show(key(row, operation));
         bytesSlots.at(key(row, operation), 0);
         errorSlots.at(key(row, operation), 0);
       }

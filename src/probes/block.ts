@@ -12,9 +12,10 @@
  */
 import { decimalBuckets } from '../config/units/buckets.ts';
 import type { BlockRequest, BlockSink } from '../model/intervals.ts';
-import type { EventRecord } from '../model/record.ts';
+import type { EventHandler, EventRecord } from '../model/record.ts';
 import type { TimestampNs } from '../model/time.ts';
 import { BLOCK_METRICS, type BlockOptions, declareBlockSeries } from './block-series.ts';
+import { deviceNames } from './names/block-devices.ts';
 import { FLUSH, OPERATIONS, operationOf, WRITE } from './names/block-operation.ts';
 import { IN_INTERRUPT } from './names/trace-flags.ts';
 import type { Probe, ProbeContext, ProbeModule } from './probe.ts';
@@ -49,16 +50,29 @@ export const block: ProbeModule<BlockOptions> = {
       { devices: globs('name').prefault(['*']) },
     ),
   needs: () => [
-    { event: ISSUE, fields: ['common_pid', 'dev', 'sector', 'nr_sector', 'rwbs'] },
+    {
+      event: ISSUE,
+      fields: ['common_pid', 'dev', 'sector', 'nr_sector', 'rwbs'],
+      without: 'times in the queue and at the device are not measured',
+    },
     {
       event: COMPLETE,
       fields: ['common_pid', 'common_flags', 'dev', 'sector', 'nr_sector', 'error', 'rwbs'],
     },
-    { event: INSERT, fields: ['common_pid', 'dev', 'sector', 'nr_sector', 'rwbs'] },
-    { event: REQUEUE, fields: ['common_pid', 'dev', 'sector', 'nr_sector', 'rwbs'] },
+    {
+      event: INSERT,
+      fields: ['common_pid', 'dev', 'sector', 'nr_sector', 'rwbs'],
+      without: 'times in the queue are not measured',
+    },
+    {
+      event: REQUEUE,
+      fields: ['common_pid', 'dev', 'sector', 'nr_sector', 'rwbs'],
+      without: 'requeues are not counted',
+    },
     // Came with 5.11: without it, merged requests age out.
-    { event: MERGE, fields: ['common_pid', 'dev', 'sector', 'nr_sector', 'rwbs'], optional: true },
+    { event: MERGE, fields: ['common_pid', 'dev', 'sector', 'nr_sector', 'rwbs'], without: '' },
   ],
+  names: ({ devices }, _kernel, host) => deviceNames(devices, host),
   create: createBlock,
   metrics: BLOCK_METRICS,
 };
@@ -75,7 +89,10 @@ interface Request {
 }
 
 function createBlock(context: ProbeContext, options: BlockOptions): Probe {
-  const series = declareBlockSeries(context, options);
+  const [hasIssue, hasInsert, hasRequeue] = [ISSUE, INSERT, REQUEUE].map(
+    (event) => context.format(event) !== undefined,
+  );
+  const series = declareBlockSeries(context, options, hasIssue);
   const { devices } = series;
   const requests = new RequestTable(CAPACITY);
   const noStart = context.unmatched('no_start');
@@ -153,23 +170,29 @@ function createBlock(context: ProbeContext, options: BlockOptions): Probe {
     return requests.add(request.dev, request.sector, request.operation, state, now, request.pid);
   };
 
-  const readInsert = requestReader(INSERT);
-  const onInsert = (record: EventRecord): void => {
-    if (!readInsert(record)) return;
-    const back = find(QUEUED);
-    // Put back by its driver a moment ago: waiting since then.
-    if (back >= 0 && requests.requeued(back)) requests.clearRequeued(back);
-    else add(QUEUED, record.timestampNs);
+  const onInsert = (): EventHandler => {
+    const readInsert = requestReader(INSERT);
+    return (record) => {
+      if (!readInsert(record)) return;
+      const back = find(QUEUED);
+      // Put back by its driver a moment ago: waiting since then.
+      if (back >= 0 && requests.requeued(back)) requests.clearRequeued(back);
+      else add(QUEUED, record.timestampNs);
+    };
   };
 
-  const readIssue = requestReader(ISSUE);
-  const issuedSectors = context.int(ISSUE, 'nr_sector');
-  const onIssue = (record: EventRecord): void => {
-    if (!readIssue(record)) return;
-    let entry = find(QUEUED);
-    if (entry < 0) entry = add(ISSUED, record.timestampNs);
-    else requests.enter(entry, ISSUED, record.timestampNs, false);
-    requests.issue(entry, issuedSectors(record), record.cpu);
+  const onIssue = (): EventHandler => {
+    const readIssue = requestReader(ISSUE);
+    const issuedSectors = context.int(ISSUE, 'nr_sector');
+    return (record) => {
+      if (!readIssue(record)) return;
+      let entry = find(QUEUED);
+      // Issued again: where nothing tells of requeues, as a rule its driver had put it back.
+      if (entry < 0 && !hasRequeue) entry = find(ISSUED);
+      if (entry < 0) entry = add(ISSUED, record.timestampNs);
+      else requests.enter(entry, ISSUED, record.timestampNs, false);
+      requests.issue(entry, issuedSectors(record), record.cpu);
+    };
   };
 
   const readComplete = requestReader(COMPLETE);
@@ -181,6 +204,7 @@ function createBlock(context: ProbeContext, options: BlockOptions): Probe {
     const done = doneSectors(record);
     if (done > 0) series.completed(row, operation, done * SECTOR_BYTES);
     if (errorOf(record) !== 0) series.failed(row, operation);
+    if (!hasIssue) return;
     droppedForLoss = false;
     const entry = find(ISSUED);
     if (entry < 0) {
@@ -199,7 +223,8 @@ function createBlock(context: ProbeContext, options: BlockOptions): Probe {
     const issuedNs = requests.since(entry);
     const insertedNs = requests.inserted(entry);
     if (insertedNs > issuedNs) late();
-    else if (insertedNs !== 0) series.queued(row, operation, requests.issueCpu(entry), issuedNs - insertedNs);
+    else if (insertedNs !== 0 && hasInsert)
+      series.queued(row, operation, requests.issueCpu(entry), issuedNs - insertedNs);
     const ns = record.timestampNs - issuedNs;
     if (ns < 0) late();
     else {
@@ -235,17 +260,17 @@ function createBlock(context: ProbeContext, options: BlockOptions): Probe {
     if (!droppedForLoss) noStart();
   };
 
-  const readRequeue = requestReader(REQUEUE);
-  const onRequeue = (record: EventRecord): void => {
-    if (!readRequeue(record)) return;
-    series.requeued(request.row, request.operation);
-    const issued = find(ISSUED);
-    if (issued >= 0) {
-      requests.enter(issued, QUEUED, record.timestampNs, true);
-      return;
-    }
-    // The driver refused it before it was issued: it waits since its insert, if it had one.
-    if (find(QUEUED) < 0) requests.enter(add(QUEUED, record.timestampNs), QUEUED, record.timestampNs, true);
+  const onRequeue = (): EventHandler => {
+    const readRequeue = requestReader(REQUEUE);
+    return (record) => {
+      if (!readRequeue(record)) return;
+      const { timestampNs } = record;
+      series.requeued(request.row, request.operation);
+      const issued = find(ISSUED);
+      if (issued >= 0) requests.enter(issued, QUEUED, timestampNs, true);
+      // The driver refused it before it was issued: it waits since its insert, if it had one.
+      else if (find(QUEUED) < 0) requests.enter(add(QUEUED, timestampNs), QUEUED, timestampNs, true);
+    };
   };
 
   const onMerge = () => {
@@ -270,14 +295,16 @@ function createBlock(context: ProbeContext, options: BlockOptions): Probe {
     }
   };
 
+  const handlers: Record<string, EventHandler> = { [COMPLETE]: onComplete };
+  // Without issues nothing would take requests out of the queue again.
+  if (hasIssue) {
+    handlers[ISSUE] = onIssue();
+    if (hasInsert) handlers[INSERT] = onInsert();
+    if (hasRequeue) handlers[REQUEUE] = onRequeue();
+    if (context.format(MERGE) !== undefined) handlers[MERGE] = onMerge();
+  }
   return {
-    handlers: {
-      [ISSUE]: onIssue,
-      [COMPLETE]: onComplete,
-      [INSERT]: onInsert,
-      [REQUEUE]: onRequeue,
-      ...(context.format(MERGE) === undefined ? {} : { [MERGE]: onMerge() }),
-    },
+    handlers,
     onLoss: (_cpu, untilNs) => {
       if (untilNs > lostUntil) lostUntil = untilNs;
     },

@@ -45,7 +45,14 @@ export const events: ProbeModule<EventsOptions> = {
     return kernel
       .events()
       .filter(asked)
-      .map((event) => ({ event, fields: ['common_pid', 'common_flags'], optional: true }));
+      .map((event) => ({ event, fields: ['common_pid', 'common_flags'], without: '' }));
+  },
+  names: ({ count }, kernel) => {
+    const offered = kernel.events();
+    // None at all: the kernel's list could not be read.
+    return [
+      { key: 'count', globs: count, kind: 'event', offered: offered.length === 0 ? undefined : offered },
+    ];
   },
   create: createEvents,
   metrics: [COUNT],

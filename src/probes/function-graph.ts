@@ -16,6 +16,7 @@ import {
   type FunctionOptions,
   functionFilter,
   functionKeys,
+  functionNames,
   mustChoose,
 } from './options/function-options.ts';
 import type { Probe, ProbeContext, ProbeModule } from './probe.ts';
@@ -77,6 +78,7 @@ export const functionGraph: ProbeModule<FunctionGraphOptions> = {
       ],
     },
   ],
+  names: functionNames,
   create: createFunctionGraph,
   metrics: [{ ...DURATION, labels: [...DURATION.labels, 'cpu'] }],
 };

@@ -9,6 +9,7 @@ import {
   type FunctionOptions,
   functionFilter,
   functionKeys,
+  functionNames,
   mustChoose,
 } from './options/function-options.ts';
 import type { Probe, ProbeContext, ProbeModule } from './probe.ts';
@@ -47,6 +48,7 @@ export const functionCalls: ProbeModule<FunctionOptions> = {
     functions: functionFilter(options, 1),
   }),
   needs: () => [{ event: CALL, fields: ['ip', 'common_pid', 'common_flags'] }],
+  names: functionNames,
   create: createFunction,
   metrics: [CALLS],
 };

@@ -49,12 +49,12 @@ export const irq: ProbeModule<IrqOptions> = {
   needs: (options, kernel) => {
     const needs: EventNeed[] = [
       { event: ENTRY, fields: ['irq', 'name'] },
-      { event: EXIT, fields: ['irq'] },
+      { event: EXIT, fields: ['irq'], without: 'durations of handlers and time in them are not measured' },
     ];
     if (!options.irq_vectors) return needs;
     for (const vector of vectorsOf(kernel.events())) {
-      needs.push({ event: entryOf(vector), fields: [], optional: true });
-      needs.push({ event: exitOf(vector), fields: [], optional: true });
+      needs.push({ event: entryOf(vector), fields: [], without: '' });
+      needs.push({ event: exitOf(vector), fields: [], without: '' });
     }
     return needs;
   },
@@ -82,7 +82,10 @@ function vectorsOf(events: readonly string[]): string[] {
 function createIrq(context: ProbeContext, options: IrqOptions): Probe {
   const handlers = new HandlerNames();
   const duration = declareDurations(context, DURATION, options, (row) => [handlers.names[row]]);
-  const time = declareCpuCounts(context, TIME, { unit: 'seconds', divisor: 1e9 });
+  const vectors = vectorsOf(context.events);
+  const hasExit = context.format(EXIT) !== undefined;
+  const rowsShown = hasExit || vectors.length > 0 ? 1 : 0;
+  const time = declareCpuCounts(context, TIME, { unit: 'seconds', divisor: 1e9, rowsShown });
   const count = declareCpuCounts(context, COUNT);
   const noStart = context.unmatched('no_start');
   const noEnd = context.unmatched('no_end');
@@ -131,15 +134,18 @@ function createIrq(context: ProbeContext, options: IrqOptions): Probe {
 
   const entryIrq = context.int(ENTRY, 'irq');
   const entryName = context.bytes(ENTRY, 'name');
-  const exitIrq = context.int(EXIT, 'irq');
-  const byEvent: Record<string, EventHandler> = {
-    [ENTRY]: (record) => {
+  const byEvent: Record<string, EventHandler> = {};
+  if (hasExit) {
+    const exitIrq = context.int(EXIT, 'irq');
+    byEvent[ENTRY] = (record) => {
       const line = entryIrq(record);
       begin(record, line, handlers.find(line, record, entryName.start(record), entryName.end(record)));
-    },
-    [EXIT]: (record) => finish(record, exitIrq(record)),
-  };
-  vectorsOf(context.events).forEach((vector, i) => {
+    };
+    byEvent[EXIT] = (record) => finish(record, exitIrq(record));
+  } else {
+    byEvent[ENTRY] = (record) => count.add(0, record.cpu, 1);
+  }
+  vectors.forEach((vector, i) => {
     // Vectors have lines below 0, out of the way of the devices'.
     const line = -1 - i;
     const row = handlers.row(vector);

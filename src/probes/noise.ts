@@ -30,10 +30,10 @@ export function noiseEvent(source: string): string {
 
 /** Those that tell of a source; without them spans have no children. */
 export function noiseNeeds(): EventNeed[] {
-  return EVENTS.map(({ event, id, name }) => ({
+  return EVENTS.map(({ source, event, id, name }) => ({
     event,
     fields: ['start', 'duration', ...(id === undefined ? [] : [id]), ...(name === undefined ? [] : [name])],
-    optional: true,
+    without: `traces do not show ${source} noise`,
   }));
 }
 

@@ -91,14 +91,18 @@ export const osnoise: ProbeModule<OsnoiseOptions> = {
   needs: (_options, _kernel, _host, intervals) => {
     const isTold = intervals?.osnoise !== undefined;
     const bySource = SOURCES.slice(1).map(
-      (source): EventNeed => ({ event: noiseEvent(source), fields: ['duration'], optional: true }),
+      (source): EventNeed => ({
+        event: noiseEvent(source),
+        fields: ['duration'],
+        without: `interference of source="${source}" is not measured`,
+      }),
     );
     return [
       { event: SAMPLE, fields: ['noise', 'runtime', 'max_sample'] },
       {
         event: GAP,
         fields: ['duration', 'interference', ...(isTold ? ['start'] : [])],
-        optional: true,
+        without: 'interference of source="hw" is not measured',
       },
       ...(isTold ? noiseNeeds() : bySource),
     ];

@@ -14,14 +14,30 @@ export interface EventNeed {
   event: string;
   /** Fields it reads. One that this kernel lacks turns the probe off. */
   fields: readonly string[];
-  /** Without it the probe still works. Default: required. */
-  optional?: boolean;
+  /**
+   * Present: the probe works without this event. Says what is then not measured, as in `migrations are not counted`;
+   * '' where nothing is missing. Absent: the probe is off without the event.
+   */
+  without?: string;
+}
+
+/** A list of names or globs in the config of a probe, and what they can match. */
+export interface NameList {
+  /** Key in the probe's section. */
+  key: string;
+  globs: readonly string[];
+  /** What is named, in the singular: `event`. */
+  kind: string;
+  /** All there are; undefined where that cannot be told. */
+  offered: readonly string[] | undefined;
 }
 
 /** What the kernel offers, for probes whose needs depend on it. */
 export interface KernelOffer {
   events(): readonly string[];
   machine: string;
+  /** Functions that can be traced; absent where that is not looked up. */
+  functions?(): readonly string[] | undefined;
 }
 
 /** Keys every probe takes, after the defaults are filled in. */
@@ -44,6 +60,8 @@ export interface HostFacts {
   errnoName(errno: number): string | undefined;
   /** Name of a block device from the kernel's dev_t (major << 20 | minor): `nvme0n1`; `259:0` where unknown. */
   blockDeviceName(dev: number): string;
+  /** Names of all disks there are now; undefined where that cannot be told. */
+  blockDeviceNames(): readonly string[] | undefined;
   /** Whether a device still exists; unknown counts as existing. */
   blockDeviceExists(dev: number): boolean;
 }
@@ -133,6 +151,8 @@ export interface ProbeModule<Options extends CommonOptions = CommonOptions> {
     host: HostFacts,
     intervals?: IntervalSinks,
   ): readonly EventNeed[];
+  /** Names and globs of its options, so that those that match nothing can be reported. */
+  names?(options: Options, kernel: KernelOffer, host: HostFacts): readonly NameList[];
   create(context: ProbeContext, options: Options): Probe;
   /**
    * The tracer whose recording it reads, in a buffer of the tracer's own: records of the system `ftrace`

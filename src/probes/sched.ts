@@ -5,7 +5,8 @@
  */
 import { decimalBuckets } from '../config/units/buckets.ts';
 import { switchedOutMask } from '../decode/print-fmt.ts';
-import type { EventRecord } from '../model/record.ts';
+import type { EventFormat } from '../model/format.ts';
+import type { EventHandler, EventRecord } from '../model/record.ts';
 import type { TimestampNs } from '../model/time.ts';
 import { declareCpuCounts, declareDurations } from './families.ts';
 import type { CommonOptions, EventNeed, Probe, ProbeContext, ProbeModule } from './probe.ts';
@@ -64,12 +65,25 @@ export const sched: ProbeModule<SchedOptions> = {
     ),
   needs: (options) => {
     const needs: EventNeed[] = [
-      { event: SWITCH, fields: ['prev_pid', 'prev_state', 'next_pid'] },
-      { event: WAKEUP, fields: ['pid', 'target_cpu'] },
-      { event: WAKEUP_NEW, fields: ['pid', 'target_cpu'] },
-      { event: MIGRATE, fields: ['pid'] },
+      {
+        event: SWITCH,
+        fields: ['prev_pid', 'prev_state', 'next_pid'],
+        without: 'switches and waits for a CPU are not measured',
+      },
+      {
+        event: WAKEUP,
+        fields: ['pid', 'target_cpu'],
+        without: 'wake-ups of tasks that slept, and the waits that begin with them, are not measured',
+      },
+      {
+        event: WAKEUP_NEW,
+        fields: ['pid', 'target_cpu'],
+        without: 'wake-ups of new tasks, and their first waits, are not measured',
+      },
+      { event: MIGRATE, fields: ['pid'], without: 'migrations are not counted' },
     ];
-    if (options.from === 'waking') needs.push({ event: WAKING, fields: ['pid'] });
+    if (options.from === 'waking')
+      needs.push({ event: WAKING, fields: ['pid'], without: 'waits begin at the wake-up' });
     return needs;
   },
   create: createSched,
@@ -77,16 +91,21 @@ export const sched: ProbeModule<SchedOptions> = {
 };
 
 function createSched(context: ProbeContext, options: SchedOptions): Probe {
+  // What no event of this kernel or recording tells of has no series: 0 would be a claim.
+  const has = (event: string): boolean => context.format(event) !== undefined;
+  const hasSwitch = has(SWITCH);
   const latency = declareDurations(context, LATENCY, options, () => []);
-  latency.show(0);
-  const wait = declareCpuCounts(context, WAIT, { unit: 'seconds', divisor: 1e9 });
+  if (hasSwitch) latency.show(0);
+  const wait = declareCpuCounts(context, WAIT, {
+    unit: 'seconds',
+    divisor: 1e9,
+    rowsShown: hasSwitch ? 1 : 0,
+  });
   const switches = declareCpuCounts(context, SWITCHES, {
-    rowsShown: KINDS.length,
+    rowsShown: hasSwitch ? KINDS.length : 0,
     rest: (row) => [KINDS[row]],
   });
-  const wakeups = declareCpuCounts(context, WAKEUPS);
-  const migrations = context.metrics.counter(MIGRATIONS);
-  const migrationsSlot = migrations.slot([]);
+  const wakeups = declareCpuCounts(context, WAKEUPS, { rowsShown: has(WAKEUP) || has(WAKEUP_NEW) ? 1 : 0 });
   const noStart = context.unmatched('no_start');
   const lost = context.unmatched('lost');
   const late = context.unmatched('late');
@@ -96,14 +115,6 @@ function createSched(context: ProbeContext, options: SchedOptions): Probe {
   const runnable = new TaskStamps();
   let lostUntil: TimestampNs = 0;
 
-  const prevPid = context.word(SWITCH, 'prev_pid');
-  const prevState = context.word(SWITCH, 'prev_state');
-  const nextPid = context.word(SWITCH, 'next_pid');
-  const switchFormat = context.format(SWITCH);
-  if (switchFormat === undefined) throw new Error(`${SWITCH} has no format`);
-  // Which bits say "not runnable" differs between kernels: the event's print fmt knows.
-  const asleep = switchedOutMask(switchFormat);
-
   const startWaiting = (pid: number, record: EventRecord): void => {
     const place = runnable.place(pid);
     if (place === 0) return;
@@ -112,36 +123,43 @@ function createSched(context: ProbeContext, options: SchedOptions): Probe {
     if (since === 0 || since < lostUntil) runnable.stamps[place] = record.timestampNs;
   };
 
-  const onSwitch = (record: EventRecord): void => {
-    const { words, cpu } = record;
-    const at = record.offset >> 2;
-    const prev = words[at + prevPid];
-    if (prev !== 0 && !isSelf(prev)) {
-      const place = runnable.place(prev);
-      const preempted = (words[at + prevState] & asleep) === 0;
-      if (place !== 0) runnable.stamps[place] = preempted ? record.timestampNs : 0;
-      switches.add(preempted ? PREEMPTED : VOLUNTARY, cpu, 1);
-    }
-    const next = words[at + nextPid];
-    if (next === 0) return;
-    const place = runnable.at(next);
-    const since = runnable.stamps[place];
-    if (since !== 0) runnable.stamps[place] = 0;
-    const ns = record.timestampNs - since;
-    if (isSelf(next)) ignoreSelf();
-    else if (since === 0) noStart();
-    else if (since < lostUntil) lost();
-    else if (ns < 0) late();
-    else {
-      latency.record(0, cpu, ns);
-      wait.add(0, cpu, ns);
-    }
+  const onSwitch = (format: EventFormat): EventHandler => {
+    const prevPid = context.word(SWITCH, 'prev_pid');
+    const prevState = context.word(SWITCH, 'prev_state');
+    const nextPid = context.word(SWITCH, 'next_pid');
+    // Which bits say "not runnable" differs between kernels: the event's print fmt knows.
+    const asleep = switchedOutMask(format);
+    return (record) => {
+      const { words, cpu } = record;
+      const at = record.offset >> 2;
+      const prev = words[at + prevPid];
+      if (prev !== 0 && !isSelf(prev)) {
+        const place = runnable.place(prev);
+        const preempted = (words[at + prevState] & asleep) === 0;
+        if (place !== 0) runnable.stamps[place] = preempted ? record.timestampNs : 0;
+        switches.add(preempted ? PREEMPTED : VOLUNTARY, cpu, 1);
+      }
+      const next = words[at + nextPid];
+      if (next === 0) return;
+      const place = runnable.at(next);
+      const since = runnable.stamps[place];
+      if (since !== 0) runnable.stamps[place] = 0;
+      const ns = record.timestampNs - since;
+      if (isSelf(next)) ignoreSelf();
+      else if (since === 0) noStart();
+      else if (since < lostUntil) lost();
+      else if (ns < 0) late();
+      else {
+        latency.record(0, cpu, ns);
+        wait.add(0, cpu, ns);
+      }
+    };
   };
 
-  const onWakeup = (event: string) => {
+  const onWakeup = (event: string): EventHandler => {
     const pidAt = context.word(event, 'pid');
     const targetAt = context.word(event, 'target_cpu');
-    return (record: EventRecord): void => {
+    return (record) => {
       const { words } = record;
       const at = record.offset >> 2;
       const pid = words[at + pidAt];
@@ -155,29 +173,33 @@ function createSched(context: ProbeContext, options: SchedOptions): Probe {
     };
   };
 
-  const onWaking = () => {
+  const onWaking = (): EventHandler => {
     const pidOf = context.int(WAKING, 'pid');
-    return (record: EventRecord): void => {
+    return (record) => {
       const pid = pidOf(record);
       if (isSelf(pid)) ignoreSelf();
       else startWaiting(pid, record);
     };
   };
 
-  const migratedPid = context.int(MIGRATE, 'pid');
-  const onMigrate = (record: EventRecord): void => {
-    if (isSelf(migratedPid(record))) ignoreSelf();
-    else migrations.add(migrationsSlot, 1);
+  const onMigrate = (): EventHandler => {
+    const migrations = context.metrics.counter(MIGRATIONS);
+    const slot = migrations.slot([]);
+    const pidOf = context.int(MIGRATE, 'pid');
+    return (record) => {
+      if (isSelf(pidOf(record))) ignoreSelf();
+      else migrations.add(slot, 1);
+    };
   };
 
+  const handlers: Record<string, EventHandler> = {};
+  const switchFormat = context.format(SWITCH);
+  if (switchFormat !== undefined) handlers[SWITCH] = onSwitch(switchFormat);
+  for (const event of [WAKEUP, WAKEUP_NEW]) if (has(event)) handlers[event] = onWakeup(event);
+  if (has(MIGRATE)) handlers[MIGRATE] = onMigrate();
+  if (has(WAKING)) handlers[WAKING] = onWaking();
   return {
-    handlers: {
-      [SWITCH]: onSwitch,
-      [WAKEUP]: onWakeup(WAKEUP),
-      [WAKEUP_NEW]: onWakeup(WAKEUP_NEW),
-      [MIGRATE]: onMigrate,
-      ...(options.from === 'waking' ? { [WAKING]: onWaking() } : {}),
-    },
+    handlers,
     onLoss: (_cpu, untilNs) => {
       if (untilNs > lostUntil) lostUntil = untilNs;
     },

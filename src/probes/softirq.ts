@@ -6,7 +6,7 @@
  */
 import { decimalBuckets } from '../config/units/buckets.ts';
 import { flagPairs } from '../decode/print-fmt.ts';
-import type { EventRecord } from '../model/record.ts';
+import type { EventHandler, EventRecord } from '../model/record.ts';
 import { SOFTIRQS } from '../model/softirqs.ts';
 import { declareCpuCounts, declareDurations } from './families.ts';
 import type { CommonOptions, Probe, ProbeContext, ProbeModule } from './probe.ts';
@@ -46,8 +46,12 @@ export const softirq: ProbeModule = {
     probeSchema({ enabled: true, per_cpu: false, max_series: 500, buckets: decimalBuckets(1e-6, 0.1) }, {}),
   needs: () => [
     { event: ENTRY, fields: ['vec', 'common_pid'] },
-    { event: EXIT, fields: ['vec', 'common_pid'] },
-    { event: RAISE, fields: ['vec'] },
+    {
+      event: EXIT,
+      fields: ['vec', 'common_pid'],
+      without: 'durations of soft interrupts and time in them are not measured',
+    },
+    { event: RAISE, fields: ['vec'], without: 'latencies of soft interrupts are not measured' },
   ],
   create: createSoftirq,
   metrics: [LATENCY, DURATION, TIME],
@@ -80,11 +84,10 @@ function createSoftirq(context: ProbeContext, options: CommonOptions): Probe {
   const runPid = new Int32Array(cpuCount * PLACES);
   const runVector = new Int32Array(cpuCount * PLACES);
 
-  const raiseVector = context.int(RAISE, 'vec');
+  const hasRaise = context.format(RAISE) !== undefined;
+  const hasExit = context.format(EXIT) !== undefined;
   const entryVector = context.int(ENTRY, 'vec');
   const entryPid = context.int(ENTRY, 'common_pid');
-  const exitVector = context.int(EXIT, 'vec');
-  const exitPid = context.int(EXIT, 'common_pid');
 
   const missingStart = (cpu: number, vector: number): void => {
     if ((unseen[cpu] & (1 << vector)) !== 0) lost();
@@ -108,11 +111,14 @@ function createSoftirq(context: ProbeContext, options: CommonOptions): Probe {
     return oldest;
   };
 
-  const onRaise = (record: EventRecord): void => {
-    const vector = raiseVector(record);
-    if (vector >= VECTORS || record.cpu >= cpuCount) return;
-    const at = record.cpu * VECTORS + vector;
-    if (raisedAt[at] === 0) raisedAt[at] = record.timestampNs;
+  const onRaise = (): EventHandler => {
+    const raiseVector = context.int(RAISE, 'vec');
+    return (record) => {
+      const vector = raiseVector(record);
+      if (vector >= VECTORS || record.cpu >= cpuCount) return;
+      const at = record.cpu * VECTORS + vector;
+      if (raisedAt[at] === 0) raisedAt[at] = record.timestampNs;
+    };
   };
 
   const onEntry = (record: EventRecord): void => {
@@ -124,12 +130,15 @@ function createSoftirq(context: ProbeContext, options: CommonOptions): Probe {
     }
     const at = cpu * VECTORS + vector;
     const raised = raisedAt[at];
-    if (raised === 0) missingStart(cpu, vector);
+    if (!hasRaise) {
+      // Without raises there is nothing to pair with.
+    } else if (raised === 0) missingStart(cpu, vector);
     else if (raised < lostUntil[cpu]) lost();
     else if (now < raised) late();
     else latency.record(vector, cpu, now - raised);
     raisedAt[at] = 0;
     unseen[cpu] &= ~(1 << vector);
+    if (!hasExit) return;
     const pid = entryPid(record);
     let run = place(cpu, pid, vector);
     if (run >= 0) noEnd();
@@ -139,36 +148,43 @@ function createSoftirq(context: ProbeContext, options: CommonOptions): Probe {
     runVector[run] = vector;
   };
 
-  const onExit = (record: EventRecord): void => {
-    const vector = exitVector(record);
-    const { cpu, timestampNs: now } = record;
-    if (vector >= VECTORS || cpu >= cpuCount) {
-      noStart();
-      return;
-    }
-    const run = place(cpu, exitPid(record), vector);
-    if (run < 0) {
-      missingStart(cpu, vector);
-      return;
-    }
-    const start = startedAt[run];
-    startedAt[run] = 0;
-    if (start < lostUntil[cpu]) {
-      lost();
-      return;
-    }
-    const ns = now - start;
-    if (ns < 0) {
-      late();
-      return;
-    }
-    duration.record(vector, cpu, ns);
-    time.add(vector, cpu, ns);
-    if (ns >= longNs) sink?.ended('softirq', names[vector], cpu, now - ns, now);
+  const onExit = (): EventHandler => {
+    const exitVector = context.int(EXIT, 'vec');
+    const exitPid = context.int(EXIT, 'common_pid');
+    return (record) => {
+      const vector = exitVector(record);
+      const { cpu, timestampNs: now } = record;
+      if (vector >= VECTORS || cpu >= cpuCount) {
+        noStart();
+        return;
+      }
+      const run = place(cpu, exitPid(record), vector);
+      if (run < 0) {
+        missingStart(cpu, vector);
+        return;
+      }
+      const start = startedAt[run];
+      startedAt[run] = 0;
+      if (start < lostUntil[cpu]) {
+        lost();
+        return;
+      }
+      const ns = now - start;
+      if (ns < 0) {
+        late();
+        return;
+      }
+      duration.record(vector, cpu, ns);
+      time.add(vector, cpu, ns);
+      if (ns >= longNs) sink?.ended('softirq', names[vector], cpu, now - ns, now);
+    };
   };
 
+  const handlers: Record<string, EventHandler> = { [ENTRY]: onEntry };
+  if (hasRaise) handlers[RAISE] = onRaise();
+  if (hasExit) handlers[EXIT] = onExit();
   return {
-    handlers: { [RAISE]: onRaise, [ENTRY]: onEntry, [EXIT]: onExit },
+    handlers,
     onLoss: (cpu, untilNs) => {
       if (cpu >= cpuCount) return;
       if (untilNs > lostUntil[cpu]) lostUntil[cpu] = untilNs;

@@ -71,8 +71,8 @@ export const syscalls: ProbeModule<SyscallOptions> = {
       if (chosenSyscalls(options, host).length === 0 && !unknownAsked) return [];
     }
     const tasks: EventNeed[] = [
-      { event: TASK_EXIT, fields: ['pid'], optional: true },
-      { event: TASK_EXEC, fields: ['pid', 'old_pid'], optional: true },
+      { event: TASK_EXIT, fields: ['pid'], without: '' },
+      { event: TASK_EXEC, fields: ['pid', 'old_pid'], without: '' },
     ];
     const offered = new Set(kernel.events());
     const own = byOwnEvents(options, host, (event) => offered.has(event));
@@ -88,6 +88,16 @@ export const syscalls: ProbeModule<SyscallOptions> = {
       { event: exitEvent(name, host), fields: ['common_pid', 'ret'] },
     ]);
     return [...needs, ...tasks];
+  },
+  names: ({ include, exclude }, _kernel, host) => {
+    const ids = host.syscallIds();
+    // Where there is no table, everything is `unknown`.
+    const offered =
+      ids.length === 0 ? undefined : [...ids.flatMap((id) => host.syscallName(id) ?? []), UNKNOWN];
+    return [
+      { key: 'include', globs: include, kind: 'syscall', offered },
+      { key: 'exclude', globs: exclude, kind: 'syscall', offered },
+    ];
   },
   create: createSyscalls,
   metrics: [DURATION, ERRORS],

@@ -14,6 +14,7 @@ import type { KindStatus } from '../../model/status.ts';
 import { probeCatalogue } from '../../probes/catalogue.ts';
 import { formatText, listEvents } from '../../tracefs/events.ts';
 import { type KernelFeatures, kernelFeatures } from '../../tracefs/features.ts';
+import { listFunctions } from '../../tracefs/functions.ts';
 import { journalState } from '../../tracefs/journal/leftovers.ts';
 import { topLevelUser } from '../../tracefs/journal/top-level-user.ts';
 import { findTracefs } from '../../tracefs/mount.ts';
@@ -38,6 +39,8 @@ export interface ProbeSurvey {
   events: string[];
   /** The tracer it reads; '' for events alone. */
   tracer: string;
+  /** What it could not say here, and names of the config that match nothing. */
+  notes: readonly string[];
 }
 
 /** A tracer that the kernel lists. */
@@ -151,10 +154,10 @@ function surveyProbes(config: AgentConfig, kernel: Kernel): ProbeSurvey[] {
     const known = { name: module.name, help: module.help, on };
     const tracer = module.tracer?.(options).tracer ?? '';
     const refused = tracer === '' ? '' : whyNoTracer(tracer, root, features);
-    if (refused !== '') return { ...known, tracer, ok: false, reason: refused, events: [] };
+    if (refused !== '') return { ...known, tracer, ok: false, reason: refused, events: [], notes: [] };
     const plan = planFor([probe], config, kernel);
-    const { up, reason, events: used } = plan.probes[0];
-    return { ...known, tracer, ok: up, reason, events: used };
+    const { up, reason, events: used, notes = [] } = plan.probes[0];
+    return { ...known, tracer, ok: up, reason, events: used, notes };
   });
 }
 
@@ -191,6 +194,7 @@ function planFor(enabled: readonly EnabledProbe[], config: AgentConfig, kernel: 
       kernelRelease: features.kernelRelease,
       cpuCount: cpuCountOf(kernel),
       events: () => events,
+      functions: () => functionNamesOf(root),
       formatText: (event) => textFormat(event) ?? formatText(root, event),
     },
     host: liveHostFacts({ machine: features.machine }),
@@ -200,6 +204,16 @@ function planFor(enabled: readonly EnabledProbe[], config: AgentConfig, kernel: 
     isSelf: () => false,
     ...(config.reader === 'trace_pipe' ? { unreadable: textProblem } : {}),
   });
+}
+
+/** Names of all functions that can be traced; undefined where the kernel does not list them. */
+export function functionNamesOf(root: string): string[] | undefined {
+  try {
+    return Array.from(listFunctions(root), ({ name }) => name);
+  } catch (error) {
+    if (error instanceof KernelError) return undefined;
+    throw error;
+  }
 }
 
 /** '' when the kernel has it, and nobody else needs its place. */

@@ -165,6 +165,9 @@ async function setUp(config: AgentConfig, kernel: Kernel, options: LiveOptions):
   const probes = inOrder(enabled, [...events.plan.probes, ...started.probes]);
   self.probesAre(probes);
   for (const { name, up, reason } of probes) if (!up) log.warn({ probe: name, reason }, 'probe is off');
+  for (const { name, notes = [] } of probes)
+    for (const note of notes)
+      log.warn({ probe: name, reason: note }, 'a part of a probe has nothing to work on');
   const kinds = spans?.status(events.plan.helpers, probes) ?? [];
   for (const { kind, up, reason } of kinds)
     if (!up) log.warn({ kind, reason }, 'no traces of this kind are made');

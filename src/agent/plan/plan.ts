@@ -18,11 +18,13 @@ import type {
   CommonOptions,
   EventNeed,
   HostFacts,
+  KernelOffer,
   Probe,
   ProbeContext,
   ProbeModule,
 } from '../../probes/probe.ts';
 import type { SelfMetrics } from './self-metrics.ts';
+import { unmatchedNames } from './unmatched-names.ts';
 
 /** A probe and the options the config gives it. */
 export interface EnabledProbe {
@@ -36,12 +38,14 @@ export interface EnabledProbe {
 
 export interface PlanInput {
   enabled: readonly EnabledProbe[];
-  metadata: Omit<TraceMetadata, 'layout'>;
+  metadata: Omit<TraceMetadata, 'layout'> & Pick<KernelOffer, 'functions'>;
   host: HostFacts;
   onlineCpus: readonly number[];
   store: MetricStore;
   self: SelfMetrics;
   isSelf(pid: number): boolean;
+  /** What reasons call the place where events come from. Default: `this kernel`. */
+  where?: 'this kernel' | 'this recording';
   /** By default no function has a name. */
   functions?: FunctionNames;
   maxWindowMs?: number;
@@ -91,12 +95,15 @@ export function planEvents(input: PlanInput): EventPlan {
   const probes: ProbeStatus[] = [];
   const helpers: ProbeStatus[] = [];
   let rate: 'low' | 'high' = 'low';
+  const where = input.where ?? 'this kernel';
   for (const enabledProbe of input.enabled) {
     const { module, onlyFor } = enabledProbe;
+    const names =
+      onlyFor === undefined ? unmatchedNames(enabledProbe, input.metadata, input.host, where) : [];
     const status = (told: ProbeStatus) => (onlyFor === undefined ? probes : helpers).push(told);
     const made = makeProbe(enabledProbe, formats, input);
     if (typeof made === 'string') {
-      status({ name: module.name, up: false, reason: made, events: [] });
+      status({ name: module.name, up: false, reason: made, events: [], notes: names });
       continue;
     }
     running.push(made.probe);
@@ -109,7 +116,8 @@ export function planEvents(input: PlanInput): EventPlan {
       entry.fields.push(...(made.needs.find((need) => need.event === event)?.fields ?? []));
       wanted.set(event, entry);
     }
-    status({ name: module.name, up: true, reason: '', events: Object.keys(made.probe.handlers) });
+    const events = Object.keys(made.probe.handlers);
+    status({ name: module.name, up: true, reason: '', events, notes: [...made.notes, ...names] });
   }
   for (const [event, makeHandler] of Object.entries(input.extra ?? {})) {
     const format = formats.get(event);
@@ -145,18 +153,24 @@ function makeProbe(
   { module, options, onlyFor, intervals }: EnabledProbe,
   formats: FormatCache,
   input: PlanInput,
-): { probe: Probe; needs: readonly EventNeed[] } | string {
-  const missingFor = (need: EventNeed) => whatIsMissing(need, formats, input.unreadable);
+): { probe: Probe; needs: readonly EventNeed[]; notes: readonly string[] } | string {
+  const { where = 'this kernel' } = input;
+  const missingFor = (need: EventNeed) => whatIsMissing(need, formats, where, input.unreadable);
   const needs = module.needs(options, input.metadata, input.host, intervals);
   const eventless = module.tracer?.(options).reads === 'latency';
-  if (needs.length === 0 && !eventless)
-    return 'nothing to trace: no event of this kernel matches its options';
+  if (needs.length === 0 && !eventless) return `nothing to trace: no event of ${where} matches its options`;
+  const usable: EventNeed[] = [];
+  const notes: string[] = [];
   for (const need of needs) {
     const missing = missingFor(need);
-    if (missing !== undefined && !need.optional) return missing;
+    if (missing === undefined) usable.push(need);
+    else if (need.without === undefined) return missing;
+    else if (need.without !== '') notes.push(`${missing}: ${need.without}`);
   }
-  const usable = needs.filter((need) => missingFor(need) === undefined);
-  if (usable.length === 0 && !eventless) return 'this kernel has none of its events';
+  if (usable.length === 0 && !eventless) {
+    const events = needs.map(({ event }) => event);
+    return `${where} has none of its events (${shortened(events)})`;
+  }
   const known = new Set(usable.map((need) => need.event));
   const format = (event: string) => (known.has(event) ? formats.get(event) : undefined);
   const required = (event: string): EventFormat => {
@@ -182,22 +196,30 @@ function makeProbe(
     unmatched: (reason) => (onlyFor === undefined ? input.self.unmatched(module.name, reason) : nothing),
   };
   try {
-    return { probe: module.create(context, options), needs: usable };
+    return { probe: module.create(context, options), needs: usable, notes };
   } catch (error) {
     return `cannot be set up: ${error instanceof Error ? error.message : String(error)}`;
   }
 }
 
+const MOST_NAMED = 4;
+
+function shortened(events: readonly string[]): string {
+  const more = events.length > MOST_NAMED ? `, and ${events.length - MOST_NAMED} more` : '';
+  return events.slice(0, MOST_NAMED).join(', ') + more;
+}
+
 function whatIsMissing(
   need: EventNeed,
   formats: FormatCache,
+  where: string,
   unreadable: PlanInput['unreadable'],
 ): string | undefined {
   const format = formats.get(need.event);
-  if (format === undefined) return formats.problem(need.event) ?? `this kernel has no event ${need.event}`;
+  if (format === undefined) return formats.problem(need.event) ?? `${where} has no event ${need.event}`;
   const names = new Set(format.fields.map((field) => field.name));
   const lacking = need.fields.filter((field) => !names.has(field));
-  if (lacking.length > 0) return `event ${need.event} of this kernel has no field ${lacking.join(', ')}`;
+  if (lacking.length > 0) return `event ${need.event} of ${where} has no field ${lacking.join(', ')}`;
   const problem = unreadable?.({ event: need.event, format, fields: need.fields });
   return problem === undefined ? undefined : `text of event ${need.event} cannot be read: ${problem}`;
 }

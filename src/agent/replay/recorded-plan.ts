@@ -37,6 +37,7 @@ export function planRecording(
     onlineCpus: cpus,
     store,
     self,
+    where: 'this recording',
     isSelf: () => false,
     functions,
     maxWindowMs: config.maxWindowMs,
@@ -54,11 +55,7 @@ export function planRecording(
     reason,
     events: [],
   }));
-  const planned = plan.probes.map((probe) => ({
-    ...probe,
-    reason: probe.reason.replace(/\bthis kernel\b/g, 'this recording'),
-  }));
-  return { ...plan, probes: [...planned, ...off] };
+  return { ...plan, probes: [...plan.probes, ...off] };
 }
 
 /** Why nothing in the recording is for a probe; undefined where something is, or where only the plan can say. */
@@ -75,7 +72,7 @@ function whyAbsent(
   }
   const needs = module.needs(options, metadata, host, intervals);
   // An optional event is enough where it is one of the same kind: wake-ups without switches, but no ends of tasks.
-  const essential = needs.filter(({ optional }) => optional !== true);
+  const essential = needs.filter(({ without }) => without === undefined);
   const systems = new Set((essential.length > 0 ? essential : needs).map(({ event }) => systemOf(event)));
   const asked = needs.map(({ event }) => event).filter((event) => systems.has(systemOf(event)));
   const has = (event: string) => hasEvent(event) || metadata.events().includes(event);

@@ -62,6 +62,9 @@ function replay(recording: Recording, config: AgentConfig, file: string, log: Lo
   self.probesAre(plan.probes);
   for (const { name, up, reason } of plan.probes)
     if (!up) log.info({ probe: name, reason }, 'a probe is off');
+  for (const { name, notes = [] } of plan.probes)
+    for (const note of notes)
+      log.info({ probe: name, reason: note }, 'a part of a probe has nothing to work on');
   const lossy = new Set<number>();
   let hasErrors = false;
   const stamped = inNanoseconds(plan, nsPerStamp ?? 1);

@@ -116,7 +116,7 @@ function probesCard(probes: readonly ProbeStatus[]): Html {
   const rows = probes.map(
     (probe) => html`<tr><th scope="row">${probe.name}</th>
 <td>${probe.up ? html`<span class="good">on</span>` : html`<strong class="bad">off</strong>`}</td>
-<td class="wide">${probe.up ? NONE : html`${probe.reason || 'no reason given'} `}${events(probe.events)}</td></tr>`,
+<td class="wide">${probe.up ? NONE : html`${probe.reason || 'no reason given'} `}${events(probe.events)}${(probe.notes ?? []).map((note) => html`<br>${note}`)}</td></tr>`,
   );
   return html`<section class="card"><h2 id="probes">Probes</h2>
 <div class="scroll" tabindex="0" role="region" aria-labelledby="probes"><table>

@@ -23,7 +23,7 @@ export const traceMarkers: ProbeModule = {
   needs: () => [
     { event: PRINT, fields: ['common_pid', 'buf'] },
     { event: EXIT, fields: ['pid'] },
-    { event: USER_EVENT, fields: ['common_pid', 'traceparent', 'begin'], optional: true },
+    { event: USER_EVENT, fields: ['common_pid', 'traceparent', 'begin'], without: '' },
   ],
   create: createTraceMarkers,
   metrics: [],

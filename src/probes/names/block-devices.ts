@@ -2,11 +2,18 @@
  * Block devices that requests were seen of: dev_t in, a row out, and the life of the rows. A device that is gone for
  * five minutes is forgotten together with its series; so is one whose number now belongs to another.
  */
-import type { HostFacts } from '../probe.ts';
+import type { HostFacts, NameList } from '../probe.ts';
 
 /** Sweeps come about once a second. */
 const CHECK_EVERY = 10;
 const GONE_FOR_SWEEPS = 300;
+
+/** Disks can come later, but a name that matches none now is as a rule a mistake. */
+export function deviceNames(devices: readonly string[], host: HostFacts): NameList[] {
+  // `*` asks for whatever there is.
+  const globs = devices.filter((glob) => !/^\*+$/.test(glob));
+  return [{ key: 'devices', globs, kind: 'disk', offered: host.blockDeviceNames() }];
+}
 
 interface SeenDevice {
   dev: number;

@@ -1,7 +1,7 @@
 /** What `function` and `function_graph` share: the choice of functions and tasks, as written and as the tracer's. */
 import type { SchemaKit } from '../../config/units.ts';
 import type { FunctionFilter } from '../../model/tracer.ts';
-import type { CommonOptions } from '../probe.ts';
+import type { CommonOptions, KernelOffer, NameList } from '../probe.ts';
 
 export interface FunctionOptions extends CommonOptions {
   /** Globs of the functions to trace. */
@@ -41,4 +41,13 @@ export const mustChoose = {
 export function functionFilter(options: FunctionOptions, maxDepth: number): FunctionFilter {
   const { functions, notrace, pids } = options;
   return { functions, notrace, pids, maxDepth };
+}
+
+/** What the filters of the kernel cannot match. */
+export function functionNames({ functions, notrace }: FunctionOptions, kernel: KernelOffer): NameList[] {
+  const offered = functions.length + notrace.length > 0 ? kernel.functions?.() : undefined;
+  return [
+    { key: 'functions', globs: functions, kind: 'function', offered },
+    { key: 'notrace', globs: notrace, kind: 'function', offered },
+  ];
 }

@@ -412,3 +412,24 @@ test('what is told of a request that was put back and completed in parts', () =>
     },
   ]);
 });
+
+test('with completions alone there are bytes and errors', () => {
+  const d = disk({}, { events: ['block:block_rq_complete'] });
+  d.complete(1000, 'R', 64, 8, DEV, -5);
+  assert.equal(d.bytes('read'), 4096);
+  assert.equal(d.value(ERRORS, 'disk3', 'read'), 1);
+  assert.equal(d.device('read'), undefined);
+  assert.deepEqual(d.unmatched, {});
+});
+
+test('without requeues a request that is issued again is the same one', () => {
+  const d = disk({}, { events: ['block:block_rq_issue', 'block:block_rq_complete'] });
+  d.issue(1000, 'R', 64, 8);
+  d.issue(9000, 'R', 64, 8);
+  d.complete(9500, 'R', 64, 8);
+  d.issue(20_000, 'R', 64, 8);
+  d.complete(20_100, 'R', 64, 8);
+  assert.deepEqual(d.device('read'), { count: 2, sum: 600 });
+  assert.equal(d.queue('read'), undefined);
+  assert.deepEqual(d.unmatched, {});
+});

@@ -144,3 +144,12 @@ test('a start from before an interruption that is read after it was announced ha
   assert.deepEqual(s.duration('disk'), { count: 1, sum: 100 });
   assert.deepEqual(s.unmatched, { lost: 1 });
 });
+
+test('without exits handlers are counted, and nothing is said of their time', () => {
+  const s = interrupts({}, { events: ['irq:irq_handler_entry'] });
+  for (let i = 0; i < 100; i++) s.entry(1000 + i, 1, 'disk');
+  assert.equal(s.value('ftrace_irqs_total', '0'), 100);
+  assert.equal(s.value('ftrace_irq_seconds_total', '0'), undefined);
+  assert.equal(s.duration('disk'), undefined);
+  assert.deepEqual(s.unmatched, {});
+});

@@ -156,6 +156,7 @@ export const fakeHost: HostFacts = {
       [11, 'EAGAIN'],
     ] as const).get(errno as 2 | 11),
   blockDeviceName: (dev) => `disk${dev & 0xfffff}`,
+  blockDeviceNames: () => ['disk3'],
   blockDeviceExists: () => true,
 };
 

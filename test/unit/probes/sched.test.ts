@@ -168,3 +168,25 @@ test('per_cpu gives the latency the label cpu', () => {
   assert.deepEqual(s.durations(LATENCY, '1'), { count: 1, sum: 1000 });
   assert.deepEqual(s.durations(LATENCY, '0'), { count: 0, sum: 0 });
 });
+
+test('with sched_switch alone there are switches and waits of preempted tasks, and no claim about the rest', () => {
+  const s = scheduler({}, { events: ['sched:sched_switch'] });
+  assert.deepEqual(Object.keys(s.probe.handlers), ['sched:sched_switch']);
+  s.switch(1000, 0, 42, 0, 43);
+  s.switch(5000, 0, 43, 1, 42);
+  assert.deepEqual(s.latency(), { count: 1, sum: 4000 });
+  assert.equal(s.value(SWITCHES, '0', 'preempted'), 1);
+  assert.equal(s.value(SWITCHES, '0', 'voluntary'), 1);
+  assert.equal(s.value(WAKEUPS, '0'), undefined);
+  const families = s.store.snapshot().families.map(({ spec }) => spec.name);
+  assert.equal(families.includes('ftrace_sched_migrations_total'), false);
+  assert.deepEqual(s.unmatched, { no_start: 1 });
+});
+
+test('with wake-ups alone there are wake-ups', () => {
+  const s = scheduler({ from: 'waking' }, { events: ['sched:sched_wakeup'] });
+  s.wake(1000, 42, 1);
+  assert.equal(s.value(WAKEUPS, '1'), 1);
+  assert.equal(s.latency(), undefined);
+  assert.equal(s.value(SWITCHES, '0', 'voluntary'), undefined);
+});

@@ -145,3 +145,20 @@ test('a start from before an interruption that is read after it was announced ha
   // The wait, the run, and the raise of NET_RX, which nothing was seen of.
   assert.equal(s.unmatched.lost, 3);
 });
+
+test('without raises there are durations, without exits latencies, and no pair is missing', () => {
+  const runs = soft({}, { events: ['irq:softirq_entry', 'irq:softirq_exit'] });
+  runs.entry(1000, 1);
+  runs.exit(1500, 1);
+  assert.deepEqual(runs.duration('TIMER'), { count: 1, sum: 500 });
+  assert.equal(runs.latency('TIMER'), undefined);
+  assert.deepEqual(runs.unmatched, {});
+  const waits = soft({}, { events: ['irq:softirq_entry', 'irq:softirq_raise'] });
+  for (const ts of [1000, 2000]) {
+    waits.raise(ts, 1);
+    waits.entry(ts + 300, 1);
+  }
+  assert.deepEqual(waits.latency('TIMER'), { count: 2, sum: 600 });
+  assert.equal(waits.duration('TIMER'), undefined);
+  assert.deepEqual(waits.unmatched, {});
+});
