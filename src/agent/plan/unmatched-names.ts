@@ -3,12 +3,11 @@
  * name that matches none of it, out. Probes declare their lists (`ProbeModule.names`), so this is done once for all.
  */
 import { globMatcher } from '../../config/units/globs.ts';
-import type { HostFacts, KernelOffer } from '../../probes/probe.ts';
-import type { EnabledProbe } from './plan.ts';
+import type { CommonOptions, HostFacts, KernelOffer, ProbeModule } from '../../probes/probe.ts';
 
 /** `where`: what is searched, as in `this kernel`. */
 export function unmatchedNames(
-  { module, options }: Pick<EnabledProbe, 'module' | 'options'>,
+  { module, options }: { module: ProbeModule; options: CommonOptions },
   kernel: KernelOffer,
   host: HostFacts,
   where: string,
