@@ -20,8 +20,8 @@ const LISTS = [
 ];
 const SIZE = 'buffer_size_kb';
 const SUBBUFFER_SIZE = 'buffer_subbuf_size_kb';
-/** Sub-buffers per CPU that the kernel leaves when it frees a buffer, and one more. */
-const LEAST_SUBBUFFERS = 3;
+/** Sub-buffers per CPU that the kernel leaves when it frees a buffer. */
+const LEAST_SUBBUFFERS = 2;
 
 /** Undefined when nobody uses it. */
 export function topLevelUser(root: string): string | undefined {
@@ -63,19 +63,21 @@ function pipeIsOpen(root: string): boolean {
   }
 }
 
-/** A size that is neither ours, nor what it was, nor what the kernel leaves after a kill, is somebody else's. */
+/**
+ * A size that is neither ours nor about what it was is somebody else's. The kernel rounds sizes up to sub-buffers, which
+ * are larger while ours are in force, and leaves a few of them after a kill.
+ */
 function grownBuffer(root: string, entries: readonly JournalEntry[]): string | undefined {
   const size = entries.find(({ file }) => file === SIZE);
   const text = tryReadText(join(root, SIZE));
   if (text === undefined || size?.left === undefined) return undefined;
   const present = normalForm('size', text);
-  const { before, left } = size;
-  if ([left, normalForm('size', before), ...valuesToWrite('size', before)].includes(present))
-    return undefined;
   const subbufferKb = Math.max(
     Number(tryReadText(join(root, SUBBUFFER_SIZE)) ?? 4),
     Number(entries.find(({ file }) => file === SUBBUFFER_SIZE)?.left ?? 4),
   );
-  if (Number(present) <= LEAST_SUBBUFFERS * subbufferKb) return undefined;
+  const original = Number(valuesToWrite('size', size.before)[0]);
+  const rounded = Math.max(original, LEAST_SUBBUFFERS * subbufferKb) + subbufferKb;
+  if (present === size.left || Number(present) <= rounded) return undefined;
   return `somebody has given its buffer ${present} KiB per CPU`;
 }

@@ -533,3 +533,18 @@ test('the top level is not taken while the journal of another agent has anything
     message: /agent agent has changed tracing_on there: .*cleanup --instance agent/,
   });
 });
+
+test('a size that the kernel has rounded up to our sub-buffers is no use by somebody else', (t) => {
+  const { place, write, plant, stateFile } = fake(t);
+  const owners = ['blk at the top level'];
+  for (const size of ['0031', '1422']) {
+    plant([
+      { file: 'buffer_size_kb', before: '1410\n', left: '9999', owners },
+      { file: 'buffer_subbuf_size_kb', before: '04\n', left: '16', owners },
+    ]);
+    write('buffer_subbuf_size_kb', '16\n');
+    write('buffer_size_kb', `${size}\n`);
+    assert.deepEqual(restoreJournal(place).problems, [], size);
+    assert.ok(!existsSync(stateFile));
+  }
+});
