@@ -27,6 +27,7 @@ import type { EventNeed, HostFacts, Probe, ProbeContext, ProbeModule } from './p
 import { SlotCache } from './tables/slot-cache.ts';
 import { TaskStamps } from './tables/task-stamps.ts';
 
+const SWITCH = 'sched:sched_switch';
 const TASK_EXIT = 'sched:sched_process_exit';
 const TASK_EXEC = 'sched:sched_process_exec';
 
@@ -42,7 +43,22 @@ const ERRORS = {
   labels: ['syscall', 'errno'],
   open: ['syscall', 'errno'],
 };
+const WAITING = {
+  name: 'ftrace_syscall_waiting_seconds_total',
+  help: 'Time of syscalls in which the calling task slept interruptibly: it waited for data, an event or a timer.',
+  labels: ['syscall'],
+  open: ['syscall'],
+};
 
+/** TASK_INTERRUPTIBLE in `prev_state`, on every kernel (include/linux/sched.h). */
+const INTERRUPTIBLE = 1;
+/**
+ * Added to the number of a task's call when the task has slept interruptibly in it. Numbers that can be asked for and
+ * are SLEPT or more name no syscall (those of x32 have bit 30). SLEPT + 1 would be taken for call 1 that slept, and so count
+ * as a missing pair.
+ */
+const SLEPT = 1 << 29;
+const LARGEST_ID = (1 << 20) - 1;
 /** include/linux/err.h: -4095 … -1 are errors. */
 const MAX_ERRNO = 4095;
 /** Errnos that can have a name (the kernel's own, ERESTARTSYS and on, begin at 512); those above share a series. */
@@ -71,6 +87,11 @@ export const syscalls: ProbeModule<SyscallOptions> = {
       if (chosenSyscalls(options, host).length === 0 && !unknownAsked) return [];
     }
     const tasks: EventNeed[] = [
+      {
+        event: SWITCH,
+        fields: ['prev_pid', 'prev_state'],
+        without: 'syscalls that waited are not told apart',
+      },
       { event: TASK_EXIT, fields: ['pid'], without: '' },
       { event: TASK_EXEC, fields: ['pid', 'old_pid'], without: '' },
     ];
@@ -100,7 +121,7 @@ export const syscalls: ProbeModule<SyscallOptions> = {
     ];
   },
   create: createSyscalls,
-  metrics: [DURATION, ERRORS],
+  metrics: [DURATION, ERRORS, WAITING],
 };
 
 function createSyscalls(context: ProbeContext, options: SyscallOptions): Probe {
@@ -109,6 +130,7 @@ function createSyscalls(context: ProbeContext, options: SyscallOptions): Probe {
   const { rowOf } = rows;
   const duration = declareDurations(context, DURATION, options, (row) => [rows.names[row]]);
   const countError = errorCounter(context, options, rows.names);
+  const countWaiting = waitingTime(context, options, rows.names);
   const noStart = context.unmatched('no_start');
   const noEnd = context.unmatched('no_end');
   const lost = context.unmatched('lost');
@@ -125,7 +147,7 @@ function createSyscalls(context: ProbeContext, options: SyscallOptions): Probe {
   sink?.watch((pid) => {
     const at = calls.at(pid);
     const since = calls.stamps[at];
-    return since !== 0 && isTold[rowOf(calls.tags[at])] ? since : 0;
+    return since !== 0 && isTold[rowOf(idOf(calls.tags[at]))] ? since : 0;
   });
   let lostUntil: TimestampNs = 0;
 
@@ -175,7 +197,8 @@ function createSyscalls(context: ProbeContext, options: SyscallOptions): Probe {
       const id = exitId === 0 ? fixed : words[at + exitId];
       const place = calls.at(pid);
       const since = calls.stamps[place];
-      const begun = calls.tags[place];
+      const tag = calls.tags[place];
+      const begun = idOf(tag);
       if (since !== 0) calls.stamps[place] = 0;
       const row = rowOf(since !== 0 && id === NO_ID ? begun : id);
       const value = words[at + ret];
@@ -192,6 +215,7 @@ function createSyscalls(context: ProbeContext, options: SyscallOptions): Probe {
       else if (ns < 0) late();
       else {
         duration.record(row, record.cpu, ns);
+        if (begun !== tag) countWaiting(row, ns);
         if (ns >= slowNs && isTold[row]) {
           // sigreturn's is a register of the interrupted program.
           const returned = id === NO_ID ? Number.NaN : words[at + retHigh] * TWO_POW_32 + (value >>> 0);
@@ -209,6 +233,16 @@ function createSyscalls(context: ProbeContext, options: SyscallOptions): Probe {
   }
   for (const { id, name } of own ?? []) {
     Object.assign(handlers, handlersOf(enterEvent(name, host), exitEvent(name, host), id));
+  }
+  if (context.format(SWITCH) !== undefined) {
+    const prevPid = context.word(SWITCH, 'prev_pid');
+    const prevState = context.word(SWITCH, 'prev_state');
+    handlers[SWITCH] = ({ words, offset }) => {
+      const at = offset >> 2;
+      if ((words[at + prevState] & INTERRUPTIBLE) === 0) return;
+      const place = calls.at(words[at + prevPid]);
+      if (calls.stamps[place] !== 0 && calls.tags[place] >>> 0 <= LARGEST_ID) calls.tags[place] += SLEPT;
+    };
   }
   if (context.format(TASK_EXIT) !== undefined) {
     const pidOf = context.int(TASK_EXIT, 'pid');
@@ -235,6 +269,11 @@ function createSyscalls(context: ProbeContext, options: SyscallOptions): Probe {
   };
 }
 
+/** Number of the call in a tag. */
+function idOf(tag: number): number {
+  return tag >= SLEPT && tag <= SLEPT + LARGEST_ID ? tag - SLEPT : tag;
+}
+
 /** Word with the sign of a field: behind its low word where the kernel's `long` has two. */
 function highWord(format: EventFormat | undefined, field: string, low: number): number {
   return format?.fields.find(({ name }) => name === field)?.size === 8 ? low + 1 : low;
@@ -257,6 +296,22 @@ function tableOfRows(options: SyscallOptions, host: HostFacts): Rows {
     if (!NEVER_RETURN.has(name)) rows[id] = names.push(name) - 1;
   }
   return { rowOf: (id) => (id >= 0 && id < rows.length ? rows[id] : unknown), names };
+}
+
+/** Counts the time of calls that waited, by row, in nanoseconds. */
+function waitingTime(
+  context: ProbeContext,
+  options: SyscallOptions,
+  names: readonly string[],
+): (row: number, ns: number) => void {
+  const family = context.metrics.counter({
+    ...WAITING,
+    unit: 'seconds',
+    divisor: 1e9,
+    maxSeries: options.max_series,
+  });
+  const slots = new SlotCache(1, (row) => family.slot([names[row]]));
+  return (row, ns) => family.add(slots.at(row, 0), ns);
 }
 
 function errorCounter(

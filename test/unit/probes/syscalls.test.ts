@@ -6,6 +6,7 @@ import { fakeHost, knownEvents, type Machine, run } from './records.ts';
 
 const DURATION = 'ftrace_syscall_duration_seconds';
 const ERRORS = 'ftrace_syscall_errors_total';
+const WAITING = 'ftrace_syscall_waiting_seconds_total';
 const FSYNC = 74;
 const READ = 0;
 const SIGRETURN = 15;
@@ -36,6 +37,37 @@ test('enter to exit is a call, errors are counted by name', () => {
   assert.deepEqual(s.duration('read'), { count: 2, sum: 1000 });
   assert.equal(s.value(ERRORS, 'read', 'EAGAIN'), 1);
   assert.equal(s.value(ERRORS, 'fsync', 'EAGAIN'), undefined);
+  assert.deepEqual(s.unmatched, {});
+});
+
+test('a call in which the task slept interruptibly waited, one that slept for a disk or was preempted did not', () => {
+  const s = raw();
+  const off = (ts: number, state: number) =>
+    s.feed('sched:sched_switch', { ts, prev_pid: 7, prev_state: state });
+  s.enter(1000, 7, READ);
+  off(1100, 1);
+  s.exit(5000, 7, READ, 4);
+  s.enter(6000, 7, READ);
+  off(6100, 2);
+  off(6200, 0);
+  s.exit(6500, 7, READ, 4);
+  off(6600, 1);
+  s.enter(7000, 7, FSYNC);
+  s.exit(7100, 7, FSYNC, 0);
+  assert.deepEqual(s.duration('read'), { count: 2, sum: 4500 });
+  assert.equal(s.value(WAITING, 'read'), 4000);
+  assert.equal(s.value(WAITING, 'fsync'), undefined, 'it slept between two calls');
+  assert.deepEqual(s.unmatched, {});
+});
+
+test('numbers that no syscall has, asked for and waited in, keep their call', () => {
+  const s = raw();
+  for (const id of [-5, 123456]) {
+    s.enter(1000, 7, id);
+    s.feed('sched:sched_switch', { ts: 1100, prev_pid: 7, prev_state: 1 });
+    s.exit(2000, 7, id, -38);
+  }
+  assert.equal(s.duration('unknown')?.count, 2);
   assert.deepEqual(s.unmatched, {});
 });
 
@@ -219,6 +251,7 @@ test('a few chosen syscalls are traced by their own events', () => {
   assert.deepEqual(Object.keys(s.probe.handlers).sort(), [
     'sched:sched_process_exec',
     'sched:sched_process_exit',
+    'sched:sched_switch',
     'syscalls:sys_enter_execve',
     'syscalls:sys_enter_fsync',
     'syscalls:sys_enter_newfstat',
