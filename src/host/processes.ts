@@ -34,6 +34,10 @@ export interface ProcessLookupOptions {
 
 interface Known {
   startTicks: number;
+  /** When the thread began, on CLOCK_MONOTONIC, as exactly as that can be said. */
+  sinceNs: number;
+  /** When the thread was last seen. */
+  seenNs: number;
   untilNs: number;
   process: ProcessOfTask;
 }
@@ -41,6 +45,8 @@ interface Known {
 const TASKS = 1024;
 /** A program can be replaced, and a process be moved, while it keeps id and start: so long it may go unnoticed. */
 const KEPT_NS = 5e9;
+/** How long after it was last seen a thread that is gone is still taken for the one that had its id: ids come again. */
+const GONE_NS = 1e9;
 /** USER_HZ: what /proc counts in, on every architecture that Node runs on. */
 const TICK_NS = 1e7;
 /** How exactly both clocks are compared: /proc/uptime has hundredths of a second, too. */
@@ -66,24 +72,35 @@ export function makeProcessLookup(options: ProcessLookupOptions): ProcessLookup 
     };
   };
 
+  /** What was known of the thread before it ended, or before its id went to another one that began after `atNs`. */
+  const before = (tid: number, atNs: number): ProcessOfTask | undefined => {
+    const entry = known.get(tid);
+    if (entry === undefined || atNs < entry.sinceNs || atNs > entry.seenNs + GONE_NS) return undefined;
+    return entry.process;
+  };
+
   return {
     of: (tid, atNs) => {
       try {
         const startTicks = startOf(read(String(tid), 'stat'));
-        if (!(startTicks * TICK_NS - sleptNs() <= atNs + SLACK_NS)) return undefined;
-        const found = known.get(tid);
-        known.delete(tid);
-        const isGood = found !== undefined && found.startTicks === startTicks && nowNs() < found.untilNs;
-        const entry = isGood ? found : { startTicks, untilNs: nowNs() + KEPT_NS, process: lookUp(tid) };
+        const sinceNs = startTicks * TICK_NS - sleptNs() - SLACK_NS;
+        if (!(sinceNs <= atNs)) return before(tid, atNs);
+        const cached = known.get(tid);
+        const isGood = cached !== undefined && cached.startTicks === startTicks && nowNs() < cached.untilNs;
+        const entry = isGood
+          ? cached
+          : { startTicks, sinceNs, seenNs: 0, untilNs: nowNs() + KEPT_NS, process: lookUp(tid) };
         // Between both reads the id can have become another's.
-        if (!isGood && startOf(read(String(tid), 'stat')) !== startTicks) return undefined;
+        if (!isGood && startOf(read(String(tid), 'stat')) !== startTicks) return before(tid, atNs);
+        entry.seenNs = nowNs();
+        known.delete(tid);
         if (known.size >= tasks) known.delete(known.keys().next().value as number);
         known.set(tid, entry);
         return entry.process;
       } catch (error) {
-        // Gone, or not to be seen.
         if (errnoOf(error) === '') throw error;
-        return undefined;
+        // Gone, or not to be seen.
+        return before(tid, atNs);
       }
     },
   };

@@ -84,13 +84,13 @@ test('a task that began after the moment asked about is another one', () => {
   assert.equal(lookup.of(11, 501 * S)?.executable, 'a');
 });
 
-test('a pid that is used again never has what the one before had', () => {
+test('a pid that is used again has what the one before had for moments before only', () => {
   const proc = machine();
   const lookup = makeProcessLookup({ ...proc, containers: true });
   proc.put(11, { start: 500, exe: '/bin/a', cgroup: inPod });
   assert.equal(lookup.of(11, 800 * S)?.container?.containerId, ID);
   proc.put(11, { start: 980, exe: '/bin/b' });
-  assert.equal(lookup.of(11, 800 * S), undefined);
+  assert.equal(lookup.of(11, 800 * S)?.executable, 'a', 'it was there then');
   assert.deepEqual(lookup.of(11, 890 * S), { pid: 11, executable: 'b', container: undefined });
 });
 
@@ -130,6 +130,23 @@ test('a name with parentheses and spaces does not move the fields behind it', ()
 test('a task that is gone is none', () => {
   const lookup = makeProcessLookup({ ...machine(), containers: true });
   assert.equal(lookup.of(4_000_000, 800 * S), undefined);
+});
+
+test('a task that has ended keeps what was known of it, for moments when it was there', () => {
+  const proc = machine();
+  proc.put(11, { tgid: 10, start: 500, exe: '/usr/sbin/nginx', cgroup: inPod });
+  const lookup = makeProcessLookup({ ...proc, containers: true });
+  const known = lookup.of(11, 800 * S);
+  rmSync(join(proc.procDir, '11'), { recursive: true });
+  proc.pass(60);
+  assert.deepEqual(lookup.of(11, 850 * S), known);
+  assert.equal(lookup.of(11, 300 * S), undefined, 'before it began');
+  assert.deepEqual(lookup.of(11, 900.5 * S), known, 'it was seen at 900');
+  assert.equal(lookup.of(11, 902 * S), undefined, 'another one may have had the id');
+  // Its id goes to another task: each has its own time.
+  proc.put(11, { tgid: 11, start: 990, exe: '/bin/other' });
+  assert.deepEqual(lookup.of(11, 850 * S), known);
+  assert.equal(lookup.of(11, 930 * S)?.executable, 'other');
 });
 
 test('a few tasks are remembered, those asked about last', () => {
