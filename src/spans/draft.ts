@@ -4,7 +4,7 @@
  */
 import type { Attributes, SpanKind } from '../model/span.ts';
 import type { TimestampNs } from '../model/time.ts';
-import type { RemoteParent } from './deps.ts';
+import type { RemoteParent, TaskFacts } from './deps.ts';
 
 export interface SpanDraft {
   name: string;
@@ -27,6 +27,8 @@ export interface TraceDraft {
   root: SpanDraft;
   /** Task it is about; 0: none. */
   pid: number;
+  /** What is known of the task, looked up when the trace was made: a moment later the task can be gone. */
+  facts?: TaskFacts;
   /** Span of an application that it happened in. */
   parent?: RemoteParent | undefined;
   /** Spans that would belong to it and were not made. */

@@ -1,13 +1,14 @@
 /** A draft that is kept becomes a record: ids, wall clock, what is known of its task, parents before children. */
 import type { Attributes, SpanRecord, TraceRecord } from '../model/span.ts';
 import type { Chosen } from './budget.ts';
-import type { SpanDeps } from './deps.ts';
+import type { SpanDeps, TaskFacts } from './deps.ts';
 import type { SpanDraft } from './draft.ts';
 
+const NOTHING: TaskFacts = { attributes: {}, resource: {} };
 const TRACE_ID_BYTES = 16;
 const SPAN_ID_BYTES = 8;
 
-export function makeRecorder(deps: Pick<SpanDeps, 'wallTime' | 'taskFacts' | 'random'>) {
+export function makeRecorder(deps: Pick<SpanDeps, 'wallTime' | 'random'>) {
   const bytes = new Uint8Array(TRACE_ID_BYTES);
 
   /** W3C trace context: an id of zeroes is none. */
@@ -19,8 +20,7 @@ export function makeRecorder(deps: Pick<SpanDeps, 'wallTime' | 'taskFacts' | 'ra
   };
 
   return ({ kind, weightNs, draft }: Chosen): TraceRecord => {
-    const { root, pid, parent, pruned } = draft;
-    const facts = pid === 0 ? { attributes: {}, resource: {} } : deps.taskFacts(pid, root.startNs);
+    const { root, parent, pruned, facts = NOTHING } = draft;
     const ids = new Map<SpanDraft, string>();
     const spans: SpanRecord[] = [];
     const add = (span: SpanDraft, parentSpanId: string, more: Attributes): void => {

@@ -30,10 +30,16 @@ export function makeSpans(config: SpansConfig, deps: SpanDeps, nowMs: number): S
   const { kinds } = config;
   const on = SPAN_KINDS.filter((kind) => kinds[kind] !== undefined);
   const budget = makeBudget(on, config.maxTracesPerSecond, deps.counts);
+  const offer: Offer = (kind, weightNs, make) =>
+    budget.offer(kind, weightNs, () => {
+      const draft = make();
+      if (draft.pid !== 0) draft.facts = deps.taskFacts(draft.pid, draft.root.startNs);
+      return draft;
+    });
   const recorded = makeRecorder(deps);
   let takenMs = nowMs;
   return {
-    sinks: { ...taskSinks(kinds, budget.offer, deps), ...tracerSinks(kinds, budget.offer, deps) },
+    sinks: { ...taskSinks(kinds, offer, deps), ...tracerSinks(kinds, offer, deps) },
     take: (now) => {
       const taken = budget.take(Math.max(0, now - takenMs) / 1000);
       takenMs = now;

@@ -347,3 +347,17 @@ test('a task that nothing tells the return of was asleep all the same, and the t
   assert.equal(root.attributes['ftrace.incomplete'], true);
   assert.equal(root.attributes['ftrace.time.blocked'], (endNs - startNs - 10) / 1e9);
 });
+
+test('what is known of a task is looked up when its call ends, not when the second does', () => {
+  let isGone = false;
+  const deps = testDeps({
+    taskFacts: () => ({ attributes: {}, resource: isGone ? {} : { 'container.id': 'c1' } }),
+  });
+  const spans = makeSpans(config({ syscalls: { thresholdNs: 1 * US, include: ['fsync'] } }), deps, 0);
+  spans.sinks.syscalls?.ended('fsync', PID, 0, 1000, 1000 + 50 * US, 0);
+  isGone = true;
+  assert.deepEqual(
+    spans.take(1000).map(({ resource }) => resource),
+    [{ 'container.id': 'c1' }],
+  );
+});
