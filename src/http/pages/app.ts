@@ -3,7 +3,7 @@ import express from 'express';
 import { UsageError } from '../../model/errors.ts';
 import { createAnswers } from '../server/answers.ts';
 import { createRefusals, type Refusals } from '../server/refusals.ts';
-import { send, sendText } from '../server/respond.ts';
+import { sendText } from '../server/respond.ts';
 import { type HttpDeps, messageOf, readStatus } from './deps.ts';
 import { latencyRoute } from './latency-route.ts';
 import { metricsRoute } from './metrics-route.ts';
@@ -43,10 +43,11 @@ export function createApp(
     slow: SLOW_PATH,
     latency: (tracer: string) => `${LATENCY_PATH}${tracer}`,
   };
+  const answers = createAnswers(maxRequests, refusals);
   const routes: Record<string, Handler> = {
     '/': async (_request, response) => {
       const page = renderPage(await readStatus(deps), paths, deps.traces?.slow(undefined, SLOWEST).slowest);
-      send(response, 200, 'text/html; charset=utf-8', page);
+      answers.send(response, 200, 'text/html; charset=utf-8', page);
     },
     [HEALTH_PATH]: (_request, response) => {
       const { alive, reason } = deps.alive();
@@ -61,20 +62,19 @@ export function createApp(
     [STATUS_PATH]: async (_request, response) => {
       const status = await readStatus(deps);
       const body = `${JSON.stringify(status, undefined, 2)}\n`;
-      send(response, status.capture === null ? 503 : 200, 'application/json; charset=utf-8', body);
+      answers.send(response, status.capture === null ? 503 : 200, 'application/json; charset=utf-8', body);
     },
-    [SLOW_PATH]: slowRoute(deps),
-    [`${LATENCY_PATH}:tracer`]: latencyRoute(deps),
+    [SLOW_PATH]: slowRoute(deps, answers.send),
+    [`${LATENCY_PATH}:tracer`]: latencyRoute(deps, answers.send),
   };
   checkTelemetryPath(deps.telemetryPath, Object.keys(routes));
-  routes[deps.telemetryPath] = metricsRoute(deps);
+  routes[deps.telemetryPath] = metricsRoute(deps, answers);
 
   const app = express();
   app.disable('x-powered-by');
   app.set('query parser', false);
   app.set('strict routing', true);
   app.set('case sensitive routing', true);
-  const answers = createAnswers(maxRequests, refusals);
   const limited =
     (handler: Handler): Handler =>
     (request, response) =>

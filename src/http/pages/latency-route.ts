@@ -1,9 +1,13 @@
 /** `/api/v1/latency/TRACER`: the worst records of a latency tracer with the kernel's own trace of each, as JSON. */
 import type { Request, Response } from 'express';
-import { send, sendText } from '../server/respond.ts';
+import type { SendAnswer } from '../server/answers.ts';
+import { sendText } from '../server/respond.ts';
 import { type HttpDeps, messageOf } from './deps.ts';
 
-export function latencyRoute(deps: HttpDeps): (request: Request, response: Response) => Promise<void> {
+export function latencyRoute(
+  deps: HttpDeps,
+  send: SendAnswer,
+): (request: Request, response: Response) => Promise<void> {
   return async (request, response) => {
     const tracer = String(request.params.tracer);
     try {

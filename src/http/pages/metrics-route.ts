@@ -2,6 +2,7 @@
  * `/metrics`: negotiates format and compression, asks the stores, renders. However many ask at once, one answer of a
  * kind is in the making.
  */
+import { setImmediate } from 'node:timers/promises';
 import type { Request, Response } from 'express';
 import {
   acceptsGzip,
@@ -13,11 +14,15 @@ import {
 import { createProtobufRenderer } from '../../export/exposition/protobuf.ts';
 import { createRenderer } from '../../export/exposition/text.ts';
 import type { SampleFamily } from '../../export/sample-family.ts';
-import { send, sendText } from '../server/respond.ts';
+import type { Answers } from '../server/answers.ts';
+import { sendText } from '../server/respond.ts';
 import { createShared } from '../server/shared.ts';
 import { type HttpDeps, messageOf } from './deps.ts';
 
-export function metricsRoute(deps: HttpDeps): (request: Request, response: Response) => Promise<void> {
+export function metricsRoute(
+  deps: HttpDeps,
+  { send, room }: Pick<Answers, 'send' | 'room'>,
+): (request: Request, response: Response) => Promise<void> {
   const { constantLabels, exemplars } = deps;
   const options = { constantLabels, ...(exemplars === undefined ? {} : { exemplars }) };
   const text = createRenderer(options);
@@ -32,12 +37,20 @@ export function metricsRoute(deps: HttpDeps): (request: Request, response: Respo
     }
   };
 
+  /** By kind: the next answer is about as large. */
+  const lastBytes = new Map<string, number>();
   const scrape = createShared(async (kind: string) => {
+    // Clients of the last answer begin to take it in this turn of the loop: only then is it counted.
+    await setImmediate();
+    // Those that come meanwhile share the next one.
+    await room(lastBytes.get(kind) ?? 0);
     const [format, gzip] = kind.split(' ') as [ExpositionFormat, string];
     const [snapshots, foreign] = await Promise.all([deps.scrape(), processFamilies()]);
     const rendered =
       format === 'protobuf' ? protobuf.render(snapshots, foreign) : text.render(snapshots, format, foreign);
-    return encodeBody(rendered, gzip);
+    const encoded = await encodeBody(rendered, gzip);
+    lastBytes.set(kind, encoded.body.length);
+    return encoded;
   });
 
   return async (request, response) => {

@@ -4,7 +4,8 @@
  */
 import type { Request, Response } from 'express';
 import type { SpanKind, SpanRecord, TraceRecord, WallTime } from '../../model/span.ts';
-import { send, sendText } from '../server/respond.ts';
+import type { SendAnswer } from '../server/answers.ts';
+import { sendText } from '../server/respond.ts';
 import type { HttpDeps, SlowOperations } from './deps.ts';
 
 const LIMIT = 10;
@@ -28,7 +29,7 @@ interface SpanTree {
   children: SpanTree[];
 }
 
-export function slowRoute(deps: HttpDeps): (request: Request, response: Response) => void {
+export function slowRoute(deps: HttpDeps, send: SendAnswer): (request: Request, response: Response) => void {
   return (request, response) => {
     if (deps.traces === undefined) {
       sendText(

@@ -1,51 +1,124 @@
 /**
- * Answers in the making and on their way. Making one costs the node: at most so many at once, `--web.max-requests`.
- * One that its client does not take costs memory: past a limit those that have been waiting longest are cut off, so
- * that a client that takes its answer is never refused for those that do not.
+ * Limits on answers. Making one costs CPU time of the node: at most `--web.max-requests` are made at once. One that is
+ * on its way costs memory: past a limit, slow clients are cut off, and if that is not enough the next answer is a 503.
+ * An answer whose client takes it at a decent rate is never cut, so a client gets a whole answer or an error.
  */
 import type { ServerResponse } from 'node:http';
-import type { Refusals } from './refusals.ts';
-import { sendText } from './respond.ts';
+import type { RefusalReason, Refusals } from './refusals.ts';
+import { isSlow, PIECE_BYTES, send, sendText } from './respond.ts';
 
-const MAX_UNSENT_BYTES = 16 << 20;
+/** Four answers of 11 MB, which is what a node with very many series has. */
+const MAX_HELD_BYTES = 48 << 20;
+
+/** How long a scrape waits for memory; Prometheus gives up after 10 s by default. */
+const WAIT_MS = 5_000;
+
+/** Sends a whole body as `send` of respond.ts does, or a 503 where there is no memory for it. */
+export type SendAnswer = typeof send;
 
 export interface Answers {
   /** Whether one more may be made; when not, the request has been answered. */
   begin(response: ServerResponse): boolean;
+  send: SendAnswer;
+  /** Resolves once an answer of so many bytes can be sent, or after `WAIT_MS`. Call it before the answer is made. */
+  room(bytes: number): Promise<void>;
 }
 
 /** `atOnce` 0: no limit. */
 export function createAnswers(
   atOnce: number,
   refusals: Refusals,
-  maxUnsentBytes = MAX_UNSENT_BYTES,
+  maxHeldBytes = MAX_HELD_BYTES,
+  slow: (response: ServerResponse) => boolean = isSlow,
 ): Answers {
-  /** The eldest first. */
   const open = new Set<ServerResponse>();
+  /** Bodies that are not taken yet, the oldest first, each with all responses that send it. */
+  const held = new Map<Buffer, Set<ServerResponse>>();
+  /** Called when a body has been taken. */
+  const waiting = new Set<() => void>();
+
+  const refuse = (
+    response: ServerResponse,
+    reason: RefusalReason,
+    text: string,
+    retryAfterSeconds: number,
+  ) => {
+    refusals.count(reason, { client: response.socket?.remoteAddress });
+    response.removeHeader('Content-Encoding');
+    response.setHeader('Retry-After', retryAfterSeconds);
+    sendText(response, 503, `no answer: ${text}`);
+  };
+
+  const release = (body: Buffer, response: ServerResponse) => {
+    const takers = held.get(body);
+    takers?.delete(response);
+    if (takers?.size !== 0) return;
+    held.delete(body);
+    for (const wake of waiting) wake();
+  };
+
+  /** Cutting off one of several that share a body would give no memory back. */
+  const cutOff = (body: Buffer, takers: ReadonlySet<ServerResponse>) => {
+    held.delete(body);
+    for (const response of [...takers]) {
+      refusals.count('slow_reader', { client: response.socket?.remoteAddress });
+      response.destroy();
+    }
+  };
+
+  /** One answer always fits, however large it is. */
+  const findRoom = (bytes: number): boolean => {
+    let heldBytes = 0;
+    for (const body of held.keys()) heldBytes += body.length;
+    for (const [body, takers] of [...held]) {
+      if (heldBytes + bytes <= maxHeldBytes) break;
+      if (![...takers].every(slow)) continue;
+      cutOff(body, takers);
+      heldBytes -= body.length;
+    }
+    return held.size === 0 || heldBytes + bytes <= maxHeldBytes;
+  };
+
   return {
     begin: (response) => {
       let making = 0;
-      let unsentBytes = 0;
-      for (const other of open) {
-        if (other.writableEnded) unsentBytes += other.writableLength;
-        else making++;
-      }
+      for (const other of open) if (!other.headersSent) making++;
       if (atOnce > 0 && making >= atOnce) {
-        refusals.count('max_requests');
-        response.setHeader('Retry-After', '5');
-        sendText(response, 503, `no answer: ${atOnce} requests are under way (--web.max-requests)`);
+        refuse(response, 'max_requests', `${atOnce} requests are under way (--web.max-requests)`, 5);
         return false;
-      }
-      for (const other of open) {
-        if (unsentBytes <= maxUnsentBytes) break;
-        if (!other.writableEnded || other.writableLength === 0) continue;
-        unsentBytes -= other.writableLength;
-        refusals.count('slow_reader', { client: other.socket?.remoteAddress });
-        other.destroy();
       }
       open.add(response);
       response.once('close', () => open.delete(response));
       return true;
+    },
+    send: (response, status, contentType, body) => {
+      const bytes = typeof body === 'string' ? Buffer.from(body) : body;
+      // A small one is in the socket at once. A response that closed meanwhile would be held for ever.
+      if (bytes.length > PIECE_BYTES && !response.destroyed) {
+        if (!held.has(bytes) && !findRoom(bytes.length)) {
+          refuse(response, 'memory', 'clients that take their answers slowly hold the memory for answers', 5);
+          return;
+        }
+        const takers = held.get(bytes) ?? new Set();
+        held.set(bytes, takers.add(response));
+        response.once('close', () => release(bytes, response));
+      }
+      send(response, status, contentType, bytes);
+    },
+    room: (bytes) => {
+      if (bytes <= PIECE_BYTES || findRoom(bytes)) return Promise.resolve();
+      const { promise, resolve } = Promise.withResolvers<void>();
+      const end = () => {
+        clearTimeout(timer);
+        waiting.delete(wake);
+        resolve();
+      };
+      const wake = () => {
+        if (findRoom(bytes)) end();
+      };
+      const timer = setTimeout(end, WAIT_MS).unref();
+      waiting.add(wake);
+      return promise;
     },
   };
 }

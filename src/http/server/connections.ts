@@ -1,10 +1,12 @@
 /**
- * The connections there are, and who has to go when there are too many: never the newcomer, for a good client is one.
- * First goes who has waited longest without a request that was let in (slow, silent, guessing clients), then who
- * has been idle longest (its next request finds a new connection), then whose answer has been ready longest.
+ * The connections there are, and which has to go when there are too many. First the one that has waited longest without
+ * a request that was let in (slow, silent, guessing clients), then the one that has been idle longest (its next request
+ * finds a new connection), then one whose client is slow to take its answer. Others that are being answered stay, because
+ * an answer is whole or an error: then the newcomer is refused.
  */
 import type { ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
+import { isSlow } from './respond.ts';
 
 export interface Connection {
   /** Requests of it that were not let in. */
@@ -36,7 +38,11 @@ interface Entry extends Connection {
 }
 
 /** `evicted` is called for each that has to make room. */
-export function createConnections(ceiling: number, evicted: () => void): Connections {
+export function createConnections(
+  ceiling: number,
+  evicted: () => void,
+  slow: (response: ServerResponse) => boolean = isSlow,
+): Connections {
   const known = new WeakMap<Socket, Entry>();
   const waiting = new Set<Entry>();
   const idle = new Set<Entry>();
@@ -50,8 +56,8 @@ export function createConnections(ceiling: number, evicted: () => void): Connect
   };
 
   const makeRoom = (): boolean => {
-    const ended = [...answering].find(({ response }) => response?.writableEnded);
-    const victim = oldest(waiting) ?? oldest(idle) ?? ended;
+    const slowOne = () => [...answering].find(({ response }) => response !== undefined && slow(response));
+    const victim = oldest(waiting) ?? oldest(idle) ?? slowOne();
     if (victim === undefined) return false;
     victim.among.delete(victim);
     victim.raw.destroy();

@@ -21,6 +21,8 @@ export const REFUSAL_REASONS = [
   'malformed_request',
   /** Took its answer too slowly while others were waiting for theirs. */
   'slow_reader',
+  /** Other answers that are on their way hold the memory for answers. */
+  'memory',
 ] as const;
 export type RefusalReason = (typeof REFUSAL_REASONS)[number];
 

@@ -27,17 +27,44 @@ export function commonHeaders(
   for (const [name, value] of chosen) response.setHeader(name, value);
 }
 
-/** Sends a whole body; for HEAD, Node leaves out the body and keeps its length. */
+/** What is handed to the socket at once: TLS copies it for each client, so it may not be a body of megabytes. */
+export const PIECE_BYTES = 64 << 10;
+/** A client that has taken less than a piece for this long is slow: it has to go when others need its place. */
+export const SLOW_MS = 5_000;
+/** When the client of an answer last took a piece. */
+const tookAtMs = new WeakMap<ServerResponse, number>();
+
+/** Whether an answer is ready, and its client has taken less than `PIECE_BYTES` of it for `SLOW_MS`. */
+export function isSlow(response: ServerResponse, nowMs = performance.now()): boolean {
+  const atMs = tookAtMs.get(response);
+  return atMs !== undefined && nowMs - atMs >= SLOW_MS;
+}
+
+/**
+ * Sends a whole body, piece by piece as the client takes it; for HEAD, only its length. The caller leaves the bytes
+ * of `body` as they are until the response closes.
+ */
 export function send(
   response: ServerResponse,
   status: number,
   contentType: string,
   body: string | Buffer,
 ): void {
+  const bytes = typeof body === 'string' ? Buffer.from(body) : body;
   response.statusCode = status;
   response.setHeader('Content-Type', contentType);
-  response.setHeader('Content-Length', Buffer.byteLength(body));
-  response.end(body);
+  response.setHeader('Content-Length', bytes.length);
+  let at = 0;
+  const next = (): void => {
+    if (response.destroyed) return;
+    tookAtMs.set(response, performance.now());
+    const piece = bytes.subarray(at, at + PIECE_BYTES);
+    at += piece.length;
+    if (at < bytes.length) response.write(piece, next);
+    else response.end(piece);
+  };
+  if (response.req.method === 'HEAD') response.end();
+  else next();
 }
 
 export function sendText(response: ServerResponse, status: number, text: string): void {

@@ -18,16 +18,19 @@ class FakeSocket extends EventEmitter {
   }
 }
 class FakeResponse extends EventEmitter {
-  writableEnded = false;
+  slow = false;
   close() {
-    this.writableEnded = true;
     this.emit('close');
   }
 }
 
 function make(ceiling: number) {
   let evicted = 0;
-  const connections = createConnections(ceiling, () => evicted++);
+  const connections = createConnections(
+    ceiling,
+    () => evicted++,
+    (response) => (response as unknown as FakeResponse).slow,
+  );
   const add = () => {
     const socket = new FakeSocket();
     return { socket, taken: connections.add(socket as unknown as Socket) };
@@ -64,13 +67,13 @@ test('a connection whose password is being looked at is still one that waits', (
   assert.deepEqual([guesser.destroyed, good.destroyed], [true, false]);
 });
 
-test('then the one goes that has been idle longest, and then one that does not take its answer', () => {
+test('then the one goes that has been idle longest, and then one that is slow to take its answer; no other does', () => {
   const { add, ask } = make(3);
   const sockets = [add().socket, add().socket, add().socket];
   const asked = sockets.map((socket) => ask(socket, true));
   asked[1].response.close();
   asked[0].response.close();
-  asked[2].response.writableEnded = true;
+  asked[2].response.slow = true;
   const gone = () => sockets.map(({ destroyed }) => destroyed);
   const busy = (socket: FakeSocket) => ask(socket, true);
   busy(add().socket);

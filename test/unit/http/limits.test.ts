@@ -6,6 +6,7 @@ import { test } from 'node:test';
 import { createAnswers } from '../../../src/http/server/answers.ts';
 import { createBucket } from '../../../src/http/server/rate-limit.ts';
 import { createRefusals } from '../../../src/http/server/refusals.ts';
+import { isSlow, send } from '../../../src/http/server/respond.ts';
 
 const quiet = { debug() {}, info() {}, warn() {}, error() {} };
 
@@ -47,18 +48,28 @@ test('who is turned away is counted, and told of once a minute', () => {
 });
 
 class FakeResponse extends EventEmitter {
-  writableEnded = false;
-  writableLength = 0;
+  headersSent = false;
   destroyed = false;
   statusCode = 0;
   socket = null;
-  setHeader() {}
+  req = { method: 'GET' };
+  headers: Record<string, unknown> = {};
+  setHeader(name: string, value: unknown) {
+    this.headers[name] = value;
+  }
+  removeHeader(name: string) {
+    delete this.headers[name];
+  }
+  /** Its client takes nothing. */
+  write() {
+    this.headersSent = true;
+    return false;
+  }
   end() {
-    this.writableEnded = true;
+    this.headersSent = true;
   }
   destroy() {
     this.destroyed = true;
-    this.writableLength = 0;
     this.emit('close');
   }
 }
@@ -81,21 +92,101 @@ test('so many answers are made at once; one that is on its way makes room for th
   for (let i = 0; i < 1000; i++) assert.ok(unlimited.begin(new FakeResponse() as unknown as ServerResponse));
 });
 
-test('answers that are not taken are cut off once they hold too much, the eldest first', () => {
+const KIB = 1024;
+/** Sends bodies of these sizes; each size is a body of its own, shared where it occurs more than once. */
+function sending(maxHeldBytes: number) {
   const refusals = createRefusals(quiet);
-  const answers = createAnswers(0, refusals, 1000);
-  const sent = Array.from({ length: 4 }, (_, i) => {
+  const slow = new Set<ServerResponse>();
+  const answers = createAnswers(0, refusals, maxHeldBytes, (response) => slow.has(response));
+  const send = (body: Buffer) => {
     const response = new FakeResponse();
     answers.begin(response as unknown as ServerResponse);
-    response.end();
-    response.writableLength = [0, 400, 400, 400][i];
+    response.setHeader('Content-Encoding', 'gzip');
+    answers.send(response as unknown as ServerResponse, 200, 'text/plain', body);
     return response;
-  });
-  assert.ok(sent.every(({ destroyed }) => !destroyed));
-  assert.ok(answers.begin(new FakeResponse() as unknown as ServerResponse));
+  };
+  const slowDown = (response: FakeResponse) => slow.add(response as unknown as ServerResponse);
+  const reasons = () => refusals.families()[0]?.samples.map(({ labels, value }) => [labels.reason, value]);
+  return { send, slowDown, reasons, room: answers.room };
+}
+
+test('where answers hold the memory the next one is a 503 before its first byte, and none is cut off', () => {
+  const { send, reasons } = sending(1000 * KIB);
+  const taken = [send(Buffer.alloc(400 * KIB)), send(Buffer.alloc(500 * KIB))];
+  const refused = send(Buffer.alloc(200 * KIB));
+  assert.equal(refused.statusCode, 503);
+  assert.equal(refused.headers['Retry-After'], 5);
+  assert.equal(refused.headers['Content-Encoding'], undefined);
+  assert.ok(taken.every(({ destroyed, statusCode }) => !destroyed && statusCode === 200));
+  assert.deepEqual(reasons(), [['memory', 1]]);
+  assert.equal(send(Buffer.alloc(10 * KIB)).statusCode, 200, 'a small answer needs no memory');
+  taken[0].emit('close');
+  assert.equal(send(Buffer.alloc(200 * KIB)).statusCode, 200);
+});
+
+test('a body that many clients take counts once, until the last has taken it', () => {
+  const { send } = sending(1000 * KIB);
+  const shared = Buffer.alloc(900 * KIB);
+  const takers = Array.from({ length: 50 }, () => send(shared));
+  assert.ok(takers.every(({ statusCode }) => statusCode === 200));
+  for (const taker of takers.slice(1)) taker.emit('close');
+  assert.equal(send(Buffer.alloc(200 * KIB)).statusCode, 503);
+  takers[0].emit('close');
+  assert.equal(send(Buffer.alloc(200 * KIB)).statusCode, 200);
+});
+
+test('one answer is sent however large it is', () => {
+  const { send } = sending(1000 * KIB);
+  assert.equal(send(Buffer.alloc(3000 * KIB)).statusCode, 200);
+  assert.equal(send(Buffer.alloc(3000 * KIB)).statusCode, 503);
+});
+
+test('slow clients make room, the oldest first, but not where others take the same body', () => {
+  const { send, slowDown, reasons } = sending(1000 * KIB);
+  const shared = Buffer.alloc(300 * KIB);
+  const [sharing, good, oldest, older, young] = [
+    send(shared),
+    send(shared),
+    send(Buffer.alloc(200 * KIB)),
+    send(Buffer.alloc(200 * KIB)),
+    send(Buffer.alloc(200 * KIB)),
+  ];
+  for (const response of [sharing, oldest, older, young]) slowDown(response);
+  assert.equal(send(Buffer.alloc(450 * KIB)).statusCode, 200);
   assert.deepEqual(
-    sent.map(({ destroyed }) => destroyed),
-    [false, true, false, false],
+    [sharing, good, oldest, older, young].map(({ destroyed }) => destroyed),
+    [false, false, true, true, false],
   );
-  assert.equal(refusals.families()[0].samples[0].labels.reason, 'slow_reader');
+  assert.deepEqual(reasons(), [['slow_reader', 2]]);
+});
+
+test('a scrape waits until another answer has been taken', async () => {
+  const { send, room } = sending(1000 * KIB);
+  const first = send(Buffer.alloc(900 * KIB));
+  let steps = '';
+  const waits = room(200 * KIB).then(() => {
+    steps += 'made';
+  });
+  await room(10 * KIB);
+  steps += 'taken ';
+  first.emit('close');
+  await waits;
+  assert.equal(steps, 'taken made');
+});
+
+test('a client is slow that takes less than a piece of its answer in five seconds', () => {
+  const response = new FakeResponse();
+  let take = () => {};
+  response.write = ((_piece: Buffer, taken: () => void) => {
+    take = taken;
+  }) as never;
+  const asSent = response as unknown as ServerResponse;
+  assert.equal(isSlow(asSent, Number.POSITIVE_INFINITY), false, 'there is no answer yet');
+  send(asSent, 200, 'text/plain', Buffer.alloc(1000 * KIB));
+  const sentMs = performance.now();
+  assert.equal(isSlow(asSent, sentMs), false);
+  assert.equal(isSlow(asSent, sentMs + 5000), true);
+  while (performance.now() < sentMs + 2);
+  take();
+  assert.equal(isSlow(asSent, sentMs + 5001), false);
 });

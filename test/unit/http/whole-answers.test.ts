@@ -1,0 +1,108 @@
+/** An answer is whole or an error, however many clients ask for a large one, and however slowly some of them take it. */
+import assert from 'node:assert/strict';
+import { connect } from 'node:net';
+import { type TestContext, test } from 'node:test';
+import { createApp } from '../../../src/http/pages/app.ts';
+import type { HttpDeps } from '../../../src/http/pages/deps.ts';
+import { listen } from '../../../src/http/server/listen.ts';
+
+const quiet = { debug() {}, info() {}, warn() {}, error() {} };
+const MB = 1_000_000;
+const LABEL = 'x'.repeat(MB);
+const deps: HttpDeps = {
+  telemetryPath: '/metrics',
+  version: '1.2.3',
+  constantLabels: {},
+  scrape: async () => [],
+  processMetrics: async () => {
+    const samples = Array.from({ length: 11 }, (_, i) => ({
+      suffix: '' as const,
+      labels: { text: `${i}${LABEL}` },
+      value: i,
+    }));
+    return [{ name: 'large', help: 'A large answer.', kind: 'gauge', samples }];
+  },
+  status: () => Promise.reject(new Error('none')),
+  latency: async () => undefined,
+  ready: () => ({ ready: true, reason: '' }),
+  alive: () => ({ alive: true, reason: '' }),
+  source: () => 'live',
+  log: quiet,
+};
+
+interface Got {
+  status: number;
+  /** Bytes that `Content-Length` promises, and that came. */
+  promised: number;
+  came: number;
+}
+
+/** Asks on a new connection; pauses after each piece that comes. Resolves once the connection has ended, in whatever way. */
+function get(port: number, pauseMs = 0): Promise<Got> {
+  return new Promise((resolve) => {
+    const pieces: Buffer[] = [];
+    const socket = connect(port, '127.0.0.1').on('error', () => {});
+    socket.write('GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n');
+    socket.on('data', (piece: Buffer) => {
+      pieces.push(piece);
+      if (pauseMs === 0) return;
+      socket.pause();
+      setTimeout(() => socket.resume(), pauseMs);
+    });
+    socket.once('close', () => {
+      const all = Buffer.concat(pieces);
+      const end = all.indexOf('\r\n\r\n') + 4;
+      const head = all.subarray(0, end).toString('latin1');
+      resolve({
+        status: Number(/^HTTP\/1.1 (\d+)/.exec(head)?.[1] ?? 0),
+        promised: Number(/content-length: (\d+)/i.exec(head)?.[1] ?? -1),
+        came: all.length - end,
+      });
+    });
+  });
+}
+
+async function serve(t: TestContext, maxRequests?: number): Promise<number> {
+  const app = createApp(deps, maxRequests === undefined ? {} : { maxRequests });
+  const listening = await listen(app, '127.0.0.1:0', quiet);
+  t.after(() => listening.close());
+  return Number(new URL(listening.url).port);
+}
+
+const whole = ({ promised, came }: Got) => assert.equal(came, promised);
+
+test('50 clients of an answer of 11 MB: each gets all of it or an error', async (t) => {
+  const port = await serve(t);
+  const got = await Promise.all(Array.from({ length: 50 }, () => get(port)));
+  got.forEach(whole);
+  const statuses = got.map(({ status }) => status);
+  assert.ok(
+    statuses.every((status) => status === 200 || status === 503),
+    `${statuses}`,
+  );
+  assert.ok(statuses.filter((status) => status === 200).length >= 40, `${statuses}`);
+});
+
+test('and where so many may ask at once each gets all of it: they share it', async (t) => {
+  const port = await serve(t, 0);
+  const got = await Promise.all(Array.from({ length: 50 }, () => get(port)));
+  got.forEach(whole);
+  assert.ok(got.every(({ status, came }) => status === 200 && came > 11 * MB));
+});
+
+test('clients that come one after the other and take it at a decent rate are not cut for each other', async (t) => {
+  const port = await serve(t);
+  const asked: Promise<Got>[] = [];
+  for (let i = 0; i < 12; i++) {
+    asked.push(get(port, 2));
+    await new Promise((resolve) => setTimeout(resolve, 60));
+  }
+  const got = await Promise.all(asked);
+  got.forEach(whole);
+  const statuses = got.map(({ status }) => status);
+  assert.ok(
+    statuses.every((status) => status === 200 || status === 503),
+    `${statuses}`,
+  );
+  assert.ok(statuses.includes(200));
+});
