@@ -1,6 +1,6 @@
 /**
- * Entry of the capture thread. It owns tracefs, decoding, probes and metrics, so that a scrape or a slow backend
- * never delays a drain. Answers requests of the main thread between ticks.
+ * Entry point of the capture thread. It owns tracefs, decoding, probes and metrics, so that a scrape or a slow backend
+ * never delays a drain. It answers requests of the main thread between ticks.
  */
 import { parentPort, workerData } from 'node:worker_threads';
 import type { Log } from '../model/log.ts';
@@ -53,7 +53,7 @@ async function answer(message: Exclude<ToCapture, { kind: 'marked' }>) {
   }
   if (capture === undefined) throw new Error('the capture is being set up');
   if (message.kind === 'latency') return capture.latency(message.tracer);
-  return message.kind === 'snapshot' ? capture.snapshot(message.known) : capture.status();
+  return message.kind === 'snapshot' ? capture.snapshot(message.knownSeries) : capture.status();
 }
 
 function reasonOf(error: unknown): string {

@@ -128,7 +128,7 @@ function depsOf(
       ...(traces === undefined ? [] : [traces.snapshot()]),
       ...(otlp?.snapshots() ?? []),
     ],
-    ...(traces === undefined ? {} : { traces: traces.kept, exemplars: traces.exemplars }),
+    ...(traces === undefined ? {} : { traces: traces.traceStore, exemplars: traces.exemplars }),
     processMetrics: async () => [...(await processMetrics()), ...refusals.families()],
     status: () => agent.status(),
     latency: (tracer) => agent.latency(tracer),

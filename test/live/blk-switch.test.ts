@@ -13,7 +13,7 @@ const LONGEST_MS = 10_000;
 
 const busy = await topLevelTurn();
 
-test('a disk that somebody stops tracing turns blk off, and the agent says that it leaves it so', {
+test('a disk that somebody stops tracing turns blk off, and the agent says that it does not undo it', {
   skip: busy ?? false,
 }, async () => {
   const disk = makeLoopDisk(bench);
@@ -37,7 +37,7 @@ test('a disk that somebody stops tracing turns blk off, and the agent says that 
     reason,
     new RegExp(`block tracing of ${disk.name} was switched off: write 1 to ${file}; the agent`),
   );
-  assert.match(reason, /leaves it so/);
+  assert.match(reason, /does not undo it/);
   assert.deepEqual([await upOf('blk'), await upOf('sched')], [0, 1]);
   writeFileSync(file, '1');
   await answers('200');

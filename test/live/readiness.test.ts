@@ -20,7 +20,7 @@ test('with no probe that works it is not ready, and its probes are told to be do
   }
   const ready = await fetch(`${url}/readyz`);
   assert.equal(ready.status, 503);
-  assert.match(await ready.text(), /nothing that is on works/);
+  assert.match(await ready.text(), /nothing that is switched on works/);
   const scrape = parseScrape(await (await fetch(`${url}/metrics`)).text());
   assert.deepEqual(scrape.series('ftrace_exporter_probe_up'), [{ labels: { probe: 'events' }, value: 0 }]);
   assert.match(stderr(), /probe is off.*reason="nothing to trace/);

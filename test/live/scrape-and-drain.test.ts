@@ -125,7 +125,7 @@ test('a capture thread that dies is told of, and comes back', async () => {
     assert.equal(agent.child.exitCode, null, agent.stderr());
     await sleep(20);
   }
-  assert.match(agent.stderr(), /level=warn msg="starting the capture thread again" .*planted/);
+  assert.match(agent.stderr(), /level=warn msg="restarting the capture thread" .*planted/);
   const again = await agent.scrape();
   assert.deepEqual(new Set(upProbes(again)), new Set([1]));
   assert.equal(again.sum('ftrace_exporter_capture_restarts_total'), 1);

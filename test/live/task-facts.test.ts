@@ -137,7 +137,7 @@ describe('an agent in a pid namespace of its own', () => {
     const { processes, containers, reason } = status.capture.tasks;
     assert.deepEqual([processes, containers], [false, false]);
     assert.match(reason, /pid namespace of its own/);
-    assert.match(nested.stderr(), /level=warn.*containers of traced processes cannot be told.*hostPID/);
+    assert.match(nested.stderr(), /level=warn.*cannot identify containers of traced processes.*hostPID/);
     const config = join(bench.directory, `${nested.instance}.yaml`);
     const [program, ...args] = [...wrapper, process.execPath, 'bin/ftrace-exporter.js'];
     const { stdout } = spawnSync(program, [...args, 'doctor', '--config.file', config], {

@@ -2,14 +2,14 @@ import type { KnownSeries, MetricSnapshot } from '../../model/metric.ts';
 import type { CaptureStatus } from '../../model/status.ts';
 import type { LatencyRecord } from '../../model/tracer.ts';
 
-/** A source of metrics that runs: the live kernel or a replayed capture. Lives in the capture thread. */
+/** A running source of metrics: the live kernel or a recording. It lives in the capture thread. */
 export interface Capture {
-  /** Why no events will come although it runs; empty when they will. */
+  /** Why no events arrive although the capture runs; '' when they arrive. */
   problem: string;
-  snapshot(known: KnownSeries): MetricSnapshot;
+  snapshot(knownSeries: KnownSeries): MetricSnapshot;
   status(): CaptureStatus;
-  /** The worst records of a latency tracer, worst first; undefined when it does not run. */
+  /** Records of a latency tracer, slowest first; undefined when the tracer does not run. */
   latency(tracer: string): LatencyRecord[] | undefined;
-  /** Ends recording, hands out what is left, and leaves nothing behind in tracefs. */
+  /** Stops recording, processes the events that remain, and removes everything it made in tracefs. */
   stop(): Promise<void>;
 }

@@ -1,6 +1,6 @@
 /**
- * What crosses between the main thread and the capture thread: requests with their answers, the log, and the word
- * that events can be read. Plain data only.
+ * Messages between the main thread and the capture thread: requests and answers, log lines, and whether events arrive.
+ * Plain data only.
  */
 
 import type { AgentConfig } from '../../config/schema.ts';
@@ -11,31 +11,34 @@ import type { LatencyRecord } from '../../model/tracer.ts';
 
 export interface CaptureInput {
   config: AgentConfig;
-  /** A capture to serve instead of the live kernel. */
+  /** The recording to serve instead of the live kernel. */
   replayFile: string | undefined;
-  /** The buffer of it to serve; undefined leaves the choice. */
+  /** Name of the buffer to serve, of a recording with several; undefined: the default one. */
   replayInstance: string | undefined;
-  /** One number: when the buffers were last read (see pulse.ts). A thread that hangs cannot be asked. */
+  /**
+   * One number: when the buffers were last read (see pulse.ts). It is shared memory because a thread that hangs does
+   * not answer.
+   */
   pulse: SharedArrayBuffer;
 }
 
 export type ToCapture =
-  | { kind: 'snapshot'; id: number; known: KnownSeries }
+  | { kind: 'snapshot'; id: number; knownSeries: KnownSeries }
   | { kind: 'status'; id: number }
   | { kind: 'latency'; id: number; tracer: string }
   | { kind: 'marked'; id: number }
   | { kind: 'stop'; id: number };
 
 export type FromCapture =
-  /** Set up, and asked from now on. `problem`: why no events will come all the same; empty when they will. */
+  /** The capture is set up and answers requests. `problem`: why no events arrive; '' when they arrive. */
   | { kind: 'ready'; problem: string }
-  /** The same, changed since. */
+  /** `problem` of `ready` has changed. */
   | { kind: 'problem'; problem: string }
-  /** The main thread is to write `text` to `file`, so that its thread id shows in the trace. */
+  /** Asks the main thread to write `text` to `file`, so that the main thread's id appears in the trace. */
   | { kind: 'mark'; id: number; file: string; text: string }
   | { kind: 'answer'; id: number; value: MetricSnapshot | CaptureStatus | LatencyRecord[] | undefined }
   | { kind: 'refused'; id: number; reason: string }
-  /** Slow operations of the last second. */
+  /** Traces of slow operations that were finished within the last second. */
   | { kind: 'traces'; traces: readonly TraceRecord[] }
   | {
       kind: 'log';
@@ -43,5 +46,5 @@ export type FromCapture =
       fields: Record<string, unknown>;
       message: string;
     }
-  /** Capture cannot go on; `usage`: nothing will change by trying again. */
+  /** The capture cannot continue. `final`: another attempt would fail in the same way. */
   | { kind: 'fatal'; message: string; final: boolean };

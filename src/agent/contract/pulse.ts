@@ -1,9 +1,9 @@
 /**
- * When the capture thread last read the buffers, in memory that both threads see: the main thread can tell how long ago
- * that was even while the capture thread hangs.
+ * The time of the capture thread's last drain, in memory that both threads share. So the main thread can see how long
+ * ago that was even when the capture thread hangs.
  */
 
-/** Clock that both threads share, in ms; it stands still while the machine sleeps. */
+/** Monotonic clock that both threads share, in ms; it stands still while the machine sleeps. */
 function nowMs(): number {
   const [seconds, nanoseconds] = process.hrtime();
   return seconds * 1e3 + nanoseconds / 1e6;
@@ -11,7 +11,7 @@ function nowMs(): number {
 
 export interface Pulse {
   memory: SharedArrayBuffer;
-  /** Undefined before the first drain. */
+  /** Milliseconds since the last drain; undefined before the first one. */
   ageMs(): number | undefined;
 }
 
@@ -21,7 +21,7 @@ export function makePulse(): Pulse {
   return { memory, ageMs: () => (at[0] === 0 ? undefined : nowMs() - at[0]) };
 }
 
-/** Gives what to call after each drain. */
+/** Returns the function to call after each drain. */
 export function pulseWriter(memory: SharedArrayBuffer): () => void {
   const at = new Float64Array(memory);
   return () => {

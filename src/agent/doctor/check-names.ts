@@ -1,4 +1,4 @@
-/** Names in a config that match nothing on this machine, as far as that can be told without changing anything. */
+/** Finds names in a config that match nothing on this machine, as far as possible without changing anything. */
 import { machine } from 'node:os';
 import type { AgentConfig } from '../../config/schema.ts';
 import { liveHostFacts } from '../../host/facts.ts';
@@ -10,7 +10,9 @@ import { enabledProbes } from '../plan/enabled-probes.ts';
 import { unmatchedNames } from '../plan/unmatched-names.ts';
 import { functionNamesOf } from './survey.ts';
 
-/** By probe, a sentence for each name. Where tracefs cannot be read, names of events and functions are passed over. */
+/**
+ * A sentence for each name, with its probe. If tracefs cannot be read, names of events and functions are not checked.
+ */
 export function checkNames(config: AgentConfig): { probe: string; note: string }[] {
   const kernel = kernelOffer(config.tracefsPath);
   const host = liveHostFacts({ machine: kernel.machine });

@@ -1,11 +1,11 @@
-/** What this process may do and where it runs, from /proc/self; for `doctor`. */
+/** This process' rights and namespace, from /proc/self; for `doctor`. */
 import { readFileSync, readlinkSync } from 'node:fs';
 
 export interface ProcessFacts {
   uid: number;
-  /** Effective capabilities as the kernel prints them, in hexadecimal; '' when unknown. None are needed. */
+  /** Effective capabilities, in hexadecimal as the kernel prints them; '' when unknown. None are needed. */
   capabilities: string;
-  /** Whether process ids here differ from those the kernel puts into events; undefined when unknown. */
+  /** Whether process ids here differ from the kernel's ids in events; undefined when unknown. */
   inPidNamespace: boolean | undefined;
 }
 

@@ -1,6 +1,6 @@
 /**
- * What can be traced here: config in; facts about the kernel, and for each probe whether it would work and why not,
- * out. Changes nothing, but mounts tracefs where it is not mounted and may be, as `run` does.
+ * Finds out what can be traced on this machine with a config: facts about the kernel, and for each probe whether it
+ * works and why not. Changes nothing, except that it mounts tracefs if needed, as `run` does.
  */
 
 import type { AgentConfig } from '../../config/schema.ts';
@@ -31,41 +31,44 @@ export interface ProbeSurvey {
   help: string;
   /** Whether the config has it on. */
   on: boolean;
-  /** Whether it works here, or would. */
+  /** Whether it works here, or would if it were on. */
   ok: boolean;
-  /** Why not; empty when ok. */
+  /** Why it does not work; '' when ok. */
   reason: string;
   /** Events it uses, or would. */
   events: string[];
-  /** The tracer it reads; '' for events alone. */
+  /** The tracer it reads; '' for a probe of events only. */
   tracer: string;
-  /** What it could not say here, and names of the config that match nothing. */
+  /** Limits on this machine, and names of the config that match nothing. */
   notes: readonly string[];
 }
 
 /** A tracer that the kernel lists. */
 export interface TracerSurvey {
   name: string;
-  /** Where it can run, as far as can be told without trying; '' when it is never switched on. */
+  /** Where it can run, as far as known without trying; '' when it is never switched on. */
   where: string;
-  /** Why it is not to be had; '' when it is. */
+  /** Why it is not available; '' when it is. */
   reason: string;
 }
 
 export interface Survey {
-  /** Why nothing can be traced; empty when something can. */
+  /** Why nothing can be traced; '' when something can. */
   problem: string;
   process: ProcessFacts;
-  /** The rest is missing where tracefs cannot be had. */
+  /** Absent when tracefs is not available. */
   kernel?: KernelFeatures & {
     tracefs: string;
     onlineCpus: number[];
     eventCount: number;
-    /** The instance of the config is there already: an agent runs, or was killed. */
+    /** The instance of the config exists: an agent runs, or was killed. */
     ownInstanceExists: boolean;
-    /** Who or what uses the top level; '' when nobody does. */
+    /** Who uses the top level, and how; '' when nobody does. */
     topLevelUser: string;
-    /** What the restore journal of the config's agent lists, and why it cannot be put back from here; '' without one. */
+    /**
+     * The files in the restore journal of the config's agent, and why they cannot be restored from here; '' without a
+     * journal.
+     */
     journal: string;
     surveyedTracers: TracerSurvey[];
   } & TracingUse;
@@ -112,7 +115,7 @@ export async function survey(config: AgentConfig): Promise<Survey> {
   };
 }
 
-/** What instances take is told by one that is there: making one to ask would change something. */
+/** An existing instance shows what instances support. Making one to find out would change something. */
 function surveyTracer(name: string, features: KernelFeatures): TracerSurvey {
   const reason = features.refusedTracers[name] ?? '';
   if (reason !== '') return { name, where: '', reason };
@@ -125,7 +128,7 @@ function surveyTracer(name: string, features: KernelFeatures): TracerSurvey {
   };
 }
 
-/** As far as it can be told. `blk` is at the top level on every kernel: probes say so too. */
+/** Whether a tracer runs at the top level, as far as known. `blk` always does, as its probe declares. */
 function runsAtTheTop(tracer: string, { instanceTracers }: KernelFeatures): boolean {
   const isTopOnly = probeCatalogue.some((module) => {
     const request = module.tracer?.(module.schema(schemaKit).parse({ enabled: false }));
@@ -151,13 +154,13 @@ function surveyProbes(config: AgentConfig, kernel: Kernel): ProbeSurvey[] {
   return all.map((probe) => {
     const { module, options } = probe;
     const on = enabled.some((candidate) => candidate.module === module);
-    const known = { name: module.name, help: module.help, on };
+    const common = { name: module.name, help: module.help, on };
     const tracer = module.tracer?.(options).tracer ?? '';
     const refused = tracer === '' ? '' : whyNoTracer(tracer, root, features);
-    if (refused !== '') return { ...known, tracer, ok: false, reason: refused, events: [], notes: [] };
+    if (refused !== '') return { ...common, tracer, ok: false, reason: refused, events: [], notes: [] };
     const plan = planFor([probe], config, kernel);
     const { up, reason, events: used, notes = [] } = plan.probes[0];
-    return { ...known, tracer, ok: up, reason, events: used, notes };
+    return { ...common, tracer, ok: up, reason, events: used, notes };
   });
 }
 
@@ -182,7 +185,7 @@ function cpuCountOf({ online }: Kernel): number {
   return Math.max(0, ...online) + 1;
 }
 
-/** What this kernel can give these probes. */
+/** What this kernel provides for these probes. */
 function planFor(enabled: readonly EnabledProbe[], config: AgentConfig, kernel: Kernel): EventPlan {
   const { root, features, events, online } = kernel;
   const store = new MetricStore();
@@ -206,7 +209,7 @@ function planFor(enabled: readonly EnabledProbe[], config: AgentConfig, kernel: 
   });
 }
 
-/** Names of all functions that can be traced; undefined where the kernel does not list them. */
+/** Names of all functions that can be traced; undefined if the kernel does not list them. */
 export function functionNamesOf(root: string): string[] | undefined {
   try {
     return Array.from(listFunctions(root), ({ name }) => name);
@@ -216,7 +219,7 @@ export function functionNamesOf(root: string): string[] | undefined {
   }
 }
 
-/** '' when the kernel has it, and nobody else needs its place. */
+/** Why a tracer is not available: the kernel lacks it, or somebody uses the top level it needs; '' when it is. */
 function whyNoTracer(tracer: string, root: string, features: KernelFeatures): string {
   if (!features.tracers.includes(tracer)) return `this kernel is built without the tracer ${tracer}`;
   const refused = features.refusedTracers[tracer] ?? '';

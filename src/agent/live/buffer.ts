@@ -1,6 +1,6 @@
 /**
- * Opens one buffer of the running kernel (an instance, or the top level) for a plan. Returns the stream to drain, its
- * counts, and what others do to it: what they switch off, take or throw away.
+ * Opens one kernel buffer (an instance, or the top level) for a plan. Returns the stream to drain, its counters, and a
+ * health check that notices when others switch off, take or delete events.
  */
 import { join } from 'node:path';
 import { KernelError } from '../../model/errors.ts';
@@ -20,35 +20,35 @@ import { type Expected, type Interference, interferences, UNDO_AFTER_MS, type Un
 import type { Shared } from './shared.ts';
 import type { PlannedStream } from './stream.ts';
 
-/** Name of the buffer of the events, in labels. */
+/** Value of the label `buffer` for the buffer that holds the events. */
 export const EVENTS_BUFFER = 'events';
-/** The log names another reader at most this often. */
+/** Another reader is logged at most this often. */
 const LOG_EVERY_MS = 60_000;
 
 export interface LiveBufferParts {
-  /** As in the label `buffer`: `events`, or the tracer's name. */
+  /** Value of the label `buffer`: `events`, or the tracer's name. */
   name: string;
   instance: Instance;
   planned: PlannedStream;
   inForce: BuffersInForce;
   shared: Shared;
-  /** Why recording may have stopped by itself; '' where that cannot be. */
+  /** Why the kernel may have stopped recording by itself; '' where it does not. */
   stopsWhen: string;
   /** Disks that the tracer blk records. */
   disks?: readonly string[];
-  /** Once recording has begun. */
+  /** Called when recording has begun. */
   whenStarted?(): void;
-  /** Ends the tracer, with nothing open any more. Gives what could not be put back. */
+  /** Ends the tracer, when no file of the buffer is open any more. Returns what could not be restored. */
   stopTracer?(): readonly string[];
 }
 
-/** What others have changed in a buffer. */
+/** What other users have changed in a buffer. */
 export interface BufferHealth {
-  /** Why not all of its events come. */
+  /** Why some or all of its events do not arrive. */
   problems: readonly string[];
-  /** Changes that take no events away. */
+  /** Changes that cost no events. */
   notices: readonly string[];
-  /** Probes whose events do not come, or not all, and why. */
+  /** Probes that miss some or all of their events, with the reason. */
   down: ReadonlyMap<string, string>;
 }
 
@@ -58,28 +58,33 @@ export interface LiveBuffer {
   readonly name: string;
   readonly plan: EventPlan;
   readonly drained: Drained | undefined;
-  /** Enables its events and starts recording. */
+  /** Enables the events of the plan and starts recording. */
   start(): void;
-  /** Follows CPUs that come and go, and has the probes do their housekeeping. */
+  /** Follows CPUs that come and go, and lets the probes clean up. */
   refresh(): void;
-  /** Before a tick reads: finds what others have taken or thrown away since the last one, and voids what is open. */
+  /**
+   * Called before a tick reads. Notices events that others took or deleted since the last tick, and voids open
+   * intervals.
+   */
   beforeTick(): void;
-  /** Whether `check` has something new to look at: somebody has written to a control file. */
+  /** Whether somebody has written to a control file since the last `check`. */
   wasTouched(): boolean;
   /**
-   * Looks whether all of its events come, and undoes what others changed when its time has come; `nowMs` is monotonic.
-   * Throws when nothing can be made of what comes from now on.
+   * Checks whether all events arrive, and undoes changes by others after a delay. `nowMs` is monotonic. Throws when the
+   * events recorded from now on cannot be used.
    */
   check(nowMs: number): BufferHealth;
   readings(): BufferReading[];
   status(): BufferStatus;
-  /** Stops recording and hands out what is left. */
+  /** Stops recording and processes the events that remain. */
   finish(): void;
-  /** Closes and removes; can be called again. Throws `KernelError` for what could not be removed or put back. */
+  /**
+   * Closes and removes the buffer; may be called again. Throws `KernelError` for what could not be removed or restored.
+   */
   remove(): void;
 }
 
-/** Opens what is read. Throws `KernelError`. */
+/** Opens the files of the buffer. Throws `KernelError`. */
 export function openLiveBuffer(parts: LiveBufferParts): LiveBuffer {
   const { name, instance, planned, inForce, shared, disks = [] } = parts;
   const { plan } = planned;
@@ -99,17 +104,17 @@ export function openLiveBuffer(parts: LiveBufferParts): LiveBuffer {
   let watch: ControlWatch | undefined;
   /** A control file was written since the last check. */
   let touched = false;
-  /** Writes to control files are the agent's own. */
+  /** The agent itself is writing to control files. */
   let isUndoing = false;
-  /** What was wrong at the last check. */
+  /** Problems of the last check, joined. */
   let wrongBefore = '';
   let undoAtMs = Number.POSITIVE_INFINITY;
   let logAtMs = 0;
   let closed = false;
-  /** Of the last look before it was closed. */
+  /** Readings from before the buffer was closed. */
   let last: BufferReading[] = [];
 
-  /** What began before this moment is void: events are missing, on all CPUs. */
+  /** Voids intervals that are open on any CPU: events are missing before this moment. */
   const voidOpen = (): void => open?.stream.voidUntil(now());
 
   const report = (cpu: number, finding: Finding): void => {
@@ -118,12 +123,12 @@ export function openLiveBuffer(parts: LiveBufferParts): LiveBuffer {
     logAtMs = performance.now() + LOG_EVERY_MS;
     const message =
       finding === 'taken'
-        ? 'another reader takes events out of this buffer: they are counted as lost'
+        ? 'another reader takes events from this buffer: they are counted as lost'
         : 'somebody has emptied this buffer: events were lost';
     log.warn({ buffer: name, cpu, instance: instance.dir }, message);
   };
 
-  /** Compares the kernel's count of events that were read with what this agent has read. */
+  /** Compares the kernel's count of read events with what this agent has read. */
   const lookAt = (cpu: number, readEvents: number): void => {
     if (open === undefined) return;
     const { stream } = open;
@@ -164,17 +169,17 @@ export function openLiveBuffer(parts: LiveBufferParts): LiveBuffer {
     if (watch.problem === '') return;
     log.warn(
       { instance: instance.dir, reason: watch.problem },
-      'short pauses that others make in recording can go unnoticed: their control files cannot be watched',
+      'cannot watch control files: short pauses in recording by other users can go unnoticed',
     );
   };
 
-  const undo = (found: readonly Interference[]): void => {
+  const undo = (changes: readonly Interference[]): void => {
     // inotify delivers these writes before the next callback of setImmediate.
     isUndoing = true;
     setImmediate(() => {
       isUndoing = false;
     });
-    for (const { undo: steps = [] } of found) for (const step of steps) undoOne(step);
+    for (const { undo: steps = [] } of changes) for (const step of steps) undoOne(step);
     voidOpen();
   };
 
@@ -183,10 +188,10 @@ export function openLiveBuffer(parts: LiveBufferParts): LiveBuffer {
       if (step.isList) emptyList(join(instance.dir, step.file));
       if (step.isList) instance.add(step.file, step.value.split(/\s+/).filter(Boolean));
       else instance.set(step.file, step.value);
-      log.warn({ file: join(instance.dir, step.file), value: step.value }, 'undid what somebody had changed');
+      log.warn({ file: join(instance.dir, step.file), value: step.value }, 'undid a change by another user');
     } catch (error) {
       if (!(error instanceof KernelError)) throw error;
-      log.error({ reason: error.message }, 'what somebody has changed cannot be undone');
+      log.error({ reason: error.message }, 'cannot undo a change by another user');
     }
   };
 
@@ -199,23 +204,23 @@ export function openLiveBuffer(parts: LiveBufferParts): LiveBuffer {
 
   const check = (nowMs: number): BufferHealth => {
     if (closed) return HEALTHY;
-    let found = interfered();
-    const wrong = wrongOf(found);
-    // Without a touch it was found afterwards: somebody could change it in a way that nothing reports.
+    let changes = interfered();
+    const wrong = wrongOf(changes);
+    // If no write was reported, the change happened at an unknown time before now.
     if (touched || wrong !== wrongBefore) {
       ledger.pause();
       voidOpen();
     }
     touched = false;
-    if (!found.some((one) => one.undo)) undoAtMs = Number.POSITIVE_INFINITY;
+    if (!changes.some((one) => one.undo)) undoAtMs = Number.POSITIVE_INFINITY;
     else if (undoAtMs === Number.POSITIVE_INFINITY) undoAtMs = nowMs + UNDO_AFTER_MS;
     else if (nowMs >= undoAtMs) {
-      undo(found);
-      found = interfered();
+      undo(changes);
+      changes = interfered();
       undoAtMs = Number.POSITIVE_INFINITY;
     }
-    wrongBefore = wrongOf(found);
-    return healthOf(found, plan);
+    wrongBefore = wrongOf(changes);
+    return healthOf(changes, plan);
   };
 
   return {
@@ -271,27 +276,27 @@ export function openLiveBuffer(parts: LiveBufferParts): LiveBuffer {
       throw new KernelError({
         file: instance.dir,
         errno: '',
-        action: 'put back all of',
+        action: 'restore',
         remedy: problems.join('; '),
       });
     },
   };
 }
 
-function wrongOf(found: readonly Interference[]): string {
-  return found.map(({ reason }) => reason).join('; ');
+function wrongOf(changes: readonly Interference[]): string {
+  return changes.map(({ reason }) => reason).join('; ');
 }
 
-function healthOf(found: readonly Interference[], plan: EventPlan): BufferHealth {
+function healthOf(changes: readonly Interference[], plan: EventPlan): BufferHealth {
   const down = new Map<string, string>();
-  const stopping = found.filter((one) => !one.isHarmless);
+  const stopping = changes.filter((one) => !one.isHarmless);
   for (const { reason, events } of stopping)
     for (const probe of [...plan.probes, ...plan.helpers])
       if (events === undefined || probe.events.some((event) => events.includes(event)))
         down.set(probe.name, down.get(probe.name) ?? reason);
   return {
     problems: stopping.map(({ reason }) => reason),
-    notices: found.filter((one) => one.isHarmless).map(({ reason }) => reason),
+    notices: changes.filter((one) => one.isHarmless).map(({ reason }) => reason),
     down,
   };
 }

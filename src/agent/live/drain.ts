@@ -1,42 +1,42 @@
-/** The drain loop: ticks on a timer whose pace follows the fastest-filling buffer. */
+/** The drain loop: ticks on a timer. The buffer that fills fastest sets the interval. */
 import type { DurationNs, TimestampNs } from '../../model/time.ts';
 import { LONGEST_QUIET_NS, nextTickNs, type TickRule } from '../plan/sizes.ts';
 import { makeTraceClock } from '../stream/clock.ts';
 import type { EventStream } from '../stream/stream.ts';
 
 const CHORES_EVERY_NS = 1e9;
-/** Rounds a tick may take: several times what a full buffer holds, so only a defect reaches it. */
+/** Most rounds per tick: several times what a full buffer needs, so only a defect reaches it. */
 const MOST_ROUNDS = 4096;
 
-/** A stream to keep up with. */
+/** A stream that the loop drains. */
 export interface Drained {
   stream: EventStream;
   rule: TickRule;
   cpus(): readonly number[];
-  /** It cannot be read any more, and the others can go on. Absent: without it nothing goes on. */
+  /** Called when this stream cannot be read any more and the others can continue. Absent: the whole loop stops. */
   onFailure?(error: unknown): void;
 }
 
 export interface DrainOptions {
-  /** All are read in every tick; the one that is in the greatest hurry sets the pace. */
+  /** All are read in every tick. The buffer that fills fastest sets the interval. */
   buffers: readonly Drained[];
-  /** Just before a tick reads. Whatever was reported of others up to the tick's start has been delivered by then. */
+  /** Called just before a tick reads. Writes by others up to the tick's start have been reported by then. */
   before(): void;
-  /** Time one tick took, and time since the start of the one before. */
+  /** How long a tick took, and the time between its start and the start of the previous tick. */
   onTick(tookNs: DurationNs, sinceLastNs: DurationNs): void;
-  /** About once a second, between ticks: hotplug, housekeeping of probes. */
+  /** Called about once a second, between ticks: CPU hotplug and housekeeping of probes. */
   chores(): void;
-  /** Reading failed for good. The loop has stopped. */
+  /** Called when reading failed for good and the loop has stopped. */
   onFailure(error: unknown): void;
 }
 
 export interface Drain {
   stop(): void;
-  /** Present time between ticks. */
+  /** Current interval between ticks. */
   tickNs(): DurationNs;
 }
 
-/** Time the fastest-filling CPU of a buffer takes to fill, at the rate seen since the call before. */
+/** Time until the fastest-filling CPU of a buffer is full, at the rate since the previous call. */
 function makeFillWatch({ stream, rule, cpus }: Drained): (elapsedNs: DurationNs) => DurationNs {
   const before: number[] = [];
   return (elapsedNs) => {
@@ -56,7 +56,7 @@ export function startDraining(options: DrainOptions): Drain {
   const traceNow = makeTraceClock();
   let lastStart = traceNow();
   let choresAt = lastStart + CHORES_EVERY_NS;
-  /** `elapsedNs`: since the tick before; infinite for the first. */
+  /** `elapsedNs`: time since the previous tick; infinite for the first. */
   const pace = (elapsedNs: DurationNs): DurationNs =>
     watched.reduce(
       (soonest, { rule, fastestFill }) => Math.min(soonest, nextTickNs(rule, fastestFill(elapsedNs))),
@@ -67,7 +67,7 @@ export function startDraining(options: DrainOptions): Drain {
   let immediate: NodeJS.Immediate | undefined;
   let isStopped = false;
 
-  /** Whether all streams have caught up with `start`. */
+  /** Whether all streams have been read up to `start`. */
   const readAll = (start: TimestampNs): boolean => {
     let isDone = true;
     for (const buffer of watched) {
@@ -82,8 +82,8 @@ export function startDraining(options: DrainOptions): Drain {
     return isDone;
   };
 
-  // The tick's start is noted first and the tick runs after the event loop has polled: so inotify has delivered every
-  // write to a control file from before the start, and only events from before the start are handed out.
+  // The tick's start is noted first, and the tick runs after the event loop has polled. So inotify has reported every
+  // write to a control file from before the start, and only events from before the start are processed.
   const begin = () => {
     const start = traceNow();
     immediate = setImmediate(() => tick(start));

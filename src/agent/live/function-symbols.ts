@@ -1,6 +1,6 @@
 /**
- * Names for the addresses in records of function tracers: from tracefs where it tells addresses, which takes no
- * capability, else from /proc/kallsyms. Only of functions that the filter lets through: a kernel has some 50,000.
+ * Names for the addresses in records of function tracers: from tracefs if it shows addresses (which needs no
+ * capability), else from /proc/kallsyms. Only functions that the filter matches are kept: a kernel has about 50,000.
  */
 import { globMatcher } from '../../config/units/globs.ts';
 import { watchModules } from '../../host/modules.ts';
@@ -10,36 +10,36 @@ import type { FunctionFilter } from '../../model/tracer.ts';
 import { functionAddresses } from '../../tracefs/functions.ts';
 
 export interface FunctionSymbols {
-  /** Undefined where nothing tells addresses: then the kernel must write the names, in text. */
+  /** Undefined when no source shows addresses. Then the kernel must write the names, as text. */
   names: FunctionNames | undefined;
   warnings: readonly string[];
-  /** Looks whether modules came or went; true when they did, and names are as they are now. */
+  /** Checks whether modules were loaded or removed. Returns true if so, with the names updated. */
   refresh(): boolean;
 }
 
 export function functionSymbols(root: string, filter: FunctionFilter): FunctionSymbols {
   const wanted = wantedBy(filter);
   const modules = watchModules();
-  const found = knownFunctions([
-    () => functionAddresses(root, wanted) ?? { reason: `${root} does not tell addresses` },
+  const symbols = knownFunctions([
+    () => functionAddresses(root, wanted) ?? { reason: `${root} does not expose function addresses` },
     () => readKallsyms(wanted),
   ]);
-  if ('reason' in found) {
-    const warning = `functions are read as text, at a higher cost: ${found.reason}`;
+  if ('reason' in symbols) {
+    const warning = `reading functions as text, at a higher cost: ${symbols.reason}`;
     return { names: undefined, warnings: [warning], refresh: modules.changed };
   }
   return {
-    names: found,
+    names: symbols,
     warnings: [],
     refresh: () => {
       if (!modules.changed()) return false;
-      found.refresh();
+      symbols.refresh();
       return true;
     },
   };
 }
 
-/** What is called by the functions, however deep, can be any. */
+/** Functions called by the filtered ones can be any function of the kernel. */
 function wantedBy({ functions, maxDepth }: FunctionFilter): (name: string) => boolean {
   return functions.length === 0 || maxDepth !== 1 ? () => true : globMatcher(functions);
 }

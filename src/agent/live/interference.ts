@@ -1,56 +1,59 @@
 /**
- * What others have changed in a buffer that this agent records. Takes the state that recording began with and the
- * present one; gives what stops or thins events, in words, and how each can be undone.
+ * Finds what other users have changed in a buffer that this agent records. Compares the state at the start of recording
+ * with the current one. Returns the changes that stop or reduce events, each with a message and the writes that undo
+ * it.
  */
 import { basename, dirname } from 'node:path';
 import { diskSwitch, type InstanceState, PID_LISTS } from '../../tracefs/instance-state.ts';
 
-/** How long a change by somebody else stays before the agent undoes it: it may be meant so. */
+/** How long the agent waits before it undoes a change by somebody else, who may need it. */
 export const UNDO_AFTER_MS = 60_000;
 const MOST_NAMED = 5;
 
 export interface Interference {
-  /** What has happened and what will become of it. */
+  /** The message: what has happened, and what happens next. */
   reason: string;
-  /** Events that do not come, or not all; absent: any of the buffer. */
+  /** Events that are missing or incomplete. Absent: all events of the buffer. */
   events?: readonly string[];
-  /** Events come all the same. */
+  /** Events still arrive. */
   isHarmless?: true;
-  /** What to write to undo it: files relative to the instance, with their values. Absent: the agent leaves it. */
+  /**
+   * Writes that undo the change: files relative to the instance, with their values. Absent: the agent does not undo it.
+   */
   undo?: readonly Undo[];
 }
 
 export interface Undo {
   file: string;
   value: string;
-  /** The file is a list, which is emptied first. */
+  /** The file is a list, which must be emptied first. */
   isList?: true;
 }
 
 export interface Expected {
   dir: string;
   events: readonly string[];
-  /** When recording began. */
+  /** State of the buffer when recording began. */
   state: InstanceState;
-  /** Why recording may have stopped by itself; '' where that cannot be. */
+  /** Why the kernel may have stopped recording by itself; '' where it does not. */
   stopsWhen: string;
-  /** The top level is everybody's: what somebody sets there is left as it is. */
+  /** The top level is shared: the agent does not undo what others set there. */
   isTopLevel: boolean;
 }
 
 /**
- * What is otherwise than when recording began. Throws where nothing can be made of what is recorded now: stamps of
- * another clock, pages of another size, another tracer.
+ * What has changed since recording began. Throws if the events recorded now cannot be used: another clock, another page
+ * size or another tracer.
  */
 export function interferences(expected: Expected, now: InstanceState): Interference[] {
   const { dir, state } = expected;
   if (now.clock !== state.clock)
     throw new Error(
-      `somebody has set the trace clock of ${dir} to ${now.clock}: stamps before and after do not go together`,
+      `somebody has set the trace clock of ${dir} to ${now.clock}: timestamps before and after the change cannot be compared`,
     );
   if (now.pageBytes !== state.pageBytes)
     throw new Error(
-      `somebody has changed the size of sub-buffers in ${dir}: the buffer has to be opened again`,
+      `somebody has changed the size of sub-buffers in ${dir}: the buffer must be opened again`,
     );
   if (now.tracer !== state.tracer)
     throw new Error(
@@ -68,7 +71,7 @@ export function interferences(expected: Expected, now: InstanceState): Interfere
 }
 
 function leftAlone({ undo: _, ...rest }: Interference): Interference {
-  return { ...rest, reason: `${rest.reason}; the agent leaves it so, because the top level is everybody's` };
+  return { ...rest, reason: `${rest.reason}; the agent does not undo it, because the top level is shared` };
 }
 
 function undoneLater(one: Interference): Interference {
@@ -81,7 +84,7 @@ function recordingOff({ dir, stopsWhen }: Expected, now: InstanceState): Interfe
   if (stopsWhen !== '')
     return [
       {
-        reason: `recording has stopped: ${stopsWhen}; the agent leaves it so: write 1 to ${dir}/tracing_on to go on`,
+        reason: `recording has stopped: ${stopsWhen}; the agent does not undo it: write 1 to ${dir}/tracing_on to continue`,
       },
     ];
   return [
@@ -104,14 +107,14 @@ function eventsOff({ dir, events }: Expected, now: InstanceState): Interference[
   ];
 }
 
-/** Filters, CPU masks and lists of tasks. */
+/** Changed filters, CPU masks and lists of tasks. */
 function narrowed({ dir, state }: Expected, now: InstanceState): Interference[] {
   const all: Interference[] = [];
   for (const [file, before] of state.limits) {
     const text = now.limits.get(file);
     if (text === undefined || text === before) continue;
-    const said = text === '' ? 'emptied it' : `written ${JSON.stringify(text.split('\n')[0].slice(0, 80))}`;
-    const reason = `not all events are recorded: somebody has ${said} to ${dir}/${file}`;
+    const change = text === '' ? 'emptied it' : `written ${JSON.stringify(text.split('\n')[0].slice(0, 80))}`;
+    const reason = `not all events are recorded: somebody has ${change} to ${dir}/${file}`;
     if (PID_LISTS.includes(file)) all.push({ reason, undo: [{ file, value: before, isList: true }] });
     else if (basename(file) !== 'filter') all.push({ reason, undo: [{ file, value: before }] });
     else
@@ -124,7 +127,7 @@ function narrowed({ dir, state }: Expected, now: InstanceState): Interference[] 
   return all;
 }
 
-/** `events/SYSTEM/NAME/filter` */
+/** `events/SYSTEM/NAME/filter` → `SYSTEM:NAME` */
 function eventOf(file: string): string {
   const event = dirname(file);
   return `${basename(dirname(event))}:${basename(event)}`;
@@ -140,7 +143,7 @@ function overwriteOff(now: InstanceState, dir: string): Interference[] {
   if (now.overwrite) return [];
   return [
     {
-      reason: `somebody has switched off ${dir}/options/overwrite: a full buffer drops new events without a mark`,
+      reason: `somebody has switched off ${dir}/options/overwrite: a full buffer drops new events without marking the loss`,
       undo: [{ file: 'options/overwrite', value: '1' }],
     },
   ];
@@ -152,7 +155,7 @@ function resized({ dir, state }: Expected, now: InstanceState): Interference[] {
   const reason = `somebody has changed the buffer of ${dir} from ${before} to ${size} KiB per CPU`;
   return [
     size > before
-      ? { reason: `${reason}; the agent uses it so`, isHarmless: true }
+      ? { reason: `${reason}; the agent uses the new size`, isHarmless: true }
       : { reason, isHarmless: true, undo: [{ file: 'buffer_size_kb', value: String(before) }] },
   ];
 }

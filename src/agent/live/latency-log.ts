@@ -1,34 +1,34 @@
 /**
- * The worst records of each latency tracer: instances enter, a list a tracer leaves, worst first. The kernel tells of
- * a latency only when it is longer than all since its maximum was reset, so it is reset once a window.
+ * The slowest records of each latency tracer, over the last `max_window`. The kernel reports a latency only if it is
+ * longer than all others since its maximum was reset, so the maximum is reset once per window.
  */
 import type { LatencyRecord } from '../../model/tracer.ts';
 import type { Instance } from '../../tracefs/instance.ts';
 import { type LatencyWatch, watchMaxLatency } from '../../tracefs/latency.ts';
 
-/** Windows looked back on, which are `max_window` together. */
+/** Number of windows that together cover `max_window`. */
 const WINDOWS = 8;
 
 export interface LatencyLog {
   /**
-   * From now on; what the tracer met before it recorded has no trace and is forgotten. Throws `KernelError`; later
-   * `onError` is told when it can no longer be looked at.
+   * Starts to watch a tracer. A maximum from before recording began has no trace and is discarded. Throws
+   * `KernelError`. Later failures to read go to `onError`.
    */
   watch(
     instance: Pick<Instance, 'dir' | 'set'>,
     tracer: string,
-    told: { onLatency(latencyNs: number, trace: string): void; onError(error: unknown): void },
+    listener: { onLatency(latencyNs: number, trace: string): void; onError(error: unknown): void },
   ): void;
   forget(tracer: string): void;
-  /** Ends the tracer's window when its time has come; `nowMs` is monotonic. Throws `KernelError`. */
+  /** Starts the tracer's next window when the current one is over; `nowMs` is monotonic. Throws `KernelError`. */
   refresh(tracer: string, nowMs: number): void;
-  /** Undefined for a tracer that is not watched. */
-  of(tracer: string): LatencyRecord[] | undefined;
+  /** The tracer's records, slowest first; undefined if it is not watched. */
+  records(tracer: string): LatencyRecord[] | undefined;
 }
 
 interface Watched {
   watch: LatencyWatch;
-  /** The worst of each window, the present one's first. */
+  /** The slowest record of each window, the current window first. */
   windows: (LatencyRecord | undefined)[];
   endsAtMs: number;
 }
@@ -56,12 +56,12 @@ export function makeLatencyLog(maxWindowMs: number): LatencyLog {
       const watched = byTracer.get(tracer);
       if (watched === undefined || nowMs < watched.endsAtMs) return;
       watched.endsAtMs = nowMs + windowMs;
-      // What the kernel has now still belongs to the window that ends.
+      // What the kernel holds now still belongs to the window that ends.
       watched.watch.reset();
       watched.windows.unshift(undefined);
       if (watched.windows.length > WINDOWS + 1) watched.windows.length = WINDOWS + 1;
     },
-    of: (tracer) =>
+    records: (tracer) =>
       byTracer
         .get(tracer)
         ?.windows.filter((record) => record !== undefined)

@@ -1,4 +1,7 @@
-/** The top level's buffer while it is read for the markers of programs: as pages, whatever reads the other buffers. */
+/**
+ * Reads the top level's buffer for the markers of programs: always as raw pages, whichever reader the other buffers
+ * use.
+ */
 import { KernelError } from '../../model/errors.ts';
 import type { MarkerStatus } from '../../model/status.ts';
 import type { Journal } from '../../tracefs/journal/journal.ts';
@@ -10,7 +13,7 @@ import { type LiveBuffer, openLiveBuffer } from './buffer.ts';
 import type { Shared } from './shared.ts';
 import { planStream } from './stream.ts';
 
-/** Throws `KernelError` where somebody uses it. */
+/** Throws `KernelError` if somebody uses the top level. */
 export function openMarkerBuffer(
   probe: EnabledProbe,
   journal: Journal,
@@ -23,7 +26,7 @@ export function openMarkerBuffer(
     const buffer = openLiveBuffer({ name: 'markers', instance, planned, inForce, shared, stopsWhen: '' });
     const stepBack = () => {
       const user = topLevelUser(shared.root);
-      if (user !== undefined) throw new Error(`the top level is needed otherwise: ${user}`);
+      if (user !== undefined) throw new Error(`another user needs the top level: ${user}`);
     };
     return {
       buffer: {
@@ -47,7 +50,10 @@ export interface TopLevelMarkers {
   status: MarkerStatus;
 }
 
-/** What has become of reading the top level, beside the files that are read anyway. */
+/**
+ * Tries to read the top level's markers. The result lists all marker files that are read, and the reason if the top
+ * level is not.
+ */
 export function markersRead(
   before: MarkerStatus,
   root: string,

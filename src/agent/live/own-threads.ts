@@ -1,4 +1,4 @@
-/** The agent's own threads, by host pid: one bit a pid, so that the question costs one load an event. */
+/** The agent's own threads, by host pid: one bit per pid, so that a check costs one load per event. */
 const PIDS = 4194304;
 
 export interface OwnThreads {
@@ -9,16 +9,16 @@ export interface OwnThreads {
 
 export function makeOwnThreads(): OwnThreads {
   const bits = new Uint8Array(PIDS / 8);
-  const known = new Set<number>();
+  const ownPids = new Set<number>();
   return {
     has: (pid) => (bits[pid >> 3] & (1 << (pid & 7))) !== 0,
     add: (pids) => {
       for (const pid of pids) {
         if (!(pid > 0 && pid < PIDS)) continue;
-        known.add(pid);
+        ownPids.add(pid);
         bits[pid >> 3] |= 1 << (pid & 7);
       }
     },
-    list: () => [...known],
+    list: () => [...ownPids],
   };
 }

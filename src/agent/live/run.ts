@@ -1,6 +1,6 @@
 /**
- * A capture of the running kernel that is set up: drained on one timer, watched for what others do to it, asked, and
- * stopped. Buffers in; snapshots, status and traces out.
+ * A running capture of the live kernel: one timer drains its buffers, a check watches for interference, and it answers
+ * requests for snapshots, status and traces until it is stopped.
  */
 import type { Log } from '../../model/log.ts';
 import type { TraceRecord } from '../../model/span.ts';
@@ -16,26 +16,26 @@ import { type Drain, startDraining } from './drain.ts';
 import type { Shared } from './shared.ts';
 import type { Tracers } from './tracers.ts';
 
-/** The log is told of lost events at most this often. */
+/** Lost events are logged at most this often. */
 const LOSS_LOG_MS = 60_000;
-/** Chores come once a second; every so many, also what nothing reports is looked at. */
+/** Chores run once a second; every fifth time also checks for changes that the kernel does not report. */
 const CHECK_EVERY = 5;
 
 export interface LiveOptions {
   log: Log;
-  /** Has the main thread write a text to a trace marker, so that its thread id can be learned. */
+  /** Asks the main thread to write a text to a trace marker, so that its thread id can be learned. */
   markFromMain(file: string, text: string): Promise<void>;
-  /** Reading failed for good; the instances have been given up. */
+  /** Reading failed for good, and the instances have been given up. */
   onFatal(error: unknown): void;
-  /** Why no events, or not all, will come from now on; empty when they will again. */
+  /** Why some or all events do not arrive from now on; '' when they arrive again. */
   onProblem(problem: string): void;
-  /** Traces of slow operations, some once a second. */
+  /** Called about once a second with the traces of slow operations. */
   onTraces?(traces: readonly TraceRecord[]): void;
   /** The buffers have been read. */
   onDrained?(): void;
 }
 
-/** What a status says that stays as it is. */
+/** The parts of a status that do not change. */
 export type LiveFacts = Omit<CaptureStatus, 'buffers' | 'tickMs' | 'loss' | 'warnings' | 'cost'>;
 
 export interface LiveParts {
@@ -44,11 +44,11 @@ export interface LiveParts {
   spans: SpanCapture | undefined;
   /** In the order in which they are drained. */
   buffers: readonly LiveBuffer[];
-  /** Whether threads of ours that come later are learned from /proc. */
+  /** Whether the agent's later threads are learned from /proc. */
   followsThreads: boolean;
   facts: LiveFacts;
   warnings: readonly string[];
-  /** Removes everything; gives what steps of it threw. */
+  /** Removes everything. Returns the errors of its steps. */
   close(): unknown[];
   options: LiveOptions;
 }
@@ -66,14 +66,14 @@ export function runCapture(parts: LiveParts): Capture {
   let lastLost = 0;
   let lossLogAt = 0;
   let chores = 0;
-  const unplanned = buffers.length > 0 ? '' : 'nothing that is on works on this kernel';
+  const unplanned = buffers.length > 0 ? '' : 'nothing that is switched on works on this kernel';
   let problem = unplanned;
   let notices: readonly string[] = [];
-  /** Probes that are on and get no events, or not all, with the reason. */
+  /** Probes that are on and miss some or all of their events, with the reason. */
   let down: ReadonlyMap<string, string> = new Map();
 
   for (const buffer of buffers) buffer.start();
-  // Loading and setting up is not what an event costs.
+  // The cost per event does not include loading and setting up.
   const cpuSecondsBefore = threadCpuSeconds();
   const drain: Drain = startDraining({
     buffers: buffers.flatMap(({ drained }) => drained ?? []),
@@ -88,7 +88,7 @@ export function runCapture(parts: LiveParts): Capture {
     },
     chores: () => {
       if (parts.followsThreads) own.add(ownThreadIds());
-      // First names, then the probes that keep them.
+      // Names first, then the probes that store them.
       tracers.refresh();
       for (const buffer of buffers) buffer.refresh();
       tellTraces();
@@ -105,7 +105,7 @@ export function runCapture(parts: LiveParts): Capture {
     if (traces.length > 0) options.onTraces?.(traces);
   }
 
-  /** Sets the metrics that are read rather than counted; says once a minute when events were lost. */
+  /** Sets the metrics that are read rather than counted. Logs at most once a minute that events were lost. */
   function update(): Read[] {
     const now = buffers.map((buffer) => ({ buffer, readings: buffer.readings() }));
     let lost = 0;
@@ -122,7 +122,7 @@ export function runCapture(parts: LiveParts): Capture {
     if (lost > lastLost && performance.now() > lossLogAt) {
       log.warn(
         { lost: lost - lastLost },
-        'events were lost: buffer.total or drain_interval do not suit this rate',
+        'events were lost: increase buffer.total or decrease drain_interval',
       );
       lastLost = lost;
       lossLogAt = performance.now() + LOSS_LOG_MS;
@@ -137,7 +137,7 @@ export function runCapture(parts: LiveParts): Capture {
     });
   }
 
-  /** Everybody who can write to tracefs can stop this agent. Throws when nothing can be made of what is recorded now. */
+  /** Everybody who can write to tracefs can stop this agent. Throws if the events recorded now cannot be used. */
   function checkBuffers(): void {
     const health = buffers.map((buffer) => buffer.check(performance.now()));
     down = new Map(health.flatMap((one) => [...one.down]));
@@ -152,7 +152,7 @@ export function runCapture(parts: LiveParts): Capture {
     options.onProblem(problem);
   }
 
-  /** Of the buffer of the events, which somebody can have resized. */
+  /** Sizes of the events buffer, which others can resize. */
   function sizesNow(): Partial<CaptureStatus> {
     const events = buffers.find(({ name }) => name === EVENTS_BUFFER)?.status();
     return events === undefined ? {} : { bufferBytesPerCpu: events.bufferBytesPerCpu };

@@ -1,6 +1,6 @@
 /**
- * Sets up a capture of the running kernel: an instance for the events and one for each tracer, made for what their
- * plans need. The instance of the events is made whatever is on: who holds it holds the name.
+ * Sets up a capture of the running kernel: one instance for the events and one for each tracer, as their plans need.
+ * The instance of the events is always made: the process that holds it owns the name.
  */
 
 import type { AgentConfig } from '../../config/schema.ts';
@@ -30,14 +30,13 @@ import type { Shared } from './shared.ts';
 import { planStream } from './stream.ts';
 import { failureOf, openTracers, type Tracers } from './tracers.ts';
 
-/** Sets up the instances and starts draining. Leaves nothing behind when it throws. */
+/** Sets up the instances and starts draining. Removes everything again when it throws. */
 export async function openLiveCapture(config: AgentConfig, options: LiveOptions): Promise<Capture> {
   const { log } = options;
   const root = findTracefs({ ...(config.tracefsPath ? { path: config.tracefsPath } : {}), mayMount: true });
   const features = kernelFeatures(root);
   const instance = createInstance(root, config.instance);
-  if (instance.leftover)
-    log.warn({ instance: instance.name }, 'removed an instance that a killed agent had left');
+  if (instance.leftover) log.warn({ instance: instance.name }, 'removed an instance left by a killed agent');
   let tracers: Tracers;
   try {
     tracers = openTracers(config, instance, log);
@@ -55,8 +54,8 @@ export async function openLiveCapture(config: AgentConfig, options: LiveOptions)
 }
 
 /**
- * Removes everything; the instance of the events last, for who holds it holds the name. Whatever a step says, the
- * others are done too; gives what they threw.
+ * Removes everything, the instance of the events last, because the process that holds it owns the name. A step that
+ * fails does not stop the others. Returns their errors.
  */
 function closeAll({ tracers, events, instance }: Kernel): unknown[] {
   return [tracers.close, () => events?.remove(), () => void instance.remove()].flatMap(failureOf);
@@ -95,7 +94,7 @@ async function setUp(config: AgentConfig, kernel: Kernel, options: LiveOptions):
       const reason = cause instanceof Error ? cause.message : error;
       log.error(
         { cpu, error, reason },
-        'a part of the recording could not be decoded; further ones are only counted',
+        'cannot decode a part of the recording; further ones are only counted',
       );
     },
   };
@@ -136,7 +135,7 @@ async function setUp(config: AgentConfig, kernel: Kernel, options: LiveOptions):
   tasks?.procIsHosts(!threads.nested);
   const ofTasks = tasks?.status();
   if (config.spans?.containers && ofTasks?.containers === false)
-    log.warn({ reason: ofTasks.reason }, 'containers of traced processes cannot be told');
+    log.warn({ reason: ofTasks.reason }, 'cannot identify containers of traced processes');
   let markers = spans?.topLevelMarkers && receiveMarkers(instance);
 
   const buffers: LiveBuffer[] = [];
@@ -156,21 +155,19 @@ async function setUp(config: AgentConfig, kernel: Kernel, options: LiveOptions):
   const { topLevelMarkers } = spans ?? {};
   if (config.spans?.topLevelMarkers && topLevelMarkers && markers && markers.reason !== '') {
     const top = markersRead(markers, kernel.root, () => tracers.readMarkers(topLevelMarkers, shared));
-    // Drained first: a span begins before what happens in it.
+    // Drained first, because a span must begin before what happens in it.
     buffers.unshift(...top.buffers);
     started.warnings.push(...top.warnings);
     markers = top.status;
   }
-  if (markers !== undefined) log.info({ ...markers }, 'programs can tell of their own spans');
+  if (markers !== undefined) log.info({ ...markers }, 'accepting application span markers');
   const probes = inOrder(enabled, [...events.plan.probes, ...started.probes]);
   self.probesAre(probes);
   for (const { name, up, reason } of probes) if (!up) log.warn({ probe: name, reason }, 'probe is off');
   for (const { name, notes = [] } of probes)
-    for (const note of notes)
-      log.warn({ probe: name, reason: note }, 'a part of a probe has nothing to work on');
+    for (const note of notes) log.warn({ probe: name, reason: note }, 'a part of a probe matches nothing');
   const kinds = spans?.status(events.plan.helpers, probes) ?? [];
-  for (const { kind, up, reason } of kinds)
-    if (!up) log.warn({ kind, reason }, 'no traces of this kind are made');
+  for (const { kind, up, reason } of kinds) if (!up) log.warn({ kind, reason }, 'this kind of traces is off');
   const warnings = [
     ...features.warnings,
     ...inForce.warnings,
@@ -186,7 +183,7 @@ async function setUp(config: AgentConfig, kernel: Kernel, options: LiveOptions):
     tracers,
     spans,
     buffers,
-    // In a pid namespace of our own /proc has other numbers for them.
+    // In a pid namespace of its own, the agent's /proc has other numbers than the trace.
     followsThreads: !threads.nested,
     facts: {
       source: 'live',
@@ -216,7 +213,7 @@ function buffersToDrain(ofEvents: readonly EnabledProbe[], ofTracers: readonly E
   return Math.max(1, read + (ofEvents.length > 0 ? 1 : 0));
 }
 
-/** In the order of the config. */
+/** Statuses in the order of the config. */
 function inOrder(enabled: readonly EnabledProbe[], statuses: readonly ProbeStatus[]): ProbeStatus[] {
   const measured = enabled.filter(({ onlyFor }) => onlyFor === undefined);
   return measured.flatMap(({ module }) => statuses.find(({ name }) => name === module.name) ?? []);

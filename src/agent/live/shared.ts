@@ -7,7 +7,7 @@ import type { KernelFeatures } from '../../tracefs/features.ts';
 import type { SelfMetrics } from '../plan/self-metrics.ts';
 import type { OwnThreads } from './own-threads.ts';
 
-/** What the buffers of a live capture share. */
+/** What all buffers of a live capture use. */
 export interface Shared {
   config: AgentConfig;
   root: string;

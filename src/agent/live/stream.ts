@@ -1,6 +1,6 @@
 /**
- * How a buffer of the running kernel is read: probes and a reader enter; their plan, and the stream that feeds it,
- * leave.
+ * Plans how a buffer of the running kernel is read. Takes probes and a reader; returns their plan and the function that
+ * opens the stream.
  */
 import { BLOCK_EVENT, BLOCK_FORMAT_TEXT } from '../../decode/text/blk-format.ts';
 import { makeFunctionInterner } from '../../decode/text/function-interner.ts';
@@ -31,7 +31,7 @@ export interface OpenStream {
 export interface PlannedStream {
   plan: EventPlan;
   reader: ReaderKind;
-  /** Opens what is read, which keeps the tracer from being changed. Throws `KernelError`. */
+  /** Opens the files to read. While they are open the tracer cannot be changed. Throws `KernelError`. */
   open(): OpenStream | undefined;
 }
 
@@ -39,10 +39,10 @@ export interface StreamParts {
   instance: Instance;
   enabled: readonly EnabledProbe[];
   reader: ReaderKind;
-  /** What is recorded beside events; `nop` for nothing. */
+  /** Tracer of the buffer; `nop` if it records only events. */
   tracer: string;
   shared: Shared;
-  /** Names for addresses in pages; text has the names. */
+  /** Names for addresses in pages. Text has the names already. */
   functions?: FunctionNames | undefined;
 }
 
@@ -50,7 +50,7 @@ export function planStream(parts: StreamParts): PlannedStream {
   return parts.reader === 'trace_pipe' ? planText(parts) : planRaw(parts);
 }
 
-/** What a plan is made from, whatever is read. */
+/** The input of a plan, for any reader. */
 function inputFor({ instance, enabled, shared }: StreamParts): PlanInput {
   return {
     enabled,
@@ -109,7 +109,7 @@ function planText(parts: StreamParts): PlannedStream {
     return {
       stream,
       cpus: () => cpus,
-      // One that went offline can have events left.
+      // A CPU that went offline can still have events.
       refresh: () => {
         cpus = [...new Set([...cpus, ...onlineCpus()])];
       },
@@ -119,7 +119,7 @@ function planText(parts: StreamParts): PlannedStream {
   return { plan, reader, open };
 }
 
-/** Formats of records that have no file. */
+/** Format of a record for which the kernel has no format file. */
 export function textFormat(event: string): string | undefined {
   return event === BLOCK_EVENT ? BLOCK_FORMAT_TEXT : undefined;
 }

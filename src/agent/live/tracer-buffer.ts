@@ -1,6 +1,6 @@
 /**
- * One tracer of the running kernel and the probe that reads it: a request enters; the tracer, on in an instance of its
- * own or at the top level, and its buffer, ready to be started, leave.
+ * Sets up one tracer of the running kernel, in an instance of its own or at the top level, for the probe that reads it.
+ * Returns its buffer, ready to start.
  */
 import { join } from 'node:path';
 import { KernelError } from '../../model/errors.ts';
@@ -22,27 +22,27 @@ import { planStream, type ReaderKind } from './stream.ts';
 export interface TracerBufferParts {
   probe: EnabledProbe;
   request: TracerRequest;
-  /** An instance of ours, whose list of tracers is that of all instances. */
+  /** One of the agent's instances. All instances offer the same tracers. */
   base: Instance;
   journal: Journal;
-  /** Part of the memory of all buffers that this one may take. */
+  /** Share of the buffer memory that this tracer may use. */
   share: number;
   shared: Shared;
   latencies: LatencyLog;
-  /** It works no more, once it was opened. */
+  /** Called when an opened tracer stops working. */
   giveUp(error: unknown): void;
 }
 
 export interface TracerBuffer {
   buffer: LiveBuffer;
-  /** What the probe asked for and gets. */
+  /** Events that the probe gets. */
   events: string[];
   warnings: readonly string[];
-  /** About once a second. */
+  /** Called about once a second. */
   refresh(): void;
 }
 
-/** Throws `KernelError` where the kernel, or somebody who uses it, refuses; then nothing of it is left. */
+/** Throws `KernelError` if the kernel refuses, or another user is in the way. Then everything is removed again. */
 export function openTracerBuffer(parts: TracerBufferParts): TracerBuffer {
   const { request, base, journal, shared } = parts;
   if (request.functions && !shared.features.functionTracing.ok)
@@ -60,20 +60,20 @@ export function openTracerBuffer(parts: TracerBufferParts): TracerBuffer {
   }
 }
 
-/** Where a tracer runs on this kernel; undefined where it cannot. `base` is an instance of ours. */
+/** Where a tracer runs on this kernel; undefined if nowhere. `base` is one of the agent's instances. */
 export function whereItRuns(request: TracerRequest, base: Instance): 'instance' | 'top' | undefined {
   const place = placeOf(request, offeredTracers(base.root), instanceTracers(base.dir));
   return 'refused' in place ? undefined : place.place;
 }
 
-/** The same, but for a `KernelError` where it cannot. */
+/** Where a tracer runs on this kernel. Throws `KernelError` if nowhere. */
 export function placeOrRefuse(request: TracerRequest, base: Instance): 'instance' | 'top' {
   const place = placeOf(request, offeredTracers(base.root), instanceTracers(base.dir));
   if ('refused' in place) throw refused(base.root, place.refused);
   return place.place;
 }
 
-/** `undo` gets what is to be called, the last first, when something fails later. */
+/** Adds to `undo` the steps to run, last first, if something fails later. */
 function setUp(instance: Instance, parts: TracerBufferParts, undo: (() => unknown)[]): TracerBuffer {
   const { probe, request, journal, shared, latencies, giveUp } = parts;
   const { tracer } = request;
@@ -124,7 +124,10 @@ function setUp(instance: Instance, parts: TracerBufferParts, undo: (() => unknow
   };
 }
 
-/** What is never drained gets the least there is: the trace of a longest latency is kept in a buffer of its own. */
+/**
+ * A latency tracer's buffer is never drained and gets the smallest size: the kernel keeps the longest latency's trace
+ * in a buffer of its own.
+ */
 function sizesFor({ probe, request, share, shared }: TracerBufferParts) {
   const { config, onlineCpus, features } = shared;
   const kernel = { cpus: onlineCpus.length, realtime: features.realtime };
@@ -133,7 +136,7 @@ function sizesFor({ probe, request, share, shared }: TracerBufferParts) {
   return bufferSizes({ ...config.buffer, totalBytes }, kernel, probe.module.rate);
 }
 
-/** Without addresses the kernel has to write the names of functions itself. */
+/** Without addresses, the kernel must write the names of functions itself. */
 function readerFor(
   request: TracerRequest,
   configured: 'raw' | 'trace_pipe',
@@ -144,10 +147,12 @@ function readerFor(
   return configured;
 }
 
-/** Whether the request has the kernel end the recording by itself. */
+/** Why the kernel may stop the recording by itself, if the request has it do that. */
 function stopsWhen({ tracer, knobs }: TracerRequest): string {
   const stops = knobs.filter(({ file, value }) => /(^|\/)stop_tracing/.test(file) && value !== '0');
-  return stops.length === 0 ? '' : `${tracer} met a latency it is to stop at, or somebody switched it off`;
+  return stops.length === 0
+    ? ''
+    : `${tracer} measured a latency at which it must stop, or somebody switched it off`;
 }
 
 function refused(root: string, remedy: string): KernelError {

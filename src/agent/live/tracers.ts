@@ -1,6 +1,6 @@
 /**
- * The tracers of the config: probes that read a tracer enter, a buffer each leaves. What the kernel refuses turns that
- * probe off, with the reason, and the others go on.
+ * Runs the tracers of the config: one buffer for each probe that reads a tracer. If the kernel refuses a tracer, its
+ * probe is off with the reason, and the others continue.
  */
 import type { AgentConfig } from '../../config/schema.ts';
 import { KernelError } from '../../model/errors.ts';
@@ -19,17 +19,21 @@ import type { Shared } from './shared.ts';
 import { openTracerBuffer, whereItRuns } from './tracer-buffer.ts';
 
 export interface Tracers {
-  /** What could not be put back, and a tracer of somebody else at the top level. The log has it already. */
+  /** What could not be restored, and a foreign tracer at the top level. Already logged. */
   leftovers: readonly string[];
-  /** Sets up all of them; `share`: the part of the buffers' memory each may take. Throws for no refusal of the kernel. */
+  /**
+   * Sets up all tracers; `share` is the part of the buffer memory for each. Does not throw when the kernel refuses one.
+   */
   start(probes: readonly EnabledProbe[], share: number, shared: Shared): StartedTracers;
-  /** Reads the markers of programs at the top level, by this probe. Throws `KernelError` where somebody uses it. */
+  /**
+   * Reads the markers of programs at the top level for this probe. Throws `KernelError` if somebody uses the top level.
+   */
   readMarkers(probe: EnabledProbe, shared: Shared): { buffer: LiveBuffer; warnings: readonly string[] };
-  /** About once a second: functions of modules that came, windows of maxima. */
+  /** Called about once a second: functions of new modules, windows of latency maxima. */
   refresh(): void;
-  /** Records of a latency tracer, worst first; undefined when it does not run. */
+  /** Records of a latency tracer, slowest first; undefined when it does not run. */
   latency(tracer: string): LatencyRecord[] | undefined;
-  /** Removes the buffers and puts back whatever is left in the journal. Throws `KernelError` for what could not be. */
+  /** Removes the buffers and restores everything in the journal. Throws `KernelError` for what could not be removed. */
   close(): void;
 }
 
@@ -40,16 +44,16 @@ export interface StartedTracers {
 }
 
 /**
- * Removes and puts back what a killed agent of this name has left, first of all. `base` is the instance of that name,
- * held by us. Throws `KernelError`.
+ * First removes and restores what a killed agent of this name left. `base` is the instance of that name, which this
+ * process holds. Throws `KernelError`.
  */
 export function openTracers(config: AgentConfig, base: Instance, log: Log): Tracers {
   const names = { root: base.root, stateDir: config.stateDir, name: config.instance };
-  const left = recover(names);
-  for (const instance of left.removed)
-    log.warn({ instance }, 'removed an instance that a killed agent had left');
-  for (const file of left.restored) log.warn({ file }, 'put back what a killed agent had changed');
-  const leftovers = [...left.problems, ...[foreignTracer(base.root) ?? []].flat()];
+  const recovered = recover(names);
+  for (const instance of recovered.removed)
+    log.warn({ instance }, 'removed an instance left by a killed agent');
+  for (const file of recovered.restored) log.warn({ file }, 'restored a file changed by a killed agent');
+  const leftovers = [...recovered.problems, ...[foreignTracer(base.root) ?? []].flat()];
   for (const problem of leftovers) log.warn({}, problem);
   const journal = openJournal(names);
   const latencies = makeLatencyLog(config.maxWindowMs);
@@ -68,7 +72,7 @@ export function openTracers(config: AgentConfig, base: Instance, log: Log): Trac
           if (!status.up) return;
           status.up = false;
           status.reason = error instanceof Error ? error.message : String(error);
-          log.error({ probe: status.name, reason: status.reason }, 'a tracer has been given up');
+          log.error({ probe: status.name, reason: status.reason }, 'a tracer failed and was removed');
           shared.self.probesAre([status]);
           for (const failure of failureOf(() => buffer?.remove())) log.warn({}, String(failure));
         };
@@ -95,7 +99,7 @@ export function openTracers(config: AgentConfig, base: Instance, log: Log): Trac
         if (!isUp) return;
         isUp = false;
         const reason = error instanceof Error ? error.message : String(error);
-        log.error({ reason }, 'the markers of the top level are not read any more');
+        log.error({ reason }, 'stopped reading the markers of the top level');
         for (const failure of failureOf(() => buffer?.remove())) log.warn({}, String(failure));
       };
       const one = openMarkerBuffer(probe, journal, shared);
@@ -106,17 +110,17 @@ export function openTracers(config: AgentConfig, base: Instance, log: Log): Trac
     refresh: () => {
       for (const refresh of refreshes) refresh();
     },
-    latency: latencies.of,
+    latency: latencies.records,
     close: () => {
       const failures = opened.flatMap(({ remove }) => failureOf(remove));
       for (const problem of journal.restore().problems)
-        if (!left.problems.includes(problem)) log.warn({}, problem);
+        if (!recovered.problems.includes(problem)) log.warn({}, problem);
       if (failures.length > 0) throw failures[0];
     },
   };
 }
 
-/** Those that take the top level come first: others look at what it has then, its clock above all. */
+/** Tracers that take the top level come first, because the others depend on its state, mainly its clock. */
 function inOrder(
   probes: readonly EnabledProbe[],
   base: Instance,
@@ -129,7 +133,7 @@ function inOrder(
   return [...all.filter(isTop), ...all.filter((one) => !isTop(one))];
 }
 
-/** A buffer whose failures are its own: it is given up, and the others go on. */
+/** Wraps a buffer so that its failure stops only this buffer. */
 function guarded(buffer: LiveBuffer, isUp: () => boolean, giveUp: (error: unknown) => void): LiveBuffer {
   const attempted = <T>(step: () => T, otherwise: T) => attempt(step, isUp, otherwise, giveUp);
   return {
@@ -154,7 +158,7 @@ function attempt<T>(step: () => T, isUp: () => boolean, otherwise: T, giveUp: (e
   }
 }
 
-/** What a step throws, so that those behind it have their turn. */
+/** The error a step throws, in a list, so that the next steps still run; empty if it succeeds. */
 export function failureOf(step: () => void): unknown[] {
   try {
     step();

@@ -1,24 +1,27 @@
-/** What the main thread tells of the agent: what it is, and what the capture thread cannot say when it is down. */
+/**
+ * Metrics of the main thread about the agent itself: its version, its readiness, and what the capture thread cannot
+ * report while it is down.
+ */
 import { MetricStore } from '../../metrics/store.ts';
 import type { MetricSnapshot } from '../../model/metric.ts';
 
 export interface MainMetrics {
   countRestart(): void;
-  /** Says of these probes that they are down; of all others nothing, for then the capture thread does. */
+  /** Sets probe_up 0 for these probes. The capture thread reports the others. */
   probesAreDown(names: readonly string[]): void;
-  /** Whether all events come that were asked for. */
+  /** Whether all requested events arrive. */
   readyIs(ready: boolean): void;
-  /** Time since the buffers were last read; undefined where that cannot be told. */
+  /** Sets the time of the last drain from its age; undefined: the age is not known. */
   drainedBefore(ageMs: number | undefined): void;
   snapshot(): MetricSnapshot;
 }
 
 export function makeMainMetrics(what: { version: string; replay: boolean }): MainMetrics {
-  // Its few series are told of by nobody: the capture's store tells of its own under the same names.
+  // Don't export `ftrace_exporter_series` here: the capture store already does, under the same name.
   const store = new MetricStore({ tellSeries: false });
   const build = store.gauge({
     name: 'ftrace_exporter_build_info',
-    help: 'Always 1; the labels tell the version.',
+    help: 'Always 1; the labels give the version.',
     labels: ['version', 'node_version'],
   });
   build.set(build.slot([what.version, process.version]), 1);
@@ -30,35 +33,35 @@ export function makeMainMetrics(what: { version: string; replay: boolean }): Mai
   source.set(source.slot([what.replay ? 'replay' : 'live']), 1);
   const up = store.gauge({
     name: 'ftrace_exporter_probe_up',
-    help: 'Whether a probe that is switched on gets the events it needs.',
+    help: 'Whether a probe that is switched on gets the events it needs: 1 or 0.',
     labels: ['probe'],
   });
   const restarts = store.counter({
     name: 'ftrace_exporter_capture_restarts_total',
-    help: 'Times the capture thread was started again after it had failed.',
+    help: 'Restarts of the capture thread after a failure.',
   });
   const ready = store.gauge({
     name: 'ftrace_exporter_ready',
-    help: 'Whether all events come that the agent asked for: 1 when /readyz answers 200, else 0.',
+    help: 'Whether all requested events arrive: 1 when /readyz answers 200, else 0.',
   });
   const readySlot = ready.slot([]);
-  // A replay drains nothing.
+  // A replay does not drain.
   const drained = what.replay
     ? undefined
     : store.gauge({
         name: 'ftrace_exporter_last_drain_timestamp_seconds',
-        help: 'When the buffers were last read, as Unix time.',
+        help: 'Time when the kernel buffers were last read, as Unix time.',
         unit: 'seconds',
       });
   const restartSlot = restarts.slot([]);
-  const told = new Set<number>();
+  const downSlots = new Set<number>();
   return {
     countRestart: () => restarts.add(restartSlot, 1),
     probesAreDown: (names) => {
-      for (const slot of told) up.set(slot, Number.NaN);
+      for (const slot of downSlots) up.set(slot, Number.NaN);
       for (const name of names) {
         const slot = up.slot([name]);
-        told.add(slot);
+        downSlots.add(slot);
         up.set(slot, 0);
       }
     },

@@ -1,4 +1,4 @@
-/** What the agent tells of its pushes over OTLP; nothing where it makes none. */
+/** Metrics about the agent's OTLP exports. */
 import { MetricStore } from '../../metrics/store.ts';
 import type { MetricSnapshot } from '../../model/metric.ts';
 
@@ -8,17 +8,17 @@ export interface OtlpMetrics {
   snapshot(): MetricSnapshot;
 }
 
-/** Of pushes of a signal, as in `metrics`; undefined: none of which anything is told. */
+/** Export counters for one signal. Without a signal, counts nothing. */
 export function makeOtlpMetrics(signal?: 'metrics' | 'traces'): OtlpMetrics {
   const store = new MetricStore({ tellSeries: false });
   const pushes = store.counter({
     name: 'ftrace_exporter_otlp_exports_total',
-    help: 'Requests to the OTLP backend, by what came of them after all attempts.',
+    help: 'Export requests to the OTLP backend, by outcome after all attempts.',
     labels: ['signal', 'outcome'],
   });
   const rejected = store.counter({
     name: 'ftrace_exporter_otlp_rejected_total',
-    help: 'Data points or spans that the OTLP backend did not take of requests that it took.',
+    help: 'Data points or spans that the OTLP backend rejected in requests that it accepted.',
     labels: ['signal'],
   });
   const slots =

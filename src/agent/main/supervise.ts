@@ -1,6 +1,6 @@
 /**
- * The main thread's side of the agent: starts the capture thread, asks it, starts it again when it dies, and never
- * calls a half-dead agent ready.
+ * The main thread's side of the agent: starts the capture thread, sends it requests, restarts it when it dies, and
+ * decides whether the agent is ready.
  */
 import { appendFileSync } from 'node:fs';
 import { extname } from 'node:path';
@@ -19,28 +19,28 @@ import { makeMainMetrics } from './main-metrics.ts';
 
 const FIRST_BACKOFF_MS = 500;
 const LONGEST_BACKOFF_MS = 30_000;
-/** A capture thread that ran this long has earned a fresh back-off. */
+/** The back-off starts small again after a capture thread has run this long. */
 const HEALTHY_AFTER_MS = 60_000;
-/** An answer takes microseconds; a thread that owes one this long is stuck. */
+/** An answer takes microseconds; a thread that has not answered after this long is stuck. */
 const ANSWER_TIMEOUT_MS = 5_000;
-/** What a full buffer still holds is read to its end; less than what Kubernetes grants a pod to end. */
+/** The thread reads full buffers to their end. Shorter than the time Kubernetes gives a pod to stop. */
 const STOP_TIMEOUT_MS = 25_000;
-/** The buffers are read several times a second: a thread that has not for this long is not ready. */
+/** The buffers are read several times per second; a thread that has not read them for this long is not ready. */
 const LATE_AFTER_MS = 5_000;
-/** And after this long it will not by itself: the process should be started again. */
+/** After this long the thread will not recover by itself: the process should be restarted. */
 const HUNG_AFTER_MS = 30_000;
 
 export interface Agent {
   /**
-   * Snapshots of all stores, the main thread's first, with the label values of all series. While the capture is
-   * down only the main thread's, which then says that no probe is up.
+   * Snapshots of all stores, the main thread's first, with the label values of all series. While the capture is down,
+   * only the main thread's, in which every probe is down.
    */
   scrape(): Promise<MetricSnapshot[]>;
   status(): Promise<CaptureStatus>;
-  /** The worst records of a latency tracer, worst first; undefined when it does not run. */
+  /** Records of a latency tracer, slowest first; undefined when it does not run. */
   latency(tracer: string): Promise<LatencyRecord[] | undefined>;
   ready(): { ready: boolean; reason: string };
-  /** Whether it is worth waiting for: false when the capture thread hangs. */
+  /** False when the capture thread hangs, so that the process should be restarted. */
   alive(): { alive: boolean; reason: string };
   /** Stops recording and removes the instances. */
   stop(): Promise<void>;
@@ -49,13 +49,16 @@ export interface Agent {
 export interface AgentOptions {
   log: Log;
   version: string;
-  /** A capture to serve instead of the live kernel. */
+  /** The recording to serve instead of the live kernel. */
   replayFile?: string;
-  /** The buffer of it to serve. */
+  /** Name of the buffer to serve, of a recording with several. */
   replayInstance?: string | undefined;
-  /** Given before the capture starts: ends its thread at once. What it holds is released, but nothing is put back. */
+  /**
+   * Called before the capture starts. `terminate` ends its thread at once: held files are closed, but nothing is
+   * restored.
+   */
   onTerminator?(terminate: () => Promise<void>): void;
-  /** Takes traces of slow operations, some once a second. */
+  /** Called about once a second with the traces of slow operations. */
   onTraces?(traces: readonly TraceRecord[]): void;
 }
 
@@ -66,18 +69,18 @@ interface Waiting {
   timer: NodeJS.Timeout;
 }
 
-/** Starts the agent; resolves when events can be read, rejects with the reason when they never will be. */
+/** Starts the agent. Resolves when events can be read; rejects with the reason if they never can. */
 export async function startAgent(config: AgentConfig, options: AgentOptions): Promise<Agent> {
   const { log } = options;
   const own = makeMainMetrics({ version: options.version, replay: options.replayFile !== undefined });
   const waiting = new Map<number, Waiting>();
   let nextId = 1;
   let worker: Worker | undefined;
-  /** Why the capture thread cannot be asked. */
+  /** Why the capture thread cannot answer; '' when it can. */
   let problem = 'the capture is being set up';
-  /** Why no events will come although it can. */
+  /** Why events are missing although the thread answers; '' when none are. */
   let without = '';
-  /** Why it is taken for stuck: a question it owes the answer to. */
+  /** Which request the thread has not answered in time; '' when none. */
   let silent = '';
   let backoffMs = FIRST_BACKOFF_MS;
   let startAgain: NodeJS.Timeout | undefined;
@@ -89,7 +92,7 @@ export async function startAgent(config: AgentConfig, options: AgentOptions): Pr
   });
 
   let pulse = makePulse();
-  /** Why the buffers are not read in time; '' when they are, and while nothing reads them yet. */
+  /** Why the buffers are not read in time; '' when they are, or when nothing reads them yet. */
   const late = (limitMs: number): string => {
     const ageMs = worker === undefined ? undefined : pulse.ageMs();
     return ageMs === undefined || ageMs <= limitMs
@@ -191,7 +194,7 @@ export async function startAgent(config: AgentConfig, options: AgentOptions): Pr
       if (!everReady) settleFirst.reject(new Error(problem));
       if (stopping || !everReady) return;
       if (performance.now() - startedAt > HEALTHY_AFTER_MS) backoffMs = FIRST_BACKOFF_MS;
-      log.warn({ reason: problem, retryMs: backoffMs }, 'starting the capture thread again');
+      log.warn({ reason: problem, retryMs: backoffMs }, 'restarting the capture thread');
       own.countRestart();
       startAgain = setTimeout(start, backoffMs);
       backoffMs = Math.min(backoffMs * 2, LONGEST_BACKOFF_MS);
@@ -200,15 +203,17 @@ export async function startAgent(config: AgentConfig, options: AgentOptions): Pr
 
   /** Undefined while the capture is down or being set up. */
   const snapshotOfCapture = async (): Promise<MetricSnapshot | undefined> => {
-    // A second try: what is held may not join on to the answer, then all labels are asked for.
+    // If the answer does not continue what the reader has, the second attempt requests all labels.
     for (let attempt = 0; attempt < 2; attempt++) {
       try {
-        const full = reader.expand(await ask<MetricSnapshot>({ kind: 'snapshot', known: reader.known() }));
+        const full = reader.expand(
+          await ask<MetricSnapshot>({ kind: 'snapshot', knownSeries: reader.known() }),
+        );
         if (full !== undefined) return full;
       } catch (error) {
         log.debug(
           { reason: error instanceof Error ? error.message : String(error) },
-          'no snapshot of the capture',
+          'no snapshot from the capture thread',
         );
         return undefined;
       }
@@ -247,7 +252,7 @@ export async function startAgent(config: AgentConfig, options: AgentOptions): Pr
     },
     stop: async () => {
       stopping = true;
-      // Its time can be half a minute off, and the process would wait for it.
+      // The restart can be 30 s away, and the process would wait for it.
       clearTimeout(startAgain);
       if (worker === undefined) return;
       const running = worker;
@@ -265,6 +270,6 @@ function markTrace(file: string, text: string, log: Log): void {
     appendFileSync(file, text);
   } catch (error) {
     const refusal = new KernelError({ file, errno: errnoOf(error), action: 'write', value: text });
-    log.warn({ reason: refusal.message }, 'own events of the main thread will be counted');
+    log.warn({ reason: refusal.message }, 'events of the main thread will be counted');
   }
 }

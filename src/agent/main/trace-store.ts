@@ -1,13 +1,13 @@
 /**
- * Traces that are kept on the node, backend or not: of each kind the last ones and the slowest ones. A bounded number of
- * bounded size, for a tree of calls can be large.
+ * Keeps traces on the node, with or without a backend: the last ones and the slowest ones of each kind. Their number
+ * and their size are bounded, because a call tree can be large.
  */
 import { SPAN_KINDS, type SpanKind, type SpansConfig, type TraceRecord } from '../../model/span.ts';
 
 export interface SlowTraces {
-  /** The newest first. */
+  /** Newest first. */
   last: TraceRecord[];
-  /** The slowest first, by `weightNs`. */
+  /** Slowest first, by `weightNs`. */
   slowest: TraceRecord[];
 }
 
@@ -15,19 +15,22 @@ export interface TraceStore {
   /** Kinds that are on. */
   kinds: readonly SpanKind[];
   add(traces: readonly TraceRecord[]): void;
-  /** At most so many of either, of a kind or of all. */
+  /** At most `limit` traces in each list, of one kind or of all. */
   slow(kind: SpanKind | undefined, limit: number): SlowTraces;
-  /** Those with this id, the newest first: of an application's trace there can be several. */
+  /** Traces with this id, newest first. Several can share an application's trace id. */
   find(traceId: string, kind: SpanKind | undefined, limit: number): TraceRecord[];
-  /** Ids of the root spans of all that is kept: the id of a trace may be an application's, which several share. */
+  /**
+   * Ids of the root spans of all stored traces. Trace ids do not identify them: an application's trace id can be
+   * shared.
+   */
   roots(): ReadonlySet<string>;
 }
 
 export interface StoreLimits {
-  /** Of either list of a kind. */
+  /** Bound for each of the two lists of a kind. */
   traces: number;
   spans: number;
-  /** What is among the slowest is forgotten after so long. */
+  /** Traces older than this are removed from the slowest. */
   keptMs: number;
 }
 
@@ -39,9 +42,9 @@ interface Kept {
 }
 
 interface OfKind {
-  /** The newest first. */
+  /** Newest first. */
   last: Kept[];
-  /** The slowest first. */
+  /** Slowest first. */
   slowest: Kept[];
 }
 
@@ -52,30 +55,30 @@ export function makeTraceStore(
 ): TraceStore {
   const kinds = SPAN_KINDS.filter((kind) => config.kinds[kind] !== undefined);
   const lists = new Map<SpanKind, OfKind>(kinds.map((kind) => [kind, { last: [], slowest: [] }]));
-  /** Undefined when something has come or gone since. */
+  /** Undefined after a trace was added or removed. */
   let roots: ReadonlySet<string> | undefined;
 
-  const forget = (of: OfKind): void => {
+  const forget = (lists: OfKind): void => {
     const since = now() - limits.keptMs;
-    if (!of.slowest.some(({ atMs }) => atMs < since)) return;
-    of.slowest = of.slowest.filter(({ atMs }) => atMs >= since);
+    if (!lists.slowest.some(({ atMs }) => atMs < since)) return;
+    lists.slowest = lists.slowest.filter(({ atMs }) => atMs >= since);
     roots = undefined;
   };
 
-  const addOne = (of: OfKind, trace: TraceRecord): void => {
-    const kept = { trace, atMs: now() };
-    of.last.unshift(kept);
-    cut(of.last, limits);
-    const at = of.slowest.findIndex((other) => other.trace.weightNs < trace.weightNs);
-    of.slowest.splice(at < 0 ? of.slowest.length : at, 0, kept);
-    cut(of.slowest, limits);
+  const addOne = (lists: OfKind, trace: TraceRecord): void => {
+    const entry = { trace, atMs: now() };
+    lists.last.unshift(entry);
+    cut(lists.last, limits);
+    const at = lists.slowest.findIndex((other) => other.trace.weightNs < trace.weightNs);
+    lists.slowest.splice(at < 0 ? lists.slowest.length : at, 0, entry);
+    cut(lists.slowest, limits);
     roots = undefined;
   };
 
-  /** What is kept now, of a kind or of all. */
+  /** The lists of one kind or of all, without expired traces. */
   const listsOf = (kind: SpanKind | undefined): OfKind[] => {
     const chosen = kind === undefined ? [...lists.values()] : [lists.get(kind) ?? { last: [], slowest: [] }];
-    for (const of of chosen) forget(of);
+    for (const ofKind of chosen) forget(ofKind);
     return chosen;
   };
 
@@ -83,21 +86,23 @@ export function makeTraceStore(
     kinds,
     add: (traces) => {
       for (const trace of traces) {
-        const of = lists.get(trace.kind);
-        if (of === undefined) continue;
-        forget(of);
-        addOne(of, trace);
+        const ofKind = lists.get(trace.kind);
+        if (ofKind === undefined) continue;
+        forget(ofKind);
+        addOne(ofKind, trace);
       }
     },
     slow: (kind, limit) => {
       const chosen = listsOf(kind);
-      const last = chosen.flatMap((of) => of.last).sort(newestFirst);
-      const slowest = chosen.flatMap((of) => of.slowest).sort((a, b) => b.trace.weightNs - a.trace.weightNs);
+      const last = chosen.flatMap((lists) => lists.last).sort(newestFirst);
+      const slowest = chosen
+        .flatMap((lists) => lists.slowest)
+        .sort((a, b) => b.trace.weightNs - a.trace.weightNs);
       return { last: tracesOf(last, limit), slowest: tracesOf(slowest, limit) };
     },
     find: (traceId, kind, limit) => {
-      const found = keptIn(listsOf(kind)).filter(({ trace }) => trace.traceId === traceId);
-      return tracesOf([...new Set(found)].sort(newestFirst), limit);
+      const entries = keptIn(listsOf(kind)).filter(({ trace }) => trace.traceId === traceId);
+      return tracesOf([...new Set(entries)].sort(newestFirst), limit);
     },
     roots: () => {
       const chosen = listsOf(undefined);
@@ -111,16 +116,16 @@ function newestFirst(a: Kept, b: Kept): number {
   return b.atMs - a.atMs;
 }
 
-function tracesOf(kept: readonly Kept[], limit: number): TraceRecord[] {
-  return kept.slice(0, limit).map(({ trace }) => trace);
+function tracesOf(entries: readonly Kept[], limit: number): TraceRecord[] {
+  return entries.slice(0, limit).map(({ trace }) => trace);
 }
 
-/** What is in both lists of a kind comes twice. */
+/** A trace that is in both lists of a kind appears twice. */
 function keptIn(lists: readonly OfKind[]): Kept[] {
   return lists.flatMap(({ last, slowest }) => [...last, ...slowest]);
 }
 
-/** Takes away the last ones until the rest is within the limits; one stays, whatever its size. */
+/** Removes entries from the end until the list is within the limits. Keeps one entry, whatever its size. */
 function cut(list: Kept[], limits: StoreLimits): void {
   let spans = 0;
   for (let i = 0; i < list.length; i++) {

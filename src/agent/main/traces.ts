@@ -1,6 +1,6 @@
 /**
- * The main thread's side of traces: those that the capture thread has made enter; they are kept, handed to the backend
- * where there is one, pointed at by exemplars once they can be looked up, and counted.
+ * The main thread's side of traces. Stores the traces from the capture thread, sends them to the backend if there is
+ * one, lets exemplars point at those that can be looked up, and counts outcomes.
  */
 import { createExemplars, type Exemplars } from '../../export/exemplars.ts';
 import { MetricStore } from '../../metrics/store.ts';
@@ -13,24 +13,24 @@ export type TracesEnded = (traces: readonly TraceRecord[], outcome: 'exported' |
 
 export interface Traces {
   take(traces: readonly TraceRecord[]): void;
-  kept: TraceStore;
+  traceStore: TraceStore;
   exemplars: Exemplars;
-  /** What became of them. */
+  /** Counts of traces and spans, by outcome. */
   snapshot(): MetricSnapshot;
 }
 
-/** `openBackend` is given whom to tell of every trace what became of it. */
+/** `openBackend` gets a callback for the outcome of every trace. */
 export function makeTraces(
   config: SpansConfig,
   openBackend?: (ended: TracesEnded) => { add(traces: readonly TraceRecord[]): void },
 ): Traces {
-  // Its few series are told of by nobody: the capture's store tells of its own under the same names.
+  // Don't export `ftrace_exporter_series` here: the capture store already does, under the same name.
   const store = new MetricStore({ tellSeries: false });
   const outcomes = openBackend === undefined ? (['kept'] as const) : (['exported', 'failed'] as const);
   const counts = declareSpanCounts(store, config, outcomes);
-  const kept = makeTraceStore(config);
-  // What is kept is all that there is to look up where nobody else has them.
-  const exemplars = createExemplars(openBackend === undefined ? { roots: () => kept.roots() } : {});
+  const traceStore = makeTraceStore(config);
+  // Without a backend, only stored traces can be looked up.
+  const exemplars = createExemplars(openBackend === undefined ? { roots: () => traceStore.roots() } : {});
   const count = (traces: readonly TraceRecord[], outcome: 'kept' | 'exported' | 'failed'): void => {
     for (const { kind, spans } of traces) {
       counts.trace(kind, outcome);
@@ -43,7 +43,7 @@ export function makeTraces(
   });
   return {
     take: (traces) => {
-      kept.add(traces);
+      traceStore.add(traces);
       if (backend !== undefined) {
         backend.add(traces);
         return;
@@ -51,7 +51,7 @@ export function makeTraces(
       count(traces, 'kept');
       exemplars.add(traces);
     },
-    kept,
+    traceStore,
     exemplars,
     snapshot: () => store.snapshot(),
   };

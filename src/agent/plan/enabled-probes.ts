@@ -1,4 +1,7 @@
-/** Configured probes back to their modules. Apart from the composing, so that the capture thread loads no schemas. */
+/**
+ * Finds the modules of the configured probes. Separate from compose-config.ts, so that the capture thread loads no
+ * schema library.
+ */
 import type { AgentConfig } from '../../config/schema.ts';
 import { probeCatalogue } from '../../probes/catalogue.ts';
 import type { CommonOptions } from '../../probes/probe.ts';
@@ -10,7 +13,7 @@ export function enabledProbes(config: AgentConfig): EnabledProbe[] {
     const module = probeCatalogue.find((candidate) => candidate.name === name);
     if (module === undefined)
       throw new Error(`the config names a probe that is not in the catalogue: ${name}`);
-    // They come from this module's schema, whose type the way through the config has lost.
+    // The options come from this module's schema; the config only lost their type.
     return { module, options: options as unknown as CommonOptions };
   });
 }

@@ -1,21 +1,21 @@
 /**
- * Keeps the account of one buffer's losses. Compares how many events the kernel says were read with how many this
- * agent read: more means that another reader took some, fewer that somebody emptied the buffer, which sets the
- * kernel's counts to zero. The sums given here never fall, whatever the kernel's counts do.
+ * Counts one buffer's losses. Compares how many events the kernel reports as read with how many this agent read: more
+ * means that another reader took some; fewer means that somebody emptied the buffer, which resets the kernel's counts
+ * to zero. The sums returned here never decrease.
  */
 import type { BufferStats } from '../../model/source.ts';
 import type { LossReport } from '../../model/status.ts';
 
-/** What one CPU's buffer lost, since the start. */
+/** Losses of one CPU's buffer since the start. */
 export interface CpuLoss {
   overrun: number;
   commitOverrun: number;
   dropped: number;
   /** Events that another reader took. */
   taken: number;
-  /** Times that the buffer was emptied. How many events it held is not known. */
+  /** How often the buffer was emptied. How many events it held is not known. */
   cleared: number;
-  /** Times that recording was interrupted, or may have been. */
+  /** How often recording was interrupted, or may have been. */
   paused: number;
 }
 
@@ -31,28 +31,28 @@ export const NOTHING_LOST: CpuLoss = {
 type KernelCounts = Pick<CpuLoss, 'overrun' | 'commitOverrun' | 'dropped'>;
 
 interface Account {
-  /** What the kernel counts as read beside what this agent read: made by what happened before. */
+  /** The kernel's count of read events minus the agent's, from earlier events. */
   offset: number;
   givenUp: number;
   loss: CpuLoss;
-  /** Of the last look. */
+  /** Counts at the last look. */
   kernel: KernelCounts;
 }
 
 export type Finding = 'even' | 'taken' | 'cleared';
 
-/** Of one CPU: events that this agent read, handed out or not; and how often a part could not be counted. */
+/** One CPU's events that this agent read, processed or not, and how often a part could not be counted. */
 export interface OwnCount {
   events: number;
   givenUp: number;
 }
 
 export interface LossLedger {
-  /** `readEvents`: the kernel's count at the same moment. The first look at a CPU finds nothing. */
+  /** `readEvents` is the kernel's count at the same moment. The first look at a CPU always returns `even`. */
   look(cpu: number, readEvents: number, own: OwnCount): Finding;
-  /** Recording was interrupted, for all CPUs. */
+  /** Recording was interrupted, on all CPUs. */
   pause(): void;
-  /** Adds up the counts of the kernel's statistics, and gives all sums. */
+  /** Adds the kernel's statistics to the sums and returns all sums. */
   add(cpu: number, stats: BufferStats): CpuLoss;
 }
 
@@ -77,7 +77,7 @@ export function makeLossLedger(): LossLedger {
       const change = surplus - account.offset;
       account.offset = surplus;
       if (account.givenUp !== givenUp) {
-        // Events of pages that could not be decoded are missing in our count, and nobody knows how many.
+        // Events of pages that could not be decoded are missing in the agent's count, and their number is not known.
         account.givenUp = givenUp;
         return 'even';
       }
@@ -109,7 +109,7 @@ export function makeLossLedger(): LossLedger {
   };
 }
 
-/** A count that is lower than before began again at zero. */
+/** Growth of a count that restarts at zero when it is lower than before. */
 function grownBy(before: number, now: number): number {
   return now >= before ? now - before : now;
 }

@@ -30,9 +30,9 @@ import { unmatchedNames } from './unmatched-names.ts';
 export interface EnabledProbe {
   module: ProbeModule;
   options: CommonOptions;
-  /** What it is on for, where that is not its metrics: it then counts nothing, and tells of single operations alone. */
+  /** Why it is on, if not for its metrics. It then counts nothing and only reports single operations. */
   onlyFor?: string;
-  /** Whom it tells of single operations; absent: nobody. */
+  /** Receivers of single operations; absent: none. */
   intervals?: IntervalSinks;
 }
 
@@ -44,18 +44,21 @@ export interface PlanInput {
   store: MetricStore;
   self: SelfMetrics;
   isSelf(pid: number): boolean;
-  /** What reasons call the place where events come from. Default: `this kernel`. */
+  /** Where events come from, as messages call it. Default: `this kernel`. */
   where?: 'this kernel' | 'this recording';
   /** By default no function has a name. */
   functions?: FunctionNames;
   maxWindowMs?: number;
-  /** Why the reader cannot give the fields of an event; undefined when it can. By default it can. */
+  /** Why the reader cannot provide the fields of an event; undefined if it can. By default it can. */
   unreadable?: (type: PlannedType) => string | undefined;
-  /** Events handled beside the probes', where the kernel or the capture has them. Not among those to enable. */
+  /**
+   * Handlers for events beside those of the probes, if the kernel or the recording has them. The plan does not enable
+   * these events.
+   */
   extra?: Readonly<Record<string, (format: EventFormat) => EventHandler>>;
 }
 
-/** A type of record that is handled, and what of it is read. */
+/** A record type with a handler, and the fields that are read. */
 export interface PlannedType {
   event: string;
   format: EventFormat;
@@ -63,19 +66,19 @@ export interface PlannedType {
 }
 
 export interface EventPlan {
-  /** Events to enable, `system:name`. Records of tracers (system `ftrace`) have no switch and are not among them. */
+  /** Events to enable, `system:name`. Without records of tracers (system `ftrace`), which have no switch. */
   events: readonly string[];
   /** In the order of the dispatcher's slots. */
   types: readonly PlannedType[];
   dispatcher: Dispatcher;
   probes: readonly ProbeStatus[];
-  /** Those that are not on for their metrics. */
+  /** Status of probes that are not on for their metrics. */
   helpers: readonly ProbeStatus[];
   /** Whether a probe that is up sees every syscall or function. */
   rate: 'low' | 'high';
   onLoss(cpu: number, untilNs: TimestampNs): void;
   sweep(): void;
-  /** Of the buffer's latency tracer. */
+  /** Handles a latency of the buffer's latency tracer. */
   onLatency(latencyNs: number, trace: string): void;
 }
 
@@ -100,7 +103,7 @@ export function planEvents(input: PlanInput): EventPlan {
     const { module, onlyFor } = enabledProbe;
     const names =
       onlyFor === undefined ? unmatchedNames(enabledProbe, input.metadata, input.host, where) : [];
-    const status = (told: ProbeStatus) => (onlyFor === undefined ? probes : helpers).push(told);
+    const status = (one: ProbeStatus) => (onlyFor === undefined ? probes : helpers).push(one);
     const made = makeProbe(enabledProbe, formats, input);
     if (typeof made === 'string') {
       status({ name: module.name, up: false, reason: made, events: [], notes: names });
@@ -148,7 +151,7 @@ export function planEvents(input: PlanInput): EventPlan {
   };
 }
 
-/** The probe, or the reason why it cannot be. */
+/** Returns the probe, or the reason why it is off. */
 function makeProbe(
   { module, options, onlyFor, intervals }: EnabledProbe,
   formats: FormatCache,
@@ -171,15 +174,15 @@ function makeProbe(
     const events = needs.map(({ event }) => event);
     return `${where} has none of its events (${shortened(events)})`;
   }
-  const known = new Set(usable.map((need) => need.event));
-  const format = (event: string) => (known.has(event) ? formats.get(event) : undefined);
+  const usableNames = new Set(usable.map((need) => need.event));
+  const format = (event: string) => (usableNames.has(event) ? formats.get(event) : undefined);
   const required = (event: string): EventFormat => {
-    const found = format(event);
-    if (found === undefined) throw new Error(`${module.name} reads ${event} without declaring it`);
-    return found;
+    const parsed = format(event);
+    if (parsed === undefined) throw new Error(`${module.name} reads ${event} without declaring it`);
+    return parsed;
   };
   const context: ProbeContext = {
-    events: [...known],
+    events: [...usableNames],
     metrics: onlyFor === undefined ? input.store : new MetricStore({ tellSeries: false }),
     host: input.host,
     cpuCount: input.metadata.cpuCount,
@@ -224,7 +227,7 @@ function whatIsMissing(
   return problem === undefined ? undefined : `text of event ${need.event} cannot be read: ${problem}`;
 }
 
-/** Bytes a record must have so that `common_type`, `common_pid` and these fields lie within it. */
+/** Minimum length of a record, in bytes, that holds `common_type`, `common_pid` and these fields. */
 function lengthOf(format: EventFormat, fields: readonly string[]): number {
   let length = 8;
   for (const field of format.fields) {
@@ -254,14 +257,14 @@ class FormatCache {
   }
 
   get(event: string): EventFormat | undefined {
-    const found = this.#look(event);
-    return found !== undefined && !('error' in found) ? found : undefined;
+    const entry = this.#look(event);
+    return entry !== undefined && !('error' in entry) ? entry : undefined;
   }
 
-  /** Why a format that is there cannot be used. */
+  /** Why an existing format cannot be used. */
   problem(event: string): string | undefined {
-    const found = this.#look(event);
-    return found !== undefined && 'error' in found ? `format of ${event}: ${found.error}` : undefined;
+    const entry = this.#look(event);
+    return entry !== undefined && 'error' in entry ? `format of ${event}: ${entry.error}` : undefined;
   }
 
   #look(event: string): EventFormat | { error: string } | undefined {

@@ -1,23 +1,23 @@
-/** What the capture side tells of itself: declared in one place, set from the pipeline and the kernel's statistics. */
+/** Metrics of the capture thread about itself, set from the pipeline and the kernel's statistics. */
 import { PAGE_ERRORS, type PageError } from '../../decode/page.ts';
 import type { MetricStore } from '../../metrics/store.ts';
 import type { ProbeStatus } from '../../model/status.ts';
 import type { UnmatchedReason } from '../../probes/probe.ts';
 import type { CpuLoss } from './loss-ledger.ts';
 
-/** Bounds for the time of a drain tick: 10 µs to 100 ms. */
+/** Bucket bounds for the time of a drain tick: 10 µs to 100 ms. */
 const DRAIN_BOUNDS = [1e-5, 2e-5, 5e-5, 1e-4, 2e-4, 5e-4, 1e-3, 2e-3, 5e-3, 1e-2, 2e-2, 5e-2, 1e-1];
 
 /** Readings of one CPU's buffer. */
 export interface BufferReading {
   cpu: number;
-  /** Data events handed out. */
+  /** Events that were processed. */
   events: number;
   /** Bytes of events read. */
   bytes: number;
-  /** What was lost so far; undefined where nobody tells. */
+  /** Losses so far; undefined when no source reports them. */
   loss: CpuLoss | undefined;
-  /** Bytes of events in the buffer that are not read yet. */
+  /** Bytes of unread events in the buffer. */
   unreadBytes: number;
   /** Bytes the buffer can hold. */
   capacityBytes: number;
@@ -28,20 +28,20 @@ export interface SelfMetrics {
   unmatched(probe: string, reason: UnmatchedReason): (count?: number) => void;
   decodeError(error: PageError): void;
   drainTook(ns: number): void;
-  /** Time since the drain before. */
+  /** Time since the previous drain. */
   drainedAfter(ns: number): void;
   probesAre(probes: readonly ProbeStatus[]): void;
-  /** Sets what is read of a buffer rather than counted, before a snapshot. */
+  /** Sets the metrics that are read rather than counted, before a snapshot. */
   update(buffer: string, readings: readonly BufferReading[]): void;
-  /** Of all buffers together. */
+  /** Late events of all buffers together. */
   lateEventsAre(count: number): void;
 }
 
-/** `maxWindowMs`: of a live capture, which has drains to keep up. */
+/** `maxWindowMs`: only for a live capture, which drains on time. */
 export function makeSelfMetrics(store: MetricStore, maxWindowMs?: number): SelfMetrics {
   const up = store.gauge({
     name: 'ftrace_exporter_probe_up',
-    help: 'Whether a probe that is switched on gets the events it needs.',
+    help: 'Whether a probe that is switched on gets the events it needs: 1 or 0.',
     labels: ['probe'],
   });
   const read = store.counter({
@@ -51,43 +51,43 @@ export function makeSelfMetrics(store: MetricStore, maxWindowMs?: number): SelfM
   });
   const lost = store.counter({
     name: 'ftrace_exporter_events_lost_total',
-    help: 'Events that were never read, by reason. For paused and cleared: how many times, since nobody knows how many events.',
+    help: 'Events lost before they were read, by reason. For paused and cleared: the number of times, because the number of events is unknown.',
     labels: ['buffer', 'cpu', 'reason'],
   });
   const readBytes = store.counter({
     name: 'ftrace_exporter_read_bytes_total',
-    help: 'Bytes of events read from the kernel, page headers not counted.',
+    help: 'Bytes of events read from the kernel, without page headers.',
     unit: 'bytes',
     labels: ['buffer', 'cpu'],
   });
   const fill = store.gauge({
     name: 'ftrace_exporter_buffer_fill_ratio',
-    help: 'Share of the kernel buffer that held unread events when it was last looked at.',
+    help: 'Share of the kernel buffer filled with unread events at the last check.',
     unit: 'ratio',
     labels: ['buffer', 'cpu'],
   });
   const ignored = store.counter({
     name: 'ftrace_exporter_events_ignored_total',
-    help: 'Events dropped on purpose.',
+    help: 'Events ignored on purpose, by reason.',
     labels: ['reason'],
   });
   const late = store.counter({
     name: 'ftrace_exporter_late_events_total',
-    help: 'Events that appeared in the buffer after younger ones had been processed.',
+    help: 'Events that appeared in the buffer after younger events had been processed.',
   });
   const errors = store.counter({
     name: 'ftrace_exporter_decode_errors_total',
-    help: 'Pages or events that could not be decoded; the rest of such a page is dropped.',
+    help: 'Pages or events that could not be decoded. The rest of such a page is dropped.',
     labels: ['reason'],
   });
   const unmatched = store.counter({
     name: 'ftrace_exporter_unmatched_total',
-    help: 'Starts or ends of an operation whose other half is missing.',
+    help: 'Starts or ends of an operation without a matching end or start.',
     labels: ['probe', 'reason'],
   });
   const drain = store.histogram({
     name: 'ftrace_exporter_drain_duration_seconds',
-    help: 'Time one drain tick took: reading, decoding and aggregating what had come since the last.',
+    help: 'Duration of one drain tick: reading, decoding and aggregating the events since the previous tick.',
     bounds: DRAIN_BOUNDS,
   });
   const gap =
@@ -95,7 +95,7 @@ export function makeSelfMetrics(store: MetricStore, maxWindowMs?: number): SelfM
       ? undefined
       : store.maxGauge({
           name: 'ftrace_exporter_max_drain_gap_seconds',
-          help: 'Longest time from one drain of the buffers to the next, within max_window.',
+          help: 'Longest time between two drains of the buffers, within max_window.',
           unit: 'seconds',
           divisor: 1e9,
           windowMs: maxWindowMs,
@@ -127,8 +127,8 @@ export function makeSelfMetrics(store: MetricStore, maxWindowMs?: number): SelfM
         if (loss === undefined) continue;
         fill.set(fill.slot([buffer, cpu]), capacityBytes > 0 ? Math.min(1, unreadBytes / capacityBytes) : 0);
         lost.set(lost.slot([buffer, cpu, 'overrun']), loss.overrun);
-        // The kernel's other two do not happen in overwrite mode but for writers that interrupt writers, and the rest
-        // is what other people do: shown when it happens.
+        // commit_overrun and dropped only happen in overwrite mode when a writer interrupts another, and the other
+        // reasons are acts of other users. These series appear when they happen.
         const rare = {
           commit_overrun: loss.commitOverrun,
           dropped: loss.dropped,

@@ -1,4 +1,4 @@
-/** How much kernel memory each CPU's buffer gets, and in what pieces it is read. */
+/** Sizes of the kernel's buffer per CPU and of its sub-buffers, and the time to the next drain. */
 import type { DurationNs } from '../../model/time.ts';
 
 const MIB = 1024 * 1024;
@@ -8,13 +8,13 @@ const CEILING_BYTES = 16 * MIB;
 export interface BufferSizes {
   bufferBytesPerCpu: number;
   subbufferBytes: number;
-  /** Said once in the log where the config could not be followed. */
+  /** A message for the log if the config could not be followed. */
   note: string | undefined;
 }
 
 /**
- * Shares the total out over the CPUs, 0.5 to 16 MiB each. Sub-buffers: large ones cost less an event, small ones
- * less a look at a quiet CPU; on real-time kernels the time one copy takes with interrupts off counts.
+ * Shares the total between the CPUs, 0.5 to 16 MiB each. Large sub-buffers cost less per event, small ones less per
+ * look at a quiet CPU. On real-time kernels the time of one copy with interrupts off matters.
  */
 export function bufferSizes(
   wanted: { totalBytes: number; perCpuBytes?: number; subbufferBytes: number | 'auto' },
@@ -25,23 +25,23 @@ export function bufferSizes(
   const bufferBytesPerCpu = wanted.perCpuBytes ?? Math.min(CEILING_BYTES, Math.max(FLOOR_BYTES, share));
   const note =
     wanted.perCpuBytes === undefined && share < FLOOR_BYTES
-      ? `buffer.total is too small for ${kernel.cpus} CPUs: each gets the least, ${FLOOR_BYTES / 1024} KiB`
+      ? `buffer.total is too small for ${kernel.cpus} CPUs: each gets the minimum, ${FLOOR_BYTES / 1024} KiB`
       : undefined;
   const auto = rate === 'high' && !kernel.realtime ? 65536 : 16384;
   const subbufferBytes = wanted.subbufferBytes === 'auto' ? auto : wanted.subbufferBytes;
   return { bufferBytesPerCpu, subbufferBytes, note };
 }
 
-/** Of a buffer that nobody reads. */
+/** Sizes of a buffer that is not read. */
 export function leastSizes(kernel: { cpus: number; realtime: boolean }): BufferSizes {
   return { ...bufferSizes({ totalBytes: 0, subbufferBytes: 'auto' }, kernel, 'low'), note: undefined };
 }
 
 /**
- * Between two looks at quiet buffers with probes of low rate. On few CPUs a burst that starts from idle finds room
- * until the next look: two tasks that hand over to each other as fast as they can, the most that such probes are
- * given, write 40 MB/s on their CPU. On many CPUs the buffers are smaller and each look costs more: there such a burst
- * is lost in part, until the next look shortens the tick.
+ * Longest time between two looks at quiet buffers, with only low-rate probes. On few CPUs a burst that starts from idle
+ * fits until the next look: the fastest burst of such probes (two tasks that switch as fast as they can) writes 40 MB/s
+ * on their CPU. On many CPUs the buffers are smaller and each look costs more: there a part of such a burst is lost,
+ * until the next look shortens the tick.
  */
 export const LONGEST_QUIET_NS = 250e6;
 const FEW_CPUS = 8;
@@ -55,7 +55,7 @@ export interface TickRule {
   cpus: number;
 }
 
-/** Time to the next tick: by the rate of the probes, sooner when a buffer fills fast. */
+/** Time to the next tick: depends on the rate of the probes, and is shorter when a buffer fills fast. */
 export function nextTickNs(rule: TickRule, fastestFillNs: DurationNs): DurationNs {
   return Math.min(calmTickNs(rule), Math.max(SHORTEST_TICK_NS, fastestFillNs / 4));
 }

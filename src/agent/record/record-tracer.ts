@@ -1,6 +1,6 @@
 /**
- * The tracer of a recording: the probes that are on enter; what is recorded from, an instance or the top level, and
- * the switch of the tracer leave. Its records lie in one buffer with the events, as trace-cmd has them.
+ * Prepares the tracer of a recording. Chooses the instance or the top level to record from, and returns the functions
+ * that start and end the tracer. Its records share one buffer with the events, as in trace-cmd's files.
  */
 import { readFileSync } from 'node:fs';
 import type { AgentConfig } from '../../config/schema.ts';
@@ -17,17 +17,20 @@ import { placeOrRefuse } from '../live/tracer-buffer.ts';
 import type { EnabledProbe } from '../plan/plan.ts';
 
 export interface RecordedTracer {
-  /** What is recorded from. */
+  /** The instance, or the top level, to record from. */
   instance: Instance;
-  /** Sets the tracer, once the instance is prepared. Throws `KernelError`. */
+  /** Sets the tracer after the instance was prepared. Throws `KernelError`. */
   start(): void;
-  /** Text of symbols for the addresses that the pages hold; '' where they hold none. */
+  /** Text of symbols for the addresses in the pages; '' if the pages have none. */
   kallsyms(): string;
-  /** Puts everything back; pages must be closed. */
+  /** Restores everything. The pages must be closed before. */
   close(): void;
 }
 
-/** `base` is the recording's own instance. Throws `UsageError` for what has no pages, `KernelError` for what is refused. */
+/**
+ * `base` is the recording's own instance. Throws `UsageError` for a tracer without pages, `KernelError` if the kernel
+ * refuses.
+ */
 export function recordedTracer(
   base: Instance,
   enabled: readonly EnabledProbe[],
@@ -56,32 +59,34 @@ export function recordedTracer(
   };
 }
 
-/** The one tracer that is on, if any. */
+/** The tracer that is on; undefined if none. */
 function requestOf(enabled: readonly EnabledProbe[]): TracerRequest | undefined {
   const requests = enabled.flatMap(({ module, options }) => module.tracer?.(options) ?? []);
   if (requests.length === 0) return undefined;
   const [request] = requests;
   if (requests.length > 1) {
     const names = requests.map(({ tracer }) => tracer).join(', ');
-    throw new UsageError(`one recording has one tracer, but these are on: ${names}`);
+    throw new UsageError(`a recording can have only one tracer, but these are on: ${names}`);
   }
   if (request.reads === 'events') return request;
-  const why = request.reads === 'text' ? 'has no records but text' : 'keeps nothing but its longest latency';
+  const why = request.reads === 'text' ? 'writes only text' : 'keeps only its longest latency';
   throw new UsageError(`the tracer ${request.tracer} cannot be recorded: it ${why}`);
 }
 
 /**
- * Of all functions, for records name callers too. They are what /proc/kallsyms shows to whoever may trace functions;
- * without them the recording holds numbers that nobody can read.
+ * Symbols of all functions, because records name callers too. /proc/kallsyms shows them to everybody who may trace
+ * functions. Without them the recording has only addresses.
  */
 function symbolsText(root: string, log: Log): string {
   const text = readFileSync('/proc/kallsyms', 'utf8');
   if (/^0*[1-9a-f]/m.test(text)) return text;
-  const found = functionAddresses(root);
-  if (found === undefined) {
-    log.warn({}, 'this kernel hides the addresses of functions: the recording will not name them');
+  const addresses = functionAddresses(root);
+  if (addresses === undefined) {
+    log.warn({}, 'this kernel hides function addresses: the recording will have no function names');
     return '';
   }
   const hex = (word: number) => word.toString(16).padStart(8, '0');
-  return found.names.map((name, i) => `${hex(found.high[i])}${hex(found.low[i])} t ${name}\n`).join('');
+  return addresses.names
+    .map((name, i) => `${hex(addresses.high[i])}${hex(addresses.low[i])} t ${name}\n`)
+    .join('');
 }

@@ -1,4 +1,4 @@
-/** Writes what is recorded to a capture file, untouched: pages go from the kernel to the file. */
+/** Records events to a capture file. Pages are copied from the kernel to the file unchanged. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { AgentConfig } from '../../config/schema.ts';
 import { loadPage, makePage } from '../../decode/page.ts';
@@ -20,19 +20,19 @@ import { makeSelfMetrics } from '../plan/self-metrics.ts';
 import { bufferSizes } from '../plan/sizes.ts';
 import { type RecordedTracer, recordedTracer } from './record-tracer.ts';
 
-/** The size every reader of trace.dat takes. */
+/** The sub-buffer size that every reader of trace.dat accepts. */
 const SUBBUFFER_BYTES = 4096;
 const TICK_MS = 50;
-/** Records that tracers write themselves, which are no events that could be enabled, as far as the kernel has them. */
+/** Records that tracers write themselves, if the kernel has them. They cannot be enabled as events. */
 export const TRACER_FORMATS = ['funcgraph_entry', 'funcgraph_exit', 'osnoise', 'timerlat', 'hwlat'];
-/** Bounds a tick when our own reads keep filling a buffer. */
+/** Bounds a tick when the agent's own reads fill a buffer again and again. */
 const MOST_PAGES_A_TICK = 4096;
 
 export interface RecordOptions {
   file: string;
   durationMs: number;
   log: Log;
-  /** Ends the recording before its time. */
+  /** Ends the recording early. */
   signal?: AbortSignal;
 }
 
@@ -43,14 +43,14 @@ export interface Recorded {
   lost: number;
 }
 
-/** A recording has an instance of its own, so that it can run beside the agent. */
+/** Name of the instance of a recording, so that it can run beside the agent. */
 export function recordingInstance(config: Pick<AgentConfig, 'instance'>): string {
   return `${config.instance}-record`;
 }
 
 /**
- * Records the events of the probes that are on, and the records of one tracer, for a while. Throws `KernelError`, and
- * `UsageError` for what cannot be recorded; leaves nothing behind in tracefs.
+ * Records the events of the enabled probes, and the records of one tracer, for some time. Throws `KernelError`, and
+ * `UsageError` for what cannot be recorded. Leaves nothing behind in tracefs.
  */
 export async function recordCapture(config: AgentConfig, options: RecordOptions): Promise<Recorded> {
   const root = findTracefs({ ...(config.tracefsPath ? { path: config.tracefsPath } : {}), mayMount: true });
@@ -90,7 +90,7 @@ async function recordFrom(
   for (const { name, up, reason } of plan.probes)
     if (!up) options.log.warn({ probe: name, reason }, 'probe is off');
   if (plan.types.length === 0)
-    throw new UsageError('nothing to record: no probe that is on has an event here');
+    throw new UsageError('nothing to record: no enabled probe has an event on this kernel');
 
   const sizes = bufferSizes(config.buffer, { cpus: online.length, realtime: features.realtime }, plan.rate);
   instance.prepare({ ...sizes, subbufferBytes: SUBBUFFER_BYTES, clock: 'mono' });
@@ -122,7 +122,11 @@ async function copyPages(tracer: RecordedTracer, into: Into, options: RecordOpti
 
   const drain = (untilEmpty: boolean) => {
     for (const cpu of source.cpus()) {
-      for (let left = untilEmpty ? Number.POSITIVE_INFINITY : MOST_PAGES_A_TICK; left > 0; left--) {
+      for (
+        let pagesLeft = untilEmpty ? Number.POSITIVE_INFINITY : MOST_PAGES_A_TICK;
+        pagesLeft > 0;
+        pagesLeft--
+      ) {
         const length = source.readPage(cpu, page.bytes);
         if (length === 0) break;
         const broken = loadPage(page, layout, length) !== undefined;
@@ -130,7 +134,7 @@ async function copyPages(tracer: RecordedTracer, into: Into, options: RecordOpti
         writer.addPage(cpu, page.bytes.subarray(0, length));
         done.pages++;
         done.bytes += length;
-        // A page that is not full is the one being written: the rest comes with the next tick.
+        // A page that is not full is still being written: the next tick reads the rest.
         if (!untilEmpty && !broken && page.end < layout.pageSize / 2) break;
       }
     }
@@ -150,7 +154,7 @@ async function copyPages(tracer: RecordedTracer, into: Into, options: RecordOpti
     instance.stop();
     drain(true);
   } finally {
-    // The tracer cannot be changed while they are open.
+    // The tracer cannot be changed while the pages are open.
     source.close();
   }
   const stats = [...everRead].map((cpu) => instance.stats(cpu));

@@ -1,11 +1,11 @@
 /**
- * Recordings by clocks other than the agent's own: a plan whose handlers want nanoseconds enters, one that takes the
- * stamps of such a clock leaves; and metrics without durations where there can be none.
+ * Adapts a plan to recordings with another clock than the agent's: converts their stamps to nanoseconds, and removes
+ * duration metrics where stamps are not times.
  */
 import type { FamilySnapshot } from '../../model/metric.ts';
 import type { EventPlan } from '../plan/plan.ts';
 
-/** `nsPerStamp`: nanoseconds a stamp counts. */
+/** `nsPerStamp`: nanoseconds per unit of the stamp. */
 export function inNanoseconds(plan: EventPlan, nsPerStamp: number): EventPlan {
   if (nsPerStamp === 1) return plan;
   const { dispatcher } = plan;
@@ -14,7 +14,7 @@ export function inNanoseconds(plan: EventPlan, nsPerStamp: number): EventPlan {
     dispatcher: {
       ...dispatcher,
       call: (slot, record) => {
-        // Set anew for every event, so it is converted once.
+        // The decoder sets the stamp for every event, so it is converted once.
         record.timestampNs *= nsPerStamp;
         dispatcher.call(slot, record);
       },
@@ -23,10 +23,10 @@ export function inNanoseconds(plan: EventPlan, nsPerStamp: number): EventPlan {
   };
 }
 
-/** Records of tracers hold what they measured, by a clock of their own. */
+/** Metrics from durations that the kernel's tracer measured itself, with its own clock. */
 const MEASURED_BY_THE_KERNEL = /^ftrace_(function|osnoise|timerlat|hwlat|latency_tracer)_/;
 
-/** Families that say nothing of how long something took by the stamps of events. */
+/** The metric families that do not depend on durations between event stamps. */
 export function withoutDurations(families: readonly FamilySnapshot[]): FamilySnapshot[] {
   return families.filter(
     ({ spec: { name, unit } }) =>

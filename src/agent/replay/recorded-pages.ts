@@ -1,4 +1,4 @@
-/** A trace.dat file as a recording to replay. */
+/** Opens a trace.dat file as a recording to replay. */
 
 import { knownFunctions, parseKallsyms } from '../../host/symbols.ts';
 import type { FunctionNames } from '../../model/function-names.ts';
@@ -8,7 +8,7 @@ import { Pipeline } from '../stream/pipeline.ts';
 import type { OpenOptions, Recording } from './recording.ts';
 import { pagesOf, replaySource } from './replay-source.ts';
 
-/** Throws as `openCapture` does. */
+/** Throws the errors of `openCapture`. */
 export function openPages(file: string, options: OpenOptions): Recording {
   const { instance, onProgress, pagesPerRound } = options;
   const capture = openCapture(file, { instance });
@@ -38,15 +38,15 @@ export function openPages(file: string, options: OpenOptions): Recording {
   };
 }
 
-/** Symbols are megabytes: read when the first address is met, which most recordings never have. */
+/** Symbols can be megabytes: they are read at the first address, which most recordings do not have. */
 function lazyNames(kallsyms: () => string): FunctionNames {
   let names: FunctionNames | undefined;
   return {
     generation: 0,
     nameOf: (low, high) => {
       if (names === undefined) {
-        const found = knownFunctions([() => parseKallsyms(Buffer.from(kallsyms()))]);
-        names = 'reason' in found ? { nameOf: () => undefined, generation: 0 } : found;
+        const symbols = knownFunctions([() => parseKallsyms(Buffer.from(kallsyms()))]);
+        names = 'reason' in symbols ? { nameOf: () => undefined, generation: 0 } : symbols;
       }
       return names.nameOf(low, high);
     },

@@ -1,4 +1,4 @@
-/** Which probes a recording feeds, and why the others are off: a recording and a config in, a plan out. */
+/** Plans a replay: which probes a recording can feed, and why the others are off. */
 import type { AgentConfig } from '../../config/schema.ts';
 import { bytesReader, textOf } from '../../decode/fields.ts';
 import { bareFormatText } from '../../decode/text/known-formats.ts';
@@ -58,7 +58,7 @@ export function planRecording(
   return { ...plan, probes: [...plan.probes, ...off] };
 }
 
-/** Why nothing in the recording is for a probe; undefined where something is, or where only the plan can say. */
+/** Why the recording has nothing for a probe; undefined if it has something, or if only the plan can decide. */
 function whyAbsent(
   { module, options, intervals }: EnabledProbe,
   { metadata, latency, hasEvent }: Recording,
@@ -68,17 +68,17 @@ function whyAbsent(
   if (request?.reads === 'latency') {
     return request.tracer === latency?.tracer
       ? undefined
-      : `this recording is not of the tracer ${module.name}`;
+      : `this recording is not from the tracer ${module.name}`;
   }
   const needs = module.needs(options, metadata, host, intervals);
-  // An optional event is enough where it is one of the same kind: wake-ups without switches, but no ends of tasks.
+  // An optional event is enough if it is of the same kind: wake-ups without switches count, ends of tasks do not.
   const essential = needs.filter(({ without }) => without === undefined);
   const systems = new Set((essential.length > 0 ? essential : needs).map(({ event }) => systemOf(event)));
-  const asked = needs.map(({ event }) => event).filter((event) => systems.has(systemOf(event)));
+  const wanted = needs.map(({ event }) => event).filter((event) => systems.has(systemOf(event)));
   const has = (event: string) => hasEvent(event) || metadata.events().includes(event);
-  if (asked.length === 0 || asked.some(has)) return undefined;
-  const more = asked.length > MOST_NAMED ? `, and ${asked.length - MOST_NAMED} more` : '';
-  return `this recording has none of its events (${asked.slice(0, MOST_NAMED).join(', ')}${more})`;
+  if (wanted.length === 0 || wanted.some(has)) return undefined;
+  const more = wanted.length > MOST_NAMED ? `, and ${wanted.length - MOST_NAMED} more` : '';
+  return `this recording has none of its events (${wanted.slice(0, MOST_NAMED).join(', ')}${more})`;
 }
 
 function systemOf(event: string): string {
@@ -86,8 +86,8 @@ function systemOf(event: string): string {
 }
 
 /**
- * Text tells the names of events, not their systems. Those that the config names in full, `bpf_trace:bpf_trace_printk`,
- * are taken for what it says they are: they can be counted, but nothing in them is known.
+ * Text has event names without their systems. Events that the config names in full, such as
+ * `bpf_trace:bpf_trace_printk`, are assumed to be those in the text: they can be counted, but have no fields.
  */
 function withNamedEvents(
   { metadata, namesWithoutSystem = [] }: Recording,

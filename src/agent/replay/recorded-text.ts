@@ -1,4 +1,4 @@
-/** Text of `trace` or `trace_pipe`, from a file, as a recording to replay. */
+/** Opens a file with the text of `trace` or `trace_pipe` as a recording to replay. */
 import { statSync } from 'node:fs';
 import { makeFunctionInterner } from '../../decode/text/function-interner.ts';
 import { makeTextProblems } from '../../decode/text/line-types.ts';
@@ -9,9 +9,9 @@ import type { OpenOptions, Recording } from './recording.ts';
 
 const SYSCALL_NUMBERS = 'raw_syscalls:sys_enter';
 
-/** Throws as `openTextTrace` does. */
+/** Throws the errors of `openTextTrace`. */
 export function openText(file: string, { instance, onProgress }: OpenOptions): Recording {
-  if (instance !== undefined) throw new UsageError(`${file} is text: it has no instances to choose from`);
+  if (instance !== undefined) throw new UsageError(`${file} is text: it has no instances to choose`);
   const trace = openTextTrace(file);
   const functions = makeFunctionInterner();
   const { tracer, latencyNs, latencyTrace } = trace;
@@ -55,12 +55,10 @@ export function openText(file: string, { instance, onProgress }: OpenOptions): R
       ...trace.problems,
       ...(stream?.endsCut() && trace.openEnd !== undefined ? [trace.openEnd] : []),
       ...(trace.overwritten > 0
-        ? [`${trace.overwritten} events were overwritten before this text was made: they are not counted`]
+        ? [`${trace.overwritten} events were overwritten before this text was made; they are not counted`]
         : []),
       ...(readsNumbers
-        ? [
-            `${file} does not say which machine it is of: numbers of syscalls are named as on ${trace.metadata.machine}`,
-          ]
+        ? [`${file} does not name its machine: syscall numbers are named as on ${trace.metadata.machine}`]
         : []),
       ...(stream === undefined ? [] : unreadLines(trace, file, stream.broken())),
     ],
@@ -69,7 +67,7 @@ export function openText(file: string, { instance, onProgress }: OpenOptions): R
   };
 }
 
-/** What of the text is no event that can be read: how many lines, the first of them, and why. */
+/** Warnings about lines that could not be read as events: how many, the first one, and why. */
 function unreadLines(
   trace: TextTrace,
   file: string,
@@ -77,20 +75,20 @@ function unreadLines(
 ): string[] {
   const { eventLines, otherLines, firstOther } = trace;
   const all = eventLines + otherLines;
-  const told: string[] = [];
+  const warnings: string[] = [];
   const broken = first === undefined ? 0 : trace.lineAt(first.offset);
   if (first !== undefined) {
-    told.push(
-      `${file}: ${count} of ${all} lines cannot be read and are left out, and what was under way at them has no duration: ` +
-        `the first is line ${broken}, ${JSON.stringify(first.text)}: ${first.why}`,
+    warnings.push(
+      `${file}: ${count} of ${all} lines cannot be read and are skipped. Operations that were open there have no duration. ` +
+        `The first is line ${broken}, ${JSON.stringify(first.text)}: ${first.why}`,
     );
   }
-  // Those that belong to no event before them are among the broken ones.
+  // Lines that belong to no event before them are counted as broken.
   if (otherLines > 0 && firstOther !== undefined && firstOther.number !== broken) {
-    told.push(
-      `${file}: ${otherLines} of ${all} lines do not begin as events do, and are taken for text of the event before them ` +
-        `where it can have more lines: the first is line ${firstOther.number}, ${JSON.stringify(firstOther.text)}`,
+    warnings.push(
+      `${file}: ${otherLines} of ${all} lines do not begin like an event. They count as text of the event before them, ` +
+        `where that event can have more lines. The first is line ${firstOther.number}, ${JSON.stringify(firstOther.text)}`,
     );
   }
-  return told;
+  return warnings;
 }

@@ -1,4 +1,4 @@
-/** A recording as replay sees it, whatever kind of file it is: see `recorded-pages.ts` and `recorded-text.ts`. */
+/** A recording as replay sees it, for every kind of file: see `recorded-pages.ts` and `recorded-text.ts`. */
 import type { PageError } from '../../decode/page.ts';
 import type { FunctionNames } from '../../model/function-names.ts';
 import type { BufferStats, TraceMetadata } from '../../model/source.ts';
@@ -13,36 +13,36 @@ export interface Recording {
   subbufferBytes: number;
   cpus: readonly number[];
   functions: FunctionNames;
-  /** Why fields of an event cannot be had from it; undefined when they can. */
+  /** Why the recording cannot provide an event's fields; undefined if it can. */
   unreadable?(type: PlannedType): string | undefined;
-  /** Nanoseconds a stamp counts; undefined where they are not known: then there are no durations. */
+  /** Nanoseconds per unit of the stamps; undefined if not known, and then there are no durations. */
   nsPerStamp: number | undefined;
-  /** The latency tracer whose longest latency it is, instead of events. */
+  /** The latency record, if the recording has one instead of events. */
   latency: LatencyRecord | undefined;
-  /** Whether it can have an event: a text has it, of pages there is a format. */
+  /** Whether the recording can have an event: text contains it, or pages have its format. */
   hasEvent(event: string): boolean;
-  /** Names of events whose systems it does not tell; absent where it does. */
+  /** Event names whose systems the recording does not give; absent if it gives them. */
   namesWithoutSystem?: readonly string[];
   /**
-   * What of it feeds a plan. `onBroken`: what began before is void, because a part that is no loss cannot be read.
+   * Opens the stream that feeds a plan. `onBroken` voids open intervals when a part cannot be read that is not a loss.
    */
   stream(
     plan: EventPlan & { onBroken?(cpu: number, untilNs: TimestampNs): void },
     onError: (cpu: number, error: PageError) => void,
   ): EventStream;
-  /** What it says of the losses of a CPU; undefined when it says nothing. */
+  /** The recording's loss counts of a CPU; undefined if it has none. */
   stats(cpu: number): BufferStats | undefined;
-  /** Warnings once it has been read; `hasErrors`: some of it could not be decoded. */
+  /** Warnings after the recording was read. `hasErrors`: some of it could not be decoded. */
   problems(hasErrors: boolean): string[];
-  /** Whether what comes last on a CPU is missing. */
+  /** Whether a CPU's last pages are missing. */
   isCut(cpu: number): boolean;
   close(): void;
 }
 
 export interface OpenOptions {
-  /** The buffer to read, of a file with several. */
+  /** Name of the buffer to read, of a file with several. */
   instance: string | undefined;
-  /** Told how much has been read, and of how much. */
-  onProgress: (done: number, of: number) => void;
+  /** Called with how much has been read, and the total. */
+  onProgress: (done: number, total: number) => void;
   pagesPerRound: number | undefined;
 }

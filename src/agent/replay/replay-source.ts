@@ -1,18 +1,18 @@
 /**
- * A recording's pages as the pipeline is to see them: those of a capture in; the same out, with the end of a CPU whose
- * last pages are missing marked as a loss, and progress told.
+ * The pages of a recording for the pipeline. If a CPU's last pages are missing, adds a page that marks the loss.
+ * Reports progress.
  */
 
 import type { PageLayout } from '../../model/format.ts';
 import type { PageSource } from '../../model/source.ts';
 import type { Capture as RecordedCapture } from '../../tracedat/read.ts';
 
-/** Past any stamp: 2^62, in the top byte of the page's stamp. */
+/** Top byte of a page's stamp that is later than any event: 2^62. */
 const NEVER_TOP_BYTE = 0x40;
-/** Stamps from here on are no times of events. */
+/** Stamps from here on are not times of events. */
 export const NEVER = 2 ** 62;
 
-/** `onPages`: called with the pages read so far, for every page. */
+/** `onPages` is called after every page with the number of pages read so far. */
 export function replaySource(capture: RecordedCapture, onPages: (pages: number) => void): PageSource {
   const { source, metadata } = capture;
   const ended = new Set<number>();
@@ -33,8 +33,8 @@ export function replaySource(capture: RecordedCapture, onPages: (pages: number) 
 }
 
 /**
- * A page without events that tells of a loss without end: what begins or ends on other CPUs from here on may have had
- * its other half on this one, so it is counted but has no duration.
+ * Writes a page without events that reports a loss without end. From here on, a start or end on another CPU may have
+ * its other half on this CPU, so it is counted but has no duration.
  */
 function endOfCut(into: Uint8Array, layout: PageLayout): number {
   into.fill(0, 0, layout.pageSize);
@@ -43,7 +43,7 @@ function endOfCut(into: Uint8Array, layout: PageLayout): number {
   return layout.pageSize;
 }
 
-/** Whole pages of all CPUs. */
+/** Number of complete pages of all CPUs. */
 export function pagesOf(capture: RecordedCapture): number {
   return capture.source.cpus().reduce((sum, cpu) => sum + capture.cpuPages(cpu), 0);
 }

@@ -1,4 +1,6 @@
-/** A recording instead of the running kernel: the same plan, streams and probes, read once to its end. */
+/**
+ * Replays a recording instead of tracing the running kernel: the same plan, streams and probes, read once to the end.
+ */
 
 import type { AgentConfig } from '../../config/schema.ts';
 import { syscallTable } from '../../host/syscalls.ts';
@@ -22,20 +24,23 @@ import { openText } from './recorded-text.ts';
 import type { OpenOptions, Recording } from './recording.ts';
 import { NEVER } from './replay-source.ts';
 
-/** Name of the buffer in labels, as for a live capture. */
+/** Name of the buffer in labels, as in a live capture. */
 const BUFFER = 'events';
 
 export interface ReplayOptions {
   log: Log;
-  /** Pages read from one CPU at a time; the outcome is the same for any. */
+  /** Pages read from one CPU at a time. The result does not depend on it. */
   pagesPerRound?: number;
-  /** The buffer to replay; by default the top level's or, where that is empty, the first that is not. */
+  /** Name of the buffer to replay. Default: the top level's or, if that is empty, the first that is not. */
   instance?: string | undefined;
-  /** Told how much has been read, in pages or bytes, and of how much. */
-  onProgress?: (done: number, of: number) => void;
+  /** Called with how much has been read, in pages or bytes, and the total. */
+  onProgress?: (done: number, total: number) => void;
 }
 
-/** Replays a whole recording; what the file could not give is in the status' warnings. Throws when it is none. */
+/**
+ * Replays a whole recording. Warnings in the status say what the file could not provide. Throws if it is not a
+ * recording.
+ */
 export function openReplay(config: AgentConfig, file: string, options: ReplayOptions): Capture {
   const { log, instance, pagesPerRound, onProgress = () => {} } = options;
   const recording = openRecording(file, { instance, pagesPerRound, onProgress });
@@ -46,7 +51,7 @@ export function openReplay(config: AgentConfig, file: string, options: ReplayOpt
   }
 }
 
-/** Throws `UsageError` for what is neither, `KernelError` for what cannot be read. */
+/** Throws `UsageError` if the file is no recording, `KernelError` if it cannot be read. */
 function openRecording(file: string, options: OpenOptions): Recording {
   const head = headOf(file);
   if (isTraceDat(head)) return openPages(file, options);
@@ -60,11 +65,9 @@ function replay(recording: Recording, config: AgentConfig, file: string, log: Lo
   const self = makeSelfMetrics(store);
   const plan = planRecording(recording, config, store, self);
   self.probesAre(plan.probes);
-  for (const { name, up, reason } of plan.probes)
-    if (!up) log.info({ probe: name, reason }, 'a probe is off');
+  for (const { name, up, reason } of plan.probes) if (!up) log.info({ probe: name, reason }, 'probe is off');
   for (const { name, notes = [] } of plan.probes)
-    for (const note of notes)
-      log.info({ probe: name, reason: note }, 'a part of a probe has nothing to work on');
+    for (const note of notes) log.info({ probe: name, reason: note }, 'a part of a probe matches nothing');
   const lossy = new Set<number>();
   let hasErrors = false;
   const stamped = inNanoseconds(plan, nsPerStamp ?? 1);
@@ -89,12 +92,14 @@ function replay(recording: Recording, config: AgentConfig, file: string, log: Lo
   const readings = cpus.map((cpu) => readingOf(recording, stream, cpu));
   for (const { cpu, loss: counted } of readings) {
     if (recording.isCut(cpu))
-      warnings.push(`CPU ${cpu}: its end is missing: what was under way then, on any CPU, has no duration`);
+      warnings.push(
+        `CPU ${cpu}: its end is missing: operations that were open then, on any CPU, have no duration`,
+      );
     if (!lossy.has(cpu)) continue;
-    // Behind a page that is full there is no room for how many they were: the counts in the file are complete.
+    // A full page has no room for the number of lost events. The counts in the file are complete.
     const lost = Math.max(counted?.overrun ?? 0, stream.flaggedLost(cpu)) || 'an unknown number of';
-    const loss = `CPU ${cpu}: ${lost} events were lost in recording: what they were part of has no duration`;
-    // Not a warning: the recording says so itself, and its metrics count them.
+    const loss = `CPU ${cpu}: ${lost} events were lost while recording: the operations they belong to have no duration`;
+    // Not a warning: the recording reports it, and the metrics count it.
     log.info({ file }, loss);
     warnings.push(loss);
   }
@@ -123,8 +128,8 @@ function replay(recording: Recording, config: AgentConfig, file: string, log: Lo
   };
   return {
     problem: '',
-    snapshot: (known) => {
-      const { families } = store.snapshot(known);
+    snapshot: (knownSeries) => {
+      const { families } = store.snapshot(knownSeries);
       return { families: nsPerStamp === undefined ? withoutDurations(families) : families };
     },
     status: () => status,
@@ -136,13 +141,13 @@ function replay(recording: Recording, config: AgentConfig, file: string, log: Lo
 function unnamedSyscalls({ types }: EventPlan, machine: string): string[] {
   const areNumbers = types.some(({ event }) => event === 'raw_syscalls:sys_enter');
   if (!areNumbers || syscallTable(machine) !== undefined) return [];
-  const whose = machine === '' ? 'a machine that the recording does not name' : `the machine ${machine}`;
-  return [`numbers of syscalls of ${whose} have no names here: all are syscall="unknown"`];
+  const whose = machine === '' ? 'an unnamed machine' : `the machine ${machine}`;
+  return [`syscall numbers of ${whose} have no names here: all are syscall="unknown"`];
 }
 
 function readingOf(recording: Recording, stream: EventStream, cpu: number): BufferReading {
   const stats = recording.stats(cpu);
-  // Where the file has no counts: what its pages say, if they say anything.
+  // If the file has no counts, use the losses marked in its pages.
   const overrun = stats?.overrun ?? stream.flaggedLost(cpu);
   return {
     cpu,

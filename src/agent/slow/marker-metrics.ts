@@ -1,10 +1,10 @@
-/** What becomes of the markers that name spans of applications, as a metric. */
+/** Counts the markers that name spans of applications, by outcome. */
 import type { MetricStore } from '../../metrics/store.ts';
 import { MARKER_OUTCOMES, type MarkerOutcome } from '../../spans/app-contexts.ts';
 
 const MARKERS = {
   name: 'ftrace_exporter_markers_total',
-  help: 'Markers by which programs tell where their spans begin and end, by what became of them.',
+  help: 'Markers with which programs report the start and end of their spans, by outcome.',
   labels: ['outcome'],
 };
 

@@ -1,6 +1,6 @@
 /**
- * Traces of slow operations in the capture thread: the config's kinds and the probes that are on enter; probes that tell
- * of single operations, their own or helpers beside them, and once a second finished traces, leave.
+ * Traces of slow operations, in the capture thread. Takes the configured kinds and the enabled probes, connects probes
+ * that report single operations (adding helper probes where needed), and returns finished traces once per second.
  */
 import { getRandomValues } from 'node:crypto';
 import { globMatcher } from '../../config/units/globs.ts';
@@ -27,20 +27,20 @@ import { declareMarkerCounts } from './marker-metrics.ts';
 import { declareSpanCounts } from './span-metrics.ts';
 import { makeWallClock } from './wall-clock.ts';
 
-/** What helpers are on for. */
+/** Value of `onlyFor` for helper probes. */
 const SPANS = 'spans';
 
-/** Kinds whose operations are a thread's, which can be in a span of an application. */
+/** Kinds whose operations belong to a thread, so they can be part of an application's span. */
 const TASK_KINDS: readonly SpanKind[] = ['syscalls', 'block', 'sched', 'function_graph'];
 
 export interface SpanCapture {
-  /** The probes that are on, told what they tell, and helpers for what none of them tells. */
+  /** The enabled probes, connected to the sinks, and helpers for operations that none of them reports. */
   probes: EnabledProbe[];
-  /** Reads the markers of programs from a buffer that has nothing else; undefined where none are wanted. */
+  /** Reads the markers of programs from a buffer without other events; undefined if it is not needed. */
   topLevelMarkers: EnabledProbe | undefined;
-  /** Which kinds work, from what became of the helpers and the probes. */
+  /** Which kinds work, from the status of helpers and probes. */
   status(helpers: readonly ProbeStatus[], probes: readonly ProbeStatus[]): KindStatus[];
-  /** About once a second. */
+  /** Returns the finished traces; called about once a second. */
   take(): TraceRecord[];
 }
 
@@ -97,7 +97,7 @@ export function openSpanCapture(parts: SpanCaptureParts): SpanCapture {
   };
 }
 
-/** Random bytes by the page: a call for each id costs more than all else of a span. */
+/** Random bytes in blocks: one call per id would cost more than the rest of a span. */
 function makeRandom(): (into: Uint8Array) => void {
   const page = new Uint8Array(4096);
   let used = page.length;
@@ -111,7 +111,7 @@ function makeRandom(): (into: Uint8Array) => void {
   };
 }
 
-/** Probes whose options let them tell all that is wanted do so; for the rest there are helpers. */
+/** Connects the sinks to probes that measure everything that is needed; adds helpers for the rest. */
 function withSinks(
   enabled: readonly EnabledProbe[],
   sinks: IntervalSinks,
@@ -128,9 +128,9 @@ function withSinks(
     if (module.name !== syscalls.name) return true;
     return ofKind !== undefined && covers(options as SyscallOptions, ofKind.include, host);
   };
-  const told = enabled.map((probe) => (tells(probe) ? { ...probe, intervals: sinks } : probe));
+  const connected = enabled.map((probe) => (tells(probe) ? { ...probe, intervals: sinks } : probe));
   const isTold = (name: string) =>
-    told.some(({ module, intervals }) => module.name === name && intervals !== undefined);
+    connected.some(({ module, intervals }) => module.name === name && intervals !== undefined);
   if (sinks.syscalls !== undefined && !isTold(syscalls.name)) {
     const options: SyscallOptions = { ...HELPER_OPTIONS, include: ofKind?.include ?? [], exclude: [] };
     help(syscalls, options);
@@ -141,10 +141,10 @@ function withSinks(
   }
   if (sinks.tasks !== undefined) help(taskIntervals, HELPER_OPTIONS);
   if (sinks.markers !== undefined) help(traceMarkers, HELPER_OPTIONS);
-  return [...told, ...helpers];
+  return [...connected, ...helpers];
 }
 
-/** Whether a probe measures all that a kind wants. */
+/** Whether a probe measures everything that a kind needs. */
 function covers(options: SyscallOptions, include: readonly string[] | undefined, host: HostFacts): boolean {
   const measured = new Set(chosenSyscalls(options, host).map(({ name }) => name));
   const wanted = chosenSyscalls({ ...options, include: [...(include ?? [])], exclude: [] }, host);
@@ -152,8 +152,8 @@ function covers(options: SyscallOptions, include: readonly string[] | undefined,
 }
 
 /**
- * Values of a series' labels, as the probe that has the histogram gives them; undefined where it does not count what
- * they tell of, though spans are made of it.
+ * Label values of the series that counts an operation, as the probe with the histogram gives them. Undefined if the
+ * probe makes spans of the operation but does not count it.
  */
 function seriesOf(enabled: readonly EnabledProbe[]): SpanDeps['seriesOf'] {
   const probes = new Map(
@@ -169,7 +169,7 @@ function seriesOf(enabled: readonly EnabledProbe[]): SpanDeps['seriesOf'] {
   };
 }
 
-/** Whether a probe has a series of these values. */
+/** Whether a probe has a series with these values. */
 function countsOf(name: string, options: CommonOptions): (values: readonly string[]) => boolean {
   if (name === block.name) {
     const isCounted = globMatcher((options as BlockOptions).devices);
@@ -184,7 +184,7 @@ function countsOf(name: string, options: CommonOptions): (values: readonly strin
   return () => isCounted;
 }
 
-/** Module that a kind cannot do without. */
+/** The module that a kind needs. */
 const NEEDED: Readonly<Record<string, string>> = {
   syscalls: syscalls.name,
   block: block.name,
@@ -200,7 +200,7 @@ function kindStatus(
     const needed = NEEDED[kind] ?? kind;
     const isThere = probes.some(({ module, intervals }) => module.name === needed && intervals !== undefined);
     const ofIt = statuses.filter(({ name }) => name === needed);
-    // A probe of the config can be up beside a helper that is not.
+    // A configured probe can be up while a helper is not.
     const status = ofIt.find(({ up }) => !up) ?? ofIt.at(0);
     if (status?.up === true) return { kind, up: true, reason: '' };
     const reason = isThere ? (status?.reason ?? 'it has not been set up') : `the probe ${needed} is not on`;

@@ -1,6 +1,6 @@
 /**
- * What becomes of traces and their spans, as metrics. Declared in both threads: the capture thread knows what is left
- * out, the main thread what arrives.
+ * Counts traces and spans by outcome. Declared in both threads: the capture thread knows what is left out, the main
+ * thread what is exported.
  */
 import type { MetricStore } from '../../metrics/store.ts';
 import type { SpanKind, SpanOutcome, SpansConfig } from '../../model/span.ts';
@@ -8,16 +8,16 @@ import type { SpanCounts } from '../../spans/deps.ts';
 
 const TRACES = {
   name: 'ftrace_exporter_traces_total',
-  help: 'Operations that reached the threshold of their kind, by what became of their traces.',
+  help: 'Operations that reached the threshold of their kind, by outcome of their traces.',
   labels: ['kind', 'outcome'],
 };
 const SPANS = {
   name: 'ftrace_exporter_spans_total',
-  help: 'Spans of them, by what became of those.',
+  help: 'Spans in traces of slow operations, by outcome.',
   labels: ['kind', 'outcome'],
 };
 
-/** Outcomes that are counted here start at 0 for all kinds that are on. */
+/** Outcomes that are counted in this thread start at 0 for all kinds that are on. */
 export function declareSpanCounts(
   store: MetricStore,
   config: Pick<SpansConfig, 'kinds'>,

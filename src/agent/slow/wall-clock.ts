@@ -1,31 +1,31 @@
 /**
- * Wall clock at a stamp of the trace clock. Node tells the wall clock in whole milliseconds; the moment at which it
- * changes is known to less than a microsecond, and gives the distance of both clocks. It is measured again when the
- * wall clock was stepped, and now and then, for it is slewed as well.
+ * Converts a stamp of the trace clock to the wall clock. Node gives the wall clock in whole milliseconds, but the
+ * moment when it changes is known to less than a microsecond, and gives the difference of both clocks. It is measured
+ * again when the wall clock was stepped, and every few seconds, because the wall clock is also slewed.
  */
 import type { WallTime } from '../../model/span.ts';
 import type { TimestampNs } from '../../model/time.ts';
 
 const MS = 1e6;
 const S = 1e9;
-/** Both clocks have moved apart by so much: somebody has set the wall clock. */
+/** If both clocks differ by more than this, somebody has set the wall clock. */
 const STEP_NS = 5 * MS;
 const MEASURE_EVERY_NS = 10 * S;
-/** A moment is good when the reads around it lie so close together. */
+/** A measurement is good when the reads around it are this close together. */
 const GOOD_NS = 5_000;
 const TRIES = 3;
-/** A tick of the wall clock is at most a millisecond away. */
+/** The next millisecond of the wall clock is at most this far away, with a margin. */
 const LONGEST_SPIN_NS = 3 * MS;
 
 export interface WallClock {
   at(stampNs: TimestampNs): WallTime;
-  /** To be called about once a second. */
+  /** Called about once a second. */
   refresh(): void;
 }
 
-/** `traceNow`: the trace clock; `wallMs`: milliseconds since 1970. */
+/** `traceNow` returns the trace clock; `wallMs` the milliseconds since 1970. */
 export function makeWallClock(traceNow: () => TimestampNs, wallMs: () => number = Date.now): WallClock {
-  /** Wall clock when the trace clock was 0, as whole milliseconds and nanoseconds beside them. */
+  /** Wall clock when the trace clock was 0: whole milliseconds, and the nanoseconds to add. */
   let baseMs = 0;
   let baseNs = 0;
   let measuredNs = 0;
@@ -63,7 +63,7 @@ export function makeWallClock(traceNow: () => TimestampNs, wallMs: () => number 
   };
 }
 
-/** Waits for the wall clock's next millisecond. */
+/** Waits for the next millisecond of the wall clock. */
 function nextTick(traceNow: () => TimestampNs, wallMs: () => number) {
   const firstMs = wallMs();
   const startNs = traceNow();

@@ -1,6 +1,6 @@
 /**
- * From pages to handler calls: reads every CPU's pages from a `PageSource`, merges them and runs the handlers.
- * The same code for a live kernel, a capture and a simulation.
+ * From pages to handler calls: reads every CPU's pages from a `PageSource`, merges them by time and runs the handlers.
+ * The same code serves a live kernel, a recording and a simulation.
  */
 import { Merger } from '../../decode/merge.ts';
 import { lastStamp, type PageError } from '../../decode/page.ts';
@@ -10,13 +10,13 @@ import type { TimestampNs } from '../../model/time.ts';
 import type { EventPlan } from '../plan/plan.ts';
 import type { EventStream } from './stream.ts';
 
-/** Pages read from one CPU before the others have their turn: bounds memory, not speed. */
+/** Pages read from one CPU before the next CPU is read: bounds memory, not speed. */
 const PAGES_PER_ROUND = 4;
-/** Pages a CPU that stay allocated between ticks. */
+/** Page buffers per CPU that stay allocated between ticks. */
 const PAGES_KEPT = PAGES_PER_ROUND + 2;
-/** A commit can appear up to 0.3 ms late: events younger than this before the tick wait for the next. */
+/** A commit can appear up to 0.3 ms late: events younger than this before the tick wait for the next tick. */
 const SETTLE_NS = 2e6;
-/** How far a stamp may lie ahead of the tick's start before its page is held to be broken. */
+/** A page is broken if its stamp lies further ahead of the tick's start than this. */
 const IMPLAUSIBLE_AHEAD_NS = 5e9;
 
 export interface PipelineOptions {
@@ -31,12 +31,12 @@ export class Pipeline implements EventStream {
   readonly merger: Merger;
   readonly #source: PageSource;
   readonly #pagesPerRound: number;
-  /** Bytes of events read so far, by CPU: page headers and unused space not counted. */
+  /** Bytes of events read so far, by CPU, without page headers and unused space. */
   readonly #bytes: number[] = [];
-  /** Stamp up to which each CPU of this tick that is not done has been read. */
+  /** For each CPU that is not done in this tick: the stamp up to which it has been read. */
   readonly #readUpTo = new Map<number, TimestampNs>();
   readonly #onLoss: EventPlan['onLoss'];
-  /** End of an interruption up to which not all events have been handed out; 0 when there is none. */
+  /** End of an interruption whose events have not all been processed; 0 when there is none. */
   #gapUntil: TimestampNs = 0;
 
   constructor(options: PipelineOptions) {
@@ -66,7 +66,7 @@ export class Pipeline implements EventStream {
     return this.merger.givenUp(cpu);
   }
 
-  /** Announced at once, and again when the last event before `untilNs` has been handed out: that could open pairs. */
+  /** Voids open intervals at once, and again after the last event before `untilNs`, which could open others. */
   voidUntil(untilNs: TimestampNs): void {
     this.#gapUntil = untilNs;
     this.#tellGap();
@@ -94,9 +94,9 @@ export class Pipeline implements EventStream {
   }
 
   /**
-   * Reads what was recorded before `tickStart` and hands out what is settled. A CPU is done when it has nothing
-   * more, or gives a page from after the tick's start: reading on until it has nothing never ends when our own
-   * system calls are traced. `maxRounds` bounds the work whatever happens.
+   * Reads what was recorded before `tickStart` and processes the events older than the watermark. A CPU is done when it
+   * has no more pages, or returns a page from after the tick's start. Reading until it is empty would never end when
+   * the agent's own system calls are traced. `maxRounds` bounds the work.
    */
   tick(tickStart: TimestampNs, maxRounds: number): boolean {
     const { merger } = this;
@@ -108,7 +108,8 @@ export class Pipeline implements EventStream {
       let lowest = Number.POSITIVE_INFINITY;
       for (const stamp of pending.values()) if (stamp < lowest) lowest = stamp;
       for (const [cpu, stamp] of pending) {
-        // Who is ahead waits for the others: else a busy CPU would have all pages of a calm one held in memory.
+        // A CPU that is ahead waits; otherwise we'd hold every page of an idle CPU in memory while a busy one catches
+        // up.
         if (stamp <= lowest && this.#readSome(cpu, tickStart)) pending.delete(cpu);
       }
       let watermark = tickStart - SETTLE_NS;
@@ -119,13 +120,13 @@ export class Pipeline implements EventStream {
     return pending.size === 0;
   }
 
-  /** Reads and hands out everything there is. For the end of a capture, or of recording. */
+  /** Reads and processes everything that remains, at the end of a recording. */
   flush(): void {
     this.tick(Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY);
     this.#run(Number.POSITIVE_INFINITY);
   }
 
-  /** One CPU's share of a round. True when the CPU is done for this tick. */
+  /** Reads one CPU's share of a round. Returns true when the CPU is done for this tick. */
   #readSome(cpu: number, tickStart: TimestampNs): boolean {
     const { merger } = this;
     const { layout } = merger;
@@ -139,7 +140,7 @@ export class Pipeline implements EventStream {
       if (!merger.add(cpu, page, length)) continue;
       this.#bytes[cpu] = (this.#bytes[cpu] ?? 0) + page.end - layout.dataOffset;
       if (page.timestampNs >= tickStart) return true;
-      // A page that is not full is the one being written; it can reach past the tick's start.
+      // A page that is not full is still being written; it can reach past the tick's start.
       const partFilled = page.end < layout.pageSize - (layout.pageSize >> 3);
       if (partFilled && lastStamp(page, layout) >= tickStart) return true;
       this.#readUpTo.set(cpu, page.timestampNs);

@@ -1,10 +1,10 @@
 /**
- * From text to handler calls: reads `trace_pipe`, or a file, and runs the handlers, as `pipeline.ts` does with pages.
+ * From text to handler calls: reads `trace_pipe` or a file and runs the handlers, as `pipeline.ts` does with pages.
  *
- * The kernel has merged the CPUs when it made the text, so lines come in the order of time. But a `LOST EVENTS` line comes
- * with the first event after the loss on its own CPU, and other CPUs' younger lines before it. So the kernel's counts are
- * looked at between reading and decoding: a line younger than lost events can only have been read after they were lost,
- * when the counts had them already, and no pair is ever closed across a loss.
+ * The kernel merges the CPUs when it writes the text, so lines are ordered by time. But a `LOST EVENTS` line only comes
+ * with the first event after the loss on its own CPU, and younger lines of other CPUs come before it. Therefore the
+ * kernel's counts are read between reading and decoding: a line younger than lost events was read after the loss, when
+ * the counts already showed it. So no pair is ever closed across a loss.
  */
 
 import type { Dispatcher } from '../../decode/dispatch.ts';
@@ -19,9 +19,12 @@ import type { EventStream } from './stream.ts';
 
 /** Text that is read before it is decoded: bounds memory, not speed. */
 const ROUND_BYTES = 1 << 20;
-/** The kernel gives at most two pages a read, whole lines when there is room for them. */
+/** The kernel returns at most two pages per read, in whole lines if there is room. */
 const LEAST_ROOM = 1 << 16;
-/** Text is made while it is read, some microseconds an event: other buffers and questions must not wait for all of it. */
+/**
+ * The kernel writes the text while it is read, some microseconds per event. Other buffers and requests must not wait
+ * for all of it.
+ */
 const LONGEST_TICK_MS = 50;
 const NEWLINE = 0x0a;
 
@@ -31,26 +34,26 @@ export interface TextPipelineOptions {
     dispatcher: Dispatcher;
     types: readonly TextEventType[];
     onLoss(cpu: number, untilNs: TimestampNs): void;
-    /** What began before `untilNs` is void, because a line could not be read. By default the same as `onLoss`. */
+    /** Voids intervals that are open before `untilNs`, because a line could not be read. Default: `onLoss`. */
     onBroken?(cpu: number, untilNs: TimestampNs): void;
   };
   functions: FunctionInterner;
-  /** CPUs from this number on cannot be. */
+  /** CPU numbers are below this one. */
   cpuCount: number;
   /** The tracer's lines are those of function_graph. */
   isGraph: boolean;
-  /** The last line had no newline of its own: see `makeTextDecoder`. */
+  /** The last line has no newline: see `makeTextDecoder`. */
   endsOpen?: boolean;
   /**
-   * Events lost on each CPU so far, as the kernel counts them (overrun, commit overrun and dropped events): `visit` is
-   * called for every CPU that can have any. Absent where there is no kernel to ask: a file.
+   * Calls `visit` for every CPU with the number of events it has lost so far, from the kernel's counts (overrun, commit
+   * overrun and dropped events). Absent for a file.
    */
   losses?(visit: (cpu: number, lost: number) => void): void;
   /** The trace clock. */
   now(): TimestampNs;
   onError(cpu: number, error: PageError, cause?: unknown): void;
   roundBytes?: number;
-  /** A tick ends, unfinished, with the round in which this has passed. */
+  /** A tick ends early after the round in which this time has passed. */
   longestTickMs?: number;
 }
 
@@ -77,10 +80,10 @@ export function makeTextPipeline(options: TextPipelineOptions): TextStream {
   });
   const roundBytes = Math.max(LEAST_ROOM, options.roundBytes ?? ROUND_BYTES);
   const text = new Uint8Array(HOLD_BACK + roundBytes + LEAST_ROOM);
-  /** Bytes at the front of `text` that wait for what follows. */
-  let kept = 0;
+  /** Bytes at the front of `text` that wait for the rest of their line. */
+  let waitingBytes = 0;
   const lostBefore: number[] = [];
-  /** End of an interruption up to which not all events have been handed out. */
+  /** End of an interruption whose events have not all been processed; 0 when there is none. */
   let gapUntil = 0;
 
   const tellGap = (): void => {
@@ -90,16 +93,16 @@ export function makeTextPipeline(options: TextPipelineOptions): TextStream {
   const visitLoss = (cpu: number, lost: number): void => {
     const before = lostBefore[cpu] ?? 0;
     lostBefore[cpu] = lost;
-    // At or after the oldest event that this CPU's buffer still has, whatever was lost: no event is younger than now.
+    // Void up to now, because the time of the loss is not known: it is after the oldest event in this CPU's buffer.
     if (lost > before) plan.onLoss(cpu, options.now());
   };
 
-  /** Reads and decodes up to `roundBytes`. True when there is nothing more to read in this tick. */
+  /** Reads and decodes up to `roundBytes`. Returns true when nothing is left to read in this tick. */
   const round = (tickStart: TimestampNs): boolean => {
-    let filled = kept;
+    let filled = waitingBytes;
     let isDone = false;
     let isDry = false;
-    while (filled - kept < roundBytes) {
+    while (filled - waitingBytes < roundBytes) {
       const length = source.readText(text.subarray(filled));
       if (length === 0) {
         isDone = true;
@@ -113,12 +116,12 @@ export function makeTextPipeline(options: TextPipelineOptions): TextStream {
         break;
       }
     }
-    if (filled > kept) losses?.(visitLoss);
-    // The kernel gives whole lines; a file ends a piece anywhere.
+    if (filled > waitingBytes) losses?.(visitLoss);
+    // The kernel returns whole lines; a piece of a file can end anywhere.
     const isWhole = isDry || (losses !== undefined && text[filled - 1] === NEWLINE);
     const behind = decoder.decode(text, 0, filled, isWhole);
     text.copyWithin(0, behind, filled);
-    kept = filled - behind;
+    waitingBytes = filled - behind;
     return isDone;
   };
 
@@ -127,7 +130,7 @@ export function makeTextPipeline(options: TextPipelineOptions): TextStream {
       const endsAtMs = performance.now() + (options.longestTickMs ?? LONGEST_TICK_MS);
       for (let i = 0; i < maxRounds; i++) {
         if (round(tickStart)) {
-          // What is read now was recorded before: pairs that it opened are void as well.
+          // Text read now was recorded before the interruption ended: pairs that it opened are void as well.
           if (gapUntil > 0 && tickStart >= gapUntil) {
             tellGap();
             gapUntil = 0;
@@ -143,8 +146,8 @@ export function makeTextPipeline(options: TextPipelineOptions): TextStream {
     },
     bytesRead: (cpu) => decoder.recordBytes(cpu),
     events: (cpu) => decoder.events(cpu),
-    // Lines of function_graph stand for one event or for two: a count of them is not compared with the kernel's.
-    pendingEvents: () => (kept === 0 && !options.isGraph ? 0 : undefined),
+    // A line of function_graph stands for one or two events, so its count is not compared with the kernel's.
+    pendingEvents: () => (waitingBytes === 0 && !options.isGraph ? 0 : undefined),
     givenUp: () => errors,
     voidUntil: (untilNs) => {
       gapUntil = untilNs;

@@ -269,10 +269,7 @@ describe('texts of events of old kernels', () => {
 
   it('of syscalls by number do not say whose numbers they are: that is told', () => {
     const { warnings } = replayed(fixture('arm-syscalls'), ['syscalls']);
-    assert.match(
-      warnings.join('\n'),
-      /does not say which machine it is of: numbers of syscalls are named as on /,
-    );
+    assert.match(warnings.join('\n'), /does not name its machine: syscall numbers are named as on /);
   });
 });
 
@@ -285,7 +282,7 @@ describe('lines that cannot be read', () => {
     assert.equal(warnings.length, 1);
     assert.match(
       warnings[0],
-      /: 2 of 4 lines cannot be read .* the first is line 4, ".*\(\) 1000": .*block_rq_complete/,
+      /: 2 of 4 lines cannot be read .* The first is line 4, ".*\(\) 1000": .*block_rq_complete/,
     );
   });
 
@@ -299,7 +296,7 @@ describe('lines that cannot be read', () => {
     assert.equal(value(UNMATCHED, { reason: 'lost' }), 1);
     assert.match(
       warnings[0],
-      /1 of 6 lines cannot be read .* the first is line 2, "and now for something else"/,
+      /1 of 6 lines cannot be read .* The first is line 2, "and now for something else"/,
     );
     const irq = textOf('pid-in-5-columns-irq').replace('\n', '\n?\n');
     assert.equal(replayed(fileOf(irq)).value('ftrace_irq_duration_seconds_count'), 1);
@@ -311,7 +308,7 @@ describe('lines that cannot be read', () => {
     assert.equal(value(EVENTS), 4);
     assert.match(
       warnings.join('\n'),
-      /1 of 5 lines do not begin as events do.* the first is line 2, "and more"/,
+      /1 of 5 lines do not begin like an event.* The first is line 2, "and more"/,
     );
   });
 
@@ -364,7 +361,7 @@ describe('the trace of a latency tracer', () => {
   it('is of the last tracer in its headings', () => {
     const { value, off } = replayed(fixture('wakeup_rt-two-headings'), ['wakeup', 'wakeup_rt']);
     close(value('ftrace_latency_tracer_max_seconds', { tracer: 'wakeup_rt' }), 5e-6);
-    assert.equal(off.wakeup, 'this recording is not of the tracer wakeup');
+    assert.equal(off.wakeup, 'this recording is not from the tracer wakeup');
   });
 
   it('is there to be looked at', () => {

@@ -109,13 +109,13 @@ describe('what others change', () => {
     assert.match(small.reason, /from 4096 to 64 KiB per CPU; the agent undoes it/);
     assert.deepEqual([small.isHarmless, small.undo], [true, [{ file: 'buffer_size_kb', value: '4096' }]]);
     const [large] = found({ bufferBytesPerCpu: 8192 * 1024 });
-    assert.match(large.reason, /from 4096 to 8192 KiB per CPU; the agent uses it so/);
+    assert.match(large.reason, /from 4096 to 8192 KiB per CPU; the agent uses the new size/);
     assert.deepEqual([large.isHarmless, large.undo], [true, undefined]);
   });
 
   test('what the kernel stopped by itself, and a disk that is off, stay, and the reason says so', () => {
     const [stopped] = found({ recording: false }, { stopsWhen: 'timerlat met a latency' });
-    assert.match(stopped.reason, /timerlat met a latency; the agent leaves it so: write 1/);
+    assert.match(stopped.reason, /timerlat met a latency; the agent does not undo it: write 1/);
     const [disk] = found({ disksOff: ['sda'] });
     assert.match(disk.reason, /block tracing of sda was switched off: write 1 to \/sys\/block\/sda\/trace/);
     assert.deepEqual([stopped.undo, disk.undo], [undefined, undefined]);
@@ -123,7 +123,7 @@ describe('what others change', () => {
 
   test('nothing of the top level is undone', () => {
     const [one] = found({ recording: false }, { isTopLevel: true });
-    assert.match(one.reason, /the agent leaves it so, because the top level/);
+    assert.match(one.reason, /the agent does not undo it, because the top level/);
     assert.equal(one.undo, undefined);
   });
 

@@ -41,7 +41,7 @@ test('an exemplar goes when its trace is no longer kept, rendered meanwhile or n
     if (rendered) assert.deepEqual(pointedAt(), [idsOf(short), idsOf(long)]);
     const later = Array.from({ length: 198 }, (_, i) => traceOfMs(5 + (i % 3)));
     traces.take(later);
-    const { last, slowest } = traces.kept.slow('syscalls', 100);
+    const { last, slowest } = traces.traceStore.slow('syscalls', 100);
     assert.ok(![...last, ...slowest].includes(short));
     assert.ok(!last.includes(long) && slowest.includes(long));
     assert.deepEqual(pointedAt(), [idsOf(later[197]), idsOf(long)]);

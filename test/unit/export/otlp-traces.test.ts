@@ -399,5 +399,5 @@ test('exemplars point at traces that have arrived, not at others', async () => {
     () => 'it arrives',
   );
   assert.equal(traces.exemplars.size(), 1);
-  assert.equal(traces.kept.slow(undefined, 10).last.length, 2, 'either is kept');
+  assert.equal(traces.traceStore.slow(undefined, 10).last.length, 2, 'either is kept');
 });

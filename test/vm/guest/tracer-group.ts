@@ -100,7 +100,7 @@ export function checkGroup(group: TracerGroup): void {
 /** Warnings that belong to what is done to the agent. */
 function expected(checks: readonly TracerCheck[], killed: boolean): { warns?: RegExp } {
   const parts = checks.flatMap(({ warns }) => warns?.source ?? []);
-  if (killed) parts.push('that a killed agent had left|what a killed agent had changed');
+  if (killed) parts.push('left by a killed agent|changed by a killed agent');
   return parts.length === 0 ? {} : { warns: new RegExp(parts.join('|')) };
 }
 
