@@ -12,8 +12,8 @@ import { labelsSince } from './series-labels.ts';
 import { SeriesTable } from './series-table.ts';
 
 /**
- * Histograms of durations in nanoseconds, one a slot, counted in the fine buckets of histogram-grid.ts.
- * Buckets live in blocks of 16 that are allocated when first used: a series spans few octaves.
+ * Histograms of durations in nanoseconds, one per slot, counted in the fine buckets of histogram-grid.ts. Buckets are
+ * allocated in blocks of 16 on first use, because a series spans only a few octaves.
  */
 export class HistogramFamily implements Family {
   readonly table: SeriesTable;
@@ -21,7 +21,7 @@ export class HistogramFamily implements Family {
   #directory: Int32Array;
   #blocks: Float64Array;
   #sums: Float64Array;
-  /** Block 0 stays empty: it is what unused directory entries point at. */
+  /** Block 0 stays empty: unused directory entries point to it. */
   #usedBlocks = 1;
   readonly #freeBlocks: number[] = [];
 
@@ -33,7 +33,7 @@ export class HistogramFamily implements Family {
     this.#sums = new Float64Array(16);
   }
 
-  /** Slot for label values; resolve once and keep it. */
+  /** Returns the slot for label values. Resolve once and keep it. */
   slot(values: readonly string[]): number {
     const slot = this.table.slot(values);
     if (slot >= this.#sums.length) {
@@ -53,7 +53,7 @@ export class HistogramFamily implements Family {
     this.#sums[slot] += ns;
   }
 
-  /** Drops all series whose label has this value; slots kept for them are void. */
+  /** Drops all series whose label has this value. Their slots become invalid. */
   release(label: string, value: string): void {
     for (const slot of this.table.release(label, value)) {
       const first = slot * this.grid.blocksPerSeries;
@@ -68,13 +68,13 @@ export class HistogramFamily implements Family {
     }
   }
 
-  snapshot(known: number): FamilySnapshot {
+  snapshot(labelsFrom: number): FamilySnapshot {
     const n = this.table.length;
     const counts = new Float64Array(n);
     for (let s = 0; s < n; s++)
       counts[s] = this.table.labelsOf(s) === undefined ? Number.NaN : this.#count(s);
     return {
-      ...labelsSince(this.table, known),
+      ...labelsSince(this.table, labelsFrom),
       values: new Float64Array(0),
       histogram: {
         directory: this.#directory.slice(0, n * this.grid.blocksPerSeries),
@@ -85,7 +85,7 @@ export class HistogramFamily implements Family {
     };
   }
 
-  /** Number of values of a series; summed here, so that recording has one place less to write. */
+  /** Number of values of a series. Summed here, so that recording has one write less. */
   #count(slot: number): number {
     const first = slot * this.grid.blocksPerSeries;
     let count = 0;

@@ -4,12 +4,12 @@ import type { Family } from './family.ts';
 import { labelsSince } from './series-labels.ts';
 import { SeriesTable } from './series-table.ts';
 
-/** Parts a window is kept in: a maximum is shown for the window and at most an eighth longer. */
+/** Parts of a window. A maximum is shown for the window and at most an eighth longer. */
 const PARTS = 8;
 
 /**
- * The largest value of a sliding window, by slot. Two scrapers see the same; without samples in the window the
- * series is absent. The clock is the caller's: `rotate(nowMs)` before recording and before a snapshot.
+ * The largest value of a sliding window, by slot. All scrapers see the same value; a series without samples in the window
+ * is absent. The caller provides the time: call `rotate(nowMs)` before recording and before a snapshot.
  */
 export class MaxGaugeFamily implements Family {
   readonly table: SeriesTable;
@@ -38,7 +38,7 @@ export class MaxGaugeFamily implements Family {
     if (value > part[slot]) part[slot] = value;
   }
 
-  /** Forgets the parts that have left the window at `nowMs`, a monotonic time. */
+  /** Drops the parts that are outside the window at `nowMs`, a monotonic time. */
   rotate(nowMs: number): void {
     if (Number.isNaN(this.#partEndsMs)) this.#partEndsMs = nowMs + this.#partMs;
     for (let steps = 0; nowMs >= this.#partEndsMs; this.#partEndsMs += this.#partMs) {
@@ -57,13 +57,13 @@ export class MaxGaugeFamily implements Family {
     }
   }
 
-  snapshot(known: number): FamilySnapshot {
+  snapshot(labelsFrom: number): FamilySnapshot {
     const values = new Float64Array(this.table.length);
     for (let s = 0; s < values.length; s++) {
       let max = Number.NEGATIVE_INFINITY;
       for (const part of this.#parts) if (part[s] > max) max = part[s];
       values[s] = max === Number.NEGATIVE_INFINITY ? Number.NaN : max;
     }
-    return { ...labelsSince(this.table, known), values };
+    return { ...labelsSince(this.table, labelsFrom), values };
   }
 }

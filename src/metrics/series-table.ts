@@ -1,18 +1,17 @@
 import type { MetricSpec } from '../model/metric.ts';
 
-/** Value of an open label past the limit. */
+/** Value of an open label once its limit is reached. */
 export const OTHER = 'other';
 
 /**
- * Resolves label values to slots, once a series; nothing here runs per event.
- * Limits the distinct combinations of open labels to `spec.maxSeries`: later ones share `other`.
- * A combination once admitted keeps its place until it is released.
+ * Resolves label values to slots, once per series; nothing here runs per event. Limits the distinct combinations of open
+ * labels to `spec.maxSeries`: later ones share `other`. An accepted combination keeps its place until it is released.
  */
 export class SeriesTable {
   readonly spec: MetricSpec;
   /** Changes whenever a slot index changes its meaning. */
   epoch = 0;
-  /** Label values refused for want of room, each resolution counted. */
+  /** Number of times that label values were refused because the limit was reached. */
   overflows = 0;
   readonly #slots = new Map<string, number>();
   readonly #admitted = new Map<string, number>();
@@ -23,32 +22,32 @@ export class SeriesTable {
   constructor(spec: MetricSpec) {
     this.spec = spec;
     this.#openAt = spec.open.map((label) => spec.labels.indexOf(label));
-    if (this.#openAt.includes(-1)) throw new Error(`${spec.name}: an open label is not among its labels`);
+    if (this.#openAt.includes(-1)) throw new Error(`${spec.name}: an open label is not one of its labels`);
   }
 
-  /** Slots handed out so far, released ones included: the length every column must have. */
+  /** Slots handed out so far, including released ones: the length of every column. */
   get length(): number {
     return this.#labels.length;
   }
 
-  /** Series that exist now. */
+  /** Series that currently exist. */
   get size(): number {
     return this.#slots.size;
   }
 
-  /** Label values of a slot, undefined when it was released. */
+  /** Label values of a slot; undefined if it was released. */
   labelsOf(slot: number): readonly string[] | undefined {
     return this.#labels[slot];
   }
 
-  /** Slot for label values in the order of `spec.labels`. */
+  /** Returns the slot for label values in the order of `spec.labels`. */
   slot(values: readonly string[]): number {
     if (values.length !== this.spec.labels.length) {
       throw new Error(`${this.spec.name} takes ${this.spec.labels.length} labels, not ${values.length}`);
     }
     const key = JSON.stringify(values);
-    const known = this.#slots.get(key);
-    if (known !== undefined) return known;
+    const existing = this.#slots.get(key);
+    if (existing !== undefined) return existing;
     if (this.#openAt.length > 0 && !this.#admit(values)) {
       this.overflows++;
       const folded = values.map((value, i) => (this.#openAt.includes(i) ? OTHER : value));
@@ -58,7 +57,7 @@ export class SeriesTable {
     return this.#take(key, [...values]);
   }
 
-  /** Drops all series whose `label` has this value; returns their slots, which are free for others from now on. */
+  /** Drops all series whose `label` has this value. Returns their slots, which can now be reused. */
   release(label: string, value: string): number[] {
     const at = this.spec.labels.indexOf(label);
     const gone: number[] = [];

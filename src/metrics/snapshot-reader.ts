@@ -1,7 +1,7 @@
 /**
- * Incremental snapshots in, full ones out. A store sends the label values of a series once; this keeps them, one
- * reader a store, so that a scrape copies numbers only. The `labelValues` array of a family stays the same object
- * for as long as its series keep their places: the renderer's caches hang on it.
+ * Expands incremental snapshots to full ones. A store sends the label values of a series once; a reader (one per store)
+ * keeps them, so that a scrape copies only numbers. A family's `labelValues` array stays the same object while its series
+ * keep their places, because the renderer's caches depend on it.
  */
 import type { FamilySnapshot, KnownSeries, MetricSnapshot } from '../model/metric.ts';
 
@@ -9,11 +9,11 @@ export interface SnapshotReader {
   /** What to send to the store with the next request. */
   known(): KnownSeries;
   /**
-   * The snapshot with the label values of all series. Undefined when it does not join on to what is held (it was
-   * asked of another store, or answers an older request): everything is forgotten then, so ask again.
+   * Returns the snapshot with the label values of all series. Returns undefined if it does not continue from what the
+   * reader has (another store, or a reply to an older request); the reader is then empty, so request again.
    */
   expand(snapshot: MetricSnapshot): MetricSnapshot | undefined;
-  /** Forgets everything: call it when the store was made anew, because its epochs start again. */
+  /** Forgets everything. Call it when the store was recreated, because its epochs restart. */
   reset(): void;
 }
 
@@ -68,7 +68,7 @@ export function createSnapshotReader(): SnapshotReader {
   };
 }
 
-/** Whether label values that were sent although they are held already say the same. */
+/** Whether label values that were sent again equal those we hold. */
 function agrees(have: Held, family: FamilySnapshot): boolean {
   const from = family.labelsFrom * have.width;
   const overlap = Math.min(family.labelValues.length, have.labelValues.length - from);

@@ -4,32 +4,36 @@ import { HistogramFamily } from './histogram.ts';
 import { MaxGaugeFamily } from './max-gauge.ts';
 import { ValueFamily } from './value.ts';
 
-/** What a family is declared with; the rest of its MetricSpec has defaults. */
+/** Options of a family. The rest of its MetricSpec has defaults. */
 export type FamilyOptions = Pick<MetricSpec, 'name' | 'help'> &
   Partial<Omit<MetricSpec, 'name' | 'help' | 'kind'>> & { windowMs?: number };
 
 const SERIES = 'ftrace_exporter_series';
 const OVERFLOW = 'ftrace_exporter_series_overflow_total';
 
-/** All families of one thread. Knows no Prometheus and no OTLP. */
+/** All metric families of one thread. Independent of Prometheus and OTLP. */
 export class MetricStore {
   readonly #families = new Map<string, Family>();
   readonly #maxGauges: MaxGaugeFamily[] = [];
   readonly #series: ValueFamily | undefined;
   readonly #overflow: ValueFamily | undefined;
 
-  /** `tellSeries`: whether it has metrics about its own series; for one store of a process only. */
+  /** `tellSeries`: whether to export metrics about the store's series. Only for one store per process. */
   constructor(options: { tellSeries: boolean } = { tellSeries: true }) {
     if (!options.tellSeries) return;
-    this.#series = this.gauge({ name: SERIES, help: 'Series of a metric now.', labels: ['metric'] });
+    this.#series = this.gauge({
+      name: SERIES,
+      help: 'Current number of series per metric.',
+      labels: ['metric'],
+    });
     this.#overflow = this.counter({
       name: OVERFLOW,
-      help: 'Label values that went to "other" because the metric has max_series already.',
+      help: 'Label values replaced by "other" because the metric has reached max_series.',
       labels: ['metric'],
     });
   }
 
-  /** A family that can only grow. Recorded in `unit` × `divisor`. Asking again for a name gives the same family. */
+  /** A family that can only grow. Recorded in `unit` × `divisor`. The same name returns the same family. */
   counter(options: FamilyOptions): ValueFamily {
     return this.#declare(options, 'counter', (spec) => new ValueFamily(spec), ValueFamily);
   }
@@ -63,12 +67,12 @@ export class MetricStore {
     for (const family of this.#maxGauges) family.rotate(nowMs);
   }
 
-  /** Copies of all families; label values only for series that `known` lacks. */
-  snapshot(known: KnownSeries = {}): MetricSnapshot {
+  /** Copies all families; label values only for series that the reader lacks. */
+  snapshot(held: KnownSeries = {}): MetricSnapshot {
     this.#countSeries();
     const families: FamilySnapshot[] = [];
     for (const [name, family] of this.#families) {
-      const has = known[name];
+      const has = held[name];
       families.push(family.snapshot(has !== undefined && has.epoch === family.table.epoch ? has.count : 0));
     }
     return { families };
@@ -91,9 +95,9 @@ export class MetricStore {
     make: (spec: MetricSpec) => F,
     type: abstract new (...args: never[]) => F,
   ): F {
-    const known = this.#families.get(options.name);
-    if (known !== undefined) {
-      if (known instanceof type && known.table.spec.kind === kind) return known;
+    const existing = this.#families.get(options.name);
+    if (existing !== undefined) {
+      if (existing instanceof type && existing.table.spec.kind === kind) return existing;
       throw new Error(`${options.name} is declared twice, with different kinds`);
     }
     const { windowMs: _, ...rest } = options;

@@ -4,7 +4,7 @@ import type { Family } from './family.ts';
 import { labelsSince } from './series-labels.ts';
 import { SeriesTable } from './series-table.ts';
 
-/** Counters and gauges: one double a slot. A gauge that is NaN is absent from the exposition. */
+/** Counters and gauges: one double per slot. A gauge that is NaN is not exported. */
 export class ValueFamily implements Family {
   readonly table: SeriesTable;
   #values = new Float64Array(16);
@@ -13,7 +13,7 @@ export class ValueFamily implements Family {
     this.table = new SeriesTable(spec);
   }
 
-  /** Slot for label values; resolve once and keep it. From then on the series is exported. */
+  /** Returns the slot for label values. Resolve once and keep it. The series is exported from then on. */
   slot(values: readonly string[]): number {
     const slot = this.table.slot(values);
     if (slot >= this.#values.length) this.#values = grownFloats(this.#values, slot + 1);
@@ -36,9 +36,9 @@ export class ValueFamily implements Family {
     for (const slot of this.table.release(label, value)) this.#values[slot] = 0;
   }
 
-  snapshot(known: number): FamilySnapshot {
+  snapshot(labelsFrom: number): FamilySnapshot {
     const values = this.#values.slice(0, this.table.length);
     for (let s = 0; s < values.length; s++) if (this.table.labelsOf(s) === undefined) values[s] = Number.NaN;
-    return { ...labelsSince(this.table, known), values };
+    return { ...labelsSince(this.table, labelsFrom), values };
   }
 }

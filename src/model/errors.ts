@@ -1,10 +1,10 @@
-/** The kernel, or the system, refused something. Says what, where, why, and what to do. */
+/** The kernel or the system refused something. Says what, where, why, and what to do. */
 export class KernelError extends Error {
-  /** File or directory that was touched. */
+  /** File or directory concerned. */
   readonly file: string;
-  /** `EPERM`, `EBUSY`, …; empty when unknown. */
+  /** `EPERM`, `EBUSY`, …; empty if unknown. */
   readonly errno: string;
-  /** What was written, undefined for reads and opens. */
+  /** What was written; undefined for reads and opens. */
   readonly value: string | undefined;
 
   constructor(what: {
@@ -26,7 +26,7 @@ export class KernelError extends Error {
   }
 }
 
-/** The user asked for something that cannot be: a flag, a key or a value is wrong. Ends with exit status 2. */
+/** The user's request is invalid: a wrong flag, key or value. Exits with status 2. */
 export class UsageError extends Error {
   constructor(message: string) {
     super(message);
@@ -40,7 +40,7 @@ export function errnoOf(error: unknown): string {
   return typeof code === 'string' ? code : '';
 }
 
-/** Message of whatever was thrown. */
+/** Message of anything that was thrown. */
 export function reasonOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }

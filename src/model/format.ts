@@ -5,10 +5,10 @@ export interface FieldFormat {
   type: string;
   /** Byte offset in the payload. */
   offset: number;
-  /** Bytes the field takes in the payload (4 for a `__data_loc`); 0 for a flexible array at the end. */
+  /** Bytes of the field in the payload (4 for a `__data_loc`); 0 for a flexible array at the end. */
   size: number;
   signed: boolean;
-  /** Whether the declaration has brackets, or the data is located by the field (`__data_loc`, `__rel_loc`). */
+  /** Whether the declaration has brackets, or the field locates the data (`__data_loc`, `__rel_loc`). */
   array: boolean;
   location: 'inline' | 'data_loc' | 'rel_loc';
 }
@@ -17,20 +17,20 @@ export interface FieldFormat {
 export interface EventFormat {
   system: string;
   name: string;
-  /** `common_type` of its records; 16 bits. Reused by the kernel when a module or a dynamic event goes. */
+  /** `common_type` of its records; 16 bits. The kernel reuses it after a module or a dynamic event is removed. */
   id: number;
   fields: readonly FieldFormat[];
-  /** The text behind `print fmt: `, unparsed. */
+  /** The text after `print fmt: `, unparsed. */
   printFmt: string;
 }
 
-/** Layout of a sub-buffer ("page") as `trace_pipe_raw` gives it, from `events/header_page`. */
+/** Layout of a sub-buffer ("page") from `trace_pipe_raw`, according to `events/header_page`. */
 export interface PageLayout {
-  /** Bytes of one whole sub-buffer, header included. */
+  /** Size of one sub-buffer in bytes, including the header. */
   pageSize: number;
-  /** Byte offset of the u64 time stamp of the page. */
+  /** Byte offset of the page's u64 timestamp. */
   timestampOffset: number;
-  /** Byte offset of `commit`: the low 27 bits are the length of the data, the top bits tell of lost events. */
+  /** Byte offset of `commit`: the low 27 bits are the data length, the top bits flag lost events. */
   commitOffset: number;
   /** Bytes of `commit`, the kernel's `long`: 8 on 64-bit kernels, 4 on 32-bit ones. */
   commitSize: 4 | 8;

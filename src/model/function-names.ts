@@ -1,13 +1,13 @@
 /**
- * Names of kernel functions by address. Addresses come as two 32-bit words, as records hold them; where text is read,
- * they are numbers that stand for names.
+ * Names of kernel functions by address. An address is two 32-bit words, as in records; the text reader uses numbers that
+ * stand for names instead.
  */
 export interface FunctionNames {
   /**
-   * Name of the function that begins here or a few bytes before, where tracers are called; undefined where it is not
-   * known. Not for the hot path.
+   * Name of the function that begins at this address or a few bytes before it, where tracers hook in. Undefined if
+   * unknown. Not for the hot path.
    */
   nameOf(low: number, high: number): string | undefined;
-  /** Changes when names may have changed (a module came or went): what was found before is void. */
+  /** Changes when names may have changed, because a module was loaded or removed. Earlier results are invalid then. */
   readonly generation: number;
 }

@@ -1,7 +1,7 @@
 /**
- * The buckets every histogram is counted in: the union of the base-2 exponential buckets of scale 3 (8 an octave,
- * bounds 2^(i/8) seconds, upper bound inclusive: OpenTelemetry's exponential and Prometheus' native histograms)
- * and of the family's classic bounds. So both views are exact sums of the same counts.
+ * The buckets that every histogram counts in: the base-2 exponential buckets of scale 3 (8 per octave, bounds 2^(i/8)
+ * seconds, upper bound inclusive, as in OpenTelemetry's exponential and Prometheus' native histograms), divided further
+ * at the family's classic bounds. So both views are exact sums of the same counts.
  * Bounds are compared in nanoseconds, the unit of recorded values.
  */
 export const HISTOGRAM_SCALE = 3;
@@ -9,33 +9,33 @@ const PER_OCTAVE = 2 ** HISTOGRAM_SCALE;
 /** Exponential index range: bucket i holds (2^((i-1)/8), 2^(i/8)] seconds. 2^-30 s < 1 ns; 2^23 s are 97 days. */
 const MIN_INDEX = -30 * PER_OCTAVE;
 const MAX_INDEX = 23 * PER_OCTAVE;
-/** Cells an octave of the look-up table: fine enough that a cell seldom has more than one bound in it. */
+/** Cells per octave of the look-up table: so many that a cell rarely contains more than one bound. */
 const CELL_BITS = 6;
 const OCTAVES = 54;
 
 export interface HistogramGrid {
   /** Upper bound (inclusive) of each fine bucket in nanoseconds, ascending; the last is Infinity. */
   upperNs: Float64Array;
-  /** Prometheus' native bucket index of each fine bucket; fine bucket 0 holds zero alone and has index -32768. */
+  /** Prometheus' native bucket index of each fine bucket. Fine bucket 0 contains only zero and has index -32768. */
   exponentialIndex: Int16Array;
-  /** The same in whole nanoseconds, rounded down, and at most 2^31 - 1: for values that are small integers. */
+  /** Upper bounds rounded down to whole nanoseconds, at most 2^31 - 1: for values that are small integers. */
   upperWholeNs: Int32Array;
-  /** For each classic bound, the last fine bucket that lies below or at it. */
+  /** For each classic bound, the last fine bucket at or below it. */
   classicFine: Uint16Array;
-  /** Blocks of 16 fine buckets a series. */
+  /** Blocks of 16 fine buckets per series. */
   blocksPerSeries: number;
-  /** First fine bucket that a value in a cell can fall into; cells as `cellOf` numbers them. */
+  /** First fine bucket that a value in a cell can belong to. `cellOf` numbers the cells. */
   cellStart: Uint16Array;
 }
 
 export const FINE_BLOCK_BITS = 4;
 export const FINE_BLOCK_SIZE = 1 << FINE_BLOCK_BITS;
-/** `exponentialIndex` of the bucket that holds zero alone. */
+/** `exponentialIndex` of the bucket that contains only zero. */
 export const ZERO_BUCKET = -32768;
 
-/** Bounds of a grid for classic bounds given in seconds (ascending, positive, finite). Pure. */
+/** Makes the grid for classic bounds in seconds (ascending, positive, finite). Pure. */
 export function makeHistogramGrid(classicBoundsSeconds: readonly number[]): HistogramGrid {
-  // 1e-06 * 1e9 is 1000 only after rounding: a decimal bound that is a whole number of ns must be exactly that.
+  // 1e-06 * 1e9 is 1000 only after rounding, and a decimal bound that is a whole number of ns must be exact.
   const classicNs = classicBoundsSeconds.map((s) => Math.floor(Number((s * 1e9).toPrecision(12))));
   const exponentialNs: number[] = [];
   for (let i = MIN_INDEX; i <= MAX_INDEX; i++) exponentialNs.push(2 ** (i / PER_OCTAVE) * 1e9);
@@ -72,9 +72,9 @@ function lowestInCell(cell: number): number {
 const scratch = new DataView(new ArrayBuffer(8));
 
 /**
- * Fine bucket of a duration in whole nanoseconds. Below zero counts as zero, above the range as the last bucket.
- * The cell is the exponent and the top mantissa bits; from its first bucket a step or two up the bounds is exact.
- * The steps are arithmetic on the sign, not branches: which way they go is as random as the durations are.
+ * Fine bucket of a duration in whole nanoseconds. Negative values count as zero; values above the range go to the last
+ * bucket. The cell comes from the exponent and the top mantissa bits; one or two steps from its first bucket find the
+ * exact one. Steps use the sign instead of branches, because branches on random durations are mispredicted.
  */
 export function fineBucket(grid: HistogramGrid, ns: number): number {
   if (!(ns >= 1 && ns < 2147483648)) return unusualBucket(grid, ns);
@@ -85,12 +85,12 @@ export function fineBucket(grid: HistogramGrid, ns: number): number {
   let fine = grid.cellStart[(octave << CELL_BITS) + (top & ((1 << CELL_BITS) - 1))];
   fine += (upper[fine] - whole) >>> 31;
   fine += (upper[fine] - whole) >>> 31;
-  // Only where the classic bounds lie closer than a cell is wide.
+  // Needed only if classic bounds are closer together than a cell.
   while (whole > upper[fine]) fine++;
   return fine;
 }
 
-/** Nothing, less than a nanosecond, more than two seconds. */
+/** Zero, less than a nanosecond, or more than two seconds. */
 function unusualBucket(grid: HistogramGrid, ns: number): number {
   if (!(ns >= 1)) return ns > 0 ? 1 : 0;
   scratch.setFloat64(0, ns);

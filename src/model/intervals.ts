@@ -1,8 +1,8 @@
 /**
- * What probes tell of single operations, for those who look closer at the slow ones. A probe asks for its sink once,
- * when it is made. Where the sink has a threshold, the probe calls it only for operations that reach it: without a sink it
- * costs nothing, and fast operations cost one comparison. Stamps are those of the trace clock. Calls come in the order of ends, as far
- * as the watermark can tell.
+ * How probes report single operations to code that examines slow ones. A probe gets its sink once, when it is made. If
+ * the sink has a threshold, the probe calls it only for operations that reach it: fast operations cost one comparison,
+ * and a probe without sink pays nothing. Timestamps are from the trace clock. Calls are ordered by the operations' ends,
+ * as far as the watermark allows.
  */
 import type { FunctionNames } from './function-names.ts';
 import type { TimestampNs } from './time.ts';
@@ -21,21 +21,21 @@ export interface IntervalSinks {
 }
 
 export interface SyscallSink {
-  /** Calls that take so long are told of. */
+  /** Calls that take at least this long are reported. */
   readonly thresholdNs: number;
-  /** Whether a call by this name is one to be told of; asked once a name. */
+  /** Whether calls with this name should be reported. Called once per name. */
   wants(name: string): boolean;
   /**
-   * Hands over how to ask when the call that a task is in began: 0 for tasks in none that is wanted. Answers until the
-   * task's next call.
+   * Passes a function that returns when the task's current call began, or 0 if the task is in no wanted call. The answer
+   * is valid until the task's next call.
    */
   watch(since: (pid: number) => TimestampNs): void;
-  /** `ret` below 0: `-errno`; NaN where what it returned is not known. */
+  /** `ret` below 0 is `-errno`; NaN if the result is unknown. */
   ended(name: string, pid: number, cpu: number, startNs: TimestampNs, endNs: TimestampNs, ret: number): void;
 }
 
 export interface BlockSink {
-  /** Told of every request that is complete: others look for those that a task waited for. */
+  /** Called for every completed request. The receiver looks for those that a task waited for. */
   ended(request: BlockRequest): void;
 }
 
@@ -46,35 +46,35 @@ export interface BlockRequest {
   operation: string;
   bytes: number;
   sector: number;
-  /** When it was put into the queue, or put back, for the first time; 0: it was issued at once. */
+  /** When the request was first inserted (or requeued) into the queue; 0 if it was issued at once. */
   insertNs: TimestampNs;
-  /** When it was issued, for the last time where its driver put it back. */
+  /** When it was issued; the last time, if its driver requeued it. */
   issueNs: TimestampNs;
   completeNs: TimestampNs;
-  /** Who put it into the queue, or issued it. */
+  /** Task that inserted or issued it. */
   pid: number;
   issueCpu: number;
-  /** Where it was completed. */
+  /** CPU that completed it. */
   cpu: number;
-  /** Task that completed it; 0: an interrupt. */
+  /** Task that completed it; 0 for an interrupt. */
   completer: number;
-  /** errno, 0 for none. */
+  /** errno; 0 for success. */
   errno: number;
 }
 
 export interface TaskSink {
-  /** Waits for a CPU that take so long are told of, whoever waits. */
+  /** Waits for a CPU of at least this length are reported, for every task. */
   readonly waitThresholdNs: number;
-  /** Before it is told of a wait that took so long, it is told who ran on that CPU until now, though the turn has not ended. */
+  /** Before a wait of at least this length is reported, `ran` is called for the CPU's current task, which still runs. */
   readonly culpritNs: number;
-  /** When the call that a task is in began; 0: nobody wants to know what it goes through. */
+  /** When the task's current call began; 0 if nothing needs to know what happens during it. */
   inCall(pid: number): TimestampNs;
   /**
-   * Hands over what is to be called for a task that has done something: where it is off the CPU by all that was recorded,
-   * it has come back unseen, and is told of now.
+   * Passes a function to call for a task that does something although, according to the records, it is off the CPU: it
+   * came back unseen, and is then reported.
    */
   watch(cameBack: (pid: number, cpu: number, nowNs: TimestampNs) => void): void;
-  /** A task had a CPU, as a rule until it left it. Its comm: 16 bytes from word `commAt` on. */
+  /** A task had a CPU, usually until it left it. Its comm is the 16 bytes from word `commAt` on. */
   ran(
     cpu: number,
     pid: number,
@@ -83,7 +83,7 @@ export interface TaskSink {
     words: Int32Array,
     commAt: number,
   ): void;
-  /** A task that is in a call, or has waited for long, has a CPU again; its comm as above. */
+  /** A task that is in a call, or has waited for long, has a CPU again. `commAt` as in `ran`. */
   switchedIn(task: SwitchIn, words: Int32Array, commAt: number): void;
 }
 
@@ -91,59 +91,59 @@ export interface TaskSink {
 export interface SwitchIn {
   pid: number;
   cpu: number;
-  /** When it left its CPU; 0: in no call that is watched, or before we looked. */
+  /** When it left its CPU; 0 if it is in no watched call, or left before we started. */
   outNs: TimestampNs;
-  /** False: no event tells of its return. Some virtual machines record none in the idle task that it took over from. */
+  /** False: no event shows its return. Some virtual machines record none in the idle task that it replaced. */
   isSeen: boolean;
-  /** When it could run again: `outNs` where it was preempted; 0: not known. */
+  /** When it became runnable: `outNs` if it was preempted; 0 if unknown. */
   runnableNs: TimestampNs;
   inNs: TimestampNs;
-  /** Bits of `prev_state` that say it slept, 0 where it could have gone on. */
+  /** Bits of `prev_state` that mean it slept; 0 if it was still runnable. */
   state: number;
-  /** CPU whose turn it waited for at first. */
+  /** CPU in whose run queue it first waited. */
   queueCpu: number;
-  /** Task that woke it from its sleep; 0: an interrupt, or not known. */
+  /** Task that woke it; 0 for an interrupt, or if unknown. */
   waker: number;
-  /** Where that was; below 0: not known. */
+  /** CPU of that task; below 0 if unknown. */
   wakerCpu: number;
-  /** When that task had been woken itself, during the sleep; 0: it had not. */
+  /** When that task was itself woken during this sleep; 0 if it was not. */
   wakerWokenNs: TimestampNs;
-  /** By whom, and where; 0: an interrupt. */
+  /** Task and CPU that woke it; 0 for an interrupt. */
   wakerWaker: number;
   wakerWokenCpu: number;
 }
 
 export interface FunctionSink {
-  /** Names of the addresses it is told of. Handed over once. */
+  /** Passes the names of reported addresses. Called once. */
   names(functions: FunctionNames): void;
-  /** A call has returned, however long it took. Calls it made itself were told of before. */
+  /** A call has returned, however long it took. The calls inside it were reported before. */
   returned(call: FunctionReturn): void;
-  /** Returns up to this stamp may be missing. */
+  /** Returns up to this timestamp may be missing. */
   lost(untilNs: TimestampNs): void;
 }
 
 /** One object, overwritten for every return. */
 export interface FunctionReturn {
-  /** Address of the function, in halves. */
+  /** Address of the function, as two 32-bit words. */
   low: number;
   high: number;
-  /** Task it ran in, or that an interrupt ran on top of. */
+  /** Task that it ran in, or that was interrupted by it. */
   pid: number;
   cpu: number;
-  /** Calls around it that the kernel traces, for us or for others. */
+  /** Depth within the traced calls, whether traced by us or by somebody else. */
   depth: number;
-  /** By a clock of the tracer's own, which is not the trace clock. */
+  /** From the tracer's own clock, which is not the trace clock. */
   startNs: number;
   endNs: number;
   durationNs: number;
-  /** Stamp of the record, by the trace clock: a moment after `endNs`. */
+  /** The record's timestamp from the trace clock: slightly after `endNs`. */
   recordedNs: TimestampNs;
   inInterrupt: boolean;
 }
 
 export interface InterruptSink {
   readonly thresholdNs: number;
-  /** `name`: of the softirq's vector or the irq's handler. */
+  /** `name`: the softirq's vector or the irq's handler. */
   ended(kind: 'irq' | 'softirq', name: string, cpu: number, startNs: TimestampNs, endNs: TimestampNs): void;
 }
 
@@ -151,13 +151,13 @@ export interface InterruptSink {
 export interface Noise {
   source: NoiseSource;
   cpu: number;
-  /** By a clock of the tracer's own, which is not the trace clock. */
+  /** From the tracer's own clock, which is not the trace clock. */
   startNs: number;
-  /** Without what took the CPU from it in turn. */
+  /** Without the time that inner noise took the CPU from it. */
   durationNs: number;
-  /** Stamp of the record, by the trace clock: a moment after it ended. */
+  /** The record's timestamp from the trace clock: slightly after the end. */
   recordedNs: TimestampNs;
-  /** Of the irq, the softirq's vector, or the thread; 0: none. */
+  /** Number of the irq, vector or thread; 0 if none. */
   id: number;
 }
 
@@ -165,17 +165,17 @@ export const NOISE_SOURCES = ['hw', 'nmi', 'irq', 'softirq', 'thread'] as const;
 export type NoiseSource = (typeof NOISE_SOURCES)[number];
 
 export interface NoiseSink {
-  /** It has ended. Its name, where it has one: these bytes. */
+  /** The noise has ended. These bytes are its name, if it has one. */
   held(noise: Noise, bytes: Uint8Array, nameStart: number, nameEnd: number): void;
-  /** What a CPU recorded up to this stamp may be missing. */
+  /** Records of this CPU up to this timestamp may be missing. */
   lost(cpu: number, untilNs: TimestampNs): void;
 }
 
 export interface TimerlatSink extends NoiseSink {
   readonly thresholdNs: number;
   /**
-   * An activation's thread has come late: latencies of both contexts, counted from when the timer should have fired.
-   * The interrupt's is NaN where its record is missing.
+   * A timerlat thread was late. Both latencies count from the timer's expected expiry; the interrupt's is NaN if its
+   * record is missing.
    */
   activated(cpu: number, atNs: TimestampNs, irqLatencyNs: number, threadLatencyNs: number, pid: number): void;
 }
@@ -186,11 +186,11 @@ export interface OsnoiseSink extends NoiseSink {
 }
 
 export interface LatencySink {
-  /** A latency tracer has met one worse than any since it was last started anew; with its trace, '' for none. */
+  /** A latency tracer recorded a new maximum since it was last reset. `trace` is its text, or ''. */
   record(tracer: (typeof LATENCY_TRACERS)[number], latencyNs: number, trace: string): void;
 }
 
-/** A span of an application, as its W3C `traceparent` names it. */
+/** An application's span, from a W3C `traceparent`. */
 export interface MarkedSpan {
   /** 32 hex digits. */
   traceId: string;
@@ -200,14 +200,14 @@ export interface MarkedSpan {
 }
 
 export interface MarkerSink {
-  /** Whether one more marker of this thread is looked at: there is a bound. Asked first. */
+  /** Whether to read another marker of this thread; the number is limited. Call this first. */
   takes(pid: number, atNs: TimestampNs): boolean;
-  /** A marker that names a span, and not as it should. */
+  /** A marker for a span has a wrong format. */
   malformed(): void;
-  /** The thread says that it is in this span from now on. */
+  /** The thread has entered this span. */
   began(pid: number, atNs: TimestampNs, span: MarkedSpan): void;
   ended(pid: number, atNs: TimestampNs, span: MarkedSpan): void;
   exited(pid: number, atNs: TimestampNs): void;
-  /** Markers up to this stamp may be missing. */
+  /** Markers up to this timestamp may be missing. */
   lost(untilNs: TimestampNs): void;
 }

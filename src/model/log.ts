@@ -1,6 +1,6 @@
 /**
- * The log as rooms see it: fields first, then a constant sentence that can be searched for.
- * What writes it, and where to, is the command line's business.
+ * The log interface for all rooms: fields first, then a constant sentence that can be searched for. The command line
+ * decides how and where it is written.
  */
 export type LogMethod = (fields: Record<string, unknown>, message: string) => void;
 

@@ -8,52 +8,52 @@ export interface MetricSpec {
   kind: MetricKind;
   /** Base unit as OpenMetrics writes it: `seconds`, `bytes`, `ratio`; '' for plain counts. */
   unit: string;
-  /** Label names, in the order of the values given to `slot()`. */
+  /** Label names, in the order of the values passed to `slot()`. */
   labels: readonly string[];
-  /** Labels whose values the kernel or the user invents. Limited to `maxSeries` distinct combinations. */
+  /** Labels whose values come from the kernel or the user. Limited to `maxSeries` distinct combinations. */
   open: readonly string[];
   maxSeries: number;
   /**
-   * What recorded values are divided by on exposition: 1e9 for what is recorded in nanoseconds and shown in
-   * seconds, else 1. Histograms are always recorded in nanoseconds and shown in seconds.
+   * Recorded values are divided by this for exposition: 1e9 if recorded in nanoseconds and shown in seconds, otherwise 1.
+   * Histograms are always recorded in nanoseconds and shown in seconds.
    */
   divisor: number;
-  /** Classic upper bounds in seconds, ascending, without +Inf. Histograms only, else empty. */
+  /** Classic upper bounds in seconds, ascending, without +Inf. Empty except for histograms. */
   bounds: readonly number[];
 }
 
 /**
- * A consistent copy of one family. Series keep their index within an `epoch`; label values are sent only for
- * series from `labelsFrom` on, so that a reader that keeps them is sent the new ones alone.
+ * A consistent copy of one family. Series keep their index within an `epoch`. `labelValues` starts with series
+ * `labelsFrom`, so that a reader that keeps label values only receives new ones.
  */
 export interface FamilySnapshot {
   spec: MetricSpec;
   epoch: number;
   seriesCount: number;
   labelsFrom: number;
-  /** `spec.labels.length` values a series, flattened, for series `labelsFrom` … `seriesCount - 1`. */
+  /** `spec.labels.length` values per series, flattened, for series `labelsFrom` … `seriesCount - 1`. */
   labelValues: string[];
-  /** Counters, gauges and max gauges: one value a series, in recorded units. NaN means absent. */
+  /** Counters, gauges and max gauges: one value per series, in recorded units. NaN means absent. */
   values: Float64Array;
-  /** Histograms only. */
+  /** Only for histograms. */
   histogram?: HistogramSnapshot;
 }
 
 /**
  * Counts of all series of a histogram family in fine buckets (see histogram-grid.ts), stored sparsely:
- * fine bucket f of series s is `blocks[directory[s * blocksPerSeries + (f >> 4)] * 16 + (f & 15)]`,
- * where directory entry 0 stands for a block of zeroes.
+ * fine bucket f of series s is `blocks[directory[s * blocksPerSeries + (f >> 4)] * 16 + (f & 15)]`.
+ * Directory entry 0 means a block of zeros.
  */
 export interface HistogramSnapshot {
   directory: Int32Array;
   blocks: Float64Array;
-  /** Sum of all recorded values a series, in nanoseconds. */
+  /** Sum of all recorded values per series, in nanoseconds. */
   sumsNs: Float64Array;
-  /** Number of recorded values a series. */
+  /** Number of recorded values per series. */
   counts: Float64Array;
 }
 
-/** What a reader has of a family already, by metric name. */
+/** What a reader already has of each family, by metric name. */
 export type KnownSeries = Record<string, { epoch: number; count: number }>;
 
 /** Families in the order of the catalogue. */

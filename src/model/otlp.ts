@@ -1,24 +1,24 @@
-/** Where telemetry is pushed to, as the config decides it and exporters take it. Plain data. */
+/** Where and how to push telemetry, as plain data: the config decides it, exporters use it. */
 
 export const OTLP_PROTOCOLS = ['http/protobuf', 'http/json', 'grpc'] as const;
 export type OtlpProtocol = (typeof OTLP_PROTOCOLS)[number];
 
 export interface OtlpTarget {
   protocol: OtlpProtocol;
-  /** Of HTTP with the path of the signal, of gRPC without any; https: TLS. */
+  /** With the signal's path for HTTP, without a path for gRPC. https means TLS. */
   url: string;
   /** Values can be secrets. */
   headers: Readonly<Record<string, string>>;
   /** For one attempt. */
   timeoutMs: number;
   compression: 'none' | 'gzip';
-  /** Files in PEM: whom to trust instead of the system's authorities, and what to show. */
+  /** PEM files: authorities to trust instead of the system's, and the client certificate and key. */
   certificateFile?: string;
   clientCertificateFile?: string;
   clientKeyFile?: string;
 }
 
-/** What histograms are pushed as: with the bounds of the scrape, or with exponential buckets of scale 3. */
+/** How to push histograms: with the bounds of the scrape, or with exponential buckets of scale 3. */
 export type OtlpHistograms = 'explicit' | 'exponential';
 
 export interface OtlpMetricsConfig {
@@ -31,20 +31,20 @@ export interface OtlpMetricsConfig {
 
 export interface OtlpTracesConfig {
   target: OtlpTarget;
-  /** Spans that wait; traces for which there is no room are dropped whole. */
+  /** Maximum queued spans. A trace that does not fit is dropped as a whole. */
   maxQueueSpans: number;
-  /** Spans of a request; a larger trace has one of its own. */
+  /** Maximum spans per request. A larger trace gets a request of its own. */
   maxBatchSpans: number;
-  /** How long the first one waits for others. */
+  /** How long the first trace waits for others. */
   delayMs: number;
   /** For one request with all its attempts. */
   exportTimeoutMs: number;
 }
 
 export interface OtlpConfig {
-  /** Undefined: not pushed. */
+  /** Undefined: metrics are not pushed. */
   metrics?: OtlpMetricsConfig;
   traces?: OtlpTracesConfig;
-  /** What the user says of the resource, over what is found out. */
+  /** Resource attributes set by the user; they override detected ones. */
   resource: Readonly<Record<string, string>>;
 }

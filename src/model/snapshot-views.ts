@@ -1,7 +1,7 @@
 import { FINE_BLOCK_BITS, FINE_BLOCK_SIZE, type HistogramGrid, ZERO_BUCKET } from './histogram-grid.ts';
 import type { HistogramSnapshot } from './metric.ts';
 
-/** Writes the cumulative counts at each classic bound of one series to `out` (`grid.classicFine.length` long). */
+/** Writes one series' cumulative counts at each classic bound to `out` (`grid.classicFine.length` long). */
 export function classicCounts(
   grid: HistogramGrid,
   data: HistogramSnapshot,
@@ -26,9 +26,8 @@ export function classicCounts(
 }
 
 /**
- * Calls `visit` with each exponential bucket of one series that has counts, in ascending order of its index
- * (Prometheus' numbering: bucket i holds (2^((i-1)/8), 2^(i/8)] seconds; OpenTelemetry's is one lower).
- * Returns the count of recorded zeroes.
+ * Calls `visit` for each non-empty exponential bucket of one series, in ascending order of index (Prometheus' numbering:
+ * bucket i contains (2^((i-1)/8), 2^(i/8)] seconds; OpenTelemetry's index is one lower). Returns the count of zeros.
  */
 export function exponentialCounts(
   grid: HistogramGrid,

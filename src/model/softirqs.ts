@@ -1,4 +1,4 @@
-/** Names of soft interrupts by vector: include/linux/interrupt.h, in mainline. */
+/** Names of softirq vectors, from include/linux/interrupt.h of the mainline kernel. */
 export const SOFTIRQS = [
   'HI',
   'TIMER',

@@ -1,10 +1,10 @@
 /**
- * Finished traces of slow operations, as plain data: made in the capture thread, carried to the main thread, where they
- * are exported, kept for `/api/v1/slow`, and pointed at by exemplars.
+ * Finished traces of slow operations, as plain data. The capture thread makes them; the main thread exports them, keeps
+ * them for `/api/v1/slow`, and uses them as exemplars.
  */
 import { LATENCY_TRACERS } from './tracer.ts';
 
-/** What a trace is about: its key under `spans.kinds`, and the label `kind`. */
+/** Kinds of traces: the keys under `spans.kinds`, and the values of the label `kind`. */
 export const SPAN_KINDS = [
   'syscalls',
   'block',
@@ -19,26 +19,26 @@ export type SpanKind = (typeof SPAN_KINDS)[number];
 export type AttributeValue = string | number | boolean | readonly string[];
 export type Attributes = Readonly<Record<string, AttributeValue>>;
 
-/** Wall clock as seconds since 1970 and nanoseconds of them, as OpenTelemetry's `HrTime`. */
+/** Wall clock: seconds since 1970 and the remaining nanoseconds, like OpenTelemetry's `HrTime`. */
 export type WallTime = readonly [seconds: number, nanoseconds: number];
 
 export interface SpanRecord {
-  /** General and few: `syscall fsync`, `block write`, `runqueue wait`. */
+  /** General, with few values: `syscall fsync`, `block write`, `runqueue wait`. */
   name: string;
   /** 16 hex digits. */
   spanId: string;
-  /** Of a span of the same trace; '' at the root of a trace that no application began. */
+  /** ID of a span in the same trace; '' at the root, unless an application began the trace. */
   parentSpanId: string;
   start: WallTime;
   end: WallTime;
-  /** To the nanosecond, as the trace clock counts them: what `end` less `start` is. */
+  /** Exact to the nanosecond on the trace clock: `end` minus `start`. */
   durationNs: number;
   attributes: Attributes;
-  /** Why it failed, as in `ENOSPC`; absent where it did not. */
+  /** Why it failed, such as `ENOSPC`; absent if it did not. */
   error?: string;
 }
 
-/** A bucket that one of its spans is an example for. */
+/** A histogram bucket for which one of the trace's spans is an example. */
 export interface ExemplarRecord {
   /** Name of the histogram. */
   metric: string;
@@ -50,41 +50,41 @@ export interface ExemplarRecord {
 
 export interface TraceRecord {
   kind: SpanKind;
-  /** 32 hex digits: the application's where it told us of one. */
+  /** 32 hex digits; the application's, if it set one. */
   traceId: string;
-  /** The root first, every parent before its children. */
+  /** The root first, and every parent before its children. */
   spans: readonly SpanRecord[];
   /**
-   * What its kind's threshold is compared with, and by which the slowest are found: how long it took; of a period of
-   * osnoise its noise; of a syscall that nobody named, what it did not sleep for others.
+   * The value that is compared with the kind's threshold and that orders the slowest: how long it took; for a period of
+   * osnoise its noise; for a syscall that was not named, the time not slept waiting for others.
    */
   weightNs: number;
-  /** Spans that would belong to it and were not made. */
+  /** Spans of the trace that were left out. */
   pruned: number;
-  /** Attributes of the resource that was traced (`container.id`, `k8s.pod.uid`), beside those of the agent. */
+  /** Attributes of the traced resource (`container.id`, `k8s.pod.uid`), in addition to the agent's. */
   resource: Readonly<Record<string, string>>;
   exemplars: readonly ExemplarRecord[];
 }
 
-/** What becomes of traces and spans, as the label `outcome`; `kept`: in memory alone, for there is no backend. */
+/** What happened to traces and spans: the label `outcome`. `kept` means only in memory, because there is no backend. */
 export type SpanOutcome = 'exported' | 'kept' | 'over_budget' | 'pruned' | 'failed';
 
-/** Which slow operations become traces. Plain data. */
+/** Which slow operations become traces, as plain data. */
 export interface SpansConfig {
   maxTracesPerSecond: number;
-  /** Whether containers of traced processes are looked up in the host's /proc. */
+  /** Whether to look up containers of traced processes in the host's /proc. */
   containers: boolean;
-  /** Whether the top level's buffer is taken for the markers of programs, on kernels that cannot copy them. */
+  /** Whether to use the top level's buffer for markers of programs, on kernels that can't copy them to an instance. */
   topLevelMarkers?: boolean;
   kinds: Readonly<Partial<Record<SpanKind, KindOptions>>>;
 }
 
 export interface KindOptions {
   thresholdNs: number;
-  /** syscalls: globs of names; undefined: all but those that wait by nature. */
+  /** For syscalls: globs of names. Undefined: all except those that wait by nature. */
   include?: readonly string[];
-  /** function_graph: calls shorter than this are left out of the tree. */
+  /** For function_graph: calls shorter than this are left out of the tree. */
   minChildNs?: number;
-  /** function_graph: spans of a tree. */
+  /** For function_graph: maximum spans of a tree. */
   maxSpans?: number;
 }

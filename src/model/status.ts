@@ -1,41 +1,41 @@
-/** Why a probe is off, or that it runs. */
+/** Whether a probe is up, and why not. */
 export interface ProbeStatus {
   name: string;
   up: boolean;
-  /** Empty when up. */
+  /** Empty if up. */
   reason: string;
-  /** Events it asked for and gets. */
+  /** Events that the probe requested and gets. */
   events: string[];
   /** What it cannot say here, and names of the config that match nothing, as sentences. */
   notes?: readonly string[];
 }
 
-/** Whether a kind of trace gets what it needs. */
+/** Whether a kind of trace gets the events it needs. */
 export interface KindStatus {
   kind: string;
   up: boolean;
-  /** Empty when up. */
+  /** Empty if up. */
   reason: string;
 }
 
-/** Where programs can tell of their own spans. */
+/** Where programs can write markers for their own spans. */
 export interface MarkerStatus {
   /** Files to write into. */
   files: string[];
-  /** Why the top level's `trace_marker` is not among them; empty when it is. */
+  /** Why the top level's `trace_marker` is not included; empty if it is. */
   reason: string;
 }
 
-/** What spans can tell of the task they are about. */
+/** What spans can say about the task they describe. */
 export interface ProcessFactsStatus {
   /** Process and program. */
   processes: boolean;
   containers: boolean;
-  /** Why not; empty when both. */
+  /** Why not; empty if both are available. */
   reason: string;
 }
 
-/** Loss and reading of one CPU's buffer since the instance was made. */
+/** Losses and reads of one CPU's buffer since the instance was made. */
 export interface LossReport {
   buffer: string;
   cpu: number;
@@ -43,26 +43,26 @@ export interface LossReport {
   overrun: number;
   commitOverrun: number;
   dropped: number;
-  /** Events that another reader took. */
+  /** Events that another reader consumed. */
   taken: number;
-  /** Times that somebody emptied the buffer. */
+  /** Number of times that somebody emptied the buffer. */
   cleared: number;
-  /** Times that recording was interrupted, or may have been. */
+  /** Number of times that recording was interrupted, or may have been. */
   paused: number;
 }
 
-/** A buffer that is read: the instance of the events, or that of a tracer. */
+/** A buffer that the agent reads: the instance for events, or that of a tracer. */
 export interface BufferStatus {
   buffer: string;
   /** '' for the top level. */
   instance: string;
-  /** `raw`, `trace_pipe`, or `none` where only the longest latency is looked at. */
+  /** `raw`, `trace_pipe`, or `none` if only the longest latency is checked. */
   reader: string;
   bufferBytesPerCpu: number;
   subbufferBytes: number;
 }
 
-/** What `/api/v1/status` and `/` show. Crosses the thread boundary, so plain data only. */
+/** Contents of `/api/v1/status` and `/`. Crosses the thread boundary, so plain data only. */
 export interface CaptureStatus {
   source: 'live' | 'replay';
   kernelRelease: string;
@@ -74,18 +74,18 @@ export interface CaptureStatus {
   cpus: number;
   bufferBytesPerCpu: number;
   subbufferBytes: number;
-  /** All buffers, that of the events first where there is one; empty for a replay. */
+  /** All buffers, starting with the one for events, if there is one. Empty for a replay. */
   buffers: BufferStatus[];
   tickMs: number;
   probes: ProbeStatus[];
   /** Kinds of traces that are on. */
   kinds: KindStatus[];
-  /** Absent where no kind of trace that is on can be part of a program's own. */
+  /** Absent if no enabled kind of trace can be part of a program's own. */
   markers?: MarkerStatus;
-  /** Absent where no kind of trace is on. */
+  /** Absent if no kind of trace is on. */
   tasks?: ProcessFactsStatus;
   loss: LossReport[];
   warnings: string[];
-  /** CPU seconds the capture thread has used, and the events it has processed for them. */
+  /** CPU seconds that the capture thread has used, and the events it processed with them. */
   cost: { cpuSeconds: number; events: number };
 }

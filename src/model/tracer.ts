@@ -1,6 +1,6 @@
-/** How a tracer is to be set up: data from the probe that reads it to the room that controls tracers. */
+/** How to set up a tracer. Passed from the probe that reads it to the room that controls tracers. */
 
-/** Tracers that keep nothing but the longest latency they have met. kernel/trace/trace_sched_wakeup.c, trace_irqsoff.c */
+/** Tracers that keep only the longest latency. kernel/trace/trace_sched_wakeup.c, trace_irqsoff.c */
 export const LATENCY_TRACERS = [
   'wakeup',
   'wakeup_rt',
@@ -14,23 +14,23 @@ export interface TracerRequest {
   /** A name of `available_tracers`. Also the label `buffer`, and the end of the instance's name. */
   tracer: string;
   /**
-   * `instance`: kernels that have it have it in instances. `prefer_instance`: some kernels refuse it there, then it
-   * runs at the top level. `top`: at the top level only.
+   * `instance`: every kernel that has the tracer allows it in instances. `prefer_instance`: some kernels don't; there it
+   * runs at the top level. `top`: only at the top level.
    */
   where: 'instance' | 'prefer_instance' | 'top';
   /**
-   * How its recording is read. `events`: records like those of any event. `latency`: nothing but the longest latency
-   * and the trace that belongs to it. `text`: its records have no format file, so text is all there is.
+   * How its recording is read. `events`: records like those of any event. `latency`: only the longest latency and its
+   * trace. `text`: its records have no format file, so they are read as text.
    */
   reads: 'events' | 'latency' | 'text';
-  /** Files of `options/`, set before the tracer is. One that this kernel lacks is passed over. */
+  /** Files in `options/`, set before the tracer. Files that this kernel lacks are skipped. */
   options: Readonly<Record<string, '0' | '1'>>;
-  /** Control files that only the top level has. Set before the tracer is, and journaled. */
+  /** Control files that exist only at the top level. Set before the tracer, and journaled. */
   knobs: readonly Knob[];
-  /** CPUs it records on, by `tracing_cpumask` of its instance; undefined: all. */
+  /** CPUs it records on, through `tracing_cpumask` of its instance; undefined for all. */
   cpumask?: readonly number[];
   functions?: FunctionFilter;
-  /** Globs of the whole disks whose block tracing is switched on, for `blk`. */
+  /** For `blk`: globs of the whole disks to trace. */
   blockDevices?: readonly string[];
 }
 
@@ -38,30 +38,30 @@ export interface Knob {
   /** Relative to the root of tracefs: `osnoise/cpus`. */
   file: string;
   value: string;
-  /** On a kernel without the file it is passed over; else the tracer cannot be had. */
+  /** Skipped if the kernel lacks the file. Without this, the tracer is unavailable then. */
   optional?: boolean;
 }
 
-/** Which functions are traced. Globs hold letters, digits, `_`, `.`, `$`, `*`, `?` and nothing that is a command. */
+/** Which functions to trace. Globs consist of letters, digits and `_.$*?`, so they can't contain filter commands. */
 export interface FunctionFilter {
-  /** Empty: all of them, which the config must ask for by `unfiltered`. */
+  /** Empty: all functions, which the config must request with `unfiltered`. */
   functions: readonly string[];
   notrace: readonly string[];
-  /** Host pids of the tasks that are traced, their later children included; empty: all tasks. */
+  /** Host pids of the traced tasks, including their later children; empty for all tasks. */
   pids: readonly number[];
   /**
-   * function_graph: 1 traces the functions alone; more, also what they call, so many levels deep in all, for which
-   * every function of the kernel is armed; 0: however deep. `function` ignores it.
+   * For function_graph (`function` ignores it). 1 traces only the functions themselves. A larger number also traces what
+   * they call, down to this many levels, and arms every function of the kernel. 0 means unlimited.
    */
   maxDepth: number;
 }
 
-/** A latency tracer has met a latency longer than any since it was last reset. */
+/** A latency tracer recorded its longest latency since it was last reset. */
 export interface LatencyRecord {
   tracer: string;
   latencyNs: number;
-  /** Wall clock in milliseconds when it was noticed. */
+  /** Wall clock in milliseconds when the agent noticed it. */
   atMs: number;
-  /** Text of `trace` that belongs to it, cut off at a bound. */
+  /** Text of its `trace`, cut at a limit. */
   trace: string;
 }

@@ -1,18 +1,18 @@
-/** Reads a file that a user names: opened without blocking, a regular file, and read within a bound. */
+/** Reads a file that a user names. Opens it without blocking, and accepts only a regular file of limited size. */
 import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
 import { errnoOf } from './errors.ts';
 
-/** For configs, certificates and keys. */
+/** Limit for configs, certificates and keys. */
 export const MAX_USER_FILE_BYTES = 1024 * 1024;
 
 const { O_RDONLY, O_NONBLOCK, O_NOCTTY } = constants;
 const ATTEMPTS = 3;
 
-/** The whole file. Throws an `Error` whose message says what is wrong, without the file's name. */
+/** Reads the whole file. Throws an `Error` that says what is wrong, without the file's name. */
 export function readUserFile(file: string, maxBytes = MAX_USER_FILE_BYTES): Buffer {
   let fd: number;
   try {
-    // A FIFO without a writer would hold up the thread, and a terminal could become ours.
+    // A FIFO without writer would block the thread, and a terminal could become our controlling terminal.
     fd = openSync(file, O_RDONLY | O_NONBLOCK | O_NOCTTY);
   } catch (error) {
     throw new Error(`${errnoOf(error)}: check the path and who may read it`);
@@ -26,7 +26,7 @@ export function readUserFile(file: string, maxBytes = MAX_USER_FILE_BYTES): Buff
       const after = fstatSync(fd, { bigint: true });
       const isWhole = after.size === BigInt(content.length) && after.size === before.size;
       if (isWhole && before.mtimeNs === after.mtimeNs) return content;
-      if (attempt === ATTEMPTS) throw new Error('it changes while it is read');
+      if (attempt === ATTEMPTS) throw new Error('it keeps changing while we read it');
     }
   } finally {
     closeSync(fd);
@@ -37,7 +37,7 @@ function contentOf(fd: number, maxBytes: number): Buffer {
   const chunks: Buffer[] = [];
   let length = 0;
   for (;;) {
-    // Its size is not asked for: it may grow.
+    // Don't rely on its size: it may grow.
     const chunk = Buffer.allocUnsafe(64 * 1024);
     const bytes = readSync(fd, chunk, 0, chunk.length, length);
     if (bytes === 0) return Buffer.concat(chunks, length);

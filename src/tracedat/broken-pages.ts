@@ -1,6 +1,6 @@
 /**
- * Which pages of a capture cannot be decoded: a file enters whose replay met errors, sentences that name CPU, page and
- * byte leave. A second reading, because the merge of all CPUs reads ahead of what it decodes.
+ * Lists the pages of a capture that can't be decoded, with CPU, page and byte. Used after a replay that met errors. It
+ * reads the file a second time, page by page, because the merge of all CPUs reads ahead of what it decodes.
  */
 import { makeDispatcher } from '../decode/dispatch.ts';
 import { Merger } from '../decode/merge.ts';
@@ -9,7 +9,7 @@ import { type OpenOptions, openCapture } from './read.ts';
 
 const MAX_NAMED = 5;
 
-/** At most a handful, and how many more there are. Throws as `openCapture` does. */
+/** Returns the first few sentences and the number of further pages. Throws like `openCapture`. */
 export function brokenPages(path: string, options: OpenOptions = {}): string[] {
   const capture = openCapture(path, options);
   const named: string[] = [];
@@ -18,8 +18,8 @@ export function brokenPages(path: string, options: OpenOptions = {}): string[] {
   const target = {
     dispatcher: makeDispatcher([]),
     onLoss: () => {},
-    onError: (_cpu: number, met: PageError) => {
-      error ??= met;
+    onError: (_cpu: number, pageError: PageError) => {
+      error ??= pageError;
     },
   };
   try {
@@ -34,13 +34,13 @@ export function brokenPages(path: string, options: OpenOptions = {}): string[] {
         if (error === undefined) continue;
         const place = `page ${number + 1} of ${capture.cpuPages(cpu)}, ${capture.placeOf(cpu, number)}`;
         if (count++ < MAX_NAMED)
-          named.push(`CPU ${cpu}: ${place}: the rest of it cannot be decoded (${error})`);
+          named.push(`CPU ${cpu}: ${place}: the rest of this page can't be decoded (${error})`);
         error = undefined;
       }
     }
   } finally {
     capture.close();
   }
-  if (count > MAX_NAMED) named.push(`${count - MAX_NAMED} more pages cannot be decoded`);
+  if (count > MAX_NAMED) named.push(`${count - MAX_NAMED} more pages can't be decoded`);
   return named;
 }

@@ -1,17 +1,15 @@
-/**
- * Which of a recording's buffers is read: those the file names enter, one leaves, and what is said of the others.
- */
+/** Chooses which of a recording's buffers to read, and reports the others. */
 import { UsageError } from '../model/errors.ts';
 import type { PageLayout } from '../model/format.ts';
 import type { BufferEntry } from './options.ts';
 
-/** The length of a page's data has 27 bits. */
+/** A page's data length has 27 bits. */
 const MAX_PAGE = 1 << 27;
 const MAX_NAMED = 10;
 
 /**
- * The buffer to read; undefined where the file names none. Throws `UsageError` where there is none of this name, or no
- * pages at all.
+ * Returns the buffer to read, or undefined if the file lists none. Throws `UsageError` if no buffer has this name, or
+ * none has pages.
  */
 export function chooseBuffer(
   buffers: readonly BufferEntry[],
@@ -21,7 +19,7 @@ export function chooseBuffer(
 ): BufferEntry | undefined {
   const withPages = buffers.filter(({ isText }) => !isText);
   if (withPages.length === 0 && buffers.length > 0)
-    throw new UsageError(`${file} holds the text of a latency tracer, not events`);
+    throw new UsageError(`${file} contains the text of a latency tracer, not events`);
   const isFull = ({ extents }: BufferEntry) => extents.some(({ size }) => size > 0);
   const top = withPages.find(({ name }) => name === '');
   const usual = top !== undefined && isFull(top) ? top : (withPages.find(isFull) ?? top ?? withPages[0]);
@@ -35,18 +33,18 @@ export function chooseBuffer(
   const others = withPages.filter((other) => other !== chosen && isFull(other));
   if (others.length > 0 && instance === undefined)
     problems.push(
-      `the file holds ${others.length + 1} buffers, of which ${nameOf(chosen)} is read; --instance reads another of ${list}`,
+      `the file has ${others.length + 1} buffers; this replay reads ${nameOf(chosen)}; --instance reads another of ${list}`,
     );
   return chosen;
 }
 
 function nameOf(buffer: BufferEntry | undefined): string {
   return buffer === undefined || buffer.name === ''
-    ? "the top level's"
+    ? 'the top level'
     : `instance ${JSON.stringify(buffer.name)}`;
 }
 
-/** An instance can have sub-buffers of another size than `header_page`, which is the top level's, says. */
+/** `header_page` is that of the top level. An instance can have another sub-buffer size. */
 export function withPageSize(
   layout: PageLayout,
   buffer: BufferEntry | undefined,
@@ -55,7 +53,7 @@ export function withPageSize(
   const pageSize = buffer?.pageSize ?? 0;
   if (pageSize === 0 || pageSize === layout.pageSize) return layout;
   if (pageSize <= layout.dataOffset || pageSize > MAX_PAGE || pageSize % 4 !== 0) {
-    problems.push(`pages of ${pageSize} bytes cannot be: ${layout.pageSize} are taken, as header_page says`);
+    problems.push(`page size ${pageSize} is impossible; using ${layout.pageSize} from header_page`);
     return layout;
   }
   return { ...layout, pageSize };

@@ -1,6 +1,6 @@
 /**
- * `BufferStats` ↔ text as `per_cpu/cpuN/stats` prints it, below a line that names the CPU: trace-cmd's option CPUSTAT.
- * Source: kernel/trace/trace.c, tracing_stats_read().
+ * Converts `BufferStats` to and from the text of `per_cpu/cpuN/stats` after a line that names the CPU. This is
+ * trace-cmd's option CPUSTAT. Source: kernel/trace/trace.c, tracing_stats_read().
  */
 import type { BufferStats } from '../model/source.ts';
 
@@ -18,7 +18,7 @@ export function cpuStatsText(stats: BufferStats): string {
   return LINES.map(([key, label]) => `${label}: ${stats[key]}\n`).join('');
 }
 
-/** Undefined when the text names no CPU; a line that is absent or no number counts as 0. */
+/** Returns undefined if the text does not name a CPU. A missing or invalid line counts as 0. */
 export function parseCpuStats(text: string): BufferStats | undefined {
   const counts = new Map<string, number>();
   for (const [, label, digits] of text.matchAll(/^([A-Za-z ]+?)[ \t]*:[ \t]*(\d+)[ \t]*$/gm))
@@ -36,7 +36,7 @@ export function parseCpuStats(text: string): BufferStats | undefined {
   };
 }
 
-/** The buffer whose CPUs the following texts are about: trace-cmd puts such a line before those of an instance. */
+/** Name of the buffer that the following texts describe: trace-cmd writes such a line before an instance's texts. */
 export function bufferOfCpuStats(text: string): string | undefined {
   return /^Buffer: (.+)$/m.exec(text)?.[1];
 }

@@ -1,27 +1,28 @@
 /**
- * Walks over parts of a capture, in the file or uncompressed in memory, whose lengths are in the file itself and can
- * be anything. Reads no more than is asked for; what does not fit is a `Broken`, which says where.
+ * Reads parts of a capture in sequence, from the file or from uncompressed memory. Their lengths come from the file and
+ * can be anything, so a cursor never reads more than requested, and throws a `Broken` with the position if a part does
+ * not fit.
  */
 import { readAt } from './file-io.ts';
 
-/** No single part of the front is larger: a kernel's kallsyms, the largest, has about 15 MiB. */
+/** Maximum size of one part before the pages. The largest is kallsyms, about 15 MiB. */
 export const MAX_PART = 1 << 28;
 const MAX_NAME = 256;
 
-/** The file ends, or makes no sense, at a place. */
+/** The file ends early or is invalid at some position. */
 export class Broken extends Error {
-  constructor(position: number, what: string, of = '') {
-    super(`at byte ${position}${of}: ${what}`);
+  constructor(position: number, what: string, part = '') {
+    super(`at byte ${position}${part}: ${what}`);
     this.name = 'Broken';
   }
 }
 
-/** Bytes that a cursor walks over. */
+/** Bytes that a cursor reads. */
 export interface Input {
   size: number;
-  /** `the file`, or which part of it was uncompressed. */
+  /** `the file`, or the part of it that was uncompressed. */
   name: string;
-  /** Fills `into` from `position`; returns the bytes read, fewer only at the end. */
+  /** Fills `into` from `position`. Returns the bytes read; fewer only at the end. */
   read(into: Uint8Array, position: number): number;
 }
 
@@ -54,7 +55,7 @@ export class Cursor {
     return this.#input.size;
   }
 
-  /** Another one over the same bytes. */
+  /** Returns another cursor over the same bytes. */
   at(position: number): Cursor {
     return new Cursor(this.#input, position);
   }
@@ -79,12 +80,12 @@ export class Cursor {
     return bytes === 8 ? raw.readUInt32LE(0) + raw.readUInt32LE(4) * 2 ** 32 : raw.readUIntLE(0, bytes);
   }
 
-  /** Text behind its length, which has `lengthBytes`. */
+  /** Reads text that follows its length; the length has `lengthBytes`. */
   text(lengthBytes: 4 | 8, what: string): string {
     return this.bytes(this.number(lengthBytes, what), what).toString('utf8');
   }
 
-  /** Text that a NUL ends. */
+  /** Reads text that ends with a NUL. */
   name(what: string): string {
     const start = this.position;
     const bytes = this.bytes(Math.max(0, Math.min(MAX_NAME, this.size - start)), what);
@@ -99,12 +100,13 @@ export class Cursor {
   }
 
   #check(length: number, what: string): void {
-    const left = Math.max(0, this.size - this.position);
-    if (length > left)
+    const remaining = Math.max(0, this.size - this.position);
+    if (length > remaining)
       throw this.broken(
         this.position,
-        `${this.#input.name} ends within ${what}, ${left} of ${length} bytes on`,
+        `${this.#input.name} ends within ${what}, after ${remaining} of ${length} bytes`,
       );
-    if (length > MAX_PART) throw this.broken(this.position, `${what} has ${length} bytes, which cannot be`);
+    if (length > MAX_PART)
+      throw this.broken(this.position, `${what} has an impossible size of ${length} bytes`);
   }
 }

@@ -1,4 +1,4 @@
-/** Whole reads and writes of capture files; what the system refuses is a `KernelError` that names the file. */
+/** Reads and writes capture files completely. If the system refuses, throws a `KernelError` that names the file. */
 import { openSync, readSync, writeSync } from 'node:fs';
 import { errnoOf, KernelError } from '../model/errors.ts';
 
@@ -21,7 +21,7 @@ export function writeAll(fd: number, file: string, bytes: Uint8Array, position: 
   }
 }
 
-/** Fills `into` from `position`; returns the bytes read, fewer only at the end of the file. */
+/** Fills `into` from `position`. Returns the bytes read; fewer only at the end of the file. */
 export function readAt(fd: number, file: string, into: Uint8Array, position: number): number {
   let done = 0;
   while (done < into.length) {
@@ -41,7 +41,7 @@ export function refused(error: unknown, file: string, action: string): KernelErr
   const remedies: Record<string, string> = {
     ENOSPC: 'the disk is full: record for a shorter time, or to another place',
     EDQUOT: 'the disk quota is used up: record for a shorter time, or to another place',
-    EROFS: 'choose a file in a directory that can be written',
+    EROFS: 'choose a file in a writable directory',
     EACCES: 'choose another file, or run as a user who may access it',
     ENOENT: action === 'create' ? 'make its directory first' : 'check the name',
     EISDIR: 'name a file, not a directory',

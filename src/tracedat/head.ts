@@ -1,21 +1,21 @@
-/** What kind of recording a file is: its first bytes. */
+/** Reads a file's first bytes, which show what kind of recording it is. */
 import { closeSync, constants, fstatSync } from 'node:fs';
 import { UsageError } from '../model/errors.ts';
 import { openFile, readAt } from './file-io.ts';
 import { MAGIC } from './trace-dat.ts';
 
 const HEAD_BYTES = 1 << 16;
-/** A pipe without a writer would be waited for. */
+/** Don't block on a pipe without a writer. */
 const READ_AT_ONCE = constants.O_RDONLY | constants.O_NONBLOCK;
 
-/** At most 64 KiB. Throws `KernelError` when the file cannot be read, `UsageError` when it cannot be read twice. */
+/** At most 64 KiB. Throws `KernelError` if the file can't be read, `UsageError` if it can't be read twice. */
 export function headOf(file: string): Uint8Array {
   const fd = openFile(file, READ_AT_ONCE);
   try {
     const stats = fstatSync(fd);
     if (!stats.isFile() && !stats.isDirectory()) {
       throw new UsageError(
-        `${file} is a pipe or a device: replay reads a recording twice, so save it to a file and name that`,
+        `${file} is a pipe or a device: replay reads a recording twice, so save it to a file and replay that`,
       );
     }
     const head = Buffer.alloc(HEAD_BYTES);

@@ -1,11 +1,11 @@
 /**
- * `PageLayout` ↔ the text of `events/header_page`, which a capture keeps.
+ * Converts `PageLayout` to and from the text of `events/header_page`, which a capture contains.
  * Source: kernel/trace/ring_buffer.c, ring_buffer_print_page_header().
  */
 import { parseFields } from '../decode/format.ts';
 import type { PageLayout } from '../model/format.ts';
 
-/** The length of a page's data has 27 bits. */
+/** A page's data length has 27 bits. */
 const MAX_PAGE = 1 << 27;
 
 export function headerPageText(layout: PageLayout): string {
@@ -19,7 +19,7 @@ export function headerPageText(layout: PageLayout): string {
   ].join('\n');
 }
 
-/** The layout, or what is wrong with the text. */
+/** Returns the layout, or what is wrong with the text. */
 export function parseHeaderPage(text: string): PageLayout | { error: string } {
   const fields = parseFields(text);
   if ('error' in fields) return fields;

@@ -1,6 +1,6 @@
 /**
- * The front part of a trace.dat file, up to the table of CPUs: metadata in, bytes out, in the order of
- * trace-cmd.dat.v6(5). All numbers are little-endian, as the kernels are that we run on.
+ * Encodes the front of a trace.dat file, up to the table of CPUs, in the order of trace-cmd.dat.v6(5). All numbers are
+ * little-endian, like the kernels that the agent supports.
  */
 import type { BufferStats, TraceMetadata } from '../model/source.ts';
 import { cpuStatsText } from './cpu-stats.ts';
@@ -17,7 +17,7 @@ import {
   VERSION,
 } from './trace-dat.ts';
 
-/** Formats of one system, as texts. */
+/** Format texts of one system. */
 export interface SystemFormats {
   system: string;
   formats: readonly string[];
@@ -25,17 +25,17 @@ export interface SystemFormats {
 
 export interface HeaderParts {
   metadata: TraceMetadata;
-  /** Formats of the tracers' own records: those of the system `ftrace`. */
+  /** Formats of the tracers' own records, the system `ftrace`. */
   ftraceFormats: readonly string[];
   systems: readonly SystemFormats[];
-  /** Lines `pid comm`, as `saved_cmdlines` has them. */
+  /** Lines `pid comm`, as in `saved_cmdlines`. */
   cmdlines: string;
   stats: readonly BufferStats[];
-  /** Lines `address type name`, of the functions whose addresses the pages hold; '' for none. */
+  /** Lines `address type name` for the functions whose addresses the pages contain; '' for none. */
   kallsyms: string;
 }
 
-/** Bytes up to and with the word `flyrecord`; the table of the CPUs' offsets and sizes follows. */
+/** Bytes up to and including the word `flyrecord`. The table of the CPUs' offsets and sizes follows. */
 export function headerBytes(parts: HeaderParts): Uint8Array {
   const { metadata } = parts;
   const chunks: Uint8Array[] = [];
@@ -68,13 +68,13 @@ export function headerBytes(parts: HeaderParts): Uint8Array {
     for (const format of formats) sized(format, 8);
   }
   sized(parts.kallsyms, 4);
-  // No printk formats: addresses of the kernel stay on the machine, but those that the pages hold anyway.
+  // No printk formats: kernel addresses stay on the machine, except those that the pages contain anyway.
   number(0, 4);
   sized(parts.cmdlines, 8);
   number(metadata.cpuCount, 4);
   text(OPTIONS);
   option(OPTION_TRACECLOCK, metadata.clock === 'local' ? '[local] mono' : `local [${metadata.clock}]`);
-  // As trace-cmd writes it, from uname(2), but for the name of the host.
+  // As trace-cmd writes it, from uname(2), but without the host's name.
   option(OPTION_UNAME, `Linux localhost ${metadata.kernelRelease} ${metadata.machine}`);
   for (const stats of parts.stats) option(OPTION_CPUSTAT, cpuStatsText(stats));
   number(OPTION_DONE, 2);
@@ -82,7 +82,7 @@ export function headerBytes(parts: HeaderParts): Uint8Array {
   return Buffer.concat(chunks);
 }
 
-/** `value`: a whole number of at most 53 bits. */
+/** `value` is an integer of at most 53 bits. */
 export function littleEndian(value: number, bytes: 1 | 2 | 4 | 8): Uint8Array {
   const out = new Uint8Array(bytes);
   let rest = value;

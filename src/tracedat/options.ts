@@ -1,6 +1,6 @@
 /**
- * Options of trace.dat files: id and data of each enter, facts about the recording leave. Ids and data are those of
- * trace-cmd.dat.v7(5); version 6 has the lower half of them, and its BUFFER ends behind the name.
+ * Reads options of trace.dat files (ID and data) into facts about the recording. IDs and data are those of
+ * trace-cmd.dat.v7(5). Version 6 has only the lower half of the IDs, and its BUFFER ends after the name.
  */
 import type { BufferStats } from '../model/source.ts';
 import { bufferOfCpuStats, parseCpuStats } from './cpu-stats.ts';
@@ -18,27 +18,27 @@ import {
   OPTION_UNAME,
 } from './trace-dat.ts';
 
-/** More than any kernel has; a larger number is a broken file. */
+/** More than any kernel has. A larger number means a broken file. */
 export const MAX_CPUS = 65536;
 
-/** Where a CPU's pages are said to be. Compressed: their bytes as they lie in the file. */
+/** Position of a CPU's pages according to the file. If compressed: of the compressed bytes. */
 export interface Extent {
   cpu: number;
   offset: number;
   size: number;
 }
 
-/** A buffer of the recording: the top level's, whose name is '', or an instance's. */
+/** A buffer of the recording: the top level, with the name '', or an instance. */
 export interface BufferEntry {
   name: string;
-  /** Where its section (7) or its table of CPUs (6) starts. */
+  /** Start of its section (version 7) or its table of CPUs (version 6). */
   offset: number;
-  /** Of version 7 alone. trace-cmd 3.1 names the top level's clock, whatever the instance's is. */
+  /** Only in version 7. trace-cmd 3.1 writes the top level's clock here, also for instances. */
   clock: string;
-  /** 0 where it is not said. */
+  /** 0 if the file does not say. */
   pageSize: number;
   extents: Extent[];
-  /** The text of a latency tracer instead of pages. */
+  /** Contains the text of a latency tracer instead of pages. */
   isText: boolean;
 }
 
@@ -48,16 +48,16 @@ export interface Facts {
   machine: string;
   kernelRelease: string;
   cpuCount: number;
-  /** By name of the buffer. */
+  /** By buffer name. */
   stats: Map<string, BufferStats[]>;
-  /** Buffer that CPUSTAT options speak of from here on. */
-  statsOf: string;
+  /** Buffer that the next CPUSTAT options describe. */
+  statsBuffer: string;
   buffers: BufferEntry[];
   tsc2nsec: { mult: number; shift: number } | undefined;
-  /** Names of options that shift all stamps by a constant. */
+  /** Names of options that shift all timestamps by a constant. */
   shifts: Set<string>;
   hasTimeShift: boolean;
-  /** Offsets of the sections of version 7, by the id of option and section. */
+  /** Offsets of the sections of version 7, by the ID of option and section. */
   sections: Map<number, number>;
 }
 
@@ -69,7 +69,7 @@ export function noFacts(): Facts {
     kernelRelease: '',
     cpuCount: 0,
     stats: new Map(),
-    statsOf: '',
+    statsBuffer: '',
     buffers: [],
     tsc2nsec: undefined,
     shifts: new Set(),
@@ -78,7 +78,7 @@ export function noFacts(): Facts {
   };
 }
 
-/** Takes in one option; those that say nothing of metrics are passed over. Returns what is wrong with it, or ''. */
+/** Adds one option to the facts. Ignores options irrelevant to metrics. Returns what is wrong with it, or ''. */
 export function takeOption(facts: Facts, id: number, data: Buffer, version: 6 | 7): string {
   const cursor = new Cursor(memoryInput(data, `option ${id}`));
   try {
@@ -126,25 +126,25 @@ function take(facts: Facts, id: number, cursor: Cursor, data: Buffer, version: 6
       facts.hasTimeShift = true;
       return;
     default:
-      // Sections of version 7: the option has the id of the section.
+      // Sections of version 7: the option has the section's ID.
       if (version === 7 && id >= 16 && data.length === 8)
         facts.sections.set(id, cursor.number(8, 'an offset'));
   }
 }
 
-/** `local [mono] boot` → `mono`; '' when none is marked. */
+/** `local [mono] boot` → `mono`; '' if none is marked. */
 export function selectedClock(text: string): string {
   return /\[([^\]]+)\]/.exec(text)?.[1] ?? '';
 }
 
 function takeStats(facts: Facts, text: string): void {
   const buffer = bufferOfCpuStats(text);
-  if (buffer !== undefined) facts.statsOf = buffer;
+  if (buffer !== undefined) facts.statsBuffer = buffer;
   const stats = parseCpuStats(text);
   if (stats === undefined) return;
-  const known = facts.stats.get(facts.statsOf) ?? [];
-  known.push(stats);
-  facts.stats.set(facts.statsOf, known);
+  const list = facts.stats.get(facts.statsBuffer) ?? [];
+  list.push(stats);
+  facts.stats.set(facts.statsBuffer, list);
 }
 
 function readBuffer(cursor: Cursor, id: number, version: 6 | 7): BufferEntry {
@@ -163,7 +163,7 @@ function readBuffer(cursor: Cursor, id: number, version: 6 | 7): BufferEntry {
   const count = cursor.number(4, 'the number of CPUs of a buffer');
   for (let i = 0; i < count; i++) {
     const cpu = cursor.number(4, 'the number of a CPU');
-    const offset = cursor.number(8, `the place of CPU ${cpu}`);
+    const offset = cursor.number(8, `the offset of CPU ${cpu}`);
     entry.extents.push({ cpu, offset, size: cursor.number(8, `the size of CPU ${cpu}`) });
   }
   return entry;

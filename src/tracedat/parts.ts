@@ -1,18 +1,18 @@
 /**
- * Parts that trace.dat files of versions 6 and 7 have alike: a cursor at their start enters, the page layout or the
- * formats leave. Format: trace-cmd.dat.v6(5), trace-cmd.dat.v7(5).
+ * Reads the parts that trace.dat files of versions 6 and 7 share: page layout and formats.
+ * Format: trace-cmd.dat.v6(5), trace-cmd.dat.v7(5).
  */
 import { parseFormat } from '../decode/format.ts';
 import type { PageLayout } from '../model/format.ts';
 import type { Cursor } from './cursor.ts';
 import { parseHeaderPage } from './header-page.ts';
 
-/** Of the same kind: one would do, thousands would not help. */
+/** Maximum per kind of problem: one would do, and thousands would not help. */
 export const MAX_PROBLEMS = 5;
-/** Where this many formats make no sense, the file has none. */
+/** With this many invalid formats, the file has none. */
 const MAX_BAD_FORMATS = 100;
 
-/** The layout, or what is wrong with `header_page`. Throws `Broken`. */
+/** Returns the layout, or what is wrong with `header_page`. Throws `Broken`. */
 export function readHeaderInfo(cursor: Cursor): PageLayout | { error: string } {
   expect(cursor, 'header_page\0');
   const layout = parseHeaderPage(cursor.text(8, 'header_page'));
@@ -24,24 +24,24 @@ export function readHeaderInfo(cursor: Cursor): PageLayout | { error: string } {
 
 function expect(cursor: Cursor, word: string): void {
   const start = cursor.position;
-  const found = cursor.bytes(word.length, word.slice(0, -1)).toString('latin1');
-  if (found !== word) throw cursor.broken(start, `${word.slice(0, -1)} is not there`);
+  const actual = cursor.bytes(word.length, word.slice(0, -1)).toString('latin1');
+  if (actual !== word) throw cursor.broken(start, `${word.slice(0, -1)} is missing`);
 }
 
-/** Texts of formats by `system:name`, as they are read. */
+/** Format texts by `system:name`, filled while they are read. */
 export interface Formats {
   texts: Map<string, string>;
   problems: string[];
   bad: number;
 }
 
-/** Formats of the tracers' own records. Throws `Broken`, having kept those before it. */
+/** Reads formats of the tracers' own records. Throws `Broken`; `formats` keeps those read before. */
 export function readFtraceFormats(cursor: Cursor, formats: Formats): void {
   const count = cursor.number(4, 'the number of ftrace formats');
   for (let i = 0; i < count; i++) readFormat(cursor, 'ftrace', formats);
 }
 
-/** Formats of events, system by system. Throws `Broken`, having kept those before it. */
+/** Reads formats of events, system by system. Throws `Broken`; `formats` keeps those read before. */
 export function readEventFormats(cursor: Cursor, formats: Formats): void {
   const systems = cursor.number(4, 'the number of systems');
   for (let s = 0; s < systems; s++) {
@@ -61,5 +61,5 @@ function readFormat(cursor: Cursor, system: string, formats: Formats): void {
   }
   if (formats.bad++ < MAX_PROBLEMS)
     formats.problems.push(`the format of ${system} at byte ${start} ${format.error}`);
-  if (formats.bad > MAX_BAD_FORMATS) throw cursor.broken(start, 'these are no formats');
+  if (formats.bad > MAX_BAD_FORMATS) throw cursor.broken(start, 'this part does not consist of formats');
 }

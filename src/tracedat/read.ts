@@ -1,6 +1,6 @@
 /**
- * Reads captures: a trace.dat file (version 6 or 7, little-endian) enters, metadata and pages leave, as a kernel would
- * give them. Pages are read from the file when they are asked for. Format: trace-cmd.dat.v6(5), trace-cmd.dat.v7(5).
+ * Reads captures: trace.dat files (version 6 or 7, little-endian). Returns their metadata and a source of pages like a
+ * kernel's; pages are read from the file on request. Format: trace-cmd.dat.v6(5), trace-cmd.dat.v7(5).
  */
 import { closeSync, fstatSync } from 'node:fs';
 import type { BufferStats, PageSource, TraceMetadata } from '../model/source.ts';
@@ -11,36 +11,35 @@ import { openRegion, type RegionReader } from './region-reader.ts';
 
 export interface Capture {
   metadata: TraceMetadata;
-  /** Of the CPUs whose counts the file has. */
+  /** Of the CPUs whose counters are in the file. */
   stats: readonly BufferStats[];
-  /** Pages of each CPU in the order they were recorded; its CPUs are those that have pages or counts. */
+  /** Pages of each CPU in recorded order. Its CPUs are those with pages or counters. */
   source: PageSource;
-  /** Nanoseconds a stamp of the clock counts; undefined where they are not known: then there are no durations. */
+  /** Nanoseconds per timestamp unit; undefined if unknown: there are no durations then. */
   nsPerStamp: number | undefined;
-  /** The buffer that is read: '' for the top level's. */
+  /** The buffer that is read; '' is the top level. */
   instance: string;
-  /** Whole pages of one CPU. */
+  /** Number of complete pages of one CPU. */
   cpuPages(cpu: number): number;
-  /** Whether pages at a CPU's end are missing. Certain only when the pages before have been read. */
+  /** Whether the last pages of a CPU are missing. Certain only after all pages have been read. */
   isCut(cpu: number): boolean;
-  /** Where a page lies, for people: `byte 8192`. */
+  /** Position of a page, to show to people: `byte 8192`. */
   placeOf(cpu: number, page: number): string;
-  /** Text of /proc/kallsyms of the machine that recorded; '' where there is none. Before `close`. */
+  /** Text of the recording machine's /proc/kallsyms; '' if there is none. Call it before `close`. */
   kallsyms(): string;
   close(): void;
-  /** What could not be read of a file that is cut off or damaged, for people. Grows when it shrinks meanwhile. */
+  /** What could not be read of a truncated or damaged file, as sentences. Grows if the file shrinks meanwhile. */
   problems: readonly string[];
 }
 
 export interface OpenOptions {
-  /** The buffer to read; by default the top level's or, where that is empty, the first that is not. */
+  /** The buffer to read; by default the top level's or, if that is empty, the first that is not. */
   instance?: string | undefined;
 }
 
 /**
- * Opens a capture. What a cut-off or damaged file still has is used. Throws `KernelError` when it cannot be opened or
- * read, `UsageError` when it is no trace.dat of version 6 or 7, not even says how its pages are laid out, or has no such
- * instance.
+ * Opens a capture. Uses what a truncated or damaged file still contains. Throws `KernelError` if it can't be opened or
+ * read, `UsageError` if it is not a trace.dat of version 6 or 7, lacks the page layout, or has no such instance.
  */
 export function openCapture(path: string, options: OpenOptions = {}): Capture {
   const fd = openFile(path, 'r');

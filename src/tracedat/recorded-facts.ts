@@ -1,15 +1,15 @@
 /**
- * Facts about the recording machine that trace.dat has no place for, written into the trace itself: a marker as its
- * first event. trace-cmd shows it as a line of text; replay takes names of block devices from it.
+ * Stores facts about the recording machine that trace.dat has no place for: as a marker at the start of the trace.
+ * trace-cmd shows it as a line of text; replay reads the names of block devices from it.
  */
 import type { EventHandler } from '../model/record.ts';
 
 const PREFIX = 'ftrace-exporter: block devices ';
 
-/** A marker may be cut at 1 KiB on some kernels. */
+/** Some kernels cut a marker at 1 KiB. */
 const DEVICES_A_MARKER = 32;
 
-/** Lines like `254:0=vda 8:0=sda`, major and minor as the kernel prints them. */
+/** Returns lines such as `254:0=vda 8:0=sda`, with major and minor numbers as the kernel prints them. */
 export function factsMarkers(devices: ReadonlyMap<number, string>): string[] {
   const named = [...devices].map(([dev, name]) => `${dev >>> 20}:${dev & 0xfffff}=${name}`);
   const lines: string[] = [];
@@ -19,7 +19,7 @@ export function factsMarkers(devices: ReadonlyMap<number, string>): string[] {
   return lines;
 }
 
-/** Handler of `ftrace:print` records that adds the devices named there, by the kernel's dev_t. */
+/** Makes a handler of `ftrace:print` records that adds the devices to the map, by the kernel's dev_t. */
 export function factsReader(
   text: (record: Parameters<EventHandler>[0]) => string,
   devices: Map<number, string>,

@@ -1,6 +1,6 @@
 /**
- * The pages of one CPU, one after the other: a region of the file enters, whole pages leave. Chunks are uncompressed
- * one at a time; the pages of one that cannot be are told as lost events by a flag of the next page, as the kernel does.
+ * Reads the pages of one CPU in sequence from a region of the file. Uncompresses one chunk at a time. If a chunk can't
+ * be uncompressed, flags the next page with lost events, as the kernel does.
  */
 import type { PageLayout } from '../model/format.ts';
 import { readAt } from './file-io.ts';
@@ -9,9 +9,9 @@ import type { Chunk, Region } from './regions.ts';
 import type { Uncompress } from './uncompress.ts';
 
 export interface RegionReader {
-  /** Copies the next page; 0 at the end. */
+  /** Copies the next page. Returns its length, 0 at the end. */
   readPage(into: Uint8Array): number;
-  /** Where a page lies, counted from 0. */
+  /** Position of a page; the first is 0. */
   placeOf(page: number): string;
 }
 
@@ -42,7 +42,7 @@ function plainReader({ cpu, region, fd, path, layout: { pageSize }, problems }: 
         return read;
       }
       problems.push(
-        `CPU ${cpu}: the file became shorter while it was read, at page ${next + 1} of ${region.pages}, byte ${offsetOf(next)}`,
+        `CPU ${cpu}: the file was truncated while it was read, at page ${next + 1} of ${region.pages}, byte ${offsetOf(next)}`,
       );
       region.cut = true;
       region.pages = next;
@@ -61,7 +61,7 @@ function chunkReader(opening: Opening, chunks: readonly Chunk[]): RegionReader {
   let lost = false;
   let bad = 0;
 
-  /** Has the chunk of the next page in `bytes`; false at the end. Passes over chunks that cannot be read. */
+  /** Loads the chunk of the next page into `bytes`. Skips unreadable chunks. Returns false at the end. */
   const load = (): boolean => {
     while (next < region.pages) {
       const chunk = chunks[at];
@@ -81,14 +81,14 @@ function chunkReader(opening: Opening, chunks: readonly Chunk[]): RegionReader {
     try {
       const compressed = new Uint8Array(chunk.size);
       if (readAt(opening.fd, opening.path, compressed, chunk.offset) < chunk.size)
-        throw new Error('the file became shorter while it was read');
-      if (opening.uncompress === undefined) throw new Error('there is no way to uncompress it');
+        throw new Error('the file was truncated while it was read');
+      if (opening.uncompress === undefined) throw new Error('its compression is not supported');
       return opening.uncompress(compressed, chunk.pages * pageSize);
     } catch (error) {
       const pages = `pages ${chunk.firstPage + 1} to ${chunk.firstPage + chunk.pages} of ${region.pages}`;
       if (bad++ < MAX_PROBLEMS)
         problems.push(
-          `CPU ${cpu}: the chunk at byte ${chunk.offset} with ${pages} cannot be read: ${(error as Error).message}`,
+          `CPU ${cpu}: the chunk at byte ${chunk.offset} with ${pages} can't be read: ${(error as Error).message}`,
         );
       return undefined;
     }
@@ -111,7 +111,7 @@ function chunkReader(opening: Opening, chunks: readonly Chunk[]): RegionReader {
   };
 }
 
-/** Sets RB_MISSED_EVENTS; without RB_MISSED_STORED, for how many they are is not known. */
+/** Sets RB_MISSED_EVENTS, but not RB_MISSED_STORED, because the number of lost events is unknown. */
 function flagLoss(page: Uint8Array, { commitOffset }: PageLayout): void {
   page[commitOffset + 3] = (page[commitOffset + 3] & ~0x40) | 0x80;
 }

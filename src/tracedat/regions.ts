@@ -1,14 +1,14 @@
 /**
- * Where the pages of each CPU lie: a buffer's extents enter, checked against the file; regions leave, and what is
- * missing. Compressed pages lie in chunks: trace-cmd.dat.v7(5), COMPRESSION FORMAT OF THE TRACE DATA.
+ * Checks a buffer's extents against the file and finds each CPU's region of pages, and what is missing. Compressed pages
+ * are in chunks: trace-cmd.dat.v7(5), COMPRESSION FORMAT OF THE TRACE DATA.
  */
 import { Broken, type Cursor, MAX_PART } from './cursor.ts';
 import { type Extent, MAX_CPUS } from './options.ts';
 import { MAX_PROBLEMS } from './parts.ts';
 
-/** Some pages of one CPU, compressed together. */
+/** Pages of one CPU that were compressed together. */
 export interface Chunk {
-  /** Of the compressed bytes in the file. */
+  /** Offset of the compressed bytes in the file. */
   offset: number;
   size: number;
   firstPage: number;
@@ -19,35 +19,35 @@ export interface Chunk {
 export interface Region {
   offset: number;
   pages: number;
-  /** Pages at the end are missing: the file is cut off or damaged. */
+  /** The last pages are missing: the file is truncated or damaged. */
   cut: boolean;
-  /** Undefined where they are not compressed. */
+  /** Undefined if the pages are not compressed. */
   chunks: Chunk[] | undefined;
 }
 
 export interface Placing {
   cursor: Cursor;
   pageSize: number;
-  /** First byte where pages can be. */
+  /** First byte that can belong to a page. */
   from: number;
   compressed: boolean;
 }
 
-/** Regions by CPU. What is wrong is added to `problems`. */
+/** Returns the regions by CPU. Adds what is wrong to `problems`. */
 export function placeRegions(
   extents: readonly Extent[],
   placing: Placing,
   problems: string[],
 ): Map<number, Region> {
   const regions = new Map<number, Region>();
-  const found: string[] = [];
-  // In the order of the file, so that no byte is read for two CPUs: a damaged table must not multiply the events.
+  const regionProblems: string[] = [];
+  // In file order, so that no byte is read for two CPUs: a damaged table must not multiply the events.
   let free = placing.from;
   for (const extent of [...extents].sort((a, b) => a.offset - b.offset)) {
     const { cpu, offset, size } = extent;
     if (cpu >= MAX_CPUS || regions.get(cpu)?.pages) {
-      found.push(
-        `CPU ${cpu}: ${cpu >= MAX_CPUS ? 'there is none of this number' : 'its pages are named twice'}`,
+      regionProblems.push(
+        `CPU ${cpu}: ${cpu >= MAX_CPUS ? 'the number is impossible' : 'its pages are listed twice'}`,
       );
       continue;
     }
@@ -56,19 +56,19 @@ export function placeRegions(
     if (size === 0) continue;
     if (offset < free || offset >= placing.cursor.size) {
       region.cut = true;
-      found.push(`CPU ${cpu}: its pages are said to be at byte ${offset}, where none can be`);
+      regionProblems.push(`CPU ${cpu}: its pages can't be at byte ${offset}, as the file says`);
       continue;
     }
-    if (placing.compressed) free = indexChunks(extent, region, placing, found);
-    else free = countPages(extent, region, placing, found);
+    if (placing.compressed) free = indexChunks(extent, region, placing, regionProblems);
+    else free = countPages(extent, region, placing, regionProblems);
   }
-  problems.push(...found.slice(0, MAX_PROBLEMS));
-  if (found.length > MAX_PROBLEMS)
-    problems.push(`${found.length - MAX_PROBLEMS} more CPUs have such problems`);
+  problems.push(...regionProblems.slice(0, MAX_PROBLEMS));
+  if (regionProblems.length > MAX_PROBLEMS)
+    problems.push(`${regionProblems.length - MAX_PROBLEMS} more CPUs have such problems`);
   return regions;
 }
 
-/** Returns the first byte behind the pages. */
+/** Returns the first byte after the pages. */
 function countPages(
   extent: Extent,
   region: Region,
@@ -84,12 +84,12 @@ function countPages(
     problems.push(`CPU ${cpu}: the file ends after ${there} of its ${size} bytes, ${place}`);
   } else if (size % pageSize !== 0) {
     region.cut = true;
-    problems.push(`CPU ${cpu}: ${size} bytes are no whole number of pages of ${pageSize}`);
+    problems.push(`CPU ${cpu}: ${size} bytes are not a multiple of the page size ${pageSize}`);
   }
   return offset + there;
 }
 
-/** Returns the first byte behind the chunks. */
+/** Returns the first byte after the chunks. */
 function indexChunks(
   extent: Extent,
   region: Region,
@@ -108,12 +108,12 @@ function indexChunks(
       const sizes = walk.bytes(8, 'the sizes of a chunk');
       const [size, bytes] = [sizes.readUInt32LE(0), sizes.readUInt32LE(4)];
       if (bytes === 0 || bytes % pageSize !== 0 || bytes > MAX_PART)
-        throw walk.broken(start, `${bytes} bytes are no whole number of pages of ${pageSize}`);
+        throw walk.broken(start, `${bytes} bytes are not a multiple of the page size ${pageSize}`);
       const offset = walk.position;
       walk.skip(size, 'a chunk');
-      // Its size does not count the number of chunks.
+      // The extent's size excludes the word with the number of chunks.
       if (walk.position > extent.offset + 4 + extent.size)
-        throw walk.broken(start, 'a chunk reaches too far');
+        throw walk.broken(start, 'a chunk ends after its region');
       chunks.push({ offset, size, firstPage: region.pages, pages: bytes / pageSize });
       region.pages += bytes / pageSize;
     }
@@ -121,7 +121,7 @@ function indexChunks(
   } catch (error) {
     if (!(error instanceof Broken)) throw error;
     region.cut = true;
-    const place = `chunk ${chunks.length + 1} of ${count}, from page ${region.pages + 1} on`;
+    const place = `chunk ${chunks.length + 1} of ${count}, starting with page ${region.pages + 1}`;
     problems.push(`CPU ${extent.cpu}: its pages end early ${error.message} (${place})`);
     return start;
   }

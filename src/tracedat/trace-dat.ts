@@ -1,17 +1,17 @@
-/** Words of the file format trace.dat. Source: trace-cmd's trace-cmd.dat.v6(5) and trace-cmd.dat.v7(5). */
+/** Constants of the file format trace.dat. Source: trace-cmd's trace-cmd.dat.v6(5) and trace-cmd.dat.v7(5). */
 
-/** 0x17 0x08 0x44 "tracing"; behind it the version as a string. */
+/** 0x17 0x08 0x44 "tracing"; the version follows as a string. */
 export const MAGIC = '\x17\x08Dtracing';
-/** The version that is written. */
+/** The version that we write. */
 export const VERSION = '6';
 
-/** Sections of version 6 behind the CPU count: 10 bytes each. */
+/** Sections of version 6 after the CPU count have a name of 10 bytes. */
 export const SECTION_BYTES = 10;
 export const OPTIONS = 'options  \0';
 export const LATENCY = 'latency  \0';
 export const FLYRECORD = 'flyrecord\0';
 
-/** Options that say something of metrics; readers pass over those they do not know. */
+/** Options relevant to metrics; readers ignore options they don't know. */
 export const OPTION_DONE = 0;
 export const OPTION_DATE = 1;
 export const OPTION_CPUSTAT = 2;
@@ -24,7 +24,7 @@ export const OPTION_TIME_SHIFT = 12;
 export const OPTION_TSC2NSEC = 14;
 export const OPTION_BUFFER_TEXT = 22;
 
-/** Sections of version 7, and the options that hold their offsets. */
+/** Sections of version 7, and the options with their offsets. */
 export const SECTION_OPTIONS = 0;
 export const SECTION_BUFFER = 3;
 export const SECTION_HEADER_INFO = 16;
@@ -33,7 +33,7 @@ export const SECTION_EVENT_FORMATS = 18;
 export const SECTION_KALLSYMS = 19;
 export const SECTION_IS_COMPRESSED = 1;
 
-/** What `events/header_event` says on every kernel: kernel/trace/ring_buffer.c, ring_buffer_print_entry_header(). */
+/** The same text on every kernel: kernel/trace/ring_buffer.c, ring_buffer_print_entry_header(). */
 export const HEADER_EVENT = `# compressed entry header
 \ttype_len    :    5 bits
 \ttime_delta  :   27 bits

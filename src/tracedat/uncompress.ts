@@ -1,14 +1,14 @@
-/** Compressed parts of a trace.dat of version 7 in, their bytes out. The algorithms are those trace-cmd is built with. */
+/** Uncompresses parts of a trace.dat of version 7, with the algorithms that trace-cmd is built with. */
 import { inflateSync, zstdDecompressSync } from 'node:zlib';
 
-/** Gives `size` bytes, or throws an `Error` with the reason. */
+/** Returns `size` bytes, or throws an `Error` with the reason. */
 export type Uncompress = (compressed: Uint8Array, size: number) => Uint8Array;
 
 type Algorithm = (bytes: Uint8Array, options: { maxOutputLength: number }) => Uint8Array;
 
 const ALGORITHMS: Readonly<Record<string, Algorithm>> = { zlib: inflateSync, zstd: zstdDecompressSync };
 
-/** By the name in the file's header, for which `none` is nothing special; undefined for one we do not have. */
+/** Finds the algorithm by its name in the file's header. Undefined if it is not supported or is `none`. */
 export function uncompressOf(name: string): Uncompress | undefined {
   const algorithm = Object.hasOwn(ALGORITHMS, name) ? ALGORITHMS[name] : undefined;
   if (algorithm === undefined) return undefined;

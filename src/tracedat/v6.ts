@@ -1,6 +1,6 @@
 /**
- * The front part of a trace.dat file of version 6, behind the sizes of long and page: a cursor enters, its formats,
- * options and tables of CPUs leave, as far as they can be read. Format: trace-cmd.dat.v6(5).
+ * Reads the front of a trace.dat file of version 6, after the sizes of long and page: formats, options and tables of
+ * CPUs. Reads as much as it can. Format: trace-cmd.dat.v6(5).
  */
 import { UsageError } from '../model/errors.ts';
 import { Broken, type Cursor } from './cursor.ts';
@@ -8,29 +8,29 @@ import { type BufferEntry, type Extent, type Facts, MAX_CPUS, selectedClock, tak
 import { type Formats, MAX_PROBLEMS, readEventFormats, readFtraceFormats } from './parts.ts';
 import { FLYRECORD, LATENCY, OPTION_DONE, OPTIONS, SECTION_BYTES } from './trace-dat.ts';
 
-/** What a file holds, of either version; filled while it is read, so that a file that breaks off gives the rest. */
-export interface Found {
+/** Contents of a file of either version. Filled while reading, so a truncated file still gives what comes before. */
+export interface FileParts {
   formats: Formats;
   facts: Facts;
   problems: string[];
-  /** Text of /proc/kallsyms; '' where the file has none. Large: read when it is asked for. */
+  /** Text of /proc/kallsyms; '' if the file has none. It is large, so it is read on request. */
   kallsyms(): string;
 }
 
-/** Reads on behind `header_event`; the buffers are in `facts` afterwards, the top level's first. Throws `Broken`. */
-export function readV6(cursor: Cursor, file: string, found: Found): void {
-  const { facts } = found;
-  readFtraceFormats(cursor, found.formats);
-  readEventFormats(cursor, found.formats);
+/** Reads what follows `header_event`. Adds the buffers to `facts`, the top level first. Throws `Broken`. */
+export function readV6(cursor: Cursor, file: string, parts: FileParts): void {
+  const { facts } = parts;
+  readFtraceFormats(cursor, parts.formats);
+  readEventFormats(cursor, parts.formats);
   const symbols = cursor.at(cursor.position);
   cursor.skip(cursor.number(4, 'kallsyms'), 'kallsyms');
-  found.kallsyms = () => symbols.at(symbols.position).text(4, 'kallsyms');
+  parts.kallsyms = () => symbols.at(symbols.position).text(4, 'kallsyms');
   cursor.skip(cursor.number(4, 'the printk formats'), 'the printk formats');
   cursor.skip(cursor.number(8, 'the command lines'), 'the command lines');
   const start = cursor.position;
   const cpus = cursor.number(4, 'the number of CPUs');
-  if (cpus > MAX_CPUS) throw cursor.broken(start, `${cpus} CPUs cannot be`);
-  readToTable(cursor, file, found);
+  if (cpus > MAX_CPUS) throw cursor.broken(start, `${cpus} CPUs are impossible`);
+  readToTable(cursor, file, parts);
   facts.cpuCount = Math.max(facts.cpuCount, cpus);
   const instances = facts.buffers;
   const top: BufferEntry = { name: '', offset: start, clock: '', pageSize: 0, extents: [], isText: false };
@@ -38,42 +38,43 @@ export function readV6(cursor: Cursor, file: string, found: Found): void {
   readTable(cursor, cpus, top);
   top.offset = cursor.position;
   if (facts.hasClock && facts.clock === '') readClock(cursor, facts);
-  for (const instance of instances) readInstance(cursor, file, found, instance, cpus);
+  for (const instance of instances) readInstance(cursor, file, parts, instance, cpus);
 }
 
-/** Passes over the sections before the table of CPUs, taking in options. */
-function readToTable(cursor: Cursor, file: string, found: Found): void {
+/** Reads the options and skips other sections, up to the table of CPUs. */
+function readToTable(cursor: Cursor, file: string, parts: FileParts): void {
   for (;;) {
     const at = cursor.position;
     const section = cursor.bytes(SECTION_BYTES, 'the name of a section').toString('latin1');
     if (section === FLYRECORD) return;
-    if (section === LATENCY) throw new UsageError(`${file} holds the text of a latency tracer, not events`);
-    if (section !== OPTIONS) throw cursor.broken(at, `there is no section ${JSON.stringify(section)}`);
-    readOptions(cursor, found);
+    if (section === LATENCY)
+      throw new UsageError(`${file} contains the text of a latency tracer, not events`);
+    if (section !== OPTIONS) throw cursor.broken(at, `unknown section ${JSON.stringify(section)}`);
+    readOptions(cursor, parts);
   }
 }
 
-function readOptions(cursor: Cursor, { facts, problems }: Found): void {
+function readOptions(cursor: Cursor, { facts, problems }: FileParts): void {
   for (;;) {
     const at = cursor.position;
     const id = cursor.number(2, 'an option');
     if (id === OPTION_DONE) return;
     const wrong = takeOption(facts, id, cursor.bytes(cursor.number(4, 'an option'), 'an option'), 6);
     if (wrong !== '' && problems.length < MAX_PROBLEMS)
-      problems.push(`the option at byte ${at} is passed over: ${wrong}`);
+      problems.push(`ignored the option at byte ${at}: ${wrong}`);
   }
 }
 
 function readTable(cursor: Cursor, cpus: number, buffer: BufferEntry): void {
   const extents: Extent[] = [];
   for (let cpu = 0; cpu < cpus; cpu++) {
-    const offset = cursor.number(8, `the place of CPU ${cpu}`);
+    const offset = cursor.number(8, `the offset of CPU ${cpu}`);
     extents.push({ cpu, offset, size: cursor.number(8, `the size of CPU ${cpu}`) });
   }
   buffer.extents = extents;
 }
 
-/** Old versions put the text of `trace_clock` behind the table. */
+/** Old versions have the text of `trace_clock` after the table. */
 function readClock(cursor: Cursor, facts: Facts): void {
   try {
     facts.clock = selectedClock(cursor.text(8, 'the clock'));
@@ -82,21 +83,27 @@ function readClock(cursor: Cursor, facts: Facts): void {
   }
 }
 
-/** An instance has options of its own, where its number of CPUs differs, and a table. */
-function readInstance(cursor: Cursor, file: string, found: Found, buffer: BufferEntry, cpus: number): void {
-  const { facts, problems } = found;
+/** An instance has its own options, if its number of CPUs differs, and a table. */
+function readInstance(
+  cursor: Cursor,
+  file: string,
+  parts: FileParts,
+  buffer: BufferEntry,
+  cpus: number,
+): void {
+  const { facts, problems } = parts;
   const own = cursor.at(buffer.offset);
   const before = facts.cpuCount;
   facts.cpuCount = cpus;
   try {
-    readToTable(own, file, found);
-    if (facts.cpuCount > MAX_CPUS) throw own.broken(buffer.offset, `${facts.cpuCount} CPUs cannot be`);
+    readToTable(own, file, parts);
+    if (facts.cpuCount > MAX_CPUS) throw own.broken(buffer.offset, `${facts.cpuCount} CPUs are impossible`);
     readTable(own, facts.cpuCount, buffer);
     buffer.offset = own.position;
   } catch (error) {
     if (!(error instanceof Broken)) throw error;
     if (problems.length < MAX_PROBLEMS)
-      problems.push(`the instance ${buffer.name} is cut off or damaged ${error.message}`);
+      problems.push(`the instance ${buffer.name} is truncated or damaged ${error.message}`);
   }
   facts.cpuCount = Math.max(before, Math.min(facts.cpuCount, MAX_CPUS));
 }

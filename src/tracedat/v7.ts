@@ -1,7 +1,6 @@
 /**
- * Sections of a trace.dat file of version 7, behind the sizes of long and page: a cursor enters, page layout, formats
- * and options leave, as far as they can be read. Format: trace-cmd.dat.v7(5). Names of sections, in the strings
- * section, say nothing that their ids do not.
+ * Reads sections of a trace.dat file of version 7, after the sizes of long and page: page layout, formats and options.
+ * Reads as much as it can. Format: trace-cmd.dat.v7(5). Ignores the names of sections, because their IDs are enough.
  */
 import { UsageError } from '../model/errors.ts';
 import type { PageLayout } from '../model/format.ts';
@@ -19,7 +18,7 @@ import {
   SECTION_OPTIONS,
 } from './trace-dat.ts';
 import { type Uncompress, uncompressOf } from './uncompress.ts';
-import type { Found } from './v6.ts';
+import type { FileParts } from './v6.ts';
 
 const MAX_OPTION_SECTIONS = 10_000;
 
@@ -29,39 +28,39 @@ export interface SectionFile {
   uncompress: Uncompress | undefined;
 }
 
-/** Reads the compression. Throws `UsageError` for one that cannot be undone, `Broken` where the file ends before it. */
+/** Reads the compression. Throws `UsageError` if it is not supported, `Broken` if the file ends before it. */
 export function readCompression(cursor: Cursor, file: string): SectionFile {
   const compression = cursor.name('the name of the compression');
   cursor.name('the version of the compression');
   const uncompress = uncompressOf(compression);
   if (uncompress === undefined && compression !== 'none')
     throw new UsageError(
-      `${file} is compressed with ${JSON.stringify(compression)}, which is neither zlib nor zstd: \`trace-cmd convert --compression none\` makes a readable one of it`,
+      `${file} is compressed with ${JSON.stringify(compression)}; only zlib and zstd are supported: convert it with \`trace-cmd convert --compression none\``,
     );
   return { cursor, file, uncompress };
 }
 
-/** Reads all options; the buffers are in `facts` afterwards. What their chain said before it broke off stands. */
-export function readOptions7(sections: SectionFile, found: Found): void {
+/** Reads all options and adds the buffers to `facts`. If their chain breaks off, keeps the options before that. */
+export function readOptions7(sections: SectionFile, parts: FileParts): void {
   const { cursor, file } = sections;
   const seen = new Set<number>();
   try {
-    let offset = cursor.number(8, 'the place of the options');
+    let offset = cursor.number(8, 'the offset of the options');
     while (offset !== 0) {
       if (seen.has(offset) || seen.size === MAX_OPTION_SECTIONS)
-        throw cursor.broken(offset, 'the sections of options go round in circles');
+        throw cursor.broken(offset, 'the sections of options form a loop');
       seen.add(offset);
-      offset = readSection(openSection(sections, offset, SECTION_OPTIONS), found);
+      offset = readSection(openSection(sections, offset, SECTION_OPTIONS), parts);
     }
   } catch (error) {
-    // Without a single one, there is nothing to go by.
-    if (!(error instanceof Broken) || found.facts.sections.size === 0) throw error;
-    found.problems.push(`${file} is cut off or damaged ${error.message}`);
+    // Without any option there is nothing to work with.
+    if (!(error instanceof Broken) || parts.facts.sections.size === 0) throw error;
+    parts.problems.push(`${file} is truncated or damaged ${error.message}`);
   }
 }
 
-/** One section of options; returns where the next is, 0 for none. */
-function readSection(cursor: Cursor, { facts, problems }: Found): number {
+/** Reads one section of options. Returns the offset of the next, 0 for none. */
+function readSection(cursor: Cursor, { facts, problems }: FileParts): number {
   for (;;) {
     const at = cursor.position;
     const id = cursor.number(2, 'an option');
@@ -72,76 +71,77 @@ function readSection(cursor: Cursor, { facts, problems }: Found): number {
     }
     const wrong = takeOption(facts, id, data, 7);
     if (wrong !== '' && problems.length < MAX_PROBLEMS)
-      problems.push(`option ${id} at byte ${at} is passed over: ${wrong}`);
+      problems.push(`ignored option ${id} at byte ${at}: ${wrong}`);
   }
 }
 
-/** A cursor over a section's content, uncompressed. Throws `Broken`. */
+/** Returns a cursor over a section's uncompressed content. Throws `Broken`. */
 function openSection({ cursor, uncompress }: SectionFile, offset: number, id: number): Cursor {
   const section = cursor.at(offset);
-  const found = section.number(2, `section ${id}`);
-  if (found !== id) throw section.broken(offset, `section ${id} is not there, but ${found}`);
+  const actualId = section.number(2, `section ${id}`);
+  if (actualId !== id) throw section.broken(offset, `section ${id} is missing; section ${actualId} is there`);
   const flags = section.number(2, `section ${id}`);
   section.skip(12, `section ${id}`);
   if ((flags & SECTION_IS_COMPRESSED) === 0 || uncompress === undefined) return section;
   const size = section.number(4, `section ${id}`);
   const bytes = section.number(4, `section ${id}`);
-  if (bytes > MAX_PART) throw section.broken(offset, `section ${id} has ${bytes} bytes, which cannot be`);
+  if (bytes > MAX_PART)
+    throw section.broken(offset, `section ${id} has an impossible size of ${bytes} bytes`);
   const compressed = section.bytes(size, `section ${id}`);
   try {
     return new Cursor(memoryInput(uncompress(compressed, bytes), `section ${id} (uncompressed)`));
   } catch (error) {
-    throw section.broken(offset, `section ${id} cannot be uncompressed, ${(error as Error).message}`);
+    throw section.broken(offset, `section ${id} can't be uncompressed: ${(error as Error).message}`);
   }
 }
 
-/** The page layout, or what is wrong with it. */
-export function readLayout7(sections: SectionFile, { facts }: Found): PageLayout | { error: string } {
+/** Returns the page layout, or what is wrong with it. */
+export function readLayout7(sections: SectionFile, { facts }: FileParts): PageLayout | { error: string } {
   const offset = facts.sections.get(SECTION_HEADER_INFO);
   if (offset === undefined) return { error: 'is missing' };
   try {
     return readHeaderInfo(openSection(sections, offset, SECTION_HEADER_INFO));
   } catch (error) {
-    if (error instanceof Broken) return { error: `cannot be read ${error.message}` };
+    if (error instanceof Broken) return { error: `can't be read ${error.message}` };
     throw error;
   }
 }
 
-/** Reads the formats; a section that breaks off is a problem, the formats before it are kept. */
-export function readFormats7(sections: SectionFile, { facts, formats, problems }: Found): void {
+/** Reads the formats. If a section breaks off, reports a problem and keeps the formats before that. */
+export function readFormats7(sections: SectionFile, { facts, formats, problems }: FileParts): void {
   for (const [id, read] of [
     [SECTION_FTRACE_FORMATS, readFtraceFormats],
     [SECTION_EVENT_FORMATS, readEventFormats],
   ] as const) {
     const offset = facts.sections.get(id);
     try {
-      if (offset === undefined) problems.push(`${sections.file} has no section ${id}, of formats`);
+      if (offset === undefined) problems.push(`${sections.file} lacks section ${id}, which contains formats`);
       else read(openSection(sections, offset, id), formats);
     } catch (error) {
       if (!(error instanceof Broken)) throw error;
-      problems.push(`${sections.file} is cut off or damaged ${error.message}`);
+      problems.push(`${sections.file} is truncated or damaged ${error.message}`);
     }
   }
 }
 
-/** Symbols are read when they are asked for; a section that cannot be read has none. */
-export function findSymbols7(sections: SectionFile, found: Found): void {
-  const offset = found.facts.sections.get(SECTION_KALLSYMS);
+/** Prepares to read symbols on request. An unreadable section gives none. */
+export function findSymbols7(sections: SectionFile, parts: FileParts): void {
+  const offset = parts.facts.sections.get(SECTION_KALLSYMS);
   if (offset === undefined) return;
-  found.kallsyms = () => openSection(sections, offset, SECTION_KALLSYMS).text(4, 'kallsyms');
+  parts.kallsyms = () => openSection(sections, offset, SECTION_KALLSYMS).text(4, 'kallsyms');
 }
 
-/** Whether a buffer's pages are compressed. Throws `Broken` when its section is not there. */
+/** Whether a buffer's pages are compressed. Throws `Broken` if its section is missing. */
 export function isCompressed({ cursor, uncompress }: SectionFile, buffer: BufferEntry): boolean {
   const section = cursor.at(buffer.offset);
   const id = section.number(2, 'the section of a buffer');
-  if (id !== SECTION_BUFFER) throw section.broken(buffer.offset, `there is no buffer, but section ${id}`);
+  if (id !== SECTION_BUFFER) throw section.broken(buffer.offset, `not a buffer, but section ${id}`);
   return (
     (section.number(2, 'the section of a buffer') & SECTION_IS_COMPRESSED) !== 0 && uncompress !== undefined
   );
 }
 
-/** Number of CPUs that a buffer's extents speak of. */
+/** Number of CPUs according to a buffer's extents. */
 export function cpusOf(buffer: BufferEntry): number {
   return buffer.extents.reduce((cpus, { cpu }) => (cpu < MAX_CPUS ? Math.max(cpus, cpu + 1) : cpus), 0);
 }

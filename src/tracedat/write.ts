@@ -1,9 +1,9 @@
 /**
- * Writes captures: pages as `trace_pipe_raw` gives them enter, a trace.dat file (version 6) leaves that trace-cmd,
- * KernelShark and `read.ts` read. Format: trace-cmd.dat.v6(5).
+ * Writes captures: pages from `trace_pipe_raw` become a trace.dat file (version 6) for trace-cmd, KernelShark and
+ * `read.ts`. Format: trace-cmd.dat.v6(5).
  *
- * The table of CPUs comes before their pages and wants their sizes, so pages go to a temporary file a CPU beside the
- * target until `finish`. Those have no names, so that nothing of them stays behind, whatever ends the process.
+ * The table of CPUs comes before the pages and contains their sizes. So until `finish`, pages go to one temporary file
+ * per CPU beside the target. These files are unlinked at once, so none remains however the process ends.
  */
 import { closeSync, lstatSync, renameSync, rmSync } from 'node:fs';
 import { parseFormat } from '../decode/format.ts';
@@ -12,9 +12,9 @@ import type { BufferStats, TraceMetadata } from '../model/source.ts';
 import { openFile, readAt, refused, writeAll } from './file-io.ts';
 import { headerBytes, littleEndian, type SystemFormats } from './header.ts';
 
-/** Records of tracers that can lie in any buffer; trace-cmd wants the first two at least. */
+/** Records of tracers that can be in any buffer; trace-cmd needs at least the first two. */
 const FTRACE_FORMATS = ['function', 'print', 'bprint', 'bputs', 'raw_data', 'kernel_stack', 'user_stack'];
-/** Pages are written in pieces of this size: every write is a syscall that may be traced. */
+/** Pages are written in blocks of this size, because each write is a syscall that may be traced. */
 const WRITE_BYTES = 65536;
 const COPY_BYTES = 1 << 20;
 
@@ -22,25 +22,25 @@ export interface CaptureWriterOptions {
   metadata: TraceMetadata;
   /** Recorded events, `system:name`; each must have a format. */
   events: readonly string[];
-  /** Further records of the system `ftrace` to describe: `funcgraph_entry`. */
+  /** Further records of the system `ftrace` to describe, such as `funcgraph_entry`. */
   ftraceFormats?: readonly string[];
 }
 
 export interface CaptureEnd {
-  /** Counts of the CPUs whose buffers were read. */
+  /** Counters of the CPUs whose buffers were read. */
   stats: readonly BufferStats[];
-  /** Names of processes, lines `pid comm` as in `saved_cmdlines`. */
+  /** Names of processes: lines `pid comm`, as in `saved_cmdlines`. */
   cmdlines?: string;
-  /** Lines `address type name` as in /proc/kallsyms, for pages of a function tracer. */
+  /** Lines `address type name`, as in /proc/kallsyms, for pages of a function tracer. */
   kallsyms?: string;
 }
 
 export interface CaptureWriter {
-  /** Appends a page of one CPU: at most `pageSize` bytes, filled up with zeroes. They are copied. */
+  /** Appends a copy of a page of one CPU: at most `pageSize` bytes, padded with zeros. */
   addPage(cpu: number, page: Uint8Array): void;
   /** Writes the file. Nothing can be added afterwards. */
   finish(end: CaptureEnd): void;
-  /** Gives up: what was written so far is removed. Without effect after `finish`. */
+  /** Removes what was written so far. No effect after `finish`. */
   discard(): void;
 }
 
@@ -53,8 +53,8 @@ interface Spool {
 }
 
 /**
- * Creates `path` when `finish` is called; until then there is `path.partial`. Throws `KernelError` when the system
- * refuses a file, `UsageError` where something else than a file is at `path`, `Error` for an event without a format.
+ * Creates `path.partial`, which becomes `path` when `finish` is called. Throws `KernelError` if the system refuses a
+ * file, `UsageError` if `path` exists and is not a file, `Error` for an event without a format.
  */
 export function openCaptureWriter(path: string, options: CaptureWriterOptions): CaptureWriter {
   const { metadata } = options;
@@ -69,10 +69,10 @@ export function openCaptureWriter(path: string, options: CaptureWriterOptions): 
   let open = true;
 
   const spoolOf = (cpu: number): Spool => {
-    const known = spools.get(cpu);
-    if (known !== undefined) return known;
+    const existing = spools.get(cpu);
+    if (existing !== undefined) return existing;
     if (!Number.isInteger(cpu) || cpu < 0 || cpu >= metadata.cpuCount)
-      throw new Error(`${path}: a page of CPU ${cpu}, where there are ${metadata.cpuCount}`);
+      throw new Error(`${path}: got a page of CPU ${cpu}, but there are only ${metadata.cpuCount} CPUs`);
     const name = `${path}.cpu${cpu}.partial`;
     const fd = openNew(name, 'wx+');
     rmSync(name, { force: true });
@@ -119,7 +119,7 @@ export function openCaptureWriter(path: string, options: CaptureWriterOptions): 
     const chunk = new Uint8Array(COPY_BYTES);
     for (let done = 0; done < size; ) {
       const length = readAt(from, partial, chunk.subarray(0, Math.min(COPY_BYTES, size - done)), done);
-      if (length === 0) throw new Error(`${partial}: pages that were written cannot be read back`);
+      if (length === 0) throw new Error(`${partial}: written pages can't be read back`);
       writeAll(target, partial, chunk.subarray(0, length), to + done);
       done += length;
     }
@@ -127,9 +127,9 @@ export function openCaptureWriter(path: string, options: CaptureWriterOptions): 
 
   return {
     addPage(cpu, page) {
-      if (!open) throw new Error(`${path}: a page after the end`);
+      if (!open) throw new Error(`${path}: got a page after the end`);
       if (page.length > pageSize)
-        throw new Error(`${path}: a page of ${page.length} bytes, where ${pageSize} is the size`);
+        throw new Error(`${path}: got a page of ${page.length} bytes, but the page size is ${pageSize}`);
       const spool = spoolOf(cpu);
       const { pending, pendingBytes } = spool;
       pending.set(page, pendingBytes);
@@ -152,13 +152,13 @@ export function openCaptureWriter(path: string, options: CaptureWriterOptions): 
   };
 }
 
-/** The finished file takes the place of what is there: /dev/null, as a habit, would be gone for everybody. */
+/** The finished file replaces what is at `path`. If that is /dev/null, it would be gone for everybody. */
 function refuseOthersThanFiles(path: string): void {
   if (lstatSync(path, { throwIfNoEntry: false })?.isFile() === false)
-    throw new UsageError(`${path} is there already and is no regular file: name a new one`);
+    throw new UsageError(`${path} already exists and is not a regular file: choose a new name`);
 }
 
-/** What a killed recording left is replaced; a link that somebody put there is not followed. */
+/** Replaces what a killed recording left behind. Does not follow a link that somebody put there. */
 function openNew(path: string, flags: 'wx' | 'wx+'): number {
   try {
     rmSync(path, { force: true });
@@ -183,9 +183,9 @@ function systemsOf({ metadata, events }: CaptureWriterOptions): SystemFormats[] 
     const system = event.split(':')[0];
     if (system === 'ftrace') continue;
     const text = metadata.formatText(event);
-    if (text === undefined) throw new Error(`${event} is to be recorded, but has no format`);
+    if (text === undefined) throw new Error(`${event} can't be recorded: it has no format`);
     const format = parseFormat(system, text);
-    if ('error' in format) throw new Error(`${event} is to be recorded, but its format ${format.error}`);
+    if ('error' in format) throw new Error(`${event} can't be recorded: its format ${format.error}`);
     systems.set(system, [...(systems.get(system) ?? []), text]);
   }
   return [...systems].map(([system, formats]) => ({ system, formats }));

@@ -1,7 +1,7 @@
 /**
- * A file of the kernel's own text, of `trace` or `trace_pipe`: its name in, the text and all that the file tells of
- * itself out. It has no formats, so those that are known take their place; and it tells neither the machine nor, for
- * the most part, the kernel: syscalls are named as on the machine that reads it.
+ * Opens a file with the kernel's own text from `trace` or `trace_pipe`, and says what the file contains. The file has no
+ * formats, so the known ones are used. It does not name the machine, and rarely the kernel, so syscalls get the names of
+ * the reading machine.
  */
 import { closeSync } from 'node:fs';
 import { machine } from 'node:os';
@@ -14,57 +14,57 @@ import { whatItIs } from './text-refusals.ts';
 import { type ShownLine, surveyText, type TextSurvey } from './text-survey.ts';
 
 export interface TextTrace {
-  /** Gives the text once, to the end of the file. */
+  /** Returns the text once, to the end of the file. */
   source: TextSource;
-  /** Whether `source` has given all of it. */
+  /** Number of bytes that `source` has returned. */
   bytesRead(): number;
   bytes: number;
-  /** Of the headings; `nop` where there are none and the lines are those of events. */
+  /** According to the headings; `nop` if there are none and the lines are events. */
   tracer: string;
-  /** The lines are those of function_graph. */
+  /** The lines come from function_graph. */
   isGraph: boolean;
-  /** CPUs that events are of, ascending. */
+  /** CPUs with events, ascending. */
   cpus: readonly number[];
-  /** For the plan: events are those that the text has; formats there are of all that are known. */
+  /** Metadata for the plan: the events that the text contains, and all known formats. */
   metadata: Omit<TraceMetadata, 'layout'>;
-  /** Undefined: the trace clock does not count time, and there are no durations. */
+  /** Undefined: the trace clock does not measure time, and there are no durations. */
   nsPerStamp: 1 | undefined;
-  /** Events that were overwritten before the text was made, as the headings of `trace` count them. */
+  /** Events overwritten before the text was made, according to the headings of `trace`. */
   overwritten: number;
-  /** Of a latency tracer, whose `trace` is the longest latency and the events within; the text is not given. */
+  /** Longest latency, if the file is the `trace` of a latency tracer. `source` is empty then. */
   latencyNs: number | undefined;
-  /** All of that trace. */
+  /** The whole text of that trace. */
   latencyTrace: string;
-  /** Names of events that are not known: text does not tell their system, and has no formats. */
+  /** Names of unknown events: text has neither their system nor formats. */
   otherNames: readonly string[];
-  /** Lines that are events, and those that are nothing, with the first of these. */
+  /** Number of lines that are events, and of lines that are nothing known, with the first of these. */
   eventLines: number;
   otherLines: number;
   firstOther: ShownLine | undefined;
-  /** The last line has no newline: where it cannot be read, this says so. Undefined where it has one. */
+  /** Message for a last line without newline that can't be parsed. Undefined if the text ends with a newline. */
   openEnd: string | undefined;
-  /** Number of the line that begins behind so many bytes of what `source` gives. */
+  /** Number of the line that starts after this many bytes of what `source` returns. */
   lineAt(offset: number): number;
-  /** What the file cannot give. */
+  /** What the file can't provide. */
   problems: string[];
   close(): void;
 }
 
 const HEAD_BYTES = 1 << 16;
 const PIECE_BYTES = 1 << 20;
-/** As much as the trace of a latency is shown. */
+/** Maximum bytes of a latency trace to show. */
 const LONGEST_LATENCY_TRACE = 1 << 20;
 const NEWLINE = 0x0a;
 
-/** Whether a file begins as text of `trace` or `trace_pipe` does. */
+/** Whether a file begins like text of `trace` or `trace_pipe`. */
 export function looksLikeTraceText(head: Uint8Array): boolean {
   const survey = surveyText([head]);
   return survey.hasLines || survey.isEmpty;
 }
 
 /**
- * Opens a file. It is read twice, the first time for the CPUs and events that it has. Throws `UsageError` when it is no
- * such text, `KernelError` when it cannot be read.
+ * Opens a file. Reads it twice; the first time to find its CPUs and events. Throws `UsageError` if it is not such a text,
+ * `KernelError` if it can't be read.
  */
 export function openTextTrace(file: string): TextTrace {
   const fd = openFile(file, 'r');
@@ -119,7 +119,7 @@ function* piecesOf(fd: number, file: string): Generator<Uint8Array> {
   }
 }
 
-/** Text of a file, from its start, once. */
+/** Reads a file's text once, from the start. */
 interface Reader extends TextSource {
   /** Bytes of the file so far. */
   position(): number;
@@ -137,7 +137,7 @@ function asItIs(fd: number, file: string, bytes: number): Reader {
   };
 }
 
-/** With the front parts of lines as the decoder reads them. */
+/** Rewrites lines to the prefix that the decoder reads. */
 function rewritten(fd: number, file: string): Reader {
   const canonical = makeCanonical();
   const piece = Buffer.alloc(PIECE_BYTES);
@@ -164,10 +164,10 @@ function rewritten(fd: number, file: string): Reader {
 function lineAt(reader: Reader, offset: number): number {
   const piece = Buffer.alloc(PIECE_BYTES);
   let number = 1;
-  for (let left = offset; left > 0; ) {
-    const read = reader.readText(piece.subarray(0, Math.min(left, piece.length)));
+  for (let remaining = offset; remaining > 0; ) {
+    const read = reader.readText(piece.subarray(0, Math.min(remaining, piece.length)));
     if (read === 0) break;
-    left -= read;
+    remaining -= read;
     for (let at = piece.indexOf(NEWLINE); at >= 0 && at < read; at = piece.indexOf(NEWLINE, at + 1)) number++;
   }
   return number;
@@ -178,17 +178,17 @@ function traceText(fd: number, file: string): string {
   return text.toString('utf8', 0, readAt(fd, file, text, 0));
 }
 
-/** What is text of the kernel but cannot be read, and what to do. */
+/** Reason why kernel text is not supported, with the remedy; undefined if it is supported. */
 function whyNotRead(survey: TextSurvey): string | undefined {
   if (survey.isLatencyFormat && survey.tracer === 'nop') {
-    return 'is text with latency-format of nop, which is not read: make it again with 0 in options/latency-format';
+    return 'is text of nop with latency-format, which is not supported: make it again with 0 in options/latency-format';
   }
   const { otherNames, isGraph, hasGraphDurations } = survey;
   if (isGraph && !hasGraphDurations) {
-    return 'is text of function_graph without durations, which has none to count: make it again with 1 in options/funcgraph-duration';
+    return 'is text of function_graph without durations, so there is nothing to measure: make it again with 1 in options/funcgraph-duration';
   }
   if (!isGraph && otherNames.some((name) => name.startsWith('funcgraph_'))) {
-    return 'is the output of trace-cmd report with calls of function_graph, which are not read from it: replay the trace.dat';
+    return 'is the output of trace-cmd report with calls of function_graph, which are not supported there: replay the trace.dat';
   }
   return undefined;
 }
@@ -208,14 +208,16 @@ function metadataOf(survey: TextSurvey): TextTrace['metadata'] {
 function problemsOf(survey: TextSurvey, file: string): string[] {
   const problems: string[] = [];
   if (survey.isPlain) {
-    problems.push(`${file} was made with a trace clock that does not count time: there are no durations`);
+    problems.push(`${file} was made with a trace clock that does not measure time: there are no durations`);
   }
   if (survey.isGraph && !survey.hasGraphStamps) {
-    problems.push(`${file} has no times: the option funcgraph-abstime was off; durations of calls are right`);
+    problems.push(
+      `${file} has no times, because the option funcgraph-abstime was off; durations of calls are right`,
+    );
   }
   if (survey.isReport && survey.otherNames.includes('osnoise')) {
     problems.push(
-      `${file} is the output of trace-cmd report, which leaves out how long osnoise measured: replay the trace.dat`,
+      `${file} is the output of trace-cmd report, which omits how long osnoise measured: replay the trace.dat`,
     );
   }
   if (survey.cutBytes > 0 && !survey.isOpen) problems.push(endsWithin(survey, file));
@@ -223,5 +225,5 @@ function problemsOf(survey: TextSurvey, file: string): string[] {
 }
 
 function endsWithin({ lines, wholeBytes, cutBytes }: TextSurvey, file: string): string {
-  return `${file} ends within line ${lines + 1}, at byte ${wholeBytes}: the last ${cutBytes} bytes are left out`;
+  return `${file} ends within line ${lines + 1}, at byte ${wholeBytes}: the last ${cutBytes} bytes are ignored`;
 }

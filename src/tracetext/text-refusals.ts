@@ -1,7 +1,7 @@
-/** What a file is that is no recording, and what to do about it: its first bytes in, a sentence out. */
+/** Says what a file is that is not a recording, and what to do about it. Looks at its first bytes. */
 
 interface Kind {
-  /** Of the first bytes, one character each. */
+  /** Matches the first bytes, one character per byte. */
   pattern: RegExp;
   is: string;
 }
@@ -9,7 +9,7 @@ interface Kind {
 const UNPACK = (by: string, how: string) =>
   `is compressed with ${by}: unpack it first (${how}) and replay what comes out`;
 
-/** Tried one after the other. */
+/** Tried in order. */
 const KINDS: readonly Kind[] = [
   { pattern: /^$/, is: 'is empty' },
   { pattern: /^\x1f\x8b/, is: UNPACK('gzip', 'gunzip') },
@@ -48,7 +48,7 @@ const KINDS: readonly Kind[] = [
   },
   {
     pattern: /^ *(?:\d+\.\d{6} \| +)?\d+\) [^|]*(?:\(\) \{|\(\);|\})$/m,
-    is: 'is text of function_graph without durations, which has none to count: make it again with 1 in options/funcgraph-duration',
+    is: 'is text of function_graph without durations, so there is nothing to measure: make it again with 1 in options/funcgraph-duration',
   },
   {
     pattern: /^ *(?:[!+#*@$] )?\d+\.\d{3} us +\| .*(?:\(\);|\})/m,
@@ -56,7 +56,7 @@ const KINDS: readonly Kind[] = [
   },
   {
     pattern: /^# tracer: .*\n(?:#.*\n)*\w+: \w+=/m,
-    is: 'is text without the front parts of lines: make it again with 1 in options/context-info',
+    is: "is text without the lines' prefixes: make it again with 1 in options/context-info",
   },
   {
     pattern: /^# tracer: .*\n(?:#.*\n)*[^#\n]/m,
@@ -66,7 +66,7 @@ const KINDS: readonly Kind[] = [
 
 const LOOKED_AT = 8192;
 
-/** Where nothing is known of it, that. */
+/** For an unrecognised file, returns a sentence that says so. */
 export function whatItIs(head: Uint8Array): string {
   const text = Buffer.from(head.subarray(0, LOOKED_AT)).toString('latin1');
   return (

@@ -1,5 +1,5 @@
 /**
- * What a text of `trace` or `trace_pipe` tells of itself: pieces of it in, headings, CPUs and events out.
+ * Surveys a text of `trace` or `trace_pipe`: finds its headings, CPUs and events.
  * Source: kernel/trace/trace.c, print_event_info() and print_trace_header().
  */
 
@@ -11,7 +11,7 @@ import { unnamedEvent } from '../decode/text/unnamed.ts';
 import { LATENCY_TRACERS } from '../model/tracer.ts';
 
 export interface TextSurvey {
-  /** There is a line that is an event. */
+  /** At least one line is an event. */
   hasLines: boolean;
   tracer: string;
   isGraph: boolean;
@@ -19,53 +19,53 @@ export interface TextSurvey {
   hasGraphDurations: boolean;
   /** Ascending. */
   cpus: number[];
-  /** Events, `system:name`, of those that are known. */
+  /** Known events, as `system:name`. */
   events: string[];
-  /** Names of the others: text does not tell their system. */
+  /** Names of unknown events: text does not contain their system. */
   otherNames: string[];
-  /** Lines that are events. */
+  /** Number of lines that are events. */
   eventLines: number;
-  /** Lines that are neither events nor headings nor anything else of the kernel's, and the first of them. */
+  /** Number of lines that are nothing the kernel prints, and the first of them. */
   otherLines: number;
   firstOther: ShownLine | undefined;
-  /** Headings of `trace`, and nothing below them: there was nothing to show. */
+  /** The text has headings of `trace` and nothing below them: there was nothing to show. */
   isEmpty: boolean;
   /** The option latency-format was on. */
   isLatencyFormat: boolean;
-  /** What has to be read is not what the file has: its front parts are those of another kernel or tool. */
+  /** The text must be rewritten before decoding: its prefixes come from another kernel or tool. */
   isForeign: boolean;
   isReport: boolean;
   /** The last line has no newline. */
   isOpen: boolean;
-  /** Stamps are plain numbers. */
+  /** Timestamps are plain numbers. */
   isPlain: boolean;
   overwritten: number;
   latencyUs: number | undefined;
   kernelRelease: string;
-  /** Lines that have an end. */
+  /** Number of lines that end with a newline. */
   lines: number;
   /** Bytes up to the end of the last of them. */
   wholeBytes: number;
-  /** Bytes behind it. */
+  /** Bytes after that. */
   cutBytes: number;
 }
 
-/** A line of the file, for people. */
+/** A line of the file, to show to people. */
 export interface ShownLine {
-  /** From 1. */
+  /** Starts at 1. */
   number: number;
   text: string;
 }
 
-/** A CPU from here on is none. */
+/** CPU numbers from this one up are impossible. */
 const MOST_CPUS = 8192;
 const NEWLINE = 0x0a;
 const GRAPH_LINE = /^ *(?:(\d+)\.\d{6} \| +)?(\d+)\) .{12}.*\|/;
 const NAME = /^(?:([A-Za-z_]\w*): |(sys_\w+)( -> 0x|\())/;
-/** Headings that stand above events, be there any or none. */
+/** Headings above events, even if there are none. */
 const COLUMNS = /^#(?: entries-in-buffer\/entries-written: 0\/| +(?:TASK-PID|CPU|TIME|cmd) )/;
 const GRAPH_DURATION = /\d us +\|/;
-/** More lines than these are not looked at for their text: all events there are will have been. */
+/** Only this many bytes of a line are examined. */
 const LONGEST_LINE = 512;
 const SHOWN = 120;
 
@@ -109,7 +109,7 @@ export function surveyText(pieces: Iterable<Uint8Array>): TextSurvey {
 
   const heading = (line: string): void => {
     if (survey.eventLines > 0) return;
-    // Old kernels print it twice where another one of a family runs: the last is right.
+    // Old kernels print it twice if another tracer of the family runs; the last one is right.
     survey.tracer = /^# tracer: (\S+)/.exec(line)?.[1] ?? survey.tracer;
     hasColumns ||= COLUMNS.test(line);
     const entries = /^# entries-in-buffer\/entries-written: (\d+)\/(\d+)/.exec(line);
@@ -170,7 +170,7 @@ export function surveyText(pieces: Iterable<Uint8Array>): TextSurvey {
     const call = shown.toString('latin1');
     const graph = GRAPH_LINE.exec(call);
     if (graph === null || Number(graph[2]) >= MOST_CPUS) {
-      // Calls have lines of several kinds, which their reader knows.
+      // Calls have several kinds of lines, which `graph-lines.ts` handles.
       if (!survey.isGraph) otherLine(bytes, from, end);
       return;
     }
@@ -196,7 +196,7 @@ export function surveyText(pieces: Iterable<Uint8Array>): TextSurvey {
   const take = (bytes: Uint8Array): void => {
     let from = 0;
     while (from < bytes.length) {
-      // A name can hold a newline.
+      // A task name can contain a newline.
       const text = survey.isGraph ? -1 : parsePrefix(bytes, from, bytes.length, prefix);
       const end = bytes.indexOf(NEWLINE, Math.max(from, text));
       line(bytes, from, end + 1);
@@ -229,7 +229,7 @@ export function surveyText(pieces: Iterable<Uint8Array>): TextSurvey {
   return survey;
 }
 
-/** Empty lines, stack traces, and what is said of losses. */
+/** Empty lines, stack traces, and lines about losses. */
 function isSideLine(bytes: Uint8Array, from: number, end: number): boolean {
   if (from + 1 >= end) return true;
   if (bytes[from] === 0x20 && bytes[from + 1] === 0x3d && bytes[from + 2] === 0x3e) return true;
@@ -238,7 +238,7 @@ function isSideLine(bytes: Uint8Array, from: number, end: number): boolean {
 
 const side = { cpu: 0, lost: 0 };
 
-/** `local_timer_entry`: one of a family whose members are not all known. */
+/** Parses `local_timer_entry`: one of a family of events, of which not all are known. */
 function vectorOf(name: string): string {
   return /^(?:local_timer|reschedule|call_function(?:_single)?|x86_platform_ipi|irq_work|thermal_apic|error_apic|spurious_apic|threshold_apic|deferred_error_apic)_(?:entry|exit)$/.test(
     name,

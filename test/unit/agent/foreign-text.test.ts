@@ -317,7 +317,7 @@ describe('lines that cannot be read', () => {
     waits(fileOf(text), 2, 20e-6, 5);
     const { value, warnings } = replayed(fileOf(text.slice(0, -20)));
     assert.deepEqual([value(EVENTS), value(ERRORS), value(`${WAITS}_count`)], [4, 0, 1]);
-    assert.match(warnings.join('\n'), /ends within line 5, at byte \d+: the last \d+ bytes are left out/);
+    assert.match(warnings.join('\n'), /ends within line 5, at byte \d+: the last \d+ bytes are ignored/);
   });
 });
 
@@ -404,7 +404,7 @@ describe('what is not read', () => {
       '  8,0    3        1     0.000000000   697  G   W 223490 + 8 [kjournald]\n',
       /is the output of blkparse/,
     ],
-    ['nop with latency-format', textOf('nop-latency-format'), /text with latency-format of nop/],
+    ['nop with latency-format', textOf('nop-latency-format'), /text of nop with latency-format/],
     [
       'calls without durations',
       graph(' 0)  vfs_read() {\n 0)    rw_verify();\n 0)  }'),
@@ -421,7 +421,7 @@ describe('what is not read', () => {
       'cpus=1\n  cat-173   [000]   100.000001: funcgraph_entry:        1.500 us   |  vfs_read();\n',
       /trace-cmd report with calls of function_graph, .*replay the trace.dat/,
     ],
-    ['no front parts', '# tracer: nop\n#\nsched_wakeup: comm=a pid=5\n', /without the front parts of lines/],
+    ['no front parts', '# tracer: nop\n#\nsched_wakeup: comm=a pid=5\n', /without the lines' prefixes/],
     ['raw numbers', '# tracer: nop\n#\n12 0 76211513123 5\n', /no line below them is an event/],
     ['a compressed file', gzipSync(textOf('irq-only')).toString('latin1'), /compressed with gzip/],
     ['anything else', 'hello\nworld\n', /neither a trace.dat file nor text of trace or trace_pipe/],

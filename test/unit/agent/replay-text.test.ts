@@ -48,7 +48,7 @@ test('a hole behind the text, as a crash leaves it, costs nothing but itself', (
     'timerlat',
   );
   assert.equal(value('ftrace_timerlat_latency_seconds_count'), 3);
-  assert.match(warnings[0], /the last 33554432 bytes are left out/);
+  assert.match(warnings[0], /the last 33554432 bytes are ignored/);
 });
 
 test('what is neither text nor trace.dat is refused', () => {

@@ -161,7 +161,7 @@ describe('a replay', () => {
     bad.fill(0, 16, 20).fill(0x7f, 20, 24);
     const { value, log } = replay({ buffers: [{ pages: { 2: [pageOf(calls(1e8, 5)), bad] } }] });
     assert.equal(value('ftrace_exporter_decode_errors_total', { reason: 'event_past_end' }), 1);
-    assert.match(log, /CPU 2: page 2 of 2, byte \d+: the rest of it cannot be decoded/);
+    assert.match(log, /CPU 2: page 2 of 2, byte \d+: the rest of this page can't be decoded/);
   });
 
   it('takes a page of zeros for a loss, and says where it is', () => {
@@ -170,7 +170,10 @@ describe('a replay', () => {
     assert.equal(value('ftrace_exporter_decode_errors_total'), 1);
     assert.equal(value('ftrace_sched_runqueue_latency_seconds_count'), 0);
     assert.equal(value('ftrace_exporter_unmatched_total', { probe: 'sched', reason: 'lost' }), 1);
-    assert.match(warnings.join('\n'), /CPU 0: page 2 of 3, byte 8192: the rest of it cannot be decoded/);
+    assert.match(
+      warnings.join('\n'),
+      /CPU 0: page 2 of 3, byte 8192: the rest of this page can't be decoded/,
+    );
   });
 
   it('names syscalls as the machine that was recorded, or not at all', () => {

@@ -239,12 +239,15 @@ describe('openCapture', () => {
         (error) => error instanceof UsageError && message.test(error.message) && error.message.includes(path),
       );
     };
-    usage('', /no whole trace.dat/);
-    usage('# tracer: nop\n#\n', /no trace.dat/);
+    usage('', /not a complete trace.dat/);
+    usage('# tracer: nop\n#\n', /not a trace.dat/);
     const magic = '\x17\x08\x44tracing';
-    usage(`${magic}8\0${'x'.repeat(100)}`, /version "8", neither 6 nor 7/);
-    usage(`${magic}7\0\0\x08\0\x10\0\0lz4\x001\0${'x'.repeat(100)}`, /"lz4".*neither zlib nor zstd.*convert/);
-    usage(`${magic}7\0\0\x08\0\x10\0\0zstd\x001\0${'\x7f'.repeat(100)}`, /no whole trace.dat.*section 0/);
+    usage(`${magic}8\0${'x'.repeat(100)}`, /version "8"; only 6 and 7/);
+    usage(`${magic}7\0\0\x08\0\x10\0\0lz4\x001\0${'x'.repeat(100)}`, /"lz4".*only zlib and zstd.*convert/);
+    usage(
+      `${magic}7\0\0\x08\0\x10\0\0zstd\x001\0${'\x7f'.repeat(100)}`,
+      /not a complete trace.dat.*section 0/,
+    );
     usage(`${magic}6\0\x01\x08${'x'.repeat(300)}`, /big-endian/);
     usage(`${magic}6\0\0\x08\0\x10\0\0header_pagX`, /header_page/);
     assert.throws(
@@ -286,7 +289,7 @@ describe('openCapture', () => {
     assert.equal(capture.problems.length, 1);
     assert.match(
       capture.problems[0],
-      /damaged at byte \d+: the file ends within a format of sched, 50 of \d+ bytes on/,
+      /damaged at byte \d+: the file ends within a format of sched, after 50 of \d+ bytes/,
     );
     capture.close();
   });
@@ -296,7 +299,7 @@ describe('openCapture', () => {
     const capture = openCapture(path);
     truncateSync(path, 100);
     assert.deepEqual(readAll(capture).get(0), []);
-    assert.match(capture.problems.join(), /CPU 0: .*shorter.* at page 1 of 2, byte \d+/);
+    assert.match(capture.problems.join(), /CPU 0: .*truncated.* at page 1 of 2, byte \d+/);
     assert.ok(capture.isCut(0));
     capture.close();
   });

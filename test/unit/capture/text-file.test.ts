@@ -127,13 +127,13 @@ describe('files of trace text', () => {
   it('say what they cannot give', () => {
     const plain = opened(lineOf('x: y').replace('12.345678', '   123456'));
     assert.equal(plain.nsPerStamp, undefined);
-    assert.match(plain.problems[0], /does not count time: there are no durations/);
+    assert.match(plain.problems[0], /does not measure time: there are no durations/);
     const bare = openTextTrace(fixture('tracers-5.10-rt/function_graph.txt'));
     assert.match(bare.problems[0], /funcgraph-abstime was off/);
     const cut = opened(lineOf('x: y') + lineOf('x: y').trimEnd());
     // It is told where the line cannot be read.
     assert.deepEqual(cut.problems, []);
-    assert.match(cut.openEnd ?? '', /ends within line \d+, at byte \d+: the last \d+ bytes are left out/);
+    assert.match(cut.openEnd ?? '', /ends within line \d+, at byte \d+: the last \d+ bytes are ignored/);
     for (const trace of [plain, bare, cut]) trace.close();
   });
 
