@@ -3,7 +3,7 @@
  * of this machine, and for everybody else who has it. When that does not end, the tests are skipped, and the reason names
  * who has it; in continuous integration that is an error.
  */
-import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { readdirSync, readFileSync, readlinkSync, statSync } from 'node:fs';
 import { connect, createServer } from 'node:net';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
@@ -97,15 +97,19 @@ function use(root: string): string | undefined {
   return `${user} (${open.length > 0 ? `open by ${open.join('; ')}` : 'no process has a file of it open'})`;
 }
 
-/** Processes that have files of the top level open, without this one and its children. */
+/**
+ * Processes that have files of the top level open, without this one and its children. In a container they have other paths,
+ * but the file system is the same.
+ */
 function openers(root: string): string[] {
+  const { dev } = statSync(root);
   return readdirSync('/proc')
     .filter((name) => /^\d+$/.test(name))
     .flatMap((pid) => {
       try {
         const files = readdirSync(`/proc/${pid}/fd`)
-          .map((fd) => link(`/proc/${pid}/fd/${fd}`))
-          .filter((file) => isTopLevel(root, file));
+          .map((fd) => topLevelFile(`/proc/${pid}/fd/${fd}`, dev))
+          .filter((file) => file !== undefined);
         if (files.length === 0 || isOfTest(Number(pid))) return [];
         const command = readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ').trim();
         return [`pid ${pid}, ${command.slice(0, 100)}, has ${[...new Set(files)].slice(0, 3).join(', ')}`];
@@ -114,11 +118,6 @@ function openers(root: string): string[] {
       }
     });
 }
-
-const isTopLevel = (root: string, file: string) =>
-  [root, '/sys/kernel/debug/tracing'].some(
-    (dir) => file.startsWith(`${dir}/`) && !file.startsWith(`${dir}/instances`),
-  );
 
 /** Whether it is this process or comes of it. */
 function isOfTest(pid: number): boolean {
@@ -129,10 +128,14 @@ function isOfTest(pid: number): boolean {
   return false;
 }
 
-function link(path: string): string {
+/** What a descriptor is open for, when that is a file of the top level. */
+function topLevelFile(descriptor: string, dev: number): string | undefined {
   try {
-    return readlinkSync(path);
+    const file = readlinkSync(descriptor);
+    if (!file.startsWith('/') || file.includes('/instances/')) return undefined;
+    const stats = statSync(descriptor);
+    return stats.dev === dev && stats.isFile() ? file : undefined;
   } catch {
-    return '';
+    return undefined;
   }
 }
