@@ -1,10 +1,13 @@
-/** `check-config`: a config file in; what it amounts to, or every problem with its place, out. */
+/** `check-config`: checks a config file, and prints its effect or every problem with its place. */
 import { checkNames } from '../agent/doctor/check-names.ts';
 import { configJsonSchema, loadAgentConfig } from '../agent/main/compose-config.ts';
 import { UsageError } from '../model/errors.ts';
 import { print } from './output.ts';
 
-/** The file alone: the environment of whoever checks has no say. Throws a `UsageError` with the problems. */
+/**
+ * Checks the file without the environment, which can differ where the agent runs. Throws a `UsageError` with the
+ * problems.
+ */
 export function checkConfig(file: string | undefined): void {
   if (file === undefined) {
     throw new UsageError(

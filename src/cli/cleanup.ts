@@ -1,6 +1,6 @@
 /**
- * `cleanup`: removes the instances of an agent that was killed, puts back what it had changed, and says so. With
- * `--on-signal` it does that at the end of a pod, beside an agent that may have been killed before.
+ * `cleanup`: removes the instances of a killed agent, restores what it had changed, and prints what it did. With
+ * `--on-signal` it does this when a pod ends, in a container beside the agent.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { recordingInstance } from '../agent/record/record.ts';
@@ -13,12 +13,15 @@ import { print } from './output.ts';
 
 const LOOK_AGAIN_MS = 200;
 
-/** The exit status is 1 when something could not be put back. */
+/** Returns exit status 1 when something could not be restored. */
 export function removeLeftovers(config: AgentConfig): number {
   return say(config, cleanUp(config));
 }
 
-/** Waits for SIGTERM or SIGINT, then until no live agent holds the instance, and cleans up. A second signal ends it. */
+/**
+ * Waits for SIGTERM or SIGINT, then until no live agent holds the instance, and cleans up. A second signal ends the
+ * waiting.
+ */
 export async function removeLeftoversOnSignal(config: AgentConfig): Promise<number> {
   print(`waiting for SIGTERM to clean up after the agent ${config.instance}`);
   await firstSignal();
@@ -31,7 +34,7 @@ export async function removeLeftoversOnSignal(config: AgentConfig): Promise<numb
 
 function firstSignal(): Promise<void> {
   return new Promise((resolve) => {
-    // A handler does not keep the event loop running.
+    // A signal handler does not keep the event loop running.
     const running = setInterval(() => {}, 2 ** 30);
     const first = () => {
       clearInterval(running);
@@ -41,11 +44,11 @@ function firstSignal(): Promise<void> {
   });
 }
 
-/** Removes and puts back what the agent of this config left. Throws `KernelError`. */
+/** Removes and restores what the agent of this config left. Throws `KernelError`. */
 export function cleanUp(config: AgentConfig): CleanupReport & { root: string } {
-  // Where tracefs is not mounted nothing was left that a mount would bring back: no mounting here.
+  // Does not mount tracefs: if it is not mounted, no agent left anything there.
   const root = findTracefs({ ...(config.tracefsPath ? { path: config.tracefsPath } : {}), mayMount: false });
-  // Ours alone: another tool's may begin with the same letters.
+  // Only this agent's names: another tool's instance may begin with the same letters.
   const names = [config.instance, recordingInstance(config)];
   return { root, ...cleanup(root, names, config.stateDir) };
 }
@@ -53,9 +56,9 @@ export function cleanUp(config: AgentConfig): CleanupReport & { root: string } {
 function say(config: AgentConfig, report: CleanupReport & { root: string }): number {
   const { root, removed, busy, restored, problems } = report;
   for (const name of removed) print(`removed the instance ${name}`);
-  for (const file of restored) print(`put back ${file}`);
-  for (const name of busy) print(`left the instance ${name} alone: a live agent holds it`);
-  for (const problem of problems) print(`could not put all back: ${problem}`);
+  for (const file of restored) print(`restored ${file}`);
+  for (const name of busy) print(`did not touch the instance ${name}: a live agent holds it`);
+  for (const problem of problems) print(`could not restore everything: ${problem}`);
   if (removed.length + busy.length + restored.length + problems.length === 0)
     print(`nothing to clean up: no instance ${config.instance} in ${root}`);
   return problems.length === 0 ? 0 : EXIT_FAILED;

@@ -1,4 +1,4 @@
-/** Flags that stand for keys of the config: declared on commands, and read back as a config. */
+/** Flags for keys of the config: declares them on commands, and reads them back as a config. */
 import { type Command, Option } from 'commander';
 import { type AgentConfig, loadAgentConfig } from '../agent/main/compose-config.ts';
 import type { ProbeSwitch } from '../config/settings.ts';
@@ -80,7 +80,7 @@ const KEY_FLAGS: readonly KeyFlag[] = [
 export function addConfigOptions(command: Command, groups: readonly Group[]): Command {
   command.option('--config.file <file>', 'YAML file; flags and FTRACE_EXPORTER_* variables win over it');
   if (groups.includes('probes')) {
-    // Both collect into one list: what comes later on the command line wins.
+    // Both flags collect into one list: later ones on the command line win.
     const collect = (on: boolean) => (name: string, before: ProbeSwitch[] | boolean | undefined) => [
       ...(Array.isArray(before) ? before : []),
       { name, on },
@@ -100,17 +100,17 @@ export function addConfigOptions(command: Command, groups: readonly Group[]): Co
   return command;
 }
 
-/** The config of a command's flags, the environment and the file. Throws a `UsageError`. */
+/** Makes the config from a command's flags, the environment and the file. Throws a `UsageError`. */
 export function configOf(command: Command, options: { isRecorded?: boolean } = {}): AgentConfig {
-  const given = command.opts() as Record<string, unknown>;
+  const parsed = command.opts() as Record<string, unknown>;
   const flags: Record<string, string> = {};
   for (const option of command.options) {
     const key = KEY_FLAGS.find(({ flags }) => flags === option.flags)?.key;
-    const value = given[option.attributeName()];
+    const value = parsed[option.attributeName()];
     if (key !== undefined && typeof value === 'string') flags[key] = value;
   }
-  const file = given['config.file'];
-  const probes = Array.isArray(given.probe) ? (given.probe as ProbeSwitch[]) : [];
+  const file = parsed['config.file'];
+  const probes = Array.isArray(parsed.probe) ? (parsed.probe as ProbeSwitch[]) : [];
   return loadAgentConfig({
     file: typeof file === 'string' ? file : undefined,
     env: process.env,

@@ -1,4 +1,7 @@
-/** Whether there is a kernel to trace, for `--demo-if-unavailable`; the bundled recording that stands in for it. */
+/**
+ * For `--demo-if-unavailable`: checks whether a kernel can be traced here, and finds the bundled recording that
+ * replaces it.
+ */
 import { accessSync, constants, existsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { AgentConfig } from '../config/schema.ts';
@@ -6,7 +9,7 @@ import { errnoOf, KernelError } from '../model/errors.ts';
 import { findTracefs } from '../tracefs/mount.ts';
 import { packageFile } from './version.ts';
 
-/** Why nothing can be traced here; undefined when tracefs is there and instances can be made in it. */
+/** Why nothing can be traced here; undefined when tracefs is available and instances can be made in it. */
 export function whyNoTracing(config: AgentConfig): string | undefined {
   try {
     const root = findTracefs({ ...(config.tracefsPath ? { path: config.tracefsPath } : {}), mayMount: true });
@@ -23,9 +26,9 @@ export function whyNoTracing(config: AgentConfig): string | undefined {
   }
 }
 
-/** Path of the bundled recording. Throws, with the reason why it is wanted, when the package came without. */
+/** Path of the bundled recording. Throws, with `reason` in the message, when the package does not contain it. */
 export function demoCapture(reason: string): string {
   const file = packageFile('captures/demo.dat');
   if (existsSync(file)) return file;
-  throw new Error(`${reason}; and there is no demo to show instead: this package came without ${file}`);
+  throw new Error(`${reason}; and the demo is not available: this package does not contain ${file}`);
 }

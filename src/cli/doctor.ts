@@ -1,4 +1,4 @@
-/** `doctor`: what can be traced here, as a table for people or as JSON. */
+/** `doctor`: prints what can be traced here, as a table for people or as JSON. */
 import { type ProbeSurvey, type Survey, survey, type TracerSurvey } from '../agent/doctor/survey.ts';
 import { factsOfTasks } from '../agent/slow/task-facts.ts';
 import type { AgentConfig } from '../config/schema.ts';
@@ -8,26 +8,29 @@ import { pathOnHost } from '../tracefs/mount.ts';
 import { EXIT_FAILED } from './failure.ts';
 import { print, table } from './output.ts';
 
-/** Prints; the exit status is 1 when nothing can be traced, or a probe or kind of trace that is on does not work. */
+/**
+ * Prints the survey. Returns exit status 1 when nothing can be traced, or an enabled probe or kind of trace does not
+ * work.
+ */
 export async function doctor(config: AgentConfig, json: boolean): Promise<number> {
-  const found = await survey(config);
-  print(json ? JSON.stringify(found, undefined, 2) : describe(found, config));
-  const broken = found.probes.some(({ on, ok }) => on && !ok) || found.kinds.some(({ up }) => !up);
-  return found.problem !== '' || broken ? EXIT_FAILED : 0;
+  const result = await survey(config);
+  print(json ? JSON.stringify(result, undefined, 2) : describe(result, config));
+  const broken = result.probes.some(({ on, ok }) => on && !ok) || result.kinds.some(({ up }) => !up);
+  return result.problem !== '' || broken ? EXIT_FAILED : 0;
 }
 
-function describe(found: Survey, config: AgentConfig): string {
-  const parts = [table([...kernelRows(found, config), ...processRows(found), ...spanRows(found, config)])];
-  for (const warning of found.kernel?.warnings ?? []) parts.push(`warning: ${warning}\n`);
-  const tracers = found.kernel?.surveyedTracers ?? [];
+function describe(result: Survey, config: AgentConfig): string {
+  const parts = [table([...kernelRows(result, config), ...processRows(result), ...spanRows(result, config)])];
+  for (const warning of result.kernel?.warnings ?? []) parts.push(`warning: ${warning}\n`);
+  const tracers = result.kernel?.surveyedTracers ?? [];
   if (tracers.length > 0) parts.push(`tracers\n${table(tracers.map(tracerRow), '  ')}`);
-  if (found.probes.length > 0) parts.push(`probes\n${table(found.probes.map(probeRow), '  ')}`);
-  const notes = found.probes
+  if (result.probes.length > 0) parts.push(`probes\n${table(result.probes.map(probeRow), '  ')}`);
+  const notes = result.probes
     .filter(({ on }) => on)
     .flatMap(({ name, notes }) => notes.map((note) => [name, note]));
   if (notes.length > 0) parts.push(`notes on probes that are on\n${table(notes, '  ')}`);
-  if (found.kinds.length > 0) parts.push(`traces\n${table(found.kinds.map(kindRow), '  ')}`);
-  parts.push(found.problem === '' ? verdict(found) : `nothing can be traced: ${found.problem}\n`);
+  if (result.kinds.length > 0) parts.push(`traces\n${table(result.kinds.map(kindRow), '  ')}`);
+  parts.push(result.problem === '' ? verdict(result) : `nothing can be traced: ${result.problem}\n`);
   return parts.join('\n');
 }
 
@@ -48,7 +51,7 @@ function kernelRows({ kernel }: Survey, config: AgentConfig): string[][] {
     ['other instances', others.join(' ') || 'none'],
     [
       'own instance',
-      `${config.instance}${kernel.ownInstanceExists ? ': there already, an agent runs or was killed' : ''}`,
+      `${config.instance}${kernel.ownInstanceExists ? ': exists already, an agent runs or was killed' : ''}`,
     ],
   ];
 }
@@ -56,7 +59,7 @@ function kernelRows({ kernel }: Survey, config: AgentConfig): string[][] {
 function topLevelTracerOf({ topLevelTracer, journal }: NonNullable<Survey['kernel']>): string {
   if (topLevelTracer === 'nop') return 'nop: unused';
   const isOurs = journal.includes('current_tracer');
-  return `${topLevelTracer}: in use${isOurs ? ', by the agent of this name' : '; no journal of the agent of this name has it'}`;
+  return `${topLevelTracer}: in use${isOurs ? ', by the agent of this name' : '; it is not in the journal of the agent of this name'}`;
 }
 
 function processRows({ process }: Survey): string[][] {
@@ -64,7 +67,7 @@ function processRows({ process }: Survey): string[][] {
     process.inPidNamespace === undefined
       ? 'unknown'
       : process.inPidNamespace
-        ? 'own: ids here differ from those in events, which is taken care of'
+        ? 'own: ids here differ from those in events, which the agent handles'
         : "the machine's";
   const capabilities = process.capabilities === '0' ? 'none' : `0x${process.capabilities}`;
   return [
@@ -74,7 +77,7 @@ function processRows({ process }: Survey): string[][] {
   ];
 }
 
-/** What spans can tell beside what the kernel records. */
+/** Rows about the facts that spans add to the kernel's records. */
 function spanRows({ kernel, process }: Survey, config: AgentConfig): string[][] {
   if (kernel === undefined || config.spans === undefined) return [];
   const { processes, containers, reason } = factsOfTasks(config.spans, process.inPidNamespace === false);
@@ -86,7 +89,7 @@ function spanRows({ kernel, process }: Survey, config: AgentConfig): string[][] 
       'markers of programs',
       kernel.copyTraceMarker || (config.spans.topLevelMarkers && kernel.topLevelUser === '')
         ? `${pathOnHost(kernel.tracefs, 'trace_marker')}, ${own}`
-        : `${own} alone: ${whyNotTopLevel(kernel, config.spans)}`,
+        : `only ${own}: ${whyNotTopLevel(kernel, config.spans)}`,
     ],
   ];
 }
@@ -96,8 +99,8 @@ function whyNotTopLevel(
   { topLevelMarkers }: NonNullable<AgentConfig['spans']>,
 ): string {
   return topLevelMarkers
-    ? `of the top level, ${topLevelUser}`
-    : 'this kernel does not copy those of the top level, and spans.top_level_markers is off';
+    ? `top level: ${topLevelUser}`
+    : 'this kernel does not copy markers of the top level, and spans.top_level_markers is off';
 }
 
 function tracerRow({ name, where, reason }: TracerSurvey): string[] {

@@ -1,4 +1,4 @@
-/** `list`: the probes and metrics of this program, the tracers, events and functions of this kernel. */
+/** `list`: prints the probes and metrics of this program, and the tracers, events and functions of this kernel. */
 import { makeMainMetrics } from '../agent/main/main-metrics.ts';
 import { makeOtlpMetrics } from '../agent/main/otlp-metrics.ts';
 import { makeSelfMetrics } from '../agent/plan/self-metrics.ts';
@@ -17,8 +17,8 @@ import { complain, EXIT_FAILED } from './failure.ts';
 import { print, table } from './output.ts';
 
 /**
- * Prints the rows whose first cell matches the glob, or all. The exit status is 1 when there is none. Throws
- * `KernelError` where tracefs is needed and not there.
+ * Prints the rows whose first cell matches the glob, or all rows. Returns exit status 1 when there is none. Throws
+ * `KernelError` if tracefs is needed and not available.
  */
 export function list(config: AgentConfig, what: string, glob: string | undefined): number {
   const wanted = glob === undefined ? () => true : globMatcher([glob]);
@@ -28,7 +28,7 @@ export function list(config: AgentConfig, what: string, glob: string | undefined
     return EXIT_FAILED;
   }
   print(table(rows));
-  // What a filter would arm is to be known before anything is traced.
+  // Users want to know what a filter would arm before they trace.
   if (what === 'functions')
     print(
       `${rows.length} ${rows.length === 1 ? 'function' : 'functions'}${glob === undefined ? '' : ` match ${glob}`}`,
@@ -62,8 +62,8 @@ function metrics(): string[][] {
   declareMarkerCounts(store);
   declareSpanCounts(store, { kinds: {} }, []);
   const main = makeMainMetrics({ version: '', replay: false });
-  const own = [main, store, makeOtlpMetrics()].flatMap((of) =>
-    of.snapshot().families.map(({ spec }) => spec),
+  const own = [main, store, makeOtlpMetrics()].flatMap((source) =>
+    source.snapshot().families.map(({ spec }) => spec),
   );
   const unique = new Map([...ofProbes, ...own, REFUSED_METRIC].map((spec) => [spec.name, spec]));
   return [...unique.values()].map(({ name, labels, help }) => [name, `{${labels.join(', ')}}`, help]);

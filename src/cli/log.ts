@@ -1,13 +1,13 @@
-/** The log: sentences with fields in, lines on standard error out. */
+/** The log: structured lines on standard error. */
 import pino from 'pino';
 import type { AgentConfig } from '../config/schema.ts';
 import type { Log } from '../model/log.ts';
 import { logfmtLine } from './logfmt.ts';
 
-/** Lines are written at once, so that none is lost when the process ends. */
+/** Writes each line at once, so that none is lost when the process ends. */
 export function createLog({ level, format }: AgentConfig['log']): Log {
   const stderr = pino.destination({ dest: 2, sync: true });
-  // Nobody reads the log any more: no reason to stop measuring.
+  // Nobody reads the log any more. Measuring continues.
   stderr.on('error', () => {});
   const lines = format === 'json' ? stderr : { write: (json: string) => stderr.write(logfmtLine(json)) };
   const logger = pino(

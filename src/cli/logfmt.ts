@@ -1,9 +1,9 @@
 /**
- * Log lines as logfmt: `ts=… level=info msg="two words" key=value`, one line each whatever the values hold.
- * Names of processes are hostile input: control characters never reach a terminal.
+ * Log lines as logfmt: `ts=… level=info msg="two words" key=value`, always one line. Names of processes are hostile
+ * input: control characters never reach a terminal.
  */
 
-/** A line of JSON as pino writes it → a line of logfmt. */
+/** Converts a JSON line from pino to a line of logfmt. */
 export function logfmtLine(json: string): string {
   const { time, level, msg, ...fields } = JSON.parse(json) as Record<string, unknown>;
   const pairs = Object.entries({ ts: time, level, msg, ...fields });

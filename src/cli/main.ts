@@ -1,6 +1,6 @@
 /**
- * The command line: arguments in, exit status out: 0, 1 when the machine refuses, 2 when what was asked for is wrong.
- * Commands are loaded when they are called, so that `--help` does not wait for an HTTP server.
+ * The command line. Exit status: 0, 1 when the machine refuses, 2 for wrong usage. Commands are loaded when they are
+ * called, so that `--help` does not load an HTTP server.
  */
 import { Argument, Command } from 'commander';
 import { didYouMean } from '../config/suggest.ts';
@@ -10,15 +10,15 @@ import { EXIT_FAILED, reportFailure } from './failure.ts';
 import { quietWhenPipeCloses } from './output.ts';
 import { packageVersion } from './version.ts';
 
-/** Where commands leave their exit status. */
+/** Where commands store their exit status. */
 interface Outcome {
   status: number;
 }
 
-/** Runs one command; sets the exit status and does not reject. */
+/** Runs one command and sets the exit status. Never rejects. */
 export async function main(argv: string[]): Promise<void> {
   quietWhenPipeCloses();
-  // Stays so when the event loop runs dry before the command has ended.
+  // Remains if the event loop runs empty before the command has ended.
   process.exitCode = EXIT_FAILED;
   try {
     const outcome: Outcome = { status: 0 };
@@ -31,7 +31,7 @@ export async function main(argv: string[]): Promise<void> {
   }
 }
 
-/** Without a command it is `run`, and commander would call a mistyped one an argument too many. */
+/** The default command is `run`, so commander would report a misspelled command as a surplus argument. */
 function refuseUnknownCommand(program: Command, argv: readonly string[]): void {
   const [first] = argv;
   if (first === undefined || first.startsWith('-')) return;
@@ -49,7 +49,7 @@ function makeProgram(outcome: Outcome): Command {
     .helpOption('-h, --help', 'print help')
     .configureHelp({ showGlobalOptions: true, sortOptions: false })
     .configureOutput({ outputError: (text, write) => write(text.replace(/^error: /, 'ftrace-exporter: ')) })
-    .showHelpAfterError('(--help tells what there is)')
+    .showHelpAfterError('(--help lists commands and flags)')
     .enablePositionalOptions()
     .addHelpText(
       'after',
@@ -100,7 +100,7 @@ function addRun(program: Command, outcome: Outcome): void {
 function addDoctor(program: Command, outcome: Outcome): void {
   const doctor = program
     .command('doctor')
-    .description('what this kernel offers, what each probe needs, and why one is off')
+    .description('show what this kernel offers, what each probe needs, and why a probe is off')
     .option('--json', 'print JSON')
     .addHelpText(
       'after',
@@ -117,7 +117,7 @@ function addDoctor(program: Command, outcome: Outcome): void {
 function addList(program: Command, outcome: Outcome): void {
   const list = program
     .command('list')
-    .description('what there is: probes and metrics, and tracers, events and functions of this kernel')
+    .description('list probes and metrics, or tracers, events and functions of this kernel')
     .addArgument(
       new Argument('<what>', 'what to list').choices(['probes', 'tracers', 'events', 'functions', 'metrics']),
     )
@@ -162,7 +162,7 @@ function addCleanup(program: Command, outcome: Outcome): void {
   const cleanup = program
     .command('cleanup')
     .description(
-      'remove what a killed agent left in the kernel, and put back what it changed; a live one is left alone',
+      'remove what a killed agent left in the kernel and restore what it changed; a live agent is not touched',
     )
     .option('--on-signal', 'first wait for SIGTERM or SIGINT, and then for a live agent to end')
     .addHelpText(

@@ -1,4 +1,4 @@
-/** Pushing over OTLP for `run` and `replay --serve`. Loads what it needs, only where OTLP is configured. */
+/** Exports over OTLP for `run` and `replay --serve`. Loads the OpenTelemetry SDK only if OTLP is configured. */
 import { hostname, version as kernelVersion, release } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { makeOtlpMetrics } from '../agent/main/otlp-metrics.ts';
@@ -8,14 +8,14 @@ import { machineId } from '../host/machine-id.ts';
 import type { Log } from '../model/log.ts';
 import type { MetricSnapshot } from '../model/metric.ts';
 
-/** How long the last values may take to be collected, and then the last pushes; Kubernetes gives a pod 30 s to end. */
+/** Time limits for collecting the last values and for the last exports; Kubernetes gives a pod 30 s to end. */
 const LAST_COLLECT_MS = 2000;
 const LAST_PUSH_MS = 5000;
 
-/** The push, and its own metrics. */
+/** The exporter, and its own metrics. */
 export type Otlp = NonNullable<Awaited<ReturnType<typeof openOtlp>>>;
 
-/** Undefined where nothing is pushed. Throws a `UsageError` for what cannot be. */
+/** Undefined if OTLP is not configured. Throws a `UsageError` if the configured export is not possible. */
 export async function openOtlp(config: AgentConfig, { log, version }: { log: Log; version: string }) {
   const { otlp, instance } = config;
   if (otlp === undefined) return undefined;
@@ -41,7 +41,7 @@ export async function openOtlp(config: AgentConfig, { log, version }: { log: Log
   const pushed = (['metrics', 'traces'] as const).filter((signal) => otlp[signal] !== undefined);
   return {
     start,
-    /** As `makeTraces` wants its backend; undefined where traces are not pushed. */
+    /** The `openBackend` argument of `makeTraces`; undefined if traces are not exported. */
     backend:
       traces === undefined
         ? undefined
@@ -49,9 +49,9 @@ export async function openOtlp(config: AgentConfig, { log, version }: { log: Log
             onEnded = ended;
             return traces;
           },
-    /** Before the agent ends: takes its last values. */
+    /** Called before the agent ends: collects its last values. */
     collectLast: () => Promise.race([collectLast(), sleep(LAST_COLLECT_MS, undefined, { ref: false })]),
-    /** After the agent has ended. */
+    /** Called after the agent has ended. */
     stop: () => stop(LAST_PUSH_MS),
     snapshots: (): MetricSnapshot[] => pushed.map((signal) => counts[signal].snapshot()),
   };

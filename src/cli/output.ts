@@ -1,10 +1,10 @@
-/** What commands print: text on standard output, tables with aligned columns. */
+/** Output of commands: text on standard output, tables with aligned columns. */
 
 export function print(text: string): void {
   process.stdout.write(text.endsWith('\n') ? text : `${text}\n`);
 }
 
-/** A reader that goes away (`| head`) is no error. */
+/** A reader that closes the pipe (`| head`) is not an error. */
 export function quietWhenPipeCloses(): void {
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
     if (error.code !== 'EPIPE') throw error;
@@ -12,7 +12,7 @@ export function quietWhenPipeCloses(): void {
   });
 }
 
-/** Rows with columns padded to the widest cell; the last column is not padded. */
+/** Formats rows with columns padded to the widest cell; the last column is not padded. */
 export function table(rows: readonly (readonly string[])[], indent = ''): string {
   const widths: number[] = [];
   for (const row of rows) {

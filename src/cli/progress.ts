@@ -1,15 +1,15 @@
-/** A progress bar on a terminal: done and total in, one line on standard error out, wiped at the end. */
+/** A progress bar on a terminal: one line on standard error, wiped at the end. */
 
 const WIDTH = 30;
 const EVERY_MS = 100;
 
 export interface Progress {
-  (done: number, of: number): void;
+  (done: number, total: number): void;
   /** Wipes the line. */
   end(): void;
 }
 
-/** Where `terminal` is none, nothing is written. */
+/** Writes nothing if `terminal` is not a terminal. */
 export function progressBar(
   label: string,
   terminal: { isTTY?: boolean; write(text: string): unknown },
@@ -17,11 +17,11 @@ export function progressBar(
 ): Progress {
   let next = now() + EVERY_MS;
   let shown = false;
-  const show = (done: number, of: number): void => {
+  const show = (done: number, total: number): void => {
     if (terminal.isTTY !== true || now() < next) return;
     next = now() + EVERY_MS;
     shown = true;
-    const share = of > 0 ? Math.min(1, done / of) : 1;
+    const share = total > 0 ? Math.min(1, done / total) : 1;
     const bar = '#'.repeat(Math.floor(share * WIDTH)).padEnd(WIDTH, '.');
     terminal.write(`\r${label} [${bar}] ${Math.floor(share * 100)} %`);
   };

@@ -1,4 +1,4 @@
-/** `record`: the events of the probes that are on, for a while, to a file. */
+/** `record`: records the events of the enabled probes to a file, for some time. */
 import { recordCapture } from '../agent/record/record.ts';
 import type { AgentConfig } from '../config/schema.ts';
 import { parseDuration } from '../config/units/quantity.ts';
@@ -8,17 +8,17 @@ import { createLog } from './log.ts';
 import { print } from './output.ts';
 
 const LONGEST_NS = 3600e9;
-/** A terminal that goes away, too, must leave no instance behind. */
+/** When the terminal closes, the instance must be removed too. */
 const ENDING = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 
-/** Ends early, with a whole file, on a signal. */
+/** A signal ends the recording early, with a complete file. */
 export async function record(
   config: AgentConfig,
   options: { output: string; duration: string },
 ): Promise<void> {
   const durationMs = durationOf(options.duration);
   const ended = new AbortController();
-  // Signals that come later change nothing: it ends as fast as it can.
+  // Later signals have no effect: the command already ends as fast as it can.
   const release = onEndSignals(ENDING, { first: () => ended.abort() });
   try {
     const { pages, events, lost, bytes } = await recordCapture(config, {
@@ -41,6 +41,6 @@ function durationOf(text: string): number {
     throw new UsageError(`--duration: ${(error as Error).message}`);
   }
   if (ns <= 0 || ns > LONGEST_NS)
-    throw new UsageError(`--duration: ${text} must be more than 0 and 1h at most`);
+    throw new UsageError(`--duration: ${text} must be more than 0 and at most 1h`);
   return ns / 1e6;
 }

@@ -1,2 +1,2 @@
-/** On every series of a recording, so that nobody takes it for a node. */
+/** Labels on every series of a recording, so that it is not mistaken for a live node. */
 export const REPLAY_LABELS = { source: 'replay' } as const;

@@ -1,4 +1,4 @@
-/** `replay`: a recording in, its metrics as Prometheus text out. */
+/** `replay`: prints a recording's metrics as Prometheus text. */
 import { replayCapture } from '../agent/replay/replay.ts';
 import type { AgentConfig } from '../config/schema.ts';
 import { createRenderer } from '../export/exposition/text.ts';
@@ -7,11 +7,11 @@ import { print } from './output.ts';
 import { progressBar } from './progress.ts';
 import { REPLAY_LABELS } from './replay-labels.ts';
 
-/** `instance`: the buffer to replay; by default the top level's or, where that is empty, the first that is not. */
+/** `instance`: the buffer to replay. Default: the top level's or, if that is empty, the first that is not. */
 export async function replay(config: AgentConfig, file: string, instance: string | undefined): Promise<void> {
   const log = createLog(config.log);
   const onProgress = progressBar('replaying', process.stderr);
-  // The line goes before others come.
+  // Wipes the progress line before log lines appear.
   const wiped = (level: keyof typeof log) => (fields: Record<string, unknown>, message: string) => {
     onProgress.end();
     log[level](fields, message);

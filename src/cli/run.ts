@@ -1,6 +1,6 @@
 /**
- * `run`: config in, an agent and its HTTP server out, until a signal ends them. Whatever the end, the agent's
- * instance is removed, and what it changed is put back, before the process goes, unless it is killed.
+ * `run`: runs an agent and its HTTP server until a signal ends them. Before the process exits, the agent's instance is
+ * removed and its changes are restored, unless the process is killed.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Agent, startAgent } from '../agent/main/supervise.ts';
@@ -22,19 +22,19 @@ import { type Otlp, openOtlp } from './otlp.ts';
 import { REPLAY_LABELS } from './replay-labels.ts';
 import { packageVersion } from './version.ts';
 
-/** How long a second signal waits for the capture thread, which may be in the midst of a call of the kernel. */
+/** How long a second signal waits for the capture thread, which may be inside a system call. */
 const MOST_TERMINATING_MS = 2000;
 
 export interface RunOptions {
-  /** A recording to serve instead of the running kernel. */
+  /** The recording to serve instead of the running kernel. */
   replayFile?: string;
-  /** The buffer of it to serve. */
+  /** Name of the buffer to serve, of a recording with several. */
   replayInstance?: string | undefined;
-  /** Without tracefs serve the bundled recording. */
+  /** If tracefs is not available, serve the bundled recording. */
   demoIfUnavailable?: boolean;
 }
 
-/** Runs until it is told to end; resolves to the exit status. Rejects when it cannot start, having cleaned up. */
+/** Runs until a signal ends it, and resolves to the exit status. Rejects when it cannot start, after cleaning up. */
 export async function run(config: AgentConfig, options: RunOptions): Promise<number> {
   const log = createLog(config.log);
   const replayFile = options.replayFile ?? (options.demoIfUnavailable ? demoInstead(config, log) : undefined);
@@ -46,7 +46,7 @@ export async function run(config: AgentConfig, options: RunOptions): Promise<num
   const otlp = await openOtlp(config, { log, version });
   const traces = config.spans === undefined ? undefined : makeTraces(config.spans, otlp?.backend);
   const startMs = Date.now();
-  // From here on a signal must not end the process with an instance left behind.
+  // From here on a signal must not end the process before the instance is removed.
   let terminate = async () => {};
   const end = waitForEnd(log, () =>
     replayFile === undefined ? endAtOnce(config, log, terminate) : undefined,
@@ -80,7 +80,7 @@ export async function run(config: AgentConfig, options: RunOptions): Promise<num
       const reason = error instanceof Error ? error.message : String(error);
       log.error({ reason }, 'could not stop cleanly; `ftrace-exporter cleanup` removes what is left');
     });
-    // After the capture, which hands over what it still has.
+    // After the capture, which hands over its last values.
     await otlp?.stop();
     end.release();
   }
@@ -88,19 +88,19 @@ export async function run(config: AgentConfig, options: RunOptions): Promise<num
   return status;
 }
 
-/** Names of the probes that work; where the capture has just failed, which the log tells, of those that are on. */
+/** Names of the probes that work. If the capture has just failed, which is logged elsewhere: all enabled probes. */
 async function probesUp(agent: Agent, config: AgentConfig): Promise<string[]> {
   const status = await agent.status().catch(() => undefined);
   return (status?.probes.filter(({ up }) => up) ?? config.probes).map(({ name }) => name);
 }
 
-/** Kinds of traces do without probes, but are made of the running kernel alone. */
+/** Refuses a config with nothing to trace. Kinds of traces work without probes, but only on the running kernel. */
 function refuseNothing({ probes, spans }: AgentConfig, isReplay: boolean): void {
   if (probes.length > 0 || (spans !== undefined && !isReplay)) return;
   throw new UsageError(
     isReplay
-      ? 'no probe is on, so there is nothing to read of a recording'
-      : 'no probe is on and no kind of traces, so there is nothing to trace',
+      ? 'no probe is on, so there is nothing to read from a recording'
+      : 'no probe and no kind of traces is on, so there is nothing to trace',
   );
 }
 
@@ -139,7 +139,7 @@ function depsOf(
   };
 }
 
-/** The bundled recording where this machine cannot be traced, loudly. */
+/** The bundled recording if this machine cannot be traced; the log says so clearly. */
 function demoInstead(config: AgentConfig, log: Log): string | undefined {
   const reason = whyNoTracing(config);
   if (reason === undefined) return undefined;
@@ -154,13 +154,13 @@ function demoInstead(config: AgentConfig, log: Log): string | undefined {
 interface End {
   /** Resolves to the exit status when a signal or a failure ends the run. */
   reached: Promise<number>;
-  /** Whether a second signal has ended it. */
+  /** Whether a second signal has ended the run. */
   isAtOnce(): boolean;
-  /** Gives the signals back. */
+  /** Removes the signal handlers. */
   release(): void;
 }
 
-/** `endAtOnce`: what is done before the exit when a second signal comes. */
+/** `endAtOnce` runs before the exit when a second signal arrives. */
 function waitForEnd(log: Log, endAtOnce: () => Promise<void> | undefined): End {
   const { promise: reached, resolve } = Promise.withResolvers<number>();
   let atOnce = false;
@@ -172,19 +172,19 @@ function waitForEnd(log: Log, endAtOnce: () => Promise<void> | undefined): End {
     again: async (signal) => {
       if (atOnce) return;
       atOnce = true;
-      log.warn({ signal }, 'second signal received: putting back what was changed, then exiting immediately');
+      log.warn({ signal }, 'second signal received: restoring what was changed, then exiting immediately');
       await endAtOnce();
       process.exit(EXIT_FAILED);
     },
   });
-  const onHangUp = () => log.info({ signal: 'SIGHUP' }, 'ignored: the config is read at the start alone');
+  const onHangUp = () => log.info({ signal: 'SIGHUP' }, 'SIGHUP ignored: config is only read at startup');
   const fail = (reason: string, message: string) => {
     log.error({ reason }, message);
     resolve(EXIT_FAILED);
   };
   const onUncaught = (error: unknown) => {
     const reason = error instanceof Error ? (error.stack ?? error.message) : String(error);
-    fail(reason, 'an error that nobody expected: stopping');
+    fail(reason, 'unexpected error: stopping');
   };
   process.on('SIGHUP', onHangUp).on('uncaughtException', onUncaught);
   const release = () => {
@@ -194,7 +194,7 @@ function waitForEnd(log: Log, endAtOnce: () => Promise<void> | undefined): End {
   return { reached, isAtOnce: () => atOnce, release };
 }
 
-/** Ends the capture thread, then does for it what it would have done at its end. */
+/** Terminates the capture thread, then cleans up in its place. */
 async function endAtOnce(config: AgentConfig, log: Log, terminate: () => Promise<void>): Promise<void> {
   const remedy = '`ftrace-exporter cleanup` removes what is left';
   try {
@@ -202,11 +202,11 @@ async function endAtOnce(config: AgentConfig, log: Log, terminate: () => Promise
     if ((await Promise.race([terminate(), late])) === 'late')
       log.error({}, `the capture thread does not end: ${remedy}`);
     const { problems, busy } = cleanUp(config);
-    for (const problem of problems) log.error({ reason: problem }, `could not put all back: ${remedy}`);
+    for (const problem of problems) log.error({ reason: problem }, `could not restore everything: ${remedy}`);
     if (busy.includes(config.instance))
       log.error({ instance: config.instance }, `the instance is still held: ${remedy}`);
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
-    log.error({ reason }, `could not put all back: ${remedy}`);
+    log.error({ reason }, `could not restore everything: ${remedy}`);
   }
 }

@@ -1,7 +1,7 @@
 /**
- * Names of block devices by number, from sysfs: the kernel's dev_t (major << 20 | minor, include/linux/kdev_t.h) in,
- * `nvme0n1` out. /sys/dev/block/MAJOR:MINOR is a link to the device's directory, whose last part is its name. Podman
- * hides these links by an empty directory: there /sys/block/DISK/dev is read.
+ * Names of block devices by dev_t (major << 20 | minor, include/linux/kdev_t.h), from sysfs. /sys/dev/block/MAJOR:MINOR
+ * is a link to the device's directory, whose last part is its name. Podman hides these links behind an empty directory:
+ * then /sys/block/DISK/dev is read.
  */
 import { existsSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { errnoOf } from '../model/errors.ts';
@@ -9,27 +9,27 @@ import { errnoOf } from '../model/errors.ts';
 const MINOR_BITS = 20;
 
 export interface BlockDevices {
-  /** `nvme0n1`; the number, `259:0`, where there is no such device. */
+  /** The name, such as `nvme0n1`; the number, such as `259:0`, if there is no such device. */
   name(dev: number): string;
   /**
-   * Whether the device is there now; true where sysfs cannot tell. Looks the name up again: a number can be given
-   * to another device.
+   * Whether the device exists now; true if sysfs cannot be read. Looks the name up again, because a number can be
+   * reused for another device.
    */
   exists(dev: number): boolean;
 }
 
-/** `259:0` for a dev_t. */
+/** Formats a dev_t: `259:0`. */
 export function deviceNumber(dev: number): string {
   return `${dev >>> MINOR_BITS}:${dev & ((1 << MINOR_BITS) - 1)}`;
 }
 
-/** Looks names up once and keeps them until `exists` finds that they have changed. */
+/** Looks names up once, and caches them until `exists` finds a change. */
 export function liveBlockDevices(sysfs = '/sys'): BlockDevices {
   const names = new Map<number, string>();
   return {
     name: (dev) => {
-      const known = names.get(dev);
-      if (known !== undefined) return known;
+      const cached = names.get(dev);
+      if (cached !== undefined) return cached;
       const name = lookUp(sysfs, dev);
       if (name !== undefined) names.set(dev, name);
       return name ?? deviceNumber(dev);
@@ -43,7 +43,7 @@ export function liveBlockDevices(sysfs = '/sys'): BlockDevices {
   };
 }
 
-/** All block devices there are now, by dev_t; none where sysfs cannot be read. */
+/** All current block devices by dev_t; empty if sysfs cannot be read. */
 export function listBlockDevices(sysfs = '/sys'): Map<number, string> {
   const devices = new Map<number, string>();
   if (!existsSync(`${sysfs}/dev/block`)) return devices;
@@ -58,7 +58,7 @@ export function listBlockDevices(sysfs = '/sys'): Map<number, string> {
   return devices;
 }
 
-/** Names of whole disks; undefined where sysfs cannot be read. */
+/** Names of whole disks; undefined if sysfs cannot be read. */
 export function diskNames(sysfs = '/sys'): string[] | undefined {
   const directory = `${sysfs}/block`;
   return existsSync(directory) ? readdirSync(directory).map(plainName) : undefined;
@@ -75,7 +75,7 @@ function lookUp(sysfs: string, dev: number): string | undefined {
   }
 }
 
-/** sysfs cannot have '/' in a name: the kernel writes '!' for it (cciss!c0d0). */
+/** The kernel writes '!' for '/' in sysfs names (cciss!c0d0). */
 const plainName = (name: string) => name.replaceAll('!', '/');
 
 function areHidden(sysfs: string): boolean {
@@ -83,7 +83,7 @@ function areHidden(sysfs: string): boolean {
   return existsSync(links) && readdirSync(links).length === 0;
 }
 
-/** Whole disks, `8:0` to `sda`. */
+/** Whole disks by number: `8:0` → `sda`. */
 function disksByNumber(sysfs: string): Map<string, string> {
   const disks = new Map<string, string>();
   const directory = `${sysfs}/block`;
@@ -91,7 +91,7 @@ function disksByNumber(sysfs: string): Map<string, string> {
     try {
       disks.set(readFileSync(`${directory}/${disk}/dev`, 'utf8').trim(), plainName(disk));
     } catch (error) {
-      // Gone meanwhile.
+      // The disk was removed in the meantime.
       if (errnoOf(error) === '') throw error;
     }
   }

@@ -2,12 +2,12 @@
 import { readFileSync } from 'node:fs';
 import { errnoOf, KernelError } from '../model/errors.ts';
 
-/** Highest number a list may name: what the kernel itself can be built for (NR_CPUS), with room. */
+/** Highest CPU number that a list may contain: more than the kernel can be built for (NR_CPUS). */
 const MAX_CPU = 65535;
 
 /**
- * Logical CPU numbers of a list as the kernel writes it, ascending: `0-3,8` → 0, 1, 2, 3, 8. Empty text: none.
- * Throws an `Error` that names the part it cannot read.
+ * Parses a CPU list as the kernel writes it, ascending: `0-3,8` → 0, 1, 2, 3, 8. Empty text gives none. Throws an
+ * `Error` that names the part it cannot read.
  */
 export function parseCpuList(text: string): number[] {
   const cpus = new Set<number>();
@@ -18,7 +18,7 @@ export function parseCpuList(text: string): number[] {
     const last = Number(range?.[2] ?? range?.[1]);
     if (range === null || last < first || last > MAX_CPU) {
       throw new Error(
-        `${JSON.stringify(part)} in the CPU list ${JSON.stringify(text.trim())} is no CPU or range`,
+        `${JSON.stringify(part)} in the CPU list ${JSON.stringify(text.trim())} is not a CPU or a range`,
       );
     }
     for (let cpu = first; cpu <= last; cpu++) cpus.add(cpu);
@@ -26,7 +26,7 @@ export function parseCpuList(text: string): number[] {
   return [...cpus].sort((a, b) => a - b);
 }
 
-/** CPUs that are online now. Throws a `KernelError` when sysfs cannot be read. */
+/** CPUs that are online now. Throws a `KernelError` if sysfs cannot be read. */
 export function onlineCpus(sysfs = '/sys'): number[] {
   const file = `${sysfs}/devices/system/cpu/online`;
   try {

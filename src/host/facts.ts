@@ -1,12 +1,12 @@
 /**
- * What probes ask of the machine by key: of the one we run on, or of the one that a capture comes from. The shape is
- * that of HostFacts in src/probes/probe.ts.
+ * Facts about a machine for probes: this machine, or the one of a recording. The type is HostFacts in
+ * src/probes/probe.ts.
  */
 import { deviceNumber, diskNames, liveBlockDevices } from './block-devices.ts';
 import { errnoName } from './errno.ts';
 import { syscallEventName, syscallTable } from './syscalls.ts';
 
-/** Facts that do not depend on whether the machine is this one. A machine without a table has no syscalls. */
+/** Facts that any machine can give about a kernel. A machine type without a table has no syscalls. */
 function kernelFacts(machine: string) {
   const table = syscallTable(machine);
   return {
@@ -17,7 +17,7 @@ function kernelFacts(machine: string) {
   };
 }
 
-/** Facts about this machine. `machine`: as `uname -m` has it. */
+/** Facts about this machine. `machine`: as printed by `uname -m`. */
 export function liveHostFacts(options: { machine: string; sysfs?: string }) {
   const devices = liveBlockDevices(options.sysfs);
   return {
@@ -28,15 +28,15 @@ export function liveHostFacts(options: { machine: string; sysfs?: string }) {
   };
 }
 
-/** Facts about a machine that is not at hand. `blockDevices`: names by dev_t, as far as the capture has them. */
+/** Facts about the machine of a recording. `blockDevices`: names by dev_t that the recording contains. */
 export function capturedHostFacts(options: { machine: string; blockDevices: ReadonlyMap<number, string> }) {
   const { blockDevices } = options;
   return {
     ...kernelFacts(options.machine),
-    // Majors from 2048 on: the same 32 bits can come with a sign or without.
+    // From major 2048 on, the same 32 bits can be signed or unsigned.
     blockDeviceName: (dev: number): string =>
       blockDevices.get(dev | 0) ?? blockDevices.get(dev >>> 0) ?? deviceNumber(dev),
-    // The recording names some as it is read.
+    // The recording names some devices later, while it is read.
     blockDeviceNames: (): readonly string[] | undefined => undefined,
     blockDeviceExists: (_dev: number): boolean => true,
   };

@@ -1,16 +1,16 @@
 /**
- * Whether modules came or went, since then functions have other addresses and names: text of /proc/modules
- * (kernel/module/procfs.c, m_show(): `name size users by state address`) in, a yes or no out.
+ * Notices that kernel modules were loaded or removed, which changes the addresses and names of functions. Reads
+ * /proc/modules (kernel/module/procfs.c, m_show(): `name size users by state address`).
  */
 import { readFileSync, statSync } from 'node:fs';
 import { errnoOf } from '../model/errors.ts';
 
 export interface ModuleWatch {
-  /** Whether the modules are others than when this was last asked. */
+  /** Whether the set of modules has changed since the previous call. */
   changed(): boolean;
 }
 
-/** A kernel without modules, or without /proc, never changes. */
+/** Without modules or /proc, never reports a change. */
 export function watchModules(file = '/proc/modules', sysfs = '/sys/module'): ModuleWatch {
   const look = () =>
     loadedModules(read(file), (name) => statSync(`${sysfs}/${name}`, { throwIfNoEntry: false })?.ino);
@@ -26,8 +26,8 @@ export function watchModules(file = '/proc/modules', sysfs = '/sys/module'): Mod
 }
 
 /**
- * What tells one set of loaded modules from another; how much they are used is no part of it. `inodeOf` stands in for
- * addresses that are hidden: a module that was loaded again is another one.
+ * A text that identifies the set of loaded modules, without their use counts. If addresses are hidden, `inodeOf`
+ * replaces them, so that a reloaded module counts as changed.
  */
 export function loadedModules(text: string, inodeOf: (name: string) => number | undefined): string {
   const modules: string[] = [];

@@ -1,9 +1,9 @@
 /**
- * Facts about a task from /proc, by the id that the trace has for it: a host's thread id in; the process it is part of,
- * its program, and where it is wanted its container, out. Good only where /proc is the host's.
+ * Facts about a task from /proc, by the host's thread id in the trace: its process, its program and, if wanted, its
+ * container. Only correct if /proc is the host's.
  *
- * A task may be gone by the time somebody asks, and its id be another's: what has begun after the moment asked about is
- * not the one. proc_pid_stat(5), proc_pid_status(5), proc_pid_exe(5)
+ * A task may have ended when it is looked up, and its id may have been reused: a task that started after the given time
+ * is not the right one. proc_pid_stat(5), proc_pid_status(5), proc_pid_exe(5)
  */
 import { readFileSync, readlinkSync } from 'node:fs';
 import { basename, join } from 'node:path';
@@ -11,15 +11,15 @@ import { errnoOf } from '../model/errors.ts';
 import { type ContainerIds, containerOf } from './container-paths.ts';
 
 export interface ProcessOfTask {
-  /** Id of the process. */
+  /** Process id. */
   pid: number;
-  /** Name of its program; '' for threads of the kernel. */
+  /** Name of its program; '' for kernel threads. */
   executable: string;
   container: ContainerIds | undefined;
 }
 
 export interface ProcessLookup {
-  /** The process that a thread was part of at a time of CLOCK_MONOTONIC; undefined where it cannot be told. */
+  /** The process of a thread at a time of CLOCK_MONOTONIC; undefined if not known. */
   of(tid: number, atNs: number): ProcessOfTask | undefined;
 }
 
@@ -34,7 +34,7 @@ export interface ProcessLookupOptions {
 
 interface Known {
   startTicks: number;
-  /** When the thread began, on CLOCK_MONOTONIC, as exactly as that can be said. */
+  /** Start of the thread on CLOCK_MONOTONIC, as exactly as it is known. */
   sinceNs: number;
   /** When the thread was last seen. */
   seenNs: number;
@@ -43,24 +43,27 @@ interface Known {
 }
 
 const TASKS = 1024;
-/** A program can be replaced, and a process be moved, while it keeps id and start: so long it may go unnoticed. */
+/**
+ * How long facts are cached. A process can change its program or cgroup and keep its id and start time; such a change
+ * is noticed after this time.
+ */
 const KEPT_NS = 5e9;
-/** How long after it was last seen a thread that is gone is still taken for the one that had its id: ids come again. */
+/** How long after it was last seen a thread's facts are still used for its id. Ids are reused. */
 const GONE_NS = 1e9;
-/** USER_HZ: what /proc counts in, on every architecture that Node runs on. */
+/** Nanoseconds per tick of USER_HZ, the unit in /proc on every architecture that Node supports. */
 const TICK_NS = 1e7;
-/** How exactly both clocks are compared: /proc/uptime has hundredths of a second, too. */
+/** Tolerance when both clocks are compared: /proc/uptime has hundredths of a second. */
 const SLACK_NS = 3 * TICK_NS;
 const LONGEST_NAME = 255;
 
 export function makeProcessLookup(options: ProcessLookupOptions): ProcessLookup {
   const { containers, procDir = '/proc', nowNs = monotonicNs, tasks = TASKS } = options;
   /** Least recently used first. */
-  const known = new Map<number, Known>();
+  const cache = new Map<number, Known>();
 
   const read = (...path: string[]): string => readFileSync(join(procDir, ...path), 'utf8');
 
-  /** CLOCK_BOOTTIME goes on while the machine sleeps. */
+  /** CLOCK_BOOTTIME also counts while the machine sleeps. */
   const sleptNs = (): number => Number.parseFloat(read('uptime')) * 1e9 - nowNs();
 
   const lookUp = (tid: number): ProcessOfTask => {
@@ -72,9 +75,12 @@ export function makeProcessLookup(options: ProcessLookupOptions): ProcessLookup 
     };
   };
 
-  /** What was known of the thread before it ended, or before its id went to another one that began after `atNs`. */
+  /**
+   * Cached facts about the thread from before it ended, or from before its id went to a thread that started after
+   * `atNs`.
+   */
   const before = (tid: number, atNs: number): ProcessOfTask | undefined => {
-    const entry = known.get(tid);
+    const entry = cache.get(tid);
     if (entry === undefined || atNs < entry.sinceNs || atNs > entry.seenNs + GONE_NS) return undefined;
     return entry.process;
   };
@@ -85,35 +91,36 @@ export function makeProcessLookup(options: ProcessLookupOptions): ProcessLookup 
         const startTicks = startOf(read(String(tid), 'stat'));
         const sinceNs = startTicks * TICK_NS - sleptNs() - SLACK_NS;
         if (!(sinceNs <= atNs)) return before(tid, atNs);
-        const cached = known.get(tid);
+        const cached = cache.get(tid);
         const isGood = cached !== undefined && cached.startTicks === startTicks && nowNs() < cached.untilNs;
         const entry = isGood
           ? cached
           : { startTicks, sinceNs, seenNs: 0, untilNs: nowNs() + KEPT_NS, process: lookUp(tid) };
-        // Between both reads the id can have become another's.
+        // The id can be reused between both reads.
         if (!isGood && startOf(read(String(tid), 'stat')) !== startTicks) return before(tid, atNs);
         entry.seenNs = nowNs();
-        known.delete(tid);
-        if (known.size >= tasks) known.delete(known.keys().next().value as number);
-        known.set(tid, entry);
+        cache.delete(tid);
+        if (cache.size >= tasks) cache.delete(cache.keys().next().value as number);
+        cache.set(tid, entry);
         return entry.process;
       } catch (error) {
         if (errnoOf(error) === '') throw error;
-        // Gone, or not to be seen.
+        // The task has ended, or is not visible.
         return before(tid, atNs);
       }
     },
   };
 }
 
-/** Field 22; the second one, the name, is in parentheses and can hold anything. */
+/** Field 22. The second field, the name, is in parentheses and can contain anything. */
 function startOf(stat: string): number {
   return Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19]);
 }
 
 /**
- * The link needs the right to look into the process, which an agent without capabilities has for few: for others the
- * process' own name, which has 15 bytes at most. The thread's link, for a leader that has ended has none.
+ * Name of the program. The link needs the right to inspect the process, which an agent without capabilities has for few
+ * processes. For others this is the process' own name, at most 15 bytes. Reads the thread's link, because a leader that
+ * has ended has none.
  */
 function executableOf(procDir: string, tid: number, pid: number): string {
   try {
@@ -121,7 +128,7 @@ function executableOf(procDir: string, tid: number, pid: number): string {
     return printable(basename(target.replace(/ \(deleted\)$/, '')));
   } catch (error) {
     const errno = errnoOf(error);
-    // Threads of the kernel have none.
+    // Kernel threads have no link.
     if (errno === 'ENOENT') return '';
     if (errno !== 'EACCES' && errno !== 'EPERM') throw error;
     return printable(readFileSync(join(procDir, String(pid), 'comm'), 'utf8').replace(/\n$/, ''));

@@ -1,45 +1,46 @@
 /**
- * Names of kernel functions by address: text of /proc/kallsyms (kernel/kallsyms.c, s_show()) or lists of addresses
- * from elsewhere in, `FunctionNames` out. Addresses are two 32-bit words throughout; a double does not hold them.
+ * Names of kernel functions by address, from the text of /proc/kallsyms (kernel/kallsyms.c, s_show()) or from other
+ * lists. An address is two 32-bit words, because a double does not hold it exactly.
  *
- * Without CAP_SYSLOG, or with kernel.kptr_restrict 2, kallsyms tells names but no addresses.
+ * Without CAP_SYSLOG, or with kernel.kptr_restrict 2, kallsyms shows names without addresses.
  */
 import { readFileSync } from 'node:fs';
 import { errnoOf } from '../model/errors.ts';
 import type { FunctionNames } from '../model/function-names.ts';
 import { TWO_POW_32 } from '../model/time.ts';
 
-/** Functions in the order of their addresses. */
+/** Functions, sorted by address. */
 export interface SymbolList {
   low: Uint32Array;
   high: Uint32Array;
   names: readonly string[];
   /**
-   * How many bytes from its start an address still is a function's: these are starts, and tracers record the patched
-   * place, which is no farther behind than `ENTRY`, or where the next symbol begins. Without, these are the patched
-   * places themselves, and an address is the nearest one's.
+   * For each function, the number of bytes from its start that still belong to it. Needed when `low` and `high` are
+   * starts of functions: tracers record the patched place, at most `ENTRY` bytes later, or up to the next symbol.
+   * Absent when they are the patched places themselves: then an address belongs to the nearest one.
    */
   reach?: Uint8Array;
 }
 
-/** Why there are no names. */
+/** The reason why there are no names. */
 export interface NoSymbols {
   reason: string;
 }
 
 export interface KnownFunctions extends FunctionNames {
-  /** How many functions are known. */
+  /** Number of functions. */
   readonly count: number;
-  /** Reads the names anew. What was there stays when they cannot be had now; true when they were. */
+  /** Reads the names again. Returns false and keeps the old names if that fails. */
   refresh(): boolean;
 }
 
 /**
- * From the start of a function to the patched place: `endbr64` on x86, `bti` and a nop on arm64, a second entry on
- * powerpc. Not to the end of the function, for then a module that is not known yet would be the one before it.
+ * Largest distance from the start of a function to its patched place: `endbr64` on x86, `bti` and a nop on arm64, a
+ * second entry on powerpc. Not up to the end of the function: addresses of an unknown module would then get the name of
+ * the symbol before it.
  */
 const ENTRY = 64;
-/** Between what two kernels (or two tracers of one) take for the patched place. */
+/** Largest difference between the patched places that two kernels or two tracers report. */
 const NEAR = 16;
 
 const NEWLINE = 0x0a;
@@ -47,8 +48,8 @@ const SPACE = 0x20;
 const TAB = 0x09;
 
 /**
- * Functions of a kallsyms text; `wanted` keeps memory small where only some matter. Of several names for one address
- * the first is it, as for the kernel (get_symbol_pos()).
+ * Functions of a kallsyms text. `wanted` saves memory if only some are needed. If an address has several names, the
+ * first counts, as in the kernel (get_symbol_pos()).
  */
 export function parseKallsyms(
   text: Uint8Array,
@@ -57,7 +58,7 @@ export function parseKallsyms(
   const buffer = Buffer.from(text.buffer, text.byteOffset, text.byteLength);
   const low: number[] = [];
   const high: number[] = [];
-  /** Where the name lies; resolved at the end, for those that are kept. */
+  /** Position of the name in the text; only the names that are used are decoded, at the end. */
   const nameAt: number[] = [];
   const nameEnd: number[] = [];
   let seen = false;
@@ -73,7 +74,7 @@ export function parseKallsyms(
       h = (h << 4) | (l >>> 28);
       l = (l << 4) | digit;
     }
-    // "ADDRESS TYPE NAME", and "\t[MODULE]" where there is one. A line of another form is none of ours.
+    // "ADDRESS TYPE NAME", and "\t[MODULE]" for modules. Other lines are skipped.
     const type = buffer[i + 1] | 0x20;
     if (i > at && i + 3 < end && buffer[i] === SPACE && buffer[i + 2] === SPACE) {
       seen = true;
@@ -91,16 +92,16 @@ export function parseKallsyms(
   if (low.length === 0) {
     return {
       reason: seen
-        ? '/proc/kallsyms hides the addresses: that takes CAP_SYSLOG, and kernel.kptr_restrict below 2'
+        ? '/proc/kallsyms hides the addresses: it shows them with CAP_SYSLOG and kernel.kptr_restrict below 2'
         : '/proc/kallsyms has no symbols',
     };
   }
-  // Nearly sorted as it comes: the kernel's own, then those of each module.
+  // Almost sorted in the text: the kernel's own symbols, then those of each module.
   const order = low.map((_, i) => i).sort((a, b) => high[a] - high[b] || low[a] - low[b] || a - b);
   return keepWanted(order, { low, high }, (i) => buffer.toString('latin1', nameAt[i], nameEnd[i]), wanted);
 }
 
-/** /proc/kallsyms of this machine. */
+/** Reads /proc/kallsyms of this machine. */
 export function readKallsyms(
   wanted: (name: string) => boolean = () => true,
   file = '/proc/kallsyms',
@@ -115,7 +116,7 @@ export function readKallsyms(
   return parseKallsyms(text, wanted);
 }
 
-/** Names from the first of the sources that has any, and from that one whenever they are refreshed. */
+/** Names from the first source that has any; refreshing uses the same source. */
 export function knownFunctions(
   sources: readonly (() => SymbolList | NoSymbols)[],
 ): KnownFunctions | NoSymbols {
@@ -125,7 +126,7 @@ export function knownFunctions(
     if (!('reason' in list)) return namesFrom(list, source);
     reasons.push(list.reason);
   }
-  return { reason: reasons.join('; ') || 'there is nowhere to have names of functions from' };
+  return { reason: reasons.join('; ') || 'no source of function names' };
 }
 
 function namesFrom(first: SymbolList, source: () => SymbolList | NoSymbols): KnownFunctions {
@@ -161,7 +162,7 @@ function nameIn(list: SymbolList, low: number, high: number): string | undefined
   return below <= above ? list.names[at] : list.names[at + 1];
 }
 
-/** Index of the last symbol at or below an address; -1 when it lies before all. */
+/** Index of the last symbol at or below an address; -1 if there is none. */
 function lastNotAbove(list: SymbolList, low: number, high: number): number {
   let from = 0;
   let to = list.names.length;
@@ -174,14 +175,14 @@ function lastNotAbove(list: SymbolList, low: number, high: number): number {
   return from - 1;
 }
 
-/** The list of what is wanted; each reaches no farther than to the next symbol, wanted or not. */
+/** The symbols that are wanted. Each reaches at most to the next symbol, wanted or not. */
 function keepWanted(
   order: readonly number[],
   { low, high }: { low: readonly number[]; high: readonly number[] },
   nameOf: (i: number) => string,
   wanted: (name: string) => boolean,
 ): SymbolList {
-  const kept: number[] = [];
+  const wantedIndexes: number[] = [];
   const names: string[] = [];
   const reach: number[] = [];
   for (let at = 0; at < order.length; ) {
@@ -192,15 +193,15 @@ function keepWanted(
     if (wanted(name)) {
       const j = order[next];
       const toNext = j === undefined ? ENTRY : (high[j] - high[i]) * TWO_POW_32 + (low[j] - low[i]);
-      kept.push(i);
+      wantedIndexes.push(i);
       names.push(name);
       reach.push(Math.min(toNext, ENTRY));
     }
     at = next;
   }
   return {
-    low: Uint32Array.from(kept, (i) => low[i]),
-    high: Uint32Array.from(kept, (i) => high[i]),
+    low: Uint32Array.from(wantedIndexes, (i) => low[i]),
+    high: Uint32Array.from(wantedIndexes, (i) => high[i]),
     names,
     reach: Uint8Array.from(reach),
   };

@@ -147,7 +147,7 @@ test('bad commands, flags, values and variables end with 2 and a remedy', () => 
   const none = ['sched', 'block', 'irq', 'softirq'].flatMap((name) => ['--no-probe', name]);
   assert.match(
     refusal(['run', ...none]),
-    /no probe is on and no kind of traces, so there is nothing to trace/,
+    /no probe and no kind of traces is on, so there is nothing to trace/,
   );
   assert.match(refusal(['run', '--probe', 'syscal']), /--probe: probes\.syscal: there is no probe/);
   assert.match(
@@ -192,7 +192,7 @@ test('kinds of traces alone are something to trace, but not in a recording', () 
   assert.deepEqual([status, /no-tracefs.*ENOENT/.test(stderr)], [1, true], stderr);
   assert.match(
     refusal(['replay', 'nowhere.dat', '--serve', '--config.file', kinds]),
-    /no probe is on, so there is nothing to read of a recording/,
+    /no probe is on, so there is nothing to read from a recording/,
   );
 });
 
