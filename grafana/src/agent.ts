@@ -1,4 +1,4 @@
-/** Agent health: what it reads, loses and cannot decode, how full its buffers are, and what it costs. */
+/** Agent health: what the agent reads, loses and cannot decode, how full its buffers are, and what it costs. */
 import { type Board, CLUSTER, ONE_NODE } from './board.ts';
 import { CHOSEN, heatmap, lines, type Query, SHOULD_BE_ONE, SHOULD_BE_ZERO } from './panels.ts';
 
@@ -19,7 +19,7 @@ export const agentBoard: Board = {
       panels: [
         lines({
           title: 'Events read',
-          description: 'Events a second that were read and decoded, by node and buffer.',
+          description: 'Events read and decoded per second, by profile and buffer.',
           unit: 'eps',
           queries: [
             {
@@ -32,7 +32,7 @@ export const agentBoard: Board = {
           title: 'Events lost',
           levels: SHOULD_BE_ZERO,
           description:
-            'Events a second that the kernel dropped before they were read, from its own statistics. Should be 0.',
+            'Events lost per second, by reason: the agent did not read in time, or another program took, cleared or paused them. Should be 0.',
           unit: 'eps',
           queries: [
             rateBy(
@@ -45,8 +45,7 @@ export const agentBoard: Board = {
         lines({
           title: 'Fill of the buffers',
           levels: { warning: 0.5, bad: 0.9 },
-          description:
-            'Share of a kernel buffer that held unread events when it was looked at: the fullest CPU.',
+          description: 'Share of a kernel buffer that held unread events when it was read: the fullest CPU.',
           unit: 'percentunit',
           max: 1,
           queries: [
@@ -58,14 +57,14 @@ export const agentBoard: Board = {
         }),
         lines({
           title: 'Bytes read',
-          description: 'Bytes of events a second.',
+          description: 'Bytes of events read per second.',
           unit: 'Bps',
           queries: [rateBy('profile, buffer', 'ftrace_exporter_read_bytes_total', '{{profile}} {{buffer}}')],
         }),
         lines({
           title: 'Decode errors',
           levels: SHOULD_BE_ZERO,
-          description: 'Pages or events a second that could not be decoded. Should be 0.',
+          description: 'Pages or events per second that could not be decoded. Should be 0.',
           unit: 'ops',
           queries: [
             rateBy('profile, reason', 'ftrace_exporter_decode_errors_total', '{{profile}} {{reason}}'),
@@ -74,7 +73,7 @@ export const agentBoard: Board = {
         lines({
           title: 'Unmatched and late',
           description:
-            'Starts and ends whose other half is missing, by probe and reason, and events that came after younger ones.',
+            'Starts without an end and ends without a start, by probe and reason; and events that were read after younger ones.',
           unit: 'ops',
           queries: [
             rateBy('probe, reason', 'ftrace_exporter_unmatched_total', '{{probe}} {{reason}}'),
@@ -89,7 +88,7 @@ export const agentBoard: Board = {
       panels: [
         heatmap({
           title: 'Drain ticks',
-          description: 'Time of a look at all buffers: reading, decoding, aggregating.',
+          description: 'Time to read, decode and aggregate all buffers once.',
           unit: 's',
           metric: 'ftrace_exporter_drain_duration_seconds',
           selector: CHOSEN,
@@ -98,7 +97,7 @@ export const agentBoard: Board = {
           title: 'Ready, probes up',
           levels: SHOULD_BE_ONE,
           description:
-            'Ready: all events come that the agent asked for. Of a probe, 1: gets its events, 0: switched on, but off; /api/v1/status and doctor tell why.',
+            'ready is 1 while the agent gets all events that it asked for. A probe is 1 if it gets its events, and 0 if it is switched on but gets none; /api/v1/status and doctor say why.',
           unit: 'short',
           max: 1,
           queries: [
@@ -125,7 +124,7 @@ export const agentBoard: Board = {
         lines({
           title: 'CPU per event',
           description:
-            'CPU time of the agent by events read. Where there are few events the fixed cost dominates.',
+            'CPU time of the agent divided by events read. With few events the fixed cost dominates.',
           unit: 's',
           log: true,
           queries: [
@@ -139,7 +138,7 @@ export const agentBoard: Board = {
           title: 'Memory',
           levels: { bad: 256 * 1024 * 1024 },
           isLevelInView: true,
-          description: 'Resident memory of the process; kernel buffers are not in it.',
+          description: 'Resident memory of the process, without kernel buffers.',
           unit: 'bytes',
           queries: [
             {
@@ -150,8 +149,7 @@ export const agentBoard: Board = {
         }),
         lines({
           title: 'Restarts of the capture',
-          description:
-            'Times the capture thread was started again after it had failed. Should stay as it is.',
+          description: 'Number of restarts of the capture thread after a failure. Should not change.',
           unit: 'short',
           queries: [
             {
@@ -169,14 +167,14 @@ export const agentBoard: Board = {
           title: 'Traces',
           needs: { words: 'No data: needs spans.kinds in the agent’s config' },
           description:
-            'Operations a second that reached the threshold of their kind, by what became of them. over_budget: never made.',
+            'Operations per second that reached the threshold of their kind, by outcome. over_budget: no trace was made.',
           unit: 'ops',
           queries: [rateBy('kind, outcome', 'ftrace_exporter_traces_total', '{{kind}} {{outcome}}')],
         }),
         lines({
           title: 'Spans',
           needs: { words: 'No data: needs spans.kinds in the agent’s config' },
-          description: 'Spans a second of these traces. pruned: left out of a trace that was made.',
+          description: 'Spans of these traces per second. pruned: left out of a trace.',
           unit: 'ops',
           queries: [rateBy('kind, outcome', 'ftrace_exporter_spans_total', '{{kind}} {{outcome}}')],
         }),
@@ -187,7 +185,7 @@ export const agentBoard: Board = {
       panels: [
         lines({
           title: 'Series by metric',
-          description: 'Series that the agents have, a histogram counted once; the ten metrics with most.',
+          description: 'Number of series, where a histogram counts once; the ten metrics with the most.',
           unit: 'short',
           queries: [
             { expr: `topk(10, sum by (metric) (ftrace_exporter_series{${CHOSEN}}))`, legend: '{{metric}}' },
@@ -195,7 +193,7 @@ export const agentBoard: Board = {
         }),
         lines({
           title: 'Samples per scrape',
-          description: 'What Prometheus took from each agent.',
+          description: 'Samples that Prometheus scraped from each agent.',
           unit: 'short',
           queries: [
             { expr: `sum by (profile) (scrape_samples_scraped{${JOB}})`, legend: 'agent {{profile}}' },
@@ -205,7 +203,7 @@ export const agentBoard: Board = {
           title: 'Label values that went to “other”',
           levels: SHOULD_BE_ZERO,
           needs: { words: 'None so far' },
-          description: 'A metric had max_series already. A wider limit, or a narrower choice, is in order.',
+          description: 'The metric already has max_series. Raise the limit, or select less.',
           unit: 'ops',
           queries: [
             rateBy('profile, metric', 'ftrace_exporter_series_overflow_total', '{{profile}} {{metric}}'),
@@ -214,7 +212,7 @@ export const agentBoard: Board = {
         lines({
           title: 'Clients refused',
           needs: { words: 'None so far' },
-          description: 'Clients that were turned away, by why. A reason appears when it first happens.',
+          description: 'Refused clients, by reason. A reason appears when it first happens.',
           unit: 'ops',
           queries: [
             rateBy('profile, reason', 'ftrace_exporter_http_refused_total', '{{profile}} {{reason}}'),
@@ -223,7 +221,7 @@ export const agentBoard: Board = {
         lines({
           title: 'OTLP requests',
           needs: { words: 'No data: needs otlp in the agent’s config' },
-          description: 'Requests to the OTLP backend, where one is configured; points that it rejected.',
+          description: 'Requests to the OTLP backend, if one is configured, and points that it rejected.',
           unit: 'ops',
           queries: [
             rateBy(
@@ -241,8 +239,7 @@ export const agentBoard: Board = {
         lines({
           title: 'Markers of programs',
           needs: { words: 'No data: needs spans.kinds in the agent’s config' },
-          description:
-            'Markers by which programs tell where their spans begin and end, by what became of them.',
+          description: 'Markers with which programs report where their spans begin and end, by outcome.',
           unit: 'ops',
           queries: [rateBy('outcome', 'ftrace_exporter_markers_total', '{{outcome}}')],
         }),

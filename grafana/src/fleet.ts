@@ -4,7 +4,7 @@ import { bars, CHOSEN, heatmap, lines, SHOULD_BE_ZERO, stat } from './panels.ts'
 
 const UP = `up{job="ftrace-exporter",${CHOSEN}}`;
 const top = (expr: string) => `topk(10, ${expr})`;
-/** A node can have several agents: what they measure is its own, what they cost adds up. */
+/** A node can have several agents. They measure the same node, so take the maximum; their costs add up. */
 const byNode = (rule: string) => top(`max by (cluster, instance) (${rule}{${CHOSEN}} >= 0)`);
 const costByNode = (rule: string, selector = CHOSEN) =>
   top(`sum by (cluster, instance) (${rule}{${selector}} >= 0)`);
@@ -30,7 +30,7 @@ export const fleetBoard: Board = {
           title: 'Not answering',
           width: 3,
           description:
-            'Nodes with an agent whose last scrape failed. One with several agents can be here and among those that report.',
+            'Nodes with an agent whose last scrape failed. A node with several agents can count here and as reporting.',
           unit: 'short',
           query: { expr: `count(min by (cluster, instance) (${UP}) == 0) or vector(0)`, legend: 'nodes' },
           levels: { bad: 1 },
@@ -39,7 +39,7 @@ export const fleetBoard: Board = {
           title: 'Not ready',
           width: 3,
           description:
-            'Nodes with an agent that answers, but does not get events as it should; /readyz of the node tells why.',
+            'Nodes with an agent that answers but does not get all its events; /readyz of the node says why.',
           unit: 'short',
           query: {
             expr: `count(min by (cluster, instance) (ftrace_exporter_ready{${CHOSEN}}) == 0) or vector(0)`,
@@ -61,7 +61,7 @@ export const fleetBoard: Board = {
         stat({
           title: 'Probes down',
           width: 3,
-          description: 'Probes that are switched on and get no events; /api/v1/status of the node tells why.',
+          description: 'Probes that are switched on but get no events; /api/v1/status of the node says why.',
           unit: 'short',
           query: { expr: `count(ftrace_exporter_probe_up{${CHOSEN}} == 0) or vector(0)`, legend: 'probes' },
           levels: { bad: 1 },
@@ -69,7 +69,7 @@ export const fleetBoard: Board = {
         stat({
           title: 'Events read',
           width: 5,
-          description: 'Events of all nodes that were read and decoded, a second.',
+          description: 'Events read and decoded per second, all nodes.',
           unit: 'eps',
           query: {
             expr: `sum(instance_buffer:ftrace_exporter_events_read:rate5m{${CHOSEN}})`,
@@ -79,7 +79,7 @@ export const fleetBoard: Board = {
         stat({
           title: 'CPU of all agents',
           width: 4,
-          description: 'Cores that the agents take together.',
+          description: 'Number of cores that all agents use together.',
           unit: 'short',
           query: { expr: `sum(instance:ftrace_exporter_cpu_seconds:rate5m{${CHOSEN}})`, legend: 'cores' },
         }),
@@ -92,7 +92,7 @@ export const fleetBoard: Board = {
           title: 'Waits for a CPU, all nodes',
           needs: 'sched',
           description:
-            'From runnable to running, by how long it took; of all nodes of the clusters. Colour: waits a second.',
+            'Time from runnable to running, all nodes of the selected clusters. Colour: waits per second.',
           unit: 's',
           expr: 'sum by (le) (cluster_le:ftrace_sched_runqueue_latency_seconds_bucket:rate5m{cluster=~"$cluster"})',
         }),
@@ -181,7 +181,7 @@ export const fleetBoard: Board = {
           title: 'Most time in soft interrupts',
           levels: { bad: 0.2 },
           needs: 'softirq',
-          description: 'Ten nodes by the share of all their CPUs.',
+          description: 'Ten nodes by the share of the time of all their CPUs.',
           unit: 'percentunit',
           queries: [{ expr: byNode('instance:ftrace_softirq_seconds:ratio_rate5m'), legend: '{{instance}}' }],
           linkTo: 'node',
@@ -194,7 +194,7 @@ export const fleetBoard: Board = {
         bars({
           title: 'Agents by CPU',
           levels: { bad: 0.25 },
-          description: 'Ten nodes by what their agents take of one core.',
+          description: 'Ten nodes by the share of one core that their agents use.',
           unit: 'percentunit',
           width: 8,
           queries: [
@@ -220,7 +220,7 @@ export const fleetBoard: Board = {
           title: 'Agents by samples',
           levels: { warning: 10_000, bad: 20_000 },
           description:
-            'Ten nodes by the samples of their scrapes. Far more than others: a label has run wild.',
+            'Ten nodes by samples per scrape. A node with far more than others has a label with too many values.',
           unit: 'short',
           width: 8,
           queries: [

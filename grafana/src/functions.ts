@@ -1,4 +1,4 @@
-/** Functions: how often functions of the kernel are called and how long they take, by function and CPU. */
+/** Functions: how often kernel functions are called and how long they take, by function and CPU. */
 import { type Board, CLUSTER, ONE_NODE } from './board.ts';
 import { bars, CHOSEN, heatmap, lines, quantile, SECONDS_PER_SECOND } from './panels.ts';
 
@@ -24,7 +24,7 @@ export const functionsBoard: Board = {
       panels: [
         lines({
           title: 'Calls by function',
-          description: 'Calls a second; the twenty functions called most.',
+          description: 'Calls per second; the twenty functions called most.',
           needs: 'function',
           unit: 'cps',
           queries: [
@@ -36,7 +36,7 @@ export const functionsBoard: Board = {
         }),
         lines({
           title: 'Calls by CPU',
-          description: 'Calls a second of the functions chosen, by the CPU that made them.',
+          description: 'Calls per second of the selected functions, by the CPU that made them.',
           needs: 'function',
           unit: 'cps',
           stacked: true,
@@ -54,7 +54,8 @@ export const functionsBoard: Board = {
       panels: [
         heatmap({
           title: 'Durations',
-          description: 'From call to return of the functions chosen, what they call and sleep included.',
+          description:
+            'Time from call to return of the selected functions, including sleeps and called functions.',
           needs: 'function_graph',
           unit: 's',
           metric: DURATION,
@@ -89,7 +90,7 @@ export const functionsBoard: Board = {
         lines({
           title: 'p99 by CPU',
           description:
-            'Of all functions chosen, by the CPU where the call returned: one that stands out has a neighbour or a clock of its own.',
+            'All selected functions, by the CPU where the call returned. A CPU that stands out may share its core with a busy one, or run at another frequency.',
           needs: 'function_graph',
           unit: 's',
           log: true,
@@ -115,7 +116,7 @@ export const functionsBoard: Board = {
         lines({
           title: 'Time in functions',
           description:
-            'Seconds in each second, of the twenty functions with most. Nested calls count each, so sums count time twice.',
+            'Seconds spent in each second; the twenty functions with the most. Each nested call counts, so sums count time twice.',
           needs: 'function_graph',
           unit: SECONDS_PER_SECOND,
           queries: [

@@ -18,7 +18,7 @@ import {
 const DISKS = `${CHOSEN},device=~"$device"`;
 const RUN_QUEUE = 'ftrace_sched_runqueue_latency_seconds';
 const rate = (metric: string) => `rate(${metric}{${CHOSEN}}[$__rate_interval])`;
-/** Of the CPUs of the node: their mean, and the one that has most. */
+/** Mean over the node's CPUs, and the CPU with the highest value. */
 const meanAndMost = (metric: string) => {
   const perCpu = `sum by (cpu) (${rate(metric)})`;
   return [
@@ -46,12 +46,12 @@ const slowNow: Row = {
     bars({
       title: 'Slowest now, p99',
       description:
-        'One in a hundred took as long or longer within five minutes, of the slowest vector, handler, disk and syscall; bars end at 100 ms. A click leads to the agent’s list of single slow operations.',
+        'p99 of the slowest vector, handler, disk and syscall within five minutes: one operation in a hundred took as long or longer. Bars end at 100 ms. A click opens the agent’s list of slow operations.',
       unit: 's',
       width: 14,
       levels: { warning: 10e-3, bad: 50e-3 },
       needs: { words: 'No data: are the recording rules loaded?' },
-      // One that is far longer leaves the others to be seen.
+      // A much longer bar must not hide the others.
       max: 100e-3,
       linkTo: 'agent',
       queries: [
@@ -80,7 +80,7 @@ const slowNow: Row = {
     text({
       title: 'Single slow operations, from the agent',
       description:
-        'Links to the agent of the node. They need its port to be reachable, and spans.kinds in its config.',
+        'Links to the agent of the node. Its port must be reachable, and its config must have spans.kinds.',
       width: 10,
       content: [
         `- [Landing page, with the slowest as waterfalls](${AGENT_URL}/)`,
@@ -98,7 +98,7 @@ const runQueue: Row = {
   panels: [
     heatmap({
       title: 'Waits for a CPU',
-      description: 'From runnable to running, by how long it took, all CPUs. Colour: how many waits.',
+      description: 'Time from runnable to running, all CPUs. Colour: number of waits.',
       unit: 's',
       needs: 'sched',
       metric: RUN_QUEUE,
@@ -119,7 +119,7 @@ const runQueue: Row = {
     lines({
       title: 'Waiting per CPU',
       description:
-        'Seconds that tasks waited for a CPU in each second, which is how many waited on average: mean over the CPUs, and of the CPU with most.',
+        'Seconds that tasks waited for a CPU in each second, which is the average number of waiting tasks: mean over the CPUs, and the CPU with the longest waits.',
       unit: SECONDS_PER_SECOND,
       needs: 'sched',
       width: 8,
@@ -128,7 +128,7 @@ const runQueue: Row = {
     lines({
       title: 'Switches',
       description:
-        'Tasks switched out per second, all CPUs: voluntary went to sleep, preempted could have gone on.',
+        'Tasks switched out per second, all CPUs. voluntary: went to sleep; preempted: was still able to run.',
       unit: 'ops',
       needs: 'sched',
       width: 8,
@@ -173,7 +173,7 @@ const softInterrupts: Row = {
     lines({
       title: 'Time in soft interrupts per CPU',
       description:
-        'Share of a CPU: mean over the CPUs, and of the CPU with most. Far apart: one has all the network’s.',
+        'Share of a CPU: mean over the CPUs, and the busiest CPU. If they are far apart, one CPU may handle all network traffic.',
       unit: 'percentunit',
       needs: 'softirq',
       levels: { bad: 0.2 },
@@ -181,7 +181,7 @@ const softInterrupts: Row = {
     }),
     lines({
       title: 'Durations by vector, p99',
-      description: 'One in a hundred runs as long or longer, hard interrupts in between included, all CPUs.',
+      description: 'One in a hundred runs as long or longer, all CPUs. Includes hard interrupts in between.',
       unit: 's',
       needs: 'softirq',
       log: true,
@@ -218,14 +218,14 @@ const interrupts: Row = {
     }),
     lines({
       title: 'Time in handlers per CPU',
-      description: 'Share of a CPU in interrupt handlers: mean over the CPUs, and of the CPU with most.',
+      description: 'Share of a CPU in interrupt handlers: mean over the CPUs, and the busiest CPU.',
       unit: 'percentunit',
       needs: 'irq',
       queries: meanAndMost('ftrace_irq_seconds_total'),
     }),
     lines({
       title: 'Interrupts per CPU',
-      description: 'Handlers started per second: mean over the CPUs, and of the CPU with most.',
+      description: 'Handlers started per second: mean over the CPUs, and the CPU with the most.',
       unit: 'ops',
       needs: 'irq',
       queries: meanAndMost('ftrace_irqs_total'),
@@ -238,7 +238,7 @@ const byCpu: Row = {
   panels: [
     bars({
       title: 'Waiting, by CPU',
-      description: 'Seconds that tasks waited in each second; the sixteen CPUs with most.',
+      description: 'Seconds that tasks waited in each second; the sixteen CPUs with the longest waits.',
       unit: SECONDS_PER_SECOND,
       needs: 'sched',
       width: 8,
@@ -246,7 +246,7 @@ const byCpu: Row = {
     }),
     bars({
       title: 'Time in soft interrupts, by CPU',
-      description: 'Share of the CPU; the sixteen CPUs with most.',
+      description: 'Share of the CPU; the sixteen busiest CPUs.',
       unit: 'percentunit',
       needs: 'softirq',
       width: 8,
@@ -255,7 +255,7 @@ const byCpu: Row = {
     }),
     bars({
       title: 'Time in handlers, by CPU',
-      description: 'Share of the CPU; the sixteen CPUs with most.',
+      description: 'Share of the CPU; the sixteen busiest CPUs.',
       unit: 'percentunit',
       needs: 'irq',
       width: 8,
@@ -269,7 +269,8 @@ const disks: Row = {
   panels: [
     heatmap({
       title: 'In the queue',
-      description: 'From insert to issue: waiting in the I/O scheduler. Disks without one have none.',
+      description:
+        'Time from insert to issue: waiting in the I/O scheduler. Disks without a scheduler have no data.',
       needs: 'block',
       unit: 's',
       metric: 'ftrace_block_io_queue_seconds',
@@ -277,7 +278,7 @@ const disks: Row = {
     }),
     heatmap({
       title: 'In the device',
-      description: 'From issue to completion: what the disk itself takes.',
+      description: 'Time from issue to completion: how long the disk itself takes.',
       needs: 'block',
       unit: 's',
       metric: 'ftrace_block_io_device_seconds',
@@ -300,7 +301,7 @@ const disks: Row = {
     }),
     lines({
       title: 'Requests',
-      description: 'Requests completed a second.',
+      description: 'Requests completed per second.',
       needs: 'block',
       unit: 'iops',
       width: 8,
@@ -313,7 +314,7 @@ const disks: Row = {
     }),
     lines({
       title: 'Throughput',
-      description: 'Bytes completed a second.',
+      description: 'Bytes completed per second.',
       needs: 'block',
       unit: 'Bps',
       width: 8,
@@ -327,7 +328,7 @@ const disks: Row = {
     lines({
       title: 'Errors',
       levels: SHOULD_BE_ZERO,
-      description: 'Completions a second with an error. Should be 0.',
+      description: 'Completions with an error per second. Should be 0.',
       needs: 'block',
       unit: 'ops',
       width: 8,
@@ -340,7 +341,7 @@ const disks: Row = {
     }),
     lines({
       title: 'Actions of the block layer',
-      description: 'In the words of blkparse, a second.',
+      description: 'Actions per second, named as in blkparse.',
       needs: 'blk',
       unit: 'ops',
       width: 8,
@@ -352,8 +353,9 @@ const disks: Row = {
       ],
     }),
     lines({
-      title: 'From being asked to completion, p99',
-      description: 'Of I/O as it was asked for, merging and splitting included, and of what the driver got.',
+      title: 'From request to completion, p99',
+      description:
+        'requested: I/O as programs requested it, including merging and splitting; issued: requests that the driver got.',
       needs: 'blk',
       unit: 's',
       log: true,
@@ -361,7 +363,7 @@ const disks: Row = {
       queries: [
         {
           expr: quantile(0.99, 'ftrace_blk_queue_to_complete_seconds', DISKS, 'device', 'operation'),
-          legend: '{{device}} {{operation}} asked',
+          legend: '{{device}} {{operation}} requested',
         },
         {
           expr: quantile(0.99, 'ftrace_blk_issue_to_complete_seconds', DISKS, 'device', 'operation'),
@@ -381,7 +383,7 @@ const syscalls: Row = {
     bars({
       title: 'Most time',
       description:
-        'Fifteen syscalls by the seconds spent in them in each second, without those that wait by nature.',
+        'The fifteen syscalls with the most seconds spent in each second, without syscalls that wait by nature.',
       needs: 'syscalls',
       unit: SECONDS_PER_SECOND,
       width: 8,
@@ -395,7 +397,7 @@ const syscalls: Row = {
     bars({
       title: 'Slowest, p99',
       levels: { warning: 10e-3, bad: 100e-3 },
-      description: 'Fifteen syscalls by p99, without those that wait by nature.',
+      description: 'The fifteen syscalls with the highest p99, without syscalls that wait by nature.',
       needs: 'syscalls',
       unit: 's',
       width: 8,
@@ -409,7 +411,7 @@ const syscalls: Row = {
     bars({
       title: 'Waiting by nature',
       description:
-        'futex, epoll_wait and their like: seconds waited in each second, which is how many threads wait. Not slowness.',
+        'futex, epoll_wait and similar syscalls: seconds waited in each second, which is the number of waiting threads. This is not slowness.',
       needs: 'syscalls',
       unit: SECONDS_PER_SECOND,
       width: 8,
@@ -422,7 +424,7 @@ const syscalls: Row = {
     }),
     lines({
       title: 'Calls',
-      description: 'Calls a second, the fifteen most frequent.',
+      description: 'Calls per second, the fifteen most frequent.',
       needs: 'syscalls',
       unit: 'cps',
       queries: [
@@ -435,7 +437,7 @@ const syscalls: Row = {
     lines({
       title: 'Errors',
       description:
-        'Calls a second that returned an error, the fifteen most frequent. EAGAIN and ENOENT are everyday.',
+        'Calls per second that returned an error, the fifteen most frequent. EAGAIN and ENOENT are normal.',
       needs: 'syscalls',
       unit: 'cps',
       queries: [

@@ -10,7 +10,7 @@ export const realtimeBoard: Board = {
   uid: 'ftrace-realtime',
   title: 'ftrace / Real-time CPUs',
   description:
-    'How late timers come, and what takes CPUs away, where timerlat, osnoise, hwlat or a latency tracer is on.',
+    'How late timers fire, and what uses the CPUs instead, if timerlat, osnoise, hwlat or a latency tracer is on.',
   choices: [CLUSTER, ONE_NODE, { name: 'cpu', label: 'cpu', of: measured }],
   rows: [
     {
@@ -18,7 +18,7 @@ export const realtimeBoard: Board = {
       panels: [
         heatmap({
           title: 'Interrupt latency',
-          description: 'From when the timer should have fired to its interrupt.',
+          description: 'From the planned time of the timer to its interrupt.',
           needs: 'timerlat',
           unit: 's',
           metric: TIMERLAT,
@@ -26,7 +26,7 @@ export const realtimeBoard: Board = {
         }),
         heatmap({
           title: 'Thread latency',
-          description: 'From when the timer should have fired to its thread; the interrupt’s is part of it.',
+          description: 'From the planned time of the timer to its thread; includes the interrupt latency.',
           needs: 'timerlat',
           unit: 's',
           metric: TIMERLAT,
@@ -35,7 +35,8 @@ export const realtimeBoard: Board = {
         lines({
           title: 'Longest latency by CPU',
           levels: { bad: 100e-6 },
-          description: 'The longest within max_window, for each CPU and context: what real time is about.',
+          description:
+            'The longest within max_window, by CPU and context. Real-time applications depend on this value.',
           needs: 'timerlat',
           unit: 's',
           queries: [
@@ -66,7 +67,7 @@ export const realtimeBoard: Board = {
         lines({
           title: 'Noise by CPU',
           levels: { warning: 1e-3, bad: 10e-3 },
-          description: 'Share of the time watched that something else had.',
+          description: 'Share of the watched time during which something else used the CPU.',
           needs: 'osnoise',
           unit: 'percentunit',
           queries: [
@@ -79,7 +80,7 @@ export const realtimeBoard: Board = {
         lines({
           title: 'Interference by source',
           description:
-            'Time that each kind of interference took, of the time watched. hw: a gap that nothing explains.',
+            'Share of the watched time that each kind of interference took. hw: a gap without a known cause.',
           needs: 'osnoise',
           unit: 'percentunit',
           stacked: true,
@@ -104,7 +105,7 @@ export const realtimeBoard: Board = {
         }),
         lines({
           title: 'Interferences by source',
-          description: 'How many a second, by what they were.',
+          description: 'Interferences per second, by source.',
           needs: 'osnoise',
           unit: 'ops',
           queries: [
@@ -122,7 +123,7 @@ export const realtimeBoard: Board = {
         lines({
           title: 'Windows with a gap',
           levels: SHOULD_BE_ZERO,
-          description: 'Windows a second in which the hardware took the CPU away. Should be none.',
+          description: 'Windows per second in which the hardware stopped the CPU. Should be 0.',
           needs: 'hwlat',
           unit: 'ops',
           queries: [
@@ -164,7 +165,7 @@ export const realtimeBoard: Board = {
         lines({
           title: 'New worst cases',
           description:
-            'Times an hour that a tracer met one longer than before. It says that, not how often, something is slow.',
+            'Number of times per hour that a tracer saw a new longest latency. Shows that something is slow, not how often.',
           needs: { words: 'No data: needs a latency tracer (wakeup, irqsoff, …) in the agent’s config' },
           unit: 'short',
           queries: [
