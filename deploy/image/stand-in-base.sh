@@ -6,7 +6,7 @@
 # base:  Node from the npm package node-linux-*, and the three Debian packages whose libraries it needs. No shell.
 # build: that, and npm of this machine with busybox, as a place where deploy/Dockerfile can run its commands.
 #
-# Called by build.sh, which says which storage BUILDAH means. Images are left alone that are there already.
+# Called by build.sh, which sets the storage in BUILDAH. Existing images are not changed.
 set -euo pipefail
 arch=$1 kind=$2 name=$3
 here=$(cd "$(dirname "$0")" && pwd)
