@@ -1,8 +1,8 @@
 // Ends with 0 when the agent answers, for the image's HEALTHCHECK: neither a shell nor curl is in it.
 //
-// Any answer will do, also a TLS alert, 401 or 429: who answers is alive, and /healthz says no more than that. Nothing
-// that is answered within the time, or nobody at the port, ends with 1. The port is that of the agent's own variable; one
-// that a flag or the file gives is not known here.
+// Any answer is enough, even a TLS alert, 401 or 429, because it shows that the agent is alive. Exits with 1 if nothing
+// answers in time, or if the port is closed. Uses the port of the agent's variable; it does not know a port that a flag or
+// the config file sets.
 import { connect } from 'node:net';
 
 const TIMEOUT_MS = 4000;
