@@ -1,15 +1,15 @@
-/** Probes that are on and cannot be on together, as lines for people: the place, both probes, and why. */
+/** Describes conflicts between probes that are on, as lines for people: the place, both probes, and the reason. */
 import type { SpanKind } from '../model/span.ts';
 import { LATENCY_TRACERS } from '../model/tracer.ts';
 import type { AgentConfig, ConfiguredProbe, ProbeSection } from './schema.ts';
 
-/** `placeOf` tells where a probe was named: a place in a file, a variable, a flag. One line a pair. */
+/** One line per pair. `placeOf` gives the place where a probe was named: in a file, a variable or a flag. */
 export function describeConflicts(
   sections: readonly ProbeSection[],
   probes: readonly ConfiguredProbe[],
   placeOf: (probe: string) => string,
 ): string[] {
-  const told = new Set<string>();
+  const reported = new Set<string>();
   return probes.flatMap(({ name, options }) => {
     const section = sections.find((candidate) => candidate.name === name);
     const others = new Map<string, unknown>(
@@ -18,8 +18,8 @@ export function describeConflicts(
     const conflict = section?.conflict?.(options, others);
     if (conflict === undefined) return [];
     const pair = [name, conflict.with].sort().join(' ');
-    if (told.has(pair)) return [];
-    told.add(pair);
+    if (reported.has(pair)) return [];
+    reported.add(pair);
     const where = [placeOf(name), `probes.${name}`].filter((part) => part !== '').join(': ');
     const there = placeOf(conflict.with);
     const other = there === '' ? conflict.with : `${conflict.with} (${there})`;
@@ -27,7 +27,7 @@ export function describeConflicts(
   });
 }
 
-/** Kinds of traces made from what a tracer records, and what its probe says that nobody else can. */
+/** Kinds of traces made from a tracer's records, and what only their probe can configure. */
 const OF_TRACERS: Readonly<Partial<Record<SpanKind, string>>> = {
   function_graph: 'which says what functions',
   timerlat: 'which says on what CPUs',
@@ -35,7 +35,7 @@ const OF_TRACERS: Readonly<Partial<Record<SpanKind, string>>> = {
   ...Object.fromEntries(LATENCY_TRACERS.map((tracer) => [tracer, 'which runs the tracer'])),
 };
 
-/** Kinds whose probe is not on, one line each. `placeOf`: as above, of a kind. */
+/** One line for each kind whose probe is not on. `placeOf`: as above, for a kind. */
 export function describeKindsAlone(
   { spans, probes }: Pick<AgentConfig, 'spans' | 'probes'>,
   placeOf: (kind: string) => string,

@@ -1,11 +1,11 @@
 /**
- * Lists of pairs as OTEL_* variables have them, `key=value,key2=value2`: W3C Baggage without its properties, so what is
- * not plain is written %XX (opentelemetry.io/docs/specs/otel/resource/sdk, protocol/exporter).
+ * Lists of pairs in OTEL_* variables: `key=value,key2=value2`. The format is W3C Baggage without properties; special
+ * characters are written %XX (opentelemetry.io/docs/specs/otel/resource/sdk, protocol/exporter).
  */
 
 /**
- * Text → pairs. Spaces around names and values do not count, nor does a comma too many; of a name that comes twice the
- * last counts. Throws an Error that tells what is wrong, but no value: it may be a secret.
+ * Parses the text into pairs. Spaces around names and values and surplus commas are ignored; if a name occurs twice,
+ * the last one counts. Throws an Error without any value, because values can be secrets.
  */
 export function parseKeyValues(text: string): Record<string, string> {
   const pairs = text.split(',').map((pair) => pair.trim());

@@ -1,6 +1,6 @@
 /**
- * The config from all its layers: flags over `FTRACE_EXPORTER_*` variables over the file over the defaults.
- * Everything that is wrong is reported at once, each with its place.
+ * Loads the config from all its layers: flags override `FTRACE_EXPORTER_*` variables, which override the file, which
+ * overrides the defaults. Reports all problems at once, each with its place.
  */
 import { UsageError } from '../model/errors.ts';
 import { describeConflicts, describeKindsAlone } from './conflicts.ts';
@@ -18,18 +18,18 @@ import { fromEnvironment, fromFlags, type ProbeSwitch } from './settings.ts';
 import { readYamlFile, type YamlFile } from './yaml-file.ts';
 
 export interface ConfigSources {
-  /** Path of the config file; undefined: that of FTRACE_EXPORTER_CONFIG_FILE, or none. */
+  /** Path of the config file; undefined: the path in FTRACE_EXPORTER_CONFIG_FILE, or no file. */
   file?: string | undefined;
   env: NodeJS.ProcessEnv;
-  /** Values of flags by the key they stand for (see `SETTINGS`). */
+  /** Values of flags, by their keys (see `SETTINGS`). */
   flags?: Readonly<Record<string, string>>;
   /** `--probe` and `--no-probe`, in the order given. */
   probes?: readonly ProbeSwitch[];
-  /** For a recording: what is to be traced need not be said, and what excludes each other may have been recorded. */
+  /** For a recording: it decides what was traced, and conflicting tracers are allowed. */
   isRecorded?: boolean;
 }
 
-/** Reads, merges and checks. Throws a `UsageError`, a line for every problem. */
+/** Reads, merges and checks. Throws a `UsageError` with one line per problem. */
 export function loadConfig(sections: readonly ProbeSection[], sources: ConfigSources): AgentConfig {
   const environment = fromEnvironment(sources.env);
   const path = sources.file ?? environment.configFile;
@@ -41,20 +41,20 @@ export function loadConfig(sections: readonly ProbeSection[], sources: ConfigSou
   }
   const flags = fromFlags(sources.flags ?? {}, sources.probes ?? []);
   const layers = [flags, environment.layer];
-  const said = [environment.layer.value, flags.value].reduce<unknown>(overlay, fromFile(file));
-  const raw = said as Record<string, unknown>;
+  const written = [environment.layer.value, flags.value].reduce<unknown>(overlay, fromFile(file));
+  const raw = written as Record<string, unknown>;
   const value = { ...raw, probes: switchProbes(raw.probes, sections, sources.isRecorded === true) };
 
   const schema = composeSchema(sections);
   const checked = schema.safeParse(value);
 
-  const place = (at: readonly PropertyKey[], of: 'key' | 'value'): string => {
+  const place = (at: readonly PropertyKey[], part: 'key' | 'value'): string => {
     const key = at.map(String).join('.');
     for (const { origins } of layers) {
-      const origin = origins.get(key) ?? (of === 'key' ? origins.get(`${key}.enabled`) : undefined);
+      const origin = origins.get(key) ?? (part === 'key' ? origins.get(`${key}.enabled`) : undefined);
       if (origin !== undefined) return origin;
     }
-    return file?.place(at, of) ?? '';
+    return file?.place(at, part) ?? '';
   };
   if (checked.success) {
     const config = toAgentConfig(checked.data, sections);
@@ -70,7 +70,9 @@ export function loadConfig(sections: readonly ProbeSection[], sources: ConfigSou
   throw new UsageError(describeProblems(checked.error.issues, { value, jsonSchema, place }).join('\n'));
 }
 
-/** The section of a probe, or of a kind of traces, without anything in it names it; other keys without a value say nothing. */
+/**
+ * Keeps a section that is named without content if it is a probe's or a kind's. Other keys without a value are dropped.
+ */
 function fromFile(file: YamlFile | undefined): unknown {
   if (!isMap(file?.value)) return {};
   const { probes, spans } = file.value;

@@ -1,7 +1,8 @@
 /**
- * The variables of the OpenTelemetry specification that metrics and traces know, as keys of the config
- * (opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables and protocol/exporter). Empty ones count as
- * not set, names of choices in any case. What the specification would have ignored with a warning is an error here.
+ * Reads the OpenTelemetry specification's variables for metrics and traces as keys of the config
+ * (opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables and protocol/exporter). Empty variables
+ * count as not set, and choices are case-insensitive. Values that the specification ignores with a warning are errors
+ * here.
  */
 import { UsageError } from '../model/errors.ts';
 
@@ -10,7 +11,7 @@ type Value = readonly [key: string, value: string, origin: string];
 const EXPORTER = 'OTEL_EXPORTER_OTLP_';
 const METRICS = `${EXPORTER}METRICS_`;
 
-/** Variables of the exporter, with and without a signal in their names: so are the keys. */
+/** Variables of the exporter. They exist with and without a signal in their names, as the keys do. */
 const SHARED: readonly (readonly [name: string, read: Read])[] = [
   ['ENDPOINT', asIs],
   ['PROTOCOL', choice],
@@ -38,7 +39,7 @@ const OTHERS: readonly (readonly [variable: string, key: string, read: Read])[] 
   ['OTEL_SERVICE_NAME', 'otlp.service_name', asIs],
 ];
 
-/** Keys that the environment gives, as text. Throws a `UsageError` for what cannot be told as a key's value. */
+/** Returns the keys that the environment sets, as text. Throws a `UsageError` for a value that no key can have. */
 export function fromOpenTelemetry(env: NodeJS.ProcessEnv): Value[] {
   const disabled = textOf(env, 'OTEL_SDK_DISABLED');
   if (disabled !== undefined && isTrue(disabled) === 'true') {
@@ -72,7 +73,7 @@ function choice(text: string): string {
   return text.toLowerCase();
 }
 
-/** Anything but true is false, as the specification has it. */
+/** Everything except true is false, as in the specification. */
 function isTrue(text: string): string {
   return String(text.toLowerCase() === 'true');
 }
@@ -82,24 +83,24 @@ function milliseconds(text: string, variable: string): string {
   throw new UsageError(`${variable}: ${JSON.stringify(text)} is not a whole number of milliseconds`);
 }
 
-/** Whether otlp is among these exporters. Scraping is there whatever they are. */
-function exporterOf(...known: readonly string[]): Read {
+/** Whether otlp is among these exporters. Metrics can always be scraped. */
+function exporterOf(...allowed: readonly string[]): Read {
   return (text, variable) => {
     const names = text.split(',').map((name) => name.trim().toLowerCase());
-    const other = names.find((name) => !known.includes(name));
+    const other = names.find((name) => !allowed.includes(name));
     if (other !== undefined) {
-      throw new UsageError(`${variable}: ${JSON.stringify(other)} is not one of ${known.join(', ')}`);
+      throw new UsageError(`${variable}: ${JSON.stringify(other)} is not one of ${allowed.join(', ')}`);
     }
     return String(names.includes('otlp'));
   };
 }
 
-/** A backend that wants deltas would make wrong numbers of cumulative ones. */
+/** A backend that expects deltas would compute wrong numbers from cumulative values. */
 function refuseOtherTemporality(env: NodeJS.ProcessEnv): void {
   const variable = `${METRICS}TEMPORALITY_PREFERENCE`;
   const text = textOf(env, variable);
   if (text === undefined || text.toLowerCase() === 'cumulative') return;
   throw new UsageError(
-    `${variable}: ${JSON.stringify(text)} is not to be had: what is pushed is always cumulative`,
+    `${variable}: ${JSON.stringify(text)} is not supported: only cumulative temporality is exported`,
   );
 }

@@ -1,6 +1,6 @@
 /**
- * The section `otlp` of the config: where and how metrics and traces are pushed. Its keys are named as the OTEL_*
- * variables that say the same. A signal is pushed where an endpoint is given for it, or its own key says so.
+ * The section `otlp` of the config: where and how metrics and traces are exported. Its keys are named like the OTEL_*
+ * variables. A signal is exported if it has an endpoint, or if its own key says so.
  */
 import { validateHeaderName, validateHeaderValue } from 'node:http';
 import { z } from 'zod';
@@ -16,7 +16,7 @@ function file() {
   return z.string().regex(/^[^\0]+$/, 'must be a file in PEM, as in /etc/ssl/collector.pem');
 }
 
-/** A map, or its text as variables have it. What is wrong is told without the values: they may be secrets. */
+/** A map, or its text as in variables. Messages do not contain values, which can be secrets. */
 function pairs(want: string) {
   const map = z.record(z.string(), z.union([z.string(), z.number(), z.boolean()]).transform(String));
   const text = z.string().transform((written, context) => {
@@ -39,14 +39,14 @@ function headers() {
         validateHeaderName(name);
         validateHeaderValue(name, value);
       } catch {
-        const message = `no header: the name or the value of ${JSON.stringify(name)} has characters that none can have`;
+        const message = `not a header: the name or the value of ${JSON.stringify(name)} has characters that no header can have`;
         context.addIssue({ code: 'custom', message });
       }
     }
   });
 }
 
-/** What can be said of both signals, and of one of them: then the key begins with its name. */
+/** Keys that apply to both signals, or to one if the key begins with its name. */
 export const SHARED_KEYS = [
   'endpoint',
   'protocol',
@@ -78,7 +78,7 @@ type Shared = {
   [Key in keyof ReturnType<typeof sharedShape>]: z.output<ReturnType<typeof sharedShape>[Key]>;
 };
 
-/** The keys of one signal, none of which has a default. */
+/** The keys of one signal. None has a default. */
 function shapeOf<Name extends Signal>(signal: Name) {
   type Shape = {
     [Key in keyof ReturnType<typeof sharedShape> as `${Name}_${Key}`]: z.ZodOptional<
@@ -136,12 +136,12 @@ export function otlpSchema() {
         const [key, certificate] = [`${prefix}client_key`, `${prefix}client_certificate`] as const;
         if ((otlp[key] === undefined) === (otlp[certificate] === undefined)) continue;
         const [alone, missing] = otlp[certificate] === undefined ? [key, certificate] : [certificate, key];
-        say(alone, `is of no use without ${missing}`);
+        say(alone, `has no effect without ${missing}`);
       }
     });
 }
 
-/** Of the endpoint of both signals: it must do for the protocol of each that takes it. */
+/** Checks the common endpoint against the protocol of each signal that uses it. */
 function whatIsWrongForAll(
   endpoint: string,
   otlp: { protocol: OtlpProtocol } & { [Key in `${Signal}_protocol`]?: OtlpProtocol | undefined } & {
@@ -160,7 +160,7 @@ function whatIsWrongForAll(
 
 type Checked = z.output<ReturnType<typeof otlpSchema>>;
 
-/** What is wrong with an endpoint; undefined when nothing is. */
+/** What is wrong with an endpoint; undefined if nothing is. */
 function whatIsWrong(endpoint: string, protocol: OtlpProtocol): string | undefined {
   const isGrpc = protocol === 'grpc';
   const want = isGrpc
@@ -169,18 +169,18 @@ function whatIsWrong(endpoint: string, protocol: OtlpProtocol): string | undefin
   if (!/^https?:\/\//i.test(endpoint) && !(isGrpc && /^[^/]+:\d+$/.test(endpoint))) return want;
   const url = URL.parse(withScheme(endpoint, false));
   if (url === null || url.hash !== '') return want;
-  if (isGrpc && (url.pathname !== '/' || url.search !== '')) return 'has a path, which gRPC has no use for';
-  if (isGrpc && (url.username !== '' || url.password !== '')) return 'has a user, whom gRPC has no use for';
+  if (isGrpc && (url.pathname !== '/' || url.search !== '')) return 'has a path, which gRPC does not use';
+  if (isGrpc && (url.username !== '' || url.password !== '')) return 'has a user, which gRPC does not use';
   return undefined;
 }
 
-/** An endpoint of gRPC can be without a scheme: then `insecure` tells whether it is without TLS. */
+/** A gRPC endpoint can have no scheme. Then `insecure` says whether it is without TLS. */
 function withScheme(endpoint: string, insecure: boolean): string {
   return /^https?:\/\//i.test(endpoint) ? endpoint : `${insecure ? 'http' : 'https'}://${endpoint}`;
 }
 
 /**
- * The section as the agent takes it; undefined where nothing is pushed. `hasTraces`: whether any kind of trace is made.
+ * Converts the section for the agent; undefined if nothing is exported. `hasTraces`: whether any kind of trace is on.
  */
 export function toOtlpConfig(checked: Checked, hasTraces: boolean): OtlpConfig | undefined {
   const wants = (signal: Signal): boolean =>
@@ -212,37 +212,42 @@ export function toOtlpConfig(checked: Checked, hasTraces: boolean): OtlpConfig |
   };
 }
 
-/** What is said of a signal wins over what is said of both; a key and its certificate go together. */
+/** Keys of one signal override the common keys. A key and its certificate are taken together. */
 function targetOf(checked: Checked, signal: Signal): OtlpTarget {
-  const said = <Key extends keyof Shared>(key: Key): Shared[Key] =>
+  const settings = <Key extends keyof Shared>(key: Key): Shared[Key] =>
     (checked[`${signal}_${key}`] ?? checked[key]) as Shared[Key];
-  const certificateFile = said('certificate');
-  const clientKeyFile = said('client_key');
-  const clientCertificateFile = said('client_certificate');
+  const certificateFile = settings('certificate');
+  const clientKeyFile = settings('client_key');
+  const clientCertificateFile = settings('client_certificate');
   const own = checked[`${signal}_endpoint`];
   return {
-    protocol: said('protocol'),
+    protocol: settings('protocol'),
     url: urlOf(signal, {
-      protocol: said('protocol'),
-      insecure: said('insecure'),
+      protocol: settings('protocol'),
+      insecure: settings('insecure'),
       general: checked.endpoint,
       own,
     }),
-    headers: said('headers') ?? {},
-    timeoutMs: said('timeout') / MS,
-    compression: said('compression'),
+    headers: settings('headers') ?? {},
+    timeoutMs: settings('timeout') / MS,
+    compression: settings('compression'),
     ...(certificateFile === undefined ? {} : { certificateFile }),
     ...(clientKeyFile === undefined ? {} : { clientKeyFile }),
     ...(clientCertificateFile === undefined ? {} : { clientCertificateFile }),
   };
 }
 
-/** Only what is said for a signal alone is taken as it stands: to the others HTTP adds the signal's path. */
+/** The endpoint of one signal is used unchanged. HTTP appends the signal's path to the common endpoint. */
 function urlOf(
   signal: Signal,
-  said: { protocol: OtlpProtocol; insecure: boolean; general: string | undefined; own: string | undefined },
+  settings: {
+    protocol: OtlpProtocol;
+    insecure: boolean;
+    general: string | undefined;
+    own: string | undefined;
+  },
 ): string {
-  const { protocol, insecure, general, own } = said;
+  const { protocol, insecure, general, own } = settings;
   if (protocol === 'grpc') return withScheme(own ?? general ?? DEFAULT_ENDPOINT.grpc, insecure);
   if (own !== undefined) return new URL(own).href;
   const url = new URL(general ?? DEFAULT_ENDPOINT.http);

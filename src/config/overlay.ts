@@ -1,22 +1,22 @@
-/** Values as YAML gives them, laid over each other: maps are merged, everything else is replaced. */
+/** Merges values as YAML gives them: maps are merged, everything else is replaced. */
 
 export function isMap(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
-/** `over` on top of `under`; what is undefined says nothing. */
+/** Puts `over` on top of `under`; undefined changes nothing. */
 export function overlay(under: unknown, over: unknown): unknown {
   if (over === undefined) return under;
   if (!isMap(under) || !isMap(over)) return over;
   const merged = new Map(Object.entries(under));
   for (const [key, value] of Object.entries(over)) merged.set(key, overlay(merged.get(key), value));
-  // fromEntries defines keys: one that is called __proto__ stays a key.
+  // fromEntries defines keys, so a key called __proto__ is an ordinary key.
   return Object.fromEntries(merged);
 }
 
-/** Drops keys without a value (`irq:`), at any depth: they mean the default. */
+/** Removes keys without a value (`irq:`) at any depth: they mean the default. */
 export function withoutNulls(value: unknown): unknown {
   if (!isMap(value)) return value ?? undefined;
-  const said = Object.entries(value).filter(([, inner]) => inner !== null);
-  return Object.fromEntries(said.map(([key, inner]) => [key, withoutNulls(inner)]));
+  const entries = Object.entries(value).filter(([, inner]) => inner !== null);
+  return Object.fromEntries(entries.map(([key, inner]) => [key, withoutNulls(inner)]));
 }

@@ -1,4 +1,4 @@
-/** What the schema refuses, as lines for people: the place, the key, what is wrong, and what would be right. */
+/** Formats what the schema refuses as lines for people: the place, the key, what is wrong, and what would be right. */
 import type { z } from 'zod';
 import { isMap } from './overlay.ts';
 import { didYouMean } from './suggest.ts';
@@ -10,15 +10,15 @@ type Path = readonly PropertyKey[];
 export interface ProblemContext {
   /** The values that were refused. */
   value: unknown;
-  /** Tells which keys there are. */
+  /** Contains the keys that exist. */
   jsonSchema: JsonSchema;
-  /** Where a key, or its value, was written: a place in a file, a variable, a flag. */
-  place(path: Path, of: 'key' | 'value'): string;
+  /** Where a key or its value was written: a place in a file, a variable, or a flag. */
+  place(path: Path, part: 'key' | 'value'): string;
 }
 
 const BY_PLACE = new Intl.Collator('en', { numeric: true });
 
-/** One line a problem, in the order of their places. */
+/** One line per problem, in the order of their places. */
 export function describeProblems(issues: readonly z.core.$ZodIssue[], context: ProblemContext): string[] {
   const lines = issues.flatMap((issue) => {
     if (issue.code === 'unrecognized_keys') {
@@ -33,15 +33,15 @@ export function describeProblems(issues: readonly z.core.$ZodIssue[], context: P
 function unknownKey(path: Path, context: ProblemContext): string {
   const key = String(path.at(-1));
   const parent = path.slice(0, -1);
-  const known = keysAt(context.jsonSchema, parent);
+  const keys = keysAt(context.jsonSchema, parent);
   const isProbe = parent.length === 1 && parent[0] === 'probes';
   const what = isProbe ? `there is no probe ${JSON.stringify(key)}` : 'unknown key';
   const choice = isProbe ? 'the probes are' : 'the keys here are';
-  return `${context.place(path, 'key')}: ${dotted(path)}: ${what}${didYouMean(key, known)}; ${choice} ${known.join(', ')}`;
+  return `${context.place(path, 'key')}: ${dotted(path)}: ${what}${didYouMean(key, keys)}; ${choice} ${keys.join(', ')}`;
 }
 
 function whatIsWrong(issue: z.core.$ZodIssue, value: unknown, path: Path): string {
-  // A schema's own words are better than what can be said in general.
+  // The schema's own message is more specific.
   if (!/^(Invalid|Too|Unrecognized)\b/.test(issue.message)) {
     return /^(must|is|has)\b/.test(issue.message) ? `${shown(value)} ${issue.message}` : issue.message;
   }
@@ -53,15 +53,15 @@ function whatIsWrong(issue: z.core.$ZodIssue, value: unknown, path: Path): strin
     case 'invalid_type':
       return `${shown(value)} is not ${EXPECTED[issue.expected] ?? issue.expected}${typeHint(issue.expected, value, path)}`;
     case 'too_small':
-      return `${measured(value, issue.origin)} too small: ${issue.minimum} is the least`;
+      return `${measured(value, issue.origin)} too small: the minimum is ${issue.minimum}`;
     case 'too_big':
-      return `${measured(value, issue.origin)} too large: ${issue.maximum} is the most`;
+      return `${measured(value, issue.origin)} too large: the maximum is ${issue.maximum}`;
     default:
       return issue.message;
   }
 }
 
-/** The value, or what of it was measured. */
+/** The value, or its length if that was measured. */
 function measured(value: unknown, origin: string): string {
   const counted = origin === 'array' || origin === 'string';
   return counted ? `its length of ${(value as { length: number }).length} is` : `${shown(value)} is`;

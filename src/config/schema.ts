@@ -1,6 +1,6 @@
 /**
- * The keys of the config, composed with the sections of the probes: raw values as they were written go in, an
- * `AgentConfig` in base units comes out. Every key has a default, and unknown ones are errors.
+ * The schema of the config, with the sections of the probes. Parses raw values into an `AgentConfig` in base units.
+ * Every key has a default, and unknown keys are errors.
  */
 import { z } from 'zod';
 import type { OtlpConfig } from '../model/otlp.ts';
@@ -11,51 +11,51 @@ import { spansSchema, toSpansConfig } from './spans.ts';
 import { shownValue } from './units/quantity.ts';
 import { count, duration, type SchemaKit, schemaKit, size } from './units.ts';
 
-/** A probe as far as the config knows it; the catalogue's modules fit. */
+/** The parts of a probe that the config needs; modules of the catalogue fit. */
 export interface ProbeSection {
   name: string;
-  /** On without being named in the config. */
+  /** Whether it is on without being named in the config. */
   byDefault: boolean;
-  /** Of the section; `{}` gives all defaults, and `enabled` is among the keys. */
+  /** Schema of its section; `{}` gives all defaults, and `enabled` is one of the keys. */
   schema(kit: SchemaKit): z.ZodType<{ enabled: boolean }>;
-  /** Keys that say what is traced, where a recording has decided that. */
+  /** Values for keys that choose what is traced, which a recording has already decided. */
   inRecordings?: Readonly<Record<string, unknown>>;
-  /** Among the other probes that are on (options by name), one it cannot be on with. */
+  /** Returns one of the other probes that are on (options by name) that conflicts with this one. */
   conflict?(
     options: unknown,
     others: ReadonlyMap<string, unknown>,
   ): { with: string; why: string } | undefined;
 }
 
-/** A probe that is on, and its options with all defaults filled in. */
+/** A probe that is on, and its options with all defaults. */
 export interface ConfiguredProbe {
   name: string;
   options: Readonly<Record<string, unknown>>;
 }
 
-/** What the agent runs with. Plain data: it is sent to the capture thread. */
+/** The config of the agent. Plain data, because it is sent to the capture thread. */
 export interface AgentConfig {
   instance: string;
   reader: 'raw' | 'trace_pipe';
   buffer: { totalBytes: number; subbufferBytes: number | 'auto'; perCpuBytes?: number };
   drainIntervalMs: number;
   maxWindowMs: number;
-  /** Those that are on, in the order of the catalogue. */
+  /** Probes that are on, in the order of the catalogue. */
   probes: ConfiguredProbe[];
-  /** Names of those that are off. */
+  /** Names of probes that are off. */
   disabled: string[];
-  /** Undefined: where it is mounted. */
+  /** Undefined: the place where tracefs is mounted. */
   tracefsPath?: string;
   stateDir: string;
   web: {
     listenAddress: string;
     telemetryPath: string;
-    /** TLS, users and rates; undefined: plain HTTP for everybody. */
+    /** File with TLS, users and rates; undefined: plain HTTP for everybody. */
     configFile?: string;
-    /** Requests under way at once; 0: no limit. */
+    /** Maximum number of concurrent requests; 0: no limit. */
     maxRequests: number;
   };
-  /** Where metrics and traces are pushed to; undefined: nowhere. */
+  /** Where metrics and traces are exported; undefined: nowhere. */
   otlp?: OtlpConfig;
   /** Which slow operations become traces; undefined: none. */
   spans?: SpansConfig;
@@ -70,18 +70,18 @@ const MIB = 2 ** 20;
 const GIB = 2 ** 30;
 const MS = 1e6;
 
-/** The kernel's own sizes of sub-buffers are its page size times a power of two; 64 KiB is the largest we read. */
+/** The kernel's sub-buffer sizes are its page size times a power of two. This program reads up to 64 KiB. */
 function subbuffer() {
   const powerOfTwo = size({ min: 4 * KIB, max: 64 * KIB }).refine(
     (bytes) => Number.isInteger(Math.log2(bytes)),
-    'is no power of two: it can be 4KiB, 8KiB, 16KiB, 32KiB or 64KiB',
+    'is not a power of two: it can be 4KiB, 8KiB, 16KiB, 32KiB or 64KiB',
   );
   return z.union([z.literal('auto'), powerOfTwo], {
     error: firstReason('auto, or a size from 4KiB to 64KiB'),
   });
 }
 
-/** The reason of the last alternative, which is the general one. */
+/** The message of the last alternative, which is the general one. */
 function firstReason(want: string) {
   return (issue: { input?: unknown; errors?: { message: string }[][] }) =>
     issue.errors?.at(-1)?.[0]?.message ?? `${shownValue(issue.input)} is not ${want}`;
@@ -91,14 +91,14 @@ function text(pattern: RegExp, problem: string) {
   return z.string({ error: problem }).regex(pattern, problem);
 }
 
-/** Routes of the HTTP server that are no place for the metrics. */
+/** Routes of the HTTP server that the metrics cannot use. */
 const OWN_PATHS = ['/healthz', '/readyz', '/api/v1/status', '/api/v1/slow'];
 
 function isTakenPath(path: string): boolean {
   return OWN_PATHS.includes(path) || path.startsWith('/api/v1/latency/');
 }
 
-/** The schema of everything, for probes with these sections. Empty sections mean defaults. */
+/** The complete schema for probes with these sections. Empty sections mean defaults. */
 export function composeSchema(sections: readonly ProbeSection[]) {
   return z.strictObject({
     instance: text(
@@ -166,8 +166,8 @@ export function composeSchema(sections: readonly ProbeSection[]) {
 export type ConfigSchema = ReturnType<typeof composeSchema>;
 
 /**
- * A probe that is named is on unless it says otherwise; one that is not is what it is by default. `isRecorded`: it is
- * for a recording, so nothing need be said of what to trace.
+ * Switches probes on or off. A probe that is named is on unless its section says otherwise; others have their default.
+ * `isRecorded`: for a recording, which has decided what is traced.
  */
 export function switchProbes(
   probes: unknown,
@@ -176,15 +176,15 @@ export function switchProbes(
 ): Readonly<Record<string, unknown>> | unknown {
   if (probes !== undefined && !isMap(probes)) return probes;
   const switched: [string, unknown][] = sections.map(({ name, byDefault, inRecordings }) => {
-    const given = probes !== undefined && Object.hasOwn(probes, name) ? probes[name] : undefined;
-    if (given === undefined) return [name, { enabled: byDefault }];
+    const section = probes !== undefined && Object.hasOwn(probes, name) ? probes[name] : undefined;
+    if (section === undefined) return [name, { enabled: byDefault }];
     const decided = isRecorded ? inRecordings : {};
-    return [name, isMap(given) ? { enabled: true, ...decided, ...given } : given];
+    return [name, isMap(section) ? { enabled: true, ...decided, ...section } : section];
   });
   return { ...probes, ...Object.fromEntries(switched) };
 }
 
-/** The config as the agent takes it, from what the schema has passed. */
+/** Converts what the schema has accepted to the agent's config. */
 export function toAgentConfig(
   checked: z.output<ConfigSchema>,
   sections: readonly ProbeSection[],
@@ -221,12 +221,12 @@ export function toAgentConfig(
   };
 }
 
-/** JSON Schema (draft 2020-12) of the config file, for editors and checks elsewhere. */
+/** JSON Schema (draft 2020-12) of the config file, for editors and other checkers. */
 export function jsonSchemaOf(schema: ConfigSchema): z.core.JSONSchema.JSONSchema {
   return z.toJSONSchema(schema, {
     io: 'input',
     override: ({ jsonSchema }) => {
-      // `irq:` with nothing behind it is null in YAML, and means the defaults.
+      // `irq:` without a value is null in YAML, and means the defaults.
       if (jsonSchema.type === 'object') (jsonSchema as { type: unknown }).type = ['object', 'null'];
     },
   });

@@ -1,7 +1,7 @@
 /**
- * What the environment and the flags put over the config file, in the shape of the file. A scalar key `a.b_c` is
- * `FTRACE_EXPORTER_A_B_C` in the environment, which wins over the OTEL_* variable of the same. An empty variable counts
- * as not set.
+ * Layers from the environment and the flags, in the shape of the config file. The scalar key `a.b_c` is
+ * `FTRACE_EXPORTER_A_B_C` in the environment, which overrides the OTEL_* variable for the same key. An empty variable
+ * counts as not set.
  */
 import { UsageError } from '../model/errors.ts';
 import { fromOpenTelemetry } from './otel-variables.ts';
@@ -11,7 +11,9 @@ import { didYouMean } from './suggest.ts';
 
 const OTLP_KEYS = [
   ...SIGNALS,
-  ...['', ...SIGNALS.map((signal) => `${signal}_`)].flatMap((of) => SHARED_KEYS.map((key) => of + key)),
+  ...['', ...SIGNALS.map((signal) => `${signal}_`)].flatMap((prefix) =>
+    SHARED_KEYS.map((key) => prefix + key),
+  ),
   'metric_export_interval',
   'metric_export_timeout',
   'histogram_aggregation',
@@ -25,7 +27,7 @@ const OTLP_KEYS = [
 
 const PREFIX = 'FTRACE_EXPORTER_';
 
-/** Keys that have a variable, and the flag of those that have one. */
+/** Keys that have a variable, and their flag if they have one. */
 export const SETTINGS: readonly { key: string; flag?: string }[] = [
   { key: 'instance', flag: '--instance' },
   { key: 'reader', flag: '--reader' },
@@ -48,22 +50,22 @@ export const SETTINGS: readonly { key: string; flag?: string }[] = [
   { key: 'state_dir', flag: '--state.dir' },
 ];
 
-/** Variables that are no keys: the config's place, and lists of probes with commas between. */
+/** Variables that are not keys: the path of the config file, and comma-separated lists of probes. */
 const CONFIG_FILE = `${PREFIX}CONFIG_FILE`;
 const PROBE = `${PREFIX}PROBE`;
 const NO_PROBE = `${PREFIX}NO_PROBE`;
 const NO_KEYS = [CONFIG_FILE, PROBE, NO_PROBE];
 
-/** What Kubernetes sets for a Service whose name begins with ours. */
+/** Kubernetes sets these variables for a Service whose name begins with the prefix. */
 const SERVICE_LINK = /_(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT(_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?)$/;
 /** Raw values in the shape of the file, and where each came from. */
 export interface Layer {
   value: Record<string, unknown>;
-  /** Variable or flag that a key's value came from, by dotted path. */
+  /** The variable or flag that set a key, by dotted path. */
   origins: ReadonlyMap<string, string>;
 }
 
-/** A probe that is switched by name, in the order of what was said. */
+/** A probe that is switched by name. Later switches win. */
 export interface ProbeSwitch {
   name: string;
   on: boolean;
@@ -73,7 +75,7 @@ export function variableOf(key: string): string {
   return PREFIX + key.replaceAll('.', '_').toUpperCase();
 }
 
-/** The layer of the environment, and the config file it names. Throws a `UsageError` for unknown variables. */
+/** The layer of the environment, and the path of the config file in it. Throws a `UsageError` for unknown variables. */
 export function fromEnvironment(env: NodeJS.ProcessEnv): { layer: Layer; configFile: string | undefined } {
   const keys = new Map(SETTINGS.map(({ key }) => [variableOf(key), key]));
   const values: (readonly [key: string, value: string, origin: string])[] = fromOpenTelemetry(env);
@@ -84,7 +86,7 @@ export function fromEnvironment(env: NodeJS.ProcessEnv): { layer: Layer; configF
     if (key !== undefined) values.push([key, value, variable]);
     else if (!NO_KEYS.includes(variable) && !SERVICE_LINK.test(variable)) {
       const hint = didYouMean(variable, [...keys.keys(), ...NO_KEYS]);
-      unknown.push(`environment: ${variable} is no variable of this program${hint}`);
+      unknown.push(`environment: ${variable} is not a variable of this program${hint}`);
     }
   }
   if (unknown.length > 0) throw new UsageError(unknown.join('\n'));
@@ -101,7 +103,7 @@ function switchedBy(
   return names.filter((name) => name !== '').map((name) => ({ name, on, origin: variable }));
 }
 
-/** The layer of the flags: values by the key they stand for, and probes switched. */
+/** The layer of the flags: values by their keys, and switched probes. */
 export function fromFlags(values: Readonly<Record<string, string>>, switches: readonly ProbeSwitch[]): Layer {
   const flagOf = (key: string) => SETTINGS.find((setting) => setting.key === key)?.flag ?? key;
   return layerOf(
@@ -116,8 +118,8 @@ function layerOf(
 ): Layer {
   const origins = new Map<string, string>();
   let value: Record<string, unknown> = {};
-  for (const [key, given, origin] of values) {
-    value = overlay(value, nested(key.split('.'), given)) as Record<string, unknown>;
+  for (const [key, text, origin] of values) {
+    value = overlay(value, nested(key.split('.'), text)) as Record<string, unknown>;
     origins.set(key, origin);
   }
   for (const { name, on, origin } of switches) {

@@ -1,6 +1,6 @@
 /**
- * The section `spans` of the config: which slow operations become traces, from how long on, and how many. A kind that is
- * named is on; without any, nothing of spans runs.
+ * The section `spans` of the config: which slow operations become traces, from which duration, and how many. A kind
+ * that is named is on; without any kind, no code for spans runs.
  */
 import { z } from 'zod';
 import type { KindOptions, SpansConfig } from '../model/span.ts';
@@ -24,9 +24,9 @@ function threshold(byDefault: string) {
   return duration({ min: US, max: HOUR }).prefault(byDefault);
 }
 
-/** A kind that is named without more has its defaults. */
+/** A kind without options has its defaults. */
 function kind<Shape extends z.ZodRawShape>(shape: Shape) {
-  return z.preprocess((given) => given ?? {}, z.strictObject(shape)).optional();
+  return z.preprocess((raw) => raw ?? {}, z.strictObject(shape)).optional();
 }
 
 function latencyKind() {
@@ -67,18 +67,18 @@ interface CheckedKind {
   max_spans?: number;
 }
 
-/** The section as the agent takes it; undefined where no kind is on. */
+/** Converts the section for the agent; undefined if no kind is on. */
 export function toSpansConfig(checked: z.output<ReturnType<typeof spansSchema>>): SpansConfig | undefined {
   const kinds = Object.entries(checked.kinds).flatMap(([name, options]) => {
     if (!isMap(options)) return [];
     const { threshold: thresholdNs, include, min_child, max_spans } = options as unknown as CheckedKind;
-    const taken: KindOptions = {
+    const kindOptions: KindOptions = {
       thresholdNs,
       ...(include === undefined ? {} : { include }),
       ...(min_child === undefined ? {} : { minChildNs: min_child }),
       ...(max_spans === undefined ? {} : { maxSpans: max_spans }),
     };
-    return [[name, taken] as const];
+    return [[name, kindOptions] as const];
   });
   if (kinds.length === 0) return undefined;
   return {

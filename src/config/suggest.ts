@@ -1,6 +1,6 @@
-/** "Did you mean": the nearest of the words that would have been right. */
+/** "Did you mean": finds the valid word that is nearest to a wrong one. */
 
-/** The candidate nearest to `word`, undefined when none is near enough to be what was meant. */
+/** The candidate nearest to `word`; undefined if none is near enough. */
 export function nearest(word: string, candidates: readonly string[]): string | undefined {
   const plain = (text: string) => text.toLowerCase().replaceAll('-', '_');
   const wanted = plain(word.slice(0, 64));
@@ -13,7 +13,7 @@ export function nearest(word: string, candidates: readonly string[]): string | u
   return best;
 }
 
-/** Insertions, deletions, replacements and swaps of neighbours that turn `a` into `b`. */
+/** Number of insertions, deletions, replacements and swaps of neighbours that turn `a` into `b`. */
 export function editDistance(a: string, b: string): number {
   let before: number[] = [];
   let previous = Array.from({ length: b.length + 1 }, (_, j) => j);
@@ -32,7 +32,7 @@ export function editDistance(a: string, b: string): number {
   return previous[b.length];
 }
 
-/** ` (did you mean "…"?)`, or nothing. */
+/** ` (did you mean "…"?)`, or ''. */
 export function didYouMean(word: string, candidates: readonly string[]): string {
   const meant = nearest(word, candidates);
   return meant === undefined ? '' : ` (did you mean "${meant}"?)`;

@@ -1,8 +1,7 @@
 /**
- * Units of the config as schemas: text of the YAML in, numbers in base units out; globs over names of the kernel;
- * and the keys that every probe takes. Probes make their sections of the config from these.
- * Schemas say in their JSON Schema what is written, not what comes out. A missing key's value is given with
- * `.prefault()`, as it would be written.
+ * Schemas for units of the config: YAML text to numbers in base units, globs over names of the kernel, and the keys
+ * that every probe has. Probes build their sections from these. Their JSON Schema describes the written form, not the
+ * result. Defaults are given with `.prefault()`, in written form.
  */
 import { z } from 'zod';
 import type { DurationNs } from '../model/time.ts';
@@ -18,20 +17,20 @@ import {
   shownValue,
 } from './units/quantity.ts';
 
-/** Within what a quantity must lie, both ends included. */
+/** Range of a quantity, both ends included. */
 export interface Bounds {
   min?: number;
   max?: number;
 }
 
-/** A duration, `10ms` → nanoseconds. Bounds in nanoseconds. */
+/** A duration: `10ms` → nanoseconds. Bounds in nanoseconds. */
 export function duration(bounds: Bounds = {}): z.ZodType<DurationNs, string> {
   return written('a duration, as in 10ms', DURATION_PATTERN).transform((text, context) =>
     within(parsed(parseDuration, text, context), bounds, formatDuration, context),
   );
 }
 
-/** A size, `64MiB` → bytes; a bare number is bytes. Bounds in bytes. */
+/** A size: `64MiB` → bytes; a plain number is bytes. Bounds in bytes. */
 export function size(bounds: Bounds = {}): z.ZodType<number, string | number> {
   const want = 'a size, as in 64MiB';
   return z
@@ -49,7 +48,7 @@ export function count(min: number, max: number) {
   return z.union([number, digits.transform(Number).pipe(number)], { error: want });
 }
 
-/** CPUs as the kernel lists them, `0-3,8` → numbers, ascending; one alone may be written as a number. */
+/** CPUs as the kernel lists them: `0-3,8` → numbers, ascending. A single CPU may be written as a number. */
 export function cpuList(): z.ZodType<number[], string | number> {
   const want = 'a list of CPUs, as in 0-3,8';
   return z
@@ -57,13 +56,13 @@ export function cpuList(): z.ZodType<number[], string | number> {
     .transform((text, context) => parsed(parseCpuList, String(text), context));
 }
 
-/** Flags and variables give it as text. */
+/** A boolean; flags and variables give it as text. */
 export function yesOrNo() {
-  const text = z.enum(['true', 'false']).transform((said) => said === 'true');
+  const text = z.enum(['true', 'false']).transform((word) => word === 'true');
   return z.union([z.boolean(), text], { error: 'must be true or false' });
 }
 
-/** A list of globs of a kind; refuses characters that mean more to tracefs than a name, `:` commands among them. */
+/** A list of globs of one kind. Refuses characters that have a special meaning in tracefs, such as `:`. */
 export function globs(kind: GlobKind): z.ZodType<string[], string[]> {
   const pattern = written(`a pattern for a ${kind}`, GLOB_KINDS[kind].pattern);
   const checked = pattern.superRefine((glob, context) => {
@@ -76,7 +75,7 @@ export function globs(kind: GlobKind): z.ZodType<string[], string[]> {
 const MAX_BUCKETS = 200;
 const LONGEST_BUCKET_SECONDS = 86_400;
 
-/** Bounds of buckets: durations, or seconds as numbers, positive and ascending → seconds. */
+/** Bounds of buckets: positive ascending durations, or seconds as numbers → seconds. */
 function buckets(): z.ZodType<number[], (string | number)[]> {
   const want = 'a bound: a duration, as in 10ms, or a number of seconds';
   const bound = z
@@ -90,19 +89,19 @@ function buckets(): z.ZodType<number[], (string | number)[]> {
     });
   return z
     .array(bound, { error: expected('a list of bounds, as in [10us, 100us, 1ms]') })
-    .min(1, 'is empty: give one bound at least, or leave the key out')
+    .min(1, 'is empty: give at least one bound, or leave the key out')
     .max(MAX_BUCKETS, `has more than ${MAX_BUCKETS} bounds`)
     .superRefine((bounds, context) => {
       const at = bounds.findIndex(
         (b, i) => i > 0 && Math.floor(b * 1e9 + 0.5) <= Math.floor(bounds[i - 1] * 1e9 + 0.5),
       );
       if (at < 0) return;
-      const message = `bounds must ascend by 1ns at least, but ${bounds[at]} s follows ${bounds[at - 1]} s`;
+      const message = `bounds must ascend by at least 1ns, but ${bounds[at]} s follows ${bounds[at - 1]} s`;
       context.addIssue({ code: 'custom', message, path: [at], input: bounds[at] });
     });
 }
 
-/** Through the decimal text, so that 100us is 0.0001 and not a neighbour of it. */
+/** Parses the decimal text, so that 100us is exactly 0.0001. */
 function parseSeconds(text: string): number {
   return Number(`${parseDuration(text)}e-9`);
 }
@@ -116,8 +115,8 @@ export interface ProbeDefaults {
 }
 
 /**
- * Schema of a probe's section: the keys all probes take, with this probe's defaults, and its own (`extra`), which
- * must have defaults too. Unknown keys are errors; `{}` gives the defaults.
+ * Schema of a probe's section: the keys that all probes have, with this probe's defaults, and its own keys (`extra`),
+ * which must have defaults too. Unknown keys are errors; `{}` gives the defaults.
  */
 export function probeSchema<Extra extends z.ZodRawShape>(defaults: ProbeDefaults, extra: Extra) {
   return z.strictObject({
@@ -130,8 +129,8 @@ export function probeSchema<Extra extends z.ZodRawShape>(defaults: ProbeDefaults
 }
 
 /**
- * What a glob is over decides the characters it may have. `*` is any run of characters, `?` is one, everything else
- * is itself; case counts.
+ * The kind of names that a glob matches, which decides its characters. `*` matches any run of characters, `?` matches
+ * one; all others match themselves. Case counts.
  */
 export type GlobKind = 'name' | 'function' | 'event';
 
@@ -140,8 +139,8 @@ const GLOB_KINDS: Record<GlobKind, { pattern: RegExp; want: string }> = {
     pattern: /^[A-Za-z0-9_.:!/*?-]{1,128}$/,
     want: 'letters, digits, _ . : ! / - and the wildcards * and ?',
   },
-  // In the function filters of tracefs `:` starts a command (func:traceoff), `!` removes, `[` is a class, and a digit
-  // a number in the list of functions.
+  // In tracefs' function filters `:` starts a command (func:traceoff), `!` removes, `[` starts a class, and a digit
+  // starts an index in the list of functions.
   function: {
     pattern: /^[A-Za-z_.$*?][A-Za-z0-9_.$*?]{0,127}$/,
     want: 'letters, digits (not first), _ . $ and the wildcards * and ?; commands as func:traceoff are refused',
@@ -152,24 +151,24 @@ const GLOB_KINDS: Record<GlobKind, { pattern: RegExp; want: string }> = {
   },
 };
 
-/** What is wrong with a glob; undefined when nothing is. */
+/** What is wrong with a glob; undefined if nothing is. */
 function globProblem(kind: GlobKind, glob: string): string | undefined {
   return GLOB_KINDS[kind].pattern.test(glob)
     ? undefined
     : `${JSON.stringify(glob.slice(0, 60))} is not a pattern for a ${kind}: it takes ${GLOB_KINDS[kind].want}`;
 }
 
-/** Text of a known form. The form is for the JSON Schema; what parses the text says what is wrong with it. */
+/** Text of a fixed form. The pattern is for the JSON Schema; the parser's message says what is wrong. */
 function written(want: string, pattern: RegExp): z.ZodString {
   return z.string({ error: expected(want) }).meta({ pattern: pattern.source });
 }
 
-/** Says what was expected and what is there. */
+/** A message with the expected form and the actual value. */
 function expected(want: string): (issue: { input?: unknown }) => string {
   return ({ input }) => `${shownValue(input)} is not ${want}`;
 }
 
-/** What `parse` makes of a text, or an issue with its message. */
+/** Parses a text, or adds an issue with the parser's message. */
 function parsed<T>(parse: (text: string) => T, text: string, context: z.RefinementCtx): T {
   try {
     return parse(text);
@@ -193,8 +192,8 @@ function within(
 }
 
 /**
- * What a probe makes the schema of its section from. It is handed to the probe rather than imported by it: only the
- * main thread reads a config, and the capture thread does without the schema library.
+ * What a probe needs to build the schema of its section. It is passed to the probe, not imported: only the main thread
+ * reads a config, and the capture thread does not load the schema library.
  */
 export const schemaKit = { z, probeSchema, duration, size, cpuList, globs };
 export type SchemaKit = typeof schemaKit;

@@ -1,6 +1,6 @@
 /**
- * A YAML file: its text in, plain values and the place of every key out. Strict: YAML 1.2, one document, no key
- * twice, no tags, few aliases (they can multiply a small file into gigabytes).
+ * Reads a YAML file into plain values, with the place of every key. Strict: YAML 1.2, one document, no repeated keys,
+ * no tags, few aliases (which can expand a small file to gigabytes).
  */
 import {
   type Document,
@@ -22,10 +22,10 @@ import { readUserFile } from '../model/user-file.ts';
 const MAX_ALIASES = 50;
 
 export interface YamlFile {
-  /** What the file says; undefined when it is empty. */
+  /** The content of the file; undefined when it is empty. */
   value: unknown;
-  /** `file:line:column` of a key (where its own place is asked for) or of its value; of what is nearest above it. */
-  place(path: readonly PropertyKey[], of: 'key' | 'value'): string;
+  /** `file:line:column` of a key or of its value, or of the nearest existing key above it. */
+  place(path: readonly PropertyKey[], part: 'key' | 'value'): string;
 }
 
 /** Reads and parses a file. Throws a `UsageError` with the place of every problem. */
@@ -39,14 +39,14 @@ export function readYamlFile(file: string): YamlFile {
   return parseYaml(file, text);
 }
 
-/** `file` is only named in messages. */
+/** Parses text. `file` is only used in messages. */
 export function parseYaml(file: string, text: string): YamlFile {
   const lines = new LineCounter();
   const document = parseDocument(text, {
     lineCounter: lines,
     prettyErrors: false,
     strict: true,
-    // The library compares each key with all before it.
+    // The library compares each key with all keys before it, which is slow.
     uniqueKeys: false,
     version: '1.2',
   });
@@ -66,10 +66,10 @@ export function parseYaml(file: string, text: string): YamlFile {
     throw new UsageError(`${file}: ${error instanceof Error ? error.message : error}`);
   }
   const pairs = new WeakMap<YAMLMap, Map<string, Pair>>();
-  return { value: value ?? undefined, place: (path, of) => at(offsetOf(document, path, of, pairs)) };
+  return { value: value ?? undefined, place: (path, part) => at(offsetOf(document, path, part, pairs)) };
 }
 
-/** Where keys are that their map has already. */
+/** Offsets of keys that occur twice in their map. */
 function repeatedKeys(document: Document.Parsed): number[] {
   const offsets: number[] = [];
   visit(document, {
@@ -85,7 +85,7 @@ function repeatedKeys(document: Document.Parsed): number[] {
   return offsets;
 }
 
-/** The pairs of a map by their key. */
+/** The pairs of a map, by key. */
 function pairsOf(map: YAMLMap, cache: WeakMap<YAMLMap, Map<string, Pair>>): Map<string, Pair> {
   const cached = cache.get(map);
   if (cached !== undefined) return cached;
@@ -98,7 +98,7 @@ function pairsOf(map: YAMLMap, cache: WeakMap<YAMLMap, Map<string, Pair>>): Map<
 function offsetOf(
   document: Document.Parsed,
   path: readonly PropertyKey[],
-  of: 'key' | 'value',
+  part: 'key' | 'value',
   pairs: WeakMap<YAMLMap, Map<string, Pair>>,
 ): number {
   let node: Node | null = document.contents;
@@ -112,7 +112,7 @@ function offsetOf(
       const key = pair.key as ParsedNode;
       const value = pair.value as ParsedNode | null;
       const empty = value === null || (isScalar(value) && value.value === null && value.source === '');
-      offset = ((last && of === 'key') || empty ? key : value).range[0];
+      offset = ((last && part === 'key') || empty ? key : value).range[0];
       node = value;
     } else if (isSeq(node)) {
       const item = node.items[Number(segment)] as ParsedNode | undefined;

@@ -1,6 +1,12 @@
-/** Classic bounds of histograms, in seconds. Pure: the capture thread loads this without the schemas. */
+/**
+ * Classic bounds of histograms, in seconds. Pure functions: the capture thread loads this file without the schema
+ * library.
+ */
 
-/** 1-2-5 decimals from `fromSeconds` to `toSeconds`, both included when they are such: 1e-6, 2e-6, 5e-6, … */
+/**
+ * Bounds of the 1-2-5 series from `fromSeconds` to `toSeconds`, both included if they are in the series: 1e-6, 2e-6,
+ * 5e-6, …
+ */
 export function decimalBuckets(fromSeconds: number, toSeconds: number): number[] {
   const bounds: number[] = [];
   for (let exponent = -9; exponent <= 4; exponent++) {
@@ -12,5 +18,5 @@ export function decimalBuckets(fromSeconds: number, toSeconds: number): number[]
   return bounds;
 }
 
-/** Classic bounds in seconds where nothing else is said: 1 µs … 10 s. */
+/** Default classic bounds in seconds: 1 µs … 10 s. */
 export const DEFAULT_BUCKETS: readonly number[] = decimalBuckets(1e-6, 10);

@@ -1,7 +1,7 @@
 /**
- * Quantities as people write them, `10ms`, `64MiB`, `0-3,8`, and as the program counts them: nanoseconds, bytes,
- * CPU numbers. Pure functions; bad text throws an Error whose message says what would be right.
- * CPU lists are written as the kernel does (Documentation/admin-guide/cputopology.rst).
+ * Converts quantities between their written forms, `10ms`, `64MiB`, `0-3,8`, and numbers: nanoseconds, bytes, CPU
+ * numbers. Pure functions. Wrong text throws an Error whose message says what would be right. CPU lists have the
+ * kernel's form (Documentation/admin-guide/cputopology.rst).
  */
 import type { DurationNs } from '../../model/time.ts';
 
@@ -23,7 +23,7 @@ export function parseDuration(text: string): DurationNs {
     );
   }
   const [, whole, fraction = '', unit] = match;
-  // The decimals are counted as an integer: 1.1 times 1000 would not be 1100.
+  // The decimals are counted as an integer: 1.1 times 1000 would not be exactly 1100.
   const weight = DURATION_UNITS[unit];
   const ns = Number(whole) * weight + (Number(fraction || '0') * weight) / 10 ** fraction.length;
   if (!Number.isSafeInteger(ns))
@@ -31,7 +31,7 @@ export function parseDuration(text: string): DurationNs {
   return ns;
 }
 
-/** Nanoseconds → the shortest text that `parseDuration` reads back, in the largest unit without decimals. */
+/** Nanoseconds → the shortest text that `parseDuration` accepts, in the largest unit without decimals. */
 export function formatDuration(ns: DurationNs): string {
   return inLargestUnit(ns, DURATION_UNITS, 's');
 }
@@ -47,11 +47,11 @@ export function parseSize(text: string): number {
     );
   }
   const bytes = Number(match[1]) * SIZE_UNITS[match[2] ?? ''];
-  if (!Number.isSafeInteger(bytes)) throw new Error(`${quoted(text)} is too large a size`);
+  if (!Number.isSafeInteger(bytes)) throw new Error(`${quoted(text)} is too large`);
   return bytes;
 }
 
-/** Bytes → text that `parseSize` reads back, in the largest unit without decimals. */
+/** Bytes → text that `parseSize` accepts, in the largest unit without decimals. */
 export function formatSize(bytes: number): string {
   return inLargestUnit(bytes, SIZE_UNITS, '');
 }
@@ -74,7 +74,7 @@ export function parseCpuList(text: string): number[] {
   return [...cpus].sort((a, b) => a - b);
 }
 
-/** CPU numbers, ascending → a list as the kernel writes it. */
+/** CPU numbers, ascending → a list in the kernel's form. */
 export function formatCpuList(cpus: readonly number[]): string {
   const ranges: string[] = [];
   for (let i = 0; i < cpus.length; i++) {
@@ -93,7 +93,7 @@ function inLargestUnit(value: number, units: Record<string, number>, ofZero: str
   return `${value / weight}${best}`;
 }
 
-/** A value of the config for messages; JSON has no word for numbers such as NaN. */
+/** Formats a config value for messages; JSON cannot express numbers such as NaN. */
 export function shownValue(value: unknown): string {
   return typeof value === 'number' ? String(value) : (JSON.stringify(value) ?? 'nothing');
 }

@@ -181,7 +181,7 @@ test('a count is a number, from flags and variables too', () => {
 
 test('unknown variables are refused, but not those that Kubernetes sets for a Service', () => {
   assert.deepEqual(problems({ env: { FTRACE_EXPORTER_LOGLEVEL: 'x' } }), [
-    'environment: FTRACE_EXPORTER_LOGLEVEL is no variable of this program (did you mean "FTRACE_EXPORTER_LOG_LEVEL"?)',
+    'environment: FTRACE_EXPORTER_LOGLEVEL is not a variable of this program (did you mean "FTRACE_EXPORTER_LOG_LEVEL"?)',
   ]);
   const links = {
     FTRACE_EXPORTER_SERVICE_HOST: '10.0.0.1',
@@ -218,14 +218,14 @@ log: { level: wran }
     'c.yaml:1:11: instance: "a/b" must be a name of up to 64 letters, digits, _ . and -',
     'c.yaml:2:9: reader: "trace-pipe" is not one of raw, trace_pipe (did you mean "trace_pipe"?)',
     'c.yaml:3:18: buffer.total: "64MB" is not a size (did you mean "64MiB"?): a whole number of bytes, KiB, MiB or GiB, as in 64MiB',
-    'c.yaml:3:35: buffer.subbuffer: "5KiB" is no power of two: it can be 4KiB, 8KiB, 16KiB, 32KiB or 64KiB',
+    'c.yaml:3:35: buffer.subbuffer: "5KiB" is not a power of two: it can be 4KiB, 8KiB, 16KiB, 32KiB or 64KiB',
     'c.yaml:4:17: drain_interval: 1ms is out of bounds: it must be between 2ms and 1s',
     'c.yaml:6:12: probes.sched.form: unknown key (did you mean "from"?); the keys here are enabled, per_cpu, max_series, buckets, from',
     'c.yaml:7:8: probes.irq: false is not a map of keys: write irq: { enabled: false }',
     'c.yaml:8:3: probes.sycalls: there is no probe "sycalls" (did you mean "syscalls"?); the probes are sched, syscalls, irq',
     'c.yaml:10:14: probes.syscalls.include: "fsync" is not a list of patterns, as in ["vfs_*"]',
-    'c.yaml:11:17: probes.syscalls.max_series: 0 is too small: 1 is the least',
-    'c.yaml:13:12: probes.syscalls.buckets[2]: bounds must ascend by 1ns at least, but 0.000001 s follows 0.001 s',
+    'c.yaml:11:17: probes.syscalls.max_series: 0 is too small: the minimum is 1',
+    'c.yaml:13:12: probes.syscalls.buckets[2]: bounds must ascend by at least 1ns, but 0.000001 s follows 0.001 s',
     'c.yaml:14:14: probes.syscalls.enabled: "yes" is not true or false',
     'c.yaml:16:3: web.listen_adress: unknown key (did you mean "listen_address"?); the keys here are listen_address, telemetry_path, config_file, max_requests',
     'c.yaml:17:15: log.level: "wran" is not one of debug, info, warn, error (did you mean "warn"?)',
@@ -305,7 +305,7 @@ test('addresses and paths that cannot be served, and numbers that are none, are 
     ['max_window: 9999999999999999h', /is not a whole number of nanoseconds below 2\^53/],
     ['buffer: { total: .nan }', /NaN is not a size/],
     ['buffer: { total: -.inf }', /-Infinity is not a size/],
-    ['buffer: { total: 9999999999999999GiB }', /too large a size/],
+    ['buffer: { total: 9999999999999999GiB }', /is too large/],
     ['web: { max_requests: .nan }', /must be a whole number/],
     ['web: { max_requests: .inf }', /must be a whole number/],
   ];

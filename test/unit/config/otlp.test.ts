@@ -193,7 +193,7 @@ test('what is wrong is told with its place', () => {
     [
       'otlp: { endpoint: "http://c/v1/metrics", protocol: grpc }',
       {},
-      /has a path, which gRPC has no use for/,
+      /has a path, which gRPC does not use/,
     ],
     ['otlp: { endpoint: "http://u:p@c", protocol: grpc }', {}, /has a user/],
     ['otlp: { protocol: http }', {}, /otlp\.protocol: "http" is not one of http\/protobuf, http\/json, grpc/],
@@ -207,7 +207,7 @@ test('what is wrong is told with its place', () => {
     [
       'otlp: { traces_client_key: /k }',
       {},
-      /otlp\.traces_client_key: .*is of no use without traces_client_cert/,
+      /otlp\.traces_client_key: .*has no effect without traces_client_cert/,
     ],
     ['otlp: { trace_max_queue_size: 0 }', {}, /must be a whole number from 1 to 1000000/],
     [
@@ -219,8 +219,8 @@ test('what is wrong is told with its place', () => {
     ['', { OTEL_TRACES_EXPORTER: 'zipkin' }, /^OTEL_TRACES_EXPORTER: "zipkin" is not one of otlp, none/],
     ['otlp: { protocl: grpc }', {}, /did you mean "protocol"/],
     ['otlp: { metrics: maybe }', {}, /otlp\.metrics: "maybe" must be true or false/],
-    ['otlp: { client_key: /k }', {}, /otlp\.client_key: "\/k" is of no use without client_certificate/],
-    ['otlp: { client_certificate: /c }', {}, /is of no use without client_key/],
+    ['otlp: { client_key: /k }', {}, /otlp\.client_key: "\/k" has no effect without client_certificate/],
+    ['otlp: { client_certificate: /c }', {}, /has no effect without client_key/],
     ['otlp: { metric_export_interval: 1ms }', {}, /1ms is out of bounds/],
     ['otlp: { headers: [a] }', {}, /otlp\.headers: not pairs of header and value/],
     ['', { OTEL_EXPORTER_OTLP_ENDPOINT: 'c' }, /^OTEL_EXPORTER_OTLP_ENDPOINT: otlp\.endpoint: "c" must be/],
@@ -236,7 +236,7 @@ test('what is wrong is told with its place', () => {
     [
       '',
       { OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE: 'delta' },
-      /^OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE: "delta" is not to be had/,
+      /^OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE: "delta" is not supported/,
     ],
     ['', { FTRACE_EXPORTER_OTLP_LOGS: 'true' }, /FTRACE_EXPORTER_OTLP_LOGS is no variable/],
   ];
