@@ -190,11 +190,7 @@ test('what is wrong is told with its place', () => {
     ['otlp: { endpoint: "http://c/#x" }', {}, /must be a URL/],
     ['otlp: { endpoint: "http://" }', {}, /must be a URL/],
     ['otlp: { endpoint: "c", protocol: grpc }', {}, /must be a URL or host:port/],
-    [
-      'otlp: { endpoint: "http://c/v1/metrics", protocol: grpc }',
-      {},
-      /has a path, which gRPC does not use/,
-    ],
+    ['otlp: { endpoint: "http://c/v1/metrics", protocol: grpc }', {}, /has a path, which gRPC does not use/],
     ['otlp: { endpoint: "http://u:p@c", protocol: grpc }', {}, /has a user/],
     ['otlp: { protocol: http }', {}, /otlp\.protocol: "http" is not one of http\/protobuf, http\/json, grpc/],
     ['otlp: { logs: true }', {}, /^c\.yaml:1:9: otlp\.logs: unknown key/],
@@ -238,7 +234,7 @@ test('what is wrong is told with its place', () => {
       { OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE: 'delta' },
       /^OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE: "delta" is not supported/,
     ],
-    ['', { FTRACE_EXPORTER_OTLP_LOGS: 'true' }, /FTRACE_EXPORTER_OTLP_LOGS is no variable/],
+    ['', { FTRACE_EXPORTER_OTLP_LOGS: 'true' }, /FTRACE_EXPORTER_OTLP_LOGS is not a variable/],
   ];
   for (const [yaml, env, told] of wrong) assert.match(problem(yaml, env), told);
 });
