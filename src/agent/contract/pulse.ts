@@ -11,14 +11,22 @@ function nowMs(): number {
 
 export interface Pulse {
   memory: SharedArrayBuffer;
-  /** Milliseconds since the last drain; undefined before the first one. */
+  /** Counts from now on, unless there was a drain already: a thread that never gets to its first one hangs, too. */
+  begin(): void;
+  /** Milliseconds since the last drain or since `begin`; undefined before either. */
   ageMs(): number | undefined;
 }
 
 export function makePulse(): Pulse {
   const memory = new SharedArrayBuffer(Float64Array.BYTES_PER_ELEMENT);
   const at = new Float64Array(memory);
-  return { memory, ageMs: () => (at[0] === 0 ? undefined : nowMs() - at[0]) };
+  return {
+    memory,
+    begin: () => {
+      if (at[0] === 0) at[0] = nowMs();
+    },
+    ageMs: () => (at[0] === 0 ? undefined : nowMs() - at[0]),
+  };
 }
 
 /** Returns the function to call after each drain. */

@@ -136,6 +136,8 @@ export async function startAgent(config: AgentConfig, options: AgentOptions): Pr
         problem = '';
         without = message.problem;
         everReady = true;
+        // A recording is read once, so nothing is read after it.
+        if (options.replayFile === undefined) pulse.begin();
         settleFirst.resolve();
         return;
       case 'problem':

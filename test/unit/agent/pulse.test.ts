@@ -1,0 +1,18 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { makePulse, pulseWriter } from '../../../src/agent/contract/pulse.ts';
+
+test('a thread that never gets to its first drain grows old from its beginning', async () => {
+  const pulse = makePulse();
+  assert.equal(pulse.ageMs(), undefined);
+  pulse.begin();
+  await sleep(20);
+  assert.ok((pulse.ageMs() ?? 0) >= 15, String(pulse.ageMs()));
+  pulseWriter(pulse.memory)();
+  const drainedMs = pulse.ageMs() ?? Number.NaN;
+  assert.ok(drainedMs >= 0, String(drainedMs));
+  await sleep(5);
+  pulse.begin();
+  assert.ok((pulse.ageMs() ?? 0) > drainedMs, 'a drain counts, not the beginning');
+});
