@@ -1,7 +1,8 @@
 /**
  * Whose password is looked at next, while there are more than can be. Fair to addresses first, so that a flood from one
  * delays another by one password at most; on an address, to connections on which nobody has failed yet, then to names.
- * Only what was asked for counts, never whether a user exists: the order must not tell.
+ * Only what was asked for counts, never whether a user exists: the order must not tell. So a first login cannot be told
+ * from a guess at a new name on the same address, and waits for those that came before it.
  */
 import { isIPv4, isIPv6 } from 'node:net';
 
@@ -28,25 +29,21 @@ export interface QueueLimits {
   perNetwork: number;
 }
 
-/** Of turns that are remembered. */
-const MAX_REMEMBERED = 1024;
+/** So many addresses and names are remembered that had a turn. */
+const MAX_NETWORKS = 1024;
+/** Few, because new names go first: guesses at ever new ones would keep a name waiting while it is remembered. */
+const MAX_NAMES = 64;
 
 export function createFairQueue<T extends Asking>({ total, perNetwork }: QueueLimits): FairQueue<T> {
   /** In the order of arrival. */
   let queue: T[] = [];
-  /** When a network, or a name on it, had its last turn. */
-  const turns = new Map<string, number>();
-  let turn = 0;
-  const turnOf = (key: string) => turns.get(key) ?? 0;
-  const had = (key: string) => {
-    turns.delete(key);
-    turns.set(key, ++turn);
-    const [eldest] = turns.keys();
-    if (turns.size > MAX_REMEMBERED) turns.delete(eldest);
-  };
+  const networks = createTurns(MAX_NETWORKS);
+  const names = createTurns(MAX_NAMES);
   const nameOf = ({ network, user }: T) => `${network} ${user}`;
   const sooner = (a: T, b: T) =>
-    turnOf(a.network) - turnOf(b.network) || a.failures - b.failures || turnOf(nameOf(a)) - turnOf(nameOf(b));
+    networks.last(a.network) - networks.last(b.network) ||
+    a.failures - b.failures ||
+    names.last(nameOf(a)) - names.last(nameOf(b));
 
   return {
     push: (asking) => {
@@ -65,8 +62,8 @@ export function createFairQueue<T extends Asking>({ total, perNetwork }: QueueLi
       if (allowed.length === 0) return undefined;
       const chosen = allowed.reduce((best, one) => (sooner(one, best) < 0 ? one : best));
       queue = queue.filter((one) => one !== chosen);
-      had(chosen.network);
-      had(nameOf(chosen));
+      networks.had(chosen.network);
+      names.had(nameOf(chosen));
       return chosen;
     },
     remove: (asking) => {
@@ -74,6 +71,21 @@ export function createFairQueue<T extends Asking>({ total, perNetwork }: QueueLi
     },
     get size() {
       return queue.length;
+    },
+  };
+}
+
+/** When each had its last turn; 0 where that is not remembered. */
+function createTurns(limit: number) {
+  const turns = new Map<string, number>();
+  let turn = 0;
+  return {
+    last: (key: string): number => turns.get(key) ?? 0,
+    had: (key: string): void => {
+      turns.delete(key);
+      turns.set(key, ++turn);
+      const [eldest] = turns.keys();
+      if (turns.size > limit) turns.delete(eldest);
     },
   };
 }

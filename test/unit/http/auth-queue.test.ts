@@ -34,6 +34,18 @@ test('on the same address fresh connections go before those that have failed, an
   assert.equal(queue.next(), other);
 });
 
+test('guesses at ever new names on the same address do not keep a name waiting that was tried before', () => {
+  const queue = createFairQueue(LIMITS);
+  queue.push(ask('a', 'alice'));
+  queue.next();
+  for (let i = 0; i < 31; i++) queue.push(ask('a', `before${i}`));
+  const alice = ask('a', 'alice');
+  queue.push(alice);
+  let turns = 1;
+  for (; queue.next() !== alice; turns++) queue.push(ask('a', `after${turns}`));
+  assert.ok(turns <= 64 + 32, `${turns}`);
+});
+
 test('a full queue lets go of who has failed most, and else of the newcomer', () => {
   const queue = createFairQueue({ total: 128, perNetwork: 3 });
   const [first, guesser, third, good, late] = [

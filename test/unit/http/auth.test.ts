@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
+import { type TestContext, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Asker, createAuthenticator, credentialsOf } from '../../../src/http/server/auth.ts';
 import { createHasher, type Hasher } from '../../../src/http/server/auth-hasher.ts';
@@ -171,6 +171,52 @@ test('who is too many is told at once; who goes is not looked at', async () => {
   await until(() => asked.length > 1);
   assert.equal(asked[1].password, 'x2');
   auth.close();
+});
+
+/** The passwords of a flood and of a first login that comes during it, in the order in which the hasher is asked. */
+async function orderOf(t: TestContext, flood: (i: number) => [name: string, asker: Partial<Asker>]) {
+  const { hasher, asked } = slowHasher();
+  const auth = createAuthenticator(quiet, hasher);
+  t.after(() => auth.close());
+  const users = new Map([['newcomer', hashOf('secret')]]);
+  let guesses = 0;
+  const guess = () => {
+    const [user, who] = flood(guesses);
+    void auth.look({ user, password: `guess${guesses++}` }, users, asker(who));
+  };
+  const answer = async () => {
+    const before = asked.length;
+    asked[before - 1].answer();
+    await until(() => asked.length > before);
+  };
+  for (let i = 0; i < 32; i++) guess();
+  // Those that guess have had a turn.
+  await answer();
+  guess();
+  const underWay = asked.length;
+  const verdict = auth.look({ user: 'newcomer', password: 'secret' }, users, asker({ network: 'elsewhere' }));
+  const sameAddress = auth.look({ user: 'newcomer', password: 'typo' }, users, asker());
+  while (!['secret', 'typo'].every((password) => asked.some((one) => one.password === password))) {
+    guess();
+    await answer();
+  }
+  assert.equal(await verdict, 'right');
+  void sameAddress;
+  const placeOf = (password: string) => asked.findIndex((one) => one.password === password) - underWay;
+  return { elsewhere: placeOf('secret'), sameAddress: placeOf('typo') };
+}
+
+test('a first login from another address waits for the password under way only, whatever is guessed', async (t) => {
+  const oneName = await orderOf(t, () => ['guessed', {}]);
+  assert.deepEqual(oneName, { elsewhere: 0, sameAddress: 1 });
+  const failing = await orderOf(t, (i) => [`name${i}`, { failures: 1 }]);
+  assert.deepEqual(failing, { elsewhere: 0, sameAddress: 1 });
+});
+
+test('on the address that guesses at ever new names it waits for those before it, and for none that comes later', async (t) => {
+  const { elsewhere, sameAddress } = await orderOf(t, (i) => [`name${i}`, {}]);
+  assert.equal(elsewhere, 0);
+  assert.ok(sameAddress <= 32, `${sameAddress}`);
 });
 
 test('when the thread dies the question is not answered with yes or no, and the next one is asked', async () => {
