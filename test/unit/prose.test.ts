@@ -1,0 +1,50 @@
+/** The check of prose finds what it is made for, and leaves plain English alone. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { findingsIn, RULES } from '../style/prose.ts';
+
+const CLIPPED: [text: string, advice: RegExp][] = [
+  ['// The capture starts anew.', /again/],
+  ['/** Whoever comes late waits. */', /name the task/],
+  ['/**\n * The table. Who has no slot\n * waits.\n */', /A caller that/],
+  ['// It waits, for it has no page.', /because/],
+  ['/** Read at the start alone. */', /only/],
+  ['// Nobody is told\n// of it.', /reports/],
+  ['/** A buffer of ours. */', /our/],
+  ['// Names are not to be had here.', /available/],
+  ['/** Pages enter, events leave. */', /subject, verb/],
+  ['// One cursor a CPU.', /per/],
+  ['const told = 1;', /noun/],
+];
+
+for (const [text, advice] of CLIPPED) {
+  test(`finds ${JSON.stringify(text)}`, () => {
+    const findings = findingsIn('src/x.ts', text);
+    assert.equal(findings.length, 1, JSON.stringify(findings));
+    assert.match(findings[0].advice, advice);
+  });
+}
+
+test('every rule has an example', () => {
+  const found = new Set(CLIPPED.flatMap(([text]) => findingsIn('src/x.ts', text).map(({ advice }) => advice)));
+  assert.deepEqual(
+    RULES.map(({ advice }) => advice).filter((advice) => !found.has(advice)),
+    [],
+  );
+});
+
+test('gives the line', () => {
+  assert.equal(findingsIn('docs/x.md', 'One.\n\nTwo, and it\nstarts anew.')[0].line, 4);
+});
+
+test('leaves plain English alone', () => {
+  for (const text of [
+    'The sentence must stand alone.',
+    'Somebody else traces, so leave it alone.',
+    'Who wants to know?',
+    'Room for one page of events.',
+    'Values are counted per CPU, twice a second.',
+    'Look for it in the log.',
+  ])
+    assert.deepEqual(findingsIn('docs/x.md', text), [], text);
+});
