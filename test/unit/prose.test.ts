@@ -26,7 +26,9 @@ for (const [text, advice] of CLIPPED) {
 }
 
 test('every rule has an example', () => {
-  const found = new Set(CLIPPED.flatMap(([text]) => findingsIn('src/x.ts', text).map(({ advice }) => advice)));
+  const found = new Set(
+    CLIPPED.flatMap(([text]) => findingsIn('src/x.ts', text).map(({ advice }) => advice)),
+  );
   assert.deepEqual(
     RULES.map(({ advice }) => advice).filter((advice) => !found.has(advice)),
     [],
