@@ -9,6 +9,7 @@ import { join } from 'node:path';
 import { before, describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { makeBench, needTool, parseScrape, type Scrape, TRACEFS } from '../support/agent.ts';
+import { countsExactly } from '../support/exactly.ts';
 import { watch } from '../support/witness.ts';
 import { type PrivateSystemd, SHIPPED, startSystemd } from './private-systemd.ts';
 
@@ -131,13 +132,11 @@ describe('the unit for systemd', () => {
     );
     const others = watch(bench, ['getppid'], { not: [workload.pid] });
     const calls = (one: Scrape) => one.sum('ftrace_syscall_duration_seconds_count', { syscall: 'getppid' });
-    const first = await scrape();
-    const strangersBefore = others.count();
-    await workload.run();
-    await sleep(700);
-    const last = await scrape();
-    assert.equal(calls(last) - calls(first), CALLS + others.count() - strangersBefore);
-    assert.equal(last.sum('ftrace_exporter_events_lost_total'), 0);
+    const work = async () => {
+      await workload.run();
+      return CALLS;
+    };
+    const { last } = await countsExactly({ t, agent: { scrape }, others, counted: calls, work });
     for (const probe of ['sched', 'block', 'irq', 'softirq', 'syscalls'])
       assert.equal(last.sum('ftrace_exporter_probe_up', { probe }), 1, probe);
     others.remove();

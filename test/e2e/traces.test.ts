@@ -89,7 +89,7 @@ for (const protocol of ['http/protobuf', 'http/json', 'grpc'] as const) {
           ({ name, attributes }) =>
             name === 'syscall fsync' && attributes['ftrace.thread.id'] === workload.pid,
         );
-    const deadline = performance.now() + 10_000;
+    const deadline = performance.now() + 30_000;
     while (roots().length < FSYNCS && performance.now() < deadline) await sleep(100);
     await sleep(1500);
 

@@ -224,7 +224,10 @@ export function parseScrape(text: string): Scrape {
 }
 
 /** Scrapes until `done` says so, and once more a moment later, so that what came too much is seen as well. */
-export async function settled(agent: Agent, done: (scrape: Scrape) => boolean): Promise<Scrape> {
+export async function settled(
+  agent: Pick<Agent, 'scrape'>,
+  done: (scrape: Scrape) => boolean,
+): Promise<Scrape> {
   const deadline = performance.now() + SETTLE_TIMEOUT_MS;
   while (!done(await agent.scrape()) && performance.now() < deadline) await sleep(50);
   await sleep(300);

@@ -14,7 +14,7 @@ const STILL = 20;
 
 export interface KnownCalls {
   t: TestContext;
-  agent: Agent;
+  agent: Pick<Agent, 'scrape'>;
   /** Watches the call, by all tasks but the workload's. */
   others: Witness;
   /** The agent's count of it. */
