@@ -187,9 +187,12 @@ test('a recording ends early on SIGINT, whole, and its replay is marked as one',
   const file = join(directory, 'r.dat');
   const running = start(['record', '-o', file, '--duration', '1h']);
   while (!existsSync(`${dir}-record`)) await new Promise((resolve) => setTimeout(resolve, 20));
+  // The kernel fills the directory of an instance after it has made it.
+  const statsOf = (cpu: string) => join(`${dir}-record`, 'per_cpu', cpu, 'stats');
   const hasRead = () =>
-    readdirSync(join(`${dir}-record`, 'per_cpu')).some((cpu) =>
-      /^read events: [1-9]/m.test(readFileSync(join(`${dir}-record`, 'per_cpu', cpu, 'stats'), 'utf8')),
+    existsSync(statsOf('cpu0')) &&
+    readdirSync(join(`${dir}-record`, 'per_cpu')).some(
+      (cpu) => existsSync(statsOf(cpu)) && /^read events: [1-9]/m.test(readFileSync(statsOf(cpu), 'utf8')),
     );
   while (!hasRead()) await new Promise((resolve) => setTimeout(resolve, 20));
   running.child.kill('SIGINT');
