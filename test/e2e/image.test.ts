@@ -11,6 +11,7 @@ import { after, before, describe, it, type TestContext } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { makeBench, needTool, type Scrape, settled, TRACEFS } from '../support/agent.ts';
 import { skipWithout } from '../support/tools.ts';
+import { topLevelTurn } from '../support/top-level.ts';
 import { watch } from '../support/witness.ts';
 import {
   buildImage,
@@ -77,6 +78,8 @@ function makeDisk(): string {
   bench.atEnd(() => execFileSync('losetup', ['--detach', device]));
   return device;
 }
+
+const busy = await topLevelTurn();
 
 describe('the container image', () => {
   let tag = '';
@@ -268,7 +271,7 @@ describe('the container image', () => {
     assert.ok(!existsSync(join(TRACEFS, 'instances', instance)), output);
   });
 
-  describe('with the tracer blk, which needs more of the host', () => {
+  describe('with the tracer blk, which needs more of the host', { skip: busy ?? false }, () => {
     it('refuses it alone without a place for the journal', async (t) => {
       const container = await withBlk([]);
       await assertRefused(t, container, /restore journal .*EROFS.*--state\.dir/);

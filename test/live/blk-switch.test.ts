@@ -5,17 +5,16 @@ import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { makeBench } from '../support/agent.ts';
 import { makeLoopDisk } from '../support/loop-disk.ts';
-import { topLevelTurn } from '../support/top-level.ts';
+import { topLevelTurn, undisturbed } from '../support/top-level.ts';
 
 const bench = makeBench('blk-switch');
 /** Far more than it takes. */
-const LONGEST_MS = 10_000;
+const LONGEST_MS = 60_000;
 
 const busy = await topLevelTurn();
 
-test('a disk that somebody stops tracing turns blk off, and the agent says that it does not undo it', {
-  skip: busy ?? false,
-}, async () => {
+const title = 'a disk that somebody stops tracing turns blk off, and the agent says that it does not undo it';
+const isSaid = undisturbed(async () => {
   const disk = makeLoopDisk(bench);
   const agent = await bench.start({
     state_dir: bench.directory,
@@ -45,3 +44,4 @@ test('a disk that somebody stops tracing turns blk off, and the agent says that 
   assert.equal(await agent.stop(), 0, agent.stderr());
   assert.equal(readFileSync(file, 'latin1').trim(), '0');
 });
+test(title, { skip: busy ?? false }, isSaid);

@@ -210,7 +210,7 @@ describe('what trace-cmd records', () => {
         `${lost} lost, ${dropped} reported as dropped and ${uncounted} losses uncounted`,
       );
     assert.ok(value('ftrace_exporter_unmatched_total', { reason: 'lost' }) > 0);
-    assert.match(warnings.join(), /\d+ events were lost in recording/);
+    assert.match(warnings.join(), /\d+ events were lost while recording/);
   });
 
   it('is read instance by instance', async () => {

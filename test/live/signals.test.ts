@@ -5,14 +5,14 @@ import { existsSync, readdirSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { after, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { matchingDisks } from '../../src/tracefs/blk-switch.ts';
 import { makeBench, TRACEFS } from '../support/agent.ts';
-import { topLevelTurn } from '../support/top-level.ts';
+import { makeLoopDisk } from '../support/loop-disk.ts';
+import { topLevelTurn, undisturbed } from '../support/top-level.ts';
 import { differences, topLevelFiles } from './top-level-files.ts';
 
 const busy = await topLevelTurn();
 const bench = makeBench('signals');
-const [disk] = matchingDisks(['*']);
+const disk = makeLoopDisk(bench).name;
 const state_dir = `${bench.directory}/state`;
 // Takes connections and never answers: the last push waits for it.
 const hung = createServer(() => {});
@@ -26,7 +26,7 @@ const config = () => ({
   otlp: { endpoint: `http://127.0.0.1:${(hung.address() as { port: number }).port}` },
 });
 
-test('two signals within 100 ms are one, and all is put back', { skip: busy ?? false }, async () => {
+const repeated = undisturbed(async () => {
   const before = topLevelFiles(TRACEFS, disk);
   const agent = await bench.start(config());
   assert.notDeepEqual(differences(before, topLevelFiles(TRACEFS, disk)), [], 'blk is on');
@@ -39,10 +39,9 @@ test('two signals within 100 ms are one, and all is put back', { skip: busy ?? f
   assert.ok(!existsSync(agent.dir));
   assert.deepEqual(readdirSync(state_dir), []);
 });
+test('two signals within 100 ms are one, and all is put back', { skip: busy ?? false }, repeated);
 
-test('a second signal ends it at once, with the top level put back first', {
-  skip: busy ?? false,
-}, async () => {
+const atOnce = undisturbed(async () => {
   const before = topLevelFiles(TRACEFS, disk);
   const agent = await bench.start(config());
   agent.child.kill('SIGTERM');
@@ -54,3 +53,4 @@ test('a second signal ends it at once, with the top level put back first', {
   assert.ok(!existsSync(agent.dir));
   assert.deepEqual(readdirSync(state_dir), []);
 });
+test('a second signal ends it at once, with the top level put back first', { skip: busy ?? false }, atOnce);

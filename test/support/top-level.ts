@@ -3,29 +3,37 @@
  * of this machine, and for everybody else who has it. When that does not end, the tests are skipped, and the reason names
  * who has it; in continuous integration that is an error.
  */
-import { readdirSync, readFileSync, readlinkSync, statSync } from 'node:fs';
-import { connect, createServer } from 'node:net';
+import { spawn } from 'node:child_process';
+import { readdirSync, readFileSync, readlinkSync, statSync, writeFileSync } from 'node:fs';
+import type { Socket } from 'node:net';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { topLevelUser } from '../../src/tracefs/journal/top-level-user.ts';
 import { findTracefs } from '../../src/tracefs/mount.ts';
 
-/** In the abstract namespace: the kernel frees it with the process that holds it, however that one ends. */
-const TURN = '\0ftrace-exporter-tests-top-level';
+/** Locked by who has the turn, and says who that is. */
+const TURN = '/run/ftrace-exporter-tests.lock';
+/** Other files of tests have it for minutes. */
+const TURN_WAIT_MS = 300_000;
 const WAIT_MS = Number(process.env.TOP_LEVEL_WAIT_S ?? 30) * 1000;
 const LOOK_EVERY_MS = 200;
 
 /** Undefined when the top level is this process's until it ends; else why it is not, to skip with. */
 export async function topLevelTurn(): Promise<string | undefined> {
   const root = findTracefs({ mayMount: true });
-  for (const deadline = performance.now() + WAIT_MS; ; await sleep(LOOK_EVERY_MS)) {
-    const user = (await turnHolder()) ?? use(root);
+  const reason = (await stays(turnHolder, TURN_WAIT_MS)) ?? (await stays(async () => use(root), WAIT_MS));
+  if (reason === undefined || !process.env.CI) return reason;
+  throw new Error(reason);
+}
+
+/** Waits until there is nothing in the way; what is, when it stays. */
+async function stays(look: () => Promise<string | undefined>, waitMs: number): Promise<string | undefined> {
+  for (const deadline = performance.now() + waitMs; ; await sleep(LOOK_EVERY_MS)) {
+    const user = await look();
     if (user === undefined) return undefined;
-    if (performance.now() < deadline) continue;
-    const reason = `the top level of tracefs was in use for ${WAIT_MS / 1000} s: ${user}`;
-    if (process.env.CI) throw new Error(reason);
-    return reason;
+    if (performance.now() >= deadline)
+      return `the top level of tracefs was in use for ${waitMs / 1000} s: ${user}`;
   }
 }
 
@@ -61,28 +69,20 @@ let isOurTurn = false;
 /** Takes the turn for this process; undefined when it has it, else who does. */
 async function turnHolder(): Promise<string | undefined> {
   if (isOurTurn) return undefined;
-  const server = createServer((socket) => {
-    socket.on('error', () => {});
-    socket.end(`pid ${process.pid}, ${process.argv[1]}`);
+  // It ends with its input, and that with this process, however this one ends.
+  const holder = spawn('flock', ['-n', TURN, 'sh', '-c', 'echo; read _'], {
+    stdio: ['pipe', 'pipe', 'inherit'],
   });
-  isOurTurn = await new Promise<boolean>((resolve) => {
-    server.once('error', () => resolve(false));
-    server.listen(TURN, () => resolve(true));
+  isOurTurn = await new Promise<boolean>((resolve, reject) => {
+    holder.once('error', reject);
+    holder.stdout.once('data', () => resolve(true));
+    holder.once('exit', () => resolve(false));
   });
-  if (isOurTurn) {
-    server.unref();
-    return undefined;
-  }
-  return new Promise((resolve) => {
-    let said = '';
-    const socket = connect(TURN);
-    socket.setEncoding('utf8').on('data', (text) => {
-      said += text;
-    });
-    const done = () => resolve(`the tests of another run have their turn (${said || 'it does not say who'})`);
-    socket.setTimeout(2000, () => socket.destroy());
-    socket.on('error', done).on('close', done);
-  });
+  if (!isOurTurn) return `the tests of another run have their turn (${readFileSync(TURN, 'utf8').trim()})`;
+  writeFileSync(TURN, `pid ${process.pid}, ${process.argv[1]}\n`);
+  holder.unref();
+  for (const pipe of [holder.stdin, holder.stdout]) (pipe as Socket).unref();
+  return undefined;
 }
 
 /** What is in use, and who has files open there. */
