@@ -16,12 +16,17 @@ export const NEVER = 2 ** 62;
 export function replaySource(capture: RecordedCapture, onPages: (pages: number) => void): PageSource {
   const { source, metadata } = capture;
   const ended = new Set<number>();
+  const pagesRead = new Map<number, number>();
   let pages = 0;
   return {
     cpus: source.cpus,
     readPage: (cpu, into) => {
       const read = source.readPage(cpu, into);
-      if (read > 0) {
+      const count = (pagesRead.get(cpu) ?? 0) + 1;
+      pagesRead.set(cpu, count);
+      // A recorder may fill its last page of a CPU with zeros. Zeros before other pages are a hole.
+      const isPadding = count === capture.cpuPages(cpu) && isZero(into, metadata.layout);
+      if (read > 0 && !isPadding) {
         onPages(++pages);
         return read;
       }
@@ -30,6 +35,10 @@ export function replaySource(capture: RecordedCapture, onPages: (pages: number) 
       return endOfCut(into, metadata.layout);
     },
   };
+}
+
+function isZero(page: Uint8Array, layout: PageLayout): boolean {
+  return page.subarray(0, layout.dataOffset).every((byte) => byte === 0);
 }
 
 /**
