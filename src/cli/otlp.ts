@@ -32,7 +32,7 @@ export async function openOtlp(config: AgentConfig, { log, version }: { log: Log
       kernelRelease: release(),
       kernelVersion: kernelVersion(),
       env: process.env,
-      said: otlp.resource,
+      userAttributes: otlp.resource,
     },
     counts,
     ended: (records, outcome) => onEnded(records, outcome),

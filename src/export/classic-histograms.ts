@@ -1,13 +1,11 @@
-/**
- * Histograms of other libraries, whose samples come one by one as in the text format, gathered by their labels.
- */
+/** Groups samples of other libraries' histograms, which come one by one as in the text format, by their labels. */
 import type { ForeignSample } from './sample-family.ts';
 
 export interface ClassicHistogram {
   labels: Readonly<Record<string, string>>;
   count: number;
   sum: number;
-  /** Without the one of +Inf. */
+  /** Without the +Inf bucket. */
   buckets: { bound: number; cumulativeCount: number }[];
 }
 

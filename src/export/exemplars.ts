@@ -1,8 +1,8 @@
 /**
- * Spans that buckets of histograms point at: traces enter when they can be looked up, by each bucket the newest one
- * leaves. Buckets are the classic ones; what a family counts in is known when it is rendered, so until then an exemplar
- * waits with its series. Where traces that can be looked up are forgotten again, so are their exemplars; no older one
- * takes the place, for Prometheus refuses those. A family without any costs one look-up a scrape.
+ * Keeps exemplars: per histogram bucket, the newest span that can be looked up. Buckets are the classic ones. A family's
+ * bounds are available only when it is rendered; until then, an exemplar waits with its series. If a trace can no longer be
+ * looked up, its exemplars are dropped, and no older one replaces them, because Prometheus refuses older ones. A family
+ * without exemplars costs one look-up per scrape.
  */
 import { fineBucket, type HistogramGrid, makeHistogramGrid } from '../model/histogram-grid.ts';
 import type { FamilySnapshot } from '../model/metric.ts';
@@ -13,49 +13,49 @@ export interface Exemplar {
   traceId: string;
   spanId: string;
   valueNs: number;
-  /** When it ended. */
+  /** End of the span. */
   at: WallTime;
 }
 
-/** By the number of the bucket: that of its upper bound, and one more for what lies beyond the last. */
+/** Indexed by classic bucket: the number of its upper bound, and one more for values beyond the last bound. */
 export type BucketExemplars = readonly (Exemplar | undefined)[];
 
 export interface ExemplarsOptions {
-  /** Series with exemplars; those that have got none for longest go. */
+  /** Maximum series with exemplars; those without new ones for longest are dropped. */
   maxSeries?: number;
-  /** Ids of the root spans of traces that can be looked up now; by default all that entered, from then on. */
+  /** IDs of root spans whose traces can be looked up now. Defaults to all that were added. */
   roots?: () => ReadonlySet<string>;
 }
 
 export interface Exemplars {
-  /** The newest last. */
+  /** Adds traces, the newest last. */
   add(traces: readonly TraceRecord[]): void;
-  /** By index of the series; undefined where the family has none. Series that are gone are forgotten. */
-  of(family: FamilySnapshot): ReadonlyMap<number, BucketExemplars> | undefined;
-  /** Series that have some. */
+  /** Exemplars by index of the series; undefined if the family has none. Forgets series that no longer exist. */
+  ofFamily(family: FamilySnapshot): ReadonlyMap<number, BucketExemplars> | undefined;
+  /** Number of series with exemplars. */
   size(): number;
 }
 
 const MAX_SERIES = 4096;
-/** Of a series, until it is rendered. */
+/** Maximum exemplars that wait per series until it is rendered. */
 const MAX_WAITING = 256;
-/** A series that was missing in so many renderings is gone: one may have been asked for before the series was. */
+/** After so many renderings without the series, it is gone. More than one, because a request may predate the series. */
 const MISSES = 3;
 
 interface Pointing extends Exemplar {
   rootId: string;
 }
 
-interface OfSeries {
+interface SeriesExemplars {
   waiting: Pointing[];
   buckets: (Pointing | undefined)[];
   misses: number;
 }
 
 export function createExemplars({ maxSeries = MAX_SERIES, roots }: ExemplarsOptions = {}): Exemplars {
-  const metrics = new Map<string, Map<string, OfSeries>>();
+  const metrics = new Map<string, Map<string, SeriesExemplars>>();
   const grids = new Map<string, HistogramGrid>();
-  /** Series by their labels, for as long as the array of label values is the same object. */
+  /** Series index by labels, valid while the array of label values is the same object. */
   const indexes = new WeakMap<readonly string[], Map<string, number>>();
   let size = 0;
 
@@ -65,24 +65,24 @@ export function createExemplars({ maxSeries = MAX_SERIES, roots }: ExemplarsOpti
       series = new Map();
       metrics.set(metric, series);
     }
-    const known = series.get(key);
-    const of = known ?? { waiting: [], buckets: [], misses: 0 };
-    if (known !== undefined) series.delete(key);
+    const existing = series.get(key);
+    const entry = existing ?? { waiting: [], buckets: [], misses: 0 };
+    if (existing !== undefined) series.delete(key);
     else if (size >= maxSeries) forgetOne(series);
     else size++;
-    // The one at the end of the map is the one that has got something last.
-    series.set(key, of);
-    of.waiting.push(exemplar);
-    if (of.waiting.length > MAX_WAITING) of.waiting.shift();
+    // The map's last entry is the one that was updated last.
+    series.set(key, entry);
+    entry.waiting.push(exemplar);
+    if (entry.waiting.length > MAX_WAITING) entry.waiting.shift();
   };
 
-  const forgetOne = (preferred: Map<string, OfSeries>): void => {
+  const forgetOne = (preferred: Map<string, SeriesExemplars>): void => {
     const from = preferred.size > 0 ? preferred : [...metrics.values()].find((series) => series.size > 0);
     const eldest = from?.keys().next().value;
     if (eldest !== undefined) from?.delete(eldest);
   };
 
-  const forget = (series: Map<string, OfSeries>, key: string): void => {
+  const forget = (series: Map<string, SeriesExemplars>, key: string): void => {
     series.delete(key);
     size--;
   };
@@ -123,37 +123,38 @@ export function createExemplars({ maxSeries = MAX_SERIES, roots }: ExemplarsOpti
         }
       }
     },
-    of: (family) => {
+    ofFamily: (family) => {
       const series = metrics.get(family.spec.name);
       if (series === undefined || family.histogram === undefined) return undefined;
       const index = indexOf(family);
       const grid = gridOf(family.spec.bounds);
-      const known = roots?.();
+      const retained = roots?.();
       const isThere = (one: Pointing | undefined) =>
-        one !== undefined && (known === undefined || known.has(one.rootId));
-      const found = new Map<number, BucketExemplars>();
-      for (const [key, of] of series) {
+        one !== undefined && (retained === undefined || retained.has(one.rootId));
+      const bySeries = new Map<number, BucketExemplars>();
+      for (const [key, entry] of series) {
         const s = index.get(key);
         if (s === undefined || s >= family.seriesCount) {
-          if (++of.misses < MISSES) continue;
+          if (++entry.misses < MISSES) continue;
           forget(series, key);
           continue;
         }
-        of.misses = 0;
-        for (const one of of.waiting) if (isThere(one)) of.buckets[classicBucket(grid, one.valueNs)] = one;
-        of.waiting = [];
-        of.buckets = of.buckets.map((one) => (isThere(one) ? one : undefined));
-        if (of.buckets.some(isThere)) found.set(s, of.buckets);
+        entry.misses = 0;
+        for (const one of entry.waiting)
+          if (isThere(one)) entry.buckets[classicBucket(grid, one.valueNs)] = one;
+        entry.waiting = [];
+        entry.buckets = entry.buckets.map((one) => (isThere(one) ? one : undefined));
+        if (entry.buckets.some(isThere)) bySeries.set(s, entry.buckets);
         else forget(series, key);
       }
       if (series.size === 0) metrics.delete(family.spec.name);
-      return found.size === 0 ? undefined : found;
+      return bySeries.size === 0 ? undefined : bySeries;
     },
     size: () => size,
   };
 }
 
-/** Seconds since 1970, as a number: the formats have milliseconds. */
+/** Seconds since 1970 as a number; the formats have milliseconds. */
 export function exemplarSeconds([seconds, nanoseconds]: WallTime): number {
   return seconds + Math.floor(nanoseconds / 1e6) / 1e3;
 }
@@ -162,7 +163,7 @@ function keyOf(labelValues: readonly string[]): string {
   return labelValues.join('\0');
 }
 
-/** Number of the first bound that a value does not exceed, or of how many there are. */
+/** Index of the first bound that the value does not exceed, or the number of bounds. */
 function classicBucket(grid: HistogramGrid, ns: number): number {
   const fine = fineBucket(grid, ns);
   let bucket = 0;

@@ -1,17 +1,17 @@
-/** What all formats agree on: which families a scrape shows under which names, and with which labels. */
+/** What all formats share: which families a scrape shows, under which names and with which labels. */
 import type { FamilySnapshot, MetricSnapshot, MetricSpec } from '../model/metric.ts';
 import type { Exemplars } from './exemplars.ts';
 
 export interface RendererOptions {
-  /** On every series; a family's own label of the same name becomes `exported_…`. */
+  /** Added to every series. If a family has a label with this name, its own becomes `exported_…`. */
   constantLabels?: Readonly<Record<string, string>>;
-  /** What buckets point at, in formats that have a place for it. */
+  /** Exemplars of buckets, for formats that support them. */
   exemplars?: Exemplars;
 }
 
 /**
- * Families of all snapshots by name, in the order they first come in. Throws where two stores disagree about a
- * family's kind.
+ * Groups the families of all snapshots by name, in order of first occurrence. Throws if two stores declare different
+ * kinds for a name.
  */
 export function byName(snapshots: readonly MetricSnapshot[]): Iterable<FamilySnapshot[]> {
   const merged = new Map<string, FamilySnapshot[]>();
@@ -21,30 +21,30 @@ export function byName(snapshots: readonly MetricSnapshot[]): Iterable<FamilySna
       const same = merged.get(name);
       if (same === undefined) merged.set(name, [family]);
       else if (same[0].spec.kind === kind) same.push(family);
-      else throw new Error(`${name}: two stores disagree about its kind`);
+      else throw new Error(`${name}: two stores declare different kinds`);
     }
   }
   return merged.values();
 }
 
-/** How the formats call a kind. */
+/** The formats' name for a kind. */
 export function typeOf(kind: MetricSpec['kind']): 'counter' | 'gauge' | 'histogram' {
   return kind === 'max_gauge' ? 'gauge' : kind;
 }
 
-/** A family's name in OpenMetrics, where `_total` is the sample's alone. */
+/** A family's name in OpenMetrics, which has `_total` only in the sample's name. */
 export function withoutTotal(name: string, kind: MetricSpec['kind']): string {
   return kind === 'counter' && name.endsWith('_total') ? name.slice(0, -'_total'.length) : name;
 }
 
-/** The unit to tell: '' unless the name ends in it, as OpenMetrics and Prometheus demand. */
+/** The unit to write: '' unless the name ends with it, as OpenMetrics and Prometheus require. */
 export function unitOf(name: string, kind: MetricSpec['kind'], unit: string): string {
   return unit !== '' && withoutTotal(name, kind).endsWith(`_${unit}`) ? unit : '';
 }
 
 /**
- * Labels of a series, constant ones first. Where a family has a label of the same name, that becomes `exported_…`,
- * as Prometheus itself would rename it; where both say the same, one is enough.
+ * Labels of a series, constant ones first. If a family has a label with the same name, it becomes `exported_…`, as
+ * Prometheus would rename it; if both have the same value, it is written once.
  */
 export function labelPairs(
   constant: Readonly<Record<string, string>>,

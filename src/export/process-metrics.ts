@@ -1,22 +1,22 @@
 /**
- * prom-client's default metrics (`process_*`, `nodejs_*`) as families for our writer: prom-client 15 strips
- * `_total` from the counter objects themselves when it renders OpenMetrics, so it never renders here.
- * CPU time, memory and file descriptors are the whole process'; heap, garbage collection and event loop lag are
- * the calling thread's.
+ * Converts prom-client's default metrics (`process_*`, `nodejs_*`) to families for our writers. prom-client 15 strips
+ * `_total` from the counter objects themselves when it renders OpenMetrics, so we never let it render.
+ * CPU time, memory and file descriptors describe the whole process; heap, garbage collection and event loop lag only the
+ * calling thread.
  */
 import { collectDefaultMetrics, type MetricObjectWithValues, type MetricValue, Registry } from 'prom-client';
 import type { ForeignSample, SampleFamily } from './sample-family.ts';
 
 /**
- * Not shown: gauges whose names end in `_total`, which promtool refuses, and the distribution of the event loop's
- * delay, whose sampling wakes the process a hundred times a second (tried: 0.7 % of a CPU, more than the rest of
- * an idle agent). `nodejs_eventloop_lag_seconds`, measured at each scrape, stays.
+ * Omitted: gauges whose names end in `_total`, which promtool refuses, and the distribution of the event loop delay, whose
+ * sampling wakes the process a hundred times a second (measured: 0.7 % of a CPU, more than the rest of an idle agent).
+ * `nodejs_eventloop_lag_seconds`, measured at each scrape, remains.
  */
 const OMITTED = /^nodejs_(active_\w+_total|eventloop_lag_\w+_seconds)$/;
-/** Sampling cannot be switched off, only made rare; in milliseconds. */
+/** In milliseconds. Sampling can't be switched off, only made rare. */
 const SAMPLING_INTERVAL_MS = 3_600_000;
 
-/** Starts collecting; the returned function reads. Call it once a process: the observers stay. */
+/** Starts collecting and returns a function that reads the values. Call it once per process: the observers stay. */
 export function createProcessMetrics(): () => Promise<SampleFamily[]> {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry, eventLoopMonitoringPrecision: SAMPLING_INTERVAL_MS });

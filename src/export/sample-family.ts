@@ -1,6 +1,6 @@
-/** A metric family of another library, as data: few series, rendered anew at each scrape. */
+/** A metric family of another library, as data. It has few series and is rendered from scratch at each scrape. */
 export interface SampleFamily {
-  /** As the text format writes it, `_total` on counters. */
+  /** As in the text format, with `_total` for counters. */
   name: string;
   help: string;
   kind: 'counter' | 'gauge' | 'histogram';
@@ -8,10 +8,10 @@ export interface SampleFamily {
 }
 
 export interface ForeignSample {
-  /** `_bucket`, `_sum` or `_count` of a histogram, else ''. */
+  /** `_bucket`, `_sum` or `_count` of a histogram, otherwise ''. */
   suffix: '' | '_bucket' | '_sum' | '_count';
   labels: Readonly<Record<string, string>>;
-  /** Of a bucket: its upper bound. */
+  /** Upper bound of a bucket. */
   le?: number;
   value: number;
 }

@@ -44,7 +44,7 @@ export function refused(attempt: Attempt<unknown>): {
   retryable: boolean;
   waitMs?: number | undefined;
 } {
-  assert.ok(!attempt.taken, 'it was taken');
-  const { taken: _, ...why } = attempt;
+  assert.ok(!attempt.accepted, 'it was accepted');
+  const { accepted: _, ...why } = attempt;
   return why;
 }

@@ -1,16 +1,16 @@
 /**
- * The body of a scrape as it grows. Text is gathered in a string and encoded in pieces: half the time of one string
- * of megabytes or of a buffer for each line. Bytes are written in place, into room that was asked for.
+ * The growing body of a scrape. Text is collected in a string and encoded in pieces: this takes half the time of one
+ * string of megabytes, or of a buffer per line. Bytes are written in place, into reserved room.
  */
 
 export interface BodyBuffer {
   /** Appends whole lines. Unpaired surrogates, which UTF-8 cannot hold, become U+FFFD. */
   write(text: string): void;
-  /** Bytes that are written. Who writes into reserved room moves it on. */
+  /** Bytes written so far. A caller that writes into reserved room increases it. */
   length: number;
-  /** The buffer, with room for this many bytes from `length` on. It may be another one after the next call. */
+  /** Returns the buffer with room for this many bytes from `length` on. The next call may return another buffer. */
   reserve(bytes: number): Buffer;
-  /** Everything written since the last call; the caller's from now on. */
+  /** Returns everything written since the last call. The caller owns it. */
   take(): Buffer<ArrayBuffer>;
 }
 
@@ -18,11 +18,11 @@ const SMALLEST = 1 << 14;
 
 export function createBodyBuffer(): BodyBuffer {
   let buffer = Buffer.alloc(0);
-  /** One scrape is about as long as the last: a new buffer of that size needs no copying, and none is kept. */
+  /** A scrape is about as long as the previous one: allocating that size avoids copying, and the buffer is not reused. */
   let expected = SMALLEST;
   const body: BodyBuffer = {
     write: (text) => {
-      // A UTF-16 unit takes at most three bytes.
+      // A UTF-16 unit needs at most three bytes.
       const into = body.reserve(text.length * 3);
       body.length += into.write(text, body.length, 'utf8');
     },
@@ -37,11 +37,11 @@ export function createBodyBuffer(): BodyBuffer {
       return buffer;
     },
     take: () => {
-      const taken = buffer.subarray(0, body.length);
+      const written = buffer.subarray(0, body.length);
       expected = Math.max(SMALLEST, body.length + (body.length >> 3));
       buffer = Buffer.alloc(0);
       body.length = 0;
-      return taken;
+      return written;
     },
   };
   return body;

@@ -1,6 +1,6 @@
 /**
- * What a client accepts in, format and compression out (RFC 9110, 12.5). Prometheus names several versions of each
- * format with q-values and escaping parameters; a version that is not served here falls to its next best.
+ * Chooses format and compression from what a client accepts (RFC 9110, 12.5). Prometheus names several versions of each
+ * format, with q-values and escaping parameters; if we don't serve a version, its next preference counts.
  */
 import { promisify } from 'node:util';
 import { constants, gzip } from 'node:zlib';
@@ -14,10 +14,10 @@ export const CONTENT_TYPES: Readonly<Record<ExpositionFormat, string>> = {
   protobuf: 'application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; encoding=delimited',
 };
 
-/** Bodies below this gain nothing that a packet would notice. */
+/** Smaller bodies fit into a packet anyway. */
 const GZIP_MIN_BYTES = 1024;
 
-/** One element of an Accept or Accept-Encoding header, all in lower case. */
+/** One element of an Accept or Accept-Encoding header, in lower case. */
 interface Preference {
   value: string;
   q: number;
@@ -25,9 +25,8 @@ interface Preference {
 }
 
 /**
- * Format for an `Accept` header: of those we have, what it wants most, the earlier of two that it wants as much.
- * OpenMetrics and protobuf only for those who name them; everything else, and nothing at all, gives the text format,
- * which a person can read and any collector can parse.
+ * Chooses the format for an `Accept` header: the supported one with the highest q, the first of equal ones. OpenMetrics
+ * and protobuf must be named. Otherwise the text format is used, which people and any collector can read.
  */
 export function negotiateFormat(accept: string | undefined): ExpositionFormat {
   let best: ExpositionFormat = 'text';
@@ -41,7 +40,7 @@ export function negotiateFormat(accept: string | undefined): ExpositionFormat {
   return best;
 }
 
-/** The format that a media type with its parameters names, where it is one of ours. */
+/** The format of a media type with its parameters, if we serve it. */
 function formatOf({ value, parameters }: Preference): ExpositionFormat | undefined {
   const version = parameters.get('version') ?? '';
   switch (value) {
@@ -60,7 +59,7 @@ function formatOf({ value, parameters }: Preference): ExpositionFormat | undefin
   }
 }
 
-/** Whether an `Accept-Encoding` header allows gzip: named, or by `*`, with a q above 0. */
+/** Whether an `Accept-Encoding` header allows gzip, by name or by `*`, with a q above 0. */
 export function acceptsGzip(acceptEncoding: string | undefined): boolean {
   const preferences = parsePreferences(acceptEncoding);
   const named = preferences.find(({ value }) => value === 'gzip' || value === 'x-gzip');
@@ -70,7 +69,7 @@ export function acceptsGzip(acceptEncoding: string | undefined): boolean {
 
 const gzipAsync = promisify(gzip);
 
-/** The body as it goes out: compressed at level 1, in a thread of Node's pool, where it is allowed and pays. */
+/** Compresses the body at level 1, in a thread of Node's pool, if the client allows it and the size is worth it. */
 export async function encodeBody(
   body: Buffer<ArrayBuffer>,
   acceptEncoding: string | undefined,
@@ -79,7 +78,7 @@ export async function encodeBody(
   return { body: await gzipAsync(body, { level: constants.Z_BEST_SPEED }), encoding: 'gzip' };
 }
 
-/** Splits `a;x=1;q=0.5, b`. Malformed q-values count as 0: whoever sent one cannot have meant "best". */
+/** Splits `a;x=1;q=0.5, b`. Malformed q-values count as 0, because they can't mean "best". */
 function parsePreferences(header: string | undefined): Preference[] {
   const preferences: Preference[] = [];
   for (const element of (header ?? '').split(',')) {

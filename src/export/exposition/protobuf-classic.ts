@@ -2,7 +2,7 @@
 import type { ClassicHistogram } from '../classic-histograms.ts';
 import { BUCKET_ROOM, HEAD_ROOM, writeBucket, writeCountAndSum } from './protobuf-histogram.ts';
 
-/** Bytes that the content of its message takes at most. */
+/** Maximum bytes of the message's content. */
 export function classicRoom(histogram: ClassicHistogram): number {
   return HEAD_ROOM + histogram.buckets.length * BUCKET_ROOM;
 }

@@ -1,4 +1,4 @@
-/** An `Exemplar` message of io.prometheus.client's metrics.proto, as a classic bucket and a native histogram have it. */
+/** Writes `Exemplar` messages of io.prometheus.client's metrics.proto, for classic buckets and native histograms. */
 import { type Exemplar, exemplarSeconds } from '../exemplars.ts';
 import {
   BYTES,
@@ -18,10 +18,10 @@ const PAIR_VALUE = 2;
 const TIMESTAMP_SECONDS = (1 << 3) | VARINT;
 const TIMESTAMP_NANOS = (2 << 3) | VARINT;
 
-/** Bytes of its content at most, ids of 32 and 16 digits included: less than 128, so its length is one byte. */
+/** Maximum bytes of the content, with IDs of 32 and 16 digits. Below 128, so its length takes one byte. */
 export const EXEMPLAR_ROOM = 112;
 
-/** Its length and its content; the tag has been written. */
+/** Writes length and content; the caller has written the tag. */
 export function writeExemplar(
   bytes: Buffer,
   at: number,

@@ -1,7 +1,7 @@
 /**
- * One series of a histogram in, its `Histogram` message out (io.prometheus.client's metrics.proto): classic buckets
- * and a native histogram of the same counts, so that Prometheus can keep either or both. The +Inf bucket is left
- * out, as client_golang does: it is the count; unless it has an exemplar.
+ * Writes one series of a histogram as a `Histogram` message (io.prometheus.client's metrics.proto): classic buckets and a
+ * native histogram of the same counts, so that Prometheus can keep either or both. Like client_golang, leaves out the
+ * +Inf bucket, which equals the count, unless it has an exemplar.
  */
 import { HISTOGRAM_SCALE, type HistogramGrid, makeHistogramGrid } from '../../model/histogram-grid.ts';
 import type { HistogramSnapshot } from '../../model/metric.ts';
@@ -28,7 +28,7 @@ const ZERO_COUNT = (7 << 3) | VARINT;
 const POSITIVE_SPAN = (12 << 3) | BYTES;
 const POSITIVE_DELTA = (13 << 3) | BYTES;
 
-/** Field 16: a tag of two bytes. */
+/** Field 16 has a tag of two bytes. */
 const EXEMPLARS = [((16 << 3) & 127) | BYTES | 128, 16 >> 4] as const;
 
 const BUCKET_CUMULATIVE_COUNT = (1 << 3) | VARINT;
@@ -39,31 +39,31 @@ const SPAN_OFFSET = (1 << 3) | VARINT;
 const SPAN_LENGTH = (2 << 3) | VARINT;
 
 /**
- * Breadth of the bucket of zeroes: what Prometheus takes for exponential histograms that come by OTLP. At 0 it would
- * take a histogram without values for a classic one.
+ * Width of the zero bucket: Prometheus' value for exponential histograms from OTLP. With 0, Prometheus would read an
+ * empty histogram as a classic one.
  */
 const ZERO_THRESHOLD_SECONDS = 1e-128;
 
-/** Bytes that everything but the buckets takes at most, and a classic bucket. */
+/** Maximum bytes of everything except buckets, and of a classic bucket. */
 export const HEAD_ROOM = 64;
 export const BUCKET_ROOM = 2 + 1 + MAX_VARINT_BYTES + 1 + 8;
-/** A delta, and a span of its own. */
+/** A native bucket: a delta, and possibly a span. */
 const NATIVE_BUCKET_ROOM = MAX_VARINT_BYTES + 2 + 2 * (1 + MAX_VARINT_BYTES);
 
-/** What histograms with the same bounds share. */
+/** Shared by histograms with the same bounds. */
 export interface HistogramLayout {
   bounds: readonly number[];
   grid: HistogramGrid;
-  /** Room for the cumulative counts of one series. */
+  /** Scratch room for the cumulative counts of one series. */
   counts: Float64Array;
-  /** Bytes that a message takes at most, and what exemplars take beside. */
+  /** Maximum bytes of a message, and the extra bytes for exemplars. */
   room: number;
   exemplarRoom: number;
 }
 
 export interface HistogramWriter {
   layoutOf(bounds: readonly number[]): HistogramLayout;
-  /** Writes the content of the message of series `s`; `layout.room` bytes of room are needed. */
+  /** Writes the content of the message for series `s`. The caller provides `layout.room` bytes. */
   write(
     bytes: Buffer,
     at: number,
@@ -76,7 +76,7 @@ export interface HistogramWriter {
 
 export function createHistogramWriter(): HistogramWriter {
   const layouts = new Map<string, HistogramLayout>();
-  /** Native buckets of the series being written: index and count of each. */
+  /** Index and count of each native bucket of the current series. */
   const native = { indexes: new Int32Array(0), counts: new Float64Array(0), length: 0 };
   const note = (index: number, count: number) => {
     native.indexes[native.length] = index;
@@ -95,7 +95,7 @@ export function createHistogramWriter(): HistogramWriter {
           native.counts = new Float64Array(fine);
         }
         const room = HEAD_ROOM + bounds.length * BUCKET_ROOM + fine * NATIVE_BUCKET_ROOM;
-        // Each of them twice, and the bucket of +Inf.
+        // Each exemplar is written twice; one more bucket for +Inf.
         const exemplarRoom = (bounds.length + 1) * 2 * (3 + EXEMPLAR_ROOM) + BUCKET_ROOM;
         layout = { bounds, grid, counts: new Float64Array(bounds.length), room, exemplarRoom };
         layouts.set(key, layout);
@@ -133,7 +133,7 @@ export function writeCountAndSum(bytes: Uint8Array, at: number, count: number, s
   return writeDouble(bytes, at, sum);
 }
 
-/** A bucket's message never reaches 128 bytes: its length is one byte. */
+/** A bucket's message is shorter than 128 bytes, so its length takes one byte. */
 export function writeBucket(bytes: Uint8Array, at: number, bound: number, cumulativeCount: number): number {
   bytes[at++] = BUCKET;
   const start = at++;
@@ -145,7 +145,7 @@ export function writeBucket(bytes: Uint8Array, at: number, bound: number, cumula
   return at;
 }
 
-/** Buckets of which some have exemplars. */
+/** Writes buckets when some have exemplars. */
 function writePointing(
   bytes: Buffer,
   at: number,
@@ -166,7 +166,7 @@ function writePointing(
   return at;
 }
 
-/** Those of the native histogram: the same. */
+/** Writes the same exemplars for the native histogram. */
 function writeExemplars(bytes: Buffer, at: number, exemplars: BucketExemplars): number {
   const write = (exemplar: Exemplar | undefined): void => {
     if (exemplar === undefined) return;
@@ -177,7 +177,7 @@ function writeExemplars(bytes: Buffer, at: number, exemplars: BucketExemplars): 
   return at;
 }
 
-/** Runs of buckets that follow each other. The first offset is an index, the others are gaps. */
+/** Writes runs of consecutive buckets. The first offset is an index, the others are gaps. */
 function writeSpans(bytes: Uint8Array, at: number, indexes: Int32Array, length: number): number {
   let next = 0;
   for (let i = 0; i < length; ) {
@@ -195,7 +195,7 @@ function writeSpans(bytes: Uint8Array, at: number, indexes: Int32Array, length: 
   return at;
 }
 
-/** Each count as the difference to the one before, packed: readers take that for `repeated` numbers as well. */
+/** Writes each count as the difference to the one before, packed; readers also accept that for `repeated` numbers. */
 function writeDeltas(bytes: Buffer, at: number, counts: Float64Array, length: number): number {
   if (length === 0) return at;
   bytes[at++] = POSITIVE_DELTA;

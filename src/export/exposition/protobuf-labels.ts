@@ -1,17 +1,17 @@
 /**
- * The unchanging part of each series as protobuf: its `label` fields, encoded once a series and kept for as long as
- * the label values of its family are the same object (see snapshot-reader.ts).
+ * Encodes each series' constant part, its `label` fields, once, and keeps it while the `labelValues` of its family are
+ * the same object (see metrics/snapshot-reader.ts).
  */
 import type { FamilySnapshot } from '../../model/metric.ts';
 import { labelPairs } from '../families.ts';
 import { BYTES, closeMessage, MAX_VARINT_BYTES, textRoom, writeTextField } from './protobuf-wire.ts';
 
-/** Numbers of fields, io.prometheus.client's metrics.proto. */
+/** Field numbers in io.prometheus.client's metrics.proto. */
 const METRIC_LABEL = 1;
 const PAIR_NAME = 1;
 const PAIR_VALUE = 2;
 
-/** Labels of all series of a family, one behind the other: those of series s end at `ends[s]`. */
+/** Labels of all series of a family in sequence: those of series s end at `ends[s]`. */
 export interface EncodedLabels {
   bytes: Buffer;
   ends: number[];
@@ -19,7 +19,7 @@ export interface EncodedLabels {
 
 export interface LabelBytes {
   ofFamily(family: FamilySnapshot): EncodedLabels;
-  /** Of a series that comes anew with each scrape. */
+  /** Encodes the labels of a series that is new at each scrape. */
   ofSeries(labels: Readonly<Record<string, string>>): Buffer;
 }
 

@@ -1,19 +1,19 @@
 /**
- * Protobuf's wire format (protobuf.dev/programming-guides/encoding): numbers and texts in, bytes out. Each function
- * writes at `at` and returns where it stopped; whoever calls has made room.
+ * Writes numbers and text in protobuf's wire format (protobuf.dev/programming-guides/encoding). Each function writes at
+ * `at` and returns where it stopped; the caller must have reserved room.
  */
 
-/** Bytes of the longest varint written here: a whole number below 2^63. */
+/** Bytes of the longest varint written here: an integer below 2^63. */
 export const MAX_VARINT_BYTES = 9;
 
-/** Wire types; a field's tag is `number << 3 | type`, one byte for the numbers up to 15, which is all we write. */
+/** Wire types. A field's tag is `number << 3 | type`: one byte for numbers up to 15, the only ones we write. */
 export const VARINT = 0;
 export const FIXED64 = 1;
 export const BYTES = 2;
 
-/** `int32`, `uint32`, `uint64`, enums: any whole number from 0 on that a double holds exactly. */
+/** `int32`, `uint32`, `uint64`, enums: any non-negative integer that a double represents exactly. */
 export function writeVarint(bytes: Uint8Array, at: number, value: number): number {
-  // Bit operations see 32 bits only.
+  // Bit operations only see 32 bits.
   while (value > 0x7fffffff) {
     bytes[at++] = (value % 128) | 128;
     value = Math.floor(value / 128);
@@ -35,26 +35,26 @@ export function writeZigzag(bytes: Uint8Array, at: number, value: number): numbe
 const double = new Float64Array(1);
 const doubleBytes = new Uint8Array(double.buffer);
 
-/** `double`: eight bytes, lowest first, as every machine that Node runs on has them. */
+/** `double`: eight bytes, lowest first. All machines that Node supports store it like that. */
 export function writeDouble(bytes: Uint8Array, at: number, value: number): number {
   double[0] = value;
   for (let i = 0; i < 8; i++) bytes[at + i] = doubleBytes[i];
   return at + 8;
 }
 
-/** Room a text field takes at most: a UTF-16 unit takes at most three bytes. */
+/** Maximum bytes of a text field: a UTF-16 unit needs at most three bytes. */
 export function textRoom(text: string): number {
   return 1 + MAX_VARINT_BYTES + text.length * 3;
 }
 
-/** A whole `string` field. Unpaired surrogates, which UTF-8 cannot hold, become U+FFFD. */
+/** Writes a `string` field. Unpaired surrogates, which UTF-8 can't represent, become U+FFFD. */
 export function writeTextField(bytes: Buffer, at: number, field: number, text: string): number {
   bytes[at++] = (field << 3) | BYTES;
   at = writeVarint(bytes, at, Buffer.byteLength(text));
   return at + bytes.write(text, at, 'utf8');
 }
 
-/** Copies short pieces: below a hundred bytes or so a loop is faster than a view and `set`. */
+/** Copies short pieces. Below about a hundred bytes, a loop is faster than a view and `set`. */
 export function copyBytes(
   from: Uint8Array,
   start: number,
@@ -67,9 +67,9 @@ export function copyBytes(
 }
 
 /**
- * Writes the length of a message of unknown length whose content has been written from `start + width` to `end`,
- * at `start`: `width` is the guess how many bytes its length takes. The content moves when that was wrong, at most
- * by `MAX_VARINT_BYTES`. Returns where the message ends now.
+ * Writes a message's length at `start`, after its content was written from `start + width` to `end`. `width` is the
+ * guessed number of bytes for the length. If the guess was wrong, moves the content, by at most `MAX_VARINT_BYTES`.
+ * Returns where the message ends now.
  */
 export function closeMessage(bytes: Buffer, start: number, width: number, end: number): number {
   const length = end - start - width;

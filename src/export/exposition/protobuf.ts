@@ -1,8 +1,7 @@
 /**
- * Snapshots in, an exposition in protobuf out: `MetricFamily` messages of io.prometheus.client's metrics.proto
- * (github.com/prometheus/client_model), each behind its length. Written by hand into one buffer: a scrape allocates
- * nothing for a series, and its labels are bytes kept from the last one. Nothing has a created timestamp: a series
- * does not know when it began.
+ * Renders snapshots as protobuf: `MetricFamily` messages of io.prometheus.client's metrics.proto
+ * (github.com/prometheus/client_model), each preceded by its length. Hand-written into one buffer, so a scrape allocates
+ * nothing per series and reuses the encoded labels. Writes no created timestamps: a series does not know when it began.
  */
 import type { FamilySnapshot, HistogramSnapshot, MetricSnapshot, MetricSpec } from '../../model/metric.ts';
 import { classicHistograms } from '../classic-histograms.ts';
@@ -27,7 +26,7 @@ import {
 } from './protobuf-wire.ts';
 
 export interface ProtobufRenderer {
-  /** As `Renderer.render` of prometheus-text.ts: the same series under the same names, histograms also native. */
+  /** Like `Renderer.render` in text.ts: the same series with the same names, and histograms are also native. */
   render(snapshots: readonly MetricSnapshot[], foreign?: readonly SampleFamily[]): Buffer<ArrayBuffer>;
 }
 
@@ -39,16 +38,16 @@ const FAMILY_UNIT = 5;
 const METRIC_HISTOGRAM = (7 << 3) | BYTES;
 /** Enum `MetricType`. */
 const TYPES = { counter: 0, gauge: 1, histogram: 4 } as const;
-/** A metric's field for its value, a message `Counter` or `Gauge` with one `double`. */
+/** The field of `Metric` for its value: a message `Counter` or `Gauge` with one `double`. */
 const METRIC_VALUE = { counter: (3 << 3) | BYTES, gauge: (2 << 3) | BYTES } as const;
 const VALUE = (1 << 3) | FIXED64;
-/** Length of such a message. */
+/** Length of that message. */
 const VALUE_BYTES = 1 + 8;
 
-/** Guesses how many bytes the length of a message takes: a wrong one costs a move of the message. */
+/** Guessed bytes for a message's length. A wrong guess costs moving the message. */
 const FAMILY_WIDTH = 3;
 const HISTOGRAM_WIDTH = 2;
-/** A metric without its labels and without the content of a histogram. */
+/** Bytes of a metric without its labels and without a histogram's content. */
 const METRIC_ROOM = 2 * (1 + MAX_VARINT_BYTES) + VALUE_BYTES;
 
 export function createProtobufRenderer(options: RendererOptions = {}): ProtobufRenderer {
@@ -65,7 +64,7 @@ export function createProtobufRenderer(options: RendererOptions = {}): ProtobufR
       const encoded = labels.ofFamily(one);
       if (one.histogram === undefined) writeValues(body, one, encoded, seen);
       else {
-        const marked = exemplars?.of(one);
+        const marked = exemplars?.ofFamily(one);
         writeHistograms(body, histograms, { family: one, data: one.histogram, encoded, marked }, seen);
       }
     }
@@ -106,7 +105,7 @@ export function createProtobufRenderer(options: RendererOptions = {}): ProtobufR
   };
 }
 
-/** Where a family starts, and where its first metric does. */
+/** Start of a family and of its first metric. */
 interface OpenFamily {
   start: number;
   metrics: number;
@@ -131,7 +130,7 @@ function openFamily(
   return { start, metrics: at };
 }
 
-/** Writes a family's length; one without series goes. */
+/** Writes a family's length. Removes a family without series. */
 function closeFamily(body: BodyBuffer, { start, metrics }: OpenFamily): void {
   if (body.length === metrics) body.length = start;
   else body.length = closeMessage(body.reserve(MAX_VARINT_BYTES), start, FAMILY_WIDTH, body.length);
@@ -164,7 +163,7 @@ interface Histograms {
   marked: ReadonlyMap<number, BucketExemplars> | undefined;
 }
 
-/** As `writeValues`. A series whose count is NaN is absent. */
+/** Like `writeValues`. A series whose count is NaN is absent. */
 function writeHistograms(
   body: BodyBuffer,
   writer: HistogramWriter,
@@ -183,7 +182,7 @@ function writeHistograms(
   }
 }
 
-/** A whole metric of a counter or gauge; `encoded` from `from` to `to` are its labels. */
+/** Writes a counter's or gauge's metric. Its labels are `encoded` from `from` to `to`. */
 function writeValue(
   bytes: Uint8Array,
   at: number,
@@ -202,7 +201,7 @@ function writeValue(
   return writeDouble(bytes, at, value);
 }
 
-/** Starts a metric at `at`; returns where the content of its histogram goes. */
+/** Starts a metric at `at`. Returns where its histogram's content begins. */
 function openHistogram(bytes: Uint8Array, at: number, encoded: Uint8Array, from: number, to: number): number {
   bytes[at] = FAMILY_METRIC;
   const labelsEnd = copyBytes(encoded, from, to, bytes, at + 1 + HISTOGRAM_WIDTH);
@@ -210,13 +209,13 @@ function openHistogram(bytes: Uint8Array, at: number, encoded: Uint8Array, from:
   return labelsEnd + 1 + HISTOGRAM_WIDTH;
 }
 
-/** Ends the metric that was started at `metric`; returns where it ends. */
+/** Ends the metric that was started at `metric`. Returns where it ends. */
 function closeHistogram(bytes: Buffer, metric: number, content: number, end: number): number {
   const histogramEnd = closeMessage(bytes, content - HISTOGRAM_WIDTH, HISTOGRAM_WIDTH, end);
   return closeMessage(bytes, metric + 1, HISTOGRAM_WIDTH, histogramEnd);
 }
 
-/** Whether another store's series has been written with these labels; without `seen` there is one store only. */
+/** Whether another store already wrote a series with these labels. `seen` is undefined if there is only one store. */
 function isRepeated(seen: Set<string> | undefined, encoded: Buffer, from: number, to: number): boolean {
   if (seen === undefined) return false;
   const key = encoded.toString('latin1', from, to);

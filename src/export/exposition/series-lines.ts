@@ -1,6 +1,6 @@
 /**
- * The unchanging part of each sample's line, `name{labels} `, built once a series and kept for as long as the
- * label values of its family are the same object (see snapshot-reader.ts). What is left of a scrape is numbers.
+ * Builds the constant part of each sample's line, `name{labels} `, once per series, and keeps it while the `labelValues`
+ * of its family are the same object (see metrics/snapshot-reader.ts). A scrape then only adds numbers.
  */
 import { type HistogramGrid, makeHistogramGrid } from '../../model/histogram-grid.ts';
 import type { FamilySnapshot } from '../../model/metric.ts';
@@ -10,19 +10,19 @@ import { FORMAT_BOUND } from './numbers.ts';
 
 export type TextFormat = 'text' | 'openmetrics';
 
-/** What histograms with the same bounds share. */
+/** Shared by histograms with the same bounds. */
 export interface HistogramShape {
   grid: HistogramGrid;
   /** `le` of each bucket, +Inf last. */
   le: Record<TextFormat, readonly string[]>;
-  /** Room for the cumulative counts of one series. */
+  /** Scratch room for the cumulative counts of one series. */
   counts: Float64Array;
 }
 
 export interface SeriesLines {
   /**
-   * Prefixes of the lines of all series of a family, flattened: one a series, or for histograms one a bucket,
-   * then `_sum`, then `_count`.
+   * Line prefixes of all series of a family, flattened. One per series; for histograms one per bucket, then `_sum`, then
+   * `_count`.
    */
   prefixes(family: FamilySnapshot, format: TextFormat, shape: HistogramShape | undefined): readonly string[];
   shapeOf(bounds: readonly number[]): HistogramShape;
@@ -73,12 +73,12 @@ export function createSeriesLines(constantLabels: Readonly<Record<string, string
   };
 }
 
-/** Name of a sample that is no histogram's: OpenMetrics demands `_total` of counters. */
+/** Name of a sample, except for histograms. OpenMetrics requires `_total` for counters. */
 export function sampleName(name: string, kind: string, format: TextFormat): string {
   return format === 'openmetrics' && kind === 'counter' && !name.endsWith('_total') ? `${name}_total` : name;
 }
 
-/** Starts with the line feed of the line before: two pieces a line instead of three. */
+/** Begins with the previous line's line feed, so that a line is two pieces instead of three. */
 export function linePrefix(name: string, labels: string): string {
   return labels === '' ? `\n${name} ` : `\n${name}{${labels}} `;
 }
@@ -89,7 +89,7 @@ function pushHistogram(lines: string[], name: string, labels: string, le: readon
   lines.push(linePrefix(`${name}_sum`, labels), linePrefix(`${name}_count`, labels));
 }
 
-/** `a="b",c="d"` of a series. */
+/** Label text of a series: `a="b",c="d"`. */
 export function labelText(
   constant: Readonly<Record<string, string>>,
   names: readonly string[],

@@ -1,6 +1,6 @@
 /**
- * Snapshots in, an exposition body out: Prometheus text 0.0.4
- * (prometheus.io/docs/instrumenting/exposition_formats) or OpenMetrics 1.0 (prometheus.io/docs/specs/om).
+ * Renders snapshots as Prometheus text 0.0.4 (prometheus.io/docs/instrumenting/exposition_formats) or OpenMetrics 1.0
+ * (prometheus.io/docs/specs/om).
  */
 import type { FamilySnapshot, HistogramSnapshot, MetricSnapshot, MetricSpec } from '../../model/metric.ts';
 import { classicCounts } from '../../model/snapshot-views.ts';
@@ -23,9 +23,9 @@ export type { TextFormat } from './series-lines.ts';
 
 export interface Renderer {
   /**
-   * The body of a scrape in UTF-8. `snapshots` hold all label values (see snapshot-reader.ts); families of the
-   * same name are shown as one; of a series that several have, the first one shows. Families without series do not.
-   * `foreign` families, of other libraries, come last.
+   * Returns the body of a scrape in UTF-8. `snapshots` must have all label values (see metrics/snapshot-reader.ts).
+   * Merges families with the same name; if several have the same series, the first one counts. Omits families without
+   * series. `foreign` families from other libraries come last.
    */
   render(
     snapshots: readonly MetricSnapshot[],
@@ -34,7 +34,7 @@ export interface Renderer {
   ): Buffer<ArrayBuffer>;
 }
 
-/** Characters gathered before they are encoded. */
+/** Number of characters collected before encoding. */
 const PIECE = 1 << 14;
 
 export function createRenderer(options: RendererOptions = {}): Renderer {
@@ -54,7 +54,7 @@ export function createRenderer(options: RendererOptions = {}): Renderer {
       } else {
         const shape = lines.shapeOf(family.spec.bounds);
         const prefixes = lines.prefixes(family, format, shape);
-        const marked = format === 'openmetrics' ? exemplars?.of(family) : undefined;
+        const marked = format === 'openmetrics' ? exemplars?.ofFamily(family) : undefined;
         head = writeHistograms(body, head, { family, histogram, shape, prefixes, marked }, seen);
       }
     }
@@ -82,7 +82,7 @@ export function createRenderer(options: RendererOptions = {}): Renderer {
         body.take();
         throw error;
       }
-      // Every line brought the line feed of the one before it.
+      // Every line begins with a line feed: drop the first.
       return body.take().subarray(1);
     },
   };
@@ -103,7 +103,7 @@ function header(
   return `\n# TYPE ${family} ${type}${unitLine}\n# HELP ${family} ${text}`;
 }
 
-/** Writes a family's samples; returns the header if there were none, '' once it is written. */
+/** Writes a family's samples. Returns the header if there were none, '' if it was written. */
 function writeValues(
   body: BodyBuffer,
   head: string,
@@ -137,7 +137,7 @@ interface Histograms {
   marked: ReadonlyMap<number, BucketExemplars> | undefined;
 }
 
-/** As `writeValues`. A series whose count is NaN is absent. */
+/** Like `writeValues`. A series whose count is NaN is absent. */
 function writeHistograms(
   body: BodyBuffer,
   head: string,
@@ -174,14 +174,14 @@ function writeHistograms(
   return '';
 }
 
-/** Behind a bucket's count; '' where there is none. */
+/** Text after a bucket's count; '' without exemplar. */
 function exemplarText(exemplar: Exemplar | undefined): string {
   if (exemplar === undefined) return '';
   const { traceId, spanId, valueNs, at } = exemplar;
   return ` # {trace_id="${traceId}",span_id="${spanId}"} ${valueNs / 1e9} ${exemplarSeconds(at)}`;
 }
 
-/** Whether another store's series has been written on these lines; without `seen` there is one store only. */
+/** Whether another store already wrote a series with these lines. `seen` is undefined if there is only one store. */
 function isRepeated(seen: Set<string> | undefined, prefix: string): boolean {
   if (seen === undefined) return false;
   if (seen.has(prefix)) return true;

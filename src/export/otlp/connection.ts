@@ -1,10 +1,10 @@
-/** What the exporter of a protocol is to `otlp-exporter.ts`: exports by OpenTelemetry's delegate, and what went wrong. */
+/** What `exporter.ts` needs from a protocol: exports through OpenTelemetry's delegate, and the reason of a failure. */
 import type { ExportResult } from '@opentelemetry/core';
 import type { IExporterMetricsHelper, ISerializer } from '@opentelemetry/otlp-transformer';
 import type { OtlpTarget } from '../../model/otlp.ts';
 import type { TlsMaterial } from './tls.ts';
 
-/** One kind of telemetry, as the exporters of all protocols want it described. */
+/** Describes one kind of telemetry for the exporters of all protocols. */
 export interface Signal<Request, Response> {
   json: ISerializer<Request, Response>;
   protobuf: ISerializer<Request, Response>;
@@ -16,7 +16,7 @@ export interface Signal<Request, Response> {
 export interface Refusal {
   reason: string;
   retryable: boolean;
-  /** The time for which the backend wants no further request; undefined when it does not say. */
+  /** How long the backend asks us to send nothing; undefined if it does not say. */
   waitMs?: number | undefined;
 }
 
@@ -32,15 +32,15 @@ export interface Delegate<Request> {
 }
 
 export interface Connection<Request> {
-  /** OpenTelemetry's delegate for an attempt of at most `timeoutMs`. */
+  /** Makes OpenTelemetry's delegate for one attempt of at most `timeoutMs`. */
   delegate(timeoutMs: number): Delegate<Request>;
-  /** Ends the connections. The next attempt makes others. */
+  /** Closes the connections. The next attempt opens new ones. */
   cut(): void;
   /**
-   * Begins an attempt. Calls `onFailure` for each of its requests that fails, until the returned function is called:
-   * over HTTP the delegate itself tries again.
+   * Begins an attempt. Calls `onFailure` for each failed request until the returned function is called; over HTTP, the
+   * delegate retries by itself.
    */
   watch(onFailure: () => void): () => void;
-  /** Why the attempt failed, from the delegate's `error` or, without one, from what was seen of the request. */
+  /** Why the attempt failed: from the delegate's `error` or, without one, from the observed response. */
   refusal(error?: Error): Refusal;
 }

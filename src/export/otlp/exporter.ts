@@ -1,7 +1,7 @@
 /**
- * One attempt to export a request, by OpenTelemetry's own exporters (otlp-exporter-base and otlp-grpc-exporter-base
- * 0.301). What they leave open is added here: a time limit for the whole attempt (theirs over HTTP is for a silent
- * socket), the backend's status and `Retry-After`, partial success, and certificates that change.
+ * Makes one attempt to export a request, with OpenTelemetry's own exporters (otlp-exporter-base and
+ * otlp-grpc-exporter-base 0.301). Adds what they lack: a time limit for the whole attempt (theirs for HTTP only limits a
+ * silent socket), the backend's status and `Retry-After`, partial success, and certificates that change.
  */
 import { ExportResultCode } from '@opentelemetry/core';
 import { reasonOf } from '../../model/errors.ts';
@@ -12,15 +12,15 @@ import { grpcConnection } from './grpc.ts';
 import { httpConnection } from './http.ts';
 import { openTlsFiles } from './tls.ts';
 
-/** The result of one attempt. `response` is undefined where the answer is empty. */
+/** The result of one attempt. `response` is undefined if the answer is empty. */
 export type Attempt<Response> =
-  | { taken: true; response: Response | undefined }
-  | ({ taken: false } & Refusal);
+  | { accepted: true; response: Response | undefined }
+  | ({ accepted: false } & Refusal);
 
 export interface Exporter<Request, Response> {
   /**
    * Never rejects, and ends within `timeoutMs`. When `closing` aborts, it ends at once. When `hurrying` aborts, it ends
-   * with the first answer: the exporter would try again within its time.
+   * with the first answer, although the exporter would retry within its time.
    */
   attempt(
     request: Request,
@@ -31,7 +31,7 @@ export interface Exporter<Request, Response> {
   close(): void;
 }
 
-/** What the delegate made of the answer to the attempt under way: there is one attempt at a time. */
+/** The delegate's reading of the answer to the current attempt; there is only one at a time. */
 interface Answer<Response> {
   response?: Response | undefined;
   error?: unknown;
@@ -42,7 +42,7 @@ interface Link<Request, Response> {
   answer: Answer<Response>;
 }
 
-/** Throws a `UsageError` for headers that the protocol cannot send, and for files that it cannot use. */
+/** Throws a `UsageError` for headers that the protocol can't send and for unusable files. */
 export function openExporter<Request, Response>(
   signal: Signal<Request, Response>,
   target: OtlpTarget,
@@ -60,7 +60,7 @@ export function openExporter<Request, Response>(
       } catch (error) {
         answer.error = error;
       }
-      // The exporter only logs a partial success. Here it is counted.
+      // The exporter only logs a partial success; we count it.
       return {} as Response;
     };
     const listening = { serializeRequest: serializer.serializeRequest.bind(serializer), deserializeResponse };
@@ -69,7 +69,7 @@ export function openExporter<Request, Response>(
   let link = connect();
   const cut = (): void => {
     link.connection.cut();
-    // Another link, so that a late answer is not taken for the answer of the next attempt.
+    // Use a new link, so that a late answer is not mistaken for the answer to the next attempt.
     link = connect();
   };
 
@@ -89,10 +89,10 @@ export function openExporter<Request, Response>(
           resolve(attempt);
         };
         const giveUp = (refusal: Refusal): void => {
-          give({ taken: false, ...refusal });
+          give({ accepted: false, ...refusal });
           if (link.connection === connection) cut();
         };
-        const onClosing = (): void => giveUp({ reason: 'the program ends', retryable: true });
+        const onClosing = (): void => giveUp({ reason: 'the program is shutting down', retryable: true });
         const onHurry = (): void => {
           if (hasFailed) giveUp(connection.refusal());
         };
@@ -104,12 +104,12 @@ export function openExporter<Request, Response>(
         closing.addEventListener('abort', onClosing);
         hurrying.addEventListener('abort', onHurry);
         connection.delegate(timeoutMs).export(request, ({ code, error }) => {
-          if (code !== ExportResultCode.SUCCESS) give({ taken: false, ...connection.refusal(error) });
-          else if (answer.error === undefined) give({ taken: true, response: answer.response });
+          if (code !== ExportResultCode.SUCCESS) give({ accepted: false, ...connection.refusal(error) });
+          else if (answer.error === undefined) give({ accepted: true, response: answer.response });
           else
             give({
-              taken: false,
-              reason: `the answer is not OTLP: ${reasonOf(answer.error)}`,
+              accepted: false,
+              reason: `the response is not OTLP: ${reasonOf(answer.error)}`,
               retryable: false,
             });
         });
@@ -119,7 +119,7 @@ export function openExporter<Request, Response>(
   };
 }
 
-/** The reason of an attempt that got no answer in time. */
+/** The reason for an attempt that got no response in time. */
 function noAnswer(timeoutMs: number): string {
-  return `no answer within ${Math.round(timeoutMs / 100) / 10} s`;
+  return `no response within ${Math.round(timeoutMs / 100) / 10} s`;
 }

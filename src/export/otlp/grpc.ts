@@ -1,8 +1,8 @@
 /**
- * OTLP over gRPC by otlp-grpc-exporter-base 0.301, which uses grpc-js. Its delegate never tries again, and does not read
- * how long the backend wants to be left alone, so both are done here (opentelemetry.io/docs/specs/otlp, OTLP/gRPC).
- * grpc-js 1.14 keeps a connection for ever whose other side never says anything, also after the client is closed. So the
- * sockets of a delegate are found by a diagnostics channel of Node, and ended with it.
+ * OTLP over gRPC with otlp-grpc-exporter-base 0.301, which uses grpc-js. Its delegate never retries and does not read how
+ * long the backend asks us to wait, so we do both here (opentelemetry.io/docs/specs/otlp, OTLP/gRPC). If the other side
+ * never responds, grpc-js 1.14 keeps a connection forever, even after the client is closed. So we find a delegate's
+ * sockets through one of Node's diagnostics channels, and close them with it.
  */
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { subscribe } from 'node:diagnostics_channel';
@@ -39,16 +39,16 @@ const CODES = [
   'DATA_LOSS',
   'UNAUTHENTICATED',
 ];
-/** Codes that may pass (specs/otlp, OTLP/gRPC throttling). RESOURCE_EXHAUSTED may only where it says for how long. */
+/** Temporary failures (specs/otlp, OTLP/gRPC throttling). RESOURCE_EXHAUSTED counts only if it says how long to wait. */
 const RETRYABLE = ['CANCELLED', 'DEADLINE_EXCEEDED', 'ABORTED', 'OUT_OF_RANGE', 'UNAVAILABLE', 'DATA_LOSS'];
 
-/** The sockets of a client. Once it has ended, its late tries to connect are ended too. */
+/** Sockets of a client. Once the client has ended, sockets that it opens late are closed too. */
 interface Sockets {
   open: Set<Socket>;
   isEnded: boolean;
 }
 
-/** The sockets of the client whose code runs. */
+/** Sockets of the client whose code is running. */
 const socketsNow = new AsyncLocalStorage<Sockets>();
 subscribe('net.client.socket', (message) => {
   const sockets = socketsNow.getStore();
@@ -59,10 +59,10 @@ subscribe('net.client.socket', (message) => {
   if (sockets.isEnded) process.nextTick(() => socket.destroy());
 });
 
-/** Clients so far. */
+/** Number of clients so far. */
 let clients = 0;
 
-/** After these another client tries at once, where grpc-js would wait up to two minutes before it connects again. */
+/** After these codes, a new client tries at once; grpc-js would wait up to two minutes before it reconnects. */
 const NO_CONNECTION = ['DEADLINE_EXCEEDED', 'UNAVAILABLE'];
 
 export function grpcConnection<Request, Response>(
@@ -90,10 +90,10 @@ export function grpcConnection<Request, Response>(
         credentials: () =>
           isTls ? createSslCredentials(tls.ca, tls.key, tls.cert) : createInsecureCredentials(),
         compression: target.compression === 'gzip' ? CompressionAlgorithm.GZIP : CompressionAlgorithm.NONE,
-        // One attempt at a time is the caller's. A delegate counts an attempt until after it has called back.
+        // The caller makes one attempt at a time, but a delegate counts an attempt until after its callback.
         concurrencyLimit: 10,
         timeoutMillis: target.timeoutMs,
-        // Clients of one name share connections, and the time that grpc-js waits before it connects again.
+        // Clients with the same name share connections, and grpc-js' delay before it reconnects.
         userAgent: `${userAgent} (${++clients})`,
       },
       serializer,
@@ -119,7 +119,7 @@ export function grpcConnection<Request, Response>(
       };
     },
     cut,
-    // A delegate of gRPC makes one request per attempt, and reports its failure itself.
+    // A gRPC delegate makes one request per attempt and reports its failure itself.
     watch: () => () => {},
     refusal: grpcRefusal,
   };
@@ -154,9 +154,7 @@ function metadataOf(headers: Readonly<Record<string, string>>): ReturnType<typeo
     try {
       metadata.set(name, value);
     } catch {
-      throw new UsageError(
-        `otlp.headers: ${JSON.stringify(name)}: the name or its value cannot be sent by gRPC`,
-      );
+      throw new UsageError(`otlp.headers: ${JSON.stringify(name)}: gRPC can't send this name or its value`);
     }
   }
   return metadata;

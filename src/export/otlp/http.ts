@@ -1,6 +1,6 @@
 /**
- * OTLP over HTTP by otlp-exporter-base 0.301. Its delegate does not tell the status and `Retry-After` of an answer that
- * may pass, so both are taken from Node's diagnostics channels.
+ * OTLP over HTTP with otlp-exporter-base 0.301. Its delegate does not report the status and `Retry-After` of a temporary
+ * failure, so we read both from Node's diagnostics channels.
  */
 import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { type ClientRequest, Agent as HttpAgent, type IncomingMessage } from 'node:http';
@@ -11,7 +11,7 @@ import type { ISerializer } from '@opentelemetry/otlp-transformer';
 import type { Connection, ConnectionOptions, Signal } from './connection.ts';
 import { statusMessage } from './status.ts';
 
-/** Statuses that may pass (opentelemetry.io/docs/specs/otlp, retryable response codes). */
+/** Temporary failures (opentelemetry.io/docs/specs/otlp, retryable response codes). */
 const RETRYABLE: readonly number[] = [429, 502, 503, 504];
 const MAX_REASON_CHARS = 200;
 
@@ -26,7 +26,7 @@ export function httpConnection<Request, Response>(
   let response: IncomingMessage | undefined;
   let failure: Error | undefined;
   return {
-    // The delegate tries again within its time. One delegate per attempt ends that with the attempt.
+    // The delegate retries within its time. With one delegate per attempt, that ends with the attempt.
     delegate: (timeoutMillis) =>
       createOtlpHttpExportDelegate(
         {
@@ -36,7 +36,7 @@ export function httpConnection<Request, Response>(
           concurrencyLimit: 1,
           timeoutMillis,
           agentFactory: () => agent,
-          // Their name is appended, whatever the name is.
+          // Their name is appended, whatever ours is.
           userAgent: userAgentOf(target.headers) ?? userAgent,
         },
         serializer,
@@ -46,9 +46,9 @@ export function httpConnection<Request, Response>(
       ),
     cut: () => {
       agent.destroy();
-      // The delegate of an attempt that was given up would still try again.
+      // The delegate of an abandoned attempt would still retry.
       agent.createConnection = () => {
-        throw new Error('this attempt was given up');
+        throw new Error('this attempt was abandoned');
       };
     },
     watch: (onFailure) => {
@@ -78,7 +78,7 @@ export function httpConnection<Request, Response>(
     },
     refusal: (error) => {
       const status = response?.statusCode ?? 0;
-      // No answer, or one that broke off.
+      // No response, or an incomplete one.
       if (response === undefined || status <= 299)
         return { reason: whatWentWrong(error ?? failure), retryable: true };
       const retryable = RETRYABLE.includes(status);
@@ -98,14 +98,14 @@ function userAgentOf(headers: Readonly<Record<string, string>>): string | undefi
   return Object.entries(headers).find(([name]) => name.toLowerCase() === 'user-agent')?.[1];
 }
 
-/** Where a name has several addresses, the error has no message of its own. */
+/** If a host name has several addresses, the error itself has no message. */
 function whatWentWrong(error: Error | undefined): string {
   if (error instanceof AggregateError && error.message === '')
     return error.errors.map(whatWentWrong).join('; ');
   return error?.message ?? 'no answer';
 }
 
-/** The backend's own words; '' where they are none. */
+/** The backend's own message; '' if there is none. */
 function wordsOf(contentType: string, data: string): string {
   if (/^(text\/plain|application\/json)\b/i.test(contentType)) return data;
   return /^application\/x-protobuf\b/i.test(contentType) ? statusMessage(Buffer.from(data)) : '';
@@ -116,7 +116,7 @@ function oneLine(text: string): string {
   return line.length > MAX_REASON_CHARS ? `${line.slice(0, MAX_REASON_CHARS)}…` : line;
 }
 
-/** `Retry-After`, seconds or a date (RFC 9110, 10.2.3) → milliseconds from now; undefined when it is neither. */
+/** `Retry-After` in seconds or as a date (RFC 9110, 10.2.3) → milliseconds from now; undefined if it is neither. */
 export function retryAfterMs(header: string | undefined, nowMs: number): number | undefined {
   if (header === undefined) return undefined;
   if (/^\d+$/.test(header)) return Number(header) * 1000;

@@ -1,14 +1,14 @@
 /**
- * Our metric names → names and units of OpenTelemetry that Prometheus translates back to the same names, whichever of
- * its strategies that add suffixes is set (github.com/prometheus/otlptranslator, metric_namer.go): it appends the unit
- * where the name has it not among its words, `_ratio` to gauges of unit 1 and `_total` to monotonic sums. So names keep
- * their unit, and lose `_total` alone.
+ * Translates our metric names to OpenTelemetry names and units that Prometheus translates back to the same names, with
+ * any of its strategies that add suffixes (github.com/prometheus/otlptranslator, metric_namer.go). Prometheus appends the
+ * unit if the name does not contain it, `_ratio` to gauges with unit 1, and `_total` to monotonic sums. So names keep
+ * their unit and only lose `_total`.
  */
 import { withoutTotal } from '../families.ts';
 
 export interface OtlpName {
   name: string;
-  /** As UCUM has it; '' for plain counts and facts. */
+  /** In UCUM; '' for plain counts and facts. */
   unit: string;
 }
 
@@ -18,7 +18,7 @@ const UNITS: Readonly<Record<string, string>> = { seconds: 's', bytes: 'By' };
 export function otlpName(name: string, kind: 'counter' | 'gauge' | 'histogram'): OtlpName {
   const shown = withoutTotal(name, kind);
   const word = shown.slice(shown.lastIndexOf('_') + 1);
-  // Sums and histograms of ratios there are none, and a ratio in words would be appended to them.
+  // Only gauges can be ratios here. In words, a ratio would be appended to the name.
   const unit = word === 'ratio' && kind === 'gauge' ? '1' : (UNITS[word] ?? '');
   return { name: shown, unit };
 }

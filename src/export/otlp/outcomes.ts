@@ -1,50 +1,50 @@
-/** What comes of pushes: each is counted, and told of in the log, seldom enough for a backend that is gone for days. */
+/** Counts and logs the outcomes of pushes. Logs rarely, because a backend can be unavailable for days. */
 import type { Log } from '../../model/log.ts';
 
 export interface PushCounts {
   count(outcome: 'exported' | 'failed'): void;
-  /** Data points or spans that the backend did not take of a push that it took. */
+  /** Data points or spans that the backend rejected from a push that it accepted. */
   reject(points: number): void;
 }
 
 export interface Outcomes {
   exported(): void;
   failed(reason: string): void;
-  /** `points` 0: the backend took them all, and has something to say. */
+  /** `points` 0: the backend accepted everything, and sent a message. */
   rejected(points: number, reason: string): void;
   /** Traces that were never pushed. */
   dropped(traces: number, reason: string): void;
-  /** Nothing is pushed any more. */
+  /** No more pushes follow. */
   ended(): void;
 }
 
 const LOG_EVERY_MS = 60_000;
 
-/** `what` is pushed, as in "metrics". */
+/** `what` is the signal, such as "metrics". */
 export function createOutcomes(
   what: string,
   counts: PushCounts,
   log: Log,
   now: () => number = () => performance.now(),
 ): Outcomes {
-  /** Since they were last told of. */
+  /** Failures since the last log line about failures. */
   let failures = 0;
-  /** Since it was last told that all is well. */
+  /** Failures since the last log line about a recovery. */
   let outage = 0;
   let rejected = 0;
   let lastReason: string | undefined;
-  const failureTold = everyMinute(now);
-  const rejectionTold = everyMinute(now);
-  const recoveryTold = everyMinute(now);
-  const dropTold = everyMinute(now);
+  const mayLogFailure = everyMinute(now);
+  const mayLogRejection = everyMinute(now);
+  const mayLogRecovery = everyMinute(now);
+  const mayLogDrop = everyMinute(now);
   let dropped = 0;
   return {
     exported: () => {
       counts.count('exported');
       if (lastReason === undefined) return;
       lastReason = undefined;
-      if (!recoveryTold()) return;
-      log.info({ signal: what, failed: outage }, 'OTLP: the backend takes what is pushed again');
+      if (!mayLogRecovery()) return;
+      log.info({ signal: what, failed: outage }, 'OTLP: pushing works again');
       failures = 0;
       outage = 0;
     },
@@ -53,42 +53,42 @@ export function createOutcomes(
       lastReason = reason;
       failures++;
       outage++;
-      if (!failureTold()) return;
+      if (!mayLogFailure()) return;
       log.warn({ signal: what, reason, failed: failures }, 'OTLP: a push failed');
       failures = 0;
     },
     rejected: (points, reason) => {
       counts.reject(points);
       rejected += points;
-      if (!rejectionTold()) return;
-      log.warn({ signal: what, reason, points: rejected }, 'OTLP: the backend did not take all of a push');
+      if (!mayLogRejection()) return;
+      log.warn({ signal: what, reason, points: rejected }, 'OTLP: the backend rejected part of a push');
       rejected = 0;
     },
     dropped: (traces, reason) => {
       dropped += traces;
-      if (!dropTold()) return;
+      if (!mayLogDrop()) return;
       log.warn({ signal: what, reason, traces: dropped }, 'OTLP: traces were dropped');
       dropped = 0;
     },
     ended: () => {
       if (lastReason === undefined) return;
-      log.warn({ signal: what, reason: lastReason }, 'OTLP: the last values did not arrive');
+      log.warn({ signal: what, reason: lastReason }, 'OTLP: the last push failed, its data is lost');
     },
   };
 }
 
-/** True at most once a minute. */
+/** Returns true at most once a minute. */
 function everyMinute(now: () => number): () => boolean {
-  let toldAtMs = Number.NEGATIVE_INFINITY;
+  let lastAtMs = Number.NEGATIVE_INFINITY;
   return () => {
     const nowMs = now();
-    if (nowMs - toldAtMs < LOG_EVERY_MS) return false;
-    toldAtMs = nowMs;
+    if (nowMs - lastAtMs < LOG_EVERY_MS) return false;
+    lastAtMs = nowMs;
     return true;
   };
 }
 
-/** How many of the `sent` items a backend says it rejected: a number in its answer that cannot be is none, or all. */
-export function rejectedOf(said: number | string | null | undefined, sent: number): number {
-  return Math.min(Math.max(Number(said) || 0, 0), sent);
+/** Number of the `sent` items that the backend reports as rejected. An impossible number is clamped to 0 or `sent`. */
+export function rejectedOf(reported: number | string | null | undefined, sent: number): number {
+  return Math.min(Math.max(Number(reported) || 0, 0), sent);
 }

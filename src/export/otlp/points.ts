@@ -1,7 +1,7 @@
 /**
- * Snapshots in, metrics of OpenTelemetry's data model out (opentelemetry.io/docs/specs/otel/metrics/data-model):
- * monotonic sums, gauges, and histograms with either kind of buckets, all cumulative. The families and series are those
- * of a scrape.
+ * Converts snapshots to metrics of OpenTelemetry's data model (opentelemetry.io/docs/specs/otel/metrics/data-model):
+ * monotonic sums, gauges, and histograms with either kind of buckets, all cumulative. Families and series are the same as
+ * in a scrape.
  */
 import { ValueType } from '@opentelemetry/api';
 import {
@@ -23,7 +23,7 @@ import { otlpName } from './names.ts';
 import { createSeriesStates, type HrTime, type SeriesStates } from './series.ts';
 
 export interface PointMaker {
-  /** `snapshots` and `foreign` as for `Renderer.render` of prometheus-text.ts. Families without series are left out. */
+  /** `snapshots` and `foreign` as in `Renderer.render` of exposition/text.ts. Omits families without series. */
   make(snapshots: readonly MetricSnapshot[], foreign: readonly SampleFamily[], now: HrTime): MetricData[];
 }
 
@@ -34,11 +34,11 @@ export interface PointOptions {
   start: HrTime;
 }
 
-/** What histograms with the same bounds share. */
+/** Shared by histograms with the same bounds. */
 interface Layout {
   bounds: number[];
   grid: HistogramGrid;
-  /** Room for the cumulative counts of one series. */
+  /** Scratch room for the cumulative counts of one series. */
   counts: Float64Array;
 }
 
@@ -113,7 +113,7 @@ function numbers(
     : { descriptor, aggregationTemporality, dataPointType: DataPointType.GAUGE, dataPoints };
 }
 
-/** Points of counters and gauges; absent series have none. */
+/** Points of counters and gauges. Absent series have none. */
 function numberPoints(
   family: FamilySnapshot,
   states: SeriesStates,
@@ -121,13 +121,13 @@ function numberPoints(
   now: HrTime,
   seen: Set<string> | undefined,
 ): DataPoint<number>[] {
-  const series = states.of(family, place);
+  const series = states.ofFamily(family, place);
   const { kind, divisor } = family.spec;
   const points: DataPoint<number>[] = [];
   for (let s = 0; s < family.seriesCount; s++) {
     const recorded = family.values[s];
     if (Number.isNaN(recorded) || isRepeated(seen, series[s].key)) continue;
-    // A gauge counts from nowhere; the SDK's encoder wants a time all the same.
+    // A gauge has no start time, but the SDK's encoder requires one.
     const startTime = kind === 'counter' ? states.startOf(series[s], recorded) : now;
     points.push({ attributes: series[s].attributes, startTime, endTime: now, value: recorded / divisor });
   }
@@ -142,7 +142,7 @@ function histogramPoints<View>(
   seen: Set<string> | undefined,
   view: (data: HistogramSnapshot, series: number) => View,
 ): DataPoint<View>[] {
-  const series = states.of(family, place);
+  const series = states.ofFamily(family, place);
   const data = family.histogram;
   if (data === undefined) return [];
   const points: DataPoint<View>[] = [];
@@ -155,7 +155,7 @@ function histogramPoints<View>(
   return points;
 }
 
-/** Counts between the bounds of a scrape; the last one has what lies beyond them. */
+/** Counts between the bounds of a scrape; the last one counts values beyond them. */
 function explicitView({ bounds, grid, counts }: Layout, data: HistogramSnapshot, s: number): Histogram {
   classicCounts(grid, data, s, counts);
   const between: number[] = [];
@@ -172,7 +172,7 @@ function explicitView({ bounds, grid, counts }: Layout, data: HistogramSnapshot,
   };
 }
 
-/** Bucket i of OpenTelemetry holds (2^(i/8), 2^((i+1)/8)], so its indexes are one lower than Prometheus'. */
+/** OpenTelemetry's bucket i contains (2^(i/8), 2^((i+1)/8)], so its indexes are one lower than Prometheus'. */
 function exponentialView({ grid }: Layout, data: HistogramSnapshot, s: number): ExponentialHistogram {
   const bucketCounts: number[] = [];
   let offset = 0;
@@ -187,12 +187,12 @@ function exponentialView({ grid }: Layout, data: HistogramSnapshot, s: number): 
     sum: data.sumsNs[s] / 1e9,
     zeroCount,
     positive: { offset, bucketCounts },
-    // The SDK's encoder does not do without.
+    // The SDK's encoder requires it.
     negative: NO_BUCKETS,
   };
 }
 
-/** Families of other libraries: histograms with the bounds they have. */
+/** Families of other libraries. Histograms keep their bounds. */
 function foreignMetric(
   { name, help, kind, samples }: SampleFamily,
   constant: Readonly<Record<string, string>>,
@@ -219,7 +219,7 @@ function foreignMetric(
   return { descriptor, aggregationTemporality, dataPointType: DataPointType.HISTOGRAM, dataPoints };
 }
 
-/** Whether another store's series of these labels has been taken; without `seen` there is one store only. */
+/** Whether another store already has a series with these labels. `seen` is undefined if there is only one store. */
 function isRepeated(seen: Set<string> | undefined, key: string): boolean {
   if (seen === undefined) return false;
   if (seen.has(key)) return true;

@@ -1,6 +1,6 @@
 /**
- * Metrics for OpenTelemetry's SDK: its periodic reader asks for the agent's snapshots as a `MetricProducer`, and pushes
- * them by its exporters.
+ * Connects metrics to OpenTelemetry's SDK: its periodic reader gets the agent's snapshots from a `MetricProducer` and
+ * pushes them with its exporters.
  */
 import { ExportResultCode } from '@opentelemetry/core';
 import {
@@ -35,12 +35,12 @@ const METRICS = {
   helper: MetricsExporterMetricsHelper,
   method: '/opentelemetry.proto.collector.metrics.v1.MetricsService/Export',
 };
-/** gRPC backends take messages up to 4 MiB by default. A histogram of 200 bounds, the most there can be, takes 3.4 KiB. */
+/** gRPC backends accept 4 MiB by default. A histogram with 200 bounds, the maximum, takes 3.4 KiB. */
 const POINTS_PER_REQUEST = 1000;
 
-/** What is pushed. */
+/** Source of the pushed values. */
 export interface PushSource {
-  /** As for a scrape. */
+  /** Snapshots as for a scrape. */
   scrape(): Promise<readonly MetricSnapshot[]>;
   processMetrics(): Promise<readonly SampleFamily[]>;
   constantLabels: Readonly<Record<string, string>>;
@@ -58,22 +58,22 @@ export interface PushOptions {
 
 export interface MetricPush {
   reader: PeriodicExportingMetricReader;
-  /** What the reader collects from now on. Before, it pushes nothing. */
+  /** Sets what the reader collects. Nothing is pushed before this. */
   start(source: PushSource): void;
-  /** Begins the last push. Resolves when its values have been collected: then the source may end. Never rejects. */
+  /** Begins the last push. Resolves once its values are collected; the source may end then. Never rejects. */
   collectLast(): Promise<void>;
-  /** Gives up what is under way. */
+  /** Abandons requests under way. */
   close(): void;
 }
 
-/** Throws a `UsageError` for what the target cannot do, or files it cannot read. */
+/** Throws a `UsageError` if the target is unsuitable or its files can't be read. */
 export function openMetricPush({ config, scope, userAgent, counts, log }: PushOptions): MetricPush {
   const exporter = openExporter(METRICS, config.target, { userAgent, log });
   const sender = createSender({ exporter, timeoutMs: config.target.timeoutMs });
   const outcomes = createOutcomes('metrics', counts, log);
   let collectFrom: (() => Promise<MetricData[]>) | undefined;
   let onCollected = (): void => {};
-  /** When the push under way must have ended, all of its requests together. */
+  /** Deadline of the current push, including all of its requests. */
   let deadlineMs = 0;
 
   const collected = async (): Promise<MetricData[]> => {
@@ -90,7 +90,7 @@ export function openMetricPush({ config, scope, userAgent, counts, log }: PushOp
   const producer: MetricProducer = {
     collect: async () => {
       const metrics = await collected();
-      // The reader takes the resource of the provider, and ignores the producer's.
+      // The reader uses the provider's resource and ignores the producer's.
       const scopeMetrics = metrics.length === 0 ? [] : [{ scope, metrics }];
       return { resourceMetrics: { resource: resourceFromAttributes({}), scopeMetrics }, errors: [] };
     },
@@ -102,10 +102,10 @@ export function openMetricPush({ config, scope, userAgent, counts, log }: PushOp
       leftMs > 0
         ? await sender.send(metrics, leftMs)
         : {
-            taken: false as const,
-            reason: `the push has taken its ${config.exportTimeoutMs / 1000} s already`,
+            accepted: false as const,
+            reason: `the push has used up its ${config.exportTimeoutMs / 1000} s`,
           };
-    if (!fate.taken) {
+    if (!fate.accepted) {
       outcomes.failed(fate.reason);
       return fate;
     }
@@ -120,7 +120,7 @@ export function openMetricPush({ config, scope, userAgent, counts, log }: PushOp
     export: (metrics, done) => {
       void fateOf(metrics).then((fate) =>
         done(
-          fate.taken
+          fate.accepted
             ? { code: ExportResultCode.SUCCESS }
             : { code: ExportResultCode.FAILED, error: new Error(fate.reason) },
         ),

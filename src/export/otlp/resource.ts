@@ -1,6 +1,6 @@
 /**
- * Who pushes, as attributes of OpenTelemetry's semantic conventions (opentelemetry.io/docs/specs/semconv/resource). Of
- * Kubernetes only what the environment tells.
+ * Describes the agent as attributes of OpenTelemetry's semantic conventions
+ * (opentelemetry.io/docs/specs/semconv/resource). Facts about Kubernetes come only from the environment.
  */
 import { createHash } from 'node:crypto';
 import {
@@ -19,19 +19,19 @@ import { UsageError } from '../../model/errors.ts';
 
 export interface ResourceFacts {
   version: string;
-  /** Name of the tracing instance: tells two agents of a machine apart. */
+  /** Name of the tracing instance; distinguishes agents on the same machine. */
   instance: string;
   hostName: string;
-  /** Undefined where the machine has none to tell. */
+  /** Undefined if the machine has no ID. */
   hostId: string | undefined;
   kernelRelease: string;
   kernelVersion: string;
   env: NodeJS.ProcessEnv;
-  /** What the user says, over everything else. */
-  said: Readonly<Record<string, string>>;
+  /** Attributes set by the user; they override all others. */
+  userAttributes: Readonly<Record<string, string>>;
 }
 
-/** Attributes whose variables are their names in capitals; the downward API sets them. */
+/** Attributes read from variables with the same name in capitals, which the downward API can set. */
 const FROM_ENVIRONMENT = [
   'k8s.cluster.name',
   'k8s.node.name',
@@ -42,7 +42,7 @@ const FROM_ENVIRONMENT = [
   'k8s.container.name',
 ] as const;
 
-/** The namespace of our ids (RFC 9562, 5.5), a UUID made once for them. */
+/** The namespace of our IDs (RFC 9562, 5.5): a random UUID. */
 const NAMESPACE = 'a3c6f6de-4f0b-4d27-9a51-0c2ad0b9d6f4';
 
 /** By their names in `OTEL_NODE_RESOURCE_DETECTORS`. */
@@ -55,7 +55,7 @@ const DETECTORS: Readonly<Record<string, ResourceDetector>> = {
 };
 const DEFAULT_DETECTORS = 'env,host,os,serviceinstance';
 
-/** What OpenTelemetry's detectors find, and over it what the agent knows. Throws a `UsageError` for an unknown detector. */
+/** What OpenTelemetry's detectors find, overridden by what the agent knows. Throws a `UsageError` for an unknown detector. */
 export function agentResource(facts: ResourceFacts): Resource {
   const detectors = detectorsOf(facts.env.OTEL_NODE_RESOURCE_DETECTORS || DEFAULT_DETECTORS);
   return defaultResource()
@@ -71,24 +71,24 @@ function detectorsOf(list: string): ResourceDetector[] {
     if (Object.hasOwn(DETECTORS, name)) return DETECTORS[name];
     const choice = ['all', 'none', ...Object.keys(DETECTORS)].join(', ');
     throw new UsageError(
-      `OTEL_NODE_RESOURCE_DETECTORS: no detector ${JSON.stringify(name)}; there are ${choice}`,
+      `OTEL_NODE_RESOURCE_DETECTORS: unknown detector ${JSON.stringify(name)}; choose from ${choice}`,
     );
   });
 }
 
 export function resourceAttributes(facts: ResourceFacts): Record<string, string> {
-  const { version, instance, hostId, kernelRelease, kernelVersion, env, said } = facts;
+  const { version, instance, hostId, kernelRelease, kernelVersion, env, userAttributes } = facts;
   const kubernetes: Record<string, string> = {};
   for (const name of FROM_ENVIRONMENT) {
     const value = env[name.replaceAll('.', '_').toUpperCase()];
     if (value !== undefined && value !== '') kubernetes[name] = value;
   }
-  // A pod's own name is not the host's.
+  // In a pod, our own host name is the pod's.
   const hostName = kubernetes['k8s.node.name'] ?? facts.hostName;
   return {
     'service.name': 'ftrace-exporter',
     'service.version': version,
-    // The same after a restart, so that series go on; images can share a machine id, so the name is in it.
+    // Stable across restarts, so that series continue. Includes the host name, because images can share a machine ID.
     'service.instance.id': uuid([hostId ?? '', hostName, instance].join('\0')),
     'host.name': hostName,
     ...(hostId === undefined ? {} : { 'host.id': hostId }),
@@ -97,11 +97,11 @@ export function resourceAttributes(facts: ResourceFacts): Record<string, string>
     'os.version': kernelRelease,
     'os.description': `Linux ${kernelRelease} ${kernelVersion}`,
     ...kubernetes,
-    ...said,
+    ...userAttributes,
   };
 }
 
-/** UUID of version 5: the same for the same name. */
+/** UUID of version 5: the same name gives the same UUID. */
 function uuid(name: string): string {
   const hash = createHash('sha1')
     .update(Buffer.from(NAMESPACE.replaceAll('-', ''), 'hex'))

@@ -1,6 +1,6 @@
 /**
- * OpenTelemetry's NodeSDK with the agent's metrics and traces in it. Only this file and what it imports load
- * OpenTelemetry, and only where OTLP is configured.
+ * Runs OpenTelemetry's NodeSDK with the agent's metrics and traces. Only this file and its imports load OpenTelemetry,
+ * and only if OTLP is configured.
  */
 import { DiagLogLevel, diag } from '@opentelemetry/api';
 import { NodeSDK } from '@opentelemetry/sdk-node';
@@ -22,17 +22,17 @@ export interface SdkOptions {
 }
 
 export interface Sdk {
-  /** Undefined where the signal is not pushed. */
+  /** Undefined if traces are not pushed. */
   traces: TracePush | undefined;
   /** Starts pushing metrics. */
   start(source: PushSource): void;
-  /** Begins the last push of metrics. Resolves when its values have been collected. Never rejects. */
+  /** Begins the last push of metrics. Resolves once its values are collected. Never rejects. */
   collectLast(): Promise<void>;
-  /** Pushes what is left of both signals side by side, within `withinMs`. Never rejects. */
+  /** Pushes the rest of both signals at the same time, within `withinMs`. Never rejects. */
   stop(withinMs: number): Promise<void>;
 }
 
-/** Throws a `UsageError` for what a target cannot do, or files it cannot read. */
+/** Throws a `UsageError` if a target is unsuitable or its files can't be read. */
 export function openSdk({ config, resource: facts, counts, ended, log }: SdkOptions): Sdk {
   const resource = agentResource(facts);
   const common = {
@@ -45,7 +45,7 @@ export function openSdk({ config, resource: facts, counts, ended, log }: SdkOpti
   const traces: TracePush | undefined =
     config.traces &&
     openTracePush({ config: config.traces, counts: counts.traces, resource, ended, ...common });
-  // What is not given here, NodeSDK would take from the environment: log exporters, propagators, detectors.
+  // NodeSDK reads missing options from the environment: log exporters, propagators, detectors.
   const sdk = new NodeSDK({
     resource,
     autoDetectResources: false,
@@ -70,7 +70,7 @@ export function openSdk({ config, resource: facts, counts, ended, log }: SdkOpti
   };
 }
 
-/** The outcome of each push is logged by `otlp-outcomes.ts`, so what the SDK says of it is detail. */
+/** `outcomes.ts` logs the outcome of each push, so the SDK's own messages go to level debug. */
 function logThrough(log: Log): void {
   const debug = (message: string, ...more: unknown[]) =>
     log.debug({ detail: more.map(String).join(' ') }, message);

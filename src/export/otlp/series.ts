@@ -1,38 +1,38 @@
 /**
- * What is remembered of each series from push to push: its attributes, made once, and since when it counts. A series
- * whose value has fallen was started anew, as all are with the capture thread; one that is new since the last push began
- * after it. In either case that push is the latest moment when nothing of it can have been counted.
+ * Remembers each series between pushes: its attributes, made once, and when its count began. If a value has fallen, the
+ * series was restarted, as all are with the capture thread; a new series began after the last push. In both cases the
+ * time of the last push is the latest moment that certainly precedes its first count, so it becomes the start time.
  */
 import type { FamilySnapshot } from '../../model/metric.ts';
 import { labelPairs } from '../families.ts';
 
-/** Seconds and nanoseconds since 1970, as the SDK takes times. */
+/** Seconds and nanoseconds since 1970, the SDK's form of a time. */
 export type HrTime = [number, number];
 
 export interface SeriesState {
-  /** Tells series of a name apart. */
+  /** Identifies the series within its family. */
   key: string;
   attributes: Record<string, string>;
-  /** Since when it counts. */
+  /** When its count began. */
   start: HrTime;
   /** Its count when it was last seen. */
   last: number;
 }
 
 export interface SeriesStates {
-  /** States of the series of a family by index; `place` tells families of one name apart. */
-  of(family: FamilySnapshot, place: number): SeriesState[];
-  /** Since when a series counts that has this value now. */
+  /** States of a family's series by index. `place` distinguishes families with the same name. */
+  ofFamily(family: FamilySnapshot, place: number): SeriesState[];
+  /** When the count of a series with this current value began. */
   startOf(state: SeriesState, value: number): HrTime;
-  /** A push was made, as of `time`. */
+  /** Call it after a push with values of `time`. */
   pushed(time: HrTime): void;
 }
 
-/** `start`: when the program began to count. */
+/** `start` is when the program began to count. */
 export function createSeriesStates(constant: Readonly<Record<string, string>>, start: HrTime): SeriesStates {
-  /** By the array of label values, which is another one when series have changed their places. */
+  /** By the array of label values; a new array means that series have moved. */
   const lists = new WeakMap<readonly string[], SeriesState[]>();
-  const known = new Map<string, Map<string, SeriesState>>();
+  const byFamily = new Map<string, Map<string, SeriesState>>();
   let latest = start;
 
   const stateOf = (
@@ -46,12 +46,12 @@ export function createSeriesStates(constant: Readonly<Record<string, string>>, s
   };
 
   return {
-    of: (family, place) => {
+    ofFamily: (family, place) => {
       const { spec, labelValues, seriesCount } = family;
       if (family.labelsFrom !== 0) throw new Error(`${spec.name}: an incremental snapshot was not expanded`);
       let list = lists.get(labelValues);
       const id = `${spec.name} ${place}`;
-      const before = known.get(id);
+      const before = byFamily.get(id);
       if (list !== undefined && list.length >= seriesCount) return list;
       list ??= [];
       lists.set(labelValues, list);
@@ -59,8 +59,8 @@ export function createSeriesStates(constant: Readonly<Record<string, string>>, s
       for (let s = list.length; s < seriesCount; s++) {
         list.push(stateOf(spec.labels, labelValues.slice(s * width, (s + 1) * width), before));
       }
-      // Whatever is not in the list is gone.
-      known.set(id, new Map(list.map((state) => [state.key, state])));
+      // Forget everything that is not in the list.
+      byFamily.set(id, new Map(list.map((state) => [state.key, state])));
       return list;
     },
     startOf: (state, value) => {

@@ -1,6 +1,6 @@
 /**
- * Traces in, what the SDK's encoder takes for ended spans out. They are made here rather than by its tracer, which would
- * make ids and times of its own. Spans of one resource share an object, for by that the encoder groups them.
+ * Converts traces to ended spans for the SDK's encoder. We don't use the SDK's tracer, because it would make its own IDs
+ * and times. Spans of one resource share an object, because the encoder groups by it.
  */
 import { SpanKind, SpanStatusCode, TraceFlags } from '@opentelemetry/api';
 import type { ProtobufTraceSerializer } from '@opentelemetry/otlp-transformer';
@@ -10,13 +10,13 @@ import type { SpanRecord, TraceRecord } from '../../model/span.ts';
 export type EndedSpan = Parameters<typeof ProtobufTraceSerializer.serializeRequest>[0][number];
 
 export interface SpanMaker {
-  /** Spans of a request. */
+  /** Makes the spans of one request. */
   make(traces: readonly TraceRecord[]): EndedSpan[];
 }
 
 /**
- * Attributes of the agent's own pod and container. No span has them: the agent traces no thread of its own, so what it
- * traces belongs to another container, to the node itself, or to a task that has ended.
+ * Attributes of the agent's own pod and container. Spans don't get them: the agent does not trace its own threads, so a
+ * traced task belongs to another container, to the node itself, or has ended.
  */
 function isOfOwnPod(name: string): boolean {
   return /^(container|k8s)\./.test(name) && !/^k8s\.(node|cluster)\./.test(name);
@@ -24,9 +24,9 @@ function isOfOwnPod(name: string): boolean {
 
 const UNSET = { code: SpanStatusCode.UNSET };
 
-/** `agent`: the resource of the agent. Spans get what is true of the node, and over it the attributes of what was traced. */
+/** `agent` is the agent's resource. Spans get its attributes about the node, overridden by those of the traced task. */
 export function createSpanMaker(agent: Resource, scope: { name: string; version: string }): SpanMaker {
-  // Made for each request, because detectors of the resource may still be at work at the start.
+  // Made per request, because resource detectors may still be running at startup.
   const nodeResource = (): Resource => {
     const ofNode = Object.entries(agent.attributes).filter(([name]) => !isOfOwnPod(name));
     return resourceFromAttributes(Object.fromEntries(ofNode));
@@ -35,7 +35,7 @@ export function createSpanMaker(agent: Resource, scope: { name: string; version:
   const endedSpan = (traceId: string, record: SpanRecord, isRoot: boolean, resource: Resource): EndedSpan => {
     const { spanId, parentSpanId, error } = record;
     const context = { traceId, spanId, traceFlags: TraceFlags.SAMPLED };
-    // The parent of a root is a span of an application.
+    // The parent of a root is an application's span.
     const parentSpanContext = { ...context, spanId: parentSpanId, isRemote: isRoot };
     return {
       name: record.name,
@@ -80,7 +80,7 @@ export function createSpanMaker(agent: Resource, scope: { name: string; version:
 }
 
 function attributesOf({ attributes }: SpanRecord): EndedSpan['attributes'] {
-  // The API's lists are not readonly; nobody writes to these.
+  // The API's lists are not readonly, but nobody writes to these.
   return attributes as EndedSpan['attributes'];
 }
 

@@ -1,5 +1,5 @@
 /**
- * The little that is read of a refusal in protobuf: google.rpc.Status and the RetryInfo in its details
+ * Reads the few fields that we need from a refusal in protobuf: google.rpc.Status and the RetryInfo in its details
  * (github.com/googleapis/googleapis, google/rpc/status.proto and error_details.proto).
  */
 
@@ -8,7 +8,7 @@ const FIXED64 = 1;
 const BYTES = 2;
 const FIXED32 = 5;
 
-/** Fields of a message: numbers of varints, bytes of what has a length. Ends at the first byte that is no field. */
+/** Fields of a message: numbers for varints, bytes for fields with a length. Ends at the first invalid byte. */
 function* fieldsOf(bytes: Uint8Array): Generator<[field: number, value: number | Uint8Array]> {
   let at = 0;
   const varint = (): number => {
@@ -42,13 +42,13 @@ function textOf(value: number | Uint8Array): string {
   return typeof value === 'number' ? '' : Buffer.from(value).toString('utf8');
 }
 
-/** Status.message; '' when there is none. */
+/** Status.message; '' if there is none. */
 export function statusMessage(status: Uint8Array): string {
   for (const [field, value] of fieldsOf(status)) if (field === 2) return textOf(value);
   return '';
 }
 
-/** RetryInfo.retry_delay of a Status, in milliseconds; undefined when it has none. */
+/** RetryInfo.retry_delay of a Status, in milliseconds; undefined if there is none. */
 export function retryDelayMs(status: Uint8Array): number | undefined {
   for (const [field, any] of fieldsOf(status)) {
     if (field !== 3 || typeof any === 'number') continue;

@@ -1,6 +1,6 @@
 /**
- * The files of certificates that a target names: read at the start, where what is wrong with them is an error of the
- * config, and again when they have changed, as short-lived ones do.
+ * Reads a target's certificate files: at startup, where a problem is a config error, and again when they change, because
+ * certificates can be short-lived.
  */
 import { X509Certificate } from 'node:crypto';
 import { statSync } from 'node:fs';
@@ -10,7 +10,7 @@ import type { Log } from '../../model/log.ts';
 import type { OtlpTarget } from '../../model/otlp.ts';
 import { readUserFile } from '../../model/user-file.ts';
 
-/** As TLS takes them. */
+/** Options for TLS. */
 export interface TlsMaterial {
   ca?: Buffer;
   cert?: Buffer;
@@ -18,12 +18,12 @@ export interface TlsMaterial {
 }
 
 export interface TlsFiles {
-  /** Whether they have changed since it was last asked; then `now()` gives something else. */
+  /** Whether the files changed since the last call. `now()` returns the new contents then. */
   changed(): boolean;
   now(): TlsMaterial;
 }
 
-/** Throws a `UsageError` with the key that names a file that cannot be used. */
+/** Throws a `UsageError` that names the key of an unusable file. */
 export function openTlsFiles(target: OtlpTarget, log: Log): TlsFiles {
   const files: [key: string, as: keyof TlsMaterial, file: string | undefined][] = [
     ['otlp.certificate', 'ca', target.certificateFile],
@@ -36,11 +36,11 @@ export function openTlsFiles(target: OtlpTarget, log: Log): TlsFiles {
     for (const [key, as, file] of used) material[as] = readPem(key, file as string);
     try {
       createSecureContext(material);
-      // What is no authority it passes over.
+      // TLS silently ignores certificates that are not authorities.
       if (material.ca !== undefined) checkAuthorities(material.ca.toString('latin1'));
     } catch (error) {
       const keys = used.map(([key, , file]) => `${key} (${file})`).join(', ');
-      throw new UsageError(`${keys}: cannot be used for TLS: ${(error as Error).message}`);
+      throw new UsageError(`${keys}: can't be used for TLS: ${(error as Error).message}`);
     }
     return material;
   };
@@ -59,7 +59,7 @@ export function openTlsFiles(target: OtlpTarget, log: Log): TlsFiles {
         return true;
       } catch (error) {
         const reason = (error as Error).message;
-        log.warn({ reason }, 'OTLP: certificates have changed and cannot be used: keeping those from before');
+        log.warn({ reason }, 'OTLP: new certificates are unusable, keeping the previous ones');
         return false;
       }
     },
@@ -77,11 +77,11 @@ function readPem(key: string, file: string): Buffer {
 function checkAuthorities(pem: string): void {
   const certificates =
     pem.match(/-----BEGIN [^-]*CERTIFICATE-----[^-]*-----END [^-]*CERTIFICATE-----/g) ?? [];
-  if (certificates.length === 0) throw new Error('no certificate of an authority is in it');
+  if (certificates.length === 0) throw new Error('it contains no certificate of an authority');
   for (const certificate of certificates) new X509Certificate(certificate);
 }
 
-/** Changes with the file; '' while there is none, as within an exchange of it. */
+/** Changes with the file. '' while the file is missing, for example while it is being replaced. */
 function stampOf(file: string): string {
   try {
     const { mtimeMs, ino, size } = statSync(file);

@@ -1,7 +1,7 @@
 /**
- * Traces for OpenTelemetry's SDK: a span processor that queues whole traces up to a bound of spans, with one request under
- * way at a time. Every trace ends in an outcome. The SDK's batch processor (sdk-trace 3.1) drops single spans when its
- * queue is full, and so cuts traces.
+ * Connects traces to OpenTelemetry's SDK: a span processor that queues whole traces, limited by their number of spans,
+ * and has one request under way at a time. Every trace gets an outcome. The SDK's batch processor (sdk-trace 3.1) drops
+ * single spans if its queue is full, which would cut traces.
  */
 import {
   JsonTraceSerializer,
@@ -30,24 +30,24 @@ type SpanProcessor = NonNullable<NodeSDKConfiguration['spanProcessors']>[number]
 
 export interface TracePushOptions {
   config: OtlpTracesConfig;
-  /** Of the agent. */
+  /** The agent's resource. */
   resource: Resource;
   scope: { name: string; version: string };
   userAgent: string;
   counts: PushCounts;
   log: Log;
-  /** Called once per trace with its outcome. Exported: the backend took all of its batch. */
+  /** Called once per trace with its outcome. Exported means that the backend accepted the trace's whole batch. */
   ended(traces: readonly TraceRecord[], outcome: 'exported' | 'failed'): void;
 }
 
 export interface TracePush extends SpanProcessor {
   /** Never waits, never throws. */
   add(traces: readonly TraceRecord[]): void;
-  /** From now on the queue has `withinMs` to get empty. `shutdown` of the processor waits for that. */
+  /** Gives the queue `withinMs` to become empty. `shutdown` of the processor waits for that. */
   end(withinMs: number): void;
 }
 
-/** Throws a `UsageError` for what the target cannot do, or files it cannot read. */
+/** Throws a `UsageError` if the target is unsuitable or its files can't be read. */
 export function openTracePush(options: TracePushOptions): TracePush {
   const { config, resource, scope, counts, log, ended } = options;
   const { target, maxQueueSpans, maxBatchSpans, delayMs, exportTimeoutMs } = config;
@@ -56,7 +56,7 @@ export function openTracePush(options: TracePushOptions): TracePush {
   const outcomes = createOutcomes('traces', counts, log);
   const maker = createSpanMaker(resource, scope);
   let queue: TraceRecord[] = [];
-  /** Of the queue and of the request under way. */
+  /** Spans in the queue and in the request under way. */
   let spans = 0;
   let timer: NodeJS.Timeout | undefined;
   let sending: Promise<void> | undefined;
@@ -67,7 +67,7 @@ export function openTracePush(options: TracePushOptions): TracePush {
   const { origin, pathname } = new URL(target.url);
   log.info({ endpoint: origin + pathname, protocol: target.protocol }, 'pushing traces over OTLP');
 
-  /** Traces from the front of the queue, as many as a request holds: one at least. */
+  /** Returns traces from the front of the queue, as many as fit into a request; at least one. */
   const takeBatch = (): TraceRecord[] => {
     let size = 0;
     let length = 0;
@@ -84,12 +84,12 @@ export function openTracePush(options: TracePushOptions): TracePush {
 
   const fateOf = async (batch: readonly TraceRecord[]): ReturnType<typeof sender.send> => {
     const leftMs = Math.min(exportTimeoutMs, deadlineMs - performance.now());
-    if (leftMs <= 0) return { taken: false, reason: 'there is no more time' };
+    if (leftMs <= 0) return { accepted: false, reason: 'shutdown timed out' };
     try {
       if (resource.asyncAttributesPending) await resource.waitForAsyncAttributes?.();
       return await sender.send(maker.make(batch), leftMs);
     } catch (error) {
-      return { taken: false, reason: reasonOf(error) };
+      return { accepted: false, reason: reasonOf(error) };
     }
   };
 
@@ -98,7 +98,7 @@ export function openTracePush(options: TracePushOptions): TracePush {
     const size = spansOf(batch);
     const fate = await fateOf(batch);
     spans -= size;
-    if (!fate.taken) {
+    if (!fate.accepted) {
       ended(batch, 'failed');
       outcomes.failed(fate.reason);
       return;
@@ -106,7 +106,7 @@ export function openTracePush(options: TracePushOptions): TracePush {
     const partial = fate.response?.partialSuccess;
     const rejected = rejectedOf(partial?.rejectedSpans, size);
     const reason = partial?.errorMessage ?? '';
-    // Nobody says which spans were rejected, so of no trace of the batch is it known that it has arrived.
+    // The backend does not say which spans it rejected, so no trace of the batch certainly arrived.
     ended(batch, rejected > 0 ? 'failed' : 'exported');
     if (rejected >= size) {
       outcomes.failed(`the backend rejected all spans${reason && `: ${reason}`}`);
@@ -128,7 +128,7 @@ export function openTracePush(options: TracePushOptions): TracePush {
     });
   };
 
-  /** Full batches go at once, the rest when it has waited for others; none while the backend wants to be left alone. */
+  /** Sends full batches at once and the rest after a delay; nothing while the backend asks us to wait. */
   const wake = (): void => {
     if (sending !== undefined || isStopped || queue.length === 0) return;
     const quietMs = sender.quietMs();
@@ -157,7 +157,10 @@ export function openTracePush(options: TracePushOptions): TracePush {
         queue.push(trace);
         spans += trace.spans.length;
       }
-      drop(noRoom, isStopped ? 'the program ends' : `${maxQueueSpans} spans are waiting already`);
+      drop(
+        noRoom,
+        isStopped ? 'the program is shutting down' : `the queue of ${maxQueueSpans} spans is full`,
+      );
       wake();
     },
     end: (withinMs) => {
@@ -167,7 +170,7 @@ export function openTracePush(options: TracePushOptions): TracePush {
       sender.hurry();
       late = setTimeout(() => sender.close(), withinMs);
     },
-    // Only `add` brings spans: the agent's own code is not traced.
+    // Spans only come from `add`: the agent's own code is not instrumented.
     onStart: () => {},
     onEnd: () => {},
     forceFlush: async () => {
@@ -180,7 +183,7 @@ export function openTracePush(options: TracePushOptions): TracePush {
       clearTimeout(late);
       sender.close();
       spans -= spansOf(queue);
-      drop(queue, 'there was no more time for them');
+      drop(queue, 'shutdown timed out');
       queue = [];
       outcomes.ended();
     },

@@ -49,7 +49,7 @@ test('a call, with headers and compressed', async () => {
   const body = Buffer.alloc(20_000, 'a');
   for (const compression of ['none', 'gzip'] as const) {
     const transport = transportTo(receiver.url, { compression, headers: { 'Api-Key': 'x' } });
-    assert.ok((await transport.attempt(body, 5000)).taken);
+    assert.ok((await transport.attempt(body, 5000)).accepted);
     const request = receiver.received.at(-1);
     assert.deepEqual(request?.body, body);
     assert.equal(request?.headers['api-key'], 'x');
@@ -88,10 +88,10 @@ test('a backend that hangs, is gone, and comes back', async () => {
   const transport = transportTo(receiver.url);
   receiver.answer = 'hang';
   const late = refused(await transport.attempt(BODY, 300));
-  assert.match(late.reason, /^no answer within 0.3 s|^gRPC DEADLINE_EXCEEDED/);
+  assert.match(late.reason, /^no response within 0.3 s|^gRPC DEADLINE_EXCEEDED/);
   assert.equal(late.retryable, true);
   receiver.answer = 'ok';
-  assert.ok((await transport.attempt(BODY, 5000)).taken, 'by another connection');
+  assert.ok((await transport.attempt(BODY, 5000)).accepted, 'by another connection');
 
   await receiver.close();
   const gone = refused(await transport.attempt(BODY, 5000));
@@ -99,7 +99,7 @@ test('a backend that hangs, is gone, and comes back', async () => {
   assert.equal(gone.retryable, true);
   await receiverOf({ port: receiver.port });
   const deadline = performance.now() + 20_000;
-  while (!(await transport.attempt(BODY, 5000)).taken) {
+  while (!(await transport.attempt(BODY, 5000)).accepted) {
     assert.ok(performance.now() < deadline, 'it does not recover');
     await new Promise((resolve) => setTimeout(resolve, 100));
   }
@@ -118,7 +118,7 @@ test('a host that takes connections and is silent: none of them stays', async (t
   const transport = transportTo(`http://127.0.0.1:${(silent.address() as AddressInfo).port}`);
   for (let i = 0; i < 3; i++) {
     const { reason, retryable } = refused(await transport.attempt(BODY, 200));
-    assert.deepEqual([reason, retryable], ['no answer within 0.2 s', true]);
+    assert.deepEqual([reason, retryable], ['no response within 0.2 s', true]);
   }
   while (open > 0) await new Promise((resolve) => setTimeout(resolve, 10));
 });
@@ -170,7 +170,7 @@ test('what is no gRPC: HTTP/1, a proxy, other bytes', async (t) => {
     const timer = setInterval(() => stream.write('x'), 20);
     stream.on('close', () => clearInterval(timer)).on('error', () => {});
   });
-  assert.equal(refused(await transport.attempt(BODY, 200)).reason, 'no answer within 0.2 s');
+  assert.equal(refused(await transport.attempt(BODY, 200)).reason, 'no response within 0.2 s');
   transport.close();
 });
 
@@ -192,7 +192,7 @@ test('a backend that says goodbye between two calls', async (t) => {
   t.after(() => server.close());
   const transport = transportTo(`http://127.0.0.1:${(server.address() as AddressInfo).port}`);
   for (let i = 0; i < 3; i++) {
-    assert.ok((await transport.attempt(BODY, 20_000)).taken);
+    assert.ok((await transport.attempt(BODY, 20_000)).accepted);
     await new Promise((resolve) => setTimeout(resolve, 50));
   }
   assert.equal(sessions.size, 3);
@@ -218,13 +218,13 @@ test('TLS, with a certificate of our own', async () => {
     clientCertificateFile: file('client.crt'),
     clientKeyFile: file('client.key'),
   });
-  assert.ok((await shown.attempt(BODY, 5000)).taken);
+  assert.ok((await shown.attempt(BODY, 5000)).accepted);
   const bare = transportTo(receiver.url, { certificateFile: file('ca.crt') });
-  assert.ok(!(await bare.attempt(BODY, 2000)).taken);
+  assert.ok(!(await bare.attempt(BODY, 2000)).accepted);
   const trustless = transportTo(receiver.url);
   assert.match(refused(await trustless.attempt(BODY, 20_000)).reason, /certificate/);
   const plain = transportTo(receiver.url.replace('https', 'http'));
-  assert.ok(!(await plain.attempt(BODY, 2000)).taken);
+  assert.ok(!(await plain.attempt(BODY, 2000)).accepted);
 });
 
 test('headers that gRPC cannot send are an error of the config, without their value', () => {

@@ -51,7 +51,7 @@ test('a request, as the specification has it', async () => {
   receiver.answer = { status: 200, body: 'an answer' };
   const headers = { Authorization: 'Bearer x', 'X-Scope-OrgID': '7' };
   const attempt = await transportTo(receiver.url, { headers }).attempt(BODY, 5000);
-  assert.deepEqual(attempt, { taken: true, response: Buffer.from('an answer') });
+  assert.deepEqual(attempt, { accepted: true, response: Buffer.from('an answer') });
   const [request] = receiver.received;
   assert.equal(request.path, '/v1/metrics');
   assert.deepEqual(request.body, BODY);
@@ -67,7 +67,7 @@ test('JSON, and gzip', async () => {
   const receiver = await receiverOf();
   const body = Buffer.from('{"a": 1}'.repeat(1000));
   const transport = transportTo(receiver.url, { protocol: 'http/json', compression: 'gzip' });
-  assert.ok((await transport.attempt(body, 5000)).taken);
+  assert.ok((await transport.attempt(body, 5000)).accepted);
   const [{ headers, body: received, wireBytes }] = receiver.received;
   assert.equal(headers['content-type'], 'application/json');
   assert.equal(headers['content-encoding'], 'gzip');
@@ -97,7 +97,7 @@ test('credentials and a query in the endpoint arrive', async () => {
 test('one connection serves many requests', async () => {
   const receiver = await receiverOf();
   const transport = transportTo(receiver.url);
-  for (let i = 0; i < 5; i++) assert.ok((await transport.attempt(BODY, 5000)).taken);
+  for (let i = 0; i < 5; i++) assert.ok((await transport.attempt(BODY, 5000)).accepted);
   assert.equal(receiver.connections(), 1);
 });
 
@@ -156,7 +156,7 @@ test('a backend that hangs, drips, breaks off or is not there costs its time and
   for (const answer of ['hang', 'drip'] as const) {
     receiver.answer = answer;
     assert.deepEqual(refused(await transport.attempt(BODY, 300)), {
-      reason: 'no answer within 0.3 s',
+      reason: 'no response within 0.3 s',
       retryable: true,
     });
   }
@@ -169,7 +169,7 @@ test('a backend that hangs, drips, breaks off or is not there costs its time and
   receiver.answer = { status: 200, body: Buffer.alloc(5 << 20) };
   assert.match(refused(await transport.attempt(BODY, 500)).reason, /exceeded size limit/);
   receiver.answer = { status: 200 };
-  assert.ok((await transport.attempt(BODY, 5000)).taken, 'and then it is well again');
+  assert.ok((await transport.attempt(BODY, 5000)).accepted, 'and then it is well again');
 
   const gone = await startHttpReceiver();
   await gone.close();
@@ -194,7 +194,7 @@ test('an attempt in a hurry ends with the first answer, one that may still be ta
   const again = await transport.attempt(BODY, 60_000, closing, AbortSignal.abort());
   assert.equal(refused(again).reason, 'HTTP 503 Service Unavailable');
   receiver.answer = { status: 200 };
-  assert.ok((await transport.attempt(BODY, 60_000, closing, AbortSignal.abort())).taken);
+  assert.ok((await transport.attempt(BODY, 60_000, closing, AbortSignal.abort())).accepted);
   const requests = receiver.received.length;
   await new Promise((resolve) => setTimeout(resolve, 1500));
   assert.equal(receiver.received.length, requests, 'what was given up is not tried again');
@@ -217,7 +217,7 @@ const server = { ...identity('server'), ca: pem('ca.crt') };
 test('TLS: the authority that is named, and no other', async () => {
   const receiver = await receiverOf({ tls: server });
   const trusting = transportTo(receiver.url, { certificateFile: file('ca.crt') });
-  assert.ok((await trusting.attempt(BODY, 5000)).taken);
+  assert.ok((await trusting.attempt(BODY, 5000)).accepted);
   for (const certificateFile of [undefined, file('other-ca.crt')]) {
     const transport = transportTo(receiver.url, certificateFile === undefined ? {} : { certificateFile });
     assert.match(refused(await transport.attempt(BODY, 5000)).reason, /certificate/);
@@ -232,9 +232,9 @@ test('TLS with a certificate of our own', async () => {
     clientCertificateFile: file('client.crt'),
     clientKeyFile: file('client.key'),
   });
-  assert.ok((await shown.attempt(BODY, 5000)).taken);
+  assert.ok((await shown.attempt(BODY, 5000)).accepted);
   const bare = transportTo(receiver.url, { certificateFile });
-  assert.ok(!(await bare.attempt(BODY, 5000)).taken);
+  assert.ok(!(await bare.attempt(BODY, 5000)).accepted);
 });
 
 test('certificates are read again when they have changed, and kept when what came is none', async () => {
@@ -242,20 +242,20 @@ test('certificates are read again when they have changed, and kept when what cam
   const certificateFile = join(directory, 'ca.pem');
   copyFileSync(file('other-ca.crt'), certificateFile);
   const transport = transportTo(receiver.url, { certificateFile });
-  assert.ok(!(await transport.attempt(BODY, 5000)).taken);
+  assert.ok(!(await transport.attempt(BODY, 5000)).accepted);
   const replace = (write: () => void, seconds: number) => {
     write();
     utimesSync(certificateFile, seconds, seconds);
   };
   replace(() => copyFileSync(file('ca.crt'), certificateFile), 1000);
-  assert.ok((await transport.attempt(BODY, 5000)).taken);
+  assert.ok((await transport.attempt(BODY, 5000)).accepted);
   replace(() => writeFileSync(certificateFile, '-----BEGIN CERTIFICATE-----\nhalf a fi'), 2000);
-  assert.ok((await transport.attempt(BODY, 5000)).taken);
+  assert.ok((await transport.attempt(BODY, 5000)).accepted);
   rmSync(certificateFile);
-  assert.ok((await transport.attempt(BODY, 5000)).taken);
+  assert.ok((await transport.attempt(BODY, 5000)).accepted);
   assert.deepEqual(
     new Set(warnings),
-    new Set(['OTLP: certificates have changed and cannot be used: keeping those from before']),
+    new Set(['OTLP: new certificates are unusable, keeping the previous ones']),
   );
 });
 
@@ -271,13 +271,16 @@ test('files that cannot be used are an error of the config', () => {
     );
     return true;
   });
-  assert.throws(open({ certificateFile: broken }), /otlp\.certificate .*: no certificate of an authority/);
+  assert.throws(
+    open({ certificateFile: broken }),
+    /otlp\.certificate .*: it contains no certificate of an authority/,
+  );
   assert.throws(
     open({ clientCertificateFile: broken, clientKeyFile: file('client.key') }),
-    /^UsageError: otlp\.client_certificate \(.*broken\.pem\), otlp\.client_key \(.*client\.key\): cannot be used for TLS: /,
+    /^UsageError: otlp\.client_certificate \(.*broken\.pem\), otlp\.client_key \(.*client\.key\): can't be used for TLS: /,
   );
   assert.throws(
     open({ clientCertificateFile: file('client.crt'), clientKeyFile: file('server.key') }),
-    /cannot be used for TLS: .*mismatch/,
+    /can't be used for TLS: .*mismatch/,
   );
 });

@@ -320,7 +320,10 @@ test('a family of which two stores say different kinds is an error, and so is an
   const other = new MetricStore({ tellSeries: false });
   other.counter({ name: 'x', help: '' }).slot([]);
   const maker = makerOf();
-  assert.throws(() => maker.make([one.snapshot(), other.snapshot()], [], NOW), /x: two stores disagree/);
+  assert.throws(
+    () => maker.make([one.snapshot(), other.snapshot()], [], NOW),
+    /x: two stores declare different kinds/,
+  );
   const partial = one.snapshot({ x: { epoch: 0, count: 1 } });
   assert.throws(() => maker.make([partial], [], NOW), /x: an incremental snapshot was not expanded/);
 });

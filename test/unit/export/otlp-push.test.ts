@@ -96,7 +96,7 @@ function pushTo(
       kernelRelease: '6.18.0',
       kernelVersion: '#1',
       env: { K8S_NODE_NAME: 'worker' },
-      said: { team: 'a' },
+      userAttributes: { team: 'a' },
     },
     counts: metrics,
     log: { debug() {}, info: log('info'), warn: log('warn'), error: log('error') },
@@ -228,7 +228,7 @@ test('one that is killed and comes back: failures are counted and told of once, 
   assert.equal(pointsOf(request.pushed(), 'c')[0].value, 2);
   await until(() => lines.length >= 3, 'the recovery is told of');
   assert.match(lines[1], /^warn OTLP: a push failed .*ECONN|^warn OTLP: a push failed .*hang up/);
-  assert.match(lines[2], /^info OTLP: the backend takes what is pushed again/);
+  assert.match(lines[2], /^info OTLP: pushing works again/);
   assert.equal(lines.length, 3);
 });
 
@@ -265,7 +265,7 @@ test('one that hangs holds one connection and one request', async () => {
   const { push, counted, lines } = pushTo(receiver.url);
   await until(() => counted().failed >= 8, 'failures are counted');
   assert.ok(receiver.connections() <= 2, String(receiver.connections()));
-  assert.match(lines[1], /no answer within 0\.1 s/);
+  assert.match(lines[1], /no response within 0\.1 s/);
   receiver.answer = { status: 200 };
   await until(() => counted().exported > 0, 'it recovers');
   await push.stop(1000);
@@ -282,7 +282,7 @@ test('at the end a backend that hangs is not waited for longer than told', TIMEO
   await push.stop(400);
   await until(() => counted().failed === 1, 'it is counted');
   assert.ok(
-    lines.some((line) => /the last values did not arrive|no answer before/.test(line)),
+    lines.some((line) => /the last push failed, its data is lost|no response before/.test(line)),
     lines.join(),
   );
   await until(() => receiver.connections() === 0, 'the connection is ended');
@@ -312,7 +312,7 @@ test('points that a backend did not take are counted, by either encoding', async
     });
     await push.stop(5000);
     assert.deepEqual(counted(), { exported: 1, failed: 0, rejected: 3 });
-    assert.match(lines[1], /did not take all of a push .*"reason":"too old","points":3/);
+    assert.match(lines[1], /rejected part of a push .*"reason":"too old","points":3/);
     if (protocol === 'grpc') await receiver.close();
   }
 });
@@ -374,7 +374,7 @@ test('a scrape that fails is a push that failed', async () => {
       kernelRelease: '',
       kernelVersion: '',
       env: {},
-      said: {},
+      userAttributes: {},
     },
     counts: metrics,
     log: { debug() {}, info() {}, error() {}, warn: (fields) => lines.push(String(fields.reason)) },
@@ -438,7 +438,7 @@ test('many points go in several requests, each series once', async () => {
       kernelRelease: '',
       kernelVersion: '',
       env: {},
-      said: {},
+      userAttributes: {},
     },
     counts: metrics,
     log: { debug() {}, info() {}, error() {}, warn() {} },

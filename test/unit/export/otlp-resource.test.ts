@@ -14,7 +14,7 @@ const FACTS: ResourceFacts = {
   kernelRelease: '6.18.0',
   kernelVersion: '#1 SMP',
   env: {},
-  said: {},
+  userAttributes: {},
 };
 const of = (facts: Partial<ResourceFacts>) => resourceAttributes({ ...FACTS, ...facts });
 const idOf = (facts: Partial<ResourceFacts>) => of(facts)['service.instance.id'];
@@ -75,7 +75,9 @@ test('a pod, as far as the environment tells', () => {
 });
 
 test('what the user says wins', () => {
-  const attributes = of({ said: { 'service.name': 'mine', 'service.instance.id': '7', team: 'a' } });
+  const attributes = of({
+    userAttributes: { 'service.name': 'mine', 'service.instance.id': '7', team: 'a' },
+  });
   assert.equal(attributes['service.name'], 'mine');
   assert.equal(attributes['service.instance.id'], '7');
   assert.equal(attributes.team, 'a');

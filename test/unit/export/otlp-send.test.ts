@@ -8,9 +8,9 @@ import { createSender, type Sender } from '../../../src/export/otlp/send.ts';
 type Attempt = Attempted<Uint8Array>;
 
 const BODY = new Uint8Array([1]);
-const TAKEN: Attempt = { taken: true, response: new Uint8Array([7]) };
+const TAKEN: Attempt = { accepted: true, response: new Uint8Array([7]) };
 const refusal = (reason: string, retryable: boolean, waitMs?: number): Attempt => ({
-  taken: false,
+  accepted: false,
   reason,
   retryable,
   ...(waitMs === undefined ? {} : { waitMs }),
@@ -58,13 +58,13 @@ test('what is taken at once is tried once', async () => {
 
 test('what is refused for good is not tried again', async () => {
   const { sender, attempts } = senderOf([refusal('HTTP 400', false)]);
-  assert.deepEqual(await sender.send(BODY, 30_000), { taken: false, reason: 'HTTP 400' });
+  assert.deepEqual(await sender.send(BODY, 30_000), { accepted: false, reason: 'HTTP 400' });
   assert.equal(attempts.length, 1);
 });
 
 test('what may pass is tried again with growing pauses, for as long as there is time', async () => {
   const { sender, attempts } = senderOf([refusal('HTTP 503', true)]);
-  assert.deepEqual(await sender.send(BODY, 30_000), { taken: false, reason: 'HTTP 503' });
+  assert.deepEqual(await sender.send(BODY, 30_000), { accepted: false, reason: 'HTTP 503' });
   const pauses = attempts.slice(1).map(({ atMs }, i) => Math.round(atMs - attempts[i].atMs));
   assert.deepEqual(pauses, [1000, 1600, 2560, 4096, 6554, 10_000]);
 });
@@ -89,11 +89,11 @@ test('a wait that the backend asks for is kept, if there is time for it', async 
 
 test('a longer one is kept by the pushes that follow', async () => {
   const { sender, attempts, clock } = senderOf([refusal('HTTP 429', true, 120_000), TAKEN]);
-  assert.deepEqual(await sender.send(BODY, 30_000), { taken: false, reason: 'HTTP 429' });
+  assert.deepEqual(await sender.send(BODY, 30_000), { accepted: false, reason: 'HTTP 429' });
   assert.equal(clock.nowMs, 5000, 'and nobody waits for nothing');
   clock.nowMs += 60_000;
   const early = await sender.send(BODY, 30_000);
-  assert.deepEqual(early, { taken: false, reason: 'the backend wants to be left alone for 60 s more' });
+  assert.deepEqual(early, { accepted: false, reason: 'backend asked to retry in 60 s' });
   clock.nowMs += 50_000;
   assert.deepEqual(await sender.send(BODY, 30_000), TAKEN);
   assert.deepEqual(
@@ -129,7 +129,7 @@ test('pauses are spread, so that a thousand nodes do not come back at once', asy
 test('in a hurry there is one attempt', async () => {
   const { sender, attempts } = senderOf([refusal('HTTP 503', true)]);
   sender.hurry();
-  assert.deepEqual(await sender.send(BODY, 30_000), { taken: false, reason: 'HTTP 503' });
+  assert.deepEqual(await sender.send(BODY, 30_000), { accepted: false, reason: 'HTTP 503' });
   assert.equal(attempts.length, 1);
 });
 
@@ -151,7 +151,7 @@ test('whatever the backend does, a push ends in time', async () => {
           const before = attempts.length;
           const fate = await sender.send(BODY, withinMs);
           assert.ok(clock.nowMs - beganMs <= withinMs + 1, `${clock.nowMs - beganMs} ms of ${withinMs}`);
-          if (fate.taken) assert.equal(answers[Math.min(attempts.length, answers.length) - 1], TAKEN);
+          if (fate.accepted) assert.equal(answers[Math.min(attempts.length, answers.length) - 1], TAKEN);
           assert.ok(attempts.length - before <= 60);
         }
       },

@@ -28,7 +28,7 @@ const RESOURCE = {
   kernelRelease: '6.18.0',
   kernelVersion: '#1',
   env: {},
-  said: { team: 'a' },
+  userAttributes: { team: 'a' },
 };
 
 type Options = Partial<OtlpTracesConfig> & { protocol?: OtlpProtocol; timeoutMs?: number };
@@ -370,7 +370,7 @@ for (const protocol of ['http/protobuf', 'http/json', 'grpc'] as const) {
     assert.deepEqual(await push(2, 'too old'), {
       ...{ traces: [0, 2], spans: [0, 4], requests: [1, 0], rejected: 2, exemplars: 0 },
     });
-    assert.match(lines[1], /did not take all of a push .*too old/);
+    assert.match(lines[1], /rejected part of a push .*too old/);
     assert.deepEqual(await push(4, 'quota'), {
       ...{ traces: [0, 4], spans: [0, 8], requests: [1, 1], rejected: 2, exemplars: 0 },
     });
