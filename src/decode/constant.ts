@@ -17,13 +17,13 @@ export function constantValue(text: string): number | undefined {
 
   function binary(level: number): bigint | undefined {
     if (level === OPERATORS.length) return unary();
-    let left = binary(level + 1);
-    while (left !== undefined && OPERATORS[level].includes(tokens[at])) {
+    let first = binary(level + 1);
+    while (first !== undefined && OPERATORS[level].includes(tokens[at])) {
       const operator = tokens[at++];
       const right = binary(level + 1);
-      left = right === undefined ? undefined : apply(operator, left, right);
+      first = right === undefined ? undefined : apply(operator, first, right);
     }
-    return left;
+    return first;
   }
 
   function unary(): bigint | undefined {

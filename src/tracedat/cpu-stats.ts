@@ -18,7 +18,7 @@ export function cpuStatsText(stats: BufferStats): string {
   return LINES.map(([key, label]) => `${label}: ${stats[key]}\n`).join('');
 }
 
-/** Returns undefined if the text does not name a CPU. A missing or invalid line counts as 0. */
+/** Returns undefined if the text lacks the CPU's line. A missing or invalid line counts as 0. */
 export function parseCpuStats(text: string): BufferStats | undefined {
   const counts = new Map<string, number>();
   for (const [, label, digits] of text.matchAll(/^([A-Za-z ]+?)[ \t]*:[ \t]*(\d+)[ \t]*$/gm))

@@ -44,7 +44,7 @@ export function refused(error: unknown, file: string, action: string): KernelErr
     EROFS: 'choose a file in a writable directory',
     EACCES: 'choose another file, or run as a user who may access it',
     ENOENT: action === 'create' ? 'make its directory first' : 'check the name',
-    EISDIR: 'name a file, not a directory',
+    EISDIR: 'choose a file, not a directory',
   };
   const remedy = remedies[errno];
   return new KernelError({ file, errno, action, ...(remedy === undefined ? {} : { remedy }) });

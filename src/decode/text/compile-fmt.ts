@@ -136,7 +136,7 @@ function assemble({ pieces, used, composed, wanted, place, isVariant }: Assembly
     } else {
       const field = used.has(printed) && meaning?.kind === 'text' ? wanted.get(meaning.field) : undefined;
       const most = Math.max(printed.most, piece.width);
-      // Two adjacent strings can't be told apart. If no field of them is wanted, that is fine.
+      // Two adjacent strings have no boundary in the text. If no field of them is wanted, that is fine.
       if (i > 0 && field === undefined && isPassedString(pieces[i - 1], used)) {
         const previous = code.length - steps.STEP;
         code[previous + 1] += most;

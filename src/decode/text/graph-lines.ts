@@ -236,8 +236,8 @@ export function makeGraphReader(options: GraphOptions): GraphReader {
       const textEnd = commentEnd(bytes, at + 3, end);
       if (textEnd < 0) return -1;
       // Print the event as its own line, because it is matched to the end of a line.
-      const alone = Buffer.concat([bytes.subarray(at + 3, textEnd), NEWLINE_BYTES]);
-      options.comment(alone, 0, alone.length);
+      const comment = Buffer.concat([bytes.subarray(at + 3, textEnd), NEWLINE_BYTES]);
+      options.comment(comment, 0, comment.length);
       return textEnd + COMMENT_END.length;
     }
     if (!Number.isInteger(depth)) return -1;

@@ -168,7 +168,7 @@ export function makeTextProblems(): (type: TextEventType) => string | undefined 
     const [system, name] = type.event.split(':');
     const first = firstByName.get(name) ?? type.event;
     if (first !== type.event && system !== 'ftrace')
-      return `it can't be told apart from ${first}, which is also read`;
+      return `its text looks the same as that of ${first}, which is also read`;
     const problem = textProblem(type);
     if (problem === undefined) firstByName.set(name, first);
     return problem;

@@ -180,7 +180,7 @@ describe('lines by print fmt', () => {
     const second = { ...first, event: 'other:probe' };
     assert.equal(problemOf(first), undefined);
     assert.equal(problemOf(first), undefined);
-    assert.match(problemOf(second) ?? '', /told apart from test:probe/);
+    assert.match(problemOf(second) ?? '', /the same as that of test:probe/);
     // An event that can't be read does not block the next.
     const again = makeTextProblems();
     assert.match(again(made('"%d", REC->h', ['w'])) ?? '', /does not contain w/);
