@@ -47,6 +47,9 @@ const OPTIONS: Readonly<Record<string, '0' | '1'>> = {
   'sym-offset': '0',
 };
 
+/** Has the markers of the top level copied into the instance. */
+export const COPY_MARKERS = 'options/copy_trace_marker';
+
 const SMALLEST_KB = 4;
 /** Where the asked-for size was refused, all CPUs together get at most this part of the free memory. */
 const FALLBACK_SHARE = 1 / 8;

@@ -7,7 +7,13 @@ import { machine, release } from 'node:os';
 import { join } from 'node:path';
 import { errnoOf, KernelError } from '../model/errors.ts';
 import type { BufferStats, TraceMetadata } from '../model/source.ts';
-import { type BufferRequest, type BuffersInForce, instanceLayout, prepareBuffers } from './buffers.ts';
+import {
+  type BufferRequest,
+  type BuffersInForce,
+  COPY_MARKERS,
+  instanceLayout,
+  prepareBuffers,
+} from './buffers.ts';
 import { possibleCpus } from './cpu-dirs.ts';
 import { disableEvents, enableEvents, formatText, listEvents } from './events.ts';
 import { readText, refusal, tryReadText, writeControl } from './files.ts';
@@ -144,10 +150,15 @@ function makeInstance(
   let removed = false;
   const common = commonOf(root, dir);
 
+  // While an instance copies markers and does not record, the kernel refuses the markers of every program.
+  const stop = () => {
+    quietly(() => writeControl(dir, COPY_MARKERS, '0'));
+    writeControl(dir, 'tracing_on', '0');
+  };
   const remove = (): readonly string[] => {
     if (removed) return [];
     if (!released) {
-      quietly(() => writeControl(dir, 'tracing_on', '0'));
+      quietly(stop);
       quietly(() => disableEvents(dir));
       for (const pages of opened) pages.close();
       opened.clear();
@@ -172,7 +183,7 @@ function makeInstance(
     prepare: (request) => prepareBuffers(dir, request),
     enable: (events) => enableEvents(dir, events),
     start: () => writeControl(dir, 'tracing_on', '1'),
-    stop: () => writeControl(dir, 'tracing_on', '0'),
+    stop,
     openPages: () => {
       const pages = openLivePages(dir, instanceLayout(dir).pageSize);
       opened.add(pages);

@@ -1,17 +1,20 @@
 /**
  * Where programs write texts that an instance records: its own `trace_marker`, and the top level's where the kernel
  * copies them (`options/copy_trace_marker` of an instance, kernel/trace/trace.c: update_marker_trace()).
+ *
+ * While an instance copies markers and its recording is off, the kernel refuses every marker at the top level with EBADF
+ * (tracing_mark_write() stops at the first buffer that takes nothing). So an instance copies only while it records.
  */
+import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { KernelError } from '../model/errors.ts';
 import type { MarkerStatus } from '../model/status.ts';
+import { COPY_MARKERS as COPY } from './buffers.ts';
 import { tryReadText } from './files.ts';
 import type { Instance } from './instance.ts';
 import { pathOnHost } from './mount.ts';
 
-const COPY = 'options/copy_trace_marker';
-
-/** Has the top level's markers copied into the instance, where the kernel can. Files have the paths of the host. */
+/** Finds out which files the instance can record. The kernel copies nothing before `startCopies()`. Paths of the host. */
 export function receiveMarkers(instance: Pick<Instance, 'root' | 'dir' | 'name' | 'set'>): MarkerStatus {
   const own = pathOnHost(instance.root, 'instances', instance.name, 'trace_marker');
   const top = pathOnHost(instance.root, 'trace_marker');
@@ -21,10 +24,26 @@ export function receiveMarkers(instance: Pick<Instance, 'root' | 'dir' | 'name' 
       reason: `this kernel does not copy what is written into ${top}, and spans.top_level_markers is off`,
     };
   try {
-    instance.set(COPY, '1');
+    instance.set(COPY, '0');
     return { files: [own, top], reason: '' };
   } catch (error) {
     if (!(error instanceof KernelError)) throw error;
     return { files: [own], reason: error.message };
   }
+}
+
+/** Has the top level's markers copied into an instance that records. */
+export function startCopies(instance: Pick<Instance, 'set'>): void {
+  instance.set(COPY, '1');
+}
+
+/** Why the kernel refuses markers at the top level, if another instance makes it do so. */
+export function markersRefused(root: string, own: string): string | undefined {
+  const guilty = readdirSync(join(root, 'instances')).find((name) => {
+    const shows = (file: string) => tryReadText(join(root, 'instances', name, file))?.trim();
+    return name !== own && shows(COPY) === '1' && shows('tracing_on') === '0';
+  });
+  if (guilty === undefined) return undefined;
+  const dir = pathOnHost(root, 'instances', guilty);
+  return `programs cannot write markers into ${pathOnHost(root, 'trace_marker')}: ${dir} copies them and its recording is off; remove that directory, or write 1 to its tracing_on`;
 }

@@ -6,6 +6,7 @@ import { spawnSync } from 'node:child_process';
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { removeLeftovers } from '../support/leftovers.ts';
 import { whyNotTraceable } from '../support/traceable.ts';
 
 const reason = whyNotTraceable();
@@ -13,6 +14,7 @@ if (reason !== undefined) {
   console.error(`\nLIVE TESTS NOT RUN: the kernel of this machine cannot be traced: ${reason}\n`);
   process.exit(process.env.CI ? 1 : 0);
 }
+removeLeftovers();
 // Hundreds of processes start here, each with the same sources.
 process.env.NODE_COMPILE_CACHE ??= fileURLToPath(
   new URL('../../node_modules/.cache/compiled', import.meta.url),

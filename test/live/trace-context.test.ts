@@ -5,7 +5,16 @@
 import assert from 'node:assert/strict';
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, writeFileSync } from 'node:fs';
+import {
+  closeSync,
+  constants,
+  existsSync,
+  mkdirSync,
+  openSync,
+  rmdirSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -183,6 +192,55 @@ for (const reader of ['raw', 'trace_pipe'] as const) {
     });
   });
 }
+
+describe('markers of other programs', { skip: COPIES ? busy : 'this kernel does not copy markers' }, () => {
+  const start = (name: string) => {
+    const path = join(bench.directory, `${name}.yaml`);
+    const spans = { kinds: { syscalls: { threshold: '1s', include: ['fsync'] } } };
+    writeFileSync(path, JSON.stringify({ instance: name, state_dir: bench.directory, spans }));
+    return startAgent(loadAgentConfig({ file: path, env: {} }), { log, version: '0' });
+  };
+
+  it('are never refused while an agent starts, records and stops', async () => {
+    const marker = openSync(TOP, constants.O_WRONLY);
+    const outcomes: string[] = [];
+    const timer = setInterval(() => {
+      try {
+        writeSync(marker, 'not for the agent');
+        outcomes.push('written');
+      } catch (error) {
+        outcomes.push(String(error));
+      }
+    }, 1);
+    try {
+      for (let i = 0; i < 3; i++) await (await start(bench.instanceName('m'))).stop();
+    } finally {
+      clearInterval(timer);
+      closeSync(marker);
+    }
+    assert.ok(outcomes.length > 10, `${outcomes.length} markers`);
+    assert.deepEqual([...new Set(outcomes)], ['written']);
+  });
+
+  it('are reported as refused if another instance copies them and does not record', async () => {
+    const guilty = join(TRACEFS, 'instances', bench.instanceName('guilty'));
+    mkdirSync(guilty);
+    writeFileSync(join(guilty, 'options/copy_trace_marker'), '1');
+    writeFileSync(join(guilty, 'tracing_on'), '0');
+    try {
+      const agent = await start(bench.instanceName('m'));
+      const { warnings } = await agent.status();
+      await agent.stop();
+      const warning = warnings.find((one) => one.includes(guilty));
+      assert.match(
+        String(warning),
+        /programs cannot write markers into .*: .* copies them and its recording is off/,
+      );
+    } finally {
+      rmdirSync(guilty);
+    }
+  });
+});
 
 /** Runs a program; its process, and what it printed. */
 async function run(command: readonly string[], env = process.env): Promise<{ pid: number; printed: string }> {

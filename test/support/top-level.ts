@@ -10,6 +10,7 @@ import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { topLevelUser } from '../../src/tracefs/journal/top-level-user.ts';
+import { markersRefused } from '../../src/tracefs/markers.ts';
 import { findTracefs } from '../../src/tracefs/mount.ts';
 
 /** Locked by who has the turn, and says who that is. */
@@ -91,7 +92,7 @@ function use(root: string): string | undefined {
     topLevelUser(root) ??
     (readFileSync(join(root, 'tracing_on'), 'latin1').startsWith('0')
       ? 'somebody has switched off its recording: tracing_on is 0'
-      : undefined);
+      : markersRefused(root, ''));
   if (user === undefined) return undefined;
   const open = openers(root);
   return `${user} (${open.length > 0 ? `open by ${open.join('; ')}` : 'no process has a file of it open'})`;

@@ -11,7 +11,7 @@ import type { ProbeStatus } from '../../model/status.ts';
 import { setOptions } from '../../tracefs/buffers.ts';
 import { type KernelFeatures, kernelFeatures } from '../../tracefs/features.ts';
 import { createInstance, type Instance } from '../../tracefs/instance.ts';
-import { receiveMarkers } from '../../tracefs/markers.ts';
+import { markersRefused, receiveMarkers, startCopies } from '../../tracefs/markers.ts';
 import { findTracefs } from '../../tracefs/mount.ts';
 import { learnOwnThreads } from '../../tracefs/threads.ts';
 import { textOptions } from '../../tracefs/trace-pipe.ts';
@@ -147,6 +147,9 @@ async function setUp(config: AgentConfig, kernel: Kernel, options: LiveOptions):
       inForce,
       shared,
       stopsWhen: '',
+      whenStarted: () => {
+        if (markers?.reason === '') startCopies(instance);
+      },
     });
     buffers.push(kernel.events);
   }
@@ -174,6 +177,7 @@ async function setUp(config: AgentConfig, kernel: Kernel, options: LiveOptions):
     ...threads.warnings,
     ...(sizes.note ? [sizes.note] : []),
     ...started.warnings,
+    ...(markers ? [markersRefused(kernel.root, instance.name) ?? []].flat() : []),
   ];
   for (const warning of warnings) log.warn({}, warning);
 
