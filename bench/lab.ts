@@ -1,6 +1,7 @@
 /**
- * Function tracing at full rate on a kernel of the lab, for the machine's own may refuse it: every function traced, what
- * was read and lost against the kernel's counts. Emulated: the counts are real, the rate is not.
+ * Measures function tracing at full rate on a kernel of the lab, because the machine's own kernel may have no function
+ * tracer. Every function is traced; the events that the agent read and lost are compared with the kernel's counts. The
+ * guest is emulated: the counts are real, the rate is not.
  */
 import { spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';

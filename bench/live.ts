@@ -1,6 +1,6 @@
 /**
- * What the whole agent costs on this machine: CPU an event under a syscall load, and idle with the default probes;
- * resident memory after 10 million events and later. Needs root, tracefs and gcc.
+ * Measures the cost of the whole agent on this machine: CPU time per event under a syscall load, CPU time at idle with
+ * the default probes, and resident memory after 10 million events and later. Needs root, tracefs and gcc.
  */
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
@@ -30,8 +30,8 @@ export async function benchLive(): Promise<void> {
 }
 
 /**
- * What looking at 64 quiet CPUs costs, from the cost of the two reads a look takes at most: one of a sub-buffer that
- * holds a few events, one that finds nothing more.
+ * Computes what one look at 64 quiet CPUs costs. A look takes at most two reads per CPU: one of a sub-buffer that holds
+ * a few events, and one that finds no more. Both are measured here.
  */
 function manyCpus(): void {
   const subbufferBytes = bufferSizes(AUTO, { cpus: 64, realtime: false }, 'low').subbufferBytes;
@@ -98,10 +98,10 @@ async function underLoad(): Promise<void> {
     }
     const text = perEvent.map((ns) => ns.toFixed(0)).join(' ');
     console.log(`\nagent under a getppid loop, syscalls and default probes, ${ROUNDS} rounds`);
-    console.log(`CPU of the whole agent, ns an event: ${text}, median ${median(perEvent).toFixed(0)}`);
-    console.log(`events a second: median ${Math.round(median(rates))}; lost in all: ${after.lost}`);
+    console.log(`CPU of the whole agent, ns per event: ${text}, median ${median(perEvent).toFixed(0)}`);
+    console.log(`events per second: median ${Math.round(median(rates))}; lost in all: ${after.lost}`);
     console.log(
-      `resident after ${after.events} events: ${(residentBytes(agent.pid) / 2 ** 20).toFixed(1)} MiB`,
+      `resident memory after ${after.events} events: ${(residentBytes(agent.pid) / 2 ** 20).toFixed(1)} MiB`,
     );
   } finally {
     await agent.stop();
@@ -115,9 +115,9 @@ async function idle(): Promise<void> {
     const before = cpuSeconds(agent.pid);
     await sleep(IDLE_SECONDS * 1000);
     const share = (cpuSeconds(agent.pid) - before) / IDLE_SECONDS;
-    console.log(`\nagent with the default probes, ${IDLE_SECONDS} s without a load of ours`);
+    console.log(`\nagent with the default probes, ${IDLE_SECONDS} s without a load from this benchmark`);
     console.log(
-      `CPU: ${(share * 100).toFixed(2)} % of one core; resident ${(residentBytes(agent.pid) / 2 ** 20).toFixed(1)} MiB`,
+      `CPU: ${(share * 100).toFixed(2)} % of one core; resident memory ${(residentBytes(agent.pid) / 2 ** 20).toFixed(1)} MiB`,
     );
   } finally {
     await agent.stop();

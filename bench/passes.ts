@@ -1,4 +1,4 @@
-/** A recording in memory, and passes of it through the pipeline: what a benchmark measures is neither files nor setting up. */
+/** Replays a recording from memory, so that a benchmark measures neither file access nor set-up. */
 
 import type { EventPlan } from '../src/agent/plan/plan.ts';
 import { Pipeline } from '../src/agent/stream/pipeline.ts';
@@ -18,7 +18,7 @@ export function pagesOf(capture: Capture): Uint8Array[][] {
   });
 }
 
-/** A pass of all pages through a pipeline that is kept, as the agent's is; returns the number of events. */
+/** Sends all pages through one pipeline that is reused, as in the agent. Returns the number of events. */
 export function passes(
   cpus: readonly number[],
   pages: readonly Uint8Array[][],

@@ -1,6 +1,6 @@
 /**
- * What an event costs from page to metric: a capture of this machine under a mixed load is replayed from memory
- * through the production path, in steps. Needs root and tracefs, for the capture.
+ * Measures the cost of an event from page to metric. Records this machine under a mixed load, then replays the
+ * recording from memory through the production path, in steps. The recording needs root and tracefs.
  */
 import { spawn } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
@@ -23,7 +23,7 @@ import { ended, median, workload } from './support.ts';
 const ROUNDS = 25;
 const SECONDS = 4;
 
-/** Disk writes, directory walks, process starts and hand-overs between tasks, until it is ended. */
+/** Disk writes, directory walks, process starts and hand-overs between tasks, until the process is ended. */
 function mixedLoad(dir: string) {
   const script = `while true; do
     dd if=/dev/zero of=${dir}/file bs=64k count=40 conv=fsync 2>/dev/null
@@ -68,7 +68,10 @@ interface Measured {
   times: number[];
 }
 
-/** Each step has a thread of its own, as the agent's capture has: what one compiles must not slow the other. */
+/**
+ * Each step runs in its own thread, as the agent's capture does: code that V8 compiled for one step must not slow the
+ * next.
+ */
 async function measure(file: string): Promise<void> {
   const measured = new Map<Step, Measured>();
   for (const [step] of STEPS) {

@@ -1,4 +1,7 @@
-/** The rival of our protobuf writer: the same messages as objects, label objects kept as well, encoded by protobufjs. */
+/**
+ * The same messages encoded by protobufjs, to compare with our protobuf writer. Its label objects are kept between
+ * renders as well.
+ */
 import { makeHistogramGrid } from '../src/model/histogram-grid.ts';
 import type { FamilySnapshot, MetricSnapshot } from '../src/model/metric.ts';
 import { classicCounts, exponentialCounts } from '../src/model/snapshot-views.ts';

@@ -1,6 +1,6 @@
 /**
- * Time to render one scrape of about 50,000 samples: our writers against prom-client, and protobuf against
- * protobufjs; same series, same process, in turns. `node bench/render.ts` prints the medians.
+ * Measures the time to render one scrape of about 50,000 samples: our writers against prom-client, and protobuf against
+ * protobufjs. All render the same series in the same process, in turns. `node bench/render.ts` prints the medians.
  */
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
@@ -26,9 +26,9 @@ const OWN_PROTOBUF = 'own writer, protobuf';
 
 export interface RenderFigures {
   name: string;
-  /** Of one render, the median of all rounds. */
+  /** Median of all rounds. One render is measured per round. */
   milliseconds: number;
-  /** Of prom-client's time. */
+  /** Share of prom-client's time. */
   ratio: number;
   samples: number;
   bytes: number;
@@ -41,16 +41,16 @@ export async function benchRender(rounds = ROUNDS): Promise<RenderFigures[]> {
   const text = createRenderer();
   const protobuf = createProtobufRenderer();
   const protobufjs = makeProtobufjsRenderer();
-  // What one leaves behind must not be charged to the next.
+  // The garbage of one render must not be charged to the next.
   setFlagsFromString('--expose-gc');
   const collectGarbage = runInNewContext('gc') as () => void;
-  // As a scrape goes: the snapshot comes from another thread, then is made whole, then rendered.
+  // As in a scrape: another thread sends the snapshot, which is then completed and rendered.
   const ours = (render: (snapshot: MetricSnapshot) => Buffer) => {
     const snapshot = structuredClone(store.snapshot(reader.known()));
     collectGarbage();
     const startedAt = performance.now();
     const full = reader.expand(snapshot);
-    if (full === undefined) throw new Error('the snapshot does not join on');
+    if (full === undefined) throw new Error('the snapshot does not follow the one before');
     const body = render(full);
     return { ms: performance.now() - startedAt, body };
   };
@@ -96,7 +96,7 @@ export async function benchRender(rounds = ROUNDS): Promise<RenderFigures[]> {
   return figures;
 }
 
-/** The same series and observations for both. */
+/** Makes the same series and observations for both. */
 function fill(): { store: MetricStore; registry: Registry } {
   const store = new MetricStore();
   const registry = new Registry();

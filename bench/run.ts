@@ -1,4 +1,4 @@
-/** `npm run bench`: all benchmarks one after the other; a part alone by name: `npm run bench -- pipeline`. */
+/** `npm run bench` runs all benchmarks one after the other; `npm run bench -- pipeline` runs one. */
 import { benchLab } from './lab.ts';
 import { benchLive } from './live.ts';
 import { benchPipeline } from './pipeline.ts';

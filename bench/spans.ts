@@ -1,7 +1,7 @@
 /**
- * What spans cost where nothing is slow: CPU of the whole agent under a load of syscalls, hand-overs and disk writes, the
- * same with all three kinds on, in turns. And what the capture thread allocates an event: a recording through the
- * production path, with its spans. Needs root, tracefs and gcc.
+ * Measures the cost of spans while no operation is slow. Compares the CPU time of the whole agent with and without all
+ * three kinds, in turns, under a load of syscalls, hand-overs and disk writes. Then measures what the capture thread
+ * allocates per event, by replaying a recording with spans. Needs root, tracefs and gcc.
  */
 import { spawn } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
@@ -27,7 +27,7 @@ const PASSES_EVENTS = 10e6;
 const PROBES = 'probes: { syscalls: {}, sched: {}, block: {} }\n';
 const SPANS = 'spans: { kinds: { syscalls: {}, sched: {}, block: {} } }\n';
 
-/** Syscalls, hand-overs between tasks and disk writes, with pauses that make it about 500,000 events a second. */
+/** Syscalls, hand-overs between tasks and disk writes, with pauses: about 500,000 events per second. */
 function mixedLoad(dir: string) {
   const script = `
     (while true; do taskset -c 0 ${workload('getppid')} 60000 >/dev/null; sleep 0.1; done) &
@@ -36,12 +36,12 @@ function mixedLoad(dir: string) {
   return spawn('sh', ['-c', script], { stdio: 'ignore', detached: true });
 }
 
-async function nsAnEvent(
+async function nsPerEvent(
   config: string,
 ): Promise<{ ns: number; perSecond: number; lost: number; made: number }> {
   const agent = await startAgent(config);
   try {
-    // Hot code is compiled meanwhile.
+    // V8 compiles the hot code meanwhile.
     await sleep(2500);
     const read = async () => {
       const text = await agent.metrics();
@@ -69,7 +69,7 @@ export async function benchSpans(): Promise<void> {
     const rounds: { off: number; on: number; perSecond: number; lost: number; made: number }[] = [];
     for (let round = 0; round < ROUNDS; round++) {
       const order = round % 2 === 0 ? [PROBES, PROBES + SPANS] : [PROBES + SPANS, PROBES];
-      const results = [await nsAnEvent(order[0]), await nsAnEvent(order[1])];
+      const results = [await nsPerEvent(order[0]), await nsPerEvent(order[1])];
       const [off, on] = round % 2 === 0 ? results : results.reverse();
       rounds.push({ ...on, off: off.ns, on: on.ns });
     }
@@ -80,13 +80,13 @@ export async function benchSpans(): Promise<void> {
       `\nagent with syscalls, sched and block, ${ROUNDS} rounds without and with spans of all three`,
     );
     console.log(
-      `events a second: ${text(
+      `events per second: ${text(
         rounds.map(({ perSecond }) => perSecond),
         0,
       )}`,
     );
     console.log(
-      `CPU of the whole agent, ns an event, without: ${text(
+      `CPU of the whole agent, ns per event, without: ${text(
         rounds.map(({ off }) => off),
         0,
       )}`,
@@ -115,7 +115,10 @@ export async function benchSpans(): Promise<void> {
   }
 }
 
-/** The demo capture again and again, with thresholds that nothing reaches: how often the heap is collected, and what it grows by. */
+/**
+ * Replays the demo capture again and again with thresholds that nothing reaches. Prints how often the heap is collected
+ * and how much it grows.
+ */
 export async function allocations(): Promise<void> {
   setFlagsFromString('--expose-gc');
   const collectGarbage = runInNewContext('gc') as () => void;

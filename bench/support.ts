@@ -1,4 +1,6 @@
-/** What the benchmarks share: workloads in C, an agent started as a user would, CPU time from the kernel, medians. */
+/**
+ * What the benchmarks share: workloads in C, an agent as a user starts it, CPU time as the kernel counts it, medians.
+ */
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { cpus, homedir, release, tmpdir } from 'node:os';
@@ -41,7 +43,7 @@ export function cpuSeconds(pid: number): number {
     try {
       ns += Number(readFileSync(`/proc/${pid}/task/${tid}/schedstat`, 'latin1').split(' ')[0]);
     } catch {
-      // A thread that has just ended.
+      // The thread has just ended.
     }
   }
   return ns / 1e9;
@@ -59,7 +61,7 @@ export interface RunningAgent {
   stop(): Promise<void>;
 }
 
-/** Starts the agent with this config (YAML) on a port of its own and waits until it is ready. */
+/** Starts the agent with this config (YAML) on a free port and waits until it is ready. */
 export async function startAgent(config: string, flags: readonly string[] = []): Promise<RunningAgent> {
   const dir = mkdtempSync(join(tmpdir(), 'ftrace-exporter-bench-'));
   const port = 20_000 + (process.pid % 20_000);
@@ -94,7 +96,7 @@ export async function startAgent(config: string, flags: readonly string[] = []):
   };
 }
 
-/** Ends a process we started. */
+/** Ends a process that the benchmark started. */
 export async function ended(child: ChildProcess, signal: NodeJS.Signals): Promise<void> {
   if (child.exitCode !== null || child.signalCode !== null) return;
   const exit = new Promise((resolve) => child.once('exit', resolve));
@@ -104,7 +106,7 @@ export async function ended(child: ChildProcess, signal: NodeJS.Signals): Promis
 
 export const sleep = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 
-/** Value of one series in an exposition; 0 where it is absent. */
+/** Value of one series in an exposition; 0 if it is absent. */
 export function seriesValue(text: string, series: string): number {
   const line = text.split('\n').find((l) => l.startsWith(`${series} `));
   return line === undefined ? 0 : Number(line.slice(series.length + 1));

@@ -1,7 +1,7 @@
 /**
- * What the text reader costs beside `cat trace_pipe >/dev/null`, which is the kernel's own formatting and a copy: the same
- * filling of an instance's buffer, recording off, is read by one and by the other in turns. Needs root, tracefs and
- * gcc.
+ * Compares the text reader with `cat trace_pipe >/dev/null`, which only costs the kernel's formatting and a copy. An
+ * instance is filled with the same events, recording is switched off, and the two read it in turns. Needs root, tracefs
+ * and gcc.
  */
 import { execFileSync } from 'node:child_process';
 import { join } from 'node:path';
@@ -109,7 +109,7 @@ export function benchText(): void {
       const cat = byCat();
       fill();
       const us = byUs();
-      // The first compiles.
+      // In the first round V8 compiles the code.
       if (round === 0) continue;
       events += us.events;
       perEvent.cat.push((cat.cpuSeconds * 1e9) / cat.events);
@@ -120,7 +120,7 @@ export function benchText(): void {
       `\ntext reader against cat trace_pipe, syscalls and default probes, ${ROUNDS} rounds of ${Math.round(events / ROUNDS)} events`,
     );
     console.log(
-      `CPU (user and system), ns an event: cat ${median(perEvent.cat).toFixed(0)}, text reader ${median(perEvent.us).toFixed(0)}`,
+      `CPU (user and system), ns per event: cat ${median(perEvent.cat).toFixed(0)}, text reader ${median(perEvent.us).toFixed(0)}`,
     );
     console.log(
       `ratio: median ${median(ratios).toFixed(2)}, of ${ratios.map((ratio) => ratio.toFixed(2)).join(' ')}`,

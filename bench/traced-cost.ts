@@ -1,6 +1,7 @@
 /**
- * What tracing costs a traced program: the same pinned loop untraced, under our agent (its CPU time counted in) and
- * under the usual eBPF tools, in alternating rounds. Needs root, gcc, bpftrace and libbpf-tools.
+ * Measures what tracing costs a traced program. A loop pinned to one CPU runs untraced, under our agent and under the
+ * usual eBPF tools, in alternating rounds; the CPU time of the tracing program counts as well. Needs root, gcc,
+ * bpftrace and libbpf-tools.
  */
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { cpuSeconds, ended, have, median, sleep, startAgent, workload } from './support.ts';
@@ -9,11 +10,11 @@ const ROUNDS = Number(process.env.BENCH_ROUNDS ?? 7);
 
 interface Contender {
   name: string;
-  /** Runs the workload under the tool; nanoseconds an operation, the tool's own CPU time counted in. */
+  /** Runs the workload under the tool. Returns nanoseconds per operation, including the tool's own CPU time. */
   round(): Promise<number>;
 }
 
-/** Runs a workload on CPU 0; it prints nanoseconds an operation. */
+/** Runs a workload on CPU 0; it prints nanoseconds per operation. */
 function pinned(program: string, n: number): number {
   return Number(execFileSync('taskset', ['-c', '0', program, String(n)], { encoding: 'utf8' }));
 }
@@ -22,7 +23,7 @@ function untraced(program: string, n: number): Contender {
   return { name: 'untraced', round: async () => pinned(program, n) };
 }
 
-/** Our agent with this config, started anew for each round as the tools are. */
+/** Our agent with this config. It is started for each round, as the tools are. */
 function agent(name: string, config: string, program: string, n: number): Contender {
   return {
     name,
@@ -41,7 +42,7 @@ function agent(name: string, config: string, program: string, n: number): Conten
   };
 }
 
-/** A tool that runs beside the workload until it is ended. */
+/** A tool that runs beside the workload until the workload has ended. */
 function tool(name: string, command: readonly string[], program: string, n: number): Contender {
   return {
     name,

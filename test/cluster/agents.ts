@@ -1,4 +1,4 @@
-/** What tests ask of the agents in a cluster: their pods, their processes, their metrics; and work for them to count. */
+/** The agents in a cluster, for tests: their pods, processes and metrics, and work that they must count. */
 import assert from 'node:assert/strict';
 import { parseScrape, type Scrape } from '../support/agent.ts';
 import { type Cluster, until } from './cluster.ts';
@@ -24,16 +24,16 @@ interface ContainerStatus {
 }
 
 export interface Agents {
-  /** The pod of a DaemonSet that is not being deleted, if there is one. */
+  /** The pod of a DaemonSet that is not being deleted, if it exists. */
   find(component?: string): Pod | undefined;
   /** Waits until the rollout is over and the pod is ready. */
   ready(component?: string): Promise<Pod>;
   log(pod: Pod): string;
   scrape(pod: Pod): Scrape;
   get(pod: Pod, path: string): unknown;
-  /** Sends a signal to its agent; false where that has ended. */
+  /** Sends a signal to its agent; returns false if the agent has ended. */
   kill(pod: Pod, signal: NodeJS.Signals): boolean;
-  /** Runs `work` times what nobody else does, in a pod of its own, and gives how often the agent has seen it. */
+  /** Makes calls that nobody else makes, from a pod of their own. Returns how often the agent has seen them. */
   counted(pod: Pod, times: number): Promise<number>;
 }
 
@@ -112,7 +112,7 @@ export function agentsOf(cluster: Cluster, release: string): Agents {
   };
 }
 
-/** Starts the pod that does the work; `image` has Node. */
+/** Starts the pod that makes the calls; `image` must contain Node. */
 export async function startWorkload(cluster: Cluster, image: string): Promise<Pod> {
   const [flags, command] = [
     ['--image-pull-policy=Never', '--restart=Always'],
@@ -133,7 +133,7 @@ export async function workload(cluster: Cluster): Promise<Pod> {
   return until('the workload runs', find);
 }
 
-/** Does it in a process that stays so long afterwards. */
+/** Makes the calls in a process that stays for this long afterwards. */
 export function work(cluster: Cluster, times: number, { staysMs = 0 } = {}): void {
   const script = `const { lchownSync } = require('node:fs'); for (let i = 0; i < ${times}; i++) lchownSync('/', 0, 0);
     setTimeout(() => {}, ${staysMs})`;

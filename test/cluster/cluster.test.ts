@@ -1,6 +1,6 @@
 /**
- * The chart in a cluster of one node, with the image that deploy/image builds, from its installation to its removal; each test
- * goes on where the one before has ended. Started by run.ts, which removes the cluster.
+ * Installs the chart, with the image that deploy/image builds, in a cluster of one node, and goes on until it is
+ * removed. Each test continues where the one before ended. run.ts starts these tests and removes the cluster.
  */
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
@@ -31,11 +31,14 @@ assert.ok(directory, 'npm run test:cluster starts these tests');
 const INSTANCE = instanceOf(directory);
 const CALLS = 50_000;
 const SLOW_CALLS = 200;
-/** From the agent's line in its log that it serves until its pod is ready: the period of the readiness probe, and a bit. */
+/**
+ * Time from the agent's log line that it serves until its pod is ready: the period of the readiness probe, and a little
+ * more.
+ */
 const MOST_SECONDS_TO_READY = 7;
 const COUNTING = { probes: { syscalls: { include: [RARE] } } };
 
-/** What of tracefs belongs to the whole machine, and a tracer at the top level changes. */
+/** Files of tracefs that belong to the whole machine and that a tracer at the top level changes. */
 const topLevel = () =>
   ['current_tracer', 'tracing_on', 'trace_clock', 'tracing_cpumask', 'set_event', 'buffer_size_kb'].map(
     (file) => `${file} ${readFileSync(join(TRACEFS, file), 'utf8').trim()}`,
@@ -45,7 +48,7 @@ const ourInstances = () =>
 
 let failed = '';
 
-/** A test that goes on where the one before has ended: after a failure the rest is not tried. */
+/** A test that continues where the one before ended; it is not tried after a failure. */
 function step(name: string, run: (t: TestContext) => void | Promise<void>): void {
   it(name, async (t) => {
     assert.equal(failed, '', `not tried, because this failed: ${failed}`);
@@ -77,7 +80,7 @@ describe('a cluster of one node', () => {
     assert.equal(status, 0, `helm ${args.join(' ')}: ${output}`);
     return output;
   };
-  /** Upgrades, and waits for pods of that config. */
+  /** Upgrades the release and waits for pods with that config. */
   const upgrade = async (config: object, values: Values = {}) => {
     helm(['upgrade', 'main', CHART], release(config, values));
     return agents.ready();
@@ -275,7 +278,7 @@ describe('a cluster of one node', () => {
         ?.trim() ?? '',
     );
 
-    // With the journal the whole of tracefs is mounted, and the agent says it.
+    // With the journal the whole of tracefs is mounted, and the agent logs that.
     helm(['upgrade', 'main', CHART], release(COUNTING, { host: { journal: 'always' } }));
     const log = () => {
       const pod = agents.find();
@@ -346,7 +349,7 @@ describe('a cluster of one node', () => {
 
     step('is ended when it is switched off while its agent is down', async (t) => {
       await switchOn();
-      // Until the kubelet waits before it starts the agent again.
+      // Until the kubelet waits before it restarts the agent.
       const waiting = await until('the agent is down', () => {
         const pod = agents.find();
         const status = pod && agentStatus(pod);

@@ -22,7 +22,7 @@ const PATIENCE_MS = 120_000;
 export interface Cluster extends Namespaces {
   directory: string;
   kubectl(...args: string[]): Outcome;
-  /** What kubectl prints as JSON. Fails with its words where it cannot. */
+  /** What kubectl prints, parsed as JSON. Fails with kubectl's words if it cannot. */
   get<T>(...args: string[]): T;
   /** Helm with the namespace of the tests. */
   helm(args: readonly string[], values?: Values): Outcome;
@@ -30,7 +30,7 @@ export interface Cluster extends Namespaces {
   crash(): Promise<void>;
 }
 
-/** Waits until `look` gives something. Fails with `what` and the last of its reasons. */
+/** Waits until `look` returns a value. Fails with `what` and the last reason. */
 export async function until<T>(what: string, look: () => T | undefined, reason = () => ''): Promise<T> {
   const deadline = performance.now() + PATIENCE_MS;
   for (;;) {
@@ -41,7 +41,7 @@ export async function until<T>(what: string, look: () => T | undefined, reason =
   }
 }
 
-/** `images` are files of `ctr images import`. */
+/** `images` are archives for `ctr images import`. */
 export async function startCluster(directory: string, images: readonly string[]): Promise<Cluster> {
   const programs = join(directory, 'bin');
   mkdirSync(programs);
@@ -174,7 +174,7 @@ function startManagers(directory: string, start: Start, kubeconfig: (user: strin
     ...['kubernetes', 'kube-controller-manager', ...flags('manager')],
     `--service-account-private-key-file=${join(directory, 'sa.key')}`,
     `--root-ca-file=${join(directory, 'certs', 'apiserver.crt')}`,
-    // Its own user may not take the taint of a node away that was not ready yet.
+    // The deployment's own user may not remove the taint of a node that was not ready yet.
     '--use-service-account-credentials=true',
   );
   start('kube-scheduler', 'kubernetes', 'kube-scheduler', ...flags('scheduler'));

@@ -1,13 +1,16 @@
-/** The images that the cluster's node runs, as archives: the project's own as deploy/image builds it, and a pause of busybox. */
+/**
+ * The images that the cluster's node runs, as archives: the project's own, as deploy/image builds it, and a pause image
+ * of busybox.
+ */
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { buildImage, outcomeOf, removeImage, STORAGE } from '../e2e/containers.ts';
 import { PAUSE_IMAGE } from './node-files.ts';
 
 export interface Images {
-  /** Of the agent, `REGISTRY/REPOSITORY:TAG`. */
+  /** Name of the agent's image, `REGISTRY/REPOSITORY:TAG`. */
   tag: string;
-  /** For `ctr images import`. */
+  /** Archives for `ctr images import`. */
   archives: string[];
 }
 
@@ -26,7 +29,7 @@ export function makeImages(directory: string): Images {
   }
 }
 
-/** A process that holds a pod's namespaces, and does nothing. */
+/** A process that holds a pod's namespaces and does nothing else. */
 function makePause(): string {
   const container = buildah('from', 'scratch').trim();
   buildah('copy', '--quiet', container, '/bin/busybox', '/busybox');

@@ -1,6 +1,6 @@
 /**
- * A network and a mount namespace for one cluster. What a kubelet and containerd leave in /run, /var/lib and /var/log lies in
- * the cluster's directory there, so nothing of it reaches the machine. Process ids and cgroups are the machine's.
+ * A network and a mount namespace for one cluster. What a kubelet and containerd write to /run, /var/lib and /var/log
+ * goes to the cluster's directory, so it does not reach the machine. Process ids and cgroups are the machine's.
  */
 import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';
@@ -9,20 +9,20 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Outcome } from '../e2e/containers.ts';
 
-/** In the environment of every process that is started within, and of those that these start. */
+/** In the environment of every process that is started inside, and of their children. */
 export const MARK = 'FTRACE_EXPORTER_TEST_CLUSTER';
-/** Of a network that documentation uses, so it is nobody's. */
+/** An address of a network that is reserved for documentation, so nobody uses it. */
 export const NODE_ADDRESS = '192.0.2.10';
 const REDIRECTED = ['/run', '/var/lib', '/var/log'];
 
 export interface Namespaces {
-  /** `nsenter` with its arguments: a program behind it runs within. */
+  /** `nsenter` with its arguments; a program that follows runs inside. */
   readonly enter: readonly string[];
-  /** Runs a program within, to its end. */
+  /** Runs a program inside, to its end. */
   run(program: string, ...args: string[]): Outcome;
-  /** Starts one that goes on, with its output in `NAME.log`; its process id. */
+  /** Starts a program that goes on, with its output in `NAME.log`. Returns its process id. */
   start(name: string, program: string, ...args: string[]): number;
-  /** Directory that a path of the cluster's node is on this machine. */
+  /** Where a path of the cluster's node is on this machine. */
   hostPath(path: string): string;
 }
 
@@ -78,7 +78,7 @@ export async function openNamespaces(directory: string, programs: string): Promi
   };
 }
 
-/** Not every kernel has dummy devices; a pair of veth does for an address. */
+/** Not every kernel has dummy devices. A pair of veth is enough for an address. */
 const NETWORK = [
   'ip link set lo up',
   'ip link add node0 type veth peer name node1',
@@ -91,7 +91,7 @@ const NETWORK = [
 
 function isReady(pid: number): boolean {
   try {
-    // It becomes sleep when it has its namespaces.
+    // The process becomes sleep once it has its namespaces.
     return (
       readFileSync(`/proc/${pid}/comm`, 'utf8').trim() === 'sleep' &&
       readlinkSync(`/proc/${pid}/ns/net`) !== readlinkSync('/proc/self/ns/net')

@@ -1,4 +1,4 @@
-/** The files that the one node's containerd, its network and its kubelet are configured with. */
+/** The files that configure containerd, the network and the kubelet of the cluster's one node. */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { NODE_ADDRESS } from './namespaces.ts';
@@ -8,7 +8,7 @@ export const PAUSE_IMAGE = 'localhost/ftrace-exporter-pause:1';
 export interface NodeFiles {
   containerd: string;
   kubelet: string;
-  /** containerd's. */
+  /** containerd's config. */
   socket: string;
 }
 
@@ -24,7 +24,7 @@ export function writeNodeFiles(directory: string): NodeFiles {
   return { containerd, kubelet, socket };
 }
 
-/** Addresses of networks that documentation uses. */
+/** Addresses of networks that are reserved for documentation. */
 const networkConfig = (directory: string) => ({
   cniVersion: '1.0.0',
   name: 'cluster',
@@ -45,7 +45,7 @@ const networkConfig = (directory: string) => ({
   ],
 });
 
-/** oom_score_adj stays where a process without CAP_SYS_RESOURCE cannot lower it. */
+/** Leaves oom_score_adj as it is if a process without CAP_SYS_RESOURCE cannot lower it. */
 const containerdConfig = (directory: string, socket: string, network: string) => `version = 3
 root = "${directory}/containerd/root"
 state = "${directory}/containerd/state"

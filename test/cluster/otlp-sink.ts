@@ -1,4 +1,4 @@
-/** A backend of OTLP within the cluster's network: what is pushed to it, as JSON, a request a line of its log. */
+/** An OTLP backend inside the cluster's network. It logs each request that it receives as JSON, one per line. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Cluster } from './cluster.ts';
@@ -24,7 +24,7 @@ const SCRIPT = `require('node:http').createServer((request, response) => {
   request.on('end', () => { console.log(text); response.setHeader('content-type', 'application/json').end('{}'); });
 }).listen(${PORT}, '${NODE_ADDRESS}')`;
 
-/** Starts it; gives the spans that have come so far. */
+/** Starts the backend. Returns the spans that have arrived so far. */
 export function startSink(cluster: Cluster): () => PushedSpan[] {
   cluster.start('sink', process.execPath, '-e', SCRIPT);
   return () =>

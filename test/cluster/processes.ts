@@ -1,4 +1,4 @@
-/** Processes of a cluster, found in /proc: they outlive the program that started them. */
+/** Finds the processes of a cluster in /proc, because they outlive the program that started them. */
 import { readdirSync, readFileSync } from 'node:fs';
 import { MARK } from './namespaces.ts';
 
@@ -18,17 +18,17 @@ export function commandOf(pid: number): string {
   return read(pid, 'cmdline').replaceAll('\0', ' ').trim();
 }
 
-/** Those of its control plane and its node, with the process that holds its namespaces; not those of pods. */
+/** Processes of the control plane and the node, and the one that holds the namespaces; not those of pods. */
 export function clusterProcesses(directory: string): number[] {
   return processes().filter((pid) => read(pid, 'environ').split('\0').includes(`${MARK}=${directory}`));
 }
 
-/** Each runs the containers of a pod. */
+/** Each of them runs the containers of a pod. */
 export function shims(directory: string): number[] {
   return clusterProcesses(directory).filter((pid) => commandOf(pid).includes('containerd-shim'));
 }
 
-/** Those of all pods, or of one container. */
+/** Processes of all pods, or of one container. */
 export function podProcesses(container = ''): number[] {
   return processes().filter((pid) => {
     const cgroups = read(pid, 'cgroup');
@@ -36,7 +36,7 @@ export function podProcesses(container = ''): number[] {
   });
 }
 
-/** A process that has ended meanwhile is none to end. */
+/** The process has ended meanwhile. */
 export function kill(pid: number, signal: NodeJS.Signals): void {
   try {
     process.kill(pid, signal);

@@ -1,7 +1,7 @@
 /**
- * `npm run test:cluster`: runs the tests in a cluster of one node on this machine, and removes it whatever happens, also when
- * it is interrupted; what a run left that was killed by SIGKILL, the next one removes. Ends with 1 where something is left. With
- * `--if-built` it builds nothing: where Kubernetes is not there, it says so.
+ * `npm run test:cluster`: runs the tests in a cluster of one node on this machine and removes the cluster afterwards,
+ * also if it is interrupted. If a run was killed by SIGKILL, the next one removes what it left. Exits with 1 if
+ * anything is left. With `--if-built` it builds nothing; if Kubernetes is not built, it says so.
  */
 import { spawn } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync } from 'node:fs';
@@ -18,7 +18,7 @@ import {
   removeCluster,
 } from './teardown.ts';
 
-/** Programs, and Debian's packages of them. */
+/** Programs, and the Debian packages that contain them. */
 const NEEDED: Record<string, string> = {
   '/usr/sbin/runc': 'runc',
   '/usr/lib/cni/bridge': 'containernetworking-plugins',
@@ -41,7 +41,7 @@ function whyNot(): string | undefined {
   }
 }
 
-/** What of a cluster is on the machine. */
+/** What a cluster has on the machine. */
 function leftOf(directory: string): string[] {
   const instances = readdirSync(join(TRACEFS, 'instances'));
   return [
@@ -90,7 +90,7 @@ let interrupted: NodeJS.Signals | undefined;
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
   process.on(signal, () => {
     interrupted ??= signal;
-    // What it was doing is removed in any case.
+    // The cluster is removed in any case.
     tests.kill('SIGKILL');
   });
 const status = await new Promise<number>((resolve) => tests.on('exit', (code) => resolve(code ?? 1)));

@@ -1,6 +1,6 @@
 /**
- * Removes a cluster by what its directory tells, whatever state it is in: agents get the time to put back what they have
- * changed, the process that holds the namespaces ends last, and with it go mounts and networks.
+ * Removes a cluster in any state, by what its directory says. Agents get time to restore what they changed. The process
+ * that holds the namespaces ends last; mounts and networks go with it.
  */
 import { spawnSync } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync, rmdirSync, rmSync } from 'node:fs';
@@ -20,7 +20,7 @@ export function clusterDirectory(): string {
   return join(tmpdir(), `${PREFIX}${process.pid}`);
 }
 
-/** Tracing instances of the agents begin with this. */
+/** Names of the agents' tracing instances begin with this. */
 export function instanceOf(directory: string): string {
   return directory.slice(directory.lastIndexOf('/') + 1);
 }
@@ -38,7 +38,7 @@ export async function removeCluster(directory: string): Promise<void> {
     ? Number(readFileSync(join(directory, 'holder.pid'), 'utf8'))
     : 0;
   const others = () => clusterProcesses(directory).filter((pid) => pid !== holder);
-  // First, or it starts again what ends.
+  // Must be first: it would restart what ends.
   for (const pid of others()) if (commandOf(pid).includes('kubelet')) kill(pid, 'SIGKILL');
   const pods = () => podProcesses();
   const agents = () => pods().filter((pid) => commandOf(pid).includes('ftrace-exporter.js'));
@@ -68,7 +68,7 @@ async function killAll(list: () => number[]): Promise<void> {
   throw new Error(`still there after SIGKILL: ${list().map((pid) => `${pid} ${commandOf(pid)}`)}`);
 }
 
-/** Instances that killed agents of this cluster left, and what their journals say. */
+/** Removes instances that killed agents of this cluster left, and restores what their journals list. */
 function cleanTracefs(directory: string): void {
   const prefix = instanceOf(directory);
   const names = new Set([prefix, ...instances().filter((name) => name.startsWith(prefix))]);
@@ -83,7 +83,7 @@ function instances(): string[] {
   return readdirSync(join(TRACEFS, 'instances'));
 }
 
-/** Loop devices whose files lie in the directory. */
+/** Loop devices with a file in the directory. */
 function detachDisks(directory: string): void {
   const { stdout } = spawnSync('losetup', ['--noheadings', '--output=NAME,BACK-FILE'], { encoding: 'utf8' });
   for (const line of (stdout ?? '').split('\n')) {
@@ -92,7 +92,7 @@ function detachDisks(directory: string): void {
   }
 }
 
-/** In each hierarchy of version 1, or the one of version 2. */
+/** In each hierarchy of version 1, or in the one of version 2. */
 export function kubeletCgroups(): string[] {
   return ['.', ...readdirSync(CGROUPS)]
     .map((name) => join(CGROUPS, name, 'kubepods'))
@@ -107,7 +107,7 @@ function removeCgroup(path: string): void {
       rmdirSync(path);
       return;
     } catch (error) {
-      // Its last process may still be on its way out.
+      // Its last process may not be gone yet.
       if ((error as NodeJS.ErrnoException).code === 'ENOENT') return;
       if (tries >= 100) throw error;
       Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 20);

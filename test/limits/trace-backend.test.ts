@@ -1,8 +1,8 @@
 /**
- * A backend of traces that is as bad as it can be, in turns, for minutes, at full budget: `npm run test:backend`, which
- * `SECONDS` makes shorter than 600. The agent is a process of its own, on the running kernel, with a workload whose
- * number of slow operations is known: its memory must be flat, it must drain in time, and every operation and span must
- * end in an outcome.
+ * Runs the agent for minutes at full budget against a backend of traces that fails in many ways, in turns: `npm run
+ * test:backend`; the variable `SECONDS` makes it shorter than 600. The agent is a separate process on the running
+ * kernel, with a workload whose number of slow operations is known. Its memory must stay flat, it must drain in time,
+ * and every operation and span must end in an outcome.
  */
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
@@ -18,13 +18,13 @@ import { watch } from '../support/witness.ts';
 const bench = makeBench('backend');
 const SECONDS = Number(process.env.SECONDS ?? 600);
 /** Ten times the default. */
-const TRACES_A_SECOND = 500;
+const TRACES_PER_SECOND = 500;
 const CALLS_A_SECOND = 700;
-/** A tenth of the default, so that it is full while a backend is gone. */
+/** A tenth of the default, so that it becomes full while the backend is gone. */
 const QUEUE_SPANS = 1638;
-/** The interval between two drains at full rate, as a bound of their histogram. */
+/** The interval between two drains at full rate; one of the bounds of their histogram. */
 const LONG_DRAIN = '0.02';
-/** What resident memory may grow by from the first round of the phases to all later ones. */
+/** Allowed growth of resident memory from the first round of the phases to any later one. */
 const GROWTH_BYTES = 16 << 20;
 
 const OK: HttpAnswer = { status: 200 };
@@ -37,7 +37,7 @@ const PHASES: readonly (HttpAnswer | 'gone')[] = [
   'reset',
 ];
 
-/** Each call allocates 64 pages, which takes longer than the threshold; prints how many there have been. */
+/** Each call allocates 64 pages, which takes longer than the threshold; the program prints the number of calls. */
 const WORKLOAD = `
 import os, sys, time
 fd = os.memfd_create('ftx')
@@ -51,7 +51,7 @@ while time.monotonic() - start < float(sys.argv[1]):
 print(done)
 `;
 
-test(`bad backends for ${SECONDS} s at ${TRACES_A_SECOND} traces/s`, async () => {
+test(`bad backends for ${SECONDS} s at ${TRACES_PER_SECOND} traces/s`, async () => {
   needTool('python3', 'python3');
   let receiver: Receiver<HttpAnswer> = await startHttpReceiver();
   const { port, url } = receiver;
@@ -59,7 +59,7 @@ test(`bad backends for ${SECONDS} s at ${TRACES_A_SECOND} traces/s`, async () =>
     {
       probes: { block: { enabled: false }, sched: { enabled: false } },
       spans: {
-        max_traces_per_second: TRACES_A_SECOND,
+        max_traces_per_second: TRACES_PER_SECOND,
         kinds: { syscalls: { threshold: '1us', include: ['fallocate'] } },
       },
       otlp: {
@@ -70,7 +70,7 @@ test(`bad backends for ${SECONDS} s at ${TRACES_A_SECOND} traces/s`, async () =>
         trace_max_queue_size: QUEUE_SPANS,
       },
     },
-    // What else the machine does must not be taken for the backend's doing.
+    // Load from elsewhere on the machine must not be blamed on the backend.
     { wrapper: ['nice', '-n', '-15'] },
   );
   const others = watch(bench, ['fallocate'], { not: [0] });
@@ -104,7 +104,7 @@ test(`bad backends for ${SECONDS} s at ${TRACES_A_SECOND} traces/s`, async () =>
     rounds[round] = Math.max(rounds[round] ?? 0, residentBytes(agent));
     count();
   }
-  // What is queued is taken or given up.
+  // The backend takes what is queued, or the agent gives it up.
   await receiver.close().catch(() => {});
   receiver = await startHttpReceiver({ port });
   const calls = Number((await workload).stdout);
@@ -124,8 +124,8 @@ test(`bad backends for ${SECONDS} s at ${TRACES_A_SECOND} traces/s`, async () =>
   const drained = drains(scrape);
   console.log(
     `${operations} operations: traces exported ${traces('exported')}, failed ${traces('failed')}, over budget ${traces('over_budget')};`,
-    `spans exported ${spans('exported')}, failed ${spans('failed')}; read by the backend while it took them ${arrived};`,
-    `resident at most, by round of the phases: ${rounds.map(mib).join(', ')} MiB; events lost ${lost}; ${drained.text}`,
+    `spans exported ${spans('exported')}, failed ${spans('failed')}; received by the backend while it accepted spans ${arrived};`,
+    `most resident memory, by round of the phases: ${rounds.map(mib).join(', ')} MiB; events lost ${lost}; ${drained.text}`,
   );
   assert.equal(ended(), operations, 'every operation has an outcome');
   assert.ok(traces('failed') > 0 && traces('exported') > 0 && traces('over_budget') > 0);
@@ -146,7 +146,7 @@ async function tell(agent: Agent, second: number, phase: unknown): Promise<void>
   );
 }
 
-/** How many drains there were, and how many of them took longer than the time to the next. */
+/** How many drains there were, and how many took longer than the interval to the next one. */
 function drains({ sum }: Scrape): { all: number; long: number; text: string } {
   const all = sum('ftrace_exporter_drain_duration_seconds_count');
   const long = all - sum('ftrace_exporter_drain_duration_seconds_bucket', { le: LONG_DRAIN });

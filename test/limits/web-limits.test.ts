@@ -1,6 +1,7 @@
 /**
- * Whatever clients do, the kernel's buffers are read in time and a good client is answered within a second: 500 slow
- * ones, oversized headers, guessed passwords, garbage instead of TLS, while 200,000 events a second come in.
+ * Whatever clients do, the agent reads the kernel's buffers in time and answers a good client within a second. The bad
+ * clients: 500 slow ones, oversized headers, guessed passwords, garbage instead of TLS. Meanwhile 200,000 events per
+ * second arrive.
  */
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
@@ -16,12 +17,12 @@ import { ATTACKS, type AttackOrder } from '../support/web-attacks.ts';
 
 const bench = makeBench('web');
 const SECONDS = 6;
-/** Two events each. */
+/** Two events per call. */
 const CALLS_PER_SECOND = 100_000;
 const ANSWERED_WITHIN_MS = 1000;
 const USERS = ['scraper', 'newcomer', 'neighbour', 'guessed'];
 
-/** Calls at an even rate, whatever else goes on; answers how many it made. */
+/** Makes calls at an even rate, whatever else goes on. Returns their number. */
 const EVENLY = `
   const cell = new Int32Array(new SharedArrayBuffer(4));
   const work = () => {
@@ -91,7 +92,7 @@ async function serve(secured: boolean): Promise<Served> {
   };
 }
 
-/** Runs an attack; resolves to how often it was made. */
+/** Runs an attack; resolves to the number of attempts. */
 async function attack(order: Omit<AttackOrder, 'seconds'>): Promise<number> {
   const child = spawn(process.execPath, [ATTACKS, JSON.stringify({ ...order, seconds: SECONDS })], {
     stdio: ['ignore', 'pipe', 'inherit'],
@@ -104,7 +105,7 @@ async function attack(order: Omit<AttackOrder, 'seconds'>): Promise<number> {
   return Number(said);
 }
 
-/** Asks for the metrics again and again. Resolves to the longest time it took to get them. */
+/** Asks for the metrics again and again. Resolves to the longest time that an answer took. */
 async function goodClient(agent: Served, untilDone: Promise<unknown>): Promise<number> {
   let over = false;
   void untilDone.then(() => {
@@ -127,8 +128,8 @@ interface Attempt {
 }
 
 /**
- * Runs an attack under load. A shared machine can take the CPUs away for as long as any limit, so it is tried a few
- * times: what is slow, or loses events, by itself does so each time.
+ * Runs an attack under load. A shared machine can take the CPUs away for longer than any limit, so a failed attempt is
+ * repeated a few times: an agent that is slow or loses events fails every time.
  */
 async function underLoad(
   t: TestContext,
@@ -176,12 +177,12 @@ test('with TLS and passwords', async (t) => {
   const newly = ({ before, after }: Attempt, reason: string) =>
     refused(after, reason) - refused(before, reason);
 
-  await t.test('500 clients that send a byte a second', async (t) => {
+  await t.test('500 clients that send a byte per second', async (t) => {
     await underLoad(t, agent, { what: 'slow', from: '127.0.0.1', clients: 500 });
   });
-  await t.test('more of them than there are places', async (t) => {
+  await t.test('more slow clients than there are places', async (t) => {
     const attempt = await underLoad(t, agent, { what: 'slow', from: '127.0.0.1', clients: 700 });
-    assert.ok(newly(attempt, 'connections') >= 100, 'they did not press');
+    assert.ok(newly(attempt, 'connections') >= 100, 'too few connections were refused or closed');
   });
   await t.test('oversized headers', async (t) => {
     const { made } = await underLoad(t, agent, { what: 'headers', from: '127.0.0.1', clients: 20 });
@@ -191,31 +192,36 @@ test('with TLS and passwords', async (t) => {
     const attempt = await underLoad(t, agent, { what: 'garbage', from: '127.0.0.1', clients: 100 });
     assert.ok(newly(attempt, 'tls_handshake') > 1000);
   });
-  await t.test('handshakes that come to nothing', async (t) => {
+  await t.test('handshakes without a request', async (t) => {
     await underLoad(t, agent, { what: 'handshakes', from: '127.0.0.1', clients: 20 });
   });
-  await t.test('passwords guessed at speed; who was let in before is let in as fast as ever', async (t) => {
+  await t.test('passwords guessed at speed; known users are answered as fast as ever', async (t) => {
     const attempt = await underLoad(t, agent, { what: 'passwords', from: '127.0.0.1', clients: 50 });
     assert.ok(attempt.made > 1000);
     assert.ok(newly(attempt, 'wrong_credentials') >= 3);
     assert.ok(newly(attempt, 'credentials_queue') >= 100);
   });
   await t.test(
-    'and so are those who come for the first time from elsewhere, or by another name',
+    'so are users who come for the first time from another address or by another name',
     async (t) => {
       const names = ['newcomer', 'neighbour'];
-      await underLoad(t, agent, { what: 'passwords-anew', from: '127.0.0.2', clients: 50 }, async () => {
-        await sleep(2000);
-        const { status, ms } = await agent.get('/metrics', names.shift() ?? 'scraper');
-        assert.equal(status, 200);
-        return ms;
-      });
+      await underLoad(
+        t,
+        agent,
+        { what: 'passwords-reconnecting', from: '127.0.0.2', clients: 50 },
+        async () => {
+          await sleep(2000);
+          const { status, ms } = await agent.get('/metrics', names.shift() ?? 'scraper');
+          assert.equal(status, 200);
+          return ms;
+        },
+      );
     },
   );
   await agent.stop();
 });
 
-test('in the clear, for everybody: 500 clients that take a byte a second of their answers', async (t) => {
+test('without TLS and passwords: 500 clients that read a byte of their answers per second', async (t) => {
   const agent = await serve(false);
   await underLoad(t, agent, { what: 'slow-readers', from: '127.0.0.1', clients: 500 });
   await underLoad(t, agent, { what: 'slow', from: '127.0.0.1', clients: 500 });

@@ -1,6 +1,6 @@
 /**
- * An agent as a user runs it, for live tests: a config in, a process with an instance of its own out, its metrics
- * parsed. Whatever a test does, processes and instances are gone behind it.
+ * An agent as a user runs it, for live tests: a process with its own config and instance, and its parsed metrics.
+ * Processes and instances are removed at the end, whatever a test does.
  */
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
@@ -34,7 +34,7 @@ export function needTool(name: string, debianPackage: string): void {
   assert.equal(error, undefined, `${name} is missing: apt-get install ${debianPackage}`);
 }
 
-/** Everything that one test file has started, gone when it ends. */
+/** Everything that one test file has started; it is removed when the file ends. */
 export interface Bench {
   /** For files; removed at the end. */
   directory: string;
@@ -46,7 +46,7 @@ export interface Bench {
   workload(script: string, how?: { wrapper?: readonly string[] }): Promise<Workload>;
   /** An instance of our own to look with. */
   instanceName(purpose: string): string;
-  /** Called at the end, last in first out, also after a failure. */
+  /** Steps to do at the end, also after a failure; the last one comes first. */
   atEnd(step: () => void): void;
 }
 
@@ -58,7 +58,7 @@ export interface LaunchOptions {
   nodeFlags?: readonly string[];
   /** Name of the instance; default: a new one. */
   instance?: string;
-  /** `run` unless told otherwise. */
+  /** Default: `run`. */
   command?: readonly string[];
 }
 
@@ -70,7 +70,7 @@ export interface Launched {
   stderr(): string;
   /** Exit status, or the signal that ended it. */
   ended: Promise<number | NodeJS.Signals | null>;
-  /** Resolves when it is ready, rejects with its log when it ends before. */
+  /** Resolves when the agent is ready; rejects with its log if it ends before. */
   ready(): Promise<Agent>;
 }
 
@@ -78,19 +78,19 @@ export interface Agent extends Launched {
   /** `http://127.0.0.1:PORT` */
   url: string;
   scrape(): Promise<Scrape>;
-  /** Ends it by SIGTERM; its exit status. */
+  /** Ends the agent by SIGTERM; resolves to its exit status. */
   stop(): Promise<number | NodeJS.Signals | null>;
 }
 
 export interface Scrape {
   text: string;
-  /** Sum of all series of a name that have these labels; 0 when there are none. */
+  /** Sum of all series of a name that have these labels; 0 if there are none. */
   sum(name: string, labels?: Record<string, string>): number;
   /** Label sets of all series of a name. */
   series(name: string): { labels: Record<string, string>; value: number }[];
 }
 
-/** A Node process that runs its script's `work()` when told to, and is quiet before and after. */
+/** A Node process that runs its script's `work()` on request and does nothing before and after. */
 export interface Workload {
   pid: number;
   /** Runs `work()`; resolves to what it returned, as JSON. */
@@ -182,7 +182,7 @@ async function whenReady(launched: Started): Promise<Agent> {
     const url = /serving metrics.*?url=(http:\/\/[^\s/]+)/.exec(stderr())?.[1];
     if (url !== undefined && (await fetch(`${url}/readyz`)).status === 200) return agentAt(launched, url);
     assert.equal(over, undefined, `the agent ended with ${over}:\n${stderr()}`);
-    assert.ok(performance.now() < deadline, `the agent does not get ready:\n${stderr()}`);
+    assert.ok(performance.now() < deadline, `the agent did not become ready:\n${stderr()}`);
     await sleep(20);
     if (child.exitCode !== null) await ended;
   }
@@ -199,13 +199,13 @@ function agentAt(launched: Started, url: string): Agent {
       child.kill('SIGTERM');
       const late = sleep(STOP_TIMEOUT_MS, 'late' as const, { ref: false });
       const end = await Promise.race([ended, late]);
-      assert.notEqual(end, 'late', `the agent does not stop:\n${stderr()}`);
+      assert.notEqual(end, 'late', `the agent did not stop:\n${stderr()}`);
       return end as number | NodeJS.Signals | null;
     },
   };
 }
 
-/** Samples of an exposition, to be asked for. Throws on a line that is none. */
+/** The samples of an exposition. Throws on a line that is not a sample. */
 export function parseScrape(text: string): Scrape {
   const byName = Map.groupBy(parseExposition(text), ({ name }) => name);
   const series = (name: string) =>
@@ -223,7 +223,7 @@ export function parseScrape(text: string): Scrape {
   return { text, sum, series };
 }
 
-/** Scrapes until `done` says so, and once more a moment later, so that what came too much is seen as well. */
+/** Scrapes until `done` returns true, and once more a moment later, so that a count that is too high shows as well. */
 export async function settled(
   agent: Pick<Agent, 'scrape'>,
   done: (scrape: Scrape) => boolean,

@@ -1,4 +1,4 @@
-/** An OpenTelemetry Collector that takes OTLP over gRPC and HTTP, and writes what it got into a file. */
+/** An OpenTelemetry Collector that receives OTLP over gRPC and HTTP and writes it to a file. */
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -40,7 +40,7 @@ export async function startCollector(bench: Bench, program: string): Promise<Col
   const deadline = performance.now() + START_TIMEOUT_MS;
   while (!log.includes('Everything is ready')) {
     assert.equal(child.exitCode, null, `the collector has ended:\n${log}`);
-    assert.ok(performance.now() < deadline, `the collector does not get ready:\n${log}`);
+    assert.ok(performance.now() < deadline, `the collector did not become ready:\n${log}`);
     await sleep(50);
   }
   return {

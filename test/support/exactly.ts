@@ -1,6 +1,6 @@
 /**
- * Known calls against an agent's count of them, on a machine where others make the same call and where a CPU that is busy
- * with others costs events. Both are seen and told: the witness counts the calls of others, the agent its losses.
+ * Compares known calls with an agent's count of them, on a machine where other programs make the same call and where a
+ * busy CPU can lose events. A witness counts the calls of others; the agent reports its losses.
  */
 import assert from 'node:assert/strict';
 import type { TestContext } from 'node:test';
@@ -9,15 +9,15 @@ import { type Agent, type Scrape, settled } from './agent.ts';
 import type { Witness } from './witness.ts';
 
 const ATTEMPTS = 5;
-/** Scrapes in a row with the same count, after which no more comes. */
+/** So many scrapes in a row with the same count mean that no more will come. */
 const STILL = 20;
 
 export interface KnownCalls {
   t: TestContext;
   agent: Pick<Agent, 'scrape'>;
-  /** Watches the call, by all tasks but the workload's. */
+  /** Counts the calls of all tasks but the workload's. */
   others: Witness;
-  /** The agent's count of it. */
+  /** The agent's count of these calls. */
   counted(scrape: Scrape): number;
   /** Makes the calls; resolves to their number. */
   work(): Promise<number>;
@@ -26,15 +26,15 @@ export interface KnownCalls {
 const lost = (scrape: Scrape) => scrape.sum('ftrace_exporter_events_lost_total');
 
 /**
- * Asserts of every attempt that no call is missing that is not reported as lost, and that no more are counted than the
- * workload and others made. Tries until nothing was lost and nobody else made a call, or at least the former. Gives the
- * scrapes around the last attempt without a loss.
+ * In every attempt, a call may be missing only if the agent reports it as lost, and the agent may not count more than
+ * the workload and others made. Tries until nothing was lost and nobody else made a call, or at least nothing was lost.
+ * Returns the scrapes around the last attempt without a loss.
  */
 export async function countsExactly({ t, agent, others, counted, work }: KnownCalls) {
   let lossless: { first: Scrape; last: Scrape } | undefined;
   for (let attempt = 1; attempt <= ATTEMPTS; attempt++) {
     const othersBefore = others.count();
-    // By now the agent has seen whatever happened before.
+    // By now the agent has seen everything that happened before.
     await sleep(200);
     const first = await agent.scrape();
     const calls = await work();
@@ -65,8 +65,8 @@ export async function countsExactly({ t, agent, others, counted, work }: KnownCa
 }
 
 /**
- * A workload of so many calls of `process.ppid`, or what is given, spread over some time: as quickly as it can, it would
- * also measure how much CPU others leave to the agent. Answers their number.
+ * A workload that makes this many calls, of `process.ppid` by default, spread over `ms`. At full speed the test would
+ * also measure how much CPU time others leave to the agent. `work()` returns the number of calls.
  */
 export function callsOver(ms: number, calls: number, call = 'process.ppid'): string {
   return `

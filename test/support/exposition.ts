@@ -1,4 +1,4 @@
-/** A small parser of the exposition formats, written apart from the writer: samples by their text. */
+/** A small parser of the exposition formats. It is written apart from the writer and keeps samples as text. */
 
 export interface ParsedSample {
   name: string;
@@ -6,7 +6,7 @@ export interface ParsedSample {
   value: string;
 }
 
-/** Samples of a body; comments are skipped. Throws on a line that is neither. */
+/** Samples of a body; comments are skipped. Throws on any other line. */
 export function parseExposition(body: string): ParsedSample[] {
   const samples: ParsedSample[] = [];
   for (const line of body.split('\n')) {

@@ -1,4 +1,4 @@
-/** A simulated node of 64 CPUs and ten disks, every default probe fed once with all that such a node has. */
+/** A simulated node of 64 CPUs and ten disks: every default probe is fed once with all that such a node has. */
 import { NOTHING_LOST } from '../../src/agent/plan/loss-ledger.ts';
 import { makeSelfMetrics } from '../../src/agent/plan/self-metrics.ts';
 import { createRenderer } from '../../src/export/exposition/text.ts';
@@ -13,8 +13,8 @@ import { run } from '../unit/probes/records.ts';
 export const CPUS = Array.from({ length: 64 }, (_, cpu) => cpu);
 
 /**
- * Feeds the probes of `store`: 14 interrupt handlers, 7 soft interrupts, reads, writes and flushes of each disk;
- * with an I/O scheduler requests wait in a queue first. Returns the samples of the probes' metrics.
+ * Feeds the probes of `store`: 14 interrupt handlers, 7 soft interrupts, and reads, writes and flushes of each disk.
+ * With an I/O scheduler requests wait in a queue first. Returns the samples of the probes' metrics.
  */
 export function feedLargeNode(store: MetricStore, withScheduler: boolean): number {
   const machine = { store, cpuCount: 128, onlineCpus: CPUS };
@@ -41,7 +41,7 @@ export function feedLargeNode(store: MetricStore, withScheduler: boolean): numbe
       ['W', 8],
       ['FF', 0],
     ] as const) {
-      // Flushes pass the scheduler by.
+      // Flushes bypass the scheduler.
       if (withScheduler && rwbs !== 'FF')
         disks.feed('block:block_rq_insert', { ts: 1, dev, sector: 0, rwbs });
       disks.feed('block:block_rq_issue', { ts: 2, dev, sector: 0, nr_sector, rwbs });
@@ -54,7 +54,7 @@ export function feedLargeNode(store: MetricStore, withScheduler: boolean): numbe
 const PROBES = ['sched', 'block', 'irq', 'softirq'];
 const REASONS = ['no_start', 'no_end', 'lost', 'late', 'evicted'] as const;
 
-/** What a scrape of it gives, as text; `more` feeds further probes. */
+/** A scrape of that node, as text; `more` feeds further probes. */
 export async function scrapeOfLargeNode(
   withScheduler: boolean,
   more?: (store: MetricStore) => void,

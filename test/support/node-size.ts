@@ -1,6 +1,6 @@
 /**
- * What each probe adds to a scrape of a node with so many CPUs: every probe fed once with all that such a node has. The
- * real probes and the real store; records are made by hand from format texts of kernels.
+ * Computes what each probe adds to a scrape of a node with a given number of CPUs: every probe is fed once with all
+ * that such a node has. Probes and store are the real ones; records are made by hand from the kernels' format texts.
  */
 import { NOTHING_LOST } from '../../src/agent/plan/loss-ledger.ts';
 import { makeSelfMetrics } from '../../src/agent/plan/self-metrics.ts';
@@ -39,7 +39,7 @@ const NAMES = { generation: 1, nameOf: (low: number) => `function${low}` };
 
 const upTo = (count: number) => Array.from({ length: count }, (_, index) => index);
 
-/** Probes by name, each with what feeds it. CPUs of tracers are all of the node's. */
+/** Probes by name, each with a function that feeds it. A tracer's CPUs are all CPUs of the node. */
 const FEEDS: Readonly<Record<string, (cpus: readonly number[], machine: Machine) => Fed>> = {
   sched: (cpus, machine) => {
     const p = run(sched, {}, machine);
@@ -136,7 +136,7 @@ const FEEDS: Readonly<Record<string, (cpus: readonly number[], machine: Machine)
 
 export const PROBES = Object.keys(FEEDS);
 
-/** Feeds probes of one store, as those of a node with so many CPUs. */
+/** Feeds the probes of one store like those of a node with this many CPUs. */
 export function feedNode(store: MetricStore, probes: readonly string[], cpuCount: number): void {
   for (const probe of probes) FEEDS[probe](upTo(cpuCount), { store, cpuCount, onlineCpus: upTo(cpuCount) });
 }
@@ -147,7 +147,7 @@ export function samplesOf(probe: string, cpuCount: number): number {
   return FEEDS[probe](cpus, { store: new MetricStore(), cpuCount, onlineCpus: cpus }).samples();
 }
 
-/** Samples of the agent itself with the default probes, those of its process left out. */
+/** Samples of the agent itself with the default probes, without those of its process. */
 export function samplesOfAgent(cpuCount: number): number {
   const store = new MetricStore();
   const self = makeSelfMetrics(store, 120_000);

@@ -1,4 +1,4 @@
-/** OpenTelemetry's exporters as the agent uses them, with requests and answers that are plain bytes. */
+/** OpenTelemetry's exporters as the agent uses them; requests and answers are plain bytes. */
 import assert from 'node:assert/strict';
 import { type Attempt, type Exporter, openExporter } from '../../src/export/otlp/exporter.ts';
 import type { Log } from '../../src/model/log.ts';

@@ -1,4 +1,6 @@
-/** A small OTLP backend in this process, over HTTP or gRPC, with TLS or without, that can be as bad as real ones. */
+/**
+ * A small OTLP backend in this process, over HTTP or gRPC, with or without TLS. It can fail in the ways real ones do.
+ */
 import { once } from 'node:events';
 import { createServer, type IncomingHttpHeaders, type IncomingMessage, type ServerResponse } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
@@ -22,7 +24,7 @@ export type HttpAnswer =
   | { status: number; headers?: Record<string, string>; body?: string | Uint8Array }
   /** Never answers. */
   | 'hang'
-  /** Answers a byte a while, and never ends. */
+  /** Answers a byte now and then, and never ends. */
   | 'drip'
   /** Ends the connection without an answer. */
   | 'reset';
@@ -30,11 +32,11 @@ export type HttpAnswer =
 export interface Receiver<Answer> {
   url: string;
   port: number;
-  /** All requests, refused ones too. */
+  /** All requests, including refused ones. */
   received: Received[];
-  /** What it answers from now on. */
+  /** Sets what it answers from now on. */
   answer: Answer | ((n: number) => Answer);
-  /** Resolves to the request with this index when it has come. */
+  /** Resolves to the request with this index once it has come. */
   request(index: number): Promise<Received>;
   /** Connections that are open. */
   connections(): number;
@@ -186,7 +188,7 @@ function grpcError(answer: { code: number; message: string; retryDelaySeconds?: 
   return { code, details: message, metadata };
 }
 
-/** The answer of a backend that did not take everything. */
+/** The answer of a backend that rejected some of the data. */
 export function partialSuccess(rejectedDataPoints: number, errorMessage: string): Buffer {
   return encodeOtlp('ExportMetricsServiceResponse', { partialSuccess: { rejectedDataPoints, errorMessage } });
 }

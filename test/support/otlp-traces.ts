@@ -1,4 +1,4 @@
-/** Traces for tests, and what a backend gets of them, read with protobufjs. */
+/** Traces for tests, and what a backend receives of them, read with protobufjs. */
 import { fileURLToPath } from 'node:url';
 import protobuf from 'protobufjs';
 import type { SpanKind, TraceRecord } from '../../src/model/span.ts';
@@ -24,7 +24,7 @@ export interface ReceivedSpan {
 // biome-ignore lint/suspicious/noExplicitAny: a decoded message has the shape that its schema says.
 type Message = any;
 
-/** How many `ResourceSpans` a request has, and all of their spans. */
+/** The number of `ResourceSpans` in a request, and all of their spans. */
 export function decodeSpans(
   body: Uint8Array,
   encoding: 'protobuf' | 'json' = 'protobuf',
@@ -76,7 +76,7 @@ function attributeValue(value: Message): unknown {
 
 let made = 0;
 
-/** A trace of a root and `children` of it, one behind the other; each has ids of its own. */
+/** A trace: a root and so many `children`, one after the other. Each trace has its own ids. */
 export function traceOf(
   kind: SpanKind = 'syscalls',
   { children = 1, durationNs = 80_000_000, startSeconds = 1_764_000_000, ...more } = {} as {

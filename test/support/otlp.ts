@@ -1,4 +1,7 @@
-/** Reads OTLP requests with protobufjs, apart from the SDK that wrote them: metrics by name, points by attributes. */
+/**
+ * Reads OTLP requests with protobufjs, apart from the SDK that wrote them. Metrics are found by name, points by
+ * attributes.
+ */
 import { fileURLToPath } from 'node:url';
 import protobuf from 'protobufjs';
 
@@ -47,7 +50,10 @@ export interface Pushed {
 // biome-ignore lint/suspicious/noExplicitAny: a decoded message has the shape that its schema says.
 type Message = any;
 
-/** A request of either encoding. Throws on bytes that are none, and on fields the schema does not know. */
+/**
+ * Decodes a request in either encoding. Throws on bytes that are not a request, and on fields that the schema does not
+ * have.
+ */
 export function decodePushed(body: Uint8Array, encoding: 'protobuf' | 'json'): Pushed {
   const type = root.lookupType('otlp.ExportMetricsServiceRequest');
   const message =
@@ -63,7 +69,7 @@ export function decodePushed(body: Uint8Array, encoding: 'protobuf' | 'json'): P
   };
 }
 
-/** protobufjs passes over what it does not know; a misspelt name must not go unseen. */
+/** protobufjs ignores fields that it does not know; a misspelt name must not go unseen. */
 function fromJson(type: protobuf.Type, json: Message): protobuf.Message {
   const message = type.fromObject(json);
   const known: Message = type.toObject(message, { longs: String, arrays: true, defaults: true });
@@ -126,7 +132,7 @@ function pointOf(point: Message, kind: PushedMetric['kind']): Point {
   };
 }
 
-/** All points of a metric; throws where it is not there, or more than once. */
+/** All points of a metric. Throws if the metric is missing or appears more than once. */
 export function pointsOf(pushed: Pushed, name: string): Point[] {
   const found = pushed.metrics.filter((metric) => metric.name === name);
   if (found.length !== 1) throw new Error(`${name} is there ${found.length} times`);

@@ -1,4 +1,7 @@
-/** Writes sub-buffers as kernel/trace/ring_buffer.c lays them out: the decoder's counterpart, for tests and benches. */
+/**
+ * Writes sub-buffers as kernel/trace/ring_buffer.c lays them out: the counterpart of the decoder, for tests and
+ * benchmarks.
+ */
 import type { PageLayout } from '../../src/model/format.ts';
 
 export const LAYOUT_4K: PageLayout = {
@@ -10,28 +13,28 @@ export const LAYOUT_4K: PageLayout = {
 };
 
 export interface WrittenEvent {
-  /** Nanoseconds; at or after the event before. */
+  /** Nanoseconds; not before the previous event. */
   ts: number;
   /** `common_type`. */
   type: number;
-  /** Payload bytes behind the 4 of `common_type`, flags and preempt count. */
+  /** Payload bytes after the first 4, which hold `common_type`, flags and preempt count. */
   body?: Uint8Array;
-  /** How it is written; `auto` picks what the kernel would. */
+  /** How the event is written; `auto` does what the kernel would. */
   as?: 'auto' | 'type0';
 }
 
 export interface PageOptions {
   layout?: PageLayout;
   lost?: boolean;
-  /** Exact number of lost events, written behind the data. */
+  /** Exact number of lost events, written after the data. */
   lostCount?: number;
-  /** Stamp of the page; default: of the first event. */
+  /** Time stamp of the page; default: that of the first event. */
   pageTs?: number;
-  /** An absolute stamp in place of the first delta. */
+  /** An absolute time stamp in place of the first delta. */
   absolute?: boolean;
 }
 
-/** A page writer: `add()` says whether the event still fitted. */
+/** A page writer: `add()` returns whether the event still fitted. */
 export function pageWriter(options: PageOptions = {}) {
   const layout = options.layout ?? LAYOUT_4K;
   const bytes = new Uint8Array(layout.pageSize);
@@ -78,7 +81,7 @@ export function pageWriter(options: PageOptions = {}) {
       pos += padded;
       return true;
     },
-    /** An event that was reserved and thrown away: padding with a delta. */
+    /** An event that was reserved and discarded: padding with a delta. */
     discard(delta: number, payload: number): void {
       view.setUint32(pos, ((delta << 5) | 29) >>> 0, true);
       view.setUint32(pos + 4, payload + 4, true);
@@ -104,7 +107,7 @@ export function pageWriter(options: PageOptions = {}) {
   };
 }
 
-/** One page of these events, all of which must fit. */
+/** One page of these events. Throws if they do not all fit. */
 export function pageOf(events: readonly WrittenEvent[], options: PageOptions = {}): Uint8Array {
   const writer = pageWriter(options);
   for (const event of events) if (!writer.add(event)) throw new Error('the events do not fit into one page');

@@ -1,4 +1,4 @@
-/** A Prometheus that scrapes what a test tells it to: a config in, answers of its HTTP API out. */
+/** Starts a Prometheus with a test's config, and asks its HTTP API. */
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
@@ -14,7 +14,7 @@ export interface Prometheus {
   url: string;
   /** Result of an instant query. */
   query(expression: string): Promise<QueryResult[]>;
-  /** Resolves when these jobs have been scraped, with success, at least once from now on. */
+  /** Resolves when each of these jobs has been scraped successfully at least once after the call. */
   scraped(...jobs: readonly string[]): Promise<void>;
 }
 
@@ -32,7 +32,7 @@ export interface HistogramValue {
   buckets?: [number, string, string, string][];
 }
 
-/** Starts a Prometheus with an empty storage; it ends with the test file. `more` is of its config. */
+/** Starts a Prometheus with empty storage; it ends with the test file. `more` is added to its config. */
 export async function startPrometheus(
   bench: Bench,
   program: string,
@@ -43,7 +43,7 @@ export async function startPrometheus(
   const directory = join(bench.directory, bench.instanceName('prometheus'));
   mkdirSync(directory);
   const configFile = join(directory, 'prometheus.yaml');
-  // Scrapes every 500 ms: tests wait for them.
+  // A short interval, because tests wait for scrapes.
   const global = { scrape_interval: '500ms', evaluation_interval: '500ms' };
   const config = { global, scrape_configs: scrapeConfigs, ...more };
   writeFileSync(configFile, JSON.stringify(config));
@@ -72,7 +72,7 @@ export async function startPrometheus(
       const address = /msg="?Listening on"?.* address=(\S+)/.exec(log)?.[1];
       if (address !== undefined) resolve(`http://${address}`);
     });
-    setTimeout(() => fail('does not listen'), START_TIMEOUT_MS).unref();
+    setTimeout(() => fail('did not start to listen'), START_TIMEOUT_MS).unref();
   });
 
   const query = async (expression: string): Promise<QueryResult[]> => {
@@ -90,7 +90,7 @@ export async function startPrometheus(
     url,
     query,
     scraped: async (...jobs) => {
-      // A sample's time is its scrape's start, which Prometheus moves by 2 ms for even distances.
+      // A sample's time is the start of its scrape, which Prometheus moves by up to 2 ms to make the distances even.
       const from = Date.now() / 1000 + 0.01;
       for (const job of jobs) {
         const done = async () => {

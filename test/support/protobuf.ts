@@ -1,6 +1,6 @@
 /**
  * Reads a delimited protobuf exposition with protobufjs and Prometheus' own metrics.proto (client_model v0.6.3), and
- * takes it apart into samples as Prometheus does (model/textparse/protobufparse.go).
+ * splits it into samples as Prometheus does (model/textparse/protobufparse.go).
  */
 import { fileURLToPath } from 'node:url';
 import protobuf from 'protobufjs';
@@ -35,7 +35,7 @@ export interface DecodedFamily {
   metric: DecodedMetric[];
 }
 
-/** All families of a body. Throws on bytes that are none. */
+/** All families of a body. Throws on bytes that are not a body. */
 export function decodeFamilies(body: Uint8Array): DecodedFamily[] {
   const reader = protobuf.Reader.create(body);
   const families: DecodedFamily[] = [];
@@ -48,7 +48,7 @@ export function decodeFamilies(body: Uint8Array): DecodedFamily[] {
 
 export interface Sample {
   name: string;
-  /** With `le` as a number's text. */
+  /** The value of `le` is the number's text. */
   labels: Record<string, string>;
   value: number;
 }

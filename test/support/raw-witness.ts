@@ -1,7 +1,7 @@
 /**
- * An instance that only watches, read raw with a small parser of its own: what the kernel's events say, to the
- * nanosecond, by nothing of the agent's. Layout: include/linux/ring_buffer.h, and `format` for the fields. x86-64 and
- * arm64 alike: little endian, 8-byte `commit`.
+ * An instance that only watches. A small parser, which shares nothing with the agent, reads what the kernel's events
+ * say, to the nanosecond. Layout: include/linux/ring_buffer.h; fields: the `format` files. x86-64 and arm64 are alike:
+ * little endian, 8-byte `commit`.
  */
 import assert from 'node:assert/strict';
 import {
@@ -30,7 +30,7 @@ export interface WitnessedEvent {
 }
 
 export interface RawWitness {
-  /** Stops it and gives all it has seen, in the order of time. Fails when something was overwritten. */
+  /** Stops watching and returns all events in the order of time. Fails if events were overwritten. */
   events(): WitnessedEvent[];
 }
 
@@ -82,7 +82,7 @@ function readFormat(event: string, text: string): Format {
   return { event, id: Number(/^ID: (\d+)$/m.exec(text)?.[1]), fields };
 }
 
-/** Pages have the size of the buffer's sub-buffers: one page of the machine unless somebody asked for more. */
+/** A page is as large as the buffer's sub-buffers: one page of the machine, unless somebody set another size. */
 function pagesOf(file: string): Buffer[] {
   const fd = openSync(file, constants.O_RDONLY | constants.O_NONBLOCK);
   const pages: Buffer[] = [];
@@ -114,7 +114,7 @@ function eventsOf(page: Buffer, cpu: number, formats: ReadonlyMap<number, Format
     const [type, delta] = [head & 31, head >>> 5];
     const next = page.readUInt32LE(at + 4);
     if (type === TIME_EXTEND || type === TIME_STAMP) {
-      // Absolute ones have 59 bits, which the machine has not been up for.
+      // Absolute time stamps have 59 bits; no machine has been up for that long.
       ns = (type === TIME_EXTEND ? ns : 0) + delta + next * 2 ** 27;
       at += 8;
       continue;

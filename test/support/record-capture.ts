@@ -1,10 +1,11 @@
 /**
- * Makes the captures that tests and the demo replay: `node test/support/record-capture.ts NAME OUT` records a small
- * load of our own on the running kernel. Needs root.
+ * Makes the recordings that tests and the demo replay: `node test/support/record-capture.ts NAME OUT` records a small
+ * load on the running kernel. Needs root.
  *
- * Captures are published, so only the load's tasks may be in them by name: filters keep most of what others do out,
- * and in what is left (who ran before, whose interrupt it was) the names of tasks that are neither the load's nor the
- * kernel's are replaced, in the records and in the list of names. Pages that the kernel gave in parts are joined.
+ * The recordings are published, so only the load's tasks may appear in them by name. Filters drop most of what other
+ * tasks do. In the rest (the task that ran before, the task that an interrupt hit) the names of tasks that are neither
+ * the load's nor the kernel's are replaced, in the records and in the list of names. Pages that the kernel returned in
+ * parts are joined.
  */
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { existsSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
@@ -24,10 +25,10 @@ import { openCaptureWriter } from '../../src/tracedat/write.ts';
 import { findTracefs } from '../../src/tracefs/mount.ts';
 
 const BIN = fileURLToPath(new URL('../../bin/ftrace-exporter.js', import.meta.url));
-/** The load's programs are run by names that begin so. */
+/** Names of the load's programs begin so. */
 const OURS = 'demo-';
 const STAND_IN = 'other';
-/** Tasks of the kernel itself. */
+/** Names of the kernel's own tasks. */
 const KERNEL =
   /^(?:swapper|kworker|ksoftirqd|rcu_|rcuog|rcuop|migration|jbd2|loop\d|kthreadd|kcompactd|irq\/|cpuhp)/;
 
@@ -69,7 +70,7 @@ const LOADS: Record<
   },
 };
 
-/** Kernel filters that leave out what only others do. */
+/** Kernel filters that drop what only other tasks do. */
 const FILTERS: Record<string, string> = {
   'sched/sched_switch': `prev_comm ~ "${OURS}*" || next_comm ~ "${OURS}*"`,
   'sched/sched_wakeup': `comm ~ "${OURS}*"`,
@@ -145,12 +146,12 @@ async function record(name: string, out: string): Promise<void> {
   }
 }
 
-/** Copies a capture, page by page, with foreign names replaced. */
+/** Copies a recording, page by page, with foreign names replaced. */
 function publish(from: string, to: string): void {
   const capture = openCapture(from);
   const { metadata, source } = capture;
   const { layout } = metadata;
-  // Without what the builder of the kernel has added.
+  // Without what the kernel's builder added.
   const kernelRelease = metadata.kernelRelease.replace(/-.*/, '');
   const events = [...metadata.events()];
   const found = new Set<string>();
@@ -179,14 +180,14 @@ function publish(from: string, to: string): void {
   for (const cpu of source.cpus()) {
     let held: Page | undefined;
     for (;;) {
-      // One page at a time: the merger hands out its events, whose handlers change them in place.
+      // One page at a time: the merger passes its events to handlers, which change them in place.
       const merger = new Merger(layout, target);
       const page = merger.takePage();
       const length = source.readPage(cpu, page.bytes);
       if (length === 0) break;
       merger.add(cpu, page, length);
       merger.run(Number.POSITIVE_INFINITY);
-      // What lies behind the last event, and the count of lost ones there, is left over from other pages.
+      // The bytes after the last event, and the count of lost events there, are left over from other pages.
       page.bytes.fill(0, page.lost ? page.end + layout.commitSize : page.end);
       if (held !== undefined && joined(held, page, layout)) continue;
       if (held !== undefined) writer.addPage(cpu, held.bytes);
@@ -199,7 +200,10 @@ function publish(from: string, to: string): void {
   console.log(`${to}: tasks by name: ${[...found].sort().join(' ')}`);
 }
 
-/** The kernel cuts a page anew that was read before it was full. Appends such a rest to what it is the rest of. */
+/**
+ * If the kernel returned a page before it was full, it cuts the rest differently. Appends such a rest to the page it
+ * belongs to.
+ */
 function joined(first: Page, rest: Page, layout: PageLayout): boolean {
   const bytes = rest.end - layout.dataOffset;
   if (first.lost || rest.lost || first.end + bytes > layout.pageSize) return false;

@@ -1,24 +1,24 @@
-/** Replays a file with some probes on and gives what a scrape would, and the status. */
+/** Replays a file with some probes on. Returns the status and what a scrape would show. */
 import { loadAgentConfig } from '../../src/agent/main/compose-config.ts';
 import { openReplay } from '../../src/agent/replay/replay.ts';
 import { createRenderer } from '../../src/export/exposition/text.ts';
 import { parseExposition } from './exposition.ts';
 
 export interface Replayed {
-  /** Sum of the samples of a name that have these labels; undefined where there are none. */
+  /** Sum of the samples of a name that have these labels; undefined if there are none. */
   sample(name: string, labels?: Record<string, string>): number | undefined;
-  /** The same, 0 where there are none. */
+  /** As `sample`, but 0 if there are none. */
   value(name: string, labels?: Record<string, string>): number;
-  /** All of it, as text. */
+  /** The whole exposition, as text. */
   exposition: string;
   warnings: string[];
-  /** Reasons of probes that are off. */
+  /** Reasons of probes that are off, by probe. */
   off: Record<string, string>;
   up: string[];
   latency(tracer: string): { latencyNs: number; trace: string }[] | undefined;
 }
 
-/** `probes`: without any, those that are on by default. `config`: a file, for what has no flag. */
+/** `probes`: if empty, the default ones. `config`: a file, for settings without a flag. */
 export function replayed(file: string, probes: readonly string[] = [], config?: string): Replayed {
   const quiet = () => undefined;
   const loaded = loadAgentConfig({

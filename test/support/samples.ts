@@ -1,10 +1,10 @@
-/** Samples of one scrape, to be asked for: text of an exposition in, sums by name and labels out. */
+/** The samples of one scrape: finds sums by name and labels in the text of an exposition. */
 import { type ParsedSample, parseExposition } from './exposition.ts';
 
 /** One scrape; `sum` adds the samples of a name that have these labels. */
 export interface Samples {
   sum(name: string, labels?: Readonly<Record<string, string | RegExp>>): number;
-  /** Values of a label that the samples of a name have. */
+  /** All values that a label has among the samples of a name. */
   values(name: string, label: string): string[];
 }
 

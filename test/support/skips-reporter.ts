@@ -1,4 +1,4 @@
-/** A reporter for the test runner that says one thing, at the end: how many tests were skipped, which, and why. */
+/** A reporter for the test runner. At the end it prints how many tests were skipped, which ones, and why. */
 import type { TestEvent } from 'node:test/reporters';
 
 export default async function* skips(events: AsyncIterable<TestEvent>): AsyncGenerator<string> {

@@ -1,4 +1,4 @@
-/** Certificates of test/fixtures/tls, and a client that asks over TLS and shows what it was given. */
+/** The certificates of test/fixtures/tls, and a client that sends a request over TLS and shows what it received. */
 import { readFileSync } from 'node:fs';
 import { request } from 'node:https';
 import { join } from 'node:path';
@@ -11,7 +11,7 @@ export function pem(name: string): string {
   return readFileSync(join(FIXTURES, name), 'utf8');
 }
 
-/** A certificate with its key, as a client or a server shows it. */
+/** A certificate with its key, as a client or a server presents it. */
 export function identity(name: string): { cert: string; key: string } {
   return { cert: pem(`${name}.crt`), key: pem(`${name}.key`) };
 }
@@ -23,11 +23,11 @@ export interface TlsAnswer {
   protocol: string | null;
   cipher: string;
   alpn: string | false | null;
-  /** Common name of the server. */
+  /** Common name of the server's certificate. */
   server: string | string[] | undefined;
 }
 
-/** Asks once, on a connection of its own; trusts the test's CA. Rejects when it is not let in. */
+/** Sends one request on a new connection; trusts the test's CA. Rejects if the server refuses it. */
 export function askOverTls(
   url: string,
   options: ConnectionOptions & { headers?: Record<string, string> } = {},

@@ -1,9 +1,9 @@
-/** Programs that some tests check against and that a machine need not have. */
+/** Programs that some tests compare with and that a machine may lack. */
 import { spawnSync } from 'node:child_process';
 
 /**
- * Reason to skip a test whose program is missing, false when it is there. In continuous integration nothing is left
- * out: there a missing program is an error.
+ * The reason to skip a test whose program is missing; false if the program exists. In continuous integration no test
+ * may be skipped: there a missing program is an error.
  */
 export function skipWithout(program: string, debianPackage: string): string | false {
   const { error } = spawnSync(program, ['--version'], { stdio: 'ignore' });

@@ -1,7 +1,7 @@
 /**
- * The top level of tracefs, of which a machine has one: a test file that needs it waits for its turn among the test runs
- * of this machine, and for everybody else who has it. When that does not end, the tests are skipped, and the reason names
- * who has it; in continuous integration that is an error.
+ * A machine has one top level of tracefs. A test file that needs it waits for its turn among the test runs of this
+ * machine, and until nobody else uses it. If that does not end, the tests are skipped, and the reason names the user;
+ * in continuous integration that is an error.
  */
 import { spawn } from 'node:child_process';
 import { readdirSync, readFileSync, readlinkSync, statSync, writeFileSync } from 'node:fs';
@@ -13,14 +13,14 @@ import { topLevelUser } from '../../src/tracefs/journal/top-level-user.ts';
 import { markersRefused } from '../../src/tracefs/markers.ts';
 import { findTracefs } from '../../src/tracefs/mount.ts';
 
-/** Locked by who has the turn, and says who that is. */
+/** The process that has the turn locks this file and writes its name into it. */
 const TURN = '/run/ftrace-exporter-tests.lock';
-/** Other files of tests have it for minutes. */
+/** Other test files hold it for minutes. */
 const TURN_WAIT_MS = 300_000;
 const WAIT_MS = Number(process.env.TOP_LEVEL_WAIT_S ?? 30) * 1000;
 const LOOK_EVERY_MS = 200;
 
-/** Undefined when the top level is this process's until it ends; else why it is not, to skip with. */
+/** Undefined if this process has the top level until it ends; else the reason to skip. */
 export async function topLevelTurn(): Promise<string | undefined> {
   const root = findTracefs({ mayMount: true });
   const reason = (await stays(turnHolder, TURN_WAIT_MS)) ?? (await stays(async () => use(root), WAIT_MS));
@@ -28,7 +28,7 @@ export async function topLevelTurn(): Promise<string | undefined> {
   throw new Error(reason);
 }
 
-/** Waits until there is nothing in the way; what is, when it stays. */
+/** Waits until nothing is in the way. Returns what is still in the way at the end. */
 async function stays(look: () => Promise<string | undefined>, waitMs: number): Promise<string | undefined> {
   for (const deadline = performance.now() + waitMs; ; await sleep(LOOK_EVERY_MS)) {
     const user = await look();
@@ -39,8 +39,9 @@ async function stays(look: () => Promise<string | undefined>, waitMs: number): P
 }
 
 /**
- * `body` as a test of what nobody else may touch. When it fails and a process that is not the test's was seen with files of
- * the top level open meanwhile, the failure says nothing: it is skipped, with both named. In continuous integration it fails.
+ * Runs `body` as a test of files that nobody else may touch. If it fails while another process had files of the top
+ * level open, the failure proves nothing: the test is skipped, and the reason names both. In continuous integration it
+ * fails.
  */
 export function undisturbed(
   body: (t: TestContext) => void | Promise<void>,
@@ -67,10 +68,10 @@ export function undisturbed(
 
 let isOurTurn = false;
 
-/** Takes the turn for this process; undefined when it has it, else who does. */
+/** Takes the turn for this process. Returns undefined if it succeeded, else the process that has the turn. */
 async function turnHolder(): Promise<string | undefined> {
   if (isOurTurn) return undefined;
-  // It ends with its input, and that with this process, however this one ends.
+  // The helper ends when its input closes, so it ends with this process, however this one ends.
   const holder = spawn('flock', ['-n', TURN, 'sh', '-c', 'echo; read _'], {
     stdio: ['pipe', 'pipe', 'inherit'],
   });
@@ -86,7 +87,7 @@ async function turnHolder(): Promise<string | undefined> {
   return undefined;
 }
 
-/** What is in use, and who has files open there. */
+/** What uses the top level, and the processes that have files open there. */
 function use(root: string): string | undefined {
   const user =
     topLevelUser(root) ??
@@ -99,7 +100,7 @@ function use(root: string): string | undefined {
 }
 
 /**
- * Processes that have files of the top level open, without this one and its children. In a container they have other paths,
+ * Processes that have files of the top level open, without this one and its children. In a container the paths differ,
  * but the file system is the same.
  */
 function openers(root: string): string[] {
@@ -120,7 +121,7 @@ function openers(root: string): string[] {
     });
 }
 
-/** Whether it is this process or comes of it. */
+/** Whether this is our process or one of its descendants. */
 function isOfTest(pid: number): boolean {
   for (let at = pid; at > 1; ) {
     if (at === process.pid) return true;
@@ -129,7 +130,7 @@ function isOfTest(pid: number): boolean {
   return false;
 }
 
-/** What a descriptor is open for, when that is a file of the top level. */
+/** The file of the top level that a descriptor has open, if any. */
 function topLevelFile(descriptor: string, dev: number): string | undefined {
   try {
     const file = readlinkSync(descriptor);

@@ -1,4 +1,4 @@
-/** Counts of a recording, by trace-cmd's report and by our replay: a trace.dat enters, events by CPU and name leave. */
+/** Counts the events of a trace.dat by CPU and name, once from trace-cmd's report and once from our replay. */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
@@ -10,7 +10,7 @@ import { createRenderer } from '../../src/export/exposition/text.ts';
 import { parseExposition } from './exposition.ts';
 
 export interface RecordingCounts {
-  /** By `cpu event`, those of tracers by their records' names: `0 funcgraph_exit`. */
+  /** Keys are `cpu event`; events of tracers have their records' names: `0 funcgraph_exit`. */
   counts: Record<string, number>;
   lost: number;
 }
@@ -20,14 +20,14 @@ export function countsOf(counts: Readonly<Record<string, number>>): number {
 }
 
 export interface Report extends RecordingCounts {
-  /** Losses of unknown size: behind a full page there is no room for the number. */
+  /** Losses of unknown size: after a full page there is no room for the number. */
   uncounted: number;
-  /** Events in order, fields as trace-cmd prints them raw. */
+  /** Events in order, with fields as trace-cmd prints them raw. */
   lines: { cpu: number; event: string; fields: string }[];
   stderr: string;
 }
 
-/** `-R`: one line an event, without the plugins that draw calls and returns as one. */
+/** `-R`: prints one line per event, without the plugins that draw calls and returns together. */
 export function traceCmdReport(file: string): Report {
   const { status, stdout, stderr } = spawnSync('trace-cmd', ['report', '-R', '-i', file], {
     encoding: 'utf8',
@@ -39,7 +39,7 @@ export function traceCmdReport(file: string): Report {
     const lost = /^CPU:\d+ \[(?:(\d+) )?EVENTS DROPPED\]/.exec(line);
     if (lost?.[1] !== undefined) report.lost += Number(lost[1]);
     else if (lost !== null) report.uncounted++;
-    // Stamps of some clocks follow the bracket without a space.
+    // Time stamps of some clocks follow the bracket without a space.
     const found = /-\d+\s+\[(\d{3})\]\s*[\d.]+:\s+(\w+):\s*(.*)$/.exec(line);
     if (found === null) continue;
     const [, cpu, event, fields] = found;
@@ -50,7 +50,7 @@ export function traceCmdReport(file: string): Report {
   return report;
 }
 
-/** What tracers record is no event that can be counted by name: their own metrics tell. */
+/** Records of tracers are not events that can be counted by name; their own metrics count them. */
 const OF_TRACERS: Readonly<Record<string, string>> = {
   ftrace_function_calls_total: 'function',
   ftrace_function_duration_seconds_count: 'funcgraph_exit',
@@ -58,7 +58,7 @@ const OF_TRACERS: Readonly<Record<string, string>> = {
 
 const CONFIG = 'probes: { events: { count: ["*:*"] }, function: {}, function_graph: {} }\n';
 
-/** Replays with a probe for every event, and those of the function tracers. */
+/** Replays with a probe that counts every event, and with those of the function tracers. */
 export async function replayCounts(file: string): Promise<RecordingCounts> {
   const dir = mkdtempSync(join(tmpdir(), 'replay-counts-'));
   const configFile = join(dir, 'config.yaml');
@@ -82,8 +82,8 @@ export async function replayCounts(file: string): Promise<RecordingCounts> {
 }
 
 /**
- * A script for `trace-cmd record` to run: what records stands still while `work` is done, so that a small buffer
- * overflows however quick the machine is.
+ * A script for `trace-cmd record` to run. The recording process stands still while `work` runs, so that a small buffer
+ * overflows on any machine, however fast.
  */
 export function heldUp(work: string): string {
   const recorders = 'for p in $(pgrep -P $PPID); do [ $p = $$ ] ||';

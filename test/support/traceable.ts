@@ -1,9 +1,9 @@
-/** Whether the running kernel can be traced from here. */
+/** Whether this process can trace the running kernel. */
 import { mkdirSync, rmdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { findTracefs } from '../../src/tracefs/mount.ts';
 
-/** Why not; undefined when it can. */
+/** The reason if it cannot, else undefined. */
 export function whyNotTraceable(): string | undefined {
   try {
     const instance = join(findTracefs({ mayMount: true }), 'instances', `ftrace-exporter-try-${process.pid}`);

@@ -1,6 +1,6 @@
 /**
- * Clients that mean no good, as a program: what to do, the port, from which address and for how long in; how often it
- * was done out, as JSON. In a process of their own, so that whoever measures the good client is not slowed by them.
+ * A program whose clients misbehave. Its argument is an `AttackOrder` in JSON; it prints the number of attempts in
+ * JSON. It is a separate process, so that it does not slow the client that the test measures.
  */
 import { readFileSync } from 'node:fs';
 import { request as askPlain } from 'node:http';
@@ -13,7 +13,14 @@ import { fileURLToPath } from 'node:url';
 export const ATTACKS = fileURLToPath(import.meta.url);
 
 export interface AttackOrder {
-  what: 'slow' | 'slow-readers' | 'headers' | 'passwords' | 'passwords-anew' | 'garbage' | 'handshakes';
+  what:
+    | 'slow'
+    | 'slow-readers'
+    | 'headers'
+    | 'passwords'
+    | 'passwords-reconnecting'
+    | 'garbage'
+    | 'handshakes';
   port: number;
   from: string;
   seconds: number;
@@ -26,7 +33,7 @@ let over = false;
 
 const quietly = <T extends Socket>(socket: T): T => socket.on('error', () => {}).resume() as T;
 
-/** Does `step` on so many at once, again and again. */
+/** Runs `step` in so many clients at once, again and again. */
 async function repeatedly(clients: number, step: (client: number) => Promise<void>): Promise<void> {
   const one = async (client: number) => {
     while (!over) {
@@ -39,7 +46,10 @@ async function repeatedly(clients: number, step: (client: number) => Promise<voi
 
 const closed = (socket: Socket) => new Promise<void>((resolve) => socket.once('close', () => resolve()));
 
-/** A byte a second: of a handshake, of a header behind one, of a header in the clear. Comes back when cut off. */
+/**
+ * Sends a byte per second: of a handshake, of a header over TLS, of a header without TLS. Connects again when it is cut
+ * off.
+ */
 function slow({ port, from, clients }: AttackOrder): Promise<void> {
   return repeatedly(clients, async (client) => {
     const raw = quietly(connect({ port, host: '127.0.0.1', localAddress: from }));
@@ -57,7 +67,7 @@ function slow({ port, from, clients }: AttackOrder): Promise<void> {
   });
 }
 
-/** Ask for everything and take a byte of it a second. */
+/** Ask for everything and read one byte of it per second. */
 function slowReaders({ port, from, clients }: AttackOrder): Promise<void> {
   return repeatedly(clients, async () => {
     const sent = askPlain({ port, host: '127.0.0.1', localAddress: from, path: '/metrics', agent: false });
@@ -87,7 +97,7 @@ function headers({ port, from, clients }: AttackOrder): Promise<void> {
   });
 }
 
-/** A new password each time; on connections that are kept, or on a new one each time. */
+/** A new password each time; on connections that are kept open, or on a new one each time. */
 function passwords({ port, from, clients }: AttackOrder, keepAlive: boolean): Promise<void> {
   const agent = new Agent({ keepAlive, maxSockets: clients, localAddress: from } as never);
   const base = { port, host: '127.0.0.1', path: '/metrics', ca, servername: 'localhost', agent };
@@ -115,7 +125,7 @@ function garbage({ port, from, clients }: AttackOrder): Promise<void> {
   });
 }
 
-/** Whole handshakes, which cost a signature each, and then nothing. */
+/** Complete handshakes, which cost the server a signature each, and no request after them. */
 function handshakes({ port, from, clients }: AttackOrder): Promise<void> {
   return repeatedly(clients, async () => {
     const options = { port, host: '127.0.0.1', localAddress: from, ca, servername: 'localhost' };
@@ -144,7 +154,7 @@ async function attack(order: AttackOrder): Promise<void> {
     'slow-readers': () => slowReaders(order),
     headers: () => headers(order),
     passwords: () => passwords(order, true),
-    'passwords-anew': () => passwords(order, false),
+    'passwords-reconnecting': () => passwords(order, false),
     garbage: () => garbage(order),
     handshakes: () => handshakes(order),
   };
