@@ -1,13 +1,12 @@
 /**
- * What does the block layer do with requests, and how long do they take from being asked for to completion? Actions of
- * the blk tracer in (kernel/trace/blktrace.c), which the kernel gives as text alone: the text reader makes a record of
- * each line. Actions by device, operation and CPU out; and the time from queueing to completion and from issue to
- * completion.
+ * What does the block layer do with requests, and how long do they take from queueing to completion? The blk tracer
+ * (kernel/trace/blktrace.c) writes its actions only as text, and the text reader makes a record of each line. Counts
+ * actions, and measures the times from queueing and from issue to completion.
  *
- * As in `block.ts` a request is known by device, sector and operation. Here one is queued (Q) as a bio, whose sector
- * is still its own: one that is merged into another (M, F) has no completion, and what the block layer splits off is
- * not queued again. So a completion can have an issue and no queueing; and devices without requests (device mapper)
- * have no issues. Only a completion with neither is missing a start.
+ * As in `block.ts`, device, sector and operation identify a request. A request is queued (Q) as a bio, under the sector
+ * of the bio. A bio that is merged into another (M, F) has no completion, and the parts that the block layer splits off
+ * are not queued again. A completion can therefore have an issue and no queueing. Device mappers have no requests, so
+ * their completions have no issue. A completion is missing its start only if it has neither.
  */
 import { decimalBuckets } from '../config/units/buckets.ts';
 import { globMatcher } from '../config/units/globs.ts';
@@ -34,14 +33,14 @@ const ACTION = 'ftrace:blk';
 
 const COUNT = {
   name: 'ftrace_blk_actions_total',
-  help: 'Actions of the block layer on requests.',
+  help: 'Actions of the block layer on requests, as the blk tracer names them.',
   labels: ['device', 'action', 'operation', 'cpu'],
   open: ['device'],
 };
 const LABELS = ['device', 'operation'];
 const QUEUE_TO_COMPLETE = {
   name: 'ftrace_blk_queue_to_complete_seconds',
-  help: 'Time from when I/O was asked of the block layer to its completion.',
+  help: 'Time from the queueing of an I/O in the block layer to its completion.',
   labels: LABELS,
   open: ['device'],
 };
@@ -53,11 +52,11 @@ const ISSUE_TO_COMPLETE = {
 };
 
 const SECTOR_BYTES = 512;
-/** `N`, for no read or write, in the letters of the operation; a flush is `FN`. */
+/** `N` in the letters of an operation that neither reads nor writes; a flush is `FN`. */
 const NEITHER = 0x4e;
-/** Entries, of which a request has two: more than all queues of ten disks hold. */
+/** A request takes two entries. This is more than all queues of ten disks hold. */
 const CAPACITY = 32768;
-/** Drivers give up after minutes; what is older was merged or split in a way that the text does not tell. */
+/** Drivers give up after minutes; an older entry was merged or split in a way that the text does not show. */
 const TOO_LONG_NS = 600e9;
 
 export interface BlkOptions extends CommonOptions {
@@ -67,7 +66,7 @@ export interface BlkOptions extends CommonOptions {
 
 export const blk: ProbeModule<BlkOptions> = {
   name: 'blk',
-  help: 'What the block layer does with requests, and how long they take from being queued.',
+  help: 'What the block layer does with requests, and how long they take from queueing.',
   byDefault: false,
   rate: 'low',
   schema: ({ globs, probeSchema }) =>
@@ -79,7 +78,7 @@ export const blk: ProbeModule<BlkOptions> = {
     tracer: 'blk',
     where: 'top',
     reads: 'text',
-    // Letters, and the columns as the reader knows them.
+    // The text reader knows these columns, and the actions as letters.
     options: { blk_classic: '0', verbose: '0' },
     knobs: [],
     blockDevices: options.devices,
@@ -100,21 +99,21 @@ function createBlk(context: ProbeContext, options: BlkOptions): Probe {
   const evicted = context.unmatched('evicted');
   let lostUntil: TimestampNs = 0;
   let latest: TimestampNs = 0;
-  /** Of the action being handled; set for each. */
+  /** Device of the action being handled. */
   let dev = 0;
   let operation = 0;
   let droppedForLoss = false;
 
-  /** First entry in a state; -1 when there is none. Those from before a loss are dropped. */
+  /** First entry in a state; -1 if none. Drops entries from before a loss. */
   const find = (sector: number, state: typeof QUEUED | typeof ISSUED): number => {
-    let found = requests.find(dev, sector, operation, state);
-    while (found >= 0 && requests.since(found) < lostUntil) {
-      requests.remove(found);
+    let match = requests.find(dev, sector, operation, state);
+    while (match >= 0 && requests.since(match) < lostUntil) {
+      requests.remove(match);
       lost();
       droppedForLoss = true;
-      found = requests.find(dev, sector, operation, state);
+      match = requests.find(dev, sector, operation, state);
     }
-    return found;
+    return match;
   };
   const add = (
     sector: number,
@@ -138,12 +137,12 @@ function createBlk(context: ProbeContext, options: BlkOptions): Probe {
     const queued = find(sector, QUEUED);
     const issued = find(sector, ISSUED);
     if (queued < 0 && issued < 0) {
-      // What only asked for a flush before it completes with nothing done, and a flush twice.
+      // A bio that only asked for a flush completes once with 0 sectors, a flush twice.
       if (sectors > 0 && !droppedForLoss) noStart();
       return;
     }
-    const left = (issued >= 0 ? requests.sectors(issued) : requests.sectors(queued)) - sectors;
-    if (sectors > 0 && left > 0) {
+    const remaining = (issued >= 0 ? requests.sectors(issued) : requests.sectors(queued)) - sectors;
+    if (sectors > 0 && remaining > 0) {
       for (const entry of [queued, issued]) {
         if (entry < 0) continue;
         requests.setSectors(entry, requests.sectors(entry) - sectors);
@@ -179,11 +178,11 @@ function createBlk(context: ProbeContext, options: BlkOptions): Probe {
     const action = actionOf(record.bytes, letters.start(record), letters.end(record));
     const sectors = bytesOf(record) / SECTOR_BYTES;
     const isNeither = record.bytes[rwbs.start(record)] === NEITHER;
-    // Without data it is a flush, whatever the letters of what asked for it; its sectors differ from line to line.
+    // An action without data is a flush, whatever its letters; the sector differs from line to line.
     const isFlush = sectors === 0 && !isNeither;
     operation = isFlush ? FLUSH : operationOf(record.bytes, rwbs.start(record), rwbs.end(record));
     series.count(row, action, operation, record.cpu);
-    // Plugging, or a command for the device itself, whose completion does not tell which it was.
+    // Plugging, or a command for the device itself: its completion does not show which of the two it was.
     if (isNeither) return;
     const sector = isFlush ? 0 : sectorOf(record);
     switch (action) {
@@ -194,7 +193,7 @@ function createBlk(context: ProbeContext, options: BlkOptions): Probe {
         drop(sector, QUEUED);
         break;
       case FRONTMERGED:
-        // It is now the front of a request that began behind it, which goes by this sector from here on.
+        // The request now begins at this bio, so its next lines carry this sector.
         drop(sector + sectors, QUEUED);
         break;
       case ISSUED_ACTION:
@@ -228,7 +227,7 @@ function createBlk(context: ProbeContext, options: BlkOptions): Probe {
   };
 }
 
-/** The families, by row of the device, operation and action. */
+/** Declares the families; rows are device, operation and action. */
 function declareSeries(context: ProbeContext, options: BlkOptions) {
   const key = (row: number, operation: number) => row * OPERATIONS.length + operation;
   const labels = (at: number) => [

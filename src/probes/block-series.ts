@@ -1,4 +1,4 @@
-/** The families of block requests, by row of the device and operation; devices come when they are first seen. */
+/** Families of block requests; rows are device and operation. A device gets its rows with its first request. */
 import { globMatcher } from '../config/units/globs.ts';
 import { declareDurations } from './families.ts';
 import { SeenDevices } from './names/block-devices.ts';
@@ -9,7 +9,7 @@ import { SlotCache } from './tables/slot-cache.ts';
 const LABELS = ['device', 'operation'];
 const QUEUE = {
   name: 'ftrace_block_io_queue_seconds',
-  help: 'Time from when a request was first put into a queue to when it was last issued to its driver, one sample a request; requests issued at once have none.',
+  help: 'Time from when a request was first put into a queue to when it was last issued to its driver, one sample per request; a request that is issued at once has none.',
   labels: LABELS,
   open: ['device'],
 };
@@ -33,7 +33,7 @@ const ERRORS = {
 };
 const REQUEUES = {
   name: 'ftrace_block_io_requeues_total',
-  help: 'Times a driver put a request back, as when the queue of its device was full.',
+  help: 'Times a driver put a request back, for example because the queue of its device was full.',
   labels: LABELS,
   open: ['device'],
 };
@@ -45,7 +45,7 @@ export interface BlockOptions extends CommonOptions {
   devices: readonly string[];
 }
 
-/** `hasIssue`: whether times at the device are measured. */
+/** `hasIssue`: whether the kernel has the events to measure times at the device. */
 export function declareBlockSeries(context: ProbeContext, options: BlockOptions, hasIssue: boolean) {
   const key = (row: number, operation: number) => row * OPERATIONS.length + operation;
   const labels = (at: number) => [
@@ -65,7 +65,7 @@ export function declareBlockSeries(context: ProbeContext, options: BlockOptions,
     context.host,
     globMatcher(options.devices),
     (row) => {
-      // What every disk does starts at 0 when the disk is first seen; flushes, requeues and the rest when they happen.
+      // Reads and writes start at 0 when a disk is first seen; other operations appear when they happen.
       for (const operation of [READ, WRITE]) {
         if (hasIssue) device.show(key(row, operation));
         bytesSlots.at(key(row, operation), 0);

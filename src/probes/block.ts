@@ -1,14 +1,14 @@
 /**
- * How long do disk requests wait, and how long does the device take? The block_rq_* events in (include/trace/events/
- * block.h); time in the queue (first insert to last issue), time at the device (last issue to complete), bytes, errors
- * and requeues by device and operation out. Both times are counted when the request is complete: only then it is known
- * that its driver does not put it back, and each request is one sample, however often it was put back.
+ * How long do disk requests wait, and how long does the device take? Reads the block_rq_* events (include/trace/events/
+ * block.h). Measures time in the queue (first insert to last issue) and at the device (last issue to completion), and
+ * counts bytes, errors and requeues. Both times count at completion: only then is it certain that the driver does not
+ * put the request back, and each request is one sample however often it was put back.
  *
- * The events name no request: it is known by device, sector and operation, first in first out among equals. What that
- * has to bear: a flush has sector 0 when issued and 2^64-1 when complete; what asked for the flush completes with 0
- * sectors and was never issued; a request can complete in parts, be put back, or be merged into another. Before 4.x what
- * asked for the flush was issued itself, as a write that flushes first (`FWS`) of no sectors: it is a flush, too.
- * Not filtered by who caused it: a disk's numbers are those of /sys/block/NAME/stat.
+ * The events carry no request id: device, sector and operation identify a request, first in first out among equals.
+ * A flush has sector 0 when issued and 2^64-1 when complete. The bio that asked for the flush completes with 0 sectors
+ * and was never issued; before 4.x it was issued as a write that flushes first (`FWS`) with 0 sectors. A request can
+ * complete in parts, be put back, or be merged into another.
+ * The agent's own requests count too, so that a disk's numbers match /sys/block/NAME/stat.
  */
 import { decimalBuckets } from '../config/units/buckets.ts';
 import type { BlockRequest, BlockSink } from '../model/intervals.ts';
@@ -30,13 +30,13 @@ const MERGE = 'block:block_rq_merge';
 const SECTOR_BYTES = 512;
 /** `F` in front of another operation. */
 const FLUSHES_FIRST = 0x46;
-/** In place of the sector of what asks for a flush and has no data. */
+/** Stands for the sector of a bio that asks for a flush and has no data. */
 const CARRIER_SECTOR = -1;
-/** Requests in flight that are kept track of: more than all queues of ten disks hold. */
+/** Requests in flight that the table can hold: more than all queues of ten disks. */
 const CAPACITY = 16384;
-/** A request that grew at its front is issued under another sector: its insert is given up after this. */
+/** A request that grew at its front is issued under another sector, so its insert is dropped after this time. */
 const QUEUED_TOO_LONG_NS = 60e9;
-/** Drivers give up after minutes; what is older was never completed. */
+/** Drivers give up after minutes; the completion of an older request was lost. */
 const ISSUED_TOO_LONG_NS = 600e9;
 
 export const block: ProbeModule<BlockOptions> = {
@@ -69,7 +69,7 @@ export const block: ProbeModule<BlockOptions> = {
       fields: ['common_pid', 'dev', 'sector', 'nr_sector', 'rwbs'],
       without: 'requeues are not counted',
     },
-    // Came with 5.11: without it, merged requests age out.
+    // New in 5.11: without it, inserts of merged requests expire.
     { event: MERGE, fields: ['common_pid', 'dev', 'sector', 'nr_sector', 'rwbs'], without: '' },
   ],
   names: ({ devices }, _kernel, host) => deviceNames(devices, host),
@@ -77,14 +77,14 @@ export const block: ProbeModule<BlockOptions> = {
   metrics: BLOCK_METRICS,
 };
 
-/** What every block_rq_* event says of its request. Overwritten for every event. */
+/** Request that a block_rq_* event is about. Overwritten for every event. */
 interface Request {
-  /** Row of the device; -1 when it is none that is asked for. */
+  /** Row of the device; -1 if the config does not select it. */
   row: number;
   dev: number;
   operation: number;
   sector: number;
-  /** Task it happened in. */
+  /** Task that the event interrupted or ran in. */
   pid: number;
 }
 
@@ -100,7 +100,7 @@ function createBlock(context: ProbeContext, options: BlockOptions): Probe {
   const late = context.unmatched('late');
   const evicted = context.unmatched('evicted');
   const sink = context.intervals.block;
-  const told: BlockRequest = {
+  const completed: BlockRequest = {
     device: '',
     operation: '',
     bytes: 0,
@@ -118,7 +118,7 @@ function createBlock(context: ProbeContext, options: BlockOptions): Probe {
   let latest: TimestampNs = 0;
 
   const request: Request = { row: -1, dev: 0, operation: 0, sector: 0, pid: 0 };
-  /** Reads which request an event is about. False: none of ours. */
+  /** Reads the request of an event. Returns false for a device that the config does not select. */
   const requestReader = (event: string) => {
     const devOf = context.int(event, 'dev');
     const sectorOf = context.int(event, 'sector');
@@ -139,7 +139,7 @@ function createBlock(context: ProbeContext, options: BlockOptions): Probe {
         sectorsOf(record) === 0
       ) {
         request.operation = FLUSH;
-        // Not to be taken for the flush that the block layer makes of it today, and completes before it.
+        // Keeps it apart from the flush that the block layer makes of it, which completes before it.
         request.sector = CARRIER_SECTOR;
       } else request.sector = sectorOf(record);
       request.pid = record.words[(record.offset >> 2) + pidAt];
@@ -147,17 +147,17 @@ function createBlock(context: ProbeContext, options: BlockOptions): Probe {
     };
   };
 
-  /** First request like this one in a state; -1 when there is none. Those from before a loss are dropped. */
+  /** First request in a state with this event's key; -1 if none. Drops requests from before a loss. */
   const find = (state: typeof QUEUED | typeof ISSUED): number => {
     const { dev, sector, operation } = request;
-    let found = requests.find(dev, sector, operation, state);
-    while (found >= 0 && requests.since(found) < lostUntil) {
-      requests.remove(found);
+    let match = requests.find(dev, sector, operation, state);
+    while (match >= 0 && requests.since(match) < lostUntil) {
+      requests.remove(match);
       lost();
       droppedForLoss = true;
-      found = requests.find(dev, sector, operation, state);
+      match = requests.find(dev, sector, operation, state);
     }
-    return found;
+    return match;
   };
   /** Whether `find` dropped something for this event. */
   let droppedForLoss = false;
@@ -175,7 +175,7 @@ function createBlock(context: ProbeContext, options: BlockOptions): Probe {
     return (record) => {
       if (!readInsert(record)) return;
       const back = find(QUEUED);
-      // Put back by its driver a moment ago: waiting since then.
+      // Its driver has just put it back: it has been waiting since then.
       if (back >= 0 && requests.requeued(back)) requests.clearRequeued(back);
       else add(QUEUED, record.timestampNs);
     };
@@ -187,7 +187,7 @@ function createBlock(context: ProbeContext, options: BlockOptions): Probe {
     return (record) => {
       if (!readIssue(record)) return;
       let entry = find(QUEUED);
-      // Issued again: where nothing tells of requeues, as a rule its driver had put it back.
+      // Issued again. Without the requeue event, assume that its driver had put it back.
       if (entry < 0 && !hasRequeue) entry = find(ISSUED);
       if (entry < 0) entry = add(ISSUED, record.timestampNs);
       else requests.enter(entry, ISSUED, record.timestampNs, false);
@@ -211,11 +211,11 @@ function createBlock(context: ProbeContext, options: BlockOptions): Probe {
       missingIssue(done);
       return;
     }
-    const left = requests.sectors(entry) - done;
-    if (left > 0) {
-      // Nothing done: what ended is not this request, but one that asked for a flush at the same sector.
+    const remaining = requests.sectors(entry) - done;
+    if (remaining > 0) {
+      // With 0 sectors, this is the end of a bio that asked for a flush at the same sector.
       if (done > 0) {
-        requests.setSectors(entry, left);
+        requests.setSectors(entry, remaining);
         requests.move(entry, request.sector + done);
       }
       return;
@@ -235,24 +235,24 @@ function createBlock(context: ProbeContext, options: BlockOptions): Probe {
   };
   const completedIn = context.int(COMPLETE, 'common_flags');
   const tell = (to: BlockSink, entry: number, record: EventRecord, done: number): void => {
-    const asked = requests.asked(entry);
+    const sectors = requests.asked(entry);
     const { operation } = request;
-    told.device = devices.nameOf(request.row);
-    told.operation = OPERATIONS[operation];
-    told.bytes = asked * SECTOR_BYTES;
-    // The last event of one that was completed in parts is about the last part.
-    told.sector = operation === FLUSH ? 0 : request.sector - (asked - done);
-    told.insertNs = requests.inserted(entry);
-    told.issueNs = requests.since(entry);
-    told.completeNs = record.timestampNs;
-    told.pid = requests.pid(entry);
-    told.issueCpu = requests.issueCpu(entry);
-    told.cpu = record.cpu;
-    told.completer = (completedIn(record) & IN_INTERRUPT) === 0 ? request.pid : 0;
-    told.errno = Math.abs(errorOf(record));
-    to.ended(told);
+    completed.device = devices.nameOf(request.row);
+    completed.operation = OPERATIONS[operation];
+    completed.bytes = sectors * SECTOR_BYTES;
+    // The last event of a request that completed in parts is about the last part.
+    completed.sector = operation === FLUSH ? 0 : request.sector - (sectors - done);
+    completed.insertNs = requests.inserted(entry);
+    completed.issueNs = requests.since(entry);
+    completed.completeNs = record.timestampNs;
+    completed.pid = requests.pid(entry);
+    completed.issueCpu = requests.issueCpu(entry);
+    completed.cpu = record.cpu;
+    completed.completer = (completedIn(record) & IN_INTERRUPT) === 0 ? request.pid : 0;
+    completed.errno = Math.abs(errorOf(record));
+    to.ended(completed);
   };
-  /** The end of what was not issued: normal for 0 sectors, the carrier of a flush. */
+  /** Handles the end of a request that was not issued: normal for 0 sectors, which is the bio that asked for a flush. */
   const missingIssue = (done: number): void => {
     if (done === 0) return;
     const queued = find(QUEUED);
@@ -268,7 +268,7 @@ function createBlock(context: ProbeContext, options: BlockOptions): Probe {
       series.requeued(request.row, request.operation);
       const issued = find(ISSUED);
       if (issued >= 0) requests.enter(issued, QUEUED, timestampNs, true);
-      // The driver refused it before it was issued: it waits since its insert, if it had one.
+      // The driver refused it before it was issued: it has been waiting since its insert, if it had one.
       else if (find(QUEUED) < 0) requests.enter(add(QUEUED, timestampNs), QUEUED, timestampNs, true);
     };
   };
@@ -296,7 +296,7 @@ function createBlock(context: ProbeContext, options: BlockOptions): Probe {
   };
 
   const handlers: Record<string, EventHandler> = { [COMPLETE]: onComplete };
-  // Without issues nothing would take requests out of the queue again.
+  // Without issue events, nothing would take requests out of the queue.
   if (hasIssue) {
     handlers[ISSUE] = onIssue();
     if (hasInsert) handlers[INSERT] = onInsert();

@@ -1,6 +1,6 @@
 /**
- * How often does an event happen? Any events named in the config in; their numbers by CPU out. Our own threads'
- * events are left out, but not those that interrupt them: an interrupt on top of our thread is not ours.
+ * How often does an event happen? Counts the events that the config names, by CPU. Events of the agent's own threads
+ * are left out, but not interrupts on top of them.
  */
 import { DEFAULT_BUCKETS } from '../config/units/buckets.ts';
 import { globMatcher } from '../config/units/globs.ts';
@@ -11,14 +11,14 @@ import { SlotCache } from './tables/slot-cache.ts';
 
 const COUNT = {
   name: 'ftrace_events_total',
-  help: 'Times an event named in the config happened.',
+  help: 'Times that an event named in the config happened.',
   labels: ['event', 'cpu'],
   open: ['event'],
 };
 
 /**
- * Up to this many events start at 0 on every CPU that is online, so that the first OOM kill is seen as an increase.
- * Whoever names more is after what happens, not after what does not.
+ * Up to this many events start at 0 on every online CPU, so that the first OOM kill shows as an increase. With more
+ * events, only those that happen get series.
  */
 const SHOWN_FROM_START = 16;
 
@@ -41,15 +41,15 @@ export const events: ProbeModule<EventsOptions> = {
       message: 'names the events to count, at least one: ["sched:sched_process_exec", "oom:*"]',
     }),
   needs: (options, kernel) => {
-    const asked = globMatcher(options.count);
+    const isSelected = globMatcher(options.count);
     return kernel
       .events()
-      .filter(asked)
+      .filter(isSelected)
       .map((event) => ({ event, fields: ['common_pid', 'common_flags'], without: '' }));
   },
   names: ({ count }, kernel) => {
     const offered = kernel.events();
-    // None at all: the kernel's list could not be read.
+    // An empty list: the exporter could not read the kernel's.
     return [
       { key: 'count', globs: count, kind: 'event', offered: offered.length === 0 ? undefined : offered },
     ];

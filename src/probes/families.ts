@@ -1,6 +1,6 @@
 /**
- * What all probes declare their families from: data about a metric in, families and slot tables of the metric store
- * out. Labels that are closed (CPUs, kinds) start exported at 0; open ones when first seen.
+ * Declares a probe's families in the metric store and finds their slots. Series with closed labels (CPUs, kinds) start
+ * at 0; series with open labels appear when first seen.
  */
 import type { HistogramFamily } from '../metrics/histogram.ts';
 import type { MaxGaugeFamily } from '../metrics/max-gauge.ts';
@@ -12,13 +12,13 @@ import { SlotCache } from './tables/slot-cache.ts';
 export interface MetricFacts {
   name: string;
   help: string;
-  /** `per_cpu` adds `cpu` behind them on histograms. */
+  /** Histograms with `per_cpu` get `cpu` behind these. */
   labels: readonly string[];
-  /** Those whose values the kernel or the user invents. */
+  /** Labels whose values the kernel or the user invents. */
   open?: readonly string[];
 }
 
-/** The part of a probe's context that families are made from. */
+/** The part of a probe's context that declarations need. */
 export interface Machine {
   metrics: MetricStore;
   cpuCount: number;
@@ -26,18 +26,18 @@ export interface Machine {
   onlineCpus: readonly number[];
 }
 
-/** For what runs on some CPUs only: series of the others exist when there is something in them. */
+/** For tracers that run on some CPUs only: the other CPUs get series with their first value. */
 export function onCpus(machine: Machine, cpus: readonly number[]): Machine {
   const { metrics, cpuCount, onlineCpus } = machine;
   return { metrics, cpuCount, onlineCpus: onlineCpus.filter((cpu) => cpus.includes(cpu)) };
 }
 
-/** A histogram of durations, and its slots. */
+/** Records into a histogram of durations. */
 export interface Durations {
   family: HistogramFamily;
-  /** Row: as `labels` counts them. CPU: that of the record; without `per_cpu` it makes no difference. */
+  /** `row` selects the values of `labels`. `cpu` matters only with `per_cpu`. */
   record(row: number, cpu: number, ns: number): void;
-  /** Makes the series of a row exist, for all CPUs that are online where they have one each. */
+  /** Makes the series of a row exist at 0; with `per_cpu`, for all online CPUs. */
   show(row: number): void;
   forget(row: number): void;
 }
@@ -74,15 +74,15 @@ export function declareDurations(
   };
 }
 
-/** A counter with the label `cpu` (first), and its slots. */
+/** Adds to a counter whose first label is `cpu`. */
 export interface CpuCounts {
   family: ValueFamily;
   add(row: number, cpu: number, amount: number): void;
 }
 
 /**
- * Declares a counter by CPU whose further labels `rest` gives by row; the first `rowsShown` rows start at 0 for the
- * CPUs that are online. Options: `divisor` and `unit` as in MetricSpec.
+ * Declares a counter by CPU; `rest` gives the further labels of a row. The first `rowsShown` rows start at 0 for the
+ * online CPUs. `divisor` and `unit` are those of MetricSpec.
  */
 export function declareCpuCounts(
   machine: Machine,
@@ -109,7 +109,7 @@ export function declareCpuCounts(
   return { family, add: (row, cpu, amount) => family.add(slots.at(row, cpu), amount) };
 }
 
-/** Declares a gauge of the largest duration within the window; recorded in nanoseconds. */
+/** Declares a gauge of the longest duration within the window; values are in nanoseconds. */
 export function declareMaxima(
   machine: { metrics: MetricStore; maxWindowMs: number },
   facts: MetricFacts,
@@ -124,7 +124,7 @@ export function declareMaxima(
   });
 }
 
-/** The same by CPU (first label); `rest` gives a row's further labels. */
+/** Declares the same gauge by CPU (first label); `rest` gives the further labels of a row. */
 export function declareCpuMaxima(
   machine: { metrics: MetricStore; cpuCount: number; maxWindowMs: number },
   facts: MetricFacts,

@@ -1,10 +1,10 @@
 /**
- * How long do functions of the kernel take? Records of the function_graph tracer in (kernel/trace/
- * trace_functions_graph.c, `funcgraph_exit` in kernel/trace/trace_entries.h); durations by function and CPU out.
+ * How long do functions of the kernel take? Reads return records of the function_graph tracer (kernel/trace/
+ * trace_functions_graph.c, `funcgraph_exit` in kernel/trace/trace_entries.h); measures durations by function and CPU.
  *
- * The record of a return holds both stamps, so nothing has to be paired, and a lost record costs one call. The time
- * a function slept is part of it, and the time of what it called. `overrun` counts, for a task since it was first
- * traced, calls that nest deeper than the kernel follows: these have no record.
+ * A return record holds both times, so nothing has to be paired and a lost record costs one call. A duration includes
+ * the functions it called and the time it slept. `overrun` is the number of a task's calls, since the task was first
+ * traced, that nested deeper than the kernel follows: they have no record.
  */
 import { DEFAULT_BUCKETS } from '../config/units/buckets.ts';
 import type { FunctionReturn, FunctionSink } from '../model/intervals.ts';
@@ -27,16 +27,16 @@ const RETURN = 'ftrace:funcgraph_exit';
 
 const DURATION = {
   name: 'ftrace_function_duration_seconds',
-  help: 'Time from the call of a function of the kernel to its return, on the CPU where it returned.',
+  help: 'Time from the call of a kernel function to its return, on the CPU where it returned.',
   labels: ['function'],
   open: ['function'],
 };
 
-/** 104 days: what doubles count in nanoseconds exactly. A call that long has a stamp that is none. */
+/** 104 days, the limit of exact nanoseconds in a double. A longer call has an invalid time. */
 const ABSURD_NS = 2 ** 53;
 
 export interface FunctionGraphOptions extends FunctionOptions {
-  /** 1: the functions alone; more: also what they call, so many levels in all; 0: all levels. */
+  /** Levels of calls to trace: 1 for the selected functions only, 0 for all levels. */
   max_depth: number;
 }
 
@@ -58,9 +58,9 @@ export const functionGraph: ProbeModule<FunctionGraphOptions> = {
     where: 'prefer_instance',
     reads: 'events',
     options: {
-      // Functions called by interrupts count as well.
+      // Include functions that interrupts call.
       'funcgraph-irqs': '1',
-      // What makes records longer.
+      // Return values would make records longer.
       'funcgraph-retval': '0',
       'funcgraph-args': '0',
       'funcgraph-retaddr': '0',
@@ -84,7 +84,7 @@ export const functionGraph: ProbeModule<FunctionGraphOptions> = {
 };
 
 function createFunctionGraph(context: ProbeContext, options: FunctionGraphOptions): Probe {
-  // One more than asked for: `unknown` takes no function's place.
+  // One more than the config allows, so that `unknown` takes no function's place.
   const inFamily = { ...options, max_series: options.max_series + 1 };
   const durations = declareDurations(context, DURATION, inFamily, (row) => [rows.names[row]]);
   const rows = new FunctionRows(context.functions, options.max_series, () => {
@@ -99,7 +99,7 @@ function createFunctionGraph(context: ProbeContext, options: FunctionGraphOption
   const returnedAt = context.word(RETURN, 'rettime');
   const overrunAt = context.word(RETURN, 'overrun');
   const sink = context.intervals.functions;
-  const tell = sink && teller(context, caller, sink);
+  const report = sink && reporter(context, caller, sink);
   return {
     handlers: {
       [RETURN]: (record) => {
@@ -107,15 +107,15 @@ function createFunctionGraph(context: ProbeContext, options: FunctionGraphOption
         const at = record.offset >> 2;
         if (caller.isOurs(record)) return;
         const overrun = words[at + overrunAt];
-        // Each CPU has an idle task of its own, and all of them the number 0.
+        // Every CPU's idle task has pid 0: tell them apart by CPU.
         const task = words[at + pidAt] === 0 ? -1 - cpu : words[at + pidAt];
         if (overrun !== 0) tooDeep(overruns.growth(task, overrun >>> 0));
-        // Halves are subtracted apart: the stamps themselves are more than a double holds.
+        // Subtract the halves separately: a double cannot hold the times themselves.
         const high = (words[at + returnedAt + 1] >>> 0) - (words[at + calledAt + 1] >>> 0);
         const ns = high * TWO_POW_32 + ((words[at + returnedAt] >>> 0) - (words[at + calledAt] >>> 0));
         if (ns >= 0 && ns < ABSURD_NS) {
           durations.record(rows.row(caller.low(record), caller.high(record)), cpu, ns);
-          tell?.(record, ns);
+          report?.(record, ns);
         } else {
           late();
         }
@@ -126,8 +126,8 @@ function createFunctionGraph(context: ProbeContext, options: FunctionGraphOption
   };
 }
 
-/** Hands every return on. */
-function teller(context: ProbeContext, caller: FunctionCaller, sink: FunctionSink) {
+/** Reports every return to the sink. */
+function reporter(context: ProbeContext, caller: FunctionCaller, sink: FunctionSink) {
   const pidOf = context.int(RETURN, 'common_pid');
   const depthOf = context.int(RETURN, 'depth');
   const endOf = context.int(RETURN, 'rettime');

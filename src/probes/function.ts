@@ -1,7 +1,7 @@
 /**
- * How often are functions of the kernel called? Records of the function tracer in (kernel/trace/trace_functions.c,
- * `function` in kernel/trace/trace_entries.h); calls by function and CPU out. `ip` is where the call of the tracer
- * lies in the function, which is its start or a few bytes behind it.
+ * How often are functions of the kernel called? Reads records of the function tracer (kernel/trace/trace_functions.c,
+ * `function` in kernel/trace/trace_entries.h); counts calls by function and CPU. `ip` is the address of the call to the
+ * tracer inside the function: its start, or a few bytes behind it.
  */
 import { DEFAULT_BUCKETS } from '../config/units/buckets.ts';
 import { functionCaller } from './names/function-caller.ts';
@@ -20,7 +20,7 @@ const CALL = 'ftrace:function';
 
 const CALLS = {
   name: 'ftrace_function_calls_total',
-  help: 'Calls of a function of the kernel.',
+  help: 'Calls of a kernel function.',
   labels: ['function', 'cpu'],
   open: ['function'],
 };
@@ -42,7 +42,7 @@ export const functionCalls: ProbeModule<FunctionOptions> = {
     tracer: 'function',
     where: 'instance',
     reads: 'events',
-    // What makes records longer, more of them, or folds several calls into one record.
+    // These make records longer or more frequent, or fold several calls into one record.
     options: { func_stack_trace: '0', 'func-no-repeats': '0', 'func-args': '0' },
     knobs: [],
     functions: functionFilter(options, 1),
@@ -54,7 +54,7 @@ export const functionCalls: ProbeModule<FunctionOptions> = {
 };
 
 function createFunction(context: ProbeContext, options: FunctionOptions): Probe {
-  // One more than asked for: `unknown` takes no function's place.
+  // One more than the config allows, so that `unknown` takes no function's place.
   const calls = context.metrics.counter({ ...CALLS, maxSeries: options.max_series + 1 });
   const rows = new FunctionRows(context.functions, options.max_series, () => {
     calls.table.overflows++;

@@ -1,8 +1,8 @@
 /**
- * For how long does the hardware take a CPU away from the kernel? Records of the hwlat tracer in (kernel/trace/
- * trace_hwlat.c, `hwlat` in kernel/trace/trace_entries.h): a thread with interrupts off reads the clock twice in a loop,
- * and reports windows in which a gap was longer than a threshold. The longest gap between the two reads (inner) and
- * from one pass to the next (outer) by CPU out. The record counts microseconds.
+ * For how long does the hardware take a CPU away from the kernel? Reads records of the hwlat tracer (kernel/trace/
+ * trace_hwlat.c, `hwlat` in kernel/trace/trace_entries.h). Its thread reads the clock twice in a loop with interrupts
+ * off, and reports windows with a gap above a threshold: the longest gap between the two reads (inner) and from one
+ * pass to the next (outer). The record counts microseconds.
  */
 import { decimalBuckets } from '../config/units/buckets.ts';
 import { formatDuration } from '../config/units/quantity.ts';
@@ -16,7 +16,7 @@ const LOOPS = ['inner', 'outer'];
 
 const LATENCY = {
   name: 'ftrace_hwlat_latency_seconds',
-  help: 'Longest gap in a window that had one above the threshold: between two reads of the clock, or two passes.',
+  help: 'Longest gap that the hwlat tracer saw in a window with a gap above its threshold, between two reads of the clock (inner) or two passes (outer).',
   labels: ['loop'],
 };
 
@@ -56,8 +56,8 @@ export const hwlat: ProbeModule<HwlatOptions> = {
     reads: 'events',
     options: {},
     knobs: [
-      // A thread bound to each CPU. The kernel's own choice is one thread that goes round, which newer kernels (7.3) let
-      // go wherever it likes, with interrupts off. Before 5.14 there is nothing to choose, and going round works.
+      // Binds a thread to each CPU. The default is one thread that goes round the CPUs, and newer kernels (7.3) let it
+      // run on any CPU, with interrupts off. Kernels before 5.14 have no such file and go round, which works.
       { file: 'hwlat_detector/mode', value: 'per-cpu', optional: true },
       microsecondsKnob('hwlat_detector/width', options.width),
       microsecondsKnob('hwlat_detector/window', options.window),
@@ -71,7 +71,7 @@ export const hwlat: ProbeModule<HwlatOptions> = {
   metrics: [{ ...LATENCY, labels: [...LATENCY.labels, 'cpu'] }],
 };
 
-/** hwlat sets `tracing_thresh` even where nobody asks for it, and osnoise takes it for its own. */
+/** hwlat always sets `tracing_thresh`, and osnoise takes that value for its own threshold. */
 function osnoiseClash({ threshold }: HwlatOptions, osnoise: unknown): Conflict | undefined {
   if (osnoise === undefined) return undefined;
   const other = (osnoise as { threshold?: number }).threshold;

@@ -1,7 +1,7 @@
 /**
- * How long do interrupt handlers run? irq:irq_handler_entry and _exit in (include/trace/events/irq.h), and on demand
- * the pairs of irq_vectors (arch/x86/include/asm/trace/irq_vectors.h: local timer, IPIs); durations by handler and
- * time by CPU out. Whose thread was interrupted does not matter. Threaded handlers of real-time kernels do not show.
+ * How long do interrupt handlers run? Reads irq:irq_handler_entry and _exit (include/trace/events/irq.h) and, if
+ * configured, the pairs of irq_vectors (arch/x86/include/asm/trace/irq_vectors.h: local timer, IPIs). Interrupts on top
+ * of the agent's own threads count too. Threaded handlers of real-time kernels do not show.
  */
 import { decimalBuckets } from '../config/units/buckets.ts';
 import type { EventHandler, EventRecord } from '../model/record.ts';
@@ -16,7 +16,7 @@ const VECTOR_ENTRY = /^irq_vectors:(\w+)_entry$/;
 
 const DURATION = {
   name: 'ftrace_irq_duration_seconds',
-  help: 'Time an interrupt handler ran.',
+  help: 'Time that an interrupt handler ran.',
   labels: ['handler'],
   open: ['handler'],
 };
@@ -27,12 +27,12 @@ const TIME = {
 };
 const COUNT = {
   name: 'ftrace_irqs_total',
-  help: 'Interrupt handlers started, by CPU; handlers that share a line count each.',
+  help: 'Interrupt handlers started, by CPU; on a shared line, each handler counts.',
   labels: ['cpu'],
 };
 
 export interface IrqOptions extends CommonOptions {
-  /** Interrupts that are no device's as well: local timer, rescheduling and other IPIs. */
+  /** Also measure interrupts that belong to no device: local timer, rescheduling and other IPIs. */
   irq_vectors: boolean;
 }
 
@@ -70,7 +70,7 @@ function exitOf(vector: string): string {
   return `irq_vectors:${vector}_exit`;
 }
 
-/** Vectors of which there are both events: local_timer, reschedule, call_function, … */
+/** Vectors that have both events: local_timer, reschedule, call_function, … */
 function vectorsOf(events: readonly string[]): string[] {
   const offered = new Set(events);
   return events.flatMap((event) => {
@@ -96,9 +96,9 @@ function createIrq(context: ProbeContext, options: IrqOptions): Probe {
   const sink = context.intervals.interrupts;
   const longNs = sink?.thresholdNs ?? Number.POSITIVE_INFINITY;
   const stacks = new IrqStacks(cpuCount);
-  /** CPUs where nothing started since the last loss: an end without a start is the loss's. */
+  /** CPUs where no handler started since the last loss: the loss took the start of an end there. */
   const afterLoss = new Uint8Array(cpuCount);
-  /** By CPU: what began before is void, also where its start is read only after the loss was announced. */
+  /** By CPU: starts before this are void, even if they are read after the loss was announced. */
   const lostUntil = new Float64Array(cpuCount);
 
   const begin = (record: EventRecord, line: number, row: number): void => {
@@ -146,7 +146,7 @@ function createIrq(context: ProbeContext, options: IrqOptions): Probe {
     byEvent[ENTRY] = (record) => count.add(0, record.cpu, 1);
   }
   vectors.forEach((vector, i) => {
-    // Vectors have lines below 0, out of the way of the devices'.
+    // Vectors get lines below 0, which no device has.
     const line = -1 - i;
     const row = handlers.row(vector);
     byEvent[entryOf(vector)] = (record) => begin(record, line, row);

@@ -1,10 +1,10 @@
 /**
- * How long is the longest latency of a kind? Six tracers of the kernel that keep nothing but the worst case they have
- * met: from a wake-up to its task running (kernel/trace/trace_sched_wakeup.c), and with interrupts or preemption off
- * (kernel/trace/trace_irqsoff.c). Whoever controls the tracer notices a new maximum and starts it anew; here each is
- * counted, and the largest of a sliding window shown. There are no events.
+ * How long is the longest latency of a kind? Six tracers of the kernel keep only the worst case they have met: from a
+ * wake-up to its task running (kernel/trace/trace_sched_wakeup.c), and with interrupts or preemption off
+ * (kernel/trace/trace_irqsoff.c). They have no events. The capture reads each new maximum and restarts the tracer; this
+ * probe counts them and shows the largest of a sliding window.
  *
- * They trace every function of the kernel beside, which makes the latencies worse, unless `function-trace` is off.
+ * Unless `function-trace` is off, they also trace every function of the kernel, which makes the latencies longer.
  */
 import { DEFAULT_BUCKETS } from '../config/units/buckets.ts';
 import { LATENCY_TRACERS } from '../model/tracer.ts';
@@ -24,17 +24,17 @@ const HELP: Readonly<Record<LatencyTracer, string>> = {
 
 const MAX = {
   name: 'ftrace_latency_tracer_max_seconds',
-  help: 'Longest latency a latency tracer has met within max_window.',
+  help: 'Longest latency that a latency tracer met within max_window.',
   labels: ['tracer'],
 };
 const RECORDS = {
   name: 'ftrace_latency_tracer_records_total',
-  help: 'Times a latency tracer met one longer than any since it was last started anew.',
+  help: 'Times that a latency tracer met a longer latency than any since its last restart.',
   labels: ['tracer'],
 };
 
 export interface LatencyOptions extends CommonOptions {
-  /** Whether the functions on the way are recorded; every function of the kernel is traced for it. */
+  /** Whether to record the functions on the way; the kernel then traces all its functions. */
   functions: boolean;
 }
 
@@ -62,7 +62,7 @@ export function latencyProbe(tracer: LatencyTracer): ProbeModule<LatencyOptions>
       return (
         other && {
           with: other,
-          why: 'the kernel has one place for the worst latency being met: one at a time',
+          why: 'the kernel has one place for the worst latency, so only one of these tracers can run at a time',
         }
       );
     },

@@ -1,18 +1,18 @@
 /**
- * Events of what takes a CPU from a thread of osnoise or timerlat (include/trace/events/osnoise.h), for those who look
- * at single ones: each is handed on with its start and its name.
+ * Events of osnoise and timerlat about the tasks and interrupts that take a CPU from their thread
+ * (include/trace/events/osnoise.h). Reports each to a sink, with its start and name.
  */
 import type { Noise, NoiseSink, NoiseSource } from '../model/intervals.ts';
 import type { BytesReader, EventHandler, EventRecord, IntReader } from '../model/record.ts';
 import type { EventNeed, ProbeContext } from './probe.ts';
 
-/** A gap without anything to explain it, where `interference` is 0. */
+/** A gap; if `interference` is 0, no event explains it. */
 export const GAP = 'osnoise:sample_threshold';
 
 interface NoiseEvent {
   source: NoiseSource;
   event: string;
-  /** Which one it was. */
+  /** Field that says which thread, interrupt or vector it was. */
   id?: string;
   name?: string;
 }
@@ -28,7 +28,7 @@ export function noiseEvent(source: string): string {
   return `osnoise:${source}_noise`;
 }
 
-/** Those that tell of a source; without them spans have no children. */
+/** Events of all sources; without them spans have no children. */
 export function noiseNeeds(): EventNeed[] {
   return EVENTS.map(({ source, event, id, name }) => ({
     event,
@@ -37,13 +37,13 @@ export function noiseNeeds(): EventNeed[] {
   }));
 }
 
-/** Handlers of those that are there. */
+/** Handlers of the events that the kernel has. */
 export function noiseHandlers(context: ProbeContext, sink: NoiseSink): Map<string, EventHandler> {
   const there = EVENTS.filter(({ event }) => context.format(event) !== undefined);
   return new Map(there.map((of) => [of.event, noiseHandler(context, sink, of)]));
 }
 
-/** Of an event that has `start` and `duration`. */
+/** Handles an event that has `start` and `duration`. */
 export function noiseHandler(context: ProbeContext, sink: NoiseSink, of: NoiseEvent): EventHandler {
   const { source, event } = of;
   const startOf = context.int(event, 'start');

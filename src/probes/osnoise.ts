@@ -1,11 +1,10 @@
 /**
- * How much time do the kernel, interrupts and other tasks take from a CPU that should be left alone? Records of the
- * osnoise tracer in (kernel/trace/trace_osnoise.c, `osnoise` in kernel/trace/trace_entries.h), whose thread spins on a
- * CPU and sees itself interrupted, and its events (include/trace/events/osnoise.h), which say by what; run time, noise
- * and interference by CPU out.
+ * How much time do the kernel, interrupts and other tasks take from a CPU that should be left alone? Reads records of
+ * the osnoise tracer (kernel/trace/trace_osnoise.c, `osnoise` in kernel/trace/trace_entries.h), whose thread spins on a
+ * CPU and measures its interruptions, and its events (include/trace/events/osnoise.h), which name the interrupter.
  *
- * The record counts microseconds, the events nanoseconds. Durations of the events are net: what interrupts the
- * interrupter is taken off. A gap without anything to explain it is the hardware's (or the hypervisor's).
+ * The record counts microseconds, the events nanoseconds. The kernel subtracts nested interruptions from the durations
+ * of the events. The hardware (or the hypervisor) causes a gap that no event explains.
  */
 import { decimalBuckets } from '../config/units/buckets.ts';
 import { NOISE_SOURCES } from '../model/intervals.ts';
@@ -17,28 +16,28 @@ import { thresholdClash } from './options/threshold.ts';
 import type { EventNeed, Probe, ProbeContext, ProbeModule } from './probe.ts';
 
 const SAMPLE = 'ftrace:osnoise';
-/** Values of the label `source`; all but the first have an event of their own. */
+/** Values of the label `source`; each but the first has an event. */
 const SOURCES = NOISE_SOURCES;
 const HW = 0;
 
 const RUNTIME = {
   name: 'ftrace_osnoise_runtime_seconds_total',
-  help: 'Time the osnoise tracer has watched a CPU.',
+  help: 'Time that the osnoise tracer measured a CPU.',
   labels: ['cpu'],
 };
 const NOISE = {
   name: 'ftrace_osnoise_noise_seconds_total',
-  help: 'Time of it that something else had.',
+  help: 'Time that something else took from a CPU while the osnoise tracer measured it.',
   labels: ['cpu'],
 };
 const MAX = {
   name: 'ftrace_osnoise_max_single_noise_seconds',
-  help: 'Longest single noise within max_window.',
+  help: 'Longest single interruption that the osnoise tracer saw within max_window.',
   labels: ['cpu'],
 };
 const INTERFERENCE = {
   name: 'ftrace_osnoise_interference_seconds',
-  help: 'Time one interference took, by what it was.',
+  help: 'Duration of one interruption of the osnoise thread, by its source.',
   labels: ['source'],
 };
 
@@ -82,7 +81,7 @@ export const osnoise: ProbeModule<OsnoiseOptions> = {
       cpuListKnob('osnoise/cpus', options.cpus),
       microsecondsKnob('osnoise/runtime_us', options.runtime),
       microsecondsKnob('osnoise/period_us', options.period),
-      // Somebody may have left there when to stop recording: 0 is never.
+      // Another user may have set a limit; 0 means never stop.
       microsecondsKnob('osnoise/stop_tracing_us', 0),
       microsecondsKnob('osnoise/stop_tracing_total_us', 0),
       ...(options.threshold === undefined ? [] : [microsecondsKnob('tracing_thresh', options.threshold)]),
@@ -132,7 +131,7 @@ function createOsnoise(context: ProbeContext, options: OsnoiseOptions): Probe {
   const noiseOf = context.int(SAMPLE, 'noise');
   const maxOf = context.int(SAMPLE, 'max_sample');
   const sink = context.intervals.osnoise;
-  const told = sink && noiseHandlers(context, sink);
+  const causeHandlers = sink && noiseHandlers(context, sink);
   const handlers: Record<string, EventHandler> = {
     [SAMPLE]: (record) => {
       const { cpu } = record;
@@ -150,7 +149,7 @@ function createOsnoise(context: ProbeContext, options: OsnoiseOptions): Probe {
     const causesOf = context.int(GAP, 'interference');
     const tell = sink && noiseHandler(context, sink, { source: 'hw', event: GAP });
     handlers[GAP] = (record) => {
-      // With causes there is an event of each of them.
+      // Each cause has an event, which counts it.
       if (causesOf(record) !== 0) return;
       interference.record(HW, record.cpu, durationOf(record));
       tell?.(record);
@@ -161,10 +160,10 @@ function createOsnoise(context: ProbeContext, options: OsnoiseOptions): Probe {
     const event = noiseEvent(source);
     if (context.format(event) === undefined) return;
     const durationOf = context.int(event, 'duration');
-    const tell = told?.get(event);
+    const report = causeHandlers?.get(event);
     handlers[event] = (record) => {
       interference.record(row, record.cpu, durationOf(record));
-      tell?.(record);
+      report?.(record);
     };
     interference.show(row);
   });

@@ -8,15 +8,15 @@ import type { BytesReader, EventHandler, IntReader } from '../model/record.ts';
 import type { TimestampNs } from '../model/time.ts';
 import type { TracerRequest } from '../model/tracer.ts';
 
-/** An event a probe needs, as data. */
+/** Event that a probe needs, as data. */
 export interface EventNeed {
   /** `system:name` */
   event: string;
   /** Fields it reads. One that this kernel lacks turns the probe off. */
   fields: readonly string[];
   /**
-   * Present: the probe works without this event. Says what is then not measured, as in `migrations are not counted`;
-   * '' where nothing is missing. Absent: the probe is off without the event.
+   * Present: the probe works without this event; the text says what it then does not measure, as in `migrations are
+   * not counted`, or '' if it measures all the same. Absent: the probe is off without the event.
    */
   without?: string;
 }
@@ -28,7 +28,7 @@ export interface NameList {
   globs: readonly string[];
   /** What is named, in the singular: `event`. */
   kind: string;
-  /** All there are; undefined where that cannot be told. */
+  /** All that exist; undefined if the kernel does not list them. */
   offered: readonly string[] | undefined;
 }
 
@@ -36,7 +36,7 @@ export interface NameList {
 export interface KernelOffer {
   events(): readonly string[];
   machine: string;
-  /** Functions that can be traced; absent where that is not looked up. */
+  /** Functions that can be traced; absent if the caller does not look them up. */
   functions?(): readonly string[] | undefined;
 }
 
@@ -54,13 +54,13 @@ export interface HostFacts {
   syscallName(id: number): string | undefined;
   /** Numbers in the table, ascending. */
   syscallIds(): readonly number[];
-  /** What the kernel's `syscalls:sys_enter_*` event of a syscall is called: `newfstat` for `fstat`. */
+  /** Name that the kernel's `syscalls:sys_enter_*` event uses for a syscall: `newfstat` for `fstat`. */
   syscallEventName(name: string): string;
   /** `ENOENT` for 2; undefined for numbers without a name. */
   errnoName(errno: number): string | undefined;
   /** Name of a block device from the kernel's dev_t (major << 20 | minor): `nvme0n1`; `259:0` where unknown. */
   blockDeviceName(dev: number): string;
-  /** Names of all disks there are now; undefined where that cannot be told. */
+  /** Names of all disks; undefined if they cannot be listed. */
   blockDeviceNames(): readonly string[] | undefined;
   /** Whether a device still exists; unknown counts as existing. */
   blockDeviceExists(dev: number): boolean;
@@ -74,14 +74,14 @@ export interface ProbeContext {
   cpuCount: number;
   /** CPUs whose series exist from the start; `cpuCount` can far exceed them. */
   onlineCpus: readonly number[];
-  /** What gauges that show a maximum look back on. */
+  /** Window of gauges that show a maximum. */
   maxWindowMs: number;
   functions: FunctionNames;
-  /** Who wants to know of single operations. */
+  /** Where the probe reports single operations, for traces. */
   intervals: IntervalSinks;
-  /** Events the probe asked for and gets, in the order of `needs`. */
+  /** Events that the probe needs and gets, in the order of `needs`. */
   events: readonly string[];
-  /** Of an event the probe asked for; undefined when it was optional and is not there. */
+  /** Format of an event that the probe needs; undefined if the event is optional and missing. */
   format(event: string): EventFormat | undefined;
   int(event: string, field: string): IntReader;
   /**
@@ -99,25 +99,24 @@ export interface ProbeContext {
 }
 
 /**
- * Why the end of a pair has no usable start, or a start no end:
- * `no_start` (began before the agent, or the kernel sends no start), `no_end`, `lost` (events were lost in between),
- * `late` (recorded out of order: would be negative), `exited` (the task is gone), `evicted` (table full), `too_deep` (calls nested deeper
- * than the kernel follows).
+ * Why an end has no usable start, or a start no end: `no_start` (began before the agent, or the kernel sends no start),
+ * `no_end`, `lost` (the kernel lost events in between), `late` (recorded out of order: would be negative), `exited` (the
+ * task is gone), `evicted` (table full), `too_deep` (calls nested deeper than the kernel follows).
  */
 export type UnmatchedReason = 'no_start' | 'no_end' | 'lost' | 'late' | 'exited' | 'evicted' | 'too_deep';
 
 /** A running probe. */
 export interface Probe {
-  /** By event. Called in the order of time, as far as the watermark can tell. */
+  /** By event. Calls come in the order of time, as far as the watermark allows. */
   handlers: Readonly<Record<string, EventHandler>>;
   /**
-   * Events of `cpu` were lost up to `untilNs`, the first stamp after the loss. Called before any event that lies
-   * within the loss is handed out. Pairs keyed by task or request that began before `untilNs`, on any CPU, are void.
+   * Events of `cpu` were lost up to `untilNs`, the first time after the loss. Called before any later event of that
+   * CPU. Pairs keyed by task or request that began before `untilNs`, on any CPU, are void.
    */
   onLoss?(cpu: number, untilNs: TimestampNs): void;
   /** About once a second: housekeeping that must not happen on the hot path. */
   sweep?(): void;
-  /** Of a latency tracer: it has met a latency longer than any since it was last reset. '' where it has no trace. */
+  /** For latency tracers: a latency longer than any since the last reset. `trace` is '' if the kernel has none. */
   onLatency?(latencyNs: number, trace: string): void;
 }
 
@@ -135,15 +134,15 @@ export interface ProbeModule<Options extends CommonOptions = CommonOptions> {
   help: string;
   /** On without a config. */
   byDefault: boolean;
-  /** `low`: quiet tick and small sub-buffers will do. `high`: called for every syscall or function. */
+  /** `low`: a long tick and small sub-buffers are enough. `high`: called for every syscall or function. */
   rate: 'low' | 'high';
-  /** Of the probe's section in the config; fills in all defaults. Unknown keys are errors. */
+  /** Schema of the probe's section in the config; fills in all defaults. Unknown keys are errors. */
   schema(kit: SchemaKit): z.ZodType<Options>;
-  /** Keys that say what is traced, for a recording, which has decided that: whoever replays it need not say it. */
+  /** Keys that choose what to trace. A recording has made that choice, so its config need not. */
   inRecordings?: Readonly<Record<string, unknown>>;
   /**
-   * Empty: there is nothing to trace with these options on this kernel. `intervals`: who wants to know of single
-   * operations, which can take more.
+   * Empty: nothing to trace with these options on this kernel. `intervals`: where single operations are reported, which
+   * can need more events.
    */
   needs(
     options: Options,
@@ -155,11 +154,11 @@ export interface ProbeModule<Options extends CommonOptions = CommonOptions> {
   names?(options: Options, kernel: KernelOffer, host: HostFacts): readonly NameList[];
   create(context: ProbeContext, options: Options): Probe;
   /**
-   * The tracer whose recording it reads, in a buffer of the tracer's own: records of the system `ftrace`
-   * (`ftrace:timerlat`), and events that are enabled there beside it. Absent: events alone, in the common buffer.
+   * The tracer that the probe reads, which gets a buffer of its own: records of the system `ftrace` (`ftrace:timerlat`),
+   * and events enabled in the same buffer. Absent: the probe reads only events, in the common buffer.
    */
   tracer?(options: Options): TracerRequest;
-  /** Among the other probes that are on (options by name), one it cannot be on with: an error of the config. */
+  /** Finds a probe among the others that are on (options by name) that cannot be on with this one: a config error. */
   conflict?(options: Options, others: ReadonlyMap<string, unknown>): Conflict | undefined;
   /** Names and help of the metrics, for `list metrics`. */
   metrics: readonly { name: string; labels: readonly string[]; help: string }[];

@@ -1,7 +1,7 @@
 /**
- * How long do tasks wait for a CPU? Scheduler events in; run-queue latency, switches, wake-ups, migrations out.
- * Events: include/trace/events/sched.h. A task's wait starts when it is woken, or is switched out while it could
- * still run, and ends with the sched_switch that runs it. The idle task (pid 0) neither waits nor is counted.
+ * How long do tasks wait for a CPU? Reads scheduler events (include/trace/events/sched.h); measures run-queue latency,
+ * and counts switches, wake-ups and migrations. A wait starts when a task is woken, or is switched out while it could
+ * still run, and ends with the sched_switch that runs it. The idle task (pid 0) is not counted.
  */
 import { decimalBuckets } from '../config/units/buckets.ts';
 import { switchedOutMask } from '../decode/print-fmt.ts';
@@ -25,17 +25,17 @@ const LATENCY = {
 };
 const WAIT = {
   name: 'ftrace_sched_runqueue_wait_seconds_total',
-  help: 'Sum of the run-queue latencies of tasks, by the CPU that then ran them.',
+  help: 'Sum of the run-queue latencies of tasks, by the CPU that ran them.',
   labels: ['cpu'],
 };
 const SWITCHES = {
   name: 'ftrace_sched_switches_total',
-  help: 'Tasks switched out: voluntary when they went to sleep, preempted when they could have gone on.',
+  help: 'Tasks switched out: voluntary if they went to sleep, preempted if they could have gone on.',
   labels: ['cpu', 'kind'],
 };
 const WAKEUPS = {
   name: 'ftrace_sched_wakeups_total',
-  help: 'Tasks woken, new ones included, by the CPU they were put on.',
+  help: 'Tasks woken, new tasks included, by the CPU whose run queue they joined.',
   labels: ['cpu'],
 };
 const MIGRATIONS = {
@@ -49,7 +49,7 @@ const VOLUNTARY = 0;
 const PREEMPTED = 1;
 
 export interface SchedOptions extends CommonOptions {
-  /** `wakeup`: when the task is on a run queue. `waking`: when the waker starts, the way to another CPU included. */
+  /** Where a wait begins. `wakeup`: the task joins a run queue. `waking`: the waker starts, possibly on another CPU. */
   from: 'wakeup' | 'waking';
 }
 
@@ -91,7 +91,7 @@ export const sched: ProbeModule<SchedOptions> = {
 };
 
 function createSched(context: ProbeContext, options: SchedOptions): Probe {
-  // What no event of this kernel or recording tells of has no series: 0 would be a claim.
+  // A family gets series only if this kernel or recording has its events: 0 would be a claim.
   const has = (event: string): boolean => context.format(event) !== undefined;
   const hasSwitch = has(SWITCH);
   const latency = declareDurations(context, LATENCY, options, () => []);
@@ -111,14 +111,14 @@ function createSched(context: ProbeContext, options: SchedOptions): Probe {
   const late = context.unmatched('late');
 
   const { isSelf, ignoreSelf, cpuCount } = context;
-  /** Since when each task is runnable without running. */
+  /** When each task became runnable. */
   const runnable = new TaskStamps();
   let lostUntil: TimestampNs = 0;
 
   const startWaiting = (pid: number, record: EventRecord): void => {
     const place = runnable.place(pid);
     if (place === 0) return;
-    // Woken twice is one wait, from the first; what began before a loss may have ended in it.
+    // Two wake-ups are one wait, from the first. A wait from before a loss may have ended in it.
     const since = runnable.stamps[place];
     if (since === 0 || since < lostUntil) runnable.stamps[place] = record.timestampNs;
   };

@@ -1,8 +1,7 @@
 /**
- * How long do soft interrupts wait, and run? irq:softirq_raise, _entry and _exit in (include/trace/events/irq.h);
- * latency, duration and time by CPU out, by vector. Raising what is pending already is one wait, from the first
- * raise. On real-time kernels they run in threads, can be preempted and interleave: a run is known by CPU, pid and
- * vector. A run's duration includes the hard interrupts that came in between.
+ * How long do soft interrupts wait, and run? Reads irq:softirq_raise, _entry and _exit (include/trace/events/irq.h).
+ * Several raises before a run are one wait, from the first. On real-time kernels soft interrupts run in threads, can be
+ * preempted and interleave: CPU, pid and vector identify a run. Its duration includes the hard interrupts on top of it.
  */
 import { decimalBuckets } from '../config/units/buckets.ts';
 import { flagPairs } from '../decode/print-fmt.ts';
@@ -22,7 +21,7 @@ const LATENCY = {
 };
 const DURATION = {
   name: 'ftrace_softirq_duration_seconds',
-  help: 'Time a soft interrupt ran, hard interrupts in between included.',
+  help: 'Time that a soft interrupt ran, hard interrupts in between included.',
   labels: ['vector'],
 };
 const TIME = {
@@ -62,7 +61,7 @@ function createSoftirq(context: ProbeContext, options: CommonOptions): Probe {
   const labels = (row: number) => [names[row]];
   const latency = declareDurations(context, LATENCY, options, labels);
   const duration = declareDurations(context, DURATION, options, labels);
-  // By CPU and vector only what happens: 64 CPUs times ten vectors would be most of the exposition.
+  // Only what happens gets series by CPU and vector: 64 CPUs times ten vectors would be most of the exposition.
   const time = declareCpuCounts(context, TIME, { unit: 'seconds', divisor: 1e9, rowsShown: 0, rest: labels });
   const noStart = context.unmatched('no_start');
   const noEnd = context.unmatched('no_end');
@@ -73,13 +72,13 @@ function createSoftirq(context: ProbeContext, options: CommonOptions): Probe {
   const { cpuCount } = context;
   const sink = context.intervals.interrupts;
   const longNs = sink?.thresholdNs ?? Number.POSITIVE_INFINITY;
-  /** First raise since the last entry, by CPU and vector; 0 for none. */
+  /** First raise since the last entry, by CPU and vector; 0 if none. */
   const raisedAt = new Float64Array(cpuCount * VECTORS);
-  /** Vectors of each CPU that nothing was seen of since the last loss there: what they lack, the loss took. */
+  /** By CPU: vectors that had no event since the last loss. The loss took their missing starts. */
   const unseen = new Int32Array(cpuCount);
-  /** By CPU: what began before is void, also where its start is read only after the loss was announced. */
+  /** By CPU: starts before this are void, even if they are read after the loss was announced. */
   const lostUntil = new Float64Array(cpuCount);
-  /** Open runs, `PLACES` a CPU; a start of 0 is a free place. */
+  /** Open runs, `PLACES` per CPU; 0 marks a free place. */
   const startedAt = new Float64Array(cpuCount * PLACES);
   const runPid = new Int32Array(cpuCount * PLACES);
   const runVector = new Int32Array(cpuCount * PLACES);
@@ -102,7 +101,7 @@ function createSoftirq(context: ProbeContext, options: CommonOptions): Probe {
     return -1;
   };
 
-  /** A free place, else the one of the oldest run. */
+  /** A free place, or that of the oldest run. */
   const newPlace = (cpu: number): number => {
     const first = cpu * PLACES;
     let oldest = first;
@@ -131,7 +130,7 @@ function createSoftirq(context: ProbeContext, options: CommonOptions): Probe {
     const at = cpu * VECTORS + vector;
     const raised = raisedAt[at];
     if (!hasRaise) {
-      // Without raises there is nothing to pair with.
+      // Without raise events there is nothing to pair with.
     } else if (raised === 0) missingStart(cpu, vector);
     else if (raised < lostUntil[cpu]) lost();
     else if (now < raised) late();
@@ -195,7 +194,7 @@ function createSoftirq(context: ProbeContext, options: CommonOptions): Probe {
   };
 }
 
-/** Names as the kernel prints them, by number; mainline's where the format does not tell. */
+/** Names by number: as the kernel prints them, or mainline's if the format does not list them. */
 function vectorNames(context: ProbeContext): string[] {
   const names = Array.from({ length: VECTORS }, (_, vector) => SOFTIRQS[vector] ?? `vector_${vector}`);
   const format = context.format(ENTRY);

@@ -1,11 +1,11 @@
 /**
- * How long do syscalls take, and how do they fail? raw_syscalls:sys_enter and sys_exit in (include/trace/events/
- * syscalls.h), or the events of single syscalls where few are asked for; durations by syscall, and errors by syscall
- * and errno out.
+ * How long do syscalls take, and how do they fail? Reads raw_syscalls:sys_enter and sys_exit (include/trace/events/
+ * syscalls.h), or the events of single syscalls if few are selected. Measures durations by syscall, and counts errors
+ * by syscall and errno.
  *
- * What does not pair by itself: sigreturn ends with id -1; a clone's child ends, with 0, a call that it never began; exec in a
- * thread begins under the thread's pid and ends under the leader's; exit and exit_group never end; any number can be
- * asked for. The name is that of the enter.
+ * Some calls do not pair. sigreturn ends with id -1. A clone's child ends, with 0, a call that it never began. exec in
+ * a thread begins under the thread's pid and ends under the leader's. exit and exit_group never end. A program can ask
+ * for any number. The name is that of the enter.
  */
 import { decimalBuckets } from '../config/units/buckets.ts';
 import type { EventFormat } from '../model/format.ts';
@@ -39,7 +39,7 @@ const DURATION = {
 };
 const ERRORS = {
   name: 'ftrace_syscall_errors_total',
-  help: 'Syscalls that returned an error, by its name.',
+  help: 'Syscalls that returned an error, by the name of the error.',
   labels: ['syscall', 'errno'],
   open: ['syscall', 'errno'],
 };
@@ -53,9 +53,9 @@ const WAITING = {
 /** TASK_INTERRUPTIBLE in `prev_state`, on every kernel (include/linux/sched.h). */
 const INTERRUPTIBLE = 1;
 /**
- * Added to the number of a task's call when the task has slept interruptibly in it. Numbers that can be asked for and
- * are SLEPT or more name no syscall (those of x32 have bit 30). SLEPT + 1 would be taken for call 1 that slept, and so count
- * as a missing pair.
+ * Added to the number of a task's call when the task sleeps interruptibly in it. No syscall that a program can call has
+ * such a number or a higher one (those of x32 have bit 30). A program that asks for the number SLEPT + 1 would look like
+ * call 1 that slept, and count as a missing pair.
  */
 const SLEPT = 1 << 29;
 const LARGEST_ID = (1 << 20) - 1;
@@ -66,9 +66,9 @@ const NAMED_ERRNOS = 600;
 /** They return twice: 0 in a child that never entered the call. */
 const FORKS = new Set(['clone', 'clone3', 'fork', 'vfork']);
 const NEVER_RETURN = new Set(['exit', 'exit_group']);
-/** `id` of an exit from sigreturn: the number of the call that the signal interrupted is gone. */
+/** `id` of an exit from sigreturn: the number of the interrupted call is gone. */
 const NO_ID = -1;
-/** In place of a row: not asked for, or without an end to wait for. */
+/** In place of a row: the config does not select the syscall, or it never ends. */
 const NOT_MEASURED = -1;
 
 export const syscalls: ProbeModule<SyscallOptions> = {
@@ -112,7 +112,7 @@ export const syscalls: ProbeModule<SyscallOptions> = {
   },
   names: ({ include, exclude }, _kernel, host) => {
     const ids = host.syscallIds();
-    // Where there is no table, everything is `unknown`.
+    // Without a syscall table, everything is `unknown`.
     const offered =
       ids.length === 0 ? undefined : [...ids.flatMap((id) => host.syscallName(id) ?? []), UNKNOWN];
     return [
@@ -142,16 +142,16 @@ function createSyscalls(context: ProbeContext, options: SyscallOptions): Probe {
   const sink = context.intervals.syscalls;
   const slowNs = sink?.thresholdNs ?? Number.POSITIVE_INFINITY;
   const isFork = rows.names.map((name) => FORKS.has(name));
-  /** By row: whether a slow one is told of. */
-  const isTold = rows.names.map((name) => sink?.wants(name) ?? false);
+  /** By row: whether to report a slow one. */
+  const isReported = rows.names.map((name) => sink?.wants(name) ?? false);
   sink?.watch((pid) => {
     const at = calls.at(pid);
     const since = calls.stamps[at];
-    return since !== 0 && isTold[rowOf(idOf(calls.tags[at]))] ? since : 0;
+    return since !== 0 && isReported[rowOf(idOf(calls.tags[at]))] ? since : 0;
   });
   let lostUntil: TimestampNs = 0;
 
-  /** Drops a task's call, for no end of it can come any more. */
+  /** Drops a task's call, because its end cannot come any more. */
   const abandon = (pid: number, why: () => void): void => {
     const since = calls.get(pid);
     if (since === 0) return;
@@ -160,7 +160,7 @@ function createSyscalls(context: ProbeContext, options: SyscallOptions): Probe {
     else why();
   };
 
-  /** Handlers of one pair of events; `fixedId` where the events are those of one syscall. */
+  /** Handlers of a pair of events; `fixedId` is set if they are the events of one syscall. */
   const handlersOf = (enter: string, exit: string, fixedId?: number): Record<string, EventHandler> => {
     const [enterPid, exitPid] = [context.word(enter, 'common_pid'), context.word(exit, 'common_pid')];
     const [enterId, exitId] =
@@ -202,13 +202,13 @@ function createSyscalls(context: ProbeContext, options: SyscallOptions): Probe {
       if (since !== 0) calls.stamps[place] = 0;
       const row = rowOf(since !== 0 && id === NO_ID ? begun : id);
       const value = words[at + ret];
-      // What sigreturn returns is a register of the interrupted program.
+      // sigreturn returns a register of the interrupted program, which is no error.
       if (value < 0 && value >= -MAX_ERRNO && words[at + retHigh] < 0 && row >= 0 && id !== NO_ID) {
         countError(row, -value);
       }
       const ns = record.timestampNs - since;
       if (since === 0) {
-        // Of what is not asked for there is no start to miss, nor of the child of a fork.
+        // No start is missing for a syscall that is not selected, or for the child of a fork.
         if (row >= 0 && !(value === 0 && isFork[row])) noStart();
       } else if (id !== NO_ID && id !== begun) noStart();
       else if (since < lostUntil) lost();
@@ -216,8 +216,8 @@ function createSyscalls(context: ProbeContext, options: SyscallOptions): Probe {
       else {
         duration.record(row, record.cpu, ns);
         if (begun !== tag) countWaiting(row, ns);
-        if (ns >= slowNs && isTold[row]) {
-          // sigreturn's is a register of the interrupted program.
+        if (ns >= slowNs && isReported[row]) {
+          // sigreturn returns a register of the interrupted program.
           const returned = id === NO_ID ? Number.NaN : words[at + retHigh] * TWO_POW_32 + (value >>> 0);
           sink?.ended(rows.names[row], pid, record.cpu, since, record.timestampNs, returned);
         }
@@ -255,7 +255,7 @@ function createSyscalls(context: ProbeContext, options: SyscallOptions): Probe {
       const old = oldPidOf(record);
       const pid = pidOf(record);
       if (old === pid || calls.get(old) === 0) return;
-      // The thread takes the leader's pid; a call of the leader itself died with it.
+      // The thread takes the leader's pid; the leader died, and so did its call.
       abandon(pid, exited);
       calls.set(pid, calls.get(old), calls.tag(old));
       calls.clear(old);
@@ -274,13 +274,13 @@ function idOf(tag: number): number {
   return tag >= SLEPT && tag <= SLEPT + LARGEST_ID ? tag - SLEPT : tag;
 }
 
-/** Word with the sign of a field: behind its low word where the kernel's `long` has two. */
+/** Word that has the sign of a field: the one behind its low word if the kernel's `long` has two. */
 function highWord(format: EventFormat | undefined, field: string, low: number): number {
   return format?.fields.find(({ name }) => name === field)?.size === 8 ? low + 1 : low;
 }
 
 interface Rows {
-  /** Row of a number; below 0 where it is not measured. */
+  /** Row of a number; below 0 if it is not measured. */
   rowOf(id: number): number;
   /** Name by row. */
   names: readonly string[];

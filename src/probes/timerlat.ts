@@ -1,7 +1,7 @@
 /**
- * How late do a timer's interrupt and the thread it wakes come? Records of the timerlat tracer in (kernel/trace/
- * trace_osnoise.c, `timerlat` in kernel/trace/trace_entries.h): on each CPU a periodic timer and a thread of priority
- * FIFO 95 that waits for it. Latencies by CPU and context out, each counted from when the timer should have fired.
+ * How late do a timer's interrupt and the thread it wakes come? Reads records of the timerlat tracer (kernel/trace/
+ * trace_osnoise.c, `timerlat` in kernel/trace/trace_entries.h), which runs a periodic timer and a waiting thread of
+ * priority FIFO 95 on each CPU. Each latency counts from when the timer should have fired.
  */
 import { decimalBuckets } from '../config/units/buckets.ts';
 import type { TimerlatSink } from '../model/intervals.ts';
@@ -14,7 +14,7 @@ import type { Probe, ProbeContext, ProbeModule } from './probe.ts';
 
 const SAMPLE = 'ftrace:timerlat';
 
-/** Values of the label `context` by the kernel's number; `other` is what no kernel so far has. */
+/** Values of the label `context` by the kernel's number; `other` stands for numbers that later kernels may add. */
 const CONTEXTS = ['irq', 'thread', 'user', 'other'];
 const IRQ = 0;
 const THREAD = 1;
@@ -27,7 +27,7 @@ const LATENCY = {
 };
 const MAX = {
   name: 'ftrace_timerlat_max_latency_seconds',
-  help: 'Longest of these within max_window.',
+  help: 'Longest latency of the timerlat tracer within max_window, from when a timer should have fired.',
   labels: ['cpu', 'context'],
 };
 
@@ -77,7 +77,7 @@ export const timerlat: ProbeModule<TimerlatOptions> = {
   metrics: [{ ...LATENCY, labels: [...LATENCY.labels, 'cpu'] }, MAX],
 };
 
-/** 0 is what the kernel calls off: written, since somebody may have left something there. */
+/** 0 means never stop. It is written too, because another user may have left a limit there. */
 function stop(file: string, ns: number | undefined): Knob {
   return microsecondsKnob(file, ns ?? 0);
 }
@@ -86,12 +86,12 @@ function createTimerlat(context: ProbeContext, options: TimerlatOptions): Probe 
   const machine = onCpus(context, options.cpus ?? []);
   const latency = declareDurations(machine, LATENCY, options, (row) => [CONTEXTS[row]]);
   const max = declareCpuMaxima(context, MAX, (row) => [CONTEXTS[row]]);
-  // User space is there only when a program waits on `timerlat_fd`.
+  // The context `user` exists only while a program waits on `timerlat_fd`.
   for (const row of [IRQ, THREAD]) latency.show(row);
   const contextOf = context.int(SAMPLE, 'context');
   const latencyOf = context.int(SAMPLE, 'timer_latency');
   const sink = context.intervals.timerlat;
-  const tell = sink && teller(context, sink);
+  const report = sink && reporter(context, sink);
   return {
     handlers: {
       [SAMPLE]: (record) => {
@@ -100,7 +100,7 @@ function createTimerlat(context: ProbeContext, options: TimerlatOptions): Probe 
         const ns = latencyOf(record);
         latency.record(row, record.cpu, ns);
         max(row, record.cpu, ns);
-        tell?.(record, row, ns);
+        report?.(record, row, ns);
       },
       ...(sink && Object.fromEntries(noiseHandlers(context, sink))),
     },
@@ -108,8 +108,8 @@ function createTimerlat(context: ProbeContext, options: TimerlatOptions): Probe 
   };
 }
 
-/** Puts both contexts of an activation together. */
-function teller(context: ProbeContext, sink: TimerlatSink) {
+/** Joins the two contexts of an activation, and reports them. */
+function reporter(context: ProbeContext, sink: TimerlatSink) {
   const { thresholdNs } = sink;
   const sequenceOf = context.int(SAMPLE, 'seqnum');
   const pidOf = context.int(SAMPLE, 'common_pid');

@@ -1,4 +1,4 @@
-/** What modules share that are in no catalogue: they count nothing, so the keys that all probes take mean nothing. */
+/** What probes outside the catalogue share: they count nothing, so the keys that all probes take have no effect. */
 import type { SchemaKit } from '../../config/units.ts';
 import type { CommonOptions } from '../probe.ts';
 

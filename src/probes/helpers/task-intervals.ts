@@ -1,7 +1,7 @@
 /**
- * What tasks go through, for traces of slow operations: scheduler events in (include/trace/events/sched.h); who ran
- * where, and how tasks that are looked at came back on a CPU, out, into the sink. No metrics, and in no catalogue: it
- * is on where a kind of trace needs it.
+ * Reports to the sink, for traces of slow operations, which task ran on which CPU, and how a watched task came back to
+ * a CPU. Reads scheduler events (include/trace/events/sched.h). Has no metrics and is in no catalogue: it is on if a
+ * kind of trace needs it.
  */
 import { switchedOutMask } from '../../decode/print-fmt.ts';
 import type { SwitchIn } from '../../model/intervals.ts';
@@ -15,21 +15,21 @@ import { helperSchema } from './helper.ts';
 const SWITCH = 'sched:sched_switch';
 const WAKEUP = 'sched:sched_wakeup';
 const WAKEUP_NEW = 'sched:sched_wakeup_new';
-/** In the context of who wakes, which sched_wakeup is not when the task goes to another CPU. */
+/** Runs in the waker's context; sched_wakeup does not if the task goes to another CPU. */
 const WAKING = 'sched:sched_waking';
 
 /** A pid takes 22 bits of a tag (PID_MAX_LIMIT); a CPU the rest. */
 const PID_BITS = 22;
 const PID_MASK = (1 << PID_BITS) - 1;
 const COMM_WORDS = 4;
-/** Of a task whose comm no event tells. */
+/** Comm of a task whose name no event carries. */
 const NO_COMM = new Int32Array(COMM_WORDS);
-/** EXIT_DEAD and EXIT_ZOMBIE, include/linux/sched.h: it left its CPU for the last time. */
+/** EXIT_DEAD and EXIT_ZOMBIE, include/linux/sched.h: the task left its CPU for the last time. */
 const DEAD = 0x10 | 0x20;
 
 export const taskIntervals: ProbeModule = {
   name: 'task-intervals',
-  help: 'What tasks go through.',
+  help: 'When tasks leave a CPU and come back, for traces.',
   byDefault: false,
   rate: 'low',
   schema: helperSchema,
@@ -45,19 +45,19 @@ export const taskIntervals: ProbeModule = {
 
 function createTaskIntervals(context: ProbeContext): Probe {
   const sink = context.intervals.tasks;
-  if (sink === undefined) throw new Error('nobody wants to know of tasks');
+  if (sink === undefined) throw new Error('task intervals need a sink');
   const { isSelf } = context;
-  /** When tasks that are looked at left their CPU; the tag: their state. */
+  /** When watched tasks left their CPU; the tag is their state. */
   const out = new TaskStamps();
-  /** Since when each task is runnable; the tag: the CPU whose queue it is on. */
+  /** When each task became runnable; the tag is the CPU of its run queue. */
   const runnable = new TaskStamps();
-  /** When each task was woken last; the tag: by whom, and above that on which CPU. */
+  /** When each task was last woken; the tag is the waker's pid, with its CPU in the high bits. */
   const woken = new TaskStamps();
-  /** For tasks that are looked at, when their waker had been woken itself; the tag: by whom and where. */
+  /** For watched tasks, when their waker itself had been woken; the tag is by which task and where. */
   const before = new TaskStamps();
-  /** When each CPU's task came there. */
+  /** When each CPU's task arrived there. */
   const since = new Float64Array(context.cpuCount);
-  /** Who that is, as far as it was seen, and its comm. */
+  /** Pid of the task that runs on each CPU (0: not seen), and its comm. */
   const running = new Int32Array(context.cpuCount);
   const runningComms = new Int32Array(context.cpuCount * COMM_WORDS);
   let lostUntil: TimestampNs = 0;
@@ -89,10 +89,10 @@ function createTaskIntervals(context: ProbeContext): Probe {
   const { waitThresholdNs, culpritNs } = sink;
 
   const cameBack = (pid: number, cpu: number, nowNs: TimestampNs): void => {
-    const left = out.at(pid);
-    const outNs = out.stamps[left];
+    const outAt = out.at(pid);
+    const outNs = out.stamps[outAt];
     if (outNs === 0) return;
-    out.stamps[left] = 0;
+    out.stamps[outAt] = 0;
     if (outNs < lostUntil || isSelf(pid)) return;
     const place = runnable.at(pid);
     const runnableNs = runnable.stamps[place] >= outNs ? runnable.stamps[place] : 0;
@@ -104,7 +104,7 @@ function createTaskIntervals(context: ProbeContext): Probe {
     task.runnableNs = runnableNs;
     // Nobody else had the CPU: it ran as soon as it could.
     task.inNs = runnableNs === 0 ? nowNs : runnableNs;
-    task.state = out.tags[left];
+    task.state = out.tags[outAt];
     task.queueCpu = cpu;
     if (task.state !== 0) tellWaker(pid, outNs);
     else task.waker = 0;
@@ -112,7 +112,7 @@ function createTaskIntervals(context: ProbeContext): Probe {
   };
   sink.watch(cameBack);
 
-  /** Who comes after it and has its number starts anew, and a place that nobody has can be given back. */
+  /** The next task with this pid starts fresh, and an unused chunk of pids can be taken back. */
   const forget = (pid: number): void => {
     out.clear(pid);
     runnable.clear(pid);
@@ -138,10 +138,10 @@ function createTaskIntervals(context: ProbeContext): Probe {
     const nowNs = record.timestampNs;
     const place = runnable.at(pid);
     const runnableNs = runnable.stamps[place];
-    const left = out.at(pid);
-    const outNs = out.stamps[left];
+    const outAt = out.at(pid);
+    const outNs = out.stamps[outAt];
     if (runnableNs !== 0) runnable.stamps[place] = 0;
-    if (outNs !== 0) out.stamps[left] = 0;
+    if (outNs !== 0) out.stamps[outAt] = 0;
     const waited = runnableNs !== 0 && runnableNs >= lostUntil && nowNs - runnableNs >= waitThresholdNs;
     const watched = outNs !== 0 && outNs >= lostUntil;
     if (!(waited || watched) || isSelf(pid)) return;
@@ -151,7 +151,7 @@ function createTaskIntervals(context: ProbeContext): Probe {
     task.isSeen = true;
     task.runnableNs = runnableNs;
     task.inNs = nowNs;
-    task.state = watched ? out.tags[left] : 0;
+    task.state = watched ? out.tags[outAt] : 0;
     task.queueCpu = runnable.tags[place];
     if (watched && task.state !== 0) tellWaker(pid, outNs);
     else task.waker = 0;
@@ -160,7 +160,7 @@ function createTaskIntervals(context: ProbeContext): Probe {
     sink.switchedIn(task, record.words, commAt);
   };
 
-  /** Who still has a CPU that another had waited for, and went elsewhere: up to now. What comes is another turn. */
+  /** Reports the task that kept a CPU while another waited for it and went elsewhere. Splits its time there. */
   const tellTurn = (cpu: number, nowNs: TimestampNs): void => {
     if (cpu < 0 || cpu >= since.length || running[cpu] === 0 || since[cpu] === 0 || since[cpu] < lostUntil)
       return;
@@ -212,7 +212,7 @@ function createTaskIntervals(context: ProbeContext): Probe {
       const at = record.offset >> 2;
       const place = runnable.place(words[at + pidAt]);
       const since = runnable.stamps[place];
-      // Woken twice is one wait, from the first; what began before a loss may have ended in it.
+      // Two wake-ups are one wait, from the first. A wait from before a loss may have ended in it.
       if (place === 0 || (since !== 0 && since >= lostUntil)) return;
       runnable.stamps[place] = record.timestampNs;
       runnable.tags[place] = words[at + targetAt];
@@ -248,7 +248,7 @@ function createTaskIntervals(context: ProbeContext): Probe {
     onLoss: (_cpu, untilNs) => {
       if (untilNs > lostUntil) lostUntil = untilNs;
     },
-    // What a loss has made void may be of tasks whose end was lost, and would stay.
+    // Stamps from before a loss may belong to tasks whose end was lost: they would stay forever.
     sweep: () => {
       if (lostUntil === forgottenUntil) return;
       forgottenUntil = lostUntil;
@@ -257,7 +257,7 @@ function createTaskIntervals(context: ProbeContext): Probe {
   };
 }
 
-/** Where a comm begins, in words: it lies at a multiple of 4 in every kernel. */
+/** Word where a comm begins: every kernel aligns it to 4 bytes. */
 function commWord(context: ProbeContext, name: string): number {
   const field = context.format(SWITCH)?.fields.find((candidate) => candidate.name === name);
   if (field === undefined || field.size < 16 || field.offset % 4 !== 0)

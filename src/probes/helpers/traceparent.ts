@@ -1,6 +1,6 @@
 /**
- * What a program writes about its own span, as bytes: `traceparent=VALUE begin` or `traceparent=VALUE end`, VALUE as in
- * the W3C recommendation "Trace Context", section traceparent. Nothing is allocated until a text is known to be one.
+ * Reads the bytes that a program writes about its own span: `traceparent=VALUE begin` or `traceparent=VALUE end`. VALUE
+ * is that of the W3C recommendation "Trace Context", section traceparent. Texts that are not markers allocate nothing.
  */
 
 /** The ids of a `traceparent`. */
@@ -15,20 +15,20 @@ export interface Traceparent {
 const KEY = Buffer.from('traceparent=');
 const BEGIN = Buffer.from('begin');
 const END = Buffer.from('end');
-/** VERSION-TRACEID-SPANID-FLAGS, with the places of its parts. */
+/** Length of VERSION-TRACEID-SPANID-FLAGS; the places of its parts follow. */
 const VALUE_LENGTH = 55;
 const TRACE_ID_AT = 3;
 const SPAN_ID_AT = 36;
 const FLAGS_AT = 53;
 const DASHES = [2, 35, 52];
-/** What later versions may put behind it. */
+/** Later versions may append fields up to this length. */
 const LONGEST_VALUE = 512;
 
 const DASH = 0x2d;
 const SPACE = 0x20;
 const ZERO = 0x30;
 
-/** What a marker is: none of ours, one of ours that is wrong, or the place of its value. */
+/** `other`: not a marker for the exporter. `malformed`: a marker with a wrong value. */
 export type MarkerKind = 'other' | 'malformed' | 'begin' | 'end';
 
 /** Where `value` begins, behind the key. */
@@ -68,7 +68,7 @@ export function isTraceparent(bytes: Uint8Array, from: number, to: number): bool
   );
 }
 
-/** Parts of what `isTraceparent` has found good. */
+/** Reads the ids of a value that `isTraceparent` accepted. */
 export function readTraceparent(bytes: Uint8Array, from: number): Traceparent {
   const text = Buffer.from(bytes.buffer, bytes.byteOffset + from, VALUE_LENGTH).toString('latin1');
   return {
@@ -78,7 +78,7 @@ export function readTraceparent(bytes: Uint8Array, from: number): Traceparent {
   };
 }
 
-/** Lower case alone: the recommendation has others refused. */
+/** Only lower case: the recommendation refuses upper case. */
 function isHex(byte: number): boolean {
   return (byte >= ZERO && byte <= 0x39) || (byte >= 0x61 && byte <= 0x66);
 }

@@ -1,6 +1,5 @@
 /**
- * What the blk tracer says happens to a request, from its letters (`what2act` in kernel/trace/blktrace.c) to the
- * words of blkparse(1).
+ * Actions of the blk tracer: from its letters (`what2act` in kernel/trace/blktrace.c) to the words of blkparse(1).
  */
 const ACTIONS: readonly (readonly [letters: string, word: string])[] = [
   ['Q', 'queued'],
@@ -20,7 +19,7 @@ const ACTIONS: readonly (readonly [letters: string, word: string])[] = [
   ['A', 'remapped'],
 ];
 
-/** Values of the label `action`, by number; the last stands for what no kernel so far says. */
+/** Values of the label `action`, by number; the last stands for letters that later kernels may add. */
 export const ACTION_WORDS: readonly string[] = [...ACTIONS.map(([, word]) => word), 'other'];
 export const QUEUED_ACTION = 0;
 export const BACKMERGED = 1;

@@ -1,6 +1,6 @@
 /**
- * Block devices that requests were seen of: dev_t in, a row out, and the life of the rows. A device that is gone for
- * five minutes is forgotten together with its series; so is one whose number now belongs to another.
+ * Gives each block device (dev_t) that has requests a row, and takes rows back. Forgets a device and its series when it
+ * has been gone for five minutes, or when its number belongs to another.
  */
 import type { HostFacts, NameList } from '../probe.ts';
 
@@ -8,9 +8,9 @@ import type { HostFacts, NameList } from '../probe.ts';
 const CHECK_EVERY = 10;
 const GONE_FOR_SWEEPS = 300;
 
-/** Disks can come later, but a name that matches none now is as a rule a mistake. */
+/** A disk can appear later, but a name that matches none now is usually a mistake. */
 export function deviceNames(devices: readonly string[], host: HostFacts): NameList[] {
-  // `*` asks for whatever there is.
+  // `*` selects all disks, so it is right even if there are none.
   const globs = devices.filter((glob) => !/^\*+$/.test(glob));
   return [{ key: 'devices', globs, kind: 'disk', offered: host.blockDeviceNames() }];
 }
@@ -27,14 +27,14 @@ export class SeenDevices {
   readonly #wanted: (name: string) => boolean;
   readonly #onNew: (row: number) => void;
   readonly #onGone: (row: number, name: string) => void;
-  /** By row; undefined: the row is free. */
+  /** By row; undefined marks a free row. */
   readonly #devices: (SeenDevice | undefined)[] = [];
-  /** The dev_t by row, 0 where free: what the look-up goes through. */
+  /** The dev_t by row, 0 if free: `row()` searches this. */
   #devs = new Int32Array(16);
   #last = 0;
   #sweeps = 0;
 
-  /** `onGone` is called for a row after which it has no meaning; with a name that no other row has. */
+  /** Calls `onGone` for a row that is no longer used; with a name if no other row has that name. */
   constructor(
     host: HostFacts,
     wanted: (name: string) => boolean,
@@ -51,12 +51,12 @@ export class SeenDevices {
     return this.#devices[row]?.name ?? '';
   }
 
-  /** Row of a device; -1 when it is not asked for, or the request is no disk's (0). */
+  /** Row of a device; -1 if the config does not select it, or the request belongs to no disk (0). */
   row(dev: number): number {
     if (dev === 0) return -1;
     let row = this.#last;
     if (this.#devs[row] !== dev) {
-      // A few dozen devices at most do I/O: going through them beats a hash.
+      // At most a few dozen devices do I/O: a linear search is faster than a hash.
       row = this.#devs.indexOf(dev);
       if (row < 0) row = this.#add(dev);
       this.#last = row;
@@ -64,7 +64,7 @@ export class SeenDevices {
     return this.#devices[row]?.wanted === true ? row : -1;
   }
 
-  /** Looks after devices that are gone. */
+  /** Forgets devices that are gone. */
   sweep(): void {
     if (++this.#sweeps % CHECK_EVERY !== 0) return;
     for (let row = 0; row < this.#devices.length; row++) {
@@ -99,7 +99,7 @@ export class SeenDevices {
   #forget(row: number, device: SeenDevice): void {
     this.#devices[row] = undefined;
     this.#devs[row] = 0;
-    // The name can live on under another number; then its series do as well.
+    // Another row may have the same name under a new number; the series then stay.
     const livesOn = this.#devices.some((other) => other?.name === device.name);
     if (device.wanted) this.#onGone(row, livesOn ? '' : device.name);
   }

@@ -1,6 +1,6 @@
 /**
- * What a block request does, from `rwbs` as blk_fill_rwbs() (kernel/trace/blktrace.c) writes it: an `F` for a flush
- * before it, the operation (R, W, D, F or something else), then F, A, S, M for its flags.
+ * Operation of a block request, from `rwbs` as blk_fill_rwbs() (kernel/trace/blktrace.c) writes it: `F` if it flushes
+ * first, the operation (R, W, D, F or something else), then F, A, S, M for its flags.
  */
 
 /** Values of the label `operation`, by number. */

@@ -1,12 +1,12 @@
-/** What both function tracers' records have in common: the task that called, and the address of the function. */
+/** Reads the calling task and the function's address from records of both function tracers. */
 import type { EventRecord, IntReader } from '../../model/record.ts';
 import type { ProbeContext } from '../probe.ts';
 import { IN_INTERRUPT } from './trace-flags.ts';
 
 export interface FunctionCaller {
-  /** Whether one of the agent's own threads called; counted then. An interrupt on top of it is not ours. */
+  /** Whether one of the agent's own threads called, which is then counted; false for an interrupt on top of it. */
   isOurs(record: EventRecord): boolean;
-  /** Whether it was called in an interrupt on top of its task. */
+  /** Whether an interrupt on top of the task called. */
   inInterrupt(record: EventRecord): boolean;
   /** The two halves of the address. */
   low: IntReader;

@@ -1,14 +1,14 @@
 /**
- * Names of interrupt handlers: the bytes of an event in, a number out, without making a string of them but for the
- * first time. Queue numbers are folded, so that a disk with 64 queues is one handler.
+ * Gives each name of an interrupt handler a row. Makes a string of the event's bytes only for a new name. Folds queue
+ * numbers, so that a disk with 64 queues is one handler.
  */
 import type { EventRecord } from '../../model/record.ts';
 
-/** Names that share a list; a machine has a few handlers an irq number, so lists stay short. */
+/** Lists of names; each interrupt has few handlers, so a list stays short. */
 const BUCKETS = 1024;
-/** Names kept apart in all; later ones share `other`, whatever `max_series` is. */
+/** Most names in all; later ones share `other`, whatever `max_series` is. */
 const MOST_NAMES = 4096;
-/** Names a list may have before it starts anew: names of devices that came and went. */
+/** Most names in a list; a longer one is emptied, because it holds names of devices that came and went. */
 const LONGEST_LIST = 64;
 
 interface KnownName {
@@ -24,8 +24,8 @@ export class HandlerNames {
 
   /** Row of a folded name. */
   row(name: string): number {
-    const known = this.#rows.get(name);
-    if (known !== undefined) return known;
+    const existing = this.#rows.get(name);
+    if (existing !== undefined) return existing;
     if (this.names.length >= MOST_NAMES && name !== 'other') return this.row('other');
     const row = this.names.length;
     this.names.push(name);
@@ -33,7 +33,7 @@ export class HandlerNames {
     return row;
   }
 
-  /** Row of the name that lies at `start` … `end` in the record's page. `irq` only says where to look first. */
+  /** Row of the name that lies at `start` … `end` in the record's page. `irq` selects the list to search. */
   find(irq: number, record: EventRecord, start: number, end: number): number {
     const list = this.#lists[irq & (BUCKETS - 1)];
     for (let i = 0; i < list.length; i++) {
@@ -60,7 +60,7 @@ function equal(name: Uint8Array, page: Uint8Array, start: number, end: number): 
 const NUMBERED_QUEUE = /^(.*\dq)\d+$/;
 /** `eth0-TxRx-3`, `virtio1-input.0`, `megasas0-msix12`, `eth0-3`: what follows a numbered device and a dash. */
 const PART_OF_DEVICE = /^(.*\d-(?:.*\D)?)\d+$/;
-/** `mlx5_comp3`, `lan-rx-3`, `iwlwifi:queue_2`, `gve-ntfy-blk7`: a word that queues are called by. */
+/** `mlx5_comp3`, `lan-rx-3`, `iwlwifi:queue_2`, `gve-ntfy-blk7`: a word that drivers use for queues. */
 const QUEUE_WORD = /^(.*[-_:.](?:txrx|tx|rx|comp|queue|blk|msix|cq|eq|ring)[-_.]?)\d+$/i;
 
 /**

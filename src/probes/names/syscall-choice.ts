@@ -1,7 +1,6 @@
 /**
- * Which syscalls to measure, and by which events: options, the kernel's syscall table and its events in, a choice
- * out. Pure. `raw_syscalls` fires for every syscall of every task; a few chosen ones are three times cheaper by their
- * own `syscalls:sys_enter_*` events.
+ * Chooses which syscalls to measure, and by which events. `raw_syscalls` fires for every syscall of every task; the
+ * `syscalls:sys_enter_*` events of a few chosen syscalls cost a third.
  */
 import { globMatcher } from '../../config/units/globs.ts';
 import type { CommonOptions, HostFacts } from '../probe.ts';
@@ -10,11 +9,11 @@ export const RAW_ENTER = 'raw_syscalls:sys_enter';
 export const RAW_EXIT = 'raw_syscalls:sys_exit';
 /** Up to this many chosen syscalls are traced by their own events. */
 const MOST_OWN_EVENTS = 16;
-/** Label of numbers that the table does not have. */
+/** Label of numbers that are not in the table. */
 export const UNKNOWN = 'unknown';
 
 export interface SyscallOptions extends CommonOptions {
-  /** Globs of syscall names; empty: all. */
+  /** Globs of syscall names; all if empty. */
   include: readonly string[];
   exclude: readonly string[];
 }
@@ -24,20 +23,20 @@ export interface ChosenSyscall {
   name: string;
 }
 
-/** Whether a name is asked for. */
+/** Matches the names that the config selects. */
 export function syscallFilter(options: SyscallOptions): (name: string) => boolean {
   const included = options.include.length === 0 ? () => true : globMatcher(options.include);
   const excluded = globMatcher(options.exclude);
   return (name) => included(name) && !excluded(name);
 }
 
-/** Syscalls of the table that are asked for, by number. */
+/** Syscalls of the table that the config selects, by number. */
 export function chosenSyscalls(options: SyscallOptions, host: HostFacts): ChosenSyscall[] {
-  const asked = syscallFilter(options);
+  const isSelected = syscallFilter(options);
   const chosen: ChosenSyscall[] = [];
   for (const id of host.syscallIds()) {
     const name = host.syscallName(id);
-    if (name !== undefined && asked(name)) chosen.push({ id, name });
+    if (name !== undefined && isSelected(name)) chosen.push({ id, name });
   }
   return chosen;
 }
@@ -51,9 +50,9 @@ export function exitEvent(name: string, host: HostFacts): string {
 }
 
 /**
- * The chosen syscalls when they shall be traced by their own events; undefined when `raw_syscalls` it is: without
- * `include`, with too many, or where one of them has no events of its own (they would be missing in silence). Where
- * there are no `raw_syscalls`, as in a recording without them, it is all that have events of their own.
+ * The chosen syscalls if they have events of their own and are few; undefined to use `raw_syscalls`: without `include`,
+ * with too many, or if one of them has no events of its own (it would be missing in silence). Without `raw_syscalls`,
+ * as in some recordings, returns all that have events of their own.
  */
 export function byOwnEvents(
   options: SyscallOptions,

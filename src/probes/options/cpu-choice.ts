@@ -1,17 +1,17 @@
-/** What tracers that take CPU time from others have in common: the CPUs they may take it on must be named. */
+/** Options of tracers that take CPU time from other tasks: the config must name their CPUs. */
 import type { z } from 'zod';
 import { formatCpuList } from '../../config/units/quantity.ts';
 import type { Knob } from '../../model/tracer.ts';
 import type { CommonOptions } from '../probe.ts';
 
 export interface CpuOptions extends CommonOptions {
-  /** CPUs to run on. Missing only while the probe is off. */
+  /** CPUs to run on; undefined only if the probe is off. */
   cpus?: readonly number[] | undefined;
 }
 
 const US_PER_NS = 1e-3;
 
-/** Refuses a probe that is on without `cpus`; `cost` says what each CPU named pays. */
+/** Refuses a probe that is on without `cpus`; `cost` says what each of those CPUs pays. */
 export function mustNameCpus(cost: string): z.core.CheckFn<{
   enabled: boolean;
   cpus?: readonly number[] | undefined;
@@ -22,7 +22,7 @@ export function mustNameCpus(cost: string): z.core.CheckFn<{
       code: 'custom',
       path: ['cpus'],
       input: value.cpus,
-      message: `names the CPUs to run on, as in "2-3", for it costs: ${cost}`,
+      message: `names the CPUs to run on, as in "2-3", because each pays: ${cost}`,
     });
   };
 }
@@ -32,7 +32,7 @@ export function cpuListKnob(file: string, cpus: readonly number[] | undefined): 
   return { file, value: formatCpuList(cpus ?? []) };
 }
 
-/** A control file that takes microseconds. */
+/** Setting of a control file that counts microseconds. */
 export function microsecondsKnob(file: string, ns: number): Knob {
   return { file, value: String(Math.round(ns * US_PER_NS)) };
 }

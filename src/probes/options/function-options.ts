@@ -1,4 +1,4 @@
-/** What `function` and `function_graph` share: the choice of functions and tasks, as written and as the tracer's. */
+/** Options of `function` and `function_graph`: which functions and tasks to trace. */
 import type { SchemaKit } from '../../config/units.ts';
 import type { FunctionFilter } from '../../model/tracer.ts';
 import type { CommonOptions, KernelOffer, NameList } from '../probe.ts';
@@ -8,9 +8,9 @@ export interface FunctionOptions extends CommonOptions {
   functions: readonly string[];
   /** Globs of functions to leave out. */
   notrace: readonly string[];
-  /** Host pids of the tasks to trace; empty: all. */
+  /** Host pids of the tasks to trace; all if empty. */
   pids: readonly number[];
-  /** That every function of the kernel is meant. */
+  /** Allows to trace every function of the kernel. */
   unfiltered: boolean;
 }
 
@@ -33,8 +33,8 @@ export const mustChoose = {
   problem: {
     path: ['functions'],
     message:
-      'names the functions to trace, at least one: ["vfs_fsync*"]; every function of the kernel, which slows the ' +
-      'whole machine down, is traced with unfiltered: true alone',
+      'names the functions to trace, at least one: ["vfs_fsync*"]; tracing every function of the kernel slows the ' +
+      'whole machine down and needs unfiltered: true',
   },
 };
 
@@ -43,7 +43,7 @@ export function functionFilter(options: FunctionOptions, maxDepth: number): Func
   return { functions, notrace, pids, maxDepth };
 }
 
-/** What the filters of the kernel cannot match. */
+/** Names that the kernel's filters can be given; those that match nothing are reported. */
 export function functionNames({ functions, notrace }: FunctionOptions, kernel: KernelOffer): NameList[] {
   const offered = functions.length + notrace.length > 0 ? kernel.functions?.() : undefined;
   return [

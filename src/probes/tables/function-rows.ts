@@ -1,16 +1,16 @@
 /**
- * Rows of functions by their address: what records hold in, a row of the slot cache out, without a string or an
- * allocation for an address that was seen before. An open-addressing table of words; filled on first sight.
+ * Gives each function address a row of the slot cache, without a string or an allocation for an address that was seen
+ * before. An open-addressing table of words.
  *
- * What the names stand for can change (a module came or went): `refresh` is called about once a second and voids the
- * table then. Not for every event, since whoever notices a change of modules does so no more often.
+ * An address can get another name when a module is loaded or unloaded. `refresh`, called about once a second, then
+ * empties the table. A check per event would find no more: the list of modules is not read more often.
  */
 import type { FunctionNames } from '../../model/function-names.ts';
 
-/** Addresses without a name. */
+/** Name of addresses without a name. */
 const UNKNOWN = 'unknown';
 export const UNKNOWN_ROW = 0;
-/** Functions past the limit. */
+/** Name of functions past the limit. */
 const OTHER = 'other';
 export const OTHER_ROW = 1;
 const FIRST_ROW = 2;
@@ -21,7 +21,7 @@ const HIGH = 1;
 const ROW = 2;
 const ENTRY_BITS = 2;
 const SMALLEST_BITS = 10;
-/** A kernel has some 50,000 functions that can be traced. What fills more than this is no kernel's: start anew. */
+/** A kernel has some 50,000 functions to trace. More addresses than this are not functions, and the table is emptied. */
 const LARGEST_BITS = 18;
 
 export class FunctionRows {
@@ -36,7 +36,7 @@ export class FunctionRows {
   #entries = new Int32Array(1 << (SMALLEST_BITS + ENTRY_BITS));
   #used = 0;
 
-  /** `onRefused`: a function has no row of its own because there are `maxNames` already. */
+  /** Calls `onRefused` for a function that gets no row of its own because there are `maxNames` already. */
   constructor(functions: FunctionNames, maxNames: number, onRefused: () => void) {
     this.#functions = functions;
     this.#maxNames = maxNames;
@@ -58,13 +58,13 @@ export class FunctionRows {
     }
   }
 
-  /** Forgets which address is which function, if names may have changed. Rows keep their names. */
+  /** Empties the table if names may have changed. Rows keep their names. */
   refresh(): void {
     if (this.#functions.generation !== this.#generation) this.#clear();
   }
 
   #add(low: number, high: number): number {
-    // Never more than half full, so that a free entry ends every search soon.
+    // Never more than half full, so that every search soon meets a free entry.
     if (this.#used >= 1 << (this.#bits - 1)) {
       if (this.#bits === LARGEST_BITS) this.#clear();
       else this.#grow();
@@ -116,7 +116,7 @@ export class FunctionRows {
   }
 }
 
-/** Functions are aligned to 16 bytes: the lowest bits tell nothing. */
+/** Functions are aligned to 16 bytes: their lowest bits are all the same. */
 function hash(low: number, high: number): number {
   const h = Math.imul((low >>> 4) ^ Math.imul(high, 0x85ebca6b), 0x9e3779b1);
   return (h >>> 13) ^ h;

@@ -1,5 +1,5 @@
 /**
- * Interrupt handlers that run now: a stack for each CPU, for an interrupt can interrupt another's handler. Handlers
+ * Interrupt handlers that run now: a stack for each CPU, because an interrupt can interrupt another's handler. Handlers
  * that share a line run one after the other.
  */
 import type { TimestampNs } from '../../model/time.ts';
@@ -13,7 +13,7 @@ export class IrqStacks {
   readonly #startedAt: Float64Array;
   /** Row of the entry that `pop` took. */
   poppedRow = 0;
-  /** Entries that `pop` found above the one it took: their ends never came. */
+  /** Entries above the one that `pop` took: their ends never came. */
   skipped = 0;
 
   constructor(cpuCount: number) {
@@ -27,7 +27,7 @@ export class IrqStacks {
     return this.#depth[cpu];
   }
 
-  /** `line`: what the end will name. False: the stack was full, and its lowest entry had to go. */
+  /** `line` identifies the end. Returns false if the stack was full and lost its lowest entry. */
   push(cpu: number, line: number, row: number, now: TimestampNs): boolean {
     const first = cpu * DEPTH;
     const room = this.#depth[cpu] < DEPTH;
@@ -44,7 +44,7 @@ export class IrqStacks {
     return room;
   }
 
-  /** Start of the topmost entry of this line, which leaves with those above it; 0 when there is none. */
+  /** Takes the topmost entry of this line, and those above it. Returns its start; 0 if there is none. */
   pop(cpu: number, line: number): TimestampNs {
     this.skipped = 0;
     for (let i = this.#depth[cpu] - 1; i >= 0; i--) {

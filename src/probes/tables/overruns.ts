@@ -1,13 +1,13 @@
 /**
- * By how much a count that the kernel keeps for each task has grown since it was last seen: calls that nest too deep
- * to be followed (`trace_overrun` of a task). Bounded: who was seen first is forgotten first, and counts anew then.
+ * Growth of a task's count of calls that nest too deep for the kernel to follow (`trace_overrun` of a task). Bounded: a
+ * full table forgets the task that it has known longest, whose whole count then looks new.
  */
 const CAPACITY = 4096;
 
 export class Overruns {
   readonly #last = new Map<number, number>();
 
-  /** What is new in the count of a task (host pid); all of it when the task was not seen before. */
+  /** Increase of a task's count (host pid) since the last call; the whole count for a new task. */
   growth(pid: number, count: number): number {
     const last = this.#last.get(pid);
     if (last === count) return 0;
@@ -18,7 +18,7 @@ export class Overruns {
       }
     }
     this.#last.set(pid, count);
-    // Less than before: the kernel has given the number to another task.
+    // Lower than before: the kernel has given the pid to another task.
     return last === undefined || count < last ? count : count - last;
   }
 }

@@ -1,7 +1,7 @@
 /**
- * Block requests in flight, in typed arrays: a pool of entries, chained by the hash of their key. A chain is in the
- * order in which its keys were given, so that the first of equal requests is found first. Bounded: when the pool is
- * full, the oldest entry makes room.
+ * Block requests in flight, in typed arrays: a pool of entries, chained by the hash of their key. A chain keeps the
+ * order of `add`, so that `find` returns the first of equal requests. Bounded: a caller drops the oldest entry to make
+ * room in a full pool.
  *
  * Key: device, sector (two 32-bit words), operation.
  */
@@ -17,7 +17,7 @@ export class RequestTable {
   readonly #mask: number;
   readonly #heads: Int32Array;
   readonly #tails: Int32Array;
-  /** Next in the chain; in the list of free entries as well. */
+  /** Next entry in the chain, or in the list of free entries. */
   readonly #next: Int32Array;
   readonly #older: Int32Array;
   readonly #newer: Int32Array;
@@ -26,25 +26,25 @@ export class RequestTable {
   readonly #high: Int32Array;
   readonly #operation: Uint8Array;
   readonly #state: Uint8Array;
-  /** When the entry came into its state. */
+  /** When the entry entered its state. */
   readonly #since: Float64Array;
-  /** Sectors not completed yet; known once issued. */
+  /** Sectors not completed yet; set when issued. */
   readonly #sectors: Float64Array;
-  /** When it was first put into the queue; 0: it was not. */
+  /** When it was first put into the queue; 0 if never. */
   readonly #inserted: Float64Array;
   readonly #issueCpus: Int32Array;
-  /** Who put it there, or issued it. */
+  /** Task that put it into the queue, or issued it. */
   readonly #pids: Int32Array;
-  /** All its sectors, for `#sectors` counts down. */
+  /** All its sectors; `#sectors` counts down. */
   readonly #asked: Float64Array;
-  /** Put back by its driver: the insert that the block layer may send next is not another request. */
+  /** Set if its driver put it back: the next insert is then not another request. */
   readonly #requeued: Uint8Array;
   #free = 0;
   #oldest = NONE;
   #newest = NONE;
   #size = 0;
 
-  /** `capacity`: a power of two. */
+  /** `capacity` must be a power of two. */
   constructor(capacity: number) {
     this.#capacity = capacity;
     this.#mask = capacity - 1;
@@ -75,12 +75,12 @@ export class RequestTable {
     return this.#size === this.#capacity;
   }
 
-  /** The entry that was added first; -1 when there is none. */
+  /** The oldest entry; -1 if empty. */
   get oldest(): number {
     return this.#oldest;
   }
 
-  /** The entry added after `entry`; -1 behind the last. */
+  /** The entry added after `entry`; -1 if it is the last. */
   newerThan(entry: number): number {
     return this.#newer[entry];
   }
@@ -117,7 +117,7 @@ export class RequestTable {
     return this.#requeued[entry] === 1;
   }
 
-  /** First entry with this key in this state; -1 when there is none. `sector` is a whole number, exact to 2^53. */
+  /** First entry with this key in this state; -1 if none. `sector` is a whole number, exact to 2^53. */
   find(dev: number, sector: number, operation: number, state: RequestState): number {
     const low = sector | 0;
     const high = (sector / 4294967296) | 0;
@@ -137,7 +137,7 @@ export class RequestTable {
     return NONE;
   }
 
-  /** Adds a request of a task in a state; there must be room. */
+  /** Adds a request of a task in a state; the pool must have room. */
   add(
     dev: number,
     sector: number,
@@ -181,7 +181,7 @@ export class RequestTable {
     this.#sectors[entry] = sectors;
   }
 
-  /** How large it is when it is issued, and where. */
+  /** Sets the size of a request when it is issued, and the CPU. */
   issue(entry: number, sectors: number, cpu: number): void {
     this.#sectors[entry] = sectors;
     this.#asked[entry] = sectors;

@@ -1,13 +1,13 @@
 /**
- * Slots of a metric family in a table of rows (what the series is about) and columns (CPUs, or one column for all),
- * resolved when first asked for. What the hot path uses in place of label values.
+ * Slots of a metric family in a table of rows (what the series is about) and columns (CPUs, or one for all). Resolves a
+ * slot on first use, so that the hot path needs no label values.
  */
 export class SlotCache {
   #slots: Int32Array;
   readonly #columns: number;
   readonly #resolve: (row: number, column: number) => number;
 
-  /** `resolve` gives the family's slot; called once a place. */
+  /** `resolve` gives the family's slot; called once per cell. */
   constructor(columns: number, resolve: (row: number, column: number) => number) {
     this.#columns = Math.max(1, columns);
     this.#resolve = resolve;
@@ -15,14 +15,14 @@ export class SlotCache {
   }
 
   at(row: number, column: number): number {
-    // Past the last column lies the next row: such a CPU (none that the kernel announced) is not cached.
+    // The cell would lie in the next row: do not cache a CPU that the kernel did not announce.
     if (column >= this.#columns) return this.#resolve(row, column);
     const at = row * this.#columns + column;
     const slot = at < this.#slots.length ? this.#slots[at] : -1;
     return slot >= 0 ? slot : this.#fill(at, row, column);
   }
 
-  /** Forgets a row whose series were released. */
+  /** Forgets a row whose series are gone. */
   forget(row: number): void {
     this.#slots.fill(-1, row * this.#columns, (row + 1) * this.#columns);
   }
