@@ -27,7 +27,7 @@ const MOST_TERMINATING_MS = 2000;
 
 export interface RunOptions {
   /** The recording to serve instead of the running kernel. */
-  replayFile?: string;
+  replayFile?: string | undefined;
   /** Name of the buffer to serve, of a recording with several. */
   replayInstance?: string | undefined;
   /** If tracefs is not available, serve the bundled recording. */
@@ -61,8 +61,9 @@ export async function run(config: AgentConfig, options: RunOptions): Promise<num
       onTerminator: (terminator) => {
         terminate = terminator;
       },
-      ...(traces === undefined ? {} : { onTraces: traces.take }),
-      ...(replayFile === undefined ? {} : { replayFile, replayInstance: options.replayInstance }),
+      onTraces: traces?.take,
+      replayFile,
+      replayInstance: options.replayInstance,
     });
     const deps = depsOf(agent, config, { log, version, replayFile, refusals, otlp, traces });
     const app = createApp(deps, { maxRequests, refusals });

@@ -1,0 +1,59 @@
+/** Requests of the main thread that wait for an answer of the capture thread. */
+import type { FromCapture, ToCapture } from '../contract/messages.ts';
+
+/** An answer takes microseconds; a thread that has not answered after this long is stuck. */
+const ANSWER_TIMEOUT_MS = 5_000;
+
+export type Request = ToCapture extends infer T ? (T extends { id: number } ? Omit<T, 'id'> : never) : never;
+
+export interface Requests {
+  /** Resolves to the answer. Rejects if the thread refuses, does not answer in time, or fails. */
+  send<T>(request: Request, timeoutMs?: number): Promise<T>;
+  settle(answer: Extract<FromCapture, { kind: 'answer' | 'refused' }>): void;
+  /** Rejects all requests that wait. */
+  fail(reason: string): void;
+  /** Why the thread seems stuck: it has not answered in time; '' after an answer. */
+  overdue(): string;
+}
+
+interface Waiting {
+  resolve(value: unknown): void;
+  reject(error: Error): void;
+  timer: NodeJS.Timeout;
+}
+
+export function makeRequests(post: (message: ToCapture) => void): Requests {
+  const waiting = new Map<number, Waiting>();
+  let nextId = 1;
+  let overdue = '';
+
+  const take = (id: number): Waiting | undefined => {
+    const request = waiting.get(id);
+    clearTimeout(request?.timer);
+    waiting.delete(id);
+    return request;
+  };
+
+  return {
+    send: <T>(request: Request, timeoutMs = ANSWER_TIMEOUT_MS) =>
+      new Promise<T>((resolve, reject) => {
+        const id = nextId++;
+        const timer = setTimeout(() => {
+          overdue = `the capture thread did not answer within ${timeoutMs / 1000} s`;
+          take(id)?.reject(new Error(overdue));
+        }, timeoutMs);
+        waiting.set(id, { resolve: resolve as (value: unknown) => void, reject, timer });
+        post({ ...request, id } as ToCapture);
+      }),
+    settle: (answer) => {
+      overdue = '';
+      const request = take(answer.id);
+      if (answer.kind === 'answer') request?.resolve(answer.value);
+      else request?.reject(new Error(answer.reason));
+    },
+    fail: (reason) => {
+      for (const id of [...waiting.keys()]) take(id)?.reject(new Error(reason));
+    },
+    overdue: () => overdue,
+  };
+}

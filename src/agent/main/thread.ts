@@ -1,0 +1,131 @@
+/**
+ * One run of the capture thread, seen from the main thread: starts it, sends it requests, passes on what it reports, and
+ * knows why it cannot answer. After a failure the supervisor starts another one.
+ */
+import { appendFileSync } from 'node:fs';
+import { extname } from 'node:path';
+import { Worker } from 'node:worker_threads';
+import { createSnapshotReader } from '../../metrics/snapshot-reader.ts';
+import { errnoOf, KernelError, reasonOf } from '../../model/errors.ts';
+import type { Log } from '../../model/log.ts';
+import type { MetricSnapshot } from '../../model/metric.ts';
+import type { TraceRecord } from '../../model/span.ts';
+import type { CaptureInput, FromCapture, ToCapture } from '../contract/messages.ts';
+import { makePulse } from '../contract/pulse.ts';
+import { makeRequests, type Request } from './requests.ts';
+
+export interface ThreadOptions {
+  input: Omit<CaptureInput, 'pulse'>;
+  log: Log;
+  /** The thread answers requests. */
+  onReady(): void;
+  /** The capture cannot continue, and the thread is being ended. `final`: another attempt would fail, too. */
+  onFatal(reason: string, final: boolean): void;
+  onExit(reason: string): void;
+  onTraces?: ((traces: readonly TraceRecord[]) => void) | undefined;
+}
+
+export interface CaptureThread {
+  isRunning(): boolean;
+  /** Why the thread cannot answer or some events do not arrive; '' if all is well. */
+  problem(): string;
+  /** Why the buffers are not read in time; '' if they are, or if nothing reads them yet. */
+  late(limitMs: number): string;
+  /** Milliseconds since the last drain; undefined before it. */
+  drainAgeMs(): number | undefined;
+  /** Resolves to the answer. Rejects if there is none. */
+  ask<T>(request: Request, timeoutMs?: number): Promise<T>;
+  /** Undefined while the capture is down or being set up. */
+  snapshot(): Promise<MetricSnapshot | undefined>;
+  terminate(): Promise<unknown>;
+}
+
+export function startThread(options: ThreadOptions): CaptureThread {
+  const { log } = options;
+  const pulse = makePulse();
+  const reader = createSnapshotReader();
+  let isRunning = true;
+  /** Why the thread cannot answer; '' when it can. */
+  let failure = 'the capture is being set up';
+  /** Why events are missing although the thread answers; '' when none are. */
+  let problem = '';
+
+  const input: CaptureInput = { ...options.input, pulse: pulse.memory };
+  const entry = new URL(`../capture-thread${extname(import.meta.url)}`, import.meta.url);
+  const worker = new Worker(entry, { workerData: input, name: 'ftrace-capture' });
+  const requests = makeRequests((message) => worker.postMessage(message));
+  const fail = (reason: string) => {
+    failure = reason;
+    requests.fail(reason);
+  };
+  worker.on('message', (message: FromCapture) => {
+    switch (message.kind) {
+      case 'ready':
+        failure = '';
+        problem = message.problem;
+        // A recording is read once, so nothing is read after it.
+        if (input.replayFile === undefined) pulse.begin();
+        return options.onReady();
+      case 'problem':
+        problem = message.problem;
+        return;
+      case 'mark':
+        markTrace(message.file, message.text, log);
+        return worker.postMessage({ kind: 'marked', id: message.id } satisfies ToCapture);
+      case 'traces':
+        return options.onTraces?.(message.traces);
+      case 'log':
+        return log[message.level](message.fields, message.message);
+      case 'fatal':
+        fail(message.message);
+        options.onFatal(message.message, message.final);
+        void worker.terminate();
+        return;
+      default:
+        return requests.settle(message);
+    }
+  });
+  worker.on('error', (error) => fail(`the capture thread died: ${reasonOf(error)}`));
+  worker.on('exit', () => {
+    isRunning = false;
+    fail(failure || 'the capture thread ended');
+    options.onExit(failure);
+  });
+
+  const late = (limitMs: number): string => {
+    const ageMs = isRunning ? pulse.ageMs() : undefined;
+    return ageMs === undefined || ageMs <= limitMs
+      ? ''
+      : `the capture thread has not read the buffers for ${Math.floor(ageMs / 1000)} s`;
+  };
+  const ask = async <T>(request: Request, timeoutMs?: number): Promise<T> => {
+    if (!isRunning || (failure !== '' && request.kind !== 'stop')) throw new Error(failure);
+    return await requests.send<T>(request, timeoutMs);
+  };
+  return {
+    isRunning: () => isRunning,
+    problem: () => failure || problem || requests.overdue(),
+    late,
+    drainAgeMs: pulse.ageMs,
+    ask,
+    snapshot: () => {
+      const request = () => ask<MetricSnapshot>({ kind: 'snapshot', knownSeries: reader.known() });
+      // If the answer does not continue what the reader has, the second attempt requests all labels.
+      const attempt = async () => reader.expand(await request()) ?? reader.expand(await request());
+      return attempt().catch((error: unknown) => {
+        log.debug({ reason: reasonOf(error) }, 'no snapshot from the capture thread');
+        return undefined;
+      });
+    },
+    terminate: () => worker.terminate(),
+  };
+}
+
+function markTrace(file: string, text: string, log: Log): void {
+  try {
+    appendFileSync(file, text);
+  } catch (error) {
+    const refusal = new KernelError({ file, errno: errnoOf(error), action: 'write', value: text });
+    log.warn({ reason: refusal.message }, 'events of the main thread will be counted');
+  }
+}
