@@ -1,33 +1,34 @@
 /**
- * Which span of an application each thread was in, and when: what programs write about themselves enters, parents for
- * the kernel's spans leave. Whoever may write can write anything, so all of it is bounded, and what is left out is counted.
+ * Remembers which span of an application each thread was in, and when, from the markers that programs write. It gives
+ * the kernel's spans their parents. Any program that may write can write anything, so all memory is bounded, and markers
+ * that do not fit are counted.
  *
- * A thread's spans nest; the one begun last and not ended is its context. After a loss no context is trusted any more,
- * for its end may be among what was lost: a wrong parent is worse than none. Spans that have ended are remembered for a
- * while, for operations that began in them and are told of later.
+ * A thread's spans nest; the innermost open one is its context. A loss of events ends all contexts, because their ends
+ * may be lost: a wrong parent is worse than none. Ended spans are remembered for a while, for operations that began in
+ * them and are reported later.
  */
 import type { MarkedSpan, MarkerSink } from '../model/intervals.ts';
 import type { TimestampNs } from '../model/time.ts';
 import type { RemoteParent } from './deps.ts';
 
-/** What becomes of a marker, as the label `outcome`. */
+/** Values of the label `outcome` of a marker. */
 export const MARKER_OUTCOMES = ['accepted', 'unsampled', 'malformed', 'unpaired', 'over_limit'] as const;
 export type MarkerOutcome = (typeof MARKER_OUTCOMES)[number];
 
 export interface ContextLimits {
-  /** Spans of one thread that are open at a time. */
+  /** Most open spans of one thread. */
   depth: number;
-  /** Spans that are remembered of one thread, and of all. */
+  /** Most spans that are remembered, of one thread and of all. */
   perTask: number;
   total: number;
-  /** Threads. */
+  /** Most threads. */
   tasks: number;
-  /** Markers a second, of one thread and of all. */
+  /** Most markers per second, of one thread and of all. */
   perTaskSecond: number;
   perSecond: number;
-  /** A span that is over is remembered for so long. */
+  /** How long an ended span is remembered. */
   keptNs: number;
-  /** One that is never ended ends by itself. */
+  /** How long a span can last: one that its program does not end is ended then. */
   longestNs: number;
 }
 
@@ -50,14 +51,14 @@ interface Interval {
 }
 
 interface Task {
-  /** In the order of their beginning. */
+  /** Oldest first. */
   intervals: Interval[];
-  /** Those of them that are open, the innermost last. */
+  /** Open ones, the innermost last. */
   open: Interval[];
   window: Window;
 }
 
-/** Markers within a second. */
+/** Counts markers within a second. */
 interface Window {
   sinceNs: TimestampNs;
   count: number;
@@ -65,11 +66,11 @@ interface Window {
 
 export interface AppContexts {
   sink: MarkerSink;
-  /** The span that a thread was in at that time; undefined where there was none, or one that is not sampled. */
+  /** The span that a thread was in at that time; undefined if it was in none, or in one that is not sampled. */
   parentOf(pid: number, atNs: TimestampNs): RemoteParent | undefined;
-  /** Forgets what is over since long. About once a second. */
+  /** Forgets spans that ended long ago. Called about once a second. */
   sweep(nowNs: TimestampNs): void;
-  /** Spans that are remembered. */
+  /** Number of remembered spans. */
   size(): number;
 }
 
@@ -82,8 +83,8 @@ export function makeAppContexts(
   let total = 0;
 
   const taskOf = (pid: number): Task | undefined => {
-    const known = tasks.get(pid);
-    if (known !== undefined || tasks.size >= limits.tasks) return known;
+    const existing = tasks.get(pid);
+    if (existing !== undefined || tasks.size >= limits.tasks) return existing;
     const task: Task = { intervals: [], open: [], window: { sinceNs: 0, count: 0 } };
     tasks.set(pid, task);
     return task;
@@ -94,7 +95,7 @@ export function makeAppContexts(
     task.open.length = from;
   };
 
-  /** Room for one more: what is over longest goes first. */
+  /** Makes room for one more span: drops the one that ended first. */
   const makeRoom = (task: Task): boolean => {
     if (task.intervals.length < limits.perTask && total < limits.total) return true;
     const over = task.intervals.findIndex(({ endNs }) => endNs !== Number.POSITIVE_INFINITY);
@@ -130,7 +131,7 @@ export function makeAppContexts(
       count('unpaired');
       return;
     }
-    // Those within it have not been ended.
+    // The program has not ended the spans within it.
     for (let i = at + 1; i < task.open.length; i++) count('unpaired');
     close(task, at, atNs);
     count(span.isSampled ? 'accepted' : 'unsampled');
@@ -160,11 +161,11 @@ export function makeAppContexts(
     },
     parentOf: (pid, atNs) => {
       const intervals = tasks.get(pid)?.intervals ?? [];
-      const found = intervals.findLast(
+      const context = intervals.findLast(
         ({ beginNs, endNs }) => beginNs <= atNs && atNs < endNs && atNs - beginNs < limits.longestNs,
       );
-      if (found === undefined || !found.span.isSampled) return undefined;
-      return { traceId: found.span.traceId, spanId: found.span.spanId };
+      if (context === undefined || !context.span.isSampled) return undefined;
+      return { traceId: context.span.traceId, spanId: context.span.spanId };
     },
     sweep: (nowNs) => {
       for (const [pid, task] of tasks) {
@@ -186,7 +187,7 @@ function isSame(a: MarkedSpan, b: MarkedSpan): boolean {
 
 const SECOND_NS = 1e9;
 
-/** Counts one; whether it is within the bound of its second. */
+/** Counts a marker. False if its second has more than `bound`. */
 function within(window: Window, atNs: TimestampNs, bound: number): boolean {
   if (atNs - window.sinceNs >= SECOND_NS) {
     window.sinceNs = atNs;

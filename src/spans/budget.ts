@@ -1,7 +1,7 @@
 /**
- * Which of the slow operations become traces. Within an interval each kind keeps its slowest, as many as the whole
- * budget allows; at its end every kind has its fair share of the tokens, and what one leaves over is the others'.
- * Bounded whatever comes: a place is taken or lost, nothing waits.
+ * Decides which of the slow operations become traces. Within an interval each kind keeps its slowest, at most as many as
+ * the whole budget allows. At its end the kinds share the tokens fairly; what one does not need goes to the others.
+ * Memory is bounded: a candidate takes a place or loses it, nothing waits.
  */
 import type { SpanKind } from '../model/span.ts';
 import type { SpanCounts } from './deps.ts';
@@ -18,11 +18,11 @@ export interface Chosen extends Candidate {
 
 export interface Budget {
   offer: Offer;
-  /** Ends the interval: gives what is kept of it, and counts the rest. `seconds`: how long it was. */
+  /** Ends the interval, which lasted `seconds`: returns its traces and counts the rest. */
   take(seconds: number): Chosen[];
 }
 
-/** Tokens that are saved while nothing is slow: so many seconds of the rate. */
+/** Tokens that can be saved while nothing is slow, in seconds of the rate. */
 const BURST_S = 2;
 
 export function makeBudget(kinds: readonly SpanKind[], tracesPerSecond: number, counts: SpanCounts): Budget {
@@ -59,35 +59,35 @@ export function makeBudget(kinds: readonly SpanKind[], tracesPerSecond: number, 
         [...sorted].map(([, heap]) => heap.length),
         whole,
       );
-      const taken: Chosen[] = [];
+      const chosen: Chosen[] = [];
       let at = 0;
       for (const [kind, heap] of sorted) {
         const share = shares[at++];
         for (const [i, candidate] of heap.entries()) {
-          if (i < share) taken.push({ kind, ...candidate });
+          if (i < share) chosen.push({ kind, ...candidate });
           else drop(kind, candidate);
         }
         heaps.set(kind, []);
       }
-      tokens -= taken.length;
-      return taken;
+      tokens -= chosen.length;
+      return chosen;
     },
   };
 }
 
-/** Shares out `tokens` among those who want so many, the least wanting first: max-min fairness. */
+/** Max-min fair shares of `tokens`: those who want least are served first. */
 export function fairShares(wanted: readonly number[], tokens: number): number[] {
   const shares = wanted.map(() => 0);
-  let left = tokens;
+  let remaining = tokens;
   const order = wanted.map((_, i) => i).sort((a, b) => wanted[a] - wanted[b]);
   order.forEach((who, i) => {
-    shares[who] = Math.min(wanted[who], Math.ceil(left / (order.length - i)));
-    left -= shares[who];
+    shares[who] = Math.min(wanted[who], Math.ceil(remaining / (order.length - i)));
+    remaining -= shares[who];
   });
   return shares;
 }
 
-/** Heaps with the least at the root. */
+/** Heaps with the smallest weight at the root. */
 function push(heap: Candidate[], candidate: Candidate): void {
   let at = heap.push(candidate) - 1;
   while (at > 0) {

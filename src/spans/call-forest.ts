@@ -1,84 +1,83 @@
 /**
- * Calls of the kernel's functions as trees. Returns enter, those of what a call called before its own, task by task;
- * whole trees leave when their outermost call has returned. Bounded in all: calls shorter than a floor are only counted,
- * at the call they belong to; a task that has many calls open has its floor raised; the task that has waited longest
- * makes room for others. 2.5 MiB.
+ * Builds trees of kernel function calls from their returns. A task's returns come inner calls first; a tree is complete
+ * when its outermost call returns. Takes 2.5 MiB at most: calls shorter than a floor are only counted at their caller, a
+ * task with many open calls gets a higher floor, and the task that has been silent longest makes room for others.
  *
- * A call is within another of its task when it returned before that, from a greater depth, and after that had begun.
- * Depth counts what anybody traces, so an outermost call of ours can have one above 0: it is known as such when a call
- * around which it is not, of lesser depth, returns.
+ * A call is inside another of its task if it returned earlier, from a greater depth, and after that call had begun.
+ * Depth includes calls that others trace, so one of our outermost calls can have a depth above 0: a return from a
+ * lesser depth shows that it was outermost.
  */
 import type { FunctionReturn } from '../model/intervals.ts';
 
 export const NONE = -1;
-/** Powers of two. */
+/** A power of two, as are the other sizes. */
 const CALLS = 1 << 14;
 const TASKS = 1 << 10;
-/** FTRACE_RETFUNC_DEPTH, include/linux/ftrace.h, and what newer kernels have in its place: about 50. */
+/** FTRACE_RETFUNC_DEPTH, include/linux/ftrace.h; newer kernels allow about 50. */
 const DEPTHS = 64;
-/** Places where a task can be found. */
+/** Places to search for a task. */
 const WAYS = 8;
-/** A call that ended so long ago is not waited for any longer: something around it is not ours, or was lost. */
+/** How long an inner call waits for its caller: after that, the caller is not traced, or its return was lost. */
 const HOLD_NS = 60e9;
 
-/** `isWhole`: false where calls within it may be missing, or calls around it. */
-export type TreeTeller = (root: number, call: FunctionReturn, isWhole: boolean) => void;
+/** `isWhole`: false if inner calls or the calls around it may be missing. */
+export type TreeSink = (root: number, call: FunctionReturn, isWhole: boolean) => void;
 
-/** What an outermost call has made. */
-interface Made {
+/** Calls inside an outermost call. */
+interface Inner {
   children: number;
   prunedCalls: number;
   prunedNs: number;
   isWhole: boolean;
 }
 
-const ALONE: Made = { children: NONE, prunedCalls: 0, prunedNs: 0, isWhole: true };
+const NO_INNER: Inner = { children: NONE, prunedCalls: 0, prunedNs: 0, isWhole: true };
 
 export class CallForest {
-  // By call. `next`: the one before on the same level of a finished call's `first`, or that returned before.
+  // By call. `next` links siblings (calls of the same caller), or calls of a task that wait for their caller.
   readonly lows = new Int32Array(CALLS);
   readonly highs = new Int32Array(CALLS);
   readonly cpus = new Int32Array(CALLS);
   readonly starts = new Float64Array(CALLS);
   readonly durations = new Float64Array(CALLS);
-  /** From the tracer's clock to the trace clock when it returned: they run apart, and a tree can be told much later. */
+  /** Difference of the tracer's clock and the trace clock at the return: they drift, and a tree may be reported late. */
   readonly offsets = new Float64Array(CALLS);
   readonly inInterrupt = new Uint8Array(CALLS);
-  /** Calls below it that are only counted, and the time of those it made itself. */
+  /** Number of calls below it that are only counted; the time is of those that it made itself. */
   readonly prunedCalls = new Int32Array(CALLS);
   readonly prunedNs = new Float64Array(CALLS);
-  /** First of the calls it made, and the next of those its caller made; `NONE` behind the last. */
+  /** First call that it made, and next call of its caller; `NONE` if there is none. */
   readonly first = new Int32Array(CALLS);
   readonly next = new Int32Array(CALLS);
   readonly #depths = new Int32Array(CALLS);
   #free = 0;
 
-  // By task. A key of 0 is a free place.
+  // By task. A key of 0 marks a free place.
   readonly #keys = new Int32Array(TASKS);
-  /** Calls that have returned and wait for the one around them, the last one first. */
+  /** Calls that have returned and wait for their caller to return, the last one first. */
   readonly #waiting = new Int32Array(TASKS);
   readonly #counts = new Int32Array(TASKS);
   readonly #floors = new Float64Array(TASKS);
   readonly #usedAt = new Float64Array(TASKS);
-  /** Calls of it that began before this may have lost some. */
+  /** Calls of the task that began before this may lack inner calls. */
   readonly #cutAt = new Float64Array(TASKS);
-  // By task and depth: calls that are only counted and whose caller has not returned.
+  // By task and depth: counted calls whose caller has not returned.
   readonly #shortCalls = new Int32Array(TASKS * DEPTHS);
   readonly #shortNs = new Float64Array(TASKS * DEPTHS);
   readonly #shortEnds = new Float64Array(TASKS * DEPTHS);
-  /** Greatest depth with any. */
+  /** Greatest depth with counted calls. */
   readonly #deepest = new Int32Array(TASKS);
 
   readonly #thresholdNs: number;
   readonly #floorNs: number;
   readonly #mostOfTask: number;
-  readonly #tell: TreeTeller;
+  readonly #tell: TreeSink;
   readonly #sorted: Float64Array;
-  /** By the trace clock: trees that began before may have lost calls. */
+  /** In time of the trace clock: trees that began before may lack calls. */
   #lostNs = 0;
 
-  /** `keep`: calls of a tree that are wanted, the longest. */
-  constructor(thresholdNs: number, floorNs: number, keep: number, tell: TreeTeller) {
+  /** `keep`: how many calls of a tree are wanted, the longest first. */
+  constructor(thresholdNs: number, floorNs: number, keep: number, tell: TreeSink) {
     this.#thresholdNs = thresholdNs;
     this.#floorNs = floorNs;
     this.#mostOfTask = 4 * keep;
@@ -93,12 +92,12 @@ export class CallForest {
 
   add(call: FunctionReturn): void {
     const depth = Math.min(Math.max(call.depth, 0), DEPTHS - 1);
-    // Each CPU has an idle task of its own, and all of them the number 0.
+    // Every CPU's idle task has pid 0: tell them apart by CPU.
     const key = call.pid === 0 ? -1 - call.cpu : call.pid;
     let task = this.#find(key);
     if (task === NONE) {
       if (depth === 0) {
-        if (call.durationNs >= this.#thresholdNs) this.#end(call, NONE, ALONE);
+        if (call.durationNs >= this.#thresholdNs) this.#end(call, NONE, NO_INNER);
         return;
       }
       task = this.#place(key, call);
@@ -144,7 +143,7 @@ export class CallForest {
       return;
     }
     if (call.durationNs < this.#floors[task]) {
-      // None, unless the clock jumped.
+      // Never happens, unless the clock jumped.
       for (let at = children; at !== NONE; at = children) {
         children = this.next[at];
         prunedCalls += this.#drop(task, at);
@@ -162,8 +161,8 @@ export class CallForest {
     if (++this.#counts[task] >= this.#mostOfTask) this.#raiseFloor(task);
   }
 
-  /** The outermost call has returned. */
-  #end(call: FunctionReturn, task: number, made: Made): void {
+  /** Reports the tree of an outermost call that has returned. */
+  #end(call: FunctionReturn, task: number, made: Inner): void {
     const root = this.#take(call, task);
     this.first[root] = made.children;
     this.next[root] = NONE;
@@ -174,7 +173,7 @@ export class CallForest {
     this.#release(root);
   }
 
-  /** Tells of calls deeper than this, ended before, as trees of their own; whatever is around them is not known. */
+  /** Reports waiting calls deeper than this that ended before as trees of their own: the calls around them are missing. */
   #giveUp(task: number, call: FunctionReturn, depth: number, endedBefore: number): void {
     for (let top = this.#waiting[task]; top !== NONE; top = this.#waiting[task]) {
       const end = this.starts[top] + this.durations[top];
@@ -196,7 +195,7 @@ export class CallForest {
     return NONE;
   }
 
-  /** A place for a task that has none: a free one, or that of the task that was silent longest. */
+  /** Finds a place for a new task: a free one, or that of the task that has been silent longest. */
   #place(key: number, call: FunctionReturn): number {
     const from = slotOf(key);
     let task = from;
@@ -230,7 +229,7 @@ export class CallForest {
     this.lost(call.recordedNs);
   }
 
-  /** Takes room from another task than `task` where there is none. */
+  /** Takes a free entry; if there is none, another task than `task` makes room. */
   #take(call: FunctionReturn, task: number): number {
     while (this.#free === NONE) this.#forget(this.#fullest(task), call);
     const node = this.#free;
@@ -260,7 +259,7 @@ export class CallForest {
     if (depth > this.#deepest[task]) this.#deepest[task] = depth;
   }
 
-  /** Frees a call, those it made and those beside it: how many. */
+  /** Frees a call, its inner calls and its siblings. Returns how many. */
   #release(node: number): number {
     let count = 0;
     for (let at = node; at !== NONE; ) {
@@ -273,14 +272,14 @@ export class CallForest {
     return count;
   }
 
-  /** Leaves about half of a task's calls, the longest; from now on shorter ones are only counted. */
+  /** Keeps the longer half of a task's calls; from now on, shorter ones are only counted. */
   #raiseFloor(task: number): void {
     const all = this.#sorted.subarray(0, this.#copy(this.#waiting[task], 0)).sort();
     let floor = all[all.length >> 1];
-    // Many of one length: all or none.
+    // Many calls have the same length: drop all of them.
     if (floor === all[0] || floor === this.#floors[task]) floor++;
     this.#floors[task] = floor;
-    let kept = NONE;
+    let first = NONE;
     let last = NONE;
     for (let at = this.#waiting[task]; at !== NONE; ) {
       const after = this.next[at];
@@ -290,17 +289,17 @@ export class CallForest {
         this.#addShort(task, this.#depths[at], this.#drop(task, at), ns, endNs);
       } else {
         this.#thin(task, at, floor);
-        if (kept === NONE) kept = at;
+        if (first === NONE) first = at;
         else this.next[last] = at;
         last = at;
       }
       at = after;
     }
     if (last !== NONE) this.next[last] = NONE;
-    this.#waiting[task] = kept;
+    this.#waiting[task] = first;
   }
 
-  /** Takes calls below the floor out of a tree. */
+  /** Takes calls that are shorter than the floor out of a tree. */
   #thin(task: number, node: number, floor: number): void {
     let last = NONE;
     for (let at = this.first[node]; at !== NONE; ) {
@@ -318,7 +317,7 @@ export class CallForest {
     }
   }
 
-  /** Frees one call with all below it: how many calls that were, the counted ones included. */
+  /** Frees a call and all calls below it. Returns how many calls that were, counted ones included. */
   #drop(task: number, node: number): number {
     this.next[node] = NONE;
     const calls = this.#callsOf(node);

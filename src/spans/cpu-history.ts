@@ -1,11 +1,11 @@
 /**
- * Who had each CPU lately: the last turns, in a ring a CPU. It answers who ran while another waited, and
- * what a task calls itself. Memory of a CPU is taken when something first runs there: 6 KiB.
+ * Remembers which tasks ran on each CPU lately, in a ring per CPU. It answers which task ran while another waited, and
+ * what the name of a task is. A CPU takes memory (6 KiB) when a task first runs there.
  */
 import type { TimestampNs } from '../model/time.ts';
 import { textUpToNul } from './text.ts';
 
-/** Turns that are remembered a CPU; a power of two. */
+/** Turns that are remembered per CPU; a power of two. */
 const DEPTH = 128;
 export const COMM_WORDS = 4;
 const COMM_BYTES = COMM_WORDS * 4;
@@ -18,18 +18,18 @@ interface Ring {
   count: number;
 }
 
-/** Who ran most of a time. */
+/** Task that ran for most of a time. */
 export interface Culprit {
   pid: number;
-  /** Within the time asked about. */
+  /** Within that time. */
   ranNs: number;
   comm: string;
 }
 
 export class CpuHistory {
-  readonly found = { pid: 0, ranNs: 0, comm: new Int32Array(COMM_WORDS) };
+  readonly result = { pid: 0, ranNs: 0, comm: new Int32Array(COMM_WORDS) };
   readonly #rings: (Ring | undefined)[];
-  // Of `find`: tasks, and how long each ran.
+  // Scratch of `find`: tasks, and how long each ran.
   readonly #pids = new Int32Array(DEPTH);
   readonly #sums = new Float64Array(DEPTH);
 
@@ -60,17 +60,17 @@ export class CpuHistory {
   }
 
   /**
-   * Who had a CPU for most of a time, with all its turns taken together: into `found`, until the next time. False when
-   * nobody is remembered.
+   * Finds the task that ran longest on a CPU within a time, all its turns added up. Sets `result`, which the next call
+   * overwrites. False if no turn is remembered.
    */
   find(cpu: number, fromNs: TimestampNs, toNs: TimestampNs): boolean {
     const ring = this.#rings[cpu];
     if (ring === undefined) return false;
-    const { found } = this;
+    const { result } = this;
     const [pids, sums] = [this.#pids, this.#sums];
     let tasks = 0;
     let most = -1;
-    found.ranNs = 0;
+    result.ranNs = 0;
     for (let i = 1; i <= Math.min(DEPTH, ring.count); i++) {
       const at = (ring.count - i) & (DEPTH - 1);
       if (ring.ends[at] <= fromNs) break;
@@ -84,25 +84,25 @@ export class CpuHistory {
         tasks++;
       }
       sums[task] += ns;
-      if (sums[task] <= found.ranNs) continue;
-      found.ranNs = sums[task];
+      if (sums[task] <= result.ranNs) continue;
+      result.ranNs = sums[task];
       most = at;
     }
     if (most < 0) return false;
-    found.pid = ring.pids[most];
+    result.pid = ring.pids[most];
     const comm = most * COMM_WORDS;
-    for (let i = 0; i < COMM_WORDS; i++) found.comm[i] = ring.comms[comm + i];
+    for (let i = 0; i < COMM_WORDS; i++) result.comm[i] = ring.comms[comm + i];
     return true;
   }
 
-  /** The same; undefined when nobody is remembered. */
+  /** Result of `find` as a new object; undefined if no turn is remembered. */
   culprit(cpu: number, fromNs: TimestampNs, toNs: TimestampNs): Culprit | undefined {
     if (!this.find(cpu, fromNs, toNs)) return undefined;
-    const { pid, ranNs, comm } = this.found;
+    const { pid, ranNs, comm } = this.result;
     return { pid, ranNs, comm: commText(comm, 0) };
   }
 
-  /** What a task called itself in its last turn on this CPU; '' when that is not remembered. */
+  /** Name of a task in its last turn on this CPU; '' if that is not remembered. */
   commOf(cpu: number, pid: number): string {
     const ring = this.#rings[cpu];
     for (let i = 1; ring !== undefined && i <= Math.min(DEPTH, ring.count); i++) {
@@ -123,7 +123,7 @@ function newRing(): Ring {
   };
 }
 
-/** Text of a comm. */
+/** Text of a task's name. */
 export function commText(words: Int32Array, at: number): string {
   return textUpToNul(Buffer.from(words.buffer, words.byteOffset + at * 4, COMM_BYTES));
 }

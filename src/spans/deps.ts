@@ -1,8 +1,8 @@
-/** What making spans needs of the rest of the agent, which hands it over. */
+/** What spans need from the rest of the agent, which passes it in. */
 import type { Attributes, SpanKind, SpanOutcome, WallTime } from '../model/span.ts';
 import type { TimestampNs } from '../model/time.ts';
 
-/** A span of an application, which kernel spans of its thread are children of. */
+/** Span of an application: the parent of kernel spans of its thread. */
 export interface RemoteParent {
   /** 32 hex digits. */
   traceId: string;
@@ -19,7 +19,7 @@ export interface SpanDeps {
   counts: SpanCounts;
   /** The trace clock. */
   now(): TimestampNs;
-  /** Wall clock at a stamp of the trace clock. */
+  /** Wall-clock time at a time of the trace clock. */
   wallTime(stampNs: TimestampNs): WallTime;
   /** Whether a name matches any of these globs. */
   matcher(globs: readonly string[]): (name: string) => boolean;
@@ -27,14 +27,14 @@ export interface SpanDeps {
   errnoName(errno: number): string | undefined;
   /** The span of an application that a task was in at that time. */
   parentOf(pid: number, atNs: TimestampNs): RemoteParent | undefined;
-  /** What is known from elsewhere of a task as it was at that time: attributes of its spans and of its resource. */
+  /** Facts about a task at that time, from outside the trace: attributes of its spans and of its resource. */
   taskFacts(pid: number, atNs: TimestampNs): TaskFacts;
   /**
-   * Label values of a histogram's series: what the probe has (`values`), and the CPU where it is told by CPU; undefined
-   * where the probe has no metrics, or does not count it.
+   * Label values of a probe's histogram series: its own values, and `cpu` if the histogram is by CPU. Undefined if the
+   * probe has no metrics, or does not count the operation.
    */
   seriesOf(probe: string, values: readonly string[], cpu: number): readonly string[] | undefined;
-  /** Random bytes, filled into `into`. */
+  /** Fills `into` with random bytes. */
   random(into: Uint8Array): void;
   isSelf(pid: number): boolean;
   cpuCount: number;

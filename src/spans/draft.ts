@@ -1,6 +1,6 @@
 /**
- * A trace while it is put together: spans in stamps of the trace clock, as a tree. Kinds make it when an operation is
- * slow enough, from what lies in their rings at that moment; ids and wall clock come when it is known to be kept.
+ * A trace while it is built: a tree of spans with times of the trace clock. A kind builds it when an operation is slow
+ * enough, from what its rings hold at that moment. It gets ids and wall-clock times when the budget keeps it.
  */
 import type { Attributes, SpanKind } from '../model/span.ts';
 import type { TimestampNs } from '../model/time.ts';
@@ -11,7 +11,7 @@ export interface SpanDraft {
   startNs: TimestampNs;
   endNs: TimestampNs;
   attributes: Attributes;
-  /** Name of the errno. */
+  /** Name of the error (`errno`). */
   error?: string;
   children: readonly SpanDraft[];
 }
@@ -25,24 +25,24 @@ export interface ExemplarDraft {
 
 export interface TraceDraft {
   root: SpanDraft;
-  /** Task it is about; 0: none. */
+  /** Task that did the operation; 0 if none. */
   pid: number;
-  /** What is known of the task, looked up when the trace was made: a moment later the task can be gone. */
+  /** Facts about the task, looked up when the trace was built: a moment later the task can be gone. */
   facts?: TaskFacts;
-  /** Span of an application that it happened in. */
+  /** Span of an application in which it happened. */
   parent?: RemoteParent | undefined;
-  /** Spans that would belong to it and were not made. */
+  /** Number of spans that were left out. */
   pruned: number;
   exemplars: readonly ExemplarDraft[];
 }
 
 /**
- * Offers an operation that reached its kind's threshold; `weightNs` is what was compared with that. `make` is called
- * when there is a place for it; the place can be lost to one that weighs more until the interval ends.
+ * Offers an operation that reached its kind's threshold; `weightNs` is the time compared with it. Calls `make` if there
+ * is a place. A heavier operation can take the place until the interval ends.
  */
 export type Offer = (kind: SpanKind, weightNs: number, make: () => TraceDraft) => void;
 
-/** Spans of a tree. */
+/** Number of spans in a tree. */
 export function countSpans(span: SpanDraft): number {
   let count = 1;
   for (const child of span.children) count += countSpans(child);

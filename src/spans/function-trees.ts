@@ -1,9 +1,9 @@
 /**
- * The kind `function_graph`: an outermost call of a traced function that took long, and the calls it made. Calls shorter
- * than `minChildNs` are left out, and all but the longest of a tree; the call they were made by tells how many.
+ * The kind `function_graph`: a slow outermost call of a traced function, with its inner calls. A tree shows its longest
+ * calls, and none shorter than `minChildNs`; their caller counts those left out.
  *
- * The tracer stamps calls with a clock of its own. A tree is laid on the trace clock by the record of its return: all of
- * it is late by the moment between the return and its record.
+ * The tracer has a clock of its own. The record of the outermost return places the tree on the trace clock: the whole
+ * tree is late by the time between that return and its record.
  */
 import type { FunctionNames } from '../model/function-names.ts';
 import type { FunctionReturn, IntervalSinks } from '../model/intervals.ts';
@@ -19,14 +19,14 @@ const UNKNOWN = 'unknown';
 const MOST_SPANS = 100;
 const SHORTEST_NS = 100_000;
 
-/** A tree while it is told of. */
+/** A tree while it is reported. */
 interface Tree {
   forest: CallForest;
   names: FunctionNames;
   deps: SpanDeps;
   /** Calls that become spans. */
-  kept: ReadonlySet<number>;
-  /** From the tracer's clock to the trace clock. */
+  shown: ReadonlySet<number>;
+  /** Difference of the tracer's clock and the trace clock. */
   offsetNs: number;
   pruned: number;
   exemplars: ExemplarDraft[];
@@ -39,7 +39,7 @@ export function makeFunctionTrees(options: KindOptions, offer: Offer, deps: Span
     offer('function_graph', forest.durations[root], () => {
       const tree: Tree = {
         ...{ forest, names, deps, pruned: 0, exemplars: [] },
-        kept: longestOf(forest, root, maxSpans),
+        shown: longestOf(forest, root, maxSpans),
         offsetNs: forest.offsets[root],
       };
       return draftOf(tree, root, call, isWhole);
@@ -58,7 +58,7 @@ export function makeFunctionTrees(options: KindOptions, offer: Offer, deps: Span
 
 function draftOf(tree: Tree, root: number, { pid }: FunctionReturn, isWhole: boolean): TraceDraft {
   const { forest, deps, offsetNs } = tree;
-  // What an interrupt does is not its task's.
+  // An interrupt does not belong to the task that it interrupts.
   const isTasks = forest.inInterrupt[root] === 0;
   const startNs = forest.starts[root] + offsetNs;
   const endNs = startNs + forest.durations[root];
@@ -75,9 +75,9 @@ function draftOf(tree: Tree, root: number, { pid }: FunctionReturn, isWhole: boo
   };
 }
 
-/** Stamps of CPUs can differ: what sticks out of its caller is cut off. */
+/** The span of a call, cut to the time of its caller: times of different CPUs can disagree. */
 function spanOf(tree: Tree, node: number, startNs: number, endNs: number, more: Attributes): SpanDraft {
-  const { forest, kept, names, deps } = tree;
+  const { forest, shown, names, deps } = tree;
   const name = names.nameOf(forest.lows[node], forest.highs[node]) ?? UNKNOWN;
   const cpu = forest.cpus[node];
   const children: SpanDraft[] = [];
@@ -85,7 +85,7 @@ function spanOf(tree: Tree, node: number, startNs: number, endNs: number, more: 
   let prunedNs = forest.prunedNs[node];
   let freeNs = startNs;
   for (let at = forest.first[node]; at !== NONE; at = forest.next[at]) {
-    if (!kept.has(at)) {
+    if (!shown.has(at)) {
       prunedNs += forest.durations[at];
       prunedCalls += callsOf(forest, at);
       continue;
@@ -123,15 +123,15 @@ function callsOf(forest: CallForest, node: number): number {
   return calls;
 }
 
-/** The longest so many calls of a tree; among calls of one length the outer ones, so that each has its caller. */
+/** The longest `most` calls of a tree. Among calls of one length, outer ones come first, so that each has its caller. */
 function longestOf(forest: CallForest, root: number, most: number): Set<number> {
-  const found: { node: number; ns: number; level: number }[] = [];
+  const calls: { node: number; ns: number; level: number }[] = [];
   const collect = (node: number, callerNs: number, level: number): void => {
     const ns = Math.min(forest.durations[node], callerNs);
-    found.push({ node, ns, level });
+    calls.push({ node, ns, level });
     for (let at = forest.first[node]; at !== NONE; at = forest.next[at]) collect(at, ns, level + 1);
   };
   collect(root, Number.POSITIVE_INFINITY, 0);
-  found.sort((a, b) => b.ns - a.ns || a.level - b.level);
-  return new Set(found.slice(0, most).map(({ node }) => node));
+  calls.sort((a, b) => b.ns - a.ns || a.level - b.level);
+  return new Set(calls.slice(0, most).map(({ node }) => node));
 }

@@ -1,9 +1,9 @@
-/** Interrupts that took long, in a ring a CPU, for calls that they held up. */
+/** Remembers long interrupts in a ring per CPU, for calls that they delayed. */
 import type { TimestampNs } from '../model/time.ts';
 import type { SpanDraft } from './draft.ts';
 
 const DEPTH = 256;
-/** Shorter ones explain nothing of an operation that is slow. */
+/** Shorter ones do not explain a slow operation. */
 export const LONG_INTERRUPT_NS = 50_000;
 
 interface Interrupt {
@@ -23,12 +23,12 @@ export class InterruptJournal {
     held.next = (held.next + 1) % DEPTH;
   }
 
-  /** Spans of those that lie within a time on a CPU; one within another is its child. */
+  /** Spans of interrupts within a time on a CPU; nested interrupts become children. */
   spans(cpu: number, fromNs: TimestampNs, toNs: TimestampNs): SpanDraft[] {
-    const found = (this.#byCpu[cpu]?.ring ?? []).filter((i) => i.startNs >= fromNs && i.endNs <= toNs);
-    found.sort((a, b) => a.startNs - b.startNs || b.endNs - a.endNs);
+    const interrupts = (this.#byCpu[cpu]?.ring ?? []).filter((i) => i.startNs >= fromNs && i.endNs <= toNs);
+    interrupts.sort((a, b) => a.startNs - b.startNs || b.endNs - a.endNs);
     const top: (SpanDraft & { children: SpanDraft[] })[] = [];
-    for (const interrupt of found) {
+    for (const interrupt of interrupts) {
       const span = spanOf(interrupt, cpu);
       const before = top.at(-1);
       if (before === undefined || interrupt.startNs >= before.endNs) top.push(span);

@@ -1,6 +1,6 @@
 /**
- * The kinds of the latency tracers: each time one met a latency longer than any since it was last started anew. There is
- * one span of that length, which ends when the agent noticed: a moment after the latency itself ended.
+ * The kinds of the latency tracers: a trace for each latency longer than any since the tracer's last restart. It has one
+ * span of that length, which ends when the agent noticed: a moment after the latency itself ended.
  */
 import type { IntervalSinks } from '../model/intervals.ts';
 import type { Attributes, SpansConfig } from '../model/span.ts';
@@ -11,7 +11,7 @@ import type { Offer } from './draft.ts';
 /** kernel/trace/trace.c, print_trace_header(): `#    | task: migration/1-32 (uid:0 nice:0 policy:1 rt_prio:99)`. */
 const TASK = /^# +\| task: (.*)-(\d+) \(uid:/m;
 const CPU = /^# latency: .* CPU#(\d+) /m;
-/** The header comes first. */
+/** Length of text in which the header ends. */
 const HEADER_LENGTH = 2000;
 
 export function makeLatencies(kinds: SpansConfig['kinds'], offer: Offer, deps: SpanDeps): IntervalSinks {
@@ -34,7 +34,7 @@ export function makeLatencies(kinds: SpansConfig['kinds'], offer: Offer, deps: S
             },
             children: [],
           };
-          // Its task may be another by now.
+          // The pid may belong to another task by now.
           return { root, pid: 0, pruned: 0, exemplars: [] };
         });
       },

@@ -1,10 +1,10 @@
 /**
- * What took a CPU from a thread that watches it, in a ring a CPU, youngest last; spans of a part of the time leave. One
- * within another is its child: it ended, and was recorded, before that.
+ * Remembers what took a CPU from the thread that watches it, in a ring per CPU, and gives the spans of a time. A nested
+ * interruption becomes a child: it ended, and was recorded, before the one around it.
  *
- * Starts are by a clock of the tracer's own (sched_clock), which runs apart from the trace clock by some 10 to 50 ppm. A
- * record is later than its end, by as much as others took meanwhile: each is laid on the trace clock by itself, or by one
- * near it that came sooner after its end.
+ * Starts have the time of the tracer's own clock (sched_clock), which drifts from the trace clock by some 10 to 50 ppm.
+ * A record is written after its end, later if others interrupt meanwhile. Each record is placed on the trace clock by
+ * its own delay, or by that of a record nearby with a shorter delay.
  */
 import { NOISE_SOURCES, type Noise } from '../model/intervals.ts';
 import { SOFTIRQS } from '../model/softirqs.ts';
@@ -17,9 +17,9 @@ import { textUpToNul } from './text.ts';
 /** A power of two. */
 const DEPTH = 1 << 11;
 const NAME_BYTES = 32;
-/** Records before those asked for that are looked at to find how the clocks differ. */
+/** Earlier records to search for the difference of the clocks. */
 const CLOCK_RECORDS = 64;
-/** How fast the clocks run apart at most: MAXFREQ of include/linux/timex.h, the bound of what NTP corrects. */
+/** Largest drift of the clocks: MAXFREQ of include/linux/timex.h, the bound of what NTP corrects. */
 const DRIFT = 500e-6;
 
 interface Ring {
@@ -36,7 +36,7 @@ interface Ring {
 
 export interface NoiseSpans {
   spans: SpanDraft[];
-  /** False where some may be missing. */
+  /** False if some may be missing. */
   whole: boolean;
 }
 
@@ -63,33 +63,33 @@ export class NoiseJournal {
     this.#rings[cpu].lostNs = untilNs;
   }
 
-  /** Of what ended on a CPU since then. */
+  /** Spans that ended on a CPU since then. */
   since(cpu: number, fromNs: TimestampNs): NoiseSpans {
     const ring = this.#rings[cpu];
     if (ring === undefined) return { spans: [], whole: true };
-    const kept = Math.min(DEPTH, ring.count);
-    let found = 0;
+    const available = Math.min(DEPTH, ring.count);
+    let wanted = 0;
     let count = 0;
-    while (count < kept && count - found < CLOCK_RECORDS)
-      if (ring.recorded[placeOf(ring, ++count)] >= fromNs) found = count;
+    while (count < available && count - wanted < CLOCK_RECORDS)
+      if (ring.recorded[placeOf(ring, ++count)] >= fromNs) wanted = count;
     const offsets = offsetsOf(ring, count);
     const top: Nested[] = [];
-    for (let i = found; i > 0; i--) nest(top, ring, i, cpu);
+    for (let i = wanted; i > 0; i--) nest(top, ring, i, cpu);
     return {
       spans: onTraceClock(top, offsets),
-      whole: (found < DEPTH || ring.count === DEPTH) && ring.lostNs <= fromNs,
+      whole: (wanted < DEPTH || ring.count === DEPTH) && ring.lostNs <= fromNs,
     };
   }
 }
 
-/** Of a record: 1 for the youngest. */
+/** Place of a record by age; the youngest has age 1. */
 function placeOf(ring: Ring, age: number): number {
   return (ring.count - age) & (DEPTH - 1);
 }
 
 /**
- * From the tracer's clock to the trace clock, by age. A record tells of an offset that is too great by the time since
- * its end, and of that of others the less the further they are.
+ * Difference of the tracer's clock and the trace clock, by age of the record. A record's own difference is too large by
+ * the delay from its end to its record. A record nearby with a shorter delay bounds it, up to the drift in between.
  */
 function offsetsOf(ring: Ring, count: number): Float64Array {
   const offsets = new Float64Array(count + 1);
@@ -110,13 +110,13 @@ function offsetsOf(ring: Ring, count: number): Float64Array {
   return offsets;
 }
 
-/** By the tracer's clock. */
+/** In time of the tracer's clock. */
 interface Nested {
   span: SpanDraft;
   age: number;
 }
 
-/** Adds one that ended after all that are there. */
+/** Adds an interruption that ended after all in `top`: those inside it become its children. */
 function nest(top: Nested[], ring: Ring, age: number, cpu: number): void {
   const at = placeOf(ring, age);
   const startNs = ring.starts[at];
@@ -124,7 +124,7 @@ function nest(top: Nested[], ring: Ring, age: number, cpu: number): void {
   const children: SpanDraft[] = [];
   for (let last = top.at(-1); last !== undefined && last.span.startNs >= startNs; last = top.at(-1)) {
     children.unshift(last.span);
-    // What was taken from it was not counted.
+    // The kernel subtracts the time of nested interruptions: add it again.
     endNs += last.span.endNs - last.span.startNs;
     top.pop();
   }
@@ -133,7 +133,7 @@ function nest(top: Nested[], ring: Ring, age: number, cpu: number): void {
   top.push({ span: { name: `${source} noise`, startNs, endNs, attributes, children }, age });
 }
 
-/** Each with its children by one offset. What follows close on another does not begin before that has ended. */
+/** Converts to the trace clock. Children get the difference of their parent; a neighbour cannot begin before the end of the last. */
 function onTraceClock(top: readonly Nested[], offsets: Float64Array): SpanDraft[] {
   let endNs = Number.NEGATIVE_INFINITY;
   let offsetNs = Number.NEGATIVE_INFINITY;
@@ -164,7 +164,7 @@ function attributesOf(ring: Ring, at: number): Attributes {
   return noise;
 }
 
-/** Spans as far as they lie within a time, one after the other. */
+/** Spans cut to a time, one after the other. */
 export function clipped(spans: readonly SpanDraft[], fromNs: TimestampNs, toNs: TimestampNs): SpanDraft[] {
   const within: SpanDraft[] = [];
   let freeNs = fromNs;

@@ -1,6 +1,6 @@
 /**
- * The kind `osnoise`: a period in which something else had the CPU for long in all. Its children are what that was, the
- * longest; how much each source took is told of the whole period.
+ * The kind `osnoise`: a period in which something else took much of the CPU. Its children are the longest interruptions;
+ * its attributes give the time of each source over the whole period.
  */
 import { type IntervalSinks, NOISE_SOURCES } from '../model/intervals.ts';
 import type { KindOptions } from '../model/span.ts';
@@ -23,7 +23,7 @@ interface Period {
 export function makeOsnoise(options: KindOptions, offer: Offer, deps: SpanDeps): IntervalSinks {
   const journal = new NoiseJournal();
   const width = NOISE_SOURCES.length;
-  /** Since the last period, by CPU and source. */
+  /** Time since the last period, by CPU and source. */
   const totals = new Float64Array(deps.cpuCount * width);
   return {
     osnoise: {

@@ -1,4 +1,4 @@
-/** A draft that is kept becomes a record: ids, wall clock, what is known of its task, parents before children. */
+/** Makes a record of a kept draft: adds ids, wall-clock times and facts about its task; parents come before children. */
 import type { Attributes, SpanRecord, TraceRecord } from '../model/span.ts';
 import type { Chosen } from './budget.ts';
 import type { SpanDeps, TaskFacts } from './deps.ts';
@@ -11,7 +11,7 @@ const SPAN_ID_BYTES = 8;
 export function makeRecorder(deps: Pick<SpanDeps, 'wallTime' | 'random'>) {
   const bytes = new Uint8Array(TRACE_ID_BYTES);
 
-  /** W3C trace context: an id of zeroes is none. */
+  // W3C trace context: an id of only zeroes is invalid.
   const newId = (length: number): string => {
     const id = bytes.subarray(0, length);
     do deps.random(id);

@@ -1,19 +1,18 @@
 /**
- * Block requests that were completed lately, in one ring for all disks, youngest last, for calls that waited for them.
- * 1.3 MiB.
+ * Remembers block requests that completed lately, in one ring for all disks, for calls that waited for them. 1.3 MiB.
  */
 import type { BlockRequest } from '../model/intervals.ts';
 import type { TimestampNs } from '../model/time.ts';
 
 /** A power of two. */
 const DEPTH = 1 << 14;
-/** Between the completion of a request and what it wakes. */
+/** Longest time between the completion of a request and the wake-up that it causes. */
 const WAKES_WITHIN_NS = 200_000;
 
 export interface Requests {
-  /** By completion. */
+  /** In the order of completion. */
   requests: BlockRequest[];
-  /** False where older ones may have been overwritten. */
+  /** False if older ones may have been overwritten. */
   whole: boolean;
 }
 
@@ -48,17 +47,17 @@ export class RequestJournal {
     this.#errnos[at] = request.errno;
   }
 
-  /** Requests that were under way at some time within these bounds and have been completed. */
+  /** Completed requests that were under way at some time within these bounds. */
   within(fromNs: TimestampNs, toNs: TimestampNs): Requests {
     const requests: BlockRequest[] = [];
-    const kept = Math.min(DEPTH, this.#count);
+    const available = Math.min(DEPTH, this.#count);
     let i = 1;
-    for (; i <= kept; i++) {
+    for (; i <= available; i++) {
       const at = (this.#count - i) & (DEPTH - 1);
       if (this.#completes[at] <= fromNs) break;
       if (this.#completes[at] <= toNs && this.#issues[at] < toNs) requests.push(this.#request(at));
     }
-    return { requests: requests.reverse(), whole: i <= kept || kept < DEPTH };
+    return { requests: requests.reverse(), whole: i <= available || available < DEPTH };
   }
 
   #request(at: number): BlockRequest {
@@ -79,7 +78,7 @@ export class RequestJournal {
   }
 }
 
-/** Who slept, and how that ended. */
+/** A task that slept, and its wake-up. */
 export interface Sleeper {
   pid: number;
   wokenNs: TimestampNs;
@@ -91,8 +90,8 @@ export interface Sleeper {
 }
 
 /**
- * Whether a sleeper can have waited for a request: its own or its waker's; or one whose completion woke it, or woke its
- * waker.
+ * Whether a sleeper can have waited for a request: it issued the request itself, its waker did, or the completion woke
+ * it or its waker.
  */
 export function waitedFor(request: BlockRequest, sleeper: Sleeper): boolean {
   const { pid, wokenNs, waker, wakerCpu, wakerWokenNs, wakerWaker, wakerWokenCpu } = sleeper;
@@ -101,7 +100,7 @@ export function waitedFor(request: BlockRequest, sleeper: Sleeper): boolean {
   return woke(request, waker, wakerCpu, wokenNs) || woke(request, wakerWaker, wakerWokenCpu, wakerWokenNs);
 }
 
-/** Whoever completes a request wakes those who wait for it, at once: in an interrupt, or as a thread of the driver's. */
+/** The completion of a request wakes the tasks that wait for it at once, in an interrupt or in a thread of the driver. */
 function woke(request: BlockRequest, waker: number, wokenCpu: number, wokenNs: TimestampNs): boolean {
   const { cpu, completer, completeNs } = request;
   if (cpu !== wokenCpu || completer !== waker) return false;
@@ -109,8 +108,8 @@ function woke(request: BlockRequest, waker: number, wokenCpu: number, wokenNs: T
 }
 
 /**
- * Of requests, ordered by completion, those on the way to the last one's end that do not overlap: the last one, the
- * last that ended before that began, and so on.
+ * Of requests ordered by completion, a chain back from the last one that does not overlap: the last one, the last one
+ * that ended before it began, and so on.
  */
 export function criticalPath(requests: readonly BlockRequest[]): BlockRequest[] {
   const path: BlockRequest[] = [];

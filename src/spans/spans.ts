@@ -1,6 +1,6 @@
 /**
- * The room's front: config in; sinks for the probes' intervals, and from time to time finished traces, out. Sinks exist
- * for the kinds that are on, so that probes do nothing for the others.
+ * Connects the kinds of traces that are on with the probes: gives each probe a sink for its intervals, and returns
+ * finished traces. A probe without a sink does nothing for spans.
  */
 import type { IntervalSinks } from '../model/intervals.ts';
 import { type KindOptions, SPAN_KINDS, type SpansConfig, type TraceRecord } from '../model/span.ts';
@@ -22,7 +22,7 @@ import { makeRequestTraces, makeWaitTraces } from './waits.ts';
 
 export interface Spans {
   sinks: IntervalSinks;
-  /** Ends an interval of the budget and gives its traces. `nowMs`: a monotonic time. */
+  /** Ends an interval of the budget and returns its traces. `nowMs`: a monotonic time. */
   take(nowMs: number): TraceRecord[];
 }
 
@@ -41,16 +41,16 @@ export function makeSpans(config: SpansConfig, deps: SpanDeps, nowMs: number): S
   return {
     sinks: { ...taskSinks(kinds, offer, deps), ...tracerSinks(kinds, offer, deps) },
     take: (now) => {
-      const taken = budget.take(Math.max(0, now - takenMs) / 1000);
+      const chosen = budget.take(Math.max(0, now - takenMs) / 1000);
       takenMs = now;
-      for (const { kind, draft } of taken)
+      for (const { kind, draft } of chosen)
         if (draft.pruned > 0) deps.counts.span(kind, 'pruned', draft.pruned);
-      return taken.map(recorded);
+      return chosen.map(recorded);
     },
   };
 }
 
-/** Of kinds that read what a tracer records, each for itself. */
+/** Sinks of the kinds that read what a tracer records. */
 function tracerSinks(kinds: SpansConfig['kinds'], offer: Offer, deps: SpanDeps): IntervalSinks {
   return {
     ...(kinds.function_graph && makeFunctionTrees(kinds.function_graph, offer, deps)),
@@ -60,7 +60,7 @@ function tracerSinks(kinds: SpansConfig['kinds'], offer: Offer, deps: SpanDeps):
   };
 }
 
-/** What the kinds about tasks and their requests share. */
+/** Sinks of the kinds about tasks and their requests, which share journals. */
 function taskSinks(
   { syscalls, sched, block }: SpansConfig['kinds'],
   offer: Offer,
@@ -73,7 +73,7 @@ function taskSinks(
   const onWait = makeWaitTraces(offer, deps, tasks.history);
   const waitThresholdNs = sched?.thresholdNs ?? Number.POSITIVE_INFINITY;
   const onRequest = makeRequestTraces(block?.thresholdNs ?? Number.POSITIVE_INFINITY, offer, deps);
-  /** Of several probes; one at most has started a call of a task. */
+  /** Callbacks of several probes that give the start of a task's call; at most one has a call of a task. */
   const watched: ((pid: number) => number)[] = [];
   let cameBack: (pid: number, cpu: number, nowNs: TimestampNs) => void = () => {};
   const onSlowCall = syscalls && makeSyscallTraces(syscalls, offer, deps, { tasks, requests, interrupts });

@@ -1,7 +1,7 @@
 /**
- * The kind `syscalls`: a slow call, and what its thread went through meanwhile. The children of the call are the times
- * its thread was off the CPU, blocked or waiting for its turn, and long interrupts; what is left is its own time on the
- * CPU. Below a blocked time are the block requests it waited for. Children lie within their parent, and do not overlap.
+ * The kind `syscalls`: a slow call, and what its thread went through meanwhile. Children of the call are times off the
+ * CPU (blocked or waiting for a CPU) and long interrupts; the rest is the thread's own time on the CPU. Children of a
+ * blocked time are the block requests that the thread waited for. Children lie within their parent and do not overlap.
  */
 import type { BlockRequest } from '../model/intervals.ts';
 import type { Attributes, KindOptions } from '../model/span.ts';
@@ -16,22 +16,22 @@ import type { Absence, TaskJournal } from './task-journal.ts';
 import { exemplar, failure, requestExemplars, waitExemplar } from './waits.ts';
 
 const DURATION = 'ftrace_syscall_duration_seconds';
-/** Children of a call; the shortest are left out. */
+/** Most children of a call; the shortest are left out. */
 const MOST_CHILDREN = 64;
-/** Requests below a blocked time. */
+/** Most requests below a blocked time. */
 const MOST_REQUESTS = 16;
 /**
- * A request that its thread issued just before it went to sleep makes the sleep begin there, by this part of the call
- * in all: else the sum of the parts would not be the whole.
+ * A sleep begins with a request that its thread issued just before, so that the request is shown whole. This is the
+ * largest part of a call by which all its sleeps may begin early.
  */
 const ISSUED_BEFORE_SHARE = 0.01;
 const MAX_ERRNO = 4095;
 /**
- * A signal ended the call (include/linux/errno.h: ERESTARTSYS, ERESTARTNOINTR, ERESTARTNOHAND, ERESTART_RESTARTBLOCK). As a
- * rule it is made again, and its program sees nothing of it.
+ * A signal ended the call (include/linux/errno.h: ERESTARTSYS, ERESTARTNOINTR, ERESTARTNOHAND, ERESTART_RESTARTBLOCK).
+ * The kernel usually restarts it, and its program sees no error.
  */
 const RESTARTED: ReadonlySet<number> = new Set([512, 513, 514, 516]);
-/** These return addresses of their program, or what was in a register of it. */
+/** Calls that return an address of their program, or one of its registers. */
 const RETURN_ADDRESSES: ReadonlySet<string> = new Set([
   'brk',
   'map_shadow_stack',
@@ -42,7 +42,7 @@ const RETURN_ADDRESSES: ReadonlySet<string> = new Set([
   'uprobe',
   'uretprobe',
 ]);
-/** No call moves so many bytes (MAX_RW_COUNT, include/linux/fs.h): what is as much is an address, or could be one. */
+/** No call moves so many bytes (MAX_RW_COUNT, include/linux/fs.h): a larger value is or may be an address. */
 const LIKE_AN_ADDRESS = 2 ** 31;
 const SLEEPS_INTERRUPTIBLY = 1;
 
@@ -61,11 +61,11 @@ export interface SlowCall {
   ret: number;
 }
 
-/** Tells of a call that reached the threshold. */
+/** Reports calls that reached the threshold. */
 export function makeSyscallTraces(options: KindOptions, offer: Offer, deps: SpanDeps, journals: Journals) {
   return (call: SlowCall): void => {
     let countedNs = call.endNs - call.startNs;
-    // A call that nobody named counts only with what it did not sleep for others, as on a pipe.
+    // For a call that the config does not name, only its time outside interruptible sleeps counts, as on a pipe.
     if (options.include === undefined) {
       countedNs -= journals.tasks.sleptNs(call.pid, call.startNs, SLEEPS_INTERRUPTIBLY);
       if (countedNs < options.thresholdNs) return;
@@ -81,7 +81,7 @@ function draftOf(call: SlowCall, deps: SpanDeps, { tasks, requests, interrupts }
   const made: Made = { spans: [], exemplars: [], pruned: 0, blockedNs: 0, waitedNs: 0, earlierLeftNs: 0 };
   made.earlierLeftNs = (endNs - startNs) * ISSUED_BEFORE_SHARE;
   const seen = new Set<BlockRequest>();
-  /** Where the last child ended, and since when the thread is on this CPU. */
+  /** End of the last child: since then the thread is on this CPU. */
   let freeNs = startNs;
   let onCpu = absences.length === 0 ? cpu : -1;
   for (const absence of absences) {
@@ -102,8 +102,8 @@ function draftOf(call: SlowCall, deps: SpanDeps, { tasks, requests, interrupts }
     onCpu = absence.cpu;
   }
   if (onCpu >= 0) made.spans.push(...interrupts.spans(onCpu, freeNs, endNs));
-  const { kept: children, left } = longestOf(made.spans, MOST_CHILDREN, lengthOf);
-  const pruned = left.length;
+  const { shown: children, rest } = longestOf(made.spans, MOST_CHILDREN, lengthOf);
+  const pruned = rest.length;
   const explainedNs = children.reduce((sum, child) => sum + child.endNs - child.startNs, 0);
   const root: SpanDraft = {
     name: `syscall ${name}`,
@@ -135,7 +135,7 @@ function draftOf(call: SlowCall, deps: SpanDeps, { tasks, requests, interrupts }
   };
 }
 
-/** Names alone do not tell: calls of 32-bit programs go by those of other calls. */
+/** The name is not enough: calls of 32-bit programs show under the names of other calls. */
 function isAddress(name: string, ret: number): boolean {
   if (ret >= LIKE_AN_ADDRESS || ret < -MAX_ERRNO) return true;
   return ret >= 0 && RETURN_ADDRESSES.has(name);
@@ -147,21 +147,21 @@ interface Made {
   pruned: number;
   blockedNs: number;
   waitedNs: number;
-  /** By how much sleeps may yet begin before their thread left the CPU. */
+  /** By how much further sleeps may begin before their thread left the CPU. */
   earlierLeftNs: number;
 }
 
 interface Sleep {
   pid: number;
   runnableNs: TimestampNs;
-  /** From when on nothing else is shown. */
+  /** From here on no other child is shown. */
   freeNs: TimestampNs;
   during: readonly BlockRequest[];
   /** Requests that an earlier sleep shows. */
   seen: Set<BlockRequest>;
 }
 
-/** A time blocked, with the requests that its thread waited for. */
+/** The span of a blocked time, with the requests that its thread waited for. */
 function blocked(absence: Absence, sleep: Sleep, deps: SpanDeps, made: Made): SpanDraft {
   const { outNs, state, waker } = absence;
   const { pid, runnableNs, freeNs, during, seen } = sleep;
@@ -171,12 +171,12 @@ function blocked(absence: Absence, sleep: Sleep, deps: SpanDeps, made: Made): Sp
   for (const request of waited) seen.add(request);
   const first = path.at(0);
   const issuedNs = first === undefined ? outNs : first.issueNs;
-  // Its thread still ran for a moment when its request was under way: shown as part of the wait, so that the request
-  // is whole.
+  // The thread ran for a moment while its request was under way: count that as part of the wait, so that the request is
+  // shown whole.
   const earlierNs = issuedNs < outNs && issuedNs >= freeNs ? outNs - issuedNs : 0;
   const startNs = earlierNs <= made.earlierLeftNs ? outNs - earlierNs : outNs;
   made.earlierLeftNs -= outNs - startNs;
-  const { kept: shown } = longestOf(path, MOST_REQUESTS, (r) => r.completeNs - r.issueNs);
+  const { shown } = longestOf(path, MOST_REQUESTS, (r) => r.completeNs - r.issueNs);
   const children = shown.map((request): SpanDraft => {
     const isCut = request.issueNs < startNs;
     const span: SpanDraft = {

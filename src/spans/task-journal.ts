@@ -1,7 +1,6 @@
 /**
- * What tasks went through while they were in a watched call: how each came back on a CPU, in one ring for all tasks,
- * youngest last. A slow call looks back in it as far as its own start, by chains of tasks whose numbers end alike.
- * 3.7 MiB.
+ * Remembers how tasks came back to a CPU while they were in a watched call, in one ring for all tasks. A slow call reads
+ * it back to its own start, along chains of tasks whose pids have the same low bits. 3.7 MiB.
  */
 import type { SwitchIn } from '../model/intervals.ts';
 import type { TimestampNs } from '../model/time.ts';
@@ -10,14 +9,14 @@ import { COMM_WORDS, CpuHistory, type Culprit, commText } from './cpu-history.ts
 /** Powers of two. */
 const DEPTH = 1 << 15;
 const CHAINS = 1 << 12;
-/** Waits that are shorter say nothing about who ran instead. */
+/** A shorter wait does not need the task that ran instead. */
 export const CULPRIT_NS = 20_000;
 
 /** A time off the CPU. */
 export interface Absence {
   outNs: TimestampNs;
   isSeen: boolean;
-  /** 0: not known. */
+  /** 0 if not known. */
   runnableNs: TimestampNs;
   inNs: TimestampNs;
   state: number;
@@ -47,11 +46,11 @@ export class TaskJournal {
   readonly #wakerWakers = new Int32Array(DEPTH);
   readonly #wakerWokenCpus = new Int32Array(DEPTH);
   readonly #comms = new Int32Array(DEPTH * COMM_WORDS);
-  /** Of waits that are long enough to have one; pid 0: none. */
+  /** Tasks that ran during waits of at least `CULPRIT_NS`; pid 0 if none. */
   readonly #culprits = new Int32Array(DEPTH);
   readonly #culpritNs = new Float64Array(DEPTH);
   readonly #culpritComms = new Int32Array(DEPTH * COMM_WORDS);
-  /** By the end of the pid, and by entry: how many there were when the last one of the chain, or that before it, had come. */
+  /** By low bits of the pid, and by entry: number of the newest entry in the chain, and of the one before it. */
   readonly #last = new Float64Array(CHAINS);
   readonly #before = new Float64Array(DEPTH);
   #count = 0;
@@ -83,16 +82,16 @@ export class TaskJournal {
     for (let i = 0; i < COMM_WORDS; i++) this.#comms[comm + i] = words[commAt + i];
     this.#culprits[at] = 0;
     if (task.runnableNs === 0 || task.inNs - task.runnableNs < CULPRIT_NS) return;
-    const { found } = this.history;
+    const { result } = this.history;
     if (!this.history.find(task.queueCpu, task.runnableNs, task.inNs)) return;
-    this.#culprits[at] = found.pid;
-    this.#culpritNs[at] = found.ranNs;
-    for (let i = 0; i < COMM_WORDS; i++) this.#culpritComms[comm + i] = found.comm[i];
+    this.#culprits[at] = result.pid;
+    this.#culpritNs[at] = result.ranNs;
+    for (let i = 0; i < COMM_WORDS; i++) this.#culpritComms[comm + i] = result.comm[i];
   }
 
   /**
-   * Times off the CPU of a task since then, the first one first; `comm`: what it last called itself, '' where it was
-   * never off. `whole`: false where older ones may have been overwritten.
+   * Times off the CPU of a task since then, oldest first. `comm`: its last name, '' if it was never off. `whole`: false
+   * if older ones may have been overwritten.
    */
   since(pid: number, fromNs: TimestampNs): { absences: Absence[]; comm: string; whole: boolean } {
     const absences: Absence[] = [];
@@ -105,7 +104,7 @@ export class TaskJournal {
     return { absences: absences.reverse(), comm, whole: this.#goesBackTo(fromNs) };
   }
 
-  /** How long a task was asleep since then, in states with one of these bits. */
+  /** How long a task slept since then, in states with one of these bits. */
   sleptNs(pid: number, fromNs: TimestampNs, states: number): number {
     let ns = 0;
     for (let n = this.#newest(pid, fromNs); n !== 0; n = this.#earlier(n, pid, fromNs)) {
@@ -115,7 +114,7 @@ export class TaskJournal {
     return ns;
   }
 
-  /** Number of a task's last entry since then; 0: none. */
+  /** Number of a task's newest entry since then; 0 if none. */
   #newest(pid: number, fromNs: TimestampNs): number {
     return this.#own(this.#last[pid & (CHAINS - 1)], pid, fromNs);
   }
@@ -124,11 +123,11 @@ export class TaskJournal {
     return this.#own(this.#before[(n - 1) & (DEPTH - 1)], pid, fromNs);
   }
 
-  /** The first of the task's own from here on, back along the chain. */
+  /** First entry of the task from here on, back along the chain; 0 if none. */
   #own(from: number, pid: number, fromNs: TimestampNs): number {
     for (let n = from; n > this.#count - DEPTH && n > 0; ) {
       const at = (n - 1) & (DEPTH - 1);
-      // One that was not seen to come back was told of later than it did.
+      // An unseen return was reported later than it happened, so it may still be within the time.
       if (this.#ins[at] <= fromNs && this.#isUnseen[at] === 0) return 0;
       if (this.#pids[at] === pid && this.#outs[at] >= fromNs) return n;
       n = this.#before[at];
@@ -136,7 +135,7 @@ export class TaskJournal {
     return 0;
   }
 
-  /** Whether all that came since then is still there. */
+  /** Whether all entries since then are still there. */
   #goesBackTo(fromNs: TimestampNs): boolean {
     if (this.#count < DEPTH) return true;
     for (let i = 0; i < DEPTH; i++) {

@@ -1,7 +1,7 @@
 /**
  * The kind `timerlat`: an activation whose thread came late. It lasts from when the timer should have fired until its
- * thread ran; its children are the time to the interrupt and from there to the thread; theirs, what had the CPU
- * meanwhile.
+ * thread ran. Its children are the time to the interrupt and the time from there to the thread; below them are the
+ * interruptions that used the CPU meanwhile.
  */
 import type { IntervalSinks } from '../model/intervals.ts';
 import type { KindOptions } from '../model/span.ts';
@@ -12,7 +12,7 @@ import { clipped, NoiseJournal } from './noise-journal.ts';
 import { exemplar } from './waits.ts';
 
 const LATENCY = 'ftrace_timerlat_latency_seconds';
-/** Of one part of an activation. */
+/** Most children of one part of an activation. */
 const MOST_CHILDREN = 32;
 
 interface Activation {
@@ -42,20 +42,20 @@ function draftOf(activation: Activation, journal: NoiseJournal, deps: SpanDeps):
   const noise = journal.since(cpu, startNs);
   let pruned = 0;
   const part = (name: string, from: number, to: number): SpanDraft => {
-    const { spans: children, pruned: left } = longest(clipped(noise.spans, from, to), MOST_CHILDREN);
-    pruned += left;
+    const { spans: children, pruned: leftOut } = longest(clipped(noise.spans, from, to), MOST_CHILDREN);
+    pruned += leftOut;
     return {
       name,
       startNs: from,
       endNs: to,
       attributes: {
         'cpu.logical_number': cpu,
-        ...(left === 0 ? {} : { 'ftrace.children.pruned': left }),
+        ...(leftOut === 0 ? {} : { 'ftrace.children.pruned': leftOut }),
       },
       children,
     };
   };
-  // Without the interrupt's record there is no telling where it came.
+  // Without the interrupt's record, its time is not known.
   const irqEndNs = irqNs >= 0 && irqNs <= threadNs ? startNs + irqNs : undefined;
   const parts =
     irqEndNs === undefined

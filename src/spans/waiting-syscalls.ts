@@ -1,6 +1,6 @@
 /**
- * Syscalls that wait by nature, for somebody else to do something: long ones tell nothing of the kernel, and there are
- * many. They become traces only where the config names them.
+ * Syscalls that wait for another task by nature: long ones say nothing about the kernel, and there are many. They become
+ * traces only if the config names them.
  */
 const WAITING = new Set([
   'accept',

@@ -9,7 +9,7 @@ export const RUNQUEUE_LATENCY = 'ftrace_sched_runqueue_latency_seconds';
 const QUEUE_SECONDS = 'ftrace_block_io_queue_seconds';
 const DEVICE_SECONDS = 'ftrace_block_io_device_seconds';
 
-/** Tells of a wait that reached the threshold. */
+/** Reports waits that reached the threshold. */
 export function makeWaitTraces(offer: Offer, deps: SpanDeps, history: CpuHistory) {
   return (task: SwitchIn, words: Int32Array, commAt: number): void => {
     const { pid, cpu, runnableNs, inNs, queueCpu } = task;
@@ -37,20 +37,20 @@ export function makeWaitTraces(offer: Offer, deps: SpanDeps, history: CpuHistory
   };
 }
 
-/** Of a span of a wait. */
+/** Exemplar of a wait's span. */
 export function waitExemplar(deps: SpanDeps, cpu: number, span: SpanDraft): ExemplarDraft[] {
   return exemplar(deps, 'sched', RUNQUEUE_LATENCY, [], { cpu, span });
 }
 
-/** Tells of a request that reached the threshold. */
+/** Reports requests that reached the threshold. */
 export function makeRequestTraces(thresholdNs: number, offer: Offer, deps: SpanDeps) {
   return (request: BlockRequest): void => {
     const startNs = request.insertNs === 0 ? request.issueNs : request.insertNs;
     const durationNs = request.completeNs - startNs;
     if (durationNs < thresholdNs) return;
-    const kept = { ...request };
+    const copy = { ...request };
     offer('block', durationNs, () => {
-      const { operation, device, insertNs, issueNs, completeNs, pid, cpu } = kept;
+      const { operation, device, insertNs, issueNs, completeNs, pid, cpu } = copy;
       const attributes = { 'system.device': device };
       const part = (name: string, from: number, to: number): SpanDraft => ({
         name,
@@ -65,22 +65,22 @@ export function makeRequestTraces(thresholdNs: number, offer: Offer, deps: SpanD
         name: `block ${operation}`,
         startNs,
         endNs: completeNs,
-        attributes: { ...requestAttributes(kept), 'cpu.logical_number': cpu },
-        ...failure(deps, kept.errno),
+        attributes: { ...requestAttributes(copy), 'cpu.logical_number': cpu },
+        ...failure(deps, copy.errno),
         children: [...queue, served],
       };
       const parent = deps.parentOf(pid, startNs);
-      return { root, pid, parent, pruned: 0, exemplars: requestExemplars(deps, kept, root) };
+      return { root, pid, parent, pruned: 0, exemplars: requestExemplars(deps, copy, root) };
     });
   };
 }
 
-/** `error` of a span. */
+/** `error` of a span, by errno. */
 export function failure(deps: SpanDeps, errno: number): { error?: string } {
   return errno === 0 ? {} : { error: deps.errnoName(errno) ?? String(errno) };
 }
 
-/** Both parts of a request. */
+/** Exemplars of both parts of a request. */
 export function requestExemplars(deps: SpanDeps, request: BlockRequest, span: SpanDraft): ExemplarDraft[] {
   const { device, operation, cpu, issueCpu, insertNs, issueNs, completeNs } = request;
   const values = [device, operation];
@@ -92,7 +92,7 @@ export function requestExemplars(deps: SpanDeps, request: BlockRequest, span: Sp
   ];
 }
 
-/** None where the probe is not on, so that there is no histogram. */
+/** Empty if the probe is off, because there is no histogram then. */
 export function exemplar(
   deps: SpanDeps,
   probe: string,
