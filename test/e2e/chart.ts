@@ -1,4 +1,4 @@
-/** The chart as Helm renders it, and the values that tests render it with. */
+/** Renders the chart with Helm, and the sets of values that tests render it with. */
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { parse, parseAllDocuments } from 'yaml';
 import { goProgram, HELM } from './go-program.ts';
 
-/** Values by which operators of other charts fit a DaemonSet into their cluster. */
+/** Values that operators of other charts use to fit a DaemonSet into their cluster. */
 const EVERY_VALUE = new URL('../fixtures/chart/every-value.yaml', import.meta.url);
 export const CHART = fileURLToPath(new URL('../../helm/ftrace-exporter', import.meta.url));
 
@@ -58,7 +58,7 @@ const REALTIME = {
   resources: { requests: { cpu: '100m', memory: '128Mi' } },
 };
 
-/** Sets of values that must render to something that the API server takes and the agent runs with. */
+/** Each set of values must render to manifests that the API server accepts and that the agent can run with. */
 export const MATRIX: Readonly<Record<string, Values>> = {
   default: {},
   'image by digest, pull secrets': {
@@ -91,7 +91,7 @@ export const MATRIX: Readonly<Record<string, Values>> = {
       metricRelabelings: [{ sourceLabels: ['__name__'], regex: 'nodejs_.*', action: 'drop' }],
     },
   },
-  'TLS alone': { webConfig: { existingSecret: 'web', tls: true, auth: false } },
+  'TLS only': { webConfig: { existingSecret: 'web', tls: true, auth: false } },
   'OTLP and attributes': {
     clusterName: 'north',
     config: {
@@ -111,7 +111,7 @@ export const MATRIX: Readonly<Record<string, Values>> = {
     host: { journal: 'never' },
   },
   'profiles beside': { config: { probes: { syscalls: {} } }, profiles: { realtime: REALTIME } },
-  'profiles alone': {
+  'profiles only': {
     main: { enabled: false },
     profiles: { a: {}, b: { enabled: false }, realtime: REALTIME },
   },
@@ -233,7 +233,7 @@ export interface Said {
   output: string;
 }
 
-/** Runs Helm; `values`, where given, as its -f. `wrapper` is a program with arguments that starts it. */
+/** Runs Helm; `values`, if given, are passed with -f. `wrapper` is a program with arguments that starts it. */
 export function helm(
   args: readonly string[],
   values?: Values,
@@ -257,7 +257,7 @@ export function helm(
   }
 }
 
-/** What the chart renders to. Throws with Helm's words where it does not. */
+/** The manifests that the chart renders to. Throws with Helm's words if it cannot render them. */
 export function render(values: Values, namespace = 'ftrace', flags: readonly string[] = []): Manifest[] {
   const { status, output } = helm(
     [
@@ -277,7 +277,7 @@ export function manifestsOf(text: string): Manifest[] {
   return documents.map((document) => document.toJS() as Manifest | null).filter((one) => one !== null);
 }
 
-/** The DaemonSet of a profile, of the main one without. */
+/** The DaemonSet of a profile; without a profile, the main one. */
 export function daemonSetOf(manifests: readonly Manifest[], component = 'agent'): PodTemplate {
   const found = manifests.find(
     ({ kind, metadata }) =>

@@ -1,6 +1,6 @@
 /**
- * deploy/compose as far as it can be tried without an engine and a registry: docker-compose reads it, what it mounts is
- * there, promtool and the agent take their configs.
+ * Checks deploy/compose without an engine and a registry: docker-compose reads it, the files that it mounts exist,
+ * promtool and the agent accept their configs.
  */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
@@ -24,7 +24,7 @@ function output(program: string, ...args: string[]): string {
   return stdout;
 }
 
-describe('deploy/compose; NOT TRIED: starting it, for there is neither an engine nor a registry here', () => {
+describe('deploy/compose; NOT TRIED: starting it, because there is neither an engine nor a registry here', () => {
   const { services } = parse(readFileSync(join(DIRECTORY, 'compose.yaml'), 'utf8')) as Compose;
 
   it('is read by docker-compose', { skip: skipWithout('docker-compose', 'docker-compose') }, (t) => {

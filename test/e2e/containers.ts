@@ -1,6 +1,7 @@
 /**
- * The image as deploy/image/build.sh makes it, and containers of it by Debian's podman, as locked up as a pod of the
- * chart: no capabilities, no new privileges, the engine's seccomp filter, a read-only root, tracefs at /tracing.
+ * Builds the image with deploy/image/build.sh and runs containers of it with Debian's podman. They are locked down like
+ * a pod of the chart: no capabilities, no new privileges, the engine's seccomp filter, a read-only root, tracefs at
+ * /tracing.
  */
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
@@ -12,12 +13,12 @@ import { fileURLToPath } from 'node:url';
 import { type Bench, parseScrape, type Scrape, TRACEFS } from '../support/agent.ts';
 
 const BUILD = fileURLToPath(new URL('../../deploy/image/build.sh', import.meta.url));
-/** Outside of the bench, so that the stand-in bases are made once; images are removed by the tests that made them. */
+/** Outside of the bench, so that the stand-in base images are made once. Tests remove the images that they made. */
 export const STORAGE = join(homedir(), '.cache', 'ftrace-exporter', 'images');
 const START_TIMEOUT_MS = 30_000;
 const MOST_FILES = 4096;
 
-/** Programs as Debian has them, where sbin may not be in PATH. */
+/** Where Debian has its programs; sbin may not be in PATH. */
 const RUNTIMES = ['/usr/sbin/runc', '/usr/bin/crun'];
 
 export interface Outcome {
@@ -30,9 +31,9 @@ export interface Engine {
   /** `podman 4.3.1 with runc 1.1.5` */
   name: string;
   podman(...args: string[]): Outcome;
-  /** Runs a command of the image to its end, locked up. */
+  /** Runs a command of the image to its end, locked down. */
   once(options: readonly string[], ...command: string[]): Outcome;
-  /** Starts an agent, locked up, and waits until it is ready. */
+  /** Starts an agent, locked down, and waits until it is ready. */
   start(options: readonly string[], ...command: string[]): Promise<Container>;
 }
 
@@ -52,7 +53,7 @@ export function outcomeOf(program: string, ...args: string[]): Outcome {
   return { status: done.status, output: done.stdout + done.stderr };
 }
 
-/** Builds the image for an architecture; its tag, and what the script says. */
+/** Builds the image for an architecture. Returns its tag and the output of the script. */
 export function buildImage(arch: string, purpose: string): { tag: string; said: string } {
   const tag = `localhost/ftrace-exporter-test:${purpose}-${process.pid}-${arch}`;
   const { status, output } = outcomeOf(BUILD, '--arch', arch, '--tag', tag, '--storage', STORAGE);
@@ -61,13 +62,13 @@ export function buildImage(arch: string, purpose: string): { tag: string; said: 
   return { tag, said: said.join('\n') };
 }
 
-/** The locks of every container here. A tmpfs on /tmp, /run or elsewhere, podman's own idea, is not among them. */
+/** The restrictions of every container here. They have no tmpfs on /tmp, /run or elsewhere, which podman would add. */
 const LOCKED_UP = [
   ...['--cap-drop=all', '--security-opt=no-new-privileges', '--read-only', '--read-only-tmpfs=false'],
   ...['--network=host', `--volume=${TRACEFS}:/tracing`],
 ];
 
-/** An engine that runs this image here. Throws with what each runtime said when none does. */
+/** An engine that can run this image here. If none can, throws with what each runtime printed. */
 export function engineFor(tag: string, bench: Bench): Engine {
   const storage = [`--root=${STORAGE}/storage`, `--runroot=${STORAGE}/run`, '--storage-driver=vfs'];
   mkdirSync(STORAGE, { recursive: true });
@@ -87,7 +88,7 @@ export function engineFor(tag: string, bench: Bench): Engine {
   assert.fail(`no container runs here (apt-get install podman runc):\n${tried.join('\n')}`);
 }
 
-/** Podman would raise them, which a machine without CAP_SYS_RESOURCE refuses. */
+/** Podman would raise these limits, and a machine without CAP_SYS_RESOURCE refuses that. */
 function limits(): string[] {
   const text = readFileSync('/proc/self/limits', 'utf8');
   return ['nofile:Max open files', 'nproc:Max processes'].map((pair) => {
@@ -141,12 +142,12 @@ async function whenReady(child: ChildProcess, name: string, end: () => Outcome):
         },
       };
     assert.equal(child.exitCode, null, `the container ended:\n${output}`);
-    assert.ok(performance.now() < deadline, `the container does not get ready:\n${output}`);
+    assert.ok(performance.now() < deadline, `the container did not become ready:\n${output}`);
     await sleep(50);
   }
 }
 
-/** Mounts the file system of an image, gives its place, and unmounts it again. */
+/** Mounts the file system of an image, passes its path on, and unmounts it again. */
 export function withRootOf<T>(tag: string, use: (root: string) => T): T {
   const storage = [`--root=${STORAGE}/storage`, `--runroot=${STORAGE}/run`, '--storage-driver=vfs'];
   const mounted = outcomeOf('podman', ...storage, 'image', 'mount', tag);
@@ -158,7 +159,7 @@ export function withRootOf<T>(tag: string, use: (root: string) => T): T {
   }
 }
 
-/** Takes an image away again. */
+/** Removes an image. */
 export function removeImage(tag: string): void {
   const storage = [`--root=${STORAGE}/storage`, `--runroot=${STORAGE}/run`, '--storage-driver=vfs'];
   outcomeOf('podman', ...storage, 'rmi', '--force', tag);

@@ -1,5 +1,5 @@
 /**
- * A Kubernetes API without nodes: etcd and kube-apiserver, started for a test. There are no controllers, so what is made is
+ * A Kubernetes API without nodes: etcd and kube-apiserver, started for a test. There are no controllers, so objects are
  * validated, admitted and stored, and no pod ever runs.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
@@ -48,7 +48,7 @@ export function etcdFlags(directory: string, client: number, peer: number): stri
   ];
 }
 
-/** What the server is started with anywhere; see `writeCredentials`. */
+/** The server's flags anywhere; see `writeCredentials`. */
 export function apiServerFlags(directory: string, etcd: number, port: number): string[] {
   return [
     `--etcd-servers=http://127.0.0.1:${etcd}`,
@@ -74,7 +74,7 @@ export function writeCredentials(directory: string, tokens: readonly string[]): 
   writeFileSync(join(directory, 'tokens.csv'), tokens.map((line) => `${line}\n`).join(''));
 }
 
-/** The server's certificate is one it made itself a moment ago. */
+/** The server makes its own certificate when it starts. */
 export function writeKubeconfig(file: string, port: number, token: string): void {
   const cluster = { server: `https://127.0.0.1:${port}`, 'insecure-skip-tls-verify': true };
   const config = {
@@ -88,7 +88,10 @@ export function writeKubeconfig(file: string, port: number, token: string): void
   writeFileSync(file, JSON.stringify(config));
 }
 
-/** Starts both in a directory of their own; `stop` ends them. Throws with the end of the log when it does not come up. */
+/**
+ * Starts both in a directory of their own; `stop` ends them. Throws with the end of the log if the server does not come
+ * up.
+ */
 export async function startControlPlane(directory: string): Promise<ControlPlane> {
   const program = goProgram(CONTROL_PLANE);
   mkdirSync(directory, { recursive: true });
@@ -116,14 +119,14 @@ export async function startControlPlane(directory: string): Promise<ControlPlane
     ...apiServerFlags(directory, client, port),
     '--authorization-mode=RBAC',
     '--service-cluster-ip-range=10.0.0.0/24',
-    // A controller makes the accounts that it would ask for, and here is none.
+    // A controller would make the accounts that this plugin asks for, and none runs here.
     '--disable-admission-plugins=ServiceAccount',
   );
 
   const ask = (method: string, path: string, body?: unknown): Promise<Answer> =>
     new Promise((resolve, reject) => {
       const headers = { authorization: `Bearer ${TOKEN}`, 'content-type': 'application/json' };
-      // Its certificate is one it has made for itself a moment ago.
+      // The server has just made its own certificate.
       const options = { host: '127.0.0.1', port, path, method, headers, rejectUnauthorized: false };
       const asked = request(options, (response) => {
         let text = '';

@@ -1,6 +1,7 @@
 /**
- * What a panel costs on a fleet: series that its queries touch, and series that they give. Nodes of 64 CPUs and ten disks
- * are simulated, as many as this machine's Prometheus takes; what a fleet of 2,000 costs follows from the cost per node.
+ * Measures what a panel costs on a fleet: series that its queries touch, and series that they return. Simulates nodes
+ * of 64 CPUs and ten disks, as many as this machine's Prometheus can take. The cost of a fleet of 2,000 follows from
+ * the cost per node.
  */
 import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
@@ -19,9 +20,12 @@ const DASHBOARDS = new URL('../../grafana/dashboards/', import.meta.url);
 const NODES = 4;
 const CPUS = 64;
 const FLEET = 2000;
-/** Of probes that are off by default, all on every CPU; such a node has some 33,000 series, one with defaults 2,440. */
+/**
+ * Probes that are off by default, all on every CPU. Such a node has some 33,000 series; one with the defaults has
+ * 2,440.
+ */
 const MORE_PROBES = ['syscalls', 'events', 'function', 'function_graph', 'osnoise', 'timerlat', 'hwlat'];
-/** Most series that a panel may touch: of one node or, on Fleet, of each. */
+/** The most series that a panel may touch: of one node or, on Fleet, of each. */
 const MOST_TOUCHED: Readonly<Record<string, number>> = {
   'ftrace-agent': 200,
   // 40,000 series of a fleet of 2,000: two operations of each of ten disks.
@@ -33,9 +37,9 @@ const MOST_TOUCHED: Readonly<Record<string, number>> = {
   // A histogram of four sources, or of three contexts, on each CPU.
   'ftrace-realtime': 3500,
 };
-/** Lines, bars or buckets of a panel: two contexts of each CPU, of which one chooses. */
+/** The most lines, bars or buckets in a panel: two contexts of each CPU, of which the user chooses one. */
 const MOST_RETURNED = 2 * CPUS;
-/** One of each group, which are evaluated at times of their own. */
+/** One rule of each group; groups are evaluated at different times. */
 const LAST_RULES = [
   'instance_handler:ftrace_irq_duration_seconds:p99_rate5m',
   'instance:ftrace_softirq_seconds:ratio_rate5m',
@@ -84,7 +88,7 @@ describe(`queries of dashboards on ${NODES} nodes of ${CPUS} CPUs`, () => {
         rule_files: [join(RULES, 'rules.yaml'), join(RULES, 'alerts.yaml')],
       },
     );
-    // Rates need two scrapes, and the rules a look at them.
+    // Rates need two scrapes, and recording rules need time to evaluate them.
     const deadline = performance.now() + DEADLINE_MS;
     for (const rule of LAST_RULES) {
       while ((await count(rule)) === 0) {
@@ -97,7 +101,7 @@ describe(`queries of dashboards on ${NODES} nodes of ${CPUS} CPUs`, () => {
   const count = async (query: string): Promise<number> =>
     Number((await prometheus.query(`count(${query})`))[0]?.value?.[1] ?? 0);
 
-  /** Series that the selectors of an expression match, each counted as often as it is read. */
+  /** Series that the selectors of an expression match. A series that is read twice counts twice. */
   async function touchedBy(expr: string): Promise<number> {
     const selectors = expr.match(/[a-zA-Z_:][\w:]*\{[^}]*\}|(?<![\w:])\{[^}]*\}/g) ?? [];
     assert.ok(selectors.length > 0, expr);

@@ -1,6 +1,6 @@
 /**
- * Every query of every panel, and every variable, of the dashboards in a real Prometheus: each returns series with
- * numbers, of the agent on this kernel or of what tracers of another kernel wrote.
+ * Runs every query of every panel, and every variable, of the dashboards in a real Prometheus. Each must return series
+ * with numbers, from the agent on this kernel or from what another kernel's tracers wrote.
  */
 import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
@@ -12,7 +12,7 @@ import { PROMETHEUS } from './go-program.ts';
 
 const DASHBOARDS = new URL('../../grafana/dashboards/', import.meta.url);
 const DEADLINE_MS = 40_000;
-// Of the file, not of the suite: the fleet ends before it.
+// At the top of the file, not in the suite: the fleet ends before the suite does.
 const bench = makeBench('dashboards');
 
 interface Dashboard {
@@ -25,7 +25,7 @@ const dashboards = readdirSync(DASHBOARDS).map(
   (name) => JSON.parse(readFileSync(new URL(name, DASHBOARDS), 'utf8')) as Dashboard,
 );
 
-/** As Grafana fills in a dashboard that shows everything. */
+/** Fills in variables as Grafana does when a dashboard shows everything. */
 const filledIn = (expr: string) => expr.replaceAll('$__rate_interval', '5m').replaceAll(/"\$\w+"/g, '".*"');
 
 describe(`dashboards in Prometheus ${PROMETHEUS.version.replace('v0.3', '3.')}`, () => {
@@ -35,7 +35,7 @@ describe(`dashboards in Prometheus ${PROMETHEUS.version.replace('v0.3', '3.')}`,
   });
   after(() => fleet?.end());
 
-  /** How many series with a number a query gives; waits for the first. */
+  /** The number of series with a number that a query returns; waits for the first one. */
   async function seriesOf(expr: string, deadline: number): Promise<number> {
     for (;;) {
       const result = await fleet.prometheus.query(filledIn(expr));

@@ -1,4 +1,6 @@
-/** Exemplars of a live agent in a current Prometheus: what its API says is what the agent says, by text and protobuf. */
+/**
+ * Exemplars of a live agent in a current Prometheus: its API must show what the agent serves, as text and as protobuf.
+ */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -83,13 +85,14 @@ test('exemplars of slow syscalls, by every format that has them', async () => {
       .sort(byTrace);
   };
 
-  // Other programs call futex as well: what has not moved between two looks is what was scraped between them.
+  // Other programs call futex as well. A value that has not changed between two reads is the one that was scraped
+  // between them.
   for (let attempt = 1; ; attempt++) {
     const before = await own();
     await prometheus.scraped('openmetrics', 'protobuf', 'native', 'text');
     const after = await own();
     if (before.length < 3 || JSON.stringify(before) !== JSON.stringify(after)) {
-      assert.ok(attempt < 40, `the agent does not come to rest: ${before.length} exemplars`);
+      assert.ok(attempt < 40, `the agent did not come to rest: ${before.length} exemplars`);
       await sleep(100);
       continue;
     }

@@ -1,6 +1,6 @@
 /**
- * A fleet for dashboards and rules: an agent on the running kernel with a disk of its own and a workload, agents that
- * serve what tracers of another kernel wrote, and a Prometheus that scrapes them all, with the rules as they are shipped.
+ * A fleet for dashboards and rules: an agent on the running kernel with its own disk and a workload, agents that serve
+ * what another kernel's tracers wrote, and a Prometheus that scrapes them all and has the shipped rules.
  */
 import assert from 'node:assert/strict';
 import { execFileSync, spawn } from 'node:child_process';
@@ -18,7 +18,7 @@ export const JOB = 'ftrace-exporter';
 export const RULES = fileURLToPath(new URL('../../deploy/prometheus/', import.meta.url));
 const FIXTURES = fileURLToPath(new URL('../fixtures/', import.meta.url));
 
-/** What this machine's kernel may refuse: the text that the tracers of a 6.12-rt kernel wrote. */
+/** Text that the tracers of a 6.12-rt kernel wrote, because this machine's kernel may not have them. */
 const RECORDED: Readonly<Record<string, string>> = {
   function: 'tracers-6.12-rt/function.txt',
   function_graph: 'tracers-6.12-rt/function_graph.txt',
@@ -28,7 +28,10 @@ const RECORDED: Readonly<Record<string, string>> = {
   wakeup_rt: 'text/6.12-rt.wakeup_rt.txt',
 };
 export const RECORDED_PROBES = Object.keys(RECORDED);
-/** Scrapes of a recording that begin with counters at 0: it happened at once, and rates need a before. */
+/**
+ * The first scrapes of a recording show counters at 0. Everything in it happened before them, and rates need an earlier
+ * value.
+ */
 const SCRAPES_BEFORE = 2;
 const DISK_BYTES = 32 << 20;
 const WORK = `ls /no/such/file; dd if=/dev/zero of=$0 bs=16k count=20 oflag=direct conv=fsync
@@ -37,11 +40,11 @@ const WORK = `ls /no/such/file; dd if=/dev/zero of=$0 bs=16k count=20 oflag=dire
 export interface Fleet {
   prometheus: Prometheus;
   agents: readonly Agent[];
-  /** Ends the agent that traces, so that it puts the top level back, which it has for the probe blk. */
+  /** Ends the agent that traces. It then restores the top level, which it took for the probe blk. */
   end(): Promise<void>;
 }
 
-/** `withTopLevel: false` leaves the top level of tracefs alone, and with it out the probe blk. */
+/** `withTopLevel: false` does not touch the top level of tracefs and so leaves out the probe blk. */
 export async function startFleet(bench: Bench, { withTopLevel = true } = {}): Promise<Fleet> {
   const device = makeDisk(bench);
   const live = await bench.start({
@@ -50,7 +53,7 @@ export async function startFleet(bench: Bench, { withTopLevel = true } = {}): Pr
       events: { count: ['sched:sched_process_exec'] },
       blk: withTopLevel ? { devices: [basename(device)] } : { enabled: false },
     },
-    // Some wait of the workload is as long; the budget keeps the others out.
+    // Some wait of the workload is this long; the budget drops the others.
     spans: { kinds: { sched: { threshold: '10us' } } },
     otlp: { metrics: true, metric_export_interval: '500ms', endpoint: await openSink(bench) },
   });
@@ -77,7 +80,7 @@ export async function startFleet(bench: Bench, { withTopLevel = true } = {}): Pr
           targets: [target],
           labels: { cluster: 'e2e', instance },
         })),
-        // osnoise's own label, which a replay has for itself.
+        // A label of osnoise's own; a replay has a label of the same name.
         metric_relabel_configs: [
           { source_labels: ['exported_source'], regex: '(.+)', target_label: 'source' },
           { regex: 'exported_source', action: 'labeldrop' },
@@ -88,7 +91,7 @@ export async function startFleet(bench: Bench, { withTopLevel = true } = {}): Pr
     { rule_files: [join(RULES, 'rules.yaml'), join(RULES, 'alerts.yaml')] },
   );
   await prometheus.scraped(JOB);
-  // What appears only when it happens: twice, with a scrape between.
+  // Events that a counter shows only once they happen: twice, with a scrape between them.
   for (let time = 0; time < 2; time++) {
     await talkNonsense(live);
     const span = '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01';
@@ -117,7 +120,7 @@ function makeDisk(bench: Bench): string {
   return device;
 }
 
-/** `host:port` of a server that has the agent's metrics, counters at 0 for the first scrapes. */
+/** `host:port` of a server that has the agent's metrics; in the first scrapes its counters are at 0. */
 async function fromZero(bench: Bench, agent: Agent): Promise<string> {
   let scrapes = 0;
   return serve(bench, async () => {
@@ -131,7 +134,7 @@ function withCountersAtZero(text: string): string {
   return text.replace(/^(ftrace_\w+_(?:total|bucket|sum|count)(?:\{.*\})?) \S+$/gm, '$1 0');
 }
 
-/** URL of an OTLP backend that takes everything and keeps nothing: an empty message is "all accepted". */
+/** URL of an OTLP backend that accepts everything and stores nothing: an empty message means "all accepted". */
 async function openSink(bench: Bench): Promise<string> {
   return `http://${await serve(bench, async () => ({ type: 'application/x-protobuf', body: '' }))}`;
 }
@@ -143,7 +146,7 @@ async function serve(bench: Bench, answer: () => Promise<{ type: string; body: s
       const { type, body } = await answer();
       response.writeHead(200, { 'content-type': type }).end(body);
     } catch (error) {
-      // At the end of a test Prometheus still scrapes, and agents are gone.
+      // At the end of a test Prometheus still scrapes agents that are gone.
       response.writeHead(502).end(String(error));
     }
   });
@@ -157,7 +160,7 @@ async function serve(bench: Bench, answer: () => Promise<{ type: string; body: s
   return `127.0.0.1:${address.port}`;
 }
 
-/** A request that is none, which the agent refuses. */
+/** A malformed request, which the agent refuses. */
 async function talkNonsense({ url }: Agent): Promise<void> {
   const { hostname, port } = new URL(url);
   await new Promise<void>((resolve) => {

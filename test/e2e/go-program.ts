@@ -1,6 +1,6 @@
 /**
- * Programs that are published as Go modules alone: built once from the module proxy, kept in
- * ~/.cache/ftrace-exporter/bin under their version.
+ * Programs that are published only as Go modules: each is built once from the module proxy and kept under its version
+ * in ~/.cache/ftrace-exporter/bin.
  */
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
@@ -12,22 +12,22 @@ import { fileURLToPath } from 'node:url';
 export interface GoProgram {
   /** Import path of its main package. */
   package: string;
-  /** Directory of the main package, where it is ours and only what it consists of is published. */
+  /** Directory of our own main package, for programs of which only the parts are published. */
   directory?: string;
   version: string;
   tags: readonly string[];
-  /** For the linker, beside what leaves debugging out. */
+  /** More flags for the linker; debugging information is always left out. */
   ldflags?: string;
 }
 
-/** Prometheus 3.16 without its UI, and without service discoveries, most of what there is to compile. */
+/** Prometheus 3.16 without its UI and its service discoveries, which are most of what there is to compile. */
 export const PROMETHEUS: GoProgram = {
   package: 'github.com/prometheus/prometheus/cmd/prometheus',
   version: 'v0.316.0',
   tags: ['netgo', 'remove_all_sd'],
 };
 
-/** The OpenTelemetry Collector, of the parts that tests need. */
+/** The OpenTelemetry Collector with only the parts that tests need. */
 export const COLLECTOR: GoProgram = {
   package: 'ftrace-exporter/test/collector',
   directory: fileURLToPath(new URL('collector', import.meta.url)),
@@ -41,7 +41,7 @@ export const HELM: GoProgram = {
   tags: ['netgo'],
 };
 
-/** Pod Security as kube-apiserver has it, by itself. */
+/** The Pod Security checks of kube-apiserver, as a program of their own. */
 export const POD_SECURITY: GoProgram = {
   package: 'ftrace-exporter/test/pod-security',
   directory: fileURLToPath(new URL('pod-security', import.meta.url)),
@@ -49,7 +49,10 @@ export const POD_SECURITY: GoProgram = {
   tags: ['netgo'],
 };
 
-/** A one-node Kubernetes in one program, kubectl included; it reports its version as a release does, because charts ask. */
+/**
+ * A one-node Kubernetes in one program, kubectl included. It reports its version as a release does, because charts ask
+ * for it.
+ */
 export const CONTROL_PLANE: GoProgram = {
   package: 'ftrace-exporter/test/control-plane',
   directory: fileURLToPath(new URL('control-plane', import.meta.url)),
@@ -74,7 +77,7 @@ export const [CONTAINERD, SHIM, CTR] = ['containerd', 'containerd-shim-runc-v2',
 
 const BIN = join(homedir(), '.cache', 'ftrace-exporter', 'bin');
 
-/** Where the built program is kept. That of a directory here also has a hash of its source in its name. */
+/** Where the built program is kept. The name of one with its own directory also has a hash of its source. */
 export function pathOf(program: GoProgram): string {
   const { directory, version } = program;
   const name = `${basename(program.package)}-${version}`;
@@ -88,7 +91,7 @@ export function isBuilt(program: GoProgram): boolean {
   return existsSync(pathOf(program));
 }
 
-/** Path of the program, which is built when it is missing. Throws, with what to do, when it cannot be. */
+/** Path of the program, which is built if it is missing. If it cannot be built, throws with what to do. */
 export function goProgram(program: GoProgram): string {
   const path = pathOf(program);
   if (existsSync(path)) return path;
@@ -109,7 +112,7 @@ export function goProgram(program: GoProgram): string {
       ],
       {
         ...(program.directory === undefined ? {} : { cwd: program.directory }),
-        // One package at a time: the linker and the largest packages take a gigabyte each.
+        // One package at a time, because the linker and the largest packages take a gigabyte each.
         env: {
           ...process.env,
           GOBIN: directory,

@@ -1,4 +1,7 @@
-/** The chart through the real Helm: lint, what every set of values renders to, and what is refused with which words. */
+/**
+ * The chart through the real Helm: lint, what every set of values renders to, and which values it refuses with which
+ * words.
+ */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
@@ -46,7 +49,7 @@ const configOf = (manifests: ReturnType<typeof render>, profile: string): Record
       ?.data?.['ftrace-exporter.yaml'] ?? '',
   );
 
-/** A list of arguments with the paths of the pod replaced by those of this machine. */
+/** A list of arguments in which paths of the pod are replaced by paths of this machine. */
 function onThisMachine(args: readonly string[]): string[] {
   return args
     .filter((arg) => arg !== 'run' && !arg.startsWith('--config.file='))
@@ -58,7 +61,7 @@ function onThisMachine(args: readonly string[]): string[] {
     );
 }
 
-/** Values, and what is said of them. */
+/** Values, and what Helm prints about them. */
 const REFUSALS: readonly [string, Values, RegExp][] = [
   ['an unknown value', { imgae: {} }, /additional properties 'imgae' not allowed/],
   ['a tag that is none', { image: { tag: 'a b' } }, /at '\/image\/tag': 'a b' does not match pattern/],
@@ -393,7 +396,7 @@ describe('the chart', () => {
   it('probes as the web config lets it', () => {
     const live = (name: string) => daemonSetOf(render(MATRIX[name])).spec.containers[0].livenessProbe;
     assert.equal(live('default')?.httpGet?.scheme, 'HTTP');
-    assert.equal(live('TLS alone')?.httpGet?.scheme, 'HTTPS');
+    assert.equal(live('TLS only')?.httpGet?.scheme, 'HTTPS');
     assert.ok(live('pod monitor with TLS and a password')?.tcpSocket);
     assert.equal(live('everything more'), undefined);
     const { startupProbe } = daemonSetOf(render({})).spec.containers[0];

@@ -1,6 +1,6 @@
 /**
- * The container image, built and run here: what is in it; that it serves live metrics without a capability, with a
- * read-only root and tracefs at /tracing; and that it counts what a root process beside it counts.
+ * Builds and runs the container image. Checks its content; that it serves live metrics without a capability, with a
+ * read-only root and tracefs at /tracing; and that it counts the same as a root process beside it.
  */
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
@@ -34,7 +34,7 @@ interface LockFile {
   packages: Record<string, { version?: string; dev?: boolean; optional?: boolean; devOptional?: boolean }>;
 }
 
-/** Packages of production, by their paths, as the lock file has them. */
+/** Paths of the production packages in the lock file. */
 function lockedPackages(): string[] {
   const file = new URL('../../package-lock.json', import.meta.url);
   const { packages } = JSON.parse(readFileSync(file, 'utf8')) as LockFile;
@@ -114,7 +114,7 @@ describe('the container image', () => {
       );
       const kib = Number(outcomeOf('du', '-sk', join(root, 'app')).output.split('\t')[0]);
       t.diagnostic(`/app is ${(kib / 1024).toFixed(1)} MiB of ${app.length} files on top of the base`);
-      // 15 MiB of it are OpenTelemetry's SDK and grpc-js, loaded only where OTLP is configured.
+      // 15 MiB of it are OpenTelemetry's SDK and grpc-js, which are only loaded if OTLP is configured.
       assert.ok(kib < 28 << 10, `${kib} KiB`);
     });
   });
@@ -195,7 +195,7 @@ describe('the container image', () => {
       const [inContainer, asRoot] = last.map((scrape, i) => difference(counts(scrape), counts(first[i])));
       const lostBy = (scrape: Scrape) => scrape.sum('ftrace_exporter_events_lost_total');
       const lost = last.map((scrape, i) => lostBy(scrape) - lostBy(first[i]));
-      // Other programs may call getppid as well, or leave the agents too little CPU; then it is done again.
+      // Other programs may also call getppid, or leave the agents too little CPU time; then the attempt is repeated.
       const strangers = others.count() - strangersBefore;
       if ((strangers === 0 && lost.every((events) => events === 0)) || attempt === 5) {
         assert.deepEqual(lost, [0, 0]);
@@ -249,7 +249,7 @@ describe('the container image', () => {
     assert.equal(inside.status, 0, inside.output);
     assert.match(inside.output, /HTTP\/1\.1 200/);
     t.diagnostic(`the check in the container: ${inside.output.trim()}`);
-    // It hangs: stopped, the kernel still takes connections, but nothing answers.
+    // The stopped process hangs: the kernel still accepts connections, but nothing answers.
     engine.podman('kill', '--signal=STOP', container.name);
     assert.equal(check().status, 1, 'healthy while it hangs');
     engine.podman('kill', '--signal=CONT', container.name);

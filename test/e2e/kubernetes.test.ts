@@ -1,7 +1,7 @@
 /**
- * The chart and the plain manifests against a real kube-apiserver: every manifest is taken with strict checking of its
- * fields, a release is installed, upgraded, rolled back and removed by Helm, and Pod Security says in what the pods
- * exceed "baseline". What is missing here is a node: test/cluster has one.
+ * Applies the chart and the plain manifests to a real kube-apiserver. It must accept every manifest with strict
+ * checking of fields. Helm installs, upgrades, rolls back and removes a release. Pod Security must report exactly what
+ * the pods need beyond "baseline". There is no node here; test/cluster has one.
  */
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
@@ -27,7 +27,7 @@ const DEPLOY = fileURLToPath(new URL('../../deploy/', import.meta.url));
 
 const bench = makeBench('kubernetes');
 
-/** Where a kind is in the API, below its version. */
+/** Where the API has a kind, below its version. */
 const PLURALS: Record<string, string> = {
   ClusterRole: 'clusterroles',
   ClusterRoleBinding: 'clusterrolebindings',
@@ -43,7 +43,7 @@ const PLURALS: Record<string, string> = {
   ServiceMonitor: 'servicemonitors',
   VerticalPodAutoscaler: 'verticalpodautoscalers',
 };
-/** In the order in which they are applied. */
+/** In the order in which the kinds are applied. */
 const PLAIN = [
   'kubernetes/ftrace-exporter.yaml',
   'kubernetes/monitoring.yaml',
@@ -59,7 +59,7 @@ function placeOf({ apiVersion, kind, metadata }: Manifest): string {
   return `${group}${namespace}/${plural}`;
 }
 
-// Some 2,800 packages to compile: not asked of everybody.
+// Building it compiles some 2,800 packages, so it is optional.
 const reason = `NOT RUN: kube-apiserver ${CONTROL_PLANE.version} is not built; npm run control-plane builds it`;
 if (!isBuilt(CONTROL_PLANE)) console.log(reason);
 
@@ -75,7 +75,7 @@ describe('Kubernetes', { skip: isBuilt(CONTROL_PLANE) ? false : reason }, () => 
       );
       const what = `${manifest.kind} ${manifest.metadata.name}`;
       assert.equal(status, 201, `${what}: ${body.message}`);
-      // An enforced level warns of what it would not let run; that has its own test.
+      // A namespace with an enforced level warns about pods that it would not run; another test covers that.
       assert.deepEqual(
         warnings.filter((text) => !text.includes('PodSecurity')),
         [],
@@ -90,7 +90,9 @@ describe('Kubernetes', { skip: isBuilt(CONTROL_PLANE) ? false : reason }, () => 
     assert.equal(status, 201);
   };
 
-  /** What Pod Security says of the pod that a DaemonSet would make, in a namespace of that level; '' for nothing. */
+  /**
+   * What Pod Security reports about the pod that a DaemonSet would make in a namespace of that level; '' for nothing.
+   */
   const podSecurity = async (values: Values, level: string): Promise<string> => {
     const { metadata, spec } = daemonSetOf(render(values, level));
     const pod = { apiVersion: 'v1', kind: 'Pod', metadata: { ...metadata, name: 'test' }, spec };
@@ -110,11 +112,11 @@ describe('Kubernetes', { skip: isBuilt(CONTROL_PLANE) ? false : reason }, () => 
     console.log(`custom resources of ${OPERATOR}: ${CUSTOM.join(', ')}; ${AUTOSCALER}`);
     await served('/apis/monitoring.coreos.com/v1', CUSTOM);
     await served('/apis/autoscaling.k8s.io/v1', ['verticalpodautoscalers']);
-    // The plain manifests' own, for everything else of theirs has to go there.
+    // The namespace of the plain manifests, because they name it.
     const [first] = manifestsOf(readFileSync(join(DEPLOY, PLAIN[0]), 'utf8'));
     const { status, body, warnings } = await api.ask('POST', '/api/v1/namespaces', first);
     assert.deepEqual([first.kind, status, warnings], ['Namespace', 201, []], body.message);
-    // Where sets of values put things.
+    // Where sets of values put objects.
     for (const name of ['observability', 'monitoring', 'grafana']) await namespace(name);
     for (const level of ['privileged', 'baseline', 'restricted']) {
       await namespace(level, { 'pod-security.kubernetes.io/enforce': level });
@@ -122,7 +124,7 @@ describe('Kubernetes', { skip: isBuilt(CONTROL_PLANE) ? false : reason }, () => 
   });
   after(() => api?.stop());
 
-  /** Waits until resources of a group can be asked for. */
+  /** Waits until the resources of a group are available. */
   const served = async (group: string, names: readonly string[]) => {
     const deadline = Date.now() + 30_000;
     for (;;) {

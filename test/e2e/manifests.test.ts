@@ -1,7 +1,7 @@
 /**
- * All that the chart renders, the plain manifests and the collector's, against the published types of Kubernetes and the
- * Prometheus operator; and what Pod Security says of the pods, by kube-apiserver's own code for it. What a server does
- * with them is in kubernetes.test.ts.
+ * Checks all that the chart renders, the plain manifests and the collector's, against the published types of Kubernetes
+ * and the Prometheus operator. Checks the pods with kube-apiserver's own code for Pod Security. What a server does with
+ * them is tested in kubernetes.test.ts.
  */
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
@@ -17,7 +17,7 @@ import { plainManifests } from './plain-manifests.ts';
 const PLAIN = fileURLToPath(new URL('../../deploy/kubernetes/', import.meta.url));
 const COLLECTOR = fileURLToPath(new URL('../../deploy/otel-collector/', import.meta.url));
 
-/** What Pod Security says of the pods of the main DaemonSet; '' for nothing. */
+/** What Pod Security reports about the pods of the main DaemonSet; '' for nothing. */
 function podSecurity(values: Values, level: string): string {
   const { metadata, spec } = daemonSetOf(render(values));
   const input = JSON.stringify({ apiVersion: 'v1', kind: 'Pod', metadata, spec });

@@ -1,6 +1,6 @@
 /**
- * Native histograms in real Prometheus servers, a current one and Debian's: what they store is what the agent has.
- * The agent's own figures are read twice: as OpenMetrics, and as protobuf by protobufjs.
+ * Native histograms in real Prometheus servers, a current one and Debian's: what they store must equal what the agent
+ * has. The agent's own figures are read twice: as OpenMetrics, and as protobuf by protobufjs.
  */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
@@ -20,7 +20,7 @@ const PROTOBUF = 'application/vnd.google.protobuf;proto=io.prometheus.client.Met
 const BOUNDS = [-6, -5, -4, -3, -2, -1, 0].flatMap((power) =>
   [1, 2, 5].map((digit) => openMetricsFloat(Number(`${digit}e${power}`))),
 );
-/** What does not change in an agent at rest. */
+/** Metrics that do not change while an agent is at rest. */
 const AT_REST = '{__name__=~"ftrace_.+",__name__!~"ftrace_exporter_drain_.*"';
 
 const job = (name: string, agent: Agent, options: object = {}) => ({
@@ -29,7 +29,7 @@ const job = (name: string, agent: Agent, options: object = {}) => ({
   ...options,
 });
 
-/** A series by its name and labels, without those that Prometheus added. */
+/** A series by its name and labels, without the labels that Prometheus added. */
 function identity(labels: Record<string, string>): string {
   const { job: _, instance: __, ...own } = labels;
   return JSON.stringify(Object.entries(own).sort(([a], [b]) => (a < b ? -1 : 1)));
@@ -38,7 +38,10 @@ function identity(labels: Record<string, string>): string {
 const accepting = async (agent: Agent, accept: string) =>
   Buffer.from(await (await fetch(`${agent.url}/metrics`, { headers: { accept } })).arrayBuffer());
 
-/** Classic samples of the kernel's metrics by identity, from the agent's OpenMetrics; `le` is compared as text. */
+/**
+ * Classic samples of the kernel's metrics by identity, from the agent's OpenMetrics. Values of `le` are compared as
+ * text.
+ */
 async function classicOf(agent: Agent): Promise<Map<string, number>> {
   const text = (await accepting(agent, 'application/openmetrics-text')).toString();
   const samples = parseExposition(text).filter(({ name }) => isAtRest(name));
@@ -67,7 +70,7 @@ async function nativeOf(agent: Agent): Promise<Map<string, DecodedHistogram>> {
 /** Upper bound of a bucket of schema 3. */
 const upperBound = (index: number) => 2 ** (index / 8);
 
-/** As Prometheus 3 interpolates: exponentially within a bucket; in the zero bucket, of positive values, linearly. */
+/** Interpolates as Prometheus 3 does: exponentially within a bucket; linearly in the zero bucket of positive values. */
 function quantile(q: number, histogram: DecodedHistogram): number {
   let rank = q * histogram.sampleCount;
   const zeroes = histogram.zeroCount ?? 0;
@@ -99,7 +102,10 @@ function assertSameSeries(stored: Iterable<string>, own: Iterable<string>): void
 const byIdentity = (results: readonly QueryResult[]) =>
   new Map(results.map((result) => [identity(result.metric), result]));
 
-/** A Prometheus's values of a job, and that its native histograms are those of the agent, bucket by bucket. */
+/**
+ * Compares the native histograms that a Prometheus stored for a job with those of the agent, bucket by bucket. Returns
+ * its values.
+ */
 async function assertNative(prometheus: Prometheus, agent: Agent, jobName: string, quantiles: boolean) {
   const stored = byIdentity(await prometheus.query(`${AT_REST},job="${jobName}"}`));
   const native = new Map([...stored].filter(([, { histogram }]) => histogram !== undefined));
@@ -146,7 +152,7 @@ async function assertNative(prometheus: Prometheus, agent: Agent, jobName: strin
 const nameIn = (series: string) =>
   (JSON.parse(series) as [string, string][]).find(([label]) => label === '__name__')?.[1] ?? '';
 
-/** That the classic series, `le` by its text, are those of the agent; returns how many. */
+/** Checks that the classic series, with `le` as text, are those of the agent. Returns their number. */
 function assertClassic(stored: ReadonlyMap<string, QueryResult>, own: ReadonlyMap<string, number>): void {
   const classic = [...stored].filter(([, { value }]) => value !== undefined);
   assert.ok(own.size > 100);
@@ -158,8 +164,9 @@ function assertClassic(stored: ReadonlyMap<string, QueryResult>, own: ReadonlyMa
 }
 
 /**
- * That stored native histograms agree with the agent's classic samples: count and sum are the same, and each classic
- * count lies between what the native buckets below its bound hold and what those that reach beyond it hold as well.
+ * Checks that stored native histograms agree with the agent's classic samples. Count and sum must be the same. Each
+ * classic count must lie between two sums: of the native buckets that end at or below its bound, and of these plus the
+ * bucket that contains the bound.
  */
 function assertAgrees(stored: ReadonlyMap<string, QueryResult>, own: ReadonlyMap<string, number>): void {
   let compared = 0;
@@ -184,14 +191,14 @@ function assertAgrees(stored: ReadonlyMap<string, QueryResult>, own: ReadonlyMap
   assert.ok(compared > 100);
 }
 
-test('a current Prometheus: native and classic, native alone, classic alone', async () => {
+test('a current Prometheus: native and classic, only native, only classic', async () => {
   const agent = await bench.start({}, { command: ['replay', CAPTURE, '--serve'] });
   const native = { scrape_native_histograms: true };
   const prometheus = await startPrometheus(bench, goProgram(PROMETHEUS), [
     job('both', agent, { ...native, always_scrape_classic_histograms: true }),
     job('native', agent, native),
     job('classic', agent),
-    // Asks for protobuf, but takes no native histograms.
+    // Asks for protobuf, but does not store native histograms.
     job('protobuf', agent, { scrape_protocols: ['PrometheusProto', 'OpenMetricsText1.0.0'] }),
     job('text', agent, { scrape_protocols: ['PrometheusText0.0.4'] }),
   ]);
@@ -200,13 +207,13 @@ test('a current Prometheus: native and classic, native alone, classic alone', as
   const both = await assertNative(prometheus, agent, 'both', true);
   assertClassic(both, own);
   assertAgrees(both, own);
-  const alone = await assertNative(prometheus, agent, 'native', true);
-  assert.ok(![...alone.keys()].some((series) => nameIn(series).endsWith('_bucket')));
-  // A current Prometheus writes `le` of the text format as it does those of the others.
+  const nativeOnly = await assertNative(prometheus, agent, 'native', true);
+  assert.ok(![...nativeOnly.keys()].some((series) => nameIn(series).endsWith('_bucket')));
+  // A current Prometheus writes `le` of the text format like that of the other formats.
   for (const name of ['classic', 'protobuf', 'text']) {
     assertClassic(byIdentity(await prometheus.query(`${AT_REST},job="${name}"}`)), own);
   }
-  // Families of the process, too, are the same: names and labels, for their values move on.
+  // Families of the process must be the same, too, but only in names and labels, because their values change.
   const rest = async (name: string) => {
     const results = await prometheus.query(`{__name__=~"(process|nodejs)_.+",job="${name}"}`);
     return [...byIdentity(results).keys()];
@@ -231,7 +238,8 @@ test("the running kernel's syscalls, counted twice", async () => {
     const [result] = await prometheus.query(expression);
     return Number(result?.value?.[1]);
   };
-  // Others may call it as well: what has not moved between two looks is what was scraped between them.
+  // Others may call it as well. A value that has not changed between two reads is the one that was scraped between
+  // them.
   for (let attempt = 1; ; attempt++) {
     const before = await agent.scrape();
     await prometheus.scraped('live');
@@ -243,14 +251,14 @@ test("the running kernel's syscalls, counted twice", async () => {
     const after = await agent.scrape();
     const count = after.sum(`${name}_count`, { syscall: 'getppid' });
     if (count < CALLS || before.sum(`${name}_count`, { syscall: 'getppid' }) !== count) {
-      assert.ok(attempt < 10, 'the agent does not come to rest');
+      assert.ok(attempt < 10, 'the agent did not come to rest');
       continue;
     }
     const sum = after.sum(`${name}_sum`, { syscall: 'getppid' });
     assert.deepEqual(stored, { native: count, classic: count, sum });
     break;
   }
-  // Waits for a CPU never rest: each look sees more of them, in one series a histogram.
+  // Waits for a CPU never stop: each read sees more of them, in one series per histogram.
   const waits = () => ask('histogram_count(ftrace_sched_runqueue_latency_seconds)');
   const first = await waits();
   await prometheus.scraped('live');

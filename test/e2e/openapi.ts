@@ -1,7 +1,7 @@
 /**
- * Strict checking of manifests against what Kubernetes and the Prometheus operator publish of their types: the API's
- * OpenAPI document and custom resource definitions, out of their Go modules. Unknown fields, types, what is required,
- * enums and patterns; not what a server knows beyond types.
+ * Checks manifests strictly against the published types of Kubernetes and the Prometheus operator: the API's OpenAPI
+ * document and custom resource definitions, from their Go modules. Finds unknown fields, wrong types, missing fields,
+ * and values outside of enums and patterns; not what a server checks beyond types.
  */
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
@@ -12,7 +12,7 @@ import type { Manifest } from './chart.ts';
 export const KUBERNETES = 'k8s.io/kubernetes@v1.37.2';
 export const OPERATOR = 'github.com/prometheus-operator/prometheus-operator@v0.85.0';
 export const AUTOSCALER = 'k8s.io/autoscaler/vertical-pod-autoscaler@v1.8.1';
-/** Of the Prometheus operator. */
+/** Group of the Prometheus operator. */
 export const CUSTOM = ['podmonitors', 'prometheusrules', 'servicemonitors'];
 
 interface Schema {
@@ -38,13 +38,13 @@ interface CustomResource {
   };
 }
 
-/** Directory of a module, which is downloaded when it is missing. */
+/** Directory of a module, which is downloaded if it is missing. */
 export function goModule(module: string): string {
   const said = execFileSync('go', ['mod', 'download', '-json', module], { encoding: 'utf8', cwd: '/' });
   return (JSON.parse(said) as { Dir: string }).Dir;
 }
 
-/** Definitions of the operator's resources, and of the vertical pod autoscaler's. */
+/** Definitions of the operator's resources and of the vertical pod autoscaler's. */
 export function customResources(): CustomResource[] {
   const directory = join(goModule(OPERATOR), 'example/prometheus-operator-crd');
   const monitoring = CUSTOM.map((name) =>
@@ -55,7 +55,7 @@ export function customResources(): CustomResource[] {
   return [...monitoring, ...autoscaling];
 }
 
-/** A function that gives what is wrong with a manifest, a line each. */
+/** Returns a function that lists what is wrong with a manifest, one finding per line. */
 export function openApiChecker(): (manifest: Manifest) => string[] {
   const file = join(goModule(KUBERNETES), 'api/openapi-spec/swagger.json');
   const { definitions } = JSON.parse(readFileSync(file, 'utf8')) as { definitions: Record<string, Schema> };

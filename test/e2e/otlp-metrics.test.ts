@@ -1,6 +1,6 @@
 /**
- * The same agent scraped and pushed: what a current Prometheus makes of either is the same. A recording is served, so
- * that the kernel's values rest.
+ * Scrapes and pushes the same agent: a current Prometheus must store the same in both cases. The agent serves a
+ * recording, so that the kernel's values do not change.
  */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
@@ -13,7 +13,7 @@ import { goProgram, PROMETHEUS } from './go-program.ts';
 const CAPTURE = fileURLToPath(new URL('../../captures/demo.dat', import.meta.url));
 const bench = makeBench('otlp');
 const ALL = '{__name__=~"(ftrace|process|nodejs)_.+"}';
-/** What moves on while a recording is served: the agent's own doings. */
+/** Metrics that change while a recording is served: those of the agent itself. */
 const MOVING = /^(process|nodejs)_|^ftrace_exporter_(drain|otlp)_/;
 
 interface Both {
@@ -22,7 +22,7 @@ interface Both {
   scraped: Prometheus;
 }
 
-/** An agent, a Prometheus that it pushes to, and one that scrapes it. */
+/** An agent, a Prometheus that it pushes to, and a Prometheus that scrapes it. */
 async function pushedAndScraped(otlp: object, job: object = {}): Promise<Both> {
   const pushed = await startPrometheus(bench, goProgram(PROMETHEUS), [], ['--web.enable-otlp-receiver']);
   const agent = await bench.start(
@@ -53,8 +53,8 @@ async function untilPushed(prometheus: Prometheus): Promise<void> {
 }
 
 /**
- * A series by its name and labels, without those that Prometheus added. `le` by its number: of a push Prometheus writes
- * it otherwise than of a scrape, `0.000001` for `1e-06`.
+ * A series by its name and labels, without the labels that Prometheus added. `le` is compared as a number: Prometheus
+ * writes it differently for a push than for a scrape, `0.000001` for `1e-06`.
  */
 function identity(labels: Record<string, string>): string {
   const { job: _, instance: __, ...own } = labels;
@@ -135,7 +135,7 @@ test('pushed as exponential histograms: count, sum and every bucket as scraped n
     assert.ok(histogram && native);
     assert.deepEqual(histogram[1], native, series);
   }
-  // As a user asks, against the classic series of the scrape.
+  // Compares what a user would ask with the classic series of the scrape.
   for (const name of new Set(Array.from(left.values(), ({ metric }) => metric.__name__))) {
     for (const part of ['count', 'sum']) {
       const asked = byIdentity(await pushed.query(`histogram_${part}(${name})`));

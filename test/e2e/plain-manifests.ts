@@ -1,6 +1,6 @@
 /**
- * What deploy/kubernetes holds, by file: the chart rendered, for those without Helm. `node test/e2e/plain-manifests.ts`
- * (`npm run manifests`) writes it.
+ * The content of deploy/kubernetes, by file: the rendered chart, for users without Helm. `node
+ * test/e2e/plain-manifests.ts` (`npm run manifests`) writes it.
  */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
@@ -22,7 +22,7 @@ const NAMESPACE = {
   metadata: { name: 'ftrace', labels: { 'pod-security.kubernetes.io/enforce': 'privileged' } },
 };
 
-/** Without what tells of Helm. */
+/** Removes what only Helm needs. */
 function plain(manifest: Manifest): Manifest {
   const { labels } = manifest.metadata;
   for (const one of [labels, manifest.spec?.template?.metadata.labels]) {

@@ -1,6 +1,6 @@
 /**
- * A systemd of the test's own, started by private-systemd.sh with the program that `npm pack` makes, installed at /opt as
- * docs/systemd.md says, and the files of deploy/systemd. What it starts is gone behind it.
+ * A systemd for one test, started by private-systemd.sh, with the files of deploy/systemd and the program that `npm
+ * pack` makes, installed at /opt as docs/systemd.md says. Everything that it starts is gone afterwards.
  */
 import assert from 'node:assert/strict';
 import { execFileSync, spawn, spawnSync } from 'node:child_process';
@@ -14,27 +14,27 @@ const SCRIPT = fileURLToPath(new URL('private-systemd.sh', import.meta.url));
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 export const SHIPPED = join(ROOT, 'deploy/systemd');
 const START_TIMEOUT_MS = 30_000;
-/** What services depend on by default: here nothing needs to be done for it. */
+/** Targets that services depend on by default. Here they have nothing to do. */
 const TARGETS = ['test', 'sysinit', 'basic', 'network', 'shutdown'];
-/** There is no journal here, so this alone is not as shipped: where the service writes to. */
+/** There is no journal here, so only this differs from the shipped unit: where the service writes to. */
 const LOG = '[Service]\nStandardOutput=append:/run/log/service\nStandardError=append:/run/log/service\n';
 
 export interface PrivateSystemd {
   /** `/etc/ftrace-exporter` of its services. */
   etc: string;
-  /** Whether the kernel's controller of this name is there for it: `memory`, `pids`. */
+  /** Whether it can use the kernel's controller of this name: `memory`, `pids`. */
   controls(controller: string): boolean;
-  /** Runs a program where its services are. */
+  /** Runs a program in the namespaces of its services. */
   run(...command: string[]): { status: number | null; output: string };
   /** A property of the service. */
   show(property: string): string;
   /** What the service has written since the last call. */
   log(): string;
-  /** Makes a drop-in of the service, or removes it. */
+  /** Writes a drop-in of the service, or removes it. */
   dropIn(name: string, text: string | undefined): void;
 }
 
-/** Installs the packed program below `bench`, and waits for the systemd. */
+/** Installs the packed program below `bench`, and waits for systemd. */
 export async function startSystemd(bench: Bench): Promise<PrivateSystemd> {
   const directory = join(bench.directory, 'systemd');
   for (const name of ['log', 'etc', 'opt', 'units/ftrace-exporter.service.d'])
@@ -75,7 +75,7 @@ export async function startSystemd(bench: Bench): Promise<PrivateSystemd> {
     if (pid !== '' && run('systemctl', 'is-active', 'test.target').output.trim() === 'active') break;
     const console = readFileSync(join(directory, 'log/console'), 'utf8');
     assert.equal(child.exitCode, null, `no systemd can be started here:\n${stderr}${console}`);
-    assert.ok(performance.now() < deadline, `systemd does not get ready:\n${stderr}${console}`);
+    assert.ok(performance.now() < deadline, `systemd did not become ready:\n${stderr}${console}`);
     await sleep(100);
   }
   let read = 0;
@@ -118,7 +118,7 @@ function mountedCgroup(): string {
   throw new Error('control groups of version 2 are mounted nowhere: mount -t cgroup2 none /sys/fs/cgroup');
 }
 
-/** Groups can be removed once the last process has left them, which takes a moment. */
+/** A group can be removed once its last process has left, which takes a moment. */
 function removeCgroups(cgroup: string, tries = 50): void {
   try {
     for (const entry of readdirSync(cgroup, { withFileTypes: true }))

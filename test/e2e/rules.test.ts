@@ -1,6 +1,6 @@
 /**
- * Rules and alerts: promtool's own tests of them, and a real Prometheus that evaluates them with data of agents. What
- * all these agents serve passes promtool's check of metrics.
+ * Rules and alerts: promtool runs their tests, and a real Prometheus evaluates them with data of agents. Everything
+ * that these agents serve must pass promtool's check of metrics.
  */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
@@ -15,7 +15,7 @@ import { type Fleet, RULES, startFleet } from './fleet.ts';
 import { PROMETHEUS } from './go-program.ts';
 
 const DEADLINE_MS = 40_000;
-// Of the file, not of the suite: the fleet ends before it.
+// At the top of the file, not in the suite: the fleet ends before the suite does.
 const bench = makeBench('rules');
 const FILES = ['rules.yaml', 'alerts.yaml'];
 
@@ -118,7 +118,7 @@ describe(`rules in Prometheus ${PROMETHEUS.version.replace('v0.3', '3.')}`, () =
     for (const file of readdirSync(runbooks)) {
       const text = readFileSync(new URL(file, runbooks), 'utf8');
       const blocks = [...text.matchAll(/^```(\w*)\n(.*?)^```$/gms)].filter(([, language]) => language === '');
-      // What is indented goes on from the line before.
+      // An indented line continues the line before.
       const queries = blocks.flatMap(([, , block]) => block.trim().split(/\n(?! )/));
       if (file !== 'README.md') assert.ok(queries.length > 0, `${file} has no query`);
       for (const query of queries) {
@@ -143,7 +143,7 @@ describe(`rules in Prometheus ${PROMETHEUS.version.replace('v0.3', '3.')}`, () =
   }, async () => {
     for (const agent of fleet.agents) {
       const said = promtool(['check', 'metrics'], (await agent.scrape()).text);
-      // Left over are lines about names of Node's and prom-client's own metrics, if any.
+      // The remaining lines are about names of Node's and prom-client's own metrics.
       assert.doesNotMatch(said, /^ftrace_/m);
     }
   });

@@ -1,6 +1,7 @@
 /**
- * Runs the end-to-end tests: the agent on the running kernel, against the programs that users put behind it. Where
- * they cannot run, says why, loudly, and that nothing was tested; in continuous integration that is a failure.
+ * Runs the end-to-end tests: the agent on the running kernel, with the programs that users connect to it. If they
+ * cannot run, prints a warning with the reason and that nothing was tested; in continuous integration that is a
+ * failure.
  */
 import { spawnSync } from 'node:child_process';
 import { readdirSync } from 'node:fs';

@@ -1,6 +1,6 @@
 /**
- * The unit for systemd: as systemd-analyze judges it, and run by a systemd of the test's own, with every restriction the
- * unit has: what it serves, what it cannot write, what is left after a kill, and the drop-in for the top level.
+ * The unit for systemd: systemd-analyze checks it, and a private systemd runs it with every restriction that it has.
+ * Checks what it serves, what it cannot write, what is left after a kill, and the drop-in for the top level.
  */
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
@@ -45,7 +45,7 @@ describe('the unit for systemd', () => {
     version =
       /^systemd (\d+)/.exec(execFileSync('systemd-analyze', ['--version'], { encoding: 'utf8' }))?.[1] ?? '';
     systemd = await startSystemd(bench);
-    // As shipped, but for a name and a port of its own, and calls that can be counted.
+    // As shipped, but with its own name and port, and with calls that can be counted.
     appendFileSync(join(systemd.etc, 'ftrace-exporter.yaml'), '\n  syscalls: { include: ["getppid"] }\n');
     appendFileSync(
       join(systemd.etc, 'environment'),
@@ -55,7 +55,7 @@ describe('the unit for systemd', () => {
 
   const systemctl = (...args: string[]) => systemd.run('systemctl', ...args, 'ftrace-exporter');
 
-  /** Starts it, or waits for its restart; its log from then on. */
+  /** Starts the service, or waits for its restart. Returns a function that reads its log from then on. */
   async function ready(command?: 'start' | 'restart'): Promise<string> {
     let said = '';
     if (command !== undefined) {
@@ -71,7 +71,7 @@ describe('the unit for systemd', () => {
     return said;
   }
   const scrape = async (): Promise<Scrape> => parseScrape(await (await fetch(`${url}/metrics`)).text());
-  /** Process id outside of its namespace: the one in its control group. */
+  /** Process id outside of the service's namespace: the one in its control group. */
   const mainPid = () => {
     const inside = systemd.show('MainPID');
     const pids = readdirSync('/proc').filter((name) => /^\d+$/.test(name));
@@ -98,7 +98,7 @@ describe('the unit for systemd', () => {
     t.diagnostic(`systemd-analyze ${version}: nothing to say about the unit`);
   });
 
-  it('has the score of systemd-analyze security that the docs tell', (t) => {
+  it('has the score of systemd-analyze security that the docs state', (t) => {
     const output = execFileSync('systemd-analyze', ['security', '--offline=true', '--no-pager', unit], {
       encoding: 'utf8',
     });
@@ -109,7 +109,7 @@ describe('the unit for systemd', () => {
     assert.ok(told !== null, 'docs/systemd.md tells no score');
     if (version === told[2]) assert.equal(score[1], told[1]);
     else assert.ok(Number(score[1]) <= 2, `${score[1]} with systemd ${version}`);
-    // Each of the points it costs is explained, and no other.
+    // The docs explain each point of the score, and no other.
     const marked = output.split('\n').flatMap((line) => /^✗ (\S+)/.exec(line)?.[1] ?? []);
     const explained = [...docs.matchAll(/^\| `([^`]+)` \| [\d.]+ \|/gm)].map(([, name]) =>
       name.replace('\\|', '|'),
@@ -230,7 +230,7 @@ describe('the unit for systemd', () => {
       assert.equal(topTracer(), 'blk');
       const journal = `/run/ftrace-exporter/${instance}.journal.json`;
       assert.equal(systemd.run('test', '-f', journal).status, 0, 'no journal');
-      // Killed and not started again: what puts it back is ExecStopPost=.
+      // Killed and not restarted: ExecStopPost= restores the top level.
       systemd.dropIn('no-restart.conf', '[Service]\nRestart=no\n');
       process.kill(mainPid(), 'SIGKILL');
       await until('it is over', () => systemd.show('ActiveState') === 'failed');

@@ -1,9 +1,9 @@
 /**
- * Slow fsyncs on a disk of our own at a real OpenTelemetry Collector: each call is a trace, and what the trace says of it
- * is what the kernel's events say, read beside the agent by a parser that shares nothing with it.
+ * Sends slow fsyncs on our own disk to a real OpenTelemetry Collector. Each call must become a trace, and the trace
+ * must agree with the kernel's events, which a parser that shares nothing with the agent reads beside it.
  *
- * Two instances stamp an event one after the other, so their times differ by as much as that takes; now and then an
- * interrupt, or another guest of the machine, comes between. What the trace says must not depend on that.
+ * Two instances stamp an event one after the other, so their times differ by as long as that takes. Now and then an
+ * interrupt, or another guest of the machine, comes between. The trace must not depend on that.
  */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
@@ -17,9 +17,9 @@ import { COLLECTOR, goProgram } from './go-program.ts';
 
 const bench = makeBench('traces');
 const FSYNCS = 100;
-/** Between the stamps of one event in two instances, at most; an interval has two. */
+/** The largest difference between the stamps of one event in two instances; an interval has two. */
 const STAMPS_APART_NS = 5_000;
-/** Calls that something came into between both stamps. */
+/** Calls in which something came between the two stamps. */
 const DISTURBED_SHARE = 0.05;
 const SWITCH = 'sched:sched_switch';
 const ENTER = 'syscalls:sys_enter_fsync';
@@ -125,7 +125,10 @@ for (const protocol of ['http/protobuf', 'http/json', 'grpc'] as const) {
   });
 }
 
-/** On the first CPU: on some virtual machines nothing is recorded in the idle task of the others, so returns from it are missing. */
+/**
+ * On the first CPU: on some virtual machines nothing is recorded in the idle task of other CPUs, so switches from it
+ * are missing.
+ */
 const PINNED = { wrapper: ['taskset', '-c', '0'] };
 
 /** The calls of a thread, with the time between its switches. */
@@ -167,7 +170,7 @@ function requestsOf(events: readonly WitnessedEvent[]): Request[] {
   return requests;
 }
 
-/** Children lie within their parent, and do not overlap on one level. */
+/** Children lie within their parent and do not overlap on one level. */
 function assertNested(parent: ReceivedSpan, trace: readonly ReceivedSpan[]): void {
   const children = childrenOf(parent, trace);
   let before = parent.start;
@@ -188,7 +191,10 @@ function childrenOf({ spanId }: ReceivedSpan, trace: readonly ReceivedSpan[]): R
     .sort((a, b) => (a.start < b.start || (a.start === b.start && a.end < b.end) ? -1 : 1));
 }
 
-/** By the trace's own word: the thread's own time and the children are the whole, but for what is shown as asleep early. */
+/**
+ * By the trace's own figures: the thread's own time and the children add up to the whole, except for what is shown as
+ * asleep early.
+ */
 function assertWhole(root: ReceivedSpan, trace: readonly ReceivedSpan[]): void {
   const durationNs = Number(root.end - root.start);
   const ranNs = Number(root.attributes['ftrace.time.on_cpu']) * 1e9;
@@ -200,7 +206,9 @@ function childrenNs(root: ReceivedSpan, trace: readonly ReceivedSpan[]): number 
   return childrenOf(root, trace).reduce((sum, { start, end }) => sum + Number(end - start), 0);
 }
 
-/** By the witness: the call took so long, and the thread's own time and the children are the whole, to 1 %. */
+/**
+ * By the witness: the call took this long, and the thread's own time and the children add up to the whole within 1 %.
+ */
 function explained(root: ReceivedSpan, trace: readonly ReceivedSpan[], call: Call): string | undefined {
   const durationNs = Number(root.end - root.start);
   const sumNs = childrenNs(root, trace) + call.ranNs;
@@ -212,7 +220,7 @@ function explained(root: ReceivedSpan, trace: readonly ReceivedSpan[], call: Cal
 
 const isCut = ({ attributes }: ReceivedSpan) => attributes['ftrace.cut_at_start'] === true;
 
-/** A request's span is from its issue to its completion; of one that is cut, its attribute says so. */
+/** A request's span lasts from its issue to its completion. If it is cut, its attribute says so. */
 function asSeen(span: ReceivedSpan, requests: readonly Request[], call: Call): string | undefined {
   const sector = span.name === 'block flush' ? SECTOR_OF_FLUSH : span.attributes['ftrace.block.sector'];
   const ofIt = requests.filter(

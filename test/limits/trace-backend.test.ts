@@ -19,7 +19,7 @@ const bench = makeBench('backend');
 const SECONDS = Number(process.env.SECONDS ?? 600);
 /** Ten times the default. */
 const TRACES_PER_SECOND = 500;
-const CALLS_A_SECOND = 700;
+const CALLS_PER_SECOND = 700;
 /** A tenth of the default, so that it becomes full while the backend is gone. */
 const QUEUE_SPANS = 1638;
 /** The interval between two drains at full rate; one of the bounds of their histogram. */
@@ -75,7 +75,12 @@ test(`bad backends for ${SECONDS} s at ${TRACES_PER_SECOND} traces/s`, async () 
   );
   const others = watch(bench, ['fallocate'], { not: [0] });
   const counted = others.count();
-  const workload = promisify(execFile)('python3', ['-c', WORKLOAD, String(SECONDS), String(CALLS_A_SECOND)]);
+  const workload = promisify(execFile)('python3', [
+    '-c',
+    WORKLOAD,
+    String(SECONDS),
+    String(CALLS_PER_SECOND),
+  ]);
 
   let arrived = 0;
   const count = () => {

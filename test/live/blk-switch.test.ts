@@ -1,4 +1,7 @@
-/** Block tracing of a disk that somebody else switches off: the top level is everybody's, so the agent says it and waits. */
+/**
+ * Somebody else switches off block tracing of a disk. The top level belongs to everybody, so the agent logs it and
+ * waits.
+ */
 import assert from 'node:assert/strict';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { test } from 'node:test';
@@ -8,7 +11,7 @@ import { makeLoopDisk } from '../support/loop-disk.ts';
 import { topLevelTurn, undisturbed } from '../support/top-level.ts';
 
 const bench = makeBench('blk-switch');
-/** Far more than it takes. */
+/** Far more than it needs. */
 const LONGEST_MS = 60_000;
 
 const busy = await topLevelTurn();

@@ -1,5 +1,5 @@
 /**
- * A loop device that nobody else uses: what the agent counts equals the disk's own statistics, /sys/block/NAME/stat,
+ * A loop device that nobody else uses: the agent's counts must equal the disk's own statistics, /sys/block/NAME/stat,
  * for sizes that are split, merged and flushed. Columns: Documentation/block/stat.rst.
  */
 import assert from 'node:assert/strict';
@@ -37,7 +37,7 @@ describe('a disk of our own', () => {
     device = execFileSync('losetup', ['--find', '--show', image], { encoding: 'utf8' }).trim();
     bench.atEnd(() => execFileSync('losetup', ['--detach', device]));
     name = basename(device);
-    // Without what others do on the CPUs: so little is recorded that none of it can be lost.
+    // Without what others do on the CPUs, so little is recorded that nothing can be lost.
     const off = { enabled: false };
     agent = await bench.start({
       probes: { sched: off, irq: off, softirq: off, block: { devices: [name] } },
@@ -70,7 +70,7 @@ describe('a disk of our own', () => {
     errors: number;
   }
 
-  /** What disk and agent count of `work`. */
+  /** What disk and agent count while `work` runs. */
   async function observe(work: () => void): Promise<Seen> {
     const [scrapeBefore, diskBefore] = [await agent.scrape(), stat()];
     work();
@@ -92,7 +92,7 @@ describe('a disk of our own', () => {
     };
   }
 
-  /** `carriers`: requests that only ask for a flush; the disk counts them as writes, but they are never issued. */
+  /** `carriers`: requests that only ask for a flush. The disk counts them as writes, but they are never issued. */
   function assertEqualCounts({ disk, served, bytes, errors }: Seen, carriers = 0): void {
     assert.deepEqual(
       {

@@ -1,6 +1,6 @@
 /**
- * Records a moment of the running kernel into a capture and has trace-cmd read it: the two must count the same
- * events, and trace-cmd must not complain. Needs root, tracefs and trace-cmd.
+ * Records the running kernel for a moment and has trace-cmd read the file: both must count the same events, and
+ * trace-cmd must not complain. Needs root, tracefs and trace-cmd.
  */
 import assert from 'node:assert/strict';
 import { execFileSync, spawnSync } from 'node:child_process';
@@ -51,7 +51,7 @@ interface Recording {
   pages: number;
 }
 
-/** Records a shell's doings with sub-buffers of this size. */
+/** Records what a shell does, with sub-buffers of this size. */
 function record(name: string, subbufferKb: number): Recording {
   const instance = join(TRACING, 'instances', `ftrace-exporter-test-${process.pid}-${name}`);
   const put = (file: string, value: string) => writeFileSync(join(instance, file), value);
@@ -108,7 +108,7 @@ function collect(instance: string, path: string): Recording {
   return { path, stats, pages };
 }
 
-/** An instance's own, from the kernel that has it; else that of the top level. */
+/** The file in the instance if this kernel has it there, else at the top level. */
 function headerPage(instance: string): string {
   const own = join(instance, 'events/header_page');
   return existsSync(own) ? own : join(TRACING, 'events/header_page');

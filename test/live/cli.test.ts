@@ -1,4 +1,6 @@
-/** The command line on the running kernel: needs root and tracefs. Every instance it makes has the pid in its name. */
+/**
+ * The command line on the running kernel. Needs root and tracefs. Every instance that it makes has the pid in its name.
+ */
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmdirSync, rmSync, statSync } from 'node:fs';
@@ -47,7 +49,7 @@ function start(args: string[], nodeFlags: string[] = []): Running {
   return { child, stderr: () => stderr, ended };
 }
 
-/** URL of the metrics, once they are served. */
+/** URL of the metrics, once the agent serves them. */
 async function served(running: Running): Promise<string> {
   const found = () => /serving metrics.* url=(\S+)/.exec(running.stderr())?.[1];
   let over = false;
@@ -116,7 +118,7 @@ test('an error that nobody expected ends run with 1, logged, and the instance is
   assert.equal(existsSync(dir), false);
 });
 
-test('a second agent leaves the instance of the first alone, and says so; so does cleanup', async () => {
+test('a second agent does not touch the instance of the first, and says so; so does cleanup', async () => {
   const first = start(['run', ...ANY_PORT]);
   const url = await served(first);
   const second = start(['run', ...ANY_PORT]);

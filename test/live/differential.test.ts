@@ -1,6 +1,6 @@
 /**
- * The kernel's own text of a buffer against our decoding of its raw pages: count, order, CPU, pid, event, stamp and
- * fields must be the same for every event. The text is read first, which takes nothing out of the buffer.
+ * Compares the kernel's own text of a buffer with our decoding of its raw pages: count, order, CPU, pid, event, stamp
+ * and fields must be the same for every event. The text is read first, because that takes nothing out of the buffer.
  */
 import assert from 'node:assert/strict';
 import { closeSync, openSync, readFileSync } from 'node:fs';
@@ -18,7 +18,7 @@ import { makeBench, TRACEFS } from '../support/agent.ts';
 
 const bench = makeBench('differential');
 
-/** Details of an event as one string, from the record and from the kernel's text behind `name: `. */
+/** Details of an event as one string, once from the record and once from the kernel's text after `name: `. */
 interface Described {
   event: string;
   raw(format: EventFormat): (record: EventRecord) => string;
@@ -33,14 +33,14 @@ const string = (format: EventFormat, name: string) => {
   const reader = bytesReader(format, name);
   return (record: EventRecord) => textOf(reader, record);
 };
-/** The groups of a pattern that must match; numbers as doubles, for 64-bit values are rounded on both sides. */
+/** The groups of a pattern, which must match. Numbers are doubles, so 64-bit values are rounded on both sides. */
 const groups = (pattern: RegExp, details: string): string[] => {
   const match = pattern.exec(details);
   assert.ok(match, `${pattern} does not match ${JSON.stringify(details)}`);
   return match.slice(1).map((group) => (/^-?\d+$/.test(group) ? String(Number(group)) : group));
 };
 
-/** `S`, `D|K`, `R+`: as the flags in the event's own print fmt have them. */
+/** `S`, `D|K`, `R+`: flags as the event's own print fmt writes them. */
 function stateNames(format: EventFormat): (state: number) => string {
   const names = [...format.printFmt.matchAll(/\{ (0x[0-9a-f]+), "(\w)" \}/g)].map(
     ([, bit, name]) => [Number(bit), name] as const,
@@ -157,7 +157,10 @@ const EVENTS: readonly Described[] = [
   request('block:block_rq_complete', 'error'),
 ];
 
-/** `comm-pid [cpu] flags seconds.micros: event: details`; a comm can hold anything, so the first number wins last. */
+/**
+ * `comm-pid [cpu] flags seconds.micros: event: details`. A comm can contain anything, so the pattern takes the last
+ * number that fits.
+ */
 const LINE = /^\s*.*-(\d+)\s+\[(\d+)\] \S+\s+(\d+)\.(\d{6}): (\w+): (.*)$/;
 
 function fromText(trace: string): string[] {
@@ -173,7 +176,7 @@ function fromText(trace: string): string[] {
     });
 }
 
-/** Events of one nanosecond on several CPUs have no order among each other; those of one CPU have. */
+/** Events of the same nanosecond on several CPUs have no order among each other; those of one CPU have one. */
 function byCpu(events: string[]): string[] {
   return events.toSorted((a, b) => Number(a.split(' ')[1]) - Number(b.split(' ')[1]));
 }
@@ -199,7 +202,7 @@ test("the kernel's text and our decoding agree on every event", (t) => {
        };`,
     )
     .then(async (workload) => {
-      // Of the whole machine: others can do so much that the buffer overflows.
+      // Events of the whole machine: others can do so much that the buffer overflows.
       for (let attempt = 1; ; attempt++) {
         instance.start();
         await workload.run();
@@ -253,7 +256,7 @@ test("the kernel's text and our decoding agree on every event", (t) => {
       }
       const seen = new Set(decoded.map((event) => event.split(' ')[3]));
       for (const { event } of EVENTS) {
-        // A disk without a scheduler has no inserts; not every machine has an interrupt in that time.
+        // A disk without a scheduler has no inserts, and not every machine has an interrupt in that time.
         if (/insert|irq_handler/.test(event)) continue;
         assert.ok(seen.has(event.split(':')[1]), `no ${event} was recorded: nothing was compared`);
       }

@@ -1,4 +1,6 @@
-/** Every format file of the running kernel, parsed and compared with its text. Needs tracefs; changes nothing. */
+/**
+ * Parses every format file of the running kernel and compares the result with its text. Needs tracefs; changes nothing.
+ */
 import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -9,9 +11,11 @@ import { flagPairs, switchedOutMask } from '../../src/decode/print-fmt.ts';
 import type { EventFormat } from '../../src/model/format.ts';
 
 const EVENTS = '/sys/kernel/tracing/events';
-/** 5.10 has two fields of one name here, a text and a number; nobody who reads by name can have both. */
+/**
+ * In 5.10 this event has two fields of the same name, a text and a number. A reader by name can only have one of them.
+ */
 const AMBIGUOUS = 'regmap:regcache_sync';
-/** As printed, located by other means than src/decode: name and numbers by their places in the line. */
+/** A field as printed. This parser locates name and numbers by their places in the line, unlike src/decode. */
 const LINE = /^\tfield:(.*);\toffset:(\d+);\tsize:(\d+);\tsigned:([01]);$/;
 
 describe('formats of this kernel', () => {
@@ -103,7 +107,7 @@ describe('formats of this kernel', () => {
   it('name values in all their print formats', () => {
     let named = 0;
     for (const [event, { format }] of formats) {
-      // Some kernels leave names of enums in the text: only values that are written as numbers count here.
+      // Some kernels leave names of enums in the text. Only values that are written as numbers count here.
       if (!/^[^{]*__print_(flags|symbolic)(_u64)?\([^{]*\{\s*\d\w*\s*,/.test(format.printFmt)) continue;
       named++;
       assert.ok(flagPairs(format).length > 0, `${event}: ${format.printFmt}`);

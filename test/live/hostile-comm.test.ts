@@ -1,6 +1,6 @@
 /**
- * Tasks call themselves what they like, in any bytes. With such tasks at work and all probes on, the exposition stays
- * valid, JSON and page stay whole, and counts stay exact.
+ * Tasks may name themselves with any bytes. While such tasks work and all probes are on, the exposition must stay
+ * valid, JSON and page must stay whole, and counts must stay exact.
  */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
@@ -41,7 +41,7 @@ const skip = skipWithout('promtool', 'prometheus');
 test('tasks with hostile names change nothing', { skip }, async (t) => {
   const workloads = await Promise.all(NAMES.map((name) => bench.workload(workloadNamed(name))));
   workloads.forEach(({ pid }, i) => {
-    // The kernel appends a newline; comm is what was written, but for what it cuts off.
+    // The kernel adds a newline. The comm is what was written, cut to its length.
     const comm = readFileSync(`/proc/${pid}/comm`).subarray(0, -1);
     assert.deepEqual(comm, Buffer.from(NAMES[i]).subarray(0, 15));
   });
@@ -68,7 +68,8 @@ test('tasks with hostile names change nothing', { skip }, async (t) => {
   });
 
   const text = await (await fetch(`${agent.url}/metrics`)).text();
-  // Throws on a line that is no sample; every name is one of ours, and no label has a task's name.
+  // `samplesOf` throws on a line that is not a sample. Every metric name is one of the agent's, and no label has a
+  // task's name.
   const scrape = parseScrape(text);
   assert.ok(scrape.sum('ftrace_events_total', { event: 'sched:sched_switch' }) > NAMES.length * 40);
   assert.equal(scrape.sum('ftrace_exporter_decode_errors_total'), 0);
@@ -90,7 +91,7 @@ test('tasks with hostile names change nothing', { skip }, async (t) => {
   assert.doesNotMatch(page, /<script/i);
   assert.match(page, /<\/html>\s*$/);
 
-  // Its own log is lines, too.
+  // The agent's log consists of lines, too.
   for (const line of agent.stderr().trimEnd().split('\n')) assert.match(line, /^ts=\S+ level=\w+ msg=/);
   assert.equal(await agent.stop(), 0, agent.stderr());
   others.remove();

@@ -1,7 +1,7 @@
 /**
- * What others do to the agent's own instance: everything that stops or thins events is named within seconds, turns the
- * probes concerned off, and is undone after a minute; what others take or throw away is counted; and no call is made up
- * across a pause, however short.
+ * What others do to the agent's own instance. The agent names within seconds everything that stops or thins events,
+ * turns off the probes concerned, and undoes it after a minute. It counts what others take or discard, and it never
+ * pairs calls across a pause, however short.
  */
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
@@ -12,10 +12,10 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { type Agent, makeBench, needTool, type Scrape } from '../support/agent.ts';
 
 const bench = makeBench('interfere');
-/** Far more than it takes: a busy machine may take its time, a state that never comes may not. */
+/** Far more than it needs: a busy machine may be slow, but a state that never comes is a failure. */
 const LONGEST_MS = 60_000;
 
-/** Waits for a state; fails with what was there instead. */
+/** Waits for a state; fails with the last state seen. */
 async function until<T>(look: () => Promise<T>, isSo: (value: T) => boolean, what: string): Promise<T> {
   for (const end = Date.now() + LONGEST_MS; ; await sleep(50)) {
     const value = await look();
@@ -32,7 +32,7 @@ const lost = (scrape: Scrape, reason: string) => scrape.sum('ftrace_exporter_eve
 const upOf = (scrape: Scrape, probe: string) => scrape.sum('ftrace_exporter_probe_up', { probe });
 const isReady = (text: string) => text.startsWith('200');
 
-/** As a shell's `>` does it, which empties a list. */
+/** Opens and empties the file as a shell's `>` does; that clears a list. */
 function replace(file: string, value: string): void {
   writeFileSync(file, `${value}\n`);
 }
@@ -178,7 +178,7 @@ test('what others take or throw away is counted, and no counter falls', async ()
   assert.match(agent.stderr(), /another reader takes events from this buffer/);
 });
 
-/** Calls that take 10 ms each, on several threads; says how many took longer than 100 ms after all. */
+/** Calls that take 10 ms each, on several threads. Returns how many took longer than 100 ms anyway. */
 const WAITS = `
 import signal, sys, threading, time
 stop = threading.Event()
@@ -297,7 +297,7 @@ test('a capture thread that hangs is seen while the process answers', async () =
   const scrape = await agent.scrape();
   assert.equal(scrape.sum('ftrace_exporter_ready'), 0);
   assert.equal(upOf(scrape, 'sched'), 0);
-  assert.equal((await fetch(`${agent.url}/healthz`)).status, 200, 'it could go on by itself');
+  assert.equal((await fetch(`${agent.url}/healthz`)).status, 200, 'the process can recover by itself');
   const health = await until(
     async () => {
       const response = await fetch(`${agent.url}/healthz`);

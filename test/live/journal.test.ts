@@ -1,6 +1,6 @@
 /**
- * The top level of the running kernel, taken for block tracing and given up: every file is as it was, also when the
- * agent is killed anywhere in between. Needs root, tracefs and losetup; the disk is a file of its own.
+ * Takes the top level of the running kernel for block tracing and gives it back: every file must be as before, also if
+ * the agent is killed anywhere in between. Needs root, tracefs and losetup; the disk is our own file.
  */
 import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';
@@ -39,7 +39,7 @@ const CHILD = new URL(`./tracer-child.${import.meta.url.endsWith('.ts') ? 'ts' :
   .pathname;
 const SIZES = { bufferBytesPerCpu: 1 << 20, subbufferBytes: 4096, clock: 'mono' };
 const KILLS = Number(process.env.KILLS ?? 40);
-/** A cycle and a half: kills hit the setting up and the giving up. */
+/** A cycle and a half, so that kills hit both setting up and giving back. */
 const LATEST = 1.5;
 
 const busy = await topLevelTurn();
@@ -62,7 +62,7 @@ describe('the top level', { skip: busy ?? false }, () => {
     assert.deepEqual(differences(untouched, topLevelFiles(root, disk)), [], note);
     assert.equal(existsSync(join(stateDir, `${NAME}.journal.json`)), false, note);
   };
-  // Some kernels answer there only while the disk is open.
+  // On some kernels this file works only while the disk is open.
   const enable = () => `/sys/block/${disk}/trace/enable`;
   const switchDisk = (value: '0' | '1') => withDiskOpen(enable(), () => writeControl('/', enable(), value));
   const diskIsOn = () => withDiskOpen(enable(), () => readText(enable())) === '1\n';
@@ -81,7 +81,7 @@ describe('the top level', { skip: busy ?? false }, () => {
     spawnSync('losetup', ['--detach', device]);
     rmSync(directory, { recursive: true });
   });
-  /** A test that leaves all as it was when it began. */
+  /** A test that leaves everything as it was when it began. */
   const leavingNothing = (name: string, body: (t: TestContext) => void | Promise<void>) =>
     it(
       name,
@@ -93,7 +93,7 @@ describe('the top level', { skip: busy ?? false }, () => {
     );
 
   leavingNothing('records block I/O of the disks that are asked for, and is as before afterwards', () => {
-    // Other than what the agent needs, so that all of it has to come back.
+    // Other values than the agent needs, so that all of them must be restored.
     const settings = {
       'options/context-info': '0',
       trace_clock: 'global',

@@ -1,6 +1,6 @@
 /**
- * Agents that are killed at random moments, also while they start: recording stops and buffers shrink by themselves,
- * nothing outside of the instance has changed, and the next start or `cleanup` leaves nothing behind.
+ * Kills agents at random moments, also while they start. Recording must stop and buffers must shrink by themselves,
+ * nothing outside of the instance may change, and the next start or `cleanup` must leave nothing behind.
  */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
@@ -16,15 +16,15 @@ import { differences, topLevelFiles } from './top-level-files.ts';
 const bench = makeBench('kill');
 const AT_ONCE = 5;
 const ROUNDS = 10;
-/** Agents are killed within so many times what their start takes here and now. */
+/** Agents are killed within this multiple of the time that a start takes here and now. */
 const LATEST = 1.2;
 const MOST_MS = 4000;
-/** A set-up of one page of each kind, so that there is something to shrink. */
+/** A config with one page of each kind, so that there is something to shrink. */
 const CONFIG = { buffer: { per_cpu: '2MiB', subbuffer: '16KiB' }, probes: { softirq: { enabled: false } } };
-/** The kernel keeps two sub-buffers a CPU, of up to 16 KiB here, and the one being read. */
+/** Per CPU the kernel keeps two sub-buffers, of up to 16 KiB here, and the one that is being read. */
 const MOST_KB_LEFT = 3 * 16;
 
-/** mulberry32: small, and the same numbers for the same seed. */
+/** mulberry32: small, and the same seed gives the same numbers. */
 function randomFrom(seed: number): () => number {
   let state = seed;
   return () => {
@@ -45,9 +45,9 @@ function freshSize(): string {
 }
 
 /**
- * What a killed agent has left must not record, nor hold memory. The kernel frees it just after the process. It makes an
- * instance with its switch on and memory of its own accord: whoever is killed within that has no file of it open yet, and
- * no events on.
+ * What a killed agent has left must neither record nor hold memory; the kernel frees it just after the process. The
+ * kernel makes an instance with recording on and some memory. An agent that is killed at that moment has no file of it
+ * open yet, and no events on.
  */
 async function assertQuiet(dir: string, note: string): Promise<void> {
   const left = () => {
@@ -72,12 +72,12 @@ function cleanup(instance: string) {
 }
 
 const FRESH_SIZE = freshSize();
-/** Nobody else may change it meanwhile. */
+/** Files that nobody else may change meanwhile. */
 const busy = await topLevelTurn();
 
 describe('an agent that is killed', () => {
   const seed = Number(process.env.SEED ?? randomInt(2 ** 31));
-  /** Fails when the top level is not as it was when this was called. */
+  /** Returns a function that fails if the top level has changed since this call. */
   const keepTopLevel = () => {
     const before = topLevelFiles(TRACEFS);
     return (note = '') => {
@@ -103,7 +103,7 @@ describe('an agent that is killed', () => {
       let left = 0;
       let ready = 0;
       for (let round = 0; round < ROUNDS; round++) {
-        // The next start of each takes over what the one before has left.
+        // The next start of each agent takes over what the one before has left.
         await Promise.all(
           instances.map(async (instance) => {
             const delayMs = random() * latestMs;

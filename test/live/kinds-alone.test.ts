@@ -1,4 +1,4 @@
-/** An agent that makes traces and no metrics of probes: every probe off, a kind of traces on. */
+/** An agent that makes traces and no metrics of probes: every probe is off, and kinds of traces are on. */
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { test } from 'node:test';
@@ -28,7 +28,7 @@ test('kinds of traces work without any probe, and count nothing', async () => {
       kinds: { syscalls: { threshold: '1us', include: ['fsync'] }, block: { threshold: '1us' } },
     },
   });
-  // Of each kind 50 are kept; others sync and write to disks too, so each may be gone again at the next look.
+  // Of each kind 50 are kept. Others sync and write to disks too, so a trace may be gone again at the next look.
   let [sync, write] = [false, false];
   for (const deadline = performance.now() + 30_000; !(sync && write); await sleep(100)) {
     assert.ok(performance.now() < deadline, `a trace of an fsync: ${sync}, of a write: ${write}`);

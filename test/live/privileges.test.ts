@@ -1,6 +1,6 @@
 /**
- * The agent without any Linux capability, and in a pid namespace of its own: it counts exactly, knows its own threads
- * by the ids the kernel gives them, and leaves nothing behind.
+ * The agent without any Linux capability, and in its own pid namespace: it must count exactly, know its own threads by
+ * the kernel's ids, and leave nothing behind.
  */
 import assert from 'node:assert/strict';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
@@ -13,11 +13,11 @@ import { watch } from '../support/witness.ts';
 const bench = makeBench('privileges');
 const CALLS = 100_000;
 const NO_CAPABILITIES = ['setpriv', '--bounding-set=-all', '--inh-caps=-all', '--no-new-privs'];
-// `unshare` ignores SIGTERM, but takes its child with it when it is killed.
+// `unshare` ignores SIGTERM, but when it is killed its child ends too.
 const PID_NAMESPACE = ['unshare', '--pid', '--fork', '--kill-child', '--mount-proc'];
-/** More than others happen to make. */
+/** More than other programs happen to make. */
 const MARKS = 1000;
-/** Syscalls that the agent makes all the time, and hardly anybody else on a calm machine. */
+/** Syscalls that the agent makes all the time, and that hardly any other program makes on a calm machine. */
 const OWN_HABITS = ['epoll_pwait', 'read', 'futex'];
 
 const WAYS = [
@@ -31,7 +31,7 @@ const WAYS = [
   },
 ];
 
-/** The process that a chain of wrappers has become, or has as its only child. */
+/** The process that a chain of wrappers has become, or its only child. */
 function innermost(pid: number): number {
   const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim();
   const isNode = readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0')[0] === process.execPath;
@@ -72,12 +72,12 @@ for (const { name, wrapper, capabilities, namespace } of WAYS) {
         scrape.sum('ftrace_syscall_duration_seconds_count', { syscall: 'getppid' });
       await countsExactly({ t, agent, others, counted, work: () => workload.run<number>() });
 
-      // Of the syscalls that the agent makes all the time it shows those of others alone: in what it shows between two
-      // scrapes is not one that the witnesses have not seen others end in that time.
+      // The agent makes these syscalls all the time, but shows only those of others: the witnesses must have seen each
+      // one that it shows between two scrapes.
       const mark = await bench.workload(callsOver(0, MARKS, "require('node:os').getPriority(0)"));
       const marks = (scrape: Scrape) =>
         scrape.sum('ftrace_syscall_duration_seconds_count', { syscall: 'getpriority' });
-      /** A scrape with all that was recorded before this was called. */
+      /** A scrape with all that was recorded before this call. */
       const upToNow = async () => {
         const before = marks(await agent.scrape());
         await mark.run();

@@ -1,6 +1,6 @@
 /**
- * Probes on the running kernel, with work whose number is known: their counts must be exact. Needs root and tracefs;
- * the disk is a loop device of our own.
+ * Probes on the running kernel, with a known amount of work: their counts must be exact. Needs root and tracefs; the
+ * disk is a loop device of our own.
  */
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
@@ -32,8 +32,8 @@ after(() => {
 });
 
 /**
- * Values of all series a probe has after `work`, by `name{label values}`; for histograms the number of records. Others can
- * do so much meanwhile that the buffer overflows: then it is tried again.
+ * Values of all series of a probe after `work`, by `name{label values}`; for histograms the number of values. Others
+ * can do so much meanwhile that the buffer overflows; then the attempt is repeated.
  */
 function observe(module: ProbeModule, given: Record<string, unknown>, work: () => void): Map<string, number> {
   for (let attempt = 1; attempt <= 5; attempt++) {
@@ -43,7 +43,7 @@ function observe(module: ProbeModule, given: Record<string, unknown>, work: () =
   throw new assert.AssertionError({ message: 'events were lost in every attempt' });
 }
 
-/** Undefined when events were lost. */
+/** Undefined if events were lost. */
 function observeOnce(
   module: ProbeModule,
   given: Record<string, unknown>,
@@ -72,7 +72,7 @@ function observeOnce(
     throw new Error(`CPU ${cpu}: ${error}`, { cause });
   };
   const pipeline = new Pipeline({ source: pages, layout, plan, onError });
-  // Exact counts are of this process's children: others make the same calls.
+  // Exact counts are those of this process's children, because others make the same calls.
   if (module === syscalls) {
     writeControl(instance.dir, 'options/event-fork', '1');
     writeControl(instance.dir, 'set_event_pid', String(process.pid));
@@ -159,7 +159,7 @@ describe('block', () => {
   const stat = () => readFileSync(`/sys/block/${name}/stat`, 'utf8').trim().split(/\s+/).map(Number);
   const dd = (...operands: string[]) => execFileSync('dd', [...operands, 'status=none']);
 
-  /** One at the end of the first dd, one after each write of the second. */
+  /** One flush at the end of the first dd, and one after each write of the second. */
   const FSYNCS = 21;
 
   it("equals the disk's own statistics", () => {
@@ -182,7 +182,7 @@ describe('block', () => {
     const served = (operation: string) => values.get(`ftrace_block_io_device_seconds{${name},${operation}}`);
     const bytes = (operation: string) => values.get(`ftrace_block_io_bytes_total{${name},${operation}}`);
     assert.equal(served('read'), reads);
-    // A request that only asks for a flush counts as a write there, though nothing of it but the flush is issued.
+    // The disk counts a request that only asks for a flush as a write, though only the flush is issued.
     assert.equal(served('write'), writes - FSYNCS);
     assert.equal(served('flush'), flushes);
     assert.equal(bytes('read'), readSectors * 512);

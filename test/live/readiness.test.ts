@@ -1,4 +1,4 @@
-/** An agent that will never see an event says so: it is up, it is scraped, and it is not ready. */
+/** An agent that will never see an event must say so: it runs and can be scraped, but it is not ready. */
 import assert from 'node:assert/strict';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -9,7 +9,7 @@ import { makeBench, parseScrape } from '../support/agent.ts';
 const bench = makeBench('readiness');
 const off = { enabled: false };
 
-test('with no probe that works it is not ready, and its probes are told to be down', async () => {
+test('with no probe that works it is not ready, and reports its probes as down', async () => {
   const { stderr } = bench.launch({
     probes: { sched: off, block: off, irq: off, softirq: off, events: { count: ['none:*'] } },
   });
@@ -26,7 +26,7 @@ test('with no probe that works it is not ready, and its probes are told to be do
   assert.match(stderr(), /probe is off.*reason="nothing to trace/);
 });
 
-test('it says when somebody stops its recording or disables its events, and when that is undone', async () => {
+test('it reports that somebody stopped its recording or disabled its events, and that this was undone', async () => {
   const agent = await bench.start({});
   const until = async (status: number, reason: RegExp) => {
     for (;;) {
@@ -48,7 +48,7 @@ test('it says when somebody stops its recording or disables its events, and when
   assert.equal(await agent.stop(), 0, agent.stderr());
 });
 
-test('a trace clock that somebody changes makes it start anew rather than measure with it', async () => {
+test('a trace clock that somebody changes makes it start again rather than measure with it', async () => {
   const agent = await bench.start({});
   writeFileSync(join(agent.dir, 'trace_clock'), 'counter');
   const restarts = async () => (await agent.scrape()).sum('ftrace_exporter_capture_restarts_total');

@@ -1,7 +1,7 @@
 /**
- * Recordings by trace-cmd itself: what it reports and what we replay must count the same events, event by event and CPU
- * by CPU. Needs root, tracefs and trace-cmd. It records into instances only, and with -d and -k, for otherwise it writes
- * to the function tracer of the whole machine, which some kernels refuse.
+ * Recordings by trace-cmd itself: its report and our replay must count the same events, event by event and CPU by CPU.
+ * Needs root, tracefs and trace-cmd. trace-cmd records only into instances and with -d and -k; without these it would
+ * write to the function tracer of the whole machine, which some kernels refuse.
  */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
@@ -42,7 +42,7 @@ after(() => {
 
 const SHELL = 'for i in $(seq 40); do cat /proc/self/stat > /dev/null; ls / > /dev/null; done; true';
 
-/** Records a shell's doings; `args` come behind the first instance's name. */
+/** Records what a shell does; `args` follow the first instance's name. */
 function record(args: readonly string[], script = SHELL): string {
   const file = join(dir, 'recorded.dat');
   rmSync(file, { force: true });
@@ -57,8 +57,8 @@ function record(args: readonly string[], script = SHELL): string {
 }
 
 /**
- * Events by `cpu event` as trace-cmd reports them, and how many it says were dropped; `uncounted`: losses whose size the
- * kernel had no room for behind a full page.
+ * Events by `cpu event` as trace-cmd reports them, and the number that it reports as dropped. `uncounted`: losses whose
+ * number did not fit after a full page.
  */
 function reported(
   file: string,
@@ -74,13 +74,13 @@ function reported(
   let uncounted = 0;
   let follows = false;
   for (const line of stdout.split('\n')) {
-    // Behind a line on dropped events, the next one lacks the name.
+    // After a line about dropped events the next one lacks the event's name.
     if (!follows && !line.trimStart().startsWith(`${instance}:`)) continue;
     const lost = /CPU:\d+ \[(?:(\d+) )?EVENTS DROPPED\]/.exec(line);
     if (lost?.[1] !== undefined) dropped += Number(lost[1]);
     else if (lost !== null) uncounted++;
     follows = lost !== null;
-    // Stamps of some clocks follow the bracket without a space.
+    // Time stamps of some clocks follow the bracket without a space.
     const [, cpu, event] = /-\d+\s+\[(\d{3})\]\s*[\d.]+:\s+(\w+):/.exec(line) ?? [];
     if (event === undefined) continue;
     const key = `${Number(cpu)} ${event}`;
@@ -127,7 +127,7 @@ async function replayed(file: string, instance?: string): Promise<Replayed> {
   return { counts, value, warnings: status.warnings, text };
 }
 
-/** The same counts, and some at all. */
+/** Fails unless both counted the same events, and at least one. */
 async function same(file: string): Promise<Replayed> {
   const { counts } = reported(file);
   const ours = await replayed(file);
@@ -142,7 +142,7 @@ async function same(file: string): Promise<Replayed> {
   return ours;
 }
 
-/** Of a recording in which nothing was lost; others can do so much meanwhile that something is. */
+/** A recording without losses. Others can do so much meanwhile that events are lost, so this is tried several times. */
 async function sameOfWhole(args: readonly string[]): Promise<Replayed & { file: string }> {
   for (let attempt = 1; ; attempt++) {
     const file = record(args);

@@ -1,6 +1,6 @@
 /**
- * Runs the live tests, one file at a time, where the running kernel can be traced. Where it cannot, says why, loudly,
- * and that nothing was tested here; in continuous integration that is a failure.
+ * Runs the live tests, one file at a time, if the running kernel can be traced. If not, prints a warning with the
+ * reason and that nothing was tested; in continuous integration that is a failure.
  */
 import { spawnSync } from 'node:child_process';
 import { readdirSync } from 'node:fs';
@@ -15,7 +15,7 @@ if (reason !== undefined) {
   process.exit(process.env.CI ? 1 : 0);
 }
 removeLeftovers();
-// Hundreds of processes start here, each with the same sources.
+// Hundreds of processes start here, all with the same sources.
 process.env.NODE_COMPILE_CACHE ??= fileURLToPath(
   new URL('../../node_modules/.cache/compiled', import.meta.url),
 );

@@ -1,8 +1,8 @@
 /**
- * Two threads on CPU 0 hand over to each other many times: the sched probe counts exactly the switches that the
- * kernel's own accounts of the two have. The probe's metrics are of all tasks, so here it is told that all tasks but
- * these two are its own. Some virtual machines do not record every event in the idle task (on CPUs but 0 none at all),
- * so of the switches to the two, most of which come from it, those in the kernel's own text count.
+ * Two threads on CPU 0 hand over to each other many times: the sched probe must count exactly the switches in the
+ * kernel's own accounts of the two. The probe measures all tasks, so this test makes it treat all tasks but these two
+ * as its own. Some virtual machines do not record every event in the idle task (on CPUs but 0 none at all). Most
+ * switches to the two come from it, so only those in the kernel's own text count.
  */
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
@@ -26,7 +26,7 @@ import { makeBench, needTool, parseScrape, type Scrape, TRACEFS } from '../suppo
 const bench = makeBench('sched');
 const HANDOVERS = 20_000;
 
-/** Words: whose turn it is; rounds that may run. */
+/** Words of shared memory: whose turn it is, and rounds that may run. */
 const WORKER = `
   const { workerData, parentPort } = require('node:worker_threads');
   const { words, me } = workerData;
@@ -41,7 +41,7 @@ const WORKER = `
     parentPort.postMessage('done');
   }`;
 
-/** Two workers that sleep but while they hand over; the first `run()` answers with their thread ids. */
+/** Two workers that sleep except while they hand over. The first `run()` resolves to their thread ids. */
 const SCRIPT = `
   const { Worker } = require('node:worker_threads');
   const words = new Int32Array(new SharedArrayBuffer(8));
@@ -78,7 +78,7 @@ async function accountAtRest(pid: number, tid: number): Promise<Account> {
   for (let before = read(); ; ) {
     await sleep(100);
     const now = read();
-    // One that waits for a CPU stands still, too.
+    // The figures also stand still while a thread waits for a CPU.
     if (now.slices === before.slices && before.sleeps && now.sleeps) return now;
     before = now;
   }
@@ -133,7 +133,7 @@ test('the switches of two tasks are those of their own accounts', async (t) => {
   assert.ok(grown('slices') >= HANDOVERS, 'they did not sleep between the handovers');
   const seenIn = switchedIn[0] + switchedIn[1];
   assert.equal(switchesIn(scrape), seenIn);
-  // Every switch to them but those whose event the kernel itself did not record.
+  // Every switch to the two, except those whose event the kernel did not record.
   const unseen = grown('slices') - seenIn;
   t.diagnostic(`${unseen} switches out of the idle task without an event`);
   assert.ok(unseen >= 0 && unseen <= HANDOVERS / 1000, `${seenIn} events, ${grown('slices')} slices`);
@@ -146,7 +146,7 @@ test('the switches of two tasks are those of their own accounts', async (t) => {
   await workload.end();
 });
 
-/** Whoever is switched in has waited, as far as the probe knows how long. */
+/** A task that is switched in has waited, if the probe knows since when. */
 function switchesIn(scrape: Scrape): number {
   return (
     scrape.sum('ftrace_sched_runqueue_latency_seconds_count') +

@@ -1,7 +1,7 @@
 /**
- * Nothing on the HTTP side delays the reading of the kernel's buffers: under a load that fills them in a fraction of a
- * second nothing is lost, whatever scrapers do, and not even while the main thread stands still. And when the capture
- * thread dies, the agent says so until it has started again.
+ * Nothing on the HTTP side may delay the reading of the kernel's buffers. Under a load that fills them in a fraction of
+ * a second nothing may be lost, whatever scrapers do, even while the main thread is blocked. If the capture thread
+ * dies, the agent must report that until it has started again.
  */
 import assert from 'node:assert/strict';
 import { existsSync, writeFileSync } from 'node:fs';
@@ -15,9 +15,9 @@ import { watch } from '../support/witness.ts';
 
 const bench = makeBench('scrape');
 const BUFFER_BYTES = 8 << 20;
-/** Of some 50 bytes of events each: more than three buffers hold, on whichever CPUs it runs. */
+/** Events have some 50 bytes, so this is more than three buffers hold, on whichever CPUs the load runs. */
 const LOAD = 600_000;
-/** The load lasts so long: who does not read meanwhile must lose. */
+/** Duration of the load; a reader that stops for so long must lose events. */
 const STILL_MS = 2000;
 const CONFIG: Config = {
   buffer: { per_cpu: `${BUFFER_BYTES >> 20}MiB` },
@@ -28,7 +28,9 @@ const counted = (scrape: Scrape) =>
   scrape.sum('ftrace_syscall_duration_seconds_count', { syscall: 'getppid' });
 const bytesRead = (scrape: Scrape) => scrape.sum('ftrace_exporter_read_bytes_total');
 
-/** Runs the load while `disturb` goes on; the calls must all be counted. What delays ticks by itself loses each time. */
+/**
+ * Runs the load while `disturb` goes on; all calls must be counted. A real delay would lose events in every attempt.
+ */
 async function nothingLostWhile(
   t: TestContext,
   agent: Agent,
@@ -57,7 +59,7 @@ test('fifty scrapes, of which some are never read, lose nothing', async (t) => {
     }
     const scrapes = Array.from({ length: 20 }, async () => {
       const response = await fetch(`${agent.url}/metrics`);
-      // More at once than are answered get a 503 and may come again; nobody may hang.
+      // Above the limit of concurrent scrapes the agent answers 503, and the client may try again. No request may hang.
       assert.ok(response.status === 200 || response.status === 503, `status ${response.status}`);
       await response.arrayBuffer();
     });
@@ -86,7 +88,7 @@ test('with the main thread standing still nothing is lost', async (t) => {
   await workload.end();
 });
 
-test('a capture thread that dies is told of, and comes back', async () => {
+test('a capture thread that dies is reported, and comes back', async () => {
   const trigger = join(bench.directory, 'die');
   const nodeFlags = planted(`
     import { existsSync, rmSync } from 'node:fs';

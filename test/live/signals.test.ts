@@ -1,4 +1,7 @@
-/** Signals that end an agent: a repeat is the same request, a second one puts back the top level before it ends. */
+/**
+ * Signals that end an agent. A repeat within a moment is the same request; a later second signal makes it restore the
+ * top level and exit at once.
+ */
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { existsSync, readdirSync } from 'node:fs';
@@ -14,7 +17,7 @@ const busy = await topLevelTurn();
 const bench = makeBench('signals');
 const disk = makeLoopDisk(bench).name;
 const state_dir = `${bench.directory}/state`;
-// Takes connections and never answers: the last push waits for it.
+// Accepts connections and never answers, so that the last push waits for it.
 const hung = createServer(() => {});
 hung.listen(0, '127.0.0.1');
 await once(hung, 'listening');

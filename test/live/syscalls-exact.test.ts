@@ -1,6 +1,6 @@
 /**
- * A million calls of one syscall: with nothing lost they are counted to the last one; with a buffer that is far too
- * small what is missing is explained by the reported loss, and no pair is made across a loss.
+ * A million calls of one syscall. If nothing is lost, all of them are counted. If the buffer is far too small, the
+ * reported loss explains what is missing, and no pair spans a loss.
  */
 import assert from 'node:assert/strict';
 import { readFileSync, writeFileSync } from 'node:fs';
@@ -30,11 +30,11 @@ test('a million calls are counted to the last one', async (t) => {
   await workload.end();
 });
 
-/** Bounds in seconds at which the calls are counted, here and by the agent. */
+/** Bounds in seconds at which the test and the agent count calls. */
 const BOUNDS = [1e-5, 1e-4, 2e-4, 5e-4, 1e-3, 2e-3, 5e-3, 1e-2, 2e-2, 5e-2, 0.1, 0.2, 0.5, 1, 10];
 
 test('with a buffer that is too small, what is missing is reported, and no pair spans a loss', async (t) => {
-  // The program looks at its own watch around each call: no call can have lasted longer in the kernel.
+  // The program reads its own clock around each call, so no call can have lasted longer in the kernel.
   const workload = await bench.workload(`
     const bounds = ${JSON.stringify(BOUNDS)};
     const work = () => {
@@ -59,7 +59,7 @@ test('with a buffer that is too small, what is missing is reported, and no pair 
   });
   const others = witness.count();
   const { longer, seconds } = await workload.run<{ longer: number[]; seconds: number }>();
-  // Recording all syscalls includes those of the agent: it rests only when the kernel stops recording.
+  // Recording all syscalls includes the agent's: it rests only once the kernel stops recording.
   writeFileSync(join(agent.dir, 'tracing_on'), '0');
   let last = -1;
   const scrape = await settled(agent, (now) => {
@@ -71,7 +71,7 @@ test('with a buffer that is too small, what is missing is reported, and no pair 
   const strangers = witness.count() - others;
   t.diagnostic(`${counted(scrape)} counted, ${lost(scrape)} events lost, ${strangers} calls by others`);
 
-  assert.ok(lost(scrape) > 0, 'nothing was lost: the test has lost its point');
+  assert.ok(lost(scrape) > 0, 'nothing was lost, so this proves nothing');
   const missing = CALLS - counted(scrape);
   assert.ok(missing <= lost(scrape), `${missing} calls are missing, only ${lost(scrape)} events were lost`);
   assert.ok(scrape.sum('ftrace_exporter_unmatched_total', { probe: 'syscalls', reason: 'lost' }) > 0);
@@ -87,7 +87,7 @@ test('with a buffer that is too small, what is missing is reported, and no pair 
     );
   });
 
-  // At rest the agent, its metrics and the kernel count the same.
+  // At rest the agent, its metrics and the kernel have the same count.
   const status = (await (await fetch(`${agent.url}/api/v1/status`)).json()) as {
     capture: {
       loss: { cpu: number; read: number; overrun: number; commitOverrun: number; dropped: number }[];

@@ -1,4 +1,4 @@
-/** The syscall events of the running kernel against the tables. Needs tracefs; changes nothing. */
+/** Compares the syscall events of the running kernel with the tables. Needs tracefs; changes nothing. */
 import assert from 'node:assert/strict';
 import { readdirSync } from 'node:fs';
 import { machine } from 'node:os';

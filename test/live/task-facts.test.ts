@@ -1,6 +1,6 @@
 /**
- * Whose slow operation it was: process, program, container and pod of real processes in control groups of our own making,
- * named as runtimes name theirs; and nothing of it, with the reason, where /proc is not the host's.
+ * Whose slow operation was it? Names process, program, container and pod of real processes, in control groups that the
+ * test makes and names as runtimes do. If /proc is not the host's, the agent names none of them and gives the reason.
  */
 import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';
@@ -19,11 +19,13 @@ import { makeBench } from '../support/agent.ts';
 
 const bench = makeBench('facts');
 const log: Log = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };
-/** Of this run: another one on the machine makes control groups, too. */
+/** Names are of this run, because another run on the machine makes control groups, too. */
 const ID = randomBytes(32).toString('hex');
 const UID = randomUUID();
 const SPANS = { kinds: { syscalls: { threshold: '1us', include: ['fsync'] } } };
-/** Enters a control group, does one fsync from a thread, says which, and stays until it has been looked up. */
+/**
+ * Enters a control group, does one fsync from a thread, prints which one, and stays until the agent has looked it up.
+ */
 const PROGRAM = `
 import os, sys, threading
 if sys.argv[2]:
@@ -39,7 +41,7 @@ other.start()
 other.join()
 `;
 
-/** Hierarchies of version 1 and 2 that are mounted here. */
+/** Mounted hierarchies of versions 1 and 2. */
 const HIERARCHIES = ['/sys/fs/cgroup/pids', '/sys/fs/cgroup/unified', '/sys/fs/cgroup'].filter((root) =>
   existsSync(join(root, 'cgroup.procs')),
 );
@@ -66,7 +68,7 @@ describe('what a trace says of its task', () => {
     await agent?.stop();
   });
 
-  /** The trace of the program's fsync, in this control group. Others on the machine have theirs. */
+  /** The trace of the program's fsync in this control group. Others on the machine have their own. */
   const traceIn = async (group: string): Promise<{ trace: TraceRecord; pid: number }> => {
     traces = [];
     const child = spawn('python3', ['-c', PROGRAM, join(bench.directory, 'file'), group], {
@@ -87,7 +89,7 @@ describe('what a trace says of its task', () => {
     }
   };
 
-  it('status says that processes and containers are told of', async () => {
+  it('status says that traces name processes and containers', async () => {
     assert.deepEqual((await agent.status()).tasks, { processes: true, containers: true, reason: '' });
   });
 
@@ -125,7 +127,7 @@ describe('what a trace says of its task', () => {
 });
 
 describe('an agent in a pid namespace of its own', () => {
-  it('says why it tells nothing of processes', async () => {
+  it('says why its traces name no processes', async () => {
     const wrapper = ['unshare', '--pid', '--fork', '--mount-proc', '--kill-child'];
     const nested = await bench.start(
       { state_dir: bench.directory, spans: { ...SPANS, containers: true } },
@@ -148,7 +150,7 @@ describe('an agent in a pid namespace of its own', () => {
   });
 });
 
-/** Makes the groups of a path that are not there; gives what removes them. */
+/** Makes the missing groups of a path. Returns a function that removes them. */
 function makeGroup(root: string, path: string): () => void {
   const made: string[] = [];
   let at = root;

@@ -1,6 +1,6 @@
 /**
- * The text reader on the running kernel: what it makes of `trace_pipe` is what raw pages of the same events give; with
- * a buffer that is far too small nothing is paired across a loss, and every event read is counted.
+ * The text reader on the running kernel: reading `trace_pipe` must give the same as raw pages of the same events. With
+ * a buffer that is far too small it must pair nothing across a loss and count every event that it reads.
  */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
@@ -58,8 +58,8 @@ function typesOf(instance: Instance): TextEventType[] {
 }
 
 /**
- * Events by CPU, task and whether an interrupt recorded them: one can come between the two buffers' recording of the
- * same event, and then they have another order.
+ * Events by CPU, by task, and by whether an interrupt recorded them. An interrupt can come between the two buffers'
+ * recordings of one event; then the buffers have it in different order.
  */
 function bySequence(calls: readonly Call[]): Map<string, Call[]> {
   return Map.groupBy(calls, ({ cpu, pid, flags }) => `CPU ${cpu}, task ${pid}, in interrupt ${flags & 0x58}`);
@@ -81,19 +81,19 @@ const lossesOf = (instance: Instance) => (visit: (cpu: number, lost: number) => 
 
 /** Flags that change in between: TRACE_FLAG_NEED_RESCHED, _NEED_RESCHED_LAZY, _PREEMPT_RESCHED. */
 const RESCHED = 0x26;
-/** What an event says, but for its stamp: two buffers record it one after the other. */
+/** What an event says, without its time stamp: two buffers record it one after the other. */
 const saying = ({ event, pid, flags, fields }: Call) =>
   JSON.stringify([event, pid, flags & ~RESCHED, fields]);
 
 test('text and raw pages of the same events say the same', async (t) => {
-  // Of the whole machine: where others do so much that a buffer overflows there is nothing to compare.
+  // Events of the whole machine: if others do so much that a buffer overflows, nothing can be compared.
   for (let attempt = 1; !(await textIsAsRaw()); attempt++) {
     t.diagnostic(`attempt ${attempt}: the buffers were too small for what the machine does`);
     assert.ok(attempt < 5, 'events were lost in every attempt');
   }
 });
 
-/** False when events were lost. */
+/** False if events were lost. */
 async function textIsAsRaw(): Promise<boolean> {
   const [raw, text] = [newInstance('raw', BUFFER_BYTES), newInstance('text', BUFFER_BYTES)];
   const types = typesOf(raw);
@@ -162,16 +162,16 @@ async function textIsAsRaw(): Promise<boolean> {
   if (!isWhole) return false;
 
   for (const cpu of onlineCpus()) assert.equal(stream.events(cpu), text.stats(cpu).readEvents);
-  // Recording of the raw ones began earlier, and ended later.
+  // The raw buffer began to record earlier and ended later.
   const [expected, got] = [bySequence(rawCalls), bySequence(textCalls)];
   for (const [sequence, calls] of got) {
     const whole = expected.get(sequence) ?? [];
     const [all, part] = [whole.map(saying), calls.map(saying)];
     const from = all.findIndex((_, i) => part.every((one, j) => all[i + j] === one));
-    // Shows where they part.
+    // Shows the first difference.
     if (from < 0) assert.deepEqual(part, all, sequence);
-    // Both buffers have an event before either has the next but one: two may hang on one place in the kernel, as
-    // sys_enter and sys_enter_openat, and then one buffer records both first. Text rounds to microseconds.
+    // Both buffers have an event before either has the next but one. Two events may share one place in the kernel, as
+    // sys_enter and sys_enter_openat do; then one buffer records both first. Text rounds to microseconds.
     const stampOf = (i: number, none: number) => whole[from + i]?.timestampNs ?? none;
     calls.forEach(({ timestampNs }, i) => {
       const [earliest, latest] = [stampOf(i - 2, 0) - 1000, stampOf(i + 2, Number.POSITIVE_INFINITY) + 1000];
@@ -189,7 +189,7 @@ async function textIsAsRaw(): Promise<boolean> {
   return true;
 }
 
-/** So many of each are enough to trust what it shows. */
+/** Enough of each event to trust the result. */
 const [LEAST_LOSSES, LEAST_PAIRS] = [10, 1000];
 
 test('with a tiny buffer no pair is made across a loss, and all that is read is counted', async () => {
@@ -199,7 +199,7 @@ test('with a tiny buffer no pair is made across a loss, and all that is read is 
     assert.ok(!('error' in format));
     return format;
   };
-  // The third argument, which read(2) from /dev/zero returns: start and end of a call know each other.
+  // read(2) from /dev/zero returns its third argument, so the start and the end of a call can be matched.
   const enter = formatOf('raw_syscalls:sys_enter', (text) => {
     const offset = Number(/args\[6\];\toffset:(\d+)/.exec(text)?.[1]) + 16;
     return text
@@ -211,7 +211,7 @@ test('with a tiny buffer no pair is made across a loss, and all that is read is 
   });
   const exit = formatOf('raw_syscalls:sys_exit');
   const READ = 0;
-  // What nobody else asks for: pipes and counters are read by round numbers.
+  // Sizes that nobody else asks for: pipes and counters are read in round numbers.
   const [LEAST, MOST] = [20_001, 60_000];
   const open = new Map<number, number>();
   let [pairs, losses] = [0, 0];
@@ -236,7 +236,7 @@ test('with a tiny buffer no pair is made across a loss, and all that is read is 
     if (exitPid(record) !== workload.pid || begun === undefined) return;
     open.delete(workload.pid);
     assert.equal(exitId(record), READ);
-    assert.equal(exitRet(record), begun, 'the end of one call was taken for that of another');
+    assert.equal(exitRet(record), begun, 'the end of one call was paired with the start of another');
     pairs++;
   };
   const pipe = openTracePipe(instance.dir);

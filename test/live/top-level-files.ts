@@ -1,4 +1,7 @@
-/** What must be as before when an agent has gone: text of every control file of the top level and of what it shares. */
+/**
+ * Text of every control file of the top level and of what it shares with instances: all of it must be as before when an
+ * agent has gone.
+ */
 import { existsSync, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import type { KernelError } from '../../src/model/errors.ts';
@@ -6,8 +9,8 @@ import { withDiskOpen } from '../../src/tracefs/disk-access.ts';
 import { readText } from '../../src/tracefs/files.ts';
 
 /**
- * Change by themselves, or are the recording itself, or only loading code changes them, or are lists of events that any
- * program may define beside those of the kernel.
+ * Files that change by themselves, that are the recording itself, that only change when code is loaded, or that list
+ * events that any program may define.
  */
 const EXEMPT =
   /^(buffer_size_kb|buffer_total_size_kb|saved_cmdlines.*|saved_tgids|touched_functions|dyn_ftrace_total_info|error_log|trace|trace_pipe|trace_marker.*|free_buffer|snapshot.*|available_filter_.*|[ku]probe_.*|dynamic_events|synthetic_events|user_events_.*)$/;
@@ -16,7 +19,7 @@ const DEFINED = /^([ku]probes|synthetic|user_events|eprobes|fprobes)$/;
 /** Stands for any text. */
 const ANY = 'what others do shows here';
 
-/** By path; `disk` adds the switch of its block tracing. To be asked for while no tracer of the test's own runs. */
+/** Texts by path; `disk` adds the switch of its block tracing. Call it while no tracer of the test itself runs. */
 export function topLevelFiles(root: string, disk?: string): Map<string, string> {
   const files = new Map<string, string>();
   const takeAll = (dir: string) => {
@@ -32,7 +35,7 @@ export function topLevelFiles(root: string, disk?: string): Map<string, string> 
     const path = join(root, 'events', system, 'enable');
     if (!DEFINED.test(system) && existsSync(path)) files.set(path, textOf(path));
   }
-  // It is of all instances.
+  // This file lists all instances.
   if (othersTraceFunctions(root)) files.set(join(root, 'enabled_functions'), ANY);
   return files;
 }
@@ -55,7 +58,7 @@ function textOf(file: string): string {
   }
 }
 
-/** What has changed, a line each: the texts together are too long to show. */
+/** The files that have changed, one per line; whole texts are too long to show. */
 export function differences(before: ReadonlyMap<string, string>, now: ReadonlyMap<string, string>): string[] {
   const short = (text: string | undefined) => JSON.stringify(text?.slice(0, 100));
   return [...new Set([...before.keys(), ...now.keys()])]

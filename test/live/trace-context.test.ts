@@ -1,6 +1,6 @@
 /**
- * Programs that tell of their own spans, on the running kernel: what the kernel does for their thread meanwhile becomes
- * part of their trace, whoever reads, and nothing else does. The programs are those of examples/trace-context.
+ * Programs that report their own spans, on the running kernel. What the kernel does for their thread meanwhile becomes
+ * part of their trace, with either reader, and nothing else does. The programs are those of examples/trace-context.
  */
 import assert from 'node:assert/strict';
 import { execFileSync, spawn } from 'node:child_process';
@@ -33,12 +33,12 @@ const COPIES = existsSync(join(TRACEFS, 'options/copy_trace_marker'));
 const log: Log = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };
 const file = join(bench.directory, 'saved');
 const TRACE = '4bf92f3577b34da6a3ce929d0e0e4736';
-/** Markers written there are in everybody's trace, and are refused while its recording is off. */
+/** Markers in this file appear in everybody's trace; the kernel refuses them while recording is off. */
 const busy = COPIES ? await topLevelTurn() : undefined;
 let spanNumber = 0;
 const nextSpan = () => (0xabc000 + spanNumber++).toString(16).padStart(16, '0');
 
-/** Does fsync at these places of a script of markers; `thread` has another thread do it. Prints who did. */
+/** Does fsync at these places of a script of markers; `thread` has another thread do it. Prints the thread ids. */
 const SCRIPT = `
 import os, sys, threading
 marker = os.open(sys.argv[1], os.O_WRONLY)
@@ -85,8 +85,8 @@ for (const reader of ['raw', 'trace_pipe'] as const) {
     });
 
     /**
-     * Traces of so many fsyncs by the threads that `work` names, and of any more, in the order of their beginning: they
-     * come slowest first. Others on the machine have theirs.
+     * Waits for this many traces of fsyncs by the threads that `work` names, and for any more. Sorts them by their
+     * start, because the API returns the slowest first. Others on the machine have their own.
      */
     const tracesOf = async (fsyncs: number, work: () => Promise<number[]>): Promise<TraceRecord[]> => {
       traces = [];
@@ -94,7 +94,7 @@ for (const reader of ['raw', 'trace_pipe'] as const) {
       const ours = () =>
         traces.filter(({ spans }) => threads.includes(Number(spans[0].attributes['ftrace.thread.id'])));
       await until(() => ours().length >= fsyncs);
-      // They are made once a second: one too many would come by now.
+      // Traces are made once a second: one too many would appear by now.
       await sleep(1100);
       const startNs = ({ spans }: TraceRecord) => (spans[0].start[0] % 1e6) * 1e9 + spans[0].start[1];
       return ours().sort((a, b) => startNs(a) - startNs(b));
@@ -105,7 +105,7 @@ for (const reader of ['raw', 'trace_pipe'] as const) {
       return printed.split('\n').map(Number);
     };
     const parents = (some: readonly TraceRecord[]) =>
-      some.map(({ traceId, spans }) => (traceId === TRACE ? spans[0].parentSpanId : 'alone'));
+      some.map(({ traceId, spans }) => (traceId === TRACE ? spans[0].parentSpanId : 'root'));
 
     it('says which files it reads', async () => {
       const { markers } = await agent.status();
@@ -138,7 +138,7 @@ for (const reader of ['raw', 'trace_pipe'] as const) {
       const found = await tracesOf(5, () =>
         script('save', `${value} begin`, 'save', 'thread', 'save', `${value} end`, 'save'),
       );
-      assert.deepEqual(parents(found), ['alone', spanId, 'alone', spanId, 'alone']);
+      assert.deepEqual(parents(found), ['root', spanId, 'root', spanId, 'root']);
     });
 
     it('spans nest, and one that is not sampled is no parent', async () => {
@@ -157,7 +157,7 @@ for (const reader of ['raw', 'trace_pipe'] as const) {
           `${value(outer)} end`,
         ),
       );
-      assert.deepEqual(parents(found), [inner, outer, 'alone']);
+      assert.deepEqual(parents(found), [inner, outer, 'root']);
     });
 
     it('hostile markers are counted, and change nothing', async () => {
@@ -175,7 +175,7 @@ for (const reader of ['raw', 'trace_pipe'] as const) {
           'hello',
         ),
       );
-      assert.deepEqual(parents(found), ['alone']);
+      assert.deepEqual(parents(found), ['root']);
       const counts = diff(before, await outcomes(agent));
       assert.deepEqual({ ...counts, malformed: undefined }, { unpaired: 1, malformed: undefined });
       assert.ok(counts.malformed >= 2, `${counts.malformed} malformed`);
@@ -242,7 +242,7 @@ describe('markers of other programs', { skip: COPIES ? busy : 'this kernel does 
   });
 });
 
-/** Runs a program; its process, and what it printed. */
+/** Runs a program. Returns its process and what it printed. */
 async function run(command: readonly string[], env = process.env): Promise<{ pid: number; printed: string }> {
   const child = spawn(command[0], command.slice(1), { env, stdio: ['ignore', 'pipe', 'inherit'] });
   let printed = '';
@@ -254,7 +254,7 @@ async function run(command: readonly string[], env = process.env): Promise<{ pid
   return { pid: child.pid ?? 0, printed };
 }
 
-/** Comes back when it is done, or has had more than its time: what is missing then is the test's to say. */
+/** Waits until it is done or its time is up; the test then reports what is missing. */
 async function until(done: () => boolean | Promise<boolean>): Promise<void> {
   for (const deadline = performance.now() + 20_000; performance.now() < deadline; await sleep(50))
     if (await done()) return;

@@ -1,4 +1,6 @@
-/** Child of tracefs.test.ts: `hold ROOT NAME` holds a recording instance until it is killed; `learn` prints its threads. */
+/**
+ * Child of tracefs.test.ts: `hold ROOT NAME` holds a recording instance until it is killed; `learn` prints its threads.
+ */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { isMainThread, Worker, workerData } from 'node:worker_threads';
 import { createInstance } from '../../src/tracefs/instance.ts';
@@ -22,7 +24,7 @@ if (mode === 'spin') {
     await new Promise((resolve) => worker.once('online', resolve));
     try {
       console.log(JSON.stringify({ ...(await learnOwnThreads(instance)), inner: ownThreadIds() }));
-      // The parent looks who we are before we end, or ends itself.
+      // The parent checks our threads before it lets us end.
       await new Promise((resolve) => process.stdin.once('data', resolve).once('end', resolve));
       process.stdin.destroy();
     } finally {

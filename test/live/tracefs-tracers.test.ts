@@ -1,7 +1,8 @@
 /**
- * Every tracer that the running kernel has, turned on where it can be and off again: what was asked for is in force,
- * something is recorded, and afterwards all is as before, also when the agent is killed anywhere in between. Holds for
- * any kernel; a kernel with few tracers proves little, so the lab runs it too. Needs root and tracefs.
+ * Turns every tracer of the running kernel on, if possible, and off again. While it is on, its settings must be in
+ * force and something must be recorded; afterwards everything must be as before, also if the agent is killed anywhere
+ * in between. Holds for any kernel. A kernel with few tracers proves little, so the lab runs it too. Needs root and
+ * tracefs.
  */
 import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';
@@ -45,7 +46,7 @@ const filter = { functions: ['vfs_*read', 'vfs_writ?'], notrace: ['vfs_readv'], 
 
 /** The last CPU, so that the others stay free for the machine. */
 const CPU = String(lastCpu());
-/** Knobs in an order that no kernel takes as it is: the period is below the runtime there was. */
+/** Settings in an order that no kernel accepts as it is: the period is shorter than the previous runtime. */
 const NOISE_KNOBS = [
   { file: 'osnoise/cpus', value: CPU },
   { file: 'osnoise/period_us', value: '200000' },
@@ -89,7 +90,7 @@ const REQUESTS: Readonly<Record<string, TracerRequest>> = {
   preemptoff: { ...latency, tracer: 'preemptoff' },
   preemptirqsoff: { ...latency, tracer: 'preemptirqsoff' },
 };
-/** What makes them record: nothing that needs patience. */
+/** Makes the tracers record; it never needs patience. */
 const WITHIN_MS = 20_000;
 
 function lastCpu(): number {
@@ -97,7 +98,7 @@ function lastCpu(): number {
   return Number(online.split(/[,-]/).at(-1));
 }
 
-/** Calls the functions that are traced, and wakes a real-time task. */
+/** Calls the traced functions, and wakes a real-time task. */
 function work(): void {
   readFileSync('/proc/self/status');
   spawnSync('chrt', ['--fifo', '50', 'true']);
@@ -138,7 +139,7 @@ describe('tracers of this kernel', () => {
 
   for (const [title, request] of Object.entries(REQUESTS)) {
     const { tracer } = request;
-    // Of what is called, only these: an emulated machine stands still when all functions are armed.
+    // Of the called functions only these: an emulated machine stands still if all functions are traced.
     const armed = request.functions?.maxDepth === 3 ? ['vfs_*'] : undefined;
     const missing = features.tracers.includes(tracer)
       ? features.refusedTracers[tracer]
@@ -232,12 +233,12 @@ describe('tracers of this kernel', () => {
   }
 });
 
-/** Records come by themselves and, after a reset, again; none is said twice. */
+/** Tracers report maxima by themselves and, after a reset, again; none is reported twice. */
 async function recordsLatencies(target: Instance): Promise<void> {
   const records: { latencyNs: number; trace: string }[] = [];
   const watch = watchMaxLatency(target.dir, (latencyNs, trace) => records.push({ latencyNs, trace }));
   try {
-    // Only what the watch hears of by itself counts here.
+    // Only what the watch reports by itself counts here.
     if (target.name.endsWith('wakeup_dl')) return;
     await until(() => records.length > 0, 'no latency was met');
     watch.reset();

@@ -1,4 +1,4 @@
-/** The tracefs room against the running kernel. Needs root and tracefs; uses only instances of its own. */
+/** The room src/tracefs against the running kernel. Needs root and tracefs; uses only instances of its own. */
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
@@ -31,7 +31,7 @@ const makeInstance = (name = nextName()): Instance => {
   return instance;
 };
 
-/** Instances of this file that are there now. */
+/** Instances of this file that exist now. */
 const ours = () => readdirSync(join(root, 'instances')).filter((name) => name.startsWith(PREFIX));
 
 after(async () => {
@@ -44,7 +44,7 @@ after(async () => {
   cleanup(root, ours());
 });
 
-/** Starts the child script, under `wrapper` if given, and gives the first line it prints. */
+/** Starts the child script, under `wrapper` if given. Returns the first line that it prints. */
 async function startChild(mode: string, name: string, wrapper: string[] = []) {
   const command = [...wrapper, process.execPath, CHILD, mode, root, name];
   const child = spawn(command[0], command.slice(1), { stdio: ['pipe', 'pipe', 'inherit'] });
@@ -53,7 +53,7 @@ async function startChild(mode: string, name: string, wrapper: string[] = []) {
   throw new Error(`the child ended without a word: ${command.join(' ')}`);
 }
 
-/** Process `pid` and all below it, by /proc. */
+/** Process `pid` and all its descendants, from /proc. */
 function descendants(pid: number): number[] {
   const tasks = readdirSync(`/proc/${pid}/task`);
   const below = tasks.flatMap((tid) =>
@@ -136,7 +136,7 @@ test('events are enabled by name; one the kernel lacks is an error that names it
     errno: 'ENOENT',
     message: /no_such_event/,
   });
-  // The tracers' own records have a format and cannot be enabled.
+  // Records of the tracers have a format, but cannot be enabled.
   assert.throws(() => instance.enable(['ftrace:print']), { errno: 'ENOENT' });
   assert.match(formatText(root, 'ftrace:print') ?? '', /^name: print$/m);
   assert.ok(listEvents(root).includes('sched:sched_switch'));
@@ -156,7 +156,7 @@ test('what the kernel refuses carries errno, value and its own words', () => {
     errno: 'EINVAL',
     message: /the kernel says: .*Field not found/,
   });
-  // Another error shows its own entry alone.
+  // Each error shows only its own entry.
   assert.throws(
     () => writeControl(instance.dir, filter, 'prev_pid ~~ 1'),
     (error: Error) => /the kernel says/.test(error.message) && !/Field not found/.test(error.message),
@@ -192,7 +192,7 @@ test('SIGKILL stops recording and frees the buffers; cleanup removes what is lef
   child.kill('SIGKILL');
   await once(child, 'exit');
   assert.equal(read('instances', name, 'tracing_on'), '0');
-  // The least is two sub-buffers.
+  // The kernel keeps at least two sub-buffers.
   const left = Number.parseInt(read('instances', name, 'buffer_size_kb'), 10);
   assert.ok(left <= 64, `${left} KiB are left`);
   assert.partialDeepStrictEqual(cleanup(root, ours()), { removed: [name], busy: [] });
@@ -232,7 +232,7 @@ test('all our threads are learned, and nothing of it stays in the buffer', async
   }
   assert.equal(read('instances', instance.name, 'tracing_on'), '0');
 
-  // Each thread finds its own id, not the process'.
+  // Each thread finds its own id, not that of the process.
   instance.start();
   claimThreadId(instance, 'aa11');
   const script = `require('node:fs').appendFileSync(${JSON.stringify(`${instance.dir}/trace_marker`)},
@@ -273,7 +273,7 @@ test('no capability is needed', async () => {
   assert.equal(existsSync(join(root, 'instances', name)), false);
 });
 
-test('a user that is not root is told to be', () => {
+test('a user that is not root gets an error that says so', () => {
   const script = `import { findTracefs } from ${JSON.stringify(new URL('../../src/tracefs/mount.ts', import.meta.url))};
     try { findTracefs({ mayMount: false }) } catch (error) { console.log(error.message) }`;
   const command = ['--reuid=65534', '--clear-groups', process.execPath, '--input-type=module', '-e', script];

@@ -1,6 +1,6 @@
 /**
- * Child of tests: turns a tracer on and off, where the kernel has it, over and over until it is killed.
- * Its argument is a `ChildTask` as JSON. Says a word before the first time and after each.
+ * Child of tests: turns a tracer on and off, at the top level if necessary, over and over until it is killed. Its
+ * argument is a `ChildTask` as JSON. Prints a word before the first time and after each.
  */
 import type { TracerRequest } from '../../src/model/tracer.ts';
 import { createInstance, type Instance, tracerInstanceName } from '../../src/tracefs/instance.ts';
@@ -13,7 +13,7 @@ export interface ChildTask {
   stateDir: string;
   name: string;
   request: TracerRequest;
-  /** Globs of the only functions that are armed: with all of them an emulated machine stands still. */
+  /** Globs of the only functions that are traced: with all of them an emulated machine stands still. */
   armed?: readonly string[];
 }
 

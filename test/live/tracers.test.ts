@@ -1,4 +1,7 @@
-/** Tracers on the running kernel beside the events, and the text reader: what runs, what does not, what is left. */
+/**
+ * Tracers on the running kernel beside the events, and the text reader: which run, which do not, and what is left
+ * afterwards.
+ */
 import assert from 'node:assert/strict';
 import { existsSync, readFileSync } from 'node:fs';
 import { test } from 'node:test';
@@ -17,7 +20,7 @@ test('the default probes read as text end as they do read raw: well, and with no
   assert.ok(scrape.sum('ftrace_sched_switches_total') > 0);
   assert.equal(await agent.stop(), 0, agent.stderr());
   assert.equal(existsSync(agent.dir), false);
-  // A machine that is busy with others may cost events, which the agent says, and counts.
+  // Other programs on a busy machine may cost events; the agent reports and counts that.
   const warnings = agent
     .stderr()
     .split('\n')

@@ -1,6 +1,6 @@
 /**
- * Traces of slow operations on the running kernel, with workloads whose operations are known: as many traces, at the
- * right time, with who was to blame; and what is left out is counted.
+ * Traces of slow operations on the running kernel, with workloads whose operations are known. There must be as many
+ * traces, at the right times, with the right task to blame, and the agent must count what it leaves out.
  */
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
@@ -29,11 +29,11 @@ const READERS = ['raw', 'trace_pipe'] as const;
 
 interface Traced {
   agent: Agent;
-  /** All spans, a while after those that are waited for have come. */
+  /** All spans, a while after the expected ones have come. */
   settledSpans(areThere: (spans: ReceivedSpan[]) => boolean): Promise<ReceivedSpan[]>;
 }
 
-/** An agent that pushes its traces here. */
+/** An agent that pushes its traces to this test. */
 async function traced(spans: object, more: Config = {}, how: LaunchOptions = {}): Promise<Traced> {
   const receiver = await startHttpReceiver();
   bench.atEnd(() => void receiver.close());
@@ -47,10 +47,10 @@ async function traced(spans: object, more: Config = {}, how: LaunchOptions = {})
   );
   const all = () => receiver.received.flatMap(({ body }) => decodeSpans(body).spans);
   const settledSpans = async (areThere: (spans: ReceivedSpan[]) => boolean) => {
-    // What does not come is the test's to say.
+    // The test reports what does not come.
     for (const deadline = performance.now() + 30_000; performance.now() < deadline; await sleep(100))
       if (areThere(all())) break;
-    // They are made once a second, and sent a second later: one too many would come by now.
+    // Traces are made once a second and sent a second later: one too many would have come by now.
     await sleep(2200);
     return all();
   };
@@ -127,7 +127,7 @@ for (const reader of READERS) {
   });
 }
 
-/** Ends by itself, too: nobody else would end it after a failure. */
+/** It also ends by itself, because nobody would end it after a failure. */
 const HOG = `
 import signal
 signal.alarm(60)
@@ -135,8 +135,8 @@ open('/proc/self/comm', 'w').write('ftx-hog')
 while True: pass
 `;
 /**
- * Starts the hog; then needs the CPU again and again, then for calls that the kernel works on for long. Says by how much the
- * wall clock is ahead of the monotonic one.
+ * Starts the hog. Then it needs the CPU again and again, and after that it makes calls that the kernel works on for
+ * long. Prints how far the wall clock is ahead of the monotonic one.
  */
 const WAITER = `
 import json, os, subprocess, sys, time
@@ -156,9 +156,12 @@ before, wall, after = min(looks, key=lambda look: look[2] - look[0])
 print(json.dumps({'pid': os.getpid(), 'hog': hog.pid, 'ahead': str(wall - before)}))
 `;
 const SHARED_CPU = ['taskset', '-c', '0'];
-/** The agent has a CPU of its own: else it would be the culprit at times. */
+/** The agent runs on another CPU, or it would be the culprit at times. */
 const OTHER_CPU = ['taskset', '-c', String(onlineCpus().at(-1) ?? 0)];
-/** Of the time waited, with the name of who really had the CPU for most of it. Not every event is recorded everywhere. */
+/**
+ * Share of the waited time for which the trace names the task that really had the CPU for most of it. Not every event
+ * is recorded everywhere.
+ */
 const RIGHT_SHARE = 0.8;
 const CLOCKS_NS = 200_000;
 
@@ -168,7 +171,10 @@ interface Turn {
   toNs: number;
 }
 
-/** Who had CPU 0 when, by the kernel's switches there; not where it did not record who left. */
+/**
+ * The tasks that had CPU 0 and when, from the kernel's switches there. Leaves out turns for which the kernel did not
+ * record the task that left.
+ */
 function turnsOf(switches: readonly WitnessedEvent[]): Turn[] {
   return switches.slice(0, -1).flatMap((event, i) => {
     const [pid, next] = [event.number('next_pid'), switches[i + 1]];
@@ -176,10 +182,10 @@ function turnsOf(switches: readonly WitnessedEvent[]): Turn[] {
   });
 }
 
-/** So many turns of a CPU are remembered by the agent. */
+/** The agent remembers this many turns of a CPU. */
 const REMEMBERED = 128;
 
-/** How long each task had it within a time. */
+/** How long each task had the CPU within a time. */
 function ranWithin(turns: readonly Turn[], fromNs: number, toNs: number): Map<number, number> {
   const within = turns.filter((turn) => turn.fromNs < toNs && turn.toNs > fromNs).slice(-REMEMBERED);
   const ran = new Map<number, number>();
@@ -191,7 +197,7 @@ function ranWithin(turns: readonly Turn[], fromNs: number, toNs: number): Map<nu
 }
 
 for (const reader of READERS) {
-  it(`the hog on its CPU is who a waiter is told of, reader ${reader}`, async () => {
+  it(`the trace of a waiter names the hog on its CPU, reader ${reader}`, async () => {
     const { agent, settledSpans } = await traced(
       { kinds: { sched: { threshold: '1ms' }, syscalls: { threshold: '1ms', include: ['readv'] } } },
       { reader },
@@ -222,18 +228,19 @@ for (const reader of READERS) {
         const [from, to] = [span.start, span.end].map((wall) => Number(wall - BigInt(ahead)));
         const most = Math.max(0, ...ranWithin(turns, from, to).values());
         if (most === 0) return false;
-        // Two clocks, and the one of the agent's conversion, are not the same to the nanosecond.
+        // Two clocks, and that of the agent's conversion, differ by some nanoseconds.
         return (ranWithin(turns, from - CLOCKS_NS, to + CLOCKS_NS).get(culpritOf(span)) ?? 0) >= most;
       };
       const share = timeOf(group.filter(isRight)) / timeOf(group);
       assert.ok(share >= RIGHT_SHARE, `of ${timeOf(group)} ns waited the right one is named for ${share}`);
       const named = group.filter((span) => culpritOf(span) === hog);
       assert.ok(named.length > 0, 'the hog is not named');
-      // It had other names while it started.
+      // The hog had other names while it started.
       assert.ok(named.some(({ attributes }) => attributes['ftrace.ran_instead.thread.name'] === 'ftx-hog'));
       for (const { start, end, attributes } of group)
         assert.ok(
-          // Nobody is named where the events that would tell are not recorded: that is in the share.
+          // If the events that would show the task are not recorded, the trace names nobody; the share accounts for
+          // that.
           Number(attributes['ftrace.ran_instead.time'] ?? 0) * 1e9 <= Number(end - start) + 1,
           `${attributes['ftrace.ran_instead.time']} s of ${end - start} ns`,
         );
@@ -244,9 +251,9 @@ for (const reader of READERS) {
 
 describe('every operation over the threshold has an outcome', () => {
   const CALLS = 500;
-  const MOST_A_SECOND = 5;
+  const MOST_PER_SECOND = 5;
   /**
-   * Each call allocates 64 pages, which takes longer than the threshold. A hundred at a time are more than any budget here,
+   * Each call allocates 64 pages, which takes longer than the threshold. A hundred at a time exceed any budget here,
    * however long each waits for a CPU.
    */
   const ALLOCATE = `
@@ -260,12 +267,12 @@ print(json.dumps(os.getpid()))
 `;
   const kinds = { syscalls: { threshold: '1us', include: ['fallocate'] } };
   const cases: [what: string, config: Config, outcomes: string[]][] = [
-    ['in memory alone', { spans: { max_traces_per_second: 10_000, kinds } }, ['kept']],
-    ['over budget', { spans: { max_traces_per_second: MOST_A_SECOND, kinds } }, ['kept', 'over_budget']],
+    ['only in memory', { spans: { max_traces_per_second: 10_000, kinds } }, ['kept']],
+    ['over budget', { spans: { max_traces_per_second: MOST_PER_SECOND, kinds } }, ['kept', 'over_budget']],
     [
       'with a backend that is not there',
       {
-        spans: { max_traces_per_second: MOST_A_SECOND * 10, kinds },
+        spans: { max_traces_per_second: MOST_PER_SECOND * 10, kinds },
         otlp: { endpoint: 'http://127.0.0.1:9', metrics: false, trace_export_timeout: '1s' },
       },
       ['failed', 'over_budget'],
@@ -308,7 +315,7 @@ print(json.dumps(os.getpid()))
 `);
   const callsOf = (some: readonly ReceivedSpan[]) => rootsOf(some, pid, 'syscall connect');
   const all = callsOf(await settledSpans((some) => callsOf(some).length >= 20));
-  // What a machine preloads, or looks up users with, may connect elsewhere too.
+  // Libraries that a machine preloads or looks up users with may connect elsewhere too.
   const found = all.filter(({ attributes }) => attributes['ftrace.syscall.return'] === -111);
   assert.equal(found.length, 20, JSON.stringify(all.map(({ attributes }) => attributes)));
   for (const { status } of found) assert.deepEqual([status.code, status.message], [2, 'ECONNREFUSED']);
@@ -316,7 +323,7 @@ print(json.dumps(os.getpid()))
 });
 
 it('the agent is in none of its traces', async () => {
-  // The slowest win, which waiting for events would be.
+  // The slowest calls win, and a wait for events would be one of them.
   const { agent, settledSpans } = await traced({
     max_traces_per_second: 200,
     kinds: { syscalls: { threshold: '1us', include: ['*'] }, sched: { threshold: '1us' } },
@@ -334,9 +341,9 @@ it('the agent is in none of its traces', async () => {
   );
 });
 
-/** On some virtual machines nothing that happens in the idle task of other CPUs than the first is recorded. */
+/** On some virtual machines nothing is recorded that happens in the idle task of CPUs other than the first. */
 for (const cpu of new Set([0, onlineCpus().at(-1) ?? 0])) {
-  it(`a sleep on CPU ${cpu} is not taken for work`, async () => {
+  it(`a sleep on CPU ${cpu} does not count as work`, async () => {
     const { agent, settledSpans } = await traced({
       kinds: { syscalls: { threshold: '20ms', include: ['clock_nanosleep', 'futex'] } },
     });

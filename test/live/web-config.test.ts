@@ -1,6 +1,6 @@
 /**
- * A web config as those use it whom it is meant for: Prometheus, curl and openssl as clients of a running agent, and
- * promtool, which reads such files with exporter-toolkit itself, as judge of what is a good one.
+ * Uses a web config as its users do: Prometheus, curl and openssl are clients of a running agent. promtool, which reads
+ * such files with exporter-toolkit itself, decides which configs are good.
  */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
@@ -36,7 +36,7 @@ function run(program: string, args: readonly string[], input = ''): Run {
   return { status, output: stdout + stderr };
 }
 
-/** As the scrape of a capture: the same server, without a kernel to wait for. */
+/** The agent serves the scrape of a recording: the same server, but no kernel to wait for. */
 async function serve(webConfig: string) {
   const file = join(bench.directory, 'served.yml');
   const write = (yaml: string) => writeFileSync(file, yaml);
