@@ -13,7 +13,7 @@ import { pulseWriter } from './contract/pulse.ts';
 Error.stackTraceLimit = 0;
 
 const port = parentPort;
-if (port === null) throw new Error('the capture thread is started by the agent');
+if (port === null) throw new Error('this file must be started by the agent, as its capture thread');
 const post = (message: FromCapture) => port.postMessage(message);
 const write =
   (level: 'debug' | 'info' | 'warn' | 'error') => (fields: Record<string, unknown>, message: string) =>
@@ -46,7 +46,7 @@ port.on('message', async (message: ToCapture) => {
 
 async function answer(message: Exclude<ToCapture, { kind: 'marked' }>) {
   if (message.kind === 'stop') {
-    // What is being set up has an instance already.
+    // A capture that is being set up already has an instance: wait, so that it can be removed.
     await opening.catch(() => undefined);
     await capture?.stop();
     return undefined;
@@ -81,6 +81,6 @@ try {
   capture = await opening;
   post({ kind: 'ready', problem: capture.problem });
 } catch (error) {
-  // What cannot be set up now will not be in a second either: the agent ends with the reason.
+  // Another attempt would fail in the same way, so the agent ends with the reason.
   post({ kind: 'fatal', message: reasonOf(error), final: true });
 }

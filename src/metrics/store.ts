@@ -18,9 +18,9 @@ export class MetricStore {
   readonly #series: ValueFamily | undefined;
   readonly #overflow: ValueFamily | undefined;
 
-  /** `tellSeries`: whether to export metrics about the store's series. Only for one store per process. */
-  constructor(options: { tellSeries: boolean } = { tellSeries: true }) {
-    if (!options.tellSeries) return;
+  /** `countsSeries`: whether to export metrics about the store's series. Only for one store per process. */
+  constructor(options: { countsSeries: boolean } = { countsSeries: true }) {
+    if (!options.countsSeries) return;
     this.#series = this.gauge({
       name: SERIES,
       help: 'Current number of series per metric.',

@@ -63,7 +63,7 @@ export interface Survey {
     eventCount: number;
     /** The instance of the config exists: an agent runs, or was killed. */
     ownInstanceExists: boolean;
-    /** Who uses the top level, and how; '' when nobody does. */
+    /** A user of the top level and what it does there; '' if there is none. */
     topLevelUser: string;
     /**
      * The files in the restore journal of the config's agent, and why they cannot be restored from here; '' without a

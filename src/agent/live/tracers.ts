@@ -1,5 +1,5 @@
 /**
- * Runs the tracers of the config: one buffer for each probe that reads a tracer. If the kernel refuses a tracer, its
+ * Runs the tracers of the config: one buffer for each probe that needs a tracer. If the kernel refuses a tracer, its
  * probe is off with the reason, and the others continue.
  */
 import type { AgentConfig } from '../../config/schema.ts';

@@ -18,7 +18,7 @@ export interface MainMetrics {
 
 export function makeMainMetrics(what: { version: string; replay: boolean }): MainMetrics {
   // Don't export `ftrace_exporter_series` here: the capture store already does, under the same name.
-  const store = new MetricStore({ tellSeries: false });
+  const store = new MetricStore({ countsSeries: false });
   const build = store.gauge({
     name: 'ftrace_exporter_build_info',
     help: 'Always 1; the labels give the version.',

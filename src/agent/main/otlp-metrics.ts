@@ -10,7 +10,7 @@ export interface OtlpMetrics {
 
 /** Export counters for one signal. Without a signal, counts nothing. */
 export function makeOtlpMetrics(signal?: 'metrics' | 'traces'): OtlpMetrics {
-  const store = new MetricStore({ tellSeries: false });
+  const store = new MetricStore({ countsSeries: false });
   const pushes = store.counter({
     name: 'ftrace_exporter_otlp_exports_total',
     help: 'Export requests to the OTLP backend, by outcome after all attempts.',

@@ -25,7 +25,7 @@ export function makeTraces(
   openBackend?: (ended: TracesEnded) => { add(traces: readonly TraceRecord[]): void },
 ): Traces {
   // Don't export `ftrace_exporter_series` here: the capture store already does, under the same name.
-  const store = new MetricStore({ tellSeries: false });
+  const store = new MetricStore({ countsSeries: false });
   const outcomes = openBackend === undefined ? (['kept'] as const) : (['exported', 'failed'] as const);
   const counts = declareSpanCounts(store, config, outcomes);
   const traceStore = makeTraceStore(config);

@@ -12,7 +12,7 @@ export function enabledProbes(config: AgentConfig): EnabledProbe[] {
   return config.probes.map(({ name, options }) => {
     const module = probeCatalogue.find((candidate) => candidate.name === name);
     if (module === undefined)
-      throw new Error(`the config names a probe that is not in the catalogue: ${name}`);
+      throw new Error(`the config has a probe that is not in the catalogue: ${name}`);
     // The options come from this module's schema; the config only lost their type.
     return { module, options: options as unknown as CommonOptions };
   });

@@ -35,7 +35,7 @@ interface Account {
   offset: number;
   givenUp: number;
   loss: CpuLoss;
-  /** Counts at the last look. */
+  /** Counts at the last check. */
   kernel: KernelCounts;
 }
 
@@ -48,7 +48,7 @@ export interface OwnCount {
 }
 
 export interface LossLedger {
-  /** `readEvents` is the kernel's count at the same moment. The first look at a CPU always returns `even`. */
+  /** `readEvents` is the kernel's count at the same moment. The first call for a CPU always returns `even`. */
   look(cpu: number, readEvents: number, own: OwnCount): Finding;
   /** Recording was interrupted, on all CPUs. */
   pause(): void;

@@ -183,7 +183,7 @@ function makeProbe(
   };
   const context: ProbeContext = {
     events: [...usableNames],
-    metrics: onlyFor === undefined ? input.store : new MetricStore({ tellSeries: false }),
+    metrics: onlyFor === undefined ? input.store : new MetricStore({ countsSeries: false }),
     host: input.host,
     cpuCount: input.metadata.cpuCount,
     onlineCpus: input.onlineCpus,

@@ -1,6 +1,6 @@
 /**
- * Names in the config that match nothing here: a probe's lists of names and what they can match, in; a sentence for each
- * name that matches none of it, out. Probes declare their lists (`ProbeModule.names`), so this is done once for all.
+ * Finds names in the config that match nothing here, and returns a sentence for each. Probes declare their lists of
+ * names and what these can match (`ProbeModule.names`).
  */
 import { globMatcher } from '../../config/units/globs.ts';
 import type { CommonOptions, HostFacts, KernelOffer, ProbeModule } from '../../probes/probe.ts';

@@ -49,8 +49,8 @@ export function recordingInstance(config: Pick<AgentConfig, 'instance'>): string
 }
 
 /**
- * Records the events of the enabled probes, and the records of one tracer, for some time. Throws `KernelError`, and
- * `UsageError` for what cannot be recorded. Leaves nothing behind in tracefs.
+ * Records the events of the enabled probes and the records of one tracer until the time is over. Throws `KernelError`,
+ * or `UsageError` if the config cannot be recorded. Leaves nothing behind in tracefs.
  */
 export async function recordCapture(config: AgentConfig, options: RecordOptions): Promise<Recorded> {
   const root = findTracefs({ ...(config.tracefsPath ? { path: config.tracefsPath } : {}), mayMount: true });

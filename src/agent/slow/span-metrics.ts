@@ -17,7 +17,7 @@ const SPANS = {
   labels: ['kind', 'outcome'],
 };
 
-/** Outcomes that are counted in this thread start at 0 for all kinds that are on. */
+/** Starts the outcomes that this thread counts at 0, for all kinds that are on. */
 export function declareSpanCounts(
   store: MetricStore,
   config: Pick<SpansConfig, 'kinds'>,
@@ -27,7 +27,7 @@ export function declareSpanCounts(
   const spans = store.counter(SPANS);
   for (const kind of Object.keys(config.kinds)) {
     for (const outcome of outcomes) {
-      // A trace as a whole is not pruned.
+      // Only spans are pruned, not whole traces.
       if (outcome !== 'pruned') traces.slot([kind, outcome]);
       spans.slot([kind, outcome]);
     }

@@ -1,13 +1,13 @@
 /**
- * What spans say of the process and the container of their task: looked up in /proc, where that is the host's. Names of
- * attributes are OpenTelemetry's (semantic conventions: process, container, k8s).
+ * Facts about the process and the container of a span's task, from /proc if it shows the host's processes. Attributes
+ * have OpenTelemetry's names (semantic conventions: process, container, k8s).
  */
 import { makeProcessLookup } from '../../host/processes.ts';
 import type { ProcessFactsStatus } from '../../model/status.ts';
 import type { TaskFacts } from '../../spans/deps.ts';
 
 export interface TaskFactsSource {
-  /** Once it is known whether ids in /proc are those of the trace. Before, nothing is looked up. */
+  /** Sets whether ids in /proc are those of the trace. Before this call, no facts are returned. */
   procIsHosts(isHosts: boolean): void;
   of(tid: number, atNs: number): TaskFacts;
   status(): ProcessFactsStatus;
@@ -26,9 +26,9 @@ export function openTaskFacts(options: { containers: boolean; procDir?: string }
       isHosts = is;
     },
     of: (tid, atNs) => {
-      const found = isHosts ? lookup.of(tid, atNs) : undefined;
-      if (found === undefined) return NOTHING;
-      const { pid, executable, container } = found;
+      const process = isHosts ? lookup.of(tid, atNs) : undefined;
+      if (process === undefined) return NOTHING;
+      const { pid, executable, container } = process;
       return {
         attributes: {
           'process.pid': pid,
@@ -47,7 +47,7 @@ export function openTaskFacts(options: { containers: boolean; procDir?: string }
   };
 }
 
-/** `procIsHosts`: whether /proc names tasks as the trace does. */
+/** `procIsHosts`: whether /proc has the same task ids as the trace. */
 export function factsOfTasks(
   { containers }: { containers: boolean },
   procIsHosts: boolean,

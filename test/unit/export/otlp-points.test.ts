@@ -159,7 +159,7 @@ test('constant labels are on every series, and labels of the same name give way,
 
 test('families of several stores are one metric, and of a series that several have the first one counts', () => {
   const stores = [0, 1].map((n) => {
-    const store = new MetricStore({ tellSeries: false });
+    const store = new MetricStore({ countsSeries: false });
     const up = store.gauge({ name: 'up', help: '', labels: ['probe'] });
     up.set(up.slot(['both']), n);
     up.set(up.slot([`only${n}`]), 1);
@@ -212,7 +212,7 @@ test('buckets of any values: explicit ones as scraped, exponential ones as scrap
   const series = fc.array(fc.array(ns, { maxLength: 40 }), { minLength: 1, maxLength: 4 });
   fc.assert(
     fc.property(series, (values) => {
-      const store = new MetricStore({ tellSeries: false });
+      const store = new MetricStore({ countsSeries: false });
       const bounds = [1e-6, 2e-6, 5e-6, 0.001, 0.5, 1, 10];
       const time = store.histogram({ name: 'time_seconds', help: '', labels: ['s'], bounds });
       for (const [s, recorded] of values.entries()) {
@@ -247,7 +247,7 @@ test('buckets of any values: explicit ones as scraped, exponential ones as scrap
 });
 
 test('counts of weeks: beyond 32 bits', () => {
-  const store = new MetricStore({ tellSeries: false });
+  const store = new MetricStore({ countsSeries: false });
   const time = store.histogram({ name: 'time_seconds', help: '', bounds: [1] });
   time.record(time.slot([]), 5);
   const snapshot = store.snapshot();
@@ -271,7 +271,7 @@ test('a series counts since the program began, a new one since the last push, on
   const reader = createSnapshotReader();
   const times: HrTime[] = [0, 60, 120, 180, 240].map((s) => [START[0] + 100 + s, 0]);
   const maker = makerOf();
-  let store = new MetricStore({ tellSeries: false });
+  let store = new MetricStore({ countsSeries: false });
   const declare = () => {
     const counter = store.counter({ name: 'c_total', help: '', labels: ['l'] });
     const time = store.histogram({ name: 't_seconds', help: '', labels: ['l'], bounds: [1] });
@@ -304,7 +304,7 @@ test('a series counts since the program began, a new one since the last push, on
   assert.deepEqual(push(2), { b: nanos(times[0]), c: nanos(times[1]) });
 
   // The capture thread is another one.
-  store = new MetricStore({ tellSeries: false });
+  store = new MetricStore({ countsSeries: false });
   reader.reset();
   ({ counter, time } = declare());
   count('c', 3);
@@ -315,9 +315,9 @@ test('a series counts since the program began, a new one since the last push, on
 });
 
 test('a family of which two stores say different kinds is an error, and so is an incremental snapshot', () => {
-  const one = new MetricStore({ tellSeries: false });
+  const one = new MetricStore({ countsSeries: false });
   one.gauge({ name: 'x', help: '' }).slot([]);
-  const other = new MetricStore({ tellSeries: false });
+  const other = new MetricStore({ countsSeries: false });
   other.counter({ name: 'x', help: '' }).slot([]);
   const maker = makerOf();
   assert.throws(

@@ -101,7 +101,7 @@ function pushTo(
     counts: metrics,
     log: { debug() {}, info: log('info'), warn: log('warn'), error: log('error') },
   });
-  const store = new MetricStore({ tellSeries: false });
+  const store = new MetricStore({ countsSeries: false });
   const counter = store.counter({ name: 'c_total', help: 'Counts.' });
   const slot = counter.slot([]);
   const others = store.counter({ name: 'others_total', help: '', labels: ['n'] });
@@ -414,7 +414,7 @@ test('all requests of a push share its time', async () => {
 test('many points go in several requests, each series once', async () => {
   const receiver = await receiverOf();
   const metrics = makeOtlpMetrics();
-  const store = new MetricStore({ tellSeries: false });
+  const store = new MetricStore({ countsSeries: false });
   const counter = store.counter({ name: 'c_total', help: '', labels: ['n'] });
   for (let n = 0; n < 10_000; n++) counter.add(counter.slot([String(n)]), n);
   const push = openPush({
