@@ -1,7 +1,7 @@
 /**
- * One boot of a kernel under QEMU: a kernel and a script enter, how it ended leaves. The script runs in the host's own
- * root, read-only over 9p, with `/run/lab` as a writable share. What the script says lies there, the kernel's words in
- * the serial log.
+ * Boots a kernel under QEMU and runs a script in it. The script runs in the host's own root, which is read-only over
+ * 9p, with `/run/lab` as a writable share for its output. The kernel's messages go to the serial log. Returns how the
+ * boot ended.
  */
 import { execFileSync, type SpawnOptions, spawn } from 'node:child_process';
 import {
@@ -19,7 +19,7 @@ import {
 import { basename, join } from 'node:path';
 import type { Kernel } from './kernels.ts';
 
-/** The Debian package of each program needed. */
+/** The Debian package of each program that is needed. */
 export const PROGRAMS: Readonly<Record<string, string>> = {
   'qemu-system-x86_64': 'qemu-system-x86',
   busybox: 'busybox-static',
@@ -29,24 +29,27 @@ export const PROGRAMS: Readonly<Record<string, string>> = {
 
 const DISK_BYTES = 64 << 20;
 const PROGRESS_MS = 500;
-/** For the rest of what it has to say. */
+/** Time to read the rest of the output. */
 const PANIC_GRACE_MS = 5000;
 const PANIC = /^.*Kernel panic.*$/m;
 const FALLEN = /^.*(Kernel panic|Oops: |BUG: ).*$/m;
 
 export interface BootOptions {
-  /** Runs in the guest by /bin/sh; its exit status is the outcome. */
+  /** /bin/sh runs it in the guest; its exit status is the outcome. */
   script: string;
-  /** Directory on the host that the guest has as /run/lab. */
+  /** Directory on the host that the guest sees as /run/lab. */
   share: string;
-  /** Emulation is slow: past this it is ended. */
+  /** Emulation is slow. A boot that takes longer is ended. */
   timeLimitMs: number;
-  /** Tracers can bring a kernel to a standstill: where `onProgress` gives the same for so long, it is ended. */
+  /**
+   * Tracers can bring a kernel to a standstill: if `onProgress` returns the same value for this long, the boot is
+   * ended.
+   */
   quietLimitMs: number;
   serialLog: string;
-  /** Emulates one CPU at a time: slower, and code that the kernel patches cannot be run half patched. */
+  /** Emulates one CPU at a time. That is slower, but code that the kernel patches can never run half patched. */
   oneAtATime: boolean;
-  /** Called now and then while it runs; the answer changes when something is done. */
+  /** Called now and then while the guest runs. Its return value changes when the guest makes progress. */
   onProgress(): number;
 }
 
@@ -66,12 +69,12 @@ export function missingPackages(): string[] {
   );
 }
 
-/** The guest's busybox runs before there are libraries: one that names a loader is of no use. */
+/** The guest's busybox runs before there are libraries, so it must be static. */
 function usable(file: string): boolean {
   return existsSync(file) && !(file.endsWith('/busybox') && readFileSync(file).includes('/lib64/ld-linux'));
 }
 
-/** Boots once. Never rejects for what happens in the guest. */
+/** Boots once. Never rejects because of what happens in the guest. */
 export async function boot(kernel: Kernel, options: BootOptions): Promise<Outcome> {
   const { share, serialLog } = options;
   const disk = join(share, '.disk');
@@ -98,12 +101,12 @@ function qemuArguments(
   { share, oneAtATime }: BootOptions,
   { disk, initramfs }: { disk: string; initramfs: string },
 ): string[] {
-  // An oops ends the boot: what runs on after it proves nothing.
+  // An oops ends the boot: what runs after it proves nothing.
   const append = 'console=ttyS0 quiet panic=-1 oops=panic mitigations=off tsc=reliable';
   const common = 'security_model=none,multidevs=remap';
   return [
-    // No protection keys: with emulated ones V8, which guards its code by them, was seen to abort.
-    // Emulation always: nested KVM, where a machine offers it, fails in ways of its own.
+    // No protection keys: with emulated ones V8, which protects its code with them, was seen to abort.
+    // Always emulates: nested KVM, if a machine offers it, fails in ways of its own.
     ...['-accel', `tcg,thread=${oneAtATime ? 'single' : 'multi'}`],
     ...[
       '-cpu',
@@ -152,7 +155,7 @@ function runQemu(args: string[], serial: number, options: BootOptions): Promise<
       clearTimeout(quiet);
       quiet = setTimeout(end('standstill'), options.quietLimitMs);
     }
-    // A kernel that has fallen over does not always end, though it is told to.
+    // A kernel that has crashed does not always exit when it is asked to.
     if (PANIC.test(readFileSync(options.serialLog, 'latin1'))) setTimeout(kill, PANIC_GRACE_MS).unref();
   }, PROGRESS_MS);
   return new Promise((resolve) => {
@@ -170,7 +173,7 @@ function runQemu(args: string[], serial: number, options: BootOptions): Promise<
   });
 }
 
-/** A status that the script left counts, whatever the kernel said while it powered off. */
+/** A status that the script wrote counts, whatever the kernel prints while it powers off. */
 function outcomeOf(end: QemuEnd, share: string, serial: string): Outcome {
   const statusFile = join(share, 'status');
   const status = existsSync(statusFile) ? readFileSync(statusFile, 'utf8').trim() : '';
@@ -184,7 +187,7 @@ function outcomeOf(end: QemuEnd, share: string, serial: string): Outcome {
   return { kind: 'stopped', reason: end.detail };
 }
 
-/** busybox, the kernel's modules and /init as an archive the kernel unpacks. */
+/** busybox, the kernel's modules and /init, as an archive that the kernel unpacks. */
 function buildInitramfs(kernel: Kernel, file: string): void {
   const root = `${file}.d`;
   rmSync(root, { recursive: true, force: true });

@@ -1,4 +1,4 @@
-/** Checks on the host after a boot: captures recorded in the guest are replayed here and must tell the same. */
+/** Checks on the host after a boot: it replays the recordings made in the guest, and the results must be the same. */
 import assert from 'node:assert/strict';
 import { execFileSync, spawnSync } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
@@ -11,7 +11,7 @@ import type { CheckResult } from './guest/reporter.ts';
 
 const BIN = fileURLToPath(new URL('../../bin/ftrace-exporter.js', import.meta.url));
 
-/** `share` has what the guest recorded: `captures` by us, `trace-cmd` by trace-cmd. */
+/** `share` contains the guest's recordings: `captures` by our `record`, `trace-cmd` by trace-cmd. */
 export async function checkCaptures(share: string): Promise<CheckResult[]> {
   const results: CheckResult[] = [];
   for (const name of namesIn(join(share, 'captures')))
@@ -28,12 +28,12 @@ function namesIn(dir: string): string[] {
     .flatMap((file) => /^(.*)\.dat$/.exec(file)?.[1] ?? []);
 }
 
-/** `dir` holds NAME.dat, NAME.yaml and the guest's own replay NAME.txt. */
+/** `dir` contains NAME.dat, NAME.yaml and the guest's own replay NAME.txt. */
 async function checkOurs(dir: string, name: string): Promise<CheckResult[]> {
   const file = join(dir, `${name}.dat`);
   const said = readFileSync(join(dir, `${name}.txt`), 'utf8');
   return [
-    await check(`capture ${name}: its replay on the host says what it said in the guest`, () => {
+    await check(`capture ${name}: its replay on the host equals that in the guest`, () => {
       const args = ['replay', file, '--config.file', join(dir, `${name}.yaml`)];
       const text = execFileSync(process.execPath, [BIN, ...args], { encoding: 'utf8', maxBuffer: 1 << 28 });
       assert.equal(text, said);
@@ -76,7 +76,7 @@ const COMPARED: Readonly<Record<string, (report: Report, samples: Samples) => vo
     for (const source of ['irq', 'softirq', 'thread', 'nmi']) {
       const noise = report.lines.filter(({ event }) => event === `${source}_noise`);
       const name = 'ftrace_osnoise_interference_seconds';
-      // A replay's own label `source` takes the place of the metric's.
+      // A replay's own label `source` replaces the metric's label.
       const labels = { exported_source: source };
       assert.equal(samples.sum(`${name}_count`, labels), noise.length, source);
       const ns = noise.reduce((sum, { fields }) => sum + numberIn(fields, 'duration'), 0);
@@ -119,7 +119,7 @@ function numberIn(fields: string, name: string): number {
   return Number(digits);
 }
 
-/** The event's print fmt has these as `%llx`. */
+/** The event's print fmt writes these as `%llx`. */
 function hexIn(fields: string, name: string): number {
   const digits = new RegExp(`(?:^|\\s)${name}=(?:0x)?([0-9a-f]+)(?:\\s|$)`).exec(fields)?.[1];
   assert.ok(digits !== undefined, `no ${name} in: ${fields}`);
@@ -130,7 +130,7 @@ function near(actual: number, expected: number, what: string): void {
   assert.ok(Math.abs(actual - expected) <= 1e-9 * (1 + expected), `${what}: ${actual} is not ${expected}`);
 }
 
-/** NAME.dat by trace-cmd, NAME.json with what the guest replayed of it. */
+/** NAME.dat was recorded by trace-cmd; NAME.json is what the guest replayed from it. */
 function checkTheirs(dir: string, name: string): Promise<CheckResult> {
   return check(`trace-cmd's ${name}: replay counts as its report, here and in the guest`, async () => {
     if (!hasTraceCmd()) return 'skip';
@@ -139,7 +139,7 @@ function checkTheirs(dir: string, name: string): Promise<CheckResult> {
     const here = await replayCounts(file);
     const report = traceCmdReport(file);
     const { counts } = report;
-    // The begin of a call has no metric: its end has all.
+    // The start of a call has no metric; its end has all of them.
     for (const key of Object.keys(counts)) if (key.endsWith(' funcgraph_entry')) delete counts[key];
     assert.deepEqual(here, inGuest);
     assert.deepEqual(sorted(here.counts), sorted(counts));

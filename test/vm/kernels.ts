@@ -1,7 +1,7 @@
 /**
- * Kernels of the lab: a name enters; the kernel image and modules of a Debian package leave, kept in the cache, so
- * that a second run needs no network. Packages are downloaded and unpacked, never installed, through an apt root of
- * our own: the machine's sources stay as they are, and the mirror is the one they name.
+ * Kernels of the lab: finds the kernel image and modules of a Debian package by the kernel's name. They are kept in the
+ * cache, so that a second run needs no network. Packages are downloaded and unpacked, never installed, through a
+ * separate apt root: the machine's sources stay as they are, and the mirror is the one that they name.
  */
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
@@ -13,7 +13,7 @@ import { zstdDecompressSync } from 'node:zlib';
 export interface Recipe {
   /** As given to `--kernel`. */
   name: string;
-  /** Debian suite whose `linux-image-rt-amd64` it is. */
+  /** Debian suite of its `linux-image-rt-amd64`. */
   suite: string;
 }
 
@@ -29,11 +29,11 @@ export interface Kernel {
   name: string;
   /** File of the kernel image. */
   image: string;
-  /** Files of the modules to insert, each behind those it depends on. */
+  /** Files of the modules to insert, each after those it depends on. */
   modules: string[];
 }
 
-/** What the guest needs besides what is built in: its roots, a disk, loop devices. */
+/** What the guest needs beyond what is built in: its roots, a disk, loop devices. */
 const MODULES = ['virtio_pci', '9pnet_virtio', '9p', 'virtio_blk', 'loop'];
 const KEYRING = '/usr/share/keyrings/debian-archive-keyring.gpg';
 
@@ -65,7 +65,7 @@ export function fetchKernel(recipe: Recipe, log: (line: string) => void): Kernel
   };
 }
 
-/** Downloads and unpacks the packages behind the metapackage; returns where. */
+/** Downloads and unpacks the packages that the metapackage depends on. Returns their directory. */
 function download(recipe: Recipe, dir: string): string {
   const apt = aptRoot(recipe.suite);
   run('apt-get', [...apt, 'update', '-qq']);
@@ -84,7 +84,7 @@ function download(recipe: Recipe, dir: string): string {
   return unpacked;
 }
 
-/** Names in `Depends:` that hold the image and its modules: one package, or three on newer suites. */
+/** Names in `Depends:` that contain the image and its modules: one package, or three in newer suites. */
 function kernelParts(shown: string): string[] {
   const depends = /^(?:Pre-)?Depends: (.*)$/gm;
   return [...shown.matchAll(depends)].flatMap(([, list]) =>
@@ -108,13 +108,13 @@ function aptRoot(suite: string): string[] {
     'Dir::Cache::archives': join(root, 'archives'),
     'Acquire::Languages': 'none',
     'APT::Architecture': 'amd64',
-    // Downloads are for root here: the user _apt cannot write into a home directory.
+    // Root downloads here, because the user _apt cannot write into a home directory.
     'APT::Sandbox::User': 'root',
   };
   return Object.entries(settings).flatMap(([key, value]) => ['-o', `${key}=${value}`]);
 }
 
-/** Where the machine itself gets Debian from. */
+/** The mirror that the machine itself uses for Debian. */
 function mirror(): string {
   const format = '$(REPO_URI) $(COMPONENT) $(RELEASE)';
   const targets = run('apt-get', ['indextargets', '--format', format, 'Created-By: Packages']).split('\n');
@@ -126,7 +126,7 @@ function mirror(): string {
   return debian[0][0];
 }
 
-/** Copies image and modules out of the unpacked packages; the modules uncompressed and numbered in their order. */
+/** Copies image and modules from the unpacked packages. Modules are uncompressed and numbered in their order. */
 function keepWhatBoots(unpacked: string, dir: string): void {
   const files = readdirSync(unpacked, { recursive: true, withFileTypes: true })
     .filter((entry) => entry.isFile())
@@ -142,7 +142,7 @@ function keepWhatBoots(unpacked: string, dir: string): void {
   const ordered = new Map<string, Buffer>();
   const add = (name: string): void => {
     const file = byName.get(name);
-    // What is no module here is built in.
+    // A name without a module file is built in.
     if (file === undefined || ordered.has(name)) return;
     const bytes = uncompressed(file);
     for (const other of dependsOf(bytes)) add(other);

@@ -1,6 +1,6 @@
 /**
- * `npm run test:vm`: boots each kernel of the lab, one at a time, and runs the checks in it. Prints a line a check and
- * `N passed, N failed`; exits 0 when nothing failed, 2 for a wrong argument or a missing package.
+ * `npm run test:vm`: boots each kernel of the lab, one at a time, and runs the checks in it. Prints one line per check
+ * and `N passed, N failed`. Exits with 0 if nothing failed, 2 for a wrong argument or a missing package.
  */
 import {
   copyFileSync,
@@ -30,10 +30,10 @@ const FIXTURES = join(REPOSITORY, 'test/fixtures/captures');
 const LIVE = ['test/live/formats.test.ts', 'test/live/syscalls.test.ts', 'test/live/probes.test.ts'];
 const TIME_LIMIT_MS = 45 * 60_000;
 const FILE_LIMIT_S = 720;
-/** A guest whose kernel runs ends a file that takes longer. */
+/** The guest ends a test file that takes longer, if its kernel still runs. */
 const QUIET_LIMIT_MS = (FILE_LIMIT_S + 60) * 1000;
 const TRIES = 2;
-/** Of a capture that is kept in the repository, of events and of a tracer. */
+/** Pages of a recording that is kept in the repository, of events and of a tracer. */
 const FIXTURE_PAGES = 30;
 const TRACER_FIXTURE_PAGES = 5;
 
@@ -111,8 +111,8 @@ async function testKernel(recipe: Recipe, { files, tracers, saveCaptures }: Choi
       outcome = await boot(kernel, { script, share, ...limits, serialLog, oneAtATime, onProgress });
       const stumbled = stumbleOf(outcome);
       left = left.filter((file) => statusOf(share, file) !== '0');
-      // A kernel that falls over or stands still under emulation says nothing about us: what then failed or did not
-      // run has one more try.
+      // A kernel that crashes or stands still under emulation proves nothing about the product. What then failed or did
+      // not run gets one more try.
       if (stumbled === undefined || left.length === 0 || attempt === TRIES) break;
       console.log(`${recipe.name}: ${stumbled}; once more: ${left.join(', ')}`);
       for (const file of left) {
@@ -130,7 +130,7 @@ async function testKernel(recipe: Recipe, { files, tracers, saveCaptures }: Choi
   }
 }
 
-/** What the kernel said of itself, when it panicked or stood still. */
+/** What the kernel printed when it panicked or stood still. */
 function stumbleOf(outcome: Outcome): string | undefined {
   if (outcome.kind === 'panic') return outcome.reason;
   if (outcome.kind === 'standstill') return `nothing was done for ${QUIET_LIMIT_MS / 1000} s`;
@@ -140,20 +140,20 @@ function stumbleOf(outcome: Outcome): string | undefined {
 const statusFileOf = (share: string, file: string) => join(share, 'results', `${basename(file)}.status`);
 const resultsOf = (share: string, file: string) => join(share, 'results', `${basename(file)}.jsonl`);
 
-/** Exit status of the process that ran a file; '' when it did not end. */
+/** Exit status of the process that ran a file; '' if it did not end. */
 function statusOf(share: string, file: string): string {
   const status = statusFileOf(share, file);
   return existsSync(status) ? readFileSync(status, 'utf8').trim() : '';
 }
 
-/** What a file has said so far, as far as it has been written whole. */
+/** The complete lines that a file has written so far. */
 function read(file: string): (CheckResult | CheckNote)[] {
   if (!existsSync(file)) return [];
   const lines = readFileSync(file, 'utf8').split('\n').slice(0, -1);
   return lines.map((line) => JSON.parse(line) as CheckResult | CheckNote);
 }
 
-/** Each file in a process of its own, so that one that hangs or dies leaves the others their turn. */
+/** Runs each file in its own process, so that the others still run if one hangs or dies. */
 function guestScript(kernel: string, files: readonly string[], tracers: readonly string[]): string {
   const runs = files.map((file) => {
     const into = `/run/lab/results/${basename(file)}`;
@@ -161,7 +161,7 @@ function guestScript(kernel: string, files: readonly string[], tracers: readonly
   --test-reporter=./test/vm/guest/reporter.js --test-reporter-destination=${into}.jsonl ${file.replace(/\.ts$/, '.js')}
 echo $? >${into}.status`;
   });
-  // Node goes to memory: 9p with a cache, as the root has it, reads page by page on 5.10, half a minute for Node.
+  // Node is copied to memory: on 5.10 the cached 9p of the root reads page by page and takes half a minute for Node.
   return `mkdir /run/tree && cd /run/tree && tar -xf /run/lab/tree.tar && cp /run/lab/node /run/node || exit 1
 export PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/run/tmp NODE_COMPILE_CACHE=/run/tmp/compiled
 export FTX_LAB_KERNEL=${kernel} FTX_LAB_SHARE=/run/lab FTX_LAB_TRACERS=${tracers.join(',')}
@@ -170,7 +170,7 @@ exit 0
 `;
 }
 
-/** Prints what has come since the last call; gives how much there is, files that have ended included. */
+/** Prints what has come since the last call. Returns how much there is, including files that have ended. */
 function printNew(kernel: string, share: string, printed: Map<string, number>): number {
   let there = 0;
   for (const name of readdirSync(join(share, 'results')).sort()) {
@@ -215,7 +215,7 @@ function endOf(
   }
   for (const file of files) {
     const said = statusOf(share, file);
-    // 1: single checks failed, which have lines of their own.
+    // 1: single checks failed, and these have their own lines.
     if (said !== '0' && said !== '1')
       found.push(failed(file, said === '' ? 'did not end' : `ended with ${said} (124: took too long)`));
   }
@@ -230,7 +230,7 @@ function count(results: readonly (CheckResult | CheckNote)[]): void {
   }
 }
 
-/** `KERNEL.dat` with events, `KERNEL.TRACER.dat`, and the config each was recorded with. */
+/** `KERNEL.dat` with events, `KERNEL.TRACER.dat`, and the config that each was recorded with. */
 function saveCapturesOf(kernel: string, captures: string): void {
   mkdirSync(FIXTURES, { recursive: true });
   const keep = (name: string, as: string, pages: number) => {

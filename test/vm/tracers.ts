@@ -1,13 +1,19 @@
 /**
- * The tracers of the lab: which of its kernels must have each, and which checks are about it. On the host it decides
- * what runs, in the guest what must be there. Source: kernel/trace/Kconfig, and the configs of Debian's rt kernels.
+ * The tracers of the lab: which of its kernels must have each, and which checks test it. On the host it decides what
+ * runs, in the guest what must exist. Source: kernel/trace/Kconfig, and the configs of Debian's rt kernels.
  */
 
 export interface LabTracer {
   name: string;
-  /** First version that has it, so that every later kernel must; undefined: none of the lab's is built with it. */
+  /**
+   * The first version that has it; every later kernel must have it. Undefined: none of the lab's kernels is built with
+   * it.
+   */
   since: string | undefined;
-  /** Files that check the agent with it, without their ending; `tracers-noise` has blk where function_graph is at the top. */
+  /**
+   * Files that check the agent with it, without their extension. `tracers-noise` has blk where function_graph is at the
+   * top level.
+   */
   files: readonly string[];
 }
 
@@ -30,10 +36,10 @@ export const LAB_TRACERS: readonly LabTracer[] = [
   { name: 'preemptirqsoff', since: undefined, files: [] },
 ];
 
-/** Checks that look at any tracer, and only at those that `--tracer` names. */
+/** Checks that can test any tracer, and only test those that `--tracer` names. */
 const FOR_ALL = ['tracers-offered', 'tracers-differential', 'tracers-capture', 'trace-cmd'];
 
-/** Whether a check of this file name, without its ending, has to run when only these tracers are wanted. */
+/** Whether a check of this file name, without its extension, has to run if only these tracers are wanted. */
 export function concerns(file: string, wanted: readonly string[]): boolean {
   if (FOR_ALL.includes(file)) return true;
   return LAB_TRACERS.some(({ name, files }) => wanted.includes(name) && files.includes(file));
@@ -44,7 +50,7 @@ export function mustOffer({ since }: LabTracer, kernel: string): boolean {
   return since !== undefined && !isOlder(kernel, since);
 }
 
-/** Versions by number: 5.9 is older than 5.10. */
+/** Compares versions as numbers: 5.9 is older than 5.10. */
 export function isOlder(kernel: string, than: string): boolean {
   const [major, minor] = numbersOf(kernel);
   const [leastMajor, leastMinor] = numbersOf(than);

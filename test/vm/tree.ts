@@ -1,23 +1,26 @@
 /**
- * The tree that the guest runs: compiled, as it is published, so that the emulated CPU strips no types, and copied,
- * so that nobody's editor changes it under a running check. With it go the libraries it runs with: over 9p each start
- * of the program would read them anew, which takes an emulated CPU ten seconds.
+ * The tree that the guest runs. It is compiled, as it is published, so that the emulated CPU need not strip types, and
+ * copied, so that an editor cannot change it under a running check. The libraries are copied with it: over 9p each
+ * start of the program would read them again, which takes an emulated CPU ten seconds.
  */
 import { execFileSync, spawnSync } from 'node:child_process';
 import { copyFileSync, cpSync, existsSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 
-/** Compiled sources and tests as an archive `file`: one file is read over 9p faster than hundreds. Throws an `Error` with the compiler's words when there are none. */
+/**
+ * Packs compiled sources and tests into the archive `file`, because 9p reads one file faster than hundreds. Throws an
+ * `Error` with the compiler's words if nothing was compiled.
+ */
 export function buildTree(repository: string, file: string): void {
   const into = `${file}.d`;
   const tsc = join(repository, 'node_modules/typescript/bin/tsc');
   const options = ['--project', 'tsconfig.json', '--noEmit', 'false', '--rootDir', '.', '--outDir', into];
   const { stdout } = spawnSync(process.execPath, [tsc, ...options], { cwd: repository, encoding: 'utf8' });
-  // Types are another check's business: what could be compiled is tried.
+  // Another check covers types. Whatever could be compiled is tried.
   if (!existsSync(join(into, 'src/cli/main.js'))) throw new Error(`cannot compile the tree:\n${stdout}`);
   copyFileSync(join(repository, 'package.json'), join(into, 'package.json'));
   cpSync(join(repository, 'bin'), join(into, 'bin'), { recursive: true });
-  // What the program prefers to sources that are not younger.
+  // The program prefers these to sources that are not newer.
   cpSync(join(into, 'src'), join(into, 'dist'), { recursive: true });
   const leftOut = ['*.map', '*.ts', '*.cts', '*.mts', '*.md'].map((pattern) => `--exclude=${pattern}`);
   const archive = ['--create', '--file', file, '--directory', into, '.'];

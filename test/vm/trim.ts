@@ -1,4 +1,4 @@
-/** Cuts a capture down to its first pages by time, all CPUs alike, so that it can be kept as a fixture. */
+/** Cuts a recording down to its first pages by time, on all CPUs, so that it can be kept as a fixture. */
 import { TRACER_FORMATS } from '../../src/agent/record/record.ts';
 import { loadPage, makePage } from '../../src/decode/page.ts';
 import { openCapture } from '../../src/tracedat/read.ts';
@@ -8,8 +8,8 @@ import { openCaptureWriter } from '../../src/tracedat/write.ts';
 const KERNEL_HIGH = 0xffffffff;
 
 /**
- * Writes the first `pages` pages of `from` to `to`, without counts: those of the whole would not be true of it. Of the
- * kernel's symbols only those stay that an address in the pages may lie in.
+ * Writes the first `pages` pages of `from` to `to`, without counts, because those are of the whole recording. Keeps
+ * only the kernel's symbols to which an address in the pages may belong.
  */
 export function trimCapture(from: string, to: string, pages: number): void {
   const capture = openCapture(from);
@@ -51,7 +51,7 @@ function symbolsOf(kallsyms: string, pages: readonly Uint8Array[]): string {
     const digits = /^ffffffff([0-9a-f]{8}) /.exec(line)?.[1];
     return digits === undefined ? [] : [{ address: Number.parseInt(digits, 16), line }];
   });
-  // Stable: of several names of one address the first stays the first.
+  // The sort is stable: several names of one address stay in their order.
   lines.sort((a, b) => a.address - b.address);
   const kept = new Set<string>();
   for (const address of addressesIn(pages)) {
@@ -62,7 +62,7 @@ function symbolsOf(kallsyms: string, pages: readonly Uint8Array[]): string {
       if (lines[middle].address <= address) low = middle + 1;
       else high = middle;
     }
-    // All names of the address it begins at, and where the next one begins.
+    // Keeps all names of the address where it begins, and where the next one begins.
     const start = lines[low - 1]?.address;
     for (let i = low - 1; i >= 0 && lines[i].address === start; i--) kept.add(lines[i].line);
     if (low < lines.length) kept.add(lines[low].line);
@@ -70,7 +70,7 @@ function symbolsOf(kallsyms: string, pages: readonly Uint8Array[]): string {
   return lines.flatMap(({ line }) => (kept.has(line) ? [`${line}\n`] : [])).join('');
 }
 
-/** Low words of all that looks like an address of the kernel, on any multiple of 4. */
+/** Low words of everything that looks like a kernel address, at any multiple of 4. */
 function addressesIn(pages: readonly Uint8Array[]): Set<number> {
   const found = new Set<number>();
   for (const bytes of pages) {

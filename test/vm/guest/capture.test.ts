@@ -1,4 +1,6 @@
-/** Recordings made here: their replay counts exactly; the host replays them too, and keeps the small one. */
+/**
+ * Recordings made in the guest: their replay must count exactly. The host replays them too, and keeps the small one.
+ */
 import assert from 'node:assert/strict';
 import { execFileSync, spawn } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
@@ -12,7 +14,7 @@ function configOf(name: string, probes: string): string {
   return `instance: lab-${name}\nprobes: ${probes}\n`;
 }
 
-/** Whether all events of a recording are enabled: some are, and their number has stopped to grow. */
+/** Whether all events of a recording are enabled: some are, and their number has stopped growing. */
 function hasBegun(name: string): () => Promise<boolean> {
   const set = join(TRACEFS, 'instances', `lab-${name}-record`, 'set_event');
   const enabled = () => (existsSync(set) ? readFileSync(set, 'utf8').split('\n').length : 0);

@@ -1,4 +1,4 @@
-/** blk: requests of a disk that nobody else uses, past the page cache: each action and each byte is known. */
+/** blk: direct requests to a disk that nobody else uses, so each action and each byte is known. */
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { it } from 'node:test';

@@ -1,6 +1,6 @@
 /**
- * function: calls are counted by function and CPU, exactly, of the tasks named and their children alone; a second
- * instance with the same tracer sees the same calls.
+ * function: calls must be counted exactly by function and CPU, only for the named tasks and their children. A second
+ * instance with the same tracer must see the same calls.
  */
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
@@ -16,10 +16,10 @@ const CALLS = 400;
 const READS = 300;
 const NAME = 'ftrace_function_calls_total';
 
-/** Of the tasks of `tree`. */
+/** Called only by the tasks of `tree`. */
 export function checkFunction(tree: TaskTree): TracerCheck {
   const getppid = getppidFunction();
-  // One calls the other.
+  // The first one calls the second.
   const functions = [getppid, 'ksys_read', 'vfs_read'];
   return {
     tracer: 'function',
@@ -28,7 +28,7 @@ export function checkFunction(tree: TaskTree): TracerCheck {
     define: (agent) => {
       it('a function called N times counts N, on the CPU it was called on', async () => {
         const calls = (cpu: number) => ({ function: getppid, cpu: String(cpu) });
-        // A start of Node may call it too: that much is known from a run that does not.
+        // Starting Node may call it too. A run without the calls shows how often.
         const start = await gained(agent(), () => tree.getppids(0, 0));
         const once = start(NAME, calls(0));
         const gain = await gained(
@@ -65,7 +65,7 @@ export function checkFunction(tree: TaskTree): TracerCheck {
           agent(),
           async () => {
             await tree.run(`dd if=/dev/zero of=/dev/null bs=1 count=${READS} status=none`);
-            // The shell that ran it reads on: a call that both see, or neither.
+            // The shell that ran the command goes on reading: both or neither may see that call.
             await sleep(500);
             const recording = witness.stop();
             try {

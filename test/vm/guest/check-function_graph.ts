@@ -1,6 +1,7 @@
 /**
- * function_graph: calls are counted exactly by function and CPU, also of a function that calls itself; durations are
- * those of the kernel's own text. Before 6.11 it runs at the top level: there other tracers are the witness.
+ * function_graph: calls must be counted exactly by function and CPU, also those of a function that calls itself.
+ * Durations must equal those in the kernel's own text. Before 6.11 the tracer runs at the top level; there other
+ * tracers are the witness.
  */
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
@@ -16,11 +17,11 @@ const NAPS = 10;
 const COUNT = 'ftrace_function_duration_seconds_count';
 const SUM = 'ftrace_function_duration_seconds_sum';
 
-/** Of the tasks of `tree`. */
+/** Called only by the tasks of `tree`. */
 export function checkFunctionGraph(tree: TaskTree): TracerCheck {
   const getppid = getppidFunction();
   const nap = functionNamed(/^__x64_sys_clock_nanosleep$/);
-  // The second calls itself; both are of a module.
+  // The second one calls itself. Both belong to a module.
   const functions = [getppid, nap, 'p9pdu_writef', 'p9pdu_vwritef'];
   const filter = {
     set_ftrace_filter: functions.join(' '),
@@ -60,7 +61,7 @@ export function checkFunctionGraph(tree: TaskTree): TracerCheck {
         const gain = await gained(
           agent(),
           async () => {
-            // On one CPU: a call counts where it returns, and the witness sees where it begins.
+            // On one CPU, because a call counts where it returns, and the witness sees where it begins.
             const look = 'for i in $(seq 20); do [ -e /run/lab/no-file-$i ]; done; true';
             await tree.run(`taskset -c 1 sh -c "${look.replaceAll('$', '\\$')}"`);
             const recording = witness.stop();
@@ -99,7 +100,7 @@ export function checkFunctionGraph(tree: TaskTree): TracerCheck {
       });
 
       const own = livesInInstance('function_graph');
-      const skip = own ? false : 'this kernel has it at the top level alone';
+      const skip = own ? false : 'this kernel has it only at the top level';
       it("the sum of durations is within 1 % of the tracer's own text", { skip }, async () => {
         const witness = startRecording({ tracer: 'function_graph', files: filter });
         let seen = { count: 0, seconds: 0 };
@@ -124,7 +125,7 @@ export function checkFunctionGraph(tree: TaskTree): TracerCheck {
   };
 }
 
-/** Calls and their time between the lines of enter and exit, task by task. */
+/** Calls and their time between the lines of enter and exit, by task. */
 function syscallTime(recording: Recording): { count: number; seconds: number } {
   const lines = CPUS.flatMap((cpu) => recording.text(cpu).map(lineOf)).sort((a, b) => a.micros - b.micros);
   const entered = new Map<number, number>();

@@ -1,6 +1,6 @@
 /**
- * hwlat: under emulation nearly every look has a gap, so most windows give a record. The kernel has one hwlat at a
- * time: the witness is its count of records, and the differential check of the same tracer.
+ * hwlat: under emulation nearly every look finds a gap, so most windows give a record. The kernel runs one hwlat at a
+ * time, so the witness is the tracer's own count of records, together with the differential check.
  */
 import assert from 'node:assert/strict';
 import { readFileSync, writeFileSync } from 'node:fs';
@@ -19,7 +19,7 @@ function recording(on: '0' | '1'): void {
 
 export const checkHwlat: TracerCheck = {
   tracer: 'hwlat',
-  // 50us: the same as osnoise has, for there is one threshold.
+  // 50us, as for osnoise, because they share one threshold.
   options: '{ cpus: "0-1", width: 50ms, window: 200ms, threshold: 50us }',
   rest: () => recording('0'),
   warns: /recording was switched off: write 1 to \S+-hwlat\/tracing_on/,
@@ -32,7 +32,7 @@ export const checkHwlat: TracerCheck = {
       const sumOf = (field: 'readEvents' | 'entries') =>
         counted().reduce((sum, stats) => sum + stats[field], 0);
       await until(() => counted().every(({ readEvents }) => readEvents >= RECORDS), 'records on every CPU');
-      // They keep coming: what has come is compared while recording is off.
+      // Records keep coming, so they are compared while recording is off.
       recording('0');
       await until(() => sumOf('entries') === 0, 'all is read');
       const records = sumOf('readEvents');

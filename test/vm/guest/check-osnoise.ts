@@ -1,6 +1,6 @@
 /**
- * osnoise: sums of run time, noise and interference are those of a second instance's lines; both begin and end while
- * the tracer has no CPU to run on, so that they see the same.
+ * osnoise: sums of run time, noise and interference must equal those of a second instance's lines. Both begin and end
+ * while the tracer has no CPU to run on, so that they see the same.
  */
 import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
@@ -25,7 +25,7 @@ function runOn(cpus: string): void {
 
 export const checkOsnoise: TracerCheck = {
   tracer: 'osnoise',
-  // 50us: under emulation every look at the clock is noise.
+  // 50us: under emulation every look at the clock counts as noise.
   rest: () => runOn('\n'),
   wake: () => runOn(`${CPU}\n`),
   options: `{ cpus: "${CPU}", period: 100ms, runtime: 20ms, threshold: 50us }`,

@@ -1,6 +1,6 @@
 /**
- * timerlat: a cyclic timer on one CPU for some seconds. Counts and sums are those of a second instance, which gets
- * every record too; both begin and end while the tracer has no CPU to run on, so that they see the same.
+ * timerlat: a cyclic timer runs on one CPU for some seconds. Counts and sums must equal those of a second instance,
+ * which also gets every record. Both begin and end while the tracer has no CPU to run on, so that they see the same.
  */
 import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
@@ -55,12 +55,13 @@ export const checkTimerlat: TracerCheck = {
         assert.equal(gain(COUNT, labels), seen[context].count, `${context} on CPU ${CPU}`);
         assert.ok(Math.abs(gain(SUM, labels) - seen[context].seconds) < 1e-6, `${context}: sum of latencies`);
       }
-      // The kernel numbers them. Those it left out, since the one before was not done, are told by the stamps.
+      // The kernel numbers activations. The time stamps show those that it skipped because the one before had not
+      // ended.
       const { last, leftOut } = seen;
       const periods = elapsedMs / PERIOD_MS;
       t.diagnostic(`${seen.irq.count} activations, ${leftOut} left out, in ${periods.toFixed(0)} periods`);
       assert.ok(seen.irq.count >= last && last >= seen.thread.count - 1, `${seen.irq.count} of ${last}`);
-      // Until its thread runs, and after it was told to stop, there are none.
+      // There are none until its thread runs, and after it was stopped.
       assert.ok(last + leftOut <= periods * 1.01 + 1, `${last} + ${leftOut} in ${periods} periods`);
       assert.ok(last + leftOut >= periods / 2, `${last} + ${leftOut} in ${periods} periods`);
     });
@@ -70,7 +71,7 @@ export const checkTimerlat: TracerCheck = {
 interface Activations {
   irq: { count: number; seconds: number };
   thread: { count: number; seconds: number };
-  /** Number of the last. */
+  /** Number of the last activation. */
   last: number;
   leftOut: number;
 }
@@ -93,7 +94,7 @@ function activationsOf(recording: Recording | undefined): Activations {
     sums.seconds += Number(latencyNs) / 1e9;
     found.last = Math.max(found.last, Number(number));
     if (context !== 'irq') continue;
-    // When the timer should have fired: whole periods apart.
+    // When the timer should have fired: activations are whole periods apart.
     const due = micros / 1000 - Number(latencyNs) / 1e6;
     if (dueBefore !== undefined) found.leftOut += Math.round((due - dueBefore) / PERIOD_MS) - 1;
     dueBefore = due;

@@ -1,6 +1,6 @@
 /**
- * wakeup, wakeup_rt, wakeup_dl: tasks of the kind nap and are woken. The longest wait is told, with the kernel's own
- * trace of it. (That no function is traced for it is checked of every group of tracers.)
+ * wakeup, wakeup_rt, wakeup_dl: tasks of that kind sleep briefly and are woken. The agent must report the longest wait,
+ * with the kernel's own trace of it. (The group of tracers checks that no function is traced for it.)
  */
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
@@ -21,7 +21,7 @@ export function checkWakeup(tracer: string): TracerCheck {
           naps(50, SCHEDULERS[tracer]);
           return (await agent().scrape()).sum(RECORDS, { tracer }) > 0;
         }, `${tracer} has a record`);
-        // The next may be met between the two looks: then once more.
+        // The next maximum may come between the two reads; then the check is repeated.
         let found = { max: 0, records: 0, worst: 0, trace: '' };
         await until(async () => {
           const samples = await agent().scrape();

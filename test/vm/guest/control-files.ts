@@ -1,14 +1,16 @@
-/** Control files of tracefs: what they hold, what has changed since, and changes of our own that are taken back. */
+/**
+ * Control files of tracefs: what they contain, what has changed since, and changes that a test makes and takes back.
+ */
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { TRACEFS } from './lab.ts';
 
 /**
- * Change by themselves, or with any instance: sizes when the top level is first used, caches of names, functions ever
- * touched, the log of errors, counts.
+ * Files that change by themselves or with any instance: sizes when the top level is first used, caches of names,
+ * functions ever touched, the log of errors, counts.
  */
 const EXEMPT = /^(buffer_size_kb|buffer_total_size_kb|saved_cmdlines.*|touched_functions|error_log|stats)$/;
-/** Cannot be read, block, or are the recording itself. */
+/** Files that cannot be read, that block, or that are the recording itself. */
 const NOT_STATE =
   /^(trace|trace_pipe.*|trace_marker.*|free_buffer|snapshot.*|per_cpu|instances|available_filter_.*)$/;
 /** Of the thousands of files of events only these are switches. */
@@ -16,10 +18,10 @@ const EVENT_SWITCH = /^(enable|filter|trigger)$/;
 
 /** Switches of a disk for the tracer blk (kernel/trace/blktrace.c). */
 const BLK_SWITCHES = '/sys/block/vda/trace';
-/** Where the agent keeps what it has to put back. */
+/** Where the agent keeps its journal. */
 const STATE_DIR = '/run/ftrace-exporter';
 
-/** Text of every control file, by path; those of each event only where asked for, for they are thousands. */
+/** Text of every control file, by path. Files of single events are read only on request, because they are thousands. */
 export function controlFiles({ ofEvents } = { ofEvents: false }): Map<string, string> {
   const found = new Map<string, string>();
   addFiles(TRACEFS, found, ofEvents, false);
@@ -52,7 +54,7 @@ function textOf(file: string): string {
   }
 }
 
-/** A line a file that is not as it was. */
+/** Files that differ from before, one per line. */
 export function differences(before: ReadonlyMap<string, string>, now: ReadonlyMap<string, string>): string[] {
   const paths = new Set([...before.keys(), ...now.keys()]);
   return [...paths].flatMap((path) =>
@@ -60,11 +62,11 @@ export function differences(before: ReadonlyMap<string, string>, now: ReadonlyMa
   );
 }
 
-/** Files that a check writes, and puts back in the opposite order. */
+/** Files that a check writes; they are restored in the opposite order. */
 export interface Changes {
-  /** Writes a control file; the first time, what it held is kept. */
+  /** Writes a control file. Its content before the first write is kept. */
   put(file: string, value: string): void;
-  /** Takes a step back when everything behind it has been. */
+  /** Adds a step that undoes something after all later steps are undone. */
   later(step: () => void): void;
   undo(): void;
 }
@@ -88,8 +90,8 @@ export function makeChanges(): Changes {
 }
 
 /**
- * What has to be written so that a file reads like this: the choice in brackets, nothing for `#### all … ####` and
- * `no pid`, the number of `7 (expanded: 1408)`.
+ * What to write to a file so that it reads like this: the choice in brackets, nothing for `#### all … ####` and `no
+ * pid`, the number of `7 (expanded: 1408)`.
  */
 function writable(text: string): string {
   const size = /^(\d+) \(/.exec(text)?.[1];

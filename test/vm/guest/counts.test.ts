@@ -1,4 +1,4 @@
-/** The agent as a process, work whose number is known: exact counts, nothing lost. */
+/** Runs the agent as a process, with a known amount of work: counts must be exact, and nothing may be lost. */
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
@@ -26,7 +26,7 @@ describe('the agent counts', () => {
   it('every getppid', async () => {
     const CALLS = 3000;
     const read = () => count('ftrace_syscall_duration_seconds_count', { syscall: 'getppid' });
-    // A start of Node may call it too: that much is known from a run that does not.
+    // Starting Node may call it too. A run without the calls shows how often.
     const start = await read();
     getppids(0, 0);
     const once = (await settled(read, start, 'the count')) - start;
@@ -97,7 +97,7 @@ describe('the agent counts', () => {
   });
 });
 
-/** Start of the names that the disk's interrupts have, `virtio2-req`. */
+/** Names of the disk's interrupts begin with this, `virtio2-req`. */
 function interruptName(): string {
   const found = /\s(virtio\d+-req)\S*$/m.exec(readFileSync('/proc/interrupts', 'utf8'))?.[1];
   assert.ok(found, 'the disk has no interrupt');

@@ -1,4 +1,4 @@
-/** What `doctor` finds must be what is known of each kernel of the lab. */
+/** `doctor` must find what is known of each kernel of the lab. */
 import assert from 'node:assert/strict';
 import { release } from 'node:os';
 import { describe, it } from 'node:test';
@@ -36,7 +36,7 @@ describe('doctor', () => {
     );
   });
 
-  it('tells the kernel', () => {
+  it('names the kernel', () => {
     const { kernelRelease, machine, realtime, onlineCpus, clocks, functionTracing } = found.kernel;
     assert.equal(kernelRelease, release());
     assert.ok(kernelRelease.startsWith(KERNEL.replace('-rt', '.')), kernelRelease);
@@ -45,7 +45,7 @@ describe('doctor', () => {
     assert.deepEqual(functionTracing, { ok: true, reason: '' });
   });
 
-  it('tells what this version of the kernel can do', () => {
+  it('reports what this version of the kernel can do', () => {
     const { subbufferSizes, copyTraceMarker } = found.kernel;
     assert.deepEqual(
       { subbufferSizes, copyTraceMarker },

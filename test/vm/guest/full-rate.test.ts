@@ -1,6 +1,6 @@
 /**
- * Every function of the kernel traced while a CPU calls as fast as it can: far more than can be read under emulation.
- * What was read and what was lost are exactly what the kernel counts.
+ * Traces every function of the kernel while a CPU makes calls as fast as it can: far more than the agent can read under
+ * emulation. The events read and lost must be exactly those that the kernel counts.
  */
 import assert from 'node:assert/strict';
 import { readFileSync, writeFileSync } from 'node:fs';

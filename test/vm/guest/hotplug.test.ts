@@ -1,4 +1,7 @@
-/** A CPU goes and comes back while the agent runs: nothing is lost, nobody complains, its events count again. */
+/**
+ * A CPU goes offline and comes back while the agent runs. Nothing may be lost, the agent may not complain, and the
+ * CPU's events must count again.
+ */
 import assert from 'node:assert/strict';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { after, before, describe, it } from 'node:test';

@@ -1,9 +1,9 @@
-/** Names of kernel functions by address from /proc/kallsyms, as the kernel itself looks them up: kallsyms_lookup(). */
+/** Finds names of kernel functions by address in /proc/kallsyms as the kernel itself does: kallsyms_lookup(). */
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 
 export interface Symbols {
-  /** Name of the symbol an address lies in; `module: true` adds ` [module]`, as `%ps` prints it. */
+  /** Name of the symbol that contains an address; `module: true` adds ` [module]`, as `%ps` prints it. */
   nameOf(address: bigint, how?: { module: boolean }): string;
 }
 
@@ -21,7 +21,7 @@ export function readSymbols(): Symbols {
     parsed.some(({ address }) => address !== 0n),
     '/proc/kallsyms hides its addresses',
   );
-  // Stable: of several names of one address the kernel takes the first it lists.
+  // The sort is stable: if one address has several names, the kernel takes the first that it lists.
   parsed.sort((a, b) => (a.address < b.address ? -1 : a.address > b.address ? 1 : 0));
   for (const { address, name, module } of parsed) {
     if (addresses.at(-1) === address) continue;

@@ -1,7 +1,7 @@
 /**
- * The kernel's text of a buffer, read by the plainest means and apart from the product's own reader, so that each
- * can be held against the other. Lines in, what they say out. Source: kernel/trace/trace_output.c
- * (trace_print_context()), trace_functions_graph.c. Names of tasks in the lab hold nothing that looks like a line.
+ * Parses the kernel's text of a buffer with the simplest means, apart from the product's own reader, so that tests can
+ * compare the two. Source: kernel/trace/trace_output.c (trace_print_context()), trace_functions_graph.c. Names of tasks
+ * in the lab contain nothing that looks like a line.
  */
 import assert from 'node:assert/strict';
 import { CPUS } from './lab.ts';
@@ -9,15 +9,15 @@ import { CPUS } from './lab.ts';
 export interface TextLine {
   pid: number;
   cpu: number;
-  /** As printed, rounded by the kernel. */
+  /** As printed; the kernel has rounded it. */
   micros: number;
-  /** What follows the stamp. */
+  /** The text after the time stamp. */
   body: string;
 }
 
 const LINE = /-(\d+)\s+(?:\([ \d-]+\)\s+)?\[(\d+)\]\s+\S+\s+(\d+)\.(\d{6}): (.*)$/;
 
-/** `comm-pid [cpu] flags seconds.micros: body`, anchored from the right of comm. */
+/** `comm-pid [cpu] flags seconds.micros: body`. The pattern is anchored to the right of comm. */
 export function lineOf(line: string): TextLine {
   const found = LINE.exec(line);
   assert.ok(found, `not understood: ${line}`);
@@ -25,7 +25,7 @@ export function lineOf(line: string): TextLine {
   return { pid: Number(pid), cpu: Number(cpu), micros: Number(seconds) * 1e6 + Number(micros), body };
 }
 
-/** The kernel's whole microseconds of a stamp: trace_output.c, ns2usecs(), rounds. */
+/** A time stamp in whole microseconds as the kernel prints it: trace_output.c, ns2usecs(), rounds. */
 export function microsOf(timestampNs: number): number {
   return Math.floor((timestampNs + 500) / 1000);
 }
@@ -50,22 +50,23 @@ export interface GraphLine {
   kind: 'call' | 'leaf' | 'return';
   pid: number;
   cpu: number;
-  /** As printed, cut off by the kernel. */
+  /** As printed; the kernel has cut it off. */
   micros: number;
   depth: number;
   name: string;
-  /** Digits of the duration as printed, '' for a call. */
+  /** Digits of the duration as printed; '' for a call. */
   duration: string;
 }
 
-/** Lines of function_graph with the options funcgraph-abstime, -proc and -tail; those that tell no call are left out. */
+/** Lines of function_graph with the options funcgraph-abstime, -proc and -tail, without lines that describe no call. */
 export function graphLines(lines: readonly string[]): GraphLine[] {
   return lines.filter((line) => !isGraphNote(line)).map(graphLine);
 }
 
 /**
- * Rulers and the switch of tasks between them, interrupts' begin and end, calls too deep (options of function_graph are
- * common to all instances up to 6.12, and the agent's reader of text has the kernel print that).
+ * Lines to skip: rulers and the task switches between them, the start and end of interrupts, and calls that are too
+ * deep. Up to 6.12 all instances share the options of function_graph, and the agent's text reader has the kernel print
+ * these.
  */
 function isGraphNote(line: string): boolean {
   return /^ -{20,}$|^ *\d+\) +.* => +\S|={6,}>|<={6,}|^ *\(Overruns: \d+\)$/.test(line);
@@ -89,7 +90,7 @@ function graphLine(line: string): GraphLine {
   };
 }
 
-/** Digits of a duration as function_graph prints them: eight characters at most, cut off, not rounded. */
+/** Digits of a duration as function_graph prints them: at most eight characters, cut off, not rounded. */
 export function graphDuration(durationNs: number): string {
   const micros = String(Math.floor(durationNs / 1000));
   if (micros.length >= 7) return micros;

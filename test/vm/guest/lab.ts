@@ -9,23 +9,26 @@ import { type Samples, samplesOf } from '../../support/samples.ts';
 import { LAB_TRACERS, type LabTracer, mustOffer } from '../tracers.ts';
 
 export const TRACEFS = '/sys/kernel/tracing';
-/** As in `--kernel`. */
+/** Name of the kernel, as in `--kernel`. */
 export const KERNEL = process.env.FTX_LAB_KERNEL ?? '';
-/** Of every guest. */
+/** The same in every guest. */
 export const CPUS = [0, 1];
-/** Writable, and read by the host afterwards. */
+/** Writable; the host reads it afterwards. */
 export const SHARE = process.env.FTX_LAB_SHARE ?? '/run/lab';
-/** Those `--tracer` names, or all. */
+/** The tracers in `--tracer`, or all. */
 const WANTED = (process.env.FTX_LAB_TRACERS ?? '').split(',').filter((name) => name !== '');
 const BIN = fileURLToPath(new URL('../../../bin/ftrace-exporter.js', import.meta.url));
-/** Waiting ends the check as failed; nothing is asserted about how long anything takes. */
+/** A wait that takes longer fails the check. Checks assert nothing about how long anything takes. */
 const PATIENCE_MS = 180_000;
 
 export function wantedTracers(): readonly LabTracer[] {
   return WANTED.length === 0 ? LAB_TRACERS : LAB_TRACERS.filter(({ name }) => WANTED.includes(name));
 }
 
-/** Reason to skip the checks of a tracer here, or false. That it must be there is checked by itself. */
+/**
+ * Reason to skip the checks of a tracer here, or false. Another check makes sure that the kernel has the tracers it
+ * must have.
+ */
 export function skipTracer(name: string): string | false {
   const tracer = wantedTracers().find((wanted) => wanted.name === name);
   if (tracer === undefined) return 'not asked for';
@@ -43,7 +46,7 @@ export interface RunningAgent {
   get(path: string): Promise<{ status: number; body: string }>;
 }
 
-/** Starts the command line of this repository with a config; `ended` tells when and how it ended. */
+/** Starts the command line of this repository with a config; `ended` resolves when it has ended and to how. */
 export function startCli(args: readonly string[], config: string): Omit<RunningAgent, 'scrape' | 'get'> {
   const file = join(process.env.TMPDIR ?? '/tmp', `lab-${process.pid}.yaml`);
   writeFileSync(file, config);
@@ -91,13 +94,13 @@ export async function startAgent(config: string): Promise<RunningAgent> {
 }
 
 export interface Expected {
-  /** False where there is nothing to read. */
+  /** False if there is nothing to read. */
   reads?: boolean;
-  /** Warnings that belong to what was done to it. */
+  /** Warnings that this test's own doings explain. */
   warns?: RegExp;
 }
 
-/** Tells the agent to end, and expects nothing lost, nothing undecodable and no complaint. */
+/** Ends the agent. Expects that nothing was lost, that everything could be decoded and that it did not complain. */
 export async function endWell(agent: RunningAgent, { reads = true, warns }: Expected = {}): Promise<void> {
   const last = await losesNothing(agent);
   if (reads) assert.ok(last.sum('ftrace_exporter_events_read_total') > 0, 'nothing was read');
@@ -106,13 +109,13 @@ export async function endWell(agent: RunningAgent, { reads = true, warns }: Expe
   const complaints = agent
     .stderr()
     .split('\n')
-    // An emulated machine has no good clocksource, and is told so.
+    // An emulated machine has no good clocksource, and the agent warns about that.
     .filter((line) => /level=(warn|error)/.test(line) && !line.includes('clocksource is'))
     .filter((line) => warns?.test(line) !== true);
   assert.deepEqual(complaints, []);
 }
 
-/** The scrape that tells so. */
+/** The scrape that shows it. */
 export async function losesNothing(agent: RunningAgent): Promise<Samples> {
   const samples = await agent.scrape();
   assert.equal(samples.sum('ftrace_exporter_events_lost_total'), 0, 'events were lost');
@@ -128,7 +131,7 @@ export async function until(done: () => boolean | Promise<boolean>, what: string
   }
 }
 
-/** Waits until a value has reached `least` and then stays for some time: late counts would show. */
+/** Waits until a value has reached `least` and has then not changed for some time: late counts would show. */
 export async function settled(read: () => Promise<number>, least: number, what: string): Promise<number> {
   let value = await read();
   await until(async () => {

@@ -1,6 +1,6 @@
 /**
- * Spans of programs on every kernel: markers written into the instance; into the top level, copied or read there; and
- * that whoever comes to use the top level has it, and finds it as it was.
+ * Spans of programs on every kernel: markers in the instance, and markers in the top level, which are copied or read
+ * there. A program that comes to use the top level gets it, and finds it as it was.
  */
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
@@ -44,10 +44,10 @@ function start(topLevelMarkers: boolean): Promise<Agent> {
   return startAgent(loadAgentConfig({ file, env: {} }), { log, version: '0', onTraces });
 }
 
-/** Sleeps within a span that is told of in this file; gives what became of the sleep. */
+/** Sleeps within a span that the program reports in this file. Returns what the agent made of the sleep. */
 async function sleepIn(marker: string, spanId: string): Promise<TraceRecord | undefined> {
   traces = [];
-  // The shell becomes the program that sleeps: the same thread.
+  // The shell becomes the program that sleeps, so the thread stays the same.
   const script = `echo 'traceparent=00-${TRACE}-${spanId}-01 begin' > ${marker}; exec sleep 0.1`;
   execFileSync('sh', ['-c', script]);
   const slept = () => traces.find(({ spans }) => /nanosleep/.test(spans[0].name));
@@ -71,7 +71,7 @@ describe('markers of programs', () => {
     await agent?.stop();
   });
 
-  it('the files that are read are told of', async () => {
+  it('the agent reports the files that it reads', async () => {
     const { markers } = (await agent?.status()) ?? {};
     assert.deepEqual(markers, { files: [OWN, TOP], reason: '' });
   });
@@ -88,19 +88,19 @@ describe('markers of programs', () => {
     });
   }
 
-  it('who begins to use the top level has it for himself', {
+  it('a program that begins to use the top level has it for itself', {
     skip: COPIES && 'it is not taken here',
   }, async () => {
     writeFileSync(join(TRACEFS, 'events/sched/sched_process_exec/enable'), '1');
     await until(
       () => complaints.some((line) => /stopped reading the markers.*records events there/.test(line)),
-      'it steps back',
+      'the agent steps back',
     );
     assert.equal(readFileSync(join(TRACEFS, 'tracing_on'), 'utf8'), '1\n');
     execFileSync('true');
     assert.match(readFileSync(join(TRACEFS, 'trace'), 'utf8'), /sched_process_exec/);
     writeFileSync(join(TRACEFS, 'events/sched/sched_process_exec/enable'), '0');
-    // The instance's own go on.
+    // Markers in the instance still work.
     assert.equal((await sleepIn(OWN, '00000000000000a3'))?.traceId, TRACE);
   });
 
@@ -110,7 +110,7 @@ describe('markers of programs', () => {
     assert.deepEqual(topLevelFiles(), before_);
   });
 
-  it('without the option the top level is not touched, and the reason is told', {
+  it('without the option the top level is not touched, and the agent gives the reason', {
     skip: COPIES && 'it is not taken here',
   }, async () => {
     agent = await start(false);

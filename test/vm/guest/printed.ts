@@ -1,7 +1,7 @@
 /**
- * What the kernel prints for a tracer's record, from our decoding of it: an event in, the text behind its stamp out,
- * with runs of spaces as one. Source: kernel/trace/trace_output.c (trace_fn_trace(), trace_hwlat_print(),
- * trace_osnoise_print(), trace_timerlat_print()), include/trace/events/osnoise.h.
+ * Prints a tracer's record as the kernel does, from our decoding of it: the text after the time stamp, with runs of
+ * spaces as one. Source: kernel/trace/trace_output.c (trace_fn_trace(), trace_hwlat_print(), trace_osnoise_print(),
+ * trace_timerlat_print()), include/trace/events/osnoise.h.
  */
 import assert from 'node:assert/strict';
 import type { Symbols } from './kallsyms.ts';
@@ -14,7 +14,7 @@ interface Printed extends FieldNeeds {
 const CONTEXTS = ['irq', 'thread', 'user'];
 const NOISE = { ints: ['start', 'duration'] };
 
-/** By event; each with the fields its text is made of. */
+/** By event: the fields that its text needs, and how it is printed. */
 export const PRINTED: Readonly<Record<string, Printed>> = {
   'ftrace:function': {
     exact: ['ip', 'parent_ip'],
@@ -89,7 +89,7 @@ function spanOf({ ints: { start, duration } }: RawEvent): string {
   return `start ${Math.floor(start / 1e9)}.${rest} duration ${duration} ns`;
 }
 
-/** Events of `PRINTED` by the name that records have. */
+/** Events of `PRINTED` by the names of their records. */
 export function printerOf(event: RawEvent): Printed['print'] {
   const found = Object.entries(PRINTED).find(([name]) => name.split(':')[1] === event.name);
   assert.ok(found, event.name);

@@ -1,4 +1,4 @@
-/** Our decoding of the raw pages of a stopped recording: all of its events, CPU by CPU, as plain values. */
+/** Decodes the raw pages of a stopped recording: all of its events, CPU by CPU, as plain values. */
 import assert from 'node:assert/strict';
 import { release } from 'node:os';
 import { makeDispatcher } from '../../../src/decode/dispatch.ts';
@@ -12,7 +12,7 @@ import { formatText } from '../../../src/tracefs/events.ts';
 import { openLivePages } from '../../../src/tracefs/pages.ts';
 import { TRACEFS } from './lab.ts';
 
-/** Fields to read of an event, by how they are read. */
+/** Fields to read of an event, by the way they are read. */
 export interface FieldNeeds {
   ints?: readonly string[];
   texts?: readonly string[];
@@ -21,7 +21,7 @@ export interface FieldNeeds {
 }
 
 export interface RawEvent {
-  /** Without its system. */
+  /** Without the name of its system. */
   name: string;
   cpu: number;
   pid: number;
@@ -31,7 +31,7 @@ export interface RawEvent {
   exact: Readonly<Record<string, bigint>>;
 }
 
-/** Reads all pages of `dir`. An event that is not named in `needs` fails: nothing may pass by unseen. */
+/** Reads all pages of `dir`. Fails on an event that `needs` does not name, so that none is missed. */
 export function readRawEvents(
   dir: string,
   needs: Readonly<Record<string, FieldNeeds>>,

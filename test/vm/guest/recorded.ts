@@ -1,4 +1,7 @@
-/** Recordings by the agent's own `record`, replayed here and left to the host: NAME.dat, NAME.yaml, NAME.txt. */
+/**
+ * Recordings that the agent's own `record` made. They are replayed here, and the host gets NAME.dat, NAME.yaml and
+ * NAME.txt.
+ */
 import assert from 'node:assert/strict';
 import { copyFileSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -8,7 +11,10 @@ import { cli, SHARE, startCli, until } from './lab.ts';
 const CAPTURES = join(SHARE, 'captures');
 const MEMORY = process.env.TMPDIR ?? '/tmp';
 
-/** Records until `work` is done; returns the file, in memory: a share would fill it with its own interrupts. */
+/**
+ * Records until `work` is done and returns the file. It is in memory, because a file on the share would fill itself
+ * with the share's interrupts.
+ */
 export async function recordWhile(
   name: string,
   config: string,
@@ -31,7 +37,7 @@ export async function recordWhile(
   return file;
 }
 
-/** Replays, and leaves recording, config and metrics to the host. */
+/** Replays the recording, and leaves recording, config and metrics to the host. */
 export function replayed(name: string, config: string, file: string): Samples {
   mkdirSync(CAPTURES, { recursive: true });
   copyFileSync(file, join(CAPTURES, `${name}.dat`));

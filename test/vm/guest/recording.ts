@@ -1,6 +1,6 @@
 /**
- * A tracer's recording made without the agent: control files written by hand, a workload run, recording stopped; then
- * the kernel's own text of the buffer, which reading does not consume, and its raw pages, of the same events.
+ * Records a tracer without the agent: writes control files by hand, runs a workload, stops recording. Then reads the
+ * kernel's own text of the buffer, which consumes nothing, and the raw pages of the same events.
  */
 import { existsSync, mkdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -13,7 +13,7 @@ export interface RecordingRequest {
   tracer: string;
   /** Files below the instance (or the top level), in this order, before the tracer is set. */
   files?: Readonly<Record<string, string>>;
-  /** Files of the top level alone. */
+  /** Files that only the top level has. */
   top?: Readonly<Record<string, string>>;
   /** Events beside the tracer. */
   events?: readonly string[];
@@ -25,10 +25,10 @@ export interface Recording {
   where: 'instance' | 'top';
   /** Lines of the kernel's text of one CPU's buffer, without its head. */
   text(cpu: number): string[];
-  /** Sets an option of how text looks, until the end. */
+  /** Sets an option of the text format, until the end. */
   show(option: string): void;
   stats(cpu: number): BufferStats;
-  /** Takes everything back. Close the raw pages first. */
+  /** Undoes everything. Close the raw pages first. */
   end(): void;
 }
 
@@ -46,17 +46,17 @@ export function record(request: RecordingRequest, work: () => void): Recording {
 
 export interface Started {
   stop(): Recording;
-  /** Takes everything back, whatever has been recorded. */
+  /** Undoes everything, whatever was recorded. */
   abandon(): void;
 }
 
-/** Starts a tracer, at the top level where this kernel refuses it to instances. */
+/** Starts a tracer; at the top level if this kernel refuses it to instances. */
 export function startRecording(request: RecordingRequest): Started {
   const changes = makeChanges();
   try {
     const { dir, where } = place(request.tracer, changes);
     setUp(dir, request, changes);
-    // Before the tracer is set: some start to record as soon as they are.
+    // Must come before the tracer is set, because some start to record at once.
     changes.later(() => writeFileSync(join(dir, 'current_tracer'), 'nop'));
     writeFileSync(join(dir, 'current_tracer'), request.tracer);
     changes.put(join(dir, 'tracing_on'), '1');
@@ -71,7 +71,7 @@ export function startRecording(request: RecordingRequest): Started {
   }
 }
 
-/** Whether this kernel has a tracer in instances. */
+/** Whether this kernel allows a tracer in instances. */
 export function livesInInstance(tracer: string): boolean {
   const dir = join(TRACEFS, 'instances', `lab-look-${process.pid}`);
   mkdirSync(dir);
@@ -99,9 +99,9 @@ function setUp(dir: string, request: RecordingRequest, changes: Changes): void {
   for (const [file, value] of Object.entries(top))
     if (existsSync(join(TRACEFS, file))) changes.put(join(TRACEFS, file), value);
   for (const event of events) changes.put(join(dir, 'events', event.replace(':', '/'), 'enable'), '1');
-  // Instances take it over from the top level, where the agent has it for the text of function_graph before 6.11.
+  // Instances inherit it from the top level, where the agent sets it for the text of function_graph before 6.11.
   if (dir !== TRACEFS) writeFileSync(join(dir, 'options/latency-format'), '0');
-  // What the top level had recorded before is not ours.
+  // Records that the top level had before are not part of this recording.
   writeFileSync(join(dir, 'trace'), '');
 }
 

@@ -1,6 +1,6 @@
 /**
- * A reporter for node:test in the guest: a line of JSON for every test that ended, and for what it had to say beside;
- * suites have none of their own.
+ * A reporter for node:test in the guest. It prints a line of JSON for every test that has ended, with the test's
+ * diagnostics; suites have no lines of their own.
  */
 import type { TestEvent } from 'node:test/reporters';
 import { inspect } from 'node:util';
@@ -14,7 +14,7 @@ export interface CheckResult {
   detail: string;
 }
 
-/** A figure that a check found, said for people. */
+/** A figure that a check found, for people to read. */
 export interface CheckNote {
   note: string;
 }
@@ -27,13 +27,13 @@ export default async function* reporter(source: AsyncIterable<TestEvent>): Async
       names.push(event.data.name);
       continue;
     }
-    // Behind the test it belongs to; those of the runner itself are its totals.
+    // Follows the test that it belongs to; diagnostics of the runner itself are totals.
     if (event.type === 'test:diagnostic' && event.data.nesting > 0)
       yield `${JSON.stringify({ note: event.data.message } satisfies CheckNote)}\n`;
     if (event.type !== 'test:pass' && event.type !== 'test:fail') continue;
     const { nesting, name, details, skip } = event.data;
     const ok = event.type === 'test:pass';
-    // A suite fails with its tests, which have told; one that fails by itself says so.
+    // A suite fails with its tests, which have their own lines. A suite that fails by itself gets one.
     if (details.type === 'suite' && (ok || /subtests? failed/.test(String(causeOf(event))))) continue;
     const result: CheckResult = {
       name: [...names.slice(0, nesting), name].join(' › '),

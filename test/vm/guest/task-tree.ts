@@ -1,13 +1,13 @@
-/** A shell that waits for commands: a task whose number is known before the agent starts, and whose children work. */
+/** A shell that waits for commands: its process id is known before the agent starts, and its children do the work. */
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 
 export interface TaskTree {
   pid: number;
-  /** Runs a command as a child of it, to its end. */
+  /** Runs a command as a child of the shell, to its end. */
   run(command: string): Promise<void>;
-  /** Calls getppid so often on a CPU. */
+  /** Calls getppid this often on a CPU. */
   getppids(cpu: number, calls: number): Promise<void>;
   end(): void;
 }

@@ -1,4 +1,6 @@
-/** Differential: the kernel's own text of a buffer and our decoding of its raw pages agree, event for event. */
+/**
+ * Differential test: the kernel's own text of a buffer and our decoding of its raw pages must agree, event for event.
+ */
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
@@ -11,9 +13,9 @@ import { type FieldNeeds, type RawEvent, readRawEvents } from './raw-events.ts';
 import { diskIo } from './workloads.ts';
 
 interface Event extends FieldNeeds {
-  /** How its line begins, where not by the event's name. */
+  /** How its line begins, if not with the event's name. */
   head?: string;
-  /** What its line holds, where not each field as NAME=VALUE. */
+  /** What its line contains, if not each field as NAME=VALUE. */
   print?(event: RawEvent): string | RegExp;
 }
 
@@ -21,7 +23,7 @@ const TASK = { ints: ['pid', 'prio'], texts: ['comm'] };
 const ISSUE = { ints: ['dev', 'nr_sector', 'bytes'], exact: ['sector'], texts: ['rwbs'], print: issued };
 const COMPLETE = { ints: ['dev', 'nr_sector'], exact: ['sector'], texts: ['rwbs'], print: completed };
 
-/** All events that probes ask for, and those they have by choice. */
+/** All events that probes need, including optional ones. */
 const EVENTS: Readonly<Record<string, Event>> = {
   'sched:sched_switch': {
     ints: ['prev_pid', 'prev_prio', 'next_pid', 'next_prio'],
@@ -48,7 +50,7 @@ const EVENTS: Readonly<Record<string, Event>> = {
   'syscalls:sys_enter_dup2': {
     head: 'sys_dup2',
     ints: ['oldfd', 'newfd'],
-    // Some kernels print 0x, some do not.
+    // Some kernels print 0x, others do not.
     print: ({ ints: { oldfd, newfd } }) =>
       new RegExp(`oldfd: (0x)?${oldfd.toString(16)}, newfd: (0x)?${newfd.toString(16)}[)]$`),
   },
@@ -133,7 +135,7 @@ describe('raw pages and text', () => {
       });
     }
     t.diagnostic([...compared].map(([name, count]) => `${name} ${count}`).join(', '));
-    // Rare are those that a workload cannot make: these must have come.
+    // Events that the workload cannot force are rare; these must have come.
     const sure = ['sched_switch', 'sched_wakeup', 'sched_waking', 'sched_process_exec', 'sched_process_exit'];
     const often = ['irq_handler_entry', 'softirq_entry', 'sys_enter', 'sys_exit', 'local_timer_entry'];
     const disk = ['block_rq_issue', 'block_rq_complete', 'sys_enter_dup2', 'sys_exit_dup2'];
@@ -163,12 +165,12 @@ function partsOf(event: RawEvent): (string | RegExp)[] {
     : [print(event)];
 }
 
-/** `NAME=VALUE`, where numbers may have leading zeroes (`target_cpu=001`). */
+/** `NAME=VALUE`; numbers may have leading zeroes (`target_cpu=001`). */
 function printed([name, value]: [string, number | string]): string | RegExp {
   return typeof value === 'string' ? `${name}=${value}` : new RegExp(`\\b${name}=0*${value}\\b`);
 }
 
-/** Name, pid and stamp. */
+/** Name, pid and time stamp. */
 function headOfLine(line: string): string {
   const { pid, micros, body } = lineOf(line);
   return `${/^\w+/.exec(body)?.[0]} ${pid} ${micros}`;

@@ -1,6 +1,6 @@
 /**
- * Recordings by trace-cmd: several clocks, tracers of functions, losses. What we replay of each is left to the host
- * beside the file, which holds both against trace-cmd's report.
+ * Recordings by trace-cmd: several clocks, tracers of functions, losses. Our replay of each is left to the host beside
+ * the file; the host compares both with trace-cmd's report.
  */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
@@ -21,7 +21,7 @@ const MANY = heldUp('i=0; while [ $i -lt 3000 ]; do i=$((i+1)); : </dev/null; do
 interface Recording {
   args: readonly string[];
   script: string;
-  /** Events are lost: its buffer is small and not read meanwhile. */
+  /** Events are lost, because the buffer is small and nobody reads it meanwhile. */
   lossy?: boolean;
 }
 
@@ -53,7 +53,7 @@ describe('trace-cmd records', { skip }, () => {
       const command = ['record', '-q', '-o', file, ...args, 'sh', '-c', script];
       const { status, stderr } = spawnSync('trace-cmd', command, { encoding: 'utf8', cwd: MEMORY });
       assert.equal(status, 0, stderr);
-      // It puts back less than it changes: what it leaves would be in the way of others.
+      // trace-cmd restores less than it changes; the rest would be in the way of other tests.
       spawnSync('trace-cmd', ['reset'], { cwd: MEMORY });
       const left = differences(files, controlFiles());
       const replayed = await replayCounts(file);

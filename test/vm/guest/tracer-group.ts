@@ -1,7 +1,7 @@
 /**
- * The agent with a group of tracers and nothing else, by each reader: started, also after a kill, tried by the checks
- * that are handed in, and ended, or killed and cleaned up after. Then tracefs must be as it was before the first start.
- * A group is what can be on together: a start takes long under emulation.
+ * Runs the agent with a group of tracers and nothing else, with each reader. It is started (also after a kill), the
+ * given checks run, and it is ended, or killed and cleaned up. Then tracefs must be as before the first start. A group
+ * contains tracers that can be on together, because a start takes long under emulation.
  */
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
@@ -26,32 +26,32 @@ export interface TracerCheck {
   tracer: string;
   /** The probe's section of the config, in YAML's flow style. */
   options: string;
-  /** Functions it arms. */
+  /** Functions that it traces. */
   functions?: readonly string[];
-  /** Has the tracer rest while others are tried. */
+  /** Stops the tracer while others are tested. */
   rest?(): void;
-  /** Takes that back: the agent puts back only what is as it wrote it. */
+  /** Undoes that, because the agent only restores what is as it wrote it. */
   wake?(): void;
-  /** What the agent rightly says of what the check does to it. */
+  /** What the agent rightly logs about what the check does to it. */
   warns?: RegExp;
-  /** Defines checks; `agent()` runs while they do. */
+  /** Defines checks; `agent()` runs meanwhile. */
   define(agent: () => RunningAgent, reader: Reader): void;
 }
 
 export interface TracerGroup {
-  /** Those that are not asked for, or not in this kernel, are left out. */
+  /** Without checks that were not asked for, or whose tracer this kernel lacks. */
   checks: readonly TracerCheck[];
   readers: readonly Reader[];
-  /** Whether the first start comes after a kill, and the last ends with one and with cleanup. */
+  /** Whether the first start follows a kill, and the last agent is killed and cleaned up. */
   kill: boolean;
-  /** False where no buffer is read. */
+  /** False if no buffer is read. */
   reads?: boolean;
 }
 
 const NAME = 'lab-tracers';
 const OFF = ['sched', 'block', 'irq', 'softirq'].map((probe) => `${probe}: { enabled: false }`).join(', ');
 
-/** Directory of the instance of one tracer of the agent. */
+/** Directory of the agent's instance for one tracer. */
 export function agentInstance(tracer: string): string {
   return join(TRACEFS, 'instances', `${NAME}-${tracer}`);
 }
@@ -72,7 +72,7 @@ export function checkGroup(group: TracerGroup): void {
         }
         await run.start(reader);
         for (const { rest } of checks) rest?.();
-        // What was recorded until then is read.
+        // The agent reads what was recorded until then.
         await sleep(1000);
       });
       it('arm the functions named and no other', () => run.armsWhatIsNamed());
@@ -97,14 +97,14 @@ export function checkGroup(group: TracerGroup): void {
   }
 }
 
-/** Warnings that belong to what is done to the agent. */
+/** Warnings that the checks' own doings explain. */
 function expected(checks: readonly TracerCheck[], killed: boolean): { warns?: RegExp } {
   const parts = checks.flatMap(({ warns }) => warns?.source ?? []);
   if (killed) parts.push('left by a killed agent|changed by a killed agent');
   return parts.length === 0 ? {} : { warns: new RegExp(parts.join('|')) };
 }
 
-/** An agent, and what there was in tracefs before its first start. */
+/** An agent, and the content of tracefs before its first start. */
 function watched(checks: readonly TracerCheck[]) {
   let files: Map<string, string> | undefined;
   let armedBefore: string[] = [];
@@ -139,7 +139,7 @@ function watched(checks: readonly TracerCheck[]) {
   };
 }
 
-/** Names in `enabled_functions`: what is traced by whoever it may be. */
+/** Names in `enabled_functions`: functions that anybody traces. */
 export function armedFunctions(): string[] {
   const lines = readFileSync(join(TRACEFS, 'enabled_functions'), 'utf8').split('\n');
   return [...new Set(lines.flatMap((line) => /^(\S+) /.exec(line)?.[1] ?? []))].sort();
@@ -147,7 +147,9 @@ export function armedFunctions(): string[] {
 
 export type Gain = (name: string, labels?: Readonly<Record<string, string | RegExp>>) => number;
 
-/** Samples gained over some work, once a count that it drives is reached and has stayed still. */
+/**
+ * How much samples grew during some work, once the count that it drives has reached its value and has stopped changing.
+ */
 export async function gained(
   agent: RunningAgent,
   work: () => void | Promise<void>,
@@ -160,7 +162,7 @@ export async function gained(
     return (name, labels) => now.sum(name, labels) - then.sum(name, labels);
   };
   await until(async () => done(await gainNow()), 'the counts are there').catch(() => {});
-  // Once more: what came too much shows as well.
+  // Once more, so that a count that is too high shows as well.
   await sleep(1000);
   return gainNow();
 }

@@ -1,4 +1,4 @@
-/** Tracers that can be on together, each in a buffer of its own: function, function_graph, timerlat, wakeup_rt, blk. */
+/** Tracers that can be on together, each in its own buffer: function, function_graph, timerlat, wakeup_rt, blk. */
 import { after } from 'node:test';
 import { checkBlk } from './check-blk.ts';
 import { checkFunction } from './check-function.ts';
@@ -12,7 +12,7 @@ import { checkGroup } from './tracer-group.ts';
 const tree = startTaskTree();
 after(() => tree.end());
 const calls = [checkFunction(tree), checkFunctionGraph(tree)];
-// Both may want the top level, which one can have: see tracers-noise.
+// Both may want the top level, which only one can have: see tracers-noise.
 const blk = livesInInstance('function_graph') ? [checkBlk] : [];
 checkGroup({
   checks: [...calls, checkTimerlat, checkWakeup('wakeup_rt'), ...blk],

@@ -1,6 +1,6 @@
 /**
- * Recordings of a tracer each, made here: their replay counts what was done. The host replays them too and holds them
- * against trace-cmd's report; some of their pages are kept as fixtures.
+ * One recording per tracer, made here: its replay must count what was done. The host replays the recordings too and
+ * compares them with trace-cmd's report; some of their pages are kept as fixtures.
  */
 import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
@@ -37,7 +37,7 @@ const RECORDINGS: Readonly<Record<string, Recorded>> = {
     work: calls,
     check: (samples) => {
       const counted = samples.sum('ftrace_function_calls_total', { function: getppidFunction(), cpu: '0' });
-      // A start of Node may call it too.
+      // Starting Node may call it too.
       assert.ok(counted >= CALLS && counted < CALLS + 5, `${counted} calls`);
     },
   },
@@ -63,7 +63,7 @@ const RECORDINGS: Readonly<Record<string, Recorded>> = {
     work: () => sleep(1500),
     check: (samples) => {
       assert.ok(samples.sum('ftrace_osnoise_runtime_seconds_total') > 0.05);
-      // A replay's own label `source` takes the place of the metric's.
+      // A replay's own label `source` replaces the metric's label.
       const irqs = samples.sum('ftrace_osnoise_interference_seconds_count', { exported_source: 'irq' });
       assert.ok(irqs > 0, `${irqs} interrupts`);
     },
@@ -87,7 +87,7 @@ describe('a recording of', () => {
       const own = join(TRACEFS, 'instances', `lab-${tracer}-record`);
       const dir = livesInInstance(tracer) ? own : TRACEFS;
       const begun = () => {
-        // An instance's files come one after the other, and some are there (ENODEV) before they can be read.
+        // An instance's files appear one after the other, and some exist before they can be read (ENODEV).
         const read = (file: string) => tryReadText(join(dir, file))?.trim();
         return existsSync(own) && read('current_tracer') === tracer && read('tracing_on') === '1';
       };

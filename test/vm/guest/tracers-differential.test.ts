@@ -1,6 +1,6 @@
 /**
- * Differential, without the agent: of one stopped recording the kernel's own text and our decoding of its raw pages
- * agree, event by event: count, CPU, task, time to the printed microsecond, and all that is printed behind it.
+ * Differential test without the agent: the kernel's own text of one stopped recording and our decoding of its raw pages
+ * must agree, event by event: count, CPU, task, time to the printed microsecond, and all that is printed after it.
  */
 import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
@@ -19,12 +19,12 @@ const NOISE_EVENTS = ['irq_noise', 'softirq_noise', 'thread_noise', 'nmi_noise',
   (name) => `osnoise:${name}`,
 );
 
-/** What is recorded of each: few events on few CPUs, for emulation is slow; every kind of record comes. */
+/** What is recorded with each tracer: few events on few CPUs, because emulation is slow, but every kind of record. */
 const TRACERS: Readonly<
   Record<string, Omit<Parameters<typeof record>[0], 'tracer'> & { work(): void; least: number }>
 > = {
   function: {
-    // Of modules too, and one that calls itself.
+    // Also functions of modules, and one that calls itself.
     files: { set_ftrace_filter: `${getppidFunction()} vfs_* virtio_queue_rq p9pdu_*` },
     work: mixedCalls,
     least: 500,
@@ -36,8 +36,8 @@ const TRACERS: Readonly<
     least: 200,
   },
   osnoise: {
-    // The kernel refuses a period shorter than the time to run, at every step. The threshold: under emulation every
-    // look at the clock is noise.
+    // The kernel refuses a period shorter than the runtime, at every step. The threshold: under emulation every look at
+    // the clock counts as noise.
     top: {
       'osnoise/cpus': '0',
       'osnoise/runtime_us': '20000',
@@ -49,7 +49,7 @@ const TRACERS: Readonly<
     least: 20,
   },
   hwlat: {
-    // The kernel changes the mode by itself when it finds its thread moved.
+    // The kernel changes the mode by itself when it finds that its thread was moved.
     top: {
       'hwlat_detector/mode': 'round-robin',
       'hwlat_detector/width': '100000',
@@ -106,7 +106,7 @@ function sameRecording(make: () => Recording, least: number, symbols: Symbols): 
   it('are as many as the kernel counts', () => sameAsCounted(recording, raw));
 }
 
-/** function_graph prints a call and its return as one line where nothing lies between them. */
+/** function_graph prints a call and its return as one line if nothing lies between them. */
 function sameCalls(symbols: Symbols): void {
   let recording: Recording | undefined;
   const text = new Map<number, ReturnType<typeof graphLines>>();
@@ -181,7 +181,9 @@ function hasReentered(lines: ReturnType<typeof graphLines>): boolean {
   return false;
 }
 
-/** Compares CPU by CPU, in order, and shows the first that differs with what came before it. Returns how many. */
+/**
+ * Compares CPU by CPU, in order, and shows the first difference with what came before it. Returns the number of events.
+ */
 function sameLists<A, B>(
   expected: ReadonlyMap<number, readonly A[]>,
   ofExpected: (item: A) => string,

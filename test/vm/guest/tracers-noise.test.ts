@@ -1,4 +1,7 @@
-/** Tracers with a threshold, which those of calls and wake-ups cannot be on with; and blk where those have its place. */
+/**
+ * Tracers with a threshold, which cannot be on together with those of calls and wake-ups; and blk, if these have taken
+ * its place.
+ */
 import { checkBlk } from './check-blk.ts';
 import { checkHwlat } from './check-hwlat.ts';
 import { checkOsnoise } from './check-osnoise.ts';

@@ -1,6 +1,7 @@
 /**
- * A kernel newer than a tracer's first version has that tracer: one that is missing is a failure, never a skip. What
- * the kernel lacks, or has room for only once, is off in the agent, which says why and goes on.
+ * A kernel newer than a tracer's first version must have that tracer: a missing one is a failure, never a skip. If the
+ * kernel lacks a tracer, or has room for only one of its kind, the agent turns the probe off, gives the reason and goes
+ * on.
  */
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
@@ -19,7 +20,7 @@ describe('the kernel', () => {
     if (since === undefined) skip = 'no kernel of the lab is built with it';
     else if (!must) skip = `it came with ${since}`;
     it(`offers ${name}`, { skip }, () => assert.ok(offered.includes(name), offered.join(' ')));
-    // The table would be wrong, and the checks of it would never run.
+    // The table would be wrong, and the tracer's checks would never run.
     if (!must) it(`has no ${name}, as the table of tracers says`, () => assert.ok(!offered.includes(name)));
   }
 });

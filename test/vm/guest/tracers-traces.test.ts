@@ -1,6 +1,6 @@
 /**
- * Traces of what tracers record, as `/api/v1/slow` gives them: trees of calls equal the kernel's own text of the same
- * calls, name by name, by nesting and duration; activations of timerlat are there, with what held them up.
+ * Traces of what tracers record, as `/api/v1/slow` returns them. Trees of calls must equal the kernel's own text of the
+ * same calls in names, nesting and durations. Activations of timerlat must be there, with what delayed them.
  */
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
@@ -14,7 +14,7 @@ import { startTaskTree } from './task-tree.ts';
 
 const tree = startTaskTree();
 after(() => tree.end());
-/** They call each other, and a small program calls them a few times: no more than traces are kept. */
+/** These functions call each other, and a small program calls them a few times: no more often than traces are kept. */
 const FUNCTIONS = ['vfs_fstatat', 'vfs_statx', 'vfs_fstat', 'vfs_getattr', 'vfs_getattr_nosec'];
 const there = new Set(
   readFileSync(join(TRACEFS, 'available_filter_functions'), 'utf8')
@@ -44,14 +44,17 @@ interface Span {
   children: Span[];
 }
 
-/** `name duration` and, in parentheses, what it called. */
+/** `name duration` and, in parentheses, the calls within. */
 interface Call {
   name: string;
   duration: string;
   children: Call[];
 }
 
-/** From then on each user of the function graph takes the time of a call's begin itself: two never have the same duration. */
+/**
+ * In newer kernels each user of the function graph takes the start time of a call itself, so two never have the same
+ * duration.
+ */
 const haveTimesOfTheirOwn = !isOlder(KERNEL, '6.13');
 
 function print({ name, duration, children }: Call): string {
@@ -70,7 +73,7 @@ function callOf({ attributes, durationSeconds, children }: Span): Call {
   };
 }
 
-/** Trees of the text of all CPUs: lines of a task in the order of their stamps, nested as they are indented. */
+/** Trees from the text of all CPUs: lines of a task in the order of their time stamps, nested as they are indented. */
 function treesOf(lines: readonly GraphLine[]): Call[] {
   const trees: Call[] = [];
   const stacks = new Map<number, Call[]>();
@@ -109,7 +112,7 @@ describe('traces of tracers', () => {
     assert.doesNotMatch(agent.stderr(), /this kind of traces is off/);
   });
 
-  const skip = livesInInstance('function_graph') ? false : 'this kernel has it at the top level alone';
+  const skip = livesInInstance('function_graph') ? false : 'this kernel has it only at the top level';
   it("trees of calls equal the kernel's text of the same calls", { skip }, async () => {
     const witness = startRecording({
       tracer: 'function_graph',
@@ -175,7 +178,7 @@ describe('traces of tracers', () => {
       assert.equal(irq + thread, nsOf(durationSeconds));
     }
     const held = new Set(parts.flatMap(({ children }) => children.map(({ name }) => name)));
-    // Its own timer's interrupt, above all.
+    // Above all the interrupt of its own timer.
     assert.ok(held.has('irq noise'), [...held].join(', '));
   });
 });
@@ -183,6 +186,6 @@ describe('traces of tracers', () => {
 function textOf(recording: Recording): GraphLine[] {
   for (const option of ['funcgraph-abstime', 'funcgraph-proc', 'funcgraph-tail']) recording.show(option);
   const lines = CPUS.flatMap((cpu) => graphLines(recording.text(cpu)));
-  // Lines of one stamp stay in the order of their CPU.
+  // Lines with the same time stamp stay in the order of their CPUs.
   return lines.sort((a, b) => a.micros - b.micros);
 }

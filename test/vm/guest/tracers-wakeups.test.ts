@@ -1,4 +1,4 @@
-/** The other tracers of wake-ups, of which the kernel runs one at a time. The reader is nothing to them. */
+/** The other tracers of wake-ups; the kernel runs one of them at a time. They do not depend on the reader. */
 import { checkWakeup } from './check-wakeup.ts';
 import { checkGroup } from './tracer-group.ts';
 

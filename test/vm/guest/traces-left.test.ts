@@ -1,4 +1,4 @@
-/** What the agent leaves in tracefs: nothing after SIGTERM, a stopped instance of smallest size after SIGKILL. */
+/** What the agent leaves in tracefs: nothing after SIGTERM; after SIGKILL a stopped instance of the smallest size. */
 import assert from 'node:assert/strict';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -16,8 +16,8 @@ probes:
 const INSTANCE = join(TRACEFS, 'instances', NAME);
 
 /**
- * KiB a CPU of the top level's buffer. `7 (expanded: 1408)` becomes `7` up to 6.1 as soon as any instance is given a
- * size: the kernel has one flag for all.
+ * KiB per CPU of the top level's buffer. Up to 6.1 `7 (expanded: 1408)` becomes `7` as soon as any instance is given a
+ * size, because the kernel has one flag for all.
  */
 function sizeInForce(): number {
   return Number.parseInt(readFileSync(join(TRACEFS, 'buffer_size_kb'), 'utf8'), 10);
@@ -62,7 +62,7 @@ describe('in tracefs', () => {
     assert.equal(await agent.ended, 'SIGKILL');
     assert.equal(readFileSync(join(INSTANCE, 'tracing_on'), 'utf8'), '0\n');
     assert.ok(sizeKb() <= 64, `${sizeKb()} KiB are left`);
-    // Under its usual name there is nothing: another agent's instance is none of its business.
+    // There is nothing under its usual name: cleanup must not touch another agent's instance.
     assert.match(cli(['cleanup']).stdout, /^nothing to clean up/);
     assert.ok(existsSync(INSTANCE));
     assert.equal(

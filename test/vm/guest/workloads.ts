@@ -1,4 +1,7 @@
-/** Work for tracers whose numbers are known, or that makes what they look for happen. All of it ends by itself. */
+/**
+ * Workloads for tracers: their numbers are known, or they cause what the tracer looks for. All of them end by
+ * themselves.
+ */
 import assert from 'node:assert/strict';
 import { execFileSync, spawnSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
@@ -20,20 +23,20 @@ function traceable(): readonly string[] {
   return names;
 }
 
-/** What getppid runs. Its names share one address on some kernels, which then list one of them. */
+/** The function that getppid runs. On some kernels its names share one address, and the kernel lists one of them. */
 export function getppidFunction(): string {
   return functionNamed(/^__(do|x64)_sys_getppid$/);
 }
 
 /**
- * Looks for files on the share, which are not there: messages to the host, whose texts are written by a function of
- * the module 9pnet that calls itself (net/9p/protocol.c, p9pdu_vwritef()).
+ * Looks for files on the share that do not exist: each look sends a message to the host, which a function of the module
+ * 9pnet that calls itself formats (net/9p/protocol.c, p9pdu_vwritef()).
  */
 export function askHost(times: number): void {
   for (let i = 0; i < times; i++) existsSync(join(SHARE, `no-file-${i}`));
 }
 
-/** Writes and reads of the disk past the page cache, so many requests of so many bytes. */
+/** Writes to and reads from the disk past the page cache: so many requests of so many bytes. */
 export function diskIo(count: number, bytes = 4096): void {
   const dd = (...operands: string[]) =>
     execFileSync('dd', [...operands, `bs=${bytes}`, `count=${count}`, 'status=none']);
@@ -42,8 +45,8 @@ export function diskIo(count: number, bytes = 4096): void {
 }
 
 /**
- * How to start a task of the kind that each tracer of wake-ups looks at. Deadline tasks take no list of CPUs, and have
- * threads only when these are not of the kind (-R).
+ * How to start a task of the kind that each tracer of wake-ups looks at. Deadline tasks accept no list of CPUs, and
+ * have threads only if these are of another kind (-R).
  */
 export const SCHEDULERS: Readonly<Record<string, readonly string[]>> = {
   wakeup: ['taskset', '-c', '1'],
@@ -51,7 +54,7 @@ export const SCHEDULERS: Readonly<Record<string, readonly string[]>> = {
   wakeup_dl: ['chrt', '-R', '-d', '-T', '2000000', '-D', '20000000', '-P', '20000000', '0'],
 };
 
-/** Naps of a task, each of which ends with a wake-up. */
+/** A task that sleeps briefly so many times; each sleep ends with a wake-up. */
 export function naps(count: number, scheduler: readonly string[]): void {
   const script = `const nap = new Int32Array(new SharedArrayBuffer(4));
     for (let i = 0; i < ${count}; i++) Atomics.wait(nap, 0, 0, 2);`;
