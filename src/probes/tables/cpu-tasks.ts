@@ -1,0 +1,53 @@
+/** Which task has each CPU, its comm and since when, from sched_switch. Reports turns to the sink of task intervals. */
+import type { TaskSink } from '../../model/intervals.ts';
+import type { TimestampNs } from '../../model/time.ts';
+
+export const COMM_WORDS = 4;
+
+export class CpuTasks {
+  readonly #sink: TaskSink;
+  /** When each CPU's task arrived there; 0: not seen. */
+  readonly #since: Float64Array;
+  /** Pid of the task that runs on each CPU (0: idle or not seen), and its comm. */
+  readonly #running: Int32Array;
+  readonly #comms: Int32Array;
+  #lostUntil: TimestampNs = 0;
+
+  constructor(cpuCount: number, sink: TaskSink) {
+    this.#sink = sink;
+    this.#since = new Float64Array(cpuCount);
+    this.#running = new Int32Array(cpuCount);
+    this.#comms = new Int32Array(cpuCount * COMM_WORDS);
+  }
+
+  /** A task leaves a CPU. Its comm is the 16 bytes from word `commAt` on. */
+  leaves(cpu: number, pid: number, nowNs: TimestampNs, words: Int32Array, commAt: number): void {
+    if (cpu >= this.#since.length || this.#running[cpu] !== pid) return;
+    const sinceNs = this.#since[cpu];
+    if (sinceNs >= this.#lostUntil && sinceNs !== 0) this.#sink.ran(cpu, pid, sinceNs, nowNs, words, commAt);
+  }
+
+  /** A task arrives on a CPU; 0: the idle task. */
+  arrives(cpu: number, pid: number, nowNs: TimestampNs, words: Int32Array, commAt: number): void {
+    if (cpu >= this.#since.length) return;
+    this.#since[cpu] = nowNs;
+    this.#running[cpu] = pid;
+    if (pid === 0) return;
+    const comm = cpu * COMM_WORDS;
+    for (let i = 0; i < COMM_WORDS; i++) this.#comms[comm + i] = words[commAt + i];
+  }
+
+  /** Reports the turn of the task that still has a CPU up to now. The rest of it becomes another turn. */
+  reportTurn(cpu: number, nowNs: TimestampNs): void {
+    if (cpu < 0 || cpu >= this.#since.length) return;
+    const sinceNs = this.#since[cpu];
+    if (this.#running[cpu] === 0 || sinceNs === 0 || sinceNs < this.#lostUntil) return;
+    this.#sink.ran(cpu, this.#running[cpu], sinceNs, nowNs, this.#comms, cpu * COMM_WORDS);
+    this.#since[cpu] = nowNs;
+  }
+
+  /** Turns that began before are void. */
+  lost(untilNs: TimestampNs): void {
+    if (untilNs > this.#lostUntil) this.#lostUntil = untilNs;
+  }
+}
