@@ -9,15 +9,15 @@ import type { TimestampNs } from './time.ts';
 import type { LATENCY_TRACERS } from './tracer.ts';
 
 export interface IntervalSinks {
-  syscalls?: SyscallSink;
-  block?: BlockSink;
-  tasks?: TaskSink;
-  functions?: FunctionSink;
-  timerlat?: TimerlatSink;
-  osnoise?: OsnoiseSink;
-  interrupts?: InterruptSink;
-  latency?: LatencySink;
-  markers?: MarkerSink;
+  syscalls?: SyscallSink | undefined;
+  block?: BlockSink | undefined;
+  tasks?: TaskSink | undefined;
+  functions?: FunctionSink | undefined;
+  timerlat?: TimerlatSink | undefined;
+  osnoise?: OsnoiseSink | undefined;
+  interrupts?: InterruptSink | undefined;
+  latency?: LatencySink | undefined;
+  markers?: MarkerSink | undefined;
 }
 
 export interface SyscallSink {

@@ -35,7 +35,7 @@ export interface SpanRecord {
   durationNs: number;
   attributes: Attributes;
   /** Why it failed, such as `ENOSPC`; absent if it did not. */
-  error?: string;
+  error?: string | undefined;
 }
 
 /** A histogram bucket for which one of the trace's spans is an example. */

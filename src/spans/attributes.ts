@@ -3,18 +3,21 @@
  * seconds. `thread.id` is defined as the id of a managed thread; ids of the kernel's threads are `ftrace.thread.id`.
  */
 import type { BlockRequest } from '../model/intervals.ts';
-import type { Attributes } from '../model/span.ts';
+import type { AttributeValue } from '../model/span.ts';
 import type { Culprit } from './cpu-history.ts';
+
+/** The record leaves out those without a value. */
+export type DraftAttributes = Readonly<Record<string, AttributeValue | undefined>>;
 
 export function seconds(ns: number): number {
   return ns / 1e9;
 }
 
-export function taskAttributes(pid: number, comm: string): Attributes {
-  return { 'ftrace.thread.id': pid, ...(comm === '' ? {} : { 'thread.name': comm }) };
+export function taskAttributes(pid: number, comm: string): DraftAttributes {
+  return { 'ftrace.thread.id': pid, 'thread.name': comm || undefined };
 }
 
-export function culpritAttributes(culprit: Culprit | undefined): Attributes {
+export function culpritAttributes(culprit: Culprit | undefined): DraftAttributes {
   if (culprit === undefined) return {};
   return {
     'ftrace.ran_instead.thread.id': culprit.pid,
@@ -23,12 +26,12 @@ export function culpritAttributes(culprit: Culprit | undefined): Attributes {
   };
 }
 
-export function requestAttributes(request: BlockRequest): Attributes {
+export function requestAttributes(request: BlockRequest): DraftAttributes {
   const { device, operation, bytes, sector, insertNs, issueNs, completeNs, pid } = request;
   const direction = operation === 'read' || operation === 'write';
   return {
     'system.device': device,
-    ...(direction ? { 'disk.io.direction': operation } : {}),
+    'disk.io.direction': direction ? operation : undefined,
     'ftrace.block.operation': operation,
     'ftrace.block.bytes': bytes,
     'ftrace.block.sector': sector,

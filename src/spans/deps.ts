@@ -1,6 +1,7 @@
 /** What spans need from the rest of the agent, which passes it in. */
-import type { Attributes, SpanKind, SpanOutcome, WallTime } from '../model/span.ts';
+import type { SpanKind, SpanOutcome, WallTime } from '../model/span.ts';
 import type { TimestampNs } from '../model/time.ts';
+import type { DraftAttributes } from './attributes.ts';
 
 /** Span of an application: the parent of kernel spans of its thread. */
 export interface RemoteParent {
@@ -41,6 +42,6 @@ export interface SpanDeps {
 }
 
 export interface TaskFacts {
-  attributes: Attributes;
-  resource: Readonly<Record<string, string>>;
+  attributes: DraftAttributes;
+  resource: Readonly<Record<string, string | undefined>>;
 }

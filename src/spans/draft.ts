@@ -2,17 +2,18 @@
  * A trace while it is built: a tree of spans with times of the trace clock. A kind builds it when an operation is slow
  * enough, from what its rings hold at that moment. It gets ids and wall-clock times when the budget keeps it.
  */
-import type { Attributes, SpanKind } from '../model/span.ts';
+import type { SpanKind } from '../model/span.ts';
 import type { TimestampNs } from '../model/time.ts';
+import type { DraftAttributes } from './attributes.ts';
 import type { RemoteParent, TaskFacts } from './deps.ts';
 
 export interface SpanDraft {
   name: string;
   startNs: TimestampNs;
   endNs: TimestampNs;
-  attributes: Attributes;
+  attributes: DraftAttributes;
   /** Name of the error (`errno`). */
-  error?: string;
+  error?: string | undefined;
   children: readonly SpanDraft[];
 }
 

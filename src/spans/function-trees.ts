@@ -7,7 +7,8 @@
  */
 import type { FunctionNames } from '../model/function-names.ts';
 import type { FunctionReturn, IntervalSinks } from '../model/intervals.ts';
-import type { Attributes, KindOptions } from '../model/span.ts';
+import type { KindOptions } from '../model/span.ts';
+import type { DraftAttributes } from './attributes.ts';
 import { seconds } from './attributes.ts';
 import { CallForest, NONE } from './call-forest.ts';
 import type { SpanDeps } from './deps.ts';
@@ -63,8 +64,8 @@ function draftOf(tree: Tree, root: number, { pid }: FunctionReturn, isWhole: boo
   const startNs = forest.starts[root] + offsetNs;
   const endNs = startNs + forest.durations[root];
   const span = spanOf(tree, root, startNs, endNs, {
-    ...(isTasks ? { 'ftrace.thread.id': pid } : {}),
-    ...(isWhole ? {} : { 'ftrace.incomplete': true }),
+    'ftrace.thread.id': isTasks ? pid : undefined,
+    'ftrace.incomplete': isWhole ? undefined : true,
   });
   return {
     root: span,
@@ -76,7 +77,7 @@ function draftOf(tree: Tree, root: number, { pid }: FunctionReturn, isWhole: boo
 }
 
 /** The span of a call, cut to the time of its caller: times of different CPUs can disagree. */
-function spanOf(tree: Tree, node: number, startNs: number, endNs: number, more: Attributes): SpanDraft {
+function spanOf(tree: Tree, node: number, startNs: number, endNs: number, more: DraftAttributes): SpanDraft {
   const { forest, shown, names, deps } = tree;
   const name = names.nameOf(forest.lows[node], forest.highs[node]) ?? UNKNOWN;
   const cpu = forest.cpus[node];
@@ -104,10 +105,9 @@ function spanOf(tree: Tree, node: number, startNs: number, endNs: number, more: 
       'code.function.name': name,
       'cpu.logical_number': cpu,
       ...more,
-      ...(forest.inInterrupt[node] === 0 ? {} : { 'ftrace.interrupt': true }),
-      ...(prunedCalls === 0
-        ? {}
-        : { 'ftrace.calls.pruned': prunedCalls, 'ftrace.calls.pruned_time': seconds(prunedNs) }),
+      'ftrace.interrupt': forest.inInterrupt[node] === 0 ? undefined : true,
+      'ftrace.calls.pruned': prunedCalls || undefined,
+      'ftrace.calls.pruned_time': prunedCalls === 0 ? undefined : seconds(prunedNs),
     },
     children,
   };

@@ -3,8 +3,9 @@
  * span of that length, which ends when the agent noticed: a moment after the latency itself ended.
  */
 import type { IntervalSinks } from '../model/intervals.ts';
-import type { Attributes, SpansConfig } from '../model/span.ts';
+import type { SpansConfig } from '../model/span.ts';
 import { LATENCY_TRACERS } from '../model/tracer.ts';
+import type { DraftAttributes } from './attributes.ts';
 import type { SpanDeps } from './deps.ts';
 import type { Offer } from './draft.ts';
 
@@ -42,11 +43,12 @@ export function makeLatencies(kinds: SpansConfig['kinds'], offer: Offer, deps: S
   };
 }
 
-function attributesOf(header: string): Attributes {
+function attributesOf(header: string): DraftAttributes {
   const [, comm, pid] = TASK.exec(header) ?? [];
   const [, cpu] = CPU.exec(header) ?? [];
   return {
-    ...(cpu === undefined ? {} : { 'cpu.logical_number': Number(cpu) }),
-    ...(pid === undefined ? {} : { 'ftrace.thread.id': Number(pid), 'thread.name': comm }),
+    'cpu.logical_number': cpu === undefined ? undefined : Number(cpu),
+    'ftrace.thread.id': pid === undefined ? undefined : Number(pid),
+    'thread.name': comm,
   };
 }

@@ -178,8 +178,8 @@ export function clipped(spans: readonly SpanDraft[], fromNs: TimestampNs, toNs: 
       endNs,
       attributes: {
         ...span.attributes,
-        ...(startNs > span.startNs ? { 'ftrace.cut_at_start': true } : {}),
-        ...(endNs < span.endNs ? { 'ftrace.cut_at_end': true } : {}),
+        'ftrace.cut_at_start': startNs > span.startNs ? true : undefined,
+        'ftrace.cut_at_end': endNs < span.endNs ? true : undefined,
       },
       children: clipped(span.children, startNs, endNs),
     });

@@ -60,8 +60,8 @@ function draftOf(period: Period, journal: NoiseJournal, totals: Float64Array): T
       ...Object.fromEntries(
         NOISE_SOURCES.map((source, i) => [`ftrace.osnoise.${source}`, seconds(totals[i])]),
       ),
-      ...(pruned === 0 ? {} : { 'ftrace.children.pruned': pruned }),
-      ...(noise.whole ? {} : { 'ftrace.incomplete': true }),
+      'ftrace.children.pruned': pruned || undefined,
+      'ftrace.incomplete': noise.whole ? undefined : true,
     },
     children,
   };

@@ -1,5 +1,6 @@
 /** Makes a record of a kept draft: adds ids, wall-clock times and facts about its task; parents come before children. */
-import type { Attributes, SpanRecord, TraceRecord } from '../model/span.ts';
+import type { SpanRecord, TraceRecord } from '../model/span.ts';
+import type { DraftAttributes } from './attributes.ts';
 import type { Chosen } from './budget.ts';
 import type { SpanDeps, TaskFacts } from './deps.ts';
 import type { SpanDraft } from './draft.ts';
@@ -23,7 +24,7 @@ export function makeRecorder(deps: Pick<SpanDeps, 'wallTime' | 'random'>) {
     const { root, parent, pruned, facts = NOTHING } = draft;
     const ids = new Map<SpanDraft, string>();
     const spans: SpanRecord[] = [];
-    const add = (span: SpanDraft, parentSpanId: string, more: Attributes): void => {
+    const add = (span: SpanDraft, parentSpanId: string, more: DraftAttributes): void => {
       const spanId = newId(SPAN_ID_BYTES);
       ids.set(span, spanId);
       spans.push({
@@ -33,8 +34,8 @@ export function makeRecorder(deps: Pick<SpanDeps, 'wallTime' | 'random'>) {
         start: deps.wallTime(span.startNs),
         end: deps.wallTime(span.endNs),
         durationNs: span.endNs - span.startNs,
-        attributes: { ...more, ...span.attributes },
-        ...(span.error === undefined ? {} : { error: span.error }),
+        attributes: withValues({ ...more, ...span.attributes }),
+        error: span.error,
       });
       for (const child of span.children) add(child, spanId, {});
     };
@@ -45,11 +46,17 @@ export function makeRecorder(deps: Pick<SpanDeps, 'wallTime' | 'random'>) {
       spans,
       weightNs,
       pruned,
-      resource: facts.resource,
+      resource: withValues(facts.resource),
       exemplars: draft.exemplars.flatMap(({ span, metric, labelValues, valueNs }) => {
         const spanId = ids.get(span);
         return spanId === undefined ? [] : [{ metric, labelValues, valueNs, spanId }];
       }),
     };
   };
+}
+
+function withValues<T>(all: Readonly<Record<string, T | undefined>>): Record<string, T> {
+  const present: Record<string, T> = {};
+  for (const [name, value] of Object.entries(all)) if (value !== undefined) present[name] = value;
+  return present;
 }

@@ -4,8 +4,9 @@
  * blocked time are the block requests that the thread waited for. Children lie within their parent and do not overlap.
  */
 import type { BlockRequest } from '../model/intervals.ts';
-import type { Attributes, KindOptions } from '../model/span.ts';
+import type { KindOptions } from '../model/span.ts';
 import type { TimestampNs } from '../model/time.ts';
+import type { DraftAttributes } from './attributes.ts';
 import { culpritAttributes, requestAttributes, seconds, stateLetter, taskAttributes } from './attributes.ts';
 import type { SpanDeps } from './deps.ts';
 import type { ExemplarDraft, Offer, SpanDraft, TraceDraft } from './draft.ts';
@@ -13,7 +14,7 @@ import type { InterruptJournal } from './interrupt-journal.ts';
 import { lengthOf, longestOf } from './longest.ts';
 import { criticalPath, type RequestJournal, waitedFor } from './request-journal.ts';
 import type { Absence, TaskJournal } from './task-journal.ts';
-import { exemplar, failure, requestExemplars, waitExemplar } from './waits.ts';
+import { errorOf, exemplar, requestExemplars, waitExemplar } from './waits.ts';
 
 const DURATION = 'ftrace_syscall_duration_seconds';
 /** Most children of a call; the shortest are left out. */
@@ -104,6 +105,7 @@ function draftOf(call: SlowCall, deps: SpanDeps, { tasks, requests, interrupts }
   if (onCpu >= 0) made.spans.push(...interrupts.spans(onCpu, freeNs, endNs));
   const { shown: children, rest } = longestOf(made.spans, MOST_CHILDREN, lengthOf);
   const pruned = rest.length;
+  const isWhole = whole && hasAllRequests && absences.every(({ isSeen }) => isSeen);
   const explainedNs = children.reduce((sum, child) => sum + child.endNs - child.startNs, 0);
   const root: SpanDraft = {
     name: `syscall ${name}`,
@@ -112,17 +114,15 @@ function draftOf(call: SlowCall, deps: SpanDeps, { tasks, requests, interrupts }
     attributes: {
       ...taskAttributes(pid, comm || tasks.history.commOf(cpu, pid)),
       'cpu.logical_number': cpu,
-      ...(isAddress(name, ret) || Number.isNaN(ret) ? {} : { 'ftrace.syscall.return': ret }),
+      'ftrace.syscall.return': isAddress(name, ret) || Number.isNaN(ret) ? undefined : ret,
       'ftrace.time.on_cpu': seconds(endNs - startNs - made.blockedNs - made.waitedNs),
       'ftrace.time.blocked': seconds(made.blockedNs),
       'ftrace.time.runqueue': seconds(made.waitedNs),
       'ftrace.explained_ratio': Math.round((explainedNs / (endNs - startNs)) * 1e4) / 1e4,
-      ...(pruned === 0 ? {} : { 'ftrace.children.pruned': pruned }),
-      ...(whole && hasAllRequests && absences.every(({ isSeen }) => isSeen)
-        ? {}
-        : { 'ftrace.incomplete': true }),
+      'ftrace.children.pruned': pruned || undefined,
+      'ftrace.incomplete': isWhole ? undefined : true,
     },
-    ...(ret < 0 && ret >= -MAX_ERRNO && !RESTARTED.has(-ret) ? failure(deps, -ret) : {}),
+    error: ret < 0 && ret >= -MAX_ERRNO && !RESTARTED.has(-ret) ? errorOf(deps, -ret) : undefined,
     children,
   };
   const ofCall = exemplar(deps, 'syscalls', DURATION, [name], { cpu, span: root });
@@ -186,9 +186,9 @@ function blocked(absence: Absence, sleep: Sleep, deps: SpanDeps, made: Made): Sp
       attributes: {
         ...requestAttributes(request),
         'cpu.logical_number': request.cpu,
-        ...(isCut ? { 'ftrace.cut_at_start': true } : {}),
+        'ftrace.cut_at_start': isCut ? true : undefined,
       },
-      ...failure(deps, request.errno),
+      error: errorOf(deps, request.errno),
       children: [],
     };
     made.exemplars.push(...requestExemplars(deps, request, span));
@@ -197,10 +197,10 @@ function blocked(absence: Absence, sleep: Sleep, deps: SpanDeps, made: Made): Sp
   const pruned = waited.length - shown.length;
   made.pruned += pruned;
   made.blockedNs += runnableNs - outNs;
-  const attributes: Attributes = {
+  const attributes: DraftAttributes = {
     'ftrace.task.state': stateLetter(state),
-    ...(waker === 0 ? {} : { 'ftrace.waker.thread.id': waker }),
-    ...(waited.length === 0 ? {} : { 'ftrace.block.requests': waited.length }),
+    'ftrace.waker.thread.id': waker || undefined,
+    'ftrace.block.requests': waited.length || undefined,
   };
   return { name: 'blocked', startNs, endNs: runnableNs, attributes, children };
 }

@@ -50,7 +50,7 @@ function draftOf(activation: Activation, journal: NoiseJournal, deps: SpanDeps):
       endNs: to,
       attributes: {
         'cpu.logical_number': cpu,
-        ...(leftOut === 0 ? {} : { 'ftrace.children.pruned': leftOut }),
+        'ftrace.children.pruned': leftOut || undefined,
       },
       children,
     };
@@ -68,7 +68,7 @@ function draftOf(activation: Activation, journal: NoiseJournal, deps: SpanDeps):
     attributes: {
       'cpu.logical_number': cpu,
       'ftrace.thread.id': pid,
-      ...(noise.whole && irqEndNs !== undefined ? {} : { 'ftrace.incomplete': true }),
+      'ftrace.incomplete': noise.whole && irqEndNs !== undefined ? undefined : true,
     },
     children: parts,
   };

@@ -66,7 +66,7 @@ export function makeRequestTraces(thresholdNs: number, offer: Offer, deps: SpanD
         startNs,
         endNs: completeNs,
         attributes: { ...requestAttributes(copy), 'cpu.logical_number': cpu },
-        ...failure(deps, copy.errno),
+        error: errorOf(deps, copy.errno),
         children: [...queue, served],
       };
       const parent = deps.parentOf(pid, startNs);
@@ -76,8 +76,8 @@ export function makeRequestTraces(thresholdNs: number, offer: Offer, deps: SpanD
 }
 
 /** `error` of a span, by errno. */
-export function failure(deps: SpanDeps, errno: number): { error?: string } {
-  return errno === 0 ? {} : { error: deps.errnoName(errno) ?? String(errno) };
+export function errorOf(deps: SpanDeps, errno: number): string | undefined {
+  return errno === 0 ? undefined : (deps.errnoName(errno) ?? String(errno));
 }
 
 /** Exemplars of both parts of a request. */
@@ -86,10 +86,10 @@ export function requestExemplars(deps: SpanDeps, request: BlockRequest, span: Sp
   const values = [device, operation];
   const inQueue = { cpu: issueCpu, span, valueNs: issueNs - insertNs };
   const served = { cpu, span, valueNs: completeNs - issueNs };
-  return [
-    ...(insertNs !== 0 ? exemplar(deps, 'block', QUEUE_SECONDS, values, inQueue) : []),
-    ...exemplar(deps, 'block', DEVICE_SECONDS, values, served),
-  ];
+  const atDevice = exemplar(deps, 'block', DEVICE_SECONDS, values, served);
+  return insertNs === 0
+    ? atDevice
+    : [...exemplar(deps, 'block', QUEUE_SECONDS, values, inQueue), ...atDevice];
 }
 
 /** Empty if the probe is off, because there is no histogram then. */

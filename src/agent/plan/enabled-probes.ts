@@ -11,8 +11,7 @@ import type { EnabledProbe } from './plan.ts';
 export function enabledProbes(config: AgentConfig): EnabledProbe[] {
   return config.probes.map(({ name, options }) => {
     const module = probeCatalogue.find((candidate) => candidate.name === name);
-    if (module === undefined)
-      throw new Error(`the config has a probe that is not in the catalogue: ${name}`);
+    if (module === undefined) throw new Error(`the config has a probe that is not in the catalogue: ${name}`);
     // The options come from this module's schema; the config only lost their type.
     return { module, options: options as unknown as CommonOptions };
   });

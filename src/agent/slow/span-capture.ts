@@ -78,7 +78,7 @@ export function openSpanCapture(parts: SpanCaptureParts): SpanCapture {
     },
     performance.now(),
   );
-  const sinks = { ...spans.sinks, ...(contexts && { markers: contexts.sink }) };
+  const sinks = { ...spans.sinks, markers: contexts?.sink };
   const probes = withSinks(enabled, sinks, { config, host });
   return {
     probes,

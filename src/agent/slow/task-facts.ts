@@ -32,14 +32,14 @@ export function openTaskFacts(options: { containers: boolean; procDir?: string }
       return {
         attributes: {
           'process.pid': pid,
-          ...(executable === '' ? {} : { 'process.executable.name': executable }),
+          'process.executable.name': executable || undefined,
         },
         resource:
           container === undefined
             ? {}
             : {
                 'container.id': container.containerId,
-                ...(container.podUid === '' ? {} : { 'k8s.pod.uid': container.podUid }),
+                'k8s.pod.uid': container.podUid || undefined,
               },
       };
     },

@@ -1,0 +1,117 @@
+/** Sinks of the kinds `syscalls`, `sched` and `block`, and the journals that these kinds share. */
+import type { BlockSink, InterruptSink, IntervalSinks, SyscallSink, TaskSink } from '../model/intervals.ts';
+import type { KindOptions, SpansConfig } from '../model/span.ts';
+import type { SpanDeps } from './deps.ts';
+import type { Offer } from './draft.ts';
+import { InterruptJournal, LONG_INTERRUPT_NS } from './interrupt-journal.ts';
+import { RequestJournal } from './request-journal.ts';
+import { type Journals, makeSyscallTraces } from './syscalls.ts';
+import { CULPRIT_NS, TaskJournal } from './task-journal.ts';
+import { waitsByNature } from './waiting-syscalls.ts';
+import { makeRequestTraces, makeWaitTraces } from './waits.ts';
+
+/** Threshold of a kind that is off. */
+const NEVER = Number.POSITIVE_INFINITY;
+
+/** What the probes of syscalls and of tasks tell each other, by way of their sinks. */
+interface Links {
+  /** When the task's call began, by probe. At most one of them has seen the call begin. */
+  watched: ((pid: number) => number)[];
+  /** Set by the probe of tasks: see `TaskSink.watch`. */
+  cameBack(pid: number, cpu: number, nowNs: number): void;
+}
+
+export function makeTaskKinds(kinds: SpansConfig['kinds'], offer: Offer, deps: SpanDeps): IntervalSinks {
+  const { syscalls, sched, block } = kinds;
+  if (syscalls === undefined && sched === undefined && block === undefined) return {};
+  const journals: Journals = {
+    tasks: new TaskJournal(deps.cpuCount),
+    requests: new RequestJournal(),
+    interrupts: new InterruptJournal(),
+  };
+  const links: Links = { watched: [], cameBack: () => {} };
+  const hasTasks = syscalls !== undefined || sched !== undefined;
+  const hasRequests = syscalls !== undefined || block !== undefined;
+  return {
+    syscalls: syscalls && syscallSink(syscalls, offer, deps, { journals, links }),
+    interrupts: syscalls && interruptSink(journals.interrupts),
+    tasks: hasTasks ? taskSink(sched?.thresholdNs ?? NEVER, offer, deps, { journals, links }) : undefined,
+    block: hasRequests ? blockSink(kinds, offer, deps, journals.requests) : undefined,
+  };
+}
+
+interface Shared {
+  journals: Journals;
+  links: Links;
+}
+
+function syscallSink(
+  options: KindOptions,
+  offer: Offer,
+  deps: SpanDeps,
+  { journals, links }: Shared,
+): SyscallSink {
+  const onSlow = makeSyscallTraces(options, offer, deps, journals);
+  return {
+    thresholdNs: options.thresholdNs,
+    wants: options.include === undefined ? (name) => !waitsByNature(name) : deps.matcher(options.include),
+    watch: (since) => links.watched.push(since),
+    ended: (name, pid, cpu, startNs, endNs, ret) => {
+      links.cameBack(pid, cpu, endNs);
+      onSlow({ name, pid, cpu, startNs, endNs, ret });
+    },
+  };
+}
+
+function interruptSink(interrupts: InterruptJournal): InterruptSink {
+  return {
+    thresholdNs: LONG_INTERRUPT_NS,
+    ended: (kind, name, cpu, startNs, endNs) => interrupts.add(kind, name, cpu, startNs, endNs),
+  };
+}
+
+function taskSink(
+  waitThresholdNs: number,
+  offer: Offer,
+  deps: SpanDeps,
+  { journals: { tasks }, links }: Shared,
+): TaskSink {
+  const onWait = makeWaitTraces(offer, deps, tasks.history);
+  const { watched } = links;
+  return {
+    waitThresholdNs,
+    culpritNs: CULPRIT_NS,
+    inCall: (pid) => {
+      for (let i = 0; i < watched.length; i++) {
+        const since = watched[i](pid);
+        if (since !== 0) return since;
+      }
+      return 0;
+    },
+    watch: (cameBack) => {
+      links.cameBack = cameBack;
+    },
+    ran: (cpu, pid, startNs, endNs, words, commAt) =>
+      tasks.history.ran(cpu, pid, startNs, endNs, words, commAt),
+    switchedIn: (task, words, commAt) => {
+      if (task.outNs !== 0) tasks.add(task, words, commAt);
+      if (task.runnableNs !== 0 && task.inNs - task.runnableNs >= waitThresholdNs)
+        onWait(task, words, commAt);
+    },
+  };
+}
+
+function blockSink(
+  { syscalls, block }: SpansConfig['kinds'],
+  offer: Offer,
+  deps: SpanDeps,
+  requests: RequestJournal,
+): BlockSink {
+  const onRequest = makeRequestTraces(block?.thresholdNs ?? NEVER, offer, deps);
+  return {
+    ended: (request) => {
+      if (syscalls !== undefined) requests.add(request);
+      if (block !== undefined) onRequest(request);
+    },
+  };
+}
