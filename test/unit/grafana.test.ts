@@ -1,4 +1,4 @@
-/** The dashboards as they are committed: what the program makes, and what every one of them must have. */
+/** The committed dashboards: they must be those that the program makes, and have what every dashboard needs. */
 import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
 import { test } from 'node:test';
@@ -31,7 +31,7 @@ interface Variable {
   includeAll?: boolean;
 }
 
-/** Panels with queries; the others hold words. */
+/** Panels with queries; the others contain text. */
 const hasData = ({ type }: Panel) => type !== 'row' && type !== 'text';
 
 const committed = readdirSync(COMMITTED).map((name) => ({
@@ -78,7 +78,7 @@ test('every dashboard but Fleet shows one node at a time', () => {
   }
 });
 
-test('a choice acts on every panel of a row, or on none', () => {
+test('a variable acts on every panel of a row, or on none', () => {
   for (const { name, text } of committed) {
     const { panels, templating } = JSON.parse(text) as {
       panels: Panel[];
@@ -103,7 +103,7 @@ test('a choice acts on every panel of a row, or on none', () => {
   }
 });
 
-test('an empty panel says what it needs, and colours are chosen', () => {
+test('an empty panel says what it needs, and colours are set explicitly', () => {
   for (const { name, text } of committed) {
     for (const panel of (JSON.parse(text) as { panels: Panel[] }).panels.filter(hasData)) {
       const { noValue, thresholds } = panel.fieldConfig?.defaults ?? {};
@@ -111,14 +111,14 @@ test('an empty panel says what it needs, and colours are chosen', () => {
       const { expr } = panel.targets?.[0] ?? { expr: '' };
       if (/ftrace_(?!exporter)/.test(expr) && !expr.includes('le:'))
         assert.match(noValue ?? '', /probe|tracer|rules/, `${name}: ${panel.title}`);
-      // Without steps of its own Grafana makes everything above 80 red.
+      // Without its own steps Grafana makes everything above 80 red.
       if (panel.type !== 'heatmap')
         assert.match(thresholds?.steps[0].color ?? '', /^(green|red)$/, panel.title);
     }
   }
 });
 
-test('seconds in each second have that unit, or are a share', () => {
+test('seconds per second have that unit, or are a share', () => {
   let rates = 0;
   for (const { name, text } of committed) {
     for (const { title, targets = [], fieldConfig } of (JSON.parse(text) as { panels: Panel[] }).panels) {
@@ -135,7 +135,7 @@ test('seconds in each second have that unit, or are a share', () => {
   assert.ok(rates > 5, `${rates}`);
 });
 
-test('what Fleet and the alerts read is what sizing.md sends on', () => {
+test('sizing.md sends on the metrics that Fleet and the alerts read', () => {
   const doc = readFileSync(new URL('../../docs/sizing.md', import.meta.url), 'utf8');
   const sent = /regex: "(.*)"\n\s+action: keep/.exec(doc)?.[1];
   assert.ok(sent);
@@ -170,7 +170,7 @@ test('every variable that a query uses is one of its dashboard', () => {
   }
 });
 
-test('the rules set apart the syscalls that the agent takes for waiting', () => {
+test('the rules exclude the syscalls that the agent counts as waiting', () => {
   const lists = [...readFileSync(RULES, 'utf8').matchAll(/syscall[=!]~"([^"]+)"/g)].map(([, list]) => list);
   assert.ok(lists.length >= 4 && new Set(lists).size === 1, 'the rules do not agree with each other');
   const source = readFileSync(new URL('../../src/spans/waiting-syscalls.ts', import.meta.url), 'utf8');

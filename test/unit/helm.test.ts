@@ -1,4 +1,4 @@
-/** The chart as it is committed: what is generated of it is up to date, and nothing that is not is there. */
+/** The committed chart: what is generated must be up to date, and there must be nothing else. */
 import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
 import { test } from 'node:test';
@@ -31,7 +31,7 @@ test('the chart has the version of the program', () => {
   assert.equal(chart.version, version);
 });
 
-/** Paths of the values that are no maps, or are empty ones. */
+/** Paths of the values that are not maps, or are empty ones. */
 function leavesOf(value: unknown, path: readonly string[] = []): (readonly string[])[] {
   const isMap = typeof value === 'object' && value !== null && !Array.isArray(value);
   const entries = isMap ? Object.entries(value) : [];
@@ -49,7 +49,7 @@ test('every value is set by a set of values that the tests render', () => {
   assert.deepEqual(unset, []);
 });
 
-test('every value has its word in the README', () => {
+test('every value is explained in the README', () => {
   const rows = read('README.md')
     .split('\n')
     .filter((line) => line.startsWith('| `'));

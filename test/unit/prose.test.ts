@@ -1,4 +1,4 @@
-/** The check of prose finds what it is made for, and leaves plain English alone. */
+/** The check of prose finds its patterns and accepts plain English. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { findingsIn, RULES } from '../style/prose.ts';
@@ -39,7 +39,7 @@ test('gives the line', () => {
   assert.equal(findingsIn('docs/x.md', 'One.\n\nTwo, and it\nstarts anew.')[0].line, 4);
 });
 
-test('leaves plain English alone', () => {
+test('accepts plain English', () => {
   for (const text of [
     'The sentence must stand alone.',
     'Somebody else traces, so leave it alone.',

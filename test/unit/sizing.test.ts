@@ -1,4 +1,4 @@
-/** docs/sizing.md says what the program does: its tables of samples are computed here with the real probes. */
+/** The tables of samples in docs/sizing.md must be what the real probes give. */
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
@@ -7,13 +7,13 @@ import { PROBES, samplesOf, samplesOfAgent } from '../support/node-size.ts';
 const TEXT = readFileSync(new URL('../../docs/sizing.md', import.meta.url), 'utf8');
 const CPU_COUNTS = [4, 16, 64, 128];
 const DEFAULT = ['sched', 'block', 'irq', 'softirq'];
-/** Samples of process_* and nodejs_*, which differ by a few with what the process has open. */
+/** Samples of process_* and nodejs_*, whose number depends a little on what the process has open. */
 const PROCESS = 60;
 const SCRAPE_INTERVAL_S = 15;
-/** What a default node of 64 CPUs may have. */
+/** The most samples of a default node of 64 CPUs. */
 const BUDGET = 2500;
 
-/** Numbers of a table's row, by its first cell. */
+/** Numbers in a table's row, by its first cell. */
 function row(first: string): number[] {
   const line = TEXT.split('\n').find((one) => one.startsWith(`| ${first} |`));
   assert.ok(line !== undefined, `docs/sizing.md has no row ${first}`);
@@ -41,7 +41,7 @@ test('samples of the agent, and all in all, within the budget', () => {
 });
 
 for (const nodes of [10, 1000, 10_000]) {
-  test(`samples a second of ${nodes} nodes`, () => {
+  test(`samples per second of ${nodes} nodes`, () => {
     assert.deepEqual(
       row(nodes.toLocaleString('en-US')),
       CPU_COUNTS.map((cpus) => Math.round((total(cpus) * nodes) / SCRAPE_INTERVAL_S)),

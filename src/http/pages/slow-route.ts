@@ -75,7 +75,7 @@ function readQuery(url: string, { kinds }: SlowOperations): Wanted | string {
       if (!/^[0-9a-f]{32}$/i.test(value)) return 'trace_id: wants 32 hex digits';
       wanted.traceId = value.toLowerCase();
     } else {
-      return 'wants kind, limit and trace_id alone, as in ?kind=syscalls&limit=5';
+      return 'wants only kind, limit and trace_id, as in ?kind=syscalls&limit=5';
     }
   }
   return wanted;

@@ -8,7 +8,7 @@ import { makeTraceClock } from '../../../src/agent/stream/clock.ts';
 const dir = mkdtempSync(join(tmpdir(), 'trace-clock-'));
 after(() => rmSync(dir, { recursive: true }));
 
-/** How far the clock made from such a file is behind the process' own, in seconds; rounded, for time goes on. */
+/** Seconds by which the clock of such a file is behind the process' own, rounded because time goes on. */
 function behind(text: string | undefined): number {
   const file = join(dir, 'timens_offsets');
   if (text === undefined) rmSync(file, { force: true });
@@ -18,7 +18,7 @@ function behind(text: string | undefined): number {
   return Math.round((seconds * 1e9 + nanoseconds - traceNow()) / 1e9) || 0;
 }
 
-test("the trace's clock is the process' own but for the offset of a time namespace", () => {
+test("the trace's clock is the process' own, except for the offset of a time namespace", () => {
   assert.equal(behind(undefined), 0);
   assert.equal(behind('monotonic           0         0\nboottime            0         0\n'), 0);
   assert.equal(behind('monotonic        3600         0\nboottime            0         0\n'), 3600);

@@ -1,4 +1,4 @@
-/** The tables of docs/metrics.md against the program's own list. */
+/** Compares the tables of docs/metrics.md with the program's own list. */
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';

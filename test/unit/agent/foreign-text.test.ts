@@ -1,4 +1,4 @@
-/** Text of other kernels and tools, one file a kind: read right, or refused by name. */
+/** Text of other kernels and tools, one file per kind: the agent reads it correctly or refuses it and names it. */
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -63,7 +63,7 @@ describe('front parts of lines', () => {
     close(osnoise.value('ftrace_osnoise_noise_seconds_total', { cpu: '1' }), 281e-6);
   });
 
-  it('behind a line that nobody handles are lines', () => {
+  it('after a line that nobody handles are lines', () => {
     const { value, warnings } = replayed(fixture('trimmed-and-unknown'));
     assert.equal(value(EVENTS), 4);
     assert.equal(value('ftrace_sched_wakeups_total'), 2);
@@ -166,7 +166,7 @@ CPU:2 [7 EVENTS DROPPED]
     }
   });
 
-  it('of todays kernels, changed as on a long way, give the same', () => {
+  it("of today's kernels, changed as on a long way, give the same", () => {
     const changes: Record<string, (text: string) => string> = {
       'trimmed on the left': (text) => text.replace(/^ +/gm, ''),
       indented: (text) => text.replace(/^/gm, '    '),
@@ -193,7 +193,7 @@ CPU:2 [7 EVENTS DROPPED]
     }
   });
 
-  it('of function_graph that cannot be read count, behind an event that is not known as well', () => {
+  it('of function_graph that cannot be read count, also after an unknown event', () => {
     const text =
       '   65.978403 |   0)    cat-1       |   1.500 us    |  vfs_read();\n' +
       '   65.978404 |   0)    cat-1       |               |  /* foo_event: bar */\n' +
@@ -203,7 +203,7 @@ CPU:2 [7 EVENTS DROPPED]
     assert.equal(value(ERRORS), 1);
   });
 
-  it('of another kind in a string are none: a task chooses its name', () => {
+  it('of another kind within a string are ignored, because a task chooses its name', () => {
     const text = textOf('trimmed-by-one');
     for (const name of ['\na-1 [000] 1: x', '\na-1 0d.. 1us:']) {
       const { value } = replayed(fileOf(text.replace('prev_comm=bash', `prev_comm=${name}`)));
@@ -220,7 +220,7 @@ describe('texts of events of old kernels', () => {
     assert.equal(value('ftrace_sched_switches_total', { kind: 'preempted' }), 0);
   });
 
-  it('say whether a wake-up had a success, and without one it is none', () => {
+  it('say whether a wake-up succeeded; one without success is no wake-up', () => {
     const { value } = replayed(fixture('wakeup-success'));
     assert.equal(value('ftrace_sched_wakeups_total'), 2);
     assert.equal(value(`${WAITS}_count`), 1);
@@ -246,7 +246,7 @@ describe('texts of events of old kernels', () => {
     ];
     assert.deepEqual(device('write'), [1, 791, 8192]);
     assert.deepEqual(device('flush'), [1, 16, 0]);
-    // Today it is not issued; what the block layer makes of it is, and is another request.
+    // Today it is not issued itself; the block layer issues another request in its place.
     const line = (micros: number, text: string) =>
       `            bash-7       [000] d..2.   100.${String(micros).padStart(6, '0')}: ${text}\n`;
     const today = replayed(
@@ -267,7 +267,7 @@ describe('texts of events of old kernels', () => {
     assert.deepEqual(up, ['syscalls']);
   });
 
-  it('of syscalls by number do not say whose numbers they are: that is told', () => {
+  it("of syscalls by number do not say which machine's numbers they are; a warning says so", () => {
     const { warnings } = replayed(fixture('arm-syscalls'), ['syscalls']);
     assert.match(warnings.join('\n'), /does not name its machine: syscall numbers are named as on /);
   });
@@ -302,7 +302,7 @@ describe('lines that cannot be read', () => {
     assert.equal(replayed(fileOf(irq)).value('ftrace_irq_duration_seconds_count'), 1);
   });
 
-  it('are told of where they may belong to the event before them', () => {
+  it('are reported where they may belong to the event before them', () => {
     const text = textOf('trimmed-and-unknown').replace('foo_event: bar', 'foo_event: bar\nand more');
     const { value, warnings } = replayed(fileOf(text));
     assert.equal(value(EVENTS), 4);
@@ -312,7 +312,7 @@ describe('lines that cannot be read', () => {
     );
   });
 
-  it('at the end without a newline count where they can be read', () => {
+  it('at the end without a newline count if they can be read', () => {
     const text = textOf('trimmed-by-one').trimEnd();
     waits(fileOf(text), 2, 20e-6, 5);
     const { value, warnings } = replayed(fileOf(text.slice(0, -20)));
@@ -347,7 +347,7 @@ describe('probes whose events the text does not have', () => {
     assert.deepEqual(warnings, []);
   });
 
-  it('are counted by the names that the config gives in full', () => {
+  it('are counted by the names that the config spells out', () => {
     const config = fileOf('probes: { events: { count: ["bpf_trace:bpf_trace_printk"] } }\n', 'count.yaml');
     const { value } = replayed(fixture('bpf-trace-printk'), [], config);
     assert.equal(value('ftrace_events_total', { event: 'bpf_trace:bpf_trace_printk' }), 2);
@@ -358,13 +358,13 @@ describe('probes whose events the text does not have', () => {
 });
 
 describe('the trace of a latency tracer', () => {
-  it('is of the last tracer in its headings', () => {
+  it('is that of the last tracer in its headings', () => {
     const { value, off } = replayed(fixture('wakeup_rt-two-headings'), ['wakeup', 'wakeup_rt']);
     close(value('ftrace_latency_tracer_max_seconds', { tracer: 'wakeup_rt' }), 5e-6);
     assert.equal(off.wakeup, 'this recording is not from the tracer wakeup');
   });
 
-  it('is there to be looked at', () => {
+  it('is available on request', () => {
     const { latency } = replayed(fixture('wakeup_rt-latency'), ['wakeup_rt']);
     const records = latency('wakeup_rt') ?? [];
     assert.equal(records.length, 1);

@@ -1,6 +1,6 @@
 /**
- * Real captures replayed: the whole exposition equals the golden text beside each, however many pages are read at a
- * time. `UPDATE_GOLDEN=1` writes the texts anew; look at the difference before committing it.
+ * Replays real recordings: the whole exposition must equal the golden text beside each, however many pages are read at
+ * a time. `UPDATE_GOLDEN=1` writes the texts again; look at the difference before you commit it.
  */
 import assert from 'node:assert/strict';
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
@@ -15,14 +15,14 @@ const log = { debug: () => undefined, info: () => undefined, warn: assert.fail, 
 
 const OF_EVENTS = ['syscalls', 'irq', 'softirq', 'block', 'sched'];
 
-/** The capture's metrics as `/metrics` would show them. */
+/** The recording's metrics as `/metrics` would show them. */
 function exposition(file: string, pagesPerRound: number): string {
   const tracer = tracerOf(file);
   const probes = [
     ...OF_EVENTS.map((name) => ({ name, on: tracer === undefined })),
     ...(tracer === undefined ? [] : [{ name: tracer, on: true }]),
   ];
-  // Recorded with a config: replayed with it.
+  // A recording that was made with a config is replayed with it.
   const beside = file.replace(/\.dat$/, '.yaml');
   const config = loadAgentConfig({
     file: existsSync(beside) ? beside : undefined,
@@ -37,7 +37,7 @@ function exposition(file: string, pagesPerRound: number): string {
     .toString('utf8');
 }
 
-/** `function` of `6.1-rt.function.dat`: what the capture is of, beside or instead of events. */
+/** The tracer in the file's name, `function` of `6.1-rt.function.dat`; undefined for events only. */
 function tracerOf(file: string): string | undefined {
   return /\d-rt\.(\w+)\.dat$/.exec(file)?.[1];
 }
@@ -53,7 +53,7 @@ const CAPTURES = [
   { name: 'test/fixtures/captures/disk.dat', lossy: false },
   { name: 'test/fixtures/captures/lossy.dat', lossy: true },
   { name: 'captures/demo.dat', lossy: false },
-  // Of the lab's kernels: `npm run test:vm -- --save-captures`.
+  // Recordings of the lab's kernels: `npm run test:vm -- --save-captures`.
   { name: 'test/fixtures/captures/5.10-rt.dat', lossy: false },
   { name: 'test/fixtures/captures/6.1-rt.dat', lossy: false },
   { name: 'test/fixtures/captures/6.12-rt.dat', lossy: false },
@@ -98,7 +98,7 @@ for (const { name, lossy } of CAPTURES) {
         );
         assert.equal(Number(up?.value), 1, `${tracer} is off`);
       }
-      // Of a pass of hwlat or osnoise there is a record every now and then.
+      // hwlat and osnoise write a record only now and then.
       const least = tracer === undefined ? 100 : 5;
       assert.ok(sum('ftrace_exporter_events_read_total') > least);
     });

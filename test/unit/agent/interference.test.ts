@@ -80,7 +80,7 @@ describe('what others change', () => {
       [{ file: 'set_event_notrace_pid', value: '', isList: true }],
     ],
     [
-      'a list that was the agent’s own',
+      'a list that the agent had written',
       limited('set_ftrace_notrace_pid', ''),
       /emptied .*set_ftrace_notrace_pid/,
       undefined,
@@ -104,7 +104,7 @@ describe('what others change', () => {
       assert.equal(one.isHarmless, undefined);
     });
 
-  test('a smaller buffer takes no events away and is undone; a larger one is used', () => {
+  test('a smaller buffer loses no events and is undone; a larger one is used', () => {
     const [small] = found({ bufferBytesPerCpu: 64 * 1024 });
     assert.match(small.reason, /from 4096 to 64 KiB per CPU; the agent undoes it/);
     assert.deepEqual([small.isHarmless, small.undo], [true, [{ file: 'buffer_size_kb', value: '4096' }]]);

@@ -10,15 +10,15 @@ const stats = (counts: Partial<BufferStats> = {}): BufferStats => ({
 const own = (events: number, givenUp = 0) => ({ events, givenUp });
 
 describe('the account of losses', () => {
-  test('is even while all that was read was read by the agent', () => {
+  test('is even while the agent reads all that is read', () => {
     const ledger = makeLossLedger();
-    assert.equal(ledger.look(0, 7, own(0)), 'even', 'what was read before it began');
+    assert.equal(ledger.look(0, 7, own(0)), 'even', 'what was read before it began does not count');
     assert.equal(ledger.look(0, 107, own(100)), 'even');
     assert.equal(ledger.look(0, 207, own(200)), 'even');
     assert.deepEqual(ledger.add(0, stats()), NOTHING_LOST);
   });
 
-  test('a surplus was taken by another reader, and counts once', () => {
+  test('a surplus was read by somebody else, and counts once', () => {
     const ledger = makeLossLedger();
     ledger.look(0, 0, own(0));
     assert.equal(ledger.look(0, 130, own(100)), 'taken');
@@ -27,7 +27,7 @@ describe('the account of losses', () => {
     assert.equal(ledger.add(0, stats()).taken, 35);
   });
 
-  test('a count that is lower than what was read began again at zero', () => {
+  test('a count that is lower than what was read has started again at zero', () => {
     const ledger = makeLossLedger();
     ledger.look(0, 0, own(0));
     ledger.look(0, 100, own(100));
@@ -37,7 +37,7 @@ describe('the account of losses', () => {
     assert.deepEqual(ledger.add(0, stats()), { ...NOTHING_LOST, cleared: 1, taken: 10 });
   });
 
-  test('events of a page that could not be decoded were not taken by somebody', () => {
+  test('events of a page that could not be decoded were not read by somebody else', () => {
     const ledger = makeLossLedger();
     ledger.look(0, 0, own(0));
     assert.equal(ledger.look(0, 100, own(60, 1)), 'even');
@@ -45,7 +45,7 @@ describe('the account of losses', () => {
     assert.equal(ledger.add(0, stats()).taken, 0);
   });
 
-  test('no sum falls when the kernel begins again at zero', () => {
+  test('no sum falls when the kernel starts again at zero', () => {
     const ledger = makeLossLedger();
     assert.equal(ledger.add(0, stats({ overrun: 500, droppedEvents: 3 })).overrun, 500);
     assert.equal(ledger.add(0, stats({ overrun: 40 })).overrun, 540);
@@ -53,7 +53,7 @@ describe('the account of losses', () => {
     assert.equal(ledger.add(0, stats({ overrun: 45 })).dropped, 3);
   });
 
-  test('CPUs have accounts of their own, and an interruption is one of all', () => {
+  test('each CPU has its own account, and an interruption is one for all', () => {
     const ledger = makeLossLedger();
     ledger.look(0, 0, own(0));
     ledger.look(1, 0, own(0));
@@ -63,7 +63,7 @@ describe('the account of losses', () => {
     assert.deepEqual(ledger.add(1, stats()), { ...NOTHING_LOST, paused: 1, taken: 5 });
   });
 
-  test('a recording that tells of no loss has none', () => {
+  test('a recording that reports no losses has none', () => {
     const reading = { cpu: 2, events: 9, loss: undefined };
     assert.deepEqual(lossOf('events', [reading]), [{ buffer: 'events', cpu: 2, read: 9, ...NOTHING_LOST }]);
   });

@@ -1,4 +1,6 @@
-/** What probes say of kernels and recordings that have a part of their events, and of names that match nothing. */
+/**
+ * What probes report about kernels and recordings that lack some of their events, and about names that match nothing.
+ */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { loadAgentConfig } from '../../../src/agent/main/compose-config.ts';
@@ -26,7 +28,7 @@ function replay(name: string) {
   return { sched, text, probes: capture.status().probes };
 }
 
-test('a recording of sched_switch alone: switches, waits of preempted tasks, and what is missing', () => {
+test('a recording of only sched_switch: switches, waits of preempted tasks, and what is missing', () => {
   const { sched, text, probes } = replay('only-switch');
   assert.deepEqual(sched, [
     'ftrace_sched_runqueue_latency_seconds_sum 0.00003',
@@ -104,7 +106,7 @@ test('every key of the config that is a list of names of the kernel is checked',
   }
 });
 
-test('the plan gives the notes to the status, also of a probe that is off', () => {
+test('the plan passes the notes on to the status, also those of a probe that is off', () => {
   const store = new MetricStore();
   const given: Record<string, object> = {
     events: { count: ['no:such'] },

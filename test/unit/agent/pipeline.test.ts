@@ -32,7 +32,7 @@ function servingSource(pages: Uint8Array[][]) {
   };
 }
 
-/** `n` events, one a microsecond from `start`, dealt over CPUs in runs, as pages. */
+/** `n` events, one per microsecond from `start`, dealt to CPUs in runs, as pages. */
 function pagesFor(cpus: number, n: number, start = 1e9): Uint8Array[][] {
   const pages: Uint8Array[][] = Array.from({ length: cpus }, () => []);
   const writers = pages.map(() => pageWriter());
@@ -64,7 +64,7 @@ function pipelineOf(source: ReturnType<typeof servingSource>, pagesPerRound?: nu
 }
 
 describe('pipeline', () => {
-  test('hands out everything in order, whatever the pieces it is read in', () => {
+  test('passes on everything in order, however the input is cut', () => {
     for (const pagesPerRound of [1, 2, 3, 7, 1000]) {
       const { pipeline, stamps, errors } = pipelineOf(servingSource(pagesFor(3, 5000)), pagesPerRound);
       pipeline.flush();
@@ -74,7 +74,7 @@ describe('pipeline', () => {
     }
   });
 
-  test('what is younger than the settling time waits for the next tick', () => {
+  test('events younger than the settling time wait for the next tick', () => {
     const { pipeline, stamps } = pipelineOf(
       servingSource([
         [
@@ -91,7 +91,7 @@ describe('pipeline', () => {
     assert.deepEqual(stamps, [1e9, 1e9 + 3e6]);
   });
 
-  test('a buffer that our own reads keep filling does not hold the tick', () => {
+  test('a buffer that our own reads keep filling does not extend the tick', () => {
     let reads = 0;
     const start = 1e9;
     const source = {
@@ -107,7 +107,7 @@ describe('pipeline', () => {
     assert.ok(reads <= 12, `${reads} reads`);
   });
 
-  test('full pages behind a part-filled one are not stranded', () => {
+  test('full pages after a part-filled one are not left behind', () => {
     const pages = pagesFor(1, 2000);
     pages[0].unshift(pageOf([{ ts: 1e9 - 5, type: 1 }]));
     const { pipeline, stamps } = pipelineOf(servingSource(pages));
@@ -140,7 +140,7 @@ describe('pipeline', () => {
 describe('sizes', () => {
   const auto = { totalBytes: 64 * MIB, subbufferBytes: 'auto' as const };
 
-  test('the total is shared out, 0.5 to 16 MiB a CPU', () => {
+  test('the total is divided, 0.5 to 16 MiB per CPU', () => {
     const per = (cpus: number) => bufferSizes(auto, { cpus, realtime: false }, 'low').bufferBytesPerCpu / MIB;
     assert.deepEqual([1, 2, 4, 8, 64, 128, 512].map(per), [16, 16, 16, 8, 1, 0.5, 0.5]);
     assert.match(
@@ -149,7 +149,7 @@ describe('sizes', () => {
     );
   });
 
-  test('per_cpu sets it outright', () => {
+  test('per_cpu sets it directly', () => {
     const wanted = { ...auto, perCpuBytes: 64 * 1024 };
     assert.equal(bufferSizes(wanted, { cpus: 2, realtime: false }, 'low').bufferBytesPerCpu, 65536);
   });
@@ -195,7 +195,7 @@ describe('an interruption of the recording', () => {
     return seen;
   };
 
-  test('is announced on all CPUs before what was read is handed out, and again where it ends', () => {
+  test('is announced on all CPUs before what was read is passed on, and again at its end', () => {
     const announced = ['void 0 4.5', 'void 1 4.5'];
     assert.deepEqual(stampsAndLosses(1e9 + 4500), [
       ...announced,
@@ -209,7 +209,7 @@ describe('an interruption of the recording', () => {
     assert.equal(stampsAndLosses(undefined).length, 10);
   });
 
-  test('what was read and not handed out can be counted', () => {
+  test('what was read and not yet passed on can be counted', () => {
     const { pipeline } = pipelineOf(servingSource(pagesFor(2, 5000)));
     pipeline.tick(1e9 + 3_000_000, 1);
     for (const cpu of [0, 1]) assert.ok(pipeline.pendingEvents(cpu) > 0);

@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { makePulse, pulseWriter } from '../../../src/agent/contract/pulse.ts';
 
-test('a thread that never gets to its first drain grows old from its beginning', async () => {
+test('a thread that never gets to its first drain ages from its start', async () => {
   const pulse = makePulse();
   assert.equal(pulse.ageMs(), undefined);
   pulse.begin();
@@ -14,5 +14,5 @@ test('a thread that never gets to its first drain grows old from its beginning',
   assert.ok(drainedMs >= 0, String(drainedMs));
   await sleep(5);
   pulse.begin();
-  assert.ok((pulse.ageMs() ?? 0) > drainedMs, 'a drain counts, not the beginning');
+  assert.ok((pulse.ageMs() ?? 0) > drainedMs, 'the age counts from the drain, not from the start');
 });

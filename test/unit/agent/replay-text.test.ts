@@ -1,4 +1,4 @@
-/** Replays of the kernel's text: what of a damaged file is used, and what its lines give. */
+/** Replays of the kernel's text: how much of a damaged file is used, and what its lines give. */
 import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -23,7 +23,7 @@ function replay(text: string | Uint8Array, probe: string) {
   return replayed(file, [probe]);
 }
 
-test('every context of timerlat, that of user space too', () => {
+test('every context of timerlat, also that of user space', () => {
   const { value, warnings } = replay(TIMERLAT, 'timerlat');
   for (const [context, seconds] of Object.entries({ irq: 98680e-9, thread: 446703e-9, user: 500000e-9 })) {
     assert.equal(value('ftrace_timerlat_latency_seconds_count', { context }), 1, context);
@@ -33,7 +33,7 @@ test('every context of timerlat, that of user space too', () => {
   assert.deepEqual(warnings, []);
 });
 
-test('a file that is cut off is used up to there, and the place is told', () => {
+test('a file that is cut off is used up to the cut, and a warning names the place', () => {
   const { value, warnings } = replay(TIMERLAT.slice(0, -20), 'timerlat');
   assert.equal(value('ftrace_timerlat_latency_seconds_count'), 2);
   assert.equal(value('ftrace_exporter_decode_errors_total'), 0);
@@ -42,7 +42,7 @@ test('a file that is cut off is used up to there, and the place is told', () => 
   assert.match(warnings[0], new RegExp(`ends within line 5, at byte ${at}: `));
 });
 
-test('a hole behind the text, as a crash leaves it, costs nothing but itself', () => {
+test('a hole at the end of the text, as a crash leaves it, costs nothing but itself', () => {
   const { value, warnings } = replay(
     Buffer.concat([Buffer.from(TIMERLAT), Buffer.alloc(32 << 20)]),
     'timerlat',
@@ -51,7 +51,7 @@ test('a hole behind the text, as a crash leaves it, costs nothing but itself', (
   assert.match(warnings[0], /the last 33554432 bytes are ignored/);
 });
 
-test('what is neither text nor trace.dat is refused', () => {
+test('a file that is neither text nor trace.dat is refused', () => {
   for (const text of ['', '\0\0', 'hello\n', '# tracer: nop\n#\n'])
     assert.throws(() => replay(text, 'timerlat'), UsageError, JSON.stringify(text));
 });

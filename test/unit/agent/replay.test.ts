@@ -1,4 +1,4 @@
-/** Replays of recordings that are not ours: clocks, losses and ends, as the metrics show them. */
+/** Replays of recordings made by other tools: clocks, losses and ends, as the metrics show them. */
 import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -25,7 +25,7 @@ function syscall(ts: number, type: number, pid: number): { ts: number; type: num
   return { ts, type, body: Buffer.concat([le(pid, 4), le(GETPPID, 8), rest]) };
 }
 
-/** Pairs of a task, 100 stamps long each, from `from` on. */
+/** Pairs of a task, 100 stamps long each, starting at `from`. */
 function calls(from: number, count: number, pid = 7) {
   return Array.from({ length: count }, (_, i) => [
     syscall(from + i * 1000, ENTER, pid),
@@ -74,7 +74,7 @@ const SUM = 'ftrace_syscall_duration_seconds_sum';
 const lost = { probe: 'syscalls', reason: 'lost' };
 
 describe('a replay', () => {
-  it('gives nanoseconds of a clock of nanoseconds, and tells how far it is', () => {
+  it('gives nanoseconds if the clock counts nanoseconds, and reports how far it is', () => {
     const pages = [pageOf(calls(1e9, 10)), pageOf(calls(2e9, 10))];
     const { value, status, progress } = replay({ buffers: [{ clock: 'mono', pages: { 0: pages } }] });
     assert.equal(value(COUNT, { syscall: 'getppid' }), 20);
@@ -100,7 +100,7 @@ describe('a replay', () => {
     assert.deepEqual(status.warnings, []);
   });
 
-  it('voids pairs across a loss in converted stamps too', () => {
+  it('discards pairs across a loss with converted stamps too', () => {
     const pages = [pageOf([syscall(4e9, ENTER, 7)]), pageOf([syscall(5e9, EXIT, 7)], { lost: true })];
     const { value } = replay({
       buffers: [{ pages: { 0: pages } }],
@@ -113,7 +113,7 @@ describe('a replay', () => {
     assert.equal(value('ftrace_exporter_unmatched_total', lost), 1);
   });
 
-  it('gives counts alone by a clock that is none of nanoseconds', () => {
+  it('gives only counts if the clock does not count nanoseconds', () => {
     const failure = [syscall(20_000, ENTER, 7), syscall(20_001, EXIT, 7)];
     failure[1].body.set([0xfe, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff], 12);
     const { text, log, value } = replay({
@@ -126,7 +126,7 @@ describe('a replay', () => {
     assert.match(log, /clock counter are not nanoseconds: events are counted/);
   });
 
-  it('counts what pages say is lost, where the file has no counts', () => {
+  it('counts losses that pages report, if the file has no counts', () => {
     const pages = [pageOf(calls(1e9, 1)), pageOf(calls(2e9, 1), { lost: true, lostCount: 12 })];
     const { value, log, status } = replay({ buffers: [{ pages: { 1: pages } }] });
     assert.equal(value('ftrace_exporter_events_lost_total', { cpu: '1', reason: 'overrun' }), 12);
@@ -136,7 +136,7 @@ describe('a replay', () => {
   });
 
   it('has no durations from where the pages of a CPU are missing', () => {
-    // CPU 0 ends at 2e9; the call on CPU 1 that began before and those after it may have passed over CPU 0.
+    // CPU 0 ends at 2e9. The call on CPU 1 that began before that, and those after it, may have passed over CPU 0.
     const zero = [pageOf(calls(1e9, 5)), pageOf(calls(1.9e9, 5)), pageOf(calls(9e9, 5))];
     const one = [pageOf(calls(1e9, 3, 8)), pageOf([...calls(5e9, 4, 8)])];
     const spoil = (bytes: Buffer) => bytes.fill(0x55, lastChunk(bytes), lastChunk(bytes) + 8);
@@ -157,14 +157,14 @@ describe('a replay', () => {
 
   it('names the page that cannot be decoded', () => {
     const bad = pageOf(calls(1e9, 5));
-    // An event whose length is in the next word, and cannot be.
+    // An event whose length is in the next word and is impossible.
     bad.fill(0, 16, 20).fill(0x7f, 20, 24);
     const { value, log } = replay({ buffers: [{ pages: { 2: [pageOf(calls(1e8, 5)), bad] } }] });
     assert.equal(value('ftrace_exporter_decode_errors_total', { reason: 'event_past_end' }), 1);
     assert.match(log, /CPU 2: page 2 of 2, byte \d+: the rest of this page can't be decoded/);
   });
 
-  it('takes a page of zeros for a loss, and says where it is', () => {
+  it('treats a page of zeros as a loss, and names its place', () => {
     const file = join(import.meta.dirname, '../../fixtures/captures/zero-page.dat');
     const { value, warnings } = replayed(file, ['sched']);
     assert.equal(value('ftrace_exporter_decode_errors_total'), 1);
@@ -176,7 +176,7 @@ describe('a replay', () => {
     );
   });
 
-  it('names syscalls as the machine that was recorded, or not at all', () => {
+  it('names syscalls as the recorded machine does, or not at all', () => {
     const named = (machine: string) => {
       const options: FileParts['options'] = [[5, `Linux h 4.9.0 ${machine}`]];
       return replay({ options, buffers: [{ pages: { 0: [pageOf(calls(1e9, 3))] } }] });
@@ -204,11 +204,11 @@ describe('a replay', () => {
   });
 });
 
-/** Where the last chunk's content starts: CPU 0 comes last in the file's third chunk list. */
+/** Where the content of the last chunk starts: CPU 0 comes last in the file's third chunk list. */
 function lastChunk(bytes: Buffer): number {
   const magic = Buffer.from([0x28, 0xb5, 0x2f, 0xfd]);
   const found: number[] = [];
   for (let at = bytes.indexOf(magic); at >= 0; at = bytes.indexOf(magic, at + 1)) found.push(at);
-  // Four sections in front of the pages (layout, two of formats, kallsyms), then CPU 0's three and CPU 1's two.
+  // Four sections come before the pages (layout, two of formats, kallsyms), then three of CPU 0 and two of CPU 1.
   return found[4 + 2];
 }

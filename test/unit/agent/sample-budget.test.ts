@@ -1,4 +1,7 @@
-/** The promise of 2,500 samples a scrape, over the whole body: probes, the agent itself and its process. */
+/**
+ * docs/metrics.md promises 2,500 samples per scrape. This test counts the whole body: probes, the agent itself and its
+ * process.
+ */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { scrapeOfLargeNode } from '../../support/large-node.ts';

@@ -1,4 +1,4 @@
-/** Probes and helpers side by side: what is counted is what the config says, what is traced is everything. */
+/** Probes and helpers side by side: the config decides what is counted, and everything can become a trace. */
 import assert from 'node:assert/strict';
 import { existsSync, readFileSync } from 'node:fs';
 import { test } from 'node:test';
@@ -63,7 +63,7 @@ function capture(kinds: SpansConfig['kinds'], enabled: readonly EnabledProbe[]) 
     // No fixture has the format of markers.
     helpers: plan.helpers.flatMap(({ name, up }) => (name === 'trace-markers' ? [] : [`${name} ${up}`])),
     status: () => spans.status(plan.helpers, plan.probes),
-    /** A write that takes so long, of the disk of this number. */
+    /** A write to the disk of this number that takes this long. */
     write: (disk: number, atNs: number, ns: number) => {
       const request = { dev: (8 << 20) | disk, sector: 2048, nr_sector: 8, rwbs: 'WS' };
       feed('block:block_rq_issue', { ts: atNs, ...request });
@@ -137,7 +137,7 @@ test('a call that the probe does not count has a trace, without an exemplar', ()
   ]);
 });
 
-test('a wait that the probe counts from another moment on has a trace, without an exemplar', () => {
+test('a wait that the probe measures from another moment has a trace, without an exemplar', () => {
   const exemplars = (from: string): number => {
     const waits = capture({ sched: { thresholdNs: 1_000_000 } }, [probe(sched, { from })]);
     waits.feed('sched:sched_wakeup', { ts: 1e9, pid: 7, target_cpu: 0 });

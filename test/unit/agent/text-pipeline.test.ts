@@ -10,14 +10,14 @@ import { lineOf, typeOf } from '../decode/text/support.ts';
 const WAKEUP = typeOf('formats-6.18', 'sched:sched_wakeup', ['pid']);
 const pidOf = intReader(WAKEUP.format, 'pid');
 
-/** A line of the event, stamped in milliseconds. */
+/** A line of the event, with its time in milliseconds. */
 function wakeup(pid: number, ms: number, cpu = 0): string {
   const stamp = (ms / 1000).toFixed(6).padStart(12);
   return lineOf(`sched_wakeup: comm=a pid=${pid} prio=1 target_cpu=001`, { cpu, stamp });
 }
 
 interface Given extends Partial<TextPipelineOptions> {
-  /** What each read gives; an empty text is nothing at the moment. */
+  /** What each read returns; an empty text means that there is nothing at the moment. */
   reads: string[];
   lost?: () => number[];
   nowMs?: number;
@@ -72,7 +72,7 @@ describe('the text pipeline', () => {
     assert.ok(pipeline.bytesRead(0) > 3 * 24);
   });
 
-  it('stops at a line from after the start of the tick, for its own reads are traced too', () => {
+  it('stops at a line from after the start of the tick, because its own reads are traced too', () => {
     const endless = Array.from({ length: 50 }, (_, i) => wakeup(i, i));
     const { pipeline, seen } = pipelineOf({ reads: endless, lost: none });
     pipeline.tick(3e6, 100);
@@ -82,7 +82,7 @@ describe('the text pipeline', () => {
     assert.deepEqual(seen.slice(-2), ['4', '5']);
   });
 
-  it('reads no more in a round than it may, and no more rounds', () => {
+  it('keeps to the limits of reads per round and of rounds', () => {
     const many = wakeup(7, 1).repeat(800);
     const { pipeline, seen } = pipelineOf({ reads: Array(20).fill(many), lost: none, roundBytes: 1 << 16 });
     pipeline.tick(1e12, 2);
@@ -92,7 +92,7 @@ describe('the text pipeline', () => {
     assert.equal(pipeline.events(0), 16_000);
   });
 
-  it('ends a tick that takes long, says so, and goes on in the next', () => {
+  it('ends a tick that takes long, reports that, and goes on in the next', () => {
     const many = wakeup(7, 1).repeat(800);
     const { pipeline } = pipelineOf({ reads: Array(3).fill(many), roundBytes: 1 << 16, longestTickMs: 0 });
     assert.equal(pipeline.tick(1e12, 100), false);
@@ -102,7 +102,7 @@ describe('the text pipeline', () => {
     assert.equal(pipeline.events(0), 2400);
   });
 
-  it('tells a loss before what it has read is decoded, as far as now', () => {
+  it('reports a loss before it decodes what it has read, up to now', () => {
     let counts = [0, 0];
     const { pipeline, seen } = pipelineOf({
       reads: [wakeup(1, 1), '', wakeup(2, 2), '', wakeup(3, 3)],
@@ -132,7 +132,7 @@ describe('the text pipeline', () => {
     assert.equal(asked, 0);
   });
 
-  it('takes what the text tells of losses beside what the kernel counts', () => {
+  it('counts losses that the text reports as well as those that the kernel counts', () => {
     const { pipeline, seen } = pipelineOf({
       reads: [`${wakeup(1, 1)}CPU:1 [LOST 9 EVENTS]\n${wakeup(2, 2, 1)}`],
       lost: none,
@@ -142,7 +142,7 @@ describe('the text pipeline', () => {
     assert.equal(pipeline.flaggedLost(1), 9);
   });
 
-  it('puts together lines of a file that are cut anywhere', () => {
+  it('joins lines of a file that are cut anywhere', () => {
     const text = Array.from({ length: 2000 }, (_, i) => wakeup(i, i)).join('');
     for (const size of [1000, 4097, 30_000]) {
       const reads = Array.from({ length: Math.ceil(text.length / size) }, (_, i) =>
@@ -155,7 +155,7 @@ describe('the text pipeline', () => {
     }
   });
 
-  it('goes on behind lines that make no sense, and what was open then is void on every CPU', () => {
+  it('continues after lines that make no sense, and discards on every CPU what was open then', () => {
     const { pipeline, seen } = pipelineOf({
       reads: [`${wakeup(1, 1)}nonsense\n${wakeup(2, 2)}`],
       lost: none,
@@ -172,7 +172,7 @@ describe('the text pipeline', () => {
   });
 });
 
-/** Two CPUs' buffers that forget their oldest events, and the kernel's merged text of them. */
+/** The buffers of two CPUs, which drop their oldest events, and the kernel's merged text of them. */
 function makeKernel(capacity: number) {
   const queues: { line: string; ns: number }[][] = [[], []];
   const overrun = [0, 0];
@@ -190,7 +190,7 @@ function makeKernel(capacity: number) {
       overrun[cpu]++;
       unread[cpu]++;
     },
-    /** The oldest events of all, at most so many. */
+    /** The oldest events of all, at most this many. */
     read(most: number): string {
       let text = '';
       for (let i = 0; i < most; i++) {
@@ -212,13 +212,13 @@ describe('losses in text that the kernel has merged', () => {
   const END = typeOf('formats-6.18', 'sched:sched_wakeup_new', ['pid']);
   const callOf = intReader(END.format, 'pid');
 
-  it('never let the start of one call meet the end of another, on whatever CPU', () => {
+  it('never let the start of one call pair with the end of another, on any CPU', () => {
     let [pairs, losses] = [0, 0];
     const step = fc.record({
-      /** Where the call begins and ends: its task can have moved. */
+      /** Where the call begins and ends; its task may have moved. */
       from: fc.nat(1),
       to: fc.nat(1),
-      /** Events of others that come in between. */
+      /** Events of others in between. */
       noise: fc.tuple(fc.nat(12), fc.nat(3)),
       reads: fc.boolean(),
     });
@@ -230,7 +230,7 @@ describe('losses in text that the kernel has merged', () => {
           const kernel = makeKernel(12);
           let call = 0;
           const todo = [...steps];
-          /** One call, and what others do. Goes on while the text is read, too. */
+          /** One call, and what others do. It continues while the text is read, too. */
           const work = () => {
             const next = todo.shift();
             if (next === undefined) return;
@@ -304,7 +304,7 @@ describe('losses in text that the kernel has merged', () => {
 });
 
 describe('an interruption of the recording, in text', () => {
-  it('is announced on all CPUs at once, and again behind what was recorded before its end', () => {
+  it('is announced on all CPUs at once, and again after what was recorded before its end', () => {
     const { pipeline, seen } = pipelineOf({ reads: [`${wakeup(1, 10)}\n`, ''], cpuCount: 2 });
     pipeline.voidUntil(20e6);
     const announced = ['loss of CPU 0 until 20', 'loss of CPU 1 until 20'];

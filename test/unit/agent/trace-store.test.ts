@@ -1,4 +1,4 @@
-/** What the node keeps of traces: which are the slowest. */
+/** Which traces the node keeps as the slowest. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { makeTraceStore } from '../../../src/agent/main/trace-store.ts';
@@ -10,7 +10,7 @@ const MS = 1e6;
 const DEVICE = { device: 'sda', operation: 'write', bytes: 4096, sector: 8, pid: 1, issueCpu: 0, cpu: 1 };
 const REQUEST = { ...DEVICE, insertNs: 0, issueNs: 1e9, completer: 0, errno: 0 };
 
-test('of periods of osnoise the noisiest are the slowest, and they put no slower operation behind them', () => {
+test('of periods of osnoise the noisiest are the slowest, and they do not displace slower operations', () => {
   const threshold = { thresholdNs: 1 };
   const kinds = { osnoise: threshold, block: threshold };
   const spans = makeSpans({ maxTracesPerSecond: 100, containers: false, kinds }, testDeps(), 0);
@@ -31,7 +31,7 @@ test('of periods of osnoise the noisiest are the slowest, and they put no slower
   );
 });
 
-test('roots are those of all that is kept now', () => {
+test('roots are those of all traces that are kept now', () => {
   const clock = { ms: 0 };
   const config = { kinds: { syscalls: { thresholdNs: 1 } } };
   const store = makeTraceStore(config, { traces: 2, spans: 99, keptMs: 1000 }, () => clock.ms);

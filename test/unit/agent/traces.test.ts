@@ -1,4 +1,4 @@
-/** Traces without a backend: what buckets point at can be looked up on the node. */
+/** Traces without a backend: exemplars point at traces that the node can show. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { makeTraces } from '../../../src/agent/main/traces.ts';
@@ -33,7 +33,7 @@ function traceOfMs(ms: number, more: Partial<TraceRecord> = {}): TraceRecord {
 
 const idsOf = ({ traceId, spans }: TraceRecord) => `${traceId},${spans[0].spanId}`;
 
-test('an exemplar goes when its trace is no longer kept, rendered meanwhile or not', () => {
+test('an exemplar goes when its trace is no longer kept, whether or not it was rendered meanwhile', () => {
   for (const rendered of [true, false]) {
     const { traces, pointedAt } = setUp();
     const [short, long] = [traceOfMs(2), traceOfMs(90)];
@@ -49,7 +49,7 @@ test('an exemplar goes when its trace is no longer kept, rendered meanwhile or n
   }
 });
 
-test("of an application's trace each operation counts for itself, and a series without any has no place", () => {
+test("in an application's trace each operation counts by itself, and a series without one has no entry", () => {
   const { traces, pointedAt } = setUp();
   const traceId = 'ab'.repeat(16);
   const [gone, there] = [traceOfMs(2, { traceId }), traceOfMs(90, { traceId })];

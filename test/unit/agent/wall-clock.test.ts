@@ -1,13 +1,16 @@
-/** Both clocks made up: what a stamp of one says on the other, to the nanosecond, and what a step of the wall clock does. */
+/**
+ * Two simulated clocks: which wall-clock time a stamp of the trace clock has, to the nanosecond, and what happens when
+ * the wall clock is set.
+ */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { makeWallClock } from '../../../src/agent/slow/wall-clock.ts';
 
 const MS = 1_000_000n;
 const S = 1_000_000_000n;
-/** What one look at the trace clock takes. */
+/** Duration of one read of the trace clock. */
 const LOOK_NS = 100n;
-/** How well the moment of a tick is known: between two looks at the wall clock lie one or two at the other. */
+/** How exactly the moment of a tick is known: between two reads of the wall clock are one or two of the other. */
 const KNOWN_TO_NS = 2 * Number(LOOK_NS);
 
 /** `apartNs`: the wall clock when the trace clock was 0. */
@@ -31,7 +34,7 @@ function clocks(apartNs: bigint, startNs = 7_654_321_987_654n) {
 
 const wallNs = ([seconds, ns]: readonly [number, number]) => BigInt(seconds) * S + BigInt(ns);
 
-test('what a stamp is on the wall clock', () => {
+test('the wall-clock time of a stamp', () => {
   const apartNs = 1_764_000_000_123_456_789n;
   const { traceNow, wallMs } = clocks(apartNs);
   const wall = makeWallClock(traceNow, wallMs);
@@ -52,7 +55,7 @@ test('times between stamps are the same on both, to the nanosecond', () => {
     assert.equal(wallNs(wall.at(Number(startNs + ns))) - start, ns);
 });
 
-test('a step of the wall clock is followed at the next refresh, forwards and back', () => {
+test('a step of the wall clock is followed at the next refresh, forwards and backwards', () => {
   const { state, traceNow, wallMs, now, pass } = clocks(1_764_000_000_000_000_000n);
   const wall = makeWallClock(traceNow, wallMs);
   for (const stepNs of [3600n * S, -7200n * S, 20n * MS, -20n * MS]) {
@@ -64,7 +67,7 @@ test('a step of the wall clock is followed at the next refresh, forwards and bac
   }
 });
 
-test('it is measured again now and then, for a wall clock that is slewed, and not at every refresh', () => {
+test('it is measured again now and then, because a wall clock can be slewed, but not at every refresh', () => {
   const { state, traceNow, wallMs, now, pass } = clocks(1_764_000_000_000_000_000n);
   const wall = makeWallClock(traceNow, wallMs);
   state.apartNs += MS;
@@ -78,7 +81,7 @@ test('it is measured again now and then, for a wall clock that is slewed, and no
   assert.ok(Math.abs(apart) <= KNOWN_TO_NS, `${apart} ns off`);
 });
 
-test('a wall clock that stands still holds nobody up', () => {
+test('a wall clock that stands still delays nobody', () => {
   const { traceNow } = clocks(0n);
   const wall = makeWallClock(traceNow, () => 1_764_000_000_000);
   wall.refresh();

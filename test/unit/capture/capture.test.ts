@@ -57,12 +57,12 @@ function statsOf(cpu: number, readEvents = 7): BufferStats {
   return { cpu, entries: 0, overrun: 3, commitOverrun: 1, droppedEvents: 2, readEvents, bytes: 44 };
 }
 
-/** A page that tells its number in its stamp. */
+/** A page with its number in its stamp. */
 function page(number: number, layout: PageLayout = LAYOUT_4K): Uint8Array {
   return pageOf([{ ts: number, type: 372 }], { layout });
 }
 
-/** Pages by CPU → a capture file. */
+/** Writes pages by CPU to a recording. */
 function write(name: string, pages: Record<number, Uint8Array[]>, metadata = metadataWith()): string {
   const path = join(dir, name);
   const writer = openCaptureWriter(path, { metadata, events: EVENTS });
@@ -75,7 +75,7 @@ function write(name: string, pages: Record<number, Uint8Array[]>, metadata = met
   return path;
 }
 
-/** All pages of all CPUs; fails when they do not end. */
+/** All pages of all CPUs; fails if they do not end. */
 function readAll(capture: Capture): Map<number, Uint8Array[]> {
   const { pageSize } = capture.metadata.layout;
   const pages = new Map<number, Uint8Array[]>();
@@ -129,10 +129,10 @@ describe('a capture', () => {
   });
 
   it('leaves no file but its own', () => {
-    write('alone.dat', { 0: [page(1)] });
+    write('only.dat', { 0: [page(1)] });
     assert.deepEqual(
-      readdirSync(dir).filter((name) => name.startsWith('alone')),
-      ['alone.dat'],
+      readdirSync(dir).filter((name) => name.startsWith('only')),
+      ['only.dat'],
     );
   });
 
@@ -156,7 +156,7 @@ describe('a capture', () => {
     });
   }
 
-  it('fills short pages up with zeroes, also where others lay before', () => {
+  it('fills short pages with zeroes, also where others were before', () => {
     const full = new Uint8Array(4096).fill(0xff);
     const half = new Uint8Array(2048).fill(0xff);
     const expected = new Uint8Array(4096);
@@ -199,7 +199,7 @@ describe('openCaptureWriter', () => {
     );
   });
 
-  it('takes the place of files alone, and follows no link', () => {
+  it('replaces only regular files, and follows no link', () => {
     const metadata = metadataWith();
     const device = join(dir, 'device.dat');
     symlinkSync('/dev/null', device);
@@ -215,7 +215,7 @@ describe('openCaptureWriter', () => {
     assert.equal(readFileSync(other, 'utf8'), 'untouched');
   });
 
-  it('leaves what was there until it has finished', () => {
+  it('keeps the old file until the new one is finished', () => {
     const path = join(dir, 'kept.dat');
     writeFileSync(path, 'old');
     const writer = openCaptureWriter(path, { metadata: metadataWith(), events: EVENTS });
@@ -230,7 +230,7 @@ describe('openCaptureWriter', () => {
 });
 
 describe('openCapture', () => {
-  it('refuses what is no such file', () => {
+  it('refuses files of other kinds', () => {
     const path = join(dir, 'not.dat');
     const usage = (content: string | Buffer, message: RegExp) => {
       writeFileSync(path, content);
@@ -260,7 +260,7 @@ describe('openCapture', () => {
     );
   });
 
-  it('uses the pages before the cut, and says where it is', () => {
+  it('uses the pages before the cut, and names the place', () => {
     const path = write('cut.dat', { 0: [page(1), page(2)], 1: [page(3), page(4), page(5)] });
     truncateSync(path, readFileSync(path).length - 4096 - 100);
     const capture = openCapture(path);
@@ -280,7 +280,7 @@ describe('openCapture', () => {
     capture.close();
   });
 
-  it('keeps the formats before a cut, and names the part where it is', () => {
+  it('keeps the formats before a cut, and names the damaged part', () => {
     const path = write('front.dat', { 0: [page(1)] });
     truncateSync(path, readFileSync(path).indexOf('name: sched_wakeup') + 50);
     const capture = openCapture(path);
@@ -294,7 +294,7 @@ describe('openCapture', () => {
     capture.close();
   });
 
-  it('notices that the file becomes shorter', () => {
+  it('notices when the file becomes shorter', () => {
     const path = write('shrinks.dat', { 0: [page(1), page(2)] });
     const capture = openCapture(path);
     truncateSync(path, 100);
@@ -309,7 +309,7 @@ describe('openCapture', () => {
   );
   const basePages = 5;
 
-  /** Opens and reads whatever it is; no error but those that say what is wrong. */
+  /** Opens and reads any file. Only errors that say what is wrong may come. */
   function survive(bytes: Uint8Array): number | undefined {
     const path = join(dir, 'fuzzed.dat');
     writeFileSync(path, bytes);
@@ -321,7 +321,7 @@ describe('openCapture', () => {
       if (pages < basePages && capture.metadata.layout.pageSize === 4096)
         assert.ok(
           capture.problems.length > 0 || bytes.length === base.length,
-          'pages are missing without a word',
+          'pages are missing and nothing says so',
         );
       capture.close();
       return pages;
@@ -346,7 +346,7 @@ describe('openCapture', () => {
       minLength: 1,
       maxLength: 8,
     });
-    // Most of the file is pages, which are not looked at here: aim at its front too.
+    // Most of the file is pages, which are not checked here, so aim at its front as well.
     const front = fc.array(fc.tuple(fc.nat(9000), fc.integer({ min: 1, max: 255 })), {
       minLength: 1,
       maxLength: 3,
@@ -361,7 +361,7 @@ describe('openCapture', () => {
     );
   });
 
-  it('survives lengths that cannot be, wherever they stand', () => {
+  it('survives impossible lengths, wherever they are', () => {
     for (let at = 0; at < Math.min(base.length, 9000); at += 11) {
       const bytes = Uint8Array.from(base);
       bytes.fill(0xff, at, at + 8);

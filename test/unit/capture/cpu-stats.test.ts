@@ -7,7 +7,7 @@ import { parseStats } from '../../../src/tracefs/stats.ts';
 
 const TEXT = readFileSync(join(import.meta.dirname, '../../fixtures/text/cpu-stats.txt'), 'utf8');
 
-test("both readers of a CPU's stats take a label with spaces behind it", () => {
+test("both readers of a CPU's stats accept a label followed by spaces", () => {
   const expected = {
     cpu: 0,
     entries: 1,

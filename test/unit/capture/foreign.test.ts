@@ -1,4 +1,4 @@
-/** Recordings that are not ours: version 7, compressed, of other machines, clocks and instances. */
+/** Recordings by other tools: version 7, compressed, of other machines, clocks and instances. */
 import assert from 'node:assert/strict';
 import { mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -23,7 +23,7 @@ const page = (ts: number, layout: PageLayout = LAYOUT_4K) => pageOf([{ ts, type:
 const pages = (count: number, first = 1, layout: PageLayout = LAYOUT_4K) =>
   Array.from({ length: count }, (_, i) => page(first + i, layout));
 
-/** All pages by CPU, of a file that is closed again; fails when they do not end. */
+/** All pages by CPU, of a file that is then closed; fails if they do not end. */
 function readAll(file: Uint8Array | FileParts, options: OpenOptions = {}) {
   writeFileSync(path, file instanceof Uint8Array ? file : traceDat7(file));
   const capture = openCapture(path, options);
@@ -79,7 +79,7 @@ describe('a recording of version 7', () => {
     }
   }
 
-  it('has the page size of its buffer, where header_page says another', () => {
+  it('has the page size of its buffer, if header_page has another', () => {
     const layout = { ...LAYOUT_4K, pageSize: 16384 };
     const written = { 0: pages(3, 1, layout) };
     const bytes = traceDat7({ layout, buffers: [{ pages: written }] });
@@ -96,7 +96,7 @@ describe('a recording of version 7', () => {
     assert.throws(() => readAll({ options: [[22, text]] }), /latency tracer/);
   });
 
-  it('ends where sections of options go round in circles', () => {
+  it('ends if sections of options form a circle', () => {
     const first = traceDat7({}).readUInt32LE(18 + 'none\x001.0\0'.length + 0);
     const { problems } = readAll({ lastOffset: first });
     assert.match(problems, /form a loop/);
@@ -128,7 +128,7 @@ describe('of several buffers', () => {
     assert.match(problems, /3 buffers.*top level.*--instance.*"a", "b"/);
   });
 
-  it('the first that has events is read, when the top level has none', () => {
+  it('the first that has events is read, if the top level has none', () => {
     const { capture, read, problems } = readAll({ buffers: [{ pages: {} }, ...buffers.slice(1)], options });
     assert.deepEqual(read, buffers[1].pages);
     assert.equal(capture.instance, 'a');
@@ -136,14 +136,14 @@ describe('of several buffers', () => {
     assert.match(problems, /2 buffers; this replay reads instance "a"/);
   });
 
-  it('one is read by name, without a word on the others', () => {
+  it('one is read by name, without a warning about the others', () => {
     const { capture, read, problems } = readAll({ buffers, options }, { instance: 'b' });
     assert.deepEqual(read, buffers[2].pages);
     assert.deepEqual(overruns(capture), [4]);
     assert.equal(problems, '');
   });
 
-  it('one that is not there is refused, with the names of those that are', () => {
+  it('a missing one is refused, with the names of those that exist', () => {
     const refusal = (message: RegExp) => (error: unknown) =>
       error instanceof UsageError && message.test(error.message);
     assert.throws(() => readAll({ buffers }, { instance: 'c' }), refusal(/no instance "c": it has "a", "b"/));
@@ -177,7 +177,7 @@ describe('of several buffers', () => {
   });
 });
 
-/** Adds an instance `late`, with three CPUs, to a file of version 6 of two CPUs whose pages start at `at`. */
+/** Adds an instance `late`, with three CPUs, to a file of version 6 with two CPUs whose pages start at `at`. */
 function withInstance6(file: string, at: number): Uint8Array {
   const bytes = readFileSync(file);
   const flyrecord = bytes.indexOf('flyrecord\0');
@@ -245,7 +245,7 @@ describe('the clock', () => {
     assert.match(clock.problems, /TSC2NSEC is not applied: the clock is mono/);
   });
 
-  it('is not shifted, and that is said', () => {
+  it('is not shifted, and a warning says so', () => {
     const { problems } = clockOf([
       [7, '-123'],
       [12, Buffer.alloc(20)],
@@ -314,7 +314,7 @@ describe('a damaged recording', () => {
   it('says that the table of pages is missing', () => {
     const { length } = traceDat7(parts);
     writeFileSync(path, traceDat7(parts));
-    // Sections of options come last: the first of them is the last.
+    // Sections of options come last; the first of them is the last in the chain.
     truncateSync(path, length - 60);
     assert.throws(() => openCapture(path), UsageError);
   });
@@ -361,7 +361,7 @@ describe('a damaged recording', () => {
         }),
         { numRuns: 300 },
       );
-      // The front and the options, which is where lengths are.
+      // Aims at the front and the options, where the lengths are.
       const ends = [...Array(500).keys(), ...Array.from({ length: 700 }, (_, i) => base.length - 1 - i)];
       for (const at of ends.filter((_, i) => i % 3 === 0)) {
         const bytes = Uint8Array.from(base);

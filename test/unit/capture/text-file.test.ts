@@ -38,7 +38,7 @@ function knownType(event: string, fields: readonly string[]) {
   return { event, format, fields };
 }
 
-it('a heading of latency-format alone makes no trace of a latency tracer', () => {
+it('a heading of latency-format does not make a trace of a latency tracer', () => {
   const text = (tracer: string) =>
     `# tracer: ${tracer}\n# ${tracer} latency trace v1.1.5 on 6.12.0\n# latency: 0 us, #1/1, CPU#0\n 0)   1.234 us    |  vfs_read();\n`;
   const lengthOf = (tracer: string) => textOf(opened(text(tracer))).length;
@@ -66,7 +66,7 @@ describe('files of trace text', () => {
     assert.throws(() => openTextTrace('/no/such/file'), /ENOENT/);
   });
 
-  it('give their text once, and say how far it was read', () => {
+  it('return their text once, and say how far it was read', () => {
     const text = lineOf('sched_wakeup: comm=a pid=1 prio=1 target_cpu=001').repeat(100);
     const trace = opened(text);
     assert.deepEqual([trace.bytes, trace.bytesRead()], [text.length, 0]);
@@ -75,7 +75,7 @@ describe('files of trace text', () => {
     trace.close();
   });
 
-  it('tell CPUs, events and what was overwritten', () => {
+  it('report CPUs, events and what was overwritten', () => {
     const trace = opened(
       '# tracer: function\n#\n# entries-in-buffer/entries-written: 5/12   #P:4\n#\n' +
         lineOf('sched_wakeup: comm=a pid=1 prio=1 target_cpu=001', { cpu: 3 }) +
@@ -95,13 +95,13 @@ describe('files of trace text', () => {
       'ftrace:function',
     ]);
     assert.deepEqual([trace.nsPerStamp, trace.problems], [1, []]);
-    // Those that are known have a format, in the text or not.
+    // Known events have a format, whether or not they are in the text.
     assert.ok(trace.metadata.formatText('sched:sched_switch'));
     assert.equal(trace.metadata.formatText('kmem:kmalloc'), undefined);
     trace.close();
   });
 
-  it('know each tracer, from its headings or its lines', () => {
+  it('recognize each tracer, by its headings or its lines', () => {
     for (const [name, tracer, event] of [
       ['tracers-6.1-rt/timerlat.txt', 'timerlat', 'ftrace:timerlat'],
       ['tracers-7.3-rt/osnoise.txt', 'osnoise', 'osnoise:sample_threshold'],
@@ -131,7 +131,7 @@ describe('files of trace text', () => {
     const bare = openTextTrace(fixture('tracers-5.10-rt/function_graph.txt'));
     assert.match(bare.problems[0], /funcgraph-abstime was off/);
     const cut = opened(lineOf('x: y') + lineOf('x: y').trimEnd());
-    // It is told where the line cannot be read.
+    // The decoder reports this at the line that cannot be read.
     assert.deepEqual(cut.problems, []);
     assert.match(cut.openEnd ?? '', /ends within line \d+, at byte \d+: the last \d+ bytes are ignored/);
     for (const trace of [plain, bare, cut]) trace.close();
@@ -164,7 +164,7 @@ describe('formats of events that are known', () => {
       assert.equal(ids.get(format.id), undefined, `${event} has the number of ${ids.get(format.id)}`);
       ids.set(format.id, event);
       const fields = format.fields.map(({ name }) => name);
-      // Addresses of markers are not printed; what takes part in no text is there for the layout.
+      // Addresses of markers are not printed. Fields that appear in no text are only there for the layout.
       const printed = fields.filter((name) => !(event === 'ftrace:print' && name === 'ip'));
       assert.equal(textProblem({ event, format, fields: printed }), undefined, event);
       for (const { name, type, offset, size } of format.fields) {
@@ -195,7 +195,7 @@ describe('formats of events that are known', () => {
       const bytes = textOf(text);
       text.close();
       const fieldsOf = (event: string) =>
-        // That of a request put back is always 0, and in no record.
+        // The field of a request that is put back is always 0, and missing in the record.
         knownType(event, [])
           .format.fields.map(({ name }) => name)
           .filter(
@@ -204,7 +204,7 @@ describe('formats of events that are known', () => {
           );
       const withOwn = own.map(({ event, format }) => ({ event, format, fields: fieldsOf(event) }));
       const withKnown = own.map(({ event }) => knownType(event, fieldsOf(event)));
-      // One set of numbers: they are given out as the formats are asked for.
+      // The numbers are shared: each format gets one when it is asked for.
       const [a, b] = [decodeText(bytes, withOwn), decodeText(bytes, withKnown)];
       assert.deepEqual(b.errors, []);
       assert.ok(a.calls.length > 300);

@@ -1,4 +1,4 @@
-/** Writes trace.dat files of version 7 as trace-cmd.dat.v7(5) says: the reader's counterpart, for tests. */
+/** Writes trace.dat files of version 7 as trace-cmd.dat.v7(5) describes: the counterpart of the reader, for tests. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { deflateSync, zstdCompressSync } from 'node:zlib';
@@ -13,7 +13,7 @@ const COMPRESS = { none: (bytes: Uint8Array) => bytes, zlib: deflateSync, zstd: 
 export interface BufferParts {
   name?: string;
   clock?: string;
-  /** Of the option; default: that of the layout. */
+  /** Page size in the option; default: that of the layout. */
   pageSize?: number;
   pages: Readonly<Record<number, readonly Uint8Array[]>>;
 }
@@ -24,11 +24,11 @@ export interface FileParts {
   /** `system:name` of fixtures. */
   events?: readonly string[];
   buffers?: readonly BufferParts[];
-  /** Further options, in front of the buffers. */
+  /** Further options, before the buffers. */
   options?: readonly (readonly [id: number, data: Uint8Array | string])[];
   pagesPerChunk?: number;
   kallsyms?: string;
-  /** Where the last section of options says the next is. */
+  /** Offset of the next section that the last section of options gives. */
   lastOffset?: number;
 }
 
@@ -109,7 +109,7 @@ export function traceDat7(parts: FileParts): Buffer {
     return Buffer.concat([le(out.length, 4), ...out]);
   }
 
-  // As trace-cmd does: what is known first in one section, each buffer in one of its own behind it.
+  // As trace-cmd does: what is known first in one section, followed by one section per buffer.
   let next = parts.lastOffset ?? 0;
   for (const buffer of bufferOptions.toReversed()) next = section(0, [buffer, option(0, le(next, 8))]);
   const known = [

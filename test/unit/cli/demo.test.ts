@@ -1,4 +1,4 @@
-/** Where there is no tracefs: `run` says so and ends, and the demo is called a demo on every series and on the page. */
+/** Without tracefs `run` says so and ends; the demo is labelled as a demo on every series and on the page. */
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { after, test } from 'node:test';

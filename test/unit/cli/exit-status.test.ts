@@ -28,7 +28,7 @@ function file(name: string, text: string): string {
   return path;
 }
 
-/** What a command that was used wrongly says; it must end with 2 and print nothing else. */
+/** What a command prints when it is used wrongly; it must exit with 2 and print nothing else. */
 function refusal(args: string[], env: Record<string, string> = {}): string {
   const { status, stdout, stderr } = cli(args, env);
   assert.equal(status, 2, `${args.join(' ')}: ${stderr}`);
@@ -99,21 +99,21 @@ test('an old Node prints help and version, and refuses the rest', () => {
   assert.match(refused.stderr, /needs Node\.js 22\.18 or newer; this is 20\.20\.2/);
 });
 
-test('check-config ends with 0 for a good file, and tells what is on', () => {
+test('check-config exits with 0 for a good file, and lists what is on', () => {
   const good = file('good.yaml', 'probes:\n  irq: { enabled: false }\n  syscalls: { include: ["fsync"] }\n');
   const { status, stdout, stderr } = cli(['check-config', good]);
   assert.equal(status, 0, stderr);
   assert.equal(stdout, `${good} is good; probes that are on: sched, syscalls, block, softirq\n`);
 });
 
-test('check-config says of a config with nothing on that run would not start', () => {
+test('check-config reports that run would not start if a config has nothing on', () => {
   const off = ['sched', 'block', 'irq', 'softirq'].map((probe) => `${probe}: { enabled: false }`).join(', ');
   const { status, stdout } = cli(['check-config', file('nothing.yaml', `probes: { ${off} }\n`)]);
   assert.equal(status, 0);
   assert.match(stdout, /probes that are on: none\nnothing is traced with it/);
 });
 
-test('check-config ends with 2 for a bad one, with the place and what was meant', () => {
+test('check-config exits with 2 for a bad file, with the place and a suggestion', () => {
   const bad = file('bad.yaml', 'log:\n  levle: info\n');
   assert.match(
     refusal(['check-config', bad]),
@@ -123,8 +123,8 @@ test('check-config ends with 2 for a bad one, with the place and what was meant'
   assert.match(refusal(['check-config']), /wants a file/);
 });
 
-test('check-config minds the file alone', () => {
-  const good = file('alone.yaml', 'instance: x\n');
+test('check-config only looks at the file', () => {
+  const good = file('good.yaml', 'instance: x\n');
   assert.equal(cli(['check-config', good], { FTRACE_EXPORTER_LOG_LEVEL: 'nonsense' }).status, 0);
 });
 
@@ -184,7 +184,7 @@ test('without tracefs the commands that need it end with 1 and say what to do', 
   assert.match(stdout, /nothing can be traced: .*mount -t tracefs/);
 });
 
-test('kinds of traces alone are something to trace, but not in a recording', () => {
+test('only kinds of traces are enough to run, but not to record', () => {
   const off = ['sched', 'block', 'irq', 'softirq'].map((name) => `  ${name}: { enabled: false }\n`).join('');
   const kinds = file('kinds.yaml', `spans: { kinds: { block: {} } }\nprobes:\n${off}`);
   const none = join(directory, 'no-tracefs');
@@ -196,7 +196,7 @@ test('kinds of traces alone are something to trace, but not in a recording', () 
   );
 });
 
-test('probes and metrics are listed without a kernel, globs choose among them', () => {
+test('probes and metrics are listed without a kernel, and globs select among them', () => {
   const probes = cli(['list', 'probes']);
   assert.equal(probes.status, 0, probes.stderr);
   assert.match(probes.stdout, /^sched +on by default {2}/);

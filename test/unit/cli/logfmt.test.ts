@@ -15,7 +15,7 @@ test('a line has time, level and message first, then the fields', () => {
   );
 });
 
-test('values that could be taken for something else are quoted', () => {
+test('values that could be mistaken for something else are quoted', () => {
   const cases: [unknown, string][] = [
     ['plain-1.2/3:x', 'plain-1.2/3:x'],
     ['', '""'],
@@ -36,7 +36,7 @@ test('values that could be taken for something else are quoted', () => {
   for (const [value, expected] of cases) assert.equal(logfmtValue(value), expected);
 });
 
-test('whatever a name holds, it is one line without control characters, and reads back', () => {
+test('whatever a name contains, the result is one line without control characters, and reads back', () => {
   const property = fc.property(fc.string({ unit: 'binary' }), (comm) => {
     const line = logfmtLine(JSON.stringify({ time: 't', level: 'info', msg: 'm', comm }));
     assert.match(line, /^ts=t level=info msg=m comm=[^\x00-\x1f\x7f-\x9f]*\n$/);

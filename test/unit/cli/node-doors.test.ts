@@ -11,7 +11,7 @@ const BIN = fileURLToPath(new URL('bin/ftrace-exporter.js', ROOT));
 const CAPTURE = readdirSync(new URL('captures/', ROOT)).find((name) => name.endsWith('.dat'));
 const SERVE = ['replay', fileURLToPath(new URL(`captures/${CAPTURE}`, ROOT)), '--serve'];
 
-/** How many sockets a process listens on. */
+/** The number of sockets on which a process listens. */
 function listening(pid: number): number {
   const inodes = new Set<string>();
   for (const fd of readdirSync(`/proc/${pid}/fd`)) {
@@ -49,7 +49,7 @@ test('SIGUSR1 opens no debugger and does not end the program', { timeout: 120_00
       const pid = child.pid as number;
       assert.equal(listening(pid), 1);
       child.kill('SIGUSR1');
-      // With the flag Node itself holds the signal back, and no listener hears of it.
+      // With the flag Node itself blocks the signal, so no listener gets it.
       if (flags.length === 0) await until(/SIGUSR1 ignored|Debugger listening/);
       assert.doesNotMatch(output, /Debugger listening/);
       assert.equal(listening(pid), 1);

@@ -1,4 +1,4 @@
-/** Pushing as a user runs it: what is loaded for it, what is refused, how it ends. A recording is served throughout. */
+/** Pushing as a user runs it: which modules are loaded, what is refused, how it ends. All tests serve a recording. */
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
@@ -40,7 +40,7 @@ interface Served {
   child: ChildProcess;
   url: string;
   stderr(): string;
-  /** Sends SIGTERM; exit status and how long it took. */
+  /** Sends SIGTERM. Returns the exit status and how long it took. */
   stop(): Promise<{ status: number | null; tookMs: number }>;
 }
 
@@ -87,7 +87,7 @@ async function receiverOf(): Promise<Receiver<HttpAnswer>> {
   return receiver;
 }
 
-/** prom-client brings the API along, which does nothing by itself. */
+/** prom-client loads the API, which does nothing by itself. */
 const isOfSdk = (url: string) =>
   /\/@opentelemetry\/(?!api\/)|\/@grpc\/|\/src\/export\/otlp\/|\/dist\/export\/otlp\//.test(url);
 
@@ -124,7 +124,7 @@ test('without a backend nothing of OpenTelemetry is loaded, with one it is', asy
   assert.equal(receiver.received.length, 1, 'and pushed at the end');
 });
 
-test('what is pushed is what is scraped, by variables alone', async () => {
+test('what is pushed is what is scraped, configured only by variables', async () => {
   const receiver = await receiverOf();
   const agent = await serve(
     {},
@@ -156,7 +156,7 @@ test('what is pushed is what is scraped, by variables alone', async () => {
   assert.equal((await agent.stop()).status, 0);
 });
 
-test('a backend that hangs: scrapes do not notice, and the end is not put off', async () => {
+test('a backend that hangs delays neither scrapes nor the end', async () => {
   const receiver = await receiverOf();
   receiver.answer = 'hang';
   const agent = await serve({ otlp: { endpoint: receiver.url, metric_export_interval: '100ms' } });
@@ -174,7 +174,7 @@ test('a backend that hangs: scrapes do not notice, and the end is not put off', 
   assert.equal(warnings.length, 1);
 });
 
-test('what is wrong ends with 2, and is told with its place', () => {
+test('a wrong config exits with 2, and the error names the place', () => {
   const refusal = (otlp: object, env: Record<string, string> = {}): string => {
     const file = join(directory, 'bad.yaml');
     writeFileSync(file, JSON.stringify({ otlp }));

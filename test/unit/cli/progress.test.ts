@@ -7,7 +7,7 @@ function terminal(isTTY: boolean) {
   return { isTTY, written, write: (text: string) => written.push(text) };
 }
 
-test('a bar shows the share, ten times a second at most, and goes away', () => {
+test('a bar shows the share, at most ten times a second, and goes away', () => {
   let now = 0;
   const screen = terminal(true);
   const bar = progressBar('replaying', screen, () => now);
@@ -30,7 +30,7 @@ test('a bar shows the share, ten times a second at most, and goes away', () => {
   assert.deepEqual(screen.written.slice(2), ['\r\x1b[K']);
 });
 
-test('nothing is written where nobody looks', () => {
+test('nothing is written if the output is no terminal', () => {
   let now = 0;
   const pipe = terminal(false);
   const bar = progressBar('replaying', pipe, () => now);

@@ -15,7 +15,7 @@ interface Given {
   env?: Record<string, string>;
 }
 
-/** Lines of what is wrong with probes, written a line each; none when it is a good config. */
+/** Problems of probes, one per line; none if the config is good. */
 function problems(probes: string[], { flags = [], env = {} }: Given = {}): string[] {
   const file = join(directory, 'c.yaml');
   writeFileSync(file, `probes:\n  sched:\n${probes.map((line) => `  ${line}\n`).join('')}`);
@@ -28,7 +28,7 @@ function problems(probes: string[], { flags = [], env = {} }: Given = {}): strin
   return [];
 }
 
-test('a conflict is told once, with both places and the reason', () => {
+test('a conflict is reported once, with both places and the reason', () => {
   assert.deepEqual(problems(['timerlat: { cpus: 1 }', 'osnoise: { cpus: 1 }']), [
     'c.yaml:4:3: probes.osnoise: cannot be on together with timerlat (c.yaml:3:3): both are one machinery of the ' +
       'kernel, which runs one of them at a time',
@@ -42,7 +42,7 @@ test('flags and variables have a place too', () => {
   assert.match(other, /^--probe: probes\.wakeup: .* irqsoff \(FTRACE_EXPORTER_PROBE\): /);
 });
 
-test('what is off is in nobody’s way', () => {
+test('a probe that is off conflicts with nothing', () => {
   assert.deepEqual(problems(['timerlat: { cpus: 1 }', 'osnoise: { cpus: 1, enabled: false }']), []);
   assert.deepEqual(problems(['wakeup: { enabled: false }', 'irqsoff:']), []);
 });
@@ -88,7 +88,7 @@ test('hwlat and osnoise share one threshold', () => {
   assert.match(both(', threshold: 1ms', ', threshold: 5us')[0], /hwlat wants 1ms and osnoise 5us/);
 });
 
-test('what takes CPU time is refused without CPUs, on the command line too', () => {
+test('a probe that takes CPU time is refused without CPUs, also on the command line', () => {
   for (const name of ['osnoise', 'timerlat', 'hwlat']) {
     assert.match(
       problems([`${name}:`])[0],

@@ -1,4 +1,4 @@
-/** docs/configuration.md names every key, default, flag and variable there is, and its example is a good config. */
+/** docs/configuration.md must name every key, default, flag and variable, and its example must be a good config. */
 import assert from 'node:assert/strict';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -27,12 +27,12 @@ function leaves(schema: Schema, path: string[]): [key: string, fallback: unknown
   );
 }
 
-/** A default as the table has it; nothing where there is none. */
+/** A default as the table shows it; empty if there is none. */
 function shown(fallback: unknown): string {
   return typeof fallback === 'string' ? fallback : (JSON.stringify(fallback) ?? '');
 }
 
-/** Cells of the table row of a key. */
+/** Cells of a key's row in the table. */
 function row(key: string): string[] {
   const line = text.split('\n').find((candidate) => candidate.startsWith(`| \`${key}\` |`));
   assert.ok(line, `no row for ${key}`);

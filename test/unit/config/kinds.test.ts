@@ -1,4 +1,4 @@
-/** Kinds of traces in the config: what names one, and what it cannot do without. */
+/** Kinds of traces in the config: what turns one on, and what it needs. */
 import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -27,7 +27,7 @@ function problem(text: string): string {
   return '';
 }
 
-test('a kind that is named without more is on, with its defaults', () => {
+test('a kind that is named without options is on, with its defaults', () => {
   const kinds = (given: string) => load(`spans:\n  kinds:\n    ${given}\n`).spans?.kinds;
   assert.deepEqual(kinds('syscalls:'), { syscalls: { thresholdNs: 10e6 } });
   assert.deepEqual(kinds('syscalls:'), kinds('syscalls: {}'));
@@ -36,7 +36,7 @@ test('a kind that is named without more is on, with its defaults', () => {
   assert.equal(load('spans:\n').spans, undefined);
 });
 
-test('a kind of a tracer needs its probe, and says what for', () => {
+test('a kind of a tracer needs its probe, and the error says what for', () => {
   const kind = (name: string, probes: string) =>
     problem(`probes:\n  sched:\n${probes}spans:\n  kinds:\n    ${name}: {}\n`);
   assert.equal(

@@ -22,7 +22,7 @@ after(() => rmSync(directory, { recursive: true }));
 const section = (name: string, byDefault: boolean, extra: z.ZodRawShape = {}): ProbeSection => ({
   name,
   byDefault,
-  // With keys that are not known here, the type of `enabled` is lost.
+  // With unknown keys the type of `enabled` is lost.
   schema: () =>
     probeSchema(
       { enabled: byDefault, per_cpu: false, max_series: 500, buckets: DEFAULT_BUCKETS },
@@ -48,7 +48,7 @@ function load({ yaml, env = {}, flags = {}, probes = [] }: Given): AgentConfig {
   return loadConfig(SECTIONS, { file: yaml === undefined ? undefined : file, env, flags, probes });
 }
 
-/** The lines of what is wrong, the file's directory left out. */
+/** The reported problems, one per line, without the file's directory. */
 function problems(given: Given): string[] {
   try {
     load(given);
@@ -61,7 +61,7 @@ function problems(given: Given): string[] {
 
 const on = (config: AgentConfig) => config.probes.map(({ name }) => name);
 
-test('without anything given there are defaults for all', () => {
+test('if nothing is given, everything has a default', () => {
   const { probes, ...rest } = load({});
   assert.deepEqual(rest, {
     instance: 'ftrace-exporter',
@@ -82,7 +82,7 @@ test('without anything given there are defaults for all', () => {
   assert.deepEqual(load({ yaml: '# nothing\n' }), load({}));
 });
 
-test('maps merge over the defaults; keys without a value mean them', () => {
+test('maps merge over the defaults; a key without a value keeps its default', () => {
   const yaml =
     'buffer: { subbuffer: 16KiB }\nweb:\nlog:\n  level:\n  format: json\nprobes:\n  sched: { per_cpu: true }\n';
   const config = load({ yaml });
@@ -115,7 +115,7 @@ test('flags win over the environment, which wins over the file', () => {
   assert.equal(config.drainIntervalMs, 5);
 });
 
-test('probes are switched by name: the last word counts, and other options stay', () => {
+test('probes are switched by name: the last one wins, and other options stay', () => {
   const yaml = 'probes: { sched: { enabled: false, from: waking } }';
   const config = load({
     yaml,
@@ -131,7 +131,7 @@ test('probes are switched by name: the last word counts, and other options stay'
   assert.deepEqual(on(load({ env, probes: [{ name: 'syscalls', on: false }] })), ['irq']);
 });
 
-test('every variable of the environment has its effect', () => {
+test('every environment variable has its effect', () => {
   const config = load({
     env: {
       FTRACE_EXPORTER_BUFFER_TOTAL: '1GiB',
@@ -195,7 +195,7 @@ test('unknown variables are refused, but not those that Kubernetes sets for a Se
   assert.deepEqual(load({ env: links }), load({}));
 });
 
-test('problems are told all at once with line, column, key and what would be right', () => {
+test('problems are reported all at once with line, column, key and what would be right', () => {
   const yaml = `instance: "a/b"
 reader: trace-pipe
 buffer: { total: 64MB, subbuffer: 5KiB }
@@ -277,7 +277,7 @@ test('a config can be sent to a thread', () => {
   assert.deepEqual(structuredClone(config), config);
 });
 
-test('the JSON Schema tells the keys, their defaults as written, and that sections may be empty', () => {
+test('the JSON Schema has the keys, their defaults as written, and lets sections be empty', () => {
   const schema = jsonSchemaOf(composeSchema(SECTIONS)) as Record<string, never>;
   const { properties } = schema as unknown as { properties: Record<string, Record<string, unknown>> };
   assert.equal(properties.drain_interval.default, '20ms');
@@ -285,7 +285,7 @@ test('the JSON Schema tells the keys, their defaults as written, and that sectio
   assert.equal(properties.probes.additionalProperties, false);
 });
 
-test('addresses and paths that cannot be served, and numbers that are none, are refused with their place', () => {
+test('addresses and paths that cannot be served, and values that are not numbers, are refused with their place', () => {
   const refused: [yaml: string, problem: RegExp][] = [
     [
       'web: { telemetry_path: /healthz }',

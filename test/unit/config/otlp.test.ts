@@ -1,4 +1,4 @@
-/** `otlp` of the config, and the OTEL_* variables that stand for it. */
+/** `otlp` in the config, and the OTEL_* variables that set the same. */
 import assert from 'node:assert/strict';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -36,7 +36,7 @@ function problem(yaml: string, env: Record<string, string> = {}): string {
   return '';
 }
 
-test('nothing is pushed unless something says so', () => {
+test('nothing is pushed unless something asks for it', () => {
   const url = 'http://collector:4318';
   const off: [yaml: string, env?: Record<string, string>][] = [
     [''],
@@ -83,7 +83,7 @@ test('defaults are those of the specification', () => {
   assert.equal(targetOf('otlp: { metrics: true, protocol: grpc }').url, 'http://localhost:4317');
 });
 
-test('to which URL', () => {
+test('the URL to push to', () => {
   const urls: [endpoint: string, url: string][] = [
     ['http://c:4318', 'http://c:4318/v1/metrics'],
     ['http://c:4318/', 'http://c:4318/v1/metrics'],
@@ -108,7 +108,7 @@ test('to which URL', () => {
   assert.equal(targetOf('otlp: { endpoint: "c:4317", protocol: grpc, insecure: true }').url, 'http://c:4317');
 });
 
-test('every variable of the specification, and that of metrics over that of all signals', () => {
+test('every variable of the specification; that of metrics wins over that of all signals', () => {
   const P = 'OTEL_EXPORTER_OTLP_';
   const all = {
     [`${P}ENDPOINT`]: 'https://a',
@@ -178,12 +178,12 @@ test('FTRACE_EXPORTER_* over OTEL_* over the file', () => {
   assert.deepEqual(targetOf(yaml, { FTRACE_EXPORTER_OTLP_HEADERS: 'd=4' }).headers, { d: '4' });
 });
 
-test('a push has no more time than there is between two', () => {
+test('a push has no more time than the interval between two', () => {
   const otlp = load('otlp: { metrics: true, metric_export_interval: 5s, metric_export_timeout: 20s }');
   assert.equal(otlp?.metrics?.exportTimeoutMs, 5000);
 });
 
-test('what is wrong is told with its place', () => {
+test('a wrong value is reported with its place', () => {
   const wrong: [yaml: string, env: Record<string, string>, told: RegExp][] = [
     ['otlp: { endpoint: "c:4318" }', {}, /^c\.yaml:1:19: otlp\.endpoint: "c:4318" must be a URL/],
     ['otlp: { endpoint: "ftp://c" }', {}, /must be a URL/],
@@ -239,7 +239,7 @@ test('what is wrong is told with its place', () => {
   for (const [yaml, env, told] of wrong) assert.match(problem(yaml, env), told);
 });
 
-test('docs/otlp.md has every key, and its variables stand for it', () => {
+test('docs/otlp.md has every key and the variables that set it', () => {
   const text = readFileSync(new URL('../../../docs/otlp.md', import.meta.url), 'utf8');
   const rows = [...text.matchAll(/^\| `(\w+)` \| (.*OTEL_.*) \|$/gm)];
   const keys = SETTINGS.map(({ key }) => key).filter((key) => key.startsWith('otlp.'));
@@ -266,7 +266,7 @@ test('docs/otlp.md has every key, and its variables stand for it', () => {
   for (const variable of shared) assert.ok(documented.has(variable), `${variable} is not documented`);
 });
 
-test('secrets are in no complaint', () => {
+test('no error contains a secret', () => {
   const bad: [yaml: string, env?: Record<string, string>][] = [
     ['otlp: { headers: { "a b": hush7 } }'],
     ['otlp: { headers: { a: "hush7\\nhush7" } }'],
@@ -296,7 +296,7 @@ test('pairs, as W3C Baggage writes them', () => {
 
 const KIND = 'spans: { kinds: { syscalls: {} } }';
 
-test('traces are pushed where a kind is on and an endpoint is there, unless something says no', () => {
+test('traces are pushed if a kind is on and an endpoint exists, unless something says no', () => {
   const url = 'http://c:4318';
   const pushed = (yaml: string, env: Record<string, string> = {}) => {
     const otlp = load(yaml, env);
@@ -326,7 +326,7 @@ test('traces are pushed where a kind is on and an endpoint is there, unless some
   ]);
 });
 
-test('what is said of one signal wins for it, and leaves the other alone', () => {
+test('a setting of one signal wins for it, and does not change the other', () => {
   const P = 'OTEL_EXPORTER_OTLP_';
   const otlp = load(KIND, {
     [`${P}ENDPOINT`]: 'https://a',

@@ -30,7 +30,7 @@ test('durations are read in all units, decimals exactly', () => {
   for (const [text, ns] of cases) assert.equal(parseDuration(text), ns, text);
 });
 
-test('what is no duration is refused with what would be right', () => {
+test('a value that is no duration is refused with what would be right', () => {
   assert.throws(() => parseDuration('10'), /"10" is not a duration \(did you mean "10s"\?\)/);
   for (const text of [
     '',

@@ -65,7 +65,7 @@ test('buckets must ascend, be positive, few and at least one', () => {
   assert.equal(message([1e-9, 86_400]), 'good');
 });
 
-test('durations and sizes keep to their bounds, and say which those are', () => {
+test('durations and sizes keep to their bounds, and the error names these', () => {
   const tick = duration({ min: 2e6, max: 1e9 });
   assert.equal(tick.parse('2ms'), 2e6);
   assert.equal(tick.parse('1s'), 1e9);

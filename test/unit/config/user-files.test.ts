@@ -27,7 +27,7 @@ const WRONG: [file: string, message: RegExp][] = [
   [join(root, 'nowhere'), /ENOENT/],
 ];
 
-// A read of a FIFO would hold up this thread for ever, and the test's time-out with it: the runner ends the file.
+// Reading a FIFO would block this thread, and the test's timeout with it, until the runner ends the file.
 test('configs, certificates and keys are regular files of a bounded size', () => {
   for (const [file, message] of WRONG) {
     assert.throws(() => readUserFile(file), message, file);
@@ -60,7 +60,7 @@ test('configs, certificates and keys are regular files of a bounded size', () =>
   assert.deepEqual(readYamlFile(join(root, 'good')).value, { a: 1 });
 });
 
-/** The fastest of three, as others use the machine too. */
+/** The fastest of three runs, because others use the machine too. */
 function fastestMs(text: string): number {
   const times = [1, 2, 3].map(() => {
     const startMs = performance.now();

@@ -20,7 +20,7 @@ function formatOf(
   return { system: 'test', name: 'probed', id: 1, fields: all, printFmt: '' };
 }
 
-/** A record at `offset` of a page that is full of 0xee elsewhere. */
+/** A record at `offset` of a page whose other bytes are 0xee. */
 function recordOf(payload: Uint8Array, offset = 24): EventRecord {
   const bytes = new Uint8Array(PAGE).fill(0xee);
   bytes.set(payload, offset);
@@ -51,7 +51,7 @@ describe('intReader', () => {
         fc.bigInt(-(2n ** 53n), 2n ** 53n),
         (size, signed, at, place, wide) => {
           const bits = size * 8;
-          // A 64-bit value is exact only up to 2^53 either way: the top bits are the sign's.
+          // A 64-bit value is exact only up to 2^53 in both directions, because the top bits are the sign's.
           const value = signed
             ? BigInt.asIntN(bits, wide)
             : BigInt.asUintN(bits, size === 8 && wide < 0n ? -wide : wide);
@@ -88,7 +88,7 @@ describe('intReader', () => {
     );
   });
 
-  it('tells the place of whole words to those who read them themselves', () => {
+  it('gives the place of whole words to readers that read them themselves', () => {
     const at = (size: number, offset: number) => wordOffset(formatOf({ name: 'x', offset, size }), 'x');
     assert.equal(at(4, 4), 1);
     assert.equal(at(4, 24), 6);
@@ -105,7 +105,7 @@ describe('intReader', () => {
     assert.throws(() => wordOffset(formatOf({ name: 'x', offset: 8, size: 4 }), 'y'), /no field y/);
   });
 
-  it('names event, field and what there is', () => {
+  it('names the event, the field and the fields that exist', () => {
     const format = formatOf(
       { name: 'pid', offset: 8, size: 4 },
       { name: 'comm', offset: 12, size: 16, array: true },
@@ -141,7 +141,7 @@ describe('bytesReader', () => {
     assert.equal(textOf(reader, commRecord(Uint8Array.of(0x61, 0xff, 0x62))), 'a\ufffdb');
   });
 
-  it('keeps NULs of arrays that are no strings', () => {
+  it('keeps NULs of arrays that are not strings', () => {
     for (const type of ['u8', 'unsigned char']) {
       const reader = bytesReader(formatOf({ name: 'mac', type, offset: 8, size: 6, array: true }), 'mac');
       const record = commRecord(Uint8Array.of(1, 0, 2, 0, 0, 3));
@@ -149,7 +149,7 @@ describe('bytesReader', () => {
     }
   });
 
-  it('takes the rest of the record for a flexible array, which old kernels print without brackets', () => {
+  it('reads the rest of the record as a flexible array, which old kernels print without brackets', () => {
     for (const array of [true, false]) {
       const reader = bytesReader(formatOf({ name: 'buf', type: 'char', offset: 8, size: 0, array }), 'buf');
       const payload = encoder.encode('\0\0\0\0\0\0\0\0hello\nworld');
@@ -178,17 +178,17 @@ describe('bytesReader', () => {
     assert.equal(textOf(located('rel_loc', 4), locatedRecord(4, 6, 'vda-1\0rest')), 'vda-1');
   });
 
-  it('takes a __data_loc of 2 bytes for an offset alone', () => {
+  it('reads a __data_loc of 2 bytes as an offset without a length', () => {
     assert.equal(textOf(located('data_loc', 2), locatedRecord(16, 0xffff, 'vda-1\0rest')), 'vda-1');
   });
 
-  it('keeps NULs of located arrays that are no strings', () => {
+  it('keeps NULs of located arrays that are not strings', () => {
     const record = locatedRecord(16, 8, 'a\0b');
     const reader = located('data_loc', 4, '__data_loc u8');
     assert.equal(reader.end(record) - reader.start(record), 8);
   });
 
-  it('stays within the payload whatever the record says', () => {
+  it('stays within the payload, whatever the record says', () => {
     fc.assert(
       fc.property(
         fc.uint8Array({ minLength: 4, maxLength: 64 }),

@@ -78,7 +78,7 @@ describe('parseFormat', () => {
     }
   });
 
-  it('takes the additional common fields of 5.10-rt', () => {
+  it('accepts the additional common fields of 5.10-rt', () => {
     const format = parsed(`name: sched_wakeup
 ID: 317
 format:
@@ -115,7 +115,7 @@ print fmt: "comm=%s pid=%d", REC->comm, REC->pid
     it(`understands "${declaration}"`, () => assert.partialDeepStrictEqual(field(declaration), expected));
   }
 
-  it('does without tabs, with spaces and with `signed` absent', () => {
+  it('accepts spaces for tabs, and a missing `signed`', () => {
     const format = parsed(`name: old
 ID: 7
 format:
@@ -141,14 +141,14 @@ print fmt: "%d", REC->n
     );
   });
 
-  it('takes a print fmt that is absent, empty, or looks like a field', () => {
+  it('accepts a print fmt that is missing, empty, or looks like a field', () => {
     assert.equal(parsed(`name: a\nID: 1\nformat:\n${COMMON}`).printFmt, '');
     assert.equal(parsed(text('', '')).printFmt, '');
     const odd = parsed(text('', '"field:int x;\\n offset:1;"\nfield:nonsense'));
     assert.equal(odd.fields.length, 4);
   });
 
-  it('says which line it cannot understand', () => {
+  it('names the line that it cannot understand', () => {
     assert.match(failure(''), /name/);
     assert.match(failure('name: a\n'), /ID/);
     assert.match(failure('name: a\nID: 65536\n'), /65536.*16 bits/);

@@ -17,7 +17,7 @@ interface Seen {
 
 const TYPES = 16;
 
-/** A merger that notes everything it hands out, for event types 0…15. */
+/** A merger that records everything it passes on, for event types 0…15. */
 function collector(layout: PageLayout = LAYOUT_4K, fail?: EventHandler) {
   const seen: Seen[] = [];
   const losses: [number, number][] = [];
@@ -71,7 +71,7 @@ describe('page walk', () => {
     assert.equal(merger.events(0), 5);
   });
 
-  test('an absolute stamp takes its top five bits from the stamp before', () => {
+  test('the top five bits of an absolute stamp come from the stamp before', () => {
     const base = 3 * 2 ** 59;
     const { merger, seen, add } = collector();
     add(0, pageOf([at(base + 4096)], { pageTs: base, absolute: true }));
@@ -79,7 +79,7 @@ describe('page walk', () => {
     assert.deepEqual(stamps(seen), [base + 4096]);
   });
 
-  test('lastStamp agrees with the walk, and stops at nonsense', () => {
+  test('lastStamp agrees with the walk, and stops at invalid data', () => {
     const page = makePage(LAYOUT_4K);
     page.bytes.set(pageOf([at(10), at(2 ** 28), { ts: 2 ** 28 + 3, type: 1, as: 'type0' }]));
     assert.equal(loadPage(page, LAYOUT_4K, 4096), undefined);
@@ -88,7 +88,7 @@ describe('page walk', () => {
     assert.equal(lastStamp(page, LAYOUT_4K), page.timestampNs);
   });
 
-  test('bytes behind the commit mean nothing', () => {
+  test('bytes after the commit mean nothing', () => {
     const { merger, seen, errors, add } = collector();
     const bytes = pageOf([at(10)]);
     bytes.fill(0xff, 64);
@@ -108,7 +108,7 @@ describe('page walk', () => {
 });
 
 describe('merge', () => {
-  test('hands out events of several CPUs in the order of time, up to the watermark', () => {
+  test('passes on events of several CPUs in the order of time, up to the watermark', () => {
     const { merger, seen, add } = collector();
     add(0, pageOf([at(10), at(40), at(50)]));
     add(1, pageOf([at(20), at(30), at(60)]));
@@ -124,7 +124,7 @@ describe('merge', () => {
     assert.equal(merger.lateEvents(), 0);
   });
 
-  test('a page older than the one before it is late, and others have their turn before its younger events', () => {
+  test('a page older than the one before it is late, and other CPUs come before its younger events', () => {
     const { merger, seen, add } = collector();
     merger.run(1000);
     add(0, pageOf([at(1500)]));
@@ -135,7 +135,7 @@ describe('merge', () => {
     assert.equal(merger.lateEvents(), 1);
   });
 
-  test('an event older than the watermark is handed out and counted as late', () => {
+  test('an event older than the watermark is passed on and counted as late', () => {
     const { merger, seen, add } = collector();
     add(0, pageOf([at(100)]));
     merger.run(100);
@@ -145,7 +145,7 @@ describe('merge', () => {
     assert.equal(merger.lateEvents(), 1);
   });
 
-  test('a loss is told before any event that lies within it, on any CPU', () => {
+  test('a loss is reported before any event that lies within it, on any CPU', () => {
     const { merger, seen, losses, add } = collector();
     add(0, pageOf([at(10), at(20)]));
     add(0, pageOf([at(100), at(110)], { lostCount: 7 }));
@@ -167,7 +167,7 @@ describe('merge', () => {
     assert.deepEqual(losses.at(-1), [0, 100]);
   });
 
-  test('a broken page is counted, and what surrounds it is void', () => {
+  test('a broken page is counted, and operations open around it are discarded', () => {
     const { merger, seen, losses, errors, add } = collector();
     const bad = pageOf([at(30), at(40)]);
     new DataView(bad.buffer).setUint32(LAYOUT_4K.commitOffset, 5000, true);
@@ -180,7 +180,7 @@ describe('merge', () => {
     assert.deepEqual(losses, [[0, 50]]);
   });
 
-  test('a page of zeros is no empty page, which the kernel stamps', () => {
+  test('a page of zeros is not an empty page, because the kernel stamps those', () => {
     const { merger, seen, losses, errors, add } = collector();
     add(0, pageOf([at(10)]));
     assert.equal(add(0, new Uint8Array(4096)), false);
@@ -191,7 +191,7 @@ describe('merge', () => {
     assert.deepEqual([errors, losses], [['bad_commit'], [[0, 50]]]);
   });
 
-  test('a commit that covers zeroes ends its page with a count', () => {
+  test('a commit that covers zeroes ends its page and is counted', () => {
     const { merger, seen, errors, add } = collector();
     const bytes = pageOf([at(10)]);
     new DataView(bytes.buffer).setUint32(LAYOUT_4K.commitOffset, 64, true);
@@ -202,7 +202,7 @@ describe('merge', () => {
     assert.deepEqual(errors, ['zero_length_event']);
   });
 
-  test('a stamp that cannot be does not stop the stream', () => {
+  test('an impossible stamp does not stop the stream', () => {
     const { merger, seen, errors, add } = collector();
     merger.latest = 1e6;
     add(0, pageOf([at(10), at(5e9)]));
@@ -213,7 +213,7 @@ describe('merge', () => {
     assert.deepEqual(errors, ['implausible_time']);
   });
 
-  test('a handler that throws costs its page, not the stream', () => {
+  test('a handler that throws loses its page, not the stream', () => {
     const { merger, seen, errors, add } = collector(LAYOUT_4K, (record) => {
       if (record.timestampNs === 20) throw new Error('defect');
     });
@@ -224,7 +224,7 @@ describe('merge', () => {
     assert.deepEqual(errors, ['handler_failed']);
   });
 
-  test('a record too short for its handler is passed over', () => {
+  test('a record that is too short for its handler is skipped', () => {
     const { merger, seen, errors, add } = collector();
     add(0, pageOf([{ ts: 5, type: 1, body: new Uint8Array(0) }, at(6)]));
     merger.run(1000);
@@ -240,7 +240,7 @@ describe('properties', () => {
     cpu: fc.nat(3),
   });
 
-  test('what is written comes back, in order, whatever the pages', () => {
+  test('what is written is read back, in order, whatever the pages', () => {
     fc.assert(
       fc.property(fc.array(eventArb, { maxLength: 400 }), (events) => {
         const { merger, seen, errors, add } = collector();

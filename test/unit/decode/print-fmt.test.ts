@@ -23,7 +23,7 @@ function switchWith(printFmt: string): EventFormat {
 const HEAD =
   '"prev_comm=%s prev_pid=%d prev_prio=%d prev_state=%s%s ==> next_comm=%s", REC->prev_comm, REC->prev_pid, REC->prev_prio, ';
 
-/** The print fmt of kernels from 4.14 on, whose constants are written with 2, 4 or 8 digits. */
+/** The print fmt of kernels since 4.14, which write its constants with 2, 4 or 8 digits. */
 function modern(digits: number): string {
   const hex = (n: number) => `0x${n.toString(16).padStart(digits, '0')}`;
   const report = [0, 1, 2, 4, 8, 16, 32, 64].map(hex).join(' | ');
@@ -56,7 +56,7 @@ describe('flagPairs', () => {
     assert.deepEqual(names, ['1S', '2D', '4T', '8t', '16X', '32Z', '64P', '128I']);
   });
 
-  it('finds the call about a field', () => {
+  it('finds the call for a field', () => {
     const printFmt =
       '"{ 9, \\"x\\" } __print_flags(%s", __print_symbolic(REC->kind, { 1, "a" }), __print_flags(REC->kind2 & ~(1|2), "|", { 1UL << 3, "b" "c" })';
     assert.deepEqual(flagPairs({ printFmt }, 'kind'), [[1, 'a']]);
@@ -65,7 +65,7 @@ describe('flagPairs', () => {
     assert.deepEqual(flagPairs({ printFmt }, 'kin'), []);
   });
 
-  it('leaves out names that the kernel did not resolve', () => {
+  it('skips names that the kernel did not resolve', () => {
     const printFmt = '"%s", __print_symbolic(REC->x, { FOO_SOFTIRQ, "FOO" }, { (( gfp_t)0x40u), "g, }" })';
     assert.deepEqual(flagPairs({ printFmt }), [[0x40, 'g, }']]);
   });
@@ -101,16 +101,16 @@ describe('switchedOutMask', () => {
     assert.equal(switchedOutMask(fixture('sched/sched_switch')), 0xff);
   });
 
-  it('is 0xff on kernels from 4.14 on, however they write it', () => {
+  it('is 0xff on kernels since 4.14, however they write it', () => {
     for (const digits of [2, 4, 8]) assert.equal(switchedOutMask(switchWith(modern(digits))), 0xff);
   });
 
-  it('is 0x3ff where "preempted" was 1024', () => {
+  it('is 0x3ff if "preempted" was 1024', () => {
     const printFmt = `${HEAD}REC->prev_state & (1024-1) ? __print_flags(REC->prev_state & (1024-1), "|", { 1, "S"} , { 2, "D" }, { 4, "T" }, { 8, "t" }, { 16, "Z" }, { 32, "X" }, { 64, "x" }, { 128, "K" }, { 256, "W" }, { 512, "P" }) : "R", REC->prev_state & 1024 ? "+" : "", REC->next_comm`;
     assert.equal(switchedOutMask(switchWith(printFmt)), 0x3ff);
   });
 
-  it('throws where the states are not named', () => {
+  it('throws if the states are not named', () => {
     assert.throws(
       () => switchedOutMask(switchWith('"%d", REC->prev_state')),
       /sched:sched_switch.*prev_state/,

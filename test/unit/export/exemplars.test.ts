@@ -1,4 +1,4 @@
-/** Exemplars on buckets, in each format; read back with parsers that are not ours where there is one. */
+/** Exemplars on buckets in each format, read back with foreign parsers if these exist. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { createExemplars } from '../../../src/export/exemplars.ts';
@@ -32,7 +32,7 @@ const linesOf = (body: Buffer, of: RegExp) =>
     .split('\n')
     .filter((line) => of.test(line));
 
-test('OpenMetrics: the newest of each bucket, bounds included, and +Inf', () => {
+test('OpenMetrics: the newest exemplar of each bucket, bounds included, and +Inf', () => {
   const { store, record } = storeOf();
   const exemplars = createExemplars();
   for (const ns of [1e6, 1e6 + 1, 5e6, 2e9]) record('fsync', ns);
@@ -106,7 +106,7 @@ test('protobuf: on classic buckets, and the same ones on the native histogram', 
   assert.deepEqual(family.metric[1], plain.metric[1]);
 });
 
-test('they stay from scrape to scrape, go with their series, and are bounded', () => {
+test('exemplars stay from scrape to scrape, go with their series, and are bounded', () => {
   const { store, record } = storeOf();
   record('fsync', 5e6);
   const exemplars = createExemplars({ maxSeries: 10 });
@@ -115,7 +115,7 @@ test('they stay from scrape to scrape, go with their series, and are bounded', (
   for (let scrape = 0; scrape < 5; scrape++)
     assert.equal(linesOf(renderer.render([store.snapshot()], 'openmetrics'), / # /).length, 1);
   assert.equal(exemplars.size(), 1);
-  // One that comes before its series is rendered for the first time is kept for a while.
+  // An exemplar that comes before its series is rendered for the first time is kept for a while.
   exemplars.add([pointing('late', 5e6)]);
   renderer.render([store.snapshot()], 'openmetrics');
   record('late', 5e6);

@@ -66,7 +66,7 @@ test('Accept-Encoding headers', () => {
   for (const header of no) assert.equal(acceptsGzip(header), false, header);
 });
 
-test('bodies are compressed where it is allowed and pays', async () => {
+test('bodies are compressed if that is allowed and worth it', async () => {
   const large = Buffer.from('metric_total 1\n'.repeat(1000));
   const small = Buffer.from('metric_total 1\n');
   const compressed = await encodeBody(large, 'gzip');

@@ -1,4 +1,4 @@
-/** OTLP over gRPC, by OpenTelemetry's exporter, against a backend in this process. */
+/** OTLP over gRPC with OpenTelemetry's exporter and a backend in this process. */
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { createServer as createHttp2Server, type OutgoingHttpHeaders } from 'node:http2';
@@ -57,7 +57,7 @@ test('a call, with headers and compressed', async () => {
   }
 });
 
-test('which refusals may pass, and for how long to wait', async () => {
+test('which refusals are temporary, and how long to wait', async () => {
   const receiver = await receiverOf();
   const transport = transportTo(receiver.url);
   const ask = async (answer: GrpcAnswer) => {
@@ -105,7 +105,7 @@ test('a backend that hangs, is gone, and comes back', async () => {
   }
 });
 
-test('a host that takes connections and is silent: none of them stays', async (t) => {
+test('a host that accepts connections and stays silent: none of them is kept', async (t) => {
   let open = 0;
   const silent = createServer((socket) => {
     open++;
@@ -123,7 +123,7 @@ test('a host that takes connections and is silent: none of them stays', async (t
   while (open > 0) await new Promise((resolve) => setTimeout(resolve, 10));
 });
 
-test('what is no gRPC: HTTP/1, a proxy, other bytes', async (t) => {
+test('peers that do not speak gRPC: HTTP/1, a proxy, other bytes', async (t) => {
   const answerers: [answer: (socket: Socket) => void, retryable: boolean][] = [
     [(socket) => socket.end('HTTP/1.1 400 Bad Request\r\n\r\n'), true],
     [(socket) => socket.write(Buffer.alloc(100_000, 'x')), true],
@@ -174,7 +174,7 @@ test('what is no gRPC: HTTP/1, a proxy, other bytes', async (t) => {
   transport.close();
 });
 
-test('a backend that says goodbye between two calls', async (t) => {
+test('a backend that sends GOAWAY between two calls', async (t) => {
   const sessions = new Set<object>();
   const server = createHttp2Server();
   server.on('stream', (stream) => {
@@ -199,7 +199,7 @@ test('a backend that says goodbye between two calls', async (t) => {
   transport.close();
 });
 
-test('a signal ends what is under way', async () => {
+test('a signal ends the call in progress', async () => {
   const receiver = await receiverOf();
   receiver.answer = 'hang';
   const ending = new AbortController();
@@ -227,7 +227,7 @@ test('TLS, with a certificate of our own', async () => {
   assert.ok(!(await plain.attempt(BODY, 2000)).accepted);
 });
 
-test('headers that gRPC cannot send are an error of the config, without their value', () => {
+test('headers that gRPC cannot send are an error of the config, without their values', () => {
   for (const headers of [{ 'a!b': 'secret' }, { a: 'sécret' }]) {
     assert.throws(
       () => transportTo('http://localhost:1', { headers: headers as unknown as Record<string, string> }),
@@ -237,7 +237,7 @@ test('headers that gRPC cannot send are an error of the config, without their va
   }
 });
 
-test('details of a refusal: as encoded, and nothing of any other bytes', () => {
+test('details of a refusal: as encoded, and nothing for any other bytes', () => {
   const retryInfo = encodeOtlp('RetryInfo', { retryDelay: { seconds: 3, nanos: 250_000_000 } });
   const details = [{ typeUrl: 'type.googleapis.com/google.rpc.RetryInfo', value: retryInfo }];
   const encoded = encodeOtlp('Status', { code: 8, message: 'slow down', details });

@@ -1,4 +1,4 @@
-/** OTLP over HTTP, by OpenTelemetry's exporter, against a backend in this process, with everything real backends do. */
+/** OTLP over HTTP with OpenTelemetry's exporter and a backend in this process that does everything real backends do. */
 import assert from 'node:assert/strict';
 import { copyFileSync, mkdtempSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -75,7 +75,7 @@ test('JSON, and gzip', async () => {
   assert.deepEqual(received, body);
 });
 
-test('a header of the config wins over ours, but for what tells of the body', async () => {
+test('a header of the config wins over ours, except for those that describe the body', async () => {
   const receiver = await receiverOf();
   const headers = { 'User-Agent': 'mine', 'Content-Type': 'text/plain' };
   await transportTo(receiver.url, { headers }).attempt(BODY, 5000);
@@ -101,7 +101,7 @@ test('one connection serves many requests', async () => {
   assert.equal(receiver.connections(), 1);
 });
 
-test('which refusals may pass, and what the backend says', async () => {
+test('which refusals are temporary, and the reasons that the backend gives', async () => {
   const receiver = await receiverOf();
   const transport = transportTo(receiver.url);
   const ask = async (answer: HttpAnswer) => {
@@ -133,7 +133,7 @@ test('which refusals may pass, and what the backend says', async () => {
   assert.equal((await ask(page)).reason, 'HTTP 502 Bad Gateway');
 });
 
-test('Retry-After: seconds or a date; only where trying again has a sense', async () => {
+test('Retry-After: seconds or a date; only if trying again makes sense', async () => {
   const receiver = await receiverOf();
   const transport = transportTo(receiver.url);
   const ask = async (status: number, value: string) => {
@@ -150,7 +150,7 @@ test('Retry-After: seconds or a date; only where trying again has a sense', asyn
   assert.equal(retryAfterMs(undefined, now), undefined);
 });
 
-test('a backend that hangs, drips, breaks off or is not there costs its time and no more', async () => {
+test('a backend that hangs, drips, breaks off or is missing costs its time and no more', async () => {
   const receiver = await receiverOf();
   const transport = transportTo(receiver.url);
   for (const answer of ['hang', 'drip'] as const) {
@@ -180,7 +180,7 @@ test('a backend that hangs, drips, breaks off or is not there costs its time and
   assert.match(refused(await nowhere.attempt(BODY, 500)).reason, /nowhere\.invalid|no answer/);
 });
 
-test('an attempt in a hurry ends with the first answer, one that may still be taken does not', async () => {
+test('an attempt in a hurry ends with the first answer; one that may still succeed does not', async () => {
   const receiver = await receiverOf();
   const transport = transportTo(receiver.url);
   const closing = new AbortController().signal;
@@ -200,7 +200,7 @@ test('an attempt in a hurry ends with the first answer, one that may still be ta
   assert.equal(receiver.received.length, requests, 'what was given up is not tried again');
 });
 
-test('a signal ends what is under way, and its connection', async () => {
+test('a signal ends the request in progress, and its connection', async () => {
   const receiver = await receiverOf();
   receiver.answer = 'hang';
   const ending = new AbortController();
@@ -214,7 +214,7 @@ test('a signal ends what is under way, and its connection', async () => {
 const file = (name: string) => join(FIXTURES, name);
 const server = { ...identity('server'), ca: pem('ca.crt') };
 
-test('TLS: the authority that is named, and no other', async () => {
+test('TLS: only the configured authority is trusted', async () => {
   const receiver = await receiverOf({ tls: server });
   const trusting = transportTo(receiver.url, { certificateFile: file('ca.crt') });
   assert.ok((await trusting.attempt(BODY, 5000)).accepted);
@@ -224,7 +224,7 @@ test('TLS: the authority that is named, and no other', async () => {
   }
 });
 
-test('TLS with a certificate of our own', async () => {
+test('TLS with a client certificate', async () => {
   const receiver = await receiverOf({ tls: { ...server, requestCert: true } });
   const certificateFile = file('ca.crt');
   const shown = transportTo(receiver.url, {
@@ -237,7 +237,7 @@ test('TLS with a certificate of our own', async () => {
   assert.ok(!(await bare.attempt(BODY, 5000)).accepted);
 });
 
-test('certificates are read again when they have changed, and kept when what came is none', async () => {
+test('changed certificates are read again; if the new ones are invalid, the old ones stay', async () => {
   const receiver = await receiverOf({ tls: server });
   const certificateFile = join(directory, 'ca.pem');
   copyFileSync(file('other-ca.crt'), certificateFile);

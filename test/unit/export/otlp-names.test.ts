@@ -1,4 +1,4 @@
-/** Names as they are pushed against the rules that Prometheus translates them back by. */
+/** Compares pushed names with the rules by which Prometheus translates them back. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { makeMainMetrics } from '../../../src/agent/main/main-metrics.ts';
@@ -26,7 +26,7 @@ function escaped(name: string, unit: string, kind: Kind): string {
   return words.join('_');
 }
 
-/** The same, buildMetricName: NoUTF8EscapingWithSuffixes. */
+/** otlptranslator, buildMetricName: NoUTF8EscapingWithSuffixes. */
 function unescaped(name: string, unit: string, kind: Kind): string {
   const trimmed = (text: string, suffix: string) =>
     text.endsWith(suffix) && text.length > suffix.length + 1 ? text.slice(0, -(suffix.length + 1)) : text;
@@ -39,7 +39,7 @@ function unescaped(name: string, unit: string, kind: Kind): string {
   return at + end;
 }
 
-/** Metrics of probes are listed without their kind, which the name tells. */
+/** The list of metrics of probes has no kinds; the name shows the kind. */
 function kindOf(name: string): Kind {
   if (name.endsWith('_total')) return 'counter';
   return name.endsWith('_seconds') && !name.includes('_max_') ? 'histogram' : 'gauge';
@@ -66,7 +66,7 @@ async function allMetrics(): Promise<{ name: string; kind: Kind; unit: string }[
   ];
 }
 
-test('every metric there is comes back by its own name, by either rule', async () => {
+test('every metric comes back under its own name, by either rule', async () => {
   const metrics = await allMetrics();
   assert.ok(metrics.length > 60, String(metrics.length));
   for (const { name, kind } of metrics) {
@@ -76,13 +76,13 @@ test('every metric there is comes back by its own name, by either rule', async (
   }
 });
 
-test('no two metrics are pushed by one name', async () => {
+test('no two metrics are pushed under the same name', async () => {
   const metrics = await allMetrics();
   const pushed = new Set(metrics.map(({ name, kind }) => otlpName(name, kind).name));
   assert.equal(pushed.size, new Set(metrics.map(({ name }) => name)).size);
 });
 
-test('names lose _total alone, and units are told as UCUM has them', () => {
+test('names lose only _total, and units are those of UCUM', () => {
   assert.deepEqual(otlpName('a_switches_total', 'counter'), { name: 'a_switches', unit: '' });
   assert.deepEqual(otlpName('a_wait_seconds_total', 'counter'), { name: 'a_wait_seconds', unit: 's' });
   assert.deepEqual(otlpName('a_bytes_total', 'counter'), { name: 'a_bytes', unit: 'By' });
@@ -92,7 +92,7 @@ test('names lose _total alone, and units are told as UCUM has them', () => {
   assert.deepEqual(otlpName('in_total', 'gauge'), { name: 'in_total', unit: '' });
 });
 
-test('the unit told is that of the scrape, wherever a scrape tells one', async () => {
+test('the unit is that of the scrape, if the scrape has one', async () => {
   const units: Record<string, string> = { seconds: 's', bytes: 'By', ratio: '1', '': '' };
   for (const { name, kind, unit } of await allMetrics()) {
     if (unit !== '') assert.equal(otlpName(name, kind).unit, units[unit], name);

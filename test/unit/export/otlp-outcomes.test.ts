@@ -25,14 +25,14 @@ function outcomesOf() {
   return { outcomes, lines, counted, clock };
 }
 
-test('success is counted, and nothing is said of it', () => {
+test('success is counted and not logged', () => {
   const { outcomes, lines, counted } = outcomesOf();
   outcomes.exported();
   outcomes.ended();
   assert.deepEqual([lines, counted], [[], { exported: 1, failed: 0, rejected: 0 }]);
 });
 
-test('a backend that is gone for an hour fills a line a minute, with how many pushes failed', () => {
+test('a backend that is gone for an hour logs one line a minute, with the number of failed pushes', () => {
   const { outcomes, lines, counted, clock } = outcomesOf();
   for (; clock.nowMs < 3_600_000; clock.nowMs += 10_000) outcomes.failed('connect ECONNREFUSED');
   assert.equal(counted.failed, 360);
@@ -49,7 +49,7 @@ test('a backend that is gone for an hour fills a line a minute, with how many pu
   assert.equal(lines.length, 61);
 });
 
-test('one that flickers fills no log either, and no failure is left out of the counts told', () => {
+test('a backend that flickers does not fill the log either, and the logged counts miss no failure', () => {
   const { outcomes, lines, counted, clock } = outcomesOf();
   for (; clock.nowMs < 600_000; clock.nowMs += 500) {
     if ((clock.nowMs / 500) % 2 === 0) outcomes.failed('HTTP 503');
@@ -59,7 +59,7 @@ test('one that flickers fills no log either, and no failure is left out of the c
   assert.deepEqual(counted, { exported: 600, failed: 600, rejected: 0 });
 });
 
-test('points that were not taken are counted, and told of once a minute', () => {
+test('rejected points are counted, and logged once a minute', () => {
   const { outcomes, lines, counted, clock } = outcomesOf();
   for (; clock.nowMs <= 60_000; clock.nowMs += 10_000) outcomes.rejected(3, 'out of order');
   outcomes.rejected(0, 'deprecated');
@@ -70,7 +70,7 @@ test('points that were not taken are counted, and told of once a minute', () => 
   );
 });
 
-test('values that did not arrive at the end are told of, however lately it was', () => {
+test('values that did not arrive at the end are logged, however recent the last line is', () => {
   const { outcomes, lines } = outcomesOf();
   outcomes.failed('a');
   outcomes.failed('b');

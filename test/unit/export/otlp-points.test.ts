@@ -1,6 +1,6 @@
 /**
- * Points against what a scrape of the same snapshots shows. They go through the SDK's encoders and are read back by
- * protobufjs, so that what is compared is what a backend gets.
+ * Compares pushed points with a scrape of the same snapshots. They pass through the SDK's encoders, and protobufjs
+ * reads them back, so the test compares what a backend receives.
  */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
@@ -157,7 +157,7 @@ test('constant labels are on every series, and labels of the same name give way,
   assert.deepEqual(samplesOf(got), scraped(snapshots, { constantLabels, foreign }));
 });
 
-test('families of several stores are one metric, and of a series that several have the first one counts', () => {
+test('families of several stores are one metric, and a series that several stores have takes its value from the first', () => {
   const stores = [0, 1].map((n) => {
     const store = new MetricStore({ countsSeries: false });
     const up = store.gauge({ name: 'up', help: '', labels: ['probe'] });
@@ -267,7 +267,7 @@ test('counts of weeks: beyond 32 bits', () => {
   }
 });
 
-test('a series counts since the program began, a new one since the last push, one that fell since then too', () => {
+test('a series counts since the program began; a new one, and one that fell, since the last push', () => {
   const reader = createSnapshotReader();
   const times: HrTime[] = [0, 60, 120, 180, 240].map((s) => [START[0] + 100 + s, 0]);
   const maker = makerOf();
@@ -297,13 +297,13 @@ test('a series counts since the program began, a new one since the last push, on
   count('b', 1);
   assert.deepEqual(push(1), { a: nanos(START), b: nanos(times[0]) });
 
-  // A series goes, another takes its place: the others keep their start although all places are told anew.
+  // A series goes, another takes its place: the others keep their start, although the snapshot sends all places again.
   counter.release('l', 'a');
   time.release('l', 'a');
   count('c', 9);
   assert.deepEqual(push(2), { b: nanos(times[0]), c: nanos(times[1]) });
 
-  // The capture thread is another one.
+  // The capture thread has been replaced.
   store = new MetricStore({ countsSeries: false });
   reader.reset();
   ({ counter, time } = declare());
@@ -314,7 +314,7 @@ test('a series counts since the program began, a new one since the last push, on
   assert.deepEqual(push(4), { b: nanos(times[3]), c: nanos(times[2]) });
 });
 
-test('a family of which two stores say different kinds is an error, and so is an incremental snapshot', () => {
+test('a family with two kinds in two stores is an error, and so is an incremental snapshot', () => {
   const one = new MetricStore({ countsSeries: false });
   one.gauge({ name: 'x', help: '' }).slot([]);
   const other = new MetricStore({ countsSeries: false });

@@ -1,4 +1,7 @@
-/** Pushing from end to end within this process: snapshots in, what a backend gets and what is told of it out. */
+/**
+ * Pushes snapshots from end to end within this process. Checks what a backend receives, what is counted and what is
+ * logged.
+ */
 import assert from 'node:assert/strict';
 import { after, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -27,7 +30,7 @@ interface Push {
   stop(withinMs: number): Promise<void>;
 }
 
-/** Pushes metrics by the SDK, as `run` does. */
+/** Pushes metrics with the SDK, as `run` does. */
 function openPush(options: {
   config: OtlpMetricsConfig;
   resource: Parameters<typeof openSdk>[0]['resource'];
@@ -175,7 +178,7 @@ for (const protocol of ['http/protobuf', 'http/json', 'grpc'] as const) {
       ...more
     } = first.resource;
     assert.ok(id && sdk && arch);
-    // The detectors find the machine's own where the agent gives none.
+    // The detectors find the machine's own if the agent gives none.
     const { 'host.id': _, ...resource } = more;
     assert.deepEqual(resource, {
       'service.name': 'ftrace-exporter',
@@ -215,7 +218,7 @@ test('the last values are pushed at the end, whatever the interval', async () =>
   await until(() => receiver.connections() === 0, 'the connection is ended');
 });
 
-test('one that is killed and comes back: failures are counted and told of once, values are complete', async () => {
+test('a backend that is killed and comes back: failures are counted and logged once, values are complete', async () => {
   const receiver = await receiverOf();
   const { count, counted, lines } = pushTo(receiver.url);
   count(1);
@@ -226,13 +229,13 @@ test('one that is killed and comes back: failures are counted and told of once, 
   const again = await receiverOf(receiver.port);
   const request = await again.request(0);
   assert.equal(pointsOf(request.pushed(), 'c')[0].value, 2);
-  await until(() => lines.length >= 3, 'the recovery is told of');
+  await until(() => lines.length >= 3, 'the recovery is logged');
   assert.match(lines[1], /^warn OTLP: a push failed .*ECONN|^warn OTLP: a push failed .*hang up/);
   assert.match(lines[2], /^info OTLP: pushing works again/);
   assert.equal(lines.length, 3);
 });
 
-test('a refusal that may pass is followed by another attempt, within one push', async () => {
+test('a temporary refusal is followed by another attempt within one push', async () => {
   const receiver = await receiverOf();
   receiver.answer = (n) => (n === 0 ? { status: 503 } : { status: 200 });
   const { push, counted } = pushTo(receiver.url, { intervalMs: 3000, exportTimeoutMs: 3000 });
@@ -253,13 +256,13 @@ test('429 with Retry-After: quiet until then, and every push in between counts a
   const [pushes, { failed }] = [begun(), counted()];
   assert.ok(second.atMs - first.atMs >= 1990, String(second.atMs - first.atMs));
   assert.ok(pushes > 2, 'none was in between');
-  // The last one, and one more when its failure is not counted yet.
+  // The last one, and one more if its failure is not counted yet.
   assert.ok(failed >= pushes - 2, `${failed} of ${pushes} have failed`);
   await push.stop(1000);
   assert.match(lines[1], /HTTP 429/);
 });
 
-test('one that hangs holds one connection and one request', async () => {
+test('a backend that hangs holds one connection and one request', async () => {
   const receiver = await receiverOf();
   receiver.answer = 'hang';
   const { push, counted, lines } = pushTo(receiver.url);
@@ -271,11 +274,11 @@ test('one that hangs holds one connection and one request', async () => {
   await push.stop(1000);
 });
 
-/** What nothing but the order to stop ends in the time of a test. */
+/** In the time of a test only the order to stop ends these. */
 const FOR_EVER = { intervalMs: 3_600_000, exportTimeoutMs: 3_600_000, timeoutMs: 3_600_000 };
 const TIMEOUT = { timeout: 60_000 };
 
-test('at the end a backend that hangs is not waited for longer than told', TIMEOUT, async () => {
+test('at the end the agent waits for a hanging backend no longer than configured', TIMEOUT, async () => {
   const receiver = await receiverOf();
   receiver.answer = 'hang';
   const { push, counted, lines } = pushTo(receiver.url, FOR_EVER);
@@ -288,7 +291,7 @@ test('at the end a backend that hangs is not waited for longer than told', TIMEO
   await until(() => receiver.connections() === 0, 'the connection is ended');
 });
 
-test('at the end no time is spent on a backend that is gone', TIMEOUT, async () => {
+test('at the end the agent spends no time on a backend that is gone', TIMEOUT, async () => {
   const gone = await startHttpReceiver();
   await gone.close();
   const { push, counted } = pushTo(gone.url, FOR_EVER);
@@ -296,7 +299,7 @@ test('at the end no time is spent on a backend that is gone', TIMEOUT, async () 
   assert.equal(counted().failed, 1);
 });
 
-test('points that a backend did not take are counted, by either encoding', async () => {
+test('points that a backend rejected are counted, in either encoding', async () => {
   for (const protocol of ['http/protobuf', 'http/json', 'grpc'] as const) {
     const receiver = protocol === 'grpc' ? await startGrpcReceiver() : await receiverOf();
     const json = JSON.stringify({ partialSuccess: { rejectedDataPoints: '3', errorMessage: 'too old' } });
@@ -317,7 +320,7 @@ test('points that a backend did not take are counted, by either encoding', async
   }
 });
 
-test('a backend that says it rejected less than nothing, or more than it got', async () => {
+test('a backend that reports fewer than zero rejected points, or more than it received', async () => {
   for (const [rejected, counts] of [
     [-5, 0],
     [1e12, 1],
@@ -341,7 +344,7 @@ test('a backend that says it rejected less than nothing, or more than it got', a
   }
 });
 
-test('an answer of 200 that is no message is a failure: something else than a backend took it', async () => {
+test('a 200 that is no message is a failure, because something other than a backend answered', async () => {
   const receiver = await receiverOf();
   receiver.answer = { status: 200, body: '<html>hello' };
   const { push, counted } = pushTo(receiver.url, { intervalMs: 3_600_000, exportTimeoutMs: 5000 });
@@ -349,7 +352,7 @@ test('an answer of 200 that is no message is a failure: something else than a ba
   assert.deepEqual(counted(), { exported: 0, failed: 1, rejected: 0 });
 });
 
-test('a scrape that fails is a push that failed', async () => {
+test('a failed scrape is a failed push', async () => {
   const receiver = await receiverOf();
   const metrics = makeOtlpMetrics('metrics');
   const lines: string[] = [];
@@ -405,7 +408,7 @@ test('all requests of a push share its time', async () => {
     2500,
   );
   await until(() => counted().failed >= 3, 'all three have failed');
-  // The first has its 400 ms, the second what is left of 600; for the third there is no time, so it is not sent.
+  // The first request has its 400 ms, the second the rest of 600. For the third there is no time, so it is not sent.
   const ofFirstPush = failedBefore.filter((failed) => failed < 3);
   assert.ok(ofFirstPush.length <= 2, `${failedBefore} had failed when they were sent`);
   await push.stop(100);

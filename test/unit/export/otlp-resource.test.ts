@@ -34,7 +34,7 @@ test('a machine', () => {
   assert.ok(!('host.id' in of({ hostId: undefined })));
 });
 
-test('the id of the instance is a UUID, the same after a restart, and tells agents apart', () => {
+test('the id of the instance is a UUID, the same after a restart, and different for each agent', () => {
   assert.match(idOf({}), /^[0-9a-f]{8}-[0-9a-f]{4}-5[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/);
   assert.equal(idOf({}), idOf({ version: '2', kernelRelease: '7' }));
   const ids = [
@@ -52,7 +52,7 @@ test('the id of the instance is a UUID, the same after a restart, and tells agen
   assert.equal(pod('agent-x', '1'), pod('agent-y', '2'));
 });
 
-test('a pod, as far as the environment tells', () => {
+test('a pod, as far as the environment describes it', () => {
   const attributes = of({
     hostName: 'agent-x7k2p',
     env: {
@@ -74,7 +74,7 @@ test('a pod, as far as the environment tells', () => {
   });
 });
 
-test('what the user says wins', () => {
+test("the user's values win", () => {
   const attributes = of({
     userAttributes: { 'service.name': 'mine', 'service.instance.id': '7', team: 'a' },
   });
@@ -83,7 +83,7 @@ test('what the user says wins', () => {
   assert.equal(attributes.team, 'a');
 });
 
-test('the machine id: of the first file that has one', (t) => {
+test('the machine id comes from the first file that has one', (t) => {
   const directory = mkdtempSync(join(tmpdir(), 'ftx-machine-id-'));
   t.after(() => rmSync(directory, { recursive: true }));
   const file = (name: string, text: string) => {

@@ -1,4 +1,4 @@
-/** Attempts, back-off and waits, on a clock that only the test moves. */
+/** Attempts, back-off and waits, with a clock that only the test moves. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
@@ -18,12 +18,12 @@ const refusal = (reason: string, retryable: boolean, waitMs?: number): Attempt =
 
 interface Tried {
   sender: Sender<Uint8Array, Uint8Array>;
-  /** When attempts were made, and how long they might take. */
+  /** When attempts were made, and how long they were allowed to take. */
   attempts: { atMs: number; timeoutMs: number }[];
   clock: { nowMs: number };
 }
 
-/** `answers`: one an attempt, the last one again and again; each takes `tookMs`. */
+/** `answers`: one per attempt, the last one again and again; each takes `tookMs`. */
 function senderOf(answers: readonly Attempt[], { timeoutMs = 10_000, tookMs = 0, random = 0.5 } = {}): Tried {
   const clock = { nowMs: 5000 };
   const attempts: Tried['attempts'] = [];
@@ -50,19 +50,19 @@ function senderOf(answers: readonly Attempt[], { timeoutMs = 10_000, tookMs = 0,
   return { sender, attempts, clock };
 }
 
-test('what is taken at once is tried once', async () => {
+test('accepted data is sent once', async () => {
   const { sender, attempts } = senderOf([TAKEN]);
   assert.deepEqual(await sender.send(BODY, 30_000), TAKEN);
   assert.deepEqual(attempts, [{ atMs: 0, timeoutMs: 10_000 }]);
 });
 
-test('what is refused for good is not tried again', async () => {
+test('data that is refused for good is not sent again', async () => {
   const { sender, attempts } = senderOf([refusal('HTTP 400', false)]);
   assert.deepEqual(await sender.send(BODY, 30_000), { accepted: false, reason: 'HTTP 400' });
   assert.equal(attempts.length, 1);
 });
 
-test('what may pass is tried again with growing pauses, for as long as there is time', async () => {
+test('a temporary failure is tried again with growing pauses, as long as there is time', async () => {
   const { sender, attempts } = senderOf([refusal('HTTP 503', true)]);
   assert.deepEqual(await sender.send(BODY, 30_000), { accepted: false, reason: 'HTTP 503' });
   const pauses = attempts.slice(1).map(({ atMs }, i) => Math.round(atMs - attempts[i].atMs));
@@ -78,7 +78,7 @@ test('an attempt has no more time than is left', async () => {
   );
 });
 
-test('a wait that the backend asks for is kept, if there is time for it', async () => {
+test('a wait that the backend asks for is observed, if there is time for it', async () => {
   const { sender, attempts } = senderOf([refusal('HTTP 429', true, 7000), TAKEN]);
   assert.deepEqual(await sender.send(BODY, 30_000), TAKEN);
   assert.deepEqual(
@@ -87,7 +87,7 @@ test('a wait that the backend asks for is kept, if there is time for it', async 
   );
 });
 
-test('a longer one is kept by the pushes that follow', async () => {
+test('a longer wait applies to the pushes that follow', async () => {
   const { sender, attempts, clock } = senderOf([refusal('HTTP 429', true, 120_000), TAKEN]);
   assert.deepEqual(await sender.send(BODY, 30_000), { accepted: false, reason: 'HTTP 429' });
   assert.equal(clock.nowMs, 5000, 'and nobody waits for nothing');
@@ -109,7 +109,7 @@ test('no backend silences a node for longer than five minutes', async () => {
   assert.deepEqual(await sender.send(BODY, 30_000), TAKEN);
 });
 
-test('"come again at once" is no licence to hammer', async () => {
+test('a backend that allows an immediate retry is not hammered', async () => {
   const { sender, attempts } = senderOf([refusal('HTTP 429', true, 0)]);
   await sender.send(BODY, 30_000);
   assert.equal(attempts.length, 7);

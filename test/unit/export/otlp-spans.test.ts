@@ -1,4 +1,4 @@
-/** Which pod the resource of a span names: that of the traced process where it is known, else none. */
+/** Which pod the resource of a span names: that of the traced process if it is known, else none. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { resourceFromAttributes } from '@opentelemetry/resources';
@@ -13,7 +13,7 @@ const OWN = {
   'k8s.pod.uid': 'own',
   'k8s.pod.ip': '10.0.0.1',
   'k8s.container.name': 'ftrace-exporter',
-  // What users and collectors add of the agent's pod.
+  // Attributes of the agent's pod that users and collectors add.
   'k8s.daemonset.name': 'ftrace-exporter',
   'container.id': 'own',
 };

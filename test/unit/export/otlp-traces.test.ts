@@ -1,4 +1,6 @@
-/** Traces pushed from end to end within this process: what a backend gets, and what becomes of every single one. */
+/**
+ * Traces pushed from end to end within this process: what a backend receives, and the outcome of every single trace.
+ */
 import assert from 'node:assert/strict';
 import { after, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -33,7 +35,7 @@ const RESOURCE = {
 
 type Options = Partial<OtlpTracesConfig> & { protocol?: OtlpProtocol; timeoutMs?: number };
 
-/** Pushes to a backend by all that stands between the capture thread and it. */
+/** Pushes to a backend through everything between it and the capture thread. */
 function pushTo(url: string, { protocol = 'http/protobuf', timeoutMs = 5000, ...more }: Options = {}) {
   const lines: string[] = [];
   const log = (level: string) => (fields: Record<string, unknown>, message: string) => {
@@ -166,14 +168,14 @@ for (const protocol of ['http/protobuf', 'http/json', 'grpc'] as const) {
     assert.deepEqual([second.name, second.attributes], [child.name, { 'system.device': 'sda' }]);
     assert.deepEqual(first.status, { code: 0, message: '' });
     assert.equal(first.resource['container.id'], 'c1');
-    assert.equal(first.resource['host.name'], 'traced', 'what was traced wins');
+    assert.equal(first.resource['host.name'], 'traced', 'the traced pod wins');
     assert.equal(third.resource['container.id'], undefined);
     assert.deepEqual([third.resource['service.name'], third.resource.team], ['ftrace-exporter', 'a']);
     assert.deepEqual([third.traceId, third.parentSpanId], [parent.traceId, parent.spanId]);
     assert.deepEqual([third.start, third.end], [1_764_000_000_999_999_999n, 1_764_000_001_000_000_007n]);
     assert.deepEqual(third.status, { code: 2, message: 'ENOSPC' });
     assert.deepEqual(third.attributes, below.spans[0].attributes);
-    // INTERNAL is 1; sampled, and whether the parent is remote: 256 says that 512 is to be believed.
+    // INTERNAL is 1. Flags: sampled, and whether the parent is remote; 256 says that 512 is valid.
     for (const span of spans) assert.equal(span.kind, 1);
     assert.deepEqual([second.flags, third.flags], [257, 769]);
     assert.deepEqual(first.scope, { name: 'ftrace-exporter', version: '1.2.3' });
@@ -208,7 +210,7 @@ test('10,000 spans at once: all arrive, each once, no trace divided', async () =
   assert.equal(lines.length, 1, lines.join('\n'));
 });
 
-test('what there is no room for is counted, and told of once', async () => {
+test('traces without room in the queue are counted, and logged once', async () => {
   const receiver = await receiverOf();
   receiver.answer = 'hang';
   const { traces, spans, lines, of } = pushTo(receiver.url);
@@ -219,7 +221,7 @@ test('what there is no room for is counted, and told of once', async () => {
   receiver.answer = { status: 200 };
 });
 
-test('a trace larger than a request has one of its own', async () => {
+test('a trace larger than a request gets its own request', async () => {
   const receiver = await receiverOf();
   const { traces, spans } = pushTo(receiver.url, { maxBatchSpans: 10 });
   traces.take([traceOf('block', { children: 49 }), ...many(2)]);
@@ -241,7 +243,7 @@ const BAD: [what: string, answer: HttpAnswer][] = [
   ['refuses for good', { status: 400 }],
 ];
 for (const [what, answer] of BAD) {
-  test(`a backend that ${what}: the queue is bounded, and outcomes add up once it is well again`, async () => {
+  test(`a backend that ${what}: the queue is bounded, and outcomes add up once it has recovered`, async () => {
     const receiver = await receiverOf();
     receiver.answer = answer;
     const { traces, spans, stop } = pushTo(receiver.url, {
@@ -278,7 +280,7 @@ for (const [what, answer] of BAD) {
   });
 }
 
-test('one that is killed and comes back', async () => {
+test('a backend that is killed and comes back', async () => {
   const receiver = await receiverOf();
   const { traces, spans, lines, stop } = pushTo(receiver.url, { exportTimeoutMs: 200 });
   traces.take(many(1));
@@ -304,7 +306,7 @@ test('one that is killed and comes back', async () => {
   );
 });
 
-test('at the end what waits is sent, without waiting for a backend that hangs or is gone', {
+test('at the end the queue is sent, without waiting for a backend that hangs or is gone', {
   timeout: 60_000,
 }, async () => {
   const receiver = await receiverOf();
@@ -316,7 +318,7 @@ test('at the end what waits is sent, without waiting for a backend that hangs or
   assert.equal(well.spans('failed'), 2, 'afterwards nothing is taken, and that is counted');
 
   receiver.answer = 'hang';
-  // Nothing but the order to stop ends these in the time of a test.
+  // In the time of a test only the order to stop ends these.
   const forEver = { delayMs: 3_600_000, timeoutMs: 3_600_000, exportTimeoutMs: 3_600_000 };
   const hung = pushTo(receiver.url, forEver);
   hung.traces.take(many(300));
@@ -338,7 +340,7 @@ const pointed = () => {
 };
 
 for (const protocol of ['http/protobuf', 'http/json', 'grpc'] as const) {
-  test(`of a request with rejected spans no trace is known to have arrived, by ${protocol}`, async () => {
+  test(`if a request had rejected spans, none of its traces is known to have arrived, by ${protocol}`, async () => {
     const receiver = protocol === 'grpc' ? await startGrpcReceiver() : await receiverOf();
     if (protocol === 'grpc') started.push({ stop: () => receiver.close() });
     const answer = (rejectedSpans: number, errorMessage: string) => {
@@ -382,7 +384,7 @@ for (const protocol of ['http/protobuf', 'http/json', 'grpc'] as const) {
   });
 }
 
-test('exemplars point at traces that have arrived, not at others', async () => {
+test('exemplars point only at traces that have arrived', async () => {
   const receiver = await receiverOf();
   receiver.answer = { status: 400 };
   const { traces, spans, of } = pushTo(receiver.url);

@@ -5,7 +5,7 @@ import { createProcessMetrics } from '../../../src/export/process-metrics.ts';
 
 const readProcess = createProcessMetrics();
 
-test('process families are there, without gauges that are named as counters', async () => {
+test('process families are there, without gauges that have names of counters', async () => {
   const families = await readProcess();
   const byName = new Map(families.map((family) => [family.name, family]));
   assert.equal(byName.get('process_cpu_seconds_total')?.kind, 'counter');

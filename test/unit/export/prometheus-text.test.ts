@@ -7,7 +7,7 @@ import { MetricStore } from '../../../src/metrics/store.ts';
 import type { MetricSnapshot } from '../../../src/model/metric.ts';
 import { parseExposition } from '../../support/exposition.ts';
 
-/** Without the families every store has of itself. */
+/** Without the families that every store has about itself. */
 function snapshotOf(store: MetricStore): MetricSnapshot {
   const families = store.snapshot().families.filter((f) => !f.spec.name.startsWith('ftrace_exporter_series'));
   return { families };
@@ -102,20 +102,20 @@ latency_seconds_count{cpu="0"} 5
 test('text 0.0.4 and OpenMetrics 1.0, to the letter', () => {
   const renderer = createRenderer();
   const snapshots = [snapshotOf(sampleStore())];
-  // Twice and in turn: what is kept from scrape to scrape belongs to its format.
+  // Twice and in turn, because the cache belongs to the format.
   for (let round = 0; round < 2; round++) {
     assert.equal(renderer.render(snapshots, 'text').toString(), TEXT);
     assert.equal(renderer.render(snapshots, 'openmetrics').toString(), OPENMETRICS);
   }
 });
 
-test('nothing to show is an empty body, and # EOF alone', () => {
+test('nothing to show is an empty body, or only # EOF', () => {
   const renderer = createRenderer();
   assert.equal(renderer.render([], 'text').toString(), '');
   assert.equal(renderer.render([{ families: [] }], 'openmetrics').toString(), '# EOF\n');
 });
 
-test('a unit that the name does not end in is not told', () => {
+test('a unit that the name does not end in is left out', () => {
   const store = new MetricStore();
   const counter = store.counter({ name: 'odd_total', help: '', unit: 'seconds' });
   counter.add(counter.slot([]), 1);
@@ -159,7 +159,7 @@ test('families of several stores are one family', () => {
   );
 });
 
-test('a series that two stores have shows once: the first that is there', () => {
+test('a series that two stores have is shown once: the first one', () => {
   const stores = [1, 2].map((who) => {
     const store = new MetricStore();
     const gauge = store.gauge({ name: 'shared', help: '', labels: ['x'] });
@@ -184,7 +184,7 @@ test('a series that two stores have shows once: the first that is there', () => 
     ['in 1', '1'],
     ['in 2', '1'],
   ]);
-  // Every store tells of itself how many series its families have.
+  // Every store reports how many series its families have.
   const told = samples.filter((s) => s.name === 'ftrace_exporter_series').map(({ labels }) => labels.metric);
   assert.deepEqual(told, ['shared', 'shared_seconds']);
 });

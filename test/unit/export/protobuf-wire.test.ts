@@ -38,7 +38,7 @@ test('doubles are read back to the bit', () => {
   }
 });
 
-test('a message ends where its length says, whatever was guessed', () => {
+test('a message ends where its length says, whatever length was guessed', () => {
   for (const length of [0, 1, 127, 128, 16_383, 16_384, 2_097_151, 2_097_152]) {
     for (const width of [1, 2, 3]) {
       const start = 5;

@@ -10,13 +10,13 @@ import type { MetricSnapshot } from '../../../src/model/metric.ts';
 import { parseExposition } from '../../support/exposition.ts';
 import { classicSamples, decodeFamilies, nativeBuckets, type Sample } from '../../support/protobuf.ts';
 
-/** Without the families every store has of itself. */
+/** Without the families that every store has about itself. */
 function snapshotOf(store: MetricStore): MetricSnapshot {
   const families = store.snapshot().families.filter((f) => !f.spec.name.startsWith('ftrace_exporter_series'));
   return { families };
 }
 
-/** What the text format shows, as `classicSamples` gives it. */
+/** The samples of the text format, in the form of `classicSamples`. */
 function textSamples(snapshots: readonly MetricSnapshot[], foreign?: readonly SampleFamily[]): Sample[] {
   return parseExposition(createRenderer().render(snapshots, 'text', foreign).toString()).map(
     ({ name, labels, value }) => {
@@ -119,7 +119,7 @@ test('nothing to show is an empty body', () => {
   assert.deepEqual(decode([], [{ name: 'x', help: '', kind: 'gauge', samples: [] }]), []);
 });
 
-test('a histogram without values is native all the same', () => {
+test('a histogram without values is native as well', () => {
   const store = new MetricStore();
   store.histogram({ name: 'h_seconds', help: '', bounds: [1] }).slot([]);
   const [{ metric }] = decode([snapshotOf(store)]);
@@ -137,7 +137,7 @@ test('a histogram without values is native all the same', () => {
   ]);
 });
 
-test('any store shows the same as in the text format, and native buckets of the very values', (t) => {
+test('any store gives the same as in the text format, and native buckets of the same values', (t) => {
   const seed = Date.now() & 0x7fffffff;
   t.diagnostic(`seed ${seed}`);
   const duration = fc.oneof(
@@ -165,7 +165,7 @@ test('any store shows the same as in the text format, and native buckets of the 
     durations: fc.array(fc.tuple(label, fc.array(duration, { maxLength: 40 })), { maxLength: 8 }),
     bounds,
   });
-  // One renderer throughout: what it keeps must belong to the store that is shown.
+  // One renderer throughout: its cache must belong to the store that is shown.
   const renderer = createProtobufRenderer();
   fc.assert(
     fc.property(plan, ({ counters, gauges, durations, bounds }) => {
@@ -230,7 +230,7 @@ test('any label value survives, and unpaired surrogates become U+FFFD as in the 
   );
 });
 
-test('messages of every length: labels and helps around the lengths where lengths grow', () => {
+test('messages of every length: labels and helps around the lengths at which a length field grows', () => {
   for (const length of [0, 100, 115, 120, 125, 127, 128, 129, 255, 16_300, 16_383, 16_384, 2_097_152]) {
     const store = new MetricStore();
     const gauge = store.gauge({ name: 'g', help: '€'.repeat(length), labels: ['x'] });
@@ -261,7 +261,7 @@ test('many series: the buffer grows in the middle of a family', () => {
   assert.ok(renderer.render(snapshots).equals(first));
 });
 
-test('released series are skipped, shared families are one, the first of a repeated series shows', () => {
+test('released series are skipped, shared families are one, and a repeated series shows its first value', () => {
   const stores = [1, 2].map((who) => {
     const store = new MetricStore();
     const gauge = store.gauge({ name: 'shared', help: 'Both.', labels: ['x'] });

@@ -101,7 +101,7 @@ test('a new epoch replaces the labels', () => {
   assert.doesNotMatch(scrape(), /old/);
 });
 
-test('two scrapes under way at once, answered in order', () => {
+test('two concurrent scrapes, answered in order', () => {
   const store = new MetricStore();
   const gauge = store.gauge({ name: 'g', help: '', labels: ['x'] });
   gauge.slot(['a']);
@@ -116,7 +116,7 @@ test('two scrapes under way at once, answered in order', () => {
   assert.equal(render(reader.expand(second)), render(store.snapshot()));
 });
 
-test('what does not join on is refused, and asking again brings everything', () => {
+test('a snapshot that does not follow the last one is refused, and asking again brings everything', () => {
   const store = new MetricStore();
   const gauge = store.gauge({ name: 'g', help: '', labels: ['x'] });
   for (const x of ['a', 'b', 'c']) gauge.slot([x]);
@@ -137,7 +137,7 @@ test('another store in the same epoch, sent in full, does not inherit labels', (
   assert.equal(render(reader.expand(crossed(other.snapshot()))), render(other.snapshot()));
 });
 
-test('an answer that comes after a younger one takes nothing away', () => {
+test('an answer that comes after a younger one removes nothing', () => {
   const store = new MetricStore();
   const gauge = store.gauge({ name: 'g', help: '', labels: ['x'] });
   gauge.slot(['a']);

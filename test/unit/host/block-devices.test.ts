@@ -34,7 +34,7 @@ test('names come from the links of sysfs', (t) => {
   assert.equal(devices.exists((259 << 20) | 7), false);
 });
 
-test('a name is kept while its device is gone, and until it is looked at again', (t) => {
+test('a name is kept while its device is gone, and until the next look', (t) => {
   const sysfs = fakeSysfs(t);
   const link = join(sysfs, 'dev/block/254:0');
   const devices = liveBlockDevices(sysfs);
@@ -48,7 +48,7 @@ test('a name is kept while its device is gone, and until it is looked at again',
   assert.equal(devices.name(VDA), 'other');
 });
 
-test('where the links are hidden, disks are known by their own directories', (t) => {
+test('if the links are hidden, disks are found by their own directories', (t) => {
   const sysfs = mkdtempSync(join(tmpdir(), 'sysfs-'));
   t.after(() => rmSync(sysfs, { recursive: true }));
   mkdirSync(join(sysfs, 'dev/block'), { recursive: true });
@@ -66,7 +66,7 @@ test('where the links are hidden, disks are known by their own directories', (t)
   assert.deepEqual([...listBlockDevices(sysfs).values()].sort(), ['cciss/c0d0', 'vda']);
 });
 
-test('without sysfs nothing is known, and nothing is taken for gone', () => {
+test('without sysfs nothing is known, and no device counts as gone', () => {
   const devices = liveBlockDevices('/nonexistent');
   assert.equal(devices.name(VDA), '254:0');
   assert.equal(devices.exists(VDA), true);

@@ -1,4 +1,4 @@
-/** Paths of control groups as kernels and runtimes make them, and what they say of containers and pods. */
+/** Paths of control groups as kernels and runtimes make them, and the containers and pods that they name. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
@@ -11,7 +11,7 @@ const UNDERSCORED = UID.replaceAll('-', '_');
 const SLICES = '/kubepods.slice/kubepods-burstable.slice';
 const POD_SLICE = `${SLICES}/kubepods-burstable-pod${UNDERSCORED}.slice`;
 
-/** What, text of the file, and the ids in it. */
+/** What it is, the text of the file, and the ids in it. */
 const CASES: [what: string, text: string, id?: string, pod?: string][] = [
   ['containerd, systemd, v2', `0::${POD_SLICE}/cri-containerd-${ID}.scope`, ID, UID],
   [
@@ -131,7 +131,7 @@ for (const [what, text, id, pod] of CASES) {
   });
 }
 
-test('any text gives ids of their form, or none', () => {
+test('any text gives ids of the right form, or none', () => {
   const part = fc.constantFrom(
     '/',
     ':',

@@ -13,7 +13,7 @@ test('a CPU list as the kernel writes it', () => {
   assert.deepEqual(parseCpuList('4,2-2,2'), [2, 4]);
 });
 
-test('what is no list is an error that names the part', () => {
+test('a malformed list is an error that names the part', () => {
   for (const text of ['a', '1-', '3-1', '0-99999999', '-1', '0x1', '1;2']) {
     assert.throws(() => parseCpuList(text), /is not a CPU or a range/, text);
   }

@@ -21,7 +21,7 @@ test('the table and the names of events are those of the machine', () => {
   assert.equal(other.syscallName(0), undefined);
 });
 
-test('of a captured machine, devices are as the capture names them', () => {
+test('devices of a recorded machine are those that the recording names', () => {
   const high = (4095 << 20) | 3;
   const blockDevices = new Map([
     [(254 << 20) | 0, 'vda'],

@@ -8,7 +8,7 @@ import { loadedModules, watchModules } from '../../../src/host/modules.ts';
 const EXT4 = 'ext4 1163264 1 - Live 0xffffffffc0987000\n';
 const VIRTIO = 'virtio_blk 28672 2 - Live 0xffffffffc0337000 (E)\n';
 
-test('modules that come, go, or move are a change; how much they are used is none', (t) => {
+test('modules that come, go or move are a change; their use counts are not', (t) => {
   const directory = mkdtempSync(join(tmpdir(), 'modules-'));
   t.after(() => rmSync(directory, { recursive: true }));
   const file = join(directory, 'modules');
@@ -31,7 +31,7 @@ test('modules that come, go, or move are a change; how much they are used is non
   assert.equal(watch.changed(), false);
 });
 
-test('where addresses are hidden, a module that was loaded again is told by its directory', (t) => {
+test('if addresses are hidden, the directory of a module shows that it was loaded again', (t) => {
   const sysfs = mkdtempSync(join(tmpdir(), 'modules-'));
   t.after(() => rmSync(sysfs, { recursive: true }));
   const file = join(sysfs, 'modules');

@@ -1,4 +1,4 @@
-/** Processes of tasks from a /proc of files, and from the machine's own. */
+/** Processes of tasks, from a /proc made of files and from the machine's own. */
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync, symlinkSync, unlinkSync, writeFileSync } from 'node:fs';
@@ -24,7 +24,7 @@ interface Task {
   cgroup?: string;
 }
 
-/** A machine that has been up for 1000 s, 100 of them asleep. */
+/** A machine that has been up for 1000 s and was asleep for 100 of them. */
 function machine() {
   const procDir = join(directory, String(made++));
   mkdirSync(procDir);
@@ -75,16 +75,16 @@ test('without containers nothing of cgroups is read', () => {
   assert.deepEqual(lookup.of(11, 800 * S), { pid: 11, executable: 'nginx', container: undefined });
 });
 
-test('a task that began after the moment asked about is another one', () => {
+test('a task that began after the requested moment is another one', () => {
   const proc = machine();
-  // 600 s after boot, which is 500 s of the clock that stands still while the machine sleeps.
+  // 600 s after boot, which is 500 s on the clock that stands still while the machine sleeps.
   proc.put(11, { start: 600, exe: '/bin/a' });
   const lookup = makeProcessLookup({ ...proc, containers: true });
   assert.equal(lookup.of(11, 499 * S), undefined);
   assert.equal(lookup.of(11, 501 * S)?.executable, 'a');
 });
 
-test('a pid that is used again has what the one before had for moments before only', () => {
+test('for earlier moments a reused pid is that of the task before', () => {
   const proc = machine();
   const lookup = makeProcessLookup({ ...proc, containers: true });
   proc.put(11, { start: 500, exe: '/bin/a', cgroup: inPod });
@@ -94,7 +94,7 @@ test('a pid that is used again has what the one before had for moments before on
   assert.deepEqual(lookup.of(11, 890 * S), { pid: 11, executable: 'b', container: undefined });
 });
 
-test('what is known is asked again after a while: programs are replaced', () => {
+test('a task is looked up again after a while, because programs are replaced', () => {
   const proc = machine();
   const lookup = makeProcessLookup({ ...proc, containers: true });
   proc.put(11, { exe: '/bin/sh' });
@@ -106,7 +106,7 @@ test('what is known is asked again after a while: programs are replaced', () => 
   assert.equal(lookup.of(11, 800 * S)?.executable, 'java');
 });
 
-test('names of programs: deleted, hostile, long, none', () => {
+test('names of programs: deleted, hostile, long, missing', () => {
   const proc = machine();
   const lookup = makeProcessLookup({ ...proc, containers: true });
   const nameOf = (exe: string | undefined, comm = 'x') => {
@@ -119,7 +119,7 @@ test('names of programs: deleted, hostile, long, none', () => {
   assert.equal(nameOf(undefined, 'kworker/0:1'), '');
 });
 
-test('a name with parentheses and spaces does not move the fields behind it', () => {
+test('a name with parentheses and spaces does not move the fields after it', () => {
   const proc = machine();
   proc.put(11, { comm: 'a) S 1 2 3 (b', start: 600, exe: '/bin/a' });
   const lookup = makeProcessLookup({ ...proc, containers: true });
@@ -127,12 +127,12 @@ test('a name with parentheses and spaces does not move the fields behind it', ()
   assert.equal(lookup.of(11, 501 * S)?.executable, 'a');
 });
 
-test('a task that is gone is none', () => {
+test('a task that is gone is not found', () => {
   const lookup = makeProcessLookup({ ...machine(), containers: true });
   assert.equal(lookup.of(4_000_000, 800 * S), undefined);
 });
 
-test('a task that has ended keeps what was known of it, for moments when it was there', () => {
+test('a task that has ended keeps its facts for moments when it was there', () => {
   const proc = machine();
   proc.put(11, { tgid: 10, start: 500, exe: '/usr/sbin/nginx', cgroup: inPod });
   const lookup = makeProcessLookup({ ...proc, containers: true });
@@ -143,13 +143,13 @@ test('a task that has ended keeps what was known of it, for moments when it was 
   assert.equal(lookup.of(11, 300 * S), undefined, 'before it began');
   assert.deepEqual(lookup.of(11, 900.5 * S), known, 'it was seen at 900');
   assert.equal(lookup.of(11, 902 * S), undefined, 'another one may have had the id');
-  // Its id goes to another task: each has its own time.
+  // Another task gets its id: each has its own time.
   proc.put(11, { tgid: 11, start: 990, exe: '/bin/other' });
   assert.deepEqual(lookup.of(11, 850 * S), known);
   assert.equal(lookup.of(11, 930 * S)?.executable, 'other');
 });
 
-test('a few tasks are remembered, those asked about last', () => {
+test('few tasks are remembered, those asked about last', () => {
   const proc = machine();
   for (const tid of [11, 12, 13]) proc.put(tid, { exe: '/bin/old' });
   const lookup = makeProcessLookup({ ...proc, containers: true, tasks: 2 });
@@ -159,7 +159,7 @@ test('a few tasks are remembered, those asked about last', () => {
   assert.deepEqual(names, ['old', 'old', 'new']);
 });
 
-test('this machine’s /proc: a child is found, and not before it was born', async () => {
+test('this machine’s /proc: a child is found, but not before it was born', async () => {
   const bornBefore = Number(process.hrtime.bigint());
   await new Promise((resolve) => setTimeout(resolve, 100));
   const child = spawn('sleep', ['60'], { stdio: 'ignore' });
@@ -190,7 +190,7 @@ test('attributes and resource have the names of the semantic conventions', () =>
   assert.deepEqual(facts.status(), { processes: true, containers: true, reason: '' });
 });
 
-test('in a pid namespace nothing is told of anybody, and the reason is', () => {
+test('in a pid namespace the agent describes no process, and the reason says so', () => {
   const proc = machine();
   proc.put(11, { exe: '/usr/sbin/nginx', cgroup: inPod });
   const facts = openTaskFacts({ containers: true, procDir: proc.procDir });

@@ -51,7 +51,7 @@ test('text symbols of kernel and modules, in the order of addresses, the first n
   assert.equal(list.low[4], 0xc0a00000);
 });
 
-test('an address is that of the function that begins there or a few bytes before', () => {
+test('an address belongs to the function that begins there or a few bytes before', () => {
   const { nameOf } = known(symbols(TEXT));
   const high = 0xffffffff;
   assert.equal(nameOf(0x81000040, high), 'x86_verw_sel');
@@ -68,7 +68,7 @@ test('an address is that of the function that begins there or a few bytes before
   assert.equal(nameOf(0xc0a02000, high), undefined);
 });
 
-test('what is not wanted is not kept, but still ends what is', () => {
+test('unwanted symbols are not kept, but still end the one before', () => {
   const text = `${TEXT}ffffffff81000050 t short\n`;
   const list = symbols(text, (name) => name.startsWith('x86_') || name === '_stext');
   assert.deepEqual(list.names, ['x86_verw_sel']);
@@ -88,7 +88,7 @@ test('hidden addresses are no addresses, and the reason says so', () => {
   assert.ok('reason' in none && /nonexistent: ENOENT/.test(none.reason));
 });
 
-test('lines of another form are passed over; any bytes will do', () => {
+test('lines of another form are skipped; any bytes are accepted', () => {
   assert.deepEqual(symbols(`\n\nnonsense\nffffffff81000000 T\n${TEXT}ffffffff8`).names.length, 7);
   fc.assert(
     fc.property(fc.uint8Array({ maxLength: 300 }), (bytes) => {
@@ -103,7 +103,7 @@ test('32-bit kernels have addresses of one word', () => {
   assert.equal(nameOf(0xc0008010 | 0, 0), 'stext');
 });
 
-test('patched places stand for their functions, a few bytes before or behind', () => {
+test('patched places stand for their functions, a few bytes before or after', () => {
   const list = {
     low: Uint32Array.of(0x91602014, 0x91602064, 0x91602084),
     high: new Uint32Array(3).fill(0xffffffff),
@@ -114,12 +114,12 @@ test('patched places stand for their functions, a few bytes before or behind', (
   assert.equal(nameOf(0x91602010, 0xffffffff), 'a');
   assert.equal(nameOf(0x91602060, 0xffffffff), 'b');
   assert.equal(nameOf(0x91602088, 0xffffffff), 'c');
-  // Nothing is known of what lies between: a module that came later, say.
+  // Nothing is known about what lies between, for example a module that came later.
   assert.equal(nameOf(0x91602040, 0xffffffff), undefined);
   assert.equal(nameOf(0x91602014, 0xfffffffe), undefined);
 });
 
-test('the first source that has names is it, and refreshing asks it again', () => {
+test('the first source that has names is used, and a refresh asks it again', () => {
   let text = TEXT;
   const found = knownFunctions([() => ({ reason: 'not here' }), () => parseKallsyms(Buffer.from(text))]);
   assert.ok('nameOf' in found);
@@ -130,7 +130,7 @@ test('the first source that has names is it, and refreshing asks it again', () =
   assert.notEqual(found.generation, generation);
   assert.equal(found.nameOf(0xc0b00000, 0xffffffff), 'added');
   assert.equal(found.count, 8);
-  // Once they cannot be had, the old ones are better than none.
+  // Once names are no longer available, the old ones are better than none.
   text = '';
   assert.equal(found.refresh(), false);
   assert.equal(found.count, 8);
@@ -155,7 +155,7 @@ test('every address finds what a plain search finds', () => {
   );
 });
 
-test("this machine's own text is understood, whether or not it tells addresses", () => {
+test("this machine's own text is understood, whether or not it shows addresses", () => {
   const list = parseKallsyms(readFileSync('/proc/kallsyms'));
   if ('reason' in list) assert.match(list.reason, /hides/);
   else assert.ok(list.names.includes('vfs_read'));

@@ -70,7 +70,7 @@ describe('syscallTable', () => {
     }
   });
 
-  it('numbers new syscalls alike on all machines', () => {
+  it('gives new syscalls the same numbers on all machines', () => {
     for (let id = 424; id <= 472; id++) {
       for (const machine of ['aarch64', 'armv7l', 'i686', 'ppc64le', 'riscv64']) {
         const name = table(machine).name(id);
@@ -80,7 +80,7 @@ describe('syscallTable', () => {
     }
   });
 
-  it('knows other machines by number, as they call themselves', () => {
+  it('knows other machines by number, under their own names', () => {
     const known: [string, number, string][] = [
       ['armv7l', 240, 'futex'],
       ['armv6l', 172, 'prctl'],
@@ -115,7 +115,7 @@ describe('syscallTable', () => {
 });
 
 describe('syscallEventName', () => {
-  it('differs from the name where the function does', () => {
+  it("differs from the name if the function's name does", () => {
     assert.equal(syscallEventName('fstat'), 'newfstat');
     assert.equal(syscallEventName('sendfile'), 'sendfile64');
     assert.equal(syscallEventName('openat'), 'openat');

@@ -127,7 +127,7 @@ function ask(
   });
 }
 
-/** One app for all tests; a test changes what it needs and the next one finds the defaults again. */
+/** One app for all tests. A test changes what it needs, and the next one finds the defaults again. */
 let current = deps();
 const live: HttpDeps = {
   telemetryPath: '/metrics',
@@ -195,7 +195,7 @@ test('metrics as text, as OpenMetrics, as protobuf, plain and compressed', async
   assert.deepEqual(refused.body, text.body);
 });
 
-test('a scrape that brings nothing is 503 with the reason', async () => {
+test('a failed scrape is 503 with the reason', async () => {
   const scrape = () => Promise.reject(new Error('the capture thread is down'));
   await using({ scrape }, async () => {
     const answer = await get('/metrics');
@@ -205,7 +205,7 @@ test('a scrape that brings nothing is 503 with the reason', async () => {
   });
 });
 
-test('a scrape goes on without the metrics of the process', async () => {
+test('a scrape continues without the metrics of the process', async () => {
   const processMetrics = () => Promise.reject(new Error('no /proc'));
   await using({ processMetrics }, async () => {
     const answer = await get('/metrics');
@@ -214,7 +214,7 @@ test('a scrape goes on without the metrics of the process', async () => {
   });
 });
 
-test('scrapes that come while one is being made share the next, and too many are turned away', {
+test('scrapes that come while one is in progress share the next, and the limit turns others away', {
   timeout: 30_000,
 }, async () => {
   let scrapes = 0;
@@ -234,7 +234,7 @@ test('scrapes that come while one is being made share the next, and too many are
       if (answer.status !== 200) refusals.push(answer);
       return answer;
     });
-    // The five that find no place are answered while the others hang.
+    // The five without a place are answered while the others hang.
     while (refusals.length < 5) await new Promise((resolve) => setTimeout(resolve, 5));
     assert.deepEqual(
       refusals.map(({ status, headers }) => [status, headers['retry-after']]),
@@ -250,7 +250,7 @@ test('scrapes that come while one is being made share the next, and too many are
   });
 });
 
-test('a scrape that fails is told to all that share it, and the next one is made anew', async () => {
+test('a scrape that fails fails for all that share it, and the next one starts again', async () => {
   let scrapes = 0;
   const scrape = () => (++scrapes === 1 ? Promise.reject(new Error('down')) : Promise.resolve([]));
   await using({ scrape }, async () => {
@@ -316,7 +316,7 @@ test('health fails, with the reason, when the capture thread hangs', async () =>
   assert.equal((await get('/healthz')).status, 200);
 });
 
-test('every answer says what a browser may do with it', async () => {
+test('every answer tells a browser what it may do with it', async () => {
   for (const path of ['/', '/metrics', '/healthz', '/api/v1/status', '/nope']) {
     const { headers } = await get(path);
     assert.match(String(headers['content-security-policy']), /^default-src 'none'; style-src 'sha256-/);
@@ -351,7 +351,7 @@ test('the page shows the state, and hostile names as text', async () => {
   assert.doesNotMatch(page, /Demonstration/);
 });
 
-test('the style sheet is the one the policy allows', async () => {
+test('the style sheet is the one that the policy allows', async () => {
   const { body, headers } = await get('/');
   const style = /<style>([\s\S]*?)<\/style>/.exec(body.toString())?.[1] ?? '';
   const digest = await crypto.subtle.digest('SHA-256', Buffer.from(style));
@@ -361,7 +361,7 @@ test('the style sheet is the one the policy allows', async () => {
   assert.doesNotMatch(body.toString(), /\sstyle=/);
 });
 
-test('a replay says loudly that it is one', async () => {
+test('a replay is marked clearly as one', async () => {
   await using({ source: () => 'replay' }, async () => {
     assert.match((await get('/')).body.toString(), /Demonstration: a bundled capture, not this machine/);
     assert.equal(JSON.parse((await get('/api/v1/status')).body.toString()).source, 'replay');

@@ -6,14 +6,14 @@ import { type Asking, createFairQueue, networkOf } from '../../../src/http/serve
 const LIMITS = { total: 128, perNetwork: 32 };
 const ask = (network: string, user = 'u', failures = 0): Asking => ({ network, user, failures });
 
-test('one alone goes in the order of arrival', () => {
+test('one address keeps its order of arrival', () => {
   const queue = createFairQueue(LIMITS);
   const all = [ask('a'), ask('a'), ask('a')];
   for (const one of all) assert.equal(queue.push(one), undefined);
   assert.deepEqual([queue.next(), queue.next(), queue.next(), queue.next()], [...all, undefined]);
 });
 
-test('who comes while another address floods is next', () => {
+test('a newcomer is next while another address floods', () => {
   const queue = createFairQueue(LIMITS);
   for (let i = 0; i < 30; i++) queue.push(ask('flood', `user${i}`));
   queue.next();
@@ -34,7 +34,7 @@ test('on the same address fresh connections go before those that have failed, an
   assert.equal(queue.next(), other);
 });
 
-test('guesses at ever new names on the same address do not keep a name waiting that was tried before', () => {
+test('guesses with ever new names on the same address do not delay a name that was tried before', () => {
   const queue = createFairQueue(LIMITS);
   queue.push(ask('a', 'alice'));
   queue.next();
@@ -46,7 +46,7 @@ test('guesses at ever new names on the same address do not keep a name waiting t
   assert.ok(turns <= 64 + 32, `${turns}`);
 });
 
-test('a full queue lets go of who has failed most, and else of the newcomer', () => {
+test('a full queue drops the one that has failed most, else the newcomer', () => {
   const queue = createFairQueue({ total: 128, perNetwork: 3 });
   const [first, guesser, third, good, late] = [
     ask('a'),
@@ -61,7 +61,7 @@ test('a full queue lets go of who has failed most, and else of the newcomer', ()
   assert.equal(queue.push(ask('b')), undefined);
 });
 
-test('past the total the most crowded address lets go', () => {
+test('above the total limit the most crowded address drops one', () => {
   const queue = createFairQueue({ total: 4, perNetwork: 3 });
   const crowd = [ask('a'), ask('a'), ask('a')];
   for (const one of [...crowd, ask('b')]) queue.push(one);
@@ -88,7 +88,7 @@ test('whatever comes, no address waits for more than one turn of each other', ()
         if (served === undefined) return;
         waiting.delete(served);
         for (const [one, others] of waiting) if (one.network !== served.network) others.push(served.network);
-        // Waiting for its own address is fair; for another one only once until its own has had a turn.
+        // Waiting for its own address is fair; for another one only until its own has had a turn.
         for (const [one, others] of waiting) {
           if (one.network === served.network) others.length = 0;
           assert.equal(new Set(others).size, others.length, `${one.network} waits for ${others}`);
@@ -105,7 +105,7 @@ test('whatever comes, no address waits for more than one turn of each other', ()
   );
 });
 
-test('who has gone is not served', () => {
+test('a client that has gone is not served', () => {
   const queue = createFairQueue(LIMITS);
   const [gone, here] = [ask('a'), ask('a')];
   queue.push(gone);
@@ -115,7 +115,7 @@ test('who has gone is not served', () => {
   assert.equal(queue.next(), undefined);
 });
 
-test('a network is an IPv4 address, or the half of an IPv6 one', () => {
+test('a network is an IPv4 address, or the upper half of an IPv6 one', () => {
   assert.equal(networkOf('192.0.2.7'), '192.0.2.7');
   assert.equal(networkOf('::ffff:192.0.2.7'), '192.0.2.7');
   assert.equal(networkOf('2001:db8:1:2:3:4:5:6'), '2001:db8:1:2::/64');

@@ -6,11 +6,11 @@ import { createHasher, type Hasher } from '../../../src/http/server/auth-hasher.
 
 const quiet = { debug() {}, info() {}, warn() {}, error() {} };
 
-/** Of exporter-toolkit's documentation, made by htpasswd. */
+/** From exporter-toolkit's documentation, made by htpasswd. */
 const ALICE = '$2y$10$mDwo.lAisC94iLAyP81MCesa29IzH37oigHC/42V2pdJlUprsJPze';
 const hashOf = (user: string, cost = 10) => `$2b$${String(cost).padStart(2, '0')}$${user.padEnd(53, '.')}`;
 
-/** A hasher in which a password is right that is written in the hash; it answers when told to. */
+/** A hasher for which the right password is written in the hash; it answers when the test lets it. */
 function slowHasher() {
   const asked: { password: string; hash: string; answer(): void; fail(): void }[] = [];
   let most = 0;
@@ -65,7 +65,7 @@ test('credentials are a name up to the first colon and a password', () => {
   }
 });
 
-test('a result is remembered, until the hash is another', async () => {
+test('a result is remembered until the hash changes', async () => {
   const { hasher, asked } = slowHasher();
   const auth = createAuthenticator(quiet, hasher);
   const users = new Map([['alice', hashOf('secret')]]);
@@ -85,7 +85,7 @@ test('a result is remembered, until the hash is another', async () => {
   auth.close();
 });
 
-test('a flood of wrong passwords does not push out who is let in', async () => {
+test('a flood of wrong passwords does not displace known users', async () => {
   const hasher: Hasher = { compare: async (password) => password === 'secret', prepare() {}, close() {} };
   const auth = createAuthenticator(quiet, hasher);
   const users = new Map([['alice', hashOf('secret')]]);
@@ -95,13 +95,13 @@ test('a flood of wrong passwords does not push out who is let in', async () => {
     assert.equal(await auth.look({ user: 'alice', password: `x${i}` }, users, asker()), 'wrong');
   }
   assert.equal(auth.known(right, users), 'right');
-  // And what is remembered of wrong ones is bounded.
+  // And the number of remembered wrong ones is bounded.
   assert.equal(auth.known({ user: 'alice', password: 'x0' }, users), undefined);
   assert.equal(auth.known({ user: 'alice', password: 'x1499' }, users), 'wrong');
   auth.close();
 });
 
-test('one password is looked at at a time, and the same one once for all that bring it', async () => {
+test('passwords are checked one at a time, and equal ones once for all that bring them', async () => {
   const { hasher, asked, most } = slowHasher();
   const auth = createAuthenticator(quiet, hasher);
   const users = new Map([['alice', hashOf('secret')]]);
@@ -119,7 +119,7 @@ test('one password is looked at at a time, and the same one once for all that br
   auth.close();
 });
 
-test('a name that no user has costs what a name costs that one has, and never comes in', async () => {
+test('an unknown name costs as much as a known one, and never comes in', async () => {
   const { hasher, asked } = slowHasher();
   const auth = createAuthenticator(quiet, hasher);
   const users = new Map([
@@ -132,7 +132,7 @@ test('a name that no user has costs what a name costs that one has, and never co
     await until(() => asked.length > i);
     assert.match(asked[i].hash, /^\$2b\$(08|12)\$[./A-Za-z0-9]{53}$/);
     costs.add(asked[i].hash.slice(4, 6));
-    // Even where the password "matches", as the empty one does here.
+    // Even if the password "matches", as the empty one does here.
     asked[i].answer();
     assert.equal(await look, 'wrong');
   }
@@ -149,7 +149,7 @@ test('a name that no user has costs what a name costs that one has, and never co
   auth.close();
 });
 
-test('who is too many is told at once; who goes is not looked at', async () => {
+test('a client above the limit is refused at once, and one that leaves is not checked', async () => {
   const { hasher, asked } = slowHasher();
   const auth = createAuthenticator(quiet, hasher);
   const users = new Map([['alice', hashOf('secret')]]);
@@ -164,7 +164,7 @@ test('who is too many is told at once; who goes is not looked at', async () => {
       .then((verdict) => verdicts.push(verdict));
   }
   await settled();
-  // One is being looked at, 32 wait.
+  // One is being checked, 32 wait.
   assert.deepEqual(verdicts, Array(7).fill('busy'));
   leave();
   asked[0].answer();
@@ -206,20 +206,20 @@ async function orderOf(t: TestContext, flood: (i: number) => [name: string, aske
   return { elsewhere: placeOf('secret'), sameAddress: placeOf('typo') };
 }
 
-test('a first login from another address waits for the password under way only, whatever is guessed', async (t) => {
+test('a first login from another address waits only for the password in progress, whatever is guessed', async (t) => {
   const oneName = await orderOf(t, () => ['guessed', {}]);
   assert.deepEqual(oneName, { elsewhere: 0, sameAddress: 1 });
   const failing = await orderOf(t, (i) => [`name${i}`, { failures: 1 }]);
   assert.deepEqual(failing, { elsewhere: 0, sameAddress: 1 });
 });
 
-test('on the address that guesses at ever new names it waits for those before it, and for none that comes later', async (t) => {
+test('on an address that guesses with ever new names it waits for those before it, and for none that comes later', async (t) => {
   const { elsewhere, sameAddress } = await orderOf(t, (i) => [`name${i}`, {}]);
   assert.equal(elsewhere, 0);
   assert.ok(sameAddress <= 32, `${sameAddress}`);
 });
 
-test('when the thread dies the question is not answered with yes or no, and the next one is asked', async () => {
+test('if the thread dies, the password is neither accepted nor rejected, and the next one is checked', async () => {
   const { hasher, asked } = slowHasher();
   const auth = createAuthenticator(quiet, hasher);
   const users = new Map([['alice', hashOf('secret')]]);

@@ -58,7 +58,7 @@ test('the newcomer comes in, and the one that has waited longest without being l
   assert.equal(evicted(), 501);
 });
 
-test('a connection whose password is being looked at is still one that waits', () => {
+test('a connection whose password is being checked still counts as waiting', () => {
   const { add, ask } = make(2);
   const [guesser, good] = [add().socket, add().socket];
   ask(guesser, false);
@@ -67,7 +67,7 @@ test('a connection whose password is being looked at is still one that waits', (
   assert.deepEqual([guesser.destroyed, good.destroyed], [true, false]);
 });
 
-test('then the one goes that has been idle longest, and then one that is slow to take its answer; no other does', () => {
+test('then the one goes that has been idle longest, then one that is slow to read its answer; no other does', () => {
   const { add, ask } = make(3);
   const sockets = [add().socket, add().socket, add().socket];
   const asked = sockets.map((socket) => ask(socket, true));
@@ -85,7 +85,7 @@ test('then the one goes that has been idle longest, and then one that is slow to
   assert.equal(add().taken, false);
 });
 
-test('a second request while the first has no answer is left', () => {
+test('a second request before the first has its answer closes the connection', () => {
   const { add, ask } = make(3);
   const { socket } = add();
   const first = ask(socket, true);
@@ -95,7 +95,7 @@ test('a second request while the first has no answer is left', () => {
   assert.ok(ask(socket, true).connection);
 });
 
-test('places of those that leave are free again, and a TLS socket stands for its raw one', () => {
+test('places of closed connections are free again, and a TLS socket stands for its raw one', () => {
   const { connections, add, ask, evicted } = make(2);
   const raw = add().socket;
   const secure = new FakeSocket();
@@ -109,7 +109,7 @@ test('places of those that leave are free again, and a TLS socket stands for its
   assert.equal(evicted(), 0);
 });
 
-test('closing: at once where there is no request, behind the answer where there is one', () => {
+test('closing: at once without a request, after the answer with one', () => {
   const { connections, add, ask } = make(3);
   const [silent, busy] = [add().socket, add().socket];
   const { response } = ask(busy, true);

@@ -1,4 +1,4 @@
-/** docs/web-config.md names every key, default, policy and reason there is, and its example is a good web config. */
+/** docs/web-config.md must name every key, default, policy and reason, and its example must be a good web config. */
 import assert from 'node:assert/strict';
 import { copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -20,7 +20,7 @@ interface Schema {
   default?: unknown;
 }
 
-/** Keys that hold values, with their defaults; headers are one. */
+/** Keys that hold values, with their defaults; headers are one key. */
 function leaves(schema: Schema, path: string[]): [key: string, fallback: unknown][] {
   return Object.entries(schema.properties ?? {}).flatMap(([name, inner]) =>
     inner.properties === undefined || name === 'headers'

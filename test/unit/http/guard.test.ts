@@ -1,4 +1,4 @@
-/** What requests pass before they come to a route, over real connections. */
+/** What requests pass through before they reach a route, over real connections. */
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
@@ -69,7 +69,7 @@ function ask(url: string, user?: string, more: { agent?: Agent; method?: string;
   });
 }
 
-/** Sends raw text; resolves to all that comes back when the server closes. */
+/** Sends raw text; resolves to all that comes back until the server closes. */
 async function raw(port: number, text: string): Promise<string> {
   const socket = connect(port, '127.0.0.1');
   let got = '';
@@ -122,7 +122,7 @@ test('headers of the config are on every answer, over those of the agent', async
   }
 });
 
-test('a rate holds for all; with users, those who know a password have theirs for themselves', async () => {
+test('a rate applies to all; with users, those who know a password have their own', async () => {
   const open = await serve('rate_limit: { interval: 10m, burst: 2 }\n');
   const statuses = [];
   for (let i = 0; i < 4; i++) statuses.push((await ask(open.url)).status);
@@ -139,7 +139,7 @@ test('a rate holds for all; with users, those who know a password have theirs fo
   assert.equal((await ask(closed.url, 'alice:secret')).status, 429);
 });
 
-test('nobody reads a body: the connection ends behind the answer', async () => {
+test('the server reads no body: the connection ends after the answer', async () => {
   const { url, port } = await serve('');
   assert.equal(
     (await ask(url, undefined, { method: 'POST', body: 'x'.repeat(100) })).headers.connection,
@@ -149,7 +149,7 @@ test('nobody reads a body: the connection ends behind the answer', async () => {
   assert.match(answer, /^HTTP\/1.1 200 .*\r\nConnection: close\r\n/s);
 });
 
-test('requests that do not wait for the answer before are left', async () => {
+test('requests that do not wait for the answer before are dropped', async () => {
   let requests = 0;
   const app = (_request: IncomingMessage, response: ServerResponse) => {
     requests++;
@@ -160,7 +160,7 @@ test('requests that do not wait for the answer before are left', async () => {
   assert.equal(requests, 1);
 });
 
-test('headers that are too large, too slow or no HTTP are answered and cut off', async () => {
+test('headers that are too large, too slow or not HTTP are answered and cut off', async () => {
   const { port, refused } = await serve('', { limits: { headersMs: 300, checkMs: 50 } });
   assert.match(
     await raw(port, `GET / HTTP/1.1\r\nHost: x\r\nX: ${'a'.repeat(20_000)}\r\n\r\n`),
@@ -179,7 +179,7 @@ test('headers that are too large, too slow or no HTTP are answered and cut off',
 test('while there are more slow clients than places, a good one is answered', {
   timeout: 60_000,
 }, async (t) => {
-  // It never looks who takes too long: the places are all it has.
+  // The server never measures who takes too long; it only has a number of places.
   const limits = { connections: 50, checkMs: 3_600_000 };
   const { url, port, refused } = await serve(ALICE, { limits });
   const slow: Socket[] = [];

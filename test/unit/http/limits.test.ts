@@ -1,4 +1,4 @@
-/** What holds clients off: rates, requests at once, answers that nobody takes, and how it is told of. */
+/** The limits for clients: rates, concurrent requests, answers that nobody reads, and how they are logged. */
 import assert from 'node:assert/strict';
 import { EventEmitter } from 'node:events';
 import type { ServerResponse } from 'node:http';
@@ -10,7 +10,7 @@ import { isSlow, send } from '../../../src/http/server/respond.ts';
 
 const quiet = { debug() {}, info() {}, warn() {}, error() {} };
 
-test('a bucket has its burst at once, then a token an interval, and never more than its burst', () => {
+test('a bucket has its burst at once, then a token per interval, and never more than its burst', () => {
   let nowMs = 0;
   const bucket = createBucket({ intervalNs: 500e6, burst: 3 }, () => nowMs);
   const take = (times: number) => Array.from({ length: times }, () => bucket.take());
@@ -23,7 +23,7 @@ test('a bucket has its burst at once, then a token an interval, and never more t
   assert.deepEqual(take(4), [true, true, true, false]);
 });
 
-test('who is turned away is counted, and told of once a minute', () => {
+test('refused clients are counted, and logged once a minute', () => {
   let nowMs = 0;
   const lines: unknown[] = [];
   const log = { ...quiet, warn: (fields: object) => lines.push(fields) };
@@ -60,7 +60,7 @@ class FakeResponse extends EventEmitter {
   removeHeader(name: string) {
     delete this.headers[name];
   }
-  /** Its client takes nothing. */
+  /** Its client reads nothing. */
   write() {
     this.headersSent = true;
     return false;
@@ -74,7 +74,7 @@ class FakeResponse extends EventEmitter {
   }
 }
 
-test('so many answers are made at once; one that is on its way makes room for the next', () => {
+test('the number of concurrent answers is limited; one that is being sent makes room for the next', () => {
   const answers = createAnswers(2, createRefusals(quiet));
   const begin = () => {
     const response = new FakeResponse();
@@ -93,7 +93,7 @@ test('so many answers are made at once; one that is on its way makes room for th
 });
 
 const KIB = 1024;
-/** Sends bodies of these sizes; each size is a body of its own, shared where it occurs more than once. */
+/** Sends bodies of these sizes; each size is one body, shared if it occurs more than once. */
 function sending(maxHeldBytes: number) {
   const refusals = createRefusals(quiet);
   const slow = new Set<ServerResponse>();
@@ -110,7 +110,7 @@ function sending(maxHeldBytes: number) {
   return { send, slowDown, reasons, room: answers.room };
 }
 
-test('where answers hold the memory the next one is a 503 before its first byte, and none is cut off', () => {
+test('if answers hold all the memory, the next one is a 503 before its first byte, and none is cut off', () => {
   const { send, reasons } = sending(1000 * KIB);
   const taken = [send(Buffer.alloc(400 * KIB)), send(Buffer.alloc(500 * KIB))];
   const refused = send(Buffer.alloc(200 * KIB));
@@ -124,7 +124,7 @@ test('where answers hold the memory the next one is a 503 before its first byte,
   assert.equal(send(Buffer.alloc(200 * KIB)).statusCode, 200);
 });
 
-test('a body that many clients take counts once, until the last has taken it', () => {
+test('a body that many clients read counts once, until the last has read it', () => {
   const { send } = sending(1000 * KIB);
   const shared = Buffer.alloc(900 * KIB);
   const takers = Array.from({ length: 50 }, () => send(shared));
@@ -141,7 +141,7 @@ test('one answer is sent however large it is', () => {
   assert.equal(send(Buffer.alloc(3000 * KIB)).statusCode, 503);
 });
 
-test('slow clients make room, the oldest first, but not where others take the same body', () => {
+test('slow clients make room, the oldest first, but not if others read the same body', () => {
   const { send, slowDown, reasons } = sending(1000 * KIB);
   const shared = Buffer.alloc(300 * KIB);
   const [sharing, good, oldest, older, young] = [
@@ -160,7 +160,7 @@ test('slow clients make room, the oldest first, but not where others take the sa
   assert.deepEqual(reasons(), [['slow_reader', 2]]);
 });
 
-test('a scrape waits until another answer has been taken', async () => {
+test('a scrape waits until another answer has been sent', async () => {
   const { send, room } = sending(1000 * KIB);
   const first = send(Buffer.alloc(900 * KIB));
   let steps = '';
@@ -174,7 +174,7 @@ test('a scrape waits until another answer has been taken', async () => {
   assert.equal(steps, 'taken made');
 });
 
-test('a client is slow that takes less than a piece of its answer in five seconds', () => {
+test('a client is slow if it reads less than a piece of its answer in five seconds', () => {
   const response = new FakeResponse();
   let take = () => {};
   response.write = ((_piece: Buffer, taken: () => void) => {

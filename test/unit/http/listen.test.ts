@@ -59,7 +59,7 @@ test('an address of another machine is an error', async () => {
   );
 });
 
-test('closing waits for the answer under way, and for nothing else', async () => {
+test('closing waits for the answer in progress, and for nothing else', async () => {
   const requests = new EventEmitter();
   const listening = await listen((_, response) => requests.emit('request', response), '127.0.0.1:0', quiet);
   const silent = connect(Number(new URL(listening.url).port), '127.0.0.1');
@@ -75,7 +75,7 @@ test('closing waits for the answer under way, and for nothing else', async () =>
   await assert.rejects(fetch(listening.url));
 });
 
-test('a client that asks nothing, or takes nothing of its answer, is cut off', async () => {
+test('a client that asks nothing, or reads nothing of its answer, is cut off', async () => {
   const answers = new EventEmitter();
   const body = Buffer.alloc(64 << 20);
   const app = (_: unknown, response: ServerResponse) => {

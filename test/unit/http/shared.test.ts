@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { createShared } from '../../../src/http/server/shared.ts';
 
-test('whoever asks gets one that was begun no earlier than the question, and few are made', async () => {
+test('every caller gets a result that was begun after its request, and few are computed', async () => {
   const steps = fc.array(fc.constantFrom('ask', 'finish', 'fail'), { maxLength: 60 });
   await fc.assert(
     fc.asyncProperty(steps, async (todo) => {

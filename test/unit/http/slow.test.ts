@@ -1,4 +1,4 @@
-/** `/api/v1/slow` and the page's waterfalls, on traces whose texts are as hostile as processes can make them. */
+/** `/api/v1/slow` and the page's waterfalls, for traces with texts as hostile as processes can make them. */
 import assert from 'node:assert/strict';
 import type { AddressInfo, Server } from 'node:net';
 import { after, before, test } from 'node:test';
@@ -99,7 +99,7 @@ test('the last ones and the slowest ones, as trees', async () => {
   assert.deepEqual([one.last.length, one.slowest.length, one.slowest[0].traceId], [1, 1, deep.traceId]);
 });
 
-test('whoever has the id of a trace gets its operations, each once, the newest first', async (t) => {
+test('the id of a trace gives its operations, each once, the newest first', async (t) => {
   const store = makeTraceStore(CONFIG);
   const other = createApp({ ...deps, traces: store }).listen(0, '127.0.0.1');
   t.after(() => other.close());
@@ -122,7 +122,7 @@ test('whoever has the id of a trace gets its operations, each once, the newest f
   assert.deepEqual(await found(`trace_id=${'0'.repeat(32)}`), []);
 });
 
-test('what is wrong is told with what would be right', async () => {
+test('a wrong request is answered with what would be right', async () => {
   const wrong: [query: string, told: RegExp][] = [
     ['?kind=sched', /^kind: wants one that is on: syscalls, block$/m],
     ['?kind=', /^kind: wants/],
@@ -130,8 +130,8 @@ test('what is wrong is told with what would be right', async () => {
     ['?limit=101', /^limit/],
     ['?limit=1e1', /^limit/],
     ['?limit=1&limit=2', /"limit" comes twice/],
-    ['?n=1', /wants kind, limit and trace_id alone/],
-    ['?__proto__=1', /wants kind, limit and trace_id alone/],
+    ['?n=1', /wants only kind, limit and trace_id/],
+    ['?__proto__=1', /wants only kind, limit and trace_id/],
     ['?trace_id=', /^trace_id: wants 32 hex digits$/m],
     [`?trace_id=${'a'.repeat(31)}`, /^trace_id/],
     [`?trace_id=${'a'.repeat(33)}`, /^trace_id/],
@@ -159,7 +159,7 @@ test('the page shows the slowest, hostile texts as text, and no style in element
   assert.match(page, /<rect x="500" y="1" width="500" height="8"\/>/);
 });
 
-test('where nothing is traced', async () => {
+test('if nothing is traced', async () => {
   const { traces: _, ...without } = deps;
   const other = createApp(without).listen(0, '127.0.0.1');
   await new Promise((resolve) => other.once('listening', resolve));

@@ -1,4 +1,4 @@
-/** TLS as clients meet it: versions, suites, curves, client certificates by each policy, renewal. */
+/** TLS as clients see it: versions, suites, curves, client certificates under each policy, renewal. */
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { copyFileSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
@@ -23,7 +23,7 @@ after(async () => {
 });
 
 let made = 0;
-/** A server with this in its section of TLS. */
+/** A server with these TLS settings. */
 async function serve(tls: string, limits: Partial<Limits> = {}) {
   const file = join(directory, `web${made++}.yml`);
   const write = (section: string) =>
@@ -91,7 +91,7 @@ test('versions, suites and curves as the config says', async () => {
   await assert.rejects(askOverTls(curves.url, { ecdhCurve: 'P-256' }), refusedWith(/handshake failure/i));
 });
 
-test('client certificates by each policy', async () => {
+test('client certificates under each policy', async () => {
   const none = {};
   const [known, stranger] = [identity('client'), identity('stranger')];
   const policies: Record<string, [none: boolean, known: boolean, stranger: boolean]> = {
@@ -116,7 +116,7 @@ test('client certificates by each policy', async () => {
   assert.equal((await askOverTls(unasked.url, stranger)).status, 200);
 });
 
-test('a certificate that is no longer good, or is for servers of another CA, does not come in', async () => {
+test('an expired certificate, or one for servers or from another CA, is refused', async () => {
   const { url } = await serve(clients('RequireAndVerifyClientCert'));
   await assert.rejects(askOverTls(url, identity('expired')), refusedWith(anyRefusal));
 });
@@ -142,7 +142,7 @@ test('names of certificates are compared whole, whatever their kind', async () =
   for (const name of ['example', '"*.example"', 'client', '192.0.2.70', 'DNS:prometheus.example']) {
     assert.equal(await asks(`[${name}]`), false, name);
   }
-  // The right name, but nobody known says so.
+  // The right name, but no trusted authority says so.
   assert.equal(await asks('[prometheus.example]', identity('stranger')), false);
 });
 
@@ -160,7 +160,7 @@ test('names that try to look like several', () => {
   assert.deepEqual(names(''), []);
 });
 
-/** Shakes hands, and keeps the session that the server hands out, if it does. */
+/** Does a handshake, and keeps the session if the server gives one. */
 async function session(port: number, options: ConnectionOptions): Promise<Buffer | undefined> {
   const socket: TLSSocket = connect({
     host: '127.0.0.1',
@@ -205,7 +205,7 @@ test('a session of a client whose certificate is revoked by another CA is not re
   assert.equal((await askOverTls(server.url, identity('stranger'))).status, 200);
 });
 
-test('a renewed certificate is shown from the next connection on; those that are open stay', async () => {
+test('a renewed certificate is used from the next connection on; open ones stay', async () => {
   const [cert, key] = ['live.crt', 'live.key'].map((name) => join(directory, name));
   copyFileSync(join(FIXTURES, 'server.crt'), cert);
   copyFileSync(join(FIXTURES, 'server.key'), key);
@@ -221,7 +221,7 @@ test('a renewed certificate is shown from the next connection on; those that are
   open.destroy();
 });
 
-test('TLS can be switched on while it serves; a file without it does not switch it off', async () => {
+test('TLS can be switched on while the server runs; a file without it does not switch it off', async () => {
   const { url, write } = await serve('');
   const secure = url.replace('http:', 'https:');
   assert.equal(await (await fetch(url)).text(), 'hello');
@@ -232,7 +232,7 @@ test('TLS can be switched on while it serves; a file without it does not switch 
   assert.equal((await askOverTls(secure)).status, 200);
 });
 
-test('what is no TLS is cut off at once, silence after a while, and both are counted', async () => {
+test('bytes that are not TLS are cut off at once, silence after a while, and both are counted', async () => {
   const { port, refused, url } = await serve(section(), { headersMs: 200, checkMs: 50 });
   for (const garbage of ['GET / HTTP/1.1\r\nHost: x\r\n\r\n', '\0'.repeat(1000), '\x16\x03\x01\xff\xff']) {
     const socket = connectPlain(port, '127.0.0.1');
@@ -251,14 +251,15 @@ test('what is no TLS is cut off at once, silence after a while, and both are cou
     socket[end]();
     if (!socket.closed) await once(socket, 'close');
   }
-  // The one that is patient knows the usual limits.
+  // The patient one knows the usual limits.
   const patient = await serve(section());
   const silence = (at: number) => once(connectPlain(at, '127.0.0.1').resume(), 'close').then(() => at);
   assert.equal(await Promise.race([silence(patient.port), silence(port)]), port);
   const shaken = connect({ host: '127.0.0.1', port, ca: pem('ca.crt'), servername: 'localhost' }).resume();
   await once(shaken, 'close');
   await sleep(50);
-  // Three that were no TLS, one that gave up within it, one that kept silent; not those that only tried the port.
+  // Three sent something else than TLS, one gave up within the handshake, one kept silent; those that only tried the
+  // port do not count.
   assert.equal(refused('tls_handshake'), 5);
   assert.equal((await askOverTls(url)).status, 200);
 });

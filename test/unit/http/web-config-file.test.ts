@@ -35,7 +35,7 @@ function logOf() {
   return {
     lines,
     log: { debug: at('debug'), info: at('info'), warn: at('warn'), error: at('error') },
-    /** Lines since it was asked last. */
+    /** Log lines since the last call. */
     take: () => lines.splice(0),
   };
 }
@@ -50,7 +50,7 @@ function place(): string {
 const headers = (value: string) =>
   `http_server_config: { headers: { Strict-Transport-Security: "${value}" } }\n`;
 
-test('what is wrong at the start is an error, with its place', () => {
+test('a wrong config at the start is an error, with its place', () => {
   const file = join(place(), 'web.yml');
   writeFileSync(file, 'tls_server: {}\n');
   assert.throws(
@@ -60,7 +60,7 @@ test('what is wrong at the start is an error, with its place', () => {
   assert.throws(() => openWebConfig(join(root, 'nowhere'), logOf().log), UsageError);
 });
 
-test('a change is in force at once; a wrong one is refused once, and the old one stays', () => {
+test('a change is used at once; a wrong one is refused once, and the old one stays', () => {
   const { log, take } = logOf();
   const file = join(place(), 'web.yml');
   writeFileSync(file, headers('max-age=1'));
@@ -98,7 +98,7 @@ test('a change within the same tick of the clock, of the same length, is seen to
   const { log } = logOf();
   const file = join(place(), 'web.yml');
   writeFileSync(file, headers('max-age=1'));
-  // Before Linux 6.13 the times of files advance with the scheduler's tick: as if nothing had happened.
+  // Before Linux 6.13 the times of files advance with the scheduler's tick, so the file seems unchanged.
   const same = statSync(file, { bigint: true });
   const web = openWebConfig(file, log, { lookEveryMs: 0, stat: () => same });
   for (let i = 0; i < 20; i++) {
@@ -108,7 +108,7 @@ test('a change within the same tick of the clock, of the same length, is seen to
   }
 });
 
-test('files that have been quiet for a while are looked at, but not read', () => {
+test('files that have been quiet for a while are checked, but not read', () => {
   const { log } = logOf();
   const file = join(place(), 'web.yml');
   const real = () => statSync(file, { bigint: true });
@@ -122,7 +122,7 @@ test('files that have been quiet for a while are looked at, but not read', () =>
   assert.equal(web.current().headers[0][1], 'max-age=2');
 });
 
-test('looks come no more often than they should', async () => {
+test('checks are no more frequent than they should be', async () => {
   const { log } = logOf();
   const file = join(place(), 'web.yml');
   writeFileSync(file, headers('max-age=1'));
@@ -134,7 +134,7 @@ test('looks come no more often than they should', async () => {
   assert.equal(often.current().headers[0][1], 'max-age=2');
 });
 
-test('a certificate that is renewed is taken up; half of a pair is not', () => {
+test('a renewed certificate is used; half of a pair is not', () => {
   const { log, take } = logOf();
   const directory = place();
   const [cert, key, file] = ['tls.crt', 'tls.key', 'web.yml'].map((name) => join(directory, name));
@@ -159,7 +159,7 @@ test('a certificate that is renewed is taken up; half of a pair is not', () => {
   );
 });
 
-test('a Secret that Kubernetes renews by pointing a link elsewhere is taken up', () => {
+test('a Secret that Kubernetes renews by changing a link is used', () => {
   const { log } = logOf();
   const directory = place();
   const old = new Date(2020, 0, 1);
@@ -213,12 +213,12 @@ test('a file that has lost its users or its TLS does not open the port', () => {
     assert.ok(intact());
     take();
   }
-  // After a restart the file is what it says.
+  // After a restart the file decides.
   writeFileSync(file, '');
   assert.equal(openWebConfig(file, log).current().users.size, 0);
 });
 
-test('a policy for certificates of clients does not become weaker by itself', () => {
+test('a policy for client certificates does not become weaker by itself', () => {
   const { log, take } = logOf();
   const directory = place();
   const file = join(directory, 'web.yml');

@@ -36,7 +36,7 @@ function read(yaml: string) {
   return readWebConfig(file);
 }
 
-/** What is wrong, without the directory. */
+/** The errors, without the directory. */
 function problems(yaml: string): string[] {
   try {
     read(yaml);
@@ -50,7 +50,7 @@ function problems(yaml: string): string[] {
 const inline = (key: string, name: string) =>
   `  ${key}: |\n${readFileSync(join(FIXTURES, name), 'utf8').replace(/^(?=.)/gm, '    ')}`;
 
-test('nothing said is plain HTTP for everybody', () => {
+test('an empty config is plain HTTP for everybody', () => {
   const open = { tls: undefined, headers: [], users: new Map(), rate: undefined };
   for (const yaml of [
     '',
@@ -64,7 +64,7 @@ test('nothing said is plain HTTP for everybody', () => {
   }
 });
 
-test('everything said', () => {
+test('a config with every key', () => {
   const { tls, headers, users, rate } = read(`
 tls_server_config:
 ${PAIR}  client_ca_file: tls/ca.crt
@@ -139,13 +139,13 @@ test('the policies for clients have the names that Go gives them', () => {
   assert.deepEqual(policy('RequireAndVerifyClientCert'), { ...none, require: true, verify: true });
 });
 
-test('unless told otherwise only suites with fresh keys and sealed records; older ones for older TLS', () => {
+test('by default only suites with fresh keys and authenticated records; older ones for older TLS', () => {
   const suites = (more: string) => read(`tls_server_config:\n${PAIR}${more}`).tls?.context.ciphers ?? '';
   assert.doesNotMatch(suites(''), /(^|:)AES|-SHA(:|$)|SECLEVEL/);
   assert.match(suites('  min_version: TLS11\n'), /ECDHE-RSA-AES128-SHA:.*@SECLEVEL=0$/);
 });
 
-test('each mistake is told with its place, and what would be right', () => {
+test('each mistake is reported with its place, and what would be right', () => {
   assert.deepEqual(
     problems(`tls_server_config:
   certfile: x
@@ -176,7 +176,7 @@ basic_auth_user: {}
   );
 });
 
-test('what would leave the server open, or closed to everybody, is refused', () => {
+test('a config that would leave the server open, or closed to everybody, is refused', () => {
   const of = (more: string) => problems(`tls_server_config:\n${PAIR}${more}`);
   const wrong: [yaml: string, ...problems: RegExp[]][] = [
     ['tls_server_config: false\n', /^web.yml:1:20: tls_server_config: false is not a map of keys/],
@@ -230,7 +230,7 @@ test('what would leave the server open, or closed to everybody, is refused', () 
   assert.match(of('  min_version: TLS13\n  max_version: TLS12\n')[0], /TLS13 is above max_version/);
 });
 
-test('certificates and keys are tried, and what is wrong is told at the key that names them', () => {
+test('certificates and keys are tried, and errors are reported at the key that names them', () => {
   const cases: [cert: string, key: string, ...problems: RegExp[]][] = [
     ['nowhere', 'server.key', /^web.yml:2:14: tls_server_config.cert_file: cannot read tls\/nowhere: ENOENT/],
     ['server.crt', 'nowhere', /^web.yml:3:13: tls_server_config.key_file: cannot read tls\/nowhere: ENOENT/],
@@ -251,7 +251,7 @@ test('certificates and keys are tried, and what is wrong is told at the key that
   assert.match(both.join('\n'), /^web.yml:2:14: tls_server_config.cert_file: cert is given too/);
 });
 
-test('neither passwords nor keys come up in what is said', () => {
+test('no message contains passwords or keys', () => {
   const key = readFileSync(join(FIXTURES, 'server2.key'), 'utf8');
   const said = [
     ...problems('basic_auth_users: { alice: hunter2, bob: 123456 }\n'),
@@ -265,7 +265,7 @@ test('neither passwords nor keys come up in what is said', () => {
   assert.ok(!said.join('\n').includes(key.split('\n')[1].slice(0, 12)));
 });
 
-test('it is told which files were read, so that they can be watched', () => {
+test('the files that were read are reported, so that they can be watched', () => {
   const files: string[] = [];
   const file = join(directory, 'web.yml');
   writeFileSync(file, `tls_server_config:\n${PAIR.replace('server.key', 'nowhere')}`);

@@ -1,4 +1,6 @@
-/** An answer is whole or an error, however many clients ask for a large one, and however slowly some of them take it. */
+/**
+ * An answer is whole or an error, however many clients ask for a large one, and however slowly some of them read it.
+ */
 import assert from 'node:assert/strict';
 import type { RequestListener } from 'node:http';
 import { connect } from 'node:net';
@@ -33,12 +35,12 @@ const deps: HttpDeps = {
 
 interface Got {
   status: number;
-  /** Bytes that `Content-Length` promises, and that came. */
+  /** Bytes that `Content-Length` promises, and bytes that came. */
   promised: number;
   came: number;
 }
 
-/** Asks on a new connection; pauses after each piece that comes. Resolves once the connection has ended, in whatever way. */
+/** Asks on a new connection and pauses after each piece. Resolves once the connection has ended in any way. */
 function get(port: number, pauseMs = 0): Promise<Got> {
   return new Promise((resolve) => {
     const pieces: Buffer[] = [];
@@ -65,11 +67,11 @@ function get(port: number, pauseMs = 0): Promise<Got> {
 
 interface Served {
   port: number;
-  /** Answers that were made. */
+  /** The number of computed answers. */
   made(): number;
 }
 
-/** Makes no answer before so many have asked. */
+/** Delays the answer until this many have asked. */
 async function serve(t: TestContext, { maxRequests = 40, askers = 1 } = {}): Promise<Served> {
   const { promise: allAsked, resolve } = Promise.withResolvers<void>();
   let asked = 0;
@@ -103,7 +105,7 @@ test('50 clients of an answer of 11 MB: each gets all of it or an error', async 
   assert.ok(statuses.includes(200));
 });
 
-test('50 clients that ask while it is being made each get all of it: they share it', async (t) => {
+test('50 clients that ask during a computation each get all of it, because they share it', async (t) => {
   const { port, made } = await serve(t, { maxRequests: 0, askers: 50 });
   const got = await Promise.all(Array.from({ length: 50 }, () => get(port)));
   got.forEach(whole);
@@ -111,7 +113,7 @@ test('50 clients that ask while it is being made each get all of it: they share 
   assert.equal(made(), 2, 'one for the first, one for all that asked meanwhile');
 });
 
-test('clients that come one after the other and take it at a decent rate are not cut for each other', async (t) => {
+test('clients that come one after the other and read at a decent rate are not cut off for each other', async (t) => {
   const { port } = await serve(t);
   const asked: Promise<Got>[] = [];
   for (let i = 0; i < 12; i++) {

@@ -52,7 +52,7 @@ describe('grid', () => {
     );
   });
 
-  test('a value lies in the bucket whose bounds enclose it, upper bound inclusive', () => {
+  test('a value is in the bucket whose bounds enclose it, upper bound inclusive', () => {
     fc.assert(
       fc.property(anyNs, (ns) => {
         const f = fineBucket(grid, ns);
@@ -115,7 +115,7 @@ describe('histogram family', () => {
             const s = v / 1e9;
             return v > 0 && s > 2 ** ((index - 1) / 8) && s <= 2 ** (index / 8);
           });
-          // Beyond 97 days everything is in the last bucket.
+          // Above 97 days everything is in the last bucket.
           if (index < 23 * 8) assert.equal(count, inside.length, `bucket ${index}`);
         }
         assert.equal(data.counts[slot], values.length);
@@ -127,7 +127,7 @@ describe('histogram family', () => {
     );
   });
 
-  test('past max_series new values share "other"; admitted ones keep their place', () => {
+  test('above max_series new values share "other"; existing ones keep their place', () => {
     const family = new HistogramFamily(spec);
     const slots = ['a', 'b', 'c', 'd', 'e', 'a'].map((value) => family.slot([value]));
     assert.equal(slots[3], slots[4]);
@@ -136,7 +136,7 @@ describe('histogram family', () => {
     assert.equal(family.table.overflows, 2);
   });
 
-  test('a released series starts anew, and its place is free', () => {
+  test('a released series starts again, and its place is free', () => {
     const family = new HistogramFamily(spec);
     const [a] = ['a', 'b', 'c'].map((value) => family.slot([value]));
     family.record(a, 1000);
@@ -150,7 +150,7 @@ describe('histogram family', () => {
     assert.equal(family.snapshot(0).histogram?.counts[d], 0);
   });
 
-  test('snapshots send the label values of new series alone', () => {
+  test('snapshots only send the label values of new series', () => {
     const family = new HistogramFamily(spec);
     family.slot(['a']);
     assert.deepEqual(family.snapshot(0).labelValues, ['a']);

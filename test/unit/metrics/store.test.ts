@@ -16,7 +16,7 @@ function series(family: FamilySnapshot | undefined): Record<string, number> {
 const find = (store: MetricStore, name: string) =>
   store.snapshot().families.find((f) => f.spec.name === name);
 
-test('a maximum is seen by every reader for the whole window, then is absent', () => {
+test('every reader sees a maximum for the whole window; then it is absent', () => {
   const store = new MetricStore();
   const max = store.maxGauge({ name: 'm_seconds', help: '', labels: ['cpu'], divisor: 1e9, windowMs: 8000 });
   const slot = max.slot(['0']);
@@ -34,7 +34,7 @@ test('a maximum is seen by every reader for the whole window, then is absent', (
   assert.deepEqual(series(find(store, 'm_seconds')), { 0: Number.NaN });
 });
 
-test('series and overflows are told by metric', () => {
+test('series and overflows are reported by metric', () => {
   const store = new MetricStore();
   const counter = store.counter({
     name: 'c_total',
@@ -56,7 +56,7 @@ test('series and overflows are told by metric', () => {
   assert.equal(series(find(store, 'ftrace_exporter_series_overflow_total')).c_total, 4);
 });
 
-test('a value that is called "other" by itself takes no place of others', () => {
+test('a label value that is itself "other" takes no place from others', () => {
   const store = new MetricStore();
   const counter = store.counter({ name: 'c_total', help: '', labels: ['x'], open: ['x'], maxSeries: 1 });
   counter.slot(['other']);
@@ -64,7 +64,7 @@ test('a value that is called "other" by itself takes no place of others', () => 
   assert.equal(counter.table.overflows, 0);
 });
 
-test('one name cannot be two kinds', () => {
+test('one name cannot have two kinds', () => {
   const store = new MetricStore();
   store.counter({ name: 'c_total', help: '' });
   assert.throws(() => store.gauge({ name: 'c_total', help: '' }), /declared twice/);

@@ -32,7 +32,7 @@ function disk(options: Record<string, unknown> = {}, machine: Machine = {}) {
   };
 }
 
-test('a write as 6.1 tells it: queued, got a request, plugged, unplugged, inserted, issued, completed', () => {
+test('a write as 6.1 reports it: queued, got a request, plugged, unplugged, inserted, issued, completed', () => {
   const d = disk();
   d.line(100, 'Q', 'WS', 8, 8);
   d.line(110, 'G', 'WS', 8, 8);
@@ -52,7 +52,7 @@ test('a write as 6.1 tells it: queued, got a request, plugged, unplugged, insert
   assert.deepEqual(d.unmatched, {});
 });
 
-test('what 6.12 told of nine buffered writes and a flush, of direct writes and of reads', () => {
+test('what 6.12 reported about nine buffered writes and a flush, direct writes and reads', () => {
   const d = disk();
   const text = readFileSync(new URL('../../fixtures/tracers-6.12-rt/blk.txt', import.meta.url), 'utf8');
   const line = /\[(\d+)\] \S+ +(\d+)\.(\d{6}): 254,0 +([A-Z]+) +([A-Z]+) (?:(\d+) (?:\+ (\d+) )?)?/;
@@ -82,7 +82,7 @@ test('what 6.12 told of nine buffered writes and a flush, of direct writes and o
     [total('queued', 'write'), total('backmerged', 'write'), total('completed', 'write')],
     [9, 4, 5],
   );
-  // Itself, and what asked for it.
+  // The flush itself, and the request that asked for it.
   assert.deepEqual(
     [total('queued', 'flush'), total('issued', 'flush'), total('completed', 'flush')],
     [1, 1, 2],
@@ -91,7 +91,7 @@ test('what 6.12 told of nine buffered writes and a flush, of direct writes and o
   assert.deepEqual(d.unmatched, {});
 });
 
-test('every action has its word', () => {
+test('every action has its name', () => {
   const d = disk();
   const words = [
     ['M', 'backmerged'],
@@ -123,7 +123,7 @@ test('a bio merged into another has no completion of its own', () => {
   d.line(300, 'C', 'R', 0, 16);
   assert.deepEqual(d.fromQueue('read'), { count: 1, sum: 200 });
   assert.deepEqual(d.fromIssue('read'), { count: 1, sum: 100 });
-  // Nothing is left of the merged one: another at its place is on its own.
+  // Nothing is left of the merged one: another in its place is separate.
   d.line(400, 'Q', 'R', 8, 8);
   d.line(500, 'C', 'R', 8, 8);
   assert.deepEqual(d.fromQueue('read'), { count: 2, sum: 300 });
@@ -153,7 +153,7 @@ test('a completion in parts is one, timed to its last', () => {
   assert.deepEqual(d.fromIssue('read'), { count: 1, sum: 200 });
 });
 
-test('what is put back is issued again', () => {
+test('a request that is put back is issued again', () => {
   const d = disk();
   d.line(100, 'Q', 'W', 0, 8);
   d.line(200, 'D', 'W', 0, 8);
@@ -164,7 +164,7 @@ test('what is put back is issued again', () => {
   assert.deepEqual(d.fromQueue('write'), { count: 1, sum: 200 });
 });
 
-test('a part split off has an issue but was not queued; a device without requests the other way round', () => {
+test('a part split off is issued but was not queued; without requests it is the other way round', () => {
   const d = disk();
   d.line(200, 'D', 'R', 64, 8);
   d.line(300, 'C', 'R', 64, 8);
@@ -205,7 +205,7 @@ test('commands for the device itself are counted, not timed', () => {
   assert.deepEqual(d.unmatched, {});
 });
 
-test('a loss on any CPU voids what began before its end', () => {
+test('a loss on any CPU discards what began before its end', () => {
   const d = disk();
   d.line(100, 'Q', 'R', 0, 8);
   d.line(110, 'D', 'R', 0, 8);
@@ -219,7 +219,7 @@ test('a loss on any CPU voids what began before its end', () => {
   assert.deepEqual(d.fromIssue('read'), { count: 1, sum: 100 });
 });
 
-test('negative times are not recorded; what never completes ages out', () => {
+test('negative times are not recorded; what never completes expires', () => {
   const d = disk();
   d.line(500, 'Q', 'R', 0, 8);
   d.line(500, 'D', 'R', 0, 8);
@@ -231,7 +231,7 @@ test('negative times are not recorded; what never completes ages out', () => {
   assert.deepEqual(d.unmatched, { late: 2, evicted: 1 });
 });
 
-test('devices that are not asked for are left out, and max_series holds', () => {
+test('devices that the config excludes are left out, and max_series holds', () => {
   const d = disk({ devices: ['disk3'] });
   d.line(1, 'Q', 'R', 0, 8, { dev: (254 << 20) | 4 });
   assert.equal(d.actions('queued', 'read', '0', 'disk4'), undefined);
@@ -254,7 +254,7 @@ test('a device that is gone takes its series along', () => {
   assert.equal(d.actions('queued', 'read'), 1);
 });
 
-test('what is asked of the tracer', () => {
+test('the request to the tracer', () => {
   const request = blk.tracer?.(blk.schema(schemaKit).parse({ devices: ['vd?'] }));
   assert.equal(request?.where, 'top');
   assert.equal(request?.reads, 'text');

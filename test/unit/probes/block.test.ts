@@ -56,14 +56,14 @@ test('without an insert there is no time in the queue', () => {
   assert.deepEqual(d.unmatched, {});
 });
 
-test('a flush is issued at sector 0 and completes at 2^64-1; what asked for it completes with 0 sectors', () => {
+test('a flush is issued at sector 0 and completes at 2^64-1; the request that asked for it completes with 0 sectors', () => {
   const d = disk();
   d.issue(1000, 'FF', 0, 0);
   d.complete(1700, 'FF', NO_SECTOR, 0);
   d.complete(1701, 'WFS', 0, 0);
   d.complete(1702, 'FWS', NO_SECTOR, 0);
   assert.deepEqual(d.device('flush'), { count: 1, sum: 700 });
-  // Nor does the sector matter otherwise: a flush has none.
+  // The sector does not matter otherwise either: a flush has none.
   d.issue(2000, 'FF', 4096, 0);
   d.complete(2100, 'FF', NO_SECTOR, 0);
   assert.deepEqual(d.device('flush'), { count: 2, sum: 800 });
@@ -201,13 +201,13 @@ test('a request merged into another is gone', () => {
   assert.deepEqual(d.unmatched, {});
 });
 
-test('a kernel without block_rq_merge will do', () => {
+test('works with a kernel without block_rq_merge', () => {
   const events = ['insert', 'issue', 'complete', 'requeue'].map((name) => `block:block_rq_${name}`);
   const d = disk({}, { events });
   assert.deepEqual(Object.keys(d.probe.handlers).sort(), events.sort());
 });
 
-test('an insert whose issue never comes ages out, an issue much later', () => {
+test('an insert whose issue never comes expires, and so does an issue, much later', () => {
   const d = disk();
   d.insert(1e9, 'W', 64, 8);
   d.issue(1e9, 'R', 512, 8);
@@ -221,7 +221,7 @@ test('an insert whose issue never comes ages out, an issue much later', () => {
   assert.deepEqual(d.unmatched, { evicted: 3 });
 });
 
-test('more requests in flight than there is room for push out the oldest', () => {
+test('more requests in flight than there is room for displace the oldest', () => {
   const d = disk();
   for (let i = 0; i < 16385; i++) d.issue(1000 + i, 'R', 8 * i, 8);
   d.complete(20000, 'R', 8 * 16384, 8);
@@ -231,7 +231,7 @@ test('more requests in flight than there is room for push out the oldest', () =>
   assert.deepEqual(d.unmatched, { evicted: 1, no_start: 1 });
 });
 
-test('a loss on any CPU voids what began before its end; bytes count all the same', () => {
+test('a loss on any CPU discards what began before its end; bytes still count', () => {
   const d = disk();
   d.issue(1000, 'R', 64, 8);
   d.insert(1000, 'W', 64, 8);
@@ -246,7 +246,7 @@ test('a loss on any CPU voids what began before its end; bytes count all the sam
   assert.deepEqual(d.unmatched, { lost: 2 });
 });
 
-test('what a loss left behind does not pair with a later request', () => {
+test('what a loss left does not pair with a later request', () => {
   const d = disk();
   d.issue(1000, 'R', 64, 8);
   d.probe.onLoss?.(0, 2000);
@@ -288,7 +288,7 @@ test('errors are counted', () => {
   assert.deepEqual(d.device('read'), { count: 1, sum: 1000 });
 });
 
-test('devices are apart, those not asked for and requests of no disk are left out', () => {
+test('devices are separate; excluded ones and requests without a disk are left out', () => {
   const d = disk({ devices: ['disk3', 'disk1?'] });
   for (const dev of [DEV, DEV + 1, (254 << 20) | 12, 0]) {
     d.issue(1000, 'R', 64, 8, dev);
@@ -309,7 +309,7 @@ test('sectors above 2^32 and devices with a high major keep their place', () => 
   assert.deepEqual(d.device('read', 'disk5'), { count: 1, sum: 500 });
 });
 
-test('past max_series devices go to other', () => {
+test('above max_series devices go to other', () => {
   const d = disk({ max_series: 4 });
   for (let minor = 1; minor <= 6; minor++) {
     d.issue(1000, 'R', 64, 8, (254 << 20) | minor);
@@ -336,7 +336,7 @@ test('a device that is gone for five minutes takes its series along, and can com
   assert.deepEqual(d.device('read'), { count: 1, sum: 100 }, 'back in time');
   gone.add(DEV);
   for (let s = 0; s < 100; s++) d.probe.sweep?.();
-  assert.deepEqual(d.device('read'), { count: 1, sum: 100 }, 'gone anew, but not for long');
+  assert.deepEqual(d.device('read'), { count: 1, sum: 100 }, 'gone again, but not for long');
   for (let s = 0; s < 205; s++) d.probe.sweep?.();
   assert.equal(d.device('read'), undefined);
   assert.equal(d.bytes('read'), undefined);
@@ -360,7 +360,7 @@ test('a number that is given to another device gets its name', () => {
   assert.deepEqual(d.device('read', 'nvme1n1'), { count: 1, sum: 300 });
 });
 
-test("our own requests count like any: the numbers are the disk's", () => {
+test("our own requests count like any other: the numbers are the disk's", () => {
   const d = disk({ per_cpu: true }, { self: [1] });
   d.issue(1000, 'R', 64, 8);
   d.complete(1100, 'R', 64, 8);
@@ -368,7 +368,7 @@ test("our own requests count like any: the numbers are the disk's", () => {
   assert.equal(d.ignored(), 0);
 });
 
-test('what is told of a request that was put back and completed in parts', () => {
+test('what the sink gets of a request that was put back and completed in parts', () => {
   const told: BlockRequest[] = [];
   const d = disk({}, { intervals: { block: { ended: (request) => void told.push({ ...request }) } } });
   const feed = (event: string, ts: number, cpu: number, more: Record<string, number>) =>
@@ -413,7 +413,7 @@ test('what is told of a request that was put back and completed in parts', () =>
   ]);
 });
 
-test('with completions alone there are bytes and errors', () => {
+test('with only completions there are bytes and errors', () => {
   const d = disk({}, { events: ['block:block_rq_complete'] });
   d.complete(1000, 'R', 64, 8, DEV, -5);
   assert.equal(d.bytes('read'), 4096);

@@ -19,7 +19,7 @@ import { fakeHost, knownEvents } from './records.ts';
 const FIXTURES = new URL('../../fixtures/', import.meta.url);
 const CPUS = [0, 1];
 
-/** Lines of the kernel's text, without its headings and what it says of losses. */
+/** Lines of the kernel's text, without headings and lines about losses. */
 export function dumpedText(kernel: string, tracer: string): string[] {
   const text = readFileSync(new URL(`tracers-${kernel}/${tracer}.txt`, FIXTURES), 'utf8');
   return text.split('\n').filter((line) => line !== '' && !line.startsWith('#') && !line.startsWith('CPU:'));
@@ -27,11 +27,11 @@ export function dumpedText(kernel: string, tracer: string): string[] {
 
 export interface Replayed {
   store: MetricStore;
-  /** Events of a CPU, those nobody handles included. */
+  /** Events of a CPU, including those without a handler. */
   events(cpu: number): number;
 }
 
-/** Feeds a probe with the dumped pages of its tracer; `watch` sees the records before it. */
+/** Feeds a probe with the dumped pages of its tracer; `watch` sees the records first. */
 export function replayDump<O extends CommonOptions>(
   kernel: string,
   tracer: string,
@@ -76,7 +76,7 @@ export function replayDump<O extends CommonOptions>(
   );
   const merger = new Merger(LAYOUT_4K, {
     dispatcher: plan.dispatcher,
-    // What was lost before the first page is neither in the pages nor in the text.
+    // Events lost before the first page are neither in the pages nor in the text.
     onLoss: plan.onLoss,
     onError: (cpu, error, cause) => assert.fail(`CPU ${cpu}: ${error} ${cause ?? ''}`),
   });

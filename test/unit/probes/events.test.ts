@@ -20,7 +20,7 @@ test('named events are counted by CPU, and start at 0', () => {
   assert.equal(Object.keys(e.probe.handlers).length, 4);
 });
 
-test('our own events are left out, but not interrupts on top of our threads', () => {
+test("the agent's own events are left out, but not interrupts on top of its threads", () => {
   const e = run(events, { count: [EXEC] }, { self: [900] });
   e.feed(EXEC, { ts: 1, by: 900, flags: 0x01 });
   for (const flags of [0x08, 0x10, 0x40]) e.feed(EXEC, { ts: 2, by: 900, flags });
@@ -29,14 +29,14 @@ test('our own events are left out, but not interrupts on top of our threads', ()
   assert.equal(e.ignored(), 1);
 });
 
-test('many events are shown when they happen', () => {
+test('with many events, series appear when their event happens', () => {
   const e = run(events, { count: ['*:*'] });
   assert.equal(e.value(COUNT, EXEC, '0'), undefined);
   e.feed(EXEC, { ts: 1 });
   assert.equal(e.value(COUNT, EXEC, '0'), 1);
 });
 
-test('past max_series events go to other', () => {
+test('above max_series events go to other', () => {
   const e = run(events, { count: ['sched:*'], max_series: 1 });
   e.feed(EXEC, { ts: 1 });
   e.feed('sched:sched_waking', { ts: 1 });
@@ -44,7 +44,7 @@ test('past max_series events go to other', () => {
   assert.notEqual(e.value(COUNT, 'other', '0'), undefined);
 });
 
-test('to be on, it has to be told what to count', () => {
+test('it needs a list of what to count', () => {
   assert.deepEqual(events.schema(schemaKit).parse({}).count, []);
   const result = events.schema(schemaKit).safeParse({ enabled: true });
   assert.equal(result.success, false);

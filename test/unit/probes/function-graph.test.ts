@@ -58,20 +58,20 @@ test('the layouts differ, so the tests above prove something', () => {
   assert.deepEqual(offsets, [28, 28, 24, 24]);
 });
 
-test('overrun is a count of the task since it was first traced: what is new in it counts', () => {
+test("overrun counts a task's losses since it was first traced: only the growth counts", () => {
   const g = graph();
   for (const overrun of [0, 3, 3, 5]) g.exit(10, 20, { by: 7, overrun });
   g.exit(10, 20, { by: 8, overrun: 4 });
   assert.equal(g.unmatched.too_deep, 9);
-  // The number now belongs to another task, which begins at 0.
+  // The number now belongs to another task, which starts at 0.
   g.exit(10, 20, { by: 7, overrun: 1 });
   assert.equal(g.unmatched.too_deep, 10);
-  // Garbage does not take forever.
+  // A nonsensical value does not take forever.
   g.exit(10, 20, { by: 9, overrun: 0xffffffff });
   assert.equal(g.unmatched.too_deep, 10 + 0xffffffff);
 });
 
-test('idle tasks of several CPUs have a count of their own each', () => {
+test('idle tasks of several CPUs have separate counts', () => {
   const g = graph();
   for (let i = 0; i < 10; i++)
     for (const [cpu, overrun] of [
@@ -113,7 +113,7 @@ test('without per_cpu the CPUs share a series', () => {
   assert.deepEqual(g.durations(DURATION, 'f91a36564'), { count: 2, sum: 30 });
 });
 
-test('functions past max_series share other; unknown ones have a series of their own', () => {
+test('functions above max_series share other; unknown ones have their own series', () => {
   const g = graph({ max_series: 1 });
   g.exit(0, 1);
   g.exit(0, 2, { func: 0xffffffff91a36664n });
@@ -124,7 +124,7 @@ test('functions past max_series share other; unknown ones have a series of their
   assert.equal(g.value('ftrace_exporter_series_overflow_total', DURATION), 1);
 });
 
-test('what our threads call is left out, but not in interrupts on top of them', () => {
+test("calls by the agent's threads are left out, but not in interrupts on top of them", () => {
   const g = graph({}, { self: [900] });
   g.exit(0, 1, { by: 900, overrun: 2 });
   g.exit(0, 1, { by: 900, flags: 0x08 });
@@ -144,7 +144,7 @@ test('names that come later are seen after a sweep', () => {
   assert.deepEqual(g.of('late'), { count: 1, sum: 1 });
 });
 
-test('what is asked of the tracer', () => {
+test('the request to the tracer', () => {
   const schema = functionGraph.schema(schemaKit);
   assert.equal(schema.parse({}).max_depth, 1);
   assert.equal(schema.safeParse({ enabled: true }).success, false);

@@ -6,7 +6,7 @@ import { FunctionRows, OTHER_ROW, UNKNOWN_ROW } from '../../../src/probes/tables
 
 const HIGH = 0xffffffff | 0;
 
-/** Names that can be changed, and how often they were asked for. */
+/** Names that can be changed, and the number of lookups. */
 function names(of: (low: number, high: number) => string | undefined) {
   const functions = { of, generation: 1, asked: 0 };
   const asNames: FunctionNames & typeof functions = Object.assign(functions, {
@@ -30,7 +30,7 @@ test('an address is looked up once; both of its words count', () => {
   assert.equal(rows.row(0, 0), rows.row(0, 0));
 });
 
-test('functions of one name share a row; what has no name is unknown', () => {
+test('functions of the same name share a row; what has no name is unknown', () => {
   const rows = new FunctionRows(
     names((low) => (low < 100 ? 'same' : undefined)),
     1,
@@ -41,7 +41,7 @@ test('functions of one name share a row; what has no name is unknown', () => {
   assert.equal(rows.names[UNKNOWN_ROW], 'unknown');
 });
 
-test('past the limit functions share a row, and each is told once', () => {
+test('above the limit functions share a row, and each is reported once', () => {
   let refused = 0;
   const rows = new FunctionRows(
     names((low) => `f${low}`),
@@ -82,7 +82,7 @@ test('tens of thousands of addresses keep their rows', () => {
     1e6,
     () => {},
   );
-  // Few low words: addresses that differ in the high one alone meet in the table.
+  // Few low words: addresses that differ only in the high one meet in the table.
   const word = fc.oneof(fc.integer({ min: 0, max: 3 }), fc.integer());
   const addresses = fc.array(fc.tuple(word, fc.integer()), { minLength: 1, maxLength: 3000 });
   fc.assert(

@@ -43,7 +43,7 @@ for (const kernel of TRACER_KERNELS) {
   });
 }
 
-test('addresses without a name are counted as unknown, and take no place of max_series', () => {
+test('addresses without a name count as unknown, and take no place of max_series', () => {
   const f = calls({ max_series: 1 });
   f.feed(EVENT, { ts: 1, ip: 0xdeadn });
   f.feed(EVENT, { ts: 1, ip: READ });
@@ -55,7 +55,7 @@ test('addresses without a name are counted as unknown, and take no place of max_
   assert.equal(f.value('ftrace_exporter_series_overflow_total', CALLS), 1);
 });
 
-test('what our threads call is left out, but not in interrupts on top of them', () => {
+test("calls by the agent's threads are left out, but not in interrupts on top of them", () => {
   const f = calls({}, { self: [900] });
   f.feed(EVENT, { ts: 1, ip: READ, by: 900, flags: 0x01 });
   for (const flags of [0x08, 0x10, 0x40]) f.feed(EVENT, { ts: 1, ip: READ, by: 900, flags });
@@ -118,7 +118,7 @@ test('the whole kernel is traced only when the config says so', () => {
   }
 });
 
-test('what is asked of the tracer', () => {
+test('the request to the tracer', () => {
   const options = functionCalls
     .schema(schemaKit)
     .parse({ functions: ['vfs_*'], notrace: ['vfs_get*'], pids: [42] });

@@ -44,7 +44,7 @@ test('numbers of devices stay', () => {
   }
 });
 
-test('names are known again by their bytes, on the same line and on others', () => {
+test('names are recognized by their bytes, on the same line and on others', () => {
   const names = new HandlerNames();
   const bytes = Buffer.from('..nvme0q1.nvme0q12.nvme1q1');
   const at = (irq: number, start: number, end: number) =>
@@ -62,7 +62,7 @@ test('names are known again by their bytes, on the same line and on others', () 
   assert.deepEqual(names.names, ['nvme0q*', 'nvme1q*']);
 });
 
-test('names without end share one row', () => {
+test('an endless number of names shares one row', () => {
   const names = new HandlerNames();
   for (let i = 0; i < 5000; i++) names.row(`device${i}x`);
   assert.ok(names.names.length <= 4097);

@@ -20,7 +20,7 @@ for (const kernel of TRACER_KERNELS) {
   });
 }
 
-test('the config, and what is asked of the tracer', () => {
+test('the config, and the request to the tracer', () => {
   const schema = hwlat.schema(schemaKit);
   assert.match(schema.safeParse({ enabled: true }).error?.issues[0].message ?? '', /interrupts are off/);
   assert.deepEqual(schema.safeParse({ width: '1s' }).error?.issues[0].path, ['width']);

@@ -67,7 +67,7 @@ test('an exit that never came does not hide the next one', () => {
   assert.deepEqual(s.unmatched, { no_end: 1, no_start: 2 });
 });
 
-test('deeper than any kernel nests, the lowest goes', () => {
+test('deeper than any kernel nests, the lowest is dropped', () => {
   const s = interrupts();
   for (let i = 0; i < 9; i++) s.entry(1000 + i, i, `line${i}x`);
   for (let i = 8; i >= 0; i--) s.exit(2000, i);
@@ -75,7 +75,7 @@ test('deeper than any kernel nests, the lowest goes', () => {
   assert.deepEqual(s.unmatched, { evicted: 1, no_start: 1 });
 });
 
-test('a loss clears its CPU alone', () => {
+test('a loss only clears its CPU', () => {
   const s = interrupts();
   s.entry(1000, 30, 'disk', 0);
   s.entry(1000, 31, 'net', 1);
@@ -99,7 +99,7 @@ test('a negative run is never recorded', () => {
   assert.deepEqual(s.unmatched, { late: 1 });
 });
 
-test('vectors are counted on demand, under their own names', () => {
+test('vectors are counted on request, under their own names', () => {
   const h = run(irq, { irq_vectors: true });
   h.feed('irq_vectors:local_timer_entry', { ts: 1000, vector: 236 });
   h.feed('irq:irq_handler_entry', { ts: 1100, irq: 1, name: 'disk' });
@@ -108,7 +108,7 @@ test('vectors are counted on demand, under their own names', () => {
   assert.deepEqual(h.durations(DURATION, 'local_timer'), { count: 1, sum: 500 });
   assert.deepEqual(h.durations(DURATION, 'disk'), { count: 1, sum: 100 });
   assert.equal('irq_vectors:local_timer_entry' in run(irq).probe.handlers, false);
-  // A kernel with half a pair, or none, gives the devices alone.
+  // A kernel with half a pair, or none, only gives the devices.
   const events = ['irq:irq_handler_entry', 'irq:irq_handler_exit', 'irq_vectors:local_timer_entry'];
   assert.deepEqual(
     Object.keys(run(irq, { irq_vectors: true }, { events }).probe.handlers),
@@ -116,7 +116,7 @@ test('vectors are counted on demand, under their own names', () => {
   );
 });
 
-test('past max_series handlers go to other, 32 by default', () => {
+test('above max_series handlers go to other, 32 by default', () => {
   const s = interrupts();
   for (let i = 0; i < 40; i++) {
     s.entry(1000, i, `device${i}x`);
@@ -126,7 +126,7 @@ test('past max_series handlers go to other, 32 by default', () => {
   assert.deepEqual(s.duration('other'), { count: 8, sum: 80 });
 });
 
-test('our own threads can be interrupted like any', () => {
+test("the agent's own threads can be interrupted like any other", () => {
   const s = interrupts({ per_cpu: true }, { self: [1] });
   s.entry(1000, 30, 'disk', 1);
   s.exit(1100, 30, 1);
@@ -134,7 +134,7 @@ test('our own threads can be interrupted like any', () => {
   assert.equal(s.ignored(), 0);
 });
 
-test('a start from before an interruption that is read after it was announced has no run', () => {
+test('a start from before an interruption that is read after the announcement has no run', () => {
   const s = interrupts();
   s.probe.onLoss?.(0, 2000);
   s.entry(1000, 30, 'disk');
@@ -145,7 +145,7 @@ test('a start from before an interruption that is read after it was announced ha
   assert.deepEqual(s.unmatched, { lost: 1 });
 });
 
-test('without exits handlers are counted, and nothing is said of their time', () => {
+test('without exits handlers are counted, but have no durations', () => {
   const s = interrupts({}, { events: ['irq:irq_handler_entry'] });
   for (let i = 0; i < 100; i++) s.entry(1000 + i, 1, 'disk');
   assert.equal(s.value('ftrace_irqs_total', '0'), 100);

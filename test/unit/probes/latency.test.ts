@@ -24,7 +24,7 @@ for (const tracer of LATENCY_TRACERS) {
     assert.ok(Number.isNaN(l.value(MAX, tracer)));
   });
 
-  test(`${tracer}: functions are traced only when asked for`, () => {
+  test(`${tracer}: functions are traced only on request`, () => {
     const { schema, tracer: request, needs } = latencyProbe(tracer);
     const options = schema(schemaKit).parse({});
     assert.deepEqual(request?.(options), {

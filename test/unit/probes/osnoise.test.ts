@@ -28,7 +28,7 @@ for (const kernel of TRACER_KERNELS.filter((name) => name !== '5.10-rt')) {
     assert.equal(o.value(MAX, '1'), 3_286_000);
   });
 
-  test(`${kernel}: interference is told by source, in nanoseconds`, () => {
+  test(`${kernel}: interference is counted by source, in nanoseconds`, () => {
     const o = noise({}, { kernel });
     o.feed('osnoise:irq_noise', {
       ts: 1,
@@ -42,7 +42,7 @@ for (const kernel of TRACER_KERNELS.filter((name) => name !== '5.10-rt')) {
     o.feed('osnoise:thread_noise', { ts: 1, cpu: 1, comm: 'ktimers/0', duration: 128_992, pid: 15 });
     o.feed('osnoise:nmi_noise', { ts: 1, cpu: 1, duration: 3 });
     o.feed('osnoise:sample_threshold', { ts: 1, cpu: 1, duration: 5500, interference: 0 });
-    // With causes it is their sum, and they have events of their own.
+    // With causes it is their sum, and they have their own events.
     o.feed('osnoise:sample_threshold', { ts: 1, cpu: 1, duration: 795_402, interference: 3 });
     assert.deepEqual(o.by('irq'), { count: 1, sum: 113_232 });
     assert.deepEqual(o.by('softirq'), { count: 1, sum: 10 });
@@ -88,7 +88,7 @@ test('the config', () => {
   assert.equal(schema.safeParse({ cpus: '0', period: '1s', runtime: '1s' }).success, true);
 });
 
-test('what is asked of the tracer', () => {
+test('the request to the tracer', () => {
   const { parse } = osnoise.schema(schemaKit);
   const knobs = (given: object) =>
     osnoise.tracer?.(parse(given)).knobs.map(({ file, value }) => `${file}=${value}`);

@@ -1,6 +1,6 @@
 /**
- * Runs a probe on records made by hand: format texts of a kernel (6.18, where no other is named) and field values in,
- * metrics out. The metric store and the field readers are the real ones.
+ * Runs a probe on records made by hand from a kernel's format texts (6.18 by default) and field values, and returns its
+ * metrics. The metric store and the field readers are the real ones.
  */
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { schemaKit } from '../../../src/config/units.ts';
@@ -23,9 +23,9 @@ import type {
 
 const FIXTURES = new URL('../../fixtures/', import.meta.url);
 const USUAL_KERNEL = '6.18';
-/** Kernels of which there are the format texts of tracers; on 5.10 there is neither osnoise nor timerlat. */
+/** Kernels with format texts of tracers; 5.10 has neither osnoise nor timerlat. */
 export const TRACER_KERNELS = ['5.10-rt', '6.1-rt', '6.12-rt', '7.3-rt'] as const;
-/** Where in the page records lie: not at its start, so that a forgotten offset is seen. */
+/** Where in the page records are: not at its start, so that a forgotten offset shows. */
 const RECORD_AT = 40;
 
 const parsed = new Map<string, EventFormat>();
@@ -34,7 +34,7 @@ function formatFile(event: string, kernel: string): URL {
   return new URL(`formats-${kernel}/${event.replace(':', '/')}`, FIXTURES);
 }
 
-/** Format of an event: of text given for it under its name, else of the kernel's fixture. */
+/** Format of an event: the text given for it, else the kernel's fixture. */
 export function loadFormat(
   event: string,
   kernel = USUAL_KERNEL,
@@ -52,7 +52,7 @@ export function loadFormat(
   return format;
 }
 
-/** All events of which there is a format text. */
+/** All events that have a format text. */
 export function knownEvents(kernel = USUAL_KERNEL): string[] {
   const root = new URL(`formats-${kernel}/`, FIXTURES);
   return readdirSync(root).flatMap((system) =>
@@ -70,7 +70,7 @@ const page = new ArrayBuffer(4096);
 const bytes = new Uint8Array(page);
 const view = new DataView(page);
 
-/** A record of an event. Valid until the next is made. */
+/** A record of an event. It is valid until the next one is made. */
 export function makeRecord(event: string, values: RecordFields, format = loadFormat(event)): EventRecord {
   if (format === undefined) throw new Error(`no format text of ${event}`);
   const { ts, cpu = 0, by = 1, flags = 0, ...fields } = values;
@@ -125,9 +125,9 @@ export interface Machine {
   store?: MetricStore;
   functions?: FunctionNames;
   maxWindowMs?: number;
-  /** Whose format texts: a `formats-*` of the fixtures. */
+  /** Directory of the format texts: a `formats-*` of the fixtures. */
   kernel?: string;
-  /** Format texts by event, in place of the kernel's. */
+  /** Format texts by event that replace the kernel's. */
   formats?: Readonly<Record<string, string>>;
 }
 
@@ -166,11 +166,11 @@ export interface Harness {
   unmatched: Partial<Record<UnmatchedReason, number>>;
   ignored(): number;
   feed(event: string, values: RecordFields): void;
-  /** Value of a counter; undefined when the series does not exist. */
+  /** Value of a counter; undefined if the series does not exist. */
   value(name: string, ...labels: string[]): number | undefined;
-  /** Number and sum in nanoseconds of a histogram; undefined when the series does not exist. */
+  /** Count, and sum in nanoseconds, of a histogram; undefined if the series does not exist. */
   durations(name: string, ...labels: string[]): { count: number; sum: number } | undefined;
-  /** Samples an exposition of the probe's families has. */
+  /** Samples that an exposition of the probe's families has. */
   samples(): number;
 }
 
@@ -189,7 +189,7 @@ export function run<O extends CommonOptions>(
   const store = machine.store ?? new MetricStore();
   const unmatched: Partial<Record<UnmatchedReason, number>> = {};
   let ignored = 0;
-  // What is not declared cannot be read: the decoder checks records for the declared fields only.
+  // A field must be declared to be read, because the decoder only checks records for the declared fields.
   const declared = (event: string, field: string): EventFormat => {
     const need = needs.find((candidate) => candidate.event === event);
     const format = formatOf(event);
@@ -262,7 +262,7 @@ function seriesOf(store: MetricStore, name: string, labels: readonly string[]) {
   return undefined;
 }
 
-/** Samples in an exposition: a histogram has one for each bound, +Inf, sum and count. */
+/** Samples in an exposition: a histogram has one for each bound, and +Inf, sum and count. */
 export function countSamples(store: MetricStore): number {
   let samples = 0;
   for (const family of store.snapshot().families) {

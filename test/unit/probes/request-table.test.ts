@@ -48,7 +48,7 @@ test('behaves like a list of requests', (t) => {
   fc.assert(
     fc.property(fc.array(step, { maxLength: 200, size: 'max' }), (steps) => {
       const table = new RequestTable(8);
-      // In the order in which keys were given, as chains are; `age` is the order of adding.
+      // In the order in which keys were added, as chains are; `age` is that order.
       let model: { key: string; state: number; since: number; age: number }[] = [];
       let clock = 0;
       for (const { what, dev, sector, operation } of steps) {

@@ -48,7 +48,7 @@ test('the catalogue lists every probe once, with the metrics it declares', () =>
     assert.equal(module.schema(schemaKit).parse({}).enabled, module.byDefault, module.name);
     assert.throws(() => module.schema(schemaKit).parse({ nonesuch: 1 }), module.name);
     const options = module.name === 'events' ? { count: ['sched:*'] } : {};
-    // Records of tracers are the lab's, but that of blk, which the kernel has as text alone.
+    // Format texts of tracers are those of the lab, except that of blk, which the kernel only has as text.
     const isTraced = module.tracer !== undefined;
     const { store } = run(
       module,

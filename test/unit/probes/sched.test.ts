@@ -87,7 +87,7 @@ test('the idle task neither waits nor counts as switched out', () => {
   assert.deepEqual(s.unmatched, { no_start: 1 });
 });
 
-test('a wait that began before a loss on any CPU is void, also for a task that moved', () => {
+test('a wait that began before a loss on any CPU is discarded, also for a task that moved', () => {
   const s = scheduler();
   s.wake(1000, 42, 0, 0);
   s.probe.onLoss?.(1, 5000);
@@ -126,7 +126,7 @@ test('from waking, the wait begins with the waker', () => {
   assert.equal(scheduler().probe.handlers['sched:sched_waking'], undefined);
 });
 
-test('our own threads are left out, those they switch to and from are not', () => {
+test("the agent's own threads are left out; those they switch to and from are not", () => {
   const s = scheduler({}, { self: [900] });
   s.wake(1000, 900);
   s.wake(1100, 42);
@@ -149,13 +149,13 @@ test('a pid out of range has no start', () => {
   assert.deepEqual(s.unmatched, { no_start: 1 });
 });
 
-test('CPUs that are online start at 0, those that are only possible do not', () => {
+test('CPUs that are online start at 0; those that are only possible do not', () => {
   const s = scheduler({}, { cpuCount: 8, onlineCpus: [0, 3] });
   assert.equal(s.value(SWITCHES, '3', 'voluntary'), 0);
   assert.equal(s.value(SWITCHES, '1', 'voluntary'), undefined);
   s.wake(1, 42, 7);
   assert.equal(s.value(WAKEUPS, '7'), 1);
-  // A target that no CPU has: counted where it was recorded.
+  // A target CPU that does not exist: counted where it was recorded.
   s.wake(2, 43, 123456, 3);
   s.wake(3, 44, -1, 3);
   assert.equal(s.value(WAKEUPS, '3'), 2);
@@ -169,7 +169,7 @@ test('per_cpu gives the latency the label cpu', () => {
   assert.deepEqual(s.durations(LATENCY, '0'), { count: 0, sum: 0 });
 });
 
-test('with sched_switch alone there are switches and waits of preempted tasks, and no claim about the rest', () => {
+test('with only sched_switch there are switches and waits of preempted tasks, and no claim about the rest', () => {
   const s = scheduler({}, { events: ['sched:sched_switch'] });
   assert.deepEqual(Object.keys(s.probe.handlers), ['sched:sched_switch']);
   s.switch(1000, 0, 42, 0, 43);
@@ -183,7 +183,7 @@ test('with sched_switch alone there are switches and waits of preempted tasks, a
   assert.deepEqual(s.unmatched, { no_start: 1 });
 });
 
-test('with wake-ups alone there are wake-ups', () => {
+test('with only wake-ups there are wake-ups', () => {
   const s = scheduler({ from: 'waking' }, { events: ['sched:sched_wakeup'] });
   s.wake(1000, 42, 1);
   assert.equal(s.value(WAKEUPS, '1'), 1);

@@ -19,7 +19,7 @@ test('a place is resolved once, until its row is forgotten', () => {
   assert.deepEqual(asked, ['5/2', '0/0', '5/2']);
 });
 
-test('a column past the last is not taken for one of the next row', () => {
+test('a column past the last is not mistaken for one of the next row', () => {
   const cache = new SlotCache(2, (row, column) => row * 100 + column);
   assert.equal(cache.at(0, 2), 2);
   assert.equal(cache.at(1, 0), 100);

@@ -21,7 +21,7 @@ function soft(options: Record<string, unknown> = {}, machine: Machine = {}) {
   };
 }
 
-test('raise, entry, exit, under the names the kernel prints', () => {
+test('raise, entry, exit, under the names that the kernel prints', () => {
   const s = soft();
   s.raise(1000, NET_RX, 1);
   s.entry(1500, NET_RX, 1);
@@ -89,7 +89,7 @@ test('an entry while the same run is open: the end is missing', () => {
   assert.equal(s.unmatched.no_end, 1);
 });
 
-test('a loss clears its CPU alone', () => {
+test('a loss only clears its CPU', () => {
   const s = soft();
   s.raise(1000, TIMER, 0);
   s.raise(1000, TIMER, 1);
@@ -116,7 +116,7 @@ test('negative times are never recorded', () => {
   assert.deepEqual(s.unmatched, { late: 2 });
 });
 
-test('vectors that no kernel has are passed over, our own threads are not', () => {
+test("vectors that no kernel has are skipped; the agent's own threads are not", () => {
   const s = soft({}, { self: [0] });
   for (const vec of [32, 4294967295]) {
     s.raise(1000, vec);
@@ -131,7 +131,7 @@ test('vectors that no kernel has are passed over, our own threads are not', () =
   assert.equal(s.ignored(), 0);
 });
 
-test('a start from before an interruption that is read after it was announced has no wait and no run', () => {
+test('a start from before an interruption that is read after the announcement has no wait and no run', () => {
   const s = soft();
   s.probe.onLoss?.(0, 2000);
   s.raise(1000, TIMER);
@@ -142,7 +142,7 @@ test('a start from before an interruption that is read after it was announced ha
   assert.equal(s.latency('TIMER'), undefined);
   assert.equal(s.duration('NET_RX'), undefined);
   assert.deepEqual(s.duration('TIMER'), { count: 1, sum: 200 });
-  // The wait, the run, and the raise of NET_RX, which nothing was seen of.
+  // The wait, the run, and the raise of NET_RX, of which nothing was seen.
   assert.equal(s.unmatched.lost, 3);
 });
 

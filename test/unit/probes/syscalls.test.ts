@@ -40,7 +40,7 @@ test('enter to exit is a call, errors are counted by name', () => {
   assert.deepEqual(s.unmatched, {});
 });
 
-test('a call in which the task slept interruptibly waited, one that slept for a disk or was preempted did not', () => {
+test('a call in which the task slept interruptibly waited; one that slept for a disk or was preempted did not', () => {
   const s = raw();
   const off = (ts: number, state: number) =>
     s.feed('sched:sched_switch', { ts, prev_pid: 7, prev_state: state });
@@ -60,7 +60,7 @@ test('a call in which the task slept interruptibly waited, one that slept for a 
   assert.deepEqual(s.unmatched, {});
 });
 
-test('numbers that no syscall has, asked for and waited in, keep their call', () => {
+test('numbers without a syscall that the config includes and that wait keep their call', () => {
   const s = raw();
   for (const id of [-5, 123456]) {
     s.enter(1000, 7, id);
@@ -86,7 +86,7 @@ test('sigreturn exits with id -1, and its ret is no error', () => {
   assert.deepEqual(s.unmatched, {});
 });
 
-test("a clone's child ends a call it never began, which is no missing pair", () => {
+test("a clone's child ends a call that it never began, which is no missing pair", () => {
   const s = raw();
   s.enter(1000, 7, CLONE);
   s.exit(1500, 8, CLONE, 0);
@@ -98,7 +98,7 @@ test("a clone's child ends a call it never began, which is no missing pair", () 
   assert.deepEqual(s.unmatched, { no_start: 2 }, 'a parent began before, and read returns once');
 });
 
-test('the child of every call that forks ends it without a word', () => {
+test('the child of every call that forks ends it without a missing pair', () => {
   const names = ['clone', 'clone3', 'fork', 'vfork'];
   const s = raw({}, { host: { syscallIds: () => [0, 1, 2, 3], syscallName: (id) => names[id] } });
   names.forEach((_, id) => {
@@ -128,7 +128,7 @@ test('exec without threads moves nothing', () => {
   assert.deepEqual(s.unmatched, {});
 });
 
-test('exit_group never ends and is not waited for', () => {
+test('exit_group never ends, and no end is expected', () => {
   const s = raw();
   s.enter(1000, 7, EXIT_GROUP);
   s.feed('sched:sched_process_exit', { ts: 1100, pid: 7 });
@@ -174,7 +174,7 @@ test('a call whose exit is missing gives way to the next', () => {
   assert.deepEqual(s.unmatched, { no_end: 1 });
 });
 
-test('a loss on any CPU voids calls that began before its end; events out of order are late', () => {
+test('a loss on any CPU discards calls that began before its end; events out of order are late', () => {
   const s = raw();
   s.enter(1000, 7, READ);
   s.enter(1000, 9, READ);
@@ -188,7 +188,7 @@ test('a loss on any CPU voids calls that began before its end; events out of ord
   assert.deepEqual(s.unmatched, { lost: 2, late: 1 });
 });
 
-test('our own calls are left out', () => {
+test("the agent's own calls are left out", () => {
   const s = raw({}, { self: [900] });
   s.enter(1000, 900, READ);
   s.exit(1100, 900, READ, -11);
@@ -205,7 +205,7 @@ test('a pid out of range has no start', () => {
   assert.deepEqual(s.unmatched, { no_start: 1 });
 });
 
-test('past max_series syscalls go to other', () => {
+test('above max_series syscalls go to other', () => {
   const s = raw({ max_series: 2 });
   for (const id of [READ, FSYNC, CLONE, 1]) {
     s.enter(1000, 7, id);
@@ -215,7 +215,7 @@ test('past max_series syscalls go to other', () => {
   assert.deepEqual(s.duration('other'), { count: 2, sum: 200 });
 });
 
-test('exclude leaves syscalls out without a word', () => {
+test('exclude leaves syscalls out without a trace', () => {
   const s = raw({ exclude: ['read', 'f*'] });
   assert.ok('raw_syscalls:sys_enter' in s.probe.handlers);
   s.enter(1000, 7, READ);
@@ -271,7 +271,7 @@ test('a few chosen syscalls are traced by their own events', () => {
   assert.deepEqual(s.unmatched, { no_start: 1 });
 });
 
-test('chosen syscalls come from raw_syscalls where one has no events of its own, or they are many', () => {
+test('selected syscalls come from raw_syscalls if one has no events of its own, or if they are many', () => {
   const one = raw({ include: ['fsync', 'read'] });
   assert.ok('raw_syscalls:sys_enter' in one.probe.handlers);
   one.enter(1000, 7, FSYNC);

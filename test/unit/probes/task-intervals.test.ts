@@ -1,4 +1,4 @@
-/** Tasks on their way off and onto CPUs, from records: what the sink of spans is told. */
+/** Tasks on their way off and onto CPUs, from records: what the sink of spans receives. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { setFlagsFromString } from 'node:v8';
@@ -16,7 +16,7 @@ const X = 0x10;
 const HARDIRQ = 0x08;
 const CULPRIT_NS = 1000;
 
-/** Tasks below 100 are looked at, in a call since 1. */
+/** Tasks below 100 are watched, and in a call since 1. */
 function tasks(waitThresholdNs = Number.POSITIVE_INFINITY) {
   const turns: [cpu: number, pid: number, startNs: number, endNs: number, comm: string][] = [];
   const back: SwitchIn[] = [];
@@ -58,7 +58,7 @@ function tasks(waitThresholdNs = Number.POSITIVE_INFINITY) {
   };
 }
 
-test('who woke a task, and who had woken that', () => {
+test('which task woke a task, and which task had woken that one', () => {
   const t = tasks();
   t.switch(1000, 0, 7, D, 500);
   t.wake(1500, 900, 0, 2, 1, HARDIRQ);
@@ -71,7 +71,7 @@ test('who woke a task, and who had woken that', () => {
   assert.deepEqual([wakerWokenNs, wakerWaker, wakerWokenCpu], [1500, 0, 2]);
 });
 
-test('who is woken by a task that another task had woken knows that one', () => {
+test('a task woken by a task that another task had woken knows that other one', () => {
   const t = tasks();
   t.switch(1000, 0, 7, D, 500);
   t.wake(1500, 900, 800, 3, 1);
@@ -80,7 +80,7 @@ test('who is woken by a task that another task had woken knows that one', () => 
   assert.deepEqual([t.back[0].wakerWaker, t.back[0].wakerWokenCpu], [800, 3]);
 });
 
-test('a task that waited for one CPU and got another: who has the first one is told of up to now', () => {
+test('a task waited for one CPU and got another: the sink gets the task that has the first one until now', () => {
   const t = tasks(0);
   t.switch(1000, 0, 0, 0, 500);
   t.switch(3000, 0, 500, S, 600);
@@ -95,7 +95,7 @@ test('a task that waited for one CPU and got another: who has the first one is t
   assert.deepEqual(t.turns.at(-1), [0, 600, 9000, 9500, 't600']);
 });
 
-test('but not where the wait was short, or the CPU is idle', () => {
+test('but not if the wait was short, or the CPU is idle', () => {
   const t = tasks(0);
   t.switch(3000, 0, 0, 0, 600);
   t.wake(4000, 7, 500, 1, 0);
@@ -112,7 +112,7 @@ test('but not where the wait was short, or the CPU is idle', () => {
   );
 });
 
-test('a task that was not seen to come back is told of when it does something', () => {
+test('a task whose return was not seen is reported when it does something', () => {
   const t = tasks();
   t.switch(1000, 1, 7, S, 0);
   t.cameBack(7, 1, 8000);
@@ -128,7 +128,7 @@ test('a task that was not seen to come back is told of when it does something', 
   assert.deepEqual([t.back[1].isSeen, t.back[1].runnableNs, t.back[1].inNs], [false, 10_500, 10_500]);
 });
 
-test('nothing that began before a loss is told of', () => {
+test('nothing that began before a loss is reported', () => {
   const t = tasks(0);
   t.switch(1000, 0, 7, D, 500);
   t.wake(1500, 8, 500, 0);
@@ -140,7 +140,7 @@ test('nothing that began before a loss is told of', () => {
   assert.deepEqual(t.turns, [[0, 7, 3000, 4000, 't7']]);
 });
 
-test('tasks that come and go leave no memory behind, their ends lost or not', () => {
+test('tasks that come and go leave no memory behind, whether or not their ends are lost', () => {
   const t = tasks();
   collectGarbage();
   const before = process.memoryUsage().arrayBuffers;

@@ -36,7 +36,7 @@ test('a million tasks that come and go leave no memory behind', () => {
   assert.ok(stamps.chunks <= 64, `${stamps.chunks} chunks`);
 });
 
-test('tasks that take turns keep their chunks: none is searched for at every turn', () => {
+test('tasks that take turns keep their chunks: no turn searches for one', () => {
   const stamps = new TaskStamps();
   for (let turn = 0; turn < 1000; turn++) {
     const pid = 1 + (turn % 40) * 1024;
@@ -65,7 +65,7 @@ test('a chunk that is used again is empty', () => {
   stamps.clear(stale);
   assert.equal(stamps.get(stale + 1), 1);
   stamps.clear(stale + 1);
-  // Through more chunks than there is room for: that one comes round again, for others.
+  // Through more chunks than there is room for, so that this one is used again for others.
   for (let chunk = 100; chunk < 300; chunk++) {
     const pid = 1 + chunk * 1024;
     assert.equal(stamps.get(pid + 1), 0);
@@ -77,7 +77,7 @@ test('a chunk that is used again is empty', () => {
   assert.ok(stamps.chunks <= 64);
 });
 
-test('a stamp set anew is one stamp: its chunk is free when it is cleared', () => {
+test('a stamp set again is one stamp: its chunk is free when it is cleared', () => {
   const stamps = new TaskStamps();
   for (let chunk = 0; chunk < 500; chunk++) {
     const pid = 1 + chunk * 1024;

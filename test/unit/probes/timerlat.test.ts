@@ -28,7 +28,7 @@ for (const kernel of TRACER_KERNELS.filter((name) => name !== '5.10-rt')) {
   });
 }
 
-test('interrupt and thread start at 0 on the CPUs asked for, user when there is one', () => {
+test('interrupt and thread start at 0 on the configured CPUs, user when there is one', () => {
   const t = lateness({ cpus: 1 });
   assert.deepEqual(t.durations(LATENCY, 'irq', '1'), { count: 0, sum: 0 });
   assert.deepEqual(t.durations(LATENCY, 'thread', '1'), { count: 0, sum: 0 });
@@ -50,7 +50,7 @@ test('without per_cpu the CPUs share the histogram; the longest stays by CPU', (
   assert.equal(t.value(MAX, '1', 'irq'), 6);
 });
 
-test('the config, and what is asked of the tracer', () => {
+test('the config, and the request to the tracer', () => {
   const schema = timerlat.schema(schemaKit);
   assert.match(schema.safeParse({ enabled: true }).error?.issues[0].message ?? '', /FIFO 95/);
   assert.equal(schema.safeParse({ period: '50us' }).success, false);

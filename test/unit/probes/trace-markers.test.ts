@@ -1,4 +1,4 @@
-/** Markers of programs, from records as they lie in pages: what is a context, what is not, and whose it is. */
+/** Markers of programs, from records as pages contain them: which are contexts, which are not, and whose they are. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
@@ -26,7 +26,7 @@ format:
 print fmt: "traceparent=%s begin=%u", REC->traceparent, REC->begin
 `;
 
-/** Of 6.18. */
+/** From 6.18. */
 const PRINT_FORMAT = `name: print
 ID: 5
 format:
@@ -93,7 +93,7 @@ test('flags say whether it is sampled; other bits mean nothing here', () => {
   );
 });
 
-test('a later version may have more behind the flags', () => {
+test('a later version may have more after the flags', () => {
   const { calls, write } = probe();
   write(`traceparent=01-${TRACE}-${SPAN}-01-what-comes begin`);
   write(`traceparent=cc-${TRACE}-${SPAN}-01 begin`);
@@ -101,7 +101,7 @@ test('a later version may have more behind the flags', () => {
   assert.ok(calls.every((call) => call.startsWith('begin')));
 });
 
-test('markers that name a span and are wrong are told of, and nothing else', () => {
+test('only markers that name a span and are wrong are reported', () => {
   const wrong = [
     'traceparent=x',
     `traceparent=${VALUE}`,
@@ -130,7 +130,7 @@ test('markers that name a span and are wrong are told of, and nothing else', () 
   }
 });
 
-test('markers that name no span are nobody’s business', () => {
+test('markers that name no span are ignored', () => {
   const { calls, write } = probe();
   for (const text of [
     '',
@@ -144,21 +144,21 @@ test('markers that name no span are nobody’s business', () => {
   assert.deepEqual(calls, []);
 });
 
-test('a marker over the limit is not looked at', () => {
+test('a marker over the limit is not parsed', () => {
   const { calls, write, shut } = probe();
   shut();
   write(`traceparent=${VALUE} begin`);
   assert.deepEqual(calls, []);
 });
 
-test('the end of a task and lost events are told of', () => {
+test('the end of a task and lost events are reported', () => {
   const { calls, feed, lose } = probe();
   feed('sched:sched_process_exit', { ts: 300, pid: 7, by: 7 });
   lose();
   assert.deepEqual(calls, ['exit 7 300', 'lost 500']);
 });
 
-test('the event of a program says the same by its fields', () => {
+test('the event of a program says the same with its fields', () => {
   const { calls, feed } = probe();
   feed(USER_EVENT, { ts: 100, by: 7, traceparent: VALUE, begin: 1 });
   feed(USER_EVENT, { ts: 200, by: 7, traceparent: VALUE, begin: 0 });
@@ -170,7 +170,7 @@ test('the event of a program says the same by its fields', () => {
   ]);
 });
 
-test('a kernel without that event does without', () => {
+test('works with a kernel without that event', () => {
   const sink: MarkerSink = {
     takes: () => true,
     malformed: () => {},

@@ -1,4 +1,4 @@
-/** Raw pages that real kernels recorded, against those kernels' own text of the same buffers. */
+/** Compares raw pages that real kernels recorded with those kernels' own text of the same buffers. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { intReader } from '../../../src/decode/fields.ts';
@@ -13,12 +13,12 @@ import { loadFormat, TRACER_KERNELS } from './records.ts';
 
 const UNFILTERED = { unfiltered: true };
 
-/** Lines of a CPU, in the order in which its buffer has them; `column` finds the CPU in a line. */
+/** Lines of a CPU, in the order of its buffer; `column` finds the CPU in a line. */
 function linesOf(lines: readonly string[], column: RegExp, cpu: number): string[] {
   return lines.filter((line) => Number(column.exec(line)?.[1] ?? -1) === cpu);
 }
 
-/** `key` → how often; sums of the numbers beside it. */
+/** How often each `key` occurs, and sums of the numbers beside it. */
 function tally(entries: readonly (readonly [key: string, amount: number])[]) {
   const counts = new Map<string, { value: number; sum: number }>();
   for (const [key, amount] of entries) {
@@ -28,7 +28,7 @@ function tally(entries: readonly (readonly [key: string, amount: number])[]) {
   return counts;
 }
 
-/** Names of addresses as text and records of one order tell them; each address has one name only. */
+/** Names of addresses, from text and records in the same order; each address has only one name. */
 function namesByOrder(addresses: readonly string[], names: readonly string[]): Map<string, string> {
   const known = new Map<string, string>();
   addresses.forEach((address, i) => {
@@ -87,7 +87,7 @@ for (const kernel of TRACER_KERNELS) {
     const { store, events } = replayDump(kernel, 'function_graph', functionGraph, UNFILTERED, {
       watch: (_event, record) => exact[record.cpu].push(timeOf[1](record) - timeOf[0](record)),
     });
-    // A leaf and a closing brace have a duration each: one a record.
+    // A leaf and a closing brace have a duration each: one per record.
     const printed = [0, 1].map((cpu) =>
       linesOf(dumpedText(kernel, 'function_graph'), /^ *(\d+)\)/, cpu).flatMap((line) => {
         const us = /([\d.]+) us +\|/.exec(line)?.[1];

@@ -1,4 +1,4 @@
-/** Spans of applications by thread and time, with every odd thing a program can write. */
+/** Spans of applications by thread and time, with every odd thing that a program can write. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import {
@@ -26,7 +26,7 @@ function make(limits: Partial<ContextLimits> = {}) {
   return { contexts, counts, ...writing(contexts) };
 }
 
-/** As the probe does: asks first. */
+/** Asks first, as the probe does. */
 function writing({ sink }: AppContexts) {
   const if_ = (pid: number, atNs: number, step: () => void) => {
     if (sink.takes(pid, atNs)) step();
@@ -47,12 +47,12 @@ test('a thread is in its span from begin to end, and other threads are not', () 
   assert.equal(contexts.parentOf(8, 150), undefined);
   end(7, 200, span(1));
   assert.equal(contexts.parentOf(7, 200), undefined);
-  // Told of later, begun within it.
+  // Reported later, begun within it.
   assert.equal(contexts.parentOf(7, 199)?.spanId, id(1, 16));
   assert.deepEqual(counts, { accepted: 2 });
 });
 
-test('the innermost span counts, and the outer one again behind it', () => {
+test('the innermost span counts, and after it the outer one again', () => {
   const { contexts, begin, end } = make();
   begin(7, 100, span(1));
   begin(7, 200, span(2));
@@ -61,7 +61,7 @@ test('the innermost span counts, and the outer one again behind it', () => {
   assert.deepEqual(seen, [id(1, 16), id(2, 16), id(1, 16)]);
 });
 
-test('an end ends what was begun within it and forgotten', () => {
+test('an end also ends what was begun within it and never ended', () => {
   const { contexts, counts, begin, end } = make();
   begin(7, 100, span(1));
   begin(7, 200, span(2));
@@ -79,7 +79,7 @@ test('an end without a begin, and one of another thread, end nothing', () => {
   assert.deepEqual(counts, { accepted: 1, unpaired: 2 });
 });
 
-test('a span that is begun twice begins anew, with what was within it over', () => {
+test('a span that is begun twice begins again, and what was within it is over', () => {
   const { contexts, counts, begin, end } = make();
   begin(7, 100, span(1));
   begin(7, 150, span(2));
@@ -100,7 +100,7 @@ test('a span that is not sampled is nobody’s parent, and hides the one around 
   assert.deepEqual(counts, { accepted: 1, unsampled: 2 });
 });
 
-test('a task that ends takes its spans along: the next of that pid is in none', () => {
+test('a task that ends takes its spans along: the next task with that pid is in none', () => {
   const { contexts, counts, begin, end } = make();
   begin(7, 100, span(1));
   contexts.sink.exited(7, 200);
@@ -122,7 +122,7 @@ test('after a loss no span that began before it is trusted', () => {
   assert.equal(contexts.parentOf(7, 800)?.spanId, id(3, 16));
 });
 
-test('a flood of one thread is cut off each second, and leaves the others their turn', () => {
+test('a flood by one thread is cut off each second, and the others still get their turn', () => {
   const { contexts, counts, begin } = make({
     perTaskSecond: 10,
     perSecond: 1000,
@@ -137,7 +137,7 @@ test('a flood of one thread is cut off each second, and leaves the others their 
   assert.equal(contexts.parentOf(7, S + 2)?.spanId, id(600, 16));
 });
 
-test('a flood of many threads is cut off each second', () => {
+test('a flood by many threads is cut off each second', () => {
   const { counts, begin } = make({ perSecond: 50 });
   for (let pid = 1; pid <= 80; pid++) begin(pid, 100, span(pid));
   assert.deepEqual(counts, { accepted: 50, over_limit: 30 });
@@ -147,7 +147,7 @@ test('depth, spans of a thread, spans of all and threads are bounded', () => {
   const deep = make({ depth: 3 });
   for (let i = 1; i <= 5; i++) deep.begin(7, i, span(i));
   assert.deepEqual(deep.counts, { accepted: 3, over_limit: 2 });
-  // What was refused is not there to be ended.
+  // What was refused cannot be ended.
   deep.end(7, 10, span(5));
   assert.deepEqual(deep.counts, { accepted: 3, over_limit: 2, unpaired: 1 });
 

@@ -34,7 +34,7 @@ test('within an interval the slowest win, and every operation is taken or counte
   );
 });
 
-test('over many intervals no more than the rate, whatever comes', () => {
+test('over many intervals there are no more than the rate, whatever comes', () => {
   const deps = testDeps();
   const budget = makeBudget(['block'], 5, deps.counts);
   let taken = 0;
@@ -42,12 +42,12 @@ test('over many intervals no more than the rate, whatever comes', () => {
     for (let i = 0; i < 100; i++) budget.offer('block', i, () => draft(i));
     taken += budget.take(1).length;
   }
-  // Two seconds' worth is there from the start.
+  // The budget begins with two seconds' worth.
   assert.equal(taken, 60 * 5 + 5);
   assert.equal(deps.traces.get('block over_budget'), 6000 - taken);
 });
 
-test('less than one a second comes now and then', () => {
+test('less than one per second comes now and then', () => {
   const deps = testDeps();
   const budget = makeBudget(['block'], 0.1, deps.counts);
   let taken = 0;
@@ -58,7 +58,7 @@ test('less than one a second comes now and then', () => {
   assert.ok(taken >= 10 && taken <= 11, String(taken));
 });
 
-test('what one kind leaves over is for the others', () => {
+test('what one kind does not use is left for the others', () => {
   assert.deepEqual(fairShares([2, 100, 100], 50), [2, 24, 24]);
   assert.deepEqual(fairShares([0, 100], 50), [0, 50]);
   assert.deepEqual(fairShares([5, 5], 50), [5, 5]);
@@ -70,7 +70,7 @@ test('what one kind leaves over is for the others', () => {
       assert.equal(sum, Math.min(all, tokens));
       shares.forEach((share, i) => {
         assert.ok(share <= wanted[i]);
-        // Whoever has less than it wants has no less than anybody else, but for the last token.
+        // A kind that has less than it wants has no less than any other, except for the last token.
         if (share < wanted[i]) assert.ok(shares.every((other) => other <= share + 1));
       });
     }),

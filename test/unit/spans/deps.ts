@@ -1,4 +1,4 @@
-/** What the room of spans is given in its tests: a wall clock that is the trace clock, and counts that can be read. */
+/** What tests pass to the room of spans: a wall clock that equals the trace clock, and counts that can be read. */
 import { globMatcher } from '../../../src/config/units/globs.ts';
 import type { SpanKind, SpanOutcome, TraceRecord } from '../../../src/model/span.ts';
 import type { SpanDeps } from '../../../src/spans/deps.ts';
@@ -40,7 +40,7 @@ export function testDeps(given: Partial<SpanDeps> = {}): TestDeps {
   };
 }
 
-/** What every trace must be, whatever made it: children lie within their parent and do not overlap on one level. */
+/** Holds for every trace: children lie within their parent and do not overlap on one level. */
 export function problemsOf(trace: TraceRecord): string[] {
   const problems: string[] = [];
   const ns = ([seconds, nanoseconds]: readonly [number, number]) => seconds * 1e9 + nanoseconds;

@@ -1,4 +1,4 @@
-/** Trees of calls against the kernel's own text of the same buffer, and any sequence of returns. */
+/** Compares trees of calls with the kernel's own text of the same buffer, and tries any sequence of returns. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
@@ -20,7 +20,7 @@ function spansOf(options: KindOptions): Spans {
   return makeSpans(config, testDeps(), 0);
 }
 
-/** `name duration` of a call and, in parentheses, of those it made. */
+/** `name duration` of a call and, in parentheses, of the calls it made. */
 interface Call {
   name: string;
   duration: string;
@@ -41,12 +41,12 @@ function callOf(trace: TraceRecord, span: SpanRecord): Call {
   };
 }
 
-/** What the text of a CPU's buffer says: returns in their order, and trees that lie wholly in it. */
+/** What the text of a CPU's buffer shows: returns in their order, and trees that lie wholly in it. */
 function readText(lines: readonly string[], cpu: number): { names: string[]; trees: Call[] } {
   const names: string[] = [];
   const trees: Call[] = [];
   const open = new Map<string, Call[]>();
-  /** By depth, whatever task: where it is the same the kernel leaves a return's name out. */
+  /** By depth, for any task: where depth is the same the kernel leaves out a return's name. */
   const entered: string[] = [];
   let task = 'the first';
   for (const line of lines) {
@@ -128,7 +128,7 @@ for (const kernel of TRACER_KERNELS) {
     assert.equal(traces.length, outermost);
     const ours = traces.map((trace) => print(callOf(trace, trace.spans[0]))).sort();
     const left = [...ours];
-    // The text goes on where the pages end.
+    // The text continues where the pages end.
     const theirs = text.flatMap(({ trees }, cpu) => {
       let returns = 0;
       return trees.filter((tree) => {
@@ -151,7 +151,7 @@ function countOf(call: Call): number {
   return call.children.reduce((sum, child) => sum + countOf(child), 1);
 }
 
-/** Any sequence of returns: of several tasks, in or out of order, of whatever length. */
+/** Any sequence of returns: of several tasks, in or out of order, of any length. */
 const returns = fc.array(
   fc.record({
     pid: fc.integer({ min: 0, max: 3 }),
@@ -188,7 +188,7 @@ test('whatever returns, children lie within their parent, and trees are bounded'
       trees += traces.length;
       assert.deepEqual(traces.flatMap(problemsOf), []);
       for (const trace of traces) assert.ok(trace.spans.length <= options.maxSpans);
-      // A tree holds each return once.
+      // A tree contains each return once.
       const calls = traces.reduce((sum, { spans: kept, pruned }) => sum + kept.length + pruned, 0);
       assert.ok(calls <= sequence.length, `${calls} of ${sequence.length}`);
     }),
@@ -204,7 +204,7 @@ const nested = (levels: number): fc.Arbitrary<Nested> =>
     calls: levels === 0 ? fc.constant([]) : fc.array(nested(levels - 1), { maxLength: 4 }),
   });
 
-test('calls that are left out are counted where they belong; what is kept is the longest', () => {
+test('calls that are left out are counted where they belong; the longest are kept', () => {
   fc.assert(
     fc.property(
       nested(4),
@@ -251,7 +251,7 @@ test('calls that are left out are counted where they belong; what is kept is the
   );
 });
 
-test('a task with calls without end keeps within its memory, and the longest', () => {
+test('a task with endless calls stays within its memory, and keeps the longest', () => {
   const spans = spansOf({ thresholdNs: 1, minChildNs: 0, maxSpans: 10 });
   const call: FunctionReturn = {
     ...{ low: 1, high: 0, pid: 7, cpu: 0, depth: 1, inInterrupt: false },
@@ -275,7 +275,7 @@ test('a task with calls without end keeps within its memory, and the longest', (
   assert.equal(trace.spans.length + trace.pruned, 100_001);
 });
 
-test("an interrupt on top of a call is in its tree and says so; on top of nothing it is no task's", () => {
+test('an interrupt on top of a call is in its tree and marked; without a call it belongs to no task', () => {
   const spans = spansOf({ thresholdNs: 1, minChildNs: 0, maxSpans: 10 });
   const add = (depth: number, startNs: number, endNs: number, inInterrupt: boolean, pid = 7): void =>
     spans.sinks.functions?.returned({
@@ -283,7 +283,7 @@ test("an interrupt on top of a call is in its tree and says so; on top of nothin
       ...{ startNs, endNs, durationNs: endNs - startNs, recordedNs: endNs },
     });
   add(1, 200, 300, true);
-  // Idle tasks are all called 0: each CPU has its own.
+  // Idle tasks all have pid 0, so each CPU has its own.
   spans.sinks.functions?.returned({
     ...{ low: 1, high: 0, pid: 0, cpu: 1, depth: 1, inInterrupt: true },
     ...{ startNs: 250, endNs: 350, durationNs: 100, recordedNs: 350 },
@@ -334,7 +334,7 @@ test('a tree that may have lost calls says so', () => {
   ]);
 });
 
-test('a tree that is told a minute late lies where it was, though the clocks run apart', () => {
+test('a tree that is reported a minute late lies where it was, though the clocks drift apart', () => {
   const spans = spansOf({ thresholdNs: 1, minChildNs: 0, maxSpans: 10 });
   // 50 ppm fast.
   const traceNs = (ns: number): number => 1_000_000_000 + ns + ns / 20_000;

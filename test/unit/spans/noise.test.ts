@@ -1,4 +1,4 @@
-/** Late timers and noise: against what real kernels recorded, and what becomes of anything else. */
+/** Late timers and noise: compared with what real kernels recorded, and tried with any other input. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
@@ -110,17 +110,17 @@ for (const kernel of TRACER_KERNELS.filter((name) => name !== '5.10-rt')) {
   });
 }
 
-test('what had the CPU is shown in the part of the activation it fell into, cut in two where in both', () => {
+test('what had the CPU is in the part of the activation in which it ran, cut in two if in both', () => {
   const spans = spansOf('timerlat', 1000);
   const sink = spans.sinks.timerlat;
   assert.ok(sink);
   const held = (source: NoiseSource, startNs: number, durationNs: number, endNs: number, more = 10) =>
     sink.held(noise(source, startNs, durationNs, 50_000 + endNs + more), NAME, 0, NAME.length);
-  // The tracer's clock is 50,000 ns behind the trace clock. The timer should have fired at 100,000 of it.
+  // The tracer's clock is 50,000 ns behind the trace clock. On it the timer should have fired at 100,000.
   held('irq', 99_000, 500, 99_500);
   held('nmi', 100_100, 50, 100_150);
   held('irq', 100_400, 700, 101_100, 300);
-  // A softirq that a nested interrupt took 200 ns from.
+  // A softirq from which a nested interrupt took 200 ns.
   held('irq', 101_500, 200, 101_700);
   held('softirq', 101_300, 800, 102_300);
   held('thread', 102_500, 400, 102_900);
@@ -160,7 +160,7 @@ const anyNoise = fc.record({
   recordedNs: fc.integer({ min: 0, max: 200_000 }),
 });
 
-test('whatever is told, children lie within their parent and are no more than 32 a level', () => {
+test('for any input, children lie within their parent and are at most 32 per level', () => {
   let shown = 0;
   fc.assert(
     fc.property(
@@ -214,12 +214,12 @@ for (const ppm of [-500, -20, 20, 50]) {
     };
     const places = (spans: Spans) =>
       spans.take(1000).map(({ spans: all }) => all.filter(({ name }) => name === 'irq noise').map(startOf));
-    // An isolated CPU: one a second, the last one in an activation that came late.
+    // An isolated CPU: one per second, the last one in an activation that came late.
     for (let second = 1; second <= 100; second++) held(timers, second * 1e9, 5000, second * 1e9 + 5900);
     timers.sinks.timerlat?.activated(0, 100e9 + 20_000, 0, 30_000, 5);
     const [[late]] = places(timers);
     assert.ok(late >= 100e9 && late <= 100e9 + 900, `${late - 100e9} ns`);
-    // A period of ten seconds, in which every second one is recorded late, for another one took the CPU from it.
+    // A period of ten seconds, in which every second one is recorded late, because another one took the CPU from it.
     for (let i = 0; i < 20; i++) {
       held(periods, 10e9 + i * 5e8 + 2000, 3000, 10e9 + i * 5e8 + 5700);
       held(periods, 10e9 + i * 5e8, 5000, 10e9 + i * 5e8 + 8700);

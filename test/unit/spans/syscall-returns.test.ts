@@ -1,10 +1,10 @@
-/** What a call returned: when it is a failure, and when it would tell where a program's memory lies. */
+/** What a call returned: when it is a failure, and when it would reveal where a program's memory lies. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { makeSpans } from '../../../src/spans/spans.ts';
 import { testDeps } from './deps.ts';
 
-/** What is told of a call that returned so. */
+/** What a trace says about a call that returned this. */
 function told(name: string, ret: number): { shown: unknown; error: string | undefined } {
   const kinds = { syscalls: { thresholdNs: 1, include: ['*'] } };
   const spans = makeSpans({ maxTracesPerSecond: 1000, containers: false, kinds }, testDeps(), 0);
@@ -20,23 +20,23 @@ function told(name: string, ret: number): { shown: unknown; error: string | unde
 test('a call that a signal ended and that is made again has not failed', () => {
   for (const ret of [-512, -513, -514, -516])
     assert.deepEqual(told('read', ret), { shown: ret, error: undefined });
-  // What never leaves the kernel but by mistake is what its program sees.
+  // If an internal code leaves the kernel by mistake, its program sees it.
   for (const ret of [-511, -515, -517, -524])
     assert.deepEqual(told('ioctl', ret), { shown: ret, error: String(-ret) });
   assert.deepEqual(told('write', -28), { shown: -28, error: 'ENOSPC' });
 });
 
-test('addresses that calls return are not told, failures of these calls are', () => {
+test('addresses that calls return are not shown; failures of these calls are', () => {
   for (const name of ['mmap', 'brk', 'mremap', 'shmat', 'map_shadow_stack', 'rt_sigreturn'])
     for (const address of [0x7f3a_5c00_0000, 0x55d0_1234_5000, 0x1c3_f000, 0x4000_0000])
       assert.deepEqual(told(name, address), { shown: undefined, error: undefined });
   assert.deepEqual(told('mmap', -28), { shown: -28, error: 'ENOSPC' });
-  // A 32-bit program's brk and mmap2 go by the names of other calls.
+  // A 32-bit program's brk and mmap2 have the names of other calls.
   for (const address of [0x7fff_dead_b000, 2 ** 47, 2 ** 31, 0xf7d0_0000, -0x0830_0000])
     assert.deepEqual(told('lgetxattr', address), { shown: undefined, error: undefined });
 });
 
-test('what a call can count to is told', () => {
+test('counts that a call returns are shown', () => {
   for (const ret of [0, 1, 0x7fff_f000, 2 ** 31 - 1])
     assert.deepEqual(told('read', ret), { shown: ret, error: undefined });
 });

@@ -1,4 +1,4 @@
-/** A thread's way through a call, made up at random, told to the sinks as probes do: what becomes of it. */
+/** Random ways of a thread through a call, reported to the sinks as probes do, and the traces that result. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
@@ -31,7 +31,7 @@ interface Step {
   sleep: number;
   wait: number;
   state: number;
-  /** Requests of the sleep: how long before its beginning issued, and where in it complete (0 to 1). */
+  /** Requests of the sleep: how long before its start they were issued, and where in it they complete (0 to 1). */
   requests: { before: number; done: number }[];
 }
 
@@ -127,7 +127,7 @@ function walk(way: readonly Step[]): Way {
   return { traces: spans.take(1000), offNs, runNs: nowNs - startNs - offNs };
 }
 
-test('children lie within their parent, do not overlap, and with the time on the CPU are the whole', () => {
+test('children lie within their parent, do not overlap, and add up to the whole with the time on the CPU', () => {
   fc.assert(
     fc.property(steps, (way) => {
       const { traces, runNs } = walk(way);
@@ -155,7 +155,7 @@ test('a request within a sleep is shown from its issue to its completion', () =>
   assert.equal(io?.attributes['system.device'], 'sda');
 });
 
-/** A call that slept from 10 ms on for 30 ms, a write of somebody else's, and who woke it. */
+/** A call that slept from 10 ms on for 30 ms, another task's write, and the task that woke it. */
 function wokenBy(woken: Partial<SwitchIn>, io: Partial<BlockRequest>): TraceRecord['spans'] {
   const spans = makeSpans(config({ syscalls: { thresholdNs: 1, include: ['*'] } }), testDeps(), 0);
   const startNs = 1e9;
@@ -168,7 +168,7 @@ function wokenBy(woken: Partial<SwitchIn>, io: Partial<BlockRequest>): TraceReco
   return spans.take(1000)[0].spans;
 }
 
-test("another's request is one it waited for where who completed it woke it, or woke who woke it", () => {
+test("a call waited for another's request if the task that completed it woke it, or woke its waker", () => {
   const runnableNs = 1e9 + 40_000 * US;
   const twice = { waker: 900, wakerCpu: 0, wakerWokenNs: runnableNs - 50 * US, wakerWokenCpu: 1 };
   const cases: [is: boolean, woken: Partial<SwitchIn>, io: Partial<BlockRequest>][] = [
@@ -190,7 +190,7 @@ test("another's request is one it waited for where who completed it woke it, or 
     );
 });
 
-test('requests that others have overwritten make the trace one that is not whole', () => {
+test('if requests were overwritten by others, the trace is marked as incomplete', () => {
   const incomplete = (others: number): unknown => {
     const spans = makeSpans(config({ syscalls: { thresholdNs: 1, include: ['*'] } }), testDeps(), 0);
     const startNs = 1e9;
@@ -224,7 +224,7 @@ test('an interrupt between issue and sleep is not shown beside the sleep that be
   assert.ok(trace.spans.some(({ name, start }) => name === 'blocked' && start[1] === 9_700 * US));
 });
 
-test('a call looks back over the absences of its own thread, others of like numbers between them', () => {
+test('a call looks back over the absences of its own thread, with others of similar numbers between them', () => {
   const spans = makeSpans(config({ syscalls: { thresholdNs: 1, include: ['*'] } }), testDeps(), 0);
   const { tasks, syscalls } = spans.sinks;
   const startNs = 1e9;
@@ -247,11 +247,11 @@ test('a call looks back over the absences of its own thread, others of like numb
   assert.equal(spans.take(2000)[0].spans[0].attributes['ftrace.incomplete'], true);
 });
 
-test('who ran while it waited is named, by all its turns together', () => {
+test('the task that ran while it waited is named, by all its turns together', () => {
   const spans = makeSpans(config({ sched: { thresholdNs: 1000 * US } }), testDeps(), 0);
   const { tasks } = spans.sinks;
   const startNs = 1e9;
-  // A hog, every now and then interrupted by somebody short.
+  // A hog, now and then interrupted by a short task.
   for (let i = 0; i < 10; i++) {
     const at = startNs + i * 1000 * US;
     tasks?.ran(0, 7, at, at + 900 * US, comm('hog'), 0);
@@ -297,7 +297,7 @@ test('unless it is named, a call counts without the time it slept for others', (
 test('among calls that nobody named, time slept for others does not make a slower one', () => {
   const slowest = (include: string[] | undefined): [name: string, weightNs: number][] => {
     const kind = { thresholdNs: 10_000 * US, ...(include ? { include } : {}) };
-    // One place: the heavier of the two has it.
+    // There is one place; the slower of the two gets it.
     const limited = { ...config({ syscalls: kind }), maxTracesPerSecond: 0.5 };
     const spans = makeSpans(limited, testDeps(), 0);
     const { tasks, syscalls } = spans.sinks;
@@ -328,7 +328,7 @@ test('a failed call has the name of its errno as the error', () => {
   );
 });
 
-test('a task that nothing tells the return of was asleep all the same, and the trace says that it is not whole', () => {
+test('a task whose return no event shows was asleep all the same, and the trace is marked as incomplete', () => {
   const spans = makeSpans(config({ syscalls: { thresholdNs: 1, include: ['futex'] } }), testDeps(), 0);
   const { tasks, syscalls } = spans.sinks;
   const startNs = 1e9;
@@ -348,7 +348,7 @@ test('a task that nothing tells the return of was asleep all the same, and the t
   assert.equal(root.attributes['ftrace.time.blocked'], (endNs - startNs - 10) / 1e9);
 });
 
-test('what is known of a task is looked up when its call ends, not when the second does', () => {
+test('facts about a task are looked up when its call ends, not when the second does', () => {
   let isGone = false;
   const deps = testDeps({
     taskFacts: () => ({ attributes: {}, resource: isGone ? {} : { 'container.id': 'c1' } }),

@@ -1,4 +1,4 @@
-/** Texts as kernels 5.10 to 7.3 gave them. */
+/** Texts that kernels 5.10 to 7.3 gave. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import {
@@ -11,7 +11,7 @@ import {
   valuesToWrite,
 } from '../../../src/tracefs/journal/control-forms.ts';
 
-test('what a file reads as and what is written to it have one normal form', () => {
+test('what a file shows and what is written to it have one normal form', () => {
   const same: [Form, string, string][] = [
     ['value', '1\n', '1'],
     ['choice', '[local] global counter uptime perf mono mono_raw boot tai x86-tsc\n', 'local'],
@@ -33,7 +33,7 @@ test('what a file reads as and what is written to it have one normal form', () =
   assert.notEqual(normalForm('mask', '10'), normalForm('mask', '1'));
 });
 
-test('what is written back is what the kernel takes for what it had shown', () => {
+test('what is written back is what the kernel accepts for what it had shown', () => {
   assert.deepEqual(valuesToWrite('choice', '[local] global\n'), ['local']);
   assert.deepEqual(valuesToWrite('size', '7 (expanded: 1408)\n'), ['1408']);
   assert.deepEqual(valuesToWrite('size', '1410\n'), ['1410']);
@@ -60,7 +60,7 @@ test('only control files have a form', () => {
   for (const file of bad) assert.equal(formOf(file), undefined, file);
 });
 
-test('a list is ours when our globs stand for every line of it', () => {
+test('a list is ours if our globs match every line of it', () => {
   const text = 'vfs_read\nvfs_write [some_module]\n';
   assert.deepEqual(listLines(text), ['vfs_read', 'vfs_write [some_module]']);
   assert.ok(coveredBy(text, ['vfs_*']));

@@ -51,7 +51,7 @@ test('a format is a text or undefined, whatever the name', (t) => {
     assert.equal(formatText(root, event), undefined, JSON.stringify(event));
 });
 
-test('enabling writes 1 to the switch of each event, and refuses names that are none', (t) => {
+test('enabling writes 1 to the switch of each event, and refuses invalid names', (t) => {
   const dir = fakeTracefs(t, { 'events/a/b/enable': '0\n', 'events/a/c/enable': '0\n' });
   enableEvents(dir, ['a:b']);
   assert.equal(readFileSync(join(dir, 'events/a/b/enable'), 'utf8'), '1\n');
@@ -67,7 +67,7 @@ test('names of instances that could be paths or options are refused before anyth
     assert.throws(() => createInstance(root, name), { errno: 'EINVAL', value: name }, JSON.stringify(name));
   }
   assert.ok(!existsSync(join(root, 'x')));
-  // A valid one gets as far as this fake goes: it has no free_buffer, so it is as if it vanished each time.
+  // A valid name gets as far as this fake goes: it has no free_buffer, so it seems to vanish each time.
   assert.throws(() => createInstance(root, 'ok'), { errno: 'EBUSY', message: /with --instance/ });
 });
 
@@ -87,7 +87,7 @@ test('cleanup takes the named instances and no others that begin with the same l
   assert.ok(existsSync(join(root, 'instances/ftrace-exporters')));
 });
 
-test('features are read from the files of a kernel, and what is absent is not there', (t) => {
+test('features are read from the files of a kernel, and what is absent is not supported', (t) => {
   const root = fakeTracefs(t, {
     available_tracers: 'timerlat function nop\n',
     buffer_subbuf_size_kb: '4\n',

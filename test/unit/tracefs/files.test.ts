@@ -19,9 +19,9 @@ test('only what a write added to error_log is shown, on one line', () => {
   const shown = 'event filter parse error: error: Invalid operator Command: pid ~~ 1';
   assert.equal(freshEntries(OLD, OLD + NEW), shown);
   assert.equal(freshEntries('', NEW), shown);
-  // The kernel keeps the last eight: an old one can be gone.
+  // The kernel keeps the last eight, so an old one can be gone.
   assert.equal(freshEntries(OLD, NEW), shown);
-  // The same mistake again has another stamp.
+  // The same mistake again has another time stamp.
   assert.equal(freshEntries(NEW, NEW + NEW.replace('13.25', '14.75')), shown);
   assert.equal(freshEntries('', ''), '');
 });
@@ -59,12 +59,12 @@ test('every errno the kernel uses here comes with a remedy', () => {
   }
 });
 
-test('what is no system error is thrown on as it is', () => {
+test('other errors are thrown on as they are', () => {
   const bug = new TypeError('a bug');
   assert.throws(() => refusal(bug, { file: 'f', action: 'write' }), bug);
 });
 
-test('what is read-only says which mount it needs: that of tracefs, or that of the disks', () => {
+test('a read-only file says which mount must be writable: that of tracefs, or that of the disks', () => {
   const readOnly = Object.assign(new Error('EROFS: read-only file system, open'), {
     code: 'EROFS',
     errno: -30,

@@ -45,7 +45,7 @@ test('a list that cannot be read is an error with the reason', (t) => {
   assert.throws(() => [...listFunctions(root)], { errno: 'ENOENT', message: /available_filter_functions/ });
 });
 
-test('globs that are more than names are refused', () => {
+test('globs with more than names are refused', () => {
   for (const glob of ['vfs_*', 'a?c', 'f.constprop.0', '$x', '*', '_x', '__x64_sys_*'])
     assert.equal(checkedGlob(glob), glob);
   const bad = [
@@ -74,7 +74,7 @@ ffffffffc0401004 virtblk_open [virtio_blk]
 not a line
 `;
 
-test('addresses are sorted, as two words; only those that are wanted are kept', (t) => {
+test('addresses are sorted, as two words; only wanted ones are kept', (t) => {
   const root = fakeTracefs(t, { available_filter_functions_addrs: ADDRESSES });
   const all = functionAddresses(root);
   assert.deepEqual(all?.names, ['odd', 'trace_initcall_level_cb', 'vfs_read', 'virtblk_open']);
@@ -123,7 +123,7 @@ function recorder(t: TestContext, lists: Record<string, string>, matchesNothing:
 const FILTER = { functions: ['vfs_*', 'nosuch'], notrace: ['vfs_r*'], pids: [17, 18], maxDepth: 1 };
 const IN_FORCE = { 'instances/set_ftrace_filter': 'vfs_read\n', set_graph_function: 'vfs_read\n' };
 
-test('functions alone are filtered in the instance, pids follow forks', (t) => {
+test('only functions: filtered in the instance, and pids follow forks', (t) => {
   const { done, run } = recorder(t, IN_FORCE, ['nosuch']);
   assert.deepEqual(run('function_graph', FILTER), ['no function of this kernel matches nosuch']);
   assert.deepEqual(done, [
@@ -134,7 +134,7 @@ test('functions alone are filtered in the instance, pids follow forks', (t) => {
   ]);
 });
 
-test('with what they call, functions and depth are set for all instances, and the filter stays empty', (t) => {
+test('with called functions: functions and depth are set for all instances, and the filter stays empty', (t) => {
   const { done, run } = recorder(t, IN_FORCE);
   assert.deepEqual(run('function_graph', { ...FILTER, pids: [], maxDepth: 3 }), []);
   assert.deepEqual(done, [
@@ -150,7 +150,7 @@ test('with what they call, functions and depth are set for all instances, and th
   assert.deepEqual(done, ['own set_ftrace_filter += vfs_* nosuch']);
 });
 
-test('a filter that is empty after all is refused: everything would be traced', (t) => {
+test('a filter that turns out empty is refused, because everything would be traced', (t) => {
   const { run } = recorder(t, {}, ['vfs_*', 'nosuch']);
   assert.throws(() => run('function', FILTER), {
     errno: 'EINVAL',

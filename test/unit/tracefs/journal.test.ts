@@ -1,6 +1,6 @@
 /**
- * The journal over plain files: values of equal length only, for a plain file keeps what a shorter write leaves.
- * The kernel's own files are in test/live/journal.test.ts.
+ * The journal over plain files. Values have equal lengths, because a plain file keeps the rest of a longer one. Tests
+ * with the kernel's own files are in test/live/journal.test.ts.
  */
 import assert from 'node:assert/strict';
 import fs, {
@@ -58,7 +58,7 @@ function fake(t: TestContext) {
   };
 }
 
-test('what was there is on disk before it is written, and comes back', (t) => {
+test('the old content is on disk before the file is written, and comes back', (t) => {
   const { place, stateFile, text, untouched } = fake(t);
   const journal = openJournal(place);
   assert.ok(!existsSync(place.stateDir), 'opening it touches nothing');
@@ -100,14 +100,14 @@ test('an entry is on disk before its file is opened to be written', (t) => {
   assert.deepEqual(seen, [[entry], [entry]]);
 });
 
-test('a value that is there already is not written, nor journaled', (t) => {
+test('a value that is there already is neither written nor journaled', (t) => {
   const { place } = fake(t);
   openJournal(place).part('osnoise').set('osnoise/cpus', '0-1');
   openJournal(place).part('hwlat').set('hwlat_detector/mode', 'round-robin');
   assert.ok(!existsSync(place.stateDir));
 });
 
-test('the next start puts back what a crash left; a second time there is nothing to do', (t) => {
+test('the next start restores what a crash left; a second time there is nothing to do', (t) => {
   const { place, untouched } = fake(t);
   const part = openJournal(place).part('osnoise');
   part.set('osnoise/cpus', '2-3');
@@ -117,7 +117,7 @@ test('the next start puts back what a crash left; a second time there is nothing
   assert.deepEqual(restoreJournal(place), { restored: [], problems: [] });
 });
 
-test('what somebody else has changed since is left alone and said', (t) => {
+test('what somebody else has changed since stays, with a message', (t) => {
   const { place, text, write } = fake(t);
   openJournal(place).part('osnoise').set('osnoise/cpus', '2-3');
   write('osnoise/cpus', '6-7\n');
@@ -128,7 +128,7 @@ test('what somebody else has changed since is left alone and said', (t) => {
   assert.deepEqual(readdirSync(place.stateDir), []);
 });
 
-test('what was about to be written is put back if it differs', (t) => {
+test('an intended write is restored if the file differs', (t) => {
   const { place, plant, text, write, untouched } = fake(t);
   plant([
     { file: 'osnoise/cpus', before: '0-1\n', owners: ['osnoise'] },
@@ -140,7 +140,7 @@ test('what was about to be written is put back if it differs', (t) => {
   untouched();
 });
 
-test('what the kernel itself changes is put back whatever it reads', (t) => {
+test('files that the kernel itself changes are restored, whatever they show', (t) => {
   const { place, plant, text } = fake(t);
   plant([{ file: 'tracing_on', before: '0\n', left: '2', owners: ['blk'] }]);
   assert.deepEqual(restoreJournal(place).restored, ['tracing_on']);
@@ -150,10 +150,10 @@ test('what the kernel itself changes is put back whatever it reads', (t) => {
   assert.deepEqual(part.restore(), { restored: [], problems: [] });
 });
 
-test('what follows a write elsewhere comes back, also after a kill in the midst of it', (t) => {
+test('what changes with a write elsewhere comes back, also after a kill in the middle', (t) => {
   const { place, text, write, untouched } = fake(t);
   const part = openJournal(place).part('function_graph');
-  // As kernels do whose instances have one set of options.
+  // As in kernels whose instances share one set of options.
   part.keepIfFollows('tracing_thresh', () => write('tracing_thresh', '5\n'));
   assert.equal(text('tracing_thresh'), '5\n');
   assert.deepEqual(part.restore(), { restored: ['tracing_thresh'], problems: [] });
@@ -164,14 +164,14 @@ test('what follows a write elsewhere comes back, also after a kill in the midst 
   assert.throws(() => part.keepIfFollows('tracing_thresh', killed), /killed/);
   assert.deepEqual(restoreJournal(place), { restored: ['tracing_thresh'], problems: [] });
   untouched();
-  // Where it does not follow it is nobody's of ours: who changes it later keeps what he wrote.
+  // If it does not change with it, it is not ours: a later writer keeps the new value.
   part.keepIfFollows('tracing_thresh', () => undefined);
   write('tracing_thresh', '7\n');
   assert.deepEqual(part.restore(), { restored: [], problems: [] });
   assert.equal(text('tracing_thresh'), '7\n');
 });
 
-test('a list is only used when it is empty, and emptied when its lines are ours', (t) => {
+test('a list is only used if it is empty, and emptied if its lines are ours', (t) => {
   const { place, text, write, plant } = fake(t);
   write('set_ftrace_filter', 'schedule\n');
   const part = openJournal(place).part('function');
@@ -187,7 +187,7 @@ test('a list is only used when it is empty, and emptied when its lines are ours'
   assert.equal(text('set_ftrace_filter'), '');
 });
 
-test('lists stay as they are when somebody else has taken over the tracer', (t) => {
+test('lists stay as they are if somebody else has taken over the tracer', (t) => {
   const { place, text, write, plant } = fake(t);
   write('set_ftrace_filter', 'vfs_read\n');
   write('current_tracer', 'function\n');
@@ -200,7 +200,7 @@ test('lists stay as they are when somebody else has taken over the tracer', (t) 
   assert.equal(text('current_tracer'), 'function\n');
 });
 
-test('tracers of one agent can share a value, not want two', (t) => {
+test('tracers of one agent can share a value, but not want two', (t) => {
   const { place, text, untouched } = fake(t);
   const journal = openJournal(place);
   const [osnoise, hwlat] = [journal.part('osnoise'), journal.part('hwlat')];
@@ -216,7 +216,7 @@ test('tracers of one agent can share a value, not want two', (t) => {
   untouched();
 });
 
-test('a file that cannot be put back now is tried again later', (t) => {
+test('a file that cannot be restored now is tried again later', (t) => {
   const { root, place, text } = fake(t);
   openJournal(place).part('osnoise').set('osnoise/cpus', '2-3');
   const file = join(root, 'osnoise/cpus');
@@ -232,7 +232,7 @@ test('a file that cannot be put back now is tried again later', (t) => {
   assert.equal(text('osnoise/cpus'), '0-1\n');
 });
 
-test('a file that is no more is no more to be put back', (t) => {
+test('a file that no longer exists need not be restored', (t) => {
   const { root, place, stateFile } = fake(t);
   openJournal(place).part('osnoise').set('osnoise/cpus', '2-3');
   rmSync(join(root, 'osnoise/cpus'));
@@ -240,7 +240,7 @@ test('a file that is no more is no more to be put back', (t) => {
   assert.ok(!existsSync(stateFile));
 });
 
-test('while a tracer cannot be stopped, what it needs stays, for another try', (t) => {
+test('while a tracer cannot be stopped, its settings stay, for another try', (t) => {
   const { root, place, plant, text, write, stateFile } = fake(t);
   const file = join(root, 'current_tracer');
   plant([
@@ -343,7 +343,7 @@ function linkOver(stateFile: string): void {
   symlinkSync(`${stateFile}.real`, stateFile);
 }
 
-test('where no state can be kept nothing is changed, and the error says for which tracer', (t) => {
+test('if no state can be kept nothing is changed, and the error names the tracer', (t) => {
   const { root, untouched } = fake(t);
   const file = join(root, 'occupied');
   writeFileSync(file, '');
@@ -360,12 +360,12 @@ test('where no state can be kept nothing is changed, and the error says for whic
   untouched();
 });
 
-test('files that are no control files are refused', (t) => {
+test('files that are not control files are refused', (t) => {
   const { place } = fake(t);
   assert.throws(() => openJournal(place).part('x').set('../etc/passwd', 'x'), { message: /no control file/ });
 });
 
-test('whatever was set by whom, and wherever it stopped, all comes back', (t) => {
+test('whatever was set by whom, and wherever it stopped, everything comes back', (t) => {
   const { place, untouched } = fake(t);
   const step = fc.record({
     owner: fc.constantFrom('a', 'b'),
@@ -400,7 +400,7 @@ test('whatever was set by whom, and wherever it stopped, all comes back', (t) =>
   );
 });
 
-test('while somebody else runs a tracer at the top level, what ours changed there waits', (t) => {
+test('while somebody else runs a tracer at the top level, our changes there wait', (t) => {
   const { place, stateFile, text, write, plant } = fake(t);
   const owners = ['blk at the top level'];
   plant([
@@ -449,7 +449,7 @@ test('after a crash, what somebody records at the top level is left alone until 
     assert.match(problems.join('\n'), why);
     assert.equal(problems.length, 3);
     assert.equal(text('osnoise/cpus'), '2-3\n');
-    // The end of an agent that has started meanwhile leaves it alone, too.
+    // An agent that has started meanwhile does not touch it at its end either.
     assert.equal(openJournal(place).restore().problems.length, 3);
     write(file, file === 'buffer_size_kb' ? '0007\n' : '');
     assert.deepEqual(restoreJournal(place).problems, []);
@@ -468,7 +468,7 @@ test('a journal that cannot be trusted does not concern an agent that needs none
   assert.equal(readFileSync(stateFile, 'utf8'), '{');
 });
 
-/** As a full disk does: files can be opened and removed, not written. */
+/** Behaves like a full disk: files can be opened and removed, but not written. */
 function fillDisk(t: TestContext, stateDir: string): void {
   const { openSync } = fs;
   t.mock.method(fs, 'openSync', (path: string, flags: number, mode?: number) => {
@@ -479,7 +479,7 @@ function fillDisk(t: TestContext, stateDir: string): void {
   syncBuiltinESMExports();
 }
 
-test('a full disk keeps nothing from being stopped and put back, and then nothing is complained of', (t) => {
+test('a full disk does not stop anything from being ended and restored, and then nothing is reported', (t) => {
   const { place, text, untouched, stateFile } = fake(t);
   const journal = openJournal(place);
   const top = journal.part('blk at the top level');
@@ -505,7 +505,7 @@ test('a full disk keeps nothing from being stopped and put back, and then nothin
   }
 });
 
-test('a state directory that is read-only is a problem with its errno, and all is put back', (t) => {
+test('a read-only state directory is a problem with its errno, and everything is restored', (t) => {
   const { place, plant, write, untouched } = fake(t);
   plant([{ file: 'tracing_thresh', before: '0\n', left: '5', owners: ['hwlat'] }]);
   write('tracing_thresh', '5\n');
@@ -524,7 +524,7 @@ test('a state directory that is read-only is a problem with its errno, and all i
   untouched();
 });
 
-test('the top level is not taken while the journal of another agent has anything of it', (t) => {
+test('the top level is not taken while the journal of another agent lists any of its files', (t) => {
   const { place } = fake(t);
   const other = { ...place, name: 'other' };
   openJournal(place).part('blk at the top level').set('tracing_on', '0');
@@ -534,7 +534,7 @@ test('the top level is not taken while the journal of another agent has anything
   });
 });
 
-test('a size that the kernel has rounded up to our sub-buffers is no use by somebody else', (t) => {
+test("a size that the kernel has rounded up to our sub-buffers is not somebody else's use", (t) => {
   const { place, write, plant, stateFile } = fake(t);
   const owners = ['blk at the top level'];
   for (const size of ['0031', '1422']) {

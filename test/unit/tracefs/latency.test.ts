@@ -41,13 +41,13 @@ function setUp(
   return { dir, seen, watch, record };
 }
 
-test('the latency of a trace stands in its head', () => {
+test('the latency of a trace is in its head', () => {
   assert.equal(latencyOf(traceOf(504, '1')), 504);
   assert.equal(latencyOf(EMPTY), undefined);
   assert.equal(latencyOf(`${'x'.repeat(2000)}\n# latency: 5 us, `), undefined);
 });
 
-test('a record is told once, with its trace', (t) => {
+test('a record is reported once, with its trace', (t) => {
   const { seen, watch, record } = setUp(t, {});
   watch.look();
   assert.deepEqual(seen, []);
@@ -55,13 +55,13 @@ test('a record is told once, with its trace', (t) => {
   watch.look();
   watch.look();
   assert.deepEqual(seen, [[504_000, traceOf(504, '1')]]);
-  // Longer by less than a microsecond: another record all the same.
+  // Longer by less than a microsecond: still another record.
   record(504, '2');
   watch.look();
   assert.equal(seen.length, 2);
 });
 
-test('a latency without a trace is told too, once', (t) => {
+test('a latency without a trace is reported too, once', (t) => {
   const { dir, seen, watch } = setUp(t, {});
   writeFileSync(join(dir, 'tracing_max_latency'), '77\n');
   watch.look();
@@ -69,13 +69,13 @@ test('a latency without a trace is told too, once', (t) => {
   assert.deepEqual(seen, [[77_000, '']]);
 });
 
-test('a maximum from before it was watched is none', (t) => {
+test('a maximum from before the watch began does not count', (t) => {
   const { dir, seen } = setUp(t, {}, '8');
   assert.equal(readFileSync(join(dir, 'tracing_max_latency'), 'utf8'), '0\n');
   assert.deepEqual(seen, []);
 });
 
-test('a reset tells what came last, and the same trace is no new record after it', (t) => {
+test('a reset reports what came last, and the same trace is no new record after it', (t) => {
   const { seen, watch, record } = setUp(t, {});
   record(504, '1');
   watch.reset();
@@ -100,7 +100,7 @@ test('a reset tells what came last, and the same trace is no new record after it
   );
 });
 
-test('a record between the last look of a reset and its write is told', (t) => {
+test('a record between the last look of a reset and its write is reported', (t) => {
   const { seen, watch, record } = setUp(t, {});
   record(504, '1');
   watch.look();
@@ -122,16 +122,16 @@ test('a record between the last look of a reset and its write is told', (t) => {
   );
 });
 
-test('the kernel tells of a record by itself', async (t) => {
+test('the kernel reports the record by itself', async (t) => {
   const { seen, record } = setUp(t, {});
   record(504, '1');
   for (let tries = 0; tries < 2000 && seen.length === 0; tries++) await sleep(10);
   assert.deepEqual(seen, [[504_000, traceOf(504, '1')]]);
 });
 
-test('where it does not, looking now and then does', async (t) => {
+test('if it does not, regular looks do', async (t) => {
   const { dir, seen } = setUp(t, { pollMs: 10 });
-  // A new file of the name is not what is watched.
+  // A new file of the same name is not the watched one.
   rmSync(join(dir, 'tracing_max_latency'));
   writeFileSync(join(dir, 'trace'), traceOf(9, '1'));
   writeFileSync(join(dir, 'tracing_max_latency'), '9\n');
@@ -142,7 +142,7 @@ test('where it does not, looking now and then does', async (t) => {
   );
 });
 
-test('a long trace is cut behind a line', (t) => {
+test('a long trace is cut after a line', (t) => {
   const { dir } = setUp(t, {});
   writeFileSync(join(dir, 'trace'), 'one\ntwo\nthree\n');
   assert.equal(readTrace(dir, 100), 'one\ntwo\nthree\n');
@@ -151,7 +151,7 @@ test('a long trace is cut behind a line', (t) => {
   assert.equal(readTrace(dir, 2), '');
 });
 
-test('an instance that is gone is an error to whoever asks for it', async (t) => {
+test('an instance that is gone is an error for every caller that asks for it', async (t) => {
   const errors: unknown[] = [];
   const { dir, watch } = setUp(t, { pollMs: 10, onError: (error) => errors.push(error) });
   rmSync(join(dir, 'tracing_max_latency'));

@@ -36,7 +36,7 @@ test('a text without signed, or with array brackets, is understood', () => {
   assert.equal(parseHeaderPage(text).pageSize, 4096);
 });
 
-test('what cannot be a page is refused with the reason', () => {
+test('an impossible layout is refused with the reason', () => {
   assert.throws(() => parseHeaderPage('', 'some/header_page'), /some\/header_page.*no field "timestamp"/);
   assert.throws(() => parseHeaderPage(HEADER_PAGE_4K.replace('size:4080', 'size:0')), /puts the data at 16/);
   assert.throws(() => parseHeaderPage(HEADER_PAGE_4K.replace('offset:16', 'offset:9')), /puts the data at 9/);

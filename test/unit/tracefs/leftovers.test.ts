@@ -20,7 +20,7 @@ test('a tracer at the top level that is not ours is named', (t) => {
   assert.equal(foreignTracer(root), undefined);
 });
 
-test('a start warns of it, once, and the status has it', (t) => {
+test('a start warns about it once, and the status shows it', (t) => {
   const root = fakeTracefs(t, { current_tracer: 'blk\n' });
   const file = join(root, 'config.yaml');
   writeFileSync(file, `state_dir: ${join(root, 'state')}\n`);
@@ -32,7 +32,7 @@ test('a start warns of it, once, and the status has it', (t) => {
   assert.deepEqual(tracers.leftovers, warned);
 });
 
-test('a journal is named with what it lists, and with why it cannot be put back from here', (t) => {
+test('a journal is named with what it lists, and with why it cannot be restored from here', (t) => {
   const root = fakeTracefs(t, { tracing_on: '0\n' });
   const place = { root, stateDir: join(root, 'state'), name: 'agent' };
   assert.equal(journalState(place), undefined);
@@ -43,7 +43,7 @@ test('a journal is named with what it lists, and with why it cannot be put back 
   assert.match(journalState(place) ?? '', /agent\.journal\.json lists tracing_on$/);
   rmSync(join(root, 'tracing_on'));
   assert.match(journalState(place) ?? '', /lists tracing_on$/, 'what is no more need not be put back');
-  // Looked at as a file of a directory that is none: as refused as on a read-only mount.
+  // Looks it up as a file in something that is no directory: refused as on a read-only mount.
   writeFileSync(join(root, 'osnoise'), '');
   const below = [{ file: 'osnoise/cpus', before: '0\n', owners: ['osnoise'] }];
   const other = JSON.stringify({ version: 1, boot: bootId(), entries: below });

@@ -5,7 +5,7 @@ import { type TestContext, test } from 'node:test';
 import { findTracefs, type MountSystem, parseMounts, pathOnHost } from '../../../src/tracefs/mount.ts';
 import { fakeTracefs } from './fake.ts';
 
-/** A system with these mounts; `mount` says what it was asked and fails. */
+/** A system with these mounts; `mount` records what it was asked, and fails. */
 function fakeSystem(context: TestContext, mounts: string, lockdown = '[none] integrity confidentiality\n') {
   const dir = fakeTracefs(context, { mounts, lockdown });
   const asked: string[] = [];
@@ -23,7 +23,7 @@ function fakeSystem(context: TestContext, mounts: string, lockdown = '[none] int
 
 const escaped = (dir: string) => dir.replaceAll(' ', '\\040');
 
-test('finds tracefs wherever it is mounted, blanks in its path included', (t) => {
+test('finds tracefs wherever it is mounted, also with blanks in its path', (t) => {
   const root = fakeTracefs(t, {}, 'fake tracefs ');
   const { system } = fakeSystem(
     t,
@@ -44,14 +44,14 @@ test('prefers a writable mount that has instances', (t) => {
   assert.equal(findTracefs({ mayMount: false }, system), good);
 });
 
-test('looks below debugfs where tracefs is not mounted by itself', (t) => {
+test('looks below debugfs if tracefs is not mounted by itself', (t) => {
   const debug = fakeTracefs(t, { 'tracing/trace_clock': '[local]', 'tracing/instances/README': '' });
   const { system, asked } = fakeSystem(t, `debugfs ${debug} debugfs rw 0 0\n`);
   assert.equal(findTracefs({ mayMount: true }, system), join(debug, 'tracing'));
   assert.deepEqual(asked, []);
 });
 
-test('without tracefs it mounts only when it may, and says what to do', (t) => {
+test('without tracefs it mounts only if it may, and says what to do', (t) => {
   const { system, asked } = fakeSystem(t, 'proc /proc proc rw 0 0\n');
   assert.throws(() => findTracefs({ mayMount: false }, system), /mount -t tracefs.*--path\.tracefs/);
   assert.deepEqual(asked, []);
@@ -63,7 +63,7 @@ test('without tracefs it mounts only when it may, and says what to do', (t) => {
   assert.deepEqual(asked, ['/sys/kernel/tracing']);
 });
 
-test('a path that is given is used or refused, never replaced', (t) => {
+test('a given path is used or refused, never replaced', (t) => {
   const root = fakeTracefs(t, {});
   const { system } = fakeSystem(t, `nodev ${root} tracefs rw 0 0\n`);
   assert.equal(findTracefs({ path: root, mayMount: false }, system), root);
@@ -75,7 +75,7 @@ test('a path that is given is used or refused, never replaced', (t) => {
   assert.throws(() => findTracefs({ path: root, mayMount: true }, system), /trace_clock: ENOENT/);
 });
 
-test('names lockdown and a missing root among the reasons, and only when they hold', (t) => {
+test('names lockdown and missing root among the reasons, but only if they apply', (t) => {
   const { system } = fakeSystem(t, '', 'none integrity [confidentiality]\n');
   assert.throws(() => findTracefs({ mayMount: false }, { ...system, uid: 1000 }), /locked down.*uid 1000/);
   writeFileSync(system.lockdownFile, 'none [integrity] confidentiality\n');
@@ -85,7 +85,7 @@ test('names lockdown and a missing root among the reasons, and only when they ho
   );
 });
 
-test('a directory that is there and empty is named as that, without the advice that was followed already', (t) => {
+test('an existing but empty directory is named as that, without advice that was followed already', (t) => {
   const { system } = fakeSystem(t, '');
   const empty = join(fakeTracefs(t, {}), 'empty');
   mkdirSync(empty);
@@ -97,13 +97,13 @@ test('a directory that is there and empty is named as that, without the advice t
   );
 });
 
-test('lines of /proc/self/mounts that are cut short are passed over', () => {
+test('lines of /proc/self/mounts that are cut short are skipped', () => {
   assert.deepEqual(parseMounts('a b\n\nnodev /a\\134b\\011c tracefs ro,x 0 0\n'), [
     { dir: '/a\\b\tc', type: 'tracefs', readOnly: true },
   ]);
 });
 
-test('names files as programs of the host find them, also in a container', () => {
+test('names files as programs of the host see them, also in a container', () => {
   const files = ['/tracing', '/sys/kernel/tracing', '/sys/kernel/debug/tracing'].map((root) =>
     pathOnHost(root, 'instances', 'a', 'trace_marker'),
   );

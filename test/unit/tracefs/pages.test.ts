@@ -7,7 +7,7 @@ import { fakeTracefs } from './fake.ts';
 
 const raw = (cpu: number) => `per_cpu/cpu${cpu}/trace_pipe_raw`;
 
-test('follows CPUs: opens what comes, reads what went to its end, then closes it', (t) => {
+test('follows CPUs: opens new ones, reads those that went to their end, then closes them', (t) => {
   const dir = fakeTracefs(t, {
     online: '0-1,3\n',
     [raw(0)]: 'aaaaAAAA',
@@ -40,7 +40,7 @@ test('follows CPUs: opens what comes, reads what went to its end, then closes it
   writeFileSync(online, '0,2\n');
   pages.refresh();
   assert.deepEqual(pages.cpus(), [0, 1, 2, 3]);
-  // 1 went offline with pages left: it stays until it has been found empty.
+  // 1 went offline with pages left: it stays until it was read and empty.
   pages.refresh();
   assert.deepEqual(pages.cpus(), [0, 1, 2, 3]);
   assert.deepEqual([read(1), read(1), read(1)], ['bbbb', 'BBBB', '']);
@@ -49,7 +49,7 @@ test('follows CPUs: opens what comes, reads what went to its end, then closes it
   assert.deepEqual(pages.cpus(), [0, 2, 3]);
   assert.deepEqual(opened(), ['0', '2', '3']);
 
-  // 3 comes back before it was found empty; 1 comes back anew.
+  // 3 comes back before it was empty; 1 comes back again.
   writeFileSync(online, '0-3\n');
   pages.refresh();
   assert.equal(read(3), '');

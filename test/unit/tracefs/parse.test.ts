@@ -10,7 +10,7 @@ import { fakeTracefs } from './fake.ts';
 const NONCE = 'a1b2c3d4e5f6';
 const mark = (prefix: string, nonce = NONCE) => `${prefix}: tracing_mark_write: ${threadMark(nonce)}`;
 
-test('counts of a CPU come from its stats, absent lines as 0', () => {
+test('counts of a CPU come from its stats; absent lines count as 0', () => {
   const text = `entries: 129
 overrun: 7
 commit overrun: 3
@@ -47,7 +47,7 @@ test('sizes as the kernel writes them', () => {
   assert.equal(parseSizeKb('X\n'), undefined);
 });
 
-test('where the CPUs have different sizes the smallest counts', (t) => {
+test('if CPUs have different sizes the smallest counts', (t) => {
   const dir = fakeTracefs(t, {
     buffer_size_kb: 'X\n',
     'per_cpu/cpu0/buffer_size_kb': '513\n',
@@ -56,7 +56,7 @@ test('where the CPUs have different sizes the smallest counts', (t) => {
   assert.equal(bufferSizeKb(dir), 129);
 });
 
-test('ENOMEM halves down to what is taken; other errors and the least end it', () => {
+test('ENOMEM halves the size down to what is accepted; other errors and the minimum end it', () => {
   const refuseAbove = (limit: number, errno: string, seen: number[]) => (value: number) => {
     seen.push(value);
     if (value > limit) throw new KernelError({ file: 'buffer_size_kb', errno, action: 'write' });
@@ -64,7 +64,7 @@ test('ENOMEM halves down to what is taken; other errors and the least end it', (
   const seen: number[] = [];
   assert.equal(writeHalving(refuseAbove(300, 'ENOMEM', seen), { first: 1001, least: 4 }), 250);
   assert.deepEqual(seen, [1001, 500, 250]);
-  // Half of a size typed wrongly could still be all the memory there is.
+  // Half of a mistyped size could still be all the memory of the machine.
   const bounded = writeHalving(refuseAbove(1e6, 'ENOMEM', []), { first: 1.5e6, least: 4 }, () => 1000);
   assert.equal(bounded, 1000);
   assert.throws(() => writeHalving(refuseAbove(1, 'ENOMEM', []), { first: 64, least: 4 }), {
@@ -86,7 +86,7 @@ test('the pid of a nonce is found in every form of the prefix', () => {
     assert.deepEqual([...parseNonces(mark(prefix), [NONCE])], [[NONCE, 8559]], form);
 });
 
-test('a thread cannot be taken for another by its name', () => {
+test("no thread's name makes it look like another thread", () => {
   const names = ['x-1 [000] .', 'a-1 [0] 1.0: b:', '-1', ' - ', '[(-1', 'a: tracing_mark'];
   for (const name of names) {
     const line = mark(`${name}-4242    [000] ...1.  2692.844269`);
@@ -107,7 +107,7 @@ test('any name of up to 15 bytes leaves the pid as it is', () => {
   );
 });
 
-test('other texts, other nonces and what stands behind a nonce are not taken', () => {
+test('other texts, other nonces and what follows a nonce are ignored', () => {
   const prefix = ' node-7 [000] .....  1.5';
   assert.equal(parseNonces(mark(prefix, 'ffff'), [NONCE]).size, 0);
   assert.equal(parseNonces(`${mark(prefix)} more`, [NONCE]).size, 0);

@@ -1,4 +1,4 @@
-/** Where tracers run, what is refused because somebody else uses it, and in which order things are written. */
+/** Where tracers run, what is refused because somebody else uses it, and in which order files are written. */
 import assert from 'node:assert/strict';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -28,7 +28,7 @@ const OFFERED = [
 const IN_61 = ['timerlat', 'osnoise', 'hwlat', 'wakeup', 'function', 'nop'];
 const IN_612 = ['timerlat', 'osnoise', 'hwlat', 'function_graph', 'wakeup', 'function', 'nop'];
 
-test('a tracer runs in an instance where the kernel takes it there', () => {
+test('a tracer runs in an instance if the kernel allows it there', () => {
   const place = (tracer: string, where: TracerRequest['where'], inInstances = IN_61) =>
     placeOf({ tracer, where }, OFFERED, inInstances);
   assert.deepEqual(place('timerlat', 'instance'), { place: 'instance' });
@@ -58,7 +58,7 @@ test('CPU masks are words of 32 bits, the highest first', () => {
 const REQUEST: TracerRequest = { tracer: 'nop', where: 'instance', reads: 'events', options: {}, knobs: [] };
 const FILTER = { functions: ['x'], notrace: [], pids: [], maxDepth: 1 };
 
-/** `running` are tracers by instance, `` being the top level. */
+/** `running`: tracers by instance; `` is the top level. */
 function machine(t: TestContext, running: Record<string, string>, files: Record<string, string> = {}) {
   const root = fakeTracefs(t, {
     tracing_thresh: '0\n',
@@ -148,7 +148,7 @@ test('depth and graph functions are one setting for all', (t) => {
   assert.throws(() => machine(t, {}, { set_graph_function: 'vfs_read\n' }).run(graph), refused(/empty it/));
 });
 
-test('what another agent has in its journal is its own', (t) => {
+test('what another agent has in its journal belongs to it', (t) => {
   const { run, place, top } = machine(t, {});
   mkdirSync(place.stateDir);
   const state = (name: string, file: string, boot = bootId()) => {
@@ -174,7 +174,7 @@ test('what another agent has in its journal is its own', (t) => {
   assert.throws(() => run({ tracer: 'blk' }, top), refused(/agent theirs/));
 });
 
-test('disks are chosen by whole names; those without a medium are none', (t) => {
+test('disks are selected by whole names; those without a medium do not count', (t) => {
   const dir = fakeTracefs(t, {
     'sda/size': '1024\n',
     'sdab/size': '8\n',

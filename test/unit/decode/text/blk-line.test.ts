@@ -17,7 +17,7 @@ const TYPE = {
 };
 const DEV = 8 * 2 ** 20 + 17;
 
-/** Fields of a line behind its front part. */
+/** Fields of a line after its front part. */
 function read(text: string) {
   const { calls, errors } = decodeText(lineOf(text) + lineOf('  8,17   Q   N [end]'), [TYPE]);
   assert.deepEqual([calls.length, errors], [2, []], text);
@@ -25,7 +25,7 @@ function read(text: string) {
 }
 
 describe('lines of blk', () => {
-  it('fill in a record of a format of our own', () => {
+  it('fill a record of a format that the agent defines', () => {
     assert.equal(FORMAT.id, BLOCK_EVENT_ID);
     for (const [name, place] of Object.entries(BLOCK_FIELDS)) {
       const { offset, size } = FORMAT.fields.find((field) => field.name === name) ?? {};
@@ -83,7 +83,7 @@ describe('lines of blk', () => {
     );
   });
 
-  it('cost themselves alone when they make no sense', () => {
+  it('lose only themselves if they make no sense', () => {
     for (const text of [
       '8,',
       '8,17',
@@ -115,7 +115,7 @@ describe('lines of blk', () => {
         of(action).reduce((sum, { fields }) => sum + (fields.rwbs === rwbs ? Number(fields.nr_bytes) : 0), 0);
       assert.equal(bytes('C', 'WS'), bytes('D', 'WS'));
       assert.equal(bytes('C', 'RS'), 5 * 65536);
-      // What asked for the flush completes once more, with nothing.
+      // The request that asked for the flush completes once more, without data.
       assert.equal(of('C').length, of('D').length + 1);
     });
   }

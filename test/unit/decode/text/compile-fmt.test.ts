@@ -1,4 +1,4 @@
-/** Print fmts of the kernel against lines as it prints them. */
+/** Print fmts of the kernel, with lines as the kernel prints them. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
@@ -60,7 +60,7 @@ describe('lines by print fmt', () => {
     );
   });
 
-  it('give strings wherever the record keeps them', () => {
+  it('give strings, wherever the record keeps them', () => {
     assert.deepEqual(
       read(
         '"%s (%s) [%8s]", REC->comm, __get_str(name), __get_rel_str(rel)',
@@ -113,7 +113,7 @@ describe('lines by print fmt', () => {
     }
   });
 
-  it('pass over what is not wanted', () => {
+  it('skip fields that are not wanted', () => {
     assert.deepEqual(
       read(
         '"%pI4 %*pbl %s %pS %c%% %.*s w=%d {%s}", 0, 1, REC->array, __print_hex(REC->array, 8), 0, 0, 3, REC->comm, REC->w, __print_array(REC->array, 8, 1)',
@@ -124,7 +124,7 @@ describe('lines by print fmt', () => {
     );
   });
 
-  it('need not be whole behind what is wanted, when no string can mislead', () => {
+  it('may be cut off after the wanted fields, if no string can mislead', () => {
     assert.deepEqual(read('"w=%d rest=%d", REC->w, REC->h', ['w'], 'w=5 rest=nonsense'), { w: 5 });
   });
 
@@ -159,7 +159,7 @@ describe('lines by print fmt', () => {
     });
   }
 
-  it('cost one line each when they do not match', () => {
+  it('lose one line each if they do not match', () => {
     const type = made('"w=%d!", REC->w', ['w']);
     const text = ['w=1!', 'w=!', 'v=2!', 'w=3', 'w=99999999999999999999999!', 'w=4!'].map((one) =>
       lineOf(`probe: ${one}`),
@@ -174,14 +174,14 @@ describe('lines by print fmt', () => {
     assert.equal(decoder.events(0), 6);
   });
 
-  it('cannot be told apart when two events have one name', () => {
+  it('cannot be distinguished if two events have the same name', () => {
     const problemOf = makeTextProblems();
     const first = made('"w=%d", REC->w', ['w']);
     const second = { ...first, event: 'other:probe' };
     assert.equal(problemOf(first), undefined);
     assert.equal(problemOf(first), undefined);
     assert.match(problemOf(second) ?? '', /the same as that of test:probe/);
-    // An event that can't be read does not block the next.
+    // An event that cannot be read does not block the next.
     const again = makeTextProblems();
     assert.match(again(made('"%d", REC->h', ['w'])) ?? '', /does not contain w/);
     assert.equal(again(second), undefined);

@@ -22,7 +22,7 @@ describe('the text decoder', () => {
     assert.ok(decoder.recordBytes(0) > 0 && decoder.recordBytes(1) > decoder.recordBytes(0));
   });
 
-  it('tells a loss before the event behind it, with its stamp, and counts', () => {
+  it('reports a loss before the event after it, with its stamp, and counts it', () => {
     const text = [
       wakeup(1, stamps(10)),
       'CPU:1 [LOST 12 EVENTS]\n',
@@ -46,14 +46,14 @@ describe('the text decoder', () => {
     assert.deepEqual([decoder.flaggedLost(0), decoder.flaggedLost(1)], [5, 12]);
   });
 
-  it('takes the start of a CPU within trace for a loss of what was before', () => {
+  it('treats the start of a CPU within trace as a loss of what came before', () => {
     const text = `${wakeup(1)}##### CPU 1 buffer started ####\n${wakeup(2, { cpu: 1, ...stamps(13) })}`;
     const { losses, errors } = decodeText(text, [WAKEUP]);
     assert.deepEqual(losses, [[1, 13e9]]);
     assert.deepEqual(errors, []);
   });
 
-  it('passes comments, empty lines and stack traces', () => {
+  it('skips comments, empty lines and stack traces', () => {
     const text = [
       '# tracer: nop\n#\n# entries-in-buffer/entries-written: 3/3   #P:2\n\n',
       wakeup(1),
@@ -64,11 +64,11 @@ describe('the text decoder', () => {
     const { calls, errors, decoder } = decodeText(text, [WAKEUP]);
     assert.deepEqual(errors, []);
     assert.equal(calls.length, 2);
-    // `<stack trace>` is a record, its lines are none.
+    // `<stack trace>` is a record; its lines are not.
     assert.equal(decoder.events(0), 3);
   });
 
-  it('loses one line to each that makes no sense', () => {
+  it('loses one line for each that makes no sense', () => {
     const nonsense = [
       'nonsense',
       ' nonsense',
@@ -85,13 +85,13 @@ describe('the text decoder', () => {
     assert.deepEqual(errors, Array(5).fill([-1, 'text_line']));
   });
 
-  it('takes no line whose end is missing', () => {
+  it('waits for the end of a line before it reads it', () => {
     const { calls, errors } = decodeText(wakeup(1) + wakeup(2).trimEnd(), [WAKEUP]);
     assert.equal(calls.length, 1);
     assert.deepEqual(errors, [[0, 'text_line']]);
   });
 
-  it('goes on behind the line whose handler fails', () => {
+  it('continues after a line whose handler fails', () => {
     const seen: unknown[] = [];
     const { errors } = decodeText(wakeup(1) + wakeup(2) + wakeup(3), [WAKEUP], {
       onCall: ({ fields }) => {
@@ -108,12 +108,12 @@ describe('the text decoder', () => {
     assert.equal(decodeText(text, [WAKEUP]).decoder.lateEvents(), 1);
   });
 
-  it('reads stamps that are no times', () => {
+  it('reads stamps that are not times', () => {
     const plain = wakeup(1).replace('12.345678', '   123456');
     assert.equal(decodeText(plain, [WAKEUP]).calls[0].timestampNs, 123456);
   });
 
-  it('reads the events of single syscalls, which print no name of theirs', () => {
+  it('reads the events of single syscalls, which do not print their own names', () => {
     const types = [
       typeOf('formats-6.18', 'syscalls:sys_enter_fsync', []),
       typeOf('formats-6.18', 'syscalls:sys_exit_fsync', ['ret']),
@@ -199,7 +199,7 @@ describe('the text decoder', () => {
       calls.map(({ fields }) => fields.buf ?? fields.pid),
       ['one', 'two\nlines\n# and a third', 5],
     );
-    // Whoever does not handle them is not troubled by them.
+    // They do not disturb a reader without a handler for them.
     assert.deepEqual(decodeText(text, [WAKEUP]).errors, []);
   });
 
@@ -211,7 +211,7 @@ describe('the text decoder', () => {
     assert.deepEqual(calls[0].fields, { filename: '/tmp/a pid=1 b\n pid=2', pid: 77 });
   });
 
-  it('tells events of one name apart by their system only where it can', () => {
+  it('distinguishes events of the same name by their system only if it can', () => {
     const other = {
       event: 'mine:sched_wakeup',
       format: parsed(
@@ -226,7 +226,7 @@ describe('the text decoder', () => {
     );
   });
 
-  it('keeps what a piece of text has not in full', () => {
+  it('keeps the rest of a piece of text for the next one', () => {
     const text = Array.from({ length: 400 }, (_, i) => wakeup(i)).join('');
     assert.ok(text.length > 2 * HOLD_BACK);
     const whole = pidsOf(text);
@@ -257,7 +257,7 @@ for (const kernel of KERNELS) {
     const text = fixture(`text/${kernel}.events.txt`);
     const types = typesOf(kernel);
 
-    it('gives the same calls in pieces of any size', () => {
+    it('gives the same calls for pieces of any size', () => {
       const whole = decodeText(text, types);
       assert.deepEqual(whole.errors, []);
       for (const chunk of [997, 8192, 60_000]) {
@@ -267,11 +267,11 @@ for (const kernel of KERNELS) {
       }
     });
 
-    it('costs no more lines than are spoilt', () => {
+    it('loses no more lines than are spoilt', () => {
       const events = () => decodeText(spoilt, types).decoder;
       const spoilt = Uint8Array.from(text);
       const total = events().events(0) + events().events(1);
-      // The stamp's dot, in every 50th line.
+      // The dot of the stamp, in every 50th line.
       let lines = 0;
       let broken = 0;
       for (let at = 0; at < spoilt.length; at = spoilt.indexOf(0x0a, at) + 1 || spoilt.length) {
@@ -302,7 +302,7 @@ describe('any bytes', () => {
     typeOf('formats-6.1-rt', 'ftrace:function', ['ip', 'parent_ip']),
     typeOf('formats-6.1-rt', 'ftrace:funcgraph_exit', ['func', 'calltime', 'rettime']),
   ];
-  /** Changes bytes, cuts and repeats pieces. */
+  /** Changes bytes, and cuts and repeats pieces. */
   const damage = fc.array(
     fc.record({
       at: fc.nat(11_999),
@@ -318,7 +318,7 @@ describe('any bytes', () => {
     ['function_graph', graph, true],
     ['blk', blk, false],
   ] as const) {
-    it(`neither throw nor loop, nor give events out of nothing: ${name}`, () => {
+    it(`neither throw nor loop, nor make up events: ${name}`, () => {
       fc.assert(
         fc.property(damage, fc.integer({ min: 1, max: 5000 }), (damages, chunk) => {
           let bytes = Buffer.from(whole);

@@ -1,6 +1,6 @@
 /**
- * Raw pages against the kernel's own text of the same buffer, from the lab's kernels: each record of the pages has its
- * line, in the same order, with the same task, flags and fields.
+ * Compares raw pages with the kernel's own text of the same buffer, from the lab's kernels: each record of the pages
+ * has its line, in the same order, with the same task, flags and fields.
  */
 import assert from 'node:assert/strict';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
@@ -15,17 +15,17 @@ import { type Call, callOf, decodeText, formatOf } from './support.ts';
 const FIXTURES = new URL('../../../fixtures/', import.meta.url);
 const KERNELS = ['5.10-rt', '6.1-rt', '6.12-rt', '7.3-rt'];
 const CPUS = [0, 1];
-/** Printed by name: an address on the one side, a number that stands for the name on the other. */
-/** The text of exits does not have the number, and %p is no address but a hash. */
+/** Fields printed by name: the page has an address, our text reader a number that stands for the name. */
+/** The text of exits does not have the number, and %p prints a hash instead of the address. */
 const PRINTED_OTHERWISE = new Set(['__syscall_nr', 'args', 'work']);
-/** Events that a text of a kind does not show as such: within function_graph a marker has no name. */
+/** Events that this kind of text does not show: within function_graph a marker has no name. */
 const LACKS: Readonly<Record<string, RegExp>> = {
   events: /^ftrace:func/,
   function: /^ftrace:funcgraph/,
   function_graph: /^ftrace:(?:print|function)$/,
 };
 const ADDRESSES = new Set(['ip', 'parent_ip', 'func', 'function']);
-/** TRACE_FLAG_IRQS_OFF, _HARDIRQ, _SOFTIRQ, _NMI: the others have bits of their own on real-time kernels. */
+/** TRACE_FLAG_IRQS_OFF, _HARDIRQ, _SOFTIRQ, _NMI: the other flags have different bits on real-time kernels. */
 const FLAGS_OF_ALL_KERNELS = 0x59;
 
 function rawCalls(files: readonly URL[], types: readonly TextEventType[]): Call[] {
@@ -60,7 +60,7 @@ function rawCalls(files: readonly URL[], types: readonly TextEventType[]): Call[
   return calls;
 }
 
-/** Compares two calls; says where they differ. `names` learns which address has which name. */
+/** Compares two calls and returns where they differ. `names` learns which address has which name. */
 function differences(raw: Call, text: Call, isGraph: boolean, names: Map<unknown, unknown>): string[] {
   const found: string[] = [];
   const differ = (what: string, a: unknown, b: unknown) => {
@@ -74,8 +74,8 @@ function differences(raw: Call, text: Call, isGraph: boolean, names: Map<unknown
   if (raw.event !== 'ftrace:funcgraph_exit') {
     differ('flags', raw.flags & FLAGS_OF_ALL_KERNELS, text.flags & FLAGS_OF_ALL_KERNELS);
   }
-  // Rounded, but for function_graph, which cuts. What is the exit's time in its text is that of the entry and the
-  // duration, where one line is both.
+  // Times are rounded; function_graph cuts them. If one line is both entry and exit, the exit's time in its text is
+  // that of the entry plus the duration.
   const cut = (ns: number) => Math.floor(ns / 1000) * 1000;
   if (raw.event !== 'ftrace:funcgraph_exit') {
     differ('stamp', cut(isGraph ? raw.timestampNs : raw.timestampNs + 500), text.timestampNs);
@@ -153,7 +153,7 @@ function tracerFixtures(): Fixture[] {
   });
 }
 
-/** An event with all its fields that text gives. */
+/** An event with all the fields that its text gives. */
 function wholeType(directory: string, event: string): TextEventType {
   const format = formatOf(directory, event);
   const fields = format.fields
@@ -163,14 +163,14 @@ function wholeType(directory: string, event: string): TextEventType {
   return { event, format, fields };
 }
 
-/** Text of trace without the option funcgraph-abstime has neither times nor tasks. */
+/** The text of trace has neither times nor tasks without the option funcgraph-abstime. */
 const hasTimes = ({ name, text }: Fixture) =>
   name !== 'function_graph' || /^ *\d+\.\d{6} \|/m.test(readFileSync(text, 'latin1'));
 
 const compared = new Map<string, number>();
 for (const fixture of [...ownFixtures(), ...tracerFixtures()]) {
   describe(`${fixture.name} of ${fixture.kernel}`, () => {
-    it('says the same in pages and in text', () => {
+    it('is the same in pages and in text', () => {
       const raw = rawCalls(fixture.pages, fixture.types);
       const { calls, errors } = decodeText(readFileSync(fixture.text), fixture.types, {
         isGraph: fixture.name === 'function_graph',
@@ -190,7 +190,7 @@ for (const fixture of [...ownFixtures(), ...tracerFixtures()]) {
       for (const cpu of CPUS) {
         const [inPages, inText] = [raw, calls].map((all) => all.filter((call) => call.cpu === cpu));
         if (inPages.length === 0 || inText.length === 0) continue;
-        // Either can begin before the other, and end after it.
+        // Either can begin before the other and end after it.
         const isStart = (i: number, j: number) => {
           const known = new Map<unknown, unknown>();
           return inPages
@@ -199,7 +199,7 @@ for (const fixture of [...ownFixtures(), ...tracerFixtures()]) {
               (call, k) => inText[j + k] !== undefined && compare(call, inText[j + k], known).length === 0,
             );
         };
-        // Where the pages begin with an exit, its line began with the entry before.
+        // If the pages begin with an exit, its line began with the entry before.
         const at = [0, 1, 2].map((i) => [i, inText.findIndex((_, j) => isStart(i, j))] as const);
         const [skipped, from] = at.find(([, j]) => j >= 0) ?? [0, 0];
         const length = Math.min(inPages.length - skipped, inText.length - from);

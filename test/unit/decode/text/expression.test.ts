@@ -4,7 +4,7 @@ import { fieldsRead, meaningOf, WHOLE } from '../../../../src/decode/text/expres
 
 const number = (field: string, scale = 1, span = WHOLE) => ({ kind: 'number', part: { field, scale, span } });
 
-describe('what an argument tells about a field', () => {
+describe('what an argument says about a field', () => {
   const cases: [string, unknown][] = [
     ['REC->pid', number('pid')],
     ['(unsigned long long)REC->sector', number('sector')],
@@ -48,7 +48,7 @@ describe('what an argument tells about a field', () => {
         ],
       },
     ],
-    // An enum that the kernel left unresolved names no number.
+    // A name of an enum that the kernel left unresolved is not a number.
     ['__print_symbolic(REC->class, { IOPRIO_CLASS_RT, "rt" })', { kind: 'other', mayHoldNewline: false }],
     ['__print_hex(REC->data, 16)', { kind: 'other', mayHoldNewline: false }],
     ['REC->a + REC->b', { kind: 'other', mayHoldNewline: true }],
@@ -60,7 +60,7 @@ describe('what an argument tells about a field', () => {
     it(expression, () => assert.deepEqual(meaningOf(expression), meaning));
   }
 
-  it('reads names of fields wherever they stand', () => {
+  it('reads names of fields wherever they are', () => {
     assert.deepEqual(fieldsRead('foo(REC->a, __get_str(b)) + REC->c[3]'), ['a', 'b', 'c']);
   });
 });

@@ -23,7 +23,7 @@ describe('names of functions as numbers', () => {
     );
   });
 
-  it('hold as many as a kernel has', () => {
+  it('hold as many names as a kernel has', () => {
     const functions = makeFunctionInterner();
     for (let i = 0; i < 100_000; i++) {
       const bytes = Buffer.from(`function_${i}`);
@@ -32,7 +32,7 @@ describe('names of functions as numbers', () => {
     assert.equal(functions.nameOf(77_778, 0), 'function_77777');
   });
 
-  it('are none for addresses, nothing, and what is too long', () => {
+  it('do not exist for addresses, nothing, and names that are too long', () => {
     const functions = makeFunctionInterner();
     for (const text of ['0xffffffff81000000', '0', '', 'x'.repeat(600)]) {
       assert.equal(functions.intern(Buffer.from(text), 0, text.length), 0, text);

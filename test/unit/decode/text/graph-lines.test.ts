@@ -81,7 +81,7 @@ describe('lines of function_graph', () => {
     }
   });
 
-  it('may have arguments, values returned and addresses', () => {
+  it('may have arguments, return values and addresses', () => {
     const text = [
       lineOf('vfs_read(file=0xff43, pos=0x0) {'),
       lineOf('  a(x=0x1); /* = 0x3 */', { duration: took('1.000') }),
@@ -101,7 +101,7 @@ describe('lines of function_graph', () => {
     );
   });
 
-  it('may be bare of times, tasks and names of exits', () => {
+  it('may lack times, tasks and names of exits', () => {
     const text = [
       ' 0)               |  vfs_read() {\n',
       ' 1)   1.500 us    |  other();\n',
@@ -116,7 +116,7 @@ describe('lines of function_graph', () => {
       ['entry', 0, 'inner', 1, Number.NaN],
       ['_exit', 0, 'inner', 1, 42360],
       ['_exit', 0, 'vfs_read', 0, 933471],
-      // Its entry is not known.
+      // Its entry is unknown.
       ['_exit', 0, undefined, 0, 500],
     ]);
     const { calls, decoder } = decode(text);
@@ -144,7 +144,7 @@ describe('lines of function_graph', () => {
     );
   });
 
-  it('may be banners and arrows, which are no events', () => {
+  it('may be banners and arrows, which are not events', () => {
     const dashes = ' ------------------------------------------\n';
     const text = [
       dashes,
@@ -161,7 +161,7 @@ describe('lines of function_graph', () => {
     assert.deepEqual(losses, [[0, 12_345_678_000]]);
   });
 
-  it('hold other events as comments', () => {
+  it('contain other events as comments', () => {
     const comm = 'x */\n| y';
     const text = [
       lineOf(`/* sched_process_exit: comm=${comm} pid=5 prio=120 */`),
@@ -204,7 +204,7 @@ describe('lines of function_graph', () => {
     );
   });
 
-  it('cost themselves alone when they make no sense', () => {
+  it('lose only themselves if they make no sense', () => {
     for (const line of [
       'x\n',
       ' 0) nonsense\n',

@@ -1,13 +1,13 @@
 /**
- * Names of tasks are any bytes, newlines and texts that look like the rest of a line among them: what stands behind
- * them in a line is found all the same.
+ * Names of tasks are any bytes, including newlines and texts that look like the rest of a line. The reader must still
+ * find what follows them in a line.
  */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import { decodeText, lineOf, typeOf } from './support.ts';
 
-/** The newer one says more behind the name of a task that ends, and keeps one name elsewhere in the record. */
+/** The newer kernel prints more after the name of a task that ends, and stores one name elsewhere in the record. */
 const KERNELS = ['5.10-rt', '7.3-rt'];
 const typesOf = (kernel: string) =>
   (
@@ -19,7 +19,7 @@ const typesOf = (kernel: string) =>
     ] as const
   ).map(([event, fields]) => typeOf(`text/formats-${kernel}`, event, fields));
 
-/** What misleads: the literals of print fmts, and pieces of lines. */
+/** Misleading texts: the literals of print fmts, and pieces of lines. */
 const BAIT = [
   ' prev_pid=1',
   ' pid=5 prio=9',
@@ -52,7 +52,7 @@ for (const kernel of KERNELS) {
     const types = typesOf(kernel);
     const groupDead = types[2].format.printFmt.includes('group_dead') ? ' group_dead=false' : '';
 
-    it('mislead neither in the front part nor in the text, and cost no other line', () => {
+    it('mislead neither in the front part nor in the text, and lose no other line', () => {
       fc.assert(
         fc.property(
           comm,

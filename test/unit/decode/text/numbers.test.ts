@@ -23,7 +23,7 @@ describe('numbers in text', () => {
     );
   });
 
-  it('are none where there are no digits, or too many', () => {
+  it('do not exist without digits, or with too many', () => {
     for (const text of ['', '-', 'x1', '18446744073709551616', '123456789012345678901', '-a']) {
       assert.equal(parseDecimal(bytesOf(text), 0, text.length), -1, text);
     }
@@ -32,7 +32,7 @@ describe('numbers in text', () => {
     }
   });
 
-  it('end where the text does, whatever is behind it', () => {
+  it('end where the text ends, whatever follows', () => {
     assert.equal(parseDecimal(bytesOf('12345'), 0, 3), 3);
     assert.equal(parsedNumber(), 123);
     assert.equal(parseHex(bytesOf('12345'), 0, 3), 3);

@@ -29,7 +29,7 @@ describe('the front part of a line', () => {
     assert.equal(parse(lineOf('x', { stamp: '9007199.254741' }))?.timestampNs, 9007199254741000);
   });
 
-  it('is found behind a name of any bytes', () => {
+  it('is found after a name of any bytes', () => {
     fc.assert(
       fc.property(
         fc.array(fc.integer({ min: 1, max: 255 }), { maxLength: 15 }),
@@ -65,13 +65,13 @@ describe('the front part of a line', () => {
     assert.equal(parse(line('(-------)'))?.cpu, 3);
   });
 
-  it('can have a stamp that is no time', () => {
+  it('can have a stamp that is not a time', () => {
     const line = '            bash-1977    [003] d.h2.      1234567: x\n';
     assert.deepEqual(parse(line)?.timestampNs, 1234567);
     assert.equal(parse(line)?.isPlainStamp, true);
   });
 
-  it('is none of what only resembles it', () => {
+  it('does not match texts that only resemble it', () => {
     for (const line of [
       '',
       '\n',

@@ -1,4 +1,4 @@
-/** Feeds text to a decoder and writes down what its handlers are called with. */
+/** Feeds text to a decoder and writes down the calls of its handlers. */
 import { readFileSync } from 'node:fs';
 import { makeDispatcher } from '../../../../src/decode/dispatch.ts';
 import { bytesReader, intReader } from '../../../../src/decode/fields.ts';
@@ -40,7 +40,7 @@ export interface Call {
   timestampNs: number;
   pid: number;
   flags: number;
-  /** Numbers, and strings one character a byte. Functions by name. */
+  /** Numbers, and strings with one character per byte. Functions by name. */
   fields: Record<string, number | string | undefined>;
 }
 
@@ -86,7 +86,7 @@ export interface Decoded {
 export interface DecodeOptions {
   isGraph?: boolean;
   cpuCount?: number;
-  /** Bytes given at a time; all at once by default. */
+  /** Bytes given at a time; default: all at once. */
   chunk?: number;
   /** Called for every record, after it has been written down. */
   onCall?(call: Call): void;
@@ -140,7 +140,7 @@ export function decodeText(
   return { ...decoded, decoder };
 }
 
-/** A line as trace_print_context() begins it; the name one character a byte. */
+/** A line as trace_print_context() begins it; the name has one character per byte. */
 export function lineOf(
   text: string,
   from: { comm?: string; pid?: number; cpu?: number; flags?: string; stamp?: string } = {},
