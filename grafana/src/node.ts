@@ -17,6 +17,8 @@ import {
 
 const DISKS = `${CHOSEN},device=~"$device"`;
 const RUN_QUEUE = 'ftrace_sched_runqueue_latency_seconds';
+/** As in the recording rule: tasks of the other scheduling classes accept to wait. */
+const IMPATIENT = `${CHOSEN}, class!~"batch|idle"`;
 const rate = (metric: string) => `rate(${metric}{${CHOSEN}}[$__rate_interval])`;
 /** Mean over the node's CPUs, and the CPU with the highest value. */
 const meanAndMost = (metric: string) => {
@@ -98,7 +100,7 @@ const runQueue: Row = {
   panels: [
     heatmap({
       title: 'Waits for a CPU',
-      description: 'Time from runnable to running, all CPUs. Colour: number of waits.',
+      description: 'Time from runnable to running, all CPUs and scheduling classes. Colour: number of waits.',
       unit: 's',
       needs: 'sched',
       metric: RUN_QUEUE,
@@ -106,14 +108,15 @@ const runQueue: Row = {
     }),
     lines({
       title: 'Waits for a CPU, quantiles',
-      description: 'Half, and one in a hundred, of the waits on all CPUs are as long or longer.',
+      description:
+        'Half, and one in a hundred, of the waits on all CPUs are as long or longer. Without tasks of the classes batch and idle, as in the alerts.',
       unit: 's',
       needs: 'sched',
       log: true,
       levels: { warning: 10e-3, bad: 50e-3 },
       queries: [
-        { expr: quantile(0.5, RUN_QUEUE, CHOSEN), legend: 'p50' },
-        { expr: quantile(0.99, RUN_QUEUE, CHOSEN), legend: 'p99' },
+        { expr: quantile(0.5, RUN_QUEUE, IMPATIENT), legend: 'p50' },
+        { expr: quantile(0.99, RUN_QUEUE, IMPATIENT), legend: 'p99' },
       ],
     }),
     lines({

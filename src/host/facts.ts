@@ -5,6 +5,7 @@
 import { deviceNumber, diskNames, liveBlockDevices } from './block-devices.ts';
 import { errnoName } from './errno.ts';
 import { syscallEventName, syscallTable } from './syscalls.ts';
+import { makeTaskPolicies } from './task-policies.ts';
 
 /** Facts that any machine can give about a kernel. A machine type without a table has no syscalls. */
 function kernelFacts(machine: string) {
@@ -25,6 +26,7 @@ export function liveHostFacts(options: { machine: string; sysfs?: string }) {
     blockDeviceName: (dev: number): string => devices.name(dev),
     blockDeviceNames: (): readonly string[] | undefined => diskNames(options.sysfs),
     blockDeviceExists: (dev: number): boolean => devices.exists(dev),
+    taskClasses: makeTaskPolicies(),
   };
 }
 

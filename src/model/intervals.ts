@@ -100,6 +100,8 @@ export interface SwitchIn {
   inNs: TimestampNs;
   /** Bits of `prev_state` that mean it slept; 0 if it was still runnable. */
   state: number;
+  /** Scheduling class in which its wait counts: index of TASK_CLASSES. */
+  taskClass: number;
   /** CPU in whose run queue it first waited. */
   queueCpu: number;
   /** Task that woke it; 0 for an interrupt, or if unknown. */

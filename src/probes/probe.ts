@@ -5,6 +5,7 @@ import type { EventFormat } from '../model/format.ts';
 import type { FunctionNames } from '../model/function-names.ts';
 import type { IntervalSinks } from '../model/intervals.ts';
 import type { BytesReader, EventHandler, IntReader } from '../model/record.ts';
+import type { TaskClasses } from '../model/task-classes.ts';
 import type { TimestampNs } from '../model/time.ts';
 import type { TracerRequest } from '../model/tracer.ts';
 
@@ -64,6 +65,8 @@ export interface HostFacts {
   blockDeviceNames(): readonly string[] | undefined;
   /** Whether a device still exists; unknown counts as existing. */
   blockDeviceExists(dev: number): boolean;
+  /** Which tasks are SCHED_BATCH or SCHED_IDLE; absent if that is not known, as in a recording. */
+  taskClasses?: TaskClasses;
 }
 
 /** What a probe is given when it is made. */

@@ -7,6 +7,7 @@ import { decimalBuckets } from '../config/units/buckets.ts';
 import { switchedOutMask } from '../decode/print-fmt.ts';
 import type { EventFormat } from '../model/format.ts';
 import type { EventHandler, EventRecord } from '../model/record.ts';
+import { MAX_RT_PRIO, NORMAL, REALTIME, TASK_CLASSES, type TaskClasses } from '../model/task-classes.ts';
 import type { TimestampNs } from '../model/time.ts';
 import { declareCpuCounts, declareDurations } from './families.ts';
 import type { CommonOptions, EventNeed, Probe, ProbeContext, ProbeModule } from './probe.ts';
@@ -20,8 +21,8 @@ const MIGRATE = 'sched:sched_migrate_task';
 
 const LATENCY = {
   name: 'ftrace_sched_runqueue_latency_seconds',
-  help: 'Time from runnable (woken, or switched out while still able to run) to running.',
-  labels: [],
+  help: 'Time from runnable (woken, or switched out while still able to run) to running, by scheduling class.',
+  labels: ['class'],
 };
 const WAIT = {
   name: 'ftrace_sched_runqueue_wait_seconds_total',
@@ -43,6 +44,11 @@ const MIGRATIONS = {
   help: 'Tasks moved from one CPU to another.',
   labels: [],
 };
+
+/** Tasks that waited at least this long are asked for their class. */
+const LONG_WAIT_NS = 1e6;
+/** For recordings, where only real-time tasks are known. */
+const NO_CLASSES: TaskClasses = { of: () => NORMAL, ask: () => {}, inherit: () => {}, refresh: () => {} };
 
 const KINDS = ['voluntary', 'preempted'];
 const VOLUNTARY = 0;
@@ -67,7 +73,7 @@ export const sched: ProbeModule<SchedOptions> = {
     const needs: EventNeed[] = [
       {
         event: SWITCH,
-        fields: ['prev_pid', 'prev_state', 'next_pid'],
+        fields: ['prev_pid', 'prev_state', 'next_pid', 'next_prio'],
         without: 'switches and waits for a CPU are not measured',
       },
       {
@@ -77,7 +83,7 @@ export const sched: ProbeModule<SchedOptions> = {
       },
       {
         event: WAKEUP_NEW,
-        fields: ['pid', 'target_cpu'],
+        fields: ['pid', 'target_cpu', 'common_pid'],
         without: 'wake-ups of new tasks, and their first waits, are not measured',
       },
       { event: MIGRATE, fields: ['pid'], without: 'migrations are not counted' },
@@ -94,8 +100,8 @@ function createSched(context: ProbeContext, options: SchedOptions): Probe {
   // A family gets series only if this kernel or recording has its events: 0 would be a claim.
   const has = (event: string): boolean => context.format(event) !== undefined;
   const hasSwitch = has(SWITCH);
-  const latency = declareDurations(context, LATENCY, options, () => []);
-  if (hasSwitch) latency.show(0);
+  const latency = declareDurations(context, LATENCY, options, (row) => [TASK_CLASSES[row]]);
+  if (hasSwitch) latency.show(NORMAL);
   const wait = declareCpuCounts(context, WAIT, {
     unit: 'seconds',
     divisor: 1e9,
@@ -111,6 +117,7 @@ function createSched(context: ProbeContext, options: SchedOptions): Probe {
   const late = context.unmatched('late');
 
   const { isSelf, ignoreSelf, cpuCount } = context;
+  const classes = context.host.taskClasses ?? NO_CLASSES;
   /** When each task became runnable. */
   const runnable = new TaskStamps();
   let lostUntil: TimestampNs = 0;
@@ -127,6 +134,7 @@ function createSched(context: ProbeContext, options: SchedOptions): Probe {
     const prevPid = context.word(SWITCH, 'prev_pid');
     const prevState = context.word(SWITCH, 'prev_state');
     const nextPid = context.word(SWITCH, 'next_pid');
+    const nextPrio = context.word(SWITCH, 'next_prio');
     // Which bits say "not runnable" differs between kernels: the event's print fmt knows.
     const asleep = switchedOutMask(format);
     return (record) => {
@@ -150,8 +158,11 @@ function createSched(context: ProbeContext, options: SchedOptions): Probe {
       else if (since < lostUntil) lost();
       else if (ns < 0) late();
       else {
-        latency.record(0, cpu, ns);
+        // The priority of the moment: a task that inherits that of a real-time task is real-time.
+        const isRealtime = words[at + nextPrio] < MAX_RT_PRIO;
+        latency.record(isRealtime ? REALTIME : classes.of(next), cpu, ns);
         wait.add(0, cpu, ns);
+        if (ns >= LONG_WAIT_NS && !isRealtime) classes.ask(next);
       }
     };
   };
@@ -170,6 +181,18 @@ function createSched(context: ProbeContext, options: SchedOptions): Probe {
       const target = words[at + targetAt];
       wakeups.add(0, target >= 0 && target < cpuCount ? target : record.cpu, 1);
       startWaiting(pid, record);
+    };
+  };
+
+  /** Recorded in the context of the task that made the new one, which may have the number of one that has ended. */
+  const onWakeupNew = (): EventHandler => {
+    const wakeUp = onWakeup(WAKEUP_NEW);
+    const pidAt = context.word(WAKEUP_NEW, 'pid');
+    const parentAt = context.word(WAKEUP_NEW, 'common_pid');
+    return (record) => {
+      const at = record.offset >> 2;
+      classes.inherit(record.words[at + pidAt], record.words[at + parentAt]);
+      wakeUp(record);
     };
   };
 
@@ -195,7 +218,8 @@ function createSched(context: ProbeContext, options: SchedOptions): Probe {
   const handlers: Record<string, EventHandler> = {};
   const switchFormat = context.format(SWITCH);
   if (switchFormat !== undefined) handlers[SWITCH] = onSwitch(switchFormat);
-  for (const event of [WAKEUP, WAKEUP_NEW]) if (has(event)) handlers[event] = onWakeup(event);
+  if (has(WAKEUP)) handlers[WAKEUP] = onWakeup(WAKEUP);
+  if (has(WAKEUP_NEW)) handlers[WAKEUP_NEW] = onWakeupNew();
   if (has(MIGRATE)) handlers[MIGRATE] = onMigrate();
   if (has(WAKING)) handlers[WAKING] = onWaking();
   return {
@@ -203,5 +227,6 @@ function createSched(context: ProbeContext, options: SchedOptions): Probe {
     onLoss: (_cpu, untilNs) => {
       if (untilNs > lostUntil) lostUntil = untilNs;
     },
+    sweep: () => classes.refresh(),
   };
 }

@@ -96,7 +96,7 @@ function draftOf(call: SlowCall, deps: SpanDeps, { tasks, requests, interrupts }
     if (inNs > runnableNs) {
       const span = waitSpan(absence, runnableNs);
       made.spans.push(span);
-      made.exemplars.push(...waitExemplar(deps, absence.cpu, span));
+      made.exemplars.push(...waitExemplar(deps, absence, span));
       made.waitedNs += inNs - runnableNs;
     }
     freeNs = inNs;

@@ -20,6 +20,7 @@ export interface Absence {
   runnableNs: TimestampNs;
   inNs: TimestampNs;
   state: number;
+  taskClass: number;
   cpu: number;
   queueCpu: number;
   waker: number;
@@ -39,6 +40,7 @@ export class TaskJournal {
   readonly #runnables = new Float64Array(DEPTH);
   readonly #ins = new Float64Array(DEPTH);
   readonly #states = new Int32Array(DEPTH);
+  readonly #classes = new Uint8Array(DEPTH);
   readonly #queueCpus = new Int32Array(DEPTH);
   readonly #wakers = new Int32Array(DEPTH);
   readonly #wakerCpus = new Int32Array(DEPTH);
@@ -72,6 +74,7 @@ export class TaskJournal {
     this.#runnables[at] = task.runnableNs;
     this.#ins[at] = task.inNs;
     this.#states[at] = task.state;
+    this.#classes[at] = task.taskClass;
     this.#queueCpus[at] = task.queueCpu;
     this.#wakers[at] = task.waker;
     this.#wakerCpus[at] = task.wakerCpu;
@@ -154,6 +157,7 @@ export class TaskJournal {
       runnableNs: this.#runnables[at],
       inNs: this.#ins[at],
       state: this.#states[at],
+      taskClass: this.#classes[at],
       cpu: this.#cpus[at],
       queueCpu: this.#queueCpus[at],
       waker: this.#wakers[at],

@@ -1,5 +1,6 @@
 /** The kinds `sched` and `block`: single waits for a CPU, and single block requests, that took long. */
 import type { BlockRequest, SwitchIn } from '../model/intervals.ts';
+import { TASK_CLASSES } from '../model/task-classes.ts';
 import { culpritAttributes, requestAttributes, taskAttributes } from './attributes.ts';
 import { type CpuHistory, commText } from './cpu-history.ts';
 import type { SpanDeps } from './deps.ts';
@@ -12,7 +13,7 @@ const DEVICE_SECONDS = 'ftrace_block_io_device_seconds';
 /** Reports waits that reached the threshold. */
 export function makeWaitTraces(offer: Offer, deps: SpanDeps, history: CpuHistory) {
   return (task: SwitchIn, words: Int32Array, commAt: number): void => {
-    const { pid, cpu, runnableNs, inNs, queueCpu } = task;
+    const { pid, cpu, runnableNs, inNs, queueCpu, taskClass } = task;
     offer('sched', inNs - runnableNs, () => {
       const span: SpanDraft = {
         name: 'runqueue wait',
@@ -31,15 +32,19 @@ export function makeWaitTraces(offer: Offer, deps: SpanDeps, history: CpuHistory
         pid,
         parent: deps.parentOf(pid, runnableNs),
         pruned: 0,
-        exemplars: waitExemplar(deps, cpu, span),
+        exemplars: waitExemplar(deps, { cpu, taskClass }, span),
       };
     });
   };
 }
 
 /** Exemplar of a wait's span. */
-export function waitExemplar(deps: SpanDeps, cpu: number, span: SpanDraft): ExemplarDraft[] {
-  return exemplar(deps, 'sched', RUNQUEUE_LATENCY, [], { cpu, span });
+export function waitExemplar(
+  deps: SpanDeps,
+  { cpu, taskClass }: Pick<SwitchIn, 'cpu' | 'taskClass'>,
+  span: SpanDraft,
+): ExemplarDraft[] {
+  return exemplar(deps, 'sched', RUNQUEUE_LATENCY, [TASK_CLASSES[taskClass]], { cpu, span });
 }
 
 /** Reports requests that reached the threshold. */

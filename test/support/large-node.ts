@@ -23,7 +23,9 @@ export function feedLargeNode(store: MetricStore, withScheduler: boolean): numbe
   const hard = run(irq, {}, machine);
   const soft = run(softirq, {}, machine);
   for (const cpu of CPUS) {
-    tasks.feed('sched:sched_switch', { ts: 1, cpu, prev_pid: 1, prev_state: 0, next_pid: 2 });
+    // Two classes of tasks: the kernel's own real-time tasks run on every node.
+    tasks.feed('sched:sched_switch', { ts: 1, cpu, prev_pid: 1, prev_state: 0, next_pid: 2, next_prio: 120 });
+    tasks.feed('sched:sched_switch', { ts: 2, cpu, prev_pid: 2, prev_state: 0, next_pid: 1, next_prio: 0 });
     for (let vec = 0; vec < 7; vec++) {
       soft.feed('irq:softirq_raise', { ts: 1, cpu, vec });
       soft.feed('irq:softirq_entry', { ts: 2, cpu, vec });

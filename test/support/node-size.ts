@@ -44,7 +44,9 @@ const FEEDS: Readonly<Record<string, (cpus: readonly number[], machine: Machine)
   sched: (cpus, machine) => {
     const p = run(sched, {}, machine);
     for (const cpu of cpus)
-      p.feed('sched:sched_switch', { ts: 1, cpu, prev_pid: 1, prev_state: 0, next_pid: 2 });
+      p.feed('sched:sched_switch', { ts: 1, cpu, prev_pid: 1, prev_state: 0, next_pid: 2, next_prio: 120 });
+    // Every node has real-time tasks: the kernel's own.
+    p.feed('sched:sched_switch', { ts: 2, prev_pid: 2, prev_state: 0, next_pid: 1, next_prio: 0 });
     return p;
   },
   block: (_, machine) => feedDisks(machine, false),

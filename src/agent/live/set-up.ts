@@ -77,11 +77,12 @@ async function setUp(config: AgentConfig, kernel: Kernel, options: LiveOptions):
   const store = new MetricStore();
   const self = makeSelfMetrics(store, config.maxWindowMs);
   let failedOnce = false;
+  const host = liveHostFacts({ machine: features.machine });
   const shared: Shared = {
     config,
     root: kernel.root,
     features,
-    host: liveHostFacts({ machine: features.machine }),
+    host,
     onlineCpus: onlineCpus(),
     store,
     self,
@@ -133,6 +134,7 @@ async function setUp(config: AgentConfig, kernel: Kernel, options: LiveOptions):
   own.add(threads.ids);
   log.debug({ threads: threads.ids, nested: threads.nested }, 'own threads');
   tasks?.procIsHosts(!threads.nested);
+  host.taskClasses.procIsHosts(!threads.nested);
   const ofTasks = tasks?.status();
   if (config.spans?.containers && ofTasks?.containers === false)
     log.warn({ reason: ofTasks.reason }, 'cannot identify containers of traced processes');
@@ -164,11 +166,20 @@ async function setUp(config: AgentConfig, kernel: Kernel, options: LiveOptions):
     markers = top.status;
   }
   if (markers !== undefined) log.info({ ...markers }, 'accepting application span markers');
+  const classProblem = host.taskClasses.problem();
   const probes = inOrder(enabled, [...events.plan.probes, ...started.probes]);
   self.probesAre(probes);
   for (const { name, up, reason } of probes) if (!up) log.warn({ probe: name, reason }, 'probe is off');
   for (const { name, notes = [] } of probes)
     for (const note of notes) log.warn({ probe: name, reason: note }, 'a part of a probe matches nothing');
+  const ofSched = probes.find(({ name, up }) => name === 'sched' && up);
+  if (ofSched !== undefined && classProblem !== '') {
+    log.info({ reason: classProblem }, 'waits of batch and idle tasks count as class normal');
+    ofSched.notes = [
+      ...(ofSched.notes ?? []),
+      `waits of batch and idle tasks count as class normal: ${classProblem}`,
+    ];
+  }
   const kinds = spans?.status(events.plan.helpers, probes) ?? [];
   for (const { kind, up, reason } of kinds) if (!up) log.warn({ kind, reason }, 'this kind of traces is off');
   const warnings = [

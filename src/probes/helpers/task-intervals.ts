@@ -24,7 +24,7 @@ export const taskIntervals: ProbeModule = {
   rate: 'low',
   schema: helperSchema,
   needs: () => [
-    { event: SWITCH, fields: ['prev_pid', 'prev_comm', 'prev_state', 'next_pid', 'next_comm'] },
+    { event: SWITCH, fields: ['prev_pid', 'prev_comm', 'prev_state', 'next_pid', 'next_prio', 'next_comm'] },
     { event: WAKEUP, fields: ['pid', 'target_cpu'] },
     { event: WAKEUP_NEW, fields: ['pid', 'target_cpu'] },
     { event: WAKING, fields: ['pid', 'common_pid', 'common_flags'] },
@@ -37,7 +37,7 @@ function createTaskIntervals(context: ProbeContext): Probe {
   const sink = context.intervals.tasks;
   if (sink === undefined) throw new Error('task intervals need a sink');
   const cpus = new CpuTasks(context.cpuCount, sink);
-  const absences = new TaskAbsences(sink, cpus, context.isSelf);
+  const absences = new TaskAbsences(sink, cpus, context.isSelf, context.host.taskClasses);
   sink.watch((pid, cpu, nowNs) => absences.cameBack(pid, cpu, nowNs));
   return {
     handlers: {
@@ -58,6 +58,7 @@ function onSwitch(context: ProbeContext, cpus: CpuTasks, absences: TaskAbsences)
   const prevPid = context.word(SWITCH, 'prev_pid');
   const prevState = context.word(SWITCH, 'prev_state');
   const nextPid = context.word(SWITCH, 'next_pid');
+  const nextPrio = context.word(SWITCH, 'next_prio');
   const prevComm = commWord(context, 'prev_comm');
   const nextComm = commWord(context, 'next_comm');
   const format = context.format(SWITCH);
@@ -73,7 +74,7 @@ function onSwitch(context: ProbeContext, cpus: CpuTasks, absences: TaskAbsences)
     }
     const next = words[at + nextPid];
     cpus.arrives(cpu, next, timestampNs, words, at + nextComm);
-    if (next !== 0) absences.arrives(record, next, at + nextComm);
+    if (next !== 0) absences.arrives(record, next, words[at + nextPrio], at + nextComm);
   };
 }
 

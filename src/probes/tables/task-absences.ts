@@ -4,6 +4,7 @@
  */
 import type { SwitchIn, TaskSink } from '../../model/intervals.ts';
 import type { EventRecord } from '../../model/record.ts';
+import { MAX_RT_PRIO, NORMAL, REALTIME, type TaskClasses } from '../../model/task-classes.ts';
 import type { TimestampNs } from '../../model/time.ts';
 import { COMM_WORDS, type CpuTasks } from './cpu-tasks.ts';
 import { TaskStamps } from './task-stamps.ts';
@@ -20,6 +21,7 @@ export class TaskAbsences {
   readonly #sink: TaskSink;
   readonly #cpus: CpuTasks;
   readonly #isSelf: (pid: number) => boolean;
+  readonly #classes: TaskClasses | undefined;
   /** When watched tasks left their CPU; the tag is their state. */
   readonly #out = new TaskStamps();
   /** When each task became runnable; the tag is the CPU of its run queue. */
@@ -36,6 +38,7 @@ export class TaskAbsences {
     runnableNs: 0,
     inNs: 0,
     state: 0,
+    taskClass: NORMAL,
     queueCpu: 0,
     waker: 0,
     wakerCpu: 0,
@@ -46,10 +49,11 @@ export class TaskAbsences {
   #lostUntil: TimestampNs = 0;
   #forgottenUntil: TimestampNs = 0;
 
-  constructor(sink: TaskSink, cpus: CpuTasks, isSelf: (pid: number) => boolean) {
+  constructor(sink: TaskSink, cpus: CpuTasks, isSelf: (pid: number) => boolean, classes?: TaskClasses) {
     this.#sink = sink;
     this.#cpus = cpus;
     this.#isSelf = isSelf;
+    this.#classes = classes;
   }
 
   /** A task that was not seen to come back does something on a CPU. */
@@ -73,6 +77,7 @@ export class TaskAbsences {
     // No other task had the CPU: it ran as soon as it could.
     task.inNs = runnableNs === 0 ? nowNs : runnableNs;
     task.state = out.tags[left];
+    task.taskClass = NORMAL;
     task.queueCpu = cpu;
     if (task.state !== 0) this.#setWaker(pid, outNs);
     else task.waker = 0;
@@ -96,7 +101,7 @@ export class TaskAbsences {
   }
 
   /** A task arrives on the record's CPU. */
-  arrives(record: EventRecord, pid: number, commAt: number): void {
+  arrives(record: EventRecord, pid: number, prio: number, commAt: number): void {
     const nowNs = record.timestampNs;
     const out = this.#out;
     const runnable = this.#runnable;
@@ -119,6 +124,7 @@ export class TaskAbsences {
     task.runnableNs = runnableNs;
     task.inNs = nowNs;
     task.state = watched ? out.tags[left] : 0;
+    task.taskClass = prio < MAX_RT_PRIO ? REALTIME : (this.#classes?.of(pid) ?? NORMAL);
     task.queueCpu = runnable.tags[place];
     if (watched && task.state !== 0) this.#setWaker(pid, outNs);
     else task.waker = 0;

@@ -31,8 +31,8 @@ function replay(name: string) {
 test('a recording of only sched_switch: switches, waits of preempted tasks, and what is missing', () => {
   const { sched, text, probes } = replay('only-switch');
   assert.deepEqual(sched, [
-    'ftrace_sched_runqueue_latency_seconds_sum 0.00003',
-    'ftrace_sched_runqueue_latency_seconds_count 1',
+    'ftrace_sched_runqueue_latency_seconds_sum{class="normal"} 0.00003',
+    'ftrace_sched_runqueue_latency_seconds_count{class="normal"} 1',
     'ftrace_sched_runqueue_wait_seconds_total{cpu="0"} 0.00003',
     'ftrace_sched_switches_total{cpu="0",kind="voluntary"} 2',
     'ftrace_sched_switches_total{cpu="0",kind="preempted"} 1',
@@ -53,8 +53,8 @@ test('a recording of only sched_switch: switches, waits of preempted tasks, and 
 
 test('a recording of sched_switch and sched_wakeup: one wake-up, one wait', () => {
   const { sched } = replay('no-wakeup-new');
-  assert.ok(sched.includes('ftrace_sched_runqueue_latency_seconds_sum 0.000005'));
-  assert.ok(sched.includes('ftrace_sched_runqueue_latency_seconds_count 1'));
+  assert.ok(sched.includes('ftrace_sched_runqueue_latency_seconds_sum{class="normal"} 0.000005'));
+  assert.ok(sched.includes('ftrace_sched_runqueue_latency_seconds_count{class="normal"} 1'));
   assert.ok(sched.includes('ftrace_sched_switches_total{cpu="0",kind="voluntary"} 1'));
   assert.ok(sched.includes('ftrace_sched_wakeups_total{cpu="0"} 1'));
 });

@@ -138,12 +138,13 @@ test('a call that the probe does not count has a trace, without an exemplar', ()
 });
 
 test('a wait that the probe measures from another moment has a trace, without an exemplar', () => {
-  const exemplars = (from: string): number => {
+  const exemplars = (from: string): string[] => {
     const waits = capture({ sched: { thresholdNs: 1_000_000 } }, [probe(sched, { from })]);
     waits.feed('sched:sched_wakeup', { ts: 1e9, pid: 7, target_cpu: 0 });
     waits.feed('sched:sched_switch', { ts: 1e9 + 2e6, prev_pid: 8, prev_state: 1, next_pid: 7 });
     const [trace] = waits.take();
-    return trace.exemplars.length;
+    return trace.exemplars.flatMap(({ labelValues }) => labelValues);
   };
-  assert.deepEqual(['wakeup', 'waking'].map(exemplars), [1, 0]);
+  // Priority 0 is real-time.
+  assert.deepEqual(['wakeup', 'waking'].map(exemplars), [['rt'], []]);
 });

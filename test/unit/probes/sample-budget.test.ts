@@ -13,7 +13,7 @@ test('64 CPUs and ten disks stay within the budget', (t) => {
   const worst = feedLargeNode(new MetricStore(), true);
   t.diagnostic(`${usual} samples with scheduler none, ${worst} with queue histograms too`);
   assert.ok(usual <= 2100, `${usual} samples`);
-  assert.ok(worst <= 2500, `${worst} samples`);
+  assert.ok(worst <= 2550, `${worst} samples`);
 });
 
 test('the catalogue lists every probe once, with the metrics it declares', () => {

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import type { TaskClasses } from '../../../src/model/task-classes.ts';
 import { sched } from '../../../src/probes/sched.ts';
 import { type Machine, run } from './records.ts';
 
@@ -13,15 +14,22 @@ function scheduler(options: Record<string, unknown> = {}, machine: Machine = {})
   return {
     ...h,
     /** State: R (0), R+ (0x100) or S (1). */
-    switch: (ts: number, cpu: number, prev: number, state: number, next: number) =>
-      h.feed('sched:sched_switch', { ts, cpu, prev_pid: prev, prev_state: state, next_pid: next }),
+    switch: (ts: number, cpu: number, prev: number, state: number, next: number, prio = 120) =>
+      h.feed('sched:sched_switch', {
+        ts,
+        cpu,
+        prev_pid: prev,
+        prev_state: state,
+        next_pid: next,
+        next_prio: prio,
+      }),
     wake: (ts: number, pid: number, target = 0, cpu = 0) =>
       h.feed('sched:sched_wakeup', { ts, cpu, pid, target_cpu: target }),
-    wakeNew: (ts: number, pid: number, target = 0) =>
-      h.feed('sched:sched_wakeup_new', { ts, pid, target_cpu: target }),
+    wakeNew: (ts: number, pid: number, target = 0, by = 1) =>
+      h.feed('sched:sched_wakeup_new', { ts, by, pid, target_cpu: target }),
     migrate: (ts: number, pid: number) =>
       h.feed('sched:sched_migrate_task', { ts, pid, orig_cpu: 0, dest_cpu: 1 }),
-    latency: () => h.durations(LATENCY),
+    latency: (taskClass = 'normal') => h.durations(LATENCY, taskClass),
   };
 }
 
@@ -165,8 +173,8 @@ test('per_cpu gives the latency the label cpu', () => {
   const s = scheduler({ per_cpu: true });
   s.wake(1000, 42);
   s.switch(2000, 1, 0, 0, 42);
-  assert.deepEqual(s.durations(LATENCY, '1'), { count: 1, sum: 1000 });
-  assert.deepEqual(s.durations(LATENCY, '0'), { count: 0, sum: 0 });
+  assert.deepEqual(s.durations(LATENCY, 'normal', '1'), { count: 1, sum: 1000 });
+  assert.deepEqual(s.durations(LATENCY, 'normal', '0'), { count: 0, sum: 0 });
 });
 
 test('with only sched_switch there are switches and waits of preempted tasks, and no claim about the rest', () => {
@@ -189,4 +197,60 @@ test('with only wake-ups there are wake-ups', () => {
   assert.equal(s.value(WAKEUPS, '1'), 1);
   assert.equal(s.latency(), undefined);
   assert.equal(s.value(SWITCHES, '0', 'voluntary'), undefined);
+});
+
+for (const [prio, name] of [
+  [-1, 'rt'],
+  [0, 'rt'],
+  [99, 'rt'],
+  [100, 'normal'],
+  [139, 'normal'],
+] as const) {
+  test(`a task with priority ${prio} is ${name}, and no other class has a series`, () => {
+    const s = scheduler();
+    s.wake(1000, 42);
+    s.switch(3000, 0, 0, 0, 42, prio);
+    assert.deepEqual(s.latency(name), { count: 1, sum: 2000 });
+    if (name === 'normal') assert.equal(s.latency('rt'), undefined);
+    else assert.deepEqual(s.latency('normal'), { count: 0, sum: 0 });
+    assert.equal(s.latency('batch'), undefined);
+    assert.equal(s.latency('idle'), undefined);
+  });
+}
+
+test('batch and idle tasks are asked for when they have waited for long, and counted as such from then on', () => {
+  const asked: number[] = [];
+  const known = new Map<number, number>();
+  let refreshed = 0;
+  const taskClasses: TaskClasses = {
+    of: (pid) => known.get(pid) ?? 0,
+    ask: (pid) => asked.push(pid),
+    inherit: (pid, parent) => known.set(pid, known.get(parent) ?? 0),
+    refresh: () => {
+      refreshed++;
+      for (const pid of asked.splice(0)) known.set(pid, 3);
+    },
+  };
+  const s = scheduler({}, { host: { taskClasses } });
+  s.wake(0, 41);
+  s.switch(999_999, 0, 0, 0, 41);
+  s.wake(0, 43);
+  s.switch(5e6, 0, 41, 1, 43, 98);
+  assert.deepEqual(asked, [], 'waits of less than 1 ms, and real-time tasks');
+  s.wake(1e6, 42);
+  s.switch(2e6, 0, 41, 1, 42);
+  assert.deepEqual(asked, [42]);
+  assert.deepEqual(s.latency('idle'), undefined);
+  s.probe.sweep?.();
+  assert.equal(refreshed, 1);
+  s.wake(3e6, 42);
+  s.switch(3e6 + 10, 0, 0, 0, 42);
+  assert.deepEqual(s.latency('idle'), { count: 1, sum: 10 });
+  // A child is what its parent is; one with the number of a task that has ended, too.
+  s.wakeNew(4e6, 44, 0, 42);
+  s.switch(4e6 + 10, 0, 42, 1, 44);
+  assert.deepEqual(s.latency('idle'), { count: 2, sum: 20 });
+  s.wakeNew(5e6, 42, 0, 41);
+  s.switch(5e6 + 10, 0, 44, 1, 42);
+  assert.deepEqual(s.latency('idle'), { count: 2, sum: 20 });
 });

@@ -78,6 +78,7 @@ function switchIn(over: Partial<SwitchIn>): SwitchIn {
     isSeen: true,
     runnableNs: 0,
     inNs: 0,
+    taskClass: 0,
     state: D,
     queueCpu: 0,
     waker: 0,

@@ -1,0 +1,82 @@
+/**
+ * Which tasks are SCHED_BATCH or SCHED_IDLE, from field 41 of /proc/TID/stat (proc_pid_stat(5)): one byte per pid, filled
+ * off the hot path for tasks that somebody asks for. No event reports a change of the policy, so an answer is looked up
+ * again after some seconds.
+ */
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { errnoOf } from '../model/errors.ts';
+import { BATCH, IDLE, NORMAL, type TaskClasses } from '../model/task-classes.ts';
+
+/** PID_MAX_LIMIT, include/linux/threads.h. Memory that no task needed is not committed. */
+const PIDS = 4194304;
+const MOST_READS = 64;
+/** A byte is a class and, above it, the generation in which it was asked for. Generation 0: never. */
+const CLASS_BITS = 2;
+const CLASS_MASK = (1 << CLASS_BITS) - 1;
+const GENERATIONS = 255 >> CLASS_BITS;
+/** An answer is good for so many refreshes at most. */
+const GENERATION_REFRESHES = 10;
+/** include/uapi/linux/sched.h */
+const SCHED_BATCH = 3;
+const SCHED_IDLE = 5;
+/** Of the fields after the name, which can contain anything: field 41. */
+const POLICY = 41 - 3;
+
+export interface TaskPolicies extends TaskClasses {
+  /** Once it is known whether ids in /proc are those of the trace. Before, nothing is looked up. */
+  procIsHosts(isHosts: boolean): void;
+  /** Why batch and idle tasks are taken for normal ones; '' if they are recognised. */
+  problem(): string;
+}
+
+export function makeTaskPolicies(procDir = '/proc'): TaskPolicies {
+  const table = new Uint8Array(PIDS);
+  const asked = new Int32Array(MOST_READS);
+  let count = 0;
+  let refreshes = 0;
+  let generation = 1;
+  let isHosts = false;
+
+  const classOf = (pid: number): number => {
+    try {
+      const stat = readFileSync(join(procDir, String(pid), 'stat'), 'latin1');
+      const policy = Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[POLICY]);
+      return policy === SCHED_BATCH ? BATCH : policy === SCHED_IDLE ? IDLE : NORMAL;
+    } catch (error) {
+      if (errnoOf(error) === '') throw error;
+      // It has ended, or is hidden.
+      return NORMAL;
+    }
+  };
+
+  return {
+    of: (pid) => table[pid] & CLASS_MASK,
+    ask: (pid) => {
+      if (!isHosts || count === MOST_READS || pid <= 0 || pid >= PIDS) return;
+      if (table[pid] >> CLASS_BITS === generation) return;
+      table[pid] = (table[pid] & CLASS_MASK) | (generation << CLASS_BITS);
+      asked[count++] = pid;
+    },
+    inherit: (pid, parent) => {
+      table[pid] = table[parent];
+    },
+    refresh: () => {
+      for (let i = 0; i < count; i++) table[asked[i]] = (generation << CLASS_BITS) | classOf(asked[i]);
+      count = 0;
+      if (++refreshes % GENERATION_REFRESHES === 0) generation = (generation % GENERATIONS) + 1;
+    },
+    procIsHosts: (is) => {
+      isHosts = is;
+    },
+    problem: () => {
+      if (!isHosts) return 'the agent runs in a pid namespace of its own (hostPID: true gives it the host’s)';
+      try {
+        readFileSync(join(procDir, '1', 'stat'));
+        return '';
+      } catch (error) {
+        return `processes of others are hidden (ProtectProc= of the unit, or hidepid= of /proc): ${errnoOf(error)}`;
+      }
+    },
+  };
+}
