@@ -186,7 +186,7 @@ basic_auth_users: { alice: "${hash}" }
   await prometheus.scraped('later');
   assert.match(
     agent.stderr(),
-    /level=error msg="the web config has changed and is wrong: the old one stays in force"/,
+    /level=error msg="the changed web config was refused: the old one stays in use"/,
   );
   agent.child.kill('SIGTERM');
   assert.equal(await agent.ended, 0, agent.stderr());

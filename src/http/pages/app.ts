@@ -18,19 +18,19 @@ const SLOW_PATH = '/api/v1/slow';
 const HEALTH_PATH = '/healthz';
 const READINESS_PATH = '/readyz';
 
-/** They cost nothing, and must be answered when the node is busy. */
+/** These paths cost nothing and must be answered when the node is busy, so they have no limit. */
 const WITHOUT_LIMIT = [HEALTH_PATH, READINESS_PATH];
 const MAX_REQUESTS = 40;
-/** Operations that the page shows. */
+/** Number of operations on the page. */
 const SLOWEST = 5;
 
 export interface AppOptions {
-  /** Requests that are worked on at once; 0: no limit. */
+  /** Most requests that are answered at once; 0: no limit. */
   maxRequests?: number;
   refusals?: Refusals;
 }
 
-/** Makes the app; what every request passes before it comes here is in guard.ts. Throws a `UsageError` for a telemetry path that cannot be served. */
+/** Makes the app behind guard.ts. Throws a `UsageError` for a telemetry path that cannot be served. */
 export function createApp(
   deps: HttpDeps,
   { maxRequests = MAX_REQUESTS, refusals = createRefusals(deps.log) }: AppOptions = {},
@@ -92,20 +92,20 @@ export function createApp(
   return app;
 }
 
-/** Only characters that mean nothing to the router. */
+/** Allows only characters that have no meaning to the router. */
 function checkTelemetryPath(path: string, taken: readonly string[]): void {
   if (!/^(\/[\w.~-]+)+$/.test(path)) {
     throw new UsageError(
-      `--web.telemetry-path ${JSON.stringify(path)}: wants a path of letters, digits and . _ ~ -, such as /metrics`,
+      `--web.telemetry-path ${JSON.stringify(path)}: must be a path of letters, digits and . _ ~ -, such as /metrics`,
     );
   }
   if (/\/\.{1,2}(\/|$)/.test(path)) {
     throw new UsageError(
-      `--web.telemetry-path ${JSON.stringify(path)}: has . or .. between slashes, which clients resolve`,
+      `--web.telemetry-path ${JSON.stringify(path)}: must not have . or .. as a segment, because clients resolve these`,
     );
   }
   if (taken.includes(path)) {
-    throw new UsageError(`--web.telemetry-path ${JSON.stringify(path)}: is taken by the agent itself`);
+    throw new UsageError(`--web.telemetry-path ${JSON.stringify(path)}: the agent uses this path itself`);
   }
 }
 
@@ -114,7 +114,7 @@ function methodNotAllowed(_request: express.Request, response: express.Response)
   sendText(response, 405, 'method not allowed: only GET and HEAD');
 }
 
-/** Express tells error handlers by their four parameters. */
+/** Express recognizes error handlers by their four parameters. */
 function failureHandler(deps: HttpDeps): express.ErrorRequestHandler {
   return (error: unknown, request, response, next) => {
     if (response.headersSent) {

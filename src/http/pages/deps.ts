@@ -1,4 +1,4 @@
-/** What the HTTP side is given: the agent as it appears from outside. Composed in `cli`. */
+/** What the routes need from the agent. Composed in `cli`. */
 import type { Exemplars } from '../../export/exemplars.ts';
 import type { SampleFamily } from '../../export/sample-family.ts';
 import type { Log } from '../../model/log.ts';
@@ -8,28 +8,28 @@ import type { CaptureStatus } from '../../model/status.ts';
 import type { LatencyRecord } from '../../model/tracer.ts';
 
 export interface HttpDeps {
-  /** Path of the metrics, `/metrics` unless the user says otherwise. */
+  /** Path of the metrics; `/metrics` by default. */
   telemetryPath: string;
   version: string;
-  /** On every series: `{ source: 'replay' }` when a capture is served. */
+  /** Labels of every series: `{ source: 'replay' }` when a capture is served. */
   constantLabels: Readonly<Record<string, string>>;
   /**
-   * Full snapshots (see metrics/snapshot-reader.ts) of all stores that can be reached, the main thread's first.
-   * Rejects, with a reason for the client, only when there is nothing to show at all.
+   * Full snapshots (see metrics/snapshot-reader.ts) of all stores that answer, the main thread's first. Rejects, with a
+   * reason for the client, only if there is nothing to show.
    */
   scrape(): Promise<readonly MetricSnapshot[]>;
   /** Families of the process itself, see export/process-metrics.ts. */
   processMetrics(): Promise<readonly SampleFamily[]>;
-  /** Rejects, with a reason for the client, while the capture thread cannot be asked. */
+  /** Rejects, with a reason for the client, while the capture thread does not answer. */
   status(): Promise<CaptureStatus>;
-  /** Records of a latency tracer, worst first; undefined when it does not run. Rejects as `status` does. */
+  /** Records of a latency tracer, worst first; undefined if it does not run. Rejects as `status` does. */
   latency(tracer: string): Promise<readonly LatencyRecord[] | undefined>;
-  /** Traces of slow operations; undefined where none are made. */
+  /** Traces of slow operations; undefined if no kind is on. */
   traces?: SlowOperations;
-  /** What buckets point at. */
+  /** Exemplars of histogram buckets. */
   exemplars?: Exemplars;
   ready(): { ready: boolean; reason: string };
-  /** Whether it can still become ready by itself. */
+  /** Whether the agent can still become ready without a restart. */
   alive(): { alive: boolean; reason: string };
   source(): 'live' | 'replay';
   log: Log;
@@ -38,34 +38,34 @@ export interface HttpDeps {
 export interface SlowOperations {
   /** Kinds that are on. */
   kinds: readonly SpanKind[];
-  /** The last ones, newest first, and the slowest ones, slowest first, of a kind or of all. */
+  /** The newest traces and the slowest traces, of one kind or of all. */
   slow(
     kind: SpanKind | undefined,
     limit: number,
   ): { last: readonly TraceRecord[]; slowest: readonly TraceRecord[] };
-  /** Those with this id, newest first. */
+  /** Traces with this id, newest first. */
   find(traceId: string, kind: SpanKind | undefined, limit: number): readonly TraceRecord[];
 }
 
-/** `/api/v1/status`, and what the page shows. */
+/** The document of `/api/v1/status`, which the page shows too. */
 export interface StatusDocument {
   version: string;
   source: 'live' | 'replay';
   ready: boolean;
-  /** Why it is not ready, or why the capture cannot be asked; else empty. */
+  /** Why the agent is not ready, or why the capture does not answer; else empty. */
   reason: string;
-  /** Null while the capture thread cannot be asked. */
+  /** Null while the capture thread does not answer. */
   capture: CaptureStatus | null;
 }
 
-/** Gathers the status document; a capture that does not answer is part of it, not an error. */
+/** Gathers the status document. A capture that does not answer is part of it, not an error. */
 export async function readStatus(deps: HttpDeps): Promise<StatusDocument> {
   const { ready, reason } = deps.ready();
-  const known = { version: deps.version, source: deps.source() };
+  const common = { version: deps.version, source: deps.source() };
   try {
-    return { ...known, ready, reason: ready ? '' : reason, capture: await deps.status() };
+    return { ...common, ready, reason: ready ? '' : reason, capture: await deps.status() };
   } catch (error) {
-    return { ...known, ready, reason: reason || messageOf(error), capture: null };
+    return { ...common, ready, reason: reason || messageOf(error), capture: null };
   }
 }
 

@@ -1,4 +1,4 @@
-/** HTML from template literals in which everything is escaped that is not HTML already. */
+/** Makes HTML from template literals and escapes every value that is not HTML already. */
 
 export interface Html {
   readonly html: string;

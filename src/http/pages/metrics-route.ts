@@ -1,6 +1,6 @@
 /**
- * `/metrics`: negotiates format and compression, asks the stores, renders. However many ask at once, one answer of a
- * kind is in the making.
+ * `/metrics`: negotiates format and compression, asks the stores and renders. However many clients ask at once, only one
+ * answer of a kind is made at a time.
  */
 import { setImmediate } from 'node:timers/promises';
 import type { Request, Response } from 'express';
@@ -32,17 +32,17 @@ export function metricsRoute(
     try {
       return await deps.processMetrics();
     } catch (error) {
-      deps.log.warn({ reason: messageOf(error) }, 'a scrape goes without the metrics of the process');
+      deps.log.warn({ reason: messageOf(error) }, 'scrape answered without process metrics');
       return [];
     }
   };
 
-  /** By kind: the next answer is about as large. */
+  /** Size of the last answer by kind: the next one has about the same. */
   const lastBytes = new Map<string, number>();
   const scrape = createShared(async (kind: string) => {
-    // Clients of the last answer begin to take it in this turn of the loop: only then is it counted.
+    // Clients take pieces of the last answer in this turn of the event loop: wait until these are counted.
     await setImmediate();
-    // Those that come meanwhile share the next one.
+    // Requests that arrive meanwhile share the next answer.
     await room(lastBytes.get(kind) ?? 0);
     const [format, gzip] = kind.split(' ') as [ExpositionFormat, string];
     const [snapshots, foreign] = await Promise.all([deps.scrape(), processFamilies()]);

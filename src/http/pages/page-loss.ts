@@ -1,4 +1,4 @@
-/** What was lost, by buffer and by CPU: the table of the page that answers whether the numbers can be trusted. */
+/** The page's table of lost events, by buffer and by CPU: it shows whether the numbers can be trusted. */
 import type { LossReport } from '../../model/status.ts';
 import { type Html, html } from './html.ts';
 import { formatCount, formatShare } from './units.ts';

@@ -1,15 +1,15 @@
 /**
- * The slowest operations as waterfalls: a row a span, its bar where it lies within the operation. Bars are SVG, whose
- * geometry is in attributes: the Content-Security-Policy forbids style in elements.
+ * The slowest operations as waterfalls: a row per span, with a bar that shows when it ran. Bars are SVG, with their
+ * geometry in attributes, because the Content-Security-Policy forbids inline styles.
  */
 import type { AttributeValue, SpanRecord, TraceRecord } from '../../model/span.ts';
 import { type Html, html } from './html.ts';
 import { formatNs } from './units.ts';
 
 const MAX_ROWS = 25;
-/** Units that a bar's row is wide. */
+/** Width of a row in units of the SVG. */
 const WIDTH = 1000;
-/** What is shorter would not be seen. */
+/** A shorter bar would not be visible. */
 const LEAST_WIDTH = 3;
 const DEEPEST = 8;
 
@@ -30,8 +30,8 @@ function waterfall(trace: TraceRecord, path: string): Html {
   const [root] = spans;
   const depths = depthsOf(spans);
   const rows = spans.slice(0, MAX_ROWS).map((span) => row(root, span, depths.get(span.spanId) ?? 0));
-  const left = Math.max(0, spans.length - MAX_ROWS) + pruned;
-  const more = left > 0 ? html`<p class="muted">and ${left} more</p>` : NONE;
+  const hidden = Math.max(0, spans.length - MAX_ROWS) + pruned;
+  const more = hidden > 0 ? html`<p class="muted">and ${hidden} more</p>` : NONE;
   const who = [root.attributes['thread.name'], root.attributes['ftrace.thread.id']]
     .filter((value) => value !== undefined)
     .map(textOf)
@@ -50,8 +50,8 @@ function row(root: SpanRecord, span: SpanRecord, depth: number): Html {
   const from = Math.min(Math.max(0, nsBetween(root, span) / total), 1);
   const x = Math.min(Math.round(from * WIDTH), WIDTH - LEAST_WIDTH);
   const width = Math.min(Math.max(LEAST_WIDTH, Math.round((span.durationNs / total) * WIDTH)), WIDTH - x);
-  const said = Object.entries(span.attributes).map(([name, value]) => `${name}: ${textOf(value)}`);
-  return html`<tr><th scope="row" class="${`d${Math.min(depth, DEEPEST)}`}" title="${said.join('\n')}">${span.name}</th>
+  const lines = Object.entries(span.attributes).map(([name, value]) => `${name}: ${textOf(value)}`);
+  return html`<tr><th scope="row" class="${`d${Math.min(depth, DEEPEST)}`}" title="${lines.join('\n')}">${span.name}</th>
 <td class="number">${formatNs(span.durationNs)}</td>
 <td class="bar"><svg viewBox="0 0 ${WIDTH} 10" preserveAspectRatio="none" aria-hidden="true"><rect x="${x}" y="1" width="${width}" height="8"${
     span.error === undefined ? NONE : { html: ' class="failed"' }

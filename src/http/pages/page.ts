@@ -1,6 +1,6 @@
 /**
- * The page at `/`: a status document in, HTML out. No script; everything that comes from the kernel, the config or
- * an error is escaped by `html`.
+ * The page at `/`, made from a status document, without script. `html` escapes all text from the kernel, the config or
+ * an error.
  */
 import type { TraceRecord } from '../../model/span.ts';
 import type { BufferStatus, CaptureStatus, ProbeStatus } from '../../model/status.ts';
@@ -28,7 +28,7 @@ const ICON =
 const NONE: Html = { html: '' };
 const STYLE: Html = { html: `<style>${PAGE_STYLE}</style>` };
 
-/** `slowest`: undefined where no operations are traced. */
+/** `slowest` is undefined if no operations are traced. */
 export function renderPage(
   status: StatusDocument,
   paths: PagePaths,
@@ -96,7 +96,7 @@ function links(paths: PagePaths): Html {
 </ul></nav>`;
 }
 
-/** Relative to the page, so that the links hold below a reverse proxy's prefix. */
+/** Relative to the page, so that links work behind a reverse proxy with a path prefix. */
 function relative(path: string): string {
   return `.${path}`;
 }

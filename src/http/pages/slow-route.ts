@@ -1,6 +1,6 @@
 /**
- * `/api/v1/slow?kind=&limit=`: the last and the slowest operations of those that are traced, as JSON trees; with
- * `trace_id=` those of that trace, as exemplars name it.
+ * `/api/v1/slow?kind=&limit=`: the newest and the slowest traced operations, as JSON trees. With `trace_id=`, the traces
+ * of that id, as exemplars name it.
  */
 import type { Request, Response } from 'express';
 import type { SpanKind, SpanRecord, TraceRecord, WallTime } from '../../model/span.ts';
@@ -32,11 +32,7 @@ interface SpanTree {
 export function slowRoute(deps: HttpDeps, send: SendAnswer): (request: Request, response: Response) => void {
   return (request, response) => {
     if (deps.traces === undefined) {
-      sendText(
-        response,
-        404,
-        'no slow operations are traced; spans.kinds in the config says which are to be',
-      );
+      sendText(response, 404, 'no slow operations are traced; choose kinds with spans.kinds in the config');
       return;
     }
     const wanted = readQuery(request.url, deps.traces);
@@ -55,7 +51,7 @@ function treesOf(traces: SlowOperations, { kind, limit, traceId }: Wanted) {
   return { last: last.map(treeOf), slowest: slowest.map(treeOf) };
 }
 
-/** What is asked for, or what is wrong with it. */
+/** Returns the query, or what is wrong with it. */
 function readQuery(url: string, { kinds }: SlowOperations): Wanted | string {
   const at = url.indexOf('?');
   const wanted: Wanted = { kind: undefined, limit: LIMIT, traceId: undefined };
@@ -65,17 +61,17 @@ function readQuery(url: string, { kinds }: SlowOperations): Wanted | string {
     seen.add(name);
     if (name === 'kind') {
       const kind = kinds.find((one) => one === value);
-      if (kind === undefined) return `kind: wants one that is on: ${kinds.join(', ')}`;
+      if (kind === undefined) return `kind must be one that is on: ${kinds.join(', ')}`;
       wanted.kind = kind;
     } else if (name === 'limit') {
       const limit = /^\d{1,3}$/.test(value) ? Number(value) : 0;
-      if (limit < 1 || limit > MAX_LIMIT) return `limit: wants a whole number from 1 to ${MAX_LIMIT}`;
+      if (limit < 1 || limit > MAX_LIMIT) return `limit must be a whole number from 1 to ${MAX_LIMIT}`;
       wanted.limit = limit;
     } else if (name === 'trace_id') {
       if (!/^[0-9a-f]{32}$/i.test(value)) return 'trace_id: wants 32 hex digits';
       wanted.traceId = value.toLowerCase();
     } else {
-      return 'wants only kind, limit and trace_id, as in ?kind=syscalls&limit=5';
+      return 'only kind, limit and trace_id are allowed, as in ?kind=syscalls&limit=5';
     }
   }
   return wanted;
@@ -99,7 +95,7 @@ function treeOf({ kind, traceId, spans, pruned, resource }: TraceRecord) {
   const [root] = spans;
   return {
     traceId,
-    // Of an application's span.
+    // Id of an application's span.
     ...(root.parentSpanId === '' ? {} : { parentSpanId: root.parentSpanId }),
     kind,
     pruned,

@@ -1,30 +1,30 @@
 /**
- * Limits on answers. Making one costs CPU time of the node: at most `--web.max-requests` are made at once. One that is
- * on its way costs memory: past a limit, slow clients are cut off, and if that is not enough the next answer is a 503.
- * An answer whose client takes it at a decent rate is never cut, so a client gets a whole answer or an error.
+ * Limits answers. Making an answer costs CPU time of the node: at most `--web.max-requests` are made at once. An answer
+ * that its client has not taken yet costs memory: past a limit, slow clients are cut off; if that is not enough, the
+ * next answer is a 503. A client that takes its answer fast enough gets the whole answer or an error.
  */
 import type { ServerResponse } from 'node:http';
 import type { RefusalReason, Refusals } from './refusals.ts';
 import { isSlow, PIECE_BYTES, send, sendText } from './respond.ts';
 
-/** Four answers of 11 MB, which is what a node with very many series has. */
+/** Four answers of 11 MB, the size on a node with very many series. */
 const MAX_HELD_BYTES = 48 << 20;
 
 /** How long a scrape waits for memory; Prometheus gives up after 10 s by default. */
 const WAIT_MS = 5_000;
 
-/** Sends a whole body as `send` of respond.ts does, or a 503 where there is no memory for it. */
+/** Sends a whole body as `send` of respond.ts does, or a 503 if there is no memory for it. */
 export type SendAnswer = typeof send;
 
 export interface Answers {
-  /** Whether one more may be made; when not, the request has been answered. */
+  /** Whether one more answer may be made. If not, the request has already been answered. */
   begin(response: ServerResponse): boolean;
   send: SendAnswer;
-  /** Resolves once an answer of so many bytes can be sent, or after `WAIT_MS`. Call it before the answer is made. */
+  /** Resolves when an answer of this size fits, or after `WAIT_MS`. Call it before making the answer. */
   room(bytes: number): Promise<void>;
 }
 
-/** `atOnce` 0: no limit. */
+/** `atOnce` 0 means no limit. */
 export function createAnswers(
   atOnce: number,
   refusals: Refusals,
@@ -32,9 +32,9 @@ export function createAnswers(
   slow: (response: ServerResponse) => boolean = isSlow,
 ): Answers {
   const open = new Set<ServerResponse>();
-  /** Bodies that are not taken yet, the oldest first, each with all responses that send it. */
+  /** Bodies that clients have not taken yet, oldest first, with all responses that send each. */
   const held = new Map<Buffer, Set<ServerResponse>>();
-  /** Called when a body has been taken. */
+  /** Called when a client has taken a body. */
   const waiting = new Set<() => void>();
 
   const refuse = (
@@ -57,7 +57,7 @@ export function createAnswers(
     for (const wake of waiting) wake();
   };
 
-  /** Cutting off one of several that share a body would give no memory back. */
+  /** Cuts off a body's clients only if all are slow: one fast client would still hold the memory. */
   const cutOff = (body: Buffer, takers: ReadonlySet<ServerResponse>) => {
     held.delete(body);
     for (const response of [...takers]) {
@@ -66,7 +66,7 @@ export function createAnswers(
     }
   };
 
-  /** One answer always fits, however large it is. */
+  /** An answer always fits if it is the only one, however large. */
   const findRoom = (bytes: number): boolean => {
     let heldBytes = 0;
     for (const body of held.keys()) heldBytes += body.length;
@@ -93,7 +93,7 @@ export function createAnswers(
     },
     send: (response, status, contentType, body) => {
       const bytes = typeof body === 'string' ? Buffer.from(body) : body;
-      // A small one is in the socket at once. A response that closed meanwhile would be held for ever.
+      // A small body is in the socket at once. A response that has already closed would be held forever.
       if (bytes.length > PIECE_BYTES && !response.destroyed) {
         if (!held.has(bytes) && !findRoom(bytes.length)) {
           refuse(response, 'memory', 'clients that take their answers slowly hold the memory for answers', 5);

@@ -1,19 +1,19 @@
 /**
- * Compares passwords with bcrypt hashes in a thread of its own, so that neither a scrape nor a drain waits for it. The
- * thread is there while it is needed, for it takes some megabytes: who has been let in once is remembered.
+ * Compares passwords with bcrypt hashes in a thread of its own, so that no scrape or drain waits for it. The thread takes
+ * some megabytes, so it runs only while needed: results are remembered elsewhere.
  */
 import { extname } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import type { Question } from './auth-thread.ts';
 
 const IDLE_MS = 60_000;
-/** bcrypt works on four kilobytes. */
+/** bcrypt needs four kilobytes. */
 const LIMITS = { maxOldGenerationSizeMb: 16, maxYoungGenerationSizeMb: 1 };
 
 export interface Hasher {
-  /** Starts the thread, because somebody is about to come: under load that takes longer than a password. */
+  /** Starts the thread, because a client may come soon: under load, starting takes longer than a comparison. */
   prepare(): void;
-  /** Whether it is the password; one at a time. Rejects when the thread dies. */
+  /** Whether the password matches. One call at a time. Rejects when the thread ends. */
   compare(password: string, hash: string): Promise<boolean>;
   /** Ends the thread. */
   close(): void;
@@ -22,23 +22,23 @@ export interface Hasher {
 export function createHasher(idleMs = IDLE_MS): Hasher {
   let worker: Worker | undefined;
   let idle: NodeJS.Timeout | undefined;
-  let asked: { resolve(right: boolean): void; reject(error: Error): void } | undefined;
+  let pending: { resolve(right: boolean): void; reject(error: Error): void } | undefined;
 
   const start = (): Worker => {
-    // Compiled, the neighbour is a .js file like this one.
+    // A compiled file has neighbours that end in .js.
     const entry = new URL(`./auth-thread${extname(import.meta.url)}`, import.meta.url);
     const started = new Worker(entry, { name: 'ftrace-auth', resourceLimits: LIMITS });
     started.unref();
     started.on('message', (right: boolean) => {
-      asked?.resolve(right);
-      asked = undefined;
+      pending?.resolve(right);
+      pending = undefined;
       idle = setTimeout(close, idleMs).unref();
     });
     const gone = (error: unknown) => {
       if (worker !== started) return;
       worker = undefined;
-      asked?.reject(error instanceof Error ? error : new Error(`it ended with status ${error}`));
-      asked = undefined;
+      pending?.reject(error instanceof Error ? error : new Error(`it ended with status ${error}`));
+      pending = undefined;
     };
     started.on('error', gone).on('exit', gone);
     return started;
@@ -47,8 +47,8 @@ export function createHasher(idleMs = IDLE_MS): Hasher {
     clearTimeout(idle);
     const ending = worker;
     worker = undefined;
-    asked?.reject(new Error('it was told to end'));
-    asked = undefined;
+    pending?.reject(new Error('the hasher was closed'));
+    pending = undefined;
     void ending?.terminate();
   };
 
@@ -66,7 +66,7 @@ export function createHasher(idleMs = IDLE_MS): Hasher {
     compare: (password, hash) => {
       const asking = ready();
       const { promise, resolve, reject } = Promise.withResolvers<boolean>();
-      asked = { resolve, reject };
+      pending = { resolve, reject };
       asking.postMessage({ password, hash } satisfies Question);
       return promise;
     },

@@ -1,13 +1,13 @@
 /**
- * Whose password is looked at next, while there are more than can be. Fair to addresses first, so that a flood from one
- * delays another by one password at most; on an address, to connections on which nobody has failed yet, then to names.
- * Only what was asked for counts, never whether a user exists: the order must not tell. So a first login cannot be told
- * from a guess at a new name on the same address, and waits for those that came before it.
+ * Chooses which password is checked next when several wait. The order is fair to addresses first, so that a flood from
+ * one delays another by at most one check. Within an address, connections without failures come first, then names whose
+ * last turn is longest ago. Whether a user exists does not matter, so the order reveals nothing. A first login therefore
+ * looks like a guess at a new name from the same address, and waits for those before it.
  */
 import { isIPv4, isIPv6 } from 'node:net';
 
 export interface Asking {
-  /** As `networkOf` gives it. */
+  /** Address as `networkOf` returns it. */
   network: string;
   user: string;
   /** Failed attempts on the same connection. */
@@ -15,11 +15,11 @@ export interface Asking {
 }
 
 export interface FairQueue<T extends Asking> {
-  /** Takes one more. Gives who has to go instead, the newcomer itself perhaps; undefined when there is room. */
+  /** Adds one. Returns the one that must go instead, perhaps the new one itself; undefined if there is room. */
   push(asking: T): T | undefined;
-  /** Takes out who is next, `except` those of one network; undefined when there is nobody. */
+  /** Takes out the next one, except those of one network; undefined if there is none. */
   next(except?: string): T | undefined;
-  /** Takes out who has gone away. */
+  /** Removes one whose client has gone. */
   remove(asking: T): void;
   readonly size: number;
 }
@@ -29,13 +29,13 @@ export interface QueueLimits {
   perNetwork: number;
 }
 
-/** So many addresses and names are remembered that had a turn. */
+/** How many addresses that had a turn are remembered. */
 const MAX_NETWORKS = 1024;
-/** Few, because new names go first: guesses at ever new ones would keep a name waiting while it is remembered. */
+/** Few, because new names go first: guesses at new names would keep a name waiting as long as it is remembered. */
 const MAX_NAMES = 64;
 
 export function createFairQueue<T extends Asking>({ total, perNetwork }: QueueLimits): FairQueue<T> {
-  /** In the order of arrival. */
+  /** In order of arrival. */
   let queue: T[] = [];
   const networks = createTurns(MAX_NETWORKS);
   const names = createTurns(MAX_NAMES);
@@ -52,7 +52,7 @@ export function createFairQueue<T extends Asking>({ total, perNetwork }: QueueLi
       const crowd =
         neighbours.length > perNetwork ? neighbours : queue.length > total ? mostCrowded(queue) : [];
       if (crowd.length === 0) return undefined;
-      // Of equals the last: who has waited longer keeps the place.
+      // Among equals, the last one goes: it has waited the shortest time.
       const victim = crowd.reduce((worst, one) => (one.failures >= worst.failures ? one : worst));
       queue = queue.filter((one) => one !== victim);
       return victim;
@@ -75,7 +75,7 @@ export function createFairQueue<T extends Asking>({ total, perNetwork }: QueueLi
   };
 }
 
-/** When each had its last turn; 0 where that is not remembered. */
+/** Remembers when each had its last turn; 0 if not remembered. */
 function createTurns(limit: number) {
   const turns = new Map<string, number>();
   let turn = 0;
@@ -90,13 +90,13 @@ function createTurns(limit: number) {
   };
 }
 
-/** All of the network that has most. */
+/** All of the network that has most in the queue. */
 function mostCrowded<T extends Asking>(queue: readonly T[]): T[] {
   const crowds = Map.groupBy(queue, ({ network }) => network).values();
   return [...crowds].reduce((most, crowd) => (crowd.length > most.length ? crowd : most));
 }
 
-/** The address of a client, as far as one client has one: an IPv6 client has 2^64 of them. */
+/** A client's address, cut to what one client owns: an IPv6 client has 2^64 addresses. */
 export function networkOf(address: string | undefined): string {
   if (address === undefined) return '';
   const plain = address.replace(/^::ffff:(?=\d+\.)/i, '').replace(/%.*$/, '');

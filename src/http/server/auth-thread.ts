@@ -1,4 +1,4 @@
-/** The thread that looks at passwords: one at a time in, whether it is the right one out. */
+/** The thread that compares passwords with hashes, one at a time. */
 import { parentPort } from 'node:worker_threads';
 import { compareSync } from 'bcryptjs';
 

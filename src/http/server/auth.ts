@@ -1,6 +1,6 @@
 /**
- * Basic authentication (RFC 7617) against bcrypt hashes: a request's credentials in, let in or not out. Results are
- * remembered; what is not is looked at one at a time, in fair order, and unknown names cost what known ones do.
+ * Basic authentication (RFC 7617) against bcrypt hashes. Results are remembered. New credentials are checked one at a
+ * time, in fair order, and an unknown name costs as much as a known one.
  */
 import { hash as digest, randomBytes } from 'node:crypto';
 import type { Log } from '../../model/log.ts';
@@ -8,12 +8,12 @@ import { createHasher, type Hasher } from './auth-hasher.ts';
 import { type Asking, createFairQueue } from './auth-queue.ts';
 import { costOf } from './web-config-schema.ts';
 
-/** Users are few; wrong passwords are many, and must not push out right ones. */
+/** Users are few, wrong passwords many: they are remembered separately, so that wrong ones push out no right ones. */
 const MAX_RIGHT = 1024;
 const MAX_WRONG = 1024;
 const QUEUE = { total: 128, perNetwork: 32 };
 /**
- * A network rests after a wrong password for as long as the look took, and so long at most: guessing gets half a CPU.
+ * A network rests after a wrong password for as long as the check took, at most this long: guessing gets half a CPU.
  */
 const MAX_REST_MS = 1000;
 
@@ -24,15 +24,15 @@ export interface Credentials {
 
 export type Users = ReadonlyMap<string, string>;
 
-/** `busy`: more ask than can be looked at. */
+/** `busy`: too many credentials wait for their check. */
 export type Verdict = 'right' | 'wrong' | 'busy';
 
 export interface Authenticator {
-  /** Says that somebody is about to come. */
+  /** Prepares for a client that will come soon. */
   prepare(): void;
-  /** What is known without a look; undefined: nothing. */
+  /** The remembered result; undefined if there is none. */
   known(credentials: Credentials, users: Users): 'right' | 'wrong' | undefined;
-  /** Looks. Once the client has gone the promise stays open. */
+  /** Checks the credentials. If the client goes, the promise stays open. */
   look(credentials: Credentials, users: Users, asker: Asker): Promise<Verdict>;
   close(): void;
 }
@@ -40,11 +40,11 @@ export interface Authenticator {
 export interface Asker {
   network: string;
   failures: number;
-  /** Calls back when the client goes. */
+  /** Registers a callback for when the client goes. */
   onGone(forget: () => void): void;
 }
 
-/** One look, for all that ask for the same at once. */
+/** A check, shared by all clients that send the same credentials at once. */
 interface Look extends Asking {
   key: string;
   password: string;
@@ -62,13 +62,13 @@ export function createAuthenticator(log: Log, hasher: Hasher = createHasher()): 
   let looking = false;
   let resting: { network: string; timer: NodeJS.Timeout } | undefined;
 
-  /** Changes with the hash, so that a new password takes effect; keeps no password. */
+  /** The key depends on the hash, so that a new password takes effect. It does not reveal the password. */
   const keyOf = ({ user, password }: Credentials, users: Users) =>
     digest('sha256', JSON.stringify([secret, user, password, users.get(user) ?? '']), 'base64');
 
   const settle = (look: Look, verdict: Verdict) => {
     looks.delete(look.key);
-    for (const tell of look.settle) tell(verdict);
+    for (const resolve of look.settle) resolve(verdict);
   };
 
   const next = async (): Promise<void> => {
@@ -83,7 +83,7 @@ export function createAuthenticator(log: Log, hasher: Hasher = createHasher()): 
       verdict = matches && look.isUser ? 'right' : 'wrong';
       remember(results[verdict], look.key, verdict === 'right' ? MAX_RIGHT : MAX_WRONG);
     } catch (error) {
-      log.error({ reason: (error as Error).message }, 'a password could not be looked at');
+      log.error({ reason: (error as Error).message }, 'password check failed');
     }
     looking = false;
     settle(look, verdict);
@@ -125,7 +125,7 @@ export function createAuthenticator(log: Log, hasher: Hasher = createHasher()): 
       };
       look.settle.push(resolve);
       onGone(() => {
-        look.settle = look.settle.filter((tell) => tell !== resolve);
+        look.settle = look.settle.filter((one) => one !== resolve);
         if (look.settle.length > 0) return;
         queue.remove(look);
         if (looks.get(key) === look) looks.delete(key);
@@ -145,7 +145,7 @@ export function createAuthenticator(log: Log, hasher: Hasher = createHasher()): 
   };
 }
 
-/** Forgets the eldest beyond a limit. */
+/** Adds a key; beyond the limit, the oldest is forgotten. */
 function remember(set: Set<string>, key: string, limit: number): void {
   set.delete(key);
   set.add(key);
@@ -154,8 +154,8 @@ function remember(set: Set<string>, key: string, limit: number): void {
 }
 
 /**
- * Hashes for names that no user has: nobody's password, at a cost that a user's hash has, the same for a name each time.
- * Where costs differ, a name's time so tells no more than that somebody's hash has that cost.
+ * Hashes for unknown names: no password matches, and each name gets the cost of a real user's hash, always the same. If
+ * costs differ, the time of a name reveals only that some user's hash has that cost.
  */
 function createDecoys(secret: string): (user: string, users: Users) => string {
   const alphabet = './ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789';
@@ -167,7 +167,7 @@ function createDecoys(secret: string): (user: string, users: Users) => string {
   };
 }
 
-/** Credentials of an `Authorization` header; undefined when it has none of this kind. */
+/** Credentials of an `Authorization` header; undefined if it has no valid Basic credentials. */
 export function credentialsOf(header: string | undefined): Credentials | undefined {
   const match = /^basic +([A-Za-z0-9+/]+={0,2})$/i.exec(header ?? '');
   if (match === null) return undefined;

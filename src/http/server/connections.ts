@@ -1,49 +1,49 @@
 /**
- * The connections there are, and which has to go when there are too many. First the one that has waited longest without
- * a request that was let in (slow, silent, guessing clients), then the one that has been idle longest (its next request
- * finds a new connection), then one whose client is slow to take its answer. Others that are being answered stay, because
- * an answer is whole or an error: then the newcomer is refused.
+ * Keeps the open connections, and chooses one to close when there are too many: first the one that has waited longest
+ * without an admitted request (slow, silent or guessing clients), then the one that has been idle longest (its client
+ * can connect again), then one whose client takes its answer slowly. Other connections with an answer under way stay,
+ * because an answer is whole or an error: the new connection is then refused.
  */
 import type { ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { isSlow } from './respond.ts';
 
 export interface Connection {
-  /** Requests of it that were not let in. */
+  /** Requests on it that were not admitted. */
   failures: number;
 }
 
 export interface Connections {
-  /** Takes an accepted connection; false when none of the others could make room. */
+  /** Adds an accepted connection. False if no other could make room. */
   add(raw: Socket): boolean;
-  /** What comes on `secure` from now on belongs to the connection of `raw`. */
+  /** Requests on `secure` from now on belong to the connection of `raw`. */
   alias(secure: Socket, raw: Socket): void;
-  /** A request has come. Undefined: leave it, the one before has no answer yet (nobody needs pipelining). */
+  /** A request arrived. Undefined: ignore it, because the one before has no answer yet (pipelining is not supported). */
   begin(socket: Socket, response: ServerResponse): Connection | undefined;
-  /** Whether there is a request without its whole answer. */
+  /** Whether a request has not been answered in full. */
   busy(socket: Socket): boolean;
-  /** The request under way has been let in. */
+  /** The current request was admitted. */
   letIn(connection: Connection): void;
-  /** Closes those without a request under way at once, the others behind their answers. */
+  /** Closes connections without a request at once, the others after their answers. */
   close(): void;
   closeNow(): void;
 }
 
 interface Entry extends Connection {
   raw: Socket;
-  /** Of the request that has no whole answer yet. */
+  /** Answer to the current request; undefined when it is complete. */
   response: ServerResponse | undefined;
-  /** Those of its like, in the order in which they came to be so. */
+  /** The set that it is in (waiting, idle or answering), oldest first. */
   among: Set<Entry>;
 }
 
-/** `evicted` is called for each that has to make room. */
+/** Calls `evicted` for each connection that makes room. */
 export function createConnections(
   ceiling: number,
   evicted: () => void,
   slow: (response: ServerResponse) => boolean = isSlow,
 ): Connections {
-  const known = new WeakMap<Socket, Entry>();
+  const entries = new WeakMap<Socket, Entry>();
   const waiting = new Set<Entry>();
   const idle = new Set<Entry>();
   const answering = new Set<Entry>();
@@ -70,16 +70,16 @@ export function createConnections(
       if (waiting.size + idle.size + answering.size >= ceiling && !makeRoom()) return false;
       const entry: Entry = { raw, response: undefined, failures: 0, among: waiting };
       waiting.add(entry);
-      known.set(raw, entry);
+      entries.set(raw, entry);
       raw.once('close', () => entry.among.delete(entry));
       return true;
     },
     alias: (secure, raw) => {
-      const entry = known.get(raw);
-      if (entry !== undefined) known.set(secure, entry);
+      const entry = entries.get(raw);
+      if (entry !== undefined) entries.set(secure, entry);
     },
     begin: (socket, response) => {
-      const entry = known.get(socket);
+      const entry = entries.get(socket);
       if (entry === undefined || entry.response !== undefined || entry.raw.destroyed) return undefined;
       entry.response = response;
       response.once('close', () => {
@@ -89,7 +89,7 @@ export function createConnections(
       });
       return entry;
     },
-    busy: (socket) => known.get(socket)?.response !== undefined,
+    busy: (socket) => entries.get(socket)?.response !== undefined,
     letIn: (connection) => {
       const entry = connection as Entry;
       if (!entry.raw.destroyed) move(entry, answering);

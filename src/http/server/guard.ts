@@ -1,6 +1,6 @@
 /**
- * What every request passes before it comes to a route: the headers of every answer, the rate, the password. Refuses
- * by itself, so that nothing behind it knows of either.
+ * What every request passes before the routes: headers of every answer, rate limit, password. It answers refused
+ * requests, so the routes know nothing of these.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Log } from '../../model/log.ts';
@@ -14,12 +14,12 @@ import { OPEN_WEB_CONFIG, type Rate } from './web-config.ts';
 import type { WebConfigFile } from './web-config-file.ts';
 
 export interface Guard {
-  /** Whether the request is let in; when not, it has been answered, or its client has gone. */
+  /** Whether the request is admitted. If not, it has been answered, or its client has gone. */
   check(request: IncomingMessage, response: ServerResponse, connection: Connection): Promise<boolean>;
   close(): void;
 }
 
-/** Two buckets of the same rate: those who guess passwords must not use up what is there for those who know one. */
+/** Two buckets of the same rate, so that password guesses do not use up the rate of clients that know one. */
 interface Buckets {
   of: Rate | undefined;
   known: Bucket | undefined;
@@ -45,7 +45,7 @@ export function createGuard(web: WebConfigFile | undefined, refusals: Refusals, 
     const { users, rate, headers } = web?.current() ?? OPEN_WEB_CONFIG;
     const client = request.socket.remoteAddress;
     commonHeaders(response, headers);
-    // Nothing here reads a body, so the connection is of no use behind one.
+    // No route reads a body, so the connection cannot be used after one.
     if (hasBody(request)) response.setHeader('Connection', 'close');
 
     const refuse = (status: number, reason: RefusalReason, text: string): false => {
@@ -54,20 +54,20 @@ export function createGuard(web: WebConfigFile | undefined, refusals: Refusals, 
       return false;
     };
     const credentials = users.size === 0 ? undefined : credentialsOf(request.headers.authorization);
-    const known = credentials && authenticator.known(credentials, users);
+    const remembered = credentials && authenticator.known(credentials, users);
     const { known: proven, unknown } = bucketsOf(rate);
-    const bucket = users.size === 0 || known === 'right' ? proven : unknown;
+    const bucket = users.size === 0 || remembered === 'right' ? proven : unknown;
     if (rate !== undefined && bucket?.take() === false) {
       response.setHeader('Retry-After', Math.ceil(rate.intervalNs / 1e9));
       return refuse(429, 'rate_limit', 'too many requests: rate_limit of the web config');
     }
-    if (users.size === 0 || known === 'right') return true;
+    if (users.size === 0 || remembered === 'right') return true;
     if (credentials === undefined) {
       response.setHeader('WWW-Authenticate', CHALLENGE);
-      return refuse(401, 'no_credentials', 'unauthorized: a user and a password are wanted');
+      return refuse(401, 'no_credentials', 'unauthorized: send a user name and a password');
     }
     const verdict =
-      known ??
+      remembered ??
       (await authenticator.look(credentials, users, {
         network: networkOf(client),
         failures: connection.failures,
@@ -77,11 +77,11 @@ export function createGuard(web: WebConfigFile | undefined, refusals: Refusals, 
     if (verdict === 'right') return true;
     if (verdict === 'busy') {
       response.setHeader('Retry-After', 1);
-      return refuse(429, 'credentials_queue', 'too many new passwords at once: come again');
+      return refuse(429, 'credentials_queue', 'too many new passwords at once: try again');
     }
     connection.failures++;
     response.setHeader('WWW-Authenticate', CHALLENGE);
-    return refuse(401, 'wrong_credentials', 'unauthorized: no such user, or another password');
+    return refuse(401, 'wrong_credentials', 'unauthorized: wrong user name or password');
   };
   return { check, close: () => authenticator.close() };
 }

@@ -1,6 +1,6 @@
 /**
- * Binds an app to `--web.listen-address`: connections in, TLS and time-outs and ceilings on them, and the requests
- * that the guard lets in out. Slow and broken clients are no reason for a good one to wait.
+ * Binds an app to `--web.listen-address`, with TLS, time-outs and limits on connections. Passes admitted requests to the
+ * app. Slow and broken clients do not delay others.
  */
 import {
   createServer,
@@ -20,11 +20,11 @@ import { createTlsDoor, type DoorEvents, type TlsDoor } from './tls-door.ts';
 import type { TlsSettings } from './tls-settings.ts';
 import type { WebConfigFile } from './web-config-file.ts';
 
-/** Prometheus' longest usual interval is a minute: connections should survive from one scrape to the next. */
+/** Prometheus' longest usual interval is a minute: a connection should survive from one scrape to the next. */
 const KEEP_ALIVE_MS = 75_000;
 const REQUEST_MS = 30_000;
 const MAX_HEADER_BYTES = 16 * 1024;
-/** How long answers under way may take once the agent stops. */
+/** How long answers may take to finish when the agent stops. */
 const CLOSE_GRACE_MS = 2_000;
 const MAX_CONNECTIONS = 512;
 const LIMITS = {
@@ -34,30 +34,30 @@ const LIMITS = {
 };
 
 export interface Limits {
-  /** Open at once; beyond, the one that is missed least has to go. */
+  /** Most open connections; beyond, one is closed. */
   connections: number;
-  /** How long a new connection may take to shake hands, and then to ask. */
+  /** How long a new connection may take for its handshake, and then for its request. */
   headersMs: number;
-  /** How often that is looked at. */
+  /** How often the time-outs are checked. */
   checkMs: number;
   /** How long a client may take nothing of its answer. */
   stalledMs: number;
 }
 
 export interface ListenOptions {
-  /** TLS, users and rates; undefined: plain HTTP for everybody. */
+  /** TLS, users and rates; undefined: plain HTTP without passwords. */
   web?: WebConfigFile | undefined;
-  /** `--web.max-requests`: there must be connections for more than those that wait for work. */
+  /** `--web.max-requests`: more connections than this are needed, because some wait. */
   maxRequests?: number;
   limits?: Partial<Limits>;
-  /** Of those who are turned away; a new one unless given. */
+  /** Counts refused clients; a new one by default. */
   refusals?: Refusals;
 }
 
 export interface Listening {
-  /** Where it can be reached from this machine, with the port the kernel chose if it was 0; no slash at the end. */
+  /** URL on this machine, with the port that the kernel chose if it was 0; no slash at the end. */
   url: string;
-  /** Takes no more requests; resolves when those under way are answered or cut off. */
+  /** Accepts no more requests; resolves when those under way are answered or cut off. */
   close(): Promise<void>;
 }
 
@@ -74,13 +74,13 @@ export function parseListenAddress(text: string): ListenAddress {
   const wrongIpv6 = match?.[1] !== undefined && !isIPv6(match[1]);
   if (match === null || port > 65535 || wrongIpv6) {
     throw new UsageError(
-      `--web.listen-address ${JSON.stringify(text)}: wants host:port, such as :10743, 127.0.0.1:10743 or [::1]:10743`,
+      `--web.listen-address ${JSON.stringify(text)}: must be host:port, such as :10743, 127.0.0.1:10743 or [::1]:10743`,
     );
   }
   return { host: match[1] ?? (match[2] || undefined), port };
 }
 
-/** Throws a `UsageError` for an address that is none, a `KernelError` for one that cannot be bound. */
+/** Throws a `UsageError` for an invalid address, a `KernelError` for one that cannot be bound. */
 export async function listen(
   app: RequestListener,
   address: string,
@@ -105,7 +105,7 @@ export async function listen(
   server.on('clientError', (error, socket) => refuseBroken(error, socket as Socket, connections, refusals));
   await bind(server, address, host, port);
   // Without a listener, running out of file descriptors in accept() would end the process.
-  server.on('error', (error) => log.error({ reason: error.message }, 'the HTTP server had an error'));
+  server.on('error', (error) => log.error({ reason: error.message }, 'HTTP server error'));
   const bound = server.address() as AddressInfo;
   const shown =
     host === undefined ? 'localhost' : bound.family === 'IPv6' ? `[${bound.address}]` : bound.address;
@@ -116,8 +116,8 @@ export async function listen(
 }
 
 /**
- * Puts the ceiling and TLS before the HTTP server: connections come to its own listener through here. It is the
- * server that listens all the same, for that is what makes it watch over the times of requests.
+ * Puts the limit on connections and TLS in front of the HTTP server. The HTTP server itself listens too, because only
+ * then does it enforce the time-outs of requests.
  */
 function acceptThrough(
   server: Server,
@@ -153,7 +153,7 @@ function acceptThrough(
   });
 }
 
-/** Requests that the parser gave up; and connections that broke, which need no answer. */
+/** Refuses requests that the parser rejected. Broken connections need no answer. */
 function refuseBroken(error: Error, socket: Socket, connections: Connections, refusals: Refusals): void {
   const refusal = refusalOf(errnoOf(error));
   if (refusal === undefined) {
@@ -196,7 +196,7 @@ function requestListener(
       connections.letIn(connection);
       app(request, response);
     } catch (error) {
-      log.error({ reason: (error as Error).message }, 'a request failed');
+      log.error({ reason: (error as Error).message }, 'request failed');
       request.socket.destroy();
     }
   };
@@ -216,7 +216,7 @@ function refusal(address: string, errno: string): KernelError {
   const remedies: Record<string, string> = {
     EADDRINUSE: 'another program, or another agent, listens there: choose another --web.listen-address',
     EADDRNOTAVAIL: 'no interface of this machine has that address',
-    EACCES: 'ports below 1024 need CAP_NET_BIND_SERVICE: choose a higher one',
+    EACCES: 'ports below 1024 need CAP_NET_BIND_SERVICE: choose a higher port',
     ENOTFOUND: 'the host name does not resolve',
     EAI_AGAIN: 'the host name could not be resolved now',
     EAFNOSUPPORT: 'this machine has no IPv6: use an IPv4 address',

@@ -1,8 +1,8 @@
-/** `rate_limit` of a web config: a bucket of tokens, of which each request takes one. */
+/** `rate_limit` of a web config: a token bucket; each request takes a token. */
 import type { Rate } from './web-config.ts';
 
 export interface Bucket {
-  /** Takes a token, if there is one. */
+  /** Takes a token. False if there is none. */
   take(): boolean;
 }
 

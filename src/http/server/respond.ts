@@ -1,11 +1,11 @@
-/** The headers every answer carries, and the one way answers are sent. */
+/** Sets the headers of every answer, and sends it. */
 import { createHash } from 'node:crypto';
 import type { ServerResponse } from 'node:http';
 import { PAGE_STYLE } from './page-style.ts';
 
 const STYLE_HASH = createHash('sha256').update(PAGE_STYLE).digest('base64');
 
-/** Nothing may load or run but the page's own style sheet and its icon. */
+/** The page may load or run nothing but its own style sheet and icon. */
 const CONTENT_SECURITY_POLICY = [
   "default-src 'none'",
   `style-src 'sha256-${STYLE_HASH}'`,
@@ -15,7 +15,7 @@ const CONTENT_SECURITY_POLICY = [
   "frame-ancestors 'none'",
 ].join('; ');
 
-/** All answers are data of this moment: nobody is to keep them. What the user chose goes over what is chosen here. */
+/** Answers show the moment, so no cache may keep them. Headers of the web config replace these. */
 export function commonHeaders(
   response: ServerResponse,
   chosen: readonly (readonly [name: string, value: string])[],
@@ -27,22 +27,22 @@ export function commonHeaders(
   for (const [name, value] of chosen) response.setHeader(name, value);
 }
 
-/** What is handed to the socket at once: TLS copies it for each client, so it may not be a body of megabytes. */
+/** Bytes given to the socket at once. TLS copies them for each client, so this must not be a body of megabytes. */
 export const PIECE_BYTES = 64 << 10;
-/** A client that has taken less than a piece for this long is slow: it has to go when others need its place. */
+/** A client that takes less than a piece in this time is slow: it is cut off when others need its place. */
 export const SLOW_MS = 5_000;
-/** When the client of an answer last took a piece. */
+/** When a response's client last took a piece. */
 const tookAtMs = new WeakMap<ServerResponse, number>();
 
-/** Whether an answer is ready, and its client has taken less than `PIECE_BYTES` of it for `SLOW_MS`. */
+/** Whether an answer is ready, but its client has taken less than `PIECE_BYTES` of it in `SLOW_MS`. */
 export function isSlow(response: ServerResponse, nowMs = performance.now()): boolean {
   const atMs = tookAtMs.get(response);
   return atMs !== undefined && nowMs - atMs >= SLOW_MS;
 }
 
 /**
- * Sends a whole body, piece by piece as the client takes it; for HEAD, only its length. The caller leaves the bytes
- * of `body` as they are until the response closes.
+ * Sends a whole body, piece by piece as the client takes it; for HEAD, only its length. The caller must not change
+ * `body` until the response closes.
  */
 export function send(
   response: ServerResponse,

@@ -1,7 +1,6 @@
 /**
- * Many ask for the same, which costs something to make: who comes while it is being made gets the next one, together
- * with all who come until that is begun. So everybody's is younger than the question, and however many ask, no more
- * than one of a kind is in the making.
+ * Coalesces concurrent requests for an expensive result. A caller that arrives during a computation joins the next one,
+ * so no result is older than its request, and at most one computation per kind runs at a time.
  */
 export function createShared<T>(make: (kind: string) => Promise<T>): (kind: string) => Promise<T> {
   const making = new Map<string, Promise<T>>();

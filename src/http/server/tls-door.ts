@@ -1,6 +1,6 @@
 /**
- * The TLS side of accepting: a raw connection in, one that has shaken hands and whose client may come in out.
- * Which clients may is decided here rather than by OpenSSL, because Go knows more policies than Node does.
+ * Does the TLS handshake of an accepted connection and decides whether its client is admitted. It checks certificates
+ * itself, because Go's policies, which web configs use, are more than Node offers.
  */
 import { constants } from 'node:crypto';
 import type { Socket } from 'node:net';
@@ -8,7 +8,7 @@ import { createServer, type PeerCertificate, type TLSSocket } from 'node:tls';
 import { type ClientPolicy, plainName, type TlsSettings } from './tls-settings.ts';
 
 export interface TlsDoor {
-  /** Shakes hands; then `enter` or `refuse` is called, and the socket is destroyed in the latter case. */
+  /** Starts the handshake; then calls `enter`, or destroys the socket and calls `refuse`. */
   take(raw: Socket): void;
 }
 
@@ -22,7 +22,7 @@ export function createTlsDoor(
   handshakeMs: number,
   events: DoorEvents,
 ): TlsDoor {
-  /** Those that are shaking hands. */
+  /** Connections in their handshake. */
   const raws = new Map<string, Socket>();
   const server = createServer({
     ...context,
@@ -30,7 +30,7 @@ export function createTlsDoor(
     rejectUnauthorized: false,
     handshakeTimeout: handshakeMs,
     ALPNProtocols: ['http/1.1'],
-    // Whoever comes back is to show a certificate again; and nobody else needs to shake hands twice on a connection.
+    // A client that reconnects must show its certificate again. Nobody needs to renegotiate on a connection.
     secureOptions: constants.SSL_OP_NO_RENEGOTIATION | (clients.ask ? constants.SSL_OP_NO_TICKET : 0),
   });
   const done = (secure: TLSSocket): Socket | undefined => {
@@ -48,7 +48,7 @@ export function createTlsDoor(
   });
   server.on('tlsClientError', (error, secure) => {
     const raw = done(secure);
-    // Of one that is closed nothing tells which it was: it is counted below.
+    // The event of a closed connection does not name it: `take` counts it.
     if (raw !== undefined && !(saidNothing(raw) && secure.readableEnded))
       events.refuse('tls_handshake', error.message);
     secure.destroy();
@@ -67,12 +67,12 @@ export function createTlsDoor(
   };
 }
 
-/** Who does, and ends, only looks whether the port is open, as a kubelet does that has no password. */
+/** A client that sends nothing and closes only checks whether the port is open, as a kubelet without password does. */
 function saidNothing({ bytesRead }: Socket): boolean {
   return bytesRead === 0;
 }
 
-/** What a raw connection and the TLS socket on top of it have in common. */
+/** Key that a raw connection and the TLS socket on top of it share. */
 function ends({ remoteAddress, remotePort, localAddress, localPort }: Socket): string {
   return `${remoteAddress} ${remotePort} ${localAddress} ${localPort}`;
 }
@@ -82,7 +82,7 @@ function refusal(secure: TLSSocket, clients: ClientPolicy): string | undefined {
   if (Object.keys(certificate ?? {}).length === 0) {
     return clients.require ? 'it has none' : undefined;
   }
-  // Node counts a resumed session as verified even if it began without a certificate: hence the question above.
+  // Node counts a resumed session as verified even if it began without a certificate: so check that first, above.
   if (clients.verify && !secure.authorized) return String(secure.authorizationError);
   if (clients.names !== undefined && !namesOf(certificate).some((name) => clients.names?.has(name))) {
     return 'none of its names is in client_allowed_sans';

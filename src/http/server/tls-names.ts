@@ -1,6 +1,6 @@
-/** Names of TLS as Go's crypto/tls has them, which web configs use, and as OpenSSL has them. */
+/** TLS names: those of Go's crypto/tls, which web configs use, and those of OpenSSL. */
 
-/** Ascending. */
+/** In ascending order. */
 export const TLS_VERSIONS = ['TLS10', 'TLS11', 'TLS12', 'TLS13'] as const;
 export type TlsVersion = (typeof TLS_VERSIONS)[number];
 
@@ -21,14 +21,14 @@ export const CLIENT_AUTH_TYPES = [
   'RequireAndVerifyClientCert',
 ] as const;
 
-/** In force whatever the config says: they cannot be chosen in Go either. */
+/** Always on: Go does not let configs choose these either. */
 export const TLS13_SUITES = [
   'TLS_AES_128_GCM_SHA256',
   'TLS_AES_256_GCM_SHA384',
   'TLS_CHACHA20_POLY1305_SHA256',
 ] as const;
 
-/** Those below TLS 1.3 that are good enough to be in force unasked: fresh keys, and sealed records. */
+/** Suites below TLS 1.3 that are on by default: forward secrecy and authenticated encryption. */
 const SEALED = {
   TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256: 'ECDHE-ECDSA-AES128-GCM-SHA256',
   TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256: 'ECDHE-RSA-AES128-GCM-SHA256',
@@ -38,7 +38,7 @@ const SEALED = {
   TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256: 'ECDHE-RSA-CHACHA20-POLY1305',
 } as const;
 
-/** TLS 1.0 and 1.1 know no others. */
+/** The only suites of TLS 1.0 and 1.1. */
 const CBC = {
   TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA: 'ECDHE-ECDSA-AES128-SHA',
   TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA: 'ECDHE-RSA-AES128-SHA',
@@ -46,7 +46,7 @@ const CBC = {
   TLS_ECDHE_RSA_WITH_AES_256_CBC_SHA: 'ECDHE-RSA-AES256-SHA',
 } as const;
 
-/** By the name in Go: the name in OpenSSL. */
+/** OpenSSL's name by Go's name. */
 export const CIPHER_SUITES = {
   ...Object.fromEntries(TLS13_SUITES.map((name) => [name, name])),
   ...SEALED,
@@ -64,12 +64,12 @@ export const CURVES = {
   X25519: 'X25519',
 } as Readonly<Record<string, string>>;
 
-/** OpenSSL's list of ciphers for suites by Go's names, in order; without any: what is good enough. */
+/** OpenSSL's cipher list for suites with Go's names, in order; without suites, the default ones. */
 export function openSslCiphers(suites: readonly string[] | undefined, least: TlsVersion): string {
   const old = least === 'TLS10' || least === 'TLS11';
   const unasked = [...Object.keys(SEALED), ...(old ? Object.keys(CBC) : [])];
   const below13 = (suites?.length ? suites : unasked).filter((name) => !TLS13_SUITES.includes(name as never));
   const list = [...TLS13_SUITES, ...below13.map((name) => CIPHER_SUITES[name])];
-  // OpenSSL calls versions below 1.2 insecure, and has them at this level alone.
+  // OpenSSL allows versions below 1.2 only at security level 0.
   return [...list, ...(old ? ['@SECLEVEL=0'] : [])].join(':');
 }

@@ -1,6 +1,6 @@
 /**
- * What TLS needs, from its section of a web config: certificates and keys are read and tried here, so that what is
- * wrong with them is told with the place in the config, and nothing is left to fail in a handshake.
+ * Makes TLS settings of a web config's section. Reads and tries certificates and keys, so that a problem is reported
+ * with its place in the config rather than in a handshake.
  */
 import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto';
 import { isIP, SocketAddress } from 'node:net';
@@ -16,34 +16,34 @@ const CERTIFICATE = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g
 export interface TlsSettings {
   context: SecureContextOptions;
   clients: ClientPolicy;
-  /** When the certificate ends, in milliseconds since 1970. */
+  /** When the first certificate expires, in milliseconds since 1970. */
   validUntilMs: number;
 }
 
-/** Which clients come in. */
+/** Which clients are admitted. */
 export interface ClientPolicy {
   /** Ask for a certificate. */
   ask: boolean;
-  /** Turn away who has none. */
+  /** Refuse clients without a certificate. */
   require: boolean;
-  /** Turn away whose certificate no known CA has signed. */
+  /** Refuse clients whose certificate was not signed by a configured CA. */
   verify: boolean;
-  /** Turn away whose certificate has none of these names; IP addresses as `plainName` writes them. */
+  /** Refuse clients whose certificate has none of these names; IP addresses as `plainName` writes them. */
   names: ReadonlySet<string> | undefined;
 }
 
-/** A problem, and the key that it is about. */
+/** Reports a problem and the key that it is about. */
 export type Wrong = (key: string, message: string) => void;
 
-/** A text of the config, and the key it came from or, where it was read from a file, that file. */
+/** A text of the config, and where it came from: a key, or the file that the key names. */
 interface Source {
   key: string;
   text: string;
 }
 
 /**
- * Reads what the section names; paths are relative to the config's. Says all that is wrong and gives undefined then.
- * `read` is told of each file.
+ * Reads what the section names; paths are relative to the config's. Reports all problems, and then returns undefined.
+ * Calls `read` with each file.
  */
 export function readTls(
   tls: TlsSection,
@@ -77,7 +77,7 @@ export function readTls(
   const context: SecureContextOptions = {
     cert: cert.text,
     key: key.text,
-    // Empty: nobody. Left out it would be all CAs of the world.
+    // Empty: no CA. Undefined would mean all public CAs.
     ca: authorities ? (ca as Source).text : [],
     minVersion: NODE_VERSIONS[tls.min_version],
     maxVersion: NODE_VERSIONS[tls.max_version],
@@ -105,7 +105,7 @@ function clientPolicy({ client_auth_type: type, client_allowed_sans: names }: Tl
   };
 }
 
-/** A name of a certificate as it is compared: IP addresses have more than one spelling. */
+/** Form in which names of certificates are compared: IP addresses have several spellings. */
 export function plainName(name: string): string {
   const version = isIP(name);
   if (version === 0) return name;
@@ -122,13 +122,13 @@ function readPem(file: string, fault: (message: string) => void): string | undef
 }
 
 function certificatesOf({ key, text }: Source, fault: Wrong): X509Certificate[] | undefined {
-  const found = text.match(CERTIFICATE);
-  if (found === null) {
+  const certificates = text.match(CERTIFICATE);
+  if (certificates === null) {
     fault(key, 'has no certificate in PEM (-----BEGIN CERTIFICATE-----)');
     return undefined;
   }
   try {
-    return found.map((one) => new X509Certificate(one));
+    return certificates.map((one) => new X509Certificate(one));
   } catch (error) {
     fault(key, `has a certificate that cannot be read: ${reasonOf(error)}`);
     return undefined;
@@ -143,14 +143,14 @@ function privateKeyOf({ key, text }: Source, fault: Wrong): KeyObject | undefine
     fault(
       key,
       encrypted
-        ? 'is encrypted, and nobody is there to type its passphrase: store it without one'
+        ? 'is encrypted, and the agent has no passphrase for it: store it unencrypted'
         : `has no private key that can be read, in PEM (-----BEGIN PRIVATE KEY-----): ${reasonOf(error)}`,
     );
     return undefined;
   }
 }
 
-/** What OpenSSL says, without its numbers. */
+/** OpenSSL's message without its numbers. */
 function reasonOf(error: unknown): string {
   const { message } = error as Error;
   return message.replace(/^error:[0-9A-F]+:/, '').replaceAll('::', ': ');

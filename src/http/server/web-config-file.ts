@@ -1,6 +1,6 @@
 /**
- * The web config in force. Whoever takes a connection or a request asks for it; the file, and those it names, are read
- * again when one of them has changed. A new version that is wrong is refused with a log line, and the old one stays.
+ * The current web config. Each connection and request asks for it. When its file or a file that it names has changed, it
+ * is read again. An invalid new version is refused with a log line, and the old one stays in use.
  */
 import { type BigIntStats, statSync } from 'node:fs';
 import { isDeepStrictEqual } from 'node:util';
@@ -8,23 +8,23 @@ import { errnoOf, UsageError } from '../../model/errors.ts';
 import type { Log } from '../../model/log.ts';
 import { readWebConfig, type WebConfig } from './web-config.ts';
 
-/** Of looking at the files: a few microseconds each, which a flood of requests would multiply. */
+/** Shortest time between two checks of the files: a check takes a few microseconds per file, too much in a flood. */
 const LOOK_EVERY_MS = 100;
-/** A file that is this young when it is read can change again without its time showing it. */
+/** A file read this soon after its last change can change again with the same time stamp. */
 const SETTLED_AFTER_MS = 1000;
 
 export interface WebConfigFile {
-  /** The version in force; looks for a newer one. */
+  /** The current version; checks for a newer one. */
   current(): WebConfig;
 }
 
-/** Throws a `UsageError` when the file is wrong from the start. */
+/** Throws a `UsageError` if the file is invalid at the start. */
 export function openWebConfig(
   path: string,
   log: Log,
   { lookEveryMs = LOOK_EVERY_MS, stat = (file: string) => statSync(file, { bigint: true }) } = {},
 ): WebConfigFile {
-  /** What the files looked like before they were read. */
+  /** State of the files before they were read. */
   let seen = new Map<string, string>();
   let settled = false;
   let lookedAtMs = Number.NEGATIVE_INFINITY;
@@ -42,14 +42,11 @@ export function openWebConfig(
   };
 
   let config = read();
-  tellOf(config, path, log, 'reading a web config');
+  tellOf(config, path, log, 'web config loaded');
 
   const refuse = (reason: string) => {
     if (reason !== refused) {
-      log.error(
-        { file: path, reason },
-        'the web config has changed and is wrong: the old one stays in force',
-      );
+      log.error({ file: path, reason }, 'the changed web config was refused: the old one stays in use');
     }
     refused = reason;
   };
@@ -64,13 +61,13 @@ export function openWebConfig(
     }
     const loss = protectionLost(config, next);
     if (loss !== undefined) {
-      refuse(`${loss}: restart the agent if this is meant`);
+      refuse(`${loss}: restart the agent if you want this`);
       return;
     }
     const changed = !isDeepStrictEqual(next, config);
-    if (changed || refused !== '') tellOf(next, path, log, 'the web config has been read again');
+    if (changed || refused !== '') tellOf(next, path, log, 'web config reloaded');
     refused = '';
-    // The old object stays while it says the same: connections in the making go by it.
+    // Keep the old object if nothing changed: connections in their handshake compare it.
     if (changed) config = next;
   };
 
@@ -85,22 +82,21 @@ export function openWebConfig(
   };
 }
 
-/** What a new version would leave open: a file that was emptied, or that somebody is writing, must not open the port. */
+/** Protection that a new version would remove: an emptied or half-written file must not open the port. */
 function protectionLost(old: WebConfig, next: WebConfig): string | undefined {
   if (old.users.size > 0 && next.users.size === 0)
-    return 'it has no users any more, so everybody would come in';
+    return 'it has no users any more, so everybody would be admitted';
   if (old.tls === undefined) return undefined;
   if (next.tls === undefined)
     return 'it has no TLS any more, so passwords and metrics would be readable on the way';
   if (old.tls.clients.require && !next.tls.clients.require)
-    return 'it asks clients for no certificate any more';
-  if (old.tls.clients.verify && !next.tls.clients.verify)
-    return 'it does not verify certificates of clients any more';
+    return 'it no longer requires client certificates';
+  if (old.tls.clients.verify && !next.tls.clients.verify) return 'it no longer verifies client certificates';
   if (old.tls.clients.names && !next.tls.clients.names) return 'it has no client_allowed_sans any more';
   return undefined;
 }
 
-/** Follows links: Kubernetes changes a Secret by pointing a link elsewhere. */
+/** Follows links: Kubernetes updates a Secret by pointing a link elsewhere. */
 function lookAt(file: string, stat: (file: string) => BigIntStats): { look: string; changedMs: number } {
   try {
     const { dev, ino, size, mtimeNs, ctimeNs } = stat(file);

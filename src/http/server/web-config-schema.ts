@@ -1,6 +1,6 @@
 /**
- * The keys of a web config as exporter-toolkit defines them (its docs/web-configuration.md): raw YAML values in,
- * checked ones out. Stricter in what would leave a server open, or closed to everybody: each refusal says so.
+ * The keys of a web config as exporter-toolkit defines them (its docs/web-configuration.md). Checks raw YAML values.
+ * Stricter where a mistake would admit everybody or nobody: each refusal says so.
  */
 import { validateHeaderValue } from 'node:http';
 import { z } from 'zod';
@@ -14,9 +14,9 @@ const LEAST_COST = 4;
 /** Each step doubles the time: at 16 one password takes several seconds, and Prometheus gives up after ten. */
 const HIGHEST_COST = 16;
 
-const file = () => z.string({ error: 'wants the path of a file' });
-/** Said without the value: it can be a key. */
-const pem = () => z.string({ error: 'wants a text in PEM, as in "|" with lines below' });
+const file = () => z.string({ error: 'expected the path of a file' });
+/** Messages that begin with "must", "is" or "has" show the value (config/problems.ts): not here, because it can be a key. */
+const pem = () => z.string({ error: 'expected a text in PEM, as in "|" with lines below' });
 const names = <Name extends string>(known: Record<Name, unknown>) =>
   z.array(z.enum(Object.keys(known) as [Name, ...Name[]])).optional();
 
@@ -41,12 +41,11 @@ const tlsSection = z
       context.addIssue({ code: 'custom', path: [key], message, input: undefined });
     for (const key of ['cert', 'key', 'client_ca'] as const) {
       if (tls[key] && tls[`${key}_file`]) {
-        wrong(`${key}_file`, `${key} is given too: only one of them can be in force`);
+        wrong(`${key}_file`, `${key} is set too: remove one of them`);
       }
     }
     for (const key of ['cert', 'key'] as const) {
-      if (!tls[key] && !tls[`${key}_file`])
-        wrong(`${key}_file`, `there is none, and no ${key} either: TLS wants one of them`);
+      if (!tls[key] && !tls[`${key}_file`]) wrong(`${key}_file`, `TLS needs ${key}_file or ${key}`);
     }
     checkClients(tls, wrong);
     if (TLS_VERSIONS.indexOf(tls.min_version) > TLS_VERSIONS.indexOf(tls.max_version)) {
@@ -64,26 +63,23 @@ function checkClients(
   const hasCa = Boolean(tls.client_ca || tls.client_ca_file);
   const caKey = tls.client_ca ? 'client_ca' : 'client_ca_file';
   if (hasCa && type === 'NoClientCert') {
-    wrong(
-      caKey,
-      'nobody is checked by it while client_auth_type is NoClientCert: RequireAndVerifyClientCert does',
-    );
+    wrong(caKey, 'no effect while client_auth_type is NoClientCert: set RequireAndVerifyClientCert');
   }
   if (!hasCa && type.includes('Verify')) {
     wrong(
       'client_auth_type',
-      `${type} wants client_ca_file or client_ca: who is to have signed the certificates`,
+      `${type} needs client_ca_file or client_ca, the CAs that sign client certificates`,
     );
   }
   if (tls.client_allowed_sans === undefined) return;
   if (!type.startsWith('Require')) {
     wrong(
       'client_allowed_sans',
-      `wants client_auth_type RequireAndVerifyClientCert or RequireAnyClientCert: with ${type} a client may come without a certificate`,
+      `needs client_auth_type RequireAndVerifyClientCert or RequireAnyClientCert: with ${type} a client needs no certificate`,
     );
   }
   if (tls.client_allowed_sans.length === 0)
-    wrong('client_allowed_sans', 'there is no name in it, so nobody could come in');
+    wrong('client_allowed_sans', 'has no name, so no client could be admitted');
 }
 
 function header(choices: readonly string[] = []) {
@@ -101,13 +97,13 @@ function headerProblem(value: string, choices: readonly string[]): string | unde
     validateHeaderValue('value', value);
     return undefined;
   } catch {
-    return 'has a character that no header can have';
+    return 'has a character that is not allowed in headers';
   }
 }
 
 /** Go's durations: `1s`, `1m30s`, and 0 for none → nanoseconds. */
 const interval = z
-  .union([z.literal(0), z.string()], { error: 'wants a duration, as in 1s, or 0 for no limit' })
+  .union([z.literal(0), z.string()], { error: 'must be a duration, as in 1s, or 0 for no limit' })
   .transform((text, context) => {
     const parts = String(text).match(/\d+(?:\.\d+)?[a-zµμ]+/g) ?? [];
     if (text === 0 || text === '0') return 0;
@@ -123,30 +119,34 @@ const interval = z
     return plain.reduce((sum, part) => sum + parseDuration(part), 0);
   });
 
-/** What is wrong with a user; said without the value, which may be a password. */
+/** Problem with a user. It must not show the value, which may be a password: see `pem`. */
 function userProblem(name: string, hash: unknown): string | undefined {
   if (name === '' || /[:\p{Cc}]/u.test(name)) {
-    return 'no user can have this name: basic authentication knows none that is empty, or has a colon or a control character';
+    return 'not a valid user name: basic authentication allows no empty name, no colon and no control characters';
   }
   const match = typeof hash === 'string' ? BCRYPT.exec(hash) : null;
   if (match === null) {
-    return 'this is no bcrypt hash ($2b$10$… of 60 characters): make one with htpasswd -nBC 10 NAME';
+    return 'not a bcrypt hash ($2b$10$… of 60 characters): make one with htpasswd -nBC 10 NAME';
   }
   const cost = Number(match[1]);
   if (cost < LEAST_COST || cost > HIGHEST_COST) {
-    return `its cost of ${cost} is out of bounds: it must be between ${LEAST_COST} and ${HIGHEST_COST}; 10 takes a tenth of a second`;
+    return `the cost of ${cost} must be between ${LEAST_COST} and ${HIGHEST_COST}; 10 takes a tenth of a second`;
   }
   return undefined;
 }
 
 /**
- * By hand, because nobody may be lost on the way: a user without a hash, or one whose name means something to
- * JavaScript, must not leave the server without users, and so open.
+ * Checks every entry by itself: a user without a hash, or one whose name means something to JavaScript, must not be
+ * dropped, because a server without users is open.
  */
 const users = z.unknown().transform((given, context): ReadonlyMap<string, string> => {
   const entries = isMap(given ?? {}) ? Object.entries(given ?? {}) : undefined;
   if (entries === undefined) {
-    context.addIssue({ code: 'custom', message: 'wants a map of names and bcrypt hashes', input: undefined });
+    context.addIssue({
+      code: 'custom',
+      message: 'expected a map of user names and bcrypt hashes',
+      input: undefined,
+    });
     return z.NEVER;
   }
   for (const [name, hash] of entries) {
@@ -180,7 +180,7 @@ export const webConfigSchema = z.strictObject({
       context.addIssue({
         code: 'custom',
         path: ['burst'],
-        message: 'with 0 no request would ever be let in: it must be 1 at least',
+        message: 'must be at least 1: with 0, no request would be admitted',
         input: burst,
       });
     })

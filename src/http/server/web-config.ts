@@ -1,4 +1,4 @@
-/** `--web.config.file`: a YAML file in the form of exporter-toolkit in; TLS, users, headers and rates out. */
+/** `--web.config.file`: reads TLS, users, headers and rates from a YAML file in the form of exporter-toolkit. */
 import { z } from 'zod';
 import { isMap, withoutNulls } from '../../config/overlay.ts';
 import { describeProblems } from '../../config/problems.ts';
@@ -10,25 +10,25 @@ import { webConfigSchema } from './web-config-schema.ts';
 export interface WebConfig {
   /** Undefined: plain HTTP. */
   tls: TlsSettings | undefined;
-  /** For every answer. */
+  /** Headers of every answer. */
   headers: readonly (readonly [name: string, value: string])[];
-  /** bcrypt hashes by name. Empty: everybody comes in. */
+  /** bcrypt hashes by name. Empty: no password is needed. */
   users: ReadonlyMap<string, string>;
   rate: Rate | undefined;
 }
 
-/** A token each `intervalNs`, `burst` of them at most. */
+/** One token per `intervalNs`, at most `burst`. */
 export interface Rate {
   intervalNs: number;
   burst: number;
 }
 
-/** Without a file. */
+/** The config if there is no file. */
 export const OPEN_WEB_CONFIG: WebConfig = { tls: undefined, headers: [], users: new Map(), rate: undefined };
 
 /**
- * Reads and checks the file and those it names; `read` is told of each before it is opened.
- * Throws a `UsageError`, a line with place and key for every problem.
+ * Reads and checks the file and those it names; calls `read` with each before it is opened. Throws a `UsageError` with a
+ * line for every problem: place, key and message.
  */
 export function readWebConfig(path: string, read: (file: string) => void = () => {}): WebConfig {
   read(path);
@@ -56,8 +56,8 @@ export function readWebConfig(path: string, read: (file: string) => void = () =>
 }
 
 /**
- * Keys without a value say nothing, and in the section of TLS empty texts neither, as in exporter-toolkit. But a user
- * without a hash is a mistake, not nobody; and a section of TLS in which nothing is said is a mistake, not none.
+ * Drops keys without a value, and empty texts of the TLS section, as exporter-toolkit does. Keeps a user without a hash
+ * and an empty TLS section, because both are mistakes that must be reported.
  */
 function given({ basic_auth_users, tls_server_config, ...others }: Record<string, unknown>): unknown {
   const value = {
@@ -68,8 +68,8 @@ function given({ basic_auth_users, tls_server_config, ...others }: Record<string
   if (!isMap(tls_server_config)) return { ...value, tls_server_config };
   const entries = Object.entries(tls_server_config);
   if (entries.length === 0) return value;
-  const said = entries.filter(([, inner]) => inner !== null && inner !== '');
-  return { ...value, tls_server_config: Object.fromEntries(said) };
+  const entriesWithValue = entries.filter(([, inner]) => inner !== null && inner !== '');
+  return { ...value, tls_server_config: Object.fromEntries(entriesWithValue) };
 }
 
 function tlsOf(

@@ -96,7 +96,7 @@ test('a probe that takes CPU time is refused without CPUs, also on the command l
     );
     assert.match(
       problems([], { flags: [name] })[0],
-      new RegExp(`probes\\.${name}\\.cpus: names the CPUs .* costs: `),
+      new RegExp(`probes\\.${name}\\.cpus: names the CPUs .* pays: `),
     );
   }
   for (const name of ['function', 'function_graph']) {

@@ -124,14 +124,14 @@ test('the id of a trace gives its operations, each once, the newest first', asyn
 
 test('a wrong request is answered with what would be right', async () => {
   const wrong: [query: string, told: RegExp][] = [
-    ['?kind=sched', /^kind: wants one that is on: syscalls, block$/m],
-    ['?kind=', /^kind: wants/],
-    ['?limit=0', /^limit: wants a whole number from 1 to 100$/m],
+    ['?kind=sched', /^kind must be one that is on: syscalls, block$/m],
+    ['?kind=', /^kind must be/],
+    ['?limit=0', /^limit must be a whole number from 1 to 100$/m],
     ['?limit=101', /^limit/],
     ['?limit=1e1', /^limit/],
     ['?limit=1&limit=2', /"limit" comes twice/],
-    ['?n=1', /wants only kind, limit and trace_id/],
-    ['?__proto__=1', /wants only kind, limit and trace_id/],
+    ['?n=1', /only kind, limit and trace_id are allowed/],
+    ['?__proto__=1', /only kind, limit and trace_id are allowed/],
     ['?trace_id=', /^trace_id: wants 32 hex digits$/m],
     [`?trace_id=${'a'.repeat(31)}`, /^trace_id/],
     [`?trace_id=${'a'.repeat(33)}`, /^trace_id/],

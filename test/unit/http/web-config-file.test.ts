@@ -75,7 +75,7 @@ test('a change is used at once; a wrong one is refused once, and the old one sta
   assert.equal(value(), 'max-age=2');
   assert.deepEqual(
     take().map(({ level, message }) => [level, message]),
-    [['info', 'the web config has been read again']],
+    [['info', 'web config reloaded']],
   );
 
   writeFileSync(file, 'http_server_config: { headers: { X-Frame-Options: x } }\n');
@@ -91,7 +91,7 @@ test('a change is used at once; a wrong one is refused once, and the old one sta
 
   writeFileSync(file, headers('max-age=2'));
   assert.equal(value(), 'max-age=2');
-  assert.equal(take()[0].message, 'the web config has been read again');
+  assert.equal(take()[0].message, 'web config reloaded');
 });
 
 test('a change within the same tick of the clock, of the same length, is seen too', () => {
@@ -208,7 +208,7 @@ test('a file that has lost its users or its TLS does not open the port', () => {
     assert.ok(intact(), text);
     const [{ level, reason }] = take();
     assert.equal(level, 'error', text);
-    assert.match(String(reason), /has no (users|TLS) any more.*: restart the agent if this is meant/);
+    assert.match(String(reason), /has no (users|TLS) any more.*: restart the agent if you want this/);
     writeFileSync(file, users + tls);
     assert.ok(intact());
     take();
