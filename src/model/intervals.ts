@@ -74,7 +74,7 @@ export interface TaskSink {
    * came back unseen, and is then reported.
    */
   watch(cameBack: (pid: number, cpu: number, nowNs: TimestampNs) => void): void;
-  /** A task had a CPU, usually until it left it. Its comm is the 16 bytes from word `commAt` on. */
+  /** A task (0: the idle task) had a CPU, usually until it left it. Its comm is the 16 bytes from word `commAt` on. */
   ran(
     cpu: number,
     pid: number,
@@ -83,6 +83,8 @@ export interface TaskSink {
     words: Int32Array,
     commAt: number,
   ): void;
+  /** A task that waits for a CPU is moved to the queue of another one. */
+  moved(pid: number, cpu: number, atNs: TimestampNs): void;
   /** A task that is in a call, or has waited for long, has a CPU again. `commAt` as in `ran`. */
   switchedIn(task: SwitchIn, words: Int32Array, commAt: number): void;
 }

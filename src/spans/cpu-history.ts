@@ -1,12 +1,16 @@
 /**
  * Remembers which tasks ran on each CPU lately, in a ring per CPU. It answers which task ran while another waited, and
- * what the name of a task is. A CPU takes memory (6 KiB) when a task first runs there.
+ * what the name of a task is. A CPU takes memory when a task first runs there: 36 bytes a turn, 4.5 MiB at most in all.
  */
 import type { TimestampNs } from '../model/time.ts';
 import { textUpToNul } from './text.ts';
 
-/** Turns that are remembered per CPU; a power of two. */
-const DEPTH = 128;
+/** Turns that are remembered of all CPUs, and of one CPU; powers of two. */
+const MOST_TURNS = 1 << 17;
+const DEEPEST = 1 << 12;
+const SHALLOWEST = 1 << 7;
+/** Turns that `find` looks at: it runs for every long wait. */
+const LOOKED_AT = 128;
 export const COMM_WORDS = 4;
 const COMM_BYTES = COMM_WORDS * 4;
 
@@ -26,15 +30,26 @@ export interface Culprit {
   comm: string;
 }
 
+/** A time that a task (0: the idle task) had a CPU. */
+export interface Turn {
+  pid: number;
+  comm: string;
+  startNs: TimestampNs;
+  endNs: TimestampNs;
+}
+
 export class CpuHistory {
+  readonly #depth: number;
   readonly result = { pid: 0, ranNs: 0, comm: new Int32Array(COMM_WORDS) };
   readonly #rings: (Ring | undefined)[];
   // Scratch of `find`: tasks, and how long each ran.
-  readonly #pids = new Int32Array(DEPTH);
-  readonly #sums = new Float64Array(DEPTH);
+  readonly #pids = new Int32Array(LOOKED_AT);
+  readonly #sums = new Float64Array(LOOKED_AT);
 
   constructor(cpuCount: number) {
     this.#rings = new Array(cpuCount).fill(undefined);
+    const share = 2 ** Math.floor(Math.log2(MOST_TURNS / Math.max(1, cpuCount)));
+    this.#depth = Math.max(SHALLOWEST, Math.min(DEEPEST, share));
   }
 
   ran(
@@ -47,10 +62,10 @@ export class CpuHistory {
   ): void {
     let ring = this.#rings[cpu];
     if (ring === undefined) {
-      ring = newRing();
+      ring = newRing(this.#depth);
       this.#rings[cpu] = ring;
     }
-    const at = ring.count & (DEPTH - 1);
+    const at = ring.count & (this.#depth - 1);
     ring.count++;
     ring.pids[at] = pid;
     ring.starts[at] = startNs;
@@ -71,9 +86,10 @@ export class CpuHistory {
     let tasks = 0;
     let most = -1;
     result.ranNs = 0;
-    for (let i = 1; i <= Math.min(DEPTH, ring.count); i++) {
-      const at = (ring.count - i) & (DEPTH - 1);
+    for (let i = 1; i <= Math.min(LOOKED_AT, ring.count); i++) {
+      const at = (ring.count - i) & (this.#depth - 1);
       if (ring.ends[at] <= fromNs) break;
+      if (ring.pids[at] === 0) continue;
       const ns = Math.min(toNs, ring.ends[at]) - Math.max(fromNs, ring.starts[at]);
       if (ns <= 0) continue;
       let task = 0;
@@ -102,23 +118,40 @@ export class CpuHistory {
     return { pid, ranNs, comm: commText(comm, 0) };
   }
 
+  /** Turns on a CPU within a time, the first one first. The time between them belongs to tasks that were not seen. */
+  turns(cpu: number, fromNs: TimestampNs, toNs: TimestampNs): Turn[] {
+    const ring = this.#rings[cpu];
+    const turns: Turn[] = [];
+    for (let i = 1; ring !== undefined && i <= Math.min(this.#depth, ring.count); i++) {
+      const at = (ring.count - i) & (this.#depth - 1);
+      if (ring.ends[at] <= fromNs) break;
+      const [startNs, endNs] = [Math.max(fromNs, ring.starts[at]), Math.min(toNs, ring.ends[at])];
+      if (endNs <= startNs) continue;
+      const [pid, later] = [ring.pids[at], turns.at(-1)];
+      // A turn that was reported in parts.
+      if (later?.pid === pid && later.startNs === endNs) later.startNs = startNs;
+      else turns.push({ pid, comm: commText(ring.comms, at * COMM_WORDS), startNs, endNs });
+    }
+    return turns.reverse();
+  }
+
   /** Name of a task in its last turn on this CPU; '' if that is not remembered. */
   commOf(cpu: number, pid: number): string {
     const ring = this.#rings[cpu];
-    for (let i = 1; ring !== undefined && i <= Math.min(DEPTH, ring.count); i++) {
-      const at = (ring.count - i) & (DEPTH - 1);
+    for (let i = 1; ring !== undefined && i <= Math.min(this.#depth, ring.count); i++) {
+      const at = (ring.count - i) & (this.#depth - 1);
       if (ring.pids[at] === pid) return commText(ring.comms, at * COMM_WORDS);
     }
     return '';
   }
 }
 
-function newRing(): Ring {
+function newRing(depth: number): Ring {
   return {
-    pids: new Int32Array(DEPTH),
-    starts: new Float64Array(DEPTH),
-    ends: new Float64Array(DEPTH),
-    comms: new Int32Array(DEPTH * COMM_WORDS),
+    pids: new Int32Array(depth),
+    starts: new Float64Array(depth),
+    ends: new Float64Array(depth),
+    comms: new Int32Array(depth * COMM_WORDS),
     count: 0,
   };
 }

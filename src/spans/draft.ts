@@ -15,6 +15,14 @@ export interface SpanDraft {
   /** Name of the error (`errno`). */
   error?: string | undefined;
   children: readonly SpanDraft[];
+  /** What the time of a span without children was spent on; without any, its cause is not known. */
+  causes?: readonly Cause[] | undefined;
+}
+
+/** A part of a time, and what explains it: `waited for CPU 1 behind stress-ng`. */
+export interface Cause {
+  label: string;
+  ns: number;
 }
 
 export interface ExemplarDraft {

@@ -42,5 +42,17 @@ export class InterruptJournal {
 function spanOf({ kind, name, startNs, endNs }: Interrupt, cpu: number) {
   const key = kind === 'irq' ? 'ftrace.irq.handler' : 'ftrace.softirq.vector';
   const children: SpanDraft[] = [];
-  return { name: kind, startNs, endNs, attributes: { [key]: name, 'cpu.logical_number': cpu }, children };
+  const causes = [{ label: `${kind} ${name}`, ns: endNs - startNs }];
+  return {
+    name: kind,
+    startNs,
+    endNs,
+    attributes: { [key]: name, 'cpu.logical_number': cpu },
+    children,
+    causes,
+  };
+}
+
+export function isInterrupt({ name }: SpanDraft): boolean {
+  return name === 'irq' || name === 'softirq';
 }

@@ -7,12 +7,14 @@ import type { BlockRequest } from '../model/intervals.ts';
 import type { KindOptions } from '../model/span.ts';
 import type { TimestampNs } from '../model/time.ts';
 import type { DraftAttributes } from './attributes.ts';
-import { culpritAttributes, requestAttributes, seconds, stateLetter, taskAttributes } from './attributes.ts';
+import { requestAttributes, seconds, stateLetter, taskAttributes } from './attributes.ts';
 import type { SpanDeps } from './deps.ts';
-import type { ExemplarDraft, Offer, SpanDraft, TraceDraft } from './draft.ts';
-import type { InterruptJournal } from './interrupt-journal.ts';
+import type { Cause, ExemplarDraft, Offer, SpanDraft, TraceDraft } from './draft.ts';
+import { type InterruptJournal, isInterrupt } from './interrupt-journal.ts';
 import { lengthOf, longestOf } from './longest.ts';
 import { criticalPath, type RequestJournal, waitedFor } from './request-journal.ts';
+import { waitSpan } from './run-queue.ts';
+import { causesOf, summaryAttributes } from './summary.ts';
 import type { Absence, TaskJournal } from './task-journal.ts';
 import { errorOf, exemplar, requestExemplars, waitExemplar } from './waits.ts';
 
@@ -80,7 +82,8 @@ function draftOf(call: SlowCall, deps: SpanDeps, { tasks, requests, interrupts }
   const { absences, comm, whole } = tasks.since(pid, startNs);
   const { requests: during, whole: hasAllRequests } = requests.within(startNs, endNs);
   const made: Made = { spans: [], exemplars: [], pruned: 0, blockedNs: 0, waitedNs: 0, earlierLeftNs: 0 };
-  made.earlierLeftNs = (endNs - startNs) * ISSUED_BEFORE_SHARE;
+  const wholeNs = endNs - startNs;
+  made.earlierLeftNs = wholeNs * ISSUED_BEFORE_SHARE;
   const seen = new Set<BlockRequest>();
   /** End of the last child: since then the thread is on this CPU. */
   let freeNs = startNs;
@@ -94,7 +97,9 @@ function draftOf(call: SlowCall, deps: SpanDeps, { tasks, requests, interrupts }
     if (onCpu >= 0) made.spans.push(...interrupts.spans(onCpu, freeNs, asleep.at(0)?.startNs ?? outNs));
     made.spans.push(...asleep);
     if (inNs > runnableNs) {
-      const span = waitSpan(absence, runnableNs);
+      const { cpu, queueCpu, culprit } = absence;
+      const wait = { pid, cpu, queueCpu, culprit, startNs: runnableNs, endNs: inNs };
+      const span = waitSpan(wait, { tasks, deps, wholeNs }, { 'ftrace.preempted': state === 0 });
       made.spans.push(span);
       made.exemplars.push(...waitExemplar(deps, absence, span));
       made.waitedNs += inNs - runnableNs;
@@ -106,7 +111,11 @@ function draftOf(call: SlowCall, deps: SpanDeps, { tasks, requests, interrupts }
   const { shown: children, rest } = longestOf(made.spans, MOST_CHILDREN, lengthOf);
   const pruned = rest.length;
   const isWhole = whole && hasAllRequests && absences.every(({ isSeen }) => isSeen);
-  const explainedNs = children.reduce((sum, child) => sum + child.endNs - child.startNs, 0);
+  const onCpuNs = wholeNs - made.blockedNs - made.waitedNs;
+  const causes = made.spans.flatMap(causesOf);
+  const interruptedNs = made.spans.filter(isInterrupt).reduce((sum, span) => sum + lengthOf(span), 0);
+  // Where older switches are forgotten, it may have slept instead.
+  if (whole) causes.push({ label: 'running', ns: onCpuNs - interruptedNs });
   const root: SpanDraft = {
     name: `syscall ${name}`,
     startNs,
@@ -115,10 +124,10 @@ function draftOf(call: SlowCall, deps: SpanDeps, { tasks, requests, interrupts }
       ...taskAttributes(pid, comm || tasks.history.commOf(cpu, pid)),
       'cpu.logical_number': cpu,
       'ftrace.syscall.return': isAddress(name, ret) || Number.isNaN(ret) ? undefined : ret,
-      'ftrace.time.on_cpu': seconds(endNs - startNs - made.blockedNs - made.waitedNs),
+      'ftrace.time.on_cpu': seconds(onCpuNs),
       'ftrace.time.blocked': seconds(made.blockedNs),
       'ftrace.time.runqueue': seconds(made.waitedNs),
-      'ftrace.explained_ratio': Math.round((explainedNs / (endNs - startNs)) * 1e4) / 1e4,
+      ...summaryAttributes(wholeNs, causes),
       'ftrace.children.pruned': pruned || undefined,
       'ftrace.incomplete': isWhole ? undefined : true,
     },
@@ -161,6 +170,10 @@ interface Sleep {
   seen: Set<BlockRequest>;
 }
 
+function requestCause({ operation, device, completeNs }: BlockRequest, startNs: TimestampNs): Cause {
+  return { label: `block ${operation} ${device}`, ns: completeNs - startNs };
+}
+
 /** The span of a blocked time, with the requests that its thread waited for. */
 function blocked(absence: Absence, sleep: Sleep, deps: SpanDeps, made: Made): SpanDraft {
   const { outNs, state, waker } = absence;
@@ -190,6 +203,7 @@ function blocked(absence: Absence, sleep: Sleep, deps: SpanDeps, made: Made): Sp
       },
       error: errorOf(deps, request.errno),
       children: [],
+      causes: [requestCause(request, isCut ? startNs : request.issueNs)],
     };
     made.exemplars.push(...requestExemplars(deps, request, span));
     return span;
@@ -203,20 +217,4 @@ function blocked(absence: Absence, sleep: Sleep, deps: SpanDeps, made: Made): Sp
     'ftrace.block.requests': waited.length || undefined,
   };
   return { name: 'blocked', startNs, endNs: runnableNs, attributes, children };
-}
-
-function waitSpan(absence: Absence, runnableNs: TimestampNs): SpanDraft {
-  const { inNs, cpu, queueCpu, culprit, state } = absence;
-  return {
-    name: 'runqueue wait',
-    startNs: runnableNs,
-    endNs: inNs,
-    attributes: {
-      'cpu.logical_number': cpu,
-      'ftrace.queue.cpu': queueCpu,
-      'ftrace.preempted': state === 0,
-      ...culpritAttributes(culprit),
-    },
-    children: [],
-  };
 }

@@ -5,6 +5,7 @@
 import type { SwitchIn } from '../model/intervals.ts';
 import type { TimestampNs } from '../model/time.ts';
 import { COMM_WORDS, CpuHistory, type Culprit, commText } from './cpu-history.ts';
+import { MoveJournal } from './move-journal.ts';
 
 /** Powers of two. */
 const DEPTH = 1 << 15;
@@ -33,6 +34,7 @@ export interface Absence {
 
 export class TaskJournal {
   readonly history: CpuHistory;
+  readonly moves = new MoveJournal();
   readonly #pids = new Int32Array(DEPTH);
   readonly #cpus = new Int32Array(DEPTH);
   readonly #outs = new Float64Array(DEPTH);

@@ -76,7 +76,7 @@ function taskSink(
   deps: SpanDeps,
   { journals: { tasks }, links }: Shared,
 ): TaskSink {
-  const onWait = makeWaitTraces(offer, deps, tasks.history);
+  const onWait = makeWaitTraces(offer, deps, tasks);
   const { watched } = links;
   return {
     waitThresholdNs,
@@ -93,6 +93,7 @@ function taskSink(
     },
     ran: (cpu, pid, startNs, endNs, words, commAt) =>
       tasks.history.ran(cpu, pid, startNs, endNs, words, commAt),
+    moved: (pid, cpu, atNs) => tasks.moves.add(pid, cpu, atNs),
     switchedIn: (task, words, commAt) => {
       if (task.outNs !== 0) tasks.add(task, words, commAt);
       if (task.runnableNs !== 0 && task.inNs - task.runnableNs >= waitThresholdNs)

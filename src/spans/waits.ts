@@ -1,32 +1,29 @@
 /** The kinds `sched` and `block`: single waits for a CPU, and single block requests, that took long. */
 import type { BlockRequest, SwitchIn } from '../model/intervals.ts';
 import { TASK_CLASSES } from '../model/task-classes.ts';
-import { culpritAttributes, requestAttributes, taskAttributes } from './attributes.ts';
-import { type CpuHistory, commText } from './cpu-history.ts';
+import { requestAttributes, taskAttributes } from './attributes.ts';
+import { commText } from './cpu-history.ts';
 import type { SpanDeps } from './deps.ts';
 import type { ExemplarDraft, Offer, SpanDraft } from './draft.ts';
+import { waitSpan } from './run-queue.ts';
+import { causesOf, summaryAttributes } from './summary.ts';
+import type { TaskJournal } from './task-journal.ts';
 
 export const RUNQUEUE_LATENCY = 'ftrace_sched_runqueue_latency_seconds';
 const QUEUE_SECONDS = 'ftrace_block_io_queue_seconds';
 const DEVICE_SECONDS = 'ftrace_block_io_device_seconds';
 
 /** Reports waits that reached the threshold. */
-export function makeWaitTraces(offer: Offer, deps: SpanDeps, history: CpuHistory) {
+export function makeWaitTraces(offer: Offer, deps: SpanDeps, tasks: TaskJournal) {
   return (task: SwitchIn, words: Int32Array, commAt: number): void => {
     const { pid, cpu, runnableNs, inNs, queueCpu, taskClass } = task;
-    offer('sched', inNs - runnableNs, () => {
-      const span: SpanDraft = {
-        name: 'runqueue wait',
-        startNs: runnableNs,
-        endNs: inNs,
-        attributes: {
-          ...taskAttributes(pid, commText(words, commAt)),
-          'cpu.logical_number': cpu,
-          'ftrace.queue.cpu': queueCpu,
-          ...culpritAttributes(history.culprit(queueCpu, runnableNs, inNs)),
-        },
-        children: [],
-      };
+    const wholeNs = inNs - runnableNs;
+    offer('sched', wholeNs, () => {
+      const wait = { pid, cpu, queueCpu, startNs: runnableNs, endNs: inNs };
+      const ofTask = taskAttributes(pid, commText(words, commAt));
+      const bare = waitSpan(wait, { tasks, deps, wholeNs }, ofTask);
+      const attributes = { ...bare.attributes, ...summaryAttributes(wholeNs, causesOf(bare)) };
+      const span: SpanDraft = { ...bare, attributes };
       return {
         root: span,
         pid,

@@ -13,6 +13,7 @@ import { helperSchema } from './helper.ts';
 
 const SWITCH = 'sched:sched_switch';
 const WAKEUP = 'sched:sched_wakeup';
+const MIGRATE = 'sched:sched_migrate_task';
 const WAKEUP_NEW = 'sched:sched_wakeup_new';
 /** Runs in the waker's context; sched_wakeup does not if the task goes to another CPU. */
 const WAKING = 'sched:sched_waking';
@@ -27,6 +28,7 @@ export const taskIntervals: ProbeModule = {
     { event: SWITCH, fields: ['prev_pid', 'prev_comm', 'prev_state', 'next_pid', 'next_prio', 'next_comm'] },
     { event: WAKEUP, fields: ['pid', 'target_cpu'] },
     { event: WAKEUP_NEW, fields: ['pid', 'target_cpu'] },
+    { event: MIGRATE, fields: ['pid', 'dest_cpu'], without: 'a wait shows only who had the first CPU' },
     { event: WAKING, fields: ['pid', 'common_pid', 'common_flags'] },
   ],
   create: createTaskIntervals,
@@ -39,13 +41,15 @@ function createTaskIntervals(context: ProbeContext): Probe {
   const cpus = new CpuTasks(context.cpuCount, sink);
   const absences = new TaskAbsences(sink, cpus, context.isSelf, context.host.taskClasses);
   sink.watch((pid, cpu, nowNs) => absences.cameBack(pid, cpu, nowNs));
+  const handlers: Record<string, EventHandler> = {
+    [SWITCH]: onSwitch(context, cpus, absences),
+    [WAKEUP]: onWakeup(context, WAKEUP, absences),
+    [WAKEUP_NEW]: onWakeup(context, WAKEUP_NEW, absences),
+    [WAKING]: onWaking(context, absences),
+  };
+  if (context.format(MIGRATE) !== undefined) handlers[MIGRATE] = onMigrate(context, absences);
   return {
-    handlers: {
-      [SWITCH]: onSwitch(context, cpus, absences),
-      [WAKEUP]: onWakeup(context, WAKEUP, absences),
-      [WAKEUP_NEW]: onWakeup(context, WAKEUP_NEW, absences),
-      [WAKING]: onWaking(context, absences),
-    },
+    handlers,
     onLoss: (_cpu, untilNs) => {
       cpus.lost(untilNs);
       absences.lost(untilNs);
@@ -68,10 +72,8 @@ function onSwitch(context: ProbeContext, cpus: CpuTasks, absences: TaskAbsences)
     const { words, cpu, timestampNs } = record;
     const at = record.offset >> 2;
     const prev = words[at + prevPid];
-    if (prev !== 0) {
-      absences.leaves(prev, words[at + prevState] & asleep, cpu, timestampNs);
-      cpus.leaves(cpu, prev, timestampNs, words, at + prevComm);
-    }
+    if (prev !== 0) absences.leaves(prev, words[at + prevState] & asleep, cpu, timestampNs);
+    cpus.leaves(cpu, prev, timestampNs, words, at + prevComm);
     const next = words[at + nextPid];
     cpus.arrives(cpu, next, timestampNs, words, at + nextComm);
     if (next !== 0) absences.arrives(record, next, words[at + nextPrio], at + nextComm);
@@ -84,6 +86,15 @@ function onWakeup(context: ProbeContext, event: string, absences: TaskAbsences):
   return ({ words, offset, timestampNs }) => {
     const at = offset >> 2;
     absences.queued(words[at + pidAt], words[at + targetAt], timestampNs);
+  };
+}
+
+function onMigrate(context: ProbeContext, absences: TaskAbsences): EventHandler {
+  const pidAt = context.word(MIGRATE, 'pid');
+  const cpuAt = context.word(MIGRATE, 'dest_cpu');
+  return ({ words, offset, timestampNs }) => {
+    const at = offset >> 2;
+    absences.moved(words[at + pidAt], words[at + cpuAt], timestampNs);
   };
 }
 

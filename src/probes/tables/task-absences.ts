@@ -144,6 +144,18 @@ export class TaskAbsences {
     runnable.tags[place] = cpu;
   }
 
+  /** A task goes to the queue of another CPU, after sched_migrate_task. */
+  moved(pid: number, cpu: number, nowNs: TimestampNs): void {
+    const runnable = this.#runnable;
+    const place = runnable.at(pid);
+    const sinceNs = runnable.stamps[place];
+    // Not while it waits: it is being woken, and queued afterwards.
+    if (sinceNs === 0 || sinceNs < this.#lostUntil) return;
+    // Its first CPU's task still runs: nobody would look for that turn when it ends.
+    this.#cpus.reportTurn(runnable.tags[place], nowNs);
+    this.#sink.moved(pid, cpu, nowNs);
+  }
+
   /** A task is woken on a CPU. `waker` 0: by an interrupt. */
   woken(pid: number, waker: number, cpu: number, nowNs: TimestampNs): void {
     const woken = this.#woken;

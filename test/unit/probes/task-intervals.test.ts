@@ -19,6 +19,7 @@ const CULPRIT_NS = 1000;
 /** Tasks below 100 are watched, and in a call since 1. */
 function tasks(waitThresholdNs = Number.POSITIVE_INFINITY) {
   const turns: [cpu: number, pid: number, startNs: number, endNs: number, comm: string][] = [];
+  const moves: [pid: number, cpu: number, atNs: number][] = [];
   const back: SwitchIn[] = [];
   let cameBack: Parameters<TaskSink['watch']>[0] = () => {};
   const sink: TaskSink = {
@@ -32,6 +33,7 @@ function tasks(waitThresholdNs = Number.POSITIVE_INFINITY) {
       const comm = Buffer.from(words.buffer, words.byteOffset + 4 * commAt, 16);
       turns.push([cpu, pid, startNs, endNs, comm.toString().replace(/\0.*$/s, '')]);
     },
+    moved: (pid, cpu, atNs) => void moves.push([pid, cpu, atNs]),
     switchedIn: (task) => void back.push({ ...task }),
   };
   const h = run(taskIntervals, {}, { intervals: { tasks: sink } });
@@ -39,6 +41,7 @@ function tasks(waitThresholdNs = Number.POSITIVE_INFINITY) {
     ...h,
     turns,
     back,
+    moves,
     cameBack: (pid: number, cpu: number, ns: number) => cameBack(pid, cpu, ns),
     switch: (ts: number, cpu: number, prev: number, state: number, next: number) =>
       h.feed('sched:sched_switch', {
@@ -160,4 +163,31 @@ test('tasks that come and go leave no memory behind, whether or not their ends a
   collectGarbage();
   const grown = process.memoryUsage().arrayBuffers - before;
   assert.ok(grown < 1 << 20, `${grown} bytes`);
+});
+
+test('a task that is moved while it waits is reported, one that is being woken is not', () => {
+  const t = tasks(0);
+  const move = (ts: number, pid: number, to: number) =>
+    t.feed('sched:sched_migrate_task', { ts, pid, orig_cpu: 0, dest_cpu: to });
+  t.switch(500, 0, 0, 0, 600);
+  move(900, 7, 0);
+  t.wake(1000, 7, 500, 1, 0);
+  move(2000, 7, 1);
+  t.switch(3000, 1, 0, 0, 7);
+  move(3500, 7, 0);
+  assert.deepEqual(t.moves, [[7, 1, 2000]]);
+  // The task of the CPU that it waited for first is reported up to the move.
+  assert.deepEqual(t.turns[0], [0, 600, 500, 2000, 't600']);
+});
+
+test('turns of the idle task are reported where its switches are recorded', () => {
+  const t = tasks(0);
+  t.switch(1000, 0, 500, S, 0);
+  t.switch(3000, 0, 0, 0, 7);
+  t.switch(4000, 1, 500, S, 0);
+  t.switch(6000, 1, 7, S, 500);
+  assert.deepEqual(
+    t.turns.map(([cpu, pid, startNs, endNs]) => [cpu, pid, startNs, endNs]),
+    [[0, 0, 1000, 3000]],
+  );
 });

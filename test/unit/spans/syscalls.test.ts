@@ -3,27 +3,10 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import type { BlockRequest, SwitchIn } from '../../../src/model/intervals.ts';
-import type { SpansConfig, TraceRecord } from '../../../src/model/span.ts';
+import type { TraceRecord } from '../../../src/model/span.ts';
 import { makeSpans } from '../../../src/spans/spans.ts';
 import { problemsOf, testDeps } from './deps.ts';
-
-const US = 1e3;
-const PID = 100;
-const NOBODY = new Int32Array(4);
-const S = 1;
-const D = 2;
-
-const config = (kinds: SpansConfig['kinds']): SpansConfig => ({
-  maxTracesPerSecond: 1000,
-  containers: false,
-  kinds,
-});
-
-function comm(text: string): Int32Array {
-  const bytes = Buffer.alloc(16);
-  bytes.write(text);
-  return new Int32Array(bytes.buffer, bytes.byteOffset, 4);
-}
+import { comm, config, D, NO_COMM, PID, request, S, switchIn, US } from './intervals.ts';
 
 interface Step {
   /** Time on the CPU, then asleep, then waiting for the CPU, in microseconds. */
@@ -51,44 +34,6 @@ const steps = fc.array(
   }),
   { maxLength: 80 },
 );
-
-function request(over: Partial<BlockRequest>): BlockRequest {
-  return {
-    device: 'sda',
-    operation: 'write',
-    bytes: 4096,
-    sector: 8,
-    insertNs: 0,
-    issueNs: 0,
-    completeNs: 0,
-    pid: PID,
-    issueCpu: 0,
-    cpu: 1,
-    completer: 0,
-    errno: 0,
-    ...over,
-  };
-}
-
-function switchIn(over: Partial<SwitchIn>): SwitchIn {
-  return {
-    pid: PID,
-    cpu: 0,
-    outNs: 0,
-    isSeen: true,
-    runnableNs: 0,
-    inNs: 0,
-    taskClass: 0,
-    state: D,
-    queueCpu: 0,
-    waker: 0,
-    wakerCpu: 1,
-    wakerWokenNs: 0,
-    wakerWaker: 0,
-    wakerWokenCpu: 0,
-    ...over,
-  };
-}
 
 interface Way {
   traces: TraceRecord[];
@@ -119,7 +64,7 @@ function walk(way: readonly Step[]): Way {
     offNs += nowNs - outNs;
     tasks?.switchedIn(
       switchIn({ outNs, runnableNs, inNs: nowNs, state: sleep === 0 ? 0 : state }),
-      NOBODY,
+      NO_COMM,
       0,
     );
   }
@@ -164,7 +109,7 @@ function wokenBy(woken: Partial<SwitchIn>, io: Partial<BlockRequest>): TraceReco
   spans.sinks.block?.ended(
     request({ pid: 555, issueNs: startNs + 20_000 * US, completeNs: runnableNs - 100 * US, ...io }),
   );
-  spans.sinks.tasks?.switchedIn(switchIn({ outNs, runnableNs, inNs: runnableNs, ...woken }), NOBODY, 0);
+  spans.sinks.tasks?.switchedIn(switchIn({ outNs, runnableNs, inNs: runnableNs, ...woken }), NO_COMM, 0);
   spans.sinks.syscalls?.ended('fsync', PID, 0, startNs, startNs + 41_000 * US, 0);
   return spans.take(1000)[0].spans;
 }
@@ -209,14 +154,14 @@ test('an interrupt between issue and sleep is not shown beside the sleep that be
   const at = (us: number) => startNs + us * US;
   spans.sinks.tasks?.switchedIn(
     switchIn({ outNs: at(5), runnableNs: at(6), inNs: at(7), state: S }),
-    NOBODY,
+    NO_COMM,
     0,
   );
   spans.sinks.interrupts?.ended('irq', 'timer', 0, at(9_800), at(9_900));
   spans.sinks.block?.ended(request({ issueNs: at(9_700), completeNs: at(69_900) }));
   spans.sinks.tasks?.switchedIn(
     switchIn({ outNs: at(10_000), runnableNs: at(70_000), inNs: at(70_010) }),
-    NOBODY,
+    NO_COMM,
     0,
   );
   spans.sinks.syscalls?.ended('fsync', PID, 0, startNs, at(80_000), 0);
@@ -283,7 +228,7 @@ test('unless it is named, a call counts without the time it slept for others', (
     const startNs = 1e9;
     const endNs = startNs + 5000 * US;
     const times = { outNs: startNs + 10, runnableNs: endNs - 50, inNs: endNs - 10 };
-    tasks?.switchedIn(switchIn({ ...times, state }), NOBODY, 0);
+    tasks?.switchedIn(switchIn({ ...times, state }), NO_COMM, 0);
     syscalls?.ended('read', PID, 0, startNs, endNs, 1);
     return spans.take(1000).length;
   };
@@ -305,11 +250,11 @@ test('among calls that nobody named, time slept for others does not make a slowe
     const outNs = 1e9;
     const runnableNs = outNs + 60e9;
     const inNs = runnableNs + 11_000 * US;
-    tasks?.switchedIn(switchIn({ outNs, runnableNs, inNs, state: S }), NOBODY, 0);
+    tasks?.switchedIn(switchIn({ outNs, runnableNs, inNs, state: S }), NO_COMM, 0);
     syscalls?.ended('read', PID, 0, outNs, inNs, 1);
     tasks?.switchedIn(
       switchIn({ pid: 200, outNs, runnableNs: outNs + 9e9, inNs: outNs + 9e9, state: D }),
-      NOBODY,
+      NO_COMM,
       0,
     );
     syscalls?.ended('fsync', 200, 0, outNs, outNs + 9e9, 0);
@@ -336,7 +281,7 @@ test('a task whose return no event shows was asleep all the same, and the trace 
   const endNs = startNs + 230_000 * US;
   tasks?.watch((pid, cpu, nowNs) => {
     const times = { outNs: startNs + 10, runnableNs: 0, inNs: nowNs };
-    tasks.switchedIn(switchIn({ ...times, pid, cpu, isSeen: false, state: S }), NOBODY, 0);
+    tasks.switchedIn(switchIn({ ...times, pid, cpu, isSeen: false, state: S }), NO_COMM, 0);
   });
   syscalls?.ended('futex', PID, 1, startNs, endNs, 0);
   const [

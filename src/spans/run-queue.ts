@@ -1,0 +1,117 @@
+/**
+ * A wait for a CPU as a span. Its children are the turns of the tasks that had that CPU meanwhile, in order; short turns
+ * in a row are one child. What is between them is not known: it may be tasks whose switches were not recorded.
+ */
+import type { TimestampNs } from '../model/time.ts';
+import { culpritAttributes, type DraftAttributes, taskAttributes } from './attributes.ts';
+import type { Culprit, Turn } from './cpu-history.ts';
+import type { SpanDeps } from './deps.ts';
+import type { Cause, SpanDraft } from './draft.ts';
+import type { TaskJournal } from './task-journal.ts';
+
+/** Turns that are shorter than this part of the whole operation are put together. */
+const SHORT_SHARE = 0.01;
+/** Names of tasks that a span of short turns has. */
+const MOST_NAMES = 5;
+
+export interface Wait {
+  pid: number;
+  /** Name of the task that waits, where it is not the one that the trace is about. */
+  comm?: string;
+  /** CPU that it got, and in whose queue it was at first. */
+  cpu: number;
+  queueCpu: number;
+  startNs: TimestampNs;
+  endNs: TimestampNs;
+  /** Which task had the CPU for most of the time, if that was found out before. */
+  culprit?: Culprit | undefined;
+}
+
+export interface WaitParts {
+  tasks: TaskJournal;
+  deps: Pick<SpanDeps, 'taskFacts'>;
+  /** Length of the whole operation. */
+  wholeNs: number;
+}
+
+export function waitSpan(wait: Wait, parts: WaitParts, more: DraftAttributes): SpanDraft {
+  const { cpu, queueCpu, startNs, endNs } = wait;
+  const { history, moves } = parts.tasks;
+  const queues = moves.queues(wait.pid, { cpu: queueCpu, startNs, endNs });
+  const turns = queues.map((queue) => history.turns(queue.cpu, queue.startNs, queue.endNs));
+  const children = queues.flatMap((queue, i) => turnSpans(turns[i], queue.cpu, wait, parts));
+  return {
+    name: 'runqueue wait',
+    startNs,
+    endNs,
+    attributes: {
+      'cpu.logical_number': cpu,
+      'ftrace.queue.cpu': queueCpu,
+      'ftrace.queue.moves': queues.length - 1 || undefined,
+      ...more,
+      ...culpritAttributes(wait.culprit ?? longestOf(turns.flat())),
+    },
+    children,
+  };
+}
+
+/** The task with the most time in these turns. */
+function longestOf(turns: readonly Turn[]): Culprit | undefined {
+  const [most] = totals(turns.filter(({ pid }) => pid !== 0));
+  return most;
+}
+
+function turnSpans(turns: readonly Turn[], cpu: number, wait: Wait, parts: WaitParts): SpanDraft[] {
+  const shortNs = parts.wholeNs * SHORT_SHARE;
+  const spans: SpanDraft[] = [];
+  let row: Turn[] = [];
+  const endRow = (): void => {
+    if (row.length > 0) spans.push(spanOf(row, cpu, wait, parts));
+    row = [];
+  };
+  for (const turn of turns) {
+    const isShort = turn.endNs - turn.startNs < shortNs;
+    if (!isShort || row.at(-1)?.endNs !== turn.startNs) endRow();
+    row.push(turn);
+    if (!isShort) endRow();
+  }
+  endRow();
+  return spans;
+}
+
+/** Span of turns without a gap. */
+function spanOf(row: readonly Turn[], cpu: number, wait: Wait, { deps }: WaitParts): SpanDraft {
+  const [startNs, endNs] = [row[0].startNs, row[row.length - 1].endNs];
+  const tasks = totals(row);
+  const who = wait.comm === undefined ? '' : `${wait.comm} `;
+  const causes = tasks.map(({ pid, comm, ranNs }): Cause => {
+    const what = pid === 0 ? `while it was idle` : `behind ${comm}`;
+    return { label: `${who}waited for CPU ${cpu} ${what}`, ns: ranNs };
+  });
+  const attributes: DraftAttributes = {
+    'cpu.logical_number': cpu,
+    'ftrace.turns': row.length > 1 ? row.length : undefined,
+  };
+  const span = { startNs, endNs, children: [], causes };
+  const [{ pid, comm }] = tasks;
+  if (tasks.length > 1) {
+    const names = tasks.slice(0, MOST_NAMES).map((task) => (task.pid === 0 ? 'idle' : task.comm));
+    const several = { 'ftrace.tasks': tasks.length, 'ftrace.thread.names': names };
+    return { ...span, name: 'ran instead', attributes: { ...attributes, ...several } };
+  }
+  if (pid === 0) return { ...span, name: 'cpu idle', attributes };
+  const facts = deps.taskFacts(pid, startNs);
+  const ofTask = { ...taskAttributes(pid, comm), ...facts.attributes, ...facts.resource };
+  return { ...span, name: 'ran instead', attributes: { ...attributes, ...ofTask } };
+}
+
+/** Time of each task, the longest first. */
+function totals(turns: readonly Turn[]): Culprit[] {
+  const tasks = new Map<number, Culprit>();
+  for (const { pid, comm, startNs, endNs } of turns) {
+    const task = tasks.get(pid) ?? { pid, comm, ranNs: 0 };
+    task.ranNs += endNs - startNs;
+    tasks.set(pid, task);
+  }
+  return [...tasks.values()].sort((a, b) => b.ranNs - a.ranNs);
+}
