@@ -2,21 +2,18 @@
  * Opens one kernel buffer (an instance, or the top level) for a plan. Returns the stream to drain, its counters, and a
  * health check that notices when others switch off, take or delete events.
  */
-import { join } from 'node:path';
 import { KernelError } from '../../model/errors.ts';
 import type { BufferStatus } from '../../model/status.ts';
 import type { BuffersInForce } from '../../tracefs/buffers.ts';
-import { type ControlWatch, watchControls } from '../../tracefs/control-watch.ts';
 import { openCpuStats } from '../../tracefs/cpu-stats.ts';
 import type { Instance } from '../../tracefs/instance.ts';
-import { diskSwitch } from '../../tracefs/instance-state.ts';
-import { emptyList } from '../../tracefs/list-files.ts';
-import { type Finding, makeLossLedger } from '../plan/loss-ledger.ts';
+import { type CpuLoss, makeLossLedger } from '../plan/loss-ledger.ts';
 import type { EventPlan } from '../plan/plan.ts';
 import type { BufferReading } from '../plan/self-metrics.ts';
 import { makeTraceClock } from '../stream/clock.ts';
+import type { EventStream } from '../stream/stream.ts';
+import { type BufferHealth, HEALTHY, makeHealthWatch } from './buffer-health.ts';
 import type { Drained } from './drain.ts';
-import { type Expected, type Interference, interferences, UNDO_AFTER_MS, type Undo } from './interference.ts';
 import type { Shared } from './shared.ts';
 import type { PlannedStream } from './stream.ts';
 
@@ -32,7 +29,7 @@ export interface LiveBufferParts {
   planned: PlannedStream;
   inForce: BuffersInForce;
   shared: Shared;
-  /** Why the kernel may have stopped recording by itself; '' where it does not. */
+  /** Why the kernel may have stopped recording by itself; '' if it never does. */
   stopsWhen: string;
   /** Disks that the tracer blk records. */
   disks?: readonly string[];
@@ -41,18 +38,6 @@ export interface LiveBufferParts {
   /** Ends the tracer, when no file of the buffer is open any more. Returns what could not be restored. */
   stopTracer?(): readonly string[];
 }
-
-/** What other users have changed in a buffer. */
-export interface BufferHealth {
-  /** Why some or all of its events do not arrive. */
-  problems: readonly string[];
-  /** Changes that cost no events. */
-  notices: readonly string[];
-  /** Probes that miss some or all of their events, with the reason. */
-  down: ReadonlyMap<string, string>;
-}
-
-export const HEALTHY: BufferHealth = { problems: [], notices: [], down: new Map() };
 
 export interface LiveBuffer {
   readonly name: string;
@@ -86,12 +71,9 @@ export interface LiveBuffer {
 
 /** Opens the files of the buffer. Throws `KernelError`. */
 export function openLiveBuffer(parts: LiveBufferParts): LiveBuffer {
-  const { name, instance, planned, inForce, shared, disks = [] } = parts;
+  const { name, instance, planned, inForce, shared, disks = [], stopsWhen } = parts;
   const { plan } = planned;
-  const { log } = shared;
   const open = planned.open();
-  const counts = openCpuStats(instance.dir);
-  const ledger = makeLossLedger();
   const now = makeTraceClock();
   const everRead = new Set<number>(open?.cpus());
   const rule = {
@@ -100,128 +82,25 @@ export function openLiveBuffer(parts: LiveBufferParts): LiveBuffer {
     bufferBytesPerCpu: inForce.bufferBytesPerCpu,
     cpus: shared.onlineCpus.length,
   };
-  let expected: Expected | undefined;
-  let watch: ControlWatch | undefined;
-  /** A control file was written since the last check. */
-  let touched = false;
-  /** The agent itself is writing to control files. */
-  let isUndoing = false;
-  /** Problems of the last check, joined. */
-  let wrongBefore = '';
-  let undoAtMs = Number.POSITIVE_INFINITY;
-  let logAtMs = 0;
+  const voidOpen = (): void => open?.stream.voidUntil(now());
+  const log = (cpu: number, message: string) =>
+    shared.log.warn({ buffer: name, cpu, instance: instance.dir }, message);
+  const losses = openLosses(instance, open?.stream, { voidOpen, log });
+  const health = makeHealthWatch({
+    instance,
+    plan,
+    disks,
+    stopsWhen,
+    shared,
+    voidOpen,
+    onPause: losses.pause,
+    onSize: (bytes) => {
+      rule.bufferBytesPerCpu = bytes;
+    },
+  });
   let closed = false;
   /** Readings from before the buffer was closed. */
   let last: BufferReading[] = [];
-
-  /** Voids intervals that are open on any CPU: events are missing before this moment. */
-  const voidOpen = (): void => open?.stream.voidUntil(now());
-
-  const report = (cpu: number, finding: Finding): void => {
-    voidOpen();
-    if (performance.now() < logAtMs) return;
-    logAtMs = performance.now() + LOG_EVERY_MS;
-    const message =
-      finding === 'taken'
-        ? 'another reader takes events from this buffer: they are counted as lost'
-        : 'somebody has emptied this buffer: events were lost';
-    log.warn({ buffer: name, cpu, instance: instance.dir }, message);
-  };
-
-  /** Compares the kernel's count of read events with what this agent has read. */
-  const lookAt = (cpu: number, readEvents: number): void => {
-    if (open === undefined) return;
-    const { stream } = open;
-    const pending = stream.pendingEvents(cpu);
-    if (pending === undefined) return;
-    const own = { events: stream.events(cpu) + pending, givenUp: stream.givenUp(cpu) };
-    const finding = ledger.look(cpu, readEvents, own);
-    if (finding !== 'even') report(cpu, finding);
-  };
-
-  const readings = (): BufferReading[] => {
-    if (open === undefined || closed) return last;
-    const { stream } = open;
-    last = [...everRead].map((cpu) => {
-      const stats = counts.stats(cpu);
-      lookAt(cpu, stats.readEvents);
-      return {
-        cpu,
-        events: stream.events(cpu),
-        bytes: stream.bytesRead(cpu),
-        loss: ledger.add(cpu, stats),
-        unreadBytes: stats.bytes,
-        capacityBytes: rule.bufferBytesPerCpu,
-      };
-    });
-    return last;
-  };
-
-  const startWatching = (): void => {
-    watch = watchControls(
-      instance.dir,
-      { events: plan.events, cpus: shared.onlineCpus, others: disks.map(diskSwitch) },
-      () => {
-        voidOpen();
-        if (!isUndoing) touched = true;
-      },
-    );
-    if (watch.problem === '') return;
-    log.warn(
-      { instance: instance.dir, reason: watch.problem },
-      'cannot watch control files: short pauses in recording by other users can go unnoticed',
-    );
-  };
-
-  const undo = (changes: readonly Interference[]): void => {
-    // inotify delivers these writes before the next callback of setImmediate.
-    isUndoing = true;
-    setImmediate(() => {
-      isUndoing = false;
-    });
-    for (const { undo: steps = [] } of changes) for (const step of steps) undoOne(step);
-    voidOpen();
-  };
-
-  const undoOne = (step: Undo): void => {
-    try {
-      if (step.isList) emptyList(join(instance.dir, step.file));
-      if (step.isList) instance.add(step.file, step.value.split(/\s+/).filter(Boolean));
-      else instance.set(step.file, step.value);
-      log.warn({ file: join(instance.dir, step.file), value: step.value }, 'undid a change by another user');
-    } catch (error) {
-      if (!(error instanceof KernelError)) throw error;
-      log.error({ reason: error.message }, 'cannot undo a change by another user');
-    }
-  };
-
-  const interfered = (): Interference[] => {
-    if (expected === undefined) return [];
-    const state = instance.state(plan.events, disks);
-    rule.bufferBytesPerCpu = state.bufferBytesPerCpu;
-    return interferences(expected, state);
-  };
-
-  const check = (nowMs: number): BufferHealth => {
-    if (closed) return HEALTHY;
-    let changes = interfered();
-    const wrong = wrongOf(changes);
-    // If no write was reported, the change happened at an unknown time before now.
-    if (touched || wrong !== wrongBefore) {
-      ledger.pause();
-      voidOpen();
-    }
-    touched = false;
-    if (!changes.some((one) => one.undo)) undoAtMs = Number.POSITIVE_INFINITY;
-    else if (undoAtMs === Number.POSITIVE_INFINITY) undoAtMs = nowMs + UNDO_AFTER_MS;
-    else if (nowMs >= undoAtMs) {
-      undo(changes);
-      changes = interfered();
-      undoAtMs = Number.POSITIVE_INFINITY;
-    }
-    wrongBefore = wrongOf(changes);
-    return healthOf(changes, plan);
-  };
 
   return {
     name,
@@ -230,15 +109,8 @@ export function openLiveBuffer(parts: LiveBufferParts): LiveBuffer {
     start: () => {
       instance.enable(plan.events);
       instance.start();
-      expected = {
-        dir: instance.dir,
-        events: plan.events,
-        state: instance.state(plan.events, disks),
-        stopsWhen: parts.stopsWhen,
-        isTopLevel: instance.dir === instance.root,
-      };
-      startWatching();
-      for (const cpu of everRead) lookAt(cpu, counts.readEvents(cpu));
+      health.start();
+      for (const cpu of everRead) losses.look(cpu);
       parts.whenStarted?.();
     },
     refresh: () => {
@@ -248,11 +120,22 @@ export function openLiveBuffer(parts: LiveBufferParts): LiveBuffer {
     },
     beforeTick: () => {
       if (closed) return;
-      for (const cpu of open?.cpus() ?? []) lookAt(cpu, counts.readEvents(cpu));
+      for (const cpu of open?.cpus() ?? []) losses.look(cpu);
     },
-    wasTouched: () => touched,
-    check,
-    readings,
+    wasTouched: health.wasTouched,
+    check: (nowMs) => (closed ? HEALTHY : health.check(nowMs)),
+    readings: () => {
+      if (open === undefined || closed) return last;
+      const { stream } = open;
+      last = [...everRead].map((cpu) => ({
+        cpu,
+        events: stream.events(cpu),
+        bytes: stream.bytesRead(cpu),
+        ...losses.read(cpu),
+        capacityBytes: rule.bufferBytesPerCpu,
+      }));
+      return last;
+    },
     status: () => ({
       buffer: name,
       instance: instance.name,
@@ -261,15 +144,15 @@ export function openLiveBuffer(parts: LiveBufferParts): LiveBuffer {
       subbufferBytes: inForce.subbufferBytes,
     }),
     finish: () => {
-      watch?.close();
+      health.close();
       instance.stop();
       open?.stream.flush();
     },
     remove: () => {
       if (closed) return;
       closed = true;
-      watch?.close();
-      counts.close();
+      health.close();
+      losses.close();
       open?.close();
       const problems = [...(parts.stopTracer?.() ?? []), ...instance.remove()];
       if (problems.length === 0) return;
@@ -283,20 +166,51 @@ export function openLiveBuffer(parts: LiveBufferParts): LiveBuffer {
   };
 }
 
-function wrongOf(changes: readonly Interference[]): string {
-  return changes.map(({ reason }) => reason).join('; ');
+interface Losses {
+  /** Compares the kernel's count of read events with what this agent has read. */
+  look(cpu: number): void;
+  /** The same, and reads all counts of the kernel. */
+  read(cpu: number): { loss: CpuLoss | undefined; unreadBytes: number };
+  /** Recording was or may have been interrupted. */
+  pause(): void;
+  close(): void;
 }
 
-function healthOf(changes: readonly Interference[], plan: EventPlan): BufferHealth {
-  const down = new Map<string, string>();
-  const stopping = changes.filter((one) => !one.isHarmless);
-  for (const { reason, events } of stopping)
-    for (const probe of [...plan.probes, ...plan.helpers])
-      if (events === undefined || probe.events.some((event) => events.includes(event)))
-        down.set(probe.name, down.get(probe.name) ?? reason);
+/** Events of a buffer that were lost, by the kernel's counts and by the comparison with what the stream has read. */
+function openLosses(
+  instance: Instance,
+  stream: EventStream | undefined,
+  { voidOpen, log }: { voidOpen(): void; log(cpu: number, message: string): void },
+): Losses {
+  const counts = openCpuStats(instance.dir);
+  const ledger = makeLossLedger();
+  let logAtMs = 0;
+
+  const lookAt = (cpu: number, readEvents: number): void => {
+    const pending = stream?.pendingEvents(cpu);
+    if (stream === undefined || pending === undefined) return;
+    const own = { events: stream.events(cpu) + pending, givenUp: stream.givenUp(cpu) };
+    const finding = ledger.look(cpu, readEvents, own);
+    if (finding === 'even') return;
+    voidOpen();
+    if (performance.now() < logAtMs) return;
+    logAtMs = performance.now() + LOG_EVERY_MS;
+    log(
+      cpu,
+      finding === 'taken'
+        ? 'another reader takes events from this buffer: they are counted as lost'
+        : 'somebody has emptied this buffer: events were lost',
+    );
+  };
+
   return {
-    problems: stopping.map(({ reason }) => reason),
-    notices: changes.filter((one) => one.isHarmless).map(({ reason }) => reason),
-    down,
+    look: (cpu) => lookAt(cpu, counts.readEvents(cpu)),
+    read: (cpu) => {
+      const stats = counts.stats(cpu);
+      lookAt(cpu, stats.readEvents);
+      return { loss: ledger.add(cpu, stats), unreadBytes: stats.bytes };
+    },
+    pause: ledger.pause,
+    close: counts.close,
   };
 }

@@ -1,0 +1,157 @@
+/**
+ * Notices when others switch off, fill or resize a buffer of the agent, and undoes it after a delay.
+ */
+import { join } from 'node:path';
+import { KernelError } from '../../model/errors.ts';
+import { type ControlWatch, watchControls } from '../../tracefs/control-watch.ts';
+import type { Instance } from '../../tracefs/instance.ts';
+import { diskSwitch } from '../../tracefs/instance-state.ts';
+import { emptyList } from '../../tracefs/list-files.ts';
+import type { EventPlan } from '../plan/plan.ts';
+import { type Expected, type Interference, interferences, UNDO_AFTER_MS, type Undo } from './interference.ts';
+import type { Shared } from './shared.ts';
+
+/** What other users have changed in a buffer. */
+export interface BufferHealth {
+  /** Why some or all of its events do not arrive. */
+  problems: readonly string[];
+  /** Changes that cost no events. */
+  notices: readonly string[];
+  /** Probes that miss some or all of their events, with the reason. */
+  down: ReadonlyMap<string, string>;
+}
+
+export const HEALTHY: BufferHealth = { problems: [], notices: [], down: new Map() };
+
+export interface HealthWatchParts {
+  instance: Instance;
+  plan: EventPlan;
+  disks: readonly string[];
+  /** Why the kernel may have stopped recording by itself; '' if it never does. */
+  stopsWhen: string;
+  shared: Shared;
+  /** Voids intervals that are open on any CPU: events are missing before this moment. */
+  voidOpen(): void;
+  /** Recording was or may have been interrupted. */
+  onPause(): void;
+  /** The size is read again at each check, because others can change it. */
+  onSize(bufferBytesPerCpu: number): void;
+}
+
+export interface HealthWatch {
+  /** Takes the present state for the expected one. Call it when recording has begun. */
+  start(): void;
+  /** Whether somebody has written to a control file since the last `check`. */
+  wasTouched(): boolean;
+  /** `nowMs` is monotonic. Throws when the events recorded from now on cannot be used. */
+  check(nowMs: number): BufferHealth;
+  close(): void;
+}
+
+export function makeHealthWatch(parts: HealthWatchParts): HealthWatch {
+  const { instance, plan, disks, voidOpen } = parts;
+  const { log, onlineCpus } = parts.shared;
+  let expected: Expected | undefined;
+  let watch: ControlWatch | undefined;
+  /** A control file was written since the last check. */
+  let isTouched = false;
+  /** The agent itself is writing to control files. */
+  let isUndoing = false;
+  /** Problems of the last check, joined. */
+  let wrongBefore = '';
+  let undoAtMs = Number.POSITIVE_INFINITY;
+
+  const startWatching = (): void => {
+    const files = { events: plan.events, cpus: onlineCpus, others: disks.map(diskSwitch) };
+    watch = watchControls(instance.dir, files, () => {
+      voidOpen();
+      if (!isUndoing) isTouched = true;
+    });
+    if (watch.problem === '') return;
+    log.warn(
+      { instance: instance.dir, reason: watch.problem },
+      'cannot watch control files: short pauses in recording by other users can go unnoticed',
+    );
+  };
+
+  const undo = (changes: readonly Interference[]): void => {
+    // inotify delivers these writes before the next callback of setImmediate.
+    isUndoing = true;
+    setImmediate(() => {
+      isUndoing = false;
+    });
+    for (const { undo: steps = [] } of changes)
+      for (const step of steps) undoOne(instance, step, parts.shared);
+    voidOpen();
+  };
+
+  const interfered = (): Interference[] => {
+    if (expected === undefined) return [];
+    const state = instance.state(plan.events, disks);
+    parts.onSize(state.bufferBytesPerCpu);
+    return interferences(expected, state);
+  };
+
+  return {
+    start: () => {
+      expected = {
+        dir: instance.dir,
+        events: plan.events,
+        state: instance.state(plan.events, disks),
+        stopsWhen: parts.stopsWhen,
+        isTopLevel: instance.dir === instance.root,
+      };
+      startWatching();
+    },
+    wasTouched: () => isTouched,
+    check: (nowMs) => {
+      let changes = interfered();
+      // If no write was reported, the change happened at an unknown time before now.
+      if (isTouched || wrongOf(changes) !== wrongBefore) {
+        parts.onPause();
+        voidOpen();
+      }
+      isTouched = false;
+      if (!changes.some((one) => one.undo)) undoAtMs = Number.POSITIVE_INFINITY;
+      else if (undoAtMs === Number.POSITIVE_INFINITY) undoAtMs = nowMs + UNDO_AFTER_MS;
+      else if (nowMs >= undoAtMs) {
+        undo(changes);
+        changes = interfered();
+        undoAtMs = Number.POSITIVE_INFINITY;
+      }
+      wrongBefore = wrongOf(changes);
+      return healthOf(changes, plan);
+    },
+    close: () => watch?.close(),
+  };
+}
+
+function undoOne(instance: Instance, step: Undo, { log }: Shared): void {
+  try {
+    if (step.isList) emptyList(join(instance.dir, step.file));
+    if (step.isList) instance.add(step.file, step.value.split(/\s+/).filter(Boolean));
+    else instance.set(step.file, step.value);
+    log.warn({ file: join(instance.dir, step.file), value: step.value }, 'undid a change by another user');
+  } catch (error) {
+    if (!(error instanceof KernelError)) throw error;
+    log.error({ reason: error.message }, 'cannot undo a change by another user');
+  }
+}
+
+function wrongOf(changes: readonly Interference[]): string {
+  return changes.map(({ reason }) => reason).join('; ');
+}
+
+function healthOf(changes: readonly Interference[], plan: EventPlan): BufferHealth {
+  const down = new Map<string, string>();
+  const stopping = changes.filter((one) => !one.isHarmless);
+  for (const { reason, events } of stopping)
+    for (const probe of [...plan.probes, ...plan.helpers])
+      if (events === undefined || probe.events.some((event) => events.includes(event)))
+        down.set(probe.name, down.get(probe.name) ?? reason);
+  return {
+    problems: stopping.map(({ reason }) => reason),
+    notices: changes.filter((one) => one.isHarmless).map(({ reason }) => reason),
+    down,
+  };
+}
