@@ -81,9 +81,9 @@ export interface CaptureStatus {
   /** Kinds of traces that are on. */
   kinds: KindStatus[];
   /** Absent if no enabled kind of trace can be part of a program's own. */
-  markers?: MarkerStatus;
+  markers?: MarkerStatus | undefined;
   /** Absent if no kind of trace is on. */
-  tasks?: ProcessFactsStatus;
+  tasks?: ProcessFactsStatus | undefined;
   loss: LossReport[];
   warnings: string[];
   /** CPU seconds that the capture thread has used, and the events it processed with them. */

@@ -32,10 +32,10 @@ const LIVE: Omit<MountSystem, 'uid'> = {
  * Throws `KernelError` with what to do.
  */
 export function findTracefs(
-  options: { path?: string; mayMount: boolean },
+  options: { path?: string | undefined; mayMount: boolean },
   system: MountSystem = { ...LIVE, uid: process.getuid?.() ?? 0 },
 ): string {
-  if (options.path !== undefined) return validated(options.path, system);
+  if (options.path) return validated(options.path, system);
   const mounts = parseMounts(tryReadText(system.mountsFile) ?? '');
   const tracefs = mounts.filter((mount) => mount.type === 'tracefs');
   tracefs.sort((a, b) => Number(a.readOnly) - Number(b.readOnly));

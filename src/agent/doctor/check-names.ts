@@ -23,7 +23,7 @@ export function checkNames(config: AgentConfig): { probe: string; note: string }
 
 function kernelOffer(path: string | undefined): KernelOffer {
   try {
-    const root = findTracefs({ ...(path === undefined ? {} : { path }), mayMount: false });
+    const root = findTracefs({ path, mayMount: false });
     const events = listEvents(root);
     return { machine: machine(), events: () => events, functions: () => functionNamesOf(root) };
   } catch (error) {

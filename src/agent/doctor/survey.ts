@@ -81,7 +81,7 @@ export async function survey(config: AgentConfig): Promise<Survey> {
   const facts = processFacts();
   let root: string;
   try {
-    root = findTracefs({ ...(config.tracefsPath ? { path: config.tracefsPath } : {}), mayMount: true });
+    root = findTracefs({ path: config.tracefsPath, mayMount: true });
   } catch (error) {
     if (!(error instanceof KernelError)) throw error;
     return { problem: error.message, process: facts, probes: [], kinds: [] };

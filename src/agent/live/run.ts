@@ -30,7 +30,7 @@ export interface LiveOptions {
   /** Why some or all events do not arrive from now on; '' when they arrive again. */
   onProblem(problem: string): void;
   /** Called about once a second with the traces of slow operations. */
-  onTraces?(traces: readonly TraceRecord[]): void;
+  onTraces?: ((traces: readonly TraceRecord[]) => void) | undefined;
   /** The buffers have been read. */
   onDrained?(): void;
 }
@@ -53,24 +53,14 @@ export interface LiveParts {
   options: LiveOptions;
 }
 
-interface Read {
-  buffer: LiveBuffer;
-  readings: BufferReading[];
-}
-
 /** Starts recording and draining. */
 export function runCapture(parts: LiveParts): Capture {
   const { shared, tracers, spans, buffers, facts, warnings, options } = parts;
-  const { log, own, self, store } = shared;
+  const { own, self, store } = shared;
+  const health = watchHealth(parts);
+  const update = makeUpdate(parts, health);
   let stopped = false;
-  let lastLost = 0;
-  let lossLogAt = 0;
   let chores = 0;
-  const unplanned = buffers.length > 0 ? '' : 'nothing that is switched on works on this kernel';
-  let problem = unplanned;
-  let notices: readonly string[] = [];
-  /** Probes that are on and miss some or all of their events, with the reason. */
-  let down: ReadonlyMap<string, string> = new Map();
 
   for (const buffer of buffers) buffer.start();
   // The cost per event does not include loading and setting up.
@@ -78,7 +68,7 @@ export function runCapture(parts: LiveParts): Capture {
   const drain: Drain = startDraining({
     buffers: buffers.flatMap(({ drained }) => drained ?? []),
     before: () => {
-      if (buffers.some((buffer) => buffer.wasTouched())) checkBuffers();
+      if (buffers.some((buffer) => buffer.wasTouched())) health.check();
       for (const buffer of buffers) buffer.beforeTick();
     },
     onTick: (tookNs, sinceLastNs) => {
@@ -91,8 +81,8 @@ export function runCapture(parts: LiveParts): Capture {
       // Names first, then the probes that store them.
       tracers.refresh();
       for (const buffer of buffers) buffer.refresh();
-      tellTraces();
-      if (++chores % CHECK_EVERY === 0) checkBuffers();
+      passTraces();
+      if (++chores % CHECK_EVERY === 0) health.check();
     },
     onFailure: (error) => {
       giveUp();
@@ -100,62 +90,9 @@ export function runCapture(parts: LiveParts): Capture {
     },
   });
 
-  function tellTraces(): void {
+  function passTraces(): void {
     const traces = spans?.take() ?? [];
     if (traces.length > 0) options.onTraces?.(traces);
-  }
-
-  /** Sets the metrics that are read rather than counted. Logs at most once a minute that events were lost. */
-  function update(): Read[] {
-    const now = buffers.map((buffer) => ({ buffer, readings: buffer.readings() }));
-    let lost = 0;
-    let late = 0;
-    for (const { buffer, readings } of now) {
-      self.update(buffer.name, readings);
-      late += buffer.drained?.stream.lateEvents() ?? 0;
-      for (const { loss } of readings)
-        if (loss !== undefined) lost += loss.overrun + loss.commitOverrun + loss.dropped;
-    }
-    self.lateEventsAre(late);
-    store.rotate(performance.now());
-    self.probesAre(probesNow());
-    if (lost > lastLost && performance.now() > lossLogAt) {
-      log.warn(
-        { lost: lost - lastLost },
-        'events were lost: increase buffer.total or decrease drain_interval',
-      );
-      lastLost = lost;
-      lossLogAt = performance.now() + LOSS_LOG_MS;
-    }
-    return now;
-  }
-
-  function probesNow(): ProbeStatus[] {
-    return facts.probes.map((probe) => {
-      const reason = down.get(probe.name);
-      return probe.up && reason !== undefined ? { ...probe, up: false, reason } : probe;
-    });
-  }
-
-  /** Everybody who can write to tracefs can stop this agent. Throws if the events recorded now cannot be used. */
-  function checkBuffers(): void {
-    const health = buffers.map((buffer) => buffer.check(performance.now()));
-    down = new Map(health.flatMap((one) => [...one.down]));
-    const noticed = health.flatMap((one) => one.notices);
-    for (const notice of noticed) if (!notices.includes(notice)) log.warn({}, notice);
-    notices = noticed;
-    const now = unplanned || health.flatMap(({ problems }) => problems).join('; ');
-    if (now === problem) return;
-    if (now === '') log.info({ instance: facts.instance }, 'all events are recorded again');
-    else log.error({ reason: now }, 'not all events are recorded any more');
-    problem = now;
-    options.onProblem(problem);
-  }
-
-  /** Sizes of the events buffer, which others can resize. */
-  function sizesNow(): Partial<CaptureStatus> {
-    const events = buffers.find(({ name }) => name === EVENTS_BUFFER)?.status();
-    return events === undefined ? {} : { bufferBytesPerCpu: events.bufferBytesPerCpu };
   }
 
   function giveUp(): void {
@@ -167,25 +104,28 @@ export function runCapture(parts: LiveParts): Capture {
   }
 
   return {
-    problem,
-    snapshot: (known) => {
+    problem: health.problem(),
+    snapshot: (held) => {
       update();
-      return store.snapshot(known);
+      return store.snapshot(held);
     },
     latency: tracers.latency,
     status: (): CaptureStatus => {
-      const now = update();
+      const readings = update();
+      const problem = health.problem();
+      const events = buffers.find(({ name }) => name === EVENTS_BUFFER);
       return {
         ...facts,
-        ...sizesNow(),
-        probes: probesNow(),
+        // Others can resize the events buffer.
+        bufferBytesPerCpu: events?.status().bufferBytesPerCpu ?? facts.bufferBytesPerCpu,
+        probes: health.probes(),
         buffers: buffers.map((buffer) => buffer.status()),
         tickMs: drain.tickNs() / 1e6,
-        loss: now.flatMap(({ buffer, readings }) => lossOf(buffer.name, readings)),
-        warnings: [...warnings, ...notices, ...(problem === '' ? [] : [problem])],
+        loss: [...readings].flatMap(([name, ofBuffer]) => lossOf(name, ofBuffer)),
+        warnings: [...warnings, ...health.notices(), ...(problem === '' ? [] : [problem])],
         cost: {
           cpuSeconds: threadCpuSeconds() - cpuSecondsBefore,
-          events: now.reduce((sum, { readings }) => readings.reduce((n, { events }) => n + events, sum), 0),
+          events: [...readings.values()].flat().reduce((sum, { events }) => sum + events, 0),
         },
       };
     },
@@ -194,11 +134,81 @@ export function runCapture(parts: LiveParts): Capture {
       drain.stop();
       try {
         for (const buffer of buffers) buffer.finish();
-        tellTraces();
+        passTraces();
         update();
       } finally {
         giveUp();
       }
     },
+  };
+}
+
+/**
+ * Returns the function that sets the metrics that are read rather than counted, and returns the readings of each buffer.
+ * It logs at most once a minute that events were lost.
+ */
+function makeUpdate({ shared, buffers }: LiveParts, health: CaptureHealth) {
+  const { self, store, log } = shared;
+  let lostBefore = 0;
+  let logAtMs = 0;
+  return (): Map<string, BufferReading[]> => {
+    const readings = new Map(buffers.map((buffer) => [buffer.name, buffer.readings()]));
+    for (const [name, ofBuffer] of readings) self.update(name, ofBuffer);
+    self.lateEventsAre(buffers.reduce((sum, { drained }) => sum + (drained?.stream.lateEvents() ?? 0), 0));
+    store.rotate(performance.now());
+    self.probesAre(health.probes());
+    let lost = 0;
+    for (const { loss } of [...readings.values()].flat())
+      if (loss !== undefined) lost += loss.overrun + loss.commitOverrun + loss.dropped;
+    if (lost > lostBefore && performance.now() > logAtMs) {
+      log.warn(
+        { lost: lost - lostBefore },
+        'events were lost: increase buffer.total or decrease drain_interval',
+      );
+      lostBefore = lost;
+      logAtMs = performance.now() + LOSS_LOG_MS;
+    }
+    return readings;
+  };
+}
+
+interface CaptureHealth {
+  /** Everybody who can write to tracefs can stop this agent. Throws if the events recorded now cannot be used. */
+  check(): void;
+  /** Why some or all events do not arrive; '' if they do. */
+  problem(): string;
+  /** Changes by others that cost no events. */
+  notices(): readonly string[];
+  /** The probes; those that miss some or all of their events are down. */
+  probes(): ProbeStatus[];
+}
+
+function watchHealth({ shared: { log }, buffers, facts, options }: LiveParts): CaptureHealth {
+  const unplanned = buffers.length > 0 ? '' : 'nothing that is switched on works on this kernel';
+  let problem = unplanned;
+  let notices: readonly string[] = [];
+  /** Probes that are on and miss some or all of their events, with the reason. */
+  let down: ReadonlyMap<string, string> = new Map();
+  return {
+    check: () => {
+      const health = buffers.map((buffer) => buffer.check(performance.now()));
+      down = new Map(health.flatMap((one) => [...one.down]));
+      const before = notices;
+      notices = health.flatMap((one) => one.notices);
+      for (const notice of notices) if (!before.includes(notice)) log.warn({}, notice);
+      const now = unplanned || health.flatMap(({ problems }) => problems).join('; ');
+      if (now === problem) return;
+      if (now === '') log.info({ instance: facts.instance }, 'all events are recorded again');
+      else log.error({ reason: now }, 'not all events are recorded any more');
+      problem = now;
+      options.onProblem(problem);
+    },
+    problem: () => problem,
+    notices: () => notices,
+    probes: () =>
+      facts.probes.map((probe) => {
+        const reason = down.get(probe.name);
+        return probe.up && reason !== undefined ? { ...probe, up: false, reason } : probe;
+      }),
   };
 }

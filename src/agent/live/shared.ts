@@ -5,6 +5,7 @@ import type { Log } from '../../model/log.ts';
 import type { HostFacts } from '../../probes/probe.ts';
 import type { KernelFeatures } from '../../tracefs/features.ts';
 import type { SelfMetrics } from '../plan/self-metrics.ts';
+import { type BufferSizes, bufferSizes, leastSizes } from '../plan/sizes.ts';
 import type { OwnThreads } from './own-threads.ts';
 
 /** What all buffers of a live capture use. */
@@ -19,4 +20,12 @@ export interface Shared {
   own: OwnThreads;
   log: Log;
   onError(cpu: number, error: PageError, cause?: unknown): void;
+}
+
+/** Sizes of a buffer that gets this share of the memory; the smallest ones if it has no rate, because nothing reads it. */
+export function shareOfMemory(shared: Shared, share: number, rate: 'low' | 'high' | undefined): BufferSizes {
+  const { config, onlineCpus, features } = shared;
+  const kernel = { cpus: onlineCpus.length, realtime: features.realtime };
+  if (rate === undefined) return leastSizes(kernel);
+  return bufferSizes({ ...config.buffer, totalBytes: config.buffer.totalBytes * share }, kernel, rate);
 }

@@ -12,11 +12,10 @@ import { takeTopLevel } from '../../tracefs/top-level.ts';
 import { textOptions } from '../../tracefs/trace-pipe.ts';
 import { instanceTracers, offeredTracers, placeOf, startTracer } from '../../tracefs/tracers.ts';
 import type { EnabledProbe } from '../plan/plan.ts';
-import { bufferSizes, leastSizes } from '../plan/sizes.ts';
 import { type LiveBuffer, openLiveBuffer } from './buffer.ts';
 import { type FunctionSymbols, functionSymbols } from './function-symbols.ts';
 import type { LatencyLog } from './latency-log.ts';
-import type { Shared } from './shared.ts';
+import { type Shared, shareOfMemory } from './shared.ts';
 import { planStream, type ReaderKind } from './stream.ts';
 
 export interface TracerBufferParts {
@@ -77,7 +76,9 @@ export function placeOrRefuse(request: TracerRequest, base: Instance): 'instance
 function setUp(instance: Instance, parts: TracerBufferParts, undo: (() => unknown)[]): TracerBuffer {
   const { probe, request, journal, shared, latencies, giveUp } = parts;
   const { tracer } = request;
-  const inForce = instance.prepare({ ...sizesFor(parts), clock: 'mono' });
+  // A latency tracer's buffer is never drained: the kernel keeps the longest latency's trace in a buffer of its own.
+  const rate = request.reads === 'latency' ? undefined : probe.module.rate;
+  const inForce = instance.prepare({ ...shareOfMemory(shared, parts.share, rate), clock: 'mono' });
   const symbols = request.functions && functionSymbols(shared.root, request.functions);
   if (request.functions) setNotracePids(instance, shared.own.list());
   const reader = readerFor(request, shared.config.reader, symbols);
@@ -122,18 +123,6 @@ function setUp(instance: Instance, parts: TracerBufferParts, undo: (() => unknow
       for (const problem of started.reapplyFilter()) shared.log.warn({ tracer }, problem);
     },
   };
-}
-
-/**
- * A latency tracer's buffer is never drained and gets the smallest size: the kernel keeps the longest latency's trace
- * in a buffer of its own.
- */
-function sizesFor({ probe, request, share, shared }: TracerBufferParts) {
-  const { config, onlineCpus, features } = shared;
-  const kernel = { cpus: onlineCpus.length, realtime: features.realtime };
-  if (request.reads === 'latency') return leastSizes(kernel);
-  const totalBytes = config.buffer.totalBytes * share;
-  return bufferSizes({ ...config.buffer, totalBytes }, kernel, probe.module.rate);
 }
 
 /** Without addresses, the kernel must write the names of functions itself. */

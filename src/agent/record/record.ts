@@ -53,7 +53,7 @@ export function recordingInstance(config: Pick<AgentConfig, 'instance'>): string
  * or `UsageError` if the config cannot be recorded. Leaves nothing behind in tracefs.
  */
 export async function recordCapture(config: AgentConfig, options: RecordOptions): Promise<Recorded> {
-  const root = findTracefs({ ...(config.tracefsPath ? { path: config.tracefsPath } : {}), mayMount: true });
+  const root = findTracefs({ path: config.tracefsPath, mayMount: true });
   const enabled = enabledProbes(config);
   const base = createInstance(root, recordingInstance(config));
   try {

@@ -51,7 +51,7 @@ export interface SpanCaptureParts {
   store: MetricStore;
   cpuCount: number;
   isSelf(pid: number): boolean;
-  taskFacts?: SpanDeps['taskFacts'];
+  taskFacts?: SpanDeps['taskFacts'] | undefined;
 }
 
 export function openSpanCapture(parts: SpanCaptureParts): SpanCapture {
