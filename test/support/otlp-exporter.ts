@@ -1,5 +1,6 @@
 /** OpenTelemetry's exporters as the agent uses them; requests and answers are plain bytes. */
 import assert from 'node:assert/strict';
+import type { Refusal } from '../../src/export/otlp/connection.ts';
 import { type Attempt, type Exporter, openExporter } from '../../src/export/otlp/exporter.ts';
 import type { Log } from '../../src/model/log.ts';
 import type { OtlpTarget } from '../../src/model/otlp.ts';
@@ -8,42 +9,21 @@ const BYTES = {
   serializeRequest: (request: Uint8Array) => request,
   deserializeResponse: (response: Uint8Array) => response,
 };
-const never = new AbortController().signal;
-
-export interface RawExporter {
-  attempt(
-    body: Uint8Array,
-    timeoutMs: number,
-    closing?: AbortSignal,
-    hurrying?: AbortSignal,
-  ): Promise<Attempt<Uint8Array>>;
-  close(): void;
-}
-
-export function openRawExporter(target: OtlpTarget, log: Log): RawExporter {
+/** The answer's bytes are the message of a partial success. */
+export function openRawExporter(target: OtlpTarget, log: Log): Exporter<Uint8Array> {
   const signal = {
+    items: 'bytes',
     json: BYTES,
     protobuf: BYTES,
     helper: { name: 'metric_data_point' as const, countItems: () => 1 },
     method: '/opentelemetry.proto.collector.metrics.v1.MetricsService/Export',
+    partialSuccess: (response: Uint8Array) => ({ message: Buffer.from(response).toString() }),
   };
-  const exporter: Exporter<Uint8Array, Uint8Array> = openExporter(signal, target, {
-    userAgent: 'test/1',
-    log,
-  });
-  return {
-    attempt: (body, timeoutMs, closing = never, hurrying = never) =>
-      exporter.attempt(body, timeoutMs, closing, hurrying),
-    close: exporter.close,
-  };
+  return openExporter(signal, target, { userAgent: 'test/1', log });
 }
 
 /** Why an attempt was refused. */
-export function refused(attempt: Attempt<unknown>): {
-  reason: string;
-  retryable: boolean;
-  waitMs?: number | undefined;
-} {
+export function refused(attempt: Attempt): Refusal {
   assert.ok(!attempt.accepted, 'it was accepted');
   const { accepted: _, ...why } = attempt;
   return why;

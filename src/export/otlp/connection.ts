@@ -1,16 +1,19 @@
-/** What `exporter.ts` needs from a protocol: exports through OpenTelemetry's delegate, and the reason of a failure. */
-import type { ExportResult } from '@opentelemetry/core';
+/** What `exporter.ts` needs from a protocol, and what a protocol needs to know of a kind of telemetry. */
 import type { IExporterMetricsHelper, ISerializer } from '@opentelemetry/otlp-transformer';
 import type { OtlpTarget } from '../../model/otlp.ts';
 import type { TlsMaterial } from './tls.ts';
 
 /** Describes one kind of telemetry for the exporters of all protocols. */
 export interface Signal<Request, Response> {
+  /** What a request contains, such as "spans". */
+  items: string;
   json: ISerializer<Request, Response>;
   protobuf: ISerializer<Request, Response>;
   helper: IExporterMetricsHelper<Request>;
   /** As in `/opentelemetry.proto.collector.metrics.v1.MetricsService/Export`. */
   method: string;
+  /** What the response reports about rejected items. */
+  partialSuccess(response: Response): { rejected?: unknown; message?: string | null | undefined } | undefined;
 }
 
 export interface Refusal {
@@ -26,21 +29,10 @@ export interface ConnectionOptions {
   userAgent: string;
 }
 
-export interface Delegate<Request> {
-  export(request: Request, done: (result: ExportResult) => void): void;
-  shutdown(): Promise<void>;
-}
-
+/** What a protocol provides. */
 export interface Connection<Request> {
-  /** Makes OpenTelemetry's delegate for one attempt of at most `timeoutMs`. */
-  delegate(timeoutMs: number): Delegate<Request>;
-  /** Closes the connections. The next attempt opens new ones. */
+  /** Makes one request. `done` gets the refusal if the backend does not accept it. */
+  send(request: Request, timeoutMs: number, done: (refusal?: Refusal) => void): void;
+  /** Closes the sockets. The connection is not used again. */
   cut(): void;
-  /**
-   * Begins an attempt. Calls `onFailure` for each failed request until the returned function is called; over HTTP, the
-   * delegate retries by itself.
-   */
-  watch(onFailure: () => void): () => void;
-  /** Why the attempt failed: from the delegate's `error` or, without one, from the observed response. */
-  refusal(error?: Error): Refusal;
 }

@@ -1,9 +1,8 @@
 /**
  * Makes one attempt to export a request, with OpenTelemetry's own exporters (otlp-exporter-base and
  * otlp-grpc-exporter-base 0.301). Adds what they lack: a time limit for the whole attempt (theirs for HTTP only limits a
- * silent socket), the backend's status and `Retry-After`, partial success, and certificates that change.
+ * silent socket), the backend's status and the wait it asks for, partial success, and certificates that change.
  */
-import { ExportResultCode } from '@opentelemetry/core';
 import { reasonOf } from '../../model/errors.ts';
 import type { Log } from '../../model/log.ts';
 import type { OtlpTarget } from '../../model/otlp.ts';
@@ -12,26 +11,23 @@ import { grpcConnection } from './grpc.ts';
 import { httpConnection } from './http.ts';
 import { openTlsFiles } from './tls.ts';
 
-/** The result of one attempt. `response` is undefined if the answer is empty. */
-export type Attempt<Response> =
-  | { accepted: true; response: Response | undefined }
-  | ({ accepted: false } & Refusal);
+/** `rejected` is a number of items. A backend can send a message although it rejects nothing. */
+export interface Accepted {
+  accepted: true;
+  rejected: number;
+  message: string;
+}
 
-export interface Exporter<Request, Response> {
-  /**
-   * Never rejects, and ends within `timeoutMs`. When `closing` aborts, it ends at once. When `hurrying` aborts, it ends
-   * with the first answer, although the exporter would retry within its time.
-   */
-  attempt(
-    request: Request,
-    timeoutMs: number,
-    closing: AbortSignal,
-    hurrying: AbortSignal,
-  ): Promise<Attempt<Response>>;
+export type Attempt = Accepted | ({ accepted: false } & Refusal);
+
+export interface Exporter<Request> {
+  /** One at a time. Never rejects, and ends within `timeoutMs`. */
+  attempt(request: Request, timeoutMs: number): Promise<Attempt>;
+  /** Ends the attempt under way, and the connections. */
   close(): void;
 }
 
-/** The delegate's reading of the answer to the current attempt; there is only one at a time. */
+/** The delegate's reading of the answer to the current attempt. */
 interface Answer<Response> {
   response?: Response | undefined;
   error?: unknown;
@@ -47,7 +43,7 @@ export function openExporter<Request, Response>(
   signal: Signal<Request, Response>,
   target: OtlpTarget,
   { userAgent, log }: { userAgent: string; log: Log },
-): Exporter<Request, Response> {
+): Exporter<Request> {
   const tls = openTlsFiles(target, log);
   const serializer = target.protocol === 'http/json' ? signal.json : signal.protobuf;
   const open =
@@ -67,59 +63,51 @@ export function openExporter<Request, Response>(
     return { connection: open(signal, listening, { target, userAgent, tls: tls.now() }), answer };
   };
   let link = connect();
+  let giveUp = (_reason: string): void => {};
   const cut = (): void => {
     link.connection.cut();
-    // Use a new link, so that a late answer is not mistaken for the answer to the next attempt.
     link = connect();
   };
 
+  /** The result of a request that was answered with success. */
+  const resultOf = ({ response, error }: Answer<Response>, request: Request): Attempt => {
+    if (error !== undefined) {
+      return { accepted: false, reason: `the response is not OTLP: ${reasonOf(error)}`, retryable: false };
+    }
+    const partial = response === undefined ? undefined : signal.partialSuccess(response);
+    const message = partial?.message ?? '';
+    const sent = signal.helper.countItems(request);
+    // An impossible number is clamped.
+    const rejected = Math.min(Math.max(Number(partial?.rejected) || 0, 0), sent);
+    if (rejected === 0 || rejected < sent) return { accepted: true, rejected, message };
+    const reason = `the backend rejected all ${signal.items}${message && `: ${message}`}`;
+    return { accepted: false, reason, retryable: false };
+  };
+
   return {
-    attempt: (request, timeoutMs, closing, hurrying) => {
+    attempt: (request, timeoutMs) => {
       if (tls.changed()) cut();
       const { connection, answer } = link;
       answer.response = undefined;
       answer.error = undefined;
       return new Promise((resolve) => {
-        let hasFailed = false;
-        const give = (attempt: Attempt<Response>): void => {
+        const end = (attempt: Attempt): void => {
           clearTimeout(timer);
-          unwatch();
-          closing.removeEventListener('abort', onClosing);
-          hurrying.removeEventListener('abort', onHurry);
+          // A new connection tries at once, and cannot mistake a late answer for the answer to the next attempt.
+          if (!attempt.accepted && attempt.retryable && link.connection === connection) cut();
           resolve(attempt);
         };
-        const giveUp = (refusal: Refusal): void => {
-          give({ accepted: false, ...refusal });
-          if (link.connection === connection) cut();
-        };
-        const onClosing = (): void => giveUp({ reason: 'the program is shutting down', retryable: true });
-        const onHurry = (): void => {
-          if (hasFailed) giveUp(connection.refusal());
-        };
-        const unwatch = connection.watch(() => {
-          hasFailed = true;
-          if (hurrying.aborted) onHurry();
-        });
-        const timer = setTimeout(() => giveUp({ reason: noAnswer(timeoutMs), retryable: true }), timeoutMs);
-        closing.addEventListener('abort', onClosing);
-        hurrying.addEventListener('abort', onHurry);
-        connection.delegate(timeoutMs).export(request, ({ code, error }) => {
-          if (code !== ExportResultCode.SUCCESS) give({ accepted: false, ...connection.refusal(error) });
-          else if (answer.error === undefined) give({ accepted: true, response: answer.response });
-          else
-            give({
-              accepted: false,
-              reason: `the response is not OTLP: ${reasonOf(answer.error)}`,
-              retryable: false,
-            });
-        });
+        giveUp = (reason) => end({ accepted: false, reason, retryable: true });
+        const seconds = Math.round(timeoutMs / 100) / 10;
+        const timer = setTimeout(() => giveUp(`no response within ${seconds} s`), timeoutMs);
+        connection.send(request, timeoutMs, (refusal) =>
+          end(refusal === undefined ? resultOf(answer, request) : { accepted: false, ...refusal }),
+        );
       });
     },
-    close: () => link.connection.cut(),
+    close: () => {
+      giveUp('no response before the program ended');
+      link.connection.cut();
+    },
   };
-}
-
-/** The reason for an attempt that got no response in time. */
-function noAnswer(timeoutMs: number): string {
-  return `no response within ${Math.round(timeoutMs / 100) / 10} s`;
 }

@@ -7,6 +7,7 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { subscribe } from 'node:diagnostics_channel';
 import type { Socket } from 'node:net';
+import { ExportResultCode } from '@opentelemetry/core';
 import { CompressionAlgorithm } from '@opentelemetry/otlp-exporter-base';
 import {
   createEmptyMetadata,
@@ -16,29 +17,9 @@ import {
 } from '@opentelemetry/otlp-grpc-exporter-base';
 import type { ISerializer } from '@opentelemetry/otlp-transformer';
 import { UsageError } from '../../model/errors.ts';
-import type { Connection, ConnectionOptions, Delegate, Refusal, Signal } from './connection.ts';
+import type { Connection, ConnectionOptions, Refusal, Signal } from './connection.ts';
 import { retryDelayMs } from './status.ts';
 
-/** github.com/grpc/grpc/blob/master/doc/statuscodes.md */
-const CODES = [
-  'OK',
-  'CANCELLED',
-  'UNKNOWN',
-  'INVALID_ARGUMENT',
-  'DEADLINE_EXCEEDED',
-  'NOT_FOUND',
-  'ALREADY_EXISTS',
-  'PERMISSION_DENIED',
-  'RESOURCE_EXHAUSTED',
-  'FAILED_PRECONDITION',
-  'ABORTED',
-  'OUT_OF_RANGE',
-  'UNIMPLEMENTED',
-  'INTERNAL',
-  'UNAVAILABLE',
-  'DATA_LOSS',
-  'UNAUTHENTICATED',
-];
 /** Temporary failures (specs/otlp, OTLP/gRPC throttling). RESOURCE_EXHAUSTED counts only if it says how long to wait. */
 const RETRYABLE = ['CANCELLED', 'DEADLINE_EXCEEDED', 'ABORTED', 'OUT_OF_RANGE', 'UNAVAILABLE', 'DATA_LOSS'];
 
@@ -62,9 +43,6 @@ subscribe('net.client.socket', (message) => {
 /** Number of clients so far. */
 let clients = 0;
 
-/** After these codes, a new client tries at once; grpc-js would wait up to two minutes before it reconnects. */
-const NO_CONNECTION = ['DEADLINE_EXCEEDED', 'UNAVAILABLE'];
-
 export function grpcConnection<Request, Response>(
   { helper, method }: Signal<Request, Response>,
   serializer: ISerializer<Request, Response>,
@@ -73,71 +51,52 @@ export function grpcConnection<Request, Response>(
   const { protocol, hostname, port } = new URL(target.url);
   const isTls = protocol === 'https:';
   const metadata = metadataOf(target.headers);
-  let client: { delegate: Delegate<Request>; sockets: Sockets } | undefined;
-  const cut = (): void => {
-    if (client === undefined) return;
-    const { delegate, sockets } = client;
-    client = undefined;
-    void delegate.shutdown();
-    sockets.isEnded = true;
-    for (const socket of sockets.open) socket.destroy();
-  };
-  const open = (): Delegate<Request> =>
-    createOtlpGrpcExportDelegate(
-      {
-        url: `${hostname}:${port || (isTls ? 443 : 80)}`,
-        metadata: () => metadata,
-        credentials: () =>
-          isTls ? createSslCredentials(tls.ca, tls.key, tls.cert) : createInsecureCredentials(),
-        compression: target.compression === 'gzip' ? CompressionAlgorithm.GZIP : CompressionAlgorithm.NONE,
-        // The caller makes one attempt at a time, but a delegate counts an attempt until after its callback.
-        concurrencyLimit: 10,
-        timeoutMillis: target.timeoutMs,
-        // Clients with the same name share connections, and grpc-js' delay before it reconnects.
-        userAgent: `${userAgent} (${++clients})`,
-      },
-      serializer,
-      'otlp_grpc_exporter',
-      helper,
-      undefined,
-      'Export',
-      method,
-    );
-  return {
-    delegate: () => {
-      client ??= { delegate: open(), sockets: { open: new Set(), isEnded: false } };
-      const { delegate, sockets } = client;
-      return {
-        export: (request, done) =>
-          socketsNow.run(sockets, () =>
-            delegate.export(request, (result) => {
-              if (NO_CONNECTION.includes(codeOf(result.error))) cut();
-              done(result);
-            }),
-          ),
-        shutdown: () => delegate.shutdown(),
-      };
+  const sockets: Sockets = { open: new Set(), isEnded: false };
+  const delegate = createOtlpGrpcExportDelegate(
+    {
+      url: `${hostname}:${port || (isTls ? 443 : 80)}`,
+      metadata: () => metadata,
+      credentials: () =>
+        isTls ? createSslCredentials(tls.ca, tls.key, tls.cert) : createInsecureCredentials(),
+      compression: target.compression === 'gzip' ? CompressionAlgorithm.GZIP : CompressionAlgorithm.NONE,
+      // The caller makes one attempt at a time, but a delegate counts an attempt until after its callback.
+      concurrencyLimit: 10,
+      timeoutMillis: target.timeoutMs,
+      // Clients with the same name share connections, and grpc-js' delay before it reconnects.
+      userAgent: `${userAgent} (${++clients})`,
     },
-    cut,
-    // A gRPC delegate makes one request per attempt and reports its failure itself.
-    watch: () => () => {},
-    refusal: grpcRefusal,
+    serializer,
+    'otlp_grpc_exporter',
+    helper,
+    undefined,
+    'Export',
+    method,
+  );
+  return {
+    send: (request, _timeoutMs, done) =>
+      socketsNow.run(sockets, () =>
+        delegate.export(request, ({ code, error }) =>
+          done(code === ExportResultCode.SUCCESS ? undefined : grpcRefusal(error)),
+        ),
+      ),
+    cut: () => {
+      void delegate.shutdown();
+      sockets.isEnded = true;
+      for (const socket of sockets.open) socket.destroy();
+    },
   };
-}
-
-/** Name of a gRPC status; '' for another error. */
-function codeOf(error: Error | undefined): string {
-  if (error === undefined || !('code' in error)) return '';
-  return CODES[Number(error.code)] ?? String(error.code);
 }
 
 function grpcRefusal(error: Error | undefined): Refusal {
-  const name = codeOf(error);
-  if (error === undefined || name === '') return { reason: error?.message ?? 'no answer', retryable: true };
-  const { details, metadata } = error as Error & {
+  if (error === undefined || !('code' in error))
+    return { reason: error?.message ?? 'no answer', retryable: true };
+  const { code, details, metadata } = error as Error & {
+    code: unknown;
     details?: string;
     metadata?: ReturnType<typeof createEmptyMetadata>;
   };
+  // Such as "14 UNAVAILABLE: details".
+  const name = /^\d+ ([A-Z_]+):/.exec(error.message)?.[1] ?? String(code);
   const [status] = metadata?.get('grpc-status-details-bin') ?? [];
   const waitMs = status instanceof Buffer ? retryDelayMs(status) : undefined;
   return {

@@ -1,14 +1,16 @@
 /**
- * OTLP over HTTP with otlp-exporter-base 0.301. Its delegate does not report the status and `Retry-After` of a temporary
- * failure, so we read both from Node's diagnostics channels.
+ * OTLP over HTTP with otlp-exporter-base 0.301. Its delegate retries by itself and does not report the status and
+ * `Retry-After` of a temporary failure. So we read both from Node's diagnostics channels, and end the delegate at the
+ * first temporary failure.
  */
 import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { type ClientRequest, Agent as HttpAgent, type IncomingMessage } from 'node:http';
 import { Agent as HttpsAgent } from 'node:https';
+import { ExportResultCode } from '@opentelemetry/core';
 import { CompressionAlgorithm, OTLPExporterError } from '@opentelemetry/otlp-exporter-base';
 import { createOtlpHttpExportDelegate } from '@opentelemetry/otlp-exporter-base/node-http';
 import type { ISerializer } from '@opentelemetry/otlp-transformer';
-import type { Connection, ConnectionOptions, Signal } from './connection.ts';
+import type { Connection, ConnectionOptions, Refusal, Signal } from './connection.ts';
 import { statusMessage } from './status.ts';
 
 /** Temporary failures (opentelemetry.io/docs/specs/otlp, retryable response codes). */
@@ -23,11 +25,20 @@ export function httpConnection<Request, Response>(
   const isTls = target.url.startsWith('https:');
   const agent = isTls ? new HttpsAgent({ keepAlive: true, ...tls }) : new HttpAgent({ keepAlive: true });
   const contentType = target.protocol === 'http/json' ? 'application/json' : 'application/x-protobuf';
-  let response: IncomingMessage | undefined;
-  let failure: Error | undefined;
+  const ownUserAgent = Object.entries(target.headers).find(([name]) => name.toLowerCase() === 'user-agent');
+  let unwatch = (): void => {};
   return {
-    // The delegate retries within its time. With one delegate per attempt, that ends with the attempt.
-    delegate: (timeoutMillis) =>
+    send: (request, timeoutMillis, done) => {
+      let response: IncomingMessage | undefined;
+      const end = (refusal?: Refusal): void => {
+        unwatch();
+        done(refusal);
+      };
+      unwatch = watch(agent, (seen) => {
+        if (seen instanceof Error) return end({ reason: whatWentWrong(seen), retryable: true });
+        response = seen;
+        if (RETRYABLE.includes(seen.statusCode ?? 0)) end(refusalOf(seen));
+      });
       createOtlpHttpExportDelegate(
         {
           url: target.url,
@@ -37,65 +48,62 @@ export function httpConnection<Request, Response>(
           timeoutMillis,
           agentFactory: () => agent,
           // Their name is appended, whatever ours is.
-          userAgent: userAgentOf(target.headers) ?? userAgent,
+          userAgent: ownUserAgent?.[1] ?? userAgent,
         },
         serializer,
         'otlp_http_exporter',
         helper,
         undefined,
-      ),
+      ).export(request, ({ code, error }) => {
+        if (code === ExportResultCode.SUCCESS) end();
+        else if (response === undefined || (response.statusCode ?? 0) < 300)
+          end({ reason: whatWentWrong(error), retryable: true });
+        else end(refusalOf(response, error));
+      });
+    },
     cut: () => {
+      unwatch();
       agent.destroy();
       // The delegate of an abandoned attempt would still retry.
       agent.createConnection = () => {
         throw new Error('this attempt was abandoned');
       };
     },
-    watch: (onFailure) => {
-      response = undefined;
-      failure = undefined;
-      const isOurs = (request: ClientRequest): boolean => 'agent' in request && request.agent === agent;
-      const onResponse = (message: unknown): void => {
-        const seen = message as { request: ClientRequest; response: IncomingMessage };
-        if (!isOurs(seen.request)) return;
-        response = seen.response;
-        failure = undefined;
-        if ((response.statusCode ?? 0) > 299) onFailure();
-      };
-      const onError = (message: unknown): void => {
-        const seen = message as { request: ClientRequest; error: Error };
-        if (!isOurs(seen.request)) return;
-        response = undefined;
-        failure = seen.error;
-        onFailure();
-      };
-      subscribe('http.client.response.finish', onResponse);
-      subscribe('http.client.request.error', onError);
-      return () => {
-        unsubscribe('http.client.response.finish', onResponse);
-        unsubscribe('http.client.request.error', onError);
-      };
-    },
-    refusal: (error) => {
-      const status = response?.statusCode ?? 0;
-      // No response, or an incomplete one.
-      if (response === undefined || status <= 299)
-        return { reason: whatWentWrong(error ?? failure), retryable: true };
-      const retryable = RETRYABLE.includes(status);
-      const data = error instanceof OTLPExporterError ? (error.data ?? '') : '';
-      const words = oneLine(wordsOf(response.headers['content-type'] ?? '', data));
-      const line = `HTTP ${status} ${response.statusMessage ?? ''}`.trim();
-      return {
-        reason: words === '' ? line : `${line}: ${words}`,
-        retryable,
-        waitMs: retryable ? retryAfterMs(response.headers['retry-after'], Date.now()) : undefined,
-      };
-    },
   };
 }
 
-function userAgentOf(headers: Readonly<Record<string, string>>): string | undefined {
-  return Object.entries(headers).find(([name]) => name.toLowerCase() === 'user-agent')?.[1];
+/** Reports the response or the failure of each request of an agent, until the returned function is called. */
+function watch(agent: HttpAgent, seen: (what: IncomingMessage | Error) => void): () => void {
+  const listener = (message: unknown): void => {
+    const { request, response, error } = message as {
+      request: ClientRequest & { agent?: HttpAgent };
+      response?: IncomingMessage;
+      error?: Error;
+    };
+    const what = response ?? error;
+    if (request.agent === agent && what !== undefined) seen(what);
+  };
+  const channels = ['http.client.response.finish', 'http.client.request.error'];
+  for (const channel of channels) subscribe(channel, listener);
+  return () => {
+    for (const channel of channels) unsubscribe(channel, listener);
+  };
+}
+
+/** `error` has the body, but not for temporary failures. */
+function refusalOf(
+  { statusCode = 0, statusMessage: phrase = '', headers }: IncomingMessage,
+  error?: Error,
+): Refusal {
+  const retryable = RETRYABLE.includes(statusCode);
+  const data = error instanceof OTLPExporterError ? (error.data ?? '') : '';
+  const words = oneLine(wordsOf(headers['content-type'] ?? '', data));
+  const line = `HTTP ${statusCode} ${phrase}`.trim();
+  return {
+    reason: words === '' ? line : `${line}: ${words}`,
+    retryable,
+    waitMs: retryable ? retryAfterMs(headers['retry-after'], Date.now()) : undefined,
+  };
 }
 
 /** If a host name has several addresses, the error itself has no message. */

@@ -42,6 +42,8 @@ interface Layout {
   counts: Float64Array;
 }
 
+type HistogramView<View> = (layout: Layout, data: HistogramSnapshot, series: number) => View;
+
 const NO_BUCKETS = { offset: 0, bucketCounts: [] };
 
 export function createPointMaker({ histograms, constantLabels, start }: PointOptions): PointMaker {
@@ -58,42 +60,42 @@ export function createPointMaker({ histograms, constantLabels, start }: PointOpt
     return layout;
   };
 
-  const merged = (families: readonly FamilySnapshot[], now: HrTime): MetricData | undefined => {
+  const merged = (families: readonly FamilySnapshot[], now: HrTime): MetricData => {
     const { name, help, kind, bounds } = families[0].spec;
     const descriptor = describe(name, help, typeOf(kind));
-    const temporality = AggregationTemporality.CUMULATIVE;
+    const aggregationTemporality = AggregationTemporality.CUMULATIVE;
     const seen = families.length > 1 ? new Set<string>() : undefined;
     if (kind !== 'histogram') {
       const dataPoints = families.flatMap((f, i) => numberPoints(f, states, i, now, seen));
-      return dataPoints.length === 0 ? undefined : numbers(descriptor, kind === 'counter', dataPoints);
+      return numbers(descriptor, kind === 'counter', dataPoints);
     }
     const layout = layoutOf(bounds);
-    if (histograms === 'exponential') {
-      const view = (data: HistogramSnapshot, s: number) => exponentialView(layout, data, s);
-      const dataPoints = families.flatMap((f, i) => histogramPoints(f, states, i, now, seen, view));
-      if (dataPoints.length === 0) return undefined;
-      const dataPointType = DataPointType.EXPONENTIAL_HISTOGRAM;
-      return { descriptor, aggregationTemporality: temporality, dataPointType, dataPoints };
-    }
-    const view = (data: HistogramSnapshot, s: number) => explicitView(layout, data, s);
-    const dataPoints = families.flatMap((f, i) => histogramPoints(f, states, i, now, seen, view));
-    if (dataPoints.length === 0) return undefined;
-    const dataPointType = DataPointType.HISTOGRAM;
-    return { descriptor, aggregationTemporality: temporality, dataPointType, dataPoints };
+    const points = <View>(view: HistogramView<View>) =>
+      families.flatMap((f, i) =>
+        histogramPoints(f, states, i, now, seen, (data, s) => view(layout, data, s)),
+      );
+    return histograms === 'exponential'
+      ? {
+          descriptor,
+          aggregationTemporality,
+          dataPointType: DataPointType.EXPONENTIAL_HISTOGRAM,
+          dataPoints: points(exponentialView),
+        }
+      : {
+          descriptor,
+          aggregationTemporality,
+          dataPointType: DataPointType.HISTOGRAM,
+          dataPoints: points(explicitView),
+        };
   };
 
   return {
     make: (snapshots, foreign, now) => {
       const metrics: MetricData[] = [];
-      for (const families of byName(snapshots)) {
-        const metric = merged(families, now);
-        if (metric !== undefined) metrics.push(metric);
-      }
-      for (const family of foreign) {
-        if (family.samples.length > 0) metrics.push(foreignMetric(family, constantLabels, start, now));
-      }
+      for (const families of byName(snapshots)) metrics.push(merged(families, now));
+      for (const family of foreign) metrics.push(foreignMetric(family, constantLabels, start, now));
       states.pushed(now);
-      return metrics;
+      return metrics.filter(({ dataPoints }) => dataPoints.length > 0);
     },
   };
 }
@@ -160,9 +162,10 @@ function explicitView({ bounds, grid, counts }: Layout, data: HistogramSnapshot,
   classicCounts(grid, data, s, counts);
   const between: number[] = [];
   let below = 0;
-  for (const cumulative of counts) {
-    between.push(cumulative - below);
-    below = cumulative;
+  // Indexes: iterating over a typed array allocates per element.
+  for (let i = 0; i < counts.length; i++) {
+    between.push(counts[i] - below);
+    below = counts[i];
   }
   between.push(data.counts[s] - below);
   return {

@@ -24,16 +24,19 @@ import type { MetricSnapshot } from '../../model/metric.ts';
 import type { OtlpMetricsConfig } from '../../model/otlp.ts';
 import type { SampleFamily } from '../sample-family.ts';
 import { openExporter } from './exporter.ts';
-import { createOutcomes, type PushCounts, rejectedOf } from './outcomes.ts';
+import { createOutcomes, type PushCounts } from './outcomes.ts';
 import { createPointMaker } from './points.ts';
 import { createSender, type Fate } from './send.ts';
 import type { HrTime } from './series.ts';
 
 const METRICS = {
+  items: 'points',
   json: JsonMetricsSerializer,
   protobuf: ProtobufMetricsSerializer,
   helper: MetricsExporterMetricsHelper,
   method: '/opentelemetry.proto.collector.metrics.v1.MetricsService/Export',
+  partialSuccess: ({ partialSuccess: partial }: IExportMetricsServiceResponse) =>
+    partial && { rejected: partial.rejectedDataPoints, message: partial.errorMessage },
 };
 /** gRPC backends accept 4 MiB by default. A histogram with 200 bounds, the maximum, takes 3.4 KiB. */
 const POINTS_PER_REQUEST = 1000;
@@ -80,7 +83,7 @@ export function openMetricPush({ config, scope, userAgent, counts, log }: PushOp
     try {
       return (await collectFrom?.()) ?? [];
     } catch (error) {
-      outcomes.failed(`no metrics: ${reasonOf(error)}`);
+      outcomes.take({ accepted: false, reason: `no metrics: ${reasonOf(error)}` });
       return [];
     } finally {
       deadlineMs = performance.now() + config.exportTimeoutMs;
@@ -96,35 +99,18 @@ export function openMetricPush({ config, scope, userAgent, counts, log }: PushOp
     },
   };
 
-  const fateOf = async (metrics: ResourceMetrics): Promise<Fate<IExportMetricsServiceResponse>> => {
+  const fateOf = async (metrics: ResourceMetrics): Promise<Fate> => {
     const leftMs = deadlineMs - performance.now();
-    const fate =
-      leftMs > 0
-        ? await sender.send(metrics, leftMs)
-        : {
-            accepted: false as const,
-            reason: `the push has used up its ${config.exportTimeoutMs / 1000} s`,
-          };
-    if (!fate.accepted) {
-      outcomes.failed(fate.reason);
-      return fate;
-    }
-    outcomes.exported();
-    const sent = MetricsExporterMetricsHelper.countItems(metrics);
-    const points = rejectedOf(fate.response?.partialSuccess?.rejectedDataPoints, sent);
-    const reason = fate.response?.partialSuccess?.errorMessage ?? '';
-    if (points > 0 || reason !== '') outcomes.rejected(points, reason);
-    return fate;
+    if (leftMs > 0) return sender.send(metrics, leftMs);
+    return { accepted: false, reason: `the push has used up its ${config.exportTimeoutMs / 1000} s` };
   };
   const pushExporter: PushMetricExporter = {
     export: (metrics, done) => {
-      void fateOf(metrics).then((fate) =>
-        done(
-          fate.accepted
-            ? { code: ExportResultCode.SUCCESS }
-            : { code: ExportResultCode.FAILED, error: new Error(fate.reason) },
-        ),
-      );
+      void fateOf(metrics).then((fate) => {
+        outcomes.take(fate);
+        if (fate.accepted) done({ code: ExportResultCode.SUCCESS });
+        else done({ code: ExportResultCode.FAILED, error: new Error(fate.reason) });
+      });
     },
     selectAggregationTemporality: () => AggregationTemporality.CUMULATIVE,
     forceFlush: async () => {},

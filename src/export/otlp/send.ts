@@ -4,16 +4,14 @@
  * caller has one request under way, and it stays in memory while it has time.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Exporter } from './exporter.ts';
+import type { Accepted, Exporter } from './exporter.ts';
 
 /** Final outcome of a request. */
-export type Fate<Response> =
-  | { accepted: true; response: Response | undefined }
-  | { accepted: false; reason: string };
+export type Fate = Accepted | { accepted: false; reason: string };
 
-export interface Sender<Request, Response> {
+export interface Sender<Request> {
   /** Never rejects, and ends within `withinMs`. */
-  send(request: Request, withinMs: number): Promise<Fate<Response>>;
+  send(request: Request, withinMs: number): Promise<Fate>;
   /** Milliseconds for which the backend still asks us to send nothing; 0 if it accepts requests. */
   quietMs(): number;
   /** Stop waiting between attempts: the current attempt of a request is its last one. */
@@ -29,8 +27,8 @@ const JITTER = 0.2;
 /** Longest wait that we grant a backend, so that its mistake can't silence a node for a day. */
 const LONGEST_WAIT_MS = 300_000;
 
-export interface SenderOptions<Request, Response> {
-  exporter: Exporter<Request, Response>;
+export interface SenderOptions<Request> {
+  exporter: Exporter<Request>;
   /** For one attempt. */
   timeoutMs: number;
   random?: () => number;
@@ -43,11 +41,8 @@ const CLOCK = {
   wait: (ms: number, signal: AbortSignal) => sleep(ms, true, { signal }).catch(() => false),
 };
 
-export function createSender<Request, Response>(
-  options: SenderOptions<Request, Response>,
-): Sender<Request, Response> {
+export function createSender<Request>(options: SenderOptions<Request>): Sender<Request> {
   const { exporter, timeoutMs, random = Math.random, clock = CLOCK } = options;
-  const closing = new AbortController();
   const hurrying = new AbortController();
   /** The backend asked us to send nothing until then. */
   let quietUntilMs = Number.NEGATIVE_INFINITY;
@@ -69,10 +64,8 @@ export function createSender<Request, Response>(
       for (;;) {
         const leftMs = Math.max(1, deadlineMs - clock.now());
         const timeMs = Math.min(timeoutMs, leftMs);
-        const attempt = await exporter.attempt(request, timeMs, closing.signal, hurrying.signal);
+        const attempt = await exporter.attempt(request, timeMs);
         if (attempt.accepted) return attempt;
-        if (closing.signal.aborted)
-          return { accepted: false, reason: 'no response before the program ended' };
         const { reason, retryable, waitMs } = attempt;
         if (!retryable) return { accepted: false, reason };
         const ownPauseMs = backoffMs * (1 + JITTER * (2 * random() - 1));
@@ -86,7 +79,6 @@ export function createSender<Request, Response>(
     hurry: () => hurrying.abort(),
     close: () => {
       hurrying.abort();
-      closing.abort();
       exporter.close();
     },
   };

@@ -4,6 +4,7 @@
  * single spans if its queue is full, which would cut traces.
  */
 import {
+  type IExportTraceServiceResponse,
   JsonTraceSerializer,
   ProtobufTraceSerializer,
   TraceExporterMetricsHelper,
@@ -15,15 +16,18 @@ import type { Log } from '../../model/log.ts';
 import type { OtlpTracesConfig } from '../../model/otlp.ts';
 import type { TraceRecord } from '../../model/span.ts';
 import { openExporter } from './exporter.ts';
-import { createOutcomes, type PushCounts, rejectedOf } from './outcomes.ts';
-import { createSender } from './send.ts';
+import { createOutcomes, type PushCounts } from './outcomes.ts';
+import { createSender, type Fate } from './send.ts';
 import { createSpanMaker } from './spans.ts';
 
 const TRACES = {
+  items: 'spans',
   json: JsonTraceSerializer,
   protobuf: ProtobufTraceSerializer,
   helper: TraceExporterMetricsHelper,
   method: '/opentelemetry.proto.collector.trace.v1.TraceService/Export',
+  partialSuccess: ({ partialSuccess: partial }: IExportTraceServiceResponse) =>
+    partial && { rejected: partial.rejectedSpans, message: partial.errorMessage },
 };
 
 type SpanProcessor = NonNullable<NodeSDKConfiguration['spanProcessors']>[number];
@@ -82,7 +86,7 @@ export function openTracePush(options: TracePushOptions): TracePush {
     return batch;
   };
 
-  const fateOf = async (batch: readonly TraceRecord[]): ReturnType<typeof sender.send> => {
+  const fateOf = async (batch: readonly TraceRecord[]): Promise<Fate> => {
     const leftMs = Math.min(exportTimeoutMs, deadlineMs - performance.now());
     if (leftMs <= 0) return { accepted: false, reason: 'shutdown timed out' };
     try {
@@ -95,25 +99,11 @@ export function openTracePush(options: TracePushOptions): TracePush {
 
   const sendOne = async (): Promise<void> => {
     const batch = takeBatch();
-    const size = spansOf(batch);
     const fate = await fateOf(batch);
-    spans -= size;
-    if (!fate.accepted) {
-      ended(batch, 'failed');
-      outcomes.failed(fate.reason);
-      return;
-    }
-    const partial = fate.response?.partialSuccess;
-    const rejected = rejectedOf(partial?.rejectedSpans, size);
-    const reason = partial?.errorMessage ?? '';
+    spans -= spansOf(batch);
     // The backend does not say which spans it rejected, so no trace of the batch certainly arrived.
-    ended(batch, rejected > 0 ? 'failed' : 'exported');
-    if (rejected >= size) {
-      outcomes.failed(`the backend rejected all spans${reason && `: ${reason}`}`);
-      return;
-    }
-    outcomes.exported();
-    if (rejected > 0 || reason !== '') outcomes.rejected(rejected, reason);
+    ended(batch, fate.accepted && fate.rejected === 0 ? 'exported' : 'failed');
+    outcomes.take(fate);
   };
 
   const sendAll = async (isWorthIt: () => boolean): Promise<void> => {

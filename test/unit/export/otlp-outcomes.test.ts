@@ -22,19 +22,27 @@ function outcomesOf() {
     { debug: log('debug'), info: log('info'), warn: log('warn'), error: log('error') },
     () => clock.nowMs,
   );
-  return { outcomes, lines, counted, clock };
+  return {
+    exported: () => outcomes.take({ accepted: true, rejected: 0, message: '' }),
+    failed: (reason: string) => outcomes.take({ accepted: false, reason }),
+    rejected: (rejected: number, message: string) => outcomes.take({ accepted: true, rejected, message }),
+    ended: outcomes.ended,
+    lines,
+    counted,
+    clock,
+  };
 }
 
 test('success is counted and not logged', () => {
-  const { outcomes, lines, counted } = outcomesOf();
-  outcomes.exported();
-  outcomes.ended();
+  const { exported, ended, lines, counted } = outcomesOf();
+  exported();
+  ended();
   assert.deepEqual([lines, counted], [[], { exported: 1, failed: 0, rejected: 0 }]);
 });
 
 test('a backend that is gone for an hour logs one line a minute, with the number of failed pushes', () => {
-  const { outcomes, lines, counted, clock } = outcomesOf();
-  for (; clock.nowMs < 3_600_000; clock.nowMs += 10_000) outcomes.failed('connect ECONNREFUSED');
+  const { exported, failed, ended, lines, counted, clock } = outcomesOf();
+  for (; clock.nowMs < 3_600_000; clock.nowMs += 10_000) failed('connect ECONNREFUSED');
   assert.equal(counted.failed, 360);
   assert.equal(lines.length, 60);
   assert.equal(
@@ -43,26 +51,26 @@ test('a backend that is gone for an hour logs one line a minute, with the number
   );
   const told = lines.map((line) => Number(/"failed":(\d+)/.exec(line)?.[1]));
   assert.deepEqual([...new Set(told.slice(1))], [6]);
-  outcomes.exported();
+  exported();
   assert.equal(lines.at(-1), 'info OTLP: pushing works again {"signal":"metrics","failed":360}');
-  outcomes.ended();
+  ended();
   assert.equal(lines.length, 61);
 });
 
 test('a backend that flickers does not fill the log either, and the logged counts miss no failure', () => {
-  const { outcomes, lines, counted, clock } = outcomesOf();
+  const { exported, failed, lines, counted, clock } = outcomesOf();
   for (; clock.nowMs < 600_000; clock.nowMs += 500) {
-    if ((clock.nowMs / 500) % 2 === 0) outcomes.failed('HTTP 503');
-    else outcomes.exported();
+    if ((clock.nowMs / 500) % 2 === 0) failed('HTTP 503');
+    else exported();
   }
   assert.ok(lines.length <= 20, String(lines.length));
   assert.deepEqual(counted, { exported: 600, failed: 600, rejected: 0 });
 });
 
 test('rejected points are counted, and logged once a minute', () => {
-  const { outcomes, lines, counted, clock } = outcomesOf();
-  for (; clock.nowMs <= 60_000; clock.nowMs += 10_000) outcomes.rejected(3, 'out of order');
-  outcomes.rejected(0, 'deprecated');
+  const { rejected, lines, counted, clock } = outcomesOf();
+  for (; clock.nowMs <= 60_000; clock.nowMs += 10_000) rejected(3, 'out of order');
+  rejected(0, 'deprecated');
   assert.equal(counted.rejected, 21);
   assert.deepEqual(
     lines.map((line) => Number(/"points":(\d+)/.exec(line)?.[1])),
@@ -71,10 +79,10 @@ test('rejected points are counted, and logged once a minute', () => {
 });
 
 test('values that did not arrive at the end are logged, however recent the last line is', () => {
-  const { outcomes, lines } = outcomesOf();
-  outcomes.failed('a');
-  outcomes.failed('b');
-  outcomes.ended();
+  const { failed, ended, lines } = outcomesOf();
+  failed('a');
+  failed('b');
+  ended();
   assert.equal(
     lines.at(-1),
     'warn OTLP: the last push failed, its data is lost {"signal":"metrics","reason":"b"}',

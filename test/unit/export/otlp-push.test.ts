@@ -320,27 +320,27 @@ test('points that a backend rejected are counted, in either encoding', async () 
   }
 });
 
-test('a backend that reports fewer than zero rejected points, or more than it received', async () => {
-  for (const [rejected, counts] of [
-    [-5, 0],
-    [1e12, 1],
-  ]) {
+test('a backend that reports fewer than zero rejected points, or as many as it received or more', async () => {
+  for (const [rejected, exported] of [
+    [-5, 1],
+    [4, 0],
+    [1e12, 0],
+  ] as const) {
     const receiver = await receiverOf();
     const body = JSON.stringify({
       partialSuccess: { rejectedDataPoints: String(rejected), errorMessage: 'odd' },
     });
     receiver.answer = { status: 200, body };
-    const { push, counted, count } = pushTo(receiver.url, {
+    const { push, counted, lines } = pushTo(receiver.url, {
       protocol: 'http/json',
       intervalMs: 3_600_000,
       exportTimeoutMs: 5000,
     });
-    count(1);
     await push.stop(5000);
-    const sent = receiver.received.flatMap((request) =>
-      request.pushed().metrics.flatMap(({ points }) => points),
-    ).length;
-    assert.equal(counted().rejected, counts * sent);
+    const sent = receiver.received[0].pushed().metrics.flatMap(({ points }) => points).length;
+    assert.equal(sent, 4);
+    assert.deepEqual(counted(), { exported, failed: 1 - exported, rejected: 0 });
+    if (exported === 0) assert.match(lines[1], /a push failed .*rejected all points: odd/);
   }
 });
 

@@ -2,13 +2,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import type { Attempt as Attempted } from '../../../src/export/otlp/exporter.ts';
+import type { Attempt } from '../../../src/export/otlp/exporter.ts';
 import { createSender, type Sender } from '../../../src/export/otlp/send.ts';
 
-type Attempt = Attempted<Uint8Array>;
-
 const BODY = new Uint8Array([1]);
-const TAKEN: Attempt = { accepted: true, response: new Uint8Array([7]) };
+const TAKEN: Attempt = { accepted: true, rejected: 0, message: '' };
 const refusal = (reason: string, retryable: boolean, waitMs?: number): Attempt => ({
   accepted: false,
   reason,
@@ -17,7 +15,7 @@ const refusal = (reason: string, retryable: boolean, waitMs?: number): Attempt =
 });
 
 interface Tried {
-  sender: Sender<Uint8Array, Uint8Array>;
+  sender: Sender<Uint8Array>;
   /** When attempts were made, and how long they were allowed to take. */
   attempts: { atMs: number; timeoutMs: number }[];
   clock: { nowMs: number };
@@ -27,7 +25,7 @@ interface Tried {
 function senderOf(answers: readonly Attempt[], { timeoutMs = 10_000, tookMs = 0, random = 0.5 } = {}): Tried {
   const clock = { nowMs: 5000 };
   const attempts: Tried['attempts'] = [];
-  const sender = createSender<Uint8Array, Uint8Array>({
+  const sender = createSender<Uint8Array>({
     timeoutMs,
     random: () => random,
     clock: {
