@@ -31,7 +31,7 @@ export interface HwlatOptions extends CpuOptions {
 
 export const hwlat: ProbeModule<HwlatOptions> = {
   name: 'hwlat',
-  help: 'For how long does the hardware (system management interrupts) take a CPU away?',
+  help: 'For how long the hardware (system management interrupts) takes a CPU away.',
   byDefault: false,
   rate: 'low',
   inRecordings: { cpus: 0 },

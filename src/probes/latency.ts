@@ -14,12 +14,12 @@ import type { CommonOptions, Probe, ProbeContext, ProbeModule } from './probe.ts
 type LatencyTracer = (typeof LATENCY_TRACERS)[number];
 
 const HELP: Readonly<Record<LatencyTracer, string>> = {
-  wakeup: 'How long does the task of highest priority wait to run once it is woken, at worst?',
-  wakeup_rt: 'How long does the real-time task of highest priority wait to run once it is woken, at worst?',
-  wakeup_dl: 'How long does a deadline task wait to run once it is woken, at worst?',
-  irqsoff: 'How long are interrupts off, at worst?',
-  preemptoff: 'How long is preemption off, at worst?',
-  preemptirqsoff: 'How long are interrupts or preemption off, at worst?',
+  wakeup: 'How long the task of the highest priority waits to run after its wake-up, at worst.',
+  wakeup_rt: 'How long the real-time task of the highest priority waits to run after its wake-up, at worst.',
+  wakeup_dl: 'How long a deadline task waits to run after its wake-up, at worst.',
+  irqsoff: 'How long interrupts are off, at worst.',
+  preemptoff: 'How long preemption is off, at worst.',
+  preemptirqsoff: 'How long interrupts or preemption are off, at worst.',
 };
 
 const MAX = {

@@ -53,7 +53,7 @@ export interface OsnoiseOptions extends CpuOptions {
 
 export const osnoise: ProbeModule<OsnoiseOptions> = {
   name: 'osnoise',
-  help: 'How much of a CPU do the kernel, interrupts and other tasks take, and which of them?',
+  help: 'How much time the kernel, interrupts and other tasks take from a CPU, by source.',
   byDefault: false,
   rate: 'high',
   inRecordings: { cpus: 0 },

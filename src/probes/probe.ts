@@ -133,7 +133,7 @@ export interface Conflict {
 /** One kernel question. */
 export interface ProbeModule<Options extends CommonOptions = CommonOptions> {
   name: string;
-  /** One sentence: the question it answers. */
+  /** One sentence: what it measures. README.md shows it. */
   help: string;
   /** On without a config. */
   byDefault: boolean;

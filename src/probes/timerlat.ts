@@ -42,7 +42,7 @@ export interface TimerlatOptions extends CpuOptions {
 
 export const timerlat: ProbeModule<TimerlatOptions> = {
   name: 'timerlat',
-  help: 'How late do a timer interrupt and the real-time thread it wakes come?',
+  help: 'How late a timer interrupt and the real-time thread that it wakes come.',
   byDefault: false,
   rate: 'low',
   inRecordings: { cpus: 0 },

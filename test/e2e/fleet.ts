@@ -10,6 +10,7 @@ import { connect } from 'node:net';
 import { basename, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { probeCatalogue } from '../../src/probes/catalogue.ts';
 import { type Agent, type Bench, needTool } from '../support/agent.ts';
 import { type Prometheus, startPrometheus } from '../support/prometheus.ts';
 import { goProgram, PROMETHEUS } from './go-program.ts';
@@ -28,6 +29,8 @@ const RECORDED: Readonly<Record<string, string>> = {
   wakeup_rt: 'text/6.12-rt.wakeup_rt.txt',
 };
 export const RECORDED_PROBES = Object.keys(RECORDED);
+/** Probes that every kernel can run, so that a new one has data for its panel. */
+const OF_EVENTS = probeCatalogue.filter(({ tracer }) => tracer === undefined);
 /**
  * The first scrapes of a recording show counters at 0. Everything in it happened before them, and rates need an earlier
  * value.
@@ -49,7 +52,7 @@ export async function startFleet(bench: Bench, { withTopLevel = true } = {}): Pr
   const device = makeDisk(bench);
   const live = await bench.start({
     probes: {
-      syscalls: {},
+      ...Object.fromEntries(OF_EVENTS.map(({ name }) => [name, {}])),
       events: { count: ['sched:sched_process_exec'] },
       blk: withTopLevel ? { devices: [basename(device)] } : { enabled: false },
     },

@@ -2,19 +2,23 @@
  * Computes what each probe adds to a scrape of a node with a given number of CPUs: every probe is fed once with all
  * that such a node has. Probes and store are the real ones; records are made by hand from the kernels' format texts.
  */
+import assert from 'node:assert/strict';
 import { NOTHING_LOST } from '../../src/agent/plan/loss-ledger.ts';
 import { makeSelfMetrics } from '../../src/agent/plan/self-metrics.ts';
 import { BLOCK_EVENT, BLOCK_FORMAT_TEXT } from '../../src/decode/text/blk-format.ts';
 import { createRenderer } from '../../src/export/exposition/text.ts';
 import { MetricStore } from '../../src/metrics/store.ts';
+import { LATENCY_TRACERS } from '../../src/model/tracer.ts';
 import { blk } from '../../src/probes/blk.ts';
 import { block } from '../../src/probes/block.ts';
+import { probeCatalogue } from '../../src/probes/catalogue.ts';
 import { events } from '../../src/probes/events.ts';
 import { functionCalls } from '../../src/probes/function.ts';
 import { functionGraph } from '../../src/probes/function-graph.ts';
 import { hwlat } from '../../src/probes/hwlat.ts';
 import { irq } from '../../src/probes/irq.ts';
 import { osnoise } from '../../src/probes/osnoise.ts';
+import type { ProbeModule } from '../../src/probes/probe.ts';
 import { sched } from '../../src/probes/sched.ts';
 import { softirq } from '../../src/probes/softirq.ts';
 import { syscalls } from '../../src/probes/syscalls.ts';
@@ -136,7 +140,44 @@ const FEEDS: Readonly<Record<string, (cpus: readonly number[], machine: Machine)
   },
 };
 
-export const PROBES = Object.keys(FEEDS);
+/** Latency tracers have two samples each, on any node. */
+const isSized = ({ name }: ProbeModule) => !(LATENCY_TRACERS as readonly string[]).includes(name);
+
+/** Rows of the table: probes in the order of the catalogue, and feeds that are a variant of the probe before. */
+export const SIZED_PROBES = probeCatalogue
+  .filter(isSized)
+  .flatMap(({ name }) => [name, ...Object.keys(FEEDS).filter((feed) => feed.startsWith(`${name}, `))]);
+
+/** How many values a label has on such a node; for probes without a feed, whose labels are taken to combine freely. */
+const LABEL_VALUES: Readonly<Record<string, number>> = {
+  device: DISKS,
+  errno: 1,
+  function: FUNCTIONS,
+  handler: HANDLERS,
+  syscall: SYSCALLS,
+  vector: VECTORS,
+};
+
+function samplesByLabels(probe: string, cpuCount: number): number {
+  const module = probeCatalogue.find(({ name }) => name === probe);
+  assert.ok(module !== undefined, probe);
+  const valuesOf = (label: string): number => {
+    const count = label === 'cpu' ? cpuCount : LABEL_VALUES[label];
+    const advice = `add the number of values that the label "${label}" of ${probe} has on a large node to LABEL_VALUES in test/support/node-size.ts; then npm run docs`;
+    assert.ok(count !== undefined, advice);
+    return count;
+  };
+  const families = run(module, {}, { cpuCount }).store.snapshot().families;
+  return families
+    .map(({ spec }) => spec)
+    .filter(({ name }) => !name.startsWith('ftrace_exporter_'))
+    .map(
+      ({ labels, kind, bounds }) =>
+        labels.map(valuesOf).reduce((product, count) => product * count, 1) *
+        (kind === 'histogram' ? bounds.length + 3 : 1),
+    )
+    .reduce((sum, count) => sum + count, 0);
+}
 
 /** Feeds the probes of one store like those of a node with this many CPUs. */
 export function feedNode(store: MetricStore, probes: readonly string[], cpuCount: number): void {
@@ -146,7 +187,9 @@ export function feedNode(store: MetricStore, probes: readonly string[], cpuCount
 /** Samples that a probe adds to a scrape. */
 export function samplesOf(probe: string, cpuCount: number): number {
   const cpus = upTo(cpuCount);
-  return FEEDS[probe](cpus, { store: new MetricStore(), cpuCount, onlineCpus: cpus }).samples();
+  const feed = FEEDS[probe];
+  if (feed === undefined) return samplesByLabels(probe, cpuCount);
+  return feed(cpus, { store: new MetricStore(), cpuCount, onlineCpus: cpus }).samples();
 }
 
 /** Samples of the agent itself with the default probes, without those of its process. */

@@ -1,14 +1,15 @@
 /** Compares the tables of docs/metrics.md with the program's own list. */
-import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
+import { assertNoAdvice } from '../../support/advice.ts';
 
 const root = new URL('../../../', import.meta.url).pathname;
+const FILE = 'docs/metrics.md';
 
 test('docs/metrics.md names every metric with its labels, and no other', () => {
   const documented = new Map<string, string>();
-  for (const line of readFileSync(`${root}docs/metrics.md`, 'utf8').split('\n')) {
+  for (const line of readFileSync(`${root}${FILE}`, 'utf8').split('\n')) {
     const row = /^\|(?: `\w+` \|)? `(ftrace_\w+)` \| ([^|]*)\|/.exec(line);
     if (row !== null) documented.set(row[1], row[2].replaceAll('*', '').trim());
   }
@@ -20,5 +21,15 @@ test('docs/metrics.md names every metric with its labels, and no other', () => {
     const [, name, labels] = /^(\S+)\s+\{([^}]*)\}/.exec(line) ?? [];
     listed.set(name, labels);
   }
-  assert.deepEqual([...documented].sort(), [...listed].sort());
+  assertNoAdvice([
+    ...[...listed]
+      .filter(([name]) => !documented.has(name))
+      .map(([name, labels]) => `${FILE}: add a row for \`${name}\`, labels ${labels || '(none)'}`),
+    ...[...listed]
+      .filter(([name, labels]) => documented.has(name) && documented.get(name) !== labels)
+      .map(([name, labels]) => `${FILE}: the row of \`${name}\` must have the labels ${labels || '(none)'}`),
+    ...[...documented.keys()]
+      .filter((name) => !listed.has(name))
+      .map((name) => `${FILE}: remove the row of \`${name}\`, which the program does not have`),
+  ]);
 });

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { configJsonSchema, loadAgentConfig } from '../../../src/agent/main/compose-config.ts';
 import { SETTINGS, variableOf } from '../../../src/config/settings.ts';
+import { assertNoAdvice } from '../../support/advice.ts';
 
 const text = readFileSync(new URL('../../../docs/configuration.md', import.meta.url), 'utf8');
 const directory = mkdtempSync(join(tmpdir(), 'ftrace-exporter-docs-'));
@@ -15,8 +16,6 @@ interface Schema {
   properties?: Record<string, Schema>;
   default?: unknown;
 }
-
-const COMMON = ['enabled', 'per_cpu', 'max_series', 'buckets'];
 
 /** Keys that hold values, with their defaults. */
 function leaves(schema: Schema, path: string[]): [key: string, fallback: unknown][] {
@@ -32,40 +31,47 @@ function shown(fallback: unknown): string {
   return typeof fallback === 'string' ? fallback : (JSON.stringify(fallback) ?? '');
 }
 
-/** Cells of a key's row in the table. */
-function row(key: string): string[] {
-  const line = text.split('\n').find((candidate) => candidate.startsWith(`| \`${key}\` |`));
-  assert.ok(line, `no row for ${key}`);
-  return line
-    .split('|')
+/** Cells of a key's row in the table; undefined without one. */
+function row(key: string): string[] | undefined {
+  return text
+    .split('\n')
+    .find((line) => line.startsWith(`| \`${key}\` |`))
+    ?.split('|')
     .slice(1, -1)
     .map((cell) => cell.replaceAll('`', '').trim());
 }
 
+/** What to write if a row does not begin with these cells. */
+function adviceFor(key: string, cells: readonly string[]): string[] {
+  const actual = row(key)?.slice(1, cells.length + 1);
+  if (actual?.join('|') === cells.join('|')) return [];
+  const quoted = [key, ...cells].map((cell) => (cell === '' ? '' : `\`${cell}\``));
+  return [
+    `docs/configuration.md: ${actual === undefined ? 'add' : 'correct'} the row | ${quoted.join(' | ')} | … |`,
+  ];
+}
+
+// Keys of probes are checked in test/unit/docs/probes.test.ts.
 test('every key of the top level has a row with its default, flag and variable', () => {
   const schema = configJsonSchema() as Schema;
   const { probes: _, ...own } = schema.properties ?? {};
   const all = leaves({ properties: own }, []);
-  const found = all.filter(([key]) => !key.startsWith('spans.kinds.'));
-  for (const [key, fallback] of all)
-    if (!found.some(([at]) => at === key)) assert.equal(row(key)[1], shown(fallback), key);
-  assert.deepEqual(found.map(([key]) => key).sort(), SETTINGS.map(({ key }) => key).sort());
-  for (const [key, fallback] of found) {
-    const [, shownDefault, flag, variable] = row(key);
-    assert.equal(shownDefault, String(fallback ?? ''), key);
-    assert.equal(flag, SETTINGS.find((setting) => setting.key === key)?.flag ?? '', key);
-    assert.equal(variable, variableOf(key), key);
-  }
-});
-
-test('every key of every probe has a row', () => {
-  const { probes } = (configJsonSchema() as Schema).properties ?? {};
-  for (const [key, fallback] of leaves(probes, [])) {
-    const [probe, name] = key.split('.');
-    assert.match(text, new RegExp(`\`${probe}[\`.]`));
-    if (COMMON.includes(name)) row(name);
-    else assert.equal(row(key)[1], shown(fallback), key);
-  }
+  const settings = all.filter(([key]) => !key.startsWith('spans.kinds.'));
+  const flags = new Map(SETTINGS.map(({ key, flag }) => [key, flag]));
+  assertNoAdvice([
+    ...all
+      .filter((leaf) => !settings.includes(leaf))
+      .flatMap(([key, fallback]) => adviceFor(key, [shown(fallback)])),
+    ...settings
+      .filter(([key]) => !flags.has(key))
+      .map(([key]) => `src/config/settings.ts: add the key ${key}, so that it has a variable`),
+    ...[...flags.keys()]
+      .filter((key) => !settings.some(([name]) => name === key))
+      .map((key) => `src/config/settings.ts: remove ${key}, which the config does not have`),
+    ...settings.flatMap(([key, fallback]) =>
+      adviceFor(key, [String(fallback ?? ''), flags.get(key) ?? '', variableOf(key)]),
+    ),
+  ]);
 });
 
 test('the example is a good config', () => {

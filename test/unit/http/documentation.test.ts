@@ -9,9 +9,11 @@ import { REFUSAL_REASONS } from '../../../src/http/server/refusals.ts';
 import { CURVES, TLS_VERSIONS } from '../../../src/http/server/tls-names.ts';
 import { readWebConfig } from '../../../src/http/server/web-config.ts';
 import { webConfigSchema } from '../../../src/http/server/web-config-schema.ts';
+import { assertNoAdvice } from '../../support/advice.ts';
 import { FIXTURES } from '../../support/tls.ts';
 
-const text = readFileSync(new URL('../../../docs/web-config.md', import.meta.url), 'utf8');
+const FILE = 'docs/web-config.md';
+const text = readFileSync(new URL(`../../../${FILE}`, import.meta.url), 'utf8');
 const directory = mkdtempSync(join(tmpdir(), 'ftx-web-docs-'));
 after(() => rmSync(directory, { recursive: true }));
 
@@ -32,30 +34,27 @@ function leaves(schema: Schema, path: string[]): [key: string, fallback: unknown
 test('every key is named, with its default', () => {
   const schema = z.toJSONSchema(webConfigSchema, { io: 'input' }) as Schema;
   const rows = text.split('\n').filter((line) => line.startsWith('| `'));
-  for (const [key, fallback] of leaves(schema, [])) {
+  const advice = leaves(schema, []).flatMap(([key, fallback]) => {
     const inline = /^tls_server_config\.(cert|key|client_ca)$/.exec(key)?.[1];
-    if (inline !== undefined) {
-      assert.match(
-        rows.find((line) => line.startsWith(`| \`${key}_file\``)) ?? '',
-        new RegExp(`as \`${inline}\``),
-      );
-      continue;
-    }
-    const row = rows.find((line) => line.startsWith(`| \`${key}\` |`));
-    assert.ok(row, `no row for ${key}`);
-    const shown = row.split('|')[2].trim().replaceAll('`', '');
+    const row = rows.find((line) => line.startsWith(`| \`${inline === undefined ? key : `${key}_file`}\` |`));
+    if (inline !== undefined)
+      return row?.includes(`as \`${inline}\``)
+        ? []
+        : [`${FILE}: the row of ${key}_file must name \`${inline}\``];
     const said = typeof fallback === 'object' || fallback === undefined ? '' : String(fallback);
-    if (said !== '') assert.equal(shown, said, key);
-  }
+    if (row === undefined) return [`${FILE}: add a row | \`${key}\` | ${said} | … |`];
+    const isRight = said === '' || row.split('|')[2].trim().replaceAll('`', '') === said;
+    return isRight ? [] : [`${FILE}: the default of \`${key}\` is ${said}`];
+  });
   const headers = schema.properties?.http_server_config.properties?.headers.properties ?? {};
-  for (const name of [...Object.keys(headers), ...Object.keys(CURVES)])
-    assert.ok(text.includes(`\`${name}\``), name);
-  for (const version of [TLS_VERSIONS[0], ...TLS_VERSIONS.slice(-2)])
-    assert.ok(text.includes(`\`${version}\``));
-});
-
-test('every reason to turn clients away is named', () => {
-  for (const reason of REFUSAL_REASONS) assert.ok(text.includes(`\`${reason}\``), reason);
+  const names = [
+    ...Object.keys(headers),
+    ...Object.keys(CURVES),
+    ...[TLS_VERSIONS[0], ...TLS_VERSIONS.slice(-2)],
+    ...REFUSAL_REASONS,
+  ];
+  const missing = names.filter((name) => !text.includes(`\`${name}\``));
+  assertNoAdvice([...advice, ...missing.map((name) => `${FILE}: name \`${name}\``)]);
 });
 
 test('the example is a good web config', () => {

@@ -1,0 +1,90 @@
+/** Every place that lists probes and metrics must have all of them. Each failure says in one line what to write where. */
+import { readdirSync, readFileSync } from 'node:fs';
+import { test } from 'node:test';
+import { generatedDocs } from '../../../docs/tables.ts';
+import { configJsonSchema } from '../../../src/agent/main/compose-config.ts';
+import { probeCatalogue } from '../../../src/probes/catalogue.ts';
+import { assertNoAdvice } from '../../support/advice.ts';
+
+const ROOT = new URL('../../../', import.meta.url);
+const read = (path: string) => readFileSync(new URL(path, ROOT), 'utf8');
+
+test('generated tables are up to date', () => {
+  const old = [...generatedDocs()].filter(([path, text]) => read(path) !== text);
+  assertNoAdvice(old.map(([path]) => `${path}: its tables are not what the code says: npm run docs`));
+});
+
+test('docs/metrics.md has a row for every metric of a probe', () => {
+  const rows = read('docs/metrics.md').split('\n');
+  assertNoAdvice(
+    probeCatalogue.flatMap(({ name: probe, metrics }) =>
+      metrics
+        .filter(({ name }) => !rows.some((row) => row.startsWith('| `') && row.includes(`| \`${name}\` |`)))
+        .map(
+          ({ name, labels, help }) =>
+            `docs/metrics.md: add to the table under "Kernel", with * after labels whose values are open: | \`${probe}\` | \`${name}\` | ${labels.join(', ')} | ${help} |`,
+        ),
+    ),
+  );
+});
+
+interface Schema {
+  properties?: Record<string, Schema>;
+  default?: unknown;
+}
+
+const COMMON = ['enabled', 'per_cpu', 'max_series', 'buckets'];
+const MAX_SERIES = 500;
+
+test('docs/configuration.md has a row for every key of a probe, and names unusual defaults of common keys', () => {
+  const matches = read('docs/configuration.md').matchAll(/^\| `([\w.]+)` \|(.*?)\|/gm);
+  const rows = new Map([...matches].map(([, key, cell]) => [key, cell.trim()]));
+  const { probes } = (configJsonSchema() as Schema).properties ?? {};
+  const advice = Object.entries(probes.properties ?? {}).flatMap(([probe, { properties = {} }]) => {
+    const own = Object.entries(properties).filter(([key]) => !COMMON.includes(key));
+    const missing = own
+      .filter(([key, schema]) => rows.get(`${probe}.${key}`)?.replaceAll('`', '') !== shown(schema.default))
+      .map(
+        ([key, schema]) =>
+          `docs/configuration.md: "Keys of single probes" wants the row | \`${probe}.${key}\` | ${shown(schema.default) && `\`${shown(schema.default)}\``} | … |`,
+      );
+    const unusual = [
+      ...(properties.per_cpu?.default === true ? [['per_cpu', `\`${probe}\``]] : []),
+      ...(typeof properties.max_series?.default === 'number' && properties.max_series.default !== MAX_SERIES
+        ? [['max_series', `\`${probe}\`: ${properties.max_series.default}`]]
+        : []),
+    ].filter(([key, words]) => !rows.get(key)?.includes(words));
+    return [
+      ...missing,
+      ...unusual.map(([key, words]) => `docs/configuration.md: add ${words} to the default of \`${key}\``),
+    ];
+  });
+  assertNoAdvice(advice);
+});
+
+function shown(fallback: unknown): string {
+  return typeof fallback === 'string' ? fallback : (JSON.stringify(fallback) ?? '');
+}
+
+test('a dashboard shows every probe', () => {
+  const texts = readdirSync(new URL('grafana/dashboards/', ROOT)).map((name) =>
+    read(`grafana/dashboards/${name}`),
+  );
+  const isShown = (metric: string) => texts.some((text) => text.includes(metric));
+  assertNoAdvice(
+    probeCatalogue
+      .filter(({ metrics }) => !metrics.some(({ name }) => isShown(name)))
+      .map(
+        ({ name, metrics }) =>
+          `grafana/src: no panel reads ${metrics.map((metric) => metric.name).join(' or ')} of the probe ${name}: add one, then npm run dashboards && npm run charts`,
+      ),
+  );
+});
+
+test('CHANGELOG.md names every probe', () => {
+  const text = read('CHANGELOG.md');
+  const missing = probeCatalogue.filter(({ name }) => !text.includes(`\`${name}\``));
+  assertNoAdvice(
+    missing.map(({ name }) => `CHANGELOG.md: add a line about the probe \`${name}\` under Unreleased`),
+  );
+});
