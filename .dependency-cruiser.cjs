@@ -11,8 +11,9 @@ const rooms = {
   metrics: ['model'],
   probes: ['model', 'metrics', 'config/units', 'decode'],
   spans: ['model'],
+  history: ['model'],
   export: ['model'],
-  http: ['model', 'config', 'export'],
+  http: ['model', 'config', 'export', 'history'],
   agent: [
     'model',
     'config',
@@ -24,6 +25,7 @@ const rooms = {
     'metrics',
     'probes',
     'spans',
+    'history',
     'export',
   ],
   cli: [
@@ -37,6 +39,7 @@ const rooms = {
     'metrics',
     'probes',
     'spans',
+    'history',
     'export',
     'http',
     'agent',

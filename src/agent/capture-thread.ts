@@ -53,6 +53,7 @@ async function answer(message: Exclude<ToCapture, { kind: 'marked' }>) {
   }
   if (capture === undefined) throw new Error('the capture is being set up');
   if (message.kind === 'latency') return capture.latency(message.tracer);
+  if (message.kind === 'history') return capture.history?.();
   return message.kind === 'snapshot' ? capture.snapshot(message.knownSeries) : capture.status();
 }
 
@@ -69,7 +70,8 @@ const onTraces = (traces: readonly TraceRecord[]) => post({ kind: 'traces', trac
 async function open(): Promise<Capture> {
   if (input.replayFile !== undefined) {
     const { openReplay } = await import('./replay/replay.ts');
-    return openReplay(input.config, input.replayFile, { log, instance: input.replayInstance });
+    const { replayFile, replayInstance: instance, config } = input;
+    return openReplay(config, replayFile, { log, instance, withHistory: config.history !== undefined });
   }
   const { openLiveCapture } = await import('./live/set-up.ts');
   const onDrained = pulseWriter(input.pulse);

@@ -10,6 +10,7 @@ import { createProcessMetrics } from '../export/process-metrics.ts';
 import { createApp } from '../http/pages/app.ts';
 import { type Listening, listen } from '../http/server/listen.ts';
 import { createRefusals, type Refusals } from '../http/server/refusals.ts';
+import { createStreams } from '../http/server/streams.ts';
 import { openWebConfig } from '../http/server/web-config-file.ts';
 import { UsageError } from '../model/errors.ts';
 import type { Log } from '../model/log.ts';
@@ -17,6 +18,7 @@ import { cleanUp } from './cleanup.ts';
 import { demoCapture, whyNoTracing } from './demo.ts';
 import { onEndSignals } from './ending.ts';
 import { EXIT_FAILED } from './failure.ts';
+import { type OpenHistory, openHistory } from './history.ts';
 import { createLog } from './log.ts';
 import { type Otlp, openOtlp } from './otlp.ts';
 import { REPLAY_LABELS } from './replay-labels.ts';
@@ -51,6 +53,8 @@ export async function run(config: AgentConfig, options: RunOptions): Promise<num
   const end = waitForEnd(log, () =>
     replayFile === undefined ? endAtOnce(config, log, terminate) : undefined,
   );
+  const streams = createStreams(refusals);
+  let history: OpenHistory | undefined;
   let agent: Agent | undefined;
   let server: Listening | undefined;
   let status = EXIT_FAILED;
@@ -65,8 +69,9 @@ export async function run(config: AgentConfig, options: RunOptions): Promise<num
       replayFile,
       replayInstance: options.replayInstance,
     });
-    const deps = depsOf(agent, config, { log, version, replayFile, refusals, otlp, traces });
-    const app = createApp(deps, { maxRequests, refusals });
+    history = await openHistory(config, agent, replayFile !== undefined);
+    const deps = depsOf(agent, config, { log, version, replayFile, refusals, otlp, traces, history });
+    const app = createApp(deps, { maxRequests, refusals, streams });
     server = await listen(app, listenAddress, log, { web, maxRequests, refusals });
     const url = `${server.url}${config.web.telemetryPath}`;
     const probes = await probesUp(agent, config);
@@ -74,6 +79,8 @@ export async function run(config: AgentConfig, options: RunOptions): Promise<num
     otlp?.start({ ...deps, startMs });
     status = await end.reached;
   } finally {
+    history?.stop();
+    streams.close();
     await Promise.all([server?.close(), otlp?.collectLast()]);
     await agent?.stop().catch((error: unknown) => {
       if (end.isAtOnce()) return;
@@ -115,9 +122,10 @@ function depsOf(
     refusals: Refusals;
     otlp: Otlp | undefined;
     traces: Traces | undefined;
+    history: OpenHistory | undefined;
   },
 ): Parameters<typeof createApp>[0] {
-  const { log, version, replayFile, refusals, otlp, traces } = what;
+  const { log, version, replayFile, refusals, otlp, traces, history } = what;
   const source = replayFile === undefined ? 'live' : 'replay';
   const processMetrics = createProcessMetrics();
   return {
@@ -130,6 +138,7 @@ function depsOf(
       ...(otlp?.snapshots() ?? []),
     ],
     ...(traces === undefined ? {} : { traces: traces.traceStore, exemplars: traces.exemplars }),
+    ...(history === undefined ? {} : { history: history.served }),
     processMetrics: async () => [...(await processMetrics()), ...refusals.families()],
     status: () => agent.status(),
     latency: (tracer) => agent.latency(tracer),

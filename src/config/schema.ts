@@ -9,7 +9,7 @@ import { otlpSchema, toOtlpConfig } from './otlp.ts';
 import { isMap } from './overlay.ts';
 import { spansSchema, toSpansConfig } from './spans.ts';
 import { shownValue } from './units/quantity.ts';
-import { count, duration, type SchemaKit, schemaKit, size } from './units.ts';
+import { count, duration, type SchemaKit, schemaKit, size, yesOrNo } from './units.ts';
 
 /** The parts of a probe that the config needs; modules of the catalogue fit. */
 export interface ProbeSection {
@@ -59,6 +59,8 @@ export interface AgentConfig {
   otlp?: OtlpConfig;
   /** Which slow operations become traces; undefined: none. */
   spans?: SpansConfig;
+  /** How long the page can look back; undefined: the agent keeps no history. */
+  history?: { fineMs: number; coarseMs: number };
   log: { level: LogLevel; format: 'logfmt' | 'json' };
 }
 
@@ -92,10 +94,17 @@ function text(pattern: RegExp, problem: string) {
 }
 
 /** Routes of the HTTP server that the metrics cannot use. */
-const OWN_PATHS = ['/healthz', '/readyz', '/api/v1/status', '/api/v1/slow'];
+const OWN_PATHS = [
+  '/healthz',
+  '/readyz',
+  '/api/v1/status',
+  '/api/v1/slow',
+  '/api/v1/history',
+  '/api/v1/live',
+];
 
 function isTakenPath(path: string): boolean {
-  return OWN_PATHS.includes(path) || path.startsWith('/api/v1/latency/');
+  return OWN_PATHS.includes(path) || path.startsWith('/api/v1/latency/') || path.startsWith('/page/');
 }
 
 /** The complete schema for probes with these sections. Empty sections mean defaults. */
@@ -147,6 +156,13 @@ export function composeSchema(sections: readonly ProbeSection[]) {
         max_requests: count(0, 10_000).prefault(40),
       })
       .prefault({}),
+    history: z
+      .strictObject({
+        enabled: yesOrNo().prefault(true),
+        fine: duration({ min: 10_000 * MS, max: 3_600_000 * MS }).prefault('5m'),
+        coarse: duration({ min: 60_000 * MS, max: 86_400_000 * MS }).prefault('1h'),
+      })
+      .prefault({}),
     otlp: otlpSchema().prefault({}),
     spans: spansSchema().prefault({}),
     log: z
@@ -189,7 +205,7 @@ export function toAgentConfig(
   checked: z.output<ConfigSchema>,
   sections: readonly ProbeSection[],
 ): AgentConfig {
-  const { buffer, web, log } = checked;
+  const { buffer, web, log, history } = checked;
   const spans = toSpansConfig(checked.spans);
   const otlp = toOtlpConfig(checked.otlp, spans !== undefined);
   const probes = sections.map(({ name }) => ({ name, options: checked.probes[name] }));
@@ -215,6 +231,7 @@ export function toAgentConfig(
       ...(web.config_file === undefined ? {} : { configFile: web.config_file }),
       maxRequests: web.max_requests,
     },
+    ...(history.enabled ? { history: { fineMs: history.fine / MS, coarseMs: history.coarse / MS } } : {}),
     ...(otlp === undefined ? {} : { otlp }),
     ...(spans === undefined ? {} : { spans }),
     log,

@@ -4,6 +4,7 @@
  */
 
 import type { AgentConfig } from '../../config/schema.ts';
+import type { RecordedHistory } from '../../history/recorded.ts';
 import type { KnownSeries, MetricSnapshot } from '../../model/metric.ts';
 import type { TraceRecord } from '../../model/span.ts';
 import type { CaptureStatus } from '../../model/status.ts';
@@ -26,6 +27,7 @@ export type ToCapture =
   | { kind: 'snapshot'; id: number; knownSeries: KnownSeries }
   | { kind: 'status'; id: number }
   | { kind: 'latency'; id: number; tracer: string }
+  | { kind: 'history'; id: number }
   | { kind: 'marked'; id: number }
   | { kind: 'stop'; id: number };
 
@@ -36,7 +38,11 @@ export type FromCapture =
   | { kind: 'problem'; problem: string }
   /** Asks the main thread to write `text` to `file`, so that the main thread's id appears in the trace. */
   | { kind: 'mark'; id: number; file: string; text: string }
-  | { kind: 'answer'; id: number; value: MetricSnapshot | CaptureStatus | LatencyRecord[] | undefined }
+  | {
+      kind: 'answer';
+      id: number;
+      value: MetricSnapshot | CaptureStatus | LatencyRecord[] | RecordedHistory | undefined;
+    }
   | { kind: 'refused'; id: number; reason: string }
   /** Traces of slow operations that were finished within the last second. */
   | { kind: 'traces'; traces: readonly TraceRecord[] }

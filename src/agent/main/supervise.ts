@@ -1,6 +1,7 @@
 /**
  * The main thread's side of the agent: keeps a capture thread running, and decides whether the agent is ready.
  */
+import type { RecordedHistory } from '../../history/recorded.ts';
 import type { Log } from '../../model/log.ts';
 import type { MetricSnapshot } from '../../model/metric.ts';
 import type { TraceRecord } from '../../model/span.ts';
@@ -30,6 +31,8 @@ export interface Agent {
   status(): Promise<CaptureStatus>;
   /** Records of a latency tracer, slowest first; undefined when it does not run. */
   latency(tracer: string): Promise<LatencyRecord[] | undefined>;
+  /** The history of a recording; undefined without one. */
+  history(): Promise<RecordedHistory | undefined>;
   ready(): { ready: boolean; reason: string };
   /** False when the capture thread hangs, so that the process should be restarted. */
   alive(): { alive: boolean; reason: string };
@@ -83,6 +86,7 @@ export async function startAgent(config: AgentConfig, options: AgentOptions): Pr
     },
     status: () => thread().ask<CaptureStatus>({ kind: 'status' }),
     latency: (tracer) => thread().ask<LatencyRecord[] | undefined>({ kind: 'latency', tracer }),
+    history: () => thread().ask<RecordedHistory | undefined>({ kind: 'history' }),
     ready,
     alive: () => {
       const reason = thread().late(HUNG_AFTER_MS);

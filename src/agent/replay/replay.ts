@@ -18,6 +18,7 @@ import type { EventPlan } from '../plan/plan.ts';
 import { type BufferReading, makeSelfMetrics } from '../plan/self-metrics.ts';
 import type { EventStream } from '../stream/stream.ts';
 import { inNanoseconds, withoutDurations } from './foreign-stamps.ts';
+import { recordHistory } from './recorded-history.ts';
 import { openPages } from './recorded-pages.ts';
 import { planRecording } from './recorded-plan.ts';
 import { openText } from './recorded-text.ts';
@@ -35,6 +36,8 @@ export interface ReplayOptions {
   instance?: string | undefined;
   /** Called with how much has been read, in pages or bytes, and the total. */
   onProgress?: (done: number, total: number) => void;
+  /** Whether to keep the history of the metrics, which the page shows. */
+  withHistory?: boolean;
 }
 
 /**
@@ -42,10 +45,10 @@ export interface ReplayOptions {
  * recording.
  */
 export function openReplay(config: AgentConfig, file: string, options: ReplayOptions): Capture {
-  const { log, instance, pagesPerRound, onProgress = () => {} } = options;
+  const { log, instance, pagesPerRound, onProgress = () => {}, withHistory = false } = options;
   const recording = openRecording(file, { instance, pagesPerRound, onProgress });
   try {
-    return replay(recording, config, file, log);
+    return replay(recording, config, file, { log, withHistory });
   } finally {
     recording.close();
   }
@@ -59,7 +62,12 @@ function openRecording(file: string, options: OpenOptions): Recording {
   throw new UsageError(`${file} ${whatItIs(head)}`);
 }
 
-function replay(recording: Recording, config: AgentConfig, file: string, log: Log): Capture {
+function replay(
+  recording: Recording,
+  config: AgentConfig,
+  file: string,
+  { log, withHistory }: { log: Log; withHistory: boolean },
+): Capture {
   const { metadata, cpus, latency, nsPerStamp } = recording;
   const store = new MetricStore();
   const self = makeSelfMetrics(store);
@@ -70,7 +78,10 @@ function replay(recording: Recording, config: AgentConfig, file: string, log: Lo
     for (const note of notes) log.info({ probe: name, reason: note }, 'a part of a probe matches nothing');
   const lossy = new Set<number>();
   let hasErrors = false;
-  const stamped = inNanoseconds(plan, nsPerStamp ?? 1);
+  // Without times there is no axis.
+  const timed =
+    withHistory && nsPerStamp !== undefined ? recordHistory(plan, () => store.snapshot()) : { plan };
+  const stamped = inNanoseconds(timed.plan, nsPerStamp ?? 1);
   const stream = recording.stream(
     {
       ...stamped,
@@ -86,6 +97,7 @@ function replay(recording: Recording, config: AgentConfig, file: string, log: Lo
     },
   );
   stream.flush();
+  const history = timed.end?.();
   if (latency !== undefined) plan.onLatency(latency.latencyNs, '');
   const warnings = [...recording.problems(hasErrors), ...unnamedSyscalls(plan, metadata.machine)];
   for (const warning of warnings) log.warn({ file }, warning);
@@ -133,6 +145,7 @@ function replay(recording: Recording, config: AgentConfig, file: string, log: Lo
       return { families: nsPerStamp === undefined ? withoutDurations(families) : families };
     },
     status: () => status,
+    history: () => history,
     latency: (tracer) => (tracer === latency?.tracer ? [latency] : undefined),
     stop: async () => {},
   };

@@ -4,8 +4,11 @@ import { UsageError } from '../../model/errors.ts';
 import { createAnswers } from '../server/answers.ts';
 import { createRefusals, type Refusals } from '../server/refusals.ts';
 import { sendText } from '../server/respond.ts';
+import { createStreams, type Streams } from '../server/streams.ts';
 import { type HttpDeps, messageOf, readStatus } from './deps.ts';
+import { historyRoute } from './history-route.ts';
 import { latencyRoute } from './latency-route.ts';
+import { liveRoute } from './live-route.ts';
 import { metricsRoute } from './metrics-route.ts';
 import { renderPage } from './page.ts';
 import { slowRoute } from './slow-route.ts';
@@ -15,6 +18,8 @@ type Handler = (request: express.Request, response: express.Response) => void | 
 const STATUS_PATH = '/api/v1/status';
 const LATENCY_PATH = '/api/v1/latency/';
 const SLOW_PATH = '/api/v1/slow';
+const HISTORY_PATH = '/api/v1/history';
+const LIVE_PATH = '/api/v1/live';
 const HEALTH_PATH = '/healthz';
 const READINESS_PATH = '/readyz';
 
@@ -28,12 +33,18 @@ export interface AppOptions {
   /** Most requests that are answered at once; 0: no limit. */
   maxRequests?: number;
   refusals?: Refusals;
+  /** Live streams, which the caller closes; new ones unless given. */
+  streams?: Streams;
 }
 
 /** Makes the app behind guard.ts. Throws a `UsageError` for a telemetry path that cannot be served. */
 export function createApp(
   deps: HttpDeps,
-  { maxRequests = MAX_REQUESTS, refusals = createRefusals(deps.log) }: AppOptions = {},
+  {
+    maxRequests = MAX_REQUESTS,
+    refusals = createRefusals(deps.log),
+    streams = createStreams(refusals),
+  }: AppOptions = {},
 ): express.Express {
   const paths = {
     metrics: deps.telemetryPath,
@@ -65,6 +76,8 @@ export function createApp(
       answers.send(response, status.capture === null ? 503 : 200, 'application/json; charset=utf-8', body);
     },
     [SLOW_PATH]: slowRoute(deps, answers.send),
+    [HISTORY_PATH]: historyRoute(deps, answers.send),
+    [LIVE_PATH]: liveRoute(deps, streams),
     [`${LATENCY_PATH}:tracer`]: latencyRoute(deps, answers.send),
   };
   checkTelemetryPath(deps.telemetryPath, Object.keys(routes));

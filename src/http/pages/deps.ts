@@ -1,6 +1,7 @@
 /** What the routes need from the agent. Composed in `cli`. */
 import type { Exemplars } from '../../export/exemplars.ts';
 import type { SampleFamily } from '../../export/sample-family.ts';
+import type { History, HistoryData } from '../../history/history.ts';
 import type { Log } from '../../model/log.ts';
 import type { MetricSnapshot } from '../../model/metric.ts';
 import type { SpanKind, TraceRecord } from '../../model/span.ts';
@@ -28,11 +29,19 @@ export interface HttpDeps {
   traces?: SlowOperations;
   /** Exemplars of histogram buckets. */
   exemplars?: Exemplars;
+  /** The last minutes; undefined if none are kept. */
+  history?: ServedHistory;
   ready(): { ready: boolean; reason: string };
   /** Whether the agent can still become ready without a restart. */
   alive(): { alive: boolean; reason: string };
   source(): 'live' | 'replay';
   log: Log;
+}
+
+export interface ServedHistory {
+  data: HistoryData;
+  /** Calls the listener with each new column. A recording has none. */
+  onColumn?: History['onColumn'];
 }
 
 export interface SlowOperations {

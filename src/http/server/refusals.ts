@@ -14,6 +14,8 @@ export const REFUSAL_REASONS = [
   /** Too many new credentials wait for their check. */
   'credentials_queue',
   'max_requests',
+  /** Too many live streams are open. */
+  'streams',
   /** The request took too long to arrive. */
   'slow_request',
   'large_headers',

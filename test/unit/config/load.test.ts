@@ -72,6 +72,7 @@ test('if nothing is given, everything has a default', () => {
     disabled: ['syscalls'],
     stateDir: '/run/ftrace-exporter',
     web: { listenAddress: ':10743', telemetryPath: '/metrics', maxRequests: 40 },
+    history: { fineMs: 300_000, coarseMs: 3_600_000 },
     log: { level: 'info', format: 'logfmt' },
   });
   assert.deepEqual(

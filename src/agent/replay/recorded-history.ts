@@ -1,0 +1,26 @@
+/** Keeps the history of a recording's metrics while it is replayed. */
+import { makeHistoryRecorder, type RecordedHistory } from '../../history/recorded.ts';
+import type { MetricSnapshot } from '../../model/metric.ts';
+import type { EventPlan } from '../plan/plan.ts';
+
+/** The plan to replay with, and a function to call after the last event. */
+export function recordHistory(
+  plan: EventPlan,
+  snapshot: () => MetricSnapshot,
+): { plan: EventPlan; end?(): RecordedHistory } {
+  const recorder = makeHistoryRecorder();
+  const { dispatcher } = plan;
+  return {
+    plan: {
+      ...plan,
+      dispatcher: {
+        ...dispatcher,
+        call: (slot, record) => {
+          if (record.timestampNs >= recorder.nextNs) recorder.cut(record.timestampNs, snapshot);
+          dispatcher.call(slot, record);
+        },
+      },
+    },
+    end: () => recorder.end(snapshot),
+  };
+}

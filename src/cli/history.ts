@@ -1,0 +1,55 @@
+/** The history for `run` and `replay --serve`: of the running kernel, sampled every second, or of a recording. */
+import type { Agent } from '../agent/main/supervise.ts';
+import type { AgentConfig } from '../config/schema.ts';
+import { makeHistory } from '../history/history.ts';
+import { historyOfRecording } from '../history/recorded.ts';
+import { startSampler } from '../history/sampler.ts';
+import type { ServedHistory } from '../http/pages/deps.ts';
+import { MetricStore } from '../metrics/store.ts';
+import type { MetricSnapshot } from '../model/metric.ts';
+
+export interface OpenHistory {
+  served: ServedHistory;
+  stop(): void;
+}
+
+/** Undefined if none is kept, or if a recording has no times. */
+export async function openHistory(
+  config: AgentConfig,
+  agent: Agent,
+  isReplay: boolean,
+): Promise<OpenHistory | undefined> {
+  if (config.history === undefined) return undefined;
+  if (isReplay) {
+    const recorded = await agent.history();
+    return recorded && { served: { data: historyOfRecording(recorded) }, stop: () => {} };
+  }
+  const history = makeHistory(config.history);
+  const ownCost = makeOwnCost();
+  const stop = startSampler(history, {
+    sample: async () => {
+      const snapshots = await agent.scrape();
+      // While the capture does not answer there is only the main thread's.
+      return snapshots.length < 2 ? undefined : [...snapshots, ownCost()];
+    },
+    isReady: () => agent.ready().ready,
+  });
+  return { served: { data: history, onColumn: history.onColumn }, stop };
+}
+
+/** CPU time of the process, which `/metrics` has from another library. */
+function makeOwnCost(): () => MetricSnapshot {
+  const store = new MetricStore({ countsSeries: false });
+  const cpu = store.counter({
+    name: 'process_cpu_seconds_total',
+    help: 'CPU time of the agent, all threads.',
+    unit: 'seconds',
+    divisor: 1e6,
+  });
+  const slot = cpu.slot([]);
+  return () => {
+    const { user, system } = process.cpuUsage();
+    cpu.set(slot, user + system);
+    return store.snapshot();
+  };
+}

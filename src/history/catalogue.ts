@@ -1,0 +1,74 @@
+/**
+ * Numbers for the families and series that columns contain. They stay the same when the capture thread restarts or reuses
+ * a slot, so that columns of different times can be added.
+ */
+import { type HistogramGrid, makeHistogramGrid } from '../model/histogram-grid.ts';
+import type { FamilySnapshot, MetricSpec } from '../model/metric.ts';
+
+export interface HistoryFamily {
+  number: number;
+  spec: MetricSpec;
+  /** Label values of each series, by its number. */
+  series: (readonly string[])[];
+  /** Buckets of a histogram; undefined for a counter. */
+  grid: HistogramGrid | undefined;
+}
+
+interface Entry extends HistoryFamily {
+  byLabels: Map<string, number>;
+}
+
+export interface Catalogue {
+  families(): readonly HistoryFamily[];
+  find(name: string): HistoryFamily | undefined;
+  /** The family of a snapshot; made at its first appearance. Undefined for gauges, which have no differences. */
+  familyOf(snapshot: FamilySnapshot): HistoryFamily | undefined;
+  /** Series number of each slot: the same array as long as all slots keep their series. */
+  numbersOf(family: HistoryFamily, snapshot: FamilySnapshot): readonly number[];
+}
+
+export function makeCatalogue(): Catalogue {
+  const byName = new Map<string, Entry>();
+  /** By the snapshot's `labelValues`, which stays the same object while slots keep their series. */
+  const numbersByLabels = new WeakMap<readonly string[], number[]>();
+
+  const numberOf = (entry: Entry, values: readonly string[]): number => {
+    const key = JSON.stringify(values);
+    let number = entry.byLabels.get(key);
+    if (number === undefined) {
+      number = entry.series.push(values) - 1;
+      entry.byLabels.set(key, number);
+    }
+    return number;
+  };
+
+  return {
+    families: () => [...byName.values()],
+    find: (name) => byName.get(name),
+    familyOf: ({ spec }) => {
+      if (spec.kind !== 'counter' && spec.kind !== 'histogram') return undefined;
+      const existing = byName.get(spec.name);
+      if (existing !== undefined) return existing;
+      const entry: Entry = {
+        number: byName.size,
+        spec,
+        series: [],
+        grid: spec.kind === 'histogram' ? makeHistogramGrid(spec.bounds) : undefined,
+        byLabels: new Map(),
+      };
+      byName.set(spec.name, entry);
+      return entry;
+    },
+    numbersOf: (family, { labelValues, seriesCount, spec }) => {
+      let numbers = numbersByLabels.get(labelValues);
+      if (numbers === undefined) {
+        numbers = [];
+        numbersByLabels.set(labelValues, numbers);
+      }
+      const width = spec.labels.length;
+      for (let slot = numbers.length; slot < seriesCount; slot++)
+        numbers.push(numberOf(family as Entry, labelValues.slice(slot * width, (slot + 1) * width)));
+      return numbers;
+    },
+  };
+}

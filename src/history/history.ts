@@ -1,0 +1,109 @@
+/**
+ * The last minutes of every counter and histogram: one column a second, and one every ten seconds. Made from the same
+ * snapshots that scrapes read. Time without a snapshot is a gap.
+ */
+import type { MetricSnapshot } from '../model/metric.ts';
+import { type Catalogue, makeCatalogue } from './catalogue.ts';
+import { type Moment, makeColumnEncoder, momentOf } from './column.ts';
+import { type Column, type Columns, makeRing, type Ring } from './ring.ts';
+
+export const FINE_STEP_MS = 1000;
+export const COARSE_STEP_MS = 10_000;
+/** Together with the catalogue and two snapshots these stay below 16 MiB. */
+const MAX_FINE_BYTES = 5 << 20;
+const MAX_COARSE_BYTES = 9 << 20;
+
+export interface HistoryConfig {
+  fineMs: number;
+  coarseMs: number;
+}
+
+/** What queries read. */
+export interface HistoryData {
+  /** `time`: Unix time; `recording`: time since the first event of a recording. */
+  axis: 'time' | 'recording';
+  catalogue: Pick<Catalogue, 'families' | 'find'>;
+  /** Finest first. */
+  rings: readonly Columns[];
+}
+
+export interface History extends HistoryData {
+  /** Adds the column that ends now. `isReady`: whether all requested events arrive. */
+  take(snapshots: readonly MetricSnapshot[], endMs: number, isReady: boolean): void;
+  /** There is no snapshot: this time and the time until the next snapshot are gaps. */
+  miss(endMs: number): void;
+  /** Called with each new column of the finest resolution. Returns a function that ends that. */
+  onColumn(listener: (column: Column) => void): () => void;
+}
+
+interface Track {
+  ring: Ring;
+  /** The moment at which the next column begins; undefined after a gap. */
+  before: Moment | undefined;
+  beforeMs: number;
+}
+
+export function makeHistory({ fineMs, coarseMs }: HistoryConfig): History {
+  const catalogue = makeCatalogue();
+  const encoder = makeColumnEncoder();
+  const listeners = new Set<(column: Column) => void>();
+  const fine = makeTrack('fine', FINE_STEP_MS, fineMs, MAX_FINE_BYTES);
+  const coarse = makeTrack('coarse', COARSE_STEP_MS, coarseMs, MAX_COARSE_BYTES);
+  let blindSinceCoarse = false;
+
+  const add = (track: Track, after: Moment | undefined, endMs: number, isReady: boolean): Column => {
+    const { before, ring } = track;
+    const spanMs = track.beforeMs === 0 ? ring.stepMs : endMs - track.beforeMs;
+    const bytes = before === undefined || after === undefined ? undefined : encoder.encode(before, after);
+    const column = { endMs, spanMs, bytes, isReady };
+    ring.push(column);
+    track.before = after;
+    track.beforeMs = endMs;
+    return column;
+  };
+  const announce = (column: Column) => {
+    for (const listener of listeners) listener(column);
+  };
+  /** The first snapshot of all begins the first column and ends none. */
+  const begin = (moment: Moment, endMs: number): boolean => {
+    if (fine.ring.columns.length > 0 || fine.before !== undefined) return false;
+    for (const track of [fine, coarse]) {
+      track.before = moment;
+      track.beforeMs = endMs;
+    }
+    return true;
+  };
+
+  return {
+    axis: 'time',
+    catalogue,
+    rings: [fine.ring, coarse.ring],
+    take: (snapshots, endMs, isReady) => {
+      const moment = momentOf(snapshots, catalogue);
+      if (begin(moment, endMs)) return;
+      const column = add(fine, moment, endMs, isReady);
+      // Counters began again, or the time before is a gap: a difference across it would be wrong.
+      if (column.bytes === undefined) coarse.before = undefined;
+      blindSinceCoarse ||= !isReady;
+      if (endMs - coarse.beforeMs >= COARSE_STEP_MS - FINE_STEP_MS / 2) {
+        add(coarse, moment, endMs, !blindSinceCoarse);
+        blindSinceCoarse = false;
+      }
+      announce(column);
+    },
+    miss: (endMs) => {
+      const column = add(fine, undefined, endMs, false);
+      coarse.before = undefined;
+      if (endMs - coarse.beforeMs >= COARSE_STEP_MS - FINE_STEP_MS / 2) add(coarse, undefined, endMs, false);
+      announce(column);
+    },
+    onColumn: (listener) => {
+      listeners.add(listener);
+      return () => listeners.delete(listener);
+    },
+  };
+}
+
+function makeTrack(name: string, stepMs: number, keepMs: number, maxBytes: number): Track {
+  return { ring: makeRing(name, stepMs, keepMs, maxBytes), before: undefined, beforeMs: 0 };
+}
