@@ -20,7 +20,7 @@ const BY_PLACE = new Intl.Collator('en', { numeric: true });
 
 /** One line per problem, in the order of their places. */
 export function describeProblems(issues: readonly z.core.$ZodIssue[], context: ProblemContext): string[] {
-  const lines = issues.flatMap((issue) => {
+  const lines = issues.flatMap(withoutUnions).flatMap((issue) => {
     if (issue.code === 'unrecognized_keys') {
       return issue.keys.map((key) => unknownKey([...issue.path, key], context));
     }
@@ -28,6 +28,20 @@ export function describeProblems(issues: readonly z.core.$ZodIssue[], context: P
     return [`${where.join(': ')}: ${whatIsWrong(issue, valueAt(context.value, issue.path), issue.path)}`];
   });
   return lines.sort(BY_PLACE.compare);
+}
+
+/** Problems of the alternative that was meant: the last one with a problem that is not the kind of the value. */
+function withoutUnions(issue: z.core.$ZodIssue): z.core.$ZodIssue[] {
+  const within = (inner: z.core.$ZodIssue) =>
+    withoutUnions({ ...inner, path: [...issue.path, ...inner.path] });
+  if (issue.code === 'invalid_key') {
+    const key = JSON.stringify(issue.path.at(-1));
+    return issue.issues.map((inner) => ({ ...inner, path: issue.path, message: `${key} ${inner.message}` }));
+  }
+  if (issue.code !== 'invalid_union' || !issue.message.startsWith('Invalid')) return [issue];
+  const isOther = ({ code, path }: z.core.$ZodIssue) => code === 'invalid_type' && path.length === 0;
+  const meant = issue.errors.findLast((inner) => !inner.some(isOther)) ?? issue.errors.at(-1);
+  return meant === undefined ? [issue] : meant.flatMap(within);
 }
 
 function unknownKey(path: Path, context: ProblemContext): string {
@@ -41,6 +55,8 @@ function unknownKey(path: Path, context: ProblemContext): string {
 }
 
 function whatIsWrong(issue: z.core.$ZodIssue, value: unknown, path: Path): string {
+  if (value === undefined && issue.code === 'invalid_type')
+    return `is missing: it must be ${EXPECTED[issue.expected] ?? issue.expected}`;
   // The schema's own message is more specific.
   if (!/^(Invalid|Too|Unrecognized)\b/.test(issue.message)) {
     return /^(must|is|has)\b/.test(issue.message) ? `${shown(value)} ${issue.message}` : issue.message;
@@ -87,10 +103,23 @@ function typeHint(expected: string, value: unknown, path: Path): string {
 }
 
 function keysAt(schema: JsonSchema, path: Path): string[] {
-  let at: unknown = schema;
-  for (const segment of path)
-    at = isMap(at) && isMap(at.properties) ? at.properties[String(segment)] : undefined;
-  return isMap(at) && isMap(at.properties) ? Object.keys(at.properties) : [];
+  let at: unknown[] = [schema];
+  for (const segment of path) at = at.flatMap(alternatives).map((one) => inside(one, segment));
+  const keys = at
+    .flatMap(alternatives)
+    .flatMap(({ properties }) => (isMap(properties) ? Object.keys(properties) : []));
+  return [...new Set(keys)];
+}
+
+function alternatives(schema: unknown): Record<string, unknown>[] {
+  if (!isMap(schema)) return [];
+  return Array.isArray(schema.anyOf) ? schema.anyOf.flatMap(alternatives) : [schema];
+}
+
+function inside(schema: Record<string, unknown>, segment: PropertyKey): unknown {
+  if (typeof segment === 'number') return schema.items;
+  const { properties } = schema;
+  return (isMap(properties) ? properties[String(segment)] : undefined) ?? schema.additionalProperties;
 }
 
 function valueAt(value: unknown, path: Path): unknown {

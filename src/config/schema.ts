@@ -3,8 +3,10 @@
  * Every key has a default, and unknown keys are errors.
  */
 import { z } from 'zod';
+import { METRICS_PREFIX } from '../model/declared-metric.ts';
 import type { OtlpConfig } from '../model/otlp.ts';
 import type { SpansConfig } from '../model/span.ts';
+import { metricsSchema } from './metrics.ts';
 import { otlpSchema, toOtlpConfig } from './otlp.ts';
 import { isMap } from './overlay.ts';
 import { spansSchema, toSpansConfig } from './spans.ts';
@@ -16,6 +18,8 @@ export interface ProbeSection {
   name: string;
   /** Whether it is on without being named in the config. */
   byDefault: boolean;
+  /** The families that it exports. */
+  metrics?: readonly { name: string }[];
   /** Schema of its section; `{}` gives all defaults, and `enabled` is one of the keys. */
   schema(kit: SchemaKit): z.ZodType<{ enabled: boolean }>;
   /** Values for keys that choose what is traced, which a recording has already decided. */
@@ -40,7 +44,7 @@ export interface AgentConfig {
   buffer: { totalBytes: number; subbufferBytes: number | 'auto'; perCpuBytes?: number };
   drainIntervalMs: number;
   maxWindowMs: number;
-  /** Probes that are on, in the order of the catalogue. */
+  /** Probes that are on, in the order of the catalogue; then the declared metrics, as probes `metrics/NAME`. */
   probes: ConfiguredProbe[];
   /** Names of probes that are off. */
   disabled: string[];
@@ -131,6 +135,9 @@ export function composeSchema(sections: readonly ProbeSection[]) {
         ),
       )
       .prefault({}),
+    metrics: metricsSchema(
+      sections.flatMap(({ metrics }) => metrics?.map(({ name }) => name) ?? []),
+    ).prefault([]),
     web: z
       .strictObject({
         listen_address: text(
@@ -208,7 +215,10 @@ export function toAgentConfig(
   const { buffer, web, log, history } = checked;
   const spans = toSpansConfig(checked.spans);
   const otlp = toOtlpConfig(checked.otlp, spans !== undefined);
-  const probes = sections.map(({ name }) => ({ name, options: checked.probes[name] }));
+  const probes = [
+    ...sections.map(({ name }) => ({ name, options: checked.probes[name] })),
+    ...checked.metrics.map(({ name, options }) => ({ name: `${METRICS_PREFIX}${name}`, options })),
+  ];
   return {
     instance: checked.instance,
     reader: checked.reader,

@@ -76,7 +76,7 @@ const MAX_BUCKETS = 200;
 const LONGEST_BUCKET_SECONDS = 86_400;
 
 /** Bounds of buckets: positive ascending durations, or seconds as numbers → seconds. */
-function buckets(): z.ZodType<number[], (string | number)[]> {
+export function buckets(): z.ZodType<number[], (string | number)[]> {
   const want = 'a bound: a duration, as in 10ms, or a number of seconds';
   const bound = z
     .union([written(want, DURATION_PATTERN), z.number()], { error: expected(want) })

@@ -9,7 +9,7 @@ import { constantValue } from './constant.ts';
 /** A number and its name. */
 export type FlagPair = readonly [value: number, name: string];
 
-const CALL = /__print_(?:flags|symbolic)(?:_u64)?\s*\(/g;
+const CALL = /__print_(flags|symbolic)(?:_u64)?\s*\(/g;
 /** A C string literal. */
 export const STRING = /"(?:[^"\\]|\\.)*"/g;
 
@@ -18,6 +18,35 @@ export const STRING = /"(?:[^"\\]|\\.)*"/g;
  * out values that are not constants (enums the kernel could not resolve). Empty if there is no such call.
  */
 export function flagPairs(format: Pick<EventFormat, 'printFmt'>, fieldName?: string): readonly FlagPair[] {
+  return callAbout(format, fieldName)?.pairs ?? [];
+}
+
+/**
+ * Returns a function that gives the name of a field's value as the kernel prints it, with `|` between the names of bits;
+ * undefined for values without a name. Undefined if the print fmt has no names for the field.
+ */
+export function printedNames(
+  format: Pick<EventFormat, 'printFmt'>,
+  fieldName: string,
+): ((value: number) => string | undefined) | undefined {
+  const call = callAbout(format, fieldName);
+  if (call === undefined || call.pairs.length === 0) return undefined;
+  const { kind, pairs } = call;
+  const exact = new Map(pairs.toReversed());
+  if (kind === 'symbolic') return (value) => exact.get(value);
+  return (value) =>
+    exact.get(value) ??
+    (pairs
+      .filter(([bit]) => bit !== 0 && (value & bit) === bit)
+      .map(([, name]) => name)
+      .join('|') ||
+      undefined);
+}
+
+function callAbout(
+  format: Pick<EventFormat, 'printFmt'>,
+  fieldName: string | undefined,
+): { kind: string; pairs: readonly FlagPair[] } | undefined {
   const text = format.printFmt;
   const code = withoutLiterals(text);
   for (const call of code.matchAll(CALL)) {
@@ -25,9 +54,9 @@ export function flagPairs(format: Pick<EventFormat, 'printFmt'>, fieldName?: str
     const to = closing(code, from);
     const subject = code.slice(from, endOfArgument(code, from, to));
     if (fieldName !== undefined && !new RegExp(`\\bREC->${fieldName}\\b`).test(subject)) continue;
-    return pairsBetween(text, code, from, to);
+    return { kind: call[1], pairs: pairsBetween(text, code, from, to) };
   }
-  return [];
+  return undefined;
 }
 
 /**

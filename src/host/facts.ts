@@ -4,6 +4,7 @@
  */
 import { deviceNumber, diskNames, liveBlockDevices } from './block-devices.ts';
 import { errnoName } from './errno.ts';
+import { irqName, jiffyNs, taskName } from './kernel-numbers.ts';
 import { syscallEventName, syscallTable } from './syscalls.ts';
 import { makeTaskPolicies } from './task-policies.ts';
 
@@ -23,6 +24,9 @@ export function liveHostFacts(options: { machine: string; sysfs?: string }) {
   const devices = liveBlockDevices(options.sysfs);
   return {
     ...kernelFacts(options.machine),
+    irqName,
+    taskName,
+    jiffyNs,
     blockDeviceName: (dev: number): string => devices.name(dev),
     blockDeviceNames: (): readonly string[] | undefined => diskNames(options.sysfs),
     blockDeviceExists: (dev: number): boolean => devices.exists(dev),
@@ -35,6 +39,9 @@ export function capturedHostFacts(options: { machine: string; blockDevices: Read
   const { blockDevices } = options;
   return {
     ...kernelFacts(options.machine),
+    irqName: (_irq: number): string | undefined => undefined,
+    taskName: (_pid: number): string | undefined => undefined,
+    jiffyNs: (): number | undefined => undefined,
     // From major 2048 on, the same 32 bits can be signed or unsigned.
     blockDeviceName: (dev: number): string =>
       blockDevices.get(dev | 0) ?? blockDevices.get(dev >>> 0) ?? deviceNumber(dev),

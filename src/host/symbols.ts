@@ -43,6 +43,9 @@ const ENTRY = 64;
 /** Largest difference between the patched places that two kernels or two tracers report. */
 const NEAR = 16;
 
+/** Addresses farther from the start of a function are of code without a symbol. */
+const LARGEST_FUNCTION = 65_536;
+
 const NEWLINE = 0x0a;
 const SPACE = 0x20;
 const TAB = 0x09;
@@ -116,24 +119,32 @@ export function readKallsyms(
   return parseKallsyms(text, wanted);
 }
 
-/** Names from the first source that has any; refreshing uses the same source. */
+/**
+ * Names from the first source that has any; refreshing uses the same source. `isInside`: addresses can lie anywhere in a
+ * function, not only where it begins.
+ */
 export function knownFunctions(
   sources: readonly (() => SymbolList | NoSymbols)[],
+  isInside = false,
 ): KnownFunctions | NoSymbols {
   const reasons: string[] = [];
   for (const source of sources) {
     const list = source();
-    if (!('reason' in list)) return namesFrom(list, source);
+    if (!('reason' in list)) return namesFrom(list, source, isInside ? nameAround : nameIn);
     reasons.push(list.reason);
   }
   return { reason: reasons.join('; ') || 'no source of function names' };
 }
 
-function namesFrom(first: SymbolList, source: () => SymbolList | NoSymbols): KnownFunctions {
+function namesFrom(
+  first: SymbolList,
+  source: () => SymbolList | NoSymbols,
+  find: typeof nameIn,
+): KnownFunctions {
   let list = first;
   let generation = 1;
   return {
-    nameOf: (low, high) => nameIn(list, low >>> 0, high >>> 0),
+    nameOf: (low, high) => find(list, low >>> 0, high >>> 0),
     get generation() {
       return generation;
     },
@@ -160,6 +171,14 @@ function nameIn(list: SymbolList, low: number, high: number): string | undefined
   const above = at + 1 < list.names.length ? -distance(at + 1) : Number.POSITIVE_INFINITY;
   if (Math.min(below, above) >= NEAR) return undefined;
   return below <= above ? list.names[at] : list.names[at + 1];
+}
+
+/** The function that an address lies in. A patched place can be a few bytes behind the start of its function. */
+function nameAround(list: SymbolList, low: number, high: number): string | undefined {
+  const at = lastNotAbove(list, low + (list.reach === undefined ? NEAR : 0), high);
+  if (at < 0) return undefined;
+  const distance = (high - list.high[at]) * TWO_POW_32 + (low - list.low[at]);
+  return distance < LARGEST_FUNCTION ? list.names[at] : undefined;
 }
 
 /** Index of the last symbol at or below an address; -1 if there is none. */

@@ -12,7 +12,7 @@ import { labelsSince } from './series-labels.ts';
 import { SeriesTable } from './series-table.ts';
 
 /**
- * Histograms of durations in nanoseconds, one per slot, counted in the fine buckets of histogram-grid.ts. Buckets are
+ * Histograms of durations in nanoseconds (or other whole numbers), one per slot, counted in the fine buckets of histogram-grid.ts. Buckets are
  * allocated in blocks of 16 on first use, because a series spans only a few octaves.
  */
 export class HistogramFamily implements Family {
@@ -27,7 +27,7 @@ export class HistogramFamily implements Family {
 
   constructor(spec: MetricSpec) {
     this.table = new SeriesTable(spec);
-    this.grid = makeHistogramGrid(spec.bounds);
+    this.grid = makeHistogramGrid(spec.bounds, spec.divisor);
     this.#directory = new Int32Array(16 * this.grid.blocksPerSeries);
     this.#blocks = new Float64Array(64 * FINE_BLOCK_SIZE);
     this.#sums = new Float64Array(16);

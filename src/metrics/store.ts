@@ -42,10 +42,10 @@ export class MetricStore {
     return this.#declare(options, 'gauge', (spec) => new ValueFamily(spec), ValueFamily);
   }
 
-  /** Durations, recorded in nanoseconds. `bounds` in seconds. */
+  /** Durations, recorded in nanoseconds; or, with `unit` and `divisor`, other numbers. `bounds` as shown, in seconds. */
   histogram(options: FamilyOptions & { bounds: readonly number[] }): HistogramFamily {
     return this.#declare(
-      { unit: 'seconds', ...options },
+      { unit: 'seconds', divisor: 1e9, ...options },
       'histogram',
       (spec) => new HistogramFamily(spec),
       HistogramFamily,

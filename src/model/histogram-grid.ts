@@ -2,18 +2,19 @@
  * The buckets that every histogram counts in: the base-2 exponential buckets of scale 3 (8 per octave, bounds 2^(i/8)
  * seconds, upper bound inclusive, as in OpenTelemetry's exponential and Prometheus' native histograms), divided further
  * at the family's classic bounds. So both views are exact sums of the same counts.
- * Bounds are compared in nanoseconds, the unit of recorded values.
+ * Bounds are compared in the unit of recorded values: nanoseconds, or what `divisor` stands for.
  */
 export const HISTOGRAM_SCALE = 3;
 const PER_OCTAVE = 2 ** HISTOGRAM_SCALE;
-/** Exponential index range: bucket i holds (2^((i-1)/8), 2^(i/8)] seconds. 2^-30 s < 1 ns; 2^23 s are 97 days. */
-const MIN_INDEX = -30 * PER_OCTAVE;
-const MAX_INDEX = 23 * PER_OCTAVE;
+/** Octaves of recorded values: of nanoseconds, from 2^-30 s < 1 ns to 2^23 s, which are 97 days. */
+const OCTAVES_SHOWN = 53;
 /** Cells per octave of the look-up table: so many that a cell rarely contains more than one bound. */
 const CELL_BITS = 6;
 const OCTAVES = 54;
 
 export interface HistogramGrid {
+  /** Recorded values are divided by this to be shown. */
+  divisor: number;
   /** Upper bound (inclusive) of each fine bucket in nanoseconds, ascending; the last is Infinity. */
   upperNs: Float64Array;
   /** Prometheus' native bucket index of each fine bucket. Fine bucket 0 contains only zero and has index -32768. */
@@ -33,12 +34,17 @@ export const FINE_BLOCK_SIZE = 1 << FINE_BLOCK_BITS;
 /** `exponentialIndex` of the bucket that contains only zero. */
 export const ZERO_BUCKET = -32768;
 
-/** Makes the grid for classic bounds in seconds (ascending, positive, finite). Pure. */
-export function makeHistogramGrid(classicBoundsSeconds: readonly number[]): HistogramGrid {
+/**
+ * Makes the grid for classic bounds as they are shown: seconds of recorded nanoseconds, unless `divisor` says otherwise
+ * (ascending, positive, finite). Bucket i of the exponential ones holds (2^((i-1)/8), 2^(i/8)] of what is shown. Pure.
+ */
+export function makeHistogramGrid(classicBounds: readonly number[], divisor = 1e9): HistogramGrid {
   // 1e-06 * 1e9 is 1000 only after rounding, and a decimal bound that is a whole number of ns must be exact.
-  const classicNs = classicBoundsSeconds.map((s) => Math.floor(Number((s * 1e9).toPrecision(12))));
+  const classicNs = classicBounds.map((bound) => Math.floor(Number((bound * divisor).toPrecision(12))));
   const exponentialNs: number[] = [];
-  for (let i = MIN_INDEX; i <= MAX_INDEX; i++) exponentialNs.push(2 ** (i / PER_OCTAVE) * 1e9);
+  const minIndex = -Math.ceil(Math.log2(divisor)) * PER_OCTAVE;
+  const maxIndex = minIndex + OCTAVES_SHOWN * PER_OCTAVE;
+  for (let i = minIndex; i <= maxIndex; i++) exponentialNs.push(2 ** (i / PER_OCTAVE) * divisor);
   exponentialNs[exponentialNs.length - 1] = Number.POSITIVE_INFINITY;
 
   const all = [...new Set([...exponentialNs, ...classicNs])].sort((a, b) => a - b);
@@ -48,7 +54,7 @@ export function makeHistogramGrid(classicBoundsSeconds: readonly number[]): Hist
   exponentialIndex[0] = ZERO_BUCKET;
   for (let f = 1, e = 0; f < upperNs.length; f++) {
     while (exponentialNs[e] < upperNs[f]) e++;
-    exponentialIndex[f] = MIN_INDEX + e;
+    exponentialIndex[f] = minIndex + e;
   }
   const classicFine = Uint16Array.from(classicNs, (ns) => upperNs.indexOf(ns));
 
@@ -59,7 +65,7 @@ export function makeHistogramGrid(classicBoundsSeconds: readonly number[]): Hist
     cellStart[cell] = f;
   }
   const blocksPerSeries = Math.ceil(upperNs.length / FINE_BLOCK_SIZE);
-  return { upperNs, upperWholeNs, exponentialIndex, classicFine, blocksPerSeries, cellStart };
+  return { divisor, upperNs, upperWholeNs, exponentialIndex, classicFine, blocksPerSeries, cellStart };
 }
 
 /** Smallest whole number of nanoseconds in a cell. */

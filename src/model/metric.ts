@@ -15,10 +15,9 @@ export interface MetricSpec {
   maxSeries: number;
   /**
    * Recorded values are divided by this for exposition: 1e9 if recorded in nanoseconds and shown in seconds, otherwise 1.
-   * Histograms are always recorded in nanoseconds and shown in seconds.
    */
   divisor: number;
-  /** Classic upper bounds in seconds, ascending, without +Inf. Empty except for histograms. */
+  /** Classic upper bounds as shown (seconds, as a rule), ascending, without +Inf. Empty except for histograms. */
   bounds: readonly number[];
 }
 
@@ -47,7 +46,7 @@ export interface FamilySnapshot {
 export interface HistogramSnapshot {
   directory: Int32Array;
   blocks: Float64Array;
-  /** Sum of all recorded values per series, in nanoseconds. */
+  /** Sum of all recorded values per series, in recorded units: nanoseconds, as a rule. */
   sumsNs: Float64Array;
   /** Number of recorded values per series. */
   counts: Float64Array;

@@ -20,8 +20,8 @@ import {
   mustChoose,
 } from './options/function-options.ts';
 import type { Probe, ProbeContext, ProbeModule } from './probe.ts';
-import { FunctionRows } from './tables/function-rows.ts';
 import { Overruns } from './tables/overruns.ts';
+import { ValueRows } from './tables/value-rows.ts';
 
 const RETURN = 'ftrace:funcgraph_exit';
 
@@ -87,7 +87,7 @@ function createFunctionGraph(context: ProbeContext, options: FunctionGraphOption
   // One more than the config allows, so that `unknown` takes no function's place.
   const inFamily = { ...options, max_series: options.max_series + 1 };
   const durations = declareDurations(context, DURATION, inFamily, (row) => [rows.names[row]]);
-  const rows = new FunctionRows(context.functions, options.max_series, () => {
+  const rows = new ValueRows(context.functions, options.max_series, () => {
     durations.family.table.overflows++;
   });
   const late = context.unmatched('late');

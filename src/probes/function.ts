@@ -13,8 +13,8 @@ import {
   mustChoose,
 } from './options/function-options.ts';
 import type { Probe, ProbeContext, ProbeModule } from './probe.ts';
-import { FunctionRows } from './tables/function-rows.ts';
 import { SlotCache } from './tables/slot-cache.ts';
+import { ValueRows } from './tables/value-rows.ts';
 
 const CALL = 'ftrace:function';
 
@@ -56,7 +56,7 @@ export const functionCalls: ProbeModule<FunctionOptions> = {
 function createFunction(context: ProbeContext, options: FunctionOptions): Probe {
   // One more than the config allows, so that `unknown` takes no function's place.
   const calls = context.metrics.counter({ ...CALLS, maxSeries: options.max_series + 1 });
-  const rows = new FunctionRows(context.functions, options.max_series, () => {
+  const rows = new ValueRows(context.functions, options.max_series, () => {
     calls.table.overflows++;
   });
   const slots = new SlotCache(context.cpuCount, (row, cpu) => calls.slot([rows.names[row], String(cpu)]));

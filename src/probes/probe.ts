@@ -59,6 +59,12 @@ export interface HostFacts {
   syscallEventName(name: string): string;
   /** `ENOENT` for 2; undefined for numbers without a name. */
   errnoName(errno: number): string | undefined;
+  /** Handler names of an interrupt line; undefined if unknown. */
+  irqName(irq: number): string | undefined;
+  /** Name of a task (host pid) now; undefined if it is gone, or not known here. */
+  taskName(pid: number): string | undefined;
+  /** Nanoseconds of the kernel's jiffy; undefined if unknown. */
+  jiffyNs(): number | undefined;
   /** Name of a block device from the kernel's dev_t (major << 20 | minor): `nvme0n1`; `259:0` where unknown. */
   blockDeviceName(dev: number): string;
   /** Names of all disks; undefined if they cannot be listed. */
@@ -117,6 +123,8 @@ export interface Probe {
    * CPU. Pairs keyed by task or request that began before `untilNs`, on any CPU, are void.
    */
   onLoss?(cpu: number, untilNs: TimestampNs): void;
+  /** Filters of events, in the kernel's language, of which the probe needs no other records. */
+  filters?: Readonly<Record<string, string>>;
   /** About once a second: housekeeping that must not happen on the hot path. */
   sweep?(): void;
   /** For latency tracers: a latency longer than any since the last reset. `trace` is '' if the kernel has none. */
@@ -153,6 +161,8 @@ export interface ProbeModule<Options extends CommonOptions = CommonOptions> {
     host: HostFacts,
     intervals?: IntervalSinks,
   ): readonly EventNeed[];
+  /** Whether it names addresses in the records of its events, which costs the memory of all functions' names. */
+  symbols?(options: Options): boolean;
   /** Names and globs of its options, so that those that match nothing can be reported. */
   names?(options: Options, kernel: KernelOffer, host: HostFacts): readonly NameList[];
   create(context: ProbeContext, options: Options): Probe;

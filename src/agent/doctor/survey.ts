@@ -151,7 +151,8 @@ function surveyProbes(config: AgentConfig, kernel: Kernel): ProbeSurvey[] {
     const configured = enabled.find((candidate) => candidate.module === module);
     return configured ?? { module, options: module.schema(schemaKit).parse({ enabled: false }) };
   });
-  return all.map((probe) => {
+  const metrics = enabled.filter(({ module }) => !probeCatalogue.includes(module));
+  return [...all, ...metrics].map((probe) => {
     const { module, options } = probe;
     const on = enabled.some((candidate) => candidate.module === module);
     const common = { name: module.name, help: module.help, on };

@@ -3,10 +3,12 @@
  * health check that notices when others switch off, take or delete events.
  */
 import { KernelError } from '../../model/errors.ts';
+import type { Log } from '../../model/log.ts';
 import type { BufferStatus } from '../../model/status.ts';
 import type { BuffersInForce } from '../../tracefs/buffers.ts';
 import { openCpuStats } from '../../tracefs/cpu-stats.ts';
 import type { Instance } from '../../tracefs/instance.ts';
+import { filterOf } from '../../tracefs/instance-state.ts';
 import { type CpuLoss, makeLossLedger } from '../plan/loss-ledger.ts';
 import type { EventPlan } from '../plan/plan.ts';
 import type { BufferReading } from '../plan/self-metrics.ts';
@@ -107,6 +109,7 @@ export function openLiveBuffer(parts: LiveBufferParts): LiveBuffer {
     plan,
     drained: open && { stream: open.stream, cpus: open.cpus, rule },
     start: () => {
+      narrowEvents(instance, plan.filters, shared.log);
       instance.enable(plan.events);
       instance.start();
       health.start();
@@ -213,4 +216,19 @@ function openLosses(
     pause: ledger.pause,
     close: counts.close,
   };
+}
+
+/** Probes apply their filters in any case: the kernel only saves records that they would drop. */
+function narrowEvents(instance: Instance, filters: ReadonlyMap<string, string>, log: Log): void {
+  for (const [event, filter] of filters) {
+    try {
+      instance.set(filterOf(event), filter);
+    } catch (error) {
+      if (!(error instanceof KernelError)) throw error;
+      log.warn(
+        { event, reason: error.message },
+        'the kernel does not take a filter: the agent filters instead',
+      );
+    }
+  }
 }

@@ -39,6 +39,20 @@ export function functionSymbols(root: string, filter: FunctionFilter): FunctionS
   };
 }
 
+/** Names for addresses in events, which can lie anywhere in a function. */
+export function eventSymbols(root: string): Omit<FunctionSymbols, 'names'> & { names: FunctionNames } {
+  const modules = watchModules();
+  const symbols = knownFunctions(
+    [readKallsyms, () => functionAddresses(root) ?? { reason: `${root} does not expose function addresses` }],
+    true,
+  );
+  if ('reason' in symbols) {
+    const warning = `functions in labels are "unknown": ${symbols.reason}`;
+    return { names: { nameOf: () => undefined, generation: 0 }, warnings: [warning], refresh: () => false };
+  }
+  return { names: symbols, warnings: [], refresh: () => modules.changed() && symbols.refresh() };
+}
+
 /** Functions called by the filtered ones can be any function of the kernel. */
 function wantedBy({ functions, maxDepth }: FunctionFilter): (name: string) => boolean {
   return functions.length === 0 || maxDepth !== 1 ? () => true : globMatcher(functions);

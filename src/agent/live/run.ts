@@ -41,6 +41,8 @@ export type LiveFacts = Omit<CaptureStatus, 'buffers' | 'tickMs' | 'loss' | 'war
 export interface LiveParts {
   shared: Shared;
   tracers: Tracers;
+  /** Names for addresses in events. */
+  symbols: { refresh(): boolean } | undefined;
   spans: SpanCapture | undefined;
   /** In the order in which they are drained. */
   buffers: readonly LiveBuffer[];
@@ -80,6 +82,7 @@ export function runCapture(parts: LiveParts): Capture {
       if (parts.followsThreads) own.add(ownThreadIds());
       // Names first, then the probes that store them.
       tracers.refresh();
+      parts.symbols?.refresh();
       for (const buffer of buffers) buffer.refresh();
       passTraces();
       if (++chores % CHECK_EVERY === 0) health.check();

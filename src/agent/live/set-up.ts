@@ -24,6 +24,7 @@ import { makeSelfMetrics } from '../plan/self-metrics.ts';
 import { openSpanCapture, type SpanCapture } from '../slow/span-capture.ts';
 import { openTaskFacts } from '../slow/task-facts.ts';
 import { EVENTS_BUFFER, type LiveBuffer, openLiveBuffer } from './buffer.ts';
+import { eventSymbols } from './function-symbols.ts';
 import { markersRead } from './marker-buffer.ts';
 import { makeOwnThreads } from './own-threads.ts';
 import { type LiveFacts, type LiveOptions, runCapture } from './run.ts';
@@ -91,7 +92,17 @@ async function setUp(config: AgentConfig, kernel: Kernel, options: LiveOptions):
   const enabled = spans?.probes ?? enabledProbes(config);
   const forTracers = enabled.filter(({ module }) => module.tracer !== undefined);
   const forEvents = enabled.filter(({ module }) => module.tracer === undefined);
-  const events = planStream({ instance, enabled: forEvents, reader: config.reader, tracer: 'nop', shared });
+  const symbols = forEvents.some(({ module, options: own }) => module.symbols?.(own))
+    ? eventSymbols(kernel.root)
+    : undefined;
+  const events = planStream({
+    instance,
+    enabled: forEvents,
+    reader: config.reader,
+    tracer: 'nop',
+    shared,
+    functions: symbols?.names,
+  });
   const share = 1 / buffersToDrain(forEvents, forTracers);
   const sizes = shareOfMemory(shared, share, events.plan.events.length > 0 ? events.plan.rate : undefined);
   const inForce = instance.prepare({ ...sizes, clock: 'mono' });
@@ -110,6 +121,7 @@ async function setUp(config: AgentConfig, kernel: Kernel, options: LiveOptions):
     ...features.warnings,
     ...inForce.warnings,
     ...threads.warnings,
+    ...(symbols?.warnings ?? []),
     ...(sizes.note ? [sizes.note] : []),
     ...opened.warnings,
     ...(opened.markers ? [markersRefused(kernel.root, instance.name) ?? []].flat() : []),
@@ -135,6 +147,7 @@ async function setUp(config: AgentConfig, kernel: Kernel, options: LiveOptions):
   return runCapture({
     shared,
     tracers,
+    symbols,
     spans,
     buffers: opened.buffers,
     // In a pid namespace of its own, the agent's /proc has other numbers than the trace.

@@ -3,13 +3,19 @@
  * schema library.
  */
 import type { AgentConfig } from '../../config/schema.ts';
+import { METRICS_PREFIX } from '../../model/declared-metric.ts';
 import { probeCatalogue } from '../../probes/catalogue.ts';
-import type { CommonOptions } from '../../probes/probe.ts';
+import { type UserMetricOptions, userMetric } from '../../probes/declared/user-metric.ts';
+import type { CommonOptions, ProbeModule } from '../../probes/probe.ts';
 import type { EnabledProbe } from './plan.ts';
 
 /** Probes that are on, in the order of the catalogue, with their options. */
 export function enabledProbes(config: AgentConfig): EnabledProbe[] {
   return config.probes.map(({ name, options }) => {
+    if (name.startsWith(METRICS_PREFIX)) {
+      const declared = options as unknown as UserMetricOptions;
+      return { module: userMetric(name, declared) as unknown as ProbeModule, options: declared };
+    }
     const module = probeCatalogue.find((candidate) => candidate.name === name);
     if (module === undefined) throw new Error(`the config has a probe that is not in the catalogue: ${name}`);
     // The options come from this module's schema; the config only lost their type.

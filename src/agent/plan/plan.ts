@@ -3,10 +3,12 @@
  * every event type, and why a probe is off. Nothing here touches tracefs.
  */
 
+import { didYouMean } from '../../config/suggest.ts';
 import { type Dispatcher, type HandledType, makeDispatcher } from '../../decode/dispatch.ts';
 import { bytesReader, intReader, wordOffset } from '../../decode/fields.ts';
 import { parseFormat } from '../../decode/format.ts';
 import { MetricStore } from '../../metrics/store.ts';
+import { METRICS_PREFIX } from '../../model/declared-metric.ts';
 import type { EventFormat } from '../../model/format.ts';
 import type { FunctionNames } from '../../model/function-names.ts';
 import type { IntervalSinks } from '../../model/intervals.ts';
@@ -68,6 +70,8 @@ export interface PlannedType {
 export interface EventPlan {
   /** Events to enable, `system:name`. Without records of tracers (system `ftrace`), which have no switch. */
   events: readonly string[];
+  /** Filters for events that a single probe reads, which needs no other records of them. */
+  filters: ReadonlyMap<string, string>;
   /** In the order of the dispatcher's slots. */
   types: readonly PlannedType[];
   dispatcher: Dispatcher;
@@ -89,6 +93,8 @@ const DEFAULT_WINDOW_MS = 120_000;
 interface Wanted extends PlannedType {
   fields: string[];
   handlers: EventHandler[];
+  /** Of each handler: what the kernel may filter for it. */
+  filters: (string | undefined)[];
 }
 
 export function planEvents(input: PlanInput): EventPlan {
@@ -114,9 +120,10 @@ export function planEvents(input: PlanInput): EventPlan {
     for (const [event, handler] of Object.entries(made.probe.handlers)) {
       const format = formats.get(event);
       if (format === undefined) continue;
-      const entry = wanted.get(event) ?? { event, format, fields: [], handlers: [] };
+      const entry = wanted.get(event) ?? { event, format, fields: [], handlers: [], filters: [] };
       entry.handlers.push(handler);
-      entry.fields.push(...(made.needs.find((need) => need.event === event)?.fields ?? []));
+      entry.fields.push(...made.needs.flatMap((need) => (need.event === event ? need.fields : [])));
+      entry.filters.push(made.probe.filters?.[event]);
       wanted.set(event, entry);
     }
     const events = Object.keys(made.probe.handlers);
@@ -125,7 +132,7 @@ export function planEvents(input: PlanInput): EventPlan {
   for (const [event, makeHandler] of Object.entries(input.extra ?? {})) {
     const format = formats.get(event);
     if (format !== undefined)
-      wanted.set(event, { event, format, fields: [], handlers: [makeHandler(format)] });
+      wanted.set(event, { event, format, fields: [], handlers: [makeHandler(format)], filters: [undefined] });
   }
   const types = [...wanted.values()];
   const extra = input.extra ?? {};
@@ -134,6 +141,11 @@ export function planEvents(input: PlanInput): EventPlan {
   const sweeps = running.flatMap((probe) => (probe.sweep ? [probe.sweep.bind(probe)] : []));
   return {
     events: types.filter(isEnabled).map(({ event }) => event),
+    filters: new Map(
+      types.flatMap(({ event, filters: [filter, ...others] }) =>
+        filter !== undefined && others.length === 0 ? [[event, filter] as const] : [],
+      ),
+    ),
     types,
     dispatcher: makeDispatcher(types.map(handledType)),
     probes,
@@ -158,7 +170,10 @@ function makeProbe(
   input: PlanInput,
 ): { probe: Probe; needs: readonly EventNeed[]; notes: readonly string[] } | string {
   const { where = 'this kernel' } = input;
-  const missingFor = (need: EventNeed) => whatIsMissing(need, formats, where, input.unreadable);
+  // Users write these names; those of other probes are right.
+  const hint = module.name.startsWith(METRICS_PREFIX) ? didYouMean : () => '';
+  const missingFor = (need: EventNeed) =>
+    whatIsMissing(need, formats, { where, hint, unreadable: input.unreadable });
   const needs = module.needs(options, input.metadata, input.host, intervals);
   const eventless = module.tracer?.(options).reads === 'latency';
   if (needs.length === 0 && !eventless) return `nothing to trace: no event of ${where} matches its options`;
@@ -212,17 +227,28 @@ function shortened(events: readonly string[]): string {
   return events.slice(0, MOST_NAMED).join(', ') + more;
 }
 
+interface Search {
+  where: string;
+  /** Suggests another name. */
+  hint: typeof didYouMean;
+  unreadable: PlanInput['unreadable'];
+}
+
 function whatIsMissing(
   need: EventNeed,
   formats: FormatCache,
-  where: string,
-  unreadable: PlanInput['unreadable'],
+  { where, hint, unreadable }: Search,
 ): string | undefined {
   const format = formats.get(need.event);
-  if (format === undefined) return formats.problem(need.event) ?? `${where} has no event ${need.event}`;
-  const names = new Set(format.fields.map((field) => field.name));
-  const lacking = need.fields.filter((field) => !names.has(field));
-  if (lacking.length > 0) return `event ${need.event} of ${where} has no field ${lacking.join(', ')}`;
+  if (format === undefined)
+    return (
+      formats.problem(need.event) ??
+      `${where} has no event ${need.event}${hint(need.event, formats.events())}`
+    );
+  const names = format.fields.map((field) => field.name);
+  const lacking = need.fields.filter((field) => !names.includes(field));
+  if (lacking.length > 0)
+    return `event ${need.event} of ${where} has no field ${lacking.join(', ')}${hint(lacking[0], names)}`;
   const problem = unreadable?.({ event: need.event, format, fields: need.fields });
   return problem === undefined ? undefined : `text of event ${need.event} cannot be read: ${problem}`;
 }
@@ -249,16 +275,20 @@ function allOf(handlers: readonly EventHandler[]): EventHandler {
 
 /** Formats by event, each read and parsed once. */
 class FormatCache {
-  readonly #metadata: Pick<TraceMetadata, 'formatText'>;
+  readonly #metadata: Pick<TraceMetadata, 'formatText' | 'events'>;
   readonly #formats = new Map<string, EventFormat | { error: string } | undefined>();
 
-  constructor(metadata: Pick<TraceMetadata, 'formatText'>) {
+  constructor(metadata: Pick<TraceMetadata, 'formatText' | 'events'>) {
     this.#metadata = metadata;
   }
 
   get(event: string): EventFormat | undefined {
     const entry = this.#look(event);
     return entry !== undefined && !('error' in entry) ? entry : undefined;
+  }
+
+  events(): readonly string[] {
+    return this.#metadata.events();
   }
 
   /** Why an existing format cannot be used. */

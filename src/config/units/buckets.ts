@@ -20,3 +20,8 @@ export function decimalBuckets(fromSeconds: number, toSeconds: number): number[]
 
 /** Default classic bounds in seconds: 1 µs … 10 s. */
 export const DEFAULT_BUCKETS: readonly number[] = decimalBuckets(1e-6, 10);
+
+/** Default bounds of numbers that are no times: 1, 4, 16, …, `count` of them. */
+export function powersOfFour(count: number): number[] {
+  return Array.from({ length: count }, (_, i) => 4 ** i);
+}

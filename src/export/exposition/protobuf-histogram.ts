@@ -4,7 +4,7 @@
  * +Inf bucket, which equals the count, unless it has an exemplar.
  */
 import { HISTOGRAM_SCALE, type HistogramGrid, makeHistogramGrid } from '../../model/histogram-grid.ts';
-import type { HistogramSnapshot } from '../../model/metric.ts';
+import type { HistogramSnapshot, MetricSpec } from '../../model/metric.ts';
 import { classicCounts, exponentialCounts } from '../../model/snapshot-views.ts';
 import type { BucketExemplars, Exemplar } from '../exemplars.ts';
 import { EXEMPLAR_ROOM, writeExemplar } from './protobuf-exemplar.ts';
@@ -62,7 +62,7 @@ export interface HistogramLayout {
 }
 
 export interface HistogramWriter {
-  layoutOf(bounds: readonly number[]): HistogramLayout;
+  layoutOf(spec: Pick<MetricSpec, 'bounds' | 'divisor'>): HistogramLayout;
   /** Writes the content of the message for series `s`. The caller provides `layout.room` bytes. */
   write(
     bytes: Buffer,
@@ -84,11 +84,11 @@ export function createHistogramWriter(): HistogramWriter {
   };
 
   return {
-    layoutOf: (bounds) => {
-      const key = bounds.join();
+    layoutOf: ({ bounds, divisor }) => {
+      const key = `${divisor} ${bounds.join()}`;
       let layout = layouts.get(key);
       if (layout === undefined) {
-        const grid = makeHistogramGrid(bounds);
+        const grid = makeHistogramGrid(bounds, divisor);
         const fine = grid.upperNs.length;
         if (fine > native.indexes.length) {
           native.indexes = new Int32Array(fine);
@@ -104,7 +104,7 @@ export function createHistogramWriter(): HistogramWriter {
     },
     write: (bytes, at, layout, data, s, exemplars) => {
       const { bounds, grid, counts } = layout;
-      at = writeCountAndSum(bytes, at, data.counts[s], data.sumsNs[s] / 1e9);
+      at = writeCountAndSum(bytes, at, data.counts[s], data.sumsNs[s] / grid.divisor);
       classicCounts(grid, data, s, counts);
       if (exemplars === undefined) {
         for (let b = 0; b < counts.length; b++) at = writeBucket(bytes, at, bounds[b], counts[b]);

@@ -170,7 +170,7 @@ function writeHistograms(
   { family, data, encoded: { bytes: encoded, ends }, marked }: Histograms,
   seen: Set<string> | undefined,
 ): void {
-  const layout = writer.layoutOf(family.spec.bounds);
+  const layout = writer.layoutOf(family.spec);
   for (let s = 0, from = 0; s < family.seriesCount; from = ends[s++]) {
     if (Number.isNaN(data.counts[s]) || isRepeated(seen, encoded, from, ends[s])) continue;
     const pointed = marked?.get(s);

@@ -3,7 +3,7 @@
  * of its family are the same object (see metrics/snapshot-reader.ts). A scrape then only adds numbers.
  */
 import { type HistogramGrid, makeHistogramGrid } from '../../model/histogram-grid.ts';
-import type { FamilySnapshot } from '../../model/metric.ts';
+import type { FamilySnapshot, MetricSpec } from '../../model/metric.ts';
 import { labelPairs } from '../families.ts';
 import { escapeLabelValue } from './escape.ts';
 import { FORMAT_BOUND } from './numbers.ts';
@@ -25,7 +25,7 @@ export interface SeriesLines {
    * `_count`.
    */
   prefixes(family: FamilySnapshot, format: TextFormat, shape: HistogramShape | undefined): readonly string[];
-  shapeOf(bounds: readonly number[]): HistogramShape;
+  shapeOf(spec: Pick<MetricSpec, 'bounds' | 'divisor'>): HistogramShape;
 }
 
 interface Cached {
@@ -59,13 +59,13 @@ export function createSeriesLines(constantLabels: Readonly<Record<string, string
       }
       return lines;
     },
-    shapeOf: (bounds) => {
-      const key = bounds.join();
+    shapeOf: ({ bounds, divisor }) => {
+      const key = `${divisor} ${bounds.join()}`;
       let shape = shapes.get(key);
       if (shape === undefined) {
         const all = [...bounds, Number.POSITIVE_INFINITY];
         const le = { text: all.map(FORMAT_BOUND.text), openmetrics: all.map(FORMAT_BOUND.openmetrics) };
-        shape = { grid: makeHistogramGrid(bounds), le, counts: new Float64Array(bounds.length) };
+        shape = { grid: makeHistogramGrid(bounds, divisor), le, counts: new Float64Array(bounds.length) };
         shapes.set(key, shape);
       }
       return shape;

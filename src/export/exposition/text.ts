@@ -52,7 +52,7 @@ export function createRenderer(options: RendererOptions = {}): Renderer {
       if (histogram === undefined) {
         head = writeValues(body, head, family, lines.prefixes(family, format, undefined), seen);
       } else {
-        const shape = lines.shapeOf(family.spec.bounds);
+        const shape = lines.shapeOf(family.spec);
         const prefixes = lines.prefixes(family, format, shape);
         const marked = format === 'openmetrics' ? exemplars?.ofFamily(family) : undefined;
         head = writeHistograms(body, head, { family, histogram, shape, prefixes, marked }, seen);
@@ -162,7 +162,7 @@ function writeHistograms(
       for (let b = 0; b < counts.length; b++) out += prefixes[line++] + counts[b] + exemplarText(pointed[b]);
       out += prefixes[line++] + count + exemplarText(pointed[counts.length]);
     }
-    out += prefixes[line++] + data.sumsNs[s] / 1e9;
+    out += prefixes[line++] + data.sumsNs[s] / grid.divisor;
     out += prefixes[line++] + count;
     if (out.length < PIECE) continue;
     body.write(head + out);

@@ -13,7 +13,7 @@ import {
   type MetricData,
 } from '@opentelemetry/sdk-metrics';
 import { HISTOGRAM_SCALE, type HistogramGrid, makeHistogramGrid } from '../../model/histogram-grid.ts';
-import type { FamilySnapshot, HistogramSnapshot, MetricSnapshot } from '../../model/metric.ts';
+import type { FamilySnapshot, HistogramSnapshot, MetricSnapshot, MetricSpec } from '../../model/metric.ts';
 import type { OtlpHistograms } from '../../model/otlp.ts';
 import { classicCounts, exponentialCounts } from '../../model/snapshot-views.ts';
 import { classicHistograms } from '../classic-histograms.ts';
@@ -49,19 +49,19 @@ const NO_BUCKETS = { offset: 0, bucketCounts: [] };
 export function createPointMaker({ histograms, constantLabels, start }: PointOptions): PointMaker {
   const states = createSeriesStates(constantLabels, start);
   const layouts = new Map<string, Layout>();
-  const layoutOf = (bounds: readonly number[]): Layout => {
-    const key = bounds.join();
+  const layoutOf = ({ bounds, divisor }: MetricSpec): Layout => {
+    const key = `${divisor} ${bounds.join()}`;
     let layout = layouts.get(key);
     if (layout === undefined) {
       const counts = new Float64Array(bounds.length);
-      layout = { bounds: [...bounds], grid: makeHistogramGrid(bounds), counts };
+      layout = { bounds: [...bounds], grid: makeHistogramGrid(bounds, divisor), counts };
       layouts.set(key, layout);
     }
     return layout;
   };
 
   const merged = (families: readonly FamilySnapshot[], now: HrTime): MetricData => {
-    const { name, help, kind, bounds } = families[0].spec;
+    const { name, help, kind } = families[0].spec;
     const descriptor = describe(name, help, typeOf(kind));
     const aggregationTemporality = AggregationTemporality.CUMULATIVE;
     const seen = families.length > 1 ? new Set<string>() : undefined;
@@ -69,7 +69,7 @@ export function createPointMaker({ histograms, constantLabels, start }: PointOpt
       const dataPoints = families.flatMap((f, i) => numberPoints(f, states, i, now, seen));
       return numbers(descriptor, kind === 'counter', dataPoints);
     }
-    const layout = layoutOf(bounds);
+    const layout = layoutOf(families[0].spec);
     const points = <View>(view: HistogramView<View>) =>
       families.flatMap((f, i) =>
         histogramPoints(f, states, i, now, seen, (data, s) => view(layout, data, s)),
@@ -170,7 +170,7 @@ function explicitView({ bounds, grid, counts }: Layout, data: HistogramSnapshot,
   between.push(data.counts[s] - below);
   return {
     buckets: { boundaries: bounds, counts: between },
-    sum: data.sumsNs[s] / 1e9,
+    sum: data.sumsNs[s] / grid.divisor,
     count: data.counts[s],
   };
 }
@@ -187,7 +187,7 @@ function exponentialView({ grid }: Layout, data: HistogramSnapshot, s: number): 
   return {
     scale: HISTOGRAM_SCALE,
     count: data.counts[s],
-    sum: data.sumsNs[s] / 1e9,
+    sum: data.sumsNs[s] / grid.divisor,
     zeroCount,
     positive: { offset, bucketCounts },
     // The SDK's encoder requires it.

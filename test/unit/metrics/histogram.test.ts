@@ -19,7 +19,7 @@ const spec: MetricSpec = {
   labels: ['a'],
   open: ['a'],
   maxSeries: 3,
-  divisor: 1,
+  divisor: 1e9,
   bounds: DECIMAL,
 };
 const anyNs = fc.oneof(
@@ -90,7 +90,7 @@ describe('histogram family', () => {
       labels: [],
       open: [],
     } as const;
-    const family = new HistogramFamily({ ...spec, maxSeries: 1, divisor: 1, bounds });
+    const family = new HistogramFamily({ ...spec, maxSeries: 1, divisor: 1e9, bounds });
     const slot = family.slot([]);
     for (let ns = 1; ns <= 2000; ns++) family.record(slot, ns);
     const { histogram } = family.snapshot(0);

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import type { FunctionNames } from '../../../src/model/function-names.ts';
-import { FunctionRows, OTHER_ROW, UNKNOWN_ROW } from '../../../src/probes/tables/function-rows.ts';
+import { OTHER_ROW, UNKNOWN_ROW, ValueRows } from '../../../src/probes/tables/value-rows.ts';
 
 const HIGH = 0xffffffff | 0;
 
@@ -20,7 +20,7 @@ function names(of: (low: number, high: number) => string | undefined) {
 
 test('an address is looked up once; both of its words count', () => {
   const functions = names((low, high) => `f${low >>> 0}/${high >>> 0}`);
-  const rows = new FunctionRows(functions, 100, () => assert.fail('refused'));
+  const rows = new ValueRows(functions, 100, () => assert.fail('refused'));
   const a = rows.row(0x81000010 | 0, HIGH);
   assert.equal(rows.row(0x81000010 | 0, HIGH), a);
   assert.equal(functions.asked, 1);
@@ -31,7 +31,7 @@ test('an address is looked up once; both of its words count', () => {
 });
 
 test('functions of the same name share a row; what has no name is unknown', () => {
-  const rows = new FunctionRows(
+  const rows = new ValueRows(
     names((low) => (low < 100 ? 'same' : undefined)),
     1,
     () => assert.fail('refused'),
@@ -43,7 +43,7 @@ test('functions of the same name share a row; what has no name is unknown', () =
 
 test('above the limit functions share a row, and each is reported once', () => {
   let refused = 0;
-  const rows = new FunctionRows(
+  const rows = new ValueRows(
     names((low) => `f${low}`),
     2,
     () => refused++,
@@ -58,7 +58,7 @@ test('above the limit functions share a row, and each is reported once', () => {
 
 test('when names may have changed, addresses are looked up again; rows keep their names', () => {
   const functions = names(() => undefined);
-  const rows = new FunctionRows(functions, 10, () => {});
+  const rows = new ValueRows(functions, 10, () => {});
   assert.equal(rows.row(16, 0), UNKNOWN_ROW);
   functions.of = () => 'late_module';
   rows.refresh();
@@ -77,7 +77,7 @@ test('when names may have changed, addresses are looked up again; rows keep thei
 });
 
 test('tens of thousands of addresses keep their rows', () => {
-  const rows = new FunctionRows(
+  const rows = new ValueRows(
     names((low, high) => `${low},${high}`),
     1e6,
     () => {},
@@ -96,7 +96,7 @@ test('tens of thousands of addresses keep their rows', () => {
 
 test('more addresses than a kernel has functions do not take more memory', () => {
   const functions = names(() => undefined);
-  const rows = new FunctionRows(functions, 10, () => {});
+  const rows = new ValueRows(functions, 10, () => {});
   for (let i = 0; i < 300_000; i++) assert.equal(rows.row(i * 16, 7), UNKNOWN_ROW);
   assert.equal(functions.asked, 300_000);
   assert.equal(rows.row(299_999 * 16, 7), UNKNOWN_ROW);

@@ -1,34 +1,34 @@
 /**
- * Gives each function address a row of the slot cache, without a string or an allocation for an address that was seen
- * before. An open-addressing table of words.
+ * Gives each name of a number (the function of an address, for example) a row of the slot cache, without a string or an
+ * allocation for a number that was seen before. An open-addressing table of words.
  *
- * An address can get another name when a module is loaded or unloaded. `refresh`, called about once a second, then
+ * A number can get another name, as an address when a module is loaded. `refresh`, called about once a second, then
  * empties the table. A check per event would find no more: the list of modules is not read more often.
  */
 import type { FunctionNames } from '../../model/function-names.ts';
 
-/** Name of addresses without a name. */
+/** Name of numbers without a name. */
 const UNKNOWN = 'unknown';
 export const UNKNOWN_ROW = 0;
-/** Name of functions past the limit. */
+/** Name of those past the limit. */
 const OTHER = 'other';
 export const OTHER_ROW = 1;
 const FIRST_ROW = 2;
 
-/** Words of an entry: low and high half of the address, row + 1 (0: free). */
+/** Words of an entry: low and high half of the number, row + 1 (0: free). */
 const LOW = 0;
 const HIGH = 1;
 const ROW = 2;
 const ENTRY_BITS = 2;
 const SMALLEST_BITS = 10;
-/** A kernel has some 50,000 functions to trace. More addresses than this are not functions, and the table is emptied. */
+/** A kernel has some 50,000 functions to trace. A table with more numbers is emptied. */
 const LARGEST_BITS = 18;
 
-export class FunctionRows {
+export class ValueRows {
   /** Name by row. */
   readonly names: string[] = [UNKNOWN, OTHER];
   readonly #rows = new Map<string, number>();
-  readonly #functions: FunctionNames;
+  readonly #source: FunctionNames;
   readonly #maxNames: number;
   readonly #onRefused: () => void;
   #generation: number;
@@ -37,11 +37,11 @@ export class FunctionRows {
   #used = 0;
 
   /** Calls `onRefused` for a function that gets no row of its own because there are `maxNames` already. */
-  constructor(functions: FunctionNames, maxNames: number, onRefused: () => void) {
-    this.#functions = functions;
+  constructor(source: FunctionNames, maxNames: number, onRefused: () => void) {
+    this.#source = source;
     this.#maxNames = maxNames;
     this.#onRefused = onRefused;
-    this.#generation = functions.generation;
+    this.#generation = source.generation;
   }
 
   /** Row of the function at an address, given as two words. */
@@ -60,7 +60,7 @@ export class FunctionRows {
 
   /** Empties the table if names may have changed. Rows keep their names. */
   refresh(): void {
-    if (this.#functions.generation !== this.#generation) this.#clear();
+    if (this.#source.generation !== this.#generation) this.#clear();
   }
 
   #add(low: number, high: number): number {
@@ -69,7 +69,7 @@ export class FunctionRows {
       if (this.#bits === LARGEST_BITS) this.#clear();
       else this.#grow();
     }
-    const row = this.#rowOf(this.#functions.nameOf(low, high));
+    const row = this.#rowOf(this.#source.nameOf(low, high));
     this.#put(low, high, row + 1);
     return row;
   }
@@ -112,12 +112,12 @@ export class FunctionRows {
   #clear(): void {
     this.#entries.fill(0);
     this.#used = 0;
-    this.#generation = this.#functions.generation;
+    this.#generation = this.#source.generation;
   }
 }
 
-/** Functions are aligned to 16 bytes: their lowest bits are all the same. */
+/** The lowest bits of a function's address are zero: the higher bits of the product decide, too. */
 function hash(low: number, high: number): number {
-  const h = Math.imul((low >>> 4) ^ Math.imul(high, 0x85ebca6b), 0x9e3779b1);
+  const h = Math.imul(low ^ Math.imul(high, 0x85ebca6b), 0x9e3779b1);
   return (h >>> 13) ^ h;
 }

@@ -1,0 +1,293 @@
+/** The schema of `metrics:`, the metrics that a config declares. Checks what can be checked without a kernel. */
+import { z } from 'zod';
+import {
+  CPU,
+  type DeclaredLabel,
+  type DeclaredMetric,
+  type EventChoice,
+  type KeyPart,
+  LABEL_FORMS,
+  type Measure,
+  NESTINGS,
+  TASK,
+  UNITS,
+} from '../model/declared-metric.ts';
+import { parseEventFilter } from '../model/event-filter.ts';
+import { DEFAULT_BUCKETS, powersOfFour } from './units/buckets.ts';
+import { buckets } from './units.ts';
+
+/** A metric, and the options that all probes have. */
+export interface ConfiguredMetric {
+  /** Without the prefix `ftrace_`. */
+  name: string;
+  options: {
+    enabled: boolean;
+    per_cpu: boolean;
+    max_series: number;
+    buckets: readonly number[];
+    metric: DeclaredMetric;
+  };
+}
+
+const EVENT = /^(?!\.+:)[A-Za-z0-9_.-]{1,64}:(?!\.+$)[A-Za-z0-9_.-]{1,64}$/;
+const FIELD = /^[A-Za-z_]\w{0,63}$/;
+const SIDED = /^(?:(start|end)\.)?([A-Za-z_]\w{0,63})$/;
+const LABEL = /^(?!__)(?!le$|cpu$)[a-zA-Z_]\w{0,63}$/;
+const METRIC = /^(?!ftrace_|exporter_)[a-z][a-z0-9_]{1,79}$/;
+const MOST_LABELS = 6;
+const MOST_METRICS = 200;
+const MOST_KEYS = 4;
+const TIMES: readonly string[] = ['ns', 'us', 'ms', 's', 'jiffies'];
+
+const text = (pattern: RegExp, want: string) => z.string().regex(pattern, `must be ${want}`);
+const eventName = text(EVENT, 'an event: system:name, as in vmscan:mm_vmscan_direct_reclaim_begin');
+const field = text(FIELD, 'a field of the event, as in common_pid');
+
+const where = z
+  .string()
+  .max(1000)
+  .superRefine((filter, context) => {
+    try {
+      parseEventFilter(filter);
+    } catch (error) {
+      context.addIssue({ code: 'custom', message: `is not a filter: it ${(error as Error).message}` });
+    }
+  });
+
+const choice = z.union([eventName, z.strictObject({ event: eventName, where: where.optional() })]);
+const measure = z.union([field, z.strictObject({ field, unit: z.enum(UNITS).default('none') })]);
+const mask = z.int().min(1).max(Number.MAX_SAFE_INTEGER).optional();
+const keyPart = z.union([
+  field,
+  z.strictObject({ field, mask }),
+  z.strictObject({ start: field, end: field, mask }),
+]);
+const key = z.union([z.array(keyPart).min(1).max(MOST_KEYS), keyPart]);
+const sided = text(SIDED, 'a field, as in reason, start.order or end.ret');
+const label = z.union([
+  sided,
+  z.strictObject({
+    field: sided.default('cpu'),
+    as: z.enum(LABEL_FORMS).optional(),
+    map: z.record(text(/^-?\d{1,16}$/, 'a whole number'), z.string().max(100)).optional(),
+    default: z.string().max(100).optional(),
+  }),
+]);
+
+const written = z.strictObject({
+  name: text(
+    METRIC,
+    'a name of lower-case letters, digits and _, without ftrace_ before it, as in reclaim_seconds',
+  ),
+  help: z.string().min(1).max(300),
+  enabled: z.boolean().default(true),
+  event: choice.optional(),
+  start: choice.optional(),
+  end: choice.optional(),
+  where: where.optional(),
+  key: key.optional(),
+  nested: z.enum(NESTINGS).optional(),
+  ends_alone: z.boolean().optional(),
+  value: measure.optional(),
+  sum: measure.optional(),
+  max: measure.optional(),
+  labels: z
+    .record(text(LABEL, 'a label: letters, digits and _, but neither le nor cpu (use per_cpu)'), label)
+    .default({}),
+  buckets: z.array(z.union([z.string(), z.number()])).optional(),
+  max_series: z.int().min(1).max(100_000).default(500),
+  per_cpu: z.boolean().default(false),
+});
+type Written = z.output<typeof written>;
+type Complain = (path: PropertyKey[], message: string) => void;
+
+/** `taken`: names of families that the config cannot declare again. */
+export function metricsSchema(taken: readonly string[]) {
+  const metric = written.transform((one, context) => {
+    let isGood = true;
+    const complain: Complain = (path, message) => {
+      isGood = false;
+      context.addIssue({ code: 'custom', path, message, input: one });
+    };
+    checkEvents(one, complain);
+    checkName(one, taken, complain);
+    checkLabels(one, complain);
+    const buckets = bucketsOf(one, complain);
+    return isGood ? configured(one, buckets) : z.NEVER;
+  });
+  return z
+    .array(metric)
+    .max(MOST_METRICS)
+    .superRefine((all, context) => {
+      const seen = new Set<string>();
+      for (const [i, one] of all.entries()) {
+        if (seen.has(one?.name))
+          context.addIssue({ code: 'custom', path: [i, 'name'], message: `${one.name} is declared twice` });
+        seen.add(one?.name);
+      }
+    });
+}
+
+function checkEvents(one: Written, complain: Complain): void {
+  const { event, start, end } = one;
+  if (event !== undefined) {
+    for (const other of ['start', 'end', 'key', 'nested', 'ends_alone'] as const)
+      if (one[other] !== undefined)
+        complain([other], `${other} is for a metric with start and end, but this one has event`);
+    const amounts = (['value', 'sum', 'max'] as const).filter((name) => one[name] !== undefined);
+    if (amounts.length > 1)
+      complain([amounts[1]], `a metric has one of value, sum and max, not ${amounts.join(' and ')}`);
+    if (one.where !== undefined && typeof event !== 'string' && event.where !== undefined)
+      complain(['where'], 'where is there twice: leave out the one in event');
+    return;
+  }
+  if (start === undefined && end === undefined)
+    complain([], 'there is no event: write event, or start and end');
+  else if (start === undefined) complain(['end'], 'end is there without start');
+  else if (end === undefined) complain(['start'], 'start is there without end');
+  for (const other of ['value', 'sum', 'max'] as const)
+    if (one[other] !== undefined)
+      complain(
+        [other],
+        `${other} is for a metric with event; with start and end, the time between them is measured`,
+      );
+  if (one.where !== undefined)
+    complain(['where'], 'where is for a metric with event; write start: { event: …, where: … }');
+}
+
+/** A name says what is counted, and in which unit. */
+function checkName(one: Written, taken: readonly string[], complain: Complain): void {
+  const { name } = one;
+  const kind = kindOf(one);
+  const unit = unitOf(one);
+  const shown = TIMES.includes(unit) ? '_seconds' : unit === 'bytes' || unit === 'pages' ? `_${unit}` : '';
+  const ending = kind === 'count' || kind === 'sum' ? `${shown}_total` : shown;
+  const stem = name.replace(/(_(seconds|bytes|pages|total|sum|count|bucket))+$/, '');
+  const what = { count: 'a counter', sum: 'a counter', max: 'a gauge', histogram: 'a histogram' }[kind];
+  if (!name.endsWith(ending) || (ending === '' && stem !== name && /_(total|sum|count|bucket)$/.test(name)))
+    complain(
+      ['name'],
+      `${JSON.stringify(name)} is ${what}${shown === '' ? '' : ` in ${shown.slice(1)}`}: call it ${stem}${ending}`,
+    );
+  if (taken.includes(`ftrace_${name}`))
+    complain(['name'], `ftrace_${name} is a metric of this program: choose another name`);
+}
+
+function kindOf(one: Written): DeclaredMetric['kind'] {
+  if (one.start !== undefined) return one.name.endsWith('_total') ? 'sum' : 'histogram';
+  if (one.value !== undefined) return 'histogram';
+  return one.max !== undefined ? 'max' : one.sum !== undefined ? 'sum' : 'count';
+}
+
+function unitOf(one: Written): string {
+  if (one.start !== undefined) return 'ns';
+  const amount = one.value ?? one.sum ?? one.max;
+  return typeof amount === 'object' ? amount.unit : 'none';
+}
+
+function checkLabels(one: Written, complain: Complain): void {
+  const names = Object.keys(one.labels);
+  if (names.length > MOST_LABELS)
+    complain(['labels'], `there are ${names.length} labels: the maximum is ${MOST_LABELS}`);
+  for (const name of names) {
+    const label = typeof one.labels[name] === 'string' ? { field: one.labels[name] } : one.labels[name];
+    const path = ['labels', name];
+    const side = SIDED.exec(label.field)?.[1];
+    if (one.start !== undefined && side === undefined && label.field !== CPU)
+      complain(
+        path,
+        `${label.field} can be of the start or the end: write start.${label.field} or end.${label.field}`,
+      );
+    if (one.start === undefined && side !== undefined)
+      complain(
+        path,
+        `${label.field}: a metric with event has no ${side}: write ${label.field.slice(side.length + 1)}`,
+      );
+    if (!('as' in label || 'map' in label || 'default' in label)) continue;
+    if (label.map !== undefined && label.as !== undefined && label.as !== 'map')
+      complain([...path, 'map'], `map is for as: map, but this is as: ${label.as}`);
+    if (label.as === 'map' && label.map === undefined)
+      complain(path, 'as: map needs a map, as in map: { 0: ok }');
+    if (label.default !== undefined && label.map === undefined)
+      complain([...path, 'default'], 'default is for as: map');
+  }
+}
+
+function bucketsOf(one: Written, complain: Complain): readonly number[] {
+  const isTime = TIMES.includes(unitOf(one));
+  if (one.buckets === undefined)
+    return isTime ? DEFAULT_BUCKETS : powersOfFour(unitOf(one) === 'bytes' ? 15 : 11);
+  if (kindOf(one) !== 'histogram')
+    complain(['buckets'], 'buckets is for histograms: those of value, and of start and end');
+  const checked = (isTime ? buckets() : numbers).safeParse(one.buckets);
+  for (const { path, message } of checked.error?.issues ?? []) complain(['buckets', ...path], message);
+  return checked.data ?? [];
+}
+
+const numbers = z
+  .array(
+    z
+      .number('must be a number, because the unit is no time')
+      .min(1, 'must be 1 or more')
+      .max(2 ** 53, 'must be at most 2^53'),
+  )
+  .min(1, 'is empty: give at least one bound, or leave the key out')
+  .max(200, 'has more than 200 bounds')
+  .refine((bounds) => bounds.every((bound, i) => i === 0 || bound > bounds[i - 1]), 'must ascend');
+
+function configured(one: Written, buckets: readonly number[]): ConfiguredMetric {
+  const { name, help, enabled, per_cpu, max_series, start, end, event } = one;
+  const amount = one.value ?? one.sum ?? one.max;
+  const metric: DeclaredMetric = {
+    name: `ftrace_${name}`,
+    help,
+    kind: kindOf(one),
+    ...(start === undefined ? {} : { start: choiceOf(start) }),
+    event: choiceOf(end ?? event ?? '', one.where),
+    ...(amount === undefined ? {} : { measure: measureOf(amount) }),
+    key: keyOf(one.key ?? TASK),
+    nested: one.nested ?? 'replace',
+    endsAlone: one.ends_alone ?? false,
+    labels: Object.entries(one.labels).map(([label, value]) => labelOf(label, value)),
+  };
+  return { name, options: { enabled, per_cpu, max_series, buckets, metric } };
+}
+
+function choiceOf(value: z.output<typeof choice>, filter?: string): EventChoice {
+  const one = typeof value === 'string' ? { event: value } : value;
+  const { where = filter } = one;
+  return { event: one.event, ...(where === undefined ? {} : { where }) };
+}
+
+function measureOf(amount: z.output<typeof measure>): Measure {
+  return typeof amount === 'string' ? { field: amount, unit: 'none' } : amount;
+}
+
+function keyOf(value: z.output<typeof key>): KeyPart[] {
+  return (Array.isArray(value) ? value : [value]).map((part) => {
+    if (typeof part === 'string') return { start: part, end: part };
+    const { mask } = part;
+    const sides =
+      'field' in part ? { start: part.field, end: part.field } : { start: part.start, end: part.end };
+    return mask === undefined ? sides : { ...sides, mask };
+  });
+}
+
+function labelOf(name: string, value: z.output<typeof label>): DeclaredLabel {
+  const {
+    field: place,
+    as,
+    map,
+    default: fallback,
+  } = typeof value === 'string' ? { field: value } : { ...value };
+  const [, side, ofSide = place] = SIDED.exec(place) ?? [];
+  const form = map === undefined ? as : 'map';
+  return {
+    name,
+    of: side === 'start' ? 'start' : 'end',
+    field: ofSide,
+    ...(form === undefined ? {} : { as: form }),
+    ...(map === undefined ? {} : { map }),
+    ...(fallback === undefined ? {} : { default: fallback }),
+  };
+}

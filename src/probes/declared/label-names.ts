@@ -1,0 +1,65 @@
+/** How the number in a field is written as a label's value. Called once for each number, not for each event. */
+import { printedNames } from '../../decode/print-fmt.ts';
+import type { DeclaredLabel } from '../../model/declared-metric.ts';
+import type { EventFormat, FieldFormat } from '../../model/format.ts';
+import { TWO_POW_32 } from '../../model/time.ts';
+import type { ProbeContext } from '../probe.ts';
+
+/** Undefined: the number has no name. */
+export type NumberNamer = (low: number, high: number) => string | undefined;
+
+type Facts = Pick<ProbeContext, 'host' | 'functions'>;
+
+/** Forms for texts; all others are for numbers. */
+export function isTextField({ type, array, location }: FieldFormat): boolean {
+  return location !== 'inline' || (array && /\bchar\b/.test(type));
+}
+
+export function namerOf(
+  label: DeclaredLabel,
+  format: EventFormat,
+  field: FieldFormat,
+  { host, functions }: Facts,
+): NumberNamer {
+  const value = numberOf(field);
+  const plain: NumberNamer = (low, high) => String(value(low, high));
+  switch (label.as) {
+    case 'number':
+    case 'cpu':
+      return plain;
+    case 'hex':
+      return (low, high) => `0x${high === 0 || field.size < 8 ? (low >>> 0).toString(16) : hex64(low, high)}`;
+    case 'device':
+      return (low) => host.blockDeviceName(low);
+    case 'errno':
+      return (low) => (low >= 0 ? 'ok' : (host.errnoName(-low) ?? String(-low)));
+    case 'syscall':
+      return (low) => host.syscallName(low);
+    case 'irq':
+      return (low) => host.irqName(low) ?? String(low);
+    case 'comm':
+      return (low) => host.taskName(low);
+    case 'symbol':
+      return (low, high) => functions.nameOf(low, high);
+    case 'map': {
+      const { map = {}, default: fallback } = label;
+      return (low, high) => {
+        const key = String(value(low, high));
+        return Object.hasOwn(map, key) ? map[key] : (fallback ?? key);
+      };
+    }
+    default: {
+      const names = printedNames(format, field.name);
+      return (low, high) => names?.(value(low, high)) ?? plain(low, high);
+    }
+  }
+}
+
+function numberOf({ size, signed }: FieldFormat): (low: number, high: number) => number {
+  if (size < 8) return signed ? (low) => low : (low) => low >>> 0;
+  return (low, high) => (signed ? high : high >>> 0) * TWO_POW_32 + (low >>> 0);
+}
+
+function hex64(low: number, high: number): string {
+  return (high >>> 0).toString(16) + (low >>> 0).toString(16).padStart(8, '0');
+}

@@ -1,0 +1,164 @@
+/**
+ * Rows of label values: each combination of values that records have gets a number, without a string or an allocation
+ * for one that was seen before.
+ */
+import { bytesReader, intReader, wordOffset } from '../../decode/fields.ts';
+import { CPU, type DeclaredLabel } from '../../model/declared-metric.ts';
+import type { EventFormat } from '../../model/format.ts';
+import type { EventRecord } from '../../model/record.ts';
+import type { ProbeContext } from '../probe.ts';
+import { TextRows } from '../tables/text-rows.ts';
+import { OTHER_ROW, ValueRows } from '../tables/value-rows.ts';
+import { isTextField, type NumberNamer, namerOf } from './label-names.ts';
+
+/** Values of one label. Combinations of labels are limited by `max_series`, too. */
+const MOST_VALUES = 1000;
+const MISSING = 'unknown';
+
+export type RowReader = (record: EventRecord) => number;
+
+/** Values of one or more labels. */
+export interface LabelRows {
+  read: RowReader;
+  /** Values of a row, one for each label. */
+  values(row: number): readonly string[];
+  /** Called about once a second: names may have changed. */
+  refresh(): void;
+}
+
+export interface LabelFacts {
+  context: Pick<ProbeContext, 'host' | 'functions'>;
+  /** A value has no row of its own. */
+  onRefused(): void;
+}
+
+const nothing = () => {};
+
+/** Labels that one event of a metric has. Throws an `Error` for a field that cannot be written like this. */
+export function makeLabelRows(
+  labels: readonly DeclaredLabel[],
+  format: EventFormat,
+  facts: LabelFacts,
+): LabelRows {
+  const columns = labels.map((label) => columnOf(label, format, facts));
+  return columns.reduce((before, next) => joined(before, next, facts), {
+    read: () => 0,
+    values: () => [],
+    refresh: nothing,
+  } as LabelRows);
+}
+
+/** Rows of two parts, as one. */
+function joined(a: LabelRows, b: LabelRows, facts: LabelFacts): LabelRows {
+  if (a.values(0).length === 0) return b;
+  if (b.values(0).length === 0) return a;
+  const pairs = pairRows(a, b, facts);
+  return {
+    read: (record) => pairs.row(a.read(record), b.read(record)),
+    values: pairs.values,
+    refresh: () => {
+      a.refresh();
+      b.refresh();
+    },
+  };
+}
+
+export interface PairRows {
+  row(a: number, b: number): number;
+  values(row: number): readonly string[];
+}
+
+/** Rows of two rows. */
+export function pairRows(
+  a: Pick<LabelRows, 'values'>,
+  b: Pick<LabelRows, 'values'>,
+  { onRefused }: LabelFacts,
+): PairRows {
+  const rows = new ValueRows(
+    { nameOf: (low, high) => `${low} ${high}`, generation: 0 },
+    MOST_VALUES,
+    onRefused,
+  );
+  const width = a.values(0).length + b.values(0).length;
+  return {
+    row: (first, second) => rows.row(first, second),
+    values: (row) => {
+      const [first, second] = (rows.names[row] ?? '').split(' ').map(Number);
+      if (second === undefined || Number.isNaN(first)) return new Array(width).fill(rows.names[OTHER_ROW]);
+      return [...a.values(first), ...b.values(second)];
+    },
+  };
+}
+
+function columnOf(label: DeclaredLabel, format: EventFormat, facts: LabelFacts): LabelRows {
+  const field = format.fields.find(({ name }) => name === label.field);
+  const isCpu = label.as === 'cpu' || (label.field === CPU && label.as === undefined);
+  if (label.constant !== undefined || (field === undefined && label.isOptional)) {
+    const value = [label.constant ?? MISSING];
+    return { read: () => 0, values: () => value, refresh: nothing };
+  }
+  if (isCpu && (field === undefined || label.field === CPU))
+    return { read: ({ cpu }) => cpu, values: (row) => [String(row)], refresh: nothing };
+  if (field === undefined)
+    throw new Error(`event ${format.system}:${format.name} has no field ${label.field}`);
+  if (isTextField(field)) {
+    if (label.as !== undefined && label.as !== 'text')
+      throw new Error(
+        `field ${field.name} of ${format.system}:${format.name} is a text: it cannot be written as ${label.as}`,
+      );
+    return textColumn(format, field.name, facts);
+  }
+  if (label.as === 'text')
+    throw new Error(`field ${field.name} of ${format.system}:${format.name} (${field.type}) is no text`);
+  const namer = namerOf(label, format, field, facts.context);
+  const generation = label.as === 'symbol' ? facts.context.functions : { generation: 0 };
+  return numberColumn(format, field.name, field.size, namer, generation, label.as === 'comm', facts);
+}
+
+function textColumn(format: EventFormat, field: string, { onRefused }: LabelFacts): LabelRows {
+  const text = bytesReader(format, field);
+  const rows = new TextRows(MOST_VALUES, onRefused);
+  return {
+    read: (record) => rows.row(record.bytes, text.start(record), text.end(record)),
+    values: (row) => [rows.names[row]],
+    refresh: nothing,
+  };
+}
+
+function numberColumn(
+  format: EventFormat,
+  field: string,
+  size: number,
+  nameOf: NumberNamer,
+  names: { readonly generation: number },
+  isForgetful: boolean,
+  { onRefused }: LabelFacts,
+): LabelRows {
+  /** Numbers of tasks are used again: their names are looked up again each second. */
+  let second = 0;
+  const source = {
+    nameOf,
+    get generation() {
+      return isForgetful ? second : names.generation;
+    },
+  };
+  const rows = new ValueRows(source, MOST_VALUES, onRefused);
+  const read =
+    size === 8 ? wideReader(rows, wordOffset(format, field)) : narrowReader(rows, intReader(format, field));
+  return {
+    read,
+    values: (row) => [rows.names[row]],
+    refresh: () => {
+      second++;
+      rows.refresh();
+    },
+  };
+}
+
+function wideReader(rows: ValueRows, at: number): RowReader {
+  return ({ words, offset }) => rows.row(words[(offset >> 2) + at], words[(offset >> 2) + at + 1]);
+}
+
+function narrowReader(rows: ValueRows, read: RowReader): RowReader {
+  return (record) => rows.row(read(record) | 0, 0);
+}

@@ -1,0 +1,106 @@
+/**
+ * Runs a declared metric: counts single events, or the time from a start to its end. Its handlers are closures made for
+ * the formats at hand; per event they only read words and typed arrays.
+ */
+import { intReader } from '../../decode/fields.ts';
+import { type DeclaredMetric, type EventChoice, TASK } from '../../model/declared-metric.ts';
+import type { EventFormat } from '../../model/format.ts';
+import type { EventRecord } from '../../model/record.ts';
+import { IN_INTERRUPT } from '../names/trace-flags.ts';
+import type { CommonOptions, ProbeContext } from '../probe.ts';
+import { type Amounts, declareAmounts } from './amounts.ts';
+import { compileFilter, type RecordFilter } from './filter.ts';
+import { type LabelRows, makeLabelRows, pairRows } from './labels.ts';
+import { type RunningMetric, runPair } from './pair.ts';
+
+const ALL: RecordFilter = () => true;
+
+/** Throws an `Error` if a field cannot be used like this. */
+export function runMetric(
+  context: ProbeContext,
+  metric: DeclaredMetric,
+  options: CommonOptions,
+): RunningMetric {
+  const { start, event, labels } = metric;
+  let amounts: Amounts | undefined;
+  const facts = { context, onRefused: () => amounts?.onRefused() };
+  const end = formatOf(context, event);
+  const ofEnd = makeLabelRows(
+    labels.filter((label) => label.of === 'end'),
+    end,
+    facts,
+  );
+  const isEnd = labels.map((label) => label.of === 'end');
+  if (start === undefined) {
+    amounts = declareAmounts(context, metric, options, ofEnd.values);
+    showFromStart(metric, amounts);
+    return runSingle(context, metric, end, ofEnd, amounts);
+  }
+  const startFormat = formatOf(context, start);
+  const ofStart = makeLabelRows(
+    labels.filter((label) => label.of === 'start'),
+    startFormat,
+    facts,
+  );
+  const both = pairRows(ofStart, ofEnd, facts);
+  const hasBoth = isEnd.includes(true) && isEnd.includes(false);
+  const valuesOf = hasBoth ? both.values : isEnd.includes(true) ? ofEnd.values : ofStart.values;
+  amounts = declareAmounts(context, metric, options, (row) => inOrder(valuesOf(row), isEnd));
+  showFromStart(metric, amounts);
+  const running = runPair(context, metric, {
+    start: { format: startFormat, filter: filterOf(start, startFormat), row: ofStart.read },
+    end: { format: end, filter: filterOf(event, end), row: ofEnd.read },
+    rowOf: hasBoth ? both.row : isEnd.includes(true) ? (_start, last) => last : (first) => first,
+    amounts,
+  });
+  return {
+    ...running,
+    refresh: () => {
+      ofStart.refresh();
+      ofEnd.refresh();
+    },
+  };
+}
+
+/** Values of starts' labels, then of ends': in the order of the labels. */
+function inOrder(values: readonly string[], isEnd: readonly boolean[]): string[] {
+  let first = 0;
+  let last = isEnd.filter((is) => !is).length;
+  return isEnd.map((is) => values[is ? last++ : first++]);
+}
+
+function formatOf(context: ProbeContext, { event }: EventChoice): EventFormat {
+  const format = context.format(event);
+  if (format === undefined) throw new Error(`there is no event ${event}`);
+  return format;
+}
+
+export function filterOf({ where }: EventChoice, format: EventFormat): RecordFilter | undefined {
+  return where === undefined ? undefined : compileFilter(where, format);
+}
+
+/** A counter without labels begins at 0, so that its first event is an increase. */
+function showFromStart({ labels, kind }: DeclaredMetric, amounts: Amounts): void {
+  if (kind !== 'max' && labels.every(({ constant }) => constant !== undefined)) amounts.show(0);
+}
+
+function runSingle(
+  context: ProbeContext,
+  metric: DeclaredMetric,
+  format: EventFormat,
+  rows: LabelRows,
+  amounts: Amounts,
+): RunningMetric {
+  const { isSelf, ignoreSelf } = context;
+  const { factor } = amounts;
+  const passes = filterOf(metric.event, format) ?? ALL;
+  const amountOf = metric.measure ? intReader(format, metric.measure.field) : () => 1;
+  const pidOf = intReader(format, TASK);
+  const flagsOf = intReader(format, 'common_flags');
+  const handler = (record: EventRecord): void => {
+    if (!passes(record)) return;
+    if (isSelf(pidOf(record)) && (flagsOf(record) & IN_INTERRUPT) === 0) ignoreSelf();
+    else amounts.record(rows.read(record), record.cpu, amountOf(record) * factor);
+  };
+  return { handlers: [[metric.event.event, handler]], refresh: rows.refresh };
+}

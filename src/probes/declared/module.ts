@@ -1,0 +1,96 @@
+/** Makes a probe of declared metrics: the events it needs, and one handler for each event. */
+import type { DeclaredMetric, EventChoice } from '../../model/declared-metric.ts';
+import { CPU, TASK } from '../../model/declared-metric.ts';
+import type { EventHandler } from '../../model/record.ts';
+import type { CommonOptions, EventNeed, Probe, ProbeContext } from '../probe.ts';
+import { fieldsOfFilter } from './filter.ts';
+import { runMetric } from './metric.ts';
+import type { RunningMetric } from './pair.ts';
+
+const OF_SINGLES = [TASK, 'common_flags'];
+
+/** Events and fields of a metric. `without`: as in `EventNeed`. */
+export function needsOf(metric: DeclaredMetric, without?: string): EventNeed[] {
+  const { start, event, key, measure, labels } = metric;
+  const need = (side: EventChoice, of: 'start' | 'end', own: readonly string[]): EventNeed => {
+    const ofLabels = labels.filter((label) => label.of === of && !label.isOptional).map(({ field }) => field);
+    const fields = [...own, ...ofLabels, ...fieldsOfFilter(side.where)];
+    return {
+      event: side.event,
+      fields: [...new Set(fields)].filter((field) => field !== CPU && field !== ''),
+      ...(without === undefined ? {} : { without }),
+    };
+  };
+  if (start === undefined) return [need(event, 'end', [...OF_SINGLES, ...(measure ? [measure.field] : [])])];
+  return [
+    need(start, 'start', [TASK, ...key.map((part) => part.start)]),
+    need(event, 'end', [TASK, ...key.map((part) => part.end)]),
+  ];
+}
+
+export function needsSymbols(metrics: readonly DeclaredMetric[]): boolean {
+  return metrics.some(({ labels }) => labels.some(({ as }) => as === 'symbol'));
+}
+
+/** Runs the metrics whose events and fields the kernel has. Throws an `Error` if a field cannot be used. */
+export function runMetrics(
+  context: ProbeContext,
+  metrics: readonly DeclaredMetric[],
+  options: CommonOptions,
+): Probe {
+  const running = metrics
+    .filter((metric) => isOffered(context, metric))
+    .map((metric) => runMetric(context, metric, options));
+  const handlers: Record<string, EventHandler> = {};
+  for (const [event, handler] of running.flatMap((one) => one.handlers)) {
+    const before = handlers[event];
+    handlers[event] = before === undefined ? handler : inTurn(before, handler);
+  }
+  const losses = running.flatMap(({ onLoss }) => onLoss ?? []);
+  return {
+    handlers,
+    filters: filtersOf(metrics, running),
+    ...(losses.length === 0 ? {} : { onLoss: inTurnOnLoss(losses) }),
+    sweep: () => {
+      for (const one of running) one.refresh();
+    },
+  };
+}
+
+function isOffered(context: ProbeContext, metric: DeclaredMetric): boolean {
+  return needsOf(metric).every(({ event, fields }) => {
+    const names = context.format(event)?.fields.map(({ name }) => name);
+    return names !== undefined && fields.every((field) => names.includes(field));
+  });
+}
+
+function inTurn(first: EventHandler, second: EventHandler): EventHandler {
+  return (record) => {
+    first(record);
+    second(record);
+  };
+}
+
+function inTurnOnLoss(
+  all: readonly NonNullable<RunningMetric['onLoss']>[],
+): NonNullable<RunningMetric['onLoss']> {
+  return (cpu, untilNs) => {
+    for (const onLoss of all) onLoss(cpu, untilNs);
+  };
+}
+
+/** What the kernel can filter: events whose every use has a filter. */
+function filtersOf(
+  metrics: readonly DeclaredMetric[],
+  running: readonly RunningMetric[],
+): Record<string, string> {
+  const read = new Set(running.flatMap(({ handlers }) => handlers.map(([event]) => event)));
+  const all = metrics.flatMap(({ start, event }) => (start ? [start, event] : [event]));
+  const filters: Record<string, string> = {};
+  for (const event of read) {
+    const uses = all.filter((use) => use.event === event);
+    if (uses.some(({ where }) => where === undefined)) continue;
+    filters[event] = [...new Set(uses.map(({ where }) => `(${where})`))].join(' || ');
+  }
+  return filters;
+}

@@ -1,0 +1,121 @@
+/**
+ * Where the starts of a declared pair wait for their ends: by task, by CPU, or in a table of any key. All have columns
+ * of stamps and tags; place 0 stands for no start.
+ */
+
+import { wordOffset } from '../../decode/fields.ts';
+import { CPU, type KeyPart, type Nesting, TASK } from '../../model/declared-metric.ts';
+import type { EventFormat } from '../../model/format.ts';
+import type { EventRecord } from '../../model/record.ts';
+import { PairTable } from '../tables/pair-table.ts';
+import { TaskStamps } from '../tables/task-stamps.ts';
+import { type Keys, makeKeys } from './key.ts';
+
+/** Operations in flight that a pair keeps track of. */
+const CAPACITY = 16384;
+
+export interface OpenStarts {
+  readonly columns: { readonly stamps: Float64Array; readonly tags: Int32Array };
+  /** Place for the start in this record, until the next call; 0 if it has none. Its stamp is the start before, or 0. */
+  begin(record: EventRecord): number;
+  /** Place of the start that this record ends; 0 if there is none. */
+  end(record: EventRecord): number;
+  /** Frees the place that `end` has returned. */
+  free(place: number): void;
+}
+
+export interface PairShape {
+  key: readonly KeyPart[];
+  nested: Nesting;
+  start: EventFormat;
+  end: EventFormat;
+  cpuCount: number;
+  onEvicted(count: number): void;
+}
+
+/** Whether operations with this key begin and end on the same CPU. */
+export function isOnOneCpu(key: readonly KeyPart[]): boolean {
+  return key.some(({ start, end }) => start === CPU && end === CPU);
+}
+
+/** Throws an `Error` if a field cannot be a key. */
+export function makeOpenStarts(shape: PairShape): OpenStarts {
+  const { key, nested, start, end, cpuCount, onEvicted } = shape;
+  const only = key.length === 1 && key[0].mask === undefined && nested !== 'stack' ? key[0] : undefined;
+  if (only?.start === TASK && only.end === TASK)
+    return new TaskStarts(wordOffset(start, TASK), wordOffset(end, TASK));
+  if (only !== undefined && isOnOneCpu(key)) return new CpuStarts(cpuCount);
+  return new KeyedStarts(makeKeys(key, start, end), nested === 'stack', onEvicted);
+}
+
+class TaskStarts implements OpenStarts {
+  readonly columns = new TaskStamps();
+  readonly #startPid: number;
+  readonly #endPid: number;
+
+  constructor(startPid: number, endPid: number) {
+    this.#startPid = startPid;
+    this.#endPid = endPid;
+  }
+
+  begin(record: EventRecord): number {
+    return this.columns.place(record.words[(record.offset >> 2) + this.#startPid]);
+  }
+
+  end(record: EventRecord): number {
+    return this.columns.at(record.words[(record.offset >> 2) + this.#endPid]);
+  }
+
+  free(place: number): void {
+    this.columns.stamps[place] = 0;
+  }
+}
+
+class CpuStarts implements OpenStarts {
+  readonly columns: { stamps: Float64Array; tags: Int32Array };
+  readonly #cpuCount: number;
+
+  constructor(cpuCount: number) {
+    this.#cpuCount = cpuCount;
+    this.columns = { stamps: new Float64Array(cpuCount + 1), tags: new Int32Array(cpuCount + 1) };
+  }
+
+  begin({ cpu }: EventRecord): number {
+    return cpu < this.#cpuCount ? cpu + 1 : 0;
+  }
+
+  end(record: EventRecord): number {
+    return this.begin(record);
+  }
+
+  free(place: number): void {
+    this.columns.stamps[place] = 0;
+  }
+}
+
+class KeyedStarts implements OpenStarts {
+  readonly columns: PairTable;
+  readonly #keys: Keys;
+  readonly #isStack: boolean;
+
+  constructor(keys: Keys, isStack: boolean, onEvicted: (count: number) => void) {
+    this.#keys = keys;
+    this.#isStack = isStack;
+    this.columns = new PairTable(keys.width, CAPACITY, onEvicted);
+  }
+
+  begin(record: EventRecord): number {
+    const table = this.columns;
+    this.#keys.start(record, table.key);
+    return (this.#isStack ? 0 : table.find()) || table.add();
+  }
+
+  end(record: EventRecord): number {
+    this.#keys.end(record, this.columns.key);
+    return this.columns.find();
+  }
+
+  free(place: number): void {
+    this.columns.remove(place);
+  }
+}

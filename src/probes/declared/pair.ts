@@ -1,0 +1,122 @@
+/**
+ * Pairs starts with ends: the time between them, by what identifies the operation. A pair across lost events, out of
+ * order or without its other half is counted by reason, never measured.
+ */
+import { wordOffset } from '../../decode/fields.ts';
+import { type DeclaredMetric, TASK } from '../../model/declared-metric.ts';
+import type { EventFormat } from '../../model/format.ts';
+import type { EventHandler, EventRecord } from '../../model/record.ts';
+import type { Probe, ProbeContext } from '../probe.ts';
+import type { Amounts } from './amounts.ts';
+import type { RecordFilter } from './filter.ts';
+import { isOnOneCpu, makeOpenStarts } from './open-starts.ts';
+
+/** Handlers of one metric; the event of a pair may be its start and its end. */
+export interface RunningMetric {
+  handlers: readonly (readonly [event: string, handler: EventHandler])[];
+  onLoss?: NonNullable<Probe['onLoss']>;
+  refresh(): void;
+}
+
+interface Side {
+  format: EventFormat;
+  filter: RecordFilter | undefined;
+  row(record: EventRecord): number;
+}
+
+export interface PairParts {
+  start: Side;
+  end: Side;
+  /** Row of the series of a start and an end. */
+  rowOf(startRow: number, endRow: number): number;
+  amounts: Amounts;
+}
+
+export function runPair(
+  context: ProbeContext,
+  metric: DeclaredMetric,
+  { start, end, rowOf, amounts }: PairParts,
+): Omit<RunningMetric, 'refresh'> {
+  const { isSelf, ignoreSelf, cpuCount } = context;
+  const { key, nested, endsAlone } = metric;
+  const [noStart, noEnd] = [context.unmatched('no_start'), context.unmatched('no_end')];
+  const [lost, late] = [context.unmatched('lost'), context.unmatched('late')];
+  const starts = makeOpenStarts({
+    ...{ key, nested, cpuCount, start: start.format, end: end.format },
+    onEvicted: context.unmatched('evicted'),
+  });
+  const isFirst = nested === 'first';
+  const onOneCpu = isOnOneCpu(key);
+  /** What began before is void: by CPU if operations stay on theirs, else at 0. */
+  const lostUntil = new Float64Array(onOneCpu ? cpuCount + 1 : 1);
+  const lossPlace = (cpu: number) => (onOneCpu ? Math.min(cpu, cpuCount) : 0);
+  const pid = ownPid(metric, start.format, end.format);
+
+  const onStart = (record: EventRecord): void => {
+    if (start.filter !== undefined && !start.filter(record)) return;
+    if (pid !== undefined && isSelf(record.words[(record.offset >> 2) + pid.start])) {
+      ignoreSelf();
+      return;
+    }
+    const place = starts.begin(record);
+    if (place === 0) return;
+    const { stamps, tags } = starts.columns;
+    if (stamps[place] !== 0) {
+      const isVoid = stamps[place] < lostUntil[lossPlace(record.cpu)];
+      if (isFirst && !isVoid) return;
+      if (isVoid) lost();
+      else noEnd();
+    }
+    stamps[place] = record.timestampNs;
+    tags[place] = start.row(record);
+  };
+
+  const onEnd = (record: EventRecord): void => {
+    if (end.filter !== undefined && !end.filter(record)) return;
+    if (pid !== undefined && isSelf(record.words[(record.offset >> 2) + pid.end])) {
+      ignoreSelf();
+      return;
+    }
+    const place = starts.end(record);
+    const { stamps, tags } = starts.columns;
+    const since = stamps[place];
+    if (since === 0) {
+      if (!endsAlone) noStart();
+      return;
+    }
+    const row = tags[place];
+    starts.free(place);
+    const ns = record.timestampNs - since;
+    if (since < lostUntil[lossPlace(record.cpu)]) lost();
+    else if (ns < 0) late();
+    else amounts.record(rowOf(row, end.row(record)), record.cpu, ns);
+  };
+
+  const isSame = metric.start?.event === metric.event.event;
+  const onBoth = (record: EventRecord): void => {
+    onEnd(record);
+    onStart(record);
+  };
+  return {
+    handlers: isSame
+      ? [[metric.event.event, onBoth]]
+      : [
+          [metric.start?.event ?? '', onStart],
+          [metric.event.event, onEnd],
+        ],
+    onLoss: (cpu, untilNs) => {
+      const at = lossPlace(cpu);
+      if (untilNs > lostUntil[at]) lostUntil[at] = untilNs;
+    },
+  };
+}
+
+/** Where the task lies whose work a pair is, in words; undefined if a pair is not keyed by its task. */
+function ownPid(
+  { key }: DeclaredMetric,
+  start: EventFormat,
+  end: EventFormat,
+): { start: number; end: number } | undefined {
+  if (!key.some((part) => part.start === TASK && part.end === TASK)) return undefined;
+  return { start: wordOffset(start, TASK), end: wordOffset(end, TASK) };
+}

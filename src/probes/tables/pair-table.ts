@@ -1,0 +1,112 @@
+/**
+ * Operations that have begun, by a key of 32-bit words: a pool of entries, chained by the hash of their key, the newest
+ * first. Bounded: when the pool is full, the older half of the entries makes room.
+ */
+import type { TimestampNs } from '../../model/time.ts';
+
+/** No entry. Its stamp is always 0. */
+export const NONE = 0;
+
+export class PairTable {
+  /** When each entry began; 0 for entries that are free. */
+  readonly stamps: Float64Array;
+  /** A number beside the stamp. */
+  readonly tags: Int32Array;
+  /** The key to look for or to add. */
+  readonly key: Int32Array;
+  readonly #keys: Int32Array;
+  readonly #next: Int32Array;
+  readonly #heads: Int32Array;
+  readonly #buckets: Int32Array;
+  readonly #width: number;
+  readonly #capacity: number;
+  /** So many bits less than 32 has a bucket's number. */
+  readonly #shift: number;
+  readonly #onEvicted: (count: number) => void;
+  #free = 1;
+  #size = 0;
+
+  /** `capacity` is a power of two. */
+  constructor(width: number, capacity: number, onEvicted: (count: number) => void) {
+    this.#width = width;
+    this.#capacity = capacity;
+    this.#shift = Math.clz32(capacity) + 1;
+    this.#onEvicted = onEvicted;
+    this.key = new Int32Array(width);
+    this.stamps = new Float64Array(capacity + 1);
+    this.tags = new Int32Array(capacity + 1);
+    this.#keys = new Int32Array((capacity + 1) * width);
+    this.#next = Int32Array.from({ length: capacity + 1 }, (_, i) => (i < capacity ? i + 1 : NONE));
+    this.#heads = new Int32Array(capacity);
+    this.#buckets = new Int32Array(capacity + 1);
+  }
+
+  get size(): number {
+    return this.#size;
+  }
+
+  /** The newest entry of `key`, or NONE. */
+  find(): number {
+    let entry = this.#heads[this.#bucketOf()];
+    while (entry !== NONE && !this.#isKey(entry)) entry = this.#next[entry];
+    return entry;
+  }
+
+  /** Adds an entry of `key`. */
+  add(): number {
+    if (this.#size === this.#capacity) this.#evict();
+    const entry = this.#free;
+    this.#free = this.#next[entry];
+    const at = entry * this.#width;
+    for (let i = 0; i < this.#width; i++) this.#keys[at + i] = this.key[i];
+    const bucket = this.#bucketOf();
+    this.#buckets[entry] = bucket;
+    this.#next[entry] = this.#heads[bucket];
+    this.#heads[bucket] = entry;
+    this.#size++;
+    return entry;
+  }
+
+  remove(entry: number): void {
+    const bucket = this.#buckets[entry];
+    if (this.#heads[bucket] === entry) this.#heads[bucket] = this.#next[entry];
+    else {
+      let before = this.#heads[bucket];
+      while (this.#next[before] !== entry) before = this.#next[before];
+      this.#next[before] = this.#next[entry];
+    }
+    this.stamps[entry] = 0;
+    this.#next[entry] = this.#free;
+    this.#free = entry;
+    this.#size--;
+  }
+
+  /** Removes entries that began before; returns how many. */
+  removeBefore(untilNs: TimestampNs): number {
+    let count = 0;
+    for (let entry = 1; entry <= this.#capacity; entry++) {
+      if (this.stamps[entry] === 0 || this.stamps[entry] >= untilNs) continue;
+      this.remove(entry);
+      count++;
+    }
+    return count;
+  }
+
+  #evict(): void {
+    const middle = Float64Array.from(this.stamps.subarray(1)).sort()[this.#capacity >> 1];
+    // All may have the same stamp.
+    this.#onEvicted(this.removeBefore(middle) || this.removeBefore(Number.POSITIVE_INFINITY));
+  }
+
+  #isKey(entry: number): boolean {
+    const at = entry * this.#width;
+    for (let i = 0; i < this.#width; i++) if (this.#keys[at + i] !== this.key[i]) return false;
+    return true;
+  }
+
+  #bucketOf(): number {
+    let hash = 0;
+    for (let i = 0; i < this.#width; i++) hash = Math.imul(hash ^ this.key[i], 0x9e3779b1) ^ (hash >>> 15);
+    return Math.imul(hash ^ (hash >>> 16), 0x85ebca6b) >>> this.#shift;
+  }
+}
