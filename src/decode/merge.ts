@@ -9,6 +9,7 @@
 import type { PageLayout } from '../model/format.ts';
 import type { EventRecord } from '../model/record.ts';
 import type { TimestampNs } from '../model/time.ts';
+import { type Cursor, makeCursor } from './cursor.ts';
 import { type Dispatcher, UNHANDLED } from './dispatch.ts';
 import {
   absoluteStamp,
@@ -32,24 +33,6 @@ export interface MergeTarget {
   onLoss(cpu: number, untilNs: TimestampNs): void;
   /** `cause` is what the handler threw. */
   onError(cpu: number, error: PageError, cause?: unknown): void;
-}
-
-/** State of one CPU, except what the inner loop keeps in `#ts` and `#pos`. */
-interface Cursor {
-  cpu: number;
-  /** Index into those arrays. */
-  at: number;
-  queue: Page[];
-  page: Page | undefined;
-  /** Data events passed to handlers. */
-  events: number;
-  /** Events lost according to page flags. Shows where they were lost; the total is in `stats`. */
-  flaggedLost: number;
-  /** A page was dropped: this CPU's next event comes after a loss. */
-  lossPending: boolean;
-  late: number;
-  /** Pages dropped entirely or in part. */
-  givenUp: number;
 }
 
 export class Merger {
@@ -173,17 +156,7 @@ export class Merger {
     let cursor = this.#byCpu.get(cpu);
     if (cursor === undefined) {
       const at = this.#cursors.length;
-      cursor = {
-        cpu,
-        at,
-        queue: [],
-        page: undefined,
-        events: 0,
-        flaggedLost: 0,
-        lossPending: false,
-        late: 0,
-        givenUp: 0,
-      };
+      cursor = makeCursor(cpu, at);
       this.#byCpu.set(cpu, cursor);
       this.#cursors.push(cursor);
       if (at === this.#ts.length) this.#growColumns();

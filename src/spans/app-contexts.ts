@@ -90,11 +90,6 @@ export function makeAppContexts(
     return task;
   };
 
-  const close = (task: Task, from: number, atNs: TimestampNs): void => {
-    for (let i = from; i < task.open.length; i++) task.open[i].endNs = Math.max(atNs, task.open[i].beginNs);
-    task.open.length = from;
-  };
-
   /** Makes room for one more span: drops the one that ended first. */
   const makeRoom = (task: Task): boolean => {
     if (task.intervals.length < limits.perTask && total < limits.total) return true;
@@ -153,10 +148,7 @@ export function makeAppContexts(
         if (task !== undefined) close(task, 0, atNs);
       },
       lost: (untilNs) => {
-        for (const task of tasks.values()) {
-          for (const open of task.open) if (open.beginNs < untilNs) open.endNs = untilNs;
-          task.open = task.open.filter(({ beginNs }) => beginNs >= untilNs);
-        }
+        for (const task of tasks.values()) closeBefore(task, untilNs);
       },
     },
     parentOf: (pid, atNs) => {
@@ -179,6 +171,18 @@ export function makeAppContexts(
     },
     size: () => total,
   };
+}
+
+/** Ends the open spans from this index on. */
+function close(task: Task, from: number, atNs: TimestampNs): void {
+  for (let i = from; i < task.open.length; i++) task.open[i].endNs = Math.max(atNs, task.open[i].beginNs);
+  task.open.length = from;
+}
+
+/** Ends the open spans that began before this time. */
+function closeBefore(task: Task, untilNs: TimestampNs): void {
+  for (const open of task.open) if (open.beginNs < untilNs) open.endNs = untilNs;
+  task.open = task.open.filter(({ beginNs }) => beginNs >= untilNs);
 }
 
 function isSame(a: MarkedSpan, b: MarkedSpan): boolean {

@@ -44,28 +44,7 @@ export function makeSelfMetrics(store: MetricStore, maxWindowMs?: number): SelfM
     help: 'Whether a probe that is switched on gets the events it needs: 1 or 0.',
     labels: ['probe'],
   });
-  const read = store.counter({
-    name: 'ftrace_exporter_events_read_total',
-    help: 'Events read from the kernel and decoded.',
-    labels: ['buffer', 'cpu'],
-  });
-  const lost = store.counter({
-    name: 'ftrace_exporter_events_lost_total',
-    help: 'Events lost before they were read, by reason. For paused and cleared: the number of times, because the number of events is unknown.',
-    labels: ['buffer', 'cpu', 'reason'],
-  });
-  const readBytes = store.counter({
-    name: 'ftrace_exporter_read_bytes_total',
-    help: 'Bytes of events read from the kernel, without page headers.',
-    unit: 'bytes',
-    labels: ['buffer', 'cpu'],
-  });
-  const fill = store.gauge({
-    name: 'ftrace_exporter_buffer_fill_ratio',
-    help: 'Share of the kernel buffer filled with unread events at the last check.',
-    unit: 'ratio',
-    labels: ['buffer', 'cpu'],
-  });
+  const update = declareReadings(store);
   const ignored = store.counter({
     name: 'ftrace_exporter_events_ignored_total',
     help: 'Events ignored on purpose, by reason.',
@@ -118,27 +97,54 @@ export function makeSelfMetrics(store: MetricStore, maxWindowMs?: number): SelfM
       for (const probe of probes) up.set(up.slot([probe.name]), probe.up ? 1 : 0);
     },
     lateEventsAre: (count) => late.set(lateSlot, count),
-    update: (buffer, readings) => {
-      for (const reading of readings) {
-        const cpu = String(reading.cpu);
-        read.set(read.slot([buffer, cpu]), reading.events);
-        readBytes.set(readBytes.slot([buffer, cpu]), reading.bytes);
-        const { loss, unreadBytes, capacityBytes } = reading;
-        if (loss === undefined) continue;
-        fill.set(fill.slot([buffer, cpu]), capacityBytes > 0 ? Math.min(1, unreadBytes / capacityBytes) : 0);
-        lost.set(lost.slot([buffer, cpu, 'overrun']), loss.overrun);
-        // commit_overrun and dropped only happen in overwrite mode when a writer interrupts another, and the other
-        // reasons are acts of other users. These series appear when they happen.
-        const rare = {
-          commit_overrun: loss.commitOverrun,
-          dropped: loss.dropped,
-          taken: loss.taken,
-          cleared: loss.cleared,
-          paused: loss.paused,
-        };
-        for (const [reason, count] of Object.entries(rare))
-          if (count > 0) lost.set(lost.slot([buffer, cpu, reason]), count);
-      }
-    },
+    update,
+  };
+}
+
+/** Declares the metrics of each CPU's buffer. Returns the function that sets them. */
+function declareReadings(store: MetricStore): SelfMetrics['update'] {
+  const read = store.counter({
+    name: 'ftrace_exporter_events_read_total',
+    help: 'Events read from the kernel and decoded.',
+    labels: ['buffer', 'cpu'],
+  });
+  const lost = store.counter({
+    name: 'ftrace_exporter_events_lost_total',
+    help: 'Events lost before they were read, by reason. For paused and cleared: the number of times, because the number of events is unknown.',
+    labels: ['buffer', 'cpu', 'reason'],
+  });
+  const readBytes = store.counter({
+    name: 'ftrace_exporter_read_bytes_total',
+    help: 'Bytes of events read from the kernel, without page headers.',
+    unit: 'bytes',
+    labels: ['buffer', 'cpu'],
+  });
+  const fill = store.gauge({
+    name: 'ftrace_exporter_buffer_fill_ratio',
+    help: 'Share of the kernel buffer filled with unread events at the last check.',
+    unit: 'ratio',
+    labels: ['buffer', 'cpu'],
+  });
+  return (buffer, readings) => {
+    for (const reading of readings) {
+      const cpu = String(reading.cpu);
+      read.set(read.slot([buffer, cpu]), reading.events);
+      readBytes.set(readBytes.slot([buffer, cpu]), reading.bytes);
+      const { loss, unreadBytes, capacityBytes } = reading;
+      if (loss === undefined) continue;
+      fill.set(fill.slot([buffer, cpu]), capacityBytes > 0 ? Math.min(1, unreadBytes / capacityBytes) : 0);
+      lost.set(lost.slot([buffer, cpu, 'overrun']), loss.overrun);
+      // commit_overrun and dropped only happen in overwrite mode when a writer interrupts another, and the other
+      // reasons are acts of other users. These series appear when they happen.
+      const rare = {
+        commit_overrun: loss.commitOverrun,
+        dropped: loss.dropped,
+        taken: loss.taken,
+        cleared: loss.cleared,
+        paused: loss.paused,
+      };
+      for (const [reason, count] of Object.entries(rare))
+        if (count > 0) lost.set(lost.slot([buffer, cpu, reason]), count);
+    }
   };
 }
