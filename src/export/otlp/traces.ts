@@ -19,6 +19,7 @@ import { openExporter } from './exporter.ts';
 import { createOutcomes, type PushCounts } from './outcomes.ts';
 import { createSender, type Fate } from './send.ts';
 import { createSpanMaker } from './spans.ts';
+import { makeTraceQueue } from './trace-queue.ts';
 
 const TRACES = {
   items: 'spans',
@@ -59,9 +60,7 @@ export function openTracePush(options: TracePushOptions): TracePush {
   const sender = createSender({ exporter, timeoutMs: target.timeoutMs });
   const outcomes = createOutcomes('traces', counts, log);
   const maker = createSpanMaker(resource, scope);
-  let queue: TraceRecord[] = [];
-  /** Spans in the queue and in the request under way. */
-  let spans = 0;
+  const queue = makeTraceQueue(maxQueueSpans);
   let timer: NodeJS.Timeout | undefined;
   let sending: Promise<void> | undefined;
   let deadlineMs = Number.POSITIVE_INFINITY;
@@ -70,21 +69,6 @@ export function openTracePush(options: TracePushOptions): TracePush {
 
   const { origin, pathname } = new URL(target.url);
   log.info({ endpoint: origin + pathname, protocol: target.protocol }, 'pushing traces over OTLP');
-
-  /** Returns traces from the front of the queue, as many as fit into a request; at least one. */
-  const takeBatch = (): TraceRecord[] => {
-    let size = 0;
-    let length = 0;
-    while (length < queue.length) {
-      const more = queue[length].spans.length;
-      if (length > 0 && size + more > maxBatchSpans) break;
-      size += more;
-      length++;
-    }
-    const batch = queue.slice(0, length);
-    queue = queue.slice(length);
-    return batch;
-  };
 
   const fateOf = async (batch: readonly TraceRecord[]): Promise<Fate> => {
     const leftMs = Math.min(exportTimeoutMs, deadlineMs - performance.now());
@@ -97,17 +81,20 @@ export function openTracePush(options: TracePushOptions): TracePush {
     }
   };
 
-  const sendOne = async (): Promise<void> => {
-    const batch = takeBatch();
-    const fate = await fateOf(batch);
-    spans -= spansOf(batch);
-    // The backend does not say which spans it rejected, so no trace of the batch certainly arrived.
-    ended(batch, fate.accepted && fate.rejected === 0 ? 'exported' : 'failed');
-    outcomes.take(fate);
+  const sendAll = async (isWorthIt: () => boolean): Promise<void> => {
+    while (!queue.isEmpty() && isWorthIt()) {
+      const batch = queue.take(maxBatchSpans);
+      const fate = await fateOf(batch);
+      queue.release(batch);
+      // The backend does not say which spans it rejected, so no trace of the batch certainly arrived.
+      ended(batch, fate.accepted && fate.rejected === 0 ? 'exported' : 'failed');
+      outcomes.take(fate);
+    }
   };
 
-  const sendAll = async (isWorthIt: () => boolean): Promise<void> => {
-    while (queue.length > 0 && isWorthIt()) await sendOne();
+  const finish = async (): Promise<void> => {
+    await sending;
+    await sendAll(() => performance.now() < deadlineMs);
   };
 
   const begin = (): void => {
@@ -120,9 +107,9 @@ export function openTracePush(options: TracePushOptions): TracePush {
 
   /** Sends full batches at once and the rest after a delay; nothing while the backend asks us to wait. */
   const wake = (): void => {
-    if (sending !== undefined || isStopped || queue.length === 0) return;
+    if (sending !== undefined || isStopped || queue.isEmpty()) return;
     const quietMs = sender.quietMs();
-    if (quietMs > 0 || spans < maxBatchSpans) {
+    if (quietMs > 0 || queue.spans() < maxBatchSpans) {
       timer ??= setTimeout(begin, Math.max(quietMs, delayMs));
       return;
     }
@@ -138,19 +125,11 @@ export function openTracePush(options: TracePushOptions): TracePush {
 
   return {
     add: (traces) => {
-      const noRoom: TraceRecord[] = [];
-      for (const trace of traces) {
-        if (isStopped || spans + trace.spans.length > maxQueueSpans) {
-          noRoom.push(trace);
-          continue;
-        }
-        queue.push(trace);
-        spans += trace.spans.length;
-      }
-      drop(
-        noRoom,
-        isStopped ? 'the program is shutting down' : `the queue of ${maxQueueSpans} spans is full`,
-      );
+      const reason = isStopped
+        ? 'the program is shutting down'
+        : `the queue of ${maxQueueSpans} spans is full`;
+      const noRoom = traces.filter((trace) => isStopped || !queue.add(trace));
+      drop(noRoom, reason);
       wake();
     },
     end: (withinMs) => {
@@ -163,23 +142,15 @@ export function openTracePush(options: TracePushOptions): TracePush {
     // Spans only come from `add`: the agent's own code is not instrumented.
     onStart: () => {},
     onEnd: () => {},
-    forceFlush: async () => {
-      await sending;
-      await sendAll(() => performance.now() < deadlineMs);
-    },
+    forceFlush: finish,
     shutdown: async () => {
-      await sending;
-      await sendAll(() => performance.now() < deadlineMs);
+      await finish();
       clearTimeout(late);
       sender.close();
-      spans -= spansOf(queue);
-      drop(queue, 'shutdown timed out');
-      queue = [];
+      const rest = queue.take(Number.POSITIVE_INFINITY);
+      queue.release(rest);
+      drop(rest, 'shutdown timed out');
       outcomes.ended();
     },
   };
-}
-
-function spansOf(traces: readonly TraceRecord[]): number {
-  return traces.reduce((sum, trace) => sum + trace.spans.length, 0);
 }
