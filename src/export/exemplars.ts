@@ -4,9 +4,10 @@
  * looked up, its exemplars are dropped, and no older one replaces them, because Prometheus refuses older ones. A family
  * without exemplars costs one look-up per scrape.
  */
-import { fineBucket, type HistogramGrid, makeHistogramGrid } from '../model/histogram-grid.ts';
+import { fineBucket, type HistogramGrid } from '../model/histogram-grid.ts';
 import type { FamilySnapshot } from '../model/metric.ts';
 import type { TraceRecord, WallTime } from '../model/span.ts';
+import { shapeOf } from './histogram-shape.ts';
 
 export interface Exemplar {
   /** 32 and 16 hex digits. */
@@ -54,7 +55,6 @@ interface SeriesExemplars {
 
 export function createExemplars({ maxSeries = MAX_SERIES, roots }: ExemplarsOptions = {}): Exemplars {
   const metrics = new Map<string, Map<string, SeriesExemplars>>();
-  const grids = new Map<string, HistogramGrid>();
   /** Series index by labels, valid while the array of label values is the same object. */
   const indexes = new WeakMap<readonly string[], Map<string, number>>();
   let size = 0;
@@ -87,16 +87,6 @@ export function createExemplars({ maxSeries = MAX_SERIES, roots }: ExemplarsOpti
     size--;
   };
 
-  const gridOf = (bounds: readonly number[]): HistogramGrid => {
-    const key = bounds.join();
-    let grid = grids.get(key);
-    if (grid === undefined) {
-      grid = makeHistogramGrid(bounds);
-      grids.set(key, grid);
-    }
-    return grid;
-  };
-
   const indexOf = (family: FamilySnapshot): Map<string, number> => {
     const { labelValues, seriesCount, spec } = family;
     let index = indexes.get(labelValues);
@@ -127,7 +117,7 @@ export function createExemplars({ maxSeries = MAX_SERIES, roots }: ExemplarsOpti
       const series = metrics.get(family.spec.name);
       if (series === undefined || family.histogram === undefined) return undefined;
       const index = indexOf(family);
-      const grid = gridOf(family.spec.bounds);
+      const { grid } = shapeOf(family.spec);
       const retained = roots?.();
       const isThere = (one: Pointing | undefined) =>
         one !== undefined && (retained === undefined || retained.has(one.rootId));

@@ -3,10 +3,11 @@
  * native histogram of the same counts, so that Prometheus can keep either or both. Like client_golang, leaves out the
  * +Inf bucket, which equals the count, unless it has an exemplar.
  */
-import { HISTOGRAM_SCALE, type HistogramGrid, makeHistogramGrid } from '../../model/histogram-grid.ts';
-import type { HistogramSnapshot, MetricSpec } from '../../model/metric.ts';
+import { HISTOGRAM_SCALE } from '../../model/histogram-grid.ts';
+import type { HistogramSnapshot } from '../../model/metric.ts';
 import { classicCounts, exponentialCounts } from '../../model/snapshot-views.ts';
 import type { BucketExemplars, Exemplar } from '../exemplars.ts';
+import type { HistogramShape } from '../histogram-shape.ts';
 import { EXEMPLAR_ROOM, writeExemplar } from './protobuf-exemplar.ts';
 import {
   BYTES,
@@ -50,32 +51,24 @@ export const BUCKET_ROOM = 2 + 1 + MAX_VARINT_BYTES + 1 + 8;
 /** A native bucket: a delta, and possibly a span. */
 const NATIVE_BUCKET_ROOM = MAX_VARINT_BYTES + 2 + 2 * (1 + MAX_VARINT_BYTES);
 
-/** Shared by histograms with the same bounds. */
-export interface HistogramLayout {
-  bounds: readonly number[];
-  grid: HistogramGrid;
-  /** Scratch room for the cumulative counts of one series. */
-  counts: Float64Array;
-  /** Maximum bytes of a message, and the extra bytes for exemplars. */
-  room: number;
-  exemplarRoom: number;
+/** Maximum bytes of a message. */
+export function histogramRoom({ bounds, grid }: HistogramShape, hasExemplars: boolean): number {
+  const room = HEAD_ROOM + bounds.length * BUCKET_ROOM + grid.upperNs.length * NATIVE_BUCKET_ROOM;
+  // Each exemplar is written twice; one more bucket for +Inf.
+  return hasExemplars ? room + (bounds.length + 1) * 2 * (3 + EXEMPLAR_ROOM) + BUCKET_ROOM : room;
 }
 
-export interface HistogramWriter {
-  layoutOf(spec: Pick<MetricSpec, 'bounds' | 'divisor'>): HistogramLayout;
-  /** Writes the content of the message for series `s`. The caller provides `layout.room` bytes. */
-  write(
-    bytes: Buffer,
-    at: number,
-    layout: HistogramLayout,
-    data: HistogramSnapshot,
-    s: number,
-    exemplars: BucketExemplars | undefined,
-  ): number;
-}
+/** Writes the content of the message for series `s`. The caller provides `histogramRoom` bytes. */
+export type HistogramWriter = (
+  bytes: Buffer,
+  at: number,
+  shape: HistogramShape,
+  data: HistogramSnapshot,
+  s: number,
+  exemplars: BucketExemplars | undefined,
+) => number;
 
 export function createHistogramWriter(): HistogramWriter {
-  const layouts = new Map<string, HistogramLayout>();
   /** Index and count of each native bucket of the current series. */
   const native = { indexes: new Int32Array(0), counts: new Float64Array(0), length: 0 };
   const note = (index: number, count: number) => {
@@ -83,46 +76,30 @@ export function createHistogramWriter(): HistogramWriter {
     native.counts[native.length++] = count;
   };
 
-  return {
-    layoutOf: ({ bounds, divisor }) => {
-      const key = `${divisor} ${bounds.join()}`;
-      let layout = layouts.get(key);
-      if (layout === undefined) {
-        const grid = makeHistogramGrid(bounds, divisor);
-        const fine = grid.upperNs.length;
-        if (fine > native.indexes.length) {
-          native.indexes = new Int32Array(fine);
-          native.counts = new Float64Array(fine);
-        }
-        const room = HEAD_ROOM + bounds.length * BUCKET_ROOM + fine * NATIVE_BUCKET_ROOM;
-        // Each exemplar is written twice; one more bucket for +Inf.
-        const exemplarRoom = (bounds.length + 1) * 2 * (3 + EXEMPLAR_ROOM) + BUCKET_ROOM;
-        layout = { bounds, grid, counts: new Float64Array(bounds.length), room, exemplarRoom };
-        layouts.set(key, layout);
-      }
-      return layout;
-    },
-    write: (bytes, at, layout, data, s, exemplars) => {
-      const { bounds, grid, counts } = layout;
-      at = writeCountAndSum(bytes, at, data.counts[s], data.sumsNs[s] / grid.divisor);
-      classicCounts(grid, data, s, counts);
-      if (exemplars === undefined) {
-        for (let b = 0; b < counts.length; b++) at = writeBucket(bytes, at, bounds[b], counts[b]);
-      } else {
-        at = writePointing(bytes, at, layout, data.counts[s], exemplars);
-      }
-      native.length = 0;
-      const zeroes = exponentialCounts(grid, data, s, note);
-      bytes[at++] = SCHEMA;
-      at = writeZigzag(bytes, at, HISTOGRAM_SCALE);
-      bytes[at++] = ZERO_THRESHOLD;
-      at = writeDouble(bytes, at, ZERO_THRESHOLD_SECONDS);
-      bytes[at++] = ZERO_COUNT;
-      at = writeVarint(bytes, at, zeroes);
-      at = writeSpans(bytes, at, native.indexes, native.length);
-      at = writeDeltas(bytes, at, native.counts, native.length);
-      return exemplars === undefined ? at : writeExemplars(bytes, at, exemplars);
-    },
+  return (bytes, at, shape, data, s, exemplars) => {
+    const { bounds, grid, counts } = shape;
+    if (grid.upperNs.length > native.indexes.length) {
+      native.indexes = new Int32Array(grid.upperNs.length);
+      native.counts = new Float64Array(grid.upperNs.length);
+    }
+    at = writeCountAndSum(bytes, at, data.counts[s], data.sumsNs[s] / grid.divisor);
+    classicCounts(grid, data, s, counts);
+    if (exemplars === undefined) {
+      for (let b = 0; b < counts.length; b++) at = writeBucket(bytes, at, bounds[b], counts[b]);
+    } else {
+      at = writePointing(bytes, at, shape, data.counts[s], exemplars);
+    }
+    native.length = 0;
+    const zeroes = exponentialCounts(grid, data, s, note);
+    bytes[at++] = SCHEMA;
+    at = writeZigzag(bytes, at, HISTOGRAM_SCALE);
+    bytes[at++] = ZERO_THRESHOLD;
+    at = writeDouble(bytes, at, ZERO_THRESHOLD_SECONDS);
+    bytes[at++] = ZERO_COUNT;
+    at = writeVarint(bytes, at, zeroes);
+    at = writeSpans(bytes, at, native.indexes, native.length);
+    at = writeDeltas(bytes, at, native.counts, native.length);
+    return exemplars === undefined ? at : writeExemplars(bytes, at, exemplars);
   };
 }
 
@@ -149,7 +126,7 @@ export function writeBucket(bytes: Uint8Array, at: number, bound: number, cumula
 function writePointing(
   bytes: Buffer,
   at: number,
-  { bounds, counts }: HistogramLayout,
+  { bounds, counts }: HistogramShape,
   count: number,
   exemplars: BucketExemplars,
 ): number {

@@ -7,10 +7,11 @@ import type { FamilySnapshot, HistogramSnapshot, MetricSnapshot, MetricSpec } fr
 import { classicHistograms } from '../classic-histograms.ts';
 import type { BucketExemplars } from '../exemplars.ts';
 import { byName, type RendererOptions, typeOf, unitOf } from '../families.ts';
+import { shapeOf } from '../histogram-shape.ts';
 import type { SampleFamily } from '../sample-family.ts';
 import { type BodyBuffer, createBodyBuffer } from './body-buffer.ts';
 import { classicRoom, writeClassic } from './protobuf-classic.ts';
-import { createHistogramWriter, type HistogramWriter } from './protobuf-histogram.ts';
+import { createHistogramWriter, type HistogramWriter, histogramRoom } from './protobuf-histogram.ts';
 import { createLabelBytes, type EncodedLabels } from './protobuf-labels.ts';
 import {
   BYTES,
@@ -170,14 +171,14 @@ function writeHistograms(
   { family, data, encoded: { bytes: encoded, ends }, marked }: Histograms,
   seen: Set<string> | undefined,
 ): void {
-  const layout = writer.layoutOf(family.spec);
+  const shape = shapeOf(family.spec);
   for (let s = 0, from = 0; s < family.seriesCount; from = ends[s++]) {
     if (Number.isNaN(data.counts[s]) || isRepeated(seen, encoded, from, ends[s])) continue;
     const pointed = marked?.get(s);
-    const room = pointed === undefined ? layout.room : layout.room + layout.exemplarRoom;
+    const room = histogramRoom(shape, pointed !== undefined);
     const bytes = body.reserve(METRIC_ROOM + ends[s] - from + room);
     const content = openHistogram(bytes, body.length, encoded, from, ends[s]);
-    const end = writer.write(bytes, content, layout, data, s, pointed);
+    const end = writer(bytes, content, shape, data, s, pointed);
     body.length = closeHistogram(bytes, body.length, content, end);
   }
 }

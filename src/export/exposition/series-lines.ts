@@ -2,22 +2,13 @@
  * Builds the constant part of each sample's line, `name{labels} `, once per series, and keeps it while the `labelValues`
  * of its family are the same object (see metrics/snapshot-reader.ts). A scrape then only adds numbers.
  */
-import { type HistogramGrid, makeHistogramGrid } from '../../model/histogram-grid.ts';
-import type { FamilySnapshot, MetricSpec } from '../../model/metric.ts';
+import type { FamilySnapshot } from '../../model/metric.ts';
 import { labelPairs } from '../families.ts';
+import type { HistogramShape } from '../histogram-shape.ts';
 import { escapeLabelValue } from './escape.ts';
 import { FORMAT_BOUND } from './numbers.ts';
 
 export type TextFormat = 'text' | 'openmetrics';
-
-/** Shared by histograms with the same bounds. */
-export interface HistogramShape {
-  grid: HistogramGrid;
-  /** `le` of each bucket, +Inf last. */
-  le: Record<TextFormat, readonly string[]>;
-  /** Scratch room for the cumulative counts of one series. */
-  counts: Float64Array;
-}
 
 export interface SeriesLines {
   /**
@@ -25,7 +16,6 @@ export interface SeriesLines {
    * `_count`.
    */
   prefixes(family: FamilySnapshot, format: TextFormat, shape: HistogramShape | undefined): readonly string[];
-  shapeOf(spec: Pick<MetricSpec, 'bounds' | 'divisor'>): HistogramShape;
 }
 
 interface Cached {
@@ -38,7 +28,6 @@ export function createSeriesLines(constantLabels: Readonly<Record<string, string
     text: new WeakMap(),
     openmetrics: new WeakMap(),
   };
-  const shapes = new Map<string, HistogramShape>();
 
   return {
     prefixes: (family, format, shape) => {
@@ -50,25 +39,14 @@ export function createSeriesLines(constantLabels: Readonly<Record<string, string
         cache[format].set(labelValues, cached);
       }
       const { lines } = cached;
-      const perSeries = shape === undefined ? 1 : shape.le[format].length + 2;
+      const perSeries = shape === undefined ? 1 : shape.bounds.length + 3;
       const width = spec.labels.length;
       for (let s = lines.length / perSeries; s < seriesCount; s++) {
         const labels = labelText(constantLabels, spec.labels, labelValues.slice(s * width, (s + 1) * width));
         if (shape === undefined) lines.push(linePrefix(sampleName(spec.name, spec.kind, format), labels));
-        else pushHistogram(lines, spec.name, labels, shape.le[format]);
+        else pushHistogram(lines, spec.name, labels, shape.bounds, FORMAT_BOUND[format]);
       }
       return lines;
-    },
-    shapeOf: ({ bounds, divisor }) => {
-      const key = `${divisor} ${bounds.join()}`;
-      let shape = shapes.get(key);
-      if (shape === undefined) {
-        const all = [...bounds, Number.POSITIVE_INFINITY];
-        const le = { text: all.map(FORMAT_BOUND.text), openmetrics: all.map(FORMAT_BOUND.openmetrics) };
-        shape = { grid: makeHistogramGrid(bounds, divisor), le, counts: new Float64Array(bounds.length) };
-        shapes.set(key, shape);
-      }
-      return shape;
     },
   };
 }
@@ -83,9 +61,16 @@ export function linePrefix(name: string, labels: string): string {
   return labels === '' ? `\n${name} ` : `\n${name}{${labels}} `;
 }
 
-function pushHistogram(lines: string[], name: string, labels: string, le: readonly string[]): void {
+function pushHistogram(
+  lines: string[],
+  name: string,
+  labels: string,
+  bounds: readonly number[],
+  le: (bound: number) => string,
+): void {
   const start = labels === '' ? '' : `${labels},`;
-  for (const bound of le) lines.push(linePrefix(`${name}_bucket`, `${start}le="${bound}"`));
+  for (const bound of [...bounds, Number.POSITIVE_INFINITY])
+    lines.push(linePrefix(`${name}_bucket`, `${start}le="${le(bound)}"`));
   lines.push(linePrefix(`${name}_sum`, labels), linePrefix(`${name}_count`, labels));
 }
 

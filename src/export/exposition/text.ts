@@ -6,18 +6,12 @@ import type { FamilySnapshot, HistogramSnapshot, MetricSnapshot, MetricSpec } fr
 import { classicCounts } from '../../model/snapshot-views.ts';
 import { type BucketExemplars, type Exemplar, exemplarSeconds } from '../exemplars.ts';
 import { byName, type RendererOptions, typeOf, unitOf, withoutTotal } from '../families.ts';
+import { type HistogramShape, shapeOf } from '../histogram-shape.ts';
 import type { SampleFamily } from '../sample-family.ts';
 import { type BodyBuffer, createBodyBuffer } from './body-buffer.ts';
 import { escapeHelp } from './escape.ts';
 import { FORMAT_BOUND, sampleValue } from './numbers.ts';
-import {
-  createSeriesLines,
-  type HistogramShape,
-  labelText,
-  linePrefix,
-  sampleName,
-  type TextFormat,
-} from './series-lines.ts';
+import { createSeriesLines, labelText, linePrefix, sampleName, type TextFormat } from './series-lines.ts';
 
 export type { TextFormat } from './series-lines.ts';
 
@@ -52,7 +46,7 @@ export function createRenderer(options: RendererOptions = {}): Renderer {
       if (histogram === undefined) {
         head = writeValues(body, head, family, lines.prefixes(family, format, undefined), seen);
       } else {
-        const shape = lines.shapeOf(family.spec);
+        const shape = shapeOf(family.spec);
         const prefixes = lines.prefixes(family, format, shape);
         const marked = format === 'openmetrics' ? exemplars?.ofFamily(family) : undefined;
         head = writeHistograms(body, head, { family, histogram, shape, prefixes, marked }, seen);

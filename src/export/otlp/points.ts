@@ -12,12 +12,13 @@ import {
   type Histogram,
   type MetricData,
 } from '@opentelemetry/sdk-metrics';
-import { HISTOGRAM_SCALE, type HistogramGrid, makeHistogramGrid } from '../../model/histogram-grid.ts';
-import type { FamilySnapshot, HistogramSnapshot, MetricSnapshot, MetricSpec } from '../../model/metric.ts';
+import { HISTOGRAM_SCALE } from '../../model/histogram-grid.ts';
+import type { FamilySnapshot, HistogramSnapshot, MetricSnapshot } from '../../model/metric.ts';
 import type { OtlpHistograms } from '../../model/otlp.ts';
 import { classicCounts, exponentialCounts } from '../../model/snapshot-views.ts';
 import { classicHistograms } from '../classic-histograms.ts';
 import { byName, labelPairs, typeOf } from '../families.ts';
+import { type HistogramShape, shapeOf } from '../histogram-shape.ts';
 import type { SampleFamily } from '../sample-family.ts';
 import { otlpName } from './names.ts';
 import { createSeriesStates, type HrTime, type SeriesStates } from './series.ts';
@@ -34,31 +35,12 @@ export interface PointOptions {
   start: HrTime;
 }
 
-/** Shared by histograms with the same bounds. */
-interface Layout {
-  bounds: number[];
-  grid: HistogramGrid;
-  /** Scratch room for the cumulative counts of one series. */
-  counts: Float64Array;
-}
-
-type HistogramView<View> = (layout: Layout, data: HistogramSnapshot, series: number) => View;
+type HistogramView<View> = (shape: HistogramShape, data: HistogramSnapshot, series: number) => View;
 
 const NO_BUCKETS = { offset: 0, bucketCounts: [] };
 
 export function createPointMaker({ histograms, constantLabels, start }: PointOptions): PointMaker {
   const states = createSeriesStates(constantLabels, start);
-  const layouts = new Map<string, Layout>();
-  const layoutOf = ({ bounds, divisor }: MetricSpec): Layout => {
-    const key = `${divisor} ${bounds.join()}`;
-    let layout = layouts.get(key);
-    if (layout === undefined) {
-      const counts = new Float64Array(bounds.length);
-      layout = { bounds: [...bounds], grid: makeHistogramGrid(bounds, divisor), counts };
-      layouts.set(key, layout);
-    }
-    return layout;
-  };
 
   const merged = (families: readonly FamilySnapshot[], now: HrTime): MetricData => {
     const { name, help, kind } = families[0].spec;
@@ -69,11 +51,9 @@ export function createPointMaker({ histograms, constantLabels, start }: PointOpt
       const dataPoints = families.flatMap((f, i) => numberPoints(f, states, i, now, seen));
       return numbers(descriptor, kind === 'counter', dataPoints);
     }
-    const layout = layoutOf(families[0].spec);
+    const shape = shapeOf(families[0].spec);
     const points = <View>(view: HistogramView<View>) =>
-      families.flatMap((f, i) =>
-        histogramPoints(f, states, i, now, seen, (data, s) => view(layout, data, s)),
-      );
+      families.flatMap((f, i) => histogramPoints(f, states, i, now, seen, (data, s) => view(shape, data, s)));
     return histograms === 'exponential'
       ? {
           descriptor,
@@ -158,7 +138,11 @@ function histogramPoints<View>(
 }
 
 /** Counts between the bounds of a scrape; the last one counts values beyond them. */
-function explicitView({ bounds, grid, counts }: Layout, data: HistogramSnapshot, s: number): Histogram {
+function explicitView(
+  { bounds, grid, counts }: HistogramShape,
+  data: HistogramSnapshot,
+  s: number,
+): Histogram {
   classicCounts(grid, data, s, counts);
   const between: number[] = [];
   let below = 0;
@@ -176,7 +160,7 @@ function explicitView({ bounds, grid, counts }: Layout, data: HistogramSnapshot,
 }
 
 /** OpenTelemetry's bucket i contains (2^(i/8), 2^((i+1)/8)], so its indexes are one lower than Prometheus'. */
-function exponentialView({ grid }: Layout, data: HistogramSnapshot, s: number): ExponentialHistogram {
+function exponentialView({ grid }: HistogramShape, data: HistogramSnapshot, s: number): ExponentialHistogram {
   const bucketCounts: number[] = [];
   let offset = 0;
   const zeroCount = exponentialCounts(grid, data, s, (index, count) => {

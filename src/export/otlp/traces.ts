@@ -61,14 +61,13 @@ export function openTracePush(options: TracePushOptions): TracePush {
   const outcomes = createOutcomes('traces', counts, log);
   const maker = createSpanMaker(resource, scope);
   const queue = makeTraceQueue(maxQueueSpans);
+  const { origin, pathname } = new URL(target.url);
+  log.info({ endpoint: origin + pathname, protocol: target.protocol }, 'pushing traces over OTLP');
   let timer: NodeJS.Timeout | undefined;
   let sending: Promise<void> | undefined;
   let deadlineMs = Number.POSITIVE_INFINITY;
   let isStopped = false;
   let late: NodeJS.Timeout | undefined;
-
-  const { origin, pathname } = new URL(target.url);
-  log.info({ endpoint: origin + pathname, protocol: target.protocol }, 'pushing traces over OTLP');
 
   const fateOf = async (batch: readonly TraceRecord[]): Promise<Fate> => {
     const leftMs = Math.min(exportTimeoutMs, deadlineMs - performance.now());
