@@ -1,6 +1,6 @@
 /**
- * Block tracing's own switch: a disk is recorded by the tracer blk once `/sys/block/DISK/trace/enable` is 1.
- * Globs go in; disks that are on, and why others are not, come out. Source: kernel/trace/blktrace.c.
+ * Switches block tracing of disks on and off: the tracer blk records a disk while `/sys/block/DISK/trace/enable` is 1.
+ * Source: kernel/trace/blktrace.c.
  */
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
@@ -12,7 +12,7 @@ import type { JournalPart } from './journal/journal.ts';
 
 const BLOCK_DIR = '/sys/block';
 
-/** Whole disks with a medium that these globs stand for. */
+/** Whole disks with a medium that match the globs. */
 export function matchingDisks(globs: readonly string[], blockDir = BLOCK_DIR): string[] {
   const patterns = globs.map(globPattern);
   let names: string[];
@@ -28,8 +28,8 @@ export function matchingDisks(globs: readonly string[], blockDir = BLOCK_DIR): s
 }
 
 /**
- * Switches block tracing of the disks on; the journal's part switches it off again. A disk that somebody else traces,
- * or that cannot be traced, is left alone with a warning.
+ * Switches block tracing of the disks on; `part` of the journal switches it off again. Warns about a disk that somebody
+ * else traces or that cannot be traced, and does not touch it.
  */
 export function switchOnDisks(
   part: JournalPart,
@@ -43,7 +43,7 @@ export function switchOnDisks(
     const file = `${BLOCK_DIR}/${disk}/trace/enable`;
     try {
       if (withDiskOpen(file, () => readText(file)).trim() !== '0') {
-        warnings.push(`block tracing of ${disk} is on already: somebody else, such as blktrace, uses it`);
+        warnings.push(`block tracing of ${disk} is already on: somebody else, such as blktrace, uses it`);
         continue;
       }
       part.set(file, '1');

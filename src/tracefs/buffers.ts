@@ -1,5 +1,5 @@
 /**
- * Sets up an instance's buffers before anything is enabled: wanted sizes and clock go in, what is in force comes out.
+ * Sets sizes, clock and options of an instance before its events are enabled, and returns those that the kernel accepted.
  * Source: kernel/trace/trace.c (buffer_size_kb), ring_buffer.c (sub-buffer order, ring_buffer_resize()).
  */
 import { freemem } from 'node:os';
@@ -13,20 +13,20 @@ import { parseHeaderPage } from './layout.ts';
 export interface BufferRequest {
   bufferBytesPerCpu: number;
   subbufferBytes: number;
-  /** A name of `trace_clock`; the agent uses `mono`. */
+  /** A name in `trace_clock`; the agent uses `mono`. */
   clock: string;
 }
 
 export interface BuffersInForce {
   bufferBytesPerCpu: number;
   subbufferBytes: number;
-  /** Where less is in force than was asked for. */
+  /** Says what is smaller than requested. */
   warnings: string[];
 }
 
 /**
- * A new instance inherits the top level's options, whatever somebody set them to: a stack trace behind every event,
- * a text format we do not read. These are as the agent needs them; one that a kernel lacks is skipped.
+ * A new instance inherits the top level's options, which somebody may have changed: stack traces behind every event, or
+ * another text format. The agent sets these; an option that the kernel lacks is skipped.
  */
 const OPTIONS: Readonly<Record<string, '0' | '1'>> = {
   markers: '1',
@@ -42,24 +42,24 @@ const OPTIONS: Readonly<Record<string, '0' | '1'>> = {
   hex: '0',
   bin: '0',
   fields: '0',
-  // Traces of latencies are shown: names, not addresses.
+  // Users see traces of latencies: show names, not addresses.
   'sym-addr': '0',
   'sym-offset': '0',
 };
 
-/** Has the markers of the top level copied into the instance. */
+/** Has the kernel copy markers of the top level into the instance. */
 export const COPY_MARKERS = 'options/copy_trace_marker';
 
 const SMALLEST_KB = 4;
-/** Where the asked-for size was refused, all CPUs together get at most this part of the free memory. */
+/** If the requested size is refused, all CPUs together get at most this part of the free memory. */
 const FALLBACK_SHARE = 1 / 8;
 
 /** Writes a control file, relative to the directory of an instance. Throws `KernelError`. */
 export type WriteControl = (file: string, value: string) => void;
 
 /**
- * Stops recording and sets options, sizes and clock, in the order that works on every kernel. `write` does the
- * writing where more is to be done than that. Throws `KernelError`.
+ * Stops recording and sets options, sizes and clock, in an order that works on every kernel. `write` replaces the plain
+ * write, to add a journal. Throws `KernelError`.
  */
 export function prepareBuffers(
   dir: string,
@@ -68,12 +68,12 @@ export function prepareBuffers(
 ): BuffersInForce {
   const warnings: string[] = [];
   write('tracing_on', '0');
-  // With overwrite off the kernel drops new events without any mark in the pages.
+  // With overwrite off, the kernel drops new events without a mark in the pages.
   write('options/overwrite', '1');
   setOptions({ dir, set: write }, OPTIONS);
 
-  // The size before any event is enabled (else 5.10 and 6.1 grow the top level's buffer); and small before the
-  // sub-buffers change, which takes both old and new memory at once.
+  // Set the size before any event is enabled: otherwise 5.10 and 6.1 enlarge the top level's buffer. Make it small
+  // before changing sub-buffers, because that takes old and new memory at once.
   write('buffer_size_kb', String(SMALLEST_KB));
   const subbufferBytes = setSubbuffers(dir, wanted.subbufferBytes, warnings, write);
   const cpus = Math.max(1, possibleCpus(dir).length);
@@ -84,7 +84,7 @@ export function prepareBuffers(
     () => (freemem() * FALLBACK_SHARE) / cpus / 1024,
   );
   if (gotKb < wantedKb)
-    warnings.push(`the kernel has no memory for ${wantedKb} KiB of buffer a CPU: using ${gotKb} KiB`);
+    warnings.push(`the kernel has no memory for ${wantedKb} KiB of buffer per CPU: using ${gotKb} KiB`);
 
   // Writing the clock empties the buffer, so it comes after the sizes.
   write('trace_clock', wanted.clock);
@@ -92,7 +92,7 @@ export function prepareBuffers(
   return { bufferBytesPerCpu: bufferSizeKb(dir) * 1024, subbufferBytes, warnings };
 }
 
-/** Options of an instance, or of the top level, where it is journaled; one that the kernel lacks is passed over. */
+/** Sets options of an instance, or of the top level with a journal. Skips options that the kernel lacks. */
 export function setOptions(
   target: { dir: string; set: WriteControl },
   options: Readonly<Record<string, '0' | '1'>>,
@@ -105,7 +105,7 @@ function setOption(dir: string, name: string, value: '0' | '1', write: WriteCont
   if (present !== undefined && present !== value) write(`options/${name}`, value);
 }
 
-/** Bytes of a sub-buffer in force. Kernels before 6.8 have sub-buffers of one page only. */
+/** Size of a sub-buffer in bytes after the change. Kernels before 6.8 only have sub-buffers of one page. */
 function setSubbuffers(dir: string, wantedBytes: number, warnings: string[], write: WriteControl): number {
   if (tryReadText(join(dir, 'buffer_subbuf_size_kb')) === undefined) return instanceLayout(dir).pageSize;
   const wantedKb = Math.ceil(wantedBytes / 1024);
@@ -119,8 +119,8 @@ function setSubbuffers(dir: string, wantedBytes: number, warnings: string[], wri
 }
 
 /**
- * Writes `first`; while the kernel says ENOMEM, half of it, and at most what `fallback` gives, down to `least`.
- * Returns what was taken. Throws what `write` throws.
+ * Writes `first`. While the kernel refuses with ENOMEM, halves the value, to at most `fallback` and at least `least`.
+ * Returns the value that the kernel accepted. Rethrows what `write` throws.
  */
 export function writeHalving(
   write: (value: number) => void,
@@ -138,7 +138,7 @@ export function writeHalving(
   }
 }
 
-/** KiB a CPU that an instance's buffer has now; where CPUs differ, the smallest. Throws `KernelError`. */
+/** Current buffer size of an instance in KiB per CPU; the smallest if CPUs differ. Throws `KernelError`. */
 export function bufferSizeKb(dir: string): number {
   const file = join(dir, 'buffer_size_kb');
   const all = parseSizeKb(readText(file));
@@ -146,18 +146,18 @@ export function bufferSizeKb(dir: string): number {
   const sizes = possibleCpus(dir).map((cpu) =>
     parseSizeKb(tryReadText(join(dir, 'per_cpu', `cpu${cpu}`, 'buffer_size_kb')) ?? ''),
   );
-  const known = sizes.filter((size) => size !== undefined);
-  if (known.length === 0) throw new KernelError({ file, errno: '', action: 'understand the size in' });
-  return Math.min(...known);
+  const readable = sizes.filter((size) => size !== undefined);
+  if (readable.length === 0) throw new KernelError({ file, errno: '', action: 'understand the size in' });
+  return Math.min(...readable);
 }
 
-/** `1408`, `7 (expanded: 1408)` (7 now, 1408 once it is used) → KiB now; `X` (CPUs differ) → undefined. */
+/** Current size in KiB of a text such as `1408` or `7 (expanded: 1408)` (7 now, 1408 when used); `X` (CPUs differ) → undefined. */
 export function parseSizeKb(text: string): number | undefined {
   const digits = /^(\d+)(?:\s|$)/.exec(text)?.[1];
   return digits === undefined ? undefined : Number(digits);
 }
 
-/** Layout of an instance's sub-buffers; differs from the top level's. Throws `KernelError`. */
+/** Layout of an instance's sub-buffers; the top level's can differ. Throws `KernelError`. */
 export function instanceLayout(dir: string): PageLayout {
   const file = join(dir, 'events', 'header_page');
   return parseHeaderPage(readText(file), file);

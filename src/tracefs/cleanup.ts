@@ -1,6 +1,6 @@
 /**
- * Removes what killed agents left: instances, whose recording has stopped but whose armed tracepoints and tracers go
- * on costing, and what their journals say is to be put back.
+ * Removes what killed agents left: instances, whose enabled events and tracers still cost time though recording has
+ * stopped. Restores the files in their journals.
  */
 import { readdirSync, rmdirSync } from 'node:fs';
 import { join } from 'node:path';
@@ -14,18 +14,18 @@ import { TRACERS } from './tracer-names.ts';
 export interface CleanupReport {
   /** Names of instances. */
   removed: string[];
-  /** Names of instances that somebody holds: they were left alone. */
+  /** Names of instances that a process holds: they were not touched. */
   busy: string[];
-  /** Files that were put back. */
+  /** Files that were restored. */
   restored: string[];
-  /** What could not be put back. */
+  /** What could not be restored. */
   problems: string[];
 }
 
 /**
- * Removes what agents of these names left: whole names, for another tool's may begin with the same letters. Of an
- * agent that lives, which shows by its instance being held, nothing is touched: it comes back as `busy`.
- * Without `stateDir` no journal is looked at. Throws `KernelError`.
+ * Removes what agents of these names left. Names must match in full, because another tool's name may begin with the same
+ * letters. Touches nothing of a running agent, which holds its instance: reports it as `busy`. Without `stateDir`,
+ * ignores journals. Throws `KernelError`.
  */
 export function cleanup(root: string, names: readonly string[], stateDir?: string): CleanupReport {
   const report = emptyReport();
@@ -34,7 +34,7 @@ export function cleanup(root: string, names: readonly string[], stateDir?: strin
     const more =
       TRACERS.some((tracer) => present.includes(tracerInstanceName(name, tracer))) ||
       (stateDir !== undefined && stateIsThere(stateDir, name));
-    // Held meanwhile, so that no agent of this name can start until all is back.
+    // Hold the instance meanwhile, so that no agent of this name can start before everything is restored.
     if (more) cleanHolding(root, name, stateDir, report);
     else if (present.includes(name)) removeInstance(root, name, report);
   }
@@ -59,9 +59,9 @@ function cleanHolding(root: string, name: string, stateDir: string | undefined, 
 }
 
 /**
- * For the next start of a killed agent, which must hold its base instance by then. First its tracers, some of which
- * put back values themselves, then the journal. A journal that cannot be trusted is among the problems: nothing can
- * be journaled until it is gone. Throws `KernelError` when an instance cannot be removed.
+ * For the next start of a killed agent, which must already hold its base instance. First removes tracers, because some
+ * restore values themselves, then uses the journal. A journal that cannot be trusted is among the problems: nothing can
+ * be journaled until it is removed. Throws `KernelError` if an instance cannot be removed.
  */
 export function recover(place: JournalPlace): CleanupReport {
   const report = emptyReport();
@@ -89,7 +89,7 @@ function recoverInto(
   }
 }
 
-/** False when somebody holds it. */
+/** False if a process holds it. */
 function removeInstance(root: string, name: string, report: CleanupReport): boolean {
   const dir = join(root, 'instances', name);
   try {

@@ -1,13 +1,13 @@
 /**
- * Reports when somebody writes to a control file that decides what an instance records, by inotify: exact, also for a
- * switch that is turned off and on again within a millisecond. Only files that programs do not write all the time are
- * watched: never the directory that holds `trace_marker`. Sources: fs/notify/fsnotify.c, fs/tracefs/event_inode.c.
+ * Reports writes to control files that decide what an instance records, by inotify. This notices even a switch that is
+ * off for less than a millisecond. It only watches files that programs rarely write, never the directory that holds
+ * `trace_marker`. Sources: fs/notify/fsnotify.c, fs/tracefs/event_inode.c.
  */
 import { closeSync, constants, type FSWatcher, openSync, watch } from 'node:fs';
 import { dirname, join } from 'node:path';
 
 export interface ControlWatch {
-  /** Why some files are not watched; '' when all that there are are. */
+  /** Why some existing files are not watched; '' if all are. */
   problem: string;
   close(): void;
 }
@@ -33,16 +33,16 @@ const FILES = [
 const IN_EVENT_DIRS = ['enable', 'filter', 'trigger'];
 const IN_CPU_DIRS = ['trace', 'buffer_size_kb', 'snapshot'];
 
-/** What to watch beside the files of the instance. */
+/** What to watch besides the files of the instance. */
 export interface WatchedParts {
   /** Events that are recorded, `system:name`. */
   events: readonly string[];
   cpus: readonly number[];
-  /** Files elsewhere, with their whole paths. */
+  /** Files elsewhere, as full paths. */
   others: readonly string[];
 }
 
-/** `onWrite` gets the path of the file. Files that this kernel lacks are passed over. */
+/** Calls `onWrite` with the path of the file. Skips files that this kernel lacks. */
 export function watchControls(
   dir: string,
   { events, cpus, others }: WatchedParts,
@@ -77,7 +77,7 @@ export function watchControls(
   for (const cpu of cpus) addDirectory(join(dir, 'per_cpu', `cpu${cpu}`), IN_CPU_DIRS);
   for (const path of eventDirectories(dir, events)) {
     addDirectory(path, IN_EVENT_DIRS);
-    // Kernels from 6.6 on forget a directory of events that nobody holds, and make another with the same name.
+    // Kernels from 6.6 on drop a directory of events that nobody has open, and later make a new one of the same name.
     attempt(path, () => held.push(openSync(path, constants.O_RDONLY | constants.O_DIRECTORY)));
   }
   return {
@@ -89,7 +89,7 @@ export function watchControls(
   };
 }
 
-/** Those of the events, of their systems, and of all: each can switch an event off. */
+/** Directories of the events, of their systems, and of all events: each has a switch that can turn an event off. */
 function eventDirectories(dir: string, events: readonly string[]): string[] {
   const top = join(dir, 'events');
   const own = events.map((event) => join(top, event.replace(':', '/')));

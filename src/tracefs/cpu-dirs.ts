@@ -1,9 +1,9 @@
-/** Which CPUs there are: those the kernel made per-CPU files for, and those that run now. */
+/** Finds CPUs: those with per-CPU files in tracefs, and those in a list of the kernel. */
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { readText, refusal } from './files.ts';
 
-/** CPUs that have a directory `per_cpu/cpuN` in an instance: the possible ones, ascending. */
+/** CPUs that have a directory `per_cpu/cpuN` in an instance, ascending: the possible ones. */
 export function possibleCpus(instanceDir: string): number[] {
   const dir = join(instanceDir, 'per_cpu');
   let names: string[];
@@ -12,13 +12,13 @@ export function possibleCpus(instanceDir: string): number[] {
   } catch (error) {
     throw refusal(error, { file: dir, action: 'list' });
   }
-  const found = names.map((name) => /^cpu(\d+)$/.exec(name)?.[1]);
-  return found.flatMap((digits) => (digits === undefined ? [] : [Number(digits)])).sort((a, b) => a - b);
+  const numbers = names.map((name) => /^cpu(\d+)$/.exec(name)?.[1]);
+  return numbers.flatMap((digits) => (digits === undefined ? [] : [Number(digits)])).sort((a, b) => a - b);
 }
 
 export const ONLINE_FILE = '/sys/devices/system/cpu/online';
 
-/** CPUs named by a file with a list as the kernel writes it, `0-3,8`, ascending. */
+/** CPUs of a file with a list as the kernel writes it (`0-3,8`), ascending. */
 export function readCpuList(file: string): number[] {
   const cpus: number[] = [];
   for (const part of readText(file).trim().split(',')) {

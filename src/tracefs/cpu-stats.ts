@@ -1,5 +1,5 @@
 /**
- * The kernel's counts of one buffer, `per_cpu/cpuN/stats`, through files that stay open: reading one so costs about as
+ * Reads the kernel's counts of one buffer, `per_cpu/cpuN/stats`, from files that stay open: a read then costs about as
  * much as looking for a page. Source: kernel/trace/trace.c, tracing_stats_read().
  */
 import { closeSync, constants, openSync, readSync } from 'node:fs';
@@ -11,13 +11,13 @@ import { parseStats } from './stats.ts';
 export interface CpuStats {
   /** Throws `KernelError`. */
   stats(cpu: number): BufferStats;
-  /** Events read from the buffer, by whatever reader, since it was made or emptied. Throws `KernelError`. */
+  /** Events that all readers have read from the buffer since it was made or emptied. Throws `KernelError`. */
   readEvents(cpu: number): number;
   /** Closes all files. Until then the kernel refuses to remove the instance. */
   close(): void;
 }
 
-/** More than the eight lines have. */
+/** More than the eight lines need. */
 const MOST_BYTES = 1024;
 const READ_EVENTS = Buffer.from('read events: ');
 

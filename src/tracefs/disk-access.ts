@@ -1,6 +1,6 @@
 /**
- * Kernels before 5.11 or so answer in `/sys/block/DISK/trace/` only while somebody has the disk open, by ENXIO
- * (tried on 5.10; kernel/trace/blktrace.c, blk_trace_get_queue()). A mounted disk is open.
+ * Kernels before about 5.11 refuse access to `/sys/block/DISK/trace/` with ENXIO unless somebody has the disk open
+ * (tested on 5.10; kernel/trace/blktrace.c, blk_trace_get_queue()). A mounted disk is open.
  */
 import { closeSync, constants, openSync } from 'node:fs';
 import { KernelError } from '../model/errors.ts';
@@ -8,14 +8,14 @@ import { refusal } from './files.ts';
 
 const SWITCH = /^\/sys\/block\/([^/]+)\/trace\/[^/]+$/;
 
-/** Does `access` to a file; where the kernel wants the disk to be open for that, opens it meanwhile. */
+/** Calls `access` on a file; if the kernel then needs the disk to be open, opens the disk meanwhile. */
 export function withDiskOpen<T>(file: string, access: () => T): T {
   try {
     return access();
   } catch (error) {
     const disk = SWITCH.exec(file)?.[1];
     if (disk === undefined || !(error instanceof KernelError) || error.errno !== 'ENXIO') throw error;
-    // The kernel writes `!` for the `/` of a device's name. Reading changes nothing, not even on a removable disk.
+    // The kernel writes `!` for `/` in a device's name. Opening to read changes nothing, not even on a removable disk.
     const fd = openDevice(`/dev/${disk.replaceAll('!', '/')}`);
     try {
       return access();
@@ -30,7 +30,7 @@ function openDevice(device: string): number {
     return openSync(device, constants.O_RDONLY | constants.O_NONBLOCK);
   } catch (error) {
     const remedy =
-      'this kernel traces a disk only if it is open when that is switched on: mount it, or make its device node visible';
+      'this kernel traces a disk only if it is open when tracing is switched on: mount it, or make its device node visible';
     throw refusal(error, { file: device, action: 'open', remedy });
   }
 }

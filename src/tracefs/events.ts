@@ -1,10 +1,10 @@
-/** Which events this kernel offers, their formats, and enabling them. Source: kernel/trace/trace_events.c. */
+/** Lists and enables this kernel's events, and reads their formats. Source: kernel/trace/trace_events.c. */
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { KernelError } from '../model/errors.ts';
 import { readText, tryReadText, writeControl } from './files.ts';
 
-/** `system:name`. Nothing that passes can be a path, an option or a command; `..` alone is refused too. */
+/** `system:name`. A match cannot be a path, an option or a command; names of only dots are refused too. */
 const EVENT = /^(?!\.+:)[A-Za-z0-9_.-]+:(?!\.+$)[A-Za-z0-9_.-]+$/;
 
 /** All events that can be enabled, as `system:name`, in the kernel's order. Throws `KernelError`. */
@@ -12,16 +12,16 @@ export function listEvents(root: string): string[] {
   const text = tryReadText(join(root, 'available_events'));
   if (text !== undefined) return text.split('\n').filter((event) => EVENT.test(event));
   const dir = join(root, 'events');
-  const found: string[] = [];
+  const events: string[] = [];
   for (const system of subdirectories(dir)) {
     for (const name of subdirectories(join(dir, system))) {
       const event = `${system}:${name}`;
-      // Events of the system "ftrace" are the tracers' own records: they have a format and no switch.
-      if (system !== 'ftrace' && EVENT.test(event)) found.push(event);
+      // Events of the system "ftrace" are the tracers' own records: they have a format, but cannot be enabled.
+      if (system !== 'ftrace' && EVENT.test(event)) events.push(event);
     }
   }
-  if (found.length === 0) readText(join(root, 'available_events'));
-  return found;
+  if (events.length === 0) readText(join(root, 'available_events'));
+  return events;
 }
 
 function subdirectories(dir: string): string[] {
@@ -33,14 +33,14 @@ function subdirectories(dir: string): string[] {
   }
 }
 
-/** Text of an event's format file; undefined where this kernel does not have the event, or the name is none. */
+/** Text of an event's format file; undefined if this kernel does not have the event, or the name is invalid. */
 export function formatText(root: string, event: string): string | undefined {
   return EVENT.test(event) ? tryReadText(join(eventDir(root, event), 'format')) : undefined;
 }
 
 /**
- * Enables events in an instance; `write` does the writing where more is to be done than that. Throws `KernelError` at
- * the first that cannot be; those before stay enabled.
+ * Enables events in an instance. `write` replaces the plain write, to add a journal. Throws `KernelError` at the first
+ * event that cannot be enabled; the events before it stay enabled.
  */
 export function enableEvents(
   instanceDir: string,
@@ -63,7 +63,7 @@ export function enableEvents(
   }
 }
 
-/** Disables whatever events an instance has enabled: an armed tracepoint costs even when nobody records. */
+/** Disables all events of an instance: an enabled event costs time even when nothing is recorded. */
 export function disableEvents(instanceDir: string): void {
   writeControl(instanceDir, join('events', 'enable'), '0');
 }

@@ -1,4 +1,4 @@
-/** What this kernel offers to a tracer: for planning, `doctor` and `list`. Reads only. */
+/** Finds what this kernel offers for tracing: for plans, `doctor` and `list`. Only reads. */
 import { closeSync, constants, existsSync, openSync, readdirSync } from 'node:fs';
 import { machine, release, version } from 'node:os';
 import { join } from 'node:path';
@@ -12,9 +12,9 @@ export interface KernelFeatures {
   machine: string;
   /** `available_tracers`, as the kernel lists them. */
   tracers: string[];
-  /** Tracers that an instance takes, as an instance that is there tells; undefined where there is none. */
+  /** Tracers that instances accept, read from an existing instance; undefined if there is none. */
   instanceTracers: string[] | undefined;
-  /** Why a tracer that the kernel lists is not to be had, by its name. */
+  /** Why a tracer that the kernel lists is not available, by its name. */
   refusedTracers: Readonly<Record<string, string>>;
   /** Names of the trace clocks. */
   clocks: string[];
@@ -28,11 +28,11 @@ export interface KernelFeatures {
   clocksource: string;
   /** Whether an instance can receive what is written into the top level's `trace_marker`. */
   copyTraceMarker: boolean;
-  /** What makes figures worse on this machine, for the log. */
+  /** Properties of this machine that make figures worse, for the log. */
   warnings: string[];
 }
 
-/** Where facts outside tracefs are read. Replaced in tests. */
+/** Files outside tracefs with facts about the machine. Tests replace them. */
 export interface FeatureFiles {
   realtimeFile: string;
   clocksourceFile: string;
@@ -49,10 +49,10 @@ const LIVE: FeatureFiles = {
 const MMIOTRACE_REASON =
   'mmiotrace takes all CPUs but one offline while it runs, so this program never switches it on';
 
-/** Clocksources that take a microsecond to read: each event reads the clock. */
+/** Clocksources that take a microsecond to read; the kernel reads the clock for each event. */
 const SLOW_CLOCKSOURCES = ['hpet', 'acpi_pm'];
 
-/** Features of the kernel whose tracefs is at `root`. What cannot be read counts as not there. */
+/** Features of the kernel whose tracefs is at `root`. What cannot be read counts as missing. */
 export function kernelFeatures(root: string, files: FeatureFiles = LIVE): KernelFeatures {
   const tracers = words(tryReadText(join(root, 'available_tracers')));
   const functions = functionTracing(root, tracers, files.ftraceEnabledFile);
@@ -108,7 +108,7 @@ function functionTracing(
     return { ok: false, reason: 'this kernel is built without the function tracer (CONFIG_FUNCTION_TRACER)' };
   if (tryReadText(switchFile)?.trim() === '0')
     return { ok: false, reason: 'function tracing is switched off: sysctl kernel.ftrace_enabled is 0' };
-  // Hardened kernels list the tracer and refuse its files; opening one to read changes nothing.
+  // Hardened kernels list the tracer but refuse its files; opening one to read changes nothing.
   const file = join(root, 'set_ftrace_filter');
   try {
     closeSync(openSync(file, constants.O_RDONLY));

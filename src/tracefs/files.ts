@@ -1,6 +1,6 @@
 /**
- * Reading and writing control files. Paths go in, texts come out; what the kernel refuses becomes a `KernelError`
- * with errno, the value and what the write added to `error_log` (kernel/trace/trace.c, tracing_log_err()).
+ * Reads and writes control files. When the kernel refuses, throws a `KernelError` with errno, value, and what the kernel
+ * added to `error_log` (kernel/trace/trace.c, tracing_log_err()).
  */
 import { closeSync, constants, openSync, readFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
@@ -8,27 +8,28 @@ import { errnoOf, KernelError } from '../model/errors.ts';
 
 const REMEDIES: Record<string, string> = {
   EPERM: 'the kernel forbids it: kernel lockdown, or tracing of this kind is switched off on this kernel',
-  EACCES: 'run as root; in a container see that no AppArmor or SELinux profile denies writes to this path',
+  EACCES:
+    'run as root; in a container, make sure that no AppArmor or SELinux profile denies writes to this path',
   EROFS: "the mount is read-only: mount the host's tracefs writable and name it with --path.tracefs",
-  EBADF: 'the file takes this only while the instance records: start it first',
+  EBADF: 'the file accepts this only while the instance records: start it first',
   EBUSY: 'something else uses it: another agent, trace-cmd or an open trace_pipe',
-  EINVAL: 'this kernel does not take the value',
+  EINVAL: 'this kernel does not accept the value',
   ENOENT: 'this kernel does not have it',
   ENODEV: 'this kernel does not have it at present: the CPU or tracer is not available',
   ENOMEM: 'the kernel has too little free memory: ask for less',
 };
 
-/** The switches of block tracing: what /sys/block holds are links to /sys/devices. */
+/** For the switches of block tracing: the entries of /sys/block are links into /sys/devices. */
 const READ_ONLY_SYSFS =
-  "/sys is read-only, as in a container: mount the host's /sys/devices writable at /sys/devices, and see that no AppArmor profile denies it";
+  "/sys is read-only, as in a container: mount the host's /sys/devices writable at /sys/devices, and make sure that no AppArmor profile denies it";
 
-/** What to do about an errno; undefined where nothing is known. */
+/** Advice for an errno; undefined if there is none. */
 function remedyFor(errno: string, file: string): string | undefined {
   if (errno === 'EROFS' && file.startsWith('/sys/block/')) return READ_ONLY_SYSFS;
   return REMEDIES[errno];
 }
 
-/** A `KernelError` of a thrown system error. Anything but a system error is thrown on as it is. */
+/** Makes a `KernelError` of a thrown system error. Rethrows anything else. */
 export function refusal(
   error: unknown,
   what: { file: string; action: string; value?: string; errorLog?: string; remedy?: string | undefined },
@@ -48,7 +49,7 @@ export function readText(file: string, remedy?: string): string {
   }
 }
 
-/** Whole text of a file, undefined when it cannot be read, whatever the reason. */
+/** Whole text of a file; undefined if it cannot be read for any reason. */
 export function tryReadText(file: string): string | undefined {
   try {
     return readFileSync(file, 'utf8');
@@ -58,9 +59,9 @@ export function tryReadText(file: string): string | undefined {
 }
 
 /**
- * Writes a value to a control file of `root`, which is the top level or an instance's directory. The file is never
- * truncated on opening: that alone would clear `set_event`, the filters and `trace`.
- * Throws `KernelError`; `remedy` replaces what is said by errno.
+ * Writes a value to a control file of `root`, which is the top level or an instance's directory. Never truncates the file
+ * when opening it, which would clear `set_event`, the filters and `trace`. Throws `KernelError`; `remedy` replaces the
+ * advice for the errno.
  */
 export function writeControl(root: string, file: string, value: string, remedy?: string): void {
   const path = join(root, file);
@@ -79,7 +80,7 @@ function writeWhole(path: string, text: string): void {
   let failed = true;
   try {
     const bytes = Buffer.from(text);
-    // One write; but files that take lists (set_event, set_ftrace_filter) consume a word a write and say so.
+    // Usually one write. Files with lists (set_event, set_ftrace_filter) take one word per write and return its length.
     for (let done = 0; done < bytes.length; ) {
       const written = writeSync(fd, bytes, done);
       if (written <= 0) break;
@@ -87,24 +88,24 @@ function writeWhole(path: string, text: string): void {
     }
     failed = false;
   } finally {
-    // Some files report on closing; but what the write said is not to be hidden by that.
+    // Some files report errors when closed, but an error of the write itself must not be hidden by that.
     try {
       closeSync(fd);
     } catch (error) {
-      // biome-ignore lint/correctness/noUnsafeFinally: thrown only when nothing else is under way
+      // biome-ignore lint/correctness/noUnsafeFinally: thrown only if the write did not throw
       if (!failed) throw error;
     }
   }
 }
 
 /**
- * The entries of an `error_log` that were not there before, on one line. An entry is a line that begins with a
- * stamp, `[  12.345678] …`, and the indented lines below it; the kernel keeps the last eight.
+ * Entries of an `error_log` that are new, joined into one line. An entry is a line that begins with a time,
+ * `[  12.345678] …`, and the indented lines below it; the kernel keeps the last eight.
  */
 export function freshEntries(before: string, after: string): string {
-  const known = new Set(entriesOf(before));
+  const earlier = new Set(entriesOf(before));
   return entriesOf(after)
-    .filter((entry) => !known.has(entry))
+    .filter((entry) => !earlier.has(entry))
     .map((entry) =>
       entry
         .replace(/^\[\s*[\d.]+\]\s*/, '')

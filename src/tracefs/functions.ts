@@ -1,6 +1,6 @@
 /**
- * Functions of the kernel: which can be traced, at which addresses, and which are to be.
- * Globs go in; names, counts, and filters in force come out. Source: kernel/trace/ftrace.c, filter_parse_regex().
+ * Lists the kernel's functions that can be traced, with their addresses, and sets which of them a tracer records.
+ * Source: kernel/trace/ftrace.c, filter_parse_regex().
  */
 import { closeSync, openSync, readSync } from 'node:fs';
 import { join } from 'node:path';
@@ -13,7 +13,7 @@ import type { JournalPart } from './journal/journal.ts';
 
 export interface KernelFunction {
   name: string;
-  /** '' for those of the kernel itself. */
+  /** Name of its module; '' for functions of the kernel itself. */
   module: string;
 }
 
@@ -27,33 +27,33 @@ export interface FunctionAddresses {
 const NAMES_FILE = 'available_filter_functions';
 const ADDRESSES_FILE = 'available_filter_functions_addrs';
 const CHUNK_BYTES = 1 << 16;
-/** Stands where code was that is no longer there. */
+/** Name that the kernel shows for code that has been removed. */
 const INVALID = '__ftrace_invalid_address__';
 
-/** All functions that can be traced; one name can be there several times. Throws `KernelError`. */
+/** All functions that can be traced; a name can occur several times. Throws `KernelError`. */
 export function* listFunctions(root: string): Generator<KernelFunction> {
   for (const line of linesOf(join(root, NAMES_FILE))) {
-    const found = functionOf(line);
-    if (found !== undefined) yield found;
+    const entry = functionOf(line);
+    if (entry !== undefined) yield entry;
   }
 }
 
 /**
- * Addresses of the functions that are `wanted`, from kernels that tell them (6.5 and later, without a capability);
- * undefined where this one does not. They are those of the places that are patched, as tracers record them.
+ * Addresses of the `wanted` functions, on kernels that show them (6.5 and later, without a capability); undefined on
+ * others. They are the addresses that tracers record: those of the patched instructions.
  */
 export function functionAddresses(
   root: string,
   wanted: (name: string, module: string) => boolean = () => true,
 ): FunctionAddresses | undefined {
-  const found: { low: number; high: number; name: string }[] = [];
+  const functions: { low: number; high: number; name: string }[] = [];
   try {
     for (const line of linesOf(join(root, ADDRESSES_FILE))) {
       const [, digits, rest] = /^([0-9a-f]{1,16}) (.+)$/.exec(line) ?? [];
       const named = rest === undefined ? undefined : functionOf(rest);
       if (named === undefined || !wanted(named.name, named.module)) continue;
       const all = digits.padStart(16, '0');
-      found.push({
+      functions.push({
         low: Number.parseInt(all.slice(8), 16),
         high: Number.parseInt(all.slice(0, 8), 16),
         name: named.name,
@@ -63,23 +63,23 @@ export function functionAddresses(
     if (error instanceof KernelError) return undefined;
     throw error;
   }
-  // Kernels that hide addresses write zeroes.
-  if (found.some(({ low, high }) => low === 0 && high === 0)) return undefined;
-  found.sort((a, b) => a.high - b.high || a.low - b.low);
+  // Kernels that hide addresses show zeroes.
+  if (functions.some(({ low, high }) => low === 0 && high === 0)) return undefined;
+  functions.sort((a, b) => a.high - b.high || a.low - b.low);
   return {
-    low: Uint32Array.from(found, ({ low }) => low),
-    high: Uint32Array.from(found, ({ high }) => high),
-    names: found.map(({ name }) => name),
+    low: Uint32Array.from(functions, ({ low }) => low),
+    high: Uint32Array.from(functions, ({ high }) => high),
+    names: functions.map(({ name }) => name),
   };
 }
 
-/** `name`, `name [module]`; a line of other tools' commands or of code that is gone is undefined. */
+/** Parses `name` or `name [module]`; undefined for lines of other commands, or of removed code. */
 function functionOf(line: string): KernelFunction | undefined {
   const [, name, module = ''] = /^(\S+)(?: \[([^\]]+)\])?$/.exec(line.trim()) ?? [];
   return name === undefined || name.startsWith(INVALID) ? undefined : { name, module };
 }
 
-/** Lines of a file, read piece by piece: there are tens of thousands. */
+/** Lines of a file, read piece by piece because there are tens of thousands. */
 function* linesOf(file: string): Generator<string> {
   const refused = (error: unknown) => refusal(error, { file, action: 'read' });
   let fd: number;
@@ -109,20 +109,20 @@ function* linesOf(file: string): Generator<string> {
   }
 }
 
-/** Not a digit first: the kernel takes a number for a place in its list. No `:`, `!`, `[`: those are commands and more. */
+/** No leading digit: the kernel takes a number for a position in its list. No `:`, `!` or `[`, which form commands. */
 const GLOB = /^[A-Za-z_.$*?][A-Za-z0-9_.$*?]{0,255}$/;
 
 /** Throws `KernelError`. */
 export function checkedGlob(glob: string): string {
   if (GLOB.test(glob)) return glob;
   const remedy =
-    'a pattern for functions has letters, digits, "_", ".", "$", "*" and "?", and begins with no digit';
+    'a pattern for functions has letters, digits, "_", ".", "$", "*" and "?", and does not begin with a digit';
   throw new KernelError({ file: 'set_ftrace_filter', errno: 'EINVAL', action: 'write', value: glob, remedy });
 }
 
 /**
- * Sets which functions a tracer records, before it is started. Of `function_graph`, `knobs` are the files that all
- * instances share. Gives warnings; throws `KernelError` when nothing is left to trace.
+ * Sets which functions a tracer records, before it is started. For `function_graph`, `knobs` journals the files that all
+ * instances share. Returns warnings; throws `KernelError` if no function is left to trace.
  */
 export function setFunctionFilter(
   target: Instance,
@@ -137,10 +137,10 @@ export function setFunctionFilter(
   if (functions.length > 0) {
     const refused = place.add(place.file, functions);
     const inForce = listLines(tryReadText(join(place.dir, place.file)) ?? '');
-    // With nothing in the list all functions would be traced.
+    // An empty list would trace all functions.
     if (refused.length === functions.length || inForce.length === 0) {
       const remedy =
-        'this kernel has no function of that name that can be traced, or not until its module is loaded; `ftrace-exporter list functions GLOB` shows what there is';
+        'this kernel has no traceable function of that name, at least not until its module is loaded; `ftrace-exporter list functions GLOB` lists functions';
       const file = join(place.dir, place.file);
       throw new KernelError({ file, errno: 'EINVAL', action: 'write', value: refused.join(' '), remedy });
     }
@@ -151,21 +151,21 @@ export function setFunctionFilter(
     warnings.push(
       ...target
         .add('set_ftrace_notrace', notrace)
-        .map((glob) => `no function of this kernel matches ${glob}, which was to be left out`),
+        .map((glob) => `no function of this kernel matches ${glob}, which notrace excludes`),
     );
   if (pids.length > 0) {
     target.set('options/function-fork', '1');
     const refused = target.add('set_ftrace_pid', pids.map(String));
     if (refused.length > 0) {
       const file = join(target.dir, 'set_ftrace_pid');
-      const remedy = 'these are no ids of tasks';
+      const remedy = 'these are not ids of tasks';
       throw new KernelError({ file, errno: 'EINVAL', action: 'write', value: refused.join(' '), remedy });
     }
   }
   return warnings;
 }
 
-/** Applies the globs again: the kernel applied them to the functions there were. Gives nothing that is new; throws `KernelError`. */
+/** Applies the globs again, because the kernel applied them to the functions of that time. Returns new warnings; throws `KernelError`. */
 export function reapplyFilter(
   target: Instance,
   tracer: string,
@@ -177,19 +177,19 @@ export function reapplyFilter(
   if (filter.notrace.length > 0) target.add('set_ftrace_notrace', filter.notrace);
 }
 
-/** Of function_graph alone, and with what the functions call: all functions must be armed then. */
+/** Depths above 1 need all functions to be armed, so function_graph then filters by `set_graph_function`. */
 function placeOfFilter(target: Instance, tracer: string, filter: FunctionFilter, knobs: JournalPart) {
   return tracer === 'function_graph' && filter.maxDepth !== 1
     ? { dir: target.root, file: 'set_graph_function', add: knobs.add }
     : { dir: target.dir, file: 'set_ftrace_filter', add: target.add };
 }
 
-/** `max_graph_depth` 1 without functions would leave only what user space calls first. */
+/** `max_graph_depth` 1 without a list of functions would record only calls from user space. */
 function limitsDepth({ maxDepth }: FunctionFilter): boolean {
   return maxDepth > 1;
 }
 
-/** Keeps tasks (host pids) out of what function tracers record, where the kernel can (5.8). Throws `KernelError`. */
+/** Excludes tasks (host pids) from function tracers, if the kernel can (5.8 and later). Throws `KernelError`. */
 export function setNotracePids(target: Instance, pids: readonly number[]): void {
   const file = 'set_ftrace_notrace_pid';
   if (pids.length === 0 || tryReadText(join(target.dir, file)) === undefined) return;

@@ -1,7 +1,6 @@
 /**
- * What tracers share across all instances of a machine, and whether somebody else needs it otherwise. A request goes
- * in, a refusal comes out. Sources: kernel/trace/trace_osnoise.c, trace_hwlat.c, trace_sched_wakeup.c, trace_irqsoff.c,
- * trace_functions_graph.c.
+ * Refuses a tracer whose settings for the whole machine somebody else needs otherwise. Sources: kernel/trace/
+ * trace_osnoise.c, trace_hwlat.c, trace_sched_wakeup.c, trace_irqsoff.c, trace_functions_graph.c.
  */
 import { readdirSync } from 'node:fs';
 import { basename, join } from 'node:path';
@@ -15,18 +14,18 @@ import { bootId, type JournalEntry, loadEntries } from './journal/state.ts';
 import type { JournalPlace } from './journal/store.ts';
 import { isLatencyTracer } from './tracer-names.ts';
 
-/** Of each of these the kernel runs one, or lets all that run share one set of knobs. */
+/** In each group, the kernel runs only one tracer at a time, or all share one set of settings. */
 const EXCLUSIVE: readonly (readonly string[])[] = [
   ['osnoise', 'timerlat'],
   ['hwlat'],
   ['wakeup', 'wakeup_rt', 'wakeup_dl'],
   ['irqsoff', 'preemptoff', 'preemptirqsoff'],
 ];
-/** They record nothing that takes less than `tracing_thresh`, which also hwlat sets while it runs. */
+/** Tracers that drop what is shorter than `tracing_thresh`, which hwlat sets while it runs. */
 const obeysThreshold = (tracer: string) => tracer === 'function_graph' || isLatencyTracer(tracer);
 const GRAPH_LISTS = ['set_graph_function', 'set_graph_notrace'];
 
-/** Throws `KernelError` where the tracer would disturb somebody else, or be disturbed. Before anything is written. */
+/** Throws `KernelError` if the tracer would disturb another user, or be disturbed. Call before writing anything. */
 export function refuseWhatIsInUse(target: Instance, request: TracerRequest, place: JournalPlace): void {
   const { root } = target;
   const { tracer } = request;
@@ -39,7 +38,7 @@ export function refuseWhatIsInUse(target: Instance, request: TracerRequest, plac
     if (rivals.includes(other.tracer))
       refuse(
         other.dir,
-        `tracer ${other.tracer} runs there, and the kernel has room for one of ${rivals.join(', ')}`,
+        `tracer ${other.tracer} runs there, and the kernel runs only one of ${rivals.join(', ')}`,
       );
 
   if (tracer === 'osnoise' || tracer === 'timerlat') refuseOptions(root, refuse);
@@ -48,7 +47,7 @@ export function refuseWhatIsInUse(target: Instance, request: TracerRequest, plac
     if (threshold !== '0')
       refuse(
         join(root, 'tracing_thresh'),
-        `it is ${threshold} us, and what takes less would not be recorded: write 0 to it, or leave off the tracer that needs it`,
+        `it is ${threshold} us, and shorter operations would not be recorded: write 0 to it, or stop the tracer that needs it`,
       );
   }
   if (setsThreshold(request)) {
@@ -61,7 +60,7 @@ export function refuseWhatIsInUse(target: Instance, request: TracerRequest, plac
 }
 
 /**
- * What tools leave behind when they are killed, and no defaults: spells with interrupts or preemption off, a panic when
+ * Options that killed tools leave behind and that are no defaults: phases with interrupts or preemption off, a panic when
  * tracing stops, no threads at all. Kernels from 6.3 on.
  */
 const HARMFUL = ['OSNOISE_IRQ_DISABLE', 'OSNOISE_PREEMPT_DISABLE', 'PANIC_ON_STOP', 'NO_OSNOISE_WORKLOAD'];
@@ -70,7 +69,7 @@ function refuseOptions(root: string, refuse: (file: string, why: string) => void
   const file = join(root, 'osnoise/options');
   const set = (tryReadText(file) ?? '').split(/\s+/).filter((word) => HARMFUL.includes(word));
   if (set.length > 0)
-    refuse(file, `somebody has set ${set.join(', ')}, for all instances: write DEFAULTS to it`);
+    refuse(file, `somebody has set ${set.join(', ')} for all instances: write DEFAULTS to it`);
 }
 
 interface OtherTracer {
@@ -78,7 +77,7 @@ interface OtherTracer {
   tracer: string;
 }
 
-/** What runs elsewhere: in other instances and at the top level. */
+/** Tracers that run elsewhere: in other instances and at the top level. */
 function otherTracers(root: string, own: string): OtherTracer[] {
   const instances = join(root, 'instances');
   let names: string[] = [];
@@ -95,7 +94,7 @@ function setsThreshold({ tracer, knobs }: TracerRequest): boolean {
   return tracer === 'hwlat' || knobs.some(({ file, value }) => file === 'tracing_thresh' && value !== '0');
 }
 
-/** Depth and graph functions are one setting for all instances. */
+/** The depth and the graph functions are one setting for all instances. */
 function refuseGraphLimits(
   target: Instance,
   { functions }: TracerRequest,
@@ -105,13 +104,10 @@ function refuseGraphLimits(
   const { root } = target;
   const depth = tryReadText(join(root, 'max_graph_depth'))?.trim() ?? '0';
   if (depth !== '0')
-    refuse(
-      join(root, 'max_graph_depth'),
-      `somebody has set it to ${depth}, for all instances: write 0 to it`,
-    );
+    refuse(join(root, 'max_graph_depth'), `somebody has set it to ${depth} for all instances: write 0 to it`);
   for (const file of GRAPH_LISTS)
     if (listLines(tryReadText(join(root, file)) ?? '').length > 0)
-      refuse(join(root, file), 'somebody has set it, for all instances: empty it');
+      refuse(join(root, file), 'somebody has set it for all instances: empty it');
   const other = others.find(({ tracer }) => tracer === 'function_graph');
   if (other !== undefined && functions !== undefined && functions.maxDepth !== 1)
     refuse(
@@ -120,7 +116,7 @@ function refuseGraphLimits(
     );
 }
 
-/** What another agent has in its journal is as that one needs it, or is still to be put back. */
+/** Another agent's journal lists files that this agent needs now, or files that are still to be restored. */
 function refuseJournaled(
   target: Instance,
   { tracer, knobs, functions }: TracerRequest,
@@ -140,11 +136,11 @@ function refuseJournaled(
 }
 
 const undoing = (agent: string) =>
-  `stop that one, or, when it was killed, run \`ftrace-exporter cleanup --instance ${agent}\``;
+  `stop that agent or, if it was killed, run \`ftrace-exporter cleanup --instance ${agent}\``;
 
 /**
- * The agent whose journal says that it has changed something at the top level, where therefore nothing is as it was;
- * undefined when there is none.
+ * An agent whose journal says that it has changed the top level, so that its state there is not the user's; undefined if
+ * there is none.
  */
 export function otherTopLevelAgent({ stateDir, name }: JournalPlace): string | undefined {
   for (const { agent, entries } of journalsOfOthers(stateDir, name)) {
@@ -154,7 +150,7 @@ export function otherTopLevelAgent({ stateDir, name }: JournalPlace): string | u
   return undefined;
 }
 
-/** Journals of other agents. One that cannot be read says nothing: its agent will. */
+/** Journals of other agents. A journal that cannot be read is skipped: its own agent reports it. */
 function journalsOfOthers(stateDir: string, name: string): { agent: string; entries: JournalEntry[] }[] {
   let states: string[];
   try {

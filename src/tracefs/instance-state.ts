@@ -1,6 +1,6 @@
 /**
- * How an instance, or the top level, is set at present: everything that somebody else can change while it records and
- * that decides which events come. Reads only. Takes locks of the kernel's tracer: not for every tick.
+ * Current settings of an instance, or of the top level, that decide which events arrive and that others can change while
+ * it records. Only reads. Takes locks of the kernel's tracer, so it must not run on every tick.
  */
 import { join } from 'node:path';
 import { KernelError } from '../model/errors.ts';
@@ -10,13 +10,13 @@ import { readText, tryReadText } from './files.ts';
 
 export interface InstanceState {
   recording: boolean;
-  /** Whether new events push out the oldest; where not, the kernel drops new ones without a mark. */
+  /** Whether new events replace the oldest. If not, the kernel drops new ones without a mark. */
   overwrite: boolean;
   clock: string;
   tracer: string;
   /** Enabled events, `system:name`. */
   events: ReadonlySet<string>;
-  /** Files that narrow down what is recorded, relative to the instance, and what they say. */
+  /** Files that limit what is recorded, relative to the instance, and their contents. */
   limits: ReadonlyMap<string, string>;
   /** Disks whose switch for block tracing is 0. */
   disksOff: readonly string[];
@@ -25,7 +25,7 @@ export interface InstanceState {
   pageBytes: number;
 }
 
-/** Lists of tasks: the kernel records only what they are about, or leaves that out. */
+/** Lists of tasks: the kernel records only events about them, or excludes these. */
 export const PID_LISTS = [
   'set_event_pid',
   'set_event_notrace_pid',
@@ -34,7 +34,7 @@ export const PID_LISTS = [
 ];
 export const CPU_MASK = 'tracing_cpumask';
 
-/** Files of `events/` that say which events of a kind are recorded. */
+/** File with the filter of an event. */
 export function filterOf(event: string): string {
   return join('events', event.replace(':', '/'), 'filter');
 }
@@ -44,7 +44,7 @@ export function diskSwitch(disk: string): string {
   return `/sys/block/${disk}/trace/enable`;
 }
 
-/** `events` and `disks` are those that are recorded. Throws `KernelError` where nothing can be read any more. */
+/** `events` and `disks` are those that are recorded. Throws `KernelError` if the instance cannot be read any more. */
 export function instanceState(
   dir: string,
   events: readonly string[],
@@ -68,7 +68,7 @@ export function instanceState(
   };
 }
 
-/** A disk that is gone has nothing to switch. */
+/** Whether a disk's tracing is off; a disk that is gone has no switch. */
 function isOff(disk: string): boolean {
   const file = diskSwitch(disk);
   try {

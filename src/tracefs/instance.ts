@@ -1,6 +1,6 @@
 /**
- * An instance of the tracer: own buffers, events and switches below `instances/NAME`. Everything the agent records,
- * it records here. Source: kernel/trace/trace.c, instance_mkdir(), tracing_free_buffer_release().
+ * An instance of the tracer: buffers, events and switches of its own below `instances/NAME`, where the agent records.
+ * Source: kernel/trace/trace.c, instance_mkdir(), tracing_free_buffer_release().
  */
 import { closeSync, constants, mkdirSync, openSync, rmdirSync } from 'node:fs';
 import { machine, release } from 'node:os';
@@ -30,39 +30,39 @@ export interface Instance {
   dir: string;
   /** Whether an instance of this name, left by a killed agent, was removed first. */
   leftover: boolean;
-  /** Highest logical CPU number the kernel has a buffer for + 1. */
+  /** Highest logical CPU number for which the kernel has a buffer, plus 1. */
   cpuCount: number;
   /** Writes one of its control files, relative to `dir`. Throws `KernelError`. */
   set(file: string, value: string): void;
-  /** Appends to a list such as `set_ftrace_filter`; gives the values that stand for nothing. Throws `KernelError`. */
+  /** Appends to a list such as `set_ftrace_filter`; returns the values that match nothing. Throws `KernelError`. */
   add(file: string, values: readonly string[]): string[];
-  /** Stops recording and sets sizes and clock; before `enable` and `openPages`. */
+  /** Stops recording and sets sizes and clock. Call it before `enable` and `openPages`. */
   prepare(request: BufferRequest): BuffersInForce;
   /** Enables events, `system:name`. */
   enable(events: readonly string[]): void;
   /** Starts recording. */
   start(): void;
-  /** Stops recording. What has been recorded can still be read. */
+  /** Stops recording. Recorded events can still be read. */
   stop(): void;
-  /** What is in force now; read the layout again after `prepare`. */
+  /** Current facts; the layout can change with `prepare`. */
   metadata(): TraceMetadata;
-  /** How it is set at present, with what narrows down these events. Not for every tick. Throws `KernelError`. */
+  /** Current settings, with the filters of these events. Not for every tick. Throws `KernelError`. */
   state(events: readonly string[], disks: readonly string[]): InstanceState;
   stats(cpu: number): BufferStats;
   /** Opens the raw pages of all online CPUs. One reader at a time: a second would take pages from the first. */
   openPages(): LivePages;
-  /** Names of tasks the kernel remembers, lines `pid comm`; '' where it does not tell. */
+  /** Names of tasks that the kernel remembers, lines `pid comm`; '' if it does not show them. */
   savedCmdlines(): string;
-  /** Records a text from the calling thread. While stopped the kernel refuses it: EBADF. */
+  /** Writes a text as the calling thread. While recording is off, the kernel refuses it: EBADF. */
   writeMarker(text: string): void;
   /**
-   * Stops, disables, closes and removes everything. Can be called again. Throws when somebody else holds the instance.
-   * Gives what could not be put back; of an instance there is nothing to put back.
+   * Stops, disables, closes and removes everything. Can be called again. Throws if somebody else holds the instance.
+   * Returns what could not be restored; empty for an instance, which changes nothing else.
    */
   remove(): readonly string[];
 }
 
-/** Instances are also named after an agent and a tracer: longer than an agent's name may be. */
+/** Longer than an agent's name may be, because an instance can be named after an agent and a tracer. */
 const NAME = /^[A-Za-z0-9][A-Za-z0-9_.-]{0,99}$/;
 const CREATE_TRIES = 5;
 const REMOVE_TRIES = 10;
@@ -74,8 +74,8 @@ export function tracerInstanceName(name: string, tracer: string): string {
 }
 
 /**
- * Makes `instances/NAME` and holds it, so that nobody can remove it and a SIGKILL stops its recording.
- * One that nobody holds was left by a killed agent and is replaced. Throws `KernelError`; EBUSY: a live agent has it.
+ * Makes `instances/NAME` and holds it, so that nobody can remove it and a SIGKILL stops its recording. Replaces an
+ * instance that nobody holds: a killed agent left it. Throws `KernelError`; EBUSY means that a live agent has it.
  */
 export function createInstance(root: string, name: string): Instance {
   checkName(name);
@@ -100,7 +100,7 @@ function checkName(name: string): void {
   throw new KernelError({ file: 'instances', errno: 'EINVAL', action: 'use as a name', value: name, remedy });
 }
 
-/** False when it is there already. */
+/** False if it already exists. */
 function makeDirectory(dir: string): boolean {
   try {
     mkdirSync(dir, 0o750);
@@ -111,7 +111,7 @@ function makeDirectory(dir: string): boolean {
   }
 }
 
-/** The kernel removes an instance that nobody holds: so trying is asking. */
+/** Tries to remove the instance: the kernel refuses if a process holds it. */
 function removeLeftover(dir: string): boolean {
   try {
     rmdirSync(dir);
@@ -121,12 +121,12 @@ function removeLeftover(dir: string): boolean {
     if (errno === 'ENOENT') return false;
     if (errno !== 'EBUSY') throw refusal(error, { file: dir, action: 'remove what was left at' });
     const remedy =
-      'another agent uses it: stop that one, or give this one another name with --instance (`instance` in the config)';
+      'another agent uses it: stop that agent, or give this one another name with --instance (`instance` in the config)';
     throw new KernelError({ file: dir, errno, action: 'take over', remedy });
   }
 }
 
-/** Opens `free_buffer`; undefined when the instance vanished meanwhile. */
+/** Opens `free_buffer`; undefined if the instance has vanished meanwhile. */
 function hold(dir: string): number | undefined {
   const file = join(dir, 'free_buffer');
   try {
@@ -150,7 +150,7 @@ function makeInstance(
   let removed = false;
   const common = commonOf(root, dir);
 
-  // While an instance copies markers and does not record, the kernel refuses the markers of every program.
+  // While an instance copies markers but does not record, the kernel refuses all programs' markers: stop copying first.
   const stop = () => {
     quietly(() => writeControl(dir, COPY_MARKERS, '0'));
     writeControl(dir, 'tracing_on', '0');
@@ -165,7 +165,7 @@ function makeInstance(
       closeSync(freeBuffer);
       released = true;
     }
-    // Removal stops it too; but not while somebody else has a file of the instance open.
+    // Removing the instance stops the tracer too, but not while somebody else has a file of it open.
     quietly(() => stopTracer(dir));
     removeDirectory(dir);
     removed = true;
@@ -193,7 +193,7 @@ function makeInstance(
   };
 }
 
-/** What is the same for an instance and for the top level: all that changes nothing but the recording. */
+/** Methods that are the same for an instance and the top level: they change only what this instance records. */
 export function commonOf(
   root: string,
   dir: string,
@@ -223,7 +223,7 @@ export function stopTracer(dir: string): void {
   if (tracer !== undefined && tracer !== 'nop') writeControl(dir, 'current_tracer', 'nop');
 }
 
-/** Removal goes on whatever a single step says: the last one, rmdir, undoes them all. */
+/** Ignores errors of a step, so that removal goes on: its last step, rmdir, undoes everything. */
 export function quietly(step: () => void): void {
   try {
     step();
@@ -232,7 +232,7 @@ export function quietly(step: () => void): void {
   }
 }
 
-/** Files just closed can hold an instance a moment longer. Throws `KernelError` when somebody else has one open. */
+/** Removes the directory, retrying because a file that was just closed can hold it a moment longer. Throws `KernelError`. */
 function removeDirectory(dir: string): void {
   for (let tries = 1; ; tries++) {
     try {
@@ -243,7 +243,7 @@ function removeDirectory(dir: string): void {
       if (errno === 'ENOENT') return;
       if (errno !== 'EBUSY' || tries >= REMOVE_TRIES) {
         const remedy =
-          'somebody else has one of its files open; recording has stopped, remove it later with `ftrace-exporter cleanup`';
+          'somebody else has one of its files open; recording has stopped; remove the instance later with `ftrace-exporter cleanup`';
         throw refusal(error, { file: dir, action: 'remove', ...(errno === 'EBUSY' ? { remedy } : {}) });
       }
       Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, REMOVE_PAUSE_MS);

@@ -1,26 +1,26 @@
 /**
- * Records of a latency tracer: each time it meets a latency longer than any before, that latency and its trace come
- * out. The trace of the last record stays, whatever is written to its maximum: so a reset misses only a record that is
- * made between two system calls and followed by another before its trace is read. Source: kernel/trace/trace.c, __update_max_tr(), latency_fsnotify().
+ * Reports each new longest latency of a latency tracer, with its trace. Resetting the maximum keeps the last trace, so a
+ * reset can miss only a record that is made between two system calls and replaced before its trace is read. Source:
+ * kernel/trace/trace.c, __update_max_tr(), latency_fsnotify().
  */
 import { closeSync, constants, openSync, readSync, watch, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { readText, refusal, tryReadText } from './files.ts';
 
 export interface LatencyWatch {
-  /** Looks, then lets the tracer begin anew: the next latency is a record, however short. Throws `KernelError`. */
+  /** Checks, then resets the maximum: the next latency is a record, however short. Throws `KernelError`. */
   reset(): void;
-  /** Looks now. Throws `KernelError`. */
+  /** Checks now. Throws `KernelError`. */
   look(): void;
   close(): void;
 }
 
 export interface LatencyWatchOptions {
-  /** Bound of a trace's text. */
+  /** Most bytes of a trace's text. */
   traceBytes?: number;
-  /** Between looks of our own, for where the kernel does not tell. */
+  /** Time between checks, because not every kernel reports changes. */
   pollMs?: number;
-  /** Looking failed: the instance is gone, or cannot be read. */
+  /** A check failed: the instance is gone, or cannot be read. */
   onError?: (error: unknown) => void;
 }
 
@@ -30,8 +30,8 @@ const TRIES = 5;
 const MAXIMUM = 'tracing_max_latency';
 
 /**
- * `dir` is an instance in which a latency tracer runs and recording is on; what came before does not count. `onRecord`
- * gets nanoseconds, in steps of a microsecond, and '' as the trace where there is none. Throws `KernelError`.
+ * `dir` is an instance that records and runs a latency tracer; earlier latencies do not count. Calls `onRecord` with
+ * nanoseconds, in steps of a microsecond, and the trace ('' if there is none). Throws `KernelError`.
  */
 export function watchMaxLatency(
   dir: string,
@@ -39,13 +39,13 @@ export function watchMaxLatency(
   options: LatencyWatchOptions = {},
 ): LatencyWatch {
   const { traceBytes = TRACE_BYTES, pollMs = POLL_MS, onError } = options;
-  /** The trace of the last record, by which a new one is known: stamps differ. */
+  /** Trace of the last record. A new record has another trace, because times differ. */
   let last = '';
   let lastMaximum = 0;
 
   /**
-   * The maximum and the trace that belongs to it. The kernel sets the one, then swaps in the other: a look in between,
-   * or while records follow each other, is repeated.
+   * Reads the maximum and its trace. The kernel sets the maximum first, then swaps in the trace, so a read in between is
+   * repeated.
    */
   const readBoth = (): { maximum: number; trace: string } => {
     let maximum = 0;
@@ -53,7 +53,7 @@ export function watchMaxLatency(
     for (let tries = 0; tries < TRIES; tries++) {
       maximum = readMaximum(dir);
       trace = readTrace(dir, traceBytes);
-      // 0 after a reset, when the trace is of the record before it.
+      // After a reset the maximum is 0, and the trace is still that of the record before.
       if (readMaximum(dir) === maximum && (maximum === 0 || maximum === latencyOf(trace))) break;
     }
     return { maximum, trace };
@@ -63,12 +63,12 @@ export function watchMaxLatency(
     const { maximum, trace } = readBoth();
     const latencyUs = latencyOf(trace);
     if (latencyUs === undefined) {
-      // A latency of which nothing was recorded.
+      // A latency without a recorded event.
       if (maximum > lastMaximum) onRecord(maximum * 1000, '');
       lastMaximum = maximum;
       return;
     }
-    // Where they do not belong together, the next poll looks again.
+    // If maximum and trace do not match, the next poll checks again.
     if (trace !== last || maximum === latencyUs) lastMaximum = maximum;
     if (trace === last) return;
     last = trace;
@@ -78,11 +78,11 @@ export function watchMaxLatency(
   const reset = (): void => {
     for (let tries = 0; tries < TRIES; tries++) {
       look();
-      // Nothing but this comparison lies between looking and writing.
+      // Nothing but this comparison happens between reading and writing.
       if (writeZeroIf(dir, (maximum) => maximum === lastMaximum || tries === TRIES - 1)) break;
     }
     lastMaximum = 0;
-    // A record made just before the reset has lost its maximum, but its trace is there.
+    // A record made just before the reset has lost its maximum, but its trace is still there.
     look();
   };
 
@@ -94,7 +94,7 @@ export function watchMaxLatency(
       onError(error);
     }
   };
-  // Some begin to measure before anything is recorded: a maximum from then has no trace, and hides what comes.
+  // Some tracers measure before recording begins. Such a maximum has no trace, and would hide later, shorter latencies.
   writeZeroIf(dir, () => true);
   const stopWatching = watchFile(join(dir, MAXIMUM), guarded);
   const timer = setInterval(() => {
@@ -112,7 +112,7 @@ export function watchMaxLatency(
   };
 }
 
-/** inotify, as far as the kernel gives any; the poll does the rest. */
+/** Watches with inotify, if the kernel supports it for this file; otherwise only the poll notices changes. */
 function watchFile(file: string, onChange: () => void): () => void {
   try {
     const watcher = watch(file, { persistent: false }, (event) => {
@@ -125,7 +125,7 @@ function watchFile(file: string, onChange: () => void): () => void {
   }
 }
 
-/** Writes 0 to the maximum if what it is just before is as it should be. Throws `KernelError`. */
+/** Writes 0 to the maximum if `mayWrite` accepts its current value. Throws `KernelError`. */
 function writeZeroIf(dir: string, mayWrite: (maximum: number) => boolean): boolean {
   const file = join(dir, MAXIMUM);
   let fd: number | undefined;
@@ -141,18 +141,18 @@ function writeZeroIf(dir: string, mayWrite: (maximum: number) => boolean): boole
   }
 }
 
-/** Microseconds. Throws `KernelError`. */
+/** In microseconds. Throws `KernelError`. */
 function readMaximum(dir: string): number {
   return Number(readText(join(dir, MAXIMUM)));
 }
 
-/** `# latency: 26914 us, #6/6, CPU#1 | (M:…`: of the record whose trace this is, in microseconds. */
+/** Latency in microseconds of the record whose trace this is, from `# latency: 26914 us, #6/6, CPU#1 | (M:…`. */
 export function latencyOf(trace: string): number | undefined {
   const digits = /^# latency: (\d+) us,/m.exec(trace.slice(0, 1024))?.[1];
   return digits === undefined ? undefined : Number(digits);
 }
 
-/** Text of `trace`, whole lines, up to `bound` bytes. Throws `KernelError`. */
+/** Text of `trace` in whole lines, at most `bound` bytes. Throws `KernelError`. */
 export function readTrace(dir: string, bound: number): string {
   const file = join(dir, 'trace');
   let fd: number | undefined;

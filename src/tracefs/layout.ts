@@ -4,9 +4,9 @@ import type { PageLayout } from '../model/format.ts';
 const FIELD = /field:[^;]*?(\w+)(?:\[\w*\])?\s*;\s*offset:(\d+)\s*;\s*size:(\d+)\s*;/g;
 
 /**
- * Text of an instance's own `events/header_page` → layout of its sub-buffers.
- * Source: kernel/trace/ring_buffer.c, ring_buffer_print_page_header(). `overwrite` lies over `commit` and says nothing.
- * `file` names the text in the `KernelError` that is thrown when it cannot be understood.
+ * Parses the text of an instance's `events/header_page` into the layout of its sub-buffers. Source: kernel/trace/
+ * ring_buffer.c, ring_buffer_print_page_header(). Ignores `overwrite`, which shares the bytes of `commit`. `file` names
+ * the text in the `KernelError` for a text that cannot be understood.
  */
 export function parseHeaderPage(text: string, file = 'events/header_page'): PageLayout {
   const fields = new Map<string, { offset: number; size: number }>();
@@ -14,9 +14,9 @@ export function parseHeaderPage(text: string, file = 'events/header_page'): Page
     fields.set(name, { offset: Number(offset), size: Number(size) });
   }
   const field = (name: string) => {
-    const found = fields.get(name);
-    if (found === undefined) throw unreadable(file, `has no field "${name}"`);
-    return found;
+    const position = fields.get(name);
+    if (position === undefined) throw unreadable(file, `has no field "${name}"`);
+    return position;
   };
   const timestamp = field('timestamp');
   const commit = field('commit');
@@ -35,6 +35,6 @@ export function parseHeaderPage(text: string, file = 'events/header_page'): Page
 }
 
 function unreadable(file: string, why: string): KernelError {
-  const remedy = 'this kernel lays out its pages in a way that is not known: use --reader trace_pipe';
+  const remedy = 'the pages of this kernel have an unknown layout: use --reader trace_pipe';
   return new KernelError({ file, errno: '', action: 'understand', errorLog: `it ${why}`, remedy });
 }

@@ -1,17 +1,17 @@
 /**
- * Files that hold lists (`set_ftrace_filter`, `set_ftrace_pid`, …): how they are opened decides whether a write adds
- * or replaces. Source: kernel/trace/ftrace.c, ftrace_regex_open().
+ * Writes files that hold lists (`set_ftrace_filter`, `set_ftrace_pid`, …): the way a file is opened decides whether a
+ * write adds or replaces. Source: kernel/trace/ftrace.c, ftrace_regex_open().
  */
 import { closeSync, constants, openSync, writeSync } from 'node:fs';
 import { errnoOf } from '../model/errors.ts';
 import { refusal } from './files.ts';
 
-/** Appends each value by a write of its own; gives those the kernel says EINVAL to. Throws `KernelError`. */
+/** Appends each value with a write of its own; returns those that the kernel refuses with EINVAL. Throws `KernelError`. */
 export function appendValues(path: string, values: readonly string[]): string[] {
   const refused: string[] = [];
   let fd: number;
   try {
-    // Without O_TRUNC the kernel adds to what is there, and applies all of it on closing, at once.
+    // Without O_TRUNC the kernel adds to the list, and applies all changes at once when the file is closed.
     fd = openSync(path, constants.O_WRONLY);
   } catch (error) {
     throw refusal(error, { file: path, action: 'open' });
@@ -31,7 +31,7 @@ export function appendValues(path: string, values: readonly string[]): string[] 
   return refused;
 }
 
-/** Empties a list: opening it to truncate is what does it. Throws `KernelError`. */
+/** Empties a list by opening it with O_TRUNC. Throws `KernelError`. */
 export function emptyList(path: string): void {
   try {
     closeSync(openSync(path, constants.O_WRONLY | constants.O_TRUNC));

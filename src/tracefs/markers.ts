@@ -1,9 +1,9 @@
 /**
- * Where programs write texts that an instance records: its own `trace_marker`, and the top level's where the kernel
- * copies them (`options/copy_trace_marker` of an instance, kernel/trace/trace.c: update_marker_trace()).
+ * Finds where programs can write markers that an instance records: its own `trace_marker`, and the top level's if the
+ * kernel copies it (`options/copy_trace_marker` of an instance, kernel/trace/trace.c: update_marker_trace()).
  *
  * While an instance copies markers and its recording is off, the kernel refuses every marker at the top level with EBADF
- * (tracing_mark_write() stops at the first buffer that takes nothing). So an instance copies only while it records.
+ * (tracing_mark_write() stops at the first buffer that refuses). So an instance copies only while it records.
  */
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
@@ -14,7 +14,7 @@ import { tryReadText } from './files.ts';
 import type { Instance } from './instance.ts';
 import { pathOnHost } from './mount.ts';
 
-/** Finds out which files the instance can record. The kernel copies nothing before `startCopies()`. Paths of the host. */
+/** Finds files whose markers the instance can record, as paths of the host. Nothing is copied before `startCopies()`. */
 export function receiveMarkers(instance: Pick<Instance, 'root' | 'dir' | 'name' | 'set'>): MarkerStatus {
   const own = pathOnHost(instance.root, 'instances', instance.name, 'trace_marker');
   const top = pathOnHost(instance.root, 'trace_marker');
@@ -32,7 +32,7 @@ export function receiveMarkers(instance: Pick<Instance, 'root' | 'dir' | 'name' 
   }
 }
 
-/** Has the top level's markers copied into an instance that records. */
+/** Has the kernel copy the top level's markers into an instance that records. */
 export function startCopies(instance: Pick<Instance, 'set'>): void {
   instance.set(COPY, '1');
 }

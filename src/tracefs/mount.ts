@@ -1,6 +1,6 @@
 /**
- * Finds tracefs. A path or /proc/self/mounts goes in, the root directory comes out.
- * Where it is mounted nowhere it can be mounted, which takes CAP_SYS_ADMIN. Source: kernel/trace/trace.c.
+ * Finds tracefs at a path or in /proc/self/mounts. Mounts it if it is not mounted, which needs CAP_SYS_ADMIN. Source:
+ * kernel/trace/trace.c.
  */
 import { spawnSync } from 'node:child_process';
 import { accessSync, constants, existsSync, readdirSync } from 'node:fs';
@@ -9,15 +9,15 @@ import { errnoOf, KernelError } from '../model/errors.ts';
 import { tryReadText } from './files.ts';
 
 const USUAL_PLACE = '/sys/kernel/tracing';
-/** Where containers have the host's tracefs: deploy/Dockerfile and the chart say so. */
+/** Where containers have the host's tracefs, as in deploy/Dockerfile and the chart. */
 const PLACE_IN_CONTAINERS = '/tracing';
 
-/** Where the system's facts are read, and how it mounts. Replaced in tests. */
+/** Where facts about the system are read, and how to mount. Tests replace it. */
 export interface MountSystem {
   mountsFile: string;
   lockdownFile: string;
   uid: number;
-  /** Mounts tracefs there; returns '' or why that failed. */
+  /** Mounts tracefs there; returns '' or the reason of a failure. */
   mount(target: string): string;
 }
 
@@ -28,8 +28,7 @@ const LIVE: Omit<MountSystem, 'uid'> = {
 };
 
 /**
- * Root directory of tracefs. A `path` that is given is used or refused, never replaced by another.
- * Throws `KernelError` with what to do.
+ * Root directory of tracefs. Uses or refuses a given `path`, and never tries another. Throws `KernelError` with advice.
  */
 export function findTracefs(
   options: { path?: string | undefined; mayMount: boolean },
@@ -39,9 +38,9 @@ export function findTracefs(
   const mounts = parseMounts(tryReadText(system.mountsFile) ?? '');
   const tracefs = mounts.filter((mount) => mount.type === 'tracefs');
   tracefs.sort((a, b) => Number(a.readOnly) - Number(b.readOnly));
-  const found = tracefs.find((mount) => looksRight(mount.dir));
-  if (found !== undefined) return found.dir;
-  // Going through debugfs mounts tracefs by itself.
+  const usable = tracefs.find((mount) => looksRight(mount.dir));
+  if (usable !== undefined) return usable.dir;
+  // Access through debugfs mounts tracefs automatically.
   const debugfs = mounts
     .filter((mount) => mount.type === 'debugfs')
     .map((mount) => join(mount.dir, 'tracing'));
@@ -55,7 +54,7 @@ export function findTracefs(
   return validated(USUAL_PLACE, system);
 }
 
-/** Path of a file of tracefs for programs outside of the agent's container, where it is mounted at another place. */
+/** Path of a tracefs file on the host, for programs outside the agent's container, which mounts it elsewhere. */
 export function pathOnHost(root: string, ...parts: string[]): string {
   return join(root === PLACE_IN_CONTAINERS ? USUAL_PLACE : root, ...parts);
 }
@@ -66,7 +65,7 @@ interface Mount {
   readOnly: boolean;
 }
 
-/** Lines of /proc/self/mounts: `device dir type options 0 0`, blanks in names as octal escapes. */
+/** Parses /proc/self/mounts: lines `device dir type options 0 0`, with octal escapes for blanks in names. */
 export function parseMounts(text: string): Mount[] {
   return text.split('\n').flatMap((line) => {
     const [, dir, type, options] = line.split(' ');
@@ -75,7 +74,7 @@ export function parseMounts(text: string): Mount[] {
   });
 }
 
-/** Escapes are bytes: a multi-byte character is never escaped by the kernel, so each is one ASCII character. */
+/** Each escape is one byte. The kernel escapes only ASCII characters, so no multi-byte character is split. */
 function unescapeOctal(name: string): string {
   return name.replace(/\\([0-7]{3})/g, (_, octal: string) => String.fromCharCode(Number.parseInt(octal, 8)));
 }
@@ -99,7 +98,7 @@ function validated(dir: string, system: MountSystem): string {
       errno: 'ENOENT',
       action: 'use tracefs at',
       remedy:
-        'the directory is there and empty: tracefs is not mounted at the place on the host that it comes from ' +
+        'the directory is empty: tracefs is not mounted at its source on the host ' +
         `(mount -t tracefs nodev ${USUAL_PLACE} on the host), or the host's kernel is locked down (lockdown=confidentiality)`,
     });
   }
@@ -118,9 +117,9 @@ function nowhere(file: string, errno: string, reason: string, system: MountSyste
   const lockdown = tryReadText(system.lockdownFile) ?? '';
   if (lockdown.includes('[confidentiality]'))
     hints.push(
-      'the kernel is locked down (lockdown=confidentiality), which forbids tracing: boot it without',
+      'the kernel is locked down (lockdown=confidentiality), which forbids tracing: boot without lockdown',
     );
-  if (system.uid !== 0) hints.push(`run as root (this is uid ${system.uid}): tracefs is open to root alone`);
+  if (system.uid !== 0) hints.push(`run as root (this is uid ${system.uid}): only root may use tracefs`);
   hints.push(
     `on a host: mount -t tracefs nodev ${USUAL_PLACE}`,
     `in a container: mount the host's tracefs at ${PLACE_IN_CONTAINERS} and give --path.tracefs ${PLACE_IN_CONTAINERS}`,

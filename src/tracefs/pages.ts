@@ -1,6 +1,6 @@
 /**
- * Raw sub-buffers of an instance's CPUs: `per_cpu/cpuN/trace_pipe_raw` in, whole sub-buffers out, without blocking.
- * Follows CPUs that come and go. Source: kernel/trace/trace.c, tracing_buffers_read().
+ * Reads raw sub-buffers of an instance's CPUs from `per_cpu/cpuN/trace_pipe_raw`, without blocking. Follows CPUs that
+ * come and go. Source: kernel/trace/trace.c, tracing_buffers_read().
  */
 import { closeSync, constants, openSync, readSync } from 'node:fs';
 import { join } from 'node:path';
@@ -11,8 +11,8 @@ import { refusal } from './files.ts';
 
 export interface LivePages extends PageSource {
   /**
-   * Looks which CPUs are online: opens what came, and closes what went offline and has been read to its end.
-   * Not between the `cpus()` and the reads of a tick.
+   * Checks which CPUs are online: opens new ones, and closes those that are offline and have been read to the end. Must
+   * not be called between `cpus()` and the reads of a tick.
    */
   refresh(): void;
   /** Closes all files. Until then the kernel refuses to remove the instance or to change its tracer. */
@@ -22,16 +22,15 @@ export interface LivePages extends PageSource {
 interface CpuFile {
   fd: number;
   online: boolean;
-  /** Offline, and since then found empty. */
+  /** It is offline, and has been empty since. */
   drained: boolean;
 }
 
 const INTERRUPTED_TRIES = 16;
 
 /**
- * Opens the files of all online CPUs. `pageSize` is that of the instance's own `events/header_page`.
- * EAGAIN comes as an exception: set `Error.stackTraceLimit = 0` on the thread that reads, it halves the cost.
- * Throws `KernelError`.
+ * Opens the files of all online CPUs. `pageSize` is that of the instance's own `events/header_page`. EAGAIN arrives as an
+ * exception: set `Error.stackTraceLimit = 0` in the reading thread, which halves its cost. Throws `KernelError`.
  */
 export function openLivePages(instanceDir: string, pageSize: number, onlineFile = ONLINE_FILE): LivePages {
   const files: (CpuFile | undefined)[] = [];

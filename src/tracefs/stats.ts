@@ -1,18 +1,18 @@
 import type { BufferStats } from '../model/source.ts';
 
 /**
- * Text of `per_cpu/cpuN/stats` → counts. Lines are `name: value`; a line that is absent counts as 0.
- * Source: kernel/trace/trace.c, tracing_stats_read(). Counts beyond 2^53 are rounded.
+ * Parses the text of `per_cpu/cpuN/stats`: lines `name: value`; a missing line counts as 0. Source: kernel/trace/trace.c,
+ * tracing_stats_read(). Counts beyond 2^53 are rounded.
  */
 export function parseStats(text: string, cpu: number): BufferStats {
-  const found = new Map<string, number>();
+  const counts = new Map<string, number>();
   for (const line of text.split('\n')) {
     const colon = line.lastIndexOf(':');
     if (colon < 0) continue;
     const digits = line.slice(colon + 1).trim();
-    if (/^\d+$/.test(digits)) found.set(line.slice(0, colon).trim(), Number(digits));
+    if (/^\d+$/.test(digits)) counts.set(line.slice(0, colon).trim(), Number(digits));
   }
-  const count = (name: string) => found.get(name) ?? 0;
+  const count = (name: string) => counts.get(name) ?? 0;
   return {
     cpu,
     entries: count('entries'),

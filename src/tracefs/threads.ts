@@ -1,8 +1,8 @@
 /**
- * Ids of our own threads as the trace names them: host pids, which in a pid namespace are not ours to ask for.
- * A thread that writes a nonce to `trace_marker` shows its pid beside it. The threads nobody can have write (V8's
- * helpers) are sent a signal they ignore, and the trace of it names them.
- * The nonces are read from the text `trace`: a line is `comm-pid [cpu] flags stamp: function: text`.
+ * Finds the host pids of the agent's own threads, as the trace has them. In a pid namespace they cannot be asked for.
+ * A thread that writes a nonce to `trace_marker` shows its pid beside it. Threads that cannot write (V8's helpers) are
+ * sent a signal that they ignore, and the trace of the signal shows their pid. The nonces are read from the text
+ * `trace`, whose lines are `comm-pid [cpu] flags stamp: function: text`.
  */
 import { randomBytes } from 'node:crypto';
 import { closeSync, constants, openSync, readdirSync, readlinkSync, write } from 'node:fs';
@@ -16,19 +16,19 @@ import type { Instance } from './instance.ts';
 export interface OwnThreadIds {
   /** Host pids of our threads, ascending. */
   ids: number[];
-  /** Whether we run in a pid namespace of our own, so that `ownThreadIds` does not give host pids. */
+  /** Whether the agent runs in a pid namespace of its own, so that `ownThreadIds` does not return host pids. */
   nested: boolean;
   warnings: string[];
 }
 
 type Marked = Pick<Instance, 'dir' | 'start' | 'stop' | 'writeMarker'>;
 
-/** What a thread writes to `trace_marker` to be known by. */
+/** Text that a thread writes to `trace_marker` to be found. */
 export function threadMark(nonce: string): string {
   return `ftrace-exporter-tid ${nonce}`;
 }
 
-/** A text that nobody else writes. */
+/** A random text, which nobody else writes. */
 export function makeNonce(): string {
   return randomBytes(12).toString('hex');
 }
@@ -38,36 +38,36 @@ export function claimThreadId(instance: Pick<Instance, 'writeMarker'>, nonce: st
   instance.writeMarker(threadMark(nonce));
 }
 
-/** Host pids of the threads that wrote these nonces, by nonce, as far as they are found. Throws `KernelError`. */
+/** Host pids of the threads that wrote these nonces, by nonce; missing if the trace does not show one. Throws `KernelError`. */
 export function findNonces(instance: Pick<Instance, 'dir'>, nonces: readonly string[]): Map<string, number> {
   return parseNonces(readText(join(instance.dir, 'trace')), nonces);
 }
 
 /**
- * A comm can hold anything, so the pid is found from the right: what follows it has a fixed form up to our nonce,
- * which ends the line. Flags and tgid columns are optional.
+ * A comm can contain anything, so the pid is matched from the right: after it, the line has a fixed form up to the nonce
+ * at its end. Columns of flags and tgid are optional.
  */
 const MARK =
   /-(\d+)\s+(?:\([\s\d-]+\)\s+)?\[\d+\]\s+(?:\S+\s+)?\d+(?:\.\d+)?: [^\s:]+: ftrace-exporter-tid ([0-9a-f]+)$/;
 
 export function parseNonces(trace: string, nonces: readonly string[]): Map<string, number> {
-  const found = new Map<string, number>();
+  const pids = new Map<string, number>();
   for (const line of trace.split('\n')) {
     const [, pid, nonce] = MARK.exec(line) ?? [];
-    if (nonce !== undefined && nonces.includes(nonce)) found.set(nonce, Number(pid));
+    if (nonce !== undefined && nonces.includes(nonce)) pids.set(nonce, Number(pid));
   }
-  return found;
+  return pids;
 }
 
-/** Ids of all our threads in the pid namespace of /proc: the host's, unless we are in one of our own. */
+/** Ids of all our threads in the pid namespace of /proc: host pids, unless the agent has a namespace of its own. */
 export function ownThreadIds(): number[] {
   return readdirSync('/proc/self/task').map(Number);
 }
 
 /**
- * Learns the host pids of all our threads. The instance must be prepared, with no events enabled and no pages open;
- * it is stopped and empty afterwards. `markElsewhere` has another thread (the main one) write a text to a file.
- * What cannot be learned is a warning; throws `KernelError` when markers cannot be written at all.
+ * Finds the host pids of all our threads. The instance must be prepared, with no events enabled and no pages open; it is
+ * stopped and empty afterwards. `markElsewhere` has another thread (the main one) write a text to a file. Returns
+ * warnings for threads that cannot be found; throws `KernelError` if markers cannot be written at all.
  */
 export async function learnOwnThreads(
   instance: Marked,
@@ -80,15 +80,15 @@ export async function learnOwnThreads(
     instance.start();
     claimThreadId(instance, here);
     await markElsewhere?.(marker, threadMark(elsewhere));
-    const found = findNonces(instance, [here, elsewhere]);
-    const own = found.get(here);
+    const claimed = findNonces(instance, [here, elsewhere]);
+    const own = claimed.get(here);
     if (own === undefined)
-      warnings.push('this thread does not find itself in the trace: its own events are counted as others');
-    if (markElsewhere !== undefined && !found.has(elsewhere))
-      warnings.push('the main thread does not show in the trace: its own events are counted as others');
-    // Started also where it is not asked: the threads of the pool exist from its first use on.
+      warnings.push('the trace does not show this thread: its own events will be counted');
+    if (markElsewhere !== undefined && !claimed.has(elsewhere))
+      warnings.push('the trace does not show the main thread: its own events will be counted');
+    // Even if the pool's ids are not needed: its threads exist only after the first use, and must exist before the signals.
     const pool = await markFromPool(instance, marker);
-    const marked = new Set([...found.values(), ...pool]);
+    const marked = new Set([...claimed.values(), ...pool]);
 
     const nested = own !== currentThreadId();
     const others = nested && own !== undefined ? signalledThreads(instance, own, warnings) : [];
@@ -100,7 +100,7 @@ export async function learnOwnThreads(
   }
 }
 
-/** The calling thread's id in the pid namespace of /proc: the link reads `PID/task/TID`. */
+/** The calling thread's id in the pid namespace of /proc, from the link `PID/task/TID`. */
 function currentThreadId(): number {
   return Number(readlinkSync('/proc/thread-self').split('/').at(-1));
 }
@@ -108,7 +108,7 @@ function currentThreadId(): number {
 const POOL_ROUNDS = 8;
 const writeAsync = promisify(write);
 
-/** Host pids of libuv's pool threads, which do our asynchronous file operations: as many as came to write. */
+/** Host pids of libuv's pool threads, which do asynchronous file operations: those that took a write. */
 async function markFromPool(instance: Pick<Instance, 'dir'>, marker: string): Promise<Set<number>> {
   const poolSize = Math.min(64, Math.max(1, Number(process.env.UV_THREADPOOL_SIZE) || 4));
   const ids = new Set<number>();
@@ -125,14 +125,14 @@ async function markFromPool(instance: Pick<Instance, 'dir'>, marker: string): Pr
   return ids;
 }
 
-/** Ignored by default, used by no one here; its default action is to do nothing. */
+/** Ignored by default, and not used by the agent. */
 const IGNORED_SIGNAL = 'SIGURG';
 const IGNORED_SIGNAL_NUMBER = osConstants.signals[IGNORED_SIGNAL];
 const SIGNAL_EVENT = 'events/signal/signal_generate';
 
 /**
- * Host pids of the threads /proc names by other numbers: the event of a signal carries its target's host pid.
- * `own` is the calling thread's: the kernel records only what this thread sends.
+ * Host pids of threads that /proc shows under other numbers: the event of a signal contains its target's host pid. `own`
+ * is the calling thread's pid: the kernel records only what this thread sends.
  */
 function signalledThreads(instance: Pick<Instance, 'dir'>, own: number, warnings: string[]): number[] {
   const { dir } = instance;

@@ -1,7 +1,7 @@
 /**
- * The top level's buffer for the markers of programs, on kernels that cannot copy them into an instance. Taken only when
- * nobody uses it, with as little changed as will do, all of it journaled: its clock, its size where that is too small.
- * Unlike a tracer's it goes on recording when the agent is killed, as it did before.
+ * The top level's buffer for the markers of programs, on kernels that cannot copy them into an instance. It is taken
+ * only if nobody uses it. Only its clock and a size that is too small are changed, both with the journal. Unlike a
+ * tracer's buffer, it goes on recording when the agent is killed, as it did before.
  */
 import { closeSync, constants, openSync } from 'node:fs';
 import { join } from 'node:path';
@@ -16,11 +16,11 @@ import { topLevelUser } from './journal/top-level-user.ts';
 import { type LivePages, openLivePages } from './pages.ts';
 import { entriesRecorded } from './top-level.ts';
 
-/** A CPU: markers of a tick at the highest rate that is looked at. */
+/** Per CPU: enough for the markers of a tick at the highest rate that is accepted. */
 const LEAST_KB = 256;
 const OWNER = topLevelOwner('markers');
 
-/** Throws `KernelError` when somebody uses it, and says who. */
+/** Throws `KernelError` with the user if somebody uses it. */
 export function takeTopLevelMarkers(root: string, journal: Journal): Instance {
   const user = topLevelUser(root) ?? otherTopLevelAgent(journal.place);
   if (user !== undefined)
@@ -60,7 +60,7 @@ export function takeTopLevelMarkers(root: string, journal: Journal): Instance {
     },
     enable: () => {},
     start: () => part.set('tracing_on', '1'),
-    // It goes on as it did before.
+    // Recording goes on, as it did before.
     stop: () => {},
     openPages: () => {
       const pages = openLivePages(root, instanceLayout(root).pageSize);
@@ -69,7 +69,7 @@ export function takeTopLevelMarkers(root: string, journal: Journal): Instance {
     },
     remove: () => {
       closePages();
-      // Whoever uses it now has its clock as it is; the journal has another try at the end.
+      // A new user needs the clock as it is now; the journal tries again at the end.
       if (removed || topLevelUser(root) !== undefined) return [];
       removed = true;
       return part.restore().problems;
@@ -77,7 +77,7 @@ export function takeTopLevelMarkers(root: string, journal: Journal): Instance {
   };
 }
 
-/** Sets the kernel's counts to zero as well. */
+/** Empties the buffer, which also resets the kernel's counts. */
 function emptyTrace(root: string): void {
   const file = join(root, 'trace');
   try {

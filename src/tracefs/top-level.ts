@@ -1,6 +1,6 @@
 /**
- * The top level of the tracer as an instance, for tracers that kernels have nowhere else: taken only when nobody uses
- * it, every file journaled before it is written, all put back when it is given up.
+ * The top level of the tracer as an instance, for tracers that the kernel runs nowhere else. It is taken only if nobody
+ * uses it. Every file is journaled before it is written, and restored at the end.
  * Source: kernel/trace/trace.c, tracing_open_pipe(), tracing_free_buffer_release().
  */
 import { closeSync, constants, openSync } from 'node:fs';
@@ -19,9 +19,9 @@ import { type LivePages, openLivePages } from './pages.ts';
 import { parseStats } from './stats.ts';
 
 /**
- * Takes the top level for a tracer; `remove()` puts everything back and gives what could not be. A killed agent's
- * recording stops and its buffer is freed, as in an instance; the journal does the rest at the next start.
- * Throws `KernelError` when somebody uses it, and says who.
+ * Takes the top level for a tracer; `remove()` restores everything and returns what it could not. If the agent is killed,
+ * recording stops and the buffer is freed, as in an instance; the journal restores the rest at the next start. Throws
+ * `KernelError` with the user if somebody uses the top level.
  */
 export function takeTopLevel(root: string, journal: Journal, tracer: string): Instance {
   const user = topLevelUser(root) ?? otherTopLevelAgent(journal.place);
@@ -41,7 +41,7 @@ export function takeTopLevel(root: string, journal: Journal, tracer: string): In
     for (const pages of opened) pages.close();
     opened.clear();
     quietly(() => set('current_tracer', 'nop'));
-    // Closing it shrinks the buffer, so sizes go back afterwards.
+    // Closing it shrinks the buffer, so restore sizes afterwards.
     if (freeBuffer !== undefined) closeSync(freeBuffer);
     freeBuffer = undefined;
     removed = true;
@@ -78,7 +78,7 @@ export function takeTopLevel(root: string, journal: Journal, tracer: string): In
   };
 }
 
-/** Events in the top level's buffer. */
+/** Number of events in the top level's buffer. */
 export function entriesRecorded(root: string): number {
   const counts = possibleCpus(root).map((cpu) =>
     parseStats(tryReadText(join(root, 'per_cpu', `cpu${cpu}`, 'stats')) ?? '', cpu),
@@ -86,7 +86,7 @@ export function entriesRecorded(root: string): number {
   return counts.reduce((sum, { entries }) => sum + entries, 0);
 }
 
-/** While it is open, the end of this process stops recording and frees the buffer (`disable_on_free`). */
+/** While the file is open, the end of this process stops recording and frees the buffer (`disable_on_free`). */
 function holdBuffer(root: string): number {
   const file = join(root, 'free_buffer');
   try {

@@ -1,6 +1,6 @@
 /**
- * Turns a tracer on in a prepared instance, or at the top level, as a request describes it, and off again.
- * Everything it needs of the whole machine goes through the journal. Source: kernel/trace/trace.c, tracing_set_tracer().
+ * Starts a tracer in a prepared instance or at the top level, as a request describes, and stops it. All changes that
+ * affect the whole machine go through the journal. Source: kernel/trace/trace.c, tracing_set_tracer().
  */
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
@@ -18,24 +18,24 @@ import type { Journal, JournalPart, Restored } from './journal/journal.ts';
 const CLOCKS_IN_NANOSECONDS = ['local', 'global', 'perf', 'mono', 'mono_raw', 'boot', 'tai'];
 
 export interface StartedTracer {
-  /** What is not as it was asked for. */
+  /** What is not as requested. */
   warnings: string[];
   /** Disks that the tracer blk records. */
   disks: readonly string[];
-  /** Applies the function filter to what modules brought since. Gives what went wrong. */
+  /** Applies the function filter to functions of new modules. Returns problems. */
   reapplyFilter(): string[];
-  /** Sets the tracer to nop and puts its knobs back. Pages and `trace_pipe` of the instance must be closed: EBUSY. */
+  /** Sets the tracer to nop and restores its knobs. Pages and `trace_pipe` of the instance must be closed: EBUSY. */
   stop(): Restored;
 }
 
 const HWLAT_MODE = 'hwlat_detector/mode';
 
-/** Tracers of the kernel, mmiotrace among them; none where that cannot be read. */
+/** Tracers of the kernel, mmiotrace included; none if the list cannot be read. */
 export function offeredTracers(root: string): string[] {
   return words(join(root, 'available_tracers'));
 }
 
-/** Tracers that an instance takes: fewer than the top level does. */
+/** Tracers that an instance accepts: fewer than the top level does. */
 export function instanceTracers(dir: string): string[] {
   return words(join(dir, 'available_tracers'));
 }
@@ -44,7 +44,7 @@ function words(file: string): string[] {
   return (tryReadText(file) ?? '').split(/\s+/).filter((word) => word !== '');
 }
 
-/** Where a tracer runs on this kernel, or why nowhere. `inInstances` are the tracers that an instance takes. */
+/** Where a tracer runs on this kernel, or why nowhere. `inInstances` are the tracers that instances accept. */
 export function placeOf(
   { tracer, where }: Pick<TracerRequest, 'tracer' | 'where'>,
   offered: readonly string[],
@@ -54,14 +54,14 @@ export function placeOf(
   if (where === 'top') return { place: 'top' };
   if (inInstances.includes(tracer)) return { place: 'instance' };
   if (where === 'prefer_instance') return { place: 'top' };
-  return { refused: `this kernel does not take the tracer ${tracer} in an instance` };
+  return { refused: `this kernel does not run the tracer ${tracer} in an instance` };
 }
 
 /**
- * Sets options, filters and knobs, then the tracer, which begins to work at once; what it finds is recorded from
- * `target.start()` on. Latency tracers need that order: set while their instance records, they sleep when the top
- * level's `tracing_on` is 0; switching their own from 0 to 1 wakes them (kernel/trace/trace.c, rb_simple_write()).
- * The target must be prepared, with no pages open. Throws `KernelError` with nothing left changed but in the target.
+ * Sets options, filters and knobs, then the tracer. The tracer begins to work at once, but its records are kept from
+ * `target.start()` on. Latency tracers need that order: a latency tracer that is set while its instance records does
+ * nothing while the top level's `tracing_on` is 0, until its own goes from 0 to 1 (kernel/trace/trace.c,
+ * rb_simple_write()). The target must be prepared, with no pages open. On `KernelError`, only the target stays changed.
  */
 export function startTracer(target: Instance, request: TracerRequest, journal: Journal): StartedTracer {
   const { tracer, functions } = request;
@@ -74,7 +74,7 @@ export function startTracer(target: Instance, request: TracerRequest, journal: J
     if (request.reads === 'latency') useTopLevelClock(target, tracer);
     if (functions !== undefined) warnings.push(...setFunctionFilter(target, tracer, functions, knobs));
     if (request.cpumask !== undefined) target.set('tracing_cpumask', maskOf(request.cpumask));
-    // The kernel changes it by itself while hwlat runs.
+    // The kernel changes this file by itself while hwlat runs.
     if (tracer === 'hwlat' && existsSync(join(target.root, HWLAT_MODE))) knobs.keep(HWLAT_MODE);
     setKnobs(target.root, request, knobs);
     setTracer(target, tracer);
@@ -107,8 +107,8 @@ export function startTracer(target: Instance, request: TracerRequest, journal: J
 }
 
 /**
- * Up to Linux 6.12 (seen there, not on 7.3) the options that belong to a tracer are one set for all instances: what is
- * written in ours changes the top level's.
+ * Up to Linux 6.12 (but not on 7.3) all instances share the options of a tracer: a change in our instance also changes
+ * the top level.
  */
 function setTracerOptions(target: Instance, options: TracerRequest['options'], knobs: JournalPart): void {
   if (target.dir === target.root) {
@@ -123,7 +123,7 @@ function setTracerOptions(target: Instance, options: TracerRequest['options'], k
   setOptions({ dir: target.dir, set }, options);
 }
 
-/** Knobs of a tracer that goes on stay: emptied filters would have it trace everything, `osnoise/cpus` all CPUs. */
+/** Keeps the knobs of a tracer that cannot be stopped: with empty filters it would trace everything, without `osnoise/cpus` all CPUs. */
 function stop(target: Instance, knobs: JournalPart): Restored {
   const problems: string[] = [];
   try {
@@ -139,15 +139,15 @@ function stop(target: Instance, knobs: JournalPart): Restored {
 }
 
 /**
- * Latency tracers note the beginning of a latency by the top level's clock, whatever their instance has; what its own
- * clock stamps before that is left out of the trace: with `mono`, all of many.
- * kernel/trace/trace.c, ftrace_now(), __update_max_tr(), tracing_iter_reset().
+ * A latency tracer stamps the start of a latency with the top level's clock, whatever clock its instance has. The trace
+ * leaves out events that its own clock stamps before that: with `mono`, often all. See kernel/trace/trace.c,
+ * ftrace_now(), __update_max_tr(), tracing_iter_reset().
  */
 function useTopLevelClock(target: Instance, tracer: string): void {
   const file = join(target.root, 'trace_clock');
   const clock = normalForm('choice', readText(file));
   if (!CLOCKS_IN_NANOSECONDS.includes(clock)) {
-    const remedy = `it is ${clock}, which does not count time, and tracer ${tracer} measures by it: write local to it`;
+    const remedy = `it is ${clock}, which does not count time, and tracer ${tracer} measures with it: write local to it`;
     throw new KernelError({ file, errno: 'EBUSY', action: `run tracer ${tracer} with`, remedy });
   }
   target.set('trace_clock', clock);
@@ -163,19 +163,19 @@ function setTracer(target: Instance, tracer: string): void {
     errno: '',
     action: 'write',
     value: tracer,
-    remedy: `the kernel has set ${inForce} instead`,
+    remedy: `the kernel set ${inForce} instead`,
   });
 }
 
 /**
- * Knobs bound each other (a runtime may not exceed its period), so which can be written first depends on what was
- * there: one that is refused is tried again after the others.
+ * Knobs limit each other (a runtime must not exceed its period), so the order that works depends on the old values. A
+ * knob that is refused is tried again after the others.
  */
 function setKnobs(root: string, { tracer, knobs }: TracerRequest, part: JournalPart): void {
-  let left = knobs.filter((knob) => isThere(root, tracer, knob));
-  while (left.length > 0) {
+  let remaining = knobs.filter((knob) => isThere(root, tracer, knob));
+  while (remaining.length > 0) {
     const refused: { knob: Knob; error: KernelError }[] = [];
-    for (const knob of left) {
+    for (const knob of remaining) {
       try {
         part.set(knob.file, knob.value);
       } catch (error) {
@@ -183,24 +183,24 @@ function setKnobs(root: string, { tracer, knobs }: TracerRequest, part: JournalP
         refused.push({ knob, error });
       }
     }
-    if (refused.length === left.length) throw refused[0].error;
-    left = refused.map(({ knob }) => knob);
+    if (refused.length === remaining.length) throw refused[0].error;
+    remaining = refused.map(({ knob }) => knob);
   }
 }
 
 function isThere(root: string, tracer: string, { file, optional = false }: Knob): boolean {
   if (existsSync(join(root, file))) return true;
   if (optional) return false;
-  const remedy = `this kernel does not have it, and tracer ${tracer} is not to run without`;
+  const remedy = `this kernel does not have it, and tracer ${tracer} must not run without it`;
   throw new KernelError({ file: join(root, file), errno: 'ENOENT', action: 'write', remedy });
 }
 
 function noDisks(globs: readonly string[], warnings: readonly string[]): KernelError {
-  const remedy = [`no disk that can be traced matches ${globs.join(', ')}`, ...warnings].join('; ');
+  const remedy = [`no traceable disk matches ${globs.join(', ')}`, ...warnings].join('; ');
   return new KernelError({ file: '/sys/block/*/trace/enable', errno: 'ENODEV', action: 'use', remedy });
 }
 
-/** CPUs as the kernel writes masks: words of 32 bits in hexadecimal, the highest first. */
+/** CPUs as a mask of the kernel: words of 32 bits in hexadecimal, the highest first. */
 export function maskOf(cpus: readonly number[]): string {
   const words = new Array<number>(Math.floor(Math.max(0, ...cpus) / 32) + 1).fill(0);
   for (const cpu of cpus) words[cpu >> 5] = (words[cpu >> 5] | (1 << (cpu & 31))) >>> 0;

@@ -134,7 +134,7 @@ describe('the top level', { skip: busy ?? false }, () => {
     const take = () => takeTopLevel(root, journal(), 'blk');
     const refused = (why: RegExp) => assert.throws(take, { errno: 'EBUSY', message: why });
     writeControl(root, 'current_tracer', 'blk');
-    refused(/runs the tracer blk already/);
+    refused(/already runs the tracer blk/);
     writeControl(root, 'current_tracer', 'nop');
     writeControl(root, 'events/sched/sched_process_exec/enable', '1');
     refused(/records events there: sched:sched_process_exec/);
@@ -154,7 +154,7 @@ describe('the top level', { skip: busy ?? false }, () => {
       top.prepare(SIZES);
       assert.throws(() => startTracer(top, request(), journal()), {
         errno: 'ENODEV',
-        message: new RegExp(`${disk} is on already: somebody else`),
+        message: new RegExp(`${disk} is already on: somebody else`),
       });
       assert.equal(readFileSync(join(root, 'current_tracer'), 'utf8'), 'nop\n');
       assert.deepEqual(top.remove(), []);

@@ -1,4 +1,4 @@
-/** Changes to control files of the whole machine. Each is on disk in the journal before it is made. */
+/** Changes control files of the whole machine. Each change is in the journal on disk before it is made. */
 import { KernelError } from '../../model/errors.ts';
 import { appendValues } from '../list-files.ts';
 import { type Form, listLines, normalForm } from './control-forms.ts';
@@ -28,7 +28,7 @@ export function set(store: JournalStore, owner: string, file: string, value: str
   const entry = store.claim(owner, file, form, text);
   const { left } = entry;
   delete entry.left;
-  // On a full disk a tracer can still be stopped: what was noted before suffices to put the file back.
+  // With a full disk, a tracer can still be stopped: the journal already has what is needed to restore the file.
   if (isOwner && (isChangedByKernel(file) || wanted === normalForm(form, entry.before)))
     store.saveIfPossible();
   else store.saveFor(owner);
@@ -79,7 +79,7 @@ export function add(store: JournalStore, owner: string, file: string, values: re
   return appendValues(path, values);
 }
 
-/** After a write that was refused. */
+/** Cleans up after a refused write. */
 function forgetIfUnchanged(
   store: JournalStore,
   entry: JournalEntry,
@@ -98,6 +98,6 @@ function forgetIfUnchanged(
 }
 
 function inUse(path: string, value: string, why: string): KernelError {
-  const remedy = `${why}: leave off one of the two`;
+  const remedy = `${why}: switch one of the two off`;
   return new KernelError({ file: path, errno: 'EBUSY', action: 'write', value, remedy });
 }

@@ -1,13 +1,12 @@
 /**
- * How the files that are journaled read and are written back: many read otherwise than they are written.
- * A file and its text go in; a comparable form, and the value that brings it back, come out.
- * Sources: kernel/trace/trace.c, ftrace.c, trace_osnoise.c, trace_hwlat.c, blktrace.c.
+ * How journaled files read and how they are restored: many read differently from what is written to them. Sources:
+ * kernel/trace/trace.c, ftrace.c, trace_osnoise.c, trace_hwlat.c, blktrace.c.
  */
 
 /**
  * `value`: reads as written. `choice`: `none [round-robin] per-cpu`. `mask`: CPUs in hexadecimal words.
- * `size`: `7 (expanded: 1408)`. `words`: `A NO_B`, written a word at a time. `switch`: `0`, `1`, `1*`.
- * `functions` and `pids` are lists: written by appending, used only when empty, put back by emptying.
+ * `size`: `7 (expanded: 1408)`. `words`: `A NO_B`, written one word at a time. `switch`: `0`, `1`, `1*`.
+ * `functions` and `pids` are lists: written by appending, used only if empty, restored by emptying.
  */
 export type Form = 'value' | 'choice' | 'mask' | 'size' | 'words' | 'switch' | 'functions' | 'pids';
 
@@ -25,11 +24,11 @@ const FORMS: readonly (readonly [RegExp, Form])[] = [
   [new RegExp(`^events/${WORD}/${WORD}/enable$`), 'switch'],
   [/^(set_ftrace_filter|set_ftrace_notrace|set_graph_function|set_graph_notrace)$/, 'functions'],
   [/^(set_ftrace_pid|set_ftrace_notrace_pid)$/, 'pids'],
-  // A disk is a directory's name; `cciss!c0d0` is one.
+  // DISK is the name of a directory, such as `cciss!c0d0`.
   [/^\/sys\/block\/(?!\.+\/)[A-Za-z0-9_!.:+-]+\/trace\/enable$/, 'switch'],
 ];
 
-/** Of a path below tracefs, or `/sys/block/DISK/trace/enable`; undefined: nothing that may be journaled. */
+/** Form of a path below tracefs, or of `/sys/block/DISK/trace/enable`; undefined if it must not be journaled. */
 export function formOf(file: string): Form | undefined {
   return FORMS.find(([pattern]) => pattern.test(file))?.[1];
 }
@@ -38,7 +37,7 @@ export function isList(form: Form): form is 'functions' | 'pids' {
   return form === 'functions' || form === 'pids';
 }
 
-/** Text of a file, or a value to be written → what can be compared. */
+/** Makes a file's text, or a value to be written, comparable. */
 export function normalForm(form: Form, text: string): string {
   const trimmed = text.trim();
   switch (form) {
@@ -63,22 +62,22 @@ export function normalForm(form: Form, text: string): string {
   }
 }
 
-/** What is written, one write each, to have again what a file read as. */
+/** Values to write, one by one, so that a file reads as `text` again. */
 export function valuesToWrite(form: Form, text: string): string[] {
   if (form === 'words') return words(text);
-  // The top level's buffer gets its full size when it is first used, which cannot be undone; what uses it next counts
-  // on that size.
+  // The top level's buffer gets its full size when it is first used. That cannot be undone, and the next user relies on
+  // that size.
   if (form === 'size') return [/\(expanded: (\d+)\)/.exec(text)?.[1] ?? normalForm(form, text)];
   if (form === 'mask') return [text.trim()];
   return [normalForm(form, text)];
 }
 
-/** `DEFAULTS` stands for the other words being as they are by default. */
+/** `DEFAULTS` means that the other words have their defaults. */
 function words(text: string): string[] {
   return text.split(/\s+/).filter((word) => word !== '' && word !== 'DEFAULTS');
 }
 
-/** Entries of a list file: `#### all functions enabled ####` and `no pid` stand for none. */
+/** Entries of a list file: `#### all functions enabled ####` and `no pid` mean an empty list. */
 export function listLines(text: string): string[] {
   return text
     .split('\n')
@@ -86,12 +85,12 @@ export function listLines(text: string): string[] {
     .filter((line) => line !== '' && !line.startsWith('#') && line !== 'no pid');
 }
 
-/** What a function is called in a line `name [module]`; a command, `name:traceoff:unlimited`, is no name. */
+/** Function of a line `name [module]`; a command such as `name:traceoff:unlimited` is not a function. */
 function functionOfLine(line: string): string {
   return line.replace(/ \[[^\]]*\]$/, '').trim();
 }
 
-/** A glob as the kernel understands it, for names of functions: `*` is any run, `?` any one character. */
+/** The kernel's globs for function names: `*` matches any text, `?` any one character. */
 export function globPattern(glob: string): RegExp {
   const source = [...glob].map((char) => {
     if (char === '*') return '.*';
@@ -100,7 +99,7 @@ export function globPattern(glob: string): RegExp {
   return new RegExp(`^${source.join('')}$`);
 }
 
-/** Whether every line of a filter's text is a function that one of the globs stands for. */
+/** Whether every line of a filter's text is a function that matches one of the globs. */
 export function coveredBy(text: string, globs: readonly string[]): boolean {
   const patterns = globs.map(globPattern);
   return listLines(text).every((line) => patterns.some((glob) => glob.test(functionOfLine(line))));

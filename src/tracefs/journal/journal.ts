@@ -1,7 +1,7 @@
 /**
- * Restore journal: what a control file of the whole machine read before us is on disk before we write it, and goes
- * back at the end, or at the next start after a crash. Files and values go in; what was put back, and what could not
- * be, comes out. One journal an agent; each tracer puts back its own part.
+ * Restore journal: before the agent writes a control file of the whole machine, the file's old text is on disk. It is
+ * restored at the end, or at the next start after a crash. There is one journal per agent; each tracer restores its own
+ * part.
  */
 import { add, keep, keepIfFollows, set } from './changes.ts';
 import { tracerOf } from './owners.ts';
@@ -12,28 +12,28 @@ export type { JournalPlace, Restored };
 
 export interface Journal {
   place: JournalPlace;
-  /** The files one tracer changes. */
+  /** The files that one tracer changes. */
   part(owner: string): JournalPart;
-  /** Puts everything back, in reverse order; the state file goes, unless it is needed for another try. */
+  /** Restores everything in reverse order. Removes the state file, unless another try is needed. */
   restore(): Restored;
 }
 
 /** `file` is relative to the root of tracefs, or `/sys/block/DISK/trace/enable`. */
 export interface JournalPart {
-  /** Journals what is there and writes. Throws `KernelError`: refused, or another tracer of ours needs another value. */
+  /** Journals the old text and writes. Throws `KernelError`: the kernel refused, or another tracer needs another value. */
   set(file: string, value: string): void;
-  /** Appends to a list that was empty; gives the values that the kernel takes for nothing (EINVAL). Throws `KernelError`. */
+  /** Appends to a list that was empty; returns the values that the kernel refuses with EINVAL. Throws `KernelError`. */
   add(file: string, values: readonly string[]): string[];
-  /** Journals what is there without writing: the kernel will. Throws `KernelError`. */
+  /** Journals the old text without writing, because the kernel will write. Throws `KernelError`. */
   keep(file: string): void;
-  /** Journals what is there while `step` writes elsewhere, for as long as the file follows. Throws what `step` throws. */
+  /** Journals the old text while `step` writes elsewhere, if the file follows that. Throws what `step` throws. */
   keepIfFollows(file: string, step: () => void): void;
-  /** Its tracer could not be stopped: what it needs as it is stays, and stays in the journal. */
+  /** The tracer could not be stopped: its settings stay, also in the journal. */
   stillRuns(): void;
   restore(): Restored;
 }
 
-/** Of an agent. Touches nothing until something is to be written. */
+/** Opens an agent's journal. Touches nothing until something has to be written. */
 export function openJournal(place: JournalPlace): Journal {
   const store = openStore(place);
   /** Tracers that could not be stopped. */
@@ -53,8 +53,8 @@ export function openJournal(place: JournalPlace): Journal {
 }
 
 /**
- * Puts back what a killed agent of this name left. Its tracers must be gone, for some put back values themselves;
- * of those in instances that are `stillRunning` nothing is touched. Throws `KernelError` when the state file cannot be trusted.
+ * Restores what a killed agent of this name left. Its tracers must be gone, because some restore values themselves; files
+ * of tracers that are `stillRunning` are not touched. Throws `KernelError` if the state file cannot be trusted.
  */
 export function restoreJournal(place: JournalPlace, stillRunning: readonly string[] = []): Restored {
   return restoreEntries(openStore(place), { running: new Set(stillRunning), isRecovery: true });

@@ -1,6 +1,5 @@
 /**
- * What somebody left in the kernel that goes on costing, and that this process may not be able to end. Looks only,
- * changes nothing.
+ * Finds what somebody left in the kernel that still costs time and that this process may not be able to end. Only reads.
  */
 import { accessSync, constants } from 'node:fs';
 import { join } from 'node:path';
@@ -10,14 +9,14 @@ import { pathOf } from './put-back.ts';
 import { bootId, type JournalEntry, loadEntries, stateFileOf } from './state.ts';
 import type { JournalPlace } from './store.ts';
 
-/** A tracer that runs at the top level, and not for this agent: to be asked before the agent takes the top level. */
+/** A foreign tracer that runs at the top level. Ask before the agent takes the top level. */
 export function foreignTracer(root: string): string | undefined {
   const tracer = tryReadText(join(root, 'current_tracer'))?.trim() ?? '';
   if (tracer === '' || tracer === 'nop') return undefined;
-  return `tracer ${tracer} runs at the top level of ${root}, and this agent did not start it, or cannot stop it: when nobody needs it, write nop to ${join(root, 'current_tracer')}, or run \`ftrace-exporter cleanup\` with the state directory of the agent that started it`;
+  return `tracer ${tracer} runs at the top level of ${root}, and this agent did not start it or cannot stop it: if nobody needs it, write nop to ${join(root, 'current_tracer')}, or run \`ftrace-exporter cleanup\` with the state directory of the agent that started it`;
 }
 
-/** Says what the journal of this name lists, and why it cannot be put back from here; undefined where there is none. */
+/** What the journal of this name lists, and why it cannot be restored from here; undefined if there is none. */
 export function journalState({ root, stateDir, name }: JournalPlace): string | undefined {
   const stateFile = stateFileOf(stateDir, name);
   let entries: JournalEntry[];
@@ -29,7 +28,7 @@ export function journalState({ root, stateDir, name }: JournalPlace): string | u
   }
   if (entries.length === 0) return undefined;
   const refused = entries.flatMap(({ file }) => whyNotWritable(pathOf(root, file)));
-  const remedy = refused.length === 0 ? '' : `; it cannot be put back from here: ${refused[0]}`;
+  const remedy = refused.length === 0 ? '' : `; it cannot be restored from here: ${refused[0]}`;
   return `${stateFile} lists ${entries.map(({ file }) => file).join(', ')}${remedy}`;
 }
 
@@ -39,7 +38,7 @@ function whyNotWritable(path: string): string[] {
     return [];
   } catch (error) {
     const errno = errnoOf(error);
-    // It is no more, and so is what was changed.
+    // The file is gone, and so is the change.
     return errno === 'ENOENT' ? [] : [`cannot write ${path}: ${errno}`];
   }
 }

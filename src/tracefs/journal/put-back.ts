@@ -1,6 +1,6 @@
 /**
- * Puts one journaled file back, unless somebody else has changed it since: an entry goes in, what was done comes out.
- * Files are relative to the root of tracefs, or `/sys/block/DISK/trace/enable`.
+ * Restores one journaled file, unless somebody else has changed it since. Files are relative to the root of tracefs, or
+ * `/sys/block/DISK/trace/enable`.
  */
 import { isAbsolute, join } from 'node:path';
 import { KernelError } from '../../model/errors.ts';
@@ -11,8 +11,8 @@ import { coveredBy, type Form, formOf, isList, normalForm, valuesToWrite } from 
 import type { JournalEntry } from './state.ts';
 
 /**
- * The kernel changes them too: after a kill it stops recording and frees the buffer; hwlat gives up going round the
- * CPUs when it finds its thread elsewhere than it put it.
+ * The kernel changes these too: after a kill it stops recording and frees the buffer; hwlat stops going round the CPUs
+ * when its thread was moved to another CPU.
  */
 const CHANGED_BY_KERNEL = ['tracing_on', 'buffer_size_kb', 'hwlat_detector/mode'];
 
@@ -23,7 +23,12 @@ export function isChangedByKernel(file: string): boolean {
 export function checkedForm(file: string): Form {
   const form = formOf(file);
   if (form !== undefined) return form;
-  throw new KernelError({ file, errno: '', action: 'keep a journal of', remedy: 'it is no control file' });
+  throw new KernelError({
+    file,
+    errno: '',
+    action: 'keep a journal of',
+    remedy: 'it is not a known control file',
+  });
 }
 
 export function pathOf(root: string, file: string): string {
@@ -39,7 +44,7 @@ export function writeValue(root: string, file: string, value: string): void {
   else writeControl(root, file, value);
 }
 
-/** What was done: `restored`, `nothing` (it is as before), or why it was left alone. Throws `KernelError`. */
+/** Returns `restored`, `nothing` (it already is as before), or why the file was not touched. Throws `KernelError`. */
 export function putBack(root: string, entry: JournalEntry, tracerIsOurs: boolean): string {
   const { file, before } = entry;
   const form = checkedForm(file);
@@ -48,7 +53,7 @@ export function putBack(root: string, entry: JournalEntry, tracerIsOurs: boolean
   const present = normalForm(form, text);
   const wanted = isList(form) ? '' : normalForm(form, before);
   if (present === wanted && form !== 'size') {
-    // A list whose last task has ended is empty, which means nobody; without a list it is everybody again.
+    // A list whose last task has ended is empty and matches no task; emptying it makes it match all again.
     if (form === 'pids' && text.trim() === '') emptyList(path);
     return 'nothing';
   }
@@ -62,17 +67,17 @@ export function putBack(root: string, entry: JournalEntry, tracerIsOurs: boolean
     for (const value of values) writeValue(root, file, value);
   }
   const now = normalForm(form, readControl(path));
-  // Sizes are rounded up to whole pages.
+  // The kernel rounds sizes up to whole pages.
   if (now === wanted || form === 'size') return 'restored';
   return `${path} reads ${JSON.stringify(shortened(now))} after ${JSON.stringify(shortened(wanted))} was written back`;
 }
 
 function isOurs(entry: JournalEntry, form: Form, present: string, tracerIsOurs: boolean): boolean {
   if (isChangedByKernel(entry.file)) return true;
-  // Forks add to the lists of pids, so what they hold says nothing; whose tracer it is does.
+  // Forks add to the lists of pids, so their text proves nothing; the owner of the tracer does.
   if (form === 'pids') return tracerIsOurs;
   if (form === 'functions') {
-    // Modules that come and go change what the globs stand for.
+    // Modules that come and go change which functions match the globs.
     return tracerIsOurs && coveredBy(present, entry.added ?? []);
   }
   return entry.left === undefined || entry.left === present;

@@ -1,6 +1,6 @@
 /**
- * The state file of a restore journal: entries go in and survive the process; nothing but entries that may be written
- * comes out. A file that is broken, or that somebody else could have written, is an error and is left as it is.
+ * The state file of a restore journal: its entries survive the process. Only entries that may be written are accepted. A
+ * file that is broken, or that somebody else could have written, is an error and is not changed.
  */
 import {
   closeSync,
@@ -21,17 +21,17 @@ import { errnoOf, KernelError } from '../../model/errors.ts';
 import { readText, refusal } from '../files.ts';
 import { formOf } from './control-forms.ts';
 
-/** What is to be put back into one file. */
+/** What to restore in one file. */
 export interface JournalEntry {
   /** Relative to the root of tracefs, or `/sys/block/DISK/trace/enable`. */
   file: string;
-  /** Its text before; '' for lists, which are used only when they are empty. */
+  /** Its old text; '' for lists, which are used only if they are empty. */
   before: string;
-  /** What it reads as since we wrote it, in normal form. Absent: it was about to be written. */
+  /** Its text after our write, in normal form. Absent: a write was about to happen. */
   left?: string;
-  /** What was appended to a list. */
+  /** Values that were appended to a list. */
   added?: string[];
-  /** Tracers that need it as it is now. */
+  /** Tracers that need the file as it is now. */
   owners: string[];
 }
 
@@ -44,23 +44,23 @@ export function stateFileOf(stateDir: string, name: string): string {
   return join(stateDir, `${name}.journal.json`);
 }
 
-/** Where it is written before it takes its place; a kill in between leaves it. */
+/** Temporary name while it is written; a kill leaves it behind. */
 const unfinished = (file: string) => `${file}.new`;
 
-/** Whether anything is there of an agent's journal, finished or not. */
+/** Whether an agent's journal exists, finished or not. */
 export function stateIsThere(stateDir: string, name: string): boolean {
   const file = stateFileOf(stateDir, name);
   return existsSync(file) || existsSync(unfinished(file));
 }
 
-/** Changes with every boot, after which no value is as it was. */
+/** Changes with every boot, which resets all files. */
 export function bootId(file = BOOT_ID_FILE): string {
   return readText(file).trim();
 }
 
 /**
- * Entries of the state file, in the order they were made; none where there is no file, or it is of another boot.
- * Throws `KernelError` when it cannot be read or trusted.
+ * Entries of the state file, oldest first; none if there is no file, or it is from another boot. Throws `KernelError` if
+ * it cannot be read or trusted.
  */
 export function loadEntries(file: string, boot: string): JournalEntry[] {
   const text = readTrusted(file);
@@ -73,25 +73,25 @@ export function loadEntries(file: string, boot: string): JournalEntry[] {
     throw broken('it is not JSON');
   }
   if (!isRecord(state) || state.version !== VERSION || typeof state.boot !== 'string')
-    throw broken('it is no journal of this version');
+    throw broken('it is not a journal of this version');
   if (!Array.isArray(state.entries)) throw broken('it has no entries');
   const entries = state.entries.map((entry: unknown) => {
     if (isEntry(entry)) return entry;
-    throw broken(`it has an entry that may not be: ${JSON.stringify(entry).slice(0, 200)}`);
+    throw broken(`it has an entry that is not allowed: ${JSON.stringify(entry).slice(0, 200)}`);
   });
   if (new Set(entries.map((entry) => entry.file)).size < entries.length)
-    throw broken('it names a file twice');
+    throw broken('it lists the same file twice');
   return state.boot === boot ? entries : [];
 }
 
 function readTrusted(file: string): string | undefined {
   let fd: number;
   try {
-    // Not blocking: what lies there could be a pipe.
+    // Must not block: the file could be a pipe.
     fd = openSync(file, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
   } catch (error) {
     const errno = errnoOf(error);
-    // No directory either: whoever wants to write there will hear of it.
+    // Even if the directory is not one: a later write will report that.
     if (errno === 'ENOENT' || errno === 'ENOTDIR') return undefined;
     if (errno === 'ELOOP') throw distrust(file, 'it is a symbolic link');
     throw refusal(error, { file, action: 'read the restore journal' });
@@ -106,15 +106,14 @@ function readTrusted(file: string): string | undefined {
 }
 
 function problemOf(stats: Stats): string | undefined {
-  if (!stats.isFile()) return 'it is no regular file';
+  if (!stats.isFile()) return 'it is not a regular file';
   if (stats.uid !== 0 && stats.uid !== process.geteuid?.()) return `it belongs to uid ${stats.uid}`;
   if ((stats.mode & 0o022) !== 0) return 'others may write it';
   return stats.size > MOST_BYTES ? `it has ${stats.size} bytes` : undefined;
 }
 
 function distrust(file: string, why: string): KernelError {
-  const remedy =
-    'nothing was put back; see what it says, put back by hand what is to be, and remove the file';
+  const remedy = 'nothing was restored; read it, restore by hand what you need, and remove the file';
   return new KernelError({ file, errno: '', action: 'use the restore journal', remedy: `${why}; ${remedy}` });
 }
 
@@ -141,8 +140,8 @@ function isEntry(value: unknown): value is JournalEntry {
 }
 
 /**
- * Puts the entries into the state file, whole or not at all; without entries there is no file. Makes the directory,
- * open to its owner alone. `neededBy` is what the `KernelError` says that is thrown where that cannot be.
+ * Writes the entries to the state file, all or none; removes the file if there are none. Makes the directory, accessible
+ * only to its owner. `neededBy` is part of the message of the `KernelError` if writing fails.
  */
 export function saveEntries(
   stateDir: string,
@@ -168,7 +167,7 @@ export function saveEntries(
   syncDirectory(stateDir);
 }
 
-/** Not by `rmSync`, whose errors carry no code where the file system is read-only. */
+/** `rmSync` would throw errors without a code on a read-only file system. */
 function removeIfThere(file: string): void {
   try {
     unlinkSync(file);
@@ -178,7 +177,7 @@ function removeIfThere(file: string): void {
   }
 }
 
-/** With its parents. Not by `recursive`: Node then tries for ever where a file system takes no directories. */
+/** Makes the directory and its parents. Node's `recursive` would loop forever on a file system without directories. */
 function makeDirectory(dir: string, mayMakeParent = true): void {
   try {
     mkdirSync(dir, 0o700);
@@ -203,7 +202,7 @@ function writeSynced(file: string, text: string): void {
   }
 }
 
-/** So that the renaming outlives the machine too; some file systems cannot, and a boot voids the journal anyway. */
+/** Makes the rename survive a crash of the machine. Some file systems cannot, but a boot voids the journal anyway. */
 function syncDirectory(dir: string): void {
   try {
     const fd = openSync(dir, constants.O_RDONLY);

@@ -1,12 +1,12 @@
-/** The entries of one journal in memory, and the steps that take them to and from its state file. */
+/** The entries of one journal in memory, loaded from and saved to its state file. */
 import { KernelError } from '../../model/errors.ts';
 import { type Form, isList } from './control-forms.ts';
 import { bootId, type JournalEntry, loadEntries, saveEntries, stateFileOf } from './state.ts';
 
 export interface JournalPlace {
-  /** Made when it is needed. */
+  /** Made when needed. */
   stateDir: string;
-  /** The agent's: that of its base instance, which it must hold. */
+  /** Name of the agent, which must hold the base instance of that name. */
   name: string;
   /** Root of tracefs. */
   root: string;
@@ -14,21 +14,21 @@ export interface JournalPlace {
 
 export interface JournalStore {
   place: JournalPlace;
-  /** Reads the state file again: another `Journal` of this agent may have written it. Throws `KernelError`. */
+  /** Reads the state file again, because another `Journal` of this agent may have written it. Throws `KernelError`. */
   reload(): JournalEntry[];
-  /** Those that a crash left and that could not be put back are among them. */
+  /** All entries, also those that a crash left and that could not be restored. */
   entries(): JournalEntry[];
   find(file: string): JournalEntry | undefined;
-  /** The entry of a file, made if need be: to be saved before anything is written. */
+  /** The entry of a file, made if needed. Save it before writing the file. */
   claim(owner: string, file: string, form: Form, text: string): JournalEntry;
   drop(entry: JournalEntry): void;
-  /** Whether this journal, and not one before a crash, has claimed any file. */
+  /** Whether this journal, not one before a crash, has claimed any file. */
   hasClaimed(): boolean;
-  /** Before a write: what could not be noted must not be done. Throws `KernelError`. */
+  /** Saves before a write: a change that cannot be noted must not be made. Throws `KernelError`. */
   saveFor(owner: string): void;
   /** Throws `KernelError`. */
   save(): void;
-  /** After a write, when what is on disk already suffices to put it back. */
+  /** Saves after a write, when the state on disk already suffices to restore. */
   saveIfPossible(): void;
 }
 

@@ -1,4 +1,4 @@
-/** Who or what uses the top level of the tracer. Looks only, changes nothing. */
+/** Finds users of the tracer's top level. Only reads. */
 import { closeSync, constants, openSync } from 'node:fs';
 import { join } from 'node:path';
 import { errnoOf } from '../../model/errors.ts';
@@ -6,7 +6,7 @@ import { tryReadText } from '../files.ts';
 import { listLines, normalForm, valuesToWrite } from './control-forms.ts';
 import type { JournalEntry } from './state.ts';
 
-/** Lists that narrow down what is recorded: a tool that filled one in counts on it. */
+/** Lists that limit what is recorded: a tool that filled one in relies on it. */
 const LISTS = [
   'set_event',
   'set_event_pid',
@@ -20,15 +20,15 @@ const LISTS = [
 ];
 const SIZE = 'buffer_size_kb';
 const SUBBUFFER_SIZE = 'buffer_subbuf_size_kb';
-/** Sub-buffers per CPU that the kernel leaves when it frees a buffer. */
+/** Sub-buffers per CPU that the kernel keeps when it frees a buffer. */
 const LEAST_SUBBUFFERS = 2;
 
-/** Undefined when nobody uses it. */
+/** The user of the top level; undefined if there is none. */
 export function topLevelUser(root: string): string | undefined {
   return userOf(root, LISTS);
 }
 
-/** The same after a crash: what the killed agent itself changed, by its journal, is no use by somebody else. */
+/** The same after a crash: changes of the killed agent itself, from its journal, are not another user. */
 export function otherTopLevelUser(root: string, entries: readonly JournalEntry[]): string | undefined {
   const isOurs = (list: string) =>
     entries.some(({ file }) => file === list || (list === 'set_event' && file.startsWith('events/')));
@@ -41,7 +41,7 @@ export function otherTopLevelUser(root: string, entries: readonly JournalEntry[]
 
 function userOf(root: string, lists: readonly string[]): string | undefined {
   const tracer = tryReadText(join(root, 'current_tracer'))?.trim();
-  if (tracer !== undefined && tracer !== 'nop') return `it runs the tracer ${tracer} already`;
+  if (tracer !== undefined && tracer !== 'nop') return `it already runs the tracer ${tracer}`;
   for (const file of lists) {
     const lines = listLines(tryReadText(join(root, file)) ?? '');
     if (lines.length === 0) continue;
@@ -53,7 +53,7 @@ function userOf(root: string, lists: readonly string[]): string | undefined {
   return pipeIsOpen(root) ? 'somebody reads its trace_pipe' : undefined;
 }
 
-/** The kernel lets one at a time open it. */
+/** Whether `trace_pipe` is open: the kernel lets only one process open it. */
 function pipeIsOpen(root: string): boolean {
   try {
     closeSync(openSync(join(root, 'trace_pipe'), constants.O_RDONLY | constants.O_NONBLOCK));
@@ -64,8 +64,8 @@ function pipeIsOpen(root: string): boolean {
 }
 
 /**
- * A size that is neither ours nor about what it was is somebody else's. The kernel rounds sizes up to sub-buffers, which
- * are larger while ours are in force, and leaves a few of them after a kill.
+ * A size that neither the agent set nor was there before shows another user. The kernel rounds sizes up to sub-buffers,
+ * which are larger while the agent's size applies, and keeps a few of them after a kill.
  */
 function grownBuffer(root: string, entries: readonly JournalEntry[]): string | undefined {
   const size = entries.find(({ file }) => file === SIZE);

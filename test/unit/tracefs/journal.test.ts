@@ -307,23 +307,23 @@ test('a state file that is broken or not ours is an error, and nothing is writte
   const cases: [string, () => void, RegExp][] = [
     ['no JSON', () => writeFileSync(stateFile, '{"version":1,', { mode: 0o600 }), /it is not JSON/],
     ['empty', () => writeFileSync(stateFile, ''), /it is not JSON/],
-    ['another shape', () => writeFileSync(stateFile, '[]'), /no journal of this version/],
+    ['another shape', () => writeFileSync(stateFile, '[]'), /not a journal of this version/],
     [
       'another version',
       () => writeFileSync(stateFile, '{"version":2,"boot":"","entries":[]}'),
       /of this version/,
     ],
     ['a number', () => plant(3), /has no entries/],
-    ['a path', () => plant([{ ...entry, file: '../../etc/passwd' }]), /entry that may not be/],
-    ['another path', () => plant([entry, { ...entry, file: '/sys/block/../x/trace/enable' }]), /may not be/],
-    ['commands', () => plant([{ ...entry, file: 'kprobe_events' }]), /entry that may not be/],
-    ['NUL', () => plant([{ ...entry, before: '\0' }]), /entry that may not be/],
-    ['no owners', () => plant([{ file: 'osnoise/cpus', before: '' }]), /entry that may not be/],
-    ['twice', () => plant([entry, entry]), /names a file twice/],
+    ['a path', () => plant([{ ...entry, file: '../../etc/passwd' }]), /entry that is not allowed/],
+    ['another path', () => plant([entry, { ...entry, file: '/sys/block/../x/trace/enable' }]), /is not allowed/],
+    ['commands', () => plant([{ ...entry, file: 'kprobe_events' }]), /entry that is not allowed/],
+    ['NUL', () => plant([{ ...entry, before: '\0' }]), /entry that is not allowed/],
+    ['no owners', () => plant([{ file: 'osnoise/cpus', before: '' }]), /entry that is not allowed/],
+    ['twice', () => plant([entry, entry]), /lists the same file twice/],
     ['open to others', () => plantAnd(() => chmodSync(stateFile, 0o622)), /others may write it/],
     ['somebody else’s', () => plantAnd(() => chownSync(stateFile, 1234, 0)), /belongs to uid 1234/],
     ['a link', () => linkOver(stateFile), /symbolic link/],
-    ['a directory', () => mkdirSync(stateFile), /no regular file/],
+    ['a directory', () => mkdirSync(stateFile), /not a regular file/],
     ['huge', () => writeFileSync(stateFile, ' '.repeat((1 << 20) + 1)), /1048577 bytes/],
   ];
   for (const [what, make, message] of cases) {
@@ -362,7 +362,7 @@ test('if no state can be kept nothing is changed, and the error names the tracer
 
 test('files that are not control files are refused', (t) => {
   const { place } = fake(t);
-  assert.throws(() => openJournal(place).part('x').set('../etc/passwd', 'x'), { message: /no control file/ });
+  assert.throws(() => openJournal(place).part('x').set('../etc/passwd', 'x'), { message: /not a known control file/ });
 });
 
 test('whatever was set by whom, and wherever it stopped, everything comes back', (t) => {
@@ -516,7 +516,7 @@ test('a read-only state directory is a problem with its errno, and everything is
   try {
     const { restored, problems } = restoreJournal(place);
     assert.deepEqual(restored, ['tracing_thresh']);
-    assert.match(problems.join('\n'), /all that the restore journal lists is as it was, but: .*EROFS/);
+    assert.match(problems.join('\n'), /everything in the restore journal is restored, but: .*EROFS/);
   } finally {
     t.mock.restoreAll();
     syncBuiltinESMExports();

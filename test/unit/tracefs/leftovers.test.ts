@@ -50,6 +50,6 @@ test('a journal is named with what it lists, and with why it cannot be restored 
   writeFileSync(join(place.stateDir, 'agent.journal.json'), other, { mode: 0o600 });
   assert.match(
     journalState(place) ?? '',
-    /; it cannot be put back from here: cannot write .*osnoise\/cpus: ENOTDIR$/,
+    /; it cannot be restored from here: cannot write .*osnoise\/cpus: ENOTDIR$/,
   );
 });
