@@ -1,6 +1,6 @@
 #!/usr/bin/env node
-// Plain JavaScript that an old Node parses too: says what is needed where the running Node is too old, otherwise
-// starts the compiled program; in a checkout whose sources are newer than that, the TypeScript sources.
+// Plain JavaScript that an old Node can parse too. If the running Node is too old, says what is needed. Otherwise starts
+// the compiled program, or the TypeScript sources of a checkout if they are newer.
 import { spawnSync } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -53,7 +53,7 @@ function printVersion() {
   process.exit(0);
 }
 
-/** By the Node that was installed with the package, if there is one. Only help: signals would not reach a child. */
+/** Prints help with the Node that was installed with the package, if any. Only help, because a child gets no signals. */
 function printHelp() {
   let node;
   try {
@@ -64,8 +64,8 @@ function printHelp() {
   const { status } = spawnSync(node, [fileURLToPath(import.meta.url), ...args], { stdio: 'inherit' });
   process.exit(status === null ? 1 : status);
 }
-// The young generation grows to 16 MiB a thread while modules load, and is never given back. Kept at its first size
-// it saves a tenth of the agent's memory, and costs nothing where no event allocates.
+// Per thread, the young generation grows to 16 MiB while modules load, and is never given back. Keeping its first size
+// saves a tenth of the agent's memory, and costs nothing because events allocate nothing.
 setFlagsFromString('--semi-space-growth-factor=1');
 
 const compiled = new URL('../dist/cli/main.js', import.meta.url);

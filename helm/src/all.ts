@@ -1,4 +1,4 @@
-/** What of the chart is generated: path within it to text. Rules and dashboards are copies, for a chart holds no links. */
+/** Generated files of the chart, by path. Rules and dashboards are copies, because a chart cannot contain links. */
 import { readdirSync, readFileSync } from 'node:fs';
 import { parse } from 'yaml';
 import { configJsonSchema } from '../../src/agent/main/compose-config.ts';

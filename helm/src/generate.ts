@@ -1,4 +1,4 @@
-/** `npm run charts`: writes what of helm/ftrace-exporter is generated. */
+/** `npm run charts`: writes the generated files of helm/ftrace-exporter. */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { generatedFiles } from './all.ts';
 

@@ -1,4 +1,4 @@
-/** README.md of the chart: a row for each key of values.yaml, with the comment above it. */
+/** Makes README.md of the chart: a row for each key of values.yaml, with the comment above it. */
 import { isMap, type Pair, parseDocument, type YAMLMap } from 'yaml';
 
 const HEAD = `# ftrace-exporter
@@ -19,7 +19,7 @@ helm install ftrace-exporter helm/ftrace-exporter --namespace ftrace --create-na
 |---|---|---|
 `;
 
-/** Comment above a key, without what belongs to the lines before it. The first key of a map has it on the map. */
+/** Comment above a key, without the part that belongs to earlier lines. The library puts the first key's on the map. */
 function commentOf(pair: Pair, map: YAMLMap, isFirst: boolean): string {
   const key = pair.key as { commentBefore?: string };
   const comment = key.commentBefore ?? (isFirst ? map.commentBefore : undefined) ?? '';
@@ -39,8 +39,8 @@ function rowsOf(map: YAMLMap, path: string): string[] {
 
 export function readmeOf(valuesYaml: string): string {
   const { contents } = parseDocument(valuesYaml);
-  if (!isMap(contents)) throw new Error('values.yaml is no map');
-  // What stands above the first key, behind an empty line, is about the file.
+  if (!isMap(contents)) throw new Error('values.yaml is not a map');
+  // A comment at the top, before an empty line, is about the file.
   contents.commentBefore = '';
   return `${HEAD}${rowsOf(contents, '').join('\n')}\n`;
 }

@@ -1,6 +1,6 @@
 /**
- * values.schema.json: the types of values.yaml are taken from its defaults, what is more is said here. Keys that are not
- * in values.yaml are refused. `config` is checked by the agent's own schema, so a typo in it is told before it is rolled out.
+ * Makes values.schema.json: types come from the defaults in values.yaml, further limits are here. Keys that are not in
+ * values.yaml are refused. The agent's own schema checks `config`, so helm reports a typo in it before the rollout.
  */
 import { parseDocument } from 'yaml';
 
@@ -12,13 +12,13 @@ const DURATION = { type: 'string', pattern: '^(([0-9]+(ms|[smhdwy]))+)?$' };
 const PORT = { type: 'integer', minimum: 1, maximum: 65535 };
 const PATH = { type: 'string', pattern: '^/[^:]*$' };
 const NEED = { enum: ['auto', 'always', 'never'] };
-/** As pods have them: what the chart selects its pods by cannot be said anew. */
+/** Labels of pods, except those by which the chart selects its pods. */
 const LABELS = {
   type: 'object',
   propertyNames: { not: { pattern: '^app\\.kubernetes\\.io/(name|instance|component)$' } },
   additionalProperties: { type: ['string', 'null'] },
 };
-/** Numbers of a probe, and the headers it sends: a password, where the web config wants one. */
+/** Numbers of a probe, and headers that it sends, such as a password for the web config. */
 const PROBE = {
   type: 'object',
   properties: {
@@ -51,13 +51,13 @@ const SECRETS = {
 };
 const TRAFFIC = { enum: ['', 'Cluster', 'Local'] };
 
-/** What a default does not tell. Paths are those of values.yaml. */
-const SAID: Record<string, Schema> = {
+/** Limits that the defaults do not show. Paths are those of values.yaml. */
+const LIMITS: Record<string, Schema> = {
   'image.repository': { type: 'string', pattern: '^[a-z0-9]+([._/-]+[a-z0-9]+)*$' },
   'image.tag': { type: 'string', pattern: '^([A-Za-z0-9_][A-Za-z0-9._-]{0,127})?$' },
   'image.digest': { type: 'string', pattern: '^(sha256:[0-9a-f]{64})?$' },
   'image.pullPolicy': { enum: ['Always', 'IfNotPresent', 'Never'] },
-  // Charts that have this one as a part have more here.
+  // Parent charts put further keys here.
   global: {
     type: 'object',
     properties: {
@@ -95,7 +95,7 @@ const SAID: Record<string, Schema> = {
         type: ['object', 'null'],
         properties: {
           maxUnavailable: { type: ['integer', 'string'] },
-          // Helm prints the values that are allowed, and nothing else: so the reason is one of them.
+          // Helm's message lists only the allowed values, so the reason is one of them.
           maxSurge: { enum: [0, '0%', NO_SURGE] },
         },
         additionalProperties: false,
@@ -143,7 +143,7 @@ const SAID: Record<string, Schema> = {
   'networkPolicy.otlpPorts': { type: 'array', items: PORT },
 };
 for (const monitor of ['serviceMonitor', 'podMonitor']) {
-  Object.assign(SAID, {
+  Object.assign(LIMITS, {
     [`${monitor}.labels`]: STRINGS,
     [`${monitor}.interval`]: DURATION,
     [`${monitor}.scrapeTimeout`]: DURATION,
@@ -190,8 +190,8 @@ const PROFILE_KEYS = [
 type Schemas = Readonly<Record<string, Schema>>;
 
 function ofDefault(value: Json, path: string, schemas: Schemas): Schema {
-  const said = schemas[path];
-  if (said !== undefined) return said;
+  const limits = schemas[path];
+  if (limits !== undefined) return limits;
   if (Array.isArray(value)) return OBJECTS;
   if (value === null || typeof value !== 'object') {
     return { type: typeof value === 'number' ? 'integer' : (typeof value as 'string' | 'boolean') };
@@ -208,11 +208,11 @@ function ofDefault(value: Json, path: string, schemas: Schemas): Schema {
 
 export interface Alert {
   name: string;
-  /** Its expression ends in a comparison with a number, which a value can take the place of. */
+  /** Whether its expression ends in a comparison with a number, which a value can replace. */
   hasThreshold: boolean;
 }
 
-/** What may be said of single alerts: only of those that there are, and a threshold only where there is one. */
+/** Values of single alerts: only existing alerts, and a threshold only if the alert has one. */
 function alertSchemas(alerts: readonly Alert[]): Record<string, Schema> {
   const named = (schemaOf: (alert: Alert) => Schema): Schema => ({
     type: 'object',
@@ -236,7 +236,7 @@ function alertSchemas(alerts: readonly Alert[]): Record<string, Schema> {
 /** Schema of the chart's values; `agent` is what `check-config --print-schema` prints. */
 export function valuesSchema(valuesYaml: string, agent: Schema, alerts: readonly Alert[]): Schema {
   const values = parseDocument(valuesYaml).toJS() as Record<string, Json>;
-  const { properties, ...rest } = ofDefault(values, '', { ...SAID, ...alertSchemas(alerts) }) as {
+  const { properties, ...rest } = ofDefault(values, '', { ...LIMITS, ...alertSchemas(alerts) }) as {
     properties: Record<string, Schema>;
   } & Schema;
   const { $schema, ...config } = agent;
@@ -256,11 +256,11 @@ export function valuesSchema(valuesYaml: string, agent: Schema, alerts: readonly
       ...properties,
       profiles: {
         type: 'object',
-        // The name becomes part of others: of the DaemonSet, of the tracing instance.
+        // The name becomes part of the names of the DaemonSet and of the tracing instance.
         propertyNames: { pattern: '^[a-z0-9]([a-z0-9-]{0,18}[a-z0-9])?$', not: { const: 'agent' } },
         additionalProperties: { $ref: '#/$defs/profile' },
       },
-      // Charts that have this one as a part give it these, and ask for one of them in its `condition`.
+      // Parent charts set these, and can use one of them in their `condition`.
       enabled: { type: 'boolean' },
       tags: ANY,
     },

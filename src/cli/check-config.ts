@@ -11,7 +11,7 @@ import { print } from './output.ts';
 export function checkConfig(file: string | undefined): void {
   if (file === undefined) {
     throw new UsageError(
-      'check-config wants a file, as in: ftrace-exporter check-config ftrace-exporter.yaml',
+      'check-config needs a file, as in: ftrace-exporter check-config ftrace-exporter.yaml',
     );
   }
   const config = loadAgentConfig({ file, env: {} });
@@ -19,7 +19,7 @@ export function checkConfig(file: string | undefined): void {
   print(`${file} is good; probes that are on: ${probes.map(({ name }) => name).join(', ') || 'none'}`);
   for (const { probe, note } of checkNames(config)) print(`warning: probes.${probe}.${note}`);
   if (probes.length === 0 && spans === undefined)
-    print('nothing is traced with it: `run` starts only where flags or variables switch something on');
+    print('this config traces nothing: `run` starts only if flags or variables switch something on');
 }
 
 export function printSchema(): void {

@@ -36,7 +36,7 @@ const KEY_FLAGS: readonly KeyFlag[] = [
     group: 'web',
     key: 'web.max_requests',
     flags: '--web.max-requests <number>',
-    help: 'requests that are worked on at once, 0 for no limit (default 40)',
+    help: 'most requests answered at once, 0 for no limit (default 40)',
   },
   {
     group: 'instance',
@@ -54,7 +54,7 @@ const KEY_FLAGS: readonly KeyFlag[] = [
     group: 'state',
     key: 'state_dir',
     flags: '--state.dir <dir>',
-    help: 'what must outlive the process (default /run/ftrace-exporter)',
+    help: 'directory for what must outlive the process (default /run/ftrace-exporter)',
   },
   {
     group: 'reader',

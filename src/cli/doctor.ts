@@ -130,5 +130,7 @@ function verdict({ probes, kinds }: Survey): string {
     broken.length === 0
       ? 'all probes that are on work\n'
       : `these probes are on and do not work: ${broken.join(', ')}\n`;
-  return missing.length === 0 ? ofProbes : `${ofProbes}no traces are made of: ${missing.join(', ')}\n`;
+  return missing.length === 0
+    ? ofProbes
+    : `${ofProbes}these kinds of traces do not work: ${missing.join(', ')}\n`;
 }

@@ -1,4 +1,4 @@
-/** `record`: records the events of the enabled probes to a file, for some time. */
+/** `record`: records the events of the enabled probes to a file for the time given. */
 import { recordCapture } from '../agent/record/record.ts';
 import type { AgentConfig } from '../config/schema.ts';
 import { parseDuration } from '../config/units/quantity.ts';

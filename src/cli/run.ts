@@ -24,7 +24,7 @@ import { type Otlp, openOtlp } from './otlp.ts';
 import { REPLAY_LABELS } from './replay-labels.ts';
 import { packageVersion } from './version.ts';
 
-/** How long a second signal waits for the capture thread, which may be inside a system call. */
+/** How long to wait for the capture thread after a second signal: it may be inside a system call. */
 const MOST_TERMINATING_MS = 2000;
 
 export interface RunOptions {

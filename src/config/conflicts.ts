@@ -29,9 +29,9 @@ export function describeConflicts(
 
 /** Kinds of traces made from a tracer's records, and what only their probe can configure. */
 const OF_TRACERS: Readonly<Partial<Record<SpanKind, string>>> = {
-  function_graph: 'which says what functions',
-  timerlat: 'which says on what CPUs',
-  osnoise: 'which says on what CPUs',
+  function_graph: 'which chooses the functions',
+  timerlat: 'which chooses the CPUs',
+  osnoise: 'which chooses the CPUs',
   ...Object.fromEntries(LATENCY_TRACERS.map((tracer) => [tracer, 'which runs the tracer'])),
 };
 

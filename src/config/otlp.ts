@@ -39,7 +39,7 @@ function headers() {
         validateHeaderName(name);
         validateHeaderValue(name, value);
       } catch {
-        const message = `not a header: the name or the value of ${JSON.stringify(name)} has characters that no header can have`;
+        const message = `not a header: the name or the value of ${JSON.stringify(name)} has characters that are not allowed in headers`;
         context.addIssue({ code: 'custom', message });
       }
     }
@@ -135,8 +135,8 @@ export function otlpSchema() {
       for (const prefix of ['', 'metrics_', 'traces_'] as const) {
         const [key, certificate] = [`${prefix}client_key`, `${prefix}client_certificate`] as const;
         if ((otlp[key] === undefined) === (otlp[certificate] === undefined)) continue;
-        const [alone, missing] = otlp[certificate] === undefined ? [key, certificate] : [certificate, key];
-        say(alone, `has no effect without ${missing}`);
+        const [present, missing] = otlp[certificate] === undefined ? [key, certificate] : [certificate, key];
+        say(present, `has no effect without ${missing}`);
       }
     });
 }

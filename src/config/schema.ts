@@ -152,11 +152,11 @@ export function composeSchema(sections: readonly ProbeSection[]) {
         )
           .refine(
             (path) => !/\/\.{1,2}(\/|$)/.test(path),
-            'has . or .. between slashes, which clients resolve',
+            'must not have . or .. as a segment, because clients resolve these',
           )
           .refine(
             (path) => !isTakenPath(path),
-            'is a path of the agent itself: choose another one, as in /metrics',
+            'is used by the agent itself: choose another path, as in /metrics',
           )
           .default('/metrics'),
         config_file: text(/^[^\0]+$/, 'must be a file, as in /etc/ftrace-exporter/web.yaml').optional(),

@@ -68,7 +68,7 @@ export interface Layer {
   origins: ReadonlyMap<string, string>;
 }
 
-/** A probe that is switched by name. Later switches win. */
+/** Switches a probe on or off by name. Later switches win. */
 export interface ProbeSwitch {
   name: string;
   on: boolean;

@@ -14,7 +14,7 @@ const HOUR = 3_600_000 * MS;
 
 /** A number; variables give it as text. */
 function rate() {
-  const want = 'must be a number of traces a second from 0.01 to 10000';
+  const want = 'must be a number of traces per second from 0.01 to 10000';
   const number = z.number({ error: want }).min(0.01, want).max(10_000, want);
   const digits = z.string().regex(/^\d{1,5}(\.\d{1,3})?$/, want);
   return z.union([number, digits.transform(Number).pipe(number)], { error: want });

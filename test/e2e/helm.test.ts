@@ -128,12 +128,12 @@ const REFUSALS: readonly [string, Values, RegExp][] = [
   [
     'an address of its own',
     { config: { web: { listen_address: ':1' } } },
-    /config\.web\.listen_address: the chart sets it, say `port`/,
+    /config\.web\.listen_address: the chart sets it, use `port`/,
   ],
   [
     'tracefs elsewhere',
     { config: { tracefs: '/t' } },
-    /config\.tracefs: the chart sets it, say `host\.tracefs`/,
+    /config\.tracefs: the chart sets it, use `host\.tracefs`/,
   ],
   [
     'another path in a profile than the monitors scrape',
@@ -158,12 +158,12 @@ const REFUSALS: readonly [string, Values, RegExp][] = [
   [
     'two configs',
     { config: { probes: { irq: {} } }, existingConfigMap: { name: 'a' } },
-    /both given: one of them/,
+    /both set: remove one of them/,
   ],
   [
     'two monitors',
     { serviceMonitor: { enabled: true }, podMonitor: { enabled: true } },
-    /scraped twice, say one of them/,
+    /scraped twice, enable only one/,
   ],
   [
     'a monitor without a Service',
@@ -173,22 +173,22 @@ const REFUSALS: readonly [string, Values, RegExp][] = [
   [
     'two DaemonSets with one port of the same nodes',
     { hostPort: 10743, profiles: { rt: { nodeSelector: { role: 'rt' } } } },
-    /main and rt would both want port 10743 of the same nodes: give one of them another `hostPort`, or a nodeSelector/,
+    /main and rt both want port 10743 of the same nodes: give one of them another `hostPort`, or a nodeSelector/,
   ],
   [
     'the same in the network of the node',
     { hostNetwork: true, profiles: { rt: {} } },
-    /main and rt would both want port 10743 of the same nodes: give one of them another `port`,/,
+    /main and rt both want port 10743 of the same nodes: give one of them another `port`,/,
   ],
   [
     'another port of the node in its own network',
     { hostNetwork: true, hostPort: 9 },
-    /hostPort: with hostNetwork the agent's port is one of the node, say `port: 9`/,
+    /hostPort: with hostNetwork the agent's port is a port of the node, set `port: 9`/,
   ],
   [
     'a policy that would not hold',
     { hostNetwork: true, networkPolicy: { enabled: true } },
-    /a NetworkPolicy does not hold for pods in the node's network/,
+    /a NetworkPolicy does not apply to pods in the node's network/,
   ],
   ['a DNS policy that is none', { dnsPolicy: 'Mine' }, /at '\/dnsPolicy': value must be one of/],
   [

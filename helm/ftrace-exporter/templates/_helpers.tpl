@@ -2,7 +2,7 @@
 {{- default .Chart.Name .Values.nameOverride | trunc 50 | trimSuffix "-" -}}
 {{- end -}}
 
-{{- /* 40 characters at most, so that a profile's name fits behind. */ -}}
+{{- /* At most 40 characters, so that the name of a profile can follow. */ -}}
 {{- define "ftx.fullname" -}}
 {{- if .Values.fullnameOverride -}}
 {{- .Values.fullnameOverride | trunc 40 | trimSuffix "-" -}}
@@ -53,7 +53,7 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- with $image.digest }}@{{ . }}{{ end -}}
 {{- end -}}
 
-{{- /* Names of secrets may be given as Kubernetes has them, or by themselves. */ -}}
+{{- /* Secrets are maps as in Kubernetes, or names. */ -}}
 {{- define "ftx.pullSecrets" -}}
 {{- $secrets := list -}}
 {{- range concat .Values.imagePullSecrets (default list .Values.global.imagePullSecrets) -}}
@@ -62,7 +62,7 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- with uniq $secrets }}{{ toYaml . }}{{ end -}}
 {{- end -}}
 
-{{- /* Labels of nodes that a DaemonSet wants: those at the top, over them the profile's; `null` takes one away. */ -}}
+{{- /* Node labels of a DaemonSet: those at the top, and over them the profile's; `null` removes a label. */ -}}
 {{- define "ftx.nodeSelector" -}}
 {{- $labels := dict -}}
 {{- range $key, $value := mergeOverwrite (deepCopy .top.Values.nodeSelector) (deepCopy (default dict .own.nodeSelector)) -}}
@@ -72,8 +72,8 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- end -}}
 
 {{- /*
-Two pods of a node cannot have the same port of it: the second would wait for ever. `pods` are what the DaemonSets want of
-nodes; a label that they want with different values keeps them apart. What affinities do is not looked into.
+Two pods on a node cannot have the same port of the node: the second would wait forever. `pods` are the node labels that the
+DaemonSets require; a label with different values keeps them apart. Affinities are ignored.
 */ -}}
 {{- define "ftx.portsApart" -}}
 {{- $pods := .pods -}}
@@ -85,7 +85,7 @@ nodes; a label that they want with different values keeps them apart. What affin
 {{- if and (hasKey $other.labels $key) (ne (toString $value) (toString (get $other.labels $key))) }}{{ $apart = true }}{{ end -}}
 {{- end -}}
 {{- if not $apart -}}
-{{- fail (printf "%s and %s would both want port %d of the same nodes: give one of them another `%s`, or a nodeSelector that keeps them apart" $one.name $other.name (int $one.port) $.key) -}}
+{{- fail (printf "%s and %s both want port %d of the same nodes: give one of them another `%s`, or a nodeSelector that keeps them apart" $one.name $other.name (int $one.port) $.key) -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}
@@ -93,8 +93,8 @@ nodes; a label that they want with different values keeps them apart. What affin
 {{- end -}}
 
 {{- /*
-The config of a DaemonSet, as YAML: that at the top, over it the profile's; its own instance. A profile that names probes
-measures those alone, and makes only the traces that it names: what the others do is not done twice on a node.
+The config of a DaemonSet, as YAML: the one at the top, and over it the profile's, with an instance of its own. A profile that
+names probes runs only those, and makes only the traces that it names, so that nothing is measured twice on a node.
 */ -}}
 {{- define "ftx.config" -}}
 {{- $config := deepCopy (default dict .top.Values.config) -}}
@@ -131,10 +131,10 @@ measures those alone, and makes only the traces that it names: what the others d
 {{- end -}}
 {{- end -}}
 
-{{- /* Whether something of the host is mounted: said, wanted (the words for what wants it, or ""), key, what it is. */ -}}
+{{- /* Whether a part of the host is mounted: said (the value), wanted (words for what needs it, or ""), key, what it is. */ -}}
 {{- define "ftx.hostNeeds" -}}
 {{- if and .wanted (eq .said "never") -}}
-{{- fail (printf "%s needs %s, and host.%s is `never`: say `auto`, or switch it off in the config%s" .wanted .what .key .where) -}}
+{{- fail (printf "%s needs %s, and host.%s is `never`: set `auto`, or switch it off in the config%s" .wanted .what .key .where) -}}
 {{- end -}}
 {{- if or (eq .said "always") (and .wanted (eq .said "auto")) -}}true{{- end -}}
 {{- end -}}

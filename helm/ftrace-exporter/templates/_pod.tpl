@@ -7,26 +7,26 @@
 {{- $_ := set $values $key (ternary (get $.own $key) (get $top.Values $key) (hasKey $.own $key)) -}}
 {{- end -}}
 {{- $_ := set $values "nodeSelector" (include "ftx.nodeSelector" . | fromYaml) -}}
-{{- /* A profile's tag is not hidden by the digest of the others. */ -}}
+{{- /* The digest at the top must not override a profile's tag. */ -}}
 {{- if and (dig "image" "tag" "" .own) (not (dig "image" "digest" "" .own)) }}{{ $_ := set $values.image "digest" "" }}{{ end -}}
 {{- $config := include "ftx.config" . | fromYaml -}}
 {{- $ownFile := dig "existingConfigMap" "name" "" .own -}}
 {{- $ownConfig := ternary .own.config $top.Values.config (ne $profile "") -}}
-{{- /* A profile with a config of its own does not take the file of the others. */ -}}
+{{- /* A profile with a config of its own does not use the file at the top. */ -}}
 {{- $hasOwnFile := ternary (or (ne $ownFile "") (and (empty $ownConfig) (ne $values.existingConfigMap.name ""))) (ne $values.existingConfigMap.name "") (ne $profile "") -}}
 {{- $where := ternary (printf " of profile %s" $profile) "" (ne $profile "") -}}
 {{- $web := default dict $config.web -}}
-{{- if $web.listen_address }}{{ fail (printf "config.web.listen_address%s: the chart sets it, say `port`" $where) }}{{ end -}}
-{{- if $web.config_file }}{{ fail (printf "config.web.config_file%s: the chart sets it, say `webConfig.existingSecret`" $where) }}{{ end -}}
-{{- if $config.tracefs }}{{ fail (printf "config.tracefs%s: the chart sets it, say `host.tracefs`" $where) }}{{ end -}}
-{{- if and $profile (dig "web" "telemetry_path" "" (default dict .own.config)) }}{{ fail (printf "config.web.telemetry_path%s: the monitors scrape one path, say it at the top" $where) }}{{ end -}}
-{{- if $config.state_dir }}{{ fail (printf "config.state_dir%s: the chart sets it, say `host.journalPath`" $where) }}{{ end -}}
-{{- if and $hasOwnFile $ownConfig }}{{ fail (printf "`config` and `existingConfigMap.name`%s are both given: one of them" $where) }}{{ end -}}
+{{- if $web.listen_address }}{{ fail (printf "config.web.listen_address%s: the chart sets it, use `port`" $where) }}{{ end -}}
+{{- if $web.config_file }}{{ fail (printf "config.web.config_file%s: the chart sets it, use `webConfig.existingSecret`" $where) }}{{ end -}}
+{{- if $config.tracefs }}{{ fail (printf "config.tracefs%s: the chart sets it, use `host.tracefs`" $where) }}{{ end -}}
+{{- if and $profile (dig "web" "telemetry_path" "" (default dict .own.config)) }}{{ fail (printf "config.web.telemetry_path%s: the monitors scrape one path, set it at the top" $where) }}{{ end -}}
+{{- if $config.state_dir }}{{ fail (printf "config.state_dir%s: the chart sets it, use `host.journalPath`" $where) }}{{ end -}}
+{{- if and $hasOwnFile $ownConfig }}{{ fail (printf "`config` and `existingConfigMap.name`%s are both set: remove one of them" $where) }}{{ end -}}
 {{- if and $values.hostNetwork $values.hostPort (ne (int $values.hostPort) (int $values.port)) -}}
-{{- fail (printf "hostPort%s: with hostNetwork the agent's port is one of the node, say `port: %d`" $where (int $values.hostPort)) -}}
+{{- fail (printf "hostPort%s: with hostNetwork the agent's port is a port of the node, set `port: %d`" $where (int $values.hostPort)) -}}
 {{- end -}}
 {{- if and $values.hostNetwork $top.Values.networkPolicy.enabled -}}
-{{- fail "networkPolicy.enabled: a NetworkPolicy does not hold for pods in the node's network, so with hostNetwork it would protect nothing" -}}
+{{- fail "networkPolicy.enabled: a NetworkPolicy does not apply to pods in the node's network, so with hostNetwork it would protect nothing" -}}
 {{- end -}}
 {{- $wantsJournal := "" -}}
 {{- $spans := default dict $config.spans -}}
@@ -225,8 +225,8 @@ spec:
 {{- end -}}
 
 {{- /*
-The container that waits beside the agent for the pod's end and then puts back what the agent, if it was killed, could
-not: the next pod may have a config without the mounts for it, and after an uninstall there is none.
+The container that waits for the end of the pod and then restores what a killed agent could not: the next pod may have a
+config without the mounts for it, and after an uninstall there is no next pod.
 */ -}}
 {{- define "ftx.undo" -}}
 - name: undo
@@ -256,7 +256,7 @@ not: the next pod may have a config without the mounts for it, and after an unin
     {{- end }}
 {{- end -}}
 
-{{- /* Who the pod is. Attributes of the config's go into the variable too, which would hide them. */ -}}
+{{- /* Identity of the pod. The variable overrides attributes of the config, so it repeats them. */ -}}
 {{- define "ftx.env" -}}
 {{- $said := default dict (default dict .config.otlp).resource_attributes -}}
 {{- $attributes := list -}}
@@ -277,7 +277,7 @@ not: the next pod may have a config without the mounts for it, and after an unin
 {{- with .values.clusterName }}{{ $env = append $env (dict "name" "K8S_CLUSTER_NAME" "value" .) }}{{ end -}}
 {{- $env = append $env (dict "name" "OTEL_RESOURCE_ATTRIBUTES" "value" (join "," $attributes)) -}}
 {{- if and .hasOwnFile .profile }}{{ $env = append $env (dict "name" "FTRACE_EXPORTER_INSTANCE" "value" (printf "ftrace-exporter-%s" .profile)) }}{{ end -}}
-{{- /* A list with a name twice is refused by the API server: what is given takes the place of what the chart says. */ -}}
+{{- /* The API server refuses a list with a repeated name: variables of the values replace those of the chart. */ -}}
 {{- $given := list -}}
 {{- range .values.extraEnv }}{{ $given = append $given .name }}{{ end -}}
 {{- $own := list -}}

@@ -1,4 +1,4 @@
-{{- /* What sets the resources of a DaemonSet: top (the root context), name. */ -}}
+{{- /* Autoscaler of a DaemonSet's resources: top (the root context), name. */ -}}
 {{- define "ftx.autoscaler" -}}
 {{- $said := .top.Values.verticalPodAutoscaler -}}
 apiVersion: autoscaling.k8s.io/v1

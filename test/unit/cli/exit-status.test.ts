@@ -110,7 +110,7 @@ test('check-config reports that run would not start if a config has nothing on',
   const off = ['sched', 'block', 'irq', 'softirq'].map((probe) => `${probe}: { enabled: false }`).join(', ');
   const { status, stdout } = cli(['check-config', file('nothing.yaml', `probes: { ${off} }\n`)]);
   assert.equal(status, 0);
-  assert.match(stdout, /probes that are on: none\nnothing is traced with it/);
+  assert.match(stdout, /probes that are on: none\nthis config traces nothing/);
 });
 
 test('check-config exits with 2 for a bad file, with the place and a suggestion', () => {
@@ -120,7 +120,7 @@ test('check-config exits with 2 for a bad file, with the place and a suggestion'
     /bad\.yaml:2:3: log\.levle: unknown key \(did you mean "level"\?\)/,
   );
   assert.match(refusal(['check-config', join(directory, 'none.yaml')]), /cannot read .*none\.yaml: ENOENT/);
-  assert.match(refusal(['check-config']), /wants a file/);
+  assert.match(refusal(['check-config']), /needs a file/);
 });
 
 test('check-config only looks at the file', () => {

@@ -41,10 +41,10 @@ test('a kind of a tracer needs its probe, and the error says what for', () => {
     problem(`probes:\n  sched:\n${probes}spans:\n  kinds:\n    ${name}: {}\n`);
   assert.equal(
     kind('timerlat', ''),
-    'c.yaml:5:5: spans.kinds.timerlat needs probes.timerlat, which says on what CPUs',
+    'c.yaml:5:5: spans.kinds.timerlat needs probes.timerlat, which chooses the CPUs',
   );
-  assert.match(kind('osnoise', ''), /spans\.kinds\.osnoise needs probes\.osnoise, which says on what CPUs$/);
-  assert.match(kind('function_graph', ''), /needs probes\.function_graph, which says what functions$/);
+  assert.match(kind('osnoise', ''), /spans\.kinds\.osnoise needs probes\.osnoise, which chooses the CPUs$/);
+  assert.match(kind('function_graph', ''), /needs probes\.function_graph, which chooses the functions$/);
   for (const tracer of LATENCY_TRACERS) {
     assert.match(kind(tracer, ''), /, which runs the tracer$/);
     assert.equal(kind(tracer, `  ${tracer}:\n`), '');

@@ -315,7 +315,11 @@ test('a state file that is broken or not ours is an error, and nothing is writte
     ],
     ['a number', () => plant(3), /has no entries/],
     ['a path', () => plant([{ ...entry, file: '../../etc/passwd' }]), /entry that is not allowed/],
-    ['another path', () => plant([entry, { ...entry, file: '/sys/block/../x/trace/enable' }]), /is not allowed/],
+    [
+      'another path',
+      () => plant([entry, { ...entry, file: '/sys/block/../x/trace/enable' }]),
+      /is not allowed/,
+    ],
     ['commands', () => plant([{ ...entry, file: 'kprobe_events' }]), /entry that is not allowed/],
     ['NUL', () => plant([{ ...entry, before: '\0' }]), /entry that is not allowed/],
     ['no owners', () => plant([{ file: 'osnoise/cpus', before: '' }]), /entry that is not allowed/],
@@ -362,7 +366,9 @@ test('if no state can be kept nothing is changed, and the error names the tracer
 
 test('files that are not control files are refused', (t) => {
   const { place } = fake(t);
-  assert.throws(() => openJournal(place).part('x').set('../etc/passwd', 'x'), { message: /not a known control file/ });
+  assert.throws(() => openJournal(place).part('x').set('../etc/passwd', 'x'), {
+    message: /not a known control file/,
+  });
 });
 
 test('whatever was set by whom, and wherever it stopped, everything comes back', (t) => {

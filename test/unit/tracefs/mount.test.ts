@@ -92,8 +92,7 @@ test('an existing but empty directory is named as that, without advice that was 
   assert.throws(
     () => findTracefs({ path: empty, mayMount: false }, system),
     (error: Error) =>
-      /is empty.*not mounted.*locked down/.test(error.message) &&
-      !/give --path/.test(error.message),
+      /is empty.*not mounted.*locked down/.test(error.message) && !/give --path/.test(error.message),
   );
 });
 
