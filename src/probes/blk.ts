@@ -12,7 +12,7 @@ import { decimalBuckets } from '../config/units/buckets.ts';
 import { globMatcher } from '../config/units/globs.ts';
 import type { EventRecord } from '../model/record.ts';
 import type { TimestampNs } from '../model/time.ts';
-import { declareDurations } from './families.ts';
+import { type Durations, declareDurations } from './families.ts';
 import {
   ACTION_WORDS,
   actionOf,
@@ -92,77 +92,15 @@ export const blk: ProbeModule<BlkOptions> = {
 function createBlk(context: ProbeContext, options: BlkOptions): Probe {
   const series = declareSeries(context, options);
   const { devices } = series;
-  const requests = new RequestTable(CAPACITY);
-  const noStart = context.unmatched('no_start');
-  const lost = context.unmatched('lost');
-  const late = context.unmatched('late');
-  const evicted = context.unmatched('evicted');
-  let lostUntil: TimestampNs = 0;
+  const unmatched = {
+    noStart: context.unmatched('no_start'),
+    lost: context.unmatched('lost'),
+    late: context.unmatched('late'),
+    evicted: context.unmatched('evicted'),
+  };
+  const requests = openRequests(unmatched);
+  const complete = makeComplete(series, requests, unmatched);
   let latest: TimestampNs = 0;
-  /** Device of the action being handled. */
-  let dev = 0;
-  let operation = 0;
-  let droppedForLoss = false;
-
-  /** First entry in a state; -1 if none. Drops entries from before a loss. */
-  const find = (sector: number, state: typeof QUEUED | typeof ISSUED): number => {
-    let match = requests.find(dev, sector, operation, state);
-    while (match >= 0 && requests.since(match) < lostUntil) {
-      requests.remove(match);
-      lost();
-      droppedForLoss = true;
-      match = requests.find(dev, sector, operation, state);
-    }
-    return match;
-  };
-  const add = (
-    sector: number,
-    sectors: number,
-    state: typeof QUEUED | typeof ISSUED,
-    now: TimestampNs,
-  ): void => {
-    if (requests.full) {
-      requests.remove(requests.oldest);
-      evicted();
-    }
-    requests.setSectors(requests.add(dev, sector, operation, state, now), sectors);
-  };
-  const drop = (sector: number, state: typeof QUEUED | typeof ISSUED): void => {
-    const entry = find(sector, state);
-    if (entry >= 0) requests.remove(entry);
-  };
-
-  const complete = (row: number, sector: number, sectors: number, record: EventRecord): void => {
-    droppedForLoss = false;
-    const queued = find(sector, QUEUED);
-    const issued = find(sector, ISSUED);
-    if (queued < 0 && issued < 0) {
-      // A bio that only asked for a flush completes once with 0 sectors, a flush twice.
-      if (sectors > 0 && !droppedForLoss) noStart();
-      return;
-    }
-    const remaining = (issued >= 0 ? requests.sectors(issued) : requests.sectors(queued)) - sectors;
-    if (sectors > 0 && remaining > 0) {
-      for (const entry of [queued, issued]) {
-        if (entry < 0) continue;
-        requests.setSectors(entry, requests.sectors(entry) - sectors);
-        requests.move(entry, sector + sectors);
-      }
-      return;
-    }
-    if (queued >= 0) {
-      const ns = record.timestampNs - requests.since(queued);
-      requests.remove(queued);
-      if (ns < 0) late();
-      else series.fromQueue.record(series.key(row, operation), record.cpu, ns);
-    }
-    if (issued >= 0) {
-      const ns = record.timestampNs - requests.since(issued);
-      requests.remove(issued);
-      if (ns < 0) late();
-      else series.fromIssue.record(series.key(row, operation), record.cpu, ns);
-    }
-  };
 
   const devOf = context.int(ACTION, 'dev');
   const sectorOf = context.int(ACTION, 'sector');
@@ -172,7 +110,7 @@ function createBlk(context: ProbeContext, options: BlkOptions): Probe {
   const onAction = (record: EventRecord): void => {
     const now = record.timestampNs;
     if (now > latest) latest = now;
-    dev = devOf(record) | 0;
+    const dev = devOf(record) | 0;
     const row = devices.row(dev);
     if (row < 0) return;
     const action = actionOf(record.bytes, letters.start(record), letters.end(record));
@@ -180,50 +118,144 @@ function createBlk(context: ProbeContext, options: BlkOptions): Probe {
     const isNeither = record.bytes[rwbs.start(record)] === NEITHER;
     // An action without data is a flush, whatever its letters; the sector differs from line to line.
     const isFlush = sectors === 0 && !isNeither;
-    operation = isFlush ? FLUSH : operationOf(record.bytes, rwbs.start(record), rwbs.end(record));
+    const operation = isFlush ? FLUSH : operationOf(record.bytes, rwbs.start(record), rwbs.end(record));
     series.count(row, action, operation, record.cpu);
     // Plugging, or a command for the device itself: its completion does not show which of the two it was.
     if (isNeither) return;
     const sector = isFlush ? 0 : sectorOf(record);
     switch (action) {
       case QUEUED_ACTION:
-        add(sector, sectors, QUEUED, now);
+        requests.add(dev, sector, operation, QUEUED, now, sectors);
         break;
       case BACKMERGED:
-        drop(sector, QUEUED);
+        requests.drop(dev, sector, operation, QUEUED);
         break;
       case FRONTMERGED:
         // The request now begins at this bio, so its next lines carry this sector.
-        drop(sector + sectors, QUEUED);
+        requests.drop(dev, sector + sectors, operation, QUEUED);
         break;
       case ISSUED_ACTION:
-        add(sector, sectors, ISSUED, now);
+        requests.add(dev, sector, operation, ISSUED, now, sectors);
         break;
       case REQUEUED:
-        drop(sector, ISSUED);
+        requests.drop(dev, sector, operation, ISSUED);
         break;
       case COMPLETED:
-        complete(row, sector, sectors, record);
+        complete(dev, row, sector, operation, sectors, record);
         break;
     }
   };
 
   return {
     handlers: { [ACTION]: onAction },
-    onLoss: (_cpu, untilNs) => {
+    onLoss: (_cpu, untilNs) => requests.voidUntil(untilNs),
+    sweep: () => {
+      requests.sweep(latest - TOO_LONG_NS);
+      devices.sweep();
+    },
+  };
+}
+
+type State = typeof QUEUED | typeof ISSUED;
+type Unmatched = Record<'noStart' | 'lost' | 'late' | 'evicted', () => void>;
+
+/** The table of requests, without those from before a loss. */
+function openRequests({ lost, evicted }: Unmatched) {
+  const table = new RequestTable(CAPACITY);
+  let lostUntil: TimestampNs = 0;
+  let dropped = 0;
+
+  /** First entry in a state; -1 if none. Drops entries from before a loss. */
+  const find = (dev: number, sector: number, operation: number, state: State): number => {
+    let match = table.find(dev, sector, operation, state);
+    while (match >= 0 && table.since(match) < lostUntil) {
+      table.remove(match);
+      lost();
+      dropped++;
+      match = table.find(dev, sector, operation, state);
+    }
+    return match;
+  };
+  return {
+    table,
+    find,
+    /** Number of entries that were dropped because of a loss. */
+    dropped: () => dropped,
+    add: (
+      dev: number,
+      sector: number,
+      operation: number,
+      state: State,
+      now: TimestampNs,
+      sectors: number,
+    ): void => {
+      if (table.full) {
+        table.remove(table.oldest);
+        evicted();
+      }
+      table.setSectors(table.add(dev, sector, operation, state, now), sectors);
+    },
+    drop: (dev: number, sector: number, operation: number, state: State): void => {
+      const entry = find(dev, sector, operation, state);
+      if (entry >= 0) table.remove(entry);
+    },
+    voidUntil: (untilNs: TimestampNs): void => {
       if (untilNs > lostUntil) lostUntil = untilNs;
     },
-    sweep: () => {
-      for (let entry = requests.oldest; entry >= 0; ) {
-        const next = requests.newerThan(entry);
-        if (latest - requests.since(entry) > TOO_LONG_NS) {
-          requests.remove(entry);
+    sweep: (beforeNs: TimestampNs): void => {
+      for (let entry = table.oldest; entry >= 0; ) {
+        const next = table.newerThan(entry);
+        if (table.since(entry) < beforeNs) {
+          table.remove(entry);
           evicted();
         }
         entry = next;
       }
-      devices.sweep();
     },
+  };
+}
+
+/** Returns the handler of completions: measures whole requests, and shortens those that are completed in part. */
+function makeComplete(
+  series: ReturnType<typeof declareSeries>,
+  requests: ReturnType<typeof openRequests>,
+  { noStart, late }: Unmatched,
+) {
+  const { table, find } = requests;
+  const measure = (durations: Durations, key: number, entry: number, record: EventRecord): void => {
+    const ns = record.timestampNs - table.since(entry);
+    table.remove(entry);
+    if (ns < 0) late();
+    else durations.record(key, record.cpu, ns);
+  };
+  return (
+    dev: number,
+    row: number,
+    sector: number,
+    operation: number,
+    sectors: number,
+    record: EventRecord,
+  ): void => {
+    const droppedBefore = requests.dropped();
+    const queued = find(dev, sector, operation, QUEUED);
+    const issued = find(dev, sector, operation, ISSUED);
+    if (queued < 0 && issued < 0) {
+      // A bio that only asked for a flush completes once with 0 sectors, a flush twice.
+      if (sectors > 0 && requests.dropped() === droppedBefore) noStart();
+      return;
+    }
+    const remaining = table.sectors(issued >= 0 ? issued : queued) - sectors;
+    if (sectors > 0 && remaining > 0) {
+      for (const entry of [queued, issued]) {
+        if (entry < 0) continue;
+        table.setSectors(entry, table.sectors(entry) - sectors);
+        table.move(entry, sector + sectors);
+      }
+      return;
+    }
+    const key = series.key(row, operation);
+    if (queued >= 0) measure(series.fromQueue, key, queued, record);
+    if (issued >= 0) measure(series.fromIssue, key, issued, record);
   };
 }
 
