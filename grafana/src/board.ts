@@ -23,9 +23,9 @@ const ALL = '.*';
 export interface Choice {
   name: string;
   label: string;
-  /** A selector of series that have it. */
+  /** Selector of series that have the label. */
   of: string;
-  /** One at a time, where showing all would cost a query of every series of a fleet. */
+  /** One choice at a time: showing all would query every series of a fleet. */
   single?: boolean;
 }
 
@@ -81,7 +81,7 @@ export function dashboard({ uid, title, description, choices, linksToAgent, rows
   return finished(builder.build());
 }
 
-/** What the builder leaves open: ids, by which panels are linked to, and links where everybody sees them. */
+/** Adds what the builder lacks: ids, which links to panels need, and links at the top. */
 function finished(built: Dashboard): Dashboard {
   let id = 0;
   for (const panel of built.panels ?? []) panel.id = ++id;

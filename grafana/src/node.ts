@@ -1,6 +1,7 @@
 /**
- * Node: one node's run queue, soft and hard interrupts, disks and syscalls. The panels of a row are of all CPUs; what differs
- * between CPUs is in a row of its own, as bars of now: a line per CPU would be hundreds on a large node.
+ * Node: one node's run queue, soft and hard interrupts, disks and syscalls. Most panels show
+ * all CPUs together. Differences between CPUs have a row of their own, as bars of the current values: with a line per CPU
+ * there would be hundreds on a large node.
  */
 import { type Board, CLUSTER, ONE_NODE, type Row } from './board.ts';
 import {

@@ -1,6 +1,6 @@
 /**
- * What all dashboards' panels have in common: a title, a description, a unit and PromQL in, a panel out. Times are seconds;
- * queries are of the datasource that the variable `datasource` names.
+ * Makes panels for all dashboards from a title, a description, a unit and PromQL. Times are in seconds. Queries use the
+ * datasource of the variable `datasource`.
  */
 import { PanelBuilder as BarGaugeBuilder } from '@grafana/grafana-foundation-sdk/bargauge';
 import type { Builder, Dataquery } from '@grafana/grafana-foundation-sdk/cog';
@@ -42,23 +42,23 @@ import { PanelBuilder as TextBuilder, TextMode } from '@grafana/grafana-foundati
 import { PanelBuilder as TimeseriesBuilder } from '@grafana/grafana-foundation-sdk/timeseries';
 
 export const DATASOURCE = { type: 'prometheus', uid: '$datasource' };
-/** Series of the nodes that are chosen. */
+/** Series of the chosen nodes. */
 export const CHOSEN = 'cluster=~"$cluster",instance=~"$node"';
 
-/** Seconds of something in each second, with the prefix that fits: `120 ms/s`. */
+/** Seconds per second, with a prefix that fits: `120 ms/s`. */
 export const SECONDS_PER_SECOND = 'si:s/s';
 
 const HEIGHT = 8;
-/** As small as no rate of events is. */
+/** Smaller than any rate of events. */
 const ABOVE_ZERO = 1e-9;
 const DEFAULT_PROBES = ['sched', 'block', 'irq', 'softirq'];
-/** Where the agent answers, if its port is reachable from the browser. */
+/** Address of the agent, if the browser can reach its port. */
 // biome-ignore lint/suspicious/noTemplateCurlyInString: Grafana fills it in
 export const AGENT_URL = 'http://${node}:${port}';
 
 export interface Query {
   expr: string;
-  /** With `{{label}}`. */
+  /** Can contain `{{label}}`. */
   legend: string;
 }
 
@@ -68,31 +68,31 @@ interface Look {
   unit: string;
   /** Of 24 columns. */
   width?: number;
-  /** The probe without which the panel is empty, or the words that it then shows. */
+  /** The probe that the panel needs, or the words that it shows if it is empty. */
   needs?: string | { words: string };
   levels?: AnyLevels;
 }
 
-/** From where on a value is orange, and red. Where there is an alert these are its thresholds. */
+/** Values from which a panel is orange and red: the thresholds of the alert, if there is one. */
 export interface Levels {
   warning?: number;
   bad: number;
 }
 
-/** Of what is 1 when all is well, and 0 when not. */
+/** For values that are 1 if all is well, else 0. */
 export const SHOULD_BE_ONE = { good: 1 };
 type AnyLevels = Levels | typeof SHOULD_BE_ONE;
 
-/** Of what should never happen. */
+/** For counts that should be 0. */
 export const SHOULD_BE_ZERO: Levels = { bad: ABOVE_ZERO };
 
 export interface Lines extends Look {
   queries: readonly Query[];
   stacked?: boolean;
-  /** Of logarithmic axes; latencies differ by orders of magnitude. */
+  /** Whether the axis is logarithmic: latencies differ by orders of magnitude. */
   log?: boolean;
   max?: number;
-  /** Has the axis reach up to the level, however far away it is: of budgets. */
+  /** Whether the axis includes the level however far away it is, as for budgets. */
   isLevelInView?: boolean;
 }
 
@@ -159,7 +159,7 @@ function thresholds(levels?: AnyLevels): ThresholdsConfigBuilder {
   return builder.steps(steps);
 }
 
-/** Words and links. */
+/** A panel of text and links. */
 export function text(look: {
   title: string;
   description: string;
@@ -197,7 +197,7 @@ export function heatmap(look: Look & ({ metric: string; selector: string } | { e
     ]);
 }
 
-/** The first of many now: bars, each a link to the node's dashboard, or to the agent, where that is what they are of. */
+/** The highest current values as bars. Each links to the node's dashboard or to the agent. */
 export function bars(
   look: Look & { queries: readonly Query[]; linkTo?: 'node' | 'agent'; max?: number },
 ): AnyPanel {

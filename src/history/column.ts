@@ -229,7 +229,7 @@ function visitBlock(reader: ByteReader, grid: HistogramGrid | undefined, visitor
     }
     visitor.histogram(series, reader.number());
     let code = 0;
-    for (let left = reader.number(); left > 0; left--) {
+    for (let remaining = reader.number(); remaining > 0; remaining--) {
       code += reader.number();
       visitor.bucket(series, code, reader.number());
     }

@@ -32,7 +32,7 @@ export interface TaskPolicies extends TaskClasses {
 
 export function makeTaskPolicies(procDir = '/proc'): TaskPolicies {
   const table = new Uint8Array(PIDS);
-  const asked = new Int32Array(MOST_READS);
+  const requested = new Int32Array(MOST_READS);
   let count = 0;
   let refreshes = 0;
   let generation = 1;
@@ -56,13 +56,14 @@ export function makeTaskPolicies(procDir = '/proc'): TaskPolicies {
       if (!isHosts || count === MOST_READS || pid <= 0 || pid >= PIDS) return;
       if (table[pid] >> CLASS_BITS === generation) return;
       table[pid] = (table[pid] & CLASS_MASK) | (generation << CLASS_BITS);
-      asked[count++] = pid;
+      requested[count++] = pid;
     },
     inherit: (pid, parent) => {
       table[pid] = table[parent];
     },
     refresh: () => {
-      for (let i = 0; i < count; i++) table[asked[i]] = (generation << CLASS_BITS) | classOf(asked[i]);
+      for (let i = 0; i < count; i++)
+        table[requested[i]] = (generation << CLASS_BITS) | classOf(requested[i]);
       count = 0;
       if (++refreshes % GENERATION_REFRESHES === 0) generation = (generation % GENERATIONS) + 1;
     },

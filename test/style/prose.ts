@@ -14,11 +14,11 @@ interface Rule {
 }
 
 const SUBJECT =
-  'it|they|he|she|there|then|this|these|that|those|nobody|somebody|everybody|both|each|what|who|one|we|you|some|none|neither|no';
+  'it|they|he|she|there|then|this|these|that|those|nobody|somebody|everybody|both|what|who|one|we|you|some|none|neither|no';
 const THINGS =
   'event|CPU|call|scrape|page|series|read|round|tick|node|task|disk|tracer|probe|kernel|function|label|request|line|backend|panel|picture|dashboard|histogram|bucket|window|family|kind|thread|connection|buffer|file|process|pod|record';
 const COUNTED =
-  'ns|µs|us|ms|bytes|MiB|KiB|MB|KB|events?|pages?|times|once|twice|one|lines?|samples?|slots?|instances?|buffers?|cursors?|files?|calls?|reads?|looks?|rings?|words?|bits?|queries|labels?|rows?|columns?|histograms?|counters?|names?|bounds';
+  'ns|µs|us|ms|bytes|MiB|KiB|MB|KB|events?|pages?|once|twice|one|lines?|samples?|slots?|instances?|buffers?|cursors?|files?|calls?|looks?|rings?|words?|bits?|queries|labels?|rows?|columns?|histograms?|counters?|bounds';
 
 export const RULES: readonly Rule[] = [
   { pattern: /\banew\b/i, advice: 'write "again"' },

@@ -60,7 +60,7 @@ export function declareAmounts(
   const valuesOf = (row: number, cpu: number) => (perCpu ? [...values(row), String(cpu)] : values(row));
   const slotsOf = (family: { slot(values: readonly string[]): number }) =>
     new SlotCache(perCpu ? cpuCount : 1, (row, cpu) => family.slot(valuesOf(row, cpu)));
-  const of = <F extends { slot(values: readonly string[]): number; table: { overflows: number } }>(
+  const amountsOf = <F extends { slot(values: readonly string[]): number; table: { overflows: number } }>(
     family: F,
     recorder: (slots: SlotCache) => Amounts['record'],
   ): Amounts => {
@@ -78,7 +78,7 @@ export function declareAmounts(
   };
   if (kind === 'histogram') {
     const family = metrics.histogram({ ...facts, bounds: options.buckets });
-    return of(family, (slots) =>
+    return amountsOf(family, (slots) =>
       perCpu
         ? (row, cpu, amount) => family.record(slots.at(row, cpu), amount)
         : (row, _cpu, amount) => family.record(slots.at(row, 0), amount),
@@ -86,11 +86,14 @@ export function declareAmounts(
   }
   if (kind === 'max') {
     const family = metrics.maxGauge({ ...facts, windowMs: maxWindowMs });
-    return of(
+    return amountsOf(
       family,
       (slots) => (row, cpu, amount) => family.record(slots.at(row, perCpu ? cpu : 0), amount),
     );
   }
   const family = metrics.counter(facts);
-  return of(family, (slots) => (row, cpu, amount) => family.add(slots.at(row, perCpu ? cpu : 0), amount));
+  return amountsOf(
+    family,
+    (slots) => (row, cpu, amount) => family.add(slots.at(row, perCpu ? cpu : 0), amount),
+  );
 }

@@ -60,10 +60,10 @@ export class TaskAbsences {
   cameBack(pid: number, cpu: number, nowNs: TimestampNs): void {
     const out = this.#out;
     const runnable = this.#runnable;
-    const left = out.at(pid);
-    const outNs = out.stamps[left];
+    const outAt = out.at(pid);
+    const outNs = out.stamps[outAt];
     if (outNs === 0) return;
-    out.stamps[left] = 0;
+    out.stamps[outAt] = 0;
     if (outNs < this.#lostUntil || this.#isSelf(pid)) return;
     const place = runnable.at(pid);
     const runnableNs = runnable.stamps[place] >= outNs ? runnable.stamps[place] : 0;
@@ -76,7 +76,7 @@ export class TaskAbsences {
     task.runnableNs = runnableNs;
     // No other task had the CPU: it ran as soon as it could.
     task.inNs = runnableNs === 0 ? nowNs : runnableNs;
-    task.state = out.tags[left];
+    task.state = out.tags[outAt];
     task.taskClass = NORMAL;
     task.queueCpu = cpu;
     if (task.state !== 0) this.#setWaker(pid, outNs);
@@ -108,10 +108,10 @@ export class TaskAbsences {
     const sink = this.#sink;
     const place = runnable.at(pid);
     const runnableNs = runnable.stamps[place];
-    const left = out.at(pid);
-    const outNs = out.stamps[left];
+    const outAt = out.at(pid);
+    const outNs = out.stamps[outAt];
     if (runnableNs !== 0) runnable.stamps[place] = 0;
-    if (outNs !== 0) out.stamps[left] = 0;
+    if (outNs !== 0) out.stamps[outAt] = 0;
     const waited =
       runnableNs !== 0 && runnableNs >= this.#lostUntil && nowNs - runnableNs >= sink.waitThresholdNs;
     const watched = outNs !== 0 && outNs >= this.#lostUntil;
@@ -123,7 +123,7 @@ export class TaskAbsences {
     task.isSeen = true;
     task.runnableNs = runnableNs;
     task.inNs = nowNs;
-    task.state = watched ? out.tags[left] : 0;
+    task.state = watched ? out.tags[outAt] : 0;
     task.taskClass = prio < MAX_RT_PRIO ? REALTIME : (this.#classes?.of(pid) ?? NORMAL);
     task.queueCpu = runnable.tags[place];
     if (watched && task.state !== 0) this.#setWaker(pid, outNs);

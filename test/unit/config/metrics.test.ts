@@ -150,7 +150,7 @@ test('every mistake has its place and says what would be right', () => {
 });
 
 test('check-config reports all of them, and exits with 2', () => {
-  // Metrics of all configs with a single one that is wrong by its keys alone.
+  // Metrics of all configs with a single one whose keys are wrong.
   const items = WRONG.slice(8, 16).map(([yaml]) => yaml.slice('metrics:\n'.length));
   const file = fileOf(`metrics:\n${items.join('')}`);
   const { status, stderr } = spawnSync(
