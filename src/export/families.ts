@@ -9,11 +9,18 @@ export interface RendererOptions {
   exemplars?: Exemplars;
 }
 
+/** The family of one store, within the family of all stores. */
+export interface FamilyPart {
+  family: FamilySnapshot;
+  /** Indexes of series that an earlier store has, too; undefined if there is no earlier store. */
+  repeated: ReadonlySet<number> | undefined;
+}
+
 /**
- * Groups the families of all snapshots by name, in order of first occurrence. Throws if two stores declare different
- * kinds for a name.
+ * Groups the families of all snapshots by name, in order of first occurrence. If several stores have the same series, the
+ * first one counts. Throws if two stores declare different kinds for a name.
  */
-export function byName(snapshots: readonly MetricSnapshot[]): Iterable<FamilySnapshot[]> {
+export function byName(snapshots: readonly MetricSnapshot[]): FamilyPart[][] {
   const merged = new Map<string, FamilySnapshot[]>();
   for (const snapshot of snapshots) {
     for (const family of snapshot.families) {
@@ -24,7 +31,26 @@ export function byName(snapshots: readonly MetricSnapshot[]): Iterable<FamilySna
       else throw new Error(`${name}: two stores declare different kinds`);
     }
   }
-  return merged.values();
+  return Array.from(merged.values(), partsOf);
+}
+
+function partsOf(families: readonly FamilySnapshot[]): FamilyPart[] {
+  if (families.length === 1) return [{ family: families[0], repeated: undefined }];
+  const written = new Set<string>();
+  return families.map((family) => {
+    const { spec, labelValues, seriesCount, histogram } = family;
+    const values = histogram?.counts ?? family.values;
+    const width = spec.labels.length;
+    const repeated = new Set<number>();
+    for (let s = 0; s < seriesCount; s++) {
+      // An absent series does not hide that of a later store.
+      if (Number.isNaN(values[s])) continue;
+      const key = JSON.stringify([spec.labels, labelValues.slice(s * width, (s + 1) * width)]);
+      if (written.has(key)) repeated.add(s);
+      written.add(key);
+    }
+    return { family, repeated };
+  });
 }
 
 /** The formats' name for a kind. */

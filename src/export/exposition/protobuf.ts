@@ -6,7 +6,7 @@
 import type { FamilySnapshot, HistogramSnapshot, MetricSnapshot, MetricSpec } from '../../model/metric.ts';
 import { classicHistograms } from '../classic-histograms.ts';
 import type { BucketExemplars } from '../exemplars.ts';
-import { byName, type RendererOptions, typeOf, unitOf } from '../families.ts';
+import { byName, type FamilyPart, type RendererOptions, typeOf, unitOf } from '../families.ts';
 import { shapeOf } from '../histogram-shape.ts';
 import type { SampleFamily } from '../sample-family.ts';
 import { type BodyBuffer, createBodyBuffer } from './body-buffer.ts';
@@ -57,19 +57,19 @@ export function createProtobufRenderer(options: RendererOptions = {}): ProtobufR
   const body = createBodyBuffer();
   const { exemplars } = options;
 
-  const renderMerged = (families: readonly FamilySnapshot[]) => {
-    const { name, help, kind, unit } = families[0].spec;
-    const family = openFamily(body, name, help, kind, unit);
-    const seen = families.length > 1 ? new Set<string>() : undefined;
-    for (const one of families) {
-      const encoded = labels.ofFamily(one);
-      if (one.histogram === undefined) writeValues(body, one, encoded, seen);
+  const renderMerged = (parts: readonly FamilyPart[]) => {
+    const { name, help, kind, unit } = parts[0].family.spec;
+    const open = openFamily(body, name, help, kind, unit);
+    for (const { family, repeated } of parts) {
+      const encoded = labels.ofFamily(family);
+      const data = family.histogram;
+      if (data === undefined) writeValues(body, family, encoded, repeated);
       else {
-        const marked = exemplars?.ofFamily(one);
-        writeHistograms(body, histograms, { family: one, data: one.histogram, encoded, marked }, seen);
+        const marked = exemplars?.ofFamily(family);
+        writeHistograms(body, histograms, { family, data, encoded, marked }, repeated);
       }
     }
-    closeFamily(body, family);
+    closeFamily(body, open);
   };
 
   const renderForeign = ({ name, help, kind, samples }: SampleFamily) => {
@@ -95,7 +95,7 @@ export function createProtobufRenderer(options: RendererOptions = {}): ProtobufR
   return {
     render: (snapshots, foreign = []) => {
       try {
-        for (const families of byName(snapshots)) renderMerged(families);
+        for (const parts of byName(snapshots)) renderMerged(parts);
         for (const family of foreign) renderForeign(family);
       } catch (error) {
         body.take();
@@ -141,7 +141,7 @@ function writeValues(
   body: BodyBuffer,
   family: FamilySnapshot,
   { bytes: encoded, ends }: EncodedLabels,
-  seen: Set<string> | undefined,
+  repeated: FamilyPart['repeated'],
 ): void {
   const { values, seriesCount } = family;
   const { kind, divisor } = family.spec;
@@ -150,7 +150,7 @@ function writeValues(
   let at = body.length;
   for (let s = 0, from = 0; s < seriesCount; from = ends[s++]) {
     const value = values[s] / divisor;
-    if (Number.isNaN(value) || isRepeated(seen, encoded, from, ends[s])) continue;
+    if (Number.isNaN(value) || repeated?.has(s)) continue;
     at = writeValue(bytes, at, encoded, from, ends[s], type, value);
   }
   body.length = at;
@@ -169,11 +169,11 @@ function writeHistograms(
   body: BodyBuffer,
   writer: HistogramWriter,
   { family, data, encoded: { bytes: encoded, ends }, marked }: Histograms,
-  seen: Set<string> | undefined,
+  repeated: FamilyPart['repeated'],
 ): void {
   const shape = shapeOf(family.spec);
   for (let s = 0, from = 0; s < family.seriesCount; from = ends[s++]) {
-    if (Number.isNaN(data.counts[s]) || isRepeated(seen, encoded, from, ends[s])) continue;
+    if (Number.isNaN(data.counts[s]) || repeated?.has(s)) continue;
     const pointed = marked?.get(s);
     const room = histogramRoom(shape, pointed !== undefined);
     const bytes = body.reserve(METRIC_ROOM + ends[s] - from + room);
@@ -214,13 +214,4 @@ function openHistogram(bytes: Uint8Array, at: number, encoded: Uint8Array, from:
 function closeHistogram(bytes: Buffer, metric: number, content: number, end: number): number {
   const histogramEnd = closeMessage(bytes, content - HISTOGRAM_WIDTH, HISTOGRAM_WIDTH, end);
   return closeMessage(bytes, metric + 1, HISTOGRAM_WIDTH, histogramEnd);
-}
-
-/** Whether another store already wrote a series with these labels. `seen` is undefined if there is only one store. */
-function isRepeated(seen: Set<string> | undefined, encoded: Buffer, from: number, to: number): boolean {
-  if (seen === undefined) return false;
-  const key = encoded.toString('latin1', from, to);
-  if (seen.has(key)) return true;
-  seen.add(key);
-  return false;
 }

@@ -5,7 +5,7 @@
 import type { FamilySnapshot, HistogramSnapshot, MetricSnapshot, MetricSpec } from '../../model/metric.ts';
 import { classicCounts } from '../../model/snapshot-views.ts';
 import { type BucketExemplars, type Exemplar, exemplarSeconds } from '../exemplars.ts';
-import { byName, type RendererOptions, typeOf, unitOf, withoutTotal } from '../families.ts';
+import { byName, type FamilyPart, type RendererOptions, typeOf, unitOf, withoutTotal } from '../families.ts';
 import { type HistogramShape, shapeOf } from '../histogram-shape.ts';
 import type { SampleFamily } from '../sample-family.ts';
 import { type BodyBuffer, createBodyBuffer } from './body-buffer.ts';
@@ -37,19 +37,18 @@ export function createRenderer(options: RendererOptions = {}): Renderer {
   const lines = createSeriesLines(constant);
   const body = createBodyBuffer();
 
-  const renderMerged = (families: readonly FamilySnapshot[], format: TextFormat) => {
-    const { spec } = families[0];
+  const renderMerged = (parts: readonly FamilyPart[], format: TextFormat) => {
+    const { spec } = parts[0].family;
     let head = header(spec.name, spec.help, spec.kind, spec.unit, format);
-    const seen = families.length > 1 ? new Set<string>() : undefined;
-    for (const family of families) {
+    for (const { family, repeated } of parts) {
       const { histogram } = family;
       if (histogram === undefined) {
-        head = writeValues(body, head, family, lines.prefixes(family, format, undefined), seen);
+        head = writeValues(body, head, family, lines.prefixes(family, format, undefined), repeated);
       } else {
         const shape = shapeOf(family.spec);
         const prefixes = lines.prefixes(family, format, shape);
         const marked = format === 'openmetrics' ? exemplars?.ofFamily(family) : undefined;
-        head = writeHistograms(body, head, { family, histogram, shape, prefixes, marked }, seen);
+        head = writeHistograms(body, head, { family, histogram, shape, prefixes, marked }, repeated);
       }
     }
   };
@@ -69,7 +68,7 @@ export function createRenderer(options: RendererOptions = {}): Renderer {
   return {
     render: (snapshots, format, foreign = []) => {
       try {
-        for (const families of byName(snapshots)) renderMerged(families, format);
+        for (const parts of byName(snapshots)) renderMerged(parts, format);
         for (const family of foreign) renderForeign(family, format);
         body.write(format === 'openmetrics' ? '\n# EOF\n' : '\n');
       } catch (error) {
@@ -103,14 +102,14 @@ function writeValues(
   head: string,
   family: FamilySnapshot,
   prefixes: readonly string[],
-  seen: Set<string> | undefined,
+  repeated: FamilyPart['repeated'],
 ): string {
   const { values, seriesCount } = family;
   const { divisor } = family.spec;
   let out = '';
   for (let s = 0; s < seriesCount; s++) {
     const value = values[s] / divisor;
-    if (Number.isNaN(value) || isRepeated(seen, prefixes[s])) continue;
+    if (Number.isNaN(value) || repeated?.has(s)) continue;
     out += prefixes[s] + (value - value === 0 ? value : sampleValue(value));
     if (out.length < PIECE) continue;
     body.write(head + out);
@@ -136,14 +135,14 @@ function writeHistograms(
   body: BodyBuffer,
   head: string,
   { family, histogram: data, shape, prefixes, marked }: Histograms,
-  seen: Set<string> | undefined,
+  repeated: FamilyPart['repeated'],
 ): string {
   const { grid, counts } = shape;
   let out = '';
   let line = 0;
   for (let s = 0; s < family.seriesCount; s++) {
     const count = data.counts[s];
-    if (Number.isNaN(count) || isRepeated(seen, prefixes[line])) {
+    if (Number.isNaN(count) || repeated?.has(s)) {
       line += counts.length + 3;
       continue;
     }
@@ -173,12 +172,4 @@ function exemplarText(exemplar: Exemplar | undefined): string {
   if (exemplar === undefined) return '';
   const { traceId, spanId, valueNs, at } = exemplar;
   return ` # {trace_id="${traceId}",span_id="${spanId}"} ${valueNs / 1e9} ${exemplarSeconds(at)}`;
-}
-
-/** Whether another store already wrote a series with these lines. `seen` is undefined if there is only one store. */
-function isRepeated(seen: Set<string> | undefined, prefix: string): boolean {
-  if (seen === undefined) return false;
-  if (seen.has(prefix)) return true;
-  seen.add(prefix);
-  return false;
 }

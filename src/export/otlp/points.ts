@@ -13,11 +13,11 @@ import {
   type MetricData,
 } from '@opentelemetry/sdk-metrics';
 import { HISTOGRAM_SCALE } from '../../model/histogram-grid.ts';
-import type { FamilySnapshot, HistogramSnapshot, MetricSnapshot } from '../../model/metric.ts';
+import type { HistogramSnapshot, MetricSnapshot } from '../../model/metric.ts';
 import type { OtlpHistograms } from '../../model/otlp.ts';
 import { classicCounts, exponentialCounts } from '../../model/snapshot-views.ts';
 import { classicHistograms } from '../classic-histograms.ts';
-import { byName, labelPairs, typeOf } from '../families.ts';
+import { byName, type FamilyPart, labelPairs, typeOf } from '../families.ts';
 import { type HistogramShape, shapeOf } from '../histogram-shape.ts';
 import type { SampleFamily } from '../sample-family.ts';
 import { otlpName } from './names.ts';
@@ -42,18 +42,18 @@ const NO_BUCKETS = { offset: 0, bucketCounts: [] };
 export function createPointMaker({ histograms, constantLabels, start }: PointOptions): PointMaker {
   const states = createSeriesStates(constantLabels, start);
 
-  const merged = (families: readonly FamilySnapshot[], now: HrTime): MetricData => {
-    const { name, help, kind } = families[0].spec;
+  const merged = (parts: readonly FamilyPart[], now: HrTime): MetricData => {
+    const { spec } = parts[0].family;
+    const { name, help, kind } = spec;
     const descriptor = describe(name, help, typeOf(kind));
     const aggregationTemporality = AggregationTemporality.CUMULATIVE;
-    const seen = families.length > 1 ? new Set<string>() : undefined;
     if (kind !== 'histogram') {
-      const dataPoints = families.flatMap((f, i) => numberPoints(f, states, i, now, seen));
+      const dataPoints = parts.flatMap((part, i) => numberPoints(part, states, i, now));
       return numbers(descriptor, kind === 'counter', dataPoints);
     }
-    const shape = shapeOf(families[0].spec);
+    const shape = shapeOf(spec);
     const points = <View>(view: HistogramView<View>) =>
-      families.flatMap((f, i) => histogramPoints(f, states, i, now, seen, (data, s) => view(shape, data, s)));
+      parts.flatMap((part, i) => histogramPoints(part, states, i, now, (data, s) => view(shape, data, s)));
     return histograms === 'exponential'
       ? {
           descriptor,
@@ -72,7 +72,7 @@ export function createPointMaker({ histograms, constantLabels, start }: PointOpt
   return {
     make: (snapshots, foreign, now) => {
       const metrics: MetricData[] = [];
-      for (const families of byName(snapshots)) metrics.push(merged(families, now));
+      for (const parts of byName(snapshots)) metrics.push(merged(parts, now));
       for (const family of foreign) metrics.push(foreignMetric(family, constantLabels, start, now));
       states.pushed(now);
       return metrics.filter(({ dataPoints }) => dataPoints.length > 0);
@@ -97,18 +97,17 @@ function numbers(
 
 /** Points of counters and gauges. Absent series have none. */
 function numberPoints(
-  family: FamilySnapshot,
+  { family, repeated }: FamilyPart,
   states: SeriesStates,
   place: number,
   now: HrTime,
-  seen: Set<string> | undefined,
 ): DataPoint<number>[] {
   const series = states.ofFamily(family, place);
   const { kind, divisor } = family.spec;
   const points: DataPoint<number>[] = [];
   for (let s = 0; s < family.seriesCount; s++) {
     const recorded = family.values[s];
-    if (Number.isNaN(recorded) || isRepeated(seen, series[s].key)) continue;
+    if (Number.isNaN(recorded) || repeated?.has(s)) continue;
     // A gauge has no start time, but the SDK's encoder requires one.
     const startTime = kind === 'counter' ? states.startOf(series[s], recorded) : now;
     points.push({ attributes: series[s].attributes, startTime, endTime: now, value: recorded / divisor });
@@ -117,11 +116,10 @@ function numberPoints(
 }
 
 function histogramPoints<View>(
-  family: FamilySnapshot,
+  { family, repeated }: FamilyPart,
   states: SeriesStates,
   place: number,
   now: HrTime,
-  seen: Set<string> | undefined,
   view: (data: HistogramSnapshot, series: number) => View,
 ): DataPoint<View>[] {
   const series = states.ofFamily(family, place);
@@ -130,7 +128,7 @@ function histogramPoints<View>(
   const points: DataPoint<View>[] = [];
   for (let s = 0; s < family.seriesCount; s++) {
     const count = data.counts[s];
-    if (Number.isNaN(count) || isRepeated(seen, series[s].key)) continue;
+    if (Number.isNaN(count) || repeated?.has(s)) continue;
     const startTime = states.startOf(series[s], count);
     points.push({ attributes: series[s].attributes, startTime, endTime: now, value: view(data, s) });
   }
@@ -204,12 +202,4 @@ function foreignMetric(
   });
   const aggregationTemporality = AggregationTemporality.CUMULATIVE;
   return { descriptor, aggregationTemporality, dataPointType: DataPointType.HISTOGRAM, dataPoints };
-}
-
-/** Whether another store already has a series with these labels. `seen` is undefined if there is only one store. */
-function isRepeated(seen: Set<string> | undefined, key: string): boolean {
-  if (seen === undefined) return false;
-  if (seen.has(key)) return true;
-  seen.add(key);
-  return false;
 }
