@@ -3,8 +3,8 @@
 #
 #   deploy/image/build.sh [--arch amd64|arm64] [--tag NAME] [--storage DIR]
 #
-# What cannot be pulled has a stand-in (stand-in-base.sh), and every line about that says so: an image of this script is
-# for trying and testing; one to give away is built on the bases that deploy/Dockerfile names. Everything is in DIR, by
+# A base that cannot be pulled is replaced by a stand-in (stand-in-base.sh), and the output says so: an image of this script is
+# for trying and testing; build images for others on the bases that deploy/Dockerfile names. Everything is in DIR, by
 # default ~/.cache/ftrace-exporter/images: `podman --root DIR/storage --runroot DIR/run --storage-driver vfs` sees it.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
@@ -17,7 +17,7 @@ while [ $# -gt 0 ]; do
     --arch) arch=$2 ;;
     --tag) tag=$2 ;;
     --storage) directory=$2 ;;
-    *) echo "build.sh: $1 is no flag of this script: --arch, --tag, --storage" >&2; exit 2 ;;
+    *) echo "build.sh: $1 is not a flag of this script: --arch, --tag, --storage" >&2; exit 2 ;;
   esac
   shift 2
 done
@@ -41,7 +41,7 @@ for base in BASE_IMAGE BUILD_IMAGE; do
   echo "STANDING IN for $(sed -n "s/^ARG $base=//p" "$tree/deploy/Dockerfile"), which is not pulled: a base made here"
 done
 
-# The cache of npm spares downloads; packages are checked against the lock file all the same.
+# The cache of npm saves downloads; npm still checks packages against the lock file.
 cache=$(npm config get cache)
 mkdir -p "$cache"
 revision=$(git -C "$tree" rev-parse HEAD 2>/dev/null || true)

@@ -1,4 +1,4 @@
-// Ends with 0 when the agent answers, for the image's HEALTHCHECK: neither a shell nor curl is in it.
+// Exits with 0 if the agent answers. For the image's HEALTHCHECK, because the image has neither a shell nor curl.
 //
 // Any answer is enough, even a TLS alert, 401 or 429, because it shows that the agent is alive. Exits with 1 if nothing
 // answers in time, or if the port is closed. Uses the port of the agent's variable; it does not know a port that a flag or

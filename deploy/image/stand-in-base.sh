@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Makes images that stand in for the two bases of deploy/Dockerfile where no registry of images can be reached:
 #
-#   stand-in-base.sh ARCH base|build NAME     ARCH: amd64 or arm64; NAME: what the image is to be called
+#   stand-in-base.sh ARCH base|build NAME     ARCH: amd64 or arm64; NAME: name of the image
 #
 # base:  Node from the npm package node-linux-*, and the three Debian packages whose libraries it needs. No shell.
 # build: that, and npm of this machine with busybox, as a place where deploy/Dockerfile can run its commands.
@@ -38,7 +38,7 @@ else
   cp "$work/package/bin/node" "$root/nodejs/bin/node"
 fi
 
-# With lists of its own, so that the machine's apt need not know of another architecture.
+# With package lists of its own, so that the machine's apt need not support another architecture.
 mkdir -p "$work"/{apt/lists/partial,apt/cache/archives/partial,debs}
 apt_options=(-qq -o "APT::Architecture=$arch" -o "APT::Architectures=$arch" -o "Dir::State::lists=$work/apt/lists"
   -o "Dir::Cache=$work/apt/cache" -o Dir::State::status=/dev/null -o APT::Sandbox::User=root -o Acquire::Languages=none)
@@ -56,7 +56,7 @@ if [ "$kind" = build ]; then
   ln -s /bin/busybox "$root/usr/bin/env"
   cp -a "$(npm root --global)/npm" "$root/usr/local/lib/node_modules/npm"
   ln -s ../lib/node_modules/npm/bin/npm-cli.js "$root/usr/local/bin/npm"
-  # A network with an authority of its own says so to Node by this variable.
+  # In a network with a certificate authority of its own, this variable names it to Node.
   if [ -n "${NODE_EXTRA_CA_CERTS:-}" ]; then
     cp -L "$NODE_EXTRA_CA_CERTS" "$root/etc/extra-ca.pem"
     config+=(--env NODE_EXTRA_CA_CERTS=/etc/extra-ca.pem)

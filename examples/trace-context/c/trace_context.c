@@ -4,7 +4,7 @@
  *   cc -O2 -Wall -o trace_context trace_context.c
  *   ./trace_context FILE            writes FILE within a span, and prints the span's traceparent
  *
- * TRACEPARENT in the environment: the span to be in; else one is made up.
+ * TRACEPARENT in the environment: the span to continue; without it the program makes up a span.
  * TRACE_MARKER: the file to write into; default /sys/kernel/tracing/trace_marker.
  */
 #include <fcntl.h>
@@ -18,7 +18,7 @@
 
 static int marker = -1;
 
-/* Without the file, or the right to write it, a program goes on as it is. */
+/* If the file is missing or may not be written, the program continues without markers. */
 static void markers_open(void)
 {
 	const char *path = getenv("TRACE_MARKER");
@@ -28,7 +28,7 @@ static void markers_open(void)
 		perror("trace_marker");
 }
 
-/* One write is one marker, and counts for the thread that makes it. */
+/* One write is one marker, and counts for the thread that writes it. */
 static void mark(const char *traceparent, const char *what)
 {
 	char text[sizeof("traceparent= begin") + TRACEPARENT_LENGTH + 1];
@@ -52,7 +52,7 @@ static void new_traceparent(char out[TRACEPARENT_LENGTH + 1])
 	sprintf(at, "-01");
 }
 
-/* What the span is about: data that must be on the disk. */
+/* The work of the span: data that must reach the disk. */
 static int save(const char *path)
 {
 	static char data[1 << 20];

@@ -3,13 +3,13 @@
  *
  *     node trace-context.mjs FILE      writes FILE within a span, and prints the span's traceparent
  *
- * TRACEPARENT in the environment: the span to be in; else one is made up.
+ * TRACEPARENT in the environment: the span to continue; without it the program makes up a span.
  * TRACE_MARKER: the file to write into; default /sys/kernel/tracing/trace_marker.
  */
 import { randomBytes } from 'node:crypto';
 import { closeSync, constants, fsyncSync, openSync, writeSync } from 'node:fs';
 
-/** The file that takes markers. Without it, or the right to write it, a program goes on as it is. */
+/** The file for markers. If it is missing or may not be written, the program continues without markers. */
 function openMarkers(path) {
   try {
     return openSync(path, constants.O_WRONLY);
@@ -21,7 +21,7 @@ function openMarkers(path) {
 
 /**
  * Calls `work` in a span. It must be synchronous: a marker counts for the thread that writes it, which here is the one
- * that runs JavaScript. What goes on in libuv's pool (`fs.promises`, DNS) is done by other threads.
+ * that runs JavaScript. Other threads do the work of libuv's pool (`fs.promises`, DNS).
  */
 function inSpan(marker, traceparent, work) {
   if (marker === undefined) return work();

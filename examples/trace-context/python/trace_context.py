@@ -2,7 +2,7 @@
 
     python3 trace_context.py FILE      writes FILE within a span, and prints the span's traceparent
 
-TRACEPARENT in the environment: the span to be in; else one is made up.
+TRACEPARENT in the environment: the span to continue; without it the program makes up a span.
 TRACE_MARKER: the file to write into; default /sys/kernel/tracing/trace_marker.
 """
 
@@ -24,7 +24,7 @@ class Markers:
 
     def _mark(self, traceparent, what):
         if self._fd is not None:
-            # Not a buffered file: one write is one marker, and counts for the thread that makes it.
+            # Not a buffered file: one write is one marker, and counts for the thread that writes it.
             os.write(self._fd, f"traceparent={traceparent} {what}".encode())
 
     @contextlib.contextmanager
