@@ -11,3 +11,12 @@ export interface FunctionNames {
   /** Changes when names may have changed, because a module was loaded or removed. Earlier results are invalid then. */
   readonly generation: number;
 }
+
+/**
+ * Finds the names, or says why there are none. `start`: addresses are where tracers hook into a function. `inside`: they
+ * lie anywhere in it.
+ */
+export type FunctionLookup = (place: 'start' | 'inside') => FunctionNames | { reason: string };
+
+/** For plans whose records nobody reads here, such as that of a recording. */
+export const NAMELESS: FunctionNames = { nameOf: () => undefined, generation: 0 };

@@ -76,6 +76,7 @@ export const functionGraph: ProbeModule<FunctionGraphOptions> = {
         ...['func', 'calltime', 'rettime', 'overrun', 'common_pid', 'common_flags'],
         ...(intervals?.functions === undefined ? [] : ['depth']),
       ],
+      addresses: ['func'],
     },
   ],
   names: functionNames,

@@ -47,7 +47,7 @@ export const functionCalls: ProbeModule<FunctionOptions> = {
     knobs: [],
     functions: functionFilter(options, 1),
   }),
-  needs: () => [{ event: CALL, fields: ['ip', 'common_pid', 'common_flags'] }],
+  needs: () => [{ event: CALL, fields: ['ip', 'common_pid', 'common_flags'], addresses: ['ip'] }],
   names: functionNames,
   create: createFunction,
   metrics: [CALLS],

@@ -16,6 +16,11 @@ export interface EventNeed {
   /** Fields it reads. One that this kernel lacks turns the probe off. */
   fields: readonly string[];
   /**
+   * Those of the fields that hold an address in a function of the kernel. If functions have no names here, the event
+   * counts as missing. Only probes that declare addresses get `functions`.
+   */
+  addresses?: readonly string[];
+  /**
    * Present: the probe works without this event; the text says what it then does not measure, as in `migrations are
    * not counted`, or '' if it measures all the same. Absent: the probe is off without the event.
    */
@@ -85,7 +90,8 @@ export interface ProbeContext {
   onlineCpus: readonly number[];
   /** Window of gauges that show a maximum. */
   maxWindowMs: number;
-  functions: FunctionNames;
+  /** Names for fields that are declared as `addresses`. Throws if the probe declares none. */
+  readonly functions: FunctionNames;
   /** Where the probe reports single operations, for traces. */
   intervals: IntervalSinks;
   /** Events that the probe needs and gets, in the order of `needs`. */
@@ -161,8 +167,6 @@ export interface ProbeModule<Options extends CommonOptions = CommonOptions> {
     host: HostFacts,
     intervals?: IntervalSinks,
   ): readonly EventNeed[];
-  /** Whether it names addresses in the records of its events, which costs the memory of all functions' names. */
-  symbols?(options: Options): boolean;
   /** Names and globs of its options, so that those that match nothing can be reported. */
   names?(options: Options, kernel: KernelOffer, host: HostFacts): readonly NameList[];
   create(context: ProbeContext, options: Options): Probe;

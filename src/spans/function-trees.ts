@@ -5,7 +5,7 @@
  * The tracer has a clock of its own. The record of the outermost return places the tree on the trace clock: the whole
  * tree is late by the time between that return and its record.
  */
-import type { FunctionNames } from '../model/function-names.ts';
+import { type FunctionNames, NAMELESS } from '../model/function-names.ts';
 import type { FunctionReturn, IntervalSinks } from '../model/intervals.ts';
 import type { KindOptions } from '../model/span.ts';
 import type { DraftAttributes } from './attributes.ts';
@@ -35,7 +35,7 @@ interface Tree {
 
 export function makeFunctionTrees(options: KindOptions, offer: Offer, deps: SpanDeps): IntervalSinks {
   const { thresholdNs, minChildNs = SHORTEST_NS, maxSpans = MOST_SPANS } = options;
-  let names: FunctionNames = { nameOf: () => undefined, generation: 0 };
+  let names: FunctionNames = NAMELESS;
   const forest: CallForest = new CallForest(thresholdNs, minChildNs, maxSpans, (root, call, isWhole) => {
     offer('function_graph', forest.durations[root], () => {
       const tree: Tree = {

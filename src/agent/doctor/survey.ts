@@ -10,6 +10,7 @@ import { onlineCpus } from '../../host/cpus.ts';
 import { liveHostFacts } from '../../host/facts.ts';
 import { MetricStore } from '../../metrics/store.ts';
 import { KernelError } from '../../model/errors.ts';
+import { type FunctionLookup, NAMELESS } from '../../model/function-names.ts';
 import type { KindStatus } from '../../model/status.ts';
 import { probeCatalogue } from '../../probes/catalogue.ts';
 import { formatText, listEvents } from '../../tracefs/events.ts';
@@ -19,6 +20,7 @@ import { journalState } from '../../tracefs/journal/leftovers.ts';
 import { topLevelUser } from '../../tracefs/journal/top-level-user.ts';
 import { findTracefs } from '../../tracefs/mount.ts';
 import { type TracingUse, tracingUse } from '../../tracefs/others.ts';
+import { eventSymbols } from '../live/function-symbols.ts';
 import { textFormat } from '../live/stream.ts';
 import { enabledProbes } from '../plan/enabled-probes.ts';
 import { type EnabledProbe, type EventPlan, planEvents } from '../plan/plan.ts';
@@ -206,8 +208,15 @@ function planFor(enabled: readonly EnabledProbe[], config: AgentConfig, kernel: 
     store,
     self: makeSelfMetrics(store),
     isSelf: () => false,
+    functions: namesFor(enabled, config, root),
     ...(config.reader === 'trace_pipe' ? { unreadable: textProblem } : {}),
   });
+}
+
+/** Text has the names, and a tracer whose functions have no names is read as text. */
+function namesFor(enabled: readonly EnabledProbe[], { reader }: AgentConfig, root: string): FunctionLookup {
+  const isText = reader === 'trace_pipe' || enabled.some(({ module }) => module.tracer !== undefined);
+  return isText ? () => NAMELESS : eventSymbols(root).lookup;
 }
 
 /** Names of all functions that can be traced; undefined if the kernel does not list them. */

@@ -1,11 +1,8 @@
-/**
- * Names for the addresses in records of function tracers: from tracefs if it shows addresses (which needs no
- * capability), else from /proc/kallsyms. Only functions that the filter matches are kept: a kernel has about 50,000.
- */
+/** Names for the addresses of functions in records. A kernel has about 50,000 functions. */
 import { globMatcher } from '../../config/units/globs.ts';
 import { watchModules } from '../../host/modules.ts';
 import { knownFunctions, readKallsyms } from '../../host/symbols.ts';
-import type { FunctionNames } from '../../model/function-names.ts';
+import type { FunctionLookup, FunctionNames } from '../../model/function-names.ts';
 import type { FunctionFilter } from '../../model/tracer.ts';
 import { functionAddresses } from '../../tracefs/functions.ts';
 
@@ -17,6 +14,10 @@ export interface FunctionSymbols {
   refresh(): boolean;
 }
 
+/**
+ * Names for records of function tracers: from tracefs if it shows addresses (which needs no capability), else from
+ * /proc/kallsyms. Keeps only functions that the filter matches.
+ */
 export function functionSymbols(root: string, filter: FunctionFilter): FunctionSymbols {
   const wanted = wantedBy(filter);
   const modules = watchModules();
@@ -39,18 +40,32 @@ export function functionSymbols(root: string, filter: FunctionFilter): FunctionS
   };
 }
 
-/** Names for addresses in events, which can lie anywhere in a function. */
-export function eventSymbols(root: string): Omit<FunctionSymbols, 'names'> & { names: FunctionNames } {
+export interface EventSymbols {
+  lookup: FunctionLookup;
+  /** Follows modules that come and go, once names were looked up. */
+  refresh(): void;
+}
+
+/**
+ * Names for addresses in events, which can lie anywhere in any function. /proc/kallsyms comes first, because tracefs
+ * only lists functions that can be traced.
+ */
+export function eventSymbols(root: string): EventSymbols {
   const modules = watchModules();
-  const symbols = knownFunctions(
-    [readKallsyms, () => functionAddresses(root) ?? { reason: `${root} does not expose function addresses` }],
-    true,
-  );
-  if ('reason' in symbols) {
-    const warning = `functions in labels are "unknown": ${symbols.reason}`;
-    return { names: { nameOf: () => undefined, generation: 0 }, warnings: [warning], refresh: () => false };
-  }
-  return { names: symbols, warnings: [], refresh: () => modules.changed() && symbols.refresh() };
+  let symbols: ReturnType<typeof knownFunctions> | undefined;
+  return {
+    lookup: () => {
+      const tracefs = () =>
+        functionAddresses(root) ?? { reason: `${root} does not expose function addresses` };
+      symbols = knownFunctions([readKallsyms, tracefs], true);
+      return 'reason' in symbols
+        ? { reason: `${symbols.reason}; with \`reader: trace_pipe\` the kernel writes the names` }
+        : symbols;
+    },
+    refresh: () => {
+      if (symbols !== undefined && !('reason' in symbols) && modules.changed()) symbols.refresh();
+    },
+  };
 }
 
 /** Functions called by the filtered ones can be any function of the kernel. */

@@ -22,7 +22,15 @@ export function openMarkerBuffer(
   const instance = takeTopLevelMarkers(shared.root, journal);
   try {
     const inForce = instance.prepare({ bufferBytesPerCpu: 0, subbufferBytes: 0, clock: 'mono' });
-    const planned = planStream({ instance, enabled: [probe], reader: 'raw', tracer: 'nop', shared });
+    const functions = () => ({ reason: 'markers have no addresses' });
+    const planned = planStream({
+      instance,
+      enabled: [probe],
+      reader: 'raw',
+      tracer: 'nop',
+      shared,
+      functions,
+    });
     const buffer = openLiveBuffer({ name: 'markers', instance, planned, inForce, shared, stopsWhen: '' });
     const stepBack = () => {
       const user = topLevelUser(shared.root);

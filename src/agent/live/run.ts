@@ -41,9 +41,9 @@ export type LiveFacts = Omit<CaptureStatus, 'buffers' | 'tickMs' | 'loss' | 'war
 export interface LiveParts {
   shared: Shared;
   tracers: Tracers;
-  /** Names for addresses in events. */
-  symbols: { refresh(): boolean } | undefined;
   spans: SpanCapture | undefined;
+  /** Called about once a second, before probes read names of functions. */
+  refreshNames(): void;
   /** In the order in which they are drained. */
   buffers: readonly LiveBuffer[];
   /** Whether the agent's later threads are learned from /proc. */
@@ -81,8 +81,8 @@ export function runCapture(parts: LiveParts): Capture {
     chores: () => {
       if (parts.followsThreads) own.add(ownThreadIds());
       // Names first, then the probes that store them.
+      parts.refreshNames();
       tracers.refresh();
-      parts.symbols?.refresh();
       for (const buffer of buffers) buffer.refresh();
       passTraces();
       if (++chores % CHECK_EVERY === 0) health.check();

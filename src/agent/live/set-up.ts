@@ -92,16 +92,14 @@ async function setUp(config: AgentConfig, kernel: Kernel, options: LiveOptions):
   const enabled = spans?.probes ?? enabledProbes(config);
   const forTracers = enabled.filter(({ module }) => module.tracer !== undefined);
   const forEvents = enabled.filter(({ module }) => module.tracer === undefined);
-  const symbols = forEvents.some(({ module, options: own }) => module.symbols?.(own))
-    ? eventSymbols(kernel.root)
-    : undefined;
+  const symbols = eventSymbols(kernel.root);
   const events = planStream({
     instance,
     enabled: forEvents,
     reader: config.reader,
     tracer: 'nop',
     shared,
-    functions: symbols?.names,
+    functions: symbols.lookup,
   });
   const share = 1 / buffersToDrain(forEvents, forTracers);
   const sizes = shareOfMemory(shared, share, events.plan.events.length > 0 ? events.plan.rate : undefined);
@@ -121,7 +119,6 @@ async function setUp(config: AgentConfig, kernel: Kernel, options: LiveOptions):
     ...features.warnings,
     ...inForce.warnings,
     ...threads.warnings,
-    ...(symbols?.warnings ?? []),
     ...(sizes.note ? [sizes.note] : []),
     ...opened.warnings,
     ...(opened.markers ? [markersRefused(kernel.root, instance.name) ?? []].flat() : []),
@@ -147,8 +144,8 @@ async function setUp(config: AgentConfig, kernel: Kernel, options: LiveOptions):
   return runCapture({
     shared,
     tracers,
-    symbols,
     spans,
+    refreshNames: symbols.refresh,
     buffers: opened.buffers,
     // In a pid namespace of its own, the agent's /proc has other numbers than the trace.
     followsThreads: !threads.nested,

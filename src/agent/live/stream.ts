@@ -6,7 +6,7 @@ import { BLOCK_EVENT, BLOCK_FORMAT_TEXT } from '../../decode/text/blk-format.ts'
 import { makeFunctionInterner } from '../../decode/text/function-interner.ts';
 import { makeTextProblems } from '../../decode/text/line-types.ts';
 import { onlineCpus } from '../../host/cpus.ts';
-import type { FunctionNames } from '../../model/function-names.ts';
+import type { FunctionLookup } from '../../model/function-names.ts';
 import type { Instance } from '../../tracefs/instance.ts';
 import { openTracePipe } from '../../tracefs/trace-pipe.ts';
 import { type EnabledProbe, type EventPlan, type PlanInput, planEvents } from '../plan/plan.ts';
@@ -43,7 +43,7 @@ export interface StreamParts {
   tracer: string;
   shared: Shared;
   /** Names for addresses in pages. Text has the names already. */
-  functions?: FunctionNames | undefined;
+  functions: FunctionLookup;
 }
 
 export function planStream(parts: StreamParts): PlannedStream {
@@ -66,7 +66,7 @@ function inputFor({ instance, enabled, shared }: StreamParts): PlanInput {
 
 function planRaw(parts: StreamParts): PlannedStream {
   const { instance, reader, shared, functions } = parts;
-  const plan = planEvents({ ...inputFor(parts), ...(functions ? { functions } : {}) });
+  const plan = planEvents({ ...inputFor(parts), functions });
   const open = (): OpenStream | undefined => {
     if (reader === 'none') return undefined;
     const pages = instance.openPages();
@@ -85,7 +85,7 @@ function planText(parts: StreamParts): PlannedStream {
   const plan = planEvents({
     ...input,
     metadata: { ...input.metadata, formatText: (event) => textFormat(event) ?? formatText(event) },
-    functions,
+    functions: () => functions,
     unreadable: makeTextProblems(),
   });
   const open = (): OpenStream => {

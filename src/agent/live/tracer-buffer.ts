@@ -91,7 +91,7 @@ function setUp(instance: Instance, parts: TracerBufferParts, undo: (() => unknow
     reader,
     tracer,
     shared,
-    functions: symbols?.names,
+    functions: () => symbols?.names ?? { reason: `the tracer ${tracer} records no functions` },
   });
   const { plan } = planned;
   const { up, reason, events } = plan.probes[0];

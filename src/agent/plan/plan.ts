@@ -6,11 +6,10 @@
 import { didYouMean } from '../../config/suggest.ts';
 import { type Dispatcher, type HandledType, makeDispatcher } from '../../decode/dispatch.ts';
 import { bytesReader, intReader, wordOffset } from '../../decode/fields.ts';
-import { parseFormat } from '../../decode/format.ts';
 import { MetricStore } from '../../metrics/store.ts';
 import { METRICS_PREFIX } from '../../model/declared-metric.ts';
 import type { EventFormat } from '../../model/format.ts';
-import type { FunctionNames } from '../../model/function-names.ts';
+import type { FunctionLookup, FunctionNames } from '../../model/function-names.ts';
 import type { IntervalSinks } from '../../model/intervals.ts';
 import type { EventHandler } from '../../model/record.ts';
 import type { TraceMetadata } from '../../model/source.ts';
@@ -25,6 +24,7 @@ import type {
   ProbeContext,
   ProbeModule,
 } from '../../probes/probe.ts';
+import { FormatCache } from './format-cache.ts';
 import type { SelfMetrics } from './self-metrics.ts';
 import { unmatchedNames } from './unmatched-names.ts';
 
@@ -48,8 +48,8 @@ export interface PlanInput {
   isSelf(pid: number): boolean;
   /** Where events come from, as messages call it. Default: `this kernel`. */
   where?: 'this kernel' | 'this recording';
-  /** By default no function has a name. */
-  functions?: FunctionNames;
+  /** Called only if a probe reads addresses. Absent: there are no names, and such probes are off. */
+  functions?: FunctionLookup;
   maxWindowMs?: number;
   /** Why the reader cannot provide the fields of an event; undefined if it can. By default it can. */
   unreadable?: (type: PlannedType) => string | undefined;
@@ -65,6 +65,7 @@ export interface PlannedType {
   event: string;
   format: EventFormat;
   fields: readonly string[];
+  addresses?: readonly string[];
 }
 
 export interface EventPlan {
@@ -78,6 +79,8 @@ export interface EventPlan {
   probes: readonly ProbeStatus[];
   /** Status of probes that are not on for their metrics. */
   helpers: readonly ProbeStatus[];
+  /** Whether a probe that is up reads addresses of functions. */
+  readsAddresses: boolean;
   /** Whether a probe that is up sees every syscall or function. */
   rate: 'low' | 'high';
   onLoss(cpu: number, untilNs: TimestampNs): void;
@@ -86,12 +89,12 @@ export interface EventPlan {
   onLatency(latencyNs: number, trace: string): void;
 }
 
-const NAMELESS: FunctionNames = { nameOf: () => undefined, generation: 0 };
 const nothing = () => {};
 const DEFAULT_WINDOW_MS = 120_000;
 
 interface Wanted extends PlannedType {
   fields: string[];
+  addresses: string[];
   handlers: EventHandler[];
   /** Of each handler: what the kernel may filter for it. */
   filters: (string | undefined)[];
@@ -99,30 +102,37 @@ interface Wanted extends PlannedType {
 
 export function planEvents(input: PlanInput): EventPlan {
   const formats = new FormatCache(input.metadata);
+  const functions = lookedUpOnce(input.functions ?? (() => ({ reason: 'nothing here looks them up' })));
   const wanted = new Map<string, Wanted>();
   const running: Probe[] = [];
   const probes: ProbeStatus[] = [];
   const helpers: ProbeStatus[] = [];
   let rate: 'low' | 'high' = 'low';
+  let readsAddresses = false;
   const where = input.where ?? 'this kernel';
   for (const enabledProbe of input.enabled) {
     const { module, onlyFor } = enabledProbe;
     const names =
       onlyFor === undefined ? unmatchedNames(enabledProbe, input.metadata, input.host, where) : [];
     const status = (one: ProbeStatus) => (onlyFor === undefined ? probes : helpers).push(one);
-    const made = makeProbe(enabledProbe, formats, input);
+    const made = makeProbe(enabledProbe, formats, { ...input, functions });
     if (typeof made === 'string') {
       status({ name: module.name, up: false, reason: made, events: [], notes: names });
       continue;
     }
     running.push(made.probe);
     if (module.rate === 'high') rate = 'high';
+    if (made.needs.some(hasAddresses)) readsAddresses = true;
     for (const [event, handler] of Object.entries(made.probe.handlers)) {
       const format = formats.get(event);
       if (format === undefined) continue;
-      const entry = wanted.get(event) ?? { event, format, fields: [], handlers: [], filters: [] };
+      const entry = wanted.get(event) ?? {
+        ...{ event, format, fields: [], addresses: [], handlers: [], filters: [] },
+      };
+      const needs = made.needs.filter((need) => need.event === event);
       entry.handlers.push(handler);
-      entry.fields.push(...made.needs.flatMap((need) => (need.event === event ? need.fields : [])));
+      entry.fields.push(...needs.flatMap(({ fields }) => fields));
+      entry.addresses.push(...needs.flatMap(({ addresses = [] }) => addresses));
       entry.filters.push(made.probe.filters?.[event]);
       wanted.set(event, entry);
     }
@@ -132,7 +142,10 @@ export function planEvents(input: PlanInput): EventPlan {
   for (const [event, makeHandler] of Object.entries(input.extra ?? {})) {
     const format = formats.get(event);
     if (format !== undefined)
-      wanted.set(event, { event, format, fields: [], handlers: [makeHandler(format)], filters: [undefined] });
+      wanted.set(event, {
+        ...{ event, format, fields: [], addresses: [], filters: [undefined] },
+        handlers: [makeHandler(format)],
+      });
   }
   const types = [...wanted.values()];
   const extra = input.extra ?? {};
@@ -150,6 +163,7 @@ export function planEvents(input: PlanInput): EventPlan {
     dispatcher: makeDispatcher(types.map(handledType)),
     probes,
     helpers,
+    readsAddresses,
     rate,
     onLoss: (cpu, untilNs) => {
       for (const onLoss of losses) onLoss(cpu, untilNs);
@@ -167,13 +181,14 @@ export function planEvents(input: PlanInput): EventPlan {
 function makeProbe(
   { module, options, onlyFor, intervals }: EnabledProbe,
   formats: FormatCache,
-  input: PlanInput,
+  input: PlanInput & { functions: FunctionLookup },
 ): { probe: Probe; needs: readonly EventNeed[]; notes: readonly string[] } | string {
   const { where = 'this kernel' } = input;
   // Users write these names; those of other probes are right.
   const hint = module.name.startsWith(METRICS_PREFIX) ? didYouMean : () => '';
+  const names = () => input.functions(module.tracer === undefined ? 'inside' : 'start');
   const missingFor = (need: EventNeed) =>
-    whatIsMissing(need, formats, { where, hint, unreadable: input.unreadable });
+    whatIsMissing(need, formats, { where, hint, names, unreadable: input.unreadable });
   const needs = module.needs(options, input.metadata, input.host, intervals);
   const eventless = module.tracer?.(options).reads === 'latency';
   if (needs.length === 0 && !eventless) return `nothing to trace: no event of ${where} matches its options`;
@@ -189,6 +204,7 @@ function makeProbe(
     const events = needs.map(({ event }) => event);
     return `${where} has none of its events (${shortened(events)})`;
   }
+  const functions = usable.some(hasAddresses) ? names() : undefined;
   const usableNames = new Set(usable.map((need) => need.event));
   const format = (event: string) => (usableNames.has(event) ? formats.get(event) : undefined);
   const required = (event: string): EventFormat => {
@@ -203,7 +219,10 @@ function makeProbe(
     cpuCount: input.metadata.cpuCount,
     onlineCpus: input.onlineCpus,
     maxWindowMs: input.maxWindowMs ?? DEFAULT_WINDOW_MS,
-    functions: input.functions ?? NAMELESS,
+    get functions(): FunctionNames {
+      if (functions !== undefined && !('reason' in functions)) return functions;
+      throw new Error(`${module.name} reads names of functions, but none of its needs has \`addresses\``);
+    },
     intervals: intervals ?? {},
     format,
     int: (event, field) => intReader(required(event), field),
@@ -231,13 +250,14 @@ interface Search {
   where: string;
   /** Suggests another name. */
   hint: typeof didYouMean;
+  names: () => ReturnType<FunctionLookup>;
   unreadable: PlanInput['unreadable'];
 }
 
 function whatIsMissing(
   need: EventNeed,
   formats: FormatCache,
-  { where, hint, unreadable }: Search,
+  { where, hint, names, unreadable }: Search,
 ): string | undefined {
   const format = formats.get(need.event);
   if (format === undefined)
@@ -245,12 +265,28 @@ function whatIsMissing(
       formats.problem(need.event) ??
       `${where} has no event ${need.event}${hint(need.event, formats.events())}`
     );
-  const names = format.fields.map((field) => field.name);
-  const lacking = need.fields.filter((field) => !names.includes(field));
+  const fields = format.fields.map((field) => field.name);
+  const lacking = need.fields.filter((field) => !fields.includes(field));
   if (lacking.length > 0)
-    return `event ${need.event} of ${where} has no field ${lacking.join(', ')}${hint(lacking[0], names)}`;
-  const problem = unreadable?.({ event: need.event, format, fields: need.fields });
-  return problem === undefined ? undefined : `text of event ${need.event} cannot be read: ${problem}`;
+    return `event ${need.event} of ${where} has no field ${lacking.join(', ')}${hint(lacking[0], fields)}`;
+  const problem = unreadable?.({ ...need, format });
+  if (problem !== undefined) return `text of event ${need.event} cannot be read: ${problem}`;
+  if (!hasAddresses(need)) return undefined;
+  const result = names();
+  return 'reason' in result ? `functions in event ${need.event} have no names: ${result.reason}` : undefined;
+}
+
+function hasAddresses({ addresses = [] }: EventNeed): boolean {
+  return addresses.length > 0;
+}
+
+function lookedUpOnce(lookup: FunctionLookup): FunctionLookup {
+  const results = new Map<string, ReturnType<FunctionLookup>>();
+  return (place) => {
+    const result = results.get(place) ?? lookup(place);
+    results.set(place, result);
+    return result;
+  };
 }
 
 /** Minimum length of a record, in bytes, that holds `common_type`, `common_pid` and these fields. */
@@ -271,37 +307,4 @@ function allOf(handlers: readonly EventHandler[]): EventHandler {
   return (record) => {
     for (let i = 0; i < handlers.length; i++) handlers[i](record);
   };
-}
-
-/** Formats by event, each read and parsed once. */
-class FormatCache {
-  readonly #metadata: Pick<TraceMetadata, 'formatText' | 'events'>;
-  readonly #formats = new Map<string, EventFormat | { error: string } | undefined>();
-
-  constructor(metadata: Pick<TraceMetadata, 'formatText' | 'events'>) {
-    this.#metadata = metadata;
-  }
-
-  get(event: string): EventFormat | undefined {
-    const entry = this.#look(event);
-    return entry !== undefined && !('error' in entry) ? entry : undefined;
-  }
-
-  events(): readonly string[] {
-    return this.#metadata.events();
-  }
-
-  /** Why an existing format cannot be used. */
-  problem(event: string): string | undefined {
-    const entry = this.#look(event);
-    return entry !== undefined && 'error' in entry ? `format of ${event}: ${entry.error}` : undefined;
-  }
-
-  #look(event: string): EventFormat | { error: string } | undefined {
-    if (!this.#formats.has(event)) {
-      const text = this.#metadata.formatText(event);
-      this.#formats.set(event, text === undefined ? undefined : parseFormat(event.split(':')[0], text));
-    }
-    return this.#formats.get(event);
-  }
 }

@@ -2,13 +2,11 @@
  * Prepares the tracer of a recording. Chooses the instance or the top level to record from, and returns the functions
  * that start and end the tracer. Its records share one buffer with the events, as in trace-cmd's files.
  */
-import { readFileSync } from 'node:fs';
 import type { AgentConfig } from '../../config/schema.ts';
 import { UsageError } from '../../model/errors.ts';
 import type { Log } from '../../model/log.ts';
 import type { TracerRequest } from '../../model/tracer.ts';
 import { recover } from '../../tracefs/cleanup.ts';
-import { functionAddresses } from '../../tracefs/functions.ts';
 import type { Instance } from '../../tracefs/instance.ts';
 import { openJournal } from '../../tracefs/journal/journal.ts';
 import { takeTopLevel } from '../../tracefs/top-level.ts';
@@ -21,8 +19,6 @@ export interface RecordedTracer {
   instance: Instance;
   /** Sets the tracer after the instance was prepared. Throws `KernelError`. */
   start(): void;
-  /** Text of symbols for the addresses in the pages; '' if the pages have none. */
-  kallsyms(): string;
   /** Restores everything. The pages must be closed before. */
   close(): void;
 }
@@ -38,7 +34,7 @@ export function recordedTracer(
   log: Log,
 ): RecordedTracer {
   const request = requestOf(enabled);
-  if (request === undefined) return { instance: base, start: () => {}, kallsyms: () => '', close: () => {} };
+  if (request === undefined) return { instance: base, start: () => {}, close: () => {} };
   const place = { root: base.root, stateDir: config.stateDir, name: base.name };
   for (const problem of recover(place).problems) log.warn({}, problem);
   const journal = openJournal(place);
@@ -51,7 +47,6 @@ export function recordedTracer(
       started = startTracer(instance, request, journal);
       for (const warning of started.warnings) log.warn({}, warning);
     },
-    kallsyms: () => (request.functions === undefined ? '' : symbolsText(base.root, log)),
     close: () => {
       const problems = [...(started?.stop().problems ?? []), ...(isTop ? instance.remove() : [])];
       for (const problem of [...problems, ...journal.restore().problems]) log.warn({}, problem);
@@ -71,22 +66,4 @@ function requestOf(enabled: readonly EnabledProbe[]): TracerRequest | undefined 
   if (request.reads === 'events') return request;
   const why = request.reads === 'text' ? 'writes only text' : 'keeps only its longest latency';
   throw new UsageError(`the tracer ${request.tracer} cannot be recorded: it ${why}`);
-}
-
-/**
- * Symbols of all functions, because records name callers too. /proc/kallsyms shows them to everybody who may trace
- * functions. Without them the recording has only addresses.
- */
-function symbolsText(root: string, log: Log): string {
-  const text = readFileSync('/proc/kallsyms', 'utf8');
-  if (/^0*[1-9a-f]/m.test(text)) return text;
-  const addresses = functionAddresses(root);
-  if (addresses === undefined) {
-    log.warn({}, 'this kernel hides function addresses: the recording will have no function names');
-    return '';
-  }
-  const hex = (word: number) => word.toString(16).padStart(8, '0');
-  return addresses.names
-    .map((name, i) => `${hex(addresses.high[i])}${hex(addresses.low[i])} t ${name}\n`)
-    .join('');
 }

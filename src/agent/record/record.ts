@@ -7,6 +7,7 @@ import { onlineCpus } from '../../host/cpus.ts';
 import { liveHostFacts } from '../../host/facts.ts';
 import { MetricStore } from '../../metrics/store.ts';
 import { UsageError } from '../../model/errors.ts';
+import { NAMELESS } from '../../model/function-names.ts';
 import type { Log } from '../../model/log.ts';
 import type { TraceMetadata } from '../../model/source.ts';
 import { factsMarkers } from '../../tracedat/recorded-facts.ts';
@@ -19,6 +20,7 @@ import { type EnabledProbe, type EventPlan, planEvents } from '../plan/plan.ts';
 import { makeSelfMetrics } from '../plan/self-metrics.ts';
 import { bufferSizes } from '../plan/sizes.ts';
 import { type RecordedTracer, recordedTracer } from './record-tracer.ts';
+import { symbolsText } from './symbols-text.ts';
 
 /** The sub-buffer size that every reader of trace.dat accepts. */
 const SUBBUFFER_BYTES = 4096;
@@ -86,6 +88,8 @@ async function recordFrom(
     store,
     self: makeSelfMetrics(store),
     isSelf: () => false,
+    // Only the events and their symbols are written; replay finds the names.
+    functions: () => NAMELESS,
   });
   for (const { name, up, reason } of plan.probes)
     if (!up) options.log.warn({ probe: name, reason }, 'probe is off');
@@ -157,11 +161,12 @@ async function copyPages(tracer: RecordedTracer, into: Into, options: RecordOpti
     // The tracer cannot be changed while the pages are open.
     source.close();
   }
+  const kallsyms = plan.readsAddresses ? symbolsText(instance.root, options.log) : '';
   const stats = [...everRead].map((cpu) => instance.stats(cpu));
   for (const s of stats) {
     done.events += s.readEvents;
     done.lost += s.overrun + s.commitOverrun + s.droppedEvents;
   }
-  writer.finish({ stats, cmdlines: instance.savedCmdlines(), kallsyms: tracer.kallsyms() });
+  writer.finish({ stats, cmdlines: instance.savedCmdlines(), kallsyms });
   return done;
 }

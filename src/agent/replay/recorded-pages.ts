@@ -1,7 +1,7 @@
 /** Opens a trace.dat file as a recording to replay. */
 
 import { knownFunctions, parseKallsyms } from '../../host/symbols.ts';
-import type { FunctionNames } from '../../model/function-names.ts';
+import type { FunctionLookup } from '../../model/function-names.ts';
 import { brokenPages } from '../../tracedat/broken-pages.ts';
 import { openCapture } from '../../tracedat/read.ts';
 import { Pipeline } from '../stream/pipeline.ts';
@@ -19,7 +19,7 @@ export function openPages(file: string, options: OpenOptions): Recording {
     metadata,
     subbufferBytes: metadata.layout.pageSize,
     cpus: capture.source.cpus(),
-    functions: lazyNames(() => capture.kallsyms()),
+    functions: (place) => namesIn(capture.kallsyms(), place === 'inside'),
     nsPerStamp: capture.nsPerStamp,
     latency: undefined,
     hasEvent: (event) => metadata.formatText(event) !== undefined,
@@ -38,17 +38,9 @@ export function openPages(file: string, options: OpenOptions): Recording {
   };
 }
 
-/** Symbols can be megabytes: they are read at the first address, which most recordings do not have. */
-function lazyNames(kallsyms: () => string): FunctionNames {
-  let names: FunctionNames | undefined;
-  return {
-    generation: 0,
-    nameOf: (low, high) => {
-      if (names === undefined) {
-        const symbols = knownFunctions([() => parseKallsyms(Buffer.from(kallsyms()))]);
-        names = 'reason' in symbols ? { nameOf: () => undefined, generation: 0 } : symbols;
-      }
-      return names.nameOf(low, high);
-    },
-  };
+/** Symbols can be megabytes: they are read only if a probe reads addresses. */
+function namesIn(kallsyms: string, isInside: boolean): ReturnType<FunctionLookup> {
+  if (kallsyms === '') return { reason: 'the file has no symbols' };
+  const names = knownFunctions([() => parseKallsyms(Buffer.from(kallsyms))], isInside);
+  return 'reason' in names ? { reason: 'the symbols in the file have no addresses' } : names;
 }

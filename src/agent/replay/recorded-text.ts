@@ -24,7 +24,7 @@ export function openText(file: string, { instance, onProgress }: OpenOptions): R
     metadata: trace.metadata,
     subbufferBytes: 0,
     cpus: trace.cpus,
-    functions,
+    functions: () => functions,
     unreadable: makeTextProblems(),
     nsPerStamp: trace.nsPerStamp,
     latency: latencyNs === undefined ? undefined : { tracer, latencyNs, trace: latencyTrace, atMs },

@@ -1,6 +1,6 @@
 /** A recording as replay sees it, for every kind of file: see `recorded-pages.ts` and `recorded-text.ts`. */
 import type { PageError } from '../../decode/page.ts';
-import type { FunctionNames } from '../../model/function-names.ts';
+import type { FunctionLookup } from '../../model/function-names.ts';
 import type { BufferStats, TraceMetadata } from '../../model/source.ts';
 import type { TimestampNs } from '../../model/time.ts';
 import type { LatencyRecord } from '../../model/tracer.ts';
@@ -12,7 +12,7 @@ export interface Recording {
   metadata: Omit<TraceMetadata, 'layout'>;
   subbufferBytes: number;
   cpus: readonly number[];
-  functions: FunctionNames;
+  functions: FunctionLookup;
   /** Why the recording cannot provide an event's fields; undefined if it can. */
   unreadable?(type: PlannedType): string | undefined;
   /** Nanoseconds per unit of the stamps; undefined if not known, and then there are no durations. */

@@ -22,6 +22,8 @@ export interface CompileInput {
   format: EventFormat;
   /** Fields to fill in. Common fields are ignored. */
   fields: readonly string[];
+  /** Those of the fields that must be printed as names of functions. */
+  addresses?: readonly string[];
   /** What is printed, if it differs from the format's own print fmt. */
   printFmt?: string;
   /** One of several variants: it must match to the end of the line. */
@@ -36,7 +38,7 @@ export interface CompileInput {
 /** Throws an `Error` with the reason, without the event's name. */
 export function compileFmt(input: CompileInput): steps.Program {
   const { format, fields, printFmt = format.printFmt, place } = input;
-  const { isVariant = false, lacksZeroes = false, oneLine = [] } = input;
+  const { isVariant = false, lacksZeroes = false, oneLine = [], addresses = [] } = input;
   const wanted = new Map<string, FieldFormat>();
   for (const field of format.fields) {
     if (fields.includes(field.name) && !isCommon(field.name)) wanted.set(field.name, field);
@@ -52,7 +54,8 @@ export function compileFmt(input: CompileInput): steps.Program {
   const used = new Set<PrintedPiece>();
   const composed: Array<{ field: FieldFormat; parts: PrintedPiece[] }> = [];
   for (const field of wanted.values()) {
-    const how = lacksZeroes && !isPrinted(field, pieces) ? [] : howToFill(field, pieces);
+    const isAddress = addresses.includes(field.name);
+    const how = lacksZeroes && !isPrinted(field, pieces) ? [] : howToFill(field, pieces, isAddress);
     for (const printed of how) used.add(printed);
     if (how.length !== 1 || !fillsAtOnce(how[0])) composed.push({ field, parts: how });
   }

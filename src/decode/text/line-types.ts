@@ -197,14 +197,14 @@ function compileType(type: TextEventType, place: RecordPlace, slots: Uint16Array
 }
 
 function linesOf(
-  { event, format, fields }: TextEventType,
+  { event, format, fields, addresses = [] }: TextEventType,
   place: RecordPlace,
 ): Pick<LineType, 'start' | 'programs' | 'others'> {
   const oneLine = ONE_LINE.find(([events]) => events.test(event))?.[1] ?? [];
   const compiled = (printFmt: string, lacksZeroes: boolean) =>
     compileFmt({ format, fields, printFmt, isVariant: true, lacksZeroes, oneLine, place });
   const ownFormat = (printFmt: string, _: number, all: readonly string[]) =>
-    compileFmt({ format, fields, printFmt, isVariant: all.length > 1, oneLine, place });
+    compileFmt({ format, fields, addresses, printFmt, isVariant: all.length > 1, oneLine, place });
   const printed = PRINTED[event];
   if (printed !== undefined) {
     return {

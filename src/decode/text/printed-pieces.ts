@@ -49,8 +49,12 @@ function longestOf(meaning: Meaning, format: EventFormat): number {
   return field.size - 1;
 }
 
-/** Returns the pieces that together give the field. */
-export function howToFill(field: FieldFormat, pieces: readonly PrintedPiece[]): PrintedPiece[] {
+/** Returns the pieces that together give the field; of an address the one that is the name of its function. */
+export function howToFill(
+  field: FieldFormat,
+  pieces: readonly PrintedPiece[],
+  isAddress: boolean,
+): PrintedPiece[] {
   const about = pieces.filter(
     (printed) => printed.meaning !== undefined && fieldOf(printed.meaning) === field.name,
   );
@@ -60,10 +64,12 @@ export function howToFill(field: FieldFormat, pieces: readonly PrintedPiece[]): 
     throw new Error(`${field.name} (${field.type}) is not a string`);
   }
   if (field.array) throw new Error(`its text does not contain the recorded value of ${field.name}`);
-  const whole =
-    about.find(({ meaning }) => isWhole(meaning, 'number')) ??
-    about.find(({ meaning }) => isWhole(meaning, 'symbol'));
+  const numbers = about.filter(({ meaning }) => isWhole(meaning, 'number'));
+  const whole = isAddress
+    ? numbers.find(({ piece }) => piece.kind === 'conversion' && piece.looks === 'symbol')
+    : (numbers[0] ?? about.find(({ meaning }) => isWhole(meaning, 'symbol')));
   if (whole !== undefined) return [whole];
+  if (isAddress) throw new Error(`its text does not name the function of ${field.name}`);
   const flags = about.find(({ meaning }) => meaning?.kind === 'flags');
   const choices = about.filter(({ meaning }) => meaning?.kind === 'choice');
   if (flags !== undefined) {

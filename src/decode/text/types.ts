@@ -8,6 +8,8 @@ export interface TextEventType {
   event: string;
   format: EventFormat;
   fields: readonly string[];
+  /** Those of the fields that must be printed as names of functions. */
+  addresses?: readonly string[];
 }
 
 /** Receives what happens to the stream, apart from events. */

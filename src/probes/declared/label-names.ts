@@ -19,8 +19,9 @@ export function namerOf(
   label: DeclaredLabel,
   format: EventFormat,
   field: FieldFormat,
-  { host, functions }: Facts,
+  facts: Facts,
 ): NumberNamer {
+  const { host } = facts;
   const value = numberOf(field);
   const plain: NumberNamer = (low, high) => String(value(low, high));
   switch (label.as) {
@@ -39,8 +40,10 @@ export function namerOf(
       return (low) => host.irqName(low) ?? String(low);
     case 'comm':
       return (low) => host.taskName(low);
-    case 'symbol':
+    case 'symbol': {
+      const { functions } = facts;
       return (low, high) => functions.nameOf(low, high);
+    }
     case 'map': {
       const { map = {}, default: fallback } = label;
       return (low, high) => {

@@ -14,10 +14,14 @@ export function needsOf(metric: DeclaredMetric, without?: string): EventNeed[] {
   const { start, event, key, measure, labels } = metric;
   const need = (side: EventChoice, of: 'start' | 'end', own: readonly string[]): EventNeed => {
     const ofLabels = labels.filter((label) => label.of === of && !label.isOptional).map(({ field }) => field);
+    const addresses = labels
+      .filter((label) => label.of === of && label.as === 'symbol')
+      .map(({ field }) => field);
     const fields = [...own, ...ofLabels, ...fieldsOfFilter(side.where)];
     return {
       event: side.event,
       fields: [...new Set(fields)].filter((field) => field !== CPU && field !== ''),
+      addresses,
       ...(without === undefined ? {} : { without }),
     };
   };
@@ -26,10 +30,6 @@ export function needsOf(metric: DeclaredMetric, without?: string): EventNeed[] {
     need(start, 'start', [TASK, ...key.map((part) => part.start)]),
     need(event, 'end', [TASK, ...key.map((part) => part.end)]),
   ];
-}
-
-export function needsSymbols(metrics: readonly DeclaredMetric[]): boolean {
-  return metrics.some(({ labels }) => labels.some(({ as }) => as === 'symbol'));
 }
 
 /** Runs the metrics whose events and fields the kernel has. Throws an `Error` if a field cannot be used. */

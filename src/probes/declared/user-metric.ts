@@ -1,7 +1,7 @@
 /** The probe of one metric that the config declares. Its name is `metrics/NAME`. */
 import type { DeclaredMetric } from '../../model/declared-metric.ts';
 import type { CommonOptions, ProbeModule } from '../probe.ts';
-import { needsOf, needsSymbols, runMetrics } from './module.ts';
+import { needsOf, runMetrics } from './module.ts';
 
 export interface UserMetricOptions extends CommonOptions {
   metric: DeclaredMetric;
@@ -15,7 +15,6 @@ export function userMetric(name: string, { metric }: UserMetricOptions): ProbeMo
     rate: 'high',
     schema: ({ z }) => z.custom<UserMetricOptions>(),
     needs: () => needsOf(metric),
-    symbols: () => needsSymbols([metric]),
     create: (context, options) => runMetrics(context, [metric], options),
     metrics: [{ name: metric.name, labels: metric.labels.map((label) => label.name), help: metric.help }],
   };

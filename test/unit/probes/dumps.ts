@@ -9,7 +9,7 @@ import { makeSelfMetrics } from '../../../src/agent/plan/self-metrics.ts';
 import { schemaKit } from '../../../src/config/units.ts';
 import { Merger } from '../../../src/decode/merge.ts';
 import { MetricStore } from '../../../src/metrics/store.ts';
-import type { FunctionNames } from '../../../src/model/function-names.ts';
+import { type FunctionNames, NAMELESS } from '../../../src/model/function-names.ts';
 import type { IntervalSinks } from '../../../src/model/intervals.ts';
 import type { EventRecord } from '../../../src/model/record.ts';
 import type { CommonOptions, ProbeModule } from '../../../src/probes/probe.ts';
@@ -68,7 +68,7 @@ export function replayDump<O extends CommonOptions>(
     store,
     self: makeSelfMetrics(store),
     isSelf: () => false,
-    ...(more.functions === undefined ? {} : { functions: more.functions }),
+    functions: () => more.functions ?? NAMELESS,
   });
   assert.deepEqual(
     plan.probes.map(({ up, reason }) => ({ up, reason })),

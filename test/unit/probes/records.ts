@@ -8,7 +8,7 @@ import { bytesReader, intReader, wordOffset } from '../../../src/decode/fields.t
 import { parseFormat } from '../../../src/decode/format.ts';
 import { MetricStore } from '../../../src/metrics/store.ts';
 import type { EventFormat } from '../../../src/model/format.ts';
-import type { FunctionNames } from '../../../src/model/function-names.ts';
+import { type FunctionNames, NAMELESS } from '../../../src/model/function-names.ts';
 import type { IntervalSinks } from '../../../src/model/intervals.ts';
 import type { EventRecord } from '../../../src/model/record.ts';
 import type {
@@ -131,8 +131,6 @@ export interface Machine {
   formats?: Readonly<Record<string, string>>;
 }
 
-const NAMELESS: FunctionNames = { nameOf: () => undefined, generation: 0 };
-
 const SYSCALLS = new Map([
   [0, 'read'],
   [1, 'write'],
@@ -209,7 +207,12 @@ export function run<O extends CommonOptions>(
     cpuCount: machine.cpuCount ?? 4,
     onlineCpus: machine.onlineCpus ?? [0, 1],
     maxWindowMs: machine.maxWindowMs ?? 120_000,
-    functions: machine.functions ?? NAMELESS,
+    get functions(): FunctionNames {
+      if (needs.some(({ addresses = [] }) => addresses.length > 0)) return machine.functions ?? NAMELESS;
+      throw new Error(
+        `${module.name} reads names of functions: declare the fields in \`addresses\` of its needs`,
+      );
+    },
     intervals: machine.intervals ?? {},
     events: got,
     format: (event) => (got.includes(event) ? formatOf(event) : undefined),

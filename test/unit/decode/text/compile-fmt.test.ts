@@ -159,6 +159,17 @@ describe('lines by print fmt', () => {
     });
   }
 
+  it('give an address only as the name of its function', () => {
+    const problem = (printFmt: string) => textProblem({ ...made(printFmt, ['q']), addresses: ['q'] });
+    assert.match(problem('"%p", REC->q') ?? '', /does not name the function of q/);
+    assert.equal(problem('"%ps", REC->q'), undefined);
+    assert.equal(problem('"%p %ps", REC->q, REC->q'), undefined);
+    const both = { ...made('"%p %ps", REC->q, REC->q', ['q']), addresses: ['q'] };
+    const { calls } = decodeText(lineOf('probe: 00000000deadbeef vfs_read'), [both]);
+    // The number of the first name, instead of the hash that %p prints.
+    assert.deepEqual(calls[0]?.fields, { q: 1 });
+  });
+
   it('lose one line each if they do not match', () => {
     const type = made('"w=%d!", REC->w', ['w']);
     const text = ['w=1!', 'w=!', 'v=2!', 'w=3', 'w=99999999999999999999999!', 'w=4!'].map((one) =>
