@@ -54,6 +54,8 @@ export interface BlockRequest {
   /** Task that inserted or issued it. */
   pid: number;
   issueCpu: number;
+  /** Task that issued it; 0 for an interrupt. */
+  issuer: number;
   /** CPU that completed it. */
   cpu: number;
   /** Task that completed it; 0 for an interrupt. */
@@ -67,6 +69,11 @@ export interface TaskSink {
   readonly waitThresholdNs: number;
   /** Before a wait of at least this length is reported, `ran` is called for the CPU's current task, which still runs. */
   readonly culpritNs: number;
+  /**
+   * Whether all tasks are reported, so that a trace can say what the waker of a task did before. Else only tasks in a
+   * watched call, and long waits.
+   */
+  readonly follows: boolean;
   /** When the task's current call began; 0 if nothing needs to know what happens during it. */
   inCall(pid: number): TimestampNs;
   /**
@@ -74,6 +81,8 @@ export interface TaskSink {
    * came back unseen, and is then reported.
    */
   watch(cameBack: (pid: number, cpu: number, nowNs: TimestampNs) => void): void;
+  /** Passes a function that names what woke a task (`wokenBy`); undefined for a task, or if it is not known. */
+  names(nameOf: (wokenBy: number) => string | undefined): void;
   /** A task (0: the idle task) had a CPU, usually until it left it. Its comm is the 16 bytes from word `commAt` on. */
   ran(
     cpu: number,
@@ -85,7 +94,7 @@ export interface TaskSink {
   ): void;
   /** A task that waits for a CPU is moved to the queue of another one. */
   moved(pid: number, cpu: number, atNs: TimestampNs): void;
-  /** A task that is in a call, or has waited for long, has a CPU again. `commAt` as in `ran`. */
+  /** A task has a CPU again: see `follows`. `commAt` as in `ran`. */
   switchedIn(task: SwitchIn, words: Int32Array, commAt: number): void;
 }
 
@@ -93,7 +102,9 @@ export interface TaskSink {
 export interface SwitchIn {
   pid: number;
   cpu: number;
-  /** When it left its CPU; 0 if it is in no watched call, or left before we started. */
+  /** Whether it was in a watched call when it left its CPU. */
+  isWatched: boolean;
+  /** When it left its CPU; 0 if that was not recorded. */
   outNs: TimestampNs;
   /** False: no event shows its return. Some virtual machines record none in the idle task that it replaced. */
   isSeen: boolean;
@@ -106,15 +117,12 @@ export interface SwitchIn {
   taskClass: number;
   /** CPU in whose run queue it first waited. */
   queueCpu: number;
-  /** Task that woke it; 0 for an interrupt, or if unknown. */
+  /** What woke it, as `wakeCode` makes it. */
+  wokenBy: number;
+  /** Task that woke it or, in an interrupt, that the interrupt came upon; 0 if not known. */
   waker: number;
   /** CPU of that task; below 0 if unknown. */
   wakerCpu: number;
-  /** When that task was itself woken during this sleep; 0 if it was not. */
-  wakerWokenNs: TimestampNs;
-  /** Task and CPU that woke it; 0 for an interrupt. */
-  wakerWaker: number;
-  wakerWokenCpu: number;
 }
 
 export interface FunctionSink {

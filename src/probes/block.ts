@@ -52,7 +52,7 @@ export const block: ProbeModule<BlockOptions> = {
   needs: () => [
     {
       event: ISSUE,
-      fields: ['common_pid', 'dev', 'sector', 'nr_sector', 'rwbs'],
+      fields: ['common_pid', 'common_flags', 'dev', 'sector', 'nr_sector', 'rwbs'],
       without: 'times in the queue and at the device are not measured',
     },
     {
@@ -110,6 +110,7 @@ function createBlock(context: ProbeContext, options: BlockOptions): Probe {
     completeNs: 0,
     pid: 0,
     issueCpu: 0,
+    issuer: 0,
     cpu: 0,
     completer: 0,
     errno: 0,
@@ -184,6 +185,7 @@ function createBlock(context: ProbeContext, options: BlockOptions): Probe {
   const onIssue = (): EventHandler => {
     const readIssue = requestReader(ISSUE);
     const issuedSectors = context.int(ISSUE, 'nr_sector');
+    const issuedIn = context.int(ISSUE, 'common_flags');
     return (record) => {
       if (!readIssue(record)) return;
       let entry = find(QUEUED);
@@ -191,7 +193,8 @@ function createBlock(context: ProbeContext, options: BlockOptions): Probe {
       if (entry < 0 && !hasRequeue) entry = find(ISSUED);
       if (entry < 0) entry = add(ISSUED, record.timestampNs);
       else requests.enter(entry, ISSUED, record.timestampNs, false);
-      requests.issue(entry, issuedSectors(record), record.cpu);
+      const issuer = (issuedIn(record) & IN_INTERRUPT) === 0 ? request.pid : 0;
+      requests.issue(entry, issuedSectors(record), record.cpu, issuer);
     };
   };
 
@@ -247,6 +250,7 @@ function createBlock(context: ProbeContext, options: BlockOptions): Probe {
     completed.completeNs = record.timestampNs;
     completed.pid = requests.pid(entry);
     completed.issueCpu = requests.issueCpu(entry);
+    completed.issuer = requests.issuer(entry);
     completed.cpu = record.cpu;
     completed.completer = (completedIn(record) & IN_INTERRUPT) === 0 ? request.pid : 0;
     completed.errno = Math.abs(errorOf(record));

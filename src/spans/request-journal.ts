@@ -6,8 +6,6 @@ import type { TimestampNs } from '../model/time.ts';
 
 /** A power of two. */
 const DEPTH = 1 << 14;
-/** Longest time between the completion of a request and the wake-up that it causes. */
-const WAKES_WITHIN_NS = 200_000;
 
 export interface Requests {
   /** In the order of completion. */
@@ -26,6 +24,7 @@ export class RequestJournal {
   readonly #completes = new Float64Array(DEPTH);
   readonly #pids = new Int32Array(DEPTH);
   readonly #issueCpus = new Int32Array(DEPTH);
+  readonly #issuers = new Int32Array(DEPTH);
   readonly #cpus = new Int32Array(DEPTH);
   readonly #completers = new Int32Array(DEPTH);
   readonly #errnos = new Int32Array(DEPTH);
@@ -42,6 +41,7 @@ export class RequestJournal {
     this.#completes[at] = request.completeNs;
     this.#pids[at] = request.pid;
     this.#issueCpus[at] = request.issueCpu;
+    this.#issuers[at] = request.issuer;
     this.#cpus[at] = request.cpu;
     this.#completers[at] = request.completer;
     this.#errnos[at] = request.errno;
@@ -71,54 +71,10 @@ export class RequestJournal {
       completeNs: this.#completes[at],
       pid: this.#pids[at],
       issueCpu: this.#issueCpus[at],
+      issuer: this.#issuers[at],
       cpu: this.#cpus[at],
       completer: this.#completers[at],
       errno: this.#errnos[at],
     };
   }
-}
-
-/** A task that slept, and its wake-up. */
-export interface Sleeper {
-  pid: number;
-  wokenNs: TimestampNs;
-  waker: number;
-  wakerCpu: number;
-  wakerWokenNs: TimestampNs;
-  wakerWaker: number;
-  wakerWokenCpu: number;
-}
-
-/**
- * Whether a sleeper can have waited for a request: it issued the request itself, its waker did, or the completion woke
- * it or its waker.
- */
-export function waitedFor(request: BlockRequest, sleeper: Sleeper): boolean {
-  const { pid, wokenNs, waker, wakerCpu, wakerWokenNs, wakerWaker, wakerWokenCpu } = sleeper;
-  if (request.completeNs > wokenNs) return false;
-  if (request.pid === pid || (waker !== 0 && request.pid === waker)) return true;
-  return woke(request, waker, wakerCpu, wokenNs) || woke(request, wakerWaker, wakerWokenCpu, wakerWokenNs);
-}
-
-/** The completion of a request wakes the tasks that wait for it at once, in an interrupt or in a thread of the driver. */
-function woke(request: BlockRequest, waker: number, wokenCpu: number, wokenNs: TimestampNs): boolean {
-  const { cpu, completer, completeNs } = request;
-  if (cpu !== wokenCpu || completer !== waker) return false;
-  return completeNs <= wokenNs && wokenNs - completeNs <= WAKES_WITHIN_NS;
-}
-
-/**
- * Of requests ordered by completion, a chain back from the last one that does not overlap: the last one, the last one
- * that ended before it began, and so on.
- */
-export function criticalPath(requests: readonly BlockRequest[]): BlockRequest[] {
-  const path: BlockRequest[] = [];
-  let beforeNs = Number.POSITIVE_INFINITY;
-  for (let i = requests.length - 1; i >= 0; i--) {
-    const request = requests[i];
-    if (request.completeNs > beforeNs) continue;
-    path.push(request);
-    beforeNs = request.issueNs;
-  }
-  return path.reverse();
 }

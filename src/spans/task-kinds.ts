@@ -5,7 +5,7 @@ import type { SpanDeps } from './deps.ts';
 import type { Offer } from './draft.ts';
 import { InterruptJournal, LONG_INTERRUPT_NS } from './interrupt-journal.ts';
 import { RequestJournal } from './request-journal.ts';
-import { type Journals, makeSyscallTraces } from './syscalls.ts';
+import { makeSyscallTraces } from './syscalls.ts';
 import { CULPRIT_NS, TaskJournal } from './task-journal.ts';
 import { waitsByNature } from './waiting-syscalls.ts';
 import { makeRequestTraces, makeWaitTraces } from './waits.ts';
@@ -19,29 +19,35 @@ interface Links {
   watched: ((pid: number) => number)[];
   /** Set by the probe of tasks: see `TaskSink.watch`. */
   cameBack(pid: number, cpu: number, nowNs: number): void;
+  /** Set by the probe of tasks: see `TaskSink.names`. */
+  nameOf(wokenBy: number): string | undefined;
 }
 
 export function makeTaskKinds(kinds: SpansConfig['kinds'], offer: Offer, deps: SpanDeps): IntervalSinks {
   const { syscalls, sched, block } = kinds;
   if (syscalls === undefined && sched === undefined && block === undefined) return {};
-  const journals: Journals = {
-    tasks: new TaskJournal(deps.cpuCount),
+  const journals = {
+    tasks: new TaskJournal(deps.cpuCount, syscalls !== undefined),
     requests: new RequestJournal(),
     interrupts: new InterruptJournal(),
   };
-  const links: Links = { watched: [], cameBack: () => {} };
+  const links: Links = { watched: [], cameBack: () => {}, nameOf: () => undefined };
   const hasTasks = syscalls !== undefined || sched !== undefined;
   const hasRequests = syscalls !== undefined || block !== undefined;
   return {
     syscalls: syscalls && syscallSink(syscalls, offer, deps, { journals, links }),
     interrupts: syscalls && interruptSink(journals.interrupts),
-    tasks: hasTasks ? taskSink(sched?.thresholdNs ?? NEVER, offer, deps, { journals, links }) : undefined,
+    tasks: hasTasks ? taskSink(kinds, offer, deps, { journals, links }) : undefined,
     block: hasRequests ? blockSink(kinds, offer, deps, journals.requests) : undefined,
   };
 }
 
 interface Shared {
-  journals: Journals;
+  journals: {
+    tasks: TaskJournal;
+    requests: RequestJournal;
+    interrupts: InterruptJournal;
+  };
   links: Links;
 }
 
@@ -51,7 +57,8 @@ function syscallSink(
   deps: SpanDeps,
   { journals, links }: Shared,
 ): SyscallSink {
-  const onSlow = makeSyscallTraces(options, offer, deps, journals);
+  const nameOf = (wokenBy: number) => links.nameOf(wokenBy);
+  const onSlow = makeSyscallTraces(options, offer, deps, { ...journals, nameOf });
   return {
     thresholdNs: options.thresholdNs,
     wants: options.include === undefined ? (name) => !waitsByNature(name) : deps.matcher(options.include),
@@ -71,16 +78,22 @@ function interruptSink(interrupts: InterruptJournal): InterruptSink {
 }
 
 function taskSink(
-  waitThresholdNs: number,
+  { syscalls, sched }: SpansConfig['kinds'],
   offer: Offer,
   deps: SpanDeps,
   { journals: { tasks }, links }: Shared,
 ): TaskSink {
+  const waitThresholdNs = sched?.thresholdNs ?? NEVER;
+  const follows = syscalls !== undefined;
   const onWait = makeWaitTraces(offer, deps, tasks);
   const { watched } = links;
   return {
     waitThresholdNs,
     culpritNs: CULPRIT_NS,
+    follows,
+    names: (nameOf) => {
+      links.nameOf = nameOf;
+    },
     inCall: (pid) => {
       for (let i = 0; i < watched.length; i++) {
         const since = watched[i](pid);
@@ -95,7 +108,8 @@ function taskSink(
       tasks.history.ran(cpu, pid, startNs, endNs, words, commAt),
     moved: (pid, cpu, atNs) => tasks.moves.add(pid, cpu, atNs),
     switchedIn: (task, words, commAt) => {
-      if (task.outNs !== 0) tasks.add(task, words, commAt);
+      if (follows) tasks.all.add(task, words, commAt);
+      if (task.isWatched) tasks.add(task, words, commAt);
       if (task.runnableNs !== 0 && task.inNs - task.runnableNs >= waitThresholdNs)
         onWait(task, words, commAt);
     },

@@ -5,11 +5,12 @@
  */
 import { switchedOutMask } from '../../decode/print-fmt.ts';
 import type { EventHandler } from '../../model/record.ts';
-import { IN_INTERRUPT } from '../names/trace-flags.ts';
 import type { Probe, ProbeContext, ProbeModule } from '../probe.ts';
 import { CpuTasks } from '../tables/cpu-tasks.ts';
 import { TaskAbsences } from '../tables/task-absences.ts';
 import { helperSchema } from './helper.ts';
+import { WAKE_CONTEXT_NEEDS, wakeContextEvents } from './wake-context-events.ts';
+import { WakeContexts } from './wake-contexts.ts';
 
 const SWITCH = 'sched:sched_switch';
 const WAKEUP = 'sched:sched_wakeup';
@@ -24,12 +25,13 @@ export const taskIntervals: ProbeModule = {
   byDefault: false,
   rate: 'low',
   schema: helperSchema,
-  needs: () => [
+  needs: (_options, _kernel, _host, intervals) => [
     { event: SWITCH, fields: ['prev_pid', 'prev_comm', 'prev_state', 'next_pid', 'next_prio', 'next_comm'] },
     { event: WAKEUP, fields: ['pid', 'target_cpu'] },
     { event: WAKEUP_NEW, fields: ['pid', 'target_cpu'] },
     { event: MIGRATE, fields: ['pid', 'dest_cpu'], without: 'a wait shows only who had the first CPU' },
     { event: WAKING, fields: ['pid', 'common_pid', 'common_flags'] },
+    ...(intervals?.tasks?.follows === true ? WAKE_CONTEXT_NEEDS : []),
   ],
   create: createTaskIntervals,
   metrics: [],
@@ -40,17 +42,22 @@ function createTaskIntervals(context: ProbeContext): Probe {
   if (sink === undefined) throw new Error('task intervals need a sink');
   const cpus = new CpuTasks(context.cpuCount, sink);
   const absences = new TaskAbsences(sink, cpus, context.isSelf, context.host.taskClasses);
+  const contexts = new WakeContexts(context.cpuCount);
+  const beside = wakeContextEvents(context, contexts);
+  sink.names(beside.nameOf);
   sink.watch((pid, cpu, nowNs) => absences.cameBack(pid, cpu, nowNs));
   const handlers: Record<string, EventHandler> = {
+    ...beside.handlers,
     [SWITCH]: onSwitch(context, cpus, absences),
     [WAKEUP]: onWakeup(context, WAKEUP, absences),
     [WAKEUP_NEW]: onWakeup(context, WAKEUP_NEW, absences),
-    [WAKING]: onWaking(context, absences),
+    [WAKING]: onWaking(context, contexts, absences),
   };
   if (context.format(MIGRATE) !== undefined) handlers[MIGRATE] = onMigrate(context, absences);
   return {
     handlers,
-    onLoss: (_cpu, untilNs) => {
+    onLoss: (cpu, untilNs) => {
+      contexts.lost(cpu);
       cpus.lost(untilNs);
       absences.lost(untilNs);
     },
@@ -98,15 +105,16 @@ function onMigrate(context: ProbeContext, absences: TaskAbsences): EventHandler 
   };
 }
 
-function onWaking(context: ProbeContext, absences: TaskAbsences): EventHandler {
+function onWaking(context: ProbeContext, contexts: WakeContexts, absences: TaskAbsences): EventHandler {
   const pidAt = context.word(WAKING, 'pid');
   const byAt = context.word(WAKING, 'common_pid');
   const flagsOf = context.int(WAKING, 'common_flags');
   return (record) => {
     const { words, cpu, timestampNs } = record;
     const at = record.offset >> 2;
-    const waker = (flagsOf(record) & IN_INTERRUPT) === 0 ? words[at + byAt] : 0;
-    absences.woken(words[at + pidAt], waker, cpu, timestampNs);
+    const current = words[at + byAt];
+    const code = contexts.code(cpu, flagsOf(record), current);
+    absences.woken(words[at + pidAt], code, current, cpu, timestampNs);
   };
 }
 

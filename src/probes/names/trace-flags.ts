@@ -1,2 +1,5 @@
 /** Bits of `common_flags`: hard and soft interrupts, NMIs (include/linux/trace_events.h, TRACE_FLAG_HARDIRQ and others). */
-export const IN_INTERRUPT = 0x08 | 0x10 | 0x40;
+export const IN_HARD_INTERRUPT = 0x08;
+export const IN_SOFTIRQ = 0x10;
+export const IN_NMI = 0x40;
+export const IN_INTERRUPT = IN_HARD_INTERRUPT | IN_SOFTIRQ | IN_NMI;

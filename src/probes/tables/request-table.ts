@@ -33,6 +33,7 @@ export class RequestTable {
   /** When it was first put into the queue; 0 if never. */
   readonly #inserted: Float64Array;
   readonly #issueCpus: Int32Array;
+  readonly #issuers: Int32Array;
   /** Task that put it into the queue, or issued it. */
   readonly #pids: Int32Array;
   /** All its sectors; `#sectors` counts down. */
@@ -63,6 +64,7 @@ export class RequestTable {
     this.#requeued = new Uint8Array(capacity);
     this.#inserted = new Float64Array(capacity);
     this.#issueCpus = new Int32Array(capacity);
+    this.#issuers = new Int32Array(capacity);
     this.#pids = new Int32Array(capacity);
     this.#asked = new Float64Array(capacity);
   }
@@ -103,6 +105,10 @@ export class RequestTable {
 
   issueCpu(entry: number): number {
     return this.#issueCpus[entry];
+  }
+
+  issuer(entry: number): number {
+    return this.#issuers[entry];
   }
 
   pid(entry: number): number {
@@ -181,8 +187,9 @@ export class RequestTable {
     this.#sectors[entry] = sectors;
   }
 
-  /** Sets the size of a request when it is issued, and the CPU. */
-  issue(entry: number, sectors: number, cpu: number): void {
+  /** Sets the size of a request when it is issued, the CPU, and the task that issued it (0: an interrupt). */
+  issue(entry: number, sectors: number, cpu: number, issuer = 0): void {
+    this.#issuers[entry] = issuer;
     this.#sectors[entry] = sectors;
     this.#asked[entry] = sectors;
     this.#issueCpus[entry] = cpu;

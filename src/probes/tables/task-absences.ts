@@ -6,12 +6,14 @@ import type { SwitchIn, TaskSink } from '../../model/intervals.ts';
 import type { EventRecord } from '../../model/record.ts';
 import { MAX_RT_PRIO, NORMAL, REALTIME, type TaskClasses } from '../../model/task-classes.ts';
 import type { TimestampNs } from '../../model/time.ts';
+import { BY_TASK, BY_UNKNOWN, CODE_BITS } from '../../model/wake-codes.ts';
 import { COMM_WORDS, type CpuTasks } from './cpu-tasks.ts';
 import { TaskStamps } from './task-stamps.ts';
 
-/** A pid takes 22 bits of a tag (PID_MAX_LIMIT); a CPU the rest. */
-const PID_BITS = 22;
-const PID_MASK = (1 << PID_BITS) - 1;
+/** A code of what woke a task takes the low bits of a tag; a CPU the rest. */
+const CODE_MASK = (1 << CODE_BITS) - 1;
+/** Beside the state, in the tag of a task that left its CPU: it was in a watched call. States are below. */
+const WATCHED = 1 << 20;
 /** Comm of a task whose name no event carries. */
 const NO_COMM = new Int32Array(COMM_WORDS);
 /** EXIT_DEAD and EXIT_ZOMBIE, include/linux/sched.h: the task left its CPU for the last time. */
@@ -22,17 +24,18 @@ export class TaskAbsences {
   readonly #cpus: CpuTasks;
   readonly #isSelf: (pid: number) => boolean;
   readonly #classes: TaskClasses | undefined;
-  /** When watched tasks left their CPU; the tag is their state. */
+  /** When tasks left their CPU (all or those in a watched call); the tag is their state and `WATCHED`. */
   readonly #out = new TaskStamps();
   /** When each task became runnable; the tag is the CPU of its run queue. */
   readonly #runnable = new TaskStamps();
-  /** When each task was last woken; the tag is the waker's pid, with its CPU in the high bits. */
+  /** When each task was last woken; the tag is the pid of the task that did it, or that the interrupt came upon. */
   readonly #woken = new TaskStamps();
-  /** For watched tasks, when their waker itself had been woken; the tag is by which task and where. */
-  readonly #before = new TaskStamps();
+  /** The same; the tag says what woke it, and on which CPU. */
+  readonly #wokenBy = new TaskStamps();
   readonly #task: SwitchIn = {
     pid: 0,
     cpu: 0,
+    isWatched: false,
     outNs: 0,
     isSeen: true,
     runnableNs: 0,
@@ -40,11 +43,9 @@ export class TaskAbsences {
     state: 0,
     taskClass: NORMAL,
     queueCpu: 0,
+    wokenBy: BY_UNKNOWN,
     waker: 0,
-    wakerCpu: 0,
-    wakerWokenNs: 0,
-    wakerWaker: 0,
-    wakerWokenCpu: 0,
+    wakerCpu: -1,
   };
   #lostUntil: TimestampNs = 0;
   #forgottenUntil: TimestampNs = 0;
@@ -71,16 +72,16 @@ export class TaskAbsences {
     const task = this.#task;
     task.pid = pid;
     task.cpu = cpu;
+    task.isWatched = (out.tags[outAt] & WATCHED) !== 0;
     task.outNs = outNs;
     task.isSeen = false;
     task.runnableNs = runnableNs;
     // No other task had the CPU: it ran as soon as it could.
     task.inNs = runnableNs === 0 ? nowNs : runnableNs;
-    task.state = out.tags[outAt];
+    task.state = out.tags[outAt] & ~WATCHED;
     task.taskClass = NORMAL;
     task.queueCpu = cpu;
-    if (task.state !== 0) this.#setWaker(pid, outNs);
-    else task.waker = 0;
+    this.#setWaker(pid, outNs);
     this.#sink.switchedIn(task, NO_COMM, 0);
   }
 
@@ -97,7 +98,8 @@ export class TaskAbsences {
       runnable.stamps[place] = state === 0 ? nowNs : 0;
       runnable.tags[place] = cpu;
     }
-    if (this.#sink.inCall(pid) !== 0) this.#out.set(pid, nowNs, state);
+    if (this.#sink.inCall(pid) !== 0) this.#out.set(pid, nowNs, state | WATCHED);
+    else if (this.#sink.follows) this.#out.set(pid, nowNs, state);
   }
 
   /** A task arrives on the record's CPU. */
@@ -112,23 +114,23 @@ export class TaskAbsences {
     const outNs = out.stamps[outAt];
     if (runnableNs !== 0) runnable.stamps[place] = 0;
     if (outNs !== 0) out.stamps[outAt] = 0;
-    const waited =
-      runnableNs !== 0 && runnableNs >= this.#lostUntil && nowNs - runnableNs >= sink.waitThresholdNs;
-    const watched = outNs !== 0 && outNs >= this.#lostUntil;
-    if (!(waited || watched) || this.#isSelf(pid)) return;
+    const isRunnableKnown = runnableNs !== 0 && runnableNs >= this.#lostUntil;
+    const waited = isRunnableKnown && nowNs - runnableNs >= sink.waitThresholdNs;
+    const wasSeen = outNs !== 0 && outNs >= this.#lostUntil;
+    if (!(waited || wasSeen || sink.follows) || this.#isSelf(pid)) return;
     const task = this.#task;
     task.pid = pid;
     task.cpu = record.cpu;
-    task.outNs = watched ? outNs : 0;
+    task.isWatched = wasSeen && (out.tags[outAt] & WATCHED) !== 0;
+    task.outNs = wasSeen ? outNs : 0;
     task.isSeen = true;
-    task.runnableNs = runnableNs;
+    task.runnableNs = isRunnableKnown ? runnableNs : 0;
     task.inNs = nowNs;
-    task.state = watched ? out.tags[outAt] : 0;
+    task.state = wasSeen ? out.tags[outAt] & ~WATCHED : 0;
     task.taskClass = prio < MAX_RT_PRIO ? REALTIME : (this.#classes?.of(pid) ?? NORMAL);
     task.queueCpu = runnable.tags[place];
-    if (watched && task.state !== 0) this.#setWaker(pid, outNs);
-    else task.waker = 0;
-    if (task.queueCpu !== record.cpu && runnableNs !== 0 && nowNs - runnableNs >= sink.culpritNs)
+    this.#setWaker(pid, Math.max(outNs, this.#lostUntil));
+    if (task.queueCpu !== record.cpu && isRunnableKnown && nowNs - runnableNs >= sink.culpritNs)
       this.#cpus.reportTurn(task.queueCpu, nowNs);
     sink.switchedIn(task, record.words, commAt);
   }
@@ -156,19 +158,12 @@ export class TaskAbsences {
     this.#sink.moved(pid, cpu, nowNs);
   }
 
-  /** A task is woken on a CPU. `waker` 0: by an interrupt. */
-  woken(pid: number, waker: number, cpu: number, nowNs: TimestampNs): void {
-    const woken = this.#woken;
-    const place = woken.place(pid);
-    if (place === 0) return;
-    const by = waker & PID_MASK;
-    woken.stamps[place] = nowNs;
-    woken.tags[place] = by | (cpu << PID_BITS);
-    if (this.#out.get(pid) === 0) return;
-    const ofWaker = woken.at(by);
-    if (by !== 0 && woken.stamps[ofWaker] !== 0)
-      this.#before.set(pid, woken.stamps[ofWaker], woken.tags[ofWaker]);
-    else this.#before.clear(pid);
+  /** A task is woken on a CPU. `waker` has that CPU; `code` says whether it did that itself. */
+  woken(pid: number, code: number, waker: number, cpu: number, nowNs: TimestampNs): void {
+    // The wake-up of another task shows that it runs.
+    if (code === BY_TASK && waker !== 0) this.cameBack(waker, cpu, nowNs);
+    this.#woken.set(pid, nowNs, waker);
+    this.#wokenBy.set(pid, nowNs, code | (cpu << CODE_BITS));
   }
 
   lost(untilNs: TimestampNs): void {
@@ -179,7 +174,7 @@ export class TaskAbsences {
   sweep(): void {
     if (this.#lostUntil === this.#forgottenUntil) return;
     this.#forgottenUntil = this.#lostUntil;
-    for (const stamps of [this.#out, this.#runnable, this.#woken, this.#before])
+    for (const stamps of [this.#out, this.#runnable, this.#woken, this.#wokenBy])
       stamps.forgetBefore(this.#lostUntil);
   }
 
@@ -188,21 +183,24 @@ export class TaskAbsences {
     this.#out.clear(pid);
     this.#runnable.clear(pid);
     this.#woken.clear(pid);
-    this.#before.clear(pid);
+    this.#wokenBy.clear(pid);
   }
 
+  /** What ended a sleep that began at `outNs`. */
   #setWaker(pid: number, outNs: TimestampNs): void {
     const task = this.#task;
     const woken = this.#woken;
-    const before = this.#before;
     const at = woken.at(pid);
-    const isKnown = woken.stamps[at] >= outNs;
-    task.waker = isKnown ? woken.tags[at] & PID_MASK : 0;
-    task.wakerCpu = isKnown ? woken.tags[at] >>> PID_BITS : -1;
-    const ofWaker = before.at(pid);
-    const isWoken = isKnown && before.stamps[ofWaker] >= outNs;
-    task.wakerWokenNs = isWoken ? before.stamps[ofWaker] : 0;
-    task.wakerWaker = before.tags[ofWaker] & PID_MASK;
-    task.wakerWokenCpu = before.tags[ofWaker] >>> PID_BITS;
+    const wokenNs = woken.stamps[at];
+    if (wokenNs === 0 || wokenNs < outNs) {
+      task.wokenBy = BY_UNKNOWN;
+      task.waker = 0;
+      task.wakerCpu = -1;
+      return;
+    }
+    const how = this.#wokenBy.tag(pid);
+    task.wokenBy = how & CODE_MASK;
+    task.waker = woken.tags[at];
+    task.wakerCpu = how >>> CODE_BITS;
   }
 }

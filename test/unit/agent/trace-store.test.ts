@@ -7,7 +7,16 @@ import { traceOf } from '../../support/otlp-traces.ts';
 import { testDeps } from '../spans/deps.ts';
 
 const MS = 1e6;
-const DEVICE = { device: 'sda', operation: 'write', bytes: 4096, sector: 8, pid: 1, issueCpu: 0, cpu: 1 };
+const DEVICE = {
+  device: 'sda',
+  operation: 'write',
+  bytes: 4096,
+  sector: 8,
+  pid: 1,
+  issueCpu: 0,
+  issuer: 1,
+  cpu: 1,
+};
 const REQUEST = { ...DEVICE, insertNs: 0, issueNs: 1e9, completer: 0, errno: 0 };
 
 test('of periods of osnoise the noisiest are the slowest, and they do not displace slower operations', () => {

@@ -186,7 +186,7 @@ export function run<O extends CommonOptions>(
   const offered = machine.events ?? [...knownEvents(machine.kernel), ...Object.keys(texts)];
   const kernel: KernelOffer = { events: () => offered, machine: 'x86_64' };
   const host = { ...fakeHost, ...machine.host };
-  const needs = module.needs(options, kernel, host);
+  const needs = module.needs(options, kernel, host, machine.intervals);
   const store = machine.store ?? new MetricStore();
   const unmatched: Partial<Record<UnmatchedReason, number>> = {};
   let ignored = 0;

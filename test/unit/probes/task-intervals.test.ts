@@ -4,6 +4,7 @@ import { test } from 'node:test';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import type { SwitchIn, TaskSink } from '../../../src/model/intervals.ts';
+import { BY_RAISED_SOFTIRQ, BY_SOFTIRQ, BY_TASK, wakeKind } from '../../../src/model/wake-codes.ts';
 import { taskIntervals } from '../../../src/probes/helpers/task-intervals.ts';
 import { run } from './records.ts';
 
@@ -14,10 +15,13 @@ const S = 1;
 const D = 2;
 const X = 0x10;
 const HARDIRQ = 0x08;
+const SOFTIRQ = 0x10;
+const NET_RX = 3;
 const CULPRIT_NS = 1000;
 
 /** Tasks below 100 are watched, and in a call since 1. */
-function tasks(waitThresholdNs = Number.POSITIVE_INFINITY) {
+function tasks(waitThresholdNs = Number.POSITIVE_INFINITY, follows = false) {
+  let nameOf: (wokenBy: number) => string | undefined = () => undefined;
   const turns: [cpu: number, pid: number, startNs: number, endNs: number, comm: string][] = [];
   const moves: [pid: number, cpu: number, atNs: number][] = [];
   const back: SwitchIn[] = [];
@@ -33,6 +37,10 @@ function tasks(waitThresholdNs = Number.POSITIVE_INFINITY) {
       const comm = Buffer.from(words.buffer, words.byteOffset + 4 * commAt, 16);
       turns.push([cpu, pid, startNs, endNs, comm.toString().replace(/\0.*$/s, '')]);
     },
+    follows,
+    names: (of) => {
+      nameOf = of;
+    },
     moved: (pid, cpu, atNs) => void moves.push([pid, cpu, atNs]),
     switchedIn: (task) => void back.push({ ...task }),
   };
@@ -42,6 +50,7 @@ function tasks(waitThresholdNs = Number.POSITIVE_INFINITY) {
     turns,
     back,
     moves,
+    nameOf: (wokenBy: number) => nameOf(wokenBy),
     cameBack: (pid: number, cpu: number, ns: number) => cameBack(pid, cpu, ns),
     switch: (ts: number, cpu: number, prev: number, state: number, next: number) =>
       h.feed('sched:sched_switch', {
@@ -61,26 +70,89 @@ function tasks(waitThresholdNs = Number.POSITIVE_INFINITY) {
   };
 }
 
-test('which task woke a task, and which task had woken that one', () => {
+test('what woke a task: another task, or an interrupt by its name', () => {
   const t = tasks();
   t.switch(1000, 0, 7, D, 500);
-  t.wake(1500, 900, 0, 2, 1, HARDIRQ);
   t.wake(2000, 7, 900, 1, 0);
   t.switch(2500, 0, 500, S, 7);
-  const [{ outNs, runnableNs, inNs, state, waker, wakerCpu, wakerWokenNs, wakerWaker, wakerWokenCpu }] =
-    t.back;
-  assert.deepEqual([outNs, runnableNs, inNs, state], [1000, 2000, 2500, D]);
-  assert.deepEqual([waker, wakerCpu], [900, 1]);
-  assert.deepEqual([wakerWokenNs, wakerWaker, wakerWokenCpu], [1500, 0, 2]);
+  const [{ outNs, runnableNs, inNs, state, wokenBy, waker, wakerCpu, isWatched }] = t.back;
+  assert.deepEqual([outNs, runnableNs, inNs, state, isWatched], [1000, 2000, 2500, D, true]);
+  assert.deepEqual([wokenBy, waker, wakerCpu], [BY_TASK, 900, 1]);
 });
 
-test('a task woken by a task that another task had woken knows that other one', () => {
-  const t = tasks();
-  t.switch(1000, 0, 7, D, 500);
-  t.wake(1500, 900, 800, 3, 1);
-  t.wake(2000, 7, 900, 1, 0);
-  t.switch(2500, 0, 500, S, 7);
-  assert.deepEqual([t.back[0].wakerWaker, t.back[0].wakerWokenCpu], [800, 3]);
+test('wake-ups in interrupts are named by what runs on that CPU', () => {
+  const t = tasks(Number.POSITIVE_INFINITY, true);
+  let ts = 0;
+  const cause = (cpu: number, flags: number, before: () => unknown): string | undefined => {
+    t.switch(++ts, 0, 7, D, 500);
+    before();
+    t.wake(++ts, 7, 900, cpu, 0, flags);
+    t.switch(++ts, 0, 500, S, 7);
+    return t.nameOf(t.back.at(-1)?.wokenBy ?? 0);
+  };
+  const on = (event: string, fields: object = {}) => t.feed(event, { ts: ++ts, cpu: 1, ...fields });
+  const irq = () => on('irq:irq_handler_entry', { irq: 24, name: 'virtio0-req.0' });
+  const raise = (by: number, flags = 0) => on('irq:softirq_raise', { vec: NET_RX, by, flags });
+  const softirq = () => on('irq:softirq_entry', { vec: NET_RX });
+  const timer = (flags: number) => on('timer:hrtimer_expire_entry', { flags });
+  assert.equal(
+    cause(1, HARDIRQ, () => irq()),
+    'irq virtio0-req.*',
+  );
+  // The handler has ended, or runs on another CPU.
+  assert.equal(
+    cause(0, HARDIRQ, () => {}),
+    undefined,
+  );
+  on('irq:irq_handler_exit', { irq: 24 });
+  assert.equal(
+    cause(1, HARDIRQ, () => {}),
+    undefined,
+  );
+  assert.equal(
+    cause(1, HARDIRQ, () => timer(HARDIRQ)),
+    'timer',
+  );
+  on('timer:hrtimer_expire_exit', { flags: HARDIRQ });
+  assert.equal(
+    cause(1, SOFTIRQ, () => [raise(900, HARDIRQ), softirq()]),
+    'softirq NET_RX',
+  );
+  assert.equal(wakeKind(t.back.at(-1)?.wokenBy ?? 0), BY_SOFTIRQ);
+  on('irq:softirq_exit', { vec: NET_RX });
+  // Task 900 sent something to the machine itself.
+  cause(1, SOFTIRQ, () => [raise(900), softirq()]);
+  assert.equal(wakeKind(t.back.at(-1)?.wokenBy ?? 0), BY_RAISED_SOFTIRQ);
+  on('irq:softirq_exit', { vec: NET_RX });
+  // An interrupt had raised it, too.
+  cause(1, SOFTIRQ, () => [raise(900), raise(900, HARDIRQ), softirq()]);
+  assert.equal(wakeKind(t.back.at(-1)?.wokenBy ?? 0), BY_SOFTIRQ);
+  // After a loss it is not known what runs there.
+  t.probe.onLoss?.(1, ++ts);
+  assert.equal(
+    cause(1, SOFTIRQ, () => {}),
+    undefined,
+  );
+});
+
+test('if the sink follows wake-ups, all tasks are reported', () => {
+  const t = tasks(Number.POSITIVE_INFINITY, true);
+  t.switch(1000, 0, 700, S, 500);
+  t.wake(2000, 700, 500, 0);
+  t.switch(2500, 0, 500, S, 700);
+  t.switch(3000, 0, 700, S, 0);
+  // It wakes another task: it has come back without an event.
+  t.wake(4000, 500, 700, 1);
+  t.switch(4500, 0, 0, 0, 800);
+  assert.deepEqual(
+    t.back.map(({ pid, outNs, inNs, isSeen, isWatched }) => [pid, outNs, inNs, isSeen, isWatched]),
+    [
+      [500, 0, 1000, true, false],
+      [700, 1000, 2500, true, false],
+      [700, 3000, 4000, false, false],
+      [800, 0, 4500, true, false],
+    ],
+  );
 });
 
 test('a task waited for one CPU and got another: the sink gets the task that has the first one until now', () => {

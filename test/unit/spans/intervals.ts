@@ -1,6 +1,7 @@
 /** Intervals as probes report them, with values that a test does not care about filled in. */
 import type { BlockRequest, SwitchIn } from '../../../src/model/intervals.ts';
 import type { SpansConfig } from '../../../src/model/span.ts';
+import { BY_INTERRUPT } from '../../../src/model/wake-codes.ts';
 
 export const US = 1e3;
 export const MS = 1e6;
@@ -33,6 +34,7 @@ export function request(over: Partial<BlockRequest>): BlockRequest {
     completeNs: 0,
     pid: PID,
     issueCpu: 0,
+    issuer: PID,
     cpu: 1,
     completer: 0,
     errno: 0,
@@ -44,6 +46,7 @@ export function switchIn(over: Partial<SwitchIn>): SwitchIn {
   return {
     pid: PID,
     cpu: 0,
+    isWatched: true,
     outNs: 0,
     isSeen: true,
     runnableNs: 0,
@@ -51,11 +54,9 @@ export function switchIn(over: Partial<SwitchIn>): SwitchIn {
     taskClass: 0,
     state: D,
     queueCpu: 0,
+    wokenBy: BY_INTERRUPT,
     waker: 0,
     wakerCpu: 1,
-    wakerWokenNs: 0,
-    wakerWaker: 0,
-    wakerWokenCpu: 0,
     ...over,
   };
 }

@@ -2,7 +2,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import type { BlockRequest, SwitchIn } from '../../../src/model/intervals.ts';
 import type { TraceRecord } from '../../../src/model/span.ts';
 import { makeSpans } from '../../../src/spans/spans.ts';
 import { problemsOf, testDeps } from './deps.ts';
@@ -99,41 +98,6 @@ test('a request within a sleep is shown from its issue to its completion', () =>
   const io = traces[0].spans.find(({ name }) => name === 'block write');
   assert.equal(io?.durationNs, 20 * US + 9_900 * US);
   assert.equal(io?.attributes['system.device'], 'sda');
-});
-
-/** A call that slept from 10 ms on for 30 ms, another task's write, and the task that woke it. */
-function wokenBy(woken: Partial<SwitchIn>, io: Partial<BlockRequest>): TraceRecord['spans'] {
-  const spans = makeSpans(config({ syscalls: { thresholdNs: 1, include: ['*'] } }), testDeps(), 0);
-  const startNs = 1e9;
-  const [outNs, runnableNs] = [startNs + 10_000 * US, startNs + 40_000 * US];
-  spans.sinks.block?.ended(
-    request({ pid: 555, issueNs: startNs + 20_000 * US, completeNs: runnableNs - 100 * US, ...io }),
-  );
-  spans.sinks.tasks?.switchedIn(switchIn({ outNs, runnableNs, inNs: runnableNs, ...woken }), NO_COMM, 0);
-  spans.sinks.syscalls?.ended('fsync', PID, 0, startNs, startNs + 41_000 * US, 0);
-  return spans.take(1000)[0].spans;
-}
-
-test("a call waited for another's request if the task that completed it woke it, or woke its waker", () => {
-  const runnableNs = 1e9 + 40_000 * US;
-  const twice = { waker: 900, wakerCpu: 0, wakerWokenNs: runnableNs - 50 * US, wakerWokenCpu: 1 };
-  const cases: [is: boolean, woken: Partial<SwitchIn>, io: Partial<BlockRequest>][] = [
-    [true, { waker: 0, wakerCpu: 1 }, { completer: 0 }],
-    [true, { waker: 70, wakerCpu: 1 }, { completer: 70 }],
-    [true, { ...twice, wakerWaker: 0 }, { completer: 0 }],
-    // A task that gave up a lock, on the CPU where a request had just been completed.
-    [false, { waker: 900, wakerCpu: 1 }, { completer: 0 }],
-    [false, { waker: 0, wakerCpu: 1 }, { completer: 70 }],
-    [false, { waker: 0, wakerCpu: 2 }, { completer: 0 }],
-    [false, { ...twice, wakerWaker: 800 }, { completer: 0 }],
-    [false, { waker: 0, wakerCpu: 1 }, { completer: 0, completeNs: runnableNs - 300 * US }],
-  ];
-  for (const [is, woken, io] of cases)
-    assert.equal(
-      wokenBy(woken, io).some(({ name }) => name === 'block write'),
-      is,
-      JSON.stringify({ woken, io }),
-    );
 });
 
 test('if requests were overwritten by others, the trace is marked as incomplete', () => {

@@ -1,0 +1,140 @@
+/**
+ * What the thread of a slow call went through: its times off the CPU, each with its causes, and long interrupts. The rest
+ * of the call is the thread's own time on the CPU.
+ */
+import type { TimestampNs } from '../model/time.ts';
+import type { Absence } from './absence-ring.ts';
+import type { SpanDeps } from './deps.ts';
+import type { ExemplarDraft, SpanDraft } from './draft.ts';
+import type { InterruptJournal } from './interrupt-journal.ts';
+import { Path, sleepAttributes } from './path.ts';
+import type { RequestJournal } from './request-journal.ts';
+import { waitSpan } from './run-queue.ts';
+import type { TaskJournal } from './task-journal.ts';
+import { requestExemplars, waitExemplar } from './waits.ts';
+
+/**
+ * If a thread issued a request just before it went to sleep, the sleep begins at the issue. These extensions may add up to
+ * this share of the call; beyond it, the sum of the parts would not be the whole.
+ */
+const ISSUED_BEFORE_SHARE = 0.01;
+
+export interface Journals {
+  tasks: TaskJournal;
+  requests: RequestJournal;
+  interrupts: InterruptJournal;
+  /** Name of what woke a task: see `TaskSink.names`. */
+  nameOf(wokenBy: number): string | undefined;
+}
+
+export interface SlowCall {
+  name: string;
+  pid: number;
+  cpu: number;
+  startNs: TimestampNs;
+  endNs: TimestampNs;
+  ret: number;
+}
+
+export interface CallParts {
+  /** In order; they do not overlap. */
+  spans: SpanDraft[];
+  exemplars: ExemplarDraft[];
+  blockedNs: number;
+  waitedNs: number;
+  /** Whether switches since the start of the call are remembered. */
+  remembersSwitches: boolean;
+  /** Whether everything about the call is remembered and was recorded. */
+  isWhole: boolean;
+  /** Some causes of sleeps are missing: their chain is too long. */
+  isCut: boolean;
+}
+
+interface Walk extends CallParts {
+  call: SlowCall;
+  deps: SpanDeps;
+  journals: Journals;
+  path: Path;
+  /** End of the last child: since then the thread is on `onCpu`. */
+  freeNs: TimestampNs;
+  /** Below 0: not known. */
+  onCpu: number;
+  /** By how much further sleeps may begin before their thread left the CPU. */
+  earlierLeftNs: number;
+}
+
+export function callParts(call: SlowCall, deps: SpanDeps, journals: Journals): CallParts {
+  const { pid, cpu, startNs, endNs } = call;
+  const { tasks, requests, nameOf } = journals;
+  const wholeNs = endNs - startNs;
+  const { absences, whole } = tasks.since(pid, startNs);
+  const during = requests.within(startNs, endNs);
+  const walk: Walk = {
+    ...{ call, deps, journals, spans: [], exemplars: [], blockedNs: 0, waitedNs: 0, isCut: false },
+    path: new Path({ tasks, requests: during.requests, nameOf, deps, wholeNs }),
+    freeNs: startNs,
+    onCpu: absences.length === 0 ? cpu : -1,
+    earlierLeftNs: wholeNs * ISSUED_BEFORE_SHARE,
+    remembersSwitches: whole,
+    isWhole: whole && during.whole && absences.every(({ isSeen }) => isSeen),
+  };
+  for (const absence of absences)
+    if (absence.outNs >= walk.freeNs && absence.inNs <= endNs) addAbsence(walk, absence);
+  addInterrupts(walk, endNs);
+  walk.isCut = walk.path.isCut;
+  for (const [span, request] of walk.path.shown)
+    walk.exemplars.push(...requestExemplars(deps, request, span));
+  return walk;
+}
+
+function addAbsence(walk: Walk, absence: Absence): void {
+  const { outNs, inNs, state, cpu, queueCpu } = absence;
+  const runnableNs = state === 0 ? outNs : Math.max(outNs, absence.runnableNs || inNs);
+  const asleep = runnableNs > outNs ? blocked(walk, absence, runnableNs) : undefined;
+  addInterrupts(walk, asleep?.startNs ?? outNs);
+  if (asleep !== undefined) walk.spans.push(asleep);
+  if (inNs > runnableNs) {
+    const { call, deps, journals } = walk;
+    const { tasks } = journals;
+    const culprit = tasks.culprit(absence);
+    const wait = { pid: call.pid, cpu, queueCpu, culprit, startNs: runnableNs, endNs: inNs };
+    const parts = { tasks, deps, wholeNs: call.endNs - call.startNs };
+    const span = waitSpan(wait, parts, { 'ftrace.preempted': state === 0 });
+    walk.spans.push(span);
+    walk.exemplars.push(...waitExemplar(deps, absence, span));
+    walk.waitedNs += inNs - runnableNs;
+  }
+  walk.freeNs = inNs;
+  walk.onCpu = cpu;
+}
+
+function addInterrupts({ spans, journals, onCpu, freeNs }: Walk, untilNs: TimestampNs): void {
+  if (onCpu >= 0) spans.push(...journals.interrupts.spans(onCpu, freeNs, untilNs));
+}
+
+/** The span of a blocked time, with its causes. */
+function blocked(walk: Walk, absence: Absence, runnableNs: TimestampNs): SpanDraft {
+  const { path, call, freeNs } = walk;
+  const { outNs } = absence;
+  const children = path.sleep({ ...absence, pid: call.pid, fromNs: outNs, toNs: runnableNs });
+  const first = children.at(0);
+  const request = first && path.shown.get(first);
+  let startNs = outNs;
+  // The thread ran for a moment while its request was under way: count that as part of the wait, so that the request is
+  // shown whole.
+  if (first !== undefined && request !== undefined && request.issueNs < outNs && request.issueNs >= freeNs) {
+    const earlierNs = outNs - request.issueNs;
+    if (earlierNs <= walk.earlierLeftNs) {
+      walk.earlierLeftNs -= earlierNs;
+      startNs = request.issueNs;
+      children[0] = path.whole(first, request);
+    }
+  }
+  walk.blockedNs += runnableNs - outNs;
+  const shown = children.filter((child) => path.shown.has(child)).length;
+  const attributes = {
+    ...sleepAttributes(absence, path.wakerOf(absence, call.pid)),
+    'ftrace.block.requests': shown || undefined,
+  };
+  return { name: 'blocked', startNs, endNs: runnableNs, attributes, children };
+}

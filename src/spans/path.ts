@@ -1,0 +1,242 @@
+/**
+ * Follows a sleep to its causes, along the chain of wake-ups: what did the task that ended it do since the sleep began?
+ * It ran, waited for a CPU, or slept itself, until a request, a timer or an interrupt ended that. Such critical paths are
+ * described in: Giraldeau, Dagenais, "Wait analysis of distributed systems using kernel tracing" (2016).
+ */
+import type { BlockRequest } from '../model/intervals.ts';
+import type { TimestampNs } from '../model/time.ts';
+import { BY_RAISED_SOFTIRQ, BY_SOFTIRQ, BY_TASK, BY_TIMER, wakeKind } from '../model/wake-codes.ts';
+import type { Absence } from './absence-ring.ts';
+import { type DraftAttributes, stateLetter, taskAttributes } from './attributes.ts';
+import type { SpanDeps } from './deps.ts';
+import type { Cause, SpanDraft } from './draft.ts';
+import { Requests, requestSpan, type Sleep } from './requests.ts';
+import { waitSpan } from './run-queue.ts';
+import { type Step, stepsOf } from './steps.ts';
+import { causesOf } from './summary.ts';
+import type { TaskJournal } from './task-journal.ts';
+
+/** Most hops along the chain of wake-ups. */
+const DEEPEST = 8;
+/** Most spans that the paths of an operation have in all. */
+const MOST_SPANS = 256;
+/** Steps that are shorter than this part of the whole operation are put together. */
+const SHORT_SHARE = 0.01;
+/** Tasks that run softirqs: such a wake-up is their work. PREEMPT_RT has more of them. */
+const SOFTIRQ_TASKS = /^(ksoftirqd|ktimers|irq)\//;
+
+export interface PathParts {
+  tasks: TaskJournal;
+  /** Those completed during the operation, in that order. */
+  requests: readonly BlockRequest[];
+  nameOf(wokenBy: number): string | undefined;
+  deps: SpanDeps;
+  /** Length of the whole operation. */
+  wholeNs: number;
+}
+
+export class Path {
+  /** Some causes are missing, because the chain is too long or has too many parts. */
+  isCut = false;
+  /** Requests that are shown. */
+  readonly shown = new Map<SpanDraft, BlockRequest>();
+  readonly #parts: PathParts;
+  readonly #requests: Requests;
+  #spans = 0;
+
+  constructor(parts: PathParts) {
+    this.#parts = parts;
+    this.#requests = new Requests(parts.requests);
+  }
+
+  /** What a sleep was spent on, oldest first. Time without a span is not known. */
+  sleep(sleep: Sleep, depth = 0): SpanDraft[] {
+    const { fromNs, toNs, wokenBy } = sleep;
+    if (wakeKind(wokenBy) === BY_TIMER) return [this.#end('timer', sleep, depth)];
+    const waker = this.#wakerOf(sleep);
+    const request = this.#requests.thatEnded(sleep, waker);
+    if (request !== undefined) return this.#request(request, sleep, depth);
+    if (waker !== 0) return this.#task(waker, fromNs, toNs, depth + 1) ?? [];
+    const name = this.#parts.nameOf(wokenBy);
+    return name === undefined ? [] : [this.#end(name, sleep, depth)];
+  }
+
+  /** A request in place of one that is cut. */
+  whole(span: SpanDraft, request: BlockRequest): SpanDraft {
+    const uncut = requestSpan(request, request.issueNs, this.#parts.deps, {
+      children: span.children,
+      causes: span.children.flatMap(causesOf),
+    });
+    this.shown.delete(span);
+    this.shown.set(uncut, request);
+    return uncut;
+  }
+
+  /** The task that ended a sleep; 0: an interrupt, or not known. */
+  #wakerOf({ wokenBy, waker }: Sleep): number {
+    const kind = wakeKind(wokenBy);
+    if (kind === BY_TASK || kind === BY_RAISED_SOFTIRQ) return waker;
+    const isOfTask = kind === BY_SOFTIRQ && SOFTIRQ_TASKS.test(this.#parts.tasks.all.commOf(waker));
+    return isOfTask ? waker : 0;
+  }
+
+  /** A request up to the end of a sleep, and what came before its issue. */
+  #request(request: BlockRequest, sleep: Sleep, depth: number): SpanDraft[] {
+    const { fromNs, toNs } = sleep;
+    const { issueNs, completeNs, completer } = request;
+    const startNs = Math.max(fromNs, issueNs);
+    const during = completer === 0 ? [] : (this.#task(completer, startNs, completeNs, depth + 1) ?? []);
+    const children = during.filter((span) => span.name !== 'blocked' || isChain(span));
+    const below = { children, causes: children.flatMap(causesOf) };
+    const span = requestSpan(request, startNs, this.#parts.deps, below);
+    this.shown.set(span, request);
+    this.#spans++;
+    const before = startNs > fromNs ? this.#beforeIssue(request, { ...sleep, toNs: startNs }, depth) : [];
+    const after = completer === 0 ? [] : (this.#task(completer, completeNs, toNs, depth + 1) ?? []);
+    return [...before, span, ...after];
+  }
+
+  /** What a sleeper waited for until a request was issued. */
+  #beforeIssue(request: BlockRequest, sleep: Sleep, depth: number): SpanDraft[] {
+    const { pid, fromNs, toNs } = sleep;
+    const { issuer, insertNs, device } = request;
+    if (depth >= DEEPEST) {
+      this.isCut = true;
+      return [];
+    }
+    if (issuer !== 0 && issuer !== pid) {
+      const spans = this.#task(issuer, fromNs, toNs, depth + 1);
+      if (spans !== undefined) return spans;
+    }
+    const earlier = this.#requests.before(request, sleep);
+    if (earlier !== undefined) return this.#request(earlier, sleep, depth + 1);
+    const queuedNs = Math.max(fromNs, insertNs);
+    if (insertNs === 0 || queuedNs >= toNs) return [];
+    const causes = [{ label: `block queue ${device}`, ns: toNs - queuedNs }];
+    const attributes = { 'system.device': device };
+    return [{ name: 'block queue', startNs: queuedNs, endNs: toNs, attributes, children: [], causes }];
+  }
+
+  /** What a task did in a time at whose end it ran, oldest first; undefined if it is not remembered. */
+  #task(pid: number, fromNs: TimestampNs, toNs: TimestampNs, depth: number): SpanDraft[] | undefined {
+    const { tasks, wholeNs } = this.#parts;
+    if (depth > DEEPEST || this.#spans >= MOST_SPANS) {
+      this.isCut = true;
+      return undefined;
+    }
+    const steps = stepsOf(tasks.all, pid, fromNs, toNs);
+    if (steps === undefined) return undefined;
+    const who = { pid, comm: tasks.all.commOf(pid), depth };
+    const spans: SpanDraft[] = [];
+    let row: Step[] = [];
+    const endRow = (): void => {
+      if (row.length === 1) spans.push(this.#step(row[0], who));
+      else if (row.length > 1) spans.push(this.#shortSteps(row, who));
+      row = [];
+    };
+    for (const step of steps) {
+      const isShort = step.endNs - step.startNs < wholeNs * SHORT_SHARE;
+      if (!isShort || row.at(-1)?.endNs !== step.startNs) endRow();
+      row.push(step);
+      if (!isShort) endRow();
+    }
+    endRow();
+    return spans;
+  }
+
+  #step(step: Step, who: Who): SpanDraft {
+    const { kind, startNs, endNs, absence } = step;
+    this.#spans++;
+    const attributes = taskAttributes(who.pid, who.comm);
+    if (kind === 'run' || absence === undefined) {
+      const cpu = { 'cpu.logical_number': absence?.cpu };
+      const causes = [runCause(step, who)];
+      return { name: 'running', startNs, endNs, attributes: { ...attributes, ...cpu }, children: [], causes };
+    }
+    if (kind === 'wait') {
+      const { cpu, queueCpu, state } = absence;
+      const wait = { pid: who.pid, comm: who.comm, cpu, queueCpu, startNs, endNs };
+      return waitSpan(wait, this.#parts, { ...attributes, 'ftrace.preempted': state === 0 });
+    }
+    const sleep = { ...absence, pid: who.pid, fromNs: startNs, toNs: endNs };
+    return {
+      name: 'blocked',
+      startNs,
+      endNs,
+      attributes: { ...attributes, ...sleepAttributes(absence, this.wakerOf(absence, who.pid)) },
+      children: this.sleep(sleep, who.depth),
+    };
+  }
+
+  /** Many short steps as one span. Sleeps among them are not followed. */
+  #shortSteps(steps: readonly Step[], who: Who): SpanDraft {
+    this.#spans++;
+    const causes = steps.flatMap((step): Cause[] => {
+      const { kind, startNs, endNs, absence } = step;
+      if (kind === 'run') return [runCause(step, who)];
+      if (absence === undefined) return [];
+      const ns = endNs - startNs;
+      if (kind === 'sleep') {
+        const name = this.#parts.nameOf(absence.wokenBy);
+        return name === undefined ? [] : [{ label: `${name} of ${who.comm}`, ns }];
+      }
+      const culprit = this.#parts.tasks.history.culprit(absence.queueCpu, startNs, endNs);
+      if (culprit === undefined) return [];
+      const label = `${who.comm} waited for CPU ${absence.queueCpu} behind ${culprit.comm}`;
+      return [{ label, ns: Math.min(ns, culprit.ranNs) }];
+    });
+    return {
+      name: 'short steps',
+      startNs: steps[0].startNs,
+      endNs: steps[steps.length - 1].endNs,
+      attributes: { ...taskAttributes(who.pid, who.comm), 'ftrace.steps': steps.length },
+      children: [],
+      causes,
+    };
+  }
+
+  /** Task that ended an absence, for an attribute; 0 if an interrupt did, or if it is not known. */
+  wakerOf(absence: Absence, pid: number): number {
+    return this.#wakerOf({ ...absence, pid, fromNs: 0, toNs: 0 });
+  }
+
+  /** A sleep that ends by something with a name. */
+  #end(name: string, { pid, fromNs, toNs, wakerCpu }: Sleep, depth: number): SpanDraft {
+    this.#spans++;
+    const [kind, ...rest] = name.split(' ');
+    const which = rest.join(' ') || undefined;
+    const whose = depth === 0 ? '' : ` of ${this.#parts.tasks.all.commOf(pid)}`;
+    return {
+      name: kind,
+      startNs: fromNs,
+      endNs: toNs,
+      attributes: {
+        'cpu.logical_number': wakerCpu < 0 ? undefined : wakerCpu,
+        'ftrace.irq.handler': kind === 'irq' ? which : undefined,
+        'ftrace.softirq.vector': kind === 'softirq' ? which : undefined,
+      },
+      children: [],
+      causes: [{ label: `${name}${whose}`, ns: toNs - fromNs }],
+    };
+  }
+}
+
+/** A task on the path. */
+interface Who {
+  pid: number;
+  comm: string;
+  depth: number;
+}
+
+function runCause({ startNs, endNs }: Step, { comm }: Who): Cause {
+  return { label: `${comm} ran`, ns: endNs - startNs };
+}
+
+/** Whether a sleep within a request has causes of its own, and not only the interrupt of its device. */
+function isChain({ children }: SpanDraft): boolean {
+  return children.some(({ name }) => name !== 'irq' && name !== 'softirq' && name !== 'timer');
+}
+
+export function sleepAttributes({ state }: Absence, waker: number): DraftAttributes {
+  return { 'ftrace.task.state': stateLetter(state), 'ftrace.waker.thread.id': waker || undefined };
+}

@@ -1,0 +1,114 @@
+/** The block requests of an operation: which one ended a sleep, and which one came before another. */
+import type { BlockRequest } from '../model/intervals.ts';
+import { SOFTIRQS } from '../model/softirqs.ts';
+import type { TimestampNs } from '../model/time.ts';
+import { BY_RAISED_SOFTIRQ, BY_SOFTIRQ, BY_UNKNOWN, wakeKind, wakeNumber } from '../model/wake-codes.ts';
+import { requestAttributes } from './attributes.ts';
+import type { SpanDeps } from './deps.ts';
+import type { Cause, SpanDraft } from './draft.ts';
+import { errorOf } from './waits.ts';
+
+/** Longest time between the completion of a request and what it causes: a wake-up, or the next request. */
+const CAUSES_WITHIN_NS = 200_000;
+/** Longest time until another CPU passes the wake-up of a request's own task on. */
+const PASSED_ON_WITHIN_NS = 1_000_000;
+const NET_TX = SOFTIRQS.indexOf('NET_TX');
+const NET_RX = SOFTIRQS.indexOf('NET_RX');
+
+/** A sleep, and what ended it as in `SwitchIn`. */
+export interface Sleep {
+  pid: number;
+  fromNs: TimestampNs;
+  toNs: TimestampNs;
+  wokenBy: number;
+  waker: number;
+  wakerCpu: number;
+}
+
+/** Requests in the order of completion. */
+export class Requests {
+  readonly #all: readonly BlockRequest[];
+
+  constructor(all: readonly BlockRequest[]) {
+    this.#all = all;
+  }
+
+  /** Requests that were completed after `fromNs` and up to `toNs`, the last one first. */
+  *completed(fromNs: TimestampNs, toNs: TimestampNs): Generator<BlockRequest> {
+    const all = this.#all;
+    let [low, high] = [0, all.length];
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (all[middle].completeNs <= toNs) low = middle + 1;
+      else high = middle;
+    }
+    for (let i = low - 1; i >= 0 && all[i].completeNs > fromNs; i--) yield all[i];
+  }
+
+  /** The request whose completion ended a sleep, by an interrupt (`waker` 0) or by this task. */
+  thatEnded(sleep: Sleep, waker: number): BlockRequest | undefined {
+    const { pid, fromNs, toNs, wokenBy, wakerCpu } = sleep;
+    if (isOfNetwork(wokenBy)) return undefined;
+    for (const request of this.completed(Math.max(fromNs, toNs - CAUSES_WITHIN_NS), toNs))
+      if (request.cpu === wakerCpu && request.completer === waker) return request;
+    if (waker !== 0) return undefined;
+    // An interrupt of another CPU can pass the wake-up on. Where nothing reported it, its time is not known either.
+    const sinceNs = wakeKind(wokenBy) === BY_UNKNOWN ? fromNs : Math.max(fromNs, toNs - PASSED_ON_WITHIN_NS);
+    return this.#lastOf(pid, sinceNs, toNs);
+  }
+
+  /**
+   * The request before one: its completion let an interrupt issue that one, as the write before a flush does; or the
+   * sleeper had issued both.
+   */
+  before(
+    { issueNs, issueCpu, issuer }: BlockRequest,
+    { pid, fromNs, toNs }: Sleep,
+  ): BlockRequest | undefined {
+    if (issuer === 0) {
+      for (const earlier of this.completed(Math.max(fromNs, issueNs - CAUSES_WITHIN_NS), issueNs))
+        if (earlier.cpu === issueCpu && earlier.completeNs < toNs) return earlier;
+    }
+    return this.#lastOf(pid, fromNs, toNs - 1);
+  }
+
+  #lastOf(pid: number, fromNs: TimestampNs, toNs: TimestampNs): BlockRequest | undefined {
+    for (const request of this.completed(fromNs, toNs)) if (request.pid === pid) return request;
+    return undefined;
+  }
+}
+
+/** Whether a sleep ended with the arrival or the departure of a packet. */
+function isOfNetwork(wokenBy: number): boolean {
+  const kind = wakeKind(wokenBy);
+  if (kind !== BY_SOFTIRQ && kind !== BY_RAISED_SOFTIRQ) return false;
+  return wakeNumber(wokenBy) === NET_RX || wakeNumber(wokenBy) === NET_TX;
+}
+
+/**
+ * Span of a request from `startNs` on; that is later than its issue if what it is shown in began later. `children`: what
+ * the task that completed it did meanwhile.
+ */
+export function requestSpan(
+  request: BlockRequest,
+  startNs: TimestampNs,
+  deps: SpanDeps,
+  below: { children: readonly SpanDraft[]; causes: readonly Cause[] } = { children: [], causes: [] },
+): SpanDraft {
+  const { operation, device, issueNs, completeNs } = request;
+  const explainedNs = below.causes.reduce((sum, { ns }) => sum + ns, 0);
+  const label = `block ${operation} ${device}`;
+  return {
+    name: `block ${operation}`,
+    startNs,
+    endNs: completeNs,
+    attributes: {
+      ...requestAttributes(request),
+      'cpu.logical_number': request.cpu,
+      'ftrace.cut_at_start': issueNs < startNs ? true : undefined,
+    },
+    error: errorOf(deps, request.errno),
+    children: below.children,
+    causes: [...below.causes, { label, ns: completeNs - startNs - explainedNs }],
+  };
+}

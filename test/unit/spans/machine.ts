@@ -1,0 +1,92 @@
+/**
+ * A machine of two CPUs that runs by hand: events go through the probes that make intervals of them, and the traces of
+ * one call come out. Times are in milliseconds since the call began.
+ */
+import assert from 'node:assert/strict';
+import type { BlockRequest } from '../../../src/model/intervals.ts';
+import type { SpanRecord, TraceRecord } from '../../../src/model/span.ts';
+import { taskIntervals } from '../../../src/probes/helpers/task-intervals.ts';
+import { makeSpans } from '../../../src/spans/spans.ts';
+import { run } from '../probes/records.ts';
+import { problemsOf, testDeps } from './deps.ts';
+import { config, MS, PID, request } from './intervals.ts';
+
+const START = 1e9;
+export const HARDIRQ = 0x08;
+export const SOFTIRQ = 0x10;
+/** The task that makes the call is on CPU 0. */
+export const ME = PID;
+
+export function machine() {
+  const spans = makeSpans(config({ syscalls: { thresholdNs: 1, include: ['*'] } }), testDeps(), 0);
+  const { sinks } = spans;
+  const probe = run(taskIntervals, {}, { intervals: sinks });
+  sinks.syscalls?.watch((pid) => (pid === ME ? START : 0));
+  const ns = (ms: number) => START + Math.round(ms * MS);
+  const feed = (event: string, ms: number, fields: object) => probe.feed(event, { ts: ns(ms), ...fields });
+  const names = new Map<number, string>();
+  const nameOf = (pid: number) => names.get(pid) ?? `t${pid}`;
+  const m = {
+    name: (pid: number, name: string) => names.set(pid, name),
+    feed,
+    /** `prev` leaves a CPU in a state (0: it could go on), `next` gets it; 0 is the idle task. */
+    switch: (ms: number, cpu: number, prev: number, state: number, next: number) =>
+      feed('sched:sched_switch', ms, {
+        cpu,
+        prev_pid: prev,
+        prev_comm: nameOf(prev),
+        prev_state: state,
+        next_pid: next,
+        next_prio: 120,
+        next_comm: nameOf(next),
+      }),
+    /** `by` wakes a task on a CPU; with flags, an interrupt that came upon it does. */
+    wake: (ms: number, pid: number, by: number, cpu: number, target = 0, flags = 0) => {
+      feed('sched:sched_waking', ms, { cpu, pid, by, flags, target_cpu: target });
+      feed('sched:sched_wakeup', ms, { cpu, pid, target_cpu: target });
+    },
+    /** Something wakes a task from within an interrupt handler, a softirq or a timer of CPU 0. */
+    interrupt: (ms: number, what: 'irq' | 'timer', upon: number, happens: () => void) => {
+      if (what === 'irq') feed('irq:irq_handler_entry', ms, { irq: 24, name: 'virtio0-req.0' });
+      else feed('timer:hrtimer_expire_entry', ms, { flags: HARDIRQ, by: upon });
+      happens();
+      if (what === 'irq') feed('irq:irq_handler_exit', ms, { irq: 24 });
+      else feed('timer:hrtimer_expire_exit', ms, { flags: HARDIRQ, by: upon });
+    },
+    request: (issueMs: number, completeMs: number, over: Partial<BlockRequest>) =>
+      sinks.block?.ended(
+        request({ device: 'vda', issueNs: ns(issueMs), completeNs: ns(completeMs), cpu: 0, ...over }),
+      ),
+    lose: (ms: number, cpu = 0) => probe.probe.onLoss?.(cpu, ns(ms)),
+    end: (name: string, ms: number): TraceRecord => {
+      sinks.syscalls?.ended(name, ME, 0, START, ns(ms), 0);
+      const [trace] = spans.take(1000);
+      assert.deepEqual(problemsOf(trace), []);
+      return trace;
+    },
+  };
+  return m;
+}
+
+export function summaryOf({ spans: [root] }: TraceRecord): string {
+  return String(root.attributes['ftrace.summary']);
+}
+
+export function ratioOf({ spans: [root] }: TraceRecord): number {
+  return Number(root.attributes['ftrace.explained_ratio']);
+}
+
+/** The spans below the root, indented: name, task, milliseconds. */
+export function treeOf({ spans }: TraceRecord): string[] {
+  const lines: string[] = [];
+  const add = (parent: SpanRecord, depth: number): void => {
+    for (const span of spans.filter(({ parentSpanId }) => parentSpanId === parent.spanId)) {
+      const { name, durationNs, attributes } = span;
+      const who = attributes['thread.name'] ?? attributes['system.device'] ?? '';
+      lines.push(`${'  '.repeat(depth)}${`${name} ${who}`.trim()} ${Number((durationNs / MS).toFixed(3))}`);
+      add(span, depth + 1);
+    }
+  };
+  add(spans[0], 0);
+  return lines;
+}
