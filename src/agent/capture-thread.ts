@@ -2,7 +2,9 @@
  * Entry point of the capture thread. It owns tracefs, decoding, probes and metrics, so that a scrape or a slow backend
  * never delays a drain. It answers requests of the main thread between ticks.
  */
+
 import { parentPort, workerData } from 'node:worker_threads';
+import { reasonOf } from '../model/errors.ts';
 import type { Log } from '../model/log.ts';
 import type { TraceRecord } from '../model/span.ts';
 import type { Capture } from './contract/capture.ts';
@@ -55,10 +57,6 @@ async function answer(message: Exclude<ToCapture, { kind: 'marked' }>) {
   if (message.kind === 'latency') return capture.latency(message.tracer);
   if (message.kind === 'history') return capture.history?.();
   return message.kind === 'snapshot' ? capture.snapshot(message.knownSeries) : capture.status();
-}
-
-function reasonOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }
 
 const input = workerData as CaptureInput;

@@ -2,7 +2,7 @@
 import { recordCapture } from '../agent/record/record.ts';
 import type { AgentConfig } from '../config/schema.ts';
 import { parseDuration } from '../config/units/quantity.ts';
-import { UsageError } from '../model/errors.ts';
+import { reasonOf, UsageError } from '../model/errors.ts';
 import { onEndSignals } from './ending.ts';
 import { createLog } from './log.ts';
 import { print } from './output.ts';
@@ -38,7 +38,7 @@ function durationOf(text: string): number {
   try {
     ns = parseDuration(text);
   } catch (error) {
-    throw new UsageError(`--duration: ${(error as Error).message}`);
+    throw new UsageError(`--duration: ${reasonOf(error)}`);
   }
   if (ns <= 0 || ns > LONGEST_NS)
     throw new UsageError(`--duration: ${text} must be more than 0 and at most 1h`);

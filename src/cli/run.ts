@@ -12,7 +12,7 @@ import { type Listening, listen } from '../http/server/listen.ts';
 import { createRefusals, type Refusals } from '../http/server/refusals.ts';
 import { createStreams } from '../http/server/streams.ts';
 import { openWebConfig } from '../http/server/web-config-file.ts';
-import { UsageError } from '../model/errors.ts';
+import { reasonOf, UsageError } from '../model/errors.ts';
 import type { Log } from '../model/log.ts';
 import { cleanUp } from './cleanup.ts';
 import { demoCapture, whyNoTracing } from './demo.ts';
@@ -85,7 +85,7 @@ export async function run(config: AgentConfig, options: RunOptions): Promise<num
     await agent?.stop().catch((error: unknown) => {
       if (end.isAtOnce()) return;
       status = EXIT_FAILED;
-      const reason = error instanceof Error ? error.message : String(error);
+      const reason = reasonOf(error);
       log.error({ reason }, 'could not stop cleanly; `ftrace-exporter cleanup` removes what is left');
     });
     // After the capture, which hands over its last values.
@@ -216,7 +216,7 @@ async function endAtOnce(config: AgentConfig, log: Log, terminate: () => Promise
     if (busy.includes(config.instance))
       log.error({ instance: config.instance }, `the instance is still held: ${remedy}`);
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
+    const reason = reasonOf(error);
     log.error({ reason }, `could not restore everything: ${remedy}`);
   }
 }

@@ -1,4 +1,5 @@
 /** The schema of `metrics:`, the metrics that a config declares. Checks what can be checked without a kernel. */
+
 import { z } from 'zod';
 import {
   CPU,
@@ -12,6 +13,7 @@ import {
   TASK,
   UNITS,
 } from '../model/declared-metric.ts';
+import { reasonOf } from '../model/errors.ts';
 import { parseEventFilter } from '../model/event-filter.ts';
 import { DEFAULT_BUCKETS, powersOfFour } from './units/buckets.ts';
 import { buckets } from './units.ts';
@@ -50,7 +52,7 @@ const where = z
     try {
       parseEventFilter(filter);
     } catch (error) {
-      context.addIssue({ code: 'custom', message: `is not a filter: it ${(error as Error).message}` });
+      context.addIssue({ code: 'custom', message: `is not a filter: it ${reasonOf(error)}` });
     }
   });
 

@@ -2,8 +2,10 @@
  * The section `otlp` of the config: where and how metrics and traces are exported. Its keys are named like the OTEL_*
  * variables. A signal is exported if it has an endpoint, or if its own key says so.
  */
+
 import { validateHeaderName, validateHeaderValue } from 'node:http';
 import { z } from 'zod';
+import { reasonOf } from '../model/errors.ts';
 import { OTLP_PROTOCOLS, type OtlpConfig, type OtlpProtocol, type OtlpTarget } from '../model/otlp.ts';
 import { parseKeyValues } from './key-values.ts';
 import { count, duration, yesOrNo } from './units.ts';
@@ -23,7 +25,7 @@ function pairs(want: string) {
     try {
       return parseKeyValues(written);
     } catch (error) {
-      context.addIssue({ code: 'custom', message: `no ${want}: ${(error as Error).message}` });
+      context.addIssue({ code: 'custom', message: `no ${want}: ${reasonOf(error)}` });
       return z.NEVER;
     }
   });

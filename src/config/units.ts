@@ -3,7 +3,9 @@
  * that every probe has. Probes build their sections from these. Their JSON Schema describes the written form, not the
  * result. Defaults are given with `.prefault()`, in written form.
  */
+
 import { z } from 'zod';
+import { reasonOf } from '../model/errors.ts';
 import type { DurationNs } from '../model/time.ts';
 import {
   CPU_LIST_PATTERN,
@@ -173,7 +175,7 @@ function parsed<T>(parse: (text: string) => T, text: string, context: z.Refineme
   try {
     return parse(text);
   } catch (error) {
-    context.addIssue({ code: 'custom', message: (error as Error).message, input: text });
+    context.addIssue({ code: 'custom', message: reasonOf(error), input: text });
     return z.NEVER;
   }
 }

@@ -16,7 +16,7 @@ import {
   visit,
   type YAMLMap,
 } from 'yaml';
-import { UsageError } from '../model/errors.ts';
+import { reasonOf, UsageError } from '../model/errors.ts';
 import { readUserFile } from '../model/user-file.ts';
 
 const MAX_ALIASES = 50;
@@ -34,7 +34,7 @@ export function readYamlFile(file: string): YamlFile {
   try {
     text = readUserFile(file).toString('utf8');
   } catch (error) {
-    throw new UsageError(`cannot read the config ${file}: ${(error as Error).message}`);
+    throw new UsageError(`cannot read the config ${file}: ${reasonOf(error)}`);
   }
   return parseYaml(file, text);
 }
@@ -63,7 +63,7 @@ export function parseYaml(file: string, text: string): YamlFile {
   try {
     value = document.toJS({ maxAliasCount: MAX_ALIASES });
   } catch (error) {
-    throw new UsageError(`${file}: ${error instanceof Error ? error.message : error}`);
+    throw new UsageError(`${file}: ${reasonOf(error)}`);
   }
   const pairs = new WeakMap<YAMLMap, Map<string, Pair>>();
   return { value: value ?? undefined, place: (path, part) => at(offsetOf(document, path, part, pairs)) };

@@ -2,6 +2,7 @@
  * Reads the pages of one CPU in sequence from a region of the file. Uncompresses one chunk at a time. If a chunk can't
  * be uncompressed, flags the next page with lost events, as the kernel does.
  */
+import { reasonOf } from '../model/errors.ts';
 import type { PageLayout } from '../model/format.ts';
 import { readAt } from './file-io.ts';
 import { MAX_PROBLEMS } from './parts.ts';
@@ -88,7 +89,7 @@ function chunkReader(opening: Opening, chunks: readonly Chunk[]): RegionReader {
       const pages = `pages ${chunk.firstPage + 1} to ${chunk.firstPage + chunk.pages} of ${region.pages}`;
       if (bad++ < MAX_PROBLEMS)
         problems.push(
-          `CPU ${cpu}: the chunk at byte ${chunk.offset} with ${pages} can't be read: ${(error as Error).message}`,
+          `CPU ${cpu}: the chunk at byte ${chunk.offset} with ${pages} can't be read: ${reasonOf(error)}`,
         );
       return undefined;
     }

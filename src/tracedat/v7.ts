@@ -2,7 +2,7 @@
  * Reads sections of a trace.dat file of version 7, after the sizes of long and page: page layout, formats and options.
  * Reads as much as it can. Format: trace-cmd.dat.v7(5). Ignores the names of sections, because their IDs are enough.
  */
-import { UsageError } from '../model/errors.ts';
+import { reasonOf, UsageError } from '../model/errors.ts';
 import type { PageLayout } from '../model/format.ts';
 import { Broken, Cursor, MAX_PART, memoryInput } from './cursor.ts';
 import { type BufferEntry, MAX_CPUS, takeOption } from './options.ts';
@@ -91,7 +91,7 @@ function openSection({ cursor, uncompress }: SectionFile, offset: number, id: nu
   try {
     return new Cursor(memoryInput(uncompress(compressed, bytes), `section ${id} (uncompressed)`));
   } catch (error) {
-    throw section.broken(offset, `section ${id} can't be uncompressed: ${(error as Error).message}`);
+    throw section.broken(offset, `section ${id} can't be uncompressed: ${reasonOf(error)}`);
   }
 }
 

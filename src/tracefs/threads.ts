@@ -9,7 +9,7 @@ import { closeSync, constants, openSync, readdirSync, readlinkSync, write } from
 import { constants as osConstants } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { errnoOf } from '../model/errors.ts';
+import { errnoOf, reasonOf } from '../model/errors.ts';
 import { readText, writeControl } from './files.ts';
 import type { Instance } from './instance.ts';
 
@@ -147,7 +147,7 @@ function signalledThreads(instance: Pick<Instance, 'dir'>, own: number, warnings
       writeControl(dir, `${SIGNAL_EVENT}/filter`, '0');
     }
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
+    const reason = reasonOf(error);
     warnings.push(`only the threads that write files know their ids in this pid namespace: ${reason}`);
     return [];
   }

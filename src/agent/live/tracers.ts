@@ -3,7 +3,7 @@
  * probe is off with the reason, and the others continue.
  */
 import type { AgentConfig } from '../../config/schema.ts';
-import { KernelError } from '../../model/errors.ts';
+import { KernelError, reasonOf } from '../../model/errors.ts';
 import type { Log } from '../../model/log.ts';
 import type { ProbeStatus } from '../../model/status.ts';
 import type { LatencyRecord, TracerRequest } from '../../model/tracer.ts';
@@ -72,7 +72,7 @@ export function openTracers(config: AgentConfig, base: Instance, log: Log): Trac
         const giveUp = (error: unknown) => {
           if (!status.up) return;
           status.up = false;
-          status.reason = error instanceof Error ? error.message : String(error);
+          status.reason = reasonOf(error);
           log.error({ probe: status.name, reason: status.reason }, 'a tracer failed and was removed');
           shared.self.probesAre([status]);
           for (const failure of failureOf(() => buffer?.remove())) log.warn({}, String(failure));
@@ -99,7 +99,7 @@ export function openTracers(config: AgentConfig, base: Instance, log: Log): Trac
       const giveUp = (error: unknown) => {
         if (!isUp) return;
         isUp = false;
-        const reason = error instanceof Error ? error.message : String(error);
+        const reason = reasonOf(error);
         log.error({ reason }, 'stopped reading the markers of the top level');
         for (const failure of failureOf(() => buffer?.remove())) log.warn({}, String(failure));
       };

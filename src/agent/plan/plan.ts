@@ -8,6 +8,7 @@ import { type Dispatcher, type HandledType, makeDispatcher } from '../../decode/
 import { bytesReader, intReader, wordOffset } from '../../decode/fields.ts';
 import { MetricStore } from '../../metrics/store.ts';
 import { METRICS_PREFIX } from '../../model/declared-metric.ts';
+import { reasonOf } from '../../model/errors.ts';
 import type { EventFormat } from '../../model/format.ts';
 import type { FunctionLookup, FunctionNames } from '../../model/function-names.ts';
 import type { IntervalSinks } from '../../model/intervals.ts';
@@ -235,7 +236,7 @@ function makeProbe(
   try {
     return { probe: module.create(context, options), needs: usable, notes };
   } catch (error) {
-    return `cannot be set up: ${error instanceof Error ? error.message : String(error)}`;
+    return `cannot be set up: ${reasonOf(error)}`;
   }
 }
 

@@ -4,6 +4,7 @@
  * Most events print their name, a colon, and what their print fmt says. Events of single syscalls and records of tracers
  * print something else; this file describes that as print fmts, taken from the kernel's code.
  */
+import { reasonOf } from '../../model/errors.ts';
 import type { EventFormat } from '../../model/format.ts';
 import { BLOCK_EVENT } from './blk-format.ts';
 import { compileFmt, isCommon } from './compile-fmt.ts';
@@ -133,7 +134,7 @@ export function compileTypes(requested: readonly TextEventType[], slots: Uint16A
     try {
       return compileType(type, places[i], slots);
     } catch (error) {
-      throw new Error(`${type.event}: ${error instanceof Error ? error.message : String(error)}`);
+      throw new Error(`${type.event}: ${reasonOf(error)}`);
     }
   });
   return { types, scratch };
@@ -154,7 +155,7 @@ export function textProblem(type: TextEventType): string | undefined {
     compileType(type, makeScratch([type]).places[0], NO_SLOTS);
     return undefined;
   } catch (error) {
-    return error instanceof Error ? error.message : String(error);
+    return reasonOf(error);
   }
 }
 

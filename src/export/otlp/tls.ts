@@ -5,7 +5,7 @@
 import { X509Certificate } from 'node:crypto';
 import { statSync } from 'node:fs';
 import { createSecureContext } from 'node:tls';
-import { UsageError } from '../../model/errors.ts';
+import { reasonOf, UsageError } from '../../model/errors.ts';
 import type { Log } from '../../model/log.ts';
 import type { OtlpTarget } from '../../model/otlp.ts';
 import { readUserFile } from '../../model/user-file.ts';
@@ -40,7 +40,7 @@ export function openTlsFiles(target: OtlpTarget, log: Log): TlsFiles {
       if (material.ca !== undefined) checkAuthorities(material.ca.toString('latin1'));
     } catch (error) {
       const keys = used.map(([key, , file]) => `${key} (${file})`).join(', ');
-      throw new UsageError(`${keys}: can't be used for TLS: ${(error as Error).message}`);
+      throw new UsageError(`${keys}: can't be used for TLS: ${reasonOf(error)}`);
     }
     return material;
   };
@@ -58,7 +58,7 @@ export function openTlsFiles(target: OtlpTarget, log: Log): TlsFiles {
         material = read();
         return true;
       } catch (error) {
-        const reason = (error as Error).message;
+        const reason = reasonOf(error);
         log.warn({ reason }, 'OTLP: new certificates are unusable, keeping the previous ones');
         return false;
       }
@@ -70,7 +70,7 @@ function readPem(key: string, file: string): Buffer {
   try {
     return readUserFile(file);
   } catch (error) {
-    throw new UsageError(`${key}: cannot read ${JSON.stringify(file)}: ${(error as Error).message}`);
+    throw new UsageError(`${key}: cannot read ${JSON.stringify(file)}: ${reasonOf(error)}`);
   }
 }
 

@@ -1,11 +1,11 @@
 /** The routes. Everything is GET or HEAD, and nothing changes state. */
 import express from 'express';
-import { UsageError } from '../../model/errors.ts';
+import { reasonOf, UsageError } from '../../model/errors.ts';
 import { createAnswers } from '../server/answers.ts';
 import { createRefusals, type Refusals } from '../server/refusals.ts';
 import { sendText } from '../server/respond.ts';
 import { createStreams, type Streams } from '../server/streams.ts';
-import { type HttpDeps, messageOf, readStatus } from './deps.ts';
+import { type HttpDeps, readStatus } from './deps.ts';
 import { historyRoute } from './history-route.ts';
 import { latencyRoute } from './latency-route.ts';
 import { liveRoute } from './live-route.ts';
@@ -139,7 +139,7 @@ function failureHandler(deps: HttpDeps): express.ErrorRequestHandler {
       sendText(response, 400, 'bad request');
       return;
     }
-    deps.log.error({ path: request.path, reason: messageOf(error) }, 'a request failed');
+    deps.log.error({ path: request.path, reason: reasonOf(error) }, 'a request failed');
     sendText(response, 500, 'internal error; the log of the agent has the reason');
   };
 }

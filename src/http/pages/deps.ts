@@ -1,7 +1,9 @@
 /** What the routes need from the agent. Composed in `cli`. */
+
 import type { Exemplars } from '../../export/exemplars.ts';
 import type { SampleFamily } from '../../export/sample-family.ts';
 import type { History, HistoryData } from '../../history/history.ts';
+import { reasonOf } from '../../model/errors.ts';
 import type { Log } from '../../model/log.ts';
 import type { MetricSnapshot } from '../../model/metric.ts';
 import type { SpanKind, TraceRecord } from '../../model/span.ts';
@@ -74,10 +76,6 @@ export async function readStatus(deps: HttpDeps): Promise<StatusDocument> {
   try {
     return { ...common, ready, reason: ready ? '' : reason, capture: await deps.status() };
   } catch (error) {
-    return { ...common, ready, reason: reason || messageOf(error), capture: null };
+    return { ...common, ready, reason: reason || reasonOf(error), capture: null };
   }
-}
-
-export function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

@@ -1,8 +1,10 @@
 /** `/api/v1/latency/TRACER`: the worst records of a latency tracer with the kernel's own trace of each, as JSON. */
+
 import type { Request, Response } from 'express';
+import { reasonOf } from '../../model/errors.ts';
 import type { SendAnswer } from '../server/answers.ts';
 import { sendText } from '../server/respond.ts';
-import { type HttpDeps, messageOf } from './deps.ts';
+import type { HttpDeps } from './deps.ts';
 
 export function latencyRoute(
   deps: HttpDeps,
@@ -26,7 +28,7 @@ export function latencyRoute(
       };
       send(response, 200, 'application/json; charset=utf-8', `${JSON.stringify(document, undefined, 2)}\n`);
     } catch (error) {
-      sendText(response, 503, `the capture does not answer: ${messageOf(error)}`);
+      sendText(response, 503, `the capture does not answer: ${reasonOf(error)}`);
     }
   };
 }

@@ -2,6 +2,7 @@
  * `/metrics`: negotiates format and compression, asks the stores and renders. However many clients ask at once, only one
  * answer of a kind is made at a time.
  */
+
 import { setImmediate } from 'node:timers/promises';
 import type { Request, Response } from 'express';
 import {
@@ -14,10 +15,11 @@ import {
 import { createProtobufRenderer } from '../../export/exposition/protobuf.ts';
 import { createRenderer } from '../../export/exposition/text.ts';
 import type { SampleFamily } from '../../export/sample-family.ts';
+import { reasonOf } from '../../model/errors.ts';
 import type { Answers } from '../server/answers.ts';
 import { sendText } from '../server/respond.ts';
 import { createShared } from '../server/shared.ts';
-import { type HttpDeps, messageOf } from './deps.ts';
+import type { HttpDeps } from './deps.ts';
 
 export function metricsRoute(
   deps: HttpDeps,
@@ -32,7 +34,7 @@ export function metricsRoute(
     try {
       return await deps.processMetrics();
     } catch (error) {
-      deps.log.warn({ reason: messageOf(error) }, 'scrape answered without process metrics');
+      deps.log.warn({ reason: reasonOf(error) }, 'scrape answered without process metrics');
       return [];
     }
   };
@@ -62,8 +64,8 @@ export function metricsRoute(
       if (encoding !== undefined) response.setHeader('Content-Encoding', encoding);
       send(response, 200, CONTENT_TYPES[format], body);
     } catch (error) {
-      deps.log.error({ reason: messageOf(error) }, 'a scrape failed');
-      sendText(response, 503, `no metrics: ${messageOf(error)}`);
+      deps.log.error({ reason: reasonOf(error) }, 'a scrape failed');
+      sendText(response, 503, `no metrics: ${reasonOf(error)}`);
     }
   };
 }

@@ -2,7 +2,9 @@
  * Basic authentication (RFC 7617) against bcrypt hashes. Results are remembered. New credentials are checked one at a
  * time, in fair order, and an unknown name costs as much as a known one.
  */
+
 import { hash as digest, randomBytes } from 'node:crypto';
+import { reasonOf } from '../../model/errors.ts';
 import type { Log } from '../../model/log.ts';
 import { createHasher, type Hasher } from './auth-hasher.ts';
 import { type Asking, createFairQueue } from './auth-queue.ts';
@@ -83,7 +85,7 @@ export function createAuthenticator(log: Log, hasher: Hasher = createHasher()): 
       verdict = matches && look.isUser ? 'right' : 'wrong';
       remember(results[verdict], look.key, verdict === 'right' ? MAX_RIGHT : MAX_WRONG);
     } catch (error) {
-      log.error({ reason: (error as Error).message }, 'password check failed');
+      log.error({ reason: reasonOf(error) }, 'password check failed');
     }
     looking = false;
     settle(look, verdict);

@@ -10,7 +10,7 @@ import {
   type ServerResponse,
 } from 'node:http';
 import { type AddressInfo, isIPv6, type Socket } from 'node:net';
-import { errnoOf, KernelError, UsageError } from '../../model/errors.ts';
+import { errnoOf, KernelError, reasonOf, UsageError } from '../../model/errors.ts';
 import type { Log } from '../../model/log.ts';
 import { type Connections, createConnections } from './connections.ts';
 import { connectionCeiling } from './descriptors.ts';
@@ -196,7 +196,7 @@ function requestListener(
       connections.letIn(connection);
       app(request, response);
     } catch (error) {
-      log.error({ reason: (error as Error).message }, 'request failed');
+      log.error({ reason: reasonOf(error) }, 'request failed');
       request.socket.destroy();
     }
   };

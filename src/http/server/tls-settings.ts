@@ -2,11 +2,12 @@
  * Makes TLS settings of a web config's section. Reads and tries certificates and keys, so that a problem is reported
  * with its place in the config rather than in a handshake.
  */
+
 import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto';
 import { isIP, SocketAddress } from 'node:net';
 import { dirname, resolve } from 'node:path';
 import { createSecureContext, type SecureContextOptions } from 'node:tls';
-import { errnoOf } from '../../model/errors.ts';
+import { errnoOf, reasonOf } from '../../model/errors.ts';
 import { readUserFile } from '../../model/user-file.ts';
 import { CURVES, NODE_VERSIONS, openSslCiphers } from './tls-names.ts';
 import type { TlsSection } from './web-config-schema.ts';
@@ -90,7 +91,7 @@ export function readTls(
   try {
     createSecureContext(context);
   } catch (error) {
-    fault(cert.key, `OpenSSL refuses it: ${reasonOf(error)}`);
+    fault(cert.key, `OpenSSL refuses it: ${opensslReason(error)}`);
     return undefined;
   }
   return { context, clients: clientPolicy(tls), validUntilMs: Date.parse(chain[0].validTo) };
@@ -116,7 +117,7 @@ function readPem(file: string, fault: (message: string) => void): string | undef
   try {
     return readUserFile(file).toString('utf8');
   } catch (error) {
-    fault(`cannot read ${file}: ${(error as Error).message}`);
+    fault(`cannot read ${file}: ${reasonOf(error)}`);
     return undefined;
   }
 }
@@ -130,7 +131,7 @@ function certificatesOf({ key, text }: Source, fault: Wrong): X509Certificate[] 
   try {
     return certificates.map((one) => new X509Certificate(one));
   } catch (error) {
-    fault(key, `has a certificate that cannot be read: ${reasonOf(error)}`);
+    fault(key, `has a certificate that cannot be read: ${opensslReason(error)}`);
     return undefined;
   }
 }
@@ -144,14 +145,14 @@ function privateKeyOf({ key, text }: Source, fault: Wrong): KeyObject | undefine
       key,
       encrypted
         ? 'is encrypted, and the agent has no passphrase for it: store it unencrypted'
-        : `has no private key that can be read, in PEM (-----BEGIN PRIVATE KEY-----): ${reasonOf(error)}`,
+        : `has no private key that can be read, in PEM (-----BEGIN PRIVATE KEY-----): ${opensslReason(error)}`,
     );
     return undefined;
   }
 }
 
 /** OpenSSL's message without its numbers. */
-function reasonOf(error: unknown): string {
+function opensslReason(error: unknown): string {
   const { message } = error as Error;
   return message.replace(/^error:[0-9A-F]+:/, '').replaceAll('::', ': ');
 }
