@@ -4,11 +4,12 @@ import { agentBoard } from './agent.ts';
 import { dashboard } from './board.ts';
 import { fleetBoard } from './fleet.ts';
 import { functionsBoard } from './functions.ts';
+import { kernelBoard } from './kernel.ts';
 import { nodeBoard } from './node.ts';
 import { realtimeBoard } from './realtime.ts';
 
 export function dashboards(): Dashboard[] {
-  return [fleetBoard, nodeBoard, functionsBoard, realtimeBoard, agentBoard].map(dashboard);
+  return [fleetBoard, nodeBoard, kernelBoard, functionsBoard, realtimeBoard, agentBoard].map(dashboard);
 }
 
 export function jsonOf(one: Dashboard): string {

@@ -23,13 +23,15 @@ export function flagPairs(format: Pick<EventFormat, 'printFmt'>, fieldName?: str
 
 /**
  * Returns a function that gives the name of a field's value as the kernel prints it, with `|` between the names of bits;
- * undefined for values without a name. Undefined if the print fmt has no names for the field.
+ * undefined for values without a name. Undefined if the print fmt has no names for the field. `nth`: the list of names to use, if
+ * the print fmt has several for the field.
  */
 export function printedNames(
   format: Pick<EventFormat, 'printFmt'>,
   fieldName: string,
+  nth = 0,
 ): ((value: number) => string | undefined) | undefined {
-  const call = callAbout(format, fieldName);
+  const call = callAbout(format, fieldName, nth);
   if (call === undefined || call.pairs.length === 0) return undefined;
   const { kind, pairs } = call;
   const exact = new Map(pairs.toReversed());
@@ -46,14 +48,17 @@ export function printedNames(
 function callAbout(
   format: Pick<EventFormat, 'printFmt'>,
   fieldName: string | undefined,
+  nth = 0,
 ): { kind: string; pairs: readonly FlagPair[] } | undefined {
   const text = format.printFmt;
   const code = withoutLiterals(text);
+  let skipped = 0;
   for (const call of code.matchAll(CALL)) {
     const from = call.index + call[0].length;
     const to = closing(code, from);
     const subject = code.slice(from, endOfArgument(code, from, to));
     if (fieldName !== undefined && !new RegExp(`\\bREC->${fieldName}\\b`).test(subject)) continue;
+    if (skipped++ < nth) continue;
     return { kind: call[1], pairs: pairsBetween(text, code, from, to) };
   }
   return undefined;

@@ -59,12 +59,18 @@ export interface DeclaredLabel {
   default?: string;
   /** The value, if it is always the same; there is no field then. */
   constant?: string;
+  /** The value is `names[1]` if the field is as large as this other field of the event, else `names[0]`. */
+  reaches?: { field: string; names: readonly [string, string] };
+  /** Use the names of another `__print_symbolic` of the field: this many later in the print fmt. */
+  nth?: number;
   /** A kernel without the field has the value `unknown`. Absent: without the field there is no metric. */
   isOptional?: true;
 }
 
 export interface Measure {
   field: string;
+  /** The measure is the field less this one. */
+  minus?: string;
   unit: Unit;
 }
 
@@ -81,6 +87,14 @@ export interface DeclaredMetric {
   measure?: Measure;
   key: readonly KeyPart[];
   nested: Nesting;
+  /** Fields with the times of start and end, in nanoseconds, in place of the times at which the events were recorded. */
+  between?: { start: string; end: string };
+  /** A start before the end of the last one is normal: not counted as `no_end`. */
+  startsAgain?: boolean;
+  /** Events of no task in particular: those that interrupt the agent's own threads count, too. */
+  isNobodys?: boolean;
+  /** Only some kernels have these events, and others have the same by other events. */
+  isVariant?: boolean;
   /** Ends without a start are normal: not counted as unmatched. */
   endsAlone?: boolean;
   labels: readonly DeclaredLabel[];

@@ -150,12 +150,27 @@ export const SIZED_PROBES = probeCatalogue
 
 /** How many values a label has on such a node; for probes without a feed, whose labels are taken to combine freely. */
 const LABEL_VALUES: Readonly<Record<string, number>> = {
+  budget: 2,
+  callsite: 10,
   device: DISKS,
   errno: 1,
+  family: 2,
+  filesystem: 1,
   function: FUNCTIONS,
   handler: HANDLERS,
+  kind: 3,
+  name: 10,
+  node: 2,
+  opcode: 5,
+  procedure: 15,
+  reason: 10,
+  source: 7,
+  state: 4,
+  status: 2,
   syscall: SYSCALLS,
+  type: 6,
   vector: VECTORS,
+  workqueue: 20,
 };
 
 function samplesByLabels(probe: string, cpuCount: number): number {

@@ -52,7 +52,7 @@ export function namerOf(
       };
     }
     default: {
-      const names = printedNames(format, field.name);
+      const names = printedNames(format, field.name, label.nth);
       return (low, high) => names?.(value(low, high)) ?? plain(low, high);
     }
   }

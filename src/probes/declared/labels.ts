@@ -92,6 +92,7 @@ export function pairRows(
 
 function columnOf(label: DeclaredLabel, format: EventFormat, facts: LabelFacts): LabelRows {
   const field = format.fields.find(({ name }) => name === label.field);
+  if (label.reaches !== undefined) return reachesColumn(label.reaches, label.field, format);
   const isCpu = label.as === 'cpu' || (label.field === CPU && label.as === undefined);
   if (label.constant !== undefined || (field === undefined && label.isOptional)) {
     const value = [label.constant ?? MISSING];
@@ -108,11 +109,26 @@ function columnOf(label: DeclaredLabel, format: EventFormat, facts: LabelFacts):
       );
     return textColumn(format, field.name, facts);
   }
+  if (label.as === 'text' && label.isOptional)
+    return { read: () => 0, values: () => [MISSING], refresh: nothing };
   if (label.as === 'text')
     throw new Error(`field ${field.name} of ${format.system}:${format.name} (${field.type}) is no text`);
   const namer = namerOf(label, format, field, facts.context);
   const generation = label.as === 'symbol' ? facts.context.functions : { generation: 0 };
   return numberColumn(format, field.name, field.size, namer, generation, label.as === 'comm', facts);
+}
+
+function reachesColumn(
+  { field: limit, names }: NonNullable<DeclaredLabel['reaches']>,
+  field: string,
+  format: EventFormat,
+): LabelRows {
+  const [value, most] = [intReader(format, field), intReader(format, limit)];
+  return {
+    read: (record) => (value(record) >= most(record) ? 1 : 0),
+    values: (row) => [names[row]],
+    refresh: nothing,
+  };
 }
 
 function textColumn(format: EventFormat, field: string, { onRefused }: LabelFacts): LabelRows {

@@ -3,9 +3,9 @@
  * the formats at hand; per event they only read words and typed arrays.
  */
 import { intReader } from '../../decode/fields.ts';
-import { type DeclaredMetric, type EventChoice, TASK } from '../../model/declared-metric.ts';
+import { type DeclaredMetric, type EventChoice, type Measure, TASK } from '../../model/declared-metric.ts';
 import type { EventFormat } from '../../model/format.ts';
-import type { EventRecord } from '../../model/record.ts';
+import type { EventRecord, IntReader } from '../../model/record.ts';
 import { IN_INTERRUPT } from '../names/trace-flags.ts';
 import type { CommonOptions, ProbeContext } from '../probe.ts';
 import { type Amounts, declareAmounts } from './amounts.ts';
@@ -84,6 +84,14 @@ function showFromStart({ labels, kind }: DeclaredMetric, amounts: Amounts): void
   if (kind !== 'max' && labels.every(({ constant }) => constant !== undefined)) amounts.show(0);
 }
 
+function amountReader(measure: Measure | undefined, format: EventFormat): IntReader {
+  if (measure === undefined) return () => 1;
+  const value = intReader(format, measure.field);
+  if (measure.minus === undefined) return value;
+  const less = intReader(format, measure.minus);
+  return (record) => value(record) - less(record);
+}
+
 function runSingle(
   context: ProbeContext,
   metric: DeclaredMetric,
@@ -93,13 +101,14 @@ function runSingle(
 ): RunningMetric {
   const { isSelf, ignoreSelf } = context;
   const { factor } = amounts;
+  const { isNobodys } = metric;
   const passes = filterOf(metric.event, format) ?? ALL;
-  const amountOf = metric.measure ? intReader(format, metric.measure.field) : () => 1;
+  const amountOf = amountReader(metric.measure, format);
   const pidOf = intReader(format, TASK);
   const flagsOf = intReader(format, 'common_flags');
   const handler = (record: EventRecord): void => {
     if (!passes(record)) return;
-    if (isSelf(pidOf(record)) && (flagsOf(record) & IN_INTERRUPT) === 0) ignoreSelf();
+    if (!isNobodys && isSelf(pidOf(record)) && (flagsOf(record) & IN_INTERRUPT) === 0) ignoreSelf();
     else amounts.record(rows.read(record), record.cpu, amountOf(record) * factor);
   };
   return { handlers: [[metric.event.event, handler]], refresh: rows.refresh };

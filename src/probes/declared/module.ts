@@ -3,6 +3,7 @@ import type { DeclaredMetric, EventChoice } from '../../model/declared-metric.ts
 import { CPU, TASK } from '../../model/declared-metric.ts';
 import type { EventHandler } from '../../model/record.ts';
 import type { CommonOptions, EventNeed, Probe, ProbeContext } from '../probe.ts';
+import { declareAmounts } from './amounts.ts';
 import { fieldsOfFilter } from './filter.ts';
 import { runMetric } from './metric.ts';
 import type { RunningMetric } from './pair.ts';
@@ -11,9 +12,14 @@ const OF_SINGLES = [TASK, 'common_flags'];
 
 /** Events and fields of a metric. `without`: as in `EventNeed`. */
 export function needsOf(metric: DeclaredMetric, without?: string): EventNeed[] {
-  const { start, event, key, measure, labels } = metric;
+  const { start, event, key, measure, labels, between } = metric;
+  const amountFields = measure
+    ? [measure.field, ...(measure.minus === undefined ? [] : [measure.minus])]
+    : [];
   const need = (side: EventChoice, of: 'start' | 'end', own: readonly string[]): EventNeed => {
-    const ofLabels = labels.filter((label) => label.of === of && !label.isOptional).map(({ field }) => field);
+    const ofLabels = labels
+      .filter((label) => label.of === of && !label.isOptional)
+      .flatMap(({ field, reaches }) => [field, ...(reaches ? [reaches.field] : [])]);
     const addresses = labels
       .filter((label) => label.of === of && label.as === 'symbol')
       .map(({ field }) => field);
@@ -25,19 +31,24 @@ export function needsOf(metric: DeclaredMetric, without?: string): EventNeed[] {
       ...(without === undefined ? {} : { without }),
     };
   };
-  if (start === undefined) return [need(event, 'end', [...OF_SINGLES, ...(measure ? [measure.field] : [])])];
+  if (start === undefined) return [need(event, 'end', [...OF_SINGLES, ...amountFields])];
   return [
-    need(start, 'start', [TASK, ...key.map((part) => part.start)]),
-    need(event, 'end', [TASK, ...key.map((part) => part.end)]),
+    need(start, 'start', [TASK, ...key.map((part) => part.start), ...(between ? [between.start] : [])]),
+    need(event, 'end', [TASK, ...key.map((part) => part.end), ...(between ? [between.end] : [])]),
   ];
 }
 
-/** Runs the metrics whose events and fields the kernel has. Throws an `Error` if a field cannot be used. */
+/**
+ * Runs the metrics whose events and fields the kernel has. `all`: metrics whose families are declared in any case. Throws an
+ * `Error` if a field cannot be used.
+ */
 export function runMetrics(
   context: ProbeContext,
   metrics: readonly DeclaredMetric[],
   options: CommonOptions,
+  all: readonly DeclaredMetric[] = [],
 ): Probe {
+  for (const metric of all) declareAmounts(context, metric, options, () => []);
   const running = metrics
     .filter((metric) => isOffered(context, metric))
     .map((metric) => runMetric(context, metric, options));
@@ -58,10 +69,20 @@ export function runMetrics(
 }
 
 function isOffered(context: ProbeContext, metric: DeclaredMetric): boolean {
-  return needsOf(metric).every(({ event, fields }) => {
+  return needsOf(metric).every(({ event, fields, addresses = [] }) => {
+    if (addresses.length > 0 && !hasNames(context)) return false;
     const names = context.format(event)?.fields.map(({ name }) => name);
     return names !== undefined && fields.every((field) => names.includes(field));
   });
+}
+
+/** The names of functions can only be read if there are some. */
+function hasNames(context: ProbeContext): boolean {
+  try {
+    return context.functions !== undefined;
+  } catch {
+    return false;
+  }
 }
 
 function inTurn(first: EventHandler, second: EventHandler): EventHandler {

@@ -15,7 +15,12 @@ import { type Keys, makeKeys } from './key.ts';
 const CAPACITY = 16384;
 
 export interface OpenStarts {
-  readonly columns: { readonly stamps: Float64Array; readonly tags: Int32Array };
+  /** `values` are there if the shape has them. */
+  readonly columns: {
+    readonly stamps: Float64Array;
+    readonly tags: Int32Array;
+    readonly values?: Float64Array;
+  };
   /** Place for the start in this record, until the next call; 0 if it has none. Its stamp is the start before, or 0. */
   begin(record: EventRecord): number;
   /** Place of the start that this record ends; 0 if there is none. */
@@ -30,6 +35,7 @@ export interface PairShape {
   start: EventFormat;
   end: EventFormat;
   cpuCount: number;
+  hasValues: boolean;
   onEvicted(count: number): void;
 }
 
@@ -40,8 +46,9 @@ export function isOnOneCpu(key: readonly KeyPart[]): boolean {
 
 /** Throws an `Error` if a field cannot be a key. */
 export function makeOpenStarts(shape: PairShape): OpenStarts {
-  const { key, nested, start, end, cpuCount, onEvicted } = shape;
-  const only = key.length === 1 && key[0].mask === undefined && nested !== 'stack' ? key[0] : undefined;
+  const { key, nested, start, end, cpuCount, hasValues, onEvicted } = shape;
+  const only =
+    key.length === 1 && key[0].mask === undefined && nested !== 'stack' && !hasValues ? key[0] : undefined;
   if (only?.start === TASK && only.end === TASK)
     return new TaskStarts(wordOffset(start, TASK), wordOffset(end, TASK));
   if (only !== undefined && isOnOneCpu(key)) return new CpuStarts(cpuCount);

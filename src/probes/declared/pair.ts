@@ -2,10 +2,10 @@
  * Pairs starts with ends: the time between them, by what identifies the operation. A pair across lost events, out of
  * order or without its other half is counted by reason, never measured.
  */
-import { wordOffset } from '../../decode/fields.ts';
+import { intReader, wordOffset } from '../../decode/fields.ts';
 import { type DeclaredMetric, TASK } from '../../model/declared-metric.ts';
 import type { EventFormat } from '../../model/format.ts';
-import type { EventHandler, EventRecord } from '../../model/record.ts';
+import type { EventHandler, EventRecord, IntReader } from '../../model/record.ts';
 import type { Probe, ProbeContext } from '../probe.ts';
 import type { Amounts } from './amounts.ts';
 import type { RecordFilter } from './filter.ts';
@@ -38,13 +38,21 @@ export function runPair(
   { start, end, rowOf, amounts }: PairParts,
 ): Omit<RunningMetric, 'refresh'> {
   const { isSelf, ignoreSelf, cpuCount } = context;
-  const { key, nested, endsAlone } = metric;
+  const { key, nested, endsAlone, startsAgain } = metric;
   const [noStart, noEnd] = [context.unmatched('no_start'), context.unmatched('no_end')];
   const [lost, late] = [context.unmatched('lost'), context.unmatched('late')];
   const starts = makeOpenStarts({
-    ...{ key, nested, cpuCount, start: start.format, end: end.format },
+    ...{
+      key,
+      nested,
+      cpuCount,
+      hasValues: metric.between !== undefined,
+      start: start.format,
+      end: end.format,
+    },
     onEvicted: context.unmatched('evicted'),
   });
+  const span = metric.between && spanOf(metric.between, start.format, end.format);
   const isFirst = nested === 'first';
   const onOneCpu = isOnOneCpu(key);
   /** What began before is void: by CPU if operations stay on theirs, else at 0. */
@@ -60,15 +68,16 @@ export function runPair(
     }
     const place = starts.begin(record);
     if (place === 0) return;
-    const { stamps, tags } = starts.columns;
+    const { stamps, tags, values } = starts.columns;
     if (stamps[place] !== 0) {
       const isVoid = stamps[place] < lostUntil[lossPlace(record.cpu)];
       if (isFirst && !isVoid) return;
       if (isVoid) lost();
-      else noEnd();
+      else if (!startsAgain) noEnd();
     }
     stamps[place] = record.timestampNs;
     tags[place] = start.row(record);
+    if (span !== undefined && values !== undefined) values[place] = span.start(record);
   };
 
   const onEnd = (record: EventRecord): void => {
@@ -78,15 +87,19 @@ export function runPair(
       return;
     }
     const place = starts.end(record);
-    const { stamps, tags } = starts.columns;
+    const { stamps, tags, values } = starts.columns;
     const since = stamps[place];
     if (since === 0) {
       if (!endsAlone) noStart();
       return;
     }
     const row = tags[place];
+    // What should happen at a time and happens before it is not late at all.
+    const ns =
+      span === undefined || values === undefined
+        ? record.timestampNs - since
+        : Math.max(0, span.end(record) - values[place]);
     starts.free(place);
-    const ns = record.timestampNs - since;
     if (since < lostUntil[lossPlace(record.cpu)]) lost();
     else if (ns < 0) late();
     else amounts.record(rowOf(row, end.row(record)), record.cpu, ns);
@@ -109,6 +122,14 @@ export function runPair(
       if (untilNs > lostUntil[at]) lostUntil[at] = untilNs;
     },
   };
+}
+
+function spanOf(
+  { start, end }: NonNullable<DeclaredMetric['between']>,
+  startFormat: EventFormat,
+  endFormat: EventFormat,
+): { start: IntReader; end: IntReader } {
+  return { start: intReader(startFormat, start), end: intReader(endFormat, end) };
 }
 
 /** Where the task lies whose work a pair is, in words; undefined if a pair is not keyed by its task. */

@@ -10,7 +10,8 @@ export const NONE = 0;
 export class PairTable {
   /** When each entry began; 0 for entries that are free. */
   readonly stamps: Float64Array;
-  /** A number beside the stamp. */
+  /** Numbers beside the stamp. */
+  readonly values: Float64Array;
   readonly tags: Int32Array;
   /** The key to look for or to add. */
   readonly key: Int32Array;
@@ -34,6 +35,7 @@ export class PairTable {
     this.#onEvicted = onEvicted;
     this.key = new Int32Array(width);
     this.stamps = new Float64Array(capacity + 1);
+    this.values = new Float64Array(capacity + 1);
     this.tags = new Int32Array(capacity + 1);
     this.#keys = new Int32Array((capacity + 1) * width);
     this.#next = Int32Array.from({ length: capacity + 1 }, (_, i) => (i < capacity ? i + 1 : NONE));

@@ -1,0 +1,132 @@
+/** A probe that consists of declared metrics: its module, and short ways to write metrics. */
+
+import type { z } from 'zod';
+import { DEFAULT_BUCKETS } from '../../config/units/buckets.ts';
+import type { SchemaKit } from '../../config/units.ts';
+import {
+  type DeclaredLabel,
+  type DeclaredMetric,
+  type EventChoice,
+  type KeyPart,
+  type Measure,
+  TASK,
+} from '../../model/declared-metric.ts';
+import type { CommonOptions, EventNeed, ProbeModule } from '../probe.ts';
+import { needsOf, runMetrics } from './module.ts';
+
+type Event = string | EventChoice;
+/** `FIELD`, `start.FIELD`, or a label. */
+type Labels = Readonly<Record<string, string | Partial<DeclaredLabel>>>;
+type More = Partial<Omit<DeclaredMetric, 'labels' | 'key'>> & {
+  labels?: Labels;
+  key?: readonly (string | KeyPart)[];
+};
+
+/** A counter of events, or of a number in them (`measure`, and `kind: 'sum'`). */
+export function counter(name: string, help: string, event: Event, more: More = {}): DeclaredMetric {
+  return metric(name, help, 'count', event, more);
+}
+
+/** A histogram of a number in events. */
+export function histogram(
+  name: string,
+  help: string,
+  event: Event,
+  measure: Measure,
+  more: More = {},
+): DeclaredMetric {
+  return metric(name, help, 'histogram', event, { measure, ...more });
+}
+
+/** A histogram of the time between two events. */
+export function pair(name: string, help: string, start: Event, end: Event, more: More = {}): DeclaredMetric {
+  return metric(name, help, 'histogram', end, { start: choiceOf(start), ...more });
+}
+
+/** A label with the same value always. */
+export function constant(value: string): Partial<DeclaredLabel> {
+  return { constant: value, field: '' };
+}
+
+function metric(
+  name: string,
+  help: string,
+  kind: DeclaredMetric['kind'],
+  event: Event,
+  more: More,
+): DeclaredMetric {
+  const { labels = {}, key = [TASK], ...rest } = more;
+  return {
+    name,
+    help,
+    kind,
+    event: choiceOf(event),
+    nested: 'replace',
+    ...rest,
+    key: key.map((part) => (typeof part === 'string' ? { start: part, end: part } : part)),
+    labels: Object.entries(labels).map(([label, value]) => labelOf(label, value)),
+  };
+}
+
+function choiceOf(event: Event): EventChoice {
+  return typeof event === 'string' ? { event } : event;
+}
+
+function labelOf(name: string, value: string | Partial<DeclaredLabel>): DeclaredLabel {
+  const { field = name, ...rest } = typeof value === 'string' ? { field: value } : value;
+  const [, side, plain = field] = /^(start|end)\.(.+)$/.exec(field) ?? [];
+  return { name, of: side === 'start' ? 'start' : 'end', field: plain, ...rest };
+}
+
+interface Parts<Own extends object> {
+  name: string;
+  help: string;
+  rate: 'low' | 'high';
+  buckets?: readonly number[];
+  /** Keys of its own, with defaults. */
+  schema?(kit: SchemaKit): Record<keyof Own & string, z.ZodType>;
+  /** Checks the options. */
+  check?: z.core.CheckFn<CommonOptions & Own>;
+  metrics: readonly DeclaredMetric[] | ((options: Own) => readonly DeclaredMetric[]);
+  /** Whether a metric is wanted with these options. Default: all. */
+  isOn?(metric: DeclaredMetric, options: Own): boolean;
+}
+
+/** A probe of declared metrics. A metric whose events this kernel lacks has no series; the notes say which. */
+export function declaredProbe<Own extends object = object>(
+  parts: Parts<Own>,
+): ProbeModule<CommonOptions & Own> {
+  const { name, help, rate, metrics, isOn = () => true, schema } = parts;
+  const all = (options: Own) => (typeof metrics === 'function' ? metrics(options) : metrics);
+  const wanted = (options: Own) => all(options).filter((one) => isOn(one, options));
+  const families = new Map(all({} as Own).map((one) => [one.name, one]));
+  return {
+    name,
+    help,
+    byDefault: false,
+    rate,
+    schema: (kit) => {
+      const { buckets = DEFAULT_BUCKETS, check } = parts;
+      const defaults = { enabled: false, per_cpu: false, max_series: 500, buckets };
+      // Types cannot say that the shape is that of the options.
+      const made = kit.probeSchema(defaults, { ...schema?.(kit) }) as unknown as z.ZodType<
+        CommonOptions & Own
+      >;
+      return check === undefined ? made : made.check(check);
+    },
+    needs: (options) => wanted(options).flatMap(builtInNeeds),
+    create: (context, options) => runMetrics(context, wanted(options), options, all(options)),
+    metrics: [...families.values()].map((one) => ({
+      name: one.name,
+      help: one.help,
+      labels: one.labels.map((label) => label.name),
+    })),
+  };
+}
+
+/** Events that only some kernels have (`isVariant`) are not missed on others. */
+function builtInNeeds(one: DeclaredMetric): EventNeed[] {
+  const fixed = one.labels.find(({ constant: value }) => value !== undefined);
+  const what = fixed ? `${one.name}{${fixed.name}="${fixed.constant}"}` : one.name;
+  return needsOf(one, one.isVariant ? '' : `${what} is not measured`);
+}

@@ -1,0 +1,73 @@
+/**
+ * How long do file systems take? fsync by the enter and exit events that ext4, f2fs and NFS have (XFS and Btrfs have no
+ * event for its end), commits of jbd2's journal, RPCs of the NFS client and server with the times that the kernel measures
+ * itself, and requests to FUSE programs.
+ */
+
+import { decimalBuckets } from '../config/units/buckets.ts';
+import type { DeclaredMetric } from '../model/declared-metric.ts';
+import { constant, declaredProbe, histogram, pair } from './declared/built-in.ts';
+
+const RPC = 'sunrpc:rpc_stats_latency';
+const OF_NFS = { event: RPC, where: 'progname ~ "nfs*"' };
+const PROCEDURE = { labels: { procedure: 'procname' }, isNobodys: true };
+
+function fsync(filesystem: string, events: string): DeclaredMetric {
+  return pair(
+    'ftrace_fsync_seconds',
+    'Time of an fsync within the file system.',
+    `${events}_enter`,
+    `${events}_exit`,
+    {
+      labels: { filesystem: constant(filesystem), device: { field: 'start.dev', as: 'device' } },
+      isVariant: true,
+    },
+  );
+}
+
+export const filesystem = declaredProbe({
+  name: 'filesystem',
+  help: 'How long fsync, journal commits, NFS procedures and requests to FUSE programs take.',
+  rate: 'low',
+  buckets: decimalBuckets(1e-5, 10),
+  metrics: [
+    fsync('ext4', 'ext4:ext4_sync_file'),
+    fsync('f2fs', 'f2fs:f2fs_sync_file'),
+    fsync('nfs', 'nfs:nfs_fsync'),
+    pair(
+      'ftrace_journal_commit_seconds',
+      'Time to commit a transaction of the journal (jbd2).',
+      'jbd2:jbd2_start_commit',
+      'jbd2:jbd2_end_commit',
+      { key: ['dev'], labels: { device: { field: 'start.dev', as: 'device' } } },
+    ),
+    histogram(
+      'ftrace_nfs_rpc_seconds',
+      'Time from sending a request to the NFS server to its reply.',
+      OF_NFS,
+      { field: 'rtt', unit: 'us' },
+      PROCEDURE,
+    ),
+    histogram(
+      'ftrace_nfs_rpc_queue_seconds',
+      'Time a request waited in the NFS client before it was sent.',
+      OF_NFS,
+      { field: 'backlog', unit: 'us' },
+      PROCEDURE,
+    ),
+    histogram(
+      'ftrace_nfsd_rpc_seconds',
+      'Time the NFS server worked on a request.',
+      'sunrpc:svc_stats_latency',
+      { field: 'execute', unit: 'us' },
+      { labels: { procedure: 'procedure' }, isNobodys: true },
+    ),
+    pair(
+      'ftrace_fuse_request_seconds',
+      'Time from sending a request to a FUSE program to its reply.',
+      'fuse:fuse_request_send',
+      'fuse:fuse_request_end',
+      { key: ['connection', 'unique'], labels: { opcode: 'start.opcode' } },
+    ),
+  ],
+});

@@ -1,0 +1,30 @@
+/** How long do CPUs idle, and is the choice of the idle state right? power:cpu_idle (include/trace/events/power.h). */
+import { counter, declaredProbe, pair } from './declared/built-in.ts';
+
+const IDLE = 'power:cpu_idle';
+/** PWR_EVENT_EXIT */
+const AWAKE = 4294967295;
+
+export const idle = declaredProbe({
+  name: 'idle',
+  help: 'How long CPUs stay in each idle state, and how often the state was too deep or too shallow.',
+  rate: 'low',
+  metrics: [
+    pair(
+      'ftrace_idle_seconds',
+      'Time a CPU stayed in an idle state.',
+      { event: IDLE, where: `state != ${AWAKE}` },
+      { event: IDLE, where: `state == ${AWAKE}` },
+      { key: ['cpu'], labels: { state: { field: 'start.state', as: 'number' } } },
+    ),
+    counter(
+      'ftrace_idle_misses_total',
+      'Idle states that were too deep or too shallow.',
+      'power:cpu_idle_miss',
+      {
+        labels: { kind: { field: 'below', as: 'map', map: { 0: 'too_deep', 1: 'too_shallow' } } },
+        isNobodys: true,
+      },
+    ),
+  ],
+});

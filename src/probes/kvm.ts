@@ -1,0 +1,30 @@
+/**
+ * How long do virtual CPUs stay outside of their guest? kvm:kvm_exit to kvm_entry of the vCPU's thread (arch/x86/kvm/trace.h;
+ * virt/kvm and arch/arm64/kvm/trace_arm.h). On x86 the names of reasons are those of Intel or AMD, by the field isa.
+ */
+import type { DeclaredLabel, DeclaredMetric } from '../model/declared-metric.ts';
+import { declaredProbe, pair } from './declared/built-in.ts';
+
+const EXIT = 'kvm:kvm_exit';
+const [VMX, SVM] = [1, 2];
+
+function exits(reason: Partial<DeclaredLabel>, where?: string): DeclaredMetric {
+  return pair(
+    'ftrace_kvm_exit_seconds',
+    'Time from the exit of a guest to its next entry.',
+    where === undefined ? EXIT : { event: EXIT, where },
+    'kvm:kvm_entry',
+    { labels: { reason }, endsAlone: true, isVariant: true },
+  );
+}
+
+export const kvm = declaredProbe({
+  name: 'kvm',
+  help: 'How long virtual CPUs are outside of their guest, by the reason of the exit.',
+  rate: 'high',
+  metrics: [
+    exits({ field: 'start.exit_reason' }, `isa == ${VMX}`),
+    exits({ field: 'start.exit_reason', nth: 1 }, `isa == ${SVM}`),
+    exits({ field: 'start.esr_ec' }),
+  ],
+});

@@ -1,0 +1,41 @@
+/**
+ * How long do tasks wait for locks of the kernel? lock:contention_begin and _end (include/trace/events/lock.h, since
+ * 5.19): only the slow paths. A mutex begins again when its waiter stops spinning, so the first begin counts.
+ */
+import { decimalBuckets } from '../config/units/buckets.ts';
+import { declaredProbe, pair } from './declared/built-in.ts';
+
+/** LCB_F_SPIN 1, READ 2, WRITE 4, RT 8, PERCPU 16, MUTEX 32 */
+const TYPES = {
+  0: 'semaphore',
+  1: 'spin',
+  2: 'rwsem_read',
+  3: 'rwlock_read',
+  4: 'rwsem_write',
+  5: 'rwlock_write',
+  8: 'rtmutex',
+  18: 'percpu_rwsem_read',
+  20: 'percpu_rwsem_write',
+  32: 'mutex',
+  33: 'mutex',
+};
+
+export const locks = declaredProbe({
+  name: 'locks',
+  help: 'How long tasks wait for contended locks of the kernel, by type of lock.',
+  rate: 'high',
+  buckets: decimalBuckets(1e-7, 1),
+  metrics: [
+    pair(
+      'ftrace_lock_contention_seconds',
+      'Time a task waited for a lock that another held.',
+      'lock:contention_begin',
+      'lock:contention_end',
+      {
+        key: ['common_pid', 'lock_addr'],
+        nested: 'first',
+        labels: { type: { field: 'start.flags', as: 'map', map: TYPES, default: 'other' } },
+      },
+    ),
+  ],
+});

@@ -1,0 +1,46 @@
+/**
+ * What goes wrong on the network? Events of include/trace/events/{tcp,sock,skb,napi}.h. They happen in whatever task is
+ * interrupted, so none is about a task. Fields and names of reasons differ between kernels: names are those that the
+ * kernel itself prints.
+ */
+import { decimalBuckets } from '../config/units/buckets.ts';
+import { counter, declaredProbe, pair } from './declared/built-in.ts';
+
+const STATE = 'sock:inet_sock_set_state';
+/** include/net/tcp_states.h, include/uapi/linux/in.h */
+const [ESTABLISHED, SYN_SENT, TCP] = [1, 2, 6];
+
+export const network = declaredProbe({
+  name: 'network',
+  help: 'TCP retransmits, resets and handshakes, dropped packets by reason, and rounds of NAPI.',
+  rate: 'low',
+  buckets: decimalBuckets(1e-5, 10),
+  metrics: [
+    counter('ftrace_tcp_retransmits_total', 'TCP segments sent again.', 'tcp:tcp_retransmit_skb', {
+      labels: { family: { isOptional: true }, state: { isOptional: true } },
+      isNobodys: true,
+    }),
+    counter('ftrace_tcp_resets_sent_total', 'TCP resets sent.', 'tcp:tcp_send_reset', {
+      labels: { reason: { isOptional: true } },
+      isNobodys: true,
+    }),
+    pair(
+      'ftrace_tcp_connect_seconds',
+      'Time from the first SYN of a connection to its establishment.',
+      { event: STATE, where: `newstate == ${SYN_SENT} && protocol == ${TCP}` },
+      { event: STATE, where: `oldstate == ${SYN_SENT} && newstate == ${ESTABLISHED}` },
+      { key: ['skaddr'], labels: { family: 'end.family' } },
+    ),
+    counter('ftrace_packet_drops_total', 'Packets dropped.', 'skb:kfree_skb', {
+      labels: { reason: { isOptional: true } },
+      isNobodys: true,
+    }),
+    counter('ftrace_napi_polls_total', 'Rounds of polling a network device.', 'napi:napi_poll', {
+      labels: {
+        device: 'dev_name',
+        budget: { field: 'work', reaches: { field: 'budget', names: ['left', 'used_up'] } },
+      },
+      isNobodys: true,
+    }),
+  ],
+});

@@ -1,0 +1,49 @@
+/**
+ * How long do NVMe commands take, and which fail? nvme:nvme_setup_cmd and nvme_complete_rq (drivers/nvme/host/trace.h). The
+ * upper four bits of the setup's command id are a generation, which the completion may lack. Only queues of I/O: the
+ * opcodes of queue 0 have other names.
+ */
+import { decimalBuckets } from '../config/units/buckets.ts';
+import { counter, declaredProbe, pair } from './declared/built-in.ts';
+
+const COMPLETE = 'nvme:nvme_complete_rq';
+/** include/linux/nvme.h, enum nvme_opcode */
+const OPCODES = {
+  0: 'flush',
+  1: 'write',
+  2: 'read',
+  4: 'write_uncorrectable',
+  5: 'compare',
+  8: 'write_zeroes',
+  9: 'discard',
+  12: 'verify',
+};
+const CID = { start: 'cid', end: 'cid', mask: 0xfff };
+
+export const nvme = declaredProbe({
+  name: 'nvme',
+  help: 'How long NVMe commands take in the device, and which fail.',
+  rate: 'low',
+  buckets: decimalBuckets(1e-6, 10),
+  metrics: [
+    pair(
+      'ftrace_nvme_command_seconds',
+      'Time from the set-up of an NVMe command to its completion.',
+      { event: 'nvme:nvme_setup_cmd', where: 'qid > 0' },
+      { event: COMPLETE, where: 'qid > 0' },
+      {
+        key: ['ctrl_id', 'qid', CID],
+        labels: {
+          device: 'start.disk',
+          opcode: { field: 'start.opcode', as: 'map', map: OPCODES, default: 'other' },
+        },
+      },
+    ),
+    counter(
+      'ftrace_nvme_errors_total',
+      'NVMe commands that ended with another status than 0.',
+      { event: COMPLETE, where: 'status != 0' },
+      { labels: { device: 'disk', status: { as: 'hex' } }, isNobodys: true },
+    ),
+  ],
+});
