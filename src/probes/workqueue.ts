@@ -1,6 +1,7 @@
 /**
  * How long does deferred work wait, and run? The events of include/trace/events/workqueue.h. A work item waits by its
- * address; it runs by the worker, for it may be freed and used again while it runs.
+ * address; it runs by the worker, because it may be freed and used again
+ * while it runs.
  */
 import { declaredProbe, pair } from './declared/built-in.ts';
 

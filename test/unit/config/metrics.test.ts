@@ -49,7 +49,7 @@ const WRONG: [yaml: string, complaint: string][] = [
     '2:11: metrics[0].name: ftrace_sched_switches_total is a metric of this program: choose another name',
   ],
   [
-    metric('a_total', EVENT) + '  - { name: a_total, help: Again., event: "a:b" }\n',
+    `${metric('a_total', EVENT)}  - { name: a_total, help: Again., event: "a:b" }\n`,
     '5:13: metrics[1].name: a_total is declared twice',
   ],
   [
