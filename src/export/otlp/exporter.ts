@@ -27,17 +27,6 @@ export interface Exporter<Request> {
   close(): void;
 }
 
-/** The delegate's reading of the answer to the current attempt. */
-interface Answer<Response> {
-  response?: Response | undefined;
-  error?: unknown;
-}
-
-interface Link<Request, Response> {
-  connection: Connection<Request>;
-  answer: Answer<Response>;
-}
-
 /** Throws a `UsageError` for headers that the protocol can't send and for unusable files. */
 export function openExporter<Request, Response>(
   signal: Signal<Request, Response>,
@@ -48,8 +37,9 @@ export function openExporter<Request, Response>(
   const serializer = target.protocol === 'http/json' ? signal.json : signal.protobuf;
   const open =
     target.protocol === 'grpc' ? grpcConnection<Request, Response> : httpConnection<Request, Response>;
-  const connect = (): Link<Request, Response> => {
-    const answer: Answer<Response> = {};
+  const connect = (material = tls()) => {
+    /** The delegate's reading of the answer to the current attempt. */
+    const answer: { response?: Response | undefined; error?: unknown } = {};
     const deserializeResponse = (bytes: Uint8Array): Response => {
       try {
         if (bytes.length > 0) answer.response = serializer.deserializeResponse(bytes);
@@ -60,7 +50,8 @@ export function openExporter<Request, Response>(
       return {} as Response;
     };
     const listening = { serializeRequest: serializer.serializeRequest.bind(serializer), deserializeResponse };
-    return { connection: open(signal, listening, { target, userAgent, tls: tls.now() }), answer };
+    const connection: Connection<Request> = open(signal, listening, { target, userAgent, tls: material });
+    return { connection, answer, material };
   };
   let link = connect();
   let giveUp = (_reason: string): void => {};
@@ -70,7 +61,7 @@ export function openExporter<Request, Response>(
   };
 
   /** The result of a request that was answered with success. */
-  const resultOf = ({ response, error }: Answer<Response>, request: Request): Attempt => {
+  const resultOf = ({ response, error }: typeof link.answer, request: Request): Attempt => {
     if (error !== undefined) {
       return { accepted: false, reason: `the response is not OTLP: ${reasonOf(error)}`, retryable: false };
     }
@@ -86,7 +77,7 @@ export function openExporter<Request, Response>(
 
   return {
     attempt: (request, timeoutMs) => {
-      if (tls.changed()) cut();
+      if (tls() !== link.material) cut();
       const { connection, answer } = link;
       answer.response = undefined;
       answer.error = undefined;
@@ -94,7 +85,7 @@ export function openExporter<Request, Response>(
         const end = (attempt: Attempt): void => {
           clearTimeout(timer);
           // A new connection tries at once, and cannot mistake a late answer for the answer to the next attempt.
-          if (!attempt.accepted && attempt.retryable && link.connection === connection) cut();
+          if (!attempt.accepted && link.connection === connection) cut();
           resolve(attempt);
         };
         giveUp = (reason) => end({ accepted: false, reason, retryable: true });

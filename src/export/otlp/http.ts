@@ -16,6 +16,8 @@ import { statusMessage } from './status.ts';
 /** Temporary failures (opentelemetry.io/docs/specs/otlp, retryable response codes). */
 const RETRYABLE: readonly number[] = [429, 502, 503, 504];
 const MAX_REASON_CHARS = 200;
+/** The delegate reads up to 4 MiB; an answer has less than 1 KiB. */
+const MAX_ANSWER_BYTES = 65_536;
 
 export function httpConnection<Request, Response>(
   { helper }: Signal<Request, Response>,
@@ -37,7 +39,14 @@ export function httpConnection<Request, Response>(
       unwatch = watch(agent, (seen) => {
         if (seen instanceof Error) return end({ reason: whatWentWrong(seen), retryable: true });
         response = seen;
-        if (RETRYABLE.includes(seen.statusCode ?? 0)) end(refusalOf(seen));
+        if (RETRYABLE.includes(seen.statusCode ?? 0)) return end(refusalOf(seen));
+        let bytes = 0;
+        seen.on('data', (chunk: Buffer) => {
+          bytes += chunk.length;
+          if (bytes <= MAX_ANSWER_BYTES) return;
+          const isAccepted = (seen.statusCode ?? 0) < 300;
+          end(isAccepted ? { reason: 'the response is too large', retryable: true } : refusalOf(seen));
+        });
       });
       createOtlpHttpExportDelegate(
         {

@@ -3,10 +3,10 @@
  * (github.com/googleapis/googleapis, google/rpc/status.proto and error_details.proto).
  */
 
+/** Lengths of values of fixed size, by wire type. */
+const FIXED: Readonly<Record<number, number>> = { 1: 8, 5: 4 };
 const VARINT = 0;
-const FIXED64 = 1;
 const BYTES = 2;
-const FIXED32 = 5;
 
 /** Fields of a message: numbers for varints, bytes for fields with a length. Ends at the first invalid byte. */
 function* fieldsOf(bytes: Uint8Array): Generator<[field: number, value: number | Uint8Array]> {
@@ -25,43 +25,38 @@ function* fieldsOf(bytes: Uint8Array): Generator<[field: number, value: number |
     const type = tag % 8;
     if (type === VARINT) {
       yield [Math.floor(tag / 8), varint()];
-    } else if (type === BYTES) {
-      const length = varint();
-      if (!(length <= bytes.length - at)) return;
-      yield [Math.floor(tag / 8), bytes.subarray(at, at + length)];
-      at += length;
-    } else if (type === FIXED64 || type === FIXED32) {
-      at += type === FIXED64 ? 8 : 4;
-    } else {
-      return;
+      continue;
     }
+    const length = type === BYTES ? varint() : FIXED[type];
+    if (!(length <= bytes.length - at)) return;
+    if (type === BYTES) yield [Math.floor(tag / 8), bytes.subarray(at, at + length)];
+    at += length;
   }
 }
 
-function textOf(value: number | Uint8Array): string {
-  return typeof value === 'number' ? '' : Buffer.from(value).toString('utf8');
+/** Fields with a length; empty if the message does not have the field. */
+function bytesOf(message: Uint8Array, wanted: number): Uint8Array[] {
+  return [...fieldsOf(message)].flatMap(([field, value]) =>
+    field === wanted && value instanceof Uint8Array ? [value] : [],
+  );
+}
+
+function textOf(message: Uint8Array, field: number): string {
+  const [bytes] = bytesOf(message, field);
+  return bytes === undefined ? '' : Buffer.from(bytes).toString('utf8');
 }
 
 /** Status.message; '' if there is none. */
 export function statusMessage(status: Uint8Array): string {
-  for (const [field, value] of fieldsOf(status)) if (field === 2) return textOf(value);
-  return '';
+  return textOf(status, 2);
 }
 
 /** RetryInfo.retry_delay of a Status, in milliseconds; undefined if there is none. */
 export function retryDelayMs(status: Uint8Array): number | undefined {
-  for (const [field, any] of fieldsOf(status)) {
-    if (field !== 3 || typeof any === 'number') continue;
-    const detail = new Map(fieldsOf(any));
-    const content = detail.get(2);
-    if (textOf(detail.get(1) ?? 0) !== 'type.googleapis.com/google.rpc.RetryInfo') continue;
-    const delay = content instanceof Uint8Array ? new Map(fieldsOf(content)).get(1) : undefined;
-    if (!(delay instanceof Uint8Array)) return undefined;
-    const [secondsAndNanos, nothing] = [new Map(fieldsOf(delay)), 0];
-    const [seconds, nanos] = [secondsAndNanos.get(1) ?? nothing, secondsAndNanos.get(2) ?? nothing];
-    if (typeof seconds !== 'number' || typeof nanos !== 'number') return undefined;
-    const ms = seconds * 1000 + nanos / 1e6;
-    return ms >= 0 && Number.isFinite(ms) ? ms : undefined;
-  }
-  return undefined;
+  const any = bytesOf(status, 3).find((one) => textOf(one, 1) === 'type.googleapis.com/google.rpc.RetryInfo');
+  const [delay] = any === undefined ? [] : bytesOf(any, 2).flatMap((retryInfo) => bytesOf(retryInfo, 1));
+  if (delay === undefined) return undefined;
+  const parts = new Map(fieldsOf(delay));
+  const ms = Number(parts.get(1) ?? 0) * 1000 + Number(parts.get(2) ?? 0) / 1e6;
+  return ms >= 0 && Number.isFinite(ms) ? ms : undefined;
 }

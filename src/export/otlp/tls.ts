@@ -17,14 +17,11 @@ export interface TlsMaterial {
   key?: Buffer;
 }
 
-export interface TlsFiles {
-  /** Whether the files changed since the last call. `now()` returns the new contents then. */
-  changed(): boolean;
-  now(): TlsMaterial;
-}
-
-/** Throws a `UsageError` that names the key of an unusable file. */
-export function openTlsFiles(target: OtlpTarget, log: Log): TlsFiles {
+/**
+ * Returns a function that reads the files again if they changed: a new object has new contents. Throws a `UsageError`
+ * that names the key of an unusable file.
+ */
+export function openTlsFiles(target: OtlpTarget, log: Log): () => TlsMaterial {
   const files: [key: string, as: keyof TlsMaterial, file: string | undefined][] = [
     ['otlp.certificate', 'ca', target.certificateFile],
     ['otlp.client_certificate', 'cert', target.clientCertificateFile],
@@ -48,21 +45,17 @@ export function openTlsFiles(target: OtlpTarget, log: Log): TlsFiles {
 
   let seen = stamps();
   let material = read();
-  return {
-    now: () => material,
-    changed: () => {
-      const now = stamps();
-      if (now === seen) return false;
-      seen = now;
-      try {
-        material = read();
-        return true;
-      } catch (error) {
-        const reason = reasonOf(error);
-        log.warn({ reason }, 'OTLP: new certificates are unusable, keeping the previous ones');
-        return false;
-      }
-    },
+  return () => {
+    const now = stamps();
+    if (now === seen) return material;
+    seen = now;
+    try {
+      material = read();
+    } catch (error) {
+      const reason = reasonOf(error);
+      log.warn({ reason }, 'OTLP: new certificates are unusable, keeping the previous ones');
+    }
+    return material;
   };
 }
 
