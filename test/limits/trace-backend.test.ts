@@ -1,43 +1,37 @@
 /**
- * Runs the agent for minutes at full budget against a backend of traces that fails in many ways, in turns: `npm run
- * test:backend`; the variable `SECONDS` makes it shorter than 600. The agent is a separate process on the running
- * kernel, with a workload whose number of slow operations is known. Its memory must stay flat, it must drain in time,
- * and every operation and span must end in an outcome.
+ * A backend in every bad state in turn, at ten times the default budget of traces, over HTTP and gRPC with TLS:
+ * `npm run test:backend`. The agent is a process of its own, on the running kernel, with a workload whose number of slow
+ * operations is known. Every operation must end in an outcome, memory must be flat, and the buffers must be drained as
+ * early as by an agent without a backend. In each state a signal ends an agent in time.
  */
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { readFileSync } from 'node:fs';
-import { test } from 'node:test';
+import { join } from 'node:path';
+import { before, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { type Agent, makeBench, needTool, type Scrape } from '../support/agent.ts';
-import { type HttpAnswer, type Receiver, startHttpReceiver } from '../support/otlp-receiver.ts';
-import { decodeSpans } from '../support/otlp-traces.ts';
+import { type BadBackend, STATES, startBadBackend } from '../support/bad-backend.ts';
+import { FIXTURES } from '../support/tls.ts';
 import { watch } from '../support/witness.ts';
 
 const bench = makeBench('backend');
-const SECONDS = Number(process.env.SECONDS ?? 600);
+const ROUNDS = Number(process.env.ROUNDS ?? 3);
+const STATE_SECONDS = 5;
 /** Ten times the default. */
-const TRACES_PER_SECOND = 500;
-const CALLS_PER_SECOND = 700;
-/** A tenth of the default, so that it becomes full while the backend is gone. */
+const TRACES_A_SECOND = 500;
+const CALLS_A_SECOND = 700;
+/** A tenth of the default, so that it is full while a backend is gone. */
 const QUEUE_SPANS = 1638;
-/** The interval between two drains at full rate; one of the bounds of their histogram. */
+/** The interval between two drains at full rate, as a bound of their histogram. */
 const LONG_DRAIN = '0.02';
-/** Allowed growth of resident memory from the first round of the phases to any later one. */
+/** What resident memory may grow by from the first round of the states to all later ones, beyond an agent without a backend. */
 const GROWTH_BYTES = 16 << 20;
+const MOST_ENDING_MS = 10_000;
+const PROTOCOLS = ['http/protobuf', 'grpc'] as const;
 
-const OK: HttpAnswer = { status: 200 };
-const PHASES: readonly (HttpAnswer | 'gone')[] = [
-  OK,
-  'hang',
-  { status: 503 },
-  'gone',
-  { status: 429, headers: { 'retry-after': '2' } },
-  'reset',
-];
-
-/** Each call allocates 64 pages, which takes longer than the threshold; the program prints the number of calls. */
+/** Each call allocates 64 pages, which takes longer than the threshold; prints how many there have been. */
 const WORKLOAD = `
 import os, sys, time
 fd = os.memfd_create('ftx')
@@ -51,111 +45,148 @@ while time.monotonic() - start < float(sys.argv[1]):
 print(done)
 `;
 
-test(`bad backends for ${SECONDS} s at ${TRACES_PER_SECOND} traces/s`, async () => {
-  needTool('python3', 'python3');
-  let receiver: Receiver<HttpAnswer> = await startHttpReceiver();
-  const { port, url } = receiver;
-  const agent = await bench.start(
+/** Resolves to what `use` returns; the workload ends with it. */
+async function withWorkload<T>(
+  seconds: number,
+  callsASecond: number,
+  use: (calls: Promise<number>) => Promise<T>,
+): Promise<T> {
+  const running = promisify(execFile)('python3', ['-c', WORKLOAD, String(seconds), String(callsASecond)]);
+  const calls = running.then(({ stdout }) => Number(stdout));
+  calls.catch(() => {});
+  try {
+    return await use(calls);
+  } finally {
+    running.child.kill('SIGKILL');
+  }
+}
+
+/** Starts an agent that pushes to a backend, or to none. What else the machine does must not be taken for its doing. */
+function startAgent(protocol: (typeof PROTOCOLS)[number], backend?: BadBackend): Promise<Agent> {
+  const otlp = backend && {
+    protocol,
+    endpoint: backend.url,
+    certificate: join(FIXTURES, 'ca.crt'),
+    timeout: '2s',
+    metric_export_interval: '1s',
+    trace_export_timeout: '4s',
+    trace_max_queue_size: QUEUE_SPANS,
+  };
+  return bench.start(
     {
       probes: { block: { enabled: false }, sched: { enabled: false } },
       spans: {
-        max_traces_per_second: TRACES_PER_SECOND,
+        max_traces_per_second: TRACES_A_SECOND,
         kinds: { syscalls: { threshold: '1us', include: ['fallocate'] } },
       },
-      otlp: {
-        endpoint: url,
-        metrics: false,
-        timeout: '2s',
-        trace_export_timeout: '5s',
-        trace_max_queue_size: QUEUE_SPANS,
-      },
+      ...(otlp === undefined ? {} : { otlp }),
     },
-    // Load from elsewhere on the machine must not be blamed on the backend.
     { wrapper: ['nice', '-n', '-15'] },
-  );
-  const others = watch(bench, ['fallocate'], { not: [0] });
-  const counted = others.count();
-  const workload = promisify(execFile)('python3', [
-    '-c',
-    WORKLOAD,
-    String(SECONDS),
-    String(CALLS_PER_SECOND),
-  ]);
-
-  let arrived = 0;
-  const count = () => {
-    for (const { body } of receiver.received.splice(0))
-      if (receiver.answer === OK) arrived += decodeSpans(body).spans.length;
-  };
-  const phaseSeconds = Math.max(5, Math.floor(SECONDS / 20));
-  const rounds: number[] = [];
-  const startMs = performance.now();
-  for (let second = 0; second < SECONDS; second++) {
-    if (second % phaseSeconds === 0) {
-      count();
-      const phase = PHASES[(second / phaseSeconds) % PHASES.length];
-      if (phase === 'gone') await receiver.close();
-      else {
-        if (receiver.connections() === 0) {
-          await receiver.close().catch(() => {});
-          receiver = await startHttpReceiver({ port });
-        }
-        receiver.answer = phase;
-      }
-      await tell(agent, second, phase);
-    }
-    await sleep(Math.max(0, startMs + (second + 1) * 1000 - performance.now()));
-    const round = Math.floor(second / (phaseSeconds * PHASES.length));
-    rounds[round] = Math.max(rounds[round] ?? 0, residentBytes(agent));
-    count();
-  }
-  // The backend takes what is queued, or the agent gives it up.
-  await receiver.close().catch(() => {});
-  receiver = await startHttpReceiver({ port });
-  const calls = Number((await workload).stdout);
-  const operations = others.count() - counted;
-  assert.ok(operations >= calls, `${operations} seen of ${calls}`);
-  let scrape = await agent.scrape();
-  const ended = () => scrape.sum('ftrace_exporter_traces_total');
-  for (let tries = 0; tries < 60 && ended() < operations; tries++) {
-    await sleep(500);
-    count();
-    scrape = await agent.scrape();
-  }
-  count();
-  const traces = (outcome: string) => scrape.sum('ftrace_exporter_traces_total', { outcome });
-  const spans = (outcome: string) => scrape.sum('ftrace_exporter_spans_total', { outcome });
-  const lost = scrape.sum('ftrace_exporter_events_lost_total');
-  const drained = drains(scrape);
-  console.log(
-    `${operations} operations: traces exported ${traces('exported')}, failed ${traces('failed')}, over budget ${traces('over_budget')};`,
-    `spans exported ${spans('exported')}, failed ${spans('failed')}; received by the backend while it accepted spans ${arrived};`,
-    `most resident memory, by round of the phases: ${rounds.map(mib).join(', ')} MiB; events lost ${lost}; ${drained.text}`,
-  );
-  assert.equal(ended(), operations, 'every operation has an outcome');
-  assert.ok(traces('failed') > 0 && traces('exported') > 0 && traces('over_budget') > 0);
-  assert.equal(lost, 0);
-  assert.ok(drained.long <= drained.all / 100, drained.text);
-  const [first, ...later] = rounds;
-  for (const most of later) assert.ok(most - first < GROWTH_BYTES, `${mib(most)} MiB after ${mib(first)}`);
-  await receiver.close();
-  assert.equal(await agent.stop(), 0, agent.stderr());
-});
-
-async function tell(agent: Agent, second: number, phase: unknown): Promise<void> {
-  const scrape = await agent.scrape();
-  const traces = (outcome: string) => scrape.sum('ftrace_exporter_traces_total', { outcome });
-  console.log(
-    `${second} s: ${JSON.stringify(phase)}; resident ${mib(residentBytes(agent))} MiB,`,
-    `traces exported ${traces('exported')}, failed ${traces('failed')}, over budget ${traces('over_budget')}; ${drains(scrape).text}`,
   );
 }
 
-/** How many drains there were, and how many took longer than the interval to the next one. */
-function drains({ sum }: Scrape): { all: number; long: number; text: string } {
+before(() => needTool('python3', 'python3'));
+
+for (const protocol of PROTOCOLS) {
+  test(`${protocol}: ${ROUNDS} rounds of all states at ${TRACES_A_SECOND} traces/s`, async () => {
+    const backend = await startBadBackend();
+    try {
+      await withAllStates(protocol, backend);
+    } finally {
+      await backend.close();
+    }
+  });
+}
+
+async function withAllStates(protocol: (typeof PROTOCOLS)[number], backend: BadBackend): Promise<void> {
+  const [agent, without] = await Promise.all([startAgent(protocol, backend), startAgent(protocol)]);
+  try {
+    const others = watch(bench, ['fallocate'], { not: [0] });
+    const counted = others.count();
+    /** Most resident bytes per round: with the backend, and without. */
+    const rounds: [number, number][] = [];
+    const seconds = ROUNDS * STATES.length * STATE_SECONDS;
+    const calls = await withWorkload(seconds, CALLS_A_SECOND, async (done) => {
+      for (let round = 0; round < ROUNDS; round++) {
+        rounds.push([0, 0]);
+        for (const state of STATES) {
+          await backend.become(state);
+          for (let second = 0; second < STATE_SECONDS; second++) {
+            await sleep(1000);
+            const [own, base] = rounds[round];
+            rounds[round] = [Math.max(own, residentBytes(agent)), Math.max(base, residentBytes(without))];
+          }
+          console.log(
+            `${state}: resident ${mib(residentBytes(agent))} MiB, ${summary(await agent.scrape())}`,
+          );
+        }
+      }
+      return done;
+    });
+    await backend.become('well');
+    const operations = others.count() - counted;
+    assert.ok(operations >= calls, `${operations} seen of ${calls}`);
+    const ended = ({ sum }: Scrape) => sum('ftrace_exporter_traces_total');
+    let scrape = await agent.scrape();
+    for (let tries = 0; tries < 60 && ended(scrape) < operations; tries++) {
+      await sleep(500);
+      scrape = await agent.scrape();
+    }
+    const [own, base] = [drains(scrape), drains(await without.scrape())];
+    console.log(
+      `${protocol}: ${operations} operations; ${summary(scrape)}; spans accepted ${backend.acceptedSpans()};`,
+      `resident at most, per round: ${rounds.map(([own, base]) => `${mib(own)} (without ${mib(base)})`).join(', ')} MiB;`,
+      `drains over ${LONG_DRAIN} s: ${own.long} of ${own.all}, without a backend ${base.long} of ${base.all}`,
+    );
+    assert.equal(ended(scrape), operations, 'every operation has an outcome');
+    for (const outcome of ['exported', 'failed'])
+      assert.ok(scrape.sum('ftrace_exporter_traces_total', { outcome }) > 0, outcome);
+    const exported = scrape.sum('ftrace_exporter_spans_total', { outcome: 'exported' });
+    assert.ok(exported <= backend.acceptedSpans(), 'nothing counts as exported that was not accepted');
+    assert.ok(scrape.sum('ftrace_exporter_otlp_rejected_total', { signal: 'traces' }) > 0);
+    assert.equal(scrape.sum('ftrace_exporter_events_lost_total'), 0);
+    assert.ok(own.long / own.all <= base.long / base.all + 0.01, 'drains are as early as without a backend');
+    const [[first, baseFirst], ...later] = rounds;
+    for (const [most, baseMost] of later)
+      assert.ok(most - first - (baseMost - baseFirst) < GROWTH_BYTES, 'memory is flat');
+  } finally {
+    const statuses = await Promise.all([agent.stop(), without.stop()]);
+    assert.deepEqual(statuses, [0, 0], agent.stderr());
+  }
+}
+
+for (const state of STATES) {
+  test(`${state}: SIGTERM ends an agent within ${MOST_ENDING_MS / 1000} s`, () =>
+    withWorkload(60, 100, async () => {
+      const ended = PROTOCOLS.map(async (protocol) => {
+        const backend = await startBadBackend();
+        try {
+          const agent = await startAgent(protocol, backend);
+          while (backend.requests() === 0) await sleep(50);
+          await backend.become(state);
+          await sleep(1500);
+          const startMs = performance.now();
+          assert.equal(await agent.stop(), 0, agent.stderr());
+          return performance.now() - startMs;
+        } finally {
+          await backend.close();
+        }
+      });
+      const times = await Promise.all(ended);
+      console.log(`${state}: ${PROTOCOLS.map((p, i) => `${p} ${Math.round(times[i])} ms`).join(', ')}`);
+      for (const ms of times) assert.ok(ms < MOST_ENDING_MS, `${ms} ms`);
+    }));
+}
+
+function summary({ sum }: Scrape): string {
+  const traces = (outcome: string) => sum('ftrace_exporter_traces_total', { outcome });
+  return `traces exported ${traces('exported')}, failed ${traces('failed')}, over budget ${traces('over_budget')}`;
+}
+
+/** How many drains there were, and how many of them took longer than the time to the next. */
+function drains({ sum }: Scrape): { all: number; long: number } {
   const all = sum('ftrace_exporter_drain_duration_seconds_count');
-  const long = all - sum('ftrace_exporter_drain_duration_seconds_bucket', { le: LONG_DRAIN });
-  return { all, long, text: `${all} drains, ${long} longer than ${LONG_DRAIN} s` };
+  return { all, long: all - sum('ftrace_exporter_drain_duration_seconds_bucket', { le: LONG_DRAIN }) };
 }
 
 function residentBytes(agent: Agent): number {
