@@ -7,6 +7,7 @@ import { type AddressInfo, createServer } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Bench } from './agent.ts';
+import { metricsInJson, type PushedMetric } from './otlp.ts';
 import { decodeSpans, type ReceivedSpan } from './otlp-traces.ts';
 
 const START_TIMEOUT_MS = 30_000;
@@ -16,17 +17,20 @@ export interface Collector {
   httpUrl: string;
   /** All spans so far. */
   spans(): ReceivedSpan[];
+  /** The metrics of each request so far. */
+  metrics(): PushedMetric[][];
 }
 
 /** Starts one; it ends with the test file. */
 export async function startCollector(bench: Bench, program: string): Promise<Collector> {
   const path = join(bench.directory, bench.instanceName('collector'));
   const [grpc, http] = [`127.0.0.1:${await freePort()}`, `127.0.0.1:${await freePort()}`];
+  const pipeline = { receivers: ['otlp'], exporters: ['file'] };
   const config = {
     receivers: { otlp: { protocols: { grpc: { endpoint: grpc }, http: { endpoint: http } } } },
     exporters: { file: { path: `${path}.jsonl`, flush_interval: '100ms' } },
     service: {
-      pipelines: { traces: { receivers: ['otlp'], exporters: ['file'] } },
+      pipelines: { traces: pipeline, metrics: pipeline },
       telemetry: { metrics: { level: 'none' } },
     },
   };
@@ -43,16 +47,17 @@ export async function startCollector(bench: Bench, program: string): Promise<Col
     assert.ok(performance.now() < deadline, `the collector did not become ready:\n${log}`);
     await sleep(50);
   }
+  /** Requests so far that contain `what`. */
+  const requests = (what: string): string[] => {
+    if (!existsSync(`${path}.jsonl`)) return [];
+    const lines = readFileSync(`${path}.jsonl`, 'utf8').split('\n').slice(0, -1);
+    return lines.filter((line) => line.startsWith(`{"${what}"`));
+  };
   return {
     grpcUrl: `http://${grpc}`,
     httpUrl: `http://${http}`,
-    spans: () =>
-      existsSync(`${path}.jsonl`)
-        ? readFileSync(`${path}.jsonl`, 'utf8')
-            .split('\n')
-            .slice(0, -1)
-            .flatMap((line) => decodeSpans(Buffer.from(line), 'json').spans)
-        : [],
+    spans: () => requests('resourceSpans').flatMap((line) => decodeSpans(Buffer.from(line), 'json').spans),
+    metrics: () => requests('resourceMetrics').map(metricsInJson),
   };
 }
 

@@ -69,6 +69,14 @@ export function decodePushed(body: Uint8Array, encoding: 'protobuf' | 'json'): P
   };
 }
 
+/** The metrics of a request that a Collector wrote as JSON. */
+export function metricsInJson(text: string): PushedMetric[] {
+  const { resourceMetrics = [] }: Message = JSON.parse(text);
+  return resourceMetrics.flatMap(({ scopeMetrics }: Message) =>
+    scopeMetrics.flatMap(({ metrics }: Message) => metrics.map(metricOf)),
+  );
+}
+
 /** protobufjs ignores fields that it does not know; a misspelt name must not go unseen. */
 function fromJson(type: protobuf.Type, json: Message): protobuf.Message {
   const message = type.fromObject(json);
@@ -104,7 +112,7 @@ function metricOf(metric: Message): PushedMetric {
     unit: metric.unit ?? '',
     kind,
     isMonotonic: data.isMonotonic === true,
-    isCumulative: data.aggregationTemporality === 'CUMULATIVE',
+    isCumulative: ['CUMULATIVE', 2].includes(data.aggregationTemporality),
     points: data.dataPoints.map((point: Message) => pointOf(point, kind)),
   };
 }
