@@ -12,6 +12,7 @@ const rooms = {
   probes: ['model', 'metrics', 'config/units', 'decode'],
   spans: ['model'],
   history: ['model'],
+  page: ['model'],
   export: ['model'],
   http: ['model', 'config', 'export', 'history'],
   agent: [
@@ -84,6 +85,7 @@ const libraries = {
     '@opentelemetry/sdk-node',
   ],
   http: ['express', 'zod', 'bcryptjs'],
+  page: ['uplot'],
   agent: ['zod', 'pino'],
   cli: ['commander', 'pino', 'yaml', 'zod'],
 };

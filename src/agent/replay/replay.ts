@@ -79,8 +79,7 @@ function replay(
   const lossy = new Set<number>();
   let hasErrors = false;
   // Without times there is no axis.
-  const timed =
-    withHistory && nsPerStamp !== undefined ? recordHistory(plan, () => store.snapshot()) : { plan };
+  const timed = withHistory && nsPerStamp !== undefined ? recordHistory(plan, () => snapshotNow()) : { plan };
   const stamped = inNanoseconds(timed.plan, nsPerStamp ?? 1);
   const stream = recording.stream(
     {
@@ -96,6 +95,14 @@ function replay(
       self.decodeError(error);
     },
   );
+  const snapshotNow = () => {
+    // Losses are only known for the whole recording.
+    self.update(
+      BUFFER,
+      cpus.map((cpu) => ({ ...readingOf(recording, stream, cpu), loss: undefined })),
+    );
+    return store.snapshot();
+  };
   stream.flush();
   const history = timed.end?.();
   if (latency !== undefined) plan.onLatency(latency.latencyNs, '');

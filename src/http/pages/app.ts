@@ -11,6 +11,7 @@ import { latencyRoute } from './latency-route.ts';
 import { liveRoute } from './live-route.ts';
 import { metricsRoute } from './metrics-route.ts';
 import { renderPage } from './page.ts';
+import { createPageFiles } from './page-files.ts';
 import { slowRoute } from './slow-route.ts';
 
 type Handler = (request: express.Request, response: express.Response) => void | Promise<void>;
@@ -20,6 +21,7 @@ const LATENCY_PATH = '/api/v1/latency/';
 const SLOW_PATH = '/api/v1/slow';
 const HISTORY_PATH = '/api/v1/history';
 const LIVE_PATH = '/api/v1/live';
+const FILES_PATH = '/page/';
 const HEALTH_PATH = '/healthz';
 const READINESS_PATH = '/readyz';
 
@@ -46,15 +48,19 @@ export function createApp(
     streams = createStreams(refusals),
   }: AppOptions = {},
 ): express.Express {
+  const answers = createAnswers(maxRequests, refusals);
+  const files = createPageFiles(answers.send);
   const paths = {
     metrics: deps.telemetryPath,
     status: STATUS_PATH,
     health: HEALTH_PATH,
     readiness: READINESS_PATH,
     slow: SLOW_PATH,
+    styles: [`${FILES_PATH}uplot.css`, `${FILES_PATH}page.css`],
+    scripts: [`${FILES_PATH}uplot.js`],
+    entry: `${FILES_PATH}${files.entry}`,
     latency: (tracer: string) => `${LATENCY_PATH}${tracer}`,
   };
-  const answers = createAnswers(maxRequests, refusals);
   const routes: Record<string, Handler> = {
     '/': async (_request, response) => {
       const page = renderPage(await readStatus(deps), paths, deps.traces?.slow(undefined, SLOWEST).slowest);
@@ -76,6 +82,7 @@ export function createApp(
       answers.send(response, status.capture === null ? 503 : 200, 'application/json; charset=utf-8', body);
     },
     [SLOW_PATH]: slowRoute(deps, answers.send),
+    [`${FILES_PATH}:name`]: files.route,
     [HISTORY_PATH]: historyRoute(deps, answers.send),
     [LIVE_PATH]: liveRoute(deps, streams),
     [`${LATENCY_PATH}:tracer`]: latencyRoute(deps, answers.send),

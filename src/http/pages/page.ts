@@ -1,5 +1,5 @@
 /**
- * The page at `/`, made from a status document, without script. `html` escapes all text from the kernel, the config or
+ * The page at `/`. Scripts show pictures in it (src/page); without scripts it is the status document as text. `html` escapes all text from the kernel, the config or
  * an error.
  */
 import type { TraceRecord } from '../../model/span.ts';
@@ -17,6 +17,11 @@ export interface PagePaths {
   health: string;
   readiness: string;
   slow: string;
+  /** Style sheets and scripts of the page. */
+  styles: readonly string[];
+  scripts: readonly string[];
+  /** The first module. */
+  entry: string;
   /** Path of a latency tracer's records. */
   latency(tracer: string): string;
 }
@@ -43,6 +48,9 @@ export function renderPage(
 <title>ftrace-exporter</title>
 <link rel="icon" href="${ICON}">
 ${STYLE}
+${paths.styles.map((path) => html`<link rel="stylesheet" href="${relative(path)}">`)}
+${paths.scripts.map((path) => html`<script defer src="${relative(path)}"></script>`)}
+<script type="module" src="${relative(paths.entry)}"></script>
 </head>
 <body>
 <header>
@@ -51,21 +59,26 @@ ${state(status)}
 <p class="tagline muted">The Linux kernel's own tracers as Prometheus metrics. Version ${status.version}</p>
 </header>
 <main>
+<div id="app"></div>
+<noscript>
 ${demoBanner(status)}
 ${problemBanner(status)}
 ${capture === null ? NONE : warnings(capture.warnings)}
 ${links(paths)}
 ${slowest === undefined ? NONE : slowCard(slowest, relative(paths.slow))}
 ${capture === null ? NONE : captureCards(capture, paths)}
+<p class="muted">As of this request; reload for newer figures.</p>
+</noscript>
 </main>
-<footer>As of this request; reload for newer figures.</footer>
 </body>
 </html>
 `.html;
 }
 
 function state({ ready }: StatusDocument): Html {
-  return ready ? html`<p class="state good">Ready</p>` : html`<p class="state bad">Not ready</p>`;
+  return ready
+    ? html`<p id="state" class="state good">Ready</p>`
+    : html`<p id="state" class="state bad">Not ready</p>`;
 }
 
 function demoBanner({ source }: StatusDocument): Html {

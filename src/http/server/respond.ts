@@ -5,11 +5,13 @@ import { PAGE_STYLE } from './page-style.ts';
 
 const STYLE_HASH = createHash('sha256').update(PAGE_STYLE).digest('base64');
 
-/** The page may load or run nothing but its own style sheet and icon. */
+/** The page may load and run only what this agent serves, and its inline style sheet. */
 const CONTENT_SECURITY_POLICY = [
   "default-src 'none'",
-  `style-src 'sha256-${STYLE_HASH}'`,
-  'img-src data:',
+  "script-src 'self'",
+  `style-src 'self' 'sha256-${STYLE_HASH}'`,
+  "img-src 'self' data:",
+  "connect-src 'self'",
   "base-uri 'none'",
   "form-action 'none'",
   "frame-ancestors 'none'",

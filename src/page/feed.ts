@@ -1,0 +1,94 @@
+/**
+ * The connection to the agent: hears of each new second, notices restarts and lost connections, and tells the views. A
+ * view loads everything again after either.
+ */
+import type { HistoryIndex, HistoryMetric, HistoryResolution } from '../model/history.ts';
+import { getIndex, type Hello, type LiveMessage, openLive } from './api.ts';
+
+export interface Feed {
+  index: HistoryIndex;
+  axis: 'time' | 'recording';
+  /** The chosen resolution. */
+  resolution: HistoryResolution;
+  /** Visible time, in milliseconds. */
+  range(): { from: number; to: number };
+  metric(name: string): HistoryMetric | undefined;
+  /** Both return functions that end it. */
+  onColumn(listener: (column: LiveMessage) => void): () => void;
+  /** After a reconnection, the history has to be loaded again. */
+  onReload(listener: () => void): () => void;
+}
+
+export interface Connection {
+  feed: Feed;
+  choose(resolution: string): void;
+}
+
+const LEAST_RANGE_MS = 60_000;
+
+/** `onState` hears of each change: text for a banner, or '' if all is well. */
+export async function connect(
+  onState: (state: { ready: boolean; problem: string }) => void,
+): Promise<Connection> {
+  const columns = new Set<(column: LiveMessage) => void>();
+  const reloads = new Set<() => void>();
+  let started: number | undefined;
+  let wasLost = false;
+  let lastMs = 0;
+  const index = await getIndex();
+  const feed: Feed = {
+    index,
+    axis: index.axis,
+    resolution: index.resolutions[0],
+    range: () => {
+      const { keep_seconds, from, to } = feed.resolution;
+      if (feed.axis === 'recording') return { from: from ?? 0, to: to ?? 1 };
+      const end = Math.max(lastMs, to ?? Date.now());
+      // Soon after the start, what there is fills the picture.
+      const begin = Math.min(Math.max(end - keep_seconds * 1000, from ?? 0), end - LEAST_RANGE_MS);
+      return { from: begin, to: end };
+    },
+    metric: (name) => feed.index.metrics.find((one) => one.name === name),
+    onColumn: (listener) => {
+      columns.add(listener);
+      return () => columns.delete(listener);
+    },
+    onReload: (listener) => {
+      reloads.add(listener);
+      return () => reloads.delete(listener);
+    },
+  };
+  const refresh = async () => {
+    feed.index = await getIndex();
+    feed.resolution =
+      feed.index.resolutions.find(({ name }) => name === feed.resolution.name) ?? feed.index.resolutions[0];
+    for (const listener of reloads) listener();
+  };
+  const hello = (message: Hello) => {
+    onState({ ready: message.ready, problem: message.reason });
+    const isOther = started !== undefined && started !== message.started;
+    if (isOther || wasLost) void refresh().catch(() => {});
+    started = message.started;
+    wasLost = false;
+  };
+  openLive({
+    hello,
+    column: (column) => {
+      lastMs = column.time;
+      onState({ ready: column.ready, problem: column.ready ? '' : column.reason });
+      for (const listener of columns) listener(column);
+    },
+    lost: () => {
+      wasLost = true;
+      onState({ ready: false, problem: 'No connection to the agent. Trying again every few seconds.' });
+    },
+  });
+  return {
+    feed,
+    choose: (name) => {
+      const { resolutions } = feed.index;
+      feed.resolution = resolutions.find((one) => one.name === name) ?? resolutions[0];
+      for (const listener of reloads) listener();
+    },
+  };
+}

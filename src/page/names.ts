@@ -1,0 +1,40 @@
+/** Titles for metrics that people look at most. Others are shown under their own names. */
+
+const TITLES: Readonly<Record<string, string>> = {
+  ftrace_sched_runqueue_latency_seconds: 'Waiting for a CPU',
+  ftrace_block_io_device_seconds: 'Disk requests: device',
+  ftrace_block_io_queue_seconds: 'Disk requests: queue',
+  ftrace_irq_duration_seconds: 'Interrupt handlers',
+  ftrace_softirq_latency_seconds: 'Soft interrupts: waiting',
+  ftrace_softirq_duration_seconds: 'Soft interrupts: running',
+  ftrace_syscall_duration_seconds: 'System calls',
+  ftrace_function_duration_seconds: 'Kernel functions',
+  ftrace_osnoise_interference_seconds: 'Noise on measured CPUs',
+  ftrace_timerlat_latency_seconds: 'Timer latency',
+  ftrace_hwlat_latency_seconds: 'Hardware latency',
+  ftrace_blk_queue_to_complete_seconds: 'Block layer: queue to completion',
+  ftrace_blk_issue_to_complete_seconds: 'Block layer: issue to completion',
+  ftrace_exporter_drain_duration_seconds: 'The agent: reading the buffers',
+};
+
+export function titleOf(metric: string): string {
+  const title = TITLES[metric];
+  if (title !== undefined) return title;
+  const words = metric
+    .replace(/^ftrace_/, '')
+    .replace(/_(seconds|total|seconds_total)$/, '')
+    .replaceAll('_', ' ');
+  return words.charAt(0).toUpperCase() + words.slice(1);
+}
+
+/** `sda read`; `all` without labels. */
+export function labelText(labels: Readonly<Record<string, string>>): string {
+  const values = Object.entries(labels).map(([name, value]) =>
+    name === 'cpu' ? `CPU ${value}` : value || '–',
+  );
+  return values.join(' ') || 'all';
+}
+
+export function isOwn(metric: string): boolean {
+  return metric.startsWith('ftrace_exporter_') || metric.startsWith('process_');
+}

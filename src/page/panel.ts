@@ -1,0 +1,96 @@
+/** A heat map of one metric that stays up to date. */
+import type { HistoryAnswer } from '../model/history.ts';
+import { getHistory, type LiveMessage } from './api.ts';
+import { el } from './dom.ts';
+import type { Feed } from './feed.ts';
+import { makeHeat, type PickedCell } from './heat.ts';
+import { heatData } from './heat-data.ts';
+import { append, extend } from './series.ts';
+
+export interface PanelOptions {
+  metric: string;
+  title: string;
+  /** Link of the title. */
+  href?: string;
+  hint?: string;
+  height: number;
+  noun: string;
+  onPick?(cell: PickedCell): void;
+}
+
+export interface Panel {
+  element: HTMLElement;
+  destroy(): void;
+}
+
+export function makePanel(
+  feed: Feed,
+  { metric, title, href, hint, height, noun, onPick }: PanelOptions,
+): Panel {
+  const heat = makeHeat({ label: title, height, noun, ...(onPick === undefined ? {} : { onPick }) });
+  const failure = el('p', { class: 'bad', hidden: true });
+  const element = el(
+    'section',
+    { class: 'card panel' },
+    el('h2', {}, href === undefined ? title : el('a', { href }, title)),
+    hint === undefined ? undefined : el('p', { class: 'muted hint' }, hint),
+    failure,
+    heat.element,
+  );
+  let answer: HistoryAnswer | undefined;
+  const show = () => {
+    if (answer !== undefined)
+      heat.set(heatData(answer, answer.series[0], { axis: feed.axis, ...feed.range() }));
+  };
+  const keepMs = () => feed.resolution.keep_seconds * 1000;
+  const load = async () => {
+    try {
+      answer = await getHistory({ metric, resolution: feed.resolution.name });
+      failure.hidden = true;
+      show();
+    } catch (error) {
+      failure.textContent = `No history: ${error instanceof Error ? error.message : error}`;
+      failure.hidden = false;
+    }
+  };
+  let asking = false;
+  const onColumn = async (column: LiveMessage) => {
+    if (answer === undefined || asking) return;
+    if (feed.resolution.name === 'fine') append(answer, column, keepMs());
+    else {
+      const last = answer.times.at(-1) ?? 0;
+      if (column.time - last < feed.resolution.step_seconds * 1000) return;
+      asking = true;
+      try {
+        const more = await getHistory({ metric, resolution: feed.resolution.name, since: last });
+        extend(answer, more, keepMs());
+      } catch {
+        // The banner of the connection says what is wrong; the next column asks again.
+      } finally {
+        asking = false;
+      }
+    }
+    show();
+  };
+  const ends = [feed.onColumn((column) => void onColumn(column)), feed.onReload(() => void load())];
+  void load();
+  return {
+    element,
+    destroy: () => {
+      for (const end of ends) end();
+      heat.destroy();
+    },
+  };
+}
+
+/** `37 waits`: what a histogram counts. */
+export function nounOf(metric: string): string {
+  const nouns: Readonly<Record<string, string>> = {
+    ftrace_sched_runqueue_latency_seconds: 'waits',
+    ftrace_syscall_duration_seconds: 'calls',
+    ftrace_function_duration_seconds: 'calls',
+    ftrace_block_io_device_seconds: 'requests',
+    ftrace_block_io_queue_seconds: 'requests',
+  };
+  return nouns[metric] ?? 'times';
+}

@@ -1,0 +1,73 @@
+/** Slow operations: a search over the traces in the agent's memory. */
+import type { SlowAnswer } from '../model/slow.ts';
+import { getJson } from './api.ts';
+import { noTraces } from './cell-traces.ts';
+import { el } from './dom.ts';
+import { traceTable } from './trace-table.ts';
+
+const LIMIT = 100;
+
+export function slowPage(view: HTMLElement, query: URLSearchParams): () => void {
+  const text = el('input', {
+    type: 'search',
+    name: 'q',
+    value: query.get('q') ?? '',
+    maxlength: 200,
+    placeholder: 'fsync, nginx, ENOSPC, a trace id',
+  });
+  const least = el('input', {
+    type: 'number',
+    name: 'min',
+    min: 0,
+    step: 'any',
+    value: query.get('min') ?? '',
+    placeholder: '0',
+  });
+  const kind = el('select', { name: 'kind' }, el('option', { value: '' }, 'all kinds'));
+  const results = el('div', { role: 'status' });
+  const form = el(
+    'form',
+    { class: 'search', role: 'search' },
+    el('label', {}, 'Name, process, container or attribute', text),
+    el('label', {}, 'At least (ms)', least),
+    el('label', {}, 'Kind', kind),
+    el('button', {}, 'Search'),
+  );
+  const search = async () => {
+    const wanted = new URLSearchParams({ limit: String(LIMIT), q: text.value });
+    if (least.value !== '') wanted.set('min', String(Number(least.value) / 1000));
+    if (kind.value !== '') wanted.set('kind', kind.value);
+    try {
+      const { kinds, traces } = await getJson<SlowAnswer>(`api/v1/slow?${wanted}`);
+      if (kind.length === 1) {
+        kind.append(...kinds.map((name) => el('option', { value: name }, name)));
+        kind.value = query.get('kind') ?? '';
+      }
+      results.replaceChildren(
+        el(
+          'p',
+          { class: 'muted' },
+          `${traces.length === LIMIT ? `The ${LIMIT} slowest` : traces.length} operations in memory match.`,
+        ),
+        ...(traces.length === 0 ? [] : [traceTable(traces)]),
+      );
+    } catch (error) {
+      results.replaceChildren(el('p', {}, noTraces(error)));
+    }
+  };
+  form.addEventListener('submit', (event) => {
+    event.preventDefault();
+    // The address keeps the search, so that it can be sent to somebody.
+    const address = new URLSearchParams({ q: text.value, min: least.value, kind: kind.value });
+    history.replaceState(null, '', `#/slow?${address}`);
+    void search();
+  });
+  view.append(
+    el('h2', { class: 'title' }, 'Slow operations'),
+    el('p', { class: 'muted' }, 'The last and the slowest traces of each kind that the agent has in memory.'),
+    form,
+    el('section', { class: 'card' }, results),
+  );
+  void search();
+  return () => {};
+}
