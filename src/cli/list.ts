@@ -61,10 +61,9 @@ function metrics(): string[][] {
   makeSelfMetrics(store, 120_000);
   declareMarkerCounts(store);
   declareSpanCounts(store, { kinds: {} }, []);
-  const main = makeMainMetrics({ version: '', replay: false });
-  const own = [main, store, makeOtlpMetrics()].flatMap((source) =>
-    source.snapshot().families.map(({ spec }) => spec),
-  );
+  makeMainMetrics(store, { version: '', replay: false });
+  makeOtlpMetrics(store);
+  const own = store.snapshot().families.map(({ spec }) => spec);
   const unique = new Map([...ofProbes, ...own, REFUSED_METRIC].map((spec) => [spec.name, spec]));
   return [...unique.values()].map(({ name, labels, help }) => [name, `{${labels.join(', ')}}`, help]);
 }

@@ -9,9 +9,10 @@ import type { AgentConfig } from '../config/schema.ts';
 import { createProcessMetrics } from '../export/process-metrics.ts';
 import { createApp } from '../http/pages/app.ts';
 import { type Listening, listen } from '../http/server/listen.ts';
-import { createRefusals, type Refusals } from '../http/server/refusals.ts';
+import { createRefusals, REFUSED_METRIC } from '../http/server/refusals.ts';
 import { createStreams } from '../http/server/streams.ts';
 import { openWebConfig } from '../http/server/web-config-file.ts';
+import { MetricStore } from '../metrics/store.ts';
 import { reasonOf, UsageError } from '../model/errors.ts';
 import type { Log } from '../model/log.ts';
 import { cleanUp } from './cleanup.ts';
@@ -20,7 +21,7 @@ import { onEndSignals } from './ending.ts';
 import { EXIT_FAILED } from './failure.ts';
 import { type OpenHistory, openHistory } from './history.ts';
 import { createLog } from './log.ts';
-import { type Otlp, openOtlp } from './otlp.ts';
+import { openOtlp } from './otlp.ts';
 import { REPLAY_LABELS } from './replay-labels.ts';
 import { packageVersion } from './version.ts';
 
@@ -44,9 +45,12 @@ export async function run(config: AgentConfig, options: RunOptions): Promise<num
   const version = packageVersion();
   const { configFile, maxRequests, listenAddress } = config.web;
   const web = configFile === undefined ? undefined : openWebConfig(configFile, log);
-  const refusals = createRefusals(log);
-  const otlp = await openOtlp(config, { log, version });
-  const traces = config.spans === undefined ? undefined : makeTraces(config.spans, otlp?.backend);
+  // The capture's store exports `ftrace_exporter_series`, under the same name.
+  const store = new MetricStore({ countsSeries: false });
+  const refused = store.counter(REFUSED_METRIC);
+  const refusals = createRefusals(log, (reason) => refused.add(refused.slot([reason]), 1));
+  const traces = config.spans && makeTraces(store, config.spans, config.otlp?.traces !== undefined);
+  const otlp = await openOtlp(config, { log, version, store, ended: traces?.ended ?? (() => {}) });
   const startMs = Date.now();
   // From here on a signal must not end the process before the instance is removed.
   let terminate = async () => {};
@@ -62,15 +66,19 @@ export async function run(config: AgentConfig, options: RunOptions): Promise<num
     agent = await startAgent(config, {
       log,
       version,
+      store,
       onTerminator: (terminator) => {
         terminate = terminator;
       },
-      onTraces: traces?.take,
+      onTraces: (records) => {
+        traces?.take(records);
+        otlp?.add(records);
+      },
       replayFile,
       replayInstance: options.replayInstance,
     });
     history = await openHistory(config, agent, replayFile !== undefined);
-    const deps = depsOf(agent, config, { log, version, replayFile, refusals, otlp, traces, history });
+    const deps = depsOf(agent, config, { log, version, replayFile, traces, history });
     const app = createApp(deps, { maxRequests, refusals, streams });
     server = await listen(app, listenAddress, log, { web, maxRequests, refusals });
     const url = `${server.url}${config.web.telemetryPath}`;
@@ -119,27 +127,21 @@ function depsOf(
     log: Log;
     version: string;
     replayFile: string | undefined;
-    refusals: Refusals;
-    otlp: Otlp | undefined;
     traces: Traces | undefined;
     history: OpenHistory | undefined;
   },
 ): Parameters<typeof createApp>[0] {
-  const { log, version, replayFile, refusals, otlp, traces, history } = what;
+  const { log, version, replayFile, traces, history } = what;
   const source = replayFile === undefined ? 'live' : 'replay';
-  const processMetrics = createProcessMetrics();
   return {
     telemetryPath: config.web.telemetryPath,
     version,
     constantLabels: source === 'replay' ? REPLAY_LABELS : {},
-    scrape: async () => [
-      ...(await agent.scrape()),
-      ...(traces === undefined ? [] : [traces.snapshot()]),
-      ...(otlp?.snapshots() ?? []),
-    ],
-    ...(traces === undefined ? {} : { traces: traces.traceStore, exemplars: traces.exemplars }),
-    ...(history === undefined ? {} : { history: history.served }),
-    processMetrics: async () => [...(await processMetrics()), ...refusals.families()],
+    scrape: () => agent.scrape(),
+    traces: traces?.traceStore,
+    exemplars: traces?.exemplars,
+    history: history?.served,
+    processMetrics: createProcessMetrics(),
     status: () => agent.status(),
     latency: (tracer) => agent.latency(tracer),
     ready: () => agent.ready(),

@@ -2,8 +2,7 @@
  * Metrics of the main thread about the agent itself: its version, its readiness, and what the capture thread cannot
  * report while it is down.
  */
-import { MetricStore } from '../../metrics/store.ts';
-import type { MetricSnapshot } from '../../model/metric.ts';
+import type { MetricStore } from '../../metrics/store.ts';
 
 export interface MainMetrics {
   countRestart(): void;
@@ -13,12 +12,9 @@ export interface MainMetrics {
   readyIs(ready: boolean): void;
   /** Sets the time of the last drain from its age; undefined: the age is not known. */
   drainedBefore(ageMs: number | undefined): void;
-  snapshot(): MetricSnapshot;
 }
 
-export function makeMainMetrics(what: { version: string; replay: boolean }): MainMetrics {
-  // Don't export `ftrace_exporter_series` here: the capture store already does, under the same name.
-  const store = new MetricStore({ countsSeries: false });
+export function makeMainMetrics(store: MetricStore, what: { version: string; replay: boolean }): MainMetrics {
   const build = store.gauge({
     name: 'ftrace_exporter_build_info',
     help: 'Always 1; the labels give the version.',
@@ -69,6 +65,5 @@ export function makeMainMetrics(what: { version: string; replay: boolean }): Mai
     drainedBefore: (ageMs) => {
       if (ageMs !== undefined) drained?.set(drained.slot([]), (Date.now() - ageMs) / 1000);
     },
-    snapshot: () => store.snapshot(),
   };
 }

@@ -1,16 +1,13 @@
 /** Metrics about the agent's OTLP exports. */
-import { MetricStore } from '../../metrics/store.ts';
-import type { MetricSnapshot } from '../../model/metric.ts';
+import type { MetricStore } from '../../metrics/store.ts';
 
 export interface OtlpMetrics {
   count(outcome: 'exported' | 'failed'): void;
   reject(count: number): void;
-  snapshot(): MetricSnapshot;
 }
 
 /** Export counters for one signal. Without a signal, counts nothing. */
-export function makeOtlpMetrics(signal?: 'metrics' | 'traces'): OtlpMetrics {
-  const store = new MetricStore({ countsSeries: false });
+export function makeOtlpMetrics(store: MetricStore, signal?: 'metrics' | 'traces'): OtlpMetrics {
   const pushes = store.counter({
     name: 'ftrace_exporter_otlp_exports_total',
     help: 'Export requests to the OTLP backend, by outcome after all attempts.',
@@ -32,6 +29,5 @@ export function makeOtlpMetrics(signal?: 'metrics' | 'traces'): OtlpMetrics {
   return {
     count: (outcome) => slots && pushes.add(slots[outcome], 1),
     reject: (count) => slots && rejected.add(slots.rejected, count),
-    snapshot: () => store.snapshot(),
   };
 }

@@ -2,6 +2,7 @@
  * The main thread's side of the agent: keeps a capture thread running, and decides whether the agent is ready.
  */
 import type { RecordedHistory } from '../../history/recorded.ts';
+import { MetricStore } from '../../metrics/store.ts';
 import type { Log } from '../../model/log.ts';
 import type { MetricSnapshot } from '../../model/metric.ts';
 import type { TraceRecord } from '../../model/span.ts';
@@ -43,6 +44,8 @@ export interface Agent {
 export interface AgentOptions {
   log: Log;
   version: string;
+  /** Metrics of the main thread, scraped together with the capture's. */
+  store?: MetricStore;
   /** The recording to serve instead of the live kernel. */
   replayFile?: string | undefined;
   /** Name of the buffer to serve, of a recording with several. */
@@ -58,7 +61,8 @@ export interface AgentOptions {
 
 /** Starts the agent. Resolves when events can be read; rejects with the reason if they never can. */
 export async function startAgent(config: AgentConfig, options: AgentOptions): Promise<Agent> {
-  const own = makeMainMetrics({ version: options.version, replay: options.replayFile !== undefined });
+  const { store = new MetricStore({ countsSeries: false }), version } = options;
+  const own = makeMainMetrics(store, { version, replay: options.replayFile !== undefined });
   const { first, thread, giveUp } = keepRunning(config, options, own.countRestart);
   options.onTerminator?.(async () => {
     giveUp();
@@ -81,7 +85,7 @@ export async function startAgent(config: AgentConfig, options: AgentOptions): Pr
       own.probesAreDown(capture === undefined ? config.probes.map(({ name }) => name) : []);
       own.readyIs(ready().ready);
       own.drainedBefore(thread().drainAgeMs());
-      const main = own.snapshot();
+      const main = store.snapshot();
       return capture === undefined ? [main] : [main, capture];
     },
     status: () => thread().ask<CaptureStatus>({ kind: 'status' }),

@@ -16,7 +16,8 @@ const NAME = 'ftrace-exporter';
 export interface SdkOptions {
   config: OtlpConfig;
   resource: ResourceFacts;
-  counts: Record<'metrics' | 'traces', PushCounts>;
+  /** Called once for each signal that is pushed. */
+  counts(signal: 'metrics' | 'traces'): PushCounts;
   ended: TracePushOptions['ended'];
   log: Log;
 }
@@ -41,10 +42,10 @@ export function openSdk({ config, resource: facts, counts, ended, log }: SdkOpti
     log,
   };
   const metrics: MetricPush | undefined =
-    config.metrics && openMetricPush({ config: config.metrics, counts: counts.metrics, ...common });
+    config.metrics && openMetricPush({ config: config.metrics, counts: counts('metrics'), ...common });
   const traces: TracePush | undefined =
     config.traces &&
-    openTracePush({ config: config.traces, counts: counts.traces, resource, ended, ...common });
+    openTracePush({ config: config.traces, counts: counts('traces'), resource, ended, ...common });
   // NodeSDK reads missing options from the environment: log exporters, propagators, detectors.
   const sdk = new NodeSDK({
     resource,

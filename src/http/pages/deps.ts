@@ -28,11 +28,11 @@ export interface HttpDeps {
   /** Records of a latency tracer, worst first; undefined if it does not run. Rejects as `status` does. */
   latency(tracer: string): Promise<readonly LatencyRecord[] | undefined>;
   /** Traces of slow operations; undefined if no kind is on. */
-  traces?: SlowOperations;
+  traces?: SlowOperations | undefined;
   /** Exemplars of histogram buckets. */
-  exemplars?: Exemplars;
+  exemplars?: Exemplars | undefined;
   /** The last minutes; undefined if none are kept. */
-  history?: ServedHistory;
+  history?: ServedHistory | undefined;
   ready(): { ready: boolean; reason: string };
   /** Whether the agent can still become ready without a restart. */
   alive(): { alive: boolean; reason: string };

@@ -1,5 +1,4 @@
 /** Counts refused clients by reason for `/metrics`, and logs them rarely enough for a flood. */
-import type { SampleFamily } from '../../export/sample-family.ts';
 import type { Log } from '../../model/log.ts';
 
 export const REFUSAL_REASONS = [
@@ -30,8 +29,6 @@ export type RefusalReason = (typeof REFUSAL_REASONS)[number];
 
 export interface Refusals {
   count(reason: RefusalReason, fields?: { client?: string | undefined; detail?: string }): void;
-  /** Empty before the first refusal. */
-  families(): SampleFamily[];
 }
 
 export const REFUSED_METRIC = {
@@ -48,28 +45,26 @@ const QUIET: readonly RefusalReason[] = [
   'malformed_request',
 ];
 
-export function createRefusals(log: Log, now: () => number = () => performance.now()): Refusals {
-  const { name, help } = REFUSED_METRIC;
-  const all = new Map<RefusalReason, { total: number; logged: number; loggedAtMs: number }>();
+/** `onRefusal` is called for each refusal. */
+export function createRefusals(
+  log: Log,
+  onRefusal: (reason: RefusalReason) => void = () => {},
+  now: () => number = () => performance.now(),
+): Refusals {
+  /** Refusals since the last line in the log. */
+  const all = new Map<RefusalReason, { count: number; loggedAtMs: number }>();
   return {
     count: (reason, fields = {}) => {
-      const one = all.get(reason) ?? { total: 0, logged: 0, loggedAtMs: Number.NEGATIVE_INFINITY };
+      onRefusal(reason);
+      const one = all.get(reason) ?? { count: 0, loggedAtMs: Number.NEGATIVE_INFINITY };
       all.set(reason, one);
-      one.total++;
+      one.count++;
       const nowMs = now();
       if (nowMs - one.loggedAtMs < LOG_EVERY_MS) return;
       const level = QUIET.includes(reason) ? 'debug' : 'warn';
-      log[level]({ reason, count: one.total - one.logged, ...fields }, 'refused clients');
-      one.logged = one.total;
+      log[level]({ reason, count: one.count, ...fields }, 'refused clients');
+      one.count = 0;
       one.loggedAtMs = nowMs;
-    },
-    families: () => {
-      const samples = [...all].map(([reason, { total }]) => ({
-        suffix: '' as const,
-        labels: { reason },
-        value: total,
-      }));
-      return samples.length === 0 ? [] : [{ name, help, kind: 'counter', samples }];
     },
   };
 }

@@ -16,7 +16,7 @@ function setUp() {
   const bounds = [0.001, 0.003, 0.01, 0.1];
   const histogram = store.histogram({ name: NAME, help: 'H.', labels: ['syscall'], bounds });
   histogram.record(histogram.slot(['fsync']), 5);
-  const traces = makeTraces(CONFIG);
+  const traces = makeTraces(new MetricStore({ countsSeries: false }), CONFIG, false);
   const renderer = createRenderer({ exemplars: traces.exemplars });
   const pointedAt = () => {
     const text = renderer.render([store.snapshot()], 'openmetrics').toString();

@@ -7,7 +7,7 @@ import { makeSelfMetrics } from '../../../src/agent/plan/self-metrics.ts';
 import { typeOf, unitOf } from '../../../src/export/families.ts';
 import { otlpName } from '../../../src/export/otlp/names.ts';
 import { createProcessMetrics } from '../../../src/export/process-metrics.ts';
-import { createRefusals } from '../../../src/http/server/refusals.ts';
+import { REFUSED_METRIC } from '../../../src/http/server/refusals.ts';
 import { MetricStore } from '../../../src/metrics/store.ts';
 import { probeCatalogue } from '../../../src/probes/catalogue.ts';
 import { feedLargeNode } from '../../support/large-node.ts';
@@ -49,12 +49,11 @@ async function allMetrics(): Promise<{ name: string; kind: Kind; unit: string }[
   const store = new MetricStore();
   makeSelfMetrics(store, 120_000);
   feedLargeNode(store, true);
-  const own = [makeMainMetrics({ version: '', replay: false }), store, makeOtlpMetrics()].flatMap((of) =>
-    of.snapshot().families.map(({ spec }) => spec),
-  );
-  const refusals = createRefusals({ debug() {}, info() {}, warn() {}, error() {} });
-  refusals.count('rate_limit');
-  const foreign = [...(await createProcessMetrics()()), ...refusals.families()];
+  makeMainMetrics(store, { version: '', replay: false });
+  makeOtlpMetrics(store);
+  store.counter(REFUSED_METRIC);
+  const own = store.snapshot().families.map(({ spec }) => spec);
+  const foreign = await createProcessMetrics()();
   return [
     ...own.map(({ name, kind, unit }) => {
       return { name, kind: typeOf(kind), unit: unitOf(name, kind, unit) };

@@ -41,7 +41,7 @@ function openPush(options: {
   const sdk = openSdk({
     config: { metrics: config, resource: {} },
     resource,
-    counts: { metrics: counts, traces: makeOtlpMetrics('traces') },
+    counts: () => counts,
     ended: () => {},
     log,
   });
@@ -76,7 +76,8 @@ function pushTo(
   const log = (level: string) => (fields: Record<string, unknown>, message: string) => {
     lines.push(`${level} ${message} ${JSON.stringify(fields)}`);
   };
-  const metrics = makeOtlpMetrics('metrics');
+  const own = new MetricStore({ countsSeries: false });
+  const metrics = makeOtlpMetrics(own, 'metrics');
   const push = openPush({
     config: {
       target: {
@@ -113,7 +114,7 @@ function pushTo(
   push.start({
     scrape: async () => {
       begun++;
-      return [store.snapshot(), metrics.snapshot()];
+      return [store.snapshot(), own.snapshot()];
     },
     processMetrics: async () => [],
     constantLabels: { source: 'test' },
@@ -121,7 +122,7 @@ function pushTo(
   });
   started.push({ stop: () => push.stop(100) });
   const countOf = (name: string, outcome?: string) => {
-    const family = metrics.snapshot().families.find(({ spec }) => spec.name === name);
+    const family = own.snapshot().families.find(({ spec }) => spec.name === name);
     assert.ok(family);
     return family.values[outcome === undefined ? 0 : family.labelValues.indexOf(outcome) >> 1];
   };
@@ -354,7 +355,7 @@ test('a 200 that is no message is a failure, because something other than a back
 
 test('a failed scrape is a failed push', async () => {
   const receiver = await receiverOf();
-  const metrics = makeOtlpMetrics('metrics');
+  const metrics = makeOtlpMetrics(new MetricStore({ countsSeries: false }), 'metrics');
   const lines: string[] = [];
   const push = openPush({
     config: {
@@ -416,7 +417,7 @@ test('all requests of a push share its time', async () => {
 
 test('many points go in several requests, each series once', async () => {
   const receiver = await receiverOf();
-  const metrics = makeOtlpMetrics();
+  const metrics = makeOtlpMetrics(new MetricStore({ countsSeries: false }));
   const store = new MetricStore({ countsSeries: false });
   const counter = store.counter({ name: 'c_total', help: '', labels: ['n'] });
   for (let n = 0; n < 10_000; n++) counter.add(counter.slot([String(n)]), n);

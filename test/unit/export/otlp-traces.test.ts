@@ -6,7 +6,8 @@ import { after, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { makeOtlpMetrics } from '../../../src/agent/main/otlp-metrics.ts';
 import { makeTraces } from '../../../src/agent/main/traces.ts';
-import { openSdk, type Sdk } from '../../../src/export/otlp/sdk.ts';
+import { openSdk } from '../../../src/export/otlp/sdk.ts';
+import { MetricStore } from '../../../src/metrics/store.ts';
 import type { OtlpProtocol, OtlpTracesConfig } from '../../../src/model/otlp.ts';
 import type { SpanKind, TraceRecord } from '../../../src/model/span.ts';
 import {
@@ -41,56 +42,54 @@ function pushTo(url: string, { protocol = 'http/protobuf', timeoutMs = 5000, ...
   const log = (level: string) => (fields: Record<string, unknown>, message: string) => {
     lines.push(`${level} ${message} ${JSON.stringify(fields)}`);
   };
-  const counts = makeOtlpMetrics('traces');
+  const store = new MetricStore({ countsSeries: false });
   const threshold = { thresholdNs: 1e6 };
   const config = {
     maxTracesPerSecond: 50,
     containers: false,
     kinds: { syscalls: threshold, block: threshold },
   };
-  let sdk: Sdk | undefined;
-  const traces = makeTraces(config, (ended) => {
-    sdk = openSdk({
-      config: {
-        traces: {
-          target: {
-            protocol,
-            url: protocol === 'grpc' ? url : `${url}/v1/traces`,
-            headers: {},
-            timeoutMs,
-            compression: 'none',
-          },
-          maxQueueSpans: 1000,
-          maxBatchSpans: 100,
-          delayMs: 20,
-          exportTimeoutMs: 5000,
-          ...more,
+  const traces = makeTraces(store, config, true);
+  const sdk = openSdk({
+    config: {
+      traces: {
+        target: {
+          protocol,
+          url: protocol === 'grpc' ? url : `${url}/v1/traces`,
+          headers: {},
+          timeoutMs,
+          compression: 'none',
         },
-        resource: {},
+        maxQueueSpans: 1000,
+        maxBatchSpans: 100,
+        delayMs: 20,
+        exportTimeoutMs: 5000,
+        ...more,
       },
-      resource: RESOURCE,
-      counts: { metrics: makeOtlpMetrics('metrics'), traces: counts },
-      log: { debug() {}, info: log('info'), warn: log('warn'), error: log('error') },
-      ended,
-    });
-    assert.ok(sdk.traces);
-    return sdk.traces;
+      resource: {},
+    },
+    resource: RESOURCE,
+    counts: (signal) => makeOtlpMetrics(store, signal),
+    log: { debug() {}, info: log('info'), warn: log('warn'), error: log('error') },
+    ended: traces.ended,
   });
-  const stop = async (withinMs: number) => sdk?.stop(withinMs);
+  const stop = (withinMs: number) => sdk.stop(withinMs);
   started.push({ stop: () => stop(0) });
   const of = (name: string, ...labels: string[]) => {
-    for (const { families } of [traces.snapshot(), counts.snapshot()]) {
-      for (const { spec, labelValues, values } of families) {
-        const width = spec.labels.length;
-        for (let s = 0; spec.name === name && s < values.length; s++) {
-          if (labelValues.slice(s * width, (s + 1) * width).join() === labels.join()) return values[s];
-        }
+    for (const { spec, labelValues, values } of store.snapshot().families) {
+      const width = spec.labels.length;
+      for (let s = 0; spec.name === name && s < values.length; s++) {
+        if (labelValues.slice(s * width, (s + 1) * width).join() === labels.join()) return values[s];
       }
     }
     return Number.NaN;
   };
+  const take = (records: readonly TraceRecord[]) => {
+    traces.take(records);
+    sdk.traces?.add(records);
+  };
   return {
-    traces,
+    traces: { ...traces, take },
     lines,
     stop,
     /** Spans of an outcome, of all kinds. */

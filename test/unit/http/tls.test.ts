@@ -9,9 +9,10 @@ import { after, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type ConnectionOptions, connect, type TLSSocket } from 'node:tls';
 import { type Limits, type Listening, listen } from '../../../src/http/server/listen.ts';
-import { createRefusals } from '../../../src/http/server/refusals.ts';
+import type { RefusalReason } from '../../../src/http/server/refusals.ts';
 import { namesOf } from '../../../src/http/server/tls-door.ts';
 import { openWebConfig } from '../../../src/http/server/web-config-file.ts';
+import { countedRefusals } from '../../support/refusals.ts';
 import { askOverTls, FIXTURES, identity, pem } from '../../support/tls.ts';
 
 const quiet = { debug() {}, info() {}, warn() {}, error() {} };
@@ -29,14 +30,13 @@ async function serve(tls: string, limits: Partial<Limits> = {}) {
   const write = (section: string) =>
     writeFileSync(file, section === '' ? '' : `tls_server_config:\n${section}`);
   write(tls);
-  const refusals = createRefusals(quiet);
+  const { refusals, totals } = countedRefusals(quiet);
   const web = openWebConfig(file, quiet, { lookEveryMs: 0 });
   const app = (_request: unknown, response: { end(text: string): void }) => response.end('hello');
   const server = await listen(app, '127.0.0.1:0', quiet, { web, limits, refusals });
   servers.push(server);
   const url = server.url.replace('127.0.0.1', 'localhost');
-  const refused = (reason: string) =>
-    refusals.families()[0]?.samples.find(({ labels }) => labels.reason === reason)?.value ?? 0;
+  const refused = (reason: RefusalReason) => totals[reason] ?? 0;
   return { url, port: Number(new URL(url).port), write, refused };
 }
 
