@@ -4,7 +4,7 @@
  */
 import type { SwitchIn } from '../model/intervals.ts';
 import type { TimestampNs } from '../model/time.ts';
-import { COMM_WORDS, commText } from './cpu-history.ts';
+import { COMM_WORDS, type CommTexts } from './comm-texts.ts';
 
 /** A power of two. */
 const CHAINS = 1 << 12;
@@ -31,6 +31,7 @@ export interface Absence {
 
 export class AbsenceRing {
   readonly #depth: number;
+  readonly #texts: CommTexts;
   readonly #pids: Int32Array;
   readonly #cpus: Int32Array;
   readonly #outs: Float64Array;
@@ -50,8 +51,9 @@ export class AbsenceRing {
   #count = 0;
 
   /** `depth`: a power of two. */
-  constructor(depth: number) {
+  constructor(depth: number, texts: CommTexts) {
     this.#depth = depth;
+    this.#texts = texts;
     this.#pids = new Int32Array(depth);
     this.#cpus = new Int32Array(depth);
     this.#outs = new Float64Array(depth);
@@ -119,7 +121,7 @@ export class AbsenceRing {
   /** Last name of a task; '' if it is not remembered. */
   commOf(pid: number): string {
     const n = this.#own(this.#last[pid & (CHAINS - 1)], pid, 0);
-    return n === 0 ? '' : commText(this.#comms, ((n - 1) & (this.#depth - 1)) * COMM_WORDS);
+    return n === 0 ? '' : this.#texts.of(this.#comms, ((n - 1) & (this.#depth - 1)) * COMM_WORDS);
   }
 
   #earlier(n: number, pid: number, fromNs: TimestampNs): number {

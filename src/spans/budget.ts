@@ -1,11 +1,13 @@
 /**
- * Decides which of the slow operations become traces. Within an interval each kind keeps its slowest, at most as many as
- * the whole budget allows. At its end the kinds share the tokens fairly; what one does not need goes to the others.
- * Memory is bounded: a candidate takes a place or loses it, nothing waits.
+ * Decides which of the slow operations become traces. Within an interval each kind keeps its slowest operations, at most as
+ * many as the whole budget allows. At the end of the interval the kinds share the tokens: the kind that had the fewest
+ * traces in the last minutes comes first, and a part of the tokens is kept for each kind, so that a burst of one kind
+ * cannot use up the others' share in advance. What is not used by one is left for the others.
  */
 import type { SpanKind } from '../model/span.ts';
 import type { SpanCounts } from './deps.ts';
 import { countSpans, type Offer, type TraceDraft } from './draft.ts';
+import { fairShares } from './fair-shares.ts';
 
 interface Candidate {
   weightNs: number;
@@ -24,11 +26,33 @@ export interface Budget {
 
 /** Tokens that can be saved while nothing is slow, in seconds of the rate. */
 const BURST_S = 2;
+/** Part of the tokens that is divided among the kinds in advance. */
+const RESERVED_SHARE = 0.25;
+/** After this time a trace counts half when the kinds share the tokens. */
+const HALF_LIFE_S = 60;
 
 export function makeBudget(kinds: readonly SpanKind[], tracesPerSecond: number, counts: SpanCounts): Budget {
   const places = Math.max(1, Math.ceil(tracesPerSecond * BURST_S));
-  const heaps = new Map(kinds.map((kind) => [kind, [] as Candidate[]]));
+  const reserve = (places * RESERVED_SHARE) / kinds.length;
+  const heaps = kinds.map((): Candidate[] => []);
+  /** By kind: traces in the last minutes, the older ones counting less; and tokens that are kept for it. */
+  const used = kinds.map(() => 0);
+  const reserved = kinds.map(() => reserve);
   let tokens = places;
+
+  /** First each kind's minimum, then what is left; tokens that are kept for kinds without operations stay. */
+  const sharesOf = (wanted: readonly number[]): number[] => {
+    const own = reserved.map(Math.floor);
+    const least = wanted.map((count, i) => Math.min(count, own[i]));
+    const held = own.reduce((sum, count, i) => sum + count - least[i], 0);
+    const free = Math.floor(tokens) - held - sumOf(least);
+    const rest = fairShares(
+      wanted.map((count, i) => count - least[i]),
+      free,
+      used.map((count, i) => count + least[i]),
+    );
+    return rest.map((share, i) => share + least[i]);
+  };
 
   const drop = (kind: SpanKind, { draft }: Candidate): void => {
     counts.trace(kind, 'over_budget');
@@ -37,7 +61,7 @@ export function makeBudget(kinds: readonly SpanKind[], tracesPerSecond: number, 
 
   return {
     offer: (kind, weightNs, make) => {
-      const heap = heaps.get(kind);
+      const heap = heaps[kinds.indexOf(kind)];
       if (heap === undefined) return;
       if (heap.length >= places) {
         if (weightNs <= heap[0].weightNs) {
@@ -51,23 +75,25 @@ export function makeBudget(kinds: readonly SpanKind[], tracesPerSecond: number, 
     },
     take: (seconds) => {
       tokens = Math.min(places, tokens + seconds * tracesPerSecond);
-      const whole = Math.floor(tokens);
-      const sorted = new Map(
-        [...heaps].map(([kind, heap]) => [kind, heap.sort((a, b) => b.weightNs - a.weightNs)]),
-      );
-      const shares = fairShares(
-        [...sorted].map(([, heap]) => heap.length),
-        whole,
-      );
+      const fading = 0.5 ** (seconds / HALF_LIFE_S);
+      for (let i = 0; i < kinds.length; i++) {
+        used[i] *= fading;
+        reserved[i] = Math.min(
+          reserve,
+          reserved[i] + (seconds * tracesPerSecond * RESERVED_SHARE) / kinds.length,
+        );
+      }
+      const sorted = heaps.map((heap) => heap.sort((a, b) => b.weightNs - a.weightNs));
+      const shares = sharesOf(sorted.map(({ length }) => length));
       const chosen: Chosen[] = [];
-      let at = 0;
-      for (const [kind, heap] of sorted) {
-        const share = shares[at++];
-        for (const [i, candidate] of heap.entries()) {
-          if (i < share) chosen.push({ kind, ...candidate });
+      for (const [i, kind] of kinds.entries()) {
+        for (const [rank, candidate] of sorted[i].entries()) {
+          if (rank < shares[i]) chosen.push({ kind, ...candidate });
           else drop(kind, candidate);
         }
-        heaps.set(kind, []);
+        used[i] += shares[i];
+        reserved[i] = Math.max(0, reserved[i] - shares[i]);
+        heaps[i] = [];
       }
       tokens -= chosen.length;
       return chosen;
@@ -75,16 +101,8 @@ export function makeBudget(kinds: readonly SpanKind[], tracesPerSecond: number, 
   };
 }
 
-/** Max-min fair shares of `tokens`: those who want least are served first. */
-export function fairShares(wanted: readonly number[], tokens: number): number[] {
-  const shares = wanted.map(() => 0);
-  let remaining = tokens;
-  const order = wanted.map((_, i) => i).sort((a, b) => wanted[a] - wanted[b]);
-  order.forEach((who, i) => {
-    shares[who] = Math.min(wanted[who], Math.ceil(remaining / (order.length - i)));
-    remaining -= shares[who];
-  });
-  return shares;
+function sumOf(counts: readonly number[]): number {
+  return counts.reduce((sum, count) => sum + count, 0);
 }
 
 /** Heaps with the smallest weight at the root. */

@@ -98,7 +98,7 @@ function addAbsence(walk: Walk, absence: Absence): void {
     const { tasks } = journals;
     const culprit = tasks.culprit(absence);
     const wait = { pid: call.pid, cpu, queueCpu, culprit, startNs: runnableNs, endNs: inNs };
-    const parts = { tasks, deps, wholeNs: call.endNs - call.startNs };
+    const parts = { tasks, wholeNs: call.endNs - call.startNs };
     const span = waitSpan(wait, parts, { 'ftrace.preempted': state === 0 });
     walk.spans.push(span);
     walk.exemplars.push(...waitExemplar(deps, absence, span));

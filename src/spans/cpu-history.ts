@@ -3,7 +3,7 @@
  * what the name of a task is. A CPU takes memory when a task first runs there: 36 bytes a turn, 4.5 MiB at most in all.
  */
 import type { TimestampNs } from '../model/time.ts';
-import { textUpToNul } from './text.ts';
+import { COMM_WORDS, CommTexts } from './comm-texts.ts';
 
 /** Turns that are remembered of all CPUs, and of one CPU; powers of two. */
 const MOST_TURNS = 1 << 17;
@@ -11,8 +11,6 @@ const DEEPEST = 1 << 12;
 const SHALLOWEST = 1 << 7;
 /** Turns that `find` looks at: it runs for every long wait. */
 const LOOKED_AT = 128;
-export const COMM_WORDS = 4;
-const COMM_BYTES = COMM_WORDS * 4;
 
 interface Ring {
   pids: Int32Array;
@@ -39,6 +37,7 @@ export interface Turn {
 }
 
 export class CpuHistory {
+  readonly texts = new CommTexts();
   readonly #depth: number;
   readonly result = { pid: 0, ranNs: 0, comm: new Int32Array(COMM_WORDS) };
   readonly #rings: (Ring | undefined)[];
@@ -115,7 +114,7 @@ export class CpuHistory {
   culprit(cpu: number, fromNs: TimestampNs, toNs: TimestampNs): Culprit | undefined {
     if (!this.find(cpu, fromNs, toNs)) return undefined;
     const { pid, ranNs, comm } = this.result;
-    return { pid, ranNs, comm: commText(comm, 0) };
+    return { pid, ranNs, comm: this.texts.of(comm, 0) };
   }
 
   /** Turns on a CPU within a time, the first one first. The time between them belongs to tasks that were not seen. */
@@ -125,12 +124,14 @@ export class CpuHistory {
     for (let i = 1; ring !== undefined && i <= Math.min(this.#depth, ring.count); i++) {
       const at = (ring.count - i) & (this.#depth - 1);
       if (ring.ends[at] <= fromNs) break;
-      const [startNs, endNs] = [Math.max(fromNs, ring.starts[at]), Math.min(toNs, ring.ends[at])];
+      const startNs = Math.max(fromNs, ring.starts[at]);
+      const endNs = Math.min(toNs, ring.ends[at]);
       if (endNs <= startNs) continue;
-      const [pid, later] = [ring.pids[at], turns.at(-1)];
+      const pid = ring.pids[at];
+      const later = turns.at(-1);
       // A turn that was reported in parts.
       if (later?.pid === pid && later.startNs === endNs) later.startNs = startNs;
-      else turns.push({ pid, comm: commText(ring.comms, at * COMM_WORDS), startNs, endNs });
+      else turns.push({ pid, comm: this.texts.of(ring.comms, at * COMM_WORDS), startNs, endNs });
     }
     return turns.reverse();
   }
@@ -140,7 +141,7 @@ export class CpuHistory {
     const ring = this.#rings[cpu];
     for (let i = 1; ring !== undefined && i <= Math.min(this.#depth, ring.count); i++) {
       const at = (ring.count - i) & (this.#depth - 1);
-      if (ring.pids[at] === pid) return commText(ring.comms, at * COMM_WORDS);
+      if (ring.pids[at] === pid) return this.texts.of(ring.comms, at * COMM_WORDS);
     }
     return '';
   }
@@ -154,9 +155,4 @@ function newRing(depth: number): Ring {
     comms: new Int32Array(depth * COMM_WORDS),
     count: 0,
   };
-}
-
-/** Text of a task's name. */
-export function commText(words: Int32Array, at: number): string {
-  return textUpToNul(Buffer.from(words.buffer, words.byteOffset + at * 4, COMM_BYTES));
 }

@@ -17,6 +17,8 @@ export interface SpanDraft {
   children: readonly SpanDraft[];
   /** What the time of a span without children was spent on; without any, its cause is not known. */
   causes?: readonly Cause[] | undefined;
+  /** Task whose process the record names, beside that of the trace. */
+  factsOf?: number | undefined;
 }
 
 /** A part of a time, and what explains it: `waited for CPU 1 behind stress-ng`. */
@@ -43,6 +45,8 @@ export interface TraceDraft {
   /** Number of spans that were left out. */
   pruned: number;
   exemplars: readonly ExemplarDraft[];
+  /** What the whole operation was spent on, for its summary. */
+  causes?: readonly Cause[] | undefined;
 }
 
 /**

@@ -1,15 +1,16 @@
-/** Makes a record of a kept draft: adds ids, wall-clock times and facts about its task; parents come before children. */
+/** Makes records of the kept drafts of an interval: adds ids, wall-clock times and facts about its task; parents come before children. */
 import type { SpanRecord, TraceRecord } from '../model/span.ts';
 import type { DraftAttributes } from './attributes.ts';
 import type { Chosen } from './budget.ts';
 import type { SpanDeps, TaskFacts } from './deps.ts';
 import type { SpanDraft } from './draft.ts';
+import { summaryAttributes } from './summary.ts';
 
 const NOTHING: TaskFacts = { attributes: {}, resource: {} };
 const TRACE_ID_BYTES = 16;
 const SPAN_ID_BYTES = 8;
 
-export function makeRecorder(deps: Pick<SpanDeps, 'wallTime' | 'random'>) {
+export function makeRecorder(deps: Pick<SpanDeps, 'wallTime' | 'random' | 'taskFacts'>) {
   const bytes = new Uint8Array(TRACE_ID_BYTES);
 
   // W3C trace context: an id of only zeroes is invalid.
@@ -20,7 +21,16 @@ export function makeRecorder(deps: Pick<SpanDeps, 'wallTime' | 'random'>) {
     return Buffer.from(id).toString('hex');
   };
 
-  return ({ kind, weightNs, draft }: Chosen): TraceRecord => {
+  /** Of tasks that ran instead of others: the same ones in many traces. */
+  const lookedUp = new Map<number, TaskFacts>();
+  const factsOf = ({ factsOf: pid, startNs }: SpanDraft): TaskFacts => {
+    if (pid === undefined) return NOTHING;
+    const facts = lookedUp.get(pid) ?? deps.taskFacts(pid, startNs);
+    lookedUp.set(pid, facts);
+    return facts;
+  };
+
+  const recordOf = ({ kind, weightNs, draft }: Chosen): TraceRecord => {
     const { root, parent, pruned, facts = NOTHING } = draft;
     const ids = new Map<SpanDraft, string>();
     const spans: SpanRecord[] = [];
@@ -37,9 +47,13 @@ export function makeRecorder(deps: Pick<SpanDeps, 'wallTime' | 'random'>) {
         attributes: withValues({ ...more, ...span.attributes }),
         error: span.error,
       });
-      for (const child of span.children) add(child, spanId, {});
+      for (const child of span.children) {
+        const { attributes, resource } = factsOf(child);
+        add(child, spanId, { ...attributes, ...resource });
+      }
     };
-    add(root, parent?.spanId ?? '', facts.attributes);
+    const summary = draft.causes && summaryAttributes(root.endNs - root.startNs, draft.causes);
+    add(root, parent?.spanId ?? '', { ...facts.attributes, ...summary });
     return {
       kind,
       traceId: parent?.traceId ?? newId(TRACE_ID_BYTES),
@@ -52,6 +66,10 @@ export function makeRecorder(deps: Pick<SpanDeps, 'wallTime' | 'random'>) {
         return spanId === undefined ? [] : [{ metric, labelValues, valueNs, spanId }];
       }),
     };
+  };
+  return (chosen: readonly Chosen[]): TraceRecord[] => {
+    lookedUp.clear();
+    return chosen.map(recordOf);
   };
 }
 

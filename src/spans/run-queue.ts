@@ -5,12 +5,11 @@
 import type { TimestampNs } from '../model/time.ts';
 import { culpritAttributes, type DraftAttributes, taskAttributes } from './attributes.ts';
 import type { Culprit, Turn } from './cpu-history.ts';
-import type { SpanDeps } from './deps.ts';
 import type { Cause, SpanDraft } from './draft.ts';
 import type { TaskJournal } from './task-journal.ts';
 
 /** Turns that are shorter than this part of the whole operation are put together. */
-const SHORT_SHARE = 0.01;
+const SHORT_SHARE = 0.05;
 /** Names of tasks that a span of short turns has. */
 const MOST_NAMES = 5;
 
@@ -29,7 +28,6 @@ export interface Wait {
 
 export interface WaitParts {
   tasks: TaskJournal;
-  deps: Pick<SpanDeps, 'taskFacts'>;
   /** Length of the whole operation. */
   wholeNs: number;
 }
@@ -66,7 +64,7 @@ function turnSpans(turns: readonly Turn[], cpu: number, wait: Wait, parts: WaitP
   const spans: SpanDraft[] = [];
   let row: Turn[] = [];
   const endRow = (): void => {
-    if (row.length > 0) spans.push(spanOf(row, cpu, wait, parts));
+    if (row.length > 0) spans.push(spanOf(row, cpu, wait));
     row = [];
   };
   for (const turn of turns) {
@@ -80,7 +78,7 @@ function turnSpans(turns: readonly Turn[], cpu: number, wait: Wait, parts: WaitP
 }
 
 /** Span of turns without a gap. */
-function spanOf(row: readonly Turn[], cpu: number, wait: Wait, { deps }: WaitParts): SpanDraft {
+function spanOf(row: readonly Turn[], cpu: number, wait: Wait): SpanDraft {
   const [startNs, endNs] = [row[0].startNs, row[row.length - 1].endNs];
   const tasks = totals(row);
   const who = wait.comm === undefined ? '' : `${wait.comm} `;
@@ -100,9 +98,8 @@ function spanOf(row: readonly Turn[], cpu: number, wait: Wait, { deps }: WaitPar
     return { ...span, name: 'ran instead', attributes: { ...attributes, ...several } };
   }
   if (pid === 0) return { ...span, name: 'cpu idle', attributes };
-  const facts = deps.taskFacts(pid, startNs);
-  const ofTask = { ...taskAttributes(pid, comm), ...facts.attributes, ...facts.resource };
-  return { ...span, name: 'ran instead', attributes: { ...attributes, ...ofTask } };
+  const ofTask = { ...attributes, ...taskAttributes(pid, comm) };
+  return { ...span, name: 'ran instead', attributes: ofTask, factsOf: pid };
 }
 
 /** Time of each task, the longest first. */

@@ -30,7 +30,7 @@ export function makeSpans(config: SpansConfig, deps: SpanDeps, nowMs: number): S
       if (draft.pid !== 0) draft.facts = deps.taskFacts(draft.pid, draft.root.startNs);
       return draft;
     });
-  const recorded = makeRecorder(deps);
+  const recordsOf = makeRecorder(deps);
   let takenMs = nowMs;
   return {
     sinks: { ...makeTaskKinds(kinds, offer, deps), ...makeTracerKinds(kinds, offer, deps) },
@@ -39,7 +39,7 @@ export function makeSpans(config: SpansConfig, deps: SpanDeps, nowMs: number): S
       takenMs = now;
       for (const { kind, draft } of chosen)
         if (draft.pruned > 0) deps.counts.span(kind, 'pruned', draft.pruned);
-      return chosen.map(recorded);
+      return recordsOf(chosen);
     },
   };
 }

@@ -10,7 +10,7 @@ import type { SpanDeps } from './deps.ts';
 import type { Cause, Offer, SpanDraft, TraceDraft } from './draft.ts';
 import { isInterrupt } from './interrupt-journal.ts';
 import { lengthOf, longestOf } from './longest.ts';
-import { causesOf, summaryAttributes } from './summary.ts';
+import { causesOf } from './summary.ts';
 import { errorOf, exemplar } from './waits.ts';
 
 const DURATION = 'ftrace_syscall_duration_seconds';
@@ -67,7 +67,6 @@ function draftOf(call: SlowCall, deps: SpanDeps, journals: Journals): TraceDraft
       'ftrace.time.on_cpu': seconds(onCpuNs),
       'ftrace.time.blocked': seconds(parts.blockedNs),
       'ftrace.time.runqueue': seconds(parts.waitedNs),
-      ...summaryAttributes(wholeNs, causesOfCall(parts, onCpuNs)),
       'ftrace.children.pruned': rest.length || undefined,
       'ftrace.path.cut': parts.isCut ? true : undefined,
       'ftrace.incomplete': parts.isWhole ? undefined : true,
@@ -82,6 +81,7 @@ function draftOf(call: SlowCall, deps: SpanDeps, journals: Journals): TraceDraft
     parent: deps.parentOf(pid, startNs),
     pruned: rest.length,
     exemplars: [...ofCall, ...parts.exemplars],
+    causes: causesOfCall(parts, onCpuNs),
   };
 }
 

@@ -5,7 +5,8 @@
 import type { SwitchIn } from '../model/intervals.ts';
 import type { TimestampNs } from '../model/time.ts';
 import { type Absence, AbsenceRing } from './absence-ring.ts';
-import { COMM_WORDS, CpuHistory, type Culprit, commText } from './cpu-history.ts';
+import { COMM_WORDS } from './comm-texts.ts';
+import { CpuHistory, type Culprit } from './cpu-history.ts';
 import { MoveJournal } from './move-journal.ts';
 
 /** Powers of two. */
@@ -18,7 +19,7 @@ export class TaskJournal {
   readonly history: CpuHistory;
   readonly moves = new MoveJournal();
   /** Of tasks in watched calls. */
-  readonly watched = new AbsenceRing(WATCHED_DEPTH);
+  readonly watched: AbsenceRing;
   /** Of all tasks; empty unless calls are watched. */
   readonly all: AbsenceRing;
   /** Tasks that ran during waits of at least `CULPRIT_NS`, by entry of `watched`; pid 0 if none. */
@@ -29,7 +30,8 @@ export class TaskJournal {
   /** `follows`: whether all tasks are reported. */
   constructor(cpuCount: number, follows: boolean) {
     this.history = new CpuHistory(cpuCount);
-    this.all = new AbsenceRing(follows ? ALL_DEPTH : 1);
+    this.watched = new AbsenceRing(WATCHED_DEPTH, this.history.texts);
+    this.all = new AbsenceRing(follows ? ALL_DEPTH : 1, this.history.texts);
   }
 
   /** A task in a watched call was off the CPU. */
@@ -54,7 +56,8 @@ export class TaskJournal {
   culprit({ slot }: Absence): Culprit | undefined {
     const pid = this.#culprits[slot];
     if (pid === 0) return undefined;
-    return { pid, ranNs: this.#culpritNs[slot], comm: commText(this.#culpritComms, slot * COMM_WORDS) };
+    const comm = this.history.texts.of(this.#culpritComms, slot * COMM_WORDS);
+    return { pid, ranNs: this.#culpritNs[slot], comm };
   }
 
   /** Last name of a task; '' if it is not remembered. */

@@ -2,11 +2,10 @@
 import type { BlockRequest, SwitchIn } from '../model/intervals.ts';
 import { TASK_CLASSES } from '../model/task-classes.ts';
 import { requestAttributes, taskAttributes } from './attributes.ts';
-import { commText } from './cpu-history.ts';
 import type { SpanDeps } from './deps.ts';
 import type { ExemplarDraft, Offer, SpanDraft } from './draft.ts';
 import { waitSpan } from './run-queue.ts';
-import { causesOf, summaryAttributes } from './summary.ts';
+import { causesOf } from './summary.ts';
 import type { TaskJournal } from './task-journal.ts';
 
 export const RUNQUEUE_LATENCY = 'ftrace_sched_runqueue_latency_seconds';
@@ -20,15 +19,14 @@ export function makeWaitTraces(offer: Offer, deps: SpanDeps, tasks: TaskJournal)
     const wholeNs = inNs - runnableNs;
     offer('sched', wholeNs, () => {
       const wait = { pid, cpu, queueCpu, startNs: runnableNs, endNs: inNs };
-      const ofTask = taskAttributes(pid, commText(words, commAt));
-      const bare = waitSpan(wait, { tasks, deps, wholeNs }, ofTask);
-      const attributes = { ...bare.attributes, ...summaryAttributes(wholeNs, causesOf(bare)) };
-      const span: SpanDraft = { ...bare, attributes };
+      const ofTask = taskAttributes(pid, tasks.history.texts.of(words, commAt));
+      const span = waitSpan(wait, { tasks, wholeNs }, ofTask);
       return {
         root: span,
         pid,
         parent: deps.parentOf(pid, runnableNs),
         pruned: 0,
+        causes: causesOf(span),
         exemplars: waitExemplar(deps, { cpu, taskClass }, span),
       };
     });

@@ -2,7 +2,9 @@
  * Keeps traces on the node, with or without a backend: the last ones and the slowest ones of each kind. Their number
  * and their size are bounded, because a call tree can be large.
  */
+
 import { SPAN_KINDS, type SpanKind, type SpansConfig, type TraceRecord } from '../../model/span.ts';
+import { fairShares } from '../../spans/fair-shares.ts';
 
 export interface SlowTraces {
   /** Newest first. */
@@ -15,7 +17,7 @@ export interface TraceStore {
   /** Kinds that are on. */
   kinds: readonly SpanKind[];
   add(traces: readonly TraceRecord[]): void;
-  /** At most `limit` traces in each list, of one kind or of all. */
+  /** At most `limit` traces in each list, of one kind or with a fair share of each kind. */
   slow(kind: SpanKind | undefined, limit: number): SlowTraces;
   /** Traces with this id, newest first. Several can share an application's trace id. */
   find(traceId: string, kind: SpanKind | undefined, limit: number): TraceRecord[];
@@ -94,11 +96,21 @@ export function makeTraceStore(
     },
     slow: (kind, limit) => {
       const chosen = listsOf(kind);
-      const last = chosen.flatMap((lists) => lists.last).sort(newestFirst);
-      const slowest = chosen
-        .flatMap((lists) => lists.slowest)
-        .sort((a, b) => b.trace.weightNs - a.trace.weightNs);
-      return { last: tracesOf(last, limit), slowest: tracesOf(slowest, limit) };
+      const last = fairly(
+        chosen.map((lists) => lists.last),
+        limit,
+      );
+      const slowest = fairly(
+        chosen.map((lists) => lists.slowest),
+        limit,
+      );
+      return {
+        last: tracesOf(last.sort(newestFirst), limit),
+        slowest: tracesOf(
+          slowest.sort((a, b) => b.trace.weightNs - a.trace.weightNs),
+          limit,
+        ),
+      };
     },
     find: (traceId, kind, limit) => {
       const entries = keptIn(listsOf(kind)).filter(({ trace }) => trace.traceId === traceId);
@@ -110,6 +122,13 @@ export function makeTraceStore(
       return roots;
     },
   };
+}
+
+/** The first entries of each list, as many of each as `limit` and the other lists allow. */
+function fairly(lists: readonly (readonly Kept[])[], limit: number): Kept[] {
+  const wanted = lists.map(({ length }) => length);
+  const shares = fairShares(wanted, limit);
+  return lists.flatMap((list, i) => list.slice(0, shares[i]));
 }
 
 function newestFirst(a: Kept, b: Kept): number {

@@ -56,3 +56,22 @@ test('roots are those of all traces that are kept now', () => {
   clock.ms = 1001;
   assert.deepEqual([...store.roots()].sort(), expected(fast, newest));
 });
+
+test('without a kind each kind has a fair share of the lists', () => {
+  const threshold = { thresholdNs: 1 };
+  const store = makeTraceStore({ kinds: { syscalls: threshold, sched: threshold, block: threshold } });
+  for (let i = 1; i <= 20; i++) store.add([traceOf('sched', { durationNs: 1000 * MS + i })]);
+  for (let i = 1; i <= 20; i++) store.add([traceOf('syscalls', { durationNs: MS + i })]);
+  store.add([traceOf('block', { durationNs: 5 * MS })]);
+  const { last, slowest } = store.slow(undefined, 9);
+  const counts = (traces: typeof last) =>
+    ['syscalls', 'sched', 'block'].map((of) => traces.filter(({ kind }) => kind === of).length);
+  assert.deepEqual(counts(slowest), [4, 4, 1]);
+  assert.deepEqual(counts(last), [4, 4, 1]);
+  const weights = slowest.map(({ weightNs }) => weightNs);
+  assert.deepEqual(
+    weights,
+    [...weights].sort((a, b) => b - a),
+  );
+  assert.deepEqual(counts(store.slow('block', 9).slowest), [0, 0, 1]);
+});

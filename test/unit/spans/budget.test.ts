@@ -2,8 +2,9 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import type { SpanKind } from '../../../src/model/span.ts';
-import { fairShares, makeBudget } from '../../../src/spans/budget.ts';
+import { makeBudget } from '../../../src/spans/budget.ts';
 import type { TraceDraft } from '../../../src/spans/draft.ts';
+import { fairShares } from '../../../src/spans/fair-shares.ts';
 import { testDeps } from './deps.ts';
 
 function draft(durationNs: number): TraceDraft {
@@ -58,8 +59,52 @@ test('less than one per second comes now and then', () => {
   assert.ok(taken >= 10 && taken <= 11, String(taken));
 });
 
+test('a burst of a kind that is seldom slow has its share, although another kind uses all it gets', () => {
+  const deps = testDeps();
+  const budget = makeBudget(['sched', 'block', 'syscalls'], 50, deps.counts);
+  const second = (blocks: number): number => {
+    for (let i = 0; i < 500; i++) budget.offer('sched', 1000 + i, () => draft(1));
+    for (let i = 0; i < blocks; i++) budget.offer('block', 1 + i, () => draft(1));
+    return budget.take(1).filter(({ kind }) => kind === 'block').length;
+  };
+  for (let i = 0; i < 60; i++) second(0);
+  // What is kept for block, and then each token, because sched had all before.
+  const blocks = second(81);
+  assert.ok(blocks >= 50, String(blocks));
+  assert.equal(deps.traces.get('block over_budget') ?? 0, 81 - blocks);
+});
+
+test('each kind keeps a minimum, also one that had more than the others before', () => {
+  const budget = makeBudget(['sched', 'block'], 40, testDeps().counts);
+  const second = (scheds: number, blocks: number) => {
+    for (let i = 0; i < scheds; i++) budget.offer('sched', 1, () => draft(1));
+    for (let i = 0; i < blocks; i++) budget.offer('block', 1, () => draft(1));
+    const taken = budget.take(1);
+    return ['sched', 'block'].map((of) => taken.filter(({ kind }) => kind === of).length);
+  };
+  for (let i = 0; i < 100; i++) second(100, 0);
+  const [scheds, blocks] = second(100, 100);
+  assert.ok(scheds >= 5 && blocks >= 30, `${scheds} ${blocks}`);
+});
+
+test('over some minutes two kinds that are always slow get the same, whatever the rate', () => {
+  for (const rate of [0.3, 3, 51]) {
+    const budget = makeBudget(['sched', 'block', 'syscalls'], rate, testDeps().counts);
+    const totals = { sched: 0, block: 0 };
+    for (let second = 0; second < 300; second++) {
+      for (let i = 0; i < 60; i++) budget.offer('sched', 5, () => draft(1));
+      for (let i = 0; i < 60; i++) budget.offer('block', 5, () => draft(1));
+      for (const { kind } of budget.take(1)) totals[kind as 'sched' | 'block']++;
+    }
+    const { sched, block } = totals;
+    assert.ok(Math.abs(sched - block) <= 2, `${sched} ${block}`);
+    assert.ok(sched + block >= 250 * rate, `${sched} ${block} at ${rate}`);
+  }
+});
+
 test('what one kind does not use is left for the others', () => {
   assert.deepEqual(fairShares([2, 100, 100], 50), [2, 24, 24]);
+  assert.deepEqual(fairShares([100, 100], 50, [30, 0]), [10, 40]);
   assert.deepEqual(fairShares([0, 100], 50), [0, 50]);
   assert.deepEqual(fairShares([5, 5], 50), [5, 5]);
   fc.assert(

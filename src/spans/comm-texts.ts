@@ -1,0 +1,26 @@
+/** Texts of task names (comm), which are 16 bytes in events. Most names come again and again: their texts are remembered. */
+import { textUpToNul } from './text.ts';
+
+export const COMM_WORDS = 4;
+const COMM_BYTES = COMM_WORDS * 4;
+/** A power of two. */
+const PLACES = 1 << 10;
+
+export class CommTexts {
+  readonly #words = new Int32Array(PLACES * COMM_WORDS);
+  readonly #texts: string[] = new Array(PLACES).fill('');
+
+  /** The name in the four words from `at` on. */
+  of(words: Int32Array, at: number): string {
+    const mixed = (words[at] ^ (words[at + 1] * 31) ^ (words[at + 2] * 961) ^ (words[at + 3] * 29791)) | 0;
+    const place = (mixed ^ (mixed >>> 10) ^ (mixed >>> 20)) & (PLACES - 1);
+    const entry = place * COMM_WORDS;
+    let isKnown = true;
+    for (let i = 0; i < COMM_WORDS; i++) if (this.#words[entry + i] !== words[at + i]) isKnown = false;
+    if (isKnown) return this.#texts[place];
+    const text = textUpToNul(Buffer.from(words.buffer, words.byteOffset + at * 4, COMM_BYTES));
+    for (let i = 0; i < COMM_WORDS; i++) this.#words[entry + i] = words[at + i];
+    this.#texts[place] = text;
+    return text;
+  }
+}

@@ -1,0 +1,20 @@
+/** Divides something among several, as evenly as their wishes allow: max-min fairness. */
+
+/** Shares of `total`. Each item goes to the one with the least so far; `before` is what each has had already. */
+export function fairShares(
+  wanted: readonly number[],
+  total: number,
+  before: readonly number[] = wanted.map(() => 0),
+): number[] {
+  const shares = wanted.map(() => 0);
+  for (let items = total; items > 0; items--) {
+    let least = -1;
+    for (let i = 0; i < shares.length; i++) {
+      if (shares[i] >= wanted[i]) continue;
+      if (least < 0 || before[i] + shares[i] < before[least] + shares[least]) least = i;
+    }
+    if (least < 0) break;
+    shares[least]++;
+  }
+  return shares;
+}
