@@ -177,6 +177,6 @@ export interface ProbeModule<Options extends CommonOptions = CommonOptions> {
   tracer?(options: Options): TracerRequest;
   /** Finds a probe among the others that are on (options by name) that cannot be on with this one: a config error. */
   conflict?(options: Options, others: ReadonlyMap<string, unknown>): Conflict | undefined;
-  /** Names and help of the metrics, for `list metrics`. */
-  metrics: readonly { name: string; labels: readonly string[]; help: string }[];
+  /** Names and help of the metrics, for `list metrics`. `open`: as in `MetricFacts`. */
+  metrics: readonly { name: string; labels: readonly string[]; help: string; open?: readonly string[] }[];
 }

@@ -1,5 +1,5 @@
 /** Every place that lists probes and metrics must have all of them. Each failure says in one line what to write where. */
-import { readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { generatedDocs } from '../../../docs/tables.ts';
 import { configJsonSchema } from '../../../src/agent/main/compose-config.ts';
@@ -21,8 +21,8 @@ test('docs/metrics.md has a row for every metric of a probe', () => {
       metrics
         .filter(({ name }) => !rows.some((row) => row.startsWith('| `') && row.includes(`| \`${name}\` |`)))
         .map(
-          ({ name, labels, help }) =>
-            `docs/metrics.md: add to the table under "Kernel", with * after labels whose values are open: | \`${probe}\` | \`${name}\` | ${labels.join(', ')} | ${help} |`,
+          ({ name, labels, open = [], help }) =>
+            `docs/metrics.md: add to the table under "Kernel": | \`${probe}\` | \`${name}\` | ${labels.map((label) => (open.includes(label) ? `${label}*` : label)).join(', ')} | ${help} |`,
         ),
     ),
   );
@@ -86,5 +86,14 @@ test('CHANGELOG.md names every probe', () => {
   const missing = probeCatalogue.filter(({ name }) => !text.includes(`\`${name}\``));
   assertNoAdvice(
     missing.map(({ name }) => `CHANGELOG.md: add a line about the probe \`${name}\` under Unreleased`),
+  );
+});
+
+test('CONTRIBUTING.md names only files that exist', () => {
+  const paths = [...read('CONTRIBUTING.md').matchAll(/`((?:src|test|docs|grafana|helm|deploy)\/[\w./-]+)`/g)]
+    .map(([, path]) => path)
+    .filter((path) => !/[A-Z]{2}/.test(path) && !existsSync(new URL(path, ROOT)));
+  assertNoAdvice(
+    paths.map((path) => `CONTRIBUTING.md: ${path} does not exist: name the file that replaced it`),
   );
 });

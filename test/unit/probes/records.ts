@@ -60,6 +60,11 @@ export function knownEvents(kernel = USUAL_KERNEL): string[] {
   );
 }
 
+function noFormat(event: string, kernel = USUAL_KERNEL): string {
+  const path = event.replace(':', '/');
+  return `copy /sys/kernel/tracing/events/${path}/format of that kernel to test/fixtures/formats-${kernel}/${path}`;
+}
+
 /** Field values of a record, and `ts`, `cpu`, `by` (common_pid), `flags` (common_flags). */
 export type RecordFields = { ts: number; cpu?: number; by?: number; flags?: number } & Record<
   string,
@@ -72,7 +77,7 @@ const view = new DataView(page);
 
 /** A record of an event. It is valid until the next one is made. */
 export function makeRecord(event: string, values: RecordFields, format = loadFormat(event)): EventRecord {
-  if (format === undefined) throw new Error(`no format text of ${event}`);
+  if (format === undefined) throw new Error(noFormat(event));
   const { ts, cpu = 0, by = 1, flags = 0, ...fields } = values;
   bytes.fill(0xee);
   const fixed = Math.max(...format.fields.map((field) => field.offset + field.size));
@@ -194,10 +199,12 @@ export function run<O extends CommonOptions>(
   const declared = (event: string, field: string): EventFormat => {
     const need = needs.find((candidate) => candidate.event === event);
     const format = formatOf(event);
-    if (need === undefined || format === undefined || !offered.includes(event)) {
-      throw new Error(`${module.name} reads ${event}, which it does not get`);
-    }
-    if (!need.fields.includes(field)) throw new Error(`${module.name} reads ${event}.${field} undeclared`);
+    if (need === undefined) throw new Error(`${module.name} reads ${event}: declare it in needs()`);
+    if (format === undefined) throw new Error(noFormat(event, machine.kernel));
+    if (!offered.includes(event))
+      throw new Error(`${module.name} reads ${event}, which this test does not offer`);
+    if (!need.fields.includes(field))
+      throw new Error(`${module.name} reads ${event}.${field}: declare it in the fields of the need`);
     return format;
   };
   const got = needs.map((need) => need.event).filter((event) => offered.includes(event));
