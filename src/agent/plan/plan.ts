@@ -72,7 +72,7 @@ export interface PlannedType {
 export interface EventPlan {
   /** Events to enable, `system:name`. Without records of tracers (system `ftrace`), which have no switch. */
   events: readonly string[];
-  /** Filters for events that a single probe reads, which needs no other records of them. */
+  /** Filters for events of which no probe needs other records. */
   filters: ReadonlyMap<string, string>;
   /** In the order of the dispatcher's slots. */
   types: readonly PlannedType[];
@@ -155,11 +155,7 @@ export function planEvents(input: PlanInput): EventPlan {
   const sweeps = running.flatMap((probe) => (probe.sweep ? [probe.sweep.bind(probe)] : []));
   return {
     events: types.filter(isEnabled).map(({ event }) => event),
-    filters: new Map(
-      types.flatMap(({ event, filters: [filter, ...others] }) =>
-        filter !== undefined && others.length === 0 ? [[event, filter] as const] : [],
-      ),
-    ),
+    filters: new Map(types.flatMap(({ event, filters }) => filterOfAll(event, filters))),
     types,
     dispatcher: makeDispatcher(types.map(handledType)),
     probes,
@@ -176,6 +172,12 @@ export function planEvents(input: PlanInput): EventPlan {
       for (const probe of running) probe.onLatency?.(latencyNs, trace);
     },
   };
+}
+
+/** What passes the filter of any handler; nothing if a handler wants all records. */
+function filterOfAll(event: string, filters: readonly (string | undefined)[]): [string, string][] {
+  const known = filters.filter((filter) => filter !== undefined);
+  return known.length < filters.length ? [] : [[event, [...new Set(known)].join(' || ')]];
 }
 
 /** Returns the probe, or the reason why it is off. */
