@@ -176,8 +176,8 @@ export function planEvents(input: PlanInput): EventPlan {
 
 /** What passes the filter of any handler; nothing if a handler wants all records. */
 function filterOfAll(event: string, filters: readonly (string | undefined)[]): [string, string][] {
-  const known = filters.filter((filter) => filter !== undefined);
-  return known.length < filters.length ? [] : [[event, [...new Set(known)].join(' || ')]];
+  const texts = filters.filter((filter) => filter !== undefined);
+  return texts.length < filters.length ? [] : [[event, [...new Set(texts)].join(' || ')]];
 }
 
 /** Returns the probe, or the reason why it is off. */
