@@ -24,7 +24,8 @@ import { parseExposition } from './exposition.ts';
 export const BIN = fileURLToPath(new URL('../../bin/ftrace-exporter.js', import.meta.url));
 export const TRACEFS = findTracefs({ mayMount: true });
 
-const START_TIMEOUT_MS = 30_000;
+/** On a machine that does much else, an agent takes up to half a minute. */
+const START_TIMEOUT_MS = 120_000;
 const STOP_TIMEOUT_MS = 20_000;
 const SETTLE_TIMEOUT_MS = 30_000;
 
