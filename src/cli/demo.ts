@@ -12,7 +12,7 @@ import { packageFile } from './version.ts';
 /** Why nothing can be traced here; undefined when tracefs is available and instances can be made in it. */
 export function whyNoTracing(config: AgentConfig): string | undefined {
   try {
-    const root = findTracefs({ ...(config.tracefsPath ? { path: config.tracefsPath } : {}), mayMount: true });
+    const root = findTracefs({ path: config.tracefsPath, mayMount: true });
     const instances = join(root, 'instances');
     try {
       accessSync(instances, constants.W_OK);

@@ -69,5 +69,5 @@ function metrics(): string[][] {
 }
 
 function rootOf(config: AgentConfig): string {
-  return findTracefs({ ...(config.tracefsPath ? { path: config.tracefsPath } : {}), mayMount: true });
+  return findTracefs({ path: config.tracefsPath, mayMount: true });
 }

@@ -244,9 +244,9 @@ function configured(one: Written, buckets: readonly number[]): ConfiguredMetric 
     name: `ftrace_${name}`,
     help,
     kind: kindOf(one),
-    ...(start === undefined ? {} : { start: choiceOf(start) }),
+    start: start === undefined ? undefined : choiceOf(start),
     event: choiceOf(end ?? event ?? '', one.where),
-    ...(amount === undefined ? {} : { measure: measureOf(amount) }),
+    measure: amount === undefined ? undefined : measureOf(amount),
     key: keyOf(one.key ?? TASK),
     nested: one.nested ?? 'replace',
     endsAlone: one.ends_alone ?? false,
@@ -258,7 +258,7 @@ function configured(one: Written, buckets: readonly number[]): ConfiguredMetric 
 function choiceOf(value: z.output<typeof choice>, filter?: string): EventChoice {
   const one = typeof value === 'string' ? { event: value } : value;
   const { where = filter } = one;
-  return { event: one.event, ...(where === undefined ? {} : { where }) };
+  return { event: one.event, where };
 }
 
 function measureOf(amount: z.output<typeof measure>): Measure {
@@ -288,8 +288,8 @@ function labelOf(name: string, value: z.output<typeof label>): DeclaredLabel {
     name,
     of: side === 'start' ? 'start' : 'end',
     field: ofSide,
-    ...(form === undefined ? {} : { as: form }),
-    ...(map === undefined ? {} : { map }),
-    ...(fallback === undefined ? {} : { default: fallback }),
+    as: form,
+    map,
+    default: fallback,
   };
 }

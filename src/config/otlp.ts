@@ -208,8 +208,8 @@ export function toOtlpConfig(checked: Checked, hasTraces: boolean): OtlpConfig |
     exportTimeoutMs: checked.trace_export_timeout / MS,
   };
   return {
-    ...(isOn.metrics ? { metrics } : {}),
-    ...(isOn.traces ? { traces } : {}),
+    metrics: isOn.metrics ? metrics : undefined,
+    traces: isOn.traces ? traces : undefined,
     resource: serviceName === undefined ? attributes : { ...attributes, 'service.name': serviceName },
   };
 }
@@ -233,9 +233,9 @@ function targetOf(checked: Checked, signal: Signal): OtlpTarget {
     headers: settings('headers') ?? {},
     timeoutMs: settings('timeout') / MS,
     compression: settings('compression'),
-    ...(certificateFile === undefined ? {} : { certificateFile }),
-    ...(clientKeyFile === undefined ? {} : { clientKeyFile }),
-    ...(clientCertificateFile === undefined ? {} : { clientCertificateFile }),
+    certificateFile,
+    clientKeyFile,
+    clientCertificateFile,
   };
 }
 

@@ -41,7 +41,7 @@ export interface ConfiguredProbe {
 export interface AgentConfig {
   instance: string;
   reader: 'raw' | 'trace_pipe';
-  buffer: { totalBytes: number; subbufferBytes: number | 'auto'; perCpuBytes?: number };
+  buffer: { totalBytes: number; subbufferBytes: number | 'auto'; perCpuBytes?: number | undefined };
   drainIntervalMs: number;
   maxWindowMs: number;
   /** Probes that are on, in the order of the catalogue; then the declared metrics, as probes `metrics/NAME`. */
@@ -49,22 +49,22 @@ export interface AgentConfig {
   /** Names of probes that are off. */
   disabled: string[];
   /** Undefined: the place where tracefs is mounted. */
-  tracefsPath?: string;
+  tracefsPath?: string | undefined;
   stateDir: string;
   web: {
     listenAddress: string;
     telemetryPath: string;
     /** File with TLS, users and rates; undefined: plain HTTP for everybody. */
-    configFile?: string;
+    configFile?: string | undefined;
     /** Maximum number of concurrent requests; 0: no limit. */
     maxRequests: number;
   };
   /** Where metrics and traces are exported; undefined: nowhere. */
-  otlp?: OtlpConfig;
+  otlp?: OtlpConfig | undefined;
   /** Which slow operations become traces; undefined: none. */
-  spans?: SpansConfig;
+  spans?: SpansConfig | undefined;
   /** How long the page can look back; undefined: the agent keeps no history. */
-  history?: { fineMs: number; coarseMs: number };
+  history?: { fineMs: number; coarseMs: number } | undefined;
   log: { level: LogLevel; format: 'logfmt' | 'json' };
 }
 
@@ -225,7 +225,7 @@ export function toAgentConfig(
     buffer: {
       totalBytes: buffer.total,
       subbufferBytes: buffer.subbuffer,
-      ...(buffer.per_cpu === undefined ? {} : { perCpuBytes: buffer.per_cpu }),
+      perCpuBytes: buffer.per_cpu,
     },
     drainIntervalMs: checked.drain_interval / MS,
     maxWindowMs: checked.max_window / MS,
@@ -233,17 +233,17 @@ export function toAgentConfig(
       options.enabled ? [{ name, options: { ...options } }] : [],
     ),
     disabled: probes.flatMap(({ name, options }) => (options.enabled ? [] : [name])),
-    ...(checked.tracefs === undefined ? {} : { tracefsPath: checked.tracefs }),
+    tracefsPath: checked.tracefs,
     stateDir: checked.state_dir,
     web: {
       listenAddress: web.listen_address,
       telemetryPath: web.telemetry_path,
-      ...(web.config_file === undefined ? {} : { configFile: web.config_file }),
+      configFile: web.config_file,
       maxRequests: web.max_requests,
     },
-    ...(history.enabled ? { history: { fineMs: history.fine / MS, coarseMs: history.coarse / MS } } : {}),
-    ...(otlp === undefined ? {} : { otlp }),
-    ...(spans === undefined ? {} : { spans }),
+    history: history.enabled ? { fineMs: history.fine / MS, coarseMs: history.coarse / MS } : undefined,
+    otlp,
+    spans,
     log,
   };
 }

@@ -74,9 +74,9 @@ export function toSpansConfig(checked: z.output<ReturnType<typeof spansSchema>>)
     const { threshold: thresholdNs, include, min_child, max_spans } = options as unknown as CheckedKind;
     const kindOptions: KindOptions = {
       thresholdNs,
-      ...(include === undefined ? {} : { include }),
-      ...(min_child === undefined ? {} : { minChildNs: min_child }),
-      ...(max_spans === undefined ? {} : { maxSpans: max_spans }),
+      include,
+      minChildNs: min_child,
+      maxSpans: max_spans,
     };
     return [[name, kindOptions] as const];
   });

@@ -37,7 +37,7 @@ export const TASK = 'common_pid';
 export interface EventChoice {
   /** `system:name` */
   event: string;
-  where?: string;
+  where?: string | undefined;
 }
 
 /** A part of what identifies an operation: the field in either event, and the bits that count. */
@@ -53,10 +53,10 @@ export interface DeclaredLabel {
   of: 'start' | 'end';
   field: string;
   /** Absent: names from the event's print fmt, text of a text, else the number. */
-  as?: LabelForm;
-  map?: Readonly<Record<string, string>>;
+  as?: LabelForm | undefined;
+  map?: Readonly<Record<string, string>> | undefined;
   /** Of `map`: the value for all other numbers. Absent: the number. */
-  default?: string;
+  default?: string | undefined;
   /** The value, if it is always the same; there is no field then. */
   constant?: string;
   /** The value is `names[1]` if the field is as large as this other field of the event, else `names[0]`. */
@@ -81,10 +81,10 @@ export interface DeclaredMetric {
   /** `count` and `sum` are counters; `max` is a gauge. */
   kind: 'count' | 'sum' | 'max' | 'histogram';
   /** Absent: a metric of single events. Present: it measures the time to `event`. */
-  start?: EventChoice;
+  start?: EventChoice | undefined;
   event: EventChoice;
   /** The number that is summed or counted in buckets; absent for counters, and for pairs, which measure time. */
-  measure?: Measure;
+  measure?: Measure | undefined;
   key: readonly KeyPart[];
   nested: Nesting;
   /** Fields with the times of start and end, in nanoseconds, in place of the times at which the events were recorded. */

@@ -11,9 +11,9 @@ export class KernelError extends Error {
     file: string;
     errno: string;
     action: string;
-    value?: string;
-    errorLog?: string;
-    remedy?: string;
+    value?: string | undefined;
+    errorLog?: string | undefined;
+    remedy?: string | undefined;
   }) {
     const value = what.value === undefined ? '' : ` ${JSON.stringify(what.value)} to`;
     const log = what.errorLog ? `; the kernel says: ${what.errorLog}` : '';

@@ -13,9 +13,9 @@ export interface OtlpTarget {
   timeoutMs: number;
   compression: 'none' | 'gzip';
   /** PEM files: authorities to trust instead of the system's, and the client certificate and key. */
-  certificateFile?: string;
-  clientCertificateFile?: string;
-  clientKeyFile?: string;
+  certificateFile?: string | undefined;
+  clientCertificateFile?: string | undefined;
+  clientKeyFile?: string | undefined;
 }
 
 /** How to push histograms: with the bounds of the scrape, or with exponential buckets of scale 3. */
@@ -43,8 +43,8 @@ export interface OtlpTracesConfig {
 
 export interface OtlpConfig {
   /** Undefined: metrics are not pushed. */
-  metrics?: OtlpMetricsConfig;
-  traces?: OtlpTracesConfig;
+  metrics?: OtlpMetricsConfig | undefined;
+  traces?: OtlpTracesConfig | undefined;
   /** Resource attributes set by the user; they override detected ones. */
   resource: Readonly<Record<string, string>>;
 }

@@ -82,9 +82,9 @@ export interface SpansConfig {
 export interface KindOptions {
   thresholdNs: number;
   /** For syscalls: globs of names. Undefined: all except those that wait by nature. */
-  include?: readonly string[];
+  include?: readonly string[] | undefined;
   /** For function_graph: calls shorter than this are left out of the tree. */
-  minChildNs?: number;
+  minChildNs?: number | undefined;
   /** For function_graph: maximum spans of a tree. */
-  maxSpans?: number;
+  maxSpans?: number | undefined;
 }

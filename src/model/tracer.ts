@@ -28,7 +28,7 @@ export interface TracerRequest {
   /** Control files that exist only at the top level. Set before the tracer, and journaled. */
   knobs: readonly Knob[];
   /** CPUs it records on, through `tracing_cpumask` of its instance; undefined for all. */
-  cpumask?: readonly number[];
+  cpumask?: readonly number[] | undefined;
   functions?: FunctionFilter;
   /** For `blk`: globs of the whole disks to trace. */
   blockDevices?: readonly string[];

@@ -123,7 +123,7 @@ function createFunctionGraph(context: ProbeContext, options: FunctionGraphOption
       },
     },
     sweep: () => rows.refresh(),
-    ...(sink && { onLoss: (_cpu, untilNs) => sink.lost(untilNs) }),
+    onLoss: sink && ((_cpu, untilNs) => sink.lost(untilNs)),
   };
 }
 

@@ -63,7 +63,7 @@ export const hwlat: ProbeModule<HwlatOptions> = {
       microsecondsKnob('hwlat_detector/window', options.window),
       microsecondsKnob('tracing_thresh', options.threshold),
     ],
-    ...(options.cpus === undefined ? {} : { cpumask: options.cpus }),
+    cpumask: options.cpus,
   }),
   needs: () => [{ event: SAMPLE, fields: ['duration', 'outer_duration'] }],
   conflict: (options, others) => thresholdClash(others) ?? osnoiseClash(options, others.get('osnoise')),

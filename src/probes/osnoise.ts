@@ -167,5 +167,5 @@ function createOsnoise(context: ProbeContext, options: OsnoiseOptions): Probe {
     };
     interference.show(row);
   });
-  return { handlers, ...(sink && { onLoss: sink.lost }) };
+  return { handlers, onLoss: sink?.lost };
 }

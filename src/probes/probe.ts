@@ -24,7 +24,7 @@ export interface EventNeed {
    * Present: the probe works without this event; the text says what it then does not measure, as in `migrations are
    * not counted`, or '' if it measures all the same. Absent: the probe is off without the event.
    */
-  without?: string;
+  without?: string | undefined;
 }
 
 /** A list of names or globs in the config of a probe, and what they can match. */
@@ -128,7 +128,7 @@ export interface Probe {
    * Events of `cpu` were lost up to `untilNs`, the first time after the loss. Called before any later event of that
    * CPU. Pairs keyed by task or request that began before `untilNs`, on any CPU, are void.
    */
-  onLoss?(cpu: number, untilNs: TimestampNs): void;
+  onLoss?: ((cpu: number, untilNs: TimestampNs) => void) | undefined;
   /** Filters of events, in the kernel's language, of which the probe needs no other records. */
   filters?: Readonly<Record<string, string>>;
   /** About once a second: housekeeping that must not happen on the hot path. */

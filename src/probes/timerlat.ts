@@ -104,7 +104,7 @@ function createTimerlat(context: ProbeContext, options: TimerlatOptions): Probe 
       },
       ...(sink && Object.fromEntries(noiseHandlers(context, sink))),
     },
-    ...(sink && { onLoss: sink.lost }),
+    onLoss: sink?.lost,
   };
 }
 

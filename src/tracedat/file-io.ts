@@ -47,5 +47,5 @@ export function refused(error: unknown, file: string, action: string): KernelErr
     EISDIR: 'choose a file, not a directory',
   };
   const remedy = remedies[errno];
-  return new KernelError({ file, errno, action, ...(remedy === undefined ? {} : { remedy }) });
+  return new KernelError({ file, errno, action, remedy });
 }

@@ -32,12 +32,18 @@ function remedyFor(errno: string, file: string): string | undefined {
 /** Makes a `KernelError` of a thrown system error. Rethrows anything else. */
 export function refusal(
   error: unknown,
-  what: { file: string; action: string; value?: string; errorLog?: string; remedy?: string | undefined },
+  what: {
+    file: string;
+    action: string;
+    value?: string | undefined;
+    errorLog?: string;
+    remedy?: string | undefined;
+  },
 ): KernelError {
   const errno = errnoOf(error);
   if (errno === '') throw error;
   const { remedy = remedyFor(errno, what.file), ...rest } = what;
-  return new KernelError({ ...rest, errno, ...(remedy === undefined ? {} : { remedy }) });
+  return new KernelError({ ...rest, errno, remedy });
 }
 
 /** Whole text of a file. Throws `KernelError`. */

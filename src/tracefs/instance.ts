@@ -244,7 +244,7 @@ function removeDirectory(dir: string): void {
       if (errno !== 'EBUSY' || tries >= REMOVE_TRIES) {
         const remedy =
           'somebody else has one of its files open; recording has stopped; remove the instance later with `ftrace-exporter cleanup`';
-        throw refusal(error, { file: dir, action: 'remove', ...(errno === 'EBUSY' ? { remedy } : {}) });
+        throw refusal(error, { file: dir, action: 'remove', remedy: errno === 'EBUSY' ? remedy : undefined });
       }
       Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, REMOVE_PAUSE_MS);
     }

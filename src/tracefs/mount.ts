@@ -129,7 +129,7 @@ function nowhere(file: string, errno: string, reason: string, system: MountSyste
     errno,
     action: 'use tracefs at',
     remedy: hints.join('; '),
-    ...(reason === '' ? {} : { errorLog: reason }),
+    errorLog: reason,
   });
 }
 

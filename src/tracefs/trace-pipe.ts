@@ -68,7 +68,7 @@ export function openTracePipe(dir: string): TracePipe {
       errnoOf(error) === 'EBUSY'
         ? 'somebody else reads this trace_pipe, and only one can: end that, or use --reader raw'
         : undefined;
-    throw refusal(error, { file, action: 'open', ...(remedy === undefined ? {} : { remedy }) });
+    throw refusal(error, { file, action: 'open', remedy });
   }
 
   const readText = (into: Uint8Array): number => {

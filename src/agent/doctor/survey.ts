@@ -209,7 +209,7 @@ function planFor(enabled: readonly EnabledProbe[], config: AgentConfig, kernel: 
     self: makeSelfMetrics(store),
     isSelf: () => false,
     functions: namesFor(enabled, config, root),
-    ...(config.reader === 'trace_pipe' ? { unreadable: textProblem } : {}),
+    unreadable: config.reader === 'trace_pipe' ? textProblem : undefined,
   });
 }
 

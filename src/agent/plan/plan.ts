@@ -53,7 +53,7 @@ export interface PlanInput {
   functions?: FunctionLookup;
   maxWindowMs?: number;
   /** Why the reader cannot provide the fields of an event; undefined if it can. By default it can. */
-  unreadable?: (type: PlannedType) => string | undefined;
+  unreadable?: ((type: PlannedType) => string | undefined) | undefined;
   /**
    * Handlers for events beside those of the probes, if the kernel or the recording has them. The plan does not enable
    * these events.

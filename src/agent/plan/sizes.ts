@@ -17,7 +17,7 @@ export interface BufferSizes {
  * look at a quiet CPU. On real-time kernels the time of one copy with interrupts off matters.
  */
 export function bufferSizes(
-  wanted: { totalBytes: number; perCpuBytes?: number; subbufferBytes: number | 'auto' },
+  wanted: { totalBytes: number; perCpuBytes?: number | undefined; subbufferBytes: number | 'auto' },
   kernel: { cpus: number; realtime: boolean },
   rate: 'low' | 'high',
 ): BufferSizes {

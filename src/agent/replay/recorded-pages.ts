@@ -29,7 +29,7 @@ export function openPages(file: string, options: OpenOptions): Recording {
         layout: metadata.layout,
         plan,
         onError,
-        ...(pagesPerRound ? { pagesPerRound } : {}),
+        pagesPerRound,
       }),
     stats: (cpu) => capture.stats.find((stats) => stats.cpu === cpu),
     problems: (hasErrors) => [...capture.problems, ...(hasErrors ? brokenPages(file, { instance }) : [])],

@@ -41,7 +41,7 @@ export function planRecording(
     isSelf: () => false,
     functions,
     maxWindowMs: config.maxWindowMs,
-    ...(unreadable ? { unreadable } : {}),
+    unreadable,
     extra: {
       'ftrace:print': (format) => {
         const text = bytesReader(format, 'buf');

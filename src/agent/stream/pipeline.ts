@@ -24,7 +24,7 @@ export interface PipelineOptions {
   layout: PageLayout;
   plan: Pick<EventPlan, 'dispatcher' | 'onLoss'>;
   onError(cpu: number, error: PageError, cause?: unknown): void;
-  pagesPerRound?: number;
+  pagesPerRound?: number | undefined;
 }
 
 export class Pipeline implements EventStream {

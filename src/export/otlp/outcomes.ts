@@ -34,7 +34,7 @@ export function createOutcomes(
       sum += count;
       if (now() - lastAtMs < LOG_EVERY_MS) return;
       lastAtMs = now();
-      log[level]({ signal, ...(reason === undefined ? {} : { reason }), [unit]: sum }, message);
+      log[level]({ signal, reason, [unit]: sum }, message);
       sum = 0;
     };
   };

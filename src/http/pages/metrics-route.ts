@@ -26,7 +26,7 @@ export function metricsRoute(
   { send, room }: Pick<Answers, 'send' | 'room'>,
 ): (request: Request, response: Response) => Promise<void> {
   const { constantLabels, exemplars } = deps;
-  const options = { constantLabels, ...(exemplars === undefined ? {} : { exemplars }) };
+  const options = { constantLabels, exemplars };
   const text = createRenderer(options);
   const protobuf = createProtobufRenderer(options);
 

@@ -205,7 +205,7 @@ function requestListener(
 function bind(server: Server, address: string, host: string | undefined, port: number): Promise<void> {
   return new Promise((resolve, reject) => {
     server.once('error', (error) => reject(refusal(address, errnoOf(error))));
-    server.listen({ port, ...(host === undefined ? {} : { host }) }, () => {
+    server.listen({ port, host }, () => {
       server.removeAllListeners('error');
       resolve();
     });
@@ -222,7 +222,7 @@ function refusal(address: string, errno: string): KernelError {
     EAFNOSUPPORT: 'this machine has no IPv6: use an IPv4 address',
   };
   const remedy = remedies[errno];
-  return new KernelError({ file: address, errno, action: 'listen on', ...(remedy ? { remedy } : {}) });
+  return new KernelError({ file: address, errno, action: 'listen on', remedy });
 }
 
 function close(server: Server, connections: Connections, guard: Guard): Promise<void> {

@@ -28,7 +28,7 @@ export function needsOf(metric: DeclaredMetric, without?: string): EventNeed[] {
       event: side.event,
       fields: [...new Set(fields)].filter((field) => field !== CPU && field !== ''),
       addresses,
-      ...(without === undefined ? {} : { without }),
+      without,
     };
   };
   if (start === undefined) return [need(event, 'end', [...OF_SINGLES, ...amountFields])];
@@ -61,7 +61,7 @@ export function runMetrics(
   return {
     handlers,
     filters: filtersOf(metrics, running),
-    ...(losses.length === 0 ? {} : { onLoss: inTurnOnLoss(losses) }),
+    onLoss: losses.length === 0 ? undefined : inTurnOnLoss(losses),
     sweep: () => {
       for (const one of running) one.refresh();
     },

@@ -29,7 +29,9 @@ function problem(text: string): string {
 
 test('a kind that is named without options is on, with its defaults', () => {
   const kinds = (given: string) => load(`spans:\n  kinds:\n    ${given}\n`).spans?.kinds;
-  assert.deepEqual(kinds('syscalls:'), { syscalls: { thresholdNs: 10e6 } });
+  assert.deepEqual(kinds('syscalls:'), {
+    syscalls: { thresholdNs: 10e6, include: undefined, minChildNs: undefined, maxSpans: undefined },
+  });
   assert.deepEqual(kinds('syscalls:'), kinds('syscalls: {}'));
   assert.deepEqual(kinds('block: { threshold: }'), kinds('block:'));
   assert.equal(load('spans:\n  kinds:\n').spans, undefined);

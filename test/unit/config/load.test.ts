@@ -66,13 +66,16 @@ test('if nothing is given, everything has a default', () => {
   assert.deepEqual(rest, {
     instance: 'ftrace-exporter',
     reader: 'raw',
-    buffer: { totalBytes: 64 * 2 ** 20, subbufferBytes: 'auto' },
+    buffer: { totalBytes: 64 * 2 ** 20, subbufferBytes: 'auto', perCpuBytes: undefined },
     drainIntervalMs: 20,
     maxWindowMs: 120_000,
     disabled: ['syscalls'],
+    tracefsPath: undefined,
     stateDir: '/run/ftrace-exporter',
-    web: { listenAddress: ':10743', telemetryPath: '/metrics', maxRequests: 40 },
+    web: { listenAddress: ':10743', telemetryPath: '/metrics', configFile: undefined, maxRequests: 40 },
     history: { fineMs: 300_000, coarseMs: 3_600_000 },
+    otlp: undefined,
+    spans: undefined,
     log: { level: 'info', format: 'logfmt' },
   });
   assert.deepEqual(
@@ -87,7 +90,11 @@ test('maps merge over the defaults; a key without a value keeps its default', ()
   const yaml =
     'buffer: { subbuffer: 16KiB }\nweb:\nlog:\n  level:\n  format: json\nprobes:\n  sched: { per_cpu: true }\n';
   const config = load({ yaml });
-  assert.deepEqual(config.buffer, { totalBytes: 64 * 2 ** 20, subbufferBytes: 16384 });
+  assert.deepEqual(config.buffer, {
+    totalBytes: 64 * 2 ** 20,
+    subbufferBytes: 16384,
+    perCpuBytes: undefined,
+  });
   assert.equal(config.web.listenAddress, ':10743');
   assert.deepEqual(config.log, { level: 'info', format: 'json' });
   const { options } = config.probes[0];
@@ -149,7 +156,12 @@ test('every environment variable has its effect', () => {
   assert.deepEqual(config.buffer, { totalBytes: 2 ** 30, subbufferBytes: 65536, perCpuBytes: 2 ** 21 });
   assert.equal(config.drainIntervalMs, 1000);
   assert.equal(config.maxWindowMs, 3_600_000);
-  assert.deepEqual(config.web, { listenAddress: '[::1]:1', telemetryPath: '/m', maxRequests: 40 });
+  assert.deepEqual(config.web, {
+    listenAddress: '[::1]:1',
+    telemetryPath: '/m',
+    configFile: undefined,
+    maxRequests: 40,
+  });
   assert.equal(config.tracefsPath, '/tracing');
   assert.equal(config.stateDir, '/s');
 });

@@ -64,6 +64,12 @@ test('nothing is pushed unless something asks for it', () => {
   for (const [yaml, env] of on) assert.ok(load(yaml, env), `${yaml} ${JSON.stringify(env)}`);
 });
 
+const NO_TLS_FILES = {
+  certificateFile: undefined,
+  clientKeyFile: undefined,
+  clientCertificateFile: undefined,
+};
+
 test('defaults are those of the specification', () => {
   assert.deepEqual(load('otlp: { metrics: true }'), {
     metrics: {
@@ -73,11 +79,13 @@ test('defaults are those of the specification', () => {
         headers: {},
         timeoutMs: 10_000,
         compression: 'none',
+        ...NO_TLS_FILES,
       },
       intervalMs: 60_000,
       exportTimeoutMs: 30_000,
       histograms: 'explicit',
     },
+    traces: undefined,
     resource: {},
   });
   assert.equal(targetOf('otlp: { metrics: true, protocol: grpc }').url, 'http://localhost:4317');
@@ -142,6 +150,7 @@ test('every variable of the specification; that of metrics wins over that of all
       exportTimeoutMs: 5000,
       histograms: 'exponential',
     },
+    traces: undefined,
     resource: { 'service.name': 'named', k: 'v w' },
   });
   const more = {
@@ -352,6 +361,7 @@ test('a setting of one signal wins for it, and does not change the other', () =>
     headers: { a: '1' },
     timeoutMs: 2500,
     compression: 'none',
+    ...NO_TLS_FILES,
   });
   assert.deepEqual(otlp?.traces, {
     target: {
