@@ -32,265 +32,297 @@ export interface Matcher {
   recordLength(): number;
 }
 
+/** What the steps of a line share. */
+interface State {
+  scratch: Scratch;
+  functions: FunctionInterner;
+  stringStarts: Int32Array;
+  stringEnds: Int32Array;
+  /** Parts of integers that are printed in several pieces. */
+  parts: Float64Array;
+  tries: number;
+  /** A newline in a string must not be followed by what looks like a line. */
+  strict: boolean;
+}
+
 export function makeMatcher(scratch: Scratch, functions: FunctionInterner): Matcher {
-  const stringStarts = new Int32Array(16);
-  const stringEnds = new Int32Array(16);
-  const parts = new Float64Array(64);
-  let tries = 0;
-  let strict = false;
+  const state: State = {
+    scratch,
+    functions,
+    stringStarts: new Int32Array(16),
+    stringEnds: new Int32Array(16),
+    parts: new Float64Array(64),
+    tries: 0,
+    strict: false,
+  };
   let length = 0;
-
-  /** Runs the steps from `pc` on. `horizon`: a newline before this position may be part of a string. */
-  function walk(
-    program: Program,
-    bytes: Uint8Array,
-    firstStep: number,
-    from: number,
-    end: number,
-    horizon: number,
-  ): number {
-    const { code } = program;
-    let pos = from;
-    for (let pc = firstStep; ; pc += steps.STEP) {
-      const a = code[pc + 1];
-      switch (code[pc]) {
-        case steps.LITERAL: {
-          const { literals } = program;
-          const stop = pos + code[pc + 2];
-          if (stop > end) return -1;
-          for (let at = a; pos < stop; pos++, at++) if (bytes[pos] !== literals[at]) return -1;
-          break;
-        }
-        case steps.DECIMAL:
-        case steps.HEX:
-        case steps.OCTAL: {
-          const columns = code[pc + 3];
-          const start = pos;
-          if (columns > 0) while (pos < end && bytes[pos] === SPACE) pos++;
-          const behind =
-            code[pc] === steps.DECIMAL
-              ? parseDecimal(bytes, pos, end)
-              : parseOther(code[pc], bytes, pos, end);
-          if (behind < 0) return -1;
-          pos = behind;
-          if (columns < 0) pos = paddingEnd(bytes, pos, start - columns, end);
-          if (a !== steps.STORE_NOTHING) store(a, code[pc + 2]);
-          break;
-        }
-        case steps.CHAR:
-          if (pos >= end) return -1;
-          parsed.low = bytes[pos++];
-          parsed.high = 0;
-          if (a !== steps.STORE_NOTHING) store(a, code[pc + 2]);
-          break;
-        case steps.NAMES: {
-          const columns = code[pc + 3];
-          const start = pos;
-          if (columns > 0) while (pos < end && bytes[pos] === SPACE) pos++;
-          pos = oneName(program.tables[a], bytes, pos, end, code[pc + 2]);
-          if (pos < 0) return -1;
-          if (columns < 0) pos = paddingEnd(bytes, pos, start - columns, end);
-          break;
-        }
-        case steps.FLAGS: {
-          pos = allFlags(program.tables[a], bytes, pos, end, code[pc + 2]);
-          if (pos < 0) return -1;
-          break;
-        }
-        case steps.FUNCTION: {
-          const start = pos;
-          while (pos < end && NAME_BYTES[bytes[pos]] === 1) pos++;
-          if (pos === start) return -1;
-          if (a !== steps.STORE_NOTHING) {
-            parsed.low = functions.intern(bytes, start, pos);
-            parsed.high = 0;
-            store(a, code[pc + 2]);
-          }
-          pos = behindSymbol(program, pc, bytes, pos, end);
-          break;
-        }
-        case steps.STRING:
-          return findEnd(program, bytes, pc, pos, end, horizon);
-        case steps.TAIL:
-          return lineEnd(bytes, pos, end);
-        default:
-          if (pos >= end || bytes[pos] !== NEWLINE) return -1;
-          if (strict && pos < horizon && !looksLikeLine(bytes, pos + 1, end)) return -1;
-          return pos + 1;
-      }
-    }
-  }
-
-  /** Finds the first end of a string at which everything after it matches. */
-  function findEnd(
-    program: Program,
-    bytes: Uint8Array,
-    pc: number,
-    from: number,
-    end: number,
-    horizon: number,
-  ): number {
-    const { code, literals } = program;
-    const isText = (code[pc + 2] & 1) !== 0;
-    const last = Math.min(from + code[pc + 1], end);
-    const further = isText && last > horizon ? last : horizon;
-    const next = pc + steps.STEP;
-    const nextStep = code[next];
-    const sought =
-      nextStep === steps.LITERAL ? literals[code[next + 1]] : nextStep === steps.END ? NEWLINE : -1;
-    for (let pos = from; pos <= last; pos++) {
-      // Fast path to the next position where the string can end.
-      if (sought >= 0) {
-        while (pos < last && bytes[pos] !== sought && bytes[pos] !== NEWLINE) pos++;
-      }
-      if (++tries > MOST_TRIES) return -1;
-      const behind = walk(program, bytes, next, pos, end, further);
-      if (behind >= 0) {
-        const string = code[pc + 3];
-        if (string >= 0) {
-          // A string narrower than its column has spaces in front.
-          const columns = code[pc + 2] >> 1;
-          let start = from;
-          if (pos - from === columns) while (start < pos && bytes[start] === SPACE) start++;
-          stringStarts[string] = start;
-          stringEnds[string] = pos;
-        }
-        return behind;
-      }
-      if (bytes[pos] !== NEWLINE) continue;
-      if (!isText || (!program.reachesOverLines && looksLikeLine(bytes, pos + 1, end))) return -1;
-    }
-    return -1;
-  }
-
-  /** Position after what can follow a function's name: `+0x12/0x34` and ` [module]`. */
-  function behindSymbol(program: Program, pc: number, bytes: Uint8Array, from: number, end: number): number {
-    let pos = from;
-    if (bytes[pos] === PLUS)
-      while (pos < end && bytes[pos] > SPACE && !isNext(program, pc, bytes, pos, end)) pos++;
-    if (bytes[pos] !== SPACE || bytes[pos + 1] !== BRACKET) return pos;
-    // A literal ` [` may also follow; don't mistake a single space for it.
-    const { code, literals } = program;
-    const next = pc + steps.STEP;
-    const isLiteral = code[next] === steps.LITERAL && literals[code[next + 1] + 1] === BRACKET;
-    if (isLiteral && code[next + 2] > 1 && isNext(program, pc, bytes, pos, end)) return pos;
-    while (pos < end && bytes[pos] !== NEWLINE) if (bytes[pos++] === CLOSING_BRACKET) break;
-    return pos;
-  }
-
-  function isNext(program: Program, pc: number, bytes: Uint8Array, pos: number, end: number): boolean {
-    const { code, literals } = program;
-    const next = pc + steps.STEP;
-    if (code[next] !== steps.LITERAL) return false;
-    const length = code[next + 2];
-    if (pos + length > end) return false;
-    for (let i = 0; i < length; i++) if (bytes[pos + i] !== literals[code[next + 1] + i]) return false;
-    return true;
-  }
-
-  function oneName(table: NameTable, bytes: Uint8Array, from: number, end: number, part: number): number {
-    const { names, values } = table;
-    for (let i = 0; i < names.length; i++) {
-      if (!startsWith(bytes, from, end, names[i])) continue;
-      if (part >= 0) parts[part] = values[i];
-      return from + names[i].length;
-    }
-    return bareHex(bytes, from, end, part);
-  }
-
-  function allFlags(table: NameTable, bytes: Uint8Array, from: number, end: number, part: number): number {
-    const { names, values, delimiter, none } = table;
-    let pos = from;
-    let value = 0;
-    for (let count = 0; ; count++) {
-      if (count > 0) {
-        if (!startsWith(bytes, pos, end, delimiter)) break;
-        pos += delimiter.length;
-      }
-      let i = 0;
-      while (i < names.length && !startsWith(bytes, pos, end, names[i])) i++;
-      if (i < names.length) {
-        value += values[i];
-        pos += names[i].length;
-        continue;
-      }
-      // Unnamed bits come last.
-      const behind = bareHex(bytes, pos, end, -1);
-      if (behind >= 0) {
-        value += parsedNumber();
-        pos = behind;
-      } else if (count === 0) {
-        if (!startsWith(bytes, pos, end, none)) return -1;
-        pos += none.length;
-      } else {
-        pos -= delimiter.length;
-      }
-      break;
-    }
-    if (part >= 0) parts[part] = value;
-    return pos;
-  }
-
-  function bareHex(bytes: Uint8Array, from: number, end: number, part: number): number {
-    if (bytes[from] !== 0x30 || bytes[from + 1] !== 0x78) return -1;
-    const behind = parseHex(bytes, from, end);
-    if (behind >= 0 && part >= 0) parts[part] = parsedNumber();
-    return behind;
-  }
-
-  function store(how: number, where: number): void {
-    const { words, bytes } = scratch;
-    const { low, high } = parsed;
-    if (how === steps.STORE_WORD) {
-      words[where] = low;
-    } else if (how === steps.STORE_TWO_WORDS) {
-      words[where] = low;
-      words[where + 1] = high;
-    } else if (how === steps.STORE_PART) {
-      parts[where] = parsedNumber();
-    } else if (how === steps.STORE_BYTE) {
-      bytes[where] = low;
-    } else if (how === steps.STORE_HALF) {
-      bytes[where] = low;
-      bytes[where + 1] = low >>> 8;
-    } else {
-      writeInteger(bytes, where, how === steps.STORE_8_BYTES ? 8 : 4, low, high);
-    }
-  }
-
-  function finish(program: Program, place: RecordPlace, bytes: Uint8Array): void {
-    const { composed, scales, strings } = program;
-    for (let i = 0; i < composed.length; i++) {
-      const { at, size, firstPart } = composed[i];
-      let value = 0;
-      for (let part = firstPart; part < firstPart + composed[i].parts; part++)
-        value += parts[part] * scales[part];
-      writeNumber(scratch.bytes, at, size, value);
-    }
-    let next = place.base + place.fixedLength;
-    for (let i = 0; i < strings.length; i++) {
-      next = writeString(scratch, place, strings[i], next, bytes, stringStarts[i], stringEnds[i]);
-    }
-    length = next - place.base;
-  }
-
   return {
     match: (program, place, bytes, from, end) => {
-      tries = 0;
-      strict = true;
-      let behind = walk(program, bytes, 0, from, end, 0);
+      state.tries = 0;
+      state.strict = true;
+      let behind = walk(state, program, bytes, 0, from, end, 0);
       if (behind < 0) {
-        tries = 0;
-        strict = false;
-        behind = walk(program, bytes, 0, from, end, 0);
+        state.tries = 0;
+        state.strict = false;
+        behind = walk(state, program, bytes, 0, from, end, 0);
         if (behind < 0) return -1;
       }
       length = place.fixedLength;
-      if (program.composed.length + program.strings.length > 0) finish(program, place, bytes);
+      if (program.composed.length + program.strings.length > 0) length = finish(state, program, place, bytes);
       return behind;
     },
     recordLength: () => length,
   };
+}
+
+/** Runs the steps from `pc` on. `horizon`: a newline before this position may be part of a string. */
+function walk(
+  state: State,
+  program: Program,
+  bytes: Uint8Array,
+  firstStep: number,
+  from: number,
+  end: number,
+  horizon: number,
+): number {
+  const { code } = program;
+  let pos = from;
+  for (let pc = firstStep; ; pc += steps.STEP) {
+    const a = code[pc + 1];
+    switch (code[pc]) {
+      case steps.LITERAL: {
+        const { literals } = program;
+        const stop = pos + code[pc + 2];
+        if (stop > end) return -1;
+        for (let at = a; pos < stop; pos++, at++) if (bytes[pos] !== literals[at]) return -1;
+        break;
+      }
+      case steps.DECIMAL:
+      case steps.HEX:
+      case steps.OCTAL: {
+        const columns = code[pc + 3];
+        const start = pos;
+        if (columns > 0) while (pos < end && bytes[pos] === SPACE) pos++;
+        const behind =
+          code[pc] === steps.DECIMAL ? parseDecimal(bytes, pos, end) : parseOther(code[pc], bytes, pos, end);
+        if (behind < 0) return -1;
+        pos = behind;
+        if (columns < 0) pos = paddingEnd(bytes, pos, start - columns, end);
+        if (a !== steps.STORE_NOTHING) store(state, a, code[pc + 2]);
+        break;
+      }
+      case steps.CHAR:
+        if (pos >= end) return -1;
+        parsed.low = bytes[pos++];
+        parsed.high = 0;
+        if (a !== steps.STORE_NOTHING) store(state, a, code[pc + 2]);
+        break;
+      case steps.NAMES: {
+        const columns = code[pc + 3];
+        const start = pos;
+        if (columns > 0) while (pos < end && bytes[pos] === SPACE) pos++;
+        pos = oneName(state.parts, program.tables[a], bytes, pos, end, code[pc + 2]);
+        if (pos < 0) return -1;
+        if (columns < 0) pos = paddingEnd(bytes, pos, start - columns, end);
+        break;
+      }
+      case steps.FLAGS: {
+        pos = allFlags(state.parts, program.tables[a], bytes, pos, end, code[pc + 2]);
+        if (pos < 0) return -1;
+        break;
+      }
+      case steps.FUNCTION: {
+        const start = pos;
+        while (pos < end && NAME_BYTES[bytes[pos]] === 1) pos++;
+        if (pos === start) return -1;
+        if (a !== steps.STORE_NOTHING) {
+          parsed.low = state.functions.intern(bytes, start, pos);
+          parsed.high = 0;
+          store(state, a, code[pc + 2]);
+        }
+        pos = behindSymbol(program, pc, bytes, pos, end);
+        break;
+      }
+      case steps.STRING:
+        return findEnd(state, program, bytes, pc, pos, end, horizon);
+      case steps.TAIL:
+        return lineEnd(bytes, pos, end);
+      default:
+        if (pos >= end || bytes[pos] !== NEWLINE) return -1;
+        if (state.strict && pos < horizon && !looksLikeLine(bytes, pos + 1, end)) return -1;
+        return pos + 1;
+    }
+  }
+}
+
+/** Finds the first end of a string at which everything after it matches. */
+function findEnd(
+  state: State,
+  program: Program,
+  bytes: Uint8Array,
+  pc: number,
+  from: number,
+  end: number,
+  horizon: number,
+): number {
+  const { code, literals } = program;
+  const isText = (code[pc + 2] & 1) !== 0;
+  const last = Math.min(from + code[pc + 1], end);
+  const further = isText && last > horizon ? last : horizon;
+  const next = pc + steps.STEP;
+  const nextStep = code[next];
+  const sought =
+    nextStep === steps.LITERAL ? literals[code[next + 1]] : nextStep === steps.END ? NEWLINE : -1;
+  for (let pos = from; pos <= last; pos++) {
+    // Fast path to the next position where the string can end.
+    if (sought >= 0) {
+      while (pos < last && bytes[pos] !== sought && bytes[pos] !== NEWLINE) pos++;
+    }
+    if (++state.tries > MOST_TRIES) return -1;
+    const behind = walk(state, program, bytes, next, pos, end, further);
+    if (behind >= 0) {
+      const string = code[pc + 3];
+      if (string >= 0) {
+        // A string narrower than its column has spaces in front.
+        const columns = code[pc + 2] >> 1;
+        let start = from;
+        if (pos - from === columns) while (start < pos && bytes[start] === SPACE) start++;
+        state.stringStarts[string] = start;
+        state.stringEnds[string] = pos;
+      }
+      return behind;
+    }
+    if (bytes[pos] !== NEWLINE) continue;
+    if (!isText || (!program.reachesOverLines && looksLikeLine(bytes, pos + 1, end))) return -1;
+  }
+  return -1;
+}
+
+/** Position after what can follow a function's name: `+0x12/0x34` and ` [module]`. */
+function behindSymbol(program: Program, pc: number, bytes: Uint8Array, from: number, end: number): number {
+  let pos = from;
+  if (bytes[pos] === PLUS)
+    while (pos < end && bytes[pos] > SPACE && !isNext(program, pc, bytes, pos, end)) pos++;
+  if (bytes[pos] !== SPACE || bytes[pos + 1] !== BRACKET) return pos;
+  // A literal ` [` may also follow; don't mistake a single space for it.
+  const { code, literals } = program;
+  const next = pc + steps.STEP;
+  const isLiteral = code[next] === steps.LITERAL && literals[code[next + 1] + 1] === BRACKET;
+  if (isLiteral && code[next + 2] > 1 && isNext(program, pc, bytes, pos, end)) return pos;
+  while (pos < end && bytes[pos] !== NEWLINE) if (bytes[pos++] === CLOSING_BRACKET) break;
+  return pos;
+}
+
+function isNext(program: Program, pc: number, bytes: Uint8Array, pos: number, end: number): boolean {
+  const { code, literals } = program;
+  const next = pc + steps.STEP;
+  if (code[next] !== steps.LITERAL) return false;
+  const length = code[next + 2];
+  if (pos + length > end) return false;
+  for (let i = 0; i < length; i++) if (bytes[pos + i] !== literals[code[next + 1] + i]) return false;
+  return true;
+}
+
+function oneName(
+  parts: Float64Array,
+  table: NameTable,
+  bytes: Uint8Array,
+  from: number,
+  end: number,
+  part: number,
+): number {
+  const { names, values } = table;
+  for (let i = 0; i < names.length; i++) {
+    if (!startsWith(bytes, from, end, names[i])) continue;
+    if (part >= 0) parts[part] = values[i];
+    return from + names[i].length;
+  }
+  return bareHex(parts, bytes, from, end, part);
+}
+
+function allFlags(
+  parts: Float64Array,
+  table: NameTable,
+  bytes: Uint8Array,
+  from: number,
+  end: number,
+  part: number,
+): number {
+  const { names, values, delimiter, none } = table;
+  let pos = from;
+  let value = 0;
+  for (let count = 0; ; count++) {
+    if (count > 0) {
+      if (!startsWith(bytes, pos, end, delimiter)) break;
+      pos += delimiter.length;
+    }
+    let i = 0;
+    while (i < names.length && !startsWith(bytes, pos, end, names[i])) i++;
+    if (i < names.length) {
+      value += values[i];
+      pos += names[i].length;
+      continue;
+    }
+    // Unnamed bits come last.
+    const behind = bareHex(parts, bytes, pos, end, -1);
+    if (behind >= 0) {
+      value += parsedNumber();
+      pos = behind;
+    } else if (count === 0) {
+      if (!startsWith(bytes, pos, end, none)) return -1;
+      pos += none.length;
+    } else {
+      pos -= delimiter.length;
+    }
+    break;
+  }
+  if (part >= 0) parts[part] = value;
+  return pos;
+}
+
+function bareHex(parts: Float64Array, bytes: Uint8Array, from: number, end: number, part: number): number {
+  if (bytes[from] !== 0x30 || bytes[from + 1] !== 0x78) return -1;
+  const behind = parseHex(bytes, from, end);
+  if (behind >= 0 && part >= 0) parts[part] = parsedNumber();
+  return behind;
+}
+
+function store({ scratch, parts }: State, how: number, where: number): void {
+  const { words, bytes } = scratch;
+  const { low, high } = parsed;
+  if (how === steps.STORE_WORD) {
+    words[where] = low;
+  } else if (how === steps.STORE_TWO_WORDS) {
+    words[where] = low;
+    words[where + 1] = high;
+  } else if (how === steps.STORE_PART) {
+    parts[where] = parsedNumber();
+  } else if (how === steps.STORE_BYTE) {
+    bytes[where] = low;
+  } else if (how === steps.STORE_HALF) {
+    bytes[where] = low;
+    bytes[where + 1] = low >>> 8;
+  } else {
+    writeInteger(bytes, where, how === steps.STORE_8_BYTES ? 8 : 4, low, high);
+  }
+}
+
+/** Writes the composed integers and the strings of a record. Returns its length. */
+function finish(state: State, program: Program, place: RecordPlace, bytes: Uint8Array): number {
+  const { scratch, parts, stringStarts, stringEnds } = state;
+  const { composed, scales, strings } = program;
+  for (let i = 0; i < composed.length; i++) {
+    const { at, size, firstPart } = composed[i];
+    let value = 0;
+    for (let part = firstPart; part < firstPart + composed[i].parts; part++)
+      value += parts[part] * scales[part];
+    writeNumber(scratch.bytes, at, size, value);
+  }
+  let next = place.base + place.fixedLength;
+  for (let i = 0; i < strings.length; i++) {
+    next = writeString(scratch, place, strings[i], next, bytes, stringStarts[i], stringEnds[i]);
+  }
+  return next - place.base;
 }
 
 /** Position after the spaces that pad a column, which ends at `columnEnd` or earlier. */
