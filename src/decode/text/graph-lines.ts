@@ -14,11 +14,12 @@
  */
 import type { TimestampNs } from '../../model/time.ts';
 import type { FunctionInterner } from './function-interner.ts';
-import { bannerEnd, COMMENT_END, commentEnd, endsAs, PROC_COLUMNS } from './graph-text.ts';
+import { makeGraphColumns } from './graph-columns.ts';
+import { bannerEnd, COMMENT_END, commentEnd, endsAs } from './graph-text.ts';
 import type { LineType } from './line-types.ts';
 import { NAME_BYTES } from './name-bytes.ts';
 import { parseDecimal, parsedNumber } from './numbers.ts';
-import { type LinePrefix, parseFlags } from './prefix.ts';
+import type { LinePrefix } from './prefix.ts';
 import { type Scratch, writeNumber } from './scratch.ts';
 import { lineEnd, startsWith } from './search.ts';
 
@@ -46,7 +47,6 @@ export interface GraphOptions {
 /** Call depth that the kernel tracks: FTRACE_RETFUNC_DEPTH, include/linux/ftrace.h. */
 const MOST_DEPTH = 64;
 const INDENT = 2;
-const MOST_FLAGS = 8;
 /** Bytes of the two records in the kernel's buffer, if their formats are unknown. */
 const ENTRY_BYTES = 24;
 const EXIT_BYTES = 44;
@@ -55,134 +55,33 @@ const STEP_NS = 1000;
 /** Start of these times. It is large, because durations are subtracted from it. */
 const FIRST_STAMP_NS = 1e15;
 
-/** Indices into the array of doubles: duration of the current line, or -1 if it has none; */
-const DURATION = 0;
-/** and the last time given to an event, if the text has no times. */
-const UNKNOWN_STAMP = 1;
-
 const NEWLINE = 0x0a;
 const SPACE = 0x20;
 const OPEN = 0x28;
 const CLOSE = 0x29;
 const MINUS = 0x2d;
-const DOT = 0x2e;
 const SLASH = 0x2f;
 const STAR = 0x2a;
-const ZERO = 0x30;
 const SEMICOLON = 0x3b;
 const BRACKET = 0x5b;
-const BAR = 0x7c;
 const BRACE = 0x7b;
 const CLOSING_BRACE = 0x7d;
 const NEWLINE_BYTES = Buffer.from('\n');
 
 export function makeGraphReader(options: GraphOptions): GraphReader {
-  const { entry, exit, functions, prefix } = options;
-  const { scratch } = options;
-  const entryFields = fieldsOf(entry);
-  const exitFields = fieldsOf(exit);
+  const { functions, prefix, cpuCount } = options;
   /** Functions that were entered but not left, by CPU and depth, as in the kernel. */
-  const entered = new Int32Array(options.cpuCount * MOST_DEPTH);
-  /** Doubles of the current line. In an array, because V8 would box a closure's doubles at each write. */
-  const ns = new Float64Array(2);
-  ns[UNKNOWN_STAMP] = FIRST_STAMP_NS;
+  const entered = new Int32Array(cpuCount * MOST_DEPTH);
+  /** Duration of the current line; -1 if it has none. In an array, because V8 would box a closure's double at each write. */
+  const durationNs = new Float64Array(1);
+  /** The last time given to an event, if the text has no times. */
+  const givenStamp = Float64Array.of(FIRST_STAMP_NS);
+  const columns = makeGraphColumns(prefix, cpuCount, durationNs);
+  const handOut = makeEmitter(options);
   /** Current depth of the task's calls beyond the depth that is tracked. */
   let overrun = 0;
   /** Position in the current line. */
   let at = 0;
-
-  /** Parses digits at `at` and moves past them. Returns -1 if there are none. */
-  const number = (bytes: Uint8Array, end: number): number => {
-    const first = at;
-    let value = 0;
-    for (let digit = bytes[at] - ZERO; at < end && digit >= 0 && digit <= 9; digit = bytes[++at] - ZERO) {
-      value = value * 10 + digit;
-    }
-    return at === first ? -1 : value;
-  };
-  const spaces = (bytes: Uint8Array, end: number): void => {
-    while (at < end && bytes[at] === SPACE) at++;
-  };
-
-  /** Parses `TIME |  CPU) task-pid | `, with its optional parts. Returns false if it is not a line of this tracer. */
-  const front = (bytes: Uint8Array, from: number, end: number): boolean => {
-    at = from;
-    spaces(bytes, end);
-    let value = number(bytes, end);
-    if (value < 0) return false;
-    prefix.timestampNs = 0;
-    if (bytes[at] === DOT) {
-      at++;
-      const micros = number(bytes, end);
-      if (micros < 0) return false;
-      prefix.timestampNs = value * 1e9 + micros * 1000;
-      spaces(bytes, end);
-      if (bytes[at++] !== BAR) return false;
-      spaces(bytes, end);
-      value = number(bytes, end);
-    }
-    if (value < 0 || value >= options.cpuCount || bytes[at] !== CLOSE || bytes[at + 1] !== SPACE)
-      return false;
-    at += 2;
-    prefix.cpu = value;
-    prefix.pid = 0;
-    prefix.flags = 0;
-    prefix.preemptCount = 0;
-    return true;
-  };
-
-  /** Moves past the task's column if there is one. */
-  const task = (bytes: Uint8Array, end: number): void => {
-    const width = bytes[at + PROC_COLUMNS + 1] === BAR ? PROC_COLUMNS : PROC_COLUMNS + 1;
-    const behind = at + width;
-    if (behind + 3 > end || bytes[behind + 1] !== BAR || bytes[behind] !== SPACE) return;
-    let last = behind - 1;
-    while (last > at && bytes[last] === SPACE) last--;
-    let pid = 0;
-    let weight = 1;
-    let pos = last;
-    for (let digit = bytes[pos] - ZERO; pos > at && digit >= 0 && digit <= 9; digit = bytes[--pos] - ZERO) {
-      pid += digit * weight;
-      weight *= 10;
-    }
-    if (pos === last || bytes[pos] !== MINUS) return;
-    prefix.pid = pid;
-    at = behind + 3;
-  };
-
-  /** Moves past ` d..1. | `, which the option latency-format adds, if it is there. */
-  const flags = (bytes: Uint8Array, end: number): void => {
-    if (bytes[at] !== SPACE || bytes[at + 1] === SPACE) return;
-    let stop = at + 1;
-    while (stop < end && bytes[stop] !== SPACE) if (++stop - at > MOST_FLAGS + 1) return;
-    if (bytes[stop + 1] !== BAR || bytes[stop + 2] !== SPACE) return;
-    parseFlags(bytes, at + 1, stop - at - 1, prefix);
-    at = stop + 3;
-  };
-
-  /** Moves past `! 123.456 us |  `. Returns false if there is no such column. */
-  const duration = (bytes: Uint8Array, end: number): boolean => {
-    ns[DURATION] = -1;
-    at += 2;
-    if (bytes[at] >= ZERO && bytes[at] <= 0x39) {
-      let value = number(bytes, end) * 1000;
-      if (bytes[at] === DOT) {
-        at++;
-        let weight = 100;
-        for (let digit = bytes[at] - ZERO; at < end && digit >= 0 && digit <= 9; digit = bytes[++at] - ZERO) {
-          value += digit * weight;
-          weight /= 10;
-        }
-      }
-      if (bytes[at] !== SPACE || bytes[at + 1] !== 0x75 || bytes[at + 2] !== 0x73) return false;
-      at += 3;
-      ns[DURATION] = Math.round(value);
-    }
-    spaces(bytes, end);
-    if (at + 3 > end || bytes[at] !== BAR) return false;
-    at += 3;
-    return true;
-  };
 
   /** Moves past a function's name and ` [module]`. Returns the number of the name. */
   const functionName = (bytes: Uint8Array, end: number): number => {
@@ -194,26 +93,6 @@ export function makeGraphReader(options: GraphOptions): GraphReader {
       at++;
     }
     return name;
-  };
-
-  const handOutEntry = (func: number, depth: number): void => {
-    options.count(prefix.timestampNs, entry?.recordBytes ?? ENTRY_BYTES);
-    if (entry === undefined) return;
-    entryFields.put(scratch, 'func', func);
-    entryFields.put(scratch, 'depth', depth);
-    options.handOut(entry);
-  };
-
-  const handOutExit = (func: number, depth: number, exitStamp: TimestampNs): void => {
-    options.count(prefix.timestampNs, exit?.recordBytes ?? EXIT_BYTES);
-    if (exit === undefined) return;
-    exitFields.put(scratch, 'func', func);
-    exitFields.put(scratch, 'depth', depth);
-    exitFields.put(scratch, 'calltime', exitStamp - ns[DURATION]);
-    exitFields.put(scratch, 'rettime', exitStamp);
-    exitFields.put(scratch, 'overrun', overrun);
-    prefix.timestampNs = exitStamp;
-    options.handOut(exit);
   };
 
   /** Parses a line ` (Overruns: 0)`, which funcgraph-overrun adds. Returns where the next line begins. */
@@ -229,7 +108,7 @@ export function makeGraphReader(options: GraphOptions): GraphReader {
   /** Parses what follows the columns. */
   const call = (bytes: Uint8Array, end: number, stop: number): number => {
     const indentFrom = at;
-    spaces(bytes, end);
+    while (at < end && bytes[at] === SPACE) at++;
     const depth = (at - indentFrom) / INDENT;
     const place = prefix.cpu * MOST_DEPTH + Math.min(depth, MOST_DEPTH - 1);
     if (bytes[at] === SLASH && bytes[at + 1] === STAR) {
@@ -242,7 +121,7 @@ export function makeGraphReader(options: GraphOptions): GraphReader {
     }
     if (!Number.isInteger(depth)) return -1;
     if (bytes[at] === CLOSING_BRACE) {
-      if (ns[DURATION] < 0) return -1;
+      if (durationNs[0] < 0) return -1;
       let func = entered[place];
       if (startsWith(bytes, at + 1, end, TAIL)) {
         at += 1 + TAIL.length;
@@ -250,23 +129,23 @@ export function makeGraphReader(options: GraphOptions): GraphReader {
       }
       entered[place] = 0;
       const behind = overruns(bytes, stop, end);
-      handOutExit(func, depth, prefix.timestampNs);
+      handOut.exit(func, depth, prefix.timestampNs, durationNs[0], overrun);
       return behind;
     }
     const func = functionName(bytes, end);
     if (bytes[at] !== OPEN) return -1;
-    const isLeaf = ns[DURATION] >= 0;
+    const isLeaf = durationNs[0] >= 0;
     if (!endsAs(bytes, at, stop, isLeaf ? SEMICOLON : BRACE)) return -1;
     if (!isLeaf) {
       entered[place] = func;
-      handOutEntry(func, depth);
+      handOut.entry(func, depth);
       return stop;
     }
     entered[place] = 0;
     overrun = 0;
     const stamp = prefix.timestampNs;
-    handOutEntry(func, depth);
-    handOutExit(func, depth, stamp + ns[DURATION]);
+    handOut.entry(func, depth);
+    handOut.exit(func, depth, stamp + durationNs[0], durationNs[0], overrun);
     return stop;
   };
 
@@ -276,27 +155,53 @@ export function makeGraphReader(options: GraphOptions): GraphReader {
       if (stop < 0) return -1;
       // The dashes of a banner, or ` (Overruns: 0)`.
       if (bytes[from] === SPACE && (bytes[from + 1] === MINUS || bytes[from + 1] === OPEN)) return stop;
-      if (!front(bytes, from, end)) return -1;
+      at = columns.front(bytes, from, end);
+      if (at < 0) return -1;
       const behindBanner = bannerEnd(bytes, at, end);
       if (behindBanner >= 0) return behindBanner;
-      task(bytes, end);
-      flags(bytes, end);
+      at = columns.flags(bytes, columns.task(bytes, at, end), end);
       // The task's name can contain newlines.
       const lastStop = lineEnd(bytes, at, end);
       if (lastStop < 0) return -1;
       if (bytes[at + 2] === 0x3d || bytes[at + 2] === 0x3c) return lastStop;
       if (prefix.timestampNs === 0) {
-        ns[UNKNOWN_STAMP] += STEP_NS;
-        prefix.timestampNs = ns[UNKNOWN_STAMP];
+        givenStamp[0] += STEP_NS;
+        prefix.timestampNs = givenStamp[0];
       }
-      if (!duration(bytes, end)) return -1;
-      return call(bytes, end, lastStop);
+      at = columns.duration(bytes, at, end);
+      return at < 0 ? -1 : call(bytes, end, lastStop);
     },
   };
 }
 
 const TAIL = Buffer.from(' /* ');
 const OVERRUNS = Buffer.from(' (Overruns: ');
+
+/** Makes the functions that count and emit the records of entries and exits. */
+function makeEmitter({ entry, exit, scratch, prefix, count, handOut }: GraphOptions) {
+  const entryFields = fieldsOf(entry);
+  const exitFields = fieldsOf(exit);
+  return {
+    entry: (func: number, depth: number): void => {
+      count(prefix.timestampNs, entry?.recordBytes ?? ENTRY_BYTES);
+      if (entry === undefined) return;
+      entryFields.put(scratch, 'func', func);
+      entryFields.put(scratch, 'depth', depth);
+      handOut(entry);
+    },
+    exit: (func: number, depth: number, stamp: TimestampNs, durationNs: number, overrun: number): void => {
+      count(prefix.timestampNs, exit?.recordBytes ?? EXIT_BYTES);
+      if (exit === undefined) return;
+      exitFields.put(scratch, 'func', func);
+      exitFields.put(scratch, 'depth', depth);
+      exitFields.put(scratch, 'calltime', stamp - durationNs);
+      exitFields.put(scratch, 'rettime', stamp);
+      exitFields.put(scratch, 'overrun', overrun);
+      prefix.timestampNs = stamp;
+      handOut(exit);
+    },
+  };
+}
 
 /** Makes a function that writes a record's integers by field name. Ignores fields that the kernel's record lacks. */
 function fieldsOf(type: LineType | undefined) {
