@@ -21,13 +21,13 @@ const DEVICE = {
 };
 const BYTES = {
   name: 'ftrace_block_io_bytes_total',
-  help: 'Bytes completed.',
+  help: 'Bytes of completed disk requests.',
   labels: LABELS,
   open: ['device'],
 };
 const ERRORS = {
   name: 'ftrace_block_io_errors_total',
-  help: 'Completions with an error.',
+  help: 'Completions of disk requests with an error.',
   labels: LABELS,
   open: ['device'],
 };

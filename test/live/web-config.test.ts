@@ -200,7 +200,7 @@ test('a web config that is wrong from the start ends the program with its place'
     assert.equal(await agent.ended, 2);
     assert.match(
       agent.stderr(),
-      /^ftrace-exporter: \S+wrong\.yml:2:10: basic_auth_users\.alice: this is no bcrypt hash/,
+      /^ftrace-exporter: \S+wrong\.yml:2:10: basic_auth_users\.alice: not a bcrypt hash/,
     );
     assert.doesNotMatch(agent.stderr(), /secret/);
   }
