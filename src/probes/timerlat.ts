@@ -24,11 +24,13 @@ const LATENCY = {
   name: 'ftrace_timerlat_latency_seconds',
   help: 'Time from when a timer should have fired to its interrupt, its thread, and its return to user space.',
   labels: ['context'],
+  ownTime: true,
 };
 const MAX = {
   name: 'ftrace_timerlat_max_latency_seconds',
   help: 'Longest latency of the timerlat tracer within max_window, from when a timer should have fired.',
   labels: ['cpu', 'context'],
+  ownTime: true,
 };
 
 const US = 1e3;
