@@ -60,7 +60,7 @@ function metrics(): string[][] {
   const store = new MetricStore();
   makeSelfMetrics(store, 120_000);
   declareMarkerCounts(store);
-  declareSpanCounts(store, { kinds: {} }, []);
+  declareSpanCounts(store, { kinds: {} }, ['over_budget']);
   makeMainMetrics(store, { version: '', replay: false });
   makeOtlpMetrics(store);
   const own = store.snapshot().families.map(({ spec }) => spec);

@@ -4,6 +4,7 @@
  */
 import { z } from 'zod';
 import type { KindOptions, SpansConfig } from '../model/span.ts';
+import { TASK_CLASSES } from '../model/task-classes.ts';
 import { LATENCY_TRACERS } from '../model/tracer.ts';
 import { isMap } from './overlay.ts';
 import { duration, globs, yesOrNo } from './units.ts';
@@ -29,6 +30,20 @@ function kind<Shape extends z.ZodRawShape>(shape: Shape) {
   return z.preprocess((raw) => raw ?? {}, z.strictObject(shape)).optional();
 }
 
+/** Keys of kinds whose operations belong to a task. */
+function ofTasks() {
+  return {
+    processes: globs('name').optional(),
+    exclude_processes: globs('name').optional(),
+    containers: globs('name').optional(),
+    exclude_containers: globs('name').optional(),
+    classes: z
+      .array(z.enum(TASK_CLASSES), { error: `must be a list of ${TASK_CLASSES.join(', ')}` })
+      .min(1)
+      .prefault(['normal', 'rt']),
+  };
+}
+
 function latencyKind() {
   return kind({ threshold: threshold('100us') });
 }
@@ -41,13 +56,18 @@ export function spansSchema() {
     top_level_markers: yesOrNo().prefault(false),
     kinds: z
       .strictObject({
-        syscalls: kind({ threshold: threshold('10ms'), include: globs('name').optional() }),
-        block: kind({ threshold: threshold('50ms') }),
-        sched: kind({ threshold: threshold('10ms') }),
+        syscalls: kind({
+          threshold: threshold('10ms'),
+          include: globs('name').optional(),
+          ...ofTasks(),
+        }),
+        block: kind({ threshold: threshold('50ms'), ...ofTasks() }),
+        sched: kind({ threshold: threshold('10ms'), ...ofTasks() }),
         function_graph: kind({
           threshold: threshold('10ms'),
           min_child: duration({ min: 0, max: HOUR }).prefault('100us'),
           max_spans: z.int().min(1).max(1000).default(100),
+          ...ofTasks(),
         }),
         timerlat: kind({ threshold: threshold('100us') }),
         osnoise: kind({ threshold: threshold('1ms') }),
@@ -63,6 +83,11 @@ export function spansSchema() {
 interface CheckedKind {
   threshold: number;
   include?: string[] | undefined;
+  processes?: string[] | undefined;
+  exclude_processes?: string[] | undefined;
+  containers?: string[] | undefined;
+  exclude_containers?: string[] | undefined;
+  classes?: KindOptions['classes'];
   min_child?: number;
   max_spans?: number;
 }
@@ -71,20 +96,29 @@ interface CheckedKind {
 export function toSpansConfig(checked: z.output<ReturnType<typeof spansSchema>>): SpansConfig | undefined {
   const kinds = Object.entries(checked.kinds).flatMap(([name, options]) => {
     if (!isMap(options)) return [];
-    const { threshold: thresholdNs, include, min_child, max_spans } = options as unknown as CheckedKind;
-    const kindOptions: KindOptions = {
-      thresholdNs,
-      include,
-      minChildNs: min_child,
-      maxSpans: max_spans,
-    };
-    return [[name, kindOptions] as const];
+    return [[name, kindOptions(options as unknown as CheckedKind)] as const];
   });
   if (kinds.length === 0) return undefined;
   return {
     maxTracesPerSecond: checked.max_traces_per_second,
-    containers: checked.containers,
+    containers: checked.containers || kinds.some(([, kind]) => kind.containers ?? kind.excludeContainers),
     topLevelMarkers: checked.top_level_markers,
     kinds: Object.fromEntries(kinds),
+  };
+}
+
+function kindOptions(checked: CheckedKind): KindOptions {
+  const { threshold, include, min_child, max_spans, exclude_processes, exclude_containers } = checked;
+  const { processes, containers, classes } = checked;
+  return {
+    thresholdNs: threshold,
+    include,
+    minChildNs: min_child,
+    maxSpans: max_spans,
+    processes,
+    excludeProcesses: exclude_processes,
+    containers,
+    excludeContainers: exclude_containers,
+    classes,
   };
 }

@@ -6,7 +6,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { errnoOf } from '../model/errors.ts';
-import { BATCH, IDLE, NORMAL, type TaskClasses } from '../model/task-classes.ts';
+import { BATCH, IDLE, NORMAL, REALTIME, type TaskClasses } from '../model/task-classes.ts';
 
 /** PID_MAX_LIMIT, include/linux/threads.h. Memory that no task needed is not committed. */
 const PIDS = 4194304;
@@ -17,9 +17,9 @@ const CLASS_MASK = (1 << CLASS_BITS) - 1;
 const GENERATIONS = 255 >> CLASS_BITS;
 /** An answer is good for so many refreshes at most. */
 const GENERATION_REFRESHES = 10;
-/** include/uapi/linux/sched.h */
-const SCHED_BATCH = 3;
-const SCHED_IDLE = 5;
+/** Classes by policy, include/uapi/linux/sched.h: SCHED_OTHER, FIFO, RR, BATCH, none, IDLE, DEADLINE. */
+const POLICY_CLASSES = [NORMAL, REALTIME, REALTIME, BATCH, NORMAL, IDLE, REALTIME];
+const MOST_RECENT = 1024;
 /** Of the fields after the name, which can contain anything: field 41. */
 const POLICY = 41 - 3;
 
@@ -38,11 +38,14 @@ export function makeTaskPolicies(procDir = '/proc'): TaskPolicies {
   let generation = 1;
   let isHosts = false;
 
+  /** Answers of `now`, with the refresh until which they are good. */
+  const recent = new Map<number, { taskClass: number; until: number }>();
+
   const classOf = (pid: number): number => {
     try {
       const stat = readFileSync(join(procDir, String(pid), 'stat'), 'latin1');
       const policy = Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[POLICY]);
-      return policy === SCHED_BATCH ? BATCH : policy === SCHED_IDLE ? IDLE : NORMAL;
+      return POLICY_CLASSES[policy] ?? NORMAL;
     } catch (error) {
       if (errnoOf(error) === '') throw error;
       // It has ended, or is hidden.
@@ -60,6 +63,15 @@ export function makeTaskPolicies(procDir = '/proc'): TaskPolicies {
     },
     inherit: (pid, parent) => {
       table[pid] = table[parent];
+    },
+    now: (pid) => {
+      if (!isHosts) return NORMAL;
+      const answer = recent.get(pid);
+      if (answer !== undefined && answer.until >= refreshes) return answer.taskClass;
+      const taskClass = classOf(pid);
+      if (recent.size >= MOST_RECENT) recent.clear();
+      recent.set(pid, { taskClass, until: refreshes + GENERATION_REFRESHES });
+      return taskClass;
     },
     refresh: () => {
       for (let i = 0; i < count; i++)

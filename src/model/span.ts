@@ -2,6 +2,7 @@
  * Finished traces of slow operations, as plain data. The capture thread makes them; the main thread exports them, keeps
  * them for `/api/v1/slow`, and uses them as exemplars.
  */
+import type { TASK_CLASSES } from './task-classes.ts';
 import { LATENCY_TRACERS } from './tracer.ts';
 
 /** Kinds of traces: the keys under `spans.kinds`, and the values of the label `kind`. */
@@ -83,6 +84,16 @@ export interface KindOptions {
   thresholdNs: number;
   /** For syscalls: globs of names. Undefined: all except those that wait by nature. */
   include?: readonly string[] | undefined;
+  /**
+   * For kinds whose operations belong to a task: globs of its thread's or program's name, and of its container's id or
+   * pod's uid. Undefined: all.
+   */
+  processes?: readonly string[] | undefined;
+  excludeProcesses?: readonly string[] | undefined;
+  containers?: readonly string[] | undefined;
+  excludeContainers?: readonly string[] | undefined;
+  /** Scheduling classes of tasks. Undefined: all. */
+  classes?: readonly (typeof TASK_CLASSES)[number][] | undefined;
   /** For function_graph: calls shorter than this are left out of the tree. */
   minChildNs?: number | undefined;
   /** For function_graph: maximum spans of a tree. */

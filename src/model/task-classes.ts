@@ -21,6 +21,8 @@ export interface TaskClasses {
   ask(pid: number): void;
   /** A new task has the class of the task that made it. */
   inherit(pid: number, parent: number): void;
+  /** Class of a task, looked up at once, real-time included. For operations that are rare. */
+  now(pid: number): number;
   /** Looks up what was asked for. Called about once a second. */
   refresh(): void;
 }

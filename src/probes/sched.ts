@@ -48,7 +48,13 @@ const MIGRATIONS = {
 /** Tasks that waited at least this long are asked for their class. */
 const LONG_WAIT_NS = 1e6;
 /** For recordings, where only real-time tasks are known. */
-const NO_CLASSES: TaskClasses = { of: () => NORMAL, ask: () => {}, inherit: () => {}, refresh: () => {} };
+const NO_CLASSES: TaskClasses = {
+  of: () => NORMAL,
+  ask: () => {},
+  inherit: () => {},
+  now: () => NORMAL,
+  refresh: () => {},
+};
 
 const KINDS = ['voluntary', 'preempted'];
 const VOLUNTARY = 0;

@@ -14,6 +14,8 @@ export interface RemoteParent {
 export interface SpanCounts {
   trace(kind: SpanKind, outcome: SpanOutcome, count?: number): void;
   span(kind: SpanKind, outcome: SpanOutcome, count?: number): void;
+  /** An operation reached the threshold, but its task is not one that has traces. */
+  filtered(kind: SpanKind): void;
 }
 
 export interface SpanDeps {
@@ -28,6 +30,8 @@ export interface SpanDeps {
   errnoName(errno: number): string | undefined;
   /** The span of an application that a task was in at that time. */
   parentOf(pid: number, atNs: TimestampNs): RemoteParent | undefined;
+  /** Scheduling class of a task now: index of TASK_CLASSES. */
+  taskClass(pid: number): number;
   /** Facts about a task at that time, from outside the trace: attributes of its spans and of its resource. */
   taskFacts(pid: number, atNs: TimestampNs): TaskFacts;
   /**

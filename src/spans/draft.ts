@@ -6,6 +6,7 @@ import type { SpanKind } from '../model/span.ts';
 import type { TimestampNs } from '../model/time.ts';
 import type { DraftAttributes } from './attributes.ts';
 import type { RemoteParent, TaskFacts } from './deps.ts';
+import type { Subject } from './task-filter.ts';
 
 export interface SpanDraft {
   name: string;
@@ -53,7 +54,12 @@ export interface TraceDraft {
  * Offers an operation that reached its kind's threshold; `weightNs` is the time compared with it. Calls `make` if there
  * is a place. A heavier operation can take the place until the interval ends.
  */
-export type Offer = (kind: SpanKind, weightNs: number, make: () => TraceDraft) => void;
+export type Offer = (
+  kind: SpanKind,
+  weightNs: number,
+  make: () => TraceDraft,
+  subject?: Subject | undefined,
+) => void;
 
 /** Number of spans in a tree. */
 export function countSpans(span: SpanDraft): number {

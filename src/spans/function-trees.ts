@@ -37,14 +37,22 @@ export function makeFunctionTrees(options: KindOptions, offer: Offer, deps: Span
   const { thresholdNs, minChildNs = SHORTEST_NS, maxSpans = MOST_SPANS } = options;
   let names: FunctionNames = NAMELESS;
   const forest: CallForest = new CallForest(thresholdNs, minChildNs, maxSpans, (root, call, isWhole) => {
-    offer('function_graph', forest.durations[root], () => {
+    const make = (): TraceDraft => {
       const tree: Tree = {
         ...{ forest, names, deps, pruned: 0, exemplars: [] },
         shown: longestOf(forest, root, maxSpans),
         offsetNs: forest.offsets[root],
       };
       return draftOf(tree, root, call, isWhole);
-    });
+    };
+    const isTasks = forest.inInterrupt[root] === 0;
+    const atNs = forest.starts[root] + forest.offsets[root];
+    offer(
+      'function_graph',
+      forest.durations[root],
+      make,
+      isTasks ? { pid: call.pid, comm: '', atNs } : undefined,
+    );
   });
   return {
     functions: {

@@ -3,7 +3,7 @@
  * finished traces. A probe without a sink does nothing for spans.
  */
 import type { IntervalSinks } from '../model/intervals.ts';
-import { SPAN_KINDS, type SpansConfig, type TraceRecord } from '../model/span.ts';
+import { type KindOptions, SPAN_KINDS, type SpansConfig, type TraceRecord } from '../model/span.ts';
 import { makeBudget } from './budget.ts';
 import type { SpanDeps } from './deps.ts';
 import type { Offer } from './draft.ts';
@@ -11,6 +11,7 @@ import { makeFunctionTrees } from './function-trees.ts';
 import { makeLatencies } from './latency.ts';
 import { makeOsnoise } from './osnoise.ts';
 import { makeRecorder } from './records.ts';
+import { makeTaskFilter } from './task-filter.ts';
 import { makeTaskKinds } from './task-kinds.ts';
 import { makeTimerlat } from './timerlat.ts';
 
@@ -24,12 +25,18 @@ export function makeSpans(config: SpansConfig, deps: SpanDeps, nowMs: number): S
   const { kinds } = config;
   const on = SPAN_KINDS.filter((kind) => kinds[kind] !== undefined);
   const budget = makeBudget(on, config.maxTracesPerSecond, deps.counts);
-  const offer: Offer = (kind, weightNs, make) =>
+  const filters = new Map(on.map((kind) => [kind, makeTaskFilter(kinds[kind] as KindOptions, deps)]));
+  const offer: Offer = (kind, weightNs, make, subject) => {
+    if (subject !== undefined && filters.get(kind)?.(subject) === false) {
+      deps.counts.filtered(kind);
+      return;
+    }
     budget.offer(kind, weightNs, () => {
       const draft = make();
       if (draft.pid !== 0) draft.facts = deps.taskFacts(draft.pid, draft.root.startNs);
       return draft;
     });
+  };
   const recordsOf = makeRecorder(deps);
   let takenMs = nowMs;
   return {

@@ -46,7 +46,9 @@ export function makeSyscallTraces(options: KindOptions, offer: Offer, deps: Span
       countedNs -= journals.tasks.watched.sleptNs(call.pid, call.startNs, SLEEPS_INTERRUPTIBLY);
       if (countedNs < options.thresholdNs) return;
     }
-    offer('syscalls', countedNs, () => draftOf(call, deps, journals));
+    const { pid, cpu, startNs } = call;
+    const subject = { pid, comm: journals.tasks.commOf(pid, cpu), atNs: startNs };
+    offer('syscalls', countedNs, () => draftOf(call, deps, journals), subject);
   };
 }
 

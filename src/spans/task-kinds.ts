@@ -38,7 +38,7 @@ export function makeTaskKinds(kinds: SpansConfig['kinds'], offer: Offer, deps: S
     syscalls: syscalls && syscallSink(syscalls, offer, deps, { journals, links }),
     interrupts: syscalls && interruptSink(journals.interrupts),
     tasks: hasTasks ? taskSink(kinds, offer, deps, { journals, links }) : undefined,
-    block: hasRequests ? blockSink(kinds, offer, deps, journals.requests) : undefined,
+    block: hasRequests ? blockSink(kinds, offer, deps, journals) : undefined,
   };
 }
 
@@ -120,9 +120,11 @@ function blockSink(
   { syscalls, block }: SpansConfig['kinds'],
   offer: Offer,
   deps: SpanDeps,
-  requests: RequestJournal,
+  { tasks, requests }: Shared['journals'],
 ): BlockSink {
-  const onRequest = makeRequestTraces(block?.thresholdNs ?? NEVER, offer, deps);
+  const onRequest = makeRequestTraces(block?.thresholdNs ?? NEVER, offer, deps, (pid, cpu) =>
+    tasks.commOf(pid, cpu),
+  );
   return {
     ended: (request) => {
       if (syscalls !== undefined) requests.add(request);

@@ -1,9 +1,9 @@
 /** The kinds `sched` and `block`: single waits for a CPU, and single block requests, that took long. */
 import type { BlockRequest, SwitchIn } from '../model/intervals.ts';
-import { TASK_CLASSES } from '../model/task-classes.ts';
+import { NORMAL, TASK_CLASSES } from '../model/task-classes.ts';
 import { requestAttributes, taskAttributes } from './attributes.ts';
 import type { SpanDeps } from './deps.ts';
-import type { ExemplarDraft, Offer, SpanDraft } from './draft.ts';
+import type { ExemplarDraft, Offer, SpanDraft, TraceDraft } from './draft.ts';
 import { waitSpan } from './run-queue.ts';
 import { causesOf } from './summary.ts';
 import type { TaskJournal } from './task-journal.ts';
@@ -17,9 +17,13 @@ export function makeWaitTraces(offer: Offer, deps: SpanDeps, tasks: TaskJournal)
   return (task: SwitchIn, words: Int32Array, commAt: number): void => {
     const { pid, cpu, runnableNs, inNs, queueCpu, taskClass } = task;
     const wholeNs = inNs - runnableNs;
-    offer('sched', wholeNs, () => {
+    const comm = tasks.history.texts.of(words, commAt);
+    // Events do not show batch and idle tasks.
+    const knownClass = taskClass === NORMAL ? undefined : taskClass;
+    const subject = { pid, comm, atNs: runnableNs, taskClass: knownClass };
+    const make = (): TraceDraft => {
       const wait = { pid, cpu, queueCpu, startNs: runnableNs, endNs: inNs };
-      const ofTask = taskAttributes(pid, tasks.history.texts.of(words, commAt));
+      const ofTask = taskAttributes(pid, comm);
       const span = waitSpan(wait, { tasks, wholeNs }, ofTask);
       return {
         root: span,
@@ -29,7 +33,8 @@ export function makeWaitTraces(offer: Offer, deps: SpanDeps, tasks: TaskJournal)
         causes: causesOf(span),
         exemplars: waitExemplar(deps, { cpu, taskClass }, span),
       };
-    });
+    };
+    offer('sched', wholeNs, make, subject);
   };
 }
 
@@ -43,13 +48,19 @@ export function waitExemplar(
 }
 
 /** Reports requests that reached the threshold. */
-export function makeRequestTraces(thresholdNs: number, offer: Offer, deps: SpanDeps) {
+export function makeRequestTraces(
+  thresholdNs: number,
+  offer: Offer,
+  deps: SpanDeps,
+  commOf: (pid: number, cpu: number) => string,
+) {
   return (request: BlockRequest): void => {
     const startNs = request.insertNs === 0 ? request.issueNs : request.insertNs;
     const durationNs = request.completeNs - startNs;
     if (durationNs < thresholdNs) return;
     const copy = { ...request };
-    offer('block', durationNs, () => {
+    const subject = { pid: copy.pid, comm: commOf(copy.pid, copy.issueCpu), atNs: startNs };
+    const make = (): TraceDraft => {
       const { operation, device, insertNs, issueNs, completeNs, pid, cpu } = copy;
       const attributes = { 'system.device': device };
       const part = (name: string, from: number, to: number): SpanDraft => ({
@@ -71,7 +82,8 @@ export function makeRequestTraces(thresholdNs: number, offer: Offer, deps: SpanD
       };
       const parent = deps.parentOf(pid, startNs);
       return { root, pid, parent, pruned: 0, exemplars: requestExemplars(deps, copy, root) };
-    });
+    };
+    offer('block', durationNs, make, subject);
   };
 }
 

@@ -8,6 +8,7 @@ import type { MetricStore } from '../../metrics/store.ts';
 import type { IntervalSinks } from '../../model/intervals.ts';
 import type { SpanKind, SpansConfig, TraceRecord } from '../../model/span.ts';
 import type { KindStatus, ProbeStatus } from '../../model/status.ts';
+import { NORMAL } from '../../model/task-classes.ts';
 import { block } from '../../probes/block.ts';
 import type { BlockOptions } from '../../probes/block-series.ts';
 import { HELPER_OPTIONS } from '../../probes/helpers/helper.ts';
@@ -70,6 +71,7 @@ export function openSpanCapture(parts: SpanCaptureParts): SpanCapture {
       matcher: globMatcher,
       errnoName: host.errnoName,
       parentOf: contexts?.parentOf ?? (() => undefined),
+      taskClass: (pid) => host.taskClasses?.now(pid) ?? NORMAL,
       taskFacts: parts.taskFacts ?? (() => ({ attributes: {}, resource: {} })),
       seriesOf: seriesOf(enabled),
       random: makeRandom(),

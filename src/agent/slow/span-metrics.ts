@@ -17,6 +17,14 @@ const SPANS = {
   labels: ['kind', 'outcome'],
 };
 
+/** Kinds whose operations belong to tasks. */
+const TASK_KINDS: ReadonlySet<string> = new Set(['syscalls', 'block', 'sched', 'function_graph']);
+const FILTERED = {
+  name: 'ftrace_exporter_traces_filtered_total',
+  help: 'Operations that reached the threshold of their kind and got no trace, because the config leaves out their task.',
+  labels: ['kind'],
+};
+
 /** Starts the outcomes that this thread counts at 0, for all kinds that are on. */
 export function declareSpanCounts(
   store: MetricStore,
@@ -25,16 +33,23 @@ export function declareSpanCounts(
 ): SpanCounts {
   const traces = store.counter(TRACES);
   const spans = store.counter(SPANS);
+  // Counted only where operations are offered.
+  const filtered = outcomes.includes('over_budget') ? store.counter(FILTERED) : undefined;
   for (const kind of Object.keys(config.kinds)) {
     for (const outcome of outcomes) {
       // Only spans are pruned, not whole traces.
       if (outcome !== 'pruned') traces.slot([kind, outcome]);
       spans.slot([kind, outcome]);
     }
+    if (TASK_KINDS.has(kind)) filtered?.slot([kind]);
   }
   const counting =
     (family: typeof traces) =>
     (kind: SpanKind, outcome: SpanOutcome, count = 1): void =>
       family.add(family.slot([kind, outcome]), count);
-  return { trace: counting(traces), span: counting(spans) };
+  return {
+    trace: counting(traces),
+    span: counting(spans),
+    filtered: (kind) => filtered?.add(filtered.slot([kind]), 1),
+  };
 }

@@ -29,13 +29,36 @@ function problem(text: string): string {
 
 test('a kind that is named without options is on, with its defaults', () => {
   const kinds = (given: string) => load(`spans:\n  kinds:\n    ${given}\n`).spans?.kinds;
-  assert.deepEqual(kinds('syscalls:'), {
-    syscalls: { thresholdNs: 10e6, include: undefined, minChildNs: undefined, maxSpans: undefined },
-  });
+  const { thresholdNs, classes, ...others } = kinds('syscalls:')?.syscalls ?? { thresholdNs: 0 };
+  assert.deepEqual([thresholdNs, classes], [10e6, ['normal', 'rt']]);
+  assert.ok(Object.values(others).every((value) => value === undefined));
   assert.deepEqual(kinds('syscalls:'), kinds('syscalls: {}'));
   assert.deepEqual(kinds('block: { threshold: }'), kinds('block:'));
   assert.equal(load('spans:\n  kinds:\n').spans, undefined);
   assert.equal(load('spans:\n').spans, undefined);
+});
+
+test('kinds of tasks can be limited by process, container and class', () => {
+  const limits =
+    'processes: [pg*], exclude_processes: [sh], containers: ["4f*"], exclude_containers: [x], classes: [idle]';
+  for (const kind of ['syscalls', 'sched', 'block']) {
+    const { spans } = load(`spans:\n  kinds:\n    ${kind}: { ${limits} }\n`);
+    assert.partialDeepStrictEqual(spans?.kinds[kind as 'sched'], {
+      processes: ['pg*'],
+      excludeProcesses: ['sh'],
+      containers: ['4f*'],
+      excludeContainers: ['x'],
+      classes: ['idle'],
+    });
+    // Containers are looked up for that.
+    assert.equal(spans?.containers, true);
+  }
+  assert.equal(load('spans:\n  kinds:\n    sched: { processes: [x] }\n').spans?.containers, false);
+  assert.match(
+    problem('spans:\n  kinds:\n    sched: { classes: [fair] }\n'),
+    /sched\.classes.*fair|normal, rt/,
+  );
+  assert.match(problem('spans:\n  kinds:\n    osnoise: { processes: [x] }\n'), /processes/);
 });
 
 test('a kind of a tracer needs its probe, and the error says what for', () => {

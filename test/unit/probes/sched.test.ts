@@ -226,6 +226,7 @@ test('batch and idle tasks are asked for when they have waited for long, and cou
     of: (pid) => known.get(pid) ?? 0,
     ask: (pid) => asked.push(pid),
     inherit: (pid, parent) => known.set(pid, known.get(parent) ?? 0),
+    now: () => 0,
     refresh: () => {
       refreshed++;
       for (const pid of asked.splice(0)) known.set(pid, 3);

@@ -22,12 +22,17 @@ export function testDeps(given: Partial<SpanDeps> = {}): TestDeps {
   return {
     traces,
     spans,
-    counts: { trace: counting(traces), span: counting(spans) },
+    counts: {
+      trace: counting(traces),
+      span: counting(spans),
+      filtered: (kind) => counting(traces)(kind, 'filtered' as SpanOutcome),
+    },
     now: () => 5e9,
     wallTime: (ns) => [Math.floor(ns / 1e9), ns % 1e9],
     matcher: globMatcher,
     errnoName: (errno) => (errno === 28 ? 'ENOSPC' : undefined),
     parentOf: () => undefined,
+    taskClass: () => 0,
     taskFacts: () => ({ attributes: {}, resource: {} }),
     seriesOf: (_probe, values) => values,
     random: (into) => {
