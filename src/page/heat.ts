@@ -49,6 +49,11 @@ export interface Heat {
   destroy(): void;
 }
 
+interface Shown {
+  data: HeatData;
+  columns: HeatColumns;
+}
+
 export function makeHeat({ label, height, noun, onPick }: HeatOptions): Heat {
   const box = el('div', {
     class: 'plot',
@@ -62,94 +67,48 @@ export function makeHeat({ label, height, noun, onPick }: HeatOptions): Heat {
   const element = el('div', { class: 'heat' }, box, readout, numbers);
   box.style.height = `${height}px`;
 
-  let data: HeatData | undefined;
-  let columns: HeatColumns | undefined;
+  let shown: Shown | undefined;
   let plot: UPlot | undefined;
   let cell: HeatCell | undefined;
 
-  const describe = (): string => {
-    if (data === undefined || columns === undefined) return '';
-    if (cell === undefined) return summary(data, columns, noun);
-    const { axis, times, notReady } = data;
-    const at = moment(times[cell.column], axis);
-    const counts = columns.counts[cell.column];
-    if (counts === undefined) return `${at}: gap, the agent had no answer`;
-    const [low, high] = cellBounds(columns, cell);
-    const p99 = columns.p99[cell.column];
-    const blind = notReady.has(times[cell.column]) ? ' · agent not ready' : '';
-    return `${at}, ${duration(low)}–${duration(high)}, ${count(counts[cell.row])} ${noun}${
-      p99 === null ? '' : ` · p99 ${duration(p99)}`
-    }${blind}`;
-  };
-
   const show = (next: HeatCell | undefined) => {
     cell = next;
-    readout.textContent = describe();
+    readout.textContent = shown === undefined ? '' : describe(shown, cell, noun);
     mark.hidden = cell === undefined;
-    if (cell === undefined || plot === undefined || data === undefined || columns === undefined) return;
-    const start = plot.valToPos(startOf(data, cell.column), 'x');
-    const end = plot.valToPos(data.times[cell.column], 'x');
-    const [low, high] = cellBounds(columns, cell);
-    const top = plot.valToPos(high, 'y');
-    mark.style.transform = `translate(${start}px, ${top}px)`;
-    mark.style.width = `${Math.max(2, end - start)}px`;
-    mark.style.height = `${plot.valToPos(low, 'y') - top}px`;
+    if (cell !== undefined && plot !== undefined && shown !== undefined) place(mark, plot, shown, cell);
   };
 
   const pick = () => {
-    if (cell === undefined || data === undefined || columns === undefined) return;
-    const [lowSeconds, highSeconds] = cellBounds(columns, cell);
-    onPick?.({
-      fromMs: startOf(data, cell.column),
-      toMs: data.times[cell.column],
-      lowSeconds,
-      highSeconds,
-      count: columns.counts[cell.column]?.[cell.row] ?? 0,
-    });
+    if (cell !== undefined && shown !== undefined) onPick?.(picked(shown, cell));
   };
 
   const hover = (u: UPlot) => {
     const { left = -1, top = -1 } = u.cursor;
-    if (data === undefined || columns === undefined || left < 0 || top < 0) {
+    if (shown === undefined || left < 0 || top < 0) {
       if (document.activeElement !== box) show(undefined);
       return;
     }
-    const column = columnAt(data, u.posToVal(left, 'x'));
-    const row = rowAt(columns, u.posToVal(top, 'y'));
+    const column = columnAt(shown.data, u.posToVal(left, 'x'));
+    const row = rowAt(shown.columns, u.posToVal(top, 'y'));
     show(column === undefined || row === undefined ? undefined : { column, row });
   };
 
   const make = (): UPlot => {
-    const made = new uPlot(
-      {
-        ...options(
-          () => data,
-          () => columns,
-        ),
-        width: Math.max(box.clientWidth, 200),
-        height,
-        hooks: {
-          drawAxes: [
-            cellPainter(
-              () => data,
-              () => columns,
-            ),
-          ],
-          setCursor: [hover],
-        },
-      },
-      [[], [], []],
-      box,
-    );
+    const data = () => shown?.data;
+    const columns = () => shown?.columns;
+    const width = Math.max(box.clientWidth, 200);
+    const hooks = { drawAxes: [cellPainter(data, columns)], setCursor: [hover] };
+    const made = new uPlot({ ...options(data, columns), width, height, hooks }, [[], [], []], box);
     made.over.append(mark);
     made.over.addEventListener('click', pick);
     return made;
   };
 
   const update = () => {
-    if (data === undefined || columns === undefined) return;
+    if (shown === undefined) return;
+    const { data, columns } = shown;
     plot ??= make();
-    const middles = data.times.map((end, i) => (startOf(data as HeatData, i) + end) / 2);
+    const middles = data.times.map((end, i) => (startOf(data, i) + end) / 2);
     plot.setData([middles, columns.p50, columns.p99]);
     show(
       cell !== undefined && cell.column < data.times.length && cell.row < columns.rows.count
@@ -160,20 +119,12 @@ export function makeHeat({ label, height, noun, onPick }: HeatOptions): Heat {
   };
 
   box.addEventListener('keydown', (event) => {
-    if (data === undefined || columns === undefined || data.times.length === 0) return;
+    if (shown === undefined || shown.data.times.length === 0) return;
     if (event.key === 'Enter') pick();
     const step = STEPS[event.key];
     if (step === undefined) return;
     event.preventDefault();
-    const { column, row } = cell ?? {
-      column: data.times.length - 1,
-      row: Math.floor(columns.rows.count / 2),
-    };
-    const clamp = (value: number, end: number) => Math.min(Math.max(value, 0), end - 1);
-    show({
-      column: clamp(column + step[0], data.times.length),
-      row: clamp(row + step[1], columns.rows.count),
-    });
+    show(moved(shown, cell, step));
   });
   box.addEventListener('blur', () => show(undefined));
   numbers.addEventListener('toggle', update);
@@ -185,8 +136,7 @@ export function makeHeat({ label, height, noun, onPick }: HeatOptions): Heat {
   return {
     element,
     set: (next) => {
-      data = next;
-      columns = heatColumns(data, Math.floor((height - 40) / ROW_PX));
+      shown = { data: next, columns: heatColumns(next, Math.floor((height - 40) / ROW_PX)) };
       update();
     },
     destroy: () => {
@@ -202,6 +152,56 @@ const STEPS: Readonly<Record<string, readonly [number, number]>> = {
   ArrowUp: [0, 1],
   ArrowDown: [0, -1],
 };
+
+function describe({ data, columns }: Shown, cell: HeatCell | undefined, noun: string): string {
+  if (cell === undefined) return summary(data, columns, noun);
+  const { axis, times, notReady } = data;
+  const at = moment(times[cell.column], axis);
+  const counts = columns.counts[cell.column];
+  if (counts === undefined) return `${at}: gap, the agent had no answer`;
+  const [low, high] = cellBounds(columns, cell);
+  const p99 = columns.p99[cell.column];
+  const blind = notReady.has(times[cell.column]) ? ' · agent not ready' : '';
+  return `${at}, ${duration(low)}–${duration(high)}, ${count(counts[cell.row])} ${noun}${
+    p99 === null ? '' : ` · p99 ${duration(p99)}`
+  }${blind}`;
+}
+
+/** Moves the mark over a cell. */
+function place(mark: HTMLElement, plot: UPlot, { data, columns }: Shown, cell: HeatCell): void {
+  const start = plot.valToPos(startOf(data, cell.column), 'x');
+  const end = plot.valToPos(data.times[cell.column], 'x');
+  const [low, high] = cellBounds(columns, cell);
+  const top = plot.valToPos(high, 'y');
+  mark.style.transform = `translate(${start}px, ${top}px)`;
+  mark.style.width = `${Math.max(2, end - start)}px`;
+  mark.style.height = `${plot.valToPos(low, 'y') - top}px`;
+}
+
+function picked({ data, columns }: Shown, cell: HeatCell): PickedCell {
+  const [lowSeconds, highSeconds] = cellBounds(columns, cell);
+  return {
+    fromMs: startOf(data, cell.column),
+    toMs: data.times[cell.column],
+    lowSeconds,
+    highSeconds,
+    count: columns.counts[cell.column]?.[cell.row] ?? 0,
+  };
+}
+
+/** The cell one step from this one; without one, from the middle of the last column. */
+function moved(
+  { data, columns }: Shown,
+  cell: HeatCell | undefined,
+  [right, up]: readonly [number, number],
+): HeatCell {
+  const { column, row } = cell ?? {
+    column: data.times.length - 1,
+    row: Math.floor(columns.rows.count / 2),
+  };
+  const clamp = (value: number, end: number) => Math.min(Math.max(value, 0), end - 1);
+  return { column: clamp(column + right, data.times.length), row: clamp(row + up, columns.rows.count) };
+}
 
 function summary({ seconds }: HeatData, { total, p50, p99 }: HeatColumns, noun: string): string {
   const last = (values: readonly (number | null)[]) => values.findLast((value) => value !== null);
