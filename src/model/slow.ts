@@ -7,7 +7,7 @@ export interface SpanTree {
   /** ISO 8601 with nanoseconds. */
   start: string;
   durationSeconds: number;
-  error?: string;
+  error?: string | undefined;
   attributes: Attributes;
   children: SpanTree[];
 }
@@ -16,7 +16,7 @@ export interface SpanTree {
 export interface SlowTree extends SpanTree {
   traceId: string;
   /** Id of the application's span that the trace belongs to. */
-  parentSpanId?: string;
+  parentSpanId?: string | undefined;
   kind: string;
   /** Spans that were left out. */
   pruned: number;

@@ -25,7 +25,7 @@ export interface Question {
   resolution?: string;
   by?: readonly string[];
   where?: Readonly<Record<string, string>>;
-  since?: number;
+  since?: number | undefined;
   until?: number;
   limit?: number;
   fold?: boolean;

@@ -32,7 +32,7 @@ export interface HeatOptions {
   height: number;
   /** What is counted: `waits`. */
   noun: string;
-  onPick?(cell: PickedCell): void;
+  onPick?: ((cell: PickedCell) => void) | undefined;
 }
 
 export interface PickedCell {

@@ -136,7 +136,7 @@ function follow(feed: Feed, { name, by }: Wanted, show: (answer: HistoryAnswer) 
       by,
       limit: MOST,
       resolution: feed.resolution.name,
-      ...(since === undefined ? {} : { since }),
+      since,
     });
   const load = async (since?: number) => {
     if (busy) return;

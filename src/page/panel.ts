@@ -27,7 +27,7 @@ export function makePanel(
   feed: Feed,
   { metric, title, href, hint, height, noun, onPick }: PanelOptions,
 ): Panel {
-  const heat = makeHeat({ label: title, height, noun, ...(onPick === undefined ? {} : { onPick }) });
+  const heat = makeHeat({ label: title, height, noun, onPick });
   const failure = el('p', { class: 'bad', hidden: true });
   const element = el(
     'section',

@@ -44,7 +44,7 @@ export function makeTops(feed: Feed): { element: HTMLElement; destroy(): void } 
         by,
         fold: true,
         limit: LIMIT,
-        ...(since === undefined ? {} : { since }),
+        since,
       }).catch(() => undefined);
       if (answer === undefined || answer.series.length === 0) continue;
       const section = sectionOf(metric, answer);

@@ -56,7 +56,7 @@ function eventsOf(
         trace_id: traceId,
         span_id: span.spanId,
         parent_span_id: span.parentSpanId,
-        ...(span.error === undefined ? {} : { error: span.error }),
+        error: span.error,
         ...span.attributes,
         ...(span === root ? resource : {}),
       },

@@ -14,7 +14,7 @@ export function treeOf({ kind, traceId, spans, pruned, resource }: TraceRecord):
   return {
     traceId,
     // Id of an application's span.
-    ...(root.parentSpanId === '' ? {} : { parentSpanId: root.parentSpanId }),
+    parentSpanId: root.parentSpanId || undefined,
     kind,
     pruned,
     resource,
@@ -28,7 +28,7 @@ function nodeOf(span: SpanRecord): SpanTree {
     name: span.name,
     start: isoTime(span.start),
     durationSeconds: span.durationNs / 1e9,
-    ...(span.error === undefined ? {} : { error: span.error }),
+    error: span.error,
     attributes: span.attributes,
     children: [],
   };
