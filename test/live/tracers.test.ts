@@ -20,14 +20,14 @@ test('the default probes read as text end as they do read raw: well, and with no
   assert.ok(scrape.sum('ftrace_sched_switches_total') > 0);
   assert.equal(await agent.stop(), 0, agent.stderr());
   assert.equal(existsSync(agent.dir), false);
-  // Other programs on a busy machine may cost events; the agent reports and counts that.
+  // Other programs on a busy machine may cost events or use the top level; the agent reports that.
   const warnings = agent
     .stderr()
     .split('\n')
     .filter((line) => /level=(warn|error)/.test(line));
-  const isOfLoss = (line: string) => line.includes('events were lost: ');
+  const isOfOthers = (line: string) => /events were lost: |runs at the top level of/.test(line);
   assert.deepEqual(
-    warnings.filter((line) => !isOfLoss(line)),
+    warnings.filter((line) => !isOfOthers(line)),
     [],
   );
 });
