@@ -1,0 +1,53 @@
+/** Counts the events and the losses in a text, by CPU, and announces losses. */
+import type { TimestampNs } from '../../model/time.ts';
+import type { TextTarget } from './types.ts';
+
+export interface Tally {
+  /** Counts an event that was read. Announces a pending loss first. `size` is its bytes in the kernel's buffer. */
+  count(cpu: number, stamp: TimestampNs, size: number): void;
+  /** Takes back the count of an event that turned out to be cut. */
+  uncount(cpu: number): void;
+  /** The text says that events of this CPU are missing before its next one. */
+  lose(cpu: number, events: number): void;
+  events(cpu: number): number;
+  recordBytes(cpu: number): number;
+  flaggedLost(cpu: number): number;
+  /** Events with an earlier timestamp than one before them. */
+  lateEvents(): number;
+  /** Latest timestamp so far. */
+  latestNs(): TimestampNs;
+}
+
+export function makeTally(cpuCount: number, target: Pick<TextTarget, 'onLoss'>): Tally {
+  const counts = new Float64Array(cpuCount);
+  const sizes = new Float64Array(cpuCount);
+  const lost = new Float64Array(cpuCount);
+  const lossPending = new Uint8Array(cpuCount);
+  let late = 0;
+  /** In an array, because V8 would box a closure's double at each write. */
+  const latest = new Float64Array(1);
+  return {
+    count: (cpu, stamp, size) => {
+      counts[cpu]++;
+      sizes[cpu] += size;
+      if (lossPending[cpu] !== 0) {
+        lossPending[cpu] = 0;
+        target.onLoss(cpu, stamp);
+      }
+      if (stamp < latest[0]) late++;
+      else latest[0] = stamp;
+    },
+    uncount: (cpu) => {
+      counts[cpu]--;
+    },
+    lose: (cpu, events) => {
+      lost[cpu] += events;
+      lossPending[cpu] = 1;
+    },
+    events: (cpu) => counts[cpu] ?? 0,
+    recordBytes: (cpu) => sizes[cpu] ?? 0,
+    flaggedLost: (cpu) => lost[cpu] ?? 0,
+    lateEvents: () => late,
+    latestNs: () => latest[0],
+  };
+}
