@@ -1,6 +1,6 @@
-/** Divides something among several, as evenly as their wishes allow: max-min fairness. */
+/** Divides a total as evenly as the requests allow: max-min fairness. */
 
-/** Shares of `total`. Each item goes to the one with the least so far; `before` is what each has had already. */
+/** Shares of `total`. Each unit goes to the request with the least so far; `before` is what each had already. */
 export function fairShares(
   wanted: readonly number[],
   total: number,

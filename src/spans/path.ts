@@ -61,7 +61,7 @@ export class Path {
     return name === undefined ? [] : [this.#end(name, sleep, depth)];
   }
 
-  /** A request in place of one that is cut. */
+  /** The span of the whole request, to replace one that was cut. */
   whole(span: SpanDraft, request: BlockRequest): SpanDraft {
     const uncut = requestSpan(request, request.issueNs, this.#parts.deps, {
       children: span.children,

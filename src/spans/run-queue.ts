@@ -15,7 +15,7 @@ const MOST_NAMES = 5;
 
 export interface Wait {
   pid: number;
-  /** Name of the task that waits, where it is not the one that the trace is about. */
+  /** Name of the waiting task if it is not the task of the trace. */
   comm?: string;
   /** CPU that it got, and in whose queue it was at first. */
   cpu: number;

@@ -9,7 +9,7 @@ export interface Step {
   kind: 'run' | 'wait' | 'sleep';
   startNs: TimestampNs;
   endNs: TimestampNs;
-  /** The absence that it is part of, or that a run came after; undefined if a run began before the time. */
+  /** The absence that contains the step, or that ended before a run; undefined if the run began before the time. */
   absence: Absence | undefined;
 }
 

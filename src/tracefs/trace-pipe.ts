@@ -36,7 +36,7 @@ const GRAPH_AS_READ: Readonly<Record<string, '0' | '1'>> = {
   ...AS_READ,
   // There it is a column with the flags, which other tracers always have.
   'latency-format': '1',
-  // Calls too deep come in no other way.
+  // Without it, the text does not show calls that nest too deep.
   'funcgraph-overrun': '1',
   'funcgraph-abstime': '1',
   'funcgraph-proc': '1',

@@ -44,7 +44,7 @@ export interface TextSurvey {
   kernelRelease: string;
   /** Number of lines that end with a newline. */
   lines: number;
-  /** Bytes up to the end of the last of them. */
+  /** Bytes up to the end of the last such line. */
   wholeBytes: number;
   /** Bytes after that. */
   cutBytes: number;
@@ -238,7 +238,7 @@ function isSideLine(bytes: Uint8Array, from: number, end: number): boolean {
 
 const side = { cpu: 0, lost: 0 };
 
-/** Parses `local_timer_entry`: one of a family of events, of which not all are known. */
+/** `local_timer_entry` → `irq_vectors:local_timer_entry`; '' for a name that is not one of these events. */
 function vectorOf(name: string): string {
   return /^(?:local_timer|reschedule|call_function(?:_single)?|x86_platform_ipi|irq_work|thermal_apic|error_apic|spurious_apic|threshold_apic|deferred_error_apic)_(?:entry|exit)$/.test(
     name,

@@ -213,7 +213,7 @@ function planFor(enabled: readonly EnabledProbe[], config: AgentConfig, kernel: 
   });
 }
 
-/** Text has the names, and a tracer whose functions have no names is read as text. */
+/** No names are needed for text, which contains them, or for tracers, which can be read as text. */
 function namesFor(enabled: readonly EnabledProbe[], { reader }: AgentConfig, root: string): FunctionLookup {
   const isText = reader === 'trace_pipe' || enabled.some(({ module }) => module.tracer !== undefined);
   return isText ? () => NAMELESS : eventSymbols(root).lookup;

@@ -3,11 +3,11 @@ import type { DeclaredMetric, Unit } from '../../model/declared-metric.ts';
 import type { CommonOptions, ProbeContext } from '../probe.ts';
 import { SlotCache } from '../tables/slot-cache.ts';
 
-/** How the numbers in a field are recorded and shown. */
+/** How the numbers of a field are recorded and shown. */
 interface Scale {
   /** Recorded units in one unit of the field. */
   factor: number;
-  /** Recorded units in one that is shown. */
+  /** Recorded units in one shown unit. */
   divisor: number;
   /** Name of the unit in expositions. */
   unit: string;
@@ -31,7 +31,7 @@ export interface Amounts {
   record(row: number, cpu: number, amount: number): void;
   /** Makes the series of a row exist, for all CPUs that are online if they have one each. */
   show(row: number): void;
-  /** A value has no series of its own. */
+  /** Called for a value that gets no series of its own. */
   onRefused(): void;
   factor: number;
 }

@@ -43,7 +43,7 @@ export function pair(name: string, help: string, start: Event, end: Event, more:
   return metric(name, help, 'histogram', end, { start: choiceOf(start), ...more });
 }
 
-/** A label with the same value always. */
+/** A label that always has the same value. */
 export function constant(value: string): Partial<DeclaredLabel> {
   return { constant: value, field: '' };
 }

@@ -26,7 +26,7 @@ interface Word {
   mask: number;
 }
 
-/** Throws an `Error` if a field is no number. */
+/** Throws an `Error` if a field is not a number. */
 export function makeKeys(parts: readonly KeyPart[], start: EventFormat, end: EventFormat): Keys {
   const [ofStart, ofEnd]: [Word[], Word[]] = [[], []];
   for (const { start: startField, end: endField, mask } of parts) {

@@ -151,7 +151,7 @@ export class TaskAbsences {
     const runnable = this.#runnable;
     const place = runnable.at(pid);
     const sinceNs = runnable.stamps[place];
-    // Not while it waits: it is being woken, and queued afterwards.
+    // A task that does not wait yet is being woken, and queued afterwards.
     if (sinceNs === 0 || sinceNs < this.#lostUntil) return;
     // Its first CPU's task still runs: nobody would look for that turn when it ends.
     this.#cpus.reportTurn(runnable.tags[place], nowNs);
