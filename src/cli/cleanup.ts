@@ -54,12 +54,13 @@ export function cleanUp(config: AgentConfig): CleanupReport & { root: string } {
 }
 
 function say(config: AgentConfig, report: CleanupReport & { root: string }): number {
-  const { root, removed, busy, restored, problems } = report;
+  const { root, removed, busy, restored, removedEvents, problems } = report;
   for (const name of removed) print(`removed the instance ${name}`);
   for (const file of restored) print(`restored ${file}`);
+  for (const event of removedEvents) print(`removed the event ${event}`);
   for (const name of busy) print(`did not touch the instance ${name}: a live agent holds it`);
   for (const problem of problems) print(`could not restore everything: ${problem}`);
-  if (removed.length + busy.length + restored.length + problems.length === 0)
+  if (removed.length + busy.length + restored.length + removedEvents.length + problems.length === 0)
     print(`nothing to clean up: no instance ${config.instance} in ${root}`);
   return problems.length === 0 ? 0 : EXIT_FAILED;
 }

@@ -13,6 +13,7 @@ import {
   TASK,
   UNITS,
 } from '../model/declared-metric.ts';
+import { DYNAMIC_KINDS, dynamicGroup, dynamicName } from '../model/dynamic-event.ts';
 import { reasonOf } from '../model/errors.ts';
 import { parseEventFilter } from '../model/event-filter.ts';
 import { DEFAULT_BUCKETS, powersOfFour } from './units/buckets.ts';
@@ -56,7 +57,45 @@ const where = z
     }
   });
 
-const choice = z.union([eventName, z.strictObject({ event: eventName, where: where.optional() })]);
+const NAME_OF_FUNCTION = '[A-Za-z_.$][\\w.$]*';
+const KERNEL_PLACE = new RegExp(`^(?:[a-zA-Z_]\\w*:)?${NAME_OF_FUNCTION}(?:\\+\\d{1,6})?$`);
+const PROGRAM_PLACE = new RegExp(
+  `^/[\\w./+@%,=~-]{1,400}:(?:0x[0-9a-f]{1,16}|${NAME_OF_FUNCTION}(?:\\+\\d{1,6})?)$`,
+);
+/** Of the kernel's language (Documentation/trace/kprobetrace.rst), without white space. */
+const EXPRESSION = /^[%$@+\\-][\w%$@+\-():,.[\]]{1,100}$/;
+const kernelPlace = text(KERNEL_PLACE, 'a function of the kernel, as in tcp_v4_connect or vfs_read+4');
+const programPlace = text(
+  PROGRAM_PLACE,
+  'PATH:FUNCTION or PATH:0xOFFSET, with the whole path, as in /usr/lib/x86_64-linux-gnu/libc.so.6:malloc',
+);
+const args = z.record(
+  text(FIELD, 'a name of letters, digits and _'),
+  text(EXPRESSION, 'what to read, as in %di:u64, $arg1:u64, $retval:s32 or +0($arg1):string'),
+);
+
+const placed = z
+  .strictObject({
+    event: eventName.optional(),
+    kprobe: kernelPlace.optional(),
+    kretprobe: kernelPlace.optional(),
+    uprobe: programPlace.optional(),
+    uretprobe: programPlace.optional(),
+    args: args.optional(),
+    where: where.optional(),
+  })
+  .superRefine((one, context) => {
+    const named = (['event', ...DYNAMIC_KINDS] as const).filter((key) => one[key] !== undefined);
+    const complain = (message: string, path: PropertyKey[] = []) =>
+      context.addIssue({ code: 'custom', message, path, input: one });
+    if (named.length !== 1)
+      complain(
+        `has ${named.join(' and ') || 'none'} of event, ${DYNAMIC_KINDS.join(', ')}: write exactly one`,
+      );
+    if (one.event !== undefined && one.args !== undefined)
+      complain('args is for kprobes and uprobes: other events have their fields', ['args']);
+  });
+const choice = z.union([eventName, placed]);
 const measure = z.union([field, z.strictObject({ field, unit: z.enum(UNITS).default('none') })]);
 const mask = z.int().min(1).max(Number.MAX_SAFE_INTEGER).optional();
 const keyPart = z.union([
@@ -244,8 +283,8 @@ function configured(one: Written, buckets: readonly number[]): ConfiguredMetric 
     name: `ftrace_${name}`,
     help,
     kind: kindOf(one),
-    start: start === undefined ? undefined : choiceOf(start),
-    event: choiceOf(end ?? event ?? '', one.where),
+    start: start === undefined ? undefined : choiceOf(start, dynamicName(name, 'start')),
+    event: choiceOf(end ?? event ?? '', dynamicName(name, end === undefined ? 'event' : 'end'), one.where),
     measure: amount === undefined ? undefined : measureOf(amount),
     key: keyOf(one.key ?? TASK),
     nested: one.nested ?? 'replace',
@@ -255,10 +294,24 @@ function configured(one: Written, buckets: readonly number[]): ConfiguredMetric 
   return { name, options: { enabled, per_cpu, max_series, buckets, metric } };
 }
 
-function choiceOf(value: z.output<typeof choice>, filter?: string): EventChoice {
-  const one = typeof value === 'string' ? { event: value } : value;
-  const { where = filter } = one;
-  return { event: one.event, where };
+/** Events that the agent defines get their group when the name of its instance is known. */
+function choiceOf(value: z.output<typeof choice>, name: string, filter?: string): EventChoice {
+  if (typeof value === 'string') return { event: value, where: filter };
+  const { event, args: fields = {}, where: own = filter } = value;
+  const kind = DYNAMIC_KINDS.find((key) => value[key] !== undefined);
+  return {
+    event: event ?? `:${name}`,
+    defined: kind === undefined ? undefined : { kind, target: value[kind] ?? '', args: fields },
+    where: own,
+  };
+}
+
+/** Puts the events that the agent defines into its own group. */
+export function grouped(metric: DeclaredMetric, instance: string): DeclaredMetric {
+  const named = (one: EventChoice): EventChoice =>
+    one.defined === undefined ? one : { ...one, event: `${dynamicGroup(instance)}${one.event}` };
+  const { start, event } = metric;
+  return { ...metric, start: start === undefined ? undefined : named(start), event: named(event) };
 }
 
 function measureOf(amount: z.output<typeof measure>): Measure {

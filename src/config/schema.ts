@@ -6,7 +6,7 @@ import { z } from 'zod';
 import { METRICS_PREFIX } from '../model/declared-metric.ts';
 import type { OtlpConfig } from '../model/otlp.ts';
 import type { SpansConfig } from '../model/span.ts';
-import { metricsSchema } from './metrics.ts';
+import { grouped, metricsSchema } from './metrics.ts';
 import { otlpSchema, toOtlpConfig } from './otlp.ts';
 import { isMap } from './overlay.ts';
 import { spansSchema, toSpansConfig } from './spans.ts';
@@ -219,7 +219,10 @@ export function toAgentConfig(
   const otlp = toOtlpConfig(checked.otlp, spans !== undefined);
   const probes = [
     ...sections.map(({ name }) => ({ name, options: checked.probes[name] })),
-    ...checked.metrics.map(({ name, options }) => ({ name: `${METRICS_PREFIX}${name}`, options })),
+    ...checked.metrics.map(({ name, options }) => ({
+      name: `${METRICS_PREFIX}${name}`,
+      options: { ...options, metric: grouped(options.metric, checked.instance) },
+    })),
   ];
   return {
     instance: checked.instance,

@@ -3,6 +3,8 @@
  * config) and by probes that need no code of their own.
  */
 
+import type { DynamicEvent } from './dynamic-event.ts';
+
 export const UNITS = ['ns', 'us', 'ms', 's', 'jiffies', 'bytes', 'pages', 'none'] as const;
 export type Unit = (typeof UNITS)[number];
 
@@ -37,6 +39,8 @@ export const TASK = 'common_pid';
 export interface EventChoice {
   /** `system:name` */
   event: string;
+  /** The agent defines the event itself. */
+  defined?: DynamicEvent | undefined;
   where?: string | undefined;
 }
 

@@ -4,7 +4,9 @@
  */
 import { readdirSync, rmdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { dynamicGroup } from '../model/dynamic-event.ts';
 import { errnoOf, KernelError } from '../model/errors.ts';
+import { definedEvents, removeEvents } from './dynamic-events.ts';
 import { refusal } from './files.ts';
 import { createInstance, tracerInstanceName } from './instance.ts';
 import { type JournalPlace, restoreJournal } from './journal/journal.ts';
@@ -18,6 +20,8 @@ export interface CleanupReport {
   busy: string[];
   /** Files that were restored. */
   restored: string[];
+  /** Kprobes and uprobes that were removed. */
+  removedEvents: string[];
   /** What could not be restored. */
   problems: string[];
 }
@@ -32,6 +36,7 @@ export function cleanup(root: string, names: readonly string[], stateDir?: strin
   const present = instanceNames(root);
   for (const name of names) {
     const more =
+      definedEvents(root, dynamicGroup(name)).length > 0 ||
       TRACERS.some((tracer) => present.includes(tracerInstanceName(name, tracer))) ||
       (stateDir !== undefined && stateIsThere(stateDir, name));
     // Hold the instance meanwhile, so that no agent of this name can start before everything is restored.
@@ -78,6 +83,10 @@ function recoverInto(
     const instance = tracerInstanceName(name, tracer);
     return present.includes(instance) && !removeInstance(root, instance, report);
   });
+  const events = definedEvents(root, dynamicGroup(name));
+  report.problems.push(...removeEvents(root, dynamicGroup(name)));
+  const remaining = definedEvents(root, dynamicGroup(name));
+  report.removedEvents.push(...events.filter((event) => !remaining.includes(event)));
   if (stateDir === undefined) return;
   try {
     const { restored, problems } = restoreJournal({ stateDir, name, root }, stillRunning);
@@ -106,7 +115,7 @@ function removeInstance(root: string, name: string, report: CleanupReport): bool
 }
 
 function emptyReport(): CleanupReport {
-  return { removed: [], busy: [], restored: [], problems: [] };
+  return { removed: [], busy: [], restored: [], removedEvents: [], problems: [] };
 }
 
 function instanceNames(root: string): string[] {

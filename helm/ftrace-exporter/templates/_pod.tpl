@@ -34,6 +34,10 @@
 {{- range list "blk" "function_graph" "osnoise" "timerlat" "hwlat" "wakeup" "wakeup_rt" "wakeup_dl" "irqsoff" "preemptoff" "preemptirqsoff" -}}
 {{- if and (not $wantsJournal) (include "ftx.isOn" (dict "config" $config "probe" .)) }}{{ $wantsJournal = printf "probe %s" . }}{{ end -}}
 {{- end -}}
+{{- $metrics := toJson (default list $config.metrics) -}}
+{{- range list "kprobe" "kretprobe" "uprobe" "uretprobe" -}}
+{{- if and (not $wantsJournal) (contains (printf "%q:" .) $metrics) }}{{ $wantsJournal = printf "a %s in metrics" . }}{{ end -}}
+{{- end -}}
 {{- if and (not $wantsJournal) $spans.top_level_markers }}{{ $wantsJournal = "spans.top_level_markers" }}{{ end -}}
 {{- end -}}
 {{- $wantsDevices := ternary "probe blk" "" (and (not $hasOwnFile) (eq (include "ftx.isOn" (dict "config" $config "probe" "blk")) "true")) -}}

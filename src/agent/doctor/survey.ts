@@ -9,10 +9,11 @@ import { textProblem } from '../../decode/text/line-types.ts';
 import { onlineCpus } from '../../host/cpus.ts';
 import { liveHostFacts } from '../../host/facts.ts';
 import { MetricStore } from '../../metrics/store.ts';
-import { KernelError } from '../../model/errors.ts';
+import { KernelError, reasonOf } from '../../model/errors.ts';
 import { type FunctionLookup, NAMELESS } from '../../model/function-names.ts';
 import type { KindStatus } from '../../model/status.ts';
 import { probeCatalogue } from '../../probes/catalogue.ts';
+import { definitionsFile } from '../../tracefs/dynamic-events.ts';
 import { formatText, listEvents } from '../../tracefs/events.ts';
 import { type KernelFeatures, kernelFeatures } from '../../tracefs/features.ts';
 import { listFunctions } from '../../tracefs/functions.ts';
@@ -20,6 +21,7 @@ import { journalState } from '../../tracefs/journal/leftovers.ts';
 import { topLevelUser } from '../../tracefs/journal/top-level-user.ts';
 import { findTracefs } from '../../tracefs/mount.ts';
 import { type TracingUse, tracingUse } from '../../tracefs/others.ts';
+import { placeOf, wantedEvents } from '../live/dynamic-events.ts';
 import { eventSymbols } from '../live/function-symbols.ts';
 import { textFormat } from '../live/stream.ts';
 import { enabledProbes } from '../plan/enabled-probes.ts';
@@ -161,10 +163,28 @@ function surveyProbes(config: AgentConfig, kernel: Kernel): ProbeSurvey[] {
     const tracer = module.tracer?.(options).tracer ?? '';
     const refused = tracer === '' ? '' : whyNoTracer(tracer, root, features);
     if (refused !== '') return { ...common, tracer, ok: false, reason: refused, events: [], notes: [] };
+    const missing = whyUndefined(root, probe);
+    if (missing !== undefined)
+      return { ...common, tracer, ok: missing === '', reason: missing, events: [], notes: [] };
     const plan = planFor([probe], config, kernel);
     const { up, reason, events: used, notes = [] } = plan.probes[0];
     return { ...common, tracer, ok: up, reason, events: used, notes };
   });
+}
+
+/** Events that the agent defines exist only while it runs; '' if they can be defined, undefined if there are none. */
+function whyUndefined(root: string, probe: EnabledProbe): string | undefined {
+  const wanted = wantedEvents([probe]);
+  if (wanted.length === 0) return undefined;
+  try {
+    for (const { definition } of wanted) {
+      definitionsFile(root, definition);
+      placeOf(definition);
+    }
+    return '';
+  } catch (error) {
+    return reasonOf(error);
+  }
 }
 
 function surveyKinds(config: AgentConfig, probes: readonly ProbeSurvey[], kernel: Kernel): KindStatus[] {

@@ -24,6 +24,7 @@ import { makeSelfMetrics } from '../plan/self-metrics.ts';
 import { openSpanCapture, type SpanCapture } from '../slow/span-capture.ts';
 import { openTaskFacts } from '../slow/task-facts.ts';
 import { EVENTS_BUFFER, type LiveBuffer, openLiveBuffer } from './buffer.ts';
+import { type DynamicEvents, defineEvents } from './dynamic-events.ts';
 import { eventSymbols } from './function-symbols.ts';
 import { markersRead } from './marker-buffer.ts';
 import { makeOwnThreads } from './own-threads.ts';
@@ -59,11 +60,16 @@ export async function openLiveCapture(config: AgentConfig, options: LiveOptions)
  * Removes everything, the instance of the events last, because the process that holds it owns the name. A step that
  * fails does not stop the others. Returns their errors.
  */
-function closeAll({ tracers, events, instance }: Kernel): unknown[] {
-  return [tracers.close, () => events?.remove(), () => void instance.remove()].flatMap(failureOf);
+function closeAll({ tracers, events, dynamic, instance }: Kernel): unknown[] {
+  const removeDynamic = () => dynamic?.remove(instance.dir);
+  return [tracers.close, removeDynamic, () => events?.remove(), () => void instance.remove()].flatMap(
+    failureOf,
+  );
 }
 
 interface Kernel {
+  /** Events that the agent has defined. */
+  dynamic?: DynamicEvents;
   /** The buffer of the events, once it is open. */
   events?: LiveBuffer;
   instance: Instance;
@@ -92,6 +98,7 @@ async function setUp(config: AgentConfig, kernel: Kernel, options: LiveOptions):
   const enabled = spans?.probes ?? enabledProbes(config);
   const forTracers = enabled.filter(({ module }) => module.tracer !== undefined);
   const forEvents = enabled.filter(({ module }) => module.tracer === undefined);
+  kernel.dynamic = defineEvents(kernel.root, config.instance, forEvents);
   const symbols = eventSymbols(kernel.root);
   const events = planStream({
     instance,
@@ -100,6 +107,7 @@ async function setUp(config: AgentConfig, kernel: Kernel, options: LiveOptions):
     tracer: 'nop',
     shared,
     functions: symbols.lookup,
+    refused: kernel.dynamic.refused,
   });
   const share = 1 / buffersToDrain(forEvents, forTracers);
   const sizes = shareOfMemory(shared, share, events.plan.events.length > 0 ? events.plan.rate : undefined);

@@ -45,6 +45,8 @@ export interface StreamParts {
   shared: Shared;
   /** Names for addresses in pages. Text has the names already. */
   functions: FunctionLookup;
+  /** Why events that the agent should define are not there. */
+  refused?: ReadonlyMap<string, string>;
 }
 
 export function planStream(parts: StreamParts): PlannedStream {
@@ -52,8 +54,9 @@ export function planStream(parts: StreamParts): PlannedStream {
 }
 
 /** The input of a plan, for any reader. */
-function inputFor({ instance, enabled, shared }: StreamParts): PlanInput {
+function inputFor({ instance, enabled, shared, refused }: StreamParts): PlanInput {
   return {
+    refused,
     enabled,
     metadata: instance.metadata(),
     host: shared.host,

@@ -49,6 +49,8 @@ export interface PlanInput {
   isSelf(pid: number): boolean;
   /** Where events come from, as messages call it. Default: `this kernel`. */
   where?: 'this kernel' | 'this recording';
+  /** Why events that the agent should define are not there. */
+  refused?: ReadonlyMap<string, string> | undefined;
   /** Called only if a probe reads addresses. Absent: there are no names, and such probes are off. */
   functions?: FunctionLookup;
   maxWindowMs?: number;
@@ -191,7 +193,9 @@ function makeProbe(
   const hint = module.name.startsWith(METRICS_PREFIX) ? didYouMean : () => '';
   const names = () => input.functions(module.tracer === undefined ? 'inside' : 'start');
   const missingFor = (need: EventNeed) =>
-    whatIsMissing(need, formats, { where, hint, names, unreadable: input.unreadable });
+    whatIsMissing(need, formats, {
+      ...{ where, hint, names, refused: input.refused, unreadable: input.unreadable },
+    });
   const needs = module.needs(options, input.metadata, input.host, intervals);
   const eventless = module.tracer?.(options).reads === 'latency';
   if (needs.length === 0 && !eventless) return `nothing to trace: no event of ${where} matches its options`;
@@ -254,18 +258,20 @@ interface Search {
   /** Suggests another name. */
   hint: typeof didYouMean;
   names: () => ReturnType<FunctionLookup>;
+  refused: PlanInput['refused'];
   unreadable: PlanInput['unreadable'];
 }
 
 function whatIsMissing(
   need: EventNeed,
   formats: FormatCache,
-  { where, hint, names, unreadable }: Search,
+  { where, hint, names, refused, unreadable }: Search,
 ): string | undefined {
   const format = formats.get(need.event);
   if (format === undefined)
     return (
       formats.problem(need.event) ??
+      refused?.get(need.event) ??
       `${where} has no event ${need.event}${hint(need.event, formats.events())}`
     );
   const fields = format.fields.map((field) => field.name);

@@ -133,6 +133,22 @@ const WRONG: [yaml: string, complaint: string][] = [
     '6:19: metrics[0].buckets[1]: "1ms" must be a number, because the unit is no time',
   ],
   [metric('a_total', EVENT, 'buckets: [1]'), '5:14: metrics[0].buckets: buckets is for histograms'],
+  [
+    metric('a_total', 'event: { uprobe: malloc }'),
+    '4:22: metrics[0].event.uprobe: "malloc" must be PATH:FUNCTION or PATH:0xOFFSET, with the whole path',
+  ],
+  [
+    metric('a_total', 'event: { uprobe: "/lib/x.so:f", kprobe: f }'),
+    'has kprobe and uprobe of event, kprobe, kretprobe, uprobe, uretprobe: write exactly one',
+  ],
+  [
+    metric('a_total', 'event: { kprobe: vfs_read, args: { size: "%di;rm" } }'),
+    'metrics[0].event.args.size: "%di;rm" must be what to read, as in %di:u64',
+  ],
+  [
+    metric('a_total', 'event: { event: "a:b", args: { size: "%di" } }'),
+    'metrics[0].event.args: args is for kprobes and uprobes: other events have their fields',
+  ],
 ];
 
 test('every mistake has its place and says what would be right', () => {

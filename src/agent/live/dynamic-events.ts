@@ -1,0 +1,84 @@
+/**
+ * Defines the kprobes and uprobes that declared metrics ask for, in a group of the agent's own, and removes them at the
+ * end. What a killed agent left is removed by the next one of its name, or by `cleanup`.
+ */
+import { join } from 'node:path';
+import { functionOffset } from '../../host/elf.ts';
+import type { DeclaredMetric, EventChoice } from '../../model/declared-metric.ts';
+import { type DynamicEvent, dynamicGroup } from '../../model/dynamic-event.ts';
+import { KernelError, reasonOf } from '../../model/errors.ts';
+import type { UserMetricOptions } from '../../probes/declared/user-metric.ts';
+import { defineEvent, removeEvents } from '../../tracefs/dynamic-events.ts';
+import { disableEvents } from '../../tracefs/events.ts';
+import { quietly } from '../../tracefs/instance.ts';
+import type { EnabledProbe } from '../plan/plan.ts';
+
+export interface DynamicEvents {
+  /** Why events could not be defined, by event. */
+  refused: ReadonlyMap<string, string>;
+  /** Stops recording in the instance and removes the events. Throws `KernelError`. */
+  remove(instanceDir: string): void;
+}
+
+/** Registers that have the first arguments of a function, by the machine's ABI. */
+const ARGUMENTS: Readonly<Record<string, readonly string[]>> = {
+  x64: ['%di', '%si', '%dx', '%cx', '%r8', '%r9'],
+  arm64: ['%x0', '%x1', '%x2', '%x3', '%x4', '%x5'],
+};
+
+/** Events that the metrics among these probes want to have defined. */
+export function wantedEvents(probes: readonly EnabledProbe[]): { event: string; definition: DynamicEvent }[] {
+  return probes.flatMap(({ options }) => {
+    const metric: DeclaredMetric | undefined = (options as Partial<UserMetricOptions>).metric;
+    const choices: EventChoice[] =
+      metric === undefined ? [] : [...(metric.start ? [metric.start] : []), metric.event];
+    return choices.flatMap(({ event, defined }) =>
+      defined === undefined ? [] : [{ event, definition: defined }],
+    );
+  });
+}
+
+export function defineEvents(root: string, instance: string, probes: readonly EnabledProbe[]): DynamicEvents {
+  const wanted = wantedEvents(probes);
+  const refused = new Map<string, string>();
+  for (const { event, definition } of wanted) {
+    try {
+      defineEvent(root, event, withRegisters(definition), placeOf(definition));
+    } catch (error) {
+      refused.set(event, reasonOf(error));
+    }
+  }
+  return {
+    refused,
+    remove: (dir) => {
+      if (wanted.length === refused.size) return;
+      // What is recorded cannot be removed.
+      quietly(() => disableEvents(dir));
+      const problems = removeEvents(root, dynamicGroup(instance));
+      if (problems.length === 0) return;
+      const file = join(root, 'dynamic_events');
+      throw new KernelError({ file, errno: '', action: 'remove events from', remedy: problems.join('; ') });
+    },
+  };
+}
+
+/** Where the event is, as the kernel takes it. Throws an `Error` if the function is not found. */
+export function placeOf({ kind, target }: DynamicEvent): string {
+  if (kind.startsWith('k')) return target;
+  const colon = target.lastIndexOf(':');
+  const path = target.slice(0, colon);
+  const [symbol, more = '0'] = target.slice(colon + 1).split('+');
+  const offset = symbol.startsWith('0x') ? Number(symbol) : functionOffset(path, symbol);
+  return `${path}:0x${(offset + Number(more)).toString(16)}`;
+}
+
+/** The kernel knows `$arg1` only in kprobes. */
+function withRegisters(definition: DynamicEvent): DynamicEvent {
+  const registers = definition.kind.startsWith('u') ? ARGUMENTS[process.arch] : undefined;
+  if (registers === undefined) return definition;
+  const entries = Object.entries(definition.args).map(([name, expression]) => [
+    name,
+    expression.replace(/\$arg([1-6])/g, (_, n: string) => registers[Number(n) - 1]),
+  ]);
+  return { ...definition, args: Object.fromEntries(entries) };
+}

@@ -1,0 +1,157 @@
+/**
+ * Finds functions of programs and libraries in the symbol tables of 64-bit ELF files, with their offsets in the file, which
+ * uprobes take. Source: elf(5), and gABI's symbol versions. Reads only the tables: a file can have hundreds of megabytes.
+ */
+import { closeSync, openSync, readSync } from 'node:fs';
+import { errnoOf } from '../model/errors.ts';
+
+export interface ElfFunction {
+  name: string;
+  /** Offset in the file. */
+  offset: number;
+  /** Another version of the name is the default. */
+  isHidden: boolean;
+}
+
+export interface ElfFile {
+  functions: readonly ElfFunction[];
+  /** The table of all symbols was removed: only exported functions are known. */
+  isStripped: boolean;
+}
+
+interface Section {
+  type: number;
+  offset: number;
+  size: number;
+  link: number;
+}
+
+interface Segment {
+  offset: number;
+  address: number;
+  size: number;
+}
+
+const [SYMTAB, DYNSYM, VERSYM] = [2, 11, 0x6fffffff];
+const LOAD = 1;
+/** Functions, and functions that choose one when the program is loaded. */
+const FUNCTION_TYPES = [2, 10];
+const SYMBOL_BYTES = 24;
+const HIDDEN = 0x8000;
+/** Of a table, and of entries: a file can contain anything. */
+const LARGEST_TABLE = 512 * 2 ** 20;
+const MOST_HEADERS = 10_000;
+
+/** Throws an `Error` that says why the file cannot be used. */
+export function readElf(path: string): ElfFile {
+  let fd: number;
+  try {
+    fd = openSync(path, 'r');
+  } catch (error) {
+    throw new Error(`cannot read ${path}: ${errnoOf(error)}`);
+  }
+  try {
+    return parseElf(path, (offset, size) => {
+      if (size > LARGEST_TABLE) throw new Error(`${path} is damaged: it has a table of ${size} bytes`);
+      const bytes = Buffer.alloc(size);
+      if (readSync(fd, bytes, 0, size, offset) < size) throw new Error(`${path} is cut short`);
+      return bytes;
+    });
+  } catch (error) {
+    throw errnoOf(error) === '' ? error : new Error(`cannot read ${path}: ${errnoOf(error)}`);
+  } finally {
+    closeSync(fd);
+  }
+}
+
+/** Offset of the function with this name. Throws an `Error`: none, or several that differ. */
+export function functionOffset(path: string, name: string): number {
+  const { functions, isStripped } = readElf(path);
+  const all = functions.filter((one) => one.name === name);
+  const visible = all.filter(({ isHidden }) => !isHidden);
+  const offsets = [...new Set((visible.length > 0 ? visible : all).map(({ offset }) => offset))];
+  if (offsets.length === 1) return offsets[0];
+  if (offsets.length > 1) {
+    const places = offsets.map((offset) => `${path}:0x${offset.toString(16)}`);
+    throw new Error(`${path} has ${offsets.length} functions ${name}: choose one of ${places.join(', ')}`);
+  }
+  const why = isStripped ? '; it is stripped, so only functions that it exports have names' : '';
+  throw new Error(`${path} has no function ${name}${why}`);
+}
+
+type Read = (offset: number, size: number) => Buffer;
+
+function parseElf(path: string, read: Read): ElfFile {
+  const head = read(0, 64);
+  if (head.readUInt32BE(0) !== 0x7f454c46) throw new Error(`${path} is no ELF file`);
+  if (head[4] !== 2 || head[5] !== 1) throw new Error(`${path} is no 64-bit little-endian ELF file`);
+  const segments = table(
+    read,
+    head.readBigUInt64LE(32),
+    head.readUInt16LE(54),
+    head.readUInt16LE(56),
+  ).flatMap((bytes): Segment[] =>
+    bytes.readUInt32LE(0) === LOAD
+      ? [{ offset: number64(bytes, 8), address: number64(bytes, 16), size: number64(bytes, 32) }]
+      : [],
+  );
+  const sections = table(read, head.readBigUInt64LE(40), head.readUInt16LE(58), head.readUInt16LE(60)).map(
+    (bytes): Section => ({
+      type: bytes.readUInt32LE(4),
+      offset: number64(bytes, 24),
+      size: number64(bytes, 32),
+      link: bytes.readUInt32LE(40),
+    }),
+  );
+  const versions = sections.find(({ type }) => type === VERSYM);
+  const functions = sections
+    .filter(({ type }) => type === SYMTAB || type === DYNSYM)
+    .flatMap((section) => {
+      const strings = sections[section.link];
+      if (strings === undefined) return [];
+      return functionsIn(read, section, strings, segments, section.type === DYNSYM ? versions : undefined);
+    });
+  return { functions, isStripped: !sections.some(({ type }) => type === SYMTAB) };
+}
+
+function functionsIn(
+  read: Read,
+  symbols: Section,
+  strings: Section,
+  segments: readonly Segment[],
+  versions: Section | undefined,
+): ElfFunction[] {
+  const bytes = read(symbols.offset, symbols.size);
+  const names = read(strings.offset, strings.size);
+  const versionOf = versions === undefined ? undefined : read(versions.offset, versions.size);
+  const functions: ElfFunction[] = [];
+  for (let at = 0; at + SYMBOL_BYTES <= bytes.length; at += SYMBOL_BYTES) {
+    const isDefined = bytes.readUInt16LE(at + 6) !== 0;
+    if (!isDefined || !FUNCTION_TYPES.includes(bytes[at + 4] & 15)) continue;
+    const address = number64(bytes, at + 8);
+    const segment = segments.find((one) => address >= one.address && address < one.address + one.size);
+    const nameAt = bytes.readUInt32LE(at);
+    const nameEnd = names.indexOf(0, nameAt);
+    if (segment === undefined || nameEnd <= nameAt) continue;
+    const place = (at / SYMBOL_BYTES) * 2;
+    const version =
+      versionOf !== undefined && place + 2 <= versionOf.length ? versionOf.readUInt16LE(place) : 0;
+    functions.push({
+      // In the table of all symbols, versions are a part of names.
+      name: names.toString('utf8', nameAt, nameEnd).replace(/@@?.*$/, ''),
+      offset: address - segment.address + segment.offset,
+      isHidden: (version & HIDDEN) !== 0 || /[^@]@[^@]/.test(names.toString('latin1', nameAt, nameEnd)),
+    });
+  }
+  return functions;
+}
+
+function table(read: Read, offset: bigint, entryBytes: number, count: number): Buffer[] {
+  if (offset === 0n || entryBytes === 0 || count > MOST_HEADERS) return [];
+  const bytes = read(Number(offset), entryBytes * count);
+  return Array.from({ length: count }, (_, i) => bytes.subarray(i * entryBytes, (i + 1) * entryBytes));
+}
+
+function number64(bytes: Buffer, at: number): number {
+  return Number(bytes.readBigUInt64LE(at));
+}

@@ -1,0 +1,58 @@
+/**
+ * Defines kprobes and uprobes in the agent's own group, and removes them. Definitions belong to the whole machine, unlike
+ * their recording. Source: kernel/trace/trace_kprobe.c, trace_uprobe.c, trace_dynevent.c.
+ */
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import type { DynamicEvent } from '../model/dynamic-event.ts';
+import { KernelError } from '../model/errors.ts';
+import { tryReadText, writeControl } from './files.ts';
+
+const KPROBES = 'kprobe_events';
+const UPROBES = 'uprobe_events';
+
+/** The file that takes such definitions. Throws `KernelError` if this kernel has none. */
+export function definitionsFile(root: string, { kind }: Pick<DynamicEvent, 'kind'>): string {
+  const isKernel = kind.startsWith('k');
+  const file = isKernel ? KPROBES : UPROBES;
+  if (existsSync(join(root, file))) return file;
+  const remedy = `this kernel is built without ${isKernel ? 'kprobes' : 'uprobes'}`;
+  throw new KernelError({ file: join(root, file), errno: 'ENOENT', action: 'define an event in', remedy });
+}
+
+/** `place`: of a kernel function `SYMBOL+OFFSET`, of a program `PATH:0xOFFSET`. Throws `KernelError`. */
+export function defineEvent(root: string, event: string, definition: DynamicEvent, place: string): void {
+  const { kind, args } = definition;
+  const file = definitionsFile(root, definition);
+  const letter = kind.endsWith('retprobe') ? 'r' : 'p';
+  const fields = Object.entries(args).map(([name, expression]) => ` ${name}=${expression}`);
+  writeControl(root, file, `${letter}:${event.replace(':', '/')} ${place}${fields.join('')}`);
+}
+
+/** Events of a group, `system:name`. */
+export function definedEvents(root: string, group: string): string[] {
+  return [KPROBES, UPROBES].flatMap((file) => linesOf(root, file, group).map(([event]) => event));
+}
+
+/** Removes all events of a group. Returns what could not be removed. Others who record one keep it. */
+export function removeEvents(root: string, group: string): string[] {
+  return [KPROBES, UPROBES].flatMap((file) =>
+    linesOf(root, file, group).flatMap(([event]) => {
+      try {
+        writeControl(root, file, `-:${event.replace(':', '/')}`);
+        return [];
+      } catch (error) {
+        if (error instanceof KernelError) return [error.message];
+        throw error;
+      }
+    }),
+  );
+}
+
+function linesOf(root: string, file: string, group: string): [event: string, line: string][] {
+  const text = tryReadText(join(root, file)) ?? '';
+  return text.split('\n').flatMap((line): [string, string][] => {
+    const [, name] = /^[pr]\d*:(\S+)/.exec(line) ?? [];
+    return name?.startsWith(`${group}/`) ? [[name.replace('/', ':'), line]] : [];
+  });
+}

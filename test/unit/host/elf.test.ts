@@ -1,0 +1,137 @@
+/** Symbols of ELF files, on files made by hand: a file of today's linker has the same tables with much more in them. */
+import assert from 'node:assert/strict';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, test } from 'node:test';
+import { functionOffset, readElf } from '../../../src/host/elf.ts';
+
+const directory = mkdtempSync(join(tmpdir(), 'ftrace-exporter-elf-'));
+after(() => rmSync(directory, { recursive: true }));
+
+interface Symbol {
+  name: string;
+  value: number;
+  /** STT_FUNC by default. */
+  type?: number;
+  /** 0: defined elsewhere. */
+  section?: number;
+  version?: number;
+}
+
+const [SYMTAB, STRTAB, DYNSYM, VERSYM] = [2, 3, 11, 0x6fffffff];
+/** Code at address 0x401000 lies at 0x1000. */
+const SEGMENT = { offset: 0x1000, address: 0x401000, size: 0x1000 };
+
+/** A file with a table of exported symbols, and one of all, if given. */
+function elf(name: string, exported: readonly Symbol[], all?: readonly Symbol[]): string {
+  const sections: { type: number; link: number; bytes: Buffer }[] = [
+    { type: 0, link: 0, bytes: Buffer.alloc(0) },
+  ];
+  const add = (type: number, symbols: readonly Symbol[]) => {
+    let strings = '\0';
+    const table = Buffer.alloc(24 * (symbols.length + 1));
+    symbols.forEach((symbol, i) => {
+      const at = 24 * (i + 1);
+      table.writeUInt32LE(strings.length, at);
+      strings += `${symbol.name}\0`;
+      table[at + 4] = (symbol.type ?? 2) | 0x10;
+      table.writeUInt16LE(symbol.section ?? 1, at + 6);
+      table.writeBigUInt64LE(BigInt(symbol.value), at + 8);
+    });
+    sections.push({ type, link: sections.length + 1, bytes: table });
+    sections.push({ type: STRTAB, link: 0, bytes: Buffer.from(strings) });
+  };
+  add(DYNSYM, exported);
+  const versions = Buffer.alloc(2 * (exported.length + 1));
+  for (const [i, { version = 2 }] of exported.entries()) versions.writeUInt16LE(version, 2 * (i + 1));
+  sections.push({ type: VERSYM, link: 1, bytes: versions });
+  if (all !== undefined) add(SYMTAB, all);
+
+  const head = Buffer.alloc(64 + 56);
+  head.write('\x7fELF\x02\x01\x01', 'latin1');
+  head.writeBigUInt64LE(64n, 32);
+  head.writeUInt16LE(56, 54);
+  head.writeUInt16LE(1, 56);
+  head.writeUInt32LE(1, 64);
+  head.writeBigUInt64LE(BigInt(SEGMENT.offset), 64 + 8);
+  head.writeBigUInt64LE(BigInt(SEGMENT.address), 64 + 16);
+  head.writeBigUInt64LE(BigInt(SEGMENT.size), 64 + 32);
+  let at = head.length;
+  const headers = sections.map(({ type, link, bytes }) => {
+    const header = Buffer.alloc(64);
+    header.writeUInt32LE(type, 4);
+    header.writeBigUInt64LE(BigInt(at), 24);
+    header.writeBigUInt64LE(BigInt(bytes.length), 32);
+    header.writeUInt32LE(link, 40);
+    at += bytes.length;
+    return header;
+  });
+  head.writeBigUInt64LE(BigInt(at), 40);
+  head.writeUInt16LE(64, 58);
+  head.writeUInt16LE(sections.length, 60);
+  const file = join(directory, name);
+  writeFileSync(file, Buffer.concat([head, ...sections.map(({ bytes }) => bytes), ...headers]));
+  return file;
+}
+
+test('an exported function, at its offset in the file', () => {
+  const file = elf('lib.so', [
+    { name: 'malloc', value: 0x401230 },
+    { name: 'environ', value: 0x401300, type: 1 },
+    { name: 'printf', value: 0, section: 0 },
+    { name: 'beyond', value: 0x500000 },
+  ]);
+  assert.equal(functionOffset(file, 'malloc'), 0x1230);
+  assert.deepEqual(
+    readElf(file).functions.map(({ name }) => name),
+    ['malloc'],
+  );
+  assert.throws(() => functionOffset(file, 'printf'), /lib\.so has no function printf; it is stripped/);
+});
+
+test('a function that is not exported, where the file is not stripped', () => {
+  const file = elf('program', [], [{ name: 'main', value: 0x401010 }]);
+  assert.equal(functionOffset(file, 'main'), 0x1010);
+  assert.throws(() => functionOffset(file, 'mian'), /program has no function mian$/);
+});
+
+test('of several versions the default; of several functions none', () => {
+  const file = elf(
+    'versions.so',
+    [
+      { name: 'memcpy', value: 0x401100, version: 0x8002 },
+      { name: 'memcpy', value: 0x401200, version: 3 },
+    ],
+    [
+      { name: 'memcpy@GLIBC_2.2.5', value: 0x401100 },
+      { name: 'memcpy@@GLIBC_2.14', value: 0x401200 },
+      { name: 'helper', value: 0x401400 },
+      { name: 'helper', value: 0x401500 },
+    ],
+  );
+  assert.equal(functionOffset(file, 'memcpy'), 0x1200);
+  assert.throws(
+    () => functionOffset(file, 'helper'),
+    /2 functions helper: choose one of .*:0x1400, .*:0x1500/,
+  );
+});
+
+test('what is no such file has a reason', () => {
+  const file = join(directory, 'text');
+  writeFileSync(file, '#!/bin/sh\n'.padEnd(100));
+  assert.throws(() => readElf(file), /text is no ELF file/);
+  writeFileSync(file, '\x7fELF');
+  assert.throws(() => readElf(file), /text is cut short/);
+  assert.throws(() => readElf(join(directory, 'missing')), /cannot read .*missing: ENOENT/);
+  const damaged = elf('damaged', [{ name: 'f', value: 0x401000 }]);
+  for (const at of [40, 58, 60]) {
+    const bytes = readFileSync(damaged);
+    bytes.writeUInt16LE(0xffff, at);
+    writeFileSync(file, bytes);
+    assert.throws(
+      () => functionOffset(file, 'f'),
+      /text (is damaged|is cut short|has no function f)|out of range/,
+    );
+  }
+});
