@@ -43,6 +43,11 @@ const rooms = {
     'history',
     'export',
     'http',
+    // Pure modules: what a page and a terminal show alike.
+    'page/buckets',
+    'page/format',
+    'page/names',
+    'page/top-labels',
     'agent',
   ],
 };

@@ -2,7 +2,7 @@
  * The command line. Exit status: 0, 1 when the machine refuses, 2 for wrong usage. Commands are loaded when they are
  * called, so that `--help` does not load an HTTP server.
  */
-import { Argument, Command } from 'commander';
+import { Argument, Command, Option } from 'commander';
 import { didYouMean } from '../config/suggest.ts';
 import { UsageError } from '../model/errors.ts';
 import { addConfigOptions, configOf } from './config-options.ts';
@@ -69,6 +69,7 @@ function makeProgram(outcome: Outcome): Command {
   addCleanup(program, outcome);
   addRecord(program);
   addReplay(program, outcome);
+  addTop(program);
   return program;
 }
 
@@ -233,6 +234,29 @@ function addReplay(program: Command, outcome: Outcome): void {
       }
     });
   addConfigOptions(replay, ['probes', 'web', 'log']);
+}
+
+function addTop(program: Command): void {
+  program
+    .command('top')
+    .description('show the latency of the last seconds in this terminal, from a running agent')
+    .argument('[url]', 'where the agent serves; user:password@ in it logs in', 'http://localhost:10743')
+    .option('--once', 'print all tables once and exit')
+    .addOption(
+      new Option('--output <format>', 'with --once: text or json').choices(['text', 'json']).default('text'),
+    )
+    .addHelpText(
+      'after',
+      examples(
+        'ftrace-exporter top',
+        'ftrace-exporter top https://user:password@node7:10743',
+        'ftrace-exporter top --once --output json',
+      ),
+    )
+    .action(async (url: string, options: { once?: boolean; output?: string }) => {
+      const { top } = await import('./top/top.ts');
+      await top(url, options);
+    });
 }
 
 function examples(...lines: string[]): string {

@@ -25,6 +25,7 @@ export interface Connection {
 }
 
 const LEAST_RANGE_MS = 60_000;
+const REFRESH_MS = 5000;
 
 /** `onState` hears of each change: text for a banner, or '' if all is well. */
 export async function connect(
@@ -64,6 +65,10 @@ export async function connect(
       feed.index.resolutions.find(({ name }) => name === feed.resolution.name) ?? feed.index.resolutions[0];
     for (const listener of reloads) listener();
   };
+  /** A metric has its first series: an overview that was opened before has no picture of it. */
+  const hasNew = ({ metrics }: LiveMessage) =>
+    Object.keys(metrics).some((name) => (feed.metric(name)?.series ?? 0) === 0);
+  let refreshedMs = 0;
   const hello = (message: Hello) => {
     onState({ ready: message.ready, problem: message.reason });
     const isOther = started !== undefined && started !== message.started;
@@ -75,6 +80,10 @@ export async function connect(
     hello,
     column: (column) => {
       lastMs = column.time;
+      if (hasNew(column) && column.time - refreshedMs > REFRESH_MS) {
+        refreshedMs = column.time;
+        void refresh().catch(() => {});
+      }
       onState({ ready: column.ready, problem: column.ready ? '' : column.reason });
       for (const listener of columns) listener(column);
     },

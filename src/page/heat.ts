@@ -237,6 +237,7 @@ function options(
   const line = { stroke: ink('--text'), points: { show: false }, spanGaps: false };
   return {
     ms: 1,
+    padding: [12, 28, 0, 0],
     legend: { show: false },
     cursor: { drag: { x: false, y: false }, points: { show: false }, x: false, y: false },
     scales: {

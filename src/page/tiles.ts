@@ -35,7 +35,7 @@ const TILES: readonly TileOptions[] = [
   },
 ];
 
-const SPARK = { width: 140, height: 28 };
+const SPARK_HEIGHT = 28;
 /** A rate is read over so many of the newest columns. */
 const RECENT = 5;
 
@@ -86,8 +86,8 @@ function makeTile(feed: Feed, { title, metric, text, warns = false }: TileOption
 
 function drawSpark(canvas: HTMLCanvasElement, values: readonly (number | null)[]): void {
   const ratio = devicePixelRatio;
-  canvas.width = SPARK.width * ratio;
-  canvas.height = SPARK.height * ratio;
+  canvas.width = (canvas.clientWidth || 140) * ratio;
+  canvas.height = SPARK_HEIGHT * ratio;
   const pen = canvas.getContext('2d');
   if (pen === null || values.length === 0) return;
   const most = Math.max(...values.map((value) => value ?? 0), Number.MIN_VALUE);

@@ -6,26 +6,11 @@ import { type Cell, el, table } from './dom.ts';
 import type { Feed } from './feed.ts';
 import { compact, duration, rate, share } from './format.ts';
 import { isOwn, labelText, titleOf } from './names.ts';
+import { topLabels } from './top-labels.ts';
 
 const REFRESH_MS = 5000;
 const WINDOW_MS = 60_000;
 const LIMIT = 8;
-
-/** Counters with a table of their own, and the labels that name a row. */
-const COUNTERS: Readonly<Record<string, readonly string[]>> = {
-  ftrace_function_calls_total: ['function'],
-  ftrace_syscall_errors_total: ['syscall', 'errno'],
-  ftrace_events_total: ['event'],
-  ftrace_container_runqueue_wait_seconds_total: ['namespace', 'pod', 'container'],
-  ftrace_container_interference_seconds_total: [
-    'namespace',
-    'pod',
-    'container',
-    'by_namespace',
-    'by_pod',
-    'by_container',
-  ],
-};
 
 interface Top {
   metric: HistoryMetric;
@@ -79,9 +64,8 @@ export function makeTops(feed: Feed): { element: HTMLElement; destroy(): void } 
 function topsOf(metrics: readonly HistoryMetric[]): Top[] {
   return metrics.flatMap((metric) => {
     if (isOwn(metric.name) || metric.series === 0) return [];
-    const by =
-      metric.kind === 'histogram' ? metric.labels.filter((label) => label !== 'cpu') : COUNTERS[metric.name];
-    return by === undefined || by.length === 0 ? [] : [{ metric, by }];
+    const by = topLabels(metric);
+    return by.length === 0 ? [] : [{ metric, by }];
   });
 }
 

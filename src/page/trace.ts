@@ -155,7 +155,7 @@ function rowOf(
   bar.style.width = `max(2px, ${Math.min(percent(span.durationSeconds), 100 - percent(offset))}%)`;
   const name = el('button', { type: 'button', class: 'name', onclick: () => select(span) }, span.name);
   const whose = span.attributes['thread.name'] ?? span.attributes['system.device'];
-  name.style.marginLeft = `${Math.min(depth, DEEPEST) * 0.9}rem`;
+  name.style.marginLeft = `calc(${Math.min(depth, DEEPEST)} * var(--indent))`;
   return el(
     'tr',
     {},

@@ -95,7 +95,7 @@ summary { cursor: pointer; color: var(--link); }
 .spans tbody th { font-weight: 400; }
 .d1 { padding-left: .8rem; } .d2 { padding-left: 1.6rem; } .d3 { padding-left: 2.4rem; } .d4 { padding-left: 3.2rem; }
 .d5 { padding-left: 4rem; } .d6 { padding-left: 4.8rem; } .d7 { padding-left: 5.6rem; } .d8 { padding-left: 6.4rem; }
-.bar { width: 60%; min-width: 12rem; }
+.bar { width: 60%; min-width: 7rem; }
 .bar svg { display: block; width: 100%; height: 1rem; background: var(--bg); border-radius: .2rem; }
 .bar rect { fill: var(--link); }
 .bar .failed { fill: var(--bad); }

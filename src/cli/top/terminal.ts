@@ -1,0 +1,49 @@
+/** The terminal in full-screen mode, which is left as it was, whatever ends the program. */
+
+export interface Terminal {
+  size(): { columns: number; rows: number };
+  draw(lines: readonly string[]): void;
+  /** Gives the terminal back. Can be called twice. */
+  restore(): void;
+}
+
+/** Alternate screen, no cursor, no line wrap. */
+const ENTER = '\x1b[?1049h\x1b[?25l\x1b[?7l';
+const LEAVE = '\x1b[?7h\x1b[?25h\x1b[?1049l';
+
+export function openTerminal(onKey: (key: string) => void, onResize: () => void): Terminal {
+  const { stdin, stdout } = process;
+  let restored = false;
+  stdout.write(ENTER);
+  stdin.setRawMode(true);
+  stdin.setEncoding('utf8');
+  const keys = (text: string) => {
+    for (const key of splitKeys(text)) onKey(key);
+  };
+  stdin.on('data', keys);
+  stdin.resume();
+  stdout.on('resize', onResize);
+  const restore = () => {
+    if (restored) return;
+    restored = true;
+    stdin.off('data', keys);
+    stdout.off('resize', onResize);
+    if (stdin.isTTY) stdin.setRawMode(false);
+    stdin.pause();
+    stdout.write(LEAVE);
+  };
+  process.once('exit', restore);
+  return {
+    size: () => ({ columns: stdout.columns || 80, rows: stdout.rows || 24 }),
+    draw: (lines) => {
+      // Each line is cleared behind its text, so that nothing flickers.
+      if (!restored) stdout.write(`\x1b[H${lines.map((line) => `${line}\x1b[K`).join('\r\n')}\x1b[J`);
+    },
+    restore,
+  };
+}
+
+/** Several keys can arrive at once; an escape sequence is one key. */
+function splitKeys(text: string): string[] {
+  return text.match(/\x1b\[[\d;]*[A-Za-z~]|[\s\S]/gu) ?? [];
+}

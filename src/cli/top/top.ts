@@ -1,0 +1,80 @@
+/** `top`: latency of the running kernel in a terminal, from the HTTP API of an agent. It traces nothing itself. */
+import { UsageError } from '../../model/errors.ts';
+import { onEndSignals } from '../ending.ts';
+import { print } from '../output.ts';
+import { type Client, makeClient } from './client.ts';
+import { readDocument, type TopDocument } from './document.ts';
+import { OTHER_LINES, renderScreen, renderText } from './screen.ts';
+import { firstState, pressKey, type TopState } from './state.ts';
+import { openTerminal } from './terminal.ts';
+
+export interface TopOptions {
+  once?: boolean;
+  output?: string;
+}
+
+const EVERY_MS = 2000;
+/** Width of text that does not go to a terminal. */
+const TEXT_COLUMNS = 100;
+
+export async function top(url: string, { once = false, output = 'text' }: TopOptions): Promise<void> {
+  const client = makeClient(url);
+  if (!once && output !== 'text') throw new UsageError('--output json needs --once');
+  if (once) {
+    const document = await readDocument(client);
+    const columns = process.stdout.columns ?? TEXT_COLUMNS;
+    print(
+      output === 'json'
+        ? JSON.stringify(document, undefined, 2)
+        : renderText(document, firstState(), columns),
+    );
+    return;
+  }
+  if (!process.stdin.isTTY || !process.stdout.isTTY)
+    throw new UsageError('top needs a terminal; --once prints its tables once');
+  // A wrong URL is an error before the screen changes.
+  await run(client, await readDocument(client));
+}
+
+function run(client: Client, first: TopDocument): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  let document = first;
+  let problem = '';
+  let state: TopState = firstState();
+  const colour = !process.env.NO_COLOR;
+  const draw = () => terminal.draw(renderScreen(document, state, { ...terminal.size(), colour, problem }));
+  const end = () => {
+    clearInterval(timer);
+    release();
+    terminal.restore();
+    resolve();
+  };
+  const onKey = (key: string) => {
+    const next = pressKey(state, key, Math.max(1, terminal.size().rows - OTHER_LINES));
+    if (next === 'quit') {
+      end();
+      return;
+    }
+    state = next;
+    draw();
+  };
+  let asking = false;
+  const refresh = async () => {
+    if (asking || state.paused) return;
+    asking = true;
+    try {
+      document = await readDocument(client);
+      problem = '';
+    } catch (error) {
+      problem = error instanceof Error ? error.message : String(error);
+    } finally {
+      asking = false;
+    }
+    if (!state.paused) draw();
+  };
+  const terminal = openTerminal(onKey, draw);
+  const release = onEndSignals(['SIGTERM', 'SIGINT', 'SIGHUP'], { first: end });
+  const timer = setInterval(() => void refresh(), EVERY_MS);
+  draw();
+  return promise;
+}

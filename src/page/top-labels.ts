@@ -1,0 +1,23 @@
+/** Which labels name the rows of a `top` table. */
+import type { HistoryMetric } from '../model/history.ts';
+
+/** Counters with a table of their own. */
+const COUNTERS: Readonly<Record<string, readonly string[]>> = {
+  ftrace_function_calls_total: ['function'],
+  ftrace_syscall_errors_total: ['syscall', 'errno'],
+  ftrace_events_total: ['event'],
+  ftrace_container_runqueue_wait_seconds_total: ['namespace', 'pod', 'container'],
+  ftrace_container_interference_seconds_total: [
+    'namespace',
+    'pod',
+    'container',
+    'by_namespace',
+    'by_pod',
+    'by_container',
+  ],
+};
+
+/** Empty if the metric has no table. */
+export function topLabels({ name, kind, labels }: HistoryMetric): readonly string[] {
+  return kind === 'histogram' ? labels.filter((label) => label !== 'cpu') : (COUNTERS[name] ?? []);
+}
