@@ -1,4 +1,4 @@
-import { type HistogramGrid, makeHistogramGrid } from '../model/histogram-grid.ts';
+import { gridOf, type HistogramGrid } from '../model/histogram-grid.ts';
 import type { MetricSpec } from '../model/metric.ts';
 
 /** Shared by all histograms with the same buckets, in all formats. */
@@ -9,19 +9,14 @@ export interface HistogramShape {
   counts: Float64Array;
 }
 
-/** Shapes do not change, and a config has few. */
-const shapes = new Map<string, HistogramShape>();
+const shapes = new WeakMap<HistogramGrid, HistogramShape>();
 
-export function shapeOf({ bounds, divisor }: Pick<MetricSpec, 'bounds' | 'divisor'>): HistogramShape {
-  const key = `${divisor} ${bounds.join()}`;
-  let shape = shapes.get(key);
+export function shapeOf(spec: Pick<MetricSpec, 'bounds' | 'divisor'>): HistogramShape {
+  const grid = gridOf(spec);
+  let shape = shapes.get(grid);
   if (shape === undefined) {
-    shape = {
-      bounds: [...bounds],
-      grid: makeHistogramGrid(bounds, divisor),
-      counts: new Float64Array(bounds.length),
-    };
-    shapes.set(key, shape);
+    shape = { bounds: [...spec.bounds], grid, counts: new Float64Array(spec.bounds.length) };
+    shapes.set(grid, shape);
   }
   return shape;
 }

@@ -43,12 +43,7 @@ function convert(metric: MetricObjectWithValues<PromClientSample>): SampleFamily
     );
     const suffix = (sample.metricName ?? metric.name).slice(metric.name.length) as ForeignSample['suffix'];
     const bound = le === undefined ? undefined : Number(le.replace('+Inf', 'Infinity'));
-    samples.push({
-      suffix,
-      labels,
-      value: sample.value,
-      ...(bound === undefined ? {} : { le: bound }),
-    });
+    samples.push({ suffix, labels, value: sample.value, le: bound });
   }
   return { name: metric.name, help: metric.help, kind, samples };
 }

@@ -12,6 +12,6 @@ export interface ForeignSample {
   suffix: '' | '_bucket' | '_sum' | '_count';
   labels: Readonly<Record<string, string>>;
   /** Upper bound of a bucket. */
-  le?: number;
+  le?: number | undefined;
   value: number;
 }

@@ -2,7 +2,7 @@
  * Numbers for the families and series that columns contain. They stay the same when the capture thread restarts or reuses
  * a slot, so that columns of different times can be added.
  */
-import { type HistogramGrid, makeHistogramGrid } from '../model/histogram-grid.ts';
+import { gridOf, type HistogramGrid } from '../model/histogram-grid.ts';
 import type { FamilySnapshot, MetricSpec } from '../model/metric.ts';
 
 export interface HistoryFamily {
@@ -53,7 +53,7 @@ export function makeCatalogue(): Catalogue {
         number: byName.size,
         spec,
         series: [],
-        grid: spec.kind === 'histogram' ? makeHistogramGrid(spec.bounds) : undefined,
+        grid: spec.kind === 'histogram' ? gridOf(spec) : undefined,
         byLabels: new Map(),
       };
       byName.set(spec.name, entry);

@@ -138,7 +138,7 @@ function seriesFrom(
     return { value: columns.map((sums) => sums && total(sums) / divisor).map(orNull) };
   return {
     count: columns.map((sums) => sums?.reduce((count, sum) => count + countOf(sum), 0)).map(orNull),
-    sum: columns.map((sums) => sums && total(sums) / 1e9).map(orNull),
+    sum: columns.map((sums) => sums && total(sums) / divisor).map(orNull),
     buckets: columns.map((sums) => sums && bucketsOf(sums)).map(orNull),
   };
 }
@@ -171,7 +171,7 @@ export function liveColumn(
     metrics[family.spec.name] =
       family.grid === undefined
         ? { value: sum.sum / family.spec.divisor }
-        : { count: countOf(sum), sum: sum.sum / 1e9, buckets: bucketsOf([sum]) };
+        : { count: countOf(sum), sum: sum.sum / family.spec.divisor, buckets: bucketsOf([sum]) };
   }
   return { ...head, gap: false, metrics };
 }

@@ -3,7 +3,7 @@
  * begin at a millisecond and are joined whenever there are too many. Made in the capture thread; plain data goes to the
  * main thread.
  */
-import { makeHistogramGrid } from '../model/histogram-grid.ts';
+import { gridOf } from '../model/histogram-grid.ts';
 import type { MetricSnapshot, MetricSpec } from '../model/metric.ts';
 import { type HistoryFamily, makeCatalogue } from './catalogue.ts';
 import { type Moment, makeColumnEncoder, momentOf } from './column.ts';
@@ -89,7 +89,7 @@ export function historyOfRecording({ stepMs, families, columns }: RecordedHistor
     number,
     spec,
     series,
-    grid: spec.kind === 'histogram' ? makeHistogramGrid(spec.bounds) : undefined,
+    grid: spec.kind === 'histogram' ? gridOf(spec) : undefined,
   }));
   const ring = columns.map(
     (bytes, i): Column => ({ endMs: (i + 1) * stepMs, spanMs: stepMs, bytes, isReady: true }),

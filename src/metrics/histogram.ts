@@ -2,8 +2,8 @@ import {
   FINE_BLOCK_BITS,
   FINE_BLOCK_SIZE,
   fineBucket,
+  gridOf,
   type HistogramGrid,
-  makeHistogramGrid,
 } from '../model/histogram-grid.ts';
 import type { FamilySnapshot, MetricSpec } from '../model/metric.ts';
 import { grownFloats, grownWords } from './columns.ts';
@@ -27,7 +27,7 @@ export class HistogramFamily implements Family {
 
   constructor(spec: MetricSpec) {
     this.table = new SeriesTable(spec);
-    this.grid = makeHistogramGrid(spec.bounds, spec.divisor);
+    this.grid = gridOf(spec);
     this.#directory = new Int32Array(16 * this.grid.blocksPerSeries);
     this.#blocks = new Float64Array(64 * FINE_BLOCK_SIZE);
     this.#sums = new Float64Array(16);

@@ -4,6 +4,8 @@
  * at the family's classic bounds. So both views are exact sums of the same counts.
  * Bounds are compared in the unit of recorded values: nanoseconds, or what `divisor` stands for.
  */
+import type { MetricSpec } from './metric.ts';
+
 export const HISTOGRAM_SCALE = 3;
 const PER_OCTAVE = 2 ** HISTOGRAM_SCALE;
 /** Octaves of recorded values: of nanoseconds, from 2^-30 s < 1 ns to 2^23 s, which are 97 days. */
@@ -66,6 +68,19 @@ export function makeHistogramGrid(classicBounds: readonly number[], divisor = 1e
   }
   const blocksPerSeries = Math.ceil(upperNs.length / FINE_BLOCK_SIZE);
   return { divisor, upperNs, upperWholeNs, exponentialIndex, classicFine, blocksPerSeries, cellStart };
+}
+
+const grids = new Map<string, HistogramGrid>();
+
+/** The grid of a histogram: the same object for all families of a thread that have the same buckets. */
+export function gridOf({ bounds, divisor }: Pick<MetricSpec, 'bounds' | 'divisor'>): HistogramGrid {
+  const key = `${divisor} ${bounds.join()}`;
+  let grid = grids.get(key);
+  if (grid === undefined) {
+    grid = makeHistogramGrid(bounds, divisor);
+    grids.set(key, grid);
+  }
+  return grid;
 }
 
 /** Smallest whole number of nanoseconds in a cell. */

@@ -68,6 +68,21 @@ test('numbers of up to 53 bits survive', () => {
   );
 });
 
+test('a histogram of another unit has its own buckets and sum', () => {
+  const store = new MetricStore();
+  const sizes = store.histogram({ name: 'sizes_pages', help: '', unit: 'pages', divisor: 1, bounds: [3] });
+  const history = makeHistory(CONFIG);
+  history.take([store.snapshot()], 1000, true);
+  for (const pages of [1, 3, 4, 4]) sizes.record(sizes.slot([]), pages);
+  history.take([store.snapshot()], 2000, true);
+  const [{ sum, buckets }] = ask(history, 'sizes_pages').series;
+  assert.deepEqual(sum, [12]);
+  // 2^(0/8), 2^(13/8) and 2^(16/8) are the bounds above 1, 3 and 4.
+  assert.deepEqual(buckets, [[0, 1, 13, 1, 16, 2]]);
+  const live = liveColumn(history.rings[0].columns[0], history.catalogue.families());
+  assert.deepEqual(live.metrics.sizes_pages, { count: 4, sum: 12, buckets: [0, 1, 13, 1, 16, 2] });
+});
+
 test('each column holds what changed within it, by label, and the sum of all is the total', () => {
   const history = makeHistory(CONFIG);
   const source = makeSource();
