@@ -81,6 +81,9 @@ const LIMITS: Record<string, Schema> = {
   'host.journalPath': PATH,
   'host.sysDevices': NEED,
   'host.pid': NEED,
+  'host.containers': NEED,
+  'host.cgroup': PATH,
+  'host.podLogs': PATH,
   securityContext: ANY,
   podSecurityContext: ANY,
   resources: RESOURCES,
@@ -233,13 +236,23 @@ function alertSchemas(alerts: readonly Alert[]): Record<string, Schema> {
   };
 }
 
+/** Go's regular expressions, and so Helm, lack `(?!` and the like. The agent itself still checks such a pattern. */
+function withoutLookarounds(schema: unknown): unknown {
+  if (Array.isArray(schema)) return schema.map(withoutLookarounds);
+  if (typeof schema !== 'object' || schema === null) return schema;
+  const kept = Object.entries(schema).filter(
+    ([key, value]) => !(key === 'pattern' && typeof value === 'string' && /\(\?<?[=!]/.test(value)),
+  );
+  return Object.fromEntries(kept.map(([key, value]) => [key, withoutLookarounds(value)]));
+}
+
 /** Schema of the chart's values; `agent` is what `check-config --print-schema` prints. */
 export function valuesSchema(valuesYaml: string, agent: Schema, alerts: readonly Alert[]): Schema {
   const values = parseDocument(valuesYaml).toJS() as Record<string, Json>;
   const { properties, ...rest } = ofDefault(values, '', { ...LIMITS, ...alertSchemas(alerts) }) as {
     properties: Record<string, Schema>;
   } & Schema;
-  const { $schema, ...config } = agent;
+  const { $schema, ...config } = withoutLookarounds(agent) as Schema;
   const profile = {
     type: 'object',
     properties: {

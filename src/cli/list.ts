@@ -1,6 +1,7 @@
 /** `list`: prints the probes and metrics of this program, and the tracers, events and functions of this kernel. */
 import { makeMainMetrics } from '../agent/main/main-metrics.ts';
 import { makeOtlpMetrics } from '../agent/main/otlp-metrics.ts';
+import { declareContainerMetrics } from '../agent/plan/containers.ts';
 import { makeSelfMetrics } from '../agent/plan/self-metrics.ts';
 import { declareMarkerCounts } from '../agent/slow/marker-metrics.ts';
 import { declareSpanCounts } from '../agent/slow/span-metrics.ts';
@@ -61,6 +62,7 @@ function metrics(): string[][] {
   makeSelfMetrics(store, 120_000);
   declareMarkerCounts(store);
   declareSpanCounts(store, { kinds: {} }, ['over_budget']);
+  declareContainerMetrics(store, undefined);
   makeMainMetrics(store, { version: '', replay: false });
   makeOtlpMetrics(store);
   const own = store.snapshot().families.map(({ spec }) => spec);

@@ -3,9 +3,11 @@
  * Every key has a default, and unknown keys are errors.
  */
 import { z } from 'zod';
+import type { ContainersConfig } from '../model/containers.ts';
 import { METRICS_PREFIX } from '../model/declared-metric.ts';
 import type { OtlpConfig } from '../model/otlp.ts';
 import type { SpansConfig } from '../model/span.ts';
+import { containersSchema, toContainersConfig } from './containers.ts';
 import { grouped, metricsSchema } from './metrics.ts';
 import { otlpSchema, toOtlpConfig } from './otlp.ts';
 import { isMap } from './overlay.ts';
@@ -24,8 +26,6 @@ export interface ProbeSection {
   schema(kit: SchemaKit): z.ZodType<{ enabled: boolean }>;
   /** Values for keys that choose what is traced, which a recording has already decided. */
   inRecordings?: Readonly<Record<string, unknown>>;
-  /** The kind of traces with this name needs the probe, because it … (`chooses the CPUs`). */
-  choosesForKind?: string;
   /** Returns one of the other probes that are on (options by name) that conflicts with this one. */
   conflict?(
     options: unknown,
@@ -61,6 +61,8 @@ export interface AgentConfig {
     /** Maximum number of concurrent requests; 0: no limit. */
     maxRequests: number;
   };
+  /** How tasks are matched with containers; undefined: no probe needs it. */
+  containers?: ContainersConfig | undefined;
   /** Where metrics and traces are exported; undefined: nowhere. */
   otlp?: OtlpConfig | undefined;
   /** Which slow operations become traces; undefined: none. */
@@ -172,6 +174,7 @@ export function composeSchema(sections: readonly ProbeSection[]) {
         coarse: duration({ min: 60_000 * MS, max: 86_400_000 * MS }).prefault('1h'),
       })
       .prefault({}),
+    containers: containersSchema().prefault({}),
     otlp: otlpSchema().prefault({}),
     spans: spansSchema().prefault({}),
     log: z
@@ -224,6 +227,8 @@ export function toAgentConfig(
       options: { ...options, metric: grouped(options.metric, checked.instance) },
     })),
   ];
+  const enabled = probes.filter(({ options }) => options.enabled);
+  const containers = toContainersConfig(checked.containers, enabled);
   return {
     instance: checked.instance,
     reader: checked.reader,
@@ -234,9 +239,7 @@ export function toAgentConfig(
     },
     drainIntervalMs: checked.drain_interval / MS,
     maxWindowMs: checked.max_window / MS,
-    probes: probes.flatMap(({ name, options }) =>
-      options.enabled ? [{ name, options: { ...options } }] : [],
-    ),
+    probes: enabled.map(({ name, options }) => ({ name, options: { ...options } })),
     disabled: probes.flatMap(({ name, options }) => (options.enabled ? [] : [name])),
     tracefsPath: checked.tracefs,
     stateDir: checked.state_dir,
@@ -249,6 +252,7 @@ export function toAgentConfig(
     history: history.enabled ? { fineMs: history.fine / MS, coarseMs: history.coarse / MS } : undefined,
     otlp,
     spans,
+    containers,
     log,
   };
 }

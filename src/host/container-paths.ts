@@ -33,19 +33,28 @@ export function containerOf(cgroups: string): ContainerIds | undefined {
   let firstIds: ContainerIds | undefined;
   for (const line of cgroups.split('\n')) {
     const path = line.slice(line.indexOf(':', line.indexOf(':') + 1) + 1);
-    const ids = path.length > LONGEST_PATH ? undefined : inPath(path);
-    if (ids === undefined) continue;
+    const container = containerInPath(path);
+    if (container === undefined) continue;
+    const ids = { containerId: container.containerId, podUid: container.podUid };
     if (ids.podUid !== '') return ids;
     firstIds ??= ids;
   }
   return firstIds;
 }
 
-function inPath(path: string): ContainerIds | undefined {
+/** A container, and the path of its own group: what follows is inside the container. */
+export interface ContainerInPath extends ContainerIds {
+  group: string;
+}
+
+/** Finds the container in the path of a group; undefined if there is none. */
+export function containerInPath(path: string): ContainerInPath | undefined {
+  if (path.length > LONGEST_PATH) return undefined;
   const whole = path.endsWith(DELETED) ? path.slice(0, -DELETED.length) : path;
   const parts = whole.split('/');
   let podUid = '';
-  for (const part of parts) {
+  for (const [at, part] of parts.entries()) {
+    const group = parts.slice(0, at + 1).join('/');
     // `SLICE:PREFIX:ID` if a runtime uses a systemd name as a path: the slice names the pod.
     const [slice, ...rest] = part.split(':');
     podUid = podIn(slice) || podUid;
@@ -53,9 +62,9 @@ function inPath(path: string): ContainerIds | undefined {
     const match = CONTAINER.exec(last);
     if (match?.groups !== undefined) {
       if (BESIDE.test(match.groups.runtime ?? '')) return undefined;
-      return { containerId: match.groups.id, podUid };
+      return { containerId: match.groups.id, podUid, group };
     }
-    if (parts[1] === 'ecs' && FARGATE.test(part)) return { containerId: part, podUid };
+    if (parts[1] === 'ecs' && FARGATE.test(part)) return { containerId: part, podUid, group };
   }
   return undefined;
 }

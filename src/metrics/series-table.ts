@@ -74,6 +74,17 @@ export class SeriesTable {
     return gone;
   }
 
+  /** Drops one series; its slot can now be reused. */
+  remove(slot: number): void {
+    const values = this.#labels[slot];
+    if (values === undefined) return;
+    this.#slots.delete(JSON.stringify(values));
+    this.#leave(values);
+    this.#labels[slot] = undefined;
+    this.#free.push(slot);
+    this.epoch++;
+  }
+
   #openKey(values: readonly string[]): string {
     return JSON.stringify(this.#openAt.map((i) => values[i]));
   }

@@ -15,6 +15,7 @@ const OVERFLOW = 'ftrace_exporter_series_overflow_total';
 export class MetricStore {
   readonly #families = new Map<string, Family>();
   readonly #maxGauges: MaxGaugeFamily[] = [];
+  readonly #beforeSnapshot: (() => void)[] = [];
   readonly #series: ValueFamily | undefined;
   readonly #overflow: ValueFamily | undefined;
 
@@ -67,8 +68,14 @@ export class MetricStore {
     for (const family of this.#maxGauges) family.rotate(nowMs);
   }
 
+  /** Calls back before each snapshot: for values that are read, or kept elsewhere on the hot path. */
+  onSnapshot(callback: () => void): void {
+    this.#beforeSnapshot.push(callback);
+  }
+
   /** Copies all families; label values only for series that the reader lacks. */
   snapshot(held: KnownSeries = {}): MetricSnapshot {
+    for (const callback of this.#beforeSnapshot) callback();
     this.#countSeries();
     const families: FamilySnapshot[] = [];
     for (const [name, family] of this.#families) {

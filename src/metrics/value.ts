@@ -36,6 +36,12 @@ export class ValueFamily implements Family {
     for (const slot of this.table.release(label, value)) this.#values[slot] = 0;
   }
 
+  /** Drops one series. */
+  remove(slot: number): void {
+    this.table.remove(slot);
+    this.#values[slot] = 0;
+  }
+
   snapshot(labelsFrom: number): FamilySnapshot {
     const values = this.#values.slice(0, this.table.length);
     for (let s = 0; s < values.length; s++) if (this.table.labelsOf(s) === undefined) values[s] = Number.NaN;

@@ -16,8 +16,6 @@ export interface MetricFacts {
   labels: readonly string[];
   /** Labels whose values the kernel or the user invents. */
   open?: readonly string[];
-  /** As in MetricSpec. */
-  ownTime?: boolean;
 }
 
 /** The part of a probe's context that declarations need. */
@@ -58,7 +56,6 @@ export function declareDurations(
     labels: perCpu ? [...facts.labels, 'cpu'] : facts.labels,
     open: facts.open ?? [],
     maxSeries: options.max_series,
-    ownTime: facts.ownTime,
     bounds: options.buckets,
   });
   const slots = new SlotCache(perCpu ? machine.cpuCount : 1, (row, cpu) =>
@@ -101,7 +98,6 @@ export function declareCpuCounts(
     name: facts.name,
     help: facts.help,
     labels: facts.labels,
-    ownTime: facts.ownTime,
     unit: shape.unit ?? '',
     divisor: shape.divisor ?? 1,
   });
@@ -122,7 +118,6 @@ export function declareMaxima(
     name: facts.name,
     help: facts.help,
     labels: facts.labels,
-    ownTime: facts.ownTime,
     unit: 'seconds',
     divisor: 1e9,
     windowMs: machine.maxWindowMs,

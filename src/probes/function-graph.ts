@@ -30,7 +30,6 @@ const DURATION = {
   help: 'Time from the call of a kernel function to its return, on the CPU where it returned.',
   labels: ['function'],
   open: ['function'],
-  ownTime: true,
 };
 
 /** 104 days, the limit of exact nanoseconds in a double. A longer call has an invalid time. */
@@ -45,7 +44,6 @@ export const functionGraph: ProbeModule<FunctionGraphOptions> = {
   name: 'function_graph',
   help: 'How long functions of the kernel take.',
   byDefault: false,
-  choosesForKind: 'chooses the functions',
   rate: 'high',
   inRecordings: { unfiltered: true },
   schema: (kit) =>

@@ -18,7 +18,6 @@ const LATENCY = {
   name: 'ftrace_hwlat_latency_seconds',
   help: 'Longest gap that the hwlat tracer saw in a window with a gap above its threshold, between two reads of the clock (inner) or two passes (outer).',
   labels: ['loop'],
-  ownTime: true,
 };
 
 const US = 1e3;

@@ -26,7 +26,6 @@ const MAX = {
   name: 'ftrace_latency_tracer_max_seconds',
   help: 'Longest latency that a latency tracer met within max_window.',
   labels: ['tracer'],
-  ownTime: true,
 };
 const RECORDS = {
   name: 'ftrace_latency_tracer_records_total',
@@ -44,7 +43,6 @@ export function latencyProbe(tracer: LatencyTracer): ProbeModule<LatencyOptions>
     name: tracer,
     help: HELP[tracer],
     byDefault: false,
-    choosesForKind: 'runs the tracer',
     rate: 'low',
     schema: ({ probeSchema, z }) =>
       probeSchema(

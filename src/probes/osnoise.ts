@@ -24,25 +24,21 @@ const RUNTIME = {
   name: 'ftrace_osnoise_runtime_seconds_total',
   help: 'Time that the osnoise tracer measured a CPU.',
   labels: ['cpu'],
-  ownTime: true,
 };
 const NOISE = {
   name: 'ftrace_osnoise_noise_seconds_total',
   help: 'Time that something else took from a CPU while the osnoise tracer measured it.',
   labels: ['cpu'],
-  ownTime: true,
 };
 const MAX = {
   name: 'ftrace_osnoise_max_single_noise_seconds',
   help: 'Longest single interruption that the osnoise tracer saw within max_window.',
   labels: ['cpu'],
-  ownTime: true,
 };
 const INTERFERENCE = {
   name: 'ftrace_osnoise_interference_seconds',
   help: 'Duration of one interruption of the osnoise thread, by its source.',
   labels: ['source'],
-  ownTime: true,
 };
 
 const US = 1e3;
@@ -59,7 +55,6 @@ export const osnoise: ProbeModule<OsnoiseOptions> = {
   name: 'osnoise',
   help: 'How much time the kernel, interrupts and other tasks take from a CPU, by source.',
   byDefault: false,
-  choosesForKind: 'chooses the CPUs',
   rate: 'high',
   inRecordings: { cpus: 0 },
   schema: ({ cpuList, duration, probeSchema }) =>

@@ -1,6 +1,7 @@
 import type { z } from 'zod';
 import type { SchemaKit } from '../config/units.ts';
 import type { MetricStore } from '../metrics/store.ts';
+import type { Containers } from '../model/containers.ts';
 import type { EventFormat } from '../model/format.ts';
 import type { FunctionNames } from '../model/function-names.ts';
 import type { IntervalSinks } from '../model/intervals.ts';
@@ -78,6 +79,8 @@ export interface HostFacts {
   blockDeviceExists(dev: number): boolean;
   /** Which tasks are SCHED_BATCH or SCHED_IDLE; absent if that is not known, as in a recording. */
   taskClasses?: TaskClasses;
+  /** Which containers tasks are in; absent if no probe needs it, or it cannot be known. */
+  containers?: Containers;
 }
 
 /** What a probe is given when it is made. */
@@ -157,11 +160,6 @@ export interface ProbeModule<Options extends CommonOptions = CommonOptions> {
   schema(kit: SchemaKit): z.ZodType<Options>;
   /** Keys that choose what to trace. A recording has made that choice, so its config need not. */
   inRecordings?: Readonly<Record<string, unknown>>;
-  /**
-   * For a probe whose kind of traces cannot be on without it: what it does for the kind, as in `chooses the CPUs`. Absent:
-   * there is no such kind, or it has a helper.
-   */
-  choosesForKind?: string;
   /**
    * Empty: nothing to trace with these options on this kernel. `intervals`: where single operations are reported, which
    * can need more events.

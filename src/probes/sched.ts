@@ -6,12 +6,12 @@
 import { decimalBuckets } from '../config/units/buckets.ts';
 import { switchedOutMask } from '../decode/print-fmt.ts';
 import type { EventFormat } from '../model/format.ts';
-import type { EventHandler, EventRecord } from '../model/record.ts';
+import type { EventHandler } from '../model/record.ts';
 import { MAX_RT_PRIO, NORMAL, REALTIME, TASK_CLASSES, type TaskClasses } from '../model/task-classes.ts';
-import type { TimestampNs } from '../model/time.ts';
-import { declareCpuCounts, declareDurations } from './families.ts';
+import { type CpuCounts, declareCpuCounts, declareDurations } from './families.ts';
 import type { CommonOptions, EventNeed, Probe, ProbeContext, ProbeModule } from './probe.ts';
-import { TaskStamps } from './tables/task-stamps.ts';
+import { SCHED_CONTAINER_METRICS, SchedContainers } from './sched-containers.ts';
+import { ASLEEP, PREEMPTED, RunnableTasks, UNCOUNTED } from './tables/runnable-tasks.ts';
 
 const SWITCH = 'sched:sched_switch';
 const WAKEUP = 'sched:sched_wakeup';
@@ -56,13 +56,16 @@ const NO_CLASSES: TaskClasses = {
   refresh: () => {},
 };
 
+/** By how a task left its CPU: `ASLEEP`, `PREEMPTED`. */
 const KINDS = ['voluntary', 'preempted'];
-const VOLUNTARY = 0;
-const PREEMPTED = 1;
 
 export interface SchedOptions extends CommonOptions {
   /** Where a wait begins. `wakeup`: the task joins a run queue. `waking`: the waker starts, possibly on another CPU. */
   from: 'wakeup' | 'waking';
+  /** Count waits by container too. */
+  per_container: boolean;
+  /** Pairs of containers that have a series of their own. */
+  interference_pairs: number;
 }
 
 export const sched: ProbeModule<SchedOptions> = {
@@ -73,7 +76,11 @@ export const sched: ProbeModule<SchedOptions> = {
   schema: ({ probeSchema, z }) =>
     probeSchema(
       { enabled: true, per_cpu: false, max_series: 500, buckets: decimalBuckets(1e-6, 10) },
-      { from: z.enum(['wakeup', 'waking']).default('wakeup') },
+      {
+        from: z.enum(['wakeup', 'waking']).default('wakeup'),
+        per_container: z.boolean().default(false),
+        interference_pairs: z.int().min(1).max(1000).default(100),
+      },
     ),
   needs: (options) => {
     const needs: EventNeed[] = [
@@ -92,147 +99,153 @@ export const sched: ProbeModule<SchedOptions> = {
         fields: ['pid', 'target_cpu', 'common_pid'],
         without: 'wake-ups of new tasks, and their first waits, are not measured',
       },
-      { event: MIGRATE, fields: ['pid'], without: 'migrations are not counted' },
+      { event: MIGRATE, fields: ['pid', 'dest_cpu'], without: 'migrations are not counted' },
     ];
     if (options.from === 'waking')
       needs.push({ event: WAKING, fields: ['pid'], without: 'waits begin at the wake-up' });
     return needs;
   },
   create: createSched,
-  metrics: [LATENCY, WAIT, SWITCHES, WAKEUPS, MIGRATIONS],
+  metrics: [...SCHED_CONTAINER_METRICS, LATENCY, WAIT, SWITCHES, WAKEUPS, MIGRATIONS],
 };
 
 function createSched(context: ProbeContext, options: SchedOptions): Probe {
   // A family gets series only if this kernel or recording has its events: 0 would be a claim.
   const has = (event: string): boolean => context.format(event) !== undefined;
-  const hasSwitch = has(SWITCH);
+  const { containers } = context.host;
+  const runnable = new RunnableTasks(
+    options.per_container && containers ? new SchedContainers(context, containers, options) : undefined,
+  );
+  const classes = context.host.taskClasses ?? NO_CLASSES;
+  const handlers: Record<string, EventHandler> = {};
+  const switchFormat = context.format(SWITCH);
+  if (switchFormat !== undefined)
+    handlers[SWITCH] = switchHandler(context, options, switchFormat, runnable, classes);
+  const wakeups = declareCpuCounts(context, WAKEUPS, { rowsShown: has(WAKEUP) || has(WAKEUP_NEW) ? 1 : 0 });
+  if (has(WAKEUP)) handlers[WAKEUP] = wakeupHandler(context, WAKEUP, wakeups, runnable);
+  if (has(WAKEUP_NEW))
+    handlers[WAKEUP_NEW] = newTaskHandler(
+      context,
+      classes,
+      wakeupHandler(context, WAKEUP_NEW, wakeups, runnable),
+    );
+  if (has(MIGRATE)) handlers[MIGRATE] = migrateHandler(context, runnable);
+  if (has(WAKING)) handlers[WAKING] = wakingHandler(context, runnable);
+  return {
+    handlers,
+    onLoss: (_cpu, untilNs) => runnable.lost(untilNs),
+    sweep: () => classes.refresh(),
+  };
+}
+
+function switchHandler(
+  context: ProbeContext,
+  options: SchedOptions,
+  format: EventFormat,
+  runnable: RunnableTasks,
+  classes: TaskClasses,
+): EventHandler {
   const latency = declareDurations(context, LATENCY, options, (row) => [TASK_CLASSES[row]]);
-  if (hasSwitch) latency.show(NORMAL);
-  const wait = declareCpuCounts(context, WAIT, {
-    unit: 'seconds',
-    divisor: 1e9,
-    rowsShown: hasSwitch ? 1 : 0,
-  });
+  latency.show(NORMAL);
+  const wait = declareCpuCounts(context, WAIT, { unit: 'seconds', divisor: 1e9 });
   const switches = declareCpuCounts(context, SWITCHES, {
-    rowsShown: hasSwitch ? KINDS.length : 0,
+    rowsShown: KINDS.length,
     rest: (row) => [KINDS[row]],
   });
-  const wakeups = declareCpuCounts(context, WAKEUPS, { rowsShown: has(WAKEUP) || has(WAKEUP_NEW) ? 1 : 0 });
   const noStart = context.unmatched('no_start');
   const lost = context.unmatched('lost');
   const late = context.unmatched('late');
+  const { isSelf, ignoreSelf } = context;
+  const prevPid = context.word(SWITCH, 'prev_pid');
+  const prevState = context.word(SWITCH, 'prev_state');
+  const nextPid = context.word(SWITCH, 'next_pid');
+  const nextPrio = context.word(SWITCH, 'next_prio');
+  // Which bits say "not runnable" differs between kernels: the event's print fmt knows.
+  const asleep = switchedOutMask(format);
+  return ({ words, offset, cpu, timestampNs }) => {
+    const at = offset >> 2;
+    const prev = words[at + prevPid];
+    const next = words[at + nextPid];
+    let departure = UNCOUNTED;
+    if (prev !== 0 && !isSelf(prev)) {
+      departure = (words[at + prevState] & asleep) === 0 ? PREEMPTED : ASLEEP;
+      switches.add(departure, cpu, 1);
+    }
+    const since = runnable.switched(prev, departure, next, cpu, timestampNs);
+    if (next === 0) return;
+    const ns = timestampNs - since;
+    if (isSelf(next)) ignoreSelf();
+    else if (since === 0) noStart();
+    else if (since < runnable.lostUntil) lost();
+    else if (ns < 0) late();
+    else {
+      // The priority of the moment: a task that inherits that of a real-time task is real-time.
+      const isRealtime = words[at + nextPrio] < MAX_RT_PRIO;
+      latency.record(isRealtime ? REALTIME : classes.of(next), cpu, ns);
+      wait.add(0, cpu, ns);
+      if (ns >= LONG_WAIT_NS && !isRealtime) classes.ask(next);
+    }
+  };
+}
 
+function wakeupHandler(
+  context: ProbeContext,
+  event: string,
+  wakeups: CpuCounts,
+  runnable: RunnableTasks,
+): EventHandler {
   const { isSelf, ignoreSelf, cpuCount } = context;
-  const classes = context.host.taskClasses ?? NO_CLASSES;
-  /** When each task became runnable. */
-  const runnable = new TaskStamps();
-  let lostUntil: TimestampNs = 0;
-
-  const startWaiting = (pid: number, record: EventRecord): void => {
-    const place = runnable.place(pid);
-    if (place === 0) return;
-    // Two wake-ups are one wait, from the first. A wait from before a loss may have ended in it.
-    const since = runnable.stamps[place];
-    if (since === 0 || since < lostUntil) runnable.stamps[place] = record.timestampNs;
+  const pidAt = context.word(event, 'pid');
+  const targetAt = context.word(event, 'target_cpu');
+  return ({ words, offset, cpu, timestampNs }) => {
+    const at = offset >> 2;
+    const pid = words[at + pidAt];
+    if (isSelf(pid)) {
+      ignoreSelf();
+      return;
+    }
+    const target = words[at + targetAt];
+    const queue = target >= 0 && target < cpuCount ? target : cpu;
+    wakeups.add(0, queue, 1);
+    runnable.woken(pid, queue, timestampNs);
   };
+}
 
-  const onSwitch = (format: EventFormat): EventHandler => {
-    const prevPid = context.word(SWITCH, 'prev_pid');
-    const prevState = context.word(SWITCH, 'prev_state');
-    const nextPid = context.word(SWITCH, 'next_pid');
-    const nextPrio = context.word(SWITCH, 'next_prio');
-    // Which bits say "not runnable" differs between kernels: the event's print fmt knows.
-    const asleep = switchedOutMask(format);
-    return (record) => {
-      const { words, cpu } = record;
-      const at = record.offset >> 2;
-      const prev = words[at + prevPid];
-      if (prev !== 0 && !isSelf(prev)) {
-        const place = runnable.place(prev);
-        const preempted = (words[at + prevState] & asleep) === 0;
-        if (place !== 0) runnable.stamps[place] = preempted ? record.timestampNs : 0;
-        switches.add(preempted ? PREEMPTED : VOLUNTARY, cpu, 1);
-      }
-      const next = words[at + nextPid];
-      if (next === 0) return;
-      const place = runnable.at(next);
-      const since = runnable.stamps[place];
-      if (since !== 0) runnable.stamps[place] = 0;
-      const ns = record.timestampNs - since;
-      if (isSelf(next)) ignoreSelf();
-      else if (since === 0) noStart();
-      else if (since < lostUntil) lost();
-      else if (ns < 0) late();
-      else {
-        // The priority of the moment: a task that inherits that of a real-time task is real-time.
-        const isRealtime = words[at + nextPrio] < MAX_RT_PRIO;
-        latency.record(isRealtime ? REALTIME : classes.of(next), cpu, ns);
-        wait.add(0, cpu, ns);
-        if (ns >= LONG_WAIT_NS && !isRealtime) classes.ask(next);
-      }
-    };
+/** Recorded in the context of the task that made the new one, which may have the number of one that has ended. */
+function newTaskHandler(context: ProbeContext, classes: TaskClasses, wakeUp: EventHandler): EventHandler {
+  const pidAt = context.word(WAKEUP_NEW, 'pid');
+  const parentAt = context.word(WAKEUP_NEW, 'common_pid');
+  return (record) => {
+    const at = record.offset >> 2;
+    classes.inherit(record.words[at + pidAt], record.words[at + parentAt]);
+    wakeUp(record);
   };
+}
 
-  const onWakeup = (event: string): EventHandler => {
-    const pidAt = context.word(event, 'pid');
-    const targetAt = context.word(event, 'target_cpu');
-    return (record) => {
-      const { words } = record;
-      const at = record.offset >> 2;
-      const pid = words[at + pidAt];
-      if (isSelf(pid)) {
-        ignoreSelf();
-        return;
-      }
-      const target = words[at + targetAt];
-      wakeups.add(0, target >= 0 && target < cpuCount ? target : record.cpu, 1);
-      startWaiting(pid, record);
-    };
+function wakingHandler({ int, isSelf, ignoreSelf }: ProbeContext, runnable: RunnableTasks): EventHandler {
+  const pidOf = int(WAKING, 'pid');
+  return (record) => {
+    const pid = pidOf(record);
+    if (isSelf(pid)) ignoreSelf();
+    else runnable.waking(pid, record.timestampNs);
   };
+}
 
-  /** Recorded in the context of the task that made the new one, which may have the number of one that has ended. */
-  const onWakeupNew = (): EventHandler => {
-    const wakeUp = onWakeup(WAKEUP_NEW);
-    const pidAt = context.word(WAKEUP_NEW, 'pid');
-    const parentAt = context.word(WAKEUP_NEW, 'common_pid');
-    return (record) => {
-      const at = record.offset >> 2;
-      classes.inherit(record.words[at + pidAt], record.words[at + parentAt]);
-      wakeUp(record);
-    };
-  };
-
-  const onWaking = (): EventHandler => {
-    const pidOf = context.int(WAKING, 'pid');
-    return (record) => {
-      const pid = pidOf(record);
-      if (isSelf(pid)) ignoreSelf();
-      else startWaiting(pid, record);
-    };
-  };
-
-  const onMigrate = (): EventHandler => {
-    const migrations = context.metrics.counter(MIGRATIONS);
-    const slot = migrations.slot([]);
-    const pidOf = context.int(MIGRATE, 'pid');
-    return (record) => {
-      if (isSelf(pidOf(record))) ignoreSelf();
-      else migrations.add(slot, 1);
-    };
-  };
-
-  const handlers: Record<string, EventHandler> = {};
-  const switchFormat = context.format(SWITCH);
-  if (switchFormat !== undefined) handlers[SWITCH] = onSwitch(switchFormat);
-  if (has(WAKEUP)) handlers[WAKEUP] = onWakeup(WAKEUP);
-  if (has(WAKEUP_NEW)) handlers[WAKEUP_NEW] = onWakeupNew();
-  if (has(MIGRATE)) handlers[MIGRATE] = onMigrate();
-  if (has(WAKING)) handlers[WAKING] = onWaking();
-  return {
-    handlers,
-    onLoss: (_cpu, untilNs) => {
-      if (untilNs > lostUntil) lostUntil = untilNs;
-    },
-    sweep: () => classes.refresh(),
+function migrateHandler(
+  { metrics, int, isSelf, ignoreSelf }: ProbeContext,
+  runnable: RunnableTasks,
+): EventHandler {
+  const migrations = metrics.counter(MIGRATIONS);
+  const slot = migrations.slot([]);
+  const pidOf = int(MIGRATE, 'pid');
+  const destOf = int(MIGRATE, 'dest_cpu');
+  return (record) => {
+    const pid = pidOf(record);
+    if (isSelf(pid)) {
+      ignoreSelf();
+      return;
+    }
+    migrations.add(slot, 1);
+    runnable.migrates(pid, destOf(record), record.timestampNs);
   };
 }

@@ -24,13 +24,11 @@ const LATENCY = {
   name: 'ftrace_timerlat_latency_seconds',
   help: 'Time from when a timer should have fired to its interrupt, its thread, and its return to user space.',
   labels: ['context'],
-  ownTime: true,
 };
 const MAX = {
   name: 'ftrace_timerlat_max_latency_seconds',
   help: 'Longest latency of the timerlat tracer within max_window, from when a timer should have fired.',
   labels: ['cpu', 'context'],
-  ownTime: true,
 };
 
 const US = 1e3;
@@ -46,7 +44,6 @@ export const timerlat: ProbeModule<TimerlatOptions> = {
   name: 'timerlat',
   help: 'How late a timer interrupt and the real-time thread that it wakes come.',
   byDefault: false,
-  choosesForKind: 'chooses the CPUs',
   rate: 'low',
   inRecordings: { cpus: 0 },
   schema: ({ cpuList, duration, probeSchema }) =>

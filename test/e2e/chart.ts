@@ -106,6 +106,7 @@ export const MATRIX: Readonly<Record<string, Values>> = {
   'containers in spans': {
     config: { spans: { containers: true, kinds: { syscalls: { threshold: '10ms' } } } },
   },
+  'metrics by container': { config: { probes: { sched: { per_container: true } } } },
   'a tracer that is switched off': {
     config: { probes: { timerlat: { enabled: false } } },
     host: { journal: 'never' },

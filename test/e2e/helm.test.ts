@@ -121,6 +121,11 @@ const REFUSALS: readonly [string, Values, RegExp][] = [
     /probe blk needs the host's \/sys\/devices, writable, and host\.sysDevices is `never`/,
   ],
   [
+    'metrics by container without its mounts',
+    { config: { probes: { sched: { per_container: true } } }, host: { containers: 'never' } },
+    /per_container of probe sched needs the host's control groups .*, and host\.containers is `never`/,
+  ],
+  [
     'containers without the ids of processes',
     { config: { spans: { containers: true } }, host: { pid: 'never' } },
     /spans\.containers needs the host's process ids \(hostPID\), and host\.pid is `never`/,
@@ -301,6 +306,13 @@ describe('the chart', () => {
     assert.deepEqual(mounts(of('profiles beside', 'realtime')), [tracefs, journal]);
     assert.equal(of('containers in spans').spec.hostPID, true);
     assert.deepEqual(mounts(of('containers in spans')), TRACEFS_AND_INSTANCES);
+    const byContainer = of('metrics by container');
+    assert.equal(byContainer.spec.hostPID, true);
+    assert.deepEqual(mounts(byContainer), [
+      ...TRACEFS_AND_INSTANCES,
+      'cgroup=/sys/fs/cgroup',
+      'pod-logs=/var/log/pods',
+    ]);
     assert.equal(of('a ConfigMap that is there').spec.hostPID, true);
   });
 

@@ -219,6 +219,10 @@ describe('Kubernetes', { skip: isBuilt(CONTROL_PLANE) ? false : reason }, () => 
         'containers in spans',
         /: host namespaces \(hostPID=true\), hostPath volumes \(volumes "tracefs", "tracefs-instances"\)$/,
       ],
+      [
+        'metrics by container',
+        /: host namespaces \(hostPID=true\), hostPath volumes \(volumes "tracefs", .*"cgroup", "pod-logs"\)$/,
+      ],
     ];
     for (const [name, words] of expected) {
       const said = await podSecurity(MATRIX[name], 'baseline');

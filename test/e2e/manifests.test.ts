@@ -86,6 +86,10 @@ describe('the manifests', () => {
         'containers in spans',
         'host namespaces (hostPID=true), hostPath volumes (volumes "tracefs", "tracefs-instances")',
       ],
+      [
+        'metrics by container',
+        'host namespaces (hostPID=true), hostPath volumes (volumes "tracefs", "tracefs-instances", "cgroup", "pod-logs")',
+      ],
     ];
     for (const [name, words] of expected) {
       assert.equal(podSecurity(MATRIX[name], 'baseline'), words, name);

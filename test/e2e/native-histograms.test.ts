@@ -260,8 +260,8 @@ test("the running kernel's syscalls, counted twice", async () => {
     assert.deepEqual(stored, { native: count, classic: count, sum });
     break;
   }
-  // Waits for a CPU never stop: each read sees more of them, in one series per histogram.
-  const waits = () => ask('histogram_count(ftrace_sched_runqueue_latency_seconds)');
+  // Waits for a CPU never stop: each read sees more of them, in one series per histogram and scheduling class.
+  const waits = () => ask('sum(histogram_count(ftrace_sched_runqueue_latency_seconds))');
   const first = await waits();
   await prometheus.scraped('live');
   assert.ok((await waits()) > first);

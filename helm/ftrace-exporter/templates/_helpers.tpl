@@ -131,6 +131,20 @@ names probes runs only those, and makes only the traces that it names, so that n
 {{- end -}}
 {{- end -}}
 
+{{- /* What in a config needs the containers of tasks; "" if nothing does. */ -}}
+{{- define "ftx.wantsContainers" -}}
+{{- $enabled := toString (dig "containers" "enabled" "auto" .) -}}
+{{- $wanted := ternary "containers.enabled" "" (eq $enabled "true") -}}
+{{- range $name, $probe := default dict .probes -}}
+{{- if and (not $wanted) (kindIs "map" $probe) -}}
+{{- if and (eq (toString $probe.per_container) "true") (ne (toString $probe.enabled) "false") -}}
+{{- $wanted = printf "per_container of probe %s" $name -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- if ne $enabled "false" }}{{ $wanted }}{{ end -}}
+{{- end -}}
+
 {{- /* Whether a part of the host is mounted: said (the value), wanted (words for what needs it, or ""), key, what it is. */ -}}
 {{- define "ftx.hostNeeds" -}}
 {{- if and .wanted (eq .said "never") -}}

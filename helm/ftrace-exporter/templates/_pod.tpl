@@ -41,9 +41,11 @@
 {{- if and (not $wantsJournal) $spans.top_level_markers }}{{ $wantsJournal = "spans.top_level_markers" }}{{ end -}}
 {{- end -}}
 {{- $wantsDevices := ternary "probe blk" "" (and (not $hasOwnFile) (eq (include "ftx.isOn" (dict "config" $config "probe" "blk")) "true")) -}}
-{{- $wantsPid := ternary "spans.containers" "" (and (not $hasOwnFile) (eq (toString $spans.containers) "true")) -}}
+{{- $wantsContainers := ternary "" (include "ftx.wantsContainers" $config) $hasOwnFile -}}
+{{- $wantsPid := default $wantsContainers (ternary "spans.containers" "" (and (not $hasOwnFile) (eq (toString $spans.containers) "true"))) -}}
 {{- $devices := include "ftx.hostNeeds" (dict "said" $values.host.sysDevices "wanted" $wantsDevices "key" "sysDevices" "where" $where "what" "the host's /sys/devices, writable") -}}
 {{- $journal := include "ftx.hostNeeds" (dict "said" $values.host.journal "wanted" $wantsJournal "key" "journal" "where" $where "what" "a directory of the host for the journal of what it changes") -}}
+{{- $containers := include "ftx.hostNeeds" (dict "said" $values.host.containers "wanted" $wantsContainers "key" "containers" "where" $where "what" "the host's control groups and the names of its pods") -}}
 {{- $pid := include "ftx.hostNeeds" (dict "said" $values.host.pid "wanted" $wantsPid "key" "pid" "where" $where "what" "the host's process ids (hostPID)") -}}
 {{- $name := include "ftx.daemonSetName" . -}}
 {{- if not $hasOwnFile }}
@@ -194,6 +196,10 @@ spec:
             {{- if $devices }}
             - { name: sys-devices, mountPath: /sys/devices }
             {{- end }}
+            {{- if $containers }}
+            - { name: cgroup, mountPath: {{ dig "containers" "cgroup" "/sys/fs/cgroup" $config }}, readOnly: true }
+            - { name: pod-logs, mountPath: {{ dig "containers" "pod_logs" "/var/log/pods" $config }}, readOnly: true }
+            {{- end }}
             {{- with $values.extraVolumeMounts }}{{ toYaml . | nindent 12 }}{{ end }}
         {{- if and $undo (not $isSidecar) }}{{ $undo | nindent 8 }}{{ end }}
         {{- with $values.extraContainers }}{{ toYaml . | nindent 8 }}{{ end }}
@@ -212,6 +218,11 @@ spec:
         {{- end }}
         {{- if $devices }}
         - { name: sys-devices, hostPath: { path: /sys/devices, type: Directory } }
+        {{- end }}
+        {{- if $containers }}
+        - { name: cgroup, hostPath: { path: {{ $values.host.cgroup }}, type: Directory } }
+        # Only the names of its directories are read.
+        - { name: pod-logs, hostPath: { path: {{ $values.host.podLogs }}, type: Directory } }
         {{- end }}
         {{- with $values.extraVolumes }}{{ toYaml . | nindent 8 }}{{ end }}
       {{- with $values.nodeSelector }}

@@ -4,6 +4,7 @@
  */
 
 import type { AgentConfig } from '../../config/schema.ts';
+import { openContainerTable } from '../../host/container-table.ts';
 import { onlineCpus } from '../../host/cpus.ts';
 import { liveHostFacts } from '../../host/facts.ts';
 import { MetricStore } from '../../metrics/store.ts';
@@ -18,6 +19,7 @@ import { findTracefs } from '../../tracefs/mount.ts';
 import { learnOwnThreads } from '../../tracefs/threads.ts';
 import { textOptions } from '../../tracefs/trace-pipe.ts';
 import type { Capture } from '../contract/capture.ts';
+import { containerNotes, declareContainerMetrics, withContainers } from '../plan/containers.ts';
 import { enabledProbes } from '../plan/enabled-probes.ts';
 import type { EnabledProbe } from '../plan/plan.ts';
 import { makeSelfMetrics } from '../plan/self-metrics.ts';
@@ -26,6 +28,7 @@ import { openTaskFacts } from '../slow/task-facts.ts';
 import { EVENTS_BUFFER, type LiveBuffer, openLiveBuffer } from './buffer.ts';
 import { type DynamicEvents, defineEvents } from './dynamic-events.ts';
 import { eventSymbols } from './function-symbols.ts';
+import { withHostNotes } from './host-notes.ts';
 import { markersRead } from './marker-buffer.ts';
 import { makeOwnThreads } from './own-threads.ts';
 import { type LiveFacts, type LiveOptions, runCapture } from './run.ts';
@@ -81,7 +84,8 @@ interface Kernel {
 async function setUp(config: AgentConfig, kernel: Kernel, options: LiveOptions): Promise<Capture> {
   const { instance, features, tracers } = kernel;
   const { log } = options;
-  const host = liveHostFacts({ machine: features.machine });
+  const containers = config.containers && openContainerTable(config.containers);
+  const host = { ...liveHostFacts({ machine: features.machine }), ...(containers && { containers }) };
   const shared = makeShared(config, kernel, host, log);
   const tasks = config.spans && openTaskFacts(config.spans);
   const spans =
@@ -95,7 +99,8 @@ async function setUp(config: AgentConfig, kernel: Kernel, options: LiveOptions):
       isSelf: shared.own.has,
       taskFacts: tasks?.of,
     });
-  const enabled = spans?.probes ?? enabledProbes(config);
+  const enabled = withContainers(spans?.probes ?? enabledProbes(config), containers);
+  if (containers !== undefined) declareContainerMetrics(shared.store, containers);
   const forTracers = enabled.filter(({ module }) => module.tracer !== undefined);
   const forEvents = enabled.filter(({ module }) => module.tracer === undefined);
   kernel.dynamic = defineEvents(kernel.root, config.instance, forEvents);
@@ -118,9 +123,13 @@ async function setUp(config: AgentConfig, kernel: Kernel, options: LiveOptions):
   log.debug({ threads: threads.ids, nested: threads.nested }, 'own threads');
   tasks?.procIsHosts(!threads.nested);
   host.taskClasses.procIsHosts(!threads.nested);
+  containers?.procIsHosts(!threads.nested);
 
   const opened = openBuffers({ kernel, shared, spans, events, inForce, forTracers, share });
-  const probes = inOrder(enabled, [...events.plan.probes, ...opened.probes]);
+  const probes = withHostNotes(inOrder(enabled, [...events.plan.probes, ...opened.probes]), enabled, {
+    classProblem: host.taskClasses.problem(),
+    containers: containerNotes(containers, events.plan.helpers),
+  });
   shared.self.probesAre(probes);
   const kinds = spans?.status(events.plan.helpers, probes) ?? [];
   const warnings = [
@@ -241,7 +250,8 @@ function logSetUp(facts: LiveFacts, warnings: readonly string[], { config, log }
   if (markers !== undefined) log.info({ ...markers }, 'accepting application span markers');
   for (const { name, up, reason } of probes) if (!up) log.warn({ probe: name, reason }, 'probe is off');
   for (const { name, notes = [] } of probes)
-    for (const note of notes) log.warn({ probe: name, reason: note }, 'a part of a probe matches nothing');
+    for (const note of notes)
+      log.warn({ probe: name, reason: note }, 'a part of a probe is missing or matches nothing');
   for (const { kind, up, reason } of kinds) if (!up) log.warn({ kind, reason }, 'this kind of traces is off');
   for (const warning of warnings) log.warn({}, warning);
 }

@@ -9,7 +9,6 @@ import { onlineCpus } from '../../host/cpus.ts';
 import type { FunctionLookup } from '../../model/function-names.ts';
 import type { Instance } from '../../tracefs/instance.ts';
 import { openTracePipe } from '../../tracefs/trace-pipe.ts';
-import { traitsOf } from '../../tracefs/tracer-traits.ts';
 import { type EnabledProbe, type EventPlan, type PlanInput, planEvents } from '../plan/plan.ts';
 import { makeTraceClock } from '../stream/clock.ts';
 import { Pipeline } from '../stream/pipeline.ts';
@@ -100,7 +99,7 @@ function planText(parts: StreamParts): PlannedStream {
       plan,
       functions,
       cpuCount: instance.cpuCount,
-      isGraph: traitsOf(tracer).isGraph === true,
+      isGraph: tracer === 'function_graph',
       losses: (visit) => {
         for (const cpu of cpus) {
           const { overrun, commitOverrun, droppedEvents } = instance.stats(cpu);

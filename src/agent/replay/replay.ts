@@ -75,7 +75,8 @@ function replay(
   self.probesAre(plan.probes);
   for (const { name, up, reason } of plan.probes) if (!up) log.info({ probe: name, reason }, 'probe is off');
   for (const { name, notes = [] } of plan.probes)
-    for (const note of notes) log.info({ probe: name, reason: note }, 'a part of a probe matches nothing');
+    for (const note of notes)
+      log.info({ probe: name, reason: note }, 'a part of a probe is missing or matches nothing');
   const lossy = new Set<number>();
   let hasErrors = false;
   // Without times there is no axis.

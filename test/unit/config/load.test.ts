@@ -75,6 +75,7 @@ test('if nothing is given, everything has a default', () => {
     web: { listenAddress: ':10743', telemetryPath: '/metrics', configFile: undefined, maxRequests: 40 },
     history: { fineMs: 300_000, coarseMs: 3_600_000 },
     otlp: undefined,
+    containers: undefined,
     spans: undefined,
     log: { level: 'info', format: 'logfmt' },
   });

@@ -4,6 +4,7 @@ import { test } from 'node:test';
 import { schemaKit } from '../../../src/config/units.ts';
 import { BLOCK_EVENT, BLOCK_FORMAT_TEXT } from '../../../src/decode/text/blk-format.ts';
 import { probeCatalogue } from '../../../src/probes/catalogue.ts';
+import { fakeContainers } from './fake-containers.ts';
 import { run } from './records.ts';
 
 test('names are unique', () => {
@@ -35,10 +36,15 @@ for (const module of probeCatalogue) {
   });
 
   test(`${module.name}: create() declares the metrics that the module lists`, () => {
-    const options = module.name === 'events' ? { count: ['sched:*'] } : {};
+    const options = {
+      ...(module.name === 'events' && { count: ['sched:*'] }),
+      ...(module.name === 'sched' && { per_container: true }),
+    };
     // Format texts of tracers are those of the lab, except that of blk, which the kernel only has as text.
     const machine =
-      module.tracer === undefined ? {} : { kernel: '7.3-rt', formats: { [BLOCK_EVENT]: BLOCK_FORMAT_TEXT } };
+      module.tracer === undefined
+        ? { host: { containers: fakeContainers([]) } }
+        : { kernel: '7.3-rt', formats: { [BLOCK_EVENT]: BLOCK_FORMAT_TEXT } };
     const declared = run(module, options, machine)
       .store.snapshot()
       .families.map(({ spec }) => spec)

@@ -1,0 +1,106 @@
+/**
+ * Containers in the capture: the helper that follows tasks, the metrics of the table itself and of its control groups,
+ * and what is missing, as notes of the probes that need it.
+ */
+import type { MetricStore } from '../../metrics/store.ts';
+import { CONTAINER_LABELS, type ContainerEvents, type Containers } from '../../model/containers.ts';
+import type { ProbeStatus } from '../../model/status.ts';
+import { CONTAINER_EVENTS, containerEvents } from '../../probes/helpers/container-events.ts';
+import type { EnabledProbe } from './plan.ts';
+
+/** History takes a snapshot every second; two files per container are not worth reading as often. */
+const READ_EVERY_MS = 5000;
+
+export function isPerContainer({ options }: Pick<EnabledProbe, 'options'>): boolean {
+  return 'per_container' in options && options.per_container === true;
+}
+
+/** The probes, and the helper that keeps the table if there is one. */
+export function withContainers(
+  enabled: readonly EnabledProbe[],
+  table: ContainerEvents | undefined,
+): EnabledProbe[] {
+  return table === undefined
+    ? [...enabled]
+    : [{ ...containerEvents(table), onlyFor: 'containers' }, ...enabled];
+}
+
+/** Why probes with `per_container` do not show all containers, as sentences. */
+export function containerNotes(
+  table: { problem(): string; notes(): string[] } | undefined,
+  helpers: readonly ProbeStatus[],
+): string[] {
+  if (table === undefined) return ['there are no metrics by container: containers.enabled is false'];
+  const problem = table.problem();
+  if (problem !== '') return [`there are no metrics by container: ${problem}`];
+  const helper = helpers.find(({ name }) => name === CONTAINER_EVENTS);
+  const unseen =
+    helper?.up === false ? [`tasks that are new or moved have no container: ${helper.reason}`] : [];
+  return [...unseen, ...table.notes()];
+}
+
+/** Declares the families that are not of a single probe. */
+export function declareContainerMetrics(
+  store: MetricStore,
+  containers: Containers | undefined,
+  nowMs = () => performance.now(),
+): void {
+  const lookups = store.counter({
+    name: 'ftrace_exporter_container_lookups_total',
+    help: 'Look-ups of the container of a task that gave none, by reason: unknown, or surplus to containers.max.',
+    labels: ['outcome'],
+  });
+  const families = {
+    throttledSeconds: store.counter({
+      name: 'ftrace_container_throttled_seconds_total',
+      help: 'Time that the CPU quota of a container kept its tasks from running, as its control group counts it.',
+      labels: CONTAINER_LABELS,
+      unit: 'seconds',
+    }),
+    pressureSeconds: store.counter({
+      name: 'ftrace_container_cpu_pressure_seconds_total',
+      help: 'Time that at least one task of a container waited for a CPU, as its control group counts it.',
+      labels: CONTAINER_LABELS,
+      unit: 'seconds',
+    }),
+  };
+  if (containers === undefined) return;
+  const kinds = ['throttledSeconds', 'pressureSeconds'] as const;
+  /** By slot, what the control group's own counters said last. */
+  const written = new Map<number, { throttledSeconds: number; pressureSeconds: number }>();
+  let readMs = Number.NEGATIVE_INFINITY;
+
+  const read = (): void => {
+    for (const slot of containers.slots()) {
+      const labels = containers.labels(slot);
+      const usage = labels && containers.usage(slot);
+      if (labels === undefined || usage === undefined) continue;
+      const last = written.get(slot) ?? { throttledSeconds: 0, pressureSeconds: 0 };
+      for (const kind of kinds) {
+        const seconds = usage[kind];
+        if (seconds === undefined) continue;
+        const family = families[kind];
+        family.add(family.slot(labels), Math.max(0, seconds - last[kind]));
+        last[kind] = seconds;
+      }
+      written.set(slot, last);
+    }
+  };
+
+  containers.onRelease((slot) => {
+    const labels = containers.labels(slot);
+    written.delete(slot);
+    const isShared = containers
+      .slots()
+      .some((other) => other !== slot && String(containers.labels(other)) === String(labels));
+    if (labels === undefined || isShared) return;
+    for (const kind of kinds) families[kind].remove(families[kind].slot(labels));
+  });
+  store.onSnapshot(() => {
+    for (const [outcome, count] of Object.entries(containers.missed()))
+      lookups.set(lookups.slot([outcome]), count);
+    if (nowMs() - readMs < READ_EVERY_MS) return;
+    readMs = nowMs();
+    read();
+  });
+}

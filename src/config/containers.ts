@@ -1,0 +1,38 @@
+/** The section `containers` of the config: how tasks are matched with containers, for probes with `per_container`. */
+import { z } from 'zod';
+import { type ContainersConfig, MOST_CONTAINERS } from '../model/containers.ts';
+import { count, duration, yesOrNo } from './units.ts';
+
+const MS = 1e6;
+const HOUR = 3_600_000 * MS;
+
+function directory(byDefault: string) {
+  return z
+    .string({ error: 'must be an absolute directory' })
+    .regex(/^\/[^\0]*$/, 'must be an absolute directory')
+    .default(byDefault);
+}
+
+/** Schema of the section. */
+export function containersSchema() {
+  return z.strictObject({
+    enabled: z
+      .union([z.literal('auto'), yesOrNo()], { error: 'must be auto, true or false' })
+      .prefault('auto'),
+    max: count(1, MOST_CONTAINERS).prefault(200),
+    cgroup: directory('/sys/fs/cgroup'),
+    pod_logs: directory('/var/log/pods'),
+    keep: duration({ min: 0, max: HOUR }).prefault('5m'),
+  });
+}
+
+/** Converts the section for the agent; undefined if nothing needs containers. */
+export function toContainersConfig(
+  checked: z.output<ReturnType<typeof containersSchema>>,
+  probes: readonly { options: object }[],
+): ContainersConfig | undefined {
+  const isNeeded = probes.some(({ options }) => 'per_container' in options && options.per_container === true);
+  if (!(checked.enabled === 'auto' ? isNeeded : checked.enabled)) return undefined;
+  const { max, cgroup: cgroupDir, pod_logs: podLogs, keep } = checked;
+  return { cgroupDir, podLogs, max, keepMs: keep / MS };
+}

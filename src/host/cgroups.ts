@@ -1,0 +1,92 @@
+/**
+ * Control groups of this machine: which hierarchy shows the containers, and the threads in each of its groups.
+ * Documentation/admin-guide/cgroup-v2.rst and cgroup-v1/cgroups.rst.
+ */
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { ContainerUsage } from '../model/containers.ts';
+import { errnoOf } from '../model/errors.ts';
+
+export interface CgroupHierarchy {
+  /** Directory of its root group. */
+  root: string;
+  /** Number of the hierarchy in the kernel's events and in /proc/PID/cgroup; 0 for version 2. */
+  id: number;
+  version: 1 | 2;
+}
+
+/** Controllers whose groups container runtimes make, the best first: it has the quota. */
+const CONTROLLERS = ['cpu', 'pids', 'memory'];
+/** A container can nest groups without end, and make many. Tasks in what is not read are not known. */
+const DEEPEST = 24;
+const MOST_GROUPS = 20_000;
+
+/**
+ * Finds the hierarchy. `cgroupDir` is usually /sys/fs/cgroup; `ownCgroups` is the text of /proc/self/cgroup. Returns
+ * the reason if there is none.
+ */
+export function findHierarchy(cgroupDir: string, ownCgroups: string): CgroupHierarchy | string {
+  if (existsSync(join(cgroupDir, 'cgroup.controllers'))) return { root: cgroupDir, id: 0, version: 2 };
+  for (const controller of CONTROLLERS) {
+    const line = new RegExp(`^(\\d+):((?:[^:\\n]*,)?${controller}(?:,[^:\\n]*)?):`, 'm').exec(ownCgroups);
+    if (line === null) continue;
+    const root = [line[2], controller].map((name) => join(cgroupDir, name)).find(existsSync);
+    if (root !== undefined) return { root, id: Number(line[1]), version: 1 };
+  }
+  return `${cgroupDir} is no mount of control groups (mount the host’s, read-only)`;
+}
+
+/** Paths of all groups from the root on, which is ''. */
+export function groupsOf({ root }: CgroupHierarchy): string[] {
+  const paths = [''];
+  for (let at = 0; at < paths.length; at++) {
+    const path = paths[at];
+    if (path.split('/').length > DEEPEST) continue;
+    for (const entry of childrenOf(join(root, path)))
+      if (paths.length < MOST_GROUPS) paths.push(`${path}/${entry}`);
+  }
+  return paths;
+}
+
+function childrenOf(directory: string): string[] {
+  try {
+    return readdirSync(directory, { withFileTypes: true }).flatMap((entry) =>
+      entry.isDirectory() ? [entry.name] : [],
+    );
+  } catch (error) {
+    if (errnoOf(error) === '') throw error;
+    return [];
+  }
+}
+
+/** Threads in a group; empty if it has ended. 0 stands for threads that this pid namespace cannot see. */
+export function threadsIn({ root, version }: CgroupHierarchy, path: string): number[] {
+  const text = readOr(join(root, path, version === 2 ? 'cgroup.threads' : 'tasks'), '');
+  return text === '' ? [] : text.trimEnd().split('\n').map(Number);
+}
+
+export function groupExists({ root }: CgroupHierarchy, path: string): boolean {
+  return existsSync(join(root, path));
+}
+
+/** Reads how long a group was throttled, and how long its tasks stood still for want of a CPU. */
+export function usageOf({ root, version }: CgroupHierarchy, path: string): ContainerUsage {
+  const stat = readOr(join(root, path, 'cpu.stat'), '');
+  const throttled = (version === 2 ? /^throttled_usec (\d+)$/m : /^throttled_time (\d+)$/m).exec(stat);
+  // Linux 5.2 on; `full` has no meaning for CPUs.
+  const pressure = /^some .*total=(\d+)$/m.exec(readOr(join(root, path, 'cpu.pressure'), ''));
+  return {
+    ...(throttled && { throttledSeconds: Number(throttled[1]) / (version === 2 ? 1e6 : 1e9) }),
+    ...(pressure && { pressureSeconds: Number(pressure[1]) / 1e6 }),
+  };
+}
+
+/** Content of a file; `otherwise` if it cannot be read. */
+export function readOr(file: string, otherwise: string): string {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch (error) {
+    if (errnoOf(error) === '') throw error;
+    return otherwise;
+  }
+}

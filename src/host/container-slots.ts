@@ -1,0 +1,111 @@
+/** Which container has which slot. A slot is kept for some time after the end of its container, then given to another. */
+import { type ContainerLabels, FIRST_CONTAINER, SURPLUS, SYSTEM, UNKNOWN } from '../model/containers.ts';
+import type { TaskGroup } from './task-groups.ts';
+import type { TaskSlots } from './task-slots.ts';
+
+export interface SlotEntry {
+  group: TaskGroup;
+  labels: ContainerLabels | undefined;
+  sinceMs: number;
+  /** When its group was found missing; 0 while it exists. */
+  goneMs: number;
+}
+
+export class ContainerSlots {
+  readonly #max: number;
+  readonly #tasks: TaskSlots;
+  readonly #nowMs: () => number;
+  readonly #entries = new Map<number, SlotEntry>();
+  readonly #byKey = new Map<string, number>();
+  /** Paths by key of containers that have no slot of their own, because they do nothing. */
+  readonly #folded = new Map<string, string>();
+  readonly #callbacks: ((slot: number) => void)[] = [];
+
+  constructor(max: number, tasks: TaskSlots, nowMs: () => number) {
+    this.#max = max;
+    this.#tasks = tasks;
+    this.#nowMs = nowMs;
+  }
+
+  /** Slot of a group's tasks. */
+  of(group: TaskGroup | undefined): number {
+    if (group === undefined) return SYSTEM;
+    const existing = this.#byKey.get(group.key);
+    if (existing !== undefined) {
+      const entry = this.#entries.get(existing);
+      if (entry !== undefined) entry.goneMs = 0;
+      return existing;
+    }
+    if (this.#entries.size >= this.#max && !this.#dropLongestGone()) return SURPLUS;
+    let slot = FIRST_CONTAINER;
+    while (this.#entries.has(slot)) slot++;
+    this.#byKey.set(group.key, slot);
+    this.#entries.set(slot, { group, labels: undefined, sinceMs: this.#nowMs(), goneMs: 0 });
+    return slot;
+  }
+
+  entries(): [number, SlotEntry][] {
+    return [...this.#entries];
+  }
+
+  numbers(): number[] {
+    return [...this.#entries.keys()].sort((a, b) => a - b);
+  }
+
+  labels(slot: number): ContainerLabels | undefined {
+    return this.#entries.get(slot)?.labels;
+  }
+
+  /** Path of its group; undefined if that does not exist any more. */
+  pathOf(slot: number): string | undefined {
+    const entry = this.#entries.get(slot);
+    return entry === undefined || entry.goneMs !== 0 ? undefined : entry.group.path;
+  }
+
+  hasPods(): boolean {
+    return [...this.#entries.values()].some(({ group }) => group.podUid !== '');
+  }
+
+  onRelease(callback: (slot: number) => void): void {
+    this.#callbacks.push(callback);
+  }
+
+  /** A container's tasks count elsewhere from now on; its slot is free. */
+  fold(slot: number, into: number): void {
+    const group = this.#entries.get(slot)?.group;
+    if (group === undefined) return;
+    this.#release(slot, into);
+    this.#byKey.set(group.key, into);
+    this.#folded.set(group.key, group.path);
+  }
+
+  /** Frees the slots of containers whose group is missing for so long. */
+  dropEnded(exists: (path: string) => boolean, keepMs: number): void {
+    for (const [slot, entry] of this.#entries) {
+      if (exists(entry.group.path)) entry.goneMs = 0;
+      else if (entry.goneMs === 0) entry.goneMs = this.#nowMs();
+      if (entry.goneMs !== 0 && this.#nowMs() - entry.goneMs >= keepMs) this.#release(slot, UNKNOWN);
+    }
+    for (const [key, path] of this.#folded) {
+      if (exists(path)) continue;
+      this.#folded.delete(key);
+      this.#byKey.delete(key);
+    }
+  }
+
+  #dropLongestGone(): boolean {
+    const gone = this.entries().filter(([, { goneMs }]) => goneMs !== 0);
+    gone.sort(([, a], [, b]) => a.goneMs - b.goneMs);
+    if (gone.length === 0) return false;
+    this.#release(gone[0][0], UNKNOWN);
+    return true;
+  }
+
+  #release(slot: number, tasksGet: number): void {
+    for (const callback of this.#callbacks) callback(slot);
+    this.#tasks.replace(slot, tasksGet);
+    const entry = this.#entries.get(slot);
+    if (entry !== undefined) this.#byKey.delete(entry.group.key);
+    this.#entries.delete(slot);
+  }
+}

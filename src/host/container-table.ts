@@ -1,0 +1,173 @@
+/**
+ * The container of every task, by thread id: filled by a scan of the control groups, kept up to date by the kernel's
+ * events, and scanned again if events were lost or a task is not known. Until then such tasks have no container, rather
+ * than a wrong one.
+ */
+import { join } from 'node:path';
+import {
+  type ContainerEvents,
+  type Containers,
+  type ContainersConfig,
+  FIXED_LABELS,
+  IDLE,
+  KERNEL,
+  SURPLUS,
+  SYSTEM,
+  UNKNOWN,
+} from '../model/containers.ts';
+import {
+  type CgroupHierarchy,
+  findHierarchy,
+  groupExists,
+  groupsOf,
+  readOr,
+  threadsIn,
+  usageOf,
+} from './cgroups.ts';
+import { labelsOf, podLogsProblem } from './container-names.ts';
+import { ContainerSlots } from './container-slots.ts';
+import { pathIn, taskGroupOf } from './task-groups.ts';
+import { TaskSlots } from './task-slots.ts';
+
+export interface ContainerOptions extends ContainersConfig {
+  procDir?: string;
+  /** Monotonic. */
+  nowMs?: () => number;
+}
+
+export interface ContainerTable extends Containers, ContainerEvents {
+  /** Once it is known whether ids in /proc are those of the trace: before, no task has a container. */
+  procIsHosts(isHosts: boolean): void;
+  /** Why no container can be recognised; '' if they can. */
+  problem(): string;
+  /** What is missing although containers are recognised, as sentences. */
+  notes(): string[];
+}
+
+/** A scan reads a file per group: more often would cost too much while events are lost all the time. */
+const SCAN_EVERY_MS = 2000;
+/** For tasks that are not known although nothing was lost. */
+const UNKNOWN_SCAN_EVERY_MS = 10_000;
+const CHECK_EVERY_MS = 10_000;
+/** Files that events can make the table read in a second; the next scan finds out about the rest. */
+const MOST_READS = 256;
+const INIT = 1;
+const KTHREADD = 2;
+
+export function openContainerTable(options: ContainerOptions): ContainerTable {
+  const { procDir = '/proc', nowMs = () => performance.now() } = options;
+  const tasks = new TaskSlots();
+  const slots = new ContainerSlots(options.max, tasks, nowMs);
+  let hierarchy: CgroupHierarchy | undefined;
+  let problem = 'whether /proc is the host’s is not known';
+  let isStale = false;
+  let scannedMs = Number.NEGATIVE_INFINITY;
+  let checkedMs = 0;
+  let reads = 0;
+  let unknownAtScan = 0;
+
+  const procText = (tid: number, file: string) => readOr(join(procDir, String(tid), file), '');
+
+  const scan = (all: CgroupHierarchy): void => {
+    tasks.clear();
+    fill(tasks, slots, all);
+    for (const tid of kernelThreads(all, procText)) tasks.set(tid, KERNEL);
+    isStale = false;
+    scannedMs = nowMs();
+    unknownAtScan = tasks.missed().unknown;
+  };
+
+  const nameAll = (all: CgroupHierarchy): void => {
+    for (const [slot, entry] of slots.entries()) {
+      entry.labels ??= labelsOf(entry, { hierarchy: all, podLogs: options.podLogs, procDir, nowMs: nowMs() });
+      // It does nothing.
+      if (entry.labels?.[2] === '') slots.fold(slot, SYSTEM);
+    }
+  };
+
+  /** Whether a file may be read for an event. */
+  const mayRead = (): boolean => {
+    if (reads++ < MOST_READS) return true;
+    isStale = true;
+    return false;
+  };
+
+  return {
+    table: tasks.table,
+    miss: tasks.miss,
+    labels: (slot) => FIXED_LABELS[slot] ?? slots.labels(slot),
+    slots: () =>
+      hierarchy === undefined ? [] : [UNKNOWN, SURPLUS, KERNEL, SYSTEM, IDLE, ...slots.numbers()],
+    usage: (slot) => {
+      const path = slots.pathOf(slot);
+      return path === undefined || hierarchy === undefined ? undefined : usageOf(hierarchy, path);
+    },
+    onRelease: (callback) => slots.onRelease(callback),
+    missed: tasks.missed,
+    forked: (tid, parent) => tasks.set(tid, tasks.peek(parent)),
+    clonedInto: (tid) => {
+      const path =
+        hierarchy !== undefined && mayRead() ? pathIn(procText(tid, 'cgroup'), hierarchy.id) : undefined;
+      tasks.set(tid, path === undefined ? UNKNOWN : slots.of(taskGroupOf(path)));
+    },
+    attached: (tid, id, path) => {
+      if (hierarchy === undefined || id !== hierarchy.id) return;
+      const slot = slots.of(taskGroupOf(path));
+      tasks.set(tid, slot);
+      // The event names the first thread of a process only.
+      if (mayRead()) for (const thread of threadsIn(hierarchy, path)) tasks.set(thread, slot);
+    },
+    lost: () => {
+      tasks.clear();
+      isStale = true;
+    },
+    refresh: () => {
+      reads = 0;
+      if (hierarchy === undefined) return;
+      const isUnknown = tasks.missed().unknown > unknownAtScan;
+      const every = isStale ? SCAN_EVERY_MS : isUnknown ? UNKNOWN_SCAN_EVERY_MS : Number.POSITIVE_INFINITY;
+      if (nowMs() - scannedMs >= every) scan(hierarchy);
+      nameAll(hierarchy);
+      if (nowMs() - checkedMs < CHECK_EVERY_MS) return;
+      checkedMs = nowMs();
+      const all = hierarchy;
+      slots.dropEnded((path) => groupExists(all, path), options.keepMs);
+    },
+    procIsHosts: (isHosts) => {
+      const all = isHosts
+        ? findHierarchy(options.cgroupDir, readOr(join(procDir, 'self/cgroup'), ''))
+        : 'the agent runs in a pid namespace of its own (hostPID: true gives it the host’s)';
+      problem = typeof all === 'string' ? all : '';
+      if (typeof all === 'string') return;
+      scan(all);
+      if (tasks.peek(INIT) === UNKNOWN) {
+        problem = `${options.cgroupDir} shows the agent’s own control groups only (mount the host’s, read-only)`;
+        tasks.clear();
+      } else hierarchy = all;
+      // Tasks can be made before the events are on.
+      isStale = true;
+    },
+    problem: () => problem,
+    notes: () => {
+      const pods = slots.hasPods() ? podLogsProblem(options.podLogs) : '';
+      return pods === '' ? [] : [`pods have no names: ${pods}`];
+    },
+  };
+}
+
+/** Gives every thread the slot of its group. */
+function fill(tasks: TaskSlots, slots: ContainerSlots, all: CgroupHierarchy): void {
+  for (const path of groupsOf(all)) {
+    const tids = threadsIn(all, path);
+    if (tids.length === 0) continue;
+    const slot = slots.of(taskGroupOf(path));
+    for (const tid of tids) tasks.set(tid, slot);
+  }
+}
+
+function kernelThreads(all: CgroupHierarchy, procText: (tid: number, file: string) => string): number[] {
+  const children = procText(KTHREADD, `task/${KTHREADD}/children`).trim();
+  // If others' processes are hidden: systemd leaves no process but them in the root group of version 2.
+  const isAlone = children === '' && all.version === 2 && groupExists(all, '/init.scope');
+  return [KTHREADD, ...(isAlone ? threadsIn(all, '') : children.split(' ').map(Number))];
+}

@@ -1,0 +1,44 @@
+/**
+ * What the path of a control group says about the tasks in it: a container, a systemd unit, or neither. The outermost
+ * counts, because a container's root may make groups with any name inside.
+ */
+import { containerInPath } from './container-paths.ts';
+
+export interface TaskGroup {
+  /** Container id or name of the unit; the same after a move of the group. */
+  key: string;
+  /** Path of its own group. */
+  path: string;
+  /** Pod's uid as its directory of logs has it; '' if it is in no pod. */
+  podUid: string;
+  kind: 'container' | 'unit';
+}
+
+/** Pods that the kubelet starts from files have a hash in place of a uid. */
+const STATIC_POD = /[-/]pod([0-9a-f]{32})(?:\.slice)?\//;
+/** All sessions and services of a user. */
+const USER_SLICE = /^user-\d+\.slice$/;
+const UNIT = /^[^/]{1,120}\.(?:service|scope)$/;
+const INIT = 'init.scope';
+/** Monitors of containers: programs of the system, one for each. */
+const MONITOR = /conmon/;
+
+/** Undefined for groups that belong to no container and no unit. */
+export function taskGroupOf(path: string): TaskGroup | undefined {
+  const container = containerInPath(path);
+  if (container !== undefined) {
+    const { containerId: key, podUid, group } = container;
+    return { key, path: group, podUid: podUid || (STATIC_POD.exec(group)?.[1] ?? ''), kind: 'container' };
+  }
+  const parts = path.split('/');
+  const at = parts.findIndex((part) => USER_SLICE.test(part) || UNIT.test(part));
+  if (at < 0 || parts[at] === INIT || MONITOR.test(parts[at])) return undefined;
+  return { key: parts[at], path: parts.slice(0, at + 1).join('/'), podUid: '', kind: 'unit' };
+}
+
+/** The path in the line of /proc/PID/cgroup that belongs to a hierarchy. */
+export function pathIn(cgroups: string, hierarchy: number): string | undefined {
+  const start = `${hierarchy}:`;
+  const line = cgroups.split('\n').find((one) => one.startsWith(start));
+  return line?.slice(line.indexOf(':', start.length) + 1);
+}

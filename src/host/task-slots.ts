@@ -1,0 +1,53 @@
+/**
+ * A byte per thread id. Memory of pages that no id has used is not committed, and stays untouched when all are cleared.
+ */
+import { SURPLUS, UNKNOWN } from '../model/containers.ts';
+
+/** PID_MAX_LIMIT, include/linux/threads.h */
+const PIDS = 4194304;
+const PAGE_BITS = 12;
+
+export class TaskSlots {
+  readonly table = new Uint8Array(PIDS);
+  readonly #used = new Uint8Array(PIDS >> PAGE_BITS);
+  /** Look-ups that found nothing, and those past the limit. */
+  readonly #counts = new Float64Array(2);
+
+  readonly miss = (slot: number): void => {
+    this.#counts[slot]++;
+  };
+
+  /** Slot of a task. */
+  peek(tid: number): number {
+    return tid > 0 && tid < PIDS ? this.table[tid] : UNKNOWN;
+  }
+
+  set(tid: number, slot: number): void {
+    if (!(tid > 0 && tid < PIDS)) return;
+    this.table[tid] = slot;
+    this.#used[tid >> PAGE_BITS] = 1;
+  }
+
+  /** No task is known any more. */
+  clear(): void {
+    this.#ofUsed((page) => page.fill(UNKNOWN));
+    this.#used.fill(0);
+  }
+
+  /** Gives all tasks with a slot another one. */
+  replace(slot: number, by: number): void {
+    this.#ofUsed((page) => {
+      for (let at = page.indexOf(slot); at >= 0; at = page.indexOf(slot, at + 1)) page[at] = by;
+    });
+  }
+
+  readonly missed = (): { unknown: number; surplus: number } => ({
+    unknown: this.#counts[UNKNOWN],
+    surplus: this.#counts[SURPLUS],
+  });
+
+  #ofUsed(work: (page: Uint8Array) => void): void {
+    for (let page = 0; page < this.#used.length; page++)
+      if (this.#used[page] !== 0) work(this.table.subarray(page << PAGE_BITS, (page + 1) << PAGE_BITS));
+  }
+}

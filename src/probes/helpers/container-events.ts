@@ -1,0 +1,59 @@
+/**
+ * Keeps the table of containers up to date: new tasks, and moves between control groups. Reads
+ * include/trace/events/task.h and cgroup.h. Has no metrics and is in no catalogue: it is on if a probe has
+ * `per_container`.
+ */
+import { textOf } from '../../decode/fields.ts';
+import type { ContainerEvents } from '../../model/containers.ts';
+import type { EventHandler } from '../../model/record.ts';
+import type { Probe, ProbeContext, ProbeModule } from '../probe.ts';
+import { HELPER_OPTIONS, helperSchema } from './helper.ts';
+
+const NEW_TASK = 'task:task_newtask';
+const ATTACH = 'cgroup:cgroup_attach_task';
+/** Version 1: the tasks of a cpuset that lost its last CPU. */
+const TRANSFER = 'cgroup:cgroup_transfer_tasks';
+/** include/uapi/linux/sched.h: the child begins in another control group, and no other event says so. */
+const CLONE_INTO_CGROUP = 2 ** 33;
+
+export const CONTAINER_EVENTS = 'container-events';
+
+/** The helper that keeps this table. */
+export function containerEvents(table: ContainerEvents) {
+  const module: ProbeModule = {
+    name: CONTAINER_EVENTS,
+    help: 'Which container tasks are in.',
+    byDefault: false,
+    rate: 'low',
+    schema: helperSchema,
+    needs: () => [
+      { event: NEW_TASK, fields: ['pid', 'common_pid', 'clone_flags'] },
+      { event: ATTACH, fields: ['dst_root', 'pid', 'dst_path'] },
+      { event: TRANSFER, fields: ['dst_root', 'pid', 'dst_path'], without: '' },
+    ],
+    create: (context) => createContainerEvents(context, table),
+    metrics: [],
+  };
+  return { module, options: HELPER_OPTIONS };
+}
+
+function createContainerEvents(context: ProbeContext, table: ContainerEvents): Probe {
+  const pidOf = context.int(NEW_TASK, 'pid');
+  const parentOf = context.int(NEW_TASK, 'common_pid');
+  const flagsOf = context.int(NEW_TASK, 'clone_flags');
+  const handlers: Record<string, EventHandler> = {
+    [NEW_TASK]: (record) => {
+      const isElsewhere = Math.floor(flagsOf(record) / CLONE_INTO_CGROUP) % 2 === 1;
+      if (isElsewhere) table.clonedInto(pidOf(record));
+      else table.forked(pidOf(record), parentOf(record));
+    },
+  };
+  for (const event of [ATTACH, TRANSFER]) {
+    if (context.format(event) === undefined) continue;
+    const rootOf = context.int(event, 'dst_root');
+    const movedOf = context.int(event, 'pid');
+    const path = context.bytes(event, 'dst_path');
+    handlers[event] = (record) => table.attached(movedOf(record), rootOf(record), textOf(path, record));
+  }
+  return { handlers, onLoss: () => table.lost(), sweep: () => table.refresh() };
+}

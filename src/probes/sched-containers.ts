@@ -1,0 +1,170 @@
+/**
+ * Waits for a CPU by container, and which container had the CPU meanwhile: what the probe `sched` adds with
+ * `per_container`. The hot path writes typed arrays by slot; label values are found when a snapshot is made.
+ */
+import type { ValueFamily } from '../metrics/value.ts';
+import {
+  CONTAINER_LABELS,
+  type ContainerLabels,
+  type Containers,
+  FIRST_CONTAINER,
+  KERNEL,
+  OTHER_CONTAINER,
+  SLOTS,
+  SYSTEM,
+  UNKNOWN,
+} from '../model/containers.ts';
+import type { Machine } from './families.ts';
+import { ContainerWaits } from './tables/container-waits.ts';
+import { LargestPairs } from './tables/largest-pairs.ts';
+import type { WaitsByContainer } from './tables/runnable-tasks.ts';
+
+const WAIT = {
+  name: 'ftrace_container_runqueue_wait_seconds_total',
+  help: 'Time that tasks of a container waited for a CPU.',
+  labels: [...CONTAINER_LABELS],
+};
+const PREEMPTIONS = {
+  name: 'ftrace_container_preemptions_total',
+  help: 'Times that a task of a container lost its CPU although it could have gone on, by what got the CPU.',
+  labels: [...CONTAINER_LABELS, 'by'],
+};
+const INTERFERENCE = {
+  name: 'ftrace_container_interference_seconds_total',
+  help: 'Time that tasks of a container waited for a CPU while a task of the by_ container had it.',
+  labels: [...CONTAINER_LABELS, ...CONTAINER_LABELS.map((label) => `by_${label}`)],
+};
+export const SCHED_CONTAINER_METRICS = [WAIT, PREEMPTIONS, INTERFERENCE];
+
+const BY = ['self', 'other', 'system', 'kernel'] as const;
+const BY_OTHER: ContainerLabels = ['', '', OTHER_CONTAINER];
+const SLOT_BITS = 8;
+
+/** Index in `BY`. */
+function categoryOf(slot: number, bySlot: number): number {
+  if (slot === bySlot) return 0;
+  if (bySlot === KERNEL) return 3;
+  if (bySlot === SYSTEM) return 2;
+  // What nothing took was not taken by others.
+  return bySlot >= FIRST_CONTAINER || bySlot < KERNEL ? 1 : 0;
+}
+
+export class SchedContainers implements WaitsByContainer {
+  readonly waits: ContainerWaits;
+  readonly table: Uint8Array;
+  readonly #containers: Containers;
+  readonly #largest: LargestPairs;
+  readonly #wait: ValueFamily;
+  readonly #taken: ValueFamily;
+  readonly #interference: ValueFamily;
+  readonly #preemptions = new Float64Array(SLOTS * BY.length);
+  readonly #writtenPairs = new Float64Array(SLOTS * SLOTS);
+  readonly #writtenPreemptions = new Float64Array(SLOTS * BY.length);
+
+  constructor(
+    { metrics, cpuCount }: Pick<Machine, 'metrics' | 'cpuCount'>,
+    containers: Containers,
+    options: { interference_pairs: number },
+  ) {
+    this.waits = new ContainerWaits(cpuCount);
+    this.table = containers.table;
+    this.#containers = containers;
+    this.#largest = new LargestPairs(options.interference_pairs);
+    this.#wait = metrics.counter({ ...WAIT, unit: 'seconds', divisor: 1e9 });
+    this.#taken = metrics.counter(PREEMPTIONS);
+    this.#interference = metrics.counter({ ...INTERFERENCE, unit: 'seconds', divisor: 1e9 });
+    metrics.onSnapshot(() => this.#flush());
+    containers.onRelease((slot) => this.#release(slot));
+  }
+
+  miss(slot: number): void {
+    this.#containers.miss(slot);
+  }
+
+  preempted(slot: number, bySlot: number): void {
+    this.#preemptions[slot * BY.length + categoryOf(slot, bySlot)]++;
+  }
+
+  #flush(): void {
+    const slots = this.#containers.slots();
+    const grown: number[] = [];
+    this.#largest.begin();
+    for (const victim of slots) {
+      for (const culprit of slots) {
+        const pair = (victim << SLOT_BITS) | culprit;
+        const by = this.waits.pairs[pair] - this.#writtenPairs[pair];
+        if (by <= 0) continue;
+        this.#largest.grew(pair, by);
+        grown.push(pair);
+      }
+    }
+    this.#largest.settle(grown, (pair) => this.#dropPair(pair));
+    for (const victim of slots) this.#write(victim, slots);
+  }
+
+  /** Writes what a container has waited; what a container without a name has to do with it waits for the name. */
+  #write(victim: number, culprits: readonly number[]): void {
+    const labels = this.#containers.labels(victim);
+    if (labels === undefined) return;
+    let ns = 0;
+    for (const culprit of culprits) {
+      const pair = (victim << SLOT_BITS) | culprit;
+      const grown = this.waits.pairs[pair] - this.#writtenPairs[pair];
+      const by = grown > 0 ? this.#containers.labels(culprit) : undefined;
+      if (by === undefined) continue;
+      const series = [...labels, ...(this.#largest.has(pair) ? by : BY_OTHER)];
+      this.#interference.add(this.#interference.slot(series), grown);
+      this.#writtenPairs[pair] = this.waits.pairs[pair];
+      ns += grown;
+    }
+    if (ns > 0) this.#wait.add(this.#wait.slot(labels), ns);
+    for (const [by, name] of BY.entries()) {
+      const at = victim * BY.length + by;
+      const grown = this.#preemptions[at] - this.#writtenPreemptions[at];
+      if (grown > 0) this.#taken.add(this.#taken.slot([...labels, name]), grown);
+      this.#writtenPreemptions[at] = this.#preemptions[at];
+    }
+  }
+
+  /** A slot gets another container. Series that another slot has too, after a restart, stay. */
+  #release(slot: number): void {
+    this.#flush();
+    const labels = this.#containers.labels(slot);
+    const others = this.#containers.slots().filter((other) => other !== slot);
+    const isShared = others.some((other) => String(this.#containers.labels(other)) === String(labels));
+    this.#forgetPair(slot, slot, slot, isShared);
+    for (const other of others) {
+      this.#forgetPair(slot, other, slot, isShared);
+      this.#forgetPair(other, slot, slot, isShared);
+    }
+    for (const [by, name] of BY.entries()) {
+      this.#preemptions[slot * BY.length + by] = 0;
+      this.#writtenPreemptions[slot * BY.length + by] = 0;
+      if (!isShared) drop(this.#taken, labels && [...labels, name]);
+    }
+    if (isShared) return;
+    drop(this.#interference, labels && [...labels, ...BY_OTHER]);
+    drop(this.#wait, labels);
+  }
+
+  /** What could not be written, because a name was missing, counts as other. */
+  #forgetPair(victim: number, culprit: number, slot: number, isShared: boolean): void {
+    const pair = (victim << SLOT_BITS) | culprit;
+    if (!isShared && this.#largest.has(pair)) this.#dropPair(pair);
+    const into = ((victim === slot ? UNKNOWN : victim) << SLOT_BITS) | (culprit === slot ? UNKNOWN : culprit);
+    this.waits.pairs[into] += this.waits.pairs[pair] - this.#writtenPairs[pair];
+    this.waits.pairs[pair] = 0;
+    this.#writtenPairs[pair] = 0;
+    this.#largest.forget(pair);
+  }
+
+  #dropPair(pair: number): void {
+    const labels = this.#containers.labels(pair >> SLOT_BITS);
+    const by = this.#containers.labels(pair & (SLOTS - 1));
+    drop(this.#interference, labels && by && [...labels, ...by]);
+  }
+}
+
+function drop(family: ValueFamily, labels: readonly string[] | undefined): void {
+  if (labels !== undefined) family.remove(family.slot(labels));
+}

@@ -1,0 +1,59 @@
+/**
+ * Which pairs of containers have a series of their own: those that grow most. A pair keeps its place until another one
+ * grows more than twice as much, so that places do not change back and forth.
+ */
+import { SLOTS } from '../../model/containers.ts';
+
+/** Of what a pair grew before, one half counts as much as what it grew since. */
+const DECAY = 0.5;
+const MARGIN = 2;
+
+export class LargestPairs {
+  readonly #limit: number;
+  readonly #recent = new Float64Array(SLOTS * SLOTS);
+  readonly #places = new Set<number>();
+
+  constructor(limit: number) {
+    this.#limit = limit;
+  }
+
+  has(pair: number): boolean {
+    return this.#places.has(pair);
+  }
+
+  /** Begins a round: what pairs have grown so far counts less from now on. */
+  begin(): void {
+    for (let pair = 0; pair < this.#recent.length; pair++) this.#recent[pair] *= DECAY;
+  }
+
+  grew(pair: number, by: number): void {
+    this.#recent[pair] += by;
+  }
+
+  /** Ends a round: gives places to pairs that grew. Calls back for those that lost theirs. */
+  settle(grown: readonly number[], lost: (pair: number) => void): void {
+    const waiting = grown.filter((pair) => !this.#places.has(pair));
+    waiting.sort((a, b) => this.#recent[b] - this.#recent[a]);
+    for (const pair of waiting) {
+      if (this.#places.size >= this.#limit) {
+        const smallest = this.#smallest();
+        if (smallest === undefined || this.#recent[pair] <= this.#recent[smallest] * MARGIN) return;
+        this.#places.delete(smallest);
+        lost(smallest);
+      }
+      this.#places.add(pair);
+    }
+  }
+
+  forget(pair: number): void {
+    this.#places.delete(pair);
+    this.#recent[pair] = 0;
+  }
+
+  #smallest(): number | undefined {
+    let smallest: number | undefined;
+    for (const pair of this.#places)
+      if (smallest === undefined || this.#recent[pair] < this.#recent[smallest]) smallest = pair;
+    return smallest;
+  }
+}

@@ -1,0 +1,148 @@
+/**
+ * Since when each task can run without running. Where waits are also counted by container, the tag of a waiting task
+ * says in which queue it is.
+ */
+import { IDLE, SURPLUS } from '../../model/containers.ts';
+import type { TimestampNs } from '../../model/time.ts';
+import { type ContainerWaits, NOT_QUEUED } from './container-waits.ts';
+import { TaskStamps } from './task-stamps.ts';
+
+/** Receives who waits and who runs, by container. */
+export interface WaitsByContainer {
+  waits: ContainerWaits;
+  /** Slot by thread id. */
+  readonly table: Uint8Array;
+  /** Counts a task whose slot is no container's. */
+  miss(slot: number): void;
+  /** A task lost its CPU to another one, or, as slot `IDLE`, to nothing: its quota has ended. */
+  preempted(slot: number, bySlot: number): void;
+}
+
+/** How a task left its CPU: it sleeps, it could have gone on, or it is not counted (the idle task, the agent's own). */
+export const ASLEEP = 0;
+export const PREEMPTED = 1;
+export const UNCOUNTED = 2;
+
+export class RunnableTasks {
+  /** What began before this may have ended unseen. */
+  lostUntil: TimestampNs = 0;
+  readonly #tasks = new TaskStamps();
+  readonly #containers: WaitsByContainer | undefined;
+
+  constructor(containers: WaitsByContainer | undefined) {
+    this.#containers = containers;
+  }
+
+  /** A task is being woken; its run queue is not known yet. */
+  waking(pid: number, nowNs: TimestampNs): void {
+    const tasks = this.#tasks;
+    const place = tasks.place(pid);
+    if (!this.#begins(place)) return;
+    tasks.stamps[place] = nowNs;
+    tasks.tags[place] = NOT_QUEUED;
+  }
+
+  /** A task joins the run queue of a CPU. */
+  woken(pid: number, cpu: number, nowNs: TimestampNs): void {
+    const tasks = this.#tasks;
+    const place = tasks.place(pid);
+    const begins = this.#begins(place);
+    if (begins) tasks.stamps[place] = nowNs;
+    const containers = this.#containers;
+    if (containers === undefined || place === 0) return;
+    containers.waits.now[0] = nowNs;
+    if (begins || tasks.tags[place] === NOT_QUEUED)
+      tasks.tags[place] = containers.waits.woken(pid, slotOf(containers, pid), cpu);
+  }
+
+  /**
+   * A CPU switches from one task to another; 0 is the idle task. `departure` says how the first one left the CPU. Returns since
+   * when the second one could run; 0 if not known.
+   */
+  switched(prev: number, departure: number, next: number, cpu: number, nowNs: TimestampNs): TimestampNs {
+    const tasks = this.#tasks;
+    const prevPlace = departure === UNCOUNTED ? 0 : tasks.place(prev);
+    const place = tasks.at(next);
+    const sinceNs = tasks.stamps[place];
+    if (this.#containers !== undefined) {
+      this.#containers.waits.now[0] = nowNs;
+      this.#account(this.#containers, prevPlace, place, prev, departure, next, cpu);
+    }
+    if (prevPlace !== 0) tasks.stamps[prevPlace] = departure === PREEMPTED ? nowNs : 0;
+    if (sinceNs !== 0) tasks.stamps[place] = 0;
+    return sinceNs;
+  }
+
+  /** A task moves to the run queue of another CPU. */
+  migrates(pid: number, cpu: number, nowNs: TimestampNs): void {
+    const containers = this.#containers;
+    if (containers === undefined) return;
+    const tasks = this.#tasks;
+    const place = tasks.at(pid);
+    const sinceNs = tasks.stamps[place];
+    if (sinceNs === 0 || sinceNs < this.lostUntil) return;
+    const tag = tasks.tags[place];
+    containers.waits.now[0] = nowNs;
+    tasks.tags[place] = containers.waits.moved(pid, slotOf(containers, pid), tag, cpu, sinceNs);
+  }
+
+  lost(untilNs: TimestampNs): void {
+    if (untilNs > this.lostUntil) this.lostUntil = untilNs;
+    this.#containers?.waits.lost();
+  }
+
+  /** Two wake-ups are one wait, from the first. A wait from before a loss may have ended in it. */
+  #begins(place: number): boolean {
+    const sinceNs = this.#tasks.stamps[place];
+    return place !== 0 && (sinceNs === 0 || sinceNs < this.lostUntil);
+  }
+
+  /** Places are those of the tasks that leave and arrive. */
+  #account(
+    containers: WaitsByContainer,
+    prevPlace: number,
+    place: number,
+    prev: number,
+    departure: number,
+    next: number,
+    cpu: number,
+  ): void {
+    const { stamps, tags } = this.#tasks;
+    const { waits } = containers;
+    const slot = next === 0 ? IDLE : slotOf(containers, next);
+    let entering = NOT_QUEUED;
+    if (prevPlace !== 0) {
+      // It had come back unseen.
+      if (stamps[prevPlace] !== 0 && stamps[prevPlace] >= this.lostUntil) waits.left(tags[prevPlace]);
+      if (departure === PREEMPTED) {
+        entering = slotOf(containers, prev);
+        tags[prevPlace] = waits.tagOf(cpu, entering);
+        containers.preempted(entering, slot);
+      }
+    }
+    const sinceNs = stamps[place];
+    const waited = sinceNs !== 0 && sinceNs >= this.lostUntil;
+    const tag = waited ? tags[place] : NOT_QUEUED;
+    if (waited && tag < 0) waits.waitedForNothing(slot, sinceNs);
+    const passedOver = waits.switched(cpu, prev, next, slot, entering, tag);
+    if (passedOver !== 0) this.#passedOver(passedOver, cpu, containers);
+  }
+
+  /** A task did not get the idle CPU that it was woken on: it waits on, for the one that did. */
+  #passedOver(pid: number, cpu: number, containers: WaitsByContainer): void {
+    const { waits } = containers;
+    const tasks = this.#tasks;
+    const place = tasks.at(pid);
+    const sinceNs = tasks.stamps[place];
+    if (sinceNs === 0 || sinceNs < this.lostUntil || tasks.tags[place] !== NOT_QUEUED) return;
+    const slot = slotOf(containers, pid);
+    waits.waitedForNothing(slot, sinceNs);
+    tasks.tags[place] = waits.queued(slot, cpu);
+  }
+}
+
+function slotOf(containers: WaitsByContainer, tid: number): number {
+  const slot = containers.table[tid];
+  if (slot <= SURPLUS) containers.miss(slot);
+  return slot;
+}

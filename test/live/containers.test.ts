@@ -1,0 +1,200 @@
+/**
+ * Whose wait it was, and who caused it: processes in control groups with the names of containers, with loads that are
+ * known. The kernel's own accounts (schedstat, cpu.stat) are the measure.
+ */
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { type Agent, makeBench, needTool, type Scrape, settled } from '../support/agent.ts';
+import { atRest, hierarchyDir, makeGroup, startIn, waitedNs } from '../support/cgroups.ts';
+
+const bench = makeBench('containers');
+const WAIT = 'ftrace_container_runqueue_wait_seconds_total';
+const INTERFERENCE = 'ftrace_container_interference_seconds_total';
+const THROTTLED = 'ftrace_container_throttled_seconds_total';
+const OFF = { enabled: false };
+const PROBES = { sched: { per_container: true }, block: OFF, irq: OFF, softirq: OFF };
+
+const HOG = `print('ready', flush=True)\nwhile True: pass`;
+/** Sleeps and wakes for as many seconds as its input says. */
+const WAKER = `
+print('ready', flush=True)
+for line in sys.stdin:
+    end = time.monotonic() + float(line)
+    while time.monotonic() < end: time.sleep(0.001)
+    print('done', flush=True)`;
+/** Uses a CPU for as many seconds as its input says. */
+const WORKER = WAKER.replace('time.sleep(0.001)', 'pass');
+
+const cpuGroups = hierarchyDir('cpu');
+const unified = hierarchyDir('unified');
+
+const wait = (scrape: Scrape, container: string) => scrape.sum(WAIT, { container });
+const laidTo = (scrape: Scrape, container: string, by: string) =>
+  scrape.sum(INTERFERENCE, { container, by_container: by });
+/** Scrapes when all events of processes at rest have been read: their counters do not grow any more. */
+const atRestOf = async (agent: Agent, container: string): Promise<Scrape> => {
+  let last = -1;
+  return settled(agent, (scrape) => {
+    const now = wait(scrape, container);
+    const rests = now === last;
+    last = now;
+    return rests && now > 0;
+  });
+};
+
+test('a victim, a hog on its CPU, and a bystander on another one', { skip: !cpuGroups }, async (t) => {
+  const agent = await bench.start({ probes: PROBES });
+  const [ofVictim, ofHog, ofBystander] = [0, 1, 2].map(() => makeGroup(bench, cpuGroups as string));
+  // What else this machine does must not get in between.
+  ofHog.set('cpu.weight', 'cpu.shares', { v2: '10000', v1: '262144' });
+  const victim = await startIn(bench, ofVictim, 0, WAKER);
+  const hog = await startIn(bench, ofHog, 0, HOG);
+  const bystander = await startIn(bench, ofBystander, 1, HOG);
+  await victim.ask('0.2');
+  await atRest(victim.pid);
+  const before = await atRestOf(agent, ofVictim.container);
+  const waitedBefore = waitedNs(victim.pid);
+  await victim.ask('6');
+  await atRest(victim.pid);
+  const waited = (waitedNs(victim.pid) - waitedBefore) / 1e9;
+  const after = await atRestOf(agent, ofVictim.container);
+  for (const one of [hog, bystander, victim]) await one.end();
+
+  const grown = (value: (scrape: Scrape, of: string) => number) =>
+    value(after, ofVictim.container) - value(before, ofVictim.container);
+  const all = grown(wait);
+  const byHog = grown((scrape, of) => laidTo(scrape, of, ofHog.container));
+  t.diagnostic(`kernel ${waited} s, agent ${all} s, by the hog ${byHog} s`);
+  assert.ok(waited > 0.05, 'the victim hardly waited');
+  assert.ok(Math.abs(all - waited) <= waited * 0.02, `${all} s, but the kernel says ${waited} s`);
+  assert.ok(byHog >= all * 0.95, `${byHog} of ${all} s are laid to the hog`);
+  assert.equal(laidTo(after, ofVictim.container, ofBystander.container), 0);
+  for (const { labels, value } of after.series(WAIT)) {
+    const sum = after.sum(INTERFERENCE, labels);
+    assert.ok(Math.abs(sum - value) < 1e-6, `${labels.container}: ${value} s, in pairs ${sum} s`);
+  }
+  assert.equal(await agent.stop(), 0);
+});
+
+test('a quota is nobody’s fault, and shows as throttled', { skip: !cpuGroups }, async (t) => {
+  const agent = await bench.start({ probes: PROBES });
+  const group = makeGroup(bench, cpuGroups as string);
+  const other = makeGroup(bench, cpuGroups as string);
+  group.set('cpu.max', 'cpu.cfs_quota_us', { v2: '20000 100000', v1: '20000' });
+  // What else this machine does must not keep it from using its quota up.
+  group.set('cpu.weight', 'cpu.shares', { v2: '10000', v1: '262144' });
+  const worker = await startIn(bench, group, 0, WORKER);
+  const bystander = await startIn(bench, other, 1, HOG);
+  await worker.ask('3');
+  await atRest(worker.pid);
+  const scrape = await settled(agent, (now) => now.sum(THROTTLED, { container: group.container }) > 1);
+  for (const one of [worker, bystander]) await one.end();
+  const by = scrape
+    .series(INTERFERENCE)
+    .filter(({ labels }) => labels.container === group.container)
+    .map(({ labels, value }) => `${labels.by_container} ${value}`);
+  t.diagnostic(
+    `throttled ${scrape.sum(THROTTLED, { container: group.container })} s, waits by: ${by.join(', ')}`,
+  );
+  assert.ok(scrape.sum(THROTTLED, { container: group.container }) > 1);
+  assert.equal(laidTo(scrape, group.container, other.container), 0);
+  assert.ok(laidTo(scrape, group.container, 'idle') + laidTo(scrape, group.container, 'system') > 0);
+  assert.equal(await agent.stop(), 0);
+});
+
+/** Makes children in a group by CLONE_INTO_CGROUP, each of which works for a moment. */
+const CLONER = `
+#define _GNU_SOURCE
+#include <fcntl.h>
+#include <linux/sched.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+int main(int argc, char **argv) {
+  cpu_set_t one;
+  CPU_ZERO(&one);
+  CPU_SET(0, &one);
+  sched_setaffinity(0, sizeof one, &one);
+  for (int i = 0; i < atoi(argv[2]); i++) {
+    struct clone_args args = { .flags = CLONE_INTO_CGROUP, .exit_signal = SIGCHLD };
+    args.cgroup = open(argv[1], O_RDONLY | O_DIRECTORY);
+    long pid = syscall(SYS_clone3, &args, sizeof args);
+    if (pid < 0) return 1;
+    if (pid == 0) {
+      struct timespec pause = { 0, 1000000 };
+      for (int j = 0; j < 600; j++) nanosleep(&pause, 0);
+      _exit(0);
+    }
+    close(args.cgroup);
+    waitpid(pid, 0, 0);
+  }
+  return 0;
+}`;
+
+test('tasks that move, begin in another group, or are born and gone in a moment', {
+  skip: !unified,
+}, async (t) => {
+  needTool('gcc', 'gcc');
+  const agent = await bench.start({ containers: { cgroup: unified }, probes: PROBES });
+  const [from, to, cloned, forks, quiet] = [0, 1, 2, 3, 4].map(() => makeGroup(bench, unified as string));
+  const hog = await startIn(bench, makeGroup(bench, unified as string), 0, HOG);
+  const mover = await startIn(bench, from, 0, WAKER);
+  const idler = await startIn(bench, quiet, 0, WAKER);
+  await idler.ask('0.05');
+  await mover.ask('1');
+  await atRest(mover.pid);
+  const before = await atRestOf(agent, from.container);
+  assert.equal(wait(before, to.container), 0);
+  writeFileSync(join(to.dir, 'cgroup.procs'), String(mover.pid));
+  await mover.ask('1');
+  await atRest(mover.pid);
+  const moved = await atRestOf(agent, to.container);
+  assert.equal(wait(moved, from.container), wait(before, from.container));
+
+  const program = join(bench.directory, 'cloner');
+  execFileSync('gcc', ['-O1', '-x', 'c', '-o', program, '-'], { input: CLONER });
+  execFileSync(program, [cloned.dir, '3']);
+  const withClones = await atRestOf(agent, cloned.container);
+  t.diagnostic(`in the group of the clones: ${wait(withClones, cloned.container)} s`);
+
+  const quietBefore = wait(withClones, quiet.container);
+  const forker = await startIn(
+    bench,
+    forks,
+    0,
+    `
+print('ready', flush=True)
+for line in sys.stdin:
+    for i in range(int(line)):
+        pid = os.fork()
+        if pid == 0: os._exit(0)
+        os.waitpid(pid, 0)
+    print('done', flush=True)`,
+  );
+  await forker.ask('3000');
+  await atRest(forker.pid);
+  const after = await atRestOf(agent, forks.container);
+  for (const one of [hog, mover, idler, forker]) await one.end();
+  assert.equal(wait(after, quiet.container), quietBefore, 'it slept all the time');
+  assert.equal(wait(after, to.container), wait(moved, to.container));
+  assert.ok(wait(after, forks.container) > 0);
+  assert.equal(await agent.stop(), 0);
+});
+
+test('in a pid namespace of its own the agent gives the reason, and no numbers', async () => {
+  needTool('unshare', 'util-linux');
+  const wrapper = ['unshare', '--pid', '--fork', '--kill-child', '--mount-proc'];
+  const agent = await bench.start({ probes: PROBES }, { wrapper });
+  const status = await (await fetch(`${agent.url}/api/v1/status`)).text();
+  assert.match(status, /no metrics by container: the agent runs in a pid namespace of its own/);
+  assert.match(agent.stderr(), /no metrics by container/);
+  assert.deepEqual((await agent.scrape()).series(WAIT), []);
+});
