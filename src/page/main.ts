@@ -1,5 +1,6 @@
 /** The page: tabs, the state of the connection, and one view at a time, chosen by the part of the address after `#`. */
 import { ApiError } from './api.ts';
+import { containersPage, INTERFERENCE } from './containers.ts';
 import { byId, el } from './dom.ts';
 import { type Connection, connect } from './feed.ts';
 import { metricPage } from './metric.ts';
@@ -20,6 +21,7 @@ let end = () => {};
 
 const TABS: readonly [path: string, title: string][] = [
   ['', 'Overview'],
+  ['containers', 'Containers'],
   ['slow', 'Slow operations'],
   ['latency', 'Latency tracers'],
   ['agent', 'Agent'],
@@ -65,6 +67,7 @@ function start(name: string, [first = '', second]: string[], query: URLSearchPar
         );
         return () => {};
       }
+      if (name === 'containers') return containersPage(view, connection.feed);
       return name === 'metric'
         ? metricPage(view, connection.feed, first, query)
         : overview(view, connection.feed);
@@ -73,12 +76,18 @@ function start(name: string, [first = '', second]: string[], query: URLSearchPar
 
 function showTabs(current: string): void {
   const active = current === 'metric' ? '' : current === 'trace' ? 'slow' : current;
-  const shown = TABS.filter(([path]) => path !== 'latency' || tracers.length > 0);
+  const isShown: Readonly<Record<string, boolean>> = {
+    latency: tracers.length > 0,
+    containers: connection?.feed.metric(INTERFERENCE) !== undefined,
+  };
+  const shown = TABS.filter(([path]) => isShown[path] ?? true);
   const links = shown.map(([path, title]) =>
     el('a', { href: `#/${path}`, 'aria-current': path === active ? 'page' : undefined }, title),
   );
   const items =
-    connection === undefined || !['', 'metric'].includes(current) ? [] : [rangeChoice(connection)];
+    connection === undefined || !['', 'metric', 'containers'].includes(current)
+      ? []
+      : [rangeChoice(connection)];
   tabs.replaceChildren(...links, ...items);
 }
 
@@ -90,7 +99,7 @@ function rangeChoice({ feed, choose }: Connection): HTMLElement | string {
     const text = keep_seconds >= 3600 ? `${keep_seconds / 3600} h` : `${keep_seconds / 60} min`;
     const pick = () => {
       choose(name);
-      showTabs(location.hash.includes('metric') ? 'metric' : '');
+      showTabs(/^#\/?(\w*)/.exec(location.hash)?.[1] ?? '');
     };
     return el(
       'button',

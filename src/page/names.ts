@@ -29,10 +29,12 @@ export function titleOf(metric: string): string {
 
 /** `sda read`; `all` without labels. */
 export function labelText(labels: Readonly<Record<string, string>>): string {
-  const values = Object.entries(labels).map(([name, value]) =>
-    name === 'cpu' ? `CPU ${value}` : value || '–',
-  );
-  return values.join(' ') || 'all';
+  const pairs = Object.entries(labels);
+  // A service has neither namespace nor pod.
+  const values = pairs
+    .filter(([, value]) => value !== '')
+    .map(([name, value]) => (name === 'cpu' ? `CPU ${value}` : value));
+  return values.join(' ') || (pairs.length === 0 ? 'all' : '–');
 }
 
 export function isOwn(metric: string): boolean {

@@ -7,6 +7,9 @@ const COUNTERS: Readonly<Record<string, readonly string[]>> = {
   ftrace_syscall_errors_total: ['syscall', 'errno'],
   ftrace_events_total: ['event'],
   ftrace_container_runqueue_wait_seconds_total: ['namespace', 'pod', 'container'],
+  ftrace_container_preemptions_total: ['namespace', 'pod', 'container', 'by'],
+  ftrace_container_throttled_seconds_total: ['namespace', 'pod', 'container'],
+  ftrace_container_cpu_pressure_seconds_total: ['namespace', 'pod', 'container'],
   ftrace_container_interference_seconds_total: [
     'namespace',
     'pod',

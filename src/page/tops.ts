@@ -17,11 +17,16 @@ interface Top {
   by: readonly string[];
 }
 
-export function makeTops(feed: Feed): { element: HTMLElement; destroy(): void } {
+/** `isWanted` chooses the metrics by name. */
+export function makeTops(
+  feed: Feed,
+  isWanted: (name: string) => boolean = () => true,
+): { element: HTMLElement; destroy(): void } {
   const element = el('div', { class: 'grid tops' });
   const sections = new Map<string, HTMLElement>();
   const load = async () => {
     for (const { metric, by } of topsOf(feed.index.metrics)) {
+      if (!isWanted(metric.name)) continue;
       const { to } = feed.range();
       const since = feed.axis === 'recording' ? undefined : to - WINDOW_MS;
       const answer = await getHistory({

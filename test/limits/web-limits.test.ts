@@ -227,3 +227,16 @@ test('without TLS and passwords: 500 clients that read a byte of their answers p
   await underLoad(t, agent, { what: 'slow', from: '127.0.0.1', clients: 500 });
   await agent.stop();
 });
+
+test('50 clients that take the live stream, and 500 that ask for it and read a byte per second', async (t) => {
+  const agent = await serve(false);
+  for (const clients of [50, 500]) {
+    const attempt = await underLoad(t, agent, { what: 'streams', from: '127.0.0.1', clients });
+    const turnedAway = refused(attempt.after, 'streams') - refused(attempt.before, 'streams');
+    assert.ok(
+      clients === 50 ? turnedAway === 0 : turnedAway >= 450,
+      `${turnedAway} of ${clients} were refused`,
+    );
+  }
+  await agent.stop();
+});

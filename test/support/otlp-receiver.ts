@@ -68,12 +68,7 @@ export async function startHttpReceiver(options: ReceiverOptions = {}): Promise<
   };
   const onRequest = async (request: IncomingMessage, response: ServerResponse) => {
     const chunks: Buffer[] = [];
-    try {
-      for await (const chunk of request) chunks.push(chunk);
-    } catch {
-      // The client gave up.
-      return;
-    }
+    for await (const chunk of request) chunks.push(chunk);
     const { headers, url = '' } = request;
     const raw = Buffer.concat(chunks);
     const body = headers['content-encoding'] === 'gzip' ? gunzipSync(raw) : raw;

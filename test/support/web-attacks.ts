@@ -16,6 +16,7 @@ export interface AttackOrder {
   what:
     | 'slow'
     | 'slow-readers'
+    | 'streams'
     | 'headers'
     | 'passwords'
     | 'passwords-reconnecting'
@@ -67,10 +68,10 @@ function slow({ port, from, clients }: AttackOrder): Promise<void> {
   });
 }
 
-/** Ask for everything and read one byte of it per second. */
-function slowReaders({ port, from, clients }: AttackOrder): Promise<void> {
+/** Ask for a path and read one byte of the answer per second. */
+function slowReaders({ port, from, clients }: AttackOrder, path: string): Promise<void> {
   return repeatedly(clients, async () => {
-    const sent = askPlain({ port, host: '127.0.0.1', localAddress: from, path: '/metrics', agent: false });
+    const sent = askPlain({ port, host: '127.0.0.1', localAddress: from, path, agent: false });
     const socket = await new Promise<Socket>((resolve) => sent.once('socket', resolve));
     sent.on('error', () => {});
     sent.on('response', (response) => {
@@ -151,7 +152,8 @@ async function attack(order: AttackOrder): Promise<void> {
   });
   const kinds: Record<AttackOrder['what'], () => Promise<void>> = {
     slow: () => slow(order),
-    'slow-readers': () => slowReaders(order),
+    'slow-readers': () => slowReaders(order, '/metrics'),
+    streams: () => slowReaders(order, '/api/v1/live'),
     headers: () => headers(order),
     passwords: () => passwords(order, true),
     'passwords-reconnecting': () => passwords(order, false),
