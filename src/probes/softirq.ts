@@ -5,8 +5,9 @@
  */
 import { decimalBuckets } from '../config/units/buckets.ts';
 import { flagPairs } from '../decode/print-fmt.ts';
-import type { EventHandler, EventRecord } from '../model/record.ts';
+import type { EventHandler } from '../model/record.ts';
 import { SOFTIRQS } from '../model/softirqs.ts';
+import type { TimestampNs } from '../model/time.ts';
 import { declareCpuCounts, declareDurations } from './families.ts';
 import type { CommonOptions, Probe, ProbeContext, ProbeModule } from './probe.ts';
 
@@ -57,6 +58,28 @@ export const softirq: ProbeModule = {
 };
 
 function createSoftirq(context: ProbeContext, options: CommonOptions): Probe {
+  const state = makeState(context, options);
+  const { cpuCount } = context;
+  const { runs, raisedAt, unseen, lostUntil, hasRaise, hasExit } = state;
+  const handlers: Record<string, EventHandler> = { [ENTRY]: onEntry(context, state) };
+  if (hasRaise) handlers[RAISE] = onRaise(context, state);
+  if (hasExit) handlers[EXIT] = onExit(context, state);
+  return {
+    handlers,
+    onLoss: (cpu, untilNs) => {
+      if (cpu >= cpuCount) return;
+      if (untilNs > lostUntil[cpu]) lostUntil[cpu] = untilNs;
+      raisedAt.fill(0, cpu * VECTORS, (cpu + 1) * VECTORS);
+      runs.clear(cpu);
+      unseen[cpu] = ALL_VECTORS;
+    },
+  };
+}
+
+type State = ReturnType<typeof makeState>;
+
+function makeState(context: ProbeContext, options: CommonOptions) {
+  const { cpuCount } = context;
   const names = vectorNames(context);
   const labels = (row: number) => [names[row]];
   const latency = declareDurations(context, LATENCY, options, labels);
@@ -68,39 +91,38 @@ function createSoftirq(context: ProbeContext, options: CommonOptions): Probe {
   const lost = context.unmatched('lost');
   const late = context.unmatched('late');
   const evicted = context.unmatched('evicted');
-
-  const { cpuCount } = context;
-  const sink = context.intervals.interrupts;
-  const longNs = sink?.thresholdNs ?? Number.POSITIVE_INFINITY;
-  /** First raise since the last entry, by CPU and vector; 0 if none. */
-  const raisedAt = new Float64Array(cpuCount * VECTORS);
   /** By CPU: vectors that had no event since the last loss. The loss took their missing starts. */
   const unseen = new Int32Array(cpuCount);
-  /** By CPU: starts before this are void, even if they are read after the loss was announced. */
-  const lostUntil = new Float64Array(cpuCount);
-  /** Open runs, `PLACES` per CPU; 0 marks a free place. */
+  return {
+    names,
+    latency,
+    duration,
+    time,
+    noStart,
+    noEnd,
+    lost,
+    late,
+    runs: makeRuns(cpuCount, evicted),
+    /** First raise since the last entry, by CPU and vector; 0 if none. */
+    raisedAt: new Float64Array(cpuCount * VECTORS),
+    unseen,
+    /** By CPU: starts before this are void, even if they are read after the loss was announced. */
+    lostUntil: new Float64Array(cpuCount),
+    hasRaise: context.format(RAISE) !== undefined,
+    hasExit: context.format(EXIT) !== undefined,
+    missingStart: (cpu: number, vector: number): void => {
+      if ((unseen[cpu] & (1 << vector)) !== 0) lost();
+      else noStart();
+    },
+  };
+}
+
+/** Runs that have begun and not ended. */
+function makeRuns(cpuCount: number, evicted: () => void) {
+  /** `PLACES` per CPU; 0 marks a free place. */
   const startedAt = new Float64Array(cpuCount * PLACES);
-  const runPid = new Int32Array(cpuCount * PLACES);
-  const runVector = new Int32Array(cpuCount * PLACES);
-
-  const hasRaise = context.format(RAISE) !== undefined;
-  const hasExit = context.format(EXIT) !== undefined;
-  const entryVector = context.int(ENTRY, 'vec');
-  const entryPid = context.int(ENTRY, 'common_pid');
-
-  const missingStart = (cpu: number, vector: number): void => {
-    if ((unseen[cpu] & (1 << vector)) !== 0) lost();
-    else noStart();
-  };
-
-  const place = (cpu: number, pid: number, vector: number): number => {
-    const first = cpu * PLACES;
-    for (let i = first; i < first + PLACES; i++) {
-      if (startedAt[i] !== 0 && runPid[i] === pid && runVector[i] === vector) return i;
-    }
-    return -1;
-  };
-
+  const pids = new Int32Array(cpuCount * PLACES);
+  const vectors = new Int32Array(cpuCount * PLACES);
   /** A free place, or that of the oldest run. */
   const newPlace = (cpu: number): number => {
     const first = cpu * PLACES;
@@ -109,18 +131,46 @@ function createSoftirq(context: ProbeContext, options: CommonOptions): Probe {
     if (startedAt[oldest] !== 0) evicted();
     return oldest;
   };
-
-  const onRaise = (): EventHandler => {
-    const raiseVector = context.int(RAISE, 'vec');
-    return (record) => {
-      const vector = raiseVector(record);
-      if (vector >= VECTORS || record.cpu >= cpuCount) return;
-      const at = record.cpu * VECTORS + vector;
-      if (raisedAt[at] === 0) raisedAt[at] = record.timestampNs;
-    };
+  return {
+    startedAt,
+    /** The place of a run; -1 if it has not begun. */
+    place: (cpu: number, pid: number, vector: number): number => {
+      const first = cpu * PLACES;
+      for (let i = first; i < first + PLACES; i++) {
+        if (startedAt[i] !== 0 && pids[i] === pid && vectors[i] === vector) return i;
+      }
+      return -1;
+    },
+    add: (cpu: number, pid: number, vector: number, now: TimestampNs): void => {
+      const place = newPlace(cpu);
+      startedAt[place] = now;
+      pids[place] = pid;
+      vectors[place] = vector;
+    },
+    clear: (cpu: number): void => {
+      startedAt.fill(0, cpu * PLACES, (cpu + 1) * PLACES);
+    },
   };
+}
 
-  const onEntry = (record: EventRecord): void => {
+function onRaise(context: ProbeContext, { raisedAt }: State): EventHandler {
+  const { cpuCount } = context;
+  const raiseVector = context.int(RAISE, 'vec');
+  return (record) => {
+    const vector = raiseVector(record);
+    if (vector >= VECTORS || record.cpu >= cpuCount) return;
+    const at = record.cpu * VECTORS + vector;
+    if (raisedAt[at] === 0) raisedAt[at] = record.timestampNs;
+  };
+}
+
+function onEntry(context: ProbeContext, state: State): EventHandler {
+  const { cpuCount } = context;
+  const { latency, noStart, noEnd, lost, late, runs, raisedAt, unseen, lostUntil, missingStart } = state;
+  const { hasRaise, hasExit } = state;
+  const entryVector = context.int(ENTRY, 'vec');
+  const entryPid = context.int(ENTRY, 'common_pid');
+  return (record) => {
     const vector = entryVector(record);
     const { cpu, timestampNs: now } = record;
     if (vector >= VECTORS || cpu >= cpuCount) {
@@ -139,58 +189,46 @@ function createSoftirq(context: ProbeContext, options: CommonOptions): Probe {
     unseen[cpu] &= ~(1 << vector);
     if (!hasExit) return;
     const pid = entryPid(record);
-    let run = place(cpu, pid, vector);
-    if (run >= 0) noEnd();
-    else run = newPlace(cpu);
-    startedAt[run] = now;
-    runPid[run] = pid;
-    runVector[run] = vector;
+    const run = runs.place(cpu, pid, vector);
+    if (run < 0) {
+      runs.add(cpu, pid, vector, now);
+      return;
+    }
+    noEnd();
+    runs.startedAt[run] = now;
   };
+}
 
-  const onExit = (): EventHandler => {
-    const exitVector = context.int(EXIT, 'vec');
-    const exitPid = context.int(EXIT, 'common_pid');
-    return (record) => {
-      const vector = exitVector(record);
-      const { cpu, timestampNs: now } = record;
-      if (vector >= VECTORS || cpu >= cpuCount) {
-        noStart();
-        return;
-      }
-      const run = place(cpu, exitPid(record), vector);
-      if (run < 0) {
-        missingStart(cpu, vector);
-        return;
-      }
-      const start = startedAt[run];
-      startedAt[run] = 0;
-      if (start < lostUntil[cpu]) {
-        lost();
-        return;
-      }
-      const ns = now - start;
-      if (ns < 0) {
-        late();
-        return;
-      }
+function onExit(context: ProbeContext, state: State): EventHandler {
+  const { cpuCount } = context;
+  const { names, duration, time, noStart, lost, late, lostUntil, missingStart } = state;
+  const { place, startedAt } = state.runs;
+  const sink = context.intervals.interrupts;
+  const longNs = sink?.thresholdNs ?? Number.POSITIVE_INFINITY;
+  const exitVector = context.int(EXIT, 'vec');
+  const exitPid = context.int(EXIT, 'common_pid');
+  return (record) => {
+    const vector = exitVector(record);
+    const { cpu, timestampNs: now } = record;
+    if (vector >= VECTORS || cpu >= cpuCount) {
+      noStart();
+      return;
+    }
+    const run = place(cpu, exitPid(record), vector);
+    if (run < 0) {
+      missingStart(cpu, vector);
+      return;
+    }
+    const start = startedAt[run];
+    startedAt[run] = 0;
+    const ns = now - start;
+    if (start < lostUntil[cpu]) lost();
+    else if (ns < 0) late();
+    else {
       duration.record(vector, cpu, ns);
       time.add(vector, cpu, ns);
       if (ns >= longNs) sink?.ended('softirq', names[vector], cpu, now - ns, now);
-    };
-  };
-
-  const handlers: Record<string, EventHandler> = { [ENTRY]: onEntry };
-  if (hasRaise) handlers[RAISE] = onRaise();
-  if (hasExit) handlers[EXIT] = onExit();
-  return {
-    handlers,
-    onLoss: (cpu, untilNs) => {
-      if (cpu >= cpuCount) return;
-      if (untilNs > lostUntil[cpu]) lostUntil[cpu] = untilNs;
-      raisedAt.fill(0, cpu * VECTORS, (cpu + 1) * VECTORS);
-      startedAt.fill(0, cpu * PLACES, (cpu + 1) * PLACES);
-      unseen[cpu] = ALL_VECTORS;
-    },
+    }
   };
 }
 
