@@ -160,31 +160,15 @@ function createSyscalls(context: ProbeContext, options: SyscallOptions): Probe {
     else why();
   };
 
+  const giveUp = (pid: number): void => abandon(pid, noEnd);
+
   /** Handlers of a pair of events; `fixedId` is set if they are the events of one syscall. */
   const handlersOf = (enter: string, exit: string, fixedId?: number): Record<string, EventHandler> => {
-    const [enterPid, exitPid] = [context.word(enter, 'common_pid'), context.word(exit, 'common_pid')];
-    const [enterId, exitId] =
-      fixedId === undefined ? [context.word(enter, 'id'), context.word(exit, 'id')] : [0, 0];
+    const exitPid = context.word(exit, 'common_pid');
+    const exitId = fixedId === undefined ? context.word(exit, 'id') : 0;
     const fixed = fixedId ?? NO_ID;
     const ret = context.word(exit, 'ret');
     const retHigh = highWord(context.format(exit), 'ret', ret);
-
-    const onEnter: EventHandler = (record) => {
-      const { words } = record;
-      const at = record.offset >> 2;
-      const pid = words[at + enterPid];
-      if (isSelf(pid)) {
-        ignoreSelf();
-        return;
-      }
-      const id = enterId === 0 ? fixed : words[at + enterId];
-      const place = calls.place(pid);
-      if (place === 0) return;
-      if (calls.stamps[place] !== 0) abandon(pid, noEnd);
-      if (rowOf(id) < 0) return;
-      calls.stamps[place] = record.timestampNs;
-      calls.tags[place] = id;
-    };
 
     const onExit: EventHandler = (record) => {
       const { words } = record;
@@ -223,17 +207,57 @@ function createSyscalls(context: ProbeContext, options: SyscallOptions): Probe {
         }
       }
     };
-    return { [enter]: onEnter, [exit]: onExit };
+    return { [enter]: onEnter(context, { calls, rowOf, giveUp }, enter, fixedId), [exit]: onExit };
   };
 
-  const handlers: Record<string, EventHandler> = {};
   const own = byOwnEvents(options, host, (event) => context.format(event) !== undefined);
-  if (own === undefined) {
-    Object.assign(handlers, handlersOf(RAW_ENTER, RAW_EXIT));
-  }
-  for (const { id, name } of own ?? []) {
+  const handlers = taskHandlers(context, calls, (pid) => abandon(pid, exited));
+  if (own === undefined) Object.assign(handlers, handlersOf(RAW_ENTER, RAW_EXIT));
+  for (const { id, name } of own ?? [])
     Object.assign(handlers, handlersOf(enterEvent(name, host), exitEvent(name, host), id));
-  }
+  return {
+    handlers,
+    onLoss: (_cpu, untilNs) => {
+      if (untilNs > lostUntil) lostUntil = untilNs;
+    },
+  };
+}
+
+/** Handler of the start of a call. `giveUp` ends a call of the same task that has no end. */
+function onEnter(
+  { isSelf, ignoreSelf, word }: ProbeContext,
+  { calls, rowOf, giveUp }: { calls: TaskStamps; rowOf: Rows['rowOf']; giveUp(pid: number): void },
+  event: string,
+  fixedId: number | undefined,
+): EventHandler {
+  const enterPid = word(event, 'common_pid');
+  const enterId = fixedId === undefined ? word(event, 'id') : 0;
+  const fixed = fixedId ?? NO_ID;
+  return (record) => {
+    const { words } = record;
+    const at = record.offset >> 2;
+    const pid = words[at + enterPid];
+    if (isSelf(pid)) {
+      ignoreSelf();
+      return;
+    }
+    const id = enterId === 0 ? fixed : words[at + enterId];
+    const place = calls.place(pid);
+    if (place === 0) return;
+    if (calls.stamps[place] !== 0) giveUp(pid);
+    if (rowOf(id) < 0) return;
+    calls.stamps[place] = record.timestampNs;
+    calls.tags[place] = id;
+  };
+}
+
+/** Handlers of what tasks do within calls: sleep, exit and execute a program. `exited` ends the call of a task. */
+function taskHandlers(
+  context: ProbeContext,
+  calls: TaskStamps,
+  exited: (pid: number) => void,
+): Record<string, EventHandler> {
+  const handlers: Record<string, EventHandler> = {};
   if (context.format(SWITCH) !== undefined) {
     const prevPid = context.word(SWITCH, 'prev_pid');
     const prevState = context.word(SWITCH, 'prev_state');
@@ -246,7 +270,7 @@ function createSyscalls(context: ProbeContext, options: SyscallOptions): Probe {
   }
   if (context.format(TASK_EXIT) !== undefined) {
     const pidOf = context.int(TASK_EXIT, 'pid');
-    handlers[TASK_EXIT] = (record) => abandon(pidOf(record), exited);
+    handlers[TASK_EXIT] = (record) => exited(pidOf(record));
   }
   if (context.format(TASK_EXEC) !== undefined) {
     const pidOf = context.int(TASK_EXEC, 'pid');
@@ -256,17 +280,12 @@ function createSyscalls(context: ProbeContext, options: SyscallOptions): Probe {
       const pid = pidOf(record);
       if (old === pid || calls.get(old) === 0) return;
       // The thread takes the leader's pid; the leader died, and so did its call.
-      abandon(pid, exited);
+      exited(pid);
       calls.set(pid, calls.get(old), calls.tag(old));
       calls.clear(old);
     };
   }
-  return {
-    handlers,
-    onLoss: (_cpu, untilNs) => {
-      if (untilNs > lostUntil) lostUntil = untilNs;
-    },
-  };
+  return handlers;
 }
 
 /** Number of the call in a tag. */
