@@ -46,6 +46,8 @@ export interface CallParts {
   remembersSwitches: boolean;
   /** Whether everything about the call is remembered and was recorded. */
   isWhole: boolean;
+  /** Requests that the thread put into a queue during the call and that no sleep shows, and their bytes. */
+  issued: { requests: number; bytes: number };
   /** Some causes of sleeps are missing: their chain is too long. */
   isCut: boolean;
 }
@@ -71,6 +73,7 @@ export function callParts(call: SlowCall, deps: SpanDeps, journals: Journals): C
   const during = requests.within(startNs, endNs);
   const walk: Walk = {
     ...{ call, deps, journals, spans: [], exemplars: [], blockedNs: 0, waitedNs: 0, isCut: false },
+    issued: { requests: 0, bytes: 0 },
     path: new Path({ tasks, requests: during.requests, nameOf, deps, wholeNs }),
     freeNs: startNs,
     onCpu: absences.length === 0 ? cpu : -1,
@@ -82,6 +85,13 @@ export function callParts(call: SlowCall, deps: SpanDeps, journals: Journals): C
     if (absence.outNs >= walk.freeNs && absence.inNs <= endNs) addAbsence(walk, absence);
   addInterrupts(walk, endNs);
   walk.isCut = walk.path.isCut;
+  const shown = new Set(walk.path.shown.values());
+  for (const request of during.requests) {
+    const began = request.insertNs || request.issueNs;
+    if (request.pid !== pid || began < startNs || shown.has(request)) continue;
+    walk.issued.requests++;
+    walk.issued.bytes += request.bytes;
+  }
   for (const [span, request] of walk.path.shown)
     walk.exemplars.push(...requestExemplars(deps, request, span));
   return walk;

@@ -69,6 +69,8 @@ function draftOf(call: SlowCall, deps: SpanDeps, journals: Journals): TraceDraft
       'ftrace.time.on_cpu': seconds(onCpuNs),
       'ftrace.time.blocked': seconds(parts.blockedNs),
       'ftrace.time.runqueue': seconds(parts.waitedNs),
+      'ftrace.block.issued.requests': parts.issued.requests || undefined,
+      'ftrace.block.issued.bytes': parts.issued.requests === 0 ? undefined : parts.issued.bytes,
       'ftrace.children.pruned': rest.length || undefined,
       'ftrace.path.cut': parts.isCut ? true : undefined,
       'ftrace.incomplete': parts.isWhole ? undefined : true,

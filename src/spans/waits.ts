@@ -81,7 +81,9 @@ export function makeRequestTraces(
         children: [...queue, served],
       };
       const parent = deps.parentOf(pid, startNs);
-      return { root, pid, parent, pruned: 0, exemplars: requestExemplars(deps, copy, root) };
+      const causes = [{ label: `block ${operation} ${device}`, ns: completeNs - issueNs }];
+      if (insertNs !== 0) causes.push({ label: `block queue ${device}`, ns: issueNs - insertNs });
+      return { root, pid, parent, pruned: 0, causes, exemplars: requestExemplars(deps, copy, root) };
     };
     offer('block', durationNs, make, subject);
   };

@@ -278,3 +278,23 @@ test('many short steps of a waker are one span', () => {
   assert.ok(ratioOf(trace) > 0.98, summaryOf(trace));
   assert.match(summaryOf(trace), /10\.0 ms chatty ran/);
 });
+
+test('requests that a call does not sleep for are counted', () => {
+  const m = busy();
+  m.request(1, 3, { issuer: ME, bytes: 8192 });
+  m.request(2, 4, { issuer: ME, bytes: 4096 });
+  // Issued before the call, by another task, and one that it sleeps for.
+  m.request(-1, 2, { issuer: ME });
+  m.request(2, 5, { pid: HOG, issuer: HOG });
+  m.switch(5, 0, ME, D, 0);
+  m.interrupt(8, 'irq', 0, () => {
+    m.request(5, 8, { issuer: ME });
+    m.wake(8, ME, 0, 0, 0, HARDIRQ);
+  });
+  m.switch(8, 0, 0, 0, ME);
+  const { attributes } = m.end('io_submit', 10).spans[0];
+  assert.deepEqual(
+    [attributes['ftrace.block.issued.requests'], attributes['ftrace.block.issued.bytes']],
+    [2, 12288],
+  );
+});
