@@ -18,13 +18,13 @@ const parts: Record<string, () => unknown> = {
   lab: benchLab,
 };
 
-const asked = process.argv.slice(2);
-const unknown = asked.filter((name) => !(name in parts));
+const chosen = process.argv.slice(2);
+const unknown = chosen.filter((name) => !(name in parts));
 if (unknown.length > 0) {
   console.error(`no benchmark ${unknown.join(', ')}; there are: ${Object.keys(parts).join(', ')}`);
   process.exit(2);
 }
 console.log(`${machineLine()}, ${new Date().toISOString().slice(0, 10)}`);
 for (const [name, run] of Object.entries(parts)) {
-  if (asked.length === 0 || asked.includes(name)) await run();
+  if (chosen.length === 0 || chosen.includes(name)) await run();
 }

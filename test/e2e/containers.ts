@@ -58,8 +58,8 @@ export function buildImage(arch: string, purpose: string): { tag: string; said: 
   const tag = `localhost/ftrace-exporter-test:${purpose}-${process.pid}-${arch}`;
   const { status, output } = outcomeOf(BUILD, '--arch', arch, '--tag', tag, '--storage', STORAGE);
   assert.equal(status, 0, output);
-  const said = output.split('\n').filter((line) => /^(stand-in|STANDING IN|built)/.test(line));
-  return { tag, said: said.join('\n') };
+  const lines = output.split('\n').filter((line) => /^(stand-in|STANDING IN|built)/.test(line));
+  return { tag, said: lines.join('\n') };
 }
 
 /** The restrictions of every container here. They have no tmpfs on /tmp, /run or elsewhere, which podman would add. */

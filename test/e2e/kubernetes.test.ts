@@ -160,10 +160,10 @@ describe('Kubernetes', { skip: isBuilt(CONTROL_PLANE) ? false : reason }, () => 
   it('is installed, upgraded, rolled back and removed', async (t) => {
     const env = { KUBECONFIG: api.kubeconfig };
     const run = (args: readonly string[], values?: Values) => {
-      const said = helm([...args, '--namespace', 'ftrace'], values, env);
-      assert.equal(said.status, 0, `helm ${args.join(' ')}: ${said.output}`);
+      const result = helm([...args, '--namespace', 'ftrace'], values, env);
+      assert.equal(result.status, 0, `helm ${args.join(' ')}: ${result.output}`);
       t.diagnostic(`helm ${args.filter((arg) => arg !== CHART).join(' ')}`);
-      return said.output;
+      return result.output;
     };
     const path = '/apis/apps/v1/namespaces/ftrace/daemonsets/fleet-ftrace-exporter';
     const checksum = async () => {
@@ -202,10 +202,10 @@ describe('Kubernetes', { skip: isBuilt(CONTROL_PLANE) ? false : reason }, () => 
   });
 
   it('keeps to "baseline" but for tracefs', async (t) => {
-    const said = await podSecurity({}, 'baseline');
-    t.diagnostic(said);
+    const output = await podSecurity({}, 'baseline');
+    t.diagnostic(output);
     assert.match(
-      said,
+      output,
       /violates PodSecurity "baseline:latest": hostPath volumes \(volumes "tracefs", "tracefs-instances"\)$/,
     );
     assert.equal(await podSecurity({}, 'privileged'), '');
@@ -225,9 +225,9 @@ describe('Kubernetes', { skip: isBuilt(CONTROL_PLANE) ? false : reason }, () => 
       ],
     ];
     for (const [name, words] of expected) {
-      const said = await podSecurity(MATRIX[name], 'baseline');
-      t.diagnostic(`${name}: ${said.replace(/.*violates/, 'violates')}`);
-      assert.match(said, words);
+      const output = await podSecurity(MATRIX[name], 'baseline');
+      t.diagnostic(`${name}: ${output.replace(/.*violates/, 'violates')}`);
+      assert.match(output, words);
     }
     const restricted = await podSecurity({}, 'restricted');
     t.diagnostic(restricted.replace(/.*violates/, 'violates'));

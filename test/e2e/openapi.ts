@@ -40,8 +40,8 @@ interface CustomResource {
 
 /** Directory of a module, which is downloaded if it is missing. */
 export function goModule(module: string): string {
-  const said = execFileSync('go', ['mod', 'download', '-json', module], { encoding: 'utf8', cwd: '/' });
-  return (JSON.parse(said) as { Dir: string }).Dir;
+  const output = execFileSync('go', ['mod', 'download', '-json', module], { encoding: 'utf8', cwd: '/' });
+  return (JSON.parse(output) as { Dir: string }).Dir;
 }
 
 /** Definitions of the operator's resources and of the vertical pod autoscaler's. */

@@ -138,12 +138,12 @@ test('pushed as exponential histograms: count, sum and every bucket as scraped n
   // Compares what a user would ask with the classic series of the scrape.
   for (const name of new Set(Array.from(left.values(), ({ metric }) => metric.__name__))) {
     for (const part of ['count', 'sum']) {
-      const asked = byIdentity(await pushed.query(`histogram_${part}(${name})`));
+      const answer = byIdentity(await pushed.query(`histogram_${part}(${name})`));
       const classic = byIdentity(await scraped.query(`${name}_${part}`));
-      assert.equal(asked.size, classic.size);
+      assert.equal(answer.size, classic.size);
       for (const [series, { metric, value }] of classic) {
         const { __name__: _, ...labels } = metric;
-        assert.equal(asked.get(identity(labels))?.value?.[1], value?.[1], series);
+        assert.equal(answer.get(identity(labels))?.value?.[1], value?.[1], series);
       }
     }
   }

@@ -142,9 +142,9 @@ describe(`rules in Prometheus ${PROMETHEUS.version.replace('v0.3', '3.')}`, () =
     skip: skipWithout('promtool', 'prometheus'),
   }, async () => {
     for (const agent of fleet.agents) {
-      const said = promtool(['check', 'metrics'], (await agent.scrape()).text);
+      const output = promtool(['check', 'metrics'], (await agent.scrape()).text);
       // The remaining lines are about names of Node's and prom-client's own metrics.
-      assert.doesNotMatch(said, /^ftrace_/m);
+      assert.doesNotMatch(output, /^ftrace_/m);
     }
   });
 });

@@ -57,18 +57,18 @@ describe('the unit for systemd', () => {
 
   /** Starts the service, or waits for its restart. Returns a function that reads its log from then on. */
   async function ready(command?: 'start' | 'restart'): Promise<string> {
-    let said = '';
+    let log = '';
     if (command !== undefined) {
       systemd.log();
       const { status, output } = systemctl(command);
       assert.equal(status, 0, output);
     }
     await until('it serves metrics', () => {
-      said += systemd.log();
-      return /serving metrics.*url=http/.test(said);
+      log += systemd.log();
+      return /serving metrics.*url=http/.test(log);
     });
-    url = /serving metrics.*?url=(http:\/\/[^\s/]+)/.exec(said)?.[1] ?? '';
-    return said;
+    url = /serving metrics.*?url=(http:\/\/[^\s/]+)/.exec(log)?.[1] ?? '';
+    return log;
   }
   const scrape = async (): Promise<Scrape> => parseScrape(await (await fetch(`${url}/metrics`)).text());
   /** Process id outside of the service's namespace: the one in its control group. */
@@ -105,16 +105,16 @@ describe('the unit for systemd', () => {
     const score = /Overall exposure level for ftrace-exporter\.service: ([\d.]+) (\w+)/.exec(output);
     assert.ok(score !== null, output);
     t.diagnostic(`systemd-analyze ${version}: ${score[1]} ${score[2]}`);
-    const told = /\*\*([\d.]+) OK\*\* with systemd (\d+)/.exec(docs);
-    assert.ok(told !== null, 'docs/systemd.md tells no score');
-    if (version === told[2]) assert.equal(score[1], told[1]);
+    const documented = /\*\*([\d.]+) OK\*\* with systemd (\d+)/.exec(docs);
+    assert.ok(documented !== null, 'docs/systemd.md tells no score');
+    if (version === documented[2]) assert.equal(score[1], documented[1]);
     else assert.ok(Number(score[1]) <= 2, `${score[1]} with systemd ${version}`);
     // The docs explain each point of the score, and no other.
     const marked = output.split('\n').flatMap((line) => /^✗ (\S+)/.exec(line)?.[1] ?? []);
     const explained = [...docs.matchAll(/^\| `([^`]+)` \| [\d.]+ \|/gm)].map(([, name]) =>
       name.replace('\\|', '|'),
     );
-    if (version === told[2]) assert.deepEqual([...explained].sort(), [...marked].sort());
+    if (version === documented[2]) assert.deepEqual([...explained].sort(), [...marked].sort());
   });
 
   it('runs without capabilities, as root of a user namespace, and counts exactly', async (t) => {
@@ -179,8 +179,8 @@ describe('the unit for systemd', () => {
   it('is put in order and started again after a kill', async (t) => {
     systemd.log();
     process.kill(mainPid(), 'SIGKILL');
-    const said = await ready();
-    assert.match(said, new RegExp(`removed the instance ${instance}`));
+    const log = await ready();
+    assert.match(log, new RegExp(`removed the instance ${instance}`));
     assert.equal(systemd.show('NRestarts'), '1');
     t.diagnostic('after SIGKILL: ExecStopPost= removed the instance, Restart= started it again');
   });

@@ -97,12 +97,12 @@ async function attack(order: Omit<AttackOrder, 'seconds'>): Promise<number> {
   const child = spawn(process.execPath, [ATTACKS, JSON.stringify({ ...order, seconds: SECONDS })], {
     stdio: ['ignore', 'pipe', 'inherit'],
   });
-  let said = '';
+  let output = '';
   child.stdout.on('data', (text) => {
-    said += text;
+    output += text;
   });
   await once(child, 'close');
-  return Number(said);
+  return Number(output);
 }
 
 /** Asks for the metrics again and again. Resolves to the longest time that an answer took. */

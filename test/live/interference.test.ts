@@ -159,19 +159,19 @@ test('what others take or throw away is counted, and no counter falls', async ()
   closeSync(thief);
   await running;
   assert.ok(stolen > 0);
-  const taken = await until(
+  const scrapeAfter = await until(
     () => agent.scrape(),
     (now) => lost(now, 'taken') > 0,
     'taken',
   );
-  const overrun = lost(taken, 'overrun');
+  const overrun = lost(scrapeAfter, 'overrun');
   replace(join(agent.dir, 'trace'), '');
   const cleared = await until(
     () => agent.scrape(),
     (now) => lost(now, 'cleared') > 0,
     'cleared',
   );
-  assert.ok(lost(cleared, 'taken') >= lost(taken, 'taken'));
+  assert.ok(lost(cleared, 'taken') >= lost(scrapeAfter, 'taken'));
   assert.ok(lost(cleared, 'overrun') >= overrun);
   await workload.end();
   assert.equal(await agent.stop(), 0, agent.stderr());
@@ -204,11 +204,11 @@ for (const reader of ['raw', 'trace_pipe'])
     const agent = await bench.start({ reader, probes: { syscalls: { include: [name] } } });
     const python = spawn('python3', ['-c', WAITS], { stdio: ['pipe', 'pipe', 'inherit'] });
     bench.atEnd(() => void python.kill('SIGKILL'));
-    let said = '';
+    let output = '';
     python.stdout.on('data', (chunk) => {
-      said += chunk;
+      output += chunk;
     });
-    while (!said.includes('running')) await sleep(20);
+    while (!output.includes('running')) await sleep(20);
     await sleep(300);
     const pause = async (file: string, ms: number) => {
       const path = join(agent.dir, file);
@@ -222,8 +222,8 @@ for (const reader of ['raw', 'trace_pipe'])
     for (const file of ['events/raw_syscalls/enable', 'events/raw_syscalls/sys_exit/enable'])
       await pause(file, 300);
     python.stdin.end('\n');
-    while (!/running\n\d+/.test(said)) await sleep(20);
-    const trulyLong = Number(said.split('\n')[1]);
+    while (!/running\n\d+/.test(output)) await sleep(20);
+    const trulyLong = Number(output.split('\n')[1]);
     const scrape = await until(
       () => agent.scrape(),
       (now) => now.sum('ftrace_syscall_duration_seconds_count', { syscall: name }) > 0,

@@ -49,7 +49,8 @@ async function startChild(mode: string, name: string, wrapper: string[] = []) {
   const command = [...wrapper, process.execPath, CHILD, mode, root, name];
   const child = spawn(command[0], command.slice(1), { stdio: ['pipe', 'pipe', 'inherit'] });
   children.push(child);
-  for await (const line of createInterface({ input: child.stdout })) return { child, said: JSON.parse(line) };
+  for await (const line of createInterface({ input: child.stdout }))
+    return { child, result: JSON.parse(line) };
   throw new Error(`the child ended without a word: ${command.join(' ')}`);
 }
 
@@ -178,10 +179,10 @@ test('a name that is held is refused; one that nobody holds is taken over', asyn
   assert.throws(() => createInstance(root, name), { errno: 'EBUSY' });
   child.kill('SIGKILL');
   await once(child, 'exit');
-  const taken = makeInstance(name);
-  assert.equal(taken.leftover, true);
+  const second = makeInstance(name);
+  assert.equal(second.leftover, true);
   assert.equal(read('instances', name, 'set_event'), '');
-  taken.remove();
+  second.remove();
 });
 
 test('SIGKILL stops recording and frees the buffers; cleanup removes what is left', async () => {
@@ -249,24 +250,24 @@ const NESTED = ['unshare', '--pid', '--fork', '--kill-child', '--mount-proc'];
 const BARE = ['setpriv', '--bounding-set=-all', '--inh-caps=-all', '--no-new-privs'];
 
 test('in a pid namespace every thread is known by its host pid', async () => {
-  const { child, said } = await startChild('learn', nextName(), NESTED);
+  const { child, result } = await startChild('learn', nextName(), NESTED);
   const host = descendants(child.pid ?? 0).at(-1) ?? 0;
-  assert.equal(said.nested, true);
-  assert.deepEqual(said.warnings, []);
-  assert.ok(said.inner.includes(1));
-  assert.deepEqual(said.ids, tasksOf(host).sort(ascending));
+  assert.equal(result.nested, true);
+  assert.deepEqual(result.warnings, []);
+  assert.ok(result.inner.includes(1));
+  assert.deepEqual(result.ids, tasksOf(host).sort(ascending));
   child.stdin?.write('\n');
   await once(child, 'exit');
 });
 
 test('no capability is needed', async () => {
   const name = nextName();
-  const { child, said } = await startChild('learn', name, BARE);
+  const { child, result } = await startChild('learn', name, BARE);
   const status = readFileSync(`/proc/${child.pid}/status`, 'utf8');
   assert.match(status, /^CapEff:\s+0+$/m);
   assert.match(status, /^CapBnd:\s+0+$/m);
-  assert.deepEqual(said.warnings, []);
-  assert.deepEqual(said.ids, tasksOf(child.pid ?? 0).sort(ascending));
+  assert.deepEqual(result.warnings, []);
+  assert.deepEqual(result.ids, tasksOf(child.pid ?? 0).sort(ascending));
   child.stdin?.write('\n');
   await once(child, 'exit');
   assert.equal(child.exitCode, 0);
@@ -277,8 +278,8 @@ test('a user that is not root gets an error that says so', () => {
   const script = `import { findTracefs } from ${JSON.stringify(new URL('../../src/tracefs/mount.ts', import.meta.url))};
     try { findTracefs({ mayMount: false }) } catch (error) { console.log(error.message) }`;
   const command = ['--reuid=65534', '--clear-groups', process.execPath, '--input-type=module', '-e', script];
-  const said = spawnSync('setpriv', command, { encoding: 'utf8', cwd: '/' });
-  assert.match(said.stdout, /EACCES.*run as root \(this is uid 65534\)/, said.stderr);
+  const result = spawnSync('setpriv', command, { encoding: 'utf8', cwd: '/' });
+  assert.match(result.stdout, /EACCES.*run as root \(this is uid 65534\)/, result.stderr);
 });
 
 const busy = await topLevelTurn();

@@ -80,8 +80,8 @@ export function metricsInJson(text: string): PushedMetric[] {
 /** protobufjs ignores fields that it does not know; a misspelt name must not go unseen. */
 function fromJson(type: protobuf.Type, json: Message): protobuf.Message {
   const message = type.fromObject(json);
-  const known: Message = type.toObject(message, { longs: String, arrays: true, defaults: true });
-  const paths = new Set(pathsOf(known));
+  const decoded: Message = type.toObject(message, { longs: String, arrays: true, defaults: true });
+  const paths = new Set(pathsOf(decoded));
   const missing = [...pathsOf(json)].filter((path) => !paths.has(path));
   if (missing.length > 0)
     throw new Error(`JSON has fields that OTLP has not: ${missing.slice(0, 5).join(', ')}`);

@@ -161,12 +161,12 @@ test('sizing.md sends on the metrics that Fleet and the alerts read', () => {
 });
 
 test('every variable that a query uses is one of its dashboard', () => {
-  const known = new Set(['__rate_interval']);
+  const builtIn = new Set(['__rate_interval']);
   for (const { name, text } of committed) {
     const { templating } = JSON.parse(text) as { templating: { list: { name: string }[] } };
     const has = new Set(templating.list.map((variable) => variable.name));
     for (const [, used] of text.matchAll(/=~\\"\$(\w+)|\[\$(\w+)\]/g))
-      assert.ok(used === undefined || has.has(used) || known.has(used), `${name}: $${used}`);
+      assert.ok(used === undefined || has.has(used) || builtIn.has(used), `${name}: $${used}`);
   }
 });
 

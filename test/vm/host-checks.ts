@@ -31,12 +31,12 @@ function namesIn(dir: string): string[] {
 /** `dir` contains NAME.dat, NAME.yaml and the guest's own replay NAME.txt. */
 async function checkOurs(dir: string, name: string): Promise<CheckResult[]> {
   const file = join(dir, `${name}.dat`);
-  const said = readFileSync(join(dir, `${name}.txt`), 'utf8');
+  const metrics = readFileSync(join(dir, `${name}.txt`), 'utf8');
   return [
     await check(`capture ${name}: its replay on the host equals that in the guest`, () => {
       const args = ['replay', file, '--config.file', join(dir, `${name}.yaml`)];
       const text = execFileSync(process.execPath, [BIN, ...args], { encoding: 'utf8', maxBuffer: 1 << 28 });
-      assert.equal(text, said);
+      assert.equal(text, metrics);
       return undefined;
     }),
     await check(`capture ${name}: trace-cmd reads it without a complaint, and as many events`, () => {
@@ -48,7 +48,7 @@ async function checkOurs(dir: string, name: string): Promise<CheckResult[]> {
       const report = traceCmdReport(file);
       assert.equal(report.stderr, '');
       assert.equal(report.lines.length, read);
-      COMPARED[name]?.(report, samplesOf(said));
+      COMPARED[name]?.(report, samplesOf(metrics));
       return undefined;
     }),
   ];

@@ -236,10 +236,10 @@ function saveCapturesOf(kernel: string, captures: string): void {
   const keep = (name: string, as: string, pages: number) => {
     const file = join(captures, `${name}.dat`);
     if (!existsSync(file)) return;
-    const kept = join(FIXTURES, `${as}.dat`);
-    trimCapture(file, kept, pages);
+    const fixture = join(FIXTURES, `${as}.dat`);
+    trimCapture(file, fixture, pages);
     copyFileSync(join(captures, `${name}.yaml`), join(FIXTURES, `${as}.yaml`));
-    console.log(`${kernel}: kept ${kept}, ${statSync(kept).size} bytes`);
+    console.log(`${kernel}: kept ${fixture}, ${statSync(fixture).size} bytes`);
   };
   keep('small', kernel, FIXTURE_PAGES);
   for (const { name } of LAB_TRACERS) keep(name, `${kernel}.${name}`, TRACER_FIXTURE_PAGES);

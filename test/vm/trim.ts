@@ -27,10 +27,10 @@ export function trimCapture(from: string, to: string, pages: number): void {
   }
   const symbols = capture.kallsyms();
   capture.close();
-  const kept = found.sort((a, b) => a.ts - b.ts).slice(0, pages);
+  const first = found.sort((a, b) => a.ts - b.ts).slice(0, pages);
   const kallsyms = symbolsOf(
     symbols,
-    kept.map(({ bytes }) => bytes),
+    first.map(({ bytes }) => bytes),
   );
   const writer = openCaptureWriter(to, {
     metadata,
@@ -38,7 +38,7 @@ export function trimCapture(from: string, to: string, pages: number): void {
     ftraceFormats: TRACER_FORMATS.filter((record) => metadata.formatText(`ftrace:${record}`) !== undefined),
   });
   try {
-    for (const { cpu, bytes } of kept) writer.addPage(cpu, bytes);
+    for (const { cpu, bytes } of first) writer.addPage(cpu, bytes);
     writer.finish({ stats: [], kallsyms });
   } finally {
     writer.discard();
@@ -53,7 +53,7 @@ function symbolsOf(kallsyms: string, pages: readonly Uint8Array[]): string {
   });
   // The sort is stable: several names of one address stay in their order.
   lines.sort((a, b) => a.address - b.address);
-  const kept = new Set<string>();
+  const first = new Set<string>();
   for (const address of addressesIn(pages)) {
     let low = 0;
     let high = lines.length;
@@ -64,10 +64,10 @@ function symbolsOf(kallsyms: string, pages: readonly Uint8Array[]): string {
     }
     // Keeps all names of the address where it begins, and where the next one begins.
     const start = lines[low - 1]?.address;
-    for (let i = low - 1; i >= 0 && lines[i].address === start; i--) kept.add(lines[i].line);
-    if (low < lines.length) kept.add(lines[low].line);
+    for (let i = low - 1; i >= 0 && lines[i].address === start; i--) first.add(lines[i].line);
+    if (low < lines.length) first.add(lines[low].line);
   }
-  return lines.flatMap(({ line }) => (kept.has(line) ? [`${line}\n`] : [])).join('');
+  return lines.flatMap(({ line }) => (first.has(line) ? [`${line}\n`] : [])).join('');
 }
 
 /** Low words of everything that looks like a kernel address, at any multiple of 4. */

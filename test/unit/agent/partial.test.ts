@@ -108,15 +108,15 @@ test('every key of the config that is a list of names of the kernel is checked',
 
 test('the plan passes the notes on to the status, also those of a probe that is off', () => {
   const store = new MetricStore();
-  const given: Record<string, object> = {
+  const written: Record<string, object> = {
     events: { count: ['no:such'] },
     syscalls: { include: ['nonesuch'] },
   };
   const enabled = probeCatalogue
-    .filter(({ name }) => name in given)
+    .filter(({ name }) => name in written)
     .map((module) => ({
       module,
-      options: module.schema(schemaKit).parse({ enabled: true, ...given[module.name] }),
+      options: module.schema(schemaKit).parse({ enabled: true, ...written[module.name] }),
     }));
   const plan = planEvents({
     enabled,

@@ -130,8 +130,8 @@ test('a call that the probe does not count has a trace, without an exemplar', ()
   };
   call(0, 1e9);
   call(74, 2e9);
-  const told = both.take().map(({ spans: [{ name }], exemplars }) => [name, exemplars.length]);
-  assert.deepEqual(told.sort(), [
+  const traces = both.take().map(({ spans: [{ name }], exemplars }) => [name, exemplars.length]);
+  assert.deepEqual(traces.sort(), [
     ['syscall fsync', 0],
     ['syscall read', 1],
   ]);

@@ -120,16 +120,16 @@ describe('the text pipeline', () => {
   });
 
   it('does not ask for losses when it has read nothing', () => {
-    let asked = 0;
+    let questions = 0;
     const { pipeline } = pipelineOf({
       reads: [],
       lost: () => {
-        asked++;
+        questions++;
         return [];
       },
     });
     pipeline.tick(1e12, 100);
-    assert.equal(asked, 0);
+    assert.equal(questions, 0);
   });
 
   it('counts losses that the text reports as well as those that the kernel counts', () => {

@@ -112,11 +112,11 @@ export function traceDat7(parts: FileParts): Buffer {
   // As trace-cmd does: what is known first in one section, followed by one section per buffer.
   let next = parts.lastOffset ?? 0;
   for (const buffer of bufferOptions.toReversed()) next = section(0, [buffer, option(0, le(next, 8))]);
-  const known = [
+  const facts = [
     ...offsets.map(([id, at]) => option(id, le(at, 8))),
     ...(parts.options ?? []).map(([id, data]) => option(id, data)),
   ];
-  const first = section(0, [...known, option(0, le(next, 8))]);
+  const first = section(0, [...facts, option(0, le(next, 8))]);
   section(15, [str('options')]);
   const file = Buffer.concat(chunks);
   le(first, 8).copy(file, optionsAt);

@@ -247,13 +247,13 @@ log: { level: wran }
 });
 
 test('problems of flags and variables name them, even where the file has the key too', () => {
-  const given = {
+  const input = {
     yaml: 'web: { listen_address: ":1" }\nlog: { level: info }\n',
     env: { FTRACE_EXPORTER_LOG_LEVEL: 'loud', FTRACE_EXPORTER_NO_PROBE: 'irc' },
     flags: { 'web.listen_address': 'nowhere' },
     probes: [{ name: 'syscals', on: true }],
   };
-  assert.deepEqual(problems(given), [
+  assert.deepEqual(problems(input), [
     '--probe: probes.syscals: there is no probe "syscals" (did you mean "syscalls"?); the probes are sched, syscalls, irq',
     '--web.listen-address: web.listen_address: "nowhere" must be host:port, as in :10743, 127.0.0.1:10743 or [::1]:10743',
     'FTRACE_EXPORTER_LOG_LEVEL: log.level: "loud" is not one of debug, info, warn, error',

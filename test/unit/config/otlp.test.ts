@@ -245,7 +245,7 @@ test('a wrong value is reported with its place', () => {
     ],
     ['', { FTRACE_EXPORTER_OTLP_LOGS: 'true' }, /FTRACE_EXPORTER_OTLP_LOGS is not a variable/],
   ];
-  for (const [yaml, env, told] of wrong) assert.match(problem(yaml, env), told);
+  for (const [yaml, env, message] of wrong) assert.match(problem(yaml, env), message);
 });
 
 test('docs/otlp.md has every key and the variables that set it', () => {
@@ -257,13 +257,13 @@ test('docs/otlp.md has every key and the variables that set it', () => {
   for (const [, key, variables] of rows) {
     for (const [, variable, value] of variables.matchAll(/`(OTEL_[A-Z_]+)(?:=(\w+))?`/g)) {
       const isSignal = key === 'metrics' || key === 'traces';
-      const said = fromOpenTelemetry({ [variable]: value ?? (isSignal ? 'otlp' : '1') });
-      const of = said.filter(([named]) => named === `otlp.${key}`);
+      const settings = fromOpenTelemetry({ [variable]: value ?? (isSignal ? 'otlp' : '1') });
+      const of = settings.filter(([named]) => named === `otlp.${key}`);
       assert.deepEqual(
         of.map(([, , origin]) => origin),
         [variable],
       );
-      assert.equal(said.length, variable === 'OTEL_SDK_DISABLED' ? 2 : 1);
+      assert.equal(settings.length, variable === 'OTEL_SDK_DISABLED' ? 2 : 1);
       documented.add(variable);
     }
   }
@@ -285,9 +285,9 @@ test('no error contains a secret', () => {
     ['', { OTEL_EXPORTER_OTLP_HEADERS: 'api-key=hush7%0Ahush7' }],
   ];
   for (const [yaml, env] of bad) {
-    const told = problem(yaml, env);
-    assert.match(told, /otlp\.headers: /);
-    assert.doesNotMatch(told, /hush7/);
+    const message = problem(yaml, env);
+    assert.match(message, /otlp\.headers: /);
+    assert.doesNotMatch(message, /hush7/);
   }
 });
 

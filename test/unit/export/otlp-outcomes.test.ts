@@ -49,8 +49,8 @@ test('a backend that is gone for an hour logs one line a minute, with the number
     lines[0],
     'warn OTLP: a push failed {"signal":"metrics","reason":"connect ECONNREFUSED","failed":1}',
   );
-  const told = lines.map((line) => Number(/"failed":(\d+)/.exec(line)?.[1]));
-  assert.deepEqual([...new Set(told.slice(1))], [6]);
+  const counts = lines.map((line) => Number(/"failed":(\d+)/.exec(line)?.[1]));
+  assert.deepEqual([...new Set(counts.slice(1))], [6]);
   exported();
   assert.equal(lines.at(-1), 'info OTLP: pushing works again {"signal":"metrics","failed":360}');
   ended();

@@ -196,8 +196,8 @@ for (const protocol of ['http/protobuf', 'http/json', 'grpc'] as const) {
     });
     assert.equal(counted().exported, receiver.received.length);
     assert.equal(counted().failed, 0);
-    const told = pointsOf(later, 'ftrace_exporter_otlp_exports');
-    assert.deepEqual(told.map(({ attributes }) => attributes.outcome).sort(), ['exported', 'failed']);
+    const exports = pointsOf(later, 'ftrace_exporter_otlp_exports');
+    assert.deepEqual(exports.map(({ attributes }) => attributes.outcome).sort(), ['exported', 'failed']);
     assert.deepEqual(lines, [
       `info pushing metrics over OTLP ${JSON.stringify({
         endpoint: `${receiver.url}${protocol === 'grpc' ? '/' : '/v1/metrics'}`,

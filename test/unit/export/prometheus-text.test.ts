@@ -185,8 +185,10 @@ test('a series that two stores have is shown once: the first one', () => {
     ['in 2', '1'],
   ]);
   // Every store reports how many series its families have.
-  const told = samples.filter((s) => s.name === 'ftrace_exporter_series').map(({ labels }) => labels.metric);
-  assert.deepEqual(told, ['shared', 'shared_seconds']);
+  const metrics = samples
+    .filter((s) => s.name === 'ftrace_exporter_series')
+    .map(({ labels }) => labels.metric);
+  assert.deepEqual(metrics, ['shared', 'shared_seconds']);
 });
 
 test('stores that disagree about a family are an error, and the next scrape is whole again', () => {

@@ -108,10 +108,10 @@ test('two concurrent scrapes, answered in order', () => {
   const reader = createSnapshotReader();
   reader.expand(crossed(store.snapshot(reader.known())));
   gauge.slot(['b']);
-  const known = reader.known();
-  const first = crossed(store.snapshot(known));
+  const held = reader.known();
+  const first = crossed(store.snapshot(held));
   gauge.slot(['c']);
-  const second = crossed(store.snapshot(known));
+  const second = crossed(store.snapshot(held));
   assert.match(render(reader.expand(first)), /x="b"/);
   assert.equal(render(reader.expand(second)), render(store.snapshot()));
 });

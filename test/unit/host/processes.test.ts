@@ -136,16 +136,16 @@ test('a task that has ended keeps its facts for moments when it was there', () =
   const proc = machine();
   proc.put(11, { tgid: 10, start: 500, exe: '/usr/sbin/nginx', cgroup: inPod });
   const lookup = makeProcessLookup({ ...proc, containers: true });
-  const known = lookup.of(11, 800 * S);
+  const earlier = lookup.of(11, 800 * S);
   rmSync(join(proc.procDir, '11'), { recursive: true });
   proc.pass(60);
-  assert.deepEqual(lookup.of(11, 850 * S), known);
+  assert.deepEqual(lookup.of(11, 850 * S), earlier);
   assert.equal(lookup.of(11, 300 * S), undefined, 'before it began');
-  assert.deepEqual(lookup.of(11, 900.5 * S), known, 'it was seen at 900');
+  assert.deepEqual(lookup.of(11, 900.5 * S), earlier, 'it was seen at 900');
   assert.equal(lookup.of(11, 902 * S), undefined, 'another one may have had the id');
   // Another task gets its id: each has its own time.
   proc.put(11, { tgid: 11, start: 990, exe: '/bin/other' });
-  assert.deepEqual(lookup.of(11, 850 * S), known);
+  assert.deepEqual(lookup.of(11, 850 * S), earlier);
   assert.equal(lookup.of(11, 930 * S)?.executable, 'other');
 });
 

@@ -27,7 +27,7 @@ const symbols = (text: string, wanted?: (name: string) => boolean): SymbolList =
   return list;
 };
 
-const known = (list: SymbolList): KnownFunctions => {
+const functionsOf = (list: SymbolList): KnownFunctions => {
   const found = knownFunctions([() => list]);
   assert.ok('nameOf' in found);
   return found;
@@ -52,7 +52,7 @@ test('text symbols of kernel and modules, in the order of addresses, the first n
 });
 
 test('an address belongs to the function that begins there or a few bytes before', () => {
-  const { nameOf } = known(symbols(TEXT));
+  const { nameOf } = functionsOf(symbols(TEXT));
   const high = 0xffffffff;
   assert.equal(nameOf(0x81000040, high), 'x86_verw_sel');
   assert.equal(nameOf(0x81000044, high), 'x86_verw_sel');
@@ -72,7 +72,7 @@ test('unwanted symbols are not kept, but still end the one before', () => {
   const text = `${TEXT}ffffffff81000050 t short\n`;
   const list = symbols(text, (name) => name.startsWith('x86_') || name === '_stext');
   assert.deepEqual(list.names, ['x86_verw_sel']);
-  const { nameOf } = known(list);
+  const { nameOf } = functionsOf(list);
   assert.equal(nameOf(0x81000044, 0xffffffff), 'x86_verw_sel');
   assert.equal(nameOf(0x81000054, 0xffffffff), undefined);
 });
@@ -99,7 +99,7 @@ test('lines of another form are skipped; any bytes are accepted', () => {
 });
 
 test('32-bit kernels have addresses of one word', () => {
-  const { nameOf } = known(symbols('c0008000 T stext\nc0008100 t after\n'));
+  const { nameOf } = functionsOf(symbols('c0008000 T stext\nc0008100 t after\n'));
   assert.equal(nameOf(0xc0008010 | 0, 0), 'stext');
 });
 
@@ -109,7 +109,7 @@ test('patched places stand for their functions, a few bytes before or after', ()
     high: new Uint32Array(3).fill(0xffffffff),
     names: ['a', 'b', 'c'],
   };
-  const { nameOf } = known(list);
+  const { nameOf } = functionsOf(list);
   assert.equal(nameOf(0x91602014, 0xffffffff), 'a');
   assert.equal(nameOf(0x91602010, 0xffffffff), 'a');
   assert.equal(nameOf(0x91602060, 0xffffffff), 'b');
@@ -146,7 +146,7 @@ test('every address finds what a plain search finds', () => {
       const address = base + BigInt(asked);
       const expected = Math.max(-1, ...offsets.filter((o) => o <= asked));
       const isEntry = expected >= 0 && asked - expected < 64;
-      const { nameOf } = known(symbols(text));
+      const { nameOf } = functionsOf(symbols(text));
       assert.equal(
         nameOf(Number(address & 0xffffffffn), Number(address >> 32n)),
         isEntry ? `f${expected}` : undefined,

@@ -17,7 +17,7 @@ function table(machine: string): SyscallTable {
 describe('syscallTable', () => {
   it('knows x86-64 by number', () => {
     const { name } = table('x86_64');
-    const known: [number, string][] = [
+    const pairs: [number, string][] = [
       [0, 'read'],
       [5, 'fstat'],
       [74, 'fsync'],
@@ -30,13 +30,13 @@ describe('syscallTable', () => {
       [471, 'rseq_slice_yield'],
       [472, 'fchroot'],
     ];
-    for (const [id, expected] of known) assert.equal(name(id), expected);
+    for (const [id, expected] of pairs) assert.equal(name(id), expected);
     for (const id of [-5, -1, 337, 423, 473, 512, 123456]) assert.equal(name(id), undefined);
   });
 
   it('knows arm64 by number', () => {
     const { name } = table('aarch64');
-    const known: [number, string][] = [
+    const pairs: [number, string][] = [
       [0, 'io_setup'],
       [38, 'renameat'],
       [63, 'read'],
@@ -53,7 +53,7 @@ describe('syscallTable', () => {
       [471, 'rseq_slice_yield'],
       [472, 'fchroot'],
     ];
-    for (const [id, expected] of known) assert.equal(name(id), expected);
+    for (const [id, expected] of pairs) assert.equal(name(id), expected);
     for (const id of [-1, 244, 259, 295, 403, 423]) assert.equal(name(id), undefined);
   });
 
@@ -81,7 +81,7 @@ describe('syscallTable', () => {
   });
 
   it('knows other machines by number, under their own names', () => {
-    const known: [string, number, string][] = [
+    const pairs: [string, number, string][] = [
       ['armv7l', 240, 'futex'],
       ['armv6l', 172, 'prctl'],
       ['armv8l', 322, 'openat'],
@@ -92,7 +92,7 @@ describe('syscallTable', () => {
       ['riscv64', 98, 'futex'],
       ['riscv64', 258, 'riscv_hwprobe'],
     ];
-    for (const [machine, id, expected] of known) assert.equal(table(machine).name(id), expected);
+    for (const [machine, id, expected] of pairs) assert.equal(table(machine).name(id), expected);
   });
 
   it('agrees with the 32-bit header of this machine', { skip: !existsSync(HEADER_32) }, () => {
@@ -135,7 +135,7 @@ describe('errnoName', () => {
   });
 
   it('has the ends and the numbers that only the kernel sees', () => {
-    const known: [number, string | undefined][] = [
+    const pairs: [number, string | undefined][] = [
       [1, 'EPERM'],
       [11, 'EAGAIN'],
       [35, 'EDEADLK'],
@@ -152,6 +152,6 @@ describe('errnoName', () => {
       [520, undefined],
       [4096, undefined],
     ];
-    for (const [errno, name] of known) assert.equal(errnoName(errno), name);
+    for (const [errno, name] of pairs) assert.equal(errnoName(errno), name);
   });
 });

@@ -12,7 +12,7 @@ const hashOf = (user: string, cost = 10) => `$2b$${String(cost).padStart(2, '0')
 
 /** A hasher for which the right password is written in the hash; it answers when the test lets it. */
 function slowHasher() {
-  const asked: { password: string; hash: string; answer(): void; fail(): void }[] = [];
+  const questions: { password: string; hash: string; answer(): void; fail(): void }[] = [];
   let most = 0;
   let open = 0;
   const hasher: Hasher = {
@@ -23,7 +23,7 @@ function slowHasher() {
           open--;
           settle();
         };
-        asked.push({
+        questions.push({
           password,
           hash,
           answer: done(() => resolve(hash.slice(7).startsWith(password))),
@@ -34,7 +34,7 @@ function slowHasher() {
     prepare: () => {},
     close: () => {},
   };
-  return { hasher, asked, most: () => most };
+  return { hasher, questions, most: () => most };
 }
 
 const asker = (more: Partial<Asker> = {}): Asker => ({ network: 'n', failures: 0, onGone() {}, ...more });
@@ -66,18 +66,18 @@ test('credentials are a name up to the first colon and a password', () => {
 });
 
 test('a result is remembered until the hash changes', async () => {
-  const { hasher, asked } = slowHasher();
+  const { hasher, questions } = slowHasher();
   const auth = createAuthenticator(quiet, hasher);
   const users = new Map([['alice', hashOf('secret')]]);
   const right = { user: 'alice', password: 'secret' };
   const wrong = { user: 'alice', password: 'guess' };
   assert.equal(auth.known(right, users), undefined);
   const look = auth.look(right, users, asker());
-  asked[0].answer();
+  questions[0].answer();
   assert.equal(await look, 'right');
   assert.equal(auth.known(right, users), 'right');
   const second = auth.look(wrong, users, asker());
-  asked[1].answer();
+  questions[1].answer();
   assert.equal(await second, 'wrong');
   assert.equal(auth.known(wrong, users), 'wrong');
   assert.equal(auth.known(right, new Map([['alice', hashOf('other')]])), undefined);
@@ -102,17 +102,17 @@ test('a flood of wrong passwords does not displace known users', async () => {
 });
 
 test('passwords are checked one at a time, and equal ones once for all that bring them', async () => {
-  const { hasher, asked, most } = slowHasher();
+  const { hasher, questions, most } = slowHasher();
   const auth = createAuthenticator(quiet, hasher);
   const users = new Map([['alice', hashOf('secret')]]);
   const looks = ['a', 'b', 'secret', 'secret', 'a'].map((password) =>
     auth.look({ user: 'alice', password }, users, asker()),
   );
   for (let i = 0; i < 3; i++) {
-    await until(() => asked.length > i);
+    await until(() => questions.length > i);
     await settled();
-    assert.equal(asked.length, i + 1);
-    asked[i].answer();
+    assert.equal(questions.length, i + 1);
+    questions[i].answer();
   }
   assert.deepEqual(await Promise.all(looks), ['wrong', 'wrong', 'right', 'right', 'wrong']);
   assert.equal(most(), 1);
@@ -120,7 +120,7 @@ test('passwords are checked one at a time, and equal ones once for all that brin
 });
 
 test('an unknown name costs as much as a known one, and never comes in', async () => {
-  const { hasher, asked } = slowHasher();
+  const { hasher, questions } = slowHasher();
   const auth = createAuthenticator(quiet, hasher);
   const users = new Map([
     ['alice', hashOf('secret', 8)],
@@ -129,11 +129,11 @@ test('an unknown name costs as much as a known one, and never comes in', async (
   const costs = new Set<string>();
   for (let i = 0; i < 40; i++) {
     const look = auth.look({ user: `nobody${i}`, password: '' }, users, asker({ network: `${i}` }));
-    await until(() => asked.length > i);
-    assert.match(asked[i].hash, /^\$2b\$(08|12)\$[./A-Za-z0-9]{53}$/);
-    costs.add(asked[i].hash.slice(4, 6));
+    await until(() => questions.length > i);
+    assert.match(questions[i].hash, /^\$2b\$(08|12)\$[./A-Za-z0-9]{53}$/);
+    costs.add(questions[i].hash.slice(4, 6));
     // Even if the password "matches", as the empty one does here.
-    asked[i].answer();
+    questions[i].answer();
     assert.equal(await look, 'wrong');
   }
   assert.deepEqual([...costs].sort(), ['08', '12']);
@@ -141,16 +141,16 @@ test('an unknown name costs as much as a known one, and never comes in', async (
   const again = new Set<string>();
   for (let i = 40; i < 44; i++) {
     void auth.look({ user: 'nobody', password: `${i}` }, users, asker());
-    await until(() => asked.length > i);
-    again.add(asked[i].hash);
-    asked[i].answer();
+    await until(() => questions.length > i);
+    again.add(questions[i].hash);
+    questions[i].answer();
   }
   assert.equal(again.size, 1);
   auth.close();
 });
 
 test('a client above the limit is refused at once, and one that leaves is not checked', async () => {
-  const { hasher, asked } = slowHasher();
+  const { hasher, questions } = slowHasher();
   const auth = createAuthenticator(quiet, hasher);
   const users = new Map([['alice', hashOf('secret')]]);
   const verdicts: string[] = [];
@@ -167,15 +167,15 @@ test('a client above the limit is refused at once, and one that leaves is not ch
   // One is being checked, 32 wait.
   assert.deepEqual(verdicts, Array(7).fill('busy'));
   leave();
-  asked[0].answer();
-  await until(() => asked.length > 1);
-  assert.equal(asked[1].password, 'x2');
+  questions[0].answer();
+  await until(() => questions.length > 1);
+  assert.equal(questions[1].password, 'x2');
   auth.close();
 });
 
 /** The passwords of a flood and of a first login that comes during it, in the order in which the hasher is asked. */
 async function orderOf(t: TestContext, flood: (i: number) => [name: string, asker: Partial<Asker>]) {
-  const { hasher, asked } = slowHasher();
+  const { hasher, questions } = slowHasher();
   const auth = createAuthenticator(quiet, hasher);
   t.after(() => auth.close());
   const users = new Map([['newcomer', hashOf('secret')]]);
@@ -185,24 +185,24 @@ async function orderOf(t: TestContext, flood: (i: number) => [name: string, aske
     void auth.look({ user, password: `guess${guesses++}` }, users, asker(who));
   };
   const answer = async () => {
-    const before = asked.length;
-    asked[before - 1].answer();
-    await until(() => asked.length > before);
+    const before = questions.length;
+    questions[before - 1].answer();
+    await until(() => questions.length > before);
   };
   for (let i = 0; i < 32; i++) guess();
   // Those that guess have had a turn.
   await answer();
   guess();
-  const underWay = asked.length;
+  const underWay = questions.length;
   const verdict = auth.look({ user: 'newcomer', password: 'secret' }, users, asker({ network: 'elsewhere' }));
   const sameAddress = auth.look({ user: 'newcomer', password: 'typo' }, users, asker());
-  while (!['secret', 'typo'].every((password) => asked.some((one) => one.password === password))) {
+  while (!['secret', 'typo'].every((password) => questions.some((one) => one.password === password))) {
     guess();
     await answer();
   }
   assert.equal(await verdict, 'right');
   void sameAddress;
-  const placeOf = (password: string) => asked.findIndex((one) => one.password === password) - underWay;
+  const placeOf = (password: string) => questions.findIndex((one) => one.password === password) - underWay;
   return { elsewhere: placeOf('secret'), sameAddress: placeOf('typo') };
 }
 
@@ -220,17 +220,17 @@ test('on an address that guesses with ever new names it waits for those before i
 });
 
 test('if the thread dies, the password is neither accepted nor rejected, and the next one is checked', async () => {
-  const { hasher, asked } = slowHasher();
+  const { hasher, questions } = slowHasher();
   const auth = createAuthenticator(quiet, hasher);
   const users = new Map([['alice', hashOf('secret')]]);
   const right = { user: 'alice', password: 'secret' };
   const look = auth.look(right, users, asker());
-  asked[0].fail();
+  questions[0].fail();
   assert.equal(await look, 'busy');
   assert.equal(auth.known(right, users), undefined);
   const again = auth.look(right, users, asker());
-  await until(() => asked.length > 1);
-  asked[1].answer();
+  await until(() => questions.length > 1);
+  questions[1].answer();
   assert.equal(await again, 'right');
   auth.close();
 });

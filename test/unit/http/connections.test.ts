@@ -70,10 +70,10 @@ test('a connection whose password is being checked still counts as waiting', () 
 test('then the one goes that has been idle longest, then one that is slow to read its answer; no other does', () => {
   const { add, ask } = make(3);
   const sockets = [add().socket, add().socket, add().socket];
-  const asked = sockets.map((socket) => ask(socket, true));
-  asked[1].response.close();
-  asked[0].response.close();
-  asked[2].response.slow = true;
+  const requests = sockets.map((socket) => ask(socket, true));
+  requests[1].response.close();
+  requests[0].response.close();
+  requests[2].response.slow = true;
   const gone = () => sockets.map(({ destroyed }) => destroyed);
   const busy = (socket: FakeSocket) => ask(socket, true);
   busy(add().socket);

@@ -41,10 +41,10 @@ test('every key is named, with its default', () => {
       return row?.includes(`as \`${inline}\``)
         ? []
         : [`${FILE}: the row of ${key}_file must name \`${inline}\``];
-    const said = typeof fallback === 'object' || fallback === undefined ? '' : String(fallback);
-    if (row === undefined) return [`${FILE}: add a row | \`${key}\` | ${said} | … |`];
-    const isRight = said === '' || row.split('|')[2].trim().replaceAll('`', '') === said;
-    return isRight ? [] : [`${FILE}: the default of \`${key}\` is ${said}`];
+    const value = typeof fallback === 'object' || fallback === undefined ? '' : String(fallback);
+    if (row === undefined) return [`${FILE}: add a row | \`${key}\` | ${value} | … |`];
+    const isRight = value === '' || row.split('|')[2].trim().replaceAll('`', '') === value;
+    return isRight ? [] : [`${FILE}: the default of \`${key}\` is ${value}`];
   });
   const headers = schema.properties?.http_server_config.properties?.headers.properties ?? {};
   const names = [

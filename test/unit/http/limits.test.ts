@@ -106,15 +106,15 @@ function sending(maxHeldBytes: number) {
 
 test('if answers hold all the memory, the next one is a 503 before its first byte, and none is cut off', () => {
   const { send, reasons } = sending(1000 * KIB);
-  const taken = [send(Buffer.alloc(400 * KIB)), send(Buffer.alloc(500 * KIB))];
+  const bodies = [send(Buffer.alloc(400 * KIB)), send(Buffer.alloc(500 * KIB))];
   const refused = send(Buffer.alloc(200 * KIB));
   assert.equal(refused.statusCode, 503);
   assert.equal(refused.headers['Retry-After'], 5);
   assert.equal(refused.headers['Content-Encoding'], undefined);
-  assert.ok(taken.every(({ destroyed, statusCode }) => !destroyed && statusCode === 200));
+  assert.ok(bodies.every(({ destroyed, statusCode }) => !destroyed && statusCode === 200));
   assert.deepEqual(reasons(), { memory: 1 });
   assert.equal(send(Buffer.alloc(10 * KIB)).statusCode, 200, 'a small answer needs no memory');
-  taken[0].emit('close');
+  bodies[0].emit('close');
   assert.equal(send(Buffer.alloc(200 * KIB)).statusCode, 200);
 });
 

@@ -64,9 +64,9 @@ test('closing waits for the answer in progress, and for nothing else', async () 
   const listening = await listen((_, response) => requests.emit('request', response), '127.0.0.1:0', quiet);
   const silent = connect(Number(new URL(listening.url).port), '127.0.0.1');
   const silentEnds = once(silent, 'close');
-  const asked = once(requests, 'request');
+  const request = once(requests, 'request');
   const answer = fetch(listening.url);
-  const [response] = await asked;
+  const [response] = await request;
   const closed = listening.close();
   response.end('done');
   assert.equal(await (await answer).text(), 'done');

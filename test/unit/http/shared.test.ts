@@ -27,12 +27,12 @@ test('every caller gets a result that was begun after its request, and few are c
         });
       });
       const settled = () => new Promise((resolve) => setImmediate(resolve));
-      const asked: Promise<void>[] = [];
+      const requests: Promise<void>[] = [];
       for (const step of todo) {
         if (step === 'ask') {
           const askedAt = ++clock;
           const check = (begunAt: number) => assert.ok(begunAt > askedAt);
-          asked.push(ask('x').then(check, (error: Error) => assert.equal(error.message, 'failed')));
+          requests.push(ask('x').then(check, (error: Error) => assert.equal(error.message, 'failed')));
         } else running.shift()?.[step]();
         await settled();
       }
@@ -40,7 +40,7 @@ test('every caller gets a result that was begun after its request, and few are c
         running.shift()?.finish();
         await settled();
       }
-      await Promise.all(asked);
+      await Promise.all(requests);
       assert.ok(made <= todo.filter((step) => step !== 'ask').length + 2);
     }),
   );

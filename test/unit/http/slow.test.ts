@@ -14,7 +14,7 @@ const quiet = { debug() {}, info() {}, warn() {}, error() {} };
 
 let server: Server;
 let base = '';
-const kept = makeTraceStore(CONFIG);
+const traceStore = makeTraceStore(CONFIG);
 const deps: HttpDeps = {
   telemetryPath: '/metrics',
   version: '1.2.3',
@@ -27,7 +27,7 @@ const deps: HttpDeps = {
   alive: () => ({ alive: true, reason: '' }),
   source: () => 'live',
   log: quiet,
-  traces: kept,
+  traces: traceStore,
 };
 before(async () => {
   server = createApp(deps).listen(0, '127.0.0.1');
@@ -54,7 +54,7 @@ test('the last ones and the slowest ones, as trees', async () => {
   const [root, first, second] = deep.spans;
   const nested = { ...deep, spans: [root, first, { ...second, parentSpanId: first.spanId }] };
   const bad = hostile();
-  kept.add([nested, bad, traceOf('syscalls', { durationNs: 1_000_000 })]);
+  traceStore.add([nested, bad, traceOf('syscalls', { durationNs: 1_000_000 })]);
   const { status, type, text } = await slow();
   assert.deepEqual([status, type], [200, 'application/json; charset=utf-8']);
   const { kinds, last, slowest } = JSON.parse(text);
@@ -154,7 +154,7 @@ test('the page shows the slowest, hostile texts as text, and no style in element
   assert.match(page, /&lt;script&gt;alert\(&quot;x&quot;\)/);
   assert.equal(page.match(/<details class="trace"/g)?.length, 3);
   assert.match(page, /and 3 more/);
-  const [{ traceId }] = kept.slow(undefined, 1).slowest;
+  const [{ traceId }] = traceStore.slow(undefined, 1).slowest;
   assert.ok(page.includes(`href="./api/v1/slow?trace_id=${traceId}">${traceId}</a>`));
   assert.match(page, /<rect x="500" y="1" width="500" height="8"\/>/);
 });

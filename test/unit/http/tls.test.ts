@@ -105,9 +105,9 @@ test('client certificates under each policy', async () => {
     const { url, refused } = await serve(clients(type));
     for (const [i, shown] of [none, known, stranger].entries()) {
       for (const maxVersion of ['TLSv1.2', 'TLSv1.3'] as const) {
-        const asked = askOverTls(url, { ...shown, maxVersion });
-        if (letIn[i]) assert.equal((await asked).status, 200, `${type} ${i}`);
-        else await assert.rejects(asked, refusedWith(anyRefusal), `${type} ${i}`);
+        const answer = askOverTls(url, { ...shown, maxVersion });
+        if (letIn[i]) assert.equal((await answer).status, 200, `${type} ${i}`);
+        else await assert.rejects(answer, refusedWith(anyRefusal), `${type} ${i}`);
       }
     }
     assert.equal(refused('client_certificate'), 2 * letIn.filter((yes) => !yes).length, type);
@@ -169,25 +169,25 @@ async function session(port: number, options: ConnectionOptions): Promise<Buffer
     servername: 'localhost',
     ...options,
   });
-  let kept: Buffer | undefined;
+  let resumable: Buffer | undefined;
   socket.on('session', (data) => {
-    kept = data;
+    resumable = data;
   });
   socket.on('error', () => {});
   socket.resume();
   await once(socket, 'close', { signal: AbortSignal.timeout(300) }).catch(() => {});
-  kept ??= socket.getSession();
+  resumable ??= socket.getSession();
   socket.destroy();
-  return kept;
+  return resumable;
 }
 
 test('a session that began without the right certificate does not open the door later', async () => {
   for (const maxVersion of ['TLSv1.2', 'TLSv1.3'] as const) {
     for (const shown of [{}, identity('stranger')]) {
       const { url, port } = await serve(clients('RequireAndVerifyClientCert'));
-      const kept = await session(port, { ...shown, maxVersion });
+      const resumable = await session(port, { ...shown, maxVersion });
       await assert.rejects(
-        askOverTls(url, { ...(kept === undefined ? {} : { session: kept }), maxVersion }),
+        askOverTls(url, { ...(resumable === undefined ? {} : { session: resumable }), maxVersion }),
         refusedWith(anyRefusal),
       );
     }
@@ -196,10 +196,13 @@ test('a session that began without the right certificate does not open the door 
 
 test('a session of a client whose certificate is revoked by another CA is not resumed', async () => {
   const server = await serve(clients('RequireAndVerifyClientCert'));
-  const kept = await session(server.port, { ...identity('client'), maxVersion: 'TLSv1.3' });
+  const resumable = await session(server.port, { ...identity('client'), maxVersion: 'TLSv1.3' });
   server.write(clients('RequireAndVerifyClientCert').replace('/ca.crt', '/other-ca.crt'));
   await assert.rejects(
-    askOverTls(server.url, { ...identity('client'), ...(kept === undefined ? {} : { session: kept }) }),
+    askOverTls(server.url, {
+      ...identity('client'),
+      ...(resumable === undefined ? {} : { session: resumable }),
+    }),
     refusedWith(anyRefusal),
   );
   assert.equal((await askOverTls(server.url, identity('stranger'))).status, 200);

@@ -257,16 +257,16 @@ test('certificates and keys are tried, and errors are reported at the key that n
 
 test('no message contains passwords or keys', () => {
   const key = readFileSync(join(FIXTURES, 'server2.key'), 'utf8');
-  const said = [
+  const messages = [
     ...problems('basic_auth_users: { alice: hunter2, bob: 123456 }\n'),
     ...problems('basic_auth_users: "alice:hunter2"\n'),
     ...problems('basic_auth_users: [alice, hunter2, 123456]\n'),
     ...problems(`tls_server_config:\n  cert_file: tls/server.crt\n${inline('key', 'server2.key')}`),
     ...problems(`tls_server_config:\n  cert_file: tls/server.crt\n  key: ["${key.split('\n')[1]}"]\n`),
   ];
-  assert.equal(said.length, 6);
-  assert.doesNotMatch(said.join('\n'), /hunter2|123456/);
-  assert.ok(!said.join('\n').includes(key.split('\n')[1].slice(0, 12)));
+  assert.equal(messages.length, 6);
+  assert.doesNotMatch(messages.join('\n'), /hunter2|123456/);
+  assert.ok(!messages.join('\n').includes(key.split('\n')[1].slice(0, 12)));
 });
 
 test('the files that were read are reported, so that they can be watched', () => {

@@ -74,7 +74,7 @@ interface Served {
 /** Delays the answer until this many have asked. */
 async function serve(t: TestContext, { maxRequests = 40, askers = 1 } = {}): Promise<Served> {
   const { promise: allAsked, resolve } = Promise.withResolvers<void>();
-  let asked = 0;
+  let requests = 0;
   let made = 0;
   const processMetrics: HttpDeps['processMetrics'] = async () => {
     await allAsked;
@@ -84,7 +84,7 @@ async function serve(t: TestContext, { maxRequests = 40, askers = 1 } = {}): Pro
   const app = createApp({ ...deps, processMetrics }, { maxRequests });
   const counting: RequestListener = (request, response) => {
     app(request, response);
-    if (++asked === askers) resolve();
+    if (++requests === askers) resolve();
   };
   const listening = await listen(counting, '127.0.0.1:0', quiet);
   t.after(() => listening.close());
@@ -115,12 +115,12 @@ test('50 clients that ask during a computation each get all of it, because they 
 
 test('clients that come one after the other and read at a decent rate are not cut off for each other', async (t) => {
   const { port } = await serve(t);
-  const asked: Promise<Got>[] = [];
+  const requests: Promise<Got>[] = [];
   for (let i = 0; i < 12; i++) {
-    asked.push(get(port, 2));
+    requests.push(get(port, 2));
     await new Promise((resolve) => setTimeout(resolve, 60));
   }
-  const got = await Promise.all(asked);
+  const got = await Promise.all(requests);
   got.forEach(whole);
   const statuses = got.map(({ status }) => status);
   assert.ok(

@@ -369,8 +369,8 @@ test("our own requests count like any other: the numbers are the disk's", () => 
 });
 
 test('what the sink gets of a request that was put back and completed in parts', () => {
-  const told: BlockRequest[] = [];
-  const d = disk({}, { intervals: { block: { ended: (request) => void told.push({ ...request }) } } });
+  const reports: BlockRequest[] = [];
+  const d = disk({}, { intervals: { block: { ended: (request) => void reports.push({ ...request }) } } });
   const feed = (event: string, ts: number, cpu: number, more: Record<string, number>) =>
     d.feed(`block:block_rq_${event}`, { ts, cpu, rwbs: 'WS', sector: 2048, nr_sector: 8, dev: DEV, ...more });
   feed('insert', 1000, 0, { by: 7 });
@@ -381,7 +381,7 @@ test('what the sink gets of a request that was put back and completed in parts',
   feed('complete', 3500, 1, { sector: 2054, nr_sector: 2, by: 70 });
   feed('issue', 4000, 0, { by: 8 });
   feed('complete', 4500, 3, { by: 70, flags: 0x10 });
-  assert.deepEqual(told, [
+  assert.deepEqual(reports, [
     {
       device: 'disk3',
       operation: 'write',

@@ -40,13 +40,13 @@ export function loadFormat(
   kernel = USUAL_KERNEL,
   texts: Readonly<Record<string, string>> = {},
 ): EventFormat | undefined {
-  const given = texts[event];
-  const key = given ?? `${kernel} ${event}`;
+  const ownText = texts[event];
+  const key = ownText ?? `${kernel} ${event}`;
   const known = parsed.get(key);
   if (known !== undefined) return known;
   const file = formatFile(event, kernel);
-  if (given === undefined && !existsSync(file)) return undefined;
-  const format = parseFormat(event.split(':')[0], given ?? readFileSync(file, 'utf8'));
+  if (ownText === undefined && !existsSync(file)) return undefined;
+  const format = parseFormat(event.split(':')[0], ownText ?? readFileSync(file, 'utf8'));
   if ('error' in format) throw new Error(`${event}: ${format.error}`);
   parsed.set(key, format);
   return format;

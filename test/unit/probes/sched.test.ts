@@ -222,17 +222,17 @@ for (const [prio, name] of [
 }
 
 test('batch and idle tasks are asked for when they have waited for long, and counted as such from then on', () => {
-  const asked: number[] = [];
-  const known = new Map<number, number>();
+  const lookups: number[] = [];
+  const classes = new Map<number, number>();
   let refreshed = 0;
   const taskClasses: TaskClasses = {
-    of: (pid) => known.get(pid) ?? 0,
-    ask: (pid) => asked.push(pid),
-    inherit: (pid, parent) => known.set(pid, known.get(parent) ?? 0),
+    of: (pid) => classes.get(pid) ?? 0,
+    ask: (pid) => lookups.push(pid),
+    inherit: (pid, parent) => classes.set(pid, classes.get(parent) ?? 0),
     now: () => 0,
     refresh: () => {
       refreshed++;
-      for (const pid of asked.splice(0)) known.set(pid, 3);
+      for (const pid of lookups.splice(0)) classes.set(pid, 3);
     },
   };
   const s = scheduler({}, { host: { taskClasses } });
@@ -240,10 +240,10 @@ test('batch and idle tasks are asked for when they have waited for long, and cou
   s.switch(999_999, 0, 0, 0, 41);
   s.wake(0, 43);
   s.switch(5e6, 0, 41, 1, 43, 98);
-  assert.deepEqual(asked, [], 'waits of less than 1 ms, and real-time tasks');
+  assert.deepEqual(lookups, [], 'waits of less than 1 ms, and real-time tasks');
   s.wake(1e6, 42);
   s.switch(2e6, 0, 41, 1, 42);
-  assert.deepEqual(asked, [42]);
+  assert.deepEqual(lookups, [42]);
   assert.deepEqual(s.latency('idle'), undefined);
   s.probe.sweep?.();
   assert.equal(refreshed, 1);

@@ -30,12 +30,12 @@ function tally(entries: readonly (readonly [key: string, amount: number])[]) {
 
 /** Names of addresses, from text and records in the same order; each address has only one name. */
 function namesByOrder(addresses: readonly string[], names: readonly string[]): Map<string, string> {
-  const known = new Map<string, string>();
+  const namesByAddress = new Map<string, string>();
   addresses.forEach((address, i) => {
-    assert.equal(known.get(address) ?? names[i], names[i], `record ${i}`);
-    known.set(address, names[i]);
+    assert.equal(namesByAddress.get(address) ?? names[i], names[i], `record ${i}`);
+    namesByAddress.set(address, names[i]);
   });
-  return known;
+  return namesByAddress;
 }
 
 function functionNames(known: ReadonlyMap<string, string>): FunctionNames {
@@ -67,10 +67,10 @@ for (const kernel of TRACER_KERNELS) {
       [first.events(0), first.events(1)],
     );
 
-    const known = namesByOrder(addresses.flat(), names.flat());
-    assert.ok(known.size > 1);
+    const namesByAddress = namesByOrder(addresses.flat(), names.flat());
+    assert.ok(namesByAddress.size > 1);
     const { store } = replayDump(kernel, 'function', functionCalls, UNFILTERED, {
-      functions: functionNames(known),
+      functions: functionNames(namesByAddress),
     });
     const counted = new Map(
       [...seriesOf(store, 'ftrace_function_calls_total')].map(([key, { value }]) => [key, value]),

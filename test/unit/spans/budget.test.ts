@@ -21,15 +21,15 @@ test('within an interval the slowest win, and every operation is taken or counte
       const deps = testDeps();
       const budget = makeBudget(['block', 'sched'], rate, deps.counts);
       for (const { kind, ns } of operations) budget.offer(kind as SpanKind, ns, () => draft(ns));
-      const taken = budget.take(1);
+      const accepted = budget.take(1);
       const over = [...deps.traces.values()].reduce((a, b) => a + b, 0);
-      assert.equal(taken.length + over, operations.length);
-      assert.ok(taken.length <= 2 * rate);
+      assert.equal(accepted.length + over, operations.length);
+      assert.ok(accepted.length <= 2 * rate);
       for (const kind of ['block', 'sched']) {
         const all = operations.filter((o) => o.kind === kind).map((o) => o.ns);
-        const kept = taken.filter((t) => t.kind === kind).map((t) => t.draft.root.endNs);
-        const slowest = all.sort((a, b) => b - a).slice(0, kept.length);
-        assert.deepEqual(kept, slowest);
+        const ends = accepted.filter((t) => t.kind === kind).map((t) => t.draft.root.endNs);
+        const slowest = all.sort((a, b) => b - a).slice(0, ends.length);
+        assert.deepEqual(ends, slowest);
       }
     }),
   );
@@ -38,25 +38,25 @@ test('within an interval the slowest win, and every operation is taken or counte
 test('over many intervals there are no more than the rate, whatever comes', () => {
   const deps = testDeps();
   const budget = makeBudget(['block'], 5, deps.counts);
-  let taken = 0;
+  let accepted = 0;
   for (let second = 0; second < 60; second++) {
     for (let i = 0; i < 100; i++) budget.offer('block', i, () => draft(i));
-    taken += budget.take(1).length;
+    accepted += budget.take(1).length;
   }
   // The budget begins with two seconds' worth.
-  assert.equal(taken, 60 * 5 + 5);
-  assert.equal(deps.traces.get('block over_budget'), 6000 - taken);
+  assert.equal(accepted, 60 * 5 + 5);
+  assert.equal(deps.traces.get('block over_budget'), 6000 - accepted);
 });
 
 test('less than one per second comes now and then', () => {
   const deps = testDeps();
   const budget = makeBudget(['block'], 0.1, deps.counts);
-  let taken = 0;
+  let accepted = 0;
   for (let second = 0; second < 100; second++) {
     budget.offer('block', 1, () => draft(1));
-    taken += budget.take(1).length;
+    accepted += budget.take(1).length;
   }
-  assert.ok(taken >= 10 && taken <= 11, String(taken));
+  assert.ok(accepted >= 10 && accepted <= 11, String(accepted));
 });
 
 test('a burst of a kind that is seldom slow has its share, although another kind uses all it gets', () => {
@@ -79,8 +79,8 @@ test('each kind keeps a minimum, also one that had more than the others before',
   const second = (scheds: number, blocks: number) => {
     for (let i = 0; i < scheds; i++) budget.offer('sched', 1, () => draft(1));
     for (let i = 0; i < blocks; i++) budget.offer('block', 1, () => draft(1));
-    const taken = budget.take(1);
-    return ['sched', 'block'].map((of) => taken.filter(({ kind }) => kind === of).length);
+    const accepted = budget.take(1);
+    return ['sched', 'block'].map((of) => accepted.filter(({ kind }) => kind === of).length);
   };
   for (let i = 0; i < 100; i++) second(100, 0);
   const [scheds, blocks] = second(100, 100);

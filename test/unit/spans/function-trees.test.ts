@@ -87,7 +87,7 @@ for (const kernel of TRACER_KERNELS) {
     const text = [0, 1].map((cpu) => readText(dumpedText(kernel, 'function_graph'), cpu));
     const seen: string[][] = [[], []];
     let outermost = 0;
-    const known = new Map<string, string>();
+    const namesByAddress = new Map<string, string>();
     replayDump(
       kernel,
       'function_graph',
@@ -101,8 +101,8 @@ for (const kernel of TRACER_KERNELS) {
           const name = text[record.cpu].names[seen[record.cpu].length];
           seen[record.cpu].push(name ?? 'behind the text');
           if (name !== undefined) {
-            assert.equal(known.get(address) ?? name, name);
-            known.set(address, name);
+            assert.equal(namesByAddress.get(address) ?? name, name);
+            namesByAddress.set(address, name);
           }
           if (depthOf(record) === 0) outermost++;
         },
@@ -110,7 +110,7 @@ for (const kernel of TRACER_KERNELS) {
     );
     const functions: FunctionNames = {
       generation: 1,
-      nameOf: (lowHalf, high) => known.get(`${lowHalf} ${high}`),
+      nameOf: (lowHalf, high) => namesByAddress.get(`${lowHalf} ${high}`),
     };
     const spans = spansOf(ALL);
     replayDump(
@@ -189,7 +189,7 @@ test('whatever returns, children lie within their parent, and trees are bounded'
       assert.deepEqual(traces.flatMap(problemsOf), []);
       for (const trace of traces) assert.ok(trace.spans.length <= options.maxSpans);
       // A tree contains each return once.
-      const calls = traces.reduce((sum, { spans: kept, pruned }) => sum + kept.length + pruned, 0);
+      const calls = traces.reduce((sum, { spans: inner, pruned }) => sum + inner.length + pruned, 0);
       assert.ok(calls <= sequence.length, `${calls} of ${sequence.length}`);
     }),
     { numRuns: 500 },
@@ -233,15 +233,15 @@ test('calls that are left out are counted where they belong; the longest are kep
         const byLength = (ns: number[]) => [...ns].sort((a, b) => b - a);
         if (durations.length < 4 * maxSpans)
           assert.deepEqual(byLength(shown), byLength(longest).slice(0, maxSpans));
-        const told = trace.spans.reduce(
+        const reported = trace.spans.reduce(
           (sum, s) => sum + Number(s.attributes['ftrace.calls.pruned'] ?? 0),
           0,
         );
-        assert.equal(told, trace.pruned);
+        assert.equal(reported, trace.pruned);
         assert.equal(trace.spans.length + trace.pruned, durations.length);
         for (const span of trace.spans) {
-          const kept = trace.spans.filter(({ parentSpanId }) => parentSpanId === span.spanId);
-          const keptNs = kept.reduce((sum, { durationNs }) => sum + durationNs, 0);
+          const inner = trace.spans.filter(({ parentSpanId }) => parentSpanId === span.spanId);
+          const keptNs = inner.reduce((sum, { durationNs }) => sum + durationNs, 0);
           const prunedNs = Math.round(Number(span.attributes['ftrace.calls.pruned_time'] ?? 0) * 1e9);
           assert.ok(keptNs + prunedNs < span.durationNs);
         }
@@ -292,14 +292,14 @@ test('an interrupt on top of a call is in its tree and marked; without a call it
   add(0, 100, 400, false);
   add(0, 500, 600, true);
   const traces = spans.take(1000);
-  const told = traces.map(({ spans: all }) =>
+  const reported = traces.map(({ spans: all }) =>
     all.map(({ durationNs, attributes }) => [
       durationNs,
       attributes['ftrace.interrupt'] === true,
       attributes['ftrace.thread.id'],
     ]),
   );
-  assert.deepEqual(told, [
+  assert.deepEqual(reported, [
     [
       [300, false, 7],
       [100, true, undefined],
@@ -323,10 +323,10 @@ test('a tree that may have lost calls says so', () => {
   // What was around it is lost.
   add(1, 310, 350);
   add(0, 400, 450);
-  const told = spans
+  const reported = spans
     .take(1000)
     .map(({ spans: [root] }) => [root.durationNs, root.attributes['ftrace.incomplete'] === true]);
-  assert.deepEqual(told.sort(), [
+  assert.deepEqual(reported.sort(), [
     [100, true],
     [40, true],
     [50, false],
@@ -346,6 +346,6 @@ test('a tree that is reported a minute late lies where it was, though the clocks
   // Within a call that is not ours.
   add(1, 200_000, 400_000);
   add(1, 70_000_000_000, 70_000_200_000);
-  const [{ spans: told }] = spans.take(1000);
-  assert.deepEqual([told[0].start, told[0].attributes['ftrace.incomplete']], [[1, 200_020], true]);
+  const [{ spans: reported }] = spans.take(1000);
+  assert.deepEqual([reported[0].start, reported[0].attributes['ftrace.incomplete']], [[1, 200_020], true]);
 });

@@ -128,13 +128,13 @@ test('what had the CPU is in the part of the activation in which it ran, cut in 
   sink.activated(0, 153_010, 600, 3000, 55);
   const [trace] = spans.take(1000);
   assert.deepEqual(problemsOf(trace), []);
-  const told = trace.spans.map((span) => [
+  const rows = trace.spans.map((span) => [
     span.name,
     startOf(span) - 150_010,
     span.durationNs,
     span.attributes['ftrace.cut_at_start'] ?? span.attributes['ftrace.cut_at_end'] ?? false,
   ]);
-  assert.deepEqual(told, [
+  assert.deepEqual(rows, [
     ['timerlat activation', 0, 3000, false],
     ['timerlat irq', 0, 600, false],
     ['nmi noise', 100, 50, false],
@@ -190,17 +190,17 @@ test('for any input, children lie within their parent and are at most 32 per lev
 test('a period that may have lost events, or has more than are kept, says so', () => {
   const spans = spansOf('osnoise');
   const sink = spans.sinks.osnoise;
-  const told = () =>
+  const rows = () =>
     spans.take(1000).map(({ spans: [root] }) => root.attributes['ftrace.incomplete'] === true);
   sink?.period(0, 2_000_000, 1_000_000, 5000, 5000);
-  assert.deepEqual(told(), [false]);
+  assert.deepEqual(rows(), [false]);
   sink?.lost(0, 2_500_000);
   sink?.period(0, 3_000_000, 1_000_000, 5000, 5000);
   sink?.period(1, 3_000_000, 1_000_000, 4000, 4000);
-  assert.deepEqual(told(), [true, false]);
+  assert.deepEqual(rows(), [true, false]);
   for (let i = 0; i < 3000; i++) sink?.held(noise('irq', 4_000_000 + i, 1, 4_000_001 + i), NAME, 0, 3);
   sink?.period(0, 5_000_000, 1_500_000, 5000, 5000);
-  assert.deepEqual(told(), [true]);
+  assert.deepEqual(rows(), [true]);
 });
 
 for (const ppm of [-500, -20, 20, 50]) {
@@ -209,8 +209,8 @@ for (const ppm of [-500, -20, 20, 50]) {
     const timers = spansOf('timerlat');
     const periods = spansOf('osnoise');
     const held = (spans: Spans, atNs: number, durationNs: number, recordedNs: number) => {
-      const told = noise('irq', onTracers(atNs), durationNs, recordedNs);
-      (spans.sinks.timerlat ?? spans.sinks.osnoise)?.held(told, NAME, 0, NAME.length);
+      const rows = noise('irq', onTracers(atNs), durationNs, recordedNs);
+      (spans.sinks.timerlat ?? spans.sinks.osnoise)?.held(rows, NAME, 0, NAME.length);
     };
     const places = (spans: Spans) =>
       spans.take(1000).map(({ spans: all }) => all.filter(({ name }) => name === 'irq noise').map(startOf));

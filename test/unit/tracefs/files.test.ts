@@ -69,7 +69,7 @@ test('a read-only file says which mount must be writable: that of tracefs, or th
     code: 'EROFS',
     errno: -30,
   });
-  const said = (file: string) => refusal(readOnly, { file, action: 'write', value: '1' }).message;
-  assert.match(said('/tracing/tracing_on'), /host's tracefs writable/);
-  assert.match(said('/sys/block/vda/trace/enable'), /\/sys\/devices writable at \/sys\/devices/);
+  const messageOf = (file: string) => refusal(readOnly, { file, action: 'write', value: '1' }).message;
+  assert.match(messageOf('/tracing/tracing_on'), /host's tracefs writable/);
+  assert.match(messageOf('/sys/block/vda/trace/enable'), /\/sys\/devices writable at \/sys\/devices/);
 });

@@ -8,17 +8,17 @@ import { fakeTracefs } from './fake.ts';
 /** A system with these mounts; `mount` records what it was asked, and fails. */
 function fakeSystem(context: TestContext, mounts: string, lockdown = '[none] integrity confidentiality\n') {
   const dir = fakeTracefs(context, { mounts, lockdown });
-  const asked: string[] = [];
+  const requests: string[] = [];
   const system: MountSystem = {
     mountsFile: join(dir, 'mounts'),
     lockdownFile: join(dir, 'lockdown'),
     uid: 0,
     mount: (target) => {
-      asked.push(target);
+      requests.push(target);
       return 'mount: permission denied.';
     },
   };
-  return { system, asked };
+  return { system, requests };
 }
 
 const escaped = (dir: string) => dir.replaceAll(' ', '\\040');
@@ -46,21 +46,21 @@ test('prefers a writable mount that has instances', (t) => {
 
 test('looks below debugfs if tracefs is not mounted by itself', (t) => {
   const debug = fakeTracefs(t, { 'tracing/trace_clock': '[local]', 'tracing/instances/README': '' });
-  const { system, asked } = fakeSystem(t, `debugfs ${debug} debugfs rw 0 0\n`);
+  const { system, requests } = fakeSystem(t, `debugfs ${debug} debugfs rw 0 0\n`);
   assert.equal(findTracefs({ mayMount: true }, system), join(debug, 'tracing'));
-  assert.deepEqual(asked, []);
+  assert.deepEqual(requests, []);
 });
 
 test('without tracefs it mounts only if it may, and says what to do', (t) => {
-  const { system, asked } = fakeSystem(t, 'proc /proc proc rw 0 0\n');
+  const { system, requests } = fakeSystem(t, 'proc /proc proc rw 0 0\n');
   assert.throws(() => findTracefs({ mayMount: false }, system), /mount -t tracefs.*--path\.tracefs/);
-  assert.deepEqual(asked, []);
+  assert.deepEqual(requests, []);
   assert.throws(() => findTracefs({ mayMount: true }, system), {
     name: 'KernelError',
     errno: 'EPERM',
     message: /permission denied/,
   });
-  assert.deepEqual(asked, ['/sys/kernel/tracing']);
+  assert.deepEqual(requests, ['/sys/kernel/tracing']);
 });
 
 test('a given path is used or refused, never replaced', (t) => {

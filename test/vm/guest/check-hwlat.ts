@@ -36,12 +36,12 @@ export const checkHwlat: TracerCheck = {
       recording('0');
       await until(() => sumOf('entries') === 0, 'all is read');
       const records = sumOf('readEvents');
-      const told = async () => {
+      const totals = async () => {
         const samples = await agent().scrape();
         return ['inner', 'outer'].map((loop) => samples.sum(`${NAME}_count`, { loop }));
       };
-      await until(async () => (await told()).every((count) => count >= records), 'all is counted');
-      assert.deepEqual(await told(), [records, records]);
+      await until(async () => (await totals()).every((count) => count >= records), 'all is counted');
+      assert.deepEqual(await totals(), [records, records]);
       t.diagnostic(`${records} records`);
       const samples = await agent().scrape();
       assert.deepEqual(samples.values(`${NAME}_count`, 'cpu').sort(), ['0', '1']);

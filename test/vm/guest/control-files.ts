@@ -73,18 +73,18 @@ export interface Changes {
 
 export function makeChanges(): Changes {
   const steps: (() => void)[] = [];
-  const kept = new Set<string>();
+  const saved = new Set<string>();
   const put = (file: string, value: string) => {
-    if (!kept.has(file)) {
+    if (!saved.has(file)) {
       const before = writable(readFileSync(file, 'utf8'));
-      kept.add(file);
+      saved.add(file);
       steps.push(() => writeFileSync(file, before));
     }
     writeFileSync(file, value);
   };
   const undo = () => {
     for (let step = steps.pop(); step !== undefined; step = steps.pop()) step();
-    kept.clear();
+    saved.clear();
   };
   return { put, later: (step) => void steps.push(step), undo };
 }

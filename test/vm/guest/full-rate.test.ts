@@ -36,7 +36,7 @@ describe('function tracing at full rate', () => {
       (cpu) => () => parseStats(readFileSync(join(DIR, `per_cpu/cpu${cpu}/stats`), 'utf8'), cpu),
     );
     await until(() => stats.every((read) => read().entries === 0), 'what was recorded has been read');
-    const told = (samples: Samples) =>
+    const totals = (samples: Samples) =>
       CPUS.map((cpu) => {
         const labels = { buffer: 'function', cpu: String(cpu) };
         return {
@@ -48,9 +48,9 @@ describe('function tracing at full rate', () => {
       const { readEvents, overrun, commitOverrun, droppedEvents } = read();
       return { read: readEvents, lost: overrun + commitOverrun + droppedEvents };
     });
-    let ours = told(await agent.scrape());
+    let ours = totals(await agent.scrape());
     await until(async () => {
-      ours = told(await agent.scrape());
+      ours = totals(await agent.scrape());
       return ours.every(({ read }, i) => read >= counted[i].read);
     }, 'the agent has counted it').catch(() => {});
     const total = counted.reduce((sum, { read, lost }) => sum + read + lost, 0);

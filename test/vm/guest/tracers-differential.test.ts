@@ -93,13 +93,13 @@ function sameRecording(make: () => Recording, least: number, symbols: Symbols): 
   after(() => recording?.end());
 
   it('say the same, event by event', (t) => {
-    const told = (event: RawEvent) =>
+    const textOf = (event: RawEvent) =>
       `${event.cpu} ${event.pid} ${microsOf(event.timestampNs)} ${printerOf(event)(event, symbols)}`;
     const printed = (line: string) => {
       const { cpu, pid, micros, body } = lineOf(line);
       return `${cpu} ${pid} ${micros} ${body.trim().replaceAll(/ +/g, ' ')}`;
     };
-    const compared = sameLists(text, printed, raw, told);
+    const compared = sameLists(text, printed, raw, textOf);
     assert.ok(compared >= least, `only ${compared} events`);
     t.diagnostic(`${compared} events`);
   });
@@ -125,7 +125,7 @@ function sameCalls(symbols: Symbols): void {
 
   it('say the same, call by call', (t) => {
     const lines = new Map([...raw].map(([cpu, events]) => [cpu, asGraphLines(events, symbols)]));
-    const told = (line: object) => Object.values(line).join(' ');
+    const textOf = (line: object) => Object.values(line).join(' ');
     const order = ({
       kind,
       cpu,
@@ -134,7 +134,7 @@ function sameCalls(symbols: Symbols): void {
       depth,
       name,
       duration,
-    }: ReturnType<typeof graphLines>[number]) => told({ kind, cpu, pid, micros, depth, name, duration });
+    }: ReturnType<typeof graphLines>[number]) => textOf({ kind, cpu, pid, micros, depth, name, duration });
     const compared = sameLists(text, order, lines, order);
     assert.ok(compared > 500, `only ${compared} lines`);
     t.diagnostic(`${compared} lines`);

@@ -179,11 +179,11 @@ for (const fixture of [...ownFixtures(), ...tracerFixtures()]) {
       const withTimes = hasTimes(fixture);
       const isGraph = fixture.name === 'function_graph';
       const names = new Map<unknown, unknown>();
-      const compare = (a: Call, b: Call, known: Map<unknown, unknown>) => {
+      const compare = (a: Call, b: Call, pairs: Map<unknown, unknown>) => {
         const asFarAsPrinted = withTimes
           ? a
           : { ...a, pid: b.pid, flags: b.flags, timestampNs: b.timestampNs };
-        return differences(asFarAsPrinted, b, isGraph, known).filter(
+        return differences(asFarAsPrinted, b, isGraph, pairs).filter(
           (line) => withTimes || !/ stamp:/.test(line),
         );
       };
@@ -192,11 +192,11 @@ for (const fixture of [...ownFixtures(), ...tracerFixtures()]) {
         if (inPages.length === 0 || inText.length === 0) continue;
         // Either can begin before the other and end after it.
         const isStart = (i: number, j: number) => {
-          const known = new Map<unknown, unknown>();
+          const pairs = new Map<unknown, unknown>();
           return inPages
             .slice(i, i + 12)
             .every(
-              (call, k) => inText[j + k] !== undefined && compare(call, inText[j + k], known).length === 0,
+              (call, k) => inText[j + k] !== undefined && compare(call, inText[j + k], pairs).length === 0,
             );
         };
         // If the pages begin with an exit, its line began with the entry before.
