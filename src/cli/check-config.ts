@@ -1,14 +1,16 @@
 /** `check-config`: checks a config file, and prints its effect or every problem with its place. */
 import { checkNames } from '../agent/doctor/check-names.ts';
+import { survey } from '../agent/doctor/survey.ts';
 import { configJsonSchema, loadAgentConfig } from '../agent/main/compose-config.ts';
 import { UsageError } from '../model/errors.ts';
+import { EXIT_FAILED } from './failure.ts';
 import { print } from './output.ts';
 
 /**
  * Checks the file without the environment, which can differ where the agent runs. Throws a `UsageError` with the
- * problems.
+ * problems. `isLive`: also surveys this kernel, and returns exit status 1 if a probe or metric would be off.
  */
-export function checkConfig(file: string | undefined): void {
+export async function checkConfig(file: string | undefined, isLive = false): Promise<number> {
   if (file === undefined) {
     throw new UsageError(
       'check-config needs a file, as in: ftrace-exporter check-config ftrace-exporter.yaml',
@@ -20,6 +22,12 @@ export function checkConfig(file: string | undefined): void {
   for (const { probe, note } of checkNames(config)) print(`warning: probes.${probe}.${note}`);
   if (probes.length === 0 && spans === undefined)
     print('this config traces nothing: `run` starts only if flags or variables switch something on');
+  if (!isLive) return 0;
+  const { problem, probes: surveyed } = await survey(config);
+  if (problem !== '') print(`this machine cannot be traced: ${problem}`);
+  const off = surveyed.filter(({ on, ok }) => on && !ok);
+  for (const { name, reason } of off) print(`${name} would be off: ${reason}`);
+  return problem === '' && off.length === 0 ? 0 : EXIT_FAILED;
 }
 
 export function printSchema(): void {

@@ -7,10 +7,13 @@ import { declareMarkerCounts } from '../agent/slow/marker-metrics.ts';
 import { declareSpanCounts } from '../agent/slow/span-metrics.ts';
 import type { AgentConfig } from '../config/schema.ts';
 import { globMatcher } from '../config/units/globs.ts';
+import { parseFormat } from '../decode/format.ts';
+import { type ElfFile, readElf } from '../host/elf.ts';
 import { REFUSED_METRIC } from '../http/server/refusals.ts';
 import { MetricStore } from '../metrics/store.ts';
+import { reasonOf, UsageError } from '../model/errors.ts';
 import { probeCatalogue } from '../probes/catalogue.ts';
-import { listEvents } from '../tracefs/events.ts';
+import { formatText, listEvents } from '../tracefs/events.ts';
 import { kernelFeatures } from '../tracefs/features.ts';
 import { listFunctions } from '../tracefs/functions.ts';
 import { findTracefs } from '../tracefs/mount.ts';
@@ -21,20 +24,61 @@ import { print, table } from './output.ts';
  * Prints the rows whose first cell matches the glob, or all rows. Returns exit status 1 when there is none. Throws
  * `KernelError` if tracefs is needed and not available.
  */
-export function list(config: AgentConfig, what: string, glob: string | undefined): number {
+export function list(
+  config: AgentConfig,
+  what: string,
+  glob: string | undefined,
+  withFields = false,
+): number {
   const wanted = glob === undefined ? () => true : globMatcher([glob]);
   const rows = rowsOf(config, what).filter(([name]) => wanted(name));
   if (rows.length === 0) {
     complain(glob === undefined ? `there are no ${what}` : `no ${what} match ${JSON.stringify(glob)}`);
     return EXIT_FAILED;
   }
-  print(table(rows));
+  print(
+    table(what === 'events' && withFields ? rows.map(([event]) => [event, fieldsOf(config, event)]) : rows),
+  );
   // Users want to know what a filter would arm before they trace.
   if (what === 'functions')
     print(
       `${rows.length} ${rows.length === 1 ? 'function' : 'functions'}${glob === undefined ? '' : ` match ${glob}`}`,
     );
   return 0;
+}
+
+/** Prints functions of a program or library that uprobes can name. Returns exit status 1 when there is none. */
+export function listSymbols(path: string | undefined, glob: string | undefined): number {
+  if (path === undefined)
+    throw new UsageError('list symbols wants a file, as in: list symbols /lib/x86_64-linux-gnu/libc.so.6');
+  const wanted = glob === undefined ? () => true : globMatcher([glob]);
+  const { functions, isStripped } = readableElf(path);
+  const offsets = new Map(
+    functions.filter(({ isHidden }) => !isHidden).map(({ name, offset }) => [name, offset]),
+  );
+  const rows = [...offsets].filter(([name]) => wanted(name)).sort(([a], [b]) => (a < b ? -1 : 1));
+  if (isStripped) complain(`${path} is stripped: only functions that it exports have names`);
+  if (rows.length === 0) {
+    complain(`no function of ${path} matches ${JSON.stringify(glob ?? '*')}`);
+    return EXIT_FAILED;
+  }
+  print(table(rows.map(([name, offset]) => [name, `0x${offset.toString(16)}`])));
+  return 0;
+}
+
+function readableElf(path: string): ElfFile {
+  try {
+    return readElf(path);
+  } catch (error) {
+    throw new UsageError(reasonOf(error));
+  }
+}
+
+/** `name (type)` for each field of an event. */
+function fieldsOf(config: AgentConfig, event: string): string {
+  const format = parseFormat(event.split(':')[0], formatText(rootOf(config), event) ?? '');
+  if ('error' in format) return '';
+  return format.fields.map(({ name, type, array }) => `${name} (${type}${array ? '[]' : ''})`).join(', ');
 }
 
 function rowsOf(config: AgentConfig, what: string): string[][] {

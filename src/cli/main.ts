@@ -65,7 +65,8 @@ function makeProgram(outcome: Outcome): Command {
   addRun(program, outcome);
   addDoctor(program, outcome);
   addList(program, outcome);
-  addCheckConfig(program);
+  addCheckConfig(program, outcome);
+  addTry(program, outcome);
   addCleanup(program, outcome);
   addRecord(program);
   addReplay(program, outcome);
@@ -118,33 +119,55 @@ function addDoctor(program: Command, outcome: Outcome): void {
 function addList(program: Command, outcome: Outcome): void {
   const list = program
     .command('list')
-    .description('list probes and metrics, or tracers, events and functions of this kernel')
-    .addArgument(
-      new Argument('<what>', 'what to list').choices(['probes', 'tracers', 'events', 'functions', 'metrics']),
+    .description(
+      'list probes and metrics; tracers, events and functions of this kernel; or functions of a file',
     )
-    .argument('[glob]', 'only names that match, as in "sched:*"')
+    .addArgument(
+      new Argument('<what>', 'what to list').choices([
+        'probes',
+        'tracers',
+        'events',
+        'functions',
+        'metrics',
+        'symbols',
+      ]),
+    )
+    .argument('[glob]', 'only names that match, as in "sched:*"; after symbols: the program or library')
+    .argument('[names]', 'after symbols: only names that match')
+    .option('--fields', 'of events: with their fields')
     .addHelpText(
       'after',
       examples(
         'ftrace-exporter list probes',
         "ftrace-exporter list events 'sched:*'",
         "ftrace-exporter list functions 'vfs_*'",
+        "ftrace-exporter list events 'skb:*' --fields",
+        "ftrace-exporter list symbols /lib/x86_64-linux-gnu/libc.so.6 'get*info'",
       ),
     )
-    .action(async (what: string, glob: string | undefined) => {
-      const config = configOf(list);
-      const { list: show } = await import('./list.ts');
-      outcome.status = show(config, what, glob);
-    });
+    .action(
+      async (
+        what: string,
+        glob: string | undefined,
+        names: string | undefined,
+        options: { fields?: boolean },
+      ) => {
+        const config = configOf(list);
+        const { list: show, listSymbols } = await import('./list.ts');
+        outcome.status =
+          what === 'symbols' ? listSymbols(glob, names) : show(config, what, glob, options.fields === true);
+      },
+    );
   addConfigOptions(list, ['tracefs']);
 }
 
-function addCheckConfig(program: Command): void {
+function addCheckConfig(program: Command, outcome: Outcome): void {
   program
     .command('check-config')
     .description('check a config file, without the environment; 0 when it is good, else 2')
     .argument('[file]', 'the YAML file')
     .option('--print-schema', 'print the JSON Schema of the config instead')
+    .option('--live', 'also look whether this kernel has the events and fields; 1 if a probe would be off')
     .addHelpText(
       'after',
       examples(
@@ -152,10 +175,30 @@ function addCheckConfig(program: Command): void {
         'ftrace-exporter check-config --print-schema',
       ),
     )
-    .action(async (file: string | undefined, options: { printSchema?: boolean }) => {
+    .action(async (file: string | undefined, options: { printSchema?: boolean; live?: boolean }) => {
       const { checkConfig, printSchema } = await import('./check-config.ts');
       if (options.printSchema) printSchema();
-      else checkConfig(file);
+      else outcome.status = await checkConfig(file, options.live === true);
+    });
+}
+
+function addTry(program: Command, outcome: Outcome): void {
+  program
+    .command('try')
+    .description('run metrics that a config declares for a moment, and print what they count')
+    .argument('<file>', 'the YAML file')
+    .argument('[name]', 'one of its metrics; default: all')
+    .option('--for <time>', 'how long, as in 10s or 2m', '10s')
+    .addHelpText(
+      'after',
+      examples(
+        'ftrace-exporter try metrics.yaml',
+        'ftrace-exporter try metrics.yaml reclaim_seconds --for 1m',
+      ),
+    )
+    .action(async (file: string, name: string | undefined, options: { for: string }) => {
+      const { tryMetrics } = await import('./try.ts');
+      outcome.status = await tryMetrics(file, name, options.for);
     });
 }
 
