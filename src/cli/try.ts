@@ -32,8 +32,8 @@ export async function tryMetrics(file: string, name: string | undefined, duratio
   const agent = await startAgent(config, { log, version: packageVersion() });
   try {
     while (performance.now() < untilMs && !ended.signal.aborted) {
-      const left = Math.min(1000, untilMs - performance.now());
-      await sleep(Math.max(0, left), undefined, { signal: ended.signal }).catch(() => {});
+      const pauseMs = Math.min(1000, untilMs - performance.now());
+      await sleep(Math.max(0, pauseMs), undefined, { signal: ended.signal }).catch(() => {});
       if (process.stdout.isTTY) print(CLEAR + shown(await agent.scrape()));
     }
     if (!process.stdout.isTTY) print(shown(await agent.scrape()));
