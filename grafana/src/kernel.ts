@@ -115,7 +115,7 @@ const rows: readonly Row[] = [
       heat(
         'blocked',
         'Uninterruptible sleep',
-        'How long tasks slept without being interruptible.',
+        'How long tasks slept uninterruptibly (state D).',
         'ftrace_blocked_seconds',
       ),
     ],

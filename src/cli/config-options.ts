@@ -78,7 +78,7 @@ const KEY_FLAGS: readonly KeyFlag[] = [
 
 /** Adds the flags of some groups; `--config.file` always. */
 export function addConfigOptions(command: Command, groups: readonly Group[]): Command {
-  command.option('--config.file <file>', 'YAML file; flags and FTRACE_EXPORTER_* variables win over it');
+  command.option('--config.file <file>', 'YAML file; flags and FTRACE_EXPORTER_* variables override it');
   if (groups.includes('probes')) {
     // Both flags collect into one list: later ones on the command line win.
     const collect = (on: boolean) => (name: string, before: ProbeSwitch[] | boolean | undefined) => [

@@ -1,6 +1,6 @@
 /**
  * Which tasks are SCHED_BATCH or SCHED_IDLE, from field 41 of /proc/TID/stat (proc_pid_stat(5)): one byte per pid, filled
- * off the hot path for tasks that somebody asks for. No event reports a change of the policy, so an answer is looked up
+ * off the hot path for tasks that a caller asked about. No event reports a change of the policy, so a policy is read
  * again after some seconds.
  */
 import { readFileSync } from 'node:fs';
@@ -8,23 +8,23 @@ import { join } from 'node:path';
 import { errnoOf } from '../model/errors.ts';
 import { BATCH, IDLE, NORMAL, REALTIME, type TaskClasses } from '../model/task-classes.ts';
 
-/** PID_MAX_LIMIT, include/linux/threads.h. Memory that no task needed is not committed. */
+/** PID_MAX_LIMIT, include/linux/threads.h. The kernel commits memory only for pids that are written. */
 const PIDS = 4194304;
 const MOST_READS = 64;
-/** A byte is a class and, above it, the generation in which it was asked for. Generation 0: never. */
+/** The low bits of a byte are the class, the high bits the generation of the last request; 0: never requested. */
 const CLASS_BITS = 2;
 const CLASS_MASK = (1 << CLASS_BITS) - 1;
 const GENERATIONS = 255 >> CLASS_BITS;
-/** An answer is good for so many refreshes at most. */
+/** A class is used for at most this many refreshes; then it is read again. */
 const GENERATION_REFRESHES = 10;
 /** Classes by policy, include/uapi/linux/sched.h: SCHED_OTHER, FIFO, RR, BATCH, none, IDLE, DEADLINE. */
 const POLICY_CLASSES = [NORMAL, REALTIME, REALTIME, BATCH, NORMAL, IDLE, REALTIME];
 const MOST_RECENT = 1024;
-/** Of the fields after the name, which can contain anything: field 41. */
+/** Index of field 41 among the fields after the name. The name can contain spaces and parentheses. */
 const POLICY = 41 - 3;
 
 export interface TaskPolicies extends TaskClasses {
-  /** Once it is known whether ids in /proc are those of the trace. Before, nothing is looked up. */
+  /** Sets whether the ids in /proc are those of the trace. Until it is called, nothing is looked up. */
   procIsHosts(isHosts: boolean): void;
   /** Why batch and idle tasks are taken for normal ones; '' if they are recognised. */
   problem(): string;
@@ -38,7 +38,7 @@ export function makeTaskPolicies(procDir = '/proc'): TaskPolicies {
   let generation = 1;
   let isHosts = false;
 
-  /** Answers of `now`, with the refresh until which they are good. */
+  /** Classes that `now` has read, each with the number of the last refresh at which it may still be used. */
   const recent = new Map<number, { taskClass: number; until: number }>();
 
   const classOf = (pid: number): number => {

@@ -1,6 +1,6 @@
 /**
- * A declared metric, as data: which events it reads, and what becomes of them. Written by users (`metrics:` in the
- * config) and by probes that need no code of their own.
+ * A metric declared as data: which events it reads, and how it counts or measures them. Users write such metrics
+ * (`metrics:` in the config), and so do probes that need no code of their own.
  */
 
 import type { DynamicEvent } from './dynamic-event.ts';
@@ -29,13 +29,13 @@ export type LabelForm = (typeof LABEL_FORMS)[number];
 export const NESTINGS = ['replace', 'stack', 'first'] as const;
 export type Nesting = (typeof NESTINGS)[number];
 
-/** Prefix of the name of a probe that is a metric of the config. */
+/** Prefix of the names of probes that stand for metrics declared in the config. */
 export const METRICS_PREFIX = 'metrics/';
 /** The CPU that recorded an event, in a key or a label. */
 export const CPU = 'cpu';
 export const TASK = 'common_pid';
 
-/** Events of one kind, with the kernel's filter language. */
+/** An event, and optionally a filter (`where`) in the kernel's filter language. */
 export interface EventChoice {
   /** `system:name` */
   event: string;
@@ -44,7 +44,7 @@ export interface EventChoice {
   where?: string | undefined;
 }
 
-/** A part of what identifies an operation: the field in either event, and the bits that count. */
+/** A part of the key that identifies an operation: its field in the start and end events, and the bits to compare. */
 export interface KeyPart {
   start: string;
   end: string;
@@ -56,24 +56,24 @@ export interface DeclaredLabel {
   /** The event that has the field. A metric of one event has only ends. */
   of: 'start' | 'end';
   field: string;
-  /** Absent: names from the event's print fmt, text of a text, else the number. */
+  /** Absent: a text field as it is, a number by its name in the event's print fmt or, without a name, as a number. */
   as?: LabelForm | undefined;
   map?: Readonly<Record<string, string>> | undefined;
-  /** Of `map`: the value for all other numbers. Absent: the number. */
+  /** The value for numbers that `map` does not contain. Absent: the number itself. */
   default?: string | undefined;
-  /** The value, if it is always the same; there is no field then. */
+  /** A fixed value; `field` is unused then. */
   constant?: string;
   /** The value is `names[1]` if the field is as large as this other field of the event, else `names[0]`. */
   reaches?: { field: string; names: readonly [string, string] };
-  /** Use the names of another `__print_symbolic` of the field: this many later in the print fmt. */
+  /** If the print fmt has several `__print_symbolic` of the field: skip this many and use the names of the next. */
   nth?: number;
-  /** A kernel without the field has the value `unknown`. Absent: without the field there is no metric. */
+  /** If the kernel lacks the field, the value is `unknown`. Without `isOptional`, the whole metric is then off. */
   isOptional?: true;
 }
 
 export interface Measure {
   field: string;
-  /** The measure is the field less this one. */
+  /** Subtract this field. */
   minus?: string;
   unit: Unit;
 }
@@ -95,9 +95,9 @@ export interface DeclaredMetric {
   between?: { start: string; end: string };
   /** A start before the end of the last one is normal: not counted as `no_end`. */
   startsAgain?: boolean;
-  /** Events of no task in particular: those that interrupt the agent's own threads count, too. */
+  /** The events belong to no task, so they count even if they interrupt the agent's own threads. */
   isNobodys?: boolean;
-  /** Only some kernels have these events, and others have the same by other events. */
+  /** Only some kernels have these events; other kernels report the same with other events. */
   isVariant?: boolean;
   /** Ends without a start are normal: not counted as unmatched. */
   endsAlone?: boolean;

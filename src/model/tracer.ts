@@ -56,12 +56,12 @@ export interface FunctionFilter {
   maxDepth: number;
 }
 
-/** A latency tracer recorded its longest latency since it was last reset. */
+/** The longest latency that a latency tracer has recorded since its last reset. */
 export interface LatencyRecord {
   tracer: string;
   latencyNs: number;
   /** Wall clock in milliseconds when the agent noticed it. */
   atMs: number;
-  /** Text of its `trace`, cut at a limit. */
+  /** Text of the instance's `trace` file, cut at a limit. */
   trace: string;
 }

@@ -1,8 +1,8 @@
-/** Answers of the history that grow while the page is open, and stay within the visible time. */
+/** Appends new seconds to an answer of the history while the page is open, and drops seconds that are no longer visible. */
 import type { HistoryAnswer, HistorySeries, LiveMetric } from '../model/history.ts';
 import type { LiveMessage } from './api.ts';
 
-/** Adds a second of all series together to an answer without `by`. */
+/** Appends one second, summed over all series, to an answer that was requested without `by`. */
 export function append(answer: HistoryAnswer, column: LiveMessage, keepMs: number): void {
   if (column.time <= (answer.times.at(-1) ?? 0)) return;
   answer.series[0] ??= emptySeries(answer);

@@ -9,13 +9,13 @@ import { SlotCache } from './tables/slot-cache.ts';
 const LABELS = ['device', 'operation'];
 const QUEUE = {
   name: 'ftrace_block_io_queue_seconds',
-  help: 'Time from when a request was first put into a queue to when it was last issued to its driver, one sample per request; a request that is issued at once has none.',
+  help: 'Time a request waited in the queue: from its first insert until it was last issued to the driver. One sample per request; none for a request that was issued without queueing.',
   labels: LABELS,
   open: ['device'],
 };
 const DEVICE = {
   name: 'ftrace_block_io_device_seconds',
-  help: 'Time from when a request was last issued to its driver to its completion.',
+  help: 'Time a request spent at the device: from when it was last issued to the driver until its completion.',
   labels: LABELS,
   open: ['device'],
 };
@@ -27,13 +27,13 @@ const BYTES = {
 };
 const ERRORS = {
   name: 'ftrace_block_io_errors_total',
-  help: 'Completions of disk requests with an error.',
+  help: 'Disk requests that completed with an error.',
   labels: LABELS,
   open: ['device'],
 };
 const REQUEUES = {
   name: 'ftrace_block_io_requeues_total',
-  help: 'Times a driver put a request back, for example because the queue of its device was full.',
+  help: 'Times a driver put a request back into the queue, for example because the queue of the device was full.',
   labels: LABELS,
   open: ['device'],
 };

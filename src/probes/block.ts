@@ -41,7 +41,7 @@ const ISSUED_TOO_LONG_NS = 600e9;
 
 export const block: ProbeModule<BlockOptions> = {
   name: 'block',
-  help: 'How long disk requests wait in the queue and take at the device, their bytes and errors.',
+  help: 'Time of disk requests in the queue and at the device; their bytes and errors.',
   byDefault: true,
   rate: 'low',
   schema: ({ globs, probeSchema }) =>

@@ -1,6 +1,6 @@
 /**
- * How often does an event happen? Counts the events that the config names, by CPU. Events of the agent's own threads
- * are left out, but not interrupts on top of them.
+ * How often does an event happen? Counts the events that the config names, by CPU. Leaves out events of the agent's own
+ * threads, but counts those of interrupts that hit these threads.
  */
 import { DEFAULT_BUCKETS } from '../config/units/buckets.ts';
 import { globMatcher } from '../config/units/globs.ts';
@@ -49,7 +49,7 @@ export const events: ProbeModule<EventsOptions> = {
   },
   names: ({ count }, kernel) => {
     const offered = kernel.events();
-    // An empty list: the exporter could not read the kernel's.
+    // The list is empty if the exporter could not read which events the kernel has.
     return [
       { key: 'count', globs: count, kind: 'event', offered: offered.length === 0 ? undefined : offered },
     ];

@@ -42,7 +42,7 @@ export interface FunctionGraphOptions extends FunctionOptions {
 
 export const functionGraph: ProbeModule<FunctionGraphOptions> = {
   name: 'function_graph',
-  help: 'How long functions of the kernel take.',
+  help: 'How long kernel functions take.',
   byDefault: false,
   rate: 'high',
   inRecordings: { unfiltered: true },

@@ -1,8 +1,8 @@
 /**
- * For how long does the hardware take a CPU away from the kernel? Reads records of the hwlat tracer (kernel/trace/
+ * How long does the hardware take a CPU away from the kernel? Reads records of the hwlat tracer (kernel/trace/
  * trace_hwlat.c, `hwlat` in kernel/trace/trace_entries.h). Its thread reads the clock twice in a loop with interrupts
- * off, and reports windows with a gap above a threshold: the longest gap between the two reads (inner) and from one
- * pass to the next (outer). The record counts microseconds.
+ * off. For each window with a gap above the threshold it records the longest gap between the two reads (inner) and the
+ * longest gap between two passes (outer), in microseconds.
  */
 import { decimalBuckets } from '../config/units/buckets.ts';
 import { formatDuration } from '../config/units/quantity.ts';
@@ -16,7 +16,7 @@ const LOOPS = ['inner', 'outer'];
 
 const LATENCY = {
   name: 'ftrace_hwlat_latency_seconds',
-  help: 'Longest gap that the hwlat tracer saw in a window with a gap above its threshold, between two reads of the clock (inner) or two passes (outer).',
+  help: 'Longest gap that the hwlat tracer measured in a window, if it was above the threshold: between the two clock reads of a pass (inner) or between two passes (outer).',
   labels: ['loop'],
 };
 
@@ -31,7 +31,7 @@ export interface HwlatOptions extends CpuOptions {
 
 export const hwlat: ProbeModule<HwlatOptions> = {
   name: 'hwlat',
-  help: 'For how long the hardware (system management interrupts) takes a CPU away.',
+  help: 'How long the hardware (system management interrupts) takes a CPU away from the kernel.',
   byDefault: false,
   rate: 'low',
   inRecordings: { cpus: 0 },

@@ -1,7 +1,7 @@
 /**
- * What goes wrong on the network? Events of include/trace/events/{tcp,sock,skb,napi}.h. They happen in whatever task is
- * interrupted, so none is about a task. Fields and names of reasons differ between kernels: names are those that the
- * kernel itself prints.
+ * What goes wrong on the network? Events of include/trace/events/{tcp,sock,skb,napi}.h. They run on top of whatever task
+ * was interrupted, so none belongs to a task. Fields and names of reasons differ between kernels; labels have the names
+ * that the kernel itself prints.
  */
 import { decimalBuckets } from '../config/units/buckets.ts';
 import { counter, declaredProbe, pair } from './declared/built-in.ts';
@@ -12,7 +12,7 @@ const [ESTABLISHED, SYN_SENT, TCP] = [1, 2, 6];
 
 export const network = declaredProbe({
   name: 'network',
-  help: 'TCP retransmits, resets and handshakes, dropped packets by reason, and rounds of NAPI.',
+  help: 'TCP retransmits, resets and handshakes, dropped packets by reason, and NAPI polls.',
   rate: 'low',
   buckets: decimalBuckets(1e-5, 10),
   metrics: [

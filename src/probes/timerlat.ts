@@ -1,5 +1,5 @@
 /**
- * How late do a timer's interrupt and the thread it wakes come? Reads records of the timerlat tracer (kernel/trace/
+ * How late do a timer's interrupt and the thread that it wakes run? Reads records of the timerlat tracer (kernel/trace/
  * trace_osnoise.c, `timerlat` in kernel/trace/trace_entries.h), which runs a periodic timer and a waiting thread of
  * priority FIFO 95 on each CPU. Each latency counts from when the timer should have fired.
  */
@@ -22,12 +22,12 @@ const OTHER = 3;
 
 const LATENCY = {
   name: 'ftrace_timerlat_latency_seconds',
-  help: 'Time from when a timer should have fired to its interrupt, its thread, and its return to user space.',
+  help: 'Time from when a timer should have fired until its interrupt ran (irq), its thread ran (thread) or the thread returned to user space (user).',
   labels: ['context'],
 };
 const MAX = {
   name: 'ftrace_timerlat_max_latency_seconds',
-  help: 'Longest latency of the timerlat tracer within max_window, from when a timer should have fired.',
+  help: 'Longest time within max_window from when a timer should have fired until its interrupt or thread ran, by context.',
   labels: ['cpu', 'context'],
 };
 
@@ -42,7 +42,7 @@ export interface TimerlatOptions extends CpuOptions {
 
 export const timerlat: ProbeModule<TimerlatOptions> = {
   name: 'timerlat',
-  help: 'How late a timer interrupt and the real-time thread that it wakes come.',
+  help: 'How late a timer interrupt and the real-time thread that it wakes run.',
   byDefault: false,
   rate: 'low',
   inRecordings: { cpus: 0 },
@@ -108,7 +108,7 @@ function createTimerlat(context: ProbeContext, options: TimerlatOptions): Probe 
   };
 }
 
-/** Joins the two contexts of an activation, and reports them. */
+/** Joins the `irq` and `thread` records of an activation, and reports them together. */
 function reporter(context: ProbeContext, sink: TimerlatSink) {
   const { thresholdNs } = sink;
   const sequenceOf = context.int(SAMPLE, 'seqnum');

@@ -11,7 +11,7 @@ const HELP = 'Time from the planned expiry of a timer to the start of its functi
 
 export const timers = declaredProbe({
   name: 'timers',
-  help: 'How late timers of the kernel expire.',
+  help: 'How late kernel timers expire.',
   rate: 'high',
   buckets: decimalBuckets(1e-6, 1),
   metrics: [

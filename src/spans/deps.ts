@@ -3,7 +3,7 @@ import type { SpanKind, SpanOutcome, WallTime } from '../model/span.ts';
 import type { TimestampNs } from '../model/time.ts';
 import type { DraftAttributes } from './attributes.ts';
 
-/** Span of an application: the parent of kernel spans of its thread. */
+/** A span of an application: the parent of the kernel spans of its thread. */
 export interface RemoteParent {
   /** 32 hex digits. */
   traceId: string;
@@ -14,7 +14,7 @@ export interface RemoteParent {
 export interface SpanCounts {
   trace(kind: SpanKind, outcome: SpanOutcome, count?: number): void;
   span(kind: SpanKind, outcome: SpanOutcome, count?: number): void;
-  /** An operation reached the threshold, but its task is not one that has traces. */
+  /** Counts an operation that reached the threshold, but whose task the config excludes from traces. */
   filtered(kind: SpanKind): void;
 }
 
@@ -28,7 +28,7 @@ export interface SpanDeps {
   matcher(globs: readonly string[]): (name: string) => boolean;
   /** `errno` as ENOENT; undefined for numbers without a name. */
   errnoName(errno: number): string | undefined;
-  /** The span of an application that a task was in at that time. */
+  /** The application span that was active in the task at that time. */
   parentOf(pid: number, atNs: TimestampNs): RemoteParent | undefined;
   /** Scheduling class of a task now: index of TASK_CLASSES. */
   taskClass(pid: number): number;

@@ -1,6 +1,6 @@
 /**
- * Reports writes to control files that decide what an instance records, by inotify. This notices even a switch that is
- * off for less than a millisecond. It only watches files that programs rarely write, never the directory that holds
+ * Uses inotify to report writes to control files that decide what an instance records. This notices even a switch that
+ * is off for less than a millisecond. It only watches files that programs rarely write, never the directory that holds
  * `trace_marker`. Sources: fs/notify/fsnotify.c, fs/tracefs/event_inode.c.
  */
 import { closeSync, constants, type FSWatcher, openSync, watch } from 'node:fs';
@@ -38,7 +38,7 @@ export interface WatchedParts {
   /** Events that are recorded, `system:name`. */
   events: readonly string[];
   cpus: readonly number[];
-  /** Files elsewhere, as full paths. */
+  /** Full paths of files outside the instance's directory. */
   others: readonly string[];
 }
 
@@ -89,7 +89,7 @@ export function watchControls(
   };
 }
 
-/** Directories of the events, of their systems, and of all events: each has a switch that can turn an event off. */
+/** The directories of the events, of their systems, and `events`: each has an `enable` file that can turn an event off. */
 function eventDirectories(dir: string, events: readonly string[]): string[] {
   const top = join(dir, 'events');
   const own = events.map((event) => join(top, event.replace(':', '/')));

@@ -206,7 +206,7 @@ describe('probes of declared metrics', () => {
       capture: { probes: { name: string; up: boolean; reason: string }[] };
     };
     for (const { name, up, reason } of status.capture.probes)
-      assert.ok(up || /no event|none of its events \(\w+:/.test(reason), `${name}: ${reason}`);
+      assert.ok(up || /no event|none of the probe's events \(\w+:/.test(reason), `${name}: ${reason}`);
     assert.equal(await agent.stop(), 0, agent.stderr());
   });
 });

@@ -209,7 +209,7 @@ function makeProbe(
   }
   if (usable.length === 0 && !eventless) {
     const events = needs.map(({ event }) => event);
-    return `${where} has none of its events (${shortened(events)})`;
+    return `${where} has none of the probe's events (${shortened(events)})`;
   }
   const functions = usable.some(hasAddresses) ? names() : undefined;
   const usableNames = new Set(usable.map((need) => need.event));

@@ -71,14 +71,14 @@ function whyAbsent(
       : `this recording is not from the tracer ${module.name}`;
   }
   const needs = module.needs(options, metadata, host, intervals);
-  // An optional event is enough if it is of the same kind: wake-ups without switches count, ends of tasks do not.
+  // An optional event is enough if it is of the same system as a required one.
   const essential = needs.filter(({ without }) => without === undefined);
   const systems = new Set((essential.length > 0 ? essential : needs).map(({ event }) => systemOf(event)));
   const wanted = needs.map(({ event }) => event).filter((event) => systems.has(systemOf(event)));
   const has = (event: string) => hasEvent(event) || metadata.events().includes(event);
   if (wanted.length === 0 || wanted.some(has)) return undefined;
   const more = wanted.length > MOST_NAMED ? `, and ${wanted.length - MOST_NAMED} more` : '';
-  return `this recording has none of its events (${wanted.slice(0, MOST_NAMED).join(', ')}${more})`;
+  return `this recording has none of the probe's events (${wanted.slice(0, MOST_NAMED).join(', ')}${more})`;
 }
 
 function systemOf(event: string): string {

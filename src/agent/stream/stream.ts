@@ -15,7 +15,7 @@ export interface EventStream {
   events(cpu: number): number;
   /** Events of one CPU that were read and not yet processed; undefined when the number is not known. */
   pendingEvents(cpu: number): number | undefined;
-  /** Counts the parts of one CPU's recording whose events were not counted because they could not be decoded. */
+  /** Number of parts of one CPU's recording that could not be decoded; their events are missing from all counts. */
   givenUp(cpu: number): number;
   /**
    * Recording was interrupted before `untilNs`, on all CPUs: intervals that are open then are void. Call it between

@@ -1,6 +1,6 @@
 /**
- * Whether a line begins at a position, as far as the available text shows. Used to end strings that can contain
- * newlines. A line that is broken further on still counts as a line.
+ * Decides from the available text whether a line begins at a position. Used to find the end of strings that can contain
+ * newlines. A line counts even if its later part is malformed.
  */
 import { isLikePrefix } from './prefix.ts';
 import { parseLoss } from './side-lines.ts';

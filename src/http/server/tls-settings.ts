@@ -1,6 +1,6 @@
 /**
- * Makes TLS settings of a web config's section. Reads and tries certificates and keys, so that a problem is reported
- * with its place in the config rather than in a handshake.
+ * Makes TLS settings from the TLS section of a web config. Reads and tries certificates and keys, so that a problem is
+ * reported with its place in the config rather than during a handshake.
  */
 
 import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto';
@@ -36,15 +36,15 @@ export interface ClientPolicy {
 /** Reports a problem and the key that it is about. */
 export type Wrong = (key: string, message: string) => void;
 
-/** A text of the config, and where it came from: a key, or the file that the key names. */
+/** A text, and the key of the config that contains it or names its file. */
 interface Source {
   key: string;
   text: string;
 }
 
 /**
- * Reads what the section names; paths are relative to the config's. Reports all problems, and then returns undefined.
- * Calls `read` with each file.
+ * Reads the certificates and keys that the section names; paths are relative to the config file. Reports every problem
+ * to `wrong`, and returns undefined if there was one. Calls `read` with the path of each file.
  */
 export function readTls(
   tls: TlsSection,
@@ -106,7 +106,7 @@ function clientPolicy({ client_auth_type: type, client_allowed_sans: names }: Tl
   };
 }
 
-/** Form in which names of certificates are compared: IP addresses have several spellings. */
+/** Returns the form in which certificate names are compared, because IP addresses have several spellings. */
 export function plainName(name: string): string {
   const version = isIP(name);
   if (version === 0) return name;

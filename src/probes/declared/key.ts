@@ -1,6 +1,6 @@
 /**
- * What identifies an operation that two events begin and end: 32-bit words of both records. Fields are read in place;
- * a pointer has two words, so that no bit is lost.
+ * The key of an operation, by which its start event and its end event are matched: 32-bit words of both records. Fields
+ * are read in place; a pointer has two words, so that no bit is lost.
  */
 
 import { CPU, type KeyPart } from '../../model/declared-metric.ts';
@@ -12,13 +12,13 @@ import { TWO_POW_32 } from '../../model/time.ts';
 export type KeyReader = (record: EventRecord, into: Int32Array) => void;
 
 export interface Keys {
-  /** Number of words. */
+  /** Number of words in a key. */
   width: number;
   start: KeyReader;
   end: KeyReader;
 }
 
-/** One word of a key: `((words[at] << up) >> down) & mask`, in a record of the event. Below 0: the CPU. */
+/** One word of a key: `((words[at] << up) >> down) & mask` in the event's record. If `at` is negative: the CPU. */
 interface Word {
   at: number;
   up: number;
@@ -38,7 +38,7 @@ export function makeKeys(parts: readonly KeyPart[], start: EventFormat, end: Eve
   return { width: ofStart.length, start: readerOf(ofStart), end: readerOf(ofEnd) };
 }
 
-/** Undefined for the CPU that recorded the event. */
+/** Returns undefined if the name stands for the CPU that recorded the event. */
 function fieldOf(format: EventFormat, name: string): FieldFormat | undefined {
   if (name === CPU) return undefined;
   const field = format.fields.find((candidate) => candidate.name === name);
@@ -65,7 +65,7 @@ function wordsOf(format: EventFormat, field: FieldFormat | undefined, width: num
   const bits = size === 4 || signed ? -1 : (1 << (8 * size)) - 1;
   const low = { at, up, down: 32 - 8 * size, mask: lowMask & bits };
   if (width === 1) return [low];
-  // The other event has 64 bits: this one is extended to them, by its sign if it has one.
+  // The field has 64 bits in the other event, so it is extended to 64 bits here, with its sign if it is signed.
   return [low, { at, up, down: 31, mask: signed ? highMask : 0 }];
 }
 

@@ -1,4 +1,4 @@
-/** How the number in a field is written as a label's value. Called once for each number, not for each event. */
+/** Turns the number in a field into a label value. Called once for each number, not for each event. */
 import { printedNames } from '../../decode/print-fmt.ts';
 import type { DeclaredLabel } from '../../model/declared-metric.ts';
 import type { EventFormat, FieldFormat } from '../../model/format.ts';
@@ -10,7 +10,7 @@ export type NumberNamer = (low: number, high: number) => string | undefined;
 
 type Facts = Pick<ProbeContext, 'host' | 'functions'>;
 
-/** Forms for texts; all others are for numbers. */
+/** Whether the field holds a text; all other fields hold numbers. */
 export function isTextField({ type, array, location }: FieldFormat): boolean {
   return location !== 'inline' || (array && /\bchar\b/.test(type));
 }

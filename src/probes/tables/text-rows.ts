@@ -1,8 +1,8 @@
-/** Gives each text in records a row, without making a string of it except at first sight. */
+/** Gives each distinct text in records a row. It makes a string only of a text that it sees for the first time. */
 import { hashByte } from '../../decode/text/name-table.ts';
 
 export const OTHER = 'other';
-/** Places of the table; a quarter of them is used at most. */
+/** Places in the hash table; at most a quarter of them are used. */
 const PLACES = 4096;
 const MOST_TEXTS = PLACES / 4;
 
@@ -22,7 +22,7 @@ export class TextRows {
   }
 
   row(bytes: Uint8Array, from: number, to: number): number {
-    // The same text often comes again at once.
+    // Often the next record has the same text.
     if (this.#last !== 0 && isSame(this.#spelled[this.#last], bytes, from, to)) return this.#last;
     let hash = 0;
     for (let i = from; i < to; i++) hash = hashByte(hash, bytes[i]);

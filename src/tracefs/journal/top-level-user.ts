@@ -6,7 +6,7 @@ import { tryReadText } from '../files.ts';
 import { listLines, normalForm, valuesToWrite } from './control-forms.ts';
 import type { JournalEntry } from './state.ts';
 
-/** Lists that limit what is recorded: a tool that filled one in relies on it. */
+/** Files with lists that limit what is recorded. A list that is not empty shows that a tool relies on it. */
 const LISTS = [
   'set_event',
   'set_event_pid',
@@ -28,7 +28,7 @@ export function topLevelUser(root: string): string | undefined {
   return userOf(root, LISTS);
 }
 
-/** The same after a crash: changes of the killed agent itself, from its journal, are not another user. */
+/** Like `topLevelUser`, after a crash: ignores changes that the killed agent made, according to its journal. */
 export function otherTopLevelUser(root: string, entries: readonly JournalEntry[]): string | undefined {
   const isOurs = (list: string) =>
     entries.some(({ file }) => file === list || (list === 'set_event' && file.startsWith('events/')));
@@ -41,7 +41,7 @@ export function otherTopLevelUser(root: string, entries: readonly JournalEntry[]
 
 function userOf(root: string, lists: readonly string[]): string | undefined {
   const tracer = tryReadText(join(root, 'current_tracer'))?.trim();
-  if (tracer !== undefined && tracer !== 'nop') return `it already runs the tracer ${tracer}`;
+  if (tracer !== undefined && tracer !== 'nop') return `the top level already runs the tracer ${tracer}`;
   for (const file of lists) {
     const lines = listLines(tryReadText(join(root, file)) ?? '');
     if (lines.length === 0) continue;
@@ -64,7 +64,7 @@ function pipeIsOpen(root: string): boolean {
 }
 
 /**
- * A size that neither the agent set nor was there before shows another user. The kernel rounds sizes up to sub-buffers,
+ * A buffer size that is neither the agent's nor the original one shows another user. The kernel rounds sizes up to sub-buffers,
  * which are larger while the agent's size applies, and keeps a few of them after a kill.
  */
 function grownBuffer(root: string, entries: readonly JournalEntry[]): string | undefined {
@@ -79,5 +79,5 @@ function grownBuffer(root: string, entries: readonly JournalEntry[]): string | u
   const original = Number(valuesToWrite('size', size.before)[0]);
   const rounded = Math.max(original, LEAST_SUBBUFFERS * subbufferKb) + subbufferKb;
   if (present === size.left || Number(present) <= rounded) return undefined;
-  return `somebody has given its buffer ${present} KiB per CPU`;
+  return `somebody has set its buffer size to ${present} KiB per CPU`;
 }

@@ -327,7 +327,7 @@ describe('probes whose events the text does not have', () => {
     assert.deepEqual(up, ['irq']);
     assert.deepEqual(Object.keys(off).sort(), ['block', 'sched', 'softirq']);
     for (const reason of Object.values(off))
-      assert.match(reason, /^this recording has none of its events \(/);
+      assert.match(reason, /^this recording has none of the probe's events \(/);
     assert.equal(value('ftrace_exporter_probe_up', { probe: 'sched' }), 0);
   });
 
@@ -335,13 +335,13 @@ describe('probes whose events the text does not have', () => {
     const { value, off, warnings } = replayed(fixture('timerlat-four-flags'), ['timerlat', 'osnoise']);
     assert.equal(value(ERRORS), 0);
     assert.equal(value('ftrace_timerlat_latency_seconds_count'), 8);
-    assert.match(off.osnoise, /none of its events/);
+    assert.match(off.osnoise, /none of the probe's events/);
     assert.deepEqual(warnings, []);
   });
 
   it('are those of a tracer whose trace is empty, which is an answer', () => {
     const { off, sample, warnings, value } = replayed(fixture('hwlat-empty'), ['hwlat']);
-    assert.match(off.hwlat, /none of its events/);
+    assert.match(off.hwlat, /none of the probe's events/);
     assert.equal(sample('ftrace_hwlat_latency_seconds_count'), undefined);
     assert.equal(value('ftrace_exporter_events_lost_total'), 0);
     assert.deepEqual(warnings, []);

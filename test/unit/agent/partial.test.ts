@@ -46,7 +46,7 @@ test('a recording of only sched_switch: switches, waits of preempted tasks, and 
   const block = probes.find(({ name }) => name === 'block');
   assert.match(
     block?.reason ?? '',
-    /^this recording has none of its events \(block:block_rq_issue, /,
+    /^this recording has none of the probe's events \(block:block_rq_issue, /,
     'not this kernel',
   );
 });

@@ -272,7 +272,7 @@ describe('a kernel that lacks events', () => {
     ]) {
       const { up, reason } = statusOf(module as ProbeModule, []);
       assert.equal(up, false, module.name);
-      assert.match(reason, /^this kernel has none of its events \(\w+:\w+/, module.name);
+      assert.match(reason, /^this kernel has none of the probe's events \(\w+:\w+/, module.name);
     }
   });
 

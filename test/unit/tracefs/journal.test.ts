@@ -442,7 +442,7 @@ test('after a crash, what somebody records at the top level is left alone until 
   const uses: [string, string, RegExp][] = [
     ['set_event', 'sched:sched_switch\n', /records events there: sched:sched_switch/],
     ['set_event_pid', '17\n', /has set set_event_pid/],
-    ['buffer_size_kb', '5000\n', /has given its buffer 5000 KiB per CPU/],
+    ['buffer_size_kb', '5000\n', /has set its buffer size to 5000 KiB per CPU/],
   ];
   for (const [file, value, why] of uses) {
     plant(entries);
