@@ -11,7 +11,7 @@
  * The agent's own requests count too, so that a disk's numbers match /sys/block/NAME/stat.
  */
 import { decimalBuckets } from '../config/units/buckets.ts';
-import type { BlockRequest, BlockSink } from '../model/intervals.ts';
+import type { BlockRequest } from '../model/intervals.ts';
 import type { EventHandler, EventRecord } from '../model/record.ts';
 import type { TimestampNs } from '../model/time.ts';
 import { BLOCK_METRICS, type BlockOptions, declareBlockSeries } from './block-series.ts';
@@ -89,17 +89,217 @@ interface Request {
 }
 
 function createBlock(context: ProbeContext, options: BlockOptions): Probe {
+  const state = makeState(context, options);
+  const { series, requests, hasIssue, hasInsert, hasRequeue } = state;
+  const handlers: Record<string, EventHandler> = { [COMPLETE]: onComplete(context, state) };
+  // Without issue events, nothing would take requests out of the queue.
+  if (hasIssue) {
+    handlers[ISSUE] = onIssue(context, state);
+    if (hasInsert) handlers[INSERT] = onInsert(context, state);
+    if (hasRequeue) handlers[REQUEUE] = onRequeue(context, state);
+    if (context.format(MERGE) !== undefined) handlers[MERGE] = onMerge(context, state);
+  }
+  return {
+    handlers,
+    onLoss: (_cpu, untilNs) => requests.voidUntil(untilNs),
+    sweep: () => {
+      requests.dropAged(state.latest[0]);
+      series.devices.sweep();
+    },
+  };
+}
+
+type State = ReturnType<typeof makeState>;
+
+/** What the handlers share. */
+function makeState(context: ProbeContext, options: BlockOptions) {
   const [hasIssue, hasInsert, hasRequeue] = [ISSUE, INSERT, REQUEUE].map(
     (event) => context.format(event) !== undefined,
   );
+  const request: Request = { row: -1, dev: 0, operation: 0, sector: 0, pid: 0 };
   const series = declareBlockSeries(context, options, hasIssue);
-  const { devices } = series;
-  const requests = new RequestTable(CAPACITY);
   const noStart = context.unmatched('no_start');
   const lost = context.unmatched('lost');
   const late = context.unmatched('late');
   const evicted = context.unmatched('evicted');
+  return {
+    hasIssue,
+    hasInsert,
+    hasRequeue,
+    series,
+    request,
+    requests: trackRequests(request, lost, evicted),
+    noStart,
+    late,
+    /** Time of the last event. In an array, because V8 would box a double at each write. */
+    latest: new Float64Array(1),
+  };
+}
+
+/** Returns the function that reads the request of an event. That returns false for a device that the config does not select. */
+function requestReader(context: ProbeContext, event: string, { request, series, latest }: State) {
+  const { devices } = series;
+  const devOf = context.int(event, 'dev');
+  const sectorOf = context.int(event, 'sector');
+  const sectorsOf = context.int(event, 'nr_sector');
+  const rwbs = context.bytes(event, 'rwbs');
+  const pidAt = context.word(event, 'common_pid');
+  return (record: EventRecord): boolean => {
+    if (record.timestampNs > latest[0]) latest[0] = record.timestampNs;
+    request.dev = devOf(record) | 0;
+    request.row = devices.row(request.dev);
+    if (request.row < 0) return false;
+    const letters = rwbs.start(record);
+    request.operation = operationOf(record.bytes, letters, rwbs.end(record));
+    if (request.operation === FLUSH) request.sector = 0;
+    else if (
+      request.operation === WRITE &&
+      record.bytes[letters] === FLUSHES_FIRST &&
+      sectorsOf(record) === 0
+    ) {
+      request.operation = FLUSH;
+      // Keeps it apart from the flush that the block layer makes of it, which completes before it.
+      request.sector = CARRIER_SECTOR;
+    } else request.sector = sectorOf(record);
+    request.pid = record.words[(record.offset >> 2) + pidAt];
+    return true;
+  };
+}
+
+/** The requests in flight, found by the key of the current event. Drops those from before a loss. */
+function trackRequests(request: Request, lost: () => void, evicted: () => void) {
+  const table = new RequestTable(CAPACITY);
+  let lostUntil: TimestampNs = 0;
+  let dropped = 0;
+  return {
+    table,
+    /** First request in a state with this event's key; -1 if none. */
+    find: (state: typeof QUEUED | typeof ISSUED): number => {
+      const { dev, sector, operation } = request;
+      let match = table.find(dev, sector, operation, state);
+      while (match >= 0 && table.since(match) < lostUntil) {
+        table.remove(match);
+        lost();
+        dropped++;
+        match = table.find(dev, sector, operation, state);
+      }
+      return match;
+    },
+    /** How many requests `find` has dropped. */
+    dropped: () => dropped,
+    add: (state: typeof QUEUED | typeof ISSUED, now: TimestampNs): number => {
+      if (table.full) {
+        table.remove(table.oldest);
+        evicted();
+      }
+      return table.add(request.dev, request.sector, request.operation, state, now, request.pid);
+    },
+    voidUntil: (untilNs: TimestampNs): void => {
+      if (untilNs > lostUntil) lostUntil = untilNs;
+    },
+    dropAged: (now: TimestampNs): void => {
+      for (let entry = table.oldest; entry >= 0; ) {
+        const next = table.newerThan(entry);
+        const queued = table.state(entry) === QUEUED;
+        if (now - table.since(entry) > (queued ? QUEUED_TOO_LONG_NS : ISSUED_TOO_LONG_NS)) {
+          table.remove(entry);
+          evicted();
+        }
+        entry = next;
+      }
+    },
+  };
+}
+
+function onInsert(context: ProbeContext, state: State): EventHandler {
+  const { table, find, add } = state.requests;
+  const readInsert = requestReader(context, INSERT, state);
+  return (record) => {
+    if (!readInsert(record)) return;
+    const back = find(QUEUED);
+    // Its driver has just put it back: it has been waiting since then.
+    if (back >= 0 && table.requeued(back)) table.clearRequeued(back);
+    else add(QUEUED, record.timestampNs);
+  };
+}
+
+function onIssue(context: ProbeContext, state: State): EventHandler {
+  const { request, hasRequeue } = state;
+  const { table, find, add } = state.requests;
+  const readIssue = requestReader(context, ISSUE, state);
+  const issuedSectors = context.int(ISSUE, 'nr_sector');
+  const issuedIn = context.int(ISSUE, 'common_flags');
+  return (record) => {
+    if (!readIssue(record)) return;
+    let entry = find(QUEUED);
+    // Issued again. Without the requeue event, assume that its driver had put it back.
+    if (entry < 0 && !hasRequeue) entry = find(ISSUED);
+    if (entry < 0) entry = add(ISSUED, record.timestampNs);
+    else table.enter(entry, ISSUED, record.timestampNs, false);
+    const issuer = (issuedIn(record) & IN_INTERRUPT) === 0 ? request.pid : 0;
+    table.issue(entry, issuedSectors(record), record.cpu, issuer);
+  };
+}
+
+function onComplete(context: ProbeContext, state: State): EventHandler {
+  const { series, request, requests, hasIssue, hasInsert, noStart, late } = state;
+  const { table, find } = requests;
+  const report = reporter(context, state);
+  const readComplete = requestReader(context, COMPLETE, state);
+  const doneSectors = context.int(COMPLETE, 'nr_sector');
+  const errorOf = context.int(COMPLETE, 'error');
+
+  /** Handles the end of a request that was not issued: normal for 0 sectors, which is the bio that asked for a flush. */
+  const missingIssue = (done: number, droppedBefore: number): void => {
+    if (done === 0) return;
+    const queued = find(QUEUED);
+    if (queued >= 0) table.remove(queued);
+    if (requests.dropped() === droppedBefore) noStart();
+  };
+
+  return (record) => {
+    if (!readComplete(record)) return;
+    const { row, operation } = request;
+    const done = doneSectors(record);
+    if (done > 0) series.completed(row, operation, done * SECTOR_BYTES);
+    if (errorOf(record) !== 0) series.failed(row, operation);
+    if (!hasIssue) return;
+    const droppedBefore = requests.dropped();
+    const entry = find(ISSUED);
+    if (entry < 0) {
+      missingIssue(done, droppedBefore);
+      return;
+    }
+    const remaining = table.sectors(entry) - done;
+    if (remaining > 0) {
+      // With 0 sectors, this is the end of a bio that asked for a flush at the same sector.
+      if (done > 0) {
+        table.setSectors(entry, remaining);
+        table.move(entry, request.sector + done);
+      }
+      return;
+    }
+    const issuedNs = table.since(entry);
+    const insertedNs = table.inserted(entry);
+    if (insertedNs > issuedNs) late();
+    else if (insertedNs !== 0 && hasInsert)
+      series.queued(row, operation, table.issueCpu(entry), issuedNs - insertedNs);
+    const ns = record.timestampNs - issuedNs;
+    if (ns < 0) late();
+    else {
+      series.served(row, operation, record.cpu, ns);
+      report?.(entry, record, done, errorOf(record));
+    }
+    table.remove(entry);
+  };
+}
+
+/** Returns the function that reports a request to the spans; undefined if they do not want any. */
+function reporter(context: ProbeContext, { series, request, requests }: State) {
   const sink = context.intervals.block;
+  if (sink === undefined) return undefined;
+  const { table } = requests;
+  const completedIn = context.int(COMPLETE, 'common_flags');
   const completed: BlockRequest = {
     device: '',
     operation: '',
@@ -115,206 +315,48 @@ function createBlock(context: ProbeContext, options: BlockOptions): Probe {
     completer: 0,
     errno: 0,
   };
-  let lostUntil: TimestampNs = 0;
-  let latest: TimestampNs = 0;
-
-  const request: Request = { row: -1, dev: 0, operation: 0, sector: 0, pid: 0 };
-  /** Reads the request of an event. Returns false for a device that the config does not select. */
-  const requestReader = (event: string) => {
-    const devOf = context.int(event, 'dev');
-    const sectorOf = context.int(event, 'sector');
-    const sectorsOf = context.int(event, 'nr_sector');
-    const rwbs = context.bytes(event, 'rwbs');
-    const pidAt = context.word(event, 'common_pid');
-    return (record: EventRecord): boolean => {
-      if (record.timestampNs > latest) latest = record.timestampNs;
-      request.dev = devOf(record) | 0;
-      request.row = devices.row(request.dev);
-      if (request.row < 0) return false;
-      const letters = rwbs.start(record);
-      request.operation = operationOf(record.bytes, letters, rwbs.end(record));
-      if (request.operation === FLUSH) request.sector = 0;
-      else if (
-        request.operation === WRITE &&
-        record.bytes[letters] === FLUSHES_FIRST &&
-        sectorsOf(record) === 0
-      ) {
-        request.operation = FLUSH;
-        // Keeps it apart from the flush that the block layer makes of it, which completes before it.
-        request.sector = CARRIER_SECTOR;
-      } else request.sector = sectorOf(record);
-      request.pid = record.words[(record.offset >> 2) + pidAt];
-      return true;
-    };
-  };
-
-  /** First request in a state with this event's key; -1 if none. Drops requests from before a loss. */
-  const find = (state: typeof QUEUED | typeof ISSUED): number => {
-    const { dev, sector, operation } = request;
-    let match = requests.find(dev, sector, operation, state);
-    while (match >= 0 && requests.since(match) < lostUntil) {
-      requests.remove(match);
-      lost();
-      droppedForLoss = true;
-      match = requests.find(dev, sector, operation, state);
-    }
-    return match;
-  };
-  /** Whether `find` dropped something for this event. */
-  let droppedForLoss = false;
-
-  const add = (state: typeof QUEUED | typeof ISSUED, now: TimestampNs): number => {
-    if (requests.full) {
-      requests.remove(requests.oldest);
-      evicted();
-    }
-    return requests.add(request.dev, request.sector, request.operation, state, now, request.pid);
-  };
-
-  const onInsert = (): EventHandler => {
-    const readInsert = requestReader(INSERT);
-    return (record) => {
-      if (!readInsert(record)) return;
-      const back = find(QUEUED);
-      // Its driver has just put it back: it has been waiting since then.
-      if (back >= 0 && requests.requeued(back)) requests.clearRequeued(back);
-      else add(QUEUED, record.timestampNs);
-    };
-  };
-
-  const onIssue = (): EventHandler => {
-    const readIssue = requestReader(ISSUE);
-    const issuedSectors = context.int(ISSUE, 'nr_sector');
-    const issuedIn = context.int(ISSUE, 'common_flags');
-    return (record) => {
-      if (!readIssue(record)) return;
-      let entry = find(QUEUED);
-      // Issued again. Without the requeue event, assume that its driver had put it back.
-      if (entry < 0 && !hasRequeue) entry = find(ISSUED);
-      if (entry < 0) entry = add(ISSUED, record.timestampNs);
-      else requests.enter(entry, ISSUED, record.timestampNs, false);
-      const issuer = (issuedIn(record) & IN_INTERRUPT) === 0 ? request.pid : 0;
-      requests.issue(entry, issuedSectors(record), record.cpu, issuer);
-    };
-  };
-
-  const readComplete = requestReader(COMPLETE);
-  const doneSectors = context.int(COMPLETE, 'nr_sector');
-  const errorOf = context.int(COMPLETE, 'error');
-  const onComplete = (record: EventRecord): void => {
-    if (!readComplete(record)) return;
-    const { row, operation } = request;
-    const done = doneSectors(record);
-    if (done > 0) series.completed(row, operation, done * SECTOR_BYTES);
-    if (errorOf(record) !== 0) series.failed(row, operation);
-    if (!hasIssue) return;
-    droppedForLoss = false;
-    const entry = find(ISSUED);
-    if (entry < 0) {
-      missingIssue(done);
-      return;
-    }
-    const remaining = requests.sectors(entry) - done;
-    if (remaining > 0) {
-      // With 0 sectors, this is the end of a bio that asked for a flush at the same sector.
-      if (done > 0) {
-        requests.setSectors(entry, remaining);
-        requests.move(entry, request.sector + done);
-      }
-      return;
-    }
-    const issuedNs = requests.since(entry);
-    const insertedNs = requests.inserted(entry);
-    if (insertedNs > issuedNs) late();
-    else if (insertedNs !== 0 && hasInsert)
-      series.queued(row, operation, requests.issueCpu(entry), issuedNs - insertedNs);
-    const ns = record.timestampNs - issuedNs;
-    if (ns < 0) late();
-    else {
-      series.served(row, operation, record.cpu, ns);
-      if (sink !== undefined) tell(sink, entry, record, done);
-    }
-    requests.remove(entry);
-  };
-  const completedIn = context.int(COMPLETE, 'common_flags');
-  const tell = (to: BlockSink, entry: number, record: EventRecord, done: number): void => {
-    const sectors = requests.asked(entry);
+  return (entry: number, record: EventRecord, done: number, error: number): void => {
+    const sectors = table.asked(entry);
     const { operation } = request;
-    completed.device = devices.nameOf(request.row);
+    completed.device = series.devices.nameOf(request.row);
     completed.operation = OPERATIONS[operation];
     completed.bytes = sectors * SECTOR_BYTES;
     // The last event of a request that completed in parts is about the last part.
     completed.sector = operation === FLUSH ? 0 : request.sector - (sectors - done);
-    completed.insertNs = requests.inserted(entry);
-    completed.issueNs = requests.since(entry);
+    completed.insertNs = table.inserted(entry);
+    completed.issueNs = table.since(entry);
     completed.completeNs = record.timestampNs;
-    completed.pid = requests.pid(entry);
-    completed.issueCpu = requests.issueCpu(entry);
-    completed.issuer = requests.issuer(entry);
+    completed.pid = table.pid(entry);
+    completed.issueCpu = table.issueCpu(entry);
+    completed.issuer = table.issuer(entry);
     completed.cpu = record.cpu;
     completed.completer = (completedIn(record) & IN_INTERRUPT) === 0 ? request.pid : 0;
-    completed.errno = Math.abs(errorOf(record));
-    to.ended(completed);
+    completed.errno = Math.abs(error);
+    sink.ended(completed);
   };
-  /** Handles the end of a request that was not issued: normal for 0 sectors, which is the bio that asked for a flush. */
-  const missingIssue = (done: number): void => {
-    if (done === 0) return;
+}
+
+function onRequeue(context: ProbeContext, state: State): EventHandler {
+  const { series, request } = state;
+  const { table, find, add } = state.requests;
+  const readRequeue = requestReader(context, REQUEUE, state);
+  return (record) => {
+    if (!readRequeue(record)) return;
+    const { timestampNs } = record;
+    series.requeued(request.row, request.operation);
+    const issued = find(ISSUED);
+    if (issued >= 0) table.enter(issued, QUEUED, timestampNs, true);
+    // The driver refused it before it was issued: it has been waiting since its insert, if it had one.
+    else if (find(QUEUED) < 0) table.enter(add(QUEUED, timestampNs), QUEUED, timestampNs, true);
+  };
+}
+
+function onMerge(context: ProbeContext, state: State): EventHandler {
+  const { table, find } = state.requests;
+  const readMerge = requestReader(context, MERGE, state);
+  return (record) => {
+    if (!readMerge(record)) return;
     const queued = find(QUEUED);
-    if (queued >= 0) requests.remove(queued);
-    if (!droppedForLoss) noStart();
-  };
-
-  const onRequeue = (): EventHandler => {
-    const readRequeue = requestReader(REQUEUE);
-    return (record) => {
-      if (!readRequeue(record)) return;
-      const { timestampNs } = record;
-      series.requeued(request.row, request.operation);
-      const issued = find(ISSUED);
-      if (issued >= 0) requests.enter(issued, QUEUED, timestampNs, true);
-      // The driver refused it before it was issued: it has been waiting since its insert, if it had one.
-      else if (find(QUEUED) < 0) requests.enter(add(QUEUED, timestampNs), QUEUED, timestampNs, true);
-    };
-  };
-
-  const onMerge = () => {
-    const readMerge = requestReader(MERGE);
-    return (record: EventRecord): void => {
-      if (!readMerge(record)) return;
-      const queued = find(QUEUED);
-      if (queued >= 0) requests.remove(queued);
-    };
-  };
-
-  const dropAged = (): void => {
-    for (let entry = requests.oldest; entry >= 0; ) {
-      const next = requests.newerThan(entry);
-      const age = latest - requests.since(entry);
-      const queued = requests.state(entry) === QUEUED;
-      if (age > (queued ? QUEUED_TOO_LONG_NS : ISSUED_TOO_LONG_NS)) {
-        requests.remove(entry);
-        evicted();
-      }
-      entry = next;
-    }
-  };
-
-  const handlers: Record<string, EventHandler> = { [COMPLETE]: onComplete };
-  // Without issue events, nothing would take requests out of the queue.
-  if (hasIssue) {
-    handlers[ISSUE] = onIssue();
-    if (hasInsert) handlers[INSERT] = onInsert();
-    if (hasRequeue) handlers[REQUEUE] = onRequeue();
-    if (context.format(MERGE) !== undefined) handlers[MERGE] = onMerge();
-  }
-  return {
-    handlers,
-    onLoss: (_cpu, untilNs) => {
-      if (untilNs > lostUntil) lostUntil = untilNs;
-    },
-    sweep: () => {
-      dropAged();
-      devices.sweep();
-    },
+    if (queued >= 0) table.remove(queued);
   };
 }
