@@ -28,6 +28,9 @@ const MORE_PROBES = ['syscalls', 'events', 'function', 'function_graph', 'osnois
 /** The most series that a panel may touch: of one node or, on Fleet, of each. */
 const MOST_TOUCHED: Readonly<Record<string, number>> = {
   'ftrace-agent': 200,
+  // 200 containers, and what each waits for beside the 100 largest pairs.
+  'ftrace-containers': 1000,
+  'ftrace-kernel': 4000,
   // 40,000 series of a fleet of 2,000: two operations of each of ten disks.
   'ftrace-fleet': 20,
   // A histogram of ten functions on each CPU.

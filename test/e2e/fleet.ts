@@ -12,6 +12,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { probeCatalogue } from '../../src/probes/catalogue.ts';
 import { type Agent, type Bench, needTool } from '../support/agent.ts';
+import { hierarchyDir, makeGroup } from '../support/cgroups.ts';
 import { type Prometheus, startPrometheus } from '../support/prometheus.ts';
 import { goProgram, PROMETHEUS } from './go-program.ts';
 
@@ -53,6 +54,7 @@ export async function startFleet(bench: Bench, { withTopLevel = true } = {}): Pr
   const live = await bench.start({
     probes: {
       ...Object.fromEntries(OF_EVENTS.map(({ name }) => [name, {}])),
+      sched: { per_container: true },
       events: { count: ['sched:sched_process_exec'] },
       blk: withTopLevel ? { devices: [basename(device)] } : { enabled: false },
     },
@@ -64,6 +66,9 @@ export async function startFleet(bench: Bench, { withTopLevel = true } = {}): Pr
   bench.atEnd(() => {
     if (work.pid !== undefined) process.kill(-work.pid, 'SIGKILL');
   });
+  const groups = hierarchyDir('cpu');
+  if (groups !== undefined && work.pid !== undefined)
+    writeFileSync(join(makeGroup(bench, groups).dir, 'cgroup.procs'), String(work.pid));
   const recorded = await Promise.all(
     Object.entries(RECORDED).map(async ([probe, file]) => {
       const off = ['sched', 'block', 'irq', 'softirq'].map((name) => [name, { enabled: false }]);

@@ -131,6 +131,14 @@ names probes runs only those, and makes only the traces that it names, so that n
 {{- end -}}
 {{- end -}}
 
+{{- /* "" unless a DaemonSet has metrics by container. A config in a ConfigMap is not known. */ -}}
+{{- define "ftx.anyWantsContainers" -}}
+{{- include "ftx.wantsContainers" (default dict .Values.config) -}}
+{{- range $name, $own := .Values.profiles -}}
+{{- with (default dict $own).config }}{{ include "ftx.wantsContainers" . }}{{ end -}}
+{{- end -}}
+{{- end -}}
+
 {{- /* What in a config needs the containers of tasks; "" if nothing does. */ -}}
 {{- define "ftx.wantsContainers" -}}
 {{- $enabled := toString (dig "containers" "enabled" "auto" .) -}}
