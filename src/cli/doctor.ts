@@ -1,4 +1,5 @@
 /** `doctor`: prints what can be traced here, as a table for people or as JSON. */
+import { surveyContainers } from '../agent/doctor/containers.ts';
 import { type ProbeSurvey, type Survey, survey, type TracerSurvey } from '../agent/doctor/survey.ts';
 import { factsOfTasks } from '../agent/slow/task-facts.ts';
 import type { AgentConfig } from '../config/schema.ts';
@@ -20,7 +21,14 @@ export async function doctor(config: AgentConfig, json: boolean): Promise<number
 }
 
 function describe(result: Survey, config: AgentConfig): string {
-  const parts = [table([...kernelRows(result, config), ...processRows(result), ...spanRows(result, config)])];
+  const parts = [
+    table([
+      ...kernelRows(result, config),
+      ...processRows(result),
+      ...spanRows(result, config),
+      ...containerRows(result, config),
+    ]),
+  ];
   for (const warning of result.kernel?.warnings ?? []) parts.push(`warning: ${warning}\n`);
   const tracers = result.kernel?.surveyedTracers ?? [];
   if (tracers.length > 0) parts.push(`tracers\n${table(tracers.map(tracerRow), '  ')}`);
@@ -92,6 +100,14 @@ function spanRows({ kernel, process }: Survey, config: AgentConfig): string[][] 
         : `only ${own}: ${whyNotTopLevel(kernel, config.spans)}`,
     ],
   ];
+}
+
+/** Rows about metrics by container. */
+function containerRows({ process }: Survey, config: AgentConfig): string[][] {
+  if (config.containers === undefined) return [];
+  const { reason, count, notes } = surveyContainers(config.containers, process.inPidNamespace === false);
+  const seen = `yes: ${count} containers and units${notes.map((note) => `; ${note}`).join('')}`;
+  return [['metrics by container', reason === '' ? seen : `no: ${reason}`]];
 }
 
 function whyNotTopLevel(

@@ -3,11 +3,11 @@
  * known. The kernel's own accounts (schedstat, cpu.stat) are the measure.
  */
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { type Agent, makeBench, needTool, type Scrape, settled } from '../support/agent.ts';
+import { type Agent, BIN, makeBench, needTool, type Scrape, settled } from '../support/agent.ts';
 import { atRest, hierarchyDir, makeGroup, startIn, waitedNs } from '../support/cgroups.ts';
 
 const bench = makeBench('containers');
@@ -189,6 +189,14 @@ for line in sys.stdin:
   assert.equal(await agent.stop(), 0);
 });
 
+/** What `doctor` prints, started by another program. */
+function doctor(wrapper: readonly string[]): string {
+  const file = join(bench.directory, 'doctor.yaml');
+  writeFileSync(file, JSON.stringify({ probes: PROBES }));
+  const [program, ...args] = [...wrapper, process.execPath, BIN, 'doctor', '--config.file', file];
+  return spawnSync(program, args, { encoding: 'utf8' }).stdout;
+}
+
 test('in a pid namespace of its own the agent gives the reason, and no numbers', async () => {
   needTool('unshare', 'util-linux');
   const wrapper = ['unshare', '--pid', '--fork', '--kill-child', '--mount-proc'];
@@ -197,4 +205,6 @@ test('in a pid namespace of its own the agent gives the reason, and no numbers',
   assert.match(status, /no metrics by container: the agent runs in a pid namespace of its own/);
   assert.match(agent.stderr(), /no metrics by container/);
   assert.deepEqual((await agent.scrape()).series(WAIT), []);
+  assert.match(doctor(wrapper), /^metrics by container +no: the agent runs in a pid namespace/m);
+  assert.match(doctor([]), /^metrics by container +yes: \d+ containers and units/m);
 });
