@@ -55,7 +55,7 @@ export class Path {
     if (wakeKind(wokenBy) === BY_TIMER) return [this.#end('timer', sleep, depth)];
     const waker = this.#wakerOf(sleep);
     const request = this.#requests.thatEnded(sleep, waker);
-    if (request !== undefined) return this.#request(request, sleep, depth);
+    if (request !== undefined) return this.#request(request, waker, sleep, depth);
     if (waker !== 0) return this.#task(waker, fromNs, toNs, depth + 1) ?? [];
     const name = this.#parts.nameOf(wokenBy);
     return name === undefined ? [] : [this.#end(name, sleep, depth)];
@@ -80,10 +80,10 @@ export class Path {
     return isOfTask ? waker : 0;
   }
 
-  /** A request up to the end of a sleep, and what came before its issue. */
-  #request(request: BlockRequest, sleep: Sleep, depth: number): SpanDraft[] {
+  /** A request up to the end of a sleep, and what came before its issue. `completer`: its task; 0: an interrupt. */
+  #request(request: BlockRequest, completer: number, sleep: Sleep, depth: number): SpanDraft[] {
     const { fromNs, toNs } = sleep;
-    const { issueNs, completeNs, completer } = request;
+    const { issueNs, completeNs } = request;
     const startNs = Math.max(fromNs, issueNs);
     const during = completer === 0 ? [] : (this.#task(completer, startNs, completeNs, depth + 1) ?? []);
     const children = during.filter((span) => span.name !== 'blocked' || isChain(span));
@@ -109,7 +109,7 @@ export class Path {
       if (spans !== undefined) return spans;
     }
     const earlier = this.#requests.before(request, sleep);
-    if (earlier !== undefined) return this.#request(earlier, sleep, depth + 1);
+    if (earlier !== undefined) return this.#request(earlier, earlier.completer, sleep, depth + 1);
     const queuedNs = Math.max(fromNs, insertNs);
     if (insertNs === 0 || queuedNs >= toNs) return [];
     const causes = [{ label: `block queue ${device}`, ns: toNs - queuedNs }];

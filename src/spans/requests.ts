@@ -2,7 +2,14 @@
 import type { BlockRequest } from '../model/intervals.ts';
 import { SOFTIRQS } from '../model/softirqs.ts';
 import type { TimestampNs } from '../model/time.ts';
-import { BY_RAISED_SOFTIRQ, BY_SOFTIRQ, BY_UNKNOWN, wakeKind, wakeNumber } from '../model/wake-codes.ts';
+import {
+  BY_RAISED_SOFTIRQ,
+  BY_SOFTIRQ,
+  BY_TASK,
+  BY_UNKNOWN,
+  wakeKind,
+  wakeNumber,
+} from '../model/wake-codes.ts';
 import { requestAttributes } from './attributes.ts';
 import type { SpanDeps } from './deps.ts';
 import type { Cause, SpanDraft } from './draft.ts';
@@ -49,8 +56,10 @@ export class Requests {
   thatEnded(sleep: Sleep, waker: number): BlockRequest | undefined {
     const { pid, fromNs, toNs, wokenBy, wakerCpu } = sleep;
     if (isOfNetwork(wokenBy)) return undefined;
+    // Softirqs complete requests in interrupt context, also those that are the work of a task.
+    const completer = wakeKind(wokenBy) === BY_TASK ? waker : 0;
     for (const request of this.completed(Math.max(fromNs, toNs - CAUSES_WITHIN_NS), toNs))
-      if (request.cpu === wakerCpu && request.completer === waker) return request;
+      if (request.cpu === wakerCpu && request.completer === completer) return request;
     if (waker !== 0) return undefined;
     // An interrupt of another CPU can pass the wake-up on. Where nothing reported it, its time is not known either.
     const sinceNs = wakeKind(wokenBy) === BY_UNKNOWN ? fromNs : Math.max(fromNs, toNs - PASSED_ON_WITHIN_NS);

@@ -104,7 +104,10 @@ for (const protocol of ['http/protobuf', 'http/json', 'grpc'] as const) {
     const apart: string[] = [];
     for (const [i, root] of found.entries()) {
       const trace = spans.filter(({ traceId }) => traceId === root.traceId);
-      const blocks = trace.filter(({ name }) => name.startsWith('block '));
+      // Below them can be requests of the disk that holds the image.
+      const blocks = trace.filter(
+        ({ name, attributes }) => name.startsWith('block ') && attributes['system.device'] === disk.name,
+      );
       assertNested(root, trace);
       assertWhole(root, trace);
       assert.ok(blocks.length > 0, 'a request of each fsync is shown');

@@ -196,6 +196,29 @@ test('softirqs that run in ksoftirqd are its work', () => {
   ]);
 });
 
+test('a request that ksoftirqd completes waits for it', () => {
+  const m = busy();
+  m.name(500, 'ksoftirqd/1');
+  m.switch(-7, 1, HOG, 0, 500);
+  m.switch(-7, 1, 500, S, HOG);
+  m.switch(1, 0, ME, D, 0);
+  m.wake(3, 500, HOG, 1, 1, HARDIRQ);
+  m.switch(9, 1, HOG, 0, 500);
+  m.feed('irq:softirq_entry', 9.5, { cpu: 1, vec: 4 });
+  m.request(1, 9.99, { cpu: 1, completer: 0 });
+  m.wake(10, ME, 500, 1, 0, SOFTIRQ);
+  m.switch(10, 0, 0, 0, ME);
+  const trace = m.end('fsync', 11);
+  assert.deepEqual(treeOf(trace).slice(0, 5), [
+    'blocked 9',
+    '  block write vda 8.99',
+    '    runqueue wait ksoftirqd/1 6',
+    '      ran instead stress-ng 6',
+    '    running ksoftirqd/1 0.99',
+  ]);
+  assert.match(summaryOf(trace), /2\.0 ms block write vda/);
+});
+
 test('a flush that an interrupt issues comes after the write before it', () => {
   const m = busy();
   m.switch(1, 0, ME, D, 0);
