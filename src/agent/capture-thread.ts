@@ -23,7 +23,7 @@ const write =
 const log: Log = { debug: write('debug'), info: write('info'), warn: write('warn'), error: write('error') };
 
 const marks = new Map<number, () => void>();
-/** Has the main thread write `text` to a trace marker; resolves when it has. */
+/** Asks the main thread to write `text` to a trace marker; resolves when it has done so. */
 const markFromMain = (file: string, text: string) =>
   new Promise<void>((resolve) => {
     const id = marks.size + 1;

@@ -10,7 +10,7 @@ import { errnoOf } from '../model/errors.ts';
 export interface CgroupHierarchy {
   /** Directory of its root group. */
   root: string;
-  /** Number of the hierarchy in the kernel's events and in /proc/PID/cgroup; 0 for version 2. */
+  /** Number of the hierarchy, as in the kernel's events and in /proc/PID/cgroup; 0 for cgroup v2. */
   id: number;
   version: 1 | 2;
 }

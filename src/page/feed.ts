@@ -1,6 +1,6 @@
 /**
- * The connection to the agent: hears of each new second, notices restarts and lost connections, and tells the views. A
- * view loads everything again after either.
+ * The connection to the agent: receives each new second, notices restarts and lost connections, and notifies the views.
+ * A view loads everything again after a restart or a reconnection.
  */
 import type { HistoryIndex, HistoryMetric, HistoryResolution } from '../model/history.ts';
 import { getIndex, type Hello, type LiveMessage, openLive } from './api.ts';
@@ -13,9 +13,9 @@ export interface Feed {
   /** Visible time, in milliseconds. */
   range(): { from: number; to: number };
   metric(name: string): HistoryMetric | undefined;
-  /** Both return functions that end it. */
+  /** Calls `listener` for each new second. Returns a function that removes the listener, as `onReload` does. */
   onColumn(listener: (column: LiveMessage) => void): () => void;
-  /** After a reconnection, the history has to be loaded again. */
+  /** Calls `listener` after a reconnection, when the history must be loaded again. */
   onReload(listener: () => void): () => void;
 }
 
@@ -27,7 +27,7 @@ export interface Connection {
 const LEAST_RANGE_MS = 60_000;
 const REFRESH_MS = 5000;
 
-/** `onState` hears of each change: text for a banner, or '' if all is well. */
+/** Calls `onState` when the state changes; `problem` is the text for a banner, or '' if all is well. */
 export async function connect(
   onState: (state: { ready: boolean; problem: string }) => void,
 ): Promise<Connection> {
@@ -45,7 +45,7 @@ export async function connect(
       const { keep_seconds, from, to } = feed.resolution;
       if (feed.axis === 'recording') return { from: from ?? 0, to: to ?? 1 };
       const end = Math.max(lastMs, to ?? Date.now());
-      // Soon after the start, what there is fills the picture.
+      // Soon after the start, the existing columns fill the picture.
       const begin = Math.min(Math.max(end - keep_seconds * 1000, from ?? 0), end - LEAST_RANGE_MS);
       return { from: begin, to: end };
     },
@@ -65,7 +65,7 @@ export async function connect(
       feed.index.resolutions.find(({ name }) => name === feed.resolution.name) ?? feed.index.resolutions[0];
     for (const listener of reloads) listener();
   };
-  /** A metric has its first series: an overview that was opened before has no picture of it. */
+  /** True if a metric has just got its first series, so an overview that was opened before does not show it. */
   const hasNew = ({ metrics }: LiveMessage) =>
     Object.keys(metrics).some((name) => (feed.metric(name)?.series ?? 0) === 0);
   let refreshedMs = 0;

@@ -10,7 +10,7 @@ import { append } from './series.ts';
 interface TileOptions {
   title: string;
   metric: string;
-  /** From the increase within some seconds to a text. */
+  /** Text for an increase within some seconds. */
   text(increase: number, seconds: number): string;
   /** Whether an increase is bad news. */
   warns?: boolean;
@@ -36,7 +36,7 @@ const TILES: readonly TileOptions[] = [
 ];
 
 const SPARK_HEIGHT = 28;
-/** A rate is read over so many of the newest columns. */
+/** Number of newest columns over which a rate is computed. */
 const RECENT = 5;
 
 export function makeTiles(feed: Feed): { element: HTMLElement; destroy(): void } {

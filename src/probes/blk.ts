@@ -1,5 +1,5 @@
 /**
- * What does the block layer do with requests, and how long do they take from queueing to completion? The blk tracer
+ * What does the block layer do with requests, and how long does a request take from queueing to completion? The blk tracer
  * (kernel/trace/blktrace.c) writes its actions only as text, and the text reader makes a record of each line. Counts
  * actions, and measures the times from queueing and from issue to completion.
  *
@@ -40,13 +40,13 @@ const COUNT = {
 const LABELS = ['device', 'operation'];
 const QUEUE_TO_COMPLETE = {
   name: 'ftrace_blk_queue_to_complete_seconds',
-  help: 'Time from the queueing of an I/O in the block layer to its completion.',
+  help: 'Time from when an I/O was queued in the block layer until its completion.',
   labels: LABELS,
   open: ['device'],
 };
 const ISSUE_TO_COMPLETE = {
   name: 'ftrace_blk_issue_to_complete_seconds',
-  help: 'Time from the issue of a request to its driver to its completion.',
+  help: 'Time from when a request was issued to the driver until its completion.',
   labels: LABELS,
   open: ['device'],
 };
@@ -66,7 +66,7 @@ export interface BlkOptions extends CommonOptions {
 
 export const blk: ProbeModule<BlkOptions> = {
   name: 'blk',
-  help: 'What the block layer does with requests, and how long they take from queueing.',
+  help: 'Actions of the block layer on requests, and the time from queueing and from issue to completion.',
   byDefault: false,
   rate: 'low',
   schema: ({ globs, probeSchema }) =>

@@ -1,7 +1,7 @@
 /**
- * How much time does memory cost: reclaim, compaction, throttled writers, and who is killed for it? Events of
- * include/trace/events/{vmscan,compaction,writeback,oom}.h, and on demand the page faults of exceptions.h, which have no
- * end: they are only counted.
+ * How much time do reclaim, compaction and throttling of writers cost, and how many tasks does the OOM killer kill? Reads
+ * events of include/trace/events/{vmscan,compaction,writeback,oom}.h and, if wanted, page faults (exceptions.h). Page
+ * faults have no end event, so they are only counted.
  */
 
 import { decimalBuckets } from '../config/units/buckets.ts';
@@ -50,7 +50,7 @@ export const memory = declaredProbe<{ page_faults: boolean }>({
     ...KINDS.map(reclaimed),
     histogram(
       'ftrace_memory_reclaim_throttled_seconds',
-      'Time tasks that reclaim memory were made to wait.',
+      'Time that tasks had to wait while they reclaimed memory.',
       'vmscan:mm_vmscan_throttled',
       { field: 'usec_delayed', unit: 'us' },
       { labels: { reason: { as: 'map', map: THROTTLED_BY } } },
@@ -70,7 +70,7 @@ export const memory = declaredProbe<{ page_faults: boolean }>({
     ),
     histogram(
       'ftrace_memory_dirty_throttled_seconds',
-      'Time a task that writes was made to pause, because of too many dirty pages.',
+      'Time a writing task had to pause because of too many dirty pages.',
       { event: 'writeback:balance_dirty_pages', where: 'pause > 0' },
       { field: 'pause', unit: 'ms' },
       { labels: { device: 'bdi' } },

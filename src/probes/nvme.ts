@@ -41,7 +41,7 @@ export const nvme = declaredProbe({
     ),
     counter(
       'ftrace_nvme_errors_total',
-      'NVMe commands that ended with another status than 0.',
+      'NVMe commands that ended with a status other than 0.',
       { event: COMPLETE, where: 'status != 0' },
       { labels: { device: 'disk', status: { as: 'hex' } }, isNobodys: true },
     ),

@@ -47,7 +47,7 @@ const MIGRATIONS = {
 
 /** Tasks that waited at least this long are asked for their class. */
 const LONG_WAIT_NS = 1e6;
-/** For recordings, where only real-time tasks are known. */
+/** For recordings, in which only real-time tasks can be recognised. */
 const NO_CLASSES: TaskClasses = {
   of: () => NORMAL,
   ask: () => {},
@@ -160,7 +160,7 @@ function switchHandler(
   const prevState = context.word(SWITCH, 'prev_state');
   const nextPid = context.word(SWITCH, 'next_pid');
   const nextPrio = context.word(SWITCH, 'next_prio');
-  // Which bits say "not runnable" differs between kernels: the event's print fmt knows.
+  // The bits that mean "not runnable" differ between kernels; the event's print fmt shows them.
   const asleep = switchedOutMask(format);
   return ({ words, offset, cpu, timestampNs }) => {
     const at = offset >> 2;
@@ -179,7 +179,7 @@ function switchHandler(
     else if (since < runnable.lostUntil) lost();
     else if (ns < 0) late();
     else {
-      // The priority of the moment: a task that inherits that of a real-time task is real-time.
+      // The event has the current priority: a task that inherits a real-time priority counts as real-time.
       const isRealtime = words[at + nextPrio] < MAX_RT_PRIO;
       latency.record(isRealtime ? REALTIME : classes.of(next), cpu, ns);
       wait.add(0, cpu, ns);
@@ -211,7 +211,7 @@ function wakeupHandler(
   };
 }
 
-/** Recorded in the context of the task that made the new one, which may have the number of one that has ended. */
+/** Recorded in the context of the parent task. The new task may have the pid of a task that has ended. */
 function newTaskHandler(context: ProbeContext, classes: TaskClasses, wakeUp: EventHandler): EventHandler {
   const pidAt = context.word(WAKEUP_NEW, 'pid');
   const parentAt = context.word(WAKEUP_NEW, 'common_pid');

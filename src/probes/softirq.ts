@@ -17,12 +17,12 @@ const EXIT = 'irq:softirq_exit';
 
 const LATENCY = {
   name: 'ftrace_softirq_latency_seconds',
-  help: 'Time from the first raise of a soft interrupt since it last started to its start.',
+  help: 'Time a soft interrupt waited: from its first raise until it started.',
   labels: ['vector'],
 };
 const DURATION = {
   name: 'ftrace_softirq_duration_seconds',
-  help: 'Time that a soft interrupt ran, hard interrupts in between included.',
+  help: 'Time that a soft interrupt ran, including hard interrupts on top of it.',
   labels: ['vector'],
 };
 const TIME = {
@@ -84,14 +84,14 @@ function makeState(context: ProbeContext, options: CommonOptions) {
   const labels = (row: number) => [names[row]];
   const latency = declareDurations(context, LATENCY, options, labels);
   const duration = declareDurations(context, DURATION, options, labels);
-  // Only what happens gets series by CPU and vector: 64 CPUs times ten vectors would be most of the exposition.
+  // Series by CPU and vector appear when they first happen: 64 CPUs times ten vectors would be most of the exposition.
   const time = declareCpuCounts(context, TIME, { unit: 'seconds', divisor: 1e9, rowsShown: 0, rest: labels });
   const noStart = context.unmatched('no_start');
   const noEnd = context.unmatched('no_end');
   const lost = context.unmatched('lost');
   const late = context.unmatched('late');
   const evicted = context.unmatched('evicted');
-  /** By CPU: vectors that had no event since the last loss. The loss took their missing starts. */
+  /** By CPU: vectors without an event since the last loss. If such a vector has no start, the start was lost. */
   const unseen = new Int32Array(cpuCount);
   return {
     names,

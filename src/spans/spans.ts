@@ -17,7 +17,7 @@ import { makeTimerlat } from './timerlat.ts';
 
 export interface Spans {
   sinks: IntervalSinks;
-  /** Ends an interval of the budget and returns its traces. `nowMs`: a monotonic time. */
+  /** Ends the current interval of the budget and returns the traces chosen in it. `nowMs` is monotonic. */
   take(nowMs: number): TraceRecord[];
 }
 
@@ -51,7 +51,7 @@ export function makeSpans(config: SpansConfig, deps: SpanDeps, nowMs: number): S
   };
 }
 
-/** Kinds that read the records of a tracer, each for itself. */
+/** The kinds that each read the records of their own tracer. */
 function makeTracerKinds(kinds: SpansConfig['kinds'], offer: Offer, deps: SpanDeps): IntervalSinks {
   return {
     ...(kinds.function_graph && makeFunctionTrees(kinds.function_graph, offer, deps)),

@@ -89,7 +89,7 @@ export function makeRequestTraces(
   };
 }
 
-/** `error` of a span, by errno. */
+/** The `error` field of a span, from an errno. */
 export function errorOf(deps: SpanDeps, errno: number): string | undefined {
   return errno === 0 ? undefined : (deps.errnoName(errno) ?? String(errno));
 }

@@ -22,7 +22,8 @@ export function uncompressOf(name: string): Uncompress | undefined {
         code === 'ERR_BUFFER_TOO_LARGE' ? `${name}: more than ${size} bytes` : `${name}: ${message}`,
       );
     }
-    if (bytes.length !== size) throw new Error(`${name}: ${bytes.length} bytes, where ${size} are announced`);
+    if (bytes.length !== size)
+      throw new Error(`${name}: ${bytes.length} bytes instead of the ${size} in its header`);
     return bytes;
   };
 }

@@ -172,9 +172,9 @@ export function openLiveBuffer(parts: LiveBufferParts): LiveBuffer {
 interface Losses {
   /** Compares the kernel's count of read events with what this agent has read. */
   look(cpu: number): void;
-  /** The same, and reads all counts of the kernel. */
+  /** Compares as `look` does, and reads all the kernel's counts. */
   read(cpu: number): { loss: CpuLoss | undefined; unreadBytes: number };
-  /** Recording was or may have been interrupted. */
+  /** Called when recording was interrupted, or may have been. */
   pause(): void;
   close(): void;
 }
@@ -218,7 +218,7 @@ function openLosses(
   };
 }
 
-/** Probes apply their filters in any case: the kernel only saves records that they would drop. */
+/** Sets filters in the kernel, to save records that probes would drop. Probes apply their filters in any case. */
 function narrowEvents(instance: Instance, filters: ReadonlyMap<string, string>, log: Log): void {
   for (const [event, filter] of filters) {
     try {
@@ -227,7 +227,7 @@ function narrowEvents(instance: Instance, filters: ReadonlyMap<string, string>, 
       if (!(error instanceof KernelError)) throw error;
       log.warn(
         { event, reason: error.message },
-        'the kernel does not take a filter: the agent filters instead',
+        'the kernel does not accept a filter: the agent filters instead',
       );
     }
   }

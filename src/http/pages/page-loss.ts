@@ -23,15 +23,15 @@ export function lossCard(reports: readonly LossReport[]): Html {
   const totals = [...totalsByBuffer(reports)];
   const lost = totals.reduce((sum, [, counts]) => sum + lostOf(counts), 0);
   const gaps = totals.reduce((sum, [, { cleared, paused }]) => sum + cleared + paused, 0);
-  const interrupted = html`<p class="warn">Somebody else emptied a buffer or interrupted its recording: what happened
-meanwhile is missing, and nobody knows how much.</p>`;
+  const interrupted = html`<p class="warn">Somebody else emptied a buffer or interrupted its recording: the events
+of that time are missing, and their number is unknown.</p>`;
   const verdict =
     lost === 0
       ? gaps > 0
         ? interrupted
         : html`<p class="good">Nothing lost.</p>`
-      : html`<p class="warn">${formatCount(lost)} events lost: rates and counts are too low by as many; durations
-of what was lost are not guessed.</p>`;
+      : html`<p class="warn">${formatCount(lost)} events lost: counts are too low by this number, and rates are too low.
+Durations of operations whose events were lost are not guessed.</p>`;
   const byBuffer = totals.map(([buffer, counts]) => row(html`<th scope="row">${buffer}</th>`, counts));
   const byCpu = reports.map((report) =>
     row(html`<th scope="row">${report.buffer}</th><td class="number">${report.cpu}</td>`, report),

@@ -32,7 +32,7 @@ export function createAnswers(
   slow: (response: ServerResponse) => boolean = isSlow,
 ): Answers {
   const open = new Set<ServerResponse>();
-  /** Bodies that clients have not taken yet, oldest first, with all responses that send each. */
+  /** Bodies that are still being sent, oldest first, each with the responses that send it. */
   const held = new Map<Buffer, Set<ServerResponse>>();
   /** Called when a client has taken a body. */
   const waiting = new Set<() => void>();

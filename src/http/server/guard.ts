@@ -1,6 +1,6 @@
 /**
- * What every request passes before the routes: headers of every answer, rate limit, password. It answers refused
- * requests, so the routes know nothing of these.
+ * Checks every request before the routes see it: sets the headers of every answer, and applies the rate limit and the
+ * password. Answers refused requests itself.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Log } from '../../model/log.ts';

@@ -22,12 +22,12 @@ type More = Partial<Omit<DeclaredMetric, 'labels' | 'key'>> & {
   key?: readonly (string | KeyPart)[];
 };
 
-/** A counter of events, or of a number in them (`measure`, and `kind: 'sum'`). */
+/** A counter of events or, with `measure` and `kind: 'sum'`, the sum of a number in the events. */
 export function counter(name: string, help: string, event: Event, more: More = {}): DeclaredMetric {
   return metric(name, help, 'count', event, more);
 }
 
-/** A histogram of a number in events. */
+/** A histogram of a number that each event contains. */
 export function histogram(
   name: string,
   help: string,
@@ -83,7 +83,7 @@ interface Parts<Own extends object> {
   help: string;
   rate: 'low' | 'high';
   buckets?: readonly number[];
-  /** Keys of its own, with defaults. */
+  /** Config keys that only this probe has, with defaults. */
   schema?(kit: SchemaKit): Record<keyof Own & string, z.ZodType>;
   /** Checks the options. */
   check?: z.core.CheckFn<CommonOptions & Own>;
@@ -108,7 +108,7 @@ export function declaredProbe<Own extends object = object>(
     schema: (kit) => {
       const { buckets = DEFAULT_BUCKETS, check } = parts;
       const defaults = { enabled: false, per_cpu: false, max_series: 500, buckets };
-      // Types cannot say that the shape is that of the options.
+      // TypeScript cannot express that the shape matches the options.
       const made = kit.probeSchema(defaults, { ...schema?.(kit) }) as unknown as z.ZodType<
         CommonOptions & Own
       >;
@@ -124,7 +124,7 @@ export function declaredProbe<Own extends object = object>(
   };
 }
 
-/** Events that only some kernels have (`isVariant`) are not missed on others. */
+/** No note says that a metric is missing if only some kernels have its events (`isVariant`). */
 function builtInNeeds(one: DeclaredMetric): EventNeed[] {
   const fixed = one.labels.find(({ constant: value }) => value !== undefined);
   const what = fixed ? `${one.name}{${fixed.name}="${fixed.constant}"}` : one.name;

@@ -1,6 +1,6 @@
 /**
- * Pairs starts with ends: the time between them, by what identifies the operation. A pair across lost events, out of
- * order or without its other half is counted by reason, never measured.
+ * Pairs start and end events of the same operation and measures the time between them. A pair across lost events, out of
+ * order or without its other half is not measured, but counted by reason.
  */
 import { intReader, wordOffset } from '../../decode/fields.ts';
 import { type DeclaredMetric, TASK } from '../../model/declared-metric.ts';
@@ -55,7 +55,7 @@ export function runPair(
   const span = metric.between && spanOf(metric.between, start.format, end.format);
   const isFirst = nested === 'first';
   const onOneCpu = isOnOneCpu(key);
-  /** What began before is void: by CPU if operations stay on theirs, else at 0. */
+  /** Operations that began before this time are void. One element per CPU if operations stay on their CPU, else one. */
   const lostUntil = new Float64Array(onOneCpu ? cpuCount + 1 : 1);
   const lossPlace = (cpu: number) => (onOneCpu ? Math.min(cpu, cpuCount) : 0);
   const pid = ownPid(metric, start.format, end.format);
@@ -94,7 +94,7 @@ export function runPair(
       return;
     }
     const row = tags[place];
-    // What should happen at a time and happens before it is not late at all.
+    // An operation that happens before its planned time is not late.
     const ns =
       span === undefined || values === undefined
         ? record.timestampNs - since
@@ -132,7 +132,7 @@ function spanOf(
   return { start: intReader(startFormat, start), end: intReader(endFormat, end) };
 }
 
-/** Where the task lies whose work a pair is, in words; undefined if a pair is not keyed by its task. */
+/** Word offsets of the pid of the task that a pair belongs to; undefined if the key of the pair is not its task. */
 function ownPid(
   { key }: DeclaredMetric,
   start: EventFormat,

@@ -11,7 +11,7 @@ import { HELPER_OPTIONS, helperSchema } from './helper.ts';
 
 const NEW_TASK = 'task:task_newtask';
 const ATTACH = 'cgroup:cgroup_attach_task';
-/** Version 1: the tasks of a cpuset that lost its last CPU. */
+/** cgroup v1: moves the tasks of a cpuset that lost its last CPU. */
 const TRANSFER = 'cgroup:cgroup_transfer_tasks';
 /** include/uapi/linux/sched.h: the child begins in another control group, and no other event says so. */
 const CLONE_INTO_CGROUP = 2 ** 33;
@@ -22,7 +22,7 @@ export const CONTAINER_EVENTS = 'container-events';
 export function containerEvents(table: ContainerEvents) {
   const module: ProbeModule = {
     name: CONTAINER_EVENTS,
-    help: 'Which container tasks are in.',
+    help: 'Assigns tasks to containers.',
     byDefault: false,
     rate: 'low',
     schema: helperSchema,

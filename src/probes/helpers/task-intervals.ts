@@ -16,7 +16,7 @@ const SWITCH = 'sched:sched_switch';
 const WAKEUP = 'sched:sched_wakeup';
 const MIGRATE = 'sched:sched_migrate_task';
 const WAKEUP_NEW = 'sched:sched_wakeup_new';
-/** Runs in the waker's context; sched_wakeup does not if the task goes to another CPU. */
+/** Recorded in the waker's context, unlike sched_wakeup if the woken task goes to another CPU. */
 const WAKING = 'sched:sched_waking';
 
 export const taskIntervals: ProbeModule = {
@@ -29,7 +29,7 @@ export const taskIntervals: ProbeModule = {
     { event: SWITCH, fields: ['prev_pid', 'prev_comm', 'prev_state', 'next_pid', 'next_prio', 'next_comm'] },
     { event: WAKEUP, fields: ['pid', 'target_cpu'] },
     { event: WAKEUP_NEW, fields: ['pid', 'target_cpu'] },
-    { event: MIGRATE, fields: ['pid', 'dest_cpu'], without: 'a wait shows only who had the first CPU' },
+    { event: MIGRATE, fields: ['pid', 'dest_cpu'], without: 'a wait shows only the tasks on the first CPU' },
     { event: WAKING, fields: ['pid', 'common_pid', 'common_flags'] },
     ...(intervals?.tasks?.follows === true ? WAKE_CONTEXT_NEEDS : []),
   ],

@@ -1,5 +1,6 @@
 /**
- * Actions of the blk tracer: from its letters (`what2act` in kernel/trace/blktrace.c) to the words of blkparse(1).
+ * Maps the letters that the blk tracer writes for an action (`what2act` in kernel/trace/blktrace.c) to the action's name
+ * in blkparse(1).
  */
 const ACTIONS: readonly (readonly [letters: string, word: string])[] = [
   ['Q', 'queued'],
@@ -29,7 +30,7 @@ export const ISSUED_ACTION = 6;
 export const COMPLETED = 7;
 const OTHER = ACTIONS.length;
 
-/** Number by first letter, for actions of one letter. */
+/** Action number by letter, for actions that have one letter. */
 const BY_LETTER = new Uint8Array(256).fill(OTHER);
 for (let i = 0; i < ACTIONS.length; i++) {
   if (ACTIONS[i][0].length === 1) BY_LETTER[ACTIONS[i][0].charCodeAt(0)] = i;

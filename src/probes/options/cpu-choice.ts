@@ -27,7 +27,7 @@ export function mustNameCpus(cost: string): z.core.CheckFn<{
   };
 }
 
-/** The list as the kernel reads it. */
+/** Setting of a control file that lists CPUs in the kernel's format. */
 export function cpuListKnob(file: string, cpus: readonly number[] | undefined): Knob {
   return { file, value: formatCpuList(cpus ?? []) };
 }

@@ -10,9 +10,9 @@ import { BY_TASK, BY_UNKNOWN, CODE_BITS } from '../../model/wake-codes.ts';
 import { COMM_WORDS, type CpuTasks } from './cpu-tasks.ts';
 import { TaskStamps } from './task-stamps.ts';
 
-/** A code of what woke a task takes the low bits of a tag; a CPU the rest. */
+/** Low bits of a tag: a code for what woke the task. The other bits are a CPU. */
 const CODE_MASK = (1 << CODE_BITS) - 1;
-/** Beside the state, in the tag of a task that left its CPU: it was in a watched call. States are below. */
+/** Bit in the tag of a task that left its CPU during a watched call. The lower bits are the task's state. */
 const WATCHED = 1 << 20;
 /** Comm of a task whose name no event carries. */
 const NO_COMM = new Int32Array(COMM_WORDS);
@@ -28,9 +28,9 @@ export class TaskAbsences {
   readonly #out = new TaskStamps();
   /** When each task became runnable; the tag is the CPU of its run queue. */
   readonly #runnable = new TaskStamps();
-  /** When each task was last woken; the tag is the pid of the task that did it, or that the interrupt came upon. */
+  /** When each task was last woken; the tag is the pid of the waker, or of the task that was interrupted meanwhile. */
   readonly #woken = new TaskStamps();
-  /** The same; the tag says what woke it, and on which CPU. */
+  /** The same times; the tag says what woke the task, and on which CPU. */
   readonly #wokenBy = new TaskStamps();
   readonly #task: SwitchIn = {
     pid: 0,
@@ -57,7 +57,7 @@ export class TaskAbsences {
     this.#classes = classes;
   }
 
-  /** A task that was not seen to come back does something on a CPU. */
+  /** Called when a task acts on a CPU although no event has reported its return. */
   cameBack(pid: number, cpu: number, nowNs: TimestampNs): void {
     const out = this.#out;
     const runnable = this.#runnable;
@@ -76,7 +76,7 @@ export class TaskAbsences {
     task.outNs = outNs;
     task.isSeen = false;
     task.runnableNs = runnableNs;
-    // No other task had the CPU: it ran as soon as it could.
+    // No other task had the CPU: the task ran as soon as it could.
     task.inNs = runnableNs === 0 ? nowNs : runnableNs;
     task.state = out.tags[outAt] & ~WATCHED;
     task.taskClass = NORMAL;
@@ -151,16 +151,16 @@ export class TaskAbsences {
     const runnable = this.#runnable;
     const place = runnable.at(pid);
     const sinceNs = runnable.stamps[place];
-    // A task that does not wait yet is being woken, and queued afterwards.
+    // A task that does not wait yet is being woken; its wait begins when it is queued.
     if (sinceNs === 0 || sinceNs < this.#lostUntil) return;
-    // Its first CPU's task still runs: nobody would look for that turn when it ends.
+    // Report now the turn of the task on the first CPU, which is still running: nothing would report it later.
     this.#cpus.reportTurn(runnable.tags[place], nowNs);
     this.#sink.moved(pid, cpu, nowNs);
   }
 
-  /** A task is woken on a CPU. `waker` has that CPU; `code` says whether it did that itself. */
+  /** A task is woken on `cpu`. `waker` is the task on that CPU; `code` says whether it woke the other or was interrupted. */
   woken(pid: number, code: number, waker: number, cpu: number, nowNs: TimestampNs): void {
-    // The wake-up of another task shows that it runs.
+    // A task that wakes another is running.
     if (code === BY_TASK && waker !== 0) this.cameBack(waker, cpu, nowNs);
     this.#woken.set(pid, nowNs, waker);
     this.#wokenBy.set(pid, nowNs, code | (cpu << CODE_BITS));
@@ -170,7 +170,7 @@ export class TaskAbsences {
     if (untilNs > this.#lostUntil) this.#lostUntil = untilNs;
   }
 
-  /** Clears what a loss has made void: it may belong to tasks whose end was lost, and would stay. */
+  /** Removes entries from before a loss. If the end of their task was lost, nothing else would remove them. */
   sweep(): void {
     if (this.#lostUntil === this.#forgottenUntil) return;
     this.#forgottenUntil = this.#lostUntil;

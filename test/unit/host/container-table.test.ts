@@ -1,4 +1,4 @@
-/** Which container tasks are in: trees of control groups as runtimes make them, on both versions, and what changes them. */
+/** Assigns tasks to containers: trees of control groups as runtimes make them, in both versions, and changes of them. */
 import assert from 'node:assert/strict';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
