@@ -62,10 +62,14 @@ export function openLive(on: {
   lost(): void;
 }): void {
   const source = new EventSource('api/v1/live');
-  source.addEventListener('hello', (event) => on.hello(JSON.parse(event.data) as Hello));
-  source.addEventListener('column', (event) => on.column(JSON.parse(event.data) as LiveMessage));
+  source.addEventListener('hello', (event) => on.hello(dataOf<Hello>(event)));
+  source.addEventListener('column', (event) => on.column(dataOf<LiveMessage>(event)));
   source.addEventListener('error', () => {
     on.lost();
     if (source.readyState === EventSource.CLOSED) setTimeout(() => openLive(on), 3000);
   });
+}
+
+function dataOf<T>(event: Event): T {
+  return JSON.parse((event as Event & { data: string }).data) as T;
 }

@@ -2,6 +2,14 @@
 
 const TITLES: Readonly<Record<string, string>> = {
   ftrace_sched_runqueue_latency_seconds: 'Waiting for a CPU',
+  ftrace_sched_runqueue_wait_seconds_total: 'Waiting for a CPU, by CPU',
+  ftrace_irq_seconds_total: 'Interrupt handlers, by CPU',
+  ftrace_container_runqueue_wait_seconds_total: 'Containers: waiting for a CPU',
+  ftrace_container_preemptions_total: 'Containers: preemptions',
+  ftrace_container_interference_seconds_total: 'Containers: who had the CPU',
+  ftrace_container_throttled_seconds_total: 'Containers: throttled by quota',
+  ftrace_container_cpu_pressure_seconds_total: 'Containers: CPU pressure',
+  ftrace_syscall_errors_total: 'System calls: errors',
   ftrace_block_io_device_seconds: 'Disk requests: device',
   ftrace_block_io_queue_seconds: 'Disk requests: queue',
   ftrace_irq_duration_seconds: 'Interrupt handlers',

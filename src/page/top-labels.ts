@@ -3,6 +3,8 @@ import type { HistoryMetric } from '../model/history.ts';
 
 /** Counters with a table of their own. */
 const COUNTERS: Readonly<Record<string, readonly string[]>> = {
+  ftrace_sched_runqueue_wait_seconds_total: ['cpu'],
+  ftrace_irq_seconds_total: ['cpu'],
   ftrace_function_calls_total: ['function'],
   ftrace_syscall_errors_total: ['syscall', 'errno'],
   ftrace_events_total: ['event'],

@@ -48,7 +48,8 @@ export function makeTops(
   };
   let loading = false;
   const once = async () => {
-    if (loading) return;
+    // Nobody looks at a tab in the background.
+    if (loading || document.hidden) return;
     loading = true;
     await load().finally(() => {
       loading = false;

@@ -218,7 +218,9 @@ const LIVE = {
   spans: { max_traces_per_second: 1000, kinds: { syscalls: { threshold: '1us', include: ['fsync'] } } },
 };
 
-test('a visit: hover, click a cell, open the waterfall, search, copy the link, follow it', async () => {
+test('a visit: hover, click a cell, open the waterfall, search, copy the link, follow it', {
+  timeout: 180 * SECONDS,
+}, async () => {
   const agent = await bench.start(LIVE);
   const workload = await bench.workload(FSYNCS);
   const { page, context, problems } = await visit(agent);
@@ -239,8 +241,13 @@ test('a visit: hover, click a cell, open the waterfall, search, copy the link, f
   const box = await over.boundingBox();
   assert.ok(box);
   await over.scrollIntoViewIfNeeded();
-  await over.hover({ position: { x: box.width / 2, y: box.height / 2 } });
-  await fsync.locator('.readout', { hasText: /–/ }).waitFor();
+  // New columns come from the right, one a second.
+  let hovered = '';
+  for (let x = box.width - 5; !hovered.includes('–'); x = x > box.width / 2 ? x - 5 : box.width - 5) {
+    await over.hover({ position: { x, y: box.height / 2 } });
+    hovered = (await fsync.locator('.readout').textContent()) ?? '';
+  }
+  assert.match(hovered, /^\d\d:\d\d:\d\d, [\d.]+ [nµm]?s–[\d.]+ [nµm]?s, [\d,]+ calls/);
 
   // A column without traces says so; the column of the burst has them.
   await fsync.locator('.plot').focus();
@@ -277,7 +284,9 @@ test('a visit: hover, click a cell, open the waterfall, search, copy the link, f
   assert.equal(await agent.stop(), 0);
 });
 
-test('when the agent restarts, the page says so and goes on with the new one', async () => {
+test('when the agent restarts, the page says so and goes on with the new one', {
+  timeout: 180 * SECONDS,
+}, async () => {
   const agent = await bench.start(LIVE);
   const { page, context } = await visit(agent);
   await whenDrawn(page, 'Waiting for a CPU');
@@ -292,7 +301,9 @@ test('when the agent restarts, the page says so and goes on with the new one', a
   assert.equal(await again.stop(), 0);
 });
 
-test('after 15 minutes of columns the heap has not grown by more than 10 MiB since it was full', async () => {
+test('after 15 minutes of columns the heap has not grown by more than 10 MiB since it was full', {
+  timeout: 180 * SECONDS,
+}, async () => {
   const context = await browser.newContext({ viewport: DESKTOP });
   const page = await context.newPage();
   const agent = await bench.start(LIVE);

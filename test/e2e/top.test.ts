@@ -8,6 +8,8 @@ import { BIN, makeBench, needTool } from '../support/agent.ts';
 
 const DEMO = fileURLToPath(new URL('../../captures/demo.dat', import.meta.url));
 const TIMEOUT_MS = 30_000;
+/** The shell waits: nothing is typed before, so that no output comes between. */
+const PROMPT = /READY\.\s*$/;
 const bench = makeBench('top');
 
 /** Runs tmux with a server of our own. */
@@ -49,16 +51,16 @@ test('views, sort, filter, pause and size; the terminal is as it was after q, Ct
   const agent = await bench.start({}, { command: ['replay', DEMO, '--serve'] });
   const { keys, type, until, screen } = openShell();
   t.after(() => tmux('kill-server'));
-  await until(/READY\./);
+  await until(PROMPT);
   const run = async (command: string) => {
     type(command);
     keys('Enter');
   };
   await run('stty -g > before; echo MARK-BEFORE');
-  await until(/^MARK-BEFORE/m);
+  await until(/^MARK-BEFORE\nREADY\.\s*$/m);
   const top = `${process.execPath} ${BIN} top ${agent.url}`;
   const isBack = async (mark: string) => {
-    await until(/MARK-BEFORE[\s\S]*READY\./);
+    await until(PROMPT);
     await run(`stty -g | cmp - before && echo SAME-${mark}; echo DONE-${mark}`);
     const text = await until(new RegExp(`^DONE-${mark}`, 'm'));
     assert.match(text, new RegExp(`^SAME-${mark}`, 'm'));
@@ -70,6 +72,7 @@ test('views, sort, filter, pause and size; the terminal is as it was after q, Ct
   keys('3');
   const disks = await until(/vda read/);
   assert.match(disks, /time\/s\*/);
+  assert.match(disks, /vda read .* [\d.]+ [µm]s$/m, 'the last column is whole');
   keys('s');
   await until(/ \/s\*/);
   type('/write');
@@ -103,7 +106,7 @@ test('views, sort, filter, pause and size; the terminal is as it was after q, Ct
   await agent.stop();
   await until(/no answer from/);
   keys('q');
-  await until(/READY\.$/m);
+  await until(PROMPT);
   assert.doesNotMatch(screen(), /no answer from/);
 });
 

@@ -36,8 +36,8 @@ export function openTerminal(onKey: (key: string) => void, onResize: () => void)
   return {
     size: () => ({ columns: stdout.columns || 80, rows: stdout.rows || 24 }),
     draw: (lines) => {
-      // Each line is cleared behind its text, so that nothing flickers.
-      if (!restored) stdout.write(`\x1b[H${lines.map((line) => `${line}\x1b[K`).join('\r\n')}\x1b[J`);
+      // Cleared before its text: behind it, the last column of a full line would be cleared as well.
+      if (!restored) stdout.write(`\x1b[H${lines.map((line) => `\x1b[2K${line}`).join('\r\n')}`);
     },
     restore,
   };
