@@ -8,6 +8,7 @@ import { existsSync, mkdirSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { CONTAINERD, CONTROL_PLANE, CTR, goProgram, HELM, isBuilt, SHIM } from '../e2e/go-program.ts';
 import { TRACEFS } from '../support/agent.ts';
+import { removeLeftovers } from '../support/leftovers.ts';
 import { whyNotTraceable } from '../support/traceable.ts';
 import { clusterProcesses, podProcesses } from './processes.ts';
 import {
@@ -64,6 +65,7 @@ if (reason !== undefined) {
   console.error(`\nTESTS IN A CLUSTER NOT RUN: ${reason}\n`);
   process.exit(process.env.CI ? 1 : 0);
 }
+removeLeftovers();
 for (const abandoned of abandonedClusters()) {
   console.log(`removing ${abandoned}, whose run was killed`);
   await removeCluster(abandoned);

@@ -6,6 +6,7 @@
 import { spawnSync } from 'node:child_process';
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { removeLeftovers } from '../support/leftovers.ts';
 import { whyNotTraceable } from '../support/traceable.ts';
 import { COLLECTOR, goProgram, HELM, POD_SECURITY, PROMETHEUS } from './go-program.ts';
 
@@ -28,6 +29,7 @@ if (reason !== undefined) {
   console.error(`\nEND-TO-END TESTS NOT RUN: ${reason}\n`);
   process.exit(process.env.CI ? 1 : 0);
 }
+removeLeftovers();
 const here = new URL('.', import.meta.url).pathname;
 const files = readdirSync(here).filter((name) => name.endsWith('.test.ts'));
 const { status } = spawnSync(

@@ -1,15 +1,37 @@
-/** Instances that test runs left in tracefs because they were killed. Their names hold the pid of the test file. */
-import { existsSync, readdirSync, rmdirSync } from 'node:fs';
-import { join } from 'node:path';
+/**
+ * What test runs left because they were killed: instances in tracefs, and settings of the whole machine, which the
+ * journals of their agents list. The names of both hold the pid of the test file.
+ */
+import { spawnSync } from 'node:child_process';
+import { existsSync, globSync, readdirSync, rmdirSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { basename, dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { findTracefs } from '../../src/tracefs/mount.ts';
 
-/** Removes them. The kernel keeps an instance that a process has open; that is an error, which names it. */
+const BIN = fileURLToPath(new URL('../../bin/ftrace-exporter.js', import.meta.url));
+const SUFFIX = '.journal.json';
+/** Where agents of tests keep their journals. */
+const JOURNALS = ['', 'ftx-*/', 'ftx-*/*/'].map((below) => join(tmpdir(), below, `ftx-*${SUFFIX}`));
+
+/** Restores and removes it. The kernel keeps an instance that a process has open: that is an error, which names it. */
 export function removeLeftovers(): void {
   const instances = join(findTracefs({ mayMount: true }), 'instances');
+  for (const journal of globSync([`/run/ftrace-exporter/ftx-*${SUFFIX}`, ...JOURNALS])) {
+    const name = basename(journal, SUFFIX);
+    if (!isAbandoned(name)) continue;
+    console.error(`restoring what ${journal} lists: the test process that made it has ended`);
+    const flags = ['--instance', name, '--state.dir', dirname(journal)];
+    spawnSync(process.execPath, [BIN, 'cleanup', ...flags], { stdio: 'inherit' });
+  }
   for (const name of readdirSync(instances)) {
-    const pid = /^ftx-.*?-(\d+)-/.exec(name)?.[1];
-    if (pid === undefined || existsSync(`/proc/${pid}`)) continue;
-    console.error(`removing ${join(instances, name)}: test process ${pid}, which made it, has ended`);
+    if (!isAbandoned(name)) continue;
+    console.error(`removing ${join(instances, name)}: the test process that made it has ended`);
     rmdirSync(join(instances, name));
   }
+}
+
+function isAbandoned(name: string): boolean {
+  const pid = /^ftx-.*?-(\d+)/.exec(name)?.[1];
+  return pid !== undefined && !existsSync(`/proc/${pid}`);
 }
