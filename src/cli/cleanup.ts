@@ -48,7 +48,7 @@ function firstSignal(): Promise<void> {
 export function cleanUp(config: AgentConfig): CleanupReport & { root: string } {
   // Does not mount tracefs: if it is not mounted, no agent left anything there.
   const root = findTracefs({ path: config.tracefsPath, mayMount: false });
-  // Only this agent's names: another tool's instance may begin with the same letters.
+  // Match only this agent's names in full: another tool's instance may begin with the same letters.
   const names = [config.instance, recordingInstance(config)];
   return { root, ...cleanup(root, names, config.stateDir) };
 }

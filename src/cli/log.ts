@@ -7,7 +7,7 @@ import { logfmtLine } from './logfmt.ts';
 /** Writes each line at once, so that none is lost when the process ends. */
 export function createLog({ level, format }: AgentConfig['log']): Log {
   const stderr = pino.destination({ dest: 2, sync: true });
-  // Nobody reads the log any more. Measuring continues.
+  // The reader of the log is gone. The agent continues to measure.
   stderr.on('error', () => {});
   const lines = format === 'json' ? stderr : { write: (json: string) => stderr.write(logfmtLine(json)) };
   const logger = pino(

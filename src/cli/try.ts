@@ -16,7 +16,7 @@ import { createLog } from './log.ts';
 import { print, table } from './output.ts';
 import { packageVersion } from './version.ts';
 
-/** Not that of an agent that may run. */
+/** Differs from the default name, so that `try` can run beside an agent. */
 const INSTANCE = 'ftrace-exporter-try';
 const LONGEST_NS = 3600e9;
 const MOST_ROWS = 20;

@@ -62,7 +62,7 @@ const KERNEL_PLACE = new RegExp(`^(?:[a-zA-Z_]\\w*:)?${NAME_OF_FUNCTION}(?:\\+\\
 const PROGRAM_PLACE = new RegExp(
   `^/[\\w./+@%,=~-]{1,400}:(?:0x[0-9a-f]{1,16}|${NAME_OF_FUNCTION}(?:\\+\\d{1,6})?)$`,
 );
-/** Of the kernel's language (Documentation/trace/kprobetrace.rst), without white space. */
+/** Fetch argument in the kernel's language (Documentation/trace/kprobetrace.rst), without white space. */
 const EXPRESSION = /^[%$@+\\-][\w%$@+\-():,.[\]]{1,100}$/;
 const kernelPlace = text(KERNEL_PLACE, 'a function of the kernel, as in tcp_v4_connect or vfs_read+4');
 const programPlace = text(
@@ -196,7 +196,7 @@ function checkEvents(one: Written, complain: Complain): void {
     complain(['where'], 'where is for a metric with event; write start: { event: …, where: … }');
 }
 
-/** A name says what is counted, and in which unit. */
+/** Refuses a metric name that is taken, or whose suffix does not fit its kind and unit. */
 function checkName(one: Written, taken: readonly string[], complain: Complain): void {
   const { name } = one;
   const kind = kindOf(one);

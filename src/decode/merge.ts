@@ -89,7 +89,7 @@ export class Merger {
     if (error !== undefined) {
       this.#target.onError(cpu, error);
       page.end = this.layout.dataOffset;
-      // Its events are lost: whatever is open before this CPU's next good page becomes void.
+      // The events of this page are lost, so operations that are open before the CPU's next good page become void.
       page.lost = true;
       cursor.givenUp++;
     }

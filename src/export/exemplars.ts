@@ -40,7 +40,7 @@ export interface Exemplars {
 const MAX_SERIES = 4096;
 /** Maximum exemplars that wait per series until it is rendered. */
 const MAX_WAITING = 256;
-/** After so many renderings without the series, it is gone. More than one, because a request may predate the series. */
+/** A series is gone after this many renderings without it. More than one, because a request may predate the series. */
 const MISSES = 3;
 
 interface Pointing extends Exemplar {

@@ -18,7 +18,7 @@ export interface HistoryConfig {
   coarseMs: number;
 }
 
-/** What queries read. */
+/** The data that queries read. */
 export interface HistoryData {
   /** `time`: Unix time; `recording`: time since the first event of a recording. */
   axis: 'time' | 'recording';

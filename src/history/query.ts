@@ -13,9 +13,9 @@ export interface HistoryQuery {
   by: readonly string[];
   /** Label values that series must have. */
   where: readonly (readonly [label: string, value: string])[];
-  /** Only columns that end after this time. */
+  /** Include only columns that end after this time. */
   sinceMs: number | undefined;
-  /** Only columns that end at this time or before. */
+  /** Include only columns that end at this time or before. */
   untilMs: number | undefined;
   /** The largest groups; the others are added up. */
   limit: number;

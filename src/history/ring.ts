@@ -5,7 +5,7 @@ export interface Column {
   endMs: number;
   /** Time it covers. */
   spanMs: number;
-  /** What changed; undefined is a gap: nothing is known about this time. */
+  /** The differences as bytes; undefined for a gap, a time about which nothing is known. */
   bytes: Uint8Array | undefined;
   /** Whether all requested events arrived. If not, a small count may mean that nothing was seen. */
   isReady: boolean;
@@ -22,7 +22,7 @@ export interface Ring extends Columns {
   push(column: Column): void;
 }
 
-/** What a column costs besides its bytes: objects of V8. */
+/** Memory of a column besides its bytes, for V8's objects. */
 const OVERHEAD_BYTES = 250;
 
 export function makeRing(name: string, stepMs: number, keepMs: number, maxBytes: number): Ring {

@@ -36,7 +36,7 @@ export interface ContainerOptions extends ContainersConfig {
 }
 
 export interface ContainerTable extends Containers, ContainerEvents {
-  /** Once it is known whether ids in /proc are those of the trace: before, no task has a container. */
+  /** Sets whether the ids in /proc are those of the trace. Until it is called, no task has a container. */
   procIsHosts(isHosts: boolean): void;
   /** Why no container can be recognised; '' if they can. */
   problem(): string;

@@ -38,7 +38,7 @@ const LOAD = 1;
 const FUNCTION_TYPES = [2, 10];
 const SYMBOL_BYTES = 24;
 const HIDDEN = 0x8000;
-/** Of a table, and of entries: a file can contain anything. */
+/** Limits for the size of a table and the number of entries, because a file can contain anything. */
 const LARGEST_TABLE = 512 * 2 ** 20;
 const MOST_HEADERS = 10_000;
 

@@ -99,7 +99,7 @@ export function parseKallsyms(
         : '/proc/kallsyms has no symbols',
     };
   }
-  // Almost sorted in the text: the kernel's own symbols, then those of each module.
+  // The text is almost sorted: first the kernel's own symbols, then those of each module.
   const order = low.map((_, i) => i).sort((a, b) => high[a] - high[b] || low[a] - low[b] || a - b);
   return keepWanted(order, { low, high }, (i) => buffer.toString('latin1', nameAt[i], nameEnd[i]), wanted);
 }

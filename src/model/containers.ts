@@ -3,7 +3,7 @@
  * belong to no container come first. A table by thread id, filled from elsewhere, gives the slot of a task.
  */
 
-/** Not known, for example because events were lost: label `other`. */
+/** The container is not known, for example because events were lost. The label is `other`. */
 export const UNKNOWN = 0;
 /** Known, but there are more containers than slots: label `other`. */
 export const SURPLUS = 1;
@@ -77,6 +77,6 @@ export interface ContainerEvents {
   attached(tid: number, hierarchy: number, path: string): void;
   /** Events were lost: the table may be wrong until the next scan. */
   lost(): void;
-  /** Scans if needed, finds names, and drops what has ended. Called about once a second. */
+  /** Scans if needed, looks up names, and drops containers that have ended. Called about once a second. */
   refresh(): void;
 }

@@ -10,7 +10,7 @@ export const HISTOGRAM_SCALE = 3;
 const PER_OCTAVE = 2 ** HISTOGRAM_SCALE;
 /** Octaves of recorded values: of nanoseconds, from 2^-30 s < 1 ns to 2^23 s, which are 97 days. */
 const OCTAVES_SHOWN = 53;
-/** Cells per octave of the look-up table: so many that a cell rarely contains more than one bound. */
+/** Cells per octave of the look-up table: enough that a cell rarely contains more than one bound. */
 const CELL_BITS = 6;
 const OCTAVES = 54;
 

@@ -117,7 +117,7 @@ export interface SwitchIn {
   taskClass: number;
   /** CPU in whose run queue it first waited. */
   queueCpu: number;
-  /** What woke it, as `wakeCode` makes it. */
+  /** Code of what woke the task, as `wakeCode` makes it. */
   wokenBy: number;
   /** Task that woke it or, in an interrupt, that the interrupt came upon; 0 if not known. */
   waker: number;
@@ -193,7 +193,7 @@ export interface TimerlatSink extends NoiseSink {
 }
 
 export interface OsnoiseSink extends NoiseSink {
-  /** A period has ended, whatever its noise. */
+  /** Called at the end of every period, with or without noise. */
   period(cpu: number, endNs: TimestampNs, runtimeNs: number, noiseNs: number, longestNs: number): void;
 }
 

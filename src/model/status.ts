@@ -6,7 +6,7 @@ export interface ProbeStatus {
   reason: string;
   /** Events that the probe requested and gets. */
   events: string[];
-  /** What it cannot say here, and names of the config that match nothing, as sentences. */
+  /** Sentences about what the probe cannot measure here, and about names in the config that match nothing. */
   notes?: readonly string[];
 }
 

@@ -23,6 +23,6 @@ export interface TaskClasses {
   inherit(pid: number, parent: number): void;
   /** Class of a task, looked up at once, real-time included. For operations that are rare. */
   now(pid: number): number;
-  /** Looks up what was asked for. Called about once a second. */
+  /** Looks up the classes that `ask` requested. Called about once a second. */
   refresh(): void;
 }

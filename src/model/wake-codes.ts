@@ -11,14 +11,14 @@ export const BY_IRQ = 2;
 /** A softirq that an interrupt raised, or that runs in ksoftirqd. */
 export const BY_SOFTIRQ = 3;
 export const BY_TIMER = 4;
-/** An interrupt of which no event says what it is. */
+/** An interrupt that no event names. */
 export const BY_INTERRUPT = 5;
 /** No event reported the wake-up. */
 export const BY_UNKNOWN = 6;
 
 const KIND_BITS = 3;
 const KIND_MASK = (1 << KIND_BITS) - 1;
-/** Numbers have so many bits: names of handlers have fewer. */
+/** Bits of a number; the numbers of handlers need fewer. */
 const NUMBER_MASK = (1 << 13) - 1;
 /** Bits that a code takes. */
 export const CODE_BITS = 16;

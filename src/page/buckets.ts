@@ -41,7 +41,7 @@ export interface Rows {
   count: number;
 }
 
-/** So many rows that all counts are visible and a row is high enough to be clicked. */
+/** Chooses the number of rows so that all counts are visible and a row is high enough to click. */
 export function rowsOf(all: readonly (Buckets | null)[], most: number): Rows {
   let low = Number.POSITIVE_INFINITY;
   let high = Number.NEGATIVE_INFINITY;

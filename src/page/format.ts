@@ -50,7 +50,7 @@ export function bytes(value: number): string {
   return `${short(rest)} ${units[unit]}`;
 }
 
-/** `42 %`; what is more than nothing never shows as 0. */
+/** `42 %`; a share above 0 never shows as 0. */
 export function share(part: number): string {
   const percent = part * 100;
   return percent > 0 && percent < 0.1 ? '< 0.1 %' : `${short(Number(percent.toPrecision(2)))} %`;

@@ -30,7 +30,7 @@ export interface HeatOptions {
   /** Name for people who do not see the picture. */
   label: string;
   height: number;
-  /** What is counted: `waits`. */
+  /** Noun for what is counted, such as `waits`. */
   noun: string;
   onPick?: ((cell: PickedCell) => void) | undefined;
 }
@@ -215,7 +215,7 @@ function summary({ seconds }: HeatData, { total, p50, p99 }: HeatColumns, noun: 
   }`;
 }
 
-/** Axes and lines; what they show is read again at each drawing. */
+/** Axes and lines. Their data is read again each time they are drawn. */
 function options(
   data: () => HeatData | undefined,
   columns: () => HeatColumns | undefined,

@@ -125,7 +125,7 @@ function counterPage(view: HTMLElement, feed: Feed, { name, by }: Wanted): () =>
   };
 }
 
-/** Loads the series of a metric, and what is new every two seconds. Returns a function that ends it. */
+/** Loads the series of a metric, and new columns every two seconds. Returns a function that stops this. */
 function follow(feed: Feed, { name, by }: Wanted, show: (answer: HistoryAnswer) => void): () => void {
   let answer: HistoryAnswer | undefined;
   let busy = false;

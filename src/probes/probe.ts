@@ -17,7 +17,7 @@ export interface EventNeed {
   /** Fields it reads. One that this kernel lacks turns the probe off. */
   fields: readonly string[];
   /**
-   * Those of the fields that hold an address in a function of the kernel. If functions have no names here, the event
+   * The fields that hold an address in a kernel function. If functions have no names here, the event
    * counts as missing. Only probes that declare addresses get `functions`.
    */
   addresses?: readonly string[];
@@ -33,7 +33,7 @@ export interface NameList {
   /** Key in the probe's section. */
   key: string;
   globs: readonly string[];
-  /** What is named, in the singular: `event`. */
+  /** Noun for what the names mean, in the singular: `event`. */
   kind: string;
   /** All that exist; undefined if the kernel does not list them. */
   offered: readonly string[] | undefined;
@@ -83,7 +83,7 @@ export interface HostFacts {
   containers?: Containers;
 }
 
-/** What a probe is given when it is made. */
+/** What `create` of a probe receives. */
 export interface ProbeContext {
   metrics: MetricStore;
   host: HostFacts;

@@ -142,7 +142,7 @@ function createSyscalls(context: ProbeContext, options: SyscallOptions): Probe {
   const sink = context.intervals.syscalls;
   const slowNs = sink?.thresholdNs ?? Number.POSITIVE_INFINITY;
   const isFork = rows.names.map((name) => FORKS.has(name));
-  /** By row: whether to report a slow one. */
+  /** By row: whether to report a slow call. */
   const isReported = rows.names.map((name) => sink?.wants(name) ?? false);
   sink?.watch((pid) => {
     const at = calls.at(pid);
@@ -293,7 +293,7 @@ function idOf(tag: number): number {
   return tag >= SLEPT && tag <= SLEPT + LARGEST_ID ? tag - SLEPT : tag;
 }
 
-/** Word that has the sign of a field: the one behind its low word if the kernel's `long` has two. */
+/** Word that has the sign of a field: the word after its low word if the kernel's `long` has two words. */
 function highWord(format: EventFormat | undefined, field: string, low: number): number {
   return format?.fields.find(({ name }) => name === field)?.size === 8 ? low + 1 : low;
 }

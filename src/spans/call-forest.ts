@@ -43,16 +43,16 @@ export class CallForest {
   /** Difference of the tracer's clock and the trace clock at the return: they drift, and a tree may be reported late. */
   readonly offsets = new Float64Array(CALLS);
   readonly inInterrupt = new Uint8Array(CALLS);
-  /** Number of calls below it that are only counted; the time is of those that it made itself. */
+  /** Number of calls below this one that are only counted; `prunedNs` is the time of those that it made directly. */
   readonly prunedCalls = new Int32Array(CALLS);
   readonly prunedNs = new Float64Array(CALLS);
-  /** First call that it made, and next call of its caller; `NONE` if there is none. */
+  /** The first call that this call made, and the next call of its caller; `NONE` if there is none. */
   readonly first = new Int32Array(CALLS);
   readonly next = new Int32Array(CALLS);
   readonly #depths = new Int32Array(CALLS);
   #free = 0;
 
-  // By task. A key of 0 marks a free place.
+  // Columns by task. A key of 0 marks a free place.
   readonly #keys = new Int32Array(TASKS);
   /** Calls that have returned and wait for their caller to return, the last one first. */
   readonly #waiting = new Int32Array(TASKS);
@@ -61,7 +61,7 @@ export class CallForest {
   readonly #usedAt = new Float64Array(TASKS);
   /** Calls of the task that began before this may lack inner calls. */
   readonly #cutAt = new Float64Array(TASKS);
-  // By task and depth: counted calls whose caller has not returned.
+  // Columns by task and depth, for calls that are only counted and whose caller has not returned.
   readonly #shortCalls = new Int32Array(TASKS * DEPTHS);
   readonly #shortNs = new Float64Array(TASKS * DEPTHS);
   readonly #shortEnds = new Float64Array(TASKS * DEPTHS);

@@ -61,7 +61,7 @@ interface Walk extends CallParts {
   freeNs: TimestampNs;
   /** Below 0: not known. */
   onCpu: number;
-  /** By how much further sleeps may begin before their thread left the CPU. */
+  /** Total time by which later sleeps may still begin before their thread left the CPU. */
   earlierLeftNs: number;
 }
 

@@ -13,7 +13,7 @@ export function longestOf<T>(
   return { shown: items.filter((item) => longest.has(item)), rest: sorted.slice(most) };
 }
 
-/** The same for spans; `pruned` counts those left out with all spans below them. */
+/** Like `longestOf`, for spans; `pruned` counts the spans that are left out and all spans below them. */
 export function longest(spans: readonly SpanDraft[], most: number): { spans: SpanDraft[]; pruned: number } {
   const { shown, rest } = longestOf(spans, most, lengthOf);
   return { spans: shown, pruned: rest.reduce((count, span) => count + countSpans(span), 0) };

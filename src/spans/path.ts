@@ -27,7 +27,7 @@ const SOFTIRQ_TASKS = /^(ksoftirqd|ktimers|irq)\//;
 
 export interface PathParts {
   tasks: TaskJournal;
-  /** Those completed during the operation, in that order. */
+  /** Requests that completed during the operation, in order of completion. */
   requests: readonly BlockRequest[];
   nameOf(wokenBy: number): string | undefined;
   deps: SpanDeps;

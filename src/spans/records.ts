@@ -21,7 +21,7 @@ export function makeRecorder(deps: Pick<SpanDeps, 'wallTime' | 'random' | 'taskF
     return Buffer.from(id).toString('hex');
   };
 
-  /** Of tasks that ran instead of others: the same ones in many traces. */
+  /** Facts about tasks that ran instead of others. Many traces name the same tasks, so facts are looked up once. */
   const lookedUp = new Map<number, TaskFacts>();
   const factsOf = ({ factsOf: pid, startNs }: SpanDraft): TaskFacts => {
     if (pid === undefined) return NOTHING;

@@ -95,8 +95,8 @@ function isOfNetwork(wokenBy: number): boolean {
 }
 
 /**
- * Span of a request from `startNs` on; that is later than its issue if what it is shown in began later. `children`: what
- * the task that completed it did meanwhile.
+ * Makes the span of a request from `startNs` on, which is later than its issue if its parent span began later.
+ * `children`: what the task that completed the request did meanwhile.
  */
 export function requestSpan(
   request: BlockRequest,

@@ -18,9 +18,9 @@ export const CULPRIT_NS = 20_000;
 export class TaskJournal {
   readonly history: CpuHistory;
   readonly moves = new MoveJournal();
-  /** Of tasks in watched calls. */
+  /** Absences of tasks in watched calls. */
   readonly watched: AbsenceRing;
-  /** Of all tasks; empty unless calls are watched. */
+  /** Absences of all tasks; empty unless calls are watched. */
   readonly all: AbsenceRing;
   /** Tasks that ran during waits of at least `CULPRIT_NS`, by entry of `watched`; pid 0 if none. */
   readonly #culprits = new Int32Array(WATCHED_DEPTH);

@@ -13,7 +13,7 @@ import { makeRequestTraces, makeWaitTraces } from './waits.ts';
 /** Threshold of a kind that is off. */
 const NEVER = Number.POSITIVE_INFINITY;
 
-/** What the probes of syscalls and of tasks tell each other, by way of their sinks. */
+/** Facts that the sinks of the syscalls probe and of the task probe share. */
 interface Links {
   /** When the task's call began, by probe. At most one of them has seen the call begin. */
   watched: ((pid: number) => number)[];

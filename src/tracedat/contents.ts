@@ -41,7 +41,7 @@ export interface Contents {
   uncompress: Uncompress | undefined;
   /** Text of the recording machine's /proc/kallsyms; '' if there is none or it can't be read. */
   kallsyms(): string;
-  /** What could not be read, and where. */
+  /** Sentences about what could not be read, and where. */
   problems: string[];
 }
 

@@ -158,7 +158,7 @@ function refuseOthersThanFiles(path: string): void {
     throw new UsageError(`${path} already exists and is not a regular file: choose a new name`);
 }
 
-/** Replaces what a killed recording left behind. Does not follow a link that somebody put there. */
+/** Replaces a file that a killed recording left behind. Does not follow a symbolic link at this path. */
 function openNew(path: string, flags: 'wx' | 'wx+'): number {
   try {
     rmSync(path, { force: true });

@@ -20,7 +20,7 @@ export interface BufferRequest {
 export interface BuffersInForce {
   bufferBytesPerCpu: number;
   subbufferBytes: number;
-  /** Says what is smaller than requested. */
+  /** Sentences about what is smaller than requested. */
   warnings: string[];
 }
 

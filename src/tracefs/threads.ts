@@ -28,7 +28,7 @@ export function threadMark(nonce: string): string {
   return `ftrace-exporter-tid ${nonce}`;
 }
 
-/** A random text, which nobody else writes. */
+/** A random text that no other program writes. */
 export function makeNonce(): string {
   return randomBytes(12).toString('hex');
 }

@@ -60,7 +60,7 @@ export function takeTopLevelMarkers(root: string, journal: Journal): Instance {
     },
     enable: () => {},
     start: () => part.set('tracing_on', '1'),
-    // Recording goes on, as it did before.
+    // Recording continues, because it was on before.
     stop: () => {},
     openPages: () => {
       const pages = openLivePages(root, instanceLayout(root).pageSize);

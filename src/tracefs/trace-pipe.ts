@@ -15,7 +15,7 @@ export interface TracePipe extends TextSource {
 
 const INTERRUPTED_TRIES = 16;
 
-/** Instances take these over from the top level, where somebody can have changed them. */
+/** Options that the text reader needs. Instances inherit them from the top level, where somebody may have changed them. */
 const AS_READ: Readonly<Record<string, '0' | '1'>> = {
   'context-info': '1',
   'irq-info': '1',
@@ -30,10 +30,10 @@ const AS_READ: Readonly<Record<string, '0' | '1'>> = {
   'sym-offset': '0',
 };
 
-/** Of function_graph: all columns there are. */
+/** Options for function_graph: all columns are on. */
 const GRAPH_AS_READ: Readonly<Record<string, '0' | '1'>> = {
   ...AS_READ,
-  // There it is a column with the flags, which other tracers always have.
+  // Adds a column with the flags, which other tracers always show.
   'latency-format': '1',
   // Without it, the text does not show calls that nest too deep.
   'funcgraph-overrun': '1',
@@ -47,8 +47,8 @@ const GRAPH_AS_READ: Readonly<Record<string, '0' | '1'>> = {
 };
 
 /**
- * Files of `options/` and what they must be for the text to be one that can be read, whatever the tracer's request
- * says. One that the kernel lacks is to be passed over.
+ * Files of `options/` and the values that make the text readable. They override the tracer's request. Skip files that the
+ * kernel lacks.
  */
 export function textOptions(tracer: string): Readonly<Record<string, '0' | '1'>> {
   return tracer === 'function_graph' ? GRAPH_AS_READ : AS_READ;

@@ -2,7 +2,7 @@
 
 import { LATENCY_TRACERS } from '../model/tracer.ts';
 
-/** Those that may run in an instance named after them, and so may be left there by a killed agent. */
+/** Tracers that can run in an instance named after them, which a killed agent may leave behind. */
 export const TRACERS: readonly string[] = [
   'function',
   'function_graph',

@@ -18,7 +18,7 @@ import type { Journal, JournalPart, Restored } from './journal/journal.ts';
 const CLOCKS_IN_NANOSECONDS = ['local', 'global', 'perf', 'mono', 'mono_raw', 'boot', 'tai'];
 
 export interface StartedTracer {
-  /** What is not as requested. */
+  /** Sentences about what differs from the request. */
   warnings: string[];
   /** Disks that the tracer blk records. */
   disks: readonly string[];

@@ -45,7 +45,7 @@ export interface TextTrace {
   openEnd: string | undefined;
   /** Number of the line that starts after this many bytes of what `source` returns. */
   lineAt(offset: number): number;
-  /** What the file can't provide. */
+  /** Sentences about what the file can't provide. */
   problems: string[];
   close(): void;
 }

@@ -50,7 +50,7 @@ export interface ProbeSurvey {
 /** A tracer that the kernel lists. */
 export interface TracerSurvey {
   name: string;
-  /** Where it can run, as far as known without trying; '' when it is never switched on. */
+  /** Where the tracer can run, judged without trying it; '' if it is never switched on. */
   where: string;
   /** Why it is not available; '' when it is. */
   reason: string;
@@ -132,7 +132,7 @@ function surveyTracer(name: string, features: KernelFeatures): TracerSurvey {
   };
 }
 
-/** Whether a tracer runs at the top level, as far as known. `blk` always does, as its probe declares. */
+/** Whether a tracer runs at the top level, judged without trying it. `blk` always does, as its probe declares. */
 function runsAtTheTop(tracer: string, { instanceTracers }: KernelFeatures): boolean {
   const isTopOnly = probeCatalogue.some((module) => {
     const request = module.tracer?.(module.schema(schemaKit).parse({ enabled: false }));

@@ -11,7 +11,7 @@ import type { EventPlan } from '../plan/plan.ts';
 import { type Expected, type Interference, interferences, UNDO_AFTER_MS, type Undo } from './interference.ts';
 import type { Shared } from './shared.ts';
 
-/** What other users have changed in a buffer. */
+/** Changes that other users have made to a buffer. */
 export interface BufferHealth {
   /** Why some or all of its events do not arrive. */
   problems: readonly string[];

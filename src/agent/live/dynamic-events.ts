@@ -52,7 +52,7 @@ export function defineEvents(root: string, instance: string, probes: readonly En
     refused,
     remove: (dir) => {
       if (wanted.length === refused.size) return;
-      // What is recorded cannot be removed.
+      // An event cannot be removed while it is being recorded.
       quietly(() => disableEvents(dir));
       const problems = removeEvents(root, dynamicGroup(instance));
       if (problems.length === 0) return;
@@ -62,7 +62,7 @@ export function defineEvents(root: string, instance: string, probes: readonly En
   };
 }
 
-/** Where the event is, as the kernel takes it. Throws an `Error` if the function is not found. */
+/** Returns the place of the event in the kernel's syntax. Throws an `Error` if the function is not found. */
 export function placeOf({ kind, target }: DynamicEvent): string {
   if (kind.startsWith('k')) return target;
   const colon = target.lastIndexOf(':');

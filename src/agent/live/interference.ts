@@ -11,7 +11,7 @@ export const UNDO_AFTER_MS = 60_000;
 const MOST_NAMED = 5;
 
 export interface Interference {
-  /** The message: what has happened, and what happens next. */
+  /** Message that says what another user changed, and what the agent does next. */
   reason: string;
   /** Events that are missing or incomplete. Absent: all events of the buffer. */
   events?: readonly string[];

@@ -56,7 +56,7 @@ export function makeLatencyLog(maxWindowMs: number): LatencyLog {
       const watched = byTracer.get(tracer);
       if (watched === undefined || nowMs < watched.endsAtMs) return;
       watched.endsAtMs = nowMs + windowMs;
-      // What the kernel holds now still belongs to the window that ends.
+      // The maximum that the kernel holds now still belongs to the window that ends.
       watched.watch.reset();
       watched.windows.unshift(undefined);
       if (watched.windows.length > WINDOWS + 1) watched.windows.length = WINDOWS + 1;

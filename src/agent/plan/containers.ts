@@ -66,7 +66,7 @@ export function declareContainerMetrics(
   };
   if (containers === undefined) return;
   const kinds = ['throttledSeconds', 'pressureSeconds'] as const;
-  /** By slot, what the control group's own counters said last. */
+  /** Last values of the control group's own counters, by slot. */
   const written = new Map<number, { throttledSeconds: number; pressureSeconds: number }>();
   let readMs = Number.NEGATIVE_INFINITY;
 

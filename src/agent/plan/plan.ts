@@ -99,7 +99,7 @@ interface Wanted extends PlannedType {
   fields: string[];
   addresses: string[];
   handlers: EventHandler[];
-  /** Of each handler: what the kernel may filter for it. */
+  /** One filter per handler, which the kernel may apply for it; undefined if the handler wants all records. */
   filters: (string | undefined)[];
 }
 
@@ -176,7 +176,7 @@ export function planEvents(input: PlanInput): EventPlan {
   };
 }
 
-/** What passes the filter of any handler; nothing if a handler wants all records. */
+/** Returns a filter that passes what any handler wants; empty if a handler wants all records. */
 function filterOfAll(event: string, filters: readonly (string | undefined)[]): [string, string][] {
   const texts = filters.filter((filter) => filter !== undefined);
   return texts.length < filters.length ? [] : [[event, [...new Set(texts)].join(' || ')]];
@@ -189,7 +189,7 @@ function makeProbe(
   input: PlanInput & { functions: FunctionLookup },
 ): { probe: Probe; needs: readonly EventNeed[]; notes: readonly string[] } | string {
   const { where = 'this kernel' } = input;
-  // Users write these names; those of other probes are right.
+  // Only names in declared metrics can be misspelt: users write them.
   const hint = module.name.startsWith(METRICS_PREFIX) ? didYouMean : () => '';
   const names = () => input.functions(module.tracer === undefined ? 'inside' : 'start');
   const missingFor = (need: EventNeed) =>

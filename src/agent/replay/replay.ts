@@ -119,7 +119,7 @@ function replay(
     // A full page has no room for the number of lost events. The counts in the file are complete.
     const lost = Math.max(counted?.overrun ?? 0, stream.flaggedLost(cpu)) || 'an unknown number of';
     const loss = `CPU ${cpu}: ${lost} events were lost while recording: the operations they belong to have no duration`;
-    // Not a warning: the recording reports it, and the metrics count it.
+    // Not a warning, because the metrics count this loss, which the recording itself reports.
     log.info({ file }, loss);
     warnings.push(loss);
   }

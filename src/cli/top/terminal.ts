@@ -1,4 +1,4 @@
-/** The terminal in full-screen mode, which is left as it was, whatever ends the program. */
+/** Switches the terminal to full-screen mode, and restores it however the program ends. */
 
 export interface Terminal {
   size(): { columns: number; rows: number };

@@ -22,9 +22,9 @@ export interface CompileInput {
   format: EventFormat;
   /** Fields to fill in. Common fields are ignored. */
   fields: readonly string[];
-  /** Those of the fields that must be printed as names of functions. */
+  /** The fields that must be printed as names of functions. */
   addresses?: readonly string[];
-  /** What is printed, if it differs from the format's own print fmt. */
+  /** The print fmt in use, if it differs from the format's own. */
   printFmt?: string;
   /** One of several variants: it must match to the end of the line. */
   isVariant?: boolean;

@@ -112,7 +112,7 @@ export function makeTextDecoder(options: TextDecoderOptions): TextDecoder {
         },
         comment: (bytes, from, end) => {
           eventText(bytes, from, end);
-          // It has an end of its own: the next line is not part of it.
+          // A comment ends with its line: the next line is not part of it.
           position.inUnknown = false;
         },
       })

@@ -8,7 +8,7 @@ import { BLOCK_EVENT, BLOCK_FORMAT_TEXT } from './blk-format.ts';
 interface KnownFormat {
   /** C declarations. `char` arrays have length 16; the type determines other lengths. */
   fields: readonly string[];
-  /** Absent if the reader knows by the event's name what it prints. */
+  /** Absent if the reader has its own code for the text of this event. */
   printFmts?: readonly string[];
 }
 

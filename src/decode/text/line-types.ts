@@ -23,7 +23,7 @@ export interface LineType {
   programs: readonly Program[];
   /** Match lines that are records of another event. */
   others: readonly Program[];
-  /** We don't know what it prints, or how many lines. */
+  /** The text of the event, and the number of its lines, are not known. */
   isOpen: boolean;
   /** Offsets of the common fields in the scratch buffer: in words for the pid, in bytes for the others. */
   pidWord: number;

@@ -49,7 +49,7 @@ function longestOf(meaning: Meaning, format: EventFormat): number {
   return field.size - 1;
 }
 
-/** Returns the pieces that together give the field; of an address the one that is the name of its function. */
+/** Returns the pieces that together give the field; for an address, only the piece that names its function. */
 export function howToFill(
   field: FieldFormat,
   pieces: readonly PrintedPiece[],

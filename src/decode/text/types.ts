@@ -8,7 +8,7 @@ export interface TextEventType {
   event: string;
   format: EventFormat;
   fields: readonly string[];
-  /** Those of the fields that must be printed as names of functions. */
+  /** The fields that must be printed as names of functions. */
   addresses?: readonly string[];
 }
 

@@ -56,7 +56,7 @@ export function httpConnection<Request, Response>(
           concurrencyLimit: 1,
           timeoutMillis,
           agentFactory: () => agent,
-          // Their name is appended, whatever ours is.
+          // The SDK appends its own name to this one.
           userAgent: ownUserAgent?.[1] ?? userAgent,
         },
         serializer,

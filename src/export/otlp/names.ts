@@ -12,13 +12,13 @@ export interface OtlpName {
   unit: string;
 }
 
-/** By the last word of a name. */
+/** UCUM units by the last word of a metric's name. */
 const UNITS: Readonly<Record<string, string>> = { seconds: 's', bytes: 'By' };
 
 export function otlpName(name: string, kind: 'counter' | 'gauge' | 'histogram'): OtlpName {
   const shown = withoutTotal(name, kind);
   const word = shown.slice(shown.lastIndexOf('_') + 1);
-  // Only gauges can be ratios here. In words, a ratio would be appended to the name.
+  // Only gauges can be ratios. The unit is `1`, because Prometheus appends a unit in words to the name.
   const unit = word === 'ratio' && kind === 'gauge' ? '1' : (UNITS[word] ?? '');
   return { name: shown, unit };
 }

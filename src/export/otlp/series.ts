@@ -13,9 +13,9 @@ export interface SeriesState {
   /** Identifies the series within its family. */
   key: string;
   attributes: Record<string, string>;
-  /** When its count began. */
+  /** When the count of the series began. */
   start: HrTime;
-  /** Its count when it was last seen. */
+  /** Count of the series when it was last seen. */
   last: number;
 }
 

@@ -15,9 +15,9 @@ export interface Asking {
 }
 
 export interface FairQueue<T extends Asking> {
-  /** Adds one. Returns the one that must go instead, perhaps the new one itself; undefined if there is room. */
+  /** Adds an item. If the queue is full, returns the item that must go instead, which may be the new one; else undefined. */
   push(asking: T): T | undefined;
-  /** Takes out the next one, except those of one network; undefined if there is none. */
+  /** Removes and returns the next item that is not of a given network; undefined if there is none. */
   next(except?: string): T | undefined;
   /** Removes one whose client has gone. */
   remove(asking: T): void;

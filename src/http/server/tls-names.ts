@@ -1,4 +1,4 @@
-/** TLS names: those of Go's crypto/tls, which web configs use, and those of OpenSSL. */
+/** Maps the TLS names of Go's crypto/tls, which web configs use, to those of OpenSSL. */
 
 /** In ascending order. */
 export const TLS_VERSIONS = ['TLS10', 'TLS11', 'TLS12', 'TLS13'] as const;

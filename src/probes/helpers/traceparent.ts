@@ -31,7 +31,7 @@ const ZERO = 0x30;
 /** `other`: not a marker for the exporter. `malformed`: a marker with a wrong value. */
 export type MarkerKind = 'other' | 'malformed' | 'begin' | 'end';
 
-/** Where `value` begins, behind the key. */
+/** Position of `value`, after the key. */
 export const VALUE_AT = KEY.length;
 
 /** Kind of the marker text in `bytes` between two places. */

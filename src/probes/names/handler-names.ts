@@ -6,7 +6,7 @@ import type { EventRecord } from '../../model/record.ts';
 
 /** Lists of names; each interrupt has few handlers, so a list stays short. */
 const BUCKETS = 1024;
-/** Most names in all; later ones share `other`, whatever `max_series` is. */
+/** Maximum number of names; later ones share `other`, even if `max_series` is larger. */
 const MOST_NAMES = 4096;
 /** Most names in a list; a longer one is emptied, because it holds names of devices that came and went. */
 const LONGEST_LIST = 64;

@@ -13,7 +13,7 @@ export class IrqStacks {
   readonly #startedAt: Float64Array;
   /** Row of the entry that `pop` took. */
   poppedRow = 0;
-  /** Entries above the one that `pop` took: their ends never came. */
+  /** Number of entries above the one that `pop` removed. The ends of these were never seen. */
   skipped = 0;
 
   constructor(cpuCount: number) {

@@ -21,7 +21,7 @@ export class PairTable {
   readonly #buckets: Int32Array;
   readonly #width: number;
   readonly #capacity: number;
-  /** So many bits less than 32 has a bucket's number. */
+  /** 32 minus the number of bits in a bucket's number. */
   readonly #shift: number;
   readonly #onEvicted: (count: number) => void;
   #free = 1;

@@ -24,7 +24,7 @@ export const PREEMPTED = 1;
 export const UNCOUNTED = 2;
 
 export class RunnableTasks {
-  /** What began before this may have ended unseen. */
+  /** Waits that began before this time may have ended unseen. */
   lostUntil: TimestampNs = 0;
   readonly #tasks = new TaskStamps();
   readonly #containers: WaitsByContainer | undefined;

@@ -25,9 +25,9 @@ import { formOf } from './control-forms.ts';
 export interface JournalEntry {
   /** Relative to the root of tracefs, or `/sys/block/DISK/trace/enable`. */
   file: string;
-  /** Its old text; '' for lists, which are used only if they are empty. */
+  /** Text before the first write; '' for lists, because only empty lists are used. */
   before: string;
-  /** Its text after our write, in normal form. Absent: a write was about to happen. */
+  /** Text after our write, in normal form. Absent until our write is complete. */
   left?: string;
   /** Values that were appended to a list. */
   added?: string[];
