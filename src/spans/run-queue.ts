@@ -47,10 +47,15 @@ export function waitSpan(wait: Wait, parts: WaitParts, more: DraftAttributes): S
       'ftrace.queue.cpu': queueCpu,
       'ftrace.queue.moves': queues.length - 1 || undefined,
       ...more,
-      ...culpritAttributes(wait.culprit ?? longestOf(turns.flat())),
+      ...culpritAttributes(longer(wait.culprit, longestOf(turns.flat()))),
     },
     children,
   };
+}
+
+/** Both say how long a task ran at least: what was found out before may be about fewer turns, or about forgotten ones. */
+function longer(a: Culprit | undefined, b: Culprit | undefined): Culprit | undefined {
+  return (a?.ranNs ?? 0) > (b?.ranNs ?? 0) ? a : b;
 }
 
 /** The task with the most time in these turns. */

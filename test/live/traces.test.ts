@@ -129,7 +129,7 @@ function turnsOf(switches: readonly WitnessedEvent[]): Turn[] {
 }
 
 /** The agent remembers this many turns of a CPU. */
-const REMEMBERED = 128;
+const REMEMBERED = 4096;
 
 /** How long each task had the CPU within a time. */
 function ranWithin(turns: readonly Turn[], fromNs: number, toNs: number): Map<number, number> {
