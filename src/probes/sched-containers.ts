@@ -102,7 +102,7 @@ export class SchedContainers implements WaitsByContainer {
     for (const victim of slots) this.#write(victim, slots);
   }
 
-  /** Writes what a container has waited; what a container without a name has to do with it waits for the name. */
+  /** Writes the waits of a container. Waits that involve a container without a name are written when the name is known. */
   #write(victim: number, culprits: readonly number[]): void {
     const labels = this.#containers.labels(victim);
     if (labels === undefined) return;
@@ -126,7 +126,7 @@ export class SchedContainers implements WaitsByContainer {
     }
   }
 
-  /** A slot gets another container. Series that another slot has too, after a restart, stay. */
+  /** A slot gets another container. Keeps series that another slot also has, after a restart of the container. */
   #release(slot: number): void {
     this.#flush();
     const labels = this.#containers.labels(slot);
@@ -147,7 +147,7 @@ export class SchedContainers implements WaitsByContainer {
     drop(this.#wait, labels);
   }
 
-  /** What could not be written, because a name was missing, counts as other. */
+  /** Waits that could not be written because a name was missing count as `other`. */
   #forgetPair(victim: number, culprit: number, slot: number, isShared: boolean): void {
     const pair = (victim << SLOT_BITS) | culprit;
     if (!isShared && this.#largest.has(pair)) this.#dropPair(pair);

@@ -2,7 +2,7 @@
  * Decides which of the slow operations become traces. Within an interval each kind keeps its slowest operations, at most as
  * many as the whole budget allows. At the end of the interval the kinds share the tokens: the kind that had the fewest
  * traces in the last minutes comes first, and a part of the tokens is kept for each kind, so that a burst of one kind
- * cannot use up the others' share in advance. What is not used by one is left for the others.
+ * cannot use up the others' share in advance. Tokens that one kind does not use are left for the others.
  */
 import type { SpanKind } from '../model/span.ts';
 import type { SpanCounts } from './deps.ts';
@@ -35,12 +35,12 @@ export function makeBudget(kinds: readonly SpanKind[], tracesPerSecond: number, 
   const places = Math.max(1, Math.ceil(tracesPerSecond * BURST_S));
   const reserve = (places * RESERVED_SHARE) / kinds.length;
   const heaps = kinds.map((): Candidate[] => []);
-  /** By kind: traces in the last minutes, the older ones counting less; and tokens that are kept for it. */
+  /** By kind: traces in the last minutes, of which older ones count less, and tokens reserved for the kind. */
   const used = kinds.map(() => 0);
   const reserved = kinds.map(() => reserve);
   let tokens = places;
 
-  /** First each kind's minimum, then what is left; tokens that are kept for kinds without operations stay. */
+  /** Spends each kind's reserved tokens first, then the common ones. Tokens reserved for idle kinds are not spent. */
   const sharesOf = (wanted: readonly number[]): number[] => {
     const own = reserved.map(Math.floor);
     const least = wanted.map((count, i) => Math.min(count, own[i]));

@@ -17,12 +17,12 @@ import { errorOf } from './waits.ts';
 
 /** Longest time between the completion of a request and what it causes: a wake-up, or the next request. */
 const CAUSES_WITHIN_NS = 200_000;
-/** Longest time until another CPU passes the wake-up of a request's own task on. */
+/** Longest time between a completion and the wake-up of the request's own task by an interrupt on another CPU. */
 const PASSED_ON_WITHIN_NS = 1_000_000;
 const NET_TX = SOFTIRQS.indexOf('NET_TX');
 const NET_RX = SOFTIRQS.indexOf('NET_RX');
 
-/** A sleep, and what ended it as in `SwitchIn`. */
+/** A sleep and its end; the fields about the end are those of `SwitchIn`. */
 export interface Sleep {
   pid: number;
   fromNs: TimestampNs;
@@ -56,19 +56,19 @@ export class Requests {
   thatEnded(sleep: Sleep, waker: number): BlockRequest | undefined {
     const { pid, fromNs, toNs, wokenBy, wakerCpu } = sleep;
     if (isOfNetwork(wokenBy)) return undefined;
-    // Softirqs complete requests in interrupt context, also those that are the work of a task.
+    // Softirqs complete requests in interrupt context, even if they run in a task such as ksoftirqd.
     const completer = wakeKind(wokenBy) === BY_TASK ? waker : 0;
     for (const request of this.completed(Math.max(fromNs, toNs - CAUSES_WITHIN_NS), toNs))
       if (request.cpu === wakerCpu && request.completer === completer) return request;
     if (waker !== 0) return undefined;
-    // An interrupt of another CPU can pass the wake-up on. Where nothing reported it, its time is not known either.
+    // An interrupt on another CPU can pass the wake-up on. If no event reported the wake-up, its time is not known.
     const sinceNs = wakeKind(wokenBy) === BY_UNKNOWN ? fromNs : Math.max(fromNs, toNs - PASSED_ON_WITHIN_NS);
     return this.#lastOf(pid, sinceNs, toNs);
   }
 
   /**
-   * The request before one: its completion let an interrupt issue that one, as the write before a flush does; or the
-   * sleeper had issued both.
+   * Returns the predecessor of a request: the request whose completion let an interrupt issue this one (as a write does
+   * before a flush), or an earlier request of the same sleeper.
    */
   before(
     { issueNs, issueCpu, issuer }: BlockRequest,

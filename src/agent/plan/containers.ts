@@ -1,6 +1,6 @@
 /**
- * Containers in the capture: the helper that follows tasks, the metrics of the table itself and of its control groups,
- * and what is missing, as notes of the probes that need it.
+ * Containers in the capture: the helper that follows tasks, the metrics of the table and of its control groups, and notes
+ * for the probes with `per_container` about what is missing.
  */
 import type { MetricStore } from '../../metrics/store.ts';
 import { CONTAINER_LABELS, type ContainerEvents, type Containers } from '../../model/containers.ts';
@@ -8,14 +8,14 @@ import type { ProbeStatus } from '../../model/status.ts';
 import { CONTAINER_EVENTS, containerEvents } from '../../probes/helpers/container-events.ts';
 import type { EnabledProbe } from './plan.ts';
 
-/** History takes a snapshot every second; two files per container are not worth reading as often. */
+/** The history takes a snapshot every second; the two files of each container are read less often, to save time. */
 const READ_EVERY_MS = 5000;
 
 export function isPerContainer({ options }: Pick<EnabledProbe, 'options'>): boolean {
   return 'per_container' in options && options.per_container === true;
 }
 
-/** The probes, and the helper that keeps the table if there is one. */
+/** Returns the probes and, if there is a table of containers, the helper that keeps it up to date. */
 export function withContainers(
   enabled: readonly EnabledProbe[],
   table: ContainerEvents | undefined,
@@ -39,7 +39,7 @@ export function containerNotes(
   return [...unseen, ...table.notes()];
 }
 
-/** Declares the families that are not of a single probe. */
+/** Declares the families that belong to no single probe. */
 export function declareContainerMetrics(
   store: MetricStore,
   containers: Containers | undefined,
@@ -47,7 +47,7 @@ export function declareContainerMetrics(
 ): void {
   const lookups = store.counter({
     name: 'ftrace_exporter_container_lookups_total',
-    help: 'Look-ups of the container of a task that gave none, by reason: unknown, or surplus to containers.max.',
+    help: 'Look-ups of the container of a task that found none, by reason: the container is unknown, or there are more than containers.max.',
     labels: ['outcome'],
   });
   const families = {
