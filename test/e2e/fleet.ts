@@ -63,13 +63,14 @@ export async function startFleet(bench: Bench, { withTopLevel = true } = {}): Pr
     spans: { kinds: { sched: { threshold: '10us' } } },
     otlp: { metrics: true, metric_export_interval: '500ms', endpoint: await openSink(bench) },
   });
+  const groups = hierarchyDir('cpu');
+  // Removed after its processes.
+  const group = groups === undefined ? undefined : makeGroup(bench, groups);
   const work = spawn('sh', ['-c', `while :; do ${WORK}; done`, device], { stdio: 'ignore', detached: true });
   bench.atEnd(() => {
     if (work.pid !== undefined) process.kill(-work.pid, 'SIGKILL');
   });
-  const groups = hierarchyDir('cpu');
-  if (groups !== undefined && work.pid !== undefined)
-    writeFileSync(join(makeGroup(bench, groups).dir, 'cgroup.procs'), String(work.pid));
+  if (group !== undefined) writeFileSync(join(group.dir, 'cgroup.procs'), String(work.pid));
   const recorded = await Promise.all(
     Object.entries(RECORDED).map(async ([probe, file]) => {
       const off = ['sched', 'block', 'irq', 'softirq'].map((name) => [name, { enabled: false }]);

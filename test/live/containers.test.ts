@@ -57,7 +57,7 @@ test('a victim, a hog on its CPU, and a bystander on another one', { skip: !cpuG
   await atRest(victim.pid);
   const before = await atRestOf(agent, ofVictim.container);
   const waitedBefore = waitedNs(victim.pid);
-  await victim.ask('6');
+  await victim.ask('4');
   await atRest(victim.pid);
   const waited = (waitedNs(victim.pid) - waitedBefore) / 1e9;
   const after = await atRestOf(agent, ofVictim.container);
@@ -130,7 +130,7 @@ int main(int argc, char **argv) {
     if (pid < 0) return 1;
     if (pid == 0) {
       struct timespec pause = { 0, 1000000 };
-      for (int j = 0; j < 600; j++) nanosleep(&pause, 0);
+      for (int j = 0; j < 200; j++) nanosleep(&pause, 0);
       _exit(0);
     }
     close(args.cgroup);
@@ -161,7 +161,7 @@ test('tasks that move, begin in another group, or are born and gone in a moment'
 
   const program = join(bench.directory, 'cloner');
   execFileSync('gcc', ['-O1', '-x', 'c', '-o', program, '-'], { input: CLONER });
-  execFileSync(program, [cloned.dir, '3']);
+  execFileSync(program, [cloned.dir, '2']);
   const withClones = await atRestOf(agent, cloned.container);
   t.diagnostic(`in the group of the clones: ${wait(withClones, cloned.container)} s`);
 
@@ -179,7 +179,7 @@ for line in sys.stdin:
         os.waitpid(pid, 0)
     print('done', flush=True)`,
   );
-  await forker.ask('3000');
+  await forker.ask('1000');
   await atRest(forker.pid);
   const after = await atRestOf(agent, forks.container);
   for (const one of [hog, mover, idler, forker]) await one.end();

@@ -33,7 +33,8 @@ export function makeGroup(bench: Bench, hierarchy: string): Group {
   const dir = join(hierarchy, `docker-${id}.scope`);
   mkdirSync(dir);
   bench.atEnd(() => {
-    if (existsSync(dir)) rmdirSync(dir);
+    waitUntilEmpty(dir);
+    rmdirSync(dir);
   });
   return {
     dir,
@@ -60,7 +61,6 @@ export async function startIn(bench: Bench, group: Group, cpu: number, program: 
   const pid = child.pid as number;
   bench.atEnd(() => {
     if (child.exitCode === null && child.signalCode === null) child.kill('SIGKILL');
-    waitUntilEmpty(group.dir);
   });
   writeFileSync(join(group.dir, 'cgroup.procs'), String(pid));
   const line = async (): Promise<string> => {
