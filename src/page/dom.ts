@@ -24,8 +24,13 @@ function add(element: Element, children: readonly Child[]): void {
     if (child === undefined) continue;
     if (child instanceof Node) element.append(child);
     else if (typeof child === 'object') add(element, child);
-    else element.append(String(child));
+    else element.append(printable(String(child)));
   }
+}
+
+/** Control characters, and those that turn the direction of text, could make a name look like another. */
+function printable(text: string): string {
+  return text.replace(/[\0-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]/g, '\ufffd');
 }
 
 export function byId(id: string): HTMLElement {
