@@ -20,7 +20,7 @@ export function containersPage(view: HTMLElement, feed: Feed): () => void {
     el(
       'p',
       { class: 'muted' },
-      'A row waited for a CPU while a task of the column ran on it: seconds per second.',
+      'Seconds per second for which tasks of the row waited for a CPU while a task of the column ran on it.',
     ),
     card,
     tops.element,

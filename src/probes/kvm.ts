@@ -1,6 +1,6 @@
 /**
  * How long do virtual CPUs stay outside of their guest? kvm:kvm_exit to kvm_entry of the vCPU's thread (arch/x86/kvm/trace.h;
- * virt/kvm and arch/arm64/kvm/trace_arm.h). On x86 the names of reasons are those of Intel or AMD, by the field isa.
+ * virt/kvm and arch/arm64/kvm/trace_arm.h). On x86 the field `isa` selects the names of reasons: those of Intel or of AMD.
  */
 import type { DeclaredLabel, DeclaredMetric } from '../model/declared-metric.ts';
 import { declaredProbe, pair } from './declared/built-in.ts';

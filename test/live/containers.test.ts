@@ -70,7 +70,7 @@ test('a victim, a hog on its CPU, and a bystander on another one', { skip: !cpuG
   t.diagnostic(`kernel ${waited} s, agent ${all} s, by the hog ${byHog} s`);
   assert.ok(waited > 0.05, 'the victim hardly waited');
   assert.ok(Math.abs(all - waited) <= waited * 0.02, `${all} s, but the kernel says ${waited} s`);
-  assert.ok(byHog >= all * 0.95, `${byHog} of ${all} s are laid to the hog`);
+  assert.ok(byHog >= all * 0.95, `${byHog} of ${all} s are attributed to the hog`);
   assert.equal(laidTo(after, ofVictim.container, ofBystander.container), 0);
   for (const { labels, value } of after.series(WAIT)) {
     const sum = after.sum(INTERFERENCE, labels);

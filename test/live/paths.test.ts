@@ -1,6 +1,6 @@
 /**
  * Blocked times that are followed to their causes on the running kernel, in cases whose answer is known: at least 95 % of
- * the time has a named cause, and none is laid to a task that did not have the CPU then. A second reader of the kernel's
+ * the time has a named cause, and none is attributed to a task that did not have the CPU then. A second reader of the kernel's
  * switches says which task had CPU 0 when. All tasks of a case are on CPU 0, because not every machine records events in
  * the idle task of other CPUs.
  */
@@ -253,7 +253,10 @@ for (const { what, syscall, script, expected, atLeast } of CASES) {
     );
     assert.ok(right >= atLeast, `${right} of ${calls.length} calls are as expected, not ${atLeast}`);
     if (calls.length > 0) assert.ok(explained >= EXPLAINED, `${explained} of the time is explained`);
-    assert.ok(wrong <= 1 - EXPLAINED, `${wrong} of the time is laid to tasks that did not have the CPU`);
+    assert.ok(
+      wrong <= 1 - EXPLAINED,
+      `${wrong} of the time is attributed to tasks that did not have the CPU`,
+    );
     assert.equal(await agent.stop(), 0, agent.stderr());
   });
 }

@@ -22,7 +22,7 @@ export interface Shared {
   onError(cpu: number, error: PageError, cause?: unknown): void;
 }
 
-/** Sizes of a buffer that gets this share of the memory; the smallest ones if it has no rate, because nothing reads it. */
+/** Sizes of a buffer that gets this share of the memory. Without a rate nothing reads the buffer, so it gets the minimum. */
 export function shareOfMemory(shared: Shared, share: number, rate: 'low' | 'high' | undefined): BufferSizes {
   const { config, onlineCpus, features } = shared;
   const kernel = { cpus: onlineCpus.length, realtime: features.realtime };

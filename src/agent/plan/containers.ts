@@ -47,7 +47,7 @@ export function declareContainerMetrics(
 ): void {
   const lookups = store.counter({
     name: 'ftrace_exporter_container_lookups_total',
-    help: 'Look-ups of the container of a task that found none, by reason: the container is unknown, or there are more than containers.max.',
+    help: 'Look-ups of the container of a task that found none, by outcome: the container is unknown, or the limit containers.max is reached.',
     labels: ['outcome'],
   });
   const families = {

@@ -11,7 +11,7 @@ export class IrqStacks {
   readonly #line: Int32Array;
   readonly #row: Int32Array;
   readonly #startedAt: Float64Array;
-  /** Row of the entry that `pop` took. */
+  /** Row of the entry that the last `pop` returned. */
   poppedRow = 0;
   /** Number of entries above the one that `pop` removed. The ends of these were never seen. */
   skipped = 0;
@@ -44,7 +44,7 @@ export class IrqStacks {
     return room;
   }
 
-  /** Takes the topmost entry of this line, and those above it. Returns its start; 0 if there is none. */
+  /** Removes the topmost entry of this line and all entries above it. Returns the entry's start; 0 if there is none. */
   pop(cpu: number, line: number): TimestampNs {
     this.skipped = 0;
     for (let i = this.#depth[cpu] - 1; i >= 0; i--) {

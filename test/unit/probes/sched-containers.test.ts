@@ -68,7 +68,7 @@ function scheduler(
   };
 }
 
-test('a wait is laid to the container that has the CPU, as long as it has it', () => {
+test('a wait is attributed to the container that has the CPU, as long as it has it', () => {
   const s = scheduler();
   s.switch(1000, 0, 0, RUNNABLE, 20);
   s.wake(2000, 10);
@@ -341,7 +341,7 @@ function simulate(steps: readonly (readonly [kind: number, cpu: number, task: nu
   assert.equal(sum(Object.values(waits)), sum(all), 'the waits of all containers are all waits');
 }
 
-test('whatever happens: each nanosecond of a wait is laid to what ran, and sums are exact', () => {
+test('whatever happens: each nanosecond of a wait is attributed to what ran, and sums are exact', () => {
   const step = fc.tuple(fc.nat(3), fc.nat(3), fc.nat(40), fc.integer({ min: 1, max: 5000 }));
   fc.assert(
     fc.property(fc.array(step, { maxLength: 120 }), (steps) => simulate(steps)),
