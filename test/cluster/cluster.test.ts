@@ -130,7 +130,7 @@ describe('a cluster of one node', () => {
 
   step('gets ready as soon as its agent is', async (t) => {
     const notes = helm(['install', 'main', CHART], release(COUNTING));
-    assert.match(notes, new RegExp(`config\\.instance there\\. Here it is\\s+${INSTANCE},`));
+    assert.match(notes, new RegExp(`set config\\.instance there\\. This release uses\\s+${INSTANCE};`));
     const pod = await agents.ready();
     const line =
       agents
