@@ -26,7 +26,7 @@ export interface Conversion {
 
 export type Piece = Literal | Conversion;
 
-const SPEC = /%([-+ 0#]*)(\*|\d+)?(?:\.(\*|\d+)?)?(?:hh|h|ll|l|L|q|j|z|t)?(p[A-Za-z]*|[A-Za-z%])/y;
+const SPEC = /%([-+ 0#]*)(\*|\d+)?(?:\.(\*|\d+)?)?(?:hh|h|ll|l|L|q|j|z|t)?(p[A-Za-z0-9]*|[A-Za-z%])/y;
 const SYMBOL = /^p[sSfFB]/;
 
 /** Throws an `Error` that says what can't be parsed. */

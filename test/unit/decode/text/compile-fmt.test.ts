@@ -37,6 +37,16 @@ function read(printFmt: string, fields: readonly string[], text: string) {
 }
 
 describe('lines by print fmt', () => {
+  it('read on behind addresses, whose conversions have digits', () => {
+    const line =
+      'inet_sock_set_state: family=AF_INET protocol=IPPROTO_TCP sport=0 dport=23456 saddr=127.0.0.1 daddr=127.0.0.1 saddrv6=::ffff:127.0.0.1 daddrv6=::ffff:127.0.0.1 oldstate=TCP_CLOSE newstate=TCP_SYN_SENT';
+    const fields = ['dport', 'oldstate', 'newstate'];
+    const type = typeOf('formats-6.18', 'sock:inet_sock_set_state', fields);
+    const { calls, errors } = decodeText(lineOf(line), [type]);
+    assert.deepEqual(errors, []);
+    assert.deepEqual(calls[0]?.fields, { dport: 23456, oldstate: 7, newstate: 2 });
+  });
+
   it('give integers of all sizes', () => {
     fc.assert(
       fc.property(
