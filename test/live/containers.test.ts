@@ -189,6 +189,47 @@ for line in sys.stdin:
   assert.equal(await agent.stop(), 0);
 });
 
+/** Hands over between two processes for as many seconds as its input says. */
+const HANDOVER = `
+there, back = os.pipe(), os.pipe()
+if os.fork() == 0:
+    os.close(there[1])
+    while os.read(there[0], 1): os.write(back[1], b'x')
+    os._exit(0)
+print('ready', flush=True)
+for line in sys.stdin:
+    end = time.monotonic() + float(line)
+    while time.monotonic() < end:
+        os.write(there[1], b'x')
+        os.read(back[0], 1)
+    print('done', flush=True)`;
+
+test('a buffer that loses events: what is not known is counted as such, and nobody gets the wait of others', {
+  skip: !cpuGroups,
+}, async (t) => {
+  const agent = await bench.start({ buffer: { per_cpu: '64KiB' }, drain_interval: '1s', probes: PROBES });
+  const [busy, quiet] = [0, 1].map(() => makeGroup(bench, cpuGroups as string));
+  busy.set('cpu.weight', 'cpu.shares', { v2: '10000', v1: '262144' });
+  const idler = await startIn(bench, quiet, 0, WAKER);
+  const pair = await startIn(bench, busy, 0, HANDOVER);
+  await idler.ask('0.3');
+  await atRest(idler.pid);
+  const before = await settled(agent, () => true);
+  await pair.ask('4');
+  await atRest(pair.pid);
+  const after = await settled(agent, (now) => wait(now, busy.container) > 0);
+  for (const one of [idler, pair]) await one.end();
+  const lost = after.sum('ftrace_exporter_events_lost_total', { reason: 'overrun' });
+  const unknown = after.sum('ftrace_exporter_container_lookups_total', { outcome: 'unknown' });
+  t.diagnostic(`${lost} events lost, ${unknown} look-ups of unknown tasks`);
+  assert.ok(lost > 0);
+  assert.ok(unknown > 0);
+  assert.equal(wait(after, quiet.container), wait(before, quiet.container));
+  for (const { labels, value } of after.series(WAIT))
+    assert.ok(Math.abs(after.sum(INTERFERENCE, labels) - value) < 1e-6, labels.container);
+  assert.equal(await agent.stop(), 0);
+});
+
 /** What `doctor` prints, started by another program. */
 function doctor(wrapper: readonly string[]): string {
   const file = join(bench.directory, 'doctor.yaml');
