@@ -1,10 +1,10 @@
 /**
  * Remembers times that tasks were off the CPU, in one ring for all tasks, youngest last. It is read back to a given time
- * along chains of tasks whose pids have the same low bits. 68 bytes an entry.
+ * along chains of tasks whose pids have the same low bits. 80 bytes an entry.
  */
 import type { SwitchIn } from '../model/intervals.ts';
 import type { TimestampNs } from '../model/time.ts';
-import { COMM_WORDS, type CommTexts } from './comm-texts.ts';
+import type { CommTexts } from './comm-texts.ts';
 
 /** A power of two. */
 const CHAINS = 1 << 12;
@@ -29,45 +29,30 @@ export interface Absence {
   wakerCpu: number;
 }
 
+/** An entry in the doubles: when the task left its CPU, could go on, came back; the entry before it in its chain. */
+const DOUBLES = 4;
+const [OUT, RUNNABLE, IN, BEFORE] = [0, 1, 2, 3];
+/** An entry in the words; its name is in the last ones. */
+const WORDS = 12;
+const [PID, CPU, QUEUE_CPU, STATE, CLASS, CODE, WAKER, WAKER_CPU, COMM] = [0, 1, 2, 3, 4, 5, 6, 7, 8];
+/** Beside the class: no event shows the task's return. */
+const UNSEEN = 1 << 8;
+
 export class AbsenceRing {
   readonly #depth: number;
   readonly #texts: CommTexts;
-  readonly #pids: Int32Array;
-  readonly #cpus: Int32Array;
-  readonly #outs: Float64Array;
-  readonly #isUnseen: Uint8Array;
-  readonly #runnables: Float64Array;
-  readonly #ins: Float64Array;
-  readonly #states: Uint16Array;
-  readonly #classes: Uint8Array;
-  readonly #queueCpus: Int16Array;
-  readonly #codes: Uint16Array;
-  readonly #wakers: Int32Array;
-  readonly #wakerCpus: Int16Array;
-  readonly #comms: Int32Array;
-  /** By low bits of the pid, and by entry: number of the newest entry in the chain, and of the one before it. */
+  readonly #doubles: Float64Array;
+  readonly #words: Int32Array;
+  /** By low bits of the pid: number of the newest entry in the chain. */
   readonly #last = new Float64Array(CHAINS);
-  readonly #before: Float64Array;
   #count = 0;
 
   /** `depth`: a power of two. */
   constructor(depth: number, texts: CommTexts) {
     this.#depth = depth;
     this.#texts = texts;
-    this.#pids = new Int32Array(depth);
-    this.#cpus = new Int32Array(depth);
-    this.#outs = new Float64Array(depth);
-    this.#isUnseen = new Uint8Array(depth);
-    this.#runnables = new Float64Array(depth);
-    this.#ins = new Float64Array(depth);
-    this.#states = new Uint16Array(depth);
-    this.#classes = new Uint8Array(depth);
-    this.#queueCpus = new Int16Array(depth);
-    this.#codes = new Uint16Array(depth);
-    this.#wakers = new Int32Array(depth);
-    this.#wakerCpus = new Int16Array(depth);
-    this.#comms = new Int32Array(depth * COMM_WORDS);
-    this.#before = new Float64Array(depth);
+    this.#doubles = new Float64Array(depth * DOUBLES);
+    this.#words = new Int32Array(depth * WORDS);
   }
 
   /** Returns the entry. */
@@ -75,22 +60,27 @@ export class AbsenceRing {
     const at = this.#count & (this.#depth - 1);
     this.#count++;
     const chain = task.pid & (CHAINS - 1);
-    this.#before[at] = this.#last[chain];
+    const doubles = this.#doubles;
+    const d = at * DOUBLES;
+    doubles[d + OUT] = task.outNs;
+    doubles[d + RUNNABLE] = task.runnableNs;
+    doubles[d + IN] = task.inNs;
+    doubles[d + BEFORE] = this.#last[chain];
     this.#last[chain] = this.#count;
-    this.#pids[at] = task.pid;
-    this.#cpus[at] = task.cpu;
-    this.#outs[at] = task.outNs;
-    this.#isUnseen[at] = task.isSeen ? 0 : 1;
-    this.#runnables[at] = task.runnableNs;
-    this.#ins[at] = task.inNs;
-    this.#states[at] = task.state;
-    this.#classes[at] = task.taskClass;
-    this.#queueCpus[at] = task.queueCpu;
-    this.#codes[at] = task.wokenBy;
-    this.#wakers[at] = task.waker;
-    this.#wakerCpus[at] = task.wakerCpu;
-    const comm = at * COMM_WORDS;
-    for (let i = 0; i < COMM_WORDS; i++) this.#comms[comm + i] = words[commAt + i];
+    const own = this.#words;
+    const w = at * WORDS;
+    own[w + PID] = task.pid;
+    own[w + CPU] = task.cpu;
+    own[w + QUEUE_CPU] = task.queueCpu;
+    own[w + STATE] = task.state;
+    own[w + CLASS] = task.isSeen ? task.taskClass : task.taskClass | UNSEEN;
+    own[w + CODE] = task.wokenBy;
+    own[w + WAKER] = task.waker;
+    own[w + WAKER_CPU] = task.wakerCpu;
+    own[w + COMM] = words[commAt];
+    own[w + COMM + 1] = words[commAt + 1];
+    own[w + COMM + 2] = words[commAt + 2];
+    own[w + COMM + 3] = words[commAt + 3];
     return at;
   }
 
@@ -112,8 +102,9 @@ export class AbsenceRing {
     let n = this.#own(this.#last[pid & (CHAINS - 1)], pid, fromNs);
     for (; n !== 0; n = this.#earlier(n, pid, fromNs)) {
       const at = (n - 1) & (this.#depth - 1);
-      if (this.#outs[at] < fromNs || (this.#states[at] & states) === 0) continue;
-      ns += (this.#runnables[at] || this.#ins[at]) - this.#outs[at];
+      const d = at * DOUBLES;
+      if (this.#doubles[d + OUT] < fromNs || (this.#words[at * WORDS + STATE] & states) === 0) continue;
+      ns += (this.#doubles[d + RUNNABLE] || this.#doubles[d + IN]) - this.#doubles[d + OUT];
     }
     return ns;
   }
@@ -121,22 +112,22 @@ export class AbsenceRing {
   /** Last name of a task; '' if it is not remembered. */
   commOf(pid: number): string {
     const n = this.#own(this.#last[pid & (CHAINS - 1)], pid, 0);
-    return n === 0 ? '' : this.#texts.of(this.#comms, ((n - 1) & (this.#depth - 1)) * COMM_WORDS);
+    return n === 0 ? '' : this.#texts.of(this.#words, ((n - 1) & (this.#depth - 1)) * WORDS + COMM);
   }
 
   #earlier(n: number, pid: number, fromNs: TimestampNs): number {
-    return this.#own(this.#before[(n - 1) & (this.#depth - 1)], pid, fromNs);
+    return this.#own(this.#doubles[((n - 1) & (this.#depth - 1)) * DOUBLES + BEFORE], pid, fromNs);
   }
 
   /** First entry of the task from here on, back along the chain; 0 if none. */
   #own(from: number, pid: number, fromNs: TimestampNs): number {
     for (let n = from; n > this.#count - this.#depth && n > 0; ) {
       const at = (n - 1) & (this.#depth - 1);
-      const isOver = this.#ins[at] <= fromNs;
+      const isOver = this.#doubles[at * DOUBLES + IN] <= fromNs;
       // An unseen return was reported later than it happened, so earlier entries may still be within the time.
-      if (isOver && this.#isUnseen[at] === 0) return 0;
-      if (this.#pids[at] === pid && !isOver) return n;
-      n = this.#before[at];
+      if (isOver && this.#isSeen(at)) return 0;
+      if (this.#words[at * WORDS + PID] === pid && !isOver) return n;
+      n = this.#doubles[at * DOUBLES + BEFORE];
     }
     return 0;
   }
@@ -147,25 +138,31 @@ export class AbsenceRing {
     if (this.#count < depth) return true;
     for (let i = 0; i < depth; i++) {
       const at = (this.#count + i) & (depth - 1);
-      if (this.#isUnseen[at] === 0) return this.#ins[at] <= fromNs;
+      if (this.#isSeen(at)) return this.#doubles[at * DOUBLES + IN] <= fromNs;
     }
     return false;
   }
 
+  #isSeen(at: number): boolean {
+    return (this.#words[at * WORDS + CLASS] & UNSEEN) === 0;
+  }
+
   #absence(at: number): Absence {
+    const d = at * DOUBLES;
+    const w = at * WORDS;
     return {
       slot: at,
-      outNs: this.#outs[at],
-      isSeen: this.#isUnseen[at] === 0,
-      runnableNs: this.#runnables[at],
-      inNs: this.#ins[at],
-      state: this.#states[at],
-      taskClass: this.#classes[at],
-      cpu: this.#cpus[at],
-      queueCpu: this.#queueCpus[at],
-      wokenBy: this.#codes[at],
-      waker: this.#wakers[at],
-      wakerCpu: this.#wakerCpus[at],
+      outNs: this.#doubles[d + OUT],
+      isSeen: this.#isSeen(at),
+      runnableNs: this.#doubles[d + RUNNABLE],
+      inNs: this.#doubles[d + IN],
+      state: this.#words[w + STATE],
+      taskClass: this.#words[w + CLASS] & ~UNSEEN,
+      cpu: this.#words[w + CPU],
+      queueCpu: this.#words[w + QUEUE_CPU],
+      wokenBy: this.#words[w + CODE],
+      waker: this.#words[w + WAKER],
+      wakerCpu: this.#words[w + WAKER_CPU],
     };
   }
 }

@@ -1,6 +1,6 @@
 /**
  * What tasks did lately. Two rings hold their times off the CPU: one of tasks in watched calls, which a slow call reads
- * back to its own start, and one of all tasks, which says what the wakers of such tasks did. 7 MiB.
+ * back to its own start, and one of all tasks, which says what the wakers of such tasks did. 8 MiB.
  */
 import type { SwitchIn } from '../model/intervals.ts';
 import type { TimestampNs } from '../model/time.ts';

@@ -129,7 +129,8 @@ export class TaskAbsences {
     task.state = wasSeen ? out.tags[outAt] & ~WATCHED : 0;
     task.taskClass = prio < MAX_RT_PRIO ? REALTIME : (this.#classes?.of(pid) ?? NORMAL);
     task.queueCpu = runnable.tags[place];
-    this.#setWaker(pid, Math.max(outNs, this.#lostUntil));
+    if (task.state !== 0 || !wasSeen) this.#setWaker(pid, Math.max(outNs, this.#lostUntil));
+    else this.#noWaker();
     if (task.queueCpu !== record.cpu && isRunnableKnown && nowNs - runnableNs >= sink.culpritNs)
       this.#cpus.reportTurn(task.queueCpu, nowNs);
     sink.switchedIn(task, record.words, commAt);
@@ -193,14 +194,19 @@ export class TaskAbsences {
     const at = woken.at(pid);
     const wokenNs = woken.stamps[at];
     if (wokenNs === 0 || wokenNs < outNs) {
-      task.wokenBy = BY_UNKNOWN;
-      task.waker = 0;
-      task.wakerCpu = -1;
+      this.#noWaker();
       return;
     }
     const how = this.#wokenBy.tag(pid);
     task.wokenBy = how & CODE_MASK;
     task.waker = woken.tags[at];
     task.wakerCpu = how >>> CODE_BITS;
+  }
+
+  #noWaker(): void {
+    const task = this.#task;
+    task.wokenBy = BY_UNKNOWN;
+    task.waker = 0;
+    task.wakerCpu = -1;
   }
 }
