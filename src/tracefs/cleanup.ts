@@ -11,7 +11,7 @@ import { refusal } from './files.ts';
 import { createInstance, tracerInstanceName } from './instance.ts';
 import { type JournalPlace, restoreJournal } from './journal/journal.ts';
 import { stateIsThere } from './journal/state.ts';
-import { TRACERS } from './tracer-names.ts';
+import { TRACERS } from './tracer-traits.ts';
 
 export interface CleanupReport {
   /** Names of instances. */

@@ -10,6 +10,7 @@ import { refusal, tryReadText } from './files.ts';
 import type { Instance } from './instance.ts';
 import { listLines } from './journal/control-forms.ts';
 import type { JournalPart } from './journal/journal.ts';
+import { traitsOf } from './tracer-traits.ts';
 
 export interface KernelFunction {
   name: string;
@@ -146,7 +147,7 @@ export function setFunctionFilter(
     }
     warnings.push(...refused.map((glob) => `no function of this kernel matches ${glob}`));
   }
-  if (tracer === 'function_graph' && limitsDepth(filter)) knobs.set('max_graph_depth', String(maxDepth));
+  if (traitsOf(tracer).isGraph && limitsDepth(filter)) knobs.set('max_graph_depth', String(maxDepth));
   if (notrace.length > 0)
     warnings.push(
       ...target
@@ -179,7 +180,7 @@ export function reapplyFilter(
 
 /** Depths above 1 need all functions to be armed, so function_graph then filters by `set_graph_function`. */
 function placeOfFilter(target: Instance, tracer: string, filter: FunctionFilter, knobs: JournalPart) {
-  return tracer === 'function_graph' && filter.maxDepth !== 1
+  return traitsOf(tracer).isGraph && filter.maxDepth !== 1
     ? { dir: target.root, file: 'set_graph_function', add: knobs.add }
     : { dir: target.dir, file: 'set_ftrace_filter', add: target.add };
 }

@@ -1,7 +1,4 @@
-/**
- * Refuses a tracer whose settings for the whole machine somebody else needs otherwise. Sources: kernel/trace/
- * trace_osnoise.c, trace_hwlat.c, trace_sched_wakeup.c, trace_irqsoff.c, trace_functions_graph.c.
- */
+/** Refuses a tracer whose settings for the whole machine somebody else needs otherwise. */
 import { readdirSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { KernelError } from '../model/errors.ts';
@@ -12,17 +9,8 @@ import { listLines } from './journal/control-forms.ts';
 import { isTopLevelOwner } from './journal/owners.ts';
 import { bootId, type JournalEntry, loadEntries } from './journal/state.ts';
 import type { JournalPlace } from './journal/store.ts';
-import { isLatencyTracer } from './tracer-names.ts';
+import { groupOf, traitsOf } from './tracer-traits.ts';
 
-/** In each group, the kernel runs only one tracer at a time, or all share one set of settings. */
-const EXCLUSIVE: readonly (readonly string[])[] = [
-  ['osnoise', 'timerlat'],
-  ['hwlat'],
-  ['wakeup', 'wakeup_rt', 'wakeup_dl'],
-  ['irqsoff', 'preemptoff', 'preemptirqsoff'],
-];
-/** Tracers that drop what is shorter than `tracing_thresh`, which hwlat sets while it runs. */
-const obeysThreshold = (tracer: string) => tracer === 'function_graph' || isLatencyTracer(tracer);
 const GRAPH_LISTS = ['set_graph_function', 'set_graph_notrace'];
 
 /** Throws `KernelError` if the tracer would disturb another user, or be disturbed. Call before writing anything. */
@@ -33,7 +21,8 @@ export function refuseWhatIsInUse(target: Instance, request: TracerRequest, plac
   const refuse = (file: string, why: string) => {
     throw new KernelError({ file, errno: 'EBUSY', action: `run tracer ${tracer} with`, remedy: why });
   };
-  const rivals = EXCLUSIVE.find((group) => group.includes(tracer)) ?? [];
+  const traits = traitsOf(tracer);
+  const rivals = groupOf(tracer);
   for (const other of others)
     if (rivals.includes(other.tracer))
       refuse(
@@ -41,8 +30,8 @@ export function refuseWhatIsInUse(target: Instance, request: TracerRequest, plac
         `tracer ${other.tracer} runs there, and the kernel runs only one of ${rivals.join(', ')}`,
       );
 
-  if (tracer === 'osnoise' || tracer === 'timerlat') refuseOptions(root, refuse);
-  if (obeysThreshold(tracer)) {
+  if (traits.hasOsnoiseOptions) refuseOptions(root, refuse);
+  if (traits.obeysThreshold) {
     const threshold = tryReadText(join(root, 'tracing_thresh'))?.trim() ?? '0';
     if (threshold !== '0')
       refuse(
@@ -51,11 +40,11 @@ export function refuseWhatIsInUse(target: Instance, request: TracerRequest, plac
       );
   }
   if (setsThreshold(request)) {
-    const hidden = others.find((other) => obeysThreshold(other.tracer));
+    const hidden = others.find((other) => traitsOf(other.tracer).obeysThreshold);
     if (hidden !== undefined)
       refuse(hidden.dir, `tracer ${hidden.tracer} runs there, and this one sets tracing_thresh for both`);
   }
-  if (tracer === 'function_graph') refuseGraphLimits(target, request, others, refuse);
+  if (traits.isGraph) refuseGraphLimits(target, request, others, refuse);
   refuseJournaled(target, request, place, refuse);
 }
 
@@ -91,7 +80,8 @@ function otherTracers(root: string, own: string): OtherTracer[] {
 }
 
 function setsThreshold({ tracer, knobs }: TracerRequest): boolean {
-  return tracer === 'hwlat' || knobs.some(({ file, value }) => file === 'tracing_thresh' && value !== '0');
+  const isKnob = knobs.some(({ file, value }) => file === 'tracing_thresh' && value !== '0');
+  return isKnob || traitsOf(tracer).setsThreshold === true;
 }
 
 /** The depth and the graph functions are one setting for all instances. */
@@ -108,11 +98,11 @@ function refuseGraphLimits(
   for (const file of GRAPH_LISTS)
     if (listLines(tryReadText(join(root, file)) ?? '').length > 0)
       refuse(join(root, file), 'somebody has set it for all instances: empty it');
-  const other = others.find(({ tracer }) => tracer === 'function_graph');
+  const other = others.find(({ tracer }) => traitsOf(tracer).isGraph);
   if (other !== undefined && functions !== undefined && functions.maxDepth !== 1)
     refuse(
       other.dir,
-      'function_graph runs there, and depth and graph functions are one setting for all instances: use max_depth 1',
+      `${other.tracer} runs there, and depth and graph functions are one setting for all instances: use max_depth 1`,
     );
 }
 
@@ -124,8 +114,9 @@ function refuseJournaled(
   refuse: (file: string, why: string) => void,
 ): void {
   const shared = new Set(knobs.map(({ file }) => file));
-  if (tracer === 'hwlat') shared.add('tracing_thresh');
-  if (tracer === 'function_graph' && functions?.maxDepth !== 1)
+  const { setsThreshold, isGraph } = traitsOf(tracer);
+  if (setsThreshold) shared.add('tracing_thresh');
+  if (isGraph && functions?.maxDepth !== 1)
     for (const file of ['max_graph_depth', ...GRAPH_LISTS]) shared.add(file);
   if (target.dir === target.root) shared.add('current_tracer');
   for (const { agent, entries } of journalsOfOthers(stateDir, name)) {

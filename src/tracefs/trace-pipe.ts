@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { errnoOf, KernelError } from '../model/errors.ts';
 import type { TextSource } from '../model/source.ts';
 import { refusal } from './files.ts';
+import { traitsOf } from './tracer-traits.ts';
 
 export interface TracePipe extends TextSource {
   /** Until then the kernel refuses to remove the instance, or to change its tracer. */
@@ -51,7 +52,7 @@ const GRAPH_AS_READ: Readonly<Record<string, '0' | '1'>> = {
  * kernel lacks.
  */
 export function textOptions(tracer: string): Readonly<Record<string, '0' | '1'>> {
-  return tracer === 'function_graph' ? GRAPH_AS_READ : AS_READ;
+  return traitsOf(tracer).isGraph ? GRAPH_AS_READ : AS_READ;
 }
 
 /**

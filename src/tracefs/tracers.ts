@@ -14,6 +14,7 @@ import { refuseWhatIsInUse } from './in-use.ts';
 import type { Instance } from './instance.ts';
 import { normalForm } from './journal/control-forms.ts';
 import type { Journal, JournalPart, Restored } from './journal/journal.ts';
+import { traitsOf } from './tracer-traits.ts';
 
 const CLOCKS_IN_NANOSECONDS = ['local', 'global', 'perf', 'mono', 'mono_raw', 'boot', 'tai'];
 
@@ -27,8 +28,6 @@ export interface StartedTracer {
   /** Sets the tracer to nop and restores its knobs. Pages and `trace_pipe` of the instance must be closed: EBUSY. */
   stop(): Restored;
 }
-
-const HWLAT_MODE = 'hwlat_detector/mode';
 
 /** Tracers of the kernel, mmiotrace included; none if the list cannot be read. */
 export function offeredTracers(root: string): string[] {
@@ -74,8 +73,8 @@ export function startTracer(target: Instance, request: TracerRequest, journal: J
     if (request.reads === 'latency') useTopLevelClock(target, tracer);
     if (functions !== undefined) warnings.push(...setFunctionFilter(target, tracer, functions, knobs));
     if (request.cpumask !== undefined) target.set('tracing_cpumask', maskOf(request.cpumask));
-    // The kernel changes this file by itself while hwlat runs.
-    if (tracer === 'hwlat' && existsSync(join(target.root, HWLAT_MODE))) knobs.keep(HWLAT_MODE);
+    for (const file of traitsOf(tracer).changes ?? [])
+      if (existsSync(join(target.root, file))) knobs.keep(file);
     setKnobs(target.root, request, knobs);
     setTracer(target, tracer);
     if (request.blockDevices !== undefined) {

@@ -9,6 +9,7 @@ import { onlineCpus } from '../../host/cpus.ts';
 import type { FunctionLookup } from '../../model/function-names.ts';
 import type { Instance } from '../../tracefs/instance.ts';
 import { openTracePipe } from '../../tracefs/trace-pipe.ts';
+import { traitsOf } from '../../tracefs/tracer-traits.ts';
 import { type EnabledProbe, type EventPlan, type PlanInput, planEvents } from '../plan/plan.ts';
 import { makeTraceClock } from '../stream/clock.ts';
 import { Pipeline } from '../stream/pipeline.ts';
@@ -99,7 +100,7 @@ function planText(parts: StreamParts): PlannedStream {
       plan,
       functions,
       cpuCount: instance.cpuCount,
-      isGraph: tracer === 'function_graph',
+      isGraph: traitsOf(tracer).isGraph === true,
       losses: (visit) => {
         for (const cpu of cpus) {
           const { overrun, commitOverrun, droppedEvents } = instance.stats(cpu);
