@@ -17,6 +17,11 @@ export interface MetricSpec {
    * Recorded values are divided by this for exposition: 1e9 if recorded in nanoseconds and shown in seconds, otherwise 1.
    */
   divisor: number;
+  /**
+   * Its times are not differences of event stamps: records hold them, or the agent measured them. They are right in a
+   * recording with any clock.
+   */
+  ownTime?: boolean | undefined;
   /** Classic upper bounds as shown (seconds, as a rule), ascending, without +Inf. Empty except for histograms. */
   bounds: readonly number[];
 }

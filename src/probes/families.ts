@@ -16,6 +16,8 @@ export interface MetricFacts {
   labels: readonly string[];
   /** Labels whose values the kernel or the user invents. */
   open?: readonly string[];
+  /** As in MetricSpec. */
+  ownTime?: boolean;
 }
 
 /** The part of a probe's context that declarations need. */
@@ -56,6 +58,7 @@ export function declareDurations(
     labels: perCpu ? [...facts.labels, 'cpu'] : facts.labels,
     open: facts.open ?? [],
     maxSeries: options.max_series,
+    ownTime: facts.ownTime,
     bounds: options.buckets,
   });
   const slots = new SlotCache(perCpu ? machine.cpuCount : 1, (row, cpu) =>
@@ -98,6 +101,7 @@ export function declareCpuCounts(
     name: facts.name,
     help: facts.help,
     labels: facts.labels,
+    ownTime: facts.ownTime,
     unit: shape.unit ?? '',
     divisor: shape.divisor ?? 1,
   });
@@ -118,6 +122,7 @@ export function declareMaxima(
     name: facts.name,
     help: facts.help,
     labels: facts.labels,
+    ownTime: facts.ownTime,
     unit: 'seconds',
     divisor: 1e9,
     windowMs: machine.maxWindowMs,

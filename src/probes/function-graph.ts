@@ -30,6 +30,7 @@ const DURATION = {
   help: 'Time from the call of a kernel function to its return, on the CPU where it returned.',
   labels: ['function'],
   open: ['function'],
+  ownTime: true,
 };
 
 /** 104 days, the limit of exact nanoseconds in a double. A longer call has an invalid time. */

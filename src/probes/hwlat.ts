@@ -18,6 +18,7 @@ const LATENCY = {
   name: 'ftrace_hwlat_latency_seconds',
   help: 'Longest gap that the hwlat tracer measured in a window, if it was above the threshold: between the two clock reads of a pass (inner) or between two passes (outer).',
   labels: ['loop'],
+  ownTime: true,
 };
 
 const US = 1e3;

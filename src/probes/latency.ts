@@ -26,6 +26,7 @@ const MAX = {
   name: 'ftrace_latency_tracer_max_seconds',
   help: 'Longest latency that a latency tracer met within max_window.',
   labels: ['tracer'],
+  ownTime: true,
 };
 const RECORDS = {
   name: 'ftrace_latency_tracer_records_total',

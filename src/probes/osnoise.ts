@@ -24,21 +24,25 @@ const RUNTIME = {
   name: 'ftrace_osnoise_runtime_seconds_total',
   help: 'Time that the osnoise tracer measured a CPU.',
   labels: ['cpu'],
+  ownTime: true,
 };
 const NOISE = {
   name: 'ftrace_osnoise_noise_seconds_total',
   help: 'Time that something else took from a CPU while the osnoise tracer measured it.',
   labels: ['cpu'],
+  ownTime: true,
 };
 const MAX = {
   name: 'ftrace_osnoise_max_single_noise_seconds',
   help: 'Longest single interruption that the osnoise tracer saw within max_window.',
   labels: ['cpu'],
+  ownTime: true,
 };
 const INTERFERENCE = {
   name: 'ftrace_osnoise_interference_seconds',
   help: 'Duration of one interruption of the osnoise thread, by its source.',
   labels: ['source'],
+  ownTime: true,
 };
 
 const US = 1e3;

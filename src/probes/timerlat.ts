@@ -24,11 +24,13 @@ const LATENCY = {
   name: 'ftrace_timerlat_latency_seconds',
   help: 'Time from when a timer should have fired until its interrupt ran (irq), its thread ran (thread) or the thread returned to user space (user).',
   labels: ['context'],
+  ownTime: true,
 };
 const MAX = {
   name: 'ftrace_timerlat_max_latency_seconds',
   help: 'Longest time within max_window from when a timer should have fired until its interrupt or thread ran, by context.',
   labels: ['cpu', 'context'],
+  ownTime: true,
 };
 
 const US = 1e3;

@@ -68,6 +68,7 @@ export function makeSelfMetrics(store: MetricStore, maxWindowMs?: number): SelfM
     name: 'ftrace_exporter_drain_duration_seconds',
     help: 'Duration of one drain tick: reading, decoding and aggregating the events since the previous tick.',
     bounds: DRAIN_BOUNDS,
+    ownTime: true,
   });
   const gap =
     maxWindowMs === undefined
@@ -77,6 +78,7 @@ export function makeSelfMetrics(store: MetricStore, maxWindowMs?: number): SelfM
           help: 'Longest time between two drains of the buffers, within max_window.',
           unit: 'seconds',
           divisor: 1e9,
+          ownTime: true,
           windowMs: maxWindowMs,
         });
   const gapSlot = gap?.slot([]) ?? 0;

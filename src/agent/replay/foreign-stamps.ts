@@ -23,13 +23,7 @@ export function inNanoseconds(plan: EventPlan, nsPerStamp: number): EventPlan {
   };
 }
 
-/** Metrics from durations that the kernel's tracer measured itself, with its own clock. */
-const MEASURED_BY_THE_KERNEL = /^ftrace_(function|osnoise|timerlat|hwlat|latency_tracer)_/;
-
 /** The metric families that do not depend on durations between event stamps. */
 export function withoutDurations(families: readonly FamilySnapshot[]): FamilySnapshot[] {
-  return families.filter(
-    ({ spec: { name, unit } }) =>
-      unit !== 'seconds' || name.startsWith('ftrace_exporter_') || MEASURED_BY_THE_KERNEL.test(name),
-  );
+  return families.filter(({ spec: { unit, ownTime } }) => unit !== 'seconds' || ownTime === true);
 }

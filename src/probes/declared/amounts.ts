@@ -56,6 +56,7 @@ export function declareAmounts(
     maxSeries: options.max_series,
     unit: scale.unit,
     divisor: scale.divisor,
+    ownTime: start === undefined,
   };
   const valuesOf = (row: number, cpu: number) => (perCpu ? [...values(row), String(cpu)] : values(row));
   const slotsOf = (family: { slot(values: readonly string[]): number }) =>
