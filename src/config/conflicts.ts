@@ -1,6 +1,4 @@
 /** Describes conflicts between probes that are on, as lines for people: the place, both probes, and the reason. */
-import type { SpanKind } from '../model/span.ts';
-import { LATENCY_TRACERS } from '../model/tracer.ts';
 import type { AgentConfig, ConfiguredProbe, ProbeSection } from './schema.ts';
 
 /** One line per pair. `placeOf` gives the place where a probe was named: in a file, a variable or a flag. */
@@ -27,23 +25,16 @@ export function describeConflicts(
   });
 }
 
-/** Kinds of traces made from a tracer's records, and what only their probe can configure. */
-const OF_TRACERS: Readonly<Partial<Record<SpanKind, string>>> = {
-  function_graph: 'which chooses the functions',
-  timerlat: 'which chooses the CPUs',
-  osnoise: 'which chooses the CPUs',
-  ...Object.fromEntries(LATENCY_TRACERS.map((tracer) => [tracer, 'which runs the tracer'])),
-};
-
-/** One line for each kind whose probe is not on. `placeOf`: as above, for a kind. */
-export function describeKindsAlone(
+/** One line for each kind of traces that needs its probe, which is not on. `placeOf`: as above, for a kind. */
+export function describeMissingProbes(
+  sections: readonly ProbeSection[],
   { spans, probes }: Pick<AgentConfig, 'spans' | 'probes'>,
   placeOf: (kind: string) => string,
 ): string[] {
   return Object.keys(spans?.kinds ?? {}).flatMap((kind) => {
-    const says = OF_TRACERS[kind as SpanKind];
-    if (says === undefined || probes.some(({ name }) => name === kind)) return [];
+    const chooses = sections.find(({ name }) => name === kind)?.choosesForKind;
+    if (chooses === undefined || probes.some(({ name }) => name === kind)) return [];
     const where = [placeOf(kind), `spans.kinds.${kind}`].filter((part) => part !== '').join(': ');
-    return [`${where} needs probes.${kind}, ${says}`];
+    return [`${where} needs probes.${kind}, which ${chooses}`];
   });
 }

@@ -3,7 +3,7 @@
  * overrides the defaults. Reports all problems at once, each with its place.
  */
 import { UsageError } from '../model/errors.ts';
-import { describeConflicts, describeKindsAlone } from './conflicts.ts';
+import { describeConflicts, describeMissingProbes } from './conflicts.ts';
 import { isMap, overlay, withoutNulls } from './overlay.ts';
 import { describeProblems } from './problems.ts';
 import {
@@ -61,7 +61,7 @@ export function loadConfig(sections: readonly ProbeSection[], sources: ConfigSou
     if (sources.isRecorded) return config;
     const conflicts = [
       ...describeConflicts(sections, config.probes, (probe) => place(['probes', probe], 'key')),
-      ...describeKindsAlone(config, (kind) => place(['spans', 'kinds', kind], 'key')),
+      ...describeMissingProbes(sections, config, (kind) => place(['spans', 'kinds', kind], 'key')),
     ];
     if (conflicts.length > 0) throw new UsageError(conflicts.join('\n'));
     return config;

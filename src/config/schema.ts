@@ -26,6 +26,8 @@ export interface ProbeSection {
   schema(kit: SchemaKit): z.ZodType<{ enabled: boolean }>;
   /** Values for keys that choose what is traced, which a recording has already decided. */
   inRecordings?: Readonly<Record<string, unknown>>;
+  /** The kind of traces with this name needs the probe, because it … (`chooses the CPUs`). */
+  choosesForKind?: string;
   /** Returns one of the other probes that are on (options by name) that conflicts with this one. */
   conflict?(
     options: unknown,

@@ -45,6 +45,7 @@ export const functionGraph: ProbeModule<FunctionGraphOptions> = {
   name: 'function_graph',
   help: 'How long kernel functions take.',
   byDefault: false,
+  choosesForKind: 'chooses the functions',
   rate: 'high',
   inRecordings: { unfiltered: true },
   schema: (kit) =>

@@ -44,6 +44,7 @@ export function latencyProbe(tracer: LatencyTracer): ProbeModule<LatencyOptions>
     name: tracer,
     help: HELP[tracer],
     byDefault: false,
+    choosesForKind: 'runs the tracer',
     rate: 'low',
     schema: ({ probeSchema, z }) =>
       probeSchema(

@@ -59,6 +59,7 @@ export const osnoise: ProbeModule<OsnoiseOptions> = {
   name: 'osnoise',
   help: 'How much time the kernel, interrupts and other tasks take from a CPU, by source.',
   byDefault: false,
+  choosesForKind: 'chooses the CPUs',
   rate: 'high',
   inRecordings: { cpus: 0 },
   schema: ({ cpuList, duration, probeSchema }) =>

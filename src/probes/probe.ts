@@ -161,6 +161,11 @@ export interface ProbeModule<Options extends CommonOptions = CommonOptions> {
   /** Keys that choose what to trace. A recording has made that choice, so its config need not. */
   inRecordings?: Readonly<Record<string, unknown>>;
   /**
+   * For a probe whose kind of traces cannot be on without it: what it does for the kind, as in `chooses the CPUs`. Absent:
+   * there is no such kind, or it has a helper.
+   */
+  choosesForKind?: string;
+  /**
    * Empty: nothing to trace with these options on this kernel. `intervals`: where single operations are reported, which
    * can need more events.
    */

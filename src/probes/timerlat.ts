@@ -46,6 +46,7 @@ export const timerlat: ProbeModule<TimerlatOptions> = {
   name: 'timerlat',
   help: 'How late a timer interrupt and the real-time thread that it wakes run.',
   byDefault: false,
+  choosesForKind: 'chooses the CPUs',
   rate: 'low',
   inRecordings: { cpus: 0 },
   schema: ({ cpuList, duration, probeSchema }) =>
