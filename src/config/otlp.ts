@@ -127,13 +127,24 @@ export function otlpSchema() {
       const say = (key: string, message: string): void => {
         context.addIssue({ code: 'custom', path: [key], message });
       };
-      for (const signal of SIGNALS) {
-        const own = otlp[`${signal}_endpoint`];
-        const problem = own && whatIsWrong(own, otlp[`${signal}_protocol`] ?? otlp.protocol);
-        if (problem) say(`${signal}_endpoint`, problem);
-      }
-      const problem = otlp.endpoint && whatIsWrongForAll(otlp.endpoint, otlp);
-      if (problem) say('endpoint', problem);
+      const protocolOf = (signal: Signal): OtlpProtocol => otlp[`${signal}_protocol`] ?? otlp.protocol;
+      const isWrong = (
+        key: 'endpoint' | `${Signal}_endpoint`,
+        protocol: OtlpProtocol,
+        user = '',
+      ): boolean => {
+        const problem = otlp[key] === undefined ? undefined : whatIsWrong(otlp[key], protocol);
+        if (problem !== undefined) say(key, problem + user);
+        return problem !== undefined;
+      };
+      for (const signal of SIGNALS) isWrong(`${signal}_endpoint`, protocolOf(signal));
+      const users = SIGNALS.filter((s) => otlp[`${s}_endpoint`] === undefined && otlp[s] !== false);
+      if (users.length === 0) isWrong('endpoint', otlp.protocol);
+      const doDiffer = new Set(users.map(protocolOf)).size > 1;
+      users.some((signal) => {
+        const protocol = protocolOf(signal);
+        return isWrong('endpoint', protocol, doDiffer ? `: ${signal} go by ${protocol}` : '');
+      });
       for (const prefix of ['', 'metrics_', 'traces_'] as const) {
         const [key, certificate] = [`${prefix}client_key`, `${prefix}client_certificate`] as const;
         if ((otlp[key] === undefined) === (otlp[certificate] === undefined)) continue;
@@ -141,23 +152,6 @@ export function otlpSchema() {
         say(present, `has no effect without ${missing}`);
       }
     });
-}
-
-/** Checks the common endpoint against the protocol of each signal that uses it. */
-function whatIsWrongForAll(
-  endpoint: string,
-  otlp: { protocol: OtlpProtocol } & { [Key in `${Signal}_protocol`]?: OtlpProtocol | undefined } & {
-    [Key in `${Signal}_endpoint`]?: string | undefined;
-  } & { [Key in Signal]?: boolean | undefined },
-): string | undefined {
-  const takers = SIGNALS.filter(
-    (signal) => otlp[`${signal}_endpoint`] === undefined && otlp[signal] !== false,
-  );
-  const protocols = takers.map((signal) => otlp[`${signal}_protocol`] ?? otlp.protocol);
-  const problems = protocols.map((protocol) => whatIsWrong(endpoint, protocol));
-  const at = problems.findIndex((problem) => problem !== undefined);
-  if (at < 0) return takers.length === 0 ? whatIsWrong(endpoint, otlp.protocol) : undefined;
-  return new Set(protocols).size < 2 ? problems[at] : `${problems[at]}: ${takers[at]} go by ${protocols[at]}`;
 }
 
 type Checked = z.output<ReturnType<typeof otlpSchema>>;

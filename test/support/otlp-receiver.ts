@@ -68,7 +68,12 @@ export async function startHttpReceiver(options: ReceiverOptions = {}): Promise<
   };
   const onRequest = async (request: IncomingMessage, response: ServerResponse) => {
     const chunks: Buffer[] = [];
-    for await (const chunk of request) chunks.push(chunk);
+    try {
+      for await (const chunk of request) chunks.push(chunk);
+    } catch {
+      // The client gave up.
+      return;
+    }
     const { headers, url = '' } = request;
     const raw = Buffer.concat(chunks);
     const body = headers['content-encoding'] === 'gzip' ? gunzipSync(raw) : raw;
