@@ -111,8 +111,13 @@ export class AbsenceRing {
 
   /** Last name of a task; '' if it is not remembered. */
   commOf(pid: number): string {
-    const n = this.#own(this.#last[pid & (CHAINS - 1)], pid, 0);
-    return n === 0 ? '' : this.#texts.of(this.#words, ((n - 1) & (this.#depth - 1)) * WORDS + COMM);
+    let n = this.#own(this.#last[pid & (CHAINS - 1)], pid, 0);
+    for (; n !== 0; n = this.#earlier(n, pid, 0)) {
+      const comm = this.#texts.of(this.#words, ((n - 1) & (this.#depth - 1)) * WORDS + COMM);
+      // A return that no event shows has no name.
+      if (comm !== '') return comm;
+    }
+    return '';
   }
 
   #earlier(n: number, pid: number, fromNs: TimestampNs): number {

@@ -10,6 +10,7 @@ import type { InterruptJournal } from './interrupt-journal.ts';
 import { Path, sleepAttributes } from './path.ts';
 import type { RequestJournal } from './request-journal.ts';
 import { waitSpan } from './run-queue.ts';
+import { isHidden } from './steps.ts';
 import type { TaskJournal } from './task-journal.ts';
 import { requestExemplars, waitExemplar } from './waits.ts';
 
@@ -42,6 +43,8 @@ export interface CallParts {
   exemplars: ExemplarDraft[];
   blockedNs: number;
   waitedNs: number;
+  /** Part of the other time for which it is not known whether the thread ran. */
+  hiddenNs: number;
   /** Whether switches since the start of the call are remembered. */
   remembersSwitches: boolean;
   /** Whether everything about the call is remembered and was recorded. */
@@ -72,7 +75,8 @@ export function callParts(call: SlowCall, deps: SpanDeps, journals: Journals): C
   const { absences, whole } = tasks.since(pid, startNs);
   const during = requests.within(startNs, endNs);
   const walk: Walk = {
-    ...{ call, deps, journals, spans: [], exemplars: [], blockedNs: 0, waitedNs: 0, isCut: false },
+    ...{ call, deps, journals, spans: [], exemplars: [], blockedNs: 0, waitedNs: 0, hiddenNs: 0 },
+    isCut: false,
     issued: { requests: 0, bytes: 0 },
     path: new Path({ tasks, requests: during.requests, nameOf, deps, wholeNs }),
     freeNs: startNs,
@@ -99,6 +103,11 @@ export function callParts(call: SlowCall, deps: SpanDeps, journals: Journals): C
 
 function addAbsence(walk: Walk, absence: Absence): void {
   const { outNs, inNs, state, cpu, queueCpu } = absence;
+  if (isHidden(absence)) {
+    walk.hiddenNs += inNs - outNs;
+    walk.freeNs = inNs;
+    return;
+  }
   const runnableNs = state === 0 ? outNs : Math.max(outNs, absence.runnableNs || inNs);
   const asleep = runnableNs > outNs ? blocked(walk, absence, runnableNs) : undefined;
   addInterrupts(walk, asleep?.startNs ?? outNs);

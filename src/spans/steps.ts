@@ -36,15 +36,21 @@ export function stepsOf(
     if (outNs >= freeNs) continue;
     const inNs = Math.min(absence.inNs, freeNs);
     add('run', inNs, freeNs, absence);
+    freeNs = outNs;
+    if (isHidden(absence)) continue;
     const runnableNs = Math.min(runnableAt(absence), inNs);
     add('wait', runnableNs, inNs, absence);
     // Else its end may have been long before, or it did not sleep.
     if (absence.runnableNs !== 0 || (absence.isSeen && outNs !== 0)) add('sleep', outNs, runnableNs, absence);
-    freeNs = outNs;
     if (freeNs <= fromNs) break;
   }
   if (whole) add('run', fromNs, freeNs, undefined);
   return steps.reverse();
+}
+
+/** Whether a task lost its CPU and came back at a time that nothing reported: it is not known how long it waited. */
+export function isHidden({ isSeen, state, outNs }: Absence): boolean {
+  return !isSeen && state === 0 && outNs !== 0;
 }
 
 /** When an absent task could have gone on. */

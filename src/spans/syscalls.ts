@@ -89,11 +89,11 @@ function draftOf(call: SlowCall, deps: SpanDeps, journals: Journals): TraceDraft
   };
 }
 
-function causesOfCall({ spans, remembersSwitches }: CallParts, onCpuNs: number): Cause[] {
+function causesOfCall({ spans, remembersSwitches, hiddenNs }: CallParts, onCpuNs: number): Cause[] {
   const causes = spans.flatMap(causesOf);
   const interruptedNs = spans.filter(isInterrupt).reduce((sum, span) => sum + lengthOf(span), 0);
   // If older switches are forgotten, the thread may have slept instead.
-  if (remembersSwitches) causes.push({ label: 'running', ns: onCpuNs - interruptedNs });
+  if (remembersSwitches) causes.push({ label: 'running', ns: onCpuNs - interruptedNs - hiddenNs });
   return causes;
 }
 

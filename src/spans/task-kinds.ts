@@ -110,7 +110,7 @@ function taskSink(
     switchedIn: (task, words, commAt) => {
       if (follows) tasks.all.add(task, words, commAt);
       if (task.isWatched) tasks.add(task, words, commAt);
-      if (task.runnableNs !== 0 && task.inNs - task.runnableNs >= waitThresholdNs)
+      if (task.isSeen && task.runnableNs !== 0 && task.inNs - task.runnableNs >= waitThresholdNs)
         onWait(task, words, commAt);
     },
   };

@@ -76,9 +76,9 @@ export class TaskAbsences {
     task.outNs = outNs;
     task.isSeen = false;
     task.runnableNs = runnableNs;
-    // No other task had the CPU: the task ran as soon as it could.
-    task.inNs = runnableNs === 0 ? nowNs : runnableNs;
     task.state = out.tags[outAt] & ~WATCHED;
+    // After a sleep no other task had the CPU: it ran as soon as it could. Else a task had it whose switches are hidden.
+    task.inNs = runnableNs === 0 || task.state === 0 ? nowNs : runnableNs;
     task.taskClass = NORMAL;
     task.queueCpu = cpu;
     this.#setWaker(pid, outNs);

@@ -321,3 +321,18 @@ test('requests that a call does not sleep for are counted', () => {
     [2, 12288],
   );
 });
+
+test('a task whose switches are hidden took the CPU: nobody knows for how long', () => {
+  const m = busy();
+  m.name(500, 'writer');
+  m.switch(-7, 1, HOG, 0, 500);
+  m.switch(1, 0, ME, S, 0);
+  m.switch(4, 1, 500, 0, 9999);
+  // No event shows that 9999 leaves the CPU and 500 comes back.
+  m.wake(10, ME, 500, 1);
+  m.switch(10, 0, 0, 0, ME);
+  m.switch(11, 0, ME, 0, 9999);
+  const trace = m.end('read', 15);
+  assert.deepEqual(treeOf(trace).slice(0, 2), ['blocked 9', '  running writer 3']);
+  assert.match(summaryOf(trace), /^15\.0 ms: 3\.0 ms writer ran, 2\.0 ms running, 10\.0 ms not known$/);
+});
