@@ -287,7 +287,7 @@ describe('a cluster of one node', () => {
     const line = () =>
       log()
         .split('\n')
-        .find((text) => /tracefs/.test(text) && /\/tracing\/instances/.test(text));
+        .find((text) => /cannot use tracefs at \/tracing: .*tracefs is not mounted/.test(text));
     t.diagnostic(await until('the reason in the log', line, described));
 
     assert.equal(cluster.run('mount', '-t', 'tracefs', 'nodev', TRACEFS).status, 0);
