@@ -12,6 +12,15 @@ import { PROMETHEUS } from './go-program.ts';
 
 const DASHBOARDS = new URL('../../grafana/dashboards/', import.meta.url);
 const DEADLINE_MS = 40_000;
+/** Panels whose data the fleet cannot produce, and why. */
+const NOT_HERE: Readonly<Record<string, string>> = {
+  'Writers throttled, p99': 'nobody writes faster than the disk for long enough',
+  Retransmits: 'the loopback device loses no packet',
+  'Journal commits, p99': 'the temporary directory may have no ext4',
+  'NFS requests, p99': 'no NFS is mounted',
+  'NVMe commands, p99': 'there may be no NVMe disk',
+  'Exits of guests, p99': 'no guest runs in KVM',
+};
 // At the top of the file, not in the suite: the fleet ends before the suite does.
 const bench = makeBench('dashboards');
 
@@ -70,9 +79,12 @@ describe(`dashboards in Prometheus ${PROMETHEUS.version.replace('v0.3', '3.')}`,
       for (const { title, targets = [] } of panels) {
         for (const { expr } of targets) {
           queries++;
-          const found = await seriesOf(expr, deadline);
+          const isNotHere = uid === 'ftrace-kernel' && title in NOT_HERE;
+          const found = await seriesOf(expr, isNotHere ? 0 : deadline);
           series += found;
-          if (found === 0) empty.push(`${title}: ${filledIn(expr)}`);
+          if (found > 0) continue;
+          if (isNotHere) t.diagnostic(`NO DATA HERE: ${title}: ${NOT_HERE[title]}`);
+          else empty.push(`${title}: ${filledIn(expr)}`);
         }
       }
       t.diagnostic(`${queries} queries gave ${series} series`);

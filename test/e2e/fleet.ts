@@ -39,7 +39,8 @@ const OF_EVENTS = probeCatalogue.filter(({ tracer }) => tracer === undefined);
 const SCRAPES_BEFORE = 2;
 const DISK_BYTES = 32 << 20;
 const WORK = `ls /no/such/file; dd if=/dev/zero of=$0 bs=16k count=20 oflag=direct conv=fsync
-  dd if=$0 of=/dev/null bs=16k count=20 iflag=direct; sleep 0.2`;
+  dd if=$0 of=/dev/null bs=16k count=20 iflag=direct; dd if=/dev/zero of=$1 bs=16k count=20 conv=fsync
+  python3 -c 'import socket; socket.socket().connect_ex(("127.0.0.1", 9))'; sleep 0.2`;
 
 export interface Fleet {
   prometheus: Prometheus;
@@ -66,7 +67,11 @@ export async function startFleet(bench: Bench, { withTopLevel = true } = {}): Pr
   const groups = hierarchyDir('cpu');
   // Removed after its processes.
   const group = groups === undefined ? undefined : makeGroup(bench, groups);
-  const work = spawn('sh', ['-c', `while :; do ${WORK}; done`, device], { stdio: 'ignore', detached: true });
+  const file = join(bench.directory, 'written');
+  const work = spawn('sh', ['-c', `while :; do ${WORK}; done`, device, file], {
+    stdio: 'ignore',
+    detached: true,
+  });
   bench.atEnd(() => {
     if (work.pid !== undefined) process.kill(-work.pid, 'SIGKILL');
   });
