@@ -147,7 +147,7 @@ for (const protocol of OTLP_PROTOCOLS) {
     });
     execFileSync('python3', [
       '-c',
-      'import signal\nfor ms in 2, 3, 12, 30: signal.sigtimedwait([], ms / 1000)',
+      'import signal\nfor ms in 2, 15, 60, 250: signal.sigtimedwait([], ms / 1000)',
     ]);
     const roots = () => collector.spans().filter(({ parentSpanId }) => parentSpanId === '');
     await until(() => roots().length >= 4, 'not all traces arrive');

@@ -48,7 +48,7 @@ test('exemplars of slow syscalls, by every format that has them', async () => {
   );
   execFileSync('python3', [
     '-c',
-    'import signal\nfor ms in 2, 3, 12, 30: signal.sigtimedwait([], ms / 1000)',
+    'import signal\nfor ms in 2, 15, 60, 250: signal.sigtimedwait([], ms / 1000)',
   ]);
 
   const own = async (): Promise<Found[]> => {
