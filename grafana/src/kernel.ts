@@ -179,7 +179,7 @@ const rows: readonly Row[] = [
       shares(
         'isolation',
         'Time taken',
-        'Time per second that something else than its task used a CPU that should be left alone.',
+        'Time per second that something other than its task used a CPU that should be left alone.',
         'ftrace_isolation_seconds_total',
         'cpu',
         'source',

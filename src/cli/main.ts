@@ -256,7 +256,7 @@ function addReplay(program: Command, outcome: Outcome): void {
     .option('--serve', 'serve them over HTTP, labelled source="replay", until SIGTERM or SIGINT')
     .option(
       '--instance <name>',
-      "the instance to replay, of several in the file (default: the top level's events or, without any, the first)",
+      "the instance to replay, of several in the file (default: the top level's events or, if it has none, the first)",
     )
     .addHelpText(
       'after',

@@ -196,7 +196,7 @@ export class Merger {
       if (this.#heapSize > 1 && stamps[heap[1]] < limit) limit = stamps[heap[1]];
       if (this.#heapSize > 2 && stamps[heap[2]] < limit) limit = stamps[heap[2]];
       const isLate = ts < floor;
-      // Late events have their own run, so the loop needs no check for each of the others.
+      // A run holds only late events or none, so the loop need not check each event.
       if (isLate && limit >= floor) limit = floor - LATE_EPSILON_NS;
       const cursor = this.#cursors[at];
       let page = cursor.page as Page;

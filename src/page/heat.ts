@@ -189,7 +189,7 @@ function picked({ data, columns }: Shown, cell: HeatCell): PickedCell {
   };
 }
 
-/** The cell one step from this one; without one, from the middle of the last column. */
+/** The cell one step from `cell`, or from the middle of the last column if `cell` is undefined. */
 function moved(
   { data, columns }: Shown,
   cell: HeatCell | undefined,

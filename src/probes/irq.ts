@@ -96,7 +96,7 @@ function createIrq(context: ProbeContext, options: IrqOptions): Probe {
   const sink = context.intervals.interrupts;
   const longNs = sink?.thresholdNs ?? Number.POSITIVE_INFINITY;
   const stacks = new IrqStacks(cpuCount);
-  /** CPUs where no handler started since the last loss: the loss took the start of an end there. */
+  /** 1 for CPUs where no handler has started since the last loss: an end without a start is due to that loss. */
   const afterLoss = new Uint8Array(cpuCount);
   /** By CPU: starts before this are void, even if they are read after the loss was announced. */
   const lostUntil = new Float64Array(cpuCount);

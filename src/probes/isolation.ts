@@ -9,8 +9,8 @@ import { constant, counter, declaredProbe, histogram, pair } from './declared/bu
 const INTERRUPTIONS = 'ftrace_isolation_interruptions_total';
 const SECONDS = 'ftrace_isolation_seconds_total';
 const HELP = {
-  [INTERRUPTIONS]: 'Times something else than its task used a CPU that should be left alone.',
-  [SECONDS]: 'Time that something else than its task used a CPU that should be left alone.',
+  [INTERRUPTIONS]: 'Times something other than its task used a CPU that should be left alone.',
+  [SECONDS]: 'Time that something other than its task used a CPU that should be left alone.',
 };
 const ON_CPU: Partial<DeclaredLabel> = { as: 'cpu' };
 const IPIS = ['reschedule', 'call_function', 'call_function_single', 'irq_work'];
@@ -68,7 +68,7 @@ const SOURCES: readonly Source[] = [
   },
 ];
 
-/** Metrics for these CPUs; without any, for all. */
+/** Metrics for these CPUs, or for all CPUs if the list is empty. */
 function metricsOf(cpus: readonly number[]): DeclaredMetric[] {
   const here = cpus.map((cpu) => `CPU == ${cpu}`).join(' || ');
   const on = (event: string, more?: string) => {

@@ -24,13 +24,13 @@ const HELP: Readonly<Record<LatencyTracer, string>> = {
 
 const MAX = {
   name: 'ftrace_latency_tracer_max_seconds',
-  help: 'Longest latency that a latency tracer met within max_window.',
+  help: 'Longest latency that a latency tracer measured within max_window.',
   labels: ['tracer'],
   ownTime: true,
 };
 const RECORDS = {
   name: 'ftrace_latency_tracer_records_total',
-  help: 'Times that a latency tracer met a longer latency than any since its last restart.',
+  help: 'Times that a latency tracer measured a latency longer than all since its maximum was last reset.',
   labels: ['tracer'],
 };
 

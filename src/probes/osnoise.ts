@@ -28,7 +28,7 @@ const RUNTIME = {
 };
 const NOISE = {
   name: 'ftrace_osnoise_noise_seconds_total',
-  help: 'Time that something else took from a CPU while the osnoise tracer measured it.',
+  help: 'Time that a CPU spent on something other than the osnoise thread during measurements.',
   labels: ['cpu'],
   ownTime: true,
 };

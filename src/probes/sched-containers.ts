@@ -31,7 +31,7 @@ const PREEMPTIONS = {
 };
 const INTERFERENCE = {
   name: 'ftrace_container_interference_seconds_total',
-  help: 'Time that tasks of a container waited for a CPU while a task of the by_ container had it.',
+  help: 'Time that tasks of a container waited for a CPU that ran a task of the container in the by_ labels.',
   labels: [...CONTAINER_LABELS, ...CONTAINER_LABELS.map((label) => `by_${label}`)],
 };
 export const SCHED_CONTAINER_METRICS = [WAIT, PREEMPTIONS, INTERFERENCE];

@@ -1,7 +1,7 @@
 /**
- * How late do a timer's interrupt and the thread that it wakes run? Reads records of the timerlat tracer (kernel/trace/
- * trace_osnoise.c, `timerlat` in kernel/trace/trace_entries.h), which runs a periodic timer and a waiting thread of
- * priority FIFO 95 on each CPU. Each latency counts from when the timer should have fired.
+ * How late is a timer's interrupt, and how late is the thread that it wakes? Reads records of the timerlat tracer
+ * (kernel/trace/trace_osnoise.c, `timerlat` in kernel/trace/trace_entries.h), which runs a periodic timer and a waiting
+ * thread of priority FIFO 95 on each CPU. Each latency counts from when the timer should have fired.
  */
 import { decimalBuckets } from '../config/units/buckets.ts';
 import type { TimerlatSink } from '../model/intervals.ts';
@@ -44,7 +44,7 @@ export interface TimerlatOptions extends CpuOptions {
 
 export const timerlat: ProbeModule<TimerlatOptions> = {
   name: 'timerlat',
-  help: 'How late a timer interrupt and the real-time thread that it wakes run.',
+  help: 'Delay of a timer interrupt and of the real-time thread that it wakes.',
   byDefault: false,
   choosesForKind: 'chooses the CPUs',
   rate: 'low',

@@ -26,7 +26,7 @@ export interface SpanDeps {
   wallTime(stampNs: TimestampNs): WallTime;
   /** Whether a name matches any of these globs. */
   matcher(globs: readonly string[]): (name: string) => boolean;
-  /** `errno` as ENOENT; undefined for numbers without a name. */
+  /** Name of an error number, such as ENOENT; undefined if it has none. */
   errnoName(errno: number): string | undefined;
   /** The application span that was active in the task at that time. */
   parentOf(pid: number, atNs: TimestampNs): RemoteParent | undefined;

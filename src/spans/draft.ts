@@ -16,7 +16,7 @@ export interface SpanDraft {
   /** Name of the error (`errno`). */
   error?: string | undefined;
   children: readonly SpanDraft[];
-  /** What the time of a span without children was spent on; without any, its cause is not known. */
+  /** What a span without children spent its time on; undefined or empty if that is not known. */
   causes?: readonly Cause[] | undefined;
   /** Task whose process the record names, beside that of the trace. */
   factsOf?: number | undefined;

@@ -68,7 +68,7 @@ export function placeRegions(
   return regions;
 }
 
-/** Returns the first byte after the pages. */
+/** Returns the offset of the first byte after the pages. */
 function countPages(
   extent: Extent,
   region: Region,
@@ -89,7 +89,7 @@ function countPages(
   return offset + there;
 }
 
-/** Returns the first byte after the chunks. */
+/** Returns the offset of the first byte after the chunks. */
 function indexChunks(
   extent: Extent,
   region: Region,

@@ -82,7 +82,7 @@ export function watchMaxLatency(
       if (writeZeroIf(dir, (maximum) => maximum === lastMaximum || tries === TRIES - 1)) break;
     }
     lastMaximum = 0;
-    // A record made just before the reset has lost its maximum, but its trace is still there.
+    // If the kernel made a record just before the reset, zero has replaced its maximum, but its trace can still be read.
     look();
   };
 

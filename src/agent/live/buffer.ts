@@ -218,7 +218,7 @@ function openLosses(
   };
 }
 
-/** Sets filters in the kernel, to save records that probes would drop. Probes apply their filters in any case. */
+/** Sets filters in the kernel, so that it does not record events that probes would drop. Probes filter in any case. */
 function narrowEvents(instance: Instance, filters: ReadonlyMap<string, string>, log: Log): void {
   for (const [event, filter] of filters) {
     try {

@@ -82,8 +82,8 @@ export function startDraining(options: DrainOptions): Drain {
     return isDone;
   };
 
-  // The tick's start is noted first, and the tick runs after the event loop has polled. So inotify has reported every
-  // write to a control file from before the start, and only events from before the start are processed.
+  // The event loop polls between the start time and the tick. So inotify has reported every write to a control file that
+  // was made before the start time, and the tick processes only events from before that time.
   const begin = () => {
     const start = traceNow();
     immediate = setImmediate(() => tick(start));

@@ -46,7 +46,7 @@ export function commentEnd(bytes: Uint8Array, from: number, end: number): number
   return first;
 }
 
-/** `  12.345678 |  0) `, ` 0) `, the dashes of a banner, or `CPU:`. */
+/** Whether a line starts with `  12.345678 |  0) `, ` 0) `, the dashes of a banner, or `CPU:` and a digit. */
 function looksLikeGraphLine(bytes: Uint8Array, from: number, end: number): boolean {
   const length = Math.min(end - from, LINE_START_BYTES);
   if (length <= 0) return true;

@@ -25,7 +25,7 @@ const WAKEUP: KnownFormat = {
     `"%s:%d [%d]<CANT FIND FIELD success> CPU:%03d", ${WOKEN}`,
   ],
 };
-/** Letters of all kernels. x, K, W and N existed before 4.14; no probe depends on which of them it is. */
+/** Letters of task states in all kernels. Only kernels before 4.14 have x, K, W and N; no probe distinguishes these. */
 const STATES =
   '{ 1, "S" }, { 2, "D" }, { 4, "T" }, { 8, "t" }, { 16, "X" }, { 32, "Z" }, { 64, "P" }, { 128, "I" }, { 16, "x" }, { 64, "K" }, { 64, "W" }, { 64, "N" }';
 const STATE = `(REC->prev_state & 0xff) ? __print_flags(REC->prev_state & 0xff, "|", ${STATES}) : "R"`;

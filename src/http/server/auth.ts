@@ -30,7 +30,7 @@ export type Users = ReadonlyMap<string, string>;
 export type Verdict = 'right' | 'wrong' | 'busy';
 
 export interface Authenticator {
-  /** Prepares for a client that will come soon. */
+  /** Starts the thread that checks passwords, because a client may come soon. */
   prepare(): void;
   /** The remembered result; undefined if there is none. */
   known(credentials: Credentials, users: Users): 'right' | 'wrong' | undefined;

@@ -34,7 +34,7 @@ export type MarkerKind = 'other' | 'malformed' | 'begin' | 'end';
 /** Position of `value`, after the key. */
 export const VALUE_AT = KEY.length;
 
-/** Kind of the marker text in `bytes` between two places. */
+/** Kind of the marker text in this range of `bytes`. */
 export function markerKind(bytes: Uint8Array, from: number, to: number): MarkerKind {
   if (to - from <= KEY.length) return 'other';
   for (let i = 0; i < KEY.length; i++) if (bytes[from + i] !== KEY[i]) return 'other';
@@ -51,7 +51,7 @@ export function markerKind(bytes: Uint8Array, from: number, to: number): MarkerK
   return isWord(bytes, word, end, END) ? 'end' : 'malformed';
 }
 
-/** Whether the bytes between two places are a `traceparent` that can be used, of this version or a later one. */
+/** Whether this range of `bytes` is a valid `traceparent` of version 00 or a later one. */
 export function isTraceparent(bytes: Uint8Array, from: number, to: number): boolean {
   const length = to - from;
   if (length < VALUE_LENGTH || length > LONGEST_VALUE) return false;

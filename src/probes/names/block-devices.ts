@@ -34,7 +34,7 @@ export class SeenDevices {
   #last = 0;
   #sweeps = 0;
 
-  /** Calls `onGone` for a row that is no longer used; with a name if no other row has that name. */
+  /** Calls `onGone` for a row that is no longer used. `name` is empty if another row has the same name. */
   constructor(
     host: HostFacts,
     wanted: (name: string) => boolean,
