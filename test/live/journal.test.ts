@@ -272,6 +272,7 @@ describe('the top level', { skip: busy ?? false }, () => {
         removed: [],
         busy: [NAME],
         restored: [],
+        removedEvents: [],
         problems: [],
       });
       assert.deepEqual(differences(set, topLevelFiles(root, disk)), []);
