@@ -26,7 +26,8 @@ import {
 import { deviceNames, SeenDevices } from './names/block-devices.ts';
 import { FLUSH, OPERATIONS, operationOf } from './names/block-operation.ts';
 import type { CommonOptions, Probe, ProbeContext, ProbeModule } from './probe.ts';
-import { ISSUED, QUEUED, RequestTable } from './tables/request-table.ts';
+import { ISSUED, QUEUED, type RequestState } from './tables/request-table.ts';
+import { type RequestsInFlight, requestsInFlight } from './tables/requests-in-flight.ts';
 import { SlotCache } from './tables/slot-cache.ts';
 
 const ACTION = 'ftrace:blk';
@@ -98,7 +99,20 @@ function createBlk(context: ProbeContext, options: BlkOptions): Probe {
     late: context.unmatched('late'),
     evicted: context.unmatched('evicted'),
   };
-  const requests = openRequests(unmatched);
+  const requests = requestsInFlight(CAPACITY, unmatched.lost, unmatched.evicted);
+  const { table } = requests;
+  const add = (
+    dev: number,
+    sector: number,
+    operation: number,
+    state: RequestState,
+    now: TimestampNs,
+    sectors: number,
+  ): void => table.setSectors(requests.add(dev, sector, operation, state, now), sectors);
+  const drop = (dev: number, sector: number, operation: number, state: RequestState): void => {
+    const entry = requests.find(dev, sector, operation, state);
+    if (entry >= 0) table.remove(entry);
+  };
   const complete = makeComplete(series, requests, unmatched);
   let latest: TimestampNs = 0;
 
@@ -125,20 +139,20 @@ function createBlk(context: ProbeContext, options: BlkOptions): Probe {
     const sector = isFlush ? 0 : sectorOf(record);
     switch (action) {
       case QUEUED_ACTION:
-        requests.add(dev, sector, operation, QUEUED, now, sectors);
+        add(dev, sector, operation, QUEUED, now, sectors);
         break;
       case BACKMERGED:
-        requests.drop(dev, sector, operation, QUEUED);
+        drop(dev, sector, operation, QUEUED);
         break;
       case FRONTMERGED:
         // The request now begins at this bio, so its next lines carry this sector.
-        requests.drop(dev, sector + sectors, operation, QUEUED);
+        drop(dev, sector + sectors, operation, QUEUED);
         break;
       case ISSUED_ACTION:
-        requests.add(dev, sector, operation, ISSUED, now, sectors);
+        add(dev, sector, operation, ISSUED, now, sectors);
         break;
       case REQUEUED:
-        requests.drop(dev, sector, operation, ISSUED);
+        drop(dev, sector, operation, ISSUED);
         break;
       case COMPLETED:
         complete(dev, row, sector, operation, sectors, record);
@@ -150,75 +164,18 @@ function createBlk(context: ProbeContext, options: BlkOptions): Probe {
     handlers: { [ACTION]: onAction },
     onLoss: (_cpu, untilNs) => requests.voidUntil(untilNs),
     sweep: () => {
-      requests.sweep(latest - TOO_LONG_NS);
+      requests.evictIf((entry) => table.since(entry) < latest - TOO_LONG_NS);
       devices.sweep();
     },
   };
 }
 
-type State = typeof QUEUED | typeof ISSUED;
 type Unmatched = Record<'noStart' | 'lost' | 'late' | 'evicted', () => void>;
-
-/** The table of requests, without those from before a loss. */
-function openRequests({ lost, evicted }: Unmatched) {
-  const table = new RequestTable(CAPACITY);
-  let lostUntil: TimestampNs = 0;
-  let dropped = 0;
-
-  /** First entry in a state; -1 if none. Drops entries from before a loss. */
-  const find = (dev: number, sector: number, operation: number, state: State): number => {
-    let match = table.find(dev, sector, operation, state);
-    while (match >= 0 && table.since(match) < lostUntil) {
-      table.remove(match);
-      lost();
-      dropped++;
-      match = table.find(dev, sector, operation, state);
-    }
-    return match;
-  };
-  return {
-    table,
-    find,
-    /** Number of entries that were dropped because of a loss. */
-    dropped: () => dropped,
-    add: (
-      dev: number,
-      sector: number,
-      operation: number,
-      state: State,
-      now: TimestampNs,
-      sectors: number,
-    ): void => {
-      if (table.full) {
-        table.remove(table.oldest);
-        evicted();
-      }
-      table.setSectors(table.add(dev, sector, operation, state, now), sectors);
-    },
-    drop: (dev: number, sector: number, operation: number, state: State): void => {
-      const entry = find(dev, sector, operation, state);
-      if (entry >= 0) table.remove(entry);
-    },
-    voidUntil: (untilNs: TimestampNs): void => {
-      if (untilNs > lostUntil) lostUntil = untilNs;
-    },
-    sweep: (beforeNs: TimestampNs): void => {
-      for (let entry = table.oldest; entry >= 0; ) {
-        const next = table.newerThan(entry);
-        if (table.since(entry) < beforeNs) {
-          table.remove(entry);
-          evicted();
-        }
-        entry = next;
-      }
-    },
-  };
-}
 
 /** Returns the handler of completions: measures whole requests, and shortens those that are completed in part. */
 function makeComplete(
   series: ReturnType<typeof declareSeries>,
-  requests: ReturnType<typeof openRequests>,
+  requests: RequestsInFlight,
   { noStart, late }: Unmatched,
 ) {
   const { table, find } = requests;

@@ -19,7 +19,8 @@ import { deviceNames } from './names/block-devices.ts';
 import { FLUSH, OPERATIONS, operationOf, WRITE } from './names/block-operation.ts';
 import { IN_INTERRUPT } from './names/trace-flags.ts';
 import type { Probe, ProbeContext, ProbeModule } from './probe.ts';
-import { ISSUED, QUEUED, RequestTable } from './tables/request-table.ts';
+import { ISSUED, QUEUED, type RequestState } from './tables/request-table.ts';
+import { requestsInFlight } from './tables/requests-in-flight.ts';
 
 const INSERT = 'block:block_rq_insert';
 const ISSUE = 'block:block_rq_issue';
@@ -166,48 +167,22 @@ function requestReader(context: ProbeContext, event: string, { request, series, 
   };
 }
 
-/** The requests in flight, found by the key of the current event. Drops those from before a loss. */
+/** The requests in flight, found by the key of the current event. */
 function trackRequests(request: Request, lost: () => void, evicted: () => void) {
-  const table = new RequestTable(CAPACITY);
-  let lostUntil: TimestampNs = 0;
-  let dropped = 0;
+  const all = requestsInFlight(CAPACITY, lost, evicted);
+  const { table, dropped, voidUntil } = all;
   return {
     table,
-    /** First request in a state with this event's key; -1 if none. */
-    find: (state: typeof QUEUED | typeof ISSUED): number => {
-      const { dev, sector, operation } = request;
-      let match = table.find(dev, sector, operation, state);
-      while (match >= 0 && table.since(match) < lostUntil) {
-        table.remove(match);
-        lost();
-        dropped++;
-        match = table.find(dev, sector, operation, state);
-      }
-      return match;
-    },
-    /** How many requests `find` has dropped. */
-    dropped: () => dropped,
-    add: (state: typeof QUEUED | typeof ISSUED, now: TimestampNs): number => {
-      if (table.full) {
-        table.remove(table.oldest);
-        evicted();
-      }
-      return table.add(request.dev, request.sector, request.operation, state, now, request.pid);
-    },
-    voidUntil: (untilNs: TimestampNs): void => {
-      if (untilNs > lostUntil) lostUntil = untilNs;
-    },
-    dropAged: (now: TimestampNs): void => {
-      for (let entry = table.oldest; entry >= 0; ) {
-        const next = table.newerThan(entry);
-        const queued = table.state(entry) === QUEUED;
-        if (now - table.since(entry) > (queued ? QUEUED_TOO_LONG_NS : ISSUED_TOO_LONG_NS)) {
-          table.remove(entry);
-          evicted();
-        }
-        entry = next;
-      }
-    },
+    dropped,
+    voidUntil,
+    find: (state: RequestState): number => all.find(request.dev, request.sector, request.operation, state),
+    add: (state: RequestState, now: TimestampNs): number =>
+      all.add(request.dev, request.sector, request.operation, state, now, request.pid),
+    dropAged: (now: TimestampNs): void =>
+      all.evictIf((entry) => {
+        const longest = table.state(entry) === QUEUED ? QUEUED_TOO_LONG_NS : ISSUED_TOO_LONG_NS;
+        return now - table.since(entry) > longest;
+      }),
   };
 }
 

@@ -10,7 +10,7 @@ import type { TimestampNs } from '../../model/time.ts';
 const NONE = -1;
 export const QUEUED = 1;
 export const ISSUED = 2;
-type RequestState = typeof QUEUED | typeof ISSUED;
+export type RequestState = typeof QUEUED | typeof ISSUED;
 
 export class RequestTable {
   readonly #capacity: number;

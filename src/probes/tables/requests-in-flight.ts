@@ -1,0 +1,56 @@
+/**
+ * Block requests in flight, in a `RequestTable`. A request from before a loss is dropped when it is found; the oldest one
+ * makes room if the table is full.
+ */
+import type { TimestampNs } from '../../model/time.ts';
+import { type RequestState, RequestTable } from './request-table.ts';
+
+export type RequestsInFlight = ReturnType<typeof requestsInFlight>;
+
+/** `lost` and `evicted` count requests whose end is not measured. */
+export function requestsInFlight(capacity: number, lost: () => void, evicted: () => void) {
+  const table = new RequestTable(capacity);
+  let lostUntil: TimestampNs = 0;
+  let dropped = 0;
+  const evict = (entry: number): void => {
+    table.remove(entry);
+    evicted();
+  };
+  return {
+    table,
+    /** First request with this key in a state; -1 if none. */
+    find: (dev: number, sector: number, operation: number, state: RequestState): number => {
+      let match = table.find(dev, sector, operation, state);
+      while (match >= 0 && table.since(match) < lostUntil) {
+        table.remove(match);
+        lost();
+        dropped++;
+        match = table.find(dev, sector, operation, state);
+      }
+      return match;
+    },
+    /** How many requests `find` has dropped. */
+    dropped: () => dropped,
+    add: (
+      dev: number,
+      sector: number,
+      operation: number,
+      state: RequestState,
+      now: TimestampNs,
+      pid = 0,
+    ): number => {
+      if (table.full) evict(table.oldest);
+      return table.add(dev, sector, operation, state, now, pid);
+    },
+    voidUntil: (untilNs: TimestampNs): void => {
+      if (untilNs > lostUntil) lostUntil = untilNs;
+    },
+    evictIf: (isTooOld: (entry: number) => boolean): void => {
+      for (let entry = table.oldest; entry >= 0; ) {
+        const next = table.newerThan(entry);
+        if (isTooOld(entry)) evict(entry);
+        entry = next;
+      }
+    },
+  };
+}
