@@ -8,10 +8,10 @@ import type { HttpDeps } from '../../../src/http/pages/deps.ts';
 import { type Listening, listen } from '../../../src/http/server/listen.ts';
 import { createStreams, MAX_STREAMS } from '../../../src/http/server/streams.ts';
 import { MetricStore } from '../../../src/metrics/store.ts';
+import { idleDeps, quiet } from '../../support/http-deps.ts';
 import { countedRefusals } from '../../support/refusals.ts';
 
 const HOSTILE = '<script>alert("x")</script>\n\ndata: {}';
-const quiet = { debug() {}, info() {}, warn() {}, error() {} };
 const history = makeHistory({ fineMs: 300_000, coarseMs: 3_600_000 });
 const store = new MetricStore();
 const bytes = store.counter({ name: 'ftrace_test_bytes_total', help: 'Test.', labels: ['device'] });
@@ -19,18 +19,8 @@ const { refusals, totals } = countedRefusals(quiet);
 const clock = { ms: 0 };
 const streams = createStreams(refusals, { now: () => clock.ms });
 const deps: HttpDeps = {
-  telemetryPath: '/metrics',
-  version: '1.2.3',
-  constantLabels: {},
-  scrape: async () => [],
-  processMetrics: async () => [],
-  status: () => Promise.reject(new Error('none')),
-  latency: async () => undefined,
+  ...idleDeps,
   history: { data: history, onColumn: history.onColumn },
-  ready: () => ({ ready: true, reason: '' }),
-  alive: () => ({ alive: true, reason: '' }),
-  source: () => 'live',
-  log: quiet,
 };
 let server: Listening;
 let second = 0;

@@ -4,28 +4,14 @@ import { readdirSync, readFileSync } from 'node:fs';
 import type { AddressInfo, Server } from 'node:net';
 import { after, before, test } from 'node:test';
 import { createApp } from '../../../src/http/pages/app.ts';
-import type { HttpDeps } from '../../../src/http/pages/deps.ts';
+import { idleDeps } from '../../support/http-deps.ts';
 
 const PAGE = new URL('../../../src/page/', import.meta.url);
 const MOST_BYTES = 200 << 10;
-const quiet = { debug() {}, info() {}, warn() {}, error() {} };
-const deps: HttpDeps = {
-  telemetryPath: '/metrics',
-  version: '1.2.3',
-  constantLabels: {},
-  scrape: async () => [],
-  processMetrics: async () => [],
-  status: () => Promise.reject(new Error('none')),
-  latency: async () => undefined,
-  ready: () => ({ ready: true, reason: '' }),
-  alive: () => ({ alive: true, reason: '' }),
-  source: () => 'live',
-  log: quiet,
-};
 let server: Server;
 let base = '';
 before(async () => {
-  server = createApp(deps).listen(0, '127.0.0.1');
+  server = createApp(idleDeps).listen(0, '127.0.0.1');
   await new Promise((resolve) => server.once('listening', resolve));
   base = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
 });

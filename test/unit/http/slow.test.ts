@@ -6,27 +6,17 @@ import { makeTraceStore } from '../../../src/agent/main/trace-store.ts';
 import { createApp } from '../../../src/http/pages/app.ts';
 import type { HttpDeps } from '../../../src/http/pages/deps.ts';
 import type { TraceRecord } from '../../../src/model/span.ts';
+import { idleDeps } from '../../support/http-deps.ts';
 import { traceOf } from '../../support/otlp-traces.ts';
 
 const HOSTILE = '<script>alert("x")</script>\'&\0\u2028\ud800';
 const CONFIG = { kinds: { syscalls: { thresholdNs: 1 }, block: { thresholdNs: 1 } } };
-const quiet = { debug() {}, info() {}, warn() {}, error() {} };
 
 let server: Server;
 let base = '';
 const traceStore = makeTraceStore(CONFIG);
 const deps: HttpDeps = {
-  telemetryPath: '/metrics',
-  version: '1.2.3',
-  constantLabels: {},
-  scrape: async () => [],
-  processMetrics: async () => [],
-  status: () => Promise.reject(new Error('none')),
-  latency: async () => undefined,
-  ready: () => ({ ready: true, reason: '' }),
-  alive: () => ({ alive: true, reason: '' }),
-  source: () => 'live',
-  log: quiet,
+  ...idleDeps,
   traces: traceStore,
 };
 before(async () => {

@@ -8,15 +8,12 @@ import { type TestContext, test } from 'node:test';
 import { createApp } from '../../../src/http/pages/app.ts';
 import type { HttpDeps } from '../../../src/http/pages/deps.ts';
 import { listen } from '../../../src/http/server/listen.ts';
+import { idleDeps, quiet } from '../../support/http-deps.ts';
 
-const quiet = { debug() {}, info() {}, warn() {}, error() {} };
 const MB = 1_000_000;
 const LABEL = 'x'.repeat(MB);
 const deps: HttpDeps = {
-  telemetryPath: '/metrics',
-  version: '1.2.3',
-  constantLabels: {},
-  scrape: async () => [],
+  ...idleDeps,
   processMetrics: async () => {
     const samples = Array.from({ length: 11 }, (_, i) => ({
       suffix: '' as const,
@@ -25,12 +22,6 @@ const deps: HttpDeps = {
     }));
     return [{ name: 'large', help: 'A large answer.', kind: 'gauge', samples }];
   },
-  status: () => Promise.reject(new Error('none')),
-  latency: async () => undefined,
-  ready: () => ({ ready: true, reason: '' }),
-  alive: () => ({ alive: true, reason: '' }),
-  source: () => 'live',
-  log: quiet,
 };
 
 interface Got {
