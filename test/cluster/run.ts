@@ -6,6 +6,7 @@
 import { spawn } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { reasonOf } from '../../src/model/errors.ts';
 import { CONTAINERD, CONTROL_PLANE, CTR, goProgram, HELM, isBuilt, SHIM } from '../e2e/go-program.ts';
 import { TRACEFS } from '../support/agent.ts';
 import { removeLeftovers } from '../support/leftovers.ts';
@@ -38,7 +39,7 @@ function whyNot(): string | undefined {
     for (const program of [CONTROL_PLANE, CONTAINERD, SHIM, CTR, HELM]) goProgram(program);
     return undefined;
   } catch (error) {
-    return error instanceof Error ? error.message : String(error);
+    return reasonOf(error);
   }
 }
 

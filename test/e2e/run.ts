@@ -6,6 +6,7 @@
 import { spawnSync } from 'node:child_process';
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { reasonOf } from '../../src/model/errors.ts';
 import { removeLeftovers } from '../support/leftovers.ts';
 import { whyNotTraceable } from '../support/traceable.ts';
 import { COLLECTOR, goProgram, HELM, POD_SECURITY, PROMETHEUS } from './go-program.ts';
@@ -20,7 +21,7 @@ function whyNot(): string | undefined {
     goProgram(POD_SECURITY);
     return undefined;
   } catch (error) {
-    return error instanceof Error ? error.message : String(error);
+    return reasonOf(error);
   }
 }
 

@@ -1,6 +1,7 @@
 /** Whether this process can trace the running kernel. */
 import { mkdirSync, rmdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { reasonOf } from '../../src/model/errors.ts';
 import { findTracefs } from '../../src/tracefs/mount.ts';
 
 /** The reason if it cannot, else undefined. */
@@ -11,6 +12,6 @@ export function whyNotTraceable(): string | undefined {
     rmdirSync(instance);
     return undefined;
   } catch (error) {
-    return error instanceof Error ? error.message : String(error);
+    return reasonOf(error);
   }
 }

@@ -1,9 +1,11 @@
 /** Checks on the host after a boot: it replays the recordings made in the guest, and the results must be the same. */
+
 import assert from 'node:assert/strict';
 import { execFileSync, spawnSync } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { reasonOf } from '../../src/model/errors.ts';
 import { openCapture } from '../../src/tracedat/read.ts';
 import { type Samples, samplesOf } from '../support/samples.ts';
 import { type RecordingCounts, type Report, replayCounts, traceCmdReport } from '../support/trace-cmd.ts';
@@ -172,6 +174,6 @@ async function check(
   try {
     return (await body()) === 'skip' ? done({ skipped: true }) : done({});
   } catch (error) {
-    return done({ ok: false, detail: error instanceof Error ? error.message : String(error) });
+    return done({ ok: false, detail: reasonOf(error) });
   }
 }

@@ -132,13 +132,14 @@ async function setUp(config: AgentConfig, kernel: Kernel, options: LiveOptions):
   });
   shared.self.probesAre(probes);
   const kinds = spans?.status(events.plan.helpers, probes) ?? [];
+  const refused = opened.markers && markersRefused(kernel.root, instance.name);
   const warnings = [
     ...features.warnings,
     ...inForce.warnings,
     ...threads.warnings,
     ...(sizes.note ? [sizes.note] : []),
     ...opened.warnings,
-    ...(opened.markers ? [markersRefused(kernel.root, instance.name) ?? []].flat() : []),
+    ...(refused ? [refused] : []),
   ];
   const { kernelRelease, machine, clock } = instance.metadata();
   const facts: LiveFacts = {

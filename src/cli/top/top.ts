@@ -1,5 +1,5 @@
 /** `top`: latency of the running kernel in a terminal, from the HTTP API of an agent. It traces nothing itself. */
-import { UsageError } from '../../model/errors.ts';
+import { reasonOf, UsageError } from '../../model/errors.ts';
 import { onEndSignals } from '../ending.ts';
 import { print } from '../output.ts';
 import { type Client, makeClient } from './client.ts';
@@ -66,7 +66,7 @@ function run(client: Client, first: TopDocument): Promise<void> {
       document = await readDocument(client);
       problem = '';
     } catch (error) {
-      problem = error instanceof Error ? error.message : String(error);
+      problem = reasonOf(error);
     } finally {
       asking = false;
     }
