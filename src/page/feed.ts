@@ -69,6 +69,7 @@ export async function connect(
   const hasNew = ({ metrics }: LiveMessage) =>
     Object.keys(metrics).some((name) => (feed.metric(name)?.series ?? 0) === 0);
   let refreshedMs = 0;
+  let isStale = false;
   const hello = (message: Hello) => {
     onState({ ready: message.ready, problem: message.reason });
     const isOther = started !== undefined && started !== message.started;
@@ -80,9 +81,14 @@ export async function connect(
     hello,
     column: (column) => {
       lastMs = column.time;
-      if (hasNew(column) && column.time - refreshedMs > REFRESH_MS) {
+      // Remembered, because a metric of a single burst is in one column only.
+      isStale ||= hasNew(column);
+      if (isStale && column.time - refreshedMs > REFRESH_MS) {
         refreshedMs = column.time;
-        void refresh().catch(() => {});
+        isStale = false;
+        void refresh().catch(() => {
+          isStale = true;
+        });
       }
       onState({ ready: column.ready, problem: column.ready ? '' : column.reason });
       for (const listener of columns) listener(column);

@@ -301,6 +301,34 @@ test('when the agent restarts, the page says so and goes on with the new one', {
   assert.equal(await again.stop(), 0);
 });
 
+test('two metrics that get their first series within five seconds are both looked up', {
+  timeout: 60 * SECONDS,
+}, async () => {
+  const context = await browser.newContext({ viewport: DESKTOP });
+  const page = await context.newPage();
+  const agent = await bench.start(LIVE);
+  const start = Date.now();
+  const hello = { version: '', source: 'live', axis: 'time', started: 1, ready: true, reason: '' };
+  // Each of the two has one burst only. The browser does not connect again while the test runs.
+  let body = `retry: 600000\n\nevent: hello\ndata: ${JSON.stringify(hello)}\n\n`;
+  for (let second = 0; second < 10; second++) {
+    const names = ['ftrace_first_total', 'ftrace_second_total'].slice(second, second + 1);
+    const metrics = Object.fromEntries(names.map((name) => [name, { value: 1 }]));
+    const column = { ...columnAt(start + 1000 * second), metrics };
+    body += `event: column\ndata: ${JSON.stringify(column)}\n\n`;
+  }
+  await page.route('**/api/v1/live', (route) => route.fulfill({ contentType: 'text/event-stream', body }));
+  let lookUps = 0;
+  page.on('request', (request) => {
+    if (request.url().endsWith('/api/v1/history')) lookUps++;
+  });
+  await page.goto(agent.url);
+  // When the page opens, and for each of the two.
+  while (lookUps < 3) await page.waitForTimeout(100);
+  await context.close();
+  assert.equal(await agent.stop(), 0);
+});
+
 test('after 15 minutes of columns the heap has not grown by more than 10 MiB since it was full', {
   timeout: 180 * SECONDS,
 }, async () => {
