@@ -11,11 +11,12 @@ const S = 1e9;
 /** If both clocks differ by more than this, somebody has set the wall clock. */
 const STEP_NS = 5 * MS;
 const MEASURE_EVERY_NS = 10 * S;
-/** A measurement is good when the reads around it are this close together. */
-const GOOD_NS = 5_000;
-const TRIES = 3;
-/** The next millisecond of the wall clock is at most this far away, with a margin. */
-const LONGEST_SPIN_NS = 3 * MS;
+/** A measurement ends when its bounds are as close together as this many reads take, or after a time. */
+const EXACT_READS = 3;
+const SLOWEST_READ_NS = 5_000;
+const LONGEST_MEASUREMENT_NS = 20 * MS;
+/** Bounds that are farther apart replace an earlier measurement only if somebody has set the wall clock. */
+const GOOD_NS = 50_000;
 
 export interface WallClock {
   at(stampNs: TimestampNs): WallTime;
@@ -30,17 +31,34 @@ export function makeWallClock(traceNow: () => TimestampNs, wallMs: () => number 
   let baseNs = 0;
   let measuredNs = 0;
 
-  const measure = (): void => {
-    let best = Number.POSITIVE_INFINITY;
-    for (let i = 0; i < TRIES && best > GOOD_NS; i++) {
-      const { tickMs, stampNs, widthNs } = nextTick(traceNow, wallMs);
-      if (widthNs >= best) continue;
-      best = widthNs;
-      const stampMs = Math.floor(stampNs / MS);
-      baseMs = tickMs - stampMs - 1;
-      baseNs = MS - (stampNs - stampMs * MS);
-    }
-    measuredNs = traceNow();
+  /**
+   * Each read of the wall clock is between two reads of the trace clock, and so bounds the difference of the clocks from
+   * both sides. At a tick of the wall clock the bounds come together. If the thread loses the CPU during a read, that read
+   * gives wide bounds, and the loop waits for the next tick.
+   */
+  const measure = (wasSet: boolean): void => {
+    const startMs = wallMs();
+    const startNs = traceNow();
+    let nowNs = startNs;
+    // By how much the wall clock is ahead, counted from the start.
+    let low = Number.NEGATIVE_INFINITY;
+    let high = Number.POSITIVE_INFINITY;
+    let readNs = SLOWEST_READ_NS;
+    do {
+      const beforeNs = nowNs;
+      const wallNs = (wallMs() - startMs) * MS;
+      nowNs = traceNow();
+      readNs = Math.min(readNs, nowNs - beforeNs);
+      low = Math.max(low, wallNs - (nowNs - startNs));
+      high = Math.min(high, wallNs + MS - (beforeNs - startNs));
+    } while (high - low > EXACT_READS * readNs && nowNs - startNs < LONGEST_MEASUREMENT_NS);
+    if (high - low > GOOD_NS && !wasSet) return;
+    const startMsOfTrace = Math.floor(startNs / MS);
+    const aheadNs = (low + high) / 2 - (startNs - startMsOfTrace * MS);
+    const aheadMs = Math.floor(aheadNs / MS);
+    baseMs = startMs - startMsOfTrace + aheadMs;
+    baseNs = aheadNs - aheadMs * MS;
+    measuredNs = nowNs;
   };
 
   const at = (stampNs: TimestampNs): WallTime => {
@@ -51,29 +69,15 @@ export function makeWallClock(traceNow: () => TimestampNs, wallMs: () => number 
     return [seconds, (ms - seconds * 1000) * MS + Math.floor(ns % MS)];
   };
 
-  measure();
+  measure(true);
   return {
     at,
     refresh: () => {
       const nowNs = traceNow();
       const [seconds, ns] = at(nowNs);
       const apartNs = Math.abs((wallMs() - seconds * 1000) * MS - ns);
-      if (apartNs > STEP_NS || nowNs - measuredNs > MEASURE_EVERY_NS) measure();
+      const wasSet = apartNs > STEP_NS;
+      if (wasSet || nowNs - measuredNs > MEASURE_EVERY_NS) measure(wasSet);
     },
   };
-}
-
-/** Waits for the next millisecond of the wall clock. */
-function nextTick(traceNow: () => TimestampNs, wallMs: () => number) {
-  const firstMs = wallMs();
-  const startNs = traceNow();
-  let beforeNs = startNs;
-  for (;;) {
-    const tickMs = wallMs();
-    const afterNs = traceNow();
-    if (tickMs !== firstMs || afterNs - startNs > LONGEST_SPIN_NS) {
-      return { tickMs, stampNs: beforeNs + (afterNs - beforeNs) / 2, widthNs: afterNs - beforeNs };
-    }
-    beforeNs = afterNs;
-  }
 }

@@ -81,6 +81,25 @@ test('it is measured again now and then, because a wall clock can be slewed, but
   assert.ok(Math.abs(apart) <= KNOWN_TO_NS, `${apart} ns off`);
 });
 
+test('a thread that loses the CPU at any read measures as exactly', () => {
+  const apartNs = 1_764_000_000_123_456_789n;
+  for (const isPause of [
+    (read: number) => read === 1,
+    (read: number) => read === 2,
+    (read: number) => read % 15_000 === 0,
+  ]) {
+    const { traceNow, wallMs, now, pass } = clocks(apartNs);
+    let reads = 0;
+    const wall = makeWallClock(traceNow, () => {
+      const ms = wallMs();
+      if (isPause(++reads)) pass(4n * MS);
+      return ms;
+    });
+    const apart = Number(wallNs(wall.at(Number(now()))) - (now() + apartNs));
+    assert.ok(Math.abs(apart) <= KNOWN_TO_NS, `${apart} ns off`);
+  }
+});
+
 test('a wall clock that stands still delays nobody', () => {
   const { traceNow } = clocks(0n);
   const wall = makeWallClock(traceNow, () => 1_764_000_000_000);
