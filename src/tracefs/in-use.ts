@@ -31,7 +31,7 @@ export function refuseWhatIsInUse(target: Instance, request: TracerRequest, plac
       );
 
   if (traits.hasOsnoiseOptions) refuseOptions(root, refuse);
-  if (traits.obeysThreshold) {
+  if (traits.obeysThreshold || (traits.takesThreshold && !setsThreshold(request))) {
     const threshold = tryReadText(join(root, 'tracing_thresh'))?.trim() ?? '0';
     if (threshold !== '0')
       refuse(

@@ -18,6 +18,8 @@ export interface InstanceState {
   events: ReadonlySet<string>;
   /** Files that limit what is recorded, relative to the instance, and their contents. */
   limits: ReadonlyMap<string, string>;
+  /** Settings of a tracer, which all its instances share: files below the root, and their contents. */
+  settings: ReadonlyMap<string, string>;
   /** Disks whose switch for block tracing is 0. */
   disksOff: readonly string[];
   bufferBytesPerCpu: number;
@@ -44,28 +46,39 @@ export function diskSwitch(disk: string): string {
   return `/sys/block/${disk}/trace/enable`;
 }
 
-/** `events` and `disks` are those that are recorded. Throws `KernelError` if the instance cannot be read any more. */
-export function instanceState(
-  dir: string,
-  events: readonly string[],
-  disks: readonly string[],
-): InstanceState {
-  const limits = new Map<string, string>();
-  for (const file of [CPU_MASK, ...PID_LISTS, ...events.map(filterOf)]) {
-    const text = tryReadText(join(dir, file));
-    if (text !== undefined) limits.set(file, text.trim());
-  }
+/** What an instance records: events, disks, and the files with the settings of its tracer. */
+export interface Recorded {
+  events: readonly string[];
+  disks: readonly string[];
+  settings: readonly string[];
+}
+
+/** Throws `KernelError` if the instance cannot be read any more. */
+export function instanceState(root: string, dir: string, recorded: Recorded): InstanceState {
+  const { events, disks, settings } = recorded;
+  const limits = [CPU_MASK, ...PID_LISTS, ...events.map(filterOf)];
   return {
     recording: readText(join(dir, 'tracing_on')).trim() !== '0',
     overwrite: tryReadText(join(dir, 'options/overwrite'))?.trim() !== '0',
     clock: clockInForce(dir),
     tracer: readText(join(dir, 'current_tracer')).trim(),
     events: new Set(readText(join(dir, 'set_event')).split('\n')),
-    limits,
+    limits: contentsOf(dir, limits),
+    settings: contentsOf(root, settings),
     disksOff: disks.filter(isOff),
     bufferBytesPerCpu: bufferSizeKb(dir) * 1024,
     pageBytes: instanceLayout(dir).pageSize,
   };
+}
+
+/** Files that can be read, and their contents. */
+function contentsOf(dir: string, files: readonly string[]): Map<string, string> {
+  const contents = new Map<string, string>();
+  for (const file of files) {
+    const text = tryReadText(join(dir, file));
+    if (text !== undefined) contents.set(file, text.trim());
+  }
+  return contents;
 }
 
 /** Whether a disk's tracing is off; a disk that is gone has no switch. */

@@ -17,7 +17,7 @@ import {
 import { possibleCpus } from './cpu-dirs.ts';
 import { disableEvents, enableEvents, formatText, listEvents } from './events.ts';
 import { readText, refusal, tryReadText, writeControl } from './files.ts';
-import { clockInForce, type InstanceState, instanceState } from './instance-state.ts';
+import { clockInForce, type InstanceState, instanceState, type Recorded } from './instance-state.ts';
 import { appendValues } from './list-files.ts';
 import { type LivePages, openLivePages } from './pages.ts';
 import { parseStats } from './stats.ts';
@@ -47,7 +47,7 @@ export interface Instance {
   /** Current facts; the layout can change with `prepare`. */
   metadata(): TraceMetadata;
   /** Current settings, with the filters of these events. Not for every tick. Throws `KernelError`. */
-  state(events: readonly string[], disks: readonly string[]): InstanceState;
+  state(recorded: Recorded): InstanceState;
   stats(cpu: number): BufferStats;
   /** Opens the raw pages of all online CPUs. One reader at a time: a second would take pages from the first. */
   openPages(): LivePages;
@@ -210,7 +210,7 @@ export function commonOf(
       events: () => listEvents(root),
       formatText: (event) => formatText(root, event),
     }),
-    state: (events, disks) => instanceState(dir, events, disks),
+    state: (recorded) => instanceState(root, dir, recorded),
     stats: (cpu) => parseStats(readText(join(dir, 'per_cpu', `cpu${cpu}`, 'stats')), cpu),
     savedCmdlines: () => tryReadText(join(root, 'saved_cmdlines')) ?? '',
     writeMarker: (text) => writeControl(dir, 'trace_marker', text),

@@ -8,6 +8,8 @@ export interface TracerTraits {
   group?: 'osnoise' | 'hwlat' | 'wakeup' | 'irqsoff';
   /** It drops what is shorter than `tracing_thresh`. */
   obeysThreshold?: true;
+  /** It takes `tracing_thresh` for its own threshold, and without one reports more. */
+  takesThreshold?: true;
   /** It sets `tracing_thresh` while it runs. */
   setsThreshold?: true;
   /** It works as `osnoise/options` says. */
@@ -25,7 +27,7 @@ const IRQSOFF: TracerTraits = { group: 'irqsoff', obeysThreshold: true };
 const TRAITS: Readonly<Record<string, TracerTraits>> = {
   function: {},
   function_graph: { isGraph: true, obeysThreshold: true },
-  osnoise: { group: 'osnoise', hasOsnoiseOptions: true },
+  osnoise: { group: 'osnoise', hasOsnoiseOptions: true, takesThreshold: true },
   timerlat: { group: 'osnoise', hasOsnoiseOptions: true },
   hwlat: { group: 'hwlat', setsThreshold: true, changes: ['hwlat_detector/mode'] },
   blk: {},

@@ -23,6 +23,8 @@ export interface StartedTracer {
   warnings: string[];
   /** Disks that the tracer blk records. */
   disks: readonly string[];
+  /** Files at the top level that decide what it records, relative to the root. Others can change them. */
+  settings: readonly string[];
   /** Applies the function filter to functions of new modules. Returns problems. */
   reapplyFilter(): string[];
   /** Sets the tracer to nop and restores its knobs. Pages and `trace_pipe` of the instance must be closed: EBUSY. */
@@ -92,6 +94,7 @@ export function startTracer(target: Instance, request: TracerRequest, journal: J
   return {
     warnings,
     disks,
+    settings: settingsOf(target.root, request),
     reapplyFilter: () => {
       try {
         if (functions !== undefined) reapplyFilter(target, tracer, functions, knobs);
@@ -103,6 +106,13 @@ export function startTracer(target: Instance, request: TracerRequest, journal: J
     },
     stop: () => stop(target, knobs),
   };
+}
+
+function settingsOf(root: string, { tracer, knobs }: TracerRequest): string[] {
+  const { obeysThreshold, takesThreshold, changes = [] } = traitsOf(tracer);
+  const files = new Set(knobs.map(({ file }) => file));
+  if (obeysThreshold || takesThreshold) files.add('tracing_thresh');
+  return [...files].filter((file) => !changes.includes(file) && existsSync(join(root, file)));
 }
 
 /**

@@ -27,6 +27,8 @@ export interface HealthWatchParts {
   instance: Instance;
   plan: EventPlan;
   disks: readonly string[];
+  /** Files below the root of tracefs with settings of the tracer. */
+  settings: readonly string[];
   /** Why the kernel may have stopped recording by itself; '' if it never does. */
   stopsWhen: string;
   shared: Shared;
@@ -49,7 +51,8 @@ export interface HealthWatch {
 }
 
 export function makeHealthWatch(parts: HealthWatchParts): HealthWatch {
-  const { instance, plan, disks, voidOpen } = parts;
+  const { instance, plan, disks, settings, voidOpen } = parts;
+  const recorded = { events: plan.events, disks, settings };
   const { log, onlineCpus } = parts.shared;
   let expected: Expected | undefined;
   let watch: ControlWatch | undefined;
@@ -62,7 +65,8 @@ export function makeHealthWatch(parts: HealthWatchParts): HealthWatch {
   let undoAtMs = Number.POSITIVE_INFINITY;
 
   const startWatching = (): void => {
-    const files = { events: plan.events, cpus: onlineCpus, others: disks.map(diskSwitch) };
+    const others = [...disks.map(diskSwitch), ...settings.map((file) => join(instance.root, file))];
+    const files = { events: plan.events, cpus: onlineCpus, others };
     watch = watchControls(instance.dir, files, () => {
       voidOpen();
       if (!isUndoing) isTouched = true;
@@ -87,7 +91,7 @@ export function makeHealthWatch(parts: HealthWatchParts): HealthWatch {
 
   const interfered = (): Interference[] => {
     if (expected === undefined) return [];
-    const state = instance.state(plan.events, disks);
+    const state = instance.state(recorded);
     parts.onSize(state.bufferBytesPerCpu);
     return interferences(expected, state);
   };
@@ -95,9 +99,10 @@ export function makeHealthWatch(parts: HealthWatchParts): HealthWatch {
   return {
     start: () => {
       expected = {
+        root: instance.root,
         dir: instance.dir,
         events: plan.events,
-        state: instance.state(plan.events, disks),
+        state: instance.state(recorded),
         stopsWhen: parts.stopsWhen,
         isTopLevel: instance.dir === instance.root,
       };

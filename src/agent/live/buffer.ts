@@ -35,6 +35,8 @@ export interface LiveBufferParts {
   stopsWhen: string;
   /** Disks that the tracer blk records. */
   disks?: readonly string[];
+  /** Files below the root of tracefs with settings of the tracer. */
+  settings?: readonly string[];
   /** Called when recording has begun. */
   whenStarted?(): void;
   /** Ends the tracer, when no file of the buffer is open any more. Returns what could not be restored. */
@@ -73,7 +75,7 @@ export interface LiveBuffer {
 
 /** Opens the files of the buffer. Throws `KernelError`. */
 export function openLiveBuffer(parts: LiveBufferParts): LiveBuffer {
-  const { name, instance, planned, inForce, shared, disks = [], stopsWhen } = parts;
+  const { name, instance, planned, inForce, shared, disks = [], settings = [], stopsWhen } = parts;
   const { plan } = planned;
   const open = planned.open();
   const now = makeTraceClock();
@@ -92,6 +94,7 @@ export function openLiveBuffer(parts: LiveBufferParts): LiveBuffer {
     instance,
     plan,
     disks,
+    settings,
     stopsWhen,
     shared,
     voidOpen,

@@ -3,7 +3,7 @@
  * with the current one. Returns the changes that stop or reduce events, each with a message and the writes that undo
  * it.
  */
-import { basename, dirname } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { diskSwitch, type InstanceState, PID_LISTS } from '../../tracefs/instance-state.ts';
 
 /** How long the agent waits before it undoes a change by somebody else, who may need it. */
@@ -31,6 +31,8 @@ export interface Undo {
 }
 
 export interface Expected {
+  /** Directory of tracefs. */
+  root: string;
   dir: string;
   events: readonly string[];
   /** State of the buffer when recording began. */
@@ -64,6 +66,7 @@ export function interferences(expected: Expected, now: InstanceState): Interfere
     ...eventsOff(expected, now),
     ...narrowed(expected, now),
     ...disksOff(now),
+    ...resetSettings(expected, now),
     ...overwriteOff(now, dir),
     ...resized(expected, now),
   ];
@@ -137,6 +140,17 @@ function disksOff({ disksOff: off }: InstanceState): Interference[] {
   return off.map((disk) => ({
     reason: `block tracing of ${disk} was switched off: write 1 to ${diskSwitch(disk)}`,
   }));
+}
+
+function resetSettings({ root, state }: Expected, { settings }: InstanceState): Interference[] {
+  return [...state.settings].flatMap(([file, before]) => {
+    const text = settings.get(file);
+    if (text === undefined || text === before) return [];
+    const path = join(root, file);
+    return {
+      reason: `somebody has changed ${path} from ${before} to ${text}, and ${state.tracer} works differently now; the agent does not undo it, because all tracers share it: write ${before} to it`,
+    };
+  });
 }
 
 function overwriteOff(now: InstanceState, dir: string): Interference[] {

@@ -104,6 +104,7 @@ function setUp(instance: Instance, parts: TracerBufferParts, undo: (() => unknow
     shared,
     stopsWhen: stopsWhen(request),
     disks: started.disks,
+    settings: started.settings,
     whenStarted: () => {
       if (request.reads !== 'latency') return;
       latencies.watch(instance, tracer, { onLatency: plan.onLatency, onError: giveUp });

@@ -18,11 +18,13 @@ const state: InstanceState = {
     ['set_ftrace_notrace_pid', '7\n8'],
     [FILTER, 'none'],
   ]),
+  settings: new Map([['tracing_thresh', '0']]),
   disksOff: [],
   bufferBytesPerCpu: 4096 * 1024,
   pageBytes: 65536,
 };
 const expected: Expected = {
+  root: '/t',
   dir: DIR,
   events: ['sched:sched_switch', 'irq:softirq_raise'],
   state,
@@ -43,6 +45,13 @@ describe('what others change', () => {
       /recording was switched off: write 1 to \/t\/instances\/a\/tracing_on; the agent undoes it 60 s/,
       undefined,
       [{ file: 'tracing_on', value: '1' }],
+    ],
+    [
+      'a threshold of all tracers',
+      { settings: new Map([['tracing_thresh', '10']]) },
+      /changed \/t\/tracing_thresh from 0 to 10, and nop works differently now; the agent does not undo it/,
+      undefined,
+      undefined,
     ],
     [
       'an event off',

@@ -117,6 +117,12 @@ test('tracing_thresh hides what is shorter from function_graph and latency trace
   running.run({ tracer: 'osnoise', knobs: [{ file: 'tracing_thresh', value: '0' }] });
 });
 
+test('a tracing_thresh of somebody else keeps osnoise off, unless the config gives it a threshold', (t) => {
+  const set = machine(t, {}, { tracing_thresh: '10\n' });
+  assert.throws(() => set.run({ tracer: 'osnoise' }), refused(/tracing_thresh: EBUSY — it is 10 us/));
+  set.run({ tracer: 'osnoise', knobs: [{ file: 'tracing_thresh', value: '5' }] });
+});
+
 test('options of osnoise that a killed tool left keep it and timerlat off', (t) => {
   const usual =
     'DEFAULTS OSNOISE_WORKLOAD NO_PANIC_ON_STOP NO_OSNOISE_PREEMPT_DISABLE NO_OSNOISE_IRQ_DISABLE\n';
