@@ -30,8 +30,19 @@ export interface SyscallSink {
    * is valid until the task's next call.
    */
   watch(since: (pid: number) => TimestampNs): void;
-  /** `ret` below 0 is `-errno`; NaN if the result is unknown. */
-  ended(name: string, pid: number, cpu: number, startNs: TimestampNs, endNs: TimestampNs, ret: number): void;
+  /**
+   * `ret` below 0 is `-errno`; NaN if the result is unknown. `lostUntilNs`: end of the last loss of events during the
+   * call, 0 or absent if there was none. After a loss it is only certain that the task has been in a call of this name since then.
+   */
+  ended(
+    name: string,
+    pid: number,
+    cpu: number,
+    startNs: TimestampNs,
+    endNs: TimestampNs,
+    ret: number,
+    lostUntilNs?: TimestampNs,
+  ): void;
 }
 
 export interface BlockSink {
@@ -92,6 +103,8 @@ export interface TaskSink {
     words: Int32Array,
     commAt: number,
   ): void;
+  /** Events of a CPU between these times may be missing. */
+  lost(cpu: number, fromNs: TimestampNs, untilNs: TimestampNs): void;
   /** A task that waits for a CPU is moved to the queue of another one. */
   moved(pid: number, cpu: number, atNs: TimestampNs): void;
   /** A task has a CPU again: see `follows`. `commAt` as in `ran`. */
@@ -104,7 +117,7 @@ export interface SwitchIn {
   cpu: number;
   /** Whether it was in a watched call when it left its CPU. */
   isWatched: boolean;
-  /** When it left its CPU; 0 if that was not recorded. */
+  /** When it left its CPU; 0 if that was not recorded, or if it may have had a CPU during a loss since then. */
   outNs: TimestampNs;
   /** False: no event shows its return. Some virtual machines record none in the idle task that it replaced. */
   isSeen: boolean;

@@ -38,6 +38,9 @@ function show(view: HTMLElement, trace: SlowTree): void {
       { class: 'title' },
       `${trace.name} ${duration(trace.durationSeconds)}`,
       trace.error === undefined ? undefined : el('strong', { class: 'bad' }, ` ${trace.error}`),
+      trace.attributes['ftrace.incomplete'] === true
+        ? el('strong', { class: 'bad' }, ' incomplete')
+        : undefined,
     ),
     el('p', {}, String(trace.attributes['ftrace.summary'] ?? '')),
     el('p', { class: 'muted' }, `${whoOf(trace)} · ${when(trace.start)} · ${trace.kind}`),

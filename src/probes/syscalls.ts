@@ -195,15 +195,19 @@ function createSyscalls(context: ProbeContext, options: SyscallOptions): Probe {
         // No start is missing for a syscall that is not selected, or for the child of a fork.
         if (row >= 0 && !(value === 0 && isFork[row])) noStart();
       } else if (id !== NO_ID && id !== begun) noStart();
-      else if (since < lostUntil) lost();
-      else if (ns < 0) late();
       else {
-        duration.record(row, record.cpu, ns);
-        if (begun !== tag) countWaiting(row, ns);
+        const isVoid = since < lostUntil;
+        if (isVoid) lost();
+        else if (ns < 0) late();
+        else {
+          duration.record(row, record.cpu, ns);
+          if (begun !== tag) countWaiting(row, ns);
+        }
         if (ns >= slowNs && isReported[row]) {
           // sigreturn returns a register of the interrupted program.
           const returned = id === NO_ID ? Number.NaN : words[at + retHigh] * TWO_POW_32 + (value >>> 0);
-          sink?.ended(rows.names[row], pid, record.cpu, since, record.timestampNs, returned);
+          const { cpu, timestampNs } = record;
+          sink?.ended(rows.names[row], pid, cpu, since, timestampNs, returned, isVoid ? lostUntil : 0);
         }
       }
     };

@@ -13,7 +13,7 @@ const CHAINS = 1 << 12;
 export interface Absence {
   /** Entry in the ring, for data that is kept beside it. */
   slot: number;
-  /** 0 if that was not recorded. */
+  /** 0 if that was not recorded, or if it may have been on a CPU during a loss since then. */
   outNs: TimestampNs;
   isSeen: boolean;
   /** 0 if not known. */
@@ -96,15 +96,17 @@ export class AbsenceRing {
     return { absences, whole: n === 0 && this.#goesBackTo(fromNs) };
   }
 
-  /** Time that a task was asleep since then, in states with one of these bits. */
+  /** Time that a task was asleep since then, in states with one of these bits or in an unknown state. */
   sleptNs(pid: number, fromNs: TimestampNs, states: number): number {
     let ns = 0;
     let n = this.#own(this.#last[pid & (CHAINS - 1)], pid, fromNs);
     for (; n !== 0; n = this.#earlier(n, pid, fromNs)) {
       const at = (n - 1) & (this.#depth - 1);
       const d = at * DOUBLES;
-      if (this.#doubles[d + OUT] < fromNs || (this.#words[at * WORDS + STATE] & states) === 0) continue;
-      ns += (this.#doubles[d + RUNNABLE] || this.#doubles[d + IN]) - this.#doubles[d + OUT];
+      const outNs = this.#doubles[d + OUT];
+      const isUnknown = outNs === 0;
+      if (!isUnknown && (outNs < fromNs || (this.#words[at * WORDS + STATE] & states) === 0)) continue;
+      ns += (this.#doubles[d + RUNNABLE] || this.#doubles[d + IN]) - Math.max(outNs, fromNs);
     }
     return ns;
   }

@@ -7,6 +7,7 @@ import type { Absence } from './absence-ring.ts';
 import type { SpanDeps } from './deps.ts';
 import type { ExemplarDraft, SpanDraft } from './draft.ts';
 import type { InterruptJournal } from './interrupt-journal.ts';
+import { endOfLoss, type Loss } from './losses.ts';
 import { Path, sleepAttributes } from './path.ts';
 import type { RequestJournal } from './request-journal.ts';
 import { waitSpan } from './run-queue.ts';
@@ -19,6 +20,8 @@ import { requestExemplars, waitExemplar } from './waits.ts';
  * this share of the call; beyond it, the sum of the parts would not be the whole.
  */
 const ISSUED_BEFORE_SHARE = 0.01;
+/** A bit that is no state of the kernel. */
+const UNKNOWN_STATE = 1 << 18;
 
 export interface Journals {
   tasks: TaskJournal;
@@ -35,6 +38,10 @@ export interface SlowCall {
   startNs: TimestampNs;
   endNs: TimestampNs;
   ret: number;
+  /** End of the last loss of events during the call; 0 if there was none. */
+  lostUntilNs: TimestampNs;
+  /** It began at a loss, or before it. */
+  isCut?: boolean;
 }
 
 export interface CallParts {
@@ -64,6 +71,7 @@ interface Walk extends CallParts {
   freeNs: TimestampNs;
   /** Below 0: not known. */
   onCpu: number;
+  losses: readonly Loss[];
   /** Total time by which later sleeps may still begin before their thread left the CPU. */
   earlierLeftNs: number;
 }
@@ -81,11 +89,12 @@ export function callParts(call: SlowCall, deps: SpanDeps, journals: Journals): C
     path: new Path({ tasks, requests: during.requests, nameOf, deps, wholeNs }),
     freeNs: startNs,
     onCpu: absences.length === 0 ? cpu : -1,
+    losses: call.lostUntilNs === 0 ? [] : tasks.losses.within(startNs, endNs),
     earlierLeftNs: wholeNs * ISSUED_BEFORE_SHARE,
     remembersSwitches: whole,
-    isWhole: whole && during.whole && absences.every(({ isSeen }) => isSeen),
+    isWhole: call.lostUntilNs === 0 && whole && during.whole && absences.every(({ isSeen }) => isSeen),
   };
-  for (const absence of absences)
+  for (const absence of absences.map((absence) => sinceLoss(absence, startNs)))
     if (absence.outNs >= walk.freeNs && absence.inNs <= endNs) addAbsence(walk, absence);
   addInterrupts(walk, endNs);
   walk.isCut = walk.path.isCut;
@@ -99,6 +108,13 @@ export function callParts(call: SlowCall, deps: SpanDeps, journals: Journals): C
   for (const [span, request] of walk.path.shown)
     walk.exemplars.push(...requestExemplars(deps, request, span));
   return walk;
+}
+
+/** An absence from a loss on: it is only certain that the task slept if it was woken after the loss. */
+function sinceLoss(absence: Absence, lossNs: TimestampNs): Absence {
+  if (absence.outNs !== 0) return absence;
+  const isSleep = absence.runnableNs !== 0;
+  return { ...absence, outNs: lossNs, state: isSleep ? UNKNOWN_STATE : 0, isSeen: isSleep };
 }
 
 function addAbsence(walk: Walk, absence: Absence): void {
@@ -135,7 +151,9 @@ function addInterrupts({ spans, journals, onCpu, freeNs }: Walk, untilNs: Timest
 function blocked(walk: Walk, absence: Absence, runnableNs: TimestampNs): SpanDraft {
   const { path, call, freeNs } = walk;
   const { outNs } = absence;
-  const children = path.sleep({ ...absence, pid: call.pid, fromNs: outNs, toNs: runnableNs });
+  // What tasks did before events were lost does not explain what came after.
+  const fromNs = Math.max(outNs, endOfLoss(walk.losses, runnableNs));
+  const children = path.sleep({ ...absence, pid: call.pid, fromNs, toNs: runnableNs });
   const first = children.at(0);
   const request = first && path.shown.get(first);
   let startNs = outNs;

@@ -48,6 +48,8 @@ export interface TraceDraft {
   exemplars: readonly ExemplarDraft[];
   /** What the whole operation was spent on, for its summary. */
   causes?: readonly Cause[] | undefined;
+  /** Events were lost during the operation. */
+  isLossy?: boolean | undefined;
 }
 
 /**

@@ -52,7 +52,7 @@ export function makeRecorder(deps: Pick<SpanDeps, 'wallTime' | 'random' | 'taskF
         add(child, spanId, { ...attributes, ...resource });
       }
     };
-    const summary = draft.causes && summaryAttributes(root.endNs - root.startNs, draft.causes);
+    const summary = draft.causes && summaryAttributes(root.endNs - root.startNs, draft.causes, draft.isLossy);
     add(root, parent?.spanId ?? '', { ...facts.attributes, ...summary });
     return {
       kind,

@@ -9,18 +9,23 @@ import type { Cause, SpanDraft } from './draft.ts';
 const MOST_NAMED = 5;
 /** Causes of a smaller part are not named. */
 const LEAST_SHARE = 0.01;
+const LOSSY = '; incomplete, because events were lost';
 
 /** Causes of a span and of all below it. */
 export function causesOf(span: SpanDraft): readonly Cause[] {
   return span.causes ?? span.children.flatMap(causesOf);
 }
 
-export function summaryAttributes(durationNs: number, causes: readonly Cause[]): DraftAttributes {
+export function summaryAttributes(
+  durationNs: number,
+  causes: readonly Cause[],
+  isLossy = false,
+): DraftAttributes {
   const explainedNs = causes.reduce((sum, { ns }) => sum + ns, 0);
   const ratio = durationNs === 0 ? 1 : Math.min(1, explainedNs / durationNs);
   return {
     'ftrace.explained_ratio': Math.round(ratio * 1e4) / 1e4,
-    'ftrace.summary': sentence(durationNs, causes, explainedNs),
+    'ftrace.summary': sentence(durationNs, causes, explainedNs) + (isLossy ? LOSSY : ''),
   };
 }
 

@@ -10,6 +10,7 @@ import type { SpanDeps } from './deps.ts';
 import type { Cause, Offer, SpanDraft, TraceDraft } from './draft.ts';
 import { isInterrupt } from './interrupt-journal.ts';
 import { lengthOf, longestOf } from './longest.ts';
+import { endOfLoss, isOneCall } from './losses.ts';
 import { causesOf } from './summary.ts';
 import { errorOf, exemplar } from './waits.ts';
 
@@ -39,8 +40,10 @@ const SLEEPS_INTERRUPTIBLY = 1;
 
 /** Reports calls that reached the threshold. */
 export function makeSyscallTraces(options: KindOptions, offer: Offer, deps: SpanDeps, journals: Journals) {
-  return (call: SlowCall): void => {
+  return (whole: SlowCall): void => {
+    const call = certainPart(whole, journals);
     let countedNs = call.endNs - call.startNs;
+    if (countedNs < options.thresholdNs) return;
     // For a call that the config does not name, only its time outside interruptible sleeps counts, as on a pipe.
     if (options.include === undefined) {
       countedNs -= journals.tasks.watched.sleptNs(call.pid, call.startNs, SLEEPS_INTERRUPTIBLY);
@@ -50,6 +53,16 @@ export function makeSyscallTraces(options: KindOptions, offer: Offer, deps: Span
     const subject = { pid, comm: journals.tasks.commOf(pid, cpu), atNs: startNs };
     offer('syscalls', countedNs, () => draftOf(call, deps, journals), subject);
   };
+}
+
+/** A call from its start on or, if it may be more than one because events were lost, from the loss on. */
+function certainPart(call: SlowCall, { tasks }: Journals): SlowCall {
+  const { pid, startNs, endNs, lostUntilNs } = call;
+  if (lostUntilNs === 0) return call;
+  const losses = tasks.losses.within(startNs, endNs);
+  const { absences, whole } = tasks.since(pid, startNs);
+  if (losses.length > 0 && whole && isOneCall(call, absences, losses)) return call;
+  return { ...call, startNs: Math.max(lostUntilNs, endOfLoss(losses, endNs)), isCut: true };
 }
 
 function draftOf(call: SlowCall, deps: SpanDeps, journals: Journals): TraceDraft {
@@ -74,6 +87,7 @@ function draftOf(call: SlowCall, deps: SpanDeps, journals: Journals): TraceDraft
       'ftrace.children.pruned': rest.length || undefined,
       'ftrace.path.cut': parts.isCut ? true : undefined,
       'ftrace.incomplete': parts.isWhole ? undefined : true,
+      'ftrace.cut_at_start': call.isCut,
     },
     error: ret < 0 && ret >= -MAX_ERRNO && !RESTARTED.has(-ret) ? errorOf(deps, -ret) : undefined,
     children,
@@ -86,6 +100,7 @@ function draftOf(call: SlowCall, deps: SpanDeps, journals: Journals): TraceDraft
     pruned: rest.length,
     exemplars: [...ofCall, ...parts.exemplars],
     causes: causesOfCall(parts, onCpuNs),
+    isLossy: call.lostUntilNs !== 0,
   };
 }
 

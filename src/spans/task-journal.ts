@@ -7,6 +7,7 @@ import type { TimestampNs } from '../model/time.ts';
 import { type Absence, AbsenceRing } from './absence-ring.ts';
 import { COMM_WORDS } from './comm-texts.ts';
 import { CpuHistory, type Culprit } from './cpu-history.ts';
+import { LossJournal } from './losses.ts';
 import { MoveJournal } from './move-journal.ts';
 
 /** Powers of two. */
@@ -18,6 +19,7 @@ export const CULPRIT_NS = 20_000;
 export class TaskJournal {
   readonly history: CpuHistory;
   readonly moves = new MoveJournal();
+  readonly losses = new LossJournal();
   /** Absences of tasks in watched calls. */
   readonly watched: AbsenceRing;
   /** Absences of all tasks; empty unless calls are watched. */

@@ -63,9 +63,9 @@ function syscallSink(
     thresholdNs: options.thresholdNs,
     wants: options.include === undefined ? (name) => !waitsByNature(name) : deps.matcher(options.include),
     watch: (since) => links.watched.push(since),
-    ended: (name, pid, cpu, startNs, endNs, ret) => {
+    ended: (name, pid, cpu, startNs, endNs, ret, lostUntilNs = 0) => {
       links.cameBack(pid, cpu, endNs);
-      onSlow({ name, pid, cpu, startNs, endNs, ret });
+      onSlow({ name, pid, cpu, startNs, endNs, ret, lostUntilNs });
     },
   };
 }
@@ -106,6 +106,7 @@ function taskSink(
     },
     ran: (cpu, pid, startNs, endNs, words, commAt) =>
       tasks.history.ran(cpu, pid, startNs, endNs, words, commAt),
+    lost: (cpu, fromNs, untilNs) => tasks.losses.add(cpu, fromNs, untilNs),
     moved: (pid, cpu, atNs) => tasks.moves.add(pid, cpu, atNs),
     switchedIn: (task, words, commAt) => {
       if (follows) tasks.all.add(task, words, commAt);

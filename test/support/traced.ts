@@ -58,3 +58,7 @@ export const rootsOf = (spans: readonly ReceivedSpan[], pid: number, name: strin
     .sort((a, b) => (a.start < b.start ? -1 : 1));
 export const childrenOf = (spans: readonly ReceivedSpan[], root: ReceivedSpan) =>
   spans.filter(({ traceId, parentSpanId }) => traceId === root.traceId && parentSpanId === root.spanId);
+/** All spans below one, in any depth. */
+export function allBelow(spans: readonly ReceivedSpan[], span: ReceivedSpan): ReceivedSpan[] {
+  return childrenOf(spans, span).flatMap((child) => [child, ...allBelow(spans, child)]);
+}

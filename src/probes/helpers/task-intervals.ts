@@ -30,7 +30,7 @@ export const taskIntervals: ProbeModule = {
     { event: WAKEUP, fields: ['pid', 'target_cpu'] },
     { event: WAKEUP_NEW, fields: ['pid', 'target_cpu'] },
     { event: MIGRATE, fields: ['pid', 'dest_cpu'], without: 'a wait shows only the tasks on the first CPU' },
-    { event: WAKING, fields: ['pid', 'common_pid', 'common_flags'] },
+    { event: WAKING, fields: ['pid', 'target_cpu', 'common_pid', 'common_flags'] },
     ...(intervals?.tasks?.follows === true ? WAKE_CONTEXT_NEEDS : []),
   ],
   create: createTaskIntervals,
@@ -58,7 +58,7 @@ function createTaskIntervals(context: ProbeContext): Probe {
     handlers,
     onLoss: (cpu, untilNs) => {
       contexts.lost(cpu);
-      cpus.lost(untilNs);
+      cpus.lost(cpu, untilNs);
       absences.lost(untilNs);
     },
     sweep: () => absences.sweep(),
@@ -108,13 +108,15 @@ function onMigrate(context: ProbeContext, absences: TaskAbsences): EventHandler 
 function onWaking(context: ProbeContext, contexts: WakeContexts, absences: TaskAbsences): EventHandler {
   const pidAt = context.word(WAKING, 'pid');
   const byAt = context.word(WAKING, 'common_pid');
+  // The kernel chooses the CPU where the task goes on only after this event.
+  const lastCpuAt = context.word(WAKING, 'target_cpu');
   const flagsOf = context.int(WAKING, 'common_flags');
   return (record) => {
     const { words, cpu, timestampNs } = record;
     const at = record.offset >> 2;
     const current = words[at + byAt];
     const code = contexts.code(cpu, flagsOf(record), current);
-    absences.woken(words[at + pidAt], code, current, cpu, timestampNs);
+    absences.woken(words[at + pidAt], words[at + lastCpuAt], code, current, cpu, timestampNs);
   };
 }
 

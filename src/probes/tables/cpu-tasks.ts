@@ -11,11 +11,14 @@ export class CpuTasks {
   /** Pid of the task that runs on each CPU (0: idle or not seen), and its comm. */
   readonly #running: Int32Array;
   readonly #comms: Int32Array;
+  /** When the last loss of each CPU was over. */
+  readonly #lostOn: Float64Array;
   #lostUntil: TimestampNs = 0;
 
   constructor(cpuCount: number, sink: TaskSink) {
     this.#sink = sink;
     this.#since = new Float64Array(cpuCount);
+    this.#lostOn = new Float64Array(cpuCount);
     this.#running = new Int32Array(cpuCount);
     this.#comms = new Int32Array(cpuCount * COMM_WORDS);
   }
@@ -46,8 +49,23 @@ export class CpuTasks {
     this.#since[cpu] = nowNs;
   }
 
-  /** Turns that began before are void. */
-  lost(untilNs: TimestampNs): void {
+  /** Events of a CPU were lost: turns that began before are void. Reports the loss. */
+  lost(cpu: number, untilNs: TimestampNs): void {
     if (untilNs > this.#lostUntil) this.#lostUntil = untilNs;
+    if (cpu < this.#lostOn.length) this.#lostOn[cpu] = Math.max(this.#lostOn[cpu], untilNs);
+    // Events come in the order of time, so nothing was lost before the last switch.
+    this.#sink.lost(
+      cpu,
+      Math.min(
+        this.#since.reduce((last, ns) => Math.max(last, ns), 0),
+        untilNs,
+      ),
+      untilNs,
+    );
+  }
+
+  /** Whether all events of a CPU since then were recorded. */
+  isWholeSince(cpu: number, sinceNs: TimestampNs): boolean {
+    return cpu < this.#lostOn.length && this.#lostOn[cpu] <= sinceNs;
   }
 }

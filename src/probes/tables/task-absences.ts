@@ -12,8 +12,17 @@ import { TaskStamps } from './task-stamps.ts';
 
 /** Low bits of a tag: a code for what woke the task. The other bits are a CPU. */
 const CODE_MASK = (1 << CODE_BITS) - 1;
-/** Bit in the tag of a task that left its CPU during a watched call. The lower bits are the task's state. */
+/** Bits in the tag of a task that left its CPU. The lower bits are the task's state, the higher ones the CPU. */
 const WATCHED = 1 << 20;
+/** Events were lost since then, but the task certainly slept. */
+const SLEPT = 1 << 19;
+const STATE_MASK = SLEPT - 1;
+const CPU_SHIFT = 21;
+/** Stands for this and all higher CPUs. */
+const HIGHEST_CPU = (1 << (32 - CPU_SHIFT)) - 1;
+/** After a loss, times off the CPU that began before it are remembered for so long, and for so many sweeps. */
+const DOUBTFUL_NS = 10e9;
+const DOUBTFUL_SWEEPS = 10;
 /** Comm of a task whose name no event carries. */
 const NO_COMM = new Int32Array(COMM_WORDS);
 /** EXIT_DEAD and EXIT_ZOMBIE, include/linux/sched.h: the task left its CPU for the last time. */
@@ -49,6 +58,8 @@ export class TaskAbsences {
   };
   #lostUntil: TimestampNs = 0;
   #forgottenUntil: TimestampNs = 0;
+  #forgetNext: TimestampNs = 0;
+  #sweeps = 0;
 
   constructor(sink: TaskSink, cpus: CpuTasks, isSelf: (pid: number) => boolean, classes?: TaskClasses) {
     this.#sink = sink;
@@ -64,24 +75,27 @@ export class TaskAbsences {
     const outAt = out.at(pid);
     const outNs = out.stamps[outAt];
     if (outNs === 0) return;
+    const isKnown = this.#isKnown(pid, outNs, outAt);
     out.stamps[outAt] = 0;
-    if (outNs < this.#lostUntil || this.#isSelf(pid)) return;
+    const isWatched = (out.tags[outAt] & WATCHED) !== 0;
+    if (!(isKnown || isWatched) || this.#isSelf(pid)) return;
     const place = runnable.at(pid);
-    const runnableNs = runnable.stamps[place] >= outNs ? runnable.stamps[place] : 0;
+    const sinceNs = Math.max(outNs, this.#lostUntil);
+    const runnableNs = runnable.stamps[place] >= sinceNs ? runnable.stamps[place] : 0;
     if (runnableNs !== 0) runnable.stamps[place] = 0;
     const task = this.#task;
     task.pid = pid;
     task.cpu = cpu;
-    task.isWatched = (out.tags[outAt] & WATCHED) !== 0;
-    task.outNs = outNs;
+    task.isWatched = isWatched;
+    task.outNs = isKnown ? outNs : 0;
     task.isSeen = false;
     task.runnableNs = runnableNs;
-    task.state = out.tags[outAt] & ~WATCHED;
+    task.state = isKnown ? out.tags[outAt] & STATE_MASK : 0;
     // After a sleep no other task had the CPU: it ran as soon as it could. Else a task had it whose switches are hidden.
     task.inNs = runnableNs === 0 || task.state === 0 ? nowNs : runnableNs;
     task.taskClass = NORMAL;
     task.queueCpu = cpu;
-    this.#setWaker(pid, outNs);
+    this.#setWaker(pid, sinceNs);
     this.#sink.switchedIn(task, NO_COMM, 0);
   }
 
@@ -98,8 +112,9 @@ export class TaskAbsences {
       runnable.stamps[place] = state === 0 ? nowNs : 0;
       runnable.tags[place] = cpu;
     }
-    if (this.#sink.inCall(pid) !== 0) this.#out.set(pid, nowNs, state | WATCHED);
-    else if (this.#sink.follows) this.#out.set(pid, nowNs, state);
+    const tag = state | (Math.min(cpu, HIGHEST_CPU) << CPU_SHIFT);
+    if (this.#sink.inCall(pid) !== 0) this.#out.set(pid, nowNs, tag | WATCHED);
+    else if (this.#sink.follows) this.#out.set(pid, nowNs, tag);
   }
 
   /** A task arrives on the record's CPU. */
@@ -116,17 +131,18 @@ export class TaskAbsences {
     if (outNs !== 0) out.stamps[outAt] = 0;
     const isRunnableKnown = runnableNs !== 0 && runnableNs >= this.#lostUntil;
     const waited = isRunnableKnown && nowNs - runnableNs >= sink.waitThresholdNs;
-    const wasSeen = outNs !== 0 && outNs >= this.#lostUntil;
+    const wasSeen = outNs !== 0 && this.#isKnown(pid, outNs, outAt);
     if (!(waited || wasSeen || sink.follows) || this.#isSelf(pid)) return;
     const task = this.#task;
     task.pid = pid;
     task.cpu = record.cpu;
-    task.isWatched = wasSeen && (out.tags[outAt] & WATCHED) !== 0;
+    // A call during which a task was away at an unknown time is not the only one.
+    task.isWatched = outNs !== 0 ? (out.tags[outAt] & WATCHED) !== 0 : sink.inCall(pid) !== 0;
     task.outNs = wasSeen ? outNs : 0;
     task.isSeen = true;
     task.runnableNs = isRunnableKnown ? runnableNs : 0;
     task.inNs = nowNs;
-    task.state = wasSeen ? out.tags[outAt] & ~WATCHED : 0;
+    task.state = wasSeen ? out.tags[outAt] & STATE_MASK : 0;
     task.taskClass = prio < MAX_RT_PRIO ? REALTIME : (this.#classes?.of(pid) ?? NORMAL);
     task.queueCpu = runnable.tags[place];
     if (task.state !== 0 || !wasSeen) this.#setWaker(pid, Math.max(outNs, this.#lostUntil));
@@ -159,8 +175,12 @@ export class TaskAbsences {
     this.#sink.moved(pid, cpu, nowNs);
   }
 
-  /** A task is woken on `cpu`. `waker` is the task on that CPU; `code` says whether it woke the other or was interrupted. */
-  woken(pid: number, code: number, waker: number, cpu: number, nowNs: TimestampNs): void {
+  /**
+   * A task that last had the CPU `lastCpu` is woken on `cpu`. `waker` is the task on that CPU; `code` says whether it woke
+   * the other or was interrupted.
+   */
+  woken(pid: number, lastCpu: number, code: number, waker: number, cpu: number, nowNs: TimestampNs): void {
+    if (nowNs - this.#lostUntil < DOUBTFUL_NS) this.#sleptUntil(pid, lastCpu);
     // A task that wakes another is running.
     if (code === BY_TASK && waker !== 0) this.cameBack(waker, cpu, nowNs);
     this.#woken.set(pid, nowNs, waker);
@@ -171,12 +191,34 @@ export class TaskAbsences {
     if (untilNs > this.#lostUntil) this.#lostUntil = untilNs;
   }
 
-  /** Removes entries from before a loss. If the end of their task was lost, nothing else would remove them. */
+  /** Removes entries from before a loss, a while later. If the end of their task was lost, nothing else would remove them. */
   sweep(): void {
-    if (this.#lostUntil === this.#forgottenUntil) return;
-    this.#forgottenUntil = this.#lostUntil;
-    for (const stamps of [this.#out, this.#runnable, this.#woken, this.#wokenBy])
-      stamps.forgetBefore(this.#lostUntil);
+    if (++this.#sweeps % DOUBTFUL_SWEEPS !== 0) return;
+    if (this.#forgetNext !== this.#forgottenUntil) {
+      this.#forgottenUntil = this.#forgetNext;
+      for (const stamps of [this.#out, this.#runnable, this.#woken, this.#wokenBy])
+        stamps.forgetBefore(this.#forgetNext);
+    }
+    this.#forgetNext = this.#lostUntil;
+  }
+
+  /**
+   * Notes that a task that left its CPU before a loss has slept until now: the kernel says that it last had the CPU that it
+   * left, and no event of that CPU was lost.
+   */
+  #sleptUntil(pid: number, lastCpu: number): void {
+    const out = this.#out;
+    const at = out.at(pid);
+    const outNs = out.stamps[at];
+    if (outNs === 0 || outNs >= this.#lostUntil || lastCpu >= HIGHEST_CPU) return;
+    if (out.tags[at] >>> CPU_SHIFT === lastCpu && this.#cpus.isWholeSince(lastCpu, outNs))
+      out.tags[at] |= SLEPT;
+  }
+
+  /** Whether a task that left its CPU then has certainly had none since. */
+  #isKnown(pid: number, outNs: TimestampNs, outAt: number): boolean {
+    if (outNs >= this.#lostUntil) return true;
+    return (this.#out.tags[outAt] & SLEPT) !== 0 && this.#woken.get(pid) >= this.#lostUntil;
   }
 
   /** The next task with this pid starts fresh, and its place can be reclaimed. */

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { schemaKit } from '../../../src/config/units.ts';
+import type { SyscallSink } from '../../../src/model/intervals.ts';
 import { syscalls } from '../../../src/probes/syscalls.ts';
 import { fakeHost, knownEvents, type Machine, run } from './records.ts';
 
@@ -186,6 +187,27 @@ test('a loss on any CPU discards calls that began before its end; events out of 
   s.exit(3900, 9, READ, 0);
   assert.deepEqual(s.duration('read'), { count: 1, sum: 1000 });
   assert.deepEqual(s.unmatched, { lost: 2, late: 1 });
+});
+
+test('a slow call that began before a loss is reported with the end of the loss', () => {
+  const reported: number[][] = [];
+  const sink: SyscallSink = {
+    thresholdNs: 500,
+    wants: () => true,
+    watch: () => {},
+    ended: (_name, pid, _cpu, startNs, endNs, _ret, lostUntilNs = 0) =>
+      void reported.push([pid, startNs, endNs, lostUntilNs]),
+  };
+  const s = raw({}, { intervals: { syscalls: sink } });
+  s.enter(1000, 7, READ);
+  s.probe.onLoss?.(3, 2000);
+  s.enter(2000, 8, READ);
+  s.exit(3000, 7, READ, 0);
+  s.exit(3000, 8, READ, 0);
+  assert.deepEqual(reported, [
+    [7, 1000, 3000, 2000],
+    [8, 2000, 3000, 0],
+  ]);
 });
 
 test("the agent's own calls are left out", () => {

@@ -24,6 +24,7 @@ function tasks(waitThresholdNs = Number.POSITIVE_INFINITY, follows = false) {
   let nameOf: (wokenBy: number) => string | undefined = () => undefined;
   const turns: [cpu: number, pid: number, startNs: number, endNs: number, comm: string][] = [];
   const moves: [pid: number, cpu: number, atNs: number][] = [];
+  const losses: [cpu: number, fromNs: number, untilNs: number][] = [];
   const back: SwitchIn[] = [];
   let cameBack: Parameters<TaskSink['watch']>[0] = () => {};
   const sink: TaskSink = {
@@ -41,6 +42,7 @@ function tasks(waitThresholdNs = Number.POSITIVE_INFINITY, follows = false) {
     names: (of) => {
       nameOf = of;
     },
+    lost: (cpu, fromNs, untilNs) => void losses.push([cpu, fromNs, untilNs]),
     moved: (pid, cpu, atNs) => void moves.push([pid, cpu, atNs]),
     switchedIn: (task) => void back.push({ ...task }),
   };
@@ -50,6 +52,7 @@ function tasks(waitThresholdNs = Number.POSITIVE_INFINITY, follows = false) {
     turns,
     back,
     moves,
+    losses,
     nameOf: (wokenBy: number) => nameOf(wokenBy),
     cameBack: (pid: number, cpu: number, ns: number) => cameBack(pid, cpu, ns),
     switch: (ts: number, cpu: number, prev: number, state: number, next: number) =>
@@ -203,16 +206,60 @@ test('a task whose return was not seen is reported when it does something', () =
   assert.deepEqual([t.back[1].isSeen, t.back[1].runnableNs, t.back[1].inNs], [false, 10_500, 10_500]);
 });
 
-test('nothing that began before a loss is reported', () => {
-  const t = tasks(0);
+test('what began before a loss is reported without its beginning', () => {
+  const t = tasks(0, true);
   t.switch(1000, 0, 7, D, 500);
   t.wake(1500, 8, 500, 0);
   t.probe.onLoss?.(0, 2000);
-  t.probe.sweep?.();
   t.switch(3000, 0, 500, S, 7);
   t.switch(4000, 0, 7, S, 8);
-  assert.deepEqual(t.back, []);
+  assert.deepEqual(
+    t.back.slice(-2).map(({ pid, outNs, runnableNs, inNs, state }) => [pid, outNs, runnableNs, inNs, state]),
+    [
+      [7, 0, 0, 3000, 0],
+      [8, 0, 0, 4000, 0],
+    ],
+  );
   assert.deepEqual(t.turns, [[0, 7, 3000, 4000, 't7']]);
+  assert.deepEqual(t.losses, [[0, 1000, 2000]]);
+});
+
+test('a task slept through a loss if it was woken where it went to sleep, and nothing was lost there', () => {
+  const slept = (lossOn: number, wakes: (t: ReturnType<typeof tasks>) => void) => {
+    const t = tasks(Number.POSITIVE_INFINITY, true);
+    t.switch(1000, 0, 7, D, 500);
+    t.probe.onLoss?.(lossOn, 2000);
+    for (let i = 0; i < 3; i++) t.probe.sweep?.();
+    wakes(t);
+    t.switch(9000, 0, 500, S, 7);
+    return t.back.map(({ outNs, state, isWatched }) => [outNs, state, isWatched]).at(-1);
+  };
+  assert.deepEqual(
+    slept(1, (t) => t.wake(3000, 7, 500, 0)),
+    [1000, D, true],
+  );
+  assert.deepEqual(
+    slept(0, (t) => t.wake(3000, 7, 500, 0)),
+    [0, 0, true],
+    'it may have had its CPU during the loss',
+  );
+  assert.deepEqual(
+    slept(1, (t) => t.wake(3000, 7, 500, 0, 1)),
+    [0, 0, true],
+    'it was on CPU 1 during the loss',
+  );
+  assert.deepEqual(
+    slept(1, (t) => {
+      t.wake(3000, 7, 500, 0);
+      t.probe.onLoss?.(1, 4000);
+    }),
+    [0, 0, true],
+    'it may have gone on during the second loss',
+  );
+  assert.deepEqual(
+    slept(1, () => {}),
+    [0, 0, true],
+  );
 });
 
 test('tasks that come and go leave no memory behind, whether or not their ends are lost', () => {

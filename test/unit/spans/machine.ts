@@ -58,8 +58,9 @@ export function machine() {
         request({ device: 'vda', issueNs: ns(issueMs), completeNs: ns(completeMs), cpu: 0, ...over }),
       ),
     lose: (ms: number, cpu = 0) => probe.probe.onLoss?.(cpu, ns(ms)),
-    end: (name: string, ms: number): TraceRecord => {
-      sinks.syscalls?.ended(name, ME, 0, START, ns(ms), 0);
+    /** `lostMs`: when the last loss during the call was over. */
+    end: (name: string, ms: number, lostMs?: number): TraceRecord => {
+      sinks.syscalls?.ended(name, ME, 0, START, ns(ms), 0, lostMs === undefined ? 0 : ns(lostMs));
       const [trace] = spans.take(1000);
       assert.deepEqual(problemsOf(trace), []);
       return trace;

@@ -1,0 +1,67 @@
+/**
+ * Remembers when events were lost, and says since when a call is certainly one: after a loss, its task may have ended it
+ * and begun another.
+ */
+import type { TimestampNs } from '../model/time.ts';
+import type { Absence } from './absence-ring.ts';
+
+const DEPTH = 1024;
+const EVERY_CPU = -1;
+
+export interface Loss {
+  cpu: number;
+  fromNs: TimestampNs;
+  untilNs: TimestampNs;
+}
+
+export class LossJournal {
+  #losses: Loss[] = [];
+  #forgottenUntil: TimestampNs = 0;
+
+  add(cpu: number, fromNs: TimestampNs, untilNs: TimestampNs): void {
+    this.#losses.push({ cpu, fromNs, untilNs });
+    if (this.#losses.length < 2 * DEPTH) return;
+    for (const loss of this.#losses.splice(0, DEPTH))
+      this.#forgottenUntil = Math.max(this.#forgottenUntil, loss.untilNs);
+  }
+
+  /** Losses during some part of this time. */
+  within(fromNs: TimestampNs, toNs: TimestampNs): Loss[] {
+    const losses = this.#losses.filter((loss) => loss.untilNs > fromNs && loss.fromNs < toNs);
+    if (this.#forgottenUntil > fromNs)
+      losses.push({ cpu: EVERY_CPU, fromNs: 0, untilNs: this.#forgottenUntil });
+    return losses;
+  }
+}
+
+/** End of the last of these losses that was over at that time; 0 if none was. */
+export function endOfLoss(losses: readonly Loss[], atNs: TimestampNs): TimestampNs {
+  return losses.reduce((last, { untilNs }) => (untilNs <= atNs ? Math.max(last, untilNs) : last), 0);
+}
+
+/**
+ * Whether a task was in one call all the time: its times off the CPU, oldest first, are certain, and on no CPU on which it
+ * ran events were lost meanwhile.
+ */
+export function isOneCall(
+  call: { cpu: number; startNs: TimestampNs; endNs: TimestampNs },
+  absences: readonly Absence[],
+  losses: readonly Loss[],
+): boolean {
+  const wasLost = (cpu: number, fromNs: TimestampNs, toNs: TimestampNs): boolean =>
+    losses.some(
+      (loss) =>
+        (loss.cpu === cpu || cpu === EVERY_CPU || loss.cpu === EVERY_CPU) &&
+        loss.untilNs > fromNs &&
+        loss.fromNs < toNs,
+    );
+  // On which CPU a call began is not recorded; a task that never left its CPU ended it there.
+  let onCpu = absences.length === 0 ? call.cpu : EVERY_CPU;
+  let freeNs = call.startNs;
+  for (const { outNs, inNs, cpu } of absences) {
+    if (outNs === 0 || wasLost(onCpu, freeNs, outNs)) return false;
+    freeNs = inNs;
+    onCpu = cpu;
+  }
+  return !wasLost(onCpu, freeNs, call.endNs);
+}

@@ -1,0 +1,98 @@
+/**
+ * Calls during which the kernel loses events. While the agent is stopped, CPU 1 overwrites its small buffer. The trace of
+ * a call from that time says that it is incomplete, and names no cause for what was before the end of the loss.
+ */
+import assert from 'node:assert/strict';
+import { before, it } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { onlineCpus } from '../../src/host/cpus.ts';
+import { makeBench, needTool } from '../support/agent.ts';
+import { allBelow, python, rootsOf, startTraced } from '../support/traced.ts';
+
+const bench = makeBench('lost-events');
+const ROUNDS = 5;
+
+before(() => {
+  needTool('python3', 'python3');
+  needTool('taskset', 'util-linux');
+});
+
+/** A reader waits for a writer that sleeps, both on CPU 0, while CPU 1 makes many calls. */
+const READS = `
+import json, os, signal, sys, time
+end = time.monotonic() + 0.5 * ${ROUNDS}
+def child(cpu, work):
+    pid = os.fork()
+    if pid == 0:
+        signal.alarm(60)
+        os.sched_setaffinity(0, [cpu])
+        work()
+        os._exit(0)
+def flood():
+    while time.monotonic() < end + 1: os.getppid()
+mine, theirs = os.pipe()
+def writer():
+    for i in range(${ROUNDS}):
+        time.sleep(0.5)
+        os.write(theirs, b'x')
+child(int(sys.argv[1]), flood)
+child(0, writer)
+os.sched_setaffinity(0, [0])
+for i in range(${ROUNDS}): os.read(mine, 1)
+print(json.dumps({'pid': os.getpid()}))
+`;
+
+it('a trace says that events were lost, and names no cause from before', async (t) => {
+  const other = onlineCpus().at(-1) ?? 0;
+  if (other === 0) {
+    t.skip('needs two CPUs');
+    return;
+  }
+  const { agent, settledSpans } = await startTraced(
+    bench,
+    { kinds: { syscalls: { threshold: '100ms', include: ['read'] } } },
+    { probes: { syscalls: { enabled: true } }, buffer: { per_cpu: '256KiB' } },
+  );
+  const { pid: agentPid } = agent.child;
+  assert.ok(agentPid);
+  const reads = python<{ pid: number }>(READS, [String(other)]);
+  const stops: { from: bigint; to: bigint }[] = [];
+  let isOver = false;
+  const stopAndGo = async () => {
+    while (!isOver) {
+      await sleep(120);
+      const from = BigInt(Date.now()) * 1_000_000n;
+      process.kill(agentPid, 'SIGSTOP');
+      await sleep(100);
+      process.kill(agentPid, 'SIGCONT');
+      stops.push({ from, to: BigInt(Date.now()) * 1_000_000n });
+      await sleep(200);
+    }
+  };
+  const stopping = stopAndGo();
+  const { pid } = await reads.finally(() => {
+    isOver = true;
+  });
+  await stopping;
+  const spans = await settledSpans((some) => rootsOf(some, pid, 'syscall read').length > 0);
+  const lost = (await agent.scrape()).sum('ftrace_exporter_events_lost_total');
+  assert.ok(lost > 0, 'the kernel has lost events');
+  const calls = rootsOf(spans, pid, 'syscall read');
+  let incomplete = 0;
+  for (const call of calls) {
+    const { attributes } = call;
+    const during = stops.filter(({ from, to }) => from > call.start && to < call.end);
+    console.log(
+      `${(Number(call.end - call.start) / 1e6).toFixed(1)} ms, ${during.length} stops: ${attributes['ftrace.summary']}`,
+    );
+    if (during.length === 0) continue;
+    incomplete++;
+    assert.equal(attributes['ftrace.incomplete'], true);
+    assert.match(String(attributes['ftrace.summary']), /not known; incomplete, because events were lost$/);
+    const stoppedAt = during[during.length - 1].from;
+    for (const span of allBelow(spans, call).filter(({ parentSpanId }) => parentSpanId !== call.spanId))
+      assert.ok(span.start > stoppedAt, `${span.name} begins before events were lost`);
+  }
+  assert.ok(incomplete > 0, 'no call has a trace');
+  assert.equal(await agent.stop(), 0, agent.stderr());
+});
