@@ -1,10 +1,10 @@
 import type { FamilySnapshot } from '../model/metric.ts';
 import type { SeriesTable } from './series-table.ts';
 
-/** What the store needs from each kind of family. */
+/** The operations that the store calls on every kind of family. */
 export interface Family {
   readonly table: SeriesTable;
-  /** Copies all values, and the label values of the series from index `labelsFrom` on. */
+  /** Copies all values. Copies label values only for series from index `labelsFrom` on. */
   snapshot(labelsFrom: number): FamilySnapshot;
   /** Drops all series whose `label` has this value. */
   release(label: string, value: string): void;

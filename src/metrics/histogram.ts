@@ -21,7 +21,7 @@ export class HistogramFamily implements Family {
   #directory: Int32Array;
   #blocks: Float64Array;
   #sums: Float64Array;
-  /** Block 0 stays empty: unused directory entries point to it. */
+  /** Block 0 stays empty: unused directory entries refer to it. */
   #usedBlocks = 1;
   readonly #freeBlocks: number[] = [];
 
@@ -85,7 +85,7 @@ export class HistogramFamily implements Family {
     };
   }
 
-  /** Number of values of a series. Summed here, so that recording has one write less. */
+  /** Returns the number of values of a series. It sums the buckets, so that `record` needs one write less. */
   #count(slot: number): number {
     const first = slot * this.grid.blocksPerSeries;
     let count = 0;

@@ -1,17 +1,17 @@
 import type { MetricSpec } from '../model/metric.ts';
 
-/** Value of an open label once its limit is reached. */
+/** Label value of all series beyond the limit. */
 export const OTHER = 'other';
 
 /**
- * Resolves label values to slots, once per series; nothing here runs per event. Limits the distinct combinations of open
- * labels to `spec.maxSeries`: later ones share `other`. An accepted combination keeps its place until it is released.
+ * Resolves label values to slots, once per series, never per event. Allows at most `spec.maxSeries` combinations of
+ * open labels; later ones share the series `other`. A combination keeps its slot until it is released.
  */
 export class SeriesTable {
   readonly spec: MetricSpec;
-  /** Changes whenever a slot index changes its meaning. */
+  /** Changes whenever a slot is given to other label values. */
   epoch = 0;
-  /** Number of times that label values were refused because the limit was reached. */
+  /** How often label values were refused because the limit was reached. */
   overflows = 0;
   readonly #slots = new Map<string, number>();
   readonly #admitted = new Map<string, number>();
@@ -25,7 +25,7 @@ export class SeriesTable {
     if (this.#openAt.includes(-1)) throw new Error(`${spec.name}: an open label is not one of its labels`);
   }
 
-  /** Slots handed out so far, including released ones: the length of every column. */
+  /** Number of slots allocated so far, including released ones: the length of every column. */
   get length(): number {
     return this.#labels.length;
   }

@@ -1,19 +1,19 @@
 /**
- * Expands incremental snapshots to full ones. A store sends the label values of a series once; a reader (one per store)
- * keeps them, so that a scrape copies only numbers. A family's `labelValues` array stays the same object while its series
- * keep their places, because the renderer's caches depend on it.
+ * Expands incremental snapshots to full ones. A store sends the label values of a series only once. The reader (one per
+ * store) keeps them, so that a scrape copies only numbers. The renderer's caches require that a family's `labelValues`
+ * array remains the same object until its series change.
  */
 import type { FamilySnapshot, KnownSeries, MetricSnapshot } from '../model/metric.ts';
 
 export interface SnapshotReader {
-  /** What to send to the store with the next request. */
+  /** Lists the series that the reader already has. Send it to the store with the next request. */
   known(): KnownSeries;
   /**
-   * Returns the snapshot with the label values of all series. Returns undefined if it does not continue from what the
-   * reader has (another store, or a reply to an older request); the reader is then empty, so request again.
+   * Returns the snapshot with the label values of all series. Returns undefined if the snapshot does not match the
+   * reader's state (it is from another store, or answers an older request). The reader is then empty: request again.
    */
   expand(snapshot: MetricSnapshot): MetricSnapshot | undefined;
-  /** Forgets everything. Call it when the store was recreated, because its epochs restart. */
+  /** Forgets all label values. Call it after the store was recreated, because a new store's epochs start at 0. */
   reset(): void;
 }
 
@@ -68,7 +68,7 @@ export function createSnapshotReader(): SnapshotReader {
   };
 }
 
-/** Whether label values that were sent again equal those we hold. */
+/** Whether the label values that the store sent again equal ours. */
 function agrees(have: Held, family: FamilySnapshot): boolean {
   const from = family.labelsFrom * have.width;
   const overlap = Math.min(family.labelValues.length, have.labelValues.length - from);

@@ -4,14 +4,14 @@ import { HistogramFamily } from './histogram.ts';
 import { MaxGaugeFamily } from './max-gauge.ts';
 import { ValueFamily } from './value.ts';
 
-/** Options of a family. The rest of its MetricSpec has defaults. */
+/** Options of a family. The other fields of its MetricSpec have defaults. */
 export type FamilyOptions = Pick<MetricSpec, 'name' | 'help'> &
   Partial<Omit<MetricSpec, 'name' | 'help' | 'kind'>> & { windowMs?: number };
 
 const SERIES = 'ftrace_exporter_series';
 const OVERFLOW = 'ftrace_exporter_series_overflow_total';
 
-/** All metric families of one thread. Independent of Prometheus and OTLP. */
+/** All metric families of one thread. The store knows nothing of Prometheus or OTLP. */
 export class MetricStore {
   readonly #families = new Map<string, Family>();
   readonly #maxGauges: MaxGaugeFamily[] = [];
@@ -19,7 +19,7 @@ export class MetricStore {
   readonly #series: ValueFamily | undefined;
   readonly #overflow: ValueFamily | undefined;
 
-  /** `countsSeries`: whether to export metrics about the store's series. Only for one store per process. */
+  /** `countsSeries`: whether to export metrics about the store's own series. Set it for only one store per process. */
   constructor(options: { countsSeries: boolean } = { countsSeries: true }) {
     if (!options.countsSeries) return;
     this.#series = this.gauge({
@@ -34,7 +34,7 @@ export class MetricStore {
     });
   }
 
-  /** A family that can only grow. Recorded in `unit` × `divisor`. The same name returns the same family. */
+  /** Declares a counter, recorded in `unit` × `divisor`. A second call with the same name returns the same family. */
   counter(options: FamilyOptions): ValueFamily {
     return this.#declare(options, 'counter', (spec) => new ValueFamily(spec), ValueFamily);
   }
@@ -43,7 +43,7 @@ export class MetricStore {
     return this.#declare(options, 'gauge', (spec) => new ValueFamily(spec), ValueFamily);
   }
 
-  /** Durations, recorded in nanoseconds; or, with `unit` and `divisor`, other numbers. `bounds` as shown, in seconds. */
+  /** Declares a histogram of nanoseconds, or of other numbers with `unit` and `divisor`. `bounds` are in seconds. */
   histogram(options: FamilyOptions & { bounds: readonly number[] }): HistogramFamily {
     return this.#declare(
       { unit: 'seconds', divisor: 1e9, ...options },
@@ -53,7 +53,7 @@ export class MetricStore {
     );
   }
 
-  /** The largest value within the last `windowMs`. */
+  /** Declares a gauge of the largest value within the last `windowMs`. */
   maxGauge(options: FamilyOptions & { windowMs: number }): MaxGaugeFamily {
     const make = (spec: MetricSpec) => {
       const family = new MaxGaugeFamily(spec, options.windowMs);
@@ -63,17 +63,17 @@ export class MetricStore {
     return this.#declare(options, 'max_gauge', make, MaxGaugeFamily);
   }
 
-  /** Moves the windows of all max gauges to `nowMs`, a monotonic time. */
+  /** Advances the windows of all max gauges to `nowMs`, a monotonic time. */
   rotate(nowMs: number): void {
     for (const family of this.#maxGauges) family.rotate(nowMs);
   }
 
-  /** Calls back before each snapshot: for values that are read, or kept elsewhere on the hot path. */
+  /** Registers a callback to run before each snapshot, for values that are read or kept elsewhere. */
   onSnapshot(callback: () => void): void {
     this.#beforeSnapshot.push(callback);
   }
 
-  /** Copies all families; label values only for series that the reader lacks. */
+  /** Copies all families. Copies label values only for series that the reader lacks. */
   snapshot(held: KnownSeries = {}): MetricSnapshot {
     for (const callback of this.#beforeSnapshot) callback();
     this.#countSeries();

@@ -13,7 +13,7 @@ export class ValueFamily implements Family {
     this.table = new SeriesTable(spec);
   }
 
-  /** Returns the slot for label values. Resolve once and keep it. The series is exported from then on. */
+  /** Returns the slot for label values. Resolve once and keep it. The series is exported as soon as it has a slot. */
   slot(values: readonly string[]): number {
     const slot = this.table.slot(values);
     if (slot >= this.#values.length) this.#values = grownFloats(this.#values, slot + 1);

@@ -1,6 +1,6 @@
 /**
- * A metric declared as data: which events it reads, and how it counts or measures them. Users write such metrics
- * (`metrics:` in the config), and so do probes that need no code of their own.
+ * A metric declared as data: which events it reads, and how it counts or measures them. Users declare such metrics
+ * under `metrics:` in the config. Probes that need no code of their own use them too.
  */
 
 import type { DynamicEvent } from './dynamic-event.ts';
@@ -22,16 +22,16 @@ export const LABEL_FORMS = [
   'comm',
   'cpu',
 ] as const;
-/** How the value of a field is written. */
+/** How the value of a field becomes a label value. */
 export type LabelForm = (typeof LABEL_FORMS)[number];
 
-/** `replace`: the last start counts. `first`: the first one. `stack`: each start has its own end. */
+/** If an operation starts twice: the last start counts, each start has its own end, or the first start counts. */
 export const NESTINGS = ['replace', 'stack', 'first'] as const;
 export type Nesting = (typeof NESTINGS)[number];
 
-/** Prefix of the names of probes that stand for metrics declared in the config. */
+/** Prefix of the probe name of each metric that the config declares. */
 export const METRICS_PREFIX = 'metrics/';
-/** The CPU that recorded an event, in a key or a label. */
+/** Name that stands for the CPU that recorded the event, in a key or a label. */
 export const CPU = 'cpu';
 export const TASK = 'common_pid';
 
@@ -39,12 +39,12 @@ export const TASK = 'common_pid';
 export interface EventChoice {
   /** `system:name` */
   event: string;
-  /** The agent defines the event itself. */
+  /** Set if the agent itself defines the event. */
   defined?: DynamicEvent | undefined;
   where?: string | undefined;
 }
 
-/** A part of the key that identifies an operation: its field in the start and end events, and the bits to compare. */
+/** A part of the key that identifies an operation: its field in both events, and the bits to compare. */
 export interface KeyPart {
   start: string;
   end: string;
@@ -53,53 +53,53 @@ export interface KeyPart {
 
 export interface DeclaredLabel {
   name: string;
-  /** The event that has the field. A metric of one event has only ends. */
+  /** The event that contains the field. For a metric of single events, always `end`. */
   of: 'start' | 'end';
   field: string;
-  /** Absent: a text field as it is, a number by its name in the event's print fmt or, without a name, as a number. */
+  /** If absent, a text stays unchanged; a number becomes its name in the print fmt, or stays a number. */
   as?: LabelForm | undefined;
   map?: Readonly<Record<string, string>> | undefined;
-  /** The value for numbers that `map` does not contain. Absent: the number itself. */
+  /** The label value for numbers that `map` does not contain. If absent, the number itself is used. */
   default?: string | undefined;
-  /** A fixed value; `field` is unused then. */
+  /** A fixed label value. `field` is then ignored. */
   constant?: string;
-  /** The value is `names[1]` if the field is as large as this other field of the event, else `names[0]`. */
+  /** The label value is `names[1]` if the field is at least as large as this other field, else `names[0]`. */
   reaches?: { field: string; names: readonly [string, string] };
-  /** If the print fmt has several `__print_symbolic` of the field: skip this many and use the names of the next. */
+  /** If the print fmt contains several `__print_symbolic` for the field: how many to skip. */
   nth?: number;
-  /** If the kernel lacks the field, the value is `unknown`. Without `isOptional`, the whole metric is then off. */
+  /** If the kernel lacks the field, the label value is `unknown`. Without `isOptional`, the whole metric is off. */
   isOptional?: true;
 }
 
 export interface Measure {
   field: string;
-  /** Subtract this field. */
+  /** Field to subtract. */
   minus?: string;
   unit: Unit;
 }
 
 export interface DeclaredMetric {
-  /** With the prefix `ftrace_`. */
+  /** Includes the prefix `ftrace_`. */
   name: string;
   help: string;
   /** `count` and `sum` are counters; `max` is a gauge. */
   kind: 'count' | 'sum' | 'max' | 'histogram';
-  /** Absent: a metric of single events. Present: it measures the time to `event`. */
+  /** If absent, the metric counts single events. If present, the metric measures the time from `start` to `event`. */
   start?: EventChoice | undefined;
   event: EventChoice;
-  /** The number that is summed or counted in buckets; absent for counters, and for pairs, which measure time. */
+  /** The number to sum or to put into buckets. Absent for counters, and for pairs of events, which measure time. */
   measure?: Measure | undefined;
   key: readonly KeyPart[];
   nested: Nesting;
-  /** Fields with the times of start and end, in nanoseconds, in place of the times at which the events were recorded. */
+  /** Fields that contain the start and end times in nanoseconds. They replace the timestamps of the events. */
   between?: { start: string; end: string };
-  /** A start before the end of the last one is normal: not counted as `no_end`. */
+  /** A second start before the end is normal: do not count it as `no_end`. */
   startsAgain?: boolean;
-  /** The events belong to no task, so they count even if they interrupt the agent's own threads. */
+  /** The events belong to no task, so they count even if they interrupt one of the agent's threads. */
   isNobodys?: boolean;
-  /** Only some kernels have these events; other kernels report the same with other events. */
+  /** Only some kernels have these events; other kernels report the same facts through other events. */
   isVariant?: boolean;
-  /** Ends without a start are normal: not counted as unmatched. */
+  /** Ends without a start are normal: do not count them as unmatched. */
   endsAlone?: boolean;
   labels: readonly DeclaredLabel[];
 }

@@ -1,20 +1,20 @@
-/** Events that the agent defines itself, at functions of the kernel or of programs, and what they are called. */
+/** Events that the agent defines itself, on functions of the kernel or of programs, and the names of these events. */
 
 export const DYNAMIC_KINDS = ['kprobe', 'kretprobe', 'uprobe', 'uretprobe'] as const;
 export type DynamicKind = (typeof DYNAMIC_KINDS)[number];
 
 export interface DynamicEvent {
   kind: DynamicKind;
-  /** `SYMBOL` or `SYMBOL+OFFSET`; for programs with `PATH:` before it, and also `PATH:0xOFFSET`. */
+  /** `SYMBOL` or `SYMBOL+OFFSET` in the kernel; `PATH:SYMBOL`, `PATH:SYMBOL+OFFSET` or `PATH:0xOFFSET` in a program. */
   target: string;
-  /** Fields, with expressions in the kernel's language: `%di:u64`, `$retval:s32`, `+0($arg1):string`. */
+  /** Expression of each field, in the kernel's syntax: `%di:u64`, `$retval:s32`, `+0($arg1):string`. */
   args: Readonly<Record<string, string>>;
 }
 
-/** MAX_EVENT_NAME_LEN of kernel/trace/trace_probe.h is 64. */
+/** The kernel's limit is 64 (MAX_EVENT_NAME_LEN in kernel/trace/trace_probe.h). */
 const LONGEST_NAME = 40;
 
-/** The group of an agent's events, by the name of its instance: one name, one group. */
+/** Name of the group of an agent's events. It depends on the name of the instance, so each agent has its own group. */
 export function dynamicGroup(instance: string): string {
   return `ftx_${shortName(instance)}`;
 }
@@ -23,7 +23,7 @@ export function dynamicName(metric: string, side: 'start' | 'end' | 'event'): st
   return `${shortName(metric)}_${side}`;
 }
 
-/** A name of letters, digits and `_`. If that needs a change, a hash keeps names apart. */
+/** Makes a name of letters, digits and `_`. A hash keeps changed names different from each other. */
 function shortName(name: string): string {
   const plain = name.replace(/[^A-Za-z0-9_]/g, '_');
   if (plain === name && name.length <= LONGEST_NAME) return name;

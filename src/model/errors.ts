@@ -1,10 +1,10 @@
-/** The kernel or the system refused something. Says what, where, why, and what to do. */
+/** The kernel or the system refused an operation. The message contains file, value, reason and what to do. */
 export class KernelError extends Error {
-  /** File or directory concerned. */
+  /** The file or directory that the operation used. */
   readonly file: string;
   /** `EPERM`, `EBUSY`, …; empty if unknown. */
   readonly errno: string;
-  /** What was written; undefined for reads and opens. */
+  /** The value that was to be written. Undefined if the operation was not a write. */
   readonly value: string | undefined;
 
   constructor(what: {
@@ -16,7 +16,7 @@ export class KernelError extends Error {
     remedy?: string | undefined;
   }) {
     const value = what.value === undefined ? '' : ` ${JSON.stringify(what.value)} to`;
-    const log = what.errorLog ? `; the kernel says: ${what.errorLog}` : '';
+    const log = what.errorLog ? `; the kernel's error log: ${what.errorLog}` : '';
     const remedy = what.remedy ? ` — ${what.remedy}` : '';
     super(`cannot ${what.action}${value} ${what.file}: ${what.errno || 'failed'}${log}${remedy}`);
     this.name = 'KernelError';
@@ -26,7 +26,7 @@ export class KernelError extends Error {
   }
 }
 
-/** The user's request is invalid: a wrong flag, key or value. Exits with status 2. */
+/** The user's request is invalid: a wrong flag, key or value. The program exits with status 2. */
 export class UsageError extends Error {
   constructor(message: string) {
     super(message);
@@ -34,13 +34,13 @@ export class UsageError extends Error {
   }
 }
 
-/** errno name of a thrown system error, or ''. */
+/** Name of the errno of a thrown system error, or ''. */
 export function errnoOf(error: unknown): string {
   const code = (error as { code?: unknown } | null)?.code;
   return typeof code === 'string' ? code : '';
 }
 
-/** Message of anything that was thrown. */
+/** Message of a thrown value of any type. */
 export function reasonOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }

@@ -1,6 +1,6 @@
 /**
- * Parses filters of events, in the kernel's language: `reason > 2 && (name ~ "eth*" || !(flags & 0x4))`.
- * Source: kernel/trace/trace_events_filter.c. Its `.ustring`, `.function` and `CPUS{}` are not supported.
+ * Parses event filters in the kernel's syntax: `reason > 2 && (name ~ "eth*" || !(flags & 0x4))`. Source:
+ * kernel/trace/trace_events_filter.c. Does not support `.ustring`, `.function` and `CPUS{}`.
  */
 
 export type Comparison = '==' | '!=' | '<' | '<=' | '>' | '>=' | '&' | '~';
@@ -15,7 +15,7 @@ const TOKEN =
 const MAX_DEPTH = 32;
 const COMPARISONS: readonly string[] = ['==', '!=', '<', '<=', '>', '>=', '&', '~'];
 
-/** Throws an `Error` that says what is wrong and what would be right. */
+/** Throws an `Error` that says what is wrong and how to correct it. */
 export function parseEventFilter(text: string): EventFilter {
   const tokens = tokensOf(text);
   let at = 0;
@@ -47,7 +47,7 @@ export function parseEventFilter(text: string): EventFilter {
 
   function comparison(field: string | undefined): EventFilter {
     if (field === undefined || !/^[A-Za-z_]/.test(field))
-      throw new Error(`has ${shown(field)} where a field must be, as in "reason > 2"`);
+      throw new Error(`has ${shown(field)} where it needs a field, as in "reason > 2"`);
     const op = tokens[at++];
     if (!isComparison(op))
       throw new Error(
@@ -75,15 +75,15 @@ function comparedValue(op: Comparison, token: string | undefined): number | stri
   if (token !== undefined && /^["']/.test(token)) {
     const text = token.slice(1, -1);
     if (op !== '==' && op !== '!=' && op !== '~')
-      throw new Error(`compares the text ${token} with ${op}: texts take ==, != and ~`);
-    if (/[[\]]/.test(text)) throw new Error(`has [ or ] in ${token}: texts take the wildcards * and ?`);
+      throw new Error(`compares the text ${token} with ${op}: use ==, != or ~ for texts`);
+    if (/[[\]]/.test(text)) throw new Error(`has [ or ] in ${token}: use only the wildcards * and ?`);
     return text;
   }
   if (token === undefined || !/^-?\d/.test(token))
     throw new Error(`has ${shown(token)} after ${op}: use a number, or a text in quotes`);
-  if (op === '~') throw new Error(`compares the number ${token} with ~, which is for texts in quotes`);
+  if (op === '~') throw new Error(`compares the number ${token} with ~: use ~ only for texts in quotes`);
   if (/^-?0\d/.test(token))
-    throw new Error(`has ${token}, which the kernel reads as octal: write it decimal or 0x…`);
+    throw new Error(`has ${token}, which the kernel reads as octal: write it as a decimal or as 0x…`);
   const negative = token.startsWith('-');
   const value = Number(negative ? token.slice(1) : token);
   if (!Number.isSafeInteger(value)) throw new Error(`has ${token}, which is above 2^53`);
@@ -96,7 +96,7 @@ function tokensOf(text: string): string[] {
   for (TOKEN.lastIndex = 0; TOKEN.lastIndex < trimmed.length; ) {
     const match = TOKEN.exec(trimmed);
     if (match?.[5] !== undefined || match === null)
-      throw new Error(`has ${shown(match?.[5])}, which is no part of a filter`);
+      throw new Error(`has ${shown(match?.[5])}, which is not allowed in a filter`);
     tokens.push(match[0].trim());
   }
   return tokens;

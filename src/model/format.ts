@@ -1,14 +1,14 @@
-/** One line `field:…` of an event's `format` file. */
+/** One `field:…` line of an event's `format` file. */
 export interface FieldFormat {
   name: string;
-  /** The C type as printed, array brackets removed: `unsigned long`, `char`, `__data_loc char`. */
+  /** The C type as printed, without array brackets: `unsigned long`, `char`, `__data_loc char`. */
   type: string;
-  /** Byte offset in the payload. */
+  /** Byte offset in the event's payload. */
   offset: number;
-  /** Bytes of the field in the payload (4 for a `__data_loc`); 0 for a flexible array at the end. */
+  /** Size of the field in the payload, in bytes: 4 for a `__data_loc`, 0 for a flexible array at the end. */
   size: number;
   signed: boolean;
-  /** Whether the declaration has brackets, or the field locates the data (`__data_loc`, `__rel_loc`). */
+  /** Whether the field is an array: declared with brackets, or located elsewhere (`__data_loc`, `__rel_loc`). */
   array: boolean;
   location: 'inline' | 'data_loc' | 'rel_loc';
 }
@@ -17,7 +17,7 @@ export interface FieldFormat {
 export interface EventFormat {
   system: string;
   name: string;
-  /** `common_type` of its records; 16 bits. The kernel reuses it after a module or a dynamic event is removed. */
+  /** `common_type` in the records, 16 bits. The kernel reuses it after a module or a dynamic event is removed. */
   id: number;
   fields: readonly FieldFormat[];
   /** The text after `print fmt: `, unparsed. */
@@ -32,7 +32,7 @@ export interface PageLayout {
   timestampOffset: number;
   /** Byte offset of `commit`: the low 27 bits are the data length, the top bits flag lost events. */
   commitOffset: number;
-  /** Bytes of `commit`, the kernel's `long`: 8 on 64-bit kernels, 4 on 32-bit ones. */
+  /** Size of `commit` in bytes. It is a C `long`: 8 on 64-bit kernels, 4 on 32-bit kernels. */
   commitSize: 4 | 8;
   /** Byte offset of the first event. */
   dataOffset: number;

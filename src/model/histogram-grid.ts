@@ -1,31 +1,31 @@
 /**
- * The buckets that every histogram counts in: the base-2 exponential buckets of scale 3 (8 per octave, bounds 2^(i/8)
- * seconds, upper bound inclusive, as in OpenTelemetry's exponential and Prometheus' native histograms), divided further
- * at the family's classic bounds. So both views are exact sums of the same counts.
- * Bounds are compared in the unit of recorded values: nanoseconds, or what `divisor` stands for.
+ * The buckets in which every histogram counts. They are the base-2 exponential buckets of scale 3 (8 per octave, bounds
+ * 2^(i/8) seconds, upper bound inclusive), the same as in OpenTelemetry's exponential histograms and in Prometheus'
+ * native histograms. The family's classic bounds divide them further, so both kinds of buckets are exact sums of the
+ * same counts. Bounds are compared in the unit of the recorded values: nanoseconds, or the unit that `divisor` defines.
  */
 import type { MetricSpec } from './metric.ts';
 
 export const HISTOGRAM_SCALE = 3;
 const PER_OCTAVE = 2 ** HISTOGRAM_SCALE;
-/** Octaves of recorded values: of nanoseconds, from 2^-30 s < 1 ns to 2^23 s, which are 97 days. */
+/** Range of recorded values in octaves of seconds: from 2^-30 s (below 1 ns) to 2^23 s (97 days). */
 const OCTAVES_SHOWN = 53;
-/** Cells per octave of the look-up table: enough that a cell rarely contains more than one bound. */
+/** The look-up table has 2^6 cells per octave, so a cell rarely contains more than one bound. */
 const CELL_BITS = 6;
 const OCTAVES = 54;
 
 export interface HistogramGrid {
-  /** Recorded values are divided by this to be shown. */
+  /** A recorded value divided by this is the exported value. */
   divisor: number;
   /** Upper bound (inclusive) of each fine bucket in nanoseconds, ascending; the last is Infinity. */
   upperNs: Float64Array;
   /** Prometheus' native bucket index of each fine bucket. Fine bucket 0 contains only zero and has index -32768. */
   exponentialIndex: Int16Array;
-  /** Upper bounds rounded down to whole nanoseconds, at most 2^31 - 1: for values that are small integers. */
+  /** Upper bounds rounded down to whole nanoseconds, at most 2^31 - 1, to compare small integers. */
   upperWholeNs: Int32Array;
   /** For each classic bound, the last fine bucket at or below it. */
   classicFine: Uint16Array;
-  /** Blocks of 16 fine buckets per series. */
+  /** Number of blocks of 16 fine buckets per series. */
   blocksPerSeries: number;
   /** First fine bucket that a value in a cell can belong to. `cellOf` numbers the cells. */
   cellStart: Uint16Array;
@@ -37,11 +37,11 @@ export const FINE_BLOCK_SIZE = 1 << FINE_BLOCK_BITS;
 export const ZERO_BUCKET = -32768;
 
 /**
- * Makes the grid for classic bounds as they are shown: seconds of recorded nanoseconds, unless `divisor` says otherwise
- * (ascending, positive, finite). Bucket i of the exponential ones holds (2^((i-1)/8), 2^(i/8)] of what is shown. Pure.
+ * Makes the grid for classic bounds (ascending, positive, finite), given in the exported unit: seconds, unless
+ * `divisor` defines another. Exponential bucket i contains exported values in (2^((i-1)/8), 2^(i/8)]. A pure function.
  */
 export function makeHistogramGrid(classicBounds: readonly number[], divisor = 1e9): HistogramGrid {
-  // 1e-06 * 1e9 is 1000 only after rounding, and a decimal bound that is a whole number of ns must be exact.
+  // Round first: 1e-06 * 1e9 is not exactly 1000, and a bound that is a whole number of ns must be exact.
   const classicNs = classicBounds.map((bound) => Math.floor(Number((bound * divisor).toPrecision(12))));
   const exponentialNs: number[] = [];
   const minIndex = -Math.ceil(Math.log2(divisor)) * PER_OCTAVE;
@@ -72,7 +72,7 @@ export function makeHistogramGrid(classicBounds: readonly number[], divisor = 1e
 
 const grids = new Map<string, HistogramGrid>();
 
-/** The grid of a histogram: the same object for all families of a thread that have the same buckets. */
+/** Returns the grid of a histogram: one shared object for all families of a thread with the same buckets. */
 export function gridOf({ bounds, divisor }: Pick<MetricSpec, 'bounds' | 'divisor'>): HistogramGrid {
   const key = `${divisor} ${bounds.join()}`;
   let grid = grids.get(key);
@@ -93,9 +93,9 @@ function lowestInCell(cell: number): number {
 const scratch = new DataView(new ArrayBuffer(8));
 
 /**
- * Fine bucket of a duration in whole nanoseconds. Negative values count as zero; values above the range go to the last
- * bucket. The cell comes from the exponent and the top mantissa bits; one or two steps from its first bucket find the
- * exact one. Steps use the sign instead of branches, because branches on random durations are mispredicted.
+ * Fine bucket of a duration in whole nanoseconds. A negative value counts as zero; a value above the range goes to the
+ * last bucket. Exponent and top mantissa bits select a cell; one or two steps from the cell's first bucket find the
+ * bucket. The steps use the sign bit, because CPUs mispredict branches on random durations.
  */
 export function fineBucket(grid: HistogramGrid, ns: number): number {
   if (!(ns >= 1 && ns < 2147483648)) return unusualBucket(grid, ns);
@@ -106,12 +106,12 @@ export function fineBucket(grid: HistogramGrid, ns: number): number {
   let fine = grid.cellStart[(octave << CELL_BITS) + (top & ((1 << CELL_BITS) - 1))];
   fine += (upper[fine] - whole) >>> 31;
   fine += (upper[fine] - whole) >>> 31;
-  // Needed only if classic bounds are closer together than a cell.
+  // Only needed if several classic bounds lie in one cell.
   while (whole > upper[fine]) fine++;
   return fine;
 }
 
-/** Zero, less than a nanosecond, or more than two seconds. */
+/** Handles zero, values below one nanosecond, and values above two seconds. */
 function unusualBucket(grid: HistogramGrid, ns: number): number {
   if (!(ns >= 1)) return ns > 0 ? 1 : 0;
   scratch.setFloat64(0, ns);

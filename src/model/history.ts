@@ -1,7 +1,7 @@
-/** Answers of `/api/v1/history` and `/api/v1/live`, as docs/http-api.md describes them. The page and `top` read them. */
+/** Response types of `/api/v1/history` and `/api/v1/live`: see docs/http-api.md. The page and `top` read them. */
 
 export interface HistoryIndex {
-  /** `time`: times are Unix times. `recording`: they count from the first event of a recording. */
+  /** `time`: times are Unix times. `recording`: times are relative to the first event of a recording. */
   axis: 'time' | 'recording';
   resolutions: HistoryResolution[];
   metrics: HistoryMetric[];
@@ -12,7 +12,7 @@ export interface HistoryResolution {
   step_seconds: number;
   keep_seconds: number;
   columns: number;
-  /** In milliseconds, as all times here; null while there is no column. */
+  /** In milliseconds, like all times here. Null if the answer has no columns yet. */
   from: number | null;
   to: number | null;
 }
@@ -37,11 +37,11 @@ export interface HistoryAnswer {
   times: number[];
   /** Seconds that each column covers, without gaps: 0 for a gap. */
   seconds: number[];
-  /** Columns in which some requested events did not arrive. */
+  /** Indexes of columns for which some of the requested events were not available. */
   not_ready: number[];
   /** Largest first: counters by value, histograms by sum. */
   series: HistorySeries[];
-  /** All series beyond the limit, added up. */
+  /** Sum of all series beyond the limit. */
   rest?: Omit<HistorySeries, 'labels'> & { groups: number };
 }
 
@@ -62,9 +62,9 @@ export interface LiveColumn {
   time: number;
   seconds: number;
   gap: boolean;
-  /** Whether all requested events arrived. */
+  /** Whether all requested events were available. */
   ready: boolean;
-  /** Metrics that changed, each added up over its series. */
+  /** Metrics that changed. Each value is the sum over the metric's series. */
   metrics: Record<string, LiveMetric>;
 }
 

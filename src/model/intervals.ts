@@ -1,8 +1,8 @@
 /**
- * How probes report single operations to code that examines slow ones. A probe gets its sink once, when it is made. If
- * the sink has a threshold, the probe calls it only for operations that reach it: fast operations cost one comparison,
- * and a probe without sink pays nothing. Timestamps are from the trace clock. Calls are ordered by the operations' ends,
- * as far as the watermark allows.
+ * How probes report single operations to the code that examines slow ones. A probe gets its sink once, when it is
+ * created. If the sink has a threshold, the probe calls it only for operations that reach the threshold. A fast
+ * operation therefore costs one comparison, and a probe without a sink pays nothing. Timestamps are from the trace
+ * clock. The calls come in the order in which the operations ended, within the limits of the watermark.
  */
 import type { FunctionNames } from './function-names.ts';
 import type { TimestampNs } from './time.ts';
@@ -21,13 +21,13 @@ export interface IntervalSinks {
 }
 
 export interface SyscallSink {
-  /** Calls that take at least this long are reported. */
+  /** The probe reports calls that take at least this long. */
   readonly thresholdNs: number;
-  /** Whether calls with this name should be reported. Called once per name. */
+  /** Whether the probe should report calls with this name. Called once per name. */
   wants(name: string): boolean;
   /**
-   * Passes a function that returns when the task's current call began, or 0 if the task is in no wanted call. The answer
-   * is valid until the task's next call.
+   * The probe passes a function that returns the start time of the task's current call, or 0 if the task is in no call
+   * that the sink wants. The result is valid until the task's next call.
    */
   watch(since: (pid: number) => TimestampNs): void;
   /**
@@ -46,55 +46,55 @@ export interface SyscallSink {
 }
 
 export interface BlockSink {
-  /** Called for every completed request. The receiver looks for those that a task waited for. */
+  /** Called for every completed request. The receiver selects the requests that a task waited for. */
   ended(request: BlockRequest): void;
 }
 
 /** One object, overwritten for every request. */
 export interface BlockRequest {
   device: string;
-  /** read, write, flush, discard, other */
+  /** `read`, `write`, `flush`, `discard` or `other` */
   operation: string;
   bytes: number;
   sector: number;
-  /** When the request was first inserted (or requeued) into the queue; 0 if it was issued at once. */
+  /** When the request was first put into the queue, or put back into it; 0 if it was issued without queueing. */
   insertNs: TimestampNs;
-  /** When it was issued; the last time, if its driver requeued it. */
+  /** When the request was issued. If the driver put it back, the time of its last issue. */
   issueNs: TimestampNs;
   completeNs: TimestampNs;
-  /** Task that inserted or issued it. */
+  /** Task that put the request into the queue or issued it. */
   pid: number;
   issueCpu: number;
-  /** Task that issued it; 0 for an interrupt. */
+  /** Task that issued it; 0 if an interrupt did. */
   issuer: number;
   /** CPU that completed it. */
   cpu: number;
-  /** Task that completed it; 0 for an interrupt. */
+  /** Task that completed it; 0 if an interrupt did. */
   completer: number;
   /** errno; 0 for success. */
   errno: number;
 }
 
 export interface TaskSink {
-  /** Waits for a CPU of at least this length are reported, for every task. */
+  /** The probe reports waits for a CPU that take at least this long, for every task. */
   readonly waitThresholdNs: number;
-  /** Before a wait of at least this length is reported, `ran` is called for the CPU's current task, which still runs. */
+  /** Before the probe reports a wait of at least this length, it calls `ran` for the CPU's current task. */
   readonly culpritNs: number;
   /**
-   * Whether all tasks are reported, so that a trace can say what the waker of a task did before. Else only tasks in a
-   * watched call, and long waits.
+   * True: the probe reports all tasks, so that a trace can show what the waker of a task did before. False: it reports
+   * only tasks in a watched call, and long waits.
    */
   readonly follows: boolean;
-  /** When the task's current call began; 0 if nothing needs to know what happens during it. */
+  /** Start of the task's current call; 0 if no trace needs what happens during the call. */
   inCall(pid: number): TimestampNs;
   /**
-   * Passes a function to call for a task that does something although, according to the records, it is off the CPU: it
-   * came back unseen, and is then reported.
+   * The probe passes a function. The sink calls it for a task that acts although, according to the records, it is not
+   * running: the events did not show its return, and the probe reports the return now.
    */
   watch(cameBack: (pid: number, cpu: number, nowNs: TimestampNs) => void): void;
-  /** Passes a function that names what woke a task (`wokenBy`); undefined for a task, or if it is not known. */
+  /** The probe passes a function that names what woke a task (`wokenBy`); undefined for a task or if unknown. */
   names(nameOf: (wokenBy: number) => string | undefined): void;
-  /** A task (0: the idle task) had a CPU, usually until it left it. Its comm is the 16 bytes from word `commAt` on. */
+  /** A task (0: the idle task) ran on a CPU, usually until it was switched out. Its comm is at word `commAt`. */
   ran(
     cpu: number,
     pid: number,
@@ -105,9 +105,9 @@ export interface TaskSink {
   ): void;
   /** Events of a CPU between these times may be missing. */
   lost(cpu: number, fromNs: TimestampNs, untilNs: TimestampNs): void;
-  /** A task that waits for a CPU is moved to the queue of another one. */
+  /** A task that is waiting for a CPU moved to the run queue of another CPU. */
   moved(pid: number, cpu: number, atNs: TimestampNs): void;
-  /** A task has a CPU again: see `follows`. `commAt` as in `ran`. */
+  /** A task runs on a CPU again (see `follows`). `commAt`: as in `ran`. */
   switchedIn(task: SwitchIn, words: Int32Array, commAt: number): void;
 }
 
@@ -115,35 +115,35 @@ export interface TaskSink {
 export interface SwitchIn {
   pid: number;
   cpu: number;
-  /** Whether it was in a watched call when it left its CPU. */
+  /** Whether the task was in a watched call when it was switched out. */
   isWatched: boolean;
   /** When it left its CPU; 0 if that was not recorded, or if it may have had a CPU during a loss since then. */
   outNs: TimestampNs;
-  /** False: no event shows its return. Some virtual machines record none in the idle task that it replaced. */
+  /** False: no event showed its return. On some virtual machines the idle task records no switch to the next task. */
   isSeen: boolean;
-  /** When it became runnable: `outNs` if it was preempted; 0 if unknown. */
+  /** When the task became runnable: `outNs` if it was preempted; 0 if unknown. */
   runnableNs: TimestampNs;
   inNs: TimestampNs;
-  /** Bits of `prev_state` that mean it slept; 0 if it was still runnable. */
+  /** The bits of `prev_state` that mean "asleep"; 0 if the task was still runnable. */
   state: number;
-  /** Scheduling class in which its wait counts: index of TASK_CLASSES. */
+  /** Scheduling class of the task during the wait: an index of TASK_CLASSES. */
   taskClass: number;
-  /** CPU in whose run queue it first waited. */
+  /** CPU whose run queue the task joined first. */
   queueCpu: number;
-  /** Code of what woke the task, as `wakeCode` makes it. */
+  /** Code of what woke the task; `wakeCode` makes it. */
   wokenBy: number;
-  /** Task that woke it or, in an interrupt, that the interrupt came upon; 0 if not known. */
+  /** Task that woke it. If an interrupt woke it: the task that was interrupted. 0 if unknown. */
   waker: number;
-  /** CPU of that task; below 0 if unknown. */
+  /** CPU on which `waker` ran; negative if unknown. */
   wakerCpu: number;
 }
 
 export interface FunctionSink {
-  /** Passes the names of reported addresses. Called once. */
+  /** The probe passes the names of the addresses that it reports. Called once. */
   names(functions: FunctionNames): void;
-  /** A call has returned, however long it took. The calls inside it were reported before. */
+  /** A call has returned, whatever its duration. The probe has already reported the calls inside it. */
   returned(call: FunctionReturn): void;
-  /** Returns up to this timestamp may be missing. */
+  /** Returns before this timestamp may be missing. */
   lost(untilNs: TimestampNs): void;
 }
 
@@ -152,12 +152,12 @@ export interface FunctionReturn {
   /** Address of the function, as two 32-bit words. */
   low: number;
   high: number;
-  /** Task that it ran in, or that was interrupted by it. */
+  /** Task that called the function, or that an interrupt which called it had interrupted. */
   pid: number;
   cpu: number;
-  /** Depth within the traced calls, whether traced by us or by somebody else. */
+  /** Depth within the traced calls, including calls that another user traces. */
   depth: number;
-  /** From the tracer's own clock, which is not the trace clock. */
+  /** Time on the tracer's own clock, which is not the trace clock. */
   startNs: number;
   endNs: number;
   durationNs: number;
@@ -168,21 +168,21 @@ export interface FunctionReturn {
 
 export interface InterruptSink {
   readonly thresholdNs: number;
-  /** `name`: the softirq's vector or the irq's handler. */
+  /** `name`: the vector of a softirq, or the handler of an irq. */
   ended(kind: 'irq' | 'softirq', name: string, cpu: number, startNs: TimestampNs, endNs: TimestampNs): void;
 }
 
-/** What took a CPU from a thread of timerlat or osnoise. One object, overwritten for each. */
+/** An interruption of a timerlat or osnoise thread. One object, overwritten for every interruption. */
 export interface Noise {
   source: NoiseSource;
   cpu: number;
-  /** From the tracer's own clock, which is not the trace clock. */
+  /** Time on the tracer's own clock, which is not the trace clock. */
   startNs: number;
-  /** Without the time that inner noise took the CPU from it. */
+  /** Duration without the time of inner interruptions. */
   durationNs: number;
-  /** The record's timestamp from the trace clock: slightly after the end. */
+  /** The record's timestamp on the trace clock: slightly after the end. */
   recordedNs: TimestampNs;
-  /** Number of the irq, vector or thread; 0 if none. */
+  /** Number of the irq, softirq vector or thread; 0 if it has none. */
   id: number;
 }
 
@@ -190,32 +190,32 @@ export const NOISE_SOURCES = ['hw', 'nmi', 'irq', 'softirq', 'thread'] as const;
 export type NoiseSource = (typeof NOISE_SOURCES)[number];
 
 export interface NoiseSink {
-  /** The noise has ended. These bytes are its name, if it has one. */
+  /** An interruption has ended. The bytes from `nameStart` to `nameEnd` are its name; they are empty if it has none. */
   held(noise: Noise, bytes: Uint8Array, nameStart: number, nameEnd: number): void;
-  /** Records of this CPU up to this timestamp may be missing. */
+  /** Records of this CPU before this timestamp may be missing. */
   lost(cpu: number, untilNs: TimestampNs): void;
 }
 
 export interface TimerlatSink extends NoiseSink {
   readonly thresholdNs: number;
   /**
-   * A timerlat thread was late. Both latencies count from the timer's expected expiry; the interrupt's is NaN if its
-   * record is missing.
+   * A timerlat thread was late. Both latencies are relative to the time at which the timer should have fired. The
+   * interrupt's latency is NaN if its record is missing.
    */
   activated(cpu: number, atNs: TimestampNs, irqLatencyNs: number, threadLatencyNs: number, pid: number): void;
 }
 
 export interface OsnoiseSink extends NoiseSink {
-  /** Called at the end of every period, with or without noise. */
+  /** Called at the end of every period, even if nothing interrupted the thread. */
   period(cpu: number, endNs: TimestampNs, runtimeNs: number, noiseNs: number, longestNs: number): void;
 }
 
 export interface LatencySink {
-  /** A latency tracer recorded a new maximum since it was last reset. `trace` is its text, or ''. */
+  /** A latency tracer recorded a new maximum since its last reset. `trace` is the tracer's text, or ''. */
   record(tracer: (typeof LATENCY_TRACERS)[number], latencyNs: number, trace: string): void;
 }
 
-/** An application's span, from a W3C `traceparent`. */
+/** A span of an application, taken from a W3C `traceparent`. */
 export interface MarkedSpan {
   /** 32 hex digits. */
   traceId: string;
@@ -225,14 +225,14 @@ export interface MarkedSpan {
 }
 
 export interface MarkerSink {
-  /** Whether to read another marker of this thread; the number is limited. Call this first. */
+  /** Whether the probe may read another marker of this thread; their number is limited. Call this first. */
   takes(pid: number, atNs: TimestampNs): boolean;
-  /** A marker for a span has a wrong format. */
+  /** A span marker has a wrong format. */
   malformed(): void;
   /** The thread has entered this span. */
   began(pid: number, atNs: TimestampNs, span: MarkedSpan): void;
   ended(pid: number, atNs: TimestampNs, span: MarkedSpan): void;
   exited(pid: number, atNs: TimestampNs): void;
-  /** Markers up to this timestamp may be missing. */
+  /** Markers before this timestamp may be missing. */
   lost(untilNs: TimestampNs): void;
 }

@@ -1,8 +1,8 @@
 export type MetricKind = 'counter' | 'gauge' | 'histogram' | 'max_gauge';
 
-/** A metric family, as data. The catalogue of names is in docs/metrics.md. */
+/** A metric family, as data. docs/metrics.md lists all names. */
 export interface MetricSpec {
-  /** Full Prometheus name, `_total` on counters, base unit in the name. */
+  /** Full Prometheus name: contains the base unit, and `_total` for counters. */
   name: string;
   help: string;
   kind: MetricKind;
@@ -10,25 +10,23 @@ export interface MetricSpec {
   unit: string;
   /** Label names, in the order of the values passed to `slot()`. */
   labels: readonly string[];
-  /** Labels whose values come from the kernel or the user. Limited to `maxSeries` distinct combinations. */
+  /** Labels whose values come from the kernel or the user. `maxSeries` limits their combinations. */
   open: readonly string[];
   maxSeries: number;
-  /**
-   * Recorded values are divided by this for exposition: 1e9 if recorded in nanoseconds and shown in seconds, otherwise 1.
-   */
+  /** A recorded value divided by this is the exported value: 1e9 for nanoseconds exported as seconds, otherwise 1. */
   divisor: number;
   /**
-   * Its times are not differences of event stamps: records hold them, or the agent measured them. They are right in a
-   * recording with any clock.
+   * True if the times are not differences of event timestamps: the records contain them, or the agent measured them.
+   * Such times are correct in a recording with any clock.
    */
   ownTime?: boolean | undefined;
-  /** Classic upper bounds as shown (seconds, as a rule), ascending, without +Inf. Empty except for histograms. */
+  /** Classic upper bounds in the exported unit (usually seconds), ascending, without +Inf. Only for histograms. */
   bounds: readonly number[];
 }
 
 /**
- * A consistent copy of one family. Series keep their index within an `epoch`. `labelValues` starts with series
- * `labelsFrom`, so that a reader that keeps label values only receives new ones.
+ * A consistent copy of one family. A series keeps its index within an `epoch`. `labelValues` starts at series
+ * `labelsFrom`, so that a reader that keeps label values receives only the new ones.
  */
 export interface FamilySnapshot {
   spec: MetricSpec;
@@ -51,13 +49,13 @@ export interface FamilySnapshot {
 export interface HistogramSnapshot {
   directory: Int32Array;
   blocks: Float64Array;
-  /** Sum of all recorded values per series, in recorded units: nanoseconds, as a rule. */
+  /** Sum of all recorded values per series, in the recorded unit: usually nanoseconds. */
   sumsNs: Float64Array;
   /** Number of recorded values per series. */
   counts: Float64Array;
 }
 
-/** What a reader already has of each family, by metric name. */
+/** The series that a reader already has, by metric name. */
 export type KnownSeries = Record<string, { epoch: number; count: number }>;
 
 /** Families in the order of the catalogue. */

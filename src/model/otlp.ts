@@ -1,30 +1,30 @@
-/** Where and how to push telemetry, as plain data: the config decides it, exporters use it. */
+/** Where and how to push telemetry, as plain data. The config room creates it; exporters use it. */
 
 export const OTLP_PROTOCOLS = ['http/protobuf', 'http/json', 'grpc'] as const;
 export type OtlpProtocol = (typeof OTLP_PROTOCOLS)[number];
 
 export interface OtlpTarget {
   protocol: OtlpProtocol;
-  /** With the signal's path for HTTP, without a path for gRPC. https means TLS. */
+  /** Includes the path of the signal for HTTP, and no path for gRPC. `https` means TLS. */
   url: string;
-  /** Values can be secrets. */
+  /** The values can be secrets. */
   headers: Readonly<Record<string, string>>;
-  /** For one attempt. */
+  /** Timeout of one attempt. */
   timeoutMs: number;
   compression: 'none' | 'gzip';
-  /** PEM files: authorities to trust instead of the system's, and the client certificate and key. */
+  /** Paths of PEM files: authorities that replace the system's, and the client certificate and key. */
   certificateFile?: string | undefined;
   clientCertificateFile?: string | undefined;
   clientKeyFile?: string | undefined;
 }
 
-/** How to push histograms: with the bounds of the scrape, or with exponential buckets of scale 3. */
+/** How to push histograms: with the explicit bounds of the scrape, or with exponential buckets of scale 3. */
 export type OtlpHistograms = 'explicit' | 'exponential';
 
 export interface OtlpMetricsConfig {
   target: OtlpTarget;
   intervalMs: number;
-  /** For one push with all its attempts; at most the interval. */
+  /** Timeout of one push with all its attempts; at most the interval. */
   exportTimeoutMs: number;
   histograms: OtlpHistograms;
 }
@@ -33,16 +33,16 @@ export interface OtlpTracesConfig {
   target: OtlpTarget;
   /** Maximum queued spans. A trace that does not fit is dropped as a whole. */
   maxQueueSpans: number;
-  /** Maximum spans per request. A larger trace gets a request of its own. */
+  /** Maximum spans per request. A trace with more spans is sent in a separate request. */
   maxBatchSpans: number;
-  /** How long the first trace waits for others. */
+  /** How long the exporter waits for more traces before it sends the first one. */
   delayMs: number;
-  /** For one request with all its attempts. */
+  /** Timeout of one request with all its attempts. */
   exportTimeoutMs: number;
 }
 
 export interface OtlpConfig {
-  /** Undefined: metrics are not pushed. */
+  /** If undefined, metrics are not pushed. */
   metrics?: OtlpMetricsConfig | undefined;
   traces?: OtlpTracesConfig | undefined;
   /** Resource attributes set by the user; they override detected ones. */

@@ -1,17 +1,17 @@
 import type { TimestampNs } from './time.ts';
 
 /**
- * One event as the decoder passes it to handlers: a view of its page, valid only during the call. There is one such
- * object per stream, overwritten for every event, so that nothing is allocated.
+ * One event as the decoder passes it to handlers: a view of a page, valid only during the call. Each stream has one
+ * such object and overwrites it for every event, so nothing is allocated.
  */
 export interface EventRecord {
   /** The page as little-endian 32-bit words. */
   words: Int32Array;
   /** The same page as bytes. */
   bytes: Uint8Array;
-  /** Byte offset in the page of the event's payload (of its `common_type`); a multiple of 4. */
+  /** Byte offset of the event's payload (its `common_type`) in the page; a multiple of 4. */
   offset: number;
-  /** Payload length in bytes, from the ring buffer. The payload is entirely inside the page. */
+  /** Payload length in bytes, from the ring buffer. The whole payload lies inside the page. */
   length: number;
   /** Logical CPU whose buffer recorded the event. */
   cpu: number;
@@ -24,8 +24,8 @@ export type EventHandler = (record: EventRecord) => void;
 export type IntReader = (record: EventRecord) => number;
 
 /**
- * Locates a string or array field. `start` is its byte offset in the page, `end` the offset after its last byte (for
- * strings: before the first NUL). Both are clamped to the payload, whatever the record says.
+ * Locates a string or array field. `start` is the byte offset of the field in the page. `end` is the offset after its
+ * last byte; for a string, the offset of the first NUL. Both are clamped to the payload, even if the record is corrupt.
  */
 export interface BytesReader {
   start(record: EventRecord): number;

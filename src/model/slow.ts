@@ -1,4 +1,4 @@
-/** Answers of `/api/v1/slow`, as docs/http-api.md describes them. The page reads them. */
+/** Response types of `/api/v1/slow`, as described in docs/http-api.md. The page reads them. */
 import type { Attributes } from './span.ts';
 
 export interface SpanTree {
@@ -12,20 +12,20 @@ export interface SpanTree {
   children: SpanTree[];
 }
 
-/** The root of a trace. */
+/** The root span of a trace. */
 export interface SlowTree extends SpanTree {
   traceId: string;
   /** Id of the application's span that the trace belongs to. */
   parentSpanId?: string | undefined;
   kind: string;
-  /** Spans that were left out. */
+  /** Number of spans that were left out. */
   pruned: number;
   resource: Readonly<Record<string, string>>;
 }
 
-/** With a search or a trace id. */
+/** Answer to a request for a search or a trace id. */
 export interface SlowAnswer {
   kinds: readonly string[];
-  /** Slowest first; newest first of one trace id. */
+  /** Slowest first. For a trace id: newest first. */
   traces: SlowTree[];
 }

@@ -1,5 +1,5 @@
 /**
- * Finished traces of slow operations, as plain data. The capture thread makes them; the main thread exports them, keeps
+ * Finished traces of slow operations, as plain data. The capture thread makes them. The main thread exports them, keeps
  * them for `/api/v1/slow`, and uses them as exemplars.
  */
 import type { TASK_CLASSES } from './task-classes.ts';
@@ -24,26 +24,26 @@ export type Attributes = Readonly<Record<string, AttributeValue>>;
 export type WallTime = readonly [seconds: number, nanoseconds: number];
 
 export interface SpanRecord {
-  /** General, with few values: `syscall fsync`, `block write`, `runqueue wait`. */
+  /** A general name, so that there are few names: `syscall fsync`, `block write`, `runqueue wait`. */
   name: string;
   /** 16 hex digits. */
   spanId: string;
-  /** ID of a span in the same trace; '' at the root, unless an application began the trace. */
+  /** ID of the parent span in the same trace. At the root: '', or the ID of the application's span. */
   parentSpanId: string;
   start: WallTime;
   end: WallTime;
-  /** Exact to the nanosecond on the trace clock: `end` minus `start`. */
+  /** `end` minus `start`, exact to the nanosecond on the trace clock. */
   durationNs: number;
   attributes: Attributes;
-  /** Why it failed, such as `ENOSPC`; absent if it did not. */
+  /** Why the operation failed, such as `ENOSPC`. Absent if it succeeded. */
   error?: string | undefined;
 }
 
-/** A histogram bucket for which one of the trace's spans is an example. */
+/** A histogram bucket that can show one of the trace's spans as an example. */
 export interface ExemplarRecord {
   /** Name of the histogram. */
   metric: string;
-  /** Values of all labels of the series, in the order of the metric's labels. */
+  /** Values of all labels of the series, in the order in which the metric declares the labels. */
   labelValues: readonly string[];
   valueNs: number;
   spanId: string;
@@ -51,51 +51,51 @@ export interface ExemplarRecord {
 
 export interface TraceRecord {
   kind: SpanKind;
-  /** 32 hex digits; the application's, if it set one. */
+  /** 32 hex digits. The application's trace ID, if the application set one. */
   traceId: string;
   /** The root first, and every parent before its children. */
   spans: readonly SpanRecord[];
   /**
-   * The value that is compared with the kind's threshold and that orders the slowest: how long it took; for a period of
-   * osnoise its noise; for a syscall that was not named, the time not slept waiting for others.
+   * The value to compare with the kind's threshold; it also orders the slowest traces. It is the duration; for osnoise
+   * the noise of a period; for a syscall that the config does not name, the time without interruptible sleep.
    */
   weightNs: number;
-  /** Spans of the trace that were left out. */
+  /** Number of spans that were left out of the trace. */
   pruned: number;
   /** Attributes of the traced resource (`container.id`, `k8s.pod.uid`), in addition to the agent's. */
   resource: Readonly<Record<string, string>>;
   exemplars: readonly ExemplarRecord[];
 }
 
-/** What happened to traces and spans: the label `outcome`. `kept` means only in memory, because there is no backend. */
+/** What happened to traces and spans: the label `outcome`. `kept`: only in memory, as there is no backend. */
 export type SpanOutcome = 'exported' | 'kept' | 'over_budget' | 'pruned' | 'failed';
 
 /** Which slow operations become traces, as plain data. */
 export interface SpansConfig {
   maxTracesPerSecond: number;
-  /** Whether to look up containers of traced processes in the host's /proc. */
+  /** Whether to look up the containers of traced processes in the host's /proc. */
   containers: boolean;
-  /** Whether to use the top level's buffer for markers of programs, on kernels that can't copy them to an instance. */
+  /** Whether to read markers from the top-level buffer, on kernels that cannot copy them to an instance. */
   topLevelMarkers?: boolean;
   kinds: Readonly<Partial<Record<SpanKind, KindOptions>>>;
 }
 
 export interface KindOptions {
   thresholdNs: number;
-  /** For syscalls: globs of names. Undefined: all except those that wait by nature. */
+  /** Only for syscalls: globs of names. If undefined, all syscalls except those that normally wait. */
   include?: readonly string[] | undefined;
   /**
-   * For kinds whose operations belong to a task: globs of its thread's or program's name, and of its container's id or
-   * pod's uid. Undefined: all.
+   * Only for kinds whose operations belong to a task: globs of the name of the thread or program, or of the container's
+   * id or the pod's uid. If undefined, all tasks.
    */
   processes?: readonly string[] | undefined;
   excludeProcesses?: readonly string[] | undefined;
   containers?: readonly string[] | undefined;
   excludeContainers?: readonly string[] | undefined;
-  /** Scheduling classes of tasks. Undefined: all. */
+  /** Scheduling classes of the tasks. If undefined, all. */
   classes?: readonly (typeof TASK_CLASSES)[number][] | undefined;
-  /** For function_graph: calls shorter than this are left out of the tree. */
+  /** Only for function_graph: calls shorter than this are left out of the tree. */
   minChildNs?: number | undefined;
-  /** For function_graph: maximum spans of a tree. */
+  /** Only for function_graph: maximum number of spans in a tree. */
   maxSpans?: number | undefined;
 }

@@ -1,16 +1,16 @@
-/** Whether a probe is up, and why not. */
+/** Whether a probe is up and, if not, why. */
 export interface ProbeStatus {
   name: string;
   up: boolean;
   /** Empty if up. */
   reason: string;
-  /** Events that the probe requested and gets. */
+  /** Events that the probe requested and receives. */
   events: string[];
-  /** Sentences about what the probe cannot measure here, and about names in the config that match nothing. */
+  /** Sentences that say what the probe cannot measure on this machine, and which names in the config match nothing. */
   notes?: readonly string[];
 }
 
-/** Whether a kind of trace gets the events it needs. */
+/** Whether a kind of trace receives the events it needs. */
 export interface KindStatus {
   kind: string;
   up: boolean;
@@ -18,7 +18,7 @@ export interface KindStatus {
   reason: string;
 }
 
-/** Where programs can write markers for their own spans. */
+/** Where programs can write markers about their own spans. */
 export interface MarkerStatus {
   /** Files to write into. */
   files: string[];
@@ -26,16 +26,16 @@ export interface MarkerStatus {
   reason: string;
 }
 
-/** What spans can say about the task they describe. */
+/** Which facts spans contain about the task of the operation. */
 export interface ProcessFactsStatus {
-  /** Process and program. */
+  /** Whether spans name the process and the program. */
   processes: boolean;
   containers: boolean;
-  /** Why not; empty if both are available. */
+  /** Why one of them is missing; empty if both are available. */
   reason: string;
 }
 
-/** Losses and reads of one CPU's buffer since the instance was made. */
+/** Losses and reads of one CPU's buffer since the instance was created. */
 export interface LossReport {
   buffer: string;
   cpu: number;
@@ -45,24 +45,24 @@ export interface LossReport {
   dropped: number;
   /** Events that another reader consumed. */
   taken: number;
-  /** Number of times that somebody emptied the buffer. */
+  /** How often another user emptied the buffer. */
   cleared: number;
-  /** Number of times that recording was interrupted, or may have been. */
+  /** How often recording was interrupted, or may have been. */
   paused: number;
 }
 
-/** A buffer that the agent reads: the instance for events, or that of a tracer. */
+/** A buffer that the agent reads: the instance for events, or the instance of a tracer. */
 export interface BufferStatus {
   buffer: string;
-  /** '' for the top level. */
+  /** '' if the buffer is the top level's. */
   instance: string;
-  /** `raw`, `trace_pipe`, or `none` if only the longest latency is checked. */
+  /** `raw` or `trace_pipe`. `none` if the agent reads only the longest latency. */
   reader: string;
   bufferBytesPerCpu: number;
   subbufferBytes: number;
 }
 
-/** Contents of `/api/v1/status` and `/`. Crosses the thread boundary, so plain data only. */
+/** Contents of `/api/v1/status` and `/`. It is sent between threads, so it contains plain data only. */
 export interface CaptureStatus {
   source: 'live' | 'replay';
   kernelRelease: string;
@@ -74,18 +74,18 @@ export interface CaptureStatus {
   cpus: number;
   bufferBytesPerCpu: number;
   subbufferBytes: number;
-  /** All buffers, starting with the one for events, if there is one. Empty for a replay. */
+  /** All buffers; the buffer for events comes first, if it exists. Empty for a replay. */
   buffers: BufferStatus[];
   tickMs: number;
   probes: ProbeStatus[];
   /** Kinds of traces that are on. */
   kinds: KindStatus[];
-  /** Absent if no enabled kind of trace can be part of a program's own. */
+  /** Absent if no enabled kind of trace can become part of an application's trace. */
   markers?: MarkerStatus | undefined;
-  /** Absent if no kind of trace is on. */
+  /** Absent if all kinds of traces are off. */
   tasks?: ProcessFactsStatus | undefined;
   loss: LossReport[];
   warnings: string[];
-  /** CPU seconds that the capture thread has used, and the events it processed with them. */
+  /** CPU seconds that the capture thread has used, and the number of events that it has processed. */
   cost: { cpuSeconds: number; events: number };
 }

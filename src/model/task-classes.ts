@@ -1,27 +1,27 @@
 /**
- * Scheduling classes of tasks, as the label `class` of waits for a CPU names them. The priority in the events shows
- * real-time tasks (include/linux/sched/prio.h). It does not show SCHED_BATCH and SCHED_IDLE: for these, a table by pid
- * is filled from elsewhere.
+ * Scheduling classes of tasks: the values of the label `class` of run queue latency. The priority in the events
+ * identifies real-time tasks (include/linux/sched/prio.h). It does not identify SCHED_BATCH and SCHED_IDLE, so the
+ * agent looks these up and keeps them in a table by pid.
  */
 export const TASK_CLASSES = ['normal', 'rt', 'batch', 'idle'] as const;
 
-/** Index of a class in `TASK_CLASSES`. */
+/** Each constant is an index of `TASK_CLASSES`. */
 export const NORMAL = 0;
 export const REALTIME = 1;
 export const BATCH = 2;
 export const IDLE = 3;
 
-/** MAX_RT_PRIO: lower priorities are those of SCHED_FIFO and SCHED_RR; SCHED_DEADLINE has -1. */
+/** MAX_RT_PRIO of the kernel. SCHED_FIFO and SCHED_RR have lower priorities; SCHED_DEADLINE has -1. */
 export const MAX_RT_PRIO = 100;
 
 export interface TaskClasses {
-  /** Class of a task that is not real-time, as far as it is known. Called for every wait: one load. */
+  /** Class of a task that is not a real-time task, if known. Called for every wait, so it must be one load. */
   of(pid: number): number;
-  /** The class of this task matters. It is looked up later, in `refresh`. */
+  /** Requests the class of this task. `refresh` looks it up later. */
   ask(pid: number): void;
-  /** A new task has the class of the task that made it. */
+  /** Gives a new task the class of its parent. */
   inherit(pid: number, parent: number): void;
-  /** Class of a task, looked up at once, real-time included. For operations that are rare. */
+  /** Looks up the class of a task immediately; the result can be a real-time class. Only for rare operations. */
   now(pid: number): number;
   /** Looks up the classes that `ask` requested. Called about once a second. */
   refresh(): void;

@@ -1,6 +1,6 @@
-/** How to set up a tracer. Passed from the probe that reads it to the room that controls tracers. */
+/** How to set up a tracer, as data. The probe that reads the tracer creates it for the room that controls tracers. */
 
-/** Tracers that keep only the longest latency. kernel/trace/trace_sched_wakeup.c, trace_irqsoff.c */
+/** Tracers that keep only the longest latency (kernel/trace/trace_sched_wakeup.c, trace_irqsoff.c). */
 export const LATENCY_TRACERS = [
   'wakeup',
   'wakeup_rt',
@@ -11,47 +11,47 @@ export const LATENCY_TRACERS = [
 ] as const;
 
 export interface TracerRequest {
-  /** A name of `available_tracers`. Also the label `buffer`, and the end of the instance's name. */
+  /** A name from `available_tracers`, also used as the label `buffer` and in the instance's name. */
   tracer: string;
   /**
-   * `instance`: every kernel that has the tracer allows it in instances. `prefer_instance`: some kernels don't; there it
-   * runs at the top level. `top`: only at the top level.
+   * `instance`: every kernel that has the tracer allows it in instances. `prefer_instance`: some kernels allow it only
+   * at the top level, where it then runs. `top`: it always runs at the top level.
    */
   where: 'instance' | 'prefer_instance' | 'top';
   /**
-   * How its recording is read. `events`: records like those of any event. `latency`: only the longest latency and its
-   * trace. `text`: its records have no format file, so they are read as text.
+   * How to read the tracer's data. `events`: as records, like those of any event. `latency`: only the longest latency
+   * and its trace. `text`: as text, because its records have no format file.
    */
   reads: 'events' | 'latency' | 'text';
-  /** Files in `options/`, set before the tracer. Files that this kernel lacks are skipped. */
+  /** Files in `options/`, written before the tracer starts. Files that the kernel lacks are skipped. */
   options: Readonly<Record<string, '0' | '1'>>;
-  /** Control files that exist only at the top level. Set before the tracer, and journaled. */
+  /** Control files that exist only at the top level. Written before the tracer starts; the journal restores them. */
   knobs: readonly Knob[];
-  /** CPUs it records on, through `tracing_cpumask` of its instance; undefined for all. */
+  /** CPUs to record on, written to `tracing_cpumask` of the tracer's instance. Undefined: all CPUs. */
   cpumask?: readonly number[] | undefined;
   functions?: FunctionFilter;
-  /** For `blk`: globs of the whole disks to trace. */
+  /** Only for `blk`: globs of the whole disks to trace. */
   blockDevices?: readonly string[];
 }
 
 export interface Knob {
-  /** Relative to the root of tracefs: `osnoise/cpus`. */
+  /** Path relative to the root of tracefs: `osnoise/cpus`. */
   file: string;
   value: string;
-  /** Skipped if the kernel lacks the file. Without this, the tracer is unavailable then. */
+  /** True: skip the setting if the kernel lacks the file. Otherwise the tracer is unavailable without the file. */
   optional?: boolean;
 }
 
 /** Which functions to trace. Globs consist of letters, digits and `_.$*?`, so they can't contain filter commands. */
 export interface FunctionFilter {
-  /** Empty: all functions, which the config must request with `unfiltered`. */
+  /** If empty, all functions are traced; the config must request this with `unfiltered`. */
   functions: readonly string[];
   notrace: readonly string[];
-  /** Host pids of the traced tasks, including their later children; empty for all tasks. */
+  /** Host pids of the tasks to trace, together with children that they create later. Empty: all tasks. */
   pids: readonly number[];
   /**
-   * For function_graph (`function` ignores it). 1 traces only the functions themselves. A larger number also traces what
-   * they call, down to this many levels, and arms every function of the kernel. 0 means unlimited.
+   * Only for function_graph; `function` ignores it. 1 traces only the functions themselves. A larger number also traces
+   * the functions they call, down to this many levels, and instruments every function of the kernel. 0 means unlimited.
    */
   maxDepth: number;
 }
@@ -60,8 +60,8 @@ export interface FunctionFilter {
 export interface LatencyRecord {
   tracer: string;
   latencyNs: number;
-  /** Wall clock in milliseconds when the agent noticed it. */
+  /** Wall clock time in milliseconds at which the agent noticed the record. */
   atMs: number;
-  /** Text of the instance's `trace` file, cut at a limit. */
+  /** Text of the instance's `trace` file, cut off at a maximum length. */
   trace: string;
 }

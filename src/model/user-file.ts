@@ -1,32 +1,32 @@
-/** Reads a file that a user names. Opens it without blocking, and accepts only a regular file of limited size. */
+/** Reads a file that the user named. Opens it without blocking, and accepts only a regular file of limited size. */
 import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
 import { errnoOf } from './errors.ts';
 
-/** Limit for configs, certificates and keys. */
+/** Maximum size of configs, certificates and keys. */
 export const MAX_USER_FILE_BYTES = 1024 * 1024;
 
 const { O_RDONLY, O_NONBLOCK, O_NOCTTY } = constants;
 const ATTEMPTS = 3;
 
-/** Reads the whole file. Throws an `Error` that says what is wrong, without the file's name. */
+/** Reads the whole file. Throws an `Error` that says what is wrong, without the name of the file. */
 export function readUserFile(file: string, maxBytes = MAX_USER_FILE_BYTES): Buffer {
   let fd: number;
   try {
-    // A FIFO without writer would block the thread, and a terminal could become our controlling terminal.
+    // Otherwise a FIFO without writer would block, and a terminal could become our controlling terminal.
     fd = openSync(file, O_RDONLY | O_NONBLOCK | O_NOCTTY);
   } catch (error) {
-    throw new Error(`${errnoOf(error)}: check the path and who may read it`);
+    throw new Error(`${errnoOf(error)}: check the path and the permissions`);
   }
   try {
     for (let attempt = 1; ; attempt++) {
       const before = fstatSync(fd, { bigint: true });
-      if (before.isDirectory()) throw new Error('EISDIR: it is a directory, not a regular file');
-      if (!before.isFile()) throw new Error('it is not a regular file');
+      if (before.isDirectory()) throw new Error('EISDIR: this is a directory, not a regular file');
+      if (!before.isFile()) throw new Error('not a regular file');
       const content = contentOf(fd, maxBytes);
       const after = fstatSync(fd, { bigint: true });
       const isWhole = after.size === BigInt(content.length) && after.size === before.size;
       if (isWhole && before.mtimeNs === after.mtimeNs) return content;
-      if (attempt === ATTEMPTS) throw new Error('it keeps changing while we read it');
+      if (attempt === ATTEMPTS) throw new Error('the file keeps changing while it is being read');
     }
   } finally {
     closeSync(fd);
@@ -37,12 +37,12 @@ function contentOf(fd: number, maxBytes: number): Buffer {
   const chunks: Buffer[] = [];
   let length = 0;
   for (;;) {
-    // Don't rely on its size: it may grow.
+    // Don't rely on the reported size: the file may grow.
     const chunk = Buffer.allocUnsafe(64 * 1024);
     const bytes = readSync(fd, chunk, 0, chunk.length, length);
     if (bytes === 0) return Buffer.concat(chunks, length);
     length += bytes;
-    if (length > maxBytes) throw new Error(`it is longer than ${maxBytes} bytes`);
+    if (length > maxBytes) throw new Error(`the file is longer than ${maxBytes} bytes`);
     chunks.push(chunk.subarray(0, bytes));
   }
 }

@@ -1,26 +1,26 @@
 /**
- * What woke a task, as a number: a kind, and above it the number of an interrupt handler or the vector of a softirq.
- * Probes make these numbers for every wake-up; the names are looked up when a trace needs them.
+ * Encodes what woke a task as a number: the low bits contain a kind, the other bits the number of an interrupt handler
+ * or a softirq vector. Probes make one for every wake-up; names are looked up when a trace needs them.
  */
-/** A task did it. */
+/** Another task woke it. */
 export const BY_TASK = 0;
-/** A task raised a softirq, which ran at once and did it: data sent to this machine itself, for example. */
+/** A task raised a softirq that ran immediately and woke it, for example when data is sent to the same machine. */
 export const BY_RAISED_SOFTIRQ = 1;
-/** The handler of an interrupt. */
+/** An interrupt handler woke it. */
 export const BY_IRQ = 2;
-/** A softirq that an interrupt raised, or that runs in ksoftirqd. */
+/** A softirq that an interrupt raised, or that runs in ksoftirqd, woke it. */
 export const BY_SOFTIRQ = 3;
 export const BY_TIMER = 4;
-/** An interrupt that no event names. */
+/** An interrupt woke it, but no event names the interrupt. */
 export const BY_INTERRUPT = 5;
-/** No event reported the wake-up. */
+/** No event shows what woke it. */
 export const BY_UNKNOWN = 6;
 
 const KIND_BITS = 3;
 const KIND_MASK = (1 << KIND_BITS) - 1;
-/** Bits of a number; the numbers of handlers need fewer. */
+/** Mask of the number; the numbers of handlers need fewer bits. */
 const NUMBER_MASK = (1 << 13) - 1;
-/** Bits that a code takes. */
+/** Number of bits in a code. */
 export const CODE_BITS = 16;
 
 export function wakeCode(kind: number, number = 0): number {

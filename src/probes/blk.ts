@@ -1,12 +1,12 @@
 /**
- * What does the block layer do with requests, and how long does a request take from queueing to completion? The blk tracer
- * (kernel/trace/blktrace.c) writes its actions only as text, and the text reader makes a record of each line. Counts
- * actions, and measures the times from queueing and from issue to completion.
+ * How long does a block request take, from queueing and from issue to completion? The blk tracer
+ * (kernel/trace/blktrace.c) writes its actions only as text; the text reader makes one record of each line. This probe
+ * counts actions and measures both times.
  *
- * As in `block.ts`, device, sector and operation identify a request. A request is queued (Q) as a bio, under the sector
- * of the bio. A bio that is merged into another (M, F) has no completion, and the parts that the block layer splits off
- * are not queued again. A completion can therefore have an issue and no queueing. Device mappers have no requests, so
- * their completions have no issue. A completion is missing its start only if it has neither.
+ * Device, sector and operation identify a request, as in `block.ts`. A bio is queued (Q) under its own sector. A bio
+ * that is merged into another (M, F) has no completion. Parts that the block layer splits off are not queued again, so
+ * a completion can have an issue but no queueing. Device mappers have no requests, so their completions have no issue.
+ * Only a completion that has neither is missing its start.
  */
 import { decimalBuckets } from '../config/units/buckets.ts';
 import { globMatcher } from '../config/units/globs.ts';
@@ -41,27 +41,27 @@ const COUNT = {
 const LABELS = ['device', 'operation'];
 const QUEUE_TO_COMPLETE = {
   name: 'ftrace_blk_queue_to_complete_seconds',
-  help: 'Time from when an I/O was queued in the block layer until its completion.',
+  help: 'Time from the queueing of a disk request until its completion.',
   labels: LABELS,
   open: ['device'],
 };
 const ISSUE_TO_COMPLETE = {
   name: 'ftrace_blk_issue_to_complete_seconds',
-  help: 'Time from when a request was issued to the driver until its completion.',
+  help: 'Time from the issue of a disk request to the driver until its completion.',
   labels: LABELS,
   open: ['device'],
 };
 
 const SECTOR_BYTES = 512;
-/** `N` in the letters of an operation that neither reads nor writes; a flush is `FN`. */
+/** Operations that neither read nor write have the letter `N`. A flush is `FN`. */
 const NEITHER = 0x4e;
-/** A request takes two entries. This is more than all queues of ten disks hold. */
+/** A request takes two entries. This is enough for all queues of ten disks. */
 const CAPACITY = 32768;
-/** Drivers give up after minutes; an older entry was merged or split in a way that the text does not show. */
+/** Drivers give up after minutes. An older entry was merged or split in a way that the text does not show. */
 const TOO_LONG_NS = 600e9;
 
 export interface BlkOptions extends CommonOptions {
-  /** Globs of the whole disks whose block tracing is switched on. */
+  /** Globs of the whole disks to trace. */
   devices: readonly string[];
 }
 
@@ -79,7 +79,7 @@ export const blk: ProbeModule<BlkOptions> = {
     tracer: 'blk',
     where: 'top',
     reads: 'text',
-    // The text reader knows these columns, and the actions as letters.
+    // The text reader expects these columns, and the actions as letters.
     options: { blk_classic: '0', verbose: '0' },
     knobs: [],
     blockDevices: options.devices,
@@ -130,11 +130,11 @@ function createBlk(context: ProbeContext, options: BlkOptions): Probe {
     const action = actionOf(record.bytes, letters.start(record), letters.end(record));
     const sectors = bytesOf(record) / SECTOR_BYTES;
     const isNeither = record.bytes[rwbs.start(record)] === NEITHER;
-    // An action without data is a flush, whatever its letters; the sector differs from line to line.
+    // An action without data is a flush, whatever its letters are. Its sector differs from line to line.
     const isFlush = sectors === 0 && !isNeither;
     const operation = isFlush ? FLUSH : operationOf(record.bytes, rwbs.start(record), rwbs.end(record));
     series.count(row, action, operation, record.cpu);
-    // Plugging, or a command for the device itself: its completion does not show which of the two it was.
+    // Plugging, or a command to the device itself. Its completion does not show which of the two it was.
     if (isNeither) return;
     const sector = isFlush ? 0 : sectorOf(record);
     switch (action) {
@@ -145,7 +145,7 @@ function createBlk(context: ProbeContext, options: BlkOptions): Probe {
         drop(dev, sector, operation, QUEUED);
         break;
       case FRONTMERGED:
-        // The request now begins at this bio, so its next lines carry this sector.
+        // The merged request begins at this bio, so its next lines have the bio's sector.
         drop(dev, sector + sectors, operation, QUEUED);
         break;
       case ISSUED_ACTION:
@@ -172,7 +172,7 @@ function createBlk(context: ProbeContext, options: BlkOptions): Probe {
 
 type Unmatched = Record<'noStart' | 'lost' | 'late' | 'evicted', () => void>;
 
-/** Returns the handler of completions: measures whole requests, and shortens those that are completed in part. */
+/** Returns the handler of completions. A request that completes in part continues with its rest. */
 function makeComplete(
   series: ReturnType<typeof declareSeries>,
   requests: RequestsInFlight,
@@ -197,7 +197,7 @@ function makeComplete(
     const queued = find(dev, sector, operation, QUEUED);
     const issued = find(dev, sector, operation, ISSUED);
     if (queued < 0 && issued < 0) {
-      // A bio that only asked for a flush completes once with 0 sectors, a flush twice.
+      // A bio that only asks for a flush completes once with 0 sectors; a flush completes twice.
       if (sectors > 0 && requests.dropped() === droppedBefore) noStart();
       return;
     }
@@ -216,7 +216,7 @@ function makeComplete(
   };
 }
 
-/** Declares the families; rows are device, operation and action. */
+/** Declares the families. A row stands for a device, an operation and an action. */
 function declareSeries(context: ProbeContext, options: BlkOptions) {
   const key = (row: number, operation: number) => row * OPERATIONS.length + operation;
   const labels = (at: number) => [

@@ -1,4 +1,4 @@
-/** Families of block requests; rows are device and operation. A device gets its rows with its first request. */
+/** Metric families of block requests. A row stands for a device and an operation. */
 import { globMatcher } from '../config/units/globs.ts';
 import { declareDurations } from './families.ts';
 import { SeenDevices } from './names/block-devices.ts';
@@ -9,13 +9,13 @@ import { SlotCache } from './tables/slot-cache.ts';
 const LABELS = ['device', 'operation'];
 const QUEUE = {
   name: 'ftrace_block_io_queue_seconds',
-  help: 'Time a request waited in the queue: from its first insert until it was last issued to the driver. One sample per request; none for a request that was issued without queueing.',
+  help: 'Time a disk request waited in the queue, from its first insertion until its last issue to the driver. Does not include requests that were issued without queueing.',
   labels: LABELS,
   open: ['device'],
 };
 const DEVICE = {
   name: 'ftrace_block_io_device_seconds',
-  help: 'Time a request spent at the device: from when it was last issued to the driver until its completion.',
+  help: 'Time a disk request spent at the device, from its last issue to the driver until its completion.',
   labels: LABELS,
   open: ['device'],
 };
@@ -33,7 +33,7 @@ const ERRORS = {
 };
 const REQUEUES = {
   name: 'ftrace_block_io_requeues_total',
-  help: 'Times a driver put a request back into the queue, for example because the queue of the device was full.',
+  help: 'Times a driver put a disk request back into the queue, for example because the device queue was full.',
   labels: LABELS,
   open: ['device'],
 };
@@ -45,7 +45,7 @@ export interface BlockOptions extends CommonOptions {
   devices: readonly string[];
 }
 
-/** `hasIssue`: whether the kernel has the events to measure times at the device. */
+/** `hasIssue`: whether the kernel has the events that measure the time at the device. */
 export function declareBlockSeries(context: ProbeContext, options: BlockOptions, hasIssue: boolean) {
   const key = (row: number, operation: number) => row * OPERATIONS.length + operation;
   const labels = (at: number) => [
@@ -65,7 +65,7 @@ export function declareBlockSeries(context: ProbeContext, options: BlockOptions,
     context.host,
     globMatcher(options.devices),
     (row) => {
-      // Reads and writes start at 0 when a disk is first seen; other operations appear when they happen.
+      // Series of reads and writes start at 0 when a disk is first seen; other series appear with their first request.
       for (const operation of [READ, WRITE]) {
         if (hasIssue) device.show(key(row, operation));
         bytesSlots.at(key(row, operation), 0);

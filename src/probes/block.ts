@@ -1,14 +1,14 @@
 /**
- * How long do disk requests wait, and how long does the device take? Reads the block_rq_* events (include/trace/events/
- * block.h). Measures time in the queue (first insert to last issue) and at the device (last issue to completion), and
- * counts bytes, errors and requeues. Both times count at completion: only then is it certain that the driver does not
- * put the request back, and each request is one sample however often it was put back.
+ * How long do disk requests wait, and how long does the device take? Reads the block_rq_* events
+ * (include/trace/events/block.h). Measures time in the queue (first insert to last issue) and at the device (last issue
+ * to completion), and counts bytes, errors and requeues. Both times count at completion, because until then the driver
+ * may put the request back. Each request is one sample, however often the driver put it back.
  *
- * The events carry no request id: device, sector and operation identify a request, first in first out among equals.
- * A flush has sector 0 when issued and 2^64-1 when complete. The bio that asked for the flush completes with 0 sectors
- * and was never issued; before 4.x it was issued as a write that flushes first (`FWS`) with 0 sectors. A request can
- * complete in parts, be put back, or be merged into another.
- * The agent's own requests count too, so that a disk's numbers match /sys/block/NAME/stat.
+ * The events contain no request id. Device, sector and operation identify a request; among equal requests, the first
+ * inserted is the first completed. A flush has sector 0 when it is issued and 2^64-1 when it completes. The bio that
+ * asked for the flush completes with 0 sectors and was never issued. Kernels before 4.x issued this bio as a write with
+ * a preceding flush (`FWS`) and 0 sectors. A request can complete in parts, be put back, or be merged into another. The
+ * agent's own requests count too, so that a disk's numbers match /sys/block/NAME/stat.
  */
 import { decimalBuckets } from '../config/units/buckets.ts';
 import type { BlockRequest } from '../model/intervals.ts';
@@ -29,15 +29,15 @@ const REQUEUE = 'block:block_rq_requeue';
 const MERGE = 'block:block_rq_merge';
 
 const SECTOR_BYTES = 512;
-/** `F` in front of another operation. */
+/** `F` before the letter of another operation: flush first. */
 const FLUSHES_FIRST = 0x46;
-/** Stands for the sector of a bio that asks for a flush and has no data. */
+/** Sector number for a bio that asks for a flush and has no data. */
 const CARRIER_SECTOR = -1;
-/** Requests in flight that the table can hold: more than all queues of ten disks. */
+/** Maximum number of requests in flight: more than all queues of ten disks. */
 const CAPACITY = 16384;
-/** A request that grew at its front is issued under another sector, so its insert is dropped after this time. */
+/** A request that grew at its front is issued under another sector. Its insert is dropped after this time. */
 const QUEUED_TOO_LONG_NS = 60e9;
-/** Drivers give up after minutes; the completion of an older request was lost. */
+/** Drivers give up after minutes. If a request is older, its completion was lost. */
 const ISSUED_TOO_LONG_NS = 600e9;
 
 export const block: ProbeModule<BlockOptions> = {
@@ -70,7 +70,7 @@ export const block: ProbeModule<BlockOptions> = {
       fields: ['common_pid', 'dev', 'sector', 'nr_sector', 'rwbs'],
       without: 'requeues are not counted',
     },
-    // New in 5.11: without it, inserts of merged requests expire.
+    // Added in 5.11. Without this event, inserts of merged requests expire.
     { event: MERGE, fields: ['common_pid', 'dev', 'sector', 'nr_sector', 'rwbs'], without: '' },
   ],
   names: ({ devices }, _kernel, host) => deviceNames(devices, host),
@@ -78,14 +78,14 @@ export const block: ProbeModule<BlockOptions> = {
   metrics: BLOCK_METRICS,
 };
 
-/** Request that a block_rq_* event is about. Overwritten for every event. */
+/** The request of the current block_rq_* event. Overwritten for every event. */
 interface Request {
-  /** Row of the device; -1 if the config does not select it. */
+  /** Row of the device; -1 if the config excludes the device. */
   row: number;
   dev: number;
   operation: number;
   sector: number;
-  /** Task that the event interrupted or ran in. */
+  /** Task that was running when the event was recorded. */
   pid: number;
 }
 
@@ -93,7 +93,7 @@ function createBlock(context: ProbeContext, options: BlockOptions): Probe {
   const state = makeState(context, options);
   const { series, requests, hasIssue, hasInsert, hasRequeue } = state;
   const handlers: Record<string, EventHandler> = { [COMPLETE]: onComplete(context, state) };
-  // Without issue events, nothing would take requests out of the queue.
+  // Without issue events, requests would never leave the queue.
   if (hasIssue) {
     handlers[ISSUE] = onIssue(context, state);
     if (hasInsert) handlers[INSERT] = onInsert(context, state);
@@ -112,7 +112,7 @@ function createBlock(context: ProbeContext, options: BlockOptions): Probe {
 
 type State = ReturnType<typeof makeState>;
 
-/** What the handlers share. */
+/** State that the handlers share. */
 function makeState(context: ProbeContext, options: BlockOptions) {
   const [hasIssue, hasInsert, hasRequeue] = [ISSUE, INSERT, REQUEUE].map(
     (event) => context.format(event) !== undefined,
@@ -132,12 +132,12 @@ function makeState(context: ProbeContext, options: BlockOptions) {
     requests: trackRequests(request, lost, evicted),
     noStart,
     late,
-    /** Time of the last event. In an array, because V8 would box a double at each write. */
+    /** Time of the last event. An array element, because V8 would allocate a double at each write to a field. */
     latest: new Float64Array(1),
   };
 }
 
-/** Returns the function that reads the request of an event. That returns false for a device that the config does not select. */
+/** Returns a function that reads an event's request, or returns false if the config excludes the device. */
 function requestReader(context: ProbeContext, event: string, { request, series, latest }: State) {
   const { devices } = series;
   const devOf = context.int(event, 'dev');
@@ -159,7 +159,7 @@ function requestReader(context: ProbeContext, event: string, { request, series, 
       sectorsOf(record) === 0
     ) {
       request.operation = FLUSH;
-      // Keeps it apart from the flush that the block layer makes of it, which completes before it.
+      // Distinguishes the bio from the flush that the block layer creates for it, which completes first.
       request.sector = CARRIER_SECTOR;
     } else request.sector = sectorOf(record);
     request.pid = record.words[(record.offset >> 2) + pidAt];
@@ -167,7 +167,7 @@ function requestReader(context: ProbeContext, event: string, { request, series, 
   };
 }
 
-/** The requests in flight, found by the key of the current event. */
+/** Finds requests in flight by the key of the current event. */
 function trackRequests(request: Request, lost: () => void, evicted: () => void) {
   const all = requestsInFlight(CAPACITY, lost, evicted);
   const { table, dropped, voidUntil } = all;
@@ -192,7 +192,7 @@ function onInsert(context: ProbeContext, state: State): EventHandler {
   return (record) => {
     if (!readInsert(record)) return;
     const back = find(QUEUED);
-    // Its driver has just put it back: it has been waiting since then.
+    // The driver put the request back just before this event, so it has been waiting since then.
     if (back >= 0 && table.requeued(back)) table.clearRequeued(back);
     else add(QUEUED, record.timestampNs);
   };
@@ -207,7 +207,7 @@ function onIssue(context: ProbeContext, state: State): EventHandler {
   return (record) => {
     if (!readIssue(record)) return;
     let entry = find(QUEUED);
-    // Issued again. Without the requeue event, assume that its driver had put it back.
+    // The request is issued again. Without requeue events, assume that the driver put it back before.
     if (entry < 0 && !hasRequeue) entry = find(ISSUED);
     if (entry < 0) entry = add(ISSUED, record.timestampNs);
     else table.enter(entry, ISSUED, record.timestampNs, false);
@@ -224,7 +224,7 @@ function onComplete(context: ProbeContext, state: State): EventHandler {
   const doneSectors = context.int(COMPLETE, 'nr_sector');
   const errorOf = context.int(COMPLETE, 'error');
 
-  /** Handles the end of a request that was not issued: normal for 0 sectors, which is the bio that asked for a flush. */
+  /** Handles the end of a request that was not issued. That is normal for the bio of a flush, which has 0 sectors. */
   const missingIssue = (done: number, droppedBefore: number): void => {
     if (done === 0) return;
     const queued = find(QUEUED);
@@ -247,7 +247,7 @@ function onComplete(context: ProbeContext, state: State): EventHandler {
     }
     const remaining = table.sectors(entry) - done;
     if (remaining > 0) {
-      // With 0 sectors, this is the end of a bio that asked for a flush at the same sector.
+      // With 0 sectors, the event is the end of a bio that asked for a flush at the same sector.
       if (done > 0) {
         table.setSectors(entry, remaining);
         table.move(entry, request.sector + done);
@@ -269,7 +269,7 @@ function onComplete(context: ProbeContext, state: State): EventHandler {
   };
 }
 
-/** Returns the function that reports a request to the spans; undefined if they do not want any. */
+/** Returns the function that reports a request to the spans. Undefined if the spans want no requests. */
 function reporter(context: ProbeContext, { series, request, requests }: State) {
   const sink = context.intervals.block;
   if (sink === undefined) return undefined;
@@ -296,7 +296,7 @@ function reporter(context: ProbeContext, { series, request, requests }: State) {
     completed.device = series.devices.nameOf(request.row);
     completed.operation = OPERATIONS[operation];
     completed.bytes = sectors * SECTOR_BYTES;
-    // The last event of a request that completed in parts is about the last part.
+    // If a request completed in parts, the last event describes only the last part.
     completed.sector = operation === FLUSH ? 0 : request.sector - (sectors - done);
     completed.insertNs = table.inserted(entry);
     completed.issueNs = table.since(entry);
@@ -321,7 +321,7 @@ function onRequeue(context: ProbeContext, state: State): EventHandler {
     series.requeued(request.row, request.operation);
     const issued = find(ISSUED);
     if (issued >= 0) table.enter(issued, QUEUED, timestampNs, true);
-    // The driver refused it before it was issued: it has been waiting since its insert, if it had one.
+    // The driver refused the request before it was issued. It waited since its insert, if it was inserted.
     else if (find(QUEUED) < 0) table.enter(add(QUEUED, timestampNs), QUEUED, timestampNs, true);
   };
 }

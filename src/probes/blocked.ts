@@ -1,6 +1,6 @@
 /**
- * How long do tasks sleep uninterruptibly (state D), most often for a disk? From sched:sched_switch with the bit
- * TASK_UNINTERRUPTIBLE to the task's wake-up. Kernel threads that only wait for work (TASK_IDLE) have another bit there.
+ * How long do tasks sleep uninterruptibly (state D), usually to wait for a disk? Measures from sched:sched_switch with
+ * the bit TASK_UNINTERRUPTIBLE to the wake-up. Kernel threads that wait for work (TASK_IDLE) have a different bit.
  */
 import { counter, declaredProbe, pair } from './declared/built-in.ts';
 
@@ -16,7 +16,7 @@ export const blocked = declaredProbe({
       'Time a task slept uninterruptibly (state D).',
       { event: 'sched:sched_switch', where: `prev_state & ${UNINTERRUPTIBLE}` },
       'sched:sched_wakeup',
-      // Most wake-ups end sleeps of other kinds.
+      // Most wake-ups end other kinds of sleep.
       { key: [{ start: 'prev_pid', end: 'pid' }], endsAlone: true },
     ),
     counter(

@@ -1,6 +1,6 @@
 /**
- * How often does an event happen? Counts the events that the config names, by CPU. Leaves out events of the agent's own
- * threads, but counts those of interrupts that hit these threads.
+ * How often does an event occur? Counts the events that the config names, by CPU. Ignores events of the agent's own
+ * threads, but counts interrupts that occur during these threads.
  */
 import { DEFAULT_BUCKETS } from '../config/units/buckets.ts';
 import { globMatcher } from '../config/units/globs.ts';
@@ -11,14 +11,14 @@ import { SlotCache } from './tables/slot-cache.ts';
 
 const COUNT = {
   name: 'ftrace_events_total',
-  help: 'Times that an event named in the config happened.',
+  help: 'Number of times that an event named in the config occurred.',
   labels: ['event', 'cpu'],
   open: ['event'],
 };
 
 /**
- * Up to this many events start at 0 on every online CPU, so that the first OOM kill shows as an increase. With more
- * events, only those that happen get series.
+ * If the config matches at most this many events, their series start at 0 on every online CPU, so that the first OOM
+ * kill shows as an increase. With more events, a series appears with its first event.
  */
 const SHOWN_FROM_START = 16;
 
@@ -29,7 +29,7 @@ export interface EventsOptions extends CommonOptions {
 
 export const events: ProbeModule<EventsOptions> = {
   name: 'events',
-  help: 'How often the events named in the config happen.',
+  help: 'How often the events named in the config occur.',
   byDefault: false,
   rate: 'low',
   schema: ({ globs, probeSchema }) =>
@@ -38,7 +38,7 @@ export const events: ProbeModule<EventsOptions> = {
       { count: globs('event').prefault([]) },
     ).refine((options) => !options.enabled || options.count.length > 0, {
       path: ['count'],
-      message: 'names the events to count, at least one: ["sched:sched_process_exec", "oom:*"]',
+      message: 'list at least one event to count, as in ["sched:sched_process_exec", "oom:*"]',
     }),
   needs: (options, kernel) => {
     const isSelected = globMatcher(options.count);
@@ -49,7 +49,7 @@ export const events: ProbeModule<EventsOptions> = {
   },
   names: ({ count }, kernel) => {
     const offered = kernel.events();
-    // The list is empty if the exporter could not read which events the kernel has.
+    // The list of events is empty if the exporter could not read it.
     return [
       { key: 'count', globs: count, kind: 'event', offered: offered.length === 0 ? undefined : offered },
     ];

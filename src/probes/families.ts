@@ -1,6 +1,6 @@
 /**
  * Declares a probe's families in the metric store and finds their slots. Series with closed labels (CPUs, kinds) start
- * at 0; series with open labels appear when first seen.
+ * at 0. Series with open labels appear when their values are first seen.
  */
 import type { HistogramFamily } from '../metrics/histogram.ts';
 import type { MaxGaugeFamily } from '../metrics/max-gauge.ts';
@@ -12,9 +12,9 @@ import { SlotCache } from './tables/slot-cache.ts';
 export interface MetricFacts {
   name: string;
   help: string;
-  /** Histograms with `per_cpu` get `cpu` behind these. */
+  /** Names of the labels. Histograms with `per_cpu` have the additional label `cpu` at the end. */
   labels: readonly string[];
-  /** Labels whose values the kernel or the user invents. */
+  /** Labels whose values come from the kernel or the user. */
   open?: readonly string[];
   /** As in MetricSpec. */
   ownTime?: boolean;
@@ -28,7 +28,7 @@ export interface Machine {
   onlineCpus: readonly number[];
 }
 
-/** For tracers that run on some CPUs only: the other CPUs get series with their first value. */
+/** For tracers that run only on some CPUs. The series of the other CPUs appear with their first value. */
 export function onCpus(machine: Machine, cpus: readonly number[]): Machine {
   const { metrics, cpuCount, onlineCpus } = machine;
   return { metrics, cpuCount, onlineCpus: onlineCpus.filter((cpu) => cpus.includes(cpu)) };
@@ -37,14 +37,14 @@ export function onCpus(machine: Machine, cpus: readonly number[]): Machine {
 /** Records into a histogram of durations. */
 export interface Durations {
   family: HistogramFamily;
-  /** `row` selects the values of `labels`. `cpu` matters only with `per_cpu`. */
+  /** `row` selects the values of `labels`. `cpu` is only used with `per_cpu`. */
   record(row: number, cpu: number, ns: number): void;
-  /** Makes the series of a row exist at 0; with `per_cpu`, for all online CPUs. */
+  /** Creates the series of a row with value 0; with `per_cpu`, for all online CPUs. */
   show(row: number): void;
   forget(row: number): void;
 }
 
-/** Declares a histogram; `labels` gives the values of a row's labels, without `cpu`. */
+/** Declares a histogram. `labels` returns the label values of a row, without `cpu`. */
 export function declareDurations(
   machine: Machine,
   facts: MetricFacts,
@@ -84,8 +84,8 @@ export interface CpuCounts {
 }
 
 /**
- * Declares a counter by CPU; `rest` gives the further labels of a row. The first `rowsShown` rows start at 0 for the
- * online CPUs. `divisor` and `unit` are those of MetricSpec.
+ * Declares a counter by CPU. `rest` returns the other label values of a row. The first `rowsShown` rows start at 0 on
+ * all online CPUs. `divisor` and `unit` are as in MetricSpec.
  */
 export function declareCpuCounts(
   machine: Machine,
@@ -113,7 +113,7 @@ export function declareCpuCounts(
   return { family, add: (row, cpu, amount) => family.add(slots.at(row, cpu), amount) };
 }
 
-/** Declares a gauge of the longest duration within the window; values are in nanoseconds. */
+/** Declares a gauge of the longest duration within the window. Values are in nanoseconds. */
 export function declareMaxima(
   machine: { metrics: MetricStore; maxWindowMs: number },
   facts: MetricFacts,
@@ -129,7 +129,7 @@ export function declareMaxima(
   });
 }
 
-/** Declares the same gauge by CPU (first label); `rest` gives the further labels of a row. */
+/** Declares such a gauge by CPU (the first label). `rest` returns the other label values of a row. */
 export function declareCpuMaxima(
   machine: { metrics: MetricStore; cpuCount: number; maxWindowMs: number },
   facts: MetricFacts,

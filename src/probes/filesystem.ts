@@ -1,7 +1,7 @@
 /**
- * How long do file systems take? fsync by the enter and exit events that ext4, f2fs and NFS have (XFS and Btrfs have no
- * event for its end), commits of jbd2's journal, RPCs of the NFS client and server with the times that the kernel measures
- * itself, and requests to FUSE programs.
+ * How long do file systems take? Measures fsync with the enter and exit events of ext4, f2fs and NFS (XFS and Btrfs
+ * have no exit event), commits of jbd2's journal, requests to FUSE programs, and RPCs of the NFS client and server,
+ * whose times the kernel itself measures.
  */
 
 import { decimalBuckets } from '../config/units/buckets.ts';
@@ -15,7 +15,7 @@ const PROCEDURE = { labels: { procedure: 'procname' }, isNobodys: true };
 function fsync(filesystem: string, events: string): DeclaredMetric {
   return pair(
     'ftrace_fsync_seconds',
-    'Time of an fsync within the file system.',
+    'Duration of an fsync in the file system.',
     `${events}_enter`,
     `${events}_exit`,
     {
@@ -36,35 +36,35 @@ export const filesystem = declaredProbe({
     fsync('nfs', 'nfs:nfs_fsync'),
     pair(
       'ftrace_journal_commit_seconds',
-      'Time to commit a transaction of the journal (jbd2).',
+      'Duration of the commit of a journal transaction (jbd2).',
       'jbd2:jbd2_start_commit',
       'jbd2:jbd2_end_commit',
       { key: ['dev'], labels: { device: { field: 'start.dev', as: 'device' } } },
     ),
     histogram(
       'ftrace_nfs_rpc_seconds',
-      'Time from sending a request to the NFS server to its reply.',
+      'Time from sending a request to the NFS server until its reply.',
       OF_NFS,
       { field: 'rtt', unit: 'us' },
       PROCEDURE,
     ),
     histogram(
       'ftrace_nfs_rpc_queue_seconds',
-      'Time a request waited in the NFS client before it was sent.',
+      'Time an NFS request waited in the client before it was sent.',
       OF_NFS,
       { field: 'backlog', unit: 'us' },
       PROCEDURE,
     ),
     histogram(
       'ftrace_nfsd_rpc_seconds',
-      'Time the NFS server worked on a request.',
+      'Time the NFS server took to process a request.',
       'sunrpc:svc_stats_latency',
       { field: 'execute', unit: 'us' },
       { labels: { procedure: 'procedure' }, isNobodys: true },
     ),
     pair(
       'ftrace_fuse_request_seconds',
-      'Time from sending a request to a FUSE program to its reply.',
+      'Time from sending a request to a FUSE program until its reply.',
       'fuse:fuse_request_send',
       'fuse:fuse_request_end',
       { key: ['connection', 'unique'], labels: { opcode: 'start.opcode' } },

@@ -1,10 +1,10 @@
 /**
- * How long do functions of the kernel take? Reads return records of the function_graph tracer (kernel/trace/
- * trace_functions_graph.c, `funcgraph_exit` in kernel/trace/trace_entries.h); measures durations by function and CPU.
+ * How long do kernel functions take? Reads return records of the function_graph tracer
+ * (kernel/trace/trace_functions_graph.c, `funcgraph_exit` in kernel/trace/trace_entries.h) and measures durations by
+ * function and CPU.
  *
- * A return record holds both times, so nothing has to be paired and a lost record costs one call. A duration includes
- * the functions it called and the time it slept. `overrun` is the number of a task's calls, since the task was first
- * traced, that nested deeper than the kernel follows: they have no record.
+ * A return record contains both times, so nothing must be paired, and a lost record loses only one call. A duration
+ * includes sleep and called functions. `overrun` counts the calls of a task that nested too deep to be recorded.
  */
 import { DEFAULT_BUCKETS } from '../config/units/buckets.ts';
 import type { FunctionReturn, FunctionSink } from '../model/intervals.ts';
@@ -27,13 +27,13 @@ const RETURN = 'ftrace:funcgraph_exit';
 
 const DURATION = {
   name: 'ftrace_function_duration_seconds',
-  help: 'Time from the call of a kernel function to its return, on the CPU where it returned.',
+  help: 'Time from the call of a kernel function to its return, by the CPU on which it returned.',
   labels: ['function'],
   open: ['function'],
   ownTime: true,
 };
 
-/** 104 days, the limit of exact nanoseconds in a double. A longer call has an invalid time. */
+/** 2^53 ns (104 days) is the limit of exact integers in a double. A longer duration must be corrupt. */
 const ABSURD_NS = 2 ** 53;
 
 export interface FunctionGraphOptions extends FunctionOptions {
@@ -60,9 +60,9 @@ export const functionGraph: ProbeModule<FunctionGraphOptions> = {
     where: 'prefer_instance',
     reads: 'events',
     options: {
-      // Include functions that interrupts call.
+      // Include functions that run in interrupts.
       'funcgraph-irqs': '1',
-      // Return values would make records longer.
+      // Leave out return values, because they make records longer.
       'funcgraph-retval': '0',
       'funcgraph-args': '0',
       'funcgraph-retaddr': '0',
@@ -87,7 +87,7 @@ export const functionGraph: ProbeModule<FunctionGraphOptions> = {
 };
 
 function createFunctionGraph(context: ProbeContext, options: FunctionGraphOptions): Probe {
-  // One more than the config allows, so that `unknown` takes no function's place.
+  // One more than the config allows, so that `unknown` does not take the place of a function.
   const inFamily = { ...options, max_series: options.max_series + 1 };
   const durations = declareDurations(context, DURATION, inFamily, (row) => [rows.names[row]]);
   const rows = new ValueRows(context.functions, options.max_series, () => {
@@ -110,10 +110,10 @@ function createFunctionGraph(context: ProbeContext, options: FunctionGraphOption
         const at = record.offset >> 2;
         if (caller.isOurs(record)) return;
         const overrun = words[at + overrunAt];
-        // Every CPU's idle task has pid 0: tell them apart by CPU.
+        // The idle tasks of all CPUs have pid 0, so use the CPU to distinguish them.
         const task = words[at + pidAt] === 0 ? -1 - cpu : words[at + pidAt];
         if (overrun !== 0) tooDeep(overruns.growth(task, overrun >>> 0));
-        // Subtract the halves separately: a double cannot hold the times themselves.
+        // Subtract the halves separately, because a double cannot represent the times themselves.
         const high = (words[at + returnedAt + 1] >>> 0) - (words[at + calledAt + 1] >>> 0);
         const ns = high * TWO_POW_32 + ((words[at + returnedAt] >>> 0) - (words[at + calledAt] >>> 0));
         if (ns >= 0 && ns < ABSURD_NS) {

@@ -1,7 +1,7 @@
 /**
- * How often are functions of the kernel called? Reads records of the function tracer (kernel/trace/trace_functions.c,
- * `function` in kernel/trace/trace_entries.h); counts calls by function and CPU. `ip` is the address of the call to the
- * tracer inside the function: its start, or a few bytes behind it.
+ * How often are kernel functions called? Reads records of the function tracer (kernel/trace/trace_functions.c,
+ * `function` in kernel/trace/trace_entries.h) and counts calls by function and CPU. `ip` is the address inside the
+ * function from which the tracer was called: the start of the function, or a few bytes after it.
  */
 import { DEFAULT_BUCKETS } from '../config/units/buckets.ts';
 import { functionCaller } from './names/function-caller.ts';
@@ -27,7 +27,7 @@ const CALLS = {
 
 export const functionCalls: ProbeModule<FunctionOptions> = {
   name: 'function',
-  help: 'How often functions of the kernel are called.',
+  help: 'How often kernel functions are called.',
   byDefault: false,
   rate: 'high',
   inRecordings: { unfiltered: true },
@@ -42,7 +42,7 @@ export const functionCalls: ProbeModule<FunctionOptions> = {
     tracer: 'function',
     where: 'instance',
     reads: 'events',
-    // These make records longer or more frequent, or fold several calls into one record.
+    // These options would make records longer or more frequent, or combine several calls in one record.
     options: { func_stack_trace: '0', 'func-no-repeats': '0', 'func-args': '0' },
     knobs: [],
     functions: functionFilter(options, 1),
@@ -54,7 +54,7 @@ export const functionCalls: ProbeModule<FunctionOptions> = {
 };
 
 function createFunction(context: ProbeContext, options: FunctionOptions): Probe {
-  // One more than the config allows, so that `unknown` takes no function's place.
+  // One more than the config allows, so that `unknown` does not take the place of a function.
   const calls = context.metrics.counter({ ...CALLS, maxSeries: options.max_series + 1 });
   const rows = new ValueRows(context.functions, options.max_series, () => {
     calls.table.overflows++;

@@ -1,8 +1,8 @@
 /**
- * How long does the hardware take a CPU away from the kernel? Reads records of the hwlat tracer (kernel/trace/
- * trace_hwlat.c, `hwlat` in kernel/trace/trace_entries.h). Its thread reads the clock twice in a loop with interrupts
- * off. For each window with a gap above the threshold it records the longest gap between the two reads (inner) and the
- * longest gap between two passes (outer), in microseconds.
+ * How long does the hardware take a CPU away from the kernel? Reads records of the hwlat tracer
+ * (kernel/trace/trace_hwlat.c, `hwlat` in kernel/trace/trace_entries.h). Its thread turns interrupts off and reads the
+ * clock twice in each pass of a loop. For each window with a gap above the threshold, it records two gaps in
+ * microseconds: the longest between the two reads of a pass (inner) and the longest between two passes (outer).
  */
 import { decimalBuckets } from '../config/units/buckets.ts';
 import { formatDuration } from '../config/units/quantity.ts';
@@ -16,7 +16,7 @@ const LOOPS = ['inner', 'outer'];
 
 const LATENCY = {
   name: 'ftrace_hwlat_latency_seconds',
-  help: 'Longest gap that the hwlat tracer measured in a window, if it was above the threshold: between the two clock reads of a pass (inner) or between two passes (outer).',
+  help: 'Longest gap in a measurement window of the hwlat tracer, if above the threshold: between the two clock reads of a loop pass (inner) or between two passes (outer).',
   labels: ['loop'],
   ownTime: true,
 };
@@ -57,8 +57,8 @@ export const hwlat: ProbeModule<HwlatOptions> = {
     reads: 'events',
     options: {},
     knobs: [
-      // Binds a thread to each CPU. The default is one thread that goes round the CPUs, and newer kernels (7.3) let it
-      // run on any CPU, with interrupts off. Kernels before 5.14 have no such file and go round, which works.
+      // Use one thread per CPU. By default, a single thread moves between CPUs with interrupts off, and in kernel 7.3
+      // it may run on any CPU. Kernels before 5.14 lack this file; their thread visits only the chosen CPUs.
       { file: 'hwlat_detector/mode', value: 'per-cpu', optional: true },
       microsecondsKnob('hwlat_detector/width', options.width),
       microsecondsKnob('hwlat_detector/window', options.window),
@@ -72,7 +72,7 @@ export const hwlat: ProbeModule<HwlatOptions> = {
   metrics: [{ ...LATENCY, labels: [...LATENCY.labels, 'cpu'] }],
 };
 
-/** hwlat always sets `tracing_thresh`, and osnoise takes that value for its own threshold. */
+/** hwlat always sets `tracing_thresh`, and osnoise uses that value as its own threshold. */
 function osnoiseClash({ threshold }: HwlatOptions, osnoise: unknown): Conflict | undefined {
   if (osnoise === undefined) return undefined;
   const other = (osnoise as { threshold?: number }).threshold;
@@ -80,7 +80,7 @@ function osnoiseClash({ threshold }: HwlatOptions, osnoise: unknown): Conflict |
   return {
     with: 'osnoise',
     why:
-      `their thresholds are the kernel's one tracing_thresh, but hwlat wants ${formatDuration(threshold)} and osnoise ` +
+      `both use the kernel's only tracing_thresh, but hwlat sets ${formatDuration(threshold)} and osnoise ` +
       `${other === undefined ? 'none' : formatDuration(other)}: give both the same threshold`,
   };
 }

@@ -1,4 +1,4 @@
-/** How long do CPUs idle, and is the choice of the idle state right? power:cpu_idle (include/trace/events/power.h). */
+/** How long are CPUs idle, and is the chosen idle state right? Reads power:cpu_idle (include/trace/events/power.h). */
 import { counter, declaredProbe, pair } from './declared/built-in.ts';
 
 const IDLE = 'power:cpu_idle';
@@ -12,14 +12,14 @@ export const idle = declaredProbe({
   metrics: [
     pair(
       'ftrace_idle_seconds',
-      'Time a CPU stayed in an idle state.',
+      'Time a CPU spent in an idle state.',
       { event: IDLE, where: `state != ${AWAKE}` },
       { event: IDLE, where: `state == ${AWAKE}` },
       { key: ['cpu'], labels: { state: { field: 'start.state', as: 'number' } } },
     ),
     counter(
       'ftrace_idle_misses_total',
-      'Idle states that were too deep or too shallow.',
+      'Times a CPU entered an idle state that was too deep or too shallow.',
       'power:cpu_idle_miss',
       {
         labels: { kind: { field: 'below', as: 'map', map: { 0: 'too_deep', 1: 'too_shallow' } } },

@@ -1,7 +1,7 @@
 /**
  * How long do interrupt handlers run? Reads irq:irq_handler_entry and _exit (include/trace/events/irq.h) and, if
- * configured, the pairs of irq_vectors (arch/x86/include/asm/trace/irq_vectors.h: local timer, IPIs). Interrupts on top
- * of the agent's own threads count too. Threaded handlers of real-time kernels do not show.
+ * configured, the pairs of irq_vectors (arch/x86/include/asm/trace/irq_vectors.h: local timer, IPIs). Also counts
+ * interrupts that occur during the agent's own threads. Does not see threaded handlers of real-time kernels.
  */
 import { decimalBuckets } from '../config/units/buckets.ts';
 import type { EventHandler, EventRecord } from '../model/record.ts';
@@ -16,23 +16,23 @@ const VECTOR_ENTRY = /^irq_vectors:(\w+)_entry$/;
 
 const DURATION = {
   name: 'ftrace_irq_duration_seconds',
-  help: 'Time that an interrupt handler ran.',
+  help: 'Run time of an interrupt handler.',
   labels: ['handler'],
   open: ['handler'],
 };
 const TIME = {
   name: 'ftrace_irq_seconds_total',
-  help: 'Time spent in interrupt handlers, by CPU.',
+  help: 'Time spent in interrupt handlers.',
   labels: ['cpu'],
 };
 const COUNT = {
   name: 'ftrace_irqs_total',
-  help: 'Interrupt handlers started, by CPU; on a shared line, each handler counts.',
+  help: 'Interrupt handlers started. On a shared interrupt line, each handler counts.',
   labels: ['cpu'],
 };
 
 export interface IrqOptions extends CommonOptions {
-  /** Also measure interrupts that belong to no device: local timer, rescheduling and other IPIs. */
+  /** Also measure interrupts that belong to no device: the local timer, rescheduling and other IPIs. */
   irq_vectors: boolean;
 }
 
@@ -70,7 +70,7 @@ function exitOf(vector: string): string {
   return `irq_vectors:${vector}_exit`;
 }
 
-/** Vectors that have both events: local_timer, reschedule, call_function, … */
+/** Vectors that have both an entry and an exit event: local_timer, reschedule, call_function, … */
 function vectorsOf(events: readonly string[]): string[] {
   const offered = new Set(events);
   return events.flatMap((event) => {
@@ -96,9 +96,9 @@ function createIrq(context: ProbeContext, options: IrqOptions): Probe {
   const sink = context.intervals.interrupts;
   const longNs = sink?.thresholdNs ?? Number.POSITIVE_INFINITY;
   const stacks = new IrqStacks(cpuCount);
-  /** 1 for CPUs where no handler has started since the last loss: an end without a start is due to that loss. */
+  /** 1 for CPUs where no handler has started since the last loss: an end without a start is then due to the loss. */
   const afterLoss = new Uint8Array(cpuCount);
-  /** By CPU: starts before this are void, even if they are read after the loss was announced. */
+  /** By CPU: ignore starts before this time, even if they are read after the loss was reported. */
   const lostUntil = new Float64Array(cpuCount);
 
   const begin = (record: EventRecord, line: number, row: number): void => {
@@ -146,7 +146,7 @@ function createIrq(context: ProbeContext, options: IrqOptions): Probe {
     byEvent[ENTRY] = (record) => count.add(0, record.cpu, 1);
   }
   vectors.forEach((vector, i) => {
-    // Vectors get lines below 0, which no device has.
+    // Vectors get negative line numbers, which no device uses.
     const line = -1 - i;
     const row = handlers.row(vector);
     byEvent[entryOf(vector)] = (record) => begin(record, line, row);

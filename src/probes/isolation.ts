@@ -1,7 +1,7 @@
 /**
- * What disturbs CPUs that should be left alone? Interrupts, soft interrupts, IPIs, timers, NMIs, other tasks and work items
- * on the CPUs that the config names, with their time; ticks that the kernel keeps, with the reason; and who sends IPIs.
- * Interrupts of the CPU itself (irq_vectors) are x86's; other machines have only those of devices.
+ * What disturbs isolated CPUs? Counts and times interrupts, soft interrupts, IPIs, timers, NMIs, other tasks and work
+ * items on the CPUs that the config names. Also counts ticks that the kernel could not stop, with the reason, and the
+ * senders of IPIs. Interrupts of the CPU itself (irq_vectors) are measured only on x86.
  */
 import type { DeclaredLabel, DeclaredMetric } from '../model/declared-metric.ts';
 import { constant, counter, declaredProbe, histogram, pair } from './declared/built-in.ts';
@@ -9,8 +9,8 @@ import { constant, counter, declaredProbe, histogram, pair } from './declared/bu
 const INTERRUPTIONS = 'ftrace_isolation_interruptions_total';
 const SECONDS = 'ftrace_isolation_seconds_total';
 const HELP = {
-  [INTERRUPTIONS]: 'Times something other than its task used a CPU that should be left alone.',
-  [SECONDS]: 'Time that something other than its task used a CPU that should be left alone.',
+  [INTERRUPTIONS]: 'Times something other than its own task used an isolated CPU.',
+  [SECONDS]: 'Time that something other than its own task used an isolated CPU.',
 };
 const ON_CPU: Partial<DeclaredLabel> = { as: 'cpu' };
 const IPIS = ['reschedule', 'call_function', 'call_function_single', 'irq_work'];
@@ -19,7 +19,7 @@ interface Source {
   source: string;
   start: string;
   end: string;
-  /** Of the start. */
+  /** Label `name`, from the start event. */
   name: Partial<DeclaredLabel>;
   key: readonly (string | { start: string; end: string })[];
   where?: string;
@@ -56,7 +56,7 @@ const SOURCES: readonly Source[] = [
     end: 'sched:sched_switch',
     name: { field: 'next_comm' },
     key: [{ start: 'next_pid', end: 'prev_pid' }],
-    // A task that could run was replaced by another.
+    // A runnable task was replaced by another task.
     where: 'prev_state == 0 && prev_pid != 0',
   },
   {
@@ -68,7 +68,7 @@ const SOURCES: readonly Source[] = [
   },
 ];
 
-/** Metrics for these CPUs, or for all CPUs if the list is empty. */
+/** Metrics for these CPUs; for all CPUs if the list is empty. */
 function metricsOf(cpus: readonly number[]): DeclaredMetric[] {
   const here = cpus.map((cpu) => `CPU == ${cpu}`).join(' || ');
   const on = (event: string, more?: string) => {
@@ -119,13 +119,13 @@ function metricsOf(cpus: readonly number[]): DeclaredMetric[] {
     ),
     counter(
       'ftrace_isolation_tick_kept_total',
-      'Times the kernel could not stop the tick of a CPU, by what needs it.',
+      'Times the kernel could not stop the tick of an isolated CPU, by reason.',
       on('timer:tick_stop', 'success == 0'),
       { labels: { cpu: ON_CPU, reason: { field: 'dependency' } }, isNobodys: true },
     ),
     counter(
       'ftrace_isolation_ipis_sent_total',
-      'IPIs sent to a CPU that should be left alone, by the function that sent them.',
+      'IPIs sent to an isolated CPU, by the kernel function that sent them.',
       cpus.length === 0
         ? 'ipi:ipi_send_cpu'
         : { event: 'ipi:ipi_send_cpu', where: cpus.map((cpu) => `cpu == ${cpu}`).join(' || ') },
@@ -136,12 +136,12 @@ function metricsOf(cpus: readonly number[]): DeclaredMetric[] {
 
 export const isolation = declaredProbe<{ cpus?: readonly number[] | undefined }>({
   name: 'isolation',
-  help: 'What disturbs CPUs that should be left alone, for how long, and who sends them IPIs.',
+  help: 'What disturbs isolated CPUs, for how long, and which functions send them IPIs.',
   rate: 'high',
   schema: ({ cpuList }) => ({ cpus: cpuList().optional() }),
   check: ({ value, issues }) => {
     if (!value.enabled || (value.cpus !== undefined && value.cpus.length > 0)) return;
-    const message = 'names the CPUs that should be left alone, as in "2-3"';
+    const message = 'list the isolated CPUs, as in "2-3"';
     issues.push({ code: 'custom', path: ['cpus'], input: value.cpus, message });
   },
   metrics: ({ cpus = [] }) => metricsOf(cpus),

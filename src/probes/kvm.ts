@@ -1,6 +1,7 @@
 /**
- * How long do virtual CPUs stay outside of their guest? kvm:kvm_exit to kvm_entry of the vCPU's thread (arch/x86/kvm/trace.h;
- * virt/kvm and arch/arm64/kvm/trace_arm.h). On x86 the field `isa` selects the names of reasons: those of Intel or of AMD.
+ * How long do virtual CPUs stay outside their guest? Measures from kvm:kvm_exit to kvm_entry in the vCPU's thread
+ * (arch/x86/kvm/trace.h; virt/kvm and arch/arm64/kvm/trace_arm.h). On x86, the field `isa` selects Intel's or AMD's
+ * names.
  */
 import type { DeclaredLabel, DeclaredMetric } from '../model/declared-metric.ts';
 import { declaredProbe, pair } from './declared/built-in.ts';
@@ -11,7 +12,7 @@ const [VMX, SVM] = [1, 2];
 function exits(reason: Partial<DeclaredLabel>, where?: string): DeclaredMetric {
   return pair(
     'ftrace_kvm_exit_seconds',
-    'Time from the exit of a guest to its next entry.',
+    'Time from an exit from a guest until the next entry, by exit reason.',
     where === undefined ? EXIT : { event: EXIT, where },
     'kvm:kvm_entry',
     { labels: { reason }, endsAlone: true, isVariant: true },
@@ -20,7 +21,7 @@ function exits(reason: Partial<DeclaredLabel>, where?: string): DeclaredMetric {
 
 export const kvm = declaredProbe({
   name: 'kvm',
-  help: 'How long virtual CPUs are outside of their guest, by the reason of the exit.',
+  help: 'How long virtual CPUs are outside their guest, by exit reason.',
   rate: 'high',
   metrics: [
     exits({ field: 'start.exit_reason' }, `isa == ${VMX}`),

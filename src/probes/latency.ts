@@ -1,10 +1,10 @@
 /**
- * How long is the longest latency of a kind? Six tracers of the kernel keep only the worst case they have met: from a
- * wake-up to its task running (kernel/trace/trace_sched_wakeup.c), and with interrupts or preemption off
- * (kernel/trace/trace_irqsoff.c). They have no events. The capture reads each new maximum and restarts the tracer; this
- * probe counts them and shows the largest of a sliding window.
+ * How long is the longest latency of a kind? Six kernel tracers keep only the worst case: from a wake-up until the task
+ * runs (kernel/trace/trace_sched_wakeup.c), and with interrupts or preemption off (kernel/trace/trace_irqsoff.c). They
+ * have no events. The capture thread reads each new maximum and resets the tracer. This probe counts the maxima and
+ * shows the largest within a sliding window.
  *
- * Unless `function-trace` is off, they also trace every function of the kernel, which makes the latencies longer.
+ * Unless `function-trace` is off, the tracers also trace every kernel function, which makes the latencies longer.
  */
 import { DEFAULT_BUCKETS } from '../config/units/buckets.ts';
 import { LATENCY_TRACERS } from '../model/tracer.ts';
@@ -14,12 +14,12 @@ import type { CommonOptions, Probe, ProbeContext, ProbeModule } from './probe.ts
 type LatencyTracer = (typeof LATENCY_TRACERS)[number];
 
 const HELP: Readonly<Record<LatencyTracer, string>> = {
-  wakeup: 'How long the task of the highest priority waits to run after its wake-up, at worst.',
-  wakeup_rt: 'How long the real-time task of the highest priority waits to run after its wake-up, at worst.',
-  wakeup_dl: 'How long a deadline task waits to run after its wake-up, at worst.',
-  irqsoff: 'How long interrupts are off, at worst.',
-  preemptoff: 'How long preemption is off, at worst.',
-  preemptirqsoff: 'How long interrupts or preemption are off, at worst.',
+  wakeup: 'Longest wait of the highest-priority task from its wake-up until it runs.',
+  wakeup_rt: 'Longest wait of the highest-priority real-time task from its wake-up until it runs.',
+  wakeup_dl: 'Longest wait of a deadline task from its wake-up until it runs.',
+  irqsoff: 'Longest time that interrupts are off.',
+  preemptoff: 'Longest time that preemption is off.',
+  preemptirqsoff: 'Longest time that interrupts or preemption are off.',
 };
 
 const MAX = {
@@ -30,12 +30,12 @@ const MAX = {
 };
 const RECORDS = {
   name: 'ftrace_latency_tracer_records_total',
-  help: 'Times that a latency tracer measured a latency longer than all since its maximum was last reset.',
+  help: 'Times a latency tracer measured a new maximum since its last reset.',
   labels: ['tracer'],
 };
 
 export interface LatencyOptions extends CommonOptions {
-  /** Whether to record the functions on the way; the kernel then traces all its functions. */
+  /** Whether to record functions during the latency. The kernel then traces all its functions. */
   functions: boolean;
 }
 
@@ -64,7 +64,7 @@ export function latencyProbe(tracer: LatencyTracer): ProbeModule<LatencyOptions>
       return (
         other && {
           with: other,
-          why: 'the kernel has one place for the worst latency, so only one of these tracers can run at a time',
+          why: 'the kernel stores a single worst latency, so only one of these tracers can run at a time',
         }
       );
     },

@@ -1,6 +1,6 @@
 /**
- * How long do tasks wait for locks of the kernel? lock:contention_begin and _end (include/trace/events/lock.h, since
- * 5.19): only the slow paths. A mutex begins again when its waiter stops spinning, so the first begin counts.
+ * How long do tasks wait for kernel locks? Reads lock:contention_begin and _end (include/trace/events/lock.h, since
+ * 5.19) of the slow paths. A mutex begins again when its waiter stops spinning, so the first begin counts.
  */
 import { decimalBuckets } from '../config/units/buckets.ts';
 import { declaredProbe, pair } from './declared/built-in.ts';
@@ -22,13 +22,13 @@ const TYPES = {
 
 export const locks = declaredProbe({
   name: 'locks',
-  help: 'How long tasks wait for contended locks of the kernel, by type of lock.',
+  help: 'How long tasks wait for contended kernel locks, by type of lock.',
   rate: 'high',
   buckets: decimalBuckets(1e-7, 1),
   metrics: [
     pair(
       'ftrace_lock_contention_seconds',
-      'Time a task waited for a lock that another held.',
+      'Time a task waited for a contended kernel lock.',
       'lock:contention_begin',
       'lock:contention_end',
       {

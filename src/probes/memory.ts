@@ -1,7 +1,7 @@
 /**
- * How much time do reclaim, compaction and throttling of writers cost, and how many tasks does the OOM killer kill? Reads
- * events of include/trace/events/{vmscan,compaction,writeback,oom}.h and, if wanted, page faults (exceptions.h). Page
- * faults have no end event, so they are only counted.
+ * How much time do memory reclaim, compaction and throttling of writers take, and how many tasks does the OOM killer
+ * kill? Reads events of include/trace/events/{vmscan,compaction,writeback,oom}.h and, if configured, page faults
+ * (exceptions.h). Page faults have no end event, so they are only counted.
  */
 
 import { decimalBuckets } from '../config/units/buckets.ts';
@@ -12,7 +12,7 @@ const RECLAIM = 'ftrace_memory_reclaim_seconds';
 const RECLAIMED = 'ftrace_memory_reclaimed_pages_total';
 const FAULTS = 'ftrace_memory_page_faults_total';
 
-/** Bits of enum vmscan_throttle_state (include/linux/mmzone.h), which the print fmt does not resolve. */
+/** Bits of enum vmscan_throttle_state (include/linux/mmzone.h). The event's print fmt does not name them. */
 const THROTTLED_BY = { 1: 'writeback', 2: 'isolated', 4: 'no_progress', 8: 'congested' };
 
 function reclaim(kind: string): DeclaredMetric {
@@ -31,16 +31,21 @@ function reclaimed(kind: string): DeclaredMetric {
 }
 
 function faults(kind: string): DeclaredMetric {
-  return counter(FAULTS, 'Page faults, by the mode in which the CPU was.', `exceptions:page_fault_${kind}`, {
-    labels: { kind: constant(kind) },
-  });
+  return counter(
+    FAULTS,
+    'Page faults, by the mode of the CPU: user or kernel.',
+    `exceptions:page_fault_${kind}`,
+    {
+      labels: { kind: constant(kind) },
+    },
+  );
 }
 
 const KINDS = ['direct', 'memcg', 'node'];
 
 export const memory = declaredProbe<{ page_faults: boolean }>({
   name: 'memory',
-  help: 'How long tasks reclaim and compact memory or are throttled, and how often the OOM killer strikes.',
+  help: 'How long tasks reclaim and compact memory or are throttled, and how often the OOM killer runs.',
   rate: 'low',
   buckets: decimalBuckets(1e-5, 10),
   schema: ({ z }) => ({ page_faults: z.boolean().default(false) }),
@@ -50,34 +55,39 @@ export const memory = declaredProbe<{ page_faults: boolean }>({
     ...KINDS.map(reclaimed),
     histogram(
       'ftrace_memory_reclaim_throttled_seconds',
-      'Time that tasks had to wait while they reclaimed memory.',
+      'Time a task was throttled while it reclaimed memory.',
       'vmscan:mm_vmscan_throttled',
       { field: 'usec_delayed', unit: 'us' },
       { labels: { reason: { as: 'map', map: THROTTLED_BY } } },
     ),
     pair(
       'ftrace_memory_kswapd_seconds_total',
-      'Time that kswapd was awake, counted when it goes back to sleep.',
+      'Time that kswapd was awake. It is added when kswapd goes back to sleep.',
       'vmscan:mm_vmscan_kswapd_wake',
       'vmscan:mm_vmscan_kswapd_sleep',
       { kind: 'sum', key: ['nid'], nested: 'first', labels: { node: 'end.nid' } },
     ),
     pair(
       'ftrace_memory_compaction_seconds',
-      'Time of one compaction of a zone.',
+      'Duration of one compaction of a memory zone.',
       'compaction:mm_compaction_begin',
       'compaction:mm_compaction_end',
     ),
     histogram(
       'ftrace_memory_dirty_throttled_seconds',
-      'Time a writing task had to pause because of too many dirty pages.',
+      'Time a writing task was paused because there were too many dirty pages.',
       { event: 'writeback:balance_dirty_pages', where: 'pause > 0' },
       { field: 'pause', unit: 'ms' },
       { labels: { device: 'bdi' } },
     ),
-    counter('ftrace_memory_oom_kills_total', 'Tasks that the OOM killer chose.', 'oom:mark_victim', {
-      isNobodys: true,
-    }),
+    counter(
+      'ftrace_memory_oom_kills_total',
+      'Tasks that the OOM killer chose as victims.',
+      'oom:mark_victim',
+      {
+        isNobodys: true,
+      },
+    ),
     faults('user'),
     faults('kernel'),
   ],

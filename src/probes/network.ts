@@ -1,13 +1,13 @@
 /**
- * What goes wrong on the network? Events of include/trace/events/{tcp,sock,skb,napi}.h. They run on top of whatever task
- * was interrupted, so none belongs to a task. Fields and names of reasons differ between kernels; labels have the names
- * that the kernel itself prints.
+ * What goes wrong on the network? Reads events of include/trace/events/{tcp,sock,skb,napi}.h. They interrupt arbitrary
+ * tasks, so no event belongs to a task. Fields and names of reasons differ between kernels; labels use the names that
+ * the kernel itself prints.
  */
 import { decimalBuckets } from '../config/units/buckets.ts';
 import { counter, declaredProbe, pair } from './declared/built-in.ts';
 
 const STATE = 'sock:inet_sock_set_state';
-/** include/net/tcp_states.h, include/uapi/linux/in.h */
+/** Numbers from include/net/tcp_states.h and include/uapi/linux/in.h. */
 const [ESTABLISHED, SYN_SENT, TCP] = [1, 2, 6];
 
 export const network = declaredProbe({
@@ -16,7 +16,7 @@ export const network = declaredProbe({
   rate: 'low',
   buckets: decimalBuckets(1e-5, 10),
   metrics: [
-    counter('ftrace_tcp_retransmits_total', 'TCP segments sent again.', 'tcp:tcp_retransmit_skb', {
+    counter('ftrace_tcp_retransmits_total', 'TCP segments retransmitted.', 'tcp:tcp_retransmit_skb', {
       labels: { family: { isOptional: true }, state: { isOptional: true } },
       isNobodys: true,
     }),
@@ -26,7 +26,7 @@ export const network = declaredProbe({
     }),
     pair(
       'ftrace_tcp_connect_seconds',
-      'Time from the first SYN of a connection to its establishment.',
+      'Time from the first SYN of a TCP connection until it is established.',
       { event: STATE, where: `newstate == ${SYN_SENT} && protocol == ${TCP}` },
       { event: STATE, where: `oldstate == ${SYN_SENT} && newstate == ${ESTABLISHED}` },
       { key: ['skaddr'], labels: { family: 'end.family' } },
@@ -35,7 +35,7 @@ export const network = declaredProbe({
       labels: { reason: { isOptional: true } },
       isNobodys: true,
     }),
-    counter('ftrace_napi_polls_total', 'Rounds of polling a network device.', 'napi:napi_poll', {
+    counter('ftrace_napi_polls_total', 'NAPI polls of a network device.', 'napi:napi_poll', {
       labels: {
         device: 'dev_name',
         budget: { field: 'work', reaches: { field: 'budget', names: ['left', 'used_up'] } },

@@ -1,18 +1,18 @@
 /**
- * Events of osnoise and timerlat about the tasks and interrupts that take a CPU from their thread
- * (include/trace/events/osnoise.h). Reports each to a sink, with its start and name.
+ * Reads the events of osnoise and timerlat about tasks and interrupts that take the CPU from the tracer's thread
+ * (include/trace/events/osnoise.h). Reports each interruption to a sink, with its start and name.
  */
 import type { Noise, NoiseSink, NoiseSource } from '../model/intervals.ts';
 import type { BytesReader, EventHandler, EventRecord, IntReader } from '../model/record.ts';
 import type { EventNeed, ProbeContext } from './probe.ts';
 
-/** A gap; if `interference` is 0, no event explains it. */
+/** A gap. If `interference` is 0, no event explains the gap. */
 export const GAP = 'osnoise:sample_threshold';
 
 interface NoiseEvent {
   source: NoiseSource;
   event: string;
-  /** Field that says which thread, interrupt or vector it was. */
+  /** Field with the number of the thread, interrupt or vector. */
   id?: string;
   name?: string;
 }
@@ -28,7 +28,7 @@ export function noiseEvent(source: string): string {
   return `osnoise:${source}_noise`;
 }
 
-/** Events of all sources; without them spans have no children. */
+/** Events of all sources. Without them, spans have no children. */
 export function noiseNeeds(): EventNeed[] {
   return EVENTS.map(({ source, event, id, name }) => ({
     event,
@@ -37,13 +37,13 @@ export function noiseNeeds(): EventNeed[] {
   }));
 }
 
-/** Handlers of the events that the kernel has. */
+/** Handlers for those of the events that the kernel has. */
 export function noiseHandlers(context: ProbeContext, sink: NoiseSink): Map<string, EventHandler> {
   const there = EVENTS.filter(({ event }) => context.format(event) !== undefined);
   return new Map(there.map((of) => [of.event, noiseHandler(context, sink, of)]));
 }
 
-/** Handles an event that has `start` and `duration`. */
+/** Returns the handler of an event that has `start` and `duration`. */
 export function noiseHandler(context: ProbeContext, sink: NoiseSink, of: NoiseEvent): EventHandler {
   const { source, event } = of;
   const startOf = context.int(event, 'start');

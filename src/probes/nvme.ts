@@ -1,7 +1,7 @@
 /**
- * How long do NVMe commands take, and which fail? nvme:nvme_setup_cmd and nvme_complete_rq (drivers/nvme/host/trace.h). The
- * upper four bits of the setup's command id are a generation, which the completion may lack. Only queues of I/O: the
- * opcodes of queue 0 have other names.
+ * How long do NVMe commands take, and which commands fail? Reads nvme:nvme_setup_cmd and nvme_complete_rq
+ * (drivers/nvme/host/trace.h). The upper four bits of the setup's command id are a generation number, which the
+ * completion may lack. Only I/O queues count, because the opcodes of queue 0 have other meanings.
  */
 import { decimalBuckets } from '../config/units/buckets.ts';
 import { counter, declaredProbe, pair } from './declared/built-in.ts';
@@ -22,13 +22,13 @@ const CID = { start: 'cid', end: 'cid', mask: 0xfff };
 
 export const nvme = declaredProbe({
   name: 'nvme',
-  help: 'How long NVMe commands take in the device, and which fail.',
+  help: 'How long NVMe commands take, and which commands fail.',
   rate: 'low',
   buckets: decimalBuckets(1e-6, 10),
   metrics: [
     pair(
       'ftrace_nvme_command_seconds',
-      'Time from the set-up of an NVMe command to its completion.',
+      'Time from the set-up of an NVMe command until its completion.',
       { event: 'nvme:nvme_setup_cmd', where: 'qid > 0' },
       { event: COMPLETE, where: 'qid > 0' },
       {
@@ -41,7 +41,7 @@ export const nvme = declaredProbe({
     ),
     counter(
       'ftrace_nvme_errors_total',
-      'NVMe commands that ended with a status other than 0.',
+      'NVMe commands that completed with a status other than 0.',
       { event: COMPLETE, where: 'status != 0' },
       { labels: { device: 'disk', status: { as: 'hex' } }, isNobodys: true },
     ),

@@ -1,10 +1,10 @@
 /**
- * How much time do the kernel, interrupts and other tasks take from a CPU that should be left alone? Reads records of
- * the osnoise tracer (kernel/trace/trace_osnoise.c, `osnoise` in kernel/trace/trace_entries.h), whose thread spins on a
- * CPU and measures its interruptions, and its events (include/trace/events/osnoise.h), which name the interrupter.
+ * How much time do the kernel, interrupts and other tasks take from an isolated CPU? Reads records of the osnoise
+ * tracer (kernel/trace/trace_osnoise.c, `osnoise` in kernel/trace/trace_entries.h), whose thread spins on a CPU and
+ * measures its interruptions. Its events (include/trace/events/osnoise.h) name what interrupted the thread.
  *
- * The record counts microseconds, the events nanoseconds. The kernel subtracts nested interruptions from the durations
- * of the events. The hardware (or the hypervisor) causes a gap that no event explains.
+ * The record has microseconds, the events have nanoseconds. The kernel subtracts nested interruptions from the
+ * durations in the events. A gap that no event explains was caused by the hardware or the hypervisor.
  */
 import { decimalBuckets } from '../config/units/buckets.ts';
 import { NOISE_SOURCES } from '../model/intervals.ts';
@@ -16,25 +16,25 @@ import { thresholdClash } from './options/threshold.ts';
 import type { EventNeed, Probe, ProbeContext, ProbeModule } from './probe.ts';
 
 const SAMPLE = 'ftrace:osnoise';
-/** Values of the label `source`; each but the first has an event. */
+/** Values of the label `source`. Each source except the first has an event. */
 const SOURCES = NOISE_SOURCES;
 const HW = 0;
 
 const RUNTIME = {
   name: 'ftrace_osnoise_runtime_seconds_total',
-  help: 'Time that the osnoise tracer measured a CPU.',
+  help: 'Time during which the osnoise tracer measured a CPU.',
   labels: ['cpu'],
   ownTime: true,
 };
 const NOISE = {
   name: 'ftrace_osnoise_noise_seconds_total',
-  help: 'Time that a CPU spent on something other than the osnoise thread during measurements.',
+  help: 'Time that a CPU spent on something other than the osnoise thread during its measurements.',
   labels: ['cpu'],
   ownTime: true,
 };
 const MAX = {
   name: 'ftrace_osnoise_max_single_noise_seconds',
-  help: 'Longest single interruption that the osnoise tracer saw within max_window.',
+  help: 'Longest single interruption that the osnoise tracer measured within max_window.',
   labels: ['cpu'],
   ownTime: true,
 };
@@ -86,7 +86,7 @@ export const osnoise: ProbeModule<OsnoiseOptions> = {
       cpuListKnob('osnoise/cpus', options.cpus),
       microsecondsKnob('osnoise/runtime_us', options.runtime),
       microsecondsKnob('osnoise/period_us', options.period),
-      // Another user may have set a limit; 0 means never stop.
+      // 0 means never stop. Another user may have set a limit.
       microsecondsKnob('osnoise/stop_tracing_us', 0),
       microsecondsKnob('osnoise/stop_tracing_total_us', 0),
       ...(options.threshold === undefined ? [] : [microsecondsKnob('tracing_thresh', options.threshold)]),
@@ -115,7 +115,7 @@ export const osnoise: ProbeModule<OsnoiseOptions> = {
     if (others.has('timerlat')) {
       return {
         with: 'timerlat',
-        why: 'both are one machinery of the kernel, which runs one of them at a time',
+        why: 'the kernel implements both with the same code and runs only one of them at a time',
       };
     }
     return options.threshold === undefined ? undefined : thresholdClash(others);
@@ -154,7 +154,7 @@ function createOsnoise(context: ProbeContext, options: OsnoiseOptions): Probe {
     const causesOf = context.int(GAP, 'interference');
     const tell = sink && noiseHandler(context, sink, { source: 'hw', event: GAP });
     handlers[GAP] = (record) => {
-      // Each cause has an event, which counts it.
+      // If the gap has causes, each has its own event and is counted there.
       if (causesOf(record) !== 0) return;
       interference.record(HW, record.cpu, durationOf(record));
       tell?.(record);

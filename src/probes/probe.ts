@@ -10,44 +10,44 @@ import type { TaskClasses } from '../model/task-classes.ts';
 import type { TimestampNs } from '../model/time.ts';
 import type { TracerRequest } from '../model/tracer.ts';
 
-/** Event that a probe needs, as data. */
+/** An event that a probe needs, as data. */
 export interface EventNeed {
   /** `system:name` */
   event: string;
-  /** Fields it reads. One that this kernel lacks turns the probe off. */
+  /** Fields that the probe reads. If the kernel lacks one of them, the probe is off. */
   fields: readonly string[];
   /**
-   * The fields that hold an address in a kernel function. If functions have no names here, the event
-   * counts as missing. Only probes that declare addresses get `functions`.
+   * Fields that contain the address of a kernel function. If function names are not available, the event counts as
+   * missing. Only a probe that declares addresses gets `functions`.
    */
   addresses?: readonly string[];
   /**
-   * Present: the probe works without this event; the text says what it then does not measure, as in `migrations are
-   * not counted`, or '' if it measures all the same. Absent: the probe is off without the event.
+   * If set, the event is optional. The text says what the probe does not measure without it, as in `migrations are not
+   * counted`; it is '' if nothing is missing. If absent, the probe is off without the event.
    */
   without?: string | undefined;
 }
 
-/** A list of names or globs in the config of a probe, and what they can match. */
+/** A list of names or globs in the config of a probe, and the names that exist. */
 export interface NameList {
   /** Key in the probe's section. */
   key: string;
   globs: readonly string[];
-  /** Noun for what the names mean, in the singular: `event`. */
+  /** Singular noun for the things that the names refer to: `event`. */
   kind: string;
-  /** All that exist; undefined if the kernel does not list them. */
+  /** All existing names. Undefined if the kernel does not list them. */
   offered: readonly string[] | undefined;
 }
 
-/** What the kernel offers, for probes whose needs depend on it. */
+/** What the kernel offers. Some probes need different events depending on it. */
 export interface KernelOffer {
   events(): readonly string[];
   machine: string;
-  /** Functions that can be traced; absent if the caller does not look them up. */
+  /** Functions that can be traced. Absent if the caller has not looked them up. */
   functions?(): readonly string[] | undefined;
 }
 
-/** Keys every probe takes, after the defaults are filled in. */
+/** Config keys of every probe, with defaults filled in. */
 export interface CommonOptions {
   enabled: boolean;
   per_cpu: boolean;
@@ -55,11 +55,11 @@ export interface CommonOptions {
   buckets: readonly number[];
 }
 
-/** Facts about the machine that probes ask for by key; from the host, or from a capture. */
+/** Facts about the machine, from the host or from a recording. */
 export interface HostFacts {
-  /** Name of a syscall, undefined when the table does not have the number. */
+  /** Name of a syscall. Undefined if the table does not contain the number. */
   syscallName(id: number): string | undefined;
-  /** Numbers in the table, ascending. */
+  /** Syscall numbers in the table, ascending. */
   syscallIds(): readonly number[];
   /** Name that the kernel's `syscalls:sys_enter_*` event uses for a syscall: `newfstat` for `fstat`. */
   syscallEventName(name: string): string;
@@ -67,107 +67,109 @@ export interface HostFacts {
   errnoName(errno: number): string | undefined;
   /** Handler names of an interrupt line; undefined if unknown. */
   irqName(irq: number): string | undefined;
-  /** Name of a task (host pid) now; undefined if it is gone, or not known here. */
+  /** Current name of a task (host pid). Undefined if the task has ended or its name is unknown. */
   taskName(pid: number): string | undefined;
-  /** Nanoseconds of the kernel's jiffy; undefined if unknown. */
+  /** Length of the kernel's jiffy in nanoseconds. Undefined if unknown. */
   jiffyNs(): number | undefined;
-  /** Name of a block device from the kernel's dev_t (major << 20 | minor): `nvme0n1`; `259:0` where unknown. */
+  /** Name of a block device, such as `nvme0n1`, from the kernel's dev_t (major << 20 | minor). `259:0` if unknown. */
   blockDeviceName(dev: number): string;
   /** Names of all disks; undefined if they cannot be listed. */
   blockDeviceNames(): readonly string[] | undefined;
-  /** Whether a device still exists; unknown counts as existing. */
+  /** Whether a device still exists. True if unknown. */
   blockDeviceExists(dev: number): boolean;
-  /** Which tasks are SCHED_BATCH or SCHED_IDLE; absent if that is not known, as in a recording. */
+  /** Which tasks are SCHED_BATCH or SCHED_IDLE. Absent if unknown, as in a recording. */
   taskClasses?: TaskClasses;
-  /** Which containers tasks are in; absent if no probe needs it, or it cannot be known. */
+  /** The container of each task. Absent if no probe needs containers, or if they cannot be found. */
   containers?: Containers;
 }
 
-/** What `create` of a probe receives. */
+/** Argument of a probe's `create`. */
 export interface ProbeContext {
   metrics: MetricStore;
   host: HostFacts;
-  /** Highest logical CPU number + 1: the CPUs a record can come from. */
+  /** Highest logical CPU number + 1. Records can come from any CPU below this. */
   cpuCount: number;
-  /** CPUs whose series exist from the start; `cpuCount` can far exceed them. */
+  /** CPUs whose series exist from the start. There can be far fewer than `cpuCount`. */
   onlineCpus: readonly number[];
-  /** Window of gauges that show a maximum. */
+  /** Length of the window of gauges that show a maximum. */
   maxWindowMs: number;
-  /** Names for fields that are declared as `addresses`. Throws if the probe declares none. */
+  /** Names for fields declared as `addresses`. Throws if the probe declares none. */
   readonly functions: FunctionNames;
   /** Where the probe reports single operations, for traces. */
   intervals: IntervalSinks;
-  /** Events that the probe needs and gets, in the order of `needs`. */
+  /** Events that the probe needs and that are available, in the order of `needs`. */
   events: readonly string[];
-  /** Format of an event that the probe needs; undefined if the event is optional and missing. */
+  /** Format of an event that the probe needs. Undefined if the event is optional and missing. */
   format(event: string): EventFormat | undefined;
   int(event: string, field: string): IntReader;
   /**
-   * Where the low 32 bits of an integer field lie, in words from the start of the payload. For the hottest handlers,
-   * which read `record.words[(record.offset >> 2) + at]`: a reader's call costs more than the read.
+   * Offset of the low 32 bits of an integer field, in words from the start of the payload. The busiest handlers read
+   * `record.words[(record.offset >> 2) + at]`, because calling a reader costs more than the read itself.
    */
   word(event: string, field: string): number;
   bytes(event: string, field: string): BytesReader;
   /** Whether a thread (host pid) is one of the agent's own. */
   isSelf(pid: number): boolean;
-  /** Counts an event dropped because it is the agent's own. */
+  /** Counts an event that the probe dropped because it is the agent's own. */
   ignoreSelf(): void;
-  /** Makes the counter of one reason in `ftrace_exporter_unmatched_total`: call once, then call the result. */
+  /** Returns a function that counts `ftrace_exporter_unmatched_total` for this reason. Get it once and keep it. */
   unmatched(reason: UnmatchedReason): (count?: number) => void;
 }
 
 /**
- * Why an end has no usable start, or a start no end: `no_start` (began before the agent, or the kernel sends no start),
- * `no_end`, `lost` (the kernel lost events in between), `late` (recorded out of order: would be negative), `exited` (the
- * task is gone), `evicted` (table full), `too_deep` (calls nested deeper than the kernel follows).
+ * Why an end has no usable start, or a start has no end: `no_start` (it began before the agent, or the kernel emits no
+ * start event), `no_end`, `lost` (the kernel lost events in between), `late` (recorded out of order, so the time would
+ * be negative), `exited` (the task has ended), `evicted` (the table was full), `too_deep` (too many nested calls).
  */
 export type UnmatchedReason = 'no_start' | 'no_end' | 'lost' | 'late' | 'exited' | 'evicted' | 'too_deep';
 
 /** A running probe. */
 export interface Probe {
-  /** By event. Calls come in the order of time, as far as the watermark allows. */
+  /** Handlers by event. Calls come in time order, within the limits of the watermark. */
   handlers: Readonly<Record<string, EventHandler>>;
   /**
-   * Events of `cpu` were lost up to `untilNs`, the first time after the loss. Called before any later event of that
-   * CPU. Pairs keyed by task or request that began before `untilNs`, on any CPU, are void.
+   * Events of `cpu` were lost; `untilNs` is the time of the first event after the loss. Called before any later event
+   * of that CPU. Drop operations of tasks or requests that began before `untilNs`, on any CPU.
    */
   onLoss?: ((cpu: number, untilNs: TimestampNs) => void) | undefined;
-  /** Filters of events, in the kernel's language, of which the probe needs no other records. */
+  /** Filters of events in the kernel's syntax. The probe needs only the records that match. */
   filters?: Readonly<Record<string, string>>;
-  /** About once a second: housekeeping that must not happen on the hot path. */
+  /** Called about once a second, for work that is too slow for the hot path. */
   sweep?(): void;
-  /** For latency tracers: a latency longer than any since the last reset. `trace` is '' if the kernel has none. */
+  /** Only for latency tracers: called for each new maximum. `trace` is '' if the kernel has none. */
   onLatency?(latencyNs: number, trace: string): void;
 }
 
-/** Why two probes cannot be on together. */
+/** Why two probes cannot both be on. */
 export interface Conflict {
   /** Name of the other probe. */
   with: string;
   why: string;
 }
 
-/** One kernel question. */
+/** A probe: answers one question about the kernel. */
 export interface ProbeModule<Options extends CommonOptions = CommonOptions> {
   name: string;
-  /** One sentence: what it measures. README.md shows it. */
+  /** One sentence that says what the probe measures. README.md shows it. */
   help: string;
-  /** On without a config. */
+  /** Whether the probe is on without a config. */
   byDefault: boolean;
-  /** `low`: a long tick and small sub-buffers are enough. `high`: called for every syscall or function. */
+  /**
+   * Event rate. `low`: a long tick and small sub-buffers suffice. `high`: events for every syscall or function call.
+   */
   rate: 'low' | 'high';
-  /** Schema of the probe's section in the config; fills in all defaults. Unknown keys are errors. */
+  /** Schema of the probe's config section. It fills in all defaults and rejects unknown keys. */
   schema(kit: SchemaKit): z.ZodType<Options>;
-  /** Keys that choose what to trace. A recording has made that choice, so its config need not. */
+  /** Values for keys that choose what to trace; a config for a recording may omit them. */
   inRecordings?: Readonly<Record<string, unknown>>;
   /**
-   * For a probe whose kind of traces cannot be on without it: what it does for the kind, as in `chooses the CPUs`. Absent:
-   * there is no such kind, or it has a helper.
+   * Only for a probe without which its kind of traces cannot be on: what the probe does for the kind, as in `chooses
+   * the CPUs`. Absent if there is no such kind, or if a helper provides the events.
    */
   choosesForKind?: string;
   /**
-   * Empty: nothing to trace with these options on this kernel. `intervals`: where single operations are reported, which
-   * can need more events.
+   * Events that the probe needs. Empty if these options select nothing on this kernel. `intervals`: where to report
+   * single operations, which can require more events.
    */
   needs(
     options: Options,
@@ -175,15 +177,16 @@ export interface ProbeModule<Options extends CommonOptions = CommonOptions> {
     host: HostFacts,
     intervals?: IntervalSinks,
   ): readonly EventNeed[];
-  /** Names and globs of its options, so that those that match nothing can be reported. */
+  /** Names and globs in the options, so that the agent can report those that match nothing. */
   names?(options: Options, kernel: KernelOffer, host: HostFacts): readonly NameList[];
   create(context: ProbeContext, options: Options): Probe;
   /**
-   * The tracer that the probe reads, which gets a buffer of its own: records of the system `ftrace` (`ftrace:timerlat`),
-   * and events enabled in the same buffer. Absent: the probe reads only events, in the common buffer.
+   * The tracer that the probe reads. Its buffer receives the tracer's records (system `ftrace`, such as
+   * `ftrace:timerlat`) and the other events of the probe. Absent if the probe reads only events, from the common
+   * buffer.
    */
   tracer?(options: Options): TracerRequest;
-  /** Finds a probe among the others that are on (options by name) that cannot be on with this one: a config error. */
+  /** Finds another enabled probe (options by name) that conflicts with this one. That is a config error. */
   conflict?(options: Options, others: ReadonlyMap<string, unknown>): Conflict | undefined;
   /** Names and help of the metrics, for `list metrics`. `open`: as in `MetricFacts`. */
   metrics: readonly { name: string; labels: readonly string[]; help: string; open?: readonly string[] }[];

@@ -1,6 +1,6 @@
 /**
- * Waits for a CPU by container, and which container had the CPU meanwhile: what the probe `sched` adds with
- * `per_container`. The hot path writes typed arrays by slot; label values are found when a snapshot is made.
+ * Waits for a CPU by container, and which container used the CPU meanwhile. The probe `sched` adds these metrics with
+ * `per_container`. The hot path writes typed arrays by slot; a snapshot looks up the label values.
  */
 import type { ValueFamily } from '../metrics/value.ts';
 import {
@@ -26,12 +26,12 @@ const WAIT = {
 };
 const PREEMPTIONS = {
   name: 'ftrace_container_preemptions_total',
-  help: 'Times that a task of a container lost its CPU although it could have gone on, by what got the CPU.',
+  help: 'Times a task of a container was preempted, by what ran on the CPU next.',
   labels: [...CONTAINER_LABELS, 'by'],
 };
 const INTERFERENCE = {
   name: 'ftrace_container_interference_seconds_total',
-  help: 'Time that tasks of a container waited for a CPU that ran a task of the container in the by_ labels.',
+  help: 'Time that tasks of a container waited while the CPU ran a task of the container in the by_* labels.',
   labels: [...CONTAINER_LABELS, ...CONTAINER_LABELS.map((label) => `by_${label}`)],
 };
 export const SCHED_CONTAINER_METRICS = [WAIT, PREEMPTIONS, INTERFERENCE];
@@ -45,7 +45,7 @@ function categoryOf(slot: number, bySlot: number): number {
   if (slot === bySlot) return 0;
   if (bySlot === KERNEL) return 3;
   if (bySlot === SYSTEM) return 2;
-  // What nothing took was not taken by others.
+  // Time in which no other task took the CPU does not count as taken by others.
   return bySlot >= FIRST_CONTAINER || bySlot < KERNEL ? 1 : 0;
 }
 
@@ -102,7 +102,7 @@ export class SchedContainers implements WaitsByContainer {
     for (const victim of slots) this.#write(victim, slots);
   }
 
-  /** Writes the waits of a container. Waits that involve a container without a name are written when the name is known. */
+  /** Adds the waits of a container to its series. Waits that involve an unnamed container are kept for later. */
   #write(victim: number, culprits: readonly number[]): void {
     const labels = this.#containers.labels(victim);
     if (labels === undefined) return;
@@ -126,7 +126,7 @@ export class SchedContainers implements WaitsByContainer {
     }
   }
 
-  /** A slot gets another container. Keeps series that another slot also has, after a restart of the container. */
+  /** Another container gets the slot. Keeps series that a second slot shares, as after a restart of the container. */
   #release(slot: number): void {
     this.#flush();
     const labels = this.#containers.labels(slot);
@@ -147,7 +147,7 @@ export class SchedContainers implements WaitsByContainer {
     drop(this.#wait, labels);
   }
 
-  /** Waits that could not be written because a name was missing count as `other`. */
+  /** Waits that lack a container's name when its slot is released count as `other`. */
   #forgetPair(victim: number, culprit: number, slot: number, isShared: boolean): void {
     const pair = (victim << SLOT_BITS) | culprit;
     if (!isShared && this.#largest.has(pair)) this.#dropPair(pair);

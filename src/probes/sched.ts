@@ -1,7 +1,7 @@
 /**
- * How long do tasks wait for a CPU? Reads scheduler events (include/trace/events/sched.h); measures run-queue latency,
- * and counts switches, wake-ups and migrations. A wait starts when a task is woken, or is switched out while it could
- * still run, and ends with the sched_switch that runs it. The idle task (pid 0) is not counted.
+ * How long do tasks wait for a CPU? Reads scheduler events (include/trace/events/sched.h), measures run queue latency,
+ * and counts switches, wake-ups and migrations. A wait starts when a task is woken, or is switched out while it is
+ * still runnable. The wait ends with the sched_switch that runs the task. The idle task (pid 0) is not counted.
  */
 import { decimalBuckets } from '../config/units/buckets.ts';
 import { switchedOutMask } from '../decode/print-fmt.ts';
@@ -21,33 +21,33 @@ const MIGRATE = 'sched:sched_migrate_task';
 
 const LATENCY = {
   name: 'ftrace_sched_runqueue_latency_seconds',
-  help: 'Time from runnable (woken, or switched out while still able to run) to running, by scheduling class.',
+  help: 'Time from when a task became runnable until it ran on a CPU, by scheduling class.',
   labels: ['class'],
 };
 const WAIT = {
   name: 'ftrace_sched_runqueue_wait_seconds_total',
-  help: 'Sum of the run-queue latencies of tasks, by the CPU that ran them.',
+  help: 'Sum of the run queue latencies of tasks, by the CPU that ran the task.',
   labels: ['cpu'],
 };
 const SWITCHES = {
   name: 'ftrace_sched_switches_total',
-  help: 'Tasks switched out: voluntary if they went to sleep, preempted if they could have gone on.',
+  help: 'Times a task was switched out: voluntary if it went to sleep, preempted if it was still runnable.',
   labels: ['cpu', 'kind'],
 };
 const WAKEUPS = {
   name: 'ftrace_sched_wakeups_total',
-  help: 'Tasks woken, new tasks included, by the CPU whose run queue they joined.',
+  help: 'Times a task was woken (a new task too), by the CPU whose run queue it joined.',
   labels: ['cpu'],
 };
 const MIGRATIONS = {
   name: 'ftrace_sched_migrations_total',
-  help: 'Tasks moved from one CPU to another.',
+  help: 'Times a task moved from one CPU to another.',
   labels: [],
 };
 
-/** Tasks that waited at least this long are asked for their class. */
+/** For tasks that waited at least this long, the scheduling class is looked up. */
 const LONG_WAIT_NS = 1e6;
-/** For recordings, in which only real-time tasks can be recognised. */
+/** Used for recordings, where only real-time tasks can be recognised. */
 const NO_CLASSES: TaskClasses = {
   of: () => NORMAL,
   ask: () => {},
@@ -56,15 +56,15 @@ const NO_CLASSES: TaskClasses = {
   refresh: () => {},
 };
 
-/** By how a task left its CPU: `ASLEEP`, `PREEMPTED`. */
+/** Label `kind`, by how a task left its CPU (`ASLEEP`, `PREEMPTED`). */
 const KINDS = ['voluntary', 'preempted'];
 
 export interface SchedOptions extends CommonOptions {
-  /** Where a wait begins. `wakeup`: the task joins a run queue. `waking`: the waker starts, possibly on another CPU. */
+  /** Where a wait begins. `wakeup`: the task joins a run queue. `waking`: the waker begins to wake the task. */
   from: 'wakeup' | 'waking';
-  /** Count waits by container too. */
+  /** Count waits by container as well. */
   per_container: boolean;
-  /** Pairs of containers that have a series of their own. */
+  /** Maximum number of pairs of containers that have their own series. */
   interference_pairs: number;
 }
 
@@ -110,7 +110,7 @@ export const sched: ProbeModule<SchedOptions> = {
 };
 
 function createSched(context: ProbeContext, options: SchedOptions): Probe {
-  // A family gets series only if this kernel or recording has its events: 0 would be a claim.
+  // Declare a family only if the kernel or recording has its events, because a 0 would be wrong.
   const has = (event: string): boolean => context.format(event) !== undefined;
   const { containers } = context.host;
   const runnable = new RunnableTasks(
@@ -160,7 +160,7 @@ function switchHandler(
   const prevState = context.word(SWITCH, 'prev_state');
   const nextPid = context.word(SWITCH, 'next_pid');
   const nextPrio = context.word(SWITCH, 'next_prio');
-  // The bits that mean "not runnable" differ between kernels; the event's print fmt shows them.
+  // The bits that mean "not runnable" differ between kernels. The event's print fmt lists them.
   const asleep = switchedOutMask(format);
   return ({ words, offset, cpu, timestampNs }) => {
     const at = offset >> 2;
@@ -179,7 +179,7 @@ function switchHandler(
     else if (since < runnable.lostUntil) lost();
     else if (ns < 0) late();
     else {
-      // The event has the current priority: a task that inherits a real-time priority counts as real-time.
+      // The event contains the current priority, so a task that inherits a real-time priority counts as real-time.
       const isRealtime = words[at + nextPrio] < MAX_RT_PRIO;
       latency.record(isRealtime ? REALTIME : classes.of(next), cpu, ns);
       wait.add(0, cpu, ns);
@@ -211,7 +211,7 @@ function wakeupHandler(
   };
 }
 
-/** Recorded in the context of the parent task. The new task may have the pid of a task that has ended. */
+/** The parent task records this event. The new task may have the pid of a task that has ended. */
 function newTaskHandler(context: ProbeContext, classes: TaskClasses, wakeUp: EventHandler): EventHandler {
   const pidAt = context.word(WAKEUP_NEW, 'pid');
   const parentAt = context.word(WAKEUP_NEW, 'common_pid');

@@ -1,7 +1,8 @@
 /**
- * How long do soft interrupts wait, and run? Reads irq:softirq_raise, _entry and _exit (include/trace/events/irq.h).
- * Several raises before a run are one wait, from the first. On real-time kernels soft interrupts run in threads, can be
- * preempted and interleave: CPU, pid and vector identify a run. Its duration includes the hard interrupts on top of it.
+ * How long do soft interrupts wait, and how long do they run? Reads irq:softirq_raise, _entry and _exit
+ * (include/trace/events/irq.h). If a vector is raised several times before it runs, the wait counts from the first
+ * raise. Real-time kernels run soft interrupts in threads, which can be preempted, so CPU, pid and vector identify a
+ * run. A duration includes the hard interrupts during the run.
  */
 import { decimalBuckets } from '../config/units/buckets.ts';
 import { flagPairs } from '../decode/print-fmt.ts';
@@ -17,24 +18,24 @@ const EXIT = 'irq:softirq_exit';
 
 const LATENCY = {
   name: 'ftrace_softirq_latency_seconds',
-  help: 'Time a soft interrupt waited: from its first raise until it started.',
+  help: 'Time a soft interrupt waited, from its first raise until it started.',
   labels: ['vector'],
 };
 const DURATION = {
   name: 'ftrace_softirq_duration_seconds',
-  help: 'Time that a soft interrupt ran, including hard interrupts on top of it.',
+  help: 'Run time of a soft interrupt, including hard interrupts during the run.',
   labels: ['vector'],
 };
 const TIME = {
   name: 'ftrace_softirq_seconds_total',
-  help: 'Time spent in soft interrupts, by CPU.',
+  help: 'Time spent in soft interrupts.',
   labels: ['cpu', 'vector'],
 };
 
-/** A mask of vectors is 32 bits; kernels have ten. */
+/** Vectors are bits of a 32-bit mask; kernels have ten vectors. */
 const VECTORS = 32;
 const ALL_VECTORS = -1;
-/** Runs that can be open on one CPU at a time: more than one only on real-time kernels. */
+/** Maximum number of open runs per CPU. Only real-time kernels have more than one. */
 const PLACES = 4;
 
 export const softirq: ProbeModule = {
@@ -84,14 +85,14 @@ function makeState(context: ProbeContext, options: CommonOptions) {
   const labels = (row: number) => [names[row]];
   const latency = declareDurations(context, LATENCY, options, labels);
   const duration = declareDurations(context, DURATION, options, labels);
-  // Series by CPU and vector appear when they first happen: 64 CPUs times ten vectors would be most of the exposition.
+  // Series appear with their first event: 64 CPUs times ten vectors would be most of the exposition.
   const time = declareCpuCounts(context, TIME, { unit: 'seconds', divisor: 1e9, rowsShown: 0, rest: labels });
   const noStart = context.unmatched('no_start');
   const noEnd = context.unmatched('no_end');
   const lost = context.unmatched('lost');
   const late = context.unmatched('late');
   const evicted = context.unmatched('evicted');
-  /** By CPU: vectors without an event since the last loss. If such a vector has no start, the start was lost. */
+  /** By CPU: vectors without an event since the last loss. If such a vector has no start, the loss is the reason. */
   const unseen = new Int32Array(cpuCount);
   return {
     names,
@@ -103,10 +104,10 @@ function makeState(context: ProbeContext, options: CommonOptions) {
     lost,
     late,
     runs: makeRuns(cpuCount, evicted),
-    /** First raise since the last entry, by CPU and vector; 0 if none. */
+    /** Time of the first raise since the last entry, by CPU and vector; 0 if none. */
     raisedAt: new Float64Array(cpuCount * VECTORS),
     unseen,
-    /** By CPU: starts before this are void, even if they are read after the loss was announced. */
+    /** By CPU: ignore starts before this time, even if they are read after the loss was reported. */
     lostUntil: new Float64Array(cpuCount),
     hasRaise: context.format(RAISE) !== undefined,
     hasExit: context.format(EXIT) !== undefined,
@@ -117,13 +118,13 @@ function makeState(context: ProbeContext, options: CommonOptions) {
   };
 }
 
-/** Runs that have begun and not ended. */
+/** Tracks runs that have begun and not yet ended. */
 function makeRuns(cpuCount: number, evicted: () => void) {
   /** `PLACES` per CPU; 0 marks a free place. */
   const startedAt = new Float64Array(cpuCount * PLACES);
   const pids = new Int32Array(cpuCount * PLACES);
   const vectors = new Int32Array(cpuCount * PLACES);
-  /** A free place, or that of the oldest run. */
+  /** Returns a free place, or the place of the oldest run. */
   const newPlace = (cpu: number): number => {
     const first = cpu * PLACES;
     let oldest = first;
@@ -133,7 +134,7 @@ function makeRuns(cpuCount: number, evicted: () => void) {
   };
   return {
     startedAt,
-    /** The place of a run; -1 if it has not begun. */
+    /** Returns the place of a run; -1 if the run has not begun. */
     place: (cpu: number, pid: number, vector: number): number => {
       const first = cpu * PLACES;
       for (let i = first; i < first + PLACES; i++) {
@@ -180,7 +181,7 @@ function onEntry(context: ProbeContext, state: State): EventHandler {
     const at = cpu * VECTORS + vector;
     const raised = raisedAt[at];
     if (!hasRaise) {
-      // Without raise events there is nothing to pair with.
+      // Without raise events, an entry cannot be paired.
     } else if (raised === 0) missingStart(cpu, vector);
     else if (raised < lostUntil[cpu]) lost();
     else if (now < raised) late();
@@ -232,7 +233,7 @@ function onExit(context: ProbeContext, state: State): EventHandler {
   };
 }
 
-/** Names by number: as the kernel prints them, or mainline's if the format does not list them. */
+/** Names of vectors by number, from the print fmt; if it does not list them, mainline's names. */
 function vectorNames(context: ProbeContext): string[] {
   const names = Array.from({ length: VECTORS }, (_, vector) => SOFTIRQS[vector] ?? `vector_${vector}`);
   const format = context.format(ENTRY);

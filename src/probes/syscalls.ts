@@ -1,11 +1,11 @@
 /**
- * How long do syscalls take, and how do they fail? Reads raw_syscalls:sys_enter and sys_exit (include/trace/events/
- * syscalls.h), or the events of single syscalls if few are selected. Measures durations by syscall, and counts errors
- * by syscall and errno.
+ * How long do syscalls take, and how do they fail? Reads raw_syscalls:sys_enter and sys_exit
+ * (include/trace/events/syscalls.h), or the events of single syscalls if few are selected. Measures durations by
+ * syscall, and counts errors by syscall and errno.
  *
- * Some calls do not pair. sigreturn ends with id -1. A clone's child ends, with 0, a call that it never began. exec in
- * a thread begins under the thread's pid and ends under the leader's. exit and exit_group never end. A program can ask
- * for any number. The name is that of the enter.
+ * Some calls have no matching pair of events. sigreturn ends with id -1. The child of a clone returns 0 from a call
+ * that it never entered. exec in a thread begins under the thread's pid and ends under the leader's pid. exit and
+ * exit_group never end. A program can use any number. The name is taken from the enter event.
  */
 import { decimalBuckets } from '../config/units/buckets.ts';
 import type { EventFormat } from '../model/format.ts';
@@ -45,30 +45,30 @@ const ERRORS = {
 };
 const WAITING = {
   name: 'ftrace_syscall_waiting_seconds_total',
-  help: 'Time of syscalls in which the calling task slept interruptibly: it waited for data, an event or a timer.',
+  help: 'Duration of syscalls during which the calling task slept interruptibly, to wait for data, an event or a timer.',
   labels: ['syscall'],
   open: ['syscall'],
 };
 
-/** TASK_INTERRUPTIBLE in `prev_state`, on every kernel (include/linux/sched.h). */
+/** Bit TASK_INTERRUPTIBLE of `prev_state`, the same on every kernel (include/linux/sched.h). */
 const INTERRUPTIBLE = 1;
 /**
- * Added to the number of a task's call when the task sleeps interruptibly in it. No syscall that a program can call has
- * such a number or a higher one (those of x32 have bit 30). A program that asks for the number SLEPT + 1 would look like
- * call 1 that slept, and count as a missing pair.
+ * Added to the number of a task's call when the task sleeps interruptibly during the call. All valid syscall numbers
+ * are lower, except those of x32, which have bit 30. If a program used the invalid number SLEPT + 1, it would look like
+ * call 1 with a sleep, and count as unmatched.
  */
 const SLEPT = 1 << 29;
 const LARGEST_ID = (1 << 20) - 1;
 /** include/linux/err.h: -4095 … -1 are errors. */
 const MAX_ERRNO = 4095;
-/** Errnos that can have a name (the kernel's own, ERESTARTSYS and on, begin at 512); those above share a series. */
+/** Errnos below this can have a name (kernel-internal ones begin at 512, ERESTARTSYS); higher ones share a series. */
 const NAMED_ERRNOS = 600;
-/** They return twice: 0 in a child that never entered the call. */
+/** These syscalls return twice: in the child, they return 0 without an entry. */
 const FORKS = new Set(['clone', 'clone3', 'fork', 'vfork']);
 const NEVER_RETURN = new Set(['exit', 'exit_group']);
-/** `id` of an exit from sigreturn: the number of the interrupted call is gone. */
+/** `id` when sigreturn exits: the number of the interrupted call is unknown. */
 const NO_ID = -1;
-/** In place of a row: the config does not select the syscall, or it never ends. */
+/** Used instead of a row: the config does not select the syscall, or the syscall never ends. */
 const NOT_MEASURED = -1;
 
 export const syscalls: ProbeModule<SyscallOptions> = {
@@ -90,7 +90,7 @@ export const syscalls: ProbeModule<SyscallOptions> = {
       {
         event: SWITCH,
         fields: ['prev_pid', 'prev_state'],
-        without: 'syscalls that waited are not told apart',
+        without: 'syscalls that waited are not counted separately',
       },
       { event: TASK_EXIT, fields: ['pid'], without: '' },
       { event: TASK_EXEC, fields: ['pid', 'old_pid'], without: '' },
@@ -112,7 +112,7 @@ export const syscalls: ProbeModule<SyscallOptions> = {
   },
   names: ({ include, exclude }, _kernel, host) => {
     const ids = host.syscallIds();
-    // Without a syscall table, everything is `unknown`.
+    // Without a syscall table, the name of every syscall is `unknown`.
     const offered =
       ids.length === 0 ? undefined : [...ids.flatMap((id) => host.syscallName(id) ?? []), UNKNOWN];
     return [
@@ -137,12 +137,12 @@ function createSyscalls(context: ProbeContext, options: SyscallOptions): Probe {
   const late = context.unmatched('late');
   const exited = context.unmatched('exited');
 
-  /** When each task's call began; the tag is its id. */
+  /** Start of each task's current call; the tag is the call's id. */
   const calls = new TaskStamps();
   const sink = context.intervals.syscalls;
   const slowNs = sink?.thresholdNs ?? Number.POSITIVE_INFINITY;
   const isFork = rows.names.map((name) => FORKS.has(name));
-  /** By row: whether to report a slow call. */
+  /** Whether to report slow calls, by row. */
   const isReported = rows.names.map((name) => sink?.wants(name) ?? false);
   sink?.watch((pid) => {
     const at = calls.at(pid);
@@ -151,7 +151,7 @@ function createSyscalls(context: ProbeContext, options: SyscallOptions): Probe {
   });
   let lostUntil: TimestampNs = 0;
 
-  /** Drops a task's call, because its end cannot come any more. */
+  /** Drops a task's call whose end can no longer come. */
   const abandon = (pid: number, why: () => void): void => {
     const since = calls.get(pid);
     if (since === 0) return;
@@ -162,7 +162,7 @@ function createSyscalls(context: ProbeContext, options: SyscallOptions): Probe {
 
   const giveUp = (pid: number): void => abandon(pid, noEnd);
 
-  /** Handlers of a pair of events; `fixedId` is set if they are the events of one syscall. */
+  /** Handlers of a pair of events. `fixedId` is set if the events belong to a single syscall. */
   const handlersOf = (enter: string, exit: string, fixedId?: number): Record<string, EventHandler> => {
     const exitPid = context.word(exit, 'common_pid');
     const exitId = fixedId === undefined ? context.word(exit, 'id') : 0;
@@ -186,13 +186,13 @@ function createSyscalls(context: ProbeContext, options: SyscallOptions): Probe {
       if (since !== 0) calls.stamps[place] = 0;
       const row = rowOf(since !== 0 && id === NO_ID ? begun : id);
       const value = words[at + ret];
-      // sigreturn returns a register of the interrupted program, which is no error.
+      // sigreturn returns a register of the interrupted program, which is not an error.
       if (value < 0 && value >= -MAX_ERRNO && words[at + retHigh] < 0 && row >= 0 && id !== NO_ID) {
         countError(row, -value);
       }
       const ns = record.timestampNs - since;
       if (since === 0) {
-        // No start is missing for a syscall that is not selected, or for the child of a fork.
+        // If the syscall is not selected, or the task is the child of a fork, no start is missing.
         if (row >= 0 && !(value === 0 && isFork[row])) noStart();
       } else if (id !== NO_ID && id !== begun) noStart();
       else {
@@ -227,7 +227,7 @@ function createSyscalls(context: ProbeContext, options: SyscallOptions): Probe {
   };
 }
 
-/** Handler of the start of a call. `giveUp` ends a call of the same task that has no end. */
+/** Handler for the start of a call. `giveUp` drops the task's previous call, which has no end. */
 function onEnter(
   { isSelf, ignoreSelf, word }: ProbeContext,
   { calls, rowOf, giveUp }: { calls: TaskStamps; rowOf: Rows['rowOf']; giveUp(pid: number): void },
@@ -255,7 +255,7 @@ function onEnter(
   };
 }
 
-/** Handlers of what tasks do within calls: sleep, exit and execute a program. `exited` ends the call of a task. */
+/** Handlers for tasks that sleep, exit or execute a program during a call. `exited` drops the call of a task. */
 function taskHandlers(
   context: ProbeContext,
   calls: TaskStamps,
@@ -283,7 +283,7 @@ function taskHandlers(
       const old = oldPidOf(record);
       const pid = pidOf(record);
       if (old === pid || calls.get(old) === 0) return;
-      // The thread takes the leader's pid; the leader died, and so did its call.
+      // The thread takes over the leader's pid. The leader has ended, and its call with it.
       exited(pid);
       calls.set(pid, calls.get(old), calls.tag(old));
       calls.clear(old);
@@ -292,18 +292,18 @@ function taskHandlers(
   return handlers;
 }
 
-/** Number of the call in a tag. */
+/** Number of the call that a tag contains. */
 function idOf(tag: number): number {
   return tag >= SLEPT && tag <= SLEPT + LARGEST_ID ? tag - SLEPT : tag;
 }
 
-/** Word that has the sign of a field: the word after its low word if the kernel's `long` has two words. */
+/** Word with the sign of a field: the next word after its low word if the kernel's `long` has 64 bits. */
 function highWord(format: EventFormat | undefined, field: string, low: number): number {
   return format?.fields.find(({ name }) => name === field)?.size === 8 ? low + 1 : low;
 }
 
 interface Rows {
-  /** Row of a number; below 0 if it is not measured. */
+  /** Row of a syscall number; negative if it is not measured. */
   rowOf(id: number): number;
   /** Name by row. */
   names: readonly string[];
@@ -321,7 +321,7 @@ function tableOfRows(options: SyscallOptions, host: HostFacts): Rows {
   return { rowOf: (id) => (id >= 0 && id < rows.length ? rows[id] : unknown), names };
 }
 
-/** Counts the time of calls that waited, by row, in nanoseconds. */
+/** Adds up the time of calls that waited, by row, in nanoseconds. */
 function waitingTime(
   context: ProbeContext,
   options: SyscallOptions,

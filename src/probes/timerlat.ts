@@ -1,7 +1,7 @@
 /**
  * How late is a timer's interrupt, and how late is the thread that it wakes? Reads records of the timerlat tracer
- * (kernel/trace/trace_osnoise.c, `timerlat` in kernel/trace/trace_entries.h), which runs a periodic timer and a waiting
- * thread of priority FIFO 95 on each CPU. Each latency counts from when the timer should have fired.
+ * (kernel/trace/trace_osnoise.c, `timerlat` in kernel/trace/trace_entries.h), which runs on each CPU a periodic timer
+ * and a thread of priority FIFO 95 that waits for it. Both delays count from the planned expiry of the timer.
  */
 import { decimalBuckets } from '../config/units/buckets.ts';
 import type { TimerlatSink } from '../model/intervals.ts';
@@ -14,7 +14,7 @@ import type { Probe, ProbeContext, ProbeModule } from './probe.ts';
 
 const SAMPLE = 'ftrace:timerlat';
 
-/** Values of the label `context` by the kernel's number; `other` stands for numbers that later kernels may add. */
+/** Values of the label `context`, by the kernel's number. `other` stands for numbers that later kernels may add. */
 const CONTEXTS = ['irq', 'thread', 'user', 'other'];
 const IRQ = 0;
 const THREAD = 1;
@@ -22,13 +22,13 @@ const OTHER = 3;
 
 const LATENCY = {
   name: 'ftrace_timerlat_latency_seconds',
-  help: 'Time from when a timer should have fired until its interrupt ran (irq), its thread ran (thread) or the thread returned to user space (user).',
+  help: 'Delay from the planned expiry of a timer until its interrupt ran (irq), its thread ran (thread) or the thread returned to user space (user).',
   labels: ['context'],
   ownTime: true,
 };
 const MAX = {
   name: 'ftrace_timerlat_max_latency_seconds',
-  help: 'Longest time within max_window from when a timer should have fired until its interrupt or thread ran, by context.',
+  help: 'Longest delay within max_window from the planned expiry of a timer until its interrupt or thread ran, by context.',
   labels: ['cpu', 'context'],
   ownTime: true,
 };
@@ -54,7 +54,7 @@ export const timerlat: ProbeModule<TimerlatOptions> = {
       { enabled: false, per_cpu: true, max_series: 500, buckets: decimalBuckets(1e-6, 0.1) },
       {
         cpus: cpuList().optional(),
-        // timerlat_min_period and timerlat_max_period of the kernel.
+        // Limits are timerlat_min_period and timerlat_max_period of the kernel.
         period: duration({ min: 100 * US, max: S }).prefault('1ms'),
         stop_irq: duration({ min: US, max: S }).optional(),
         stop_thread: duration({ min: US, max: S }).optional(),
@@ -80,7 +80,7 @@ export const timerlat: ProbeModule<TimerlatOptions> = {
   metrics: [{ ...LATENCY, labels: [...LATENCY.labels, 'cpu'] }, MAX],
 };
 
-/** 0 means never stop. It is written too, because another user may have left a limit there. */
+/** Writes 0 (never stop) as well, because another user may have left a limit there. */
 function stop(file: string, ns: number | undefined): Knob {
   return microsecondsKnob(file, ns ?? 0);
 }
@@ -111,7 +111,7 @@ function createTimerlat(context: ProbeContext, options: TimerlatOptions): Probe 
   };
 }
 
-/** Joins the `irq` and `thread` records of an activation, and reports them together. */
+/** Joins the `irq` and `thread` records of one activation and reports them together. */
 function reporter(context: ProbeContext, sink: TimerlatSink) {
   const { thresholdNs } = sink;
   const sequenceOf = context.int(SAMPLE, 'seqnum');

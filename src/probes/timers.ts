@@ -1,7 +1,7 @@
 /**
- * How late do timers expire? Events of include/trace/events/timer.h. hrtimers have the time at which they should expire in
- * nanoseconds, timers of the wheel in jiffies, so that lateness below a jiffy is 0. A timer may expire before its time,
- * if it allows that: it is then not late.
+ * How late do timers expire? Reads events of include/trace/events/timer.h. The planned expiry of hrtimers is in
+ * nanoseconds. That of timer wheel timers is in jiffies, so a lateness below one jiffy counts as 0. Some timers may
+ * expire early; their lateness is 0.
  */
 import { decimalBuckets } from '../config/units/buckets.ts';
 import { constant, declaredProbe, histogram, pair } from './declared/built-in.ts';
@@ -18,7 +18,7 @@ export const timers = declaredProbe({
     pair(NAME, HELP, 'timer:hrtimer_start', 'timer:hrtimer_expire_entry', {
       key: ['hrtimer'],
       between: { start: 'expires', end: 'now' },
-      // A timer that is started again replaces its former start.
+      // A second start of the same timer replaces the first.
       startsAgain: true,
       labels: { kind: constant('hrtimer') },
     }),

@@ -1,7 +1,7 @@
 /**
- * How long does deferred work wait, and run? The events of include/trace/events/workqueue.h. A work item waits by its
- * address; it runs by the worker, because it may be freed and used again
- * while it runs.
+ * How long does deferred work wait, and how long does it run? Reads the events of include/trace/events/workqueue.h. A
+ * waiting work item is identified by its address. A running one is identified by its worker, because the item may be
+ * freed and reused while it runs.
  */
 import { declaredProbe, pair } from './declared/built-in.ts';
 
@@ -9,20 +9,20 @@ const START = 'workqueue:workqueue_execute_start';
 
 export const workqueue = declaredProbe({
   name: 'workqueue',
-  help: 'How long work items of the kernel wait in a queue, and how long they run.',
+  help: 'How long kernel work items wait in a queue, and how long they run.',
   rate: 'low',
   metrics: [
     pair(
       'ftrace_workqueue_latency_seconds',
-      'Time from queueing a work item to its start.',
+      'Time a work item waited, from queueing to its start.',
       'workqueue:workqueue_queue_work',
       START,
-      // A number before 5.16.
+      // Before 5.16 the field is a number.
       { key: ['work'], labels: { workqueue: { field: 'start.workqueue', as: 'text', isOptional: true } } },
     ),
     pair(
       'ftrace_workqueue_duration_seconds',
-      'Time a work item ran.',
+      'Run time of a work item.',
       START,
       'workqueue:workqueue_execute_end',
       { labels: { function: { field: 'start.function', as: 'symbol' } } },

@@ -1,15 +1,15 @@
-/** The family of a declared metric, and what it counts: events, amounts in units, or time. */
+/** Declares the family of a declared metric and adds to it: events, amounts in units, or time. */
 import type { DeclaredMetric, Unit } from '../../model/declared-metric.ts';
 import type { CommonOptions, ProbeContext } from '../probe.ts';
 import { SlotCache } from '../tables/slot-cache.ts';
 
-/** How the numbers of a field are recorded and shown. */
+/** How numbers from a field are converted for recording and for export. */
 interface Scale {
-  /** Recorded units in one unit of the field. */
+  /** Number of recorded units in one unit of the field. */
   factor: number;
-  /** Recorded units in one shown unit. */
+  /** Number of recorded units in one exported unit. */
   divisor: number;
-  /** Name of the unit in expositions. */
+  /** Name of the exported unit. */
   unit: string;
 }
 
@@ -17,26 +17,26 @@ const COUNTED: Scale = { factor: 1, divisor: 1, unit: '' };
 const NANOSECONDS: Scale = { factor: 1, divisor: 1e9, unit: 'seconds' };
 const FACTORS: Partial<Record<Unit, number>> = { ns: 1, us: 1e3, ms: 1e6, s: 1e9 };
 
-/** Throws an `Error` if the length of a jiffy is needed and not known. */
+/** Throws an `Error` if it needs the length of a jiffy and that is unknown. */
 export function scaleOf(unit: Unit, host: Pick<ProbeContext['host'], 'jiffyNs'>): Scale {
   if (unit === 'none' || unit === 'pages') return COUNTED;
   if (unit === 'bytes') return { ...COUNTED, unit: 'bytes' };
   const factor = unit === 'jiffies' ? host.jiffyNs() : FACTORS[unit];
-  if (factor === undefined) throw new Error('the length of a jiffy is not known here');
+  if (factor === undefined) throw new Error('the length of a jiffy is unknown on this machine');
   return { ...NANOSECONDS, factor };
 }
 
 /** Adds an amount to the series of a row. */
 export interface Amounts {
   record(row: number, cpu: number, amount: number): void;
-  /** Makes the series of a row exist, for all CPUs that are online if they have one each. */
+  /** Creates the series of a row. If there is one series per CPU, creates them for all online CPUs. */
   show(row: number): void;
-  /** Called for a value that gets no series of its own. */
+  /** Called when a value gets no series because the limit is reached. */
   onRefused(): void;
   factor: number;
 }
 
-/** Declares the family of a metric; `values` gives the values of a row's labels. */
+/** Declares the family of a metric. `values` returns the label values of a row. */
 export function declareAmounts(
   context: ProbeContext,
   metric: DeclaredMetric,

@@ -1,4 +1,4 @@
-/** A probe that consists of declared metrics: its module, and short ways to write metrics. */
+/** Helpers for a probe that consists only of declared metrics: they make its module and its metrics. */
 
 import type { z } from 'zod';
 import { DEFAULT_BUCKETS } from '../../config/units/buckets.ts';
@@ -15,14 +15,14 @@ import type { CommonOptions, EventNeed, ProbeModule } from '../probe.ts';
 import { needsOf, runMetrics } from './module.ts';
 
 type Event = string | EventChoice;
-/** `FIELD`, `start.FIELD`, or a label. */
+/** A string is a field: `FIELD` or `start.FIELD`. An object is a complete label. */
 type Labels = Readonly<Record<string, string | Partial<DeclaredLabel>>>;
 type More = Partial<Omit<DeclaredMetric, 'labels' | 'key'>> & {
   labels?: Labels;
   key?: readonly (string | KeyPart)[];
 };
 
-/** A counter of events or, with `measure` and `kind: 'sum'`, the sum of a number in the events. */
+/** A counter of events. With `measure` and `kind: 'sum'`: the sum of a number in the events. */
 export function counter(name: string, help: string, event: Event, more: More = {}): DeclaredMetric {
   return metric(name, help, 'count', event, more);
 }
@@ -43,7 +43,7 @@ export function pair(name: string, help: string, start: Event, end: Event, more:
   return metric(name, help, 'histogram', end, { start: choiceOf(start), ...more });
 }
 
-/** A label that always has the same value. */
+/** A label with a fixed value. */
 export function constant(value: string): Partial<DeclaredLabel> {
   return { constant: value, field: '' };
 }
@@ -88,11 +88,11 @@ interface Parts<Own extends object> {
   /** Checks the options. */
   check?: z.core.CheckFn<CommonOptions & Own>;
   metrics: readonly DeclaredMetric[] | ((options: Own) => readonly DeclaredMetric[]);
-  /** Whether a metric is wanted with these options. Default: all. */
+  /** Whether a metric is on with these options. Without this function, all metrics are on. */
   isOn?(metric: DeclaredMetric, options: Own): boolean;
 }
 
-/** A probe of declared metrics. A metric whose events this kernel lacks has no series; the notes say which. */
+/** Makes a probe of declared metrics. A metric whose events the kernel lacks has no series; a note says so. */
 export function declaredProbe<Own extends object = object>(
   parts: Parts<Own>,
 ): ProbeModule<CommonOptions & Own> {
@@ -108,7 +108,7 @@ export function declaredProbe<Own extends object = object>(
     schema: (kit) => {
       const { buckets = DEFAULT_BUCKETS, check } = parts;
       const defaults = { enabled: false, per_cpu: false, max_series: 500, buckets };
-      // TypeScript cannot express that the shape matches the options.
+      // TypeScript cannot express that the schema's shape matches the options.
       const made = kit.probeSchema(defaults, { ...schema?.(kit) }) as unknown as z.ZodType<
         CommonOptions & Own
       >;
@@ -124,7 +124,7 @@ export function declaredProbe<Own extends object = object>(
   };
 }
 
-/** No note says that a metric is missing if only some kernels have its events (`isVariant`). */
+/** A missing metric gets no note if only some kernels have its events (`isVariant`). */
 function builtInNeeds(one: DeclaredMetric): EventNeed[] {
   const fixed = one.labels.find(({ constant: value }) => value !== undefined);
   const what = fixed ? `${one.name}{${fixed.name}="${fixed.constant}"}` : one.name;

@@ -1,4 +1,4 @@
-/** Compiles the filter of a declared metric to a function of records. The kernel may apply the same filter before. */
+/** Compiles the filter of a declared metric to a function of records. The kernel may apply it as well. */
 import { bytesReader, intReader, wordOffset } from '../../decode/fields.ts';
 import {
   type Comparison,
@@ -12,7 +12,7 @@ import { TWO_POW_32 } from '../../model/time.ts';
 
 export type RecordFilter = (record: EventRecord) => boolean;
 
-/** The kernel's name for the CPU of the record. */
+/** Names that the kernel's filters use for the CPU of a record. */
 const CPU_FIELDS: readonly string[] = ['CPU', 'cpu'];
 const STAR = 0x2a;
 const QUESTION = 0x3f;
@@ -24,7 +24,7 @@ export function fieldsOfFilter(where: string | undefined): string[] {
     : filteredFields(parseEventFilter(where)).filter((field) => field !== 'CPU');
 }
 
-/** Throws an `Error` for a field that the format does not have, or that cannot be compared like this. */
+/** Throws an `Error` if the format lacks a field, or if a field cannot be compared in this way. */
 export function compileFilter(where: string, format: EventFormat): RecordFilter {
   return compiled(parseEventFilter(where), format);
 }
@@ -72,7 +72,7 @@ function numberFilter(read: (record: EventRecord) => number, op: Comparison, val
   }
 }
 
-/** Doubles do not have all bits of a 64-bit field, so its words are compared. */
+/** Compares the two words of a 64-bit field, because a double cannot represent all its bits. */
 function bitsFilter(format: EventFormat, field: string, value: number): RecordFilter {
   const size = format.fields.find(({ name }) => name === field)?.size;
   if (size !== 8) return numberFilter(intReader(format, field), '&', value);
@@ -91,7 +91,7 @@ function textFilter(text: BytesReader, op: Comparison, value: string): RecordFil
   return op === '!=' ? (record) => !equal(record) : equal;
 }
 
-/** Without a glob, all bytes match only themselves. */
+/** If `isGlob` is false, wildcards match only themselves. */
 function matches(pattern: Uint8Array, isGlob: boolean, bytes: Uint8Array, from: number, to: number): boolean {
   let p = 0;
   let n = from;

@@ -1,6 +1,6 @@
 /**
- * The key of an operation, by which its start event and its end event are matched: 32-bit words of both records. Fields
- * are read in place; a pointer has two words, so that no bit is lost.
+ * The key that matches an operation's start event with its end event: 32-bit words of both records. Fields are read in
+ * place. A pointer takes two words, so that no bit is lost.
  */
 
 import { CPU, type KeyPart } from '../../model/declared-metric.ts';
@@ -8,7 +8,7 @@ import type { EventFormat, FieldFormat } from '../../model/format.ts';
 import type { EventRecord } from '../../model/record.ts';
 import { TWO_POW_32 } from '../../model/time.ts';
 
-/** Reads the words of a key into `into`. */
+/** Copies the words of the key into `into`. */
 export type KeyReader = (record: EventRecord, into: Int32Array) => void;
 
 export interface Keys {
@@ -18,7 +18,7 @@ export interface Keys {
   end: KeyReader;
 }
 
-/** One word of a key: `((words[at] << up) >> down) & mask` in the event's record. If `at` is negative: the CPU. */
+/** One word of a key: `((words[at] << up) >> down) & mask`. If `at` is negative, the word is the CPU. */
 interface Word {
   at: number;
   up: number;
@@ -38,7 +38,7 @@ export function makeKeys(parts: readonly KeyPart[], start: EventFormat, end: Eve
   return { width: ofStart.length, start: readerOf(ofStart), end: readerOf(ofEnd) };
 }
 
-/** Returns undefined if the name stands for the CPU that recorded the event. */
+/** Returns undefined if the name means the CPU that recorded the event. */
 function fieldOf(format: EventFormat, name: string): FieldFormat | undefined {
   if (name === CPU) return undefined;
   const field = format.fields.find((candidate) => candidate.name === name);
@@ -52,7 +52,7 @@ function wordsOf(format: EventFormat, field: FieldFormat | undefined, width: num
   const isWhole = size === 8 ? (offset & 3) === 0 : (offset & 3) + size <= 4;
   if (array || !isWhole || ![1, 2, 4, 8].includes(size))
     throw new Error(
-      `field ${name} of ${format.system}:${format.name} (${field.type}) is no number, so it cannot be a key`,
+      `field ${name} of ${format.system}:${format.name} (${field.type}) is not a number, so it cannot be a key`,
     );
   const at = offset >> 2;
   const lowMask = mask === undefined ? -1 : mask | 0;
@@ -65,7 +65,7 @@ function wordsOf(format: EventFormat, field: FieldFormat | undefined, width: num
   const bits = size === 4 || signed ? -1 : (1 << (8 * size)) - 1;
   const low = { at, up, down: 32 - 8 * size, mask: lowMask & bits };
   if (width === 1) return [low];
-  // The field has 64 bits in the other event, so it is extended to 64 bits here, with its sign if it is signed.
+  // In the other event the field has 64 bits, so extend it here, with its sign if it is signed.
   return [low, { at, up, down: 31, mask: signed ? highMask : 0 }];
 }
 

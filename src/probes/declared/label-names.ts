@@ -1,11 +1,11 @@
-/** Turns the number in a field into a label value. Called once for each number, not for each event. */
+/** Converts the number in a field to a label value. Called once per distinct number, not per event. */
 import { printedNames } from '../../decode/print-fmt.ts';
 import type { DeclaredLabel } from '../../model/declared-metric.ts';
 import type { EventFormat, FieldFormat } from '../../model/format.ts';
 import { TWO_POW_32 } from '../../model/time.ts';
 import type { ProbeContext } from '../probe.ts';
 
-/** Undefined: the number has no name. */
+/** Returns undefined if the number has no name. */
 export type NumberNamer = (low: number, high: number) => string | undefined;
 
 type Facts = Pick<ProbeContext, 'host' | 'functions'>;

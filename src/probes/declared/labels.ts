@@ -1,6 +1,6 @@
 /**
- * Rows of label values: each combination of values that records have gets a number, without a string or an allocation
- * for one that was seen before.
+ * Gives each combination of label values a row number. If the combination was seen before, this needs no string and no
+ * allocation.
  */
 import { bytesReader, intReader, wordOffset } from '../../decode/fields.ts';
 import { CPU, type DeclaredLabel } from '../../model/declared-metric.ts';
@@ -11,7 +11,7 @@ import { TextRows } from '../tables/text-rows.ts';
 import { OTHER_ROW, ValueRows } from '../tables/value-rows.ts';
 import { isTextField, type NumberNamer, namerOf } from './label-names.ts';
 
-/** Values of one label. Combinations of labels are limited by `max_series`, too. */
+/** Maximum number of values of one label. `max_series` limits combinations of labels as well. */
 const MOST_VALUES = 1000;
 const MISSING = 'unknown';
 
@@ -20,21 +20,21 @@ export type RowReader = (record: EventRecord) => number;
 /** Values of one or more labels. */
 export interface LabelRows {
   read: RowReader;
-  /** Values of a row, one for each label. */
+  /** Values of a row, one per label. */
   values(row: number): readonly string[];
-  /** Called about once a second: names may have changed. */
+  /** Called about once a second, because names may have changed. */
   refresh(): void;
 }
 
 export interface LabelFacts {
   context: Pick<ProbeContext, 'host' | 'functions'>;
-  /** A value has no row of its own. */
+  /** Called when a value gets no row because the limit is reached. */
   onRefused(): void;
 }
 
 const nothing = () => {};
 
-/** Labels that one event of a metric has. Throws an `Error` for a field that cannot be written like this. */
+/** Labels from one event of a metric. Throws an `Error` if a field cannot become a label in this way. */
 export function makeLabelRows(
   labels: readonly DeclaredLabel[],
   format: EventFormat,
@@ -48,7 +48,7 @@ export function makeLabelRows(
   } as LabelRows);
 }
 
-/** Rows of two parts, as one. */
+/** Combines the rows of two groups of labels. */
 function joined(a: LabelRows, b: LabelRows, facts: LabelFacts): LabelRows {
   if (a.values(0).length === 0) return b;
   if (b.values(0).length === 0) return a;
@@ -68,7 +68,7 @@ export interface PairRows {
   values(row: number): readonly string[];
 }
 
-/** Rows of two rows. */
+/** Combines two rows into one row. */
 export function pairRows(
   a: Pick<LabelRows, 'values'>,
   b: Pick<LabelRows, 'values'>,
@@ -105,14 +105,14 @@ function columnOf(label: DeclaredLabel, format: EventFormat, facts: LabelFacts):
   if (isTextField(field)) {
     if (label.as !== undefined && label.as !== 'text')
       throw new Error(
-        `field ${field.name} of ${format.system}:${format.name} is a text: it cannot be written as ${label.as}`,
+        `field ${field.name} of ${format.system}:${format.name} is a text, so \`as: ${label.as}\` is not possible`,
       );
     return textColumn(format, field.name, facts);
   }
   if (label.as === 'text' && label.isOptional)
     return { read: () => 0, values: () => [MISSING], refresh: nothing };
   if (label.as === 'text')
-    throw new Error(`field ${field.name} of ${format.system}:${format.name} (${field.type}) is no text`);
+    throw new Error(`field ${field.name} of ${format.system}:${format.name} (${field.type}) is not a text`);
   const namer = namerOf(label, format, field, facts.context);
   const generation = label.as === 'symbol' ? facts.context.functions : { generation: 0 };
   return numberColumn(format, field.name, field.size, namer, generation, label.as === 'comm', facts);
@@ -150,7 +150,7 @@ function numberColumn(
   isForgetful: boolean,
   { onRefused }: LabelFacts,
 ): LabelRows {
-  /** Numbers of tasks are used again: their names are looked up again each second. */
+  /** The kernel reuses task numbers, so look up their names again every second. */
   let second = 0;
   const source = {
     nameOf,

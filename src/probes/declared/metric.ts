@@ -1,6 +1,6 @@
 /**
- * Runs a declared metric: counts single events, or the time from a start to its end. Its handlers are closures made for
- * the formats at hand; per event they only read words and typed arrays.
+ * Runs a declared metric: counts single events, or measures the time from a start to its end. The handlers are closures
+ * for the kernel's event formats. For each event they only read words and typed arrays.
  */
 import { intReader } from '../../decode/fields.ts';
 import { type DeclaredMetric, type EventChoice, type Measure, TASK } from '../../model/declared-metric.ts';
@@ -15,7 +15,7 @@ import { type RunningMetric, runPair } from './pair.ts';
 
 const ALL: RecordFilter = () => true;
 
-/** Throws an `Error` if a field cannot be used like this. */
+/** Throws an `Error` if a field cannot be used in this way. */
 export function runMetric(
   context: ProbeContext,
   metric: DeclaredMetric,
@@ -62,7 +62,7 @@ export function runMetric(
   };
 }
 
-/** Values of starts' labels, then of ends': in the order of the labels. */
+/** Sorts the values of a row, which has the labels of starts first, into the order of the metric's labels. */
 function inOrder(values: readonly string[], isEnd: readonly boolean[]): string[] {
   let first = 0;
   let last = isEnd.filter((is) => !is).length;
@@ -71,7 +71,7 @@ function inOrder(values: readonly string[], isEnd: readonly boolean[]): string[]
 
 function formatOf(context: ProbeContext, { event }: EventChoice): EventFormat {
   const format = context.format(event);
-  if (format === undefined) throw new Error(`there is no event ${event}`);
+  if (format === undefined) throw new Error(`event ${event} does not exist`);
   return format;
 }
 
@@ -79,7 +79,7 @@ export function filterOf({ where }: EventChoice, format: EventFormat): RecordFil
   return where === undefined ? undefined : compileFilter(where, format);
 }
 
-/** A counter without labels begins at 0, so that its first event is an increase. */
+/** A counter without labels starts at 0, so that its first event shows as an increase. */
 function showFromStart({ labels, kind }: DeclaredMetric, amounts: Amounts): void {
   if (kind !== 'max' && labels.every(({ constant }) => constant !== undefined)) amounts.show(0);
 }

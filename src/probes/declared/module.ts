@@ -10,7 +10,7 @@ import type { RunningMetric } from './pair.ts';
 
 const OF_SINGLES = [TASK, 'common_flags'];
 
-/** Events and fields of a metric. `without`: as in `EventNeed`. */
+/** Events and fields that a metric needs. `without`: as in `EventNeed`. */
 export function needsOf(metric: DeclaredMetric, without?: string): EventNeed[] {
   const { start, event, key, measure, labels, between } = metric;
   const amountFields = measure
@@ -39,8 +39,8 @@ export function needsOf(metric: DeclaredMetric, without?: string): EventNeed[] {
 }
 
 /**
- * Runs the metrics whose events and fields the kernel has. `all`: metrics whose families are declared in any case. Throws an
- * `Error` if a field cannot be used.
+ * Runs the metrics whose events and fields the kernel has. `all` lists the metrics whose families are declared even if
+ * they do not run. Throws an `Error` if a field cannot be used.
  */
 export function runMetrics(
   context: ProbeContext,
@@ -76,7 +76,7 @@ function isOffered(context: ProbeContext, metric: DeclaredMetric): boolean {
   });
 }
 
-/** The names of functions can only be read if there are some. */
+/** Whether function names are available. */
 function hasNames(context: ProbeContext): boolean {
   try {
     return context.functions !== undefined;
@@ -100,7 +100,7 @@ function inTurnOnLoss(
   };
 }
 
-/** What the kernel can filter: events whose every use has a filter. */
+/** Filters that the kernel can apply: only for events that all metrics filter. */
 function filtersOf(
   metrics: readonly DeclaredMetric[],
   running: readonly RunningMetric[],

@@ -1,6 +1,6 @@
 /**
- * Where the starts of a declared pair wait for their ends: by task, by CPU, or in a table of any key. All have columns
- * of stamps and tags; place 0 stands for no start.
+ * Keeps the starts of a declared pair until their ends: by task, by CPU, or by any key. All variants have columns of
+ * stamps and tags; place 0 means "no start".
  */
 
 import { wordOffset } from '../../decode/fields.ts';
@@ -11,21 +11,21 @@ import { PairTable } from '../tables/pair-table.ts';
 import { TaskStamps } from '../tables/task-stamps.ts';
 import { type Keys, makeKeys } from './key.ts';
 
-/** Operations in flight that a pair keeps track of. */
+/** Maximum number of operations in flight per pair. */
 const CAPACITY = 16384;
 
 export interface OpenStarts {
-  /** `values` are there if the shape has them. */
+  /** `values` exists only if the shape has values. */
   readonly columns: {
     readonly stamps: Float64Array;
     readonly tags: Int32Array;
     readonly values?: Float64Array;
   };
-  /** Place for the start in this record, until the next call; 0 if it has none. Its stamp is the start before, or 0. */
+  /** Returns the place for this record's start, or 0. The stamp at the place is the previous start, or 0. */
   begin(record: EventRecord): number;
-  /** Place of the start that this record ends; 0 if there is none. */
+  /** Returns the place of the start that this record ends; 0 if there is no such start. */
   end(record: EventRecord): number;
-  /** Frees the place that `end` has returned. */
+  /** Frees a place that `end` returned. */
   free(place: number): void;
 }
 
@@ -39,7 +39,7 @@ export interface PairShape {
   onEvicted(count: number): void;
 }
 
-/** Whether operations with this key begin and end on the same CPU. */
+/** Whether every operation with this key begins and ends on the same CPU. */
 export function isOnOneCpu(key: readonly KeyPart[]): boolean {
   return key.some(({ start, end }) => start === CPU && end === CPU);
 }

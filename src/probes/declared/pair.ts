@@ -1,6 +1,6 @@
 /**
- * Pairs start and end events of the same operation and measures the time between them. A pair across lost events, out of
- * order or without its other half is not measured, but counted by reason.
+ * Pairs the start and end events of an operation and measures the time between them. If events were lost in between,
+ * the pair is out of order, or one half is missing, it does not measure, but counts the pair by reason.
  */
 import { intReader, wordOffset } from '../../decode/fields.ts';
 import { type DeclaredMetric, TASK } from '../../model/declared-metric.ts';
@@ -11,7 +11,7 @@ import type { Amounts } from './amounts.ts';
 import type { RecordFilter } from './filter.ts';
 import { isOnOneCpu, makeOpenStarts } from './open-starts.ts';
 
-/** Handlers of one metric; the event of a pair may be its start and its end. */
+/** The handlers of one metric. One event can be both the start and the end of a pair. */
 export interface RunningMetric {
   handlers: readonly (readonly [event: string, handler: EventHandler])[];
   onLoss?: NonNullable<Probe['onLoss']>;
@@ -27,7 +27,7 @@ interface Side {
 export interface PairParts {
   start: Side;
   end: Side;
-  /** Row of the series of a start and an end. */
+  /** Returns the row of the series for a start and an end. */
   rowOf(startRow: number, endRow: number): number;
   amounts: Amounts;
 }
@@ -55,7 +55,7 @@ export function runPair(
   const span = metric.between && spanOf(metric.between, start.format, end.format);
   const isFirst = nested === 'first';
   const onOneCpu = isOnOneCpu(key);
-  /** Operations that began before this time are void. One element per CPU if operations stay on their CPU, else one. */
+  /** Ignore operations that began before this time. One element per CPU if operations stay on their CPU. */
   const lostUntil = new Float64Array(onOneCpu ? cpuCount + 1 : 1);
   const lossPlace = (cpu: number) => (onOneCpu ? Math.min(cpu, cpuCount) : 0);
   const pid = ownPid(metric, start.format, end.format);
@@ -94,7 +94,7 @@ export function runPair(
       return;
     }
     const row = tags[place];
-    // An operation that happens before its planned time is not late.
+    // An operation that happens before its planned time has lateness 0.
     const ns =
       span === undefined || values === undefined
         ? record.timestampNs - since
@@ -132,7 +132,7 @@ function spanOf(
   return { start: intReader(startFormat, start), end: intReader(endFormat, end) };
 }
 
-/** Word offsets of the pid of the task that a pair belongs to; undefined if the key of the pair is not its task. */
+/** Word offsets of the pid of the pair's task. Undefined if the pair's key is not a task. */
 function ownPid(
   { key }: DeclaredMetric,
   start: EventFormat,

@@ -1,6 +1,6 @@
 /**
- * Keeps the table of containers up to date: new tasks, and moves between control groups. Reads
- * include/trace/events/task.h and cgroup.h. Has no metrics and is in no catalogue: it is on if a probe has
+ * Keeps the table of containers up to date when tasks are created or move between control groups. Reads
+ * include/trace/events/task.h and cgroup.h. It has no metrics and is not in the catalogue; it is on if a probe has
  * `per_container`.
  */
 import { textOf } from '../../decode/fields.ts';
@@ -11,14 +11,14 @@ import { HELPER_OPTIONS, helperSchema } from './helper.ts';
 
 const NEW_TASK = 'task:task_newtask';
 const ATTACH = 'cgroup:cgroup_attach_task';
-/** cgroup v1: moves the tasks of a cpuset that lost its last CPU. */
+/** Only cgroup v1: moves all tasks of a cpuset that lost its last CPU. */
 const TRANSFER = 'cgroup:cgroup_transfer_tasks';
-/** include/uapi/linux/sched.h: the child begins in another control group, and no other event says so. */
+/** include/uapi/linux/sched.h: the child begins in another control group. No other event reports that. */
 const CLONE_INTO_CGROUP = 2 ** 33;
 
 export const CONTAINER_EVENTS = 'container-events';
 
-/** The helper that keeps this table. */
+/** Makes the helper that updates this table. */
 export function containerEvents(table: ContainerEvents) {
   const module: ProbeModule = {
     name: CONTAINER_EVENTS,

@@ -1,4 +1,4 @@
-/** What probes outside the catalogue share: they count nothing, so the keys that all probes take have no effect. */
+/** Shared code of probes outside the catalogue. They have no metrics, so common config keys do nothing. */
 import type { SchemaKit } from '../../config/units.ts';
 import type { CommonOptions } from '../probe.ts';
 

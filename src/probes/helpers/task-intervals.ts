@@ -1,7 +1,7 @@
 /**
- * Reports to the sink, for traces of slow operations, which task ran on which CPU, and how a watched task came back to
- * a CPU. Reads scheduler events (include/trace/events/sched.h). Has no metrics and is in no catalogue: it is on if a
- * kind of trace needs it.
+ * For traces of slow operations, reports to the sink which task ran on which CPU, and how a watched task returned to a
+ * CPU. Reads scheduler events (include/trace/events/sched.h). It has no metrics and is not in the catalogue; it is on
+ * if a kind of trace needs it.
  */
 import { switchedOutMask } from '../../decode/print-fmt.ts';
 import type { EventHandler } from '../../model/record.ts';
@@ -16,7 +16,7 @@ const SWITCH = 'sched:sched_switch';
 const WAKEUP = 'sched:sched_wakeup';
 const MIGRATE = 'sched:sched_migrate_task';
 const WAKEUP_NEW = 'sched:sched_wakeup_new';
-/** Recorded in the waker's context, unlike sched_wakeup if the woken task goes to another CPU. */
+/** The waker always records this event. If the woken task goes to another CPU, that CPU records sched_wakeup. */
 const WAKING = 'sched:sched_waking';
 
 export const taskIntervals: ProbeModule = {
@@ -39,7 +39,7 @@ export const taskIntervals: ProbeModule = {
 
 function createTaskIntervals(context: ProbeContext): Probe {
   const sink = context.intervals.tasks;
-  if (sink === undefined) throw new Error('task intervals need a sink');
+  if (sink === undefined) throw new Error('task intervals require a sink');
   const cpus = new CpuTasks(context.cpuCount, sink);
   const absences = new TaskAbsences(sink, cpus, context.isSelf, context.host.taskClasses);
   const contexts = new WakeContexts(context.cpuCount);
@@ -120,7 +120,7 @@ function onWaking(context: ProbeContext, contexts: WakeContexts, absences: TaskA
   };
 }
 
-/** Word where a comm begins: every kernel aligns it to 4 bytes. */
+/** Word at which a comm begins. Every kernel aligns the comm to 4 bytes. */
 function commWord(context: ProbeContext, name: string): number {
   const field = context.format(SWITCH)?.fields.find((candidate) => candidate.name === name);
   if (field === undefined || field.size < 16 || field.offset % 4 !== 0)

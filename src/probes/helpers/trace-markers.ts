@@ -1,8 +1,8 @@
 /**
  * Reads markers that programs write about their own spans: texts in `trace_marker` (record `ftrace:print`,
- * kernel/trace/trace.c: tracing_mark_write()) and the event `user_events:traceparent` that a program registers (kernel
- * 6.4 and later, Documentation/trace/user_events.rst). A marker counts for the thread that wrote it. Has no metrics and
- * is in no catalogue: it is on if a trace can have an application's span as its parent.
+ * kernel/trace/trace.c: tracing_mark_write()), and the event `user_events:traceparent` that a program registers (since
+ * kernel 6.4, Documentation/trace/user_events.rst). A marker applies to the thread that wrote it. This probe has no
+ * metrics and is not in the catalogue; it is on if an application's span can be the parent of a trace.
  */
 import type { EventHandler, EventRecord } from '../../model/record.ts';
 import type { Probe, ProbeContext, ProbeModule } from '../probe.ts';
@@ -29,7 +29,7 @@ export const traceMarkers: ProbeModule = {
   metrics: [],
 };
 
-/** For a buffer that only receives markers; the other events of the probe go to another buffer. */
+/** Reads a buffer that receives only markers. The other events of the probe go to another buffer. */
 export const topLevelMarkers: ProbeModule = {
   ...traceMarkers,
   name: 'top-level-markers',
@@ -38,10 +38,10 @@ export const topLevelMarkers: ProbeModule = {
 
 function createTraceMarkers(context: ProbeContext): Probe {
   const sink = context.intervals.markers;
-  if (sink === undefined) throw new Error('trace markers need a sink');
+  if (sink === undefined) throw new Error('trace markers require a sink');
   const pidOf = context.int(PRINT, 'common_pid');
   const text = context.bytes(PRINT, 'buf');
-  /** The thread of a record reached the begin or the end of the span whose value lies at `valueAt`. */
+  /** The thread of a record has begun or ended the span whose `traceparent` value is at `valueAt`. */
   const mark = (record: EventRecord, pid: number, valueAt: number, isBegin: boolean): void => {
     if (!sink.takes(pid, record.timestampNs)) return;
     const span = readTraceparent(record.bytes, valueAt);

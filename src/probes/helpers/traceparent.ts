@@ -1,9 +1,10 @@
 /**
- * Reads the bytes that a program writes about its own span: `traceparent=VALUE begin` or `traceparent=VALUE end`. VALUE
- * is that of the W3C recommendation "Trace Context", section traceparent. Texts that are not markers allocate nothing.
+ * Parses the bytes that a program writes about its own span: `traceparent=VALUE begin` or `traceparent=VALUE end`.
+ * VALUE is defined in the W3C recommendation "Trace Context", section traceparent. Skips other texts without
+ * allocating.
  */
 
-/** The ids of a `traceparent`. */
+/** The ids in a `traceparent`. */
 export interface Traceparent {
   /** 32 hex digits, not all zero. */
   traceId: string;
@@ -15,23 +16,23 @@ export interface Traceparent {
 const KEY = Buffer.from('traceparent=');
 const BEGIN = Buffer.from('begin');
 const END = Buffer.from('end');
-/** Length of VERSION-TRACEID-SPANID-FLAGS; the places of its parts follow. */
+/** Length of VERSION-TRACEID-SPANID-FLAGS. The offsets of its parts follow. */
 const VALUE_LENGTH = 55;
 const TRACE_ID_AT = 3;
 const SPAN_ID_AT = 36;
 const FLAGS_AT = 53;
 const DASHES = [2, 35, 52];
-/** Later versions may append fields up to this length. */
+/** Later versions may append fields, up to this total length. */
 const LONGEST_VALUE = 512;
 
 const DASH = 0x2d;
 const SPACE = 0x20;
 const ZERO = 0x30;
 
-/** `other`: not a marker for the exporter. `malformed`: a marker with a wrong value. */
+/** `other`: not a span marker. `malformed`: a span marker with a wrong value. */
 export type MarkerKind = 'other' | 'malformed' | 'begin' | 'end';
 
-/** Position of `value`, after the key. */
+/** Offset of `value`: after the key. */
 export const VALUE_AT = KEY.length;
 
 /** Kind of the marker text in this range of `bytes`. */
@@ -78,7 +79,7 @@ export function readTraceparent(bytes: Uint8Array, from: number): Traceparent {
   };
 }
 
-/** Only lower case: the recommendation refuses upper case. */
+/** Accepts only lower case, because the recommendation forbids upper case. */
 function isHex(byte: number): boolean {
   return (byte >= ZERO && byte <= 0x39) || (byte >= 0x61 && byte <= 0x66);
 }

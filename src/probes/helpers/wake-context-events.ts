@@ -1,6 +1,6 @@
 /**
- * Events that say what a CPU does beside its task (include/trace/events/irq.h, timer.h), for the causes of wake-ups. All
- * are optional: without them a wake-up in an interrupt has no name.
+ * Reads the events that show what a CPU does apart from its task (include/trace/events/irq.h, timer.h), to find the
+ * cause of wake-ups. All events are optional. Without them, a wake-up in an interrupt has no name.
  */
 
 import type { EventHandler } from '../../model/record.ts';
@@ -22,7 +22,7 @@ const IRQ_EXIT = 'irq:irq_handler_exit';
 const RAISE = 'irq:softirq_raise';
 const SOFTIRQ_ENTRY = 'irq:softirq_entry';
 const SOFTIRQ_EXIT = 'irq:softirq_exit';
-/** Both kinds of timers; `expire` is when their function begins. */
+/** Both kinds of timers. The function of the timer begins at `expire`. */
 const TIMER_ENTRIES = ['timer:hrtimer_expire_entry', 'timer:timer_expire_entry'];
 const TIMER_EXITS = ['timer:hrtimer_expire_exit', 'timer:timer_expire_exit'];
 
@@ -44,7 +44,7 @@ export const WAKE_CONTEXT_NEEDS: readonly EventNeed[] = [
 
 export interface WakeContextEvents {
   handlers: Record<string, EventHandler>;
-  /** Name of what woke a task: `irq virtio0-req.0`, `softirq NET_RX`, `timer`; undefined if it was a task or is not known. */
+  /** Name of what woke a task: `irq virtio0-req.0`, `softirq NET_RX`, `timer`. Undefined for a task or if unknown. */
   nameOf(code: number): string | undefined;
 }
 
@@ -52,7 +52,7 @@ export function wakeContextEvents(context: ProbeContext, contexts: WakeContexts)
   const names = new HandlerNames();
   const handlers: Record<string, EventHandler> = {};
   const has = (...events: string[]) => events.every((event) => context.format(event) !== undefined);
-  // A start without an end would never be over.
+  // Needs both events, because a start without an end would never be finished.
   if (has(IRQ_ENTRY, IRQ_EXIT)) {
     const irqOf = context.int(IRQ_ENTRY, 'irq');
     const nameOf = context.bytes(IRQ_ENTRY, 'name');

@@ -1,6 +1,6 @@
 /**
- * What each CPU is doing beside its task: which interrupt handler, softirq or timer runs there. So a wake-up that happens
- * in an interrupt has a cause.
+ * Tracks which interrupt handler, softirq or timer function is running on each CPU, so that a wake-up in an interrupt
+ * has a cause.
  */
 import {
   BY_INTERRUPT,
@@ -13,21 +13,21 @@ import {
 } from '../../model/wake-codes.ts';
 import { IN_HARD_INTERRUPT, IN_INTERRUPT, IN_NMI } from '../names/trace-flags.ts';
 
-/** Softirq vectors have numbers below this. */
+/** All softirq vectors have numbers below this. */
 const VECTORS = 16;
 const MIXED = -1;
 
 export class WakeContexts {
   readonly #cpuCount: number;
-  /** Number of the handler that runs, plus 1; 0: none. */
+  /** Number of the running irq handler, plus 1; 0 if none. */
   readonly #irqs: Int32Array;
-  /** Vector that runs, plus 1; 0: none. */
+  /** Running softirq vector, plus 1; 0 if none. */
   readonly #softirqs: Int32Array;
-  /** The only task that raised the softirq that runs; else not above 0. */
+  /** The task that raised the running softirq, if only one task did; else 0 or negative. */
   readonly #raisers: Int32Array;
-  /** By CPU and vector: the only task that raised the pending softirq; 0: not pending; below 0: an interrupt did, too. */
+  /** By CPU and vector: the only task that raised the softirq; 0: not pending; negative: an interrupt raised it too. */
   readonly #pending: Int32Array;
-  /** Whether a timer function runs in an interrupt, and in a softirq. */
+  /** Whether a timer function is running in an interrupt, or in a softirq. */
   readonly #hardTimers: Uint8Array;
   readonly #softTimers: Uint8Array;
 
@@ -41,7 +41,7 @@ export class WakeContexts {
     this.#softTimers = new Uint8Array(cpuCount);
   }
 
-  /** What wakes a task on a CPU, by the flags of the event and the task that has the CPU. */
+  /** Code of what wakes a task on this CPU, from the event's flags and the running task. */
   code(cpu: number, flags: number, pid: number): number {
     if ((flags & IN_INTERRUPT) === 0) return BY_TASK;
     if (cpu >= this.#cpuCount || (flags & IN_NMI) !== 0) return BY_INTERRUPT;
@@ -88,7 +88,7 @@ export class WakeContexts {
     else this.#softTimers[cpu] = runs;
   }
 
-  /** Events of a CPU were lost: what runs there is not known. */
+  /** Events of a CPU were lost, so it is unknown what is running there. */
   lost(cpu: number): void {
     if (cpu >= this.#cpuCount) return;
     for (const state of [this.#irqs, this.#softirqs, this.#raisers]) state[cpu] = 0;

@@ -1,6 +1,6 @@
 /**
- * Maps the letters that the blk tracer writes for an action (`what2act` in kernel/trace/blktrace.c) to the action's name
- * in blkparse(1).
+ * Translates the letters that the blk tracer writes for an action (`what2act` in kernel/trace/blktrace.c) to the name
+ * of the action in blkparse(1).
  */
 const ACTIONS: readonly (readonly [letters: string, word: string])[] = [
   ['Q', 'queued'],
@@ -20,7 +20,7 @@ const ACTIONS: readonly (readonly [letters: string, word: string])[] = [
   ['A', 'remapped'],
 ];
 
-/** Values of the label `action`, by number; the last stands for letters that later kernels may add. */
+/** Values of the label `action`, by action number. The last one stands for letters that later kernels may add. */
 export const ACTION_WORDS: readonly string[] = [...ACTIONS.map(([, word]) => word), 'other'];
 export const QUEUED_ACTION = 0;
 export const BACKMERGED = 1;
@@ -30,14 +30,14 @@ export const ISSUED_ACTION = 6;
 export const COMPLETED = 7;
 const OTHER = ACTIONS.length;
 
-/** Action number by letter, for actions that have one letter. */
+/** Action number by letter, for actions with one letter. */
 const BY_LETTER = new Uint8Array(256).fill(OTHER);
 for (let i = 0; i < ACTIONS.length; i++) {
   if (ACTIONS[i][0].length === 1) BY_LETTER[ACTIONS[i][0].charCodeAt(0)] = i;
 }
 const UNPLUGGED_BY_TIMER = ACTIONS.findIndex(([letters]) => letters === 'UT');
 
-/** Number of the action whose letters lie at `start` … `end`. */
+/** Number of the action whose letters are at `start` … `end`. */
 export function actionOf(bytes: Uint8Array, start: number, end: number): number {
   if (end - start === 1) return BY_LETTER[bytes[start]];
   return end - start === 2 && bytes[start] === 0x55 && bytes[start + 1] === 0x54 ? UNPLUGGED_BY_TIMER : OTHER;

@@ -1,16 +1,16 @@
 /**
- * Gives each block device (dev_t) that has requests a row, and takes rows back. Forgets a device and its series when it
- * has been gone for five minutes, or when its number belongs to another.
+ * Gives each block device (dev_t) with requests a row. Forgets a device and its series after it has been absent for
+ * five minutes, or when another device gets its number.
  */
 import type { HostFacts, NameList } from '../probe.ts';
 
-/** Sweeps come about once a second. */
+/** `sweep` is called about once a second. */
 const CHECK_EVERY = 10;
 const GONE_FOR_SWEEPS = 300;
 
-/** A disk can appear later, but a name that matches none now is usually a mistake. */
+/** A disk may appear later, but a name that matches nothing now is usually a mistake. */
 export function deviceNames(devices: readonly string[], host: HostFacts): NameList[] {
-  // `*` selects all disks, so it is right even if there are none.
+  // Skip `*`: it selects all disks and is valid even if there are none.
   const globs = devices.filter((glob) => !/^\*+$/.test(glob));
   return [{ key: 'devices', globs, kind: 'disk', offered: host.blockDeviceNames() }];
 }
@@ -27,14 +27,14 @@ export class SeenDevices {
   readonly #wanted: (name: string) => boolean;
   readonly #onNew: (row: number) => void;
   readonly #onGone: (row: number, name: string) => void;
-  /** By row; undefined marks a free row. */
+  /** Device by row; undefined if the row is free. */
   readonly #devices: (SeenDevice | undefined)[] = [];
-  /** The dev_t by row, 0 if free: `row()` searches this. */
+  /** The dev_t by row; 0 if the row is free. `row()` searches this array. */
   #devs = new Int32Array(16);
   #last = 0;
   #sweeps = 0;
 
-  /** Calls `onGone` for a row that is no longer used. `name` is empty if another row has the same name. */
+  /** Calls `onGone` for a row that is no longer used. `name` is '' if another row still uses the name. */
   constructor(
     host: HostFacts,
     wanted: (name: string) => boolean,
@@ -51,12 +51,12 @@ export class SeenDevices {
     return this.#devices[row]?.name ?? '';
   }
 
-  /** Row of a device; -1 if the config does not select it, or the request belongs to no disk (0). */
+  /** Row of a device. -1 if the config excludes the device, or if the request belongs to no disk (dev 0). */
   row(dev: number): number {
     if (dev === 0) return -1;
     let row = this.#last;
     if (this.#devs[row] !== dev) {
-      // At most a few dozen devices do I/O: a linear search is faster than a hash.
+      // At most a few dozen devices do I/O, so a linear search is faster than a hash table.
       row = this.#devs.indexOf(dev);
       if (row < 0) row = this.#add(dev);
       this.#last = row;
@@ -64,7 +64,7 @@ export class SeenDevices {
     return this.#devices[row]?.wanted === true ? row : -1;
   }
 
-  /** Forgets devices that are gone. */
+  /** Forgets devices that no longer exist. */
   sweep(): void {
     if (++this.#sweeps % CHECK_EVERY !== 0) return;
     for (let row = 0; row < this.#devices.length; row++) {
@@ -99,7 +99,7 @@ export class SeenDevices {
   #forget(row: number, device: SeenDevice): void {
     this.#devices[row] = undefined;
     this.#devs[row] = 0;
-    // Another row may have the same name under a new number; the series then stay.
+    // The device may have a new number and therefore another row with the same name. Its series then stay.
     const livesOn = this.#devices.some((other) => other?.name === device.name);
     if (device.wanted) this.#onGone(row, livesOn ? '' : device.name);
   }

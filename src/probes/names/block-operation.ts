@@ -1,6 +1,6 @@
 /**
- * Operation of a block request, from `rwbs` as blk_fill_rwbs() (kernel/trace/blktrace.c) writes it: `F` if it flushes
- * first, the operation (R, W, D, F or something else), then F, A, S, M for its flags.
+ * Operation of a block request, from `rwbs` as blk_fill_rwbs() (kernel/trace/blktrace.c) writes it: an optional `F`
+ * (flush first), the operation (R, W, D, F or another letter), then the flags F, A, S, M.
  */
 
 /** Values of the label `operation`, by number. */
@@ -13,13 +13,13 @@ export const OTHER = 4;
 
 const F = 0x46;
 
-/** Number of the operation of a `rwbs` that lies at `start` … `end`. */
+/** Number of the operation of the `rwbs` at `start` … `end`. */
 export function operationOf(bytes: Uint8Array, start: number, end: number): number {
   if (start >= end) return OTHER;
   const first = bytes[start];
   if (first !== F) return byLetter(first);
   const second = start + 1 < end ? bytes[start + 1] : 0;
-  // `F` and `FS` are a flush without the `F` before it; `FW…` is a write that flushes first.
+  // `F` and `FS` are a flush without a preceding flush. `FW…` is a write with a preceding flush.
   const operation = byLetter(second);
   return operation === OTHER && (second === 0 || second === 0x53) ? FLUSH : operation;
 }

@@ -4,11 +4,11 @@ import type { ProbeContext } from '../probe.ts';
 import { IN_INTERRUPT } from './trace-flags.ts';
 
 export interface FunctionCaller {
-  /** Whether one of the agent's own threads called, which is then counted; false for an interrupt on top of it. */
+  /** Whether one of the agent's threads called (then counts it as ignored). False if an interrupt called. */
   isOurs(record: EventRecord): boolean;
-  /** Whether an interrupt on top of the task called. */
+  /** Whether an interrupt called the function. */
   inInterrupt(record: EventRecord): boolean;
-  /** The two halves of the address. */
+  /** The low and high word of the address. */
   low: IntReader;
   high: IntReader;
 }
@@ -28,7 +28,7 @@ export function functionCaller(context: ProbeContext, event: string, address: st
     },
     inInterrupt: (record) => (flagsOf(record) & IN_INTERRUPT) !== 0,
     low: ({ words, offset }) => words[(offset >> 2) + addressAt],
-    // Captures of 32-bit kernels have addresses of one word.
+    // Recordings of 32-bit kernels have addresses of one word.
     high: size === 8 ? ({ words, offset }) => words[(offset >> 2) + addressAt + 1] : () => 0,
   };
 }

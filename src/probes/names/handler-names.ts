@@ -1,14 +1,14 @@
 /**
- * Gives each name of an interrupt handler a row. Makes a string of the event's bytes only for a new name. Folds queue
- * numbers, so that a disk with 64 queues is one handler.
+ * Gives each name of an interrupt handler a row. Makes a string only for new names. Combines the queues of a device, so
+ * that a disk with 64 queues counts as one handler.
  */
 import type { EventRecord } from '../../model/record.ts';
 
-/** Lists of names; each interrupt has few handlers, so a list stays short. */
+/** Number of name lists. Each interrupt has few handlers, so a list stays short. */
 const BUCKETS = 1024;
-/** Maximum number of names; later ones share `other`, even if `max_series` is larger. */
+/** Maximum number of names. Later names share `other`, even if `max_series` is larger. */
 const MOST_NAMES = 4096;
-/** Most names in a list; a longer one is emptied, because it holds names of devices that came and went. */
+/** Maximum number of names in a list. A longer list contains names of removed devices, so it is emptied. */
 const LONGEST_LIST = 64;
 
 interface KnownName {
@@ -17,12 +17,12 @@ interface KnownName {
 }
 
 export class HandlerNames {
-  /** Folded name by row. */
+  /** Name without queue number, by row. */
   readonly names: string[] = [];
   readonly #rows = new Map<string, number>();
   readonly #lists: KnownName[][] = Array.from({ length: BUCKETS }, () => []);
 
-  /** Row of a folded name. */
+  /** Row of a name without queue number. */
   row(name: string): number {
     const existing = this.#rows.get(name);
     if (existing !== undefined) return existing;
@@ -33,7 +33,7 @@ export class HandlerNames {
     return row;
   }
 
-  /** Row of the name that lies at `start` … `end` in the record's page. `irq` selects the list to search. */
+  /** Row of the name at `start` … `end` in the record's page. `irq` selects the list to search. */
   find(irq: number, record: EventRecord, start: number, end: number): number {
     const list = this.#lists[irq & (BUCKETS - 1)];
     for (let i = 0; i < list.length; i++) {
@@ -58,14 +58,14 @@ function equal(name: Uint8Array, page: Uint8Array, start: number, end: number): 
 
 /** `nvme0q17`: a queue of a numbered device. */
 const NUMBERED_QUEUE = /^(.*\dq)\d+$/;
-/** `eth0-TxRx-3`, `virtio1-input.0`, `megasas0-msix12`, `eth0-3`: what follows a numbered device and a dash. */
+/** `eth0-TxRx-3`, `virtio1-input.0`, `megasas0-msix12`, `eth0-3`: the part after a numbered device and a dash. */
 const PART_OF_DEVICE = /^(.*\d-(?:.*\D)?)\d+$/;
 /** `mlx5_comp3`, `lan-rx-3`, `iwlwifi:queue_2`, `gve-ntfy-blk7`: a word that drivers use for queues. */
 const QUEUE_WORD = /^(.*[-_:.](?:txrx|tx|rx|comp|queue|blk|msix|cq|eq|ring)[-_.]?)\d+$/i;
 
 /**
- * Replaces the number of a queue at the end of a handler's name (before an `@pci:…`) by `*`. Numbers of devices
- * stay: `virtio0`, `i801_smbus`, `ahci[0000:00:1f.2]`.
+ * Replaces the queue number at the end of a handler's name (before an `@pci:…`) by `*`. Keeps numbers of devices:
+ * `virtio0`, `i801_smbus`, `ahci[0000:00:1f.2]`.
  */
 export function foldQueueNumber(name: string): string {
   const at = name.indexOf('@');

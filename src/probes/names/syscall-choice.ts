@@ -1,19 +1,19 @@
 /**
- * Chooses which syscalls to measure, and by which events. `raw_syscalls` fires for every syscall of every task; the
- * `syscalls:sys_enter_*` events of a few chosen syscalls cost a third.
+ * Chooses which syscalls to measure, and with which events. `raw_syscalls` events occur for every syscall of every
+ * task. The `syscalls:sys_enter_*` events of a few syscalls cost one third as much.
  */
 import { globMatcher } from '../../config/units/globs.ts';
 import type { CommonOptions, HostFacts } from '../probe.ts';
 
 export const RAW_ENTER = 'raw_syscalls:sys_enter';
 export const RAW_EXIT = 'raw_syscalls:sys_exit';
-/** Up to this many chosen syscalls are traced by their own events. */
+/** If the config chooses at most this many syscalls, each is traced with its own events. */
 const MOST_OWN_EVENTS = 16;
-/** Label of numbers that are not in the table. */
+/** Label of syscall numbers that are not in the table. */
 export const UNKNOWN = 'unknown';
 
 export interface SyscallOptions extends CommonOptions {
-  /** Globs of syscall names; all if empty. */
+  /** Globs of syscall names. If empty, all syscalls. */
   include: readonly string[];
   exclude: readonly string[];
 }
@@ -23,14 +23,14 @@ export interface ChosenSyscall {
   name: string;
 }
 
-/** Matches the names that the config selects. */
+/** Returns a function that says whether the config selects a name. */
 export function syscallFilter(options: SyscallOptions): (name: string) => boolean {
   const included = options.include.length === 0 ? () => true : globMatcher(options.include);
   const excluded = globMatcher(options.exclude);
   return (name) => included(name) && !excluded(name);
 }
 
-/** Syscalls of the table that the config selects, by number. */
+/** Syscall numbers of the table that the config selects. */
 export function chosenSyscalls(options: SyscallOptions, host: HostFacts): ChosenSyscall[] {
   const isSelected = syscallFilter(options);
   const chosen: ChosenSyscall[] = [];
@@ -50,9 +50,9 @@ export function exitEvent(name: string, host: HostFacts): string {
 }
 
 /**
- * The chosen syscalls if they have events of their own and are few; undefined to use `raw_syscalls`: without `include`,
- * with too many, or if one of them has no events of its own (it would be missing in silence). Without `raw_syscalls`,
- * as in some recordings, returns all that have events of their own.
+ * Returns the chosen syscalls if each should be traced with its own events, or undefined to use `raw_syscalls`: without
+ * `include`, for too many syscalls, or if one has no events of its own and would be missing silently. Without
+ * `raw_syscalls` events, as in some recordings, returns all syscalls that have their own events.
  */
 export function byOwnEvents(
   options: SyscallOptions,

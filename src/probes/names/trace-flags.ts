@@ -1,4 +1,4 @@
-/** Bits of `common_flags`: hard and soft interrupts, NMIs (include/linux/trace_events.h, TRACE_FLAG_HARDIRQ and others). */
+/** Bits of `common_flags` for hard and soft interrupts and NMIs: TRACE_FLAG_* in include/linux/trace_events.h. */
 export const IN_HARD_INTERRUPT = 0x08;
 export const IN_SOFTIRQ = 0x10;
 export const IN_NMI = 0x40;

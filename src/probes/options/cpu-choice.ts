@@ -1,17 +1,17 @@
-/** Options of tracers that take CPU time from other tasks: the config must name their CPUs. */
+/** Options of tracers that take CPU time from other tasks. The config must name the CPUs. */
 import type { z } from 'zod';
 import { formatCpuList } from '../../config/units/quantity.ts';
 import type { Knob } from '../../model/tracer.ts';
 import type { CommonOptions } from '../probe.ts';
 
 export interface CpuOptions extends CommonOptions {
-  /** CPUs to run on; undefined only if the probe is off. */
+  /** CPUs to run on. Undefined only if the probe is off. */
   cpus?: readonly number[] | undefined;
 }
 
 const US_PER_NS = 1e-3;
 
-/** Refuses a probe that is on without `cpus`; `cost` says what each of those CPUs pays. */
+/** Rejects a config that enables the probe without `cpus`. `cost` describes the cost on each CPU. */
 export function mustNameCpus(cost: string): z.core.CheckFn<{
   enabled: boolean;
   cpus?: readonly number[] | undefined;
@@ -22,17 +22,17 @@ export function mustNameCpus(cost: string): z.core.CheckFn<{
       code: 'custom',
       path: ['cpus'],
       input: value.cpus,
-      message: `names the CPUs to run on, as in "2-3", because each pays: ${cost}`,
+      message: `list the CPUs to run on, as in "2-3"; each of them loses time: ${cost}`,
     });
   };
 }
 
-/** Setting of a control file that lists CPUs in the kernel's format. */
+/** Setting for a control file that contains a list of CPUs. */
 export function cpuListKnob(file: string, cpus: readonly number[] | undefined): Knob {
   return { file, value: formatCpuList(cpus ?? []) };
 }
 
-/** Setting of a control file that counts microseconds. */
+/** Setting for a control file that contains microseconds. */
 export function microsecondsKnob(file: string, ns: number): Knob {
   return { file, value: String(Math.round(ns * US_PER_NS)) };
 }

@@ -6,17 +6,17 @@ import type { CommonOptions, KernelOffer, NameList } from '../probe.ts';
 export interface FunctionOptions extends CommonOptions {
   /** Globs of the functions to trace. */
   functions: readonly string[];
-  /** Globs of functions to leave out. */
+  /** Globs of functions not to trace. */
   notrace: readonly string[];
-  /** Host pids of the tasks to trace; all if empty. */
+  /** Host pids of the tasks to trace. If empty, all tasks. */
   pids: readonly number[];
-  /** Allows to trace every function of the kernel. */
+  /** Allows the probe to trace every kernel function. */
   unfiltered: boolean;
 }
 
 const LARGEST_PID = 4_194_304;
 
-/** Keys of the config. */
+/** Schema of the config keys. */
 export function functionKeys({ globs, z }: SchemaKit) {
   return {
     functions: globs('function').prefault([]),
@@ -26,15 +26,15 @@ export function functionKeys({ globs, z }: SchemaKit) {
   };
 }
 
-/** Refuses to trace the whole kernel unless that is what the config says. */
+/** Rejects tracing the whole kernel unless the config allows it explicitly. */
 export const mustChoose = {
   check: (options: { enabled: boolean; functions: readonly string[]; unfiltered: boolean }): boolean =>
     !options.enabled || options.functions.length > 0 || options.unfiltered,
   problem: {
     path: ['functions'],
     message:
-      'names the functions to trace, at least one: ["vfs_fsync*"]; tracing every function of the kernel slows the ' +
-      'whole machine down and needs unfiltered: true',
+      'list at least one function to trace, as in ["vfs_fsync*"]; tracing every function of the kernel slows the ' +
+      'whole machine down and requires unfiltered: true',
   },
 };
 
@@ -43,7 +43,7 @@ export function functionFilter(options: FunctionOptions, maxDepth: number): Func
   return { functions, notrace, pids, maxDepth };
 }
 
-/** Names that the kernel's filters can be given; those that match nothing are reported. */
+/** Names and globs in the config. Those that match nothing are reported. */
 export function functionNames({ functions, notrace }: FunctionOptions, kernel: KernelOffer): NameList[] {
   const offered = functions.length + notrace.length > 0 ? kernel.functions?.() : undefined;
   return [

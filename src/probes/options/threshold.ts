@@ -1,13 +1,13 @@
 /**
- * `tracing_thresh` is one file for all tracers of the kernel. A probe that sets it hides shorter operations from probes
- * that should show all: function_graph drops shorter calls, latency tracers no longer keep the longest.
+ * All tracers of the kernel share one `tracing_thresh`. If one probe sets it, other probes miss shorter operations:
+ * function_graph drops shorter calls, and latency tracers no longer keep the longest latency.
  */
 import { LATENCY_TRACERS } from '../../model/tracer.ts';
 import type { Conflict } from '../probe.ts';
 
 const HIDDEN_FROM = ['function_graph', ...LATENCY_TRACERS];
 
-/** Finds the first probe among those that are on (by name) that a threshold would make blind. */
+/** Finds the first enabled probe (by name) that would miss operations because of a threshold. */
 export function thresholdClash(others: ReadonlyMap<string, unknown>): Conflict | undefined {
   const other = HIDDEN_FROM.find((name) => others.has(name));
   if (other === undefined) return undefined;

@@ -1,38 +1,39 @@
 /**
- * Which container had the CPU while a task of another one waited for it. For each CPU: the container that has it, and
- * how many tasks of which containers wait in its queue. Every change of either adds the time since the last one to each
- * pair of a waiting container and the one that runs, so the pairs of a container add up to its waits.
+ * Which container used the CPU while a task of another container waited for it. Keeps, for each CPU, the running
+ * container and the number of waiting tasks per container. Each change adds the time since the previous change to the
+ * pairs of waiting and running container. The sum over a container's pairs therefore equals its waits.
  */
 import { IDLE, SLOTS, UNKNOWN } from '../../model/containers.ts';
 import type { TimestampNs } from '../../model/time.ts';
 
-/** Tag of a waiting task that is in no queue here: what it waits for is known later, or never. Also: no slot. */
+/** Tag of a waiting task that is in no queue, because the reason for its wait is unknown. Also: no slot. */
 export const NOT_QUEUED = -1;
 const SLOT_BITS = 8;
 const SLOT_MASK = SLOTS - 1;
 
 /**
- * The state of a CPU is a block of numbers in one array, because each further array would cost as much as the work. First:
- * its task; the slot that has it; a task that was woken while it was idle, and has it next (0: none); how many slots wait.
+ * The state of a CPU is a block of numbers in one shared array, because more arrays would cost more time. The first
+ * numbers are: the running task; its slot; the task woken while the CPU was idle, which should run next; the number of
+ * waiting slots.
  */
 const BLOCK_BITS = 10;
 const TASK = 0;
 const RUNNING = 1;
 const EXPECTED = 2;
 const LENGTH = 3;
-/** By slot: how many tasks wait, and where the slot is in the list of slots that wait. */
+/** By slot: the number of waiting tasks, and the index of the slot in the list of waiting slots. */
 const COUNTS = 256;
 const PLACES = 512;
 const WAITING = 768;
 
 export class ContainerWaits {
-  /** Nanoseconds by slot of the container that waited (high byte) and of the one that ran (low byte). */
+  /** Nanoseconds by slot of the waiting container (high byte) and of the running container (low byte). */
   readonly pairs = new Float64Array(SLOTS * SLOTS);
-  /** Time of the event at hand: as an argument it would be allocated for each call that is not inlined. */
+  /** Time of the current event. As an argument, the double would be allocated in each call that is not inlined. */
   readonly now = new Float64Array(1);
   readonly #cpuCount: number;
   readonly #cpus: Int32Array;
-  /** Until when a CPU's waits are accounted for; 0: nothing seen since the last loss. */
+  /** Time up to which a CPU's waits are added up; 0 if nothing was seen since the last loss. */
   readonly #until: Float64Array;
 
   constructor(cpuCount: number) {
@@ -48,8 +49,8 @@ export class ContainerWaits {
   }
 
   /**
-   * A task is woken into the queue of a CPU. Returns its tag. On an idle CPU it runs next; what it waits until then is
-   * counted when it does, because some virtual machines record no switch out of the idle task.
+   * A task was woken and joined the queue of a CPU. Returns its tag. On an idle CPU the task runs next; its wait is
+   * added when it runs, because some virtual machines record no switch out of the idle task.
    */
   woken(pid: number, slot: number, cpu: number): number {
     if (!(cpu >= 0 && cpu < this.#cpuCount)) return NOT_QUEUED;
@@ -69,14 +70,14 @@ export class ContainerWaits {
     return (cpu << SLOT_BITS) | slot;
   }
 
-  /** A task waits in the queue of a CPU from now on. Returns its tag. */
+  /** A task begins to wait in the queue of a CPU. Returns its tag. */
   queued(slot: number, cpu: number): number {
     this.#advance(cpu);
     addWaiter(this.#cpus, cpu << BLOCK_BITS, slot);
     return (cpu << SLOT_BITS) | slot;
   }
 
-  /** A waiting task waits no longer, or not there. */
+  /** A task no longer waits in this queue. */
   left(tag: number): void {
     if (tag < 0) return;
     const cpu = tag >>> SLOT_BITS;
@@ -84,7 +85,7 @@ export class ContainerWaits {
     removeWaiter(this.#cpus, cpu << BLOCK_BITS, tag & SLOT_MASK);
   }
 
-  /** A waiting task goes to the queue of another CPU; `sinceNs`: when it began to wait. Returns its new tag. */
+  /** A waiting task moves to the queue of another CPU. `sinceNs`: when it began to wait. Returns its new tag. */
   moved(pid: number, slot: number, tag: number, cpu: number, sinceNs: TimestampNs): number {
     if (tag >= 0) this.left(tag);
     else if (!this.#unexpect(pid, slot, sinceNs)) return NOT_QUEUED;
@@ -92,9 +93,9 @@ export class ContainerWaits {
   }
 
   /**
-   * A CPU switches from a task to another one; 0 is the idle task. `entering`: slot of the first if it waits from now on;
-   * `tag` of the second if it has waited in a queue; or `NOT_QUEUED`. Returns the task that was expected there and goes on
-   * waiting; 0 for none.
+   * A CPU switches from task `prev` to task `next`; 0 is the idle task. `entering`: the slot of `prev` if it begins to
+   * wait. `tag`: the tag of `next` if it waited in a queue. Both can be `NOT_QUEUED`. Returns the task that was
+   * expected to run and still waits; 0 if none.
    */
   switched(cpu: number, prev: number, next: number, slot: number, entering: number, tag: number): number {
     this.#advance(cpu);
@@ -113,13 +114,13 @@ export class ContainerWaits {
     return expected === next || expected === prev ? 0 : expected;
   }
 
-  /** A task got the idle CPU on which it was woken, as far as the events show: it waited for nothing else. */
+  /** A task ran on the idle CPU on which it was woken: as far as the events show, no other task made it wait. */
   waitedForNothing(slot: number, sinceNs: TimestampNs): void {
     const ns = this.now[0] - sinceNs;
     if (ns > 0) this.pairs[(slot << SLOT_BITS) | IDLE] += ns;
   }
 
-  /** Events were lost: nobody is known to wait or to run. */
+  /** Events were lost: forget which tasks wait or run. */
   lost(): void {
     this.#until.fill(0);
     this.#cpus.fill(0);
@@ -129,7 +130,7 @@ export class ContainerWaits {
     }
   }
 
-  /** Whether a task was expected on an idle CPU. It is no longer, and its wait until now was for nothing else. */
+  /** Whether a task was expected on an idle CPU. No longer expects it; no other task caused its wait so far. */
   #unexpect(pid: number, slot: number, sinceNs: TimestampNs): boolean {
     for (let cpu = 0; cpu < this.#cpuCount; cpu++) {
       const block = cpu << BLOCK_BITS;
@@ -147,7 +148,7 @@ export class ContainerWaits {
   #advance(cpu: number): void {
     const nowNs = this.now[0];
     const ns = nowNs - this.#until[cpu];
-    // Events of different CPUs can be a little out of order.
+    // Events of different CPUs can be slightly out of order.
     if (ns <= 0) return;
     this.#until[cpu] = nowNs;
     const cpus = this.#cpus;

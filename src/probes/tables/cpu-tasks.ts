@@ -1,4 +1,4 @@
-/** Which task has each CPU, its comm and since when, from sched_switch. Reports turns to the sink of task intervals. */
+/** Tracks the task on each CPU from sched_switch, and reports turns to the sink of task intervals. */
 import type { TaskSink } from '../../model/intervals.ts';
 import type { TimestampNs } from '../../model/time.ts';
 
@@ -6,9 +6,9 @@ export const COMM_WORDS = 4;
 
 export class CpuTasks {
   readonly #sink: TaskSink;
-  /** When each CPU's task arrived there; 0: not seen. */
+  /** When the current task began to run on each CPU; 0 if unknown. */
   readonly #since: Float64Array;
-  /** Pid of the task that runs on each CPU (0: idle or not seen), and its comm. */
+  /** Pid of the task that runs on each CPU (0: idle or unknown), and its comm. */
   readonly #running: Int32Array;
   readonly #comms: Int32Array;
   /** When the last loss of each CPU was over. */
@@ -23,14 +23,14 @@ export class CpuTasks {
     this.#comms = new Int32Array(cpuCount * COMM_WORDS);
   }
 
-  /** A task leaves a CPU. Its comm is the 16 bytes from word `commAt` on. */
+  /** A task leaves a CPU. Its comm is the 16 bytes from word `commAt`. */
   leaves(cpu: number, pid: number, nowNs: TimestampNs, words: Int32Array, commAt: number): void {
     if (cpu >= this.#since.length || this.#running[cpu] !== pid) return;
     const sinceNs = this.#since[cpu];
     if (sinceNs >= this.#lostUntil && sinceNs !== 0) this.#sink.ran(cpu, pid, sinceNs, nowNs, words, commAt);
   }
 
-  /** A task arrives on a CPU; 0: the idle task. */
+  /** A task begins to run on a CPU. Pid 0 is the idle task. */
   arrives(cpu: number, pid: number, nowNs: TimestampNs, words: Int32Array, commAt: number): void {
     if (cpu >= this.#since.length) return;
     this.#since[cpu] = nowNs;
@@ -40,7 +40,7 @@ export class CpuTasks {
     for (let i = 0; i < COMM_WORDS; i++) this.#comms[comm + i] = words[commAt + i];
   }
 
-  /** Reports the turn of the task that still has a CPU up to now. The rest of it becomes another turn. */
+  /** Reports the turn of a running task up to now. The rest of the turn counts as another turn. */
   reportTurn(cpu: number, nowNs: TimestampNs): void {
     if (cpu < 0 || cpu >= this.#since.length) return;
     const sinceNs = this.#since[cpu];

@@ -1,10 +1,10 @@
 /**
- * Which pairs of containers have a series of their own: those that grow most. A pair keeps its place until another one
- * grows more than twice as much, so that places do not change back and forth.
+ * Chooses the pairs of containers that have their own series: those that grow most. A pair keeps its place until
+ * another pair grows more than twice as much, so that the choice does not change too often.
  */
 import { SLOTS } from '../../model/containers.ts';
 
-/** Of what a pair grew before, one half counts as much as what it grew since. */
+/** Each round halves the weight of earlier growth. */
 const DECAY = 0.5;
 const MARGIN = 2;
 
@@ -21,7 +21,7 @@ export class LargestPairs {
     return this.#places.has(pair);
   }
 
-  /** Begins a round: what pairs have grown so far counts less from now on. */
+  /** Begins a round: reduces the weight of earlier growth. */
   begin(): void {
     for (let pair = 0; pair < this.#recent.length; pair++) this.#recent[pair] *= DECAY;
   }
@@ -30,7 +30,7 @@ export class LargestPairs {
     this.#recent[pair] += by;
   }
 
-  /** Ends a round: gives places to pairs that grew. Calls back for those that lost theirs. */
+  /** Ends a round: gives places to the pairs that grew most. Calls `lost` for the pairs that lost their places. */
   settle(grown: readonly number[], lost: (pair: number) => void): void {
     const waiting = grown.filter((pair) => !this.#places.has(pair));
     waiting.sort((a, b) => this.#recent[b] - this.#recent[a]);

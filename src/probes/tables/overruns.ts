@@ -1,13 +1,13 @@
 /**
- * Growth of a task's count of calls that nest too deep for the kernel to follow (`trace_overrun` of a task). Bounded: a
- * full table forgets the task that it has known longest, whose whole count then looks new.
+ * How much a task's count of too deeply nested calls (`trace_overrun` of the task) has grown. The table is bounded:
+ * when it is full, it forgets the oldest task, whose whole count then looks new.
  */
 const CAPACITY = 4096;
 
 export class Overruns {
   readonly #last = new Map<number, number>();
 
-  /** Increase of a task's count (host pid) since the last call; the whole count for a new task. */
+  /** Growth of a task's count (host pid) since the last call; for a new task, the whole count. */
   growth(pid: number, count: number): number {
     const last = this.#last.get(pid);
     if (last === count) return 0;
@@ -18,7 +18,7 @@ export class Overruns {
       }
     }
     this.#last.set(pid, count);
-    // Lower than before: the kernel has given the pid to another task.
+    // A lower count means that the kernel gave the pid to another task.
     return last === undefined || count < last ? count : count - last;
   }
 }

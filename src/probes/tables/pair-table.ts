@@ -1,19 +1,19 @@
 /**
- * Operations that have begun, by a key of 32-bit words: a pool of entries, chained by the hash of their key, the newest
- * first. Bounded: when the pool is full, the older half of the entries makes room.
+ * Operations that have begun, by a key of 32-bit words. A pool of entries, chained by the hash of their key, newest
+ * first. The pool is bounded: when it is full, the older half of the entries is removed.
  */
 import type { TimestampNs } from '../../model/time.ts';
 
-/** No entry. Its stamp is always 0. */
+/** Means "no entry". Its stamp is always 0. */
 export const NONE = 0;
 
 export class PairTable {
-  /** When each entry began; 0 for entries that are free. */
+  /** When the operation of each entry began; 0 for free entries. */
   readonly stamps: Float64Array;
-  /** Numbers beside the stamp. */
+  /** Numbers stored with the stamp. */
   readonly values: Float64Array;
   readonly tags: Int32Array;
-  /** The key to look for or to add. */
+  /** The key to find or to add. Write it before the call. */
   readonly key: Int32Array;
   readonly #keys: Int32Array;
   readonly #next: Int32Array;
@@ -21,13 +21,13 @@ export class PairTable {
   readonly #buckets: Int32Array;
   readonly #width: number;
   readonly #capacity: number;
-  /** 32 minus the number of bits in a bucket's number. */
+  /** 32 minus the number of bits of a bucket index. */
   readonly #shift: number;
   readonly #onEvicted: (count: number) => void;
   #free = 1;
   #size = 0;
 
-  /** `capacity` is a power of two. */
+  /** `capacity` must be a power of two. */
   constructor(width: number, capacity: number, onEvicted: (count: number) => void) {
     this.#width = width;
     this.#capacity = capacity;
@@ -47,14 +47,14 @@ export class PairTable {
     return this.#size;
   }
 
-  /** The newest entry of `key`, or NONE. */
+  /** Returns the newest entry of `key`, or NONE. */
   find(): number {
     let entry = this.#heads[this.#bucketOf()];
     while (entry !== NONE && !this.#isKey(entry)) entry = this.#next[entry];
     return entry;
   }
 
-  /** Adds an entry of `key`. */
+  /** Adds an entry with `key`. */
   add(): number {
     if (this.#size === this.#capacity) this.#evict();
     const entry = this.#free;
@@ -83,7 +83,7 @@ export class PairTable {
     this.#size--;
   }
 
-  /** Removes entries that began before; returns how many. */
+  /** Removes entries that began before this time. Returns how many. */
   removeBefore(untilNs: TimestampNs): number {
     let count = 0;
     for (let entry = 1; entry <= this.#capacity; entry++) {
@@ -96,7 +96,7 @@ export class PairTable {
 
   #evict(): void {
     const middle = Float64Array.from(this.stamps.subarray(1)).sort()[this.#capacity >> 1];
-    // All may have the same stamp.
+    // If all entries have the same stamp, none is older than the middle: remove all.
     this.#onEvicted(this.removeBefore(middle) || this.removeBefore(Number.POSITIVE_INFINITY));
   }
 

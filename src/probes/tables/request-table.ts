@@ -1,7 +1,7 @@
 /**
- * Block requests in flight, in typed arrays: a pool of entries, chained by the hash of their key. A chain keeps the
- * order of `add`, so that `find` returns the first of equal requests. Bounded: a caller drops the oldest entry to make
- * room in a full pool.
+ * Block requests in flight, in typed arrays. A pool of entries, chained by the hash of their key. A chain keeps the
+ * order of `add`, so that `find` returns the first of several equal requests. When the pool is full, the caller must
+ * drop the oldest entry.
  *
  * Key: device, sector (two 32-bit words), operation.
  */
@@ -26,19 +26,19 @@ export class RequestTable {
   readonly #high: Int32Array;
   readonly #operation: Uint8Array;
   readonly #state: Uint8Array;
-  /** When the entry entered its state. */
+  /** When the request entered its current state. */
   readonly #since: Float64Array;
-  /** Sectors not completed yet; set when issued. */
+  /** Sectors that are not completed yet; set at the issue. */
   readonly #sectors: Float64Array;
-  /** When it was first put into the queue; 0 if never. */
+  /** When the request was first put into the queue; 0 if never. */
   readonly #inserted: Float64Array;
   readonly #issueCpus: Int32Array;
   readonly #issuers: Int32Array;
-  /** Task that put it into the queue, or issued it. */
+  /** Task that put the request into the queue, or issued it. */
   readonly #pids: Int32Array;
-  /** All its sectors; `#sectors` counts down. */
+  /** Total number of sectors; `#sectors` counts down. */
   readonly #asked: Float64Array;
-  /** Set if its driver put it back: the next insert is then not another request. */
+  /** 1 if the driver put the request back. The next insert is then the same request, not a new one. */
   readonly #requeued: Uint8Array;
   #free = 0;
   #oldest = NONE;
@@ -77,12 +77,12 @@ export class RequestTable {
     return this.#size === this.#capacity;
   }
 
-  /** The oldest entry; -1 if empty. */
+  /** The oldest entry; -1 if the table is empty. */
   get oldest(): number {
     return this.#oldest;
   }
 
-  /** The entry added after `entry`; -1 if it is the last. */
+  /** The entry that was added after `entry`; -1 if `entry` is the newest. */
   newerThan(entry: number): number {
     return this.#newer[entry];
   }
@@ -123,7 +123,7 @@ export class RequestTable {
     return this.#requeued[entry] === 1;
   }
 
-  /** First entry with this key in this state; -1 if none. `sector` is a whole number, exact to 2^53. */
+  /** First entry with this key and state; -1 if none. `sector` is a whole number, exact up to 2^53. */
   find(dev: number, sector: number, operation: number, state: RequestState): number {
     const low = sector | 0;
     const high = (sector / 4294967296) | 0;
@@ -143,7 +143,7 @@ export class RequestTable {
     return NONE;
   }
 
-  /** Adds a request of a task in a state; the pool must have room. */
+  /** Adds a request in this state. The pool must not be full. */
   add(
     dev: number,
     sector: number,
@@ -171,7 +171,7 @@ export class RequestTable {
     return entry;
   }
 
-  /** Moves an entry to a state. */
+  /** Changes the state of an entry. */
   enter(entry: number, state: RequestState, since: TimestampNs, requeued: boolean): void {
     this.#state[entry] = state;
     this.#since[entry] = since;
@@ -187,7 +187,7 @@ export class RequestTable {
     this.#sectors[entry] = sectors;
   }
 
-  /** Sets the size of a request when it is issued, the CPU, and the task that issued it (0: an interrupt). */
+  /** Records the issue of a request: its size, its CPU, and the task that issued it (0: an interrupt). */
   issue(entry: number, sectors: number, cpu: number, issuer = 0): void {
     this.#issuers[entry] = issuer;
     this.#sectors[entry] = sectors;
@@ -195,7 +195,7 @@ export class RequestTable {
     this.#issueCpus[entry] = cpu;
   }
 
-  /** Gives an entry another sector: the rest of a request that was completed in part. */
+  /** Changes the sector of an entry, for the rest of a request that was completed in part. */
   move(entry: number, sector: number): void {
     this.#unchain(entry);
     this.#chain(entry, sector);

@@ -1,13 +1,13 @@
 /**
- * Block requests in flight, in a `RequestTable`. A request from before a loss is dropped when it is found; the oldest one
- * makes room if the table is full.
+ * Block requests in flight, in a `RequestTable`. A request from before a loss is dropped when it is next looked up. If
+ * the table is full, the oldest request is dropped.
  */
 import type { TimestampNs } from '../../model/time.ts';
 import { type RequestState, RequestTable } from './request-table.ts';
 
 export type RequestsInFlight = ReturnType<typeof requestsInFlight>;
 
-/** `lost` and `evicted` count requests whose end is not measured. */
+/** `lost` and `evicted` count requests whose duration is not measured. */
 export function requestsInFlight(capacity: number, lost: () => void, evicted: () => void) {
   const table = new RequestTable(capacity);
   let lostUntil: TimestampNs = 0;
@@ -18,7 +18,7 @@ export function requestsInFlight(capacity: number, lost: () => void, evicted: ()
   };
   return {
     table,
-    /** First request with this key in a state; -1 if none. */
+    /** Finds the first request with this key and state; -1 if none. */
     find: (dev: number, sector: number, operation: number, state: RequestState): number => {
       let match = table.find(dev, sector, operation, state);
       while (match >= 0 && table.since(match) < lostUntil) {
@@ -29,7 +29,7 @@ export function requestsInFlight(capacity: number, lost: () => void, evicted: ()
       }
       return match;
     },
-    /** How many requests `find` has dropped. */
+    /** Number of requests that `find` has dropped. */
     dropped: () => dropped,
     add: (
       dev: number,

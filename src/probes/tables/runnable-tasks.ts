@@ -1,30 +1,30 @@
 /**
- * Since when each task can run without running. Where waits are also counted by container, the tag of a waiting task
- * says in which queue it is.
+ * Since when each waiting task has been runnable. If waits are also counted by container, the tag of a waiting task
+ * identifies its queue.
  */
 import { IDLE, SURPLUS } from '../../model/containers.ts';
 import type { TimestampNs } from '../../model/time.ts';
 import { type ContainerWaits, NOT_QUEUED } from './container-waits.ts';
 import { TaskStamps } from './task-stamps.ts';
 
-/** Receives who waits and who runs, by container. */
+/** Receives which containers' tasks wait and run. */
 export interface WaitsByContainer {
   waits: ContainerWaits;
-  /** Slot by thread id. */
+  /** Maps a thread id to a slot. */
   readonly table: Uint8Array;
-  /** Counts a task whose slot is no container's. */
+  /** Counts a task whose slot belongs to no container. */
   miss(slot: number): void;
-  /** A task lost its CPU to another one, or, as slot `IDLE`, to nothing: its quota has ended. */
+  /** A task was preempted by another task, or by `IDLE`: its CPU quota was used up. */
   preempted(slot: number, bySlot: number): void;
 }
 
-/** How a task left its CPU: it sleeps, it could have gone on, or it is not counted (the idle task, the agent's own). */
+/** How a task left its CPU: it sleeps, it is still runnable, or it is not counted (idle task, agent's tasks). */
 export const ASLEEP = 0;
 export const PREEMPTED = 1;
 export const UNCOUNTED = 2;
 
 export class RunnableTasks {
-  /** Waits that began before this time may have ended unseen. */
+  /** Waits that began before this time may have ended in a loss. */
   lostUntil: TimestampNs = 0;
   readonly #tasks = new TaskStamps();
   readonly #containers: WaitsByContainer | undefined;
@@ -33,7 +33,7 @@ export class RunnableTasks {
     this.#containers = containers;
   }
 
-  /** A task is being woken; its run queue is not known yet. */
+  /** A waker begins to wake a task. Its run queue is not known yet. */
   waking(pid: number, nowNs: TimestampNs): void {
     const tasks = this.#tasks;
     const place = tasks.place(pid);
@@ -42,7 +42,7 @@ export class RunnableTasks {
     tasks.tags[place] = NOT_QUEUED;
   }
 
-  /** A task joins the run queue of a CPU. */
+  /** A woken task joins the run queue of a CPU. */
   woken(pid: number, cpu: number, nowNs: TimestampNs): void {
     const tasks = this.#tasks;
     const place = tasks.place(pid);
@@ -56,8 +56,8 @@ export class RunnableTasks {
   }
 
   /**
-   * A CPU switches from one task to another; 0 is the idle task. `departure` says how the first one left the CPU. Returns since
-   * when the second one could run; 0 if not known.
+   * A CPU switches from task `prev` to task `next`; 0 is the idle task. `departure` says how `prev` left the CPU.
+   * Returns the time at which `next` became runnable; 0 if unknown.
    */
   switched(prev: number, departure: number, next: number, cpu: number, nowNs: TimestampNs): TimestampNs {
     const tasks = this.#tasks;
@@ -91,13 +91,13 @@ export class RunnableTasks {
     this.#containers?.waits.lost();
   }
 
-  /** Two wake-ups are one wait, from the first. A wait from before a loss may have ended in it. */
+  /** Two wake-ups in a row are one wait. A wait from before a loss may have ended in the loss. */
   #begins(place: number): boolean {
     const sinceNs = this.#tasks.stamps[place];
     return place !== 0 && (sinceNs === 0 || sinceNs < this.lostUntil);
   }
 
-  /** Places are those of the tasks that leave and arrive. */
+  /** Updates the waits by container. The places are those of the two tasks of the switch. */
   #account(
     containers: WaitsByContainer,
     prevPlace: number,
@@ -112,7 +112,7 @@ export class RunnableTasks {
     const slot = next === 0 ? IDLE : slotOf(containers, next);
     let entering = NOT_QUEUED;
     if (prevPlace !== 0) {
-      // It had come back unseen.
+      // The events did not show its return to the CPU.
       if (stamps[prevPlace] !== 0 && stamps[prevPlace] >= this.lostUntil) waits.left(tags[prevPlace]);
       if (departure === PREEMPTED) {
         entering = slotOf(containers, prev);
@@ -128,7 +128,7 @@ export class RunnableTasks {
     if (passedOver !== 0) this.#passedOver(passedOver, cpu, containers);
   }
 
-  /** A task did not get the idle CPU that it was woken on: it waits on, for the one that did. */
+  /** A task did not get the idle CPU on which it was woken. It still waits, now for the task that got the CPU. */
   #passedOver(pid: number, cpu: number, containers: WaitsByContainer): void {
     const { waits } = containers;
     const tasks = this.#tasks;

@@ -1,13 +1,13 @@
 /**
- * Slots of a metric family in a table of rows (what the series is about) and columns (CPUs, or one for all). Resolves a
- * slot on first use, so that the hot path needs no label values.
+ * Caches slots of a metric family in a table. A row is the subject of a series, such as a device; a column is a CPU, or
+ * there is only one column. A slot is resolved on first use, so the hot path needs no label values.
  */
 export class SlotCache {
   #slots: Int32Array;
   readonly #columns: number;
   readonly #resolve: (row: number, column: number) => number;
 
-  /** `resolve` gives the family's slot; called once per cell. */
+  /** `resolve` returns the slot of the family. It is called once per cell. */
   constructor(columns: number, resolve: (row: number, column: number) => number) {
     this.#columns = Math.max(1, columns);
     this.#resolve = resolve;
@@ -15,14 +15,14 @@ export class SlotCache {
   }
 
   at(row: number, column: number): number {
-    // The cell would lie in the next row: do not cache a CPU that the kernel did not announce.
+    // Do not cache CPUs that the kernel did not announce, because their cell would be in the next row.
     if (column >= this.#columns) return this.#resolve(row, column);
     const at = row * this.#columns + column;
     const slot = at < this.#slots.length ? this.#slots[at] : -1;
     return slot >= 0 ? slot : this.#fill(at, row, column);
   }
 
-  /** Forgets a row whose series are gone. */
+  /** Forgets a row after its series were removed. */
   forget(row: number): void {
     this.#slots.fill(-1, row * this.#columns, (row + 1) * this.#columns);
   }

@@ -1,6 +1,6 @@
 /**
- * When each task left its CPU, was woken and became runnable, by pid. When a watched task comes back to a CPU, its whole
- * absence is reported to the sink of task intervals.
+ * When each task left its CPU, was woken and became runnable, by pid. When a watched task returns to a CPU, the table
+ * reports the whole absence to the sink of task intervals.
  */
 import type { SwitchIn, TaskSink } from '../../model/intervals.ts';
 import type { EventRecord } from '../../model/record.ts';
@@ -10,7 +10,7 @@ import { BY_TASK, BY_UNKNOWN, CODE_BITS } from '../../model/wake-codes.ts';
 import { COMM_WORDS, type CpuTasks } from './cpu-tasks.ts';
 import { TaskStamps } from './task-stamps.ts';
 
-/** Low bits of a tag: a code for what woke the task. The other bits are a CPU. */
+/** The low bits of a tag are a code for what woke the task. The other bits are a CPU. */
 const CODE_MASK = (1 << CODE_BITS) - 1;
 /** Bits in the tag of a task that left its CPU. The lower bits are the task's state, the higher ones the CPU. */
 const WATCHED = 1 << 20;
@@ -23,9 +23,9 @@ const HIGHEST_CPU = (1 << (32 - CPU_SHIFT)) - 1;
 /** After a loss, times off the CPU that began before it are remembered for so long, and for so many sweeps. */
 const DOUBTFUL_NS = 10e9;
 const DOUBTFUL_SWEEPS = 10;
-/** Comm of a task whose name no event carries. */
+/** Comm of a task that no event names. */
 const NO_COMM = new Int32Array(COMM_WORDS);
-/** EXIT_DEAD and EXIT_ZOMBIE, include/linux/sched.h: the task left its CPU for the last time. */
+/** EXIT_DEAD and EXIT_ZOMBIE in include/linux/sched.h: the task has ended and never runs again. */
 const DEAD = 0x10 | 0x20;
 
 export class TaskAbsences {
@@ -33,13 +33,13 @@ export class TaskAbsences {
   readonly #cpus: CpuTasks;
   readonly #isSelf: (pid: number) => boolean;
   readonly #classes: TaskClasses | undefined;
-  /** When tasks left their CPU (all or those in a watched call); the tag is their state and `WATCHED`. */
+  /** When tasks left their CPU (all tasks, or tasks in a watched call). The tag contains their state and `WATCHED`. */
   readonly #out = new TaskStamps();
-  /** When each task became runnable; the tag is the CPU of its run queue. */
+  /** When each task became runnable. The tag is the CPU of its run queue. */
   readonly #runnable = new TaskStamps();
-  /** When each task was last woken; the tag is the pid of the waker, or of the task that was interrupted meanwhile. */
+  /** When each task was last woken. The tag is the pid of the waker, or of the interrupted task. */
   readonly #woken = new TaskStamps();
-  /** The same times; the tag says what woke the task, and on which CPU. */
+  /** The same times as in `#woken`. The tag says what woke the task, and on which CPU. */
   readonly #wokenBy = new TaskStamps();
   readonly #task: SwitchIn = {
     pid: 0,
@@ -91,7 +91,7 @@ export class TaskAbsences {
     task.isSeen = false;
     task.runnableNs = runnableNs;
     task.state = isKnown ? out.tags[outAt] & STATE_MASK : 0;
-    // After a sleep no other task had the CPU: it ran as soon as it could. Else a task had it whose switches are hidden.
+    // If it slept and no other task used the CPU, it ran at once. Otherwise a task ran whose switches are hidden.
     task.inNs = runnableNs === 0 || task.state === 0 ? nowNs : runnableNs;
     task.taskClass = NORMAL;
     task.queueCpu = cpu;
@@ -99,7 +99,7 @@ export class TaskAbsences {
     this.#sink.switchedIn(task, NO_COMM, 0);
   }
 
-  /** A task leaves a CPU; `state` 0: it could have gone on. */
+  /** A task leaves a CPU. `state` is 0 if it was still runnable. */
   leaves(pid: number, state: number, cpu: number, nowNs: TimestampNs): void {
     if ((state & DEAD) !== 0) {
       this.#forget(pid);
@@ -117,7 +117,7 @@ export class TaskAbsences {
     else if (this.#sink.follows) this.#out.set(pid, nowNs, tag);
   }
 
-  /** A task arrives on the record's CPU. */
+  /** A task begins to run on the record's CPU. */
   arrives(record: EventRecord, pid: number, prio: number, commAt: number): void {
     const nowNs = record.timestampNs;
     const out = this.#out;
@@ -152,25 +152,25 @@ export class TaskAbsences {
     sink.switchedIn(task, record.words, commAt);
   }
 
-  /** A task is on the run queue of a CPU, after sched_wakeup. */
+  /** A task joined the run queue of a CPU (sched_wakeup). */
   queued(pid: number, cpu: number, nowNs: TimestampNs): void {
     const runnable = this.#runnable;
     const place = runnable.place(pid);
     const sinceNs = runnable.stamps[place];
-    // Two wake-ups are one wait, from the first; what began before a loss may have ended in it.
+    // Two wake-ups are one wait that begins with the first. A wait from before a loss may have ended in the loss.
     if (place === 0 || (sinceNs !== 0 && sinceNs >= this.#lostUntil)) return;
     runnable.stamps[place] = nowNs;
     runnable.tags[place] = cpu;
   }
 
-  /** A task goes to the queue of another CPU, after sched_migrate_task. */
+  /** A task moves to the queue of another CPU (sched_migrate_task). */
   moved(pid: number, cpu: number, nowNs: TimestampNs): void {
     const runnable = this.#runnable;
     const place = runnable.at(pid);
     const sinceNs = runnable.stamps[place];
-    // A task that does not wait yet is being woken; its wait begins when it is queued.
+    // The task is being woken but does not wait yet. Its wait begins when it joins a queue.
     if (sinceNs === 0 || sinceNs < this.#lostUntil) return;
-    // Report now the turn of the task on the first CPU, which is still running: nothing would report it later.
+    // Report the turn of the task that is still running on the first CPU, because nothing would report it later.
     this.#cpus.reportTurn(runnable.tags[place], nowNs);
     this.#sink.moved(pid, cpu, nowNs);
   }
@@ -181,7 +181,7 @@ export class TaskAbsences {
    */
   woken(pid: number, lastCpu: number, code: number, waker: number, cpu: number, nowNs: TimestampNs): void {
     if (nowNs - this.#lostUntil < DOUBTFUL_NS) this.#sleptUntil(pid, lastCpu);
-    // A task that wakes another is running.
+    // A task that wakes another task must be running.
     if (code === BY_TASK && waker !== 0) this.cameBack(waker, cpu, nowNs);
     this.#woken.set(pid, nowNs, waker);
     this.#wokenBy.set(pid, nowNs, code | (cpu << CODE_BITS));
@@ -221,7 +221,7 @@ export class TaskAbsences {
     return (this.#out.tags[outAt] & SLEPT) !== 0 && this.#woken.get(pid) >= this.#lostUntil;
   }
 
-  /** The next task with this pid starts fresh, and its place can be reclaimed. */
+  /** Forgets a task that has ended: its place can be reused, and a new task can get its pid. */
   #forget(pid: number): void {
     this.#out.clear(pid);
     this.#runnable.clear(pid);
@@ -229,7 +229,7 @@ export class TaskAbsences {
     this.#wokenBy.clear(pid);
   }
 
-  /** What ended a sleep that began at `outNs`. */
+  /** Records what ended a sleep that began at `outNs`. */
   #setWaker(pid: number, outNs: TimestampNs): void {
     const task = this.#task;
     const woken = this.#woken;

@@ -1,13 +1,13 @@
-/** Gives each distinct text in records a row. It makes a string only of a text that it sees for the first time. */
+/** Gives each distinct text in records a row. Makes a string only when it sees a text for the first time. */
 import { hashByte } from '../../decode/text/name-table.ts';
 
 export const OTHER = 'other';
-/** Places in the hash table; at most a quarter of them are used. */
+/** Number of places in the hash table; at most a quarter is used. */
 const PLACES = 4096;
 const MOST_TEXTS = PLACES / 4;
 
 export class TextRows {
-  /** Text by row. Row 0 is for texts past the limit. */
+  /** Text by row. Row 0 stands for all texts beyond the limit. */
   readonly names: string[] = [OTHER];
   readonly #spelled: Uint8Array[] = [new Uint8Array(0)];
   readonly #places = new Int32Array(PLACES);
@@ -15,14 +15,14 @@ export class TextRows {
   readonly #maxTexts: number;
   readonly #onRefused: () => void;
 
-  /** `onRefused` is called when a text has no row of its own because there are `maxTexts` already. */
+  /** `onRefused` is called when a text gets no row because there are already `maxTexts` rows. */
   constructor(maxTexts: number, onRefused: () => void) {
     this.#maxTexts = Math.min(maxTexts, MOST_TEXTS - 1);
     this.#onRefused = onRefused;
   }
 
   row(bytes: Uint8Array, from: number, to: number): number {
-    // Often the next record has the same text.
+    // Consecutive records often have the same text.
     if (this.#last !== 0 && isSame(this.#spelled[this.#last], bytes, from, to)) return this.#last;
     let hash = 0;
     for (let i = from; i < to; i++) hash = hashByte(hash, bytes[i]);

@@ -1,27 +1,27 @@
 /**
- * Gives each name of a number (the function of an address, for example) a row of the slot cache, without a string or an
- * allocation for a number that was seen before. An open-addressing table of words.
+ * Gives each name of a number (such as the function at an address) a row of the slot cache. A number that was seen
+ * before needs no string and no allocation. It is an open-addressing table of words.
  *
- * A number can get another name, as an address when a module is loaded. `refresh`, called about once a second, then
- * empties the table. A check per event would find no more: the list of modules is not read more often.
+ * The name of a number can change, for example when a module is loaded. `refresh`, called about once a second, then
+ * empties the table. Checking for every event would not help, because the list of modules is not read more often.
  */
 import type { FunctionNames } from '../../model/function-names.ts';
 
-/** Name of numbers without a name. */
+/** Name of all numbers that have no name. */
 const UNKNOWN = 'unknown';
 export const UNKNOWN_ROW = 0;
-/** Name of those past the limit. */
+/** Name of all numbers beyond the limit. */
 const OTHER = 'other';
 export const OTHER_ROW = 1;
 const FIRST_ROW = 2;
 
-/** Words of an entry: low and high half of the number, row + 1 (0: free). */
+/** Words of an entry: low word and high word of the number, row + 1 (0: the entry is free). */
 const LOW = 0;
 const HIGH = 1;
 const ROW = 2;
 const ENTRY_BITS = 2;
 const SMALLEST_BITS = 10;
-/** A kernel has some 50,000 functions to trace. A table with more numbers is emptied. */
+/** A kernel has about 50,000 traceable functions. If the table has more numbers, it is emptied. */
 const LARGEST_BITS = 18;
 
 export class ValueRows {
@@ -36,7 +36,7 @@ export class ValueRows {
   #entries = new Int32Array(1 << (SMALLEST_BITS + ENTRY_BITS));
   #used = 0;
 
-  /** Calls `onRefused` for a function that gets no row of its own because there are `maxNames` already. */
+  /** `onRefused` is called for a name that gets no row because there are already `maxNames` rows. */
   constructor(source: FunctionNames, maxNames: number, onRefused: () => void) {
     this.#source = source;
     this.#maxNames = maxNames;
@@ -44,7 +44,7 @@ export class ValueRows {
     this.#generation = source.generation;
   }
 
-  /** Row of the function at an address, given as two words. */
+  /** Row of the function at an address (two words). */
   row(low: number, high: number): number {
     const entries = this.#entries;
     const mask = (1 << this.#bits) - 1;
@@ -64,7 +64,7 @@ export class ValueRows {
   }
 
   #add(low: number, high: number): number {
-    // Never more than half full, so that every search soon meets a free entry.
+    // At most half of the entries are used, so that every search soon reaches a free entry.
     if (this.#used >= 1 << (this.#bits - 1)) {
       if (this.#bits === LARGEST_BITS) this.#clear();
       else this.#grow();
@@ -116,7 +116,7 @@ export class ValueRows {
   }
 }
 
-/** The lowest bits of a function's address are zero: the higher bits of the product decide, too. */
+/** The lowest bits of function addresses are always zero, so mix in the higher bits of the product. */
 function hash(low: number, high: number): number {
   const h = Math.imul(low ^ Math.imul(high, 0x85ebca6b), 0x9e3779b1);
   return (h >>> 13) ^ h;

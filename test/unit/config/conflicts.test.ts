@@ -30,8 +30,8 @@ function problems(probes: string[], { flags = [], env = {} }: Given = {}): strin
 
 test('a conflict is reported once, with both places and the reason', () => {
   assert.deepEqual(problems(['timerlat: { cpus: 1 }', 'osnoise: { cpus: 1 }']), [
-    'c.yaml:4:3: probes.osnoise: cannot be on together with timerlat (c.yaml:3:3): both are one machinery of the ' +
-      'kernel, which runs one of them at a time',
+    'c.yaml:4:3: probes.osnoise: cannot be on together with timerlat (c.yaml:3:3): the kernel ' +
+      'implements both with the same code and runs only one of them at a time',
   ]);
 });
 
@@ -54,7 +54,7 @@ test('any two latency tracers', () => {
       if (a === b) continue;
       const lines = problems([`${a}:`, `${b}:`]);
       assert.equal(lines.length, 1, `${a} and ${b}`);
-      assert.match(lines[0], /one place for the worst latency/);
+      assert.match(lines[0], /stores a single worst latency/);
     }
   }
 });
@@ -84,22 +84,22 @@ test('hwlat and osnoise share one threshold', () => {
     problems([`hwlat: { cpus: 1${hwlat} }`, `osnoise: { cpus: 1${osnoise} }`]);
   assert.deepEqual(both(', threshold: 20us', ', threshold: 20us'), []);
   assert.deepEqual(both('', ', threshold: 10us'), []);
-  assert.match(both('', '')[0], /hwlat wants 10us and osnoise none: give both the same threshold/);
-  assert.match(both(', threshold: 1ms', ', threshold: 5us')[0], /hwlat wants 1ms and osnoise 5us/);
+  assert.match(both('', '')[0], /hwlat sets 10us and osnoise none: give both the same threshold/);
+  assert.match(both(', threshold: 1ms', ', threshold: 5us')[0], /hwlat sets 1ms and osnoise 5us/);
 });
 
 test('a probe that takes CPU time is refused without CPUs, also on the command line', () => {
   for (const name of ['osnoise', 'timerlat', 'hwlat']) {
     assert.match(
       problems([`${name}:`])[0],
-      new RegExp(`^c\\.yaml:3:3: probes\\.${name}\\.cpus: names the CPUs`),
+      new RegExp(`^c\\.yaml:3:3: probes\\.${name}\\.cpus: list the CPUs`),
     );
     assert.match(
       problems([], { flags: [name] })[0],
-      new RegExp(`probes\\.${name}\\.cpus: names the CPUs .* pays: `),
+      new RegExp(`probes\\.${name}\\.cpus: list the CPUs .* loses time: `),
     );
   }
   for (const name of ['function', 'function_graph']) {
-    assert.match(problems([], { flags: [name] })[0], /names the functions to trace/);
+    assert.match(problems([], { flags: [name] })[0], /list at least one function to trace/);
   }
 });

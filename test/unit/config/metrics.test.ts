@@ -83,11 +83,11 @@ const WRONG: [yaml: string, complaint: string][] = [
   ],
   [
     metric('a_total', EVENT, 'where: reason = 2'),
-    '5:12: metrics[0].where: "reason = 2" is not a filter: it has "=", which is no part of a filter',
+    '5:12: metrics[0].where: "reason = 2" is not a filter: it has "=", which is not allowed in a filter',
   ],
   [
     metric('a_total', EVENT, 'where: name > "x"'),
-    '5:12: metrics[0].where: "name > \\"x\\"" is not a filter: it compares the text "x" with >: texts take ==, != and ~',
+    '5:12: metrics[0].where: "name > \\"x\\"" is not a filter: it compares the text "x" with >: use ==, != or ~ for texts',
   ],
   [metric('a_total', EVENT, 'where: (reason > 2'), 'is not a filter: it lacks a closing parenthesis'],
   [

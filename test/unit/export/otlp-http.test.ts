@@ -265,7 +265,7 @@ test('files that cannot be used are an error of the config', () => {
     assert.ok(error instanceof UsageError);
     assert.match(
       error.message,
-      /^otlp\.certificate: cannot read ".*none": ENOENT: check the path and who may read it$/,
+      /^otlp\.certificate: cannot read ".*none": ENOENT: check the path and the permissions$/,
     );
     return true;
   });

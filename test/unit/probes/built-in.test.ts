@@ -146,7 +146,7 @@ test('timers: late by the time that they should expire, whatever the trace clock
   assert.deepEqual(s.durations('ftrace_timer_lateness_seconds', 'timer'), { count: 1, sum: 8e6 });
   assert.deepEqual(s.unmatched, {});
   const unknown = { ...fakeHost, jiffyNs: () => undefined };
-  assert.throws(() => run(timers, {}, { host: unknown }), /the length of a jiffy is not known/);
+  assert.throws(() => run(timers, {}, { host: unknown }), /the length of a jiffy is unknown/);
 });
 
 test('idle: from a state to the next event of the CPU', () => {
@@ -186,7 +186,7 @@ describe('isolation', () => {
   const SECONDS = 'ftrace_isolation_seconds_total';
 
   test('wants the CPUs', () => {
-    assert.throws(() => run(isolation, { enabled: true }), /names the CPUs that should be left alone/);
+    assert.throws(() => run(isolation, { enabled: true }), /list the isolated CPUs/);
   });
 
   test('counts what happens there, and nothing elsewhere', () => {

@@ -159,7 +159,7 @@ describe('keys', () => {
     const event = 'workqueue:workqueue_queue_work';
     assert.throws(
       () => declared({ name: 'x_seconds', start: event, end: event, key: 'workqueue' }),
-      /field workqueue of workqueue:workqueue_queue_work \(__data_loc char\) is no number, so it cannot be a key/,
+      /field workqueue of workqueue:workqueue_queue_work \(__data_loc char\) is not a number, so it cannot be a key/,
     );
   });
 });

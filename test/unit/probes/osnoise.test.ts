@@ -81,7 +81,7 @@ test('the maximum is of the window', () => {
 test('the config', () => {
   const schema = osnoise.schema(schemaKit);
   assert.deepEqual(schema.safeParse({ enabled: true }).error?.issues[0].path, ['cpus']);
-  assert.match(schema.safeParse({ enabled: true }).error?.issues[0].message ?? '', /names the CPUs.*spins/);
+  assert.match(schema.safeParse({ enabled: true }).error?.issues[0].message ?? '', /list the CPUs.*spins/);
   assert.equal(schema.safeParse({ enabled: true, cpus: '0' }).success, true);
   const long = schema.safeParse({ cpus: '0', period: '1s', runtime: '2s' });
   assert.deepEqual(long.error?.issues[0].path, ['runtime']);
