@@ -16,6 +16,7 @@ import {
 import { DYNAMIC_KINDS, dynamicGroup, dynamicName } from '../model/dynamic-event.ts';
 import { reasonOf } from '../model/errors.ts';
 import { parseEventFilter } from '../model/event-filter.ts';
+import { COUNT_IN, MOST_KERNEL_KEYS } from '../model/kernel-count.ts';
 import { DEFAULT_BUCKETS, powersOfFour } from './units/buckets.ts';
 import { buckets } from './units.ts';
 
@@ -138,6 +139,7 @@ const written = z.strictObject({
   buckets: z.array(z.union([z.string(), z.number()])).optional(),
   max_series: z.int().min(1).max(100_000).default(500),
   per_cpu: z.boolean().default(false),
+  count_in: z.enum(COUNT_IN).default('agent'),
 });
 type Written = z.output<typeof written>;
 type Complain = (path: PropertyKey[], message: string) => void;
@@ -153,6 +155,7 @@ export function metricsSchema(taken: readonly string[]) {
     checkEvents(one, complain);
     checkName(one, taken, complain);
     checkLabels(one, complain);
+    if (one.count_in === 'kernel') checkInKernel(one, complain);
     const buckets = bucketsOf(one, complain);
     return isGood ? configured(one, buckets) : z.NEVER;
   });
@@ -254,6 +257,26 @@ function checkLabels(one: Written, complain: Complain): void {
   }
 }
 
+/** The kernel counts by up to three numbers. It cannot leave anything out. */
+function checkInKernel(one: Written, complain: Complain): void {
+  const other = (['start', 'value', 'sum', 'max', 'where'] as const).find((name) => one[name] !== undefined);
+  const isFiltered = typeof one.event === 'object' && one.event.where !== undefined;
+  if (other !== undefined || isFiltered)
+    complain(
+      ['count_in'],
+      `count_in: kernel is for counters of all events, but this metric has ${other ?? 'where'}: leave out count_in`,
+    );
+  for (const [name, label] of Object.entries(one.labels))
+    if (typeof label === 'object' && label.as === 'text')
+      complain(['labels', name], 'as: text needs the agent, but count_in: kernel counts by numbers');
+  const keys = Object.keys(one.labels).length + Number(one.per_cpu);
+  if (keys > MOST_KERNEL_KEYS)
+    complain(
+      ['count_in'],
+      `the kernel counts by ${MOST_KERNEL_KEYS} numbers at most, but there are ${keys} labels${one.per_cpu ? ' with that of per_cpu' : ''}`,
+    );
+}
+
 function bucketsOf(one: Written, complain: Complain): readonly number[] {
   const isTime = TIMES.includes(unitOf(one));
   if (one.buckets === undefined)
@@ -286,6 +309,7 @@ function configured(one: Written, buckets: readonly number[]): ConfiguredMetric 
     start: start === undefined ? undefined : choiceOf(start, dynamicName(name, 'start')),
     event: choiceOf(end ?? event ?? '', dynamicName(name, end === undefined ? 'event' : 'end'), one.where),
     measure: amount === undefined ? undefined : measureOf(amount),
+    isInKernel: one.count_in === 'kernel',
     key: keyOf(one.key ?? TASK),
     nested: one.nested ?? 'replace',
     endsAlone: one.ends_alone ?? false,

@@ -89,6 +89,8 @@ export interface DeclaredMetric {
   event: EventChoice;
   /** The number to sum or to put into buckets. Absent for counters, and for pairs of events, which measure time. */
   measure?: Measure | undefined;
+  /** The kernel counts, and records no events. */
+  isInKernel?: boolean;
   key: readonly KeyPart[];
   nested: Nesting;
   /** Fields that contain the start and end times in nanoseconds. They replace the timestamps of the events. */

@@ -4,6 +4,7 @@
  */
 import { DEFAULT_BUCKETS } from '../config/units/buckets.ts';
 import { globMatcher } from '../config/units/globs.ts';
+import { COUNT_IN, type CountIn, KERNEL_CPU } from '../model/kernel-count.ts';
 import type { EventHandler } from '../model/record.ts';
 import { IN_INTERRUPT } from './names/trace-flags.ts';
 import type { CommonOptions, Probe, ProbeContext, ProbeModule } from './probe.ts';
@@ -25,6 +26,7 @@ const SHOWN_FROM_START = 16;
 export interface EventsOptions extends CommonOptions {
   /** Globs of `system:event`. */
   count: readonly string[];
+  count_in: CountIn;
 }
 
 export const events: ProbeModule<EventsOptions> = {
@@ -32,10 +34,10 @@ export const events: ProbeModule<EventsOptions> = {
   help: 'How often the events named in the config occur.',
   byDefault: false,
   rate: 'low',
-  schema: ({ globs, probeSchema }) =>
+  schema: ({ z, globs, probeSchema }) =>
     probeSchema(
       { enabled: false, per_cpu: false, max_series: 500, buckets: DEFAULT_BUCKETS },
-      { count: globs('event').prefault([]) },
+      { count: globs('event').prefault([]), count_in: z.enum(COUNT_IN).default('agent') },
     ).refine((options) => !options.enabled || options.count.length > 0, {
       path: ['count'],
       message: 'list at least one event to count, as in ["sched:sched_process_exec", "oom:*"]',
@@ -70,11 +72,18 @@ function createEvents(context: ProbeContext, options: EventsOptions): Probe {
       else family.add(slots.at(row, record.cpu), 1);
     };
   };
+  const countInKernel = options.count_in === 'kernel' ? context.countInKernel : undefined;
   const handlers: Record<string, EventHandler> = {};
   names.forEach((event, row) => {
-    handlers[event] = counterOf(row);
+    if (countInKernel === undefined) handlers[event] = counterOf(row);
+    else {
+      const count = countInKernel({ event, keys: [KERNEL_CPU], room: context.cpuCount });
+      context.metrics.onSnapshot(() =>
+        count.read(([cpu], more) => family.add(slots.at(row, Number(cpu)), more)),
+      );
+    }
     if (names.length > SHOWN_FROM_START) return;
     for (const cpu of context.onlineCpus) slots.at(row, cpu);
   });
-  return { handlers };
+  return { handlers, counted: countInKernel && names };
 }

@@ -5,6 +5,7 @@ import type { Containers } from '../model/containers.ts';
 import type { EventFormat } from '../model/format.ts';
 import type { FunctionNames } from '../model/function-names.ts';
 import type { IntervalSinks } from '../model/intervals.ts';
+import type { KernelCount, KernelCountRequest } from '../model/kernel-count.ts';
 import type { BytesReader, EventHandler, IntReader } from '../model/record.ts';
 import type { TaskClasses } from '../model/task-classes.ts';
 import type { TimestampNs } from '../model/time.ts';
@@ -108,6 +109,8 @@ export interface ProbeContext {
    */
   word(event: string, field: string): number;
   bytes(event: string, field: string): BytesReader;
+  /** Has the kernel count an event. Throws an `Error` if it cannot. Absent in a recording, where the agent counts. */
+  countInKernel?: ((request: KernelCountRequest) => KernelCount) | undefined;
   /** Whether a thread (host pid) is one of the agent's own. */
   isSelf(pid: number): boolean;
   /** Counts an event that the probe dropped because it is the agent's own. */
@@ -127,6 +130,8 @@ export type UnmatchedReason = 'no_start' | 'no_end' | 'lost' | 'late' | 'exited'
 export interface Probe {
   /** Handlers by event. Calls come in time order, within the limits of the watermark. */
   handlers: Readonly<Record<string, EventHandler>>;
+  /** Events that the kernel counts for the probe, in place of handlers. */
+  counted?: readonly string[] | undefined;
   /**
    * Events of `cpu` were lost; `untilNs` is the time of the first event after the loss. Called before any later event
    * of that CPU. Drop operations of tasks or requests that began before `untilNs`, on any CPU.

@@ -137,6 +137,32 @@ test('a filter holds, although another probe reads the event without it', async 
   await workload.end();
 });
 
+test('a count in the kernel is exact, or off with the reason', async () => {
+  const event = 'raw_syscalls:sys_enter';
+  const workload = await bench.workload(
+    `const work = () => { for (let i = 0; i < ${N}; i++) process.ppid; };`,
+  );
+  const task = { field: 'common_pid', as: 'number' };
+  const labels = { call: { field: 'id', as: 'syscall' }, task };
+  const agent = await bench.start({
+    probes: { ...OFF, events: { count: ['sched:sched_process_exec'] } },
+    metrics: [{ name: 'calls_total', help: 'A.', event, labels, count_in: 'kernel', max_series: 10_000 }],
+  });
+  await workload.run();
+  const scrape = await agent.scrape();
+  const isOffered = existsSync(join(TRACEFS, 'events/raw_syscalls/sys_enter/hist'));
+  const mine = { call: 'getppid', task: String(workload.pid) };
+  assert.equal(scrape.sum('ftrace_exporter_probe_up', { probe: 'metrics/calls_total' }), isOffered ? 1 : 0);
+  assert.equal(scrape.sum('ftrace_calls_total', mine), isOffered ? N : 0);
+  if (!isOffered)
+    assert.match(
+      agent.stderr(),
+      /probe=metrics\/calls_total reason=".*built without hist triggers \(CONFIG_HIST_TRIGGERS\)/,
+    );
+  assert.equal(await agent.stop(), 0, agent.stderr());
+  await workload.end();
+});
+
 describe('probes of declared metrics', () => {
   test('resets sent are those of the kernel’s own counter', {
     skip: !has('tcp:tcp_send_reset'),

@@ -17,6 +17,7 @@ import { definitionsFile } from '../../tracefs/dynamic-events.ts';
 import { formatText, listEvents } from '../../tracefs/events.ts';
 import { type KernelFeatures, kernelFeatures } from '../../tracefs/features.ts';
 import { listFunctions } from '../../tracefs/functions.ts';
+import { requireHistTriggers } from '../../tracefs/hist-triggers.ts';
 import { journalState } from '../../tracefs/journal/leftovers.ts';
 import { topLevelUser } from '../../tracefs/journal/top-level-user.ts';
 import { findTracefs } from '../../tracefs/mount.ts';
@@ -229,6 +230,10 @@ function planFor(enabled: readonly EnabledProbe[], config: AgentConfig, kernel: 
     self: makeSelfMetrics(store),
     isSelf: () => false,
     functions: namesFor(enabled, config, root),
+    countInKernel: () => {
+      requireHistTriggers(root);
+      return { read: () => {} };
+    },
     unreadable: config.reader === 'trace_pipe' ? textProblem : undefined,
   });
 }

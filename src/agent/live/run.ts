@@ -13,6 +13,7 @@ import type { SpanCapture } from '../slow/span-capture.ts';
 import { threadCpuSeconds } from '../stream/clock.ts';
 import { EVENTS_BUFFER, type LiveBuffer } from './buffer.ts';
 import { type Drain, startDraining } from './drain.ts';
+import type { KernelCounts } from './kernel-counts.ts';
 import type { Shared } from './shared.ts';
 import type { Tracers } from './tracers.ts';
 
@@ -46,6 +47,7 @@ export interface LiveParts {
   refreshNames(): void;
   /** In the order in which they are drained. */
   buffers: readonly LiveBuffer[];
+  counts: KernelCounts;
   /** Whether the agent's later threads are learned from /proc. */
   followsThreads: boolean;
   facts: LiveFacts;
@@ -186,15 +188,16 @@ interface CaptureHealth {
   probes(): ProbeStatus[];
 }
 
-function watchHealth({ shared: { log }, buffers, facts, options }: LiveParts): CaptureHealth {
-  const unplanned = buffers.length > 0 ? '' : 'nothing that is switched on works on this kernel';
+function watchHealth({ shared: { log }, buffers, counts, facts, options }: LiveParts): CaptureHealth {
+  const isOn = buffers.length > 0 || !counts.isEmpty();
+  const unplanned = isOn ? '' : 'nothing that is switched on works on this kernel';
   let problem = unplanned;
   let notices: readonly string[] = [];
   /** Probes that are on and miss some or all of their events, with the reason. */
   let down: ReadonlyMap<string, string> = new Map();
   return {
     check: () => {
-      const health = buffers.map((buffer) => buffer.check(performance.now()));
+      const health = [...buffers.map((buffer) => buffer.check(performance.now())), counts.health()];
       down = new Map(health.flatMap((one) => [...one.down]));
       const before = notices;
       notices = health.flatMap((one) => one.notices);

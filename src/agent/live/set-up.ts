@@ -29,6 +29,7 @@ import { EVENTS_BUFFER, type LiveBuffer, openLiveBuffer } from './buffer.ts';
 import { type DynamicEvents, defineEvents } from './dynamic-events.ts';
 import { eventSymbols } from './function-symbols.ts';
 import { withHostNotes } from './host-notes.ts';
+import { type KernelCounts, openKernelCounts } from './kernel-counts.ts';
 import { markersRead } from './marker-buffer.ts';
 import { makeOwnThreads } from './own-threads.ts';
 import { type LiveFacts, type LiveOptions, runCapture } from './run.ts';
@@ -63,16 +64,17 @@ export async function openLiveCapture(config: AgentConfig, options: LiveOptions)
  * Removes everything, the instance of the events last, because the process that holds it owns the name. A step that
  * fails does not stop the others. Returns their errors.
  */
-function closeAll({ tracers, events, dynamic, instance }: Kernel): unknown[] {
+function closeAll({ tracers, counts, events, dynamic, instance }: Kernel): unknown[] {
   const removeDynamic = () => dynamic?.remove(instance.dir);
-  return [tracers.close, removeDynamic, () => events?.remove(), () => void instance.remove()].flatMap(
-    failureOf,
-  );
+  const steps = [tracers.close, () => counts?.close(), removeDynamic, () => events?.remove()];
+  return [...steps, () => void instance.remove()].flatMap(failureOf);
 }
 
 interface Kernel {
   /** Events that the agent has defined. */
   dynamic?: DynamicEvents;
+  /** What the kernel counts. */
+  counts?: KernelCounts;
   /** The buffer of the events, once it is open. */
   events?: LiveBuffer;
   instance: Instance;
@@ -104,6 +106,7 @@ async function setUp(config: AgentConfig, kernel: Kernel, options: LiveOptions):
   const forTracers = enabled.filter(({ module }) => module.tracer !== undefined);
   const forEvents = enabled.filter(({ module }) => module.tracer === undefined);
   kernel.dynamic = defineEvents(kernel.root, config.instance, forEvents);
+  kernel.counts = openKernelCounts(instance, shared.self);
   const symbols = eventSymbols(kernel.root);
   const events = planStream({
     instance,
@@ -113,6 +116,7 @@ async function setUp(config: AgentConfig, kernel: Kernel, options: LiveOptions):
     shared,
     functions: symbols.lookup,
     refused: kernel.dynamic.refused,
+    countInKernel: kernel.counts.count,
   });
   const share = 1 / buffersToDrain(forEvents, forTracers);
   const sizes = shareOfMemory(shared, share, events.plan.events.length > 0 ? events.plan.rate : undefined);
@@ -165,6 +169,7 @@ async function setUp(config: AgentConfig, kernel: Kernel, options: LiveOptions):
     spans,
     refreshNames: symbols.refresh,
     buffers: opened.buffers,
+    counts: kernel.counts,
     // In a pid namespace of its own, the agent's /proc has other numbers than the trace.
     followsThreads: !threads.nested,
     facts,

@@ -47,6 +47,7 @@ export interface StreamParts {
   functions: FunctionLookup;
   /** Why events that the agent should define are not there. */
   refused?: ReadonlyMap<string, string>;
+  countInKernel?: PlanInput['countInKernel'];
 }
 
 export function planStream(parts: StreamParts): PlannedStream {
@@ -54,9 +55,10 @@ export function planStream(parts: StreamParts): PlannedStream {
 }
 
 /** The input of a plan, for any reader. */
-function inputFor({ instance, enabled, shared, refused }: StreamParts): PlanInput {
+function inputFor({ instance, enabled, shared, refused, countInKernel }: StreamParts): PlanInput {
   return {
     refused,
+    countInKernel,
     enabled,
     metadata: instance.metadata(),
     host: shared.host,

@@ -12,6 +12,7 @@ import { reasonOf } from '../../model/errors.ts';
 import type { EventFormat } from '../../model/format.ts';
 import type { FunctionLookup, FunctionNames } from '../../model/function-names.ts';
 import type { IntervalSinks } from '../../model/intervals.ts';
+import type { KernelCount, KernelCountRequest } from '../../model/kernel-count.ts';
 import type { EventHandler } from '../../model/record.ts';
 import type { TraceMetadata } from '../../model/source.ts';
 import type { ProbeStatus } from '../../model/status.ts';
@@ -51,6 +52,8 @@ export interface PlanInput {
   where?: 'this kernel' | 'this recording';
   /** Why events that the agent should define are not there. */
   refused?: ReadonlyMap<string, string> | undefined;
+  /** Has the kernel count events for a probe. Absent: the agent counts them. */
+  countInKernel?: ((probe: string, request: KernelCountRequest) => KernelCount) | undefined;
   /** Called only if a probe reads addresses. Absent: there are no names, and such probes are off. */
   functions?: FunctionLookup;
   maxWindowMs?: number;
@@ -139,7 +142,7 @@ export function planEvents(input: PlanInput): EventPlan {
       entry.filters.push(made.probe.filters?.[event]);
       wanted.set(event, entry);
     }
-    const events = Object.keys(made.probe.handlers);
+    const events = [...Object.keys(made.probe.handlers), ...(made.probe.counted ?? [])];
     status({ name: module.name, up: true, reason: '', events, notes: [...made.notes, ...names] });
   }
   for (const [event, makeHandler] of Object.entries(input.extra ?? {})) {
@@ -235,6 +238,7 @@ function makeProbe(
     int: (event, field) => intReader(required(event), field),
     word: (event, field) => wordOffset(required(event), field),
     bytes: (event, field) => bytesReader(required(event), field),
+    countInKernel: input.countInKernel?.bind(undefined, module.name),
     isSelf: input.isSelf,
     ignoreSelf: onlyFor === undefined ? input.self.ignoreSelf : nothing,
     unmatched: (reason) => (onlyFor === undefined ? input.self.unmatched(module.name, reason) : nothing),

@@ -8,6 +8,12 @@ import type { CpuLoss } from './loss-ledger.ts';
 /** Bucket bounds for the time of a drain tick: 10 µs to 100 ms. */
 const DRAIN_BOUNDS = [1e-5, 2e-5, 5e-5, 1e-4, 2e-4, 5e-4, 1e-3, 2e-3, 5e-3, 1e-2, 2e-2, 5e-2, 1e-1];
 
+const LOST = {
+  name: 'ftrace_exporter_events_lost_total',
+  help: 'Events lost before they were read, by reason. For paused and cleared: the number of times, because the number of events is unknown.',
+  labels: ['buffer', 'cpu', 'reason'],
+};
+
 /** Readings of one CPU's buffer. */
 export interface BufferReading {
   cpu: number;
@@ -33,6 +39,8 @@ export interface SelfMetrics {
   probesAre(probes: readonly ProbeStatus[]): void;
   /** Sets the metrics that are read rather than counted, before a snapshot. */
   update(buffer: string, readings: readonly BufferReading[]): void;
+  /** Events of a probe that never reached a buffer. */
+  lostBefore(probe: string, reason: 'no_room' | 'missed', count: number): void;
   /** Late events of all buffers together. */
   lateEventsAre(count: number): void;
 }
@@ -45,6 +53,7 @@ export function makeSelfMetrics(store: MetricStore, maxWindowMs?: number): SelfM
     labels: ['probe'],
   });
   const update = declareReadings(store);
+  const lost = store.counter(LOST);
   const ignored = store.counter({
     name: 'ftrace_exporter_events_ignored_total',
     help: 'Events ignored on purpose, by reason.',
@@ -99,6 +108,7 @@ export function makeSelfMetrics(store: MetricStore, maxWindowMs?: number): SelfM
       for (const probe of probes) up.set(up.slot([probe.name]), probe.up ? 1 : 0);
     },
     lateEventsAre: (count) => late.set(lateSlot, count),
+    lostBefore: (probe, reason, count) => lost.add(lost.slot([probe, '', reason]), count),
     update,
   };
 }
@@ -110,11 +120,7 @@ function declareReadings(store: MetricStore): SelfMetrics['update'] {
     help: 'Events read from the kernel and decoded.',
     labels: ['buffer', 'cpu'],
   });
-  const lost = store.counter({
-    name: 'ftrace_exporter_events_lost_total',
-    help: 'Events lost before they were read, by reason. For paused and cleared: the number of times, because the number of events is unknown.',
-    labels: ['buffer', 'cpu', 'reason'],
-  });
+  const lost = store.counter(LOST);
   const readBytes = store.counter({
     name: 'ftrace_exporter_read_bytes_total',
     help: 'Bytes of events read from the kernel, without page headers.',

@@ -93,12 +93,11 @@ export function pairRows(
 function columnOf(label: DeclaredLabel, format: EventFormat, facts: LabelFacts): LabelRows {
   const field = format.fields.find(({ name }) => name === label.field);
   if (label.reaches !== undefined) return reachesColumn(label.reaches, label.field, format);
-  const isCpu = label.as === 'cpu' || (label.field === CPU && label.as === undefined);
   if (label.constant !== undefined || (field === undefined && label.isOptional)) {
     const value = [label.constant ?? MISSING];
     return { read: () => 0, values: () => value, refresh: nothing };
   }
-  if (isCpu && (field === undefined || label.field === CPU))
+  if (isOfCpu(label, format))
     return { read: ({ cpu }) => cpu, values: (row) => [String(row)], refresh: nothing };
   if (field === undefined)
     throw new Error(`event ${format.system}:${format.name} has no field ${label.field}`);
@@ -116,6 +115,12 @@ function columnOf(label: DeclaredLabel, format: EventFormat, facts: LabelFacts):
   const namer = namerOf(label, format, field, facts.context);
   const generation = label.as === 'symbol' ? facts.context.functions : { generation: 0 };
   return numberColumn(format, field.name, field.size, namer, generation, label.as === 'comm', facts);
+}
+
+/** Whether the value is the CPU that recorded the event. */
+export function isOfCpu(label: DeclaredLabel, format: EventFormat): boolean {
+  const isCpu = label.as === 'cpu' || (label.field === CPU && label.as === undefined);
+  return isCpu && (label.field === CPU || !format.fields.some(({ name }) => name === label.field));
 }
 
 function reachesColumn(

@@ -10,6 +10,7 @@ import { IN_INTERRUPT } from '../names/trace-flags.ts';
 import type { CommonOptions, ProbeContext } from '../probe.ts';
 import { type Amounts, declareAmounts } from './amounts.ts';
 import { compileFilter, type RecordFilter } from './filter.ts';
+import { runInKernel } from './in-kernel.ts';
 import { type LabelRows, makeLabelRows, pairRows } from './labels.ts';
 import { type RunningMetric, runPair } from './pair.ts';
 
@@ -34,6 +35,8 @@ export function runMetric(
   if (start === undefined) {
     amounts = declareAmounts(context, metric, options, ofEnd.values);
     showFromStart(metric, amounts);
+    if (metric.isInKernel && context.countInKernel !== undefined)
+      return runInKernel(context, metric, options, end, ofEnd, amounts);
     return runSingle(context, metric, end, ofEnd, amounts);
   }
   const startFormat = formatOf(context, start);

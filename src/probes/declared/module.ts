@@ -60,6 +60,7 @@ export function runMetrics(
   const losses = running.flatMap(({ onLoss }) => onLoss ?? []);
   return {
     handlers,
+    counted: running.flatMap(({ counted }) => counted ?? []),
     filters: filtersOf(metrics, running),
     onLoss: losses.length === 0 ? undefined : inTurnOnLoss(losses),
     sweep: () => {

@@ -15,6 +15,7 @@ import { isOnOneCpu, makeOpenStarts } from './open-starts.ts';
 export interface RunningMetric {
   handlers: readonly (readonly [event: string, handler: EventHandler])[];
   onLoss?: NonNullable<Probe['onLoss']>;
+  counted?: Probe['counted'];
   refresh(): void;
 }
 

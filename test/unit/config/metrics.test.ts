@@ -111,6 +111,30 @@ const WRONG: [yaml: string, complaint: string][] = [
     metric('a_total', EVENT, 'labels: { order: start.order }'),
     '5:22: metrics[0].labels.order: start.order: a metric with event has no start: write order',
   ],
+  [
+    metric('a_total', EVENT, 'count_in: kernl'),
+    '5:15: metrics[0].count_in: "kernl" is not one of agent, kernel (did you mean "kernel"?)',
+  ],
+  [
+    metric('a_total', EVENT, 'sum: len', 'count_in: kernel'),
+    '6:15: metrics[0].count_in: count_in: kernel is for counters of all events, but this metric has sum: leave out count_in',
+  ],
+  [
+    metric('a_seconds', START, END, 'count_in: kernel'),
+    '6:15: metrics[0].count_in: count_in: kernel is for counters of all events, but this metric has start',
+  ],
+  [
+    metric('a_total', 'event: { event: "a:b", where: x > 1 }', 'count_in: kernel'),
+    '5:15: metrics[0].count_in: count_in: kernel is for counters of all events, but this metric has where',
+  ],
+  [
+    metric('a_total', EVENT, 'labels: { a: a, b: b, c: c }', 'per_cpu: true', 'count_in: kernel'),
+    '7:15: metrics[0].count_in: the kernel counts by 3 numbers at most, but there are 4 labels with that of per_cpu',
+  ],
+  [
+    metric('a_total', EVENT, 'labels: { a: { field: a, as: text } }', 'count_in: kernel'),
+    '5:18: metrics[0].labels.a: as: text needs the agent, but count_in: kernel counts by numbers',
+  ],
   [metric('a_total', EVENT, 'labels: { le: reason }'), '5:19: metrics[0].labels.le: "le" must be a label'],
   [
     metric('a_total', EVENT, 'labels: { r: { field: reason, as: nmes } }'),

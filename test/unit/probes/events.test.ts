@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { schemaKit } from '../../../src/config/units.ts';
+import type { KernelCountRequest } from '../../../src/model/kernel-count.ts';
 import { events } from '../../../src/probes/events.ts';
 import { fakeHost, run } from './records.ts';
 
@@ -34,6 +35,30 @@ test('with many events, series appear when their event happens', () => {
   assert.equal(e.value(COUNT, EXEC, '0'), undefined);
   e.feed(EXEC, { ts: 1 });
   assert.equal(e.value(COUNT, EXEC, '0'), 1);
+});
+
+test('the kernel counts by CPU if it should, and no event is recorded', () => {
+  const requests: KernelCountRequest[] = [];
+  const e = run(
+    events,
+    { count: [EXEC], count_in: 'kernel' },
+    {
+      countInKernel: (request) => {
+        requests.push(request);
+        return { read: (visit) => visit([1n], 5) };
+      },
+    },
+  );
+  assert.deepEqual(requests, [{ event: EXEC, keys: ['common_cpu'], room: 4 }]);
+  assert.deepEqual([Object.keys(e.probe.handlers), e.probe.counted], [[], [EXEC]]);
+  assert.equal(e.value(COUNT, EXEC, '1'), 5);
+  assert.equal(e.value(COUNT, EXEC, '0'), 0);
+});
+
+test('in a recording the agent counts, whatever count_in says', () => {
+  const e = run(events, { count: [EXEC], count_in: 'kernel' });
+  e.feed(EXEC, { ts: 1, cpu: 1 });
+  assert.equal(e.value(COUNT, EXEC, '1'), 1);
 });
 
 test('above max_series events go to other', () => {

@@ -129,6 +129,7 @@ export interface Machine {
   host?: Partial<HostFacts>;
   store?: MetricStore;
   functions?: FunctionNames;
+  countInKernel?: ProbeContext['countInKernel'];
   maxWindowMs?: number;
   /** Directory of the format texts: a `formats-*` of the fixtures. */
   kernel?: string;
@@ -226,6 +227,7 @@ export function run<O extends CommonOptions>(
     int: (event, field) => intReader(declared(event, field), field),
     word: (event, field) => wordOffset(declared(event, field), field),
     bytes: (event, field) => bytesReader(declared(event, field), field),
+    countInKernel: machine.countInKernel,
     isSelf: (pid) => machine.self?.includes(pid) ?? false,
     ignoreSelf: () => {
       ignored++;

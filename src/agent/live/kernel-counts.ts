@@ -1,0 +1,75 @@
+/**
+ * Counts that the kernel keeps in the agent's instance. They are read before each snapshot, and cannot be lost: what finds
+ * no room in the kernel's table is counted as lost.
+ */
+import type { KernelCount, KernelCountRequest } from '../../model/kernel-count.ts';
+import { type HistTrigger, histTrigger, requireHistTriggers } from '../../tracefs/hist-triggers.ts';
+import { type Instance, quietly } from '../../tracefs/instance.ts';
+import type { SelfMetrics } from '../plan/self-metrics.ts';
+import type { BufferHealth } from './buffer-health.ts';
+
+export interface KernelCounts {
+  /** Has the kernel count for a probe. Throws `KernelError` if it refuses. */
+  count(probe: string, request: KernelCountRequest): KernelCount;
+  /** Whether the kernel counts nothing. */
+  isEmpty(): boolean;
+  health(): BufferHealth;
+  /** Ends all counts, so that events that the agent has defined can be removed. */
+  close(): void;
+}
+
+export function openKernelCounts(instance: Instance, self: SelfMetrics): KernelCounts {
+  /** Triggers by their place: metrics that count the same share one. */
+  const triggers = new Map<string, HistTrigger>();
+  const down = new Map<string, string>();
+  const full = new Map<string, string>();
+  let closed = false;
+
+  const started = (request: KernelCountRequest): HistTrigger => {
+    requireHistTriggers(instance.root);
+    const place = `${request.event} ${request.keys}`;
+    const trigger = triggers.get(place) ?? histTrigger(instance.dir, request);
+    if (!triggers.has(place)) trigger.add();
+    triggers.set(place, trigger);
+    return trigger;
+  };
+
+  return {
+    count: (probe, request) => {
+      const trigger = started(request);
+      const before = new Map<string, number>();
+      let droppedBefore = 0;
+      return {
+        read: (visit) => {
+          if (closed) return;
+          const reading = trigger.read();
+          if (reading === undefined || reading.isPaused)
+            down.set(probe, `somebody has ended or paused the count of ${request.event} in ${instance.dir}`);
+          else down.delete(probe);
+          if (reading === undefined) return;
+          for (const { values, hits } of reading.entries) {
+            const key = values.join(' ');
+            const last = before.get(key) ?? 0;
+            before.set(key, hits);
+            // Lower than before: somebody has cleared the counts.
+            if (hits !== last) visit(values, hits > last ? hits - last : hits);
+          }
+          if (reading.dropped <= droppedBefore) return;
+          self.lostBefore(probe, 'no_room', reading.dropped - droppedBefore);
+          droppedBefore = reading.dropped;
+          full.set(
+            probe,
+            `${probe}: the kernel has no room for further values of its labels: raise max_series`,
+          );
+        },
+      };
+    },
+    isEmpty: () => triggers.size === 0,
+    health: () => ({ problems: [...new Set(down.values())], notices: [...full.values()], down }),
+    close: () => {
+      closed = true;
+      for (const { remove } of triggers.values()) quietly(remove);
+      triggers.clear();
+    },
+  };
+}

@@ -1,0 +1,61 @@
+/**
+ * Hist triggers of an instance: the kernel counts an event by its fields and records nothing. Source:
+ * kernel/trace/trace_events_hist.c, Documentation/trace/histogram.rst.
+ */
+import { join } from 'node:path';
+import { KernelError } from '../model/errors.ts';
+import type { KernelCountRequest } from '../model/kernel-count.ts';
+import { tryReadText, writeControl } from './files.ts';
+
+const SMALLEST = 128;
+const LARGEST = 131_072;
+
+export interface HistTrigger {
+  /** Throws `KernelError` if the kernel refuses it. */
+  add(): void;
+  /** Undefined if the instance does not have the trigger any more. */
+  read(): HistReading | undefined;
+  /** Throws `KernelError`. */
+  remove(): void;
+}
+
+export interface HistReading {
+  entries: { values: bigint[]; hits: number }[];
+  /** Hits that found no room. */
+  dropped: number;
+  isPaused: boolean;
+}
+
+/** Throws `KernelError` if the kernel has no hist triggers. */
+export function requireHistTriggers(root: string): void {
+  const file = join(root, 'README');
+  if (tryReadText(file)?.includes('hist:keys=')) return;
+  const remedy =
+    'this kernel is built without hist triggers (CONFIG_HIST_TRIGGERS): leave out count_in, then the agent counts';
+  throw new KernelError({ file: join(root, 'events/*/*/hist'), errno: 'ENOENT', action: 'count in', remedy });
+}
+
+/** A trigger in the instance at `dir`. Two with the same event and keys cannot be there. */
+export function histTrigger(dir: string, { event, keys, room }: KernelCountRequest): HistTrigger {
+  const eventDir = join('events', event.replace(':', '/'));
+  const size = 2 ** Math.ceil(Math.log2(Math.min(LARGEST, Math.max(SMALLEST, room))));
+  const text = `hist:keys=${keys.join(',')}:size=${size}`;
+  return {
+    add: () => writeControl(dir, join(eventDir, 'trigger'), text),
+    read: () => parseHist(tryReadText(join(dir, eventDir, 'hist')) ?? '', keys),
+    remove: () => writeControl(dir, join(eventDir, 'trigger'), `!${text}`),
+  };
+}
+
+/** Reads the file `hist` of an event, which shows all its triggers. Keys identify the one that is meant. */
+export function parseHist(text: string, keys: readonly string[]): HistReading | undefined {
+  const head = `# trigger info: hist:keys=${keys.join(',')}:vals=hitcount:`;
+  const part = text.split('# event histogram').find((one) => one.includes(head));
+  if (part === undefined) return undefined;
+  const entries = Array.from(part.matchAll(/^\{ (.+) \} hitcount: +(\d+)/gm), ([, values, hits]) => ({
+    values: Array.from(values.matchAll(/: +(\d+)/g), ([, value]) => BigInt(value)),
+    hits: Number(hits),
+  }));
+  const dropped = Number(/^ *Dropped: (\d+)/m.exec(part)?.[1] ?? 0);
+  return { entries, dropped, isPaused: / \[paused\]$/m.test(part) };
+}

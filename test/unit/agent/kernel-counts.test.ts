@@ -1,0 +1,122 @@
+/** Counts of hist triggers, from files as the kernel writes them: growth, what had no room, and interference. */
+import assert from 'node:assert/strict';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { type TestContext, test } from 'node:test';
+import { openKernelCounts } from '../../../src/agent/live/kernel-counts.ts';
+import { makeSelfMetrics } from '../../../src/agent/plan/self-metrics.ts';
+import { MetricStore } from '../../../src/metrics/store.ts';
+import type { Instance } from '../../../src/tracefs/instance.ts';
+import { fakeTracefs } from '../tracefs/fake.ts';
+
+const EVENT = 'raw_syscalls:sys_exit';
+const REQUEST = { event: EVENT, keys: ['id', 'ret'], room: 300 };
+
+/** A trigger's part of the file, as Linux 6.1 writes it. */
+function part(entries: string, { keys = 'id,ret', dropped = 0, state = 'active' } = {}): string {
+  return `# event histogram
+#
+# trigger info: hist:keys=${keys}:vals=hitcount:sort=hitcount:size=512 [${state}]
+#
+
+${entries}
+Totals:
+    Hits: 7
+    Entries: 1
+    Dropped: ${dropped}
+`;
+}
+const entry = (id: number, ret: string, hits: number) =>
+  `{ id: ${String(id).padStart(10)}, ret: ${ret.padStart(10)} } hitcount: ${String(hits).padStart(10)}\n`;
+
+function counting(t: TestContext, readme = 'hist:keys=<field1[,field2,...]>') {
+  const dir = 'instances/x/events/raw_syscalls/sys_exit';
+  const root = fakeTracefs(t, { README: readme, [`${dir}/hist`]: '', [`${dir}/trigger`]: '' });
+  const store = new MetricStore();
+  const instance = { root, dir: join(root, 'instances/x') } as Instance;
+  const counts = openKernelCounts(instance, makeSelfMetrics(store));
+  return {
+    counts,
+    fileIs: (text: string) => writeFileSync(join(root, dir, 'hist'), text),
+    trigger: () => readFileSync(join(root, dir, 'trigger'), 'utf8').trim(),
+    lost: () => {
+      const family = store
+        .snapshot()
+        .families.find(({ spec }) => spec.name === 'ftrace_exporter_events_lost_total');
+      return family?.values[0];
+    },
+  };
+}
+
+function visited(count: { read(visit: (values: readonly bigint[], more: number) => void): void }) {
+  const all: string[] = [];
+  count.read((values, more) => all.push(`${values.join(' ')}: ${more}`));
+  return all;
+}
+
+test('a trigger is set with room for a power of two; its growth is counted', (t) => {
+  const k = counting(t);
+  const count = k.counts.count('metrics/a', REQUEST);
+  assert.equal(k.trigger(), 'hist:keys=id,ret:size=512');
+  k.fileIs(`${part(entry(9, '1', 99), { keys: 'id' })}\n\n${part(entry(1, '18446744073709551614', 3))}`);
+  assert.deepEqual(visited(count), ['1 18446744073709551614: 3']);
+  assert.deepEqual(visited(count), []);
+  k.fileIs(part(entry(1, '18446744073709551614', 5) + entry(2, '0', 1)));
+  assert.deepEqual(visited(count), ['1 18446744073709551614: 2', '2 0: 1']);
+  // Somebody has cleared the counts.
+  k.fileIs(part(entry(2, '0', 4) + entry(1, '18446744073709551614', 1)));
+  assert.deepEqual(visited(count), ['2 0: 3', '1 18446744073709551614: 1']);
+  assert.deepEqual(k.counts.health(), { problems: [], notices: [], down: new Map() });
+  k.counts.close();
+  assert.equal(k.trigger(), '!hist:keys=id,ret:size=512');
+  assert.deepEqual(visited(count), []);
+});
+
+test('what finds no room is lost, and reported', (t) => {
+  const k = counting(t);
+  const count = k.counts.count('metrics/a', REQUEST);
+  for (const dropped of [4, 4, 6]) {
+    k.fileIs(part('', { dropped }));
+    visited(count);
+  }
+  assert.equal(k.lost(), 6);
+  assert.match(
+    k.counts.health().notices.join(),
+    /^metrics\/a: the kernel has no room for .*: raise max_series$/,
+  );
+});
+
+test('a trigger that somebody pauses or removes turns its probe off', (t) => {
+  const k = counting(t);
+  const count = k.counts.count('metrics/a', REQUEST);
+  const isDown = () => k.counts.health().down.has('metrics/a');
+  for (const [text, wanted] of [
+    [part('', { state: 'paused' }), true],
+    [part(''), false],
+    [part('', { keys: 'id' }), true],
+  ] as const) {
+    k.fileIs(text);
+    visited(count);
+    assert.equal(isDown(), wanted, text);
+  }
+  assert.match(
+    k.counts.health().problems.join(),
+    /somebody has ended or paused the count of raw_syscalls:sys_exit in/,
+  );
+});
+
+test('two metrics that count the same share a trigger', (t) => {
+  const k = counting(t);
+  const [a, b] = ['metrics/a', 'metrics/b'].map((probe) => k.counts.count(probe, REQUEST));
+  k.fileIs(part(entry(1, '0', 3)));
+  assert.deepEqual([visited(a), visited(b)], [['1 0: 3'], ['1 0: 3']]);
+});
+
+test('a kernel without hist triggers is named, with the remedy', (t) => {
+  const { counts } = counting(t, 'mini-HOWTO');
+  assert.throws(
+    () => counts.count('metrics/a', REQUEST),
+    /hist: ENOENT — this kernel is built without hist triggers \(CONFIG_HIST_TRIGGERS\): leave out count_in/,
+  );
+  assert.equal(counts.isEmpty(), true);
+});

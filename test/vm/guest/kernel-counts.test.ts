@@ -1,0 +1,100 @@
+/**
+ * Counts that the kernel keeps itself (hist triggers): they equal the work, no event is recorded, what finds no room is
+ * counted as lost, and nothing remains after the agent.
+ */
+import assert from 'node:assert/strict';
+import { execFileSync, spawnSync } from 'node:child_process';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, it } from 'node:test';
+import { cli, endWell, nodeOn, SHARE, startAgent, TRACEFS, until } from './lab.ts';
+
+const INSTANCE = 'lab-counts';
+const DIR = join(TRACEFS, 'instances', INSTANCE);
+const N = 300;
+const OFF = Object.fromEntries(
+  ['sched', 'block', 'irq', 'softirq'].map((name) => [name, { enabled: false }]),
+);
+const LIBC = /\S+\/libc\.so\.6$/m.exec(readFileSync('/proc/self/maps', 'utf8'))?.[0] ?? '';
+const config = (more: object) =>
+  JSON.stringify({ instance: INSTANCE, state_dir: '/run', probes: OFF, ...more });
+const counted = (name: string, event: unknown, labels: object, more: object = {}) => ({
+  ...{ name, help: 'A.', event, labels, count_in: 'kernel', ...more },
+});
+/** Calls getppid. Returns the pid of the program. */
+const work = () => nodeOn(0, `for (let i = 0; i < ${N}; i++) process.ppid; console.log(process.pid)`).trim();
+
+describe('counts in the kernel', () => {
+  it('equal the work, by the forms of labels, and record nothing', async () => {
+    const call = { field: 'id', as: 'syscall' };
+    const task = { field: 'common_pid', as: 'number' };
+    const agent = await startAgent(
+      config({
+        metrics: [
+          counted(
+            'calls_total',
+            'raw_syscalls:sys_exit',
+            { call, task },
+            { per_cpu: true, max_series: 4000 },
+          ),
+          counted('all_total', 'raw_syscalls:sys_exit', {}),
+          counted('failed_total', 'raw_syscalls:sys_exit', { result: { field: 'ret', as: 'errno' } }),
+          counted('libc_total', { uprobe: `${LIBC}:getppid` }, { task }),
+        ],
+        probes: { ...OFF, events: { count: ['sched:sched_process_exec'], count_in: 'kernel' } },
+      }),
+    );
+    const before = (await agent.scrape()).sum('ftrace_events_total');
+    const pid = work();
+    const hist = readFileSync(join(DIR, 'events/raw_syscalls/sys_exit/hist'), 'utf8');
+    writeFileSync(join(SHARE, 'hist.txt'), hist);
+    const scrape = await agent.scrape();
+    assert.equal(scrape.sum('ftrace_calls_total', { call: 'getppid', task: pid, cpu: '0' }), N);
+    assert.equal(scrape.sum('ftrace_libc_total', { task: pid }), N);
+    assert.ok(scrape.sum('ftrace_failed_total', { result: 'ENOENT' }) > 0);
+    assert.ok(scrape.sum('ftrace_all_total') >= scrape.sum('ftrace_calls_total', { task: pid }));
+    assert.ok(scrape.sum('ftrace_events_total') > before);
+    assert.equal(scrape.sum('ftrace_exporter_events_read_total'), 0);
+    await endWell(agent, { reads: false });
+    assert.equal(existsSync(DIR), false);
+    assert.equal(readFileSync(join(TRACEFS, 'uprobe_events'), 'utf8'), '');
+  });
+
+  it('that find no room are counted as lost', async () => {
+    const task = { field: 'common_pid', as: 'number' };
+    const agent = await startAgent(
+      config({ metrics: [counted('exits_total', 'sched:sched_process_exit', { task }, { max_series: 1 })] }),
+    );
+    execFileSync('sh', ['-c', 'for i in $(seq 300); do /bin/true; done']);
+    const scrape = await agent.scrape();
+    const lost = scrape.sum('ftrace_exporter_events_lost_total', {
+      buffer: 'metrics/exits_total',
+      reason: 'no_room',
+    });
+    assert.ok(lost > 0);
+    assert.ok(scrape.sum('ftrace_exits_total') + lost >= 300);
+    assert.equal(scrape.values('ftrace_exits_total', 'task').length, 2);
+    agent.child.kill('SIGTERM');
+    assert.equal(await agent.ended, 0, agent.stderr());
+  });
+
+  it('that somebody ends turn the metric off; a killed agent leaves nothing for long', async () => {
+    const agent = await startAgent(
+      config({ metrics: [counted('libc_total', { uprobe: `${LIBC}:getppid` }, {})] }),
+    );
+    const [, group] = /p:(\S+)\//.exec(readFileSync(join(TRACEFS, 'uprobe_events'), 'utf8')) ?? [];
+    const trigger = join(DIR, 'events', group ?? '', 'libc_total_event/trigger');
+    const up = async () =>
+      (await agent.scrape()).sum('ftrace_exporter_probe_up', { probe: 'metrics/libc_total' });
+    assert.equal(await up(), 1);
+    writeFileSync(trigger, '!hist:keys=common_type\n');
+    await until(async () => (await up()) === 0, 'the metric is off');
+    agent.child.kill('SIGKILL');
+    await agent.ended;
+    assert.notEqual(readFileSync(join(TRACEFS, 'uprobe_events'), 'utf8'), '');
+    const { status, stdout, stderr } = cli(['cleanup', '--instance', INSTANCE, '--state.dir', '/run']);
+    assert.equal(status, 0, stdout + stderr);
+    assert.equal(readFileSync(join(TRACEFS, 'uprobe_events'), 'utf8'), '');
+    assert.equal(spawnSync('ls', [DIR]).status, 2);
+  });
+});
