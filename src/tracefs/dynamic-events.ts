@@ -10,6 +10,8 @@ import { tryReadText, writeControl } from './files.ts';
 
 const KPROBES = 'kprobe_events';
 const UPROBES = 'uprobe_events';
+/** The group and name that a line defines. */
+const DEFINITION = /^[pr]\d*:(\S+)/gm;
 
 /** The file that takes such definitions. Throws `KernelError` if this kernel has none. */
 export function definitionsFile(root: string, { kind }: Pick<DynamicEvent, 'kind'>): string {
@@ -49,10 +51,23 @@ export function removeEvents(root: string, group: string): string[] {
   );
 }
 
+/**
+ * Hits of a group's kprobes that the kernel has missed, by event `system:name`. The kernel does not count them for uprobes.
+ * The profile lists all kprobes of the machine without their groups, but in the order of their definitions.
+ */
+export function missedHits(root: string, group: string): Map<string, number> {
+  const counts = (tryReadText(join(root, 'kprobe_profile')) ?? '').matchAll(/^ +(\S+) +\d+ +(\d+)$/gm);
+  const all = Array.from((tryReadText(join(root, KPROBES)) ?? '').matchAll(DEFINITION), ([, name]) => name);
+  const missed = new Map<string, number>();
+  for (const [i, [, name, count]] of [...counts].entries())
+    if (all.at(i) === `${group}/${name}`) missed.set(`${group}:${name}`, Number(count));
+  return missed;
+}
+
 function linesOf(root: string, file: string, group: string): [event: string, line: string][] {
   const text = tryReadText(join(root, file)) ?? '';
   return text.split('\n').flatMap((line): [string, string][] => {
-    const [, name] = /^[pr]\d*:(\S+)/.exec(line) ?? [];
+    const [, name] = [...line.matchAll(DEFINITION)][0] ?? [];
     return name?.startsWith(`${group}/`) ? [[name.replace('/', ':'), line]] : [];
   });
 }

@@ -21,7 +21,7 @@ import type { PlannedStream } from './stream.ts';
 
 /** Value of the label `buffer` for the buffer that holds the events. */
 export const EVENTS_BUFFER = 'events';
-/** Another reader is logged at most this often. */
+/** Another reader, and missed hits, are logged at most this often. */
 const LOG_EVERY_MS = 60_000;
 
 export interface LiveBufferParts {
@@ -37,6 +37,8 @@ export interface LiveBufferParts {
   disks?: readonly string[];
   /** Files below the root of tracefs with settings of the tracer. */
   settings?: readonly string[];
+  /** By probe, how many events the kernel has missed since the last call. */
+  missed?: (() => ReadonlyMap<string, number>) | undefined;
   /** Called when recording has begun. */
   whenStarted?(): void;
   /** Ends the tracer, when no file of the buffer is open any more. Returns what could not be restored. */
@@ -103,6 +105,19 @@ export function openLiveBuffer(parts: LiveBufferParts): LiveBuffer {
       rule.bufferBytesPerCpu = bytes;
     },
   });
+  let logMissedAtMs = 0;
+  const countMissed = (): void => {
+    for (const [probe, count] of parts.missed?.() ?? []) {
+      shared.self.lostBefore(probe, 'missed', count);
+      plan.onLossOf(probe, now());
+      if (performance.now() < logMissedAtMs) continue;
+      logMissedAtMs = performance.now() + LOG_EVERY_MS;
+      shared.log.warn(
+        { probe, missed: count },
+        'the kernel missed hits of a kprobe: they are counted as lost',
+      );
+    }
+  };
   let closed = false;
   /** Readings from before the buffer was closed. */
   let last: BufferReading[] = [];
@@ -127,6 +142,7 @@ export function openLiveBuffer(parts: LiveBufferParts): LiveBuffer {
     beforeTick: () => {
       if (closed) return;
       for (const cpu of open?.cpus() ?? []) losses.look(cpu);
+      countMissed();
     },
     wasTouched: health.wasTouched,
     check: (nowMs) => (closed ? HEALTHY : health.check(nowMs)),
@@ -152,6 +168,7 @@ export function openLiveBuffer(parts: LiveBufferParts): LiveBuffer {
     finish: () => {
       health.close();
       instance.stop();
+      countMissed();
       open?.stream.flush();
     },
     remove: () => {

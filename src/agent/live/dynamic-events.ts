@@ -8,7 +8,7 @@ import type { DeclaredMetric, EventChoice } from '../../model/declared-metric.ts
 import { type DynamicEvent, dynamicGroup } from '../../model/dynamic-event.ts';
 import { KernelError, reasonOf } from '../../model/errors.ts';
 import type { UserMetricOptions } from '../../probes/declared/user-metric.ts';
-import { defineEvent, removeEvents } from '../../tracefs/dynamic-events.ts';
+import { defineEvent, missedHits, removeEvents } from '../../tracefs/dynamic-events.ts';
 import { disableEvents } from '../../tracefs/events.ts';
 import { quietly } from '../../tracefs/instance.ts';
 import type { EnabledProbe } from '../plan/plan.ts';
@@ -16,6 +16,8 @@ import type { EnabledProbe } from '../plan/plan.ts';
 export interface DynamicEvents {
   /** Why events could not be defined, by event. */
   refused: ReadonlyMap<string, string>;
+  /** By probe, how many hits of its kprobes the kernel has missed since the last call. */
+  missed(): ReadonlyMap<string, number>;
   /** Stops recording in the instance and removes the events. Throws `KernelError`. */
   remove(instanceDir: string): void;
 }
@@ -27,13 +29,15 @@ const ARGUMENTS: Readonly<Record<string, readonly string[]>> = {
 };
 
 /** Events that the metrics among these probes want to have defined. */
-export function wantedEvents(probes: readonly EnabledProbe[]): { event: string; definition: DynamicEvent }[] {
-  return probes.flatMap(({ options }) => {
+export function wantedEvents(
+  probes: readonly EnabledProbe[],
+): { probe: string; event: string; definition: DynamicEvent }[] {
+  return probes.flatMap(({ module, options }) => {
     const metric: DeclaredMetric | undefined = (options as Partial<UserMetricOptions>).metric;
     const choices: EventChoice[] =
       metric === undefined ? [] : [...(metric.start ? [metric.start] : []), metric.event];
     return choices.flatMap(({ event, defined }) =>
-      defined === undefined ? [] : [{ event, definition: defined }],
+      defined === undefined ? [] : [{ probe: module.name, event, definition: defined }],
     );
   });
 }
@@ -48,8 +52,23 @@ export function defineEvents(root: string, instance: string, probes: readonly En
       refused.set(event, reasonOf(error));
     }
   }
+  const kprobes = wanted.filter(
+    ({ event, definition: { kind } }) => kind.startsWith('k') && !refused.has(event),
+  );
+  let before: ReadonlyMap<string, number> = new Map();
   return {
     refused,
+    missed: () => {
+      const grown = new Map<string, number>();
+      if (kprobes.length === 0) return grown;
+      const now = missedHits(root, dynamicGroup(instance));
+      for (const { probe, event } of kprobes) {
+        const more = (now.get(event) ?? 0) - (before.get(event) ?? 0);
+        if (more > 0) grown.set(probe, (grown.get(probe) ?? 0) + more);
+      }
+      before = new Map([...before, ...now]);
+      return grown;
+    },
     remove: (dir) => {
       if (wanted.length === refused.size) return;
       // An event cannot be removed while it is being recorded.

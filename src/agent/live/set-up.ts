@@ -232,6 +232,7 @@ function openBuffers(parts: {
       inForce,
       shared,
       stopsWhen: '',
+      missed: kernel.dynamic?.missed,
       whenStarted: () => {
         if (markers?.reason === '') startCopies(instance);
       },

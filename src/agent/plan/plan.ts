@@ -90,6 +90,8 @@ export interface EventPlan {
   /** Whether a probe that is up sees every syscall or function. */
   rate: 'low' | 'high';
   onLoss(cpu: number, untilNs: TimestampNs): void;
+  /** Events of one probe were lost on any CPU. */
+  onLossOf(probe: string, untilNs: TimestampNs): void;
   sweep(): void;
   /** Handles a latency of the buffer's latency tracer. */
   onLatency(latencyNs: number, trace: string): void;
@@ -111,6 +113,7 @@ export function planEvents(input: PlanInput): EventPlan {
   const functions = lookedUpOnce(input.functions ?? (() => ({ reason: 'nothing here looks them up' })));
   const wanted = new Map<string, Wanted>();
   const running: Probe[] = [];
+  const byName = new Map<string, Probe>();
   const probes: ProbeStatus[] = [];
   const helpers: ProbeStatus[] = [];
   let rate: 'low' | 'high' = 'low';
@@ -127,6 +130,7 @@ export function planEvents(input: PlanInput): EventPlan {
       continue;
     }
     running.push(made.probe);
+    byName.set(module.name, made.probe);
     if (module.rate === 'high') rate = 'high';
     if (made.needs.some(hasAddresses)) readsAddresses = true;
     for (const [event, handler] of Object.entries(made.probe.handlers)) {
@@ -169,6 +173,9 @@ export function planEvents(input: PlanInput): EventPlan {
     rate,
     onLoss: (cpu, untilNs) => {
       for (const onLoss of losses) onLoss(cpu, untilNs);
+    },
+    onLossOf: (name, untilNs) => {
+      for (let cpu = 0; cpu < input.metadata.cpuCount; cpu++) byName.get(name)?.onLoss?.(cpu, untilNs);
     },
     sweep: () => {
       for (const sweep of sweeps) sweep();

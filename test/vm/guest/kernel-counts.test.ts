@@ -98,3 +98,39 @@ describe('counts in the kernel', () => {
     assert.equal(spawnSync('ls', [DIR]).status, 2);
   });
 });
+
+describe('hits of a kretprobe that the kernel misses', () => {
+  it('are counted as lost', async () => {
+    const SLEEPERS = 40;
+    const agent = await startAgent(
+      config({
+        metrics: [
+          {
+            name: 'slept_seconds',
+            help: 'A.',
+            start: { kprobe: 'hrtimer_nanosleep' },
+            end: { kretprobe: 'hrtimer_nanosleep' },
+          },
+        ],
+      }),
+    );
+    execFileSync('sh', ['-c', `for i in $(seq ${SLEEPERS}); do sleep 20 & done; wait`]);
+    const place = { buffer: 'metrics/slept_seconds', reason: 'missed' };
+    const sums = async () => {
+      const scrape = await agent.scrape();
+      const probe = 'metrics/slept_seconds';
+      return {
+        missed: scrape.sum('ftrace_exporter_events_lost_total', place),
+        measured: scrape.sum('ftrace_slept_seconds_count'),
+        lost: scrape.sum('ftrace_exporter_unmatched_total', { probe, reason: 'lost' }),
+      };
+    };
+    await until(async () => (await sums()).missed > 0, 'misses are counted');
+    // Missed returns leave their starts open: what did return is measured, or void because something was missed meanwhile.
+    const { missed, measured, lost } = await sums();
+    assert.ok(missed + measured + lost >= SLEEPERS, JSON.stringify({ missed, measured, lost }));
+    agent.child.kill('SIGTERM');
+    assert.equal(await agent.ended, 0, agent.stderr());
+    assert.equal(readFileSync(join(TRACEFS, 'kprobe_events'), 'utf8'), '');
+  });
+});

@@ -82,7 +82,10 @@ export async function startAgent(config: string): Promise<RunningAgent> {
   void running.ended.then(() => {
     over = true;
   });
-  await until(() => over || found() !== undefined, 'the agent serves');
+  await until(
+    () => over || found() !== undefined,
+    () => `the agent serves; its log: ${running.stderr()}`,
+  );
   const url = found();
   assert.ok(url, running.stderr());
   const scrape = async () => samplesOf(await (await fetch(url)).text());
@@ -123,10 +126,14 @@ export async function losesNothing(agent: RunningAgent): Promise<Samples> {
   return samples;
 }
 
-export async function until(done: () => boolean | Promise<boolean>, what: string): Promise<void> {
+export async function until(
+  done: () => boolean | Promise<boolean>,
+  what: string | (() => string),
+): Promise<void> {
   const endsAt = performance.now() + PATIENCE_MS;
   while (!(await done())) {
-    if (performance.now() > endsAt) throw new Error(`gave up waiting until ${what}`);
+    if (performance.now() > endsAt)
+      throw new Error(`gave up waiting until ${typeof what === 'string' ? what : what()}`);
     await sleep(100);
   }
 }
