@@ -67,9 +67,15 @@ export function makeRecorder(deps: Pick<SpanDeps, 'wallTime' | 'random' | 'taskF
       }),
     };
   };
-  return (chosen: readonly Chosen[]): TraceRecord[] => {
+  /** Ends early when `isLate` says so. */
+  return (chosen: readonly Chosen[], isLate: () => boolean): TraceRecord[] => {
     lookedUp.clear();
-    return chosen.map(recordOf);
+    const records: TraceRecord[] = [];
+    for (const one of chosen) {
+      if (isLate()) break;
+      records.push(recordOf(one));
+    }
+    return records;
   };
 }
 

@@ -3,10 +3,17 @@
  * finished traces. A probe without a sink does nothing for spans.
  */
 import type { IntervalSinks } from '../model/intervals.ts';
-import { type KindOptions, SPAN_KINDS, type SpansConfig, type TraceRecord } from '../model/span.ts';
+import {
+  type KindOptions,
+  SPAN_KINDS,
+  type SpanKind,
+  type SpansConfig,
+  type TraceRecord,
+} from '../model/span.ts';
+import type { TimestampNs } from '../model/time.ts';
 import { makeBudget } from './budget.ts';
 import type { SpanDeps } from './deps.ts';
-import type { Offer } from './draft.ts';
+import { countSpans, type Offer } from './draft.ts';
 import { makeFunctionTrees } from './function-trees.ts';
 import { makeLatencies } from './latency.ts';
 import { makeOsnoise } from './osnoise.ts';
@@ -19,6 +26,11 @@ export interface Spans {
   sinks: IntervalSinks;
   /** Ends the current interval of the budget and returns the traces chosen in it. `nowMs` is monotonic. */
   take(nowMs: number): TraceRecord[];
+  /**
+   * The agent is about to stop. From `deadlineNs` of the trace clock on, no traces are made: slow operations are counted
+   * as `over_budget`.
+   */
+  endAt(deadlineNs: TimestampNs): void;
 }
 
 export function makeSpans(config: SpansConfig, deps: SpanDeps, nowMs: number): Spans {
@@ -26,9 +38,19 @@ export function makeSpans(config: SpansConfig, deps: SpanDeps, nowMs: number): S
   const on = SPAN_KINDS.filter((kind) => kinds[kind] !== undefined);
   const budget = makeBudget(on, config.maxTracesPerSecond, deps.counts);
   const filters = new Map(on.map((kind) => [kind, makeTaskFilter(kinds[kind] as KindOptions, deps)]));
+  let deadlineNs = Number.POSITIVE_INFINITY;
+  const isLate = () => deadlineNs !== Number.POSITIVE_INFINITY && deps.now() > deadlineNs;
+  const giveUp = (kind: SpanKind, spans?: number) => {
+    deps.counts.trace(kind, 'over_budget');
+    deps.counts.span(kind, 'over_budget', spans);
+  };
   const offer: Offer = (kind, weightNs, make, subject) => {
     if (subject !== undefined && filters.get(kind)?.(subject) === false) {
       deps.counts.filtered(kind);
+      return;
+    }
+    if (isLate()) {
+      giveUp(kind);
       return;
     }
     budget.offer(kind, weightNs, () => {
@@ -44,9 +66,15 @@ export function makeSpans(config: SpansConfig, deps: SpanDeps, nowMs: number): S
     take: (now) => {
       const chosen = budget.take(Math.max(0, now - takenMs) / 1000);
       takenMs = now;
-      for (const { kind, draft } of chosen)
-        if (draft.pruned > 0) deps.counts.span(kind, 'pruned', draft.pruned);
-      return recordsOf(chosen);
+      const records = recordsOf(chosen, isLate);
+      for (const [i, { kind, draft }] of chosen.entries()) {
+        if (i >= records.length) giveUp(kind, countSpans(draft.root));
+        else if (draft.pruned > 0) deps.counts.span(kind, 'pruned', draft.pruned);
+      }
+      return records;
+    },
+    endAt: (ns) => {
+      deadlineNs = ns;
     },
   };
 }

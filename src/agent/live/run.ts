@@ -138,6 +138,7 @@ export function runCapture(parts: LiveParts): Capture {
       if (stopped) return;
       drain.stop();
       try {
+        spans?.end();
         for (const buffer of buffers) buffer.finish();
         passTraces();
         update();

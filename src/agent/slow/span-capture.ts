@@ -31,6 +31,9 @@ import { makeWallClock } from './wall-clock.ts';
 /** Value of `onlyFor` for helper probes. */
 const SPANS = 'spans';
 
+/** Time for the last traces when the agent stops. Full buffers can hold more slow operations than that. */
+const LAST_TRACES_NS = 1e9;
+
 /** Kinds whose operations belong to a thread, so they can be part of an application's span. */
 const TASK_KINDS: readonly SpanKind[] = ['syscalls', 'block', 'sched', 'function_graph'];
 
@@ -43,6 +46,8 @@ export interface SpanCapture {
   status(helpers: readonly ProbeStatus[], probes: readonly ProbeStatus[]): KindStatus[];
   /** Returns the finished traces; called about once a second. */
   take(): TraceRecord[];
+  /** The agent is about to stop: traces are made only for a short time from now on, so that it stops soon. */
+  end(): void;
 }
 
 export interface SpanCaptureParts {
@@ -96,6 +101,7 @@ export function openSpanCapture(parts: SpanCaptureParts): SpanCapture {
       contexts?.sweep(traceNow());
       return spans.take(performance.now());
     },
+    end: () => spans.endAt(traceNow() + LAST_TRACES_NS),
   };
 }
 

@@ -5,7 +5,9 @@ import type { SpanKind } from '../../../src/model/span.ts';
 import { makeBudget } from '../../../src/spans/budget.ts';
 import type { TraceDraft } from '../../../src/spans/draft.ts';
 import { fairShares } from '../../../src/spans/fair-shares.ts';
+import { makeSpans } from '../../../src/spans/spans.ts';
 import { testDeps } from './deps.ts';
+import { config, MS, request } from './intervals.ts';
 
 function draft(durationNs: number): TraceDraft {
   const root = { name: 'x', startNs: 0, endNs: durationNs, attributes: {}, children: [] };
@@ -120,4 +122,26 @@ test('what one kind does not use is left for the others', () => {
       });
     }),
   );
+});
+
+test('when the agent stops, traces are made for a short time, and the others are counted', () => {
+  let nowNs = 5e9;
+  const deps = testDeps({ now: () => nowNs });
+  const spans = makeSpans(config({ block: { thresholdNs: 1, include: ['*'] } }), deps, 0);
+  const add = (times: number) => {
+    for (let i = 0; i < times; i++) spans.sinks.block?.ended(request({ issueNs: 1e9, completeNs: 1e9 + MS }));
+  };
+  spans.endAt(6e9);
+  add(3);
+  nowNs = 6e9 + 1;
+  add(4);
+  nowNs = 6e9;
+  add(1);
+  assert.equal(spans.take(1000).length, 4);
+  assert.equal(deps.traces.get('block over_budget'), 4);
+  assert.equal(deps.spans.get('block over_budget'), 4);
+  add(2);
+  nowNs = 6e9 + 1;
+  assert.equal(spans.take(2000).length, 0, 'nor are records of those that were kept');
+  assert.equal(deps.traces.get('block over_budget'), 6);
 });
