@@ -94,6 +94,10 @@ export interface TaskSink {
   watch(cameBack: (pid: number, cpu: number, nowNs: TimestampNs) => void): void;
   /** The probe passes a function that names what woke a task (`wokenBy`); undefined for a task or if unknown. */
   names(nameOf: (wokenBy: number) => string | undefined): void;
+  /** The probe passes a function that names the functions of `worked`, if it reads them. */
+  works(nameOf: (low: number, high: number) => string | undefined): void;
+  /** A kworker begins to run the function at this address; 0, 0: it has ended. */
+  worked(pid: number, atNs: TimestampNs, low: number, high: number): void;
   /** A task (0: the idle task) ran on a CPU, usually until it was switched out. Its comm is at word `commAt`. */
   ran(
     cpu: number,
@@ -136,6 +140,8 @@ export interface SwitchIn {
   waker: number;
   /** CPU on which `waker` ran; negative if unknown. */
   wakerCpu: number;
+  /** Flags of the kernel lock that it waited for, as in LOCK_TYPES; below 0: none, or not recorded. */
+  lock: number;
 }
 
 export interface FunctionSink {

@@ -3,22 +3,8 @@
  * 5.19) of the slow paths. A mutex begins again when its waiter stops spinning, so the first begin counts.
  */
 import { decimalBuckets } from '../config/units/buckets.ts';
+import { LOCK_TYPES, OTHER_LOCK } from '../model/lock-types.ts';
 import { declaredProbe, pair } from './declared/built-in.ts';
-
-/** LCB_F_SPIN 1, READ 2, WRITE 4, RT 8, PERCPU 16, MUTEX 32 */
-const TYPES = {
-  0: 'semaphore',
-  1: 'spin',
-  2: 'rwsem_read',
-  3: 'rwlock_read',
-  4: 'rwsem_write',
-  5: 'rwlock_write',
-  8: 'rtmutex',
-  18: 'percpu_rwsem_read',
-  20: 'percpu_rwsem_write',
-  32: 'mutex',
-  33: 'mutex',
-};
 
 export const locks = declaredProbe({
   name: 'locks',
@@ -34,7 +20,7 @@ export const locks = declaredProbe({
       {
         key: ['common_pid', 'lock_addr'],
         nested: 'first',
-        labels: { type: { field: 'start.flags', as: 'map', map: TYPES, default: 'other' } },
+        labels: { type: { field: 'start.flags', as: 'map', map: LOCK_TYPES, default: OTHER_LOCK } },
       },
     ),
   ],

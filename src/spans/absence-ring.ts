@@ -27,6 +27,7 @@ export interface Absence {
   wokenBy: number;
   waker: number;
   wakerCpu: number;
+  lock: number;
 }
 
 /** An entry in the doubles: when the task left its CPU, could go on, came back; the entry before it in its chain. */
@@ -37,6 +38,8 @@ const WORDS = 12;
 const [PID, CPU, QUEUE_CPU, STATE, CLASS, CODE, WAKER, WAKER_CPU, COMM] = [0, 1, 2, 3, 4, 5, 6, 7, 8];
 /** Beside the class: no event shows the task's return. */
 const UNSEEN = 1 << 8;
+/** The lock plus 1 is in the bits above. */
+const LOCK_SHIFT = 9;
 
 export class AbsenceRing {
   readonly #depth: number;
@@ -73,7 +76,7 @@ export class AbsenceRing {
     own[w + CPU] = task.cpu;
     own[w + QUEUE_CPU] = task.queueCpu;
     own[w + STATE] = task.state;
-    own[w + CLASS] = task.isSeen ? task.taskClass : task.taskClass | UNSEEN;
+    own[w + CLASS] = task.taskClass | (task.isSeen ? 0 : UNSEEN) | ((task.lock + 1) << LOCK_SHIFT);
     own[w + CODE] = task.wokenBy;
     own[w + WAKER] = task.waker;
     own[w + WAKER_CPU] = task.wakerCpu;
@@ -164,12 +167,13 @@ export class AbsenceRing {
       runnableNs: this.#doubles[d + RUNNABLE],
       inNs: this.#doubles[d + IN],
       state: this.#words[w + STATE],
-      taskClass: this.#words[w + CLASS] & ~UNSEEN,
+      taskClass: this.#words[w + CLASS] & (UNSEEN - 1),
       cpu: this.#words[w + CPU],
       queueCpu: this.#words[w + QUEUE_CPU],
       wokenBy: this.#words[w + CODE],
       waker: this.#words[w + WAKER],
       wakerCpu: this.#words[w + WAKER_CPU],
+      lock: (this.#words[w + CLASS] >> LOCK_SHIFT) - 1,
     };
   }
 }

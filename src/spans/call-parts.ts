@@ -8,7 +8,7 @@ import type { SpanDeps } from './deps.ts';
 import type { ExemplarDraft, SpanDraft } from './draft.ts';
 import type { InterruptJournal } from './interrupt-journal.ts';
 import { endOfLoss, type Loss } from './losses.ts';
-import { Path, sleepAttributes } from './path.ts';
+import { Path, sleepAttributes, sleepCauses } from './path.ts';
 import type { RequestJournal } from './request-journal.ts';
 import { waitSpan } from './run-queue.ts';
 import { isHidden } from './steps.ts';
@@ -29,6 +29,8 @@ export interface Journals {
   interrupts: InterruptJournal;
   /** Name of what woke a task: see `TaskSink.names`. */
   nameOf(wokenBy: number): string | undefined;
+  /** Function that a kworker runs at that time; undefined if that is not recorded. */
+  workOf(pid: number, atNs: TimestampNs): string | undefined;
 }
 
 export interface SlowCall {
@@ -78,7 +80,7 @@ interface Walk extends CallParts {
 
 export function callParts(call: SlowCall, deps: SpanDeps, journals: Journals): CallParts {
   const { pid, cpu, startNs, endNs } = call;
-  const { tasks, requests, nameOf } = journals;
+  const { tasks, requests, nameOf, workOf } = journals;
   const wholeNs = endNs - startNs;
   const { absences, whole } = tasks.since(pid, startNs);
   const during = requests.within(startNs, endNs);
@@ -86,7 +88,7 @@ export function callParts(call: SlowCall, deps: SpanDeps, journals: Journals): C
     ...{ call, deps, journals, spans: [], exemplars: [], blockedNs: 0, waitedNs: 0, hiddenNs: 0 },
     isCut: false,
     issued: { requests: 0, bytes: 0 },
-    path: new Path({ tasks, requests: during.requests, nameOf, deps, wholeNs }),
+    path: new Path({ tasks, requests: during.requests, nameOf, workOf, deps, wholeNs }),
     freeNs: startNs,
     onCpu: absences.length === 0 ? cpu : -1,
     losses: call.lostUntilNs === 0 ? [] : tasks.losses.within(startNs, endNs),
@@ -173,5 +175,6 @@ function blocked(walk: Walk, absence: Absence, runnableNs: TimestampNs): SpanDra
     ...sleepAttributes(absence, path.wakerOf(absence, call.pid)),
     'ftrace.block.requests': shown || undefined,
   };
-  return { name: 'blocked', startNs, endNs: runnableNs, attributes, children };
+  const causes = sleepCauses(absence, children, runnableNs - startNs);
+  return { name: 'blocked', startNs, endNs: runnableNs, attributes, children, causes };
 }

@@ -4,6 +4,7 @@
  * described in: Giraldeau, Dagenais, "Wait analysis of distributed systems using kernel tracing" (2016).
  */
 import type { BlockRequest } from '../model/intervals.ts';
+import { LOCK_TYPES, OTHER_LOCK } from '../model/lock-types.ts';
 import type { TimestampNs } from '../model/time.ts';
 import { BY_RAISED_SOFTIRQ, BY_SOFTIRQ, BY_TASK, BY_TIMER, wakeKind } from '../model/wake-codes.ts';
 import type { Absence } from './absence-ring.ts';
@@ -30,6 +31,7 @@ export interface PathParts {
   /** Requests that completed during the operation, in order of completion. */
   requests: readonly BlockRequest[];
   nameOf(wokenBy: number): string | undefined;
+  workOf(pid: number, atNs: TimestampNs): string | undefined;
   deps: SpanDeps;
   /** Length of the whole operation. */
   wholeNs: number;
@@ -126,7 +128,7 @@ export class Path {
     }
     const steps = stepsOf(tasks.all, pid, fromNs, toNs);
     if (steps === undefined) return undefined;
-    const who = { pid, comm: tasks.all.commOf(pid), depth };
+    const who = { pid, comm: tasks.all.commOf(pid), depth, work: this.#parts.workOf(pid, toNs) };
     const spans: SpanDraft[] = [];
     let row: Step[] = [];
     const endRow = (): void => {
@@ -147,7 +149,7 @@ export class Path {
   #step(step: Step, who: Who): SpanDraft {
     const { kind, startNs, endNs, absence } = step;
     this.#spans++;
-    const attributes = taskAttributes(who.pid, who.comm);
+    const attributes = whoAttributes(who);
     if (kind === 'run' || absence === undefined) {
       const cpu = { 'cpu.logical_number': absence?.cpu };
       const causes = [runCause(step, who)];
@@ -159,12 +161,14 @@ export class Path {
       return waitSpan(wait, this.#parts, { ...attributes, 'ftrace.preempted': state === 0 });
     }
     const sleep = { ...absence, pid: who.pid, fromNs: startNs, toNs: endNs };
+    const children = this.sleep(sleep, who.depth);
     return {
       name: 'blocked',
       startNs,
       endNs,
       attributes: { ...attributes, ...sleepAttributes(absence, this.wakerOf(absence, who.pid)) },
-      children: this.sleep(sleep, who.depth),
+      children,
+      causes: sleepCauses(absence, children, endNs - startNs),
     };
   }
 
@@ -189,7 +193,7 @@ export class Path {
       name: 'short steps',
       startNs: steps[0].startNs,
       endNs: steps[steps.length - 1].endNs,
-      attributes: { ...taskAttributes(who.pid, who.comm), 'ftrace.steps': steps.length },
+      attributes: { ...whoAttributes(who), 'ftrace.steps': steps.length },
       children: [],
       causes,
     };
@@ -226,10 +230,16 @@ interface Who {
   pid: number;
   comm: string;
   depth: number;
+  /** Function that it runs as a kworker. */
+  work: string | undefined;
 }
 
-function runCause({ startNs, endNs }: Step, { comm }: Who): Cause {
-  return { label: `${comm} ran`, ns: endNs - startNs };
+function whoAttributes({ pid, comm, work }: Who): DraftAttributes {
+  return { ...taskAttributes(pid, comm), 'ftrace.workqueue.function': work };
+}
+
+function runCause({ startNs, endNs }: Step, { comm, work }: Who): Cause {
+  return { label: work === undefined ? `${comm} ran` : `workqueue ${work}`, ns: endNs - startNs };
 }
 
 /** Whether a sleep within a request has causes of its own, and not only the interrupt of its device. */
@@ -237,6 +247,26 @@ function isChain({ children }: SpanDraft): boolean {
   return children.some(({ name }) => name !== 'irq' && name !== 'softirq' && name !== 'timer');
 }
 
-export function sleepAttributes({ state }: Absence, waker: number): DraftAttributes {
-  return { 'ftrace.task.state': stateLetter(state), 'ftrace.waker.thread.id': waker || undefined };
+export function sleepAttributes({ state, lock }: Absence, waker: number): DraftAttributes {
+  return {
+    'ftrace.task.state': stateLetter(state),
+    'ftrace.waker.thread.id': waker || undefined,
+    'ftrace.lock.type': lock < 0 ? undefined : lockType(lock),
+  };
+}
+
+/** The lock that a task waited for explains what its children do not. Undefined: only they explain it. */
+export function sleepCauses(
+  { lock }: Absence,
+  children: readonly SpanDraft[],
+  ns: number,
+): Cause[] | undefined {
+  if (lock < 0) return undefined;
+  const causes = children.flatMap(causesOf);
+  const restNs = causes.reduce((rest, cause) => rest - cause.ns, ns);
+  return [...causes, { label: `lock ${lockType(lock)}`, ns: restNs }];
+}
+
+function lockType(lock: number): string {
+  return LOCK_TYPES[lock] ?? OTHER_LOCK;
 }

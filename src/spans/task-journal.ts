@@ -9,6 +9,7 @@ import { COMM_WORDS } from './comm-texts.ts';
 import { CpuHistory, type Culprit } from './cpu-history.ts';
 import { LossJournal } from './losses.ts';
 import { MoveJournal } from './move-journal.ts';
+import { WorkJournal } from './work-journal.ts';
 
 /** Powers of two. */
 const WATCHED_DEPTH = 1 << 15;
@@ -20,6 +21,7 @@ export class TaskJournal {
   readonly history: CpuHistory;
   readonly moves = new MoveJournal();
   readonly losses = new LossJournal();
+  readonly works = new WorkJournal();
   /** Absences of tasks in watched calls. */
   readonly watched: AbsenceRing;
   /** Absences of all tasks; empty unless calls are watched. */

@@ -21,6 +21,8 @@ interface Links {
   cameBack(pid: number, cpu: number, nowNs: number): void;
   /** Set by the probe of tasks: see `TaskSink.names`. */
   nameOf(wokenBy: number): string | undefined;
+  /** Set by the probe of tasks: see `TaskSink.works`. */
+  functionOf(low: number, high: number): string | undefined;
 }
 
 export function makeTaskKinds(kinds: SpansConfig['kinds'], offer: Offer, deps: SpanDeps): IntervalSinks {
@@ -31,7 +33,12 @@ export function makeTaskKinds(kinds: SpansConfig['kinds'], offer: Offer, deps: S
     requests: new RequestJournal(),
     interrupts: new InterruptJournal(),
   };
-  const links: Links = { watched: [], cameBack: () => {}, nameOf: () => undefined };
+  const links: Links = {
+    watched: [],
+    cameBack: () => {},
+    nameOf: () => undefined,
+    functionOf: () => undefined,
+  };
   const hasTasks = syscalls !== undefined || sched !== undefined;
   const hasRequests = syscalls !== undefined || block !== undefined;
   return {
@@ -58,7 +65,11 @@ function syscallSink(
   { journals, links }: Shared,
 ): SyscallSink {
   const nameOf = (wokenBy: number) => links.nameOf(wokenBy);
-  const onSlow = makeSyscallTraces(options, offer, deps, { ...journals, nameOf });
+  const workOf = (pid: number, atNs: number) => {
+    const work = journals.tasks.works.at(pid, atNs);
+    return work && links.functionOf(work.low, work.high);
+  };
+  const onSlow = makeSyscallTraces(options, offer, deps, { ...journals, nameOf, workOf });
   return {
     thresholdNs: options.thresholdNs,
     wants: options.include === undefined ? (name) => !waitsByNature(name) : deps.matcher(options.include),
@@ -106,7 +117,14 @@ function taskSink(
     },
     ran: (cpu, pid, startNs, endNs, words, commAt) =>
       tasks.history.ran(cpu, pid, startNs, endNs, words, commAt),
-    lost: (cpu, fromNs, untilNs) => tasks.losses.add(cpu, fromNs, untilNs),
+    works: (functionOf) => {
+      links.functionOf = functionOf;
+    },
+    worked: (pid, atNs, low, high) => tasks.works.add(pid, atNs, low, high),
+    lost: (cpu, fromNs, untilNs) => {
+      tasks.losses.add(cpu, fromNs, untilNs);
+      tasks.works.lost();
+    },
     moved: (pid, cpu, atNs) => tasks.moves.add(pid, cpu, atNs),
     switchedIn: (task, words, commAt) => {
       if (follows) tasks.all.add(task, words, commAt);

@@ -12,7 +12,7 @@ import { NORMAL } from '../../model/task-classes.ts';
 import { block } from '../../probes/block.ts';
 import type { BlockOptions } from '../../probes/block-series.ts';
 import { HELPER_OPTIONS } from '../../probes/helpers/helper.ts';
-import { taskIntervals } from '../../probes/helpers/task-intervals.ts';
+import { type TaskIntervalOptions, taskIntervals } from '../../probes/helpers/task-intervals.ts';
 import { topLevelMarkers, traceMarkers } from '../../probes/helpers/trace-markers.ts';
 import { chosenSyscalls, type SyscallOptions, syscallFilter } from '../../probes/names/syscall-choice.ts';
 import type { CommonOptions, HostFacts } from '../../probes/probe.ts';
@@ -147,7 +147,13 @@ function withSinks(
     const options = { ...HELPER_OPTIONS, devices: ['*'] };
     help(block, options);
   }
-  if (sinks.tasks !== undefined) help(taskIntervals, HELPER_OPTIONS);
+  if (sinks.tasks !== undefined) {
+    const options: TaskIntervalOptions = {
+      ...HELPER_OPTIONS,
+      also: enabled.map(({ module }) => module.name),
+    };
+    help(taskIntervals, options);
+  }
   if (sinks.markers !== undefined) help(traceMarkers, HELPER_OPTIONS);
   return [...connected, ...helpers];
 }

@@ -5,12 +5,13 @@
  */
 import { switchedOutMask } from '../../decode/print-fmt.ts';
 import type { EventHandler } from '../../model/record.ts';
-import type { Probe, ProbeContext, ProbeModule } from '../probe.ts';
+import type { CommonOptions, Probe, ProbeContext, ProbeModule } from '../probe.ts';
 import { CpuTasks } from '../tables/cpu-tasks.ts';
 import { TaskAbsences } from '../tables/task-absences.ts';
-import { helperSchema } from './helper.ts';
+import { HELPER_OPTIONS } from './helper.ts';
 import { WAKE_CONTEXT_NEEDS, wakeContextEvents } from './wake-context-events.ts';
 import { WakeContexts } from './wake-contexts.ts';
+import { workEvents, workNeeds } from './work-events.ts';
 
 const SWITCH = 'sched:sched_switch';
 const WAKEUP = 'sched:sched_wakeup';
@@ -19,19 +20,25 @@ const WAKEUP_NEW = 'sched:sched_wakeup_new';
 /** The waker always records this event. If the woken task goes to another CPU, that CPU records sched_wakeup. */
 const WAKING = 'sched:sched_waking';
 
-export const taskIntervals: ProbeModule = {
+export interface TaskIntervalOptions extends CommonOptions {
+  /** Probes that are on and whose events say more about tasks. */
+  also: readonly string[];
+}
+
+export const taskIntervals: ProbeModule<TaskIntervalOptions> = {
   name: 'task-intervals',
   help: 'When tasks leave a CPU and come back, for traces.',
   byDefault: false,
   rate: 'low',
-  schema: helperSchema,
-  needs: (_options, _kernel, _host, intervals) => [
+  schema: ({ globs, probeSchema }) =>
+    probeSchema({ ...HELPER_OPTIONS, enabled: false }, { also: globs('name').prefault([]) }),
+  needs: ({ also }, _kernel, _host, intervals) => [
     { event: SWITCH, fields: ['prev_pid', 'prev_comm', 'prev_state', 'next_pid', 'next_prio', 'next_comm'] },
     { event: WAKEUP, fields: ['pid', 'target_cpu'] },
     { event: WAKEUP_NEW, fields: ['pid', 'target_cpu'] },
     { event: MIGRATE, fields: ['pid', 'dest_cpu'], without: 'a wait shows only the tasks on the first CPU' },
     { event: WAKING, fields: ['pid', 'target_cpu', 'common_pid', 'common_flags'] },
-    ...(intervals?.tasks?.follows === true ? WAKE_CONTEXT_NEEDS : []),
+    ...(intervals?.tasks?.follows === true ? [...WAKE_CONTEXT_NEEDS, ...workNeeds(also)] : []),
   ],
   create: createTaskIntervals,
   metrics: [],
@@ -48,6 +55,7 @@ function createTaskIntervals(context: ProbeContext): Probe {
   sink.watch((pid, cpu, nowNs) => absences.cameBack(pid, cpu, nowNs));
   const handlers: Record<string, EventHandler> = {
     ...beside.handlers,
+    ...workEvents(context, sink, absences),
     [SWITCH]: onSwitch(context, cpus, absences),
     [WAKEUP]: onWakeup(context, WAKEUP, absences),
     [WAKEUP_NEW]: onWakeup(context, WAKEUP_NEW, absences),

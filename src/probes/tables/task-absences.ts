@@ -41,6 +41,8 @@ export class TaskAbsences {
   readonly #woken = new TaskStamps();
   /** The same times as in `#woken`. The tag says what woke the task, and on which CPU. */
   readonly #wokenBy = new TaskStamps();
+  /** When tasks began to wait for a lock of the kernel; the tag is its flags. */
+  #locks: TaskStamps | undefined;
   readonly #task: SwitchIn = {
     pid: 0,
     cpu: 0,
@@ -55,6 +57,7 @@ export class TaskAbsences {
     wokenBy: BY_UNKNOWN,
     waker: 0,
     wakerCpu: -1,
+    lock: -1,
   };
   #lostUntil: TimestampNs = 0;
   #forgottenUntil: TimestampNs = 0;
@@ -96,6 +99,7 @@ export class TaskAbsences {
     task.taskClass = NORMAL;
     task.queueCpu = cpu;
     this.#setWaker(pid, sinceNs);
+    this.#setLock(pid, outNs);
     this.#sink.switchedIn(task, NO_COMM, 0);
   }
 
@@ -147,6 +151,7 @@ export class TaskAbsences {
     task.queueCpu = runnable.tags[place];
     if (task.state !== 0 || !wasSeen) this.#setWaker(pid, Math.max(outNs, this.#lostUntil));
     else this.#noWaker();
+    this.#setLock(pid, outNs);
     if (task.queueCpu !== record.cpu && isRunnableKnown && nowNs - runnableNs >= sink.culpritNs)
       this.#cpus.reportTurn(task.queueCpu, nowNs);
     sink.switchedIn(task, record.words, commAt);
@@ -187,6 +192,15 @@ export class TaskAbsences {
     this.#wokenBy.set(pid, nowNs, code | (cpu << CODE_BITS));
   }
 
+  lockBegins(pid: number, flags: number, nowNs: TimestampNs): void {
+    this.#locks ??= new TaskStamps();
+    this.#locks.set(pid, nowNs, flags);
+  }
+
+  lockEnds(pid: number): void {
+    this.#locks?.clear(pid);
+  }
+
   lost(untilNs: TimestampNs): void {
     if (untilNs > this.#lostUntil) this.#lostUntil = untilNs;
   }
@@ -196,8 +210,8 @@ export class TaskAbsences {
     if (++this.#sweeps % DOUBTFUL_SWEEPS !== 0) return;
     if (this.#forgetNext !== this.#forgottenUntil) {
       this.#forgottenUntil = this.#forgetNext;
-      for (const stamps of [this.#out, this.#runnable, this.#woken, this.#wokenBy])
-        stamps.forgetBefore(this.#forgetNext);
+      for (const stamps of [this.#out, this.#runnable, this.#woken, this.#wokenBy, this.#locks])
+        stamps?.forgetBefore(this.#forgetNext);
     }
     this.#forgetNext = this.#lostUntil;
   }
@@ -227,6 +241,7 @@ export class TaskAbsences {
     this.#runnable.clear(pid);
     this.#woken.clear(pid);
     this.#wokenBy.clear(pid);
+    this.#locks?.clear(pid);
   }
 
   /** Records what ended a sleep that began at `outNs`. */
@@ -243,6 +258,14 @@ export class TaskAbsences {
     task.wokenBy = how & CODE_MASK;
     task.waker = woken.tags[at];
     task.wakerCpu = how >>> CODE_BITS;
+  }
+
+  /** The lock that a task waited for when it went to sleep. */
+  #setLock(pid: number, outNs: TimestampNs): void {
+    const locks = this.#locks;
+    const sinceNs = locks?.get(pid) ?? 0;
+    const isIt = sinceNs !== 0 && sinceNs <= outNs && sinceNs >= this.#lostUntil && this.#task.state !== 0;
+    this.#task.lock = isIt && locks !== undefined ? locks.tag(pid) : -1;
   }
 
   #noWaker(): void {

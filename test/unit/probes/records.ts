@@ -65,7 +65,10 @@ function noFormat(event: string, kernel = USUAL_KERNEL): string {
   return `copy /sys/kernel/tracing/events/${path}/format of that kernel to test/fixtures/formats-${kernel}/${path}`;
 }
 
-/** Field values of a record, and `ts`, `cpu`, `by` (common_pid), `flags` (common_flags). */
+/**
+ * Field values of a record, and `ts`, `cpu`, `by` (common_pid), `flags` (common_flags). `own_flags`: a field of the event
+ * that is called flags, too.
+ */
 export type RecordFields = { ts: number; cpu?: number; by?: number; flags?: number } & Record<
   string,
   number | bigint | string | undefined
@@ -78,13 +81,14 @@ const view = new DataView(page);
 /** A record of an event. It is valid until the next one is made. */
 export function makeRecord(event: string, values: RecordFields, format = loadFormat(event)): EventRecord {
   if (format === undefined) throw new Error(noFormat(event));
-  const { ts, cpu = 0, by = 1, flags = 0, ...fields } = values;
+  const { ts, cpu = 0, by = 1, flags = 0, own_flags: ownFlags, ...fields } = values;
   bytes.fill(0xee);
   const fixed = Math.max(...format.fields.map((field) => field.offset + field.size));
   bytes.fill(0, RECORD_AT, RECORD_AT + fixed);
   let length = fixed;
   const all: Record<string, number | bigint | string | undefined> = {
     ...fields,
+    ...(ownFlags === undefined ? {} : { flags: ownFlags }),
     common_type: format.id,
     common_flags: flags,
     common_pid: by,

@@ -42,6 +42,8 @@ function tasks(waitThresholdNs = Number.POSITIVE_INFINITY, follows = false) {
     names: (of) => {
       nameOf = of;
     },
+    works: () => {},
+    worked: () => {},
     lost: (cpu, fromNs, untilNs) => void losses.push([cpu, fromNs, untilNs]),
     moved: (pid, cpu, atNs) => void moves.push([pid, cpu, atNs]),
     switchedIn: (task) => void back.push({ ...task }),

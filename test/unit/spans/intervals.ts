@@ -57,6 +57,7 @@ export function switchIn(over: Partial<SwitchIn>): SwitchIn {
     wokenBy: BY_INTERRUPT,
     waker: 0,
     wakerCpu: 1,
+    lock: -1,
     ...over,
   };
 }

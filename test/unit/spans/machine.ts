@@ -20,7 +20,11 @@ export const ME = PID;
 export function machine() {
   const spans = makeSpans(config({ syscalls: { thresholdNs: 1, include: ['*'] } }), testDeps(), 0);
   const { sinks } = spans;
-  const probe = run(taskIntervals, {}, { intervals: sinks });
+  const functions = {
+    nameOf: (low: number, high: number) => (high === 7 ? `work_${low}` : undefined),
+    generation: 1,
+  };
+  const probe = run(taskIntervals, { also: ['workqueue', 'locks'] }, { intervals: sinks, functions });
   sinks.syscalls?.watch((pid) => (pid === ME ? START : 0));
   const ns = (ms: number) => START + Math.round(ms * MS);
   const feed = (event: string, ms: number, fields: object) => probe.feed(event, { ts: ns(ms), ...fields });
@@ -53,6 +57,9 @@ export function machine() {
       if (what === 'irq') feed('irq:irq_handler_exit', ms, { irq: 24 });
       else feed('timer:hrtimer_expire_exit', ms, { flags: HARDIRQ, by: upon });
     },
+    /** A kworker begins to run a function, which its number names. */
+    work: (ms: number, pid: number, number: number) =>
+      feed('workqueue:workqueue_execute_start', ms, { by: pid, function: (7n << 32n) | BigInt(number) }),
     request: (issueMs: number, completeMs: number, over: Partial<BlockRequest>) =>
       sinks.block?.ended(
         request({ device: 'vda', issueNs: ns(issueMs), completeNs: ns(completeMs), cpu: 0, ...over }),

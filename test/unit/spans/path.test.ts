@@ -336,3 +336,60 @@ test('a task whose switches are hidden took the CPU: nobody knows for how long',
   assert.deepEqual(treeOf(trace).slice(0, 2), ['blocked 9', '  running writer 3']);
   assert.match(summaryOf(trace), /^15\.0 ms: 3\.0 ms writer ran, 2\.0 ms running, 10\.0 ms not known$/);
 });
+
+test('the work of a kworker has the name of its function', () => {
+  const run = (after: (m: ReturnType<typeof busy>) => void) => {
+    const m = busy();
+    m.wake(1, KWORKER, ME, 0, 1);
+    m.switch(2, 0, ME, D, 0);
+    m.switch(4, 1, HOG, 0, KWORKER);
+    m.work(4, KWORKER, 42);
+    after(m);
+    m.wake(9, ME, KWORKER, 1);
+    m.switch(9, 0, 0, 0, ME);
+    return m.end('fsync', 10);
+  };
+  const trace = run(() => {});
+  assert.equal(
+    summaryOf(trace),
+    '10.0 ms: 5.0 ms workqueue work_42, 3.0 ms running, 2.0 ms kworker/1:1 waited for CPU 1 behind stress-ng',
+  );
+  const named = trace.spans.filter(({ attributes }) => attributes['ftrace.workqueue.function'] === 'work_42');
+  assert.deepEqual(
+    named.map(({ name }) => name),
+    ['runqueue wait', 'running'],
+  );
+  const ended = run((m) => m.feed('workqueue:workqueue_execute_end', 8, { by: KWORKER }));
+  assert.match(summaryOf(ended), /5\.0 ms kworker\/1:1 ran/);
+  assert.doesNotMatch(summaryOf(run((m) => m.lose(5, 1))), /workqueue/);
+});
+
+test('a sleep for a lock of the kernel says so, and the lock explains what nothing else does', () => {
+  const m = busy();
+  m.name(500, 'holder');
+  m.switch(-7, 1, HOG, 0, 500);
+  m.feed('lock:contention_begin', 1, { by: ME, own_flags: 32 });
+  m.switch(1, 0, ME, D, 0);
+  m.wake(5, ME, 500, 1);
+  m.switch(5, 0, 0, 0, ME);
+  m.feed('lock:contention_end', 5, { by: ME });
+  m.feed('lock:contention_begin', 6, { by: ME, own_flags: 4 });
+  m.switch(6, 0, ME, D, 0);
+  // Who ended it is not recorded.
+  m.wake(8, ME, 12345, 1);
+  m.switch(8, 0, 0, 0, ME);
+  m.feed('lock:contention_end', 8, { by: ME });
+  m.switch(8, 0, ME, D, 0);
+  m.wake(9, ME, 12345, 1);
+  m.switch(9, 0, 0, 0, ME);
+  const trace = m.end('write', 10);
+  const blocked = trace.spans.filter(({ name }) => name === 'blocked');
+  assert.deepEqual(
+    blocked.map(({ attributes }) => attributes['ftrace.lock.type']),
+    ['mutex', 'rwsem_write', undefined],
+  );
+  assert.equal(
+    summaryOf(trace),
+    '10.0 ms: 4.0 ms holder ran, 3.0 ms running, 2.0 ms lock rwsem_write, 1.0 ms not known',
+  );
+});

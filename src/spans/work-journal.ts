@@ -1,0 +1,38 @@
+/** Remembers which functions kworkers lately ran, in one ring for all of them. 160 KiB. */
+import type { TimestampNs } from '../model/time.ts';
+
+/** A power of two. */
+const DEPTH = 1 << 13;
+
+export class WorkJournal {
+  readonly #pids = new Int32Array(DEPTH);
+  readonly #stamps = new Float64Array(DEPTH);
+  readonly #lows = new Int32Array(DEPTH);
+  readonly #highs = new Int32Array(DEPTH);
+  #count = 0;
+
+  /** A kworker begins to run a function; 0, 0: it has ended. */
+  add(pid: number, atNs: TimestampNs, low: number, high: number): void {
+    const at = this.#count++ & (DEPTH - 1);
+    this.#pids[at] = pid;
+    this.#stamps[at] = atNs;
+    this.#lows[at] = low;
+    this.#highs[at] = high;
+  }
+
+  /** Events were lost: what kworkers run is not known. */
+  lost(): void {
+    this.#count = 0;
+  }
+
+  /** Address of the function that a task runs in a work item at that time; undefined: none. */
+  at(pid: number, atNs: TimestampNs): { low: number; high: number } | undefined {
+    for (let i = 1; i <= Math.min(DEPTH, this.#count); i++) {
+      const at = (this.#count - i) & (DEPTH - 1);
+      if (this.#pids[at] !== pid || this.#stamps[at] > atNs) continue;
+      const [low, high] = [this.#lows[at], this.#highs[at]];
+      return low === 0 && high === 0 ? undefined : { low, high };
+    }
+    return undefined;
+  }
+}
