@@ -15,22 +15,19 @@ export interface Loss {
 }
 
 export class LossJournal {
-  #losses: Loss[] = [];
-  #forgottenUntil: TimestampNs = 0;
+  readonly #losses: Loss[] = [];
 
   add(cpu: number, fromNs: TimestampNs, untilNs: TimestampNs): void {
     this.#losses.push({ cpu, fromNs, untilNs });
     if (this.#losses.length < 2 * DEPTH) return;
-    for (const loss of this.#losses.splice(0, DEPTH))
-      this.#forgottenUntil = Math.max(this.#forgottenUntil, loss.untilNs);
+    // The older half becomes one loss.
+    const last = endOfLoss(this.#losses.splice(0, DEPTH), Number.POSITIVE_INFINITY);
+    this.#losses.unshift({ cpu: EVERY_CPU, fromNs: 0, untilNs: last });
   }
 
   /** Losses during some part of this time. */
   within(fromNs: TimestampNs, toNs: TimestampNs): Loss[] {
-    const losses = this.#losses.filter((loss) => loss.untilNs > fromNs && loss.fromNs < toNs);
-    if (this.#forgottenUntil > fromNs)
-      losses.push({ cpu: EVERY_CPU, fromNs: 0, untilNs: this.#forgottenUntil });
-    return losses;
+    return this.#losses.filter((loss) => loss.untilNs > fromNs && loss.fromNs < toNs);
   }
 }
 
@@ -49,12 +46,10 @@ export function isOneCall(
   losses: readonly Loss[],
 ): boolean {
   const wasLost = (cpu: number, fromNs: TimestampNs, toNs: TimestampNs): boolean =>
-    losses.some(
-      (loss) =>
-        (loss.cpu === cpu || cpu === EVERY_CPU || loss.cpu === EVERY_CPU) &&
-        loss.untilNs > fromNs &&
-        loss.fromNs < toNs,
-    );
+    losses.some((loss) => {
+      const isThere = loss.cpu === cpu || cpu === EVERY_CPU || loss.cpu === EVERY_CPU;
+      return isThere && loss.untilNs > fromNs && loss.fromNs < toNs;
+    });
   // On which CPU a call began is not recorded; a task that never left its CPU ended it there.
   let onCpu = absences.length === 0 ? call.cpu : EVERY_CPU;
   let freeNs = call.startNs;

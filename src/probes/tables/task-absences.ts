@@ -20,9 +20,8 @@ const STATE_MASK = SLEPT - 1;
 const CPU_SHIFT = 21;
 /** Stands for this and all higher CPUs. */
 const HIGHEST_CPU = (1 << (32 - CPU_SHIFT)) - 1;
-/** After a loss, times off the CPU that began before it are remembered for so long, and for so many sweeps. */
+/** A loss within a time off the CPU that is longer leaves it uncertain. */
 const DOUBTFUL_NS = 10e9;
-const DOUBTFUL_SWEEPS = 10;
 /** Comm of a task that no event names. */
 const NO_COMM = new Int32Array(COMM_WORDS);
 /** EXIT_DEAD and EXIT_ZOMBIE in include/linux/sched.h: the task has ended and never runs again. */
@@ -42,7 +41,8 @@ export class TaskAbsences {
   /** The same times as in `#woken`. The tag says what woke the task, and on which CPU. */
   readonly #wokenBy = new TaskStamps();
   /** When tasks began to wait for a lock of the kernel; the tag is its flags. */
-  #locks: TaskStamps | undefined;
+  readonly #locks = new TaskStamps();
+  readonly #stamps = [this.#out, this.#runnable, this.#woken, this.#wokenBy, this.#locks];
   readonly #task: SwitchIn = {
     pid: 0,
     cpu: 0,
@@ -61,8 +61,6 @@ export class TaskAbsences {
   };
   #lostUntil: TimestampNs = 0;
   #forgottenUntil: TimestampNs = 0;
-  #forgetNext: TimestampNs = 0;
-  #sweeps = 0;
 
   constructor(sink: TaskSink, cpus: CpuTasks, isSelf: (pid: number) => boolean, classes?: TaskClasses) {
     this.#sink = sink;
@@ -193,27 +191,22 @@ export class TaskAbsences {
   }
 
   lockBegins(pid: number, flags: number, nowNs: TimestampNs): void {
-    this.#locks ??= new TaskStamps();
     this.#locks.set(pid, nowNs, flags);
   }
 
   lockEnds(pid: number): void {
-    this.#locks?.clear(pid);
+    this.#locks.clear(pid);
   }
 
   lost(untilNs: TimestampNs): void {
     if (untilNs > this.#lostUntil) this.#lostUntil = untilNs;
   }
 
-  /** Removes entries from before a loss, a while later. If the end of their task was lost, nothing else would remove them. */
+  /** Removes entries from long before a loss. If the end of their task was lost, nothing else would remove them. */
   sweep(): void {
-    if (++this.#sweeps % DOUBTFUL_SWEEPS !== 0) return;
-    if (this.#forgetNext !== this.#forgottenUntil) {
-      this.#forgottenUntil = this.#forgetNext;
-      for (const stamps of [this.#out, this.#runnable, this.#woken, this.#wokenBy, this.#locks])
-        stamps?.forgetBefore(this.#forgetNext);
-    }
-    this.#forgetNext = this.#lostUntil;
+    if (this.#lostUntil === this.#forgottenUntil) return;
+    this.#forgottenUntil = this.#lostUntil;
+    for (const stamps of this.#stamps) stamps.forgetBefore(this.#lostUntil - DOUBTFUL_NS);
   }
 
   /**
@@ -237,11 +230,7 @@ export class TaskAbsences {
 
   /** Forgets a task that has ended: its place can be reused, and a new task can get its pid. */
   #forget(pid: number): void {
-    this.#out.clear(pid);
-    this.#runnable.clear(pid);
-    this.#woken.clear(pid);
-    this.#wokenBy.clear(pid);
-    this.#locks?.clear(pid);
+    for (const stamps of this.#stamps) stamps.clear(pid);
   }
 
   /** Records what ended a sleep that began at `outNs`. */
@@ -262,10 +251,9 @@ export class TaskAbsences {
 
   /** The lock that a task waited for when it went to sleep. */
   #setLock(pid: number, outNs: TimestampNs): void {
-    const locks = this.#locks;
-    const sinceNs = locks?.get(pid) ?? 0;
+    const sinceNs = this.#locks.get(pid);
     const isIt = sinceNs !== 0 && sinceNs <= outNs && sinceNs >= this.#lostUntil && this.#task.state !== 0;
-    this.#task.lock = isIt && locks !== undefined ? locks.tag(pid) : -1;
+    this.#task.lock = isIt ? this.#locks.tag(pid) : -1;
   }
 
   #noWaker(): void {

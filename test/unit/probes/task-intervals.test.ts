@@ -278,7 +278,8 @@ test('tasks that come and go leave no memory behind, whether or not their ends a
     }
     // Its end is lost.
     t.wake(++ts, pid + 4096, 50, 0);
-    t.probe.onLoss?.(0, ++ts);
+    ts += 20e9;
+    t.probe.onLoss?.(0, ts);
     t.probe.sweep?.();
   }
   collectGarbage();
