@@ -4,6 +4,7 @@
  * bpftrace and libbpf-tools.
  */
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { benchRecording } from './recording.ts';
 import { cpuSeconds, ended, have, median, sleep, startAgent, workload } from './support.ts';
 
 const ROUNDS = Number(process.env.BENCH_ROUNDS ?? 7);
@@ -86,6 +87,7 @@ tracepoint:raw_syscalls:sys_enter { @start[tid] = nsecs; @id[tid] = args->id; }
 tracepoint:raw_syscalls:sys_exit /@start[tid]/ { @us[@id[tid]] = hist((nsecs - @start[tid]) / 1000); delete(@start[tid]); delete(@id[tid]); }`;
 
 export async function benchTracedCost(): Promise<void> {
+  benchRecording();
   for (const program of ['gcc', 'taskset', 'bpftrace', 'syscount', 'runqlat']) {
     if (!have(program)) {
       console.log(`\ncost to a traced program: not measured, ${program} is not installed`);

@@ -122,6 +122,26 @@ export const agentBoard: Board = {
           ],
         }),
         lines({
+          title: 'CPU by part',
+          description:
+            'What the CPU time of the agent goes into, and the estimated time that the kernel takes to record its events, which the traced tasks pay.',
+          unit: 'percentunit',
+          queries: [
+            rateBy('part', 'ftrace_exporter_cpu_seconds_total', '{{part}}'),
+            {
+              expr: `sum(rate(ftrace_exporter_recording_cpu_seconds_total{${CHOSEN}}[$__rate_interval]))`,
+              legend: 'recording (estimate)',
+            },
+          ],
+        }),
+        lines({
+          title: 'Events by probe',
+          description:
+            'Events per second that each probe was given. An event that several read counts for each.',
+          unit: 'eps',
+          queries: [rateBy('probe', 'ftrace_exporter_probe_events_total', '{{probe}}')],
+        }),
+        lines({
           title: 'CPU per event',
           description:
             'CPU time of the agent divided by events read. With few events the fixed cost dominates.',

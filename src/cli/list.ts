@@ -103,7 +103,7 @@ function rowsOf(config: AgentConfig, what: string): string[][] {
 function metrics(): string[][] {
   const ofProbes = probeCatalogue.flatMap((probe) => probe.metrics);
   const store = new MetricStore();
-  makeSelfMetrics(store, 120_000);
+  makeSelfMetrics(store, { maxWindowMs: 120_000, recordingNs: 150 });
   declareMarkerCounts(store);
   declareSpanCounts(store, { kinds: {} }, ['over_budget']);
   declareContainerMetrics(store, undefined);

@@ -48,6 +48,8 @@ export interface AgentConfig {
   buffer: { totalBytes: number; subbufferBytes: number | 'auto'; perCpuBytes?: number | undefined };
   drainIntervalMs: number;
   maxWindowMs: number;
+  /** CPU time for which the kernel records an event, for an estimate of what recording costs. */
+  recordingNs: number;
   /** Probes that are on, in the order of the catalogue; then the declared metrics, as probes `metrics/NAME`. */
   probes: ConfiguredProbe[];
   /** Names of probes that are off. */
@@ -134,6 +136,7 @@ export function composeSchema(sections: readonly ProbeSection[]) {
       .prefault({}),
     drain_interval: duration({ min: 2 * MS, max: 1000 * MS }).prefault('20ms'),
     max_window: duration({ min: 1000 * MS, max: 86_400_000 * MS }).prefault('2m'),
+    recording_cost: duration({ min: 1, max: MS }).prefault('150ns'),
     probes: z
       .strictObject(
         Object.fromEntries(
@@ -241,6 +244,7 @@ export function toAgentConfig(
     },
     drainIntervalMs: checked.drain_interval / MS,
     maxWindowMs: checked.max_window / MS,
+    recordingNs: checked.recording_cost,
     probes: enabled.map(({ name, options }) => ({ name, options: { ...options } })),
     disabled: probes.flatMap(({ name, options }) => (options.enabled ? [] : [name])),
     tracefsPath: checked.tracefs,

@@ -36,6 +36,7 @@ export const SETTINGS: readonly { key: string; flag?: string }[] = [
   { key: 'buffer.per_cpu' },
   { key: 'drain_interval' },
   { key: 'max_window' },
+  { key: 'recording_cost' },
   { key: 'web.listen_address', flag: '--web.listen-address' },
   { key: 'web.telemetry_path', flag: '--web.telemetry-path' },
   { key: 'web.config_file', flag: '--web.config.file' },

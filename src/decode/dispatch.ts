@@ -14,6 +14,8 @@ export interface Dispatcher {
   readonly slots: Uint16Array;
   /** By slot: the shortest record, in bytes, that holds all fields the handler reads. */
   readonly minLengths: Uint16Array;
+  /** By slot: calls so far. */
+  readonly calls: Float64Array;
   call(slot: number, record: EventRecord): void;
 }
 
@@ -27,6 +29,7 @@ export interface HandledType {
 export function makeDispatcher(types: readonly HandledType[]): Dispatcher {
   const slots = new Uint16Array(65536).fill(UNHANDLED);
   const minLengths = new Uint16Array(types.length + 1);
+  const calls = new Float64Array(types.length + 1);
   types.forEach((type, i) => {
     slots[type.id] = i + 1;
     minLengths[i + 1] = type.minLength;
@@ -37,6 +40,7 @@ export function makeDispatcher(types: readonly HandledType[]): Dispatcher {
   const [h6, h7, h8, h9, h10, h11] = [site(6), site(7), site(8), site(9), site(10), site(11)];
   const rest = types.slice(OWN_SITES).map((type) => type.handler);
   const call = (slot: number, record: EventRecord): void => {
+    calls[slot]++;
     switch (slot) {
       case 1:
         h0(record);
@@ -78,5 +82,5 @@ export function makeDispatcher(types: readonly HandledType[]): Dispatcher {
         rest[slot - OWN_SITES - 1](record);
     }
   };
-  return { slots, minLengths, call };
+  return { slots, minLengths, calls, call };
 }

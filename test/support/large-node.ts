@@ -1,4 +1,6 @@
 /** A simulated node of 64 CPUs and ten disks: every default probe is fed once with all that such a node has. */
+
+import { declareCpuSeconds } from '../../src/agent/main/cpu-metrics.ts';
 import { NOTHING_LOST } from '../../src/agent/plan/loss-ledger.ts';
 import { makeSelfMetrics } from '../../src/agent/plan/self-metrics.ts';
 import { createRenderer } from '../../src/export/exposition/text.ts';
@@ -62,9 +64,11 @@ export async function scrapeOfLargeNode(
   more?: (store: MetricStore) => void,
 ): Promise<string> {
   const store = new MetricStore();
-  const self = makeSelfMetrics(store, 120_000);
+  const self = makeSelfMetrics(store, { maxWindowMs: 120_000, recordingNs: 150 });
   self.drainedAfter(1);
   self.probesAre(PROBES.map((name) => ({ name, up: true, reason: '', events: [] })));
+  self.probeEventsAre(new Map(PROBES.map((name) => [name, 1])));
+  declareCpuSeconds(store);
   for (const probe of PROBES) for (const reason of REASONS) self.unmatched(probe, reason);
   feedLargeNode(store, withScheduler);
   more?.(store);

@@ -3,6 +3,7 @@
  * that such a node has. Probes and store are the real ones; records are made by hand from the kernels' format texts.
  */
 import assert from 'node:assert/strict';
+import { declareCpuSeconds } from '../../src/agent/main/cpu-metrics.ts';
 import { NOTHING_LOST } from '../../src/agent/plan/loss-ledger.ts';
 import { makeSelfMetrics } from '../../src/agent/plan/self-metrics.ts';
 import { BLOCK_EVENT, BLOCK_FORMAT_TEXT } from '../../src/decode/text/blk-format.ts';
@@ -210,10 +211,12 @@ export function samplesOf(probe: string, cpuCount: number): number {
 /** Samples of the agent itself with the default probes, without those of its process. */
 export function samplesOfAgent(cpuCount: number): number {
   const store = new MetricStore();
-  const self = makeSelfMetrics(store, 120_000);
+  const self = makeSelfMetrics(store, { maxWindowMs: 120_000, recordingNs: 150 });
   self.drainedAfter(1);
   const probes = ['sched', 'block', 'irq', 'softirq'];
   self.probesAre(probes.map((name) => ({ name, up: true, reason: '', events: [] })));
+  self.probeEventsAre(new Map(probes.map((name) => [name, 1])));
+  declareCpuSeconds(store);
   for (const probe of probes) {
     FEEDS[probe](upTo(cpuCount), { store, cpuCount, onlineCpus: upTo(cpuCount) });
     for (const reason of ['no_start', 'no_end', 'lost', 'late', 'evicted'] as const)

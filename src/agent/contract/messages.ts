@@ -17,8 +17,8 @@ export interface CaptureInput {
   /** Name of the buffer to serve, of a recording with several; undefined: the default one. */
   replayInstance: string | undefined;
   /**
-   * One number: when the buffers were last read (see pulse.ts). It is shared memory because a thread that hangs does
-   * not answer.
+   * When the buffers were last read, and the CPU time spent (see pulse.ts). It is shared memory because a thread that
+   * hangs does not answer.
    */
   pulse: SharedArrayBuffer;
 }

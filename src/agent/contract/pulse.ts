@@ -1,6 +1,6 @@
 /**
- * The time of the capture thread's last drain, in memory that both threads share. So the main thread can see how long
- * ago that was even when the capture thread hangs.
+ * What the main thread must know of the capture thread even when that hangs, in memory that both threads share: the time
+ * of the last drain, and the CPU time that reading and decoding have taken.
  */
 
 /** Monotonic clock that both threads share, in ms; it stands still while the machine sleeps. */
@@ -9,30 +9,45 @@ function nowMs(): number {
   return seconds * 1e3 + nanoseconds / 1e6;
 }
 
+/** CPU time that the capture thread has used for its two main phases. */
+export interface PhaseCpu {
+  readSeconds: number;
+  decodeSeconds: number;
+}
+
+/** Places in the shared memory. */
+const DRAINED = 0;
+const READ = 1;
+const DECODE = 2;
+
 export interface Pulse {
   memory: SharedArrayBuffer;
   /** Counts from now on, unless there was a drain already: a thread that never gets to its first one hangs, too. */
   begin(): void;
   /** Milliseconds since the last drain or since `begin`; undefined before either. */
   ageMs(): number | undefined;
+  cpu(): PhaseCpu;
 }
 
 export function makePulse(): Pulse {
-  const memory = new SharedArrayBuffer(Float64Array.BYTES_PER_ELEMENT);
+  const memory = new SharedArrayBuffer(3 * Float64Array.BYTES_PER_ELEMENT);
   const at = new Float64Array(memory);
   return {
     memory,
     begin: () => {
-      if (at[0] === 0) at[0] = nowMs();
+      if (at[DRAINED] === 0) at[DRAINED] = nowMs();
     },
-    ageMs: () => (at[0] === 0 ? undefined : nowMs() - at[0]),
+    ageMs: () => (at[DRAINED] === 0 ? undefined : nowMs() - at[DRAINED]),
+    cpu: () => ({ readSeconds: at[READ], decodeSeconds: at[DECODE] }),
   };
 }
 
 /** Returns the function to call after each drain. */
-export function pulseWriter(memory: SharedArrayBuffer): () => void {
+export function pulseWriter(memory: SharedArrayBuffer): (cpu: PhaseCpu) => void {
   const at = new Float64Array(memory);
-  return () => {
-    at[0] = nowMs();
+  return ({ readSeconds, decodeSeconds }) => {
+    at[READ] = readSeconds;
+    at[DECODE] = decodeSeconds;
+    at[DRAINED] = nowMs();
   };
 }

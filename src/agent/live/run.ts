@@ -7,6 +7,7 @@ import type { TraceRecord } from '../../model/span.ts';
 import type { CaptureStatus, ProbeStatus } from '../../model/status.ts';
 import { ownThreadIds } from '../../tracefs/threads.ts';
 import type { Capture } from '../contract/capture.ts';
+import type { PhaseCpu } from '../contract/pulse.ts';
 import { lossOf } from '../plan/loss-ledger.ts';
 import type { BufferReading } from '../plan/self-metrics.ts';
 import type { SpanCapture } from '../slow/span-capture.ts';
@@ -14,6 +15,7 @@ import { threadCpuSeconds } from '../stream/clock.ts';
 import { EVENTS_BUFFER, type LiveBuffer } from './buffer.ts';
 import { type Drain, startDraining } from './drain.ts';
 import type { KernelCounts } from './kernel-counts.ts';
+import { makePhaseCpu } from './phase-cpu.ts';
 import type { Shared } from './shared.ts';
 import type { Tracers } from './tracers.ts';
 
@@ -33,7 +35,7 @@ export interface LiveOptions {
   /** Called about once a second with the traces of slow operations. */
   onTraces?: ((traces: readonly TraceRecord[]) => void) | undefined;
   /** The buffers have been read. */
-  onDrained?(): void;
+  onDrained?(cpu: PhaseCpu): void;
 }
 
 /** The parts of a status that do not change. */
@@ -69,8 +71,10 @@ export function runCapture(parts: LiveParts): Capture {
   for (const buffer of buffers) buffer.start();
   // The cost per event does not include loading and setting up.
   const cpuSecondsBefore = threadCpuSeconds();
+  const drained = buffers.flatMap((buffer) => buffer.drained ?? []);
+  const phaseCpu = makePhaseCpu(drained.map(({ stream }) => stream));
   const drain: Drain = startDraining({
-    buffers: buffers.flatMap(({ drained }) => drained ?? []),
+    buffers: drained,
     before: () => {
       if (buffers.some((buffer) => buffer.wasTouched())) health.check();
       for (const buffer of buffers) buffer.beforeTick();
@@ -78,7 +82,7 @@ export function runCapture(parts: LiveParts): Capture {
     onTick: (tookNs, sinceLastNs) => {
       self.drainTook(tookNs);
       self.drainedAfter(sinceLastNs);
-      options.onDrained?.();
+      options.onDrained?.(phaseCpu());
     },
     chores: () => {
       if (parts.followsThreads) own.add(ownThreadIds());
@@ -160,6 +164,7 @@ function makeUpdate({ shared, buffers }: LiveParts, health: CaptureHealth) {
   return (): Map<string, BufferReading[]> => {
     const readings = new Map(buffers.map((buffer) => [buffer.name, buffer.readings()]));
     for (const [name, ofBuffer] of readings) self.update(name, ofBuffer);
+    self.probeEventsAre(sumsOf(buffers.map(({ plan }) => plan.eventCounts())));
     self.lateEventsAre(buffers.reduce((sum, { drained }) => sum + (drained?.stream.lateEvents() ?? 0), 0));
     store.rotate(performance.now());
     self.probesAre(health.probes());
@@ -176,6 +181,12 @@ function makeUpdate({ shared, buffers }: LiveParts, health: CaptureHealth) {
     }
     return readings;
   };
+}
+
+function sumsOf(all: readonly ReadonlyMap<string, number>[]): Map<string, number> {
+  const sums = new Map<string, number>();
+  for (const one of all) for (const [name, count] of one) sums.set(name, (sums.get(name) ?? 0) + count);
+  return sums;
 }
 
 interface CaptureHealth {

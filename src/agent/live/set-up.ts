@@ -181,7 +181,7 @@ async function setUp(config: AgentConfig, kernel: Kernel, options: LiveOptions):
 
 function makeShared(config: AgentConfig, { root, features }: Kernel, host: HostFacts, log: Log): Shared {
   const store = new MetricStore();
-  const self = makeSelfMetrics(store, config.maxWindowMs);
+  const self = makeSelfMetrics(store, config);
   let hasFailed = false;
   return {
     config,

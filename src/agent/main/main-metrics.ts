@@ -3,6 +3,8 @@
  * report while it is down.
  */
 import type { MetricStore } from '../../metrics/store.ts';
+import type { PhaseCpu } from '../contract/pulse.ts';
+import { declareCpuSeconds } from './cpu-metrics.ts';
 
 export interface MainMetrics {
   countRestart(): void;
@@ -12,6 +14,8 @@ export interface MainMetrics {
   readyIs(ready: boolean): void;
   /** Sets the time of the last drain from its age; undefined: the age is not known. */
   drainedBefore(ageMs: number | undefined): void;
+  /** Sets the CPU time of the agent from that of the capture thread. */
+  cpuIs(capture: PhaseCpu): void;
 }
 
 export function makeMainMetrics(store: MetricStore, what: { version: string; replay: boolean }): MainMetrics {
@@ -41,7 +45,8 @@ export function makeMainMetrics(store: MetricStore, what: { version: string; rep
     help: 'Whether all requested events arrive: 1 when /readyz answers 200, else 0.',
   });
   const readySlot = ready.slot([]);
-  // A replay does not drain.
+  // A replay does not drain, and only shows what has been.
+  const cpuIs = what.replay ? () => {} : declareCpuSeconds(store);
   const drained = what.replay
     ? undefined
     : store.gauge({
@@ -52,6 +57,7 @@ export function makeMainMetrics(store: MetricStore, what: { version: string; rep
   const restartSlot = restarts.slot([]);
   const downSlots = new Set<number>();
   return {
+    cpuIs,
     countRestart: () => restarts.add(restartSlot, 1),
     probesAreDown: (names) => {
       for (const slot of downSlots) up.set(slot, Number.NaN);

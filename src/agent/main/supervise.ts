@@ -85,6 +85,7 @@ export async function startAgent(config: AgentConfig, options: AgentOptions): Pr
       own.probesAreDown(capture === undefined ? config.probes.map(({ name }) => name) : []);
       own.readyIs(ready().ready);
       own.drainedBefore(thread().drainAgeMs());
+      own.cpuIs(thread().phaseCpu());
       const main = store.snapshot();
       return capture === undefined ? [main] : [main, capture];
     },

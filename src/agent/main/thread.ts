@@ -11,7 +11,7 @@ import type { Log } from '../../model/log.ts';
 import type { MetricSnapshot } from '../../model/metric.ts';
 import type { TraceRecord } from '../../model/span.ts';
 import type { CaptureInput, FromCapture, ToCapture } from '../contract/messages.ts';
-import { makePulse } from '../contract/pulse.ts';
+import { makePulse, type PhaseCpu } from '../contract/pulse.ts';
 import { makeRequests, type Request } from './requests.ts';
 
 export interface ThreadOptions {
@@ -33,6 +33,8 @@ export interface CaptureThread {
   late(limitMs: number): string;
   /** Milliseconds since the last drain; undefined before it. */
   drainAgeMs(): number | undefined;
+  /** CPU time that reading and decoding have taken in this thread. */
+  phaseCpu(): PhaseCpu;
   /** Resolves to the answer. Rejects if there is none. */
   ask<T>(request: Request, timeoutMs?: number): Promise<T>;
   /** Undefined while the capture is down or being set up. */
@@ -107,6 +109,7 @@ export function startThread(options: ThreadOptions): CaptureThread {
     problem: () => failure || problem || requests.overdue(),
     late,
     drainAgeMs: pulse.ageMs,
+    phaseCpu: pulse.cpu,
     ask,
     snapshot: () => {
       const request = () => ask<MetricSnapshot>({ kind: 'snapshot', knownSeries: reader.known() });

@@ -89,6 +89,8 @@ export interface EventPlan {
   readsAddresses: boolean;
   /** Whether a probe that is up sees every syscall or function. */
   rate: 'low' | 'high';
+  /** Events that each probe was given so far; those of helpers by what they are on for. */
+  eventCounts(): Map<string, number>;
   onLoss(cpu: number, untilNs: TimestampNs): void;
   /** Events of one probe were lost on any CPU. */
   onLossOf(probe: string, untilNs: TimestampNs): void;
@@ -104,6 +106,8 @@ interface Wanted extends PlannedType {
   fields: string[];
   addresses: string[];
   handlers: EventHandler[];
+  /** By handler: the name of its probe, or what its helper is on for. */
+  owners: string[];
   /** One filter per handler, which the kernel may apply for it; undefined if the handler wants all records. */
   filters: (string | undefined)[];
 }
@@ -137,10 +141,11 @@ export function planEvents(input: PlanInput): EventPlan {
       const format = formats.get(event);
       if (format === undefined) continue;
       const entry = wanted.get(event) ?? {
-        ...{ event, format, fields: [], addresses: [], handlers: [], filters: [] },
+        ...{ event, format, fields: [], addresses: [], handlers: [], owners: [], filters: [] },
       };
       const needs = made.needs.filter((need) => need.event === event);
       entry.handlers.push(handler);
+      entry.owners.push(onlyFor ?? module.name);
       entry.fields.push(...needs.flatMap(({ fields }) => fields));
       entry.addresses.push(...needs.flatMap(({ addresses = [] }) => addresses));
       entry.filters.push(made.probe.filters?.[event]);
@@ -153,7 +158,7 @@ export function planEvents(input: PlanInput): EventPlan {
     const format = formats.get(event);
     if (format !== undefined)
       wanted.set(event, {
-        ...{ event, format, fields: [], addresses: [], filters: [undefined] },
+        ...{ event, format, fields: [], addresses: [], owners: [], filters: [undefined] },
         handlers: [makeHandler(format)],
       });
   }
@@ -162,15 +167,17 @@ export function planEvents(input: PlanInput): EventPlan {
   const isEnabled = ({ event }: PlannedType) => !event.startsWith('ftrace:') && !Object.hasOwn(extra, event);
   const losses = running.flatMap((probe) => (probe.onLoss ? [probe.onLoss.bind(probe)] : []));
   const sweeps = running.flatMap((probe) => (probe.sweep ? [probe.sweep.bind(probe)] : []));
+  const dispatcher = makeDispatcher(types.map(handledType));
   return {
     events: types.filter(isEnabled).map(({ event }) => event),
     filters: new Map(types.flatMap(({ event, filters }) => filterOfAll(event, filters))),
     types,
-    dispatcher: makeDispatcher(types.map(handledType)),
+    dispatcher,
     probes,
     helpers,
     readsAddresses,
     rate,
+    eventCounts: () => countByOwner(types, dispatcher),
     onLoss: (cpu, untilNs) => {
       for (const onLoss of losses) onLoss(cpu, untilNs);
     },
@@ -184,6 +191,14 @@ export function planEvents(input: PlanInput): EventPlan {
       for (const probe of running) probe.onLatency?.(latencyNs, trace);
     },
   };
+}
+
+function countByOwner(types: readonly Wanted[], { calls }: Dispatcher): Map<string, number> {
+  const counts = new Map<string, number>();
+  types.forEach(({ owners }, i) => {
+    for (const owner of owners) counts.set(owner, (counts.get(owner) ?? 0) + calls[i + 1]);
+  });
+  return counts;
 }
 
 /** Returns a filter that passes what any handler wants; empty if a handler wants all records. */

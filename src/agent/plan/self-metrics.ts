@@ -41,19 +41,33 @@ export interface SelfMetrics {
   update(buffer: string, readings: readonly BufferReading[]): void;
   /** Events of a probe that never reached a buffer. */
   lostBefore(probe: string, reason: 'no_room' | 'missed', count: number): void;
+  /** Events given to each probe so far, by its name. */
+  probeEventsAre(events: ReadonlyMap<string, number>): void;
   /** Late events of all buffers together. */
   lateEventsAre(count: number): void;
 }
 
-/** `maxWindowMs`: only for a live capture, which drains on time. */
-export function makeSelfMetrics(store: MetricStore, maxWindowMs?: number): SelfMetrics {
+export interface LiveOnly {
+  /** Window of the longest time between two drains. */
+  maxWindowMs: number;
+  /** CPU time for which the kernel records an event, for an estimate. */
+  recordingNs: number;
+}
+
+/** `live`: only for a live capture, which drains on time and whose recording costs the machine. */
+export function makeSelfMetrics(store: MetricStore, live?: LiveOnly): SelfMetrics {
   const up = store.gauge({
     name: 'ftrace_exporter_probe_up',
     help: 'Whether a probe that is switched on gets the events it needs: 1 or 0.',
     labels: ['probe'],
   });
-  const update = declareReadings(store);
   const lost = store.counter(LOST);
+  const update = declareReadings(store, live?.recordingNs);
+  const probeEvents = store.counter({
+    name: 'ftrace_exporter_probe_events_total',
+    help: 'Events that a probe was given; "spans" and "containers": what follows tasks for traces and for container labels. An event that several probes read counts for each.',
+    labels: ['probe'],
+  });
   const ignored = store.counter({
     name: 'ftrace_exporter_events_ignored_total',
     help: 'Events ignored on purpose, by reason.',
@@ -80,7 +94,7 @@ export function makeSelfMetrics(store: MetricStore, maxWindowMs?: number): SelfM
     ownTime: true,
   });
   const gap =
-    maxWindowMs === undefined
+    live === undefined
       ? undefined
       : store.maxGauge({
           name: 'ftrace_exporter_max_drain_gap_seconds',
@@ -88,7 +102,7 @@ export function makeSelfMetrics(store: MetricStore, maxWindowMs?: number): SelfM
           unit: 'seconds',
           divisor: 1e9,
           ownTime: true,
-          windowMs: maxWindowMs,
+          windowMs: live.maxWindowMs,
         });
   const gapSlot = gap?.slot([]) ?? 0;
   const selfSlot = ignored.slot(['self']);
@@ -107,6 +121,9 @@ export function makeSelfMetrics(store: MetricStore, maxWindowMs?: number): SelfM
     probesAre: (probes) => {
       for (const probe of probes) up.set(up.slot([probe.name]), probe.up ? 1 : 0);
     },
+    probeEventsAre: (events) => {
+      for (const [probe, count] of events) probeEvents.set(probeEvents.slot([probe]), count);
+    },
     lateEventsAre: (count) => late.set(lateSlot, count),
     lostBefore: (probe, reason, count) => lost.add(lost.slot([probe, '', reason]), count),
     update,
@@ -114,7 +131,7 @@ export function makeSelfMetrics(store: MetricStore, maxWindowMs?: number): SelfM
 }
 
 /** Declares the metrics of each CPU's buffer. Returns the function that sets them. */
-function declareReadings(store: MetricStore): SelfMetrics['update'] {
+function declareReadings(store: MetricStore, recordingNs: number | undefined): SelfMetrics['update'] {
   const read = store.counter({
     name: 'ftrace_exporter_events_read_total',
     help: 'Events read from the kernel and decoded.',
@@ -133,7 +150,19 @@ function declareReadings(store: MetricStore): SelfMetrics['update'] {
     unit: 'ratio',
     labels: ['buffer', 'cpu'],
   });
+  const recording =
+    recordingNs === undefined
+      ? undefined
+      : store.counter({
+          name: 'ftrace_exporter_recording_cpu_seconds_total',
+          help: 'Estimated CPU time that the kernel took to record events for this agent: recorded events, lost ones included, times recording_cost of the config.',
+          unit: 'seconds',
+          divisor: 1e9,
+          labels: ['buffer'],
+        });
   return (buffer, readings) => {
+    if (recording !== undefined && recordingNs !== undefined)
+      recording.set(recording.slot([buffer]), recordedOf(readings) * recordingNs);
     for (const reading of readings) {
       const cpu = String(reading.cpu);
       read.set(read.slot([buffer, cpu]), reading.events);
@@ -155,4 +184,11 @@ function declareReadings(store: MetricStore): SelfMetrics['update'] {
         if (count > 0) lost.set(lost.slot([buffer, cpu, reason]), count);
     }
   };
+}
+
+function recordedOf(readings: readonly BufferReading[]): number {
+  return readings.reduce((sum, { events, loss }) => {
+    const lost = loss === undefined ? 0 : loss.overrun + loss.commitOverrun + loss.taken;
+    return sum + events + lost;
+  }, 0);
 }

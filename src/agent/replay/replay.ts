@@ -124,6 +124,7 @@ function replay(
     warnings.push(loss);
   }
   self.update(BUFFER, readings);
+  self.probeEventsAre(plan.eventCounts());
   self.lateEventsAre(stream.lateEvents());
   store.rotate(performance.now());
 

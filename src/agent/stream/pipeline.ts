@@ -8,7 +8,7 @@ import type { PageLayout } from '../../model/format.ts';
 import type { PageSource } from '../../model/source.ts';
 import type { TimestampNs } from '../../model/time.ts';
 import type { EventPlan } from '../plan/plan.ts';
-import type { EventStream } from './stream.ts';
+import type { EventStream, PhaseTimes } from './stream.ts';
 
 /** Pages read from one CPU before the next CPU is read: bounds memory, not speed. */
 const PAGES_PER_ROUND = 4;
@@ -29,6 +29,7 @@ export interface PipelineOptions {
 
 export class Pipeline implements EventStream {
   readonly merger: Merger;
+  readonly spent: PhaseTimes = { readMs: 0, decodeMs: 0 };
   readonly #source: PageSource;
   readonly #pagesPerRound: number;
   /** Bytes of events read so far, by CPU, without page headers and unused space. */
@@ -99,11 +100,12 @@ export class Pipeline implements EventStream {
    * the agent's own system calls are traced. `maxRounds` bounds the work.
    */
   tick(tickStart: TimestampNs, maxRounds: number): boolean {
-    const { merger } = this;
+    const { merger, spent } = this;
     merger.latest = tickStart + IMPLAUSIBLE_AHEAD_NS;
     const pending = this.#readUpTo;
     pending.clear();
     for (const cpu of this.#source.cpus()) pending.set(cpu, 0);
+    let sinceMs = performance.now();
     for (let round = 0; pending.size > 0 && round < maxRounds; round++) {
       let lowest = Number.POSITIVE_INFINITY;
       for (const stamp of pending.values()) if (stamp < lowest) lowest = stamp;
@@ -114,7 +116,11 @@ export class Pipeline implements EventStream {
       }
       let watermark = tickStart - SETTLE_NS;
       for (const stamp of pending.values()) if (stamp < watermark) watermark = stamp;
+      const readMs = performance.now();
       this.#run(watermark);
+      spent.readMs += readMs - sinceMs;
+      sinceMs = performance.now();
+      spent.decodeMs += sinceMs - readMs;
     }
     merger.trim(PAGES_KEPT * this.#source.cpus().length);
     return pending.size === 0;

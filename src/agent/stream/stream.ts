@@ -1,7 +1,17 @@
 import type { TimestampNs } from '../../model/time.ts';
 
+/** Time by the clock that a stream has spent in its phases. */
+export interface PhaseTimes {
+  /** Reading from the kernel or a file. */
+  readMs: number;
+  /** Decoding, merging and handling events. */
+  decodeMs: number;
+}
+
 /** Turns a buffer's recording into handler calls, from pages (`pipeline.ts`) or from text (`text-pipeline.ts`). */
 export interface EventStream {
+  /** Grows with each tick. */
+  readonly spent: Readonly<PhaseTimes>;
   /**
    * Reads what was recorded before `tickStart` and processes the events older than the watermark; `maxRounds` bounds
    * the work. Returns false when there is more to read: call it again soon, after the other buffers.

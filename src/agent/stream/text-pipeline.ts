@@ -15,7 +15,7 @@ import { lastLineStamp } from '../../decode/text/last-stamp.ts';
 import type { TextEventType } from '../../decode/text/types.ts';
 import type { TextSource } from '../../model/source.ts';
 import type { TimestampNs } from '../../model/time.ts';
-import type { EventStream } from './stream.ts';
+import type { EventStream, PhaseTimes } from './stream.ts';
 
 /** Text that is read before it is decoded: bounds memory, not speed. */
 const ROUND_BYTES = 1 << 20;
@@ -83,6 +83,7 @@ export function makeTextPipeline(options: TextPipelineOptions): TextStream {
   /** Bytes at the front of `text` that wait for the rest of their line. */
   let waitingBytes = 0;
   const lostBefore: number[] = [];
+  const spent: PhaseTimes = { readMs: 0, decodeMs: 0 };
   /** End of an interruption whose events have not all been processed; 0 when there is none. */
   let gapUntil = 0;
 
@@ -99,6 +100,7 @@ export function makeTextPipeline(options: TextPipelineOptions): TextStream {
 
   /** Reads and decodes up to `roundBytes`. Returns true when nothing is left to read in this tick. */
   const round = (tickStart: TimestampNs): boolean => {
+    const startMs = performance.now();
     let filled = waitingBytes;
     let isDone = false;
     let isDry = false;
@@ -119,13 +121,17 @@ export function makeTextPipeline(options: TextPipelineOptions): TextStream {
     if (filled > waitingBytes) losses?.(visitLoss);
     // The kernel returns whole lines; a piece of a file can end anywhere.
     const isWhole = isDry || (losses !== undefined && text[filled - 1] === NEWLINE);
+    const readMs = performance.now();
     const behind = decoder.decode(text, 0, filled, isWhole);
+    spent.readMs += readMs - startMs;
+    spent.decodeMs += performance.now() - readMs;
     text.copyWithin(0, behind, filled);
     waitingBytes = filled - behind;
     return isDone;
   };
 
   return {
+    spent,
     tick: (tickStart, maxRounds) => {
       const endsAtMs = performance.now() + (options.longestTickMs ?? LONGEST_TICK_MS);
       for (let i = 0; i < maxRounds; i++) {

@@ -9,7 +9,8 @@ test('a thread that never gets to its first drain ages from its start', async ()
   pulse.begin();
   await sleep(20);
   assert.ok((pulse.ageMs() ?? 0) >= 15, String(pulse.ageMs()));
-  pulseWriter(pulse.memory)();
+  pulseWriter(pulse.memory)({ readSeconds: 1, decodeSeconds: 2 });
+  assert.deepEqual(pulse.cpu(), { readSeconds: 1, decodeSeconds: 2 });
   const drainedMs = pulse.ageMs() ?? Number.NaN;
   assert.ok(drainedMs >= 0, String(drainedMs));
   await sleep(5);

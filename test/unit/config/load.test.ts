@@ -69,6 +69,7 @@ test('if nothing is given, everything has a default', () => {
     buffer: { totalBytes: 64 * 2 ** 20, subbufferBytes: 'auto', perCpuBytes: undefined },
     drainIntervalMs: 20,
     maxWindowMs: 120_000,
+    recordingNs: 150,
     disabled: ['syscalls'],
     tracefsPath: undefined,
     stateDir: '/run/ftrace-exporter',

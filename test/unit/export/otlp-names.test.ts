@@ -47,7 +47,7 @@ function kindOf(name: string): Kind {
 
 async function allMetrics(): Promise<{ name: string; kind: Kind; unit: string }[]> {
   const store = new MetricStore();
-  makeSelfMetrics(store, 120_000);
+  makeSelfMetrics(store, { maxWindowMs: 120_000, recordingNs: 150 });
   feedLargeNode(store, true);
   makeMainMetrics(store, { version: '', replay: false });
   makeOtlpMetrics(store);

@@ -1,0 +1,37 @@
+/**
+ * CPU time of the capture thread by phase. Streams time their phases with a clock, which also runs while the thread waits
+ * for a CPU. So their sum is scaled by the share of its busy time in which the thread was on a CPU.
+ */
+import type { PhaseCpu } from '../contract/pulse.ts';
+import type { PhaseTimes } from '../stream/stream.ts';
+
+/** Cumulative times of the calling thread, in milliseconds. */
+export interface ThreadTimes {
+  cpuMs: number;
+  /** Time in which the event loop did not wait for events. */
+  busyMs: number;
+}
+
+export function threadTimes(): ThreadTimes {
+  const { user, system } = process.threadCpuUsage();
+  return { cpuMs: (user + system) / 1e3, busyMs: performance.eventLoopUtilization().active };
+}
+
+/** Returns the function to call after each tick. `now` returns the present times of the thread. */
+export function makePhaseCpu(streams: readonly { spent: PhaseTimes }[], now = threadTimes): () => PhaseCpu {
+  const cpu: PhaseCpu = { readSeconds: 0, decodeSeconds: 0 };
+  let before = { ...now(), readMs: 0, decodeMs: 0 };
+  return () => {
+    const after = { ...now(), readMs: 0, decodeMs: 0 };
+    for (const { spent } of streams) {
+      after.readMs += spent.readMs;
+      after.decodeMs += spent.decodeMs;
+    }
+    const busyMs = after.busyMs - before.busyMs;
+    const share = busyMs > 0 ? Math.min(1, (after.cpuMs - before.cpuMs) / busyMs) : 0;
+    cpu.readSeconds += ((after.readMs - before.readMs) * share) / 1e3;
+    cpu.decodeSeconds += ((after.decodeMs - before.decodeMs) * share) / 1e3;
+    before = after;
+    return cpu;
+  };
+}

@@ -1,0 +1,43 @@
+/**
+ * `ftrace_exporter_cpu_seconds_total`: the CPU time of the agent by what it does. The capture thread measures reading and
+ * decoding; the main thread exports; everything else of the process is the rest.
+ */
+import type { MetricStore } from '../../metrics/store.ts';
+import type { PhaseCpu } from '../contract/pulse.ts';
+
+/** CPU seconds of the calling thread and of the process. */
+export interface OwnCpu {
+  threadSeconds: number;
+  processSeconds: number;
+}
+
+function ownCpu(): OwnCpu {
+  const seconds = ({ user, system }: NodeJS.CpuUsage) => (user + system) / 1e6;
+  return { threadSeconds: seconds(process.threadCpuUsage()), processSeconds: seconds(process.cpuUsage()) };
+}
+
+/** Returns the function that sets the metric from what the present capture thread has used. */
+export function declareCpuSeconds(store: MetricStore, now = ownCpu): (capture: PhaseCpu) => void {
+  const family = store.counter({
+    name: 'ftrace_exporter_cpu_seconds_total',
+    help: 'CPU time of the agent: "read" pages from the kernel, "decode" them and count their events, "export" (the main thread: scrapes, pushes, the page) and "other". Together they are process_cpu_seconds_total.',
+    unit: 'seconds',
+    labels: ['part'],
+  });
+  const [read, decode, exported, other] = ['read', 'decode', 'export', 'other'].map((part) =>
+    family.slot([part]),
+  );
+  let last: PhaseCpu = { readSeconds: 0, decodeSeconds: 0 };
+  return (capture) => {
+    // A new capture thread counts from zero.
+    const isNew = capture.readSeconds < last.readSeconds || capture.decodeSeconds < last.decodeSeconds;
+    family.add(read, capture.readSeconds - (isNew ? 0 : last.readSeconds));
+    family.add(decode, capture.decodeSeconds - (isNew ? 0 : last.decodeSeconds));
+    last = { ...capture };
+    const { threadSeconds, processSeconds } = now();
+    family.set(exported, threadSeconds);
+    const rest = processSeconds - threadSeconds - family.get(read) - family.get(decode);
+    // The capture thread reports after each tick, so what it did since then is in the rest for a moment.
+    family.set(other, Math.max(family.get(other), rest));
+  };
+}
