@@ -148,6 +148,10 @@ function namesFrom(
     get generation() {
       return generation;
     },
+    missing: (names) => {
+      const present = new Set(list.names);
+      return [...names].filter((name) => !present.has(name));
+    },
     get count() {
       return list.names.length;
     },

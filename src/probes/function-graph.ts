@@ -124,7 +124,13 @@ function createFunctionGraph(context: ProbeContext, options: FunctionGraphOption
         }
       },
     },
-    sweep: () => rows.refresh(),
+    sweep: () => {
+      rows.refresh();
+      for (const row of rows.expired()) {
+        durations.forget(row);
+        durations.family.release('function', rows.names[row]);
+      }
+    },
     onLoss: sink && ((_cpu, untilNs) => sink.lost(untilNs)),
   };
 }

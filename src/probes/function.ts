@@ -68,6 +68,12 @@ function createFunction(context: ProbeContext, options: FunctionOptions): Probe 
         calls.add(slots.at(rows.row(caller.low(record), caller.high(record)), record.cpu), 1);
       },
     },
-    sweep: () => rows.refresh(),
+    sweep: () => {
+      rows.refresh();
+      for (const row of rows.expired()) {
+        slots.forget(row);
+        calls.release('function', rows.names[row]);
+      }
+    },
   };
 }

@@ -13,7 +13,9 @@ export const UNKNOWN_ROW = 0;
 /** Name of all numbers beyond the limit. */
 const OTHER = 'other';
 export const OTHER_ROW = 1;
-const FIRST_ROW = 2;
+
+/** A name that no number has any more keeps its row for this many calls of `expired`, about five minutes. */
+const KEPT_CALLS = 300;
 
 /** Words of an entry: low word and high word of the number, row + 1 (0: the entry is free). */
 const LOW = 0;
@@ -28,6 +30,9 @@ export class ValueRows {
   /** Name by row. */
   readonly names: string[] = [UNKNOWN, OTHER];
   readonly #rows = new Map<string, number>();
+  readonly #free: number[] = [];
+  /** Names that no number has any more, with the calls of `expired` until they lose their rows. */
+  readonly #missing = new Map<string, number>();
   readonly #source: FunctionNames;
   readonly #maxNames: number;
   readonly #onRefused: () => void;
@@ -60,7 +65,31 @@ export class ValueRows {
 
   /** Empties the table if names may have changed. Rows keep their names. */
   refresh(): void {
-    if (this.#source.generation !== this.#generation) this.#clear();
+    if (this.#source.generation === this.#generation) return;
+    this.#clear();
+    const missing = new Set(this.#source.missing?.(this.#rows.keys()));
+    for (const name of this.#missing.keys()) if (!missing.has(name)) this.#missing.delete(name);
+    for (const name of missing) if (!this.#missing.has(name)) this.#missing.set(name, KEPT_CALLS);
+  }
+
+  /**
+   * Called about once a second. Returns rows of functions that have been gone for some minutes, because their module was
+   * removed. The caller removes their series; the rows get other names later.
+   */
+  expired(): number[] {
+    const gone: number[] = [];
+    for (const [name, calls] of this.#missing) {
+      if (calls > 0) {
+        this.#missing.set(name, calls - 1);
+        continue;
+      }
+      const row = this.#rows.get(name) as number;
+      this.#missing.delete(name);
+      this.#rows.delete(name);
+      this.#free.push(row);
+      gone.push(row);
+    }
+    return gone;
   }
 
   #add(low: number, high: number): number {
@@ -82,7 +111,7 @@ export class ValueRows {
       this.#onRefused();
       return OTHER_ROW;
     }
-    row = FIRST_ROW + this.#rows.size;
+    row = this.#free.pop() ?? this.names.length;
     this.#rows.set(name, row);
     this.names[row] = name;
     return row;

@@ -76,6 +76,44 @@ test('names that come later are seen after a sweep', () => {
   assert.equal(f.value(CALLS, 'late', '0'), 1);
 });
 
+test('a function whose module is removed loses its series, and its place, after five minutes', () => {
+  const loaded = new Map([[READ, 'mod_read']]);
+  const modules = {
+    generation: 1,
+    nameOf: (low: number, high: number) => loaded.get((BigInt(high >>> 0) << 32n) | BigInt(low >>> 0)),
+    missing: (names: Iterable<string>) => [...names].filter((name) => ![...loaded.values()].includes(name)),
+  };
+  const f = calls({ max_series: 1 }, { functions: modules });
+  const sweep = (seconds: number) => {
+    for (let i = 0; i < seconds; i++) f.probe.sweep?.();
+  };
+  f.feed(EVENT, { ts: 1, ip: READ });
+  loaded.delete(READ);
+  modules.generation++;
+  sweep(200);
+  loaded.set(READ, 'mod_read');
+  modules.generation++;
+  sweep(200);
+  assert.equal(f.value(CALLS, 'mod_read', '0'), 1, 'it has come back');
+  loaded.delete(READ);
+  modules.generation++;
+  sweep(300);
+  assert.equal(f.value(CALLS, 'mod_read', '0'), 1);
+  sweep(1);
+  assert.equal(f.value(CALLS, 'mod_read', '0'), undefined);
+  loaded.set(WRITE, 'other_write');
+  modules.generation++;
+  sweep(1);
+  f.feed(EVENT, { ts: 1, ip: WRITE });
+  assert.equal(f.value(CALLS, 'other_write', '0'), 1, 'it has the place');
+  loaded.set(READ, 'mod_read');
+  modules.generation++;
+  sweep(1);
+  f.feed(EVENT, { ts: 1, ip: READ });
+  assert.equal(f.value(CALLS, 'mod_read', '0'), undefined);
+  assert.equal(f.value(CALLS, 'other', '0'), 1);
+});
+
 test('a 32-bit kernel has addresses of one word', () => {
   const format = `name: function
 ID: 1
