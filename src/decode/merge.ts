@@ -7,10 +7,9 @@
  * lost).
  */
 import type { PageLayout } from '../model/format.ts';
-import type { EventRecord } from '../model/record.ts';
 import type { TimestampNs } from '../model/time.ts';
 import { type Cursor, makeCursor } from './cursor.ts';
-import { type Dispatcher, UNHANDLED } from './dispatch.ts';
+import type { Dispatcher } from './dispatch.ts';
 import {
   absoluteStamp,
   countEvents,
@@ -23,6 +22,7 @@ import {
   TIME_STAMP,
   TWO_POW_27,
 } from './page.ts';
+import { makeRun, type Run } from './run.ts';
 
 /** Smaller than any difference between two timestamps. Beyond 2^53 doubles can't resolve it; only a count suffers. */
 const LATE_EPSILON_NS = 0.5;
@@ -49,20 +49,13 @@ export class Merger {
   #heap = new Int32Array(8);
   #heapSize = 0;
   readonly #pool: Page[] = [];
-  readonly #record: EventRecord;
+  readonly #run: Run;
   #floor: TimestampNs = 0;
 
   constructor(layout: PageLayout, target: MergeTarget) {
     this.layout = layout;
     this.#target = target;
-    this.#record = {
-      words: new Int32Array(0),
-      bytes: new Uint8Array(0),
-      offset: 0,
-      length: 0,
-      cpu: 0,
-      timestampNs: 0,
-    };
+    this.#run = makeRun(target.dispatcher, () => target.onError(this.#run.record.cpu, 'short_event'));
   }
 
   /** Returns a page to fill and pass to `add()` or back to `release()`. */
@@ -174,13 +167,11 @@ export class Merger {
   }
 
   /**
-   * Every event goes through this loop, so it is one function with its state in locals. The heap's first cursor
-   * passes on events while its timestamp is at most that of the next cursor; then it moves to its new place.
+   * The heap's first cursor passes on events while its timestamp is at most that of the next cursor; then it moves to its
+   * new place. `run.ts` has the loop over the events of one page.
    */
   #merge(watermark: TimestampNs): void {
-    const { dispatcher } = this.#target;
-    const { slots, minLengths } = dispatcher;
-    const record = this.#record;
+    const run = this.#run;
     const floor = this.#floor;
     const stamps = this.#ts;
     const heap = this.#heap;
@@ -199,53 +190,22 @@ export class Merger {
       // A run holds only late events or none, so the loop need not check each event.
       if (isLate && limit >= floor) limit = floor - LATE_EPSILON_NS;
       const cursor = this.#cursors[at];
-      let page = cursor.page as Page;
-      let words = page.words;
-      let { end } = page;
-      record.cpu = cursor.cpu;
-      record.words = words;
-      record.bytes = page.bytes;
-      let pos = this.#pos[at];
+      run.record.cpu = cursor.cpu;
+      run.ts[1] = limit;
       let handedOut = 0;
       do {
-        // The pending event is a data event inside the page: #seek checked both.
-        const typeLen = words[pos >> 2] & 31;
-        let payload = pos + 4;
-        let length = typeLen << 2;
-        let next = payload + length;
-        if (typeLen === 0) {
-          const size = words[payload >> 2];
-          payload += 4;
-          length = size - 4;
-          next = pos + 4 + ((size + 3) & ~3);
+        const page = cursor.page as Page;
+        run.pos[0] = this.#pos[at];
+        run.ts[0] = stamps[at];
+        const count = run.go(page);
+        if (count > 0) {
+          handedOut += count;
+          this.#pos[at] = run.pos[0];
+          stamps[at] = run.ts[0];
+          break;
         }
-        handedOut++;
-        const slot = slots[words[payload >> 2] & 0xffff];
-        if (slot !== UNHANDLED) {
-          if (length >= minLengths[slot]) {
-            record.offset = payload;
-            record.length = length;
-            record.timestampNs = ts;
-            dispatcher.call(slot, record);
-          } else {
-            this.#target.onError(cursor.cpu, 'short_event');
-          }
-        }
-        // Fast path: the next event is plain data. Everything else goes through #seek.
-        const header = words[next >> 2];
-        const dataLen = header & 31;
-        if (dataLen >= 1 && dataLen <= 28 && next + 4 + (dataLen << 2) <= end) {
-          pos = next;
-          ts += header >>> 5;
-          continue;
-        }
-        if (!this.#seek(cursor, page, next, ts) && !this.#advancePage(cursor)) break;
-        page = cursor.page as Page;
-        words = page.words;
-        end = page.end;
-        record.words = words;
-        record.bytes = page.bytes;
-        pos = this.#pos[at];
+        handedOut -= count;
+        if (!this.#seek(cursor, page, run.pos[0], run.ts[0]) && !this.#advancePage(cursor)) break;
         ts = stamps[at];
         // A page can be older than the page before it. Its events are then late and get their own run.
         if (ts < floor && !isLate) break;
@@ -255,8 +215,6 @@ export class Merger {
       if (cursor.page === undefined) {
         this.#popRoot();
       } else {
-        this.#pos[at] = pos;
-        stamps[at] = ts;
         this.#siftDown();
       }
     }

@@ -21,14 +21,15 @@ export interface HistogramGrid {
   upperNs: Float64Array;
   /** Prometheus' native bucket index of each fine bucket. Fine bucket 0 contains only zero and has index -32768. */
   exponentialIndex: Int16Array;
-  /** Upper bounds rounded down to whole nanoseconds, at most 2^31 - 1, to compare small integers. */
-  upperWholeNs: Int32Array;
   /** For each classic bound, the last fine bucket at or below it. */
   classicFine: Uint16Array;
   /** Number of blocks of 16 fine buckets per series. */
   blocksPerSeries: number;
-  /** First fine bucket that a value in a cell can belong to. `cellOf` numbers the cells. */
-  cellStart: Uint16Array;
+  /**
+   * Fine bucket of a duration in whole nanoseconds. Negative values count as zero; values above the range go to the last
+   * bucket.
+   */
+  bucketOf(ns: number): number;
 }
 
 export const FINE_BLOCK_BITS = 4;
@@ -51,7 +52,6 @@ export function makeHistogramGrid(classicBounds: readonly number[], divisor = 1e
 
   const all = [...new Set([...exponentialNs, ...classicNs])].sort((a, b) => a - b);
   const upperNs = Float64Array.from([0, ...all]);
-  const upperWholeNs = Int32Array.from(upperNs, (ns) => Math.min(Math.floor(ns), 2147483647));
   const exponentialIndex = new Int16Array(upperNs.length);
   exponentialIndex[0] = ZERO_BUCKET;
   for (let f = 1, e = 0; f < upperNs.length; f++) {
@@ -60,14 +60,8 @@ export function makeHistogramGrid(classicBounds: readonly number[], divisor = 1e
   }
   const classicFine = Uint16Array.from(classicNs, (ns) => upperNs.indexOf(ns));
 
-  const cellStart = new Uint16Array((OCTAVES + 1) << CELL_BITS);
-  for (let cell = 0, f = 0; cell < cellStart.length; cell++) {
-    const lowest = lowestInCell(cell);
-    while (upperNs[f] < lowest) f++;
-    cellStart[cell] = f;
-  }
   const blocksPerSeries = Math.ceil(upperNs.length / FINE_BLOCK_SIZE);
-  return { divisor, upperNs, upperWholeNs, exponentialIndex, classicFine, blocksPerSeries, cellStart };
+  return { divisor, upperNs, exponentialIndex, classicFine, blocksPerSeries, bucketOf: makeSearch(upperNs) };
 }
 
 const grids = new Map<string, HistogramGrid>();
@@ -90,33 +84,48 @@ function lowestInCell(cell: number): number {
   return Math.ceil(2 ** octave * (1 + within / (1 << CELL_BITS)));
 }
 
-const scratch = new DataView(new ArrayBuffer(8));
-
 /**
- * Fine bucket of a duration in whole nanoseconds. A negative value counts as zero; a value above the range goes to the
- * last bucket. Exponent and top mantissa bits select a cell; one or two steps from the cell's first bucket find the
- * bucket. The steps use the sign bit, because CPUs mispredict branches on random durations.
+ * Makes the search for the fine bucket of a value. The cell comes from the exponent and the top mantissa bits. A cell has
+ * two words: its first bucket, and that bucket's bound. A value above the bound is in the next bucket. The step uses the sign
+ * instead of a branch, because branches on random durations are mispredicted.
  */
-export function fineBucket(grid: HistogramGrid, ns: number): number {
-  if (!(ns >= 1 && ns < 2147483648)) return unusualBucket(grid, ns);
-  const whole = ns | 0;
-  const upper = grid.upperWholeNs;
-  const octave = 31 - Math.clz32(whole);
-  const top = octave >= CELL_BITS ? whole >> (octave - CELL_BITS) : whole << (CELL_BITS - octave);
-  let fine = grid.cellStart[(octave << CELL_BITS) + (top & ((1 << CELL_BITS) - 1))];
-  fine += (upper[fine] - whole) >>> 31;
-  fine += (upper[fine] - whole) >>> 31;
-  // Only needed if several classic bounds lie in one cell.
-  while (whole > upper[fine]) fine++;
-  return fine;
+function makeSearch(upperNs: Float64Array): (ns: number) => number {
+  const cellMask = (1 << CELL_BITS) - 1;
+  const lastCell = OCTAVES << CELL_BITS;
+  const cells = new Int32Array((lastCell + 1) * 2);
+  for (let cell = 0, fine = 0; cell <= lastCell; cell++) {
+    while (upperNs[fine] < lowestInCell(cell)) fine++;
+    // A search through the bounds if the cell has more than one: classic bounds can be close together.
+    const isSimple = fine + 1 >= upperNs.length || upperNs[fine + 1] >= lowestInCell(cell + 1) - 1;
+    cells[cell * 2] = isSimple ? fine : ~fine;
+    cells[cell * 2 + 1] = Math.min(Math.floor(upperNs[fine]), 2147483647);
+  }
+  const upwards = (from: number, ns: number): number => {
+    let fine = from;
+    while (ns > upperNs[fine]) fine++;
+    return fine;
+  };
+  /** Zero, less than a nanosecond, or more than two seconds. */
+  const unusual = (ns: number): number => {
+    if (!(ns >= 1)) return ns > 0 ? 1 : 0;
+    scratch.setFloat64(0, ns);
+    const cell = (scratch.getInt32(0) >>> (20 - CELL_BITS)) - (1023 << CELL_BITS);
+    const fine = cells[Math.min(cell, lastCell) * 2];
+    return upwards(fine < 0 ? ~fine : fine, ns);
+  };
+  return (ns) => {
+    if (!(ns >= 1 && ns < 2147483648)) return unusual(ns);
+    const whole = ns | 0;
+    const octave = 31 - Math.clz32(whole);
+    const top = octave >= CELL_BITS ? whole >> (octave - CELL_BITS) : whole << (CELL_BITS - octave);
+    const at = ((octave << CELL_BITS) + (top & cellMask)) << 1;
+    const fine = cells[at];
+    return fine >= 0 ? fine + ((cells[at + 1] - whole) >>> 31) : upwards(~fine, ns);
+  };
 }
 
-/** Handles zero, values below one nanosecond, and values above two seconds. */
-function unusualBucket(grid: HistogramGrid, ns: number): number {
-  if (!(ns >= 1)) return ns > 0 ? 1 : 0;
-  scratch.setFloat64(0, ns);
-  const cell = (scratch.getInt32(0) >>> (20 - CELL_BITS)) - (1023 << CELL_BITS);
-  let fine = grid.cellStart[Math.min(cell, grid.cellStart.length - 1)];
-  while (ns > grid.upperNs[fine]) fine++;
-  return fine;
+const scratch = new DataView(new ArrayBuffer(8));
+
+export function fineBucket(grid: HistogramGrid, ns: number): number {
+  return grid.bucketOf(ns);
 }

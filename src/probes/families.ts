@@ -65,11 +65,12 @@ export function declareDurations(
     family.slot(perCpu ? [...labels(row), String(cpu)] : labels(row)),
   );
   const shown = perCpu ? machine.onlineCpus : [0];
+  const { record } = family;
   return {
     family,
     record: perCpu
-      ? (row, cpu, ns) => family.record(slots.at(row, cpu), ns)
-      : (row, _cpu, ns) => family.record(slots.at(row, 0), ns),
+      ? (row, cpu, ns) => record(slots.at(row, cpu), ns)
+      : (row, _cpu, ns) => record(slots.at(row, 0), ns),
     show: (row) => {
       for (const cpu of shown) slots.at(row, cpu);
     },

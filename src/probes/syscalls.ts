@@ -10,7 +10,7 @@
 import { decimalBuckets } from '../config/units/buckets.ts';
 import type { EventFormat } from '../model/format.ts';
 import type { EventHandler } from '../model/record.ts';
-import { type TimestampNs, TWO_POW_32 } from '../model/time.ts';
+import { TWO_POW_32 } from '../model/time.ts';
 import { declareDurations } from './families.ts';
 import {
   byOwnEvents,
@@ -24,6 +24,7 @@ import {
   UNKNOWN,
 } from './names/syscall-choice.ts';
 import type { EventNeed, HostFacts, Probe, ProbeContext, ProbeModule } from './probe.ts';
+import { cell } from './tables/cell.ts';
 import { SlotCache } from './tables/slot-cache.ts';
 import { TaskStamps } from './tables/task-stamps.ts';
 
@@ -149,14 +150,15 @@ function createSyscalls(context: ProbeContext, options: SyscallOptions): Probe {
     const since = calls.stamps[at];
     return since !== 0 && isReported[rowOf(idOf(calls.tags[at]))] ? since : 0;
   });
-  let lostUntil: TimestampNs = 0;
+  /** Calls that began before this time may have ended unseen. */
+  const lostUntil = cell();
 
   /** Drops a task's call whose end can no longer come. */
   const abandon = (pid: number, why: () => void): void => {
     const since = calls.get(pid);
     if (since === 0) return;
     calls.clear(pid);
-    if (since < lostUntil) lost();
+    if (since < lostUntil[0]) lost();
     else why();
   };
 
@@ -196,7 +198,7 @@ function createSyscalls(context: ProbeContext, options: SyscallOptions): Probe {
         if (row >= 0 && !(value === 0 && isFork[row])) noStart();
       } else if (id !== NO_ID && id !== begun) noStart();
       else {
-        const isVoid = since < lostUntil;
+        const isVoid = since < lostUntil[0];
         if (isVoid) lost();
         else if (ns < 0) late();
         else {
@@ -207,7 +209,7 @@ function createSyscalls(context: ProbeContext, options: SyscallOptions): Probe {
           // sigreturn returns a register of the interrupted program.
           const returned = id === NO_ID ? Number.NaN : words[at + retHigh] * TWO_POW_32 + (value >>> 0);
           const { cpu, timestampNs } = record;
-          sink?.ended(rows.names[row], pid, cpu, since, timestampNs, returned, isVoid ? lostUntil : 0);
+          sink?.ended(rows.names[row], pid, cpu, since, timestampNs, returned, isVoid ? lostUntil[0] : 0);
         }
       }
     };
@@ -222,7 +224,7 @@ function createSyscalls(context: ProbeContext, options: SyscallOptions): Probe {
   return {
     handlers,
     onLoss: (_cpu, untilNs) => {
-      if (untilNs > lostUntil) lostUntil = untilNs;
+      if (untilNs > lostUntil[0]) lostUntil[0] = untilNs;
     },
   };
 }

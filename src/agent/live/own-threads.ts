@@ -1,4 +1,4 @@
-/** The agent's own threads, by host pid: one bit per pid, so that a check costs one load per event. */
+/** The agent's own threads, by host pid: a byte per pid, so that a check costs one load per event. Few are ever touched. */
 const PIDS = 4194304;
 
 export interface OwnThreads {
@@ -8,15 +8,15 @@ export interface OwnThreads {
 }
 
 export function makeOwnThreads(): OwnThreads {
-  const bits = new Uint8Array(PIDS / 8);
+  const isOwn = new Uint8Array(PIDS);
   const ownPids = new Set<number>();
   return {
-    has: (pid) => (bits[pid >> 3] & (1 << (pid & 7))) !== 0,
+    has: (pid) => isOwn[pid] === 1,
     add: (pids) => {
       for (const pid of pids) {
         if (!(pid > 0 && pid < PIDS)) continue;
         ownPids.add(pid);
-        bits[pid >> 3] |= 1 << (pid & 7);
+        isOwn[pid] = 1;
       }
     },
     list: () => [...ownPids],
