@@ -63,6 +63,11 @@ export function spansSchema() {
         }),
         block: kind({ threshold: threshold('50ms'), ...ofTasks() }),
         sched: kind({ threshold: threshold('10ms'), ...ofTasks() }),
+        metrics: kind({
+          threshold: threshold('10ms'),
+          include: globs('name').optional(),
+          ...ofTasks(),
+        }),
         function_graph: kind({
           threshold: threshold('10ms'),
           min_child: duration({ min: 0, max: HOUR }).prefault('100us'),

@@ -89,6 +89,8 @@ export interface DeclaredMetric {
   event: EventChoice;
   /** The number to sum or to put into buckets. Absent for counters, and for pairs of events, which measure time. */
   measure?: Measure | undefined;
+  /** A measured time is one that the event's task has `spent` before the event, or that it `spends` asleep after it. */
+  taskTime?: 'spent' | 'spends';
   /** The kernel counts, and records no events. */
   isInKernel?: boolean;
   key: readonly KeyPart[];

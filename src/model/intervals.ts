@@ -18,6 +18,36 @@ export interface IntervalSinks {
   interrupts?: InterruptSink | undefined;
   latency?: LatencySink | undefined;
   markers?: MarkerSink | undefined;
+  operations?: OperationSink | undefined;
+}
+
+/** A declared metric that measures how long something takes a task. */
+export interface MeasuredMetric {
+  /** Name of its family. */
+  name: string;
+  labels: readonly string[];
+  isHistogram: boolean;
+  /** Whether its series have the label `cpu`, too. */
+  isPerCpu: boolean;
+}
+
+/** Something that took a task some time, as a declared metric measured it. */
+export interface Operation {
+  metric: MeasuredMetric;
+  /** Values of its labels. */
+  values: readonly string[];
+  pid: number;
+  cpu: number;
+  startNs: TimestampNs;
+  endNs: TimestampNs;
+  /** The time is one that the kernel planned before: the task then slept about as long. */
+  isAnnounced: boolean;
+}
+
+export interface OperationSink {
+  readonly thresholdNs: number;
+  /** An operation took at least `thresholdNs`. */
+  ended(operation: Operation): void;
 }
 
 export interface SyscallSink {

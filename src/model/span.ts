@@ -10,6 +10,7 @@ export const SPAN_KINDS = [
   'syscalls',
   'block',
   'sched',
+  'metrics',
   'function_graph',
   'timerlat',
   'osnoise',
@@ -82,7 +83,10 @@ export interface SpansConfig {
 
 export interface KindOptions {
   thresholdNs: number;
-  /** Only for syscalls: globs of names. If undefined, all syscalls except those that normally wait. */
+  /**
+   * For syscalls: globs of names; if undefined, all syscalls except those that normally wait. For metrics: globs of their
+   * names; if undefined, all.
+   */
   include?: readonly string[] | undefined;
   /**
    * Only for kinds whose operations belong to a task: globs of the name of the thread or program, or of the container's

@@ -58,7 +58,7 @@ export const memory = declaredProbe<{ page_faults: boolean }>({
       'Time a task was throttled while it reclaimed memory.',
       'vmscan:mm_vmscan_throttled',
       { field: 'usec_delayed', unit: 'us' },
-      { labels: { reason: { as: 'map', map: THROTTLED_BY } } },
+      { labels: { reason: { as: 'map', map: THROTTLED_BY } }, taskTime: 'spent' },
     ),
     pair(
       'ftrace_memory_kswapd_seconds_total',
@@ -78,7 +78,7 @@ export const memory = declaredProbe<{ page_faults: boolean }>({
       'Time a writing task was paused because there were too many dirty pages.',
       { event: 'writeback:balance_dirty_pages', where: 'pause > 0' },
       { field: 'pause', unit: 'ms' },
-      { labels: { device: 'bdi' } },
+      { labels: { device: 'bdi' }, taskTime: 'spends' },
     ),
     counter(
       'ftrace_memory_oom_kills_total',

@@ -193,6 +193,14 @@ export interface ProbeModule<Options extends CommonOptions = CommonOptions> {
   tracer?(options: Options): TracerRequest;
   /** Finds another enabled probe (options by name) that conflicts with this one. That is a config error. */
   conflict?(options: Options, others: ReadonlyMap<string, unknown>): Conflict | undefined;
-  /** Names and help of the metrics, for `list metrics`. `open`: as in `MetricFacts`. */
-  metrics: readonly { name: string; labels: readonly string[]; help: string; open?: readonly string[] }[];
+  /** Names and help of the metrics, for `list metrics`. */
+  metrics: readonly {
+    name: string;
+    labels: readonly string[];
+    help: string;
+    /** As in `MetricFacts`. */
+    open?: readonly string[];
+    /** A declared metric whose times are those of tasks: traces can show them. */
+    isOfTask?: boolean;
+  }[];
 }

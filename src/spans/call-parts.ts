@@ -8,6 +8,7 @@ import type { SpanDeps } from './deps.ts';
 import type { ExemplarDraft, SpanDraft } from './draft.ts';
 import type { InterruptJournal } from './interrupt-journal.ts';
 import { endOfLoss, type Loss } from './losses.ts';
+import type { OperationJournal } from './operations.ts';
 import { Path, sleepAttributes, sleepCauses } from './path.ts';
 import type { RequestJournal } from './request-journal.ts';
 import { waitSpan } from './run-queue.ts';
@@ -27,6 +28,7 @@ export interface Journals {
   tasks: TaskJournal;
   requests: RequestJournal;
   interrupts: InterruptJournal;
+  operations: OperationJournal;
   /** Name of what woke a task: see `TaskSink.names`. */
   nameOf(wokenBy: number): string | undefined;
   /** Function that a kworker runs at that time; undefined if that is not recorded. */

@@ -19,6 +19,6 @@ export function longest(spans: readonly SpanDraft[], most: number): { spans: Spa
   return { spans: shown, pruned: rest.reduce((count, span) => count + countSpans(span), 0) };
 }
 
-export function lengthOf({ startNs, endNs }: SpanDraft): number {
+export function lengthOf({ startNs, endNs }: Pick<SpanDraft, 'startNs' | 'endNs'>): number {
   return endNs - startNs;
 }

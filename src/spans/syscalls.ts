@@ -11,6 +11,7 @@ import type { Cause, Offer, SpanDraft, TraceDraft } from './draft.ts';
 import { isInterrupt } from './interrupt-journal.ts';
 import { lengthOf, longestOf } from './longest.ts';
 import { endOfLoss, isOneCall } from './losses.ts';
+import { type Nested, nested, prunedTo } from './operations.ts';
 import { causesOf } from './summary.ts';
 import { errorOf, exemplar } from './waits.ts';
 
@@ -69,7 +70,9 @@ function draftOf(call: SlowCall, deps: SpanDeps, journals: Journals): TraceDraft
   const { name, pid, cpu, startNs, endNs, ret } = call;
   const wholeNs = endNs - startNs;
   const parts = callParts(call, deps, journals);
-  const { shown: children, rest } = longestOf(parts.spans, MOST_CHILDREN, lengthOf);
+  const { shown, rest } = longestOf(parts.spans, MOST_CHILDREN, lengthOf);
+  const within = nested(parts.spans, journals.operations.within(pid, startNs, endNs), endNs);
+  const pruned = rest.length + within.pruned;
   const onCpuNs = wholeNs - parts.blockedNs - parts.waitedNs;
   const root: SpanDraft = {
     name: `syscall ${name}`,
@@ -84,31 +87,33 @@ function draftOf(call: SlowCall, deps: SpanDeps, journals: Journals): TraceDraft
       'ftrace.time.runqueue': seconds(parts.waitedNs),
       'ftrace.block.issued.requests': parts.issued.requests || undefined,
       'ftrace.block.issued.bytes': parts.issued.requests === 0 ? undefined : parts.issued.bytes,
-      'ftrace.children.pruned': rest.length || undefined,
+      'ftrace.children.pruned': pruned || undefined,
       'ftrace.path.cut': parts.isCut ? true : undefined,
       'ftrace.incomplete': parts.isWhole ? undefined : true,
       'ftrace.cut_at_start': call.isCut,
     },
     error: ret < 0 && ret >= -MAX_ERRNO && !RESTARTED.has(-ret) ? errorOf(deps, -ret) : undefined,
-    children,
+    children: prunedTo(new Set(shown), new Set(parts.spans), within.spans),
   };
   const ofCall = exemplar(deps, 'syscalls', DURATION, [name], { cpu, span: root });
   return {
     root,
     pid,
     parent: deps.parentOf(pid, startNs),
-    pruned: rest.length,
+    pruned,
     exemplars: [...ofCall, ...parts.exemplars],
-    causes: causesOfCall(parts, onCpuNs),
+    causes: causesOfCall(parts, within, onCpuNs),
     isLossy: call.lostUntilNs !== 0,
   };
 }
 
-function causesOfCall({ spans, remembersSwitches, hiddenNs }: CallParts, onCpuNs: number): Cause[] {
-  const causes = spans.flatMap(causesOf);
+function causesOfCall(parts: CallParts, within: Nested, onCpuNs: number): Cause[] {
+  const { spans, remembersSwitches, hiddenNs } = parts;
+  const causes = within.spans.flatMap(causesOf);
   const interruptedNs = spans.filter(isInterrupt).reduce((sum, span) => sum + lengthOf(span), 0);
   // If older switches are forgotten, the thread may have slept instead.
-  if (remembersSwitches) causes.push({ label: 'running', ns: onCpuNs - interruptedNs - hiddenNs });
+  const runningNs = Math.max(0, onCpuNs - interruptedNs - hiddenNs - within.ownNs);
+  if (remembersSwitches) causes.push({ label: 'running', ns: runningNs });
   return causes;
 }
 

@@ -1,9 +1,18 @@
-/** Sinks of the kinds `syscalls`, `sched` and `block`, and the journals that these kinds share. */
-import type { BlockSink, InterruptSink, IntervalSinks, SyscallSink, TaskSink } from '../model/intervals.ts';
+/** Sinks of the kinds `syscalls`, `sched`, `block` and `metrics`, and the journals that these kinds share. */
+import type {
+  BlockSink,
+  InterruptSink,
+  IntervalSinks,
+  OperationSink,
+  SyscallSink,
+  TaskSink,
+} from '../model/intervals.ts';
 import type { KindOptions, SpansConfig } from '../model/span.ts';
 import type { SpanDeps } from './deps.ts';
 import type { Offer } from './draft.ts';
 import { InterruptJournal, LONG_INTERRUPT_NS } from './interrupt-journal.ts';
+import { makeOperationTraces } from './operation-traces.ts';
+import { LONG_OPERATION_NS, OperationJournal } from './operations.ts';
 import { RequestJournal } from './request-journal.ts';
 import { makeSyscallTraces } from './syscalls.ts';
 import { CULPRIT_NS, TaskJournal } from './task-journal.ts';
@@ -26,12 +35,13 @@ interface Links {
 }
 
 export function makeTaskKinds(kinds: SpansConfig['kinds'], offer: Offer, deps: SpanDeps): IntervalSinks {
-  const { syscalls, sched, block } = kinds;
-  if (syscalls === undefined && sched === undefined && block === undefined) return {};
+  const { syscalls, sched, block, metrics } = kinds;
+  if ([syscalls, sched, block, metrics].every((kind) => kind === undefined)) return {};
   const journals = {
     tasks: new TaskJournal(deps.cpuCount, syscalls !== undefined),
     requests: new RequestJournal(),
     interrupts: new InterruptJournal(),
+    operations: new OperationJournal(),
   };
   const links: Links = {
     watched: [],
@@ -46,6 +56,7 @@ export function makeTaskKinds(kinds: SpansConfig['kinds'], offer: Offer, deps: S
     interrupts: syscalls && interruptSink(journals.interrupts),
     tasks: hasTasks ? taskSink(kinds, offer, deps, { journals, links }) : undefined,
     block: hasRequests ? blockSink(kinds, offer, deps, journals) : undefined,
+    operations: syscalls || metrics ? operationSink(kinds, offer, deps, journals) : undefined,
   };
 }
 
@@ -54,6 +65,7 @@ interface Shared {
     tasks: TaskJournal;
     requests: RequestJournal;
     interrupts: InterruptJournal;
+    operations: OperationJournal;
   };
   links: Links;
 }
@@ -85,6 +97,23 @@ function interruptSink(interrupts: InterruptJournal): InterruptSink {
   return {
     thresholdNs: LONG_INTERRUPT_NS,
     ended: (kind, name, cpu, startNs, endNs) => interrupts.add(kind, name, cpu, startNs, endNs),
+  };
+}
+
+function operationSink(
+  { syscalls, metrics }: SpansConfig['kinds'],
+  offer: Offer,
+  deps: SpanDeps,
+  { tasks, operations }: Shared['journals'],
+): OperationSink {
+  const onOperation =
+    metrics && makeOperationTraces(metrics, offer, deps, (pid, cpu) => tasks.commOf(pid, cpu));
+  return {
+    thresholdNs: Math.min(syscalls ? LONG_OPERATION_NS : NEVER, metrics?.thresholdNs ?? NEVER),
+    ended: (operation) => {
+      if (syscalls !== undefined) operations.add(operation);
+      onOperation?.(operation);
+    },
   };
 }
 

@@ -15,11 +15,12 @@ import { HELPER_OPTIONS } from '../../probes/helpers/helper.ts';
 import { type TaskIntervalOptions, taskIntervals } from '../../probes/helpers/task-intervals.ts';
 import { topLevelMarkers, traceMarkers } from '../../probes/helpers/trace-markers.ts';
 import { chosenSyscalls, type SyscallOptions, syscallFilter } from '../../probes/names/syscall-choice.ts';
-import type { CommonOptions, HostFacts } from '../../probes/probe.ts';
+import type { CommonOptions, HostFacts, ProbeModule } from '../../probes/probe.ts';
 import { type SchedOptions, sched } from '../../probes/sched.ts';
 import { syscalls } from '../../probes/syscalls.ts';
 import { makeAppContexts } from '../../spans/app-contexts.ts';
 import type { SpanDeps } from '../../spans/deps.ts';
+import { shortName } from '../../spans/operation-traces.ts';
 import { makeSpans } from '../../spans/spans.ts';
 import { waitsByNature } from '../../spans/waiting-syscalls.ts';
 import type { EnabledProbe } from '../plan/plan.ts';
@@ -35,7 +36,7 @@ const SPANS = 'spans';
 const LAST_TRACES_NS = 1e9;
 
 /** Kinds whose operations belong to a thread, so they can be part of an application's span. */
-const TASK_KINDS: readonly SpanKind[] = ['syscalls', 'block', 'sched', 'function_graph'];
+const TASK_KINDS: readonly SpanKind[] = ['syscalls', 'block', 'sched', 'metrics', 'function_graph'];
 
 export interface SpanCapture {
   /** The enabled probes, connected to the sinks, and helpers for operations that none of them reports. */
@@ -210,7 +211,8 @@ function kindStatus(
   probes: readonly EnabledProbe[],
   statuses: readonly ProbeStatus[],
 ): KindStatus[] {
-  return Object.keys(config.kinds).map((kind) => {
+  return Object.entries(config.kinds).map(([kind, { include = ['*'] }]) => {
+    if (kind === 'metrics') return metricsStatus(include, probes, statuses);
     const needed = NEEDED[kind] ?? kind;
     const isThere = probes.some(({ module, intervals }) => module.name === needed && intervals !== undefined);
     const ofIt = statuses.filter(({ name }) => name === needed);
@@ -220,4 +222,22 @@ function kindStatus(
     const reason = isThere ? (status?.reason ?? 'it has not been set up') : `the probe ${needed} is not on`;
     return { kind, up: false, reason };
   });
+}
+
+/** The kind of operations that declared metrics measure is on if one of the metrics is. */
+function metricsStatus(
+  include: readonly string[],
+  probes: readonly EnabledProbe[],
+  statuses: readonly ProbeStatus[],
+): KindStatus {
+  const isNamed = globMatcher(include);
+  const isMeasured = ({ name, isOfTask }: ProbeModule['metrics'][number]) =>
+    isOfTask && isNamed(shortName(name));
+  const able = probes.filter(
+    ({ module, onlyFor }) => onlyFor === undefined && module.metrics.some(isMeasured),
+  );
+  const ofThem = statuses.filter(({ name }) => able.some(({ module }) => module.name === name));
+  if (ofThem.some(({ up }) => up)) return { kind: 'metrics', up: true, reason: '' };
+  const none = `no metric that is on measures times of tasks and has the name ${include.join(' or ')}`;
+  return { kind: 'metrics', up: false, reason: ofThem.at(0)?.reason ?? none };
 }

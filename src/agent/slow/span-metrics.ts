@@ -18,7 +18,7 @@ const SPANS = {
 };
 
 /** Kinds whose operations belong to tasks. */
-const TASK_KINDS: ReadonlySet<string> = new Set(['syscalls', 'block', 'sched', 'function_graph']);
+const TASK_KINDS: ReadonlySet<string> = new Set(['syscalls', 'block', 'sched', 'metrics', 'function_graph']);
 const FILTERED = {
   name: 'ftrace_exporter_traces_filtered_total',
   help: 'Operations that reached the threshold of their kind and got no trace, because the config leaves out their task.',

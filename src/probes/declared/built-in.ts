@@ -12,7 +12,7 @@ import {
   TASK,
 } from '../../model/declared-metric.ts';
 import type { CommonOptions, EventNeed, ProbeModule } from '../probe.ts';
-import { needsOf, runMetrics } from './module.ts';
+import { familyOf, needsOf, runMetrics } from './module.ts';
 
 type Event = string | EventChoice;
 /** A string is a field: `FIELD` or `start.FIELD`. An object is a complete label. */
@@ -116,11 +116,7 @@ export function declaredProbe<Own extends object = object>(
     },
     needs: (options) => wanted(options).flatMap(builtInNeeds),
     create: (context, options) => runMetrics(context, wanted(options), options, all(options)),
-    metrics: [...families.values()].map((one) => ({
-      name: one.name,
-      help: one.help,
-      labels: one.labels.map((label) => label.name),
-    })),
+    metrics: [...families.values()].map(familyOf),
   };
 }
 

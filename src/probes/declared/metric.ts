@@ -12,6 +12,7 @@ import { type Amounts, declareAmounts } from './amounts.ts';
 import { compileFilter, type RecordFilter } from './filter.ts';
 import { runInKernel } from './in-kernel.ts';
 import { type LabelRows, makeLabelRows, pairRows } from './labels.ts';
+import { type OperationReport, reportOf } from './operations.ts';
 import { type RunningMetric, runPair } from './pair.ts';
 
 const ALL: RecordFilter = () => true;
@@ -37,7 +38,14 @@ export function runMetric(
     showFromStart(metric, amounts);
     if (metric.isInKernel && context.countInKernel !== undefined)
       return runInKernel(context, metric, options, end, ofEnd, amounts);
-    return runSingle(context, metric, end, ofEnd, amounts);
+    return runSingle(
+      context,
+      metric,
+      end,
+      ofEnd,
+      amounts,
+      reportOf(context, metric, options, end, ofEnd.values),
+    );
   }
   const startFormat = formatOf(context, start);
   const ofStart = makeLabelRows(
@@ -48,13 +56,15 @@ export function runMetric(
   const both = pairRows(ofStart, ofEnd, facts);
   const hasBoth = isEnd.includes(true) && isEnd.includes(false);
   const valuesOf = hasBoth ? both.values : isEnd.includes(true) ? ofEnd.values : ofStart.values;
-  amounts = declareAmounts(context, metric, options, (row) => inOrder(valuesOf(row), isEnd));
+  const ordered = (row: number) => inOrder(valuesOf(row), isEnd);
+  amounts = declareAmounts(context, metric, options, ordered);
   showFromStart(metric, amounts);
   const running = runPair(context, metric, {
     start: { format: startFormat, filter: filterOf(start, startFormat), row: ofStart.read },
     end: { format: end, filter: filterOf(event, end), row: ofEnd.read },
     rowOf: hasBoth ? both.row : isEnd.includes(true) ? (_start, last) => last : (first) => first,
     amounts,
+    report: reportOf(context, metric, options, end, ordered),
   });
   return {
     ...running,
@@ -101,10 +111,17 @@ function runSingle(
   format: EventFormat,
   rows: LabelRows,
   amounts: Amounts,
+  report: OperationReport | undefined,
 ): RunningMetric {
   const { isSelf, ignoreSelf } = context;
   const { factor } = amounts;
-  const { isNobodys } = metric;
+  const { isNobodys, taskTime } = metric;
+  const reportNs = report?.thresholdNs ?? Number.POSITIVE_INFINITY;
+  const reportTime = (row: number, record: EventRecord, ns: number): void => {
+    const { timestampNs } = record;
+    if (taskTime === 'spent') report?.ended(row, record, timestampNs - ns, timestampNs);
+    else report?.ended(row, record, timestampNs, timestampNs + ns);
+  };
   const passes = filterOf(metric.event, format) ?? ALL;
   const amountOf = amountReader(metric.measure, format);
   const pidOf = intReader(format, TASK);
@@ -112,7 +129,12 @@ function runSingle(
   const handler = (record: EventRecord): void => {
     if (!passes(record)) return;
     if (!isNobodys && isSelf(pidOf(record)) && (flagsOf(record) & IN_INTERRUPT) === 0) ignoreSelf();
-    else amounts.record(rows.read(record), record.cpu, amountOf(record) * factor);
+    else {
+      const row = rows.read(record);
+      const amount = amountOf(record) * factor;
+      amounts.record(row, record.cpu, amount);
+      if (amount >= reportNs) reportTime(row, record, amount);
+    }
   };
   return { handlers: [[metric.event.event, handler]], refresh: rows.refresh };
 }

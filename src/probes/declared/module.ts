@@ -2,10 +2,11 @@
 import type { DeclaredMetric, EventChoice } from '../../model/declared-metric.ts';
 import { CPU, TASK } from '../../model/declared-metric.ts';
 import type { EventHandler } from '../../model/record.ts';
-import type { CommonOptions, EventNeed, Probe, ProbeContext } from '../probe.ts';
+import type { CommonOptions, EventNeed, Probe, ProbeContext, ProbeModule } from '../probe.ts';
 import { declareAmounts } from './amounts.ts';
 import { fieldsOfFilter } from './filter.ts';
 import { runMetric } from './metric.ts';
+import { isOfTask } from './operations.ts';
 import type { RunningMetric } from './pair.ts';
 
 const OF_SINGLES = [TASK, 'common_flags'];
@@ -36,6 +37,11 @@ export function needsOf(metric: DeclaredMetric, without?: string): EventNeed[] {
     need(start, 'start', [TASK, ...key.map((part) => part.start), ...(between ? [between.start] : [])]),
     need(event, 'end', [TASK, ...key.map((part) => part.end), ...(between ? [between.end] : [])]),
   ];
+}
+
+export function familyOf(metric: DeclaredMetric): ProbeModule['metrics'][number] {
+  const { name, help, labels } = metric;
+  return { name, help, labels: labels.map((label) => label.name), isOfTask: isOfTask(metric) };
 }
 
 /**

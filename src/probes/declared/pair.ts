@@ -10,6 +10,7 @@ import type { Probe, ProbeContext } from '../probe.ts';
 import type { Amounts } from './amounts.ts';
 import type { RecordFilter } from './filter.ts';
 import { isOnOneCpu, makeOpenStarts } from './open-starts.ts';
+import type { OperationReport } from './operations.ts';
 
 /** The handlers of one metric. One event can be both the start and the end of a pair. */
 export interface RunningMetric {
@@ -31,12 +32,13 @@ export interface PairParts {
   /** Returns the row of the series for a start and an end. */
   rowOf(startRow: number, endRow: number): number;
   amounts: Amounts;
+  report: OperationReport | undefined;
 }
 
 export function runPair(
   context: ProbeContext,
   metric: DeclaredMetric,
-  { start, end, rowOf, amounts }: PairParts,
+  { start, end, rowOf, amounts, report }: PairParts,
 ): Omit<RunningMetric, 'refresh'> {
   const { isSelf, ignoreSelf, cpuCount } = context;
   const { key, nested, endsAlone, startsAgain } = metric;
@@ -60,6 +62,7 @@ export function runPair(
   const lostUntil = new Float64Array(onOneCpu ? cpuCount + 1 : 1);
   const lossPlace = (cpu: number) => (onOneCpu ? Math.min(cpu, cpuCount) : 0);
   const pid = ownPid(metric, start.format, end.format);
+  const reportNs = report?.thresholdNs ?? Number.POSITIVE_INFINITY;
 
   const onStart = (record: EventRecord): void => {
     if (start.filter !== undefined && !start.filter(record)) return;
@@ -103,7 +106,11 @@ export function runPair(
     starts.free(place);
     if (since < lostUntil[lossPlace(record.cpu)]) lost();
     else if (ns < 0) late();
-    else amounts.record(rowOf(row, end.row(record)), record.cpu, ns);
+    else {
+      const both = rowOf(row, end.row(record));
+      amounts.record(both, record.cpu, ns);
+      if (ns >= reportNs) report?.ended(both, record, since, record.timestampNs);
+    }
   };
 
   const isSame = metric.start?.event === metric.event.event;

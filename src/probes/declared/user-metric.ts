@@ -1,7 +1,7 @@
 /** The probe of one metric that the config declares. Its name is `metrics/NAME`. */
 import type { DeclaredMetric } from '../../model/declared-metric.ts';
 import type { CommonOptions, ProbeModule } from '../probe.ts';
-import { needsOf, runMetrics } from './module.ts';
+import { familyOf, needsOf, runMetrics } from './module.ts';
 
 export interface UserMetricOptions extends CommonOptions {
   metric: DeclaredMetric;
@@ -16,6 +16,6 @@ export function userMetric(name: string, { metric }: UserMetricOptions): ProbeMo
     schema: ({ z }) => z.custom<UserMetricOptions>(),
     needs: () => needsOf(metric),
     create: (context, options) => runMetrics(context, [metric], options),
-    metrics: [{ name: metric.name, labels: metric.labels.map((label) => label.name), help: metric.help }],
+    metrics: [familyOf(metric)],
   };
 }

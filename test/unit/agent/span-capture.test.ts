@@ -9,6 +9,8 @@ import { schemaKit } from '../../../src/config/units.ts';
 import { MetricStore } from '../../../src/metrics/store.ts';
 import type { SpansConfig } from '../../../src/model/span.ts';
 import { block } from '../../../src/probes/block.ts';
+import { locks } from '../../../src/probes/locks.ts';
+import { memory } from '../../../src/probes/memory.ts';
 import type { CommonOptions, ProbeModule } from '../../../src/probes/probe.ts';
 import { sched } from '../../../src/probes/sched.ts';
 import { syscalls } from '../../../src/probes/syscalls.ts';
@@ -147,4 +149,46 @@ test('a wait that the probe measures from another moment has a trace, without an
   };
   // Priority 0 is real-time.
   assert.deepEqual(['wakeup', 'waking'].map(exemplars), [['rt'], []]);
+});
+
+const RECLAIM = 'vmscan:mm_vmscan_direct_reclaim';
+
+test('what declared metrics measure of a task is part of its slow calls, and a trace of its own', () => {
+  const both = capture(
+    {
+      syscalls: { thresholdNs: 1e6, include: ['read'] },
+      metrics: { thresholdNs: 1e6, include: ['memory_*'] },
+    },
+    [probe(memory)],
+  );
+  const of = (ts: number) => ({ ts: 1e9 + ts, by: 7 });
+  both.feed('raw_syscalls:sys_enter', { ...of(0), id: 0 });
+  both.feed(`${RECLAIM}_begin`, of(1e6));
+  both.feed(`${RECLAIM}_end`, of(3e6));
+  both.feed('vmscan:mm_vmscan_throttled', { ...of(4.5e6), usec_delayed: 1100, reason: 1 });
+  both.feed(`${RECLAIM}_begin`, of(4.51e6));
+  both.feed(`${RECLAIM}_end`, of(4.52e6));
+  both.feed('raw_syscalls:sys_exit', { ...of(5e6), id: 0, ret: 0 });
+  const names = both
+    .take()
+    .map(({ spans }) => spans.map(({ name, durationNs }) => `${name} ${durationNs / 1e6}`));
+  assert.deepEqual(names.sort(), [
+    ['memory_reclaim 2'],
+    ['memory_reclaim_throttled 1.1'],
+    ['syscall read 5', 'memory_reclaim 2', 'memory_reclaim_throttled 1.1'],
+  ]);
+  assert.deepEqual(both.status()[1], { kind: 'metrics', up: true, reason: '' });
+});
+
+test('the kind metrics is off if nothing measures what it names', () => {
+  const kinds = (include: string[]) => ({ metrics: { thresholdNs: 1e6, include } });
+  const status = (include: string[], ...enabled: EnabledProbe[]) => {
+    const [{ up, reason }] = capture(kinds(include), enabled).status();
+    return up ? 'up' : reason;
+  };
+  assert.equal(status(['lock_*'], probe(locks)), 'up');
+  const wrong = 'no metric that is on measures times of tasks and has the name';
+  assert.equal(status(['lock_*'], probe(memory)), `${wrong} lock_*`);
+  // The time that kswapd is awake belongs to a node, not to a task.
+  assert.equal(status(['memory_kswapd_*', 'x'], probe(memory)), `${wrong} memory_kswapd_* or x`);
 });
