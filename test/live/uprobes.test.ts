@@ -7,6 +7,7 @@ import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { dynamicGroup } from '../../src/model/dynamic-event.ts';
 import { definedEvents } from '../../src/tracefs/dynamic-events.ts';
 import { BIN, makeBench, settled, TRACEFS } from '../support/agent.ts';
@@ -17,6 +18,8 @@ const OFF = Object.fromEntries(
 );
 const LIBC = /\S+\/libc\.so\.6$/m.exec(readFileSync('/proc/self/maps', 'utf8'))?.[0] ?? '';
 const N = 20;
+/** How often an agent is killed while it starts. */
+const KILLS = Number(process.env.FTX_KILLS ?? 4);
 const STATE = join(bench.directory, 'state');
 
 const getaddrinfo = (name: string) => ({
@@ -79,12 +82,64 @@ describe('uprobes', { skip: !existsSync(join(TRACEFS, 'uprobe_events')) || LIBC 
       await agent.ended;
       assert.equal(defined(instance).length, 2);
     }
-    const flags = ['cleanup', '--instance', instance, '--state.dir', STATE];
-    const { status, stdout } = spawnSync(process.execPath, [BIN, ...flags], { encoding: 'utf8' });
-    assert.equal(status, 0, stdout);
-    assert.match(stdout, new RegExp(`removed the event ${dynamicGroup(instance)}:getaddrinfo_seconds_start`));
+    assert.match(
+      cleanUp(instance),
+      new RegExp(`removed the event ${dynamicGroup(instance)}:getaddrinfo_seconds_start`),
+    );
     assert.deepEqual(defined(instance), []);
     assert.equal(defined(other.instance).length, 2);
     assert.equal(await other.stop(), 0);
   });
+
+  test(`an agent killed at ${KILLS} moments of its start leaves nothing that cleanup does not remove`, async () => {
+    const uprobe = `${LIBC}:getaddrinfo`;
+    const names = Array.from({ length: 60 }, (_, i) => `probe${i}_total`);
+    const metrics = names.map((name) => ({ name, help: 'A.', event: { uprobe } }));
+    const config = { probes: OFF, state_dir: STATE, metrics };
+    const other = await bench.start({ ...config, metrics: metrics.slice(0, 2) });
+    const rest = definitionsOfOthers('none');
+    assert.equal(rest.length, 2);
+    const instance = bench.instanceName('killed');
+    const began = performance.now();
+    const first = await bench.start(config, { instance });
+    const startMs = performance.now() - began;
+    assert.equal(defined(instance).length, names.length);
+    first.child.kill('SIGKILL');
+    await first.ended;
+    let partly = 0;
+    for (let round = 0; round < KILLS; round++) {
+      const agent = bench.launch(config, { instance });
+      const isAtFirst = round % 2 === 1;
+      if (isAtFirst) while (defined(instance).length === 0) await sleep(1);
+      else await sleep((startMs * 1.1 * (round + 1)) / KILLS);
+      agent.child.kill('SIGKILL');
+      await agent.ended;
+      const count = defined(instance).length;
+      if (count > 0 && count < names.length) partly++;
+      // Else the next agent of the name removes them.
+      if (isAtFirst) continue;
+      cleanUp(instance);
+      assert.deepEqual(defined(instance), [], `round ${round}`);
+    }
+    cleanUp(instance);
+    assert.deepEqual(defined(instance), []);
+    assert.deepEqual(definitionsOfOthers(instance), rest);
+    console.log(`# killed ${KILLS} times, ${partly} times with a part of the events defined`);
+    assert.equal(await other.stop(), 0);
+  });
 });
+
+/** Removes what killed agents of this name left. */
+function cleanUp(instance: string): string {
+  const flags = ['cleanup', '--instance', instance, '--state.dir', STATE];
+  const { status, stdout, stderr } = spawnSync(process.execPath, [BIN, ...flags], { encoding: 'utf8' });
+  assert.equal(status, 0, stdout + stderr);
+  return stdout;
+}
+
+/** Dynamic events of other agents of this test. */
+function definitionsOfOthers(instance: string): string[] {
+  const [all, own] = [`:ftx_ftx_uprobes_${process.pid}_`, `:${dynamicGroup(instance)}/`];
+  const lines = readFileSync(join(TRACEFS, 'dynamic_events'), 'utf8').split('\n');
+  return lines.filter((line) => line.includes(all) && !line.includes(own));
+}
