@@ -3,7 +3,6 @@
  * variables. A signal is exported if it has an endpoint, or if its own key says so.
  */
 
-import { validateHeaderName, validateHeaderValue } from 'node:http';
 import { z } from 'zod';
 import { reasonOf } from '../model/errors.ts';
 import { OTLP_PROTOCOLS, type OtlpConfig, type OtlpProtocol, type OtlpTarget } from '../model/otlp.ts';
@@ -34,16 +33,13 @@ function pairs(want: string) {
   });
 }
 
+/** Headers that every protocol can send: gRPC allows fewer characters than HTTP. */
 function headers() {
   return pairs('pairs of header and value, as in "api-key=secret"').superRefine((map, context) => {
     for (const [name, value] of Object.entries(map)) {
-      try {
-        validateHeaderName(name);
-        validateHeaderValue(name, value);
-      } catch {
-        const message = `not a header: the name or the value of ${JSON.stringify(name)} has characters that are not allowed in headers`;
-        context.addIssue({ code: 'custom', message });
-      }
+      if (/^[\w.-]+(?<!-bin)$/i.test(name) && /^[ -~]*$/.test(value)) continue;
+      const message = `not a header: the name or the value of ${JSON.stringify(name)} has characters that are not allowed in headers`;
+      context.addIssue({ code: 'custom', message });
     }
   });
 }
@@ -127,24 +123,18 @@ export function otlpSchema() {
       const say = (key: string, message: string): void => {
         context.addIssue({ code: 'custom', path: [key], message });
       };
-      const protocolOf = (signal: Signal): OtlpProtocol => otlp[`${signal}_protocol`] ?? otlp.protocol;
-      const isWrong = (
-        key: 'endpoint' | `${Signal}_endpoint`,
-        protocol: OtlpProtocol,
-        user = '',
-      ): boolean => {
-        const problem = otlp[key] === undefined ? undefined : whatIsWrong(otlp[key], protocol);
-        if (problem !== undefined) say(key, problem + user);
-        return problem !== undefined;
-      };
-      for (const signal of SIGNALS) isWrong(`${signal}_endpoint`, protocolOf(signal));
-      const users = SIGNALS.filter((s) => otlp[`${s}_endpoint`] === undefined && otlp[s] !== false);
-      if (users.length === 0) isWrong('endpoint', otlp.protocol);
-      const doDiffer = new Set(users.map(protocolOf)).size > 1;
-      users.some((signal) => {
-        const protocol = protocolOf(signal);
-        return isWrong('endpoint', protocol, doDiffer ? `: ${signal} go by ${protocol}` : '');
-      });
+      const protocols = SIGNALS.map((signal) => otlp[`${signal}_protocol`] ?? otlp.protocol);
+      const wrong = new Map<string, string>();
+      for (const [i, signal] of SIGNALS.entries()) {
+        const own = `${signal}_endpoint` as const;
+        if (otlp[own] === undefined && otlp[signal] === false) continue;
+        const key = otlp[own] === undefined ? 'endpoint' : own;
+        const problem = whatIsWrong(otlp[key] ?? DEFAULT_ENDPOINT.http, protocols[i]);
+        if (problem === undefined || wrong.has(key)) continue;
+        const user = key === own || protocols[0] === protocols[1] ? '' : `: ${signal} go by ${protocols[i]}`;
+        wrong.set(key, problem + user);
+      }
+      for (const [key, problem] of wrong) say(key, problem);
       for (const prefix of ['', 'metrics_', 'traces_'] as const) {
         const [key, certificate] = [`${prefix}client_key`, `${prefix}client_certificate`] as const;
         if ((otlp[key] === undefined) === (otlp[certificate] === undefined)) continue;
@@ -210,43 +200,28 @@ export function toOtlpConfig(checked: Checked, hasTraces: boolean): OtlpConfig |
 
 /** Keys of one signal override the common keys. A key and its certificate are taken together. */
 function targetOf(checked: Checked, signal: Signal): OtlpTarget {
-  const settings = <Key extends keyof Shared>(key: Key): Shared[Key] =>
+  const setting = <Key extends keyof Shared>(key: Key): Shared[Key] =>
     (checked[`${signal}_${key}`] ?? checked[key]) as Shared[Key];
-  const certificateFile = settings('certificate');
-  const clientKeyFile = settings('client_key');
-  const clientCertificateFile = settings('client_certificate');
-  const own = checked[`${signal}_endpoint`];
+  const protocol = setting('protocol');
   return {
-    protocol: settings('protocol'),
-    url: urlOf(signal, {
-      protocol: settings('protocol'),
-      insecure: settings('insecure'),
-      general: checked.endpoint,
-      own,
-    }),
-    headers: settings('headers') ?? {},
-    timeoutMs: settings('timeout') / MS,
-    compression: settings('compression'),
-    certificateFile,
-    clientKeyFile,
-    clientCertificateFile,
+    protocol,
+    url:
+      protocol === 'grpc'
+        ? withScheme(setting('endpoint') ?? DEFAULT_ENDPOINT.grpc, setting('insecure'))
+        : httpUrl(signal, checked),
+    headers: setting('headers') ?? {},
+    timeoutMs: setting('timeout') / MS,
+    compression: setting('compression'),
+    certificateFile: setting('certificate'),
+    clientKeyFile: setting('client_key'),
+    clientCertificateFile: setting('client_certificate'),
   };
 }
 
-/** The endpoint of one signal is used unchanged. HTTP appends the signal's path to the common endpoint. */
-function urlOf(
-  signal: Signal,
-  settings: {
-    protocol: OtlpProtocol;
-    insecure: boolean;
-    general: string | undefined;
-    own: string | undefined;
-  },
-): string {
-  const { protocol, insecure, general, own } = settings;
-  if (protocol === 'grpc') return withScheme(own ?? general ?? DEFAULT_ENDPOINT.grpc, insecure);
-  if (own !== undefined) return new URL(own).href;
-  const url = new URL(general ?? DEFAULT_ENDPOINT.http);
-  url.pathname = `${url.pathname.replace(/\/$/, '')}/v1/${signal}`;
+/** The endpoint of one signal is used unchanged. The signal's path is appended to the common endpoint. */
+function httpUrl(signal: Signal, checked: Checked): string {
+  const own = checked[`${signal}_endpoint`];
+  const url = new URL(own ?? checked.endpoint ?? DEFAULT_ENDPOINT.http);
+  if (own === undefined) url.pathname = `${url.pathname.replace(/\/$/, '')}/v1/${signal}`;
   return url.href;
 }

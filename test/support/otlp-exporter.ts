@@ -1,30 +1,30 @@
 /** OpenTelemetry's exporters as the agent uses them; requests and answers are plain bytes. */
 import assert from 'node:assert/strict';
-import type { Refusal } from '../../src/export/otlp/connection.ts';
-import { type Attempt, type Exporter, openExporter } from '../../src/export/otlp/exporter.ts';
+import type { Fate } from '../../src/export/otlp/connection.ts';
+import { type Exporter, openExporter } from '../../src/export/otlp/exporter.ts';
 import type { Log } from '../../src/model/log.ts';
 import type { OtlpTarget } from '../../src/model/otlp.ts';
 
 const BYTES = {
   serializeRequest: (request: Uint8Array) => request,
-  deserializeResponse: (response: Uint8Array) => response,
+  deserializeResponse: (response: Uint8Array) => ({
+    partialSuccess: { errorMessage: Buffer.from(response).toString() },
+  }),
 };
 /** The answer's bytes are the message of a partial success. */
 export function openRawExporter(target: OtlpTarget, log: Log): Exporter<Uint8Array> {
   const signal = {
-    items: 'bytes',
     json: BYTES,
     protobuf: BYTES,
     helper: { name: 'metric_data_point' as const, countItems: () => 1 },
     method: '/opentelemetry.proto.collector.metrics.v1.MetricsService/Export',
-    partialSuccess: (response: Uint8Array) => ({ message: Buffer.from(response).toString() }),
   };
   return openExporter(signal, target, { userAgent: 'test/1', log });
 }
 
 /** Why an attempt was refused. */
-export function refused(attempt: Attempt): Refusal {
-  assert.ok(!attempt.accepted, 'it was accepted');
-  const { accepted: _, ...why } = attempt;
-  return why;
+export function refused(fate: Fate) {
+  assert.ok(!fate.accepted, 'it was accepted');
+  const { reason, retryable = false, waitMs } = fate;
+  return { reason, retryable, waitMs };
 }

@@ -1,13 +1,9 @@
 /** Metrics about the agent's OTLP exports. */
+import type { PushCounts } from '../../export/otlp/outcomes.ts';
 import type { MetricStore } from '../../metrics/store.ts';
 
-export interface OtlpMetrics {
-  count(outcome: 'exported' | 'failed'): void;
-  reject(count: number): void;
-}
-
 /** Export counters for one signal. Without a signal, counts nothing. */
-export function makeOtlpMetrics(store: MetricStore, signal?: 'metrics' | 'traces'): OtlpMetrics {
+export function makeOtlpMetrics(store: MetricStore, signal?: 'metrics' | 'traces'): PushCounts {
   const pushes = store.counter({
     name: 'ftrace_exporter_otlp_exports_total',
     help: 'Export requests to the OTLP backend, by outcome after all attempts.',
@@ -18,16 +14,12 @@ export function makeOtlpMetrics(store: MetricStore, signal?: 'metrics' | 'traces
     help: 'Data points or spans that the OTLP backend rejected in requests that it accepted.',
     labels: ['signal'],
   });
-  const slots =
-    signal === undefined
-      ? undefined
-      : {
-          exported: pushes.slot([signal, 'exported']),
-          failed: pushes.slot([signal, 'failed']),
-          rejected: rejected.slot([signal]),
-        };
+  if (signal !== undefined) {
+    for (const outcome of ['exported', 'failed']) pushes.slot([signal, outcome]);
+    rejected.slot([signal]);
+  }
   return {
-    count: (outcome) => slots && pushes.add(slots[outcome], 1),
-    reject: (count) => slots && rejected.add(slots.rejected, count),
+    count: (outcome) => signal && pushes.add(pushes.slot([signal, outcome]), 1),
+    reject: (count) => signal && rejected.add(rejected.slot([signal]), count),
   };
 }

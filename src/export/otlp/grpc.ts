@@ -7,7 +7,6 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { subscribe } from 'node:diagnostics_channel';
 import type { Socket } from 'node:net';
-import { ExportResultCode } from '@opentelemetry/core';
 import { CompressionAlgorithm } from '@opentelemetry/otlp-exporter-base';
 import {
   createEmptyMetadata,
@@ -15,47 +14,45 @@ import {
   createOtlpGrpcExportDelegate,
   createSslCredentials,
 } from '@opentelemetry/otlp-grpc-exporter-base';
-import type { ISerializer } from '@opentelemetry/otlp-transformer';
-import { UsageError } from '../../model/errors.ts';
-import type { Connection, ConnectionOptions, Refusal, Signal } from './connection.ts';
-import { retryDelayMs } from './status.ts';
+import type { Connection, ConnectionOptions, Fate } from './connection.ts';
 
 /** Temporary failures (specs/otlp, OTLP/gRPC throttling). RESOURCE_EXHAUSTED counts only if it says how long to wait. */
 const RETRYABLE = ['CANCELLED', 'DEADLINE_EXCEEDED', 'ABORTED', 'OUT_OF_RANGE', 'UNAVAILABLE', 'DATA_LOSS'];
 
-/** Sockets of a client. Once the client has ended, sockets that it opens late are closed too. */
-interface Sockets {
-  open: Set<Socket>;
-  isEnded: boolean;
-}
-
-/** Sockets of the client whose code is running. */
-const socketsNow = new AsyncLocalStorage<Sockets>();
+/** The end of the client whose code is running. */
+const endOfClient = new AsyncLocalStorage<AbortSignal>();
 subscribe('net.client.socket', (message) => {
-  const sockets = socketsNow.getStore();
-  if (sockets === undefined) return;
+  const end = endOfClient.getStore();
+  if (end === undefined) return;
   const { socket } = message as { socket: Socket };
-  sockets.open.add(socket);
-  socket.once('close', () => sockets.open.delete(socket));
-  if (sockets.isEnded) process.nextTick(() => socket.destroy());
+  const destroy = (): void => void socket.destroy();
+  // grpc-js can still open a socket after its client is closed.
+  if (end.aborted) process.nextTick(destroy);
+  end.addEventListener('abort', destroy);
+  socket.once('close', () => end.removeEventListener('abort', destroy));
 });
 
 /** Number of clients so far. */
 let clients = 0;
 
-export function grpcConnection<Request, Response>(
-  { helper, method }: Signal<Request, Response>,
-  serializer: ISerializer<Request, Response>,
-  { target, tls, userAgent }: ConnectionOptions,
-): Connection<Request> {
+export function grpcConnection<Request, Response>({
+  signal,
+  serializer,
+  target,
+  tls,
+  userAgent,
+}: ConnectionOptions<Request, Response>): Connection<Request> {
   const { protocol, hostname, port } = new URL(target.url);
   const isTls = protocol === 'https:';
-  const metadata = metadataOf(target.headers);
-  const sockets: Sockets = { open: new Set(), isEnded: false };
+  const end = new AbortController();
   const delegate = createOtlpGrpcExportDelegate(
     {
       url: `${hostname}:${port || (isTls ? 443 : 80)}`,
-      metadata: () => metadata,
+      metadata: () => {
+        const metadata = createEmptyMetadata();
+        for (const [name, value] of Object.entries(target.headers)) metadata.set(name, value);
+        return metadata;
+      },
       credentials: () =>
         isTls ? createSslCredentials(tls.ca, tls.key, tls.cert) : createInsecureCredentials(),
       compression: target.compression === 'gzip' ? CompressionAlgorithm.GZIP : CompressionAlgorithm.NONE,
@@ -67,29 +64,26 @@ export function grpcConnection<Request, Response>(
     },
     serializer,
     'otlp_grpc_exporter',
-    helper,
+    signal.helper,
     undefined,
     'Export',
-    method,
+    signal.method,
   );
   return {
-    send: (request, _timeoutMs, done) =>
-      socketsNow.run(sockets, () =>
-        delegate.export(request, ({ code, error }) =>
-          done(code === ExportResultCode.SUCCESS ? undefined : grpcRefusal(error)),
-        ),
-      ),
+    delegate: {
+      export: (request, done) => endOfClient.run(end.signal, () => delegate.export(request, done)),
+    },
+    refusalOf,
     cut: () => {
       void delegate.shutdown();
-      sockets.isEnded = true;
-      for (const socket of sockets.open) socket.destroy();
+      end.abort();
     },
   };
 }
 
-function grpcRefusal(error: Error | undefined): Refusal {
+function refusalOf(error: Error | undefined): Fate {
   if (error === undefined || !('code' in error))
-    return { reason: error?.message ?? 'no answer', retryable: true };
+    return { accepted: false, reason: error?.message ?? 'no answer', retryable: true };
   const { code, details, metadata } = error as Error & {
     code: unknown;
     details?: string;
@@ -97,24 +91,28 @@ function grpcRefusal(error: Error | undefined): Refusal {
   };
   // Such as "14 UNAVAILABLE: details".
   const name = /^\d+ ([A-Z_]+):/.exec(error.message)?.[1] ?? String(code);
+  const reason = details ? `gRPC ${name}: ${details}` : `gRPC ${name}`;
   const [status] = metadata?.get('grpc-status-details-bin') ?? [];
   const waitMs = status instanceof Buffer ? retryDelayMs(status) : undefined;
-  return {
-    reason: details ? `gRPC ${name}: ${details}` : `gRPC ${name}`,
-    retryable: RETRYABLE.includes(name) || (name === 'RESOURCE_EXHAUSTED' && waitMs !== undefined),
-    waitMs,
-  };
+  const retryable = RETRYABLE.includes(name) || (name === 'RESOURCE_EXHAUSTED' && waitMs !== undefined);
+  return { accepted: false, reason, retryable, waitMs };
 }
 
-/** HTTP allows characters in headers that gRPC does not. */
-function metadataOf(headers: Readonly<Record<string, string>>): ReturnType<typeof createEmptyMetadata> {
-  const metadata = createEmptyMetadata();
-  for (const [name, value] of Object.entries(headers)) {
-    try {
-      metadata.set(name, value);
-    } catch {
-      throw new UsageError(`otlp.headers: ${JSON.stringify(name)}: gRPC can't send this name or its value`);
-    }
-  }
-  return metadata;
+/**
+ * The delay of the RetryInfo in a google.rpc.Status, in milliseconds; undefined if there is none. It is found by its type
+ * (googleapis, google/rpc/error_details.proto), because the SDK has no reader for these messages.
+ */
+export function retryDelayMs(status: Buffer): number | undefined {
+  const text = status.toString('latin1');
+  // Any.value and RetryInfo.retry_delay with their lengths, then Duration.seconds and .nanos as varints.
+  const delay =
+    /\/google\.rpc\.RetryInfo\x12.\n.(?:\x08([\x80-\xff]*[^\x80-\xff]))?(?:\x10([\x80-\xff]*[^\x80-\xff]))?/s;
+  const [found, seconds, nanos] = delay.exec(text) ?? [];
+  if (found === undefined) return undefined;
+  const ms = varint(seconds) * 1000 + varint(nanos) / 1e6;
+  return ms <= Number.MAX_SAFE_INTEGER ? ms : undefined;
+}
+
+function varint(bytes = ''): number {
+  return Buffer.from(bytes, 'latin1').reduceRight((value, byte) => value * 128 + (byte & 127), 0);
 }

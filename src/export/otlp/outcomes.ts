@@ -1,21 +1,14 @@
 /** Counts and logs the outcomes of pushes. Logs rarely, because a backend can be unavailable for days. */
 import type { Log } from '../../model/log.ts';
-import type { Fate } from './send.ts';
+import type { Fate } from './connection.ts';
 
 export interface PushCounts {
   count(outcome: 'exported' | 'failed'): void;
-  /** Data points or spans that the backend rejected from a push that it accepted. */
+  /** Data points or spans that the backend rejected in a request that it accepted. */
   reject(points: number): void;
 }
 
-export interface Outcomes {
-  /** Takes the outcome of one request. */
-  take(fate: Fate): void;
-  /** Traces that were never pushed. */
-  dropped(traces: number, reason: string): void;
-  /** No more pushes follow. */
-  ended(): void;
-}
+export type Outcomes = ReturnType<typeof createOutcomes>;
 
 const LOG_EVERY_MS = 60_000;
 
@@ -25,7 +18,7 @@ export function createOutcomes(
   counts: PushCounts,
   log: Log,
   now: () => number = () => performance.now(),
-): Outcomes {
+) {
   /** Returns a function that logs at most once per minute, with the sum since the last line as `unit`. */
   const line = (level: 'info' | 'warn', message: string, unit: string) => {
     let sum = 0;
@@ -41,29 +34,29 @@ export function createOutcomes(
   const logFailure = line('warn', 'OTLP: a push failed', 'failed');
   const logRecovery = line('info', 'OTLP: pushing works again', 'failed');
   const logRejection = line('warn', 'OTLP: the backend rejected part of a push', 'points');
-  const logDrop = line('warn', 'OTLP: traces were dropped', 'traces');
   /** Failures since the last success. */
   let failures = 0;
-  let lastReason = '';
+  let reason = '';
   return {
-    take: (fate) => {
+    /** Takes the outcome of one request. */
+    take: (fate: Fate): void => {
+      counts.count(fate.accepted ? 'exported' : 'failed');
       if (!fate.accepted) {
-        counts.count('failed');
         failures++;
-        lastReason = fate.reason;
-        logFailure(1, fate.reason);
+        ({ reason } = fate);
+        logFailure(1, reason);
         return;
       }
-      counts.count('exported');
       if (failures > 0) logRecovery(failures);
       failures = 0;
       counts.reject(fate.rejected);
       if (fate.rejected > 0 || fate.message !== '') logRejection(fate.rejected, fate.message);
     },
-    dropped: logDrop,
-    ended: () => {
-      if (failures > 0)
-        log.warn({ signal, reason: lastReason }, 'OTLP: the last push failed, its data is lost');
+    /** Traces that were never pushed. */
+    dropped: line('warn', 'OTLP: traces were dropped', 'traces'),
+    /** No more pushes follow. */
+    ended: (): void => {
+      if (failures > 0) log.warn({ signal, reason }, 'OTLP: the last push failed, its data is lost');
     },
   };
 }

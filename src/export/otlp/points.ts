@@ -16,12 +16,13 @@ import { HISTOGRAM_SCALE } from '../../model/histogram-grid.ts';
 import type { HistogramSnapshot, MetricSnapshot } from '../../model/metric.ts';
 import type { OtlpHistograms } from '../../model/otlp.ts';
 import { classicCounts, exponentialCounts } from '../../model/snapshot-views.ts';
-import { classicHistograms } from '../classic-histograms.ts';
-import { byName, type FamilyPart, labelPairs, typeOf } from '../families.ts';
+import { type ClassicHistogram, classicHistograms } from '../classic-histograms.ts';
+import { byName, type FamilyPart, labelPairs, typeOf, withoutTotal } from '../families.ts';
 import { type HistogramShape, shapeOf } from '../histogram-shape.ts';
 import type { SampleFamily } from '../sample-family.ts';
-import { otlpName } from './names.ts';
-import { createSeriesStates, type HrTime, type SeriesStates } from './series.ts';
+
+/** Seconds and nanoseconds since 1970, the SDK's form of a time. */
+export type HrTime = [number, number];
 
 export interface PointMaker {
   /** `snapshots` and `foreign` as in `Renderer.render` of exposition/text.ts. Omits families without series. */
@@ -35,104 +36,123 @@ export interface PointOptions {
   start: HrTime;
 }
 
-type HistogramView<View> = (shape: HistogramShape, data: HistogramSnapshot, series: number) => View;
+type Kind = ReturnType<typeof typeOf>;
+type View<Value> = (family: FamilyPart['family'], series: number) => Value;
 
-const NO_BUCKETS = { offset: 0, bucketCounts: [] };
+const aggregationTemporality = AggregationTemporality.CUMULATIVE;
 
 export function createPointMaker({ histograms, constantLabels, start }: PointOptions): PointMaker {
-  const states = createSeriesStates(constantLabels, start);
+  /** When the count of each series of the last push began, and how far it was. */
+  let before = new Map<string, { start: HrTime; count: number }>();
+  let after: typeof before = new Map();
+  let lastPush = start;
+
+  const attributesOf = (names: readonly string[], values: readonly string[]) =>
+    Object.fromEntries(labelPairs(constantLabels, names, values));
+
+  /**
+   * If a count has fallen, the series was restarted, as all are with the capture thread. A restarted or new series began
+   * after the last push: the latest time that certainly precedes its first count.
+   */
+  const startOf = (series: string, count: number): HrTime => {
+    const known = before.get(series);
+    const began = known === undefined || count < known.count ? lastPush : known.start;
+    after.set(series, { start: began, count });
+    return began;
+  };
+
+  const points = <Value>(parts: readonly FamilyPart[], now: HrTime, view: View<Value>) =>
+    parts.flatMap(({ family, repeated }) => {
+      const { spec, labelValues, seriesCount, labelsFrom, values, histogram } = family;
+      if (labelsFrom !== 0) throw new Error(`${spec.name}: an incremental snapshot was not expanded`);
+      const width = spec.labels.length;
+      const made: DataPoint<Value>[] = [];
+      for (let s = 0; s < seriesCount; s++) {
+        const count = histogram === undefined ? values[s] : histogram.counts[s];
+        // Absent series have no points.
+        if (Number.isNaN(count) || repeated?.has(s)) continue;
+        const attributes = attributesOf(spec.labels, labelValues.slice(s * width, (s + 1) * width));
+        // A gauge has no start time, but the SDK's encoder requires one.
+        const startTime =
+          typeOf(spec.kind) === 'gauge' ? now : startOf(spec.name + JSON.stringify(attributes), count);
+        made.push({ attributes, startTime, endTime: now, value: view(family, s) });
+      }
+      return made;
+    });
 
   const merged = (parts: readonly FamilyPart[], now: HrTime): MetricData => {
     const { spec } = parts[0].family;
-    const { name, help, kind } = spec;
-    const descriptor = describe(name, help, typeOf(kind));
-    const aggregationTemporality = AggregationTemporality.CUMULATIVE;
+    const kind = typeOf(spec.kind);
+    const descriptor = describe(spec.name, spec.help, kind);
     if (kind !== 'histogram') {
-      const dataPoints = parts.flatMap((part, i) => numberPoints(part, states, i, now));
-      return numbers(descriptor, kind === 'counter', dataPoints);
+      const dataPoints = points(parts, now, ({ values }, s) => values[s] / spec.divisor);
+      return numbers(descriptor, kind, dataPoints);
     }
     const shape = shapeOf(spec);
-    const points = <View>(view: HistogramView<View>) =>
-      parts.flatMap((part, i) => histogramPoints(part, states, i, now, (data, s) => view(shape, data, s)));
-    return histograms === 'exponential'
-      ? {
-          descriptor,
-          aggregationTemporality,
-          dataPointType: DataPointType.EXPONENTIAL_HISTOGRAM,
-          dataPoints: points(exponentialView),
-        }
-      : {
-          descriptor,
-          aggregationTemporality,
-          dataPointType: DataPointType.HISTOGRAM,
-          dataPoints: points(explicitView),
-        };
+    const views = <Value>(of: (shape: HistogramShape, data: HistogramSnapshot, s: number) => Value) =>
+      points(parts, now, ({ histogram }, s) => of(shape, histogram as HistogramSnapshot, s));
+    if (histograms === 'explicit') return explicit(descriptor, views(explicitView));
+    const dataPointType = DataPointType.EXPONENTIAL_HISTOGRAM;
+    return { descriptor, aggregationTemporality, dataPointType, dataPoints: views(exponentialView) };
+  };
+
+  /** Families of other libraries. Histograms keep their bounds. */
+  const foreignMetric = ({ name, help, kind, samples }: SampleFamily, now: HrTime): MetricData => {
+    const descriptor = describe(name, help, kind);
+    const point = <Value>(labels: Readonly<Record<string, string>>, value: Value) => ({
+      attributes: attributesOf(Object.keys(labels), Object.values(labels)),
+      startTime: kind === 'gauge' ? now : start,
+      endTime: now,
+      value,
+    });
+    if (kind !== 'histogram')
+      return numbers(
+        descriptor,
+        kind,
+        samples.map(({ labels, value }) => point(labels, value)),
+      );
+    const made = Array.from(classicHistograms(samples), (one) => point(one.labels, foreignHistogram(one)));
+    return explicit(descriptor, made);
   };
 
   return {
     make: (snapshots, foreign, now) => {
-      const metrics: MetricData[] = [];
-      for (const parts of byName(snapshots)) metrics.push(merged(parts, now));
-      for (const family of foreign) metrics.push(foreignMetric(family, constantLabels, start, now));
-      states.pushed(now);
+      after = new Map();
+      const metrics = byName(snapshots).map((parts) => merged(parts, now));
+      for (const family of foreign) metrics.push(foreignMetric(family, now));
+      before = after;
+      lastPush = now;
       return metrics.filter(({ dataPoints }) => dataPoints.length > 0);
     },
   };
 }
 
-function describe(name: string, help: string, kind: 'counter' | 'gauge' | 'histogram') {
-  return { ...otlpName(name, kind), description: help, valueType: ValueType.DOUBLE };
+/**
+ * Prometheus translates these names and units back to ours, with any of its strategies that add suffixes
+ * (github.com/prometheus/otlptranslator, metric_namer.go): it appends the unit if the name does not contain it, `_ratio`
+ * to gauges with unit 1, and `_total` to monotonic sums.
+ */
+export function describe(name: string, help: string, kind: Kind): MetricData['descriptor'] {
+  const shown = withoutTotal(name, kind);
+  let unit = '';
+  if (shown.endsWith('_seconds')) unit = 's';
+  else if (shown.endsWith('_bytes')) unit = 'By';
+  else if (shown.endsWith('_ratio') && kind === 'gauge') unit = '1';
+  return { name: shown, unit, description: help, valueType: ValueType.DOUBLE };
 }
 
 function numbers(
   descriptor: MetricData['descriptor'],
-  isCounter: boolean,
+  kind: Kind,
   dataPoints: DataPoint<number>[],
 ): MetricData {
-  const aggregationTemporality = AggregationTemporality.CUMULATIVE;
-  return isCounter
+  return kind === 'counter'
     ? { descriptor, aggregationTemporality, dataPointType: DataPointType.SUM, isMonotonic: true, dataPoints }
     : { descriptor, aggregationTemporality, dataPointType: DataPointType.GAUGE, dataPoints };
 }
 
-/** Points of counters and gauges. Absent series have none. */
-function numberPoints(
-  { family, repeated }: FamilyPart,
-  states: SeriesStates,
-  place: number,
-  now: HrTime,
-): DataPoint<number>[] {
-  const series = states.ofFamily(family, place);
-  const { kind, divisor } = family.spec;
-  const points: DataPoint<number>[] = [];
-  for (let s = 0; s < family.seriesCount; s++) {
-    const recorded = family.values[s];
-    if (Number.isNaN(recorded) || repeated?.has(s)) continue;
-    // A gauge has no start time, but the SDK's encoder requires one.
-    const startTime = kind === 'counter' ? states.startOf(series[s], recorded) : now;
-    points.push({ attributes: series[s].attributes, startTime, endTime: now, value: recorded / divisor });
-  }
-  return points;
-}
-
-function histogramPoints<View>(
-  { family, repeated }: FamilyPart,
-  states: SeriesStates,
-  place: number,
-  now: HrTime,
-  view: (data: HistogramSnapshot, series: number) => View,
-): DataPoint<View>[] {
-  const series = states.ofFamily(family, place);
-  const data = family.histogram;
-  if (data === undefined) return [];
-  const points: DataPoint<View>[] = [];
-  for (let s = 0; s < family.seriesCount; s++) {
-    const count = data.counts[s];
-    if (Number.isNaN(count) || repeated?.has(s)) continue;
-    const startTime = states.startOf(series[s], count);
-    points.push({ attributes: series[s].attributes, startTime, endTime: now, value: view(data, s) });
-  }
-  return points;
+function explicit(descriptor: MetricData['descriptor'], dataPoints: DataPoint<Histogram>[]): MetricData {
+  return { descriptor, aggregationTemporality, dataPointType: DataPointType.HISTOGRAM, dataPoints };
 }
 
 /** Counts between the bounds of a scrape; the last one counts values beyond them. */
@@ -150,11 +170,14 @@ function explicitView(
     below = counts[i];
   }
   between.push(data.counts[s] - below);
-  return {
-    buckets: { boundaries: bounds, counts: between },
-    sum: data.sumsNs[s] / grid.divisor,
-    count: data.counts[s],
-  };
+  const buckets = { boundaries: bounds, counts: between };
+  return { buckets, sum: data.sumsNs[s] / grid.divisor, count: data.counts[s] };
+}
+
+function foreignHistogram({ buckets, count, sum }: ClassicHistogram): Histogram {
+  const cumulative = [...buckets.map((bucket) => bucket.cumulativeCount), count];
+  const counts = cumulative.map((total, i) => total - (cumulative[i - 1] ?? 0));
+  return { buckets: { boundaries: buckets.map(({ bound }) => bound), counts }, count, sum };
 }
 
 /** OpenTelemetry's bucket i contains (2^(i/8), 2^((i+1)/8)], so its indexes are one lower than Prometheus'. */
@@ -173,33 +196,6 @@ function exponentialView({ grid }: HistogramShape, data: HistogramSnapshot, s: n
     zeroCount,
     positive: { offset, bucketCounts },
     // The SDK's encoder requires it.
-    negative: NO_BUCKETS,
+    negative: { offset: 0, bucketCounts: [] },
   };
-}
-
-/** Families of other libraries. Histograms keep their bounds. */
-function foreignMetric(
-  { name, help, kind, samples }: SampleFamily,
-  constant: Readonly<Record<string, string>>,
-  start: HrTime,
-  now: HrTime,
-): MetricData {
-  const descriptor = describe(name, help, kind);
-  const attributesOf = (labels: Readonly<Record<string, string>>) =>
-    Object.fromEntries(labelPairs(constant, Object.keys(labels), Object.values(labels)));
-  if (kind !== 'histogram') {
-    const startTime = kind === 'counter' ? start : now;
-    const dataPoints = samples.map(({ labels, value }) => {
-      return { attributes: attributesOf(labels), startTime, endTime: now, value };
-    });
-    return numbers(descriptor, kind === 'counter', dataPoints);
-  }
-  const dataPoints = Array.from(classicHistograms(samples), ({ labels, count, sum, buckets }) => {
-    const cumulative = [...buckets.map((bucket) => bucket.cumulativeCount), count];
-    const counts = cumulative.map((total, i) => total - (cumulative[i - 1] ?? 0));
-    const value = { buckets: { boundaries: buckets.map(({ bound }) => bound), counts }, count, sum };
-    return { attributes: attributesOf(labels), startTime: start, endTime: now, value };
-  });
-  const aggregationTemporality = AggregationTemporality.CUMULATIVE;
-  return { descriptor, aggregationTemporality, dataPointType: DataPointType.HISTOGRAM, dataPoints };
 }

@@ -6,46 +6,32 @@ import { DiagLogLevel, diag } from '@opentelemetry/api';
 import { NodeSDK } from '@opentelemetry/sdk-node';
 import type { Log } from '../../model/log.ts';
 import type { OtlpConfig } from '../../model/otlp.ts';
-import type { PushCounts } from './outcomes.ts';
-import { type MetricPush, openMetricPush, type PushSource } from './push.ts';
+import { openMetricPush, type PushOptions, type PushSource } from './push.ts';
 import { agentResource, type ResourceFacts } from './resource.ts';
-import { openTracePush, type TracePush, type TracePushOptions } from './traces.ts';
+import { openTracePush, type TracePushOptions } from './traces.ts';
 
 const NAME = 'ftrace-exporter';
 
 export interface SdkOptions {
   config: OtlpConfig;
-  resource: ResourceFacts;
+  resource: Omit<ResourceFacts, 'userAttributes'>;
   /** Called once for each signal that is pushed. */
-  counts(signal: 'metrics' | 'traces'): PushCounts;
+  counts(signal: 'metrics' | 'traces'): PushOptions['counts'];
   ended: TracePushOptions['ended'];
   log: Log;
 }
 
-export interface Sdk {
-  /** Undefined if traces are not pushed. */
-  traces: TracePush | undefined;
-  /** Starts pushing metrics. */
-  start(source: PushSource): void;
-  /** Begins the last push of metrics. Resolves once its values are collected. Never rejects. */
-  collectLast(): Promise<void>;
-  /** Pushes the rest of both signals at the same time, within `withinMs`. Never rejects. */
-  stop(withinMs: number): Promise<void>;
-}
-
 /** Throws a `UsageError` if a target is unsuitable or its files can't be read. */
-export function openSdk({ config, resource: facts, counts, ended, log }: SdkOptions): Sdk {
-  const resource = agentResource(facts);
-  const common = {
+export function openSdk({ config, resource: facts, counts, ended, log }: SdkOptions) {
+  const resource = agentResource({ ...facts, userAttributes: config.resource });
+  const optionsOf = (signal: 'metrics' | 'traces'): PushOptions => ({
     scope: { name: NAME, version: facts.version },
     userAgent: `${NAME}/${facts.version}`,
+    counts: counts(signal),
     log,
-  };
-  const metrics: MetricPush | undefined =
-    config.metrics && openMetricPush({ config: config.metrics, counts: counts('metrics'), ...common });
-  const traces: TracePush | undefined =
-    config.traces &&
-    openTracePush({ config: config.traces, counts: counts('traces'), resource, ended, ...common });
+  });
+  const metrics = config.metrics && openMetricPush(config.metrics, optionsOf('metrics'));
+  const traces = config.traces && openTracePush(config.traces, { ...optionsOf('traces'), resource, ended });
   // NodeSDK reads missing options from the environment: log exporters, propagators, detectors.
   const sdk = new NodeSDK({
     resource,
@@ -56,27 +42,27 @@ export function openSdk({ config, resource: facts, counts, ended, log }: SdkOpti
     instrumentations: [],
     textMapPropagator: null,
   });
-  logThrough(log);
-  sdk.start();
-  return {
-    traces,
-    start: (source) => metrics?.start(source),
-    collectLast: async () => metrics?.collectLast(),
-    stop: async (withinMs) => {
-      traces?.end(withinMs);
-      const late = setTimeout(() => metrics?.close(), withinMs);
-      await sdk.shutdown().catch(() => {});
-      clearTimeout(late);
-    },
-  };
-}
-
-/** `outcomes.ts` logs the outcome of each push, so the SDK's own messages go to level debug. */
-function logThrough(log: Log): void {
+  // We log the outcome of each push, so the SDK's own messages go to level debug.
   const debug = (message: string, ...more: unknown[]) =>
     log.debug({ detail: more.map(String).join(' ') }, message);
+  const ignore = (): void => {};
   diag.setLogger(
-    { error: debug, warn: debug, info: debug, debug: () => {}, verbose: () => {} },
+    { error: debug, warn: debug, info: debug, debug: ignore, verbose: ignore },
     { logLevel: DiagLogLevel.INFO, suppressOverrideMessage: true },
   );
+  sdk.start();
+  return {
+    /** Queues traces, if they are pushed. */
+    add: traces?.add ?? ignore,
+    /** Starts pushing metrics. */
+    start: (source: PushSource): void => metrics?.start(source),
+    /** Collects the last values, which `stop` pushes. Never rejects. */
+    collectLast: async (): Promise<void> => metrics?.collectLast(),
+    /** Pushes the rest of both signals at the same time, within `withinMs`. Never rejects. */
+    stop: (withinMs: number): Promise<void> => {
+      metrics?.end(withinMs);
+      traces?.end(withinMs);
+      return sdk.shutdown().catch(ignore);
+    },
+  };
 }

@@ -4,19 +4,17 @@
  * caller has one request under way, and it stays in memory while it has time.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Accepted, Exporter } from './exporter.ts';
-
-/** Final outcome of a request. */
-export type Fate = Accepted | { accepted: false; reason: string };
+import type { Fate } from './connection.ts';
+import type { Exporter } from './exporter.ts';
 
 export interface Sender<Request> {
-  /** Never rejects, and ends within `withinMs`. */
+  /** Resolves to the outcome of all attempts, within `withinMs`. Never rejects. */
   send(request: Request, withinMs: number): Promise<Fate>;
   /** Milliseconds for which the backend still asks us to send nothing; 0 if it accepts requests. */
   quietMs(): number;
-  /** Stop waiting between attempts: the current attempt of a request is its last one. */
-  hurry(): void;
-  /** Abandons the request under way. */
+  /** From now on a request has one attempt, and all must end within `withinMs`. */
+  end(withinMs: number): void;
+  /** Abandons the attempt under way, and closes the connection. */
   close(): void;
 }
 
@@ -27,63 +25,56 @@ const JITTER = 0.2;
 /** Longest wait that we grant a backend, so that its mistake can't silence a node for a day. */
 const LONGEST_WAIT_MS = 300_000;
 
-export interface SenderOptions<Request> {
-  exporter: Exporter<Request>;
-  /** For one attempt. */
-  timeoutMs: number;
-  random?: () => number;
-  /** A monotonic clock in milliseconds, and a wait that returns false if `signal` ended it early. */
-  clock?: { now(): number; wait(ms: number, signal: AbortSignal): Promise<boolean> };
-}
-
+/** A monotonic clock in milliseconds, and a wait that returns false if `signal` ended it early. */
 const CLOCK = {
   now: () => performance.now(),
   wait: (ms: number, signal: AbortSignal) => sleep(ms, true, { signal }).catch(() => false),
 };
 
-export function createSender<Request>(options: SenderOptions<Request>): Sender<Request> {
-  const { exporter, timeoutMs, random = Math.random, clock = CLOCK } = options;
-  const hurrying = new AbortController();
+/** `timeoutMs` is for one attempt. */
+export function createSender<Request>(
+  exporter: Exporter<Request>,
+  timeoutMs: number,
+  { now, wait }: typeof CLOCK = CLOCK,
+  random: () => number = Math.random,
+): Sender<Request> {
+  const ending = new AbortController();
+  let endMs = Number.POSITIVE_INFINITY;
   /** The backend asked us to send nothing until then. */
   let quietUntilMs = Number.NEGATIVE_INFINITY;
-
-  /** Returns false if there is no time to wait, or `hurry` was called. */
-  const waited = async (ms: number, deadlineMs: number): Promise<boolean> => {
-    if (hurrying.signal.aborted || clock.now() + ms >= deadlineMs) return false;
-    return clock.wait(ms, hurrying.signal);
-  };
+  const quietMs = (): number => Math.max(0, quietUntilMs - now());
 
   return {
     send: async (request, withinMs) => {
-      const deadlineMs = clock.now() + withinMs;
-      const quietMs = quietUntilMs - clock.now();
-      if (quietMs > 0 && !(await waited(quietMs, deadlineMs))) {
-        return { accepted: false, reason: `backend asked to retry in ${seconds(quietMs)}` };
-      }
+      const deadlineMs = Math.min(now() + withinMs, endMs);
+      if (now() >= deadlineMs) return { accepted: false, reason: 'no time is left' };
       let backoffMs = FIRST_BACKOFF_MS;
+      let pauseMs = quietMs();
+      let reason = `backend asked to retry in ${Math.ceil(pauseMs / 1000)} s`;
       for (;;) {
-        const leftMs = Math.max(1, deadlineMs - clock.now());
-        const timeMs = Math.min(timeoutMs, leftMs);
-        const attempt = await exporter.attempt(request, timeMs);
-        if (attempt.accepted) return attempt;
-        const { reason, retryable, waitMs } = attempt;
-        if (!retryable) return { accepted: false, reason };
-        const ownPauseMs = backoffMs * (1 + JITTER * (2 * random() - 1));
-        const pauseMs = Math.max(ownPauseMs, Math.min(waitMs ?? 0, LONGEST_WAIT_MS));
-        if (waitMs !== undefined) quietUntilMs = clock.now() + pauseMs;
-        if (!(await waited(pauseMs, deadlineMs))) return { accepted: false, reason };
+        if (pauseMs > 0) {
+          const hasTime = !ending.signal.aborted && now() + pauseMs < deadlineMs;
+          if (!hasTime || !(await wait(pauseMs, ending.signal))) return { accepted: false, reason };
+        }
+        const leftMs = Math.max(1, deadlineMs - now());
+        const attempt = await exporter.attempt(request, Math.min(timeoutMs, leftMs));
+        if (attempt.accepted || !attempt.retryable) return attempt;
+        const { waitMs } = attempt;
+        reason = attempt.reason;
+        pauseMs = backoffMs * (1 + JITTER * (2 * random() - 1));
+        if (waitMs !== undefined) {
+          pauseMs = Math.max(pauseMs, Math.min(waitMs, LONGEST_WAIT_MS));
+          quietUntilMs = now() + pauseMs;
+        }
         backoffMs = Math.min(backoffMs * BACKOFF_GROWTH, LONGEST_BACKOFF_MS);
       }
     },
-    quietMs: () => Math.max(0, quietUntilMs - clock.now()),
-    hurry: () => hurrying.abort(),
-    close: () => {
-      hurrying.abort();
-      exporter.close();
+    quietMs,
+    end: (withinMs) => {
+      endMs = now() + withinMs;
+      ending.abort();
+      setTimeout(() => exporter.close(), withinMs).unref();
     },
+    close: () => exporter.close(),
   };
-}
-
-function seconds(ms: number): string {
-  return `${Math.ceil(ms / 1000)} s`;
 }

@@ -9,9 +9,9 @@ import type { SpanRecord, TraceRecord } from '../../model/span.ts';
 
 export type EndedSpan = Parameters<typeof ProtobufTraceSerializer.serializeRequest>[0][number];
 
-export interface SpanMaker {
-  /** Makes the spans of one request. */
-  make(traces: readonly TraceRecord[]): EndedSpan[];
+interface Scope {
+  name: string;
+  version: string;
 }
 
 /**
@@ -22,69 +22,49 @@ function isOfOwnPod(name: string): boolean {
   return /^(container|k8s)\./.test(name) && !/^k8s\.(node|cluster)\./.test(name);
 }
 
-const UNSET = { code: SpanStatusCode.UNSET };
+/** The spans of one request. They get the agent's attributes about the node, overridden by those of the traced task. */
+export function endedSpans(traces: readonly TraceRecord[], agent: Resource, scope: Scope): EndedSpan[] {
+  const ofNode = Object.entries(agent.attributes).filter(([name]) => !isOfOwnPod(name));
+  const node = resourceFromAttributes(Object.fromEntries(ofNode));
+  const resources = new Map<string, Resource>();
+  return traces.flatMap(({ traceId, spans, resource: traced }) => {
+    const key = JSON.stringify(Object.entries(traced).sort(([a], [b]) => (a < b ? -1 : 1)));
+    const resource = resources.get(key) ?? node.merge(resourceFromAttributes(traced));
+    resources.set(key, resource);
+    return spans.map((span, i) => endedSpan(traceId, span, i === 0, resource, scope));
+  });
+}
 
-/** `agent` is the agent's resource. Spans get its attributes about the node, overridden by those of the traced task. */
-export function createSpanMaker(agent: Resource, scope: { name: string; version: string }): SpanMaker {
-  // Made per request, because resource detectors may still be running at startup.
-  const nodeResource = (): Resource => {
-    const ofNode = Object.entries(agent.attributes).filter(([name]) => !isOfOwnPod(name));
-    return resourceFromAttributes(Object.fromEntries(ofNode));
-  };
-
-  const endedSpan = (traceId: string, record: SpanRecord, isRoot: boolean, resource: Resource): EndedSpan => {
-    const { spanId, parentSpanId, error } = record;
-    const context = { traceId, spanId, traceFlags: TraceFlags.SAMPLED };
-    // The parent of a root is an application's span.
-    const parentSpanContext = { ...context, spanId: parentSpanId, isRemote: isRoot };
-    return {
-      name: record.name,
-      kind: SpanKind.INTERNAL,
-      spanContext: () => context,
-      ...(parentSpanId === '' ? {} : { parentSpanContext }),
-      startTime: [...record.start],
-      endTime: [...record.end],
-      duration: durationOf(record.durationNs),
-      ended: true,
-      status: error === undefined ? UNSET : { code: SpanStatusCode.ERROR, message: error },
-      attributes: attributesOf(record),
-      links: [],
-      events: [],
-      resource,
-      instrumentationScope: scope,
-      droppedAttributesCount: 0,
-      droppedEventsCount: 0,
-      droppedLinksCount: 0,
-    };
-  };
-
+function endedSpan(
+  traceId: string,
+  record: SpanRecord,
+  isRoot: boolean,
+  resource: Resource,
+  scope: Scope,
+): EndedSpan {
+  const { name, spanId, parentSpanId, error, durationNs } = record;
+  const context = { traceId, spanId, traceFlags: TraceFlags.SAMPLED };
+  const seconds = Math.floor(durationNs / 1e9);
   return {
-    make: (traces) => {
-      const node = nodeResource();
-      const resources = new Map<string, Resource>();
-      const resourceOf = (traced: TraceRecord['resource']): Resource => {
-        const key = JSON.stringify(Object.entries(traced).sort(([a], [b]) => (a < b ? -1 : 1)));
-        let resource = resources.get(key);
-        if (resource === undefined) {
-          resource = node.merge(resourceFromAttributes(traced));
-          resources.set(key, resource);
-        }
-        return resource;
-      };
-      return traces.flatMap(({ traceId, spans, resource }) => {
-        const merged = resourceOf(resource);
-        return spans.map((span, i) => endedSpan(traceId, span, i === 0, merged));
-      });
-    },
+    name,
+    kind: SpanKind.INTERNAL,
+    spanContext: () => context,
+    // The parent of a root is an application's span.
+    ...(parentSpanId && { parentSpanContext: { ...context, spanId: parentSpanId, isRemote: isRoot } }),
+    startTime: [...record.start],
+    endTime: [...record.end],
+    duration: [seconds, durationNs - seconds * 1e9],
+    ended: true,
+    status:
+      error === undefined ? { code: SpanStatusCode.UNSET } : { code: SpanStatusCode.ERROR, message: error },
+    // The API's lists are not readonly, but nobody writes to these.
+    attributes: record.attributes as EndedSpan['attributes'],
+    links: [],
+    events: [],
+    resource,
+    instrumentationScope: scope,
+    droppedAttributesCount: 0,
+    droppedEventsCount: 0,
+    droppedLinksCount: 0,
   };
-}
-
-function attributesOf({ attributes }: SpanRecord): EndedSpan['attributes'] {
-  // The API's lists are not readonly, but nobody writes to these.
-  return attributes as EndedSpan['attributes'];
-}
-
-function durationOf(ns: number): [number, number] {
-  const whole = Math.floor(ns / 1e9);
-  return [whole, ns - whole * 1e9];
 }

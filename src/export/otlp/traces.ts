@@ -4,43 +4,32 @@
  * single spans if its queue is full, which would cut traces.
  */
 import {
-  type IExportTraceServiceResponse,
   JsonTraceSerializer,
   ProtobufTraceSerializer,
   TraceExporterMetricsHelper,
 } from '@opentelemetry/otlp-transformer';
 import type { Resource } from '@opentelemetry/resources';
 import type { NodeSDKConfiguration } from '@opentelemetry/sdk-node';
-import { reasonOf } from '../../model/errors.ts';
-import type { Log } from '../../model/log.ts';
 import type { OtlpTracesConfig } from '../../model/otlp.ts';
 import type { TraceRecord } from '../../model/span.ts';
 import { openExporter } from './exporter.ts';
-import { createOutcomes, type PushCounts } from './outcomes.ts';
-import { createSender, type Fate } from './send.ts';
-import { createSpanMaker } from './spans.ts';
-import { makeTraceQueue } from './trace-queue.ts';
+import { createOutcomes } from './outcomes.ts';
+import type { PushOptions } from './push.ts';
+import { createSender } from './send.ts';
+import { endedSpans } from './spans.ts';
 
 const TRACES = {
-  items: 'spans',
   json: JsonTraceSerializer,
   protobuf: ProtobufTraceSerializer,
   helper: TraceExporterMetricsHelper,
   method: '/opentelemetry.proto.collector.trace.v1.TraceService/Export',
-  partialSuccess: ({ partialSuccess: partial }: IExportTraceServiceResponse) =>
-    partial && { rejected: partial.rejectedSpans, message: partial.errorMessage },
 };
 
 type SpanProcessor = NonNullable<NodeSDKConfiguration['spanProcessors']>[number];
 
-export interface TracePushOptions {
-  config: OtlpTracesConfig;
+export interface TracePushOptions extends PushOptions {
   /** The agent's resource. */
   resource: Resource;
-  scope: { name: string; version: string };
-  userAgent: string;
-  counts: PushCounts;
-  log: Log;
   /** Called once per trace with its outcome. Exported means that the backend accepted the trace's whole batch. */
   ended(traces: readonly TraceRecord[], outcome: 'exported' | 'failed'): void;
 }
@@ -53,102 +42,87 @@ export interface TracePush extends SpanProcessor {
 }
 
 /** Throws a `UsageError` if the target is unsuitable or its files can't be read. */
-export function openTracePush(options: TracePushOptions): TracePush {
-  const { config, resource, scope, counts, log, ended } = options;
+export function openTracePush(config: OtlpTracesConfig, options: TracePushOptions): TracePush {
+  const { resource, scope, counts, log, ended } = options;
   const { target, maxQueueSpans, maxBatchSpans, delayMs, exportTimeoutMs } = config;
-  const exporter = openExporter(TRACES, target, options);
-  const sender = createSender({ exporter, timeoutMs: target.timeoutMs });
+  const sender = createSender(openExporter(TRACES, target, options), target.timeoutMs);
   const outcomes = createOutcomes('traces', counts, log);
-  const maker = createSpanMaker(resource, scope);
-  const queue = makeTraceQueue(maxQueueSpans);
   const { origin, pathname } = new URL(target.url);
   log.info({ endpoint: origin + pathname, protocol: target.protocol }, 'pushing traces over OTLP');
-  let timer: NodeJS.Timeout | undefined;
+  const queue: TraceRecord[] = [];
+  /** Of traces that wait or are being sent. */
+  let spans = 0;
+  let isEnding = false;
   let sending: Promise<void> | undefined;
-  let deadlineMs = Number.POSITIVE_INFINITY;
-  let isStopped = false;
-  let late: NodeJS.Timeout | undefined;
+  let stopWaiting = (): void => {};
 
-  const fateOf = async (batch: readonly TraceRecord[]): Promise<Fate> => {
-    const leftMs = Math.min(exportTimeoutMs, deadlineMs - performance.now());
-    if (leftMs <= 0) return { accepted: false, reason: 'shutdown timed out' };
-    try {
-      if (resource.asyncAttributesPending) await resource.waitForAsyncAttributes?.();
-      return await sender.send(maker.make(batch), leftMs);
-    } catch (error) {
-      return { accepted: false, reason: reasonOf(error) };
+  /** Traces from the front of the queue: at most `maxBatchSpans` spans together, but at least one trace. */
+  const takeBatch = (): TraceRecord[] => {
+    let size = 0;
+    let length = 0;
+    for (const trace of queue) {
+      size += trace.spans.length;
+      if (length > 0 && size > maxBatchSpans) break;
+      length++;
     }
+    return queue.splice(0, length);
   };
 
-  const sendAll = async (isWorthIt: () => boolean): Promise<void> => {
-    while (!queue.isEmpty() && isWorthIt()) {
-      const batch = queue.take(maxBatchSpans);
-      const fate = await fateOf(batch);
-      queue.release(batch);
+  /** Sends full batches at once and the rest after a delay; nothing while the backend asks us to wait. */
+  const sendAll = async (): Promise<void> => {
+    while (queue.length > 0) {
+      const quietMs = sender.quietMs();
+      if (!isEnding && (quietMs > 0 || spans < maxBatchSpans)) await waited(Math.max(quietMs, delayMs));
+      const batch = takeBatch();
+      await resource.waitForAsyncAttributes?.();
+      const fate = await sender.send(endedSpans(batch, resource, scope), exportTimeoutMs);
+      for (const trace of batch) spans -= trace.spans.length;
       // The backend does not say which spans it rejected, so no trace of the batch certainly arrived.
       ended(batch, fate.accepted && fate.rejected === 0 ? 'exported' : 'failed');
       outcomes.take(fate);
     }
+    sending = undefined;
   };
 
-  const finish = async (): Promise<void> => {
-    await sending;
-    await sendAll(() => performance.now() < deadlineMs);
-  };
-
-  const begin = (): void => {
-    timer = undefined;
-    sending = sendAll(() => !isStopped && sender.quietMs() === 0).finally(() => {
-      sending = undefined;
-      wake();
+  const waited = (ms: number): Promise<void> =>
+    new Promise((resolve) => {
+      const timer = setTimeout(resolve, ms);
+      stopWaiting = () => {
+        clearTimeout(timer);
+        resolve();
+      };
     });
-  };
 
-  /** Sends full batches at once and the rest after a delay; nothing while the backend asks us to wait. */
-  const wake = (): void => {
-    if (sending !== undefined || isStopped || queue.isEmpty()) return;
-    const quietMs = sender.quietMs();
-    if (quietMs > 0 || queue.spans() < maxBatchSpans) {
-      timer ??= setTimeout(begin, Math.max(quietMs, delayMs));
-      return;
-    }
-    clearTimeout(timer);
-    begin();
-  };
-
-  const drop = (traces: readonly TraceRecord[], reason: string): void => {
-    if (traces.length === 0) return;
-    ended(traces, 'failed');
-    outcomes.dropped(traces.length, reason);
+  const hasRoom = (trace: TraceRecord): boolean => {
+    if (isEnding || spans + trace.spans.length > maxQueueSpans) return false;
+    spans += trace.spans.length;
+    return true;
   };
 
   return {
     add: (traces) => {
-      const reason = isStopped
-        ? 'the program is shutting down'
-        : `the queue of ${maxQueueSpans} spans is full`;
-      const noRoom = traces.filter((trace) => isStopped || !queue.add(trace));
-      drop(noRoom, reason);
-      wake();
+      const dropped: TraceRecord[] = [];
+      for (const trace of traces) (hasRoom(trace) ? queue : dropped).push(trace);
+      if (dropped.length > 0) {
+        ended(dropped, 'failed');
+        const full = `the queue of ${maxQueueSpans} spans is full`;
+        outcomes.dropped(dropped.length, isEnding ? 'the program is shutting down' : full);
+      }
+      if (spans >= maxBatchSpans && sender.quietMs() === 0) stopWaiting();
+      if (queue.length > 0) sending ??= sendAll();
     },
     end: (withinMs) => {
-      isStopped = true;
-      clearTimeout(timer);
-      deadlineMs = performance.now() + withinMs;
-      sender.hurry();
-      late = setTimeout(() => sender.close(), withinMs);
+      isEnding = true;
+      sender.end(withinMs);
+      stopWaiting();
     },
     // Spans only come from `add`: the agent's own code is not instrumented.
     onStart: () => {},
     onEnd: () => {},
-    forceFlush: finish,
+    forceFlush: async () => sending,
     shutdown: async () => {
-      await finish();
-      clearTimeout(late);
+      await sending;
       sender.close();
-      const rest = queue.take(Number.POSITIVE_INFINITY);
-      queue.release(rest);
-      drop(rest, 'shutdown timed out');
       outcomes.ended();
     },
   };

@@ -9,8 +9,12 @@ import { resourceFromAttributes } from '@opentelemetry/resources';
 import fc from 'fast-check';
 import { createProtobufRenderer } from '../../../src/export/exposition/protobuf.ts';
 import { createRenderer } from '../../../src/export/exposition/text.ts';
-import { createPointMaker, type PointMaker, type PointOptions } from '../../../src/export/otlp/points.ts';
-import type { HrTime } from '../../../src/export/otlp/series.ts';
+import {
+  createPointMaker,
+  type HrTime,
+  type PointMaker,
+  type PointOptions,
+} from '../../../src/export/otlp/points.ts';
 import { createProcessMetrics } from '../../../src/export/process-metrics.ts';
 import type { SampleFamily } from '../../../src/export/sample-family.ts';
 import { createSnapshotReader } from '../../../src/metrics/snapshot-reader.ts';

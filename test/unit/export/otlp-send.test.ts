@@ -1,13 +1,13 @@
-/** Attempts, back-off and waits, with a clock that only the test moves. */
+/** Fates, back-off and waits, with a clock that only the test moves. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import type { Attempt } from '../../../src/export/otlp/exporter.ts';
+import type { Fate } from '../../../src/export/otlp/connection.ts';
 import { createSender, type Sender } from '../../../src/export/otlp/send.ts';
 
 const BODY = new Uint8Array([1]);
-const TAKEN: Attempt = { accepted: true, rejected: 0, message: '' };
-const refusal = (reason: string, retryable: boolean, waitMs?: number): Attempt => ({
+const TAKEN: Fate = { accepted: true, rejected: 0, message: '' };
+const refusal = (reason: string, retryable: boolean, waitMs?: number): Fate => ({
   accepted: false,
   reason,
   retryable,
@@ -22,29 +22,23 @@ interface Tried {
 }
 
 /** `answers`: one per attempt, the last one again and again; each takes `tookMs`. */
-function senderOf(answers: readonly Attempt[], { timeoutMs = 10_000, tookMs = 0, random = 0.5 } = {}): Tried {
+function senderOf(answers: readonly Fate[], { timeoutMs = 10_000, tookMs = 0, random = 0.5 } = {}): Tried {
   const clock = { nowMs: 5000 };
   const attempts: Tried['attempts'] = [];
-  const sender = createSender<Uint8Array>({
-    timeoutMs,
-    random: () => random,
-    clock: {
-      now: () => clock.nowMs,
-      wait: async (ms, signal) => {
-        if (signal.aborted) return false;
-        clock.nowMs += ms;
-        return true;
-      },
+  const exporter = {
+    attempt: async (_: Uint8Array, within: number) => {
+      attempts.push({ atMs: clock.nowMs - 5000, timeoutMs: within });
+      clock.nowMs += Math.min(tookMs, within);
+      return answers[Math.min(attempts.length, answers.length) - 1];
     },
-    exporter: {
-      attempt: async (_, within) => {
-        attempts.push({ atMs: clock.nowMs - 5000, timeoutMs: within });
-        clock.nowMs += Math.min(tookMs, within);
-        return answers[Math.min(attempts.length, answers.length) - 1];
-      },
-      close: () => {},
-    },
-  });
+    close: () => {},
+  };
+  const wait = async (ms: number, signal: AbortSignal) => {
+    if (signal.aborted) return false;
+    clock.nowMs += ms;
+    return true;
+  };
+  const sender = createSender(exporter, timeoutMs, { now: () => clock.nowMs, wait }, () => random);
   return { sender, attempts, clock };
 }
 
@@ -56,7 +50,11 @@ test('accepted data is sent once', async () => {
 
 test('data that is refused for good is not sent again', async () => {
   const { sender, attempts } = senderOf([refusal('HTTP 400', false)]);
-  assert.deepEqual(await sender.send(BODY, 30_000), { accepted: false, reason: 'HTTP 400' });
+  assert.deepEqual(await sender.send(BODY, 30_000), {
+    accepted: false,
+    reason: 'HTTP 400',
+    retryable: false,
+  });
   assert.equal(attempts.length, 1);
 });
 
@@ -126,7 +124,7 @@ test('pauses are spread, so that a thousand nodes do not come back at once', asy
 
 test('in a hurry there is one attempt', async () => {
   const { sender, attempts } = senderOf([refusal('HTTP 503', true)]);
-  sender.hurry();
+  sender.end(30_000);
   assert.deepEqual(await sender.send(BODY, 30_000), { accepted: false, reason: 'HTTP 503' });
   assert.equal(attempts.length, 1);
 });

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { resourceFromAttributes } from '@opentelemetry/resources';
-import { createSpanMaker } from '../../../src/export/otlp/spans.ts';
+import { endedSpans } from '../../../src/export/otlp/spans.ts';
 import { traceOf } from '../../support/otlp-traces.ts';
 
 const OWN = {
@@ -19,10 +19,14 @@ const OWN = {
 };
 
 test('a span has nothing of the agent’s pod, only its node, whether or not its own pod is known', () => {
-  const maker = createSpanMaker(resourceFromAttributes(OWN), { name: 'test', version: '1' });
+  const agent = resourceFromAttributes(OWN);
+  const scope = { name: 'test', version: '1' };
   const resourceOf = (resource: Record<string, string>) => {
-    const { 'service.name': service, ...rest } = maker.make([traceOf('syscalls', { resource })])[0].resource
-      .attributes;
+    const { 'service.name': service, ...rest } = endedSpans(
+      [traceOf('syscalls', { resource })],
+      agent,
+      scope,
+    )[0].resource.attributes;
     assert.equal(service, 'ftrace-exporter');
     return Object.fromEntries(Object.entries(rest).filter(([name]) => /^(k8s|container)\./.test(name)));
   };

@@ -28,10 +28,7 @@ const RESOURCE = {
   instance: 'test',
   hostName: 'node-1',
   hostId: undefined,
-  kernelRelease: '6.18.0',
-  kernelVersion: '#1',
   env: {},
-  userAttributes: { team: 'a' },
 };
 
 type Options = Partial<OtlpTracesConfig> & { protocol?: OtlpProtocol; timeoutMs?: number };
@@ -66,7 +63,7 @@ function pushTo(url: string, { protocol = 'http/protobuf', timeoutMs = 5000, ...
         exportTimeoutMs: 5000,
         ...more,
       },
-      resource: {},
+      resource: { team: 'a' },
     },
     resource: RESOURCE,
     counts: (signal) => makeOtlpMetrics(store, signal),
@@ -86,7 +83,7 @@ function pushTo(url: string, { protocol = 'http/protobuf', timeoutMs = 5000, ...
   };
   const take = (records: readonly TraceRecord[]) => {
     traces.take(records);
-    sdk.traces?.add(records);
+    sdk.add(records);
   };
   return {
     traces: { ...traces, take },
@@ -375,7 +372,7 @@ for (const protocol of ['http/protobuf', 'http/json', 'grpc'] as const) {
     assert.deepEqual(await push(4, 'quota'), {
       ...{ traces: [0, 4], spans: [0, 8], requests: [1, 1], rejected: 2, exemplars: 0 },
     });
-    assert.match(lines[2], /a push failed .*rejected all spans: quota/);
+    assert.match(lines[2], /a push failed .*rejected everything: quota/);
     assert.deepEqual(await push(0, 'deprecated'), {
       ...{ traces: [2, 4], spans: [4, 8], requests: [2, 1], rejected: 2, exemplars: 1 },
     });
