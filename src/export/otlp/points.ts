@@ -55,8 +55,8 @@ export function createPointMaker({ histograms, constantLabels, start }: PointOpt
    * after the last push: the latest time that certainly precedes its first count.
    */
   const startOf = (series: string, count: number): HrTime => {
-    const known = before.get(series);
-    const began = known === undefined || count < known.count ? lastPush : known.start;
+    const previous = before.get(series);
+    const began = previous === undefined || count < previous.count ? lastPush : previous.start;
     after.set(series, { start: began, count });
     return began;
   };
