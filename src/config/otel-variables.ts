@@ -27,6 +27,7 @@ const OF_SIGNALS = ['', 'METRICS_', 'TRACES_'];
 
 const OTHERS: readonly (readonly [variable: string, key: string, read: Read])[] = [
   [`${METRICS}DEFAULT_HISTOGRAM_AGGREGATION`, 'otlp.histogram_aggregation', choice],
+  [`${METRICS}TEMPORALITY_PREFERENCE`, 'no key', onlyCumulative],
   ['OTEL_METRICS_EXPORTER', 'otlp.metrics', exporterOf('otlp', 'prometheus', 'none')],
   ['OTEL_TRACES_EXPORTER', 'otlp.traces', exporterOf('otlp', 'none')],
   ['OTEL_METRIC_EXPORT_INTERVAL', 'otlp.metric_export_interval', milliseconds],
@@ -45,11 +46,11 @@ export function fromOpenTelemetry(env: NodeJS.ProcessEnv): Value[] {
   if (disabled !== undefined && isTrue(disabled) === 'true') {
     return ['otlp.metrics', 'otlp.traces'].map((key) => [key, 'false', 'OTEL_SDK_DISABLED']);
   }
-  refuseOtherTemporality(env);
   const values: Value[] = [];
   const take = (variable: string, key: string, read: Read) => {
     const text = textOf(env, variable);
-    if (text !== undefined) values.push([key, read(text, variable), variable]);
+    const value = text === undefined ? undefined : read(text, variable);
+    if (value !== undefined) values.push([key, value, variable]);
   };
   for (const signal of OF_SIGNALS) {
     for (const [name, read] of SHARED)
@@ -59,7 +60,7 @@ export function fromOpenTelemetry(env: NodeJS.ProcessEnv): Value[] {
   return values;
 }
 
-type Read = (text: string, variable: string) => string;
+type Read = (text: string, variable: string) => string | undefined;
 
 function textOf(env: NodeJS.ProcessEnv, variable: string): string | undefined {
   return env[variable]?.trim() || undefined;
@@ -96,10 +97,8 @@ function exporterOf(...allowed: readonly string[]): Read {
 }
 
 /** A backend that expects deltas would compute wrong numbers from cumulative values. */
-function refuseOtherTemporality(env: NodeJS.ProcessEnv): void {
-  const variable = `${METRICS}TEMPORALITY_PREFERENCE`;
-  const text = textOf(env, variable);
-  if (text === undefined || text.toLowerCase() === 'cumulative') return;
+function onlyCumulative(text: string, variable: string): undefined {
+  if (text.toLowerCase() === 'cumulative') return undefined;
   throw new UsageError(
     `${variable}: ${JSON.stringify(text)} is not supported: only cumulative temporality is exported`,
   );

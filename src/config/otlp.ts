@@ -44,21 +44,10 @@ function headers() {
   });
 }
 
-/** Keys that apply to both signals, or to one if the key begins with its name. */
-export const SHARED_KEYS = [
-  'endpoint',
-  'protocol',
-  'insecure',
-  'headers',
-  'timeout',
-  'compression',
-  'certificate',
-  'client_key',
-  'client_certificate',
-] as const;
 export const SIGNALS = ['metrics', 'traces'] as const;
 type Signal = (typeof SIGNALS)[number];
 
+/** Keys that apply to both signals, or to one if the key begins with its name. */
 function sharedShape() {
   return {
     endpoint: z.string().regex(/^[^\s\0]+$/, 'must be a URL, as in http://collector:4318'),
@@ -72,19 +61,14 @@ function sharedShape() {
     client_certificate: file(),
   };
 }
-type Shared = {
-  [Key in keyof ReturnType<typeof sharedShape>]: z.output<ReturnType<typeof sharedShape>[Key]>;
-};
+type Shape = ReturnType<typeof sharedShape>;
+type Shared = { [Key in keyof Shape]: z.output<Shape[Key]> };
+export const SHARED_KEYS = Object.keys(sharedShape());
 
 /** The keys of one signal. None has a default. */
 function shapeOf<Name extends Signal>(signal: Name) {
-  type Shape = {
-    [Key in keyof ReturnType<typeof sharedShape> as `${Name}_${Key}`]: z.ZodOptional<
-      ReturnType<typeof sharedShape>[Key]
-    >;
-  };
   const keys = Object.entries(sharedShape()).map(([key, type]) => [`${signal}_${key}`, type.optional()]);
-  return Object.fromEntries(keys) as Shape;
+  return Object.fromEntries(keys) as { [Key in keyof Shape as `${Name}_${Key}`]: z.ZodOptional<Shape[Key]> };
 }
 
 /** Schema of the section. */
@@ -94,15 +78,11 @@ export function otlpSchema() {
     .strictObject({
       metrics: yesOrNo().optional(),
       traces: yesOrNo().optional(),
-      endpoint: all.endpoint.optional(),
+      ...z.object(all).partial().shape,
       protocol: all.protocol.default('http/protobuf'),
       insecure: all.insecure.prefault(false),
-      headers: all.headers.optional(),
       timeout: all.timeout.prefault('10s'),
       compression: all.compression.default('none'),
-      certificate: all.certificate.optional(),
-      client_key: all.client_key.optional(),
-      client_certificate: all.client_certificate.optional(),
       ...shapeOf('metrics'),
       ...shapeOf('traces'),
       metric_export_interval: duration({ min: 100 * MS, max: 24 * HOUR }).prefault('60s'),

@@ -41,6 +41,13 @@ export interface OtlpTracesConfig {
   exportTimeoutMs: number;
 }
 
+/** Counts requests of one signal. */
+export interface PushCounts {
+  count(outcome: 'exported' | 'failed'): void;
+  /** Data points or spans that the backend rejected in a request that it accepted. */
+  reject(items: number): void;
+}
+
 export interface OtlpConfig {
   /** If undefined, metrics are not pushed. */
   metrics?: OtlpMetricsConfig | undefined;

@@ -1,6 +1,6 @@
 /** Metrics about the agent's OTLP exports. */
-import type { PushCounts } from '../../export/otlp/outcomes.ts';
 import type { MetricStore } from '../../metrics/store.ts';
+import type { PushCounts } from '../../model/otlp.ts';
 
 /** Export counters for one signal. Without a signal, counts nothing. */
 export function makeOtlpMetrics(store: MetricStore, signal?: 'metrics' | 'traces'): PushCounts {

@@ -35,13 +35,10 @@ subscribe('net.client.socket', (message) => {
 /** Number of clients so far. */
 let clients = 0;
 
-export function grpcConnection<Request, Response>({
-  signal,
-  serializer,
-  target,
-  tls,
-  userAgent,
-}: ConnectionOptions<Request, Response>): Connection<Request> {
+export function grpcConnection<Request, Response>(
+  options: ConnectionOptions<Request, Response>,
+): Connection<Request> {
+  const { signal, serializer, target, tls, userAgent } = options;
   const { protocol, hostname, port } = new URL(target.url);
   const isTls = protocol === 'https:';
   const end = new AbortController();

@@ -36,13 +36,10 @@ subscribe('http.client.request.created', (message) => {
   });
 });
 
-export function httpConnection<Request, Response>({
-  signal,
-  serializer,
-  target,
-  tls,
-  userAgent,
-}: ConnectionOptions<Request, Response>): Connection<Request> {
+export function httpConnection<Request, Response>(
+  options: ConnectionOptions<Request, Response>,
+): Connection<Request> {
+  const { signal, serializer, target, tls, userAgent } = options;
   const { url, protocol, headers, timeoutMs: timeoutMillis } = target;
   const agent = new (url.startsWith('https:') ? HttpsAgent : HttpAgent)({ keepAlive: true, ...tls });
   const contentType = protocol === 'http/json' ? 'application/json' : 'application/x-protobuf';

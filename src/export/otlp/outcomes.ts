@@ -1,12 +1,7 @@
 /** Counts and logs the outcomes of pushes. Logs rarely, because a backend can be unavailable for days. */
 import type { Log } from '../../model/log.ts';
+import type { PushCounts } from '../../model/otlp.ts';
 import type { Fate } from './connection.ts';
-
-export interface PushCounts {
-  count(outcome: 'exported' | 'failed'): void;
-  /** Data points or spans that the backend rejected in a request that it accepted. */
-  reject(points: number): void;
-}
 
 export type Outcomes = ReturnType<typeof createOutcomes>;
 

@@ -2,7 +2,7 @@
  * Connects metrics to OpenTelemetry's SDK: its periodic reader gets the agent's snapshots from a `MetricProducer` and
  * pushes them with its exporters.
  */
-import { ExportResultCode } from '@opentelemetry/core';
+import { ExportResultCode, millisToHrTime } from '@opentelemetry/core';
 import {
   JsonMetricsSerializer,
   MetricsExporterMetricsHelper,
@@ -18,12 +18,12 @@ import {
 import { reasonOf } from '../../model/errors.ts';
 import type { Log } from '../../model/log.ts';
 import type { MetricSnapshot } from '../../model/metric.ts';
-import type { OtlpMetricsConfig } from '../../model/otlp.ts';
+import type { OtlpMetricsConfig, PushCounts } from '../../model/otlp.ts';
 import type { SampleFamily } from '../sample-family.ts';
 import type { Fate } from './connection.ts';
 import { openExporter } from './exporter.ts';
-import { createOutcomes, type PushCounts } from './outcomes.ts';
-import { createPointMaker, type HrTime } from './points.ts';
+import { createOutcomes } from './outcomes.ts';
+import { createPointMaker } from './points.ts';
 import { createSender } from './send.ts';
 
 const METRICS = {
@@ -109,10 +109,10 @@ export function openMetricPush(config: OtlpMetricsConfig, options: PushOptions) 
     reader,
     /** Sets what the reader collects. Nothing is pushed before this. */
     start: ({ scrape, processMetrics, constantLabels, startMs }: PushSource): void => {
-      const maker = createPointMaker({ histograms, constantLabels, start: hrTime(startMs) });
+      const maker = createPointMaker({ histograms, constantLabels, start: millisToHrTime(startMs) });
       collect = async () => {
         const [snapshots, foreign] = await Promise.all([scrape(), processMetrics()]);
-        return maker.make(snapshots, foreign, hrTime(Date.now()));
+        return maker.make(snapshots, foreign, millisToHrTime(Date.now()));
       };
       const { origin, pathname } = new URL(target.url);
       const fields = { endpoint: origin + pathname, protocol: target.protocol, intervalMs };
@@ -125,9 +125,4 @@ export function openMetricPush(config: OtlpMetricsConfig, options: PushOptions) 
     },
     end: sender.end,
   };
-}
-
-function hrTime(ms: number): HrTime {
-  const seconds = Math.floor(ms / 1000);
-  return [seconds, Math.round((ms - seconds * 1000) * 1e6)];
 }

@@ -2,6 +2,7 @@
  * Runs OpenTelemetry's NodeSDK with the agent's metrics and traces. Only this file and its imports load OpenTelemetry,
  * and only if OTLP is configured.
  */
+import { setTimeout as sleep } from 'node:timers/promises';
 import { DiagLogLevel, diag } from '@opentelemetry/api';
 import { NodeSDK } from '@opentelemetry/sdk-node';
 import type { Log } from '../../model/log.ts';
@@ -11,6 +12,9 @@ import { agentResource, type ResourceFacts } from './resource.ts';
 import { openTracePush, type TracePushOptions } from './traces.ts';
 
 const NAME = 'ftrace-exporter';
+/** Time limits for collecting the last values and for the last exports; Kubernetes gives a pod 30 s to end. */
+const LAST_COLLECT_MS = 2000;
+const LAST_PUSH_MS = 5000;
 
 export interface SdkOptions {
   config: OtlpConfig;
@@ -56,10 +60,11 @@ export function openSdk({ config, resource: facts, counts, ended, log }: SdkOpti
     add: traces?.add ?? ignore,
     /** Starts pushing metrics. */
     start: (source: PushSource): void => metrics?.start(source),
-    /** Collects the last values, which `stop` pushes. Never rejects. */
-    collectLast: async (): Promise<void> => metrics?.collectLast(),
-    /** Pushes the rest of both signals at the same time, within `withinMs`. Never rejects. */
-    stop: (withinMs: number): Promise<void> => {
+    /** Called before the agent ends: collects the last values, which `stop` pushes. Never rejects. */
+    collectLast: (): Promise<void> =>
+      Promise.race([metrics?.collectLast(), sleep(LAST_COLLECT_MS, undefined, { ref: false })]),
+    /** Called after the agent has ended: pushes the rest of both signals at the same time. Never rejects. */
+    stop: (withinMs = LAST_PUSH_MS): Promise<void> => {
       metrics?.end(withinMs);
       traces?.end(withinMs);
       return sdk.shutdown().catch(ignore);

@@ -3,16 +3,14 @@
  * and times. Spans of one resource share an object, because the encoder groups by it.
  */
 import { SpanKind, SpanStatusCode, TraceFlags } from '@opentelemetry/api';
+import { hrTimeDuration } from '@opentelemetry/core';
 import type { ProtobufTraceSerializer } from '@opentelemetry/otlp-transformer';
 import { type Resource, resourceFromAttributes } from '@opentelemetry/resources';
 import type { SpanRecord, TraceRecord } from '../../model/span.ts';
 
 export type EndedSpan = Parameters<typeof ProtobufTraceSerializer.serializeRequest>[0][number];
 
-interface Scope {
-  name: string;
-  version: string;
-}
+type Scope = EndedSpan['instrumentationScope'];
 
 /**
  * Attributes of the agent's own pod and container. Spans don't get them: the agent does not trace its own threads, so a
@@ -42,9 +40,8 @@ function endedSpan(
   resource: Resource,
   scope: Scope,
 ): EndedSpan {
-  const { name, spanId, parentSpanId, error, durationNs } = record;
+  const { name, spanId, parentSpanId, error } = record;
   const context = { traceId, spanId, traceFlags: TraceFlags.SAMPLED };
-  const seconds = Math.floor(durationNs / 1e9);
   return {
     name,
     kind: SpanKind.INTERNAL,
@@ -53,7 +50,7 @@ function endedSpan(
     ...(parentSpanId && { parentSpanContext: { ...context, spanId: parentSpanId, isRemote: isRoot } }),
     startTime: [...record.start],
     endTime: [...record.end],
-    duration: [seconds, durationNs - seconds * 1e9],
+    duration: hrTimeDuration([...record.start], [...record.end]),
     ended: true,
     status:
       error === undefined ? { code: SpanStatusCode.UNSET } : { code: SpanStatusCode.ERROR, message: error },

@@ -7,12 +7,11 @@ import { release } from 'node:os';
 import { after, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { makeOtlpMetrics } from '../../../src/agent/main/otlp-metrics.ts';
-import type { PushCounts } from '../../../src/export/otlp/outcomes.ts';
 import type { PushSource } from '../../../src/export/otlp/push.ts';
 import { openSdk } from '../../../src/export/otlp/sdk.ts';
 import { MetricStore } from '../../../src/metrics/store.ts';
 import type { Log } from '../../../src/model/log.ts';
-import type { OtlpMetricsConfig, OtlpProtocol } from '../../../src/model/otlp.ts';
+import type { OtlpMetricsConfig, OtlpProtocol, PushCounts } from '../../../src/model/otlp.ts';
 import { pointsOf } from '../../support/otlp.ts';
 import {
   type HttpAnswer,
