@@ -1,6 +1,6 @@
 /**
- * Entry point of the capture thread. It owns tracefs, decoding, probes and metrics, so that a scrape or a slow backend
- * never delays a drain. It answers requests of the main thread between ticks.
+ * Entry point of the capture thread. The thread owns tracefs, decoding, probes and metrics, so that a scrape or a slow
+ * backend never delays a drain. It answers requests of the main thread between ticks.
  */
 
 import { parentPort, workerData } from 'node:worker_threads';
@@ -11,7 +11,7 @@ import type { Capture } from './contract/capture.ts';
 import type { CaptureInput, FromCapture, ToCapture } from './contract/messages.ts';
 import { pulseWriter } from './contract/pulse.ts';
 
-// EAGAIN arrives as an exception; without a stack trace it costs half.
+// EAGAIN arrives as an exception, which costs half as much without a stack trace.
 Error.stackTraceLimit = 0;
 
 const port = parentPort;
@@ -23,7 +23,7 @@ const write =
 const log: Log = { debug: write('debug'), info: write('info'), warn: write('warn'), error: write('error') };
 
 const marks = new Map<number, () => void>();
-/** Asks the main thread to write `text` to a trace marker; resolves when it has done so. */
+/** Asks the main thread to write `text` to a trace marker. Resolves after the main thread has written it. */
 const markFromMain = (file: string, text: string) =>
   new Promise<void>((resolve) => {
     const id = marks.size + 1;
@@ -48,12 +48,12 @@ port.on('message', async (message: ToCapture) => {
 
 async function answer(message: Exclude<ToCapture, { kind: 'marked' }>) {
   if (message.kind === 'stop') {
-    // A capture that is being set up already has an instance: wait, so that it can be removed.
+    // A capture that is still being set up already has an instance. Wait, so that it can be removed.
     await opening.catch(() => undefined);
     await capture?.stop();
     return undefined;
   }
-  if (capture === undefined) throw new Error('the capture is being set up');
+  if (capture === undefined) throw new Error('the capture is still being set up');
   if (message.kind === 'latency') return capture.latency(message.tracer);
   if (message.kind === 'history') return capture.history?.();
   return message.kind === 'snapshot' ? capture.snapshot(message.knownSeries) : capture.status();
@@ -64,7 +64,7 @@ const onFatal = (error: unknown) => post({ kind: 'fatal', message: reasonOf(erro
 const onProblem = (problem: string) => post({ kind: 'problem', problem });
 const onTraces = (traces: readonly TraceRecord[]) => post({ kind: 'traces', traces });
 
-/** Loads only the side that is used: this thread's memory counts on every node. */
+/** Imports only the code that this mode needs, because this thread uses memory on every node. */
 async function open(): Promise<Capture> {
   if (input.replayFile !== undefined) {
     const { openReplay } = await import('./replay/replay.ts');
@@ -81,6 +81,6 @@ try {
   capture = await opening;
   post({ kind: 'ready', problem: capture.problem });
 } catch (error) {
-  // Another attempt would fail in the same way, so the agent ends with the reason.
+  // Another attempt would fail in the same way, so the agent ends and logs the reason.
   post({ kind: 'fatal', message: reasonOf(error), final: true });
 }

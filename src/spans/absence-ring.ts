@@ -1,22 +1,22 @@
 /**
- * Remembers times that tasks were off the CPU, in one ring for all tasks, youngest last. It is read back to a given time
- * along chains of tasks whose pids have the same low bits. 80 bytes an entry.
+ * Remembers when tasks were not running, in one ring for all tasks, newest last. To find a task's entries, it follows a
+ * chain of entries whose pids have the same low bits. 80 bytes per entry.
  */
 import type { SwitchIn } from '../model/intervals.ts';
 import type { TimestampNs } from '../model/time.ts';
 import type { CommTexts } from './comm-texts.ts';
 
-/** A power of two. */
+/** Must be a power of two. */
 const CHAINS = 1 << 12;
 
-/** A time off the CPU. */
+/** A period in which a task was not running. */
 export interface Absence {
-  /** Entry in the ring, for data that is kept beside it. */
+  /** Index of the entry in the ring, for data that is stored with it. */
   slot: number;
-  /** 0 if that was not recorded, or if it may have been on a CPU during a loss since then. */
+  /** 0 if this was not recorded, or if the task may have run during a loss since then. */
   outNs: TimestampNs;
   isSeen: boolean;
-  /** 0 if not known. */
+  /** 0 if unknown. */
   runnableNs: TimestampNs;
   inNs: TimestampNs;
   state: number;
@@ -30,13 +30,13 @@ export interface Absence {
   lock: number;
 }
 
-/** An entry in the doubles: when the task left its CPU, could go on, came back; the entry before it in its chain. */
+/** Doubles of an entry: when the task left its CPU, became runnable, and returned; the previous entry in its chain. */
 const DOUBLES = 4;
 const [OUT, RUNNABLE, IN, BEFORE] = [0, 1, 2, 3];
-/** An entry in the words; its name is in the last ones. */
+/** Words of an entry. The last ones contain the name. */
 const WORDS = 12;
 const [PID, CPU, QUEUE_CPU, STATE, CLASS, CODE, WAKER, WAKER_CPU, COMM] = [0, 1, 2, 3, 4, 5, 6, 7, 8];
-/** Beside the class: no event shows the task's return. */
+/** Flag next to the class: no event shows the task's return. */
 const UNSEEN = 1 << 8;
 /** The lock plus 1 is in the bits above. */
 const LOCK_SHIFT = 9;
@@ -46,11 +46,11 @@ export class AbsenceRing {
   readonly #texts: CommTexts;
   readonly #doubles: Float64Array;
   readonly #words: Int32Array;
-  /** By low bits of the pid: number of the newest entry in the chain. */
+  /** Number of the newest entry in each chain, by the low bits of the pid. */
   readonly #last = new Float64Array(CHAINS);
   #count = 0;
 
-  /** `depth`: a power of two. */
+  /** `depth` must be a power of two. */
   constructor(depth: number, texts: CommTexts) {
     this.#depth = depth;
     this.#texts = texts;
@@ -58,7 +58,7 @@ export class AbsenceRing {
     this.#words = new Int32Array(depth * WORDS);
   }
 
-  /** Returns the entry. */
+  /** Returns the index of the entry. */
   add(task: SwitchIn, words: Int32Array, commAt: number): number {
     const at = this.#count & (this.#depth - 1);
     this.#count++;
@@ -88,8 +88,8 @@ export class AbsenceRing {
   }
 
   /**
-   * Absences of a task that ended after `fromNs`, newest first, `most` at most. `whole`: false if older ones may be
-   * missing, because they were overwritten or are too many.
+   * Absences of a task that ended after `fromNs`, newest first, at most `most`. `whole` is false if older ones may be
+   * missing, because they were overwritten or there are too many.
    */
   since(pid: number, fromNs: TimestampNs, most = this.#depth): { absences: Absence[]; whole: boolean } {
     const absences: Absence[] = [];
@@ -99,7 +99,7 @@ export class AbsenceRing {
     return { absences, whole: n === 0 && this.#goesBackTo(fromNs) };
   }
 
-  /** Time that a task was asleep since then, in states with one of these bits or in an unknown state. */
+  /** Time since `fromNs` that a task was asleep, in a state with one of these bits or in an unknown state. */
   sleptNs(pid: number, fromNs: TimestampNs, states: number): number {
     let ns = 0;
     let n = this.#own(this.#last[pid & (CHAINS - 1)], pid, fromNs);
@@ -114,12 +114,12 @@ export class AbsenceRing {
     return ns;
   }
 
-  /** Last name of a task; '' if it is not remembered. */
+  /** Last known name of a task; '' if the ring has none. */
   commOf(pid: number): string {
     let n = this.#own(this.#last[pid & (CHAINS - 1)], pid, 0);
     for (; n !== 0; n = this.#earlier(n, pid, 0)) {
       const comm = this.#texts.of(this.#words, ((n - 1) & (this.#depth - 1)) * WORDS + COMM);
-      // A return that no event shows has no name.
+      // An entry for an unseen return has no name.
       if (comm !== '') return comm;
     }
     return '';
@@ -129,12 +129,12 @@ export class AbsenceRing {
     return this.#own(this.#doubles[((n - 1) & (this.#depth - 1)) * DOUBLES + BEFORE], pid, fromNs);
   }
 
-  /** First entry of the task from here on, back along the chain; 0 if none. */
+  /** First entry of the task from here, back along the chain; 0 if there is none. */
   #own(from: number, pid: number, fromNs: TimestampNs): number {
     for (let n = from; n > this.#count - this.#depth && n > 0; ) {
       const at = (n - 1) & (this.#depth - 1);
       const isOver = this.#doubles[at * DOUBLES + IN] <= fromNs;
-      // An unseen return was reported later than it happened, so earlier entries may still be within the time.
+      // An unseen return was reported later than it happened, so earlier entries may still overlap the period.
       if (isOver && this.#isSeen(at)) return 0;
       if (this.#words[at * WORDS + PID] === pid && !isOver) return n;
       n = this.#doubles[at * DOUBLES + BEFORE];
@@ -142,7 +142,7 @@ export class AbsenceRing {
     return 0;
   }
 
-  /** Whether everything since then is still remembered. */
+  /** Whether the ring still contains everything since `fromNs`. */
   #goesBackTo(fromNs: TimestampNs): boolean {
     const depth = this.#depth;
     if (this.#count < depth) return true;

@@ -1,34 +1,34 @@
 /**
- * Remembers which span of an application each thread was in, and when, from the markers that programs write. It gives
- * the kernel's spans their parents. Any program that may write can write anything, so all memory is bounded, and markers
- * that do not fit are counted.
+ * Remembers which application span each thread was in, and when, from the markers that programs write. The kernel spans
+ * get these spans as parents. Any program with write access can write anything, so all memory is limited, and markers
+ * beyond a limit are counted.
  *
- * A thread's spans nest; the innermost open one is its context. A loss of events ends all contexts, because their ends
- * may be lost: a wrong parent is worse than none. Ended spans are remembered for a while, for operations that began in
- * them and are reported later.
+ * The spans of a thread nest; the innermost open span is the thread's context. A loss of events ends all contexts,
+ * because the markers of their ends may be lost, and a wrong parent is worse than none. Ended spans are kept for a
+ * while, for operations that began in them and are reported later.
  */
 import type { MarkedSpan, MarkerSink } from '../model/intervals.ts';
 import type { TimestampNs } from '../model/time.ts';
 import type { RemoteParent } from './deps.ts';
 
-/** Values of the label `outcome` of a marker. */
+/** Values of the label `outcome` of markers. */
 export const MARKER_OUTCOMES = ['accepted', 'unsampled', 'malformed', 'unpaired', 'over_limit'] as const;
 export type MarkerOutcome = (typeof MARKER_OUTCOMES)[number];
 
 export interface ContextLimits {
-  /** Most open spans of one thread. */
+  /** Maximum number of open spans per thread. */
   depth: number;
-  /** Most spans that are remembered, of one thread and of all. */
+  /** Maximum number of spans that are kept, per thread and in total. */
   perTask: number;
   total: number;
-  /** Most threads. */
+  /** Maximum number of threads. */
   tasks: number;
-  /** Most markers per second, of one thread and of all. */
+  /** Maximum number of markers per second, per thread and in total. */
   perTaskSecond: number;
   perSecond: number;
-  /** How long an ended span is remembered. */
+  /** How long an ended span is kept. */
   keptNs: number;
-  /** How long a span can last: one that its program does not end is ended then. */
+  /** Maximum duration of a span. If the program has not ended it by then, it is ended. */
   longestNs: number;
 }
 
@@ -45,7 +45,7 @@ export const CONTEXT_LIMITS: ContextLimits = {
 
 interface Interval {
   beginNs: TimestampNs;
-  /** Infinity while it is open. */
+  /** Infinity while the span is open. */
   endNs: TimestampNs;
   span: MarkedSpan;
 }
@@ -53,12 +53,12 @@ interface Interval {
 interface Task {
   /** Oldest first. */
   intervals: Interval[];
-  /** Open ones, the innermost last. */
+  /** Open spans, innermost last. */
   open: Interval[];
   window: Window;
 }
 
-/** Counts markers within a second. */
+/** Counts markers within one second. */
 interface Window {
   sinceNs: TimestampNs;
   count: number;
@@ -66,11 +66,11 @@ interface Window {
 
 export interface AppContexts {
   sink: MarkerSink;
-  /** The span that a thread was in at that time; undefined if it was in none, or in one that is not sampled. */
+  /** The span that a thread was in at this time. Undefined if it was in none, or if the span is not sampled. */
   parentOf(pid: number, atNs: TimestampNs): RemoteParent | undefined;
-  /** Forgets spans that ended long ago. Called about once a second. */
+  /** Removes spans that ended long ago. Called about once a second. */
   sweep(nowNs: TimestampNs): void;
-  /** Number of remembered spans. */
+  /** Number of spans that are kept. */
   size(): number;
 }
 
@@ -90,7 +90,7 @@ export function makeAppContexts(
     return task;
   };
 
-  /** Makes room for one more span: drops the one that ended first. */
+  /** Makes room for one more span: removes the span that ended first. */
   const makeRoom = (task: Task): boolean => {
     if (task.intervals.length < limits.perTask && total < limits.total) return true;
     const over = task.intervals.findIndex(({ endNs }) => endNs !== Number.POSITIVE_INFINITY);
@@ -126,7 +126,7 @@ export function makeAppContexts(
       count('unpaired');
       return;
     }
-    // The program has not ended the spans within it.
+    // The program has not ended the inner spans.
     for (let i = at + 1; i < task.open.length; i++) count('unpaired');
     close(task, at, atNs);
     count(span.isSampled ? 'accepted' : 'unsampled');
@@ -173,7 +173,7 @@ export function makeAppContexts(
   };
 }
 
-/** Ends the open spans from this index on. */
+/** Ends the open spans from this index upwards. */
 function close(task: Task, from: number, atNs: TimestampNs): void {
   for (let i = from; i < task.open.length; i++) task.open[i].endNs = Math.max(atNs, task.open[i].beginNs);
   task.open.length = from;
@@ -191,7 +191,7 @@ function isSame(a: MarkedSpan, b: MarkedSpan): boolean {
 
 const SECOND_NS = 1e9;
 
-/** Counts a marker. False if its second has more than `bound`. */
+/** Counts a marker. Returns false if more than `bound` markers came in this second. */
 function within(window: Window, atNs: TimestampNs, bound: number): boolean {
   if (atNs - window.sinceNs >= SECOND_NS) {
     window.sinceNs = atNs;

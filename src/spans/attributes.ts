@@ -1,12 +1,12 @@
 /**
- * Names and values of attributes: OpenTelemetry's semantic conventions where they have one, else `ftrace.*`. Times are
- * seconds. `thread.id` is defined as the id of a managed thread; ids of the kernel's threads are `ftrace.thread.id`.
+ * Names and values of attributes: from OpenTelemetry's semantic conventions if defined there, else `ftrace.*`. Times
+ * are in seconds. The conventions define `thread.id` for managed threads, so kernel threads have `ftrace.thread.id`.
  */
 import type { BlockRequest } from '../model/intervals.ts';
 import type { AttributeValue } from '../model/span.ts';
 import type { Culprit } from './cpu-history.ts';
 
-/** The record leaves out those without a value. */
+/** Attributes without a value are left out of the record. */
 export type DraftAttributes = Readonly<Record<string, AttributeValue | undefined>>;
 
 export function seconds(ns: number): number {
@@ -41,10 +41,10 @@ export function requestAttributes(request: BlockRequest): DraftAttributes {
   };
 }
 
-/** include/linux/sched.h: the same bits in every kernel from 4.14 on. */
+/** The bits are the same in every kernel since 4.14 (include/linux/sched.h). */
 const STATES = ['S', 'D', 'T', 't', 'X', 'Z', 'P', 'I'];
 
-/** How `ps` shows a state; R for a task that could have gone on. */
+/** Letter that `ps` shows for a state; R for a task that was still runnable. */
 export function stateLetter(state: number): string {
   if (state === 0) return 'R';
   const bit = STATES.findIndex((_, i) => (state & (1 << i)) !== 0);

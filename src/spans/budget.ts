@@ -1,8 +1,8 @@
 /**
- * Decides which of the slow operations become traces. Within an interval each kind keeps its slowest operations, at most as
- * many as the whole budget allows. At the end of the interval the kinds share the tokens: the kind that had the fewest
- * traces in the last minutes comes first, and a part of the tokens is kept for each kind, so that a burst of one kind
- * cannot use up the others' share in advance. Tokens that one kind does not use are left for the others.
+ * Decides which slow operations become traces. During an interval, each kind keeps its slowest operations, at most as
+ * many as the whole budget allows. At the end of the interval, the kinds share the tokens. The kind with the fewest
+ * traces in the last minutes comes first. A part of the tokens is reserved for each kind, so that a burst of one kind
+ * cannot use up the shares of the others. The other kinds may use the tokens that a kind does not need.
  */
 import type { SpanKind } from '../model/span.ts';
 import type { SpanCounts } from './deps.ts';
@@ -20,27 +20,27 @@ export interface Chosen extends Candidate {
 
 export interface Budget {
   offer: Offer;
-  /** Ends the interval, which lasted `seconds`: returns its traces and counts the rest. */
+  /** Ends the interval, which lasted `seconds`. Returns its traces and counts the operations without a trace. */
   take(seconds: number): Chosen[];
 }
 
-/** Tokens that can be saved while nothing is slow, in seconds of the rate. */
+/** Maximum number of saved tokens, in seconds of the rate. */
 const BURST_S = 2;
-/** Part of the tokens that is divided among the kinds in advance. */
+/** Part of the tokens that is reserved and divided among the kinds. */
 const RESERVED_SHARE = 0.25;
-/** After this time a trace counts half when the kinds share the tokens. */
+/** After this time, a trace counts half when the kinds share the tokens. */
 const HALF_LIFE_S = 60;
 
 export function makeBudget(kinds: readonly SpanKind[], tracesPerSecond: number, counts: SpanCounts): Budget {
   const places = Math.max(1, Math.ceil(tracesPerSecond * BURST_S));
   const reserve = (places * RESERVED_SHARE) / kinds.length;
   const heaps = kinds.map((): Candidate[] => []);
-  /** By kind: traces in the last minutes, of which older ones count less, and tokens reserved for the kind. */
+  /** By kind: traces in the last minutes (older ones count less), and tokens reserved for the kind. */
   const used = kinds.map(() => 0);
   const reserved = kinds.map(() => reserve);
   let tokens = places;
 
-  /** Spends each kind's reserved tokens first, then the common ones. Tokens reserved for idle kinds are not spent. */
+  /** Spends each kind's reserved tokens first, then the common ones. Does not spend tokens reserved for idle kinds. */
   const sharesOf = (wanted: readonly number[]): number[] => {
     const own = reserved.map(Math.floor);
     const least = wanted.map((count, i) => Math.min(count, own[i]));

@@ -1,26 +1,26 @@
 /**
- * Builds trees of kernel function calls from their returns. A task's returns come inner calls first; a tree is complete
- * when its outermost call returns. Takes 2.5 MiB at most: calls shorter than a floor are only counted at their caller, a
- * task with many open calls gets a higher floor, and the task that has been silent longest makes room for others.
+ * Builds trees of kernel function calls from their returns. In a task, inner calls return first; a tree is complete
+ * when its outermost call returns. Uses at most 2.5 MiB. Calls shorter than a floor are only counted, at their caller.
+ * A task with many open calls gets a higher floor. The task that has been silent longest makes room for others.
  *
- * A call is inside another of its task if it returned earlier, from a greater depth, and after that call had begun.
- * Depth includes calls that others trace, so one of our outermost calls can have a depth above 0: a return from a
- * lesser depth shows that it was outermost.
+ * A call is inside another call of its task if it returned earlier, from a greater depth, and after the other had
+ * begun. Depth includes calls that other users trace, so one of our outermost calls can have a depth above 0. A return
+ * from a smaller depth shows that it was outermost.
  */
 import type { FunctionReturn } from '../model/intervals.ts';
 
 export const NONE = -1;
-/** A power of two, as are the other sizes. */
+/** Must be a power of two, like the other sizes. */
 const CALLS = 1 << 14;
 const TASKS = 1 << 10;
-/** FTRACE_RETFUNC_DEPTH, include/linux/ftrace.h; newer kernels allow about 50. */
+/** FTRACE_RETFUNC_DEPTH in include/linux/ftrace.h; newer kernels allow about 50. */
 const DEPTHS = 64;
-/** Places to search for a task. */
+/** Number of places to search for a task. */
 const WAYS = 8;
-/** How long an inner call waits for its caller: after that, the caller is not traced, or its return was lost. */
+/** How long an inner call waits for its caller. After that, the caller is not traced, or its return was lost. */
 const HOLD_NS = 60e9;
 
-/** `isWhole`: false if inner calls or the calls around it may be missing. */
+/** `isWhole`: false if inner calls or surrounding calls may be missing. */
 export type TreeSink = (root: number, call: FunctionReturn, isWhole: boolean) => void;
 
 /** Calls inside an outermost call. */
@@ -34,19 +34,19 @@ interface Inner {
 const NO_INNER: Inner = { children: NONE, prunedCalls: 0, prunedNs: 0, isWhole: true };
 
 export class CallForest {
-  // By call. `next` links siblings (calls of the same caller), or calls of a task that wait for their caller.
+  // Columns by call. `next` links siblings (calls of the same caller), or calls of a task that wait for their caller.
   readonly lows = new Int32Array(CALLS);
   readonly highs = new Int32Array(CALLS);
   readonly cpus = new Int32Array(CALLS);
   readonly starts = new Float64Array(CALLS);
   readonly durations = new Float64Array(CALLS);
-  /** Difference of the tracer's clock and the trace clock at the return: they drift, and a tree may be reported late. */
+  /** Difference of the tracer's clock and the trace clock at the return. Stored because the clocks drift. */
   readonly offsets = new Float64Array(CALLS);
   readonly inInterrupt = new Uint8Array(CALLS);
-  /** Number of calls below this one that are only counted; `prunedNs` is the time of those that it made directly. */
+  /** Number of calls below this call that are only counted. `prunedNs` is the time of those that it called directly. */
   readonly prunedCalls = new Int32Array(CALLS);
   readonly prunedNs = new Float64Array(CALLS);
-  /** The first call that this call made, and the next call of its caller; `NONE` if there is none. */
+  /** The first call that this call made, and the next call of its caller; `NONE` if there is no such call. */
   readonly first = new Int32Array(CALLS);
   readonly next = new Int32Array(CALLS);
   readonly #depths = new Int32Array(CALLS);
@@ -54,18 +54,18 @@ export class CallForest {
 
   // Columns by task. A key of 0 marks a free place.
   readonly #keys = new Int32Array(TASKS);
-  /** Calls that have returned and wait for their caller to return, the last one first. */
+  /** Calls that have returned but whose caller has not, last one first. */
   readonly #waiting = new Int32Array(TASKS);
   readonly #counts = new Int32Array(TASKS);
   readonly #floors = new Float64Array(TASKS);
   readonly #usedAt = new Float64Array(TASKS);
-  /** Calls of the task that began before this may lack inner calls. */
+  /** Calls of the task that began before this time may lack inner calls. */
   readonly #cutAt = new Float64Array(TASKS);
   // Columns by task and depth, for calls that are only counted and whose caller has not returned.
   readonly #shortCalls = new Int32Array(TASKS * DEPTHS);
   readonly #shortNs = new Float64Array(TASKS * DEPTHS);
   readonly #shortEnds = new Float64Array(TASKS * DEPTHS);
-  /** Greatest depth with counted calls. */
+  /** Greatest depth that has counted calls. */
   readonly #deepest = new Int32Array(TASKS);
 
   readonly #thresholdNs: number;
@@ -73,10 +73,10 @@ export class CallForest {
   readonly #mostOfTask: number;
   readonly #tell: TreeSink;
   readonly #sorted: Float64Array;
-  /** In time of the trace clock: trees that began before may lack calls. */
+  /** Time on the trace clock. Trees that began before it may lack calls. */
   #lostNs = 0;
 
-  /** `keep`: how many calls of a tree are wanted, the longest first. */
+  /** `keep`: maximum number of calls to keep in a tree, the longest first. */
   constructor(thresholdNs: number, floorNs: number, keep: number, tell: TreeSink) {
     this.#thresholdNs = thresholdNs;
     this.#floorNs = floorNs;
@@ -92,7 +92,7 @@ export class CallForest {
 
   add(call: FunctionReturn): void {
     const depth = Math.min(Math.max(call.depth, 0), DEPTHS - 1);
-    // Every CPU's idle task has pid 0: tell them apart by CPU.
+    // The idle tasks of all CPUs have pid 0, so use the CPU to distinguish them.
     const key = call.pid === 0 ? -1 - call.cpu : call.pid;
     let task = this.#find(key);
     if (task === NONE) {
@@ -143,7 +143,7 @@ export class CallForest {
       return;
     }
     if (call.durationNs < this.#floors[task]) {
-      // Never happens, unless the clock jumped.
+      // Only happens if the clock jumped.
       for (let at = children; at !== NONE; at = children) {
         children = this.next[at];
         prunedCalls += this.#drop(task, at);
@@ -173,7 +173,7 @@ export class CallForest {
     this.#release(root);
   }
 
-  /** Reports waiting calls deeper than this that ended before as trees of their own: the calls around them are missing. */
+  /** Reports waiting calls deeper than `depth` that ended before this time as trees, as their callers are missing. */
   #giveUp(task: number, call: FunctionReturn, depth: number, endedBefore: number): void {
     for (let top = this.#waiting[task]; top !== NONE; top = this.#waiting[task]) {
       const end = this.starts[top] + this.durations[top];
@@ -195,7 +195,7 @@ export class CallForest {
     return NONE;
   }
 
-  /** Finds a place for a new task: a free one, or that of the task that has been silent longest. */
+  /** Finds a place for a new task: a free one, or the place of the task that has been silent longest. */
   #place(key: number, call: FunctionReturn): number {
     const from = slotOf(key);
     let task = from;
@@ -229,7 +229,7 @@ export class CallForest {
     this.lost(call.recordedNs);
   }
 
-  /** Takes a free entry; if there is none, another task than `task` makes room. */
+  /** Takes a free entry. If there is none, removes entries of another task than `task`. */
   #take(call: FunctionReturn, task: number): number {
     while (this.#free === NONE) this.#forget(this.#fullest(task), call);
     const node = this.#free;
@@ -259,7 +259,7 @@ export class CallForest {
     if (depth > this.#deepest[task]) this.#deepest[task] = depth;
   }
 
-  /** Frees a call, its inner calls and its siblings. Returns how many. */
+  /** Frees a call, its inner calls and its siblings. Returns how many calls it freed. */
   #release(node: number): number {
     let count = 0;
     for (let at = node; at !== NONE; ) {
@@ -272,11 +272,11 @@ export class CallForest {
     return count;
   }
 
-  /** Keeps the longer half of a task's calls; from now on, shorter ones are only counted. */
+  /** Keeps the longer half of a task's calls. Shorter calls will only be counted. */
   #raiseFloor(task: number): void {
     const all = this.#sorted.subarray(0, this.#copy(this.#waiting[task], 0)).sort();
     let floor = all[all.length >> 1];
-    // Many calls have the same length: drop all of them.
+    // If many calls have the same length, drop all of them.
     if (floor === all[0] || floor === this.#floors[task]) floor++;
     this.#floors[task] = floor;
     let first = NONE;
@@ -299,7 +299,7 @@ export class CallForest {
     this.#waiting[task] = first;
   }
 
-  /** Takes calls that are shorter than the floor out of a tree. */
+  /** Removes calls that are shorter than the floor from a tree. */
   #thin(task: number, node: number, floor: number): void {
     let last = NONE;
     for (let at = this.first[node]; at !== NONE; ) {
@@ -317,7 +317,7 @@ export class CallForest {
     }
   }
 
-  /** Frees a call and all calls below it. Returns how many calls that were, counted ones included. */
+  /** Frees a call and all calls below it. Returns the number of calls, including those only counted. */
   #drop(task: number, node: number): number {
     this.next[node] = NONE;
     const calls = this.#callsOf(node);

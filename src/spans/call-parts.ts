@@ -1,6 +1,6 @@
 /**
- * What the thread of a slow call went through: its times off the CPU, each with its causes, and long interrupts. The rest
- * of the call is the thread's own time on the CPU.
+ * What the thread of a slow call did: the times when it was not running, each with its causes, and long interrupts.
+ * During the rest of the call, the thread was running.
  */
 import type { TimestampNs } from '../model/time.ts';
 import type { Absence } from './absence-ring.ts';
@@ -17,11 +17,11 @@ import type { TaskJournal } from './task-journal.ts';
 import { requestExemplars, waitExemplar } from './waits.ts';
 
 /**
- * If a thread issued a request just before it went to sleep, the sleep begins at the issue. These extensions may add up to
- * this share of the call; beyond it, the sum of the parts would not be the whole.
+ * If a thread issued a request just before it went to sleep, the sleep span begins at the issue. The sum of these
+ * extensions is limited to this share of the call; otherwise the parts would not add up to the whole.
  */
 const ISSUED_BEFORE_SHARE = 0.01;
-/** A bit that is no state of the kernel. */
+/** A bit that no kernel state uses. */
 const UNKNOWN_STATE = 1 << 18;
 
 export interface Journals {
@@ -44,25 +44,25 @@ export interface SlowCall {
   ret: number;
   /** End of the last loss of events during the call; 0 if there was none. */
   lostUntilNs: TimestampNs;
-  /** It began at a loss, or before it. */
+  /** Whether the part began at a loss or before it. */
   isCut?: boolean;
 }
 
 export interface CallParts {
-  /** In order; they do not overlap. */
+  /** Spans in time order, without overlap. */
   spans: SpanDraft[];
   exemplars: ExemplarDraft[];
   blockedNs: number;
   waitedNs: number;
-  /** Part of the other time for which it is not known whether the thread ran. */
+  /** Part of the remaining time in which it is unknown whether the thread ran. */
   hiddenNs: number;
-  /** Whether switches since the start of the call are remembered. */
+  /** Whether all switches since the start of the call are remembered. */
   remembersSwitches: boolean;
-  /** Whether everything about the call is remembered and was recorded. */
+  /** Whether everything about the call was recorded and is still remembered. */
   isWhole: boolean;
   /** Requests that the thread put into a queue during the call and that no sleep shows, and their bytes. */
   issued: { requests: number; bytes: number };
-  /** Some causes of sleeps are missing: their chain is too long. */
+  /** True if some causes of sleeps are missing because their chain is too long. */
   isCut: boolean;
 }
 
@@ -71,12 +71,12 @@ interface Walk extends CallParts {
   deps: SpanDeps;
   journals: Journals;
   path: Path;
-  /** End of the last child: since then the thread is on `onCpu`. */
+  /** End of the last child. After it, the thread is on `onCpu`. */
   freeNs: TimestampNs;
-  /** Below 0: not known. */
+  /** Negative if unknown. */
   onCpu: number;
   losses: readonly Loss[];
-  /** Total time by which later sleeps may still begin before their thread left the CPU. */
+  /** Remaining time by which sleeps may begin before their thread left the CPU. */
   earlierLeftNs: number;
 }
 
@@ -114,7 +114,7 @@ export function callParts(call: SlowCall, deps: SpanDeps, journals: Journals): C
   return walk;
 }
 
-/** An absence from a loss on: it is only certain that the task slept if it was woken after the loss. */
+/** The part of an absence after a loss. If the task was woken after the loss, it certainly slept. */
 function sinceLoss(absence: Absence, lossNs: TimestampNs): Absence {
   if (absence.outNs !== 0) return absence;
   const isSleep = absence.runnableNs !== 0;
@@ -151,18 +151,18 @@ function addInterrupts({ spans, journals, onCpu, freeNs }: Walk, untilNs: Timest
   if (onCpu >= 0) spans.push(...journals.interrupts.spans(onCpu, freeNs, untilNs));
 }
 
-/** The span of a blocked time, with its causes. */
+/** The span of a sleep, with its causes. */
 function blocked(walk: Walk, absence: Absence, runnableNs: TimestampNs): SpanDraft {
   const { path, call, freeNs } = walk;
   const { outNs } = absence;
-  // What tasks did before events were lost does not explain what came after.
+  // What a task did before a loss of events does not explain what happened after the loss.
   const fromNs = Math.max(outNs, endOfLoss(walk.losses, runnableNs));
   const children = path.sleep({ ...absence, pid: call.pid, fromNs, toNs: runnableNs });
   const first = children.at(0);
   const request = first && path.shown.get(first);
   let startNs = outNs;
-  // The thread ran for a moment while its request was under way: count that as part of the wait, so that the request is
-  // shown whole.
+  // The thread ran briefly while its request was in flight. Count that as part of the wait, so that the whole request
+  // is visible.
   if (first !== undefined && request !== undefined && request.issueNs < outNs && request.issueNs >= freeNs) {
     const earlierNs = outNs - request.issueNs;
     if (earlierNs <= walk.earlierLeftNs) {

@@ -1,15 +1,16 @@
 /**
- * Remembers which tasks ran on each CPU lately, in a ring per CPU. It answers which task ran while another waited, and
- * what the name of a task is. A CPU takes memory when a task first runs there: 36 bytes a turn, 4.5 MiB at most in all.
+ * Remembers which tasks ran recently on each CPU, in a ring per CPU. It answers which task ran while another waited,
+ * and what the name of a task is. Memory is allocated when a task first runs on a CPU: 36 bytes per turn, at most 4.5
+ * MiB.
  */
 import type { TimestampNs } from '../model/time.ts';
 import { COMM_WORDS, CommTexts } from './comm-texts.ts';
 
-/** Turns that are remembered of all CPUs, and of one CPU; powers of two. */
+/** Number of turns that are remembered for all CPUs, and for one CPU. Must be powers of two. */
 const MOST_TURNS = 1 << 17;
 const DEEPEST = 1 << 12;
 const SHALLOWEST = 1 << 7;
-/** Turns that `find` looks at: it runs for every long wait. */
+/** Number of turns that `find` examines. Limited, because `find` runs for every long wait. */
 const LOOKED_AT = 128;
 
 interface Ring {
@@ -20,15 +21,15 @@ interface Ring {
   count: number;
 }
 
-/** Task that ran for most of a time. */
+/** The task that ran for most of a period. */
 export interface Culprit {
   pid: number;
-  /** Within that time. */
+  /** Time that the task ran within the period. */
   ranNs: number;
   comm: string;
 }
 
-/** A time that a task (0: the idle task) had a CPU. */
+/** A period in which one task (0: the idle task) ran on a CPU. */
 export interface Turn {
   pid: number;
   comm: string;
@@ -41,7 +42,7 @@ export class CpuHistory {
   readonly #depth: number;
   readonly result = { pid: 0, ranNs: 0, comm: new Int32Array(COMM_WORDS) };
   readonly #rings: (Ring | undefined)[];
-  // Scratch of `find`: tasks, and how long each ran.
+  // Scratch memory of `find`: tasks, and how long each ran.
   readonly #pids = new Int32Array(LOOKED_AT);
   readonly #sums = new Float64Array(LOOKED_AT);
 
@@ -74,8 +75,8 @@ export class CpuHistory {
   }
 
   /**
-   * Finds the task that ran longest on a CPU within a time, all its turns added up. Sets `result`, which the next call
-   * overwrites. False if no turn is remembered.
+   * Finds the task that ran longest on a CPU within a period, as the sum of its turns. Sets `result`, which the next
+   * call overwrites. Returns false if no turn is remembered.
    */
   find(cpu: number, fromNs: TimestampNs, toNs: TimestampNs): boolean {
     const ring = this.#rings[cpu];
@@ -110,14 +111,14 @@ export class CpuHistory {
     return true;
   }
 
-  /** Result of `find` as a new object; undefined if no turn is remembered. */
+  /** Result of `find` as a new object. Undefined if no turn is remembered. */
   culprit(cpu: number, fromNs: TimestampNs, toNs: TimestampNs): Culprit | undefined {
     if (!this.find(cpu, fromNs, toNs)) return undefined;
     const { pid, ranNs, comm } = this.result;
     return { pid, ranNs, comm: this.texts.of(comm, 0) };
   }
 
-  /** Turns on a CPU within a time, the first one first. The time between them belongs to tasks that were not seen. */
+  /** Turns on a CPU within a period, first one first. In the gaps, tasks ran that were not seen. */
   turns(cpu: number, fromNs: TimestampNs, toNs: TimestampNs): Turn[] {
     const ring = this.#rings[cpu];
     const turns: Turn[] = [];
@@ -129,14 +130,14 @@ export class CpuHistory {
       if (endNs <= startNs) continue;
       const pid = ring.pids[at];
       const later = turns.at(-1);
-      // A turn that was reported in parts.
+      // The turn was reported in parts.
       if (later?.pid === pid && later.startNs === endNs) later.startNs = startNs;
       else turns.push({ pid, comm: this.texts.of(ring.comms, at * COMM_WORDS), startNs, endNs });
     }
     return turns.reverse();
   }
 
-  /** Name of a task in its last turn on this CPU; '' if that is not remembered. */
+  /** Name of a task in its last turn on this CPU; '' if that turn is not remembered. */
   commOf(cpu: number, pid: number): string {
     const ring = this.#rings[cpu];
     for (let i = 1; ring !== undefined && i <= Math.min(this.#depth, ring.count); i++) {

@@ -1,4 +1,4 @@
-/** What spans need from the rest of the agent, which passes it in. */
+/** Functions that spans need from the rest of the agent. The agent passes them in. */
 import type { SpanKind, SpanOutcome, WallTime } from '../model/span.ts';
 import type { TimestampNs } from '../model/time.ts';
 import type { DraftAttributes } from './attributes.ts';
@@ -14,7 +14,7 @@ export interface RemoteParent {
 export interface SpanCounts {
   trace(kind: SpanKind, outcome: SpanOutcome, count?: number): void;
   span(kind: SpanKind, outcome: SpanOutcome, count?: number): void;
-  /** Counts an operation that reached the threshold, but whose task the config excludes from traces. */
+  /** Counts an operation that reached the threshold although the config excludes its task. */
   filtered(kind: SpanKind): void;
 }
 
@@ -22,21 +22,21 @@ export interface SpanDeps {
   counts: SpanCounts;
   /** The trace clock. */
   now(): TimestampNs;
-  /** Wall-clock time at a time of the trace clock. */
+  /** Wall-clock time for a timestamp of the trace clock. */
   wallTime(stampNs: TimestampNs): WallTime;
   /** Whether a name matches any of these globs. */
   matcher(globs: readonly string[]): (name: string) => boolean;
-  /** Name of an error number, such as ENOENT; undefined if it has none. */
+  /** Name of an errno, such as ENOENT. Undefined if it has no name. */
   errnoName(errno: number): string | undefined;
-  /** The application span that was active in the task at that time. */
+  /** The application span that was active in the task at this time. */
   parentOf(pid: number, atNs: TimestampNs): RemoteParent | undefined;
-  /** Scheduling class of a task now: index of TASK_CLASSES. */
+  /** Current scheduling class of a task: an index of TASK_CLASSES. */
   taskClass(pid: number): number;
-  /** Facts about a task at that time, from outside the trace: attributes of its spans and of its resource. */
+  /** Facts about a task at this time that the trace does not contain: attributes of its spans and of its resource. */
   taskFacts(pid: number, atNs: TimestampNs): TaskFacts;
   /**
-   * Label values of a probe's histogram series: its own values, and `cpu` if the histogram is by CPU. Undefined if the
-   * probe has no metrics, or does not count the operation.
+   * Label values of a probe's histogram series: the given values, and `cpu` if the histogram has that label. Undefined
+   * if the probe has no metrics, or does not count the operation.
    */
   seriesOf(probe: string, values: readonly string[], cpu: number): readonly string[] | undefined;
   /** Fills `into` with random bytes. */

@@ -1,6 +1,6 @@
 /**
- * A trace while it is built: a tree of spans with times of the trace clock. A kind builds it when an operation is slow
- * enough, from what its rings hold at that moment. It gets ids and wall-clock times when the budget keeps it.
+ * A trace under construction: a tree of spans with timestamps of the trace clock. The kind of a slow operation builds
+ * the tree from what its rings contain. If the budget keeps the trace, it gets ids and wall-clock times.
  */
 import type { SpanKind } from '../model/span.ts';
 import type { TimestampNs } from '../model/time.ts';
@@ -16,13 +16,13 @@ export interface SpanDraft {
   /** Name of the error (`errno`). */
   error?: string | undefined;
   children: readonly SpanDraft[];
-  /** What a span without children spent its time on; undefined or empty if that is not known. */
+  /** What a span without children spent its time on. Undefined or empty if unknown. */
   causes?: readonly Cause[] | undefined;
-  /** Task whose process the record names, beside that of the trace. */
+  /** Another task whose process the record should name, in addition to the task of the trace. */
   factsOf?: number | undefined;
 }
 
-/** A part of a time, and what explains it: `waited for CPU 1 behind stress-ng`. */
+/** A part of the time and its explanation: `waited for CPU 1 behind stress-ng`. */
 export interface Cause {
   label: string;
   ns: number;
@@ -37,24 +37,24 @@ export interface ExemplarDraft {
 
 export interface TraceDraft {
   root: SpanDraft;
-  /** Task that did the operation; 0 if none. */
+  /** Task that performed the operation; 0 if there is none. */
   pid: number;
-  /** Facts about the task, looked up when the trace was built: a moment later the task can be gone. */
+  /** Facts about the task. They were looked up when the trace was built, because the task can end soon after. */
   facts?: TaskFacts;
-  /** Span of an application in which it happened. */
+  /** Application span during which the operation happened. */
   parent?: RemoteParent | undefined;
   /** Number of spans that were left out. */
   pruned: number;
   exemplars: readonly ExemplarDraft[];
-  /** What the whole operation was spent on, for its summary. */
+  /** What the whole operation spent its time on, for the summary. */
   causes?: readonly Cause[] | undefined;
-  /** Events were lost during the operation. */
+  /** True if events were lost during the operation. */
   isLossy?: boolean | undefined;
 }
 
 /**
- * Offers an operation that reached its kind's threshold; `weightNs` is the time compared with it. Calls `make` if there
- * is a place. A heavier operation can take the place until the interval ends.
+ * Offers an operation that reached its kind's threshold. `weightNs` is the time compared with the threshold. Calls
+ * `make` if there is room. Until the interval ends, an operation with a larger weight can replace it.
  */
 export type Offer = (
   kind: SpanKind,

@@ -1,6 +1,6 @@
-/** Divides a total as evenly as the requests allow: max-min fairness. */
+/** Divides a total between requests as evenly as possible (max-min fairness). */
 
-/** Shares of `total`. Each unit goes to the request with the least so far; `before` is what each had already. */
+/** Returns the shares of `total`. Each unit goes to the request that has the least so far, including `before`. */
 export function fairShares(
   wanted: readonly number[],
   total: number,

@@ -1,8 +1,8 @@
 /**
- * The kind `function_graph`: a slow outermost call of a traced function, with its inner calls. A tree shows its longest
- * calls, and none shorter than `minChildNs`; their caller counts those left out.
+ * The kind `function_graph`: a slow outermost call of a traced function, with its inner calls. A tree contains its
+ * longest calls, none shorter than `minChildNs`. Each caller counts the calls that were left out.
  *
- * The tracer has a clock of its own. The record of the outermost return places the tree on the trace clock: the whole
+ * The tracer has its own clock. The record of the outermost return places the tree on the trace clock. So the whole
  * tree is late by the time between that return and its record.
  */
 import { type FunctionNames, NAMELESS } from '../model/function-names.ts';
@@ -20,7 +20,7 @@ const UNKNOWN = 'unknown';
 const MOST_SPANS = 100;
 const SHORTEST_NS = 100_000;
 
-/** A tree while it is reported. */
+/** A tree that is being reported. */
 interface Tree {
   forest: CallForest;
   names: FunctionNames;
@@ -84,7 +84,7 @@ function draftOf(tree: Tree, root: number, { pid }: FunctionReturn, isWhole: boo
   };
 }
 
-/** The span of a call, cut to the time of its caller: times of different CPUs can disagree. */
+/** The span of a call, cut to the time of its caller, because times of different CPUs can disagree. */
 function spanOf(tree: Tree, node: number, startNs: number, endNs: number, more: DraftAttributes): SpanDraft {
   const { forest, shown, names, deps } = tree;
   const name = names.nameOf(forest.lows[node], forest.highs[node]) ?? UNKNOWN;
@@ -131,7 +131,7 @@ function callsOf(forest: CallForest, node: number): number {
   return calls;
 }
 
-/** The longest `most` calls of a tree. Among calls of one length, outer ones come first, so that each has its caller. */
+/** The longest calls of a tree, at most `most`. Among equally long calls, the outer calls come first. */
 function longestOf(forest: CallForest, root: number, most: number): Set<number> {
   const calls: { node: number; ns: number; level: number }[] = [];
   const collect = (node: number, callerNs: number, level: number): void => {

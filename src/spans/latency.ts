@@ -1,6 +1,6 @@
 /**
- * The kinds of the latency tracers: a trace for each latency longer than any since the tracer's last restart. It has one
- * span of that length, which ends when the agent noticed: a moment after the latency itself ended.
+ * The kinds of the latency tracers: one trace for each new maximum since the tracer's last reset. The trace has one
+ * span of that length. The span ends when the agent noticed the record, which is shortly after the latency ended.
  */
 import type { IntervalSinks } from '../model/intervals.ts';
 import type { SpansConfig } from '../model/span.ts';
@@ -9,10 +9,10 @@ import type { DraftAttributes } from './attributes.ts';
 import type { SpanDeps } from './deps.ts';
 import type { Offer } from './draft.ts';
 
-/** kernel/trace/trace.c, print_trace_header(): `#    | task: migration/1-32 (uid:0 nice:0 policy:1 rt_prio:99)`. */
+/** `#    | task: migration/1-32 (uid:0 nice:0 policy:1 rt_prio:99)`: kernel/trace/trace.c, print_trace_header(). */
 const TASK = /^# +\| task: (.*)-(\d+) \(uid:/m;
 const CPU = /^# latency: .* CPU#(\d+) /m;
-/** Length of text in which the header ends. */
+/** The header ends within this many characters. */
 const HEADER_LENGTH = 2000;
 
 export function makeLatencies(kinds: SpansConfig['kinds'], offer: Offer, deps: SpanDeps): IntervalSinks {

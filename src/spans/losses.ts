@@ -1,6 +1,6 @@
 /**
- * Remembers when events were lost, and says since when a call is certainly one: after a loss, its task may have ended it
- * and begun another.
+ * Remembers when events were lost, and since when a call is certainly a single call. During a loss, its task may have
+ * ended the call and begun another.
  */
 import type { TimestampNs } from '../model/time.ts';
 import type { Absence } from './absence-ring.ts';
@@ -25,20 +25,20 @@ export class LossJournal {
     this.#losses.unshift({ cpu: EVERY_CPU, fromNs: 0, untilNs: last });
   }
 
-  /** Losses during some part of this time. */
+  /** Losses that overlap this period. */
   within(fromNs: TimestampNs, toNs: TimestampNs): Loss[] {
     return this.#losses.filter((loss) => loss.untilNs > fromNs && loss.fromNs < toNs);
   }
 }
 
-/** End of the last of these losses that was over at that time; 0 if none was. */
+/** End of the last of these losses that was over at this time; 0 if there is none. */
 export function endOfLoss(losses: readonly Loss[], atNs: TimestampNs): TimestampNs {
   return losses.reduce((last, { untilNs }) => (untilNs <= atNs ? Math.max(last, untilNs) : last), 0);
 }
 
 /**
- * Whether a task was in one call all the time: its times off the CPU, oldest first, are certain, and on no CPU on which it
- * ran events were lost meanwhile.
+ * Whether a task was certainly in one call all the time: its absences (oldest first) are certain, and no events were
+ * lost on a CPU while the task ran there.
  */
 export function isOneCall(
   call: { cpu: number; startNs: TimestampNs; endNs: TimestampNs },
@@ -50,7 +50,7 @@ export function isOneCall(
       const isThere = loss.cpu === cpu || cpu === EVERY_CPU || loss.cpu === EVERY_CPU;
       return isThere && loss.untilNs > fromNs && loss.fromNs < toNs;
     });
-  // On which CPU a call began is not recorded; a task that never left its CPU ended it there.
+  // The records do not show on which CPU a call began. A task that never left its CPU began it where it ended it.
   let onCpu = absences.length === 0 ? call.cpu : EVERY_CPU;
   let freeNs = call.startNs;
   for (const { outNs, inNs, cpu } of absences) {

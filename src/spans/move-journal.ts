@@ -1,10 +1,10 @@
-/** Remembers which waiting tasks were lately moved to the queue of another CPU, in one ring for all tasks. 64 KiB. */
+/** Remembers which waiting tasks recently moved to the queue of another CPU, in one ring for all tasks. 64 KiB. */
 import type { TimestampNs } from '../model/time.ts';
 
-/** A power of two. */
+/** Must be a power of two. */
 const DEPTH = 1 << 12;
 
-/** A part of a wait for a CPU: the time in the queue of one. */
+/** The part of a wait that a task spent in the queue of one CPU. */
 export interface Queued {
   cpu: number;
   startNs: TimestampNs;
@@ -24,7 +24,7 @@ export class MoveJournal {
     this.#stamps[at] = atNs;
   }
 
-  /** In whose queues a task was that began to wait in the queue of `cpu`, in order. */
+  /** The queues in which a task waited, in time order. The wait began in the queue of `cpu`. */
   queues(pid: number, { cpu, startNs, endNs }: Queued): Queued[] {
     const queues: Queued[] = [];
     let untilNs = endNs;

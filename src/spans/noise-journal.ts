@@ -1,10 +1,10 @@
 /**
- * Remembers what took a CPU from the thread that watches it, in a ring per CPU, and gives the spans of a time. A nested
- * interruption becomes a child: it ended, and was recorded, before the one around it.
+ * Remembers what interrupted the thread of osnoise or timerlat, in a ring per CPU, and returns the spans of a period. A
+ * nested interruption becomes a child: it ended, and was recorded, before the one around it.
  *
- * Starts have the time of the tracer's own clock (sched_clock), which drifts from the trace clock by some 10 to 50 ppm.
- * A record is written after its end, later if others interrupt meanwhile. Each record is placed on the trace clock by
- * its own delay, or by that of a record nearby with a shorter delay.
+ * Start times are from the tracer's own clock (sched_clock), which drifts from the trace clock by about 10 to 50 ppm. A
+ * record is written after the interruption ended, and later if others interrupt it. Each record is placed on the trace
+ * clock with its own delay, or with that of a record nearby with a shorter delay.
  */
 import { NOISE_SOURCES, type Noise } from '../model/intervals.ts';
 import { SOFTIRQS } from '../model/softirqs.ts';
@@ -14,12 +14,12 @@ import { seconds } from './attributes.ts';
 import type { SpanDraft } from './draft.ts';
 import { textUpToNul } from './text.ts';
 
-/** A power of two. */
+/** Must be a power of two. */
 const DEPTH = 1 << 11;
 const NAME_BYTES = 32;
-/** Earlier records to search for the difference of the clocks. */
+/** Number of earlier records to examine for the difference of the clocks. */
 const CLOCK_RECORDS = 64;
-/** Largest drift of the clocks: MAXFREQ of include/linux/timex.h, the bound of what NTP corrects. */
+/** Maximum drift of the clocks: MAXFREQ in include/linux/timex.h, the limit of NTP corrections. */
 const DRIFT = 500e-6;
 
 interface Ring {
@@ -30,13 +30,13 @@ interface Ring {
   recorded: Float64Array;
   names: Uint8Array;
   count: number;
-  /** Records before this may be missing. */
+  /** Records before this time may be missing. */
   lostNs: TimestampNs;
 }
 
 export interface NoiseSpans {
   spans: SpanDraft[];
-  /** False if some may be missing. */
+  /** False if some records may be missing. */
   whole: boolean;
 }
 
@@ -63,7 +63,7 @@ export class NoiseJournal {
     this.#rings[cpu].lostNs = untilNs;
   }
 
-  /** Spans that ended on a CPU since then. */
+  /** Spans on a CPU that ended after `fromNs`. */
   since(cpu: number, fromNs: TimestampNs): NoiseSpans {
     const ring = this.#rings[cpu];
     if (ring === undefined) return { spans: [], whole: true };
@@ -82,14 +82,14 @@ export class NoiseJournal {
   }
 }
 
-/** Place of a record by age; the youngest has age 1. */
+/** Place of a record by its age. The newest record has age 1. */
 function placeOf(ring: Ring, age: number): number {
   return (ring.count - age) & (DEPTH - 1);
 }
 
 /**
  * Difference of the tracer's clock and the trace clock, by age of the record. A record's own difference is too large by
- * the delay from its end to its record. A record nearby with a shorter delay bounds it, up to the drift in between.
+ * the delay of its recording. A nearby record with a shorter delay gives an upper bound, plus the drift.
  */
 function offsetsOf(ring: Ring, count: number): Float64Array {
   const offsets = new Float64Array(count + 1);
@@ -110,13 +110,13 @@ function offsetsOf(ring: Ring, count: number): Float64Array {
   return offsets;
 }
 
-/** In time of the tracer's clock. */
+/** Times are those of the tracer's clock. */
 interface Nested {
   span: SpanDraft;
   age: number;
 }
 
-/** Adds an interruption that ended after all in `top`: those inside it become its children. */
+/** Adds an interruption that ended after all in `top`. The interruptions inside it become its children. */
 function nest(top: Nested[], ring: Ring, age: number, cpu: number): void {
   const at = placeOf(ring, age);
   const startNs = ring.starts[at];
@@ -124,7 +124,7 @@ function nest(top: Nested[], ring: Ring, age: number, cpu: number): void {
   const children: SpanDraft[] = [];
   for (let last = top.at(-1); last !== undefined && last.span.startNs >= startNs; last = top.at(-1)) {
     children.unshift(last.span);
-    // The kernel subtracts the time of nested interruptions: add it again.
+    // The kernel has subtracted the time of nested interruptions: add it back.
     endNs += last.span.endNs - last.span.startNs;
     top.pop();
   }
@@ -133,7 +133,7 @@ function nest(top: Nested[], ring: Ring, age: number, cpu: number): void {
   top.push({ span: { name: `${source} noise`, startNs, endNs, attributes, children }, age });
 }
 
-/** Converts to the trace clock. Children get the difference of their parent; a neighbour cannot begin before the end of the last. */
+/** Converts to the trace clock. Children use their parent's difference. Spans do not overlap. */
 function onTraceClock(top: readonly Nested[], offsets: Float64Array): SpanDraft[] {
   let endNs = Number.NEGATIVE_INFINITY;
   let offsetNs = Number.NEGATIVE_INFINITY;
@@ -164,7 +164,7 @@ function attributesOf(ring: Ring, at: number): Attributes {
   return noise;
 }
 
-/** Spans cut to a time, one after the other. */
+/** Spans cut to a period, in order. */
 export function clipped(spans: readonly SpanDraft[], fromNs: TimestampNs, toNs: TimestampNs): SpanDraft[] {
   const within: SpanDraft[] = [];
   let freeNs = fromNs;

@@ -1,6 +1,6 @@
 /**
- * The kind `osnoise`: a period in which something else took much of the CPU. Its children are the longest interruptions;
- * its attributes give the time of each source over the whole period.
+ * The kind `osnoise`: a period in which something else used much of the CPU's time. Its children are the longest
+ * interruptions. Its attributes contain the time of each source in the whole period.
  */
 import { type IntervalSinks, NOISE_SOURCES } from '../model/intervals.ts';
 import type { KindOptions } from '../model/span.ts';
@@ -23,7 +23,7 @@ interface Period {
 export function makeOsnoise(options: KindOptions, offer: Offer, deps: SpanDeps): IntervalSinks {
   const journal = new NoiseJournal();
   const width = NOISE_SOURCES.length;
-  /** Time since the last period, by CPU and source. */
+  /** Sums since the last period, by CPU and source. */
   const totals = new Float64Array(deps.cpuCount * width);
   return {
     osnoise: {

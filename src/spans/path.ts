@@ -1,7 +1,7 @@
 /**
- * Follows a sleep to its causes, along the chain of wake-ups: what did the task that ended it do since the sleep began?
- * It ran, waited for a CPU, or slept itself, until a request, a timer or an interrupt ended that. Such critical paths are
- * described in: Giraldeau, Dagenais, "Wait analysis of distributed systems using kernel tracing" (2016).
+ * Follows a sleep to its causes along the chain of wake-ups. What did the task that ended the sleep do since the sleep
+ * began? It ran, waited for a CPU, or slept itself until a request, a timer or an interrupt woke it. Such critical
+ * paths are described in: Giraldeau, Dagenais, "Wait analysis of distributed systems using kernel tracing" (2016).
  */
 import type { BlockRequest } from '../model/intervals.ts';
 import { LOCK_TYPES, OTHER_LOCK } from '../model/lock-types.ts';
@@ -17,13 +17,13 @@ import { type Step, stepsOf } from './steps.ts';
 import { causesOf } from './summary.ts';
 import type { TaskJournal } from './task-journal.ts';
 
-/** Most hops along the chain of wake-ups. */
+/** Maximum number of wake-ups in the chain. */
 const DEEPEST = 8;
-/** Most spans that the paths of an operation have in all. */
+/** Maximum number of spans in all paths of one operation. */
 const MOST_SPANS = 256;
-/** Steps that are shorter than this part of the whole operation are put together. */
+/** Steps shorter than this part of the whole operation are combined. */
 const SHORT_SHARE = 0.01;
-/** Tasks that run softirqs: such a wake-up is their work. PREEMPT_RT has more of them. */
+/** Tasks that run softirqs: a softirq's wake-up there counts as the task's. PREEMPT_RT has more such tasks. */
 const SOFTIRQ_TASKS = /^(ksoftirqd|ktimers|irq)\//;
 
 export interface PathParts {
@@ -33,14 +33,14 @@ export interface PathParts {
   nameOf(wokenBy: number): string | undefined;
   workOf(pid: number, atNs: TimestampNs): string | undefined;
   deps: SpanDeps;
-  /** Length of the whole operation. */
+  /** Duration of the whole operation. */
   wholeNs: number;
 }
 
 export class Path {
-  /** Some causes are missing, because the chain is too long or has too many parts. */
+  /** True if some causes are missing, because the chain is too long or has too many parts. */
   isCut = false;
-  /** Requests that are shown. */
+  /** Requests that have a span. */
   readonly shown = new Map<SpanDraft, BlockRequest>();
   readonly #parts: PathParts;
   readonly #requests: Requests;
@@ -51,7 +51,7 @@ export class Path {
     this.#requests = new Requests(parts.requests);
   }
 
-  /** What a sleep was spent on, oldest first. Time without a span is not known. */
+  /** What happened during a sleep, oldest first. Time without a span is unexplained. */
   sleep(sleep: Sleep, depth = 0): SpanDraft[] {
     const { fromNs, toNs, wokenBy } = sleep;
     if (wakeKind(wokenBy) === BY_TIMER) return [this.#end('timer', sleep, depth)];
@@ -63,7 +63,7 @@ export class Path {
     return name === undefined ? [] : [this.#end(name, sleep, depth)];
   }
 
-  /** The span of the whole request, to replace one that was cut. */
+  /** The span of the whole request. It replaces a span that was cut. */
   whole(span: SpanDraft, request: BlockRequest): SpanDraft {
     const uncut = requestSpan(request, request.issueNs, this.#parts.deps, {
       children: span.children,
@@ -74,7 +74,7 @@ export class Path {
     return uncut;
   }
 
-  /** The task that ended a sleep; 0: an interrupt, or not known. */
+  /** The task that ended a sleep; 0 if an interrupt did, or if unknown. */
   #wakerOf({ wokenBy, waker }: Sleep): number {
     const kind = wakeKind(wokenBy);
     if (kind === BY_TASK || kind === BY_RAISED_SOFTIRQ) return waker;
@@ -82,7 +82,9 @@ export class Path {
     return isOfTask ? waker : 0;
   }
 
-  /** A request up to the end of a sleep, and what came before its issue. `completer`: its task; 0: an interrupt. */
+  /**
+   * A request up to the end of a sleep, and what came before its issue. `completer`: its task, or 0 for an interrupt.
+   */
   #request(request: BlockRequest, completer: number, sleep: Sleep, depth: number): SpanDraft[] {
     const { fromNs, toNs } = sleep;
     const { issueNs, completeNs } = request;
@@ -98,7 +100,7 @@ export class Path {
     return [...before, span, ...after];
   }
 
-  /** What a sleeper waited for until a request was issued. */
+  /** What a sleeping task waited for until a request was issued. */
   #beforeIssue(request: BlockRequest, sleep: Sleep, depth: number): SpanDraft[] {
     const { pid, fromNs, toNs } = sleep;
     const { issuer, insertNs, device } = request;
@@ -119,7 +121,7 @@ export class Path {
     return [{ name: 'block queue', startNs: queuedNs, endNs: toNs, attributes, children: [], causes }];
   }
 
-  /** What a task did in a time at whose end it ran, oldest first; undefined if it is not remembered. */
+  /** What a task did in a period at whose end it ran, oldest first. Undefined if nothing is remembered. */
   #task(pid: number, fromNs: TimestampNs, toNs: TimestampNs, depth: number): SpanDraft[] | undefined {
     const { tasks, wholeNs } = this.#parts;
     if (depth > DEEPEST || this.#spans >= MOST_SPANS) {
@@ -172,7 +174,7 @@ export class Path {
     };
   }
 
-  /** Many short steps as one span. Sleeps among them are not followed. */
+  /** Combines many short steps into one span. Sleeps among them are not followed. */
   #shortSteps(steps: readonly Step[], who: Who): SpanDraft {
     this.#spans++;
     const causes = steps.flatMap((step): Cause[] => {
@@ -199,12 +201,12 @@ export class Path {
     };
   }
 
-  /** Task that ended an absence, for an attribute; 0 if an interrupt did, or if it is not known. */
+  /** Task that ended an absence, for an attribute; 0 if an interrupt did, or if unknown. */
   wakerOf(absence: Absence, pid: number): number {
     return this.#wakerOf({ ...absence, pid, fromNs: 0, toNs: 0 });
   }
 
-  /** A sleep that ends by something with a name. */
+  /** A sleep that something with a name ended. */
   #end(name: string, { pid, fromNs, toNs, wakerCpu }: Sleep, depth: number): SpanDraft {
     this.#spans++;
     const [kind, ...rest] = name.split(' ');
@@ -242,7 +244,7 @@ function runCause({ startNs, endNs }: Step, { comm, work }: Who): Cause {
   return { label: work === undefined ? `${comm} ran` : `workqueue ${work}`, ns: endNs - startNs };
 }
 
-/** Whether a sleep within a request has causes of its own, and not only the interrupt of its device. */
+/** Whether a sleep during a request has causes other than the interrupt of the request's device. */
 function isChain({ children }: SpanDraft): boolean {
   return children.some(({ name }) => name !== 'irq' && name !== 'softirq' && name !== 'timer');
 }

@@ -1,4 +1,4 @@
-/** Makes records of the kept drafts of an interval: adds ids, wall-clock times and facts about its task; parents come before children. */
+/** Converts the drafts that the budget kept to records, with ids, wall-clock times and facts about the task. */
 import type { SpanRecord, TraceRecord } from '../model/span.ts';
 import type { DraftAttributes } from './attributes.ts';
 import type { Chosen } from './budget.ts';
@@ -13,7 +13,7 @@ const SPAN_ID_BYTES = 8;
 export function makeRecorder(deps: Pick<SpanDeps, 'wallTime' | 'random' | 'taskFacts'>) {
   const bytes = new Uint8Array(TRACE_ID_BYTES);
 
-  // W3C trace context: an id of only zeroes is invalid.
+  // W3C Trace Context: an id that is all zeroes is invalid.
   const newId = (length: number): string => {
     const id = bytes.subarray(0, length);
     do deps.random(id);
@@ -21,7 +21,7 @@ export function makeRecorder(deps: Pick<SpanDeps, 'wallTime' | 'random' | 'taskF
     return Buffer.from(id).toString('hex');
   };
 
-  /** Facts about tasks that ran instead of others. Many traces name the same tasks, so facts are looked up once. */
+  /** Facts about tasks that ran instead of others. Looked up once, because many traces name the same tasks. */
   const lookedUp = new Map<number, TaskFacts>();
   const factsOf = ({ factsOf: pid, startNs }: SpanDraft): TaskFacts => {
     if (pid === undefined) return NOTHING;

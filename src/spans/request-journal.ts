@@ -1,16 +1,14 @@
-/**
- * Remembers block requests that completed lately, in one ring for all disks, for calls that waited for them. 1.3 MiB.
- */
+/** Remembers recently completed block requests, in one ring for all disks, for calls that waited for them. 1.3 MiB. */
 import type { BlockRequest } from '../model/intervals.ts';
 import type { TimestampNs } from '../model/time.ts';
 
-/** A power of two. */
+/** Must be a power of two. */
 const DEPTH = 1 << 14;
 
 export interface Requests {
   /** In the order of completion. */
   requests: BlockRequest[];
-  /** False if older ones may have been overwritten. */
+  /** False if older requests may have been overwritten. */
   whole: boolean;
 }
 
@@ -47,7 +45,7 @@ export class RequestJournal {
     this.#errnos[at] = request.errno;
   }
 
-  /** Completed requests that were under way at some time within these bounds. */
+  /** Completed requests that were in flight at some time within this period. */
   within(fromNs: TimestampNs, toNs: TimestampNs): Requests {
     const requests: BlockRequest[] = [];
     const available = Math.min(DEPTH, this.#count);

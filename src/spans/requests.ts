@@ -1,4 +1,4 @@
-/** The block requests of an operation: which one ended a sleep, and which one came before another. */
+/** The block requests of an operation: which request ended a sleep, and which request came before another. */
 import type { BlockRequest } from '../model/intervals.ts';
 import { SOFTIRQS } from '../model/softirqs.ts';
 import type { TimestampNs } from '../model/time.ts';
@@ -15,14 +15,14 @@ import type { SpanDeps } from './deps.ts';
 import type { Cause, SpanDraft } from './draft.ts';
 import { errorOf } from './waits.ts';
 
-/** Longest time between the completion of a request and what it causes: a wake-up, or the next request. */
+/** Maximum time between the completion of a request and its effect: a wake-up, or the next request. */
 const CAUSES_WITHIN_NS = 200_000;
-/** Longest time between a completion and the wake-up of the request's own task by an interrupt on another CPU. */
+/** Maximum time between a completion and the wake-up of the request's own task by an interrupt on another CPU. */
 const PASSED_ON_WITHIN_NS = 1_000_000;
 const NET_TX = SOFTIRQS.indexOf('NET_TX');
 const NET_RX = SOFTIRQS.indexOf('NET_RX');
 
-/** A sleep and its end; the fields about the end are those of `SwitchIn`. */
+/** A sleep and its end. The fields about the end are as in `SwitchIn`. */
 export interface Sleep {
   pid: number;
   fromNs: TimestampNs;
@@ -40,7 +40,7 @@ export class Requests {
     this.#all = all;
   }
 
-  /** Requests that were completed after `fromNs` and up to `toNs`, the last one first. */
+  /** Requests that completed after `fromNs` and at or before `toNs`, last one first. */
   *completed(fromNs: TimestampNs, toNs: TimestampNs): Generator<BlockRequest> {
     const all = this.#all;
     let [low, high] = [0, all.length];
@@ -52,7 +52,7 @@ export class Requests {
     for (let i = low - 1; i >= 0 && all[i].completeNs > fromNs; i--) yield all[i];
   }
 
-  /** The request whose completion ended a sleep, by an interrupt (`waker` 0) or by this task. */
+  /** The request whose completion ended a sleep, in an interrupt (`waker` 0) or in this task. */
   thatEnded(sleep: Sleep, waker: number): BlockRequest | undefined {
     const { pid, fromNs, toNs, wokenBy, wakerCpu } = sleep;
     if (isOfNetwork(wokenBy)) return undefined;
@@ -61,14 +61,14 @@ export class Requests {
     for (const request of this.completed(Math.max(fromNs, toNs - CAUSES_WITHIN_NS), toNs))
       if (request.cpu === wakerCpu && request.completer === completer) return request;
     if (waker !== 0) return undefined;
-    // An interrupt on another CPU can pass the wake-up on. If no event reported the wake-up, its time is not known.
+    // An interrupt on another CPU can perform the wake-up. If no event reported the wake-up, its time is unknown.
     const sinceNs = wakeKind(wokenBy) === BY_UNKNOWN ? fromNs : Math.max(fromNs, toNs - PASSED_ON_WITHIN_NS);
     return this.#lastOf(pid, sinceNs, toNs);
   }
 
   /**
-   * Returns the predecessor of a request: the request whose completion let an interrupt issue this one (as a write does
-   * before a flush), or an earlier request of the same sleeper.
+   * Returns the predecessor of a request: the request after whose completion an interrupt issued this one (for example
+   * a write before a flush), or an earlier request of the same sleeping task.
    */
   before(
     { issueNs, issueCpu, issuer }: BlockRequest,
@@ -87,7 +87,7 @@ export class Requests {
   }
 }
 
-/** Whether a sleep ended with the arrival or the departure of a packet. */
+/** Whether a sleep ended because a packet was received or sent. */
 function isOfNetwork(wokenBy: number): boolean {
   const kind = wakeKind(wokenBy);
   if (kind !== BY_SOFTIRQ && kind !== BY_RAISED_SOFTIRQ) return false;
@@ -95,8 +95,8 @@ function isOfNetwork(wokenBy: number): boolean {
 }
 
 /**
- * Makes the span of a request from `startNs` on, which is later than its issue if its parent span began later.
- * `children`: what the task that completed the request did meanwhile.
+ * Makes the span of a request. `startNs` is later than the request's issue if the parent span began later. `children`:
+ * what the task that completed the request did in this time.
  */
 export function requestSpan(
   request: BlockRequest,

@@ -1,6 +1,6 @@
 /**
- * A wait for a CPU as a span. Its children are the turns of the tasks that had that CPU meanwhile, in order; short turns
- * in a row are one child. What is between them is not known: it may be tasks whose switches were not recorded.
+ * A wait for a CPU as a span. Its children are the turns of the tasks that ran on that CPU in this time, in order.
+ * Consecutive short turns become one child. A gap means that tasks may have run whose switches were not recorded.
  */
 import type { TimestampNs } from '../model/time.ts';
 import { culpritAttributes, type DraftAttributes, taskAttributes } from './attributes.ts';
@@ -8,27 +8,27 @@ import type { Culprit, Turn } from './cpu-history.ts';
 import type { Cause, SpanDraft } from './draft.ts';
 import type { TaskJournal } from './task-journal.ts';
 
-/** Turns that are shorter than this part of the whole operation are put together. */
+/** Turns shorter than this part of the whole operation are combined. */
 const SHORT_SHARE = 0.05;
-/** Names of tasks that a span of short turns has. */
+/** Maximum number of task names in a span of short turns. */
 const MOST_NAMES = 5;
 
 export interface Wait {
   pid: number;
-  /** Name of the waiting task if it is not the task of the trace. */
+  /** Name of the waiting task, if it is not the task of the trace. */
   comm?: string;
-  /** CPU that it got, and in whose queue it was at first. */
+  /** CPU on which the task ran after the wait, and in whose queue it waited first. */
   cpu: number;
   queueCpu: number;
   startNs: TimestampNs;
   endNs: TimestampNs;
-  /** Which task had the CPU for most of the time, if that was found out before. */
+  /** The task that ran for most of the time, if already known. */
   culprit?: Culprit | undefined;
 }
 
 export interface WaitParts {
   tasks: TaskJournal;
-  /** Length of the whole operation. */
+  /** Duration of the whole operation. */
   wholeNs: number;
 }
 
@@ -53,7 +53,7 @@ export function waitSpan(wait: Wait, parts: WaitParts, more: DraftAttributes): S
   };
 }
 
-/** Both say how long a task ran at least: what was found out before may be about fewer turns, or about forgotten ones. */
+/** Both values are lower bounds: the known culprit may cover fewer turns, or turns that are forgotten now. */
 function longer(a: Culprit | undefined, b: Culprit | undefined): Culprit | undefined {
   return (a?.ranNs ?? 0) > (b?.ranNs ?? 0) ? a : b;
 }
@@ -82,7 +82,7 @@ function turnSpans(turns: readonly Turn[], cpu: number, wait: Wait, parts: WaitP
   return spans;
 }
 
-/** Span of turns without a gap. */
+/** Span of consecutive turns without a gap. */
 function spanOf(row: readonly Turn[], cpu: number, wait: Wait): SpanDraft {
   const [startNs, endNs] = [row[0].startNs, row[row.length - 1].endNs];
   const tasks = totals(row);
@@ -107,7 +107,7 @@ function spanOf(row: readonly Turn[], cpu: number, wait: Wait): SpanDraft {
   return { ...span, name: 'ran instead', attributes: ofTask, factsOf: pid };
 }
 
-/** Time of each task, the longest first. */
+/** Total time of each task, longest first. */
 function totals(turns: readonly Turn[]): Culprit[] {
   const tasks = new Map<number, Culprit>();
   for (const { pid, comm, startNs, endNs } of turns) {

@@ -1,6 +1,6 @@
 /**
- * Connects the kinds of traces that are on with the probes: gives each probe a sink for its intervals, and returns
- * finished traces. A probe without a sink does nothing for spans.
+ * Connects the enabled kinds of traces with the probes: gives each probe a sink for its intervals, and returns finished
+ * traces. A probe without a sink does no work for spans.
  */
 import type { IntervalSinks } from '../model/intervals.ts';
 import {
@@ -24,7 +24,7 @@ import { makeTimerlat } from './timerlat.ts';
 
 export interface Spans {
   sinks: IntervalSinks;
-  /** Ends the current interval of the budget and returns the traces chosen in it. `nowMs` is monotonic. */
+  /** Ends the current interval of the budget and returns its traces. `nowMs` is monotonic. */
   take(nowMs: number): TraceRecord[];
   /**
    * The agent is about to stop. From `deadlineNs` of the trace clock on, no traces are made: slow operations are counted
@@ -79,7 +79,7 @@ export function makeSpans(config: SpansConfig, deps: SpanDeps, nowMs: number): S
   };
 }
 
-/** The kinds that each read the records of their own tracer. */
+/** The kinds that read the records of their own tracer. */
 function makeTracerKinds(kinds: SpansConfig['kinds'], offer: Offer, deps: SpanDeps): IntervalSinks {
   return {
     ...(kinds.function_graph && makeFunctionTrees(kinds.function_graph, offer, deps)),

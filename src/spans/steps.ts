@@ -1,21 +1,21 @@
-/** What a task did in a time, from its times off the CPU: it ran, waited for a CPU, slept. */
+/** What a task did in a period, from its absences: it ran, waited for a CPU, or slept. */
 import type { TimestampNs } from '../model/time.ts';
 import type { Absence, AbsenceRing } from './absence-ring.ts';
 
-/** Absences of one task that are looked at; a task with more of them in a time is explained in part. */
+/** Maximum number of absences to examine per task. If a task has more in a period, only a part is explained. */
 const MOST_ABSENCES = 4096;
 
 export interface Step {
   kind: 'run' | 'wait' | 'sleep';
   startNs: TimestampNs;
   endNs: TimestampNs;
-  /** The absence that contains the step, or that ended before a run; undefined if the run began before the time. */
+  /** The absence that contains the step, or the one before a run. Undefined if the run began before the period. */
   absence: Absence | undefined;
 }
 
 /**
- * Steps of a task that ran at `toNs`, oldest first. What is not recorded is a gap between them. Undefined: the task is not
- * remembered.
+ * Steps of a task that was running at `toNs`, oldest first. Gaps between them were not recorded. Undefined if nothing
+ * about the task is remembered.
  */
 export function stepsOf(
   ring: AbsenceRing,
@@ -40,7 +40,7 @@ export function stepsOf(
     if (isHidden(absence)) continue;
     const runnableNs = Math.min(runnableAt(absence), inNs);
     add('wait', runnableNs, inNs, absence);
-    // Else its end may have been long before, or it did not sleep.
+    // Otherwise the sleep may have ended long before, or the task did not sleep.
     if (absence.runnableNs !== 0 || (absence.isSeen && outNs !== 0)) add('sleep', outNs, runnableNs, absence);
     if (freeNs <= fromNs) break;
   }
@@ -48,12 +48,12 @@ export function stepsOf(
   return steps.reverse();
 }
 
-/** Whether a task lost its CPU and came back at a time that nothing reported: it is not known how long it waited. */
+/** Whether a task left its CPU and no event shows when it returned, so the length of its wait is unknown. */
 export function isHidden({ isSeen, state, outNs }: Absence): boolean {
   return !isSeen && state === 0 && outNs !== 0;
 }
 
-/** When an absent task could have gone on. */
+/** When an absent task became runnable. */
 function runnableAt({ outNs, runnableNs, inNs, state }: Absence): TimestampNs {
   const slept = state !== 0 || outNs === 0;
   return slept ? runnableNs || inNs : outNs;

@@ -1,17 +1,17 @@
 /**
- * How much of an operation has a named cause, and a sentence that says what it was spent on: `28.1 ms: 20.0 ms
- * kworker/u8:12 waited for CPU 1 behind stress-ng, 3.7 ms block write vda, 2.9 ms running, 1.5 ms not known`.
+ * How much of an operation has a named cause, and a sentence about where the time went: `28.1 ms: 20.0 ms kworker/u8:12
+ * waited for CPU 1 behind stress-ng, 3.7 ms block write vda, 2.9 ms running, 1.5 ms not known`.
  */
 import type { DraftAttributes } from './attributes.ts';
 import type { Cause, SpanDraft } from './draft.ts';
 
-/** Causes that the sentence names. */
+/** Maximum number of causes in the sentence. */
 const MOST_NAMED = 5;
-/** Causes of a smaller part are not named. */
+/** Causes of a smaller share are not named. */
 const LEAST_SHARE = 0.01;
 const LOSSY = '; incomplete, because events were lost';
 
-/** Causes of a span and of all below it. */
+/** Causes of a span and of all spans below it. */
 export function causesOf(span: SpanDraft): readonly Cause[] {
   return span.causes ?? span.children.flatMap(causesOf);
 }
@@ -45,7 +45,7 @@ function sentence(durationNs: number, causes: readonly Cause[], explainedNs: num
   return `${timeText(durationNs)}: ${parts.map(([label, ns]) => `${timeText(ns)} ${label}`).join(', ')}`;
 }
 
-/** `28.1 ms`: three digits at most before the unit changes. */
+/** `28.1 ms`: three significant digits. A number of four digits changes the unit. */
 export function timeText(ns: number): string {
   if (ns >= 1e9) return `${(ns / 1e9).toFixed(2)} s`;
   return ns >= 1e6 ? `${(ns / 1e6).toFixed(1)} ms` : `${(ns / 1e3).toFixed(1)} µs`;

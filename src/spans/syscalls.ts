@@ -1,7 +1,7 @@
 /**
- * The kind `syscalls`: a slow call, and what its thread went through meanwhile. Children of the call are times off the
- * CPU (blocked or waiting for a CPU) and long interrupts; the rest is the thread's own time on the CPU. Children of a
- * blocked time are the block requests that the thread waited for. Children lie within their parent and do not overlap.
+ * The kind `syscalls`: a slow call, and what its thread did meanwhile. The call's children are the times when the
+ * thread was not running (blocked or waiting for a CPU), and long interrupts. The children of a blocked time are the
+ * block requests that the thread waited for. Children lie within their parent and do not overlap.
  */
 import type { KindOptions } from '../model/span.ts';
 import { seconds, taskAttributes } from './attributes.ts';
@@ -16,15 +16,15 @@ import { causesOf } from './summary.ts';
 import { errorOf, exemplar } from './waits.ts';
 
 const DURATION = 'ftrace_syscall_duration_seconds';
-/** Most children of a call; the shortest are left out. */
+/** Maximum number of children of a call. The shortest are left out. */
 const MOST_CHILDREN = 64;
 const MAX_ERRNO = 4095;
 /**
- * A signal ended the call (include/linux/errno.h: ERESTARTSYS, ERESTARTNOINTR, ERESTARTNOHAND, ERESTART_RESTARTBLOCK).
- * The kernel usually restarts it, and its program sees no error.
+ * Errnos of calls that a signal ended (include/linux/errno.h: ERESTARTSYS, ERESTARTNOINTR, ERESTARTNOHAND,
+ * ERESTART_RESTARTBLOCK). The kernel usually restarts the call, and the program sees no error.
  */
 const RESTARTED: ReadonlySet<number> = new Set([512, 513, 514, 516]);
-/** Calls that return an address of their program, or one of its registers. */
+/** Calls that return an address in the program's memory, or one of its registers. */
 const RETURN_ADDRESSES: ReadonlySet<string> = new Set([
   'brk',
   'map_shadow_stack',
@@ -35,7 +35,7 @@ const RETURN_ADDRESSES: ReadonlySet<string> = new Set([
   'uprobe',
   'uretprobe',
 ]);
-/** No call moves so many bytes (MAX_RW_COUNT, include/linux/fs.h): a larger value is or may be an address. */
+/** No call transfers so many bytes (MAX_RW_COUNT, include/linux/fs.h), so a larger value can be an address. */
 const LIKE_AN_ADDRESS = 2 ** 31;
 const SLEEPS_INTERRUPTIBLY = 1;
 
@@ -45,7 +45,7 @@ export function makeSyscallTraces(options: KindOptions, offer: Offer, deps: Span
     const call = certainPart(whole, journals);
     let countedNs = call.endNs - call.startNs;
     if (countedNs < options.thresholdNs) return;
-    // For a call that the config does not name, only its time outside interruptible sleeps counts, as on a pipe.
+    // For calls that the config does not name, only the time without interruptible sleep counts (think of pipes).
     if (options.include === undefined) {
       countedNs -= journals.tasks.watched.sleptNs(call.pid, call.startNs, SLEEPS_INTERRUPTIBLY);
       if (countedNs < options.thresholdNs) return;
@@ -56,7 +56,7 @@ export function makeSyscallTraces(options: KindOptions, offer: Offer, deps: Span
   };
 }
 
-/** A call from its start on or, if it may be more than one because events were lost, from the loss on. */
+/** The part of a call that is certainly one call: all of it or, if events were lost, the part after the loss. */
 function certainPart(call: SlowCall, { tasks }: Journals): SlowCall {
   const { pid, startNs, endNs, lostUntilNs } = call;
   if (lostUntilNs === 0) return call;
@@ -117,7 +117,7 @@ function causesOfCall(parts: CallParts, within: Nested, onCpuNs: number): Cause[
   return causes;
 }
 
-/** The name is not enough: calls of 32-bit programs show under the names of other calls. */
+/** The name is not sufficient, because calls of 32-bit programs appear under the names of other calls. */
 function isAddress(name: string, ret: number): boolean {
   if (ret >= LIKE_AN_ADDRESS || ret < -MAX_ERRNO) return true;
   return ret >= 0 && RETURN_ADDRESSES.has(name);

@@ -1,4 +1,4 @@
-/** Which tasks have traces of a kind: by the name of thread or program, container and scheduling class. */
+/** Selects the tasks that get traces of a kind: by thread or program name, container and scheduling class. */
 import type { KindOptions } from '../model/span.ts';
 import { TASK_CLASSES } from '../model/task-classes.ts';
 import type { TimestampNs } from '../model/time.ts';
@@ -7,16 +7,16 @@ import type { SpanDeps } from './deps.ts';
 /** The task that an operation belongs to. */
 export interface Subject {
   pid: number;
-  /** Name of the thread; '' if not known. */
+  /** Name of the thread; '' if unknown. */
   comm: string;
   atNs: TimestampNs;
-  /** Index in TASK_CLASSES, if events show it; undefined: it has to be looked up. */
+  /** Index in TASK_CLASSES if the events show the class. If undefined, the filter looks it up. */
   taskClass?: number | undefined;
 }
 
 export type TaskFilter = (subject: Subject) => boolean;
 
-/** Undefined: all tasks have traces. A task whose class or container is not known counts as normal and in no container. */
+/** Undefined if all tasks get traces. An unknown class counts as `normal`, an unknown container as none. */
 export function makeTaskFilter(
   options: KindOptions,
   deps: Pick<SpanDeps, 'matcher' | 'taskFacts' | 'taskClass'>,

@@ -1,6 +1,6 @@
 /**
- * What tasks did lately. Two rings hold their times off the CPU: one of tasks in watched calls, which a slow call reads
- * back to its own start, and one of all tasks, which says what the wakers of such tasks did. 8 MiB.
+ * What tasks did recently. Two rings contain the times when tasks were not running: one for tasks in watched calls,
+ * which a slow call reads back to its start, and one for all tasks, to show what their wakers did. 8 MiB.
  */
 import type { SwitchIn } from '../model/intervals.ts';
 import type { TimestampNs } from '../model/time.ts';
@@ -11,10 +11,10 @@ import { LossJournal } from './losses.ts';
 import { MoveJournal } from './move-journal.ts';
 import { WorkJournal } from './work-journal.ts';
 
-/** Powers of two. */
+/** Sizes must be powers of two. */
 const WATCHED_DEPTH = 1 << 15;
 const ALL_DEPTH = 1 << 16;
-/** A shorter wait does not need the task that ran instead. */
+/** For a shorter wait, the task that ran instead is not needed. */
 export const CULPRIT_NS = 20_000;
 
 export class TaskJournal {
@@ -24,9 +24,9 @@ export class TaskJournal {
   readonly works = new WorkJournal();
   /** Absences of tasks in watched calls. */
   readonly watched: AbsenceRing;
-  /** Absences of all tasks; empty unless calls are watched. */
+  /** Absences of all tasks. Empty if no calls are watched. */
   readonly all: AbsenceRing;
-  /** Tasks that ran during waits of at least `CULPRIT_NS`, by entry of `watched`; pid 0 if none. */
+  /** Tasks that ran during waits of at least `CULPRIT_NS`, by entry of `watched`. Pid 0 means none. */
   readonly #culprits = new Int32Array(WATCHED_DEPTH);
   readonly #culpritNs = new Float64Array(WATCHED_DEPTH);
   readonly #culpritComms = new Int32Array(WATCHED_DEPTH * COMM_WORDS);
@@ -38,7 +38,7 @@ export class TaskJournal {
     this.all = new AbsenceRing(follows ? ALL_DEPTH : 1, this.history.texts);
   }
 
-  /** A task in a watched call was off the CPU. */
+  /** Records an absence of a task in a watched call. */
   add(task: SwitchIn, words: Int32Array, commAt: number): void {
     const at = this.watched.add(task, words, commAt);
     this.#culprits[at] = 0;
@@ -50,13 +50,13 @@ export class TaskJournal {
     for (let i = 0; i < COMM_WORDS; i++) this.#culpritComms[at * COMM_WORDS + i] = result.comm[i];
   }
 
-  /** Times off the CPU of a task in a call since then, oldest first. */
+  /** Absences of a task in a call since `fromNs`, oldest first. */
   since(pid: number, fromNs: TimestampNs): { absences: Absence[]; whole: boolean } {
     const { absences, whole } = this.watched.since(pid, fromNs);
     return { absences: absences.reverse(), whole };
   }
 
-  /** Task that had the CPU for most of the wait at the end of an absence that `since` returned. */
+  /** Task that used the CPU for most of the wait at the end of an absence from `since`. */
   culprit({ slot }: Absence): Culprit | undefined {
     const pid = this.#culprits[slot];
     if (pid === 0) return undefined;
@@ -64,7 +64,7 @@ export class TaskJournal {
     return { pid, ranNs: this.#culpritNs[slot], comm };
   }
 
-  /** Last name of a task; '' if it is not remembered. */
+  /** Last known name of a task; '' if none is remembered. */
   commOf(pid: number, cpu: number): string {
     return this.watched.commOf(pid) || this.all.commOf(pid) || this.history.commOf(cpu, pid);
   }

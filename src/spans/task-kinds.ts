@@ -22,13 +22,13 @@ import { makeRequestTraces, makeWaitTraces } from './waits.ts';
 /** Threshold of a kind that is off. */
 const NEVER = Number.POSITIVE_INFINITY;
 
-/** Facts that the sinks of the syscalls probe and of the task probe share. */
+/** Functions that connect the sinks of the syscalls probe and of the task probe. */
 interface Links {
-  /** When the task's call began, by probe. At most one of them has seen the call begin. */
+  /** Functions that return the start of the task's call, one per probe. At most one of the probes saw the start. */
   watched: ((pid: number) => number)[];
-  /** Set by the probe of tasks: see `TaskSink.watch`. */
+  /** The task probe sets this function: see `TaskSink.watch`. */
   cameBack(pid: number, cpu: number, nowNs: number): void;
-  /** Set by the probe of tasks: see `TaskSink.names`. */
+  /** The task probe sets this function: see `TaskSink.names`. */
   nameOf(wokenBy: number): string | undefined;
   /** Set by the probe of tasks: see `TaskSink.works`. */
   functionOf(low: number, high: number): string | undefined;

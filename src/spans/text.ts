@@ -1,4 +1,4 @@
-/** Text of a name from the kernel. It can have any bytes: those that are not UTF-8 become U+FFFD. */
+/** Converts a name from the kernel to text. Bytes that are not valid UTF-8 become U+FFFD. */
 export function textUpToNul(bytes: Buffer): string {
   const end = bytes.indexOf(0);
   return bytes.toString('utf8', 0, end < 0 ? bytes.length : end);

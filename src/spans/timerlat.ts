@@ -1,7 +1,7 @@
 /**
- * The kind `timerlat`: an activation whose thread came late. It lasts from when the timer should have fired until its
- * thread ran. Its children are the time to the interrupt and the time from there to the thread; below them are the
- * interruptions that used the CPU meanwhile.
+ * The kind `timerlat`: an activation whose thread was late. Its span lasts from the planned expiry of the timer until
+ * the thread ran. The children are the time until the interrupt, and the time from the interrupt to the thread. Below
+ * them are the interruptions that used the CPU in that time.
  */
 import type { IntervalSinks } from '../model/intervals.ts';
 import type { KindOptions } from '../model/span.ts';
@@ -12,7 +12,7 @@ import { clipped, NoiseJournal } from './noise-journal.ts';
 import { exemplar } from './waits.ts';
 
 const LATENCY = 'ftrace_timerlat_latency_seconds';
-/** Most children of one part of an activation. */
+/** Maximum number of children of one part of an activation. */
 const MOST_CHILDREN = 32;
 
 interface Activation {
@@ -55,7 +55,7 @@ function draftOf(activation: Activation, journal: NoiseJournal, deps: SpanDeps):
       children,
     };
   };
-  // Without the interrupt's record, its time is not known.
+  // Without the interrupt's record, the time of the interrupt is unknown.
   const irqEndNs = irqNs >= 0 && irqNs <= threadNs ? startNs + irqNs : undefined;
   const parts =
     irqEndNs === undefined

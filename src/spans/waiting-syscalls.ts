@@ -1,6 +1,6 @@
 /**
- * Syscalls that wait for another task by nature: long ones say nothing about the kernel, and there are many. They become
- * traces only if the config names them.
+ * Syscalls that normally wait for another task. Long calls are frequent and say nothing about the kernel, so they
+ * become traces only if the config names them.
  */
 const WAITING = new Set([
   'accept',

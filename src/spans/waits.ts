@@ -1,4 +1,4 @@
-/** The kinds `sched` and `block`: single waits for a CPU, and single block requests, that took long. */
+/** The kinds `sched` and `block`: slow single waits for a CPU, and slow single block requests. */
 import type { BlockRequest, SwitchIn } from '../model/intervals.ts';
 import { NORMAL, TASK_CLASSES } from '../model/task-classes.ts';
 import { requestAttributes, taskAttributes } from './attributes.ts';
@@ -18,7 +18,7 @@ export function makeWaitTraces(offer: Offer, deps: SpanDeps, tasks: TaskJournal)
     const { pid, cpu, runnableNs, inNs, queueCpu, taskClass } = task;
     const wholeNs = inNs - runnableNs;
     const comm = tasks.history.texts.of(words, commAt);
-    // Events do not show batch and idle tasks.
+    // Events do not show which tasks are batch or idle tasks.
     const knownClass = taskClass === NORMAL ? undefined : taskClass;
     const subject = { pid, comm, atNs: runnableNs, taskClass: knownClass };
     const make = (): TraceDraft => {
@@ -38,7 +38,7 @@ export function makeWaitTraces(offer: Offer, deps: SpanDeps, tasks: TaskJournal)
   };
 }
 
-/** Exemplar of a wait's span. */
+/** Exemplar for the span of a wait. */
 export function waitExemplar(
   deps: SpanDeps,
   { cpu, taskClass }: Pick<SwitchIn, 'cpu' | 'taskClass'>,
@@ -94,7 +94,7 @@ export function errorOf(deps: SpanDeps, errno: number): string | undefined {
   return errno === 0 ? undefined : (deps.errnoName(errno) ?? String(errno));
 }
 
-/** Exemplars of both parts of a request. */
+/** Exemplars for both parts of a request. */
 export function requestExemplars(deps: SpanDeps, request: BlockRequest, span: SpanDraft): ExemplarDraft[] {
   const { device, operation, cpu, issueCpu, insertNs, issueNs, completeNs } = request;
   const values = [device, operation];
@@ -106,7 +106,7 @@ export function requestExemplars(deps: SpanDeps, request: BlockRequest, span: Sp
     : [...exemplar(deps, 'block', QUEUE_SECONDS, values, inQueue), ...atDevice];
 }
 
-/** Empty if the probe is off, because there is no histogram then. */
+/** Empty if the probe is off, because then there is no histogram. */
 export function exemplar(
   deps: SpanDeps,
   probe: string,

@@ -250,7 +250,7 @@ test('in a pid namespace of its own the agent gives the reason, and no numbers',
   const wrapper = ['unshare', '--pid', '--fork', '--kill-child', '--mount-proc'];
   const agent = await bench.start({ probes: PROBES }, { wrapper });
   const status = await (await fetch(`${agent.url}/api/v1/status`)).text();
-  assert.match(status, /no metrics by container: the agent runs in a pid namespace of its own/);
+  assert.match(status, /no metrics by container: the agent runs in its own pid namespace/);
   assert.match(agent.stderr(), /no metrics by container/);
   assert.deepEqual((await agent.scrape()).series(WAIT), []);
   assert.match(doctor(wrapper), /^metrics by container +no: the agent runs in a pid namespace/m);

@@ -20,7 +20,7 @@ test('with no probe that works it is not ready, and reports its probes as down',
   }
   const ready = await fetch(`${url}/readyz`);
   assert.equal(ready.status, 503);
-  assert.match(await ready.text(), /nothing that is switched on works/);
+  assert.match(await ready.text(), /no enabled probe works/);
   const scrape = parseScrape(await (await fetch(`${url}/metrics`)).text());
   assert.deepEqual(scrape.series('ftrace_exporter_probe_up'), [{ labels: { probe: 'events' }, value: 0 }]);
   assert.match(stderr(), /probe is off.*reason="nothing to trace/);
@@ -55,6 +55,6 @@ test('a trace clock that somebody changes makes it start again rather than measu
   while ((await restarts()) === 0) await sleep(50);
   while ((await fetch(`${agent.url}/readyz`)).status !== 200) await sleep(50);
   assert.match(readFileSync(join(agent.dir, 'trace_clock'), 'utf8'), /\[mono\]/);
-  assert.match(agent.stderr(), /somebody has set the trace clock of .* to counter/);
+  assert.match(agent.stderr(), /another user has set the trace clock of .* to counter/);
   assert.equal(await agent.stop(), 0, agent.stderr());
 });

@@ -76,7 +76,7 @@ test('in a pid namespace of its own the agent says that it cannot recognise them
   needTool('unshare', 'util-linux');
   const wrapper = ['unshare', '--pid', '--fork', '--kill-child', '--mount-proc'];
   const agent = await bench.start(CONFIG, { wrapper });
-  assert.match((await notesOf(agent)).join(), /class normal: .*pid namespace/);
+  assert.match((await notesOf(agent)).join(), /class "normal": .*pid namespace/);
   const before = (await agent.scrape()).sum(SUM, { class: 'normal' });
   const commands = [
     [...ONE_CPU, ...HOG],

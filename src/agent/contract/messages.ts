@@ -1,6 +1,6 @@
 /**
  * Messages between the main thread and the capture thread: requests and answers, log lines, and whether events arrive.
- * Plain data only.
+ * They contain plain data only.
  */
 
 import type { AgentConfig } from '../../config/schema.ts';
@@ -14,7 +14,7 @@ export interface CaptureInput {
   config: AgentConfig;
   /** The recording to serve instead of the live kernel. */
   replayFile: string | undefined;
-  /** Name of the buffer to serve, of a recording with several; undefined: the default one. */
+  /** Name of the buffer to serve, if the recording has several. Undefined: the default buffer. */
   replayInstance: string | undefined;
   /**
    * When the buffers were last read, and the CPU time spent (see pulse.ts). It is shared memory because a thread that
@@ -32,11 +32,11 @@ export type ToCapture =
   | { kind: 'stop'; id: number };
 
 export type FromCapture =
-  /** The capture is set up and answers requests. `problem`: why no events arrive; '' when they arrive. */
+  /** The capture is set up and answers requests. `problem`: why no events arrive; '' if they arrive. */
   | { kind: 'ready'; problem: string }
-  /** `problem` of `ready` has changed. */
+  /** `problem` of the message `ready` has changed. */
   | { kind: 'problem'; problem: string }
-  /** Asks the main thread to write `text` to `file`, so that the main thread's id appears in the trace. */
+  /** Asks the main thread to write `text` to `file`, so that the trace contains the main thread's id. */
   | { kind: 'mark'; id: number; file: string; text: string }
   | {
       kind: 'answer';
@@ -44,7 +44,7 @@ export type FromCapture =
       value: MetricSnapshot | CaptureStatus | LatencyRecord[] | RecordedHistory | undefined;
     }
   | { kind: 'refused'; id: number; reason: string }
-  /** Traces of slow operations that were finished within the last second. */
+  /** Traces of slow operations that were finished in the last second. */
   | { kind: 'traces'; traces: readonly TraceRecord[] }
   | {
       kind: 'log';

@@ -3,7 +3,7 @@
  * of the last drain, and the CPU time that reading and decoding have taken.
  */
 
-/** Monotonic clock that both threads share, in ms; it stands still while the machine sleeps. */
+/** A monotonic clock that both threads share, in ms. It does not advance while the machine sleeps. */
 function nowMs(): number {
   const [seconds, nanoseconds] = process.hrtime();
   return seconds * 1e3 + nanoseconds / 1e6;
@@ -22,9 +22,9 @@ const DECODE = 2;
 
 export interface Pulse {
   memory: SharedArrayBuffer;
-  /** Counts from now on, unless there was a drain already: a thread that never gets to its first one hangs, too. */
+  /** Starts the clock, unless there was a drain already. A thread that hangs before its first drain is then noticed. */
   begin(): void;
-  /** Milliseconds since the last drain or since `begin`; undefined before either. */
+  /** Milliseconds since the last drain or, before the first drain, since `begin`. Undefined before both. */
   ageMs(): number | undefined;
   cpu(): PhaseCpu;
 }

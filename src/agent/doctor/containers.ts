@@ -1,16 +1,16 @@
-/** Which containers this agent recognises, for `doctor`. */
+/** Counts the containers that this agent recognises, for `doctor`. */
 import { openContainerTable } from '../../host/container-table.ts';
 import { type ContainersConfig, FIRST_CONTAINER } from '../../model/containers.ts';
 
 export interface ContainersSurvey {
-  /** Why no container is recognised; '' if they are. */
+  /** Why the agent recognises no container; '' if it does. */
   reason: string;
-  /** Containers and units with tasks. */
+  /** Number of containers and units that have tasks. */
   count: number;
   notes: readonly string[];
 }
 
-/** `isHosts`: whether ids in /proc are those of the kernel's events. */
+/** `isHosts`: whether /proc has the same ids as the kernel's events. */
 export function surveyContainers(config: ContainersConfig, isHosts: boolean): ContainersSurvey {
   const table = openContainerTable(config);
   table.procIsHosts(isHosts);

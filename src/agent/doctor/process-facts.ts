@@ -1,15 +1,15 @@
-/** This process' rights and namespace, from /proc/self; for `doctor`. */
+/** Capabilities and pid namespace of this process, from /proc/self, for `doctor`. */
 import { readFileSync, readlinkSync } from 'node:fs';
 
 export interface ProcessFacts {
   uid: number;
-  /** Effective capabilities, in hexadecimal as the kernel prints them; '' when unknown. None are needed. */
+  /** Effective capabilities in hexadecimal, as the kernel prints them; '' if unknown. The agent needs none. */
   capabilities: string;
-  /** Whether process ids here differ from the kernel's ids in events; undefined when unknown. */
+  /** Whether process ids in this namespace differ from those in the kernel's events. Undefined if unknown. */
   inPidNamespace: boolean | undefined;
 }
 
-/** Inode of the machine's first pid namespace: PROC_PID_INIT_INO in include/linux/proc_ns.h. */
+/** Inode of the initial pid namespace: PROC_PID_INIT_INO in include/linux/proc_ns.h. */
 const INITIAL_PID_NAMESPACE = 'pid:[4026531836]';
 
 export function processFacts(): ProcessFacts {

@@ -1,6 +1,6 @@
 /**
- * Finds out what can be traced on this machine with a config: facts about the kernel, and for each probe whether it
- * works and why not. Changes nothing, except that it mounts tracefs if needed, as `run` does.
+ * Finds out what a config can trace on this machine: facts about the kernel, and for each probe whether it works and,
+ * if not, why. Changes nothing, except that it mounts tracefs if needed, like `run`.
  */
 
 import type { AgentConfig } from '../../config/schema.ts';
@@ -34,51 +34,51 @@ import { type ProcessFacts, processFacts } from './process-facts.ts';
 export interface ProbeSurvey {
   name: string;
   help: string;
-  /** Whether the config has it on. */
+  /** Whether the probe is on in the config. */
   on: boolean;
-  /** Whether it works here, or would if it were on. */
+  /** Whether the probe works here. For a probe that is off: whether it would work. */
   ok: boolean;
-  /** Why it does not work; '' when ok. */
+  /** Why the probe does not work; '' if it does. */
   reason: string;
-  /** Events it uses, or would. */
+  /** Events that the probe uses, or would use if it were on. */
   events: string[];
-  /** The tracer it reads; '' for a probe of events only. */
+  /** The tracer that the probe reads; '' if the probe reads only events. */
   tracer: string;
-  /** Limits on this machine, and names of the config that match nothing. */
+  /** What the probe cannot measure on this machine, and names in the config that match nothing. */
   notes: readonly string[];
 }
 
 /** A tracer that the kernel lists. */
 export interface TracerSurvey {
   name: string;
-  /** Where the tracer can run, judged without trying it; '' if it is never switched on. */
+  /** Where the tracer can run, found out without a trial; '' if the tracer is never switched on. */
   where: string;
-  /** Why it is not available; '' when it is. */
+  /** Why the tracer is not available; '' if it is. */
   reason: string;
 }
 
 export interface Survey {
-  /** Why nothing can be traced; '' when something can. */
+  /** Why nothing can be traced; '' if something can. */
   problem: string;
   process: ProcessFacts;
-  /** Absent when tracefs is not available. */
+  /** Absent if tracefs is not available. */
   kernel?: KernelFeatures & {
     tracefs: string;
     onlineCpus: number[];
     eventCount: number;
-    /** The instance of the config exists: an agent runs, or was killed. */
+    /** True if the config's instance exists: an agent is running, or was killed. */
     ownInstanceExists: boolean;
-    /** A user of the top level and what it does there; '' if there is none. */
+    /** Another user of the top level, and its purpose; '' if there is none. */
     topLevelUser: string;
     /**
-     * The files in the restore journal of the config's agent, and why they cannot be restored from here; '' without a
-     * journal.
+     * The files in the restore journal of the config's agent, and why they cannot be restored from here. '' if there is
+     * no journal.
      */
     journal: string;
     surveyedTracers: TracerSurvey[];
   } & TracingUse;
   probes: ProbeSurvey[];
-  /** Kinds of traces that the config has on. */
+  /** Kinds of traces that are on in the config. */
   kinds: KindStatus[];
 }
 
@@ -98,7 +98,7 @@ export async function survey(config: AgentConfig): Promise<Survey> {
   const problem =
     use.instancesRefused === ''
       ? ''
-      : `cannot make an instance in ${root}/instances: ${use.instancesRefused}: run as root, with tracefs mounted writable`;
+      : `cannot create an instance in ${root}/instances: ${use.instancesRefused}: run as root, with tracefs mounted writable`;
   const kernel: Kernel = { root, features, events, online };
   const probes = surveyProbes(config, kernel);
   return {
@@ -120,7 +120,7 @@ export async function survey(config: AgentConfig): Promise<Survey> {
   };
 }
 
-/** An existing instance shows what instances support. Making one to find out would change something. */
+/** An existing instance shows what instances support. `doctor` must not create one. */
 function surveyTracer(name: string, features: KernelFeatures): TracerSurvey {
   const reason = features.refusedTracers[name] ?? '';
   if (reason !== '') return { name, where: '', reason };
@@ -128,12 +128,12 @@ function surveyTracer(name: string, features: KernelFeatures): TracerSurvey {
   if (runsAtTheTop(name, features)) return { name, where: 'top level', reason };
   return {
     name,
-    where: instanceTracers === undefined ? 'instance, where the kernel allows it' : 'instance',
+    where: instanceTracers === undefined ? 'instance, if the kernel allows it' : 'instance',
     reason,
   };
 }
 
-/** Whether a tracer runs at the top level, judged without trying it. `blk` always does, as its probe declares. */
+/** Whether a tracer runs at the top level, found out without a trial. `blk` always does. */
 function runsAtTheTop(tracer: string, { instanceTracers }: KernelFeatures): boolean {
   const isTopOnly = probeCatalogue.some((module) => {
     const request = module.tracer?.(module.schema(schemaKit).parse({ enabled: false }));
@@ -173,7 +173,7 @@ function surveyProbes(config: AgentConfig, kernel: Kernel): ProbeSurvey[] {
   });
 }
 
-/** Events that the agent defines exist only while it runs; '' if they can be defined, undefined if there are none. */
+/** Why the agent cannot define the probe's events: '' if it can; undefined if the probe needs none. */
 function whyUndefined(root: string, probe: EnabledProbe): string | undefined {
   const wanted = wantedEvents([probe]);
   if (wanted.length === 0) return undefined;
@@ -209,7 +209,7 @@ function cpuCountOf({ online }: Kernel): number {
   return Math.max(0, ...online) + 1;
 }
 
-/** What this kernel provides for these probes. */
+/** Plans these probes with what this kernel provides. */
 function planFor(enabled: readonly EnabledProbe[], config: AgentConfig, kernel: Kernel): EventPlan {
   const { root, features, events, online } = kernel;
   const store = new MetricStore();
@@ -238,13 +238,13 @@ function planFor(enabled: readonly EnabledProbe[], config: AgentConfig, kernel: 
   });
 }
 
-/** No names are needed for text, which contains them, or for tracers, which can be read as text. */
+/** Names are not needed for text, which contains them, nor for tracers, which can be read as text. */
 function namesFor(enabled: readonly EnabledProbe[], { reader }: AgentConfig, root: string): FunctionLookup {
   const isText = reader === 'trace_pipe' || enabled.some(({ module }) => module.tracer !== undefined);
   return isText ? () => NAMELESS : eventSymbols(root).lookup;
 }
 
-/** Names of all functions that can be traced; undefined if the kernel does not list them. */
+/** Names of all traceable functions. Undefined if the kernel does not list them. */
 export function functionNamesOf(root: string): string[] | undefined {
   try {
     return Array.from(listFunctions(root), ({ name }) => name);
@@ -254,11 +254,11 @@ export function functionNamesOf(root: string): string[] | undefined {
   }
 }
 
-/** Why a tracer is not available: the kernel lacks it, or somebody uses the top level it needs; '' when it is. */
+/** Why a tracer is not available: the kernel lacks it, or another user uses the top level. '' if it is. */
 function whyNoTracer(tracer: string, root: string, features: KernelFeatures): string {
   if (!features.tracers.includes(tracer)) return `this kernel is built without the tracer ${tracer}`;
   const refused = features.refusedTracers[tracer] ?? '';
   if (refused !== '' || !runsAtTheTop(tracer, features)) return refused;
   const user = topLevelUser(root);
-  return user === undefined ? '' : `it needs the top level of ${root}, and ${user}`;
+  return user === undefined ? '' : `it needs the top level of ${root}, but ${user}`;
 }

@@ -1,5 +1,5 @@
 /**
- * Notices when others switch off, fill or resize a buffer of the agent, and undoes it after a delay.
+ * Notices when other users switch off, fill or resize one of the agent's buffers, and undoes the change after a delay.
  */
 import { join } from 'node:path';
 import { KernelError } from '../../model/errors.ts';
@@ -13,9 +13,9 @@ import type { Shared } from './shared.ts';
 
 /** Changes that other users have made to a buffer. */
 export interface BufferHealth {
-  /** Why some or all of its events do not arrive. */
+  /** Why some or all events of the buffer do not arrive. */
   problems: readonly string[];
-  /** Changes that cost no events. */
+  /** Changes that lose no events. */
   notices: readonly string[];
   /** Probes that miss some or all of their events, with the reason. */
   down: ReadonlyMap<string, string>;
@@ -27,25 +27,25 @@ export interface HealthWatchParts {
   instance: Instance;
   plan: EventPlan;
   disks: readonly string[];
-  /** Files below the root of tracefs with settings of the tracer. */
+  /** Files with settings of the tracer, relative to the root of tracefs. */
   settings: readonly string[];
-  /** Why the kernel may have stopped recording by itself; '' if it never does. */
+  /** Why the kernel may have stopped recording without a user; '' if it never does. */
   stopsWhen: string;
   shared: Shared;
-  /** Voids intervals that are open on any CPU: events are missing before this moment. */
+  /** Drops operations that are open on any CPU, because events before this moment are missing. */
   voidOpen(): void;
-  /** Recording was or may have been interrupted. */
+  /** Called when recording was interrupted, or may have been. */
   onPause(): void;
-  /** The size is read again at each check, because others can change it. */
+  /** Called at each check with the current size, because other users can change it. */
   onSize(bufferBytesPerCpu: number): void;
 }
 
 export interface HealthWatch {
-  /** Takes the present state for the expected one. Call it when recording has begun. */
+  /** Stores the current state as the expected state. Call it when recording has begun. */
   start(): void;
-  /** Whether somebody has written to a control file since the last `check`. */
+  /** Whether another user has written to a control file since the last `check`. */
   wasTouched(): boolean;
-  /** `nowMs` is monotonic. Throws when the events recorded from now on cannot be used. */
+  /** `nowMs` is monotonic. Throws if the events that are recorded now cannot be used. */
   check(nowMs: number): BufferHealth;
   close(): void;
 }
@@ -56,11 +56,11 @@ export function makeHealthWatch(parts: HealthWatchParts): HealthWatch {
   const { log, onlineCpus } = parts.shared;
   let expected: Expected | undefined;
   let watch: ControlWatch | undefined;
-  /** A control file was written since the last check. */
+  /** Whether a control file was written since the last check. */
   let isTouched = false;
-  /** The agent itself is writing to control files. */
+  /** Whether the agent itself is writing to control files at this moment. */
   let isUndoing = false;
-  /** Problems of the last check, joined. */
+  /** Problems found by the last check, joined. */
   let wrongBefore = '';
   let undoAtMs = Number.POSITIVE_INFINITY;
 
@@ -74,12 +74,12 @@ export function makeHealthWatch(parts: HealthWatchParts): HealthWatch {
     if (watch.problem === '') return;
     log.warn(
       { instance: instance.dir, reason: watch.problem },
-      'cannot watch control files: short pauses in recording by other users can go unnoticed',
+      'cannot watch control files: short pauses that other users cause can go unnoticed',
     );
   };
 
   const undo = (changes: readonly Interference[]): void => {
-    // inotify delivers these writes before the next callback of setImmediate.
+    // inotify reports these writes before the next setImmediate callback runs.
     isUndoing = true;
     setImmediate(() => {
       isUndoing = false;
@@ -111,7 +111,7 @@ export function makeHealthWatch(parts: HealthWatchParts): HealthWatch {
     wasTouched: () => isTouched,
     check: (nowMs) => {
       let changes = interfered();
-      // If no write was reported, the change happened at an unknown time before now.
+      // If no write was reported, the change happened at an unknown earlier time.
       if (isTouched || wrongOf(changes) !== wrongBefore) {
         parts.onPause();
         voidOpen();

@@ -1,6 +1,6 @@
 /**
  * Opens one kernel buffer (an instance, or the top level) for a plan. Returns the stream to drain, its counters, and a
- * health check that notices when others switch off, take or delete events.
+ * health check that notices when other users switch off, take or delete events.
  */
 import { KernelError } from '../../model/errors.ts';
 import type { Log } from '../../model/log.ts';
@@ -31,17 +31,17 @@ export interface LiveBufferParts {
   planned: PlannedStream;
   inForce: BuffersInForce;
   shared: Shared;
-  /** Why the kernel may have stopped recording by itself; '' if it never does. */
+  /** Why the kernel may have stopped recording without a user; '' if it never does. */
   stopsWhen: string;
-  /** Disks that the tracer blk records. */
+  /** Disks that the blk tracer records. */
   disks?: readonly string[];
-  /** Files below the root of tracefs with settings of the tracer. */
+  /** Files with settings of the tracer, relative to the root of tracefs. */
   settings?: readonly string[];
   /** By probe, how many events the kernel has missed since the last call. */
   missed?: (() => ReadonlyMap<string, number>) | undefined;
-  /** Called when recording has begun. */
+  /** Called after recording has begun. */
   whenStarted?(): void;
-  /** Ends the tracer, when no file of the buffer is open any more. Returns what could not be restored. */
+  /** Switches the tracer off after all files of the buffer were closed. Returns what could not be restored. */
   stopTracer?(): readonly string[];
 }
 
@@ -51,27 +51,25 @@ export interface LiveBuffer {
   readonly drained: Drained | undefined;
   /** Enables the events of the plan and starts recording. */
   start(): void;
-  /** Follows CPUs that come and go, and lets the probes clean up. */
+  /** Adapts to CPUs that went online or offline, and calls the sweeps of probes. */
   refresh(): void;
   /**
-   * Called before a tick reads. Notices events that others took or deleted since the last tick, and voids open
-   * intervals.
+   * Called before a tick reads. Notices events that other users took or deleted since the last tick, and drops open
+   * operations.
    */
   beforeTick(): void;
-  /** Whether somebody has written to a control file since the last `check`. */
+  /** Whether another user has written to a control file since the last `check`. */
   wasTouched(): boolean;
   /**
-   * Checks whether all events arrive, and undoes changes by others after a delay. `nowMs` is monotonic. Throws when the
-   * events recorded from now on cannot be used.
+   * Checks whether all events arrive, and undoes changes by other users after a delay. `nowMs` is monotonic. Throws if
+   * the events that are recorded now cannot be used.
    */
   check(nowMs: number): BufferHealth;
   readings(): BufferReading[];
   status(): BufferStatus;
-  /** Stops recording and processes the events that remain. */
+  /** Stops recording and processes the remaining events. */
   finish(): void;
-  /**
-   * Closes and removes the buffer; may be called again. Throws `KernelError` for what could not be removed or restored.
-   */
+  /** Closes and removes the buffer. May be called again. Throws a `KernelError` about what could not be removed. */
   remove(): void;
 }
 
@@ -119,7 +117,7 @@ export function openLiveBuffer(parts: LiveBufferParts): LiveBuffer {
     }
   };
   let closed = false;
-  /** Readings from before the buffer was closed. */
+  /** Last readings, for use after the buffer was closed. */
   let last: BufferReading[] = [];
 
   return {
@@ -190,16 +188,16 @@ export function openLiveBuffer(parts: LiveBufferParts): LiveBuffer {
 }
 
 interface Losses {
-  /** Compares the kernel's count of read events with what this agent has read. */
+  /** Compares the kernel's number of read events with the number that this agent has read. */
   look(cpu: number): void;
-  /** Compares as `look` does, and reads all the kernel's counts. */
+  /** Like `look`, but reads all of the kernel's counters. */
   read(cpu: number): { loss: CpuLoss | undefined; unreadBytes: number };
   /** Called when recording was interrupted, or may have been. */
   pause(): void;
   close(): void;
 }
 
-/** Events of a buffer that were lost, by the kernel's counts and by the comparison with what the stream has read. */
+/** Lost events of a buffer, according to the kernel's counters and to the number of events that the stream has read. */
 function openLosses(
   instance: Instance,
   stream: EventStream | undefined,
@@ -221,8 +219,8 @@ function openLosses(
     log(
       cpu,
       finding === 'taken'
-        ? 'another reader takes events from this buffer: they are counted as lost'
-        : 'somebody has emptied this buffer: events were lost',
+        ? 'another reader takes events from this buffer; the agent counts them as lost'
+        : 'another user has emptied this buffer: events were lost',
     );
   };
 
@@ -238,7 +236,7 @@ function openLosses(
   };
 }
 
-/** Sets filters in the kernel, so that it does not record events that probes would drop. Probes filter in any case. */
+/** Sets filters in the kernel, so that it does not record events that probes would drop. Probes filter again. */
 function narrowEvents(instance: Instance, filters: ReadonlyMap<string, string>, log: Log): void {
   for (const [event, filter] of filters) {
     try {
@@ -247,7 +245,7 @@ function narrowEvents(instance: Instance, filters: ReadonlyMap<string, string>, 
       if (!(error instanceof KernelError)) throw error;
       log.warn(
         { event, reason: error.message },
-        'the kernel does not accept a filter: the agent filters instead',
+        'the kernel rejected a filter; the agent filters the events itself',
       );
     }
   }

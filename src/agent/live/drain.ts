@@ -5,7 +5,7 @@ import { makeTraceClock } from '../stream/clock.ts';
 import type { EventStream } from '../stream/stream.ts';
 
 const CHORES_EVERY_NS = 1e9;
-/** Most rounds per tick: several times what a full buffer needs, so only a defect reaches it. */
+/** Maximum number of rounds per tick. A full buffer needs far fewer, so only a bug reaches this limit. */
 const MOST_ROUNDS = 4096;
 
 /** A stream that the loop drains. */
@@ -13,20 +13,20 @@ export interface Drained {
   stream: EventStream;
   rule: TickRule;
   cpus(): readonly number[];
-  /** Called when this stream cannot be read any more and the others can continue. Absent: the whole loop stops. */
+  /** Called when this stream can no longer be read, but the others can. If absent, the whole loop stops. */
   onFailure?(error: unknown): void;
 }
 
 export interface DrainOptions {
-  /** All are read in every tick. The buffer that fills fastest sets the interval. */
+  /** Every tick reads all of them. The buffer that fills fastest sets the interval. */
   buffers: readonly Drained[];
-  /** Called just before a tick reads. Writes by others up to the tick's start have been reported by then. */
+  /** Called just before a tick reads. All writes by other users before the tick's start have been reported by then. */
   before(): void;
-  /** How long a tick took, and the time between its start and the start of the previous tick. */
+  /** Called with the duration of a tick, and the time between its start and the start of the previous tick. */
   onTick(tookNs: DurationNs, sinceLastNs: DurationNs): void;
-  /** Called about once a second, between ticks: CPU hotplug and housekeeping of probes. */
+  /** Called about once a second, between ticks, for CPU hotplug and sweeps of probes. */
   chores(): void;
-  /** Called when reading failed for good and the loop has stopped. */
+  /** Called when reading failed permanently and the loop has stopped. */
   onFailure(error: unknown): void;
 }
 
@@ -56,7 +56,7 @@ export function startDraining(options: DrainOptions): Drain {
   const traceNow = makeTraceClock();
   let lastStart = traceNow();
   let choresAt = lastStart + CHORES_EVERY_NS;
-  /** `elapsedNs`: time since the previous tick; infinite for the first. */
+  /** `elapsedNs`: time since the previous tick; infinite for the first tick. */
   const pace = (elapsedNs: DurationNs): DurationNs =>
     watched.reduce(
       (soonest, { rule, fastestFill }) => Math.min(soonest, nextTickNs(rule, fastestFill(elapsedNs))),
@@ -67,7 +67,7 @@ export function startDraining(options: DrainOptions): Drain {
   let immediate: NodeJS.Immediate | undefined;
   let isStopped = false;
 
-  /** Whether all streams have been read up to `start`. */
+  /** Reads all streams. Returns whether each has been read up to `start`. */
   const readAll = (start: TimestampNs): boolean => {
     let isDone = true;
     for (const buffer of watched) {
@@ -82,8 +82,8 @@ export function startDraining(options: DrainOptions): Drain {
     return isDone;
   };
 
-  // The event loop polls between the start time and the tick. So inotify has reported every write to a control file that
-  // was made before the start time, and the tick processes only events from before that time.
+  // The event loop polls between the start time and the tick. Therefore inotify has reported every write to a control
+  // file that happened before the start time, and the tick processes only events from before it.
   const begin = () => {
     const start = traceNow();
     immediate = setImmediate(() => tick(start));

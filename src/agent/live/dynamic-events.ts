@@ -1,6 +1,6 @@
 /**
- * Defines the kprobes and uprobes that declared metrics ask for, in a group of the agent's own, and removes them at the
- * end. What a killed agent left is removed by the next one of its name, or by `cleanup`.
+ * Defines the kprobes and uprobes of declared metrics in the agent's own event group, and removes them when the agent
+ * stops. If an agent was killed, the next agent of the same name or `cleanup` removes its events.
  */
 import { join } from 'node:path';
 import { functionOffset } from '../../host/elf.ts';
@@ -14,7 +14,7 @@ import { quietly } from '../../tracefs/instance.ts';
 import type { EnabledProbe } from '../plan/plan.ts';
 
 export interface DynamicEvents {
-  /** Why events could not be defined, by event. */
+  /** Events that could not be defined, with the reason. */
   refused: ReadonlyMap<string, string>;
   /** By probe, how many hits of its kprobes the kernel has missed since the last call. */
   missed(): ReadonlyMap<string, number>;
@@ -22,13 +22,13 @@ export interface DynamicEvents {
   remove(instanceDir: string): void;
 }
 
-/** Registers that have the first arguments of a function, by the machine's ABI. */
+/** Registers with the first arguments of a function, according to the machine's ABI. */
 const ARGUMENTS: Readonly<Record<string, readonly string[]>> = {
   x64: ['%di', '%si', '%dx', '%cx', '%r8', '%r9'],
   arm64: ['%x0', '%x1', '%x2', '%x3', '%x4', '%x5'],
 };
 
-/** Events that the metrics among these probes want to have defined. */
+/** Events that the metrics of these probes need. */
 export function wantedEvents(
   probes: readonly EnabledProbe[],
 ): { probe: string; event: string; definition: DynamicEvent }[] {
@@ -71,7 +71,7 @@ export function defineEvents(root: string, instance: string, probes: readonly En
     },
     remove: (dir) => {
       if (wanted.length === refused.size) return;
-      // An event cannot be removed while it is being recorded.
+      // An event cannot be removed while the kernel records it.
       quietly(() => disableEvents(dir));
       const problems = removeEvents(root, dynamicGroup(instance));
       if (problems.length === 0) return;
@@ -91,7 +91,7 @@ export function placeOf({ kind, target }: DynamicEvent): string {
   return `${path}:0x${(offset + Number(more)).toString(16)}`;
 }
 
-/** The kernel knows `$arg1` only in kprobes. */
+/** The kernel supports `$arg1` only in kprobes, so use registers elsewhere. */
 function withRegisters(definition: DynamicEvent): DynamicEvent {
   const registers = definition.kind.startsWith('u') ? ARGUMENTS[process.arch] : undefined;
   if (registers === undefined) return definition;

@@ -1,4 +1,4 @@
-/** Names for the addresses of functions in records. A kernel has about 50,000 functions. */
+/** Names for the addresses of kernel functions in records. A kernel has about 50,000 functions. */
 import { globMatcher } from '../../config/units/globs.ts';
 import { watchModules } from '../../host/modules.ts';
 import { knownFunctions, readKallsyms } from '../../host/symbols.ts';
@@ -7,16 +7,16 @@ import type { FunctionFilter } from '../../model/tracer.ts';
 import { functionAddresses } from '../../tracefs/functions.ts';
 
 export interface FunctionSymbols {
-  /** Undefined when no source shows addresses. Then the kernel must write the names, as text. */
+  /** Undefined if no source has addresses. Then the records must be read as text, which contains the names. */
   names: FunctionNames | undefined;
   warnings: readonly string[];
-  /** Checks whether modules were loaded or removed. Returns true if so, with the names updated. */
+  /** Checks whether modules were loaded or removed. If so, updates the names and returns true. */
   refresh(): boolean;
 }
 
 /**
- * Names for records of function tracers: from tracefs if it shows addresses (which needs no capability), else from
- * /proc/kallsyms. Keeps only functions that the filter matches.
+ * Names for records of function tracers. They come from tracefs if it exposes addresses (which requires no capability),
+ * else from /proc/kallsyms. Keeps only functions that the filter matches.
  */
 export function functionSymbols(root: string, filter: FunctionFilter): FunctionSymbols {
   const wanted = wantedBy(filter);
@@ -26,7 +26,7 @@ export function functionSymbols(root: string, filter: FunctionFilter): FunctionS
     () => readKallsyms(wanted),
   ]);
   if ('reason' in symbols) {
-    const warning = `reading functions as text, at a higher cost: ${symbols.reason}`;
+    const warning = `reading functions as text, which costs more CPU time: ${symbols.reason}`;
     return { names: undefined, warnings: [warning], refresh: modules.changed };
   }
   return {
@@ -42,13 +42,13 @@ export function functionSymbols(root: string, filter: FunctionFilter): FunctionS
 
 export interface EventSymbols {
   lookup: FunctionLookup;
-  /** Follows modules that come and go, once names were looked up. */
+  /** Updates the names after modules were loaded or removed, if names have been looked up. */
   refresh(): void;
 }
 
 /**
- * Names for addresses in events, which can lie anywhere in any function. /proc/kallsyms comes first, because tracefs
- * only lists functions that can be traced.
+ * Names for addresses in events, which can be anywhere in any function. /proc/kallsyms comes first, because tracefs
+ * lists only traceable functions.
  */
 export function eventSymbols(root: string): EventSymbols {
   const modules = watchModules();
@@ -68,7 +68,7 @@ export function eventSymbols(root: string): EventSymbols {
   };
 }
 
-/** Functions called by the filtered ones can be any function of the kernel. */
+/** The filtered functions can call any other function of the kernel. */
 function wantedBy({ functions, maxDepth }: FunctionFilter): (name: string) => boolean {
   return functions.length === 0 || maxDepth !== 1 ? () => true : globMatcher(functions);
 }

@@ -1,11 +1,11 @@
-/** What probes cannot say because of how the agent sees this machine, as notes of their status. */
+/** Adds notes about what probes cannot measure, because of how the agent sees this machine. */
 import type { ProbeStatus } from '../../model/status.ts';
 import { sched } from '../../probes/sched.ts';
 import { isPerContainer } from '../plan/containers.ts';
 import type { EnabledProbe } from '../plan/plan.ts';
 
 export interface HostNotes {
-  /** Why scheduling classes are not recognised; '' if they are. */
+  /** Why scheduling classes are not known; '' if they are. */
   classProblem: string;
   /** What is missing in metrics by container. */
   containers: readonly string[];
@@ -24,7 +24,7 @@ export function withHostNotes(
     const notes = [
       ...(probe.notes ?? []),
       ...(probe.name === sched.name && classProblem !== ''
-        ? [`waits of batch and idle tasks count as class normal: ${classProblem}`]
+        ? [`waits of batch and idle tasks count as class "normal": ${classProblem}`]
         : []),
       ...(ofProbe !== undefined && isPerContainer(ofProbe) ? containers : []),
     ];

@@ -1,32 +1,30 @@
 /**
- * Finds what other users have changed in a buffer that this agent records. Compares the state at the start of recording
- * with the current one. Returns the changes that stop or reduce events, each with a message and the writes that undo
- * it.
+ * Finds what other users have changed in a buffer that this agent records. Compares the state when recording began with
+ * the current state. Returns the changes that stop or reduce events, each with a message and the writes that undo the
+ * change.
  */
 import { basename, dirname, join } from 'node:path';
 import { diskSwitch, type InstanceState, PID_LISTS } from '../../tracefs/instance-state.ts';
 
-/** How long the agent waits before it undoes a change by somebody else, who may need it. */
+/** The agent waits this long before it undoes a change, because the other user may need it. */
 export const UNDO_AFTER_MS = 60_000;
 const MOST_NAMED = 5;
 
 export interface Interference {
-  /** Message that says what another user changed, and what the agent does next. */
+  /** Message that says what another user changed, and what the agent will do. */
   reason: string;
-  /** Events that are missing or incomplete. Absent: all events of the buffer. */
+  /** Events that are missing or incomplete. If absent, all events of the buffer are affected. */
   events?: readonly string[];
-  /** Events still arrive. */
+  /** True if events still arrive. */
   isHarmless?: true;
-  /**
-   * Writes that undo the change: files relative to the instance, with their values. Absent: the agent does not undo it.
-   */
+  /** Writes that undo the change: files relative to the instance, with values. Absent: the agent does not undo it. */
   undo?: readonly Undo[];
 }
 
 export interface Undo {
   file: string;
   value: string;
-  /** The file is a list, which must be emptied first. */
+  /** The file is a list, so it must be emptied first. */
   isList?: true;
 }
 
@@ -37,29 +35,29 @@ export interface Expected {
   events: readonly string[];
   /** State of the buffer when recording began. */
   state: InstanceState;
-  /** Why the kernel may have stopped recording by itself; '' where it does not. */
+  /** Why the kernel may have stopped recording without a user; '' if it never does. */
   stopsWhen: string;
-  /** The top level is shared: the agent does not undo what others set there. */
+  /** The top level is shared, so the agent does not undo what other users set there. */
   isTopLevel: boolean;
 }
 
 /**
- * What has changed since recording began. Throws if the events recorded now cannot be used: another clock, another page
- * size or another tracer.
+ * Returns what has changed since recording began. Throws if the events that are recorded now cannot be used, because
+ * the clock, the sub-buffer size or the tracer is different.
  */
 export function interferences(expected: Expected, now: InstanceState): Interference[] {
   const { dir, state } = expected;
   if (now.clock !== state.clock)
     throw new Error(
-      `somebody has set the trace clock of ${dir} to ${now.clock}: timestamps before and after the change cannot be compared`,
+      `another user has set the trace clock of ${dir} to ${now.clock}: timestamps before and after the change cannot be compared`,
     );
   if (now.pageBytes !== state.pageBytes)
     throw new Error(
-      `somebody has changed the size of sub-buffers in ${dir}: the buffer must be opened again`,
+      `another user has changed the size of sub-buffers in ${dir}: the buffer must be opened again`,
     );
   if (now.tracer !== state.tracer)
     throw new Error(
-      `somebody has set current_tracer of ${dir} to ${now.tracer} instead of ${state.tracer}: start the agent again to trace with it`,
+      `another user has changed current_tracer of ${dir} from ${state.tracer} to ${now.tracer}: restart the agent`,
     );
   const all = [
     ...recordingOff(expected, now),
@@ -79,7 +77,10 @@ function leftAlone({ undo: _, ...rest }: Interference): Interference {
 
 function undoneLater(one: Interference): Interference {
   if (one.undo === undefined) return one;
-  return { ...one, reason: `${one.reason}; the agent undoes it ${UNDO_AFTER_MS / 1000} s after it noticed` };
+  return {
+    ...one,
+    reason: `${one.reason}; the agent will undo the change ${UNDO_AFTER_MS / 1000} s after it noticed it`,
+  };
 }
 
 function recordingOff({ dir, stopsWhen }: Expected, now: InstanceState): Interference[] {
@@ -110,14 +111,14 @@ function eventsOff({ dir, events }: Expected, now: InstanceState): Interference[
   ];
 }
 
-/** Changed filters, CPU masks and lists of tasks. */
+/** Changes of filters, CPU masks and lists of tasks. */
 function narrowed({ dir, state }: Expected, now: InstanceState): Interference[] {
   const all: Interference[] = [];
   for (const [file, before] of state.limits) {
     const text = now.limits.get(file);
     if (text === undefined || text === before) continue;
     const change = text === '' ? 'emptied it' : `written ${JSON.stringify(text.split('\n')[0].slice(0, 80))}`;
-    const reason = `not all events are recorded: somebody has ${change} to ${dir}/${file}`;
+    const reason = `not all events are recorded: another user has ${change} to ${dir}/${file}`;
     if (PID_LISTS.includes(file)) all.push({ reason, undo: [{ file, value: before, isList: true }] });
     else if (basename(file) !== 'filter') all.push({ reason, undo: [{ file, value: before }] });
     else
@@ -148,7 +149,7 @@ function resetSettings({ root, state }: Expected, { settings }: InstanceState): 
     if (text === undefined || text === before) return [];
     const path = join(root, file);
     return {
-      reason: `somebody has changed ${path} from ${before} to ${text}, and ${state.tracer} works differently now; the agent does not undo it, because all tracers share it: write ${before} to it`,
+      reason: `another user has changed ${path} from ${before} to ${text}, so ${state.tracer} now works differently; the agent does not undo this, because all tracers share the file: write ${before} to it`,
     };
   });
 }
@@ -157,7 +158,7 @@ function overwriteOff(now: InstanceState, dir: string): Interference[] {
   if (now.overwrite) return [];
   return [
     {
-      reason: `somebody has switched off ${dir}/options/overwrite: a full buffer drops new events without marking the loss`,
+      reason: `another user has switched off ${dir}/options/overwrite: a full buffer drops new events without marking the loss`,
       undo: [{ file: 'options/overwrite', value: '1' }],
     },
   ];
@@ -166,7 +167,7 @@ function overwriteOff(now: InstanceState, dir: string): Interference[] {
 function resized({ dir, state }: Expected, now: InstanceState): Interference[] {
   const [before, size] = [state.bufferBytesPerCpu / 1024, now.bufferBytesPerCpu / 1024];
   if (size === before) return [];
-  const reason = `somebody has changed the buffer of ${dir} from ${before} to ${size} KiB per CPU`;
+  const reason = `another user has changed the buffer of ${dir} from ${before} to ${size} KiB per CPU`;
   return [
     size > before
       ? { reason: `${reason}; the agent uses the new size`, isHarmless: true }

@@ -1,18 +1,18 @@
 /**
- * The slowest records of each latency tracer, over the last `max_window`. The kernel reports a latency only if it is
- * longer than all others since its maximum was reset, so the maximum is reset once per window.
+ * The slowest records of each latency tracer during the last `max_window`. The kernel reports a latency only if it is
+ * the longest since the last reset, so the agent resets the maximum once per window.
  */
 import type { LatencyRecord } from '../../model/tracer.ts';
 import type { Instance } from '../../tracefs/instance.ts';
 import { type LatencyWatch, watchMaxLatency } from '../../tracefs/latency.ts';
 
-/** Number of windows that together cover `max_window`. */
+/** Number of windows in `max_window`. */
 const WINDOWS = 8;
 
 export interface LatencyLog {
   /**
-   * Starts to watch a tracer. A maximum from before recording began has no trace and is discarded. Throws
-   * `KernelError`. Later failures to read go to `onError`.
+   * Starts to watch a tracer. Discards a maximum from before recording began, because it has no trace. Throws
+   * `KernelError`. Later read errors go to `onError`.
    */
   watch(
     instance: Pick<Instance, 'dir' | 'set'>,
@@ -20,9 +20,9 @@ export interface LatencyLog {
     listener: { onLatency(latencyNs: number, trace: string): void; onError(error: unknown): void },
   ): void;
   forget(tracer: string): void;
-  /** Starts the tracer's next window when the current one is over; `nowMs` is monotonic. Throws `KernelError`. */
+  /** Starts the tracer's next window if the current one is over. `nowMs` is monotonic. Throws `KernelError`. */
   refresh(tracer: string, nowMs: number): void;
-  /** The tracer's records, slowest first; undefined if it is not watched. */
+  /** The tracer's records, slowest first. Undefined if the tracer is not watched. */
   records(tracer: string): LatencyRecord[] | undefined;
 }
 
@@ -56,7 +56,7 @@ export function makeLatencyLog(maxWindowMs: number): LatencyLog {
       const watched = byTracer.get(tracer);
       if (watched === undefined || nowMs < watched.endsAtMs) return;
       watched.endsAtMs = nowMs + windowMs;
-      // The maximum that the kernel holds now still belongs to the window that ends.
+      // The kernel's current maximum still belongs to the window that ends.
       watched.watch.reset();
       watched.windows.unshift(undefined);
       if (watched.windows.length > WINDOWS + 1) watched.windows.length = WINDOWS + 1;

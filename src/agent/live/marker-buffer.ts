@@ -1,6 +1,6 @@
 /**
- * Reads the top level's buffer for the markers of programs: always as raw pages, whichever reader the other buffers
- * use.
+ * Reads the markers of programs from the top-level buffer. Always reads raw pages, even if the other buffers are read
+ * as text.
  */
 import { KernelError } from '../../model/errors.ts';
 import type { MarkerStatus } from '../../model/status.ts';
@@ -13,7 +13,7 @@ import { type LiveBuffer, openLiveBuffer } from './buffer.ts';
 import type { Shared } from './shared.ts';
 import { planStream } from './stream.ts';
 
-/** Throws `KernelError` if somebody uses the top level. */
+/** Throws a `KernelError` if another user uses the top level. */
 export function openMarkerBuffer(
   probe: EnabledProbe,
   journal: Journal,
@@ -59,8 +59,8 @@ export interface TopLevelMarkers {
 }
 
 /**
- * Tries to read the top level's markers. The result lists all marker files that are read, and the reason if the top
- * level is not.
+ * Tries to read markers from the top level. The result lists all marker files that the agent reads and, if the top
+ * level is not among them, the reason.
  */
 export function markersRead(
   before: MarkerStatus,

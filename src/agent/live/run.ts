@@ -1,5 +1,5 @@
 /**
- * A running capture of the live kernel: one timer drains its buffers, a check watches for interference, and it answers
+ * A running capture of the live kernel. A timer drains its buffers, and a check notices changes by other users. Answers
  * requests for snapshots, status and traces until it is stopped.
  */
 import type { Log } from '../../model/log.ts';
@@ -19,22 +19,22 @@ import { makePhaseCpu } from './phase-cpu.ts';
 import type { Shared } from './shared.ts';
 import type { Tracers } from './tracers.ts';
 
-/** Lost events are logged at most this often. */
+/** Minimum time between two log lines about lost events. */
 const LOSS_LOG_MS = 60_000;
-/** Chores run once a second; every fifth time also checks for changes that the kernel does not report. */
+/** Chores run once a second. Every fifth time, they also look for changes that the kernel does not report. */
 const CHECK_EVERY = 5;
 
 export interface LiveOptions {
   log: Log;
-  /** Asks the main thread to write a text to a trace marker, so that its thread id can be learned. */
+  /** Asks the main thread to write a text to a trace marker, to learn the main thread's id. */
   markFromMain(file: string, text: string): Promise<void>;
-  /** Reading failed for good, and the instances have been given up. */
+  /** Called when reading failed permanently, after the instances were removed. */
   onFatal(error: unknown): void;
-  /** Why some or all events do not arrive from now on; '' when they arrive again. */
+  /** Called when this changes: why some or all events do not arrive; '' when all arrive again. */
   onProblem(problem: string): void;
   /** Called about once a second with the traces of slow operations. */
   onTraces?: ((traces: readonly TraceRecord[]) => void) | undefined;
-  /** The buffers have been read. */
+  /** Called after the buffers were read. */
   onDrained?(cpu: PhaseCpu): void;
 }
 
@@ -47,14 +47,14 @@ export interface LiveParts {
   spans: SpanCapture | undefined;
   /** Called about once a second, before probes read names of functions. */
   refreshNames(): void;
-  /** In the order in which they are drained. */
+  /** Buffers in the order in which they are drained. */
   buffers: readonly LiveBuffer[];
   counts: KernelCounts;
-  /** Whether the agent's later threads are learned from /proc. */
+  /** Whether the agent finds its new threads in /proc. */
   followsThreads: boolean;
   facts: LiveFacts;
   warnings: readonly string[];
-  /** Removes everything. Returns the errors of its steps. */
+  /** Removes everything. Returns the errors of all steps. */
   close(): unknown[];
   options: LiveOptions;
 }
@@ -69,7 +69,7 @@ export function runCapture(parts: LiveParts): Capture {
   let chores = 0;
 
   for (const buffer of buffers) buffer.start();
-  // The cost per event does not include loading and setting up.
+  // The cost per event must not include loading and set-up.
   const cpuSecondsBefore = threadCpuSeconds();
   const drained = buffers.flatMap((buffer) => buffer.drained ?? []);
   const phaseCpu = makePhaseCpu(drained.map(({ stream }) => stream));
@@ -86,7 +86,7 @@ export function runCapture(parts: LiveParts): Capture {
     },
     chores: () => {
       if (parts.followsThreads) own.add(ownThreadIds());
-      // Names first, then the probes that store them.
+      // Refresh the names first, because the probes store them.
       parts.refreshNames();
       tracers.refresh();
       for (const buffer of buffers) buffer.refresh();
@@ -125,7 +125,7 @@ export function runCapture(parts: LiveParts): Capture {
       const events = buffers.find(({ name }) => name === EVENTS_BUFFER);
       return {
         ...facts,
-        // Others can resize the events buffer.
+        // Other users can resize the events buffer.
         bufferBytesPerCpu: events?.status().bufferBytesPerCpu ?? facts.bufferBytesPerCpu,
         probes: health.probes(),
         buffers: buffers.map((buffer) => buffer.status()),
@@ -154,8 +154,8 @@ export function runCapture(parts: LiveParts): Capture {
 }
 
 /**
- * Returns the function that sets the metrics that are read rather than counted, and returns the readings of each buffer.
- * It logs at most once a minute that events were lost.
+ * Returns a function that updates the metrics which are read rather than counted, and returns the readings of each
+ * buffer. It logs lost events at most once a minute.
  */
 function makeUpdate({ shared, buffers }: LiveParts, health: CaptureHealth) {
   const { self, store, log } = shared;
@@ -174,7 +174,7 @@ function makeUpdate({ shared, buffers }: LiveParts, health: CaptureHealth) {
     if (lost > lostBefore && performance.now() > logAtMs) {
       log.warn(
         { lost: lost - lostBefore },
-        'events were lost: increase buffer.total or decrease drain_interval',
+        'events were lost: increase buffer.total or reduce drain_interval',
       );
       lostBefore = lost;
       logAtMs = performance.now() + LOSS_LOG_MS;
@@ -190,22 +190,22 @@ function sumsOf(all: readonly ReadonlyMap<string, number>[]): Map<string, number
 }
 
 interface CaptureHealth {
-  /** Everybody who can write to tracefs can stop this agent. Throws if the events recorded now cannot be used. */
+  /** Looks for changes by other users of tracefs. Throws if the events that are recorded now cannot be used. */
   check(): void;
-  /** Why some or all events do not arrive; '' if they do. */
+  /** Why some or all events do not arrive; '' if all arrive. */
   problem(): string;
-  /** Changes by others that cost no events. */
+  /** Changes by other users that lose no events. */
   notices(): readonly string[];
-  /** The probes; those that miss some or all of their events are down. */
+  /** Status of the probes. A probe that misses some or all of its events is down. */
   probes(): ProbeStatus[];
 }
 
 function watchHealth({ shared: { log }, buffers, counts, facts, options }: LiveParts): CaptureHealth {
   const isOn = buffers.length > 0 || !counts.isEmpty();
-  const unplanned = isOn ? '' : 'nothing that is switched on works on this kernel';
+  const unplanned = isOn ? '' : 'no enabled probe works on this kernel';
   let problem = unplanned;
   let notices: readonly string[] = [];
-  /** Probes that are on and miss some or all of their events, with the reason. */
+  /** Enabled probes that miss some or all of their events, with the reason. */
   let down: ReadonlyMap<string, string> = new Map();
   return {
     check: () => {
@@ -217,7 +217,7 @@ function watchHealth({ shared: { log }, buffers, counts, facts, options }: LiveP
       const now = unplanned || health.flatMap(({ problems }) => problems).join('; ');
       if (now === problem) return;
       if (now === '') log.info({ instance: facts.instance }, 'all events are recorded again');
-      else log.error({ reason: now }, 'not all events are recorded any more');
+      else log.error({ reason: now }, 'some events are no longer recorded');
       problem = now;
       options.onProblem(problem);
     },

@@ -1,6 +1,6 @@
 /**
- * Sets up a capture of the running kernel: one instance for the events and one for each tracer, as their plans need.
- * The instance of the events is always made: the process that holds it owns the name.
+ * Sets up a capture of the running kernel: one instance for the events and one for each tracer, as their plans require.
+ * The instance for the events is always created, because the process that holds it owns the name.
  */
 
 import type { AgentConfig } from '../../config/schema.ts';
@@ -37,7 +37,7 @@ import { type Shared, shareOfMemory } from './shared.ts';
 import { type PlannedStream, planStream } from './stream.ts';
 import { failureOf, openTracers, type StartedTracers, type Tracers } from './tracers.ts';
 
-/** Sets up the instances and starts draining. Removes everything again when it throws. */
+/** Sets up the instances and starts draining. If it throws, it has removed everything. */
 export async function openLiveCapture(config: AgentConfig, options: LiveOptions): Promise<Capture> {
   const { log } = options;
   const root = findTracefs({ path: config.tracefsPath, mayMount: true });
@@ -61,8 +61,8 @@ export async function openLiveCapture(config: AgentConfig, options: LiveOptions)
 }
 
 /**
- * Removes everything, the instance of the events last, because the process that holds it owns the name. A step that
- * fails does not stop the others. Returns their errors.
+ * Removes everything. Removes the instance for the events last, because the process that holds it owns the name. If a
+ * step fails, the others still run. Returns all errors.
  */
 function closeAll({ tracers, counts, events, dynamic, instance }: Kernel): unknown[] {
   const removeDynamic = () => dynamic?.remove(instance.dir);
@@ -75,7 +75,7 @@ interface Kernel {
   dynamic?: DynamicEvents;
   /** What the kernel counts. */
   counts?: KernelCounts;
-  /** The buffer of the events, once it is open. */
+  /** The buffer for the events, after it was opened. */
   events?: LiveBuffer;
   instance: Instance;
   root: string;
@@ -170,7 +170,7 @@ async function setUp(config: AgentConfig, kernel: Kernel, options: LiveOptions):
     refreshNames: symbols.refresh,
     buffers: opened.buffers,
     counts: kernel.counts,
-    // In a pid namespace of its own, the agent's /proc has other numbers than the trace.
+    // If the agent has its own pid namespace, the pids in its /proc differ from those in the trace.
     followsThreads: !threads.nested,
     facts,
     warnings: [...tracers.leftovers, ...warnings],
@@ -200,7 +200,7 @@ function makeShared(config: AgentConfig, { root, features }: Kernel, host: HostF
       const reason = cause instanceof Error ? cause.message : error;
       log.error(
         { cpu, error, reason },
-        'cannot decode a part of the recording; further ones are only counted',
+        'cannot decode a part of the buffer; further failures are counted, but not logged',
       );
     },
   };
@@ -210,7 +210,7 @@ interface OpenedBuffers extends StartedTracers {
   markers: MarkerStatus | undefined;
 }
 
-/** Opens the buffers, in the order in which they are drained. */
+/** Opens the buffers and returns them in the order in which they are drained. */
 function openBuffers(parts: {
   kernel: Kernel;
   shared: Shared;
@@ -243,7 +243,7 @@ function openBuffers(parts: {
   const top = markersRead(markers, kernel.root, () => tracers.readMarkers(probe, shared));
   return {
     probes: started.probes,
-    // Drained first, because a span must begin before what happens in it.
+    // These buffers are drained first, because a span must begin before the events inside it.
     buffers: [...top.buffers, ...started.buffers],
     warnings: [...started.warnings, ...top.warnings],
     markers: top.status,
@@ -258,18 +258,21 @@ function logSetUp(facts: LiveFacts, warnings: readonly string[], { config, log }
   for (const { name, up, reason } of probes) if (!up) log.warn({ probe: name, reason }, 'probe is off');
   for (const { name, notes = [] } of probes)
     for (const note of notes)
-      log.warn({ probe: name, reason: note }, 'a part of a probe is missing or matches nothing');
+      log.warn(
+        { probe: name, reason: note },
+        'a probe is incomplete, or a name in its config matches nothing',
+      );
   for (const { kind, up, reason } of kinds) if (!up) log.warn({ kind, reason }, 'this kind of traces is off');
   for (const warning of warnings) log.warn({}, warning);
 }
 
-/** How many buffers share the memory: those that are read. */
+/** Number of buffers that share the memory: those that are read. */
 function buffersToDrain(ofEvents: readonly EnabledProbe[], ofTracers: readonly EnabledProbe[]): number {
   const read = ofTracers.filter(({ module, options }) => module.tracer?.(options).reads !== 'latency').length;
   return Math.max(1, read + (ofEvents.length > 0 ? 1 : 0));
 }
 
-/** Statuses in the order of the config. */
+/** Sorts statuses into the order of the config. */
 function inOrder(enabled: readonly EnabledProbe[], statuses: readonly ProbeStatus[]): ProbeStatus[] {
   const measured = enabled.filter(({ onlyFor }) => onlyFor === undefined);
   return measured.flatMap(({ module }) => statuses.find(({ name }) => name === module.name) ?? []);

@@ -8,7 +8,7 @@ import type { SelfMetrics } from '../plan/self-metrics.ts';
 import { type BufferSizes, bufferSizes, leastSizes } from '../plan/sizes.ts';
 import type { OwnThreads } from './own-threads.ts';
 
-/** What all buffers of a live capture use. */
+/** What all buffers of a live capture share. */
 export interface Shared {
   config: AgentConfig;
   root: string;
@@ -22,7 +22,7 @@ export interface Shared {
   onError(cpu: number, error: PageError, cause?: unknown): void;
 }
 
-/** Sizes of a buffer that gets this share of the memory. Without a rate nothing reads the buffer, so it gets the minimum. */
+/** Sizes of a buffer with this share of the memory. A buffer without `rate` is never read and gets the minimum. */
 export function shareOfMemory(shared: Shared, share: number, rate: 'low' | 'high' | undefined): BufferSizes {
   const { config, onlineCpus, features } = shared;
   const kernel = { cpus: onlineCpus.length, realtime: features.realtime };

@@ -1,6 +1,6 @@
 /**
- * Plans how a buffer of the running kernel is read. Takes probes and a reader; returns their plan and the function that
- * opens the stream.
+ * Plans how to read a buffer of the running kernel. For probes and a reader, returns the plan and a function that opens
+ * the stream.
  */
 import { BLOCK_EVENT, BLOCK_FORMAT_TEXT } from '../../decode/text/blk-format.ts';
 import { makeFunctionInterner } from '../../decode/text/function-interner.ts';
@@ -17,14 +17,14 @@ import type { EventStream } from '../stream/stream.ts';
 import { makeTextPipeline } from '../stream/text-pipeline.ts';
 import type { Shared } from './shared.ts';
 
-/** `none`: nothing of the buffer is read. */
+/** `none`: the buffer is not read. */
 export type ReaderKind = 'raw' | 'trace_pipe' | 'none';
 
 export interface OpenStream {
   stream: EventStream;
   /** CPUs that can have events now. */
   cpus(): readonly number[];
-  /** Follows CPUs that come and go. */
+  /** Adapts to CPUs that went online or offline. */
   refresh(): void;
   close(): void;
 }
@@ -32,7 +32,7 @@ export interface OpenStream {
 export interface PlannedStream {
   plan: EventPlan;
   reader: ReaderKind;
-  /** Opens the files to read. While they are open the tracer cannot be changed. Throws `KernelError`. */
+  /** Opens the files to read. The tracer cannot be changed while they are open. Throws `KernelError`. */
   open(): OpenStream | undefined;
 }
 
@@ -43,9 +43,9 @@ export interface StreamParts {
   /** Tracer of the buffer; `nop` if it records only events. */
   tracer: string;
   shared: Shared;
-  /** Names for addresses in pages. Text has the names already. */
+  /** Names for addresses in pages. Text already contains the names. */
   functions: FunctionLookup;
-  /** Why events that the agent should define are not there. */
+  /** Why events that the agent should define are missing. */
   refused?: ReadonlyMap<string, string>;
   countInKernel?: PlanInput['countInKernel'];
 }
@@ -54,7 +54,7 @@ export function planStream(parts: StreamParts): PlannedStream {
   return parts.reader === 'trace_pipe' ? planText(parts) : planRaw(parts);
 }
 
-/** The input of a plan, for any reader. */
+/** The input of a plan that is the same for all readers. */
 function inputFor({ instance, enabled, shared, refused, countInKernel }: StreamParts): PlanInput {
   return {
     refused,
@@ -125,7 +125,7 @@ function planText(parts: StreamParts): PlannedStream {
   return { plan, reader, open };
 }
 
-/** Format of a record for which the kernel has no format file. */
+/** Format of a record that has no format file in the kernel. */
 export function textFormat(event: string): string | undefined {
   return event === BLOCK_EVENT ? BLOCK_FORMAT_TEXT : undefined;
 }

@@ -1,6 +1,6 @@
 /**
- * Sets up one tracer of the running kernel, in an instance of its own or at the top level, for the probe that reads it.
- * Returns its buffer, ready to start.
+ * Sets up one tracer of the running kernel for the probe that reads it, in a separate instance or at the top level.
+ * Returns the tracer's buffer, ready to start.
  */
 import { join } from 'node:path';
 import { KernelError } from '../../model/errors.ts';
@@ -21,14 +21,14 @@ import { planStream, type ReaderKind } from './stream.ts';
 export interface TracerBufferParts {
   probe: EnabledProbe;
   request: TracerRequest;
-  /** One of the agent's instances. All instances offer the same tracers. */
+  /** One of the agent's instances. All instances support the same tracers. */
   base: Instance;
   journal: Journal;
   /** Share of the buffer memory that this tracer may use. */
   share: number;
   shared: Shared;
   latencies: LatencyLog;
-  /** Called when an opened tracer stops working. */
+  /** Called when the tracer stops working after it was opened. */
   giveUp(error: unknown): void;
 }
 
@@ -41,7 +41,7 @@ export interface TracerBuffer {
   refresh(): void;
 }
 
-/** Throws `KernelError` if the kernel refuses, or another user is in the way. Then everything is removed again. */
+/** Throws a `KernelError`, after removing everything, if the kernel refuses or another user is in the way. */
 export function openTracerBuffer(parts: TracerBufferParts): TracerBuffer {
   const { request, base, journal, shared } = parts;
   if (request.functions && !shared.features.functionTracing.ok)
@@ -59,24 +59,24 @@ export function openTracerBuffer(parts: TracerBufferParts): TracerBuffer {
   }
 }
 
-/** Where a tracer runs on this kernel; undefined if nowhere. `base` is one of the agent's instances. */
+/** Where a tracer runs on this kernel; undefined if it cannot run. `base` is one of the agent's instances. */
 export function whereItRuns(request: TracerRequest, base: Instance): 'instance' | 'top' | undefined {
   const place = placeOf(request, offeredTracers(base.root), instanceTracers(base.dir));
   return 'refused' in place ? undefined : place.place;
 }
 
-/** Where a tracer runs on this kernel. Throws `KernelError` if nowhere. */
+/** Where a tracer runs on this kernel. Throws a `KernelError` if it cannot run. */
 export function placeOrRefuse(request: TracerRequest, base: Instance): 'instance' | 'top' {
   const place = placeOf(request, offeredTracers(base.root), instanceTracers(base.dir));
   if ('refused' in place) throw refused(base.root, place.refused);
   return place.place;
 }
 
-/** Adds to `undo` the steps to run, last first, if something fails later. */
+/** Adds steps to `undo`. If something fails later, the caller runs them in reverse order. */
 function setUp(instance: Instance, parts: TracerBufferParts, undo: (() => unknown)[]): TracerBuffer {
   const { probe, request, journal, shared, latencies, giveUp } = parts;
   const { tracer } = request;
-  // A latency tracer's buffer is never drained: the kernel keeps the longest latency's trace in a buffer of its own.
+  // A latency tracer's buffer is never drained: the kernel keeps the trace of the longest latency elsewhere.
   const rate = request.reads === 'latency' ? undefined : probe.module.rate;
   const inForce = instance.prepare({ ...shareOfMemory(shared, parts.share, rate), clock: 'mono' });
   const symbols = request.functions && functionSymbols(shared.root, request.functions);
@@ -126,7 +126,7 @@ function setUp(instance: Instance, parts: TracerBufferParts, undo: (() => unknow
   };
 }
 
-/** Without addresses, the kernel must write the names of functions itself. */
+/** Without addresses, read the text, in which the kernel writes the names of functions. */
 function readerFor(
   request: TracerRequest,
   configured: 'raw' | 'trace_pipe',
@@ -137,12 +137,12 @@ function readerFor(
   return configured;
 }
 
-/** Why the kernel may stop the recording by itself, if the request has it do that. */
+/** Why the kernel may stop recording without a user, if the request configures that. */
 function stopsWhen({ tracer, knobs }: TracerRequest): string {
   const stops = knobs.filter(({ file, value }) => /(^|\/)stop_tracing/.test(file) && value !== '0');
   return stops.length === 0
     ? ''
-    : `${tracer} measured a latency at which it must stop, or somebody switched it off`;
+    : `${tracer} measured a latency at which it stops, or another user switched it off`;
 }
 
 function refused(root: string, remedy: string): KernelError {

@@ -20,21 +20,19 @@ import type { Shared } from './shared.ts';
 import { openTracerBuffer, whereItRuns } from './tracer-buffer.ts';
 
 export interface Tracers {
-  /** What could not be restored, and a foreign tracer at the top level. Already logged. */
+  /** What could not be restored, and another user's tracer at the top level. Already logged. */
   leftovers: readonly string[];
   /**
-   * Sets up all tracers; `share` is the part of the buffer memory for each. Does not throw when the kernel refuses one.
+   * Sets up all tracers. `share` is the part of the buffer memory for each. Does not throw if the kernel refuses one.
    */
   start(probes: readonly EnabledProbe[], share: number, shared: Shared): StartedTracers;
-  /**
-   * Reads the markers of programs at the top level for this probe. Throws `KernelError` if somebody uses the top level.
-   */
+  /** Reads the markers of programs at the top level. Throws a `KernelError` if another user uses the top level. */
   readMarkers(probe: EnabledProbe, shared: Shared): { buffer: LiveBuffer; warnings: readonly string[] };
-  /** Called about once a second: functions of new modules, windows of latency maxima. */
+  /** Called about once a second, for functions of new modules and for windows of latency maxima. */
   refresh(): void;
-  /** Records of a latency tracer, slowest first; undefined when it does not run. */
+  /** Records of a latency tracer, slowest first. Undefined if the tracer is not running. */
   latency(tracer: string): LatencyRecord[] | undefined;
-  /** Removes the buffers and restores everything in the journal. Throws `KernelError` for what could not be removed. */
+  /** Removes the buffers and restores everything in the journal. Throws `KernelError` if that is not possible. */
   close(): void;
 }
 
@@ -45,8 +43,8 @@ export interface StartedTracers {
 }
 
 /**
- * First removes and restores what a killed agent of this name left. `base` is the instance of that name, which this
- * process holds. Throws `KernelError`.
+ * First removes and restores what a killed agent of the same name left. `base` is the instance with that name, which
+ * this process holds. Throws `KernelError`.
  */
 export function openTracers(config: AgentConfig, base: Instance, log: Log): Tracers {
   const names = { root: base.root, stateDir: config.stateDir, name: config.instance };
@@ -100,7 +98,7 @@ export function openTracers(config: AgentConfig, base: Instance, log: Log): Trac
         if (!isUp) return;
         isUp = false;
         const reason = reasonOf(error);
-        log.error({ reason }, 'stopped reading the markers of the top level');
+        log.error({ reason }, 'stopped reading markers from the top level');
         for (const failure of failureOf(() => buffer?.remove())) log.warn({}, String(failure));
       };
       const one = openMarkerBuffer(probe, journal, shared);
@@ -121,7 +119,7 @@ export function openTracers(config: AgentConfig, base: Instance, log: Log): Trac
   };
 }
 
-/** Tracers that take the top level come first, because the others depend on its state, mainly its clock. */
+/** Tracers that use the top level come first, because the others depend on its state, mainly its clock. */
 function inOrder(
   probes: readonly EnabledProbe[],
   base: Instance,
@@ -134,7 +132,7 @@ function inOrder(
   return [...all.filter(isTop), ...all.filter((one) => !isTop(one))];
 }
 
-/** Wraps a buffer so that its failure stops only this buffer. */
+/** Wraps a buffer so that a failure stops only this buffer. */
 function guarded(buffer: LiveBuffer, isUp: () => boolean, giveUp: (error: unknown) => void): LiveBuffer {
   const attempted = <T>(step: () => T, otherwise: T) => attempt(step, isUp, otherwise, giveUp);
   return {
@@ -159,7 +157,7 @@ function attempt<T>(step: () => T, isUp: () => boolean, otherwise: T, giveUp: (e
   }
 }
 
-/** The error a step throws, in a list, so that the next steps still run; empty if it succeeds. */
+/** Runs a step and returns the error it throws in a list (empty if it succeeds), so that other steps still run. */
 export function failureOf(step: () => void): unknown[] {
   try {
     step();

@@ -5,7 +5,7 @@ import { probeCatalogue } from '../../probes/catalogue.ts';
 
 export type { AgentConfig } from '../../config/schema.ts';
 
-/** The config from flags, environment, file and defaults. Throws a `UsageError` with the place of every problem. */
+/** Loads the config from flags, environment, file and defaults. Throws a `UsageError` that lists all problems. */
 export function loadAgentConfig(sources: ConfigSources): AgentConfig {
   return loadConfig(probeCatalogue, sources);
 }

@@ -1,6 +1,6 @@
 /**
  * Metrics of the main thread about the agent itself: its version, its readiness, and what the capture thread cannot
- * report while it is down.
+ * report when it is down.
  */
 import type { MetricStore } from '../../metrics/store.ts';
 import type { PhaseCpu } from '../contract/pulse.ts';
@@ -10,9 +10,9 @@ export interface MainMetrics {
   countRestart(): void;
   /** Sets probe_up 0 for these probes. The capture thread reports the others. */
   probesAreDown(names: readonly string[]): void;
-  /** Whether all requested events arrive. */
+  /** Sets whether all requested events arrive. */
   readyIs(ready: boolean): void;
-  /** Sets the time of the last drain from its age; undefined: the age is not known. */
+  /** Sets the time of the last drain from its age. Undefined: the age is unknown. */
   drainedBefore(ageMs: number | undefined): void;
   /** Sets the CPU time of the agent from that of the capture thread. */
   cpuIs(capture: PhaseCpu): void;
@@ -21,19 +21,19 @@ export interface MainMetrics {
 export function makeMainMetrics(store: MetricStore, what: { version: string; replay: boolean }): MainMetrics {
   const build = store.gauge({
     name: 'ftrace_exporter_build_info',
-    help: 'Always 1; the labels give the version.',
+    help: 'Always 1. The labels contain the versions of the agent and of Node.js.',
     labels: ['version', 'node_version'],
   });
   build.set(build.slot([what.version, process.version]), 1);
   const source = store.gauge({
     name: 'ftrace_exporter_source_info',
-    help: 'Always 1; source is "live" for this machine\'s kernel, "replay" for a capture.',
+    help: 'Always 1. The source is "live" for the running kernel, "replay" for a recording.',
     labels: ['source'],
   });
   source.set(source.slot([what.replay ? 'replay' : 'live']), 1);
   const up = store.gauge({
     name: 'ftrace_exporter_probe_up',
-    help: 'Whether a probe that is switched on gets the events it needs: 1 or 0.',
+    help: 'Whether an enabled probe receives the events it needs: 1 or 0.',
     labels: ['probe'],
   });
   const restarts = store.counter({
@@ -42,7 +42,7 @@ export function makeMainMetrics(store: MetricStore, what: { version: string; rep
   });
   const ready = store.gauge({
     name: 'ftrace_exporter_ready',
-    help: 'Whether all requested events arrive: 1 when /readyz answers 200, else 0.',
+    help: 'Whether all requested events arrive: 1 if /readyz answers 200, else 0.',
   });
   const readySlot = ready.slot([]);
   // A replay does not drain, and only shows what has been.
@@ -51,7 +51,7 @@ export function makeMainMetrics(store: MetricStore, what: { version: string; rep
     ? undefined
     : store.gauge({
         name: 'ftrace_exporter_last_drain_timestamp_seconds',
-        help: 'Time when the kernel buffers were last read, as Unix time.',
+        help: 'Unix time of the last read of the kernel buffers.',
         unit: 'seconds',
       });
   const restartSlot = restarts.slot([]);

@@ -1,7 +1,7 @@
-/** Requests of the main thread that wait for an answer of the capture thread. */
+/** Requests of the main thread that wait for an answer from the capture thread. */
 import type { FromCapture, ToCapture } from '../contract/messages.ts';
 
-/** An answer takes microseconds; a thread that has not answered after this long is stuck. */
+/** An answer normally takes microseconds. A thread that has not answered after this time is stuck. */
 const ANSWER_TIMEOUT_MS = 5_000;
 
 export type Request = ToCapture extends infer T ? (T extends { id: number } ? Omit<T, 'id'> : never) : never;
@@ -10,9 +10,9 @@ export interface Requests {
   /** Resolves to the answer. Rejects if the thread refuses, does not answer in time, or fails. */
   send<T>(request: Request, timeoutMs?: number): Promise<T>;
   settle(answer: Extract<FromCapture, { kind: 'answer' | 'refused' }>): void;
-  /** Rejects all requests that wait. */
+  /** Rejects all waiting requests. */
   fail(reason: string): void;
-  /** Why the thread seems stuck: it has not answered in time; '' after an answer. */
+  /** Why the thread seems to be stuck: it has not answered in time. '' after an answer. */
   overdue(): string;
 }
 

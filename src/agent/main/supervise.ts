@@ -1,6 +1,4 @@
-/**
- * The main thread's side of the agent: keeps a capture thread running, and decides whether the agent is ready.
- */
+/** Supervises the capture thread from the main thread: keeps it running, and decides whether the agent is ready. */
 import type { RecordedHistory } from '../../history/recorded.ts';
 import { MetricStore } from '../../metrics/store.ts';
 import type { Log } from '../../model/log.ts';
@@ -14,28 +12,28 @@ import { type CaptureThread, startThread } from './thread.ts';
 
 const FIRST_BACKOFF_MS = 500;
 const LONGEST_BACKOFF_MS = 30_000;
-/** The back-off starts small again after a capture thread has run this long. */
+/** After a capture thread has run this long, the back-off starts again from its minimum. */
 const HEALTHY_AFTER_MS = 60_000;
-/** The thread reads full buffers to their end. Shorter than the time Kubernetes gives a pod to stop. */
+/** Time for the thread to read full buffers to the end. Shorter than the time in which Kubernetes lets a pod stop. */
 const STOP_TIMEOUT_MS = 25_000;
-/** The buffers are read several times per second; a thread that has not read them for this long is not ready. */
+/** The thread reads the buffers several times per second. If it has not read them for this long, it is not ready. */
 const LATE_AFTER_MS = 5_000;
-/** After this long the thread will not recover by itself: the process should be restarted. */
+/** After this time the thread will not recover by itself, and the process should be restarted. */
 const HUNG_AFTER_MS = 30_000;
 
 export interface Agent {
   /**
-   * Snapshots of all stores, the main thread's first, with the label values of all series. While the capture is down,
-   * only the main thread's, in which every probe is down.
+   * Snapshots of all stores with the label values of all series; the main thread's store comes first. If the capture is
+   * down, returns only the main thread's snapshot, in which every probe is down.
    */
   scrape(): Promise<MetricSnapshot[]>;
   status(): Promise<CaptureStatus>;
-  /** Records of a latency tracer, slowest first; undefined when it does not run. */
+  /** Records of a latency tracer, slowest first. Undefined if the tracer is not running. */
   latency(tracer: string): Promise<LatencyRecord[] | undefined>;
-  /** The history of a recording; undefined without one. */
+  /** History of a recording. Undefined if there is no recording. */
   history(): Promise<RecordedHistory | undefined>;
   ready(): { ready: boolean; reason: string };
-  /** False when the capture thread hangs, so that the process should be restarted. */
+  /** False if the capture thread hangs and the process should be restarted. */
   alive(): { alive: boolean; reason: string };
   /** Stops recording and removes the instances. */
   stop(): Promise<void>;
@@ -44,22 +42,22 @@ export interface Agent {
 export interface AgentOptions {
   log: Log;
   version: string;
-  /** Metrics of the main thread, scraped together with the capture's. */
+  /** Metrics of the main thread, which a scrape returns together with those of the capture thread. */
   store?: MetricStore;
   /** The recording to serve instead of the live kernel. */
   replayFile?: string | undefined;
-  /** Name of the buffer to serve, of a recording with several. */
+  /** Name of the buffer to serve, if the recording has several. */
   replayInstance?: string | undefined;
   /**
-   * Called when the capture thread starts. `terminate` ends it at once: held files are closed, but nothing is
-   * restored.
+   * Called when the capture thread starts. `terminate` ends the thread immediately. That closes its files, but restores
+   * nothing.
    */
   onTerminator?(terminate: () => Promise<void>): void;
   /** Called about once a second with the traces of slow operations. */
   onTraces?: ((traces: readonly TraceRecord[]) => void) | undefined;
 }
 
-/** Starts the agent. Resolves when events can be read; rejects with the reason if they never can. */
+/** Starts the agent. Resolves when events can be read. Rejects with the reason if they never can. */
 export async function startAgent(config: AgentConfig, options: AgentOptions): Promise<Agent> {
   const { store = new MetricStore({ countsSeries: false }), version } = options;
   const own = makeMainMetrics(store, { version, replay: options.replayFile !== undefined });
@@ -111,15 +109,15 @@ export async function startAgent(config: AgentConfig, options: AgentOptions): Pr
 }
 
 interface Supervision {
-  /** Resolves when events can be read; rejects with the reason if they never can. */
+  /** Resolves when events can be read. Rejects with the reason if they never can. */
   first: Promise<void>;
-  /** The thread that runs now, or the one that has just ended. */
+  /** The current thread, or the one that has just ended. */
   thread(): CaptureThread;
-  /** Does not start the thread again. The next start can be 30 s away, and the process would wait for it. */
+  /** Stops restarting the thread. Otherwise the process would wait for the next start, up to 30 s. */
   giveUp(): void;
 }
 
-/** Starts the capture thread, and starts it again, with back-off, whenever it ends after it was ready once. */
+/** Starts the capture thread. If it ends after it was ready once, starts it again with back-off. */
 function keepRunning(config: AgentConfig, options: AgentOptions, countRestart: () => void): Supervision {
   const { log, replayFile, replayInstance, onTraces } = options;
   const { promise: first, resolve, reject } = Promise.withResolvers<void>();

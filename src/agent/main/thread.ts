@@ -1,6 +1,6 @@
 /**
- * One run of the capture thread, seen from the main thread: starts it, sends it requests, passes on what it reports, and
- * knows why it cannot answer. After a failure the supervisor starts another one.
+ * One run of the capture thread, seen from the main thread: starts it, sends requests, passes on what it reports, and
+ * knows why it cannot answer. After a failure, the supervisor starts another one.
  */
 import { appendFileSync } from 'node:fs';
 import { extname } from 'node:path';
@@ -17,9 +17,9 @@ import { makeRequests, type Request } from './requests.ts';
 export interface ThreadOptions {
   input: Omit<CaptureInput, 'pulse'>;
   log: Log;
-  /** The thread answers requests. */
+  /** Called when the thread answers requests. */
   onReady(): void;
-  /** The capture cannot continue, and the thread is being ended. `final`: another attempt would fail, too. */
+  /** Called when the capture cannot continue; the thread is ending. `final`: another attempt would fail too. */
   onFatal(reason: string, final: boolean): void;
   onExit(reason: string): void;
   onTraces?: ((traces: readonly TraceRecord[]) => void) | undefined;
@@ -27,17 +27,17 @@ export interface ThreadOptions {
 
 export interface CaptureThread {
   isRunning(): boolean;
-  /** Why the thread cannot answer or some events do not arrive; '' if all is well. */
+  /** Why the thread cannot answer, or why some events do not arrive; '' if neither is the case. */
   problem(): string;
-  /** Why the buffers are not read in time; '' if they are, or if nothing reads them yet. */
+  /** Why the buffers were not read in time; '' if they were, or if they are not read yet. */
   late(limitMs: number): string;
-  /** Milliseconds since the last drain; undefined before it. */
+  /** Milliseconds since the last drain. Undefined before the first drain. */
   drainAgeMs(): number | undefined;
   /** CPU time that reading and decoding have taken in this thread. */
   phaseCpu(): PhaseCpu;
-  /** Resolves to the answer. Rejects if there is none. */
+  /** Resolves to the answer. Rejects if no answer comes. */
   ask<T>(request: Request, timeoutMs?: number): Promise<T>;
-  /** Undefined while the capture is down or being set up. */
+  /** Undefined while the capture is down or is being set up. */
   snapshot(): Promise<MetricSnapshot | undefined>;
   terminate(): Promise<unknown>;
 }
@@ -47,9 +47,9 @@ export function startThread(options: ThreadOptions): CaptureThread {
   const pulse = makePulse();
   const reader = createSnapshotReader();
   let isRunning = true;
-  /** Why the thread cannot answer; '' when it can. */
-  let failure = 'the capture is being set up';
-  /** Why events are missing although the thread answers; '' when none are. */
+  /** Why the thread cannot answer; '' if it can. */
+  let failure = 'the capture is still being set up';
+  /** Why events are missing although the thread answers; '' if none are. */
   let problem = '';
 
   const input: CaptureInput = { ...options.input, pulse: pulse.memory };
@@ -65,7 +65,7 @@ export function startThread(options: ThreadOptions): CaptureThread {
       case 'ready':
         failure = '';
         problem = message.problem;
-        // A recording is read once, so nothing is read after it.
+        // A recording is read only once, so there are no drains after it.
         if (input.replayFile === undefined) pulse.begin();
         return options.onReady();
       case 'problem':
@@ -113,7 +113,7 @@ export function startThread(options: ThreadOptions): CaptureThread {
     ask,
     snapshot: () => {
       const request = () => ask<MetricSnapshot>({ kind: 'snapshot', knownSeries: reader.known() });
-      // If the answer does not continue what the reader has, the second attempt requests all labels.
+      // If the first snapshot does not match, the reader is empty: the second request returns all labels.
       const attempt = async () => reader.expand(await request()) ?? reader.expand(await request());
       return attempt().catch((error: unknown) => {
         log.debug({ reason: reasonOf(error) }, 'no snapshot from the capture thread');

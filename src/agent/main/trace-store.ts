@@ -1,6 +1,6 @@
 /**
- * Keeps traces on the node, with or without a backend: the last ones and the slowest ones of each kind. Their number
- * and their size are bounded, because a call tree can be large.
+ * Keeps traces on the node, with or without a backend: the newest and the slowest traces of each kind. Limits their
+ * number and their size, because a call tree can be large.
  */
 
 import { SPAN_KINDS, type SpanKind, type SpansConfig, type TraceRecord } from '../../model/span.ts';
@@ -17,19 +17,19 @@ export interface TraceStore {
   /** Kinds that are on. */
   kinds: readonly SpanKind[];
   add(traces: readonly TraceRecord[]): void;
-  /** At most `limit` traces in each list, of one kind or with a fair share of each kind. */
+  /** Returns at most `limit` traces in each list: of one kind, or a fair share of each kind. */
   slow(kind: SpanKind | undefined, limit: number): SlowTraces;
-  /** Traces with this id, newest first. Several can share an application's trace id. */
+  /** Traces with this id, newest first. Several can have the same id, if an application set it. */
   find(traceId: string, kind: SpanKind | undefined, limit: number): TraceRecord[];
   /**
-   * Ids of the root spans of all stored traces. Trace ids do not identify them: an application's trace id can be
-   * shared.
+   * Ids of the root spans of all stored traces. Trace ids do not identify a trace, because an application's trace id
+   * can be shared.
    */
   roots(): ReadonlySet<string>;
 }
 
 export interface StoreLimits {
-  /** Bound for each of the two lists of a kind. */
+  /** Maximum number of traces in each of the two lists of a kind. */
   traces: number;
   spans: number;
   /** Traces older than this are removed from the slowest. */
@@ -77,7 +77,7 @@ export function makeTraceStore(
     roots = undefined;
   };
 
-  /** The lists of one kind or of all, without expired traces. */
+  /** Returns the lists of one kind or of all kinds, without expired traces. */
   const listsOf = (kind: SpanKind | undefined): OfKind[] => {
     const chosen = kind === undefined ? [...lists.values()] : [lists.get(kind) ?? { last: [], slowest: [] }];
     for (const ofKind of chosen) forget(ofKind);
@@ -124,7 +124,7 @@ export function makeTraceStore(
   };
 }
 
-/** The first entries of each list, as many of each as `limit` and the other lists allow. */
+/** The first entries of each list: `limit` in total, shared fairly between the lists. */
 function fairly(lists: readonly (readonly Kept[])[], limit: number): Kept[] {
   const wanted = lists.map(({ length }) => length);
   const shares = fairShares(wanted, limit);
@@ -144,7 +144,7 @@ function keptIn(lists: readonly OfKind[]): Kept[] {
   return lists.flatMap(({ last, slowest }) => [...last, ...slowest]);
 }
 
-/** Removes entries from the end until the list is within the limits. Keeps one entry, whatever its size. */
+/** Removes entries from the end until the list is within the limits. Keeps at least one entry. */
 function cut(list: Kept[], limits: StoreLimits): void {
   let spans = 0;
   for (let i = 0; i < list.length; i++) {

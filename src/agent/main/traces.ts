@@ -1,6 +1,6 @@
 /**
- * The main thread's side of traces. Stores the traces from the capture thread, lets exemplars point at those that can be
- * looked up, and counts outcomes.
+ * Handles traces in the main thread: stores the traces from the capture thread, lets exemplars refer to traces that can
+ * be looked up, and counts outcomes.
  */
 import { createExemplars, type Exemplars } from '../../export/exemplars.ts';
 import type { MetricStore } from '../../metrics/store.ts';
@@ -9,9 +9,9 @@ import { declareSpanCounts } from '../slow/span-metrics.ts';
 import { makeTraceStore, type TraceStore } from './trace-store.ts';
 
 export interface Traces {
-  /** Stores traces from the capture thread. Without a backend, that is their outcome. */
+  /** Stores traces from the capture thread. Without a backend, counts them as `kept`. */
   take(traces: readonly TraceRecord[]): void;
-  /** Called with the outcome of every trace that the backend gets. */
+  /** Called with the outcome of every trace that was sent to the backend. */
   ended(traces: readonly TraceRecord[], outcome: 'exported' | 'failed'): void;
   traceStore: TraceStore;
   exemplars: Exemplars;

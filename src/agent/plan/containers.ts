@@ -1,6 +1,6 @@
 /**
- * Containers in the capture: the helper that follows tasks, the metrics of the table and of its control groups, and notes
- * for the probes with `per_container` about what is missing.
+ * Containers in the capture: the helper that tracks tasks, the metrics of the container table and of control groups,
+ * and notes for probes with `per_container` about what is missing.
  */
 import type { MetricStore } from '../../metrics/store.ts';
 import { CONTAINER_LABELS, type ContainerEvents, type Containers } from '../../model/containers.ts';
@@ -8,14 +8,14 @@ import type { ProbeStatus } from '../../model/status.ts';
 import { CONTAINER_EVENTS, containerEvents } from '../../probes/helpers/container-events.ts';
 import type { EnabledProbe } from './plan.ts';
 
-/** The history takes a snapshot every second; the two files of each container are read less often, to save time. */
+/** The history takes a snapshot every second. The two files of each container are read less often, to save time. */
 const READ_EVERY_MS = 5000;
 
 export function isPerContainer({ options }: Pick<EnabledProbe, 'options'>): boolean {
   return 'per_container' in options && options.per_container === true;
 }
 
-/** Returns the probes and, if there is a table of containers, the helper that keeps it up to date. */
+/** Returns the probes and, if there is a container table, the helper that updates it. */
 export function withContainers(
   enabled: readonly EnabledProbe[],
   table: ContainerEvents | undefined,
@@ -34,8 +34,7 @@ export function containerNotes(
   const problem = table.problem();
   if (problem !== '') return [`there are no metrics by container: ${problem}`];
   const helper = helpers.find(({ name }) => name === CONTAINER_EVENTS);
-  const unseen =
-    helper?.up === false ? [`tasks that are new or moved have no container: ${helper.reason}`] : [];
+  const unseen = helper?.up === false ? [`new and moved tasks have no container: ${helper.reason}`] : [];
   return [...unseen, ...table.notes()];
 }
 
@@ -47,19 +46,19 @@ export function declareContainerMetrics(
 ): void {
   const lookups = store.counter({
     name: 'ftrace_exporter_container_lookups_total',
-    help: 'Look-ups of the container of a task that found none, by outcome: the container is unknown, or the limit containers.max is reached.',
+    help: 'Failed look-ups of the container of a task, by outcome: the container is unknown, or there are already containers.max containers.',
     labels: ['outcome'],
   });
   const families = {
     throttledSeconds: store.counter({
       name: 'ftrace_container_throttled_seconds_total',
-      help: 'Time that the CPU quota of a container kept its tasks from running, as its control group counts it.',
+      help: 'Time that the CPU quota of a container kept its tasks from running, according to its control group.',
       labels: CONTAINER_LABELS,
       unit: 'seconds',
     }),
     pressureSeconds: store.counter({
       name: 'ftrace_container_cpu_pressure_seconds_total',
-      help: 'Time that at least one task of a container waited for a CPU, as its control group counts it.',
+      help: 'Time that at least one task of a container waited for a CPU, according to its control group.',
       labels: CONTAINER_LABELS,
       unit: 'seconds',
     }),

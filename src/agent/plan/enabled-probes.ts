@@ -1,6 +1,6 @@
 /**
- * Finds the modules of the configured probes. Separate from compose-config.ts, so that the capture thread loads no
- * schema library.
+ * Finds the modules of the enabled probes. This file is separate from compose-config.ts so that the capture thread does
+ * not load the schema library.
  */
 import type { AgentConfig } from '../../config/schema.ts';
 import { METRICS_PREFIX } from '../../model/declared-metric.ts';
@@ -9,7 +9,7 @@ import { type UserMetricOptions, userMetric } from '../../probes/declared/user-m
 import type { CommonOptions, ProbeModule } from '../../probes/probe.ts';
 import type { EnabledProbe } from './plan.ts';
 
-/** Probes that are on, in the order of the catalogue, with their options. */
+/** Enabled probes with their options, in the order of the catalogue. */
 export function enabledProbes(config: AgentConfig): EnabledProbe[] {
   return config.probes.map(({ name, options }) => {
     if (name.startsWith(METRICS_PREFIX)) {
@@ -17,8 +17,9 @@ export function enabledProbes(config: AgentConfig): EnabledProbe[] {
       return { module: userMetric(name, declared) as unknown as ProbeModule, options: declared };
     }
     const module = probeCatalogue.find((candidate) => candidate.name === name);
-    if (module === undefined) throw new Error(`the config has a probe that is not in the catalogue: ${name}`);
-    // The options come from this module's schema; the config only lost their type.
+    if (module === undefined)
+      throw new Error(`the config contains a probe that is not in the catalogue: ${name}`);
+    // The module's schema produced these options; only their type was lost in the config.
     return { module, options: options as unknown as CommonOptions };
   });
 }

@@ -1,4 +1,4 @@
-/** Formats by event, each read and parsed once. */
+/** Caches parsed formats by event. Each is read and parsed once. */
 import { parseFormat } from '../../decode/format.ts';
 import type { EventFormat } from '../../model/format.ts';
 import type { TraceMetadata } from '../../model/source.ts';

@@ -1,7 +1,7 @@
 /**
- * Counts one buffer's losses. Compares how many events the kernel reports as read with how many this agent read: more
- * means that another reader took some; fewer means that somebody emptied the buffer, which resets the kernel's counts
- * to zero. The sums returned here never decrease.
+ * Counts the losses of one buffer. Compares the number of events that the kernel reports as read with the number that
+ * this agent read. If the kernel's number is higher, another reader took events. If it is lower, another user emptied
+ * the buffer, which resets the kernel's counters. The sums never decrease.
  */
 import type { BufferStats } from '../../model/source.ts';
 import type { LossReport } from '../../model/status.ts';
@@ -13,7 +13,7 @@ export interface CpuLoss {
   dropped: number;
   /** Events that another reader took. */
   taken: number;
-  /** How often the buffer was emptied. How many events it held is not known. */
+  /** How often the buffer was emptied. The number of events in it is unknown. */
   cleared: number;
   /** How often recording was interrupted, or may have been. */
   paused: number;
@@ -31,17 +31,17 @@ export const NOTHING_LOST: CpuLoss = {
 type KernelCounts = Pick<CpuLoss, 'overrun' | 'commitOverrun' | 'dropped'>;
 
 interface Account {
-  /** The kernel's count of read events minus the agent's, from earlier events. */
+  /** Kernel's count of read events minus the agent's count, as far as already explained. */
   offset: number;
   givenUp: number;
   loss: CpuLoss;
-  /** Counts at the last check. */
+  /** Kernel's counters at the last check. */
   kernel: KernelCounts;
 }
 
 export type Finding = 'even' | 'taken' | 'cleared';
 
-/** One CPU's events that this agent read, processed or not, and how often a part could not be counted. */
+/** Number of one CPU's events that this agent read, and of parts whose events could not be counted. */
 export interface OwnCount {
   events: number;
   givenUp: number;
@@ -50,9 +50,9 @@ export interface OwnCount {
 export interface LossLedger {
   /** `readEvents` is the kernel's count at the same moment. The first call for a CPU always returns `even`. */
   look(cpu: number, readEvents: number, own: OwnCount): Finding;
-  /** Recording was interrupted, on all CPUs. */
+  /** Recording was interrupted on all CPUs. */
   pause(): void;
-  /** Adds the kernel's statistics to the sums and returns all sums. */
+  /** Adds the kernel's counters to the sums and returns all sums. */
   add(cpu: number, stats: BufferStats): CpuLoss;
 }
 
@@ -77,7 +77,7 @@ export function makeLossLedger(): LossLedger {
       const change = surplus - account.offset;
       account.offset = surplus;
       if (account.givenUp !== givenUp) {
-        // Events of pages that could not be decoded are missing in the agent's count, and their number is not known.
+        // Events in pages that could not be decoded are missing from the agent's count; their number is unknown.
         account.givenUp = givenUp;
         return 'even';
       }
@@ -109,7 +109,7 @@ export function makeLossLedger(): LossLedger {
   };
 }
 
-/** Growth of a count that restarts at zero when it is lower than before. */
+/** Growth of a counter that restarts at zero if it is lower than before. */
 function grownBy(before: number, now: number): number {
   return now >= before ? now - before : now;
 }

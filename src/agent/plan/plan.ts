@@ -1,6 +1,6 @@
 /**
- * Probes declare their needs; the plan is what this kernel can give of them: the events to enable, the handler of
- * every event type, and why a probe is off. Nothing here touches tracefs.
+ * Plans what to trace. Probes declare their needs. The plan contains what this kernel can provide: the events to
+ * enable, the handler of each event type, and why a probe is off. Nothing here uses tracefs.
  */
 
 import { didYouMean } from '../../config/suggest.ts';
@@ -30,13 +30,13 @@ import { FormatCache } from './format-cache.ts';
 import type { SelfMetrics } from './self-metrics.ts';
 import { unmatchedNames } from './unmatched-names.ts';
 
-/** A probe and the options the config gives it. */
+/** A probe and its options from the config. */
 export interface EnabledProbe {
   module: ProbeModule;
   options: CommonOptions;
-  /** Why it is on, if not for its metrics. It then counts nothing and only reports single operations. */
+  /** Why the probe is on, if not for its metrics. It then has no metrics and only reports single operations. */
   onlyFor?: string;
-  /** Receivers of single operations; absent: none. */
+  /** Receivers of single operations. If absent, nothing receives them. */
   intervals?: IntervalSinks;
 }
 
@@ -48,25 +48,22 @@ export interface PlanInput {
   store: MetricStore;
   self: SelfMetrics;
   isSelf(pid: number): boolean;
-  /** Where events come from, as messages call it. Default: `this kernel`. */
+  /** Where events come from, for use in messages. Default: `this kernel`. */
   where?: 'this kernel' | 'this recording';
-  /** Why events that the agent should define are not there. */
+  /** Why events that the agent should define are missing. */
   refused?: ReadonlyMap<string, string> | undefined;
   /** Has the kernel count events for a probe. Absent: the agent counts them. */
   countInKernel?: ((probe: string, request: KernelCountRequest) => KernelCount) | undefined;
-  /** Called only if a probe reads addresses. Absent: there are no names, and such probes are off. */
+  /** Called only if a probe reads addresses. If absent, there are no names and such probes are off. */
   functions?: FunctionLookup;
   maxWindowMs?: number;
-  /** Why the reader cannot provide the fields of an event; undefined if it can. By default it can. */
+  /** Why the reader cannot provide the fields of an event; undefined if it can. Without this function, it can. */
   unreadable?: ((type: PlannedType) => string | undefined) | undefined;
-  /**
-   * Handlers for events beside those of the probes, if the kernel or the recording has them. The plan does not enable
-   * these events.
-   */
+  /** Additional handlers for events, if the kernel or the recording has them. The plan does not enable these events. */
   extra?: Readonly<Record<string, (format: EventFormat) => EventHandler>>;
 }
 
-/** A record type with a handler, and the fields that are read. */
+/** A record type with a handler, and the fields that the handler reads. */
 export interface PlannedType {
   event: string;
   format: EventFormat;
@@ -75,19 +72,19 @@ export interface PlannedType {
 }
 
 export interface EventPlan {
-  /** Events to enable, `system:name`. Without records of tracers (system `ftrace`), which have no switch. */
+  /** Events to enable, as `system:name`. Without records of tracers (system `ftrace`): they cannot be enabled. */
   events: readonly string[];
-  /** Filters for events of which no probe needs other records. */
+  /** Filters of events for which no probe needs the other records. */
   filters: ReadonlyMap<string, string>;
   /** In the order of the dispatcher's slots. */
   types: readonly PlannedType[];
   dispatcher: Dispatcher;
   probes: readonly ProbeStatus[];
-  /** Status of probes that are not on for their metrics. */
+  /** Status of probes that are on for another reason than their metrics. */
   helpers: readonly ProbeStatus[];
-  /** Whether a probe that is up reads addresses of functions. */
+  /** Whether a running probe reads addresses of functions. */
   readsAddresses: boolean;
-  /** Whether a probe that is up sees every syscall or function. */
+  /** Whether a running probe sees every syscall or function call. */
   rate: 'low' | 'high';
   /** Events that each probe was given so far; those of helpers by what they are on for. */
   eventCounts(): Map<string, number>;
@@ -108,13 +105,15 @@ interface Wanted extends PlannedType {
   handlers: EventHandler[];
   /** By handler: the name of its probe, or what its helper is on for. */
   owners: string[];
-  /** One filter per handler, which the kernel may apply for it; undefined if the handler wants all records. */
+  /** The filter of each handler, which the kernel may apply. Undefined if the handler needs all records. */
   filters: (string | undefined)[];
 }
 
 export function planEvents(input: PlanInput): EventPlan {
   const formats = new FormatCache(input.metadata);
-  const functions = lookedUpOnce(input.functions ?? (() => ({ reason: 'nothing here looks them up' })));
+  const functions = lookedUpOnce(
+    input.functions ?? (() => ({ reason: 'function names are not looked up here' })),
+  );
   const wanted = new Map<string, Wanted>();
   const running: Probe[] = [];
   const byName = new Map<string, Probe>();
@@ -201,7 +200,7 @@ function countByOwner(types: readonly Wanted[], { calls }: Dispatcher): Map<stri
   return counts;
 }
 
-/** Returns a filter that passes what any handler wants; empty if a handler wants all records. */
+/** Returns a filter that passes what any handler needs. Empty if a handler needs all records. */
 function filterOfAll(event: string, filters: readonly (string | undefined)[]): [string, string][] {
   const texts = filters.filter((filter) => filter !== undefined);
   return texts.length < filters.length ? [] : [[event, [...new Set(texts)].join(' || ')]];
@@ -214,7 +213,7 @@ function makeProbe(
   input: PlanInput & { functions: FunctionLookup },
 ): { probe: Probe; needs: readonly EventNeed[]; notes: readonly string[] } | string {
   const { where = 'this kernel' } = input;
-  // Only names in declared metrics can be misspelt: users write them.
+  // Users write only the names in declared metrics, so only these can be misspelt.
   const hint = module.name.startsWith(METRICS_PREFIX) ? didYouMean : () => '';
   const names = () => input.functions(module.tracer === undefined ? 'inside' : 'start');
   const missingFor = (need: EventNeed) =>
@@ -253,7 +252,7 @@ function makeProbe(
     maxWindowMs: input.maxWindowMs ?? DEFAULT_WINDOW_MS,
     get functions(): FunctionNames {
       if (functions !== undefined && !('reason' in functions)) return functions;
-      throw new Error(`${module.name} reads names of functions, but none of its needs has \`addresses\``);
+      throw new Error(`${module.name} reads function names, but none of its needs declares \`addresses\``);
     },
     intervals: intervals ?? {},
     format,
@@ -281,7 +280,7 @@ function shortened(events: readonly string[]): string {
 
 interface Search {
   where: string;
-  /** Suggests another name. */
+  /** Suggests a similar name. */
   hint: typeof didYouMean;
   names: () => ReturnType<FunctionLookup>;
   refused: PlanInput['refused'];
@@ -308,7 +307,7 @@ function whatIsMissing(
   if (problem !== undefined) return `text of event ${need.event} cannot be read: ${problem}`;
   if (!hasAddresses(need)) return undefined;
   const result = names();
-  return 'reason' in result ? `functions in event ${need.event} have no names: ${result.reason}` : undefined;
+  return 'reason' in result ? `no function names for event ${need.event}: ${result.reason}` : undefined;
 }
 
 function hasAddresses({ addresses = [] }: EventNeed): boolean {
@@ -324,7 +323,7 @@ function lookedUpOnce(lookup: FunctionLookup): FunctionLookup {
   };
 }
 
-/** Minimum length of a record, in bytes, that holds `common_type`, `common_pid` and these fields. */
+/** Minimum length in bytes of a record that contains `common_type`, `common_pid` and these fields. */
 function lengthOf(format: EventFormat, fields: readonly string[]): number {
   let length = 8;
   for (const field of format.fields) {

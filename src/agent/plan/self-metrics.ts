@@ -1,27 +1,27 @@
-/** Metrics of the capture thread about itself, set from the pipeline and the kernel's statistics. */
+/** Metrics of the capture thread about itself, from the pipeline and the kernel's statistics. */
 import { PAGE_ERRORS, type PageError } from '../../decode/page.ts';
 import type { MetricStore } from '../../metrics/store.ts';
 import type { ProbeStatus } from '../../model/status.ts';
 import type { UnmatchedReason } from '../../probes/probe.ts';
 import type { CpuLoss } from './loss-ledger.ts';
 
-/** Bucket bounds for the time of a drain tick: 10 µs to 100 ms. */
+/** Bucket bounds for the duration of a drain tick: 10 µs to 100 ms. */
 const DRAIN_BOUNDS = [1e-5, 2e-5, 5e-5, 1e-4, 2e-4, 5e-4, 1e-3, 2e-3, 5e-3, 1e-2, 2e-2, 5e-2, 1e-1];
 
 const LOST = {
   name: 'ftrace_exporter_events_lost_total',
-  help: 'Events lost before they were read, by reason. For paused and cleared: the number of times, because the number of events is unknown.',
+  help: 'Events lost before the agent read them, by reason. "paused" and "cleared" count how often this happened, because the number of events is unknown.',
   labels: ['buffer', 'cpu', 'reason'],
 };
 
-/** Readings of one CPU's buffer. */
+/** Counters of one CPU's buffer. */
 export interface BufferReading {
   cpu: number;
   /** Events that were processed. */
   events: number;
   /** Bytes of events read. */
   bytes: number;
-  /** Losses so far; undefined when no source reports them. */
+  /** Losses so far. Undefined if no source reports losses. */
   loss: CpuLoss | undefined;
   /** Bytes of unread events in the buffer. */
   unreadBytes: number;
@@ -37,13 +37,13 @@ export interface SelfMetrics {
   /** Time since the previous drain. */
   drainedAfter(ns: number): void;
   probesAre(probes: readonly ProbeStatus[]): void;
-  /** Sets the metrics that are read rather than counted, before a snapshot. */
+  /** Sets the metrics that are read rather than counted. Call it before a snapshot. */
   update(buffer: string, readings: readonly BufferReading[]): void;
   /** Events of a probe that never reached a buffer. */
   lostBefore(probe: string, reason: 'no_room' | 'missed', count: number): void;
   /** Events given to each probe so far, by its name. */
   probeEventsAre(events: ReadonlyMap<string, number>): void;
-  /** Late events of all buffers together. */
+  /** Number of late events in all buffers. */
   lateEventsAre(count: number): void;
 }
 
@@ -58,7 +58,7 @@ export interface LiveOnly {
 export function makeSelfMetrics(store: MetricStore, live?: LiveOnly): SelfMetrics {
   const up = store.gauge({
     name: 'ftrace_exporter_probe_up',
-    help: 'Whether a probe that is switched on gets the events it needs: 1 or 0.',
+    help: 'Whether an enabled probe receives the events it needs: 1 or 0.',
     labels: ['probe'],
   });
   const lost = store.counter(LOST);
@@ -75,16 +75,16 @@ export function makeSelfMetrics(store: MetricStore, live?: LiveOnly): SelfMetric
   });
   const late = store.counter({
     name: 'ftrace_exporter_late_events_total',
-    help: 'Events that appeared in the buffer after younger events had been processed.',
+    help: 'Events that became readable only after younger events had been processed.',
   });
   const errors = store.counter({
     name: 'ftrace_exporter_decode_errors_total',
-    help: 'Pages or events that could not be decoded. The rest of such a page is dropped.',
+    help: 'Pages or events that could not be decoded, by reason. The agent drops the rest of such a page.',
     labels: ['reason'],
   });
   const unmatched = store.counter({
     name: 'ftrace_exporter_unmatched_total',
-    help: 'Starts or ends of an operation without a matching end or start.',
+    help: 'Starts of operations without a matching end, and ends without a matching start.',
     labels: ['probe', 'reason'],
   });
   const drain = store.histogram({
@@ -171,8 +171,8 @@ function declareReadings(store: MetricStore, recordingNs: number | undefined): S
       if (loss === undefined) continue;
       fill.set(fill.slot([buffer, cpu]), capacityBytes > 0 ? Math.min(1, unreadBytes / capacityBytes) : 0);
       lost.set(lost.slot([buffer, cpu, 'overrun']), loss.overrun);
-      // commit_overrun and dropped only happen in overwrite mode when a writer interrupts another, and the other
-      // reasons are acts of other users. These series appear when they happen.
+      // In overwrite mode, commit_overrun and dropped occur only if a writer interrupts another writer. The other
+      // reasons are actions of other users. These series appear when they first occur.
       const rare = {
         commit_overrun: loss.commitOverrun,
         dropped: loss.dropped,

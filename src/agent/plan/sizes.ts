@@ -1,4 +1,4 @@
-/** Sizes of the kernel's buffer per CPU and of its sub-buffers, and the time to the next drain. */
+/** Chooses the sizes of the kernel's buffers and sub-buffers per CPU, and the time to the next drain. */
 import type { DurationNs } from '../../model/time.ts';
 
 const MIB = 1024 * 1024;
@@ -8,13 +8,13 @@ const CEILING_BYTES = 16 * MIB;
 export interface BufferSizes {
   bufferBytesPerCpu: number;
   subbufferBytes: number;
-  /** A message for the log if the config could not be followed. */
+  /** A message for the log if the agent could not use the configured size. */
   note: string | undefined;
 }
 
 /**
- * Shares the total between the CPUs, 0.5 to 16 MiB each. Large sub-buffers cost less per event, small ones less per
- * look at a quiet CPU. On real-time kernels the time of one copy with interrupts off matters.
+ * Divides the total between the CPUs, 0.5 to 16 MiB each. Large sub-buffers cost less per event; small ones cost less
+ * when a quiet CPU is checked. Real-time kernels get small ones, because copying a sub-buffer turns interrupts off.
  */
 export function bufferSizes(
   wanted: { totalBytes: number; perCpuBytes?: number | undefined; subbufferBytes: number | 'auto' },
@@ -25,23 +25,23 @@ export function bufferSizes(
   const bufferBytesPerCpu = wanted.perCpuBytes ?? Math.min(CEILING_BYTES, Math.max(FLOOR_BYTES, share));
   const note =
     wanted.perCpuBytes === undefined && share < FLOOR_BYTES
-      ? `buffer.total is too small for ${kernel.cpus} CPUs: each gets the minimum, ${FLOOR_BYTES / 1024} KiB`
+      ? `buffer.total is too small for ${kernel.cpus} CPUs: each CPU gets the minimum of ${FLOOR_BYTES / 1024} KiB`
       : undefined;
   const auto = rate === 'high' && !kernel.realtime ? 65536 : 16384;
   const subbufferBytes = wanted.subbufferBytes === 'auto' ? auto : wanted.subbufferBytes;
   return { bufferBytesPerCpu, subbufferBytes, note };
 }
 
-/** Sizes of a buffer that is not read. */
+/** Sizes of a buffer that is never read. */
 export function leastSizes(kernel: { cpus: number; realtime: boolean }): BufferSizes {
   return { ...bufferSizes({ totalBytes: 0, subbufferBytes: 'auto' }, kernel, 'low'), note: undefined };
 }
 
 /**
- * Longest time between two looks at quiet buffers, with only low-rate probes. On few CPUs a burst that starts from idle
- * fits until the next look: the fastest burst of such probes (two tasks that switch as fast as they can) writes 40 MB/s
- * on their CPU. On many CPUs the buffers are smaller and each look costs more: there a part of such a burst is lost,
- * until the next look shortens the tick.
+ * Longest time between two reads of quiet buffers, if all probes have a low rate. With few CPUs, a burst from idle fits
+ * into the buffer until the next read: the fastest burst of such probes (two tasks that switch as fast as they can)
+ * writes 40 MB/s on its CPU. With many CPUs, the buffers are smaller and each read costs more. A part of such a burst
+ * is then lost until the next read shortens the interval.
  */
 export const LONGEST_QUIET_NS = 250e6;
 const FEW_CPUS = 8;
@@ -55,7 +55,7 @@ export interface TickRule {
   cpus: number;
 }
 
-/** Time to the next tick: depends on the rate of the probes, and is shorter when a buffer fills fast. */
+/** Time to the next tick. It depends on the rate of the probes, and is shorter if a buffer fills fast. */
 export function nextTickNs(rule: TickRule, fastestFillNs: DurationNs): DurationNs {
   return Math.min(calmTickNs(rule), Math.max(SHORTEST_TICK_NS, fastestFillNs / 4));
 }

@@ -1,6 +1,6 @@
 /**
  * Prepares the tracer of a recording. Chooses the instance or the top level to record from, and returns the functions
- * that start and end the tracer. Its records share one buffer with the events, as in trace-cmd's files.
+ * that start and stop the tracer. The tracer and the events share one buffer, as in trace-cmd's files.
  */
 import type { AgentConfig } from '../../config/schema.ts';
 import { UsageError } from '../../model/errors.ts';
@@ -19,13 +19,13 @@ export interface RecordedTracer {
   instance: Instance;
   /** Sets the tracer after the instance was prepared. Throws `KernelError`. */
   start(): void;
-  /** Restores everything. The pages must be closed before. */
+  /** Restores everything. Close the pages before this call. */
   close(): void;
 }
 
 /**
- * `base` is the recording's own instance. Throws `UsageError` for a tracer without pages, `KernelError` if the kernel
- * refuses.
+ * `base` is the recording's own instance. Throws a `UsageError` for a tracer without pages, or a `KernelError` if the
+ * kernel refuses the tracer.
  */
 export function recordedTracer(
   base: Instance,
@@ -54,14 +54,14 @@ export function recordedTracer(
   };
 }
 
-/** The tracer that is on; undefined if none. */
+/** The enabled tracer; undefined if none is enabled. */
 function requestOf(enabled: readonly EnabledProbe[]): TracerRequest | undefined {
   const requests = enabled.flatMap(({ module, options }) => module.tracer?.(options) ?? []);
   if (requests.length === 0) return undefined;
   const [request] = requests;
   if (requests.length > 1) {
     const names = requests.map(({ tracer }) => tracer).join(', ');
-    throw new UsageError(`a recording can have only one tracer, but these are on: ${names}`);
+    throw new UsageError(`a recording can have only one tracer, but several are on: ${names}`);
   }
   if (request.reads === 'events') return request;
   const why = request.reads === 'text' ? 'writes only text' : 'keeps only its longest latency';

@@ -1,4 +1,4 @@
-/** Records events to a capture file. Pages are copied from the kernel to the file unchanged. */
+/** Records events to a trace.dat file. Pages are copied from the kernel to the file without changes. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { AgentConfig } from '../../config/schema.ts';
 import { loadPage, makePage } from '../../decode/page.ts';
@@ -22,12 +22,12 @@ import { bufferSizes } from '../plan/sizes.ts';
 import { type RecordedTracer, recordedTracer } from './record-tracer.ts';
 import { symbolsText } from './symbols-text.ts';
 
-/** The sub-buffer size that every reader of trace.dat accepts. */
+/** The only sub-buffer size that all readers of trace.dat accept. */
 const SUBBUFFER_BYTES = 4096;
 const TICK_MS = 50;
-/** Records that tracers write themselves, if the kernel has them. They cannot be enabled as events. */
+/** Records that tracers write, if the kernel has them. They cannot be enabled like events. */
 export const TRACER_FORMATS = ['funcgraph_entry', 'funcgraph_exit', 'osnoise', 'timerlat', 'hwlat'];
-/** Bounds a tick when the agent's own reads fill a buffer again and again. */
+/** Limits a tick, because the agent's own reads can fill a buffer again and again. */
 const MOST_PAGES_A_TICK = 4096;
 
 export interface RecordOptions {
@@ -45,14 +45,14 @@ export interface Recorded {
   lost: number;
 }
 
-/** Name of the instance of a recording, so that it can run beside the agent. */
+/** Name of the instance for a recording. It differs from the agent's instance, so both can run. */
 export function recordingInstance(config: Pick<AgentConfig, 'instance'>): string {
   return `${config.instance}-record`;
 }
 
 /**
- * Records the events of the enabled probes and the records of one tracer until the time is over. Throws `KernelError`,
- * or `UsageError` if the config cannot be recorded. Leaves nothing behind in tracefs.
+ * Records the events of the enabled probes and the records of one tracer for the configured time. Throws a
+ * `KernelError`, or a `UsageError` if the config cannot be recorded. Removes everything it created in tracefs.
  */
 export async function recordCapture(config: AgentConfig, options: RecordOptions): Promise<Recorded> {
   const root = findTracefs({ path: config.tracefsPath, mayMount: true });
@@ -88,7 +88,7 @@ async function recordFrom(
     store,
     self: makeSelfMetrics(store),
     isSelf: () => false,
-    // Only the events and their symbols are written; replay finds the names.
+    // Only the events and their symbols are written; replay looks up the names.
     functions: () => NAMELESS,
   });
   for (const { name, up, reason } of plan.probes)
@@ -138,7 +138,7 @@ async function copyPages(tracer: RecordedTracer, into: Into, options: RecordOpti
         writer.addPage(cpu, page.bytes.subarray(0, length));
         done.pages++;
         done.bytes += length;
-        // A page that is not full is still being written: the next tick reads the rest.
+        // The kernel is still writing to a page that is not full; the next tick reads the rest.
         if (!untilEmpty && !broken && page.end < layout.pageSize / 2) break;
       }
     }

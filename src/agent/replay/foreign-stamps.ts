@@ -1,11 +1,11 @@
 /**
- * Adapts a plan to recordings with another clock than the agent's: converts their stamps to nanoseconds, and removes
- * duration metrics where stamps are not times.
+ * Adapts a plan to recordings with a different clock than the agent's: converts timestamps to nanoseconds, and removes
+ * duration metrics if the timestamps are not times.
  */
 import type { FamilySnapshot } from '../../model/metric.ts';
 import type { EventPlan } from '../plan/plan.ts';
 
-/** `nsPerStamp`: nanoseconds per unit of the stamp. */
+/** `nsPerStamp`: nanoseconds per unit of the timestamps. */
 export function inNanoseconds(plan: EventPlan, nsPerStamp: number): EventPlan {
   if (nsPerStamp === 1) return plan;
   const { dispatcher } = plan;
@@ -14,7 +14,7 @@ export function inNanoseconds(plan: EventPlan, nsPerStamp: number): EventPlan {
     dispatcher: {
       ...dispatcher,
       call: (slot, record) => {
-        // The decoder sets the stamp for every event, so it is converted once.
+        // The decoder sets the timestamp for every event, so this converts it only once.
         record.timestampNs *= nsPerStamp;
         dispatcher.call(slot, record);
       },
@@ -23,7 +23,7 @@ export function inNanoseconds(plan: EventPlan, nsPerStamp: number): EventPlan {
   };
 }
 
-/** The metric families that do not depend on durations between event stamps. */
+/** The metric families that do not depend on durations between event timestamps. */
 export function withoutDurations(families: readonly FamilySnapshot[]): FamilySnapshot[] {
   return families.filter(({ spec: { unit, ownTime } }) => unit !== 'seconds' || ownTime === true);
 }

@@ -1,9 +1,9 @@
-/** Keeps the history of a recording's metrics while it is replayed. */
+/** Keeps the history of a recording's metrics during the replay. */
 import { makeHistoryRecorder, type RecordedHistory } from '../../history/recorded.ts';
 import type { MetricSnapshot } from '../../model/metric.ts';
 import type { EventPlan } from '../plan/plan.ts';
 
-/** The plan to replay with, and a function to call after the last event. */
+/** Returns the plan for the replay, and a function to call after the last event. */
 export function recordHistory(
   plan: EventPlan,
   snapshot: () => MetricSnapshot,

@@ -1,4 +1,4 @@
-/** Plans a replay: which probes a recording can feed, and why the others are off. */
+/** Plans a replay: which probes can use the recording, and why the others are off. */
 import type { AgentConfig } from '../../config/schema.ts';
 import { bytesReader, textOf } from '../../decode/fields.ts';
 import { bareFormatText } from '../../decode/text/known-formats.ts';
@@ -58,7 +58,7 @@ export function planRecording(
   return { ...plan, probes: [...plan.probes, ...off] };
 }
 
-/** Why the recording has nothing for a probe; undefined if it has something, or if only the plan can decide. */
+/** Why the recording has nothing for a probe. Undefined if it has something, or if only the plan can decide. */
 function whyAbsent(
   { module, options, intervals }: EnabledProbe,
   { metadata, latency, hasEvent }: Recording,
@@ -71,7 +71,7 @@ function whyAbsent(
       : `this recording is not from the tracer ${module.name}`;
   }
   const needs = module.needs(options, metadata, host, intervals);
-  // An optional event is enough if it is of the same system as a required one.
+  // An optional event is sufficient if it has the same system as a required one.
   const essential = needs.filter(({ without }) => without === undefined);
   const systems = new Set((essential.length > 0 ? essential : needs).map(({ event }) => systemOf(event)));
   const wanted = needs.map(({ event }) => event).filter((event) => systems.has(systemOf(event)));
@@ -86,8 +86,8 @@ function systemOf(event: string): string {
 }
 
 /**
- * Text has event names without their systems. Events that the config names in full, such as
- * `bpf_trace:bpf_trace_printk`, are assumed to be those in the text: they can be counted, but have no fields.
+ * Text has event names without systems. An event that the config names in full, such as `bpf_trace:bpf_trace_printk`,
+ * is assumed to be the event of that name in the text. It can be counted, but has no fields.
  */
 function withNamedEvents(
   { metadata, namesWithoutSystem = [] }: Recording,

@@ -9,7 +9,7 @@ import type { OpenOptions, Recording } from './recording.ts';
 
 const SYSCALL_NUMBERS = 'raw_syscalls:sys_enter';
 
-/** Throws the errors of `openTextTrace`. */
+/** Throws the same errors as `openTextTrace`. */
 export function openText(file: string, { instance, onProgress }: OpenOptions): Recording {
   if (instance !== undefined) throw new UsageError(`${file} is text: it has no instances to choose`);
   const trace = openTextTrace(file);
@@ -55,10 +55,10 @@ export function openText(file: string, { instance, onProgress }: OpenOptions): R
       ...trace.problems,
       ...(stream?.endsCut() && trace.openEnd !== undefined ? [trace.openEnd] : []),
       ...(trace.overwritten > 0
-        ? [`${trace.overwritten} events were overwritten before this text was made; they are not counted`]
+        ? [`${trace.overwritten} events were overwritten before this text was written; they are not counted`]
         : []),
       ...(readsNumbers
-        ? [`${file} does not name its machine: syscall numbers are named as on ${trace.metadata.machine}`]
+        ? [`${file} does not name its machine: syscall names are those of ${trace.metadata.machine}`]
         : []),
       ...(stream === undefined ? [] : unreadLines(trace, file, stream.broken())),
     ],
@@ -67,7 +67,7 @@ export function openText(file: string, { instance, onProgress }: OpenOptions): R
   };
 }
 
-/** Warnings about lines that could not be read as events: how many, the first one, and why. */
+/** Warnings about lines that could not be parsed as events: their number, the first line, and the reason. */
 function unreadLines(
   trace: TextTrace,
   file: string,
@@ -79,15 +79,15 @@ function unreadLines(
   const broken = first === undefined ? 0 : trace.lineAt(first.offset);
   if (first !== undefined) {
     warnings.push(
-      `${file}: ${count} of ${all} lines cannot be read and are skipped. Operations that were open there have no duration. ` +
+      `${file}: ${count} of ${all} lines cannot be parsed and are skipped. Operations that were open at such a line have no duration. ` +
         `The first is line ${broken}, ${JSON.stringify(first.text)}: ${first.why}`,
     );
   }
-  // Lines that belong to no event before them are counted as broken.
+  // Lines that do not continue an event before them are counted as broken.
   if (otherLines > 0 && firstOther !== undefined && firstOther.number !== broken) {
     warnings.push(
-      `${file}: ${otherLines} of ${all} lines do not begin like an event. They count as text of the event before them, ` +
-        `where that event can have more lines. The first is line ${firstOther.number}, ${JSON.stringify(firstOther.text)}`,
+      `${file}: ${otherLines} of ${all} lines do not begin like an event. They count as a part of the event before them, ` +
+        `if that event can have several lines. The first is line ${firstOther.number}, ${JSON.stringify(firstOther.text)}`,
     );
   }
   return warnings;

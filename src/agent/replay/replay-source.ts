@@ -1,5 +1,5 @@
 /**
- * The pages of a recording for the pipeline. If a CPU's last pages are missing, adds a page that marks the loss.
+ * Passes the pages of a recording to the pipeline. If a CPU's last pages are missing, adds a page that marks the loss.
  * Reports progress.
  */
 
@@ -7,9 +7,9 @@ import type { PageLayout } from '../../model/format.ts';
 import type { PageSource } from '../../model/source.ts';
 import type { Capture as RecordedCapture } from '../../tracedat/read.ts';
 
-/** Top byte of a page's stamp that is later than any event: 2^62. */
+/** Top byte of a page timestamp that is later than any event: 2^62. */
 const NEVER_TOP_BYTE = 0x40;
-/** Stamps from here on are not times of events. */
+/** Timestamps of this value or above are not times of events. */
 export const NEVER = 2 ** 62;
 
 /** `onPages` is called after every page with the number of pages read so far. */
@@ -24,7 +24,7 @@ export function replaySource(capture: RecordedCapture, onPages: (pages: number) 
       const read = source.readPage(cpu, into);
       const count = (pagesRead.get(cpu) ?? 0) + 1;
       pagesRead.set(cpu, count);
-      // A recorder may fill its last page of a CPU with zeros. Zeros before other pages are a hole.
+      // A recorder may fill its last page of a CPU with zeros. A page of zeros before other pages is a hole.
       const isPadding = count === capture.cpuPages(cpu) && isZero(into, metadata.layout);
       if (read > 0 && !isPadding) {
         onPages(++pages);
@@ -42,8 +42,8 @@ function isZero(page: Uint8Array, layout: PageLayout): boolean {
 }
 
 /**
- * Writes a page without events that reports a loss without end. From here on, a start or end on another CPU may have
- * its other half on this CPU, so it is counted but has no duration.
+ * Writes a page without events that reports an endless loss. After this page, the other half of an operation may be
+ * missing on this CPU, so operations on all CPUs are counted without a duration.
  */
 function endOfCut(into: Uint8Array, layout: PageLayout): number {
   into.fill(0, 0, layout.pageSize);

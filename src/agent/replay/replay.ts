@@ -1,6 +1,4 @@
-/**
- * Replays a recording instead of tracing the running kernel: the same plan, streams and probes, read once to the end.
- */
+/** Replays a recording instead of tracing the running kernel, with the same plan, streams and probes. */
 
 import type { AgentConfig } from '../../config/schema.ts';
 import { syscallTable } from '../../host/syscalls.ts';
@@ -25,23 +23,23 @@ import { openText } from './recorded-text.ts';
 import type { OpenOptions, Recording } from './recording.ts';
 import { NEVER } from './replay-source.ts';
 
-/** Name of the buffer in labels, as in a live capture. */
+/** Name of the buffer in labels, the same as in a live capture. */
 const BUFFER = 'events';
 
 export interface ReplayOptions {
   log: Log;
-  /** Pages read from one CPU at a time. The result does not depend on it. */
+  /** Number of pages read from one CPU before the next CPU. The result does not depend on it. */
   pagesPerRound?: number;
-  /** Name of the buffer to replay. Default: the top level's or, if that is empty, the first that is not. */
+  /** Name of the buffer to replay. Default: the top level's buffer or, if that is empty, the first that is not. */
   instance?: string | undefined;
-  /** Called with how much has been read, in pages or bytes, and the total. */
+  /** Called with the amount that has been read, in pages or bytes, and the total. */
   onProgress?: (done: number, total: number) => void;
-  /** Whether to keep the history of the metrics, which the page shows. */
+  /** Whether to keep the history of the metrics, for the page. */
   withHistory?: boolean;
 }
 
 /**
- * Replays a whole recording. Warnings in the status say what the file could not provide. Throws if it is not a
+ * Replays a whole recording. Warnings in the status say what the file does not contain. Throws if the file is not a
  * recording.
  */
 export function openReplay(config: AgentConfig, file: string, options: ReplayOptions): Capture {
@@ -54,7 +52,7 @@ export function openReplay(config: AgentConfig, file: string, options: ReplayOpt
   }
 }
 
-/** Throws `UsageError` if the file is no recording, `KernelError` if it cannot be read. */
+/** Throws a `UsageError` if the file is not a recording, or a `KernelError` if it cannot be read. */
 function openRecording(file: string, options: OpenOptions): Recording {
   const head = headOf(file);
   if (isTraceDat(head)) return openPages(file, options);
@@ -76,10 +74,13 @@ function replay(
   for (const { name, up, reason } of plan.probes) if (!up) log.info({ probe: name, reason }, 'probe is off');
   for (const { name, notes = [] } of plan.probes)
     for (const note of notes)
-      log.info({ probe: name, reason: note }, 'a part of a probe is missing or matches nothing');
+      log.info(
+        { probe: name, reason: note },
+        'a probe is incomplete, or a name in its config matches nothing',
+      );
   const lossy = new Set<number>();
   let hasErrors = false;
-  // Without times there is no axis.
+  // Without times, the history has no time axis.
   const timed = withHistory && nsPerStamp !== undefined ? recordHistory(plan, () => snapshotNow()) : { plan };
   const stamped = inNanoseconds(timed.plan, nsPerStamp ?? 1);
   const stream = recording.stream(
@@ -97,7 +98,7 @@ function replay(
     },
   );
   const snapshotNow = () => {
-    // Losses are only known for the whole recording.
+    // Losses are known only for the whole recording.
     self.update(
       BUFFER,
       cpus.map((cpu) => ({ ...readingOf(recording, stream, cpu), loss: undefined })),
@@ -113,13 +114,13 @@ function replay(
   for (const { cpu, loss: counted } of readings) {
     if (recording.isCut(cpu))
       warnings.push(
-        `CPU ${cpu}: its end is missing: operations that were open then, on any CPU, have no duration`,
+        `CPU ${cpu}: the end of its recording is missing: operations that were open then, on any CPU, have no duration`,
       );
     if (!lossy.has(cpu)) continue;
-    // A full page has no room for the number of lost events. The counts in the file are complete.
+    // A full page has no space for the number of lost events. The counters in the file are complete.
     const lost = Math.max(counted?.overrun ?? 0, stream.flaggedLost(cpu)) || 'an unknown number of';
     const loss = `CPU ${cpu}: ${lost} events were lost while recording: the operations they belong to have no duration`;
-    // Not a warning, because the metrics count this loss, which the recording itself reports.
+    // Not a warning, because the recording itself reports this loss and the metrics count it.
     log.info({ file }, loss);
     warnings.push(loss);
   }
@@ -164,12 +165,12 @@ function unnamedSyscalls({ types }: EventPlan, machine: string): string[] {
   const areNumbers = types.some(({ event }) => event === 'raw_syscalls:sys_enter');
   if (!areNumbers || syscallTable(machine) !== undefined) return [];
   const whose = machine === '' ? 'an unnamed machine' : `the machine ${machine}`;
-  return [`syscall numbers of ${whose} have no names here: all are syscall="unknown"`];
+  return [`this version has no syscall names for ${whose}: all syscalls are labelled syscall="unknown"`];
 }
 
 function readingOf(recording: Recording, stream: EventStream, cpu: number): BufferReading {
   const stats = recording.stats(cpu);
-  // If the file has no counts, use the losses marked in its pages.
+  // If the file has no counters, use the losses marked in its pages.
   const overrun = stats?.overrun ?? stream.flaggedLost(cpu);
   return {
     cpu,

@@ -1,14 +1,14 @@
-/** Counts the markers that name spans of applications, by outcome. */
+/** Counts the markers about spans of applications, by outcome. */
 import type { MetricStore } from '../../metrics/store.ts';
 import { MARKER_OUTCOMES, type MarkerOutcome } from '../../spans/app-contexts.ts';
 
 const MARKERS = {
   name: 'ftrace_exporter_markers_total',
-  help: 'Markers with which programs report the start and end of their spans, by outcome.',
+  help: 'Markers that programs wrote at the start or end of their spans, by outcome.',
   labels: ['outcome'],
 };
 
-/** All outcomes start at 0. */
+/** The counters of all outcomes start at 0. */
 export function declareMarkerCounts(store: MetricStore): (outcome: MarkerOutcome) => void {
   const markers = store.counter(MARKERS);
   const slots = Object.fromEntries(

@@ -1,6 +1,6 @@
 /**
- * Traces of slow operations, in the capture thread. Takes the configured kinds and the enabled probes, connects probes
- * that report single operations (adding helper probes where needed), and returns finished traces once per second.
+ * Traces of slow operations, in the capture thread. Connects the probes that report single operations to the configured
+ * kinds, adds helper probes where needed, and returns finished traces once per second.
  */
 import { getRandomValues } from 'node:crypto';
 import { globMatcher } from '../../config/units/globs.ts';
@@ -39,11 +39,11 @@ const LAST_TRACES_NS = 1e9;
 const TASK_KINDS: readonly SpanKind[] = ['syscalls', 'block', 'sched', 'metrics', 'function_graph'];
 
 export interface SpanCapture {
-  /** The enabled probes, connected to the sinks, and helpers for operations that none of them reports. */
+  /** The enabled probes, connected to the sinks, and helpers for operations that no enabled probe reports. */
   probes: EnabledProbe[];
-  /** Reads the markers of programs from a buffer without other events; undefined if it is not needed. */
+  /** Reads the markers of programs from a buffer without other events. Undefined if that is not needed. */
   topLevelMarkers: EnabledProbe | undefined;
-  /** Which kinds work, from the status of helpers and probes. */
+  /** Whether each kind works, from the status of helpers and probes. */
   status(helpers: readonly ProbeStatus[], probes: readonly ProbeStatus[]): KindStatus[];
   /** Returns the finished traces; called about once a second. */
   take(): TraceRecord[];
@@ -106,7 +106,7 @@ export function openSpanCapture(parts: SpanCaptureParts): SpanCapture {
   };
 }
 
-/** Random bytes in blocks: one call per id would cost more than the rest of a span. */
+/** Gets random bytes in blocks, because one call per id would cost more than the rest of a span. */
 function makeRandom(): (into: Uint8Array) => void {
   const page = new Uint8Array(4096);
   let used = page.length;
@@ -120,7 +120,7 @@ function makeRandom(): (into: Uint8Array) => void {
   };
 }
 
-/** Connects the sinks to probes that measure everything that is needed; adds helpers for the rest. */
+/** Connects the sinks to the probes that measure everything needed. Adds helpers for the rest. */
 function withSinks(
   enabled: readonly EnabledProbe[],
   sinks: IntervalSinks,
@@ -167,8 +167,8 @@ function covers(options: SyscallOptions, include: readonly string[] | undefined,
 }
 
 /**
- * Label values of the series that counts an operation, as the probe with the histogram gives them. Undefined if the
- * probe makes spans of the operation but does not count it.
+ * Label values of the series that counts an operation, in the probe that has the histogram. Undefined if the probe
+ * reports spans of the operation but does not count it.
  */
 function seriesOf(enabled: readonly EnabledProbe[]): SpanDeps['seriesOf'] {
   const probes = new Map(
@@ -199,7 +199,7 @@ function countsOf(name: string, options: CommonOptions): (values: readonly strin
   return () => isCounted;
 }
 
-/** The module that a kind needs. */
+/** The module that each kind needs. */
 const NEEDED: Readonly<Record<string, string>> = {
   syscalls: syscalls.name,
   block: block.name,
@@ -216,10 +216,10 @@ function kindStatus(
     const needed = NEEDED[kind] ?? kind;
     const isThere = probes.some(({ module, intervals }) => module.name === needed && intervals !== undefined);
     const ofIt = statuses.filter(({ name }) => name === needed);
-    // A configured probe can be up while a helper is not.
+    // The enabled probe can be up although a helper is not.
     const status = ofIt.find(({ up }) => !up) ?? ofIt.at(0);
     if (status?.up === true) return { kind, up: true, reason: '' };
-    const reason = isThere ? (status?.reason ?? 'it has not been set up') : `the probe ${needed} is not on`;
+    const reason = isThere ? (status?.reason ?? 'it is not set up') : `the probe ${needed} is not on`;
     return { kind, up: false, reason };
   });
 }

@@ -1,6 +1,6 @@
 /**
- * Counts traces and spans by outcome. Declared in both threads: the capture thread knows what is left out, the main
- * thread what is exported.
+ * Counts traces and spans by outcome. Both threads declare these metrics: the capture thread counts what is left out,
+ * the main thread counts what is exported.
  */
 import type { MetricStore } from '../../metrics/store.ts';
 import type { SpanKind, SpanOutcome, SpansConfig } from '../../model/span.ts';
@@ -8,7 +8,7 @@ import type { SpanCounts } from '../../spans/deps.ts';
 
 const TRACES = {
   name: 'ftrace_exporter_traces_total',
-  help: 'Operations that reached the threshold of their kind, by outcome of their traces.',
+  help: 'Operations that reached the threshold of their kind, by the outcome of their trace.',
   labels: ['kind', 'outcome'],
 };
 const SPANS = {
@@ -21,11 +21,11 @@ const SPANS = {
 const TASK_KINDS: ReadonlySet<string> = new Set(['syscalls', 'block', 'sched', 'metrics', 'function_graph']);
 const FILTERED = {
   name: 'ftrace_exporter_traces_filtered_total',
-  help: 'Operations that reached the threshold of their kind and got no trace, because the config leaves out their task.',
+  help: 'Operations that reached the threshold of their kind but got no trace, because the config excludes their task.',
   labels: ['kind'],
 };
 
-/** Starts the outcomes that this thread counts at 0, for all kinds that are on. */
+/** Declares the metrics. The outcomes that this thread counts start at 0 for all enabled kinds. */
 export function declareSpanCounts(
   store: MetricStore,
   config: Pick<SpansConfig, 'kinds'>,
@@ -33,7 +33,7 @@ export function declareSpanCounts(
 ): SpanCounts {
   const traces = store.counter(TRACES);
   const spans = store.counter(SPANS);
-  // Counted only where operations are offered.
+  // Counted only in the thread that offers operations.
   const filtered = outcomes.includes('over_budget') ? store.counter(FILTERED) : undefined;
   for (const kind of Object.keys(config.kinds)) {
     for (const outcome of outcomes) {

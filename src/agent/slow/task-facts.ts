@@ -1,13 +1,13 @@
 /**
  * Facts about the process and the container of a span's task, from /proc if it shows the host's processes. Attributes
- * have OpenTelemetry's names (semantic conventions: process, container, k8s).
+ * follow OpenTelemetry's semantic conventions (process, container, k8s).
  */
 import { makeProcessLookup } from '../../host/processes.ts';
 import type { ProcessFactsStatus } from '../../model/status.ts';
 import type { TaskFacts } from '../../spans/deps.ts';
 
 export interface TaskFactsSource {
-  /** Sets whether ids in /proc are those of the trace. Before this call, no facts are returned. */
+  /** Sets whether /proc has the same ids as the trace. Before this call, no facts are returned. */
   procIsHosts(isHosts: boolean): void;
   of(tid: number, atNs: number): TaskFacts;
   status(): ProcessFactsStatus;
@@ -15,7 +15,7 @@ export interface TaskFactsSource {
 
 const NOTHING: TaskFacts = { attributes: {}, resource: {} };
 const NOT_THE_HOSTS =
-  'the agent runs in a pid namespace of its own (hostPID: true in a pod, --pid=host in a container gives it the host’s)';
+  'the agent runs in its own pid namespace (use the host’s: hostPID: true in a pod, --pid=host in a container)';
 
 export function openTaskFacts(options: { containers: boolean; procDir?: string }): TaskFactsSource {
   const { containers } = options;

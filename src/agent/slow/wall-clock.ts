@@ -1,21 +1,21 @@
 /**
- * Converts a stamp of the trace clock to the wall clock. Node gives the wall clock in whole milliseconds, but the
- * moment when it changes is known to less than a microsecond, and gives the difference of both clocks. It is measured
- * again when the wall clock was stepped, and every few seconds, because the wall clock is also slewed.
+ * Converts timestamps of the trace clock to the wall clock. Node returns the wall clock in whole milliseconds. The
+ * moment at which this number changes can be measured to less than a microsecond, and gives the difference of the two
+ * clocks. The measurement is repeated after a step of the wall clock, and every few seconds, because it is slewed.
  */
 import type { WallTime } from '../../model/span.ts';
 import type { TimestampNs } from '../../model/time.ts';
 
 const MS = 1e6;
 const S = 1e9;
-/** If both clocks differ by more than this, somebody has set the wall clock. */
+/** If the difference changed by more than this, the wall clock was set. */
 const STEP_NS = 5 * MS;
 const MEASURE_EVERY_NS = 10 * S;
-/** A measurement ends when its bounds are as close together as this many reads take, or after a time. */
+/** A measurement ends when its bounds are as close as this many reads take, or when its time is over. */
 const EXACT_READS = 3;
 const SLOWEST_READ_NS = 5_000;
 const LONGEST_MEASUREMENT_NS = 20 * MS;
-/** Bounds that are farther apart replace an earlier measurement only if somebody has set the wall clock. */
+/** A measurement with wider bounds replaces an earlier one only if the wall clock was set. */
 const GOOD_NS = 50_000;
 
 export interface WallClock {
@@ -24,23 +24,23 @@ export interface WallClock {
   refresh(): void;
 }
 
-/** `traceNow` returns the trace clock; `wallMs` the milliseconds since 1970. */
+/** `traceNow` returns the trace clock; `wallMs` returns the milliseconds since 1970. */
 export function makeWallClock(traceNow: () => TimestampNs, wallMs: () => number = Date.now): WallClock {
-  /** Wall clock when the trace clock was 0: whole milliseconds, and the nanoseconds to add. */
+  /** Wall clock at time 0 of the trace clock: whole milliseconds, and nanoseconds to add. */
   let baseMs = 0;
   let baseNs = 0;
   let measuredNs = 0;
 
   /**
-   * Each read of the wall clock is between two reads of the trace clock, and so bounds the difference of the clocks from
-   * both sides. At a tick of the wall clock the bounds come together. If the thread loses the CPU during a read, that read
-   * gives wide bounds, and the loop waits for the next tick.
+   * Each read of the wall clock happens between two reads of the trace clock, which gives a lower and an upper bound of
+   * the difference. When the wall clock ticks, the bounds come close together. If the thread was preempted during a
+   * read, its bounds are wide, and the loop waits for the next tick.
    */
   const measure = (wasSet: boolean): void => {
     const startMs = wallMs();
     const startNs = traceNow();
     let nowNs = startNs;
-    // By how much the wall clock is ahead, counted from the start.
+    // Difference of the wall clock to its expected value.
     let low = Number.NEGATIVE_INFINITY;
     let high = Number.POSITIVE_INFINITY;
     let readNs = SLOWEST_READ_NS;

@@ -2,8 +2,8 @@ import { readFileSync } from 'node:fs';
 import type { TimestampNs } from '../../model/time.ts';
 
 /**
- * Makes the clock of the trace. `mono` is CLOCK_MONOTONIC, which `process.hrtime` reads. In a time namespace the
- * agent's clock has an offset that the kernel's does not: time_namespaces(7).
+ * Returns the clock of the trace. `mono` is CLOCK_MONOTONIC, which `process.hrtime` reads. In a time namespace, the
+ * agent's clock has an offset to the kernel's: time_namespaces(7).
  */
 export function makeTraceClock(offsetsFile = '/proc/self/timens_offsets'): () => TimestampNs {
   const offsetNs = monotonicOffsetNs(offsetsFile);
@@ -13,7 +13,7 @@ export function makeTraceClock(offsetsFile = '/proc/self/timens_offsets'): () =>
   };
 }
 
-/** Offset in ns, from the line `monotonic SECONDS NANOSECONDS`. Kernels without time namespaces lack the file. */
+/** Offset in ns, from the line `monotonic SECONDS NANOSECONDS`. Absent in kernels without time namespaces. */
 function monotonicOffsetNs(file: string): number {
   try {
     const line = /^monotonic\s+(-?\d+)\s+(\d+)/m.exec(readFileSync(file, 'latin1'));
@@ -23,10 +23,10 @@ function monotonicOffsetNs(file: string): number {
   }
 }
 
-/** CPU time the calling thread has used, in seconds; NaN if the kernel does not report it. */
+/** CPU time in seconds that the calling thread has used. NaN if the kernel does not report it. */
 export function threadCpuSeconds(): number {
   try {
-    // Fields: nanoseconds on CPU, waiting, time slices. Documentation/scheduler/sched-stats.rst
+    // Fields: nanoseconds on a CPU, nanoseconds of waiting, time slices (Documentation/scheduler/sched-stats.rst).
     return Number(readFileSync('/proc/thread-self/schedstat', 'latin1').split(' ')[0]) / 1e9;
   } catch {
     return Number.NaN;

@@ -1,6 +1,6 @@
 /**
- * From pages to handler calls: reads every CPU's pages from a `PageSource`, merges them by time and runs the handlers.
- * The same code serves a live kernel, a recording and a simulation.
+ * From pages to handler calls: reads every CPU's pages from a `PageSource`, merges them by time and calls the handlers.
+ * A live kernel, a recording and a simulation use the same code.
  */
 import { Merger } from '../../decode/merge.ts';
 import { lastStamp, type PageError } from '../../decode/page.ts';
@@ -10,13 +10,13 @@ import type { TimestampNs } from '../../model/time.ts';
 import type { EventPlan } from '../plan/plan.ts';
 import type { EventStream, PhaseTimes } from './stream.ts';
 
-/** Pages read from one CPU before the next CPU is read: bounds memory, not speed. */
+/** Number of pages read from one CPU before the next CPU. Limits memory; does not affect speed. */
 const PAGES_PER_ROUND = 4;
-/** Page buffers per CPU that stay allocated between ticks. */
+/** Number of page buffers per CPU that stay allocated between ticks. */
 const PAGES_KEPT = PAGES_PER_ROUND + 2;
-/** A commit can appear up to 0.3 ms late: events younger than this before the tick wait for the next tick. */
+/** A commit can become visible up to 0.3 ms late, so events of the last 2 ms wait for the next tick. */
 const SETTLE_NS = 2e6;
-/** A page is broken if its stamp lies further ahead of the tick's start than this. */
+/** If a page's timestamp is later than the tick's start by more than this, the page is broken. */
 const IMPLAUSIBLE_AHEAD_NS = 5e9;
 
 export interface PipelineOptions {
@@ -34,10 +34,10 @@ export class Pipeline implements EventStream {
   readonly #pagesPerRound: number;
   /** Bytes of events read so far, by CPU, without page headers and unused space. */
   readonly #bytes: number[] = [];
-  /** For each CPU that is not done in this tick: the stamp up to which it has been read. */
+  /** For each CPU that is not finished in this tick: the timestamp up to which it has been read. */
   readonly #readUpTo = new Map<number, TimestampNs>();
   readonly #onLoss: EventPlan['onLoss'];
-  /** End of an interruption whose events have not all been processed; 0 when there is none. */
+  /** End of an interruption whose events are not all processed yet; 0 if there is none. */
   #gapUntil: TimestampNs = 0;
 
   constructor(options: PipelineOptions) {
@@ -67,7 +67,7 @@ export class Pipeline implements EventStream {
     return this.merger.givenUp(cpu);
   }
 
-  /** Voids open intervals at once, and again after the last event before `untilNs`, which could open others. */
+  /** Drops open operations now, and again after the last event before `untilNs`, which could begin new ones. */
   voidUntil(untilNs: TimestampNs): void {
     this.#gapUntil = untilNs;
     this.#tellGap();
@@ -95,9 +95,9 @@ export class Pipeline implements EventStream {
   }
 
   /**
-   * Reads what was recorded before `tickStart` and processes the events older than the watermark. A CPU is done when it
-   * has no more pages, or returns a page from after the tick's start. Reading until it is empty would never end when
-   * the agent's own system calls are traced. `maxRounds` bounds the work.
+   * Reads what was recorded before `tickStart` and processes the events older than the watermark. A CPU is finished
+   * when it has no more pages, or returns a page from after the tick's start. If the agent's own system calls are
+   * traced, reading until the buffer is empty would never end. `maxRounds` limits the work.
    */
   tick(tickStart: TimestampNs, maxRounds: number): boolean {
     const { merger, spent } = this;
@@ -132,7 +132,7 @@ export class Pipeline implements EventStream {
     this.#run(Number.POSITIVE_INFINITY);
   }
 
-  /** Reads one CPU's share of a round. Returns true when the CPU is done for this tick. */
+  /** Reads one CPU's share of a round. Returns true if the CPU is finished for this tick. */
   #readSome(cpu: number, tickStart: TimestampNs): boolean {
     const { merger } = this;
     const { layout } = merger;
@@ -146,7 +146,7 @@ export class Pipeline implements EventStream {
       if (!merger.add(cpu, page, length)) continue;
       this.#bytes[cpu] = (this.#bytes[cpu] ?? 0) + page.end - layout.dataOffset;
       if (page.timestampNs >= tickStart) return true;
-      // A page that is not full is still being written; it can reach past the tick's start.
+      // The kernel is still writing to a page that is not full, so it can contain events from after the tick's start.
       const partFilled = page.end < layout.pageSize - (layout.pageSize >> 3);
       if (partFilled && lastStamp(page, layout) >= tickStart) return true;
       this.#readUpTo.set(cpu, page.timestampNs);

@@ -1,10 +1,10 @@
 /**
- * From text to handler calls: reads `trace_pipe` or a file and runs the handlers, as `pipeline.ts` does with pages.
+ * From text to handler calls: reads `trace_pipe` or a file and calls the handlers, as `pipeline.ts` does with pages.
  *
- * The kernel merges the CPUs when it writes the text, so lines are ordered by time. But a `LOST EVENTS` line only comes
- * with the first event after the loss on its own CPU, and younger lines of other CPUs come before it. Therefore the
- * kernel's counts are read between reading and decoding: a line younger than lost events was read after the loss, when
- * the counts already showed it. So no pair is ever closed across a loss.
+ * The kernel merges the CPUs when it writes the text, so lines are ordered by time. But a `LOST EVENTS` line appears
+ * only with the first event after the loss on the same CPU; younger lines of other CPUs can come before it. Therefore
+ * the kernel's loss counters are read after the text was read and before it is decoded: they already include every loss
+ * older than the last line. So no pair is ever completed across a loss.
  */
 
 import type { Dispatcher } from '../../decode/dispatch.ts';
@@ -17,13 +17,13 @@ import type { TextSource } from '../../model/source.ts';
 import type { TimestampNs } from '../../model/time.ts';
 import type { EventStream, PhaseTimes } from './stream.ts';
 
-/** Text that is read before it is decoded: bounds memory, not speed. */
+/** Amount of text that is read before it is decoded. Limits memory; does not affect speed. */
 const ROUND_BYTES = 1 << 20;
-/** The kernel returns at most two pages per read, in whole lines if there is room. */
+/** The kernel returns at most two pages per read. It returns whole lines if there is enough space. */
 const LEAST_ROOM = 1 << 16;
 /**
- * The kernel writes the text while it is read, some microseconds per event. Other buffers and requests must not wait
- * for all of it.
+ * The kernel formats the text during the read, which takes some microseconds per event. Other buffers and requests must
+ * not wait until all text is read.
  */
 const LONGEST_TICK_MS = 50;
 const NEWLINE = 0x0a;
@@ -34,26 +34,26 @@ export interface TextPipelineOptions {
     dispatcher: Dispatcher;
     types: readonly TextEventType[];
     onLoss(cpu: number, untilNs: TimestampNs): void;
-    /** Voids intervals that are open before `untilNs`, because a line could not be read. Default: `onLoss`. */
+    /** Drops operations that began before `untilNs`, because a line could not be parsed. Default: `onLoss`. */
     onBroken?(cpu: number, untilNs: TimestampNs): void;
   };
   functions: FunctionInterner;
-  /** CPU numbers are below this one. */
+  /** All CPU numbers are below this. */
   cpuCount: number;
-  /** The tracer's lines are those of function_graph. */
+  /** Whether the lines are those of the function_graph tracer. */
   isGraph: boolean;
-  /** The last line has no newline: see `makeTextDecoder`. */
+  /** Whether the last line lacks its newline: see `makeTextDecoder`. */
   endsOpen?: boolean;
   /**
-   * Calls `visit` for every CPU with the number of events it has lost so far, from the kernel's counts (overrun, commit
-   * overrun and dropped events). Absent for a file.
+   * Calls `visit` for every CPU with the number of events it has lost so far, from the kernel's counters (overrun,
+   * commit overrun and dropped events). Absent for a file.
    */
   losses?(visit: (cpu: number, lost: number) => void): void;
   /** The trace clock. */
   now(): TimestampNs;
   onError(cpu: number, error: PageError, cause?: unknown): void;
   roundBytes?: number;
-  /** A tick ends early after the round in which this time has passed. */
+  /** If this time has passed after a round, the tick ends early. */
   longestTickMs?: number;
 }
 
@@ -80,11 +80,11 @@ export function makeTextPipeline(options: TextPipelineOptions): TextStream {
   });
   const roundBytes = Math.max(LEAST_ROOM, options.roundBytes ?? ROUND_BYTES);
   const text = new Uint8Array(HOLD_BACK + roundBytes + LEAST_ROOM);
-  /** Bytes at the front of `text` that wait for the rest of their line. */
+  /** Number of bytes at the start of `text` that belong to an incomplete line. */
   let waitingBytes = 0;
   const lostBefore: number[] = [];
   const spent: PhaseTimes = { readMs: 0, decodeMs: 0 };
-  /** End of an interruption whose events have not all been processed; 0 when there is none. */
+  /** End of an interruption whose events are not all processed yet; 0 if there is none. */
   let gapUntil = 0;
 
   const tellGap = (): void => {
@@ -94,11 +94,11 @@ export function makeTextPipeline(options: TextPipelineOptions): TextStream {
   const visitLoss = (cpu: number, lost: number): void => {
     const before = lostBefore[cpu] ?? 0;
     lostBefore[cpu] = lost;
-    // Void up to now, because the time of the loss is not known: it is after the oldest event in this CPU's buffer.
+    // Drop all operations up to now: the loss happened at an unknown time after the oldest event in this CPU's buffer.
     if (lost > before) plan.onLoss(cpu, options.now());
   };
 
-  /** Reads and decodes up to `roundBytes`. Returns true when nothing is left to read in this tick. */
+  /** Reads and decodes up to `roundBytes`. Returns true if nothing is left to read in this tick. */
   const round = (tickStart: TimestampNs): boolean => {
     const startMs = performance.now();
     let filled = waitingBytes;
@@ -119,7 +119,7 @@ export function makeTextPipeline(options: TextPipelineOptions): TextStream {
       }
     }
     if (filled > waitingBytes) losses?.(visitLoss);
-    // The kernel returns whole lines; a piece of a file can end anywhere.
+    // The kernel returns whole lines. A piece of a file can end anywhere.
     const isWhole = isDry || (losses !== undefined && text[filled - 1] === NEWLINE);
     const readMs = performance.now();
     const behind = decoder.decode(text, 0, filled, isWhole);
@@ -136,7 +136,7 @@ export function makeTextPipeline(options: TextPipelineOptions): TextStream {
       const endsAtMs = performance.now() + (options.longestTickMs ?? LONGEST_TICK_MS);
       for (let i = 0; i < maxRounds; i++) {
         if (round(tickStart)) {
-          // Text read now was recorded before the interruption ended: pairs that it opened are void as well.
+          // This text was recorded before the interruption ended, so operations that began in it are dropped as well.
           if (gapUntil > 0 && tickStart >= gapUntil) {
             tellGap();
             gapUntil = 0;
@@ -152,7 +152,7 @@ export function makeTextPipeline(options: TextPipelineOptions): TextStream {
     },
     bytesRead: (cpu) => decoder.recordBytes(cpu),
     events: (cpu) => decoder.events(cpu),
-    // A line of function_graph stands for one or two events, so its count is not compared with the kernel's.
+    // A function_graph line stands for one or two events, so it cannot be compared with the kernel's count.
     pendingEvents: () => (waitingBytes === 0 && !options.isGraph ? 0 : undefined),
     givenUp: () => errors,
     voidUntil: (untilNs) => {

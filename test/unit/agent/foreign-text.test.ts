@@ -269,7 +269,7 @@ describe('texts of events of old kernels', () => {
 
   it("of syscalls by number do not say which machine's numbers they are; a warning says so", () => {
     const { warnings } = replayed(fixture('arm-syscalls'), ['syscalls']);
-    assert.match(warnings.join('\n'), /does not name its machine: syscall numbers are named as on /);
+    assert.match(warnings.join('\n'), /does not name its machine: syscall names are those of /);
   });
 });
 
@@ -282,7 +282,7 @@ describe('lines that cannot be read', () => {
     assert.equal(warnings.length, 1);
     assert.match(
       warnings[0],
-      /: 2 of 4 lines cannot be read .* The first is line 4, ".*\(\) 1000": .*block_rq_complete/,
+      /: 2 of 4 lines cannot be parsed .* The first is line 4, ".*\(\) 1000": .*block_rq_complete/,
     );
   });
 
@@ -296,7 +296,7 @@ describe('lines that cannot be read', () => {
     assert.equal(value(UNMATCHED, { reason: 'lost' }), 1);
     assert.match(
       warnings[0],
-      /1 of 6 lines cannot be read .* The first is line 2, "and now for something else"/,
+      /1 of 6 lines cannot be parsed .* The first is line 2, "and now for something else"/,
     );
     const irq = textOf('pid-in-5-columns-irq').replace('\n', '\n?\n');
     assert.equal(replayed(fileOf(irq)).value('ftrace_irq_duration_seconds_count'), 1);

@@ -83,7 +83,7 @@ test('the probe gets the names', () => {
 
 test('without names it is off, with the reason', () => {
   const { probes, readsAddresses, events } = planOf(probeOf([READS]), () => ({ reason: 'they are hidden' }));
-  assert.equal(probes[0].reason, `functions in event ${EVENT} have no names: they are hidden`);
+  assert.equal(probes[0].reason, `no function names for event ${EVENT}: they are hidden`);
   assert.deepEqual([probes[0].up, readsAddresses, events], [false, false, []]);
   assert.equal(planOf(probeOf([READS])).probes[0].up, false, 'a plan without a source of names has none');
 });
@@ -96,14 +96,14 @@ test('if the event is optional, the rest works and a note says what is missing',
   const [status] = planOf(probe, () => ({ reason: 'they are hidden' })).probes;
   assert.deepEqual(
     [status.up, status.notes],
-    [true, [`functions in event ${EVENT} have no names: they are hidden: work is not counted by function`]],
+    [true, [`no function names for event ${EVENT}: they are hidden: work is not counted by function`]],
   );
 });
 
 test('a probe that declares no addresses gets no names, and says what to declare', () => {
   const [status] = planOf(probeOf([{ ...READS, addresses: [] }]), () => NAMES).probes;
   assert.equal(status.up, false);
-  assert.match(status.reason, /work reads names of functions, but none of its needs has `addresses`/);
+  assert.match(status.reason, /work reads function names, but none of its needs declares `addresses`/);
 });
 
 test('names are looked up once, and only for a probe that reads addresses', () => {
@@ -136,7 +136,7 @@ test('a recording without symbols turns the probe off in replay', async (t) => {
   assert.equal((await replayed(RECORDING))?.up, true);
   assert.equal(
     (await replayed(stripped))?.reason,
-    'functions in event ftrace:function have no names: the file has no symbols',
+    'no function names for event ftrace:function: the file has no symbols',
   );
 });
 

@@ -42,14 +42,14 @@ describe('what others change', () => {
     [
       'recording off',
       { recording: false },
-      /recording was switched off: write 1 to \/t\/instances\/a\/tracing_on; the agent undoes it 60 s/,
+      /recording was switched off: write 1 to \/t\/instances\/a\/tracing_on; the agent will undo the change 60 s/,
       undefined,
       [{ file: 'tracing_on', value: '1' }],
     ],
     [
       'a threshold of all tracers',
       { settings: new Map([['tracing_thresh', '10']]) },
-      /changed \/t\/tracing_thresh from 0 to 10, and nop works differently now; the agent does not undo it/,
+      /changed \/t\/tracing_thresh from 0 to 10, so nop now works differently; the agent does not undo this/,
       undefined,
       undefined,
     ],
@@ -115,7 +115,7 @@ describe('what others change', () => {
 
   test('a smaller buffer loses no events and is undone; a larger one is used', () => {
     const [small] = found({ bufferBytesPerCpu: 64 * 1024 });
-    assert.match(small.reason, /from 4096 to 64 KiB per CPU; the agent undoes it/);
+    assert.match(small.reason, /from 4096 to 64 KiB per CPU; the agent will undo the change/);
     assert.deepEqual([small.isHarmless, small.undo], [true, [{ file: 'buffer_size_kb', value: '4096' }]]);
     const [large] = found({ bufferBytesPerCpu: 8192 * 1024 });
     assert.match(large.reason, /from 4096 to 8192 KiB per CPU; the agent uses the new size/);

@@ -152,7 +152,7 @@ describe('a replay', () => {
     assert.equal(value('ftrace_exporter_unmatched_total', lost), 4);
     assert.equal(value('ftrace_exporter_events_read_total', { cpu: '1' }), 14);
     assert.match(log, /CPU 0: the chunk at byte \d+ with pages 3 to 3 of 3/);
-    assert.match(status.warnings.join('\n'), /CPU 0: its end is missing/);
+    assert.match(status.warnings.join('\n'), /CPU 0: the end of its recording is missing/);
   });
 
   it('names the page that cannot be decoded', () => {
@@ -190,7 +190,7 @@ describe('a replay', () => {
     assert.equal(sparc.value(COUNT, { syscall: 'unknown' }), 3);
     assert.match(
       sparc.status.warnings[0],
-      /syscall numbers of the machine sparc64 have no names here: all are syscall="unknown"/,
+      /this version has no syscall names for the machine sparc64: all syscalls are labelled syscall="unknown"/,
     );
   });
 

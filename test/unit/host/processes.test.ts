@@ -198,5 +198,5 @@ test('in a pid namespace the agent describes no process, and the reason says so'
   assert.deepEqual(facts.of(11, Number.MAX_SAFE_INTEGER), { attributes: {}, resource: {} });
   const { processes, containers, reason } = facts.status();
   assert.deepEqual([processes, containers], [false, false]);
-  assert.match(reason, /pid namespace of its own.*hostPID/);
+  assert.match(reason, /its own pid namespace.*hostPID/);
 });
