@@ -54,6 +54,11 @@ async function answer(message: Exclude<ToCapture, { kind: 'marked' }>) {
     return undefined;
   }
   if (capture === undefined) throw new Error('the capture is still being set up');
+  if (message.kind === 'reload') {
+    if (capture.reload === undefined) throw new Error('a recording is served');
+    capture.reload(message.config);
+    return undefined;
+  }
   if (message.kind === 'latency') return capture.latency(message.tracer);
   if (message.kind === 'history') return capture.history?.();
   return message.kind === 'snapshot' ? capture.snapshot(message.knownSeries) : capture.status();

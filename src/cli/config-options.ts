@@ -1,7 +1,7 @@
 /** Flags for keys of the config: declares them on commands, and reads them back as a config. */
 import { type Command, Option } from 'commander';
 import { type AgentConfig, loadAgentConfig } from '../agent/main/compose-config.ts';
-import type { ProbeSwitch } from '../config/settings.ts';
+import { CONFIG_FILE, type ProbeSwitch } from '../config/settings.ts';
 
 type Group = 'instance' | 'tracefs' | 'probes' | 'web' | 'log' | 'reader' | 'state';
 
@@ -98,6 +98,12 @@ export function addConfigOptions(command: Command, groups: readonly Group[]): Co
     if (groups.includes(group)) command.option(flags, help);
   }
   return command;
+}
+
+/** The file of the config; undefined if it has none. */
+export function configFileOf(command: Command): string | undefined {
+  const file = (command.opts() as Record<string, unknown>)['config.file'];
+  return typeof file === 'string' ? file : process.env[CONFIG_FILE] || undefined;
 }
 
 /** Makes the config from a command's flags, the environment and the file. Throws a `UsageError`. */

@@ -1,6 +1,7 @@
 /** `list`: prints the probes and metrics of this program, and the tracers, events and functions of this kernel. */
 import { makeMainMetrics } from '../agent/main/main-metrics.ts';
 import { makeOtlpMetrics } from '../agent/main/otlp-metrics.ts';
+import { declareReloads } from '../agent/main/reload-metrics.ts';
 import { declareContainerMetrics } from '../agent/plan/containers.ts';
 import { makeSelfMetrics } from '../agent/plan/self-metrics.ts';
 import { declareMarkerCounts } from '../agent/slow/marker-metrics.ts';
@@ -108,6 +109,7 @@ function metrics(): string[][] {
   declareSpanCounts(store, { kinds: {} }, ['over_budget']);
   declareContainerMetrics(store, undefined);
   makeMainMetrics(store, { version: '', replay: false });
+  declareReloads(store);
   makeOtlpMetrics(store);
   const own = store.snapshot().families.map(({ spec }) => spec);
   const unique = new Map([...ofProbes, ...own, REFUSED_METRIC].map((spec) => [spec.name, spec]));

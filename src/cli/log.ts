@@ -4,8 +4,13 @@ import type { AgentConfig } from '../config/schema.ts';
 import type { Log } from '../model/log.ts';
 import { logfmtLine } from './logfmt.ts';
 
+export interface RunLog extends Log {
+  /** Drops lines of lower levels from now on. */
+  setLevel(level: AgentConfig['log']['level']): void;
+}
+
 /** Writes each line at once, so that none is lost when the process ends. */
-export function createLog({ level, format }: AgentConfig['log']): Log {
+export function createLog({ level, format }: AgentConfig['log']): RunLog {
   const stderr = pino.destination({ dest: 2, sync: true });
   // The reader of the log is gone. The agent continues to measure.
   stderr.on('error', () => {});
@@ -20,6 +25,9 @@ export function createLog({ level, format }: AgentConfig['log']): Log {
     lines,
   );
   return {
+    setLevel: (to) => {
+      logger.level = to;
+    },
     debug: (fields, message) => logger.debug(fields, message),
     info: (fields, message) => logger.info(fields, message),
     warn: (fields, message) => logger.warn(fields, message),

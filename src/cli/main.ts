@@ -5,7 +5,7 @@
 import { Argument, Command, Option } from 'commander';
 import { didYouMean } from '../config/suggest.ts';
 import { UsageError } from '../model/errors.ts';
-import { addConfigOptions, configOf } from './config-options.ts';
+import { addConfigOptions, configFileOf, configOf } from './config-options.ts';
 import { EXIT_FAILED, reportFailure } from './failure.ts';
 import { quietWhenPipeCloses } from './output.ts';
 import { packageVersion } from './version.ts';
@@ -78,6 +78,8 @@ function addRun(program: Command, outcome: Outcome): void {
   const run = program
     .command('run', { isDefault: true })
     .description('trace and serve metrics until SIGTERM or SIGINT (the default command)')
+    .option('--config.watch', 'reload the config when the content of its file changes; looks every 5 seconds')
+    .option('--web.enable-lifecycle', 'allow to reload the config by POST /-/reload; SIGHUP always does')
     .option(
       '--demo-if-unavailable',
       'without tracefs, serve a bundled recording instead; `npm start` passes this',
@@ -91,11 +93,25 @@ function addRun(program: Command, outcome: Outcome): void {
         'FTRACE_EXPORTER_LOG_LEVEL=debug ftrace-exporter run',
       ),
     )
-    .action(async (options: { demoIfUnavailable?: boolean }) => {
-      const config = configOf(run);
-      const { run: start } = await import('./run.ts');
-      outcome.status = await start(config, { demoIfUnavailable: options.demoIfUnavailable === true });
-    });
+    .action(
+      async (options: {
+        demoIfUnavailable?: boolean;
+        'config.watch'?: true;
+        'web.enableLifecycle'?: true;
+      }) => {
+        const config = configOf(run);
+        const source = { file: configFileOf(run), load: () => configOf(run) };
+        const watchesConfig = options['config.watch'] === true;
+        if (watchesConfig && source.file === undefined)
+          throw new UsageError('--config.watch needs a file: --config.file or FTRACE_EXPORTER_CONFIG_FILE');
+        const { run: start } = await import('./run.ts');
+        outcome.status = await start(config, {
+          demoIfUnavailable: options.demoIfUnavailable === true,
+          allowsLifecycle: options['web.enableLifecycle'] === true,
+          ...{ source, watchesConfig },
+        });
+      },
+    );
   addConfigOptions(run, ['probes', 'web', 'instance', 'tracefs', 'state', 'reader', 'log']);
 }
 

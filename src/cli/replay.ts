@@ -2,6 +2,7 @@
 import { replayCapture } from '../agent/replay/replay.ts';
 import type { AgentConfig } from '../config/schema.ts';
 import { createRenderer } from '../export/exposition/text.ts';
+import type { Log } from '../model/log.ts';
 import { createLog } from './log.ts';
 import { print } from './output.ts';
 import { progressBar } from './progress.ts';
@@ -12,7 +13,7 @@ export async function replay(config: AgentConfig, file: string, instance: string
   const log = createLog(config.log);
   const onProgress = progressBar('replaying', process.stderr);
   // Wipes the progress line before log lines appear.
-  const wiped = (level: keyof typeof log) => (fields: Record<string, unknown>, message: string) => {
+  const wiped = (level: keyof Log) => (fields: Record<string, unknown>, message: string) => {
     onProgress.end();
     log[level](fields, message);
   };

@@ -4,10 +4,10 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Agent, startAgent } from '../agent/main/supervise.ts';
-import { makeTraces, type Traces } from '../agent/main/traces.ts';
 import type { AgentConfig } from '../config/schema.ts';
 import { createProcessMetrics } from '../export/process-metrics.ts';
 import { createApp } from '../http/pages/app.ts';
+import type { HttpDeps } from '../http/pages/deps.ts';
 import { type Listening, listen } from '../http/server/listen.ts';
 import { createRefusals, REFUSED_METRIC } from '../http/server/refusals.ts';
 import { createStreams } from '../http/server/streams.ts';
@@ -20,8 +20,9 @@ import { demoCapture, whyNoTracing } from './demo.ts';
 import { onEndSignals } from './ending.ts';
 import { EXIT_FAILED } from './failure.ts';
 import { type OpenHistory, openHistory } from './history.ts';
-import { createLog } from './log.ts';
-import { openOtlp } from './otlp.ts';
+import { createLog, type RunLog } from './log.ts';
+import { type Outputs, openOutputs } from './outputs.ts';
+import { type ConfigSource, makeReloader } from './reload.ts';
 import { REPLAY_LABELS } from './replay-labels.ts';
 import { packageVersion } from './version.ts';
 
@@ -33,6 +34,12 @@ export interface RunOptions {
   replayFile?: string | undefined;
   /** Name of the buffer to serve, of a recording with several. */
   replayInstance?: string | undefined;
+  /** Where a reload reads the config again. Absent: it is only read at the start. */
+  source?: ConfigSource;
+  /** Reloads when the file changes. */
+  watchesConfig?: boolean;
+  /** Reloads over HTTP are allowed. */
+  allowsLifecycle?: boolean;
   /** If tracefs is not available, serve the bundled recording. */
   demoIfUnavailable?: boolean;
 }
@@ -49,8 +56,7 @@ export async function run(config: AgentConfig, options: RunOptions): Promise<num
   const store = new MetricStore({ countsSeries: false });
   const refused = store.counter(REFUSED_METRIC);
   const refusals = createRefusals(log, (reason) => refused.add(refused.slot([reason]), 1));
-  const traces = config.spans && makeTraces(store, config.spans, config.otlp?.traces !== undefined);
-  const otlp = await openOtlp(config, { log, version, store, ended: traces?.ended ?? (() => {}) });
+  const outputs = await openOutputs(config, { log, version, store });
   const startMs = Date.now();
   // From here on a signal must not end the process before the instance is removed.
   let terminate = async () => {};
@@ -60,6 +66,7 @@ export async function run(config: AgentConfig, options: RunOptions): Promise<num
   const streams = createStreams(refusals);
   let history: OpenHistory | undefined;
   let agent: Agent | undefined;
+  let reloading: { reload: HttpDeps['reload']; close(): void } | undefined;
   let server: Listening | undefined;
   let status = EXIT_FAILED;
   try {
@@ -70,26 +77,30 @@ export async function run(config: AgentConfig, options: RunOptions): Promise<num
       onTerminator: (terminator) => {
         terminate = terminator;
       },
-      onTraces: (records) => {
-        traces?.take(records);
-        otlp?.add(records);
-      },
+      onTraces: outputs.take,
       replayFile,
       replayInstance: options.replayInstance,
     });
     history = await openHistory(config, agent, replayFile !== undefined);
-    const deps = depsOf(agent, config, { log, version, replayFile, traces, history });
+    reloading = openReloading(config, {
+      ...options,
+      ...{ agent, outputs, store, log, end },
+      isReplay: replayFile !== undefined,
+    });
+    const { reload } = reloading;
+    const deps = depsOf(agent, config, { log, version, replayFile, outputs, history, reload });
     const app = createApp(deps, { maxRequests, refusals, streams });
     server = await listen(app, listenAddress, log, { web, maxRequests, refusals });
     const url = `${server.url}${config.web.telemetryPath}`;
     const probes = await probesUp(agent, config);
     log.info({ version, url, page: `${server.url}/`, probes: probes.join(',') || 'none' }, 'serving metrics');
-    otlp?.start({ ...deps, startMs });
+    outputs.start({ ...deps, startMs });
     status = await end.reached;
   } finally {
+    reloading?.close();
     history?.stop();
     streams.close();
-    await Promise.all([server?.close(), otlp?.collectLast()]);
+    await Promise.all([server?.close(), outputs.collectLast()]);
     await agent?.stop().catch((error: unknown) => {
       if (end.isAtOnce()) return;
       status = EXIT_FAILED;
@@ -97,7 +108,7 @@ export async function run(config: AgentConfig, options: RunOptions): Promise<num
       log.error({ reason }, 'could not stop cleanly; `ftrace-exporter cleanup` removes what is left');
     });
     // After the capture, which hands over its last values.
-    await otlp?.stop();
+    await outputs.stop();
     end.release();
   }
   log.info({ status }, 'stopped');
@@ -127,19 +138,23 @@ function depsOf(
     log: Log;
     version: string;
     replayFile: string | undefined;
-    traces: Traces | undefined;
+    outputs: Outputs;
     history: OpenHistory | undefined;
+    reload: HttpDeps['reload'];
   },
-): Parameters<typeof createApp>[0] {
-  const { log, version, replayFile, traces, history } = what;
+): HttpDeps {
+  const { log, version, replayFile, outputs, history, reload } = what;
   const source = replayFile === undefined ? 'live' : 'replay';
   return {
     telemetryPath: config.web.telemetryPath,
     version,
     constantLabels: source === 'replay' ? REPLAY_LABELS : {},
     scrape: () => agent.scrape(),
-    traces: traces?.traceStore,
-    exemplars: traces?.exemplars,
+    get traces() {
+      return outputs.traceStore();
+    },
+    exemplars: outputs.exemplars,
+    reload,
     history: history?.served,
     processMetrics: createProcessMetrics(),
     status: () => agent.status(),
@@ -163,9 +178,60 @@ function demoInstead(config: AgentConfig, log: Log): string | undefined {
   return file;
 }
 
+/** Takes reloads by SIGHUP, over HTTP and by a changed file. */
+function openReloading(
+  config: AgentConfig,
+  what: Pick<RunOptions, 'source' | 'watchesConfig' | 'allowsLifecycle'> & {
+    agent: Agent;
+    outputs: Outputs;
+    store: MetricStore;
+    log: RunLog;
+    end: Pick<End, 'onHangUp'>;
+    isReplay: boolean;
+  },
+): { reload: HttpDeps['reload']; close(): void } {
+  const { source, agent, outputs, log, store } = what;
+  const reloader =
+    source === undefined || what.isReplay
+      ? undefined
+      : makeReloader(config, {
+          ...{ source, store, log },
+          apply: async (next) => {
+            refuseNothing(next, false);
+            const { apply, cancel } = await outputs.prepare(next);
+            await agent.reload(next).catch((error: unknown) => {
+              cancel();
+              throw error;
+            });
+            apply();
+            log.setLevel(next.log.level);
+          },
+        });
+  const onHangUp = () => {
+    if (reloader !== undefined) void reloader.reload('SIGHUP');
+    else
+      log.info(
+        { signal: 'SIGHUP' },
+        'SIGHUP ignored: a recording is served, whose config is only read at startup',
+      );
+  };
+  what.end.onHangUp(onHangUp);
+  const unwatch = what.watchesConfig ? reloader?.watch() : undefined;
+  const refusal =
+    reloader === undefined
+      ? 'a recording is served: its config is only read at startup'
+      : 'reloads over HTTP are off: start the agent with --web.enable-lifecycle';
+  return {
+    reload: reloader && what.allowsLifecycle ? () => reloader.reload('POST /-/reload') : refusal,
+    close: () => unwatch?.(),
+  };
+}
+
 interface End {
   /** Resolves to the exit status when a signal or a failure ends the run. */
   reached: Promise<number>;
+  /** Calls the listener for each SIGHUP, also for one that came before. */
+  onHangUp(listener: () => void): void;
   /** Whether a second signal has ended the run. */
   isAtOnce(): boolean;
   /** Removes the signal handlers. */
@@ -189,7 +255,9 @@ function waitForEnd(log: Log, endAtOnce: () => Promise<void> | undefined): End {
       process.exit(EXIT_FAILED);
     },
   });
-  const onHangUp = () => log.info({ signal: 'SIGHUP' }, 'SIGHUP ignored: config is only read at startup');
+  let hangUps = 0;
+  let onHangUp: () => void = () => hangUps++;
+  const hangUp = () => onHangUp();
   const fail = (reason: string, message: string) => {
     log.error({ reason }, message);
     resolve(EXIT_FAILED);
@@ -198,12 +266,16 @@ function waitForEnd(log: Log, endAtOnce: () => Promise<void> | undefined): End {
     const reason = error instanceof Error ? (error.stack ?? error.message) : String(error);
     fail(reason, 'unexpected error: stopping');
   };
-  process.on('SIGHUP', onHangUp).on('uncaughtException', onUncaught);
+  process.on('SIGHUP', hangUp).on('uncaughtException', onUncaught);
   const release = () => {
     releaseSignals();
-    process.off('SIGHUP', onHangUp).off('uncaughtException', onUncaught);
+    process.off('SIGHUP', hangUp).off('uncaughtException', onUncaught);
   };
-  return { reached, isAtOnce: () => atOnce, release };
+  const hangUpsGoTo = (listener: () => void) => {
+    onHangUp = listener;
+    if (hangUps > 0) listener();
+  };
+  return { reached, onHangUp: hangUpsGoTo, isAtOnce: () => atOnce, release };
 }
 
 /** Terminates the capture thread, then cleans up in its place. */

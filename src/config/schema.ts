@@ -109,6 +109,7 @@ function text(pattern: RegExp, problem: string) {
 const OWN_PATHS = [
   '/healthz',
   '/readyz',
+  '/-/reload',
   '/api/v1/status',
   '/api/v1/slow',
   '/api/v1/history',

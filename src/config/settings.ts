@@ -60,7 +60,7 @@ export const SETTINGS: readonly { key: string; flag?: string }[] = [
 ];
 
 /** Variables that are not keys: the path of the config file, and comma-separated lists of probes. */
-const CONFIG_FILE = `${PREFIX}CONFIG_FILE`;
+export const CONFIG_FILE = `${PREFIX}CONFIG_FILE`;
 const PROBE = `${PREFIX}PROBE`;
 const NO_PROBE = `${PREFIX}NO_PROBE`;
 const NO_KEYS = [CONFIG_FILE, PROBE, NO_PROBE];

@@ -39,7 +39,7 @@ export class Merger {
   readonly layout: PageLayout;
   /** Upper limit for timestamps: a page with a later one is dropped from there and counted. Set it before adding pages. */
   latest: TimestampNs = Number.POSITIVE_INFINITY;
-  readonly #target: MergeTarget;
+  #target: MergeTarget;
   readonly #byCpu = new Map<number, Cursor>();
   readonly #cursors: Cursor[] = [];
   /** Per cursor: timestamp and byte offset of the pending event. Typed arrays store doubles unboxed. */
@@ -49,11 +49,17 @@ export class Merger {
   #heap = new Int32Array(8);
   #heapSize = 0;
   readonly #pool: Page[] = [];
-  readonly #run: Run;
+  #run: Run;
   #floor: TimestampNs = 0;
 
   constructor(layout: PageLayout, target: MergeTarget) {
     this.layout = layout;
+    this.#target = target;
+    this.#run = makeRun(target.dispatcher, () => target.onError(this.#run.record.cpu, 'short_event'));
+  }
+
+  /** Passes further events, also those that were added already, to another target. */
+  retarget(target: MergeTarget): void {
     this.#target = target;
     this.#run = makeRun(target.dispatcher, () => target.onError(this.#run.record.cpu, 'short_event'));
   }

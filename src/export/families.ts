@@ -6,7 +6,7 @@ export interface RendererOptions {
   /** Added to every series. If a family has a label with this name, its own becomes `exported_…`. */
   constantLabels?: Readonly<Record<string, string>>;
   /** Exemplars of buckets, for formats that support them. */
-  exemplars?: Exemplars | undefined;
+  exemplars?: Pick<Exemplars, 'ofFamily'> | undefined;
 }
 
 /** The family of one store, within the family of all stores. */

@@ -28,6 +28,8 @@ export interface Catalogue {
 }
 
 export function makeCatalogue(): Catalogue {
+  const all: Entry[] = [];
+  /** The latest of each name. */
   const byName = new Map<string, Entry>();
   /** By the snapshot's `labelValues`, which stays the same object while slots keep their series. */
   const numbersByLabels = new WeakMap<readonly string[], number[]>();
@@ -47,15 +49,15 @@ export function makeCatalogue(): Catalogue {
     find: (name) => byName.get(name),
     familyOf: ({ spec }) => {
       if (spec.kind !== 'counter' && spec.kind !== 'histogram') return undefined;
-      const existing = byName.get(spec.name);
-      if (existing !== undefined) return existing;
-      const entry: Entry = {
-        number: byName.size,
-        spec,
-        series: [],
-        grid: spec.kind === 'histogram' ? gridOf(spec) : undefined,
-        byLabels: new Map(),
-      };
+      const latest = byName.get(spec.name);
+      if (latest !== undefined && areAlike(latest.spec, spec)) return latest;
+      // A reload has changed its labels or buckets, perhaps back to earlier ones.
+      let entry = all.find((one) => one.spec.name === spec.name && areAlike(one.spec, spec));
+      if (entry === undefined) {
+        const grid = spec.kind === 'histogram' ? gridOf(spec) : undefined;
+        entry = { number: all.length, spec, series: [], grid, byLabels: new Map() };
+        all.push(entry);
+      }
       byName.set(spec.name, entry);
       return entry;
     },
@@ -71,4 +73,13 @@ export function makeCatalogue(): Catalogue {
       return numbers;
     },
   };
+}
+
+/** Whether series and buckets of both mean the same. */
+function areAlike(a: MetricSpec, b: MetricSpec): boolean {
+  return a.kind === b.kind && areEqual(a.labels, b.labels) && areEqual(a.bounds, b.bounds);
+}
+
+function areEqual<T>(a: readonly T[], b: readonly T[]): boolean {
+  return a.length === b.length && a.every((value, i) => value === b[i]);
 }

@@ -15,7 +15,12 @@ import {
   type HistogramGrid,
   ZERO_BUCKET,
 } from '../model/histogram-grid.ts';
-import type { FamilySnapshot, HistogramSnapshot, MetricSnapshot } from '../model/metric.ts';
+import {
+  type FamilySnapshot,
+  type HistogramSnapshot,
+  isSameFamily,
+  type MetricSnapshot,
+} from '../model/metric.ts';
 import type { Catalogue, HistoryFamily } from './catalogue.ts';
 import { ByteReader, ByteWriter } from './varint.ts';
 
@@ -122,7 +127,10 @@ export function makeColumnEncoder(): ColumnEncoder {
       for (const [key, position] of after) {
         block.length = 0;
         const write = position.family.grid === undefined ? counterBlock : histogramBlock;
-        if (!write(position, before.get(key))) return undefined;
+        const old = before.get(key);
+        // A family that a reload made again began at 0.
+        const isSame = old !== undefined && isSameFamily(old.snapshot, position.snapshot);
+        if (!write(position, isSame ? old : undefined)) return undefined;
         if (block.length === 0) continue;
         column.number(position.family.number);
         column.number(block.length);

@@ -19,7 +19,7 @@ export class ContainerSlots {
   readonly #byKey = new Map<string, number>();
   /** Paths by key of containers that have no slot of their own, because they do nothing. */
   readonly #folded = new Map<string, string>();
-  readonly #callbacks: ((slot: number) => void)[] = [];
+  readonly #callbacks = new Set<(slot: number) => void>();
 
   constructor(max: number, tasks: TaskSlots, nowMs: () => number) {
     this.#max = max;
@@ -66,8 +66,9 @@ export class ContainerSlots {
     return [...this.#entries.values()].some(({ group }) => group.podUid !== '');
   }
 
-  onRelease(callback: (slot: number) => void): void {
-    this.#callbacks.push(callback);
+  onRelease(callback: (slot: number) => void): () => void {
+    this.#callbacks.add(callback);
+    return () => this.#callbacks.delete(callback);
   }
 
   /** A container's tasks count elsewhere from now on; its slot is free. */

@@ -1,4 +1,10 @@
-import type { FamilySnapshot, KnownSeries, MetricSnapshot, MetricSpec } from '../model/metric.ts';
+import {
+  type FamilySnapshot,
+  firstEpoch,
+  type KnownSeries,
+  type MetricSnapshot,
+  type MetricSpec,
+} from '../model/metric.ts';
 import type { Family } from './family.ts';
 import { HistogramFamily } from './histogram.ts';
 import { MaxGaugeFamily } from './max-gauge.ts';
@@ -18,9 +24,13 @@ export class MetricStore {
   readonly #beforeSnapshot: (() => void)[] = [];
   readonly #series: ValueFamily | undefined;
   readonly #overflow: ValueFamily | undefined;
+  readonly #parts = new Set<MetricStore>();
+  readonly #firstEpoch: number;
+  #partsMade = 0;
 
   /** `countsSeries`: whether to export metrics about the store's own series. Set it for only one store per process. */
-  constructor(options: { countsSeries: boolean } = { countsSeries: true }) {
+  constructor(options: { countsSeries: boolean; firstEpoch?: number } = { countsSeries: true }) {
+    this.#firstEpoch = options.firstEpoch ?? 0;
     if (!options.countsSeries) return;
     this.#series = this.gauge({
       name: SERIES,
@@ -32,6 +42,34 @@ export class MetricStore {
       help: 'Label values replaced by "other" because the metric has reached max_series.',
       labels: ['metric'],
     });
+  }
+
+  /** Returns a store whose families are exported with those of this one until it is dropped. */
+  part(): MetricStore {
+    const part = new MetricStore({ countsSeries: false, firstEpoch: firstEpoch(++this.#partsMade) });
+    this.#parts.add(part);
+    return part;
+  }
+
+  /** Ends the export of a part's families. */
+  drop(part: MetricStore): void {
+    this.#parts.delete(part);
+    const names = new Set(this.#stores().flatMap((store) => [...store.#families.keys()]));
+    for (const name of part.#families.keys()) {
+      if (names.has(name)) continue;
+      this.#series?.release('metric', name);
+      this.#overflow?.release('metric', name);
+    }
+  }
+
+  /** Number of callbacks, for `forgetCallbacks`. */
+  callbacks(): number {
+    return this.#beforeSnapshot.length;
+  }
+
+  /** Drops the oldest callbacks of `onSnapshot`. */
+  forgetCallbacks(count: number): void {
+    this.#beforeSnapshot.splice(0, count);
   }
 
   /** Declares a counter, recorded in `unit` × `divisor`. A second call with the same name returns the same family. */
@@ -65,7 +103,7 @@ export class MetricStore {
 
   /** Advances the windows of all max gauges to `nowMs`, a monotonic time. */
   rotate(nowMs: number): void {
-    for (const family of this.#maxGauges) family.rotate(nowMs);
+    for (const store of this.#stores()) for (const family of store.#maxGauges) family.rotate(nowMs);
   }
 
   /** Registers a callback to run before each snapshot, for values that are read or kept elsewhere. */
@@ -75,20 +113,28 @@ export class MetricStore {
 
   /** Copies all families. Copies label values only for series that the reader lacks. */
   snapshot(held: KnownSeries = {}): MetricSnapshot {
-    for (const callback of this.#beforeSnapshot) callback();
+    for (const store of this.#stores()) for (const callback of store.#beforeSnapshot) callback();
     this.#countSeries();
     const families: FamilySnapshot[] = [];
-    for (const [name, family] of this.#families) {
+    for (const [name, family] of this.#allFamilies()) {
       const has = held[name];
       families.push(family.snapshot(has !== undefined && has.epoch === family.table.epoch ? has.count : 0));
     }
     return { families };
   }
 
+  #stores(): MetricStore[] {
+    return [this, ...this.#parts];
+  }
+
+  #allFamilies(): [string, Family][] {
+    return this.#stores().flatMap((store) => [...store.#families]);
+  }
+
   #countSeries(): void {
     const [series, overflow] = [this.#series, this.#overflow];
     if (series === undefined || overflow === undefined) return;
-    for (const [name, { table }] of this.#families) {
+    for (const [name, { table }] of this.#allFamilies()) {
       if (table.spec.labels.length === 0 || name === SERIES || name === OVERFLOW) continue;
       series.set(series.slot([name]), table.size);
       if (table.spec.open.length === 0) continue;
@@ -119,6 +165,7 @@ export class MetricStore {
       kind,
     };
     const family = make(spec);
+    family.table.epoch = this.#firstEpoch;
     this.#families.set(options.name, family);
     return family;
   }

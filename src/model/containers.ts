@@ -61,8 +61,8 @@ export interface Containers {
   slots(): readonly number[];
   /** Reads the files of a container's control group. Undefined if the control group does not exist. */
   usage(slot: number): ContainerUsage | undefined;
-  /** Calls back before a slot is given to another container. */
-  onRelease(callback: (slot: number) => void): void;
+  /** Calls back before a slot is given to another container. Returns a function that ends that. */
+  onRelease(callback: (slot: number) => void): () => void;
   /** Number of look-ups so far that found no container. */
   missed(): { unknown: number; surplus: number };
 }

@@ -21,4 +21,6 @@ export interface KernelCountRequest {
 export interface KernelCount {
   /** Visits each combination of values that has happened since the last call; `more`: how often. */
   read(visit: (values: readonly bigint[], more: number) => void): void;
+  /** The kernel need not count this any more. */
+  end(): void;
 }

@@ -55,6 +55,25 @@ export interface HistogramSnapshot {
   counts: Float64Array;
 }
 
+/**
+ * Distance between the epochs of families that were declared under one name, one after the other: no reader takes the
+ * series of one for those of another.
+ */
+const EPOCHS_OF_A_FAMILY = 2 ** 32;
+
+/** First epoch of the families that a store's part number `part` declares. */
+export function firstEpoch(part: number): number {
+  return part * EPOCHS_OF_A_FAMILY;
+}
+
+/** Whether both snapshots, of one name, are of one family, so that the later values continue the earlier ones. */
+export function isSameFamily(
+  before: Pick<FamilySnapshot, 'epoch'>,
+  after: Pick<FamilySnapshot, 'epoch'>,
+): boolean {
+  return Math.floor(before.epoch / EPOCHS_OF_A_FAMILY) === Math.floor(after.epoch / EPOCHS_OF_A_FAMILY);
+}
+
 /** The series that a reader already has, by metric name. */
 export type KnownSeries = Record<string, { epoch: number; count: number }>;
 

@@ -81,7 +81,7 @@ export interface HostFacts {
   /** Which tasks are SCHED_BATCH or SCHED_IDLE. Absent if unknown, as in a recording. */
   taskClasses?: TaskClasses;
   /** The container of each task. Absent if no probe needs containers, or if they cannot be found. */
-  containers?: Containers;
+  containers?: Containers | undefined;
 }
 
 /** Argument of a probe's `create`. */
@@ -141,6 +141,8 @@ export interface Probe {
   filters?: Readonly<Record<string, string>>;
   /** Called about once a second, for work that is too slow for the hot path. */
   sweep?(): void;
+  /** A reload has replaced or removed the probe: ends what it has registered elsewhere. */
+  close?(): void;
   /** Only for latency tracers: called for each new maximum. `trace` is '' if the kernel has none. */
   onLatency?(latencyNs: number, trace: string): void;
 }

@@ -51,6 +51,8 @@ function categoryOf(slot: number, bySlot: number): number {
 
 export class SchedContainers implements WaitsByContainer {
   readonly waits: ContainerWaits;
+  /** Releases the table of containers. */
+  readonly close: () => void;
   readonly table: Uint8Array;
   readonly #containers: Containers;
   readonly #largest: LargestPairs;
@@ -74,7 +76,7 @@ export class SchedContainers implements WaitsByContainer {
     this.#taken = metrics.counter(PREEMPTIONS);
     this.#interference = metrics.counter({ ...INTERFERENCE, unit: 'seconds', divisor: 1e9 });
     metrics.onSnapshot(() => this.#flush());
-    containers.onRelease((slot) => this.#release(slot));
+    this.close = containers.onRelease((slot) => this.#release(slot));
   }
 
   miss(slot: number): void {

@@ -24,8 +24,8 @@ const NEVER = Number.POSITIVE_INFINITY;
 
 /** Functions that connect the sinks of the syscalls probe and of the task probe. */
 interface Links {
-  /** Functions that return the start of the task's call, one per probe. At most one of the probes saw the start. */
-  watched: ((pid: number) => number)[];
+  /** Returns the start of the task's call. Set by the syscalls probe that is connected: see `SyscallSink.watch`. */
+  since(pid: number): number;
   /** The task probe sets this function: see `TaskSink.watch`. */
   cameBack(pid: number, cpu: number, nowNs: number): void;
   /** The task probe sets this function: see `TaskSink.names`. */
@@ -44,7 +44,7 @@ export function makeTaskKinds(kinds: SpansConfig['kinds'], offer: Offer, deps: S
     operations: new OperationJournal(),
   };
   const links: Links = {
-    watched: [],
+    since: () => 0,
     cameBack: () => {},
     nameOf: () => undefined,
     functionOf: () => undefined,
@@ -85,7 +85,9 @@ function syscallSink(
   return {
     thresholdNs: options.thresholdNs,
     wants: options.include === undefined ? (name) => !waitsByNature(name) : deps.matcher(options.include),
-    watch: (since) => links.watched.push(since),
+    watch: (since) => {
+      links.since = since;
+    },
     ended: (name, pid, cpu, startNs, endNs, ret, lostUntilNs = 0) => {
       links.cameBack(pid, cpu, endNs);
       onSlow({ name, pid, cpu, startNs, endNs, ret, lostUntilNs });
@@ -126,7 +128,6 @@ function taskSink(
   const waitThresholdNs = sched?.thresholdNs ?? NEVER;
   const follows = syscalls !== undefined;
   const onWait = makeWaitTraces(offer, deps, tasks);
-  const { watched } = links;
   return {
     waitThresholdNs,
     culpritNs: CULPRIT_NS,
@@ -134,13 +135,7 @@ function taskSink(
     names: (nameOf) => {
       links.nameOf = nameOf;
     },
-    inCall: (pid) => {
-      for (let i = 0; i < watched.length; i++) {
-        const since = watched[i](pid);
-        if (since !== 0) return since;
-      }
-      return 0;
-    },
+    inCall: (pid) => links.since(pid),
     watch: (cameBack) => {
       links.cameBack = cameBack;
     },

@@ -36,10 +36,15 @@ export function definedEvents(root: string, group: string): string[] {
   return [KPROBES, UPROBES].flatMap((file) => linesOf(root, file, group).map(([event]) => event));
 }
 
-/** Removes all events of a group. Returns what could not be removed. Others who record one keep it. */
-export function removeEvents(root: string, group: string): string[] {
+/** Removes events of a group. Returns what could not be removed. Others who record one keep it. */
+export function removeEvents(
+  root: string,
+  group: string,
+  isGone: (event: string) => boolean = () => true,
+): string[] {
   return [KPROBES, UPROBES].flatMap((file) =>
     linesOf(root, file, group).flatMap(([event]) => {
+      if (!isGone(event)) return [];
       try {
         writeControl(root, file, `-:${event.replace(':', '/')}`);
         return [];

@@ -41,6 +41,11 @@ export function filterOf(event: string): string {
   return join('events', event.replace(':', '/'), 'filter');
 }
 
+/** Switch of an event. */
+export function enableOf(event: string): string {
+  return join('events', event.replace(':', '/'), 'enable');
+}
+
 /** Switch of a disk for the tracer blk. */
 export function diskSwitch(disk: string): string {
   return `/sys/block/${disk}/trace/enable`;

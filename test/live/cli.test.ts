@@ -64,7 +64,7 @@ async function served(running: Running): Promise<string> {
 
 const ANY_PORT = ['--web.listen-address', '127.0.0.1:0'];
 
-test('run serves metrics of the kernel, ignores SIGHUP, and leaves nothing behind on SIGTERM', async () => {
+test('run serves metrics of the kernel, survives SIGHUP, and leaves nothing behind on SIGTERM', async () => {
   const running = start(['run', ...ANY_PORT]);
   const url = await served(running);
   assert.ok(existsSync(dir));
@@ -77,7 +77,7 @@ test('run serves metrics of the kernel, ignores SIGHUP, and leaves nothing behin
   running.child.kill('SIGTERM');
   assert.equal(await running.ended, 0, running.stderr());
   assert.equal(existsSync(dir), false);
-  assert.match(running.stderr(), /signal=SIGHUP/);
+  assert.match(running.stderr(), /config reloaded.* cause=SIGHUP/);
 });
 
 test('a signal at any time while starting leaves nothing behind', async () => {

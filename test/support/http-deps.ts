@@ -11,6 +11,7 @@ export const idleDeps: HttpDeps = {
   processMetrics: async () => [],
   status: () => Promise.reject(new Error('none')),
   latency: async () => undefined,
+  reload: 'reloads over HTTP are off',
   ready: () => ({ ready: true, reason: '' }),
   alive: () => ({ alive: true, reason: '' }),
   source: () => 'live',

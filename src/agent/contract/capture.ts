@@ -1,3 +1,4 @@
+import type { AgentConfig } from '../../config/schema.ts';
 import type { RecordedHistory } from '../../history/recorded.ts';
 import type { KnownSeries, MetricSnapshot } from '../../model/metric.ts';
 import type { CaptureStatus } from '../../model/status.ts';
@@ -13,6 +14,11 @@ export interface Capture {
   latency(tracer: string): LatencyRecord[] | undefined;
   /** History of a recording's metrics; undefined otherwise. The main thread keeps the history of a live capture. */
   history?(): RecordedHistory | undefined;
+  /**
+   * Goes over to another config and keeps what is the same in both. Throws if that fails; the capture has then ended.
+   * Absent for a recording.
+   */
+  reload?(config: AgentConfig): void;
   /** Stops recording, processes the remaining events, and removes everything that the capture created in tracefs. */
   stop(): Promise<void>;
 }

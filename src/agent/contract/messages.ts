@@ -29,6 +29,7 @@ export type ToCapture =
   | { kind: 'latency'; id: number; tracer: string }
   | { kind: 'history'; id: number }
   | { kind: 'marked'; id: number }
+  | { kind: 'reload'; id: number; config: AgentConfig }
   | { kind: 'stop'; id: number };
 
 export type FromCapture =

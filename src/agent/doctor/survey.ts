@@ -232,7 +232,7 @@ function planFor(enabled: readonly EnabledProbe[], config: AgentConfig, kernel: 
     functions: namesFor(enabled, config, root),
     countInKernel: () => {
       requireHistTriggers(root);
-      return { read: () => {} };
+      return { read: () => {}, end: () => {} };
     },
     unreadable: config.reader === 'trace_pipe' ? textProblem : undefined,
   });

@@ -5,7 +5,13 @@ import { join } from 'node:path';
 import { KernelError } from '../../model/errors.ts';
 import { type ControlWatch, watchControls } from '../../tracefs/control-watch.ts';
 import type { Instance } from '../../tracefs/instance.ts';
-import { diskSwitch } from '../../tracefs/instance-state.ts';
+import {
+  CPU_MASK,
+  diskSwitch,
+  filterOf,
+  type InstanceState,
+  PID_LISTS,
+} from '../../tracefs/instance-state.ts';
 import { emptyList } from '../../tracefs/list-files.ts';
 import type { EventPlan } from '../plan/plan.ts';
 import { type Expected, type Interference, interferences, UNDO_AFTER_MS, type Undo } from './interference.ts';
@@ -43,6 +49,11 @@ export interface HealthWatchParts {
 export interface HealthWatch {
   /** Stores the current state as the expected state. Call it when recording has begun. */
   start(): void;
+  /**
+   * Expects the events of another plan, to which `change` switches the instance. Still notices earlier changes by other
+   * users.
+   */
+  replan<T extends { plan: EventPlan }>(change: () => T): T;
   /** Whether another user has written to a control file since the last `check`. */
   wasTouched(): boolean;
   /** `nowMs` is monotonic. Throws if the events that are recorded now cannot be used. */
@@ -51,9 +62,10 @@ export interface HealthWatch {
 }
 
 export function makeHealthWatch(parts: HealthWatchParts): HealthWatch {
-  const { instance, plan, disks, settings, voidOpen } = parts;
-  const recorded = { events: plan.events, disks, settings };
+  const { instance, disks, settings, voidOpen } = parts;
   const { log, onlineCpus } = parts.shared;
+  let { plan } = parts;
+  const recorded = () => ({ events: plan.events, disks, settings });
   let expected: Expected | undefined;
   let watch: ControlWatch | undefined;
   /** Whether a control file was written since the last check. */
@@ -91,7 +103,7 @@ export function makeHealthWatch(parts: HealthWatchParts): HealthWatch {
 
   const interfered = (): Interference[] => {
     if (expected === undefined) return [];
-    const state = instance.state(recorded);
+    const state = instance.state(recorded());
     parts.onSize(state.bufferBytesPerCpu);
     return interferences(expected, state);
   };
@@ -102,11 +114,22 @@ export function makeHealthWatch(parts: HealthWatchParts): HealthWatch {
         root: instance.root,
         dir: instance.dir,
         events: plan.events,
-        state: instance.state(recorded),
+        state: instance.state(recorded()),
         stopsWhen: parts.stopsWhen,
         isTopLevel: instance.dir === instance.root,
       };
       startWatching();
+    },
+    replan: (change) => {
+      watch?.close();
+      const next = change();
+      if (expected !== undefined) {
+        const state = instance.state({ ...recorded(), events: next.plan.events });
+        expected = expectedAfter(expected, plan, next.plan, state);
+      }
+      plan = next.plan;
+      startWatching();
+      return next;
     },
     wasTouched: () => isTouched,
     check: (nowMs) => {
@@ -129,6 +152,21 @@ export function makeHealthWatch(parts: HealthWatchParts): HealthWatch {
     },
     close: () => watch?.close(),
   };
+}
+
+/** What to expect after the agent itself has gone from one plan to the next. */
+function expectedAfter(expected: Expected, before: EventPlan, next: EventPlan, now: InstanceState): Expected {
+  const limits = new Map(now.limits);
+  for (const event of next.events) {
+    const file = filterOf(event);
+    const old = expected.state.limits.get(file);
+    if (old !== undefined && before.filters.get(event) === next.filters.get(event)) limits.set(file, old);
+  }
+  for (const file of [CPU_MASK, ...PID_LISTS]) {
+    const old = expected.state.limits.get(file);
+    if (old !== undefined) limits.set(file, old);
+  }
+  return { ...expected, events: next.events, state: { ...expected.state, limits } };
 }
 
 function undoOne(instance: Instance, step: Undo, { log }: Shared): void {

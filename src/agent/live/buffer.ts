@@ -7,15 +7,17 @@ import type { Log } from '../../model/log.ts';
 import type { BufferStatus } from '../../model/status.ts';
 import type { BuffersInForce } from '../../tracefs/buffers.ts';
 import { openCpuStats } from '../../tracefs/cpu-stats.ts';
-import type { Instance } from '../../tracefs/instance.ts';
-import { filterOf } from '../../tracefs/instance-state.ts';
+import { type Instance, quietly } from '../../tracefs/instance.ts';
+import { enableOf, filterOf } from '../../tracefs/instance-state.ts';
+import { endProbes } from '../plan/kept-probes.ts';
 import { type CpuLoss, makeLossLedger } from '../plan/loss-ledger.ts';
 import type { EventPlan } from '../plan/plan.ts';
 import type { BufferReading } from '../plan/self-metrics.ts';
 import { makeTraceClock } from '../stream/clock.ts';
+import { SETTLE_NS } from '../stream/pipeline.ts';
 import type { EventStream } from '../stream/stream.ts';
 import { type BufferHealth, HEALTHY, makeHealthWatch } from './buffer-health.ts';
-import type { Drained } from './drain.ts';
+import { type Drained, MOST_ROUNDS } from './drain.ts';
 import type { Shared } from './shared.ts';
 import type { PlannedStream } from './stream.ts';
 
@@ -48,6 +50,10 @@ export interface LiveBufferParts {
 export interface LiveBuffer {
   readonly name: string;
   readonly plan: EventPlan;
+  /** Goes over to another plan, between two ticks. `make` may change what is set at the events. */
+  replan(make: () => PlannedStream): PlannedStream;
+  /** Reads what is recorded of these events and switches them off, so that they can be removed. */
+  release(events: readonly string[]): void;
   readonly drained: Drained | undefined;
   /** Enables the events of the plan and starts recording. */
   start(): void;
@@ -66,6 +72,8 @@ export interface LiveBuffer {
    */
   check(nowMs: number): BufferHealth;
   readings(): BufferReading[];
+  /** Events that each probe was given so far, also by earlier plans: see `EventPlan`. */
+  eventCounts(): ReadonlyMap<string, number>;
   status(): BufferStatus;
   /** Stops recording and processes the remaining events. */
   finish(): void;
@@ -76,13 +84,15 @@ export interface LiveBuffer {
 /** Opens the files of the buffer. Throws `KernelError`. */
 export function openLiveBuffer(parts: LiveBufferParts): LiveBuffer {
   const { name, instance, planned, inForce, shared, disks = [], settings = [], stopsWhen } = parts;
-  const { plan } = planned;
+  let { plan } = planned;
   const open = planned.open();
   const now = makeTraceClock();
   const everRead = new Set<number>(open?.cpus());
   const rule = {
     rate: plan.rate,
-    drainIntervalNs: shared.config.drainIntervalMs * 1e6,
+    get drainIntervalNs() {
+      return shared.config.drainIntervalMs * 1e6;
+    },
     bufferBytesPerCpu: inForce.bufferBytesPerCpu,
     cpus: shared.onlineCpus.length,
   };
@@ -116,13 +126,47 @@ export function openLiveBuffer(parts: LiveBufferParts): LiveBuffer {
       );
     }
   };
+  /** Counts of the plans before. */
+  let countsBefore: ReadonlyMap<string, number> = new Map();
+  const eventCounts = (): Map<string, number> => {
+    const counts = plan.eventCounts();
+    for (const [name, count] of countsBefore) counts.set(name, (counts.get(name) ?? 0) + count);
+    return counts;
+  };
   let closed = false;
   /** Last readings, for use after the buffer was closed. */
   let last: BufferReading[] = [];
 
   return {
     name,
-    plan,
+    get plan() {
+      return plan;
+    },
+    replan: (make) => {
+      const stream = open?.stream;
+      if (stream?.replan === undefined) throw new Error(`the reader ${planned.reader} keeps its probes`);
+      const next = health.replan(() => {
+        const later = make();
+        switchEvents(instance, plan, later.plan, shared.log);
+        stream.replan?.(later.plan);
+        endProbes(shared.store, plan.made, later.plan.made);
+        return later;
+      });
+      const counts = eventCounts();
+      plan = next.plan;
+      countsBefore = new Map([...counts].filter(([name]) => plan.eventCounts().has(name)));
+      rule.rate = plan.rate;
+      return next;
+    },
+    release: (events) => {
+      for (const event of events) quietly(() => instance.set(enableOf(event), '0'));
+      // The kernel gives the number of a removed event to the next one: process all records of it before.
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, (2 * SETTLE_NS) / 1e6);
+      open?.stream.tick(now(), MOST_ROUNDS);
+      const stay = (event: string) => !events.includes(event);
+      const filters = new Map([...plan.filters].filter(([event]) => stay(event)));
+      plan = { ...plan, events: plan.events.filter(stay), filters };
+    },
     drained: open && { stream: open.stream, cpus: open.cpus, rule },
     start: () => {
       narrowEvents(instance, plan.filters, shared.log);
@@ -156,6 +200,7 @@ export function openLiveBuffer(parts: LiveBufferParts): LiveBuffer {
       }));
       return last;
     },
+    eventCounts,
     status: () => ({
       buffer: name,
       instance: instance.name,
@@ -234,6 +279,29 @@ function openLosses(
     pause: ledger.pause,
     close: counts.close,
   };
+}
+
+/**
+ * Switches events off and on. An event that the kernel refuses is only logged here: the health check reports its probes
+ * as down, and tries again.
+ */
+function switchEvents(instance: Instance, before: EventPlan, next: EventPlan, log: Log): void {
+  const attempt = (step: () => void): void => {
+    try {
+      step();
+    } catch (error) {
+      if (!(error instanceof KernelError)) throw error;
+      log.error({ reason: error.message }, 'cannot switch an event');
+    }
+  };
+  const isChanged = (event: string) => before.filters.get(event) !== next.filters.get(event);
+  for (const event of before.filters.keys())
+    if (isChanged(event)) attempt(() => instance.set(filterOf(event), '0'));
+  narrowEvents(instance, new Map([...next.filters].filter(([event]) => isChanged(event))), log);
+  for (const event of next.events)
+    if (!before.events.includes(event)) attempt(() => instance.enable([event]));
+  for (const event of before.events)
+    if (!next.events.includes(event)) attempt(() => instance.set(enableOf(event), '0'));
 }
 
 /** Sets filters in the kernel, so that it does not record events that probes would drop. Probes filter again. */

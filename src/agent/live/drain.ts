@@ -6,7 +6,7 @@ import type { EventStream } from '../stream/stream.ts';
 
 const CHORES_EVERY_NS = 1e9;
 /** Maximum number of rounds per tick. A full buffer needs far fewer, so only a bug reaches this limit. */
-const MOST_ROUNDS = 4096;
+export const MOST_ROUNDS = 4096;
 
 /** A stream that the loop drains. */
 export interface Drained {
@@ -31,6 +31,8 @@ export interface DrainOptions {
 }
 
 export interface Drain {
+  /** Reads these buffers from now on. */
+  follow(buffers: readonly Drained[]): void;
   stop(): void;
   /** Current interval between ticks. */
   tickNs(): DurationNs;
@@ -52,7 +54,8 @@ function makeFillWatch({ stream, rule, cpus }: Drained): (elapsedNs: DurationNs)
 }
 
 export function startDraining(options: DrainOptions): Drain {
-  let watched = options.buffers.map((buffer) => ({ ...buffer, fastestFill: makeFillWatch(buffer) }));
+  const watch = (drained: Drained) => ({ drained, ...drained, fastestFill: makeFillWatch(drained) });
+  let watched = options.buffers.map(watch);
   const traceNow = makeTraceClock();
   let lastStart = traceNow();
   let choresAt = lastStart + CHORES_EVERY_NS;
@@ -108,6 +111,9 @@ export function startDraining(options: DrainOptions): Drain {
   };
   timer = setTimeout(begin, tickNs / 1e6);
   return {
+    follow: (buffers) => {
+      watched = buffers.map((one) => watched.find(({ drained }) => drained === one) ?? watch(one));
+    },
     stop: () => {
       isStopped = true;
       clearTimeout(timer);

@@ -3,6 +3,7 @@
  * stops. If an agent was killed, the next agent of the same name or `cleanup` removes its events.
  */
 import { join } from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
 import { functionOffset } from '../../host/elf.ts';
 import type { DeclaredMetric, EventChoice } from '../../model/declared-metric.ts';
 import { type DynamicEvent, dynamicGroup } from '../../model/dynamic-event.ts';
@@ -18,6 +19,11 @@ export interface DynamicEvents {
   refused: ReadonlyMap<string, string>;
   /** By probe, how many hits of its kprobes the kernel has missed since the last call. */
   missed(): ReadonlyMap<string, number>;
+  /**
+   * Defines what these probes want and removes what they do not want any more. Calls `release` before, because an event
+   * cannot be removed while it is being recorded.
+   */
+  update(probes: readonly EnabledProbe[], release: (events: readonly string[]) => void): void;
   /** Stops recording in the instance and removes the events. Throws `KernelError`. */
   remove(instanceDir: string): void;
 }
@@ -43,42 +49,70 @@ export function wantedEvents(
 }
 
 export function defineEvents(root: string, instance: string, probes: readonly EnabledProbe[]): DynamicEvents {
-  const wanted = wantedEvents(probes);
+  const group = dynamicGroup(instance);
+  const defined = new Map<string, DynamicEvent>();
   const refused = new Map<string, string>();
-  for (const { event, definition } of wanted) {
-    try {
-      defineEvent(root, event, withRegisters(definition), placeOf(definition));
-    } catch (error) {
-      refused.set(event, reasonOf(error));
+  const add = (wanted: ReturnType<typeof wantedEvents>): void => {
+    refused.clear();
+    for (const { event, definition } of wanted) {
+      if (defined.has(event)) continue;
+      try {
+        defineEvent(root, event, withRegisters(definition), placeOf(definition));
+        defined.set(event, definition);
+      } catch (error) {
+        refused.set(event, reasonOf(error));
+      }
     }
-  }
-  const kprobes = wanted.filter(
-    ({ event, definition: { kind } }) => kind.startsWith('k') && !refused.has(event),
-  );
+  };
+  let kprobes: ReturnType<typeof wantedEvents> = [];
   let before: ReadonlyMap<string, number> = new Map();
+  const follow = (wanted: ReturnType<typeof wantedEvents>): void => {
+    add(wanted);
+    const isKprobe = ({ event, definition: { kind } }: (typeof wanted)[number]) =>
+      kind.startsWith('k') && defined.has(event);
+    kprobes = wanted.filter(isKprobe);
+  };
+  follow(wantedEvents(probes));
   return {
     refused,
     missed: () => {
       const grown = new Map<string, number>();
       if (kprobes.length === 0) return grown;
-      const now = missedHits(root, dynamicGroup(instance));
+      const now = missedHits(root, group);
       for (const { probe, event } of kprobes) {
         const more = (now.get(event) ?? 0) - (before.get(event) ?? 0);
         if (more > 0) grown.set(probe, (grown.get(probe) ?? 0) + more);
       }
-      before = new Map([...before, ...now]);
+      before = now;
       return grown;
     },
+    update: (later, release) => {
+      const wanted = wantedEvents(later);
+      const isWanted = (event: string, definition: DynamicEvent) =>
+        wanted.some((one) => one.event === event && isDeepStrictEqual(one.definition, definition));
+      const gone = [...defined].flatMap(([event, one]) => (isWanted(event, one) ? [] : [event]));
+      if (gone.length > 0) {
+        release(gone);
+        const problems = removeEvents(root, group, (event) => gone.includes(event));
+        if (problems.length > 0) throw notRemoved(root, problems);
+        for (const event of gone) defined.delete(event);
+        before = new Map([...before].filter(([event]) => !gone.includes(event)));
+      }
+      follow(wanted);
+    },
     remove: (dir) => {
-      if (wanted.length === refused.size) return;
+      if (defined.size === 0) return;
       // An event cannot be removed while the kernel records it.
       quietly(() => disableEvents(dir));
-      const problems = removeEvents(root, dynamicGroup(instance));
-      if (problems.length === 0) return;
-      const file = join(root, 'dynamic_events');
-      throw new KernelError({ file, errno: '', action: 'remove events from', remedy: problems.join('; ') });
+      const problems = removeEvents(root, group);
+      if (problems.length > 0) throw notRemoved(root, problems);
     },
   };
+}
+
+function notRemoved(root: string, problems: readonly string[]): KernelError {
+  const file = join(root, 'dynamic_events');
+  return new KernelError({ file, errno: '', action: 'remove events from', remedy: problems.join('; ') });
 }
 
 /** Returns the place of the event in the kernel's syntax. Throws an `Error` if the function is not found. */

@@ -11,6 +11,8 @@ import type { BufferHealth } from './buffer-health.ts';
 export interface KernelCounts {
   /** Has the kernel count for a probe. Throws `KernelError` if it refuses. */
   count(probe: string, request: KernelCountRequest): KernelCount;
+  /** Ends the counts of these events, so that they can be removed. */
+  forget(events: readonly string[]): void;
   /** Whether the kernel counts nothing. */
   isEmpty(): boolean;
   health(): BufferHealth;
@@ -18,28 +20,50 @@ export interface KernelCounts {
   close(): void;
 }
 
+/** A trigger, and how many metrics read it. */
+interface Used extends KernelCountRequest {
+  trigger: HistTrigger;
+  users: number;
+}
+
 export function openKernelCounts(instance: Instance, self: SelfMetrics): KernelCounts {
   /** Triggers by their place: metrics that count the same share one. */
-  const triggers = new Map<string, HistTrigger>();
+  const triggers = new Map<string, Used>();
   const down = new Map<string, string>();
   const full = new Map<string, string>();
   let closed = false;
 
-  const started = (request: KernelCountRequest): HistTrigger => {
+  const started = (request: KernelCountRequest): Used => {
     requireHistTriggers(instance.root);
     const place = `${request.event} ${request.keys}`;
-    const trigger = triggers.get(place) ?? histTrigger(instance.dir, request);
-    if (!triggers.has(place)) trigger.add();
-    triggers.set(place, trigger);
-    return trigger;
+    const used = triggers.get(place) ?? { ...request, trigger: histTrigger(instance.dir, request), users: 0 };
+    if (used.users === 0) used.trigger.add();
+    used.users++;
+    triggers.set(place, used);
+    return used;
+  };
+  const remove = (used: Used): void => {
+    for (const [place, one] of triggers) if (one === used) triggers.delete(place);
+    quietly(used.trigger.remove);
   };
 
   return {
     count: (probe, request) => {
-      const trigger = started(request);
+      const used = started(request);
+      const { trigger } = used;
       const before = new Map<string, number>();
       let droppedBefore = 0;
+      if (used.users > 1) {
+        // Another metric has had the kernel count this for some time.
+        const begun = trigger.read();
+        for (const { values, hits } of begun?.entries ?? []) before.set(values.join(' '), hits);
+        droppedBefore = begun?.dropped ?? 0;
+      }
       return {
+        end: () => {
+          for (const reported of [down, full]) reported.delete(probe);
+          if (--used.users === 0 && [...triggers.values()].includes(used)) remove(used);
+        },
         read: (visit) => {
           if (closed) return;
           const reading = trigger.read();
@@ -64,12 +88,14 @@ export function openKernelCounts(instance: Instance, self: SelfMetrics): KernelC
         },
       };
     },
+    forget: (events) => {
+      for (const used of [...triggers.values()]) if (events.includes(used.event)) remove(used);
+    },
     isEmpty: () => triggers.size === 0,
     health: () => ({ problems: [...new Set(down.values())], notices: [...full.values()], down }),
     close: () => {
       closed = true;
-      for (const { remove } of triggers.values()) quietly(remove);
-      triggers.clear();
+      for (const used of [...triggers.values()]) remove(used);
     },
   };
 }

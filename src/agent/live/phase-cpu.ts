@@ -17,7 +17,7 @@ export function threadTimes(): ThreadTimes {
   return { cpuMs: (user + system) / 1e3, busyMs: performance.eventLoopUtilization().active };
 }
 
-/** Returns the function to call after each tick. `now` returns the present times of the thread. */
+/** Returns the function to call after each tick; `streams` may change in between. `now` returns the present times of the thread. */
 export function makePhaseCpu(streams: readonly { spent: PhaseTimes }[], now = threadTimes): () => PhaseCpu {
   const cpu: PhaseCpu = { readSeconds: 0, decodeSeconds: 0 };
   let before = { ...now(), readMs: 0, decodeMs: 0 };
@@ -29,8 +29,9 @@ export function makePhaseCpu(streams: readonly { spent: PhaseTimes }[], now = th
     }
     const busyMs = after.busyMs - before.busyMs;
     const share = busyMs > 0 ? Math.min(1, (after.cpuMs - before.cpuMs) / busyMs) : 0;
-    cpu.readSeconds += ((after.readMs - before.readMs) * share) / 1e3;
-    cpu.decodeSeconds += ((after.decodeMs - before.decodeMs) * share) / 1e3;
+    // A sum is less than before if a reload has removed a stream.
+    cpu.readSeconds += (Math.max(0, after.readMs - before.readMs) * share) / 1e3;
+    cpu.decodeSeconds += (Math.max(0, after.decodeMs - before.decodeMs) * share) / 1e3;
     before = after;
     return cpu;
   };

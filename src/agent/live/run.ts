@@ -2,6 +2,7 @@
  * A running capture of the live kernel. A timer drains its buffers, and a check notices changes by other users. Answers
  * requests for snapshots, status and traces until it is stopped.
  */
+import type { AgentConfig } from '../../config/schema.ts';
 import type { Log } from '../../model/log.ts';
 import type { TraceRecord } from '../../model/span.ts';
 import type { CaptureStatus, ProbeStatus } from '../../model/status.ts';
@@ -38,22 +39,29 @@ export interface LiveOptions {
   onDrained?(cpu: PhaseCpu): void;
 }
 
-/** The parts of a status that do not change. */
+/** The parts of a status that only a reload changes. */
 export type LiveFacts = Omit<CaptureStatus, 'buffers' | 'tickMs' | 'loss' | 'warnings' | 'cost'>;
+
+/** What a reload can replace. */
+export interface LiveState {
+  spans: SpanCapture | undefined;
+  /** In the order in which they are drained. */
+  buffers: readonly LiveBuffer[];
+  facts: LiveFacts;
+  warnings: readonly string[];
+}
 
 export interface LiveParts {
   shared: Shared;
+  counts: KernelCounts;
   tracers: Tracers;
-  spans: SpanCapture | undefined;
   /** Called about once a second, before probes read names of functions. */
   refreshNames(): void;
-  /** Buffers in the order in which they are drained. */
-  buffers: readonly LiveBuffer[];
-  counts: KernelCounts;
   /** Whether the agent finds its new threads in /proc. */
   followsThreads: boolean;
-  facts: LiveFacts;
-  warnings: readonly string[];
+  state: LiveState;
+  /** Goes over to another config. Buffers that are gone were removed; new ones have not been started. */
+  reload(config: AgentConfig): LiveState;
   /** Removes everything. Returns the errors of all steps. */
   close(): unknown[];
   options: LiveOptions;
@@ -61,23 +69,25 @@ export interface LiveParts {
 
 /** Starts recording and draining. */
 export function runCapture(parts: LiveParts): Capture {
-  const { shared, tracers, spans, buffers, facts, warnings, options } = parts;
+  const { shared, tracers, options } = parts;
   const { own, self, store } = shared;
-  const health = watchHealth(parts);
-  const update = makeUpdate(parts, health);
+  let { state } = parts;
+  const health = watchHealth(parts, () => state);
+  const { update, gone } = makeUpdate(shared, () => state.buffers, health);
   let stopped = false;
   let chores = 0;
 
-  for (const buffer of buffers) buffer.start();
+  for (const buffer of state.buffers) buffer.start();
   // The cost per event must not include loading and set-up.
   const cpuSecondsBefore = threadCpuSeconds();
-  const drained = buffers.flatMap((buffer) => buffer.drained ?? []);
-  const phaseCpu = makePhaseCpu(drained.map(({ stream }) => stream));
+  const drained = () => state.buffers.flatMap((buffer) => buffer.drained ?? []);
+  const streams = drained().map(({ stream }) => stream);
+  const phaseCpu = makePhaseCpu(streams);
   const drain: Drain = startDraining({
-    buffers: drained,
+    buffers: drained(),
     before: () => {
-      if (buffers.some((buffer) => buffer.wasTouched())) health.check();
-      for (const buffer of buffers) buffer.beforeTick();
+      if (state.buffers.some((buffer) => buffer.wasTouched())) health.check();
+      for (const buffer of state.buffers) buffer.beforeTick();
     },
     onTick: (tookNs, sinceLastNs) => {
       self.drainTook(tookNs);
@@ -89,7 +99,7 @@ export function runCapture(parts: LiveParts): Capture {
       // Refresh the names first, because the probes store them.
       parts.refreshNames();
       tracers.refresh();
-      for (const buffer of buffers) buffer.refresh();
+      for (const buffer of state.buffers) buffer.refresh();
       passTraces();
       if (++chores % CHECK_EVERY === 0) health.check();
     },
@@ -100,7 +110,7 @@ export function runCapture(parts: LiveParts): Capture {
   });
 
   function passTraces(): void {
-    const traces = spans?.take() ?? [];
+    const traces = state.spans?.take() ?? [];
     if (traces.length > 0) options.onTraces?.(traces);
   }
 
@@ -112,8 +122,27 @@ export function runCapture(parts: LiveParts): Capture {
     if (failures.length > 0) throw failures[0];
   }
 
+  function reload(config: AgentConfig): void {
+    const before = state.buffers;
+    passTraces();
+    state = parts.reload(config);
+    gone(before.filter((buffer) => !state.buffers.includes(buffer)));
+    for (const buffer of state.buffers) if (!before.includes(buffer)) buffer.start();
+    drain.follow(drained());
+    streams.splice(0, streams.length, ...drained().map(({ stream }) => stream));
+    health.check();
+  }
+
   return {
     problem: health.problem(),
+    reload: (config) => {
+      try {
+        reload(config);
+      } catch (error) {
+        giveUp();
+        throw error;
+      }
+    },
     snapshot: (held) => {
       update();
       return store.snapshot(held);
@@ -122,6 +151,7 @@ export function runCapture(parts: LiveParts): Capture {
     status: (): CaptureStatus => {
       const readings = update();
       const problem = health.problem();
+      const { buffers, facts, warnings } = state;
       const events = buffers.find(({ name }) => name === EVENTS_BUFFER);
       return {
         ...facts,
@@ -142,8 +172,8 @@ export function runCapture(parts: LiveParts): Capture {
       if (stopped) return;
       drain.stop();
       try {
-        spans?.end();
-        for (const buffer of buffers) buffer.finish();
+        state.spans?.end();
+        for (const buffer of state.buffers) buffer.finish();
         passTraces();
         update();
       } finally {
@@ -154,23 +184,35 @@ export function runCapture(parts: LiveParts): Capture {
 }
 
 /**
- * Returns a function that updates the metrics which are read rather than counted, and returns the readings of each
- * buffer. It logs lost events at most once a minute.
+ * `update` updates the metrics which are read rather than counted, and returns the readings of each buffer. It logs lost
+ * events at most once a minute. `gone` drops the series of buffers that a reload has removed.
  */
-function makeUpdate({ shared, buffers }: LiveParts, health: CaptureHealth) {
-  const { self, store, log } = shared;
+function makeUpdate(
+  { self, store, log }: Shared,
+  buffersNow: () => readonly LiveBuffer[],
+  health: CaptureHealth,
+) {
   let lostBefore = 0;
   let logAtMs = 0;
-  return (): Map<string, BufferReading[]> => {
+  let lateInGone = 0;
+  const lateIn = (buffers: readonly LiveBuffer[]) =>
+    buffers.reduce((sum, { drained }) => sum + (drained?.stream.lateEvents() ?? 0), 0);
+  const gone = (buffers: readonly LiveBuffer[]): void => {
+    lateInGone += lateIn(buffers);
+    for (const { name } of buffers) self.forgetBuffer(name);
+  };
+  const update = (): Map<string, BufferReading[]> => {
+    const buffers = buffersNow();
     const readings = new Map(buffers.map((buffer) => [buffer.name, buffer.readings()]));
     for (const [name, ofBuffer] of readings) self.update(name, ofBuffer);
-    self.probeEventsAre(sumsOf(buffers.map(({ plan }) => plan.eventCounts())));
-    self.lateEventsAre(buffers.reduce((sum, { drained }) => sum + (drained?.stream.lateEvents() ?? 0), 0));
+    self.probeEventsAre(sumsOf(buffers.map((buffer) => buffer.eventCounts())));
+    self.lateEventsAre(lateInGone + lateIn(buffers));
     store.rotate(performance.now());
     self.probesAre(health.probes());
     let lost = 0;
     for (const { loss } of [...readings.values()].flat())
       if (loss !== undefined) lost += loss.overrun + loss.commitOverrun + loss.dropped;
+    if (lost < lostBefore) lostBefore = lost;
     if (lost > lostBefore && performance.now() > logAtMs) {
       log.warn(
         { lost: lost - lostBefore },
@@ -181,6 +223,7 @@ function makeUpdate({ shared, buffers }: LiveParts, health: CaptureHealth) {
     }
     return readings;
   };
+  return { update, gone };
 }
 
 function sumsOf(all: readonly ReadonlyMap<string, number>[]): Map<string, number> {
@@ -200,23 +243,26 @@ interface CaptureHealth {
   probes(): ProbeStatus[];
 }
 
-function watchHealth({ shared: { log }, buffers, counts, facts, options }: LiveParts): CaptureHealth {
-  const isOn = buffers.length > 0 || !counts.isEmpty();
-  const unplanned = isOn ? '' : 'no enabled probe works on this kernel';
-  let problem = unplanned;
+function watchHealth({ shared: { log }, counts, options }: LiveParts, state: () => LiveState): CaptureHealth {
+  const isOn = () =>
+    state().buffers.some(({ name, plan }) => name !== EVENTS_BUFFER || plan.events.length > 0) ||
+    !counts.isEmpty();
+  const unplanned = () => (isOn() ? '' : 'no enabled probe works on this kernel');
+  let problem = unplanned();
   let notices: readonly string[] = [];
   /** Enabled probes that miss some or all of their events, with the reason. */
   let down: ReadonlyMap<string, string> = new Map();
   return {
     check: () => {
-      const health = [...buffers.map((buffer) => buffer.check(performance.now())), counts.health()];
+      const buffers = state().buffers.map((buffer) => buffer.check(performance.now()));
+      const health = [...buffers, counts.health()];
       down = new Map(health.flatMap((one) => [...one.down]));
       const before = notices;
       notices = health.flatMap((one) => one.notices);
       for (const notice of notices) if (!before.includes(notice)) log.warn({}, notice);
-      const now = unplanned || health.flatMap(({ problems }) => problems).join('; ');
+      const now = unplanned() || health.flatMap(({ problems }) => problems).join('; ');
       if (now === problem) return;
-      if (now === '') log.info({ instance: facts.instance }, 'all events are recorded again');
+      if (now === '') log.info({ instance: state().facts.instance }, 'all events are recorded again');
       else log.error({ reason: now }, 'some events are no longer recorded');
       problem = now;
       options.onProblem(problem);
@@ -224,7 +270,7 @@ function watchHealth({ shared: { log }, buffers, counts, facts, options }: LiveP
     problem: () => problem,
     notices: () => notices,
     probes: () =>
-      facts.probes.map((probe) => {
+      state().facts.probes.map((probe) => {
         const reason = down.get(probe.name);
         return probe.up && reason !== undefined ? { ...probe, up: false, reason } : probe;
       }),

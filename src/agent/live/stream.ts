@@ -10,6 +10,7 @@ import type { FunctionLookup } from '../../model/function-names.ts';
 import type { Instance } from '../../tracefs/instance.ts';
 import { openTracePipe } from '../../tracefs/trace-pipe.ts';
 import { traitsOf } from '../../tracefs/tracer-traits.ts';
+import type { MadeProbe } from '../plan/kept-probes.ts';
 import { type EnabledProbe, type EventPlan, type PlanInput, planEvents } from '../plan/plan.ts';
 import { makeTraceClock } from '../stream/clock.ts';
 import { Pipeline } from '../stream/pipeline.ts';
@@ -48,6 +49,8 @@ export interface StreamParts {
   /** Why events that the agent should define are missing. */
   refused?: ReadonlyMap<string, string>;
   countInKernel?: PlanInput['countInKernel'];
+  /** Probes of the plan before, at a reload. */
+  made?: readonly MadeProbe[] | undefined;
 }
 
 export function planStream(parts: StreamParts): PlannedStream {
@@ -55,10 +58,12 @@ export function planStream(parts: StreamParts): PlannedStream {
 }
 
 /** The input of a plan that is the same for all readers. */
-function inputFor({ instance, enabled, shared, refused, countInKernel }: StreamParts): PlanInput {
+function inputFor({ instance, enabled, shared, refused, countInKernel, made }: StreamParts): PlanInput {
   return {
     refused,
     countInKernel,
+    made,
+    inParts: true,
     enabled,
     metadata: instance.metadata(),
     host: shared.host,

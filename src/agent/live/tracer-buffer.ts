@@ -11,6 +11,7 @@ import type { Journal } from '../../tracefs/journal/journal.ts';
 import { takeTopLevel } from '../../tracefs/top-level.ts';
 import { textOptions } from '../../tracefs/trace-pipe.ts';
 import { instanceTracers, offeredTracers, placeOf, startTracer } from '../../tracefs/tracers.ts';
+import { endProbes, type MadeProbe } from '../plan/kept-probes.ts';
 import type { EnabledProbe } from '../plan/plan.ts';
 import { type LiveBuffer, openLiveBuffer } from './buffer.ts';
 import { type FunctionSymbols, functionSymbols } from './function-symbols.ts';
@@ -28,6 +29,8 @@ export interface TracerBufferParts {
   share: number;
   shared: Shared;
   latencies: LatencyLog;
+  /** Probes of tracers that a reload has removed; their metrics go on if they were the same but for their sinks. */
+  made?: readonly MadeProbe[];
   /** Called when the tracer stops working after it was opened. */
   giveUp(error: unknown): void;
 }
@@ -91,9 +94,11 @@ function setUp(instance: Instance, parts: TracerBufferParts, undo: (() => unknow
     reader,
     tracer,
     shared,
+    made: parts.made,
     functions: () => symbols?.names ?? { reason: `the tracer ${tracer} records no functions` },
   });
   const { plan } = planned;
+  undo.push(() => endProbes(shared.store, plan.made, []));
   const { up, reason, events } = plan.probes[0];
   if (!up) throw refused(instance.dir, reason);
   const buffer = openLiveBuffer({

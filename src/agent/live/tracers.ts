@@ -11,6 +11,7 @@ import { recover } from '../../tracefs/cleanup.ts';
 import type { Instance } from '../../tracefs/instance.ts';
 import { openJournal } from '../../tracefs/journal/journal.ts';
 import { foreignTracer } from '../../tracefs/journal/leftovers.ts';
+import { endProbes, isUnchanged, type MadeProbe } from '../plan/kept-probes.ts';
 import type { EnabledProbe } from '../plan/plan.ts';
 import type { LiveBuffer } from './buffer.ts';
 import { HEALTHY } from './buffer-health.ts';
@@ -23,7 +24,8 @@ export interface Tracers {
   /** What could not be restored, and another user's tracer at the top level. Already logged. */
   leftovers: readonly string[];
   /**
-   * Sets up all tracers. `share` is the part of the buffer memory for each. Does not throw if the kernel refuses one.
+   * Sets up these tracers; `share` is the part of the buffer memory for each new one. Tracers that run already and stay
+   * the same continue; the others are removed. Does not throw if the kernel refuses one.
    */
   start(probes: readonly EnabledProbe[], share: number, shared: Shared): StartedTracers;
   /** Reads the markers of programs at the top level. Throws a `KernelError` if another user uses the top level. */
@@ -36,10 +38,21 @@ export interface Tracers {
   close(): void;
 }
 
+/** A tracer that was set up, or whose probe is off. */
+interface Running {
+  probe: EnabledProbe;
+  status: ProbeStatus;
+  buffer?: LiveBuffer;
+  /** The buffer, whose failure stops only this tracer. */
+  served?: LiveBuffer;
+  refresh?(): void;
+  warnings: readonly string[];
+}
+
 export interface StartedTracers {
   buffers: LiveBuffer[];
   probes: ProbeStatus[];
-  warnings: string[];
+  warnings: readonly string[];
 }
 
 /**
@@ -56,40 +69,74 @@ export function openTracers(config: AgentConfig, base: Instance, log: Log): Trac
   for (const problem of leftovers) log.warn({}, problem);
   const journal = openJournal(names);
   const latencies = makeLatencyLog(config.maxWindowMs);
-  const opened: LiveBuffer[] = [];
-  const refreshes: (() => void)[] = [];
+  const markers: LiveBuffer[] = [];
+  let running: Running[] = [];
+
+  const open = (
+    probe: EnabledProbe,
+    request: TracerRequest,
+    share: number,
+    shared: Shared,
+    made: readonly MadeProbe[],
+  ) => {
+    const status: ProbeStatus = { name: probe.module.name, up: true, reason: '', events: [] };
+    let buffer: LiveBuffer | undefined;
+    const giveUp = (error: unknown) => {
+      if (!status.up) return;
+      status.up = false;
+      status.reason = reasonOf(error);
+      log.error({ probe: status.name, reason: status.reason }, 'a tracer failed and was removed');
+      shared.self.probesAre([status]);
+      for (const failure of failureOf(() => buffer?.remove())) log.warn({}, String(failure));
+    };
+    try {
+      const one = openTracerBuffer({ probe, request, base, journal, share, shared, latencies, giveUp, made });
+      buffer = one.buffer;
+      status.events = one.events;
+      const refresh = () => attempt(one.refresh, () => status.up, undefined, giveUp);
+      return {
+        probe,
+        status,
+        buffer,
+        served: guarded(buffer, () => status.up, giveUp),
+        refresh,
+        warnings: one.warnings,
+      };
+    } catch (error) {
+      if (!(error instanceof KernelError)) throw error;
+      status.up = false;
+      status.reason = error.message;
+      return { probe, status, warnings: [] };
+    }
+  };
 
   return {
     leftovers,
     start: (probes, share, shared) => {
-      const started: StartedTracers = { buffers: [], probes: [], warnings: [] };
-      for (const { probe, request } of inOrder(probes, base)) {
-        const status: ProbeStatus = { name: probe.module.name, up: true, reason: '', events: [] };
-        started.probes.push(status);
-        let buffer: LiveBuffer | undefined;
-        const giveUp = (error: unknown) => {
-          if (!status.up) return;
-          status.up = false;
-          status.reason = reasonOf(error);
-          log.error({ probe: status.name, reason: status.reason }, 'a tracer failed and was removed');
-          shared.self.probesAre([status]);
-          for (const failure of failureOf(() => buffer?.remove())) log.warn({}, String(failure));
-        };
-        try {
-          const one = openTracerBuffer({ probe, request, base, journal, share, shared, latencies, giveUp });
-          buffer = one.buffer;
-          opened.push(buffer);
-          started.buffers.push(guarded(buffer, () => status.up, giveUp));
-          status.events = one.events;
-          started.warnings.push(...one.warnings);
-          refreshes.push(() => attempt(one.refresh, () => status.up, undefined, giveUp));
-        } catch (error) {
-          if (!(error instanceof KernelError)) throw error;
-          status.up = false;
-          status.reason = error.message;
-        }
+      const kept = running.filter(({ status, buffer }) =>
+        buffer?.plan.made.some((made) => status.up && probes.some((probe) => isUnchanged(made, probe))),
+      );
+      const gone = running.filter((one) => !kept.includes(one));
+      for (const { served, buffer } of gone) {
+        served?.finish();
+        for (const failure of failureOf(() => buffer?.remove())) log.warn({}, String(failure));
       }
-      return started;
+      const made = gone.flatMap(({ buffer }) => buffer?.plan.made ?? []);
+      const added = probes.filter(({ module }) => !kept.some(({ probe }) => probe.module === module));
+      running = [
+        ...kept,
+        ...inOrder(added, base).map(({ probe, request }) => open(probe, request, share, shared, made)),
+      ];
+      endProbes(
+        shared.store,
+        made,
+        running.flatMap(({ buffer }) => buffer?.plan.made ?? []),
+      );
+      return {
+        buffers: running.flatMap(({ served }) => served ?? []),
+        probes: running.map(({ status }) => status),
+        warnings: running.flatMap(({ warnings }) => warnings),
+      };
     },
     readMarkers: (probe, shared) => {
       let isUp = true;
@@ -103,14 +150,15 @@ export function openTracers(config: AgentConfig, base: Instance, log: Log): Trac
       };
       const one = openMarkerBuffer(probe, journal, shared);
       buffer = one.buffer;
-      opened.push(buffer);
+      markers.push(buffer);
       return { buffer: guarded(buffer, () => isUp, giveUp), warnings: one.warnings };
     },
     refresh: () => {
-      for (const refresh of refreshes) refresh();
+      for (const { refresh } of running) refresh?.();
     },
     latency: latencies.records,
     close: () => {
+      const opened = [...running.flatMap(({ buffer }) => buffer ?? []), ...markers];
       const failures = opened.flatMap(({ remove }) => failureOf(remove));
       for (const problem of journal.restore().problems)
         if (!recovered.problems.includes(problem)) log.warn({}, problem);

@@ -16,6 +16,8 @@ const LONGEST_BACKOFF_MS = 30_000;
 const HEALTHY_AFTER_MS = 60_000;
 /** Time for the thread to read full buffers to the end. Shorter than the time in which Kubernetes lets a pod stop. */
 const STOP_TIMEOUT_MS = 25_000;
+/** Setting up a tracer of many functions takes seconds. */
+const RELOAD_TIMEOUT_MS = 60_000;
 /** The thread reads the buffers several times per second. If it has not read them for this long, it is not ready. */
 const LATE_AFTER_MS = 5_000;
 /** After this time the thread will not recover by itself, and the process should be restarted. */
@@ -35,6 +37,11 @@ export interface Agent {
   ready(): { ready: boolean; reason: string };
   /** False if the capture thread hangs and the process should be restarted. */
   alive(): { alive: boolean; reason: string };
+  /**
+   * Goes over to another config and keeps what is the same in both. Rejects with the reason if that fails. The config
+   * before then stays; if the capture had begun to change, it starts again with that one.
+   */
+  reload(next: AgentConfig): Promise<void>;
   /** Stops recording and removes the instances. */
   stop(): Promise<void>;
 }
@@ -58,10 +65,11 @@ export interface AgentOptions {
 }
 
 /** Starts the agent. Resolves when events can be read. Rejects with the reason if they never can. */
-export async function startAgent(config: AgentConfig, options: AgentOptions): Promise<Agent> {
+export async function startAgent(start: AgentConfig, options: AgentOptions): Promise<Agent> {
+  let config = start;
   const { store = new MetricStore({ countsSeries: false }), version } = options;
   const own = makeMainMetrics(store, { version, replay: options.replayFile !== undefined });
-  const { first, thread, giveUp } = keepRunning(config, options, own.countRestart);
+  const { first, thread, giveUp } = keepRunning(() => config, options, own.countRestart);
   options.onTerminator?.(async () => {
     giveUp();
     await thread().terminate();
@@ -95,6 +103,17 @@ export async function startAgent(config: AgentConfig, options: AgentOptions): Pr
       const reason = thread().late(HUNG_AFTER_MS);
       return { alive: reason === '', reason };
     },
+    reload: async (next) => {
+      const running = thread();
+      if (!running.answers()) throw new Error(`the capture does not run: ${running.problem()}`);
+      try {
+        await running.ask({ kind: 'reload', config: next }, RELOAD_TIMEOUT_MS);
+      } catch (error) {
+        await running.terminate();
+        throw error;
+      }
+      config = next;
+    },
     stop: async () => {
       giveUp();
       const running = thread();
@@ -118,7 +137,11 @@ interface Supervision {
 }
 
 /** Starts the capture thread. If it ends after it was ready once, starts it again with back-off. */
-function keepRunning(config: AgentConfig, options: AgentOptions, countRestart: () => void): Supervision {
+function keepRunning(
+  config: () => AgentConfig,
+  options: AgentOptions,
+  countRestart: () => void,
+): Supervision {
   const { log, replayFile, replayInstance, onTraces } = options;
   const { promise: first, resolve, reject } = Promise.withResolvers<void>();
   let wasReady = false;
@@ -129,7 +152,7 @@ function keepRunning(config: AgentConfig, options: AgentOptions, countRestart: (
   const start = (): CaptureThread => {
     const startedAt = performance.now();
     return startThread({
-      input: { config, replayFile, replayInstance },
+      input: { config: config(), replayFile, replayInstance },
       log,
       onTraces,
       onReady: () => {

@@ -27,6 +27,8 @@ export interface ThreadOptions {
 
 export interface CaptureThread {
   isRunning(): boolean;
+  /** Whether the thread answers requests. */
+  answers(): boolean;
   /** Why the thread cannot answer, or why some events do not arrive; '' if neither is the case. */
   problem(): string;
   /** Why the buffers were not read in time; '' if they were, or if they are not read yet. */
@@ -106,6 +108,7 @@ export function startThread(options: ThreadOptions): CaptureThread {
   };
   return {
     isRunning: () => isRunning,
+    answers: () => isRunning && failure === '',
     problem: () => failure || problem || requests.overdue(),
     late,
     drainAgeMs: pulse.ageMs,

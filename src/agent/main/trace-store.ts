@@ -19,6 +19,8 @@ export interface TraceStore {
   add(traces: readonly TraceRecord[]): void;
   /** Returns at most `limit` traces in each list: of one kind, or a fair share of each kind. */
   slow(kind: SpanKind | undefined, limit: number): SlowTraces;
+  /** All traces, the newest last. */
+  all(): TraceRecord[];
   /** Traces with this id, newest first. Several can have the same id, if an application set it. */
   find(traceId: string, kind: SpanKind | undefined, limit: number): TraceRecord[];
   /**
@@ -111,6 +113,10 @@ export function makeTraceStore(
           limit,
         ),
       };
+    },
+    all: () => {
+      const entries = new Set(keptIn(listsOf(undefined)));
+      return tracesOf([...entries].sort(newestFirst).reverse(), Number.POSITIVE_INFINITY);
     },
     find: (traceId, kind, limit) => {
       const entries = keptIn(listsOf(kind)).filter(({ trace }) => trace.traceId === traceId);

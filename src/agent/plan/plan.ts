@@ -22,11 +22,11 @@ import type {
   EventNeed,
   HostFacts,
   KernelOffer,
-  Probe,
   ProbeContext,
   ProbeModule,
 } from '../../probes/probe.ts';
 import { FormatCache } from './format-cache.ts';
+import { continuedMetrics, keptProbe, type MadeProbe, watchedSinks } from './kept-probes.ts';
 import type { SelfMetrics } from './self-metrics.ts';
 import { unmatchedNames } from './unmatched-names.ts';
 
@@ -46,6 +46,10 @@ export interface PlanInput {
   host: HostFacts;
   onlineCpus: readonly number[];
   store: MetricStore;
+  /** Gives each probe a part of the store, so that a later plan can drop its metrics. */
+  inParts?: boolean;
+  /** Probes of the plan before: those that stay the same are kept. */
+  made?: readonly MadeProbe[] | undefined;
   self: SelfMetrics;
   isSelf(pid: number): boolean;
   /** Where events come from, for use in messages. Default: `this kernel`. */
@@ -80,6 +84,8 @@ export interface EventPlan {
   types: readonly PlannedType[];
   dispatcher: Dispatcher;
   probes: readonly ProbeStatus[];
+  /** The probes that work, helpers too. */
+  made: readonly MadeProbe[];
   /** Status of probes that are on for another reason than their metrics. */
   helpers: readonly ProbeStatus[];
   /** Whether a running probe reads addresses of functions. */
@@ -115,8 +121,8 @@ export function planEvents(input: PlanInput): EventPlan {
     input.functions ?? (() => ({ reason: 'function names are not looked up here' })),
   );
   const wanted = new Map<string, Wanted>();
-  const running: Probe[] = [];
-  const byName = new Map<string, Probe>();
+  const running: MadeProbe[] = [];
+  const byName = new Map<string, MadeProbe['probe']>();
   const probes: ProbeStatus[] = [];
   const helpers: ProbeStatus[] = [];
   let rate: 'low' | 'high' = 'low';
@@ -127,12 +133,13 @@ export function planEvents(input: PlanInput): EventPlan {
     const names =
       onlyFor === undefined ? unmatchedNames(enabledProbe, input.metadata, input.host, where) : [];
     const status = (one: ProbeStatus) => (onlyFor === undefined ? probes : helpers).push(one);
-    const made = makeProbe(enabledProbe, formats, { ...input, functions });
+    const made =
+      keptOf(enabledProbe, formats, input) ?? makeProbe(enabledProbe, formats, { ...input, functions });
     if (typeof made === 'string') {
       status({ name: module.name, up: false, reason: made, events: [], notes: names });
       continue;
     }
-    running.push(made.probe);
+    running.push(made);
     byName.set(module.name, made.probe);
     if (module.rate === 'high') rate = 'high';
     if (made.needs.some(hasAddresses)) readsAddresses = true;
@@ -164,8 +171,8 @@ export function planEvents(input: PlanInput): EventPlan {
   const types = [...wanted.values()];
   const extra = input.extra ?? {};
   const isEnabled = ({ event }: PlannedType) => !event.startsWith('ftrace:') && !Object.hasOwn(extra, event);
-  const losses = running.flatMap((probe) => (probe.onLoss ? [probe.onLoss.bind(probe)] : []));
-  const sweeps = running.flatMap((probe) => (probe.sweep ? [probe.sweep.bind(probe)] : []));
+  const losses = running.flatMap(({ probe }) => (probe.onLoss ? [probe.onLoss.bind(probe)] : []));
+  const sweeps = running.flatMap(({ probe }) => (probe.sweep ? [probe.sweep.bind(probe)] : []));
   const dispatcher = makeDispatcher(types.map(handledType));
   return {
     events: types.filter(isEnabled).map(({ event }) => event),
@@ -173,6 +180,7 @@ export function planEvents(input: PlanInput): EventPlan {
     types,
     dispatcher,
     probes,
+    made: running,
     helpers,
     readsAddresses,
     rate,
@@ -187,7 +195,7 @@ export function planEvents(input: PlanInput): EventPlan {
       for (const sweep of sweeps) sweep();
     },
     onLatency: (latencyNs, trace) => {
-      for (const probe of running) probe.onLatency?.(latencyNs, trace);
+      for (const { probe } of running) probe.onLatency?.(latencyNs, trace);
     },
   };
 }
@@ -206,12 +214,22 @@ function filterOfAll(event: string, filters: readonly (string | undefined)[]): [
   return texts.length < filters.length ? [] : [[event, [...new Set(texts)].join(' || ')]];
 }
 
+/** The probe of the plan before that goes on. */
+function keptOf(enabled: EnabledProbe, formats: FormatCache, input: PlanInput): MadeProbe | undefined {
+  if (input.made === undefined) return undefined;
+  const { module, options, intervals } = enabled;
+  const needs = module.needs(options, input.metadata, input.host, intervals);
+  return keptProbe(input.made, enabled, needs, (event) => formats.get(event));
+}
+
 /** Returns the probe, or the reason why it is off. */
 function makeProbe(
-  { module, options, onlyFor, intervals }: EnabledProbe,
+  enabled: EnabledProbe,
   formats: FormatCache,
   input: PlanInput & { functions: FunctionLookup },
-): { probe: Probe; needs: readonly EventNeed[]; notes: readonly string[] } | string {
+): MadeProbe | string {
+  const { module, options, onlyFor } = enabled;
+  const { intervals, used: sinks } = watchedSinks(enabled.intervals);
   const { where = 'this kernel' } = input;
   // Users write only the names in declared metrics, so only these can be misspelt.
   const hint = module.name.startsWith(METRICS_PREFIX) ? didYouMean : () => '';
@@ -243,9 +261,16 @@ function makeProbe(
     if (parsed === undefined) throw new Error(`${module.name} reads ${event} without declaring it`);
     return parsed;
   };
+  const metrics = storeFor(enabled, input);
+  const { countInKernel } = input;
+  const counts: KernelCount[] = [];
+  const countOf = (count: KernelCount): KernelCount => {
+    counts.push(count);
+    return count;
+  };
   const context: ProbeContext = {
     events: [...usableNames],
-    metrics: onlyFor === undefined ? input.store : new MetricStore({ countsSeries: false }),
+    metrics,
     host: input.host,
     cpuCount: input.metadata.cpuCount,
     onlineCpus: input.onlineCpus,
@@ -254,21 +279,45 @@ function makeProbe(
       if (functions !== undefined && !('reason' in functions)) return functions;
       throw new Error(`${module.name} reads function names, but none of its needs declares \`addresses\``);
     },
-    intervals: intervals ?? {},
+    intervals,
     format,
     int: (event, field) => intReader(required(event), field),
     word: (event, field) => wordOffset(required(event), field),
     bytes: (event, field) => bytesReader(required(event), field),
-    countInKernel: input.countInKernel?.bind(undefined, module.name),
+    countInKernel: countInKernel && ((request) => countOf(countInKernel(module.name, request))),
     isSelf: input.isSelf,
     ignoreSelf: onlyFor === undefined ? input.self.ignoreSelf : nothing,
     unmatched: (reason) => (onlyFor === undefined ? input.self.unmatched(module.name, reason) : nothing),
   };
   try {
-    return { probe: module.create(context, options), needs: usable, notes };
+    const before = metrics.callbacks();
+    const probe = module.create(context, options);
+    const callbacks = metrics.callbacks() - before;
+    const handled = Object.keys(probe.handlers).flatMap((event) => {
+      const known = formats.get(event);
+      return known === undefined ? [] : [[event, known] as const];
+    });
+    return {
+      enabled,
+      probe,
+      needs: usable,
+      notes,
+      formats: new Map(handled),
+      sinks,
+      metrics,
+      callbacks,
+      counts,
+    };
   } catch (error) {
+    if (input.inParts) input.store.drop(metrics);
+    for (const count of counts) count.end();
     return `cannot be set up: ${reasonOf(error)}`;
   }
+}
+
+function storeFor(enabled: EnabledProbe, { store, inParts, made = [] }: PlanInput): MetricStore {
+  if (enabled.onlyFor !== undefined) return new MetricStore({ countsSeries: false });
+  return continuedMetrics(made, enabled) ?? (inParts ? store.part() : store);
 }
 
 const MOST_NAMED = 4;

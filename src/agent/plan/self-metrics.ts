@@ -37,6 +37,10 @@ export interface SelfMetrics {
   /** Time since the previous drain. */
   drainedAfter(ns: number): void;
   probesAre(probes: readonly ProbeStatus[]): void;
+  /** Drops the series of a probe that is not on any more. */
+  forgetProbe(name: string): void;
+  /** Drops the series of a buffer that was removed. */
+  forgetBuffer(name: string): void;
   /** Sets the metrics that are read rather than counted. Call it before a snapshot. */
   update(buffer: string, readings: readonly BufferReading[]): void;
   /** Events of a probe that never reached a buffer. */
@@ -62,7 +66,7 @@ export function makeSelfMetrics(store: MetricStore, live?: LiveOnly): SelfMetric
     labels: ['probe'],
   });
   const lost = store.counter(LOST);
-  const update = declareReadings(store, live?.recordingNs);
+  const { update, forgetBuffer } = declareReadings(store, live?.recordingNs);
   const probeEvents = store.counter({
     name: 'ftrace_exporter_probe_events_total',
     help: 'Events that a probe was given; "spans" and "containers": what follows tasks for traces and for container labels. An event that several probes read counts for each.',
@@ -124,14 +128,22 @@ export function makeSelfMetrics(store: MetricStore, live?: LiveOnly): SelfMetric
     probeEventsAre: (events) => {
       for (const [probe, count] of events) probeEvents.set(probeEvents.slot([probe]), count);
     },
+    forgetProbe: (name) => {
+      for (const family of [up, unmatched, probeEvents]) family.release('probe', name);
+      lost.release('buffer', name);
+    },
+    forgetBuffer,
     lateEventsAre: (count) => late.set(lateSlot, count),
     lostBefore: (probe, reason, count) => lost.add(lost.slot([probe, '', reason]), count),
     update,
   };
 }
 
-/** Declares the metrics of each CPU's buffer. Returns the function that sets them. */
-function declareReadings(store: MetricStore, recordingNs: number | undefined): SelfMetrics['update'] {
+/** Declares the metrics of each CPU's buffer. Returns the functions that set and drop them. */
+function declareReadings(
+  store: MetricStore,
+  recordingNs: number | undefined,
+): Pick<SelfMetrics, 'update' | 'forgetBuffer'> {
   const read = store.counter({
     name: 'ftrace_exporter_events_read_total',
     help: 'Events read from the kernel and decoded.',
@@ -160,7 +172,10 @@ function declareReadings(store: MetricStore, recordingNs: number | undefined): S
           divisor: 1e9,
           labels: ['buffer'],
         });
-  return (buffer, readings) => {
+  const forgetBuffer = (name: string): void => {
+    for (const family of [read, lost, readBytes, fill, recording]) family?.release('buffer', name);
+  };
+  const update: SelfMetrics['update'] = (buffer, readings) => {
     if (recording !== undefined && recordingNs !== undefined)
       recording.set(recording.slot([buffer]), recordedOf(readings) * recordingNs);
     for (const reading of readings) {
@@ -184,6 +199,7 @@ function declareReadings(store: MetricStore, recordingNs: number | undefined): S
         if (count > 0) lost.set(lost.slot([buffer, cpu, reason]), count);
     }
   };
+  return { update, forgetBuffer };
 }
 
 function recordedOf(readings: readonly BufferReading[]): number {

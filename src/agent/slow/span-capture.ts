@@ -14,6 +14,7 @@ import type { BlockOptions } from '../../probes/block-series.ts';
 import { HELPER_OPTIONS } from '../../probes/helpers/helper.ts';
 import { type TaskIntervalOptions, taskIntervals } from '../../probes/helpers/task-intervals.ts';
 import { topLevelMarkers, traceMarkers } from '../../probes/helpers/trace-markers.ts';
+import { WORK_PROBES } from '../../probes/helpers/work-events.ts';
 import { chosenSyscalls, type SyscallOptions, syscallFilter } from '../../probes/names/syscall-choice.ts';
 import type { CommonOptions, HostFacts, ProbeModule } from '../../probes/probe.ts';
 import { type SchedOptions, sched } from '../../probes/sched.ts';
@@ -39,8 +40,10 @@ const LAST_TRACES_NS = 1e9;
 const TASK_KINDS: readonly SpanKind[] = ['syscalls', 'block', 'sched', 'metrics', 'function_graph'];
 
 export interface SpanCapture {
+  /** Connects other probes; those that stay the same keep their sinks. */
+  connect(enabled: readonly EnabledProbe[]): void;
   /** The enabled probes, connected to the sinks, and helpers for operations that no enabled probe reports. */
-  probes: EnabledProbe[];
+  readonly probes: EnabledProbe[];
   /** Reads the markers of programs from a buffer without other events. Undefined if that is not needed. */
   topLevelMarkers: EnabledProbe | undefined;
   /** Whether each kind works, from the status of helpers and probes. */
@@ -62,7 +65,8 @@ export interface SpanCaptureParts {
 }
 
 export function openSpanCapture(parts: SpanCaptureParts): SpanCapture {
-  const { config, enabled, host, store, cpuCount, isSelf } = parts;
+  const { config, host, store, cpuCount, isSelf } = parts;
+  let labelsOf = seriesOf(parts.enabled);
   const traceNow = makeTraceClock();
   const wall = makeWallClock(traceNow);
   const contexts = TASK_KINDS.some((kind) => config.kinds[kind] !== undefined)
@@ -79,7 +83,7 @@ export function openSpanCapture(parts: SpanCaptureParts): SpanCapture {
       parentOf: contexts?.parentOf ?? (() => undefined),
       taskClass: (pid) => host.taskClasses?.now(pid) ?? NORMAL,
       taskFacts: parts.taskFacts ?? (() => ({ attributes: {}, resource: {} })),
-      seriesOf: seriesOf(enabled),
+      seriesOf: (name, values, cpu) => labelsOf(name, values, cpu),
       random: makeRandom(),
       isSelf,
       cpuCount,
@@ -87,9 +91,15 @@ export function openSpanCapture(parts: SpanCaptureParts): SpanCapture {
     performance.now(),
   );
   const sinks = { ...spans.sinks, markers: contexts?.sink };
-  const probes = withSinks(enabled, sinks, { config, host });
+  let probes = withSinks(parts.enabled, sinks, { config, host });
   return {
-    probes,
+    connect: (enabled) => {
+      labelsOf = seriesOf(enabled);
+      probes = withSinks(enabled, sinks, { config, host });
+    },
+    get probes() {
+      return probes;
+    },
     topLevelMarkers: contexts && {
       module: topLevelMarkers,
       options: HELPER_OPTIONS,
@@ -151,7 +161,7 @@ function withSinks(
   if (sinks.tasks !== undefined) {
     const options: TaskIntervalOptions = {
       ...HELPER_OPTIONS,
-      also: enabled.map(({ module }) => module.name),
+      also: WORK_PROBES.filter((name) => enabled.some(({ module }) => module.name === name)),
     };
     help(taskIntervals, options);
   }

@@ -15,7 +15,7 @@ const PAGES_PER_ROUND = 4;
 /** Number of page buffers per CPU that stay allocated between ticks. */
 const PAGES_KEPT = PAGES_PER_ROUND + 2;
 /** A commit can become visible up to 0.3 ms late, so events of the last 2 ms wait for the next tick. */
-const SETTLE_NS = 2e6;
+export const SETTLE_NS = 2e6;
 /** If a page's timestamp is later than the tick's start by more than this, the page is broken. */
 const IMPLAUSIBLE_AHEAD_NS = 5e9;
 
@@ -36,7 +36,8 @@ export class Pipeline implements EventStream {
   readonly #bytes: number[] = [];
   /** For each CPU that is not finished in this tick: the timestamp up to which it has been read. */
   readonly #readUpTo = new Map<number, TimestampNs>();
-  readonly #onLoss: EventPlan['onLoss'];
+  #onLoss: EventPlan['onLoss'];
+  readonly #onError: PipelineOptions['onError'];
   /** End of an interruption whose events are not all processed yet; 0 if there is none. */
   #gapUntil: TimestampNs = 0;
 
@@ -44,11 +45,13 @@ export class Pipeline implements EventStream {
     this.#source = options.source;
     this.#pagesPerRound = options.pagesPerRound ?? PAGES_PER_ROUND;
     this.#onLoss = options.plan.onLoss;
-    this.merger = new Merger(options.layout, {
-      dispatcher: options.plan.dispatcher,
-      onLoss: options.plan.onLoss,
-      onError: options.onError,
-    });
+    this.#onError = options.onError;
+    this.merger = new Merger(options.layout, { ...handlersOf(options.plan), onError: options.onError });
+  }
+
+  replan(plan: PipelineOptions['plan']): void {
+    this.#onLoss = plan.onLoss;
+    this.merger.retarget({ ...handlersOf(plan), onError: this.#onError });
   }
 
   bytesRead(cpu: number): number {
@@ -153,4 +156,8 @@ export class Pipeline implements EventStream {
     }
     return false;
   }
+}
+
+function handlersOf({ dispatcher, onLoss }: PipelineOptions['plan']): PipelineOptions['plan'] {
+  return { dispatcher, onLoss };
 }

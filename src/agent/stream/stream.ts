@@ -1,4 +1,5 @@
 import type { TimestampNs } from '../../model/time.ts';
+import type { EventPlan } from '../plan/plan.ts';
 
 /** Time by the clock that a stream has spent in its phases. */
 export interface PhaseTimes {
@@ -32,6 +33,8 @@ export interface EventStream {
    * between ticks.
    */
   voidUntil(untilNs: TimestampNs): void;
+  /** Calls the handlers of another plan from now on. Absent: not possible with this reader. */
+  replan?(plan: Pick<EventPlan, 'dispatcher' | 'onLoss'>): void;
   /** Number of lost events that the data itself reports. */
   flaggedLost(cpu: number): number;
   /** Number of events processed after younger events. */

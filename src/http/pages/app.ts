@@ -1,4 +1,4 @@
-/** The routes. Everything is GET or HEAD, and nothing changes state. */
+/** The routes. Everything is GET or HEAD and changes no state, except the reload of the config. */
 import express from 'express';
 import { reasonOf, UsageError } from '../../model/errors.ts';
 import { createAnswers } from '../server/answers.ts';
@@ -12,6 +12,7 @@ import { liveRoute } from './live-route.ts';
 import { metricsRoute } from './metrics-route.ts';
 import { renderPage } from './page.ts';
 import { createPageFiles } from './page-files.ts';
+import { reloadRoute } from './reload-route.ts';
 import { slowRoute } from './slow-route.ts';
 
 type Handler = (request: express.Request, response: express.Response) => void | Promise<void>;
@@ -24,6 +25,7 @@ const LIVE_PATH = '/api/v1/live';
 const FILES_PATH = '/page/';
 const HEALTH_PATH = '/healthz';
 const READINESS_PATH = '/readyz';
+const RELOAD_PATH = '/-/reload';
 
 /** These paths cost nothing and must be answered when the node is busy, so they have no limit. */
 const WITHOUT_LIMIT = [HEALTH_PATH, READINESS_PATH];
@@ -87,7 +89,7 @@ export function createApp(
     [LIVE_PATH]: liveRoute(deps, streams),
     [`${LATENCY_PATH}:tracer`]: latencyRoute(deps, answers.send),
   };
-  checkTelemetryPath(deps.telemetryPath, Object.keys(routes));
+  checkTelemetryPath(deps.telemetryPath, [...Object.keys(routes), RELOAD_PATH]);
   routes[deps.telemetryPath] = metricsRoute(deps, answers);
 
   const app = express();
@@ -103,8 +105,9 @@ export function createApp(
     app
       .route(path)
       .get(WITHOUT_LIMIT.includes(path) ? handler : limited(handler))
-      .all(methodNotAllowed);
+      .all(methodNotAllowed('GET, HEAD'));
   }
+  app.route(RELOAD_PATH).post(reloadRoute(deps)).put(reloadRoute(deps)).all(methodNotAllowed('POST, PUT'));
   app.use((_request, response) =>
     sendText(response, 404, `not found; the metrics are at ${deps.telemetryPath}`),
   );
@@ -129,9 +132,11 @@ function checkTelemetryPath(path: string, taken: readonly string[]): void {
   }
 }
 
-function methodNotAllowed(_request: express.Request, response: express.Response): void {
-  response.setHeader('Allow', 'GET, HEAD');
-  sendText(response, 405, 'method not allowed: only GET and HEAD');
+function methodNotAllowed(allowed: 'GET, HEAD' | 'POST, PUT'): Handler {
+  return (_request, response) => {
+    response.setHeader('Allow', allowed);
+    sendText(response, 405, `method not allowed: only ${allowed.replace(', ', ' and ')}`);
+  };
 }
 
 /** Express recognizes error handlers by their four parameters. */

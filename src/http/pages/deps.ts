@@ -30,9 +30,11 @@ export interface HttpDeps {
   /** Traces of slow operations; undefined if no kind is on. */
   traces?: SlowOperations | undefined;
   /** Exemplars of histogram buckets. */
-  exemplars?: Exemplars | undefined;
+  exemplars?: Pick<Exemplars, 'ofFamily'> | undefined;
   /** The last minutes; undefined if none are kept. */
   history?: ServedHistory | undefined;
+  /** Reloads the config; resolves to why it was refused, or ''. A string: why that cannot be asked for over HTTP. */
+  reload: (() => Promise<string>) | string;
   ready(): { ready: boolean; reason: string };
   /** Whether the agent can still become ready without a restart. */
   alive(): { alive: boolean; reason: string };

@@ -13,7 +13,10 @@ const WORK_END = 'workqueue:workqueue_execute_end';
 const LOCK_BEGIN = 'lock:contention_begin';
 const LOCK_END = 'lock:contention_end';
 
-/** `also`: names of probes that are on. */
+/** Probes whose events say what tasks do. */
+export const WORK_PROBES = ['workqueue', 'locks'] as const;
+
+/** `also`: which of `WORK_PROBES` are on. */
 export function workNeeds(also: readonly string[]): EventNeed[] {
   const works: EventNeed[] = [
     {

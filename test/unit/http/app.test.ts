@@ -87,6 +87,7 @@ function deps(): HttpDeps {
     telemetryPath: '/metrics',
     version: '1.2.3',
     constantLabels: {},
+    reload: 'reloads over HTTP are off: start the agent with --web.enable-lifecycle',
     scrape: async () => [store.snapshot()],
     processMetrics: async () => [
       { name: 'process_test', help: '', kind: 'gauge', samples: [{ suffix: '', labels: {}, value: 1 }] },
@@ -133,6 +134,9 @@ const live: HttpDeps = {
   telemetryPath: '/metrics',
   version: '1.2.3',
   constantLabels: {},
+  get reload() {
+    return current.reload;
+  },
   scrape: () => current.scrape(),
   processMetrics: () => current.processMetrics(),
   status: () => current.status(),
@@ -461,4 +465,19 @@ test('the telemetry path can be another one, if it can be served', async () => {
   for (const telemetryPath of ['metrics', '', '/', '/healthz', '/a b', '/:id', '/*x', '/m/', '/a?b', '/"']) {
     assert.throws(() => createApp({ ...deps(), telemetryPath }), UsageError, telemetryPath);
   }
+});
+
+test('POST and PUT of /-/reload reload the config if that is allowed', async () => {
+  const ask = async (method: string) => {
+    const response = await fetch(`${server.url}/-/reload`, { method });
+    return [response.status, await response.text(), response.headers.get('allow')];
+  };
+  assert.deepEqual(await ask('POST'), [403, `${current.reload}\n`, null]);
+  let reloads = 0;
+  current = { ...deps(), reload: async () => (reloads++ === 0 ? '' : 'buffr: unknown key') };
+  assert.deepEqual(await ask('POST'), [200, 'config reloaded\n', null]);
+  assert.deepEqual(await ask('PUT'), [500, 'config not reloaded: buffr: unknown key\n', null]);
+  assert.deepEqual(await ask('GET'), [405, 'method not allowed: only POST and PUT\n', 'POST, PUT']);
+  assert.equal(reloads, 2);
+  current = deps();
 });

@@ -45,7 +45,7 @@ test('the kernel counts by CPU if it should, and no event is recorded', () => {
     {
       countInKernel: (request) => {
         requests.push(request);
-        return { read: (visit) => visit([1n], 5) };
+        return { read: (visit) => visit([1n], 5), end: () => {} };
       },
     },
   );

@@ -15,7 +15,7 @@ export interface FakeContainers extends Containers {
 
 export function fakeContainers(named: (ContainerLabels | undefined)[]): FakeContainers {
   const table = new Uint8Array(1 << 16).fill(UNKNOWN);
-  const callbacks: ((slot: number) => void)[] = [];
+  const callbacks = new Set<(slot: number) => void>();
   return {
     named,
     table,
@@ -23,7 +23,10 @@ export function fakeContainers(named: (ContainerLabels | undefined)[]): FakeCont
     labels: (slot) => FIXED_LABELS[slot] ?? named[slot - FIRST_CONTAINER],
     slots: () => [...FIXED_LABELS.keys(), ...named.map((_, i) => i + FIRST_CONTAINER)],
     usage: () => undefined,
-    onRelease: (callback) => callbacks.push(callback),
+    onRelease: (callback) => {
+      callbacks.add(callback);
+      return () => callbacks.delete(callback);
+    },
     missed: () => ({ unknown: 0, surplus: 0 }),
     release: (slot) => {
       for (const callback of callbacks) callback(slot);

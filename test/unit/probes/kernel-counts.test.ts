@@ -14,7 +14,10 @@ function inKernel(more: object, counts: [values: bigint[], more: number][] = [])
   const h = declared(written, {
     countInKernel: (one) => {
       request = one;
-      return { read: (visit) => counts.splice(0).forEach(([values, hits]) => void visit(values, hits)) };
+      return {
+        read: (visit) => counts.splice(0).forEach(([values, hits]) => void visit(values, hits)),
+        end: () => {},
+      };
     },
   });
   return { ...h, request };

@@ -1,0 +1,148 @@
+/** The buffers of a live capture: opens them at the start, and goes over to another config. */
+import type { AgentConfig } from '../../config/schema.ts';
+import type { ProbeStatus } from '../../model/status.ts';
+import { type BuffersInForce, COPY_MARKERS } from '../../tracefs/buffers.ts';
+import { quietly } from '../../tracefs/instance.ts';
+import { receiveMarkers, startCopies } from '../../tracefs/markers.ts';
+import { endProbes } from '../plan/kept-probes.ts';
+import type { EnabledProbe, EventPlan } from '../plan/plan.ts';
+import type { SpanCapture } from '../slow/span-capture.ts';
+import { EVENTS_BUFFER, openLiveBuffer } from './buffer.ts';
+import type { EventSymbols } from './function-symbols.ts';
+import { markersRead, type TopLevelMarkers } from './marker-buffer.ts';
+import type { Kernel } from './set-up.ts';
+import { type Shared, shareOfMemory } from './shared.ts';
+import { openSources, type Sources } from './sources.ts';
+import { type PlannedStream, planStream } from './stream.ts';
+import type { StartedTracers } from './tracers.ts';
+
+/** `probes` are those of events, too. */
+export interface Opened extends StartedTracers {
+  /** Status of the probes that only serve others. */
+  helpers: readonly ProbeStatus[];
+}
+
+/** A capture that is set up. */
+export interface Live {
+  kernel: Kernel;
+  shared: Shared;
+  symbols: EventSymbols;
+  /** Sizes of the buffer of the events. */
+  inForce: BuffersInForce;
+  /** The agent runs in a pid namespace of its own. */
+  isNested: boolean;
+  /** Why scheduling classes are not recognised; '' if they are. */
+  classProblem(): string;
+  /** From the start; a reload adds its own. */
+  warnings: readonly string[];
+  /** The last plan of the events. */
+  plan?: EventPlan;
+  /** The buffer of the top level's markers, once it is open. */
+  top?: TopLevelMarkers;
+}
+
+/** Plans the buffer of the events. */
+export function planOfEvents(
+  { kernel, shared, symbols, plan }: Pick<Live, 'kernel' | 'shared' | 'symbols' | 'plan'>,
+  enabled: readonly EnabledProbe[],
+): PlannedStream {
+  const { instance, dynamic } = kernel;
+  return planStream({
+    instance,
+    enabled: enabled.filter(({ module }) => module.tracer === undefined),
+    reader: shared.config.reader,
+    tracer: 'nop',
+    shared,
+    functions: symbols.lookup,
+    ...(dynamic && { refused: dynamic.refused }),
+    countInKernel: kernel.counts?.count,
+    made: plan?.made,
+  });
+}
+
+/** Opens the buffers of the first config, or those that a later one adds, in the order in which they are drained. */
+export function openBuffers(live: Live, { enabled, spans }: Sources, planned: PlannedStream): Opened {
+  const { kernel, shared, inForce } = live;
+  const { instance, tracers } = kernel;
+  live.plan = planned.plan;
+  followMarkers(kernel, spans);
+  if (kernel.events === undefined && planned.plan.events.length > 0)
+    kernel.events = openLiveBuffer({
+      ...{ name: EVENTS_BUFFER, instance, planned, inForce, shared, stopsWhen: '' },
+      missed: kernel.dynamic?.missed,
+      whenStarted: () => {
+        if (kernel.markers?.reason === '') startCopies(instance);
+      },
+    });
+  const forTracers = enabled.filter(({ module }) => module.tracer !== undefined);
+  const started = tracers.start(forTracers, memoryShare(enabled), shared);
+  const buffers = [...(kernel.events ? [kernel.events] : []), ...started.buffers];
+  const top = readTopLevel(live, spans);
+  return {
+    probes: [...planned.plan.probes, ...started.probes],
+    helpers: planned.plan.helpers,
+    // Drained first, because a span must begin before what happens in it.
+    buffers: [...(top?.buffers ?? []), ...buffers],
+    warnings: [...started.warnings, ...(top?.warnings ?? [])],
+  };
+}
+
+/** The markers of the top level, if the instance cannot have them and the config asks for them. */
+function readTopLevel(live: Live, spans: SpanCapture | undefined): TopLevelMarkers | undefined {
+  const { kernel, shared } = live;
+  const { markers } = kernel;
+  const probe = spans?.topLevelMarkers;
+  if (!shared.config.spans?.topLevelMarkers || !probe || !markers?.reason) return live.top;
+  live.top = markersRead(markers, kernel.root, () => kernel.tracers.readMarkers(probe, shared));
+  kernel.markers = live.top.status;
+  return live.top;
+}
+
+/** Receives the markers of programs while there are traces that can use them. */
+function followMarkers(kernel: Kernel, spans: SpanCapture | undefined): void {
+  const { instance } = kernel;
+  const isWanted = spans?.topLevelMarkers !== undefined;
+  if (isWanted === (kernel.markers !== undefined)) return;
+  if (!isWanted) quietly(() => instance.set(COPY_MARKERS, '0'));
+  kernel.markers = isWanted ? receiveMarkers(instance) : undefined;
+  if (kernel.markers?.reason === '' && kernel.events !== undefined) startCopies(instance);
+}
+
+/** How the buffers that are read share the memory. */
+export function memoryShare(enabled: readonly EnabledProbe[]): number {
+  const ofTracers = enabled.filter(({ module }) => module.tracer !== undefined);
+  const read = ofTracers.filter(({ module, options }) => module.tracer?.(options).reads !== 'latency').length;
+  return 1 / Math.max(1, read + (enabled.length > ofTracers.length ? 1 : 0));
+}
+
+/** Goes over to another config, between two ticks. What is the same in both goes on. */
+export function replaceSources(
+  config: AgentConfig,
+  live: Live,
+  before: Sources,
+): { sources: Sources; opened: Opened } {
+  const { kernel, shared } = live;
+  const { instance, events } = kernel;
+  shared.config = config;
+  const cpuCount = instance.cpuCount;
+  const sources = openSources(config, { shared, cpuCount, procIsHosts: !live.isNested }, before);
+  kernel.dynamic?.update(sources.enabled, (gone) => {
+    kernel.counts?.forget(gone);
+    events?.release(gone);
+  });
+  const plan = () => planOfEvents(live, sources.enabled);
+  const planned = events === undefined ? plan() : events.replan(plan);
+  if (events === undefined) {
+    endProbes(shared.store, live.plan?.made ?? [], planned.plan.made);
+    const sizes = shareOfMemory(shared, memoryShare(sources.enabled), planned.plan.rate);
+    if (planned.plan.events.length > 0) live.inForce = instance.prepare({ ...sizes, clock: 'mono' });
+  }
+  const opened = openBuffers(live, sources, planned);
+  const names = new Set(namesOf(sources));
+  for (const name of namesOf(before)) if (!names.has(name)) shared.self.forgetProbe(name);
+  return { sources, opened };
+}
+
+function namesOf({ enabled }: Sources): string[] {
+  return enabled.flatMap(({ module, onlyFor }) => (onlyFor === undefined ? [module.name] : []));
+}

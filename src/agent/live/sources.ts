@@ -1,0 +1,68 @@
+/**
+ * The probes of a config, connected with what they need besides events: the table of containers, and traces of slow
+ * operations. A reload keeps what its config leaves as it is.
+ */
+import { isDeepStrictEqual } from 'node:util';
+import type { AgentConfig } from '../../config/schema.ts';
+import { type ContainerTable, openContainerTable } from '../../host/container-table.ts';
+import type { MetricStore } from '../../metrics/store.ts';
+import { declareContainerMetrics, withContainers } from '../plan/containers.ts';
+import { enabledProbes } from '../plan/enabled-probes.ts';
+import type { EnabledProbe } from '../plan/plan.ts';
+import { openSpanCapture, type SpanCapture } from '../slow/span-capture.ts';
+import { openTaskFacts, type TaskFactsSource } from '../slow/task-facts.ts';
+import type { Shared } from './shared.ts';
+
+interface ContainersInUse {
+  table: ContainerTable;
+  helper: EnabledProbe[];
+  metrics: MetricStore;
+}
+
+export interface Sources {
+  config: Pick<AgentConfig, 'containers' | 'spans'>;
+  containers: ContainersInUse | undefined;
+  tasks: TaskFactsSource | undefined;
+  spans: SpanCapture | undefined;
+  /** Probes that are on, and helpers. */
+  enabled: EnabledProbe[];
+}
+
+/** `procIsHosts`: as in `TaskFactsSource`; undefined if it is not known yet. */
+export function openSources(
+  config: AgentConfig,
+  { shared, cpuCount, procIsHosts }: { shared: Shared; cpuCount: number; procIsHosts?: boolean },
+  before?: Sources,
+): Sources {
+  const { host, store } = shared;
+  const measured = enabledProbes(config);
+  let containers = before?.containers;
+  if (!isDeepStrictEqual(before?.config.containers, config.containers)) {
+    if (containers !== undefined) store.drop(containers.metrics);
+    containers = config.containers && openContainers(config.containers, store);
+    if (procIsHosts !== undefined) containers?.table.procIsHosts(procIsHosts);
+    host.containers = containers?.table;
+  }
+  let { tasks, spans } = before ?? {};
+  if (spans !== undefined && isDeepStrictEqual(before?.config.spans, config.spans)) spans.connect(measured);
+  else {
+    tasks = config.spans && openTaskFacts(config.spans);
+    if (procIsHosts !== undefined) tasks?.procIsHosts(procIsHosts);
+    spans =
+      config.spans &&
+      openSpanCapture({
+        ...{ config: config.spans, enabled: measured, host, store, cpuCount },
+        isSelf: shared.own.has,
+        taskFacts: tasks?.of,
+      });
+  }
+  const enabled = [...(containers?.helper ?? []), ...(spans?.probes ?? measured)];
+  return { config, containers, tasks, spans, enabled };
+}
+
+function openContainers(config: NonNullable<AgentConfig['containers']>, store: MetricStore): ContainersInUse {
+  const table = openContainerTable(config);
+  const metrics = store.part();
+  declareContainerMetrics(metrics, table);
+  return { table, helper: withContainers([], table), metrics };
+}

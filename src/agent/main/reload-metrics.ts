@@ -1,0 +1,22 @@
+/** Metrics about reloads of the config, under the names that Prometheus uses for its own. */
+import type { MetricStore } from '../../metrics/store.ts';
+
+/** Returns the function to call with the outcome of each reload. The config of the start counts as loaded. */
+export function declareReloads(store: MetricStore): (isSuccessful: boolean) => void {
+  const successful = store.gauge({
+    name: 'ftrace_exporter_config_last_reload_successful',
+    help: 'Whether the last attempt to reload the config was successful: 1 or 0. 1 before the first attempt.',
+  });
+  const time = store.gauge({
+    name: 'ftrace_exporter_config_last_reload_success_timestamp_seconds',
+    help: 'Time when the config in force was loaded, as Unix time.',
+    unit: 'seconds',
+  });
+  const [successfulSlot, timeSlot] = [successful.slot([]), time.slot([])];
+  const ended = (isSuccessful: boolean): void => {
+    successful.set(successfulSlot, isSuccessful ? 1 : 0);
+    if (isSuccessful) time.set(timeSlot, Date.now() / 1000);
+  };
+  ended(true);
+  return ended;
+}

@@ -1,0 +1,99 @@
+/**
+ * Probes that a plan has made, and which of them the plan after a reload can keep: with their counters, their open
+ * operations and their events.
+ */
+import { isDeepStrictEqual } from 'node:util';
+import type { MetricStore } from '../../metrics/store.ts';
+import { METRICS_PREFIX } from '../../model/declared-metric.ts';
+import type { EventFormat } from '../../model/format.ts';
+import type { IntervalSinks } from '../../model/intervals.ts';
+import type { KernelCount } from '../../model/kernel-count.ts';
+import type { EventNeed, Probe } from '../../probes/probe.ts';
+import type { EnabledProbe } from './plan.ts';
+
+/** A probe that works, and what it was made from. */
+export interface MadeProbe {
+  enabled: EnabledProbe;
+  probe: Probe;
+  needs: readonly EventNeed[];
+  notes: readonly string[];
+  /** Formats of the events that it handles. */
+  formats: ReadonlyMap<string, EventFormat>;
+  /** Sinks that it has looked for, found or not. */
+  sinks: ReadonlySet<keyof IntervalSinks>;
+  /** The store in which it declares its metrics. */
+  metrics: MetricStore;
+  /** How many callbacks it has left there. */
+  callbacks: number;
+  /** What the kernel counts for it. */
+  counts: readonly KernelCount[];
+}
+
+/** Has the same name, options and purpose. */
+function isAlike({ enabled: before }: MadeProbe, now: EnabledProbe): boolean {
+  const isSameModule =
+    before.module === now.module ||
+    (before.module.name === now.module.name && now.module.name.startsWith(METRICS_PREFIX));
+  return isSameModule && before.onlyFor === now.onlyFor && isDeepStrictEqual(before.options, now.options);
+}
+
+/** Whether a probe has been made from the same, as far as the config decides it. */
+export function isUnchanged(made: MadeProbe, now: EnabledProbe): boolean {
+  const hasSink = (sink: keyof IntervalSinks) => made.enabled.intervals?.[sink] === now.intervals?.[sink];
+  return isAlike(made, now) && [...made.sinks].every(hasSink);
+}
+
+/** The probe that does already what `now` asks for; undefined if there is none. `needs` are those of `now`. */
+export function keptProbe(
+  made: readonly MadeProbe[],
+  now: EnabledProbe,
+  needs: readonly EventNeed[],
+  formatOf: (event: string) => EventFormat | undefined,
+): MadeProbe | undefined {
+  return made.find((one) => {
+    if (!isUnchanged(one, now)) return false;
+    const known = new Set(one.needs.map(({ event }) => event));
+    // A kernel module can have brought events, or an event that was removed and made again can have another format.
+    return (
+      needs.every(({ event }) => known.has(event) || formatOf(event) === undefined) &&
+      [...one.formats].every(([event, format]) => isDeepStrictEqual(format, formatOf(event)))
+    );
+  });
+}
+
+/** The metrics that a probe continues, although it must be made again: its sinks or formats have changed. */
+export function continuedMetrics(made: readonly MadeProbe[], now: EnabledProbe): MetricStore | undefined {
+  return made.find((one) => isAlike(one, now))?.metrics;
+}
+
+/** Records which sinks a probe looks for. */
+export function watchedSinks(sinks: IntervalSinks = {}): {
+  intervals: IntervalSinks;
+  used: ReadonlySet<keyof IntervalSinks>;
+} {
+  const used = new Set<keyof IntervalSinks>();
+  const intervals = new Proxy(sinks, {
+    get: (target, name: keyof IntervalSinks) => {
+      used.add(name);
+      return target[name];
+    },
+  });
+  return { intervals, used };
+}
+
+/** Ends the probes that the next plan has no more, and the metrics that none of its probes continues. */
+export function endProbes(
+  store: MetricStore,
+  before: readonly MadeProbe[],
+  next: readonly MadeProbe[],
+): void {
+  const kept = new Set(next);
+  const metrics = new Set(next.map((one) => one.metrics));
+  for (const one of before) {
+    if (kept.has(one)) continue;
+    one.probe.close?.();
+    for (const count of one.counts) count.end();
+    if (metrics.has(one.metrics)) one.metrics.forgetCallbacks(one.callbacks);
+    else store.drop(one.metrics);
+  }
+}

@@ -1,0 +1,80 @@
+/** Where the agent's traces and metrics go besides scrapes: memory and OTLP backends. A reload can replace both. */
+import { isDeepStrictEqual } from 'node:util';
+import { makeTraces, type Traces } from '../agent/main/traces.ts';
+import type { AgentConfig } from '../config/schema.ts';
+import type { Exemplars } from '../export/exemplars.ts';
+import type { PushSource } from '../export/otlp/push.ts';
+import type { MetricStore } from '../metrics/store.ts';
+import type { Log } from '../model/log.ts';
+import type { TraceRecord } from '../model/span.ts';
+import { openOtlp } from './otlp.ts';
+
+export interface Outputs {
+  /** Takes the traces of the capture thread. */
+  take(records: readonly TraceRecord[]): void;
+  /** Undefined if no kind of traces is on. */
+  traceStore(): Traces['traceStore'] | undefined;
+  exemplars: Pick<Exemplars, 'ofFamily'>;
+  /** Starts to push metrics. */
+  start(source: PushSource): void;
+  /** Opens what another config wants: `apply` goes over to it, `cancel` closes it again. Rejects with a `UsageError`. */
+  prepare(next: AgentConfig): Promise<{ apply(): void; cancel(): void }>;
+  collectLast(): Promise<unknown>;
+  stop(): Promise<unknown>;
+}
+
+export async function openOutputs(
+  config: AgentConfig,
+  what: { log: Log; version: string; store: MetricStore },
+): Promise<Outputs> {
+  let traces: Traces | undefined;
+  const open = (of: AgentConfig) => openOtlp(of, { ...what, ended: (...args) => traces?.ended(...args) });
+  const tracesOf = ({ spans, otlp }: AgentConfig) =>
+    spans && makeTraces(what.store, spans, otlp?.traces !== undefined);
+  let now = { config, otlp: await open(config) };
+  let source: PushSource | undefined;
+  /** Backends that a reload has replaced, until their last push has ended. */
+  const ending = new Set<Promise<void>>();
+  traces = tracesOf(config);
+
+  const end = (otlp: NonNullable<typeof now.otlp>): void => {
+    const ended = otlp
+      .collectLast()
+      .then(() => otlp.stop())
+      .then(() => void ending.delete(ended));
+    ending.add(ended);
+  };
+
+  return {
+    take: (records) => {
+      traces?.take(records);
+      now.otlp?.add(records);
+    },
+    traceStore: () => traces?.traceStore,
+    exemplars: { ofFamily: (family) => traces?.exemplars.ofFamily(family) },
+    start: (from) => {
+      source = from;
+      now.otlp?.start(from);
+    },
+    prepare: async (next) => {
+      const isSamePush = isDeepStrictEqual(now.config.otlp, next.otlp);
+      const otlp = isSamePush ? now.otlp : await open(next);
+      const cancel = () => void (isSamePush ? undefined : otlp?.stop());
+      const apply = () => {
+        const before = now;
+        const earlier = traces?.traceStore.all() ?? [];
+        now = { config: next, otlp };
+        if (!isSamePush || !isDeepStrictEqual(before.config.spans, next.spans)) {
+          traces = tracesOf(next);
+          traces?.traceStore.add(earlier);
+        }
+        if (isSamePush) return;
+        if (source !== undefined) otlp?.start(source);
+        if (before.otlp !== undefined) end(before.otlp);
+      };
+      return { apply, cancel };
+    },
+    collectLast: async () => now.otlp?.collectLast(),
+    stop: () => Promise.all([now.otlp?.stop(), ...ending]),
+  };
+}

@@ -1,0 +1,99 @@
+/**
+ * Reloads the config while the agent runs: reads it again, refuses what is wrong or needs a restart, and goes over to the
+ * rest. Whatever is refused, the config before stays in force.
+ */
+import { readFileSync } from 'node:fs';
+import { declareReloads } from '../agent/main/reload-metrics.ts';
+import { restartKeys } from '../config/restart-keys.ts';
+import type { AgentConfig } from '../config/schema.ts';
+import { createShared } from '../http/server/shared.ts';
+import type { MetricStore } from '../metrics/store.ts';
+import { reasonOf, UsageError } from '../model/errors.ts';
+import type { Log } from '../model/log.ts';
+
+/** A kubelet takes up to a minute to update the file of a ConfigMap. */
+export const WATCH_EVERY_MS = 5000;
+
+/** How the config was read at the start. */
+export interface ConfigSource {
+  /** Undefined: the config has no file. */
+  file: string | undefined;
+  /** Reads and checks it again. Throws a `UsageError`. */
+  load(): AgentConfig;
+}
+
+export interface ReloadParts {
+  source: ConfigSource;
+  store: MetricStore;
+  log: Log;
+  /** Goes over to a config. Rejects with the reason if that fails; then the config before is in force. */
+  apply(next: AgentConfig): Promise<void>;
+}
+
+export interface Reloader {
+  /** Resolves to why the reload was refused; '' if it was not. `cause` is for the log. Never rejects. */
+  reload(cause: string): Promise<string>;
+  /** Reloads whenever the content of the file changes. Returns a function that ends that. */
+  watch(everyMs?: number): () => void;
+}
+
+export function makeReloader(start: AgentConfig, { source, store, log, apply }: ReloadParts): Reloader {
+  const ended = declareReloads(store);
+  const { file } = source;
+  let current = start;
+
+  const attempt = async (): Promise<void> => {
+    const next = source.load();
+    const keys = restartKeys(current, next);
+    if (keys.length > 0) throw new UsageError(`needs a restart: ${keys.join(', ')}`);
+    await apply(next);
+    current = next;
+  };
+  const causes: string[] = [];
+  // One at a time. Requests that arrive meanwhile share the next one, which reads the file after them.
+  const shared = createShared(async () => {
+    const cause = causes.splice(0).join(', ');
+    try {
+      await attempt();
+      ended(true);
+      log.info({ cause, file }, 'config reloaded');
+      return '';
+    } catch (error) {
+      ended(false);
+      const reason = error instanceof UsageError ? error.message : reasonOf(error);
+      log.error({ cause, file, reason }, 'config not reloaded: the one before stays in force');
+      return reason;
+    }
+  });
+
+  const reload = (cause: string): Promise<string> => {
+    if (!causes.includes(cause)) causes.push(cause);
+    return shared('config');
+  };
+
+  return {
+    reload,
+    watch: (everyMs = WATCH_EVERY_MS) => {
+      if (file === undefined) return () => {};
+      log.info({ file, intervalSeconds: everyMs / 1000 }, 'watching the config for changes');
+      let seen = contentOf(file);
+      const timer = setInterval(() => {
+        const content = contentOf(file);
+        if (content === seen) return;
+        seen = content;
+        void reload('the file has changed');
+      }, everyMs);
+      timer.unref();
+      return () => clearInterval(timer);
+    },
+  };
+}
+
+/** A ConfigMap changes by a link that points elsewhere, so times and names of the file say nothing. */
+function contentOf(file: string): string {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch (error) {
+    return `cannot be read: ${reasonOf(error)}`;
+  }
+}

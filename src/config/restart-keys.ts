@@ -1,0 +1,50 @@
+/** Which keys of the config only a restart can change, and which of them differ between two configs. */
+import { isDeepStrictEqual } from 'node:util';
+import type { AgentConfig } from './schema.ts';
+
+type Part = (config: AgentConfig) => unknown;
+
+/** For each part of the config: what a reload cannot change, by its key in the file. */
+const FIXED: Readonly<Record<keyof AgentConfig, Readonly<Record<string, Part>>>> = {
+  instance: { instance: ({ instance }) => instance },
+  reader: { reader: ({ reader }) => reader },
+  buffer: { buffer: ({ buffer }) => buffer },
+  maxWindowMs: { max_window: ({ maxWindowMs }) => maxWindowMs },
+  tracefsPath: { tracefs: ({ tracefsPath }) => tracefsPath },
+  recordingNs: { recording_cost: ({ recordingNs }) => recordingNs },
+  stateDir: { state_dir: ({ stateDir }) => stateDir },
+  web: {
+    'web.listen_address': ({ web }) => web.listenAddress,
+    'web.telemetry_path': ({ web }) => web.telemetryPath,
+    'web.config_file': ({ web }) => web.configFile,
+    'web.max_requests': ({ web }) => web.maxRequests,
+  },
+  history: { history: ({ history }) => history },
+  log: { 'log.format': ({ log }) => log.format },
+  spans: { 'spans.top_level_markers': ({ spans }) => spans?.topLevelMarkers ?? false },
+  containers: {},
+  drainIntervalMs: {},
+  probes: {},
+  disabled: {},
+  otlp: {},
+};
+
+/** Keys that differ although only a restart can change them, as a config file has them. */
+export function restartKeys(before: AgentConfig, next: AgentConfig): string[] {
+  const differs = (part: Part) => !isDeepStrictEqual(part(before), part(next));
+  const fixed = Object.values(FIXED).flatMap(Object.entries<Part>);
+  return [
+    ...fixed.flatMap(([key, part]) => (differs(part) ? [key] : [])),
+    // Its tasks are known by the numbers of one table.
+    ...(before.containers && next.containers && differs(({ containers }) => containers)
+      ? ['containers']
+      : []),
+    ...(before.spans?.topLevelMarkers && differs(({ spans }) => spans)
+      ? ['spans, because of spans.top_level_markers']
+      : []),
+    // The text reader cannot change its probes while lines wait to be decoded.
+    ...(before.reader === 'trace_pipe' && differs(({ probes, spans }) => [probes, spans])
+      ? ['probes, metrics or spans, because of reader: trace_pipe']
+      : []),
+  ];
+}

@@ -1,0 +1,103 @@
+import assert from 'node:assert/strict';
+import { mkdtempSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, test } from 'node:test';
+import { setImmediate, setTimeout as sleep } from 'node:timers/promises';
+import { type AgentConfig, loadAgentConfig } from '../../../src/agent/main/compose-config.ts';
+import { makeReloader } from '../../../src/cli/reload.ts';
+import { createRenderer } from '../../../src/export/exposition/text.ts';
+import { MetricStore } from '../../../src/metrics/store.ts';
+import { quiet } from '../../support/http-deps.ts';
+
+const directory = mkdtempSync(join(tmpdir(), 'ftx-reload-'));
+after(() => rmSync(directory, { recursive: true }));
+const file = join(directory, 'config.yaml');
+const write = (text: string) => writeFileSync(file, text);
+
+function setUp(apply?: (next: AgentConfig) => Promise<void>) {
+  write('{}');
+  const load = () => loadAgentConfig({ file, env: {} });
+  const store = new MetricStore({ countsSeries: false });
+  const applied: AgentConfig[] = [];
+  const reloader = makeReloader(load(), {
+    ...{ source: { file, load }, store, log: quiet },
+    apply: apply ?? (async (next) => void applied.push(next)),
+  });
+  const value = (name: string) => {
+    const text = createRenderer().render([store.snapshot()], 'text').toString();
+    return Number(new RegExp(`^ftrace_exporter_config_last_reload_${name} (.*)$`, 'm').exec(text)?.[1]);
+  };
+  return { reloader, applied, value };
+}
+
+test('a changed config is applied; a wrong one is refused with its place, and the next one is compared with the old one', async () => {
+  const { reloader, applied, value } = setUp();
+  const begun = value('success_timestamp_seconds');
+  assert.equal(value('successful'), 1);
+  write('probes: { irq: { enabled: false } }');
+  assert.equal(await reloader.reload('test'), '');
+  assert.ok(!applied[0].probes.some(({ name }) => name === 'irq'));
+  const changed = value('success_timestamp_seconds');
+  assert.ok(changed >= begun);
+
+  write('\nbuffr: {}');
+  assert.match(await reloader.reload('test'), /config\.yaml:2:1: buffr: unknown key/);
+  assert.deepEqual([value('successful'), value('success_timestamp_seconds')], [0, changed]);
+  write('buffer: { total: 1MiB }');
+  assert.equal(await reloader.reload('test'), 'needs a restart: buffer');
+  write('probes: { irq: { enabled: false } }');
+  assert.equal(await reloader.reload('test'), '');
+  assert.equal(value('successful'), 1);
+  assert.equal(applied.length, 2);
+});
+
+test('a config that cannot be applied is refused', async () => {
+  const { reloader, value } = setUp(() => Promise.reject(new Error('the kernel says no')));
+  assert.equal(await reloader.reload('test'), 'the kernel says no');
+  assert.equal(value('successful'), 0);
+});
+
+test('one reload at a time; requests that come meanwhile share the next', async () => {
+  let running = 0;
+  let most = 0;
+  const applied: string[][] = [];
+  const { promise, resolve: release } = Promise.withResolvers<void>();
+  const { reloader } = setUp(async ({ disabled }) => {
+    most = Math.max(most, ++running);
+    await promise;
+    applied.push(disabled);
+    running--;
+  });
+  const first = reloader.reload('a');
+  await setImmediate();
+  write('probes: { irq: { enabled: false } }');
+  const later = [reloader.reload('b'), reloader.reload('c')];
+  release();
+  await Promise.all([first, ...later]);
+  assert.deepEqual([most, applied.length], [1, 2]);
+  assert.ok(!applied[0].includes('irq') && applied[1].includes('irq'));
+});
+
+test('a link that points elsewhere is a change; a file that stays the same is none', async () => {
+  const { reloader, applied } = setUp();
+  const link = (target: string) => {
+    symlinkSync(target, `${file}.new`);
+    renameSync(`${file}.new`, file);
+  };
+  writeFileSync(join(directory, 'one'), '{}');
+  writeFileSync(join(directory, 'two'), 'log: { level: debug }');
+  const stop = reloader.watch(5);
+  link('one');
+  await sleep(50);
+  assert.equal(applied.length, 0);
+  link('two');
+  while (applied.length === 0) await sleep(5);
+  await sleep(50);
+  stop();
+  assert.deepEqual(
+    applied.map(({ log }) => log.level),
+    ['debug'],
+  );
+  rmSync(file);
+});
