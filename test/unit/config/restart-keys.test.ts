@@ -19,6 +19,7 @@ test('keys that a reload cannot change are named as in the file', () => {
     reader: 'trace_pipe',
     buffer: { total: '32MiB' },
     max_window: '1m',
+    recording_cost: '1us',
     tracefs: '/t',
     state_dir: '/s',
     history: { fine: '1m' },
@@ -27,7 +28,7 @@ test('keys that a reload cannot change are named as in the file', () => {
   };
   assert.deepEqual(
     keys({}, next),
-    'instance reader buffer max_window tracefs state_dir web.listen_address web.telemetry_path web.config_file web.max_requests history log.format'.split(
+    'instance reader buffer max_window tracefs recording_cost state_dir web.listen_address web.telemetry_path web.config_file web.max_requests history log.format'.split(
       ' ',
     ),
   );
