@@ -3,11 +3,13 @@ import { isDeepStrictEqual } from 'node:util';
 import { makeTraces, type Traces } from '../agent/main/traces.ts';
 import type { AgentConfig } from '../config/schema.ts';
 import type { Exemplars } from '../export/exemplars.ts';
-import type { PushSource } from '../export/otlp/push.ts';
 import type { MetricStore } from '../metrics/store.ts';
 import type { Log } from '../model/log.ts';
 import type { TraceRecord } from '../model/span.ts';
 import { openOtlp } from './otlp.ts';
+
+type Otlp = NonNullable<Awaited<ReturnType<typeof openOtlp>>>;
+type PushSource = Parameters<Otlp['start']>[0];
 
 export interface Outputs {
   /** Takes the traces of the capture thread. */
@@ -37,7 +39,7 @@ export async function openOutputs(
   const ending = new Set<Promise<void>>();
   traces = tracesOf(config);
 
-  const end = (otlp: NonNullable<typeof now.otlp>): void => {
+  const end = (otlp: Otlp): void => {
     const ended = otlp
       .collectLast()
       .then(() => otlp.stop())

@@ -1,25 +1,42 @@
 /** The buffers of a live capture: opens them at the start, and goes over to another config. */
 import type { AgentConfig } from '../../config/schema.ts';
-import type { ProbeStatus } from '../../model/status.ts';
+import type { MarkerStatus, ProbeStatus } from '../../model/status.ts';
 import { type BuffersInForce, COPY_MARKERS } from '../../tracefs/buffers.ts';
-import { quietly } from '../../tracefs/instance.ts';
+import type { KernelFeatures } from '../../tracefs/features.ts';
+import { type Instance, quietly } from '../../tracefs/instance.ts';
 import { receiveMarkers, startCopies } from '../../tracefs/markers.ts';
 import { endProbes } from '../plan/kept-probes.ts';
 import type { EnabledProbe, EventPlan } from '../plan/plan.ts';
 import type { SpanCapture } from '../slow/span-capture.ts';
-import { EVENTS_BUFFER, openLiveBuffer } from './buffer.ts';
+import { EVENTS_BUFFER, type LiveBuffer, openLiveBuffer } from './buffer.ts';
+import type { DynamicEvents } from './dynamic-events.ts';
 import type { EventSymbols } from './function-symbols.ts';
+import type { KernelCounts } from './kernel-counts.ts';
 import { markersRead, type TopLevelMarkers } from './marker-buffer.ts';
-import type { Kernel } from './set-up.ts';
 import { type Shared, shareOfMemory } from './shared.ts';
 import { openSources, type Sources } from './sources.ts';
 import { type PlannedStream, planStream } from './stream.ts';
-import type { StartedTracers } from './tracers.ts';
+import type { StartedTracers, Tracers } from './tracers.ts';
 
 /** `probes` are those of events, too. */
 export interface Opened extends StartedTracers {
   /** Status of the probes that only serve others. */
   helpers: readonly ProbeStatus[];
+}
+
+/** The running kernel, and what the agent has made in it. */
+export interface Kernel {
+  /** Events that the agent has defined. */
+  dynamic?: DynamicEvents;
+  /** What the kernel counts. */
+  counts?: KernelCounts;
+  /** The buffer for the events, after it was opened. */
+  events?: LiveBuffer;
+  markers?: MarkerStatus | undefined;
+  instance: Instance;
+  root: string;
+  features: KernelFeatures;
+  tracers: Tracers;
 }
 
 /** A capture that is set up. */

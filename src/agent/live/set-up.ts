@@ -8,22 +8,20 @@ import { onlineCpus } from '../../host/cpus.ts';
 import { liveHostFacts } from '../../host/facts.ts';
 import { MetricStore } from '../../metrics/store.ts';
 import type { Log } from '../../model/log.ts';
-import type { MarkerStatus } from '../../model/status.ts';
 import type { HostFacts } from '../../probes/probe.ts';
 import { setOptions } from '../../tracefs/buffers.ts';
-import { type KernelFeatures, kernelFeatures } from '../../tracefs/features.ts';
-import { createInstance, type Instance } from '../../tracefs/instance.ts';
+import { kernelFeatures } from '../../tracefs/features.ts';
+import { createInstance } from '../../tracefs/instance.ts';
 import { findTracefs } from '../../tracefs/mount.ts';
 import { learnOwnThreads } from '../../tracefs/threads.ts';
 import { textOptions } from '../../tracefs/trace-pipe.ts';
 import type { Capture } from '../contract/capture.ts';
 import { makeSelfMetrics } from '../plan/self-metrics.ts';
-import type { LiveBuffer } from './buffer.ts';
 import { describe } from './describe.ts';
-import { type DynamicEvents, defineEvents } from './dynamic-events.ts';
+import { defineEvents } from './dynamic-events.ts';
 import { eventSymbols } from './function-symbols.ts';
-import { type KernelCounts, openKernelCounts } from './kernel-counts.ts';
-import { type Live, memoryShare, openBuffers, planOfEvents, replaceSources } from './live.ts';
+import { openKernelCounts } from './kernel-counts.ts';
+import { type Kernel, type Live, memoryShare, openBuffers, planOfEvents, replaceSources } from './live.ts';
 import { makeOwnThreads } from './own-threads.ts';
 import { type LiveOptions, runCapture } from './run.ts';
 import { type Shared, shareOfMemory } from './shared.ts';
@@ -61,21 +59,6 @@ function closeAll({ tracers, counts, events, dynamic, instance }: Kernel): unkno
   const removeDynamic = () => dynamic?.remove(instance.dir);
   const steps = [tracers.close, () => counts?.close(), removeDynamic, () => events?.remove()];
   return [...steps, () => void instance.remove()].flatMap(failureOf);
-}
-
-/** The running kernel, and what the agent has made in it. */
-export interface Kernel {
-  /** Events that the agent has defined. */
-  dynamic?: DynamicEvents;
-  /** What the kernel counts. */
-  counts?: KernelCounts;
-  /** The buffer for the events, after it was opened. */
-  events?: LiveBuffer;
-  markers?: MarkerStatus | undefined;
-  instance: Instance;
-  root: string;
-  features: KernelFeatures;
-  tracers: Tracers;
 }
 
 async function setUp(config: AgentConfig, kernel: Kernel, options: LiveOptions): Promise<Capture> {

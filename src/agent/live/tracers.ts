@@ -113,18 +113,18 @@ export function openTracers(config: AgentConfig, base: Instance, log: Log): Trac
   return {
     leftovers,
     start: (probes, share, shared) => {
-      const kept = running.filter(({ status, buffer }) =>
+      const unchanged = running.filter(({ status, buffer }) =>
         buffer?.plan.made.some((made) => status.up && probes.some((probe) => isUnchanged(made, probe))),
       );
-      const gone = running.filter((one) => !kept.includes(one));
+      const gone = running.filter((one) => !unchanged.includes(one));
       for (const { served, buffer } of gone) {
         served?.finish();
         for (const failure of failureOf(() => buffer?.remove())) log.warn({}, String(failure));
       }
       const made = gone.flatMap(({ buffer }) => buffer?.plan.made ?? []);
-      const added = probes.filter(({ module }) => !kept.some(({ probe }) => probe.module === module));
+      const added = probes.filter(({ module }) => !unchanged.some(({ probe }) => probe.module === module));
       running = [
-        ...kept,
+        ...unchanged,
         ...inOrder(added, base).map(({ probe, request }) => open(probe, request, share, shared, made)),
       ];
       endProbes(

@@ -9,7 +9,7 @@ import type { EventFormat } from '../../model/format.ts';
 import type { IntervalSinks } from '../../model/intervals.ts';
 import type { KernelCount } from '../../model/kernel-count.ts';
 import type { EventNeed, Probe } from '../../probes/probe.ts';
-import type { EnabledProbe } from './plan.ts';
+import type { EnabledProbe } from './enabled-probe.ts';
 
 /** A probe that works, and what it was made from. */
 export interface MadeProbe {
@@ -52,10 +52,10 @@ export function keptProbe(
 ): MadeProbe | undefined {
   return made.find((one) => {
     if (!isUnchanged(one, now)) return false;
-    const known = new Set(one.needs.map(({ event }) => event));
+    const events = new Set(one.needs.map(({ event }) => event));
     // A kernel module can have brought events, or an event that was removed and made again can have another format.
     return (
-      needs.every(({ event }) => known.has(event) || formatOf(event) === undefined) &&
+      needs.every(({ event }) => events.has(event) || formatOf(event) === undefined) &&
       [...one.formats].every(([event, format]) => isDeepStrictEqual(format, formatOf(event)))
     );
   });
@@ -87,10 +87,10 @@ export function endProbes(
   before: readonly MadeProbe[],
   next: readonly MadeProbe[],
 ): void {
-  const kept = new Set(next);
+  const goingOn = new Set(next);
   const metrics = new Set(next.map((one) => one.metrics));
   for (const one of before) {
-    if (kept.has(one)) continue;
+    if (goingOn.has(one)) continue;
     one.probe.close?.();
     for (const count of one.counts) count.end();
     if (metrics.has(one.metrics)) one.metrics.forgetCallbacks(one.callbacks);

@@ -11,34 +11,19 @@ import { METRICS_PREFIX } from '../../model/declared-metric.ts';
 import { reasonOf } from '../../model/errors.ts';
 import type { EventFormat } from '../../model/format.ts';
 import type { FunctionLookup, FunctionNames } from '../../model/function-names.ts';
-import type { IntervalSinks } from '../../model/intervals.ts';
 import type { KernelCount, KernelCountRequest } from '../../model/kernel-count.ts';
 import type { EventHandler } from '../../model/record.ts';
 import type { TraceMetadata } from '../../model/source.ts';
 import type { ProbeStatus } from '../../model/status.ts';
 import type { TimestampNs } from '../../model/time.ts';
-import type {
-  CommonOptions,
-  EventNeed,
-  HostFacts,
-  KernelOffer,
-  ProbeContext,
-  ProbeModule,
-} from '../../probes/probe.ts';
+import type { EventNeed, HostFacts, KernelOffer, ProbeContext } from '../../probes/probe.ts';
+import type { EnabledProbe } from './enabled-probe.ts';
 import { FormatCache } from './format-cache.ts';
 import { continuedMetrics, keptProbe, type MadeProbe, watchedSinks } from './kept-probes.ts';
 import type { SelfMetrics } from './self-metrics.ts';
 import { unmatchedNames } from './unmatched-names.ts';
 
-/** A probe and its options from the config. */
-export interface EnabledProbe {
-  module: ProbeModule;
-  options: CommonOptions;
-  /** Why the probe is on, if not for its metrics. It then has no metrics and only reports single operations. */
-  onlyFor?: string;
-  /** Receivers of single operations. If absent, nothing receives them. */
-  intervals?: IntervalSinks;
-}
+export type { EnabledProbe };
 
 export interface PlanInput {
   enabled: readonly EnabledProbe[];
@@ -294,8 +279,8 @@ function makeProbe(
     const probe = module.create(context, options);
     const callbacks = metrics.callbacks() - before;
     const handled = Object.keys(probe.handlers).flatMap((event) => {
-      const known = formats.get(event);
-      return known === undefined ? [] : [[event, known] as const];
+      const format = formats.get(event);
+      return format === undefined ? [] : [[event, format] as const];
     });
     return {
       enabled,
