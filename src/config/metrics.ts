@@ -11,6 +11,7 @@ import {
   type Measure,
   NESTINGS,
   TASK,
+  taskFieldOf,
   UNITS,
 } from '../model/declared-metric.ts';
 import { DYNAMIC_KINDS, dynamicGroup, dynamicName } from '../model/dynamic-event.ts';
@@ -18,7 +19,7 @@ import { reasonOf } from '../model/errors.ts';
 import { parseEventFilter } from '../model/event-filter.ts';
 import { COUNT_IN, MOST_KERNEL_KEYS } from '../model/kernel-count.ts';
 import { DEFAULT_BUCKETS, powersOfFour } from './units/buckets.ts';
-import { buckets } from './units.ts';
+import { buckets, refuseBothSplits } from './units.ts';
 
 /** A metric, and the options that all probes have. */
 export interface ConfiguredMetric {
@@ -27,6 +28,7 @@ export interface ConfiguredMetric {
   options: {
     enabled: boolean;
     per_cpu: boolean;
+    per_container: boolean;
     max_series: number;
     buckets: readonly number[];
     metric: DeclaredMetric;
@@ -139,6 +141,7 @@ const written = z.strictObject({
   buckets: z.array(z.union([z.string(), z.number()])).optional(),
   max_series: z.int().min(1).max(100_000).default(500),
   per_cpu: z.boolean().default(false),
+  per_container: z.boolean().default(false),
   count_in: z.enum(COUNT_IN).default('agent'),
 });
 type Written = z.output<typeof written>;
@@ -146,7 +149,7 @@ type Complain = (path: PropertyKey[], message: string) => void;
 
 /** `taken`: names of families that the config cannot declare again. */
 export function metricsSchema(taken: readonly string[]) {
-  const metric = written.transform((one, context) => {
+  const metric = written.check(refuseBothSplits).transform((one, context) => {
     let isGood = true;
     const complain: Complain = (path, message) => {
       isGood = false;
@@ -157,7 +160,14 @@ export function metricsSchema(taken: readonly string[]) {
     checkLabels(one, complain);
     if (one.count_in === 'kernel') checkInKernel(one, complain);
     const buckets = bucketsOf(one, complain);
-    return isGood ? configured(one, buckets) : z.NEVER;
+    if (!isGood) return z.NEVER;
+    const made = configured(one, buckets);
+    if (!one.per_container || taskFieldOf(made.options.metric) !== undefined) return made;
+    complain(
+      ['per_container'],
+      `per_container is for metrics of tasks: with event, or with start, end and the key ${TASK}`,
+    );
+    return z.NEVER;
   });
   return z
     .array(metric)
@@ -269,6 +279,8 @@ function checkInKernel(one: Written, complain: Complain): void {
   for (const [name, label] of Object.entries(one.labels))
     if (typeof label === 'object' && label.as === 'text')
       complain(['labels', name], 'as: text needs the agent, but count_in: kernel counts by numbers');
+  if (one.per_container)
+    complain(['per_container'], 'per_container needs the agent, but count_in: kernel counts by numbers');
   const keys = Object.keys(one.labels).length + Number(one.per_cpu);
   if (keys > MOST_KERNEL_KEYS)
     complain(
@@ -300,7 +312,7 @@ const numbers = z
   .refine((bounds) => bounds.every((bound, i) => i === 0 || bound > bounds[i - 1]), 'must ascend');
 
 function configured(one: Written, buckets: readonly number[]): ConfiguredMetric {
-  const { name, help, enabled, per_cpu, max_series, start, end, event } = one;
+  const { name, help, enabled, per_cpu, per_container, max_series, start, end, event } = one;
   const amount = one.value ?? one.sum ?? one.max;
   const metric: DeclaredMetric = {
     name: `ftrace_${name}`,
@@ -315,7 +327,7 @@ function configured(one: Written, buckets: readonly number[]): ConfiguredMetric 
     endsAlone: one.ends_alone ?? false,
     labels: Object.entries(one.labels).map(([label, value]) => labelOf(label, value)),
   };
-  return { name, options: { enabled, per_cpu, max_series, buckets, metric } };
+  return { name, options: { enabled, per_cpu, per_container, max_series, buckets, metric } };
 }
 
 /** Events that the agent defines get their group when the name of its instance is known. */

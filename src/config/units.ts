@@ -130,6 +130,19 @@ export function probeSchema<Extra extends z.ZodRawShape>(defaults: ProbeDefaults
   });
 }
 
+/** Schema of a probe whose subject is a task: it can have series by container. */
+export function taskProbeSchema<Extra extends z.ZodRawShape>(defaults: ProbeDefaults, extra: Extra) {
+  const shape = { per_container: z.boolean().default(false), ...extra };
+  return probeSchema(defaults, shape).check(refuseBothSplits);
+}
+
+/** Series by CPU and container would be too many. */
+export function refuseBothSplits({ value, issues }: z.core.ParsePayload<object>): void {
+  if (!('per_cpu' in value && value.per_cpu && 'per_container' in value && value.per_container)) return;
+  const message = 'per_cpu and per_container cannot be on together: leave one of them out';
+  issues.push({ code: 'custom', path: ['per_container'], message, input: true });
+}
+
 /**
  * The kind of names that a glob matches, which decides its characters. `*` matches any run of characters, `?` matches
  * one; all others match themselves. Case counts.
@@ -197,5 +210,5 @@ function within(
  * What a probe needs to build the schema of its section. It is passed to the probe, not imported: only the main thread
  * reads a config, and the capture thread does not load the schema library.
  */
-export const schemaKit = { z, probeSchema, duration, size, cpuList, globs };
+export const schemaKit = { z, probeSchema, taskProbeSchema, duration, size, cpuList, globs };
 export type SchemaKit = typeof schemaKit;

@@ -6,6 +6,14 @@ export interface Family {
   readonly table: SeriesTable;
   /** Copies all values. Copies label values only for series from index `labelsFrom` on. */
   snapshot(labelsFrom: number): FamilySnapshot;
+  /** Slot for label values. */
+  slot(values: readonly string[]): number;
+  /** Slot for values whose labels are not known yet: they are not exported until `move`. */
+  hold(): number;
+  /** Adds the values of a slot to another one, and frees the first. */
+  move(from: number, into: number): void;
+  /** Drops one series, or a slot from `hold`. */
+  remove(slot: number): void;
   /** Drops all series whose `label` has this value. */
   release(label: string, value: string): void;
 }

@@ -48,7 +48,33 @@ export class HistogramFamily implements Family {
 
   /** Returns the slot for label values. Resolve once and keep it. */
   slot(values: readonly string[]): number {
-    const slot = this.table.slot(values);
+    return this.#withRoom(this.table.slot(values));
+  }
+
+  hold(): number {
+    return this.#withRoom(this.table.hold());
+  }
+
+  move(from: number, into: number): void {
+    const { blocksPerSeries } = this.grid;
+    for (let i = 0; i < blocksPerSeries; i++) {
+      const block = this.directory[from * blocksPerSeries + i] << FINE_BLOCK_BITS;
+      if (block === 0) continue;
+      const at = into * blocksPerSeries + i;
+      const target = (this.directory[at] || this.#allocate(at)) << FINE_BLOCK_BITS;
+      for (let fine = 0; fine < FINE_BLOCK_SIZE; fine++)
+        this.blocks[target + fine] += this.blocks[block + fine];
+    }
+    this.sums[into] += this.sums[from];
+    this.remove(from);
+  }
+
+  remove(slot: number): void {
+    this.table.remove(slot);
+    this.#empty(slot);
+  }
+
+  #withRoom(slot: number): number {
     const entries = (slot + 1) * this.grid.blocksPerSeries;
     if (slot >= this.sums.length) this.sums = grownFloats(this.sums, slot + 1);
     if (entries > this.directory.length) this.directory = grownWords(this.directory, entries);
@@ -57,17 +83,19 @@ export class HistogramFamily implements Family {
 
   /** Drops all series whose label has this value. Their slots become invalid. */
   release(label: string, value: string): void {
-    for (const slot of this.table.release(label, value)) {
-      const first = slot * this.grid.blocksPerSeries;
-      for (let at = first; at < first + this.grid.blocksPerSeries; at++) {
-        const block = this.directory[at];
-        if (block === 0) continue;
-        this.blocks.fill(0, block << FINE_BLOCK_BITS, (block + 1) << FINE_BLOCK_BITS);
-        this.#freeBlocks.push(block);
-        this.directory[at] = 0;
-      }
-      this.sums[slot] = 0;
+    for (const slot of this.table.release(label, value)) this.#empty(slot);
+  }
+
+  #empty(slot: number): void {
+    const first = slot * this.grid.blocksPerSeries;
+    for (let at = first; at < first + this.grid.blocksPerSeries; at++) {
+      const block = this.directory[at];
+      if (block === 0) continue;
+      this.blocks.fill(0, block << FINE_BLOCK_BITS, (block + 1) << FINE_BLOCK_BITS);
+      this.#freeBlocks.push(block);
+      this.directory[at] = 0;
     }
+    this.sums[slot] = 0;
   }
 
   snapshot(labelsFrom: number): FamilySnapshot {

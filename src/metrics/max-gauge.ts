@@ -24,7 +24,24 @@ export class MaxGaugeFamily implements Family {
   }
 
   slot(values: readonly string[]): number {
-    const slot = this.table.slot(values);
+    return this.#withRoom(this.table.slot(values));
+  }
+
+  hold(): number {
+    return this.#withRoom(this.table.hold());
+  }
+
+  move(from: number, into: number): void {
+    for (const part of this.#parts) part[into] = Math.max(part[into], part[from]);
+    this.remove(from);
+  }
+
+  remove(slot: number): void {
+    this.table.remove(slot);
+    for (const part of this.#parts) part[slot] = Number.NEGATIVE_INFINITY;
+  }
+
+  #withRoom(slot: number): number {
     for (let p = 0; p < this.#parts.length; p++) {
       const old = this.#parts[p];
       if (slot < old.length) continue;

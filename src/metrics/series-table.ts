@@ -18,6 +18,7 @@ export class SeriesTable {
   readonly #openAt: readonly number[];
   readonly #labels: (readonly string[] | undefined)[] = [];
   readonly #free: number[] = [];
+  readonly #held = new Set<number>();
 
   constructor(spec: MetricSpec) {
     this.spec = spec;
@@ -74,9 +75,18 @@ export class SeriesTable {
     return gone;
   }
 
-  /** Drops one series; its slot can now be reused. */
+  /** Takes a slot for values whose labels are not known yet. It is not exported. */
+  hold(): number {
+    const slot = this.#free.pop() ?? this.#labels.length;
+    this.#labels[slot] = undefined;
+    this.#held.add(slot);
+    return slot;
+  }
+
+  /** Drops one series, or a slot from `hold`; the slot can now be reused. */
   remove(slot: number): void {
     const values = this.#labels[slot];
+    if (this.#held.delete(slot)) this.#free.push(slot);
     if (values === undefined) return;
     this.#slots.delete(JSON.stringify(values));
     this.#leave(values);

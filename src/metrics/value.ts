@@ -15,9 +15,16 @@ export class ValueFamily implements Family {
 
   /** Returns the slot for label values. Resolve once and keep it. The series is exported as soon as it has a slot. */
   slot(values: readonly string[]): number {
-    const slot = this.table.slot(values);
-    if (slot >= this.#values.length) this.#values = grownFloats(this.#values, slot + 1);
-    return slot;
+    return this.#withRoom(this.table.slot(values));
+  }
+
+  hold(): number {
+    return this.#withRoom(this.table.hold());
+  }
+
+  move(from: number, into: number): void {
+    this.#values[into] += this.#values[from];
+    this.remove(from);
   }
 
   add(slot: number, amount: number): void {
@@ -36,7 +43,6 @@ export class ValueFamily implements Family {
     for (const slot of this.table.release(label, value)) this.#values[slot] = 0;
   }
 
-  /** Drops one series. */
   remove(slot: number): void {
     this.table.remove(slot);
     this.#values[slot] = 0;
@@ -46,5 +52,10 @@ export class ValueFamily implements Family {
     const values = this.#values.slice(0, this.table.length);
     for (let s = 0; s < values.length; s++) if (this.table.labelsOf(s) === undefined) values[s] = Number.NaN;
     return { ...labelsSince(this.table, labelsFrom), values };
+  }
+
+  #withRoom(slot: number): number {
+    if (slot >= this.#values.length) this.#values = grownFloats(this.#values, slot + 1);
+    return slot;
   }
 }

@@ -67,6 +67,12 @@ export interface Containers {
   missed(): { unknown: number; surplus: number };
 }
 
+/** Whether another slot has the same labels: after a restart of the container. */
+export function hasNamesake(containers: Pick<Containers, 'slots' | 'labels'>, slot: number): boolean {
+  const labels = String(containers.labels(slot));
+  return containers.slots().some((other) => other !== slot && String(containers.labels(other)) === labels);
+}
+
 /** Receives the kernel's events that change the table. */
 export interface ContainerEvents {
   /** A new task is in the same container as the task that created it. */

@@ -71,6 +71,13 @@ export interface DeclaredLabel {
   isOptional?: true;
 }
 
+/** Field of `event` with the task that a metric is about; undefined if it is about none. */
+export function taskFieldOf({ task, isNobodys, start, key }: DeclaredMetric): string | undefined {
+  const isTasks =
+    start === undefined ? !isNobodys : key.some((part) => part.start === TASK && part.end === TASK);
+  return task ?? (isTasks ? TASK : undefined);
+}
+
 export interface Measure {
   field: string;
   /** Field to subtract. */
@@ -99,6 +106,8 @@ export interface DeclaredMetric {
   between?: { start: string; end: string };
   /** A second start before the end is normal: do not count it as `no_end`. */
   startsAgain?: boolean;
+  /** Field of `event` with the task that the metric is about. Absent: `common_pid`, if it is about a task. */
+  task?: string;
   /** The events belong to no task, so they count even if they interrupt one of the agent's threads. */
   isNobodys?: boolean;
   /** Only some kernels have these events; other kernels report the same facts through other events. */

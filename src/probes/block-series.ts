@@ -1,10 +1,9 @@
 /** Metric families of block requests. A row stands for a device and an operation. */
 import { globMatcher } from '../config/units/globs.ts';
-import { declareDurations } from './families.ts';
+import { declareDurations, declareTaskCounts } from './families.ts';
 import { SeenDevices } from './names/block-devices.ts';
 import { OPERATIONS, READ, WRITE } from './names/block-operation.ts';
 import type { CommonOptions, ProbeContext } from './probe.ts';
-import { SlotCache } from './tables/slot-cache.ts';
 
 const LABELS = ['device', 'operation'];
 const QUEUE = {
@@ -52,15 +51,11 @@ export function declareBlockSeries(context: ProbeContext, options: BlockOptions,
     devices.nameOf(Math.floor(at / OPERATIONS.length)),
     OPERATIONS[at % OPERATIONS.length],
   ];
-  const { metrics } = context;
   const queue = declareDurations(context, QUEUE, options, labels);
   const device = declareDurations(context, DEVICE, options, labels);
-  const bytes = metrics.counter({ ...BYTES, unit: 'bytes', maxSeries: options.max_series });
-  const errors = metrics.counter({ ...ERRORS, maxSeries: options.max_series });
-  const requeues = metrics.counter({ ...REQUEUES, maxSeries: options.max_series });
-  const bytesSlots = new SlotCache(1, (at) => bytes.slot(labels(at)));
-  const errorSlots = new SlotCache(1, (at) => errors.slot(labels(at)));
-  const requeueSlots = new SlotCache(1, (at) => requeues.slot(labels(at)));
+  const bytes = declareTaskCounts(context, BYTES, options, labels, { unit: 'bytes' });
+  const errors = declareTaskCounts(context, ERRORS, options, labels);
+  const requeues = declareTaskCounts(context, REQUEUES, options, labels);
   const devices = new SeenDevices(
     context.host,
     globMatcher(options.devices),
@@ -68,29 +63,29 @@ export function declareBlockSeries(context: ProbeContext, options: BlockOptions,
       // Series of reads and writes start at 0 when a disk is first seen; other series appear with their first request.
       for (const operation of [READ, WRITE]) {
         if (hasIssue) device.show(key(row, operation));
-        bytesSlots.at(key(row, operation), 0);
-        errorSlots.at(key(row, operation), 0);
+        bytes.show(key(row, operation));
+        errors.show(key(row, operation));
       }
     },
     (row, name) => {
       for (let operation = 0; operation < OPERATIONS.length; operation++) {
-        for (const cache of [queue, device, bytesSlots, errorSlots, requeueSlots])
-          cache.forget(key(row, operation));
+        for (const series of [queue, device, bytes, errors, requeues]) series.forget(key(row, operation));
       }
       if (name === '') return;
-      for (const family of [queue.family, device.family, bytes, errors, requeues])
-        family.release('device', name);
+      for (const { family } of [queue, device, bytes, errors, requeues]) family.release('device', name);
     },
   );
   return {
     devices,
-    queued: (row: number, operation: number, cpu: number, ns: number) =>
-      queue.record(key(row, operation), cpu, ns),
-    served: (row: number, operation: number, cpu: number, ns: number) =>
-      device.record(key(row, operation), cpu, ns),
-    completed: (row: number, operation: number, amount: number) =>
-      bytes.add(bytesSlots.at(key(row, operation), 0), amount),
-    failed: (row: number, operation: number) => errors.add(errorSlots.at(key(row, operation), 0), 1),
-    requeued: (row: number, operation: number) => requeues.add(requeueSlots.at(key(row, operation), 0), 1),
+    queued: (row: number, operation: number, cpu: number, ns: number, container: number) =>
+      queue.record(key(row, operation), cpu, ns, container),
+    served: (row: number, operation: number, cpu: number, ns: number, container: number) =>
+      device.record(key(row, operation), cpu, ns, container),
+    completed: (row: number, operation: number, amount: number, container: number) =>
+      bytes.record(key(row, operation), 0, amount, container),
+    failed: (row: number, operation: number, container: number) =>
+      errors.record(key(row, operation), 0, 1, container),
+    requeued: (row: number, operation: number, container: number) =>
+      requeues.record(key(row, operation), 0, 1, container),
   };
 }

@@ -11,6 +11,7 @@
  * agent's own requests count too, so that a disk's numbers match /sys/block/NAME/stat.
  */
 import { decimalBuckets } from '../config/units/buckets.ts';
+import { KERNEL, UNKNOWN } from '../model/containers.ts';
 import type { BlockRequest } from '../model/intervals.ts';
 import type { EventHandler, EventRecord } from '../model/record.ts';
 import type { TimestampNs } from '../model/time.ts';
@@ -19,6 +20,7 @@ import { deviceNames } from './names/block-devices.ts';
 import { FLUSH, OPERATIONS, operationOf, WRITE } from './names/block-operation.ts';
 import { IN_INTERRUPT } from './names/trace-flags.ts';
 import type { Probe, ProbeContext, ProbeModule } from './probe.ts';
+import { type Split, splitOf } from './split.ts';
 import { ISSUED, QUEUED, type RequestState } from './tables/request-table.ts';
 import { requestsInFlight } from './tables/requests-in-flight.ts';
 
@@ -45,8 +47,8 @@ export const block: ProbeModule<BlockOptions> = {
   help: 'Time of disk requests in the queue and at the device; their bytes and errors.',
   byDefault: true,
   rate: 'low',
-  schema: ({ globs, probeSchema }) =>
-    probeSchema(
+  schema: ({ globs, taskProbeSchema }) =>
+    taskProbeSchema(
       { enabled: true, per_cpu: false, max_series: 500, buckets: decimalBuckets(1e-5, 10) },
       { devices: globs('name').prefault(['*']) },
     ),
@@ -62,16 +64,20 @@ export const block: ProbeModule<BlockOptions> = {
     },
     {
       event: INSERT,
-      fields: ['common_pid', 'dev', 'sector', 'nr_sector', 'rwbs'],
+      fields: ['common_pid', 'common_flags', 'dev', 'sector', 'nr_sector', 'rwbs'],
       without: 'times in the queue are not measured',
     },
     {
       event: REQUEUE,
-      fields: ['common_pid', 'dev', 'sector', 'nr_sector', 'rwbs'],
+      fields: ['common_pid', 'common_flags', 'dev', 'sector', 'nr_sector', 'rwbs'],
       without: 'requeues are not counted',
     },
     // Added in 5.11. Without this event, inserts of merged requests expire.
-    { event: MERGE, fields: ['common_pid', 'dev', 'sector', 'nr_sector', 'rwbs'], without: '' },
+    {
+      event: MERGE,
+      fields: ['common_pid', 'common_flags', 'dev', 'sector', 'nr_sector', 'rwbs'],
+      without: '',
+    },
   ],
   names: ({ devices }, _kernel, host) => deviceNames(devices, host),
   create: createBlock,
@@ -85,8 +91,10 @@ interface Request {
   dev: number;
   operation: number;
   sector: number;
-  /** Task that was running when the event was recorded. */
+  /** Task that the event ran in; 0 if it ran in an interrupt. */
   pid: number;
+  /** As `pid`, but the interrupted task if it ran in an interrupt. */
+  commonPid: number;
 }
 
 function createBlock(context: ProbeContext, options: BlockOptions): Probe {
@@ -117,7 +125,7 @@ function makeState(context: ProbeContext, options: BlockOptions) {
   const [hasIssue, hasInsert, hasRequeue] = [ISSUE, INSERT, REQUEUE].map(
     (event) => context.format(event) !== undefined,
   );
-  const request: Request = { row: -1, dev: 0, operation: 0, sector: 0, pid: 0 };
+  const request: Request = { row: -1, dev: 0, operation: 0, sector: 0, pid: 0, commonPid: 0 };
   const series = declareBlockSeries(context, options, hasIssue);
   const noStart = context.unmatched('no_start');
   const lost = context.unmatched('lost');
@@ -129,7 +137,7 @@ function makeState(context: ProbeContext, options: BlockOptions) {
     hasRequeue,
     series,
     request,
-    requests: trackRequests(request, lost, evicted),
+    requests: trackRequests(request, splitOf(context, options), lost, evicted),
     noStart,
     late,
     /** Time of the last event. An array element, because V8 would allocate a double at each write to a field. */
@@ -145,6 +153,7 @@ function requestReader(context: ProbeContext, event: string, { request, series, 
   const sectorsOf = context.int(event, 'nr_sector');
   const rwbs = context.bytes(event, 'rwbs');
   const pidAt = context.word(event, 'common_pid');
+  const flagsOf = context.int(event, 'common_flags');
   return (record: EventRecord): boolean => {
     if (record.timestampNs > latest[0]) latest[0] = record.timestampNs;
     request.dev = devOf(record) | 0;
@@ -162,13 +171,14 @@ function requestReader(context: ProbeContext, event: string, { request, series, 
       // Distinguishes the bio from the flush that the block layer creates for it, which completes first.
       request.sector = CARRIER_SECTOR;
     } else request.sector = sectorOf(record);
-    request.pid = record.words[(record.offset >> 2) + pidAt];
+    request.commonPid = record.words[(record.offset >> 2) + pidAt];
+    request.pid = (flagsOf(record) & IN_INTERRUPT) === 0 ? request.commonPid : 0;
     return true;
   };
 }
 
 /** Finds requests in flight by the key of the current event. */
-function trackRequests(request: Request, lost: () => void, evicted: () => void) {
+function trackRequests(request: Request, { containerOf }: Split, lost: () => void, evicted: () => void) {
   const all = requestsInFlight(CAPACITY, lost, evicted);
   const { table, dropped, voidUntil } = all;
   return {
@@ -176,8 +186,12 @@ function trackRequests(request: Request, lost: () => void, evicted: () => void) 
     dropped,
     voidUntil,
     find: (state: RequestState): number => all.find(request.dev, request.sector, request.operation, state),
-    add: (state: RequestState, now: TimestampNs): number =>
-      all.add(request.dev, request.sector, request.operation, state, now, request.pid),
+    add: (state: RequestState, now: TimestampNs): number => {
+      const { dev, sector, operation, pid } = request;
+      const entry = all.add(dev, sector, operation, state, now, request.commonPid);
+      table.setContainer(entry, pid === 0 ? KERNEL : containerOf(pid));
+      return entry;
+    },
     dropAged: (now: TimestampNs): void =>
       all.evictIf((entry) => {
         const longest = table.state(entry) === QUEUED ? QUEUED_TOO_LONG_NS : ISSUED_TOO_LONG_NS;
@@ -203,7 +217,6 @@ function onIssue(context: ProbeContext, state: State): EventHandler {
   const { table, find, add } = state.requests;
   const readIssue = requestReader(context, ISSUE, state);
   const issuedSectors = context.int(ISSUE, 'nr_sector');
-  const issuedIn = context.int(ISSUE, 'common_flags');
   return (record) => {
     if (!readIssue(record)) return;
     let entry = find(QUEUED);
@@ -211,8 +224,7 @@ function onIssue(context: ProbeContext, state: State): EventHandler {
     if (entry < 0 && !hasRequeue) entry = find(ISSUED);
     if (entry < 0) entry = add(ISSUED, record.timestampNs);
     else table.enter(entry, ISSUED, record.timestampNs, false);
-    const issuer = (issuedIn(record) & IN_INTERRUPT) === 0 ? request.pid : 0;
-    table.issue(entry, issuedSectors(record), record.cpu, issuer);
+    table.issue(entry, issuedSectors(record), record.cpu, request.pid);
   };
 }
 
@@ -236,11 +248,12 @@ function onComplete(context: ProbeContext, state: State): EventHandler {
     if (!readComplete(record)) return;
     const { row, operation } = request;
     const done = doneSectors(record);
-    if (done > 0) series.completed(row, operation, done * SECTOR_BYTES);
-    if (errorOf(record) !== 0) series.failed(row, operation);
-    if (!hasIssue) return;
     const droppedBefore = requests.dropped();
-    const entry = find(ISSUED);
+    const entry = hasIssue ? find(ISSUED) : -1;
+    const container = entry < 0 ? UNKNOWN : table.container(entry);
+    if (done > 0) series.completed(row, operation, done * SECTOR_BYTES, container);
+    if (errorOf(record) !== 0) series.failed(row, operation, container);
+    if (!hasIssue) return;
     if (entry < 0) {
       missingIssue(done, droppedBefore);
       return;
@@ -258,11 +271,11 @@ function onComplete(context: ProbeContext, state: State): EventHandler {
     const insertedNs = table.inserted(entry);
     if (insertedNs > issuedNs) late();
     else if (insertedNs !== 0 && hasInsert)
-      series.queued(row, operation, table.issueCpu(entry), issuedNs - insertedNs);
+      series.queued(row, operation, table.issueCpu(entry), issuedNs - insertedNs, container);
     const ns = record.timestampNs - issuedNs;
     if (ns < 0) late();
     else {
-      series.served(row, operation, record.cpu, ns);
+      series.served(row, operation, record.cpu, ns, container);
       report?.(entry, record, done, errorOf(record));
     }
     table.remove(entry);
@@ -270,11 +283,10 @@ function onComplete(context: ProbeContext, state: State): EventHandler {
 }
 
 /** Returns the function that reports a request to the spans. Undefined if the spans want no requests. */
-function reporter(context: ProbeContext, { series, request, requests }: State) {
-  const sink = context.intervals.block;
+function reporter({ intervals }: ProbeContext, { series, request, requests }: State) {
+  const sink = intervals.block;
   if (sink === undefined) return undefined;
   const { table } = requests;
-  const completedIn = context.int(COMPLETE, 'common_flags');
   const completed: BlockRequest = {
     device: '',
     operation: '',
@@ -305,7 +317,7 @@ function reporter(context: ProbeContext, { series, request, requests }: State) {
     completed.issueCpu = table.issueCpu(entry);
     completed.issuer = table.issuer(entry);
     completed.cpu = record.cpu;
-    completed.completer = (completedIn(record) & IN_INTERRUPT) === 0 ? request.pid : 0;
+    completed.completer = request.pid;
     completed.errno = Math.abs(error);
     sink.ended(completed);
   };
@@ -318,8 +330,9 @@ function onRequeue(context: ProbeContext, state: State): EventHandler {
   return (record) => {
     if (!readRequeue(record)) return;
     const { timestampNs } = record;
-    series.requeued(request.row, request.operation);
     const issued = find(ISSUED);
+    const container = issued < 0 ? UNKNOWN : table.container(issued);
+    series.requeued(request.row, request.operation, container);
     if (issued >= 0) table.enter(issued, QUEUED, timestampNs, true);
     // The driver refused the request before it was issued. It waited since its insert, if it was inserted.
     else if (find(QUEUED) < 0) table.enter(add(QUEUED, timestampNs), QUEUED, timestampNs, true);

@@ -10,6 +10,7 @@ export const blocked = declaredProbe({
   name: 'blocked',
   help: 'How long tasks sleep uninterruptibly (state D), and how many hang.',
   rate: 'low',
+  ofTasks: true,
   metrics: [
     pair(
       'ftrace_blocked_seconds',
@@ -17,7 +18,7 @@ export const blocked = declaredProbe({
       { event: 'sched:sched_switch', where: `prev_state & ${UNINTERRUPTIBLE}` },
       'sched:sched_wakeup',
       // Most wake-ups end other kinds of sleep.
-      { key: [{ start: 'prev_pid', end: 'pid' }], endsAlone: true },
+      { key: [{ start: 'prev_pid', end: 'pid' }], endsAlone: true, task: 'pid' },
     ),
     counter(
       'ftrace_hung_tasks_total',

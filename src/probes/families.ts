@@ -7,12 +7,13 @@ import type { MaxGaugeFamily } from '../metrics/max-gauge.ts';
 import type { MetricStore } from '../metrics/store.ts';
 import type { ValueFamily } from '../metrics/value.ts';
 import type { CommonOptions } from './probe.ts';
+import { type SeriesRows, type SplitMachine, splitOf } from './split.ts';
 import { SlotCache } from './tables/slot-cache.ts';
 
 export interface MetricFacts {
   name: string;
   help: string;
-  /** Names of the labels. Histograms with `per_cpu` have the additional label `cpu` at the end. */
+  /** Names of the labels. Metrics with `per_cpu` or `per_container` have additional labels at the end. */
   labels: readonly string[];
   /** Labels whose values come from the kernel or the user. */
   open?: readonly string[];
@@ -21,12 +22,7 @@ export interface MetricFacts {
 }
 
 /** The part of a probe's context that declarations need. */
-export interface Machine {
-  metrics: MetricStore;
-  cpuCount: number;
-  /** CPUs whose series exist from the start. */
-  onlineCpus: readonly number[];
-}
+export type Machine = SplitMachine;
 
 /** For tracers that run only on some CPUs. The series of the other CPUs appear with their first value. */
 export function onCpus(machine: Machine, cpus: readonly number[]): Machine {
@@ -35,47 +31,45 @@ export function onCpus(machine: Machine, cpus: readonly number[]): Machine {
 }
 
 /** Records into a histogram of durations. */
-export interface Durations {
+export interface Durations extends SeriesRows {
   family: HistogramFamily;
-  /** `row` selects the values of `labels`. `cpu` is only used with `per_cpu`. */
-  record(row: number, cpu: number, ns: number): void;
-  /** Creates the series of a row with value 0; with `per_cpu`, for all online CPUs. */
-  show(row: number): void;
-  forget(row: number): void;
 }
 
-/** Declares a histogram. `labels` returns the label values of a row, without `cpu`. */
+/** Declares a histogram. `labels` returns the label values of a row, without those of the CPU or container. */
 export function declareDurations(
   machine: Machine,
   facts: MetricFacts,
   options: CommonOptions,
   labels: (row: number) => readonly string[],
 ): Durations {
-  const perCpu = options.per_cpu;
+  const split = splitOf(machine, options);
   const family = machine.metrics.histogram({
     name: facts.name,
     help: facts.help,
-    labels: perCpu ? [...facts.labels, 'cpu'] : facts.labels,
-    open: facts.open ?? [],
+    labels: [...facts.labels, ...split.labels],
+    open: [...(facts.open ?? []), ...split.open],
     maxSeries: options.max_series,
     ownTime: facts.ownTime,
     bounds: options.buckets,
   });
-  const slots = new SlotCache(perCpu ? machine.cpuCount : 1, (row, cpu) =>
-    family.slot(perCpu ? [...labels(row), String(cpu)] : labels(row)),
-  );
-  const shown = perCpu ? machine.onlineCpus : [0];
-  const { record } = family;
-  return {
-    family,
-    record: perCpu
-      ? (row, cpu, ns) => record(slots.at(row, cpu), ns)
-      : (row, _cpu, ns) => record(slots.at(row, 0), ns),
-    show: (row) => {
-      for (const cpu of shown) slots.at(row, cpu);
-    },
-    forget: (row) => slots.forget(row),
-  };
+  return { family, ...split.rows(family, family.record, labels) };
+}
+
+/** Declares a counter of what tasks do, which is never by CPU. */
+export function declareTaskCounts(
+  machine: Machine,
+  facts: MetricFacts,
+  options: CommonOptions,
+  labels: (row: number) => readonly string[],
+  scale: { unit?: string; divisor?: number } = {},
+): SeriesRows & { family: ValueFamily } {
+  const split = splitOf(machine, { ...options, per_cpu: false });
+  const family = machine.metrics.counter({
+    ...{ ...facts, ...scale, maxSeries: options.max_series },
+    labels: [...facts.labels, ...split.labels],
+    open: [...(facts.open ?? []), ...split.open],
+  });
+  return { family, ...split.rows(family, (slot, amount) => family.add(slot, amount), labels) };
 }
 
 /** Adds to a counter whose first label is `cpu`. */

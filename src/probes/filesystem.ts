@@ -29,6 +29,7 @@ export const filesystem = declaredProbe({
   name: 'filesystem',
   help: 'How long fsync, journal commits, NFS procedures and requests to FUSE programs take.',
   rate: 'low',
+  ofTasks: true,
   buckets: decimalBuckets(1e-5, 10),
   metrics: [
     fsync('ext4', 'ext4:ext4_sync_file'),

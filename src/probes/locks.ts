@@ -10,6 +10,7 @@ export const locks = declaredProbe({
   name: 'locks',
   help: 'How long tasks wait for contended kernel locks, by type of lock.',
   rate: 'high',
+  ofTasks: true,
   buckets: decimalBuckets(1e-7, 1),
   metrics: [
     pair(

@@ -47,6 +47,7 @@ export const memory = declaredProbe<{ page_faults: boolean }>({
   name: 'memory',
   help: 'How long tasks reclaim and compact memory or are throttled, and how often the OOM killer runs.',
   rate: 'low',
+  ofTasks: true,
   buckets: decimalBuckets(1e-5, 10),
   schema: ({ z }) => ({ page_faults: z.boolean().default(false) }),
   isOn: ({ name }, { page_faults }) => name !== FAULTS || page_faults,
@@ -86,6 +87,7 @@ export const memory = declaredProbe<{ page_faults: boolean }>({
       'oom:mark_victim',
       {
         isNobodys: true,
+        task: 'pid',
       },
     ),
     faults('user'),

@@ -52,6 +52,8 @@ export interface KernelOffer {
 export interface CommonOptions {
   enabled: boolean;
   per_cpu: boolean;
+  /** Of probes whose subject is a task: series by container. */
+  per_container?: boolean;
   max_series: number;
   buckets: readonly number[];
 }

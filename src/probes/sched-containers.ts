@@ -8,6 +8,7 @@ import {
   type ContainerLabels,
   type Containers,
   FIRST_CONTAINER,
+  hasNamesake,
   KERNEL,
   OTHER_CONTAINER,
   SLOTS,
@@ -133,7 +134,7 @@ export class SchedContainers implements WaitsByContainer {
     this.#flush();
     const labels = this.#containers.labels(slot);
     const others = this.#containers.slots().filter((other) => other !== slot);
-    const isShared = others.some((other) => String(this.#containers.labels(other)) === String(labels));
+    const isShared = hasNamesake(this.#containers, slot);
     this.#forgetPair(slot, slot, slot, isShared);
     for (const other of others) {
       this.#forgetPair(slot, other, slot, isShared);

@@ -146,7 +146,9 @@ function switchHandler(
   runnable: RunnableTasks,
   classes: TaskClasses,
 ): EventHandler {
-  const latency = declareDurations(context, LATENCY, options, (row) => [TASK_CLASSES[row]]);
+  // Waits by container have families of their own.
+  const inFamily = { ...options, per_container: false };
+  const latency = declareDurations(context, LATENCY, inFamily, (row) => [TASK_CLASSES[row]]);
   latency.show(NORMAL);
   const wait = declareCpuCounts(context, WAIT, { unit: 'seconds', divisor: 1e9 });
   const switches = declareCpuCounts(context, SWITCHES, {

@@ -11,7 +11,7 @@ import { decimalBuckets } from '../config/units/buckets.ts';
 import type { EventFormat } from '../model/format.ts';
 import type { EventHandler } from '../model/record.ts';
 import { TWO_POW_32 } from '../model/time.ts';
-import { declareDurations } from './families.ts';
+import { declareDurations, declareTaskCounts } from './families.ts';
 import {
   byOwnEvents,
   chosenSyscalls,
@@ -24,6 +24,7 @@ import {
   UNKNOWN,
 } from './names/syscall-choice.ts';
 import type { EventNeed, HostFacts, Probe, ProbeContext, ProbeModule } from './probe.ts';
+import { splitOf } from './split.ts';
 import { cell } from './tables/cell.ts';
 import { SlotCache } from './tables/slot-cache.ts';
 import { TaskStamps } from './tables/task-stamps.ts';
@@ -77,8 +78,8 @@ export const syscalls: ProbeModule<SyscallOptions> = {
   help: 'How long syscalls take, and with which errors they fail.',
   byDefault: false,
   rate: 'high',
-  schema: ({ globs, probeSchema }) =>
-    probeSchema(
+  schema: ({ globs, taskProbeSchema }) =>
+    taskProbeSchema(
       { enabled: false, per_cpu: false, max_series: 500, buckets: decimalBuckets(1e-6, 10) },
       { include: globs('name').prefault([]), exclude: globs('name').prefault([]) },
     ),
@@ -127,24 +128,21 @@ export const syscalls: ProbeModule<SyscallOptions> = {
 
 function createSyscalls(context: ProbeContext, options: SyscallOptions): Probe {
   const { host, isSelf, ignoreSelf } = context;
-  const rows = tableOfRows(options, host);
-  const { rowOf } = rows;
-  const duration = declareDurations(context, DURATION, options, (row) => [rows.names[row]]);
-  const countError = errorCounter(context, options, rows.names);
-  const countWaiting = waitingTime(context, options, rows.names);
-  const noStart = context.unmatched('no_start');
-  const noEnd = context.unmatched('no_end');
-  const lost = context.unmatched('lost');
-  const late = context.unmatched('late');
-  const exited = context.unmatched('exited');
+  const { rowOf, names } = tableOfRows(options, host);
+  const duration = declareDurations(context, DURATION, options, (row) => [names[row]]);
+  const { containerOf } = splitOf(context, options);
+  const countError = errorCounter(context, options, names);
+  const countWaiting = waitingTime(context, options, names);
+  const reasons = ['no_start', 'no_end', 'lost', 'late', 'exited'] as const;
+  const [noStart, noEnd, lost, late, exited] = reasons.map((reason) => context.unmatched(reason));
 
   /** Start of each task's current call; the tag is the call's id. */
   const calls = new TaskStamps();
   const sink = context.intervals.syscalls;
   const slowNs = sink?.thresholdNs ?? Number.POSITIVE_INFINITY;
-  const isFork = rows.names.map((name) => FORKS.has(name));
+  const isFork = names.map((name) => FORKS.has(name));
   /** Whether to report slow calls, by row. */
-  const isReported = rows.names.map((name) => sink?.wants(name) ?? false);
+  const isReported = names.map((name) => sink?.wants(name) ?? false);
   sink?.watch((pid) => {
     const at = calls.at(pid);
     const since = calls.stamps[at];
@@ -163,7 +161,6 @@ function createSyscalls(context: ProbeContext, options: SyscallOptions): Probe {
   };
 
   const giveUp = (pid: number): void => abandon(pid, noEnd);
-
   /** Handlers of a pair of events. `fixedId` is set if the events belong to a single syscall. */
   const handlersOf = (enter: string, exit: string, fixedId?: number): Record<string, EventHandler> => {
     const exitPid = context.word(exit, 'common_pid');
@@ -190,7 +187,7 @@ function createSyscalls(context: ProbeContext, options: SyscallOptions): Probe {
       const value = words[at + ret];
       // sigreturn returns a register of the interrupted program, which is not an error.
       if (value < 0 && value >= -MAX_ERRNO && words[at + retHigh] < 0 && row >= 0 && id !== NO_ID) {
-        countError(row, -value);
+        countError(row, -value, containerOf(pid));
       }
       const ns = record.timestampNs - since;
       if (since === 0) {
@@ -202,14 +199,15 @@ function createSyscalls(context: ProbeContext, options: SyscallOptions): Probe {
         if (isVoid) lost();
         else if (ns < 0) late();
         else {
-          duration.record(row, record.cpu, ns);
-          if (begun !== tag) countWaiting(row, ns);
+          const container = containerOf(pid);
+          duration.record(row, record.cpu, ns, container);
+          if (begun !== tag) countWaiting(row, record.cpu, ns, container);
         }
         if (ns >= slowNs && isReported[row]) {
           // sigreturn returns a register of the interrupted program.
           const returned = id === NO_ID ? Number.NaN : words[at + retHigh] * TWO_POW_32 + (value >>> 0);
           const { cpu, timestampNs } = record;
-          sink?.ended(rows.names[row], pid, cpu, since, timestampNs, returned, isVoid ? lostUntil[0] : 0);
+          sink?.ended(names[row], pid, cpu, since, timestampNs, returned, isVoid ? lostUntil[0] : 0);
         }
       }
     };
@@ -328,25 +326,22 @@ function waitingTime(
   context: ProbeContext,
   options: SyscallOptions,
   names: readonly string[],
-): (row: number, ns: number) => void {
-  const family = context.metrics.counter({
-    ...WAITING,
-    unit: 'seconds',
-    divisor: 1e9,
-    maxSeries: options.max_series,
-  });
-  const slots = new SlotCache(1, (row) => family.slot([names[row]]));
-  return (row, ns) => family.add(slots.at(row, 0), ns);
+): (row: number, cpu: number, ns: number, container: number) => void {
+  const scale = { unit: 'seconds', divisor: 1e9 };
+  return declareTaskCounts(context, WAITING, options, (row) => [names[row]], scale).record;
 }
 
 function errorCounter(
   context: ProbeContext,
   options: SyscallOptions,
   names: readonly string[],
-): (row: number, errno: number) => void {
-  const family = context.metrics.counter({ ...ERRORS, maxSeries: options.max_series });
-  const slots = new SlotCache(NAMED_ERRNOS, (row, errno) =>
-    family.slot([names[row], context.host.errnoName(errno) ?? UNKNOWN]),
-  );
-  return (row, errno) => family.add(slots.at(row, errno < NAMED_ERRNOS ? errno : 0), 1);
+): (row: number, errno: number, container: number) => void {
+  const seen: [row: number, errno: number][] = [];
+  const pairs = new SlotCache(NAMED_ERRNOS, (row, errno) => seen.push([row, errno]) - 1);
+  const errors = declareTaskCounts(context, ERRORS, options, (pair) => {
+    const [row, errno] = seen[pair];
+    return [names[row], context.host.errnoName(errno) ?? UNKNOWN];
+  });
+  return (row, errno, container) =>
+    errors.record(pairs.at(row, errno < NAMED_ERRNOS ? errno : 0), 0, 1, container);
 }

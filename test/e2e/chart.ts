@@ -106,6 +106,13 @@ export const MATRIX: Readonly<Record<string, Values>> = {
   'containers in spans': {
     config: { spans: { containers: true, kinds: { syscalls: { threshold: '10ms' } } } },
   },
+  'a declared metric by container': {
+    config: {
+      metrics: [
+        { name: 'execs_total', help: 'Execs.', event: 'sched:sched_process_exec', per_container: true },
+      ],
+    },
+  },
   'metrics by container': { config: { probes: { sched: { per_container: true } } } },
   'a tracer that is switched off': {
     config: { probes: { timerlat: { enabled: false } } },

@@ -126,6 +126,18 @@ const REFUSALS: readonly [string, Values, RegExp][] = [
     /per_container of probe sched needs the host's control groups .*, and host\.containers is `never`/,
   ],
   [
+    'a declared metric by container without them',
+    {
+      config: {
+        metrics: [
+          { name: 'execs_total', help: 'E.', event: 'sched:sched_process_exec', per_container: true },
+        ],
+      },
+      host: { containers: 'never' },
+    },
+    /per_container of metric execs_total needs the host's control groups/,
+  ],
+  [
     'containers without the ids of processes',
     { config: { spans: { containers: true } }, host: { pid: 'never' } },
     /spans\.containers needs the host's process ids \(hostPID\), and host\.pid is `never`/,

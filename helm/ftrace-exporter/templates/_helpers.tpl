@@ -150,6 +150,11 @@ names probes runs only those, and makes only the traces that it names, so that n
 {{- end -}}
 {{- end -}}
 {{- end -}}
+{{- range default list .metrics -}}
+{{- if and (not $wanted) (eq (toString .per_container) "true") (ne (toString .enabled) "false") -}}
+{{- $wanted = printf "per_container of metric %s" (toString .name) -}}
+{{- end -}}
+{{- end -}}
 {{- if ne $enabled "false" }}{{ $wanted }}{{ end -}}
 {{- end -}}
 

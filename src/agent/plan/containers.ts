@@ -3,7 +3,12 @@
  * and notes for probes with `per_container` about what is missing.
  */
 import type { MetricStore } from '../../metrics/store.ts';
-import { CONTAINER_LABELS, type ContainerEvents, type Containers } from '../../model/containers.ts';
+import {
+  CONTAINER_LABELS,
+  type ContainerEvents,
+  type Containers,
+  hasNamesake,
+} from '../../model/containers.ts';
 import type { ProbeStatus } from '../../model/status.ts';
 import { CONTAINER_EVENTS, containerEvents } from '../../probes/helpers/container-events.ts';
 import type { EnabledProbe } from './plan.ts';
@@ -89,10 +94,7 @@ export function declareContainerMetrics(
   containers.onRelease((slot) => {
     const labels = containers.labels(slot);
     written.delete(slot);
-    const isShared = containers
-      .slots()
-      .some((other) => other !== slot && String(containers.labels(other)) === String(labels));
-    if (labels === undefined || isShared) return;
+    if (labels === undefined || hasNamesake(containers, slot)) return;
     for (const kind of kinds) families[kind].remove(families[kind].slot(labels));
   });
   store.onSnapshot(() => {

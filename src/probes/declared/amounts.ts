@@ -1,7 +1,11 @@
 /** Declares the family of a declared metric and adds to it: events, amounts in units, or time. */
-import type { DeclaredMetric, Unit } from '../../model/declared-metric.ts';
+import type { Family } from '../../metrics/family.ts';
+import { KERNEL, UNKNOWN } from '../../model/containers.ts';
+import { type DeclaredMetric, TASK, taskFieldOf, type Unit } from '../../model/declared-metric.ts';
+import type { EventRecord } from '../../model/record.ts';
+import { IN_INTERRUPT } from '../names/trace-flags.ts';
 import type { CommonOptions, ProbeContext } from '../probe.ts';
-import { SlotCache } from '../tables/slot-cache.ts';
+import { type SeriesRows, type Split, splitOf } from '../split.ts';
 
 /** How numbers from a field are converted for recording and for export. */
 interface Scale {
@@ -27,13 +31,12 @@ export function scaleOf(unit: Unit, host: Pick<ProbeContext['host'], 'jiffyNs'>)
 }
 
 /** Adds an amount to the series of a row. */
-export interface Amounts {
-  record(row: number, cpu: number, amount: number): void;
-  /** Creates the series of a row. If there is one series per CPU, creates them for all online CPUs. */
-  show(row: number): void;
+export interface Amounts extends SeriesRows {
   /** Called when a value gets no series because the limit is reached. */
   onRefused(): void;
   factor: number;
+  /** Slot of the container that a record is about. */
+  containerOf(record: EventRecord): number;
 }
 
 /** Declares the family of a metric. `values` returns the label values of a row. */
@@ -43,58 +46,58 @@ export function declareAmounts(
   options: CommonOptions,
   values: (row: number) => readonly string[],
 ): Amounts {
-  const { metrics, cpuCount, onlineCpus, maxWindowMs, host } = context;
+  const { metrics, maxWindowMs, host } = context;
   const { kind, measure, start } = metric;
-  const perCpu = options.per_cpu;
+  const isTasks = taskFieldOf(metric) !== undefined;
+  const split = splitOf(context, isTasks ? options : { ...options, per_container: false });
   const scale = measure ? scaleOf(measure.unit, host) : start ? NANOSECONDS : COUNTED;
   const names = metric.labels.map(({ name }) => name);
   const facts = {
     name: metric.name,
     help: metric.help,
-    labels: perCpu ? [...names, 'cpu'] : names,
-    open: metric.labels.filter(({ constant }) => constant === undefined).map(({ name }) => name),
+    labels: [...names, ...split.labels],
+    open: [
+      ...metric.labels.filter(({ constant }) => constant === undefined).map(({ name }) => name),
+      ...split.open,
+    ],
     maxSeries: options.max_series,
     unit: scale.unit,
     divisor: scale.divisor,
     ownTime: start === undefined,
   };
-  const valuesOf = (row: number, cpu: number) => (perCpu ? [...values(row), String(cpu)] : values(row));
-  const slotsOf = (family: { slot(values: readonly string[]): number }) =>
-    new SlotCache(perCpu ? cpuCount : 1, (row, cpu) => family.slot(valuesOf(row, cpu)));
-  const amountsOf = <F extends { slot(values: readonly string[]): number; table: { overflows: number } }>(
-    family: F,
-    recorder: (slots: SlotCache) => Amounts['record'],
-  ): Amounts => {
-    const slots = slotsOf(family);
-    return {
-      record: recorder(slots),
-      show: (row) => {
-        for (const cpu of perCpu ? onlineCpus : [0]) slots.at(row, cpu);
-      },
-      onRefused: () => {
-        family.table.overflows++;
-      },
-      factor: scale.factor,
-    };
-  };
+  const amountsOf = (family: Family, add: (slot: number, amount: number) => void): Amounts => ({
+    ...split.rows(family, add, values),
+    onRefused: () => {
+      family.table.overflows++;
+    },
+    factor: scale.factor,
+    containerOf: containerReader(context, metric, split),
+  });
   if (kind === 'histogram') {
     const family = metrics.histogram({ ...facts, bounds: options.buckets });
-    return amountsOf(family, (slots) =>
-      perCpu
-        ? (row, cpu, amount) => family.record(slots.at(row, cpu), amount)
-        : (row, _cpu, amount) => family.record(slots.at(row, 0), amount),
-    );
+    return amountsOf(family, family.record);
   }
   if (kind === 'max') {
     const family = metrics.maxGauge({ ...facts, windowMs: maxWindowMs });
-    return amountsOf(
-      family,
-      (slots) => (row, cpu, amount) => family.record(slots.at(row, perCpu ? cpu : 0), amount),
-    );
+    return amountsOf(family, (slot, amount) => family.record(slot, amount));
   }
   const family = metrics.counter(facts);
-  return amountsOf(
-    family,
-    (slots) => (row, cpu, amount) => family.add(slots.at(row, perCpu ? cpu : 0), amount),
-  );
+  return amountsOf(family, (slot, amount) => family.add(slot, amount));
+}
+
+/** Reads the slot of the container whose task the last event of a metric is about. */
+function containerReader(
+  context: ProbeContext,
+  metric: DeclaredMetric,
+  { containers, containerOf }: Split,
+): Amounts['containerOf'] {
+  const { event } = metric.event;
+  const field = taskFieldOf(metric);
+  if (containers === undefined || field === undefined || context.format(event) === undefined)
+    return () => UNKNOWN;
+  const taskOf = context.int(event, field);
+  if (field !== TASK) return (record) => containerOf(taskOf(record));
+  const flagsOf = context.int(event, 'common_flags');
+  // `common_pid` is then the task that the interrupt came upon.
+  return (record) => ((flagsOf(record) & IN_INTERRUPT) === 0 ? containerOf(taskOf(record)) : KERNEL);
 }

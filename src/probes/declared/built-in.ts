@@ -88,6 +88,8 @@ interface Parts<Own extends object> {
   /** Checks the options. */
   check?: z.core.CheckFn<CommonOptions & Own>;
   metrics: readonly DeclaredMetric[] | ((options: Own) => readonly DeclaredMetric[]);
+  /** Metrics that are about tasks can have series by container. */
+  ofTasks?: true;
   /** Whether a metric is on with these options. Without this function, all metrics are on. */
   isOn?(metric: DeclaredMetric, options: Own): boolean;
 }
@@ -109,9 +111,8 @@ export function declaredProbe<Own extends object = object>(
       const { buckets = DEFAULT_BUCKETS, check } = parts;
       const defaults = { enabled: false, per_cpu: false, max_series: 500, buckets };
       // TypeScript cannot express that the schema's shape matches the options.
-      const made = kit.probeSchema(defaults, { ...schema?.(kit) }) as unknown as z.ZodType<
-        CommonOptions & Own
-      >;
+      const make = parts.ofTasks ? kit.taskProbeSchema : kit.probeSchema;
+      const made = make(defaults, { ...schema?.(kit) }) as unknown as z.ZodType<CommonOptions & Own>;
       return check === undefined ? made : made.check(check);
     },
     needs: (options) => wanted(options).flatMap(builtInNeeds),

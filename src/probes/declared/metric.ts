@@ -132,7 +132,7 @@ function runSingle(
     else {
       const row = rows.read(record);
       const amount = amountOf(record) * factor;
-      amounts.record(row, record.cpu, amount);
+      amounts.record(row, record.cpu, amount, amounts.containerOf(record));
       if (amount >= reportNs) reportTime(row, record, amount);
     }
   };

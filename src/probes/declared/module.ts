@@ -32,10 +32,11 @@ export function needsOf(metric: DeclaredMetric, without?: string): EventNeed[] {
       without,
     };
   };
-  if (start === undefined) return [need(event, 'end', [...OF_SINGLES, ...amountFields])];
+  const task = [metric.task ?? TASK, 'common_flags'];
+  if (start === undefined) return [need(event, 'end', [...OF_SINGLES, ...task, ...amountFields])];
   return [
     need(start, 'start', [TASK, ...key.map((part) => part.start), ...(between ? [between.start] : [])]),
-    need(event, 'end', [TASK, ...key.map((part) => part.end), ...(between ? [between.end] : [])]),
+    need(event, 'end', [TASK, ...task, ...key.map((part) => part.end), ...(between ? [between.end] : [])]),
   ];
 }
 

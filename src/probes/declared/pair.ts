@@ -108,7 +108,7 @@ export function runPair(
     else if (ns < 0) late();
     else {
       const both = rowOf(row, end.row(record));
-      amounts.record(both, record.cpu, ns);
+      amounts.record(both, record.cpu, ns, amounts.containerOf(record));
       if (ns >= reportNs) report?.ended(both, record, since, record.timestampNs);
     }
   };

@@ -36,6 +36,8 @@ export class RequestTable {
   readonly #issuers: Int32Array;
   /** Task that put the request into the queue, or issued it. */
   readonly #pids: Int32Array;
+  /** Slot of the container of that task. */
+  readonly #containers: Uint8Array;
   /** Total number of sectors; `#sectors` counts down. */
   readonly #asked: Float64Array;
   /** 1 if the driver put the request back. The next insert is then the same request, not a new one. */
@@ -67,6 +69,7 @@ export class RequestTable {
     this.#issuers = new Int32Array(capacity);
     this.#pids = new Int32Array(capacity);
     this.#asked = new Float64Array(capacity);
+    this.#containers = new Uint8Array(capacity);
   }
 
   get size(): number {
@@ -113,6 +116,14 @@ export class RequestTable {
 
   pid(entry: number): number {
     return this.#pids[entry];
+  }
+
+  container(entry: number): number {
+    return this.#containers[entry];
+  }
+
+  setContainer(entry: number, slot: number): void {
+    this.#containers[entry] = slot;
   }
 
   asked(entry: number): number {

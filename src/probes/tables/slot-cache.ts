@@ -10,12 +10,14 @@ export class SlotCache {
   readonly at: (row: number, column: number) => number;
   /** Forgets a row after its series were removed. */
   readonly forget: (row: number) => void;
+  readonly #columns: number;
   /** One more than the slot by cell; 0 if it is not resolved. Public: see `FIRST_CELLS`. */
   slots = new Int32Array(FIRST_CELLS);
 
   /** `resolve` returns the slot of the family. It is called once per cell. */
   constructor(columnCount: number, resolve: (row: number, column: number) => number) {
     const columns = Math.max(1, columnCount);
+    this.#columns = columns;
     const fill = (at: number, row: number, column: number): number => {
       if (at >= this.slots.length) {
         const grown = new Int32Array(Math.max(at + 1, this.slots.length * 2));
@@ -36,5 +38,19 @@ export class SlotCache {
     this.forget = (row) => {
       this.slots.fill(0, row * columns, (row + 1) * columns);
     };
+  }
+
+  /** Rows that there may be. */
+  get rows(): number {
+    return Math.ceil(this.slots.length / this.#columns);
+  }
+
+  /** Slot of a cell; -1 if it is not resolved. */
+  peek(row: number, column: number): number {
+    return (this.slots[row * this.#columns + column] ?? 0) - 1;
+  }
+
+  forgetCell(row: number, column: number): void {
+    this.slots[row * this.#columns + column] = 0;
   }
 }

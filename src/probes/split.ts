@@ -1,0 +1,154 @@
+/**
+ * Series by CPU or by container, for probes with `per_cpu` or `per_container`: the labels that their families get, and
+ * caches of slots whose columns are CPUs or containers.
+ */
+import type { Family } from '../metrics/family.ts';
+import type { MetricStore } from '../metrics/store.ts';
+import {
+  CONTAINER_LABELS,
+  type Containers,
+  FIXED_LABELS,
+  hasNamesake,
+  SLOTS,
+  SURPLUS,
+  UNKNOWN,
+} from '../model/containers.ts';
+import { SlotCache } from './tables/slot-cache.ts';
+
+export interface SplitOptions {
+  per_cpu: boolean;
+  per_container?: boolean;
+}
+
+export interface SplitMachine {
+  metrics: MetricStore;
+  cpuCount: number;
+  onlineCpus: readonly number[];
+  host?: { containers?: Containers | undefined };
+}
+
+/** The series of a family, by row. */
+export interface SeriesRows {
+  /** Adds an amount. `cpu` is only used with `per_cpu`, `container` (a slot) with `per_container`. */
+  record(row: number, cpu: number, amount: number, container?: number): void;
+  /** Creates the series of a row with value 0; with `per_cpu`, for all online CPUs; with `per_container`, none. */
+  show(row: number): void;
+  /** Forgets a row after its series were removed. */
+  forget(row: number): void;
+}
+
+export interface Split {
+  /** Labels behind those of the rows. */
+  labels: readonly string[];
+  /** Those with values that somebody invents. */
+  open: readonly string[];
+  /** Slot of a task's container; 0 if series are not by container. */
+  containerOf(tid: number): number;
+  /** Absent: series are not by container. */
+  containers?: Containers;
+  /** `add` adds to a slot of the family; `valuesOf` returns the label values of a row. */
+  rows(
+    family: Family,
+    add: (slot: number, amount: number) => void,
+    valuesOf: (row: number) => readonly string[],
+  ): SeriesRows;
+}
+
+export function splitOf(machine: SplitMachine, options: SplitOptions): Split {
+  const { cpuCount, onlineCpus, metrics } = machine;
+  const containers = options.per_container ? machine.host?.containers : undefined;
+  if (containers !== undefined) return splitByContainer(metrics, containers);
+  const none = { open: [], containerOf: () => UNKNOWN };
+  if (!options.per_cpu)
+    return {
+      ...{ ...none, labels: [] },
+      rows: (family, add, valuesOf) => {
+        const { at, forget } = new SlotCache(1, (row) => family.slot(valuesOf(row)));
+        return { record: (row, _cpu, amount) => add(at(row, 0), amount), show: (row) => at(row, 0), forget };
+      },
+    };
+  return {
+    ...{ ...none, labels: ['cpu'] },
+    rows: (family, add, valuesOf) => {
+      const { at, forget } = new SlotCache(cpuCount, (row, cpu) =>
+        family.slot([...valuesOf(row), String(cpu)]),
+      );
+      return {
+        record: (row, cpu, amount) => add(at(row, cpu), amount),
+        show: (row) => {
+          for (const cpu of onlineCpus) at(row, cpu);
+        },
+        forget,
+      };
+    },
+  };
+}
+
+function splitByContainer(metrics: MetricStore, containers: Containers): Split {
+  const { table } = containers;
+  return {
+    labels: CONTAINER_LABELS,
+    open: CONTAINER_LABELS,
+    containers,
+    containerOf: (tid) => {
+      const slot = table[tid] ?? UNKNOWN;
+      if (slot <= SURPLUS) containers.miss(slot);
+      return slot;
+    },
+    rows: (family, add, valuesOf) => {
+      const { at, forget } = containerCache(metrics, containers, family, valuesOf);
+      return {
+        record: (row, _cpu, amount, container = UNKNOWN) => add(at(row, container), amount),
+        show: () => {},
+        forget,
+      };
+    },
+  };
+}
+
+/** Values of a container wait in a slot without labels until its name is known. */
+function containerCache(
+  metrics: MetricStore,
+  containers: Containers,
+  family: Family,
+  valuesOf: (row: number) => readonly string[],
+): SlotCache {
+  let held: { row: number; container: number; slot: number }[] = [];
+  const cache = new SlotCache(SLOTS, (row, container) => {
+    const labels = containers.labels(container);
+    if (labels !== undefined) return family.slot([...valuesOf(row), ...labels]);
+    const slot = family.hold();
+    held.push({ row, container, slot });
+    return slot;
+  });
+  metrics.onSnapshot(() => {
+    if (held.length === 0) return;
+    const before = held;
+    held = [];
+    for (const one of before) {
+      const { row, container, slot } = one;
+      if (cache.peek(row, container) !== slot) family.remove(slot);
+      else if (containers.labels(container) === undefined) held.push(one);
+      else {
+        cache.forgetCell(row, container);
+        family.move(slot, cache.at(row, container));
+      }
+    }
+  });
+  containers.onRelease((container) => {
+    const labels = containers.labels(container);
+    const isShared = hasNamesake(containers, container);
+    for (let row = 0; row < cache.rows; row++) {
+      const slot = cache.peek(row, container);
+      if (slot < 0) continue;
+      cache.forgetCell(row, container);
+      const shown = family.table.labelsOf(slot);
+      if (shown === undefined) {
+        held = held.filter((one) => one.slot !== slot);
+        family.move(slot, family.slot([...valuesOf(row), ...FIXED_LABELS[UNKNOWN]]));
+      } else if (!isShared && String(shown) === String([...valuesOf(row), ...(labels ?? [])]))
+        family.remove(slot);
+    }
+  });
+  return cache;
+}
