@@ -110,15 +110,12 @@ export class Path {
     }
     if (issuer !== 0 && issuer !== pid) {
       const spans = this.#task(issuer, fromNs, toNs, depth + 1);
-      if (spans !== undefined) return spans;
+      if (spans !== undefined) return spans.map((span) => inQueue(span, request));
     }
     const earlier = this.#requests.before(request, sleep);
     if (earlier !== undefined) return this.#request(earlier, earlier.completer, sleep, depth + 1);
     const queuedNs = Math.max(fromNs, insertNs);
-    if (insertNs === 0 || queuedNs >= toNs) return [];
-    const causes = [{ label: `block queue ${device}`, ns: toNs - queuedNs }];
-    const attributes = { 'system.device': device };
-    return [{ name: 'block queue', startNs: queuedNs, endNs: toNs, attributes, children: [], causes }];
+    return insertNs === 0 || queuedNs >= toNs ? [] : [queueSpan(device, queuedNs, toNs)];
   }
 
   /** What a task did in a period at whose end it ran, oldest first. Undefined if nothing is remembered. */
@@ -247,6 +244,25 @@ function runCause({ startNs, endNs }: Step, { comm, work }: Who): Cause {
 /** Whether a sleep during a request has causes other than the interrupt of the request's device. */
 function isChain({ children }: SpanDraft): boolean {
   return children.some(({ name }) => name !== 'irq' && name !== 'softirq' && name !== 'timer');
+}
+
+function queueSpan(device: string, startNs: TimestampNs, endNs: TimestampNs): SpanDraft {
+  const causes = [{ label: `block queue ${device}`, ns: endNs - startNs }];
+  return {
+    name: 'block queue',
+    startNs,
+    endNs,
+    attributes: { 'system.device': device },
+    children: [],
+    causes,
+  };
+}
+
+/** The task that issues a request sleeps while the device has no room for it: the request is in the queue then. */
+function inQueue(span: SpanDraft, { device, insertNs }: BlockRequest): SpanDraft {
+  const startNs = Math.max(span.startNs, insertNs);
+  const isQueued = span.name === 'blocked' && !isChain(span) && insertNs !== 0 && startNs < span.endNs;
+  return isQueued ? queueSpan(device, startNs, span.endNs) : span;
 }
 
 export function sleepAttributes({ state, lock }: Absence, waker: number): DraftAttributes {

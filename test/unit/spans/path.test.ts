@@ -90,6 +90,30 @@ test('a threaded interrupt handler sleeps while the device works', () => {
   assert.match(summaryOf(trace), /10\.0 ms block write nvme0n1/);
 });
 
+test('a request that waits in the queue until its device has room', () => {
+  const m = busy();
+  m.switch(1, 0, ME, D, 0);
+  // An earlier request is done, so the kworker can issue the next one.
+  m.interrupt(11, 'irq', 0, () => m.wake(11, KWORKER, 0, 0, 1, HARDIRQ));
+  m.switch(13, 1, HOG, 0, KWORKER);
+  m.switch(13.5, 1, KWORKER, S, HOG);
+  m.interrupt(15, 'irq', 0, () => {
+    m.request(13.4, 15, { insertNs: 1e9 + 0.5e6, issuer: KWORKER });
+    m.wake(15, ME, 0, 0, 0, HARDIRQ);
+  });
+  m.switch(15, 0, 0, 0, ME);
+  const trace = m.end('read', 16);
+  assert.deepEqual(treeOf(trace), [
+    'blocked 14',
+    '  block queue vda 10',
+    '  runqueue wait kworker/1:1 2',
+    '    ran instead stress-ng 2',
+    '  running kworker/1:1 0.4',
+    '  block write vda 1.6',
+  ]);
+  assert.match(summaryOf(trace), /^16\.0 ms: 10\.0 ms block queue vda, /);
+});
+
 test('a pipe whose writer is preempted', () => {
   const m = busy();
   m.name(500, 'writer');
