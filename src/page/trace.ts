@@ -157,7 +157,8 @@ function rowOf(
   bar.style.marginLeft = `min(${percent(offset)}%, 100% - 2px)`;
   bar.style.width = `max(2px, ${Math.min(percent(span.durationSeconds), 100 - percent(offset))}%)`;
   const name = el('button', { type: 'button', class: 'name', onclick: () => select(span) }, span.name);
-  const whose = span.attributes['thread.name'] ?? span.attributes['system.device'];
+  const { 'thread.name': thread, 'system.device': device, 'ftrace.thread.names': several } = span.attributes;
+  const whose = thread ?? device ?? (Array.isArray(several) ? `${several[0]} …` : undefined);
   name.style.marginLeft = `calc(${Math.min(depth, DEEPEST)} * var(--indent))`;
   return el(
     'tr',
