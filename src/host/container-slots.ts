@@ -56,6 +56,11 @@ export class ContainerSlots {
     return this.#entries.get(slot)?.labels;
   }
 
+  ids(slot: number): { containerId: string; podUid: string } | undefined {
+    const group = this.#entries.get(slot)?.group;
+    return group?.kind === 'container' ? { containerId: group.key, podUid: group.podUid } : undefined;
+  }
+
   /** Path of its group; undefined if that does not exist any more. */
   pathOf(slot: number): string | undefined {
     const entry = this.#entries.get(slot);

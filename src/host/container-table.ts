@@ -96,6 +96,7 @@ export function openContainerTable(options: ContainerOptions): ContainerTable {
     table: tasks.table,
     miss: tasks.miss,
     labels: (slot) => FIXED_LABELS[slot] ?? slots.labels(slot),
+    ids: (slot) => slots.ids(slot),
     slots: () =>
       hierarchy === undefined ? [] : [UNKNOWN, SURPLUS, KERNEL, SYSTEM, IDLE, ...slots.numbers()],
     usage: (slot) => {

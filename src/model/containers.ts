@@ -57,6 +57,8 @@ export interface Containers {
   miss(slot: number): void;
   /** Labels of a slot. Undefined if the slot is unused, or while the agent looks up a new container's name. */
   labels(slot: number): ContainerLabels | undefined;
+  /** Ids of the container and its pod; undefined if the slot is that of no container. */
+  ids(slot: number): { containerId: string; podUid: string } | undefined;
   /** Slots in use, in ascending order. */
   slots(): readonly number[];
   /** Reads the files of a container's control group. Undefined if the control group does not exist. */

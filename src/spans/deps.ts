@@ -35,10 +35,11 @@ export interface SpanDeps {
   /** Facts about a task at this time that the trace does not contain: attributes of its spans and of its resource. */
   taskFacts(pid: number, atNs: TimestampNs): TaskFacts;
   /**
-   * Label values of a probe's histogram series: the given values, and `cpu` if the histogram has that label. Undefined
+   * Label values of a probe's histogram series: the given values, and those of the CPU or of the task's container if the
+   * histogram has such labels. Undefined
    * if the probe has no metrics, or does not count the operation.
    */
-  seriesOf(probe: string, values: readonly string[], cpu: number): readonly string[] | undefined;
+  seriesOf(probe: string, values: readonly string[], cpu: number, pid: number): readonly string[] | undefined;
   /** Fills `into` with random bytes. */
   random(into: Uint8Array): void;
   isSelf(pid: number): boolean;

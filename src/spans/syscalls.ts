@@ -95,7 +95,7 @@ function draftOf(call: SlowCall, deps: SpanDeps, journals: Journals): TraceDraft
     error: ret < 0 && ret >= -MAX_ERRNO && !RESTARTED.has(-ret) ? errorOf(deps, -ret) : undefined,
     children: prunedTo(new Set(shown), new Set(parts.spans), within.spans),
   };
-  const ofCall = exemplar(deps, 'syscalls', DURATION, [name], { cpu, span: root });
+  const ofCall = exemplar(deps, 'syscalls', DURATION, [name], { cpu, pid, span: root });
   return {
     root,
     pid,

@@ -96,10 +96,10 @@ export function errorOf(deps: SpanDeps, errno: number): string | undefined {
 
 /** Exemplars for both parts of a request. */
 export function requestExemplars(deps: SpanDeps, request: BlockRequest, span: SpanDraft): ExemplarDraft[] {
-  const { device, operation, cpu, issueCpu, insertNs, issueNs, completeNs } = request;
+  const { device, operation, cpu, pid, issueCpu, insertNs, issueNs, completeNs } = request;
   const values = [device, operation];
-  const inQueue = { cpu: issueCpu, span, valueNs: issueNs - insertNs };
-  const served = { cpu, span, valueNs: completeNs - issueNs };
+  const inQueue = { cpu: issueCpu, pid, span, valueNs: issueNs - insertNs };
+  const served = { cpu, pid, span, valueNs: completeNs - issueNs };
   const atDevice = exemplar(deps, 'block', DEVICE_SECONDS, values, served);
   return insertNs === 0
     ? atDevice
@@ -112,9 +112,9 @@ export function exemplar(
   probe: string,
   metric: string,
   values: readonly string[],
-  of: { cpu: number; span: SpanDraft; valueNs?: number },
+  of: { cpu: number; pid?: number; span: SpanDraft; valueNs?: number },
 ): ExemplarDraft[] {
-  const labelValues = deps.seriesOf(probe, values, of.cpu);
+  const labelValues = deps.seriesOf(probe, values, of.cpu, of.pid ?? 0);
   if (labelValues === undefined) return [];
   return [{ metric, labelValues, valueNs: of.valueNs ?? of.span.endNs - of.span.startNs, span: of.span }];
 }

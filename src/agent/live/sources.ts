@@ -46,7 +46,7 @@ export function openSources(
   let { tasks, spans } = before ?? {};
   if (spans !== undefined && isDeepStrictEqual(before?.config.spans, config.spans)) spans.connect(measured);
   else {
-    tasks = config.spans && openTaskFacts(config.spans);
+    tasks = config.spans && openTaskFacts({ ...config.spans, table: () => host.containers });
     if (procIsHosts !== undefined) tasks?.procIsHosts(procIsHosts);
     spans =
       config.spans &&

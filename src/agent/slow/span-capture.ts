@@ -66,7 +66,7 @@ export interface SpanCaptureParts {
 
 export function openSpanCapture(parts: SpanCaptureParts): SpanCapture {
   const { config, host, store, cpuCount, isSelf } = parts;
-  let labelsOf = seriesOf(parts.enabled);
+  let labelsOf = seriesOf(parts.enabled, host);
   const traceNow = makeTraceClock();
   const wall = makeWallClock(traceNow);
   const contexts = TASK_KINDS.some((kind) => config.kinds[kind] !== undefined)
@@ -83,7 +83,7 @@ export function openSpanCapture(parts: SpanCaptureParts): SpanCapture {
       parentOf: contexts?.parentOf ?? (() => undefined),
       taskClass: (pid) => host.taskClasses?.now(pid) ?? NORMAL,
       taskFacts: parts.taskFacts ?? (() => ({ attributes: {}, resource: {} })),
-      seriesOf: (name, values, cpu) => labelsOf(name, values, cpu),
+      seriesOf: (name, values, cpu, pid) => labelsOf(name, values, cpu, pid),
       random: makeRandom(),
       isSelf,
       cpuCount,
@@ -94,7 +94,7 @@ export function openSpanCapture(parts: SpanCaptureParts): SpanCapture {
   let probes = withSinks(parts.enabled, sinks, { config, host });
   return {
     connect: (enabled) => {
-      labelsOf = seriesOf(enabled);
+      labelsOf = seriesOf(enabled, host);
       probes = withSinks(enabled, sinks, { config, host });
     },
     get probes() {
@@ -180,17 +180,20 @@ function covers(options: SyscallOptions, include: readonly string[] | undefined,
  * Label values of the series that counts an operation, in the probe that has the histogram. Undefined if the probe
  * reports spans of the operation but does not count it.
  */
-function seriesOf(enabled: readonly EnabledProbe[]): SpanDeps['seriesOf'] {
+function seriesOf(enabled: readonly EnabledProbe[], host: HostFacts): SpanDeps['seriesOf'] {
   const probes = new Map(
-    enabled.map(({ module, options }) => [
-      module.name,
-      { isPerCpu: options.per_cpu, counts: countsOf(module.name, options) },
-    ]),
+    enabled.map(({ module, options }) => [module.name, { options, counts: countsOf(module.name, options) }]),
   );
-  return (name, values, cpu) => {
+  return (name, values, cpu, pid) => {
     const probe = probes.get(name);
     if (probe === undefined || !probe.counts(values)) return undefined;
-    return probe.isPerCpu ? [...values, String(cpu)] : values;
+    const { per_cpu, per_container } = probe.options;
+    const { containers } = host;
+    if (per_container && containers !== undefined && name !== sched.name) {
+      const labels = containers.labels(containers.table[pid]);
+      return labels && [...values, ...labels];
+    }
+    return per_cpu ? [...values, String(cpu)] : values;
   };
 }
 

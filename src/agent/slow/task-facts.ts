@@ -2,7 +2,9 @@
  * Facts about the process and the container of a span's task, from /proc if it shows the host's processes. Attributes
  * follow OpenTelemetry's semantic conventions (process, container, k8s).
  */
+import type { ContainerIds } from '../../host/container-paths.ts';
 import { makeProcessLookup } from '../../host/processes.ts';
+import { type ContainerLabels, type Containers, SURPLUS, UNKNOWN } from '../../model/containers.ts';
 import type { ProcessFactsStatus } from '../../model/status.ts';
 import type { TaskFacts } from '../../spans/deps.ts';
 
@@ -17,33 +19,53 @@ const NOTHING: TaskFacts = { attributes: {}, resource: {} };
 const NOT_THE_HOSTS =
   'the agent runs in its own pid namespace (use the host’s: hostPID: true in a pod, --pid=host in a container)';
 
-export function openTaskFacts(options: { containers: boolean; procDir?: string }): TaskFactsSource {
+/** `table` returns the containers of tasks, if they are followed. For tasks that it does not know, /proc is read. */
+export function openTaskFacts(options: {
+  containers: boolean;
+  procDir?: string;
+  table?(): Containers | undefined;
+}): TaskFactsSource {
   const { containers } = options;
   const lookup = makeProcessLookup(options);
+  const withoutContainers = makeProcessLookup({ ...options, containers: false });
   let isHosts = false;
   return {
     procIsHosts: (is) => {
       isHosts = is;
     },
     of: (tid, atNs) => {
-      const process = isHosts ? lookup.of(tid, atNs) : undefined;
-      if (process === undefined) return NOTHING;
-      const { pid, executable, container } = process;
+      if (!isHosts) return NOTHING;
+      const table = options.table?.();
+      const slot = containers ? (table?.table[tid] ?? UNKNOWN) : UNKNOWN;
+      const process = (slot > SURPLUS ? withoutContainers : lookup).of(tid, atNs);
+      const container = slot > SURPLUS ? table?.ids(slot) : process?.container;
       return {
-        attributes: {
-          'process.pid': pid,
-          'process.executable.name': executable || undefined,
-        },
-        resource:
-          container === undefined
+        attributes:
+          process === undefined
             ? {}
             : {
-                'container.id': container.containerId,
-                'k8s.pod.uid': container.podUid || undefined,
+                'process.pid': process.pid,
+                'process.executable.name': process.executable || undefined,
               },
+        resource: container === undefined ? {} : resourceOf(container, table?.labels(slot)),
       };
     },
     status: () => factsOfTasks({ containers }, isHosts),
+  };
+}
+
+function resourceOf({ containerId, podUid }: ContainerIds, labels: ContainerLabels | undefined) {
+  // Without the pod's directory of logs, its uid is in place of its name.
+  const [namespace, pod, name] = labels?.[0] ? labels : [];
+  return {
+    'container.id': containerId,
+    // Pods that the kubelet starts from files have a hash there, which the API does not know.
+    'k8s.pod.uid': podUid.includes('-') ? podUid : undefined,
+    ...(namespace && {
+      'k8s.namespace.name': namespace,
+      'k8s.pod.name': pod,
+      'k8s.container.name': name,
+    }),
   };
 }
 

@@ -7,14 +7,16 @@ import { makeSelfMetrics } from '../../../src/agent/plan/self-metrics.ts';
 import { openSpanCapture } from '../../../src/agent/slow/span-capture.ts';
 import { schemaKit } from '../../../src/config/units.ts';
 import { MetricStore } from '../../../src/metrics/store.ts';
+import { FIRST_CONTAINER } from '../../../src/model/containers.ts';
 import type { SpansConfig } from '../../../src/model/span.ts';
 import { block } from '../../../src/probes/block.ts';
 import { locks } from '../../../src/probes/locks.ts';
 import { memory } from '../../../src/probes/memory.ts';
-import type { CommonOptions, ProbeModule } from '../../../src/probes/probe.ts';
+import type { CommonOptions, HostFacts, ProbeModule } from '../../../src/probes/probe.ts';
 import { sched } from '../../../src/probes/sched.ts';
 import { syscalls } from '../../../src/probes/syscalls.ts';
 import { seriesOf } from '../probes/dumps.ts';
+import { fakeContainers } from '../probes/fake-containers.ts';
 import { fakeHost, knownEvents, loadFormat, makeRecord, type RecordFields } from '../probes/records.ts';
 
 const KERNEL = '6.18';
@@ -25,12 +27,12 @@ function probe<O extends CommonOptions>(module: ProbeModule<O>, given: object = 
 }
 
 /** A capture whose events are made by hand. */
-function capture(kinds: SpansConfig['kinds'], enabled: readonly EnabledProbe[]) {
+function capture(kinds: SpansConfig['kinds'], enabled: readonly EnabledProbe[], host: HostFacts = fakeHost) {
   const store = new MetricStore();
   const spans = openSpanCapture({
     config: { maxTracesPerSecond: 1000, containers: false, topLevelMarkers: false, kinds },
     enabled,
-    host: fakeHost,
+    host,
     store,
     cpuCount: 2,
     isSelf: () => false,
@@ -48,7 +50,7 @@ function capture(kinds: SpansConfig['kinds'], enabled: readonly EnabledProbe[]) 
         return existsSync(file) ? readFileSync(file, 'utf8') : undefined;
       },
     },
-    host: fakeHost,
+    host,
     onlineCpus: [0, 1],
     store,
     self: makeSelfMetrics(store),
@@ -110,6 +112,17 @@ for (const devices of [['*'], ['sd*', '**']]) {
     assert.deepEqual(devicesOf(all), [['disk2', ['disk2 write']]]);
   });
 }
+
+test('an exemplar has the labels of the container, if the series has them', () => {
+  const containers = fakeContainers([['shop', 'web-0', 'a'], undefined]);
+  containers.table[1] = FIRST_CONTAINER;
+  const split = capture(BLOCK, [probe(block, { per_container: true })], { ...fakeHost, containers });
+  split.write(2, 2e9, 3e6);
+  assert.deepEqual(devicesOf(split), [['disk2', ['disk2 write shop web-0 a']]]);
+  containers.table[1] = FIRST_CONTAINER + 1;
+  split.write(2, 3e9, 3e6);
+  assert.deepEqual(devicesOf(split), [['disk2', []]], 'its name is not known yet');
+});
 
 test('without the probe all disks have traces, and no metrics', () => {
   const helped = capture(BLOCK, []);

@@ -7,6 +7,8 @@ import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { openTaskFacts } from '../../../src/agent/slow/task-facts.ts';
 import { makeProcessLookup } from '../../../src/host/processes.ts';
+import { FIRST_CONTAINER, SYSTEM } from '../../../src/model/containers.ts';
+import { fakeContainers } from '../probes/fake-containers.ts';
 
 const ID = '79fedb3bd23ca77c9d9ccb41909038316f713df22b54b7d942b71d3812e7c74e';
 const UID = '2fc932ce-fdcc-454b-97bd-aadfdeb4c340';
@@ -188,6 +190,37 @@ test('attributes and resource have the names of the semantic conventions', () =>
     resource: { 'container.id': ID, 'k8s.pod.uid': UID },
   });
   assert.deepEqual(facts.status(), { processes: true, containers: true, reason: '' });
+});
+
+test('the table of containers names the container of a task, even one that has ended; /proc does for others', () => {
+  const proc = machine();
+  const table = fakeContainers([['shop', 'web-0', 'a'], undefined, ['', '', 'nginx.service']]);
+  const ids = [
+    { containerId: 'c1', podUid: UID },
+    { containerId: 'c2', podUid: '0123456789abcdef' },
+  ];
+  table.ids = (slot) => ids[slot - FIRST_CONTAINER];
+  proc.put(11, { tgid: 10, exe: '/usr/sbin/nginx', cgroup: inPod });
+  const facts = openTaskFacts({ containers: true, procDir: proc.procDir, table: () => table });
+  facts.procIsHosts(true);
+  const now = Number(process.hrtime.bigint());
+  writeFileSync(join(proc.procDir, 'uptime'), `${(now / S + 1000).toFixed(2)} 1.00\n`);
+  assert.deepEqual(facts.of(11, now).resource, { 'container.id': ID, 'k8s.pod.uid': UID }, 'not known');
+  table.table.set([FIRST_CONTAINER, FIRST_CONTAINER + 1, FIRST_CONTAINER + 2, SYSTEM], 11);
+  const names = { 'k8s.namespace.name': 'shop', 'k8s.pod.name': 'web-0', 'k8s.container.name': 'a' };
+  assert.deepEqual(facts.of(11, now), {
+    attributes: { 'process.pid': 10, 'process.executable.name': 'nginx' },
+    resource: { 'container.id': 'c1', 'k8s.pod.uid': UID, ...names },
+  });
+  assert.deepEqual(facts.of(12, now), {
+    attributes: {},
+    resource: { 'container.id': 'c2', 'k8s.pod.uid': undefined },
+  });
+  assert.deepEqual(facts.of(13, now).resource, {}, 'a unit');
+  assert.deepEqual(facts.of(14, now).resource, {});
+  const off = openTaskFacts({ containers: false, procDir: proc.procDir, table: () => table });
+  off.procIsHosts(true);
+  assert.deepEqual(off.of(11, now).resource, {});
 });
 
 test('in a pid namespace the agent describes no process, and the reason says so', () => {

@@ -21,6 +21,7 @@ export function fakeContainers(named: (ContainerLabels | undefined)[]): FakeCont
     table,
     miss: () => {},
     labels: (slot) => FIXED_LABELS[slot] ?? named[slot - FIRST_CONTAINER],
+    ids: () => undefined,
     slots: () => [...FIXED_LABELS.keys(), ...named.map((_, i) => i + FIRST_CONTAINER)],
     usage: () => undefined,
     onRelease: (callback) => {
