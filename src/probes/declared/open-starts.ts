@@ -114,7 +114,8 @@ class KeyedStarts implements OpenStarts {
   begin(record: EventRecord): number {
     const table = this.columns;
     this.#keys.start(record, table.key);
-    return (this.#isStack ? 0 : table.find()) || table.add();
+    const entry = table.find();
+    return this.#isStack || entry === 0 ? table.add() : entry;
   }
 
   end(record: EventRecord): number {

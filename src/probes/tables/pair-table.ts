@@ -24,6 +24,8 @@ export class PairTable {
   /** 32 minus the number of bits of a bucket index. */
   readonly #shift: number;
   readonly #onEvicted: (count: number) => void;
+  /** Bucket of the key that `find` last looked for. */
+  #bucket = 0;
   #free = 1;
   #size = 0;
 
@@ -49,19 +51,20 @@ export class PairTable {
 
   /** Returns the newest entry of `key`, or NONE. */
   find(): number {
-    let entry = this.#heads[this.#bucketOf()];
+    this.#bucket = this.#bucketOf();
+    let entry = this.#heads[this.#bucket];
     while (entry !== NONE && !this.#isKey(entry)) entry = this.#next[entry];
     return entry;
   }
 
-  /** Adds an entry with `key`. */
+  /** Adds an entry with `key`, for which `find` must have been called last. */
   add(): number {
     if (this.#size === this.#capacity) this.#evict();
     const entry = this.#free;
     this.#free = this.#next[entry];
     const at = entry * this.#width;
     for (let i = 0; i < this.#width; i++) this.#keys[at + i] = this.key[i];
-    const bucket = this.#bucketOf();
+    const bucket = this.#bucket;
     this.#buckets[entry] = bucket;
     this.#next[entry] = this.#heads[bucket];
     this.#heads[bucket] = entry;
