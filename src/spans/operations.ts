@@ -69,7 +69,7 @@ export function nested(flat: readonly SpanDraft[], operations: readonly Operatio
   let ownNs = 0;
   const { shown, rest } = longestOf(operations, MOST_SHOWN, lengthOf);
   const whole = shown.map((operation) => nodeOf(operation, flat));
-  const all = [...flat, ...whole].sort((a, b) => a.startNs - b.startNs || b.endNs - a.endNs);
+  const all = [...whole, ...flat].sort((a, b) => a.startNs - b.startNs || b.endNs - a.endNs);
   let pruned = rest.length;
   for (const span of all) {
     while (open.length > 0 && (open.at(-1)?.endNs ?? 0) <= span.startNs) open.pop();
