@@ -3,6 +3,7 @@
  * requests for snapshots, status and traces until it is stopped.
  */
 import type { AgentConfig } from '../../config/schema.ts';
+import type { ModuleWatch } from '../../host/modules.ts';
 import type { Log } from '../../model/log.ts';
 import type { TraceRecord } from '../../model/span.ts';
 import type { CaptureStatus, ProbeStatus } from '../../model/status.ts';
@@ -55,6 +56,7 @@ export interface LiveParts {
   shared: Shared;
   counts: KernelCounts;
   tracers: Tracers;
+  modules: ModuleWatch;
   /** Called about once a second, before probes read names of functions. */
   refreshNames(): void;
   /** Whether the agent finds its new threads in /proc. */
@@ -101,7 +103,9 @@ export function runCapture(parts: LiveParts): Capture {
       tracers.refresh();
       for (const buffer of state.buffers) buffer.refresh();
       passTraces();
-      if (++chores % CHECK_EVERY === 0) health.check();
+      if (++chores % CHECK_EVERY !== 0) return;
+      health.check();
+      retryWithModules();
     },
     onFailure: (error) => {
       giveUp();
@@ -131,6 +135,17 @@ export function runCapture(parts: LiveParts): Capture {
     drain.follow(drained());
     streams.splice(0, streams.length, ...drained().map(({ stream }) => stream));
     health.check();
+  }
+
+  /** A module can bring events and functions that probes lacked at the start. */
+  function retryWithModules(): void {
+    const off = state.facts.probes.filter(({ up }) => !up).map(({ name }) => name);
+    if (off.length === 0 || shared.config.reader === 'trace_pipe' || !parts.modules.changed()) return;
+    shared.log.info(
+      { probes: off.join() },
+      'kernel modules were loaded or removed: the agent tries again to turn on the probes that are off',
+    );
+    reload(shared.config);
   }
 
   return {

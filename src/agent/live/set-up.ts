@@ -6,6 +6,7 @@
 import type { AgentConfig } from '../../config/schema.ts';
 import { onlineCpus } from '../../host/cpus.ts';
 import { liveHostFacts } from '../../host/facts.ts';
+import { watchModules } from '../../host/modules.ts';
 import { MetricStore } from '../../metrics/store.ts';
 import type { Log } from '../../model/log.ts';
 import type { HostFacts } from '../../probes/probe.ts';
@@ -99,6 +100,7 @@ async function setUp(config: AgentConfig, kernel: Kernel, options: LiveOptions):
     shared,
     counts: kernel.counts,
     tracers,
+    modules: watchModules(),
     refreshNames: symbols.refresh,
     // If the agent has its own pid namespace, the pids in its /proc differ from those in the trace.
     followsThreads: !threads.nested,
