@@ -4,6 +4,7 @@
  * operation therefore costs one comparison, and a probe without a sink pays nothing. Timestamps are from the trace
  * clock. The calls come in the order in which the operations ended, within the limits of the watermark.
  */
+import type { DeclaredMetric } from './declared-metric.ts';
 import type { FunctionNames } from './function-names.ts';
 import type { TimestampNs } from './time.ts';
 import type { LATENCY_TRACERS } from './tracer.ts';
@@ -21,27 +22,15 @@ export interface IntervalSinks {
   operations?: OperationSink | undefined;
 }
 
-/** A declared metric that measures how long something takes a task. */
-export interface MeasuredMetric {
-  /** Name of its family. */
-  name: string;
-  labels: readonly string[];
-  isHistogram: boolean;
-  /** Whether its series have the label `cpu`, too. */
-  isPerCpu: boolean;
-}
-
 /** Something that took a task some time, as a declared metric measured it. */
 export interface Operation {
-  metric: MeasuredMetric;
+  metric: DeclaredMetric;
   /** Values of its labels. */
   values: readonly string[];
   pid: number;
   cpu: number;
   startNs: TimestampNs;
   endNs: TimestampNs;
-  /** The time is one that the kernel planned before: the task then slept about as long. */
-  isAnnounced: boolean;
 }
 
 export interface OperationSink {

@@ -1,49 +1,76 @@
 /**
- * Operations of tasks that declared metrics measure (direct reclaim, waits for locks, …), for calls during which they
- * happened. Spans of a call that lie within an operation become its children.
+ * Operations of tasks that declared metrics measure (direct reclaim, waits for locks, …): as parts of slow calls, around the
+ * spans that lie within them, and as traces of their own (the kind `metrics`).
  */
-import type { MeasuredMetric, Operation } from '../model/intervals.ts';
+import type { Operation } from '../model/intervals.ts';
+import type { KindOptions } from '../model/span.ts';
 import type { TimestampNs } from '../model/time.ts';
-import type { DraftAttributes } from './attributes.ts';
-import type { Cause, SpanDraft } from './draft.ts';
+import { taskAttributes } from './attributes.ts';
+import type { SpanDeps } from './deps.ts';
+import type { Cause, Offer, SpanDraft } from './draft.ts';
 import { lengthOf, longestOf } from './longest.ts';
 import { causesOf } from './summary.ts';
 
 /** Shorter ones do not explain a slow call. */
 export const LONG_OPERATION_NS = 50_000;
 const DEPTH = 4096;
-/** Most operations that a call shows. */
+/** Most operations that a call shows, and most spans in each. */
 const MOST_SHOWN = 32;
 
 export class OperationJournal {
   readonly #ring: Operation[] = [];
-  #next = 0;
+  #count = 0;
 
   add(operation: Operation): void {
-    this.#ring[this.#next] = operation;
-    this.#next = (this.#next + 1) % DEPTH;
+    this.#ring[this.#count++ % DEPTH] = operation;
   }
 
-  /** Operations of a task within a time, except this one. */
-  within(pid: number, fromNs: TimestampNs, toNs: TimestampNs, except?: Operation): Operation[] {
-    return this.#ring.filter(
-      (one) => one.pid === pid && one.startNs >= fromNs && one.startNs < toNs && one !== except,
-    );
+  /** Operations of a task that began within a time. */
+  within(pid: number, fromNs: TimestampNs, toNs: TimestampNs): Operation[] {
+    return this.#ring.filter((one) => one.pid === pid && one.startNs >= fromNs && one.startNs < toNs);
   }
 }
 
-/** `memory_reclaim` for ftrace_memory_reclaim_seconds. */
-export function operationName({ name }: MeasuredMetric): string {
-  return name.replace(/^ftrace_/, '').replace(/_seconds(_total)?$/, '');
+interface Node extends SpanDraft {
+  children: SpanDraft[];
+  causes: readonly Cause[];
 }
 
-export function operationAttributes({ metric, values }: Operation): DraftAttributes {
-  const labels = metric.labels.map((label, i) => [`ftrace.label.${label}`, values[i]]);
-  return { 'ftrace.metric': metric.name, ...Object.fromEntries(labels) };
+/** Reports operations that reached the threshold, of the metrics that the config names. */
+export function makeOperationTraces(
+  { thresholdNs, include = ['*'] }: KindOptions,
+  offer: Offer,
+  deps: SpanDeps,
+  commOf: (pid: number, cpu: number) => string,
+) {
+  const isNamed = deps.matcher(include);
+  return (operation: Operation): void => {
+    const { metric, pid, cpu, startNs, endNs } = operation;
+    if (endNs - startNs < thresholdNs || !isNamed(metricName(metric))) return;
+    const comm = commOf(pid, cpu);
+    const make = () => {
+      const { causes: _, ...span } = nodeOf(operation, endNs);
+      const root = { ...span, attributes: { ...taskAttributes(pid, comm), ...span.attributes } };
+      return { root, pid, parent: deps.parentOf(pid, startNs), pruned: 0, exemplars: [] };
+    };
+    offer('metrics', endNs - startNs, make, { pid, comm, atNs: startNs });
+  };
 }
 
-export function operationLabel({ metric, values }: Operation): string {
-  return [operationName(metric), ...values].join(' ');
+/** Name of a family as the config gives it. */
+export function metricName({ name }: { name: string }): string {
+  return name.replace(/^ftrace_/, '');
+}
+
+/** The span of an operation, which explains all of its time until something within it does. */
+function nodeOf({ metric, values, cpu, startNs }: Operation, endNs: TimestampNs): Node {
+  const name = metricName(metric).replace(/_seconds(_total)?$/, '');
+  const labels = metric.labels.map((label, i) => [`ftrace.label.${label.name}`, values[i]]);
+  return {
+    ...{ name, startNs, endNs, children: [] },
+    attributes: { 'cpu.logical_number': cpu, 'ftrace.metric': metric.name, ...Object.fromEntries(labels) },
+    causes: [{ label: [name, ...values].join(' '), ns: endNs - startNs }],
+  };
 }
 
 export interface Nested {
@@ -54,82 +81,52 @@ export interface Nested {
   pruned: number;
 }
 
-interface Node extends SpanDraft {
-  children: SpanDraft[];
-}
-
 /**
  * Puts operations around the spans of a call, which are in order and do not overlap. Leaves out an operation that overlaps
  * another one or a span in part.
  */
 export function nested(flat: readonly SpanDraft[], operations: readonly Operation[], endNs: number): Nested {
-  const spans: SpanDraft[] = [];
-  const open: Node[] = [];
-  const nodes = new Map<SpanDraft, string>();
-  let ownNs = 0;
   const { shown, rest } = longestOf(operations, MOST_SHOWN, lengthOf);
-  const whole = shown.map((operation) => nodeOf(operation, flat));
-  const all = [...whole, ...flat].sort((a, b) => a.startNs - b.startNs || b.endNs - a.endNs);
-  let pruned = rest.length;
-  for (const span of all) {
-    while (open.length > 0 && (open.at(-1)?.endNs ?? 0) <= span.startNs) open.pop();
+  const nodes = shown.map((operation) => nodeOf(operation, endOf(operation, flat)));
+  const isNode = (span: SpanDraft): span is Node => nodes.includes(span as Node);
+  const top = { spans: [] as SpanDraft[], ownNs: 0, pruned: rest.length };
+  const open: Node[] = [];
+  const placed: Node[] = [];
+  for (const span of [...nodes, ...flat].sort((a, b) => a.startNs - b.startNs || b.endNs - a.endNs)) {
+    while (open.length > 0 && open[open.length - 1].endNs <= span.startNs) open.pop();
     const around = open.at(-1);
-    const at = whole.indexOf(span as Node);
-    if (at >= 0 && (span.endNs > (around?.endNs ?? endNs) || cutsOne(span, flat))) {
-      pruned++;
-      continue;
-    }
-    (around?.children ?? spans).push(span);
-    if (at >= 0) {
-      if (around === undefined) ownNs += lengthOf(span);
-      open.push(whole[at]);
-      nodes.set(span, operationLabel(shown[at]));
-    } else if (around !== undefined) ownNs -= lengthOf(span);
+    if (isNode(span)) {
+      if (span.endNs > (around?.endNs ?? endNs) || flat.some((one) => isCut(one, span))) {
+        top.pruned++;
+        continue;
+      }
+      if (around === undefined) top.ownNs += lengthOf(span);
+      open.push(span);
+      placed.push(span);
+    } else if (around !== undefined) top.ownNs -= lengthOf(span);
+    (around?.children ?? top.spans).push(span);
   }
   // Inner operations first: their causes are among those of the outer ones.
-  for (const [span, label] of [...nodes].reverse()) span.causes = causesWithin(span, label);
-  return { spans, ownNs, pruned };
+  for (const node of placed.reverse()) {
+    const inner = node.children.flatMap(causesOf);
+    const restNs = lengthOf(node) - inner.reduce((sum, { ns }) => sum + ns, 0);
+    node.causes = [...inner, { label: node.causes[0].label, ns: Math.max(0, restNs) }];
+    const children = longestOf(node.children, MOST_SHOWN, lengthOf);
+    node.children = children.shown;
+    top.pruned += children.rest.length;
+  }
+  return top;
 }
 
-/** The thread sleeps when an operation ends that was announced: it ends when the sleep ends. */
-function nodeOf(operation: Operation, flat: readonly SpanDraft[]): Node {
-  const { startNs, metric } = operation;
-  const sleep = operation.isAnnounced
-    ? flat.find((span) => span.startNs >= startNs && span.startNs < operation.endNs && span.endNs > startNs)
-    : undefined;
-  const endNs = sleep?.endNs ?? operation.endNs;
-  return {
-    name: operationName(metric),
-    startNs,
-    endNs,
-    attributes: operationAttributes(operation),
-    children: [],
-  };
+/** A time that the kernel announces is about that of the sleep that follows: the operation ends with the sleep. */
+function endOf({ metric, startNs, endNs }: Operation, flat: readonly SpanDraft[]): TimestampNs {
+  const isWithin = (span: SpanDraft) =>
+    span.startNs >= startNs && span.startNs < endNs && span.endNs > startNs;
+  return (metric.taskTime === 'spends' ? flat.find(isWithin)?.endNs : undefined) ?? endNs;
 }
 
-function cutsOne(operation: SpanDraft, flat: readonly SpanDraft[]): boolean {
-  return flat.some(
-    ({ startNs, endNs }) =>
-      startNs < operation.endNs &&
-      endNs > operation.startNs &&
-      !(startNs >= operation.startNs && endNs <= operation.endNs),
-  );
-}
-
-/** What its children explain, and the operation itself for the rest. */
-function causesWithin(span: SpanDraft, label: string): Cause[] {
-  const inner = span.children.flatMap(causesOf);
-  const restNs = lengthOf(span) - inner.reduce((sum, { ns }) => sum + ns, 0);
-  return restNs > 0 ? [...inner, { label, ns: restNs }] : inner;
-}
-
-/** Leaves out spans that are not in `shown`, except operations. */
-export function prunedTo(
-  shown: ReadonlySet<SpanDraft>,
-  flat: ReadonlySet<SpanDraft>,
-  spans: readonly SpanDraft[],
-): SpanDraft[] {
-  return spans
-    .filter((span) => shown.has(span) || !flat.has(span))
-    .map((span) => (flat.has(span) ? span : { ...span, children: prunedTo(shown, flat, span.children) }));
+/** Whether a span overlaps another one without being within it. */
+function isCut({ startNs, endNs }: SpanDraft, by: SpanDraft): boolean {
+  const overlaps = startNs < by.endNs && endNs > by.startNs;
+  return overlaps && (startNs < by.startNs || endNs > by.endNs);
 }

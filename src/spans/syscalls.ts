@@ -11,7 +11,7 @@ import type { Cause, Offer, SpanDraft, TraceDraft } from './draft.ts';
 import { isInterrupt } from './interrupt-journal.ts';
 import { lengthOf, longestOf } from './longest.ts';
 import { endOfLoss, isOneCall } from './losses.ts';
-import { type Nested, nested, prunedTo } from './operations.ts';
+import { type Nested, nested } from './operations.ts';
 import { causesOf } from './summary.ts';
 import { errorOf, exemplar } from './waits.ts';
 
@@ -70,8 +70,8 @@ function draftOf(call: SlowCall, deps: SpanDeps, journals: Journals): TraceDraft
   const { name, pid, cpu, startNs, endNs, ret } = call;
   const wholeNs = endNs - startNs;
   const parts = callParts(call, deps, journals);
-  const { shown, rest } = longestOf(parts.spans, MOST_CHILDREN, lengthOf);
   const within = nested(parts.spans, journals.operations.within(pid, startNs, endNs), endNs);
+  const { shown: children, rest } = longestOf(within.spans, MOST_CHILDREN, lengthOf);
   const pruned = rest.length + within.pruned;
   const onCpuNs = wholeNs - parts.blockedNs - parts.waitedNs;
   const root: SpanDraft = {
@@ -93,7 +93,7 @@ function draftOf(call: SlowCall, deps: SpanDeps, journals: Journals): TraceDraft
       'ftrace.cut_at_start': call.isCut,
     },
     error: ret < 0 && ret >= -MAX_ERRNO && !RESTARTED.has(-ret) ? errorOf(deps, -ret) : undefined,
-    children: prunedTo(new Set(shown), new Set(parts.spans), within.spans),
+    children,
   };
   const ofCall = exemplar(deps, 'syscalls', DURATION, [name], { cpu, pid, span: root });
   return {

@@ -30,7 +30,6 @@ export function openKernelCounts(instance: Instance, self: SelfMetrics): KernelC
   /** Triggers by their place: metrics that count the same share one. */
   const triggers = new Map<string, Used>();
   const down = new Map<string, string>();
-  const full = new Map<string, string>();
   let closed = false;
 
   const started = (request: KernelCountRequest): Used => {
@@ -61,7 +60,7 @@ export function openKernelCounts(instance: Instance, self: SelfMetrics): KernelC
       }
       return {
         end: () => {
-          for (const reported of [down, full]) reported.delete(probe);
+          down.delete(probe);
           if (--used.users === 0 && [...triggers.values()].includes(used)) remove(used);
         },
         read: (visit) => {
@@ -81,10 +80,6 @@ export function openKernelCounts(instance: Instance, self: SelfMetrics): KernelC
           if (reading.dropped <= droppedBefore) return;
           self.lostBefore(probe, 'no_room', reading.dropped - droppedBefore);
           droppedBefore = reading.dropped;
-          full.set(
-            probe,
-            `${probe}: the kernel has no room for further values of its labels: raise max_series`,
-          );
         },
       };
     },
@@ -92,7 +87,7 @@ export function openKernelCounts(instance: Instance, self: SelfMetrics): KernelC
       for (const used of [...triggers.values()]) if (events.includes(used.event)) remove(used);
     },
     isEmpty: () => triggers.size === 0,
-    health: () => ({ problems: [...new Set(down.values())], notices: [...full.values()], down }),
+    health: () => ({ problems: [...new Set(down.values())], notices: [], down }),
     close: () => {
       closed = true;
       for (const used of [...triggers.values()]) remove(used);

@@ -16,12 +16,12 @@ import { type TaskIntervalOptions, taskIntervals } from '../../probes/helpers/ta
 import { topLevelMarkers, traceMarkers } from '../../probes/helpers/trace-markers.ts';
 import { WORK_PROBES } from '../../probes/helpers/work-events.ts';
 import { chosenSyscalls, type SyscallOptions, syscallFilter } from '../../probes/names/syscall-choice.ts';
-import type { CommonOptions, HostFacts, ProbeModule } from '../../probes/probe.ts';
+import type { CommonOptions, HostFacts } from '../../probes/probe.ts';
 import { type SchedOptions, sched } from '../../probes/sched.ts';
 import { syscalls } from '../../probes/syscalls.ts';
 import { makeAppContexts } from '../../spans/app-contexts.ts';
 import type { SpanDeps } from '../../spans/deps.ts';
-import { shortName } from '../../spans/operation-traces.ts';
+import { metricName } from '../../spans/operations.ts';
 import { makeSpans } from '../../spans/spans.ts';
 import { waitsByNature } from '../../spans/waiting-syscalls.ts';
 import type { EnabledProbe } from '../plan/plan.ts';
@@ -225,32 +225,21 @@ function kindStatus(
   statuses: readonly ProbeStatus[],
 ): KindStatus[] {
   return Object.entries(config.kinds).map(([kind, { include = ['*'] }]) => {
-    if (kind === 'metrics') return metricsStatus(include, probes, statuses);
-    const needed = NEEDED[kind] ?? kind;
-    const isThere = probes.some(({ module, intervals }) => module.name === needed && intervals !== undefined);
-    const ofIt = statuses.filter(({ name }) => name === needed);
-    // The enabled probe can be up although a helper is not.
-    const status = ofIt.find(({ up }) => !up) ?? ofIt.at(0);
+    const isOfMetrics = kind === 'metrics';
+    const isNamed = globMatcher(include);
+    const needed = probes.filter(({ module }) =>
+      isOfMetrics
+        ? module.metrics.some((one) => one.isOfTask && isNamed(metricName(one)))
+        : module.name === (NEEDED[kind] ?? kind),
+    );
+    const ofIt = statuses.filter(({ name }) => needed.some(({ module }) => module.name === name));
+    // One metric is enough. Of other kinds, the enabled probe can be up although a helper is not.
+    const status = ofIt.find(({ up }) => up === isOfMetrics) ?? ofIt.at(0);
     if (status?.up === true) return { kind, up: true, reason: '' };
-    const reason = isThere ? (status?.reason ?? 'it is not set up') : `the probe ${needed} is not on`;
-    return { kind, up: false, reason };
+    const isThere = needed.some(({ intervals }) => intervals !== undefined);
+    const missing = isOfMetrics
+      ? `no metric that is on measures times of tasks and has the name ${include.join(' or ')}`
+      : `the probe ${NEEDED[kind] ?? kind} is not on`;
+    return { kind, up: false, reason: isThere ? (status?.reason ?? 'it is not set up') : missing };
   });
-}
-
-/** The kind of operations that declared metrics measure is on if one of the metrics is. */
-function metricsStatus(
-  include: readonly string[],
-  probes: readonly EnabledProbe[],
-  statuses: readonly ProbeStatus[],
-): KindStatus {
-  const isNamed = globMatcher(include);
-  const isMeasured = ({ name, isOfTask }: ProbeModule['metrics'][number]) =>
-    isOfTask && isNamed(shortName(name));
-  const able = probes.filter(
-    ({ module, onlyFor }) => onlyFor === undefined && module.metrics.some(isMeasured),
-  );
-  const ofThem = statuses.filter(({ name }) => able.some(({ module }) => module.name === name));
-  if (ofThem.some(({ up }) => up)) return { kind: 'metrics', up: true, reason: '' };
-  const none = `no metric that is on measures times of tasks and has the name ${include.join(' or ')}`;
-  return { kind: 'metrics', up: false, reason: ofThem.at(0)?.reason ?? none };
 }

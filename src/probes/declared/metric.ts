@@ -12,7 +12,7 @@ import { type Amounts, declareAmounts } from './amounts.ts';
 import { compileFilter, type RecordFilter } from './filter.ts';
 import { runInKernel } from './in-kernel.ts';
 import { type LabelRows, makeLabelRows, pairRows } from './labels.ts';
-import { type OperationReport, reportOf } from './operations.ts';
+import { reportOf } from './operations.ts';
 import { type RunningMetric, runPair } from './pair.ts';
 
 const ALL: RecordFilter = () => true;
@@ -38,14 +38,7 @@ export function runMetric(
     showFromStart(metric, amounts);
     if (metric.isInKernel && context.countInKernel !== undefined)
       return runInKernel(context, metric, options, end, ofEnd, amounts);
-    return runSingle(
-      context,
-      metric,
-      end,
-      ofEnd,
-      amounts,
-      reportOf(context, metric, options, end, ofEnd.values),
-    );
+    return runSingle(context, metric, end, ofEnd, amounts);
   }
   const startFormat = formatOf(context, start);
   const ofStart = makeLabelRows(
@@ -64,7 +57,7 @@ export function runMetric(
     end: { format: end, filter: filterOf(event, end), row: ofEnd.read },
     rowOf: hasBoth ? both.row : isEnd.includes(true) ? (_start, last) => last : (first) => first,
     amounts,
-    report: reportOf(context, metric, options, end, ordered),
+    report: reportOf(context, metric, end, ordered),
   });
   return {
     ...running,
@@ -111,17 +104,11 @@ function runSingle(
   format: EventFormat,
   rows: LabelRows,
   amounts: Amounts,
-  report: OperationReport | undefined,
 ): RunningMetric {
   const { isSelf, ignoreSelf } = context;
   const { factor } = amounts;
-  const { isNobodys, taskTime } = metric;
-  const reportNs = report?.thresholdNs ?? Number.POSITIVE_INFINITY;
-  const reportTime = (row: number, record: EventRecord, ns: number): void => {
-    const { timestampNs } = record;
-    if (taskTime === 'spent') report?.ended(row, record, timestampNs - ns, timestampNs);
-    else report?.ended(row, record, timestampNs, timestampNs + ns);
-  };
+  const { isNobodys } = metric;
+  const report = reportOf(context, metric, format, rows.values);
   const passes = filterOf(metric.event, format) ?? ALL;
   const amountOf = amountReader(metric.measure, format);
   const pidOf = intReader(format, TASK);
@@ -133,7 +120,7 @@ function runSingle(
       const row = rows.read(record);
       const amount = amountOf(record) * factor;
       amounts.record(row, record.cpu, amount, amounts.containerOf(record));
-      if (amount >= reportNs) reportTime(row, record, amount);
+      report?.(row, record, amount);
     }
   };
   return { handlers: [[metric.event.event, handler]], refresh: rows.refresh };

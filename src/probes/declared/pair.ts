@@ -62,7 +62,6 @@ export function runPair(
   const lostUntil = new Float64Array(onOneCpu ? cpuCount + 1 : 1);
   const lossPlace = (cpu: number) => (onOneCpu ? Math.min(cpu, cpuCount) : 0);
   const pid = ownPid(metric, start.format, end.format);
-  const reportNs = report?.thresholdNs ?? Number.POSITIVE_INFINITY;
 
   const onStart = (record: EventRecord): void => {
     if (start.filter !== undefined && !start.filter(record)) return;
@@ -109,7 +108,7 @@ export function runPair(
     else {
       const both = rowOf(row, end.row(record));
       amounts.record(both, record.cpu, ns, amounts.containerOf(record));
-      if (ns >= reportNs) report?.ended(both, record, since, record.timestampNs);
+      report?.(both, record, ns);
     }
   };
 
