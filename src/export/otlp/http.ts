@@ -13,6 +13,8 @@ import type { Connection, ConnectionOptions, Fate } from './connection.ts';
 /** Temporary failures (opentelemetry.io/docs/specs/otlp, retryable response codes). */
 const RETRYABLE: readonly (number | undefined)[] = [429, 502, 503, 504];
 const MAX_REASON_CHARS = 200;
+/** The delegate reads up to 4 MiB; an answer has less than 1 KiB. */
+const MAX_ANSWER_BYTES = 65_536;
 
 /** The answer to an agent's last request, with its real status. */
 interface Answer {
@@ -30,6 +32,13 @@ subscribe('http.client.request.created', (message) => {
     answer.response = response;
     answer.status = response.statusCode;
     if (RETRYABLE.includes(answer.status)) response.statusCode = 500;
+    let bytes = 0;
+    response.on('data', (chunk: Buffer) => {
+      bytes += chunk.length;
+      if (bytes <= MAX_ANSWER_BYTES) return;
+      response.statusCode = 500;
+      response.destroy(new Error('the response is too large'));
+    });
   });
   request.once('error', (error: NodeJS.ErrnoException) => {
     delete error.code;
