@@ -8,6 +8,8 @@ import { whoOf } from './trace-table.ts';
 
 const MOST_SPANS = 500;
 const DEEPEST = 12;
+/** Rows of the explanation. */
+const MOST_PARTS = 10;
 
 export function tracePage(view: HTMLElement, traceId: string, spanId: string | undefined): () => void {
   void load(view, traceId, spanId);
@@ -85,19 +87,27 @@ function actions({ traceId }: SlowTree): HTMLElement {
   );
 }
 
-/** Direct children add up to the time off the CPU; the rest is the operation's own. */
-function explanation({ children, durationSeconds }: SlowTree): HTMLElement {
+/** Direct children add up to the time off the CPU. The rest is the operation's own, or unknown for a wait. */
+function explanation({ children, durationSeconds, kind }: SlowTree): HTMLElement {
   const sums = new Map<string, { seconds: number; times: number }>();
+  let rest = durationSeconds;
   for (const child of children) {
-    const sum = sums.get(child.name) ?? { seconds: 0, times: 0 };
+    const whose = whoseIs(child);
+    const what = whose === undefined ? child.name : `${child.name}: ${whose}`;
+    const sum = sums.get(what) ?? { seconds: 0, times: 0 };
     sum.seconds += child.durationSeconds;
     sum.times++;
-    sums.set(child.name, sum);
+    sums.set(what, sum);
+    rest -= child.durationSeconds;
   }
-  let rest = durationSeconds;
-  for (const { seconds } of sums.values()) rest -= seconds;
+  if (rest > durationSeconds / 1000)
+    sums.set(kind === 'sched' ? 'not known' : 'the operation itself', { seconds: rest, times: 1 });
   const parts = [...sums].sort(([, a], [, b]) => b.seconds - a.seconds);
-  if (rest > durationSeconds / 1000) parts.push(['the operation itself', { seconds: rest, times: 1 }]);
+  const others = parts.splice(MOST_PARTS);
+  if (others.length > 0) {
+    const total = (of: 'seconds' | 'times') => others.reduce((sum, [, part]) => sum + part[of], 0);
+    parts.push([`${count(others.length)} others`, { seconds: total('seconds'), times: total('times') }]);
+  }
   const number = (text: string) => ({ text, number: true });
   const rows = parts.map(([name, { seconds, times }]) => [
     { text: name },
@@ -157,8 +167,7 @@ function rowOf(
   bar.style.marginLeft = `min(${percent(offset)}%, 100% - 2px)`;
   bar.style.width = `max(2px, ${Math.min(percent(span.durationSeconds), 100 - percent(offset))}%)`;
   const name = el('button', { type: 'button', class: 'name', onclick: () => select(span) }, span.name);
-  const { 'thread.name': thread, 'system.device': device, 'ftrace.thread.names': several } = span.attributes;
-  const whose = thread ?? device ?? (Array.isArray(several) ? `${several[0]} …` : undefined);
+  const whose = whoseIs(span);
   name.style.marginLeft = `calc(${Math.min(depth, DEEPEST)} * var(--indent))`;
   return el(
     'tr',
@@ -172,6 +181,12 @@ function rowOf(
     el('td', { class: 'number' }, duration(span.durationSeconds)),
     el('td', { class: 'bar', title: `from ${duration(offset)}` }, bar),
   );
+}
+
+/** The task or disk of a span, if it names one; the first of several. */
+function whoseIs({ attributes }: SpanTree) {
+  const { 'thread.name': thread, 'system.device': device, 'ftrace.thread.names': several } = attributes;
+  return thread ?? device ?? (Array.isArray(several) ? `${several[0]} …` : undefined);
 }
 
 function attributesOf(span: SpanTree, trace: SlowTree): HTMLElement[] {

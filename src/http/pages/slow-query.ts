@@ -1,5 +1,5 @@
 /** The parameters of `/api/v1/slow`, and the traces that match them. */
-import type { SpanKind, TraceRecord } from '../../model/span.ts';
+import type { SpanKind, SpanRecord, TraceRecord } from '../../model/span.ts';
 import type { SlowOperations } from './deps.ts';
 
 const LIMIT = 10;
@@ -94,16 +94,23 @@ function readSearch(values: ReadonlyMap<Parameter, string>): Search | string | u
   };
 }
 
-/** The traces in memory that match, slowest first. */
+/**
+ * The traces in memory that match, slowest first. Those that match with their root come before those in which only
+ * another span does, such as the task that ran instead.
+ */
 export function searchSlow(
   traces: SlowOperations,
   kind: SpanKind | undefined,
   search: Search,
 ): TraceRecord[] {
   const { last, slowest } = traces.slow(kind, Number.POSITIVE_INFINITY);
-  return [...new Set([...slowest, ...last])]
+  const matching = [...new Set([...slowest, ...last])]
     .filter((trace) => matches(trace, search))
     .sort((a, b) => b.weightNs - a.weightNs);
+  const { true: own = [], false: others = [] } = Object.groupBy(matching, (trace) =>
+    String(contains(textsOfRoot(trace), search.text)),
+  );
+  return [...own, ...others];
 }
 
 function matches(trace: TraceRecord, search: Search): boolean {
@@ -113,14 +120,21 @@ function matches(trace: TraceRecord, search: Search): boolean {
   const isExample = ({ metric, valueNs }: TraceRecord['exemplars'][number]) =>
     metric === search.metric && valueNs > search.overNs && valueNs <= search.uptoNs;
   if (search.metric !== undefined && !trace.exemplars.some(isExample)) return false;
-  return search.text === '' || textsOf(trace).some((text) => text.toLowerCase().includes(search.text));
+  return contains([...textsOfRoot(trace), ...trace.spans.flatMap(textsOf)], search.text);
 }
 
-function textsOf({ kind, traceId, spans, resource }: TraceRecord): string[] {
-  const ofSpans = spans.flatMap(({ name, error, attributes }) => [
-    name,
-    error ?? '',
-    ...Object.values(attributes).map(String),
-  ]);
-  return [kind, traceId, ...ofSpans, ...Object.values(resource)];
+function contains(texts: readonly string[], text: string): boolean {
+  return texts.some((one) => one.toLowerCase().includes(text));
+}
+
+/** What the operation itself is. Attributes of the agent's own, such as the summary, name other tasks, too. */
+function textsOfRoot({ kind, traceId, spans, resource }: TraceRecord): string[] {
+  const [{ name, error = '', attributes }] = spans;
+  const own = Object.keys(attributes).filter((attribute) => !attribute.startsWith('ftrace.'));
+  const values = own.map((attribute) => String(attributes[attribute]));
+  return [kind, traceId, name, error, ...values, ...Object.values(resource)];
+}
+
+function textsOf({ name, error, attributes }: SpanRecord): string[] {
+  return [name, error ?? '', ...Object.values(attributes).map(String)];
 }

@@ -33,6 +33,24 @@ test('text is looked for in names, attributes and resources, whatever its case',
   assert.deepEqual(search('q=nothing%20of%20it'), []);
 });
 
+test('operations of a task come before slower ones in which it only took part', () => {
+  const own = traceOf('syscalls', { durationNs: 5_000_000, children: 0 });
+  const [root] = own.spans;
+  const byTask = makeTraceStore({ kinds: { syscalls: { thresholdNs: 1 } } });
+  const attributesOf = (name: string, attributes: Record<string, string>): TraceRecord => {
+    const trace = traceOf('syscalls', { durationNs: 90_000_000, children: 1 });
+    const [first, child] = trace.spans;
+    const other = { ...first, attributes: { 'ftrace.summary': `90 ms: waited behind ${name}` } };
+    return { ...trace, spans: [other, { ...child, attributes }] };
+  };
+  const behind = attributesOf('ledger', { 'thread.name': 'ledger' });
+  byTask.add([behind, { ...own, spans: [{ ...root, attributes: { 'thread.name': 'ledger' } }] }]);
+  const parsed = readSlowQuery('/api/v1/slow?q=Ledger', byTask);
+  assert.ok(typeof parsed !== 'string' && parsed.search !== undefined);
+  const ids = searchSlow(byTask, parsed.kind, parsed.search).map(({ traceId }) => traceId);
+  assert.deepEqual(ids, [own.traceId, behind.traceId]);
+});
+
 test('durations, times and kinds limit it', () => {
   assert.deepEqual(search('min=0.02'), [slow.traceId, disk.traceId]);
   assert.deepEqual(search('min=0.02&kind=block'), [disk.traceId]);
