@@ -1,4 +1,5 @@
-/** Titles for metrics that people look at most. Others are shown under their own names. */
+/** Names for what the page shows: titles of the metrics that people look at most, labels, and whose an operation is. */
+import type { SlowTree } from '../model/slow.ts';
 
 const TITLES: Readonly<Record<string, string>> = {
   ftrace_sched_runqueue_latency_seconds: 'Waiting for a CPU',
@@ -35,6 +36,13 @@ export function titleOf(metric: string): string {
   return words.charAt(0).toUpperCase() + words.slice(1);
 }
 
+/** What to know before the times of a metric are taken for a problem. */
+export function hintOf(metric: string): string {
+  return metric === 'ftrace_syscall_duration_seconds'
+    ? ' Calls such as futex, epoll_wait and nanosleep also wait on purpose, for work or for a timer.'
+    : '';
+}
+
 /** `sda read`; `all` without labels. */
 export function labelText(labels: Readonly<Record<string, string>>): string {
   const pairs = Object.entries(labels);
@@ -47,4 +55,20 @@ export function labelText(labels: Readonly<Record<string, string>>): string {
 
 export function isOwn(metric: string): boolean {
   return metric.startsWith('ftrace_exporter_') || metric.startsWith('process_');
+}
+
+/** Thread, program and container, as far as the trace knows them. Scripts of one interpreter differ only by thread. */
+export function whoOf({ attributes, resource }: Pick<SlowTree, 'attributes' | 'resource'>): string {
+  const { 'thread.name': thread, 'process.executable.name': program } = attributes;
+  const parts = [
+    thread === undefined || program === undefined || thread === program
+      ? (program ?? thread)
+      : `${thread} (${program})`,
+    attributes['process.pid'],
+    resource['k8s.pod.name'] ?? resource['container.id']?.slice(0, 12),
+  ];
+  return parts
+    .filter((part) => part !== undefined)
+    .map(String)
+    .join(' · ');
 }

@@ -5,7 +5,7 @@ import { merged, quantile } from './buckets.ts';
 import { type Cell, el, table } from './dom.ts';
 import type { Feed } from './feed.ts';
 import { compact, duration, rate, share } from './format.ts';
-import { isOwn, labelText, titleOf } from './names.ts';
+import { hintOf, isOwn, labelText, titleOf } from './names.ts';
 import { topLabels } from './top-labels.ts';
 
 const REFRESH_MS = 5000;
@@ -102,7 +102,7 @@ function sectionOf(metric: HistoryMetric, answer: HistoryAnswer): HTMLElement {
     'section',
     { class: 'card' },
     el('h2', {}, el('a', { href }, title)),
-    el('p', { class: 'muted hint' }, `Most first, over ${duration(seconds)}.${rest}`),
+    el('p', { class: 'muted hint' }, `Most first, over ${duration(seconds)}.${rest}${hintOf(metric.name)}`),
     table(title, cells, answer.series.map(row)),
   );
 }

@@ -2,6 +2,7 @@
 import type { SlowTree } from '../model/slow.ts';
 import { table } from './dom.ts';
 import { duration, when } from './format.ts';
+import { whoOf } from './names.ts';
 
 export function traceTable(traces: readonly SlowTree[]): HTMLElement {
   const head = ['Operation', 'Takes', 'Who', 'When', 'Kind'].map((text, i) => ({ text, number: i === 1 }));
@@ -21,17 +22,4 @@ export function traceTable(traces: readonly SlowTree[]): HTMLElement {
 /** Several traces can share the id of an application's trace. */
 export function traceLink({ traceId, spanId }: SlowTree): string {
   return `#/trace/${traceId}/${spanId}`;
-}
-
-/** Program, thread, container: what the trace knows of them. */
-export function whoOf({ attributes, resource }: SlowTree): string {
-  const parts = [
-    attributes['process.executable.name'] ?? attributes['thread.name'],
-    attributes['process.pid'],
-    resource['k8s.pod.name'] ?? resource['container.id']?.slice(0, 12),
-  ];
-  return parts
-    .filter((part) => part !== undefined)
-    .map(String)
-    .join(' · ');
 }

@@ -4,7 +4,7 @@ import { getJson } from './api.ts';
 import { noTraces } from './cell-traces.ts';
 import { el, table } from './dom.ts';
 import { count, duration, share, when } from './format.ts';
-import { whoOf } from './trace-table.ts';
+import { whoOf } from './names.ts';
 
 const MOST_SPANS = 500;
 const DEEPEST = 12;

@@ -17,6 +17,21 @@ interface Event {
 
 const SECOND = 1_764_000_000;
 
+/** Fields of the Trace Event Format: complete events ("X") and metadata ("M"). */
+function assertFormat(event: Event): void {
+  const { name, ph, ts, dur, pid, tid, args, ...others } = event as Event & { cat?: string };
+  assert.equal(typeof name, 'string');
+  assert.ok(Number.isInteger(pid) && Number.isInteger(tid) && pid > 0 && tid > 0);
+  assert.ok(typeof args === 'object' && args !== null);
+  if (ph === 'M') {
+    assert.deepEqual([name, typeof args.name, ts, dur], ['process_name', 'string', undefined, undefined]);
+    return;
+  }
+  assert.equal(ph, 'X');
+  assert.ok(Number.isFinite(ts) && ts >= 0 && Number.isFinite(dur) && dur >= 0, `${ts} ${dur}`);
+  assert.deepEqual(Object.keys(others), ['cat']);
+}
+
 function span(id: number, parent: number, startNs: number, durationNs: number): SpanRecord {
   const endNs = startNs + durationNs;
   return {
@@ -66,6 +81,7 @@ test('whatever the spans are, none is missing and those of a track are nested', 
       const { traceEvents } = JSON.parse(perfettoJson([traceOf(spans)])) as { traceEvents: Event[] };
       const complete = traceEvents.filter(({ ph }) => ph === 'X');
       assert.equal(complete.length, spans.length);
+      for (const event of traceEvents) assertFormat(event);
       const end = ({ ts, dur }: Event) => Math.round((ts + dur) * 1000);
       for (const a of complete) {
         for (const b of complete) {

@@ -6,7 +6,7 @@ import type { HistoryAnswer } from '../../../src/model/history.ts';
 import { boundsOf, merged, quantile, rowCounts, rowsOf, upperBound } from '../../../src/page/buckets.ts';
 import { bytes, compact, duration, moment, rate, share } from '../../../src/page/format.ts';
 import { columnAt, heatColumns, heatData, rowAt, startOf } from '../../../src/page/heat-data.ts';
-import { labelText, titleOf } from '../../../src/page/names.ts';
+import { labelText, titleOf, whoOf } from '../../../src/page/names.ts';
 import { append, extend } from '../../../src/page/series.ts';
 import { topLabels } from '../../../src/page/top-labels.ts';
 
@@ -131,4 +131,14 @@ test('texts have units, and what is more than nothing never shows as 0', () => {
   const metric = { name: 'a', help: '', unit: '', series: 1, labels: ['cpu', 'device'] };
   assert.deepEqual(topLabels({ ...metric, kind: 'histogram' }), ['device']);
   assert.deepEqual(topLabels({ ...metric, kind: 'counter' }), []);
+});
+
+test('an operation names its thread, and its program if that has another name', () => {
+  const who = (attributes: Record<string, string | number>, resource = {}) => whoOf({ attributes, resource });
+  const pid = { 'process.pid': 7 };
+  const program = { 'process.executable.name': 'python3', ...pid };
+  assert.equal(who({ 'thread.name': 'ledger', ...program }), 'ledger (python3) · 7');
+  assert.equal(who({ 'thread.name': 'python3', ...program }), 'python3 · 7');
+  assert.equal(who(program, { 'k8s.pod.name': 'web-7' }), 'python3 · 7 · web-7');
+  assert.equal(who({ 'thread.name': 'kworker/0:1', ...pid }), 'kworker/0:1 · 7');
 });
