@@ -143,8 +143,6 @@ export interface Probe {
   filters?: Readonly<Record<string, string>>;
   /** Called about once a second, for work that is too slow for the hot path. */
   sweep?(): void;
-  /** A reload has replaced or removed the probe: ends what it has registered elsewhere. */
-  close?(): void;
   /** Only for latency tracers: called for each new maximum. `trace` is '' if the kernel has none. */
   onLatency?(latencyNs: number, trace: string): void;
 }

@@ -52,8 +52,6 @@ function categoryOf(slot: number, bySlot: number): number {
 
 export class SchedContainers implements WaitsByContainer {
   readonly waits: ContainerWaits;
-  /** Releases the table of containers. */
-  readonly close: () => void;
   readonly table: Uint8Array;
   readonly #containers: Containers;
   readonly #largest: LargestPairs;
@@ -77,7 +75,7 @@ export class SchedContainers implements WaitsByContainer {
     this.#taken = metrics.counter(PREEMPTIONS);
     this.#interference = metrics.counter({ ...INTERFERENCE, unit: 'seconds', divisor: 1e9 });
     metrics.onSnapshot(() => this.#flush());
-    this.close = containers.onRelease((slot) => this.#release(slot));
+    containers.onRelease((slot) => this.#release(slot));
   }
 
   miss(slot: number): void {

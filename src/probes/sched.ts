@@ -113,9 +113,9 @@ function createSched(context: ProbeContext, options: SchedOptions): Probe {
   // Declare a family only if the kernel or recording has its events, because a 0 would be wrong.
   const has = (event: string): boolean => context.format(event) !== undefined;
   const { containers } = context.host;
-  const byContainer =
-    options.per_container && containers ? new SchedContainers(context, containers, options) : undefined;
-  const runnable = new RunnableTasks(byContainer);
+  const runnable = new RunnableTasks(
+    options.per_container && containers ? new SchedContainers(context, containers, options) : undefined,
+  );
   const classes = context.host.taskClasses ?? NO_CLASSES;
   const handlers: Record<string, EventHandler> = {};
   const switchFormat = context.format(SWITCH);
@@ -135,7 +135,6 @@ function createSched(context: ProbeContext, options: SchedOptions): Probe {
     handlers,
     onLoss: (_cpu, untilNs) => runnable.lost(untilNs),
     sweep: () => classes.refresh(),
-    close: () => byContainer?.close(),
   };
 }
 

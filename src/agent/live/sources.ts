@@ -6,7 +6,7 @@ import { isDeepStrictEqual } from 'node:util';
 import type { AgentConfig } from '../../config/schema.ts';
 import { type ContainerTable, openContainerTable } from '../../host/container-table.ts';
 import type { MetricStore } from '../../metrics/store.ts';
-import { declareContainerMetrics, withContainers } from '../plan/containers.ts';
+import { declareContainerMetrics, isPerContainer, withContainers } from '../plan/containers.ts';
 import { enabledProbes } from '../plan/enabled-probes.ts';
 import type { EnabledProbe } from '../plan/plan.ts';
 import { openSpanCapture, type SpanCapture } from '../slow/span-capture.ts';
@@ -35,7 +35,6 @@ export function openSources(
   before?: Sources,
 ): Sources {
   const { host, store } = shared;
-  const measured = enabledProbes(config);
   let containers = before?.containers;
   if (!isDeepStrictEqual(before?.config.containers, config.containers)) {
     if (containers !== undefined) store.drop(containers.metrics);
@@ -43,6 +42,9 @@ export function openSources(
     if (procIsHosts !== undefined) containers?.table.procIsHosts(procIsHosts);
     host.containers = containers?.table;
   }
+  const measured = enabledProbes(config).map((one) =>
+    isPerContainer(one) ? { ...one, containers: host.containers } : one,
+  );
   let { tasks, spans } = before ?? {};
   if (spans !== undefined && isDeepStrictEqual(before?.config.spans, config.spans)) spans.connect(measured);
   else {

@@ -1,3 +1,4 @@
+import type { Containers } from '../../model/containers.ts';
 import type { IntervalSinks } from '../../model/intervals.ts';
 import type { CommonOptions, ProbeModule } from '../../probes/probe.ts';
 
@@ -7,6 +8,8 @@ export interface EnabledProbe {
   options: CommonOptions;
   /** Why the probe is on, if not for its metrics. It then has no metrics and only reports single operations. */
   onlyFor?: string;
+  /** Table of its series by container; absent if it has none. */
+  containers?: Containers | undefined;
   /** Receivers of single operations. If absent, nothing receives them. */
   intervals?: IntervalSinks;
 }

@@ -4,11 +4,12 @@
  */
 import { isDeepStrictEqual } from 'node:util';
 import type { MetricStore } from '../../metrics/store.ts';
+import type { Containers } from '../../model/containers.ts';
 import { METRICS_PREFIX } from '../../model/declared-metric.ts';
 import type { EventFormat } from '../../model/format.ts';
 import type { IntervalSinks } from '../../model/intervals.ts';
 import type { KernelCount } from '../../model/kernel-count.ts';
-import type { EventNeed, Probe } from '../../probes/probe.ts';
+import type { EventNeed, HostFacts, Probe } from '../../probes/probe.ts';
 import type { EnabledProbe } from './enabled-probe.ts';
 
 /** A probe that works, and what it was made from. */
@@ -25,6 +26,8 @@ export interface MadeProbe {
   metrics: MetricStore;
   /** How many callbacks it has left there. */
   callbacks: number;
+  /** End what it has registered with the table of containers. */
+  stops: readonly (() => void)[];
   /** What the kernel counts for it. */
   counts: readonly KernelCount[];
 }
@@ -34,7 +37,12 @@ function isAlike({ enabled: before }: MadeProbe, now: EnabledProbe): boolean {
   const isSameModule =
     before.module === now.module ||
     (before.module.name === now.module.name && now.module.name.startsWith(METRICS_PREFIX));
-  return isSameModule && before.onlyFor === now.onlyFor && isDeepStrictEqual(before.options, now.options);
+  return (
+    isSameModule &&
+    before.onlyFor === now.onlyFor &&
+    before.containers === now.containers &&
+    isDeepStrictEqual(before.options, now.options)
+  );
 }
 
 /** Whether a probe has been made from the same, as far as the config decides it. */
@@ -66,6 +74,19 @@ export function continuedMetrics(made: readonly MadeProbe[], now: EnabledProbe):
   return made.find((one) => isAlike(one, now))?.metrics;
 }
 
+/** Records what a probe registers with the table of containers. */
+export function watchedContainers(host: HostFacts): { host: HostFacts; stops: (() => void)[] } {
+  const { containers } = host;
+  const stops: (() => void)[] = [];
+  if (containers === undefined) return { host, stops };
+  const onRelease: Containers['onRelease'] = (callback) => {
+    const stop = containers.onRelease(callback);
+    stops.push(stop);
+    return stop;
+  };
+  return { host: { ...host, containers: { ...containers, onRelease } }, stops };
+}
+
 /** Records which sinks a probe looks for. */
 export function watchedSinks(sinks: IntervalSinks = {}): {
   intervals: IntervalSinks;
@@ -91,7 +112,7 @@ export function endProbes(
   const metrics = new Set(next.map((one) => one.metrics));
   for (const one of before) {
     if (goingOn.has(one)) continue;
-    one.probe.close?.();
+    for (const stop of one.stops) stop();
     for (const count of one.counts) count.end();
     if (metrics.has(one.metrics)) one.metrics.forgetCallbacks(one.callbacks);
     else store.drop(one.metrics);

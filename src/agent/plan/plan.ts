@@ -19,7 +19,13 @@ import type { TimestampNs } from '../../model/time.ts';
 import type { EventNeed, HostFacts, KernelOffer, ProbeContext } from '../../probes/probe.ts';
 import type { EnabledProbe } from './enabled-probe.ts';
 import { FormatCache } from './format-cache.ts';
-import { continuedMetrics, keptProbe, type MadeProbe, watchedSinks } from './kept-probes.ts';
+import {
+  continuedMetrics,
+  keptProbe,
+  type MadeProbe,
+  watchedContainers,
+  watchedSinks,
+} from './kept-probes.ts';
 import type { SelfMetrics } from './self-metrics.ts';
 import { unmatchedNames } from './unmatched-names.ts';
 
@@ -249,6 +255,7 @@ function makeProbe(
   const metrics = storeFor(enabled, input);
   const { countInKernel } = input;
   const counts: KernelCount[] = [];
+  const { host, stops } = watchedContainers(input.host);
   const countOf = (count: KernelCount): KernelCount => {
     counts.push(count);
     return count;
@@ -256,7 +263,7 @@ function makeProbe(
   const context: ProbeContext = {
     events: [...usableNames],
     metrics,
-    host: input.host,
+    host,
     cpuCount: input.metadata.cpuCount,
     onlineCpus: input.onlineCpus,
     maxWindowMs: input.maxWindowMs ?? DEFAULT_WINDOW_MS,
@@ -291,10 +298,12 @@ function makeProbe(
       sinks,
       metrics,
       callbacks,
+      stops,
       counts,
     };
   } catch (error) {
     if (input.inParts) input.store.drop(metrics);
+    for (const stop of stops) stop();
     for (const count of counts) count.end();
     return `cannot be set up: ${reasonOf(error)}`;
   }

@@ -11,9 +11,10 @@ import { createSnapshotReader } from '../../../src/metrics/snapshot-reader.ts';
 import { MetricStore } from '../../../src/metrics/store.ts';
 import type { IntervalSinks } from '../../../src/model/intervals.ts';
 import { irq } from '../../../src/probes/irq.ts';
-import type { ProbeModule } from '../../../src/probes/probe.ts';
+import type { HostFacts, ProbeModule } from '../../../src/probes/probe.ts';
 import { sched } from '../../../src/probes/sched.ts';
 import { syscalls } from '../../../src/probes/syscalls.ts';
+import { fakeContainers } from '../probes/fake-containers.ts';
 import { fakeHost } from '../probes/records.ts';
 
 const FORMATS = new URL('../../fixtures/formats-6.18/', import.meta.url);
@@ -29,7 +30,7 @@ function formatText(event: string): string | undefined {
   return existsSync(file) ? readFileSync(file, 'utf8') : undefined;
 }
 
-function setUp() {
+function setUp(host: HostFacts = { ...fakeHost }) {
   const store = new MetricStore();
   const self = makeSelfMetrics(store);
   const missing = new Set<string>();
@@ -45,7 +46,7 @@ function setUp() {
         formatText: (event) => (missing.has(event) ? undefined : formatText(event)),
       },
       ...{
-        host: fakeHost,
+        host,
         store,
         self,
         onlineCpus: [0, 1],
@@ -108,6 +109,33 @@ test('an event that has come makes the probe again', () => {
   assert.ok(!first.events.includes('sched:sched_migrate_task'));
   assert.ok(second.events.includes('sched:sched_migrate_task'));
   assert.equal(madeOf(second, 'sched')?.metrics, madeOf(first, 'sched')?.metrics);
+});
+
+test('another table of containers makes probes with series by container again; the old table calls none of them', () => {
+  const tables = [fakeContainers([['', '', 'a']]), fakeContainers([['', '', 'b']])];
+  const calls = tables.map(() => 0);
+  for (const [i, table] of tables.entries())
+    table.onRelease = () => {
+      calls[i]++;
+      return () => calls[i]--;
+    };
+  const host = { ...fakeHost, containers: tables[0] };
+  const { go } = setUp(host);
+  const by = (module: unknown) => ({
+    ...probe(module, { per_container: true }),
+    containers: host.containers,
+  });
+  const first = go(probe(irq), by(sched), by(syscalls));
+  assert.deepEqual(go(probe(irq), by(sched), by(syscalls)).made, first.made);
+  assert.ok(calls[0] > 1, `${calls[0]}`);
+  host.containers = tables[1];
+  const second = go(probe(irq), by(sched), by(syscalls));
+  assert.equal(madeOf(second, 'irq'), madeOf(first, 'irq'));
+  assert.notEqual(madeOf(second, 'sched'), madeOf(first, 'sched'));
+  assert.notEqual(madeOf(second, 'syscalls')?.metrics, madeOf(first, 'syscalls')?.metrics);
+  assert.equal(calls[0], 0);
+  go(probe(irq));
+  assert.equal(calls[1], 0);
 });
 
 test('plans that go back and forth leave nothing', () => {
