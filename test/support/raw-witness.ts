@@ -42,7 +42,7 @@ export function watchRaw(bench: Bench, filters: Readonly<Record<string, string>>
   const put = (file: string, text: string) => writeFileSync(join(dir, file), text);
   put('tracing_on', '0');
   put('trace_clock', 'mono');
-  put('buffer_size_kb', '8192');
+  put('buffer_size_kb', '32768');
   const formats = new Map<number, Format>();
   for (const [event, filter] of Object.entries(filters)) {
     const path = `events/${event.replace(':', '/')}`;

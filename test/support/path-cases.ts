@@ -1,0 +1,178 @@
+/**
+ * Slow calls with a known cause: programs in Python that make them, and checks of their traces against what two other
+ * readers of the kernel's events say.
+ */
+import assert from 'node:assert/strict';
+import { onlineCpus } from '../../src/host/cpus.ts';
+import type { Bench } from './agent.ts';
+import type { ReceivedSpan } from './otlp-traces.ts';
+import { type WitnessedEvent, watchRaw } from './raw-witness.ts';
+import { allBelow, python, rootsOf, startTraced } from './traced.ts';
+
+export const RUNS = 20;
+const EXPLAINED = 0.95;
+/** The agent's wall clock, the one of the test and the clock of the events are not the same to the nanosecond. */
+const CLOCKS_NS = 200_000;
+const ON_CPU_0 = ['taskset', '-c', '0'];
+
+/** Names itself, makes children that end with it, and says by how much the wall clock is ahead of the monotonic one. */
+const PRELUDE = `
+import json, multiprocessing, os, select, signal, socket, sys, time
+RUNS = ${RUNS}
+children = []
+signal.alarm(120)
+def name(text): open('/proc/self/comm', 'w').write(text)
+def child(text, work, nice=0):
+    pid = os.fork()
+    if pid == 0:
+        signal.alarm(60)
+        name(text)
+        os.nice(nice)
+        work()
+        os._exit(0)
+    children.append(pid)
+    return pid
+def spin(seconds):
+    end = time.process_time() + seconds
+    while time.process_time() < end: pass
+def hog():
+    while True: pass
+def finish():
+    for pid in children:
+        try: os.kill(pid, 9)
+        except ProcessLookupError: pass
+    looks = [(time.monotonic_ns(), time.time_ns(), time.monotonic_ns()) for i in range(50)]
+    first, wall, last = min(looks, key=lambda look: look[2] - look[0])
+    print(json.dumps({'pid': os.getpid(), 'ahead': str(wall - first)}))
+def above_others():
+    os.setsid()
+    try: open('/proc/self/autogroup', 'w').write('-20')
+    except FileNotFoundError: pass
+name('ftp-me')
+`;
+
+export interface PathCase {
+  what: string;
+  syscall: string;
+  /** Default: 5ms. */
+  threshold?: string;
+  script: string;
+  /** What the tree of each trace that took long enough must have, and how often at least. */
+  expected(root: ReceivedSpan, below: readonly ReceivedSpan[]): boolean;
+  atLeast: number;
+}
+
+export const isOf = (span: ReceivedSpan, name: string, comm: string) =>
+  span.name === name && span.attributes['thread.name'] === comm;
+export const lasts = (spans: readonly ReceivedSpan[], isOne: (span: ReceivedSpan) => boolean) =>
+  spans.filter(isOne).reduce((ns, { start, end }) => ns + Number(end - start), 0);
+
+interface Turn {
+  pid: number;
+  fromNs: number;
+  toNs: number;
+}
+
+/** Turns on CPU 0 by the kernel's switches there. */
+function turnsOf(switches: readonly WitnessedEvent[]): Turn[] {
+  return switches.slice(0, -1).flatMap((event, i) => {
+    const [pid, next] = [event.number('next_pid'), switches[i + 1]];
+    return next.number('prev_pid') === pid ? [{ pid, fromNs: event.ns, toNs: next.ns }] : [];
+  });
+}
+
+/** Of a span that says that a task had CPU 0: the time in which another one had it. */
+function wrongNs(span: ReceivedSpan, turns: readonly Turn[], aheadNs: bigint): number {
+  const [from, to] = [Number(span.start - aheadNs) + CLOCKS_NS, Number(span.end - aheadNs) - CLOCKS_NS];
+  const pid = span.attributes['ftrace.thread.id'];
+  return turns
+    .filter((turn) => turn.pid !== pid && turn.fromNs < to && turn.toNs > from && to > from)
+    .reduce((ns, turn) => ns + Math.min(turn.toNs, to) - Math.max(turn.fromNs, from), 0);
+}
+
+/** Time of a call for which it is recorded which task had CPU 0. */
+function recordedNs({ start, end }: ReceivedSpan, turns: readonly Turn[], aheadNs: bigint): number {
+  const [from, to] = [Number(start - aheadNs), Number(end - aheadNs)];
+  return turns.reduce(
+    (ns, turn) => ns + Math.max(0, Math.min(turn.toNs, to) - Math.max(turn.fromNs, from)),
+    0,
+  );
+}
+
+const saysWhoRan = ({ name, attributes }: ReceivedSpan) =>
+  (name === 'running' || name === 'ran instead') &&
+  attributes['cpu.logical_number'] === 0 &&
+  attributes['ftrace.thread.id'] !== undefined;
+
+/** Time of `block …` spans at whose end the kernel did not complete the request. */
+function wrongRequestNs(
+  spans: readonly ReceivedSpan[],
+  completed: readonly WitnessedEvent[],
+  aheadNs: bigint,
+): number {
+  const isWrong = ({ name, end, attributes }: ReceivedSpan) =>
+    name.startsWith('block ') &&
+    attributes['ftrace.block.sector'] !== undefined &&
+    !completed.some(({ ns }) => Math.abs(Number(end - aheadNs) - ns) < CLOCKS_NS);
+  return lasts(spans, isWrong);
+}
+
+/** Calls of a case, each with all spans below it. */
+export interface Trees {
+  pid: number;
+  trees: { root: ReceivedSpan; below: ReceivedSpan[] }[];
+}
+
+/** Runs a case and checks its traces. `during` wraps the run of the program. */
+export async function checkPathCase(
+  bench: Bench,
+  { what, syscall, script, expected, atLeast, threshold = '5ms' }: PathCase,
+  during: <T>(run: () => Promise<T>) => Promise<T> = (run) => run(),
+): Promise<Trees> {
+  const { agent, settledSpans } = await startTraced(
+    bench,
+    { kinds: { syscalls: { threshold, include: [syscall], processes: ['ftp-me'] } } },
+    {},
+    { wrapper: ['taskset', '-c', String(onlineCpus().at(-1) ?? 0)] },
+  );
+  const witness = watchRaw(bench, { 'sched:sched_switch': 'CPU == 0', 'block:block_rq_complete': '0' });
+  const { pid, ahead } = await during(() =>
+    python<{ pid: number; ahead: string }>(
+      `${PRELUDE}${script}finish()\n`,
+      [`${bench.directory}/file`],
+      ON_CPU_0,
+    ),
+  );
+  const aheadNs = BigInt(ahead);
+  const witnessed = witness.events();
+  const turns = turnsOf(witnessed.filter(({ event }) => event === 'sched:sched_switch'));
+  const completed = witnessed.filter(({ event }) => event === 'block:block_rq_complete');
+  const callsOf = (some: readonly ReceivedSpan[]) => rootsOf(some, pid, `syscall ${syscall}`);
+  const spans = await settledSpans((some) => callsOf(some).length >= Math.max(1, atLeast));
+  const calls = callsOf(spans);
+  const trees = calls.map((root) => ({ root, below: allBelow(spans, root) }));
+  const wholeNs = Math.max(
+    1,
+    lasts(calls, () => true),
+  );
+  const ratioOf = ({ attributes }: ReceivedSpan) => Number(attributes['ftrace.explained_ratio']);
+  const explainedNs = calls.reduce((ns, call) => ns + Number(call.end - call.start) * ratioOf(call), 0);
+  // On some machines the kernel hides switches of tasks that belong to the hypervisor.
+  const knownNs = calls.reduce((ns, call) => ns + recordedNs(call, turns, aheadNs), 0);
+  const explained = explainedNs / Math.max(1, knownNs);
+  const below = trees.flatMap((tree) => tree.below);
+  const wrongTurnsNs = below.filter(saysWhoRan).reduce((ns, span) => ns + wrongNs(span, turns, aheadNs), 0);
+  const wrong = (wrongTurnsNs + wrongRequestNs(below, completed, aheadNs)) / wholeNs;
+  const right = trees.filter((tree) => expected(tree.root, tree.below)).length;
+  console.log(
+    `${what}: ${calls.length} calls, ${right} as expected, explained ${explained.toFixed(4)}, wrong ${wrong.toFixed(4)}; ${calls.at(-1)?.attributes['ftrace.summary']}`,
+  );
+  assert.ok(right >= atLeast, `${right} of ${calls.length} calls are as expected, not ${atLeast}`);
+  if (calls.length > 0) assert.ok(explained >= EXPLAINED, `${explained} of the time is explained`);
+  assert.ok(
+    wrong <= 1 - EXPLAINED,
+    `${wrong} of the time is attributed to tasks that did not have the CPU, or to requests that did not end then`,
+  );
+  assert.equal(await agent.stop(), 0, agent.stderr());
+  return { pid, trees };
+}
