@@ -160,6 +160,9 @@ export function openLiveBuffer(parts: LiveBufferParts): LiveBuffer {
     },
     release: (events) => {
       for (const event of events) quietly(() => instance.set(enableOf(event), '0'));
+      // The kernel empties the buffers that have recorded an event when it is removed.
+      losses.emptiedByAgent(true);
+      shared.log.info({ buffer: name, events }, 'removing events, for which the kernel empties the buffer');
       // The kernel gives the number of a removed event to the next one: process all records of it before.
       Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, (2 * SETTLE_NS) / 1e6);
       open?.stream.tick(now(), MOST_ROUNDS);
@@ -184,6 +187,7 @@ export function openLiveBuffer(parts: LiveBufferParts): LiveBuffer {
     beforeTick: () => {
       if (closed) return;
       for (const cpu of open?.cpus() ?? []) losses.look(cpu);
+      losses.emptiedByAgent(false);
       countMissed();
     },
     wasTouched: health.wasTouched,
@@ -233,6 +237,8 @@ export function openLiveBuffer(parts: LiveBufferParts): LiveBuffer {
 }
 
 interface Losses {
+  /** The agent has the kernel empty the buffer, until the next look at all CPUs. */
+  emptiedByAgent(is: boolean): void;
   /** Compares the kernel's number of read events with the number that this agent has read. */
   look(cpu: number): void;
   /** Like `look`, but reads all of the kernel's counters. */
@@ -251,6 +257,7 @@ function openLosses(
   const counts = openCpuStats(instance.dir);
   const ledger = makeLossLedger();
   let logAtMs = 0;
+  let isByAgent = false;
 
   const lookAt = (cpu: number, readEvents: number): void => {
     const pending = stream?.pendingEvents(cpu);
@@ -259,7 +266,7 @@ function openLosses(
     const finding = ledger.look(cpu, readEvents, own);
     if (finding === 'even') return;
     voidOpen();
-    if (performance.now() < logAtMs) return;
+    if (performance.now() < logAtMs || (finding === 'cleared' && isByAgent)) return;
     logAtMs = performance.now() + LOG_EVERY_MS;
     log(
       cpu,
@@ -270,6 +277,9 @@ function openLosses(
   };
 
   return {
+    emptiedByAgent: (is) => {
+      isByAgent = is;
+    },
     look: (cpu) => lookAt(cpu, counts.readEvents(cpu)),
     read: (cpu) => {
       const stats = counts.stats(cpu);
