@@ -58,11 +58,10 @@ export function planStream(parts: StreamParts): PlannedStream {
 }
 
 /** The input of a plan that is the same for all readers. */
-function inputFor({ instance, enabled, shared, refused, countInKernel, made }: StreamParts): PlanInput {
+function inputFor({ instance, enabled, shared, refused, countInKernel }: StreamParts): PlanInput {
   return {
     refused,
     countInKernel,
-    made,
     inParts: true,
     enabled,
     metadata: instance.metadata(),
@@ -77,7 +76,7 @@ function inputFor({ instance, enabled, shared, refused, countInKernel, made }: S
 
 function planRaw(parts: StreamParts): PlannedStream {
   const { instance, reader, shared, functions } = parts;
-  const plan = planEvents({ ...inputFor(parts), functions });
+  const plan = planEvents({ ...inputFor(parts), functions }, parts.made);
   const open = (): OpenStream | undefined => {
     if (reader === 'none') return undefined;
     const pages = instance.openPages();
@@ -93,12 +92,16 @@ function planText(parts: StreamParts): PlannedStream {
   const functions = makeFunctionInterner();
   const input = inputFor(parts);
   const { formatText } = input.metadata;
-  const plan = planEvents({
+  const textInput = {
     ...input,
-    metadata: { ...input.metadata, formatText: (event) => textFormat(event) ?? formatText(event) },
+    metadata: {
+      ...input.metadata,
+      formatText: (event: string) => textFormat(event) ?? formatText(event),
+    },
     functions: () => functions,
     unreadable: makeTextProblems(),
-  });
+  };
+  const plan = planEvents(textInput, parts.made);
   const open = (): OpenStream => {
     const source = openTracePipe(instance.dir);
     let cpus = [...shared.onlineCpus];

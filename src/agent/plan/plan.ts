@@ -39,8 +39,6 @@ export interface PlanInput {
   store: MetricStore;
   /** Gives each probe a part of the store, so that a later plan can drop its metrics. */
   inParts?: boolean;
-  /** Probes of the plan before: those that stay the same are kept. */
-  made?: readonly MadeProbe[] | undefined;
   self: SelfMetrics;
   isSelf(pid: number): boolean;
   /** Where events come from, for use in messages. Default: `this kernel`. */
@@ -94,6 +92,7 @@ export interface EventPlan {
 }
 
 const nothing = () => {};
+const noFunctions: FunctionLookup = () => ({ reason: 'function names are not looked up here' });
 const DEFAULT_WINDOW_MS = 120_000;
 
 interface Wanted extends PlannedType {
@@ -106,11 +105,13 @@ interface Wanted extends PlannedType {
   filters: (string | undefined)[];
 }
 
-export function planEvents(input: PlanInput): EventPlan {
+/**
+ * `earlier`: probes of the plan before; those that stay the same are kept. No closure here may hold them, because plans
+ * would then hold all plans before.
+ */
+export function planEvents(input: PlanInput, earlier: readonly MadeProbe[] = []): EventPlan {
   const formats = new FormatCache(input.metadata);
-  const functions = lookedUpOnce(
-    input.functions ?? (() => ({ reason: 'function names are not looked up here' })),
-  );
+  const functions = lookedUpOnce(input.functions ?? noFunctions);
   const wanted = new Map<string, Wanted>();
   const running: MadeProbe[] = [];
   const byName = new Map<string, MadeProbe['probe']>();
@@ -125,7 +126,8 @@ export function planEvents(input: PlanInput): EventPlan {
       onlyFor === undefined ? unmatchedNames(enabledProbe, input.metadata, input.host, where) : [];
     const status = (one: ProbeStatus) => (onlyFor === undefined ? probes : helpers).push(one);
     const made =
-      keptOf(enabledProbe, formats, input) ?? makeProbe(enabledProbe, formats, { ...input, functions });
+      keptOf(enabledProbe, formats, input, earlier) ??
+      makeProbe(enabledProbe, formats, { ...input, functions }, earlier);
     if (typeof made === 'string') {
       status({ name: module.name, up: false, reason: made, events: [], notes: names });
       continue;
@@ -206,11 +208,16 @@ function filterOfAll(event: string, filters: readonly (string | undefined)[]): [
 }
 
 /** The probe of the plan before that goes on. */
-function keptOf(enabled: EnabledProbe, formats: FormatCache, input: PlanInput): MadeProbe | undefined {
-  if (input.made === undefined) return undefined;
+function keptOf(
+  enabled: EnabledProbe,
+  formats: FormatCache,
+  input: PlanInput,
+  earlier: readonly MadeProbe[],
+): MadeProbe | undefined {
+  if (earlier.length === 0) return undefined;
   const { module, options, intervals } = enabled;
   const needs = module.needs(options, input.metadata, input.host, intervals);
-  return keptProbe(input.made, enabled, needs, (event) => formats.get(event));
+  return keptProbe(earlier, enabled, needs, (event) => formats.get(event));
 }
 
 /** Returns the probe, or the reason why it is off. */
@@ -218,6 +225,7 @@ function makeProbe(
   enabled: EnabledProbe,
   formats: FormatCache,
   input: PlanInput & { functions: FunctionLookup },
+  earlier: readonly MadeProbe[],
 ): MadeProbe | string {
   const { module, options, onlyFor } = enabled;
   const { intervals, used: sinks } = watchedSinks(enabled.intervals);
@@ -252,7 +260,7 @@ function makeProbe(
     if (parsed === undefined) throw new Error(`${module.name} reads ${event} without declaring it`);
     return parsed;
   };
-  const metrics = storeFor(enabled, input);
+  const metrics = storeFor(enabled, input, earlier);
   const { countInKernel } = input;
   const counts: KernelCount[] = [];
   const { host, stops } = watchedContainers(input.host);
@@ -309,9 +317,13 @@ function makeProbe(
   }
 }
 
-function storeFor(enabled: EnabledProbe, { store, inParts, made = [] }: PlanInput): MetricStore {
+function storeFor(
+  enabled: EnabledProbe,
+  { store, inParts }: PlanInput,
+  earlier: readonly MadeProbe[],
+): MetricStore {
   if (enabled.onlyFor !== undefined) return new MetricStore({ countsSeries: false });
-  return continuedMetrics(made, enabled) ?? (inParts ? store.part() : store);
+  return continuedMetrics(earlier, enabled) ?? (inParts ? store.part() : store);
 }
 
 const MOST_NAMED = 4;

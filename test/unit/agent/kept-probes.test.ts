@@ -2,8 +2,16 @@
 import assert from 'node:assert/strict';
 import { existsSync, readFileSync } from 'node:fs';
 import { test } from 'node:test';
+import { setImmediate } from 'node:timers/promises';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { endProbes } from '../../../src/agent/plan/kept-probes.ts';
-import { type EnabledProbe, type EventPlan, planEvents } from '../../../src/agent/plan/plan.ts';
+import {
+  type EnabledProbe,
+  type EventPlan,
+  type PlanInput,
+  planEvents,
+} from '../../../src/agent/plan/plan.ts';
 import { makeSelfMetrics } from '../../../src/agent/plan/self-metrics.ts';
 import { schemaKit } from '../../../src/config/units.ts';
 import { createRenderer } from '../../../src/export/exposition/text.ts';
@@ -38,23 +46,16 @@ function setUp(host: HostFacts = { ...fakeHost }) {
   let plan: EventPlan | undefined;
   const go = (...enabled: EnabledProbe[]): EventPlan => {
     const before = plan?.made;
-    const next = planEvents({
+    const input: PlanInput = {
       enabled,
       metadata: {
         ...{ clock: 'mono', machine: 'x86_64', kernelRelease: '6.18', cpuCount: 2 },
         events: () => [],
         formatText: (event) => (missing.has(event) ? undefined : formatText(event)),
       },
-      ...{
-        host,
-        store,
-        self,
-        onlineCpus: [0, 1],
-        isSelf: () => false,
-        inParts: true,
-        made: before,
-      },
-    });
+      ...{ host, store, self, onlineCpus: [0, 1], isSelf: () => false, inParts: true },
+    };
+    const next = planEvents(input, before);
     endProbes(store, before ?? [], next.made);
     plan = next;
     return next;
@@ -148,4 +149,25 @@ test('plans that go back and forth leave nothing', () => {
     go(probe(sched), probe(irq));
   }
   assert.equal(text(), before);
+});
+
+test('a plan does not keep the plans before it in memory', async () => {
+  setFlagsFromString('--expose-gc');
+  const gc = runInNewContext('gc') as () => void;
+  const { go } = setUp();
+  // In a function of its own, so that no variable of this one holds the probe.
+  const replace = () => {
+    const [, first] = go(probe(sched), probe(irq)).made;
+    go(probe(sched), probe(irq, { per_cpu: true }));
+    return new WeakRef(first.probe);
+  };
+  const replaced = replace();
+  const last = go(probe(sched), probe(irq));
+  // A target of a WeakRef lives until the end of the turn that has read it.
+  for (let i = 0; i < 10 && replaced.deref() !== undefined; i++) {
+    await setImmediate();
+    gc();
+  }
+  assert.equal(replaced.deref(), undefined);
+  assert.equal(last.made.length, 2);
 });
