@@ -170,6 +170,7 @@ function declareReadings(
           help: 'Estimated CPU time that the kernel took to record events for this agent: recorded events, lost ones included, times recording_cost of the config.',
           unit: 'seconds',
           divisor: 1e9,
+          ownTime: true,
           labels: ['buffer'],
         });
   const forgetBuffer = (name: string): void => {
