@@ -142,6 +142,16 @@ export const agentBoard: Board = {
           queries: [rateBy('probe', 'ftrace_exporter_probe_events_total', '{{probe}}')],
         }),
         lines({
+          title: 'Suspended probes',
+          levels: SHOULD_BE_ZERO,
+          needs: { words: 'No data: needs budget.cpu in the agent’s config' },
+          description:
+            'Share of the time for which the agent suspended a probe to keep its CPU budget. Should be 0.',
+          unit: 'percentunit',
+          max: 1,
+          queries: [rateBy('probe', 'ftrace_exporter_probe_suspended_seconds_total', '{{probe}}')],
+        }),
+        lines({
           title: 'CPU per event',
           description:
             'CPU time of the agent divided by events read. With few events the fixed cost dominates.',

@@ -1,4 +1,6 @@
 /** `list`: prints the probes and metrics of this program, and the tracers, events and functions of this kernel. */
+
+import { declareSuspendedSeconds } from '../agent/live/budget-keeper.ts';
 import { makeMainMetrics } from '../agent/main/main-metrics.ts';
 import { makeOtlpMetrics } from '../agent/main/otlp-metrics.ts';
 import { declareReloads } from '../agent/main/reload-metrics.ts';
@@ -110,6 +112,7 @@ function metrics(): string[][] {
   declareContainerMetrics(store, undefined);
   makeMainMetrics(store, { version: '', replay: false });
   declareReloads(store);
+  declareSuspendedSeconds(store, []);
   makeOtlpMetrics(store);
   const own = store.snapshot().families.map(({ spec }) => spec);
   const unique = new Map([...ofProbes, ...own, REFUSED_METRIC].map((spec) => [spec.name, spec]));

@@ -27,6 +27,7 @@ export interface ConfiguredMetric {
   name: string;
   options: {
     enabled: boolean;
+    essential: boolean;
     per_cpu: boolean;
     per_container: boolean;
     max_series: number;
@@ -125,6 +126,7 @@ const written = z.strictObject({
   ),
   help: z.string().min(1).max(300),
   enabled: z.boolean().default(true),
+  essential: z.boolean().default(false),
   event: choice.optional(),
   start: choice.optional(),
   end: choice.optional(),
@@ -312,7 +314,7 @@ const numbers = z
   .refine((bounds) => bounds.every((bound, i) => i === 0 || bound > bounds[i - 1]), 'must ascend');
 
 function configured(one: Written, buckets: readonly number[]): ConfiguredMetric {
-  const { name, help, enabled, per_cpu, per_container, max_series, start, end, event } = one;
+  const { name, help, enabled, essential, per_cpu, per_container, max_series, start, end, event } = one;
   const amount = one.value ?? one.sum ?? one.max;
   const metric: DeclaredMetric = {
     name: `ftrace_${name}`,
@@ -327,7 +329,7 @@ function configured(one: Written, buckets: readonly number[]): ConfiguredMetric 
     endsAlone: one.ends_alone ?? false,
     labels: Object.entries(one.labels).map(([label, value]) => labelOf(label, value)),
   };
-  return { name, options: { enabled, per_cpu, per_container, max_series, buckets, metric } };
+  return { name, options: { enabled, essential, per_cpu, per_container, max_series, buckets, metric } };
 }
 
 /** Events that the agent defines get their group when the name of its instance is known. */

@@ -24,6 +24,7 @@ const FIXED: Readonly<Record<keyof AgentConfig, Readonly<Record<string, Part>>>>
   spans: { 'spans.top_level_markers': ({ spans }) => spans?.topLevelMarkers ?? false },
   containers: {},
   drainIntervalMs: {},
+  budget: {},
   probes: {},
   disabled: {},
   otlp: {},

@@ -7,6 +7,7 @@ import type { ContainersConfig } from '../model/containers.ts';
 import { METRICS_PREFIX } from '../model/declared-metric.ts';
 import type { OtlpConfig } from '../model/otlp.ts';
 import type { SpansConfig } from '../model/span.ts';
+import { type BudgetConfig, budgetSchema, toBudgetConfig } from './budget.ts';
 import { containersSchema, toContainersConfig } from './containers.ts';
 import { grouped, metricsSchema } from './metrics.ts';
 import { otlpSchema, toOtlpConfig } from './otlp.ts';
@@ -50,6 +51,8 @@ export interface AgentConfig {
   maxWindowMs: number;
   /** CPU time for which the kernel records an event, for an estimate of what recording costs. */
   recordingNs: number;
+  /** Undefined: no limit. */
+  budget?: BudgetConfig | undefined;
   /** Probes that are on, in the order of the catalogue; then the declared metrics, as probes `metrics/NAME`. */
   probes: ConfiguredProbe[];
   /** Names of probes that are off. */
@@ -138,6 +141,7 @@ export function composeSchema(sections: readonly ProbeSection[]) {
     drain_interval: duration({ min: 2 * MS, max: 1000 * MS }).prefault('20ms'),
     max_window: duration({ min: 1000 * MS, max: 86_400_000 * MS }).prefault('2m'),
     recording_cost: duration({ min: 1, max: MS }).prefault('150ns'),
+    budget: budgetSchema().prefault({}),
     probes: z
       .strictObject(
         Object.fromEntries(
@@ -246,6 +250,7 @@ export function toAgentConfig(
     drainIntervalMs: checked.drain_interval / MS,
     maxWindowMs: checked.max_window / MS,
     recordingNs: checked.recording_cost,
+    budget: toBudgetConfig(checked.budget),
     probes: enabled.map(({ name, options }) => ({ name, options: { ...options } })),
     disabled: probes.flatMap(({ name, options }) => (options.enabled ? [] : [name])),
     tracefsPath: checked.tracefs,

@@ -54,6 +54,7 @@ export function spansSchema() {
     max_traces_per_second: rate().prefault(50),
     containers: yesOrNo().prefault(false),
     top_level_markers: yesOrNo().prefault(false),
+    essential: yesOrNo().prefault(false),
     kinds: z
       .strictObject({
         syscalls: kind({
@@ -108,6 +109,7 @@ export function toSpansConfig(checked: z.output<ReturnType<typeof spansSchema>>)
     maxTracesPerSecond: checked.max_traces_per_second,
     containers: checked.containers || kinds.some(([, kind]) => kind.containers ?? kind.excludeContainers),
     topLevelMarkers: checked.top_level_markers,
+    essential: checked.essential,
     kinds: Object.fromEntries(kinds),
   };
 }

@@ -11,9 +11,12 @@ import {
   CPU_LIST_PATTERN,
   DURATION_PATTERN,
   formatDuration,
+  formatPercent,
   formatSize,
+  PERCENT_PATTERN,
   parseCpuList,
   parseDuration,
+  parsePercent,
   parseSize,
   SIZE_PATTERN,
   shownValue,
@@ -40,6 +43,13 @@ export function size(bounds: Bounds = {}): z.ZodType<number, string | number> {
     .transform((text, context) =>
       within(parsed(parseSize, String(text), context), bounds, formatSize, context),
     );
+}
+
+/** A percentage: `5%` → 0.05. Bounds as shares. */
+export function percent(bounds: Bounds = {}): z.ZodType<number, string> {
+  return written('a percentage, as in 5%', PERCENT_PATTERN).transform((text, context) =>
+    within(parsed(parsePercent, text, context), bounds, formatPercent, context),
+  );
 }
 
 /** A whole number; flags and variables give it as text. */
@@ -126,6 +136,7 @@ export function probeSchema<Extra extends z.ZodRawShape>(defaults: ProbeDefaults
     per_cpu: z.boolean().default(defaults.per_cpu),
     max_series: z.int().min(1).max(100_000).default(defaults.max_series),
     buckets: buckets().prefault([...defaults.buckets]),
+    essential: z.boolean().default(false),
     ...extra,
   });
 }

@@ -68,8 +68,11 @@ export interface TraceRecord {
   exemplars: readonly ExemplarRecord[];
 }
 
-/** What happened to traces and spans: the label `outcome`. `kept`: only in memory, as there is no backend. */
-export type SpanOutcome = 'exported' | 'kept' | 'over_budget' | 'pruned' | 'failed';
+/**
+ * What happened to traces and spans: the label `outcome`. `kept` means only in memory, because there is no backend;
+ * `suspended`: what follows tasks was suspended.
+ */
+export type SpanOutcome = 'exported' | 'kept' | 'over_budget' | 'pruned' | 'failed' | 'suspended';
 
 /** Which slow operations become traces, as plain data. */
 export interface SpansConfig {
@@ -78,6 +81,8 @@ export interface SpansConfig {
   containers: boolean;
   /** Whether to read markers from the top-level buffer, on kernels that cannot copy them to an instance. */
   topLevelMarkers?: boolean;
+  /** What follows tasks for traces is never suspended. */
+  essential?: boolean;
   kinds: Readonly<Partial<Record<SpanKind, KindOptions>>>;
 }
 

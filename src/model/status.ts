@@ -10,6 +10,16 @@ export interface ProbeStatus {
   notes?: readonly string[];
 }
 
+/** The CPU budget of the agent, and what it did to keep it. */
+export interface BudgetStatus {
+  /** CPU time that the agent may use and has used within the window, in CPUs. */
+  cores: number;
+  usedCores: number;
+  windowSeconds: number;
+  /** `until`: UTC, RFC 3339. Over the budget, a suspension lasts longer. */
+  suspended: { probe: string; until: string; reason: string }[];
+}
+
 /** Whether a kind of trace receives the events it needs. */
 export interface KindStatus {
   kind: string;
@@ -88,4 +98,6 @@ export interface CaptureStatus {
   warnings: string[];
   /** CPU seconds that the capture thread has used, and the number of events that it has processed. */
   cost: { cpuSeconds: number; events: number };
+  /** Absent if the config sets no budget. */
+  budget?: BudgetStatus | undefined;
 }

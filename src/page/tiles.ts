@@ -33,6 +33,12 @@ const TILES: readonly TileOptions[] = [
     metric: 'process_cpu_seconds_total',
     text: (cpu, seconds) => share(seconds > 0 ? cpu / seconds : 0),
   },
+  {
+    title: 'Probes suspended, visible time',
+    metric: 'ftrace_exporter_probe_suspended_seconds_total',
+    text: (seconds) => (seconds > 0 ? `${count(Math.ceil(seconds))} s` : 'never'),
+    warns: true,
+  },
 ];
 
 const SPARK_HEIGHT = 28;

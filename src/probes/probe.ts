@@ -56,6 +56,8 @@ export interface CommonOptions {
   per_container?: boolean;
   max_series: number;
   buckets: readonly number[];
+  /** Never suspended, even over the budget. */
+  essential?: boolean;
 }
 
 /** Facts about the machine, from the host or from a recording. */
@@ -124,9 +126,18 @@ export interface ProbeContext {
 /**
  * Why an end has no usable start, or a start has no end: `no_start` (it began before the agent, or the kernel emits no
  * start event), `no_end`, `lost` (the kernel lost events in between), `late` (recorded out of order, so the time would
- * be negative), `exited` (the task has ended), `evicted` (the table was full), `too_deep` (too many nested calls).
+ * be negative), `exited` (the task has ended), `evicted` (the table was full), `too_deep` (too many nested calls),
+ * `suspended` (the agent suspended the probe in between, to keep its budget).
  */
-export type UnmatchedReason = 'no_start' | 'no_end' | 'lost' | 'late' | 'exited' | 'evicted' | 'too_deep';
+export type UnmatchedReason =
+  | 'no_start'
+  | 'no_end'
+  | 'lost'
+  | 'late'
+  | 'exited'
+  | 'evicted'
+  | 'too_deep'
+  | 'suspended';
 
 /** A running probe. */
 export interface Probe {

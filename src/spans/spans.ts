@@ -24,6 +24,8 @@ import { makeTimerlat } from './timerlat.ts';
 
 export interface Spans {
   sinks: IntervalSinks;
+  /** While it is paused, operations get no trace: they count as `suspended`. */
+  pause(isPaused: boolean): void;
   /** Ends the current interval of the budget and returns its traces. `nowMs` is monotonic. */
   take(nowMs: number): TraceRecord[];
   /**
@@ -44,6 +46,7 @@ export function makeSpans(config: SpansConfig, deps: SpanDeps, nowMs: number): S
     deps.counts.trace(kind, 'over_budget');
     deps.counts.span(kind, 'over_budget', spans);
   };
+  let isPaused = false;
   const offer: Offer = (kind, weightNs, make, subject) => {
     if (subject !== undefined && filters.get(kind)?.(subject) === false) {
       deps.counts.filtered(kind);
@@ -51,6 +54,10 @@ export function makeSpans(config: SpansConfig, deps: SpanDeps, nowMs: number): S
     }
     if (isLate()) {
       giveUp(kind);
+      return;
+    }
+    if (isPaused) {
+      deps.counts.trace(kind, 'suspended');
       return;
     }
     budget.offer(kind, weightNs, () => {
@@ -63,6 +70,9 @@ export function makeSpans(config: SpansConfig, deps: SpanDeps, nowMs: number): S
   let takenMs = nowMs;
   return {
     sinks: { ...makeTaskKinds(kinds, offer, deps), ...makeTracerKinds(kinds, offer, deps) },
+    pause: (paused) => {
+      isPaused = paused;
+    },
     take: (now) => {
       const chosen = budget.take(Math.max(0, now - takenMs) / 1000);
       takenMs = now;

@@ -15,6 +15,7 @@ import {
 import { emptyList } from '../../tracefs/list-files.ts';
 import type { EventPlan } from '../plan/plan.ts';
 import { type Expected, type Interference, interferences, UNDO_AFTER_MS, type Undo } from './interference.ts';
+import { makeOwnSwitches, type OwnSwitches } from './own-switches.ts';
 import type { Shared } from './shared.ts';
 
 /** Changes that other users have made to a buffer. */
@@ -46,7 +47,7 @@ export interface HealthWatchParts {
   onSize(bufferBytesPerCpu: number): void;
 }
 
-export interface HealthWatch {
+export interface HealthWatch extends Pick<OwnSwitches, 'switchEvents'> {
   /** Stores the current state as the expected state. Call it when recording has begun. */
   start(): void;
   /**
@@ -72,6 +73,7 @@ export function makeHealthWatch(parts: HealthWatchParts): HealthWatch {
   let isTouched = false;
   /** Whether the agent itself is writing to control files at this moment. */
   let isUndoing = false;
+  const own = makeOwnSwitches(instance, log);
   /** Problems found by the last check, joined. */
   let wrongBefore = '';
   let undoAtMs = Number.POSITIVE_INFINITY;
@@ -79,7 +81,8 @@ export function makeHealthWatch(parts: HealthWatchParts): HealthWatch {
   const startWatching = (): void => {
     const others = [...disks.map(diskSwitch), ...settings.map((file) => join(instance.root, file))];
     const files = { events: plan.events, cpus: onlineCpus, others };
-    watch = watchControls(instance.dir, files, () => {
+    watch = watchControls(instance.dir, files, (file) => {
+      if (own.isOwnWrite(file)) return;
       voidOpen();
       if (!isUndoing) isTouched = true;
     });
@@ -105,7 +108,8 @@ export function makeHealthWatch(parts: HealthWatchParts): HealthWatch {
     if (expected === undefined) return [];
     const state = instance.state(recorded());
     parts.onSize(state.bufferBytesPerCpu);
-    return interferences(expected, state);
+    const events = plan.events.filter((event) => !own.off.has(event));
+    return interferences({ ...expected, events }, state);
   };
 
   return {
@@ -114,6 +118,7 @@ export function makeHealthWatch(parts: HealthWatchParts): HealthWatch {
         root: instance.root,
         dir: instance.dir,
         events: plan.events,
+        switchedOff: own.off,
         state: instance.state(recorded()),
         stopsWhen: parts.stopsWhen,
         isTopLevel: instance.dir === instance.root,
@@ -132,6 +137,7 @@ export function makeHealthWatch(parts: HealthWatchParts): HealthWatch {
       return next;
     },
     wasTouched: () => isTouched,
+    switchEvents: own.switchEvents,
     check: (nowMs) => {
       let changes = interfered();
       // If no write was reported, the change happened at an unknown earlier time.

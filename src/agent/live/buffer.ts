@@ -20,6 +20,7 @@ import { type BufferHealth, HEALTHY, makeHealthWatch } from './buffer-health.ts'
 import { type Drained, MOST_ROUNDS } from './drain.ts';
 import type { Shared } from './shared.ts';
 import type { PlannedStream } from './stream.ts';
+import { makeSuspender, type Suspender } from './suspender.ts';
 
 /** Value of the label `buffer` for the buffer that holds the events. */
 export const EVENTS_BUFFER = 'events';
@@ -47,7 +48,7 @@ export interface LiveBufferParts {
   stopTracer?(): readonly string[];
 }
 
-export interface LiveBuffer {
+export interface LiveBuffer extends Pick<Suspender, 'suspend' | 'resume'> {
   readonly name: string;
   readonly plan: EventPlan;
   /** Goes over to another plan, between two ticks. `make` may change what is set at the events. */
@@ -113,19 +114,8 @@ export function openLiveBuffer(parts: LiveBufferParts): LiveBuffer {
       rule.bufferBytesPerCpu = bytes;
     },
   });
-  let logMissedAtMs = 0;
-  const countMissed = (): void => {
-    for (const [probe, count] of parts.missed?.() ?? []) {
-      shared.self.lostBefore(probe, 'missed', count);
-      plan.onLossOf(probe, now());
-      if (performance.now() < logMissedAtMs) continue;
-      logMissedAtMs = performance.now() + LOG_EVERY_MS;
-      shared.log.warn(
-        { probe, missed: count },
-        'the kernel missed hits of a kprobe: they are counted as lost',
-      );
-    }
-  };
+  const countMissed = makeMissed(parts, () => plan, now);
+  const suspender = makeSuspender(() => plan, health.switchEvents, now);
   /** Counts of the plans before. */
   let countsBefore: ReadonlyMap<string, number> = new Map();
   const eventCounts = (): Map<string, number> => {
@@ -189,7 +179,10 @@ export function openLiveBuffer(parts: LiveBufferParts): LiveBuffer {
       for (const cpu of open?.cpus() ?? []) losses.look(cpu);
       losses.emptiedByAgent(false);
       countMissed();
+      suspender.beforeTick();
     },
+    suspend: suspender.suspend,
+    resume: suspender.resume,
     wasTouched: health.wasTouched,
     check: (nowMs) => (closed ? HEALTHY : health.check(nowMs)),
     readings: () => {
@@ -225,15 +218,34 @@ export function openLiveBuffer(parts: LiveBufferParts): LiveBuffer {
       losses.close();
       open?.close();
       const problems = [...(parts.stopTracer?.() ?? []), ...instance.remove()];
-      if (problems.length === 0) return;
-      throw new KernelError({
-        file: instance.dir,
-        errno: '',
-        action: 'restore',
-        remedy: problems.join('; '),
-      });
+      if (problems.length > 0) throw notRestored(instance, problems);
     },
   };
+}
+
+/** Returns the function that counts the hits of kprobes which the kernel has missed. */
+function makeMissed(
+  { missed, shared }: LiveBufferParts,
+  plan: () => EventPlan,
+  now: () => number,
+): () => void {
+  let logAtMs = 0;
+  return () => {
+    for (const [probe, count] of missed?.() ?? []) {
+      shared.self.lostBefore(probe, 'missed', count);
+      plan().onLossOf(probe, now());
+      if (performance.now() < logAtMs) continue;
+      logAtMs = performance.now() + LOG_EVERY_MS;
+      shared.log.warn(
+        { probe, missed: count },
+        'the kernel missed hits of a kprobe: they are counted as lost',
+      );
+    }
+  };
+}
+
+function notRestored({ dir }: Instance, problems: readonly string[]): KernelError {
+  return new KernelError({ file: dir, errno: '', action: 'restore', remedy: problems.join('; ') });
 }
 
 interface Losses {

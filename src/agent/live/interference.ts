@@ -4,7 +4,7 @@
  * change.
  */
 import { basename, dirname, join } from 'node:path';
-import { diskSwitch, type InstanceState, PID_LISTS } from '../../tracefs/instance-state.ts';
+import { diskSwitch, enableOf, type InstanceState, PID_LISTS } from '../../tracefs/instance-state.ts';
 
 /** The agent waits this long before it undoes a change, because the other user may need it. */
 export const UNDO_AFTER_MS = 60_000;
@@ -33,6 +33,8 @@ export interface Expected {
   root: string;
   dir: string;
   events: readonly string[];
+  /** Events that the agent has switched off, because their probes are suspended. */
+  switchedOff: ReadonlySet<string>;
   /** State of the buffer when recording began. */
   state: InstanceState;
   /** Why the kernel may have stopped recording without a user; '' if it never does. */
@@ -62,6 +64,7 @@ export function interferences(expected: Expected, now: InstanceState): Interfere
   const all = [
     ...recordingOff(expected, now),
     ...eventsOff(expected, now),
+    ...eventsOn(expected, now),
     ...narrowed(expected, now),
     ...disksOff(now),
     ...resetSettings(expected, now),
@@ -106,7 +109,19 @@ function eventsOff({ dir, events }: Expected, now: InstanceState): Interference[
     {
       reason: `events were disabled in ${dir}: ${someOf(missing)}; write 1 to the enable file of each`,
       events: missing,
-      undo: missing.map((event) => ({ file: `events/${event.replace(':', '/')}/enable`, value: '1' })),
+      undo: missing.map((event) => ({ file: enableOf(event), value: '1' })),
+    },
+  ];
+}
+
+function eventsOn({ dir, switchedOff }: Expected, now: InstanceState): Interference[] {
+  const surplus = [...switchedOff].filter((event) => now.events.has(event));
+  if (surplus.length === 0) return [];
+  return [
+    {
+      reason: `events of suspended probes were enabled in ${dir}: ${someOf(surplus)}`,
+      isHarmless: true,
+      undo: surplus.map((event) => ({ file: enableOf(event), value: '0' })),
     },
   ];
 }

@@ -17,6 +17,7 @@ import { threadCpuSeconds } from '../stream/clock.ts';
 import { EVENTS_BUFFER, type LiveBuffer } from './buffer.ts';
 import { type Drain, startDraining } from './drain.ts';
 import type { KernelCounts } from './kernel-counts.ts';
+import { type OpenBudget, openBudget, sumsOf } from './open-budget.ts';
 import { makePhaseCpu } from './phase-cpu.ts';
 import type { Shared } from './shared.ts';
 import type { Tracers } from './tracers.ts';
@@ -41,7 +42,7 @@ export interface LiveOptions {
 }
 
 /** The parts of a status that only a reload changes. */
-export type LiveFacts = Omit<CaptureStatus, 'buffers' | 'tickMs' | 'loss' | 'warnings' | 'cost'>;
+export type LiveFacts = Omit<CaptureStatus, 'buffers' | 'tickMs' | 'loss' | 'warnings' | 'cost' | 'budget'>;
 
 /** What a reload can replace. */
 export interface LiveState {
@@ -74,7 +75,8 @@ export function runCapture(parts: LiveParts): Capture {
   const { shared, tracers, options } = parts;
   const { own, self, store } = shared;
   let { state } = parts;
-  const health = watchHealth(parts, () => state);
+  const budget = openBudget(shared, () => state);
+  const health = watchHealth(parts, () => state, budget);
   const { update, gone } = makeUpdate(shared, () => state.buffers, health);
   let stopped = false;
   let chores = 0;
@@ -94,7 +96,9 @@ export function runCapture(parts: LiveParts): Capture {
     onTick: (tookNs, sinceLastNs) => {
       self.drainTook(tookNs);
       self.drainedAfter(sinceLastNs);
-      options.onDrained?.(phaseCpu());
+      const cpu = phaseCpu();
+      budget.ticked(cpu);
+      options.onDrained?.(cpu);
     },
     chores: () => {
       if (parts.followsThreads) own.add(ownThreadIds());
@@ -129,7 +133,9 @@ export function runCapture(parts: LiveParts): Capture {
   function reload(config: AgentConfig): void {
     const before = state.buffers;
     passTraces();
-    state = parts.reload(config);
+    budget.reload(() => {
+      state = parts.reload(config);
+    });
     gone(before.filter((buffer) => !state.buffers.includes(buffer)));
     for (const buffer of state.buffers) if (!before.includes(buffer)) buffer.start();
     drain.follow(drained());
@@ -160,6 +166,7 @@ export function runCapture(parts: LiveParts): Capture {
     },
     snapshot: (held) => {
       update();
+      budget.update();
       return store.snapshot(held);
     },
     latency: tracers.latency,
@@ -173,14 +180,13 @@ export function runCapture(parts: LiveParts): Capture {
         // Other users can resize the events buffer.
         bufferBytesPerCpu: events?.status().bufferBytesPerCpu ?? facts.bufferBytesPerCpu,
         probes: health.probes(),
+        kinds: budget.kinds(facts.kinds),
+        budget: budget.status(),
         buffers: buffers.map((buffer) => buffer.status()),
         tickMs: drain.tickNs() / 1e6,
         loss: [...readings].flatMap(([name, ofBuffer]) => lossOf(name, ofBuffer)),
-        warnings: [...warnings, ...health.notices(), ...(problem === '' ? [] : [problem])],
-        cost: {
-          cpuSeconds: threadCpuSeconds() - cpuSecondsBefore,
-          events: [...readings.values()].flat().reduce((sum, { events }) => sum + events, 0),
-        },
+        warnings: [...warnings, ...budget.warnings(), ...health.notices(), problem].filter(Boolean),
+        cost: { cpuSeconds: threadCpuSeconds() - cpuSecondsBefore, events: eventsOf(readings) },
       };
     },
     stop: async () => {
@@ -241,10 +247,8 @@ function makeUpdate(
   return { update, gone };
 }
 
-function sumsOf(all: readonly ReadonlyMap<string, number>[]): Map<string, number> {
-  const sums = new Map<string, number>();
-  for (const one of all) for (const [name, count] of one) sums.set(name, (sums.get(name) ?? 0) + count);
-  return sums;
+function eventsOf(readings: ReadonlyMap<string, readonly BufferReading[]>): number {
+  return [...readings.values()].flat().reduce((sum, { events }) => sum + events, 0);
 }
 
 interface CaptureHealth {
@@ -258,7 +262,11 @@ interface CaptureHealth {
   probes(): ProbeStatus[];
 }
 
-function watchHealth({ shared: { log }, counts, options }: LiveParts, state: () => LiveState): CaptureHealth {
+function watchHealth(
+  { shared: { log }, counts, options }: LiveParts,
+  state: () => LiveState,
+  budget: OpenBudget,
+): CaptureHealth {
   const isOn = () =>
     state().buffers.some(({ name, plan }) => name !== EVENTS_BUFFER || plan.events.length > 0) ||
     !counts.isEmpty();
@@ -286,7 +294,7 @@ function watchHealth({ shared: { log }, counts, options }: LiveParts, state: () 
     notices: () => notices,
     probes: () =>
       state().facts.probes.map((probe) => {
-        const reason = down.get(probe.name);
+        const reason = down.get(probe.name) ?? budget.suspended(probe.name)?.reason;
         return probe.up && reason !== undefined ? { ...probe, up: false, reason } : probe;
       }),
   };

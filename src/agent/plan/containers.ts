@@ -16,6 +16,9 @@ import type { EnabledProbe } from './plan.ts';
 /** The history takes a snapshot every second. The two files of each container are read less often, to save time. */
 const READ_EVERY_MS = 5000;
 
+/** Value of `onlyFor` for the helper that follows tasks. */
+export const CONTAINERS = 'containers';
+
 export function isPerContainer({ options }: Pick<EnabledProbe, 'options'>): boolean {
   return 'per_container' in options && options.per_container === true;
 }
@@ -27,7 +30,7 @@ export function withContainers(
 ): EnabledProbe[] {
   return table === undefined
     ? [...enabled]
-    : [{ ...containerEvents(table), onlyFor: 'containers' }, ...enabled];
+    : [{ ...containerEvents(table), onlyFor: CONTAINERS }, ...enabled];
 }
 
 /** Why probes with `per_container` do not show all containers, as sentences. */

@@ -11,11 +11,14 @@ import type { IntervalSinks } from '../../model/intervals.ts';
 import type { KernelCount } from '../../model/kernel-count.ts';
 import type { EventNeed, HostFacts, Probe } from '../../probes/probe.ts';
 import type { EnabledProbe } from './enabled-probe.ts';
+import type { Gap } from './suspension.ts';
 
 /** A probe that works, and what it was made from. */
 export interface MadeProbe {
   enabled: EnabledProbe;
   probe: Probe;
+  /** Why its open operations become void. */
+  gap: Gap;
   needs: readonly EventNeed[];
   notes: readonly string[];
   /** Formats of the events that it handles. */

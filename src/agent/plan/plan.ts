@@ -15,7 +15,6 @@ import type { KernelCount, KernelCountRequest } from '../../model/kernel-count.t
 import type { EventHandler } from '../../model/record.ts';
 import type { TraceMetadata } from '../../model/source.ts';
 import type { ProbeStatus } from '../../model/status.ts';
-import type { TimestampNs } from '../../model/time.ts';
 import type { EventNeed, HostFacts, KernelOffer, ProbeContext } from '../../probes/probe.ts';
 import type { EnabledProbe } from './enabled-probe.ts';
 import { FormatCache } from './format-cache.ts';
@@ -27,6 +26,7 @@ import {
   watchedSinks,
 } from './kept-probes.ts';
 import type { SelfMetrics } from './self-metrics.ts';
+import { countByGap, type Gap, makeSuspensions, type RunningProbe, type Suspensions } from './suspension.ts';
 import { unmatchedNames } from './unmatched-names.ts';
 
 export type { EnabledProbe };
@@ -64,7 +64,7 @@ export interface PlannedType {
   addresses?: readonly string[];
 }
 
-export interface EventPlan {
+export interface EventPlan extends Suspensions {
   /** Events to enable, as `system:name`. Without records of tracers (system `ftrace`): they cannot be enabled. */
   events: readonly string[];
   /** Filters of events for which no probe needs the other records. */
@@ -83,9 +83,6 @@ export interface EventPlan {
   rate: 'low' | 'high';
   /** Events that each probe was given so far; those of helpers by what they are on for. */
   eventCounts(): Map<string, number>;
-  onLoss(cpu: number, untilNs: TimestampNs): void;
-  /** Events of one probe were lost on any CPU. */
-  onLossOf(probe: string, untilNs: TimestampNs): void;
   sweep(): void;
   /** Handles a latency of the buffer's latency tracer. */
   onLatency(latencyNs: number, trace: string): void;
@@ -114,7 +111,6 @@ export function planEvents(input: PlanInput, earlier: readonly MadeProbe[] = [])
   const functions = lookedUpOnce(input.functions ?? noFunctions);
   const wanted = new Map<string, Wanted>();
   const running: MadeProbe[] = [];
-  const byName = new Map<string, MadeProbe['probe']>();
   const probes: ProbeStatus[] = [];
   const helpers: ProbeStatus[] = [];
   let rate: 'low' | 'high' = 'low';
@@ -133,7 +129,6 @@ export function planEvents(input: PlanInput, earlier: readonly MadeProbe[] = [])
       continue;
     }
     running.push(made);
-    byName.set(module.name, made.probe);
     if (module.rate === 'high') rate = 'high';
     if (made.needs.some(hasAddresses)) readsAddresses = true;
     for (const [event, handler] of Object.entries(made.probe.handlers)) {
@@ -164,7 +159,6 @@ export function planEvents(input: PlanInput, earlier: readonly MadeProbe[] = [])
   const types = [...wanted.values()];
   const extra = input.extra ?? {};
   const isEnabled = ({ event }: PlannedType) => !event.startsWith('ftrace:') && !Object.hasOwn(extra, event);
-  const losses = running.flatMap(({ probe }) => (probe.onLoss ? [probe.onLoss.bind(probe)] : []));
   const sweeps = running.flatMap(({ probe }) => (probe.sweep ? [probe.sweep.bind(probe)] : []));
   const dispatcher = makeDispatcher(types.map(handledType));
   return {
@@ -178,12 +172,7 @@ export function planEvents(input: PlanInput, earlier: readonly MadeProbe[] = [])
     readsAddresses,
     rate,
     eventCounts: () => countByOwner(types, dispatcher),
-    onLoss: (cpu, untilNs) => {
-      for (const onLoss of losses) onLoss(cpu, untilNs);
-    },
-    onLossOf: (name, untilNs) => {
-      for (let cpu = 0; cpu < input.metadata.cpuCount; cpu++) byName.get(name)?.onLoss?.(cpu, untilNs);
-    },
+    ...makeSuspensions(types, running.map(runningProbe), input.metadata.cpuCount),
     sweep: () => {
       for (const sweep of sweeps) sweep();
     },
@@ -191,6 +180,10 @@ export function planEvents(input: PlanInput, earlier: readonly MadeProbe[] = [])
       for (const { probe } of running) probe.onLatency?.(latencyNs, trace);
     },
   };
+}
+
+function runningProbe({ enabled, probe, gap }: MadeProbe): RunningProbe {
+  return { name: enabled.onlyFor ?? enabled.module.name, probe, gap };
 }
 
 function countByOwner(types: readonly Wanted[], { calls }: Dispatcher): Map<string, number> {
@@ -268,6 +261,7 @@ function makeProbe(
     counts.push(count);
     return count;
   };
+  const gap: Gap = { reason: 'lost' };
   const context: ProbeContext = {
     events: [...usableNames],
     metrics,
@@ -287,7 +281,10 @@ function makeProbe(
     countInKernel: countInKernel && ((request) => countOf(countInKernel(module.name, request))),
     isSelf: input.isSelf,
     ignoreSelf: onlyFor === undefined ? input.self.ignoreSelf : nothing,
-    unmatched: (reason) => (onlyFor === undefined ? input.self.unmatched(module.name, reason) : nothing),
+    unmatched: (reason) =>
+      onlyFor === undefined
+        ? countByGap(gap, reason, (why) => input.self.unmatched(module.name, why))
+        : nothing,
   };
   try {
     const before = metrics.callbacks();
@@ -300,6 +297,7 @@ function makeProbe(
     return {
       enabled,
       probe,
+      gap,
       needs: usable,
       notes,
       formats: new Map(handled),

@@ -31,7 +31,7 @@ import { declareSpanCounts } from './span-metrics.ts';
 import { makeWallClock } from './wall-clock.ts';
 
 /** Value of `onlyFor` for helper probes. */
-const SPANS = 'spans';
+export const SPANS = 'spans';
 
 /** Time for the last traces when the agent stops. Full buffers can hold more slow operations than that. */
 const LAST_TRACES_NS = 1e9;
@@ -48,6 +48,10 @@ export interface SpanCapture {
   topLevelMarkers: EnabledProbe | undefined;
   /** Whether each kind works, from the status of helpers and probes. */
   status(helpers: readonly ProbeStatus[], probes: readonly ProbeStatus[]): KindStatus[];
+  /** Name of the probe that reports the operations of a kind, or SPANS if it is a helper. */
+  reporter(kind: string): string;
+  /** Makes no traces while what follows tasks is suspended: it could not say what operations waited for. */
+  pause(isPaused: boolean): void;
   /** Returns the finished traces; called about once a second. */
   take(): TraceRecord[];
   /** The agent is about to stop: traces are made only for a short time from now on, so that it stops soon. */
@@ -107,6 +111,14 @@ export function openSpanCapture(parts: SpanCaptureParts): SpanCapture {
       intervals: { markers: contexts.sink },
     },
     status: (helpers, statuses) => kindStatus(config, probes, [...helpers, ...statuses]),
+    reporter: (kind) => {
+      const needed = NEEDED[kind] ?? kind;
+      const isReported = probes.some(
+        ({ module, intervals, onlyFor }) => module.name === needed && intervals && onlyFor === undefined,
+      );
+      return isReported ? needed : SPANS;
+    },
+    pause: spans.pause,
     take: () => {
       wall.refresh();
       contexts?.sweep(traceNow());

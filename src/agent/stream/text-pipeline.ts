@@ -62,21 +62,8 @@ export interface TextStream extends EventStream, Pick<TextDecoder, 'broken' | 'e
 export function makeTextPipeline(options: TextPipelineOptions): TextStream {
   const { source, plan, losses } = options;
   let errors = 0;
-  const decoder: TextDecoder = makeTextDecoder({
-    types: plan.types,
-    dispatcher: plan.dispatcher,
-    functions: options.functions,
-    cpuCount: options.cpuCount,
-    isGraph: options.isGraph,
-    endsOpen: options.endsOpen ?? false,
-    target: {
-      onLoss: plan.onLoss,
-      onBroken: plan.onBroken ?? plan.onLoss,
-      onError: (cpu, error, cause) => {
-        errors++;
-        options.onError(cpu, error, cause);
-      },
-    },
+  const decoder = makeDecoder(options, () => {
+    errors++;
   });
   const roundBytes = Math.max(LEAST_ROOM, options.roundBytes ?? ROUND_BYTES);
   const text = new Uint8Array(HOLD_BACK + roundBytes + LEAST_ROOM);
@@ -164,4 +151,19 @@ export function makeTextPipeline(options: TextPipelineOptions): TextStream {
     broken: decoder.broken,
     endsCut: decoder.endsCut,
   };
+}
+
+function makeDecoder(options: TextPipelineOptions, onError: () => void): TextDecoder {
+  const { plan, functions, cpuCount, isGraph, endsOpen = false } = options;
+  return makeTextDecoder({
+    ...{ types: plan.types, dispatcher: plan.dispatcher, functions, cpuCount, isGraph, endsOpen },
+    target: {
+      onLoss: plan.onLoss,
+      onBroken: plan.onBroken ?? plan.onLoss,
+      onError: (cpu, error, cause) => {
+        onError();
+        options.onError(cpu, error, cause);
+      },
+    },
+  });
 }

@@ -11,6 +11,7 @@ const MAX_CPU = 8191;
 
 export const DURATION_PATTERN = /^(\d{1,16})(?:\.(\d{1,9}))?(ns|us|ms|s|m|h)$/;
 export const SIZE_PATTERN = /^(\d{1,16})(KiB|MiB|GiB)?$/;
+export const PERCENT_PATTERN = /^\d{1,4}(\.\d{1,3})?%$/;
 export const CPU_LIST_PATTERN = /^\d{1,4}(-\d{1,4})?(,\d{1,4}(-\d{1,4})?)*$/;
 
 /** `100us`, `1.5ms`, `2m` → whole nanoseconds. */
@@ -54,6 +55,18 @@ export function parseSize(text: string): number {
 /** Bytes → text that `parseSize` accepts, in the largest unit without decimals. */
 export function formatSize(bytes: number): string {
   return inLargestUnit(bytes, SIZE_UNITS, '');
+}
+
+/** `5%` → 0.05. */
+export function parsePercent(text: string): number {
+  if (PERCENT_PATTERN.test(text)) return Number(text.slice(0, -1)) / 100;
+  const guess = /^\d+(\.\d+)?$/.test(text) ? ` (did you mean "${text}%"?)` : '';
+  throw new Error(`${quoted(text)} is not a percentage${guess}: a number and %, as in 5%`);
+}
+
+/** 0.05 → `5%` */
+export function formatPercent(share: number): string {
+  return `${Number((share * 100).toFixed(3))}%`;
 }
 
 /** `0-3,8` → [0, 1, 2, 3, 8]: ascending, each CPU once. */

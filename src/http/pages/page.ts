@@ -3,13 +3,13 @@
  * an error.
  */
 import type { TraceRecord } from '../../model/span.ts';
-import type { BufferStatus, CaptureStatus, ProbeStatus } from '../../model/status.ts';
+import type { BudgetStatus, BufferStatus, CaptureStatus, ProbeStatus } from '../../model/status.ts';
 import { PAGE_STYLE } from '../server/page-style.ts';
 import type { StatusDocument } from './deps.ts';
 import { type Html, html } from './html.ts';
 import { lossCard } from './page-loss.ts';
 import { slowCard } from './page-slow.ts';
-import { formatBytes, formatCount, formatDuration, formatSeconds } from './units.ts';
+import { formatBytes, formatCount, formatDuration, formatSeconds, formatShare } from './units.ts';
 
 export interface PagePaths {
   metrics: string;
@@ -158,7 +158,7 @@ function buffersCard(buffers: readonly BufferStatus[], paths: PagePaths): Html {
 <tbody>${rows}</tbody></table></div></section>`;
 }
 
-function costCard({ cost, tickMs }: CaptureStatus): Html {
+function costCard({ cost, tickMs, budget }: CaptureStatus): Html {
   const each =
     cost.events > 0
       ? `${formatCount(Math.round((cost.cpuSeconds / cost.events) * 1e9))} ns`
@@ -168,7 +168,14 @@ function costCard({ cost, tickMs }: CaptureStatus): Html {
     ['Events processed', formatCount(cost.events)],
     ['CPU time an event', each],
     ['Reads the buffers every', formatDuration(tickMs)],
+    ['Budget', budget === undefined ? 'none' : budgetInWords(budget)],
   ]);
+}
+
+function budgetInWords({ cores, usedCores, windowSeconds, suspended }: BudgetStatus): string {
+  const used = `${formatShare(usedCores)} of a core used within ${windowSeconds} s, ${formatShare(cores)} allowed`;
+  const names = suspended.map(({ probe }) => probe).join(', ');
+  return names === '' ? used : `${used}; suspended: ${names}`;
 }
 
 function machineCard(capture: CaptureStatus): Html {

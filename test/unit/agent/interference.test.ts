@@ -27,6 +27,7 @@ const expected: Expected = {
   root: '/t',
   dir: DIR,
   events: ['sched:sched_switch', 'irq:softirq_raise'],
+  switchedOff: new Set(),
   state,
   stopsWhen: '',
   isTopLevel: false,

@@ -33,7 +33,7 @@ interface Schema {
   default?: unknown;
 }
 
-const COMMON = ['enabled', 'per_cpu', 'per_container', 'max_series', 'buckets'];
+const COMMON = ['enabled', 'per_cpu', 'per_container', 'max_series', 'buckets', 'essential'];
 const MAX_SERIES = 500;
 
 test('docs/configuration.md has a row for every key of a probe, and names unusual defaults of common keys', () => {

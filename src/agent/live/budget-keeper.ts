@@ -1,0 +1,158 @@
+/**
+ * Keeps the CPU budget of the agent: measures what it uses, suspends and resumes probes of the buffer of events, and says
+ * so in log, status and metrics. Tracers with a buffer of their own are never suspended, but their cost counts.
+ */
+import type { BudgetConfig } from '../../config/budget.ts';
+import type { MetricStore } from '../../metrics/store.ts';
+import type { Log } from '../../model/log.ts';
+import type { BudgetStatus } from '../../model/status.ts';
+import type { PhaseCpu } from '../contract/pulse.ts';
+import { type Budget, makeBudget, type Suspension } from './budget.ts';
+
+/** CPU time is compared with the budget this often. */
+const STEP_MS = 250;
+
+export interface BudgetKeeperParts {
+  config: BudgetConfig;
+  cpus: number;
+  store: MetricStore;
+  log: Log;
+  /** Names of probes that may be suspended. */
+  candidates: readonly string[];
+  /** Events that each probe was given so far. */
+  eventCounts(): ReadonlyMap<string, number>;
+  suspend(probe: string): void;
+  resume(probe: string): void;
+  now?: () => { atMs: number; cpuMs: number };
+}
+
+export interface BudgetKeeper {
+  /** Called after each tick. */
+  ticked(cpu: PhaseCpu): void;
+  /** Sets the metrics. */
+  update(): void;
+  /** Why the probe is suspended; undefined if it is not. */
+  suspended(probe: string): { reason: string; until: string } | undefined;
+  status(): BudgetStatus;
+  candidates: readonly string[];
+  resumeAll(): void;
+  /** Drops the series of the others. */
+  forgetAllBut(candidates: readonly string[]): void;
+  /** For people: what is suspended, and that nothing more can be. */
+  warnings(): string[];
+}
+
+interface Current extends Suspension {
+  sinceMs: number;
+  until: string;
+  reason: string;
+}
+
+function processTimes(): { atMs: number; cpuMs: number } {
+  const { user, system } = process.cpuUsage();
+  return { atMs: performance.now(), cpuMs: (user + system) / 1e3 };
+}
+
+export function keepBudget(parts: BudgetKeeperParts): BudgetKeeper {
+  const { config, log, candidates, now = processTimes } = parts;
+  const cores = config.share * (config.of === 'core' ? 1 : parts.cpus);
+  const budget: Budget = makeBudget({ ...config, cores });
+  const limit = `its budget of ${percent(config.share)} of ${config.of === 'core' ? 'a core' : 'the node'}`;
+  const { count, forgetAllBut } = declareSuspendedSeconds(parts.store, candidates);
+  const current = new Map<string, Current>();
+  let stepAtMs = 0;
+  let countedMs = now().atMs;
+  let wasExceeded = false;
+
+  const inWords = (usedCores: number) =>
+    config.of === 'core'
+      ? `${percent(usedCores)} of a core`
+      : `${percent(usedCores / parts.cpus)} of the node`;
+
+  const suspend = (suspension: Suspension, atMs: number): void => {
+    const { probe, durationMs, usedCores } = suspension;
+    const until = new Date(Date.now() + durationMs).toISOString();
+    const reason = `suspended until ${until}: the agent used ${inWords(usedCores)} within ${config.windowMs / 1000} s, more than ${limit}`;
+    parts.suspend(probe);
+    current.set(probe, { ...suspension, sinceMs: atMs, until, reason });
+    const fields = { probe, seconds: durationMs / 1000, used: inWords(usedCores) };
+    log.warn(fields, `suspended a probe: the agent is over ${limit}`);
+  };
+
+  const resume = (probe: string, atMs: number): void => {
+    parts.resume(probe);
+    const seconds = Math.round((atMs - (current.get(probe)?.sinceMs ?? atMs)) / 1000);
+    current.delete(probe);
+    log.info({ probe, seconds }, 'resumed a probe that was suspended');
+  };
+
+  /** Adds the time since the last call to the probes that were suspended in it. */
+  const addTime = (atMs: number): void => {
+    for (const [probe, { sinceMs }] of current) count(probe, (atMs - Math.max(sinceMs, countedMs)) / 1000);
+    countedMs = atMs;
+  };
+
+  return {
+    ticked: ({ readSeconds, decodeSeconds }) => {
+      if (performance.now() < stepAtMs) return;
+      stepAtMs = performance.now() + STEP_MS;
+      const { atMs, cpuMs } = now();
+      const capturedMs = (readSeconds + decodeSeconds) * 1000;
+      const step = budget.step(atMs, { cpuMs, capturedMs, events: parts.eventCounts() }, candidates);
+      if (step.suspend !== undefined || step.resume !== undefined) addTime(atMs);
+      if (step.suspend !== undefined) suspend(step.suspend, atMs);
+      if (step.resume !== undefined) resume(step.resume, atMs);
+      const isExceeded = budget.isExceeded();
+      if (isExceeded && !wasExceeded)
+        log.warn({ used: inWords(budget.usedCores()) }, `over ${limit}, and no probe to suspend would help`);
+      wasExceeded = isExceeded;
+    },
+    update: () => addTime(now().atMs),
+    candidates,
+    forgetAllBut,
+    resumeAll: () => {
+      const { atMs } = now();
+      addTime(atMs);
+      for (const probe of [...current.keys()]) resume(probe, atMs);
+    },
+    suspended: (probe) => current.get(probe),
+    status: () => ({
+      cores,
+      usedCores: budget.usedCores(),
+      windowSeconds: config.windowMs / 1000,
+      suspended: [...current.values()].map(({ probe, until, reason }) => ({ probe, until, reason })),
+    }),
+    warnings: () => [
+      ...[...current.values()].map(({ probe, reason }) => `probe ${probe} is ${reason}`),
+      ...(budget.isExceeded()
+        ? [
+            `the agent uses ${inWords(budget.usedCores())}, more than ${limit}, and no probe to suspend would help`,
+          ]
+        : []),
+    ],
+  };
+}
+
+/** The series exist from the start, so that an increase can be seen. */
+export function declareSuspendedSeconds(
+  store: MetricStore,
+  candidates: readonly string[],
+): { count(probe: string, seconds: number): void } & Pick<BudgetKeeper, 'forgetAllBut'> {
+  const family = store.counter({
+    name: 'ftrace_exporter_probe_suspended_seconds_total',
+    help: 'Time that the agent had suspended a probe, because it used more CPU time than its budget.',
+    unit: 'seconds',
+    labels: ['probe'],
+  });
+  for (const probe of candidates) family.slot([probe]);
+  return {
+    count: (probe, seconds) => family.add(family.slot([probe]), seconds),
+    forgetAllBut: (kept) => {
+      for (const probe of candidates) if (!kept.includes(probe)) family.release('probe', probe);
+    },
+  };
+}
+
+function percent(share: number): string {
+  return `${Number((share * 100).toPrecision(3))} %`;
+}

@@ -1,0 +1,114 @@
+/**
+ * Decides which probes to suspend so that the agent keeps its CPU budget, and when to resume them. It only decides: the
+ * caller measures, suspends and resumes.
+ *
+ * The agent is over its budget when it has used more CPU time within the window than the budget allows for the whole
+ * window. So a little too much is noticed after a window, and a storm that takes a whole CPU within a second.
+ */
+
+export interface BudgetLimits {
+  /** CPU time that the agent may use, in CPUs. */
+  cores: number;
+  windowMs: number;
+  /** Length of a probe's first suspension. The next one is twice as long. */
+  suspendMs: number;
+  longestMs: number;
+}
+
+/** Sums since the start. */
+export interface Usage {
+  /** CPU time of the process. */
+  cpuMs: number;
+  /** Part of it that reading and decoding took. */
+  capturedMs: number;
+  /** Events by probe. */
+  events: ReadonlyMap<string, number>;
+}
+
+export interface Suspension {
+  probe: string;
+  durationMs: number;
+  /** CPU time of the agent within the window, in CPUs of the whole window. */
+  usedCores: number;
+}
+
+export interface BudgetStep {
+  suspend?: Suspension;
+  resume?: string;
+}
+
+export interface Budget {
+  /** Call it a few times per second. `candidates`: probes that may be suspended. */
+  step(nowMs: number, usage: Usage, candidates: readonly string[]): BudgetStep;
+  /** CPU time within the window, in CPUs. */
+  usedCores(): number;
+  /** Over the budget, and no probe is worth suspending. */
+  isExceeded(): boolean;
+}
+
+/** A probe is worth suspending if that saves at least this share of the budget. */
+const LEAST_SAVING = 0.1;
+
+interface Suspended {
+  sinceMs: number;
+  untilMs: number;
+}
+
+export function makeBudget({ cores, windowMs, suspendMs, longestMs }: BudgetLimits): Budget {
+  /** Oldest first; the first one is the last from before the window. */
+  const samples: (Usage & { atMs: number })[] = [];
+  const suspended = new Map<string, Suspended>();
+  /** Length of the last suspension, and when it ended. */
+  const history = new Map<string, { durationMs: number; endMs: number }>();
+  let usedCores = 0;
+  let isExceeded = false;
+
+  const nextDuration = (probe: string, nowMs: number): number => {
+    const last = history.get(probe);
+    // A probe that then ran as long as it had been suspended begins again.
+    if (last === undefined || nowMs - last.endMs >= last.durationMs) return suspendMs;
+    return Math.min(2 * last.durationMs, longestMs);
+  };
+
+  /** The candidate with the most events in the window, if suspending it would save enough. */
+  const mostExpensive = (candidates: readonly string[]): string | undefined => {
+    const [first, last] = [samples[0], samples[samples.length - 1]];
+    const grown = new Map([...last.events].map(([name, n]) => [name, n - (first.events.get(name) ?? 0)]));
+    const all = [...grown.values()].reduce((sum, n) => sum + n, 0);
+    let most: string | undefined;
+    for (const name of candidates)
+      if (!suspended.has(name) && (grown.get(name) ?? 0) > (grown.get(most ?? '') ?? 0)) most = name;
+    const share = most === undefined ? 0 : (grown.get(most) ?? 0) / all;
+    const savedMs = share * (last.capturedMs - first.capturedMs);
+    return savedMs >= LEAST_SAVING * cores * windowMs ? most : undefined;
+  };
+
+  return {
+    usedCores: () => usedCores,
+    isExceeded: () => isExceeded,
+    step: (nowMs, usage, candidates) => {
+      samples.push({ ...usage, atMs: nowMs });
+      while (samples.length > 2 && samples[1].atMs <= nowMs - windowMs) samples.shift();
+      usedCores = (usage.cpuMs - samples[0].cpuMs) / windowMs;
+      const isOver = usedCores > cores;
+      const probe = isOver ? mostExpensive(candidates) : undefined;
+      isExceeded = isOver && probe === undefined;
+      if (probe !== undefined) {
+        const durationMs = nextDuration(probe, nowMs);
+        suspended.set(probe, { sinceMs: nowMs, untilMs: nowMs + durationMs });
+        // The next decision is about what the agent uses from now on.
+        samples.splice(0, samples.length - 1);
+        return { suspend: { probe, durationMs, usedCores } };
+      }
+      if (isOver) return {};
+      // One at a time, so that the next step can see what it costs.
+      for (const [name, { sinceMs, untilMs }] of suspended) {
+        if (nowMs < untilMs) continue;
+        suspended.delete(name);
+        history.set(name, { durationMs: untilMs - sinceMs, endMs: nowMs });
+        return { resume: name };
+      }
+      return {};
+    },
+  };
+}

@@ -1,0 +1,83 @@
+/**
+ * Connects the CPU budget with the buffer of the events, with traces, and with reloads. A reload resumes what is
+ * suspended, because it plans the events again.
+ */
+import type { BudgetStatus, KindStatus } from '../../model/status.ts';
+import { CONTAINERS } from '../plan/containers.ts';
+import { SPANS, type SpanCapture } from '../slow/span-capture.ts';
+import { type BudgetKeeper, keepBudget } from './budget-keeper.ts';
+import { EVENTS_BUFFER, type LiveBuffer } from './buffer.ts';
+import type { Shared } from './shared.ts';
+
+export interface BudgetedState {
+  spans: SpanCapture | undefined;
+  buffers: readonly LiveBuffer[];
+}
+
+/** The budget of a capture; without one it does nothing. */
+export interface OpenBudget extends Pick<BudgetKeeper, 'ticked' | 'update' | 'suspended' | 'warnings'> {
+  status(): BudgetStatus | undefined;
+  /** Kinds of traces; those that need something that is suspended are down. */
+  kinds(all: readonly KindStatus[]): KindStatus[];
+  /** Goes over to another config: `change` plans the events again. */
+  reload(change: () => void): void;
+}
+
+export function openBudget(shared: Shared, state: () => BudgetedState): OpenBudget {
+  let keeper = open(shared, state);
+  return {
+    ticked: (cpu) => keeper?.ticked(cpu),
+    update: () => keeper?.update(),
+    suspended: (probe) => keeper?.suspended(probe),
+    warnings: () => keeper?.warnings() ?? [],
+    status: () => keeper?.status(),
+    kinds: (all) =>
+      all.map((one) => {
+        const reporter = state().spans?.reporter(one.kind) ?? '';
+        const suspended = keeper?.suspended(SPANS) ?? keeper?.suspended(reporter);
+        return one.up && suspended !== undefined ? { ...one, up: false, reason: suspended.reason } : one;
+      }),
+    reload: (change) => {
+      keeper?.resumeAll();
+      change();
+      const before = keeper;
+      keeper = open(shared, state);
+      before?.forgetAllBut(keeper?.candidates ?? []);
+    },
+  };
+}
+
+/** Undefined without a budget, or without events. What follows tasks for container labels is never suspended. */
+function open(
+  { config, store, log, onlineCpus }: Shared,
+  state: () => BudgetedState,
+): BudgetKeeper | undefined {
+  const { buffers, spans } = state();
+  const events = buffers.find(({ name }) => name === EVENTS_BUFFER);
+  if (config.budget === undefined || events === undefined) return undefined;
+  const essential = [
+    CONTAINERS,
+    ...(config.spans?.essential ? [SPANS] : []),
+    ...config.probes.flatMap(({ name, options }) => (options.essential === true ? [name] : [])),
+  ];
+  const change = (step: (probe: string) => void, isPaused: boolean) => (probe: string) => {
+    step(probe);
+    if (probe === SPANS) spans?.pause(isPaused);
+  };
+  return keepBudget({
+    config: config.budget,
+    cpus: onlineCpus.length,
+    store,
+    log,
+    candidates: [...events.plan.eventCounts().keys()].filter((name) => !essential.includes(name)),
+    eventCounts: () => sumsOf(buffers.map(({ eventCounts }) => eventCounts())),
+    suspend: change(events.suspend, true),
+    resume: change(events.resume, false),
+  });
+}
+
+export function sumsOf(all: readonly ReadonlyMap<string, number>[]): Map<string, number> {
+  const sums = new Map<string, number>();
+  for (const one of all) for (const [name, count] of one) sums.set(name, (sums.get(name) ?? 0) + count);
+  return sums;
+}

@@ -1,0 +1,45 @@
+/**
+ * Suspends probes of a buffer: the kernel stops recording what only they read. A probe still handles what was recorded
+ * before; then its open operations become void.
+ */
+import type { EventPlan } from '../plan/plan.ts';
+
+/** A tick that begins this long after an event handles it. */
+const SETTLED_AFTER_NS = 10e6;
+
+export interface Suspender {
+  /** Stops giving events to a probe, and recording those that no other probe reads. */
+  suspend(probe: string): void;
+  resume(probe: string): void;
+  beforeTick(): void;
+}
+
+/** `plan` is the present one; `now` is the trace clock. */
+export function makeSuspender(
+  plan: () => EventPlan,
+  switchEvents: (events: readonly string[], isOn: boolean) => void,
+  now: () => number,
+): Suspender {
+  /** Suspended probes of which events may still be in the buffer, and since when they are suspended. */
+  const leaving = new Map<string, number>();
+  let tickedNs = 0;
+  const detach = (probe: string): void => {
+    const sinceNs = leaving.get(probe);
+    if (leaving.delete(probe) && sinceNs !== undefined) plan().detach(probe, sinceNs);
+  };
+  return {
+    suspend: (probe) => {
+      switchEvents(plan().suspend(probe), false);
+      leaving.set(probe, now());
+    },
+    resume: (probe) => {
+      detach(probe);
+      switchEvents(plan().resume(probe), true);
+      plan().attach(probe, now());
+    },
+    beforeTick: () => {
+      for (const [probe, sinceNs] of leaving) if (tickedNs > sinceNs + SETTLED_AFTER_NS) detach(probe);
+      tickedNs = now();
+    },
+  };
+}

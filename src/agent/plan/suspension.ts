@@ -1,0 +1,114 @@
+/**
+ * Suspends probes of a plan. A suspended probe gets no events: those that no other probe reads need not be recorded, and
+ * its handlers are taken out of the others. Operations that are open then, or begin meanwhile, count as `suspended`.
+ */
+import type { EventHandler } from '../../model/record.ts';
+import type { TimestampNs } from '../../model/time.ts';
+import type { Probe, UnmatchedReason } from '../../probes/probe.ts';
+
+/** Handlers of an event, and the name of the probe of each. */
+export interface SharedEvent {
+  event: string;
+  /** Called for each record, in this order. Changes with each suspension. */
+  handlers: EventHandler[];
+  owners: readonly string[];
+}
+
+/** Why operations of a probe that began before a gap have no duration. */
+export interface Gap {
+  reason: 'lost' | 'suspended';
+}
+
+/** Counts what is void because of a suspension as `suspended` instead of `lost`. The series appears with the first. */
+export function countByGap(
+  gap: Gap,
+  reason: UnmatchedReason,
+  counter: (reason: UnmatchedReason) => (count?: number) => void,
+): (count?: number) => void {
+  const count = counter(reason);
+  if (reason !== 'lost') return count;
+  let suspended: ReturnType<typeof counter> | undefined;
+  return (n = 1) => {
+    if (gap.reason === 'suspended') {
+      suspended ??= counter('suspended');
+      suspended(n);
+    } else count(n);
+  };
+}
+
+export interface RunningProbe {
+  name: string;
+  probe: Probe;
+  gap: Gap;
+}
+
+export interface Suspensions {
+  /** Returns the events that nobody needs from now on. The probe still handles those that were recorded before. */
+  suspend(name: string): string[];
+  /** Ends the work of a suspended probe: its events up to this time have been handled, and what is open then is void. */
+  detach(name: string, untilNs: TimestampNs): void;
+  /** Returns the events that are needed again. */
+  resume(name: string): string[];
+  /** They are recorded since this time: what began before is void. */
+  attach(name: string, untilNs: TimestampNs): void;
+  /** Events of one probe were lost on any CPU. */
+  onLossOf(name: string, untilNs: TimestampNs): void;
+  /** Events of this CPU were lost, for all probes. */
+  onLoss(cpu: number, untilNs: TimestampNs): void;
+}
+
+export function makeSuspensions(
+  events: readonly SharedEvent[],
+  running: readonly RunningProbe[],
+  cpuCount: number,
+): Suspensions {
+  const off = new Set<string>();
+  const all = events.map(({ handlers }) => [...handlers]);
+  const isNeeded = ({ owners }: SharedEvent) => owners.some((owner) => !off.has(owner));
+  const eventsOf = (name: string) => events.filter(({ owners }) => owners.includes(name));
+
+  const reroute = (): void => {
+    events.forEach((shared, i) => {
+      // Nobody records it, so who handles it does not matter.
+      if (!isNeeded(shared)) return;
+      const handlers = all[i].filter((_, at) => !off.has(shared.owners[at]));
+      shared.handlers.splice(0, shared.handlers.length, ...handlers);
+    });
+  };
+
+  const voidUntil = (name: string, untilNs: TimestampNs): void => {
+    for (const { name: other, probe } of running) {
+      if (other !== name) continue;
+      for (let cpu = 0; cpu < cpuCount; cpu++) probe.onLoss?.(cpu, untilNs);
+    }
+  };
+
+  return {
+    suspend: (name) => {
+      off.add(name);
+      return eventsOf(name).flatMap((shared) => (isNeeded(shared) ? [] : [shared.event]));
+    },
+    detach: (name, untilNs) => {
+      for (const { name: other, gap } of running) if (other === name) gap.reason = 'suspended';
+      reroute();
+      voidUntil(name, untilNs);
+    },
+    resume: (name) => {
+      const unneeded = eventsOf(name).filter((shared) => !isNeeded(shared));
+      off.delete(name);
+      reroute();
+      return unneeded.map(({ event }) => event);
+    },
+    attach: voidUntil,
+    onLossOf: (name, untilNs) => {
+      for (const { name: other, gap } of running) if (other === name && !off.has(name)) gap.reason = 'lost';
+      voidUntil(name, untilNs);
+    },
+    onLoss: (cpu, untilNs) => {
+      for (const { name, probe, gap } of running) {
+        if (!off.has(name)) gap.reason = 'lost';
+        probe.onLoss?.(cpu, untilNs);
+      }
+    },
+  };
+}

@@ -1,0 +1,36 @@
+/** The section `budget` of the config: how much CPU time the agent may use before it suspends probes. */
+import { z } from 'zod';
+import { duration, percent } from './units.ts';
+
+const MS = 1e6;
+const SECOND = 1000 * MS;
+
+/** Without it, the agent uses what it needs. */
+export interface BudgetConfig {
+  /** Share of a CPU, or of all CPUs of the node. */
+  share: number;
+  of: 'core' | 'node';
+  windowMs: number;
+  /** A probe's first suspension, and the longest one. */
+  suspendMs: number;
+  longestMs: number;
+}
+
+/** Schema of the section. */
+export function budgetSchema() {
+  return z.strictObject({
+    cpu: percent({ min: 0.001, max: 64 }).optional(),
+    of: z.enum(['core', 'node']).default('core'),
+    window: duration({ min: SECOND, max: 600 * SECOND }).prefault('10s'),
+    suspend: duration({ min: SECOND, max: 3600 * SECOND }).prefault('30s'),
+    suspend_at_most: duration({ min: SECOND, max: 86_400 * SECOND }).prefault('10m'),
+  });
+}
+
+/** Converts the section for the agent; undefined if there is no budget. */
+export function toBudgetConfig(checked: z.output<ReturnType<typeof budgetSchema>>): BudgetConfig | undefined {
+  const { cpu, of, window, suspend, suspend_at_most: longest } = checked;
+  if (cpu === undefined) return undefined;
+  const suspendMs = suspend / MS;
+  return { share: cpu, of, windowMs: window / MS, suspendMs, longestMs: Math.max(suspendMs, longest / MS) };
+}
