@@ -110,7 +110,7 @@ describe('uprobes', { skip: !existsSync(join(TRACEFS, 'uprobe_events')) || LIBC 
     for (let round = 0; round < KILLS; round++) {
       const agent = bench.launch(config, { instance });
       const isAtFirst = round % 2 === 1;
-      if (isAtFirst) while (defined(instance).length === 0) await sleep(1);
+      if (isAtFirst) while (defined(instance).length === 0 && agent.child.exitCode === null) await sleep(1);
       else await sleep((startMs * 1.1 * (round + 1)) / KILLS);
       agent.child.kill('SIGKILL');
       await agent.ended;
