@@ -10,6 +10,8 @@ export interface FunctionNames {
   nameOf(low: number, high: number): string | undefined;
   /** Changes when names may have changed because a module was loaded or removed. Earlier results are then invalid. */
   readonly generation: number;
+  /** The numbers are those of the text reader: addresses from elsewhere have no names. */
+  readonly isOfText?: true;
   /** Those of the given names that no function has now. Absent if that cannot be known. */
   missing?(names: Iterable<string>): string[];
 }

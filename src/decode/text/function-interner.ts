@@ -64,6 +64,7 @@ export function makeFunctionInterner(): FunctionInterner {
 
   return {
     generation: 0,
+    isOfText: true,
     intern: (bytes, from, to) => {
       // An address without a name in the kernel is not a function name.
       const isAddress = bytes[from] === 0x30;

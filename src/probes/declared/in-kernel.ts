@@ -24,6 +24,10 @@ export function runInKernel(
   rows: LabelRows,
   amounts: Amounts,
 ): RunningMetric {
+  if (labels.some((label) => label.as === 'symbol') && context.functions.isOfText)
+    throw new Error(
+      'the kernel counts by address, which has no name with reader: trace_pipe: leave out count_in',
+    );
   const fields = labels.map((label) => keyOf(label, format));
   const names = fields.map((field) => field?.name ?? KERNEL_CPU);
   const keys = [...new Set(per_cpu ? [...names, KERNEL_CPU] : names)];
@@ -56,11 +60,7 @@ function keyOf(label: DeclaredLabel, format: EventFormat): FieldFormat | undefin
   const field = format.fields.find(({ name }) => name === label.field);
   if (field === undefined || isTextField(field) || field.array)
     throw new Error(
-      `count_in: kernel takes labels with numbers, but ${label.field} of ${event(format)} is none: leave out count_in`,
+      `count_in: kernel takes labels with numbers, but ${label.field} of ${format.system}:${format.name} is none: leave out count_in`,
     );
   return field;
-}
-
-function event({ system, name }: EventFormat): string {
-  return `${system}:${name}`;
 }

@@ -1,6 +1,7 @@
 /** Declared counters that the kernel keeps: which counts they ask it for, and the labels that the numbers get. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { makeFunctionInterner } from '../../../src/decode/text/function-interner.ts';
 import type { KernelCountRequest } from '../../../src/model/kernel-count.ts';
 import { declared } from './declared.ts';
 
@@ -56,6 +57,22 @@ test('a text cannot be counted by', () => {
     () => inKernel({ event: 'sched:sched_process_exit', labels: { comm: 'comm' } }),
     /count_in: kernel takes labels with numbers, but comm of sched:sched_process_exit is none: leave out count_in/,
   );
+});
+
+test('functions have names by address only if the reader has addresses', () => {
+  const request = (isText: boolean) =>
+    declared(
+      {
+        ...{ name: 'drops_total', event: 'skb:kfree_skb', count_in: 'kernel' },
+        labels: { place: { field: 'location', as: 'symbol' } },
+      },
+      {
+        functions: isText ? makeFunctionInterner() : { nameOf: () => 'tcp_v4_rcv', generation: 0 },
+        countInKernel: () => ({ read: (visit) => visit([0xffffffff81000000n], 2), end: () => {} }),
+      },
+    );
+  assert.equal(request(false).value('ftrace_drops_total', 'tcp_v4_rcv'), 2);
+  assert.throws(() => request(true), /has no name with reader: trace_pipe: leave out count_in/);
 });
 
 test('in a recording the agent counts', () => {
