@@ -45,7 +45,11 @@ test('the examples work here, unless this kernel lacks an event', () => {
     for (const line of stdout
       .split('\n')
       .filter((one) => one.startsWith('metrics/') && one.includes('would be off')))
-      assert.match(line, /has no event|no field|without kprobes|cannot read|jiffy|have no names|without hist triggers/, name);
+      assert.match(
+        line,
+        /has no event|no field|without kprobes|cannot read|jiffy|have no names|without hist triggers/,
+        name,
+      );
   }
 });
 
