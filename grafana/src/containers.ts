@@ -1,6 +1,6 @@
 /** Containers of a node: which wait for a CPU, and which others had it meanwhile. */
 import { type Board, CLUSTER, ONE_NODE } from './board.ts';
-import { bars, CHOSEN, lines, SECONDS_PER_SECOND, text } from './panels.ts';
+import { bars, CHOSEN, lines, matrix, quantile, SECONDS_PER_SECOND, text } from './panels.ts';
 
 const NEEDS = { words: 'No data: needs the probe sched with per_container in the agent’s config' };
 const WAIT = 'ftrace_container_runqueue_wait_seconds_total';
@@ -15,12 +15,21 @@ const rate = (metric: string, more = '') => `rate(${metric}{${CHOSEN}${more}}[$_
 const largest = (expr: string, count = 15) => `topk(${count}, ${expr})`;
 const byName = (expr: string) => largest(`sum by (${NAME}) (${expr})`);
 const BUSY = ', by_container!="idle"';
+const OF_CONTAINERS = ', container!=""';
+const needs = (probe: string) => ({
+  words: `No data: needs the probe ${probe} with per_container in the agent’s config`,
+});
+/** Adds a label with the name of a pod and its container. */
+const named = (label: string, prefix: string, expr: string) =>
+  `label_join(${expr}, "${label}", " ", "${prefix}pod", "${prefix}container")`;
+const slowest = (metric: string, ...by: string[]) =>
+  `${largest(quantile(0.99, metric, `${CHOSEN}${OF_CONTAINERS}`, 'instance', ...by, 'namespace', 'pod', 'container'))} > 0`;
 
 export const containersBoard: Board = {
   uid: 'ftrace-containers',
   title: 'ftrace / Containers',
   description:
-    'Which containers wait for a CPU, and because of which others. Needs the probe sched with per_container.',
+    'Which containers wait for a CPU, and because of which others. Needs the probe sched with per_container; disks and syscalls need theirs.',
   choices: [CLUSTER, ONE_NODE],
   rows: [
     {
@@ -41,6 +50,25 @@ export const containersBoard: Board = {
           unit: SECONDS_PER_SECOND,
           needs: NEEDS,
           queries: [{ expr: largest(rate(INTERFERENCE, BUSY), 20), legend: PAIR }],
+        }),
+      ],
+    },
+    {
+      title: 'Who makes whom wait',
+      panels: [
+        matrix({
+          title: 'Interference matrix, now',
+          description:
+            'Seconds per second that the container of the row waited while the container of the column had the CPU. The thirty largest pairs; time on an idle CPU is left out.',
+          unit: SECONDS_PER_SECOND,
+          width: 24,
+          needs: NEEDS,
+          rows: 'waits',
+          columns: 'runs',
+          expr: largest(
+            `sum by (waits, runs) (${named('runs', 'by_', named('waits', '', rate(INTERFERENCE, BUSY)))})`,
+            30,
+          ),
         }),
       ],
     },
@@ -81,6 +109,54 @@ export const containersBoard: Board = {
             {
               expr: largest(`sum by (by_namespace, by_pod, by_container) (${rate(INTERFERENCE, BUSY)})`),
               legend: '{{by_namespace}} {{by_pod}} {{by_container}}',
+            },
+          ],
+        }),
+      ],
+    },
+    {
+      title: 'Disks and syscalls',
+      panels: [
+        bars({
+          title: 'Slowest disk requests by container, p99',
+          description:
+            'From when a request was issued to the driver until it completed. Each links to the dashboard of the node.',
+          unit: 's',
+          needs: needs('block'),
+          linkTo: 'node',
+          queries: [{ expr: slowest('ftrace_block_io_device_seconds'), legend: LEGEND }],
+        }),
+        bars({
+          title: 'Slowest syscalls by container, p99',
+          description:
+            'From entry to exit, waits for data, events and timers included. Each links to the dashboard of the node.',
+          unit: 's',
+          needs: needs('syscalls'),
+          linkTo: 'node',
+          queries: [
+            { expr: slowest('ftrace_syscall_duration_seconds', 'syscall'), legend: `{{syscall}}: ${LEGEND}` },
+          ],
+        }),
+        lines({
+          title: 'Bytes to and from disks by container',
+          description:
+            'Bytes of completed requests that tasks of a container asked for. Writeback is that of kernel.',
+          unit: 'Bps',
+          needs: needs('block'),
+          queries: [{ expr: byName(rate('ftrace_block_io_bytes_total', OF_CONTAINERS)), legend: LEGEND }],
+        }),
+        lines({
+          title: 'Time in syscalls by container',
+          description:
+            'Seconds per second in syscalls, without the time in which tasks waited for data, an event or a timer.',
+          unit: SECONDS_PER_SECOND,
+          needs: needs('syscalls'),
+          queries: [
+            {
+              expr: largest(
+                `sum by (${NAME}) (${rate('ftrace_syscall_duration_seconds_sum', OF_CONTAINERS)}) - (sum by (${NAME}) (${rate('ftrace_syscall_waiting_seconds_total', OF_CONTAINERS)}) or 0 * sum by (${NAME}) (${rate('ftrace_syscall_duration_seconds_sum', OF_CONTAINERS)}))`,
+              ),
+              legend: LEGEND,
             },
           ],
         }),

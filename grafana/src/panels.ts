@@ -17,6 +17,8 @@ import {
   SortOrder,
   StackingConfigBuilder,
   StackingMode,
+  TableCellBackgroundDisplayMode,
+  TableCellDisplayMode,
   TooltipDisplayMode,
   VizLegendOptionsBuilder,
   VizOrientation,
@@ -38,6 +40,7 @@ import {
 } from '@grafana/grafana-foundation-sdk/heatmap';
 import { DataqueryBuilder, PromQueryFormat } from '@grafana/grafana-foundation-sdk/prometheus';
 import { PanelBuilder as StatBuilder } from '@grafana/grafana-foundation-sdk/stat';
+import { PanelBuilder as TableBuilder } from '@grafana/grafana-foundation-sdk/table';
 import { PanelBuilder as TextBuilder, TextMode } from '@grafana/grafana-foundation-sdk/text';
 import { PanelBuilder as TimeseriesBuilder } from '@grafana/grafana-foundation-sdk/timeseries';
 
@@ -229,6 +232,31 @@ export function bars(
     panel.dataLinks([new DashboardLinkBuilder('This node').url(url)]);
   }
   return panel;
+}
+
+/** The values of an instant query as a table of rows and columns, which are labels. Larger values are darker. */
+export function matrix(look: Look & { expr: string; rows: string; columns: string }): AnyPanel {
+  return new TableBuilder()
+    .title(look.title)
+    .description(look.description)
+    .datasource(DATASOURCE)
+    .unit(look.unit)
+    .noValue(whenEmpty(look))
+    .thresholds(thresholds())
+    .height(HEIGHT)
+    .span(look.width ?? 12)
+    .min(0)
+    .colorScheme(new FieldColorBuilder().mode(FieldColorModeId.ContinuousBlues))
+    .cellOptions({ type: TableCellDisplayMode.ColorBackground, mode: TableCellBackgroundDisplayMode.Basic })
+    .withTransformation({
+      id: 'groupingToMatrix',
+      options: { rowField: look.rows, columnField: look.columns, valueField: 'Value', emptyValue: 'zero' },
+    })
+    .targets([
+      instant({ expr: look.expr, legend: '' }, 0).format(
+        PromQueryFormat.Table,
+      ) as unknown as Builder<Dataquery>,
+    ]);
 }
 
 /** One number, coloured by its levels. */

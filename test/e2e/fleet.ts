@@ -56,6 +56,8 @@ export async function startFleet(bench: Bench, { withTopLevel = true } = {}): Pr
     probes: {
       ...Object.fromEntries(OF_EVENTS.map(({ name }) => [name, {}])),
       sched: { per_container: true },
+      syscalls: { per_container: true },
+      block: { per_container: true },
       isolation: { cpus: '1' },
       events: { count: ['sched:sched_process_exec'] },
       blk: withTopLevel ? { devices: [basename(device)] } : { enabled: false },
