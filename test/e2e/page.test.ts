@@ -95,8 +95,8 @@ async function bucketsOf(agent: Agent, metric: string): Promise<Map<number, numb
   return buckets;
 }
 
-/** Scripts for the browser, whose types these tests do not have. Walks over all cells, adds up what the readout says. */
-const ROW_COUNTS = `(panel) => {
+/** Scripts for the browser, whose types these tests do not have. Walks over all cells, collects what the readout says. */
+const CELLS = `(panel) => {
   const plot = panel.querySelector('.plot');
   const line = panel.querySelector('.readout');
   const press = (key) => {
@@ -104,19 +104,45 @@ const ROW_COUNTS = `(panel) => {
     plot.dispatchEvent(new KeyboardEvent('keydown', { key }));
     return line.textContent !== before;
   };
-  const rows = new Map();
+  const cells = [];
   while (press('ArrowDown'));
   let key = 'ArrowLeft';
   while (press(key));
   do {
     key = key === 'ArrowLeft' ? 'ArrowRight' : 'ArrowLeft';
     do {
-      const [, bounds, count = '0'] = /, (.+?–.+?), ([\\d,]+) /.exec(line.textContent) ?? [];
-      rows.set(bounds, (rows.get(bounds) ?? 0) + Number(count.replaceAll(',', '')));
+      const [, time, bounds, count = '0'] = /^(.+?), (.+?–.+?), ([\\d,]+) /.exec(line.textContent) ?? [];
+      cells.push([time, bounds, Number(count.replaceAll(',', ''))]);
     } while (press(key));
   } while (press('ArrowUp'));
-  return [...rows];
+  return cells;
 }`;
+
+type Cell = [time: string, bounds: string, count: number];
+
+/** The sum of each row of cells is that of the buckets within its bounds. Returns the sum of all. */
+function assertRows(cells: readonly Cell[], buckets: ReadonlyMap<number, number>): number {
+  const seconds = (text: string) => {
+    const [value, unit] = text.split(' ');
+    return Number(value) * { ns: 1e-9, µs: 1e-6, ms: 1e-3, s: 1 }[unit as 'ns'];
+  };
+  const rows = new Map<string, number>();
+  for (const [, bounds, count] of cells) rows.set(bounds, (rows.get(bounds) ?? 0) + count);
+  let total = 0;
+  for (const [bounds, count] of rows) {
+    const [low, high] = bounds.split('–').map((text) => Math.round(Math.log2(seconds(text)) * 8));
+    let expected = 0;
+    for (let index = low + 1; index <= high; index++) expected += buckets.get(index) ?? 0;
+    assert.equal(count, expected, bounds);
+    total += count;
+  }
+  assert.equal(total, sumOf(buckets.values()));
+  return total;
+}
+
+function sumOf(counts: Iterable<number>): number {
+  return [...counts].reduce((sum, count) => sum + count, 0);
+}
 
 /** Goes to the newest column with a count and presses Enter on its highest cell. */
 const PICK_NEWEST = `(panel) => {
@@ -143,27 +169,61 @@ test('on a recording, the counts of the cells of a row are those of its buckets 
   await whenDrawn(page, 'All');
   const all = panelOf(page, 'All');
   await all.locator('.plot').focus();
-  const cells = await inPanel<[bounds: string, count: number][]>(page, 'All', ROW_COUNTS);
-  const buckets = await bucketsOf(demo, 'ftrace_block_io_device_seconds');
-  const seconds = (text: string) => {
-    const [value, unit] = text.split(' ');
-    return Number(value) * { ns: 1e-9, µs: 1e-6, ms: 1e-3, s: 1 }[unit as 'ns'];
-  };
-  let total = 0;
-  for (const [bounds, count] of cells) {
-    const [low, high] = bounds.split('–').map(seconds);
-    const first = Math.round(Math.log2(low) * 8);
-    const last = Math.round(Math.log2(high) * 8);
-    let expected = 0;
-    for (let index = first + 1; index <= last; index++) expected += buckets.get(index) ?? 0;
-    assert.equal(count, expected, bounds);
-    total += count;
-  }
-  const everything = [...buckets.values()].reduce((sum, count) => sum + count, 0);
+  const cells = await inPanel<Cell[]>(page, 'All', CELLS);
+  const total = assertRows(cells, await bucketsOf(demo, 'ftrace_block_io_device_seconds'));
   assert.ok(total > 50);
-  assert.equal(total, everything);
   assert.deepEqual(problems, []);
   await context.close();
+});
+
+/** A system call that hardly any other program makes. */
+const LCHOWNS = `
+  const fs = require('node:fs');
+  fs.writeFileSync(process.env.FTX_FILE, '');
+  function work() { for (let i = 0; i < 300; i++) fs.lchownSync(process.env.FTX_FILE, 0, 0); }`;
+
+test('on a live agent, the counts of cells are the differences of buckets in /metrics over the same seconds', {
+  timeout: 180 * SECONDS,
+}, async () => {
+  const metric = 'ftrace_syscall_duration_seconds';
+  const agent = await bench.start({ probes: { syscalls: { include: ['lchown'] } } });
+  const workload = await bench.workload(LCHOWNS);
+  const countedAtLeast = async (calls: number) => {
+    for (;;) {
+      const buckets = await bucketsOf(agent, metric);
+      if (sumOf(buckets.values()) >= calls) return buckets;
+      await new Promise((resolve) => setTimeout(resolve, 100));
+    }
+  };
+  await workload.run();
+  const before = await countedAtLeast(300);
+  const { page, context, problems } = await visit(agent, `#/metric/${metric}`);
+  await whenDrawn(page, 'All');
+  await panelOf(page, 'All').locator('.plot').focus();
+  const timesOf = (cells: readonly Cell[]) => new Set(cells.map(([time]) => time));
+  const cellsNow = () => inPanel<Cell[]>(page, 'All', CELLS);
+  // The first calls are in columns that the page has, or from before its history, once it has two more.
+  const enough = timesOf(await cellsNow()).size + 2;
+  let times = new Set<string>();
+  while (times.size < enough) {
+    await page.waitForTimeout(300);
+    times = timesOf(await cellsNow());
+  }
+  await workload.run();
+  const later = await countedAtLeast(sumOf(before.values()) + 300);
+  const difference = new Map([...later].map(([index, count]) => [index, count - (before.get(index) ?? 0)]));
+  const total = sumOf(difference.values());
+  let cells: Cell[] = [];
+  // A second has a column only when it has ended.
+  while (sumOf(cells.map(([, , count]) => count)) < total) {
+    await page.waitForTimeout(300);
+    cells = (await cellsNow()).filter(([time]) => !times.has(time));
+  }
+  assert.equal(assertRows(cells, difference), total);
+  assert.deepEqual(problems, []);
+  await context.close();
+  await workload.end();
+  assert.equal(await agent.stop(), 0);
 });
 
 test('the recording is shown on a desktop, on a phone, on a large screen and in the dark', async () => {
