@@ -3,13 +3,12 @@ import type { SlowAnswer, SlowTree, SpanTree } from '../model/slow.ts';
 import { getJson } from './api.ts';
 import { noTraces } from './cell-traces.ts';
 import { el, table } from './dom.ts';
+import { explanationOf, whoseIs } from './explanation.ts';
 import { count, duration, share, when } from './format.ts';
 import { whoOf } from './names.ts';
 
 const MOST_SPANS = 500;
 const DEEPEST = 12;
-/** Rows of the explanation. */
-const MOST_PARTS = 10;
 
 export function tracePage(view: HTMLElement, traceId: string, spanId: string | undefined): () => void {
   void load(view, traceId, spanId);
@@ -87,31 +86,11 @@ function actions({ traceId }: SlowTree): HTMLElement {
   );
 }
 
-/** Direct children add up to the time off the CPU. The rest is the operation's own, or unknown for a wait. */
-function explanation({ children, durationSeconds, kind }: SlowTree): HTMLElement {
-  const sums = new Map<string, { seconds: number; times: number }>();
-  let rest = durationSeconds;
-  for (const child of children) {
-    const whose = whoseIs(child);
-    const what = whose === undefined ? child.name : `${child.name}: ${whose}`;
-    const sum = sums.get(what) ?? { seconds: 0, times: 0 };
-    sum.seconds += child.durationSeconds;
-    sum.times++;
-    sums.set(what, sum);
-    rest -= child.durationSeconds;
-  }
-  if (rest > durationSeconds / 1000)
-    sums.set(kind === 'sched' ? 'not known' : 'the operation itself', { seconds: rest, times: 1 });
-  const parts = [...sums].sort(([, a], [, b]) => b.seconds - a.seconds);
-  const others = parts.splice(MOST_PARTS);
-  if (others.length > 0) {
-    const total = (of: 'seconds' | 'times') => others.reduce((sum, [, part]) => sum + part[of], 0);
-    parts.push([`${count(others.length)} others`, { seconds: total('seconds'), times: total('times') }]);
-  }
+function explanation(trace: SlowTree): HTMLElement {
   const number = (text: string) => ({ text, number: true });
-  const rows = parts.map(([name, { seconds, times }]) => [
-    { text: name },
-    number(share(seconds / durationSeconds)),
+  const rows = explanationOf(trace).map(({ what, seconds, times }) => [
+    { text: what },
+    number(share(seconds / trace.durationSeconds)),
     number(duration(seconds)),
     number(count(times)),
   ]);
@@ -181,12 +160,6 @@ function rowOf(
     el('td', { class: 'number' }, duration(span.durationSeconds)),
     el('td', { class: 'bar', title: `from ${duration(offset)}` }, bar),
   );
-}
-
-/** The task or disk of a span, if it names one; the first of several. */
-function whoseIs({ attributes }: SpanTree) {
-  const { 'thread.name': thread, 'system.device': device, 'ftrace.thread.names': several } = attributes;
-  return thread ?? device ?? (Array.isArray(several) ? `${several[0]} …` : undefined);
 }
 
 function attributesOf(span: SpanTree, trace: SlowTree): HTMLElement[] {

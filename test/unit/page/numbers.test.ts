@@ -3,7 +3,9 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import type { HistoryAnswer } from '../../../src/model/history.ts';
+import type { SlowTree, SpanTree } from '../../../src/model/slow.ts';
 import { boundsOf, merged, quantile, rowCounts, rowsOf, upperBound } from '../../../src/page/buckets.ts';
+import { explanationOf } from '../../../src/page/explanation.ts';
 import { bytes, compact, duration, moment, rate, share } from '../../../src/page/format.ts';
 import { columnAt, heatColumns, heatData, rowAt, startOf } from '../../../src/page/heat-data.ts';
 import { labelText, titleOf, whoOf } from '../../../src/page/names.ts';
@@ -141,4 +143,31 @@ test('an operation names its thread, and its program if that has another name', 
   assert.equal(who({ 'thread.name': 'python3', ...program }), 'python3 · 7');
   assert.equal(who(program, { 'k8s.pod.name': 'web-7' }), 'python3 · 7 · web-7');
   assert.equal(who({ 'thread.name': 'kworker/0:1', ...pid }), 'kworker/0:1 · 7');
+});
+
+test('a trace is explained by who took the time, with the short rest in one row', () => {
+  const child = (name: string, seconds: number, attributes: SpanTree['attributes'] = {}): SpanTree => {
+    return { name, spanId: '', start: '', durationSeconds: seconds, attributes, children: [] };
+  };
+  const ran = (thread: string, seconds: number) => child('ran instead', seconds, { 'thread.name': thread });
+  const wait: SlowTree = {
+    ...child('runqueue wait', 2),
+    children: [ran('a', 0.25), ran('ledger', 0.5), ran('a', 0.5), child('softirq', 0.25)],
+    ...{ traceId: '', kind: 'sched', resource: {}, pruned: 0 },
+  };
+  assert.deepEqual(explanationOf(wait), [
+    { what: 'ran instead: a', seconds: 0.75, times: 2 },
+    { what: 'ran instead: ledger', seconds: 0.5, times: 1 },
+    { what: 'not known', seconds: 0.5, times: 1 },
+    { what: 'softirq', seconds: 0.25, times: 1 },
+  ]);
+  const many = Array.from({ length: 14 }, (_, i) => ran(`t${i}`, 0.125));
+  const call = explanationOf({ ...wait, kind: 'syscalls', children: many });
+  assert.deepEqual(call[0], { what: 'the operation itself', seconds: 0.25, times: 1 });
+  assert.equal(call.length, 11);
+  assert.deepEqual(call.at(-1), { what: '5 others', seconds: 0.625, times: 5 });
+  const disks = [child('block write', 2, { 'system.device': 'sda' })];
+  assert.deepEqual(explanationOf({ ...wait, children: disks }), [
+    { what: 'block write: sda', seconds: 2, times: 1 },
+  ]);
 });

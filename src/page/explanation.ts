@@ -1,0 +1,42 @@
+/** What explains the time of an operation: its direct children, by name and by task or disk. */
+import type { SlowTree, SpanTree } from '../model/slow.ts';
+import { count } from './format.ts';
+
+export interface Part {
+  what: string;
+  seconds: number;
+  times: number;
+}
+
+const MOST_PARTS = 10;
+
+/**
+ * Longest first. Direct children add up to the time off the CPU; the rest is the operation's own, or unknown if the
+ * operation is a wait.
+ */
+export function explanationOf({ children, durationSeconds, kind }: SlowTree): Part[] {
+  const parts = new Map<string, Part>();
+  let rest = durationSeconds;
+  for (const child of children) {
+    const whose = whoseIs(child);
+    const what = whose === undefined ? child.name : `${child.name}: ${whose}`;
+    const { seconds, times } = parts.get(what) ?? { seconds: 0, times: 0 };
+    parts.set(what, { what, seconds: seconds + child.durationSeconds, times: times + 1 });
+    rest -= child.durationSeconds;
+  }
+  const sorted = [...parts.values()];
+  if (rest > durationSeconds / 1000)
+    sorted.push({ what: kind === 'sched' ? 'not known' : 'the operation itself', seconds: rest, times: 1 });
+  sorted.sort((a, b) => b.seconds - a.seconds);
+  const others = sorted.splice(MOST_PARTS);
+  if (others.length === 0) return sorted;
+  const total = (of: 'seconds' | 'times') => others.reduce((sum, part) => sum + part[of], 0);
+  const what = `${count(others.length)} others`;
+  return [...sorted, { what, seconds: total('seconds'), times: total('times') }];
+}
+
+/** The task or disk of a span, if it names one; the first of several. */
+export function whoseIs({ attributes }: SpanTree) {
+  const { 'thread.name': thread, 'system.device': device, 'ftrace.thread.names': several } = attributes;
+  return thread ?? device ?? (Array.isArray(several) ? `${several[0]} …` : undefined);
+}
