@@ -1,4 +1,4 @@
-/** `check-config`: checks a config file, and prints its effect or every problem with its place. */
+/** `check-config`: checks a config file and prints its effect, or every problem with its place. */
 import { checkNames } from '../agent/doctor/check-names.ts';
 import { survey } from '../agent/doctor/survey.ts';
 import { configJsonSchema, loadAgentConfig } from '../agent/main/compose-config.ts';
@@ -7,8 +7,8 @@ import { EXIT_FAILED } from './failure.ts';
 import { print } from './output.ts';
 
 /**
- * Checks the file without the environment, which can differ where the agent runs. Throws a `UsageError` with the
- * problems. `isLive`: also surveys this kernel, and returns exit status 1 if a probe or metric would be off.
+ * Checks the file without the environment, because the agent may run in a different one. Throws a `UsageError` with all
+ * problems. `isLive`: also checks this kernel, and returns exit status 1 if a probe or metric would be off.
  */
 export async function checkConfig(file: string | undefined, isLive = false): Promise<number> {
   if (file === undefined) {
@@ -18,13 +18,13 @@ export async function checkConfig(file: string | undefined, isLive = false): Pro
   }
   const config = loadAgentConfig({ file, env: {} });
   const { probes, spans } = config;
-  print(`${file} is good; probes that are on: ${probes.map(({ name }) => name).join(', ') || 'none'}`);
+  print(`${file} is valid; enabled probes: ${probes.map(({ name }) => name).join(', ') || 'none'}`);
   for (const { probe, note } of checkNames(config)) print(`warning: probes.${probe}.${note}`);
   if (probes.length === 0 && spans === undefined)
-    print('this config traces nothing: `run` starts only if flags or variables switch something on');
+    print('this config traces nothing: `run` only starts if flags or variables enable something');
   if (!isLive) return 0;
   const { problem, probes: surveyed } = await survey(config);
-  if (problem !== '') print(`this machine cannot be traced: ${problem}`);
+  if (problem !== '') print(`cannot trace this machine: ${problem}`);
   const off = surveyed.filter(({ on, ok }) => on && !ok);
   for (const { name, reason } of off) print(`${name} would be off: ${reason}`);
   return problem === '' && off.length === 0 ? 0 : EXIT_FAILED;

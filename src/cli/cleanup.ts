@@ -1,6 +1,6 @@
 /**
- * `cleanup`: removes the instances of a killed agent, restores what it had changed, and prints what it did. With
- * `--on-signal` it does this when a pod ends, in a container beside the agent.
+ * `cleanup`: removes the instances of a killed agent, restores what the agent had changed, and prints what it did. With
+ * `--on-signal`, it runs in a container next to the agent and does this when the pod ends.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { recordingInstance } from '../agent/record/record.ts';
@@ -13,14 +13,14 @@ import { print } from './output.ts';
 
 const LOOK_AGAIN_MS = 200;
 
-/** Returns exit status 1 when something could not be restored. */
+/** Returns exit status 1 if something could not be restored. */
 export function removeLeftovers(config: AgentConfig): number {
   return say(config, cleanUp(config));
 }
 
 /**
- * Waits for SIGTERM or SIGINT, then until no live agent holds the instance, and cleans up. A second signal ends the
- * waiting.
+ * Waits for SIGTERM or SIGINT, then until no running agent holds the instance, and cleans up. A second signal ends the
+ * wait.
  */
 export async function removeLeftoversOnSignal(config: AgentConfig): Promise<number> {
   print(`waiting for SIGTERM to clean up after the agent ${config.instance}`);
@@ -44,11 +44,11 @@ function firstSignal(): Promise<void> {
   });
 }
 
-/** Removes and restores what the agent of this config left. Throws `KernelError`. */
+/** Removes and restores what the agent of this config left behind. Throws `KernelError`. */
 export function cleanUp(config: AgentConfig): CleanupReport & { root: string } {
   // Does not mount tracefs: if it is not mounted, no agent left anything there.
   const root = findTracefs({ path: config.tracefsPath, mayMount: false });
-  // Match only this agent's names in full: another tool's instance may begin with the same letters.
+  // Match only the full names of this agent, because another tool's instance may begin with the same letters.
   const names = [config.instance, recordingInstance(config)];
   return { root, ...cleanup(root, names, config.stateDir) };
 }
@@ -58,7 +58,7 @@ function say(config: AgentConfig, report: CleanupReport & { root: string }): num
   for (const name of removed) print(`removed the instance ${name}`);
   for (const file of restored) print(`restored ${file}`);
   for (const event of removedEvents) print(`removed the event ${event}`);
-  for (const name of busy) print(`did not touch the instance ${name}: a live agent holds it`);
+  for (const name of busy) print(`did not touch the instance ${name}: a running agent holds it`);
   for (const problem of problems) print(`could not restore everything: ${problem}`);
   if (removed.length + busy.length + restored.length + removedEvents.length + problems.length === 0)
     print(`nothing to clean up: no instance ${config.instance} in ${root}`);

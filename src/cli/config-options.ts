@@ -1,4 +1,4 @@
-/** Flags for keys of the config: declares them on commands, and reads them back as a config. */
+/** Flags for config keys: adds them to commands, and builds the config from their values. */
 import { type Command, Option } from 'commander';
 import { type AgentConfig, loadAgentConfig } from '../agent/main/compose-config.ts';
 import { CONFIG_FILE, type ProbeSwitch } from '../config/settings.ts';
@@ -7,7 +7,7 @@ type Group = 'instance' | 'tracefs' | 'probes' | 'web' | 'log' | 'reader' | 'sta
 
 interface KeyFlag {
   group: Group;
-  /** Key of the config. */
+  /** The config key. */
   key: string;
   flags: string;
   help: string;
@@ -18,7 +18,7 @@ const KEY_FLAGS: readonly KeyFlag[] = [
     group: 'web',
     key: 'web.listen_address',
     flags: '--web.listen-address <address>',
-    help: 'where to serve, host:port (default :10743)',
+    help: 'address to serve on, as host:port (default :10743)',
   },
   {
     group: 'web',
@@ -30,37 +30,37 @@ const KEY_FLAGS: readonly KeyFlag[] = [
     group: 'web',
     key: 'web.config_file',
     flags: '--web.config.file <file>',
-    help: 'YAML file with TLS, users and rates, as exporter-toolkit reads it (default: plain HTTP for everybody)',
+    help: 'YAML file with TLS, users and rate limits in the format of exporter-toolkit (default: plain HTTP without passwords)',
   },
   {
     group: 'web',
     key: 'web.max_requests',
     flags: '--web.max-requests <number>',
-    help: 'most requests answered at once, 0 for no limit (default 40)',
+    help: 'maximum number of concurrent requests, 0 for no limit (default 40)',
   },
   {
     group: 'instance',
     key: 'instance',
     flags: '--instance <name>',
-    help: 'name of the tracing instance; a second agent needs one of its own (default ftrace-exporter)',
+    help: 'name of the tracing instance; each agent on a machine needs a different one (default ftrace-exporter)',
   },
   {
     group: 'tracefs',
     key: 'tracefs',
     flags: '--path.tracefs <dir>',
-    help: 'where tracefs is mounted (default: found, or mounted at /sys/kernel/tracing)',
+    help: 'where tracefs is mounted (default: the existing mount; if there is none, mounts /sys/kernel/tracing)',
   },
   {
     group: 'state',
     key: 'state_dir',
     flags: '--state.dir <dir>',
-    help: 'directory for what must outlive the process (default /run/ftrace-exporter)',
+    help: 'directory for state that must survive the process (default /run/ftrace-exporter)',
   },
   {
     group: 'reader',
     key: 'reader',
     flags: '--reader <reader>',
-    help: 'how events are read: raw, or trace_pipe, the text of the kernel (default raw)',
+    help: 'how to read events: raw, or trace_pipe to read text (default raw)',
   },
   {
     group: 'log',
@@ -76,22 +76,20 @@ const KEY_FLAGS: readonly KeyFlag[] = [
   },
 ];
 
-/** Adds the flags of some groups; `--config.file` always. */
+/** Adds the flags of these groups, and always `--config.file`. */
 export function addConfigOptions(command: Command, groups: readonly Group[]): Command {
   command.option('--config.file <file>', 'YAML file; flags and FTRACE_EXPORTER_* variables override it');
   if (groups.includes('probes')) {
-    // Both flags collect into one list: later ones on the command line win.
+    // Both flags append to one list; the last one on the command line wins.
     const collect = (on: boolean) => (name: string, before: ProbeSwitch[] | boolean | undefined) => [
       ...(Array.isArray(before) ? before : []),
       { name, on },
     ];
     command.addOption(
-      new Option('--probe <name>', 'switch a probe on; can be given several times').argParser(collect(true)),
+      new Option('--probe <name>', 'enable a probe; can be repeated').argParser(collect(true)),
     );
     command.addOption(
-      new Option('--no-probe <name>', 'switch a probe off; can be given several times').argParser(
-        collect(false),
-      ),
+      new Option('--no-probe <name>', 'disable a probe; can be repeated').argParser(collect(false)),
     );
   }
   for (const { group, flags, help } of KEY_FLAGS) {
@@ -106,7 +104,7 @@ export function configFileOf(command: Command): string | undefined {
   return typeof file === 'string' ? file : process.env[CONFIG_FILE] || undefined;
 }
 
-/** Makes the config from a command's flags, the environment and the file. Throws a `UsageError`. */
+/** Builds the config from a command's flags, the environment and the file. Throws a `UsageError`. */
 export function configOf(command: Command, options: { isRecorded?: boolean } = {}): AgentConfig {
   const parsed = command.opts() as Record<string, unknown>;
   const flags: Record<string, string> = {};

@@ -1,6 +1,6 @@
 /**
- * For `--demo-if-unavailable`: checks whether a kernel can be traced here, and finds the bundled recording that
- * replaces it.
+ * For `--demo-if-unavailable`: checks whether this machine's kernel can be traced, and finds the bundled recording to
+ * serve instead.
  */
 import { accessSync, constants, existsSync } from 'node:fs';
 import { join } from 'node:path';
@@ -9,7 +9,7 @@ import { errnoOf, KernelError } from '../model/errors.ts';
 import { findTracefs } from '../tracefs/mount.ts';
 import { packageFile } from './version.ts';
 
-/** Why nothing can be traced here; undefined when tracefs is available and instances can be made in it. */
+/** Why the kernel cannot be traced. Undefined if tracefs is available and instances can be created in it. */
 export function whyNoTracing(config: AgentConfig): string | undefined {
   try {
     const root = findTracefs({ path: config.tracefsPath, mayMount: true });
@@ -17,7 +17,7 @@ export function whyNoTracing(config: AgentConfig): string | undefined {
     try {
       accessSync(instances, constants.W_OK);
     } catch (error) {
-      return `cannot make an instance in ${instances}: ${errnoOf(error)}`;
+      return `cannot create an instance in ${instances}: ${errnoOf(error)}`;
     }
     return undefined;
   } catch (error) {
@@ -26,7 +26,7 @@ export function whyNoTracing(config: AgentConfig): string | undefined {
   }
 }
 
-/** Path of the bundled recording. Throws, with `reason` in the message, when the package does not contain it. */
+/** Path of the bundled recording. If the package does not contain it, throws an error that includes `reason`. */
 export function demoCapture(reason: string): string {
   const file = packageFile('captures/demo.dat');
   if (existsSync(file)) return file;

@@ -1,4 +1,4 @@
-/** `doctor`: prints what can be traced here, as a table for people or as JSON. */
+/** `doctor`: prints what can be traced on this machine, as a table for people or as JSON. */
 import { surveyContainers } from '../agent/doctor/containers.ts';
 import { type ProbeSurvey, type Survey, survey, type TracerSurvey } from '../agent/doctor/survey.ts';
 import { factsOfTasks } from '../agent/slow/task-facts.ts';
@@ -10,7 +10,7 @@ import { EXIT_FAILED } from './failure.ts';
 import { print, table } from './output.ts';
 
 /**
- * Prints the survey. Returns exit status 1 when nothing can be traced, or an enabled probe or kind of trace does not
+ * Prints the survey. Returns exit status 1 if nothing can be traced, or if an enabled probe or kind of trace does not
  * work.
  */
 export async function doctor(config: AgentConfig, json: boolean): Promise<number> {
@@ -36,7 +36,7 @@ function describe(result: Survey, config: AgentConfig): string {
   const notes = result.probes
     .filter(({ on }) => on)
     .flatMap(({ name, notes }) => notes.map((note) => [name, note]));
-  if (notes.length > 0) parts.push(`notes on probes that are on\n${table(notes, '  ')}`);
+  if (notes.length > 0) parts.push(`notes about enabled probes\n${table(notes, '  ')}`);
   if (result.kinds.length > 0) parts.push(`traces\n${table(result.kinds.map(kindRow), '  ')}`);
   parts.push(result.problem === '' ? verdict(result) : `nothing can be traced: ${result.problem}\n`);
   return parts.join('\n');
@@ -55,11 +55,11 @@ function kernelRows({ kernel }: Survey, config: AgentConfig): string[][] {
     ['clocksource', kernel.clocksource || 'unknown'],
     ['sub-buffer sizes', kernel.subbufferSizes ? 'yes' : 'no: one page each'],
     ['top-level tracer', topLevelTracerOf(kernel)],
-    ['restore journal', kernel.journal || 'none: nothing of the whole machine is changed'],
+    ['restore journal', kernel.journal || 'none: no system-wide setting is changed'],
     ['other instances', others.join(' ') || 'none'],
     [
       'own instance',
-      `${config.instance}${kernel.ownInstanceExists ? ': exists already, an agent runs or was killed' : ''}`,
+      `${config.instance}${kernel.ownInstanceExists ? ': already exists: an agent is running or was killed' : ''}`,
     ],
   ];
 }
@@ -67,7 +67,7 @@ function kernelRows({ kernel }: Survey, config: AgentConfig): string[][] {
 function topLevelTracerOf({ topLevelTracer, journal }: NonNullable<Survey['kernel']>): string {
   if (topLevelTracer === 'nop') return 'nop: unused';
   const isOurs = journal.includes('current_tracer');
-  return `${topLevelTracer}: in use${isOurs ? ', by the agent of this name' : '; it is not in the journal of the agent of this name'}`;
+  return `${topLevelTracer}: in use${isOurs ? ', by the agent with this name' : '; not recorded in the journal of the agent with this name'}`;
 }
 
 function processRows({ process }: Survey): string[][] {
@@ -75,7 +75,7 @@ function processRows({ process }: Survey): string[][] {
     process.inPidNamespace === undefined
       ? 'unknown'
       : process.inPidNamespace
-        ? 'own: ids here differ from those in events, which the agent handles'
+        ? 'own: ids differ from those in events; the agent handles this'
         : "the machine's";
   const capabilities = process.capabilities === '0' ? 'none' : `0x${process.capabilities}`;
   return [
@@ -85,7 +85,7 @@ function processRows({ process }: Survey): string[][] {
   ];
 }
 
-/** Rows about the facts that spans add to the kernel's records. */
+/** Rows about the facts that spans contain in addition to the kernel's records. */
 function spanRows({ kernel, process }: Survey, config: AgentConfig): string[][] {
   if (kernel === undefined || config.spans === undefined) return [];
   const { processes, containers, reason } = factsOfTasks(config.spans, process.inPidNamespace === false);
@@ -116,7 +116,7 @@ function whyNotTopLevel(
 ): string {
   return topLevelMarkers
     ? `top level: ${topLevelUser}`
-    : 'this kernel does not copy markers of the top level, and spans.top_level_markers is off';
+    : 'this kernel does not copy markers from the top level, and spans.top_level_markers is off';
 }
 
 function tracerRow({ name, where, reason }: TracerSurvey): string[] {
@@ -144,8 +144,8 @@ function verdict({ probes, kinds }: Survey): string {
   const missing = kinds.filter(({ up }) => !up).map(({ kind }) => kind);
   const ofProbes =
     broken.length === 0
-      ? 'all probes that are on work\n'
-      : `these probes are on and do not work: ${broken.join(', ')}\n`;
+      ? 'all enabled probes work\n'
+      : `these enabled probes do not work: ${broken.join(', ')}\n`;
   return missing.length === 0
     ? ofProbes
     : `${ofProbes}these kinds of traces do not work: ${missing.join(', ')}\n`;

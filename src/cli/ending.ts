@@ -1,13 +1,13 @@
 /**
- * Signals that end a command. Process groups and wrappers often send the same request twice: a terminal's Ctrl-C
- * reaches the agent directly and again through npm. So a repeat within two seconds does not count as a second request.
+ * Signals that end a command. Process groups and wrappers often send the same signal twice: Ctrl-C in a terminal
+ * reaches the agent directly and again through npm. So a repeat within two seconds does not count as a second signal.
  */
 
 export const REPEAT_MS = 2000;
 
 /**
- * Calls `first` for the first signal, and `again` for each later one that is not a repeat. Returns a function that
- * removes the handlers.
+ * Calls `first` for the first signal, and `again` for every later one that is not such a repeat. Returns a function
+ * that removes the handlers.
  */
 export function onEndSignals(
   signals: readonly NodeJS.Signals[],

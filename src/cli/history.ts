@@ -1,4 +1,4 @@
-/** The history for `run` and `replay --serve`: of the running kernel, sampled every second, or of a recording. */
+/** The history for `run` and `replay --serve`: samples the running kernel every second, or comes from a recording. */
 import type { Agent } from '../agent/main/supervise.ts';
 import type { AgentConfig } from '../config/schema.ts';
 import { makeHistory } from '../history/history.ts';
@@ -13,7 +13,7 @@ export interface OpenHistory {
   stop(): void;
 }
 
-/** Undefined if none is kept, or if a recording has no times. */
+/** Undefined if no history is kept, or if a recording has no times. */
 export async function openHistory(
   config: AgentConfig,
   agent: Agent,
@@ -29,7 +29,7 @@ export async function openHistory(
   const stop = startSampler(history, {
     sample: async () => {
       const snapshots = await agent.scrape();
-      // While the capture does not answer there is only the main thread's.
+      // While the capture does not answer, there is only the snapshot of the main thread.
       return snapshots.length < 2 ? undefined : [...snapshots, ownCost()];
     },
     isReady: () => agent.ready().ready,
@@ -37,12 +37,12 @@ export async function openHistory(
   return { served: { data: history, onColumn: history.onColumn }, stop };
 }
 
-/** CPU time of the process, which `/metrics` has from another library. */
+/** CPU time of the process. `/metrics` gets the same number from a library. */
 function makeOwnCost(): () => MetricSnapshot {
   const store = new MetricStore({ countsSeries: false });
   const cpu = store.counter({
     name: 'process_cpu_seconds_total',
-    help: 'CPU time of the agent, all threads.',
+    help: 'CPU time of all threads of the agent.',
     unit: 'seconds',
     divisor: 1e6,
   });

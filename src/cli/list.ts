@@ -24,8 +24,8 @@ import { complain, EXIT_FAILED } from './failure.ts';
 import { print, table } from './output.ts';
 
 /**
- * Prints the rows whose first cell matches the glob, or all rows. Returns exit status 1 when there is none. Throws
- * `KernelError` if tracefs is needed and not available.
+ * Prints the rows whose first cell matches the glob, or all rows. Returns exit status 1 if no row matches. Throws a
+ * `KernelError` if tracefs is required and not available.
  */
 export function list(
   config: AgentConfig,
@@ -42,7 +42,7 @@ export function list(
   print(
     table(what === 'events' && withFields ? rows.map(([event]) => [event, fieldsOf(config, event)]) : rows),
   );
-  // Users want to know what a filter would arm before they trace.
+  // Lets users check what a filter would trace before they use it.
   if (what === 'functions')
     print(
       `${rows.length} ${rows.length === 1 ? 'function' : 'functions'}${glob === undefined ? '' : ` match ${glob}`}`,
@@ -50,10 +50,10 @@ export function list(
   return 0;
 }
 
-/** Prints functions of a program or library that uprobes can name. Returns exit status 1 when there is none. */
+/** Prints the functions of a program or library that uprobes can use. Returns exit status 1 if no function matches. */
 export function listSymbols(path: string | undefined, glob: string | undefined): number {
   if (path === undefined)
-    throw new UsageError('list symbols wants a file, as in: list symbols /lib/x86_64-linux-gnu/libc.so.6');
+    throw new UsageError('list symbols requires a file, as in: list symbols /lib/x86_64-linux-gnu/libc.so.6');
   const wanted = glob === undefined ? () => true : globMatcher([glob]);
   const { functions, isStripped } = readableElf(path);
   const offsets = new Map(
@@ -77,7 +77,7 @@ function readableElf(path: string): ElfFile {
   }
 }
 
-/** `name (type)` for each field of an event. */
+/** Returns `name (type)` for each field of an event. */
 function fieldsOf(config: AgentConfig, event: string): string {
   const format = parseFormat(event.split(':')[0], formatText(rootOf(config), event) ?? '');
   if ('error' in format) return '';

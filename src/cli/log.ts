@@ -9,10 +9,10 @@ export interface RunLog extends Log {
   setLevel(level: AgentConfig['log']['level']): void;
 }
 
-/** Writes each line at once, so that none is lost when the process ends. */
+/** Writes each line synchronously, so that no line is lost when the process ends. */
 export function createLog({ level, format }: AgentConfig['log']): RunLog {
   const stderr = pino.destination({ dest: 2, sync: true });
-  // The reader of the log is gone. The agent continues to measure.
+  // The reader of the log is gone. Continue to measure.
   stderr.on('error', () => {});
   const lines = format === 'json' ? stderr : { write: (json: string) => stderr.write(logfmtLine(json)) };
   const logger = pino(

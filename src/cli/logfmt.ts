@@ -1,6 +1,6 @@
 /**
- * Log lines as logfmt: `ts=… level=info msg="two words" key=value`, always one line. Names of processes are hostile
- * input: control characters never reach a terminal.
+ * Log lines in logfmt: `ts=… level=info msg="two words" key=value`, always in one line. Names of processes are
+ * untrusted input, so control characters are escaped and never reach a terminal.
  */
 
 /** Converts a JSON line from pino to a line of logfmt. */

@@ -1,6 +1,6 @@
 /**
- * The command line. Exit status: 0, 1 when the machine refuses, 2 for wrong usage. Commands are loaded when they are
- * called, so that `--help` does not load an HTTP server.
+ * The command line. Exit status: 0 for success, 1 for failures, 2 for wrong usage. Modules of commands are loaded on
+ * use, so that `--help` does not load an HTTP server.
  */
 import { Argument, Command, Option } from 'commander';
 import { didYouMean } from '../config/suggest.ts';
@@ -18,7 +18,7 @@ interface Outcome {
 /** Runs one command and sets the exit status. Never rejects. */
 export async function main(argv: string[]): Promise<void> {
   quietWhenPipeCloses();
-  // Remains if the event loop runs empty before the command has ended.
+  // The exit status if the event loop becomes empty before the command has ended.
   process.exitCode = EXIT_FAILED;
   try {
     const outcome: Outcome = { status: 0 };
@@ -31,14 +31,14 @@ export async function main(argv: string[]): Promise<void> {
   }
 }
 
-/** The default command is `run`, so commander would report a misspelled command as a surplus argument. */
+/** The default command is `run`, so commander would report a misspelt command as a surplus argument. */
 function refuseUnknownCommand(program: Command, argv: readonly string[]): void {
   const [first] = argv;
   if (first === undefined || first.startsWith('-')) return;
   const names = [...program.commands.map((command) => command.name()), 'help'];
   if (names.includes(first)) return;
   throw new UsageError(
-    `there is no command ${JSON.stringify(first)}${didYouMean(first, names)}: the commands are ${names.join(', ')}`,
+    `unknown command ${JSON.stringify(first)}${didYouMean(first, names)}: the commands are ${names.join(', ')}`,
   );
 }
 
@@ -82,7 +82,7 @@ function addRun(program: Command, outcome: Outcome): void {
     .option('--web.enable-lifecycle', 'allow to reload the config by POST /-/reload; SIGHUP always does')
     .option(
       '--demo-if-unavailable',
-      'without tracefs, serve a bundled recording instead; `npm start` passes this',
+      'if tracefs is not available, serve a bundled recording (`npm start` uses this)',
     )
     .addHelpText(
       'after',
@@ -118,7 +118,7 @@ function addRun(program: Command, outcome: Outcome): void {
 function addDoctor(program: Command, outcome: Outcome): void {
   const doctor = program
     .command('doctor')
-    .description('show what this kernel offers, what each probe needs, and why a probe is off')
+    .description('show what this kernel supports, what each probe needs, and why a probe is off')
     .option('--json', 'print JSON')
     .addHelpText(
       'after',
@@ -148,9 +148,9 @@ function addList(program: Command, outcome: Outcome): void {
         'symbols',
       ]),
     )
-    .argument('[glob]', 'only names that match, as in "sched:*"; after symbols: the program or library')
-    .argument('[names]', 'after symbols: only names that match')
-    .option('--fields', 'of events: with their fields')
+    .argument('[glob]', 'show only matching names, as in "sched:*"; for symbols: the program or library')
+    .argument('[names]', 'for symbols: show only matching names')
+    .option('--fields', 'for events: also show their fields')
     .addHelpText(
       'after',
       examples(
@@ -180,10 +180,13 @@ function addList(program: Command, outcome: Outcome): void {
 function addCheckConfig(program: Command, outcome: Outcome): void {
   program
     .command('check-config')
-    .description('check a config file, without the environment; 0 when it is good, else 2')
+    .description('check a config file, without the environment; exits with 0 if it is valid, else with 2')
     .argument('[file]', 'the YAML file')
-    .option('--print-schema', 'print the JSON Schema of the config instead')
-    .option('--live', 'also look whether this kernel has the events and fields; 1 if a probe would be off')
+    .option('--print-schema', 'print the JSON Schema of the config and exit')
+    .option(
+      '--live',
+      'also check that this kernel has the events and fields; exits with 1 if a probe would be off',
+    )
     .addHelpText(
       'after',
       examples(
@@ -201,9 +204,9 @@ function addCheckConfig(program: Command, outcome: Outcome): void {
 function addTry(program: Command, outcome: Outcome): void {
   program
     .command('try')
-    .description('run metrics that a config declares for a moment, and print what they count')
+    .description('run the metrics that a config declares for a short time, and print their values')
     .argument('<file>', 'the YAML file')
-    .argument('[name]', 'one of its metrics; default: all')
+    .argument('[name]', 'name of one metric (default: all)')
     .option('--for <time>', 'how long, as in 10s or 2m', '10s')
     .addHelpText(
       'after',
@@ -222,9 +225,9 @@ function addCleanup(program: Command, outcome: Outcome): void {
   const cleanup = program
     .command('cleanup')
     .description(
-      'remove what a killed agent left in the kernel and restore what it changed; a live agent is not touched',
+      'remove what a killed agent left in the kernel and restore what it changed; does not affect a running agent',
     )
-    .option('--on-signal', 'first wait for SIGTERM or SIGINT, and then for a live agent to end')
+    .option('--on-signal', 'wait for SIGTERM or SIGINT, and then until a running agent has ended')
     .addHelpText(
       'after',
       examples('ftrace-exporter cleanup', 'ftrace-exporter cleanup --path.tracefs /tracing'),
@@ -241,7 +244,7 @@ function addRecord(program: Command): void {
   const record = program
     .command('record')
     .description(
-      'record the events of the probes, and one tracer, to a file that trace-cmd and KernelShark read',
+      'record the events of the probes, and of one tracer, to a file for trace-cmd and KernelShark',
     )
     .requiredOption('-o, --output <file>', 'the file to write')
     .option('--duration <time>', 'how long, as in 10s or 2m', '10s')
@@ -266,13 +269,13 @@ function addReplay(program: Command, outcome: Outcome): void {
     .description('print the metrics of a recording, or serve them')
     .argument(
       '<file>',
-      'a trace.dat of version 6 or 7, as record and trace-cmd write it, or text of trace or trace_pipe, of this kernel or ' +
-        'an older one, of Android, or of trace-cmd report; a regular file, not compressed',
+      'a trace.dat file (version 6 or 7) of record or trace-cmd; or the text of trace or trace_pipe, from this kernel, an ' +
+        'older one, Android or trace-cmd report. It must be a regular file and not compressed',
     )
-    .option('--serve', 'serve them over HTTP, labelled source="replay", until SIGTERM or SIGINT')
+    .option('--serve', 'serve the metrics over HTTP with the label source="replay", until SIGTERM or SIGINT')
     .option(
       '--instance <name>',
-      "the instance to replay, of several in the file (default: the top level's events or, if it has none, the first)",
+      'the instance to replay, if the file has several (default: the top level or, if it has no events, the first)',
     )
     .addHelpText(
       'after',
@@ -298,11 +301,13 @@ function addReplay(program: Command, outcome: Outcome): void {
 function addTop(program: Command): void {
   program
     .command('top')
-    .description('show the latency of the last seconds in this terminal, from a running agent')
-    .argument('[url]', 'where the agent serves; user:password@ in it logs in', 'http://localhost:10743')
+    .description('show recent latencies of a running agent in this terminal')
+    .argument('[url]', 'URL of the agent; may contain user:password@', 'http://localhost:10743')
     .option('--once', 'print all tables once and exit')
     .addOption(
-      new Option('--output <format>', 'with --once: text or json').choices(['text', 'json']).default('text'),
+      new Option('--output <format>', 'format for --once: text or json')
+        .choices(['text', 'json'])
+        .default('text'),
     )
     .addHelpText(
       'after',

@@ -1,15 +1,15 @@
-/** A progress bar on a terminal: one line on standard error, wiped at the end. */
+/** A progress bar on a terminal: one line on standard error, erased at the end. */
 
 const WIDTH = 30;
 const EVERY_MS = 100;
 
 export interface Progress {
   (done: number, total: number): void;
-  /** Wipes the line. */
+  /** Erases the line. */
   end(): void;
 }
 
-/** Writes nothing if `terminal` is not a terminal. */
+/** Does nothing if `terminal` is not a terminal. */
 export function progressBar(
   label: string,
   terminal: { isTTY?: boolean; write(text: string): unknown },

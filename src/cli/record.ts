@@ -1,4 +1,4 @@
-/** `record`: records the events of the enabled probes to a file for the time given. */
+/** `record`: records the events of the enabled probes to a file for a given time. */
 import { recordCapture } from '../agent/record/record.ts';
 import type { AgentConfig } from '../config/schema.ts';
 import { parseDuration } from '../config/units/quantity.ts';
@@ -8,17 +8,17 @@ import { createLog } from './log.ts';
 import { print } from './output.ts';
 
 const LONGEST_NS = 3600e9;
-/** When the terminal closes, the instance must be removed too. */
+/** SIGHUP too, because the instance must also be removed if the terminal closes. */
 const ENDING = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 
-/** A signal ends the recording early, with a complete file. */
+/** A signal ends the recording early; the file is then still complete. */
 export async function record(
   config: AgentConfig,
   options: { output: string; duration: string },
 ): Promise<void> {
   const durationMs = durationOf(options.duration);
   const ended = new AbortController();
-  // Later signals have no effect: the command already ends as fast as it can.
+  // Later signals have no effect, because the command already ends as fast as possible.
   const release = onEndSignals(ENDING, { first: () => ended.abort() });
   try {
     const { pages, events, lost, bytes } = await recordCapture(config, {

@@ -12,7 +12,7 @@ import { REPLAY_LABELS } from './replay-labels.ts';
 export async function replay(config: AgentConfig, file: string, instance: string | undefined): Promise<void> {
   const log = createLog(config.log);
   const onProgress = progressBar('replaying', process.stderr);
-  // Wipes the progress line before log lines appear.
+  // Erases the progress line before log lines appear.
   const wiped = (level: keyof Log) => (fields: Record<string, unknown>, message: string) => {
     onProgress.end();
     log[level](fields, message);

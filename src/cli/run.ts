@@ -1,6 +1,6 @@
 /**
- * `run`: runs an agent and its HTTP server until a signal ends them. Before the process exits, the agent's instance is
- * removed and its changes are restored, unless the process is killed.
+ * `run`: runs an agent and its HTTP server until a signal ends them. Before the process exits, it removes the agent's
+ * instance and restores its changes, unless the process is killed.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Agent, startAgent } from '../agent/main/supervise.ts';
@@ -26,13 +26,13 @@ import { type ConfigSource, makeReloader } from './reload.ts';
 import { REPLAY_LABELS } from './replay-labels.ts';
 import { packageVersion } from './version.ts';
 
-/** How long to wait for the capture thread after a second signal: it may be inside a system call. */
+/** How long to wait for the capture thread after a second signal, because it may be in a system call. */
 const MOST_TERMINATING_MS = 2000;
 
 export interface RunOptions {
   /** The recording to serve instead of the running kernel. */
   replayFile?: string | undefined;
-  /** Name of the buffer to serve, of a recording with several. */
+  /** Name of the buffer to serve, if the recording has several. */
   replayInstance?: string | undefined;
   /** Where a reload reads the config again. Absent: it is only read at the start. */
   source?: ConfigSource;
@@ -44,7 +44,7 @@ export interface RunOptions {
   demoIfUnavailable?: boolean;
 }
 
-/** Runs until a signal ends it, and resolves to the exit status. Rejects when it cannot start, after cleaning up. */
+/** Runs until a signal ends it. Resolves to the exit status. If it cannot start, cleans up and rejects. */
 export async function run(config: AgentConfig, options: RunOptions): Promise<number> {
   const log = createLog(config.log);
   const replayFile = options.replayFile ?? (options.demoIfUnavailable ? demoInstead(config, log) : undefined);
@@ -52,13 +52,13 @@ export async function run(config: AgentConfig, options: RunOptions): Promise<num
   const version = packageVersion();
   const { configFile, maxRequests, listenAddress } = config.web;
   const web = configFile === undefined ? undefined : openWebConfig(configFile, log);
-  // The capture's store exports `ftrace_exporter_series`, under the same name.
+  // The capture's store already exports `ftrace_exporter_series`, under the same name.
   const store = new MetricStore({ countsSeries: false });
   const refused = store.counter(REFUSED_METRIC);
   const refusals = createRefusals(log, (reason) => refused.add(refused.slot([reason]), 1));
   const outputs = await openOutputs(config, { log, version, store });
   const startMs = Date.now();
-  // From here on a signal must not end the process before the instance is removed.
+  // Until the instance is removed, a signal must not end the process.
   let terminate = async () => {};
   const end = waitForEnd(log, () =>
     replayFile === undefined ? endAtOnce(config, log, terminate) : undefined,
@@ -107,7 +107,7 @@ export async function run(config: AgentConfig, options: RunOptions): Promise<num
       const reason = reasonOf(error);
       log.error({ reason }, 'could not stop cleanly; `ftrace-exporter cleanup` removes what is left');
     });
-    // After the capture, which hands over its last values.
+    // Stop this after the capture, which provides its last values.
     await outputs.stop();
     end.release();
   }
@@ -115,19 +115,19 @@ export async function run(config: AgentConfig, options: RunOptions): Promise<num
   return status;
 }
 
-/** Names of the probes that work. If the capture has just failed, which is logged elsewhere: all enabled probes. */
+/** Names of the probes that work. If the capture has just failed (which is logged elsewhere), all enabled probes. */
 async function probesUp(agent: Agent, config: AgentConfig): Promise<string[]> {
   const status = await agent.status().catch(() => undefined);
   return (status?.probes.filter(({ up }) => up) ?? config.probes).map(({ name }) => name);
 }
 
-/** Refuses a config with nothing to trace. Kinds of traces work without probes, but only on the running kernel. */
+/** Rejects a config that traces nothing. Kinds of traces work without probes, but only on the running kernel. */
 function refuseNothing({ probes, spans }: AgentConfig, isReplay: boolean): void {
   if (probes.length > 0 || (spans !== undefined && !isReplay)) return;
   throw new UsageError(
     isReplay
-      ? 'no probe is on, so there is nothing to read from a recording'
-      : 'no probe and no kind of traces is on, so there is nothing to trace',
+      ? 'no probe is enabled, so there is nothing to read from a recording'
+      : 'no probe and no kind of traces is enabled, so there is nothing to trace',
   );
 }
 
@@ -166,14 +166,14 @@ function depsOf(
   };
 }
 
-/** The bundled recording if this machine cannot be traced; the log says so clearly. */
+/** The bundled recording, if this machine cannot be traced. Logs clearly that it is a demo. */
 function demoInstead(config: AgentConfig, log: Log): string | undefined {
   const reason = whyNoTracing(config);
   if (reason === undefined) return undefined;
   const file = demoCapture(reason);
   log.warn(
     { reason, file },
-    'THIS IS A DEMO: the kernel of this machine cannot be traced, so a recording is served',
+    'THIS IS A DEMO: cannot trace the kernel of this machine, serving a recording instead',
   );
   return file;
 }
@@ -238,7 +238,7 @@ interface End {
   release(): void;
 }
 
-/** `endAtOnce` runs before the exit when a second signal arrives. */
+/** `endAtOnce` runs before the exit if a second signal arrives. */
 function waitForEnd(log: Log, endAtOnce: () => Promise<void> | undefined): End {
   const { promise: reached, resolve } = Promise.withResolvers<number>();
   let atOnce = false;
@@ -250,7 +250,7 @@ function waitForEnd(log: Log, endAtOnce: () => Promise<void> | undefined): End {
     again: async (signal) => {
       if (atOnce) return;
       atOnce = true;
-      log.warn({ signal }, 'second signal received: restoring what was changed, then exiting immediately');
+      log.warn({ signal }, 'second signal received: restoring changed files, then exiting immediately');
       await endAtOnce();
       process.exit(EXIT_FAILED);
     },
@@ -284,7 +284,7 @@ async function endAtOnce(config: AgentConfig, log: Log, terminate: () => Promise
   try {
     const late = sleep(MOST_TERMINATING_MS, 'late' as const, { ref: false });
     if ((await Promise.race([terminate(), late])) === 'late')
-      log.error({}, `the capture thread does not end: ${remedy}`);
+      log.error({}, `the capture thread does not stop: ${remedy}`);
     const { problems, busy } = cleanUp(config);
     for (const problem of problems) log.error({ reason: problem }, `could not restore everything: ${remedy}`);
     if (busy.includes(config.instance))

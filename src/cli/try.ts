@@ -1,4 +1,4 @@
-/** `try`: runs declared metrics of a config for a moment and prints what they count, once a second on a terminal. */
+/** `try`: runs the declared metrics of a config for a short time and prints their values. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { loadAgentConfig } from '../agent/main/compose-config.ts';
 import { startAgent } from '../agent/main/supervise.ts';
@@ -16,7 +16,7 @@ import { createLog } from './log.ts';
 import { print, table } from './output.ts';
 import { packageVersion } from './version.ts';
 
-/** Differs from the default name, so that `try` can run beside an agent. */
+/** Differs from the default name, so that `try` can run while an agent runs. */
 const INSTANCE = 'ftrace-exporter-try';
 const LONGEST_NS = 3600e9;
 const MOST_ROWS = 20;
@@ -53,7 +53,7 @@ function chosen(config: AgentConfig, name: string | undefined): AgentConfig {
   const names = metrics.map((one) => one.name.slice(METRICS_PREFIX.length));
   throw new UsageError(
     name === undefined
-      ? 'try: the config declares no metrics that are on'
+      ? 'try: the config declares no enabled metrics'
       : `try: the config declares no metric ${name}${didYouMean(name, names)}; there are ${names.join(', ') || 'none'}`,
   );
 }
@@ -68,7 +68,7 @@ function durationOf(text: string): number {
   throw new UsageError(`--for: ${text} must be more than 0 and at most 1h`);
 }
 
-/** A table for each metric: the largest series, with quantiles of histograms. */
+/** A table for each metric: the largest series, and quantiles for histograms. */
 function shown(snapshots: readonly MetricSnapshot[]): string {
   const families = snapshots
     .flatMap((snapshot) => snapshot.families)

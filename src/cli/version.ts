@@ -1,4 +1,4 @@
-/** Location and version of the package, for the sources and for the compiled program. */
+/** Location and version of the package, both for the sources and for the compiled program. */
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 

@@ -1,7 +1,7 @@
 /**
  * Names of block devices by dev_t (major << 20 | minor, include/linux/kdev_t.h), from sysfs. /sys/dev/block/MAJOR:MINOR
- * is a link to the device's directory, whose last part is its name. Podman hides these links behind an empty directory:
- * then /sys/block/DISK/dev is read.
+ * is a link to the device's directory; the last part of the path is the name. Podman hides these links behind an empty
+ * directory. In that case, reads /sys/block/DISK/dev.
  */
 import { existsSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { errnoOf } from '../model/errors.ts';
@@ -9,11 +9,11 @@ import { errnoOf } from '../model/errors.ts';
 const MINOR_BITS = 20;
 
 export interface BlockDevices {
-  /** The name, such as `nvme0n1`; the number, such as `259:0`, if there is no such device. */
+  /** The name, such as `nvme0n1`, or the number, such as `259:0`, if the device does not exist. */
   name(dev: number): string;
   /**
-   * Whether the device exists now; true if sysfs cannot be read. Looks the name up again, because a number can be
-   * reused for another device.
+   * Whether the device exists now; true if sysfs cannot be read. Looks the name up again, because another device can
+   * get the number.
    */
   exists(dev: number): boolean;
 }
@@ -23,7 +23,7 @@ export function deviceNumber(dev: number): string {
   return `${dev >>> MINOR_BITS}:${dev & ((1 << MINOR_BITS) - 1)}`;
 }
 
-/** Looks names up once, and caches them until `exists` finds a change. */
+/** Looks up each name once, and caches it until `exists` finds a change. */
 export function liveBlockDevices(sysfs = '/sys'): BlockDevices {
   const names = new Map<number, string>();
   return {
@@ -43,7 +43,7 @@ export function liveBlockDevices(sysfs = '/sys'): BlockDevices {
   };
 }
 
-/** All current block devices by dev_t; empty if sysfs cannot be read. */
+/** All current block devices by dev_t. Empty if sysfs cannot be read. */
 export function listBlockDevices(sysfs = '/sys'): Map<number, string> {
   const devices = new Map<number, string>();
   if (!existsSync(`${sysfs}/dev/block`)) return devices;
@@ -58,7 +58,7 @@ export function listBlockDevices(sysfs = '/sys'): Map<number, string> {
   return devices;
 }
 
-/** Names of whole disks; undefined if sysfs cannot be read. */
+/** Names of whole disks. Undefined if sysfs cannot be read. */
 export function diskNames(sysfs = '/sys'): string[] | undefined {
   const directory = `${sysfs}/block`;
   return existsSync(directory) ? readdirSync(directory).map(plainName) : undefined;
@@ -75,7 +75,7 @@ function lookUp(sysfs: string, dev: number): string | undefined {
   }
 }
 
-/** The kernel writes '!' for '/' in sysfs names (cciss!c0d0). */
+/** The kernel writes `!` instead of `/` in sysfs names (cciss!c0d0). */
 const plainName = (name: string) => name.replaceAll('!', '/');
 
 function areHidden(sysfs: string): boolean {

@@ -1,6 +1,6 @@
 /**
- * Control groups of this machine: which hierarchy shows the containers, and the threads in each of its groups.
- * Documentation/admin-guide/cgroup-v2.rst and cgroup-v1/cgroups.rst.
+ * Control groups of this machine: which hierarchy contains the containers, and the threads in each of its groups.
+ * Sources: Documentation/admin-guide/cgroup-v2.rst and cgroup-v1/cgroups.rst.
  */
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -8,22 +8,22 @@ import type { ContainerUsage } from '../model/containers.ts';
 import { errnoOf } from '../model/errors.ts';
 
 export interface CgroupHierarchy {
-  /** Directory of its root group. */
+  /** Directory of the root group. */
   root: string;
-  /** Number of the hierarchy, as in the kernel's events and in /proc/PID/cgroup; 0 for cgroup v2. */
+  /** Number of the hierarchy in the kernel's events and in /proc/PID/cgroup. 0 for cgroup v2. */
   id: number;
   version: 1 | 2;
 }
 
-/** Controllers whose groups container runtimes make, the best first: it has the quota. */
+/** Controllers in whose hierarchies container runtimes create groups. The first is best, because it has the quota. */
 const CONTROLLERS = ['cpu', 'pids', 'memory'];
-/** A container can nest groups without end, and make many. Tasks in what is not read are not known. */
+/** Limits, because a container can create and nest any number of groups. Tasks beyond the limits are unknown. */
 const DEEPEST = 24;
 const MOST_GROUPS = 20_000;
 
 /**
- * Finds the hierarchy. `cgroupDir` is usually /sys/fs/cgroup; `ownCgroups` is the text of /proc/self/cgroup. Returns
- * the reason if there is none.
+ * Finds the hierarchy. `cgroupDir` is usually /sys/fs/cgroup; `ownCgroups` is the text of /proc/self/cgroup. If there
+ * is none, returns the reason.
  */
 export function findHierarchy(cgroupDir: string, ownCgroups: string): CgroupHierarchy | string {
   if (existsSync(join(cgroupDir, 'cgroup.controllers'))) return { root: cgroupDir, id: 0, version: 2 };
@@ -33,10 +33,10 @@ export function findHierarchy(cgroupDir: string, ownCgroups: string): CgroupHier
     const root = [line[2], controller].map((name) => join(cgroupDir, name)).find(existsSync);
     if (root !== undefined) return { root, id: Number(line[1]), version: 1 };
   }
-  return `${cgroupDir} is no mount of control groups (mount the host’s, read-only)`;
+  return `${cgroupDir} is not a mount of control groups (mount the host’s, read-only)`;
 }
 
-/** Paths of all groups from the root on, which is ''. */
+/** Paths of all groups. The path of the root group is ''. */
 export function groupsOf({ root }: CgroupHierarchy): string[] {
   const paths = [''];
   for (let at = 0; at < paths.length; at++) {
@@ -59,7 +59,7 @@ function childrenOf(directory: string): string[] {
   }
 }
 
-/** Threads in a group; empty if it has ended. 0 stands for threads that this pid namespace cannot see. */
+/** Threads in a group. Empty if the group has ended. 0 stands for threads outside this pid namespace. */
 export function threadsIn({ root, version }: CgroupHierarchy, path: string): number[] {
   const text = readOr(join(root, path, version === 2 ? 'cgroup.threads' : 'tasks'), '');
   return text === '' ? [] : text.trimEnd().split('\n').map(Number);
@@ -69,11 +69,11 @@ export function groupExists({ root }: CgroupHierarchy, path: string): boolean {
   return existsSync(join(root, path));
 }
 
-/** Reads how long a group was throttled, and how long its tasks stood still for want of a CPU. */
+/** Reads how long a group was throttled, and how long its tasks waited for a CPU. */
 export function usageOf({ root, version }: CgroupHierarchy, path: string): ContainerUsage {
   const stat = readOr(join(root, path, 'cpu.stat'), '');
   const throttled = (version === 2 ? /^throttled_usec (\d+)$/m : /^throttled_time (\d+)$/m).exec(stat);
-  // Linux 5.2 on; `full` has no meaning for CPUs.
+  // Since Linux 5.2. `full` has no meaning for CPUs.
   const pressure = /^some .*total=(\d+)$/m.exec(readOr(join(root, path, 'cpu.pressure'), ''));
   return {
     ...(throttled && { throttledSeconds: Number(throttled[1]) / (version === 2 ? 1e6 : 1e9) }),
@@ -81,7 +81,7 @@ export function usageOf({ root, version }: CgroupHierarchy, path: string): Conta
   };
 }
 
-/** Content of a file; `otherwise` if it cannot be read. */
+/** Content of a file, or `otherwise` if the file cannot be read. */
 export function readOr(file: string, otherwise: string): string {
   try {
     return readFileSync(file, 'utf8');

@@ -1,7 +1,7 @@
 /**
- * Names of containers in Kubernetes, without its API. The kubelet keeps the logs of a pod in a directory
- * NAMESPACE_POD_UID, and mounts a file of its own into each container, whose path has the container's name:
- * /var/lib/kubelet/pods/UID/containers/NAME/… (the termination log). Mounts of a task are in /proc/PID/mountinfo.
+ * Finds the Kubernetes names of containers without the Kubernetes API. The kubelet keeps the logs of a pod in a
+ * directory NAMESPACE_POD_UID. It also mounts a file into each container (the termination log), whose path contains the
+ * container's name: /var/lib/kubelet/pods/UID/containers/NAME/… The mounts of a task are in /proc/PID/mountinfo.
  */
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
@@ -13,19 +13,19 @@ import type { SlotEntry } from './container-slots.ts';
 interface PodNames {
   namespace: string;
   pod: string;
-  /** Directories of its containers. */
+  /** Directories of the pod's containers. */
   containers: readonly string[];
 }
 
-/** A container gets its mounts some time after its first task has entered its group. */
+/** A container gets its mounts some time after its first task has joined its group. */
 const NAMED_AFTER_MS = 1000;
-/** Without a name for so long, a container is called by its id. */
+/** After this time without a name, the container's id is its name. */
 const NAMELESS_AFTER_MS = 5000;
 const SHORT_ID = 12;
 
 /**
- * Labels of a container or unit; undefined while its name may yet be found. Containers of pods have names in Kubernetes;
- * all others are called by their id. The container that holds the namespaces of a pod has the name ''.
+ * Labels of a container or unit. Undefined while the name may still be found. Containers of pods get their Kubernetes
+ * names; all others get their id. The container that holds the namespaces of a pod has the name ''.
  */
 export function labelsOf(
   { group, sinceMs }: SlotEntry,
@@ -45,11 +45,11 @@ export function labelsOf(
   return [pod?.namespace ?? '', pod?.pod ?? group.podUid, name ?? only ?? shortId];
 }
 
-/** Names in Kubernetes have no underscore. */
+/** Kubernetes names contain no underscore. */
 const POD_DIRECTORY = /^([a-z0-9.-]+)_([a-z0-9.-]+)_([0-9a-f-]{32,36})$/;
 const TERMINATION_LOG = /\/pods\/[0-9a-f-]{32,36}\/containers\/([a-z0-9-]+)\/[^/ ]+ /;
 
-/** Finds the names of a pod; undefined if its directory is missing. `podLogs` is usually /var/log/pods. */
+/** Finds the names of a pod. Undefined if its directory does not exist. `podLogs` is usually /var/log/pods. */
 function podNames(podLogs: string, uid: string): PodNames | undefined {
   if (uid === '') return undefined;
   for (const entry of namesIn(podLogs)) {
@@ -61,15 +61,15 @@ function podNames(podLogs: string, uid: string): PodNames | undefined {
 }
 
 /**
- * Name of the container that a task is in: undefined if its mounts cannot be read (any more), '' if the kubelet has
- * mounted nothing into it, as for the container that holds a pod's namespaces.
+ * Name of the container that a task is in. Undefined if the task's mounts cannot be read. '' if the kubelet has mounted
+ * nothing into the container, as for the one that holds a pod's namespaces.
  */
 function containerNameOf(procDir: string, tid: number): string | undefined {
   const mounts = readOr(join(procDir, String(tid), 'mountinfo'), '');
   return mounts === '' ? undefined : (TERMINATION_LOG.exec(mounts)?.[1] ?? '');
 }
 
-/** Why the directory of logs gives no names; '' if it can be read. */
+/** Why the log directory provides no names; '' if it can be read. */
 export function podLogsProblem(podLogs: string): string {
   try {
     readdirSync(podLogs);

@@ -1,34 +1,34 @@
 /**
  * Finds the ids of a task's container and pod in the text of `/proc/PID/cgroup` (cgroups(7): lines
- * `ID:CONTROLLERS:PATH`; one line for version 2, several for version 1 and for both together).
+ * `ID:CONTROLLERS:PATH`; one line for version 2, several for version 1 or for both together).
  *
- * The outermost container counts. The host's runtime has made it, so its path cannot be forged. Inside a container,
- * root may create groups with any name.
+ * The outermost container counts. The host's runtime created it, so its path cannot be forged. Inside a container, root
+ * may create groups with any name.
  */
 
 export interface ContainerIds {
   containerId: string;
-  /** '' if the container is in no pod, or the path does not contain the pod's uid. */
+  /** '' if the container is in no pod, or if the path does not contain the pod's uid. */
   podUid: string;
 }
 
-/** How runtimes use the 64 digits: `ID`, `docker-ID.scope`, `crio-ID`, `SLICE:cri-containerd:ID`. */
+/** Forms in which runtimes use the 64 digits: `ID`, `docker-ID.scope`, `crio-ID`, `SLICE:cri-containerd:ID`. */
 const CONTAINER = /^(?:(?<runtime>[A-Za-z][\w.-]{0,100})[-:])?(?<id>[0-9a-f]{64})(?:\.scope)?$/;
 /** AWS Fargate: 32 digits and a number, below `/ecs/`. */
 const FARGATE = /^[0-9a-f]{32}-\d{1,20}$/;
 /**
- * Pod groups of kubelet's cgroupfs driver (uid with dashes) and of its systemd driver (underscores, because a dash
- * separates slices).
+ * Pod groups of the kubelet's cgroupfs driver (uid with dashes) and of its systemd driver (underscores, because systemd
+ * uses dashes to separate slices).
  */
 const POD =
   /(?:^|[-_])pod([0-9a-f]{8}[-_][0-9a-f]{4}[-_][0-9a-f]{4}[-_][0-9a-f]{4}[-_][0-9a-f]{12})(?:\.slice)?$/;
-/** A runtime's monitor program runs beside the container, not in it. */
+/** The monitor program of a runtime, which runs outside the container. */
 const BESIDE = /conmon/;
 const DELETED = ' (deleted)';
-/** Runtimes do not make longer paths. */
+/** Runtimes do not create longer paths. */
 const LONGEST_PATH = 4096;
 
-/** Undefined if no line names a container. */
+/** Undefined if no line contains a container. */
 export function containerOf(cgroups: string): ContainerIds | undefined {
   let firstIds: ContainerIds | undefined;
   for (const line of cgroups.split('\n')) {
@@ -42,12 +42,12 @@ export function containerOf(cgroups: string): ContainerIds | undefined {
   return firstIds;
 }
 
-/** A container, and the path of its own group: what follows is inside the container. */
+/** A container and the path of its own group. Anything after this path is inside the container. */
 export interface ContainerInPath extends ContainerIds {
   group: string;
 }
 
-/** Finds the container in the path of a group; undefined if there is none. */
+/** Finds the container in the path of a group. Undefined if there is none. */
 export function containerInPath(path: string): ContainerInPath | undefined {
   if (path.length > LONGEST_PATH) return undefined;
   const whole = path.endsWith(DELETED) ? path.slice(0, -DELETED.length) : path;
@@ -55,7 +55,7 @@ export function containerInPath(path: string): ContainerInPath | undefined {
   let podUid = '';
   for (const [at, part] of parts.entries()) {
     const group = parts.slice(0, at + 1).join('/');
-    // `SLICE:PREFIX:ID` if a runtime uses a systemd name as a path: the slice names the pod.
+    // `SLICE:PREFIX:ID` if a runtime uses a systemd name as a path. The slice contains the pod.
     const [slice, ...rest] = part.split(':');
     podUid = podIn(slice) || podUid;
     const last = rest.length > 0 ? rest.join('-') : part;
@@ -70,8 +70,8 @@ export function containerInPath(path: string): ContainerInPath | undefined {
 }
 
 /**
- * The uid in the name of a pod's group; '' if there is none. Static pods (started by the kubelet from files) have a
- * hash there, which the API does not know.
+ * The uid in the name of a pod's group; '' if there is none. Static pods (which the kubelet starts from files) have a
+ * hash instead, which the API does not know.
  */
 function podIn(part: string): string {
   return POD.exec(part)?.[1].replaceAll('_', '-') ?? '';

@@ -1,4 +1,4 @@
-/** Which container has which slot. A slot is kept for some time after the end of its container, then given to another. */
+/** Assigns slots to containers. Some time after a container ended, another one gets its slot. */
 import { type ContainerLabels, FIRST_CONTAINER, SURPLUS, SYSTEM, UNKNOWN } from '../model/containers.ts';
 import type { TaskGroup } from './task-groups.ts';
 import type { TaskSlots } from './task-slots.ts';
@@ -7,7 +7,7 @@ export interface SlotEntry {
   group: TaskGroup;
   labels: ContainerLabels | undefined;
   sinceMs: number;
-  /** When its group was found missing; 0 while it exists. */
+  /** When the group was found to be missing; 0 while it exists. */
   goneMs: number;
 }
 
@@ -17,7 +17,7 @@ export class ContainerSlots {
   readonly #nowMs: () => number;
   readonly #entries = new Map<number, SlotEntry>();
   readonly #byKey = new Map<string, number>();
-  /** Paths by key of containers that have no slot of their own, because they do nothing. */
+  /** Paths by key of containers without a separate slot, because their tasks do no work. */
   readonly #folded = new Map<string, string>();
   readonly #callbacks = new Set<(slot: number) => void>();
 
@@ -27,7 +27,7 @@ export class ContainerSlots {
     this.#nowMs = nowMs;
   }
 
-  /** Slot of a group's tasks. */
+  /** Slot of the tasks in a group. */
   of(group: TaskGroup | undefined): number {
     if (group === undefined) return SYSTEM;
     const existing = this.#byKey.get(group.key);
@@ -61,7 +61,7 @@ export class ContainerSlots {
     return group?.kind === 'container' ? { containerId: group.key, podUid: group.podUid } : undefined;
   }
 
-  /** Path of its group; undefined if that does not exist any more. */
+  /** Path of the slot's group. Undefined if the group no longer exists. */
   pathOf(slot: number): string | undefined {
     const entry = this.#entries.get(slot);
     return entry === undefined || entry.goneMs !== 0 ? undefined : entry.group.path;
@@ -76,7 +76,7 @@ export class ContainerSlots {
     return () => this.#callbacks.delete(callback);
   }
 
-  /** A container's tasks count elsewhere from now on; its slot is free. */
+  /** Moves a container's tasks to another slot and frees its slot. */
   fold(slot: number, into: number): void {
     const group = this.#entries.get(slot)?.group;
     if (group === undefined) return;
@@ -85,7 +85,7 @@ export class ContainerSlots {
     this.#folded.set(group.key, group.path);
   }
 
-  /** Frees the slots of containers whose group is missing for so long. */
+  /** Frees the slots of containers whose group has been missing for `keepMs`. */
   dropEnded(exists: (path: string) => boolean, keepMs: number): void {
     for (const [slot, entry] of this.#entries) {
       if (exists(entry.group.path)) entry.goneMs = 0;

@@ -1,7 +1,7 @@
 /**
- * The container of every task, by thread id: filled by a scan of the control groups, kept up to date by the kernel's
- * events, and scanned again if events were lost or a task is not known. Until then such tasks have no container, rather
- * than a wrong one.
+ * The container of every task, by thread id. A scan of the control groups fills the table, and the kernel's events keep
+ * it up to date. It is scanned again if events were lost or a task is unknown. Until then, such tasks have no
+ * container, because a wrong one would be worse.
  */
 import { join } from 'node:path';
 import {
@@ -31,25 +31,25 @@ import { TaskSlots } from './task-slots.ts';
 
 export interface ContainerOptions extends ContainersConfig {
   procDir?: string;
-  /** Monotonic. */
+  /** Monotonic time. */
   nowMs?: () => number;
 }
 
 export interface ContainerTable extends Containers, ContainerEvents {
-  /** Sets whether the ids in /proc are those of the trace. Until it is called, no task has a container. */
+  /** Sets whether /proc has the same ids as the trace. Before this call, no task has a container. */
   procIsHosts(isHosts: boolean): void;
-  /** Why no container can be recognised; '' if they can. */
+  /** Why containers cannot be recognised; '' if they can. */
   problem(): string;
   /** What is missing although containers are recognised, as sentences. */
   notes(): string[];
 }
 
-/** A scan reads a file per group: more often would cost too much while events are lost all the time. */
+/** Minimum time between scans. A scan reads one file per group, so frequent scans would cost too much. */
 const SCAN_EVERY_MS = 2000;
-/** For tasks that are not known although nothing was lost. */
+/** Minimum time between scans for unknown tasks if nothing was lost. */
 const UNKNOWN_SCAN_EVERY_MS = 10_000;
 const CHECK_EVERY_MS = 10_000;
-/** Files that events can make the table read in a second; the next scan finds out about the rest. */
+/** Maximum number of files to read per second because of events. The next scan finds the rest. */
 const MOST_READS = 256;
 const INIT = 1;
 const KTHREADD = 2;
@@ -59,7 +59,7 @@ export function openContainerTable(options: ContainerOptions): ContainerTable {
   const tasks = new TaskSlots();
   const slots = new ContainerSlots(options.max, tasks, nowMs);
   let hierarchy: CgroupHierarchy | undefined;
-  let problem = 'whether /proc is the host’s is not known';
+  let problem = 'it is not known yet whether /proc is the host’s';
   let isStale = false;
   let scannedMs = Number.NEGATIVE_INFINITY;
   let checkedMs = 0;
@@ -80,12 +80,12 @@ export function openContainerTable(options: ContainerOptions): ContainerTable {
   const nameAll = (all: CgroupHierarchy): void => {
     for (const [slot, entry] of slots.entries()) {
       entry.labels ??= labelsOf(entry, { hierarchy: all, podLogs: options.podLogs, procDir, nowMs: nowMs() });
-      // It does nothing.
+      // The container that holds a pod's namespaces does no work.
       if (entry.labels?.[2] === '') slots.fold(slot, SYSTEM);
     }
   };
 
-  /** Whether a file may be read for an event. */
+  /** Whether a file may still be read because of an event. */
   const mayRead = (): boolean => {
     if (reads++ < MOST_READS) return true;
     isStale = true;
@@ -115,7 +115,7 @@ export function openContainerTable(options: ContainerOptions): ContainerTable {
       if (hierarchy === undefined || id !== hierarchy.id) return;
       const slot = slots.of(taskGroupOf(path));
       tasks.set(tid, slot);
-      // The event names the first thread of a process only.
+      // The event contains only the first thread of a process.
       if (mayRead()) for (const thread of threadsIn(hierarchy, path)) tasks.set(thread, slot);
     },
     lost: () => {
@@ -137,15 +137,15 @@ export function openContainerTable(options: ContainerOptions): ContainerTable {
     procIsHosts: (isHosts) => {
       const all = isHosts
         ? findHierarchy(options.cgroupDir, readOr(join(procDir, 'self/cgroup'), ''))
-        : 'the agent runs in a pid namespace of its own (hostPID: true gives it the host’s)';
+        : 'the agent runs in its own pid namespace (hostPID: true gives it the host’s)';
       problem = typeof all === 'string' ? all : '';
       if (typeof all === 'string') return;
       scan(all);
       if (tasks.peek(INIT) === UNKNOWN) {
-        problem = `${options.cgroupDir} shows the agent’s own control groups only (mount the host’s, read-only)`;
+        problem = `${options.cgroupDir} shows only the agent’s own control groups (mount the host’s, read-only)`;
         tasks.clear();
       } else hierarchy = all;
-      // Tasks can be made before the events are on.
+      // Tasks can be created before the events are enabled.
       isStale = true;
     },
     problem: () => problem,
@@ -168,7 +168,7 @@ function fill(tasks: TaskSlots, slots: ContainerSlots, all: CgroupHierarchy): vo
 
 function kernelThreads(all: CgroupHierarchy, procText: (tid: number, file: string) => string): number[] {
   const children = procText(KTHREADD, `task/${KTHREADD}/children`).trim();
-  // If others' processes are hidden: systemd leaves no process but them in the root group of version 2.
+  // Detects hidden processes: with cgroup v2, systemd leaves only hidden processes in the root group.
   const isAlone = children === '' && all.version === 2 && groupExists(all, '/init.scope');
   return [KTHREADD, ...(isAlone ? threadsIn(all, '') : children.split(' ').map(Number))];
 }

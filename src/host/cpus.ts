@@ -2,12 +2,12 @@
 import { readFileSync } from 'node:fs';
 import { errnoOf, KernelError } from '../model/errors.ts';
 
-/** Highest CPU number that a list may contain: more than the kernel can be built for (NR_CPUS). */
+/** Highest CPU number that a list may contain. Kernels cannot have as many CPUs (NR_CPUS). */
 const MAX_CPU = 65535;
 
 /**
- * Parses a CPU list as the kernel writes it, ascending: `0-3,8` → 0, 1, 2, 3, 8. Empty text gives none. Throws an
- * `Error` that names the part it cannot read.
+ * Parses a CPU list in the kernel's format, in ascending order: `0-3,8` → 0, 1, 2, 3, 8. An empty text returns an empty
+ * list. Throws an `Error` that contains the invalid part.
  */
 export function parseCpuList(text: string): number[] {
   const cpus = new Set<number>();

@@ -1,6 +1,6 @@
 /**
- * Finds functions of programs and libraries in the symbol tables of 64-bit ELF files, with their offsets in the file, which
- * uprobes take. Source: elf(5), and gABI's symbol versions. Reads only the tables: a file can have hundreds of megabytes.
+ * Finds functions of programs and libraries in the symbol tables of 64-bit ELF files, with their file offsets, which
+ * uprobes use. Sources: elf(5) and gABI's symbol versions. Reads only the tables, because files can be very large.
  */
 import { closeSync, openSync, readSync } from 'node:fs';
 import { errnoOf } from '../model/errors.ts';
@@ -9,13 +9,13 @@ export interface ElfFunction {
   name: string;
   /** Offset in the file. */
   offset: number;
-  /** Another version of the name is the default. */
+  /** Whether another version of the name is the default. */
   isHidden: boolean;
 }
 
 export interface ElfFile {
   functions: readonly ElfFunction[];
-  /** The table of all symbols was removed: only exported functions are known. */
+  /** Whether the table of all symbols was removed, so that only exported functions are known. */
   isStripped: boolean;
 }
 
@@ -34,11 +34,11 @@ interface Segment {
 
 const [SYMTAB, DYNSYM, VERSYM] = [2, 11, 0x6fffffff];
 const LOAD = 1;
-/** Functions, and functions that choose one when the program is loaded. */
+/** Functions, and functions that select an implementation when the program is loaded (STT_GNU_IFUNC). */
 const FUNCTION_TYPES = [2, 10];
 const SYMBOL_BYTES = 24;
 const HIDDEN = 0x8000;
-/** Limits for the size of a table and the number of entries, because a file can contain anything. */
+/** Limits for the size of a table and the number of entries, because a file can contain any values. */
 const LARGEST_TABLE = 512 * 2 ** 20;
 const MOST_HEADERS = 10_000;
 
@@ -64,7 +64,7 @@ export function readElf(path: string): ElfFile {
   }
 }
 
-/** Offset of the function with this name. Throws an `Error`: none, or several that differ. */
+/** File offset of the function with this name. Throws an `Error` if there is none, or several different ones. */
 export function functionOffset(path: string, name: string): number {
   const { functions, isStripped } = readElf(path);
   const all = functions.filter((one) => one.name === name);
@@ -73,9 +73,11 @@ export function functionOffset(path: string, name: string): number {
   if (offsets.length === 1) return offsets[0];
   if (offsets.length > 1) {
     const places = offsets.map((offset) => `${path}:0x${offset.toString(16)}`);
-    throw new Error(`${path} has ${offsets.length} functions ${name}: choose one of ${places.join(', ')}`);
+    throw new Error(
+      `${path} has ${offsets.length} functions named ${name}: choose one of ${places.join(', ')}`,
+    );
   }
-  const why = isStripped ? '; it is stripped, so only functions that it exports have names' : '';
+  const why = isStripped ? '; it is stripped, so only its exported functions have names' : '';
   throw new Error(`${path} has no function ${name}${why}`);
 }
 
@@ -83,8 +85,8 @@ type Read = (offset: number, size: number) => Buffer;
 
 function parseElf(path: string, read: Read): ElfFile {
   const head = read(0, 64);
-  if (head.readUInt32BE(0) !== 0x7f454c46) throw new Error(`${path} is no ELF file`);
-  if (head[4] !== 2 || head[5] !== 1) throw new Error(`${path} is no 64-bit little-endian ELF file`);
+  if (head.readUInt32BE(0) !== 0x7f454c46) throw new Error(`${path} is not an ELF file`);
+  if (head[4] !== 2 || head[5] !== 1) throw new Error(`${path} is not a 64-bit little-endian ELF file`);
   const segments = table(
     read,
     head.readBigUInt64LE(32),
@@ -137,7 +139,7 @@ function functionsIn(
     const version =
       versionOf !== undefined && place + 2 <= versionOf.length ? versionOf.readUInt16LE(place) : 0;
     functions.push({
-      // In the table of all symbols, versions are a part of names.
+      // In the table of all symbols, the version is a part of the name.
       name: names.toString('utf8', nameAt, nameEnd).replace(/@@?.*$/, ''),
       offset: address - segment.address + segment.offset,
       isHidden: (version & HIDDEN) !== 0 || /[^@]@[^@]/.test(names.toString('latin1', nameAt, nameEnd)),

@@ -1,6 +1,6 @@
 /**
- * Names of errno numbers, the same on x86-64 and arm64. Numbers from 512 on are internal to the kernel: programs do not
- * see them, but tracepoints do. Source: include/uapi/asm-generic/errno*.h, include/linux/errno.h.
+ * Names of errno numbers; they are the same on x86-64 and arm64. Numbers from 512 upwards are internal to the kernel:
+ * programs do not see them, but tracepoints do. Sources: include/uapi/asm-generic/errno*.h, include/linux/errno.h.
  */
 import { namesByNumber } from './number-names.ts';
 
@@ -49,7 +49,7 @@ const NAMES = namesByNumber([
   ],
 ]);
 
-/** `ENOENT` for 2 (a positive errno); undefined for numbers without a name. */
+/** Name of a positive errno: `ENOENT` for 2. Undefined if the number has no name. */
 export function errnoName(errno: number): string | undefined {
   return NAMES.get(errno);
 }

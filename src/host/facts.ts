@@ -1,5 +1,5 @@
 /**
- * Facts about a machine for probes: this machine, or the one of a recording. The type is HostFacts in
+ * Facts about a machine for probes: about this machine, or about the machine of a recording. The type is HostFacts in
  * src/probes/probe.ts.
  */
 import { deviceNumber, diskNames, liveBlockDevices } from './block-devices.ts';
@@ -8,7 +8,7 @@ import { irqName, jiffyNs, taskName } from './kernel-numbers.ts';
 import { syscallEventName, syscallTable } from './syscalls.ts';
 import { makeTaskPolicies } from './task-policies.ts';
 
-/** Facts that any machine can give about a kernel. A machine type without a table has no syscalls. */
+/** Facts about the kernel that depend only on the machine type. A machine type without a table has no syscalls. */
 function kernelFacts(machine: string) {
   const table = syscallTable(machine);
   return {
@@ -19,7 +19,7 @@ function kernelFacts(machine: string) {
   };
 }
 
-/** Facts about this machine. `machine`: as printed by `uname -m`. */
+/** Facts about this machine. `machine` is the output of `uname -m`. */
 export function liveHostFacts(options: { machine: string; sysfs?: string }) {
   const devices = liveBlockDevices(options.sysfs);
   return {
@@ -42,10 +42,10 @@ export function capturedHostFacts(options: { machine: string; blockDevices: Read
     irqName: (_irq: number): string | undefined => undefined,
     taskName: (_pid: number): string | undefined => undefined,
     jiffyNs: (): number | undefined => undefined,
-    // From major 2048 on, the same 32 bits can be signed or unsigned.
+    // For a major number of 2048 or more, the same 32 bits can be read as signed or unsigned.
     blockDeviceName: (dev: number): string =>
       blockDevices.get(dev | 0) ?? blockDevices.get(dev >>> 0) ?? deviceNumber(dev),
-    // The recording names some devices later, while it is read.
+    // A recording names some devices only later, while it is being read.
     blockDeviceNames: (): readonly string[] | undefined => undefined,
     blockDeviceExists: (_dev: number): boolean => true,
   };

@@ -1,25 +1,25 @@
-/** What numbers in records stand for on this machine: interrupt lines, tasks and jiffies. */
+/** Translates numbers in records to their meaning on this machine: interrupt lines, tasks and jiffies. */
 import { readFileSync, readlinkSync } from 'node:fs';
 
-/** The first pid namespace has this number (include/linux/proc_ns.h); in others, tasks have other numbers. */
+/** Number of the initial pid namespace (include/linux/proc_ns.h). In other namespaces, tasks have other numbers. */
 const FIRST_PID_NAMESPACE = 'pid:[4026531836]';
-/** Jiffies begin 300 seconds before 2^32 (include/linux/jiffies.h). */
+/** Jiffies start 300 seconds before 2^32 (include/linux/jiffies.h). */
 const FIRST_JIFFY = 2 ** 32;
 const JIFFIES_BEGIN_SECONDS = 300;
 const HERTZ = [100, 250, 300, 1000];
 
-/** `eth0`, or `a,b` for handlers that share a line; undefined if unknown. */
+/** Handler names: `eth0`, or `a,b` for handlers that share a line. Undefined if unknown. */
 export function irqName(irq: number): string | undefined {
   return textOf(`/sys/kernel/irq/${irq}/actions`) || undefined;
 }
 
-/** Name of a task now, by its host pid; undefined if it is gone, or if /proc has other numbers. */
+/** Current name of a task, by its host pid. Undefined if the task has ended, or if /proc has other numbers. */
 export function taskName(pid: number): string | undefined {
   if (pid === 0) return 'swapper';
   return isFirstNamespace() ? textOf(`/proc/${pid}/comm`) : undefined;
 }
 
-/** Nanoseconds of the kernel's jiffy, from the jiffies since boot; undefined if the kernel does not show them. */
+/** Length of a jiffy in nanoseconds, from the jiffies since boot. Undefined if the kernel does not show them. */
 export function jiffyNs(): number | undefined {
   const jiffies = Number(/^jiffies: (\d+)$/m.exec(textOf('/proc/timer_list') ?? '')?.[1]);
   const uptime = Number.parseFloat(textOf('/proc/uptime') ?? '');

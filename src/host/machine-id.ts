@@ -1,12 +1,12 @@
 /**
- * The id of this system installation (machine-id(5)). In a container it is the node's id only if the node's file is
+ * The id of this system installation (machine-id(5)). In a container, it is the node's id only if the node's file is
  * mounted.
  */
 import { readFileSync } from 'node:fs';
 
 const FILES = ['/etc/machine-id', '/var/lib/dbus/machine-id'];
 
-/** 32 hexadecimal digits; undefined if there is no such file. */
+/** 32 hexadecimal digits. Undefined if no such file exists. */
 export function machineId(files: readonly string[] = FILES): string | undefined {
   for (const file of files) {
     try {

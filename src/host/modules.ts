@@ -1,5 +1,5 @@
 /**
- * Notices that kernel modules were loaded or removed, which changes the addresses and names of functions. Reads
+ * Notices when kernel modules were loaded or removed, because that changes the addresses and names of functions. Reads
  * /proc/modules (kernel/module/procfs.c, m_show(): `name size users by state address`).
  */
 import { readFileSync, statSync } from 'node:fs';
@@ -10,7 +10,7 @@ export interface ModuleWatch {
   changed(): boolean;
 }
 
-/** Without modules or /proc, never reports a change. */
+/** If there are no modules or no /proc, never reports a change. */
 export function watchModules(file = '/proc/modules', sysfs = '/sys/module'): ModuleWatch {
   const look = () =>
     loadedModules(read(file), (name) => statSync(`${sysfs}/${name}`, { throwIfNoEntry: false })?.ino);
@@ -26,8 +26,8 @@ export function watchModules(file = '/proc/modules', sysfs = '/sys/module'): Mod
 }
 
 /**
- * A text that identifies the set of loaded modules, without their use counts. If addresses are hidden, `inodeOf`
- * replaces them, so that a reloaded module counts as changed.
+ * A text that identifies the set of loaded modules, without their use counts. If addresses are hidden, uses `inodeOf`
+ * instead, so that a reloaded module counts as changed.
  */
 export function loadedModules(text: string, inodeOf: (name: string) => number | undefined): string {
   const modules: string[] = [];

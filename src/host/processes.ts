@@ -1,9 +1,9 @@
 /**
- * Facts about a task from /proc, by the host's thread id in the trace: its process, its program and, if wanted, its
- * container. Only correct if /proc is the host's.
+ * Facts about a task from /proc, by its thread id in the trace: its process, its program and, if requested, its
+ * container. Correct only if /proc is the host's.
  *
- * A task may have ended when it is looked up, and its id may have been reused: a task that started after the given time
- * is not the right one. proc_pid_stat(5), proc_pid_status(5), proc_pid_exe(5)
+ * A task may have ended before it is looked up, and a new task may have its id: a task that started after the given
+ * time is not the right one. Sources: proc_pid_stat(5), proc_pid_status(5), proc_pid_exe(5).
  */
 import { readFileSync, readlinkSync } from 'node:fs';
 import { basename, join } from 'node:path';
@@ -13,28 +13,28 @@ import { type ContainerIds, containerOf } from './container-paths.ts';
 export interface ProcessOfTask {
   /** Process id. */
   pid: number;
-  /** Name of its program; '' for kernel threads. */
+  /** Name of the program; '' for kernel threads. */
   executable: string;
   container: ContainerIds | undefined;
 }
 
 export interface ProcessLookup {
-  /** The process of a thread at a time of CLOCK_MONOTONIC; undefined if not known. */
+  /** The process of a thread at a time of CLOCK_MONOTONIC. Undefined if unknown. */
   of(tid: number, atNs: number): ProcessOfTask | undefined;
 }
 
 export interface ProcessLookupOptions {
-  /** Whether cgroups are read. */
+  /** Whether to read cgroups. */
   containers: boolean;
   procDir?: string;
-  /** CLOCK_MONOTONIC, nanoseconds. */
+  /** CLOCK_MONOTONIC in nanoseconds. */
   nowNs?: () => number;
   tasks?: number;
 }
 
 interface Known {
   startTicks: number;
-  /** Start of the thread on CLOCK_MONOTONIC, as exactly as it is known. */
+  /** Start of the thread on CLOCK_MONOTONIC, as precisely as known. */
   sinceNs: number;
   /** When the thread was last seen. */
   seenNs: number;
@@ -44,15 +44,15 @@ interface Known {
 
 const TASKS = 1024;
 /**
- * How long facts are cached. A process can change its program or cgroup and keep its id and start time; such a change
- * is noticed after this time.
+ * How long facts are cached. A process can change its program or cgroup but keep its id and start time. The agent
+ * notices such a change after this time.
  */
 const KEPT_NS = 5e9;
-/** How long after it was last seen a thread's facts are still used for its id. Ids are reused. */
+/** How long the facts of a thread are used for its id after the thread was last seen. Ids are reused. */
 const GONE_NS = 1e9;
-/** Nanoseconds per tick of USER_HZ, the unit in /proc on every architecture that Node supports. */
+/** Nanoseconds per tick of USER_HZ, the unit of times in /proc on every architecture that Node supports. */
 const TICK_NS = 1e7;
-/** Tolerance when both clocks are compared: /proc/uptime has hundredths of a second. */
+/** Tolerance when comparing both clocks, because /proc/uptime has a resolution of 10 ms. */
 const SLACK_NS = 3 * TICK_NS;
 const LONGEST_NAME = 255;
 
@@ -63,7 +63,7 @@ export function makeProcessLookup(options: ProcessLookupOptions): ProcessLookup 
 
   const read = (...path: string[]): string => readFileSync(join(procDir, ...path), 'utf8');
 
-  /** CLOCK_BOOTTIME also counts while the machine sleeps. */
+  /** CLOCK_BOOTTIME also advances while the machine sleeps. */
   const sleptNs = (): number => Number.parseFloat(read('uptime')) * 1e9 - nowNs();
 
   const lookUp = (tid: number): ProcessOfTask => {
@@ -75,10 +75,7 @@ export function makeProcessLookup(options: ProcessLookupOptions): ProcessLookup 
     };
   };
 
-  /**
-   * Cached facts about the thread from before it ended, or from before its id went to a thread that started after
-   * `atNs`.
-   */
+  /** Cached facts about the thread, from before it ended or before a thread that started after `atNs` got its id. */
   const before = (tid: number, atNs: number): ProcessOfTask | undefined => {
     const entry = cache.get(tid);
     if (entry === undefined || atNs < entry.sinceNs || atNs > entry.seenNs + GONE_NS) return undefined;
@@ -96,7 +93,7 @@ export function makeProcessLookup(options: ProcessLookupOptions): ProcessLookup 
         const entry = isGood
           ? cached
           : { startTicks, sinceNs, seenNs: 0, untilNs: nowNs() + KEPT_NS, process: lookUp(tid) };
-        // The id can be reused between both reads.
+        // A new thread may have got the id between the two reads.
         if (!isGood && startOf(read(String(tid), 'stat')) !== startTicks) return before(tid, atNs);
         entry.seenNs = nowNs();
         cache.delete(tid);
@@ -112,15 +109,15 @@ export function makeProcessLookup(options: ProcessLookupOptions): ProcessLookup 
   };
 }
 
-/** Field 22. The second field, the name, is in parentheses and can contain anything. */
+/** Field 22. The second field, the name, is in parentheses and can contain any characters. */
 function startOf(stat: string): number {
   return Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19]);
 }
 
 /**
- * Name of the program. The link needs the right to inspect the process, which an agent without capabilities has for few
- * processes. For others this is the process' own name, at most 15 bytes. Reads the thread's link, because a leader that
- * has ended has none.
+ * Name of the program. Reading the link requires permission to inspect the process, which an agent without capabilities
+ * has for few processes. For others, returns the process's own name, at most 15 bytes. Reads the link of the thread,
+ * because a group leader that has ended has none.
  */
 function executableOf(procDir: string, tid: number, pid: number): string {
   try {

@@ -1,6 +1,6 @@
 /**
  * Names of kernel functions by address, from the text of /proc/kallsyms (kernel/kallsyms.c, s_show()) or from other
- * lists. An address is two 32-bit words, because a double does not hold it exactly.
+ * lists. An address is two 32-bit words, because a double cannot represent it exactly.
  *
  * Without CAP_SYSLOG, or with kernel.kptr_restrict 2, kallsyms shows names without addresses.
  */
@@ -15,14 +15,14 @@ export interface SymbolList {
   high: Uint32Array;
   names: readonly string[];
   /**
-   * For each function, the number of bytes from its start that still belong to it. Needed when `low` and `high` are
-   * starts of functions: tracers record the patched place, at most `ENTRY` bytes later, or up to the next symbol.
-   * Absent when they are the patched places themselves: then an address belongs to the nearest one.
+   * For each function, the number of bytes after its start that still belong to it. Needed if `low` and `high` are
+   * starts of functions, because tracers record the patched place, which is at most `ENTRY` bytes later. Absent if
+   * `low` and `high` are the patched places; an address then belongs to the nearest one.
    */
   reach?: Uint8Array;
 }
 
-/** The reason why there are no names. */
+/** Why there are no names. */
 export interface NoSymbols {
   reason: string;
 }
@@ -30,20 +30,20 @@ export interface NoSymbols {
 export interface KnownFunctions extends FunctionNames {
   /** Number of functions. */
   readonly count: number;
-  /** Reads the names again. Returns false and keeps the old names if that fails. */
+  /** Reads the names again. If that fails, returns false and keeps the old names. */
   refresh(): boolean;
 }
 
 /**
- * Largest distance from the start of a function to its patched place: `endbr64` on x86, `bti` and a nop on arm64, a
- * second entry on powerpc. Not up to the end of the function: addresses of an unknown module would then get the name of
- * the symbol before it.
+ * Maximum distance from the start of a function to its patched place: `endbr64` on x86, `bti` and a nop on arm64, a
+ * second entry on powerpc. If it covered the whole function, an address in an unknown module would get the name of the
+ * symbol before it.
  */
 const ENTRY = 64;
-/** Largest difference between the patched places that two kernels or two tracers report. */
+/** Maximum difference between the patched places that two kernels or two tracers report. */
 const NEAR = 16;
 
-/** Addresses farther from the start of a function are of code without a symbol. */
+/** If an address is farther from the start of a function, it belongs to code without a symbol. */
 const LARGEST_FUNCTION = 65_536;
 
 const NEWLINE = 0x0a;
@@ -51,8 +51,8 @@ const SPACE = 0x20;
 const TAB = 0x09;
 
 /**
- * Functions of a kallsyms text. `wanted` saves memory if only some are needed. If an address has several names, the
- * first counts, as in the kernel (get_symbol_pos()).
+ * Parses the functions in a kallsyms text. `wanted` saves memory if only some are needed. If an address has several
+ * names, the first counts, as in the kernel (get_symbol_pos()).
  */
 export function parseKallsyms(
   text: Uint8Array,
@@ -61,7 +61,7 @@ export function parseKallsyms(
   const buffer = Buffer.from(text.buffer, text.byteOffset, text.byteLength);
   const low: number[] = [];
   const high: number[] = [];
-  /** Position of the name in the text; only the names that are used are decoded, at the end. */
+  /** Position of the name in the text. Only names that are used are decoded, at the end. */
   const nameAt: number[] = [];
   const nameEnd: number[] = [];
   let seen = false;
@@ -77,7 +77,7 @@ export function parseKallsyms(
       h = (h << 4) | (l >>> 28);
       l = (l << 4) | digit;
     }
-    // "ADDRESS TYPE NAME", and "\t[MODULE]" for modules. Other lines are skipped.
+    // The format is "ADDRESS TYPE NAME", with "\t[MODULE]" for modules. Other lines are skipped.
     const type = buffer[i + 1] | 0x20;
     if (i > at && i + 3 < end && buffer[i] === SPACE && buffer[i + 2] === SPACE) {
       seen = true;
@@ -95,11 +95,11 @@ export function parseKallsyms(
   if (low.length === 0) {
     return {
       reason: seen
-        ? '/proc/kallsyms hides the addresses: it shows them with CAP_SYSLOG and kernel.kptr_restrict below 2'
+        ? '/proc/kallsyms hides the addresses: it shows them only with CAP_SYSLOG and kernel.kptr_restrict below 2'
         : '/proc/kallsyms has no symbols',
     };
   }
-  // The text is almost sorted: first the kernel's own symbols, then those of each module.
+  // The text is almost sorted: the kernel's own symbols come first, then those of each module.
   const order = low.map((_, i) => i).sort((a, b) => high[a] - high[b] || low[a] - low[b] || a - b);
   return keepWanted(order, { low, high }, (i) => buffer.toString('latin1', nameAt[i], nameEnd[i]), wanted);
 }
@@ -120,8 +120,8 @@ export function readKallsyms(
 }
 
 /**
- * Names from the first source that has any; refreshing uses the same source. `isInside`: addresses can lie anywhere in a
- * function, not only where it begins.
+ * Names from the first source that has any. A refresh uses the same source. `isInside`: addresses can be anywhere in a
+ * function, not only at its beginning.
  */
 export function knownFunctions(
   sources: readonly (() => SymbolList | NoSymbols)[],
@@ -177,7 +177,7 @@ function nameIn(list: SymbolList, low: number, high: number): string | undefined
   return below <= above ? list.names[at] : list.names[at + 1];
 }
 
-/** The function that an address lies in. A patched place can be a few bytes behind the start of its function. */
+/** The function that contains an address. A patched place can be a few bytes after the start of its function. */
 function nameAround(list: SymbolList, low: number, high: number): string | undefined {
   const at = lastNotAbove(list, low + (list.reach === undefined ? NEAR : 0), high);
   if (at < 0) return undefined;
@@ -198,7 +198,7 @@ function lastNotAbove(list: SymbolList, low: number, high: number): number {
   return from - 1;
 }
 
-/** The symbols that are wanted. Each reaches at most to the next symbol, wanted or not. */
+/** The wanted symbols. Each one extends at most to the next symbol, even if that one is not wanted. */
 function keepWanted(
   order: readonly number[],
   { low, high }: { low: readonly number[]; high: readonly number[] },

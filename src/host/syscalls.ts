@@ -1,7 +1,7 @@
 /**
- * Syscalls by machine (as named by `uname -m`): number → name, and name → event. Names come from the kernel's tables,
- * which programs use. Events are named after the function that implements the syscall (kernel/trace/trace_syscalls.c),
- * whose name differs for some syscalls.
+ * Syscalls by machine type (`uname -m`): number → name, and name → event. Names come from the kernel's tables, which
+ * programs use. Events are named after the function that implements the syscall (kernel/trace/trace_syscalls.c); for
+ * some syscalls, that name differs.
  */
 import { type NumberRuns, namesByNumber } from './number-names.ts';
 import { SYSCALLS_ARM } from './syscall-table-arm.ts';
@@ -12,13 +12,13 @@ import { SYSCALLS_RISCV64 } from './syscall-table-riscv64.ts';
 import { SYSCALLS_X86_64 } from './syscall-table-x86-64.ts';
 
 export interface SyscallTable {
-  /** Name of a number; undefined if it is not in the table. */
+  /** Name for a number. Undefined if the number is not in the table. */
   name(id: number): string | undefined;
-  /** All numbers, ascending. Not every kernel has them all. */
+  /** All numbers, ascending. A kernel may lack some of them. */
   ids: readonly number[];
 }
 
-/** Functions whose name differs from their syscall. */
+/** Functions whose name differs from the name of their syscall. */
 const EVENT_NAMES: Readonly<Record<string, string>> = {
   stat: 'newstat',
   fstat: 'newfstat',
@@ -34,7 +34,7 @@ const EVENT_NAMES_ARM64: Readonly<Record<string, string>> = {
   personality: 'arm64_personality',
 };
 
-/** Tables by the output of `uname -m`. The agent runs on the first two; recordings can come from the others. */
+/** Tables by machine type (`uname -m`). The agent runs on the first two; recordings can come from the others. */
 const TABLES: readonly (readonly [RegExp, NumberRuns])[] = [
   [/^x86_64$/, SYSCALLS_X86_64],
   [/^(?:aarch64|arm64)$/, SYSCALLS_ARM64],
@@ -44,7 +44,7 @@ const TABLES: readonly (readonly [RegExp, NumberRuns])[] = [
   [/^riscv64$/, SYSCALLS_RISCV64],
 ];
 
-/** Syscalls of a machine's native programs; undefined for an unknown machine. */
+/** Syscalls of a machine's native programs. Undefined for an unknown machine. */
 export function syscallTable(machine: string): SyscallTable | undefined {
   const runs = TABLES.find(([names]) => names.test(machine))?.[1];
   if (runs === undefined) return undefined;
@@ -52,7 +52,7 @@ export function syscallTable(machine: string): SyscallTable | undefined {
   return { name: (id) => names.get(id), ids: [...names.keys()] };
 }
 
-/** The part after `sys_enter_` in the event of a syscall: `newfstat` for `fstat`, `openat` for `openat`. */
+/** Name of a syscall's event after `sys_enter_`: `newfstat` for `fstat`, `openat` for `openat`. */
 export function syscallEventName(name: string, machine = 'x86_64'): string {
   const names = isArm64(machine) ? EVENT_NAMES_ARM64 : EVENT_NAMES;
   return Object.hasOwn(names, name) ? names[name] : name;

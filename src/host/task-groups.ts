@@ -1,26 +1,26 @@
 /**
- * What the path of a control group says about the tasks in it: a container, a systemd unit, or neither. The outermost
- * counts, because a container's root may make groups with any name inside.
+ * What the path of a control group says about its tasks: they are in a container, in a systemd unit, or in neither. The
+ * outermost one counts, because root in a container may create groups with any name.
  */
 import { containerInPath } from './container-paths.ts';
 
 export interface TaskGroup {
-  /** Container id or name of the unit; the same after a move of the group. */
+  /** Id of the container or name of the unit. It stays the same if the group moves. */
   key: string;
-  /** Path of its own group. */
+  /** Path of the container's or unit's own group. */
   path: string;
-  /** Pod's uid as its directory of logs has it; '' if it is in no pod. */
+  /** The pod's uid as in its log directory; '' if the group is in no pod. */
   podUid: string;
   kind: 'container' | 'unit';
 }
 
-/** Pods that the kubelet starts from files have a hash in place of a uid. */
+/** Pods that the kubelet starts from files have a hash instead of a uid. */
 const STATIC_POD = /[-/]pod([0-9a-f]{32})(?:\.slice)?\//;
 /** All sessions and services of a user. */
 const USER_SLICE = /^user-\d+\.slice$/;
 const UNIT = /^[^/]{1,120}\.(?:service|scope)$/;
 const INIT = 'init.scope';
-/** Monitors of containers: programs of the system, one for each. */
+/** Monitors of containers: system programs, one per container. */
 const MONITOR = /conmon/;
 
 /** Undefined for groups that belong to no container and no unit. */
@@ -36,7 +36,7 @@ export function taskGroupOf(path: string): TaskGroup | undefined {
   return { key: parts[at], path: parts.slice(0, at + 1).join('/'), podUid: '', kind: 'unit' };
 }
 
-/** The path in the line of /proc/PID/cgroup that belongs to a hierarchy. */
+/** The path in the line of /proc/PID/cgroup for this hierarchy. */
 export function pathIn(cgroups: string, hierarchy: number): string | undefined {
   const start = `${hierarchy}:`;
   const line = cgroups.split('\n').find((one) => one.startsWith(start));

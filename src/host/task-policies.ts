@@ -1,32 +1,32 @@
 /**
- * Which tasks are SCHED_BATCH or SCHED_IDLE, from field 41 of /proc/TID/stat (proc_pid_stat(5)): one byte per pid, filled
- * off the hot path for tasks that a caller asked about. No event reports a change of the policy, so a policy is read
- * again after some seconds.
+ * Finds tasks with SCHED_BATCH or SCHED_IDLE, from field 41 of /proc/TID/stat (proc_pid_stat(5)). Keeps one byte per
+ * pid, which is filled outside the hot path for the tasks that a caller requested. No event reports a change of the
+ * policy, so policies are read again after some seconds.
  */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { errnoOf } from '../model/errors.ts';
 import { BATCH, IDLE, NORMAL, REALTIME, type TaskClasses } from '../model/task-classes.ts';
 
-/** PID_MAX_LIMIT, include/linux/threads.h. The kernel commits memory only for pids that are written. */
+/** PID_MAX_LIMIT (include/linux/threads.h). The kernel commits memory only for pids that are used. */
 const PIDS = 4194304;
 const MOST_READS = 64;
-/** The low bits of a byte are the class, the high bits the generation of the last request; 0: never requested. */
+/** The low bits of a byte are the class; the high bits are the generation of the last request. 0: never requested. */
 const CLASS_BITS = 2;
 const CLASS_MASK = (1 << CLASS_BITS) - 1;
 const GENERATIONS = 255 >> CLASS_BITS;
-/** A class is used for at most this many refreshes; then it is read again. */
+/** After this many refreshes, a class is read again. */
 const GENERATION_REFRESHES = 10;
-/** Classes by policy, include/uapi/linux/sched.h: SCHED_OTHER, FIFO, RR, BATCH, none, IDLE, DEADLINE. */
+/** Classes by policy (include/uapi/linux/sched.h): SCHED_OTHER, FIFO, RR, BATCH, unused, IDLE, DEADLINE. */
 const POLICY_CLASSES = [NORMAL, REALTIME, REALTIME, BATCH, NORMAL, IDLE, REALTIME];
 const MOST_RECENT = 1024;
-/** Index of field 41 among the fields after the name. The name can contain spaces and parentheses. */
+/** Index of field 41 among the fields after the name, which can contain spaces and parentheses. */
 const POLICY = 41 - 3;
 
 export interface TaskPolicies extends TaskClasses {
-  /** Sets whether the ids in /proc are those of the trace. Until it is called, nothing is looked up. */
+  /** Sets whether /proc has the same ids as the trace. Before this call, nothing is looked up. */
   procIsHosts(isHosts: boolean): void;
-  /** Why batch and idle tasks are taken for normal ones; '' if they are recognised. */
+  /** Why batch and idle tasks count as normal; '' if they are recognised. */
   problem(): string;
 }
 
@@ -38,7 +38,7 @@ export function makeTaskPolicies(procDir = '/proc'): TaskPolicies {
   let generation = 1;
   let isHosts = false;
 
-  /** Classes that `now` has read, each with the number of the last refresh at which it may still be used. */
+  /** Classes that `now` has read, each with the number of the last refresh until which it may be used. */
   const recent = new Map<number, { taskClass: number; until: number }>();
 
   const classOf = (pid: number): number => {
@@ -48,7 +48,7 @@ export function makeTaskPolicies(procDir = '/proc'): TaskPolicies {
       return POLICY_CLASSES[policy] ?? NORMAL;
     } catch (error) {
       if (errnoOf(error) === '') throw error;
-      // It has ended, or is hidden.
+      // The task has ended, or is hidden.
       return NORMAL;
     }
   };
@@ -83,12 +83,12 @@ export function makeTaskPolicies(procDir = '/proc'): TaskPolicies {
       isHosts = is;
     },
     problem: () => {
-      if (!isHosts) return 'the agent runs in a pid namespace of its own (hostPID: true gives it the host’s)';
+      if (!isHosts) return 'the agent runs in its own pid namespace (hostPID: true gives it the host’s)';
       try {
         readFileSync(join(procDir, '1', 'stat'));
         return '';
       } catch (error) {
-        return `processes of others are hidden (ProtectProc= of the unit, or hidepid= of /proc): ${errnoOf(error)}`;
+        return `processes of other users are hidden (ProtectProc= of the unit, or hidepid= of /proc): ${errnoOf(error)}`;
       }
     },
   };

@@ -1,16 +1,14 @@
-/**
- * A byte per thread id. Memory of pages that no id has used is not committed, and stays untouched when all are cleared.
- */
+/** One byte per thread id. The kernel allocates no memory for pages of ids that were never used, even after `clear`. */
 import { SURPLUS, UNKNOWN } from '../model/containers.ts';
 
-/** PID_MAX_LIMIT, include/linux/threads.h */
+/** PID_MAX_LIMIT (include/linux/threads.h). */
 const PIDS = 4194304;
 const PAGE_BITS = 12;
 
 export class TaskSlots {
   readonly table = new Uint8Array(PIDS);
   readonly #used = new Uint8Array(PIDS >> PAGE_BITS);
-  /** Look-ups that found nothing, and those past the limit. */
+  /** Number of look-ups that found nothing, and that found a container beyond the limit. */
   readonly #counts = new Float64Array(2);
 
   readonly miss = (slot: number): void => {
@@ -28,13 +26,13 @@ export class TaskSlots {
     this.#used[tid >> PAGE_BITS] = 1;
   }
 
-  /** No task is known any more. */
+  /** Forgets the slots of all tasks. */
   clear(): void {
     this.#ofUsed((page) => page.fill(UNKNOWN));
     this.#used.fill(0);
   }
 
-  /** Gives all tasks with a slot another one. */
+  /** Moves all tasks from one slot to another. */
   replace(slot: number, by: number): void {
     this.#ofUsed((page) => {
       for (let at = page.indexOf(slot); at >= 0; at = page.indexOf(slot, at + 1)) page[at] = by;

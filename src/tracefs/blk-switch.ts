@@ -1,5 +1,5 @@
 /**
- * Switches block tracing of disks on and off: the tracer blk records a disk while `/sys/block/DISK/trace/enable` is 1.
+ * Switches block tracing of disks on and off. The blk tracer records a disk while `/sys/block/DISK/trace/enable` is 1.
  * Source: kernel/trace/blktrace.c.
  */
 import { existsSync, readdirSync } from 'node:fs';
@@ -28,8 +28,8 @@ export function matchingDisks(globs: readonly string[], blockDir = BLOCK_DIR): s
 }
 
 /**
- * Switches block tracing of the disks on; `part` of the journal switches it off again. Warns about a disk that somebody
- * else traces or that cannot be traced, and does not touch it.
+ * Switches block tracing of the disks on. `part` of the journal switches it off again. If another user traces a disk,
+ * or it cannot be traced, warns and does not touch it.
  */
 export function switchOnDisks(
   part: JournalPart,
@@ -38,19 +38,19 @@ export function switchOnDisks(
   const disks: string[] = [];
   const warnings: string[] = existsSync(BLOCK_DIR)
     ? []
-    : [`${BLOCK_DIR} is not there: mount the host's /sys, or its /sys/block and /sys/devices`];
+    : [`${BLOCK_DIR} does not exist: mount the host's /sys, or its /sys/block and /sys/devices`];
   for (const disk of matchingDisks(globs)) {
     const file = `${BLOCK_DIR}/${disk}/trace/enable`;
     try {
       if (withDiskOpen(file, () => readText(file)).trim() !== '0') {
-        warnings.push(`block tracing of ${disk} is already on: somebody else, such as blktrace, uses it`);
+        warnings.push(`block tracing of ${disk} is already on: another program, such as blktrace, uses it`);
         continue;
       }
       part.set(file, '1');
       disks.push(disk);
     } catch (error) {
       if (!(error instanceof KernelError)) throw error;
-      warnings.push(`${disk} is not traced: ${error.message}`);
+      warnings.push(`cannot trace ${disk}: ${error.message}`);
     }
   }
   return { disks, warnings };

@@ -1,5 +1,5 @@
 /**
- * Sets sizes, clock and options of an instance before its events are enabled, and returns those that the kernel accepted.
+ * Sets sizes, clock and options of an instance before its events are enabled, and returns what the kernel accepted.
  * Source: kernel/trace/trace.c (buffer_size_kb), ring_buffer.c (sub-buffer order, ring_buffer_resize()).
  */
 import { freemem } from 'node:os';
@@ -25,8 +25,8 @@ export interface BuffersInForce {
 }
 
 /**
- * A new instance inherits the top level's options, which somebody may have changed: stack traces behind every event, or
- * another text format. The agent sets these; an option that the kernel lacks is skipped.
+ * A new instance inherits the options of the top level, which another user may have changed: stack traces after every
+ * event, or a different text format. The agent sets these. An option that the kernel lacks is skipped.
  */
 const OPTIONS: Readonly<Record<string, '0' | '1'>> = {
   markers: '1',
@@ -42,16 +42,16 @@ const OPTIONS: Readonly<Record<string, '0' | '1'>> = {
   hex: '0',
   bin: '0',
   fields: '0',
-  // Users see traces of latencies: show names, not addresses.
+  // Users read the traces of latencies, so show names instead of addresses.
   'sym-addr': '0',
   'sym-offset': '0',
 };
 
-/** Has the kernel copy markers of the top level into the instance. */
+/** Makes the kernel copy markers from the top level to the instance. */
 export const COPY_MARKERS = 'options/copy_trace_marker';
 
 const SMALLEST_KB = 4;
-/** If the requested size is refused, all CPUs together get at most this part of the free memory. */
+/** If the kernel refuses the requested size, all CPUs together get at most this share of the free memory. */
 const FALLBACK_SHARE = 1 / 8;
 
 /** Writes a control file, relative to the directory of an instance. Throws `KernelError`. */
@@ -59,7 +59,7 @@ export type WriteControl = (file: string, value: string) => void;
 
 /**
  * Stops recording and sets options, sizes and clock, in an order that works on every kernel. `write` replaces the plain
- * write, to add a journal. Throws `KernelError`.
+ * write, for example to use a journal. Throws `KernelError`.
  */
 export function prepareBuffers(
   dir: string,
@@ -68,12 +68,12 @@ export function prepareBuffers(
 ): BuffersInForce {
   const warnings: string[] = [];
   write('tracing_on', '0');
-  // With overwrite off, the kernel drops new events without a mark in the pages.
+  // With overwrite off, the kernel drops new events without marking the loss in the pages.
   write('options/overwrite', '1');
   setOptions({ dir, set: write }, OPTIONS);
 
-  // Set the size before any event is enabled: otherwise 5.10 and 6.1 enlarge the top level's buffer. Make it small
-  // before changing sub-buffers, because that takes old and new memory at once.
+  // Set the size before any event is enabled, because otherwise 5.10 and 6.1 enlarge the top level's buffer. Make the
+  // buffer small before changing sub-buffers, because the change needs old and new memory at the same time.
   write('buffer_size_kb', String(SMALLEST_KB));
   const subbufferBytes = setSubbuffers(dir, wanted.subbufferBytes, warnings, write);
   const cpus = Math.max(1, possibleCpus(dir).length);
@@ -86,7 +86,7 @@ export function prepareBuffers(
   if (gotKb < wantedKb)
     warnings.push(`the kernel has no memory for ${wantedKb} KiB of buffer per CPU: using ${gotKb} KiB`);
 
-  // Writing the clock empties the buffer, so it comes after the sizes.
+  // Writing the clock empties the buffer, so do it after the sizes.
   write('trace_clock', wanted.clock);
   write('options/disable_on_free', '1');
   return { bufferBytesPerCpu: bufferSizeKb(dir) * 1024, subbufferBytes, warnings };
@@ -105,7 +105,7 @@ function setOption(dir: string, name: string, value: '0' | '1', write: WriteCont
   if (present !== undefined && present !== value) write(`options/${name}`, value);
 }
 
-/** Size of a sub-buffer in bytes after the change. Kernels before 6.8 only have sub-buffers of one page. */
+/** Size of a sub-buffer in bytes after the change. Before 6.8, kernels have only sub-buffers of one page. */
 function setSubbuffers(dir: string, wantedBytes: number, warnings: string[], write: WriteControl): number {
   if (tryReadText(join(dir, 'buffer_subbuf_size_kb')) === undefined) return instanceLayout(dir).pageSize;
   const wantedKb = Math.ceil(wantedBytes / 1024);
@@ -119,8 +119,8 @@ function setSubbuffers(dir: string, wantedBytes: number, warnings: string[], wri
 }
 
 /**
- * Writes `first`. While the kernel refuses with ENOMEM, halves the value, to at most `fallback` and at least `least`.
- * Returns the value that the kernel accepted. Rethrows what `write` throws.
+ * Writes `first`. If the kernel refuses with ENOMEM, halves the value, to at most `fallback` and at least `least`.
+ * Returns the value that the kernel accepted. Rethrows other errors of `write`.
  */
 export function writeHalving(
   write: (value: number) => void,
@@ -151,13 +151,13 @@ export function bufferSizeKb(dir: string): number {
   return Math.min(...readable);
 }
 
-/** Current size in KiB of a text such as `1408` or `7 (expanded: 1408)` (7 now, 1408 when used); `X` (CPUs differ) → undefined. */
+/** Current size in KiB, from a text such as `1408` or `7 (expanded: 1408)` (now 7). Undefined for `X` (CPUs differ). */
 export function parseSizeKb(text: string): number | undefined {
   const digits = /^(\d+)(?:\s|$)/.exec(text)?.[1];
   return digits === undefined ? undefined : Number(digits);
 }
 
-/** Layout of an instance's sub-buffers; the top level's can differ. Throws `KernelError`. */
+/** Layout of an instance's sub-buffers, which can differ from the top level's. Throws `KernelError`. */
 export function instanceLayout(dir: string): PageLayout {
   const file = join(dir, 'events', 'header_page');
   return parseHeaderPage(readText(file), file);

@@ -1,6 +1,6 @@
 /**
- * Removes what killed agents left: instances, whose enabled events and tracers still cost time though recording has
- * stopped. Restores the files in their journals.
+ * Removes what killed agents left: instances, whose enabled events and tracers cost time even if recording has stopped.
+ * Restores the files in their journals.
  */
 import { readdirSync, rmdirSync } from 'node:fs';
 import { join } from 'node:path';
@@ -16,7 +16,7 @@ import { TRACERS } from './tracer-traits.ts';
 export interface CleanupReport {
   /** Names of instances. */
   removed: string[];
-  /** Names of instances that a process holds: they were not touched. */
+  /** Names of instances that were not touched because a process holds them. */
   busy: string[];
   /** Files that were restored. */
   restored: string[];
@@ -27,8 +27,8 @@ export interface CleanupReport {
 }
 
 /**
- * Removes what agents of these names left. Names must match in full, because another tool's name may begin with the same
- * letters. Touches nothing of a running agent, which holds its instance: reports it as `busy`. Without `stateDir`,
+ * Removes what agents with these names left. The full names must match, because another tool's name may begin with the
+ * same letters. Does not touch a running agent, which holds its instance, and reports it as `busy`. Without `stateDir`,
  * ignores journals. Throws `KernelError`.
  */
 export function cleanup(root: string, names: readonly string[], stateDir?: string): CleanupReport {
@@ -39,7 +39,7 @@ export function cleanup(root: string, names: readonly string[], stateDir?: strin
       definedEvents(root, dynamicGroup(name)).length > 0 ||
       TRACERS.some((tracer) => present.includes(tracerInstanceName(name, tracer))) ||
       (stateDir !== undefined && stateIsThere(stateDir, name));
-    // Hold the instance meanwhile, so that no agent of this name can start before everything is restored.
+    // Hold the instance during this, so that no agent with this name can start before everything is restored.
     if (more) cleanHolding(root, name, stateDir, report);
     else if (present.includes(name)) removeInstance(root, name, report);
   }
@@ -64,9 +64,9 @@ function cleanHolding(root: string, name: string, stateDir: string | undefined, 
 }
 
 /**
- * For the next start of a killed agent, which must already hold its base instance. First removes tracers, because some
- * restore values themselves, then uses the journal. A journal that cannot be trusted is among the problems: nothing can
- * be journaled until it is removed. Throws `KernelError` if an instance cannot be removed.
+ * For the start of an agent after one with its name was killed. The caller must already hold the base instance. First
+ * removes tracers, because some restore values themselves, then uses the journal. Reports a journal that cannot be
+ * trusted, because nothing can be journaled until it is removed. Throws `KernelError` if an instance cannot be removed.
  */
 export function recover(place: JournalPlace): CleanupReport {
   const report = emptyReport();
@@ -98,7 +98,7 @@ function recoverInto(
   }
 }
 
-/** False if a process holds it. */
+/** Returns false if a process holds it. */
 function removeInstance(root: string, name: string, report: CleanupReport): boolean {
   const dir = join(root, 'instances', name);
   try {

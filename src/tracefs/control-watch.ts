@@ -1,7 +1,7 @@
 /**
- * Uses inotify to report writes to control files that decide what an instance records. This notices even a switch that
- * is off for less than a millisecond. It only watches files that programs rarely write, never the directory that holds
- * `trace_marker`. Sources: fs/notify/fsnotify.c, fs/tracefs/event_inode.c.
+ * Uses inotify to report writes to control files that determine what an instance records. This detects even a switch
+ * that is off for less than a millisecond. It watches only files that programs rarely write, never the directory that
+ * contains `trace_marker`. Sources: fs/notify/fsnotify.c, fs/tracefs/event_inode.c.
  */
 import { closeSync, constants, type FSWatcher, openSync, watch } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -33,16 +33,16 @@ const FILES = [
 const IN_EVENT_DIRS = ['enable', 'filter', 'trigger'];
 const IN_CPU_DIRS = ['trace', 'buffer_size_kb', 'snapshot'];
 
-/** What to watch besides the files of the instance. */
+/** What to watch in addition to the files of the instance. */
 export interface WatchedParts {
-  /** Events that are recorded, `system:name`. */
+  /** Events that are recorded, as `system:name`. */
   events: readonly string[];
   cpus: readonly number[];
   /** Full paths of files outside the instance's directory. */
   others: readonly string[];
 }
 
-/** Calls `onWrite` with the path of the file. Skips files that this kernel lacks. */
+/** Calls `onWrite` with the path of the file. Skips files that the kernel lacks. */
 export function watchControls(
   dir: string,
   { events, cpus, others }: WatchedParts,
@@ -77,7 +77,7 @@ export function watchControls(
   for (const cpu of cpus) addDirectory(join(dir, 'per_cpu', `cpu${cpu}`), IN_CPU_DIRS);
   for (const path of eventDirectories(dir, events)) {
     addDirectory(path, IN_EVENT_DIRS);
-    // Kernels from 6.6 on drop a directory of events that nobody has open, and later make a new one of the same name.
+    // Since 6.6, kernels drop the directory of an event that no process has open, and later create a new one.
     attempt(path, () => held.push(openSync(path, constants.O_RDONLY | constants.O_DIRECTORY)));
   }
   return {
@@ -89,7 +89,7 @@ export function watchControls(
   };
 }
 
-/** The directories of the events, of their systems, and `events`: each has an `enable` file that can turn an event off. */
+/** The directories of the events, of their systems, and `events`: each has an `enable` file for its events. */
 function eventDirectories(dir: string, events: readonly string[]): string[] {
   const top = join(dir, 'events');
   const own = events.map((event) => join(top, event.replace(':', '/')));

@@ -1,6 +1,6 @@
 /**
- * Reads the kernel's counts of one buffer, `per_cpu/cpuN/stats`, from files that stay open: a read then costs about as
- * much as looking for a page. Source: kernel/trace/trace.c, tracing_stats_read().
+ * Reads the kernel's counters of one buffer, `per_cpu/cpuN/stats`, from files that stay open. A read then costs about
+ * as much as a check for a page. Source: kernel/trace/trace.c, tracing_stats_read().
  */
 import { closeSync, constants, openSync, readSync } from 'node:fs';
 import { join } from 'node:path';
@@ -11,9 +11,9 @@ import { parseStats } from './stats.ts';
 export interface CpuStats {
   /** Throws `KernelError`. */
   stats(cpu: number): BufferStats;
-  /** Events that all readers have read from the buffer since it was made or emptied. Throws `KernelError`. */
+  /** Events that all readers have read since the buffer was created or emptied. Throws `KernelError`. */
   readEvents(cpu: number): number;
-  /** Closes all files. Until then the kernel refuses to remove the instance. */
+  /** Closes all files. The kernel does not remove the instance while they are open. */
   close(): void;
 }
 

@@ -1,5 +1,5 @@
 /**
- * Kernels before about 5.11 refuse access to `/sys/block/DISK/trace/` with ENXIO unless somebody has the disk open
+ * Kernels before about 5.11 refuse access to `/sys/block/DISK/trace/` with ENXIO unless a process has the disk open
  * (tested on 5.10; kernel/trace/blktrace.c, blk_trace_get_queue()). A mounted disk is open.
  */
 import { closeSync, constants, openSync } from 'node:fs';
@@ -8,14 +8,14 @@ import { refusal } from './files.ts';
 
 const SWITCH = /^\/sys\/block\/([^/]+)\/trace\/[^/]+$/;
 
-/** Calls `access` on a file; if the kernel then needs the disk to be open, opens the disk meanwhile. */
+/** Calls `access` on a file. If the kernel requires that the disk is open, opens the disk during the call. */
 export function withDiskOpen<T>(file: string, access: () => T): T {
   try {
     return access();
   } catch (error) {
     const disk = SWITCH.exec(file)?.[1];
     if (disk === undefined || !(error instanceof KernelError) || error.errno !== 'ENXIO') throw error;
-    // The kernel writes `!` for `/` in a device's name. Opening to read changes nothing, not even on a removable disk.
+    // The kernel writes `!` instead of `/` in device names. Opening for reading never changes a disk.
     const fd = openDevice(`/dev/${disk.replaceAll('!', '/')}`);
     try {
       return access();

@@ -1,6 +1,6 @@
 /**
- * Defines kprobes and uprobes in the agent's own group, and removes them. Definitions belong to the whole machine, unlike
- * their recording. Source: kernel/trace/trace_kprobe.c, trace_uprobe.c, trace_dynevent.c.
+ * Defines kprobes and uprobes in the agent's own group, and removes them. Definitions apply to the whole machine, but
+ * they are recorded per instance. Sources: kernel/trace/trace_kprobe.c, trace_uprobe.c, trace_dynevent.c.
  */
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
@@ -13,7 +13,7 @@ const UPROBES = 'uprobe_events';
 /** The group and name that a line defines. */
 const DEFINITION = /^[pr]\d*:(\S+)/gm;
 
-/** The file that takes such definitions. Throws `KernelError` if this kernel has none. */
+/** The file for such definitions. Throws a `KernelError` if the kernel has none. */
 export function definitionsFile(root: string, { kind }: Pick<DynamicEvent, 'kind'>): string {
   const isKernel = kind.startsWith('k');
   const file = isKernel ? KPROBES : UPROBES;
@@ -22,7 +22,7 @@ export function definitionsFile(root: string, { kind }: Pick<DynamicEvent, 'kind
   throw new KernelError({ file: join(root, file), errno: 'ENOENT', action: 'define an event in', remedy });
 }
 
-/** `place`: of a kernel function `SYMBOL+OFFSET`, of a program `PATH:0xOFFSET`. Throws `KernelError`. */
+/** `place`: `SYMBOL+OFFSET` for a kernel function, `PATH:0xOFFSET` for a program. Throws `KernelError`. */
 export function defineEvent(root: string, event: string, definition: DynamicEvent, place: string): void {
   const { kind, args } = definition;
   const file = definitionsFile(root, definition);
@@ -31,7 +31,7 @@ export function defineEvent(root: string, event: string, definition: DynamicEven
   writeControl(root, file, `${letter}:${event.replace(':', '/')} ${place}${fields.join('')}`);
 }
 
-/** Events of a group, `system:name`. */
+/** Events of a group, as `system:name`. */
 export function definedEvents(root: string, group: string): string[] {
   return [KPROBES, UPROBES].flatMap((file) => linesOf(root, file, group).map(([event]) => event));
 }
@@ -57,8 +57,8 @@ export function removeEvents(
 }
 
 /**
- * Hits of a group's kprobes that the kernel has missed, by event `system:name`. The kernel does not count them for uprobes.
- * The profile lists all kprobes of the machine without their groups, but in the order of their definitions.
+ * Number of hits that the kernel has missed, for each kprobe of a group, by `system:name`. The kernel does not count
+ * them for uprobes. The profile lists all kprobes without their groups, but in the order of their definitions.
  */
 export function missedHits(root: string, group: string): Map<string, number> {
   const counts = (tryReadText(join(root, 'kprobe_profile')) ?? '').matchAll(/^ +(\S+) +\d+ +(\d+)$/gm);

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { KernelError } from '../model/errors.ts';
 import { readText, tryReadText, writeControl } from './files.ts';
 
-/** `system:name`. A match cannot be a path, an option or a command; names of only dots are refused too. */
+/** `system:name`. A match cannot be a path, an option or a command. Names that consist only of dots are refused too. */
 const EVENT = /^(?!\.+:)[A-Za-z0-9_.-]+:(?!\.+$)[A-Za-z0-9_.-]+$/;
 
 /** All events that can be enabled, as `system:name`, in the kernel's order. Throws `KernelError`. */
@@ -16,7 +16,7 @@ export function listEvents(root: string): string[] {
   for (const system of subdirectories(dir)) {
     for (const name of subdirectories(join(dir, system))) {
       const event = `${system}:${name}`;
-      // Events of the system "ftrace" are the tracers' own records: they have a format, but cannot be enabled.
+      // Events of the system "ftrace" are records of tracers. They have a format, but cannot be enabled.
       if (system !== 'ftrace' && EVENT.test(event)) events.push(event);
     }
   }
@@ -33,14 +33,14 @@ function subdirectories(dir: string): string[] {
   }
 }
 
-/** Text of an event's format file; undefined if this kernel does not have the event, or the name is invalid. */
+/** Text of an event's format file. Undefined if the kernel lacks the event, or the name is invalid. */
 export function formatText(root: string, event: string): string | undefined {
   return EVENT.test(event) ? tryReadText(join(eventDir(root, event), 'format')) : undefined;
 }
 
 /**
- * Enables events in an instance. `write` replaces the plain write, to add a journal. Throws `KernelError` at the first
- * event that cannot be enabled; the events before it stay enabled.
+ * Enables events in an instance. `write` replaces the plain write, for example to use a journal. Throws a `KernelError`
+ * for the first event that cannot be enabled; earlier events stay enabled.
  */
 export function enableEvents(
   instanceDir: string,
@@ -49,7 +49,7 @@ export function enableEvents(
 ): void {
   for (const event of events) {
     if (!EVENT.test(event)) {
-      const remedy = 'an event is written "system:name", as in `ftrace-exporter list events`';
+      const remedy = 'write an event as "system:name", as in `ftrace-exporter list events`';
       throw new KernelError({
         file: instanceDir,
         errno: 'EINVAL',
@@ -63,7 +63,7 @@ export function enableEvents(
   }
 }
 
-/** Disables all events of an instance: an enabled event costs time even when nothing is recorded. */
+/** Disables all events of an instance, because an enabled event costs time even if nothing is recorded. */
 export function disableEvents(instanceDir: string): void {
   writeControl(instanceDir, join('events', 'enable'), '0');
 }

@@ -1,4 +1,4 @@
-/** Finds what this kernel offers for tracing: for plans, `doctor` and `list`. Only reads. */
+/** Finds which tracing features this kernel has, for plans, `doctor` and `list`. Only reads. */
 import { closeSync, constants, existsSync, openSync, readdirSync } from 'node:fs';
 import { machine, release, version } from 'node:os';
 import { join } from 'node:path';
@@ -10,25 +10,25 @@ export interface KernelFeatures {
   kernelRelease: string;
   /** `uname -m` */
   machine: string;
-  /** `available_tracers`, as the kernel lists them. */
+  /** Tracers that the kernel lists in `available_tracers`. */
   tracers: string[];
-  /** Tracers that instances accept, read from an existing instance; undefined if there is none. */
+  /** Tracers that instances accept, read from an existing instance. Undefined if there is no instance. */
   instanceTracers: string[] | undefined;
   /** Why a tracer that the kernel lists is not available, by its name. */
   refusedTracers: Readonly<Record<string, string>>;
   /** Names of the trace clocks. */
   clocks: string[];
-  /** Whether sub-buffers can be larger than a page (6.8+). */
+  /** Whether sub-buffers can be larger than a page (since 6.8). */
   subbufferSizes: boolean;
-  /** Whether functions can be traced; `reason` says why not. */
+  /** Whether functions can be traced. If not, `reason` says why. */
   functionTracing: { ok: boolean; reason: string };
   /** Whether this is a real-time kernel (PREEMPT_RT). */
   realtime: boolean;
-  /** The machine's clocksource; '' when unknown. */
+  /** The machine's clocksource; '' if unknown. */
   clocksource: string;
-  /** Whether an instance can receive what is written into the top level's `trace_marker`. */
+  /** Whether an instance can receive what programs write to the top level's `trace_marker`. */
   copyTraceMarker: boolean;
-  /** Properties of this machine that make figures worse, for the log. */
+  /** Properties of this machine that make measurements worse, for the log. */
   warnings: string[];
 }
 
@@ -47,9 +47,9 @@ const LIVE: FeatureFiles = {
 
 /** kernel/trace/trace_mmiotrace.c, arch/x86/mm/mmio-mod.c: enter_uniprocessor(). */
 const MMIOTRACE_REASON =
-  'mmiotrace takes all CPUs but one offline while it runs, so this program never switches it on';
+  'mmiotrace takes all CPUs except one offline while it runs, so this program never uses it';
 
-/** Clocksources that take a microsecond to read; the kernel reads the clock for each event. */
+/** Clocksources that take a microsecond to read. The kernel reads the clock for each event. */
 const SLOW_CLOCKSOURCES = ['hpet', 'acpi_pm'];
 
 /** Features of the kernel whose tracefs is at `root`. What cannot be read counts as missing. */
@@ -59,7 +59,7 @@ export function kernelFeatures(root: string, files: FeatureFiles = LIVE): Kernel
   const clocksource = (tryReadText(files.clocksourceFile) ?? '').trim();
   const warnings = SLOW_CLOCKSOURCES.includes(clocksource)
     ? [
-        `clocksource is ${clocksource}: slow to read and coarse, so tracing costs more and short durations are rough`,
+        `clocksource is ${clocksource}, which is slow and coarse: tracing costs more, and short durations are imprecise`,
       ]
     : [];
   return {
@@ -108,7 +108,7 @@ function functionTracing(
     return { ok: false, reason: 'this kernel is built without the function tracer (CONFIG_FUNCTION_TRACER)' };
   if (tryReadText(switchFile)?.trim() === '0')
     return { ok: false, reason: 'function tracing is switched off: sysctl kernel.ftrace_enabled is 0' };
-  // Hardened kernels list the tracer but refuse its files; opening one to read changes nothing.
+  // Hardened kernels list the tracer but refuse access to its files. Opening one for reading changes nothing.
   const file = join(root, 'set_ftrace_filter');
   try {
     closeSync(openSync(file, constants.O_RDONLY));

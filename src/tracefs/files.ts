@@ -1,35 +1,35 @@
 /**
- * Reads and writes control files. When the kernel refuses, throws a `KernelError` with errno, value, and what the kernel
- * added to `error_log` (kernel/trace/trace.c, tracing_log_err()).
+ * Reads and writes control files. If the kernel refuses, throws a `KernelError` with the errno, the value, and what the
+ * kernel added to `error_log` (kernel/trace/trace.c, tracing_log_err()).
  */
 import { closeSync, constants, openSync, readFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { errnoOf, KernelError } from '../model/errors.ts';
 
 const REMEDIES: Record<string, string> = {
-  EPERM: 'the kernel forbids it: kernel lockdown, or tracing of this kind is switched off on this kernel',
+  EPERM: 'the kernel forbids it: kernel lockdown is on, or this kind of tracing is off',
   EACCES:
     'run as root; in a container, make sure that no AppArmor or SELinux profile denies writes to this path',
   EROFS: "the mount is read-only: mount the host's tracefs writable and name it with --path.tracefs",
   EBADF: 'the file accepts this only while the instance records: start it first',
-  EBUSY: 'something else uses it: another agent, trace-cmd or an open trace_pipe',
+  EBUSY: 'another user needs it: an agent, trace-cmd or an open trace_pipe',
   EINVAL: 'this kernel does not accept the value',
-  ENOENT: 'this kernel does not have it',
-  ENODEV: 'this kernel does not have it at present: the CPU or tracer is not available',
+  ENOENT: 'this kernel does not have this file',
+  ENODEV: 'the CPU or tracer of this file is not available at present',
   ENOMEM: 'the kernel has too little free memory: ask for less',
 };
 
-/** For the switches of block tracing: the entries of /sys/block are links into /sys/devices. */
+/** For the switches of block tracing. The entries of /sys/block are links into /sys/devices. */
 const READ_ONLY_SYSFS =
   "/sys is read-only, as in a container: mount the host's /sys/devices writable at /sys/devices, and make sure that no AppArmor profile denies it";
 
-/** Advice for an errno; undefined if there is none. */
+/** Advice for an errno. Undefined if there is none. */
 function remedyFor(errno: string, file: string): string | undefined {
   if (errno === 'EROFS' && file.startsWith('/sys/block/')) return READ_ONLY_SYSFS;
   return REMEDIES[errno];
 }
 
-/** Makes a `KernelError` of a thrown system error. Rethrows anything else. */
+/** Converts a thrown system error to a `KernelError`. Rethrows anything else. */
 export function refusal(
   error: unknown,
   what: {
@@ -55,7 +55,7 @@ export function readText(file: string, remedy?: string): string {
   }
 }
 
-/** Whole text of a file; undefined if it cannot be read for any reason. */
+/** Whole text of a file. Undefined if it cannot be read for any reason. */
 export function tryReadText(file: string): string | undefined {
   try {
     return readFileSync(file, 'utf8');
@@ -65,9 +65,9 @@ export function tryReadText(file: string): string | undefined {
 }
 
 /**
- * Writes a value to a control file of `root`, which is the top level or an instance's directory. Never truncates the file
- * when opening it, which would clear `set_event`, the filters and `trace`. Throws `KernelError`; `remedy` replaces the
- * advice for the errno.
+ * Writes a value to a control file of `root`, which is the top level or an instance's directory. Never truncates the
+ * file when opening it, because that would clear `set_event`, the filters and `trace`. Throws a `KernelError`; `remedy`
+ * replaces the advice for the errno.
  */
 export function writeControl(root: string, file: string, value: string, remedy?: string): void {
   const path = join(root, file);
@@ -86,7 +86,7 @@ function writeWhole(path: string, text: string): void {
   let failed = true;
   try {
     const bytes = Buffer.from(text);
-    // Usually one write. Files with lists (set_event, set_ftrace_filter) take one word per write and return its length.
+    // Usually a single write. List files (set_event, set_ftrace_filter) take one word per write and return its length.
     for (let done = 0; done < bytes.length; ) {
       const written = writeSync(fd, bytes, done);
       if (written <= 0) break;
@@ -94,7 +94,7 @@ function writeWhole(path: string, text: string): void {
     }
     failed = false;
   } finally {
-    // Some files report errors when closed, but an error of the write itself must not be hidden by that.
+    // Some files report errors on close, but such an error must not hide an error of the write.
     try {
       closeSync(fd);
     } catch (error) {
@@ -105,8 +105,8 @@ function writeWhole(path: string, text: string): void {
 }
 
 /**
- * Entries of an `error_log` that are new, joined into one line. An entry is a line that begins with a time,
- * `[  12.345678] …`, and the indented lines below it; the kernel keeps the last eight.
+ * New entries of an `error_log`, joined into one line. An entry is a line that begins with a time, `[ 12.345678] …`,
+ * and the indented lines below it. The kernel keeps the last eight entries.
  */
 export function freshEntries(before: string, after: string): string {
   const earlier = new Set(entriesOf(before));

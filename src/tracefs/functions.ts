@@ -1,6 +1,6 @@
 /**
- * Lists the kernel's functions that can be traced, with their addresses, and sets which of them a tracer records.
- * Source: kernel/trace/ftrace.c, filter_parse_regex().
+ * Lists the kernel's traceable functions with their addresses, and sets which of them a tracer records. Source:
+ * kernel/trace/ftrace.c, filter_parse_regex().
  */
 import { closeSync, openSync, readSync } from 'node:fs';
 import { join } from 'node:path';
@@ -14,11 +14,11 @@ import { traitsOf } from './tracer-traits.ts';
 
 export interface KernelFunction {
   name: string;
-  /** Name of its module; '' for functions of the kernel itself. */
+  /** Name of the function's module; '' for functions of the kernel itself. */
   module: string;
 }
 
-/** Sorted by address. Addresses as two 32-bit words, as records hold them. */
+/** Sorted by address. An address is two 32-bit words, as in records. */
 export interface FunctionAddresses {
   low: Uint32Array;
   high: Uint32Array;
@@ -28,10 +28,10 @@ export interface FunctionAddresses {
 const NAMES_FILE = 'available_filter_functions';
 const ADDRESSES_FILE = 'available_filter_functions_addrs';
 const CHUNK_BYTES = 1 << 16;
-/** Name that the kernel shows for code that has been removed. */
+/** Name that the kernel shows for code that was removed. */
 const INVALID = '__ftrace_invalid_address__';
 
-/** All functions that can be traced; a name can occur several times. Throws `KernelError`. */
+/** All traceable functions. A name can occur several times. Throws `KernelError`. */
 export function* listFunctions(root: string): Generator<KernelFunction> {
   for (const line of linesOf(join(root, NAMES_FILE))) {
     const entry = functionOf(line);
@@ -40,8 +40,8 @@ export function* listFunctions(root: string): Generator<KernelFunction> {
 }
 
 /**
- * Addresses of the `wanted` functions, on kernels that show them (6.5 and later, without a capability); undefined on
- * others. They are the addresses that tracers record: those of the patched instructions.
+ * Addresses of the `wanted` functions, on kernels that show them (since 6.5, no capability required). Undefined on
+ * other kernels. These are the addresses that tracers record: those of the patched instructions.
  */
 export function functionAddresses(
   root: string,
@@ -74,13 +74,13 @@ export function functionAddresses(
   };
 }
 
-/** Parses `name` or `name [module]`; undefined for lines of other commands, or of removed code. */
+/** Parses `name` or `name [module]`. Undefined for lines with other commands, or for removed code. */
 function functionOf(line: string): KernelFunction | undefined {
   const [, name, module = ''] = /^(\S+)(?: \[([^\]]+)\])?$/.exec(line.trim()) ?? [];
   return name === undefined || name.startsWith(INVALID) ? undefined : { name, module };
 }
 
-/** Lines of a file, read piece by piece because there are tens of thousands. */
+/** Lines of a file. Reads it piece by piece, because there are tens of thousands. */
 function* linesOf(file: string): Generator<string> {
   const refused = (error: unknown) => refusal(error, { file, action: 'read' });
   let fd: number;
@@ -110,20 +110,20 @@ function* linesOf(file: string): Generator<string> {
   }
 }
 
-/** No leading digit: the kernel takes a number for a position in its list. No `:`, `!` or `[`, which form commands. */
+/** No leading digit: the kernel reads a number as a position in its list. No `:`, `!` or `[`: they form commands. */
 const GLOB = /^[A-Za-z_.$*?][A-Za-z0-9_.$*?]{0,255}$/;
 
 /** Throws `KernelError`. */
 export function checkedGlob(glob: string): string {
   if (GLOB.test(glob)) return glob;
   const remedy =
-    'a pattern for functions has letters, digits, "_", ".", "$", "*" and "?", and does not begin with a digit';
+    'a function pattern consists of letters, digits, "_", ".", "$", "*" and "?", and does not begin with a digit';
   throw new KernelError({ file: 'set_ftrace_filter', errno: 'EINVAL', action: 'write', value: glob, remedy });
 }
 
 /**
- * Sets which functions a tracer records, before it is started. For `function_graph`, `knobs` journals the files that all
- * instances share. Returns warnings; throws `KernelError` if no function is left to trace.
+ * Sets which functions a tracer records, before it is started. For `function_graph`, `knobs` journals the files that
+ * all instances share. Returns warnings. Throws a `KernelError` if no function is left to trace.
  */
 export function setFunctionFilter(
   target: Instance,
@@ -141,7 +141,7 @@ export function setFunctionFilter(
     // An empty list would trace all functions.
     if (refused.length === functions.length || inForce.length === 0) {
       const remedy =
-        'this kernel has no traceable function of that name, at least not until its module is loaded; `ftrace-exporter list functions GLOB` lists functions';
+        'this kernel has no traceable function with this name, or its module is not loaded; `ftrace-exporter list functions GLOB` lists functions';
       const file = join(place.dir, place.file);
       throw new KernelError({ file, errno: 'EINVAL', action: 'write', value: refused.join(' '), remedy });
     }
@@ -159,14 +159,14 @@ export function setFunctionFilter(
     const refused = target.add('set_ftrace_pid', pids.map(String));
     if (refused.length > 0) {
       const file = join(target.dir, 'set_ftrace_pid');
-      const remedy = 'these are not ids of tasks';
+      const remedy = 'the values must be ids of tasks';
       throw new KernelError({ file, errno: 'EINVAL', action: 'write', value: refused.join(' '), remedy });
     }
   }
   return warnings;
 }
 
-/** Applies the globs again, because the kernel applied them to the functions of that time. Returns new warnings; throws `KernelError`. */
+/** Applies the globs again, because the kernel applied them only to the functions that existed then. */
 export function reapplyFilter(
   target: Instance,
   tracer: string,
@@ -178,7 +178,7 @@ export function reapplyFilter(
   if (filter.notrace.length > 0) target.add('set_ftrace_notrace', filter.notrace);
 }
 
-/** Depths above 1 need all functions to be armed, so function_graph then filters by `set_graph_function`. */
+/** A depth above 1 instruments all functions, so function_graph then filters with `set_graph_function`. */
 function placeOfFilter(target: Instance, tracer: string, filter: FunctionFilter, knobs: JournalPart) {
   return traitsOf(tracer).isGraph && filter.maxDepth !== 1
     ? { dir: target.root, file: 'set_graph_function', add: knobs.add }
@@ -190,7 +190,7 @@ function limitsDepth({ maxDepth }: FunctionFilter): boolean {
   return maxDepth > 1;
 }
 
-/** Excludes tasks (host pids) from function tracers, if the kernel can (5.8 and later). Throws `KernelError`. */
+/** Excludes tasks (host pids) from function tracers, if the kernel supports it (since 5.8). Throws `KernelError`. */
 export function setNotracePids(target: Instance, pids: readonly number[]): void {
   const file = 'set_ftrace_notrace_pid';
   if (pids.length === 0 || tryReadText(join(target.dir, file)) === undefined) return;

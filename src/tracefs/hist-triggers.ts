@@ -1,5 +1,5 @@
 /**
- * Hist triggers of an instance: the kernel counts an event by its fields and records nothing. Source:
+ * Hist triggers of an instance: the kernel counts an event by its fields and records nothing. Sources:
  * kernel/trace/trace_events_hist.c, Documentation/trace/histogram.rst.
  */
 import { join } from 'node:path';
@@ -11,9 +11,9 @@ const SMALLEST = 128;
 const LARGEST = 131_072;
 
 export interface HistTrigger {
-  /** Throws `KernelError` if the kernel refuses it. */
+  /** Throws a `KernelError` if the kernel refuses the trigger. */
   add(): void;
-  /** Undefined if the instance does not have the trigger any more. */
+  /** Undefined if the instance no longer has the trigger. */
   read(): HistReading | undefined;
   /** Throws `KernelError`. */
   remove(): void;
@@ -21,21 +21,21 @@ export interface HistTrigger {
 
 export interface HistReading {
   entries: { values: bigint[]; hits: number }[];
-  /** Hits that found no room. */
+  /** Number of hits for which there was no room. */
   dropped: number;
   isPaused: boolean;
 }
 
-/** Throws `KernelError` if the kernel has no hist triggers. */
+/** Throws a `KernelError` if the kernel has no hist triggers. */
 export function requireHistTriggers(root: string): void {
   const file = join(root, 'README');
   if (tryReadText(file)?.includes('hist:keys=')) return;
   const remedy =
-    'this kernel is built without hist triggers (CONFIG_HIST_TRIGGERS): leave out count_in, then the agent counts';
+    'this kernel is built without hist triggers (CONFIG_HIST_TRIGGERS): remove count_in, so that the agent counts';
   throw new KernelError({ file: join(root, 'events/*/*/hist'), errno: 'ENOENT', action: 'count in', remedy });
 }
 
-/** A trigger in the instance at `dir`. Two with the same event and keys cannot be there. */
+/** A trigger in the instance at `dir`. An instance cannot have two with the same event and keys. */
 export function histTrigger(dir: string, { event, keys, room }: KernelCountRequest): HistTrigger {
   const eventDir = join('events', event.replace(':', '/'));
   const size = 2 ** Math.ceil(Math.log2(Math.min(LARGEST, Math.max(SMALLEST, room))));
@@ -47,7 +47,7 @@ export function histTrigger(dir: string, { event, keys, room }: KernelCountReque
   };
 }
 
-/** Reads the file `hist` of an event, which shows all its triggers. Keys identify the one that is meant. */
+/** Parses the file `hist` of an event, which shows all its triggers. The keys identify the right one. */
 export function parseHist(text: string, keys: readonly string[]): HistReading | undefined {
   const head = `# trigger info: hist:keys=${keys.join(',')}:vals=hitcount:`;
   const part = text.split('# event histogram').find((one) => one.includes(head));

@@ -1,4 +1,4 @@
-/** Refuses a tracer whose settings for the whole machine somebody else needs otherwise. */
+/** Refuses a tracer if another user needs different values of its system-wide settings. */
 import { readdirSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { KernelError } from '../model/errors.ts';
@@ -13,7 +13,7 @@ import { groupOf, traitsOf } from './tracer-traits.ts';
 
 const GRAPH_LISTS = ['set_graph_function', 'set_graph_notrace'];
 
-/** Throws `KernelError` if the tracer would disturb another user, or be disturbed. Call before writing anything. */
+/** Throws a `KernelError` if the tracer and another user would disturb each other. Call it before writing anything. */
 export function refuseWhatIsInUse(target: Instance, request: TracerRequest, place: JournalPlace): void {
   const { root } = target;
   const { tracer } = request;
@@ -27,7 +27,7 @@ export function refuseWhatIsInUse(target: Instance, request: TracerRequest, plac
     if (rivals.includes(other.tracer))
       refuse(
         other.dir,
-        `tracer ${other.tracer} runs there, and the kernel runs only one of ${rivals.join(', ')}`,
+        `tracer ${other.tracer} runs there, and the kernel runs only one of ${rivals.join(', ')} at a time`,
       );
 
   if (traits.hasOsnoiseOptions) refuseOptions(root, refuse);
@@ -49,8 +49,8 @@ export function refuseWhatIsInUse(target: Instance, request: TracerRequest, plac
 }
 
 /**
- * Options that killed tools leave behind and that are no defaults: phases with interrupts or preemption off, a panic when
- * tracing stops, no threads at all. Kernels from 6.3 on.
+ * Non-default options that killed tools leave behind: phases with interrupts or preemption off, a panic when tracing
+ * stops, no threads at all. Kernels since 6.3 have them.
  */
 const HARMFUL = ['OSNOISE_IRQ_DISABLE', 'OSNOISE_PREEMPT_DISABLE', 'PANIC_ON_STOP', 'NO_OSNOISE_WORKLOAD'];
 
@@ -58,7 +58,7 @@ function refuseOptions(root: string, refuse: (file: string, why: string) => void
   const file = join(root, 'osnoise/options');
   const set = (tryReadText(file) ?? '').split(/\s+/).filter((word) => HARMFUL.includes(word));
   if (set.length > 0)
-    refuse(file, `somebody has set ${set.join(', ')} for all instances: write DEFAULTS to it`);
+    refuse(file, `another user has set ${set.join(', ')} for all instances: write DEFAULTS to it`);
 }
 
 interface OtherTracer {
@@ -66,7 +66,7 @@ interface OtherTracer {
   tracer: string;
 }
 
-/** Tracers that run elsewhere: in other instances and at the top level. */
+/** Tracers that run in other instances and at the top level. */
 function otherTracers(root: string, own: string): OtherTracer[] {
   const instances = join(root, 'instances');
   let names: string[] = [];
@@ -84,7 +84,7 @@ function setsThreshold({ tracer, knobs }: TracerRequest): boolean {
   return isKnob || traitsOf(tracer).setsThreshold === true;
 }
 
-/** The depth and the graph functions are one setting for all instances. */
+/** The depth and the graph functions are shared by all instances. */
 function refuseGraphLimits(
   target: Instance,
   { functions }: TracerRequest,
@@ -94,19 +94,22 @@ function refuseGraphLimits(
   const { root } = target;
   const depth = tryReadText(join(root, 'max_graph_depth'))?.trim() ?? '0';
   if (depth !== '0')
-    refuse(join(root, 'max_graph_depth'), `somebody has set it to ${depth} for all instances: write 0 to it`);
+    refuse(
+      join(root, 'max_graph_depth'),
+      `another user has set it to ${depth} for all instances: write 0 to it`,
+    );
   for (const file of GRAPH_LISTS)
     if (listLines(tryReadText(join(root, file)) ?? '').length > 0)
-      refuse(join(root, file), 'somebody has set it for all instances: empty it');
+      refuse(join(root, file), 'another user has set it for all instances: empty it');
   const other = others.find(({ tracer }) => traitsOf(tracer).isGraph);
   if (other !== undefined && functions !== undefined && functions.maxDepth !== 1)
     refuse(
       other.dir,
-      `${other.tracer} runs there, and depth and graph functions are one setting for all instances: use max_depth 1`,
+      `${other.tracer} runs there, and all instances share the depth and the graph functions: use max_depth 1`,
     );
 }
 
-/** Another agent's journal lists files that this agent needs now, or files that are still to be restored. */
+/** Another agent's journal lists files that this agent needs now, or files that are not restored yet. */
 function refuseJournaled(
   target: Instance,
   { tracer, knobs, functions }: TracerRequest,
@@ -130,8 +133,8 @@ const undoing = (agent: string) =>
   `stop that agent or, if it was killed, run \`ftrace-exporter cleanup --instance ${agent}\``;
 
 /**
- * An agent whose journal says that it has changed the top level, so that its state there is not the user's; undefined if
- * there is none.
+ * An agent whose journal shows that it has changed the top level, so that the current state is not the user's.
+ * Undefined if there is none.
  */
 export function otherTopLevelAgent({ stateDir, name }: JournalPlace): string | undefined {
   for (const { agent, entries } of journalsOfOthers(stateDir, name)) {
@@ -141,7 +144,7 @@ export function otherTopLevelAgent({ stateDir, name }: JournalPlace): string | u
   return undefined;
 }
 
-/** Journals of other agents. A journal that cannot be read is skipped: its own agent reports it. */
+/** Journals of other agents. A journal that cannot be read is skipped, because its own agent reports it. */
 function journalsOfOthers(stateDir: string, name: string): { agent: string; entries: JournalEntry[] }[] {
   let states: string[];
   try {

@@ -1,6 +1,6 @@
 /**
- * Current settings of an instance, or of the top level, that decide which events arrive and that others can change while
- * it records. Only reads. Takes locks of the kernel's tracer, so it must not run on every tick.
+ * Current settings of an instance, or of the top level, that determine which events arrive and that other users can
+ * change during recording. Only reads. Takes locks of the kernel's tracer, so it must not run on every tick.
  */
 import { join } from 'node:path';
 import { KernelError } from '../model/errors.ts';
@@ -10,24 +10,24 @@ import { readText, tryReadText } from './files.ts';
 
 export interface InstanceState {
   recording: boolean;
-  /** Whether new events replace the oldest. If not, the kernel drops new ones without a mark. */
+  /** Whether new events replace the oldest. If not, the kernel drops new events without marking the loss. */
   overwrite: boolean;
   clock: string;
   tracer: string;
-  /** Enabled events, `system:name`. */
+  /** Enabled events, as `system:name`. */
   events: ReadonlySet<string>;
-  /** Files that limit what is recorded, relative to the instance, and their contents. */
+  /** Contents of the files that limit what is recorded, by path relative to the instance. */
   limits: ReadonlyMap<string, string>;
-  /** Settings of a tracer, which all its instances share: files below the root, and their contents. */
+  /** Contents of the files with settings of a tracer, which all its instances share, by path below the root. */
   settings: ReadonlyMap<string, string>;
   /** Disks whose switch for block tracing is 0. */
   disksOff: readonly string[];
   bufferBytesPerCpu: number;
-  /** Bytes of a sub-buffer. */
+  /** Size of a sub-buffer in bytes. */
   pageBytes: number;
 }
 
-/** Lists of tasks: the kernel records only events about them, or excludes these. */
+/** Lists of tasks. The kernel records only events about these tasks, or excludes them. */
 export const PID_LISTS = [
   'set_event_pid',
   'set_event_notrace_pid',
@@ -36,7 +36,7 @@ export const PID_LISTS = [
 ];
 export const CPU_MASK = 'tracing_cpumask';
 
-/** File with the filter of an event. */
+/** File that contains the filter of an event. */
 export function filterOf(event: string): string {
   return join('events', event.replace(':', '/'), 'filter');
 }
@@ -46,7 +46,7 @@ export function enableOf(event: string): string {
   return join('events', event.replace(':', '/'), 'enable');
 }
 
-/** Switch of a disk for the tracer blk. */
+/** File that switches the blk tracer on for a disk. */
 export function diskSwitch(disk: string): string {
   return `/sys/block/${disk}/trace/enable`;
 }
@@ -58,7 +58,7 @@ export interface Recorded {
   settings: readonly string[];
 }
 
-/** Throws `KernelError` if the instance cannot be read any more. */
+/** Throws a `KernelError` if the instance can no longer be read. */
 export function instanceState(root: string, dir: string, recorded: Recorded): InstanceState {
   const { events, disks, settings } = recorded;
   const limits = [CPU_MASK, ...PID_LISTS, ...events.map(filterOf)];
@@ -76,7 +76,7 @@ export function instanceState(root: string, dir: string, recorded: Recorded): In
   };
 }
 
-/** Files that can be read, and their contents. */
+/** Contents of the files that can be read. */
 function contentsOf(dir: string, files: readonly string[]): Map<string, string> {
   const contents = new Map<string, string>();
   for (const file of files) {
@@ -86,7 +86,7 @@ function contentsOf(dir: string, files: readonly string[]): Map<string, string> 
   return contents;
 }
 
-/** Whether a disk's tracing is off; a disk that is gone has no switch. */
+/** Whether a disk's tracing is off. A disk that was removed has no switch. */
 function isOff(disk: string): boolean {
   const file = diskSwitch(disk);
   try {

@@ -1,6 +1,6 @@
 /**
- * An instance of the tracer: buffers, events and switches of its own below `instances/NAME`, where the agent records.
- * Source: kernel/trace/trace.c, instance_mkdir(), tracing_free_buffer_release().
+ * A tracing instance: its own buffers, events and switches in `instances/NAME`, where the agent records. Source:
+ * kernel/trace/trace.c, instance_mkdir(), tracing_free_buffer_release().
  */
 import { closeSync, constants, mkdirSync, openSync, rmdirSync } from 'node:fs';
 import { machine, release } from 'node:os';
@@ -26,43 +26,43 @@ export interface Instance {
   /** Root of tracefs. */
   root: string;
   name: string;
-  /** `ROOT/instances/NAME`; the root itself for the top level. */
+  /** `ROOT/instances/NAME`. For the top level: the root itself. */
   dir: string;
   /** Whether an instance of this name, left by a killed agent, was removed first. */
   leftover: boolean;
   /** Highest logical CPU number for which the kernel has a buffer, plus 1. */
   cpuCount: number;
-  /** Writes one of its control files, relative to `dir`. Throws `KernelError`. */
+  /** Writes a control file of the instance, relative to `dir`. Throws `KernelError`. */
   set(file: string, value: string): void;
-  /** Appends to a list such as `set_ftrace_filter`; returns the values that match nothing. Throws `KernelError`. */
+  /** Appends to a list such as `set_ftrace_filter`. Returns the values that match nothing. Throws `KernelError`. */
   add(file: string, values: readonly string[]): string[];
   /** Stops recording and sets sizes and clock. Call it before `enable` and `openPages`. */
   prepare(request: BufferRequest): BuffersInForce;
-  /** Enables events, `system:name`. */
+  /** Enables events, given as `system:name`. */
   enable(events: readonly string[]): void;
   /** Starts recording. */
   start(): void;
   /** Stops recording. Recorded events can still be read. */
   stop(): void;
-  /** Current facts; the layout can change with `prepare`. */
+  /** Current facts. `prepare` can change the layout. */
   metadata(): TraceMetadata;
-  /** Current settings, with the filters of these events. Not for every tick. Throws `KernelError`. */
+  /** Current settings, including the filters of these events. Not for every tick. Throws `KernelError`. */
   state(recorded: Recorded): InstanceState;
   stats(cpu: number): BufferStats;
-  /** Opens the raw pages of all online CPUs. One reader at a time: a second would take pages from the first. */
+  /** Opens the raw pages of all online CPUs. Only one reader, because a second would take pages from the first. */
   openPages(): LivePages;
-  /** Names of tasks that the kernel remembers, lines `pid comm`; '' if it does not show them. */
+  /** Names of tasks that the kernel remembers, as lines `pid comm`; '' if it does not show them. */
   savedCmdlines(): string;
-  /** Writes a text as the calling thread. While recording is off, the kernel refuses it: EBADF. */
+  /** Writes a text as the calling thread. If recording is off, the kernel refuses it with EBADF. */
   writeMarker(text: string): void;
   /**
-   * Stops, disables, closes and removes everything. Can be called again. Throws if somebody else holds the instance.
-   * Returns what could not be restored; empty for an instance, which changes nothing else.
+   * Stops, disables, closes and removes everything. Can be called again. Throws if another process holds the instance.
+   * Returns what could not be restored; empty for an instance, because it changes nothing else.
    */
   remove(): readonly string[];
 }
 
-/** Longer than an agent's name may be, because an instance can be named after an agent and a tracer. */
+/** Longer than an agent's name may be, because a tracer's instance has the agent's and the tracer's name. */
 const NAME = /^[A-Za-z0-9][A-Za-z0-9_.-]{0,99}$/;
 const CREATE_TRIES = 5;
 const REMOVE_TRIES = 10;
@@ -74,8 +74,8 @@ export function tracerInstanceName(name: string, tracer: string): string {
 }
 
 /**
- * Makes `instances/NAME` and holds it, so that nobody can remove it and a SIGKILL stops its recording. Replaces an
- * instance that nobody holds: a killed agent left it. Throws `KernelError`; EBUSY means that a live agent has it.
+ * Creates `instances/NAME` and holds it. Nobody can remove it, and a SIGKILL of the agent stops its recording. Replaces
+ * an instance that no process holds. Throws a `KernelError`; EBUSY means that a running agent has it.
  */
 export function createInstance(root: string, name: string): Instance {
   checkName(name);
@@ -90,17 +90,18 @@ export function createInstance(root: string, name: string): Instance {
     if (freeBuffer !== undefined) return makeInstance(root, name, dir, leftover, freeBuffer);
   }
   const remedy =
-    'another agent makes and removes the same instance: give each its own name with --instance (`instance` in the config)';
+    'another agent creates and removes the same instance: give each agent its own name with --instance (`instance` in the config)';
   throw new KernelError({ file: dir, errno: 'EBUSY', action: 'create', remedy });
 }
 
 function checkName(name: string): void {
   if (NAME.test(name)) return;
-  const remedy = 'a name is up to 100 letters, digits, "_", "." and "-", and begins with a letter or digit';
+  const remedy =
+    'a name consists of up to 100 letters, digits, "_", "." and "-", and begins with a letter or digit';
   throw new KernelError({ file: 'instances', errno: 'EINVAL', action: 'use as a name', value: name, remedy });
 }
 
-/** False if it already exists. */
+/** Returns false if it already exists. */
 function makeDirectory(dir: string): boolean {
   try {
     mkdirSync(dir, 0o750);
@@ -111,7 +112,7 @@ function makeDirectory(dir: string): boolean {
   }
 }
 
-/** Tries to remove the instance: the kernel refuses if a process holds it. */
+/** Tries to remove the instance. The kernel refuses if a process holds it. */
 function removeLeftover(dir: string): boolean {
   try {
     rmdirSync(dir);
@@ -119,14 +120,14 @@ function removeLeftover(dir: string): boolean {
   } catch (error) {
     const errno = errnoOf(error);
     if (errno === 'ENOENT') return false;
-    if (errno !== 'EBUSY') throw refusal(error, { file: dir, action: 'remove what was left at' });
+    if (errno !== 'EBUSY') throw refusal(error, { file: dir, action: 'remove what a killed agent left at' });
     const remedy =
-      'another agent uses it: stop that agent, or give this one another name with --instance (`instance` in the config)';
+      'another agent uses it: stop that agent, or choose another name for this one with --instance (`instance` in the config)';
     throw new KernelError({ file: dir, errno, action: 'take over', remedy });
   }
 }
 
-/** Opens `free_buffer`; undefined if the instance has vanished meanwhile. */
+/** Opens `free_buffer`. Undefined if the instance was removed in the meantime. */
 function hold(dir: string): number | undefined {
   const file = join(dir, 'free_buffer');
   try {
@@ -150,7 +151,7 @@ function makeInstance(
   let removed = false;
   const common = commonOf(root, dir);
 
-  // While an instance copies markers but does not record, the kernel refuses all programs' markers: stop copying first.
+  // If an instance copies markers but does not record, the kernel refuses all markers: stop copying first.
   const stop = () => {
     quietly(() => writeControl(dir, COPY_MARKERS, '0'));
     writeControl(dir, 'tracing_on', '0');
@@ -165,7 +166,7 @@ function makeInstance(
       closeSync(freeBuffer);
       released = true;
     }
-    // Removing the instance stops the tracer too, but not while somebody else has a file of it open.
+    // Removing the instance stops the tracer too, but not if another process has one of its files open.
     quietly(() => stopTracer(dir));
     removeDirectory(dir);
     removed = true;
@@ -193,7 +194,7 @@ function makeInstance(
   };
 }
 
-/** Methods that are the same for an instance and the top level: they change only what this instance records. */
+/** Methods that are the same for an instance and the top level, because they change only what this instance records. */
 export function commonOf(
   root: string,
   dir: string,
@@ -217,13 +218,13 @@ export function commonOf(
   };
 }
 
-/** Sets an instance's tracer to nop if it is not. Throws `KernelError`: EBUSY while its pages are open. */
+/** Sets an instance's tracer to nop, unless it already is. Throws a `KernelError`: EBUSY while its pages are open. */
 export function stopTracer(dir: string): void {
   const tracer = tryReadText(join(dir, 'current_tracer'))?.trim();
   if (tracer !== undefined && tracer !== 'nop') writeControl(dir, 'current_tracer', 'nop');
 }
 
-/** Ignores errors of a step, so that removal goes on: its last step, rmdir, undoes everything. */
+/** Ignores errors of a step, so that the removal continues. Its last step, rmdir, undoes everything. */
 export function quietly(step: () => void): void {
   try {
     step();
@@ -232,7 +233,7 @@ export function quietly(step: () => void): void {
   }
 }
 
-/** Removes the directory, retrying because a file that was just closed can hold it a moment longer. Throws `KernelError`. */
+/** Removes the directory. Retries, because a file that was just closed can hold it. Throws `KernelError`. */
 function removeDirectory(dir: string): void {
   for (let tries = 1; ; tries++) {
     try {
@@ -243,7 +244,7 @@ function removeDirectory(dir: string): void {
       if (errno === 'ENOENT') return;
       if (errno !== 'EBUSY' || tries >= REMOVE_TRIES) {
         const remedy =
-          'somebody else has one of its files open; recording has stopped; remove the instance later with `ftrace-exporter cleanup`';
+          'another process has one of its files open; recording has stopped; remove the instance later with `ftrace-exporter cleanup`';
         throw refusal(error, { file: dir, action: 'remove', remedy: errno === 'EBUSY' ? remedy : undefined });
       }
       Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, REMOVE_PAUSE_MS);

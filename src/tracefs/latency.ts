@@ -1,6 +1,6 @@
 /**
- * Reports each new longest latency of a latency tracer, with its trace. Resetting the maximum keeps the last trace, so a
- * reset can miss only a record that is made between two system calls and replaced before its trace is read. Source:
+ * Reports each new maximum of a latency tracer, with its trace. Resetting the maximum keeps the last trace. So a reset
+ * can only miss a record that is made between two system calls and replaced before its trace is read. Source:
  * kernel/trace/trace.c, __update_max_tr(), latency_fsnotify().
  */
 import { closeSync, constants, openSync, readSync, watch, writeSync } from 'node:fs';
@@ -8,19 +8,19 @@ import { join } from 'node:path';
 import { readText, refusal, tryReadText } from './files.ts';
 
 export interface LatencyWatch {
-  /** Checks, then resets the maximum: the next latency is a record, however short. Throws `KernelError`. */
+  /** Checks, then resets the maximum, so that the next latency is always a record. Throws `KernelError`. */
   reset(): void;
-  /** Checks now. Throws `KernelError`. */
+  /** Checks immediately. Throws `KernelError`. */
   look(): void;
   close(): void;
 }
 
 export interface LatencyWatchOptions {
-  /** Most bytes of a trace's text. */
+  /** Maximum size of a trace's text in bytes. */
   traceBytes?: number;
   /** Time between checks, because not every kernel reports changes. */
   pollMs?: number;
-  /** A check failed: the instance is gone, or cannot be read. */
+  /** Called when a check failed: the instance does not exist any longer, or cannot be read. */
   onError?: (error: unknown) => void;
 }
 
@@ -30,7 +30,7 @@ const TRIES = 5;
 const MAXIMUM = 'tracing_max_latency';
 
 /**
- * `dir` is an instance that records and runs a latency tracer; earlier latencies do not count. Calls `onRecord` with
+ * `dir` is an instance that records and runs a latency tracer. Earlier latencies do not count. Calls `onRecord` with
  * nanoseconds, in steps of a microsecond, and the trace ('' if there is none). Throws `KernelError`.
  */
 export function watchMaxLatency(
@@ -39,13 +39,13 @@ export function watchMaxLatency(
   options: LatencyWatchOptions = {},
 ): LatencyWatch {
   const { traceBytes = TRACE_BYTES, pollMs = POLL_MS, onError } = options;
-  /** Trace of the last record. A new record has another trace, because times differ. */
+  /** Trace of the last record. A new record always has a different trace, because its times differ. */
   let last = '';
   let lastMaximum = 0;
 
   /**
-   * Reads the maximum and its trace. The kernel sets the maximum first, then swaps in the trace, so a read in between is
-   * repeated.
+   * Reads the maximum and its trace. The kernel sets the maximum first and then swaps in the trace, so a read between
+   * these steps is repeated.
    */
   const readBoth = (): { maximum: number; trace: string } => {
     let maximum = 0;
@@ -53,7 +53,7 @@ export function watchMaxLatency(
     for (let tries = 0; tries < TRIES; tries++) {
       maximum = readMaximum(dir);
       trace = readTrace(dir, traceBytes);
-      // After a reset the maximum is 0, and the trace is still that of the record before.
+      // After a reset the maximum is 0, and the trace is still that of the previous record.
       if (readMaximum(dir) === maximum && (maximum === 0 || maximum === latencyOf(trace))) break;
     }
     return { maximum, trace };
@@ -63,12 +63,12 @@ export function watchMaxLatency(
     const { maximum, trace } = readBoth();
     const latencyUs = latencyOf(trace);
     if (latencyUs === undefined) {
-      // A latency without a recorded event.
+      // A latency during which no event was recorded.
       if (maximum > lastMaximum) onRecord(maximum * 1000, '');
       lastMaximum = maximum;
       return;
     }
-    // If maximum and trace do not match, the next poll checks again.
+    // If the maximum and the trace do not match, the next poll checks again.
     if (trace !== last || maximum === latencyUs) lastMaximum = maximum;
     if (trace === last) return;
     last = trace;
@@ -78,11 +78,11 @@ export function watchMaxLatency(
   const reset = (): void => {
     for (let tries = 0; tries < TRIES; tries++) {
       look();
-      // Nothing but this comparison happens between reading and writing.
+      // Only this comparison happens between the read and the write.
       if (writeZeroIf(dir, (maximum) => maximum === lastMaximum || tries === TRIES - 1)) break;
     }
     lastMaximum = 0;
-    // If the kernel made a record just before the reset, zero has replaced its maximum, but its trace can still be read.
+    // If the kernel made a record just before the reset, its maximum is lost, but its trace can still be read.
     look();
   };
 
@@ -112,7 +112,7 @@ export function watchMaxLatency(
   };
 }
 
-/** Watches with inotify, if the kernel supports it for this file; otherwise only the poll notices changes. */
+/** Watches with inotify if the kernel supports it for this file. Otherwise only the poll notices changes. */
 function watchFile(file: string, onChange: () => void): () => void {
   try {
     const watcher = watch(file, { persistent: false }, (event) => {
@@ -146,7 +146,7 @@ function readMaximum(dir: string): number {
   return Number(readText(join(dir, MAXIMUM)));
 }
 
-/** Latency in microseconds of the record whose trace this is, from `# latency: 26914 us, #6/6, CPU#1 | (M:…`. */
+/** Latency in microseconds of a trace's record, from `# latency: 26914 us, #6/6, CPU#1 | (M:…`. */
 export function latencyOf(trace: string): number | undefined {
   const digits = /^# latency: (\d+) us,/m.exec(trace.slice(0, 1024))?.[1];
   return digits === undefined ? undefined : Number(digits);

@@ -2,7 +2,7 @@
  * Finds where programs can write markers that an instance records: its own `trace_marker`, and the top level's if the
  * kernel copies it (`options/copy_trace_marker` of an instance, kernel/trace/trace.c: update_marker_trace()).
  *
- * While an instance copies markers and its recording is off, the kernel refuses every marker at the top level with EBADF
+ * If an instance copies markers while its recording is off, the kernel refuses every marker at the top level with EBADF
  * (tracing_mark_write() stops at the first buffer that refuses). So an instance copies only while it records.
  */
 import { readdirSync } from 'node:fs';
@@ -14,14 +14,14 @@ import { tryReadText } from './files.ts';
 import type { Instance } from './instance.ts';
 import { pathOnHost } from './mount.ts';
 
-/** Finds files whose markers the instance can record, as paths of the host. Nothing is copied before `startCopies()`. */
+/** Finds files whose markers the instance can record, as host paths. `startCopies()` starts the copying. */
 export function receiveMarkers(instance: Pick<Instance, 'root' | 'dir' | 'name' | 'set'>): MarkerStatus {
   const own = pathOnHost(instance.root, 'instances', instance.name, 'trace_marker');
   const top = pathOnHost(instance.root, 'trace_marker');
   if (tryReadText(join(instance.dir, COPY)) === undefined)
     return {
       files: [own],
-      reason: `this kernel does not copy what is written into ${top}, and spans.top_level_markers is off`,
+      reason: `this kernel does not copy markers from ${top}, and spans.top_level_markers is off`,
     };
   try {
     instance.set(COPY, '0');
@@ -32,12 +32,12 @@ export function receiveMarkers(instance: Pick<Instance, 'root' | 'dir' | 'name' 
   }
 }
 
-/** Has the kernel copy the top level's markers into an instance that records. */
+/** Makes the kernel copy the top level's markers to an instance that records. */
 export function startCopies(instance: Pick<Instance, 'set'>): void {
   instance.set(COPY, '1');
 }
 
-/** Why the kernel refuses markers at the top level, if another instance makes it do so. */
+/** Why the kernel refuses markers at the top level, if another instance is the cause. */
 export function markersRefused(root: string, own: string): string | undefined {
   const guilty = readdirSync(join(root, 'instances')).find((name) => {
     const shows = (file: string) => tryReadText(join(root, 'instances', name, file))?.trim();
@@ -45,5 +45,5 @@ export function markersRefused(root: string, own: string): string | undefined {
   });
   if (guilty === undefined) return undefined;
   const dir = pathOnHost(root, 'instances', guilty);
-  return `programs cannot write markers into ${pathOnHost(root, 'trace_marker')}: ${dir} copies them and its recording is off; remove that directory, or write 1 to its tracing_on`;
+  return `programs cannot write markers into ${pathOnHost(root, 'trace_marker')}: ${dir} copies them, but its recording is off; remove that directory, or write 1 to its tracing_on`;
 }

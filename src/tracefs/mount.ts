@@ -1,6 +1,6 @@
 /**
- * Finds tracefs at a path or in /proc/self/mounts. Mounts it if it is not mounted, which needs CAP_SYS_ADMIN. Source:
- * kernel/trace/trace.c.
+ * Finds tracefs at a path or in /proc/self/mounts. If it is not mounted, mounts it, which requires CAP_SYS_ADMIN.
+ * Source: kernel/trace/trace.c.
  */
 import { spawnSync } from 'node:child_process';
 import { accessSync, constants, existsSync, readdirSync } from 'node:fs';
@@ -12,12 +12,12 @@ const USUAL_PLACE = '/sys/kernel/tracing';
 /** Where containers have the host's tracefs, as in deploy/Dockerfile and the chart. */
 const PLACE_IN_CONTAINERS = '/tracing';
 
-/** Where facts about the system are read, and how to mount. Tests replace it. */
+/** Where to read facts about the system, and how to mount. Tests replace it. */
 export interface MountSystem {
   mountsFile: string;
   lockdownFile: string;
   uid: number;
-  /** Mounts tracefs there; returns '' or the reason of a failure. */
+  /** Mounts tracefs at `target`. Returns '' or the reason of a failure. */
   mount(target: string): string;
 }
 
@@ -28,7 +28,7 @@ const LIVE: Omit<MountSystem, 'uid'> = {
 };
 
 /**
- * Root directory of tracefs. Uses or refuses a given `path`, and never tries another. Throws `KernelError` with advice.
+ * Root directory of tracefs. If a `path` is given, uses only that path or throws. Throws a `KernelError` with advice.
  */
 export function findTracefs(
   options: { path?: string | undefined; mayMount: boolean },
@@ -65,7 +65,7 @@ interface Mount {
   readOnly: boolean;
 }
 
-/** Parses /proc/self/mounts: lines `device dir type options 0 0`, with octal escapes for blanks in names. */
+/** Parses /proc/self/mounts: lines `device dir type options 0 0`, with octal escapes for spaces in names. */
 export function parseMounts(text: string): Mount[] {
   return text.split('\n').flatMap((line) => {
     const [, dir, type, options] = line.split(' ');

@@ -1,15 +1,15 @@
-/** Other users of the tracer: facts for `doctor`. Only reads. */
+/** Finds other users of the kernel's tracer, for `doctor`. Only reads. */
 import { accessSync, constants, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { errnoOf } from '../model/errors.ts';
 import { tryReadText } from './files.ts';
 
 export interface TracingUse {
-  /** Tracer of the top level; `nop` if none runs, '' if it cannot be read. */
+  /** Tracer of the top level. `nop` if none runs; '' if it cannot be read. */
   topLevelTracer: string;
   /** Names of all instances. */
   instances: string[];
-  /** Why no instance can be made, as an errno; '' if one can. */
+  /** Why instances cannot be created, as an errno; '' if they can. */
   instancesRefused: string;
 }
 

@@ -1,6 +1,6 @@
 /**
- * Reads raw sub-buffers of an instance's CPUs from `per_cpu/cpuN/trace_pipe_raw`, without blocking. Follows CPUs that
- * come and go. Source: kernel/trace/trace.c, tracing_buffers_read().
+ * Reads raw sub-buffers of an instance's CPUs from `per_cpu/cpuN/trace_pipe_raw`, without blocking. Adapts to CPUs that
+ * go online or offline. Source: kernel/trace/trace.c, tracing_buffers_read().
  */
 import { closeSync, constants, openSync, readSync } from 'node:fs';
 import { join } from 'node:path';
@@ -11,26 +11,26 @@ import { refusal } from './files.ts';
 
 export interface LivePages extends PageSource {
   /**
-   * Checks which CPUs are online: opens new ones, and closes those that are offline and have been read to the end. Must
-   * not be called between `cpus()` and the reads of a tick.
+   * Checks which CPUs are online. Opens new ones, and closes those that are offline and have been read to the end. Do
+   * not call it between `cpus()` and the reads of a tick.
    */
   refresh(): void;
-  /** Closes all files. Until then the kernel refuses to remove the instance or to change its tracer. */
+  /** Closes all files. While they are open, the kernel does not remove the instance or change its tracer. */
   close(): void;
 }
 
 interface CpuFile {
   fd: number;
   online: boolean;
-  /** It is offline, and has been empty since. */
+  /** Whether the CPU is offline and was empty at the last read. */
   drained: boolean;
 }
 
 const INTERRUPTED_TRIES = 16;
 
 /**
- * Opens the files of all online CPUs. `pageSize` is that of the instance's own `events/header_page`. EAGAIN arrives as an
- * exception: set `Error.stackTraceLimit = 0` in the reading thread, which halves its cost. Throws `KernelError`.
+ * Opens the files of all online CPUs. `pageSize` is from the instance's own `events/header_page`. EAGAIN arrives as an
+ * exception: set `Error.stackTraceLimit = 0` in the reading thread, which halves the cost. Throws `KernelError`.
  */
 export function openLivePages(instanceDir: string, pageSize: number, onlineFile = ONLINE_FILE): LivePages {
   const files: (CpuFile | undefined)[] = [];
@@ -92,7 +92,7 @@ export function openLivePages(instanceDir: string, pageSize: number, onlineFile 
 
   const unreadable = (cpu: number, errno: string, error: unknown): unknown => {
     if (errno === '') return error;
-    const remedy = 'the buffer of this CPU can no longer be read: start the agent again';
+    const remedy = 'the buffer of this CPU can no longer be read: restart the agent';
     return new KernelError({ file: pathOf(cpu), errno, action: 'read', remedy });
   };
 

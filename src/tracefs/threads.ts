@@ -1,8 +1,8 @@
 /**
- * Finds the host pids of the agent's own threads, as the trace has them. In a pid namespace they cannot be asked for.
- * A thread that writes a nonce to `trace_marker` shows its pid beside it. Threads that cannot write (V8's helpers) are
- * sent a signal that they ignore, and the trace of the signal shows their pid. The nonces are read from the text
- * `trace`, whose lines are `comm-pid [cpu] flags stamp: function: text`.
+ * Finds the host pids of the agent's own threads, as they appear in the trace. In a pid namespace, the kernel does not
+ * report them directly. A thread that writes a nonce to `trace_marker` appears in the trace with its pid. Threads that
+ * cannot write (V8's helpers) get a signal that they ignore, and the trace of the signal contains their pid. The nonces
+ * are read from the text file `trace`, with lines `comm-pid [cpu] flags stamp: function: text`.
  */
 import { randomBytes } from 'node:crypto';
 import { closeSync, constants, openSync, readdirSync, readlinkSync, write } from 'node:fs';
@@ -16,14 +16,14 @@ import type { Instance } from './instance.ts';
 export interface OwnThreadIds {
   /** Host pids of our threads, ascending. */
   ids: number[];
-  /** Whether the agent runs in a pid namespace of its own, so that `ownThreadIds` does not return host pids. */
+  /** Whether the agent runs in its own pid namespace, so that `ownThreadIds` does not return host pids. */
   nested: boolean;
   warnings: string[];
 }
 
 type Marked = Pick<Instance, 'dir' | 'start' | 'stop' | 'writeMarker'>;
 
-/** Text that a thread writes to `trace_marker` to be found. */
+/** Text that a thread writes to `trace_marker` so that its pid can be found. */
 export function threadMark(nonce: string): string {
   return `ftrace-exporter-tid ${nonce}`;
 }
@@ -38,14 +38,14 @@ export function claimThreadId(instance: Pick<Instance, 'writeMarker'>, nonce: st
   instance.writeMarker(threadMark(nonce));
 }
 
-/** Host pids of the threads that wrote these nonces, by nonce; missing if the trace does not show one. Throws `KernelError`. */
+/** Host pids of the threads that wrote these nonces, by nonce, as far as found. Throws `KernelError`. */
 export function findNonces(instance: Pick<Instance, 'dir'>, nonces: readonly string[]): Map<string, number> {
   return parseNonces(readText(join(instance.dir, 'trace')), nonces);
 }
 
 /**
- * A comm can contain anything, so the pid is matched from the right: after it, the line has a fixed form up to the nonce
- * at its end. Columns of flags and tgid are optional.
+ * A comm can contain any characters, so the pid is matched from the right: after it, the line has a fixed form up to
+ * the nonce at its end. The columns for flags and tgid are optional.
  */
 const MARK =
   /-(\d+)\s+(?:\([\s\d-]+\)\s+)?\[\d+\]\s+(?:\S+\s+)?\d+(?:\.\d+)?: [^\s:]+: ftrace-exporter-tid ([0-9a-f]+)$/;
@@ -59,15 +59,15 @@ export function parseNonces(trace: string, nonces: readonly string[]): Map<strin
   return pids;
 }
 
-/** Ids of all our threads in the pid namespace of /proc: host pids, unless the agent has a namespace of its own. */
+/** Ids of all our threads in the pid namespace of /proc. They are host pids, unless the agent has its own namespace. */
 export function ownThreadIds(): number[] {
   return readdirSync('/proc/self/task').map(Number);
 }
 
 /**
- * Finds the host pids of all our threads. The instance must be prepared, with no events enabled and no pages open; it is
- * stopped and empty afterwards. `markElsewhere` has another thread (the main one) write a text to a file. Returns
- * warnings for threads that cannot be found; throws `KernelError` if markers cannot be written at all.
+ * Finds the host pids of all our threads. The instance must be prepared, with no events enabled and no pages open.
+ * Afterwards it is stopped and empty. `markElsewhere` makes another thread (the main thread) write a text to a file.
+ * Returns warnings about threads that were not found. Throws a `KernelError` if markers cannot be written at all.
  */
 export async function learnOwnThreads(
   instance: Marked,
@@ -83,10 +83,10 @@ export async function learnOwnThreads(
     const claimed = findNonces(instance, [here, elsewhere]);
     const own = claimed.get(here);
     if (own === undefined)
-      warnings.push('the trace does not show this thread: its own events will be counted');
+      warnings.push('the trace does not contain this thread: its events will be counted');
     if (markElsewhere !== undefined && !claimed.has(elsewhere))
-      warnings.push('the trace does not show the main thread: its own events will be counted');
-    // Even if the pool's ids are not needed: its threads exist only after the first use, and must exist before the signals.
+      warnings.push('the trace does not contain the main thread: its events will be counted');
+    // Also needed if the pool's ids are not: the threads are created on first use, and must exist before the signals.
     const pool = await markFromPool(instance, marker);
     const marked = new Set([...claimed.values(), ...pool]);
 
@@ -108,7 +108,7 @@ function currentThreadId(): number {
 const POOL_ROUNDS = 8;
 const writeAsync = promisify(write);
 
-/** Host pids of libuv's pool threads, which do asynchronous file operations: those that took a write. */
+/** Host pids of libuv's pool threads, which perform asynchronous file operations: those that performed a write. */
 async function markFromPool(instance: Pick<Instance, 'dir'>, marker: string): Promise<Set<number>> {
   const poolSize = Math.min(64, Math.max(1, Number(process.env.UV_THREADPOOL_SIZE) || 4));
   const ids = new Set<number>();
@@ -131,8 +131,8 @@ const IGNORED_SIGNAL_NUMBER = osConstants.signals[IGNORED_SIGNAL];
 const SIGNAL_EVENT = 'events/signal/signal_generate';
 
 /**
- * Host pids of threads that /proc shows under other numbers: the event of a signal contains its target's host pid. `own`
- * is the calling thread's pid: the kernel records only what this thread sends.
+ * Host pids of threads that have other numbers in /proc: the event of a signal contains the host pid of its target.
+ * `own` is the calling thread's pid; the kernel records only signals from this thread.
  */
 function signalledThreads(instance: Pick<Instance, 'dir'>, own: number, warnings: string[]): number[] {
   const { dir } = instance;
@@ -161,7 +161,7 @@ function signal(tid: number): void {
   }
 }
 
-/** The target's comm comes before its pid, so the pid is read from the end of the line. */
+/** The target's comm comes before its pid, so the pid is parsed from the end of the line. */
 export function parseSignalTargets(trace: string): number[] {
   const pids = trace.split('\n').flatMap((line) => {
     const pid = / signal_generate: sig=\d+ .* pid=(\d+) grp=\d+ res=\d+$/.exec(line)?.[1];
@@ -170,7 +170,7 @@ export function parseSignalTargets(trace: string): number[] {
   return [...new Set(pids)];
 }
 
-/** Opening `trace` to truncate it empties the buffer and sets its counts to zero. */
+/** Opening `trace` with truncation empties the buffer and resets its counters. */
 function emptyBuffer(dir: string): void {
   closeSync(openSync(join(dir, 'trace'), constants.O_WRONLY | constants.O_TRUNC));
 }

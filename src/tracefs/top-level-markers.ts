@@ -1,7 +1,7 @@
 /**
- * The top level's buffer for the markers of programs, on kernels that cannot copy them into an instance. It is taken
- * only if nobody uses it. Only its clock and a size that is too small are changed, both with the journal. Unlike a
- * tracer's buffer, it goes on recording when the agent is killed, as it did before.
+ * The top level's buffer for the markers of programs, on kernels that cannot copy markers to an instance. The agent
+ * uses it only if nobody else does. It changes only the clock, and the size if it is too small; both are in the
+ * journal. Unlike a tracer's buffer, it continues to record if the agent is killed, as it did before.
  */
 import { closeSync, constants, openSync } from 'node:fs';
 import { join } from 'node:path';
@@ -16,11 +16,11 @@ import { topLevelUser } from './journal/top-level-user.ts';
 import { type LivePages, openLivePages } from './pages.ts';
 import { entriesRecorded } from './top-level.ts';
 
-/** Per CPU: enough for the markers of a tick at the highest rate that is accepted. */
+/** Size per CPU: enough for the markers of one tick at the highest accepted rate. */
 const LEAST_KB = 256;
 const OWNER = topLevelOwner('markers');
 
-/** Throws `KernelError` with the user if somebody uses it. */
+/** Throws a `KernelError` that describes the other user, if there is one. */
 export function takeTopLevelMarkers(root: string, journal: Journal): Instance {
   const user = topLevelUser(root) ?? otherTopLevelAgent(journal.place);
   if (user !== undefined)
@@ -50,7 +50,7 @@ export function takeTopLevelMarkers(root: string, journal: Journal): Instance {
         recorded === 0
           ? []
           : [
-              `${recorded} events that somebody had recorded at the top level of ${root} are gone: it is read for markers`,
+              `removed ${recorded} events that another user had recorded at the top level of ${root}, to read markers there`,
             ];
       return {
         bufferBytesPerCpu: bufferSizeKb(root) * 1024,
@@ -69,7 +69,7 @@ export function takeTopLevelMarkers(root: string, journal: Journal): Instance {
     },
     remove: () => {
       closePages();
-      // A new user needs the clock as it is now; the journal tries again at the end.
+      // A new user relies on the current clock, so the journal tries again at the end.
       if (removed || topLevelUser(root) !== undefined) return [];
       removed = true;
       return part.restore().problems;
@@ -77,7 +77,7 @@ export function takeTopLevelMarkers(root: string, journal: Journal): Instance {
   };
 }
 
-/** Empties the buffer, which also resets the kernel's counts. */
+/** Empties the buffer, which also resets the kernel's counters. */
 function emptyTrace(root: string): void {
   const file = join(root, 'trace');
   try {

@@ -1,7 +1,7 @@
 /**
- * The top level of the tracer as an instance, for tracers that the kernel runs nowhere else. It is taken only if nobody
- * uses it. Every file is journaled before it is written, and restored at the end.
- * Source: kernel/trace/trace.c, tracing_open_pipe(), tracing_free_buffer_release().
+ * The top level as an instance, for tracers that the kernel runs nowhere else. The agent uses it only if nobody else
+ * does. It journals every file before it writes to it, and restores it at the end. Source: kernel/trace/trace.c,
+ * tracing_open_pipe(), tracing_free_buffer_release().
  */
 import { closeSync, constants, openSync } from 'node:fs';
 import { join } from 'node:path';
@@ -19,9 +19,9 @@ import { type LivePages, openLivePages } from './pages.ts';
 import { parseStats } from './stats.ts';
 
 /**
- * Takes the top level for a tracer; `remove()` restores everything and returns what it could not. If the agent is killed,
- * recording stops and the buffer is freed, as in an instance; the journal restores the rest at the next start. Throws
- * `KernelError` with the user if somebody uses the top level.
+ * Prepares the top level for a tracer. `remove()` restores everything and returns what it could not restore. If the
+ * agent is killed, recording stops and the buffer is freed, as in an instance; the next start restores the rest from
+ * the journal. If there is another user, throws a `KernelError` that describes it.
  */
 export function takeTopLevel(root: string, journal: Journal, tracer: string): Instance {
   const user = topLevelUser(root) ?? otherTopLevelAgent(journal.place);
@@ -41,7 +41,7 @@ export function takeTopLevel(root: string, journal: Journal, tracer: string): In
     for (const pages of opened) pages.close();
     opened.clear();
     quietly(() => set('current_tracer', 'nop'));
-    // Closing it shrinks the buffer, so restore sizes afterwards.
+    // Closing the file shrinks the buffer, so restore sizes afterwards.
     if (freeBuffer !== undefined) closeSync(freeBuffer);
     freeBuffer = undefined;
     removed = true;
@@ -62,7 +62,7 @@ export function takeTopLevel(root: string, journal: Journal, tracer: string): In
       freeBuffer ??= holdBuffer(root);
       if (recorded > 0)
         inForce.warnings.push(
-          `${recorded} events that somebody had recorded at the top level of ${root} are gone: tracer ${tracer} needs it`,
+          `removed ${recorded} events that another user had recorded at the top level of ${root}, to run tracer ${tracer} there`,
         );
       return inForce;
     },

@@ -1,6 +1,6 @@
 /**
- * The text of a buffer, all CPUs merged by the kernel: `trace_pipe` in, bytes out, without blocking. What is read is
- * gone from the buffer. Source: kernel/trace/trace.c, tracing_read_pipe().
+ * Reads the text of a buffer from `trace_pipe`, without blocking. The kernel merges all CPUs, and removes what was read
+ * from the buffer. Source: kernel/trace/trace.c, tracing_read_pipe().
  */
 import { closeSync, constants, openSync, readSync } from 'node:fs';
 import { join } from 'node:path';
@@ -10,13 +10,13 @@ import { refusal } from './files.ts';
 import { traitsOf } from './tracer-traits.ts';
 
 export interface TracePipe extends TextSource {
-  /** Until then the kernel refuses to remove the instance, or to change its tracer. */
+  /** Closes the file. While it is open, the kernel does not remove the instance or change its tracer. */
   close(): void;
 }
 
 const INTERRUPTED_TRIES = 16;
 
-/** Options that the text reader needs. Instances inherit them from the top level, where somebody may have changed them. */
+/** Options that the text reader needs. The top level, from which instances inherit, may have others. */
 const AS_READ: Readonly<Record<string, '0' | '1'>> = {
   'context-info': '1',
   'irq-info': '1',
@@ -36,7 +36,7 @@ const GRAPH_AS_READ: Readonly<Record<string, '0' | '1'>> = {
   ...AS_READ,
   // Adds a column with the flags, which other tracers always show.
   'latency-format': '1',
-  // Without it, the text does not show calls that nest too deep.
+  // Without this, the text does not show calls that nest too deep.
   'funcgraph-overrun': '1',
   'funcgraph-abstime': '1',
   'funcgraph-proc': '1',
@@ -48,16 +48,16 @@ const GRAPH_AS_READ: Readonly<Record<string, '0' | '1'>> = {
 };
 
 /**
- * Files of `options/` and the values that make the text readable. They override the tracer's request. Skip files that the
- * kernel lacks.
+ * Files in `options/`, and the values that the text reader needs. They override the tracer's request. Skip files that
+ * the kernel lacks.
  */
 export function textOptions(tracer: string): Readonly<Record<string, '0' | '1'>> {
   return traitsOf(tracer).isGraph ? GRAPH_AS_READ : AS_READ;
 }
 
 /**
- * Opens `trace_pipe` of an instance's directory, or of the top level's. EAGAIN comes as an exception: set
- * `Error.stackTraceLimit = 0` on the thread that reads, it halves the cost. Throws `KernelError`.
+ * Opens `trace_pipe` in the directory of an instance or of the top level. EAGAIN arrives as an exception: set
+ * `Error.stackTraceLimit = 0` in the reading thread, which halves the cost. Throws `KernelError`.
  */
 export function openTracePipe(dir: string): TracePipe {
   const file = join(dir, 'trace_pipe');
@@ -67,7 +67,7 @@ export function openTracePipe(dir: string): TracePipe {
   } catch (error) {
     const remedy =
       errnoOf(error) === 'EBUSY'
-        ? 'somebody else reads this trace_pipe, and only one can: end that, or use --reader raw'
+        ? 'another process reads this trace_pipe, and the kernel allows only one reader: stop that process, or use --reader raw'
         : undefined;
     throw refusal(error, { file, action: 'open', remedy });
   }
@@ -75,14 +75,14 @@ export function openTracePipe(dir: string): TracePipe {
   const readText = (into: Uint8Array): number => {
     for (let tries = 0; tries < INTERRUPTED_TRIES; tries++) {
       try {
-        // 0 is not the end: the kernel says so where recording is off and the buffer is empty.
+        // 0 is not the end of the text: the kernel returns it if recording is off and the buffer is empty.
         return readSync(fd, into, 0, into.length, null);
       } catch (error) {
         const errno = errnoOf(error);
         if (errno === 'EINTR') continue;
         if (errno === 'EAGAIN' || errno === 'EBUSY' || errno === 'ENOMEM') return 0;
         if (errno === '') throw error;
-        const remedy = 'the text of this buffer can no longer be read: start the agent again';
+        const remedy = 'the text of this buffer can no longer be read: restart the agent';
         throw new KernelError({ file, errno, action: 'read', remedy });
       }
     }

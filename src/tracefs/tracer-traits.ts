@@ -1,29 +1,29 @@
 /**
- * The kernel's tracers (`available_tracers`) that the agent can run, and what each shares with others, as data. Sources:
- * kernel/trace/trace_osnoise.c, trace_hwlat.c, trace_sched_wakeup.c, trace_irqsoff.c, trace_functions_graph.c.
+ * The kernel's tracers (`available_tracers`) that the agent can run, and the settings that each shares, as data.
+ * Sources: kernel/trace/trace_osnoise.c, trace_hwlat.c, trace_sched_wakeup.c, trace_irqsoff.c, trace_functions_graph.c.
  */
 
 export interface TracerTraits {
-  /** The kernel runs only one tracer of a group at a time, or all of the group share one set of settings. */
+  /** The kernel runs only one tracer of a group at a time, or the tracers of a group share their settings. */
   group?: 'osnoise' | 'hwlat' | 'wakeup' | 'irqsoff';
-  /** It drops what is shorter than `tracing_thresh`. */
+  /** The tracer drops durations below `tracing_thresh`. */
   obeysThreshold?: true;
-  /** It takes `tracing_thresh` for its own threshold, and without one reports more. */
+  /** The tracer uses `tracing_thresh` as its own threshold; without one, it reports more. */
   takesThreshold?: true;
-  /** It sets `tracing_thresh` while it runs. */
+  /** The tracer sets `tracing_thresh` while it runs. */
   setsThreshold?: true;
-  /** It works as `osnoise/options` says. */
+  /** The tracer uses `osnoise/options`. */
   hasOsnoiseOptions?: true;
-  /** Files at the top level that the kernel itself changes while it runs. */
+  /** Files at the top level that the kernel itself changes while the tracer runs. */
   changes?: readonly string[];
-  /** It records calls and returns: filtered by depth and by `set_graph_function`, and its text has columns of its own. */
+  /** The tracer records calls and returns. It filters with `set_graph_function`; its text has other columns. */
   isGraph?: true;
 }
 
 const WAKEUP: TracerTraits = { group: 'wakeup', obeysThreshold: true };
 const IRQSOFF: TracerTraits = { group: 'irqsoff', obeysThreshold: true };
 
-/** Each may run in an instance named after it, and so may be left there by a killed agent. */
+/** Each tracer may run in an instance named after it, so a killed agent may leave such an instance. */
 const TRAITS: Readonly<Record<string, TracerTraits>> = {
   function: {},
   function_graph: { isGraph: true, obeysThreshold: true },
@@ -46,7 +46,7 @@ export function traitsOf(tracer: string): TracerTraits {
   return TRAITS[tracer] ?? {};
 }
 
-/** The tracers that exclude each other with this one, itself included; empty if there are none. */
+/** The tracers of which only one can run, including this one. Empty if there are none. */
 export function groupOf(tracer: string): readonly string[] {
   const { group } = traitsOf(tracer);
   return group === undefined ? [] : TRACERS.filter((name) => TRAITS[name].group === group);

@@ -1,6 +1,6 @@
 /**
- * Starts a tracer in a prepared instance or at the top level, as a request describes, and stops it. All changes that
- * affect the whole machine go through the journal. Source: kernel/trace/trace.c, tracing_set_tracer().
+ * Starts a tracer in a prepared instance or at the top level, according to a request, and stops it. All system-wide
+ * changes go through the journal. Source: kernel/trace/trace.c, tracing_set_tracer().
  */
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
@@ -19,24 +19,24 @@ import { traitsOf } from './tracer-traits.ts';
 const CLOCKS_IN_NANOSECONDS = ['local', 'global', 'perf', 'mono', 'mono_raw', 'boot', 'tai'];
 
 export interface StartedTracer {
-  /** Sentences about what differs from the request. */
+  /** Sentences about differences to the request. */
   warnings: string[];
-  /** Disks that the tracer blk records. */
+  /** Disks that the blk tracer records. */
   disks: readonly string[];
-  /** Files at the top level that decide what it records, relative to the root. Others can change them. */
+  /** Files at the top level that determine what the tracer records, relative to the root of tracefs. */
   settings: readonly string[];
   /** Applies the function filter to functions of new modules. Returns problems. */
   reapplyFilter(): string[];
-  /** Sets the tracer to nop and restores its knobs. Pages and `trace_pipe` of the instance must be closed: EBUSY. */
+  /** Sets the tracer to nop and restores its knobs. Close pages and `trace_pipe` first, else EBUSY. */
   stop(): Restored;
 }
 
-/** Tracers of the kernel, mmiotrace included; none if the list cannot be read. */
+/** Tracers of the kernel, including mmiotrace. Empty if the list cannot be read. */
 export function offeredTracers(root: string): string[] {
   return words(join(root, 'available_tracers'));
 }
 
-/** Tracers that an instance accepts: fewer than the top level does. */
+/** Tracers that an instance accepts. These are fewer than at the top level. */
 export function instanceTracers(dir: string): string[] {
   return words(join(dir, 'available_tracers'));
 }
@@ -45,7 +45,7 @@ function words(file: string): string[] {
   return (tryReadText(file) ?? '').split(/\s+/).filter((word) => word !== '');
 }
 
-/** Where a tracer runs on this kernel, or why nowhere. `inInstances` are the tracers that instances accept. */
+/** Where a tracer runs on this kernel, or why it cannot run. `inInstances`: the tracers that instances accept. */
 export function placeOf(
   { tracer, where }: Pick<TracerRequest, 'tracer' | 'where'>,
   offered: readonly string[],
@@ -59,10 +59,10 @@ export function placeOf(
 }
 
 /**
- * Sets options, filters and knobs, then the tracer. The tracer begins to work at once, but its records are kept from
- * `target.start()` on. Latency tracers need that order: a latency tracer that is set while its instance records does
- * nothing while the top level's `tracing_on` is 0, until its own goes from 0 to 1 (kernel/trace/trace.c,
- * rb_simple_write()). The target must be prepared, with no pages open. On `KernelError`, only the target stays changed.
+ * Sets options, filters and knobs, then the tracer. The tracer starts immediately, but its records are kept only after
+ * `target.start()`. Latency tracers require this order: if one is set while its instance records, it does nothing while
+ * the top level's `tracing_on` is 0, until its instance's changes from 0 to 1 (kernel/trace/trace.c,
+ * rb_simple_write()). The target must be prepared, with no pages open. After an error, only the target is changed.
  */
 export function startTracer(target: Instance, request: TracerRequest, journal: Journal): StartedTracer {
   const { tracer, functions } = request;
@@ -116,7 +116,7 @@ function settingsOf(root: string, { tracer, knobs }: TracerRequest): string[] {
 }
 
 /**
- * Up to Linux 6.12 (but not on 7.3) all instances share the options of a tracer: a change in our instance also changes
+ * Up to Linux 6.12 (but not in 7.3), all instances share the options of a tracer: a change in our instance also changes
  * the top level.
  */
 function setTracerOptions(target: Instance, options: TracerRequest['options'], knobs: JournalPart): void {
@@ -132,7 +132,7 @@ function setTracerOptions(target: Instance, options: TracerRequest['options'], k
   setOptions({ dir: target.dir, set }, options);
 }
 
-/** Keeps the knobs of a tracer that cannot be stopped: with empty filters it would trace everything, without `osnoise/cpus` all CPUs. */
+/** Keeps the knobs of a tracer that cannot be stopped: with empty filters it would trace everything. */
 function stop(target: Instance, knobs: JournalPart): Restored {
   const problems: string[] = [];
   try {
@@ -148,15 +148,15 @@ function stop(target: Instance, knobs: JournalPart): Restored {
 }
 
 /**
- * A latency tracer stamps the start of a latency with the top level's clock, whatever clock its instance has. The trace
- * leaves out events that its own clock stamps before that: with `mono`, often all. See kernel/trace/trace.c,
- * ftrace_now(), __update_max_tr(), tracing_iter_reset().
+ * A latency tracer takes the start time of a latency from the top level's clock, whatever the clock of its instance is.
+ * The trace leaves out events whose timestamps are earlier than this start. With `mono`, these are often all events.
+ * See kernel/trace/trace.c, ftrace_now(), __update_max_tr(), tracing_iter_reset().
  */
 function useTopLevelClock(target: Instance, tracer: string): void {
   const file = join(target.root, 'trace_clock');
   const clock = normalForm('choice', readText(file));
   if (!CLOCKS_IN_NANOSECONDS.includes(clock)) {
-    const remedy = `it is ${clock}, which does not count time, and tracer ${tracer} measures with it: write local to it`;
+    const remedy = `the clock is ${clock}, which does not count time, but tracer ${tracer} measures with it: write local to it`;
     throw new KernelError({ file, errno: 'EBUSY', action: `run tracer ${tracer} with`, remedy });
   }
   target.set('trace_clock', clock);
@@ -177,8 +177,8 @@ function setTracer(target: Instance, tracer: string): void {
 }
 
 /**
- * Knobs limit each other (a runtime must not exceed its period), so the order that works depends on the old values. A
- * knob that is refused is tried again after the others.
+ * Knobs limit each other (a runtime must not exceed its period), so the right order depends on the old values. If a
+ * knob is refused, it is tried again after the others.
  */
 function setKnobs(root: string, { tracer, knobs }: TracerRequest, part: JournalPart): void {
   let remaining = knobs.filter((knob) => isThere(root, tracer, knob));
@@ -209,7 +209,7 @@ function noDisks(globs: readonly string[], warnings: readonly string[]): KernelE
   return new KernelError({ file: '/sys/block/*/trace/enable', errno: 'ENODEV', action: 'use', remedy });
 }
 
-/** CPUs as a mask of the kernel: words of 32 bits in hexadecimal, the highest first. */
+/** CPUs as a mask in the kernel's format: words of 32 bits in hexadecimal, highest first. */
 export function maskOf(cpus: readonly number[]): string {
   const words = new Array<number>(Math.floor(Math.max(0, ...cpus) / 32) + 1).fill(0);
   for (const cpu of cpus) words[cpu >> 5] = (words[cpu >> 5] | (1 << (cpu & 31))) >>> 0;

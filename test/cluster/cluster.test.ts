@@ -170,7 +170,7 @@ describe('a cluster of one node', () => {
       ],
     );
     assert.equal(status, 0, output);
-    assert.match(output, /all probes that are on work/);
+    assert.match(output, /all enabled probes work/);
   });
 
   step('is upgraded, and tells whose slow operations it saw: never its own pod', async (t) => {

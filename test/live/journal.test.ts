@@ -154,7 +154,7 @@ describe('the top level', { skip: busy ?? false }, () => {
       top.prepare(SIZES);
       assert.throws(() => startTracer(top, request(), journal()), {
         errno: 'ENODEV',
-        message: new RegExp(`${disk} is already on: somebody else`),
+        message: new RegExp(`${disk} is already on: another program`),
       });
       assert.equal(readFileSync(join(root, 'current_tracer'), 'utf8'), 'nop\n');
       assert.deepEqual(top.remove(), []);
@@ -209,7 +209,7 @@ describe('the top level', { skip: busy ?? false }, () => {
     const [problem, ...more] = top.remove();
     assert.match(
       problem,
-      /trace_clock was left as it is, "boot": somebody else has changed it since we did \(it was "local"\)/,
+      /trace_clock was left as it is, "boot": another user has changed it after us \(it was "local"\)/,
     );
     assert.deepEqual(more, []);
     writeControl(root, 'trace_clock', 'local');

@@ -309,6 +309,6 @@ test('an agent that reads text counts calls to the last one', async (t) => {
 test('a second reader of the same text is refused, with what to do', async () => {
   const instance = newInstance('busy', 64 * 1024);
   const pipe = openTracePipe(instance.dir);
-  assert.throws(() => openTracePipe(instance.dir), /EBUSY.*somebody else reads this trace_pipe/);
+  assert.throws(() => openTracePipe(instance.dir), /EBUSY.*another process reads this trace_pipe/);
   pipe.close();
 });

@@ -234,7 +234,7 @@ describe('markers of other programs', { skip: COPIES ? busy : 'this kernel does 
       const warning = warnings.find((one) => one.includes(guilty));
       assert.match(
         String(warning),
-        /programs cannot write markers into .*: .* copies them and its recording is off/,
+        /programs cannot write markers into .*: .* copies them, but its recording is off/,
       );
     } finally {
       rmdirSync(guilty);

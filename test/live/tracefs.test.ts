@@ -169,7 +169,7 @@ test('a name that is held is refused; one that nobody holds is taken over', asyn
   const held = makeInstance();
   assert.throws(() => createInstance(root, held.name), {
     errno: 'EBUSY',
-    message: /another name with --instance \(`instance` in the config\)/,
+    message: /another name for this one with --instance \(`instance` in the config\)/,
   });
   assert.partialDeepStrictEqual(cleanup(root, [held.name]), { removed: [], busy: [held.name] });
   held.remove();

@@ -184,10 +184,7 @@ basic_auth_users: { alice: "${hash}" }
   await isUp('now', '0');
   write('tls_server_config: { cert_file: gone }\n');
   await prometheus.scraped('later');
-  assert.match(
-    agent.stderr(),
-    /level=error msg="the changed web config was refused: the old one stays in use"/,
-  );
+  assert.match(agent.stderr(), /level=error msg="rejected the changed web config; the old one stays in use"/);
   agent.child.kill('SIGTERM');
   assert.equal(await agent.ended, 0, agent.stderr());
 });

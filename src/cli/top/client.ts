@@ -5,12 +5,12 @@ const TIMEOUT_MS = 5000;
 export const DEFAULT_URL = 'http://localhost:10743';
 
 export interface Client {
-  /** Without a password. */
+  /** The URL without a password. */
   url: string;
   get<T>(path: string): Promise<T>;
 }
 
-/** Throws a `UsageError` for a URL that is none. `user:password@` in it is sent as basic authentication. */
+/** Throws a `UsageError` if the text is not a URL. Sends `user:password@` of the URL as basic authentication. */
 export function makeClient(text: string): Client {
   const base = parse(text);
   const headers: Record<string, string> = {};
@@ -42,7 +42,7 @@ export function makeClient(text: string): Client {
 function parse(text: string): URL {
   const withScheme = /^https?:\/\//.test(text) ? text : `http://${text}`;
   if (!URL.canParse(withScheme) || /\s/.test(text))
-    throw new UsageError(`${JSON.stringify(text)} is not a URL: give one as in ${DEFAULT_URL}`);
+    throw new UsageError(`${JSON.stringify(text)} is not a URL, such as ${DEFAULT_URL}`);
   const url = new URL(withScheme);
   url.search = '';
   url.hash = '';

@@ -1,14 +1,14 @@
-/** What `top` shows, from the agent's HTTP API: rates and quantiles of the last seconds. docs/top.md describes the JSON. */
+/** The data that `top` shows, from the agent's HTTP API: recent rates and quantiles. docs/top.md describes the JSON. */
 import type { HistoryAnswer, HistoryIndex, HistoryMetric, HistorySeries } from '../../model/history.ts';
 import { quantile } from '../../page/buckets.ts';
 import { isOwn, titleOf } from '../../page/names.ts';
 import { topLabels } from '../../page/top-labels.ts';
 import type { Client } from './client.ts';
 
-/** Rates are over this time; a recording is shown as a whole. */
+/** Rates cover this period. For a recording, they cover its whole length. */
 const WINDOW_MS = 10_000;
 const MOST_ROWS = 500;
-/** Keys 1 to 9. */
+/** Keys 1 to 9 select a view. */
 const MOST_VIEWS = 9;
 
 export interface TopDocument {
@@ -18,9 +18,9 @@ export interface TopDocument {
   axis: 'time' | 'recording';
   source: 'live' | 'replay';
   ready: boolean;
-  /** Why it is not ready. */
+  /** Why the agent is not ready. */
   reason: string;
-  /** Time that rates are over. */
+  /** Period of the rates, in seconds. */
   seconds: number;
   events_per_second: number | null;
   events_lost: number | null;
@@ -40,10 +40,10 @@ export interface TopView {
 }
 
 export interface TopRow {
-  /** The labels' values; in the overview, the metric's title. */
+  /** Values of the labels. In the overview: the title of the metric. */
   labels: Record<string, string>;
   per_second: number;
-  /** Histograms: seconds of all durations, per second. */
+  /** For histograms: sum of all durations in seconds, per second. */
   busy: number | null;
   p50: number | null;
   p99: number | null;
@@ -75,7 +75,7 @@ export async function readDocument({ url, get }: Client): Promise<TopDocument> {
     const by = topLabels(metric);
     return by.length === 0 ? [] : [{ metric, by }];
   });
-  // Histograms first, so that their numbers stay when a counter appears.
+  // Histograms come first, so that their numbers do not change when a counter appears.
   tables.sort((a, b) => Number(a.metric.kind === 'counter') - Number(b.metric.kind === 'counter'));
   const views = await Promise.all(
     tables.slice(0, MOST_VIEWS - 1).map(async ({ metric, by }) => viewOf(metric, await ask(metric, by))),

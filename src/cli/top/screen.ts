@@ -7,12 +7,12 @@ export interface ScreenOptions {
   columns: number;
   rows: number;
   colour: boolean;
-  /** Shown instead of the state, if the agent does not answer. */
+  /** Shown instead of the state if the agent does not answer. */
   problem: string;
 }
 
 const NUMBER_WIDTH = 11;
-/** Lines that are not rows of the table: state, rates, views, an empty one, the head, the keys. */
+/** Number of lines that are not rows of the table: state, rates, views, an empty line, the header, the keys. */
 export const OTHER_LINES = 6;
 const KEYS = '1-9 view  s sort  r reverse  / filter  p pause  q quit';
 
@@ -42,13 +42,13 @@ export function renderScreen(document: TopDocument, state: TopState, options: Sc
     ...body,
   ];
   if (lost > 0 && problem === '') lines[1] = paint(31, fit(ratesText(document), columns));
-  if (body.length === 0) lines.push('nothing here in the last seconds');
+  if (body.length === 0) lines.push('no data in the last seconds');
   while (lines.length < rows - 1) lines.push('');
   lines.length = Math.max(1, rows - 1);
   return [...lines, paint(2, fit(`${filter}${KEYS}${counted}`, columns))];
 }
 
-/** All views below each other, for `--once`. */
+/** All views one below the other, for `--once`. */
 export function renderText(document: TopDocument, state: TopState, columns: number): string {
   const parts = [
     timeText(document) + (document.ready ? '' : `  not ready: ${clean(document.reason)}`),
@@ -101,7 +101,7 @@ function rowText({ kind, unit }: TopView, row: TopRow, columns: number): string 
   return layout(clean(nameOf(row)), numbers, columns);
 }
 
-/** The name takes what the numbers leave. */
+/** The name column gets the width that the numbers do not need. */
 function layout(name: string, numbers: readonly string[], columns: number): string {
   const width = Math.max(10, columns - numbers.length * NUMBER_WIDTH);
   return fit(name, width - 1).padEnd(width) + numbers.map((text) => text.padStart(NUMBER_WIDTH)).join('');
@@ -111,7 +111,7 @@ function fit(text: string, width: number): string {
   return text.length > width ? `${text.slice(0, Math.max(0, width - 1))}…` : text;
 }
 
-/** Control characters in a name could do anything to the terminal. */
+/** Control characters in a name could change the terminal's state, so replace them. */
 function clean(text: string): string {
   return text.replace(/[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]/g, '\ufffd');
 }

@@ -1,4 +1,4 @@
-/** What the user has chosen, and how keys change it. */
+/** The user's choices, and how keys change them. */
 import type { TopDocument, TopRow, TopView } from './document.ts';
 
 export const SORT_KEYS = ['busy', 'per_second', 'p50', 'p99', 'name'] as const;
@@ -10,10 +10,10 @@ export interface TopState {
   sort: SortKey;
   reversed: boolean;
   filter: string;
-  /** The filter is being typed. */
+  /** Whether the user is typing the filter. */
   typing: boolean;
   paused: boolean;
-  /** First row that is visible. */
+  /** Index of the first visible row. */
   offset: number;
 }
 
@@ -21,7 +21,7 @@ export function firstState(): TopState {
   return { view: 0, sort: 'busy', reversed: false, filter: '', typing: false, paused: false, offset: 0 };
 }
 
-/** `key` as the terminal sends it. Returns `quit` to end. */
+/** `key` is the terminal's byte sequence. Returns `quit` if the user wants to quit. */
 export function pressKey(state: TopState, key: string, pageRows: number): TopState | 'quit' {
   if (key === '\x03') return 'quit';
   if (state.typing) return typeKey(state, key);
@@ -58,7 +58,7 @@ function typeKey(state: TopState, key: string): TopState {
   if (key === '\r' || key === '\n') return { ...state, typing: false };
   if (key === '\x1b') return { ...state, typing: false, filter: '', offset: 0 };
   if (key === '\x7f' || key === '\b') return { ...state, filter: state.filter.slice(0, -1), offset: 0 };
-  // Pasted text arrives as one key.
+  // Pasted text arrives as a single key.
   const text = [...key].filter((char) => char >= ' ' && char !== '\x7f').join('');
   return key.startsWith('\x1b')
     ? state

@@ -1,9 +1,9 @@
-/** Switches the terminal to full-screen mode, and restores it however the program ends. */
+/** Switches the terminal to full-screen mode, and restores it when the program ends, even after an error. */
 
 export interface Terminal {
   size(): { columns: number; rows: number };
   draw(lines: readonly string[]): void;
-  /** Gives the terminal back. Can be called twice. */
+  /** Restores the terminal. Can be called twice. */
   restore(): void;
 }
 
@@ -36,14 +36,14 @@ export function openTerminal(onKey: (key: string) => void, onResize: () => void)
   return {
     size: () => ({ columns: stdout.columns || 80, rows: stdout.rows || 24 }),
     draw: (lines) => {
-      // Cleared before its text: behind it, the last column of a full line would be cleared as well.
+      // Clear each line before its text, because clearing after a full line would erase its last column.
       if (!restored) stdout.write(`\x1b[H${lines.map((line) => `\x1b[2K${line}`).join('\r\n')}`);
     },
     restore,
   };
 }
 
-/** Several keys can arrive at once; an escape sequence is one key. */
+/** Splits input into keys. Several keys can arrive together; an escape sequence is one key. */
 function splitKeys(text: string): string[] {
   return text.match(/\x1b\[[\d;]*[A-Za-z~]|[\s\S]/gu) ?? [];
 }

@@ -1,4 +1,4 @@
-/** `top`: latency of the running kernel in a terminal, from the HTTP API of an agent. It traces nothing itself. */
+/** `top`: shows latencies of the running kernel in a terminal, from an agent's HTTP API. It traces nothing itself. */
 import { reasonOf, UsageError } from '../../model/errors.ts';
 import { onEndSignals } from '../ending.ts';
 import { print } from '../output.ts';
@@ -14,12 +14,12 @@ export interface TopOptions {
 }
 
 const EVERY_MS = 2000;
-/** Width of text that does not go to a terminal. */
+/** Text width if the output is not a terminal. */
 const TEXT_COLUMNS = 100;
 
 export async function top(url: string, { once = false, output = 'text' }: TopOptions): Promise<void> {
   const client = makeClient(url);
-  if (!once && output !== 'text') throw new UsageError('--output json needs --once');
+  if (!once && output !== 'text') throw new UsageError('--output json requires --once');
   if (once) {
     const document = await readDocument(client);
     const columns = process.stdout.columns ?? TEXT_COLUMNS;
@@ -31,8 +31,8 @@ export async function top(url: string, { once = false, output = 'text' }: TopOpt
     return;
   }
   if (!process.stdin.isTTY || !process.stdout.isTTY)
-    throw new UsageError('top needs a terminal; --once prints its tables once');
-  // A wrong URL is an error before the screen changes.
+    throw new UsageError('top requires a terminal; use --once to print its tables once');
+  // Report a wrong URL before the screen changes.
   await run(client, await readDocument(client));
 }
 

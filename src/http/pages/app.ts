@@ -27,21 +27,21 @@ const HEALTH_PATH = '/healthz';
 const READINESS_PATH = '/readyz';
 const RELOAD_PATH = '/-/reload';
 
-/** These paths cost nothing and must be answered when the node is busy, so they have no limit. */
+/** These paths cost almost nothing and must be answered even if the node is busy, so they have no limit. */
 const WITHOUT_LIMIT = [HEALTH_PATH, READINESS_PATH];
 const MAX_REQUESTS = 40;
-/** Number of operations on the page. */
+/** Number of slow operations on the page. */
 const SLOWEST = 5;
 
 export interface AppOptions {
-  /** Most requests that are answered at once; 0: no limit. */
+  /** Maximum number of concurrent requests; 0 means no limit. */
   maxRequests?: number;
   refusals?: Refusals;
-  /** Live streams, which the caller closes; new ones unless given. */
+  /** Live streams. The caller closes them. Creates new ones by default. */
   streams?: Streams;
 }
 
-/** Makes the app behind guard.ts. Throws a `UsageError` for a telemetry path that cannot be served. */
+/** Makes the app that guard.ts protects. Throws a `UsageError` for a telemetry path that cannot be served. */
 export function createApp(
   deps: HttpDeps,
   {
@@ -108,14 +108,12 @@ export function createApp(
       .all(methodNotAllowed('GET, HEAD'));
   }
   app.route(RELOAD_PATH).post(reloadRoute(deps)).put(reloadRoute(deps)).all(methodNotAllowed('POST, PUT'));
-  app.use((_request, response) =>
-    sendText(response, 404, `not found; the metrics are at ${deps.telemetryPath}`),
-  );
+  app.use((_request, response) => sendText(response, 404, `not found; metrics are at ${deps.telemetryPath}`));
   app.use(failureHandler(deps));
   return app;
 }
 
-/** Allows only characters that have no meaning to the router. */
+/** Allows only characters that have no special meaning for the router. */
 function checkTelemetryPath(path: string, taken: readonly string[]): void {
   if (!/^(\/[\w.~-]+)+$/.test(path)) {
     throw new UsageError(
@@ -152,6 +150,6 @@ function failureHandler(deps: HttpDeps): express.ErrorRequestHandler {
       return;
     }
     deps.log.error({ path: request.path, reason: reasonOf(error) }, 'a request failed');
-    sendText(response, 500, 'internal error; the log of the agent has the reason');
+    sendText(response, 500, 'internal error; see the log of the agent');
   };
 }

@@ -1,4 +1,4 @@
-/** What the routes need from the agent. Composed in `cli`. */
+/** What the routes need from the agent. `cli` composes it. */
 
 import type { Exemplars } from '../../export/exemplars.ts';
 import type { SampleFamily } from '../../export/sample-family.ts';
@@ -14,24 +14,24 @@ export interface HttpDeps {
   /** Path of the metrics; `/metrics` by default. */
   telemetryPath: string;
   version: string;
-  /** Labels of every series: `{ source: 'replay' }` when a capture is served. */
+  /** Labels of every series: `{ source: 'replay' }` if a recording is served. */
   constantLabels: Readonly<Record<string, string>>;
   /**
-   * Full snapshots (see metrics/snapshot-reader.ts) of all stores that answer, the main thread's first. Rejects, with a
-   * reason for the client, only if there is nothing to show.
+   * Full snapshots (see metrics/snapshot-reader.ts) of all stores that answer; the main thread's store comes first.
+   * Rejects with a reason for the client only if there is nothing to show.
    */
   scrape(): Promise<readonly MetricSnapshot[]>;
-  /** Families of the process itself, see export/process-metrics.ts. */
+  /** Metric families of the process itself: see export/process-metrics.ts. */
   processMetrics(): Promise<readonly SampleFamily[]>;
-  /** Rejects, with a reason for the client, while the capture thread does not answer. */
+  /** If the capture thread does not answer, rejects with a reason for the client. */
   status(): Promise<CaptureStatus>;
-  /** Records of a latency tracer, worst first; undefined if it does not run. Rejects as `status` does. */
+  /** Records of a latency tracer, worst first. Undefined if the tracer is not running. Rejects like `status`. */
   latency(tracer: string): Promise<readonly LatencyRecord[] | undefined>;
-  /** Traces of slow operations; undefined if no kind is on. */
+  /** Traces of slow operations. Undefined if no kind is enabled. */
   traces?: SlowOperations | undefined;
   /** Exemplars of histogram buckets. */
   exemplars?: Pick<Exemplars, 'ofFamily'> | undefined;
-  /** The last minutes; undefined if none are kept. */
+  /** History of the last minutes. Undefined if it is not kept. */
   history?: ServedHistory | undefined;
   /** Reloads the config; resolves to why it was refused, or ''. A string: why that cannot be asked for over HTTP. */
   reload: (() => Promise<string>) | string;
@@ -44,14 +44,14 @@ export interface HttpDeps {
 
 export interface ServedHistory {
   data: HistoryData;
-  /** Calls the listener with each new column. A recording has none. */
+  /** Calls the listener with each new column. Absent for a recording. */
   onColumn?: History['onColumn'];
 }
 
 export interface SlowOperations {
-  /** Kinds that are on. */
+  /** Kinds that are enabled. */
   kinds: readonly SpanKind[];
-  /** The newest traces and the slowest traces, of one kind or of all. */
+  /** The newest and the slowest traces, of one kind or of all kinds. */
   slow(
     kind: SpanKind | undefined,
     limit: number,
@@ -60,18 +60,18 @@ export interface SlowOperations {
   find(traceId: string, kind: SpanKind | undefined, limit: number): readonly TraceRecord[];
 }
 
-/** The document of `/api/v1/status`, which the page shows too. */
+/** The response of `/api/v1/status`, which the page shows too. */
 export interface StatusDocument {
   version: string;
   source: 'live' | 'replay';
   ready: boolean;
-  /** Why the agent is not ready, or why the capture does not answer; else empty. */
+  /** Why the agent is not ready, or why the capture does not answer; else ''. */
   reason: string;
-  /** Null while the capture thread does not answer. */
+  /** Null if the capture thread does not answer. */
   capture: CaptureStatus | null;
 }
 
-/** Gathers the status document. A capture that does not answer is part of it, not an error. */
+/** Collects the status document. If the capture does not answer, the document says so; that is not an error. */
 export async function readStatus(deps: HttpDeps): Promise<StatusDocument> {
   const { ready, reason } = deps.ready();
   const common = { version: deps.version, source: deps.source() };

@@ -1,4 +1,4 @@
-/** `/api/v1/history`: the last minutes of a metric as JSON; without `metric=`, which metrics there are. */
+/** `/api/v1/history`: the last minutes of a metric as JSON. Without `metric=`: the list of metrics. */
 import type { Request, Response } from 'express';
 import { encodeBody } from '../../export/exposition/negotiate.ts';
 import type { HistoryData } from '../../history/history.ts';
@@ -16,7 +16,7 @@ export function historyRoute(
 ): (request: Request, response: Response) => Promise<void> {
   return async (request, response) => {
     if (deps.history === undefined) {
-      sendText(response, 404, 'no history is kept: history.enabled is false in the config');
+      sendText(response, 404, 'the history is off: history.enabled is false in the config');
       return;
     }
     const query = readQuery(request.url, deps.history.data);
@@ -33,19 +33,19 @@ export function historyRoute(
   };
 }
 
-/** Undefined without a metric; a text says what is wrong. */
+/** Returns undefined without a metric. If the query is wrong, returns a text that says why. */
 function readQuery(url: string, data: HistoryData): HistoryQuery | string | undefined {
   const at = url.indexOf('?');
   const parameters = new URLSearchParams(at < 0 ? '' : url.slice(at + 1));
   for (const name of new Set(parameters.keys())) {
-    if (!KNOWN.includes(name)) return `unknown parameter ${JSON.stringify(name)}: wants ${KNOWN.join(', ')}`;
+    if (!KNOWN.includes(name)) return `unknown parameter ${JSON.stringify(name)}: use ${KNOWN.join(', ')}`;
     if (name !== 'where' && parameters.getAll(name).length > 1) return `${JSON.stringify(name)} comes twice`;
   }
   const metric = parameters.get('metric');
-  if (metric === null) return parameters.size === 0 ? undefined : 'metric: wants the name of a metric';
+  if (metric === null) return parameters.size === 0 ? undefined : 'metric: must be the name of a metric';
   const family = data.catalogue.find(metric);
   if (family === undefined)
-    return 'metric: wants a counter or histogram that the agent has; /api/v1/history lists them';
+    return 'metric: must be one of the counters and histograms that /api/v1/history lists';
   const { labels } = family.spec;
   const noLabel = `${metric} has ${labels.length === 0 ? 'no labels' : `the labels ${labels.join(', ')}`}`;
 
@@ -58,17 +58,17 @@ function readQuery(url: string, data: HistoryData): HistoryQuery | string | unde
 
   const where = parameters.getAll('where').map((text) => splitPair(text));
   if (where.some(([label]) => !labels.includes(label)))
-    return `where: wants label:value, as in device:sda; ${noLabel}`;
+    return `where: must be label:value, as in device:sda; ${noLabel}`;
 
   const [since, until] = (['since', 'until'] as const).map((key) => numberOf(parameters.get(key)));
-  if (since === null || until === null) return 'since, until: want a time in milliseconds';
+  if (since === null || until === null) return 'since, until: must be times in milliseconds';
 
   const limit = numberOf(parameters.get('limit')) ?? (parameters.has('limit') ? 0 : LIMIT);
   if (!Number.isInteger(limit) || limit < 1 || limit > MAX_LIMIT)
-    return `limit: wants a whole number from 1 to ${MAX_LIMIT}`;
+    return `limit: must be a whole number from 1 to ${MAX_LIMIT}`;
 
   const fold = parameters.get('fold') ?? 'false';
-  if (fold !== 'true' && fold !== 'false') return 'fold: wants true or false';
+  if (fold !== 'true' && fold !== 'false') return 'fold: must be true or false';
   return { family, ring, by, where, sinceMs: since, untilMs: until, limit, fold: fold === 'true' };
 }
 
@@ -79,7 +79,7 @@ function splitPair(text: string): [label: string, value: string] {
   return colon < 0 ? ['', text] : [text.slice(0, colon), text.slice(colon + 1)];
 }
 
-/** Undefined without a value; null if it is no number. */
+/** Undefined if there is no value; null if the value is not a number. */
 function numberOf(text: string | null): number | undefined | null {
   if (text === null) return undefined;
   return /^-?\d{1,16}(\.\d{1,6})?$/.test(text) ? Number(text) : null;

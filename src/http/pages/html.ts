@@ -1,4 +1,4 @@
-/** Makes HTML from template literals and escapes every value that is not HTML already. */
+/** Builds HTML from template literals, and escapes every value that is not HTML already. */
 
 export interface Html {
   readonly html: string;
@@ -6,7 +6,7 @@ export interface Html {
 
 type Value = string | number | Html | readonly Html[];
 
-/** `` html`<p>${text}</p>` ``: strings and numbers are escaped, `Html` and lists of it go in as they are. */
+/** `` html`<p>${text}</p>` ``: escapes strings and numbers; inserts `Html` and lists of it unchanged. */
 export function html(parts: TemplateStringsArray, ...values: readonly Value[]): Html {
   let out = parts[0];
   for (let i = 0; i < values.length; i++) out += render(values[i]) + parts[i + 1];
@@ -27,7 +27,7 @@ const ENTITIES: Readonly<Record<string, string>> = {
   "'": '&#39;',
 };
 
-/** For text and quoted attributes. Control characters, which HTML forbids, show as U+FFFD. */
+/** Escapes text and quoted attributes. Replaces control characters, which HTML forbids, by U+FFFD. */
 export function escapeHtml(text: string): string {
   return text
     .replace(/[&<>"']/g, (c) => ENTITIES[c])

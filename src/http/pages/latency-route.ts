@@ -1,4 +1,4 @@
-/** `/api/v1/latency/TRACER`: the worst records of a latency tracer with the kernel's own trace of each, as JSON. */
+/** `/api/v1/latency/TRACER`: the worst records of a latency tracer as JSON, each with the kernel's trace. */
 
 import type { Request, Response } from 'express';
 import { reasonOf } from '../../model/errors.ts';
@@ -15,7 +15,7 @@ export function latencyRoute(
     try {
       const records = await deps.latency(tracer);
       if (records === undefined) {
-        sendText(response, 404, 'no latency tracer of this name is on');
+        sendText(response, 404, 'no latency tracer with this name is enabled');
         return;
       }
       const document = {

@@ -1,4 +1,4 @@
-/** `/api/v1/live`: a stream of server-sent events with each second's column of all metrics. */
+/** `/api/v1/live`: a stream of server-sent events. Each event contains the last second of all metrics. */
 import type { Request, Response } from 'express';
 import { liveColumn } from '../../history/query.ts';
 import { sendText } from '../server/respond.ts';
@@ -7,7 +7,7 @@ import type { HttpDeps } from './deps.ts';
 
 export function liveRoute(deps: HttpDeps, streams: Streams): (request: Request, response: Response) => void {
   const { history } = deps;
-  // Lets a client see that it is connected to another process than before.
+  // Shows a client that it is now connected to a different process.
   const startedMs = Date.now();
   history?.onColumn?.((column) =>
     streams.send(() =>
@@ -19,7 +19,7 @@ export function liveRoute(deps: HttpDeps, streams: Streams): (request: Request, 
   );
   return (_request, response) => {
     if (history === undefined) {
-      sendText(response, 404, 'no history is kept: history.enabled is false in the config');
+      sendText(response, 404, 'the history is off: history.enabled is false in the config');
       return;
     }
     const hello = {

@@ -1,6 +1,6 @@
 /**
- * `/metrics`: negotiates format and compression, asks the stores and renders. However many clients ask at once, only one
- * answer of a kind is made at a time.
+ * `/metrics`: negotiates format and compression, gets snapshots from the stores and renders them. Makes only one answer
+ * of each kind at a time, however many clients ask.
  */
 
 import { setImmediate } from 'node:timers/promises';
@@ -39,12 +39,12 @@ export function metricsRoute(
     }
   };
 
-  /** Size of the last answer by kind: the next one has about the same. */
+  /** Size of the last answer of each kind. The next answer will have about the same size. */
   const lastBytes = new Map<string, number>();
   const scrape = createShared(async (kind: string) => {
-    // Clients take pieces of the last answer in this turn of the event loop: wait until these are counted.
+    // Clients take pieces of the last answer in this turn of the event loop. Wait until they are counted.
     await setImmediate();
-    // Requests that arrive meanwhile share the next answer.
+    // Requests that arrive in the meantime share the next answer.
     await room(lastBytes.get(kind) ?? 0);
     const [format, gzip] = kind.split(' ') as [ExpositionFormat, string];
     const [snapshots, foreign] = await Promise.all([deps.scrape(), processFamilies()]);

@@ -1,6 +1,6 @@
 /**
- * `/page/NAME`: the scripts and style sheets of the page. The compiled modules are served as they are; from the sources,
- * their types are stripped. uPlot draws the charts.
+ * `/page/NAME`: the scripts and style sheets of the page. Compiled modules are served unchanged; from the sources,
+ * types are stripped first. uPlot draws the charts.
  */
 import { readdirSync, readFileSync } from 'node:fs';
 import { createRequire, stripTypeScriptTypes } from 'node:module';
@@ -12,7 +12,7 @@ import { acceptsGzip } from '../../export/exposition/negotiate.ts';
 import type { SendAnswer } from '../server/answers.ts';
 import { sendText } from '../server/respond.ts';
 
-/** Where the modules of the page are, as `src/page` or `dist/page`. */
+/** Directory of the page's modules: `src/page` or `dist/page`. */
 const DIRECTORY = new URL('../../page/', import.meta.url);
 const UPLOT = { 'uplot.js': 'uplot/dist/uPlot.iife.min.js', 'uplot.css': 'uplot/dist/uPlot.min.css' };
 const TYPES = { js: 'text/javascript; charset=utf-8', css: 'text/css; charset=utf-8' };
@@ -27,7 +27,7 @@ interface PageFile {
 
 export interface PageFiles {
   route(request: Request, response: Response): Promise<void>;
-  /** Name of the module to start with. */
+  /** Name of the first module to load. */
   entry: string;
 }
 
@@ -58,7 +58,7 @@ export function createPageFiles(send: SendAnswer): PageFiles {
   };
 }
 
-/** Only these can be requested, so no path of a request reaches the file system. */
+/** Only these files can be requested, so no request path reaches the file system. */
 function filesByName(): Map<string, string | URL> {
   const files = new Map<string, string | URL>();
   for (const name of readdirSync(DIRECTORY)) {
@@ -81,7 +81,7 @@ async function load(path: string | URL): Promise<PageFile> {
 }
 
 function strip(text: string): string {
-  // Node prints a warning that its own way to run these sources is experimental; users of a package never get here.
+  // Suppress Node's warning that type stripping is experimental. Users of a package never get here.
   const { emitWarning } = process;
   process.emitWarning = () => {};
   try {

@@ -1,4 +1,4 @@
-/** The page's table of lost events, by buffer and by CPU: it shows whether the numbers can be trusted. */
+/** The page's table of lost events, by buffer and by CPU. It shows whether the numbers can be trusted. */
 import type { LossReport } from '../../model/status.ts';
 import { type Html, html } from './html.ts';
 import { formatCount, formatShare } from './units.ts';
@@ -10,7 +10,7 @@ const COLUMNS: readonly (readonly [keyof Counts, string])[] = [
   ['overrun', 'Overrun'],
   ['commitOverrun', 'Commit overrun'],
   ['dropped', 'Dropped'],
-  ['taken', 'Taken by others'],
+  ['taken', 'Taken by other readers'],
   ['cleared', 'Times emptied'],
   ['paused', 'Times interrupted'],
 ];

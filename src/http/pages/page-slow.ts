@@ -1,13 +1,13 @@
 /**
- * The slowest operations as waterfalls: a row per span, with a bar that shows when it ran. Bars are SVG, with their
- * geometry in attributes, because the Content-Security-Policy forbids inline styles.
+ * The slowest operations as waterfalls: one row per span, with a bar that shows when the span ran. The bars are SVG
+ * with their geometry in attributes, because the Content-Security-Policy forbids inline styles.
  */
 import type { AttributeValue, SpanRecord, TraceRecord } from '../../model/span.ts';
 import { type Html, html } from './html.ts';
 import { formatNs } from './units.ts';
 
 const MAX_ROWS = 25;
-/** Width of a row in units of the SVG. */
+/** Width of a row in SVG units. */
 const WIDTH = 1000;
 /** A shorter bar would not be visible. */
 const LEAST_WIDTH = 3;
@@ -21,7 +21,7 @@ export function slowCard(traces: readonly TraceRecord[], path: string): Html {
       ? html`<p>None so far.</p>`
       : html`<div>${traces.map((trace) => waterfall(trace, path))}</div>`;
   return html`<section class="card"><h2>Slowest operations</h2>${list}
-<p class="muted more">Of the last hour, of every kind that is on; more, with all attributes: <a href="${path}">slow
+<p class="muted more">From the last hour, for every enabled kind. More, with all attributes: <a href="${path}">slow
 operations (JSON)</a></p></section>`;
 }
 

@@ -1,6 +1,6 @@
 /**
- * The page at `/`. Scripts show pictures in it (src/page); without scripts it is the status document as text. `html` escapes all text from the kernel, the config or
- * an error.
+ * The page at `/`. Scripts add charts to it (src/page); without scripts, it is the status document as text. `html`
+ * escapes all text from the kernel, the config or an error.
  */
 import type { TraceRecord } from '../../model/span.ts';
 import type { BudgetStatus, BufferStatus, CaptureStatus, ProbeStatus } from '../../model/status.ts';
@@ -20,13 +20,13 @@ export interface PagePaths {
   /** Style sheets and scripts of the page. */
   styles: readonly string[];
   scripts: readonly string[];
-  /** The first module. */
+  /** The first module to load. */
   entry: string;
   /** Path of a latency tracer's records. */
   latency(tracer: string): string;
 }
 
-/** A pulse on a screen, as a data: URI: the page loads nothing. */
+/** The icon, a pulse on a screen, is a data: URI, so that the page does not have to load it. */
 const ICON =
   "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 16 16'%3E%3Crect width='16' height='16' rx='3' fill='%230b5cad'/%3E%3Cpath d='M2 9h3l2-5 2 8 2-5 1 2h2' fill='none' stroke='%23fff' stroke-width='1.5'/%3E%3C/svg%3E";
 
@@ -83,7 +83,7 @@ function state({ ready }: StatusDocument): Html {
 
 function demoBanner({ source }: StatusDocument): Html {
   if (source === 'live') return NONE;
-  return html`<div class="banner warn demo"><strong>Demonstration: a bundled capture, not this machine</strong>
+  return html`<div class="banner warn demo"><strong>Demonstration: a bundled recording, not this machine</strong>
 <span>The kernel's tracers could not be used here, or a capture was asked for. Every series carries the label
 <code>source="replay"</code>.</span></div>`;
 }
@@ -109,7 +109,7 @@ function links(paths: PagePaths): Html {
 </ul></nav>`;
 }
 
-/** Relative to the page, so that links work behind a reverse proxy with a path prefix. */
+/** Makes a path relative to the page, so that links work behind a reverse proxy with a path prefix. */
 function relative(path: string): string {
   return `.${path}`;
 }
@@ -124,7 +124,7 @@ ${machineCard(capture)}`;
 
 function probesCard(probes: readonly ProbeStatus[]): Html {
   if (probes.length === 0) {
-    return html`<section class="card"><h2>Probes</h2><p>No probe is switched on.</p></section>`;
+    return html`<section class="card"><h2>Probes</h2><p>No probe is enabled.</p></section>`;
   }
   const rows = probes.map(
     (probe) => html`<tr><th scope="row">${probe.name}</th>
@@ -166,7 +166,7 @@ function costCard({ cost, tickMs, budget }: CaptureStatus): Html {
   return facts('Own cost', [
     ['CPU time of the capture thread', formatSeconds(cost.cpuSeconds)],
     ['Events processed', formatCount(cost.events)],
-    ['CPU time an event', each],
+    ['CPU time per event', each],
     ['Reads the buffers every', formatDuration(tickMs)],
     ['Budget', budget === undefined ? 'none' : budgetInWords(budget)],
   ]);

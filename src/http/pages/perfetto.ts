@@ -1,6 +1,7 @@
 /**
- * A trace in the JSON format that Perfetto and Chrome's trace viewer open: one complete event ("X") per span, in
- * microseconds from the start of the trace. Format: "Trace Event Format", https://perfetto.dev/docs/getting-started/other-formats
+ * A trace in the JSON format that Perfetto and Chrome's trace viewer can open: one complete event ("X") per span, in
+ * microseconds from the start of the trace. Format: "Trace Event Format",
+ * https://perfetto.dev/docs/getting-started/other-formats
  */
 import type { SpanRecord, TraceRecord } from '../../model/span.ts';
 import { isoTime } from './slow-json.ts';
@@ -27,8 +28,8 @@ export function perfettoJson(traces: readonly TraceRecord[]): string {
 }
 
 /**
- * Viewers stack events of a track only if they are nested. A span that is not within its parent, such as a disk request
- * that outlives the sleep, gets another track.
+ * Viewers stack events of a track only if they are nested. A span that extends beyond its parent, such as a disk
+ * request that lasts longer than the sleep, gets another track.
  */
 function eventsOf(
   { kind, traceId, spans, resource }: TraceRecord,
@@ -65,7 +66,7 @@ function eventsOf(
   return events;
 }
 
-/** Removes the spans that have ended from `open`; returns whether the others contain the span. */
+/** Removes the spans that have ended from `open`. Returns whether the remaining ones contain the span. */
 function fits(open: SpanRecord[], span: SpanRecord): boolean {
   while (open.length > 0 && nsBetween(open[open.length - 1], span) >= open[open.length - 1].durationNs)
     open.pop();

@@ -1,4 +1,4 @@
-/** The parameters of `/api/v1/slow`, and the traces that match them. */
+/** Parses the parameters of `/api/v1/slow`, and finds the traces that match them. */
 import type { SpanKind, SpanRecord, TraceRecord } from '../../model/span.ts';
 import type { SlowOperations } from './deps.ts';
 
@@ -26,24 +26,24 @@ export interface SlowQuery {
   /** 32 hex digits. */
   traceId: string | undefined;
   format: 'json' | 'perfetto';
-  /** Undefined: the newest and the slowest are wanted. */
+  /** If undefined, the newest and the slowest traces are requested. */
   search: Search | undefined;
 }
 
 interface Search {
-  /** Text within a name, an attribute or an error; in lower case. */
+  /** Text that a name, an attribute or an error must contain, in lower case. */
   text: string;
   minNs: number;
-  /** Traces that are examples of durations in this histogram: more than `overNs`, not more than `uptoNs`. */
+  /** Only traces that are examples of durations in this histogram, above `overNs` and at most `uptoNs`. */
   metric: string | undefined;
   overNs: number;
   uptoNs: number;
-  /** Unix time within which the root span must end. */
+  /** Unix times; the root span must end between them. */
   sinceMs: number;
   untilMs: number;
 }
 
-/** Returns the query, or what is wrong with it. */
+/** Returns the query, or a text that says what is wrong with it. */
 export function readSlowQuery(url: string, { kinds }: SlowOperations): SlowQuery | string {
   const at = url.indexOf('?');
   const values = new Map<Parameter, string>();
@@ -56,7 +56,8 @@ export function readSlowQuery(url: string, { kinds }: SlowOperations): SlowQuery
   }
   const kindName = values.get('kind');
   const kind = kinds.find((one) => one === kindName);
-  if (kindName !== undefined && kind === undefined) return `kind must be one that is on: ${kinds.join(', ')}`;
+  if (kindName !== undefined && kind === undefined)
+    return `kind must be an enabled kind: ${kinds.join(', ')}`;
   const limitText = values.get('limit') ?? String(LIMIT);
   const limit = /^\d{1,3}$/.test(limitText) ? Number(limitText) : 0;
   if (limit < 1 || limit > MAX_LIMIT) return `limit must be a whole number from 1 to ${MAX_LIMIT}`;
@@ -64,7 +65,7 @@ export function readSlowQuery(url: string, { kinds }: SlowOperations): SlowQuery
   if (traceId !== undefined && !/^[0-9a-f]{32}$/i.test(traceId)) return 'trace_id: wants 32 hex digits';
   const format = values.get('format') ?? 'json';
   if (format !== 'json' && format !== 'perfetto') return 'format must be json or perfetto';
-  if (format === 'perfetto' && traceId === undefined) return 'format=perfetto needs trace_id';
+  if (format === 'perfetto' && traceId === undefined) return 'format=perfetto requires trace_id';
   const search = readSearch(values);
   if (typeof search === 'string') return search;
   return { kind, limit, traceId: traceId?.toLowerCase(), format, search };

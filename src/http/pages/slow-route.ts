@@ -1,6 +1,6 @@
 /**
- * `/api/v1/slow`: the newest and the slowest traced operations, as JSON trees. With `trace_id=`, the traces of that id, as
- * exemplars name it; with `q=` and others, those that match.
+ * `/api/v1/slow`: the newest and the slowest traced operations, as JSON trees. With `trace_id=`: the traces with that
+ * id, as exemplars name it. With `q=` and other parameters: the traces that match.
  */
 import type { Request, Response } from 'express';
 import type { SendAnswer } from '../server/answers.ts';
@@ -14,7 +14,7 @@ export function slowRoute(deps: HttpDeps, send: SendAnswer): (request: Request, 
   return (request, response) => {
     const { traces } = deps;
     if (traces === undefined) {
-      sendText(response, 404, 'no slow operations are traced; choose kinds with spans.kinds in the config');
+      sendText(response, 404, 'slow operations are not traced; enable kinds with spans.kinds in the config');
       return;
     }
     const query = readSlowQuery(request.url, traces);

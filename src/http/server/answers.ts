@@ -1,7 +1,7 @@
 /**
- * Limits answers. Making an answer costs CPU time of the node: at most `--web.max-requests` are made at once. An answer
- * that its client has not taken yet costs memory: past a limit, slow clients are cut off; if that is not enough, the
- * next answer is a 503. A client that takes its answer fast enough gets the whole answer or an error.
+ * Limits answers. Making an answer costs CPU time, so at most `--web.max-requests` are made at the same time. An answer
+ * that its client has not read yet uses memory. Past a limit, slow clients are disconnected; if that is not enough, the
+ * next answer is a 503. A client that reads fast enough gets the whole answer or an error.
  */
 import type { ServerResponse } from 'node:http';
 import type { RefusalReason, Refusals } from './refusals.ts';
@@ -10,14 +10,14 @@ import { isSlow, PIECE_BYTES, send, sendText } from './respond.ts';
 /** Four answers of 11 MB, the size on a node with very many series. */
 const MAX_HELD_BYTES = 48 << 20;
 
-/** How long a scrape waits for memory; Prometheus gives up after 10 s by default. */
+/** How long a scrape waits for memory. Prometheus gives up after 10 s by default. */
 const WAIT_MS = 5_000;
 
-/** Sends a whole body as `send` of respond.ts does, or a 503 if there is no memory for it. */
+/** Sends a whole body like `send` of respond.ts, or a 503 if there is no memory for it. */
 export type SendAnswer = typeof send;
 
 export interface Answers {
-  /** Whether one more answer may be made. If not, the request has already been answered. */
+  /** Whether one more answer may be made. If not, this call has already sent a refusal. */
   begin(response: ServerResponse): boolean;
   send: SendAnswer;
   /** Resolves when an answer of this size fits, or after `WAIT_MS`. Call it before making the answer. */
@@ -32,9 +32,9 @@ export function createAnswers(
   slow: (response: ServerResponse) => boolean = isSlow,
 ): Answers {
   const open = new Set<ServerResponse>();
-  /** Bodies that are still being sent, oldest first, each with the responses that send it. */
+  /** Bodies that are still being sent, oldest first, each with its responses. */
   const held = new Map<Buffer, Set<ServerResponse>>();
-  /** Called when a client has taken a body. */
+  /** Callbacks to run when a client has read a body. */
   const waiting = new Set<() => void>();
 
   const refuse = (
@@ -57,7 +57,7 @@ export function createAnswers(
     for (const wake of waiting) wake();
   };
 
-  /** Cuts off a body's clients only if all are slow: one fast client would still hold the memory. */
+  /** Disconnects a body's clients only if all are slow, because one fast client would still keep the memory in use. */
   const cutOff = (body: Buffer, takers: ReadonlySet<ServerResponse>) => {
     held.delete(body);
     for (const response of [...takers]) {
@@ -66,7 +66,7 @@ export function createAnswers(
     }
   };
 
-  /** An answer always fits if it is the only one, however large. */
+  /** An answer always fits if it is the only one, whatever its size. */
   const findRoom = (bytes: number): boolean => {
     let heldBytes = 0;
     for (const body of held.keys()) heldBytes += body.length;
@@ -84,7 +84,12 @@ export function createAnswers(
       let making = 0;
       for (const other of open) if (!other.headersSent) making++;
       if (atOnce > 0 && making >= atOnce) {
-        refuse(response, 'max_requests', `${atOnce} requests are under way (--web.max-requests)`, 5);
+        refuse(
+          response,
+          'max_requests',
+          `${atOnce} requests are already in progress (--web.max-requests)`,
+          5,
+        );
         return false;
       }
       open.add(response);
@@ -93,10 +98,10 @@ export function createAnswers(
     },
     send: (response, status, contentType, body) => {
       const bytes = typeof body === 'string' ? Buffer.from(body) : body;
-      // A small body is in the socket at once. A response that has already closed would be held forever.
+      // A small body fits into the socket. A response that has already closed would never be removed.
       if (bytes.length > PIECE_BYTES && !response.destroyed) {
         if (!held.has(bytes) && !findRoom(bytes.length)) {
-          refuse(response, 'memory', 'clients that take their answers slowly hold the memory for answers', 5);
+          refuse(response, 'memory', 'slow clients use all memory for answers', 5);
           return;
         }
         const takers = held.get(bytes) ?? new Set();

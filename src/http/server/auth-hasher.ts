@@ -1,6 +1,6 @@
 /**
- * Compares passwords with bcrypt hashes in a thread of its own, so that no scrape or drain waits for it. The thread takes
- * some megabytes, so it runs only while needed: results are remembered elsewhere.
+ * Compares passwords with bcrypt hashes in a separate thread, so that no scrape or drain has to wait. The thread uses
+ * some megabytes, so it runs only while it is needed; results are cached elsewhere.
  */
 import { extname } from 'node:path';
 import { Worker } from 'node:worker_threads';
@@ -11,9 +11,9 @@ const IDLE_MS = 60_000;
 const LIMITS = { maxOldGenerationSizeMb: 16, maxYoungGenerationSizeMb: 1 };
 
 export interface Hasher {
-  /** Starts the thread, because a client may come soon: under load, starting takes longer than a comparison. */
+  /** Starts the thread, because a client may come soon. Under load, the start takes longer than a comparison. */
   prepare(): void;
-  /** Whether the password matches. One call at a time. Rejects when the thread ends. */
+  /** Whether the password matches. Allows one call at a time. Rejects if the thread ends. */
   compare(password: string, hash: string): Promise<boolean>;
   /** Ends the thread. */
   close(): void;
@@ -25,7 +25,7 @@ export function createHasher(idleMs = IDLE_MS): Hasher {
   let pending: { resolve(right: boolean): void; reject(error: Error): void } | undefined;
 
   const start = (): Worker => {
-    // A compiled file has neighbours that end in .js.
+    // Files next to a compiled file end in .js.
     const entry = new URL(`./auth-thread${extname(import.meta.url)}`, import.meta.url);
     const started = new Worker(entry, { name: 'ftrace-auth', resourceLimits: LIMITS });
     started.unref();
@@ -37,7 +37,7 @@ export function createHasher(idleMs = IDLE_MS): Hasher {
     const gone = (error: unknown) => {
       if (worker !== started) return;
       worker = undefined;
-      pending?.reject(error instanceof Error ? error : new Error(`it ended with status ${error}`));
+      pending?.reject(error instanceof Error ? error : new Error(`the thread ended with status ${error}`));
       pending = undefined;
     };
     started.on('error', gone).on('exit', gone);

@@ -1,13 +1,13 @@
 /**
- * Chooses which password is checked next when several wait. The order is fair to addresses first, so that a flood from
- * one delays another by at most one check. Within an address, connections without failures come first, then names whose
- * last turn is longest ago. Whether a user exists does not matter, so the order reveals nothing. A first login therefore
- * looks like a guess at a new name from the same address, and waits for those before it.
+ * Chooses which password is checked next if several are waiting. The order is fair between addresses first, so that a
+ * flood from one address delays another by at most one check. Within an address, connections without failures come
+ * first, then the names whose last turn was longest ago. The order does not depend on whether a user exists, so it
+ * reveals nothing. A first login therefore looks like a guess, and waits for earlier ones from the same address.
  */
 import { isIPv4, isIPv6 } from 'node:net';
 
 export interface Asking {
-  /** Address as `networkOf` returns it. */
+  /** The address, as `networkOf` returns it. */
   network: string;
   user: string;
   /** Failed attempts on the same connection. */
@@ -15,11 +15,11 @@ export interface Asking {
 }
 
 export interface FairQueue<T extends Asking> {
-  /** Adds an item. If the queue is full, returns the item that must go instead, which may be the new one; else undefined. */
+  /** Adds an item. If the queue is full, returns the item that must leave, which may be the new one; else undefined. */
   push(asking: T): T | undefined;
-  /** Removes and returns the next item that is not of a given network; undefined if there is none. */
+  /** Removes and returns the next item that is not from a given network. Undefined if there is none. */
   next(except?: string): T | undefined;
-  /** Removes one whose client has gone. */
+  /** Removes an item whose client has disconnected. */
   remove(asking: T): void;
   readonly size: number;
 }
@@ -29,9 +29,9 @@ export interface QueueLimits {
   perNetwork: number;
 }
 
-/** How many addresses that had a turn are remembered. */
+/** Number of addresses whose last turn is remembered. */
 const MAX_NETWORKS = 1024;
-/** Few, because new names go first: guesses at new names would keep a name waiting as long as it is remembered. */
+/** This is small because new names go first: guesses at new names delay a name for as long as it is remembered. */
 const MAX_NAMES = 64;
 
 export function createFairQueue<T extends Asking>({ total, perNetwork }: QueueLimits): FairQueue<T> {
@@ -52,7 +52,7 @@ export function createFairQueue<T extends Asking>({ total, perNetwork }: QueueLi
       const crowd =
         neighbours.length > perNetwork ? neighbours : queue.length > total ? mostCrowded(queue) : [];
       if (crowd.length === 0) return undefined;
-      // Among equals, the last one goes: it has waited the shortest time.
+      // Among equal items, the last one leaves, because it has waited for the shortest time.
       const victim = crowd.reduce((worst, one) => (one.failures >= worst.failures ? one : worst));
       queue = queue.filter((one) => one !== victim);
       return victim;
@@ -75,7 +75,7 @@ export function createFairQueue<T extends Asking>({ total, perNetwork }: QueueLi
   };
 }
 
-/** Remembers when each had its last turn; 0 if not remembered. */
+/** Remembers when each key had its last turn; 0 if not remembered. */
 function createTurns(limit: number) {
   const turns = new Map<string, number>();
   let turn = 0;
@@ -90,13 +90,13 @@ function createTurns(limit: number) {
   };
 }
 
-/** All of the network that has most in the queue. */
+/** All items of the network that has most items in the queue. */
 function mostCrowded<T extends Asking>(queue: readonly T[]): T[] {
   const crowds = Map.groupBy(queue, ({ network }) => network).values();
   return [...crowds].reduce((most, crowd) => (crowd.length > most.length ? crowd : most));
 }
 
-/** A client's address, cut to what one client owns: an IPv6 client has 2^64 addresses. */
+/** A client's address, reduced to the part that identifies one client: an IPv6 client has 2^64 addresses. */
 export function networkOf(address: string | undefined): string {
   if (address === undefined) return '';
   const plain = address.replace(/^::ffff:(?=\d+\.)/i, '').replace(/%.*$/, '');

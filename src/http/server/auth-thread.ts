@@ -1,4 +1,4 @@
-/** The thread that compares passwords with hashes, one at a time. */
+/** Entry point of the thread that compares passwords with hashes, one at a time. */
 import { parentPort } from 'node:worker_threads';
 import { compareSync } from 'bcryptjs';
 

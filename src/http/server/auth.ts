@@ -1,6 +1,6 @@
 /**
- * Basic authentication (RFC 7617) against bcrypt hashes. Results are remembered. New credentials are checked one at a
- * time, in fair order, and an unknown name costs as much as a known one.
+ * Basic authentication (RFC 7617) with bcrypt hashes. Results are cached. New credentials are checked one at a time, in
+ * a fair order. An unknown name costs as much time as a known one.
  */
 
 import { hash as digest, randomBytes } from 'node:crypto';
@@ -10,12 +10,13 @@ import { createHasher, type Hasher } from './auth-hasher.ts';
 import { type Asking, createFairQueue } from './auth-queue.ts';
 import { costOf } from './web-config-schema.ts';
 
-/** Users are few, wrong passwords many: they are remembered separately, so that wrong ones push out no right ones. */
+/** Users are few, but wrong passwords are many. Separate caches ensure that wrong ones do not evict right ones. */
 const MAX_RIGHT = 1024;
 const MAX_WRONG = 1024;
 const QUEUE = { total: 128, perNetwork: 32 };
 /**
- * A network rests after a wrong password for as long as the check took, at most this long: guessing gets half a CPU.
+ * After a wrong password, a network must wait as long as the check took, at most this long. So guessing uses half a
+ * CPU.
  */
 const MAX_REST_MS = 1000;
 
@@ -26,15 +27,15 @@ export interface Credentials {
 
 export type Users = ReadonlyMap<string, string>;
 
-/** `busy`: too many credentials wait for their check. */
+/** `busy`: too many credentials are waiting for their check. */
 export type Verdict = 'right' | 'wrong' | 'busy';
 
 export interface Authenticator {
   /** Starts the thread that checks passwords, because a client may come soon. */
   prepare(): void;
-  /** The remembered result; undefined if there is none. */
+  /** The cached result. Undefined if there is none. */
   known(credentials: Credentials, users: Users): 'right' | 'wrong' | undefined;
-  /** Checks the credentials. If the client goes, the promise stays open. */
+  /** Checks the credentials. If the client disconnects, the promise never settles. */
   look(credentials: Credentials, users: Users, asker: Asker): Promise<Verdict>;
   close(): void;
 }
@@ -42,11 +43,11 @@ export interface Authenticator {
 export interface Asker {
   network: string;
   failures: number;
-  /** Registers a callback for when the client goes. */
+  /** Registers a callback for the moment when the client disconnects. */
   onGone(forget: () => void): void;
 }
 
-/** A check, shared by all clients that send the same credentials at once. */
+/** A check that all clients with the same credentials share. */
 interface Look extends Asking {
   key: string;
   password: string;
@@ -147,7 +148,7 @@ export function createAuthenticator(log: Log, hasher: Hasher = createHasher()): 
   };
 }
 
-/** Adds a key; beyond the limit, the oldest is forgotten. */
+/** Adds a key. If there are more than the limit, removes the oldest. */
 function remember(set: Set<string>, key: string, limit: number): void {
   set.delete(key);
   set.add(key);
@@ -156,8 +157,8 @@ function remember(set: Set<string>, key: string, limit: number): void {
 }
 
 /**
- * Hashes for unknown names: no password matches, and each name gets the cost of a real user's hash, always the same. If
- * costs differ, the time of a name reveals only that some user's hash has that cost.
+ * Hashes for unknown names. No password matches them. Each name always gets the cost of the same real user's hash, so
+ * the response time reveals only that some user's hash has this cost.
  */
 function createDecoys(secret: string): (user: string, users: Users) => string {
   const alphabet = './ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789';
@@ -169,7 +170,7 @@ function createDecoys(secret: string): (user: string, users: Users) => string {
   };
 }
 
-/** Credentials of an `Authorization` header; undefined if it has no valid Basic credentials. */
+/** Credentials in an `Authorization` header. Undefined if it contains no valid Basic credentials. */
 export function credentialsOf(header: string | undefined): Credentials | undefined {
   const match = /^basic +([A-Za-z0-9+/]+={0,2})$/i.exec(header ?? '');
   if (match === null) return undefined;

@@ -1,43 +1,43 @@
 /**
- * Keeps the open connections, and chooses one to close when there are too many: first the one that has waited longest
- * without an admitted request (slow, silent or guessing clients), then the one that has been idle longest (its client
- * can connect again), then one whose client takes its answer slowly. Other connections with an answer under way stay,
- * because an answer is whole or an error: the new connection is then refused.
+ * Tracks open connections, and chooses one to close if there are too many. First choice: the one that has waited
+ * longest without an admitted request (a slow, silent or guessing client). Second: the one that has been idle longest
+ * (its client can reconnect). Third: one whose client reads its answer slowly. Other connections with an unfinished
+ * answer stay, because an answer must be whole or an error. If no connection can be closed, the new one is refused.
  */
 import type { ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { isSlow } from './respond.ts';
 
 export interface Connection {
-  /** Requests on it that were not admitted. */
+  /** Number of requests on it that were not admitted. */
   failures: number;
 }
 
 export interface Connections {
-  /** Adds an accepted connection. False if no other could make room. */
+  /** Adds an accepted connection. Returns false if no other connection could be closed for it. */
   add(raw: Socket): boolean;
-  /** Requests on `secure` from now on belong to the connection of `raw`. */
+  /** From now on, requests on `secure` belong to the connection of `raw`. */
   alias(secure: Socket, raw: Socket): void;
-  /** A request arrived. Undefined: ignore it, because the one before has no answer yet (pipelining is not supported). */
+  /** A request arrived. Returns undefined if the previous request has no answer yet (pipelining is not supported). */
   begin(socket: Socket, response: ServerResponse): Connection | undefined;
-  /** Whether a request has not been answered in full. */
+  /** Whether a request has not been answered completely. */
   busy(socket: Socket): boolean;
   /** The current request was admitted. */
   letIn(connection: Connection): void;
-  /** Closes connections without a request at once, the others after their answers. */
+  /** Closes connections without a request immediately, the others after their answers. */
   close(): void;
   closeNow(): void;
 }
 
 interface Entry extends Connection {
   raw: Socket;
-  /** Answer to the current request; undefined when it is complete. */
+  /** Answer to the current request. Undefined if it is complete. */
   response: ServerResponse | undefined;
-  /** The set that it is in (waiting, idle or answering), oldest first. */
+  /** The set that contains the connection (waiting, idle or answering), oldest first. */
   among: Set<Entry>;
 }
 
-/** Calls `evicted` for each connection that makes room. */
+/** Calls `evicted` for each connection that is closed for a new one. */
 export function createConnections(
   ceiling: number,
   evicted: () => void,

@@ -1,10 +1,10 @@
-/** Limits connections so that the capture always finds file descriptors (RLIMIT_NOFILE). */
+/** Limits connections so that file descriptors remain for the capture (RLIMIT_NOFILE). */
 import { readdirSync, readFileSync } from 'node:fs';
 
-/** For files that the agent opens later, and for a connection that is accepted before another one makes room. */
+/** For files that the agent opens later, and for a connection that is accepted before another one is closed. */
 const RESERVE = 16;
 
-/** `wanted`, or what the limit allows beside the files that are open now; at least one. */
+/** Returns `wanted`, or the number that the limit allows in addition to the files that are open now; at least one. */
 export function connectionCeiling(wanted: number): number {
   const [, limit] = /^Max open files +(\d+)/m.exec(readFileSync('/proc/self/limits', 'latin1')) ?? [];
   if (limit === undefined) return wanted;

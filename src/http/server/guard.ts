@@ -1,6 +1,6 @@
 /**
- * Checks every request before the routes see it: sets the headers of every answer, and applies the rate limit and the
- * password. Answers refused requests itself.
+ * Checks every request before the routes: sets the headers of every answer, and applies the rate limit and the
+ * password. It answers refused requests itself.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Log } from '../../model/log.ts';
@@ -14,12 +14,12 @@ import { OPEN_WEB_CONFIG, type Rate } from './web-config.ts';
 import type { WebConfigFile } from './web-config-file.ts';
 
 export interface Guard {
-  /** Whether the request is admitted. If not, it has been answered, or its client has gone. */
+  /** Whether the request is admitted. If not, it has been answered, or its client has disconnected. */
   check(request: IncomingMessage, response: ServerResponse, connection: Connection): Promise<boolean>;
   close(): void;
 }
 
-/** Two buckets of the same rate, so that password guesses do not use up the rate of clients that know one. */
+/** Two buckets with the same rate, so that password guesses do not use up the rate of clients that know a password. */
 interface Buckets {
   of: Rate | undefined;
   known: Bucket | undefined;
@@ -45,7 +45,7 @@ export function createGuard(web: WebConfigFile | undefined, refusals: Refusals, 
     const { users, rate, headers } = web?.current() ?? OPEN_WEB_CONFIG;
     const client = request.socket.remoteAddress;
     commonHeaders(response, headers);
-    // No route reads a body, so the connection cannot be used after one.
+    // No route reads a request body, so the connection cannot be reused after one.
     if (hasBody(request)) response.setHeader('Connection', 'close');
 
     const refuse = (status: number, reason: RefusalReason, text: string): false => {
@@ -59,7 +59,7 @@ export function createGuard(web: WebConfigFile | undefined, refusals: Refusals, 
     const bucket = users.size === 0 || remembered === 'right' ? proven : unknown;
     if (rate !== undefined && bucket?.take() === false) {
       response.setHeader('Retry-After', Math.ceil(rate.intervalNs / 1e9));
-      return refuse(429, 'rate_limit', 'too many requests: rate_limit of the web config');
+      return refuse(429, 'rate_limit', 'too many requests: the web config has a rate_limit');
     }
     if (users.size === 0 || remembered === 'right') return true;
     if (credentials === undefined) {
@@ -77,7 +77,7 @@ export function createGuard(web: WebConfigFile | undefined, refusals: Refusals, 
     if (verdict === 'right') return true;
     if (verdict === 'busy') {
       response.setHeader('Retry-After', 1);
-      return refuse(429, 'credentials_queue', 'too many new passwords at once: try again');
+      return refuse(429, 'credentials_queue', 'too many passwords to check: try again later');
     }
     connection.failures++;
     response.setHeader('WWW-Authenticate', CHALLENGE);

@@ -1,6 +1,6 @@
 /**
- * Binds an app to `--web.listen-address`, with TLS, time-outs and limits on connections. Passes admitted requests to the
- * app. Slow and broken clients do not delay others.
+ * Binds an app to `--web.listen-address`, with TLS, time-outs and limits on connections. Passes admitted requests to
+ * the app. Slow and broken clients do not delay others.
  */
 import {
   createServer,
@@ -20,7 +20,7 @@ import { createTlsDoor, type DoorEvents, type TlsDoor } from './tls-door.ts';
 import type { TlsSettings } from './tls-settings.ts';
 import type { WebConfigFile } from './web-config-file.ts';
 
-/** Prometheus' longest usual interval is a minute: a connection should survive from one scrape to the next. */
+/** Scrape intervals are rarely longer than a minute. A connection should survive from one scrape to the next. */
 const KEEP_ALIVE_MS = 75_000;
 const REQUEST_MS = 30_000;
 const MAX_HEADER_BYTES = 16 * 1024;
@@ -34,35 +34,35 @@ const LIMITS = {
 };
 
 export interface Limits {
-  /** Most open connections; beyond, one is closed. */
+  /** Maximum number of open connections. If there are more, one is closed. */
   connections: number;
-  /** How long a new connection may take for its handshake, and then for its request. */
+  /** Time limit of a new connection for its handshake, and then for its request. */
   headersMs: number;
   /** How often the time-outs are checked. */
   checkMs: number;
-  /** How long a client may take nothing of its answer. */
+  /** How long a client may read nothing of its answer. */
   stalledMs: number;
 }
 
 export interface ListenOptions {
-  /** TLS, users and rates; undefined: plain HTTP without passwords. */
+  /** TLS, users and rates. If undefined: plain HTTP without passwords. */
   web?: WebConfigFile | undefined;
-  /** `--web.max-requests`: more connections than this are needed, because some wait. */
+  /** `--web.max-requests`. More connections than this are needed, because some wait. */
   maxRequests?: number;
   limits?: Partial<Limits>;
-  /** Counts refused clients; a new one by default. */
+  /** Counts refused clients. Creates a new counter by default. */
   refusals?: Refusals;
 }
 
 export interface Listening {
-  /** URL on this machine, with the port that the kernel chose if it was 0; no slash at the end. */
+  /** URL on this machine, without a slash at the end. Contains the port that the kernel chose if it was 0. */
   url: string;
-  /** Accepts no more requests; resolves when those under way are answered or cut off. */
+  /** Stops accepting requests. Resolves when all current requests are answered or disconnected. */
   close(): Promise<void>;
 }
 
 export interface ListenAddress {
-  /** Undefined: all addresses, IPv6 and IPv4. */
+  /** If undefined: all addresses, IPv6 and IPv4. */
   host: string | undefined;
   port: number;
 }
@@ -80,7 +80,7 @@ export function parseListenAddress(text: string): ListenAddress {
   return { host: match[1] ?? (match[2] || undefined), port };
 }
 
-/** Throws a `UsageError` for an invalid address, a `KernelError` for one that cannot be bound. */
+/** Throws a `UsageError` for an invalid address, a `KernelError` if the address cannot be bound. */
 export async function listen(
   app: RequestListener,
   address: string,
@@ -104,7 +104,7 @@ export async function listen(
   server.on('request', requestListener(app, connections, guard, log));
   server.on('clientError', (error, socket) => refuseBroken(error, socket as Socket, connections, refusals));
   await bind(server, address, host, port);
-  // Without a listener, running out of file descriptors in accept() would end the process.
+  // Without this listener, an accept() that fails because there are no file descriptors would end the process.
   server.on('error', (error) => log.error({ reason: error.message }, 'HTTP server error'));
   const bound = server.address() as AddressInfo;
   const shown =
@@ -116,8 +116,8 @@ export async function listen(
 }
 
 /**
- * Puts the limit on connections and TLS in front of the HTTP server. The HTTP server itself listens too, because only
- * then does it enforce the time-outs of requests.
+ * Applies TLS and the limit on connections before the HTTP server. The HTTP server itself must listen too, because
+ * otherwise it does not enforce the time-outs of requests.
  */
 function acceptThrough(
   server: Server,
@@ -214,11 +214,11 @@ function bind(server: Server, address: string, host: string | undefined, port: n
 
 function refusal(address: string, errno: string): KernelError {
   const remedies: Record<string, string> = {
-    EADDRINUSE: 'another program, or another agent, listens there: choose another --web.listen-address',
-    EADDRNOTAVAIL: 'no interface of this machine has that address',
+    EADDRINUSE: 'another program or agent already uses this address: choose another --web.listen-address',
+    EADDRNOTAVAIL: 'no interface of this machine has this address',
     EACCES: 'ports below 1024 need CAP_NET_BIND_SERVICE: choose a higher port',
     ENOTFOUND: 'the host name does not resolve',
-    EAI_AGAIN: 'the host name could not be resolved now',
+    EAI_AGAIN: 'the host name could not be resolved: try again later',
     EAFNOSUPPORT: 'this machine has no IPv6: use an IPv4 address',
   };
   const remedy = remedies[errno];

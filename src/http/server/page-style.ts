@@ -1,4 +1,4 @@
-/** Style sheet of the page. Its hash is in the Content-Security-Policy, so it is one constant. */
+/** Style sheet of the page. A constant, because the Content-Security-Policy contains its hash. */
 export const PAGE_STYLE = `
 :root {
   color-scheme: light dark;

@@ -1,8 +1,8 @@
-/** `rate_limit` of a web config: a token bucket; each request takes a token. */
+/** `rate_limit` of a web config: a token bucket. Each request takes one token. */
 import type { Rate } from './web-config.ts';
 
 export interface Bucket {
-  /** Takes a token. False if there is none. */
+  /** Takes a token. Returns false if there is none. */
   take(): boolean;
 }
 

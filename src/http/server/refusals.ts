@@ -1,16 +1,16 @@
-/** Counts refused clients by reason for `/metrics`, and logs them rarely enough for a flood. */
+/** Counts refused clients by reason for `/metrics`. Logs them, but rarely enough for a flood. */
 import type { Log } from '../../model/log.ts';
 
 export const REFUSAL_REASONS = [
-  /** The connection made room for a newer one, or found no room. */
+  /** The connection was closed for a newer one, or no other could be closed for it. */
   'connections',
   'tls_handshake',
   'client_certificate',
   'rate_limit',
-  /** The request had no credentials, as a browser's first one. */
+  /** The request had no credentials, like the first request of a browser. */
   'no_credentials',
   'wrong_credentials',
-  /** Too many new credentials wait for their check. */
+  /** Too many new credentials are waiting for their check. */
   'credentials_queue',
   'max_requests',
   /** Too many live streams are open. */
@@ -20,9 +20,9 @@ export const REFUSAL_REASONS = [
   'large_headers',
   /** The request was not valid HTTP. */
   'malformed_request',
-  /** The client took its answer too slowly while others waited. */
+  /** The client read its answer too slowly while others waited. */
   'slow_reader',
-  /** Other answers hold all memory for answers. */
+  /** Other answers use all memory for answers. */
   'memory',
 ] as const;
 export type RefusalReason = (typeof REFUSAL_REASONS)[number];
@@ -33,11 +33,11 @@ export interface Refusals {
 
 export const REFUSED_METRIC = {
   name: 'ftrace_exporter_http_refused_total',
-  help: 'Requests and connections that were refused, by reason; a reason appears when it first happens.',
+  help: 'HTTP requests and connections that the agent refused, by reason. A reason appears when it first occurs.',
   labels: ['reason'],
 } as const;
 const LOG_EVERY_MS = 60_000;
-/** Usual for a server on a network: no sign of trouble. */
+/** Reasons that are normal for a server on a network and no sign of trouble. */
 const QUIET: readonly RefusalReason[] = [
   'tls_handshake',
   'no_credentials',
@@ -51,7 +51,7 @@ export function createRefusals(
   onRefusal: (reason: RefusalReason) => void = () => {},
   now: () => number = () => performance.now(),
 ): Refusals {
-  /** Refusals since the last line in the log. */
+  /** Refusals since the last log line. */
   const all = new Map<RefusalReason, { count: number; loggedAtMs: number }>();
   return {
     count: (reason, fields = {}) => {

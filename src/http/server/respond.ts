@@ -17,7 +17,7 @@ const CONTENT_SECURITY_POLICY = [
   "frame-ancestors 'none'",
 ].join('; ');
 
-/** Answers show the moment, so no cache may keep them. Headers of the web config replace these. */
+/** Answers show the current state, so caches must not keep them. Headers of the web config replace these. */
 export function commonHeaders(
   response: ServerResponse,
   chosen: readonly (readonly [name: string, value: string])[],
@@ -29,22 +29,22 @@ export function commonHeaders(
   for (const [name, value] of chosen) response.setHeader(name, value);
 }
 
-/** Bytes given to the socket at once. TLS copies them for each client, so this must not be a body of megabytes. */
+/** Maximum size of a piece for the socket. TLS copies it for each client, so it must not be a body of megabytes. */
 export const PIECE_BYTES = 64 << 10;
-/** A client that takes less than a piece in this time is slow: it is cut off when others need its place. */
+/** A client that reads less than one piece in this time is slow. It is disconnected if others need its place. */
 export const SLOW_MS = 5_000;
-/** When a response's client last took a piece. */
+/** When the client of a response last read a piece. */
 const tookAtMs = new WeakMap<ServerResponse, number>();
 
-/** Whether an answer is ready, but its client has taken less than `PIECE_BYTES` of it in `SLOW_MS`. */
+/** Whether an answer is ready, but its client has read less than `PIECE_BYTES` of it within `SLOW_MS`. */
 export function isSlow(response: ServerResponse, nowMs = performance.now()): boolean {
   const atMs = tookAtMs.get(response);
   return atMs !== undefined && nowMs - atMs >= SLOW_MS;
 }
 
 /**
- * Sends a whole body, piece by piece as the client takes it; for HEAD, only its length. The caller must not change
- * `body` until the response closes.
+ * Sends a whole body piece by piece, as fast as the client reads it. For HEAD, sends only its length. The caller must
+ * not change `body` until the response closes.
  */
 export function send(
   response: ServerResponse,

@@ -1,6 +1,6 @@
 /**
  * Coalesces concurrent requests for an expensive result. A caller that arrives during a computation joins the next one,
- * so no result is older than its request, and at most one computation per kind runs at a time.
+ * so no result is older than its request. At most one computation per kind runs at a time.
  */
 export function createShared<T>(make: (kind: string) => Promise<T>): (kind: string) => Promise<T> {
   const making = new Map<string, Promise<T>>();

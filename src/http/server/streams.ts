@@ -1,6 +1,6 @@
 /**
- * Answers that do not end: server-sent events. All clients get the same messages. Each holds at most one message that it
- * has not taken; a client that reads too slowly misses messages, and one that does not read is cut off.
+ * Answers that do not end: server-sent events. All clients get the same messages. At most one unread message is kept
+ * for each client: a client that reads too slowly misses messages, and one that does not read is disconnected.
  * Specification: https://html.spec.whatwg.org/multipage/server-sent-events.html
  */
 import type { ServerResponse } from 'node:http';
@@ -8,17 +8,17 @@ import type { Refusals } from './refusals.ts';
 import { sendText } from './respond.ts';
 
 export const MAX_STREAMS = 50;
-/** Longer than any pause of a client that is alive; shorter than the server's limit for silent connections. */
+/** Longer than any pause of a working client, and shorter than the server's limit for silent connections. */
 const STALLED_MS = 30_000;
-/** A comment keeps a connection open on which nothing happens. */
+/** A comment keeps an otherwise silent connection open. */
 const HEARTBEAT_MS = 15_000;
-/** After this time a browser connects again. */
+/** A browser reconnects after this time. */
 const RETRY_MS = 2000;
 
 export interface Streams {
-  /** Begins a stream with a first message; a 503 if there are too many. */
+  /** Starts a stream with a first message, or sends a 503 if there are too many streams. */
   open(response: ServerResponse, first: string): void;
-  /** Sends a message to all clients that have taken the previous one. `make` is only called if there is one. */
+  /** Sends a message to all clients that have read the previous one. Calls `make` only if there is such a client. */
   send(make: () => string): void;
   size(): number;
   /** Ends all streams, and refuses new ones. */
@@ -29,7 +29,7 @@ export function createStreams(
   refusals: Refusals,
   { max = MAX_STREAMS, stalledMs = STALLED_MS, now = () => performance.now() } = {},
 ): Streams {
-  /** Each client, and since when it has not taken a message; undefined if it has. */
+  /** Each client, with the time since which it has an unread message; undefined if it has none. */
   const clients = new Map<ServerResponse, number | undefined>();
   let timer: NodeJS.Timeout | undefined;
   let closed = false;
@@ -52,12 +52,12 @@ export function createStreams(
       if (closed || clients.size >= max) {
         refusals.count('streams', { client: response.socket?.remoteAddress });
         response.setHeader('Retry-After', 5);
-        sendText(response, 503, `no stream: ${max} are open already`);
+        sendText(response, 503, `cannot open a stream: ${max} are already open`);
         return;
       }
       response.statusCode = 200;
       response.setHeader('Content-Type', 'text/event-stream; charset=utf-8');
-      // Proxies such as nginx would hold messages back.
+      // Otherwise proxies such as nginx would delay messages.
       response.setHeader('X-Accel-Buffering', 'no');
       if (response.req.method === 'HEAD') {
         response.end();
@@ -88,7 +88,7 @@ export function createStreams(
   };
 }
 
-/** A message as it is sent. JSON has no line breaks outside of strings, which escape them. */
+/** Formats a message. JSON contains no line breaks outside of strings, which escape them. */
 export function eventText(event: string, data: unknown): string {
   return `event: ${event}\ndata: ${JSON.stringify(data)}\n\n`;
 }

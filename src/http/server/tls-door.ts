@@ -1,6 +1,6 @@
 /**
- * Does the TLS handshake of an accepted connection and decides whether its client is admitted. It checks certificates
- * itself, because Go's policies, which web configs use, are more than Node offers.
+ * Performs the TLS handshake of an accepted connection and decides whether to admit its client. It checks certificates
+ * itself, because web configs use the policies of Go, which Node does not support completely.
  */
 import { constants } from 'node:crypto';
 import type { Socket } from 'node:net';
@@ -8,7 +8,7 @@ import { createServer, type PeerCertificate, type TLSSocket } from 'node:tls';
 import { type ClientPolicy, plainName, type TlsSettings } from './tls-settings.ts';
 
 export interface TlsDoor {
-  /** Starts the handshake; then calls `enter`, or destroys the socket and calls `refuse`. */
+  /** Starts the handshake. Then calls `enter`, or destroys the socket and calls `refuse`. */
   take(raw: Socket): void;
 }
 
@@ -22,7 +22,7 @@ export function createTlsDoor(
   handshakeMs: number,
   events: DoorEvents,
 ): TlsDoor {
-  /** Connections in their handshake. */
+  /** Connections that are in their handshake. */
   const raws = new Map<string, Socket>();
   const server = createServer({
     ...context,
@@ -30,7 +30,7 @@ export function createTlsDoor(
     rejectUnauthorized: false,
     handshakeTimeout: handshakeMs,
     ALPNProtocols: ['http/1.1'],
-    // A client that reconnects must show its certificate again. Nobody needs to renegotiate on a connection.
+    // A client that reconnects must present its certificate again. Renegotiation on a connection is not needed.
     secureOptions: constants.SSL_OP_NO_RENEGOTIATION | (clients.ask ? constants.SSL_OP_NO_TICKET : 0),
   });
   const done = (secure: TLSSocket): Socket | undefined => {
@@ -48,7 +48,7 @@ export function createTlsDoor(
   });
   server.on('tlsClientError', (error, secure) => {
     const raw = done(secure);
-    // The event of a closed connection does not name it: `take` counts it.
+    // The event does not say which connection closed, so `take` counts it.
     if (raw !== undefined && !(saidNothing(raw) && secure.readableEnded))
       events.refuse('tls_handshake', error.message);
     secure.destroy();
@@ -60,19 +60,19 @@ export function createTlsDoor(
       raw.once('close', () => {
         if (raws.get(key) !== raw) return;
         raws.delete(key);
-        if (!saidNothing(raw)) events.refuse('tls_handshake', 'it closed the connection');
+        if (!saidNothing(raw)) events.refuse('tls_handshake', 'the client closed the connection');
       });
       server.emit('connection', raw);
     },
   };
 }
 
-/** A client that sends nothing and closes only checks whether the port is open, as a kubelet without password does. */
+/** A client that closes without sending anything only checks whether the port is open, like a kubelet probe. */
 function saidNothing({ bytesRead }: Socket): boolean {
   return bytesRead === 0;
 }
 
-/** Key that a raw connection and the TLS socket on top of it share. */
+/** A key that a raw connection and its TLS socket have in common. */
 function ends({ remoteAddress, remotePort, localAddress, localPort }: Socket): string {
   return `${remoteAddress} ${remotePort} ${localAddress} ${localPort}`;
 }
@@ -80,19 +80,19 @@ function ends({ remoteAddress, remotePort, localAddress, localPort }: Socket): s
 function refusal(secure: TLSSocket, clients: ClientPolicy): string | undefined {
   const certificate = secure.getPeerCertificate();
   if (Object.keys(certificate ?? {}).length === 0) {
-    return clients.require ? 'it has none' : undefined;
+    return clients.require ? 'the client has no certificate' : undefined;
   }
-  // Node counts a resumed session as verified even if it began without a certificate: so check that first, above.
+  // Node counts a resumed session as verified even if it began without a certificate, so that is checked first (above).
   if (clients.verify && !secure.authorized) return String(secure.authorizationError);
   if (clients.names !== undefined && !namesOf(certificate).some((name) => clients.names?.has(name))) {
-    return 'none of its names is in client_allowed_sans';
+    return 'none of the certificate’s names is in client_allowed_sans';
   }
   return undefined;
 }
 
 /**
- * DNS names, IP and mail addresses and URIs of a certificate. Node gives them as text, `DNS:a, IP Address:::1`, in
- * which values with odd characters are JSON strings.
+ * DNS names, IP addresses, mail addresses and URIs of a certificate. Node returns them as one text, `DNS:a, IP
+ * Address:::1`, in which values with unusual characters are JSON strings.
  */
 export function namesOf({ subjectaltname = '' }: Pick<PeerCertificate, 'subjectaltname'>): string[] {
   const names: string[] = [];

@@ -1,4 +1,4 @@
-/** Maps the TLS names of Go's crypto/tls, which web configs use, to those of OpenSSL. */
+/** Maps the TLS names of Go's crypto/tls, which web configs use, to OpenSSL's names. */
 
 /** In ascending order. */
 export const TLS_VERSIONS = ['TLS10', 'TLS11', 'TLS12', 'TLS13'] as const;
@@ -11,7 +11,7 @@ export const NODE_VERSIONS: Record<TlsVersion, 'TLSv1' | 'TLSv1.1' | 'TLSv1.2' |
   TLS13: 'TLSv1.3',
 };
 
-/** `RequireClientCert` is exporter-toolkit's old name of `RequireAnyClientCert`. */
+/** `RequireClientCert` is exporter-toolkit's old name for `RequireAnyClientCert`. */
 export const CLIENT_AUTH_TYPES = [
   'NoClientCert',
   'RequestClientCert',
@@ -21,14 +21,14 @@ export const CLIENT_AUTH_TYPES = [
   'RequireAndVerifyClientCert',
 ] as const;
 
-/** Always on: Go does not let configs choose these either. */
+/** Always enabled. In Go, configs cannot change these either. */
 export const TLS13_SUITES = [
   'TLS_AES_128_GCM_SHA256',
   'TLS_AES_256_GCM_SHA384',
   'TLS_CHACHA20_POLY1305_SHA256',
 ] as const;
 
-/** Suites below TLS 1.3 that are on by default: forward secrecy and authenticated encryption. */
+/** Default suites below TLS 1.3: with forward secrecy and authenticated encryption. */
 const SEALED = {
   TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256: 'ECDHE-ECDSA-AES128-GCM-SHA256',
   TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256: 'ECDHE-RSA-AES128-GCM-SHA256',
@@ -46,7 +46,7 @@ const CBC = {
   TLS_ECDHE_RSA_WITH_AES_256_CBC_SHA: 'ECDHE-RSA-AES256-SHA',
 } as const;
 
-/** OpenSSL's name by Go's name. */
+/** OpenSSL's names by Go's names. */
 export const CIPHER_SUITES = {
   ...Object.fromEntries(TLS13_SUITES.map((name) => [name, name])),
   ...SEALED,
@@ -64,7 +64,7 @@ export const CURVES = {
   X25519: 'X25519',
 } as Readonly<Record<string, string>>;
 
-/** OpenSSL's cipher list for suites with Go's names, in order; without suites, the default ones. */
+/** OpenSSL's cipher list for suites with Go's names, in order. Without suites: the default ones. */
 export function openSslCiphers(suites: readonly string[] | undefined, least: TlsVersion): string {
   const old = least === 'TLS10' || least === 'TLS11';
   const unasked = [...Object.keys(SEALED), ...(old ? Object.keys(CBC) : [])];

@@ -1,6 +1,6 @@
 /**
- * Makes TLS settings from the TLS section of a web config. Reads and tries certificates and keys, so that a problem is
- * reported with its place in the config rather than during a handshake.
+ * Makes TLS settings from the TLS section of a web config. Reads and tests certificates and keys, so that a problem is
+ * reported with its place in the config and not during a handshake.
  */
 
 import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto';
@@ -29,22 +29,22 @@ export interface ClientPolicy {
   require: boolean;
   /** Refuse clients whose certificate was not signed by a configured CA. */
   verify: boolean;
-  /** Refuse clients whose certificate has none of these names; IP addresses as `plainName` writes them. */
+  /** Refuse clients whose certificate has none of these names. IP addresses are in the form of `plainName`. */
   names: ReadonlySet<string> | undefined;
 }
 
-/** Reports a problem and the key that it is about. */
+/** Reports a problem and its config key. */
 export type Wrong = (key: string, message: string) => void;
 
-/** A text, and the key of the config that contains it or names its file. */
+/** A text, and the config key that contains the text or names its file. */
 interface Source {
   key: string;
   text: string;
 }
 
 /**
- * Reads the certificates and keys that the section names; paths are relative to the config file. Reports every problem
- * to `wrong`, and returns undefined if there was one. Calls `read` with the path of each file.
+ * Reads the certificates and keys that the section names. Paths are relative to the config file. Reports every problem
+ * to `wrong`, and returns undefined if there are any. Calls `read` with the path of each file.
  */
 export function readTls(
   tls: TlsSection,
@@ -78,7 +78,7 @@ export function readTls(
   const context: SecureContextOptions = {
     cert: cert.text,
     key: key.text,
-    // Empty: no CA. Undefined would mean all public CAs.
+    // Empty means no CA. Undefined would mean all public CAs.
     ca: authorities ? (ca as Source).text : [],
     minVersion: NODE_VERSIONS[tls.min_version],
     maxVersion: NODE_VERSIONS[tls.max_version],
@@ -91,7 +91,7 @@ export function readTls(
   try {
     createSecureContext(context);
   } catch (error) {
-    fault(cert.key, `OpenSSL refuses it: ${opensslReason(error)}`);
+    fault(cert.key, `OpenSSL rejects it: ${opensslReason(error)}`);
     return undefined;
   }
   return { context, clients: clientPolicy(tls), validUntilMs: Date.parse(chain[0].validTo) };
@@ -106,7 +106,7 @@ function clientPolicy({ client_auth_type: type, client_allowed_sans: names }: Tl
   };
 }
 
-/** Returns the form in which certificate names are compared, because IP addresses have several spellings. */
+/** Form in which certificate names are compared, because IP addresses have several spellings. */
 export function plainName(name: string): string {
   const version = isIP(name);
   if (version === 0) return name;

@@ -1,6 +1,6 @@
 /**
- * The current web config. Each connection and request asks for it. When its file or a file that it names has changed, it
- * is read again. An invalid new version is refused with a log line, and the old one stays in use.
+ * The current web config, for each connection and request. If its file or a file that it names has changed, it is read
+ * again. If the new version is invalid, it is rejected with a log line, and the old one stays in use.
  */
 import { type BigIntStats, statSync } from 'node:fs';
 import { isDeepStrictEqual } from 'node:util';
@@ -8,17 +8,17 @@ import { errnoOf, UsageError } from '../../model/errors.ts';
 import type { Log } from '../../model/log.ts';
 import { readWebConfig, type WebConfig } from './web-config.ts';
 
-/** Shortest time between two checks of the files: a check takes a few microseconds per file, too much in a flood. */
+/** Minimum time between checks of the files. A check takes some microseconds per file: too much in a flood. */
 const LOOK_EVERY_MS = 100;
-/** A file read this soon after its last change can change again with the same time stamp. */
+/** A file that was read this soon after its last change can change again without a new timestamp. */
 const SETTLED_AFTER_MS = 1000;
 
 export interface WebConfigFile {
-  /** The current version; checks for a newer one. */
+  /** Returns the current version, after looking for a newer one. */
   current(): WebConfig;
 }
 
-/** Throws a `UsageError` if the file is invalid at the start. */
+/** Throws a `UsageError` if the file is invalid at startup. */
 export function openWebConfig(
   path: string,
   log: Log,
@@ -46,7 +46,7 @@ export function openWebConfig(
 
   const refuse = (reason: string) => {
     if (reason !== refused) {
-      log.error({ file: path, reason }, 'the changed web config was refused: the old one stays in use');
+      log.error({ file: path, reason }, 'rejected the changed web config; the old one stays in use');
     }
     refused = reason;
   };
@@ -67,7 +67,7 @@ export function openWebConfig(
     const changed = !isDeepStrictEqual(next, config);
     if (changed || refused !== '') tellOf(next, path, log, 'web config reloaded');
     refused = '';
-    // Keep the old object if nothing changed: connections in their handshake compare it.
+    // Keep the old object if nothing changed, because connections compare it during their handshake.
     if (changed) config = next;
   };
 
@@ -82,21 +82,21 @@ export function openWebConfig(
   };
 }
 
-/** Protection that a new version would remove: an emptied or half-written file must not open the port. */
+/** Protection that a new version would remove. An empty or half-written file must not open the port to everyone. */
 function protectionLost(old: WebConfig, next: WebConfig): string | undefined {
   if (old.users.size > 0 && next.users.size === 0)
-    return 'it has no users any more, so everybody would be admitted';
+    return 'it no longer has users, so every client would be admitted';
   if (old.tls === undefined) return undefined;
   if (next.tls === undefined)
-    return 'it has no TLS any more, so passwords and metrics would be readable on the way';
+    return 'it no longer has TLS, so passwords and metrics would be sent unencrypted';
   if (old.tls.clients.require && !next.tls.clients.require)
     return 'it no longer requires client certificates';
   if (old.tls.clients.verify && !next.tls.clients.verify) return 'it no longer verifies client certificates';
-  if (old.tls.clients.names && !next.tls.clients.names) return 'it has no client_allowed_sans any more';
+  if (old.tls.clients.names && !next.tls.clients.names) return 'it no longer has client_allowed_sans';
   return undefined;
 }
 
-/** Follows links: Kubernetes updates a Secret by pointing a link elsewhere. */
+/** Follows links, because Kubernetes updates a Secret by changing a link. */
 function lookAt(file: string, stat: (file: string) => BigIntStats): { look: string; changedMs: number } {
   try {
     const { dev, ino, size, mtimeNs, ctimeNs } = stat(file);

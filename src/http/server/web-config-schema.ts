@@ -1,6 +1,6 @@
 /**
- * The keys of a web config as exporter-toolkit defines them (its docs/web-configuration.md). Checks raw YAML values.
- * Stricter where a mistake would admit everybody or nobody: each refusal says so.
+ * Schema of a web config as exporter-toolkit defines it (its docs/web-configuration.md). Checks raw YAML values. It is
+ * stricter if a mistake would admit all clients or none; the message then says so.
  */
 import { validateHeaderValue } from 'node:http';
 import { z } from 'zod';
@@ -8,14 +8,14 @@ import { isMap } from '../../config/overlay.ts';
 import { DURATION_PATTERN, parseDuration } from '../../config/units/quantity.ts';
 import { CIPHER_SUITES, CLIENT_AUTH_TYPES, CURVES, TLS_VERSIONS } from './tls-names.ts';
 
-/** bcrypt's own form: revision, cost, 22 characters of salt and 31 of digest. */
+/** bcrypt's format: revision, cost, 22 characters of salt and 31 of digest. */
 const BCRYPT = /^\$2[aby]\$(\d\d)\$[./A-Za-z0-9]{53}$/;
 const LEAST_COST = 4;
-/** Each step doubles the time: at 16 one password takes several seconds, and Prometheus gives up after ten. */
+/** Each step doubles the time. At 16, one password takes several seconds; Prometheus gives up after ten. */
 const HIGHEST_COST = 16;
 
 const file = () => z.string({ error: 'expected the path of a file' });
-/** Messages that begin with "must", "is" or "has" show the value (config/problems.ts): not here, because it can be a key. */
+/** Messages that begin with "must", "is" or "has" show the value (config/problems.ts). Avoid that: it can be a key. */
 const pem = () => z.string({ error: 'expected a text in PEM, as in "|" with lines below' });
 const names = <Name extends string>(known: Record<Name, unknown>) =>
   z.array(z.enum(Object.keys(known) as [Name, ...Name[]])).optional();
@@ -79,11 +79,11 @@ function checkClients(
     );
   }
   if (tls.client_allowed_sans.length === 0)
-    wrong('client_allowed_sans', 'has no name, so no client could be admitted');
+    wrong('client_allowed_sans', 'is empty, so no client could be admitted');
 }
 
 function header(choices: readonly string[] = []) {
-  const text = z.string({ error: 'wants a text' }).superRefine((value, context) => {
+  const text = z.string({ error: 'expected a text' }).superRefine((value, context) => {
     const problem = headerProblem(value, choices);
     if (problem !== undefined) context.addIssue({ code: 'custom', message: problem, input: value });
   });
@@ -101,7 +101,7 @@ function headerProblem(value: string, choices: readonly string[]): string | unde
   }
 }
 
-/** Go's durations: `1s`, `1m30s`, and 0 for none → nanoseconds. */
+/** Converts Go's durations to nanoseconds: `1s`, `1m30s`, or 0 for none. */
 const interval = z
   .union([z.literal(0), z.string()], { error: 'must be a duration, as in 1s, or 0 for no limit' })
   .transform((text, context) => {
@@ -119,7 +119,7 @@ const interval = z
     return plain.reduce((sum, part) => sum + parseDuration(part), 0);
   });
 
-/** Problem with a user. It must not show the value, which may be a password: see `pem`. */
+/** Describes the problem with a user. Must not show the value, which may be a password: see `pem`. */
 function userProblem(name: string, hash: unknown): string | undefined {
   if (name === '' || /[:\p{Cc}]/u.test(name)) {
     return 'not a valid user name: basic authentication allows no empty name, no colon and no control characters';
@@ -136,7 +136,7 @@ function userProblem(name: string, hash: unknown): string | undefined {
 }
 
 /**
- * Checks every entry by itself: a user without a hash, or one whose name means something to JavaScript, must not be
+ * Checks every entry separately. A user without a hash, or with a name that is special in JavaScript, must not be
  * dropped, because a server without users is open.
  */
 const users = z.unknown().transform((given, context): ReadonlyMap<string, string> => {

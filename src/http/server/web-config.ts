@@ -1,4 +1,4 @@
-/** `--web.config.file`: reads TLS, users, headers and rates from a YAML file in the form of exporter-toolkit. */
+/** `--web.config.file`: reads TLS, users, headers and rates from a YAML file in the format of exporter-toolkit. */
 import { z } from 'zod';
 import { isMap, withoutNulls } from '../../config/overlay.ts';
 import { describeProblems } from '../../config/problems.ts';
@@ -8,16 +8,16 @@ import { readTls, type TlsSettings } from './tls-settings.ts';
 import { webConfigSchema } from './web-config-schema.ts';
 
 export interface WebConfig {
-  /** Undefined: plain HTTP. */
+  /** Undefined means plain HTTP. */
   tls: TlsSettings | undefined;
   /** Headers of every answer. */
   headers: readonly (readonly [name: string, value: string])[];
-  /** bcrypt hashes by name. Empty: no password is needed. */
+  /** bcrypt hashes by user name. If empty, no password is needed. */
   users: ReadonlyMap<string, string>;
   rate: Rate | undefined;
 }
 
-/** One token per `intervalNs`, at most `burst`. */
+/** One token per `intervalNs`, at most `burst` tokens. */
 export interface Rate {
   intervalNs: number;
   burst: number;
@@ -27,15 +27,15 @@ export interface Rate {
 export const OPEN_WEB_CONFIG: WebConfig = { tls: undefined, headers: [], users: new Map(), rate: undefined };
 
 /**
- * Reads and checks the file and those it names; calls `read` with each before it is opened. Throws a `UsageError` with a
- * line for every problem: place, key and message.
+ * Reads and checks the file and the files it names. Calls `read` with each path before it is opened. Throws a
+ * `UsageError` with a line for every problem: place, key and message.
  */
 export function readWebConfig(path: string, read: (file: string) => void = () => {}): WebConfig {
   read(path);
   const file = readYamlFile(path);
   if (file.value !== undefined && !isMap(file.value)) {
     throw new UsageError(
-      `${file.place([], 'value')}: a web config is a map of keys, as in "tls_server_config:"`,
+      `${file.place([], 'value')}: a web config must be a map of keys, as in "tls_server_config:"`,
     );
   }
   const value = given(file.value ?? {});
@@ -56,7 +56,7 @@ export function readWebConfig(path: string, read: (file: string) => void = () =>
 }
 
 /**
- * Drops keys without a value, and empty texts of the TLS section, as exporter-toolkit does. Keeps a user without a hash
+ * Removes keys without a value, and empty texts in the TLS section, like exporter-toolkit. Keeps a user without a hash
  * and an empty TLS section, because both are mistakes that must be reported.
  */
 function given({ basic_auth_users, tls_server_config, ...others }: Record<string, unknown>): unknown {

@@ -1,4 +1,4 @@
-/** Changes control files of the whole machine. Each change is in the journal on disk before it is made. */
+/** Changes system-wide control files. The journal on disk contains each change before it is made. */
 import { KernelError } from '../../model/errors.ts';
 import { appendValues } from '../list-files.ts';
 import { type Form, listLines, normalForm } from './control-forms.ts';
@@ -28,7 +28,7 @@ export function set(store: JournalStore, owner: string, file: string, value: str
   const entry = store.claim(owner, file, form, text);
   const { left } = entry;
   delete entry.left;
-  // With a full disk, a tracer can still be stopped: the journal already has what is needed to restore the file.
+  // If the disk is full, a tracer can still be stopped, because the journal already contains what is needed to restore.
   if (isOwner && (isChangedByKernel(file) || wanted === normalForm(form, entry.before)))
     store.saveIfPossible();
   else store.saveFor(owner);
@@ -71,7 +71,7 @@ export function add(store: JournalStore, owner: string, file: string, values: re
   const there = listLines(text);
   if (!isOwner && there.length > 0) {
     const some = there.slice(0, 3).join(', ');
-    throw inUse(path, values.join(' '), `it holds ${some}${there.length > 3 ? ', …' : ''} already`);
+    throw inUse(path, values.join(' '), `it already contains ${some}${there.length > 3 ? ', …' : ''}`);
   }
   const entry = store.claim(owner, file, form, text);
   entry.added = [...new Set([...(entry.added ?? []), ...values])];
@@ -79,7 +79,7 @@ export function add(store: JournalStore, owner: string, file: string, values: re
   return appendValues(path, values);
 }
 
-/** Cleans up after a refused write. */
+/** Cleans up after the kernel refused a write. */
 function forgetIfUnchanged(
   store: JournalStore,
   entry: JournalEntry,

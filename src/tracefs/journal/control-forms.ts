@@ -1,12 +1,12 @@
 /**
- * How journaled files read and how they are restored: many read differently from what is written to them. Sources:
- * kernel/trace/trace.c, ftrace.c, trace_osnoise.c, trace_hwlat.c, blktrace.c.
+ * Formats of journaled files: what they contain, and what to write to restore them. For many files the two differ.
+ * Sources: kernel/trace/trace.c, ftrace.c, trace_osnoise.c, trace_hwlat.c, blktrace.c.
  */
 
 /**
- * `value`: reads as written. `choice`: `none [round-robin] per-cpu`. `mask`: CPUs in hexadecimal words.
- * `size`: `7 (expanded: 1408)`. `words`: `A NO_B`, written one word at a time. `switch`: `0`, `1`, `1*`.
- * `functions` and `pids` are lists: written by appending, used only if empty, restored by emptying.
+ * `value`: contains what was written. `choice`: `none [round-robin] per-cpu`. `mask`: CPUs in hexadecimal words.
+ * `size`: `7 (expanded: 1408)`. `words`: `A NO_B`, written one word at a time. `switch`: `0`, `1`, `1*`. `functions`
+ * and `pids` are lists: written by appending, used only if they were empty, restored by emptying them.
  */
 export type Form = 'value' | 'choice' | 'mask' | 'size' | 'words' | 'switch' | 'functions' | 'pids';
 
@@ -28,7 +28,7 @@ const FORMS: readonly (readonly [RegExp, Form])[] = [
   [/^\/sys\/block\/(?!\.+\/)[A-Za-z0-9_!.:+-]+\/trace\/enable$/, 'switch'],
 ];
 
-/** Form of a path below tracefs, or of `/sys/block/DISK/trace/enable`; undefined if it must not be journaled. */
+/** Form of a path below tracefs, or of `/sys/block/DISK/trace/enable`. Undefined if the file must not be journaled. */
 export function formOf(file: string): Form | undefined {
   return FORMS.find(([pattern]) => pattern.test(file))?.[1];
 }
@@ -37,7 +37,7 @@ export function isList(form: Form): form is 'functions' | 'pids' {
   return form === 'functions' || form === 'pids';
 }
 
-/** Makes a file's text, or a value to be written, comparable. */
+/** Converts a file's text, or a value to write, to a form that can be compared. */
 export function normalForm(form: Form, text: string): string {
   const trimmed = text.trim();
   switch (form) {
@@ -62,22 +62,22 @@ export function normalForm(form: Form, text: string): string {
   }
 }
 
-/** Values to write, one by one, so that a file reads as `text` again. */
+/** Values to write, one by one, so that the file contains `text` again. */
 export function valuesToWrite(form: Form, text: string): string[] {
   if (form === 'words') return words(text);
-  // The top level's buffer gets its full size when it is first used. That cannot be undone, and the next user relies on
-  // that size.
+  // The top level's buffer gets its full size when it is first used. The kernel cannot undo this, and the next user
+  // relies on that size.
   if (form === 'size') return [/\(expanded: (\d+)\)/.exec(text)?.[1] ?? normalForm(form, text)];
   if (form === 'mask') return [text.trim()];
   return [normalForm(form, text)];
 }
 
-/** `DEFAULTS` means that the other words have their defaults. */
+/** `DEFAULTS` means that all other words have their default. */
 function words(text: string): string[] {
   return text.split(/\s+/).filter((word) => word !== '' && word !== 'DEFAULTS');
 }
 
-/** Entries of a list file: `#### all functions enabled ####` and `no pid` mean an empty list. */
+/** Entries of a list file. `#### all functions enabled ####` and `no pid` mean an empty list. */
 export function listLines(text: string): string[] {
   return text
     .split('\n')
@@ -85,12 +85,12 @@ export function listLines(text: string): string[] {
     .filter((line) => line !== '' && !line.startsWith('#') && line !== 'no pid');
 }
 
-/** Function of a line `name [module]`; a command such as `name:traceoff:unlimited` is not a function. */
+/** Function in a line `name [module]`. A command such as `name:traceoff:unlimited` is not a function. */
 function functionOfLine(line: string): string {
   return line.replace(/ \[[^\]]*\]$/, '').trim();
 }
 
-/** The kernel's globs for function names: `*` matches any text, `?` any one character. */
+/** The kernel's globs for function names: `*` matches any text, `?` matches one character. */
 export function globPattern(glob: string): RegExp {
   const source = [...glob].map((char) => {
     if (char === '*') return '.*';

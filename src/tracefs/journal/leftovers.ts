@@ -1,6 +1,4 @@
-/**
- * Finds what somebody left in the kernel that still costs time and that this process may not be able to end. Only reads.
- */
+/** Finds what another user left in the kernel that still costs time, and that this process may be unable to stop. */
 import { accessSync, constants } from 'node:fs';
 import { join } from 'node:path';
 import { errnoOf, KernelError } from '../../model/errors.ts';
@@ -9,14 +7,14 @@ import { pathOf } from './put-back.ts';
 import { bootId, type JournalEntry, loadEntries, stateFileOf } from './state.ts';
 import type { JournalPlace } from './store.ts';
 
-/** A foreign tracer that runs at the top level. Ask before the agent takes the top level. */
+/** Another user's tracer at the top level. Check this before the agent uses the top level. */
 export function foreignTracer(root: string): string | undefined {
   const tracer = tryReadText(join(root, 'current_tracer'))?.trim() ?? '';
   if (tracer === '' || tracer === 'nop') return undefined;
-  return `tracer ${tracer} runs at the top level of ${root}, and this agent did not start it or cannot stop it: if nobody needs it, write nop to ${join(root, 'current_tracer')}, or run \`ftrace-exporter cleanup\` with the state directory of the agent that started it`;
+  return `tracer ${tracer} runs at the top level of ${root}, and this agent did not start it, or cannot stop it: if it is not needed, write nop to ${join(root, 'current_tracer')}, or run \`ftrace-exporter cleanup\` with the state directory of the agent that started it`;
 }
 
-/** What the journal of this name lists, and why it cannot be restored from here; undefined if there is none. */
+/** The files in the journal of this name, and why they cannot be restored here. Undefined without a journal. */
 export function journalState({ root, stateDir, name }: JournalPlace): string | undefined {
   const stateFile = stateFileOf(stateDir, name);
   let entries: JournalEntry[];
@@ -38,7 +36,7 @@ function whyNotWritable(path: string): string[] {
     return [];
   } catch (error) {
     const errno = errnoOf(error);
-    // The file is gone, and so is the change.
+    // The file no longer exists, so there is nothing to restore.
     return errno === 'ENOENT' ? [] : [`cannot write ${path}: ${errno}`];
   }
 }

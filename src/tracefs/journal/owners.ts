@@ -1,4 +1,4 @@
-/** Names of what owns an entry of the journal: a tracer, or a tracer in what it changes at the top level beside its knobs. */
+/** Names of the owners of journal entries: a tracer, or a tracer's changes to the top level itself. */
 
 const AT_TOP_LEVEL = ' at the top level';
 

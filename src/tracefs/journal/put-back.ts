@@ -1,6 +1,6 @@
 /**
- * Restores one journaled file, unless somebody else has changed it since. Files are relative to the root of tracefs, or
- * `/sys/block/DISK/trace/enable`.
+ * Restores one journaled file, unless another user has changed it since. Files are relative to the root of tracefs, or
+ * are `/sys/block/DISK/trace/enable`.
  */
 import { isAbsolute, join } from 'node:path';
 import { KernelError } from '../../model/errors.ts';
@@ -11,8 +11,8 @@ import { coveredBy, type Form, formOf, isList, normalForm, valuesToWrite } from 
 import type { JournalEntry } from './state.ts';
 
 /**
- * The kernel changes these too: after a kill it stops recording and frees the buffer; hwlat stops going round the CPUs
- * when its thread was moved to another CPU.
+ * The kernel itself changes these files too. When the agent is killed, it stops recording and frees the buffer. hwlat
+ * stops moving between CPUs if a user moves its thread.
  */
 const CHANGED_BY_KERNEL = ['tracing_on', 'buffer_size_kb', 'hwlat_detector/mode'];
 
@@ -26,7 +26,7 @@ export function checkedForm(file: string): Form {
   throw new KernelError({
     file,
     errno: '',
-    action: 'keep a journal of',
+    action: 'journal',
     remedy: 'it is not a known control file',
   });
 }
@@ -44,7 +44,7 @@ export function writeValue(root: string, file: string, value: string): void {
   else writeControl(root, file, value);
 }
 
-/** Returns `restored`, `nothing` (it already is as before), or why the file was not touched. Throws `KernelError`. */
+/** Returns `restored`, `nothing` (nothing to do), or why the file was not touched. Throws `KernelError`. */
 export function putBack(root: string, entry: JournalEntry, tracerIsOurs: boolean): string {
   const { file, before } = entry;
   const form = checkedForm(file);
@@ -53,12 +53,12 @@ export function putBack(root: string, entry: JournalEntry, tracerIsOurs: boolean
   const present = normalForm(form, text);
   const wanted = isList(form) ? '' : normalForm(form, before);
   if (present === wanted && form !== 'size') {
-    // A list whose last task has ended is empty and matches no task; emptying it makes it match all again.
+    // If all listed tasks have ended, the list is empty and matches no task. Emptying it makes it match all again.
     if (form === 'pids' && text.trim() === '') emptyList(path);
     return 'nothing';
   }
   if (!isOurs(entry, form, present, tracerIsOurs))
-    return `${path} was left as it is, ${JSON.stringify(shortened(present))}: somebody else has changed it since we did (it was ${JSON.stringify(shortened(wanted))})`;
+    return `${path} was left as it is, ${JSON.stringify(shortened(present))}: another user has changed it after us (it was ${JSON.stringify(shortened(wanted))})`;
   if (isList(form)) {
     emptyList(path);
   } else {
@@ -74,10 +74,10 @@ export function putBack(root: string, entry: JournalEntry, tracerIsOurs: boolean
 
 function isOurs(entry: JournalEntry, form: Form, present: string, tracerIsOurs: boolean): boolean {
   if (isChangedByKernel(entry.file)) return true;
-  // Forks add to the lists of pids, so their text proves nothing; the owner of the tracer does.
+  // Forks add to the lists of pids, so their text is no evidence. The owner of the tracer is.
   if (form === 'pids') return tracerIsOurs;
   if (form === 'functions') {
-    // Modules that come and go change which functions match the globs.
+    // Modules that are loaded or removed change which functions match the globs.
     return tracerIsOurs && coveredBy(present, entry.added ?? []);
   }
   return entry.left === undefined || entry.left === present;

@@ -1,4 +1,4 @@
-/** Restores journaled files in reverse order, except files that somebody else uses now. */
+/** Restores journaled files in reverse order, except files that another user needs now. */
 import { KernelError } from '../../model/errors.ts';
 import { isTopLevelOwner, tracerOf } from './owners.ts';
 import { putBack, shortened } from './put-back.ts';
@@ -9,27 +9,27 @@ import { otherTopLevelUser } from './top-level-user.ts';
 export interface Restored {
   /** Files that were restored. */
   restored: string[];
-  /** What could not be restored and why, or was not touched because somebody else has changed it since. */
+  /** What could not be restored and why, and what was not touched because another user has changed it since. */
   problems: string[];
 }
 
 export interface RestoreRequest {
-  /** Restore only what this tracer owns; everything if absent. */
+  /** Restore only what this tracer owns. If absent, everything. */
   owner?: string;
-  /** Tracers that could not be stopped; updated here. */
+  /** Tracers that could not be stopped. This function updates the set. */
   running: Set<string>;
-  /** After a crash: a state file that cannot be trusted is an error even if this journal has changed nothing. */
+  /** After a crash, a state file that cannot be trusted is an error even if this journal has changed nothing. */
   isRecovery?: boolean;
 }
 
-/** Throws `KernelError` if the state file cannot be trusted. */
+/** Throws a `KernelError` if the state file cannot be trusted. */
 export function restoreEntries(store: JournalStore, request: RestoreRequest): Restored {
   const report: Restored = { restored: [], problems: [] };
   const mine = entriesOf(store, request);
   if (mine.length === 0 && !isStaleFileThere(store, request)) return report;
   const isTracer = ({ file }: JournalEntry) => file === 'current_tracer';
   let tracerIsOurs = true;
-  // The tracer first: if its filters were emptied while it runs, it would trace everything.
+  // Restore the tracer first: if its filters were emptied while it runs, it would trace everything.
   for (const entry of mine.filter(isTracer)) {
     if (isOnlyGivenUp(entry, request)) continue;
     const outcome = tryPutBack(store, entry, true);
@@ -37,7 +37,7 @@ export function restoreEntries(store: JournalStore, request: RestoreRequest): Re
     tracerIsOurs = outcome === 'restored' || outcome === 'nothing';
     noteTracer(store, entry, { tracerIsOurs, running: request.running });
   }
-  // A tracer takes the top level only while it is free, and the tracer's end has stopped every recording there.
+  // A tracer uses the top level only if it is free, and when the tracer stops, every recording there stops.
   const user = request.owner === undefined ? otherTopLevelUser(store.place.root, mine) : undefined;
   for (const entry of mine.filter((one) => !isTracer(one)).reverse()) {
     if (isOnlyGivenUp(entry, request)) continue;
@@ -53,13 +53,13 @@ function entriesOf(store: JournalStore, { owner, isRecovery = false }: RestoreRe
   try {
     return store.reload().filter(({ owners }) => owner === undefined || owners.includes(owner));
   } catch (error) {
-    // This was reported at the start, and this journal has nothing in the file.
+    // This was reported at the start, and this journal has no entry in the file.
     if (error instanceof KernelError && !isRecovery && !store.hasClaimed()) return [];
     throw error;
   }
 }
 
-/** Removes a file without entries of this boot when everything is restored. */
+/** Removes a state file that has no entries from this boot, when everything is restored. */
 function isStaleFileThere(
   { place, hasClaimed }: JournalStore,
   { owner, isRecovery }: RestoreRequest,
@@ -68,7 +68,7 @@ function isStaleFileThere(
   return stateIsThere(place.stateDir, place.name);
 }
 
-/** If another tracer of this agent still needs it, only the owner is removed. */
+/** If another tracer of this agent still needs the value, only removes the owner. */
 function isOnlyGivenUp(entry: JournalEntry, { owner }: RestoreRequest): boolean {
   if (owner === undefined || entry.owners.length === 1) return false;
   entry.owners = entry.owners.filter((one) => one !== owner);
@@ -80,7 +80,7 @@ interface TracerState {
   running: Set<string>;
 }
 
-/** While the top level's tracer is not restored, its settings wait. */
+/** If the top level's tracer was not restored, its settings are not restored either. */
 function noteTracer(store: JournalStore, entry: JournalEntry, { tracerIsOurs, running }: TracerState): void {
   const couldNot = store.entries().includes(entry);
   if (!tracerIsOurs && !couldNot) store.entries().push(entry);
@@ -90,7 +90,7 @@ function noteTracer(store: JournalStore, entry: JournalEntry, { tracerIsOurs, ru
   }
 }
 
-/** Why a file is not restored yet; undefined if it can be. */
+/** Why a file is not restored yet. Undefined if it can be restored. */
 function whyItWaits(
   entry: JournalEntry,
   { tracerIsOurs, user, running }: TracerState & { user: string | undefined },
@@ -101,12 +101,12 @@ function whyItWaits(
   if (!entry.owners.every(isTopLevelOwner)) return undefined;
   // Restoring clock or size would empty the other user's buffer; restoring tracing_on would start a recording that they
   // stopped.
-  const later = 'the next start or cleanup restores it';
-  if (!tracerIsOurs) return ` while somebody else uses the top level: ${later}`;
-  return user === undefined ? undefined : ` while somebody else uses the top level (${user}): ${later}`;
+  const later = 'the next start or `ftrace-exporter cleanup` restores it';
+  if (!tracerIsOurs) return ` while another user needs the top level: ${later}`;
+  return user === undefined ? undefined : ` while another user needs the top level (${user}): ${later}`;
 }
 
-/** Calls `putBack`; keeps an entry only if another try can succeed. */
+/** Calls `putBack`. Keeps an entry only if another attempt can succeed. */
 function tryPutBack(store: JournalStore, entry: JournalEntry, tracerIsOurs: boolean): string {
   try {
     const outcome = putBack(store.place.root, entry, tracerIsOurs);
@@ -124,10 +124,10 @@ function noteOutcome(report: Restored, entry: JournalEntry, outcome: string): vo
   else if (outcome !== 'nothing') report.problems.push(outcome);
 }
 
-/** Updates the state file, so that the next try does not repeat what is done. */
+/** Updates the state file, so that the next attempt does not repeat finished work. */
 function finish(store: JournalStore, { owner }: RestoreRequest, report: Restored): void {
   if (owner !== undefined) {
-    // The end of the agent restores everything and then only removes the file, which works on a full disk.
+    // Before it exits, the agent restores everything and then only removes the file, which works on a full disk.
     store.saveIfPossible();
     return;
   }

@@ -1,6 +1,6 @@
 /**
- * The state file of a restore journal: its entries survive the process. Only entries that may be written are accepted. A
- * file that is broken, or that somebody else could have written, is an error and is not changed.
+ * The state file of a restore journal, whose entries survive the process. It accepts only entries that may be written.
+ * A file that is broken, or that another user could have written, is an error and is not changed.
  */
 import {
   closeSync,
@@ -25,13 +25,13 @@ import { formOf } from './control-forms.ts';
 export interface JournalEntry {
   /** Relative to the root of tracefs, or `/sys/block/DISK/trace/enable`. */
   file: string;
-  /** Text before the first write; '' for lists, because only empty lists are used. */
+  /** Text before the first write; '' for lists, because the agent uses a list only if it is empty. */
   before: string;
   /** Text after our write, in normal form. Absent until our write is complete. */
   left?: string;
   /** Values that were appended to a list. */
   added?: string[];
-  /** Tracers that need the file as it is now. */
+  /** Tracers that need the current value of the file. */
   owners: string[];
 }
 
@@ -44,23 +44,23 @@ export function stateFileOf(stateDir: string, name: string): string {
   return join(stateDir, `${name}.journal.json`);
 }
 
-/** Temporary name while it is written; a kill leaves it behind. */
+/** Temporary name during a write. It remains if the process is killed. */
 const unfinished = (file: string) => `${file}.new`;
 
-/** Whether an agent's journal exists, finished or not. */
+/** Whether an agent's journal exists, complete or not. */
 export function stateIsThere(stateDir: string, name: string): boolean {
   const file = stateFileOf(stateDir, name);
   return existsSync(file) || existsSync(unfinished(file));
 }
 
-/** Changes with every boot, which resets all files. */
+/** Changes with every boot, because a boot resets all files. */
 export function bootId(file = BOOT_ID_FILE): string {
   return readText(file).trim();
 }
 
 /**
- * Entries of the state file, oldest first; none if there is no file, or it is from another boot. Throws `KernelError` if
- * it cannot be read or trusted.
+ * Entries of the state file, oldest first. Empty if there is no file, or if it is from another boot. Throws a
+ * `KernelError` if the file cannot be read or trusted.
  */
 export function loadEntries(file: string, boot: string): JournalEntry[] {
   const text = readTrusted(file);
@@ -70,30 +70,30 @@ export function loadEntries(file: string, boot: string): JournalEntry[] {
   try {
     state = JSON.parse(text);
   } catch {
-    throw broken('it is not JSON');
+    throw broken('the file is not JSON');
   }
   if (!isRecord(state) || state.version !== VERSION || typeof state.boot !== 'string')
-    throw broken('it is not a journal of this version');
-  if (!Array.isArray(state.entries)) throw broken('it has no entries');
+    throw broken('the file is not a journal of this version');
+  if (!Array.isArray(state.entries)) throw broken('the file has no entries');
   const entries = state.entries.map((entry: unknown) => {
     if (isEntry(entry)) return entry;
-    throw broken(`it has an entry that is not allowed: ${JSON.stringify(entry).slice(0, 200)}`);
+    throw broken(`the file has an entry that is not allowed: ${JSON.stringify(entry).slice(0, 200)}`);
   });
   if (new Set(entries.map((entry) => entry.file)).size < entries.length)
-    throw broken('it lists the same file twice');
+    throw broken('the journal lists the same file twice');
   return state.boot === boot ? entries : [];
 }
 
 function readTrusted(file: string): string | undefined {
   let fd: number;
   try {
-    // Must not block: the file could be a pipe.
+    // Open without blocking, because the file could be a pipe.
     fd = openSync(file, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
   } catch (error) {
     const errno = errnoOf(error);
-    // Even if the directory is not one: a later write will report that.
+    // Also if the directory is not a directory, because a later write reports that.
     if (errno === 'ENOENT' || errno === 'ENOTDIR') return undefined;
-    if (errno === 'ELOOP') throw distrust(file, 'it is a symbolic link');
+    if (errno === 'ELOOP') throw distrust(file, 'the file is a symbolic link');
     throw refusal(error, { file, action: 'read the restore journal' });
   }
   try {
@@ -106,14 +106,14 @@ function readTrusted(file: string): string | undefined {
 }
 
 function problemOf(stats: Stats): string | undefined {
-  if (!stats.isFile()) return 'it is not a regular file';
-  if (stats.uid !== 0 && stats.uid !== process.geteuid?.()) return `it belongs to uid ${stats.uid}`;
-  if ((stats.mode & 0o022) !== 0) return 'others may write it';
-  return stats.size > MOST_BYTES ? `it has ${stats.size} bytes` : undefined;
+  if (!stats.isFile()) return 'the file is not a regular file';
+  if (stats.uid !== 0 && stats.uid !== process.geteuid?.()) return `the file belongs to uid ${stats.uid}`;
+  if ((stats.mode & 0o022) !== 0) return 'other users may write to the file';
+  return stats.size > MOST_BYTES ? `the file has ${stats.size} bytes` : undefined;
 }
 
 function distrust(file: string, why: string): KernelError {
-  const remedy = 'nothing was restored; read it, restore by hand what you need, and remove the file';
+  const remedy = 'nothing was restored; read the file, restore what you need by hand, and remove it';
   return new KernelError({ file, errno: '', action: 'use the restore journal', remedy: `${why}; ${remedy}` });
 }
 
@@ -140,8 +140,8 @@ function isEntry(value: unknown): value is JournalEntry {
 }
 
 /**
- * Writes the entries to the state file, all or none; removes the file if there are none. Makes the directory, accessible
- * only to its owner. `neededBy` is part of the message of the `KernelError` if writing fails.
+ * Writes all entries to the state file, or none of them. Removes the file if there are no entries. Creates the
+ * directory, accessible only to its owner. If writing fails, the message of the `KernelError` contains `neededBy`.
  */
 export function saveEntries(
   stateDir: string,
@@ -161,7 +161,7 @@ export function saveEntries(
     writeSynced(temporary, `${JSON.stringify({ version: VERSION, boot, entries }, undefined, 1)}\n`);
     renameSync(temporary, file);
   } catch (error) {
-    const remedy = `${neededBy} needs it: give a directory that can be written with --state.dir`;
+    const remedy = `${neededBy} needs it: choose a writable directory with --state.dir`;
     throw refusal(error, { file, action: 'write the restore journal', remedy });
   }
   syncDirectory(stateDir);
@@ -177,7 +177,7 @@ function removeIfThere(file: string): void {
   }
 }
 
-/** Makes the directory and its parents. Node's `recursive` would loop forever on a file system without directories. */
+/** Creates the directory and its parents. Node's `recursive` would loop forever on some special file systems. */
 function makeDirectory(dir: string, mayMakeParent = true): void {
   try {
     mkdirSync(dir, 0o700);
@@ -202,7 +202,7 @@ function writeSynced(file: string, text: string): void {
   }
 }
 
-/** Makes the rename survive a crash of the machine. Some file systems cannot, but a boot voids the journal anyway. */
+/** Makes the rename survive a crash of the machine, if the file system can. After a boot the journal is void. */
 function syncDirectory(dir: string): void {
   try {
     const fd = openSync(dir, constants.O_RDONLY);

@@ -4,7 +4,7 @@ import { type Form, isList } from './control-forms.ts';
 import { bootId, type JournalEntry, loadEntries, saveEntries, stateFileOf } from './state.ts';
 
 export interface JournalPlace {
-  /** Made when needed. */
+  /** Created when needed. */
   stateDir: string;
   /** Name of the agent, which must hold the base instance of that name. */
   name: string;
@@ -16,19 +16,19 @@ export interface JournalStore {
   place: JournalPlace;
   /** Reads the state file again, because another `Journal` of this agent may have written it. Throws `KernelError`. */
   reload(): JournalEntry[];
-  /** All entries, also those that a crash left and that could not be restored. */
+  /** All entries, including those that remain after a crash because they could not be restored. */
   entries(): JournalEntry[];
   find(file: string): JournalEntry | undefined;
-  /** The entry of a file, made if needed. Save it before writing the file. */
+  /** The entry of a file. Creates it if needed. Save it before writing the file. */
   claim(owner: string, file: string, form: Form, text: string): JournalEntry;
   drop(entry: JournalEntry): void;
-  /** Whether this journal, not one before a crash, has claimed any file. */
+  /** Whether this journal (not one before a crash) has claimed a file. */
   hasClaimed(): boolean;
-  /** Saves before a write: a change that cannot be noted must not be made. Throws `KernelError`. */
+  /** Saves before a write, because a change that cannot be journaled must not be made. Throws `KernelError`. */
   saveFor(owner: string): void;
   /** Throws `KernelError`. */
   save(): void;
-  /** Saves after a write, when the state on disk already suffices to restore. */
+  /** Saves after a write. If that fails, the state on disk is already sufficient to restore. */
   saveIfPossible(): void;
 }
 

@@ -1,4 +1,4 @@
-/** Finds users of the tracer's top level. Only reads. */
+/** Finds other users of the top level. Only reads. */
 import { closeSync, constants, openSync } from 'node:fs';
 import { join } from 'node:path';
 import { errnoOf } from '../../model/errors.ts';
@@ -6,7 +6,7 @@ import { tryReadText } from '../files.ts';
 import { listLines, normalForm, valuesToWrite } from './control-forms.ts';
 import type { JournalEntry } from './state.ts';
 
-/** Files with lists that limit what is recorded. A list that is not empty shows that a tool relies on it. */
+/** Files with lists that limit what is recorded. If a list is not empty, a tool relies on it. */
 const LISTS = [
   'set_event',
   'set_event_pid',
@@ -23,12 +23,12 @@ const SUBBUFFER_SIZE = 'buffer_subbuf_size_kb';
 /** Sub-buffers per CPU that the kernel keeps when it frees a buffer. */
 const LEAST_SUBBUFFERS = 2;
 
-/** The user of the top level; undefined if there is none. */
+/** Description of the top level's user. Undefined if there is none. */
 export function topLevelUser(root: string): string | undefined {
   return userOf(root, LISTS);
 }
 
-/** Like `topLevelUser`, after a crash: ignores changes that the killed agent made, according to its journal. */
+/** Like `topLevelUser`, but for use after a crash: ignores changes that are in the killed agent's journal. */
 export function otherTopLevelUser(root: string, entries: readonly JournalEntry[]): string | undefined {
   const isOurs = (list: string) =>
     entries.some(({ file }) => file === list || (list === 'set_event' && file.startsWith('events/')));
@@ -47,13 +47,13 @@ function userOf(root: string, lists: readonly string[]): string | undefined {
     if (lines.length === 0) continue;
     const some = lines.slice(0, 3).join(', ') + (lines.length > 3 ? ', …' : '');
     return file === 'set_event'
-      ? `somebody records events there: ${some}`
-      : `somebody has set ${file} there: ${some}`;
+      ? `another user records events there: ${some}`
+      : `another user has set ${file} there: ${some}`;
   }
-  return pipeIsOpen(root) ? 'somebody reads its trace_pipe' : undefined;
+  return pipeIsOpen(root) ? 'another user reads its trace_pipe' : undefined;
 }
 
-/** Whether `trace_pipe` is open: the kernel lets only one process open it. */
+/** Whether `trace_pipe` is open. The kernel allows only one process to open it. */
 function pipeIsOpen(root: string): boolean {
   try {
     closeSync(openSync(join(root, 'trace_pipe'), constants.O_RDONLY | constants.O_NONBLOCK));
@@ -64,8 +64,8 @@ function pipeIsOpen(root: string): boolean {
 }
 
 /**
- * A buffer size that is neither the agent's nor the original one shows another user. The kernel rounds sizes up to sub-buffers,
- * which are larger while the agent's size applies, and keeps a few of them after a kill.
+ * If the buffer size is neither the agent's nor the original one, there is another user. The kernel rounds sizes up to
+ * sub-buffers, which are larger while the agent's size applies, and keeps a few of them after a kill.
  */
 function grownBuffer(root: string, entries: readonly JournalEntry[]): string | undefined {
   const size = entries.find(({ file }) => file === SIZE);
@@ -79,5 +79,5 @@ function grownBuffer(root: string, entries: readonly JournalEntry[]): string | u
   const original = Number(valuesToWrite('size', size.before)[0]);
   const rounded = Math.max(original, LEAST_SUBBUFFERS * subbufferKb) + subbufferKb;
   if (present === size.left || Number(present) <= rounded) return undefined;
-  return `somebody has set its buffer size to ${present} KiB per CPU`;
+  return `another user has set its buffer size to ${present} KiB per CPU`;
 }

@@ -103,14 +103,14 @@ test('check-config exits with 0 for a good file, and lists what is on', () => {
   const good = file('good.yaml', 'probes:\n  irq: { enabled: false }\n  syscalls: { include: ["fsync"] }\n');
   const { status, stdout, stderr } = cli(['check-config', good]);
   assert.equal(status, 0, stderr);
-  assert.equal(stdout, `${good} is good; probes that are on: sched, syscalls, block, softirq\n`);
+  assert.equal(stdout, `${good} is valid; enabled probes: sched, syscalls, block, softirq\n`);
 });
 
 test('check-config reports that run would not start if a config has nothing on', () => {
   const off = ['sched', 'block', 'irq', 'softirq'].map((probe) => `${probe}: { enabled: false }`).join(', ');
   const { status, stdout } = cli(['check-config', file('nothing.yaml', `probes: { ${off} }\n`)]);
   assert.equal(status, 0);
-  assert.match(stdout, /probes that are on: none\nthis config traces nothing/);
+  assert.match(stdout, /enabled probes: none\nthis config traces nothing/);
 });
 
 test('check-config exits with 2 for a bad file, with the place and a suggestion', () => {
@@ -137,7 +137,7 @@ test('check-config --print-schema prints a JSON Schema', () => {
 });
 
 test('bad commands, flags, values and variables end with 2 and a remedy', () => {
-  assert.match(refusal(['doctr']), /no command "doctr" \(did you mean "doctor"\?\)/);
+  assert.match(refusal(['doctr']), /unknown command "doctr" \(did you mean "doctor"\?\)/);
   assert.match(
     refusal(['run', '--web.listen-adress', ':1']),
     /unknown option.*\n.*Did you mean --web\.listen-address\?/,
@@ -147,7 +147,7 @@ test('bad commands, flags, values and variables end with 2 and a remedy', () => 
   const none = ['sched', 'block', 'irq', 'softirq'].flatMap((name) => ['--no-probe', name]);
   assert.match(
     refusal(['run', ...none]),
-    /no probe and no kind of traces is on, so there is nothing to trace/,
+    /no probe and no kind of traces is enabled, so there is nothing to trace/,
   );
   assert.match(refusal(['run', '--probe', 'syscal']), /--probe: probes\.syscal: there is no probe/);
   assert.match(
@@ -192,7 +192,7 @@ test('only kinds of traces are enough to run, but not to record', () => {
   assert.deepEqual([status, /no-tracefs.*ENOENT/.test(stderr)], [1, true], stderr);
   assert.match(
     refusal(['replay', 'nowhere.dat', '--serve', '--config.file', kinds]),
-    /no probe is on, so there is nothing to read from a recording/,
+    /no probe is enabled, so there is nothing to read from a recording/,
   );
 });
 

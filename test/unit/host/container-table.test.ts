@@ -290,13 +290,13 @@ test('where nothing can be known, the reason is given and every task is other', 
   assert.match(nested.problem(), /pid namespace/);
   const none = openContainerTable({ cgroupDir: join(root, 'none'), podLogs: root, max: 10, keepMs: 1 });
   none.procIsHosts(true);
-  assert.match(none.problem(), /none is no mount of control groups/);
+  assert.match(none.problem(), /none is not a mount of control groups/);
   none.refresh();
   none.attached(1, 0, `/docker/${ID}`);
   assert.equal(labelsOf(none, 1)?.trim(), 'other');
   const own = machine();
   own.removeGroup('/init.scope');
-  assert.match(own.open().problem(), /own control groups only/);
+  assert.match(own.open().problem(), /only the agent’s own control groups/);
 });
 
 test('with the processes of others hidden, the root group has only threads of the kernel where systemd runs', () => {

@@ -113,14 +113,14 @@ test('of several versions the default; of several functions none', () => {
   assert.equal(functionOffset(file, 'memcpy'), 0x1200);
   assert.throws(
     () => functionOffset(file, 'helper'),
-    /2 functions helper: choose one of .*:0x1400, .*:0x1500/,
+    /2 functions named helper: choose one of .*:0x1400, .*:0x1500/,
   );
 });
 
 test('what is no such file has a reason', () => {
   const file = join(directory, 'text');
   writeFileSync(file, '#!/bin/sh\n'.padEnd(100));
-  assert.throws(() => readElf(file), /text is no ELF file/);
+  assert.throws(() => readElf(file), /text is not an ELF file/);
   writeFileSync(file, '\x7fELF');
   assert.throws(() => readElf(file), /text is cut short/);
   assert.throws(() => readElf(join(directory, 'missing')), /cannot read .*missing: ENOENT/);

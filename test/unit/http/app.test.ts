@@ -370,7 +370,7 @@ test('the style sheet is the one that the policy allows', async () => {
 
 test('a replay is marked clearly as one', async () => {
   await using({ source: () => 'replay' }, async () => {
-    assert.match((await get('/')).body.toString(), /Demonstration: a bundled capture, not this machine/);
+    assert.match((await get('/')).body.toString(), /Demonstration: a bundled recording, not this machine/);
     assert.equal(JSON.parse((await get('/api/v1/status')).body.toString()).source, 'replay');
   });
 });

@@ -88,12 +88,12 @@ test('the index lists metrics and resolutions; a query answers in JSON', async (
 test('a wrong query is 400 and says what would be right', async () => {
   const metric = 'metric=ftrace_test_bytes_total';
   const wrong: [query: string, reason: RegExp][] = [
-    ['?metric=nope', /^metric: wants a counter or histogram/],
-    ['?by=device', /^metric: wants the name/],
+    ['?metric=nope', /^metric: must be one of the counters and histograms/],
+    ['?by=device', /^metric: must be the name/],
     ['?metrics=a', /^unknown parameter "metrics"/],
     [`?${metric}&${metric}`, /"metric" comes twice/],
     [`?${metric}&by=cpu`, /^by: ftrace_test_bytes_total has the labels device/],
-    [`?${metric}&where=cpu:1`, /^where: wants label:value/],
+    [`?${metric}&where=cpu:1`, /^where: must be label:value/],
     [`?${metric}&where=device`, /^where/],
     [`?${metric}&resolution=finest`, /^resolution: wants fine or coarse/],
     [`?${metric}&since=now`, /^since, until/],

@@ -75,7 +75,7 @@ test('wrong parameters are refused with what would be right', () => {
     ['since=yesterday', /^since must be a time in milliseconds/],
     [`q=${'x'.repeat(201)}`, /^q must have at most 200 characters/],
     ['format=xml', /^format must be json or perfetto/],
-    ['format=perfetto', /^format=perfetto needs trace_id/],
+    ['format=perfetto', /^format=perfetto requires trace_id/],
   ];
   for (const [query, reason] of wrong) {
     const parsed = readSlowQuery(`/api/v1/slow?${query}`, store);

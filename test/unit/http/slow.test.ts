@@ -114,7 +114,7 @@ test('the id of a trace gives its operations, each once, the newest first', asyn
 
 test('a wrong request is answered with what would be right', async () => {
   const wrong: [query: string, told: RegExp][] = [
-    ['?kind=sched', /^kind must be one that is on: syscalls, block$/m],
+    ['?kind=sched', /^kind must be an enabled kind: syscalls, block$/m],
     ['?kind=', /^kind must be/],
     ['?limit=0', /^limit must be a whole number from 1 to 100$/m],
     ['?limit=101', /^limit/],

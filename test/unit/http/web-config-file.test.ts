@@ -208,7 +208,7 @@ test('a file that has lost its users or its TLS does not open the port', () => {
     assert.ok(intact(), text);
     const [{ level, reason }] = take();
     assert.equal(level, 'error', text);
-    assert.match(String(reason), /has no (users|TLS) any more.*: restart the agent if you want this/);
+    assert.match(String(reason), /no longer has (users|TLS).*: restart the agent if you want this/);
     writeFileSync(file, users + tls);
     assert.ok(intact());
     take();

@@ -203,7 +203,7 @@ test('a config that would leave the server open, or closed to everybody, is refu
       /^web.yml:1:36: rate_limit.burst: 0 must be at least 1: with 0, no request/,
     ],
     ['rate_limit: { interval: -1s }\n', /interval: "-1s" must be a duration/],
-    ['- a\n', /^web.yml:1:1: a web config is a map of keys/],
+    ['- a\n', /^web.yml:1:1: a web config must be a map of keys/],
     ['basic_auth_users: {}\nbasic_auth_users: {}\n', /^web.yml:2:1: Map keys must be unique/],
   ];
   for (const [yaml, ...expected] of wrong) {
@@ -244,7 +244,7 @@ test('certificates and keys are tried, and errors are reported at the key that n
     ['broken.crt', 'server.key', /cert_file: has a certificate that cannot be read/],
     ['server.crt', 'server2.key', /^web.yml:3:13: .*key_file: is not the key of the certificate/],
     ['server.crt', 'encrypted.key', /key_file: is encrypted/],
-    ['weak.crt', 'weak.key', /cert_file: OpenSSL refuses it: .*too small/],
+    ['weak.crt', 'weak.key', /cert_file: OpenSSL rejects it: .*too small/],
   ];
   for (const [cert, key, ...expected] of cases) {
     const found = problems(`tls_server_config:\n  cert_file: tls/${cert}\n  key_file: tls/${key}\n`);

@@ -123,7 +123,7 @@ test('what somebody else has changed since stays, with a message', (t) => {
   write('osnoise/cpus', '6-7\n');
   const { restored, problems } = restoreJournal(place);
   assert.deepEqual(restored, []);
-  assert.match(problems.join(), /osnoise\/cpus was left as it is, "6-7": somebody else .* \(it was "0-1"\)/);
+  assert.match(problems.join(), /osnoise\/cpus was left as it is, "6-7": another user .* \(it was "0-1"\)/);
   assert.equal(text('osnoise/cpus'), '6-7\n');
   assert.deepEqual(readdirSync(place.stateDir), []);
 });
@@ -177,7 +177,7 @@ test('a list is only used if it is empty, and emptied if its lines are ours', (t
   const part = openJournal(place).part('function');
   assert.throws(() => part.add('set_ftrace_filter', ['vfs_*']), {
     errno: 'EBUSY',
-    message: /holds schedule already/,
+    message: /already contains schedule/,
   });
   plant([{ file: 'set_ftrace_filter', before: '', added: ['vfs_*'], owners: ['function'] }]);
   assert.match(restoreJournal(place).problems.join(), /set_ftrace_filter was left as it is, "schedule"/);
@@ -305,8 +305,8 @@ test('a state file that is broken or not ours is an error, and nothing is writte
     step();
   };
   const cases: [string, () => void, RegExp][] = [
-    ['no JSON', () => writeFileSync(stateFile, '{"version":1,', { mode: 0o600 }), /it is not JSON/],
-    ['empty', () => writeFileSync(stateFile, ''), /it is not JSON/],
+    ['no JSON', () => writeFileSync(stateFile, '{"version":1,', { mode: 0o600 }), /the file is not JSON/],
+    ['empty', () => writeFileSync(stateFile, ''), /the file is not JSON/],
     ['another shape', () => writeFileSync(stateFile, '[]'), /not a journal of this version/],
     [
       'another version',
@@ -324,7 +324,11 @@ test('a state file that is broken or not ours is an error, and nothing is writte
     ['NUL', () => plant([{ ...entry, before: '\0' }]), /entry that is not allowed/],
     ['no owners', () => plant([{ file: 'osnoise/cpus', before: '' }]), /entry that is not allowed/],
     ['twice', () => plant([entry, entry]), /lists the same file twice/],
-    ['open to others', () => plantAnd(() => chmodSync(stateFile, 0o622)), /others may write it/],
+    [
+      'open to others',
+      () => plantAnd(() => chmodSync(stateFile, 0o622)),
+      /other users may write to the file/,
+    ],
     ['somebody else’s', () => plantAnd(() => chownSync(stateFile, 1234, 0)), /belongs to uid 1234/],
     ['a link', () => linkOver(stateFile), /symbolic link/],
     ['a directory', () => mkdirSync(stateFile), /not a regular file/],
@@ -467,7 +471,7 @@ test('a journal that cannot be trusted does not concern an agent that needs none
   const { place, stateFile } = fake(t);
   mkdirSync(place.stateDir);
   writeFileSync(stateFile, '{', { mode: 0o600 });
-  assert.throws(() => restoreJournal(place), /it is not JSON/);
+  assert.throws(() => restoreJournal(place), /the file is not JSON/);
   const journal = openJournal(place);
   assert.deepEqual(journal.part('function').restore(), { restored: [], problems: [] });
   assert.deepEqual(journal.restore(), { restored: [], problems: [] });

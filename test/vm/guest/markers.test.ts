@@ -116,7 +116,7 @@ describe('markers of programs', () => {
     agent = await start(false);
     const { markers } = await agent.status();
     assert.deepEqual(markers?.files, [OWN]);
-    assert.match(markers?.reason ?? '', /does not copy what is written into .*trace_marker/);
+    assert.match(markers?.reason ?? '', /does not copy markers from .*trace_marker/);
     assert.deepEqual(topLevelFiles(), before_);
     assert.notEqual((await sleepIn(TOP, '00000000000000a4'))?.traceId, TRACE);
   });
