@@ -1,4 +1,4 @@
-/** The section `containers` of the config: how tasks are matched with containers, for probes with `per_container`. */
+/** The section `containers` of the config: how to find the container of a task, for probes with `per_container`. */
 import { z } from 'zod';
 import { type ContainersConfig, MOST_CONTAINERS } from '../model/containers.ts';
 import { count, duration, yesOrNo } from './units.ts';
@@ -26,7 +26,7 @@ export function containersSchema() {
   });
 }
 
-/** Converts the section for the agent; undefined if nothing needs containers. */
+/** Converts the section for the agent. Undefined if nothing needs containers. */
 export function toContainersConfig(
   checked: z.output<ReturnType<typeof containersSchema>>,
   probes: readonly { options: object }[],

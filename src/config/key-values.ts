@@ -1,11 +1,11 @@
 /**
- * Lists of pairs in OTEL_* variables: `key=value,key2=value2`. The format is W3C Baggage without properties; special
- * characters are written %XX (opentelemetry.io/docs/specs/otel/resource/sdk, protocol/exporter).
+ * Lists of pairs in OTEL_* variables: `key=value,key2=value2`. The format is W3C Baggage without properties. Special
+ * characters are written as %XX (opentelemetry.io/docs/specs/otel/resource/sdk, protocol/exporter).
  */
 
 /**
- * Parses the text into pairs. Spaces around names and values and surplus commas are ignored; if a name occurs twice,
- * the last one counts. Throws an Error without any value, because values can be secrets.
+ * Parses the text into pairs. Ignores spaces around names and values, and surplus commas. If a name occurs twice, the
+ * last one counts. The message of a thrown Error contains no value, because values can be secrets.
  */
 export function parseKeyValues(text: string): Record<string, string> {
   const pairs = text.split(',').map((pair) => pair.trim());
@@ -24,6 +24,6 @@ function decoded(text: string, pair: number): string {
   try {
     return decodeURIComponent(text);
   } catch {
-    throw new Error(`pair ${pair + 1} has a "%" that begins no %XX of UTF-8`);
+    throw new Error(`pair ${pair + 1} has a "%" that does not begin a %XX of UTF-8`);
   }
 }

@@ -1,6 +1,6 @@
 /**
- * Loads the config from all its layers: flags override `FTRACE_EXPORTER_*` variables, which override the file, which
- * overrides the defaults. Reports all problems at once, each with its place.
+ * Loads the config from all its layers. Flags override `FTRACE_EXPORTER_*` variables, which override the file, which
+ * overrides the defaults. Reports all problems together, each with its place.
  */
 import { UsageError } from '../model/errors.ts';
 import { describeConflicts, describeMissingProbes } from './conflicts.ts';
@@ -18,25 +18,25 @@ import { fromEnvironment, fromFlags, type ProbeSwitch } from './settings.ts';
 import { readYamlFile, type YamlFile } from './yaml-file.ts';
 
 export interface ConfigSources {
-  /** Path of the config file; undefined: the path in FTRACE_EXPORTER_CONFIG_FILE, or no file. */
+  /** Path of the config file. If undefined: the path in FTRACE_EXPORTER_CONFIG_FILE, or no file. */
   file?: string | undefined;
   env: NodeJS.ProcessEnv;
-  /** Values of flags, by their keys (see `SETTINGS`). */
+  /** Values of flags, by their config keys (see `SETTINGS`). */
   flags?: Readonly<Record<string, string>>;
-  /** `--probe` and `--no-probe`, in the order given. */
+  /** `--probe` and `--no-probe`, in the given order. */
   probes?: readonly ProbeSwitch[];
-  /** For a recording: it decides what was traced, and conflicting tracers are allowed. */
+  /** True for a recording: the recording determines what was traced, and tracers that conflict are allowed. */
   isRecorded?: boolean;
 }
 
-/** Reads, merges and checks. Throws a `UsageError` with one line per problem. */
+/** Reads, merges and checks the config. Throws a `UsageError` with one line per problem. */
 export function loadConfig(sections: readonly ProbeSection[], sources: ConfigSources): AgentConfig {
   const environment = fromEnvironment(sources.env);
   const path = sources.file ?? environment.configFile;
   const file = path === undefined ? undefined : readYamlFile(path);
   if (file !== undefined && file.value !== undefined && !isMap(file.value)) {
     throw new UsageError(
-      `${file.place([], 'value')}: a config is a map of keys, as in "instance: ftrace-exporter"`,
+      `${file.place([], 'value')}: a config must be a map of keys, as in "instance: ftrace-exporter"`,
     );
   }
   const flags = fromFlags(sources.flags ?? {}, sources.probes ?? []);
@@ -70,9 +70,7 @@ export function loadConfig(sections: readonly ProbeSection[], sources: ConfigSou
   throw new UsageError(describeProblems(checked.error.issues, { value, jsonSchema, place }).join('\n'));
 }
 
-/**
- * Keeps a section that is named without content if it is a probe's or a kind's. Other keys without a value are dropped.
- */
+/** Keeps a section without content if it is the section of a probe or a kind. Drops other keys without a value. */
 function fromFile(file: YamlFile | undefined): unknown {
   if (!isMap(file?.value)) return {};
   const { probes, spans } = file.value;

@@ -1,4 +1,4 @@
-/** The schema of `metrics:`, the metrics that a config declares. Checks what can be checked without a kernel. */
+/** The schema of `metrics:`, the metrics that a config declares. Makes all checks that do not need a kernel. */
 
 import { z } from 'zod';
 import {
@@ -66,7 +66,7 @@ const KERNEL_PLACE = new RegExp(`^(?:[a-zA-Z_]\\w*:)?${NAME_OF_FUNCTION}(?:\\+\\
 const PROGRAM_PLACE = new RegExp(
   `^/[\\w./+@%,=~-]{1,400}:(?:0x[0-9a-f]{1,16}|${NAME_OF_FUNCTION}(?:\\+\\d{1,6})?)$`,
 );
-/** Fetch argument in the kernel's language (Documentation/trace/kprobetrace.rst), without white space. */
+/** A fetch argument in the kernel's syntax (Documentation/trace/kprobetrace.rst), without white space. */
 const EXPRESSION = /^[%$@+\\-][\w%$@+\-():,.[\]]{1,100}$/;
 const kernelPlace = text(KERNEL_PLACE, 'a function of the kernel, as in tcp_v4_connect or vfs_read+4');
 const programPlace = text(
@@ -97,7 +97,7 @@ const placed = z
         `has ${named.join(' and ') || 'none'} of event, ${DYNAMIC_KINDS.join(', ')}: write exactly one`,
       );
     if (one.event !== undefined && one.args !== undefined)
-      complain('args is for kprobes and uprobes: other events have their fields', ['args']);
+      complain('args is only for kprobes and uprobes: other events already have fields', ['args']);
   });
 const choice = z.union([eventName, placed]);
 const measure = z.union([field, z.strictObject({ field, unit: z.enum(UNITS).default('none') })]);
@@ -149,7 +149,7 @@ const written = z.strictObject({
 type Written = z.output<typeof written>;
 type Complain = (path: PropertyKey[], message: string) => void;
 
-/** `taken`: names of families that the config cannot declare again. */
+/** `taken`: names of families that the config must not declare again. */
 export function metricsSchema(taken: readonly string[]) {
   const metric = written.check(refuseBothSplits).transform((one, context) => {
     let isGood = true;
@@ -167,7 +167,7 @@ export function metricsSchema(taken: readonly string[]) {
     if (!one.per_container || taskFieldOf(made.options.metric) !== undefined) return made;
     complain(
       ['per_container'],
-      `per_container is for metrics of tasks: with event, or with start, end and the key ${TASK}`,
+      `per_container is only for metrics of tasks: those with event, or with start, end and the key ${TASK}`,
     );
     return z.NEVER;
   });
@@ -189,29 +189,29 @@ function checkEvents(one: Written, complain: Complain): void {
   if (event !== undefined) {
     for (const other of ['start', 'end', 'key', 'nested', 'ends_alone'] as const)
       if (one[other] !== undefined)
-        complain([other], `${other} is for a metric with start and end, but this one has event`);
+        complain([other], `${other} is only for a metric with start and end, but this one has event`);
     const amounts = (['value', 'sum', 'max'] as const).filter((name) => one[name] !== undefined);
     if (amounts.length > 1)
       complain([amounts[1]], `a metric has one of value, sum and max, not ${amounts.join(' and ')}`);
     if (one.where !== undefined && typeof event !== 'string' && event.where !== undefined)
-      complain(['where'], 'where is there twice: leave out the one in event');
+      complain(['where'], 'where occurs twice: remove the one in event');
     return;
   }
   if (start === undefined && end === undefined)
-    complain([], 'there is no event: write event, or start and end');
-  else if (start === undefined) complain(['end'], 'end is there without start');
-  else if (end === undefined) complain(['start'], 'start is there without end');
+    complain([], 'the event is missing: write event, or start and end');
+  else if (start === undefined) complain(['end'], 'there is an end, but no start');
+  else if (end === undefined) complain(['start'], 'there is a start, but no end');
   for (const other of ['value', 'sum', 'max'] as const)
     if (one[other] !== undefined)
       complain(
         [other],
-        `${other} is for a metric with event; with start and end, the time between them is measured`,
+        `${other} is only for a metric with event; a metric with start and end measures the time between them`,
       );
   if (one.where !== undefined)
-    complain(['where'], 'where is for a metric with event; write start: { event: …, where: … }');
+    complain(['where'], 'where is only for a metric with event; write start: { event: …, where: … }');
 }
 
-/** Refuses a metric name that is taken, or whose suffix does not fit its kind and unit. */
+/** Rejects a metric name that exists already, or whose suffix does not match its kind and unit. */
 function checkName(one: Written, taken: readonly string[], complain: Complain): void {
   const { name } = one;
   const kind = kindOf(one);
@@ -226,7 +226,7 @@ function checkName(one: Written, taken: readonly string[], complain: Complain): 
       `${JSON.stringify(name)} is ${what}${shown === '' ? '' : ` in ${shown.slice(1)}`}: call it ${stem}${ending}`,
     );
   if (taken.includes(`ftrace_${name}`))
-    complain(['name'], `ftrace_${name} is a metric of this program: choose another name`);
+    complain(['name'], `ftrace_${name} is already a metric of this program: choose another name`);
 }
 
 function kindOf(one: Written): DeclaredMetric['kind'] {
@@ -252,7 +252,7 @@ function checkLabels(one: Written, complain: Complain): void {
     if (one.start !== undefined && side === undefined && label.field !== CPU)
       complain(
         path,
-        `${label.field} can be of the start or the end: write start.${label.field} or end.${label.field}`,
+        `${label.field} can be a field of the start or of the end: write start.${label.field} or end.${label.field}`,
       );
     if (one.start === undefined && side !== undefined)
       complain(
@@ -261,28 +261,34 @@ function checkLabels(one: Written, complain: Complain): void {
       );
     if (!('as' in label || 'map' in label || 'default' in label)) continue;
     if (label.map !== undefined && label.as !== undefined && label.as !== 'map')
-      complain([...path, 'map'], `map is for as: map, but this is as: ${label.as}`);
+      complain([...path, 'map'], `map is only for as: map, but this label has as: ${label.as}`);
     if (label.as === 'map' && label.map === undefined)
-      complain(path, 'as: map needs a map, as in map: { 0: ok }');
+      complain(path, 'as: map requires a map, such as map: { 0: ok }');
     if (label.default !== undefined && label.map === undefined)
-      complain([...path, 'default'], 'default is for as: map');
+      complain([...path, 'default'], 'default is only for as: map');
   }
 }
 
-/** The kernel counts by up to three numbers. It cannot leave anything out. */
+/** The kernel counts by up to three numbers. It cannot exclude events. */
 function checkInKernel(one: Written, complain: Complain): void {
   const other = (['start', 'value', 'sum', 'max', 'where'] as const).find((name) => one[name] !== undefined);
   const isFiltered = typeof one.event === 'object' && one.event.where !== undefined;
   if (other !== undefined || isFiltered)
     complain(
       ['count_in'],
-      `count_in: kernel is for counters of all events, but this metric has ${other ?? 'where'}: leave out count_in`,
+      `count_in: kernel is only for counters of all events, but this metric has ${other ?? 'where'}: remove count_in`,
     );
   for (const [name, label] of Object.entries(one.labels))
     if (typeof label === 'object' && label.as === 'text')
-      complain(['labels', name], 'as: text needs the agent, but count_in: kernel counts by numbers');
+      complain(
+        ['labels', name],
+        'as: text requires the agent, but with count_in: kernel, the kernel counts by numbers',
+      );
   if (one.per_container)
-    complain(['per_container'], 'per_container needs the agent, but count_in: kernel counts by numbers');
+    complain(
+      ['per_container'],
+      'per_container requires the agent, but with count_in: kernel, the kernel counts by numbers',
+    );
   const keys = Object.keys(one.labels).length + Number(one.per_cpu);
   if (keys > MOST_KERNEL_KEYS)
     complain(
@@ -296,7 +302,7 @@ function bucketsOf(one: Written, complain: Complain): readonly number[] {
   if (one.buckets === undefined)
     return isTime ? DEFAULT_BUCKETS : powersOfFour(unitOf(one) === 'bytes' ? 15 : 11);
   if (kindOf(one) !== 'histogram')
-    complain(['buckets'], 'buckets is for histograms: those of value, and of start and end');
+    complain(['buckets'], 'buckets is only for histograms: metrics with value, or with start and end');
   const checked = (isTime ? buckets() : numbers).safeParse(one.buckets);
   for (const { path, message } of checked.error?.issues ?? []) complain(['buckets', ...path], message);
   return checked.data ?? [];
@@ -305,11 +311,11 @@ function bucketsOf(one: Written, complain: Complain): readonly number[] {
 const numbers = z
   .array(
     z
-      .number('must be a number, because the unit is no time')
+      .number('must be a number, because the unit is not a time')
       .min(1, 'must be 1 or more')
       .max(2 ** 53, 'must be at most 2^53'),
   )
-  .min(1, 'is empty: give at least one bound, or leave the key out')
+  .min(1, 'is empty: give at least one bound, or remove the key')
   .max(200, 'has more than 200 bounds')
   .refine((bounds) => bounds.every((bound, i) => i === 0 || bound > bounds[i - 1]), 'must ascend');
 
@@ -332,7 +338,7 @@ function configured(one: Written, buckets: readonly number[]): ConfiguredMetric 
   return { name, options: { enabled, essential, per_cpu, per_container, max_series, buckets, metric } };
 }
 
-/** Events that the agent defines get their group when the name of its instance is known. */
+/** Events that the agent defines get their group when the name of the instance is known. */
 function choiceOf(value: z.output<typeof choice>, name: string, filter?: string): EventChoice {
   if (typeof value === 'string') return { event: value, where: filter };
   const { event, args: fields = {}, where: own = filter } = value;
@@ -344,7 +350,7 @@ function choiceOf(value: z.output<typeof choice>, name: string, filter?: string)
   };
 }
 
-/** Puts the events that the agent defines into its own group. */
+/** Puts the events that the agent defines into the agent's own group. */
 export function grouped(metric: DeclaredMetric, instance: string): DeclaredMetric {
   const named = (one: EventChoice): EventChoice =>
     one.defined === undefined ? one : { ...one, event: `${dynamicGroup(instance)}${one.event}` };

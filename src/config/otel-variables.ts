@@ -1,7 +1,7 @@
 /**
- * Reads the OpenTelemetry specification's variables for metrics and traces as keys of the config
- * (opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables and protocol/exporter). Empty variables
- * count as not set, and choices are case-insensitive. Values that the specification ignores with a warning are errors
+ * Reads the variables of the OpenTelemetry specification for metrics and traces as config keys
+ * (opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables and protocol/exporter). An empty variable
+ * counts as not set. Choices are case-insensitive. Values that the specification ignores with a warning are errors
  * here.
  */
 import { UsageError } from '../model/errors.ts';
@@ -11,7 +11,7 @@ type Value = readonly [key: string, value: string, origin: string];
 const EXPORTER = 'OTEL_EXPORTER_OTLP_';
 const METRICS = `${EXPORTER}METRICS_`;
 
-/** Variables of the exporter. They exist with and without a signal in their names, as the keys do. */
+/** Variables of the exporter. They exist with and without a signal in their names, like the keys. */
 const SHARED: readonly (readonly [name: string, read: Read])[] = [
   ['ENDPOINT', asIs],
   ['PROTOCOL', choice],
@@ -40,7 +40,7 @@ const OTHERS: readonly (readonly [variable: string, key: string, read: Read])[] 
   ['OTEL_SERVICE_NAME', 'otlp.service_name', asIs],
 ];
 
-/** Returns the keys that the environment sets, as text. Throws a `UsageError` for a value that no key can have. */
+/** Returns the keys that the environment sets, as text. Throws a `UsageError` for a value that a key cannot have. */
 export function fromOpenTelemetry(env: NodeJS.ProcessEnv): Value[] {
   const disabled = textOf(env, 'OTEL_SDK_DISABLED');
   if (disabled !== undefined && isTrue(disabled) === 'true') {
@@ -74,7 +74,7 @@ function choice(text: string): string {
   return text.toLowerCase();
 }
 
-/** Everything except true is false, as in the specification. */
+/** Any value except `true` means false, as in the specification. */
 function isTrue(text: string): string {
   return String(text.toLowerCase() === 'true');
 }

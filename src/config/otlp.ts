@@ -1,6 +1,6 @@
 /**
- * The section `otlp` of the config: where and how metrics and traces are exported. Its keys are named like the OTEL_*
- * variables. A signal is exported if it has an endpoint, or if its own key says so.
+ * The section `otlp` of the config: where and how to export metrics and traces. Its keys have the names of the OTEL_*
+ * variables. A signal is exported if it has an endpoint, or if its own key enables it.
  */
 
 import { z } from 'zod';
@@ -17,7 +17,7 @@ function file() {
   return z.string().regex(/^[^\0]+$/, 'must be a file in PEM, as in /etc/ssl/collector.pem');
 }
 
-/** A map, or its text as in variables. Messages do not contain values, which can be secrets. */
+/** A map, or its text as in variables. Messages do not contain values, because they can be secrets. */
 function pairs(want: string) {
   const map = z.record(z.string(), z.union([z.string(), z.number(), z.boolean()]).transform(String));
   const text = z.string().transform((written, context) => {
@@ -33,12 +33,12 @@ function pairs(want: string) {
   });
 }
 
-/** Headers that every protocol can send: gRPC allows fewer characters than HTTP. */
+/** Headers that every protocol can send. gRPC allows fewer characters than HTTP. */
 function headers() {
   return pairs('pairs of header and value, as in "api-key=secret"').superRefine((map, context) => {
     for (const [name, value] of Object.entries(map)) {
       if (/^[\w.-]+(?<!-bin)$/i.test(name) && /^[ -~]*$/.test(value)) continue;
-      const message = `not a header: the name or the value of ${JSON.stringify(name)} has characters that are not allowed in headers`;
+      const message = `not a valid header: the name or value of ${JSON.stringify(name)} has characters that are not allowed in headers`;
       context.addIssue({ code: 'custom', message });
     }
   });
@@ -47,7 +47,7 @@ function headers() {
 export const SIGNALS = ['metrics', 'traces'] as const;
 type Signal = (typeof SIGNALS)[number];
 
-/** Keys that apply to both signals, or to one if the key begins with its name. */
+/** Keys that apply to both signals or, with the name of a signal as prefix, to that signal. */
 function sharedShape() {
   return {
     endpoint: z.string().regex(/^[^\s\0]+$/, 'must be a URL, as in http://collector:4318'),
@@ -65,7 +65,7 @@ type Shape = ReturnType<typeof sharedShape>;
 type Shared = { [Key in keyof Shape]: z.output<Shape[Key]> };
 export const SHARED_KEYS = Object.keys(sharedShape());
 
-/** The keys of one signal. None has a default. */
+/** The keys of one signal. They have no defaults. */
 function shapeOf<Name extends Signal>(signal: Name) {
   const keys = Object.entries(sharedShape()).map(([key, type]) => [`${signal}_${key}`, type.optional()]);
   return Object.fromEntries(keys) as { [Key in keyof Shape as `${Name}_${Key}`]: z.ZodOptional<Shape[Key]> };
@@ -126,7 +126,7 @@ export function otlpSchema() {
 
 type Checked = z.output<ReturnType<typeof otlpSchema>>;
 
-/** What is wrong with an endpoint; undefined if nothing is. */
+/** The problem with an endpoint. Undefined if there is none. */
 function whatIsWrong(endpoint: string, protocol: OtlpProtocol): string | undefined {
   const isGrpc = protocol === 'grpc';
   const want = isGrpc
@@ -140,14 +140,12 @@ function whatIsWrong(endpoint: string, protocol: OtlpProtocol): string | undefin
   return undefined;
 }
 
-/** A gRPC endpoint can have no scheme. Then `insecure` says whether it is without TLS. */
+/** A gRPC endpoint may lack a scheme. Then `insecure` says whether to use it without TLS. */
 function withScheme(endpoint: string, insecure: boolean): string {
   return /^https?:\/\//i.test(endpoint) ? endpoint : `${insecure ? 'http' : 'https'}://${endpoint}`;
 }
 
-/**
- * Converts the section for the agent; undefined if nothing is exported. `hasTraces`: whether any kind of trace is on.
- */
+/** Converts the section for the agent. Undefined if nothing is exported. `hasTraces`: whether any kind is enabled. */
 export function toOtlpConfig(checked: Checked, hasTraces: boolean): OtlpConfig | undefined {
   const wants = (signal: Signal): boolean =>
     checked[signal] ?? (checked.endpoint ?? checked[`${signal}_endpoint`]) !== undefined;
@@ -178,7 +176,7 @@ export function toOtlpConfig(checked: Checked, hasTraces: boolean): OtlpConfig |
   };
 }
 
-/** Keys of one signal override the common keys. A key and its certificate are taken together. */
+/** Keys of one signal override the common keys. A key file and its certificate are overridden together. */
 function targetOf(checked: Checked, signal: Signal): OtlpTarget {
   const setting = <Key extends keyof Shared>(key: Key): Shared[Key] =>
     (checked[`${signal}_${key}`] ?? checked[key]) as Shared[Key];
@@ -198,7 +196,7 @@ function targetOf(checked: Checked, signal: Signal): OtlpTarget {
   };
 }
 
-/** The endpoint of one signal is used unchanged. The signal's path is appended to the common endpoint. */
+/** The endpoint of one signal is used unchanged. To the common endpoint, the path of the signal is appended. */
 function httpUrl(signal: Signal, checked: Checked): string {
   const own = checked[`${signal}_endpoint`];
   const url = new URL(own ?? checked.endpoint ?? DEFAULT_ENDPOINT.http);

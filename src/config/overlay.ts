@@ -1,20 +1,20 @@
-/** Merges values as YAML gives them: maps are merged, everything else is replaced. */
+/** Merges values from YAML: merges maps, and replaces everything else. */
 
 export function isMap(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
-/** Puts `over` on top of `under`; undefined changes nothing. */
+/** Merges `over` into `under`. Undefined changes nothing. */
 export function overlay(under: unknown, over: unknown): unknown {
   if (over === undefined) return under;
   if (!isMap(under) || !isMap(over)) return over;
   const merged = new Map(Object.entries(under));
   for (const [key, value] of Object.entries(over)) merged.set(key, overlay(merged.get(key), value));
-  // fromEntries defines keys, so a key called __proto__ is an ordinary key.
+  // fromEntries defines properties, so a key called __proto__ is an ordinary key.
   return Object.fromEntries(merged);
 }
 
-/** Removes keys without a value (`irq:`) at any depth: they mean the default. */
+/** Removes keys without a value (`irq:`) at any depth, because they mean the default. */
 export function withoutNulls(value: unknown): unknown {
   if (!isMap(value)) return value ?? undefined;
   const entries = Object.entries(value).filter(([, inner]) => inner !== null);

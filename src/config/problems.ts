@@ -1,4 +1,4 @@
-/** Formats what the schema refuses as lines for people: the place, the key, what is wrong, and what would be right. */
+/** Converts the problems that the schema found to lines for people: the place, the key, the problem and the remedy. */
 import type { z } from 'zod';
 import { isMap } from './overlay.ts';
 import { didYouMean } from './suggest.ts';
@@ -8,7 +8,7 @@ type JsonSchema = z.core.JSONSchema.JSONSchema;
 type Path = readonly PropertyKey[];
 
 export interface ProblemContext {
-  /** The values that were refused. */
+  /** The values with the problems. */
   value: unknown;
   /** Contains the keys that exist. */
   jsonSchema: JsonSchema;
@@ -30,7 +30,7 @@ export function describeProblems(issues: readonly z.core.$ZodIssue[], context: P
   return lines.sort(BY_PLACE.compare);
 }
 
-/** Problems of the alternative that was meant: the last one with a problem that is not the kind of the value. */
+/** Problems of the intended alternative: the last one whose problem is more than a wrong type. */
 function withoutUnions(issue: z.core.$ZodIssue): z.core.$ZodIssue[] {
   const within = (inner: z.core.$ZodIssue) =>
     withoutUnions({ ...inner, path: [...issue.path, ...inner.path] });
@@ -49,7 +49,7 @@ function unknownKey(path: Path, context: ProblemContext): string {
   const parent = path.slice(0, -1);
   const keys = keysAt(context.jsonSchema, parent);
   const isProbe = parent.length === 1 && parent[0] === 'probes';
-  const what = isProbe ? `there is no probe ${JSON.stringify(key)}` : 'unknown key';
+  const what = isProbe ? `unknown probe ${JSON.stringify(key)}` : 'unknown key';
   const choice = isProbe ? 'the probes are' : 'the keys here are';
   return `${context.place(path, 'key')}: ${dotted(path)}: ${what}${didYouMean(key, keys)}; ${choice} ${keys.join(', ')}`;
 }
@@ -77,7 +77,7 @@ function whatIsWrong(issue: z.core.$ZodIssue, value: unknown, path: Path): strin
   }
 }
 
-/** The value, or its length if that was measured. */
+/** The value, or its length if the length is the problem. */
 function measured(value: unknown, origin: string): string {
   const counted = origin === 'array' || origin === 'string';
   return counted ? `its length of ${(value as { length: number }).length} is` : `${shown(value)} is`;

@@ -1,4 +1,4 @@
-/** Which keys of the config only a restart can change, and which of them differ between two configs. */
+/** The config keys that a reload cannot change, and those of them that differ between two configs. */
 import { isDeepStrictEqual } from 'node:util';
 import type { AgentConfig } from './schema.ts';
 
@@ -30,13 +30,13 @@ const FIXED: Readonly<Record<keyof AgentConfig, Readonly<Record<string, Part>>>>
   otlp: {},
 };
 
-/** Keys that differ although only a restart can change them, as a config file has them. */
+/** Keys that differ but need a restart, as they are written in a config file. */
 export function restartKeys(before: AgentConfig, next: AgentConfig): string[] {
   const differs = (part: Part) => !isDeepStrictEqual(part(before), part(next));
   const fixed = Object.values(FIXED).flatMap(Object.entries<Part>);
   return [
     ...fixed.flatMap(([key, part]) => (differs(part) ? [key] : [])),
-    // Its tasks are known by the numbers of one table.
+    // A running table of containers cannot be replaced.
     ...(before.containers && next.containers && differs(({ containers }) => containers)
       ? ['containers']
       : []),

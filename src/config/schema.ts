@@ -1,6 +1,6 @@
 /**
- * The schema of the config, with the sections of the probes. Parses raw values into an `AgentConfig` in base units.
- * Every key has a default, and unknown keys are errors.
+ * The schema of the config, including the sections of the probes. Parses raw values into an `AgentConfig` in base
+ * units. Every key has a default, and unknown keys are errors.
  */
 import { z } from 'zod';
 import type { ContainersConfig } from '../model/containers.ts';
@@ -16,27 +16,27 @@ import { spansSchema, toSpansConfig } from './spans.ts';
 import { shownValue } from './units/quantity.ts';
 import { count, duration, type SchemaKit, schemaKit, size, yesOrNo } from './units.ts';
 
-/** The parts of a probe that the config needs; modules of the catalogue fit. */
+/** The parts of a probe that the config needs. Modules of the catalogue have them. */
 export interface ProbeSection {
   name: string;
-  /** Whether it is on without being named in the config. */
+  /** Whether the probe is on if the config does not name it. */
   byDefault: boolean;
-  /** The families that it exports. */
+  /** The families that the probe exports. */
   metrics?: readonly { name: string }[];
-  /** Schema of its section; `{}` gives all defaults, and `enabled` is one of the keys. */
+  /** Schema of the probe's section. `{}` gives all defaults, and `enabled` is one of the keys. */
   schema(kit: SchemaKit): z.ZodType<{ enabled: boolean }>;
-  /** Values for keys that choose what is traced, which a recording has already decided. */
+  /** Values for keys that choose what to trace; a recording has already made this choice. */
   inRecordings?: Readonly<Record<string, unknown>>;
-  /** The kind of traces with this name needs the probe, because it … (`chooses the CPUs`). */
+  /** The kind of traces with this name needs the probe, because the probe … (`chooses the CPUs`). */
   choosesForKind?: string;
-  /** Returns one of the other probes that are on (options by name) that conflicts with this one. */
+  /** Returns another enabled probe (options by name) that conflicts with this one. */
   conflict?(
     options: unknown,
     others: ReadonlyMap<string, unknown>,
   ): { with: string; why: string } | undefined;
 }
 
-/** A probe that is on, and its options with all defaults. */
+/** An enabled probe, and its options with all defaults. */
 export interface ConfiguredProbe {
   name: string;
   options: Readonly<Record<string, unknown>>;
@@ -49,11 +49,11 @@ export interface AgentConfig {
   buffer: { totalBytes: number; subbufferBytes: number | 'auto'; perCpuBytes?: number | undefined };
   drainIntervalMs: number;
   maxWindowMs: number;
-  /** CPU time for which the kernel records an event, for an estimate of what recording costs. */
+  /** CPU time that the kernel needs to record an event, for an estimate of the cost of recording. */
   recordingNs: number;
   /** Undefined: no limit. */
   budget?: BudgetConfig | undefined;
-  /** Probes that are on, in the order of the catalogue; then the declared metrics, as probes `metrics/NAME`. */
+  /** Enabled probes in the order of the catalogue, followed by the declared metrics as probes `metrics/NAME`. */
   probes: ConfiguredProbe[];
   /** Names of probes that are off. */
   disabled: string[];
@@ -63,18 +63,18 @@ export interface AgentConfig {
   web: {
     listenAddress: string;
     telemetryPath: string;
-    /** File with TLS, users and rates; undefined: plain HTTP for everybody. */
+    /** File with TLS, users and rates. Undefined: plain HTTP without passwords. */
     configFile?: string | undefined;
-    /** Maximum number of concurrent requests; 0: no limit. */
+    /** Maximum number of concurrent requests. 0 means no limit. */
     maxRequests: number;
   };
-  /** How tasks are matched with containers; undefined: no probe needs it. */
+  /** How to find the container of a task. Undefined: no probe needs it. */
   containers?: ContainersConfig | undefined;
-  /** Where metrics and traces are exported; undefined: nowhere. */
+  /** Where metrics and traces are exported. Undefined: they are not. */
   otlp?: OtlpConfig | undefined;
-  /** Which slow operations become traces; undefined: none. */
+  /** Which slow operations become traces. Undefined: none. */
   spans?: SpansConfig | undefined;
-  /** How long the page can look back; undefined: the agent keeps no history. */
+  /** How much history the agent keeps for the page. Undefined: none. */
   history?: { fineMs: number; coarseMs: number } | undefined;
   log: { level: LogLevel; format: 'logfmt' | 'json' };
 }
@@ -87,7 +87,7 @@ const MIB = 2 ** 20;
 const GIB = 2 ** 30;
 const MS = 1e6;
 
-/** The kernel's sub-buffer sizes are its page size times a power of two. This program reads up to 64 KiB. */
+/** The kernel's sub-buffer sizes are its page size times a power of two. This program can read up to 64 KiB. */
 function subbuffer() {
   const powerOfTwo = size({ min: 4 * KIB, max: 64 * KIB }).refine(
     (bytes) => Number.isInteger(Math.log2(bytes)),
@@ -98,7 +98,7 @@ function subbuffer() {
   });
 }
 
-/** The message of the last alternative, which is the general one. */
+/** The message of the last alternative, which is the most general. */
 function firstReason(want: string) {
   return (issue: { input?: unknown; errors?: { message: string }[][] }) =>
     issue.errors?.at(-1)?.[0]?.message ?? `${shownValue(issue.input)} is not ${want}`;
@@ -108,7 +108,7 @@ function text(pattern: RegExp, problem: string) {
   return z.string({ error: problem }).regex(pattern, problem);
 }
 
-/** Routes of the HTTP server that the metrics cannot use. */
+/** Routes of the HTTP server that cannot be the path of the metrics. */
 const OWN_PATHS = [
   '/healthz',
   '/readyz',
@@ -123,7 +123,7 @@ function isTakenPath(path: string): boolean {
   return OWN_PATHS.includes(path) || path.startsWith('/api/v1/latency/') || path.startsWith('/page/');
 }
 
-/** The complete schema for probes with these sections. Empty sections mean defaults. */
+/** The complete schema for probes with these sections. An empty section means defaults. */
 export function composeSchema(sections: readonly ProbeSection[]) {
   return z.strictObject({
     instance: text(
@@ -170,7 +170,7 @@ export function composeSchema(sections: readonly ProbeSection[]) {
           )
           .refine(
             (path) => !isTakenPath(path),
-            'is used by the agent itself: choose another path, as in /metrics',
+            'is used by the agent itself: choose another path, such as /metrics',
           )
           .default('/metrics'),
         config_file: text(/^[^\0]+$/, 'must be a file, as in /etc/ftrace-exporter/web.yaml').optional(),
@@ -204,8 +204,8 @@ export function composeSchema(sections: readonly ProbeSection[]) {
 export type ConfigSchema = ReturnType<typeof composeSchema>;
 
 /**
- * Switches probes on or off. A probe that is named is on unless its section says otherwise; others have their default.
- * `isRecorded`: for a recording, which has decided what is traced.
+ * Switches probes on or off. A probe that the config names is on unless its section says otherwise; other probes have
+ * their default. `isRecorded`: for a recording, which determines what was traced.
  */
 export function switchProbes(
   probes: unknown,
@@ -222,7 +222,7 @@ export function switchProbes(
   return { ...probes, ...Object.fromEntries(switched) };
 }
 
-/** Converts what the schema has accepted to the agent's config. */
+/** Converts the checked config to the agent's config. */
 export function toAgentConfig(
   checked: z.output<ConfigSchema>,
   sections: readonly ProbeSection[],
@@ -269,7 +269,7 @@ export function toAgentConfig(
   };
 }
 
-/** JSON Schema (draft 2020-12) of the config file, for editors and other checkers. */
+/** JSON Schema (draft 2020-12) of the config file, for editors and other tools. */
 export function jsonSchemaOf(schema: ConfigSchema): z.core.JSONSchema.JSONSchema {
   return z.toJSONSchema(schema, {
     io: 'input',

@@ -1,7 +1,7 @@
 /**
- * Layers from the environment and the flags, in the shape of the config file. The scalar key `a.b_c` is
- * `FTRACE_EXPORTER_A_B_C` in the environment, which overrides the OTEL_* variable for the same key. An empty variable
- * counts as not set.
+ * Config layers from the environment and the flags, in the shape of the config file. The variable of a scalar key
+ * `a.b_c` is `FTRACE_EXPORTER_A_B_C`; it overrides the OTEL_* variable of the same key. An empty variable counts as not
+ * set.
  */
 import { UsageError } from '../model/errors.ts';
 import { fromOpenTelemetry } from './otel-variables.ts';
@@ -27,7 +27,7 @@ const OTLP_KEYS = [
 
 const PREFIX = 'FTRACE_EXPORTER_';
 
-/** Keys that have a variable, and their flag if they have one. */
+/** Keys that have a variable, and their flags. */
 export const SETTINGS: readonly { key: string; flag?: string }[] = [
   { key: 'instance', flag: '--instance' },
   { key: 'reader', flag: '--reader' },
@@ -76,7 +76,7 @@ export interface Layer {
   origins: ReadonlyMap<string, string>;
 }
 
-/** Switches a probe on or off by name. Later switches win. */
+/** Switches a probe on or off by name. Later switches override earlier ones. */
 export interface ProbeSwitch {
   name: string;
   on: boolean;
@@ -86,7 +86,7 @@ export function variableOf(key: string): string {
   return PREFIX + key.replaceAll('.', '_').toUpperCase();
 }
 
-/** The layer of the environment, and the path of the config file in it. Throws a `UsageError` for unknown variables. */
+/** The layer of the environment, and the path of the config file. Throws a `UsageError` for unknown variables. */
 export function fromEnvironment(env: NodeJS.ProcessEnv): { layer: Layer; configFile: string | undefined } {
   const keys = new Map(SETTINGS.map(({ key }) => [variableOf(key), key]));
   const values: (readonly [key: string, value: string, origin: string])[] = fromOpenTelemetry(env);
@@ -97,7 +97,7 @@ export function fromEnvironment(env: NodeJS.ProcessEnv): { layer: Layer; configF
     if (key !== undefined) values.push([key, value, variable]);
     else if (!NO_KEYS.includes(variable) && !SERVICE_LINK.test(variable)) {
       const hint = didYouMean(variable, [...keys.keys(), ...NO_KEYS]);
-      unknown.push(`environment: ${variable} is not a variable of this program${hint}`);
+      unknown.push(`environment: this program has no variable ${variable}${hint}`);
     }
   }
   if (unknown.length > 0) throw new UsageError(unknown.join('\n'));
@@ -114,7 +114,7 @@ function switchedBy(
   return names.filter((name) => name !== '').map((name) => ({ name, on, origin: variable }));
 }
 
-/** The layer of the flags: values by their keys, and switched probes. */
+/** The layer of the flags: values by key, and probe switches. */
 export function fromFlags(values: Readonly<Record<string, string>>, switches: readonly ProbeSwitch[]): Layer {
   const flagOf = (key: string) => SETTINGS.find((setting) => setting.key === key)?.flag ?? key;
   return layerOf(

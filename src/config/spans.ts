@@ -1,6 +1,6 @@
 /**
- * The section `spans` of the config: which slow operations become traces, from which duration, and how many. A kind
- * that is named is on; without any kind, no code for spans runs.
+ * The section `spans` of the config: which slow operations become traces, with which thresholds, and how many. A kind
+ * that the config names is on. Without kinds, no code for spans runs.
  */
 import { z } from 'zod';
 import type { KindOptions, SpansConfig } from '../model/span.ts';
@@ -13,7 +13,7 @@ const US = 1e3;
 const MS = 1e6;
 const HOUR = 3_600_000 * MS;
 
-/** A number; variables give it as text. */
+/** A number. In variables it is a text. */
 function rate() {
   const want = 'must be a number of traces per second from 0.01 to 10000';
   const number = z.number({ error: want }).min(0.01, want).max(10_000, want);
@@ -98,7 +98,7 @@ interface CheckedKind {
   max_spans?: number;
 }
 
-/** Converts the section for the agent; undefined if no kind is on. */
+/** Converts the section for the agent. Undefined if no kind is on. */
 export function toSpansConfig(checked: z.output<ReturnType<typeof spansSchema>>): SpansConfig | undefined {
   const kinds = Object.entries(checked.kinds).flatMap(([name, options]) => {
     if (!isMap(options)) return [];

@@ -1,6 +1,6 @@
-/** "Did you mean": finds the valid word that is nearest to a wrong one. */
+/** "Did you mean": finds the valid word that is most similar to a wrong one. */
 
-/** The candidate nearest to `word`; undefined if none is near enough. */
+/** The candidate most similar to `word`. Undefined if none is similar enough. */
 export function nearest(word: string, candidates: readonly string[]): string | undefined {
   const plain = (text: string) => text.toLowerCase().replaceAll('-', '_');
   const wanted = plain(word.slice(0, 64));
@@ -13,7 +13,7 @@ export function nearest(word: string, candidates: readonly string[]): string | u
   return best;
 }
 
-/** Number of insertions, deletions, replacements and swaps of neighbours that turn `a` into `b`. */
+/** Number of insertions, deletions, replacements and swaps of adjacent characters that turn `a` into `b`. */
 export function editDistance(a: string, b: string): number {
   let before: number[] = [];
   let previous = Array.from({ length: b.length + 1 }, (_, j) => j);

@@ -1,7 +1,7 @@
 /**
- * Schemas for units of the config: YAML text to numbers in base units, globs over names of the kernel, and the keys
- * that every probe has. Probes build their sections from these. Their JSON Schema describes the written form, not the
- * result. Defaults are given with `.prefault()`, in written form.
+ * Schemas for units in the config: YAML text to numbers in base units, globs for kernel names, and the keys that every
+ * probe has. Probes build their sections from these. Their JSON Schema describes the written form, not the result.
+ * Defaults are given in the written form, with `.prefault()`.
  */
 
 import { z } from 'zod';
@@ -22,7 +22,7 @@ import {
   shownValue,
 } from './units/quantity.ts';
 
-/** Range of a quantity, both ends included. */
+/** Range of a quantity, including both ends. */
 export interface Bounds {
   min?: number;
   max?: number;
@@ -52,7 +52,7 @@ export function percent(bounds: Bounds = {}): z.ZodType<number, string> {
   );
 }
 
-/** A whole number; flags and variables give it as text. */
+/** A whole number. In flags and variables it is a text. */
 export function count(min: number, max: number) {
   const want = `must be a whole number from ${min} to ${max}`;
   const number = z.int({ error: want }).min(min, want).max(max, want);
@@ -60,7 +60,7 @@ export function count(min: number, max: number) {
   return z.union([number, digits.transform(Number).pipe(number)], { error: want });
 }
 
-/** CPUs as the kernel lists them: `0-3,8` → numbers, ascending. A single CPU may be written as a number. */
+/** CPUs in the kernel's list format: `0-3,8` → ascending numbers. A single CPU may be a number. */
 export function cpuList(): z.ZodType<number[], string | number> {
   const want = 'a list of CPUs, as in 0-3,8';
   return z
@@ -68,13 +68,13 @@ export function cpuList(): z.ZodType<number[], string | number> {
     .transform((text, context) => parsed(parseCpuList, String(text), context));
 }
 
-/** A boolean; flags and variables give it as text. */
+/** A boolean. In flags and variables it is a text. */
 export function yesOrNo() {
   const text = z.enum(['true', 'false']).transform((word) => word === 'true');
   return z.union([z.boolean(), text], { error: 'must be true or false' });
 }
 
-/** A list of globs of one kind. Refuses characters that have a special meaning in tracefs, such as `:`. */
+/** A list of globs of one kind. Rejects characters with a special meaning in tracefs, such as `:`. */
 export function globs(kind: GlobKind): z.ZodType<string[], string[]> {
   const pattern = written(`a pattern for a ${kind}`, GLOB_KINDS[kind].pattern);
   const checked = pattern.superRefine((glob, context) => {
@@ -87,7 +87,7 @@ export function globs(kind: GlobKind): z.ZodType<string[], string[]> {
 const MAX_BUCKETS = 200;
 const LONGEST_BUCKET_SECONDS = 86_400;
 
-/** Bounds of buckets: positive ascending durations, or seconds as numbers → seconds. */
+/** Bounds of buckets: ascending durations, or seconds as numbers → seconds. */
 export function buckets(): z.ZodType<number[], (string | number)[]> {
   const want = 'a bound: a duration, as in 10ms, or a number of seconds';
   const bound = z
@@ -101,7 +101,7 @@ export function buckets(): z.ZodType<number[], (string | number)[]> {
     });
   return z
     .array(bound, { error: expected('a list of bounds, as in [10us, 100us, 1ms]') })
-    .min(1, 'is empty: give at least one bound, or leave the key out')
+    .min(1, 'is empty: give at least one bound, or remove the key')
     .max(MAX_BUCKETS, `has more than ${MAX_BUCKETS} bounds`)
     .superRefine((bounds, context) => {
       const at = bounds.findIndex(
@@ -128,7 +128,7 @@ export interface ProbeDefaults {
 
 /**
  * Schema of a probe's section: the keys that all probes have, with this probe's defaults, and its own keys (`extra`),
- * which must have defaults too. Unknown keys are errors; `{}` gives the defaults.
+ * which must have defaults too. Unknown keys are errors. `{}` gives the defaults.
  */
 export function probeSchema<Extra extends z.ZodRawShape>(defaults: ProbeDefaults, extra: Extra) {
   return z.strictObject({
@@ -141,22 +141,22 @@ export function probeSchema<Extra extends z.ZodRawShape>(defaults: ProbeDefaults
   });
 }
 
-/** Schema of a probe whose subject is a task: it can have series by container. */
+/** Schema of a probe about tasks, which can have series by container. */
 export function taskProbeSchema<Extra extends z.ZodRawShape>(defaults: ProbeDefaults, extra: Extra) {
   const shape = { per_container: z.boolean().default(false), ...extra };
   return probeSchema(defaults, shape).check(refuseBothSplits);
 }
 
-/** Series by CPU and container would be too many. */
+/** Series by both CPU and container would be too many. */
 export function refuseBothSplits({ value, issues }: z.core.ParsePayload<object>): void {
   if (!('per_cpu' in value && value.per_cpu && 'per_container' in value && value.per_container)) return;
-  const message = 'per_cpu and per_container cannot be on together: leave one of them out';
+  const message = 'per_cpu and per_container cannot be used together: remove one of them';
   issues.push({ code: 'custom', path: ['per_container'], message, input: true });
 }
 
 /**
- * The kind of names that a glob matches, which decides its characters. `*` matches any run of characters, `?` matches
- * one; all others match themselves. Case counts.
+ * The kind of names that a glob matches. It determines the allowed characters. `*` matches any characters, `?` matches
+ * one, and all others match themselves. Globs are case-sensitive.
  */
 export type GlobKind = 'name' | 'function' | 'event';
 
@@ -165,11 +165,11 @@ const GLOB_KINDS: Record<GlobKind, { pattern: RegExp; want: string }> = {
     pattern: /^[A-Za-z0-9_.:!/*?-]{1,128}$/,
     want: 'letters, digits, _ . : ! / - and the wildcards * and ?',
   },
-  // In tracefs' function filters `:` starts a command (func:traceoff), `!` removes, `[` starts a class, and a digit
-  // starts an index in the list of functions.
+  // In tracefs' function filters, `:` begins a command (func:traceoff), `!` removes, `[` begins a class, and a digit
+  // begins an index in the list of functions.
   function: {
     pattern: /^[A-Za-z_.$*?][A-Za-z0-9_.$*?]{0,127}$/,
-    want: 'letters, digits (not first), _ . $ and the wildcards * and ?; commands as func:traceoff are refused',
+    want: 'letters, digits (not first), _ . $ and the wildcards * and ?; commands such as func:traceoff are not allowed',
   },
   event: {
     pattern: /^[A-Za-z0-9_.*?-]{1,64}:[A-Za-z0-9_.*?-]{1,64}$/,
@@ -177,14 +177,14 @@ const GLOB_KINDS: Record<GlobKind, { pattern: RegExp; want: string }> = {
   },
 };
 
-/** What is wrong with a glob; undefined if nothing is. */
+/** The problem with a glob. Undefined if there is none. */
 function globProblem(kind: GlobKind, glob: string): string | undefined {
   return GLOB_KINDS[kind].pattern.test(glob)
     ? undefined
-    : `${JSON.stringify(glob.slice(0, 60))} is not a pattern for a ${kind}: it takes ${GLOB_KINDS[kind].want}`;
+    : `${JSON.stringify(glob.slice(0, 60))} is not a pattern for a ${kind}: use ${GLOB_KINDS[kind].want}`;
 }
 
-/** Text of a fixed form. The pattern is for the JSON Schema; the parser's message says what is wrong. */
+/** Text in a fixed form. The pattern is for the JSON Schema; the parser's message describes a problem. */
 function written(want: string, pattern: RegExp): z.ZodString {
   return z.string({ error: expected(want) }).meta({ pattern: pattern.source });
 }
@@ -218,8 +218,8 @@ function within(
 }
 
 /**
- * What a probe needs to build the schema of its section. It is passed to the probe, not imported: only the main thread
- * reads a config, and the capture thread does not load the schema library.
+ * What a probe needs to build the schema of its section. It is an argument, not an import, because the capture thread
+ * does not load the schema library; only the main thread reads a config.
  */
 export const schemaKit = { z, probeSchema, taskProbeSchema, duration, size, cpuList, globs };
 export type SchemaKit = typeof schemaKit;

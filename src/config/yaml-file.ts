@@ -1,6 +1,6 @@
 /**
- * Reads a YAML file into plain values, with the place of every key. Strict: YAML 1.2, one document, no repeated keys,
- * no tags, few aliases (which can expand a small file to gigabytes).
+ * Reads a YAML file into plain values, with the place of every key. Strict: only YAML 1.2, one document, no repeated
+ * keys, no tags, and few aliases (which can expand a small file to gigabytes).
  */
 import {
   type Document,
@@ -22,7 +22,7 @@ import { readUserFile } from '../model/user-file.ts';
 const MAX_ALIASES = 50;
 
 export interface YamlFile {
-  /** The content of the file; undefined when it is empty. */
+  /** The content of the file. Undefined if it is empty. */
   value: unknown;
   /** `file:line:column` of a key or of its value, or of the nearest existing key above it. */
   place(path: readonly PropertyKey[], part: 'key' | 'value'): string;
@@ -39,7 +39,7 @@ export function readYamlFile(file: string): YamlFile {
   return parseYaml(file, text);
 }
 
-/** Parses text. `file` is only used in messages. */
+/** Parses a text. `file` is only used in messages. */
 export function parseYaml(file: string, text: string): YamlFile {
   const lines = new LineCounter();
   const document = parseDocument(text, {

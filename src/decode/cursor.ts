@@ -7,14 +7,14 @@ export interface Cursor {
   at: number;
   queue: Page[];
   page: Page | undefined;
-  /** Data events passed to handlers. */
+  /** Number of data events passed to handlers. */
   events: number;
-  /** Events lost according to page flags. Shows where they were lost; the total is in `stats`. */
+  /** Number of lost events according to page flags. Shows where they were lost; the total is in `stats`. */
   flaggedLost: number;
-  /** A page was dropped: this CPU's next event comes after a loss. */
+  /** A page was dropped, so this CPU's next event comes after a loss. */
   lossPending: boolean;
   late: number;
-  /** Pages dropped entirely or in part. */
+  /** Number of pages dropped entirely or in part. */
   givenUp: number;
 }
 

@@ -12,9 +12,9 @@ export const UNHANDLED = 0;
 export interface Dispatcher {
   /** Slot by `common_type`, 65,536 entries. */
   readonly slots: Uint16Array;
-  /** By slot: the shortest record, in bytes, that holds all fields the handler reads. */
+  /** By slot: length in bytes of the shortest record that contains all fields the handler reads. */
   readonly minLengths: Uint16Array;
-  /** By slot: calls so far. */
+  /** By slot: number of calls so far. */
   readonly calls: Float64Array;
   call(slot: number, record: EventRecord): void;
 }

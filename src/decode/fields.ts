@@ -10,7 +10,7 @@ import type { EventFormat, FieldFormat } from '../model/format.ts';
 import type { BytesReader, EventRecord, IntReader } from '../model/record.ts';
 import { TWO_POW_32 } from '../model/time.ts';
 
-/** Bytes in the ring buffer's smallest event: every record has these. */
+/** Size in bytes of the ring buffer's smallest event. Every record has these bytes. */
 const ALWAYS = 4;
 
 /**
@@ -121,8 +121,8 @@ function inlineBounds({ offset: at, size }: FieldFormat): BytesReader {
 }
 
 /**
- * Bounds of a dynamic array. `__data_loc` has the offset in the low 16 bits and the length in the high 16; the offset
- * counts from the start of the record. That of `__rel_loc` counts from the end of the field
+ * Bounds of a dynamic array. The low 16 bits of `__data_loc` are the offset, the high 16 bits are the length. The
+ * offset counts from the start of the record; for `__rel_loc`, from the end of the field
  * (include/trace/stages/stage4_event_cb_fields.h). A 2-byte field has only the offset.
  */
 function locatedBounds({ offset: at, size, location }: FieldFormat): BytesReader {

@@ -24,20 +24,20 @@ import {
 } from './page.ts';
 import { makeRun, type Run } from './run.ts';
 
-/** Smaller than any difference between two timestamps. Beyond 2^53 doubles can't resolve it; only a count suffers. */
+/** Smaller than any difference of timestamps. Doubles above 2^53 can't represent it; only a count suffers. */
 const LATE_EPSILON_NS = 0.5;
 
 export interface MergeTarget {
   dispatcher: Dispatcher;
-  /** Events of `cpu` were lost before the one at `untilNs`. */
+  /** Events of `cpu` were lost before the event at `untilNs`. */
   onLoss(cpu: number, untilNs: TimestampNs): void;
-  /** `cause` is what the handler threw. */
+  /** `cause` is the error that the handler threw. */
   onError(cpu: number, error: PageError, cause?: unknown): void;
 }
 
 export class Merger {
   readonly layout: PageLayout;
-  /** Upper limit for timestamps: a page with a later one is dropped from there and counted. Set it before adding pages. */
+  /** Upper limit for timestamps. From an event with a later one, the page is dropped. Set it before adding pages. */
   latest: TimestampNs = Number.POSITIVE_INFINITY;
   #target: MergeTarget;
   readonly #byCpu = new Map<number, Cursor>();
@@ -58,7 +58,7 @@ export class Merger {
     this.#run = makeRun(target.dispatcher, () => target.onError(this.#run.record.cpu, 'short_event'));
   }
 
-  /** Passes further events, also those that were added already, to another target. */
+  /** Passes the following events, including those already added, to another target. */
   retarget(target: MergeTarget): void {
     this.#target = target;
     this.#run = makeRun(target.dispatcher, () => target.onError(this.#run.record.cpu, 'short_event'));
@@ -88,7 +88,7 @@ export class Merger {
     if (error !== undefined) {
       this.#target.onError(cpu, error);
       page.end = this.layout.dataOffset;
-      // The events of this page are lost, so operations that are open before the CPU's next good page become void.
+      // The events of this page are lost, so operations that are open before the CPU's next good page are dropped.
       page.lost = true;
       cursor.givenUp++;
     }
@@ -107,14 +107,14 @@ export class Merger {
         this.#merge(watermark);
         break;
       } catch (error) {
-        // A defect in a handler must not stop the stream. Dropping its page keeps it from failing again and again.
+        // A bug in a handler must not stop the stream. Dropping the page prevents that it fails again and again.
         this.#dropPage('handler_failed', error);
       }
     }
     if (watermark > this.#floor && watermark !== Number.POSITIVE_INFINITY) this.#floor = watermark;
   }
 
-  /** Data events of one CPU passed to handlers so far. */
+  /** Number of one CPU's data events that were passed to handlers so far. */
   events(cpu: number): number {
     return this.#byCpu.get(cpu)?.events ?? 0;
   }
@@ -123,7 +123,7 @@ export class Merger {
     return this.#byCpu.get(cpu)?.flaggedLost ?? 0;
   }
 
-  /** Data events of one CPU that were read and wait for the watermark. */
+  /** Number of one CPU's data events that were read and wait for the watermark. */
   pendingEvents(cpu: number): number {
     const cursor = this.#byCpu.get(cpu);
     if (cursor?.page === undefined) return 0;
@@ -132,19 +132,19 @@ export class Merger {
     return count;
   }
 
-  /** Pages of one CPU that were dropped entirely or in part. Their events are not counted anywhere. */
+  /** Number of one CPU's pages that were dropped entirely or in part. Their events are not counted anywhere. */
   givenUp(cpu: number): number {
     return this.#byCpu.get(cpu)?.givenUp ?? 0;
   }
 
-  /** Events of all CPUs that were passed on after the watermark had passed them. */
+  /** Number of events of all CPUs that were passed on after the watermark had passed them. */
   lateEvents(): number {
     let late = 0;
     for (const cursor of this.#cursors) late += cursor.late;
     return late;
   }
 
-  /** Pages waiting for the watermark. */
+  /** Number of pages that wait for the watermark. */
   pendingPages(): number {
     let pending = 0;
     for (const cursor of this.#cursors) pending += cursor.queue.length + (cursor.page ? 1 : 0);
@@ -193,7 +193,7 @@ export class Merger {
       if (this.#heapSize > 1 && stamps[heap[1]] < limit) limit = stamps[heap[1]];
       if (this.#heapSize > 2 && stamps[heap[2]] < limit) limit = stamps[heap[2]];
       const isLate = ts < floor;
-      // A run holds only late events or none, so the loop need not check each event.
+      // A run contains only late events or none, so the loop need not check each event.
       if (isLate && limit >= floor) limit = floor - LATE_EPSILON_NS;
       const cursor = this.#cursors[at];
       run.record.cpu = cursor.cpu;
@@ -284,7 +284,7 @@ export class Merger {
       const page = cursor.queue.shift();
       cursor.page = page;
       if (page === undefined) {
-        // Announce the loss as far as we know it; we learn where it ends when the next page comes.
+        // Announce the loss as far as we know it. We learn where it ends when the next page comes.
         if (cursor.lossPending) this.#announceLoss(cursor);
         return false;
       }

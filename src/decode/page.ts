@@ -70,10 +70,10 @@ export function loadPage(page: Page, layout: PageLayout, length: number): PageEr
   const commit = words[layout.commitOffset >> 2];
   const dataLength = commit & COMMIT_LENGTH;
   const end = layout.dataOffset + dataLength;
-  // Keep the loss flag even if the length is invalid: it makes open pairs void.
+  // Keep the loss flag even if the length is invalid, so that open pairs are dropped.
   page.lost = (commit & MISSED_EVENTS) !== 0;
   if (end > length || (dataLength & 3) !== 0) return 'bad_commit';
-  // Only zeros, as in a file with a hole: the kernel writes a timestamp into every page, even an empty one.
+  // Only zeros, as in a file with a hole. The kernel writes a timestamp into every page, even an empty one.
   if (commit === 0 && page.timestampNs === 0) return 'bad_commit';
   page.end = end;
   if (page.lost && (commit & MISSED_STORED) !== 0 && end + layout.commitSize <= length) {

@@ -1,34 +1,34 @@
 /**
  * The loop that every event goes through: passes on the events of one page.
  *
- * It is a closure of its own with few locals. Within the merge, V8 kept position and time in memory because of the calls
- * there, and read typed arrays in fields again for each event.
+ * It is a separate closure with few local variables. Inside the merge, V8 kept position and time in memory because of
+ * the calls there, and read typed arrays from fields again for each event.
  */
 import type { EventRecord } from '../model/record.ts';
 import { type Dispatcher, UNHANDLED } from './dispatch.ts';
 import type { Page } from './page.ts';
 
 export interface Run {
-  /** At 0: offset of the pending event, a data event inside the page. */
+  /** Element 0: offset of the pending event, which is a data event inside the page. */
   readonly pos: Int32Array;
-  /** At 0: time of the pending event. At 1: the time up to which events are passed on. */
+  /** Element 0: time of the pending event. Element 1: the time up to which events are passed on. */
   readonly ts: Float64Array;
   /** The view of the current event; the caller sets `cpu`. */
   readonly record: EventRecord;
   /**
-   * Passes on the pending event and those after it, up to the limit. Returns their number; the next event is then pending
-   * and later than the limit. Returns the number below 0 if the walk must go on at `pos` with other means, because the page ends or
-   * the next event is not plain data; `ts` is then the time of the last event.
+   * Passes on the pending event and the following events, up to the limit. Returns their number; the next event is then
+   * pending and later than the limit. Returns a negative number if the caller must continue at `pos`, because the page
+   * ends or the next event is not plain data; `ts` is then the time of the last event.
    */
   go(page: Page): number;
 }
 
-/** Words of arrays that hold a few values: V8 knows the address of an array only if it is larger than 64 bytes. */
+/** Words of arrays with few values: V8 knows the address of an array only if it is larger than 64 bytes. */
 const OUTSIDE_THE_HEAP = 32;
 
 export function makeRun(dispatcher: Dispatcher, onShort: () => void): Run {
   const { slots, minLengths, call } = dispatcher;
-  // An imported constant is read from memory at each use.
+  // An imported constant would be read from memory at each use.
   const unhandled = UNHANDLED;
   const pos = new Int32Array(OUTSIDE_THE_HEAP);
   const ts = new Float64Array(OUTSIDE_THE_HEAP);

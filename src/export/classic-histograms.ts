@@ -1,4 +1,4 @@
-/** Groups samples of other libraries' histograms, which come one by one as in the text format, by their labels. */
+/** Groups the histogram samples of other libraries by their labels. They come one by one, as in the text format. */
 import type { ForeignSample } from './sample-family.ts';
 
 export interface ClassicHistogram {

@@ -1,8 +1,8 @@
 /**
- * Keeps exemplars: per histogram bucket, the newest span that can be looked up. Buckets are the classic ones. A family's
- * bounds are available only when it is rendered; until then, an exemplar waits with its series. If a trace can no longer be
- * looked up, its exemplars are dropped, and no older one replaces them, because Prometheus refuses older ones. A family
- * without exemplars costs one look-up per scrape.
+ * Keeps exemplars: for each classic histogram bucket, the newest span that can be looked up. A family's bounds are
+ * available only when it is rendered; until then, an exemplar waits with its series. If a trace can no longer be looked
+ * up, its exemplars are dropped. No older ones replace them, because Prometheus refuses older ones. A family without
+ * exemplars costs one look-up per scrape.
  */
 import { fineBucket, type HistogramGrid } from '../model/histogram-grid.ts';
 import type { FamilySnapshot } from '../model/metric.ts';
@@ -18,29 +18,29 @@ export interface Exemplar {
   at: WallTime;
 }
 
-/** Indexed by classic bucket: the number of its upper bound, and one more for values beyond the last bound. */
+/** Indexed by the classic bucket's upper bound. The last element is for values above the last bound. */
 export type BucketExemplars = readonly (Exemplar | undefined)[];
 
 export interface ExemplarsOptions {
-  /** Maximum series with exemplars; those without new ones for longest are dropped. */
+  /** Maximum number of series with exemplars. Those that have had no new exemplar for longest are dropped. */
   maxSeries?: number;
-  /** IDs of root spans whose traces can be looked up now. Defaults to all that were added. */
+  /** IDs of root spans whose traces can be looked up now. Default: all that were added. */
   roots?: () => ReadonlySet<string>;
 }
 
 export interface Exemplars {
   /** Adds traces, the newest last. */
   add(traces: readonly TraceRecord[]): void;
-  /** Exemplars by index of the series; undefined if the family has none. Forgets series that no longer exist. */
+  /** Exemplars by index of the series. Undefined if the family has none. Forgets series that no longer exist. */
   ofFamily(family: FamilySnapshot): ReadonlyMap<number, BucketExemplars> | undefined;
   /** Number of series with exemplars. */
   size(): number;
 }
 
 const MAX_SERIES = 4096;
-/** Maximum exemplars that wait per series until it is rendered. */
+/** Maximum number of exemplars per series that wait for the next rendering. */
 const MAX_WAITING = 256;
-/** A series is gone after this many renderings without it. More than one, because a request may predate the series. */
+/** A series is removed after this many renderings without it. More than one, as a request may be older. */
 const MISSES = 3;
 
 interface Pointing extends Exemplar {

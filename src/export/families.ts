@@ -1,9 +1,9 @@
-/** What all formats share: which families a scrape shows, under which names and with which labels. */
+/** What all formats share: which families a scrape shows, with which names and labels. */
 import type { FamilySnapshot, MetricSnapshot, MetricSpec } from '../model/metric.ts';
 import type { Exemplars } from './exemplars.ts';
 
 export interface RendererOptions {
-  /** Added to every series. If a family has a label with this name, its own becomes `exported_…`. */
+  /** Labels to add to every series. If a family already has a label with this name, it becomes `exported_…`. */
   constantLabels?: Readonly<Record<string, string>>;
   /** Exemplars of buckets, for formats that support them. */
   exemplars?: Pick<Exemplars, 'ofFamily'> | undefined;
@@ -12,7 +12,7 @@ export interface RendererOptions {
 /** The family of one store, within the family of all stores. */
 export interface FamilyPart {
   family: FamilySnapshot;
-  /** Indexes of series that an earlier store has, too; undefined if there is no earlier store. */
+  /** Indexes of series that an earlier store also has. Undefined if there is no earlier store. */
   repeated: ReadonlySet<number> | undefined;
 }
 
@@ -43,7 +43,7 @@ function partsOf(families: readonly FamilySnapshot[]): FamilyPart[] {
     const width = spec.labels.length;
     const repeated = new Set<number>();
     for (let s = 0; s < seriesCount; s++) {
-      // An absent series does not hide that of a later store.
+      // A series without a value does not hide the same series of a later store.
       if (Number.isNaN(values[s])) continue;
       const key = JSON.stringify([spec.labels, labelValues.slice(s * width, (s + 1) * width)]);
       if (written.has(key)) repeated.add(s);
@@ -53,7 +53,7 @@ function partsOf(families: readonly FamilySnapshot[]): FamilyPart[] {
   });
 }
 
-/** The formats' name for a kind. */
+/** The name of a kind in the formats. */
 export function typeOf(kind: MetricSpec['kind']): 'counter' | 'gauge' | 'histogram' {
   return kind === 'max_gauge' ? 'gauge' : kind;
 }
@@ -63,14 +63,14 @@ export function withoutTotal(name: string, kind: MetricSpec['kind']): string {
   return kind === 'counter' && name.endsWith('_total') ? name.slice(0, -'_total'.length) : name;
 }
 
-/** The unit to write: '' unless the name ends with it, as OpenMetrics and Prometheus require. */
+/** The unit to write. '' unless the name ends with it, because OpenMetrics and Prometheus require that. */
 export function unitOf(name: string, kind: MetricSpec['kind'], unit: string): string {
   return unit !== '' && withoutTotal(name, kind).endsWith(`_${unit}`) ? unit : '';
 }
 
 /**
- * Labels of a series, constant ones first. If a family has a label with the same name, it becomes `exported_…`, as
- * Prometheus would rename it; if both have the same value, it is written once.
+ * Labels of a series; constant ones come first. If a family has a label with the same name, it becomes `exported_…`, as
+ * in Prometheus. If both have the same value, it is written once.
  */
 export function labelPairs(
   constant: Readonly<Record<string, string>>,

@@ -5,7 +5,7 @@ import type { MetricSpec } from '../model/metric.ts';
 export interface HistogramShape {
   bounds: number[];
   grid: HistogramGrid;
-  /** Scratch room for the cumulative counts of one series. */
+  /** Scratch memory for the cumulative counts of one series. */
   counts: Float64Array;
 }
 

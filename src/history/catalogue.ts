@@ -1,6 +1,6 @@
 /**
- * Numbers for the families and series that columns contain. They stay the same when the capture thread restarts or reuses
- * a slot, so that columns of different times can be added.
+ * Assigns numbers to the families and series in columns. The numbers stay the same when the capture thread restarts or
+ * reuses a slot, so that columns of different times can be added.
  */
 import { gridOf, type HistogramGrid } from '../model/histogram-grid.ts';
 import type { FamilySnapshot, MetricSpec } from '../model/metric.ts';
@@ -8,9 +8,9 @@ import type { FamilySnapshot, MetricSpec } from '../model/metric.ts';
 export interface HistoryFamily {
   number: number;
   spec: MetricSpec;
-  /** Label values of each series, by its number. */
+  /** Label values of each series, indexed by series number. */
   series: (readonly string[])[];
-  /** Buckets of a histogram; undefined for a counter. */
+  /** Buckets of a histogram. Undefined for a counter. */
   grid: HistogramGrid | undefined;
 }
 
@@ -21,9 +21,9 @@ interface Entry extends HistoryFamily {
 export interface Catalogue {
   families(): readonly HistoryFamily[];
   find(name: string): HistoryFamily | undefined;
-  /** The family of a snapshot; made at its first appearance. Undefined for gauges, which have no differences. */
+  /** The family for a family snapshot, created when first seen. Undefined for gauges: they have no differences. */
   familyOf(snapshot: FamilySnapshot): HistoryFamily | undefined;
-  /** Series number of each slot: the same array as long as all slots keep their series. */
+  /** Series number of each slot. Returns the same array as long as all slots keep their series. */
   numbersOf(family: HistoryFamily, snapshot: FamilySnapshot): readonly number[];
 }
 
@@ -31,7 +31,7 @@ export function makeCatalogue(): Catalogue {
   const all: Entry[] = [];
   /** The latest of each name. */
   const byName = new Map<string, Entry>();
-  /** By the snapshot's `labelValues`, which stays the same object while slots keep their series. */
+  /** Keyed by the snapshot's `labelValues`, which is the same object while slots keep their series. */
   const numbersByLabels = new WeakMap<readonly string[], number[]>();
 
   const numberOf = (entry: Entry, values: readonly string[]): number => {

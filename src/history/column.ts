@@ -24,7 +24,7 @@ import {
 import type { Catalogue, HistoryFamily } from './catalogue.ts';
 import { ByteReader, ByteWriter } from './varint.ts';
 
-/** The lowest exponential bucket is -240. */
+/** The lowest exponential bucket has index -240. */
 const BUCKET_CODE = 241;
 const CODES = 512;
 
@@ -42,10 +42,10 @@ interface Position {
   snapshot: FamilySnapshot;
 }
 
-/** All families at one moment. */
+/** State of all families at one moment. */
 export type Moment = ReadonlyMap<string, Position>;
 
-/** Several stores can have series of the same family, so the place of the store is part of the key. */
+/** Several stores can have series of the same family, so the key contains the position of the store. */
 export function momentOf(snapshots: readonly MetricSnapshot[], catalogue: Catalogue): Moment {
   const moment = new Map<string, Position>();
   snapshots.forEach(({ families }, store) => {
@@ -63,7 +63,10 @@ export function momentOf(snapshots: readonly MetricSnapshot[], catalogue: Catalo
 }
 
 export interface ColumnEncoder {
-  /** The bytes of the column between two moments. Undefined if a counter has decreased: its source started again. */
+  /**
+   * The bytes of the column between two moments. Undefined if a counter has decreased, because its source was
+   * restarted.
+   */
   encode(before: Moment, after: Moment): Uint8Array | undefined;
 }
 
@@ -80,7 +83,7 @@ export function makeColumnEncoder(): ColumnEncoder {
       const now = after.snapshot.values[slot];
       const old = before?.snapshot.values[slotBefore(slot)] ?? 0;
       if (now === old || Number.isNaN(now)) continue;
-      // Rounding the totals keeps the sum of all differences exact.
+      // Rounding the totals (not the differences) keeps the sum of all differences exact.
       const difference = Math.round(now) - (Number.isNaN(old) ? 0 : Math.round(old));
       if (difference < 0) return false;
       if (difference === 0) continue;
@@ -153,7 +156,7 @@ function ordered(numbers: readonly number[]): readonly number[] {
 
 const orders = new WeakMap<readonly number[], readonly number[]>();
 
-/** Returns the slot that a series had before; -1 if it did not exist. */
+/** Returns the slot that a series had before, or -1 if the series did not exist. */
 function slotFinder(after: Position, before: Position | undefined): (slot: number) => number {
   if (before === undefined) return () => -1;
   const count = before.snapshot.seriesCount;
@@ -173,8 +176,8 @@ interface SeriesData {
 }
 
 /**
- * Writes the exponential buckets that have grown to `out`, in ascending order. Returns their number; -1 if a count has
- * decreased. This is most of the cost of the history, so it walks over both directories once.
+ * Writes the exponential buckets that have grown to `out`, in ascending order. Returns their number, or -1 if a count
+ * has decreased. This function causes most of the history's cost, so it makes only one pass over both directories.
  */
 function differences(
   { blocksPerSeries, exponentialIndex }: HistogramGrid,
@@ -194,7 +197,7 @@ function differences(
       if (grown === 0) continue;
       if (grown < 0) return -1;
       const code = codeOfBucket(exponentialIndex[(b << FINE_BLOCK_BITS) + i]);
-      // Classic bounds divide exponential buckets.
+      // Classic bounds divide an exponential bucket into several fine buckets.
       if (used > 0 && out.codes[used - 1] === code) out.counts[used - 1] += grown;
       else {
         out.codes[used] = code;
@@ -207,7 +210,7 @@ function differences(
 
 export interface ColumnVisitor {
   counter(series: number, difference: number): void;
-  /** Followed by its buckets. */
+  /** The calls for its buckets follow. */
   histogram(series: number, sumNs: number): void;
   bucket(series: number, code: number, count: number): void;
 }
@@ -244,7 +247,7 @@ function visitBlock(reader: ByteReader, grid: HistogramGrid | undefined, visitor
   }
 }
 
-/** Writes blocks from sums, to join columns. */
+/** Writes blocks from sums, in order to join columns. */
 export function writeFamily(
   column: ByteWriter,
   family: HistoryFamily,

@@ -1,6 +1,6 @@
 /**
- * The last minutes of every counter and histogram: one column a second, and one every ten seconds. Made from the same
- * snapshots that scrapes read. Time without a snapshot is a gap.
+ * The history of every counter and histogram during the last minutes: one column per second, and one per ten seconds.
+ * It uses the same snapshots that scrapes read. Time without a snapshot is a gap.
  */
 import type { MetricSnapshot } from '../model/metric.ts';
 import { type Catalogue, makeCatalogue } from './catalogue.ts';
@@ -9,7 +9,7 @@ import { type Column, type Columns, makeRing, type Ring } from './ring.ts';
 
 export const FINE_STEP_MS = 1000;
 export const COARSE_STEP_MS = 10_000;
-/** Together with the catalogue and two snapshots these stay below 16 MiB. */
+/** With this limit, columns, catalogue and two snapshots stay below 16 MiB. */
 const MAX_FINE_BYTES = 5 << 20;
 const MAX_COARSE_BYTES = 9 << 20;
 
@@ -23,22 +23,22 @@ export interface HistoryData {
   /** `time`: Unix time; `recording`: time since the first event of a recording. */
   axis: 'time' | 'recording';
   catalogue: Pick<Catalogue, 'families' | 'find'>;
-  /** Finest first. */
+  /** Finest resolution first. */
   rings: readonly Columns[];
 }
 
 export interface History extends HistoryData {
   /** Adds the column that ends now. `isReady`: whether all requested events arrive. */
   take(snapshots: readonly MetricSnapshot[], endMs: number, isReady: boolean): void;
-  /** There is no snapshot: this time and the time until the next snapshot are gaps. */
+  /** No snapshot is available: the time until the next snapshot is a gap. */
   miss(endMs: number): void;
-  /** Called with each new column of the finest resolution. Returns a function that ends that. */
+  /** Calls the listener with each new column of the finest resolution. Returns a function that stops this. */
   onColumn(listener: (column: Column) => void): () => void;
 }
 
 interface Track {
   ring: Ring;
-  /** The moment at which the next column begins; undefined after a gap. */
+  /** State at the start of the next column. Undefined after a gap. */
   before: Moment | undefined;
   beforeMs: number;
 }
@@ -64,7 +64,7 @@ export function makeHistory({ fineMs, coarseMs }: HistoryConfig): History {
   const announce = (column: Column) => {
     for (const listener of listeners) listener(column);
   };
-  /** The first snapshot of all begins the first column and ends none. */
+  /** The very first snapshot begins the first column and does not end a column. */
   const begin = (moment: Moment, endMs: number): boolean => {
     if (fine.ring.columns.length > 0 || fine.before !== undefined) return false;
     for (const track of [fine, coarse]) {
@@ -82,7 +82,7 @@ export function makeHistory({ fineMs, coarseMs }: HistoryConfig): History {
       const moment = momentOf(snapshots, catalogue);
       if (begin(moment, endMs)) return;
       const column = add(fine, moment, endMs, isReady);
-      // Counters began again, or the time before is a gap: a difference across it would be wrong.
+      // Counters were restarted, or the time before is a gap: a difference across it would be wrong.
       if (column.bytes === undefined) coarse.before = undefined;
       blindSinceCoarse ||= !isReady;
       if (endMs - coarse.beforeMs >= COARSE_STEP_MS - FINE_STEP_MS / 2) {

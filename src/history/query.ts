@@ -1,4 +1,4 @@
-/** Answers questions about the history, in the shapes that docs/http-api.md describes. */
+/** Answers queries about the history, in the formats that docs/http-api.md describes. */
 import type { HistoryAnswer, HistoryIndex, HistorySeries, LiveColumn, LiveMetric } from '../model/history.ts';
 import type { HistoryFamily } from './catalogue.ts';
 import { bucketOfCode } from './column.ts';
@@ -9,17 +9,17 @@ import { addFamily, countOf, type Sum } from './sums.ts';
 export interface HistoryQuery {
   family: HistoryFamily;
   ring: Columns;
-  /** Labels to distinguish; the series of all others are added up. */
+  /** Labels to group by. All series with the same values of these labels are added up. */
   by: readonly string[];
-  /** Label values that series must have. */
+  /** Label values that a series must have. */
   where: readonly (readonly [label: string, value: string])[];
   /** Include only columns that end after this time. */
   sinceMs: number | undefined;
-  /** Include only columns that end at this time or before. */
+  /** Include only columns that end at or before this time. */
   untilMs: number | undefined;
-  /** The largest groups; the others are added up. */
+  /** Maximum number of groups. The largest groups are shown; the others are added up. */
   limit: number;
-  /** Whether all columns are added up to one. */
+  /** Whether to add up all columns to a single one. */
   fold: boolean;
 }
 
@@ -155,7 +155,7 @@ function bucketsOf(sums: readonly Sum[]): number[] {
   return [...counts].sort(([a], [b]) => a - b).flatMap(([code, count]) => [bucketOfCode(code), count]);
 }
 
-/** One column of all metrics, each added up over its series. */
+/** One column of all metrics. Each value is the sum over the metric's series. */
 export function liveColumn(
   { endMs, spanMs, bytes, isReady }: Column,
   families: readonly HistoryFamily[],

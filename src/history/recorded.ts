@@ -1,7 +1,7 @@
 /**
- * The history of a recording: columns in the recording's time. Its length is not known before it has been read, so columns
- * begin at a millisecond and are joined whenever there are too many. Made in the capture thread; plain data goes to the
- * main thread.
+ * The history of a recording: columns in the recording's time. The length of the recording is unknown until it has been
+ * read, so columns begin with one millisecond each and are joined whenever there are too many. The capture thread makes
+ * the history and sends plain data to the main thread.
  */
 import { gridOf } from '../model/histogram-grid.ts';
 import type { MetricSnapshot, MetricSpec } from '../model/metric.ts';
@@ -17,14 +17,14 @@ const FIRST_STEP_NS = 1e6;
 export interface RecordedHistory {
   stepMs: number;
   families: { spec: MetricSpec; series: (readonly string[])[] }[];
-  /** From the first event on, without gaps. */
+  /** Columns since the first event, without gaps. */
   columns: Uint8Array[];
 }
 
 export interface HistoryRecorder {
-  /** The time from which on an event begins a new column. */
+  /** An event at or after this time begins a new column. */
   nextNs: number;
-  /** Call it before the event at this time is processed, if that is not before `nextNs`. */
+  /** Call it before processing an event at this time, if the time is `nextNs` or later. */
   cut(eventNs: number, snapshot: () => MetricSnapshot): void;
   /** Ends the last column. */
   end(snapshot: () => MetricSnapshot): RecordedHistory;
@@ -38,7 +38,7 @@ export function makeHistoryRecorder(): HistoryRecorder {
   let stepNs = FIRST_STEP_NS;
   let isFive = false;
   let before: Moment = new Map();
-  /** The first part of the current column, if joining has made the column longer than its parts. */
+  /** The first part of the current column, if joining has made the column longer than one part. */
   let begun: Uint8Array | undefined;
 
   const endColumn = (snapshot: MetricSnapshot) => {
@@ -48,7 +48,7 @@ export function makeHistoryRecorder(): HistoryRecorder {
     begun = undefined;
     before = after;
   };
-  /** 1, 2, 10, 20, 100, 200 ms and so on. */
+  /** Column widths: 1, 2, 10, 20, 100, 200 ms and so on. */
   const widen = () => {
     const factor = isFive ? 5 : 2;
     isFive = !isFive;

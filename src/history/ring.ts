@@ -1,13 +1,13 @@
-/** The last columns of one resolution, limited in time and in bytes. */
+/** The last columns of one resolution, limited by time and by bytes. */
 
 export interface Column {
   /** End of the column: Unix time, or time since the start of a recording. */
   endMs: number;
-  /** Time it covers. */
+  /** Length of the time that the column covers. */
   spanMs: number;
-  /** The differences as bytes; undefined for a gap, a time about which nothing is known. */
+  /** The differences as bytes. Undefined for a gap, for which nothing is known. */
   bytes: Uint8Array | undefined;
-  /** Whether all requested events arrived. If not, a small count may mean that nothing was seen. */
+  /** Whether all requested events arrived. If not, counts may be too low. */
   isReady: boolean;
 }
 
@@ -22,7 +22,7 @@ export interface Ring extends Columns {
   push(column: Column): void;
 }
 
-/** Memory of a column besides its bytes, for V8's objects. */
+/** Memory of a column in addition to its bytes, for V8's objects. */
 const OVERHEAD_BYTES = 250;
 
 export function makeRing(name: string, stepMs: number, keepMs: number, maxBytes: number): Ring {
@@ -35,7 +35,7 @@ export function makeRing(name: string, stepMs: number, keepMs: number, maxBytes:
     keepMs,
     columns,
     push: (column) => {
-      // The clock was set back: columns must stay in the order of their times.
+      // The clock was set back, but columns must stay in time order.
       if (column.endMs <= (columns.at(-1)?.endMs ?? Number.NEGATIVE_INFINITY)) {
         columns.length = 0;
         bytes = 0;

@@ -1,14 +1,14 @@
-/** Takes a snapshot every second, just after the clock's full second, and adds it to the history. */
+/** Takes a snapshot every second, shortly after the full second, and adds it to the history. */
 import type { MetricSnapshot } from '../model/metric.ts';
 import { FINE_STEP_MS, type History } from './history.ts';
 
 export interface SampledAgent {
-  /** Snapshots of all stores; undefined while the capture does not answer. */
+  /** Snapshots of all stores. Undefined if the capture does not answer. */
   sample(): Promise<readonly MetricSnapshot[] | undefined>;
   isReady(): boolean;
 }
 
-/** Returns a function that stops it. */
+/** Returns a function that stops the sampler. */
 export function startSampler(
   history: Pick<History, 'take' | 'miss'>,
   { sample, isReady }: SampledAgent,
@@ -19,7 +19,7 @@ export function startSampler(
     if (!stopped) timer = setTimeout(step, FINE_STEP_MS - (Date.now() % FINE_STEP_MS)).unref();
   };
   const step = async () => {
-    // An answer that takes seconds delays the next step, so that no two samples are under way.
+    // A slow answer delays the next step, so that two samples never overlap.
     const snapshots = await sample().catch(() => undefined);
     if (stopped) return;
     if (snapshots === undefined) history.miss(Date.now());

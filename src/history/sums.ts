@@ -10,7 +10,7 @@ export interface Sum {
   counts: Map<number, number>;
 }
 
-/** Adds the changes of a family to `sums`, under the key that `groupOf` gives a series; undefined leaves it out. */
+/** Adds the changes of a family to `sums`, by the key from `groupOf`. Skips series with key undefined. */
 export function addFamily(
   bytes: Uint8Array,
   family: HistoryFamily,
@@ -44,7 +44,7 @@ export function addFamily(
   visitFamily(bytes, family, visitor);
 }
 
-/** The column that spans several adjacent ones. */
+/** Joins several adjacent columns into one. */
 export function joinColumns(parts: readonly Uint8Array[], families: readonly HistoryFamily[]): Uint8Array {
   const column = new ByteWriter();
   for (const family of families) {

@@ -1,4 +1,4 @@
-/** Whole numbers of up to 53 bits in as few bytes as they need: seven bits a byte, lowest first, as in protobuf. */
+/** Encodes whole numbers of up to 53 bits in few bytes: seven bits per byte, lowest first, as in protobuf. */
 
 export class ByteWriter {
   #bytes = new Uint8Array(4096);

@@ -1,4 +1,4 @@
-/** Requests to the agent, relative to the page, so that they work behind a proxy's prefix. */
+/** Requests to the agent. URLs are relative to the page, so that they work behind a proxy with a path prefix. */
 import type { HistoryAnswer, HistoryIndex, LiveColumn } from '../model/history.ts';
 
 export class ApiError extends Error {
@@ -55,7 +55,7 @@ export interface Hello {
 
 export type LiveMessage = LiveColumn & { reason: string };
 
-/** Opens the stream. The browser connects again by itself; if the server refuses, we do, after a pause. */
+/** Opens the stream. The browser reconnects by itself; if the server refuses, this function reconnects. */
 export function openLive(on: {
   hello(hello: Hello): void;
   column(column: LiveMessage): void;

@@ -1,4 +1,4 @@
-/** Exponential buckets (scale 3: bucket i ends at 2^(i/8) seconds), joined to rows of a heat map, and their quantiles. */
+/** Exponential buckets (scale 3: bucket i ends at 2^(i/8) seconds), combined to heat map rows; quantiles. */
 
 /** Index, count, index, count and so on. */
 export type Buckets = readonly number[];
@@ -10,7 +10,7 @@ export function upperBound(index: number): number {
   return index <= LOWEST ? 2 ** (LOWEST / 8) : 2 ** (index / 8);
 }
 
-/** Upper bound of the bucket in which the quantile lies; undefined without counts. */
+/** Upper bound of the bucket that contains the quantile. Undefined if there are no counts. */
 export function quantile(buckets: Buckets, q: number): number | undefined {
   let total = 0;
   for (let i = 1; i < buckets.length; i += 2) total += buckets[i];
@@ -34,14 +34,14 @@ export function merged(all: readonly (Buckets | null)[]): number[] {
 }
 
 export interface Rows {
-  /** Buckets that a row joins. */
+  /** Number of buckets per row. */
   width: number;
-  /** Number of the lowest row; row r ends at 2^(r * width / 8) seconds. */
+  /** Number of the lowest row. Row r ends at 2^(r * width / 8) seconds. */
   first: number;
   count: number;
 }
 
-/** Chooses the number of rows so that all counts are visible and a row is high enough to click. */
+/** Chooses the number of rows so that all counts are visible and each row is high enough to click on. */
 export function rowsOf(all: readonly (Buckets | null)[], most: number): Rows {
   let low = Number.POSITIVE_INFINITY;
   let high = Number.NEGATIVE_INFINITY;
@@ -50,7 +50,7 @@ export function rowsOf(all: readonly (Buckets | null)[], most: number): Rows {
     low = Math.min(low, Math.max(buckets[0], LOWEST));
     high = Math.max(high, buckets[buckets.length - 2], LOWEST);
   }
-  // Without data: 1 µs to 1 s.
+  // Without data, show 1 µs to 1 s.
   if (low > high) [low, high] = [-160, 0];
   let width = 1;
   while ((high - low) / width > most && width < 64) width *= 2;
@@ -63,12 +63,12 @@ export function rowOf(index: number, width: number): number {
   return Math.ceil(Math.max(index, LOWEST) / width);
 }
 
-/** Bounds of a row in seconds. The bucket of zeros is in the lowest row. */
+/** Bounds of a row in seconds. The lowest row contains the bucket of zeros. */
 export function boundsOf(row: number, width: number): [low: number, high: number] {
   return [2 ** (((row - 1) * width) / 8), 2 ** ((row * width) / 8)];
 }
 
-/** Counts by row, from the lowest row on. */
+/** Counts by row, starting with the lowest row. */
 export function rowCounts(buckets: Buckets, { width, first, count }: Rows): Float64Array {
   const counts = new Float64Array(count);
   for (let i = 0; i < buckets.length; i += 2) {

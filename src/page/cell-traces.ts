@@ -1,4 +1,4 @@
-/** The traces that are examples of a cell of a heat map. */
+/** Shows the traces that are examples of a heat map cell. */
 import type { SlowAnswer } from '../model/slow.ts';
 import { ApiError, getJson } from './api.ts';
 import { el } from './dom.ts';
@@ -7,7 +7,7 @@ import type { PickedCell } from './heat.ts';
 import { nounOf } from './panel.ts';
 import { traceTable } from './trace-table.ts';
 
-/** A root span can end a little after the duration was counted, and is counted up to a drain later. */
+/** A root span can end slightly after its duration was counted, and can be counted up to one drain later. */
 const AROUND_MS = 1500;
 
 export async function cellTraces(
@@ -25,7 +25,7 @@ export async function cellTraces(
     section.scrollIntoView({ block: 'nearest' });
   };
   if (axis === 'recording') {
-    show(el('p', {}, 'A recording has no traces of slow operations: they are made while the agent runs.'));
+    show(el('p', {}, 'A recording has no traces of slow operations: only a running agent makes them.'));
     return;
   }
   const query = new URLSearchParams({
@@ -44,7 +44,7 @@ export async function cellTraces(
         el(
           'p',
           {},
-          'No trace of this cell is in memory. Only operations above the threshold of their kind (spans.kinds in the config) become traces, and the agent keeps the last and the slowest of them. ',
+          'No trace for this cell is in memory. Only operations above the threshold of their kind (spans.kinds in the config) become traces, and the agent keeps only the newest and the slowest.',
           el('a', { href: '#/slow' }, 'All slow operations'),
         ),
       );
@@ -55,6 +55,6 @@ export async function cellTraces(
 
 export function noTraces(error: unknown): string {
   if (error instanceof ApiError && error.status === 404)
-    return 'Slow operations are not traced: name a kind under spans.kinds in the config, such as syscalls.';
+    return 'Slow operations are not traced: add a kind to spans.kinds in the config, such as syscalls.';
   return `The agent does not answer: ${error instanceof Error ? error.message : String(error)}`;
 }

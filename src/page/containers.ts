@@ -1,4 +1,4 @@
-/** Containers: who waited for a CPU, and which container had it meanwhile, as a matrix. */
+/** Containers: which container waited for a CPU, and which one used the CPU in this time, as a matrix. */
 import type { HistoryAnswer } from '../model/history.ts';
 import { getHistory } from './api.ts';
 import { el } from './dom.ts';
@@ -20,7 +20,7 @@ export function containersPage(view: HTMLElement, feed: Feed): () => void {
     el(
       'p',
       { class: 'muted' },
-      'Seconds per second for which tasks of the row waited for a CPU while a task of the column ran on it.',
+      'Seconds per second that tasks of the row waited for a CPU while a task of the column was running on it.',
     ),
     card,
     tops.element,
@@ -76,7 +76,7 @@ function matrix({ series }: HistoryAnswer, seconds: number): HTMLElement {
       { class: 'number', title },
       amount === 0 ? '' : rate(amount / seconds, 'seconds'),
     );
-    // Never so strong that the text on it cannot be read.
+    // Limits the colour, so that the text on it can be read.
     element.style.background = `color-mix(in srgb, var(--link) ${Math.round((amount / most) * 45)}%, transparent)`;
     return element;
   };
@@ -112,7 +112,7 @@ function matrix({ series }: HistoryAnswer, seconds: number): HTMLElement {
   );
 }
 
-/** A service has no namespace and no pod. */
+/** A systemd service has no namespace and no pod. */
 function nameOf(parts: readonly (string | undefined)[]): string {
   return parts.filter((part) => part !== undefined && part !== '').join('/') || '–';
 }

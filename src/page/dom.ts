@@ -1,9 +1,9 @@
-/** Makes elements. Text only enters as text nodes, so no name from the kernel can become markup. */
+/** Creates elements. Text is only inserted as text nodes, so that a name from the kernel cannot become markup. */
 
 type Child = Node | string | number | undefined | readonly Child[];
 type Props = Record<string, string | number | boolean | EventListener | undefined>;
 
-/** Functions become listeners (`onclick`), `true` an empty attribute, `undefined` and `false` nothing. */
+/** A function becomes a listener (`onclick`), `true` an empty attribute. `undefined` and `false` are skipped. */
 export function el<K extends keyof HTMLElementTagNameMap>(
   tag: K,
   props: Props = {},
@@ -28,7 +28,7 @@ function add(element: Element, children: readonly Child[]): void {
   }
 }
 
-/** Control characters, and those that turn the direction of text, could make a name look like another. */
+/** Control characters, and characters that change the text direction, could make a name look like another name. */
 function printable(text: string): string {
   return text.replace(/[\0-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]/g, '\ufffd');
 }
@@ -46,7 +46,7 @@ export interface Cell {
   number?: boolean;
 }
 
-/** A table that can be scrolled sideways on a narrow screen. The first cell of a row names it. */
+/** A table that scrolls sideways on narrow screens. The first cell of a row is its heading. */
 export function table(
   caption: string,
   head: readonly Cell[],

@@ -1,6 +1,6 @@
 /**
  * The connection to the agent: receives each new second, notices restarts and lost connections, and notifies the views.
- * A view loads everything again after a restart or a reconnection.
+ * After a restart or a reconnection, a view loads everything again.
  */
 import type { HistoryIndex, HistoryMetric, HistoryResolution } from '../model/history.ts';
 import { getIndex, type Hello, type LiveMessage, openLive } from './api.ts';
@@ -8,9 +8,9 @@ import { getIndex, type Hello, type LiveMessage, openLive } from './api.ts';
 export interface Feed {
   index: HistoryIndex;
   axis: 'time' | 'recording';
-  /** The chosen resolution. */
+  /** The selected resolution. */
   resolution: HistoryResolution;
-  /** Visible time, in milliseconds. */
+  /** Visible time range, in milliseconds. */
   range(): { from: number; to: number };
   metric(name: string): HistoryMetric | undefined;
   /** Calls `listener` for each new second. Returns a function that removes the listener, as `onReload` does. */
@@ -27,7 +27,7 @@ export interface Connection {
 const LEAST_RANGE_MS = 60_000;
 const REFRESH_MS = 5000;
 
-/** Calls `onState` when the state changes; `problem` is the text for a banner, or '' if all is well. */
+/** Calls `onState` when the state changes. `problem` is the text of a banner; '' if there is no problem. */
 export async function connect(
   onState: (state: { ready: boolean; problem: string }) => void,
 ): Promise<Connection> {
@@ -45,7 +45,7 @@ export async function connect(
       const { keep_seconds, from, to } = feed.resolution;
       if (feed.axis === 'recording') return { from: from ?? 0, to: to ?? 1 };
       const end = Math.max(lastMs, to ?? Date.now());
-      // Soon after the start, the existing columns fill the picture.
+      // Soon after the start, the existing columns fill the whole width.
       const begin = Math.min(Math.max(end - keep_seconds * 1000, from ?? 0), end - LEAST_RANGE_MS);
       return { from: begin, to: end };
     },
@@ -65,7 +65,7 @@ export async function connect(
       feed.index.resolutions.find(({ name }) => name === feed.resolution.name) ?? feed.index.resolutions[0];
     for (const listener of reloads) listener();
   };
-  /** True if a metric has just got its first series, so an overview that was opened before does not show it. */
+  /** Whether a metric has just got its first series, so that an overview opened before does not show it. */
   const hasNew = ({ metrics }: LiveMessage) =>
     Object.keys(metrics).some((name) => (feed.metric(name)?.series ?? 0) === 0);
   let refreshedMs = 0;
@@ -81,7 +81,7 @@ export async function connect(
     hello,
     column: (column) => {
       lastMs = column.time;
-      // Remembered, because a metric of a single burst is in one column only.
+      // Remember this, because a metric with a single burst appears in only one column.
       isStale ||= hasNew(column);
       if (isStale && column.time - refreshedMs > REFRESH_MS) {
         refreshedMs = column.time;

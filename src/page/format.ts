@@ -1,4 +1,4 @@
-/** Numbers and times as people read them. */
+/** Formats numbers and times for people. */
 
 /** `850 ns`, `61.2 µs`, `5 ms`, `2.5 s`. */
 export function duration(seconds: number): string {
@@ -50,7 +50,7 @@ export function bytes(value: number): string {
   return `${short(rest)} ${units[unit]}`;
 }
 
-/** `42 %`; a share above 0 never shows as 0. */
+/** `42 %`. A share above 0 is never shown as 0. */
 export function share(part: number): string {
   const percent = part * 100;
   return percent > 0 && percent < 0.1 ? '< 0.1 %' : `${short(Number(percent.toPrecision(2)))} %`;

@@ -1,4 +1,4 @@
-/** What a heat map shows: columns of counts in rows of durations, and quantiles. */
+/** The data of a heat map: columns of counts by duration row, and quantiles. */
 import type { HistoryAnswer, HistorySeries } from '../model/history.ts';
 import { type Buckets, boundsOf, quantile, type Rows, rowCounts, rowsOf } from './buckets.ts';
 
@@ -7,12 +7,12 @@ export interface HeatData {
   /** Visible range in milliseconds. */
   from: number;
   to: number;
-  /** End of each column in milliseconds, and the seconds it covers; 0 is a gap. */
+  /** End of each column in milliseconds, and the seconds that it covers; 0 means a gap. */
   times: readonly number[];
   seconds: readonly number[];
-  /** Width of a column without gaps. */
+  /** Length of a normal column. */
   stepSeconds: number;
-  /** Ends of columns in which the agent was not ready. */
+  /** Ends of the columns during which the agent was not ready. */
   notReady: ReadonlySet<number>;
   buckets: readonly (Buckets | null)[];
 }
@@ -20,7 +20,7 @@ export interface HeatData {
 export interface HeatColumns {
   rows: Rows;
   counts: readonly (Float64Array | undefined)[];
-  /** Largest count of a cell. */
+  /** Largest count of any cell. */
   most: number;
   p50: (number | null)[];
   p99: (number | null)[];
@@ -62,7 +62,7 @@ export function heatColumns(data: HeatData, mostRows: number): HeatColumns {
   return { rows, counts, most, total, p50: line(0.5), p99: line(0.99) };
 }
 
-/** Start of a column in milliseconds. A gap begins where the column before it ends. */
+/** Start of a column in milliseconds. A gap starts where the previous column ends. */
 export function startOf({ times, seconds, stepSeconds }: HeatData, column: number): number {
   if (seconds[column] === 0 && column > 0) return times[column - 1];
   return times[column] - (seconds[column] || stepSeconds) * 1000;

@@ -1,4 +1,4 @@
-/** The numbers of a heat map as a table: the newest columns. */
+/** A table with the numbers of a heat map's newest columns. */
 
 import { boundsOf } from './buckets.ts';
 import { table } from './dom.ts';

@@ -1,6 +1,7 @@
 /**
- * A heat map: time to the right, duration upwards, more counts in stronger colours, with lines for the median and the 99th
- * percentile. uPlot draws axes and lines, and we the cells, on its canvas. Keys move a cell; a table has the same numbers.
+ * A heat map: the x axis is time, the y axis is duration, and higher counts have stronger colours. Lines show the
+ * median and the 99th percentile. uPlot draws axes and lines; this file draws the cells on its canvas. Arrow keys
+ * select a cell.
  */
 import type UPlot from 'uplot';
 import { el } from './dom.ts';
@@ -21,16 +22,16 @@ import { cssColour } from './palette.ts';
 
 const { uPlot } = globalThis as unknown as { uPlot: typeof UPlot };
 
-/** Pixels that a row needs to be hit with a finger's tip or a mouse. */
+/** Minimum height of a row in pixels, so that a mouse or a finger can hit it. */
 const ROW_PX = 7;
-/** Ticks of the axis of durations that do not crowd. */
+/** Maximum number of ticks on the duration axis. */
 const MOST_TICKS = 6;
 
 export interface HeatOptions {
-  /** Name for people who do not see the picture. */
+  /** Name for people who cannot see the chart. */
   label: string;
   height: number;
-  /** Noun for what is counted, such as `waits`. */
+  /** Noun for the counted things, such as `waits`. */
   noun: string;
   onPick?: ((cell: PickedCell) => void) | undefined;
 }
@@ -158,7 +159,7 @@ function describe({ data, columns }: Shown, cell: HeatCell | undefined, noun: st
   const { axis, times, notReady } = data;
   const at = moment(times[cell.column], axis);
   const counts = columns.counts[cell.column];
-  if (counts === undefined) return `${at}: gap, the agent had no answer`;
+  if (counts === undefined) return `${at}: gap: the agent did not answer`;
   const [low, high] = cellBounds(columns, cell);
   const p99 = columns.p99[cell.column];
   const blind = notReady.has(times[cell.column]) ? ' · agent not ready' : '';
@@ -167,7 +168,7 @@ function describe({ data, columns }: Shown, cell: HeatCell | undefined, noun: st
   }${blind}`;
 }
 
-/** Moves the mark over a cell. */
+/** Moves the marker to a cell. */
 function place(mark: HTMLElement, plot: UPlot, { data, columns }: Shown, cell: HeatCell): void {
   const start = plot.valToPos(startOf(data, cell.column), 'x');
   const end = plot.valToPos(data.times[cell.column], 'x');
@@ -189,7 +190,7 @@ function picked({ data, columns }: Shown, cell: HeatCell): PickedCell {
   };
 }
 
-/** The cell one step from `cell`, or from the middle of the last column if `cell` is undefined. */
+/** The cell one step away from `cell`. If `cell` is undefined, starts at the middle of the last column. */
 function moved(
   { data, columns }: Shown,
   cell: HeatCell | undefined,
@@ -215,7 +216,7 @@ function summary({ seconds }: HeatData, { total, p50, p99 }: HeatColumns, noun: 
   }`;
 }
 
-/** Axes and lines. Their data is read again each time they are drawn. */
+/** Axes and lines. uPlot reads their data again each time it draws them. */
 function options(
   data: () => HeatData | undefined,
   columns: () => HeatColumns | undefined,
@@ -272,7 +273,7 @@ function tick(ms: number, data: HeatData | undefined): string {
   return `+${ms / 1000} s`;
 }
 
-/** Powers of ten, and steps between them if there are few. */
+/** Powers of ten, and values in between if there are few powers. */
 function decades([low, high]: [number, number]): number[] {
   const all: number[] = [];
   for (let exponent = -9; exponent <= 7; exponent++) all.push(10 ** exponent);

@@ -1,4 +1,4 @@
-/** What the colours and lines of all heat maps mean. */
+/** Explains the colours and lines of all heat maps. */
 import { el } from './dom.ts';
 import { countColours } from './palette.ts';
 

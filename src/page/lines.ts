@@ -1,4 +1,4 @@
-/** Lines of a counter's rates, one per series, with a table of the latest values. */
+/** A line chart with the rates of a counter, one line per series, and a table of the latest values. */
 import type UPlot from 'uplot';
 import type { HistoryAnswer } from '../model/history.ts';
 import { el, table } from './dom.ts';
@@ -19,7 +19,7 @@ export function makeLines(label: string): Lines {
   const box = el('div', {
     class: 'plot',
     role: 'img',
-    'aria-label': `${label}: the table below has its numbers`,
+    'aria-label': `${label}: the table below contains the numbers`,
   });
   const names = el('div', {});
   const element = el('div', {}, box, names);

@@ -1,4 +1,4 @@
-/** The page: tabs, the state of the connection, and one view at a time, chosen by the part of the address after `#`. */
+/** The page: tabs, the state of the connection, and one view, which the address after `#` selects. */
 import { ApiError } from './api.ts';
 import { containersPage, INTERFERENCE } from './containers.ts';
 import { byId, el } from './dom.ts';
@@ -32,7 +32,7 @@ function onState({ ready, problem }: { ready: boolean; problem: string }): void 
   state.textContent = ready ? 'Ready' : 'Not ready';
   state.className = `state ${ready ? 'good' : 'bad'}`;
   banner.hidden = problem === '';
-  // An alert is read out each time it changes.
+  // Change an alert only if its text changes, because screen readers read it out each time.
   if (banner.textContent !== problem) banner.textContent = problem;
 }
 
@@ -91,7 +91,7 @@ function showTabs(current: string): void {
   tabs.replaceChildren(...links, ...items);
 }
 
-/** The last minutes or the last hour; a recording is shown as a whole. */
+/** Choice between the last minutes and the last hour. A recording is always shown as a whole. */
 function rangeChoice({ feed, choose }: Connection): HTMLElement | string {
   const { resolutions } = feed.index;
   if (resolutions.length < 2) return '';
@@ -118,7 +118,7 @@ async function begin(): Promise<void> {
         'div',
         { class: 'banner warn' },
         el('strong', {}, 'A recording, not this machine'),
-        el('span', {}, 'Times count from its first event. Every series carries the label source="replay".'),
+        el('span', {}, 'Times are relative to its first event. Every series has the label source="replay".'),
       ),
     );
   if (status !== undefined) {

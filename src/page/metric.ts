@@ -1,4 +1,4 @@
-/** A metric's own page: all of it, and one picture per value of a label. A click on a cell lists its traces. */
+/** The page of one metric: the whole metric, and one chart per label value. A click on a cell lists its traces. */
 import type { HistoryAnswer, HistoryMetric } from '../model/history.ts';
 import { getHistory } from './api.ts';
 import { cellTraces } from './cell-traces.ts';
@@ -88,7 +88,7 @@ function histogramPage(
   };
 }
 
-/** One heat map per value of the labels, the largest first. */
+/** One heat map per combination of label values, largest first. */
 function parts(feed: Feed, { name, by }: Wanted, pick: (cell: PickedCell) => void) {
   const element = el('div', { class: 'grid' });
   const heats = new Map<string, Heat>();
@@ -147,7 +147,7 @@ function follow(feed: Feed, { name, by }: Wanted, show: (answer: HistoryAnswer) 
       else extend(answer, more, feed.resolution.keep_seconds * 1000);
       if (!ended) show(answer);
     } catch {
-      // The banner of the connection says what is wrong; the next round asks again.
+      // Ignore the error: the connection's banner shows it, and the next round tries again.
     } finally {
       busy = false;
     }

@@ -46,7 +46,7 @@ export function hintOf(metric: string): string {
 /** `sda read`; `all` without labels. */
 export function labelText(labels: Readonly<Record<string, string>>): string {
   const pairs = Object.entries(labels);
-  // A service has neither namespace nor pod.
+  // A systemd service has neither namespace nor pod.
   const values = pairs
     .filter(([, value]) => value !== '')
     .map(([name, value]) => (name === 'cpu' ? `CPU ${value}` : value));

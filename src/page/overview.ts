@@ -1,4 +1,4 @@
-/** The overview: rates, a heat map of each histogram, and the tables of what took most. */
+/** The overview: rates, a heat map for each histogram, and tables of the largest consumers. */
 import { el } from './dom.ts';
 import type { Feed } from './feed.ts';
 import { legend } from './legend.ts';
@@ -14,7 +14,7 @@ export function overview(view: HTMLElement, feed: Feed): () => void {
   let panels: Panel[] = [];
   let shown = '';
   const show = () => {
-    // A recording has nothing to say about the agent.
+    // For a recording, the agent's own metrics have no meaning.
     const metrics = feed.index.metrics.filter(
       ({ name, kind, series }) =>
         kind === 'histogram' && series > 0 && (feed.axis === 'time' || !isOwn(name)),

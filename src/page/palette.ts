@@ -30,7 +30,7 @@ function viridis(at: number): string {
   return `rgb(${r},${g},${b})`;
 }
 
-/** 64 colours from few to many: more stands out more from the background. */
+/** 64 colours from few to many. Colours for higher counts contrast more with the background. */
 export function countColours(): string[] {
   const dark = isDark();
   return Array.from({ length: 64 }, (_, i) =>
@@ -38,7 +38,7 @@ export function countColours(): string[] {
   );
 }
 
-/** Value of a colour of the style sheet. */
+/** Value of a colour variable in the style sheet. */
 export function cssColour(name: string): string {
   return getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 }

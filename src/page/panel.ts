@@ -65,7 +65,7 @@ export function makePanel(
         const more = await getHistory({ metric, resolution: feed.resolution.name, since: last });
         extend(answer, more, keepMs());
       } catch {
-        // The banner of the connection says what is wrong; the next column asks again.
+        // Ignore the error: the connection's banner shows it, and the next column tries again.
       } finally {
         asking = false;
       }
@@ -83,7 +83,7 @@ export function makePanel(
   };
 }
 
-/** `37 waits`: what a histogram counts. */
+/** Noun for what a histogram counts, as in `37 waits`. */
 export function nounOf(metric: string): string {
   const nouns: Readonly<Record<string, string>> = {
     ftrace_sched_runqueue_latency_seconds: 'waits',

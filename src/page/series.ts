@@ -1,4 +1,4 @@
-/** Appends new seconds to an answer of the history while the page is open, and drops seconds that are no longer visible. */
+/** Appends new seconds to a history answer while the page is open, and removes seconds that are no longer visible. */
 import type { HistoryAnswer, HistorySeries, LiveMetric } from '../model/history.ts';
 import type { LiveMessage } from './api.ts';
 
@@ -24,7 +24,7 @@ export function append(answer: HistoryAnswer, column: LiveMessage, keepMs: numbe
   trim(answer, keepMs);
 }
 
-/** Adds the newer columns of another answer to the same question. Series are matched by their labels. */
+/** Adds the newer columns of another answer to the same query. Series are matched by their labels. */
 export function extend(answer: HistoryAnswer, more: HistoryAnswer, keepMs: number): void {
   const before = answer.times.length;
   const key = ({ labels }: HistorySeries) => JSON.stringify(labels);

@@ -1,4 +1,4 @@
-/** Slow operations: a search over the traces in the agent's memory. */
+/** Slow operations: searches the traces in the agent's memory. */
 import type { SlowAnswer } from '../model/slow.ts';
 import { getJson } from './api.ts';
 import { noTraces } from './cell-traces.ts';
@@ -57,14 +57,14 @@ export function slowPage(view: HTMLElement, query: URLSearchParams): () => void 
   };
   form.addEventListener('submit', (event) => {
     event.preventDefault();
-    // The address keeps the search, so that it can be sent to somebody.
+    // The address contains the search, so that users can share it.
     const address = new URLSearchParams({ q: text.value, min: least.value, kind: kind.value });
     history.replaceState(null, '', `#/slow?${address}`);
     void search();
   });
   view.append(
     el('h2', { class: 'title' }, 'Slow operations'),
-    el('p', { class: 'muted' }, 'The last and the slowest traces of each kind that the agent has in memory.'),
+    el('p', { class: 'muted' }, 'The newest and the slowest traces of each kind in the agent’s memory.'),
     form,
     el('section', { class: 'card' }, results),
   );

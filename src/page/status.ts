@@ -1,4 +1,4 @@
-/** What the status document says: the agent's own page, latency tracers, and whether this is a recording. */
+/** Shows the status document: the agent's own page, latency tracers, and whether this is a recording. */
 import type { CaptureStatus } from '../model/status.ts';
 import { getJson } from './api.ts';
 import { el } from './dom.ts';
@@ -15,12 +15,12 @@ export function getStatus(): Promise<StatusDocument> {
   return getJson<StatusDocument>('api/v1/status');
 }
 
-/** Names of latency tracers that run. */
+/** Names of the latency tracers that are running. */
 export function latencyTracers({ capture }: StatusDocument): string[] {
   return (capture?.buffers ?? []).filter(({ reader }) => reader === 'none').map(({ buffer }) => buffer);
 }
 
-/** The page as it is without scripts: the agent renders it for each request. */
+/** The page without scripts. The agent renders it for each request. */
 export function agentPage(view: HTMLElement): () => void {
   void (async () => {
     const text = await (await fetch('./')).text();
@@ -46,7 +46,7 @@ export function latencyPage(view: HTMLElement, tracers: readonly string[]): () =
       el(
         'p',
         {},
-        'No latency tracer runs. The probes wakeup, wakeup_rt, irqsoff and others record the worst cases.',
+        'No latency tracer is running. The probes wakeup, wakeup_rt, irqsoff and others record the worst cases.',
       ),
     );
   }

@@ -1,4 +1,4 @@
-/** The first line of the overview: rates with a line of the last minutes. */
+/** The first line of the overview: current rates, each with a small line chart of the last minutes. */
 import type { HistoryAnswer } from '../model/history.ts';
 import { getHistory } from './api.ts';
 import { el } from './dom.ts';
@@ -10,9 +10,9 @@ import { append } from './series.ts';
 interface TileOptions {
   title: string;
   metric: string;
-  /** Text for an increase within some seconds. */
+  /** Text for an increase within a number of seconds. */
   text(increase: number, seconds: number): string;
-  /** Whether an increase is bad news. */
+  /** Whether an increase should be shown as a warning. */
   warns?: boolean;
 }
 
@@ -42,7 +42,7 @@ const TILES: readonly TileOptions[] = [
 ];
 
 const SPARK_HEIGHT = 28;
-/** Number of newest columns over which a rate is computed. */
+/** Number of newest columns from which the rate is computed. */
 const RECENT = 5;
 
 export function makeTiles(feed: Feed): { element: HTMLElement; destroy(): void } {

@@ -1,7 +1,7 @@
-/** Which labels name the rows of a `top` table. */
+/** The labels that name the rows of a `top` table. */
 import type { HistoryMetric } from '../model/history.ts';
 
-/** Counters with a table of their own. */
+/** Counters that have a table. */
 const COUNTERS: Readonly<Record<string, readonly string[]>> = {
   ftrace_sched_runqueue_wait_seconds_total: ['cpu'],
   ftrace_irq_seconds_total: ['cpu'],

@@ -1,4 +1,4 @@
-/** Tables of what took most time or happened most within the last minute: the classic `top`. */
+/** Tables of what took most time or occurred most often in the last minute, as in `top`. */
 import type { HistoryAnswer, HistoryMetric, HistorySeries } from '../model/history.ts';
 import { getHistory } from './api.ts';
 import { merged, quantile } from './buckets.ts';
@@ -40,7 +40,7 @@ export function makeTops(
       const section = sectionOf(metric, answer);
       const before = sections.get(metric.name);
       if (before === undefined) element.append(section);
-      // What somebody reads or has focused stays until the next time.
+      // Do not replace a table while the user reads it or has focused it.
       else if (!before.contains(document.activeElement)) before.replaceWith(section);
       else continue;
       sections.set(metric.name, section);
@@ -48,7 +48,7 @@ export function makeTops(
   };
   let loading = false;
   const once = async () => {
-    // Nobody looks at a tab in the background.
+    // A background tab needs no update.
     if (loading || document.hidden) return;
     loading = true;
     await load().finally(() => {

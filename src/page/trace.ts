@@ -1,4 +1,4 @@
-/** A trace as a waterfall: its tree, the times, the attributes, and what explains most of the time. */
+/** A trace as a waterfall: the span tree, times, attributes, and a summary of what took most of the time. */
 import type { SlowAnswer, SlowTree, SpanTree } from '../model/slow.ts';
 import { getJson } from './api.ts';
 import { noTraces } from './cell-traces.ts';
@@ -68,7 +68,7 @@ function actions({ traceId }: SlowTree): HTMLElement {
       await navigator.clipboard.writeText(location.href);
       copied.textContent = 'copied';
     } catch {
-      // Browsers allow it only over HTTPS and on localhost.
+      // Browsers allow this only over HTTPS and on localhost.
       copied.textContent = location.href;
     }
   };

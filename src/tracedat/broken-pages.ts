@@ -1,6 +1,6 @@
 /**
- * Lists the pages of a capture that can't be decoded, with CPU, page and byte. Used after a replay that met errors. It
- * reads the file a second time, page by page, because the merge of all CPUs reads ahead of what it decodes.
+ * Lists the pages of a recording that can't be decoded, with CPU, page and byte. Used after a replay that had errors.
+ * It reads the file a second time, page by page, because the merge of all CPUs reads ahead of what it decodes.
  */
 import { makeDispatcher } from '../decode/dispatch.ts';
 import { Merger } from '../decode/merge.ts';

@@ -1,6 +1,6 @@
 /**
- * Determines how many nanoseconds one unit of a recording's timestamps is, from its trace clock.
- * Source: kernel/trace/trace.c, trace_clocks[]; trace-cmd's timestamp_calc().
+ * Determines how many nanoseconds one timestamp unit of a recording is, from its trace clock. Source:
+ * kernel/trace/trace.c, trace_clocks[]; trace-cmd's timestamp_calc().
  */
 import type { Facts } from './options.ts';
 

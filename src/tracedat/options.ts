@@ -21,7 +21,7 @@ import {
 /** More than any kernel has. A larger number means a broken file. */
 export const MAX_CPUS = 65536;
 
-/** Position of a CPU's pages according to the file. If compressed: of the compressed bytes. */
+/** Position of a CPU's pages according to the file. If the pages are compressed: position of the compressed bytes. */
 export interface Extent {
   cpu: number;
   offset: number;
@@ -35,7 +35,7 @@ export interface BufferEntry {
   offset: number;
   /** Only in version 7. trace-cmd 3.1 writes the top level's clock here, also for instances. */
   clock: string;
-  /** 0 if the file does not say. */
+  /** 0 if the file does not contain it. */
   pageSize: number;
   extents: Extent[];
   /** Contains the text of a latency tracer instead of pages. */

@@ -7,9 +7,9 @@ import type { PageLayout } from '../model/format.ts';
 import type { Cursor } from './cursor.ts';
 import { parseHeaderPage } from './header-page.ts';
 
-/** Maximum per kind of problem: one would do, and thousands would not help. */
+/** Maximum number of messages per kind of problem. */
 export const MAX_PROBLEMS = 5;
-/** With this many invalid formats, the file has none. */
+/** If this many formats are invalid, this part of the file does not contain formats. */
 const MAX_BAD_FORMATS = 100;
 
 /** Returns the layout, or what is wrong with `header_page`. Throws `Broken`. */

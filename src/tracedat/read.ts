@@ -11,11 +11,11 @@ import { openRegion, type RegionReader } from './region-reader.ts';
 
 export interface Capture {
   metadata: TraceMetadata;
-  /** Of the CPUs whose counters are in the file. */
+  /** Counters of the CPUs whose counters are in the file. */
   stats: readonly BufferStats[];
   /** Pages of each CPU in recorded order. Its CPUs are those with pages or counters. */
   source: PageSource;
-  /** Nanoseconds per timestamp unit; undefined if unknown: there are no durations then. */
+  /** Nanoseconds per timestamp unit. Undefined if unknown; then there are no durations. */
   nsPerStamp: number | undefined;
   /** The buffer that is read; '' is the top level. */
   instance: string;
@@ -28,7 +28,7 @@ export interface Capture {
   /** Text of the recording machine's /proc/kallsyms; '' if there is none. Call it before `close`. */
   kallsyms(): string;
   close(): void;
-  /** What could not be read of a truncated or damaged file, as sentences. Grows if the file shrinks meanwhile. */
+  /** Sentences about what could not be read in a truncated or damaged file. Can grow while the file is read. */
   problems: readonly string[];
 }
 

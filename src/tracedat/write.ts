@@ -1,9 +1,9 @@
 /**
- * Writes captures: pages from `trace_pipe_raw` become a trace.dat file (version 6) for trace-cmd, KernelShark and
+ * Writes recordings: pages from `trace_pipe_raw` become a trace.dat file (version 6) for trace-cmd, KernelShark and
  * `read.ts`. Format: trace-cmd.dat.v6(5).
  *
  * The table of CPUs comes before the pages and contains their sizes. So until `finish`, pages go to one temporary file
- * per CPU beside the target. These files are unlinked at once, so none remains however the process ends.
+ * per CPU, next to the target. These files are unlinked immediately, so none remains even if the process is killed.
  */
 import { closeSync, lstatSync, renameSync, rmSync } from 'node:fs';
 import { parseFormat } from '../decode/format.ts';
@@ -152,7 +152,7 @@ export function openCaptureWriter(path: string, options: CaptureWriterOptions): 
   };
 }
 
-/** The finished file replaces what is at `path`. If that is /dev/null, it would be gone for everybody. */
+/** The finished file replaces the one at `path`. If that were /dev/null, all programs would lose it. */
 function refuseOthersThanFiles(path: string): void {
   if (lstatSync(path, { throwIfNoEntry: false })?.isFile() === false)
     throw new UsageError(`${path} already exists and is not a regular file: choose a new name`);

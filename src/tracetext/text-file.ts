@@ -1,7 +1,7 @@
 /**
- * Opens a file with the kernel's own text from `trace` or `trace_pipe`, and says what the file contains. The file has no
- * formats, so the known ones are used. It does not name the machine, and rarely the kernel, so syscalls get the names of
- * the reading machine.
+ * Opens a file with the kernel's own text from `trace` or `trace_pipe`, and reports what the file contains. The file
+ * has no formats, so the known ones are used. It does not name the machine, and rarely the kernel, so syscalls get the
+ * names of the reading machine.
  */
 import { closeSync } from 'node:fs';
 import { machine } from 'node:os';
@@ -37,7 +37,7 @@ export interface TextTrace {
   latencyTrace: string;
   /** Names of unknown events: text has neither their system nor formats. */
   otherNames: readonly string[];
-  /** Number of lines that are events, and of lines that are nothing known, with the first of these. */
+  /** Number of lines that are events; number of unknown lines, with the first one. */
   eventLines: number;
   otherLines: number;
   firstOther: ShownLine | undefined;

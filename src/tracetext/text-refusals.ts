@@ -1,4 +1,4 @@
-/** Says what a file is that is not a recording, and what to do about it. Looks at its first bytes. */
+/** Identifies a file that is not a recording by its first bytes, and says what to do with it. */
 
 interface Kind {
   /** Matches the first bytes, one character per byte. */
@@ -9,7 +9,7 @@ interface Kind {
 const UNPACK = (by: string, how: string) =>
   `is compressed with ${by}: unpack it first (${how}) and replay what comes out`;
 
-/** Tried in order. */
+/** The patterns are tried in this order. */
 const KINDS: readonly Kind[] = [
   { pattern: /^$/, is: 'is empty' },
   { pattern: /^\x1f\x8b/, is: UNPACK('gzip', 'gunzip') },
@@ -66,7 +66,7 @@ const KINDS: readonly Kind[] = [
 
 const LOOKED_AT = 8192;
 
-/** For an unrecognised file, returns a sentence that says so. */
+/** Returns a sentence about a file; for an unknown file, the sentence says that it is unknown. */
 export function whatItIs(head: Uint8Array): string {
   const text = Buffer.from(head.subarray(0, LOOKED_AT)).toString('latin1');
   return (

@@ -25,10 +25,10 @@ export interface TextSurvey {
   otherNames: string[];
   /** Number of lines that are events. */
   eventLines: number;
-  /** Number of lines that are nothing the kernel prints, and the first of them. */
+  /** Number of lines that the kernel does not print, and the first of them. */
   otherLines: number;
   firstOther: ShownLine | undefined;
-  /** The text has headings of `trace` and nothing below them: there was nothing to show. */
+  /** The text has headings of `trace`, but no events below them. */
   isEmpty: boolean;
   /** The option latency-format was on. */
   isLatencyFormat: boolean;
@@ -57,7 +57,7 @@ export interface ShownLine {
   text: string;
 }
 
-/** CPU numbers from this one up are impossible. */
+/** Higher CPU numbers are impossible. */
 const MOST_CPUS = 8192;
 const NEWLINE = 0x0a;
 const GRAPH_LINE = /^ *(?:(\d+)\.\d{6} \| +)?(\d+)\) .{12}.*\|/;
@@ -109,7 +109,7 @@ export function surveyText(pieces: Iterable<Uint8Array>): TextSurvey {
 
   const heading = (line: string): void => {
     if (survey.eventLines > 0) return;
-    // Old kernels print it twice if another tracer of the family runs; the last one is right.
+    // Old kernels print it twice if another tracer of the same family runs; the last one is right.
     survey.tracer = /^# tracer: (\S+)/.exec(line)?.[1] ?? survey.tracer;
     hasColumns ||= COLUMNS.test(line);
     const entries = /^# entries-in-buffer\/entries-written: (\d+)\/(\d+)/.exec(line);

@@ -4,7 +4,7 @@
  */
 
 /**
- * Bounds of the 1-2-5 series from `fromSeconds` to `toSeconds`, both included if they are in the series: 1e-6, 2e-6,
+ * Bounds of the 1-2-5 series from `fromSeconds` to `toSeconds`, including both if they are in the series: 1e-6, 2e-6,
  * 5e-6, …
  */
 export function decimalBuckets(fromSeconds: number, toSeconds: number): number[] {
@@ -21,7 +21,7 @@ export function decimalBuckets(fromSeconds: number, toSeconds: number): number[]
 /** Default classic bounds in seconds: 1 µs … 10 s. */
 export const DEFAULT_BUCKETS: readonly number[] = decimalBuckets(1e-6, 10);
 
-/** Default bounds of numbers that are no times: 1, 4, 16, …, `count` of them. */
+/** Default bounds for numbers that are not times: the first `count` powers of 4 (1, 4, 16, …). */
 export function powersOfFour(count: number): number[] {
   return Array.from({ length: count }, (_, i) => 4 ** i);
 }

@@ -1,16 +1,13 @@
-/** Globs over names of the kernel. Pure functions: the capture thread loads this file without the schema library. */
+/** Globs for kernel names. Pure functions: the capture thread loads this file without the schema library. */
 
-/** Returns a function that says whether a name matches any of the patterns. Without patterns nothing matches. */
+/** Returns a function that says whether a name matches any of the patterns. Without patterns, nothing matches. */
 export function globMatcher(patterns: readonly string[]): (name: string) => boolean {
   const exact = new Set(patterns.filter((p) => !/[*?]/.test(p)));
   const wild = patterns.filter((p) => /[*?]/.test(p));
   return (name) => exact.has(name) || wild.some((pattern) => matches(pattern, name));
 }
 
-/**
- * Takes linear time in practice and quadratic time at worst; a regular expression with many `*` can take exponential
- * time.
- */
+/** Usually takes linear time, at most quadratic time. A regular expression with many `*` can take exponential time. */
 function matches(pattern: string, name: string): boolean {
   let p = 0;
   let n = 0;

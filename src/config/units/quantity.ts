@@ -1,7 +1,7 @@
 /**
- * Converts quantities between their written forms, `10ms`, `64MiB`, `0-3,8`, and numbers: nanoseconds, bytes, CPU
- * numbers. Pure functions. Wrong text throws an Error whose message says what would be right. CPU lists have the
- * kernel's form (Documentation/admin-guide/cputopology.rst).
+ * Converts between the written forms of quantities, `10ms`, `64MiB`, `0-3,8`, and numbers: nanoseconds, bytes, CPU
+ * numbers. Pure functions. For a wrong text they throw an Error whose message says what is allowed. CPU lists have the
+ * kernel's format (Documentation/admin-guide/cputopology.rst).
  */
 import type { DurationNs } from '../../model/time.ts';
 
@@ -20,11 +20,11 @@ export function parseDuration(text: string): DurationNs {
   if (match === null) {
     const guess = /^\d+(\.\d+)?$/.test(text) ? ` (did you mean "${text}s"?)` : '';
     throw new Error(
-      `${quoted(text)} is not a duration${guess}: a number and one of ns, us, ms, s, m, h, as in 10ms`,
+      `${quoted(text)} is not a duration${guess}: write a number and one of ns, us, ms, s, m, h, as in 10ms`,
     );
   }
   const [, whole, fraction = '', unit] = match;
-  // The decimals are counted as an integer: 1.1 times 1000 would not be exactly 1100.
+  // Count the decimals as an integer, because 1.1 times 1000 is not exactly 1100.
   const weight = DURATION_UNITS[unit];
   const ns = Number(whole) * weight + (Number(fraction || '0') * weight) / 10 ** fraction.length;
   if (!Number.isSafeInteger(ns))
@@ -44,7 +44,7 @@ export function parseSize(text: string): number {
     const si = /^(\d+) ?([KMG])B?$/i.exec(text);
     const guess = si ? ` (did you mean "${si[1]}${si[2].toUpperCase()}iB"?)` : '';
     throw new Error(
-      `${quoted(text)} is not a size${guess}: a whole number of bytes, KiB, MiB or GiB, as in 64MiB`,
+      `${quoted(text)} is not a size${guess}: write a whole number of bytes, KiB, MiB or GiB, as in 64MiB`,
     );
   }
   const bytes = Number(match[1]) * SIZE_UNITS[match[2] ?? ''];
@@ -73,7 +73,7 @@ export function formatPercent(share: number): string {
 export function parseCpuList(text: string): number[] {
   if (!CPU_LIST_PATTERN.test(text)) {
     throw new Error(
-      `${quoted(text)} is not a list of CPUs: numbers and ranges with commas between, as in 0-3,8`,
+      `${quoted(text)} is not a list of CPUs: write numbers and ranges separated by commas, as in 0-3,8`,
     );
   }
   const cpus = new Set<number>();
@@ -81,13 +81,13 @@ export function parseCpuList(text: string): number[] {
     const [first, last = first] = part.split('-').map(Number);
     if (last > MAX_CPU)
       throw new Error(`there is no CPU ${last}: the kernel numbers them from 0 to ${MAX_CPU}`);
-    if (first > last) throw new Error(`the range ${quoted(part)} runs backwards: write ${last}-${first}`);
+    if (first > last) throw new Error(`the range ${quoted(part)} is descending: write ${last}-${first}`);
     for (let cpu = first; cpu <= last; cpu++) cpus.add(cpu);
   }
   return [...cpus].sort((a, b) => a - b);
 }
 
-/** CPU numbers, ascending → a list in the kernel's form. */
+/** Ascending CPU numbers → a list in the kernel's format. */
 export function formatCpuList(cpus: readonly number[]): string {
   const ranges: string[] = [];
   for (let i = 0; i < cpus.length; i++) {
@@ -106,7 +106,7 @@ function inLargestUnit(value: number, units: Record<string, number>, ofZero: str
   return `${value / weight}${best}`;
 }
 
-/** Formats a config value for messages; JSON cannot express numbers such as NaN. */
+/** Formats a config value for messages, because JSON cannot represent numbers such as NaN. */
 export function shownValue(value: unknown): string {
   return typeof value === 'number' ? String(value) : (JSON.stringify(value) ?? 'nothing');
 }

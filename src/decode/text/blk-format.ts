@@ -1,14 +1,14 @@
 /**
- * A made-up format for the records of the tracer `blk`, laid out as the kernel would. The kernel has no format for
- * them and shows them only as text; `blk-line.ts` fills the records in. Source of the values: kernel/trace/blktrace.c.
+ * An invented format for the records of the tracer `blk`, in the kernel's usual layout. The kernel has no format for
+ * them and shows them only as text; `blk-line.ts` fills in the records. Source of the values: kernel/trace/blktrace.c.
  */
 
 /** Event name that probes use. */
 export const BLOCK_EVENT = 'ftrace:blk';
-/** The kernel numbers events from 1 up and never reaches this ID. */
+/** The kernel numbers events from 1 and never reaches this ID. */
 export const BLOCK_EVENT_ID = 65534;
 
-/** `action` holds the action's letters (`Q`, `D`, `C`, `UT`), then NUL. */
+/** `action` contains the action's letters (`Q`, `D`, `C`, `UT`), followed by NUL. */
 export const BLOCK_FORMAT_TEXT = `name: blk
 ID: ${BLOCK_EVENT_ID}
 format:

@@ -1,8 +1,8 @@
-/** Counts unreadable lines, keeps the first one to show it to people, and voids whatever was open at each of them. */
+/** Counts unreadable lines, keeps the first one for a message, and drops operations that were open at such a line. */
 import type { TimestampNs } from '../../model/time.ts';
 import type { TextTarget } from './types.ts';
 
-/** Smaller than any difference between two text timestamps: a time this much later is after all that began earlier. */
+/** Smaller than any difference between two text timestamps, so a time this much later is after everything earlier. */
 const BEHIND_NS = 0.5;
 const SHOWN_BYTES = 120;
 
@@ -26,16 +26,16 @@ interface Place {
 export interface BrokenLines {
   readonly count: number;
   readonly first: BrokenLine | undefined;
-  /** `cpu` is -1 if the line does not say. `latest` is the latest timestamp before the line. */
+  /** `cpu` is -1 if the line does not contain it. `latest` is the latest timestamp before the line. */
   add(cpu: number, latest: TimestampNs, why: string, place: Place): void;
-  /** Voids what is open on the line's CPU, or on all CPUs if it is unknown: the line may have been its start or end. */
+  /** Drops open operations on the line's CPU, or on all CPUs: the line may have been a start or end. */
   voidUntil(cpu: number, latest: TimestampNs): void;
 }
 
 export function makeBrokenLines(target: TextTarget, cpuCount: number): BrokenLines {
   let count = 0;
   let first: BrokenLine | undefined;
-  /** All CPUs are void up to here: of several broken lines in a row, only the first needs to announce it. */
+  /** Operations on all CPUs are dropped up to this time, so further broken lines in a row need not report it. */
   let allVoidUntil = 0;
 
   const voidUntil = (cpu: number, latest: TimestampNs): void => {

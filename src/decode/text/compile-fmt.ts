@@ -1,6 +1,6 @@
 /**
- * Compiles an event's print fmt into a program that reads the wanted fields from the event's lines. Throws an error with
- * the reason if the text does not hold a wanted field; a probe can't use that field then.
+ * Compiles an event's print fmt into a program that reads the wanted fields from the event's lines. If the text does
+ * not contain a wanted field, throws an error with the reason; a probe can't use the field then.
  */
 
 import type { EventFormat, FieldFormat } from '../../model/format.ts';

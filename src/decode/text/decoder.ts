@@ -33,7 +33,7 @@ export interface TextDecoderOptions {
   types: readonly TextEventType[];
   dispatcher: Dispatcher;
   functions: FunctionInterner;
-  /** CPU numbers from this one up are impossible: such a line is broken. */
+  /** Higher CPU numbers are impossible: a line with one is broken. */
   cpuCount: number;
   /** The text comes from the tracer function_graph. */
   isGraph: boolean;
@@ -79,8 +79,8 @@ export function makeTextDecoder(options: TextDecoderOptions): TextDecoder {
   let isCut = false;
 
   /**
-   * Counts a line that can't be parsed. It may have been the start or end of whatever is open on its CPU, or on any CPU if
-   * the line does not say: everything that began before it becomes void.
+   * Counts a line that can't be parsed. It may have been the start or end of an operation on its CPU, or on any CPU if
+   * the line does not contain one, so operations that began before it are dropped.
    */
   const broken = (cpu: number, bytes: Uint8Array, from: number, end: number, why: string): number => {
     const stop = skipLine(bytes, from, end);
@@ -143,7 +143,7 @@ export function makeTextDecoder(options: TextDecoderOptions): TextDecoder {
         try {
           lines(bytes, end, limit);
         } catch (error) {
-          // A defect in a handler costs its line. The end of the line may be known already.
+          // A bug in a handler loses only the line. The end of the line may be known already.
           if (position.next === lineFrom) position.next = skipLine(bytes, lineFrom, end);
           target.onError(prefix.cpu, 'handler_failed', error);
           brokenLines.voidUntil(prefix.cpu, tally.latestNs());

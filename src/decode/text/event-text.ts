@@ -1,4 +1,4 @@
-/** Decodes the text of an event behind its prefix: finds its type, fills in its record and calls its handler. */
+/** Decodes the text of an event after its prefix: finds its type, fills in its record and calls its handler. */
 import type { EventRecord } from '../../model/record.ts';
 import { type Dispatcher, UNHANDLED } from '../dispatch.ts';
 import { makeBlockReader } from './blk-line.ts';
@@ -24,9 +24,9 @@ const HASH = 0x23;
 
 /** Where the decoder is in the text. */
 export interface TextPosition {
-  /** Where to continue, also if a handler fails. */
+  /** Where to continue, even if a handler fails. */
   next: number;
-  /** The previous event has no handler. We don't know where its text ends; it can have more lines. */
+  /** The previous event has no handler. Its text may have more lines, so we don't know where it ends. */
   inUnknown: boolean;
 }
 

@@ -1,6 +1,6 @@
 /**
- * Assigns numbers, from 1 up, to function names. Text has no addresses, so a record's address field gets the number of
- * the name. Makes a string only for a new name.
+ * Assigns numbers, starting at 1, to function names. Text has no addresses, so a record's address field gets the number
+ * of the name. Makes a string only for a new name.
  */
 
 import type { FunctionNames } from '../../model/function-names.ts';
@@ -17,7 +17,7 @@ const LONGEST_NAME = 512;
 
 export function makeFunctionInterner(): FunctionInterner {
   const names: string[] = [''];
-  /** The bytes of all names in sequence; name i ends at `starts[i + 1]`. */
+  /** The bytes of all names in sequence. Name i ends at `starts[i + 1]`. */
   let pool = new Uint8Array(1 << 14);
   let starts = new Int32Array(1 << 9);
   /** Hash table with open addressing: the number of a name, or 0 if free. Twice as many slots as names. */

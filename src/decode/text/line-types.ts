@@ -51,7 +51,7 @@ interface Printed {
 
 /** Events whose text does not follow their print fmt. Source: kernel/trace/trace_output.c. */
 const PRINTED: Readonly<Record<string, Printed>> = {
-  // trace_timerlat_print()
+  // From trace_timerlat_print().
   'ftrace:timerlat': {
     start: NUMBER,
     formats: [
@@ -59,9 +59,9 @@ const PRINTED: Readonly<Record<string, Printed>> = {
       '"#%-5u context %6s timer_latency %9llu ns", REC->seqnum, __print_symbolic(REC->context, { 0, "irq" }, { 1, "thread" }, { 2, "user-ret" }), REC->timer_latency',
     ],
   },
-  // trace_hwlat_print()
+  // From trace_hwlat_print().
   'ftrace:hwlat': { start: NUMBER, formats: hwlatFormats() },
-  // trace_osnoise_print()
+  // From trace_osnoise_print().
   'ftrace:osnoise': {
     start: NUMBER,
     formats: [

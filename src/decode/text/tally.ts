@@ -7,7 +7,7 @@ export interface Tally {
   count(cpu: number, stamp: TimestampNs, size: number): void;
   /** Takes back the count of an event that turned out to be cut. */
   uncount(cpu: number): void;
-  /** The text says that events of this CPU are missing before its next one. */
+  /** The text reports that events of this CPU are missing before its next event. */
   lose(cpu: number, events: number): void;
   events(cpu: number): number;
   recordBytes(cpu: number): number;

@@ -12,14 +12,12 @@ export interface TextEventType {
   addresses?: readonly string[];
 }
 
-/** Receives what happens to the stream, apart from events. */
+/** Receives everything that happens to the stream except the events. */
 export interface TextTarget {
   /** Events of `cpu` were lost before the one at `untilNs`. */
   onLoss(cpu: number, untilNs: TimestampNs): void;
-  /**
-   * A line of `cpu` can't be parsed: what began before `untilNs` is void, as after a loss. Defaults to `onLoss`.
-   */
+  /** A line of `cpu` can't be parsed: operations that began before `untilNs` are dropped. Defaults to `onLoss`. */
   onBroken?(cpu: number, untilNs: TimestampNs): void;
-  /** A line, or a handler's work on it, failed. `cpu` is -1 if the line does not say. */
+  /** A line, or a handler's work on it, failed. `cpu` is -1 if the line does not contain it. */
   onError(cpu: number, error: PageError, cause?: unknown): void;
 }

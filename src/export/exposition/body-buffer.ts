@@ -1,14 +1,14 @@
 /**
- * The growing body of a scrape. Text is collected in a string and encoded in pieces: this takes half the time of one
- * string of megabytes, or of a buffer per line. Bytes are written in place, into reserved room.
+ * The growing body of a scrape. Text is collected in a string and encoded in pieces, which takes half the time of
+ * encoding one large string, or of a buffer per line. Bytes are written directly into reserved space.
  */
 
 export interface BodyBuffer {
-  /** Appends whole lines. Unpaired surrogates, which UTF-8 cannot hold, become U+FFFD. */
+  /** Appends whole lines. Unpaired surrogates, which UTF-8 cannot represent, become U+FFFD. */
   write(text: string): void;
-  /** Bytes written so far. A caller that writes into reserved room increases it. */
+  /** Bytes written so far. A caller that writes into reserved space increases it. */
   length: number;
-  /** Returns the buffer with room for this many bytes from `length` on. The next call may return another buffer. */
+  /** Returns the buffer with space for this many bytes after `length`. The next call may return another buffer. */
   reserve(bytes: number): Buffer;
   /** Returns everything written since the last call. The caller owns it. */
   take(): Buffer<ArrayBuffer>;
@@ -18,7 +18,7 @@ const SMALLEST = 1 << 14;
 
 export function createBodyBuffer(): BodyBuffer {
   let buffer = Buffer.alloc(0);
-  /** A scrape is about as long as the previous one: allocating that size avoids copying, and the buffer is not reused. */
+  /** A scrape is about as long as the previous one, so allocate that size. The buffer is not reused. */
   let expected = SMALLEST;
   const body: BodyBuffer = {
     write: (text) => {

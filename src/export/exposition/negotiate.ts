@@ -1,6 +1,6 @@
 /**
- * Chooses format and compression from what a client accepts (RFC 9110, 12.5). Prometheus names several versions of each
- * format, with q-values and escaping parameters; if we don't serve a version, its next preference counts.
+ * Chooses format and compression from what a client accepts (RFC 9110, 12.5). Prometheus lists several versions of each
+ * format, with q-values and escaping parameters. If we don't serve a version, its next preference counts.
  */
 import { promisify } from 'node:util';
 import { constants, gzip } from 'node:zlib';
@@ -14,7 +14,7 @@ export const CONTENT_TYPES: Readonly<Record<ExpositionFormat, string>> = {
   protobuf: 'application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; encoding=delimited',
 };
 
-/** Smaller bodies fit into a packet anyway. */
+/** Smaller bodies fit into one packet without compression. */
 const GZIP_MIN_BYTES = 1024;
 
 /** One element of an Accept or Accept-Encoding header, in lower case. */
@@ -25,8 +25,8 @@ interface Preference {
 }
 
 /**
- * Chooses the format for an `Accept` header: the supported one with the highest q, the first of equal ones. OpenMetrics
- * and protobuf must be named. Otherwise the text format is used, which people and any collector can read.
+ * Chooses the format for an `Accept` header: the supported format with the highest q, or the first of several.
+ * OpenMetrics and protobuf must be listed. The default is the text format, which people and all collectors can read.
  */
 export function negotiateFormat(accept: string | undefined): ExpositionFormat {
   let best: ExpositionFormat = 'text';
@@ -69,7 +69,7 @@ export function acceptsGzip(acceptEncoding: string | undefined): boolean {
 
 const gzipAsync = promisify(gzip);
 
-/** Compresses the body at level 1, in a thread of Node's pool, if the client allows it and the size is worth it. */
+/** Compresses the body at level 1 in a thread of Node's pool, if the client allows it and the body is large enough. */
 export async function encodeBody(
   body: Buffer<ArrayBuffer>,
   acceptEncoding: string | undefined,
@@ -78,7 +78,7 @@ export async function encodeBody(
   return { body: await gzipAsync(body, { level: constants.Z_BEST_SPEED }), encoding: 'gzip' };
 }
 
-/** Splits `a;x=1;q=0.5, b`. Malformed q-values count as 0, because they can't mean "best". */
+/** Splits `a;x=1;q=0.5, b`. Malformed q-values count as 0. */
 function parsePreferences(header: string | undefined): Preference[] {
   const preferences: Preference[] = [];
   for (const element of (header ?? '').split(',')) {

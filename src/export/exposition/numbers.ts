@@ -4,7 +4,7 @@
  * (github.com/prometheus/common/expfmt: text_create.go, openmetrics_create.go).
  */
 
-/** Go's shortest form. Below 1e-04 and from 1e+06 on, it has an exponent of at least two digits. */
+/** Go's shortest form. Below 1e-04 and for 1e+06 or more, it has an exponent of at least two digits. */
 export function goFloat(x: number): string {
   if (!Number.isFinite(x)) return nonFinite(x);
   if (x === 0) return Object.is(x, -0) ? '-0' : '0';
@@ -23,7 +23,7 @@ export function openMetricsFloat(x: number): string {
 /** Writes a bound in each text format. */
 export const FORMAT_BOUND = { text: goFloat, openmetrics: openMetricsFloat } as const;
 
-/** Writes a sample's value. Any decimal form is valid; JavaScript's own is the fastest. */
+/** Writes a sample's value. Any decimal form is valid; JavaScript's form is the fastest. */
 export function sampleValue(x: number): string {
   return Number.isFinite(x) ? String(x) : nonFinite(x);
 }

@@ -1,7 +1,7 @@
 /**
- * Writes one series of a histogram as a `Histogram` message (io.prometheus.client's metrics.proto): classic buckets and a
- * native histogram of the same counts, so that Prometheus can keep either or both. Like client_golang, leaves out the
- * +Inf bucket, which equals the count, unless it has an exemplar.
+ * Writes one series of a histogram as a `Histogram` message (io.prometheus.client's metrics.proto): classic buckets and
+ * a native histogram of the same counts. Prometheus can keep either or both. Like client_golang, leaves out the +Inf
+ * bucket, which equals the count, unless it has an exemplar.
  */
 import { HISTOGRAM_SCALE } from '../../model/histogram-grid.ts';
 import type { HistogramSnapshot } from '../../model/metric.ts';
@@ -40,8 +40,8 @@ const SPAN_OFFSET = (1 << 3) | VARINT;
 const SPAN_LENGTH = (2 << 3) | VARINT;
 
 /**
- * Width of the zero bucket: Prometheus' value for exponential histograms from OTLP. With 0, Prometheus would read an
- * empty histogram as a classic one.
+ * Width of the zero bucket: the value that Prometheus uses for exponential histograms from OTLP. With 0, Prometheus
+ * would read an empty histogram as a classic one.
  */
 const ZERO_THRESHOLD_SECONDS = 1e-128;
 
@@ -122,7 +122,7 @@ export function writeBucket(bytes: Uint8Array, at: number, bound: number, cumula
   return at;
 }
 
-/** Writes buckets when some have exemplars. */
+/** Writes the buckets of a series with exemplars. */
 function writePointing(
   bytes: Buffer,
   at: number,
@@ -172,7 +172,7 @@ function writeSpans(bytes: Uint8Array, at: number, indexes: Int32Array, length: 
   return at;
 }
 
-/** Writes each count as the difference to the one before, packed; readers also accept that for `repeated` numbers. */
+/** Writes each count as the difference to the previous one, packed; readers accept that for `repeated`. */
 function writeDeltas(bytes: Buffer, at: number, counts: Float64Array, length: number): number {
   if (length === 0) return at;
   bytes[at++] = POSITIVE_DELTA;

@@ -1,6 +1,6 @@
 /**
- * Encodes each series' constant part, its `label` fields, once, and keeps it while the `labelValues` of its family are
- * the same object (see metrics/snapshot-reader.ts).
+ * Encodes each series' constant part, its `label` fields, only once. Keeps the result while the `labelValues` of its
+ * family are the same object (see metrics/snapshot-reader.ts).
  */
 import type { FamilySnapshot } from '../../model/metric.ts';
 import { labelPairs } from '../families.ts';
@@ -11,7 +11,7 @@ const METRIC_LABEL = 1;
 const PAIR_NAME = 1;
 const PAIR_VALUE = 2;
 
-/** Labels of all series of a family in sequence: those of series s end at `ends[s]`. */
+/** Labels of all series of a family in sequence. Those of series s end at `ends[s]`. */
 export interface EncodedLabels {
   bytes: Buffer;
   ends: number[];
@@ -19,7 +19,7 @@ export interface EncodedLabels {
 
 export interface LabelBytes {
   ofFamily(family: FamilySnapshot): EncodedLabels;
-  /** Encodes the labels of a series that is new at each scrape. */
+  /** Encodes the labels of a series that is new in each scrape. */
   ofSeries(labels: Readonly<Record<string, string>>): Buffer;
 }
 

@@ -1,9 +1,9 @@
 /**
  * Writes numbers and text in protobuf's wire format (protobuf.dev/programming-guides/encoding). Each function writes at
- * `at` and returns where it stopped; the caller must have reserved room.
+ * `at` and returns the position after it. The caller must have reserved space.
  */
 
-/** Bytes of the longest varint written here: an integer below 2^63. */
+/** Size in bytes of the longest varint written here: an integer below 2^63. */
 export const MAX_VARINT_BYTES = 9;
 
 /** Wire types. A field's tag is `number << 3 | type`: one byte for numbers up to 15, the only ones we write. */
@@ -35,7 +35,7 @@ export function writeZigzag(bytes: Uint8Array, at: number, value: number): numbe
 const double = new Float64Array(1);
 const doubleBytes = new Uint8Array(double.buffer);
 
-/** `double`: eight bytes, lowest first. All machines that Node supports store it like that. */
+/** `double`: eight bytes, lowest first. All machines that Node supports store a double like this. */
 export function writeDouble(bytes: Uint8Array, at: number, value: number): number {
   double[0] = value;
   for (let i = 0; i < 8; i++) bytes[at + i] = doubleBytes[i];
@@ -68,8 +68,8 @@ export function copyBytes(
 
 /**
  * Writes a message's length at `start`, after its content was written from `start + width` to `end`. `width` is the
- * guessed number of bytes for the length. If the guess was wrong, moves the content, by at most `MAX_VARINT_BYTES`.
- * Returns where the message ends now.
+ * guessed size of the length. If the guess was wrong, moves the content by at most `MAX_VARINT_BYTES`. Returns the new
+ * end of the message.
  */
 export function closeMessage(bytes: Buffer, start: number, width: number, end: number): number {
   const length = end - start - width;

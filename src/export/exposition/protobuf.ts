@@ -1,7 +1,7 @@
 /**
  * Renders snapshots as protobuf: `MetricFamily` messages of io.prometheus.client's metrics.proto
- * (github.com/prometheus/client_model), each preceded by its length. Hand-written into one buffer, so a scrape allocates
- * nothing per series and reuses the encoded labels. Writes no created timestamps: a series does not know when it began.
+ * (github.com/prometheus/client_model), each preceded by its length. Written by hand into one buffer, so that a scrape
+ * allocates nothing per series and reuses encoded labels. Writes no created timestamps, because they are unknown.
  */
 import type { FamilySnapshot, HistogramSnapshot, MetricSnapshot, MetricSpec } from '../../model/metric.ts';
 import { classicHistograms } from '../classic-histograms.ts';
@@ -27,7 +27,7 @@ import {
 } from './protobuf-wire.ts';
 
 export interface ProtobufRenderer {
-  /** Like `Renderer.render` in text.ts: the same series with the same names, and histograms are also native. */
+  /** Like `Renderer.render` in text.ts: the same series with the same names. Histograms are also native. */
   render(snapshots: readonly MetricSnapshot[], foreign?: readonly SampleFamily[]): Buffer<ArrayBuffer>;
 }
 
@@ -45,7 +45,7 @@ const VALUE = (1 << 3) | FIXED64;
 /** Length of that message. */
 const VALUE_BYTES = 1 + 8;
 
-/** Guessed bytes for a message's length. A wrong guess costs moving the message. */
+/** Guessed size in bytes of a message's length. After a wrong guess, the message must be moved. */
 const FAMILY_WIDTH = 3;
 const HISTOGRAM_WIDTH = 2;
 /** Bytes of a metric without its labels and without a histogram's content. */
@@ -164,7 +164,7 @@ interface Histograms {
   marked: ReadonlyMap<number, BucketExemplars> | undefined;
 }
 
-/** Like `writeValues`. A series whose count is NaN is absent. */
+/** Like `writeValues`. A series whose count is NaN is not exported. */
 function writeHistograms(
   body: BodyBuffer,
   writer: HistogramWriter,

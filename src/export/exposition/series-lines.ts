@@ -1,6 +1,6 @@
 /**
- * Builds the constant part of each sample's line, `name{labels} `, once per series, and keeps it while the `labelValues`
- * of its family are the same object (see metrics/snapshot-reader.ts). A scrape then only adds numbers.
+ * Builds the constant part of each sample's line, `name{labels} `, only once per series. Keeps it while the
+ * `labelValues` of its family are the same object (see metrics/snapshot-reader.ts). A scrape then only adds numbers.
  */
 import type { FamilySnapshot } from '../../model/metric.ts';
 import { labelPairs } from '../families.ts';
@@ -56,7 +56,7 @@ export function sampleName(name: string, kind: string, format: TextFormat): stri
   return format === 'openmetrics' && kind === 'counter' && !name.endsWith('_total') ? `${name}_total` : name;
 }
 
-/** Begins with the previous line's line feed, so that a line is two pieces instead of three. */
+/** Begins with the line feed of the previous line, so that a line consists of two pieces instead of three. */
 export function linePrefix(name: string, labels: string): string {
   return labels === '' ? `\n${name} ` : `\n${name}{${labels}} `;
 }

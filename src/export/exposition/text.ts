@@ -75,7 +75,7 @@ export function createRenderer(options: RendererOptions = {}): Renderer {
         body.take();
         throw error;
       }
-      // Every line begins with a line feed: drop the first.
+      // Every line begins with a line feed; drop the first.
       return body.take().subarray(1);
     },
   };
@@ -96,7 +96,7 @@ function header(
   return `\n# TYPE ${family} ${type}${unitLine}\n# HELP ${family} ${text}`;
 }
 
-/** Writes a family's samples. Returns the header if there were none, '' if it was written. */
+/** Writes a family's samples. Returns '' if it has written the header, or the header if there were no samples. */
 function writeValues(
   body: BodyBuffer,
   head: string,
@@ -130,7 +130,7 @@ interface Histograms {
   marked: ReadonlyMap<number, BucketExemplars> | undefined;
 }
 
-/** Like `writeValues`. A series whose count is NaN is absent. */
+/** Like `writeValues`. A series whose count is NaN is not exported. */
 function writeHistograms(
   body: BodyBuffer,
   head: string,

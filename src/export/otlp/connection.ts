@@ -1,23 +1,23 @@
-/** What `exporter.ts` needs from a protocol, and what a protocol needs to know of a kind of telemetry. */
+/** What `exporter.ts` needs from a protocol, and what a protocol needs to know about a signal. */
 import type { IOtlpExportDelegate } from '@opentelemetry/otlp-exporter-base';
 import type { IExporterMetricsHelper, ISerializer } from '@opentelemetry/otlp-transformer';
 import type { OtlpTarget } from '../../model/otlp.ts';
 import type { TlsMaterial } from './tls.ts';
 
-/** Describes one kind of telemetry for the exporters of all protocols. */
+/** Describes a signal for the exporters of all protocols. */
 export interface Signal<Request, Response> {
   json: ISerializer<Request, Response>;
   protobuf: ISerializer<Request, Response>;
   helper: IExporterMetricsHelper<Request>;
-  /** As in `/opentelemetry.proto.collector.metrics.v1.MetricsService/Export`. */
+  /** The gRPC method: `/opentelemetry.proto.collector.metrics.v1.MetricsService/Export`. */
   method: string;
 }
 
 /** Outcome of a request. */
 export type Fate =
-  /** `rejected` is a number of items. A backend can send a message although it rejects nothing. */
+  /** `rejected` is a number of items. A backend can send a message even if it rejects nothing. */
   | { accepted: true; rejected: number; message: string }
-  /** `waitMs`: how long the backend asks us to send nothing. */
+  /** `waitMs`: how long the backend asks us to wait. */
   | { accepted: false; reason: string; retryable?: boolean; waitMs?: number | undefined };
 
 export interface ConnectionOptions<Request, Response> {
@@ -28,12 +28,12 @@ export interface ConnectionOptions<Request, Response> {
   userAgent: string;
 }
 
-/** What a protocol provides. */
+/** The functions that a protocol implements. */
 export interface Connection<Request> {
   /** Makes one request for each export. */
   delegate: Pick<IOtlpExportDelegate<Request>, 'export'>;
   /** Why the last export failed. */
   refusalOf(error: Error | undefined): Fate;
-  /** Closes the sockets. The connection is not used again. */
+  /** Closes the sockets. The connection is not used afterwards. */
   cut(): void;
 }

@@ -1,7 +1,7 @@
 /**
  * Makes one attempt to export a request, with OpenTelemetry's own exporters (otlp-exporter-base and
- * otlp-grpc-exporter-base 0.301). Adds what they lack: a time limit for the whole attempt (theirs for HTTP only limits a
- * silent socket), the backend's status and the wait it asks for, partial success, and certificates that change.
+ * otlp-grpc-exporter-base 0.301). Adds what they lack: a time limit for the whole attempt (their HTTP limit applies
+ * only to a silent socket), the backend's status and requested wait, partial success, and certificates that change.
  */
 import { ExportResultCode } from '@opentelemetry/core';
 import { reasonOf } from '../../model/errors.ts';
@@ -12,17 +12,17 @@ import { grpcConnection } from './grpc.ts';
 import { httpConnection } from './http.ts';
 import { openTlsFiles } from './tls.ts';
 
-/** What a backend says of the items that it did not accept: their number, and why. */
+/** A backend's message about the items that it did not accept: their number, and why. */
 type Answer = { partialSuccess?: { errorMessage?: string | null | undefined } | null | undefined };
 
 export interface Exporter<Request> {
-  /** One at a time. Never rejects, and ends within `timeoutMs`. */
+  /** Makes one attempt; only one at a time is allowed. Never rejects, and ends within `timeoutMs`. */
   attempt(request: Request, timeoutMs: number): Promise<Fate>;
-  /** Ends the attempt under way, and closes the connection. */
+  /** Ends the current attempt, and closes the connection. */
   close(): void;
 }
 
-/** Throws a `UsageError` for unusable files. */
+/** Throws a `UsageError` for files that cannot be used. */
 export function openExporter<Request, Response extends Answer>(
   signal: Signal<Request, Response>,
   target: OtlpTarget,
@@ -43,7 +43,7 @@ export function openExporter<Request, Response extends Answer>(
         } catch (error) {
           answer.error = error;
         }
-        // The exporter only logs a partial success; we count it.
+        // The exporter only logs a partial success, but we count it.
         return {} as Response;
       },
     };
@@ -57,14 +57,14 @@ export function openExporter<Request, Response extends Answer>(
     link = connect();
   };
 
-  /** The outcome of a request that was answered with success. */
+  /** The outcome of a request that the backend answered with success. */
   const fateOf = ({ response, error }: typeof link.answer, request: Request): Fate => {
     if (error !== undefined)
       return { accepted: false, reason: `the response is not OTLP: ${reasonOf(error)}` };
     const { errorMessage, ...numbers } = response?.partialSuccess ?? {};
     const message = errorMessage ?? '';
     const sent = signal.helper.countItems(request);
-    // The number is called rejectedDataPoints or rejectedSpans. An impossible one is clamped.
+    // The number is called rejectedDataPoints or rejectedSpans. An impossible number is clamped.
     const rejected = Math.min(Math.max(Number(Object.values(numbers)[0]) || 0, 0), sent);
     if (rejected === 0 || rejected < sent) return { accepted: true, rejected, message };
     return { accepted: false, reason: `the backend rejected everything${message && `: ${message}`}` };
@@ -79,7 +79,7 @@ export function openExporter<Request, Response extends Answer>(
       return new Promise((resolve) => {
         const end = (fate: Fate): void => {
           clearTimeout(timer);
-          // A new connection tries at once, and cannot mistake a late answer for the answer to the next attempt.
+          // A new connection does not back off, and cannot mistake a late answer for the answer to the next attempt.
           if (!fate.accepted && link.delegate === delegate) cut();
           resolve(fate);
         };

@@ -1,7 +1,7 @@
 /**
- * OTLP over HTTP with otlp-exporter-base 0.301. Its delegate tries again by itself after a temporary failure, within the
- * time of one attempt, and reports neither its status nor `Retry-After`. So we watch its requests through one of Node's
- * diagnostics channels, and make it take every failure for final.
+ * OTLP over HTTP with otlp-exporter-base 0.301. After a temporary failure, its delegate retries within the time of one
+ * attempt, and reports neither its status nor `Retry-After`. So we watch its requests through one of Node's diagnostics
+ * channels, and make it treat every failure as final.
  */
 import { subscribe } from 'node:diagnostics_channel';
 import { type ClientRequest, Agent as HttpAgent, type IncomingMessage } from 'node:http';
@@ -93,7 +93,7 @@ function whatWentWrong(error: Error | undefined): string {
   return error?.message ?? 'no answer';
 }
 
-/** The backend's own message: a google.rpc.Status or text. '' for a page. */
+/** The backend's own message: a google.rpc.Status or text. '' for an HTML page. */
 function wordsOf(body: string): string {
   if (body.startsWith('<')) return '';
   const text = body.replace(/^(\x08.)?\x12./s, '');

@@ -7,14 +7,14 @@ export type Outcomes = ReturnType<typeof createOutcomes>;
 
 const LOG_EVERY_MS = 60_000;
 
-/** `signal` such as "metrics". */
+/** `signal`: for example "metrics". */
 export function createOutcomes(
   signal: string,
   counts: PushCounts,
   log: Log,
   now: () => number = () => performance.now(),
 ) {
-  /** Returns a function that logs at most once per minute, with the sum since the last line as `unit`. */
+  /** Returns a function that logs at most once per minute. `unit` is the field with the sum since the last line. */
   const line = (level: 'info' | 'warn', message: string, unit: string) => {
     let sum = 0;
     let lastAtMs = Number.NEGATIVE_INFINITY;
@@ -33,7 +33,7 @@ export function createOutcomes(
   let failures = 0;
   let reason = '';
   return {
-    /** Takes the outcome of one request. */
+    /** Counts and logs the outcome of one request. */
     take: (fate: Fate): void => {
       counts.count(fate.accepted ? 'exported' : 'failed');
       if (!fate.accepted) {

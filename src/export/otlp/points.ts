@@ -42,7 +42,7 @@ type View<Value> = (family: FamilyPart['family'], series: number) => Value;
 const aggregationTemporality = AggregationTemporality.CUMULATIVE;
 
 export function createPointMaker({ histograms, constantLabels, start }: PointOptions): PointMaker {
-  /** When the count of each series of the last push began, and how far it was. */
+  /** For each series of the last push: when its count began, and its value. */
   let before = new Map<string, { start: HrTime; count: number }>();
   let after: typeof before = new Map();
   let lastPush = start;
@@ -51,8 +51,8 @@ export function createPointMaker({ histograms, constantLabels, start }: PointOpt
     Object.fromEntries(labelPairs(constantLabels, names, values));
 
   /**
-   * If a count has fallen, the series was restarted, as all are with the capture thread. A restarted or new series began
-   * after the last push: the latest time that certainly precedes its first count.
+   * If a count has fallen, the series was restarted; a restart of the capture thread restarts all. A restarted or new
+   * series began after the last push, the latest time that is certainly before its first count.
    */
   const startOf = (series: string, count: number): HrTime => {
     const previous = before.get(series);
@@ -164,7 +164,7 @@ function explicitView(
   classicCounts(grid, data, s, counts);
   const between: number[] = [];
   let below = 0;
-  // Indexes: iterating over a typed array allocates per element.
+  // Uses indexes, because iterating over a typed array allocates per element.
   for (let i = 0; i < counts.length; i++) {
     between.push(counts[i] - below);
     below = counts[i];
@@ -195,7 +195,7 @@ function exponentialView({ grid }: HistogramShape, data: HistogramSnapshot, s: n
     sum: data.sumsNs[s] / grid.divisor,
     zeroCount,
     positive: { offset, bucketCounts },
-    // The SDK's encoder requires it.
+    // The SDK's encoder requires this field.
     negative: { offset: 0, bucketCounts: [] },
   };
 }

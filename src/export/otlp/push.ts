@@ -61,7 +61,7 @@ export function openMetricPush(config: OtlpMetricsConfig, options: PushOptions) 
   const sender = createSender(openExporter(METRICS, target, options), target.timeoutMs);
   const outcomes = createOutcomes('metrics', options.counts, options.log);
   let collect = async (): Promise<MetricData[]> => [];
-  /** For all requests of the current push. */
+  /** Deadline of all requests of the current push. */
   let deadlineMs = 0;
 
   const collected = async (): Promise<MetricData[]> => {

@@ -1,7 +1,7 @@
 /**
- * Sends one request: retries with back-off, or after the wait that the backend asks for, until the request is accepted,
- * rejected for good, or out of time (opentelemetry.io/docs/specs/otlp, failures and throttling). There is no queue: a
- * caller has one request under way, and it stays in memory while it has time.
+ * Sends one request. Retries with back-off, or after the wait that the backend asks for, until the request is accepted,
+ * finally rejected, or out of time (opentelemetry.io/docs/specs/otlp, failures and throttling). There is no queue: a
+ * caller has one request at a time, which stays in memory until then.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Fate } from './connection.ts';
@@ -10,11 +10,11 @@ import type { Exporter } from './exporter.ts';
 export interface Sender<Request> {
   /** Resolves to the outcome of all attempts, within `withinMs`. Never rejects. */
   send(request: Request, withinMs: number): Promise<Fate>;
-  /** Milliseconds for which the backend still asks us to send nothing; 0 if it accepts requests. */
+  /** Milliseconds for which the backend still asks us to wait; 0 if it accepts requests. */
   quietMs(): number;
-  /** From now on a request has one attempt, and all must end within `withinMs`. */
+  /** After this call, a request has only one attempt, and all must end within `withinMs`. */
   end(withinMs: number): void;
-  /** Abandons the attempt under way, and closes the connection. */
+  /** Abandons the current attempt, and closes the connection. */
   close(): void;
 }
 
@@ -22,7 +22,7 @@ const FIRST_BACKOFF_MS = 1000;
 const LONGEST_BACKOFF_MS = 10_000;
 const BACKOFF_GROWTH = 1.6;
 const JITTER = 0.2;
-/** Longest wait that we grant a backend, so that its mistake can't silence a node for a day. */
+/** Longest wait that we accept from a backend, so that its mistake can't silence a node for a day. */
 const LONGEST_WAIT_MS = 300_000;
 
 /** A monotonic clock in milliseconds, and a wait that returns false if `signal` ended it early. */
@@ -31,7 +31,7 @@ const CLOCK = {
   wait: (ms: number, signal: AbortSignal) => sleep(ms, true, { signal }).catch(() => false),
 };
 
-/** `timeoutMs` is for one attempt. */
+/** `timeoutMs` is the time limit of one attempt. */
 export function createSender<Request>(
   exporter: Exporter<Request>,
   timeoutMs: number,
@@ -40,7 +40,7 @@ export function createSender<Request>(
 ): Sender<Request> {
   const ending = new AbortController();
   let endMs = Number.POSITIVE_INFINITY;
-  /** The backend asked us to send nothing until then. */
+  /** Until this time, the backend asked us to wait. */
   let quietUntilMs = Number.NEGATIVE_INFINITY;
   const quietMs = (): number => Math.max(0, quietUntilMs - now());
 

@@ -1,7 +1,7 @@
 /**
- * Connects traces to OpenTelemetry's SDK: a span processor that queues whole traces, limited by their number of spans,
- * and has one request under way at a time. Every trace gets an outcome. The SDK's batch processor (sdk-trace 3.1) drops
- * single spans if its queue is full, which would cut traces.
+ * Connects traces to OpenTelemetry's SDK with a span processor that queues whole traces, limits their number of spans,
+ * and sends one request at a time. Every trace gets an outcome. If its queue is full, the SDK's own batch processor
+ * (sdk-trace 3.1) drops single spans, which would cut traces.
  */
 import {
   JsonTraceSerializer,
@@ -35,7 +35,7 @@ export interface TracePushOptions extends PushOptions {
 }
 
 export interface TracePush extends SpanProcessor {
-  /** Never waits, never throws. */
+  /** Adds traces to the queue. Never waits, never throws. */
   add(traces: readonly TraceRecord[]): void;
   /** Gives the queue `withinMs` to become empty. `shutdown` of the processor waits for that. */
   end(withinMs: number): void;
@@ -50,7 +50,7 @@ export function openTracePush(config: OtlpTracesConfig, options: TracePushOption
   const { origin, pathname } = new URL(target.url);
   log.info({ endpoint: origin + pathname, protocol: target.protocol }, 'pushing traces over OTLP');
   const queue: TraceRecord[] = [];
-  /** Of traces that wait or are being sent. */
+  /** Number of spans in traces that wait or are being sent. */
   let spans = 0;
   let isEnding = false;
   let sending: Promise<void> | undefined;
@@ -68,7 +68,7 @@ export function openTracePush(config: OtlpTracesConfig, options: TracePushOption
     return queue.splice(0, length);
   };
 
-  /** Sends full batches at once and the rest after a delay; nothing while the backend asks us to wait. */
+  /** Sends full batches immediately and the rest after a delay. Sends nothing while the backend asks us to wait. */
   const sendAll = async (): Promise<void> => {
     while (queue.length > 0) {
       const quietMs = sender.quietMs();
@@ -77,7 +77,7 @@ export function openTracePush(config: OtlpTracesConfig, options: TracePushOption
       await resource.waitForAsyncAttributes?.();
       const fate = await sender.send(endedSpans(batch, resource, scope), exportTimeoutMs);
       for (const trace of batch) spans -= trace.spans.length;
-      // The backend does not say which spans it rejected, so no trace of the batch certainly arrived.
+      // The backend does not say which spans it rejected, so it is not certain that any trace of the batch arrived.
       ended(batch, fate.accepted && fate.rejected === 0 ? 'exported' : 'failed');
       outcomes.take(fate);
     }

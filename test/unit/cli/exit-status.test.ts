@@ -149,7 +149,7 @@ test('bad commands, flags, values and variables end with 2 and a remedy', () => 
     refusal(['run', ...none]),
     /no probe and no kind of traces is enabled, so there is nothing to trace/,
   );
-  assert.match(refusal(['run', '--probe', 'syscal']), /--probe: probes\.syscal: there is no probe/);
+  assert.match(refusal(['run', '--probe', 'syscal']), /--probe: probes\.syscal: unknown probe/);
   assert.match(
     refusal(['--log.level', 'loud']),
     /--log\.level: log\.level: "loud" is not one of debug, info, warn, error/,

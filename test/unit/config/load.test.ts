@@ -197,7 +197,7 @@ test('a count is a number, from flags and variables too', () => {
 
 test('unknown variables are refused, but not those that Kubernetes sets for a Service', () => {
   assert.deepEqual(problems({ env: { FTRACE_EXPORTER_LOGLEVEL: 'x' } }), [
-    'environment: FTRACE_EXPORTER_LOGLEVEL is not a variable of this program (did you mean "FTRACE_EXPORTER_LOG_LEVEL"?)',
+    'environment: this program has no variable FTRACE_EXPORTER_LOGLEVEL (did you mean "FTRACE_EXPORTER_LOG_LEVEL"?)',
   ]);
   const links = {
     FTRACE_EXPORTER_SERVICE_HOST: '10.0.0.1',
@@ -233,12 +233,12 @@ log: { level: wran }
   assert.deepEqual(problems({ yaml }), [
     'c.yaml:1:11: instance: "a/b" must be a name of up to 64 letters, digits, _ . and -',
     'c.yaml:2:9: reader: "trace-pipe" is not one of raw, trace_pipe (did you mean "trace_pipe"?)',
-    'c.yaml:3:18: buffer.total: "64MB" is not a size (did you mean "64MiB"?): a whole number of bytes, KiB, MiB or GiB, as in 64MiB',
+    'c.yaml:3:18: buffer.total: "64MB" is not a size (did you mean "64MiB"?): write a whole number of bytes, KiB, MiB or GiB, as in 64MiB',
     'c.yaml:3:35: buffer.subbuffer: "5KiB" is not a power of two: it can be 4KiB, 8KiB, 16KiB, 32KiB or 64KiB',
     'c.yaml:4:17: drain_interval: 1ms is out of bounds: it must be between 2ms and 1s',
     'c.yaml:6:12: probes.sched.form: unknown key (did you mean "from"?); the keys here are enabled, per_cpu, max_series, buckets, essential, from',
     'c.yaml:7:8: probes.irq: false is not a map of keys: write irq: { enabled: false }',
-    'c.yaml:8:3: probes.sycalls: there is no probe "sycalls" (did you mean "syscalls"?); the probes are sched, syscalls, irq',
+    'c.yaml:8:3: probes.sycalls: unknown probe "sycalls" (did you mean "syscalls"?); the probes are sched, syscalls, irq',
     'c.yaml:10:14: probes.syscalls.include: "fsync" is not a list of patterns, as in ["vfs_*"]',
     'c.yaml:11:17: probes.syscalls.max_series: 0 is too small: the minimum is 1',
     'c.yaml:13:12: probes.syscalls.buckets[2]: bounds must ascend by at least 1ns, but 0.000001 s follows 0.001 s',
@@ -256,10 +256,10 @@ test('problems of flags and variables name them, even where the file has the key
     probes: [{ name: 'syscals', on: true }],
   };
   assert.deepEqual(problems(input), [
-    '--probe: probes.syscals: there is no probe "syscals" (did you mean "syscalls"?); the probes are sched, syscalls, irq',
+    '--probe: probes.syscals: unknown probe "syscals" (did you mean "syscalls"?); the probes are sched, syscalls, irq',
     '--web.listen-address: web.listen_address: "nowhere" must be host:port, as in :10743, 127.0.0.1:10743 or [::1]:10743',
     'FTRACE_EXPORTER_LOG_LEVEL: log.level: "loud" is not one of debug, info, warn, error',
-    'FTRACE_EXPORTER_NO_PROBE: probes.irc: there is no probe "irc" (did you mean "irq"?); the probes are sched, syscalls, irq',
+    'FTRACE_EXPORTER_NO_PROBE: probes.irc: unknown probe "irc" (did you mean "irq"?); the probes are sched, syscalls, irq',
   ]);
 });
 
@@ -267,12 +267,12 @@ test('YAML that is not strict is refused with its place', () => {
   const cases: [string, RegExp][] = [
     ['instance: a\ninstance: b\n', /^c\.yaml:2:1: Map keys must be unique/],
     ['a: [1,\nb: 2', /^c\.yaml:2:\d+: /],
-    ['- instance\n', /^c\.yaml:1:1: a config is a map of keys/],
-    ['text', /^c\.yaml:1:1: a config is a map of keys/],
+    ['- instance\n', /^c\.yaml:1:1: a config must be a map of keys/],
+    ['text', /^c\.yaml:1:1: a config must be a map of keys/],
     ['instance: a\n---\ninstance: b\n', /^c\.yaml:\d+:\d+: .*multiple documents/],
     ['instance: !!js/function x\n', /^c\.yaml:1:11: Unresolved tag/],
     ['__proto__: { instance: x }\n', /^c\.yaml:1:1: __proto__: unknown key/],
-    ['probes: { constructor: {} }\n', /there is no probe "constructor"/],
+    ['probes: { constructor: {} }\n', /unknown probe "constructor"/],
     ['probes: []\n', /probes: \[\] is not a map of keys/],
   ];
   for (const [yaml, expected] of cases) assert.match(problems({ yaml })[0] ?? 'good', expected, yaml);

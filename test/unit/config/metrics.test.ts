@@ -46,7 +46,7 @@ const WRONG: [yaml: string, complaint: string][] = [
   ],
   [
     metric('sched_switches_total', EVENT),
-    '2:11: metrics[0].name: ftrace_sched_switches_total is a metric of this program: choose another name',
+    '2:11: metrics[0].name: ftrace_sched_switches_total is already a metric of this program: choose another name',
   ],
   [
     `${metric('a_total', EVENT)}  - { name: a_total, help: Again., event: "a:b" }\n`,
@@ -65,14 +65,17 @@ const WRONG: [yaml: string, complaint: string][] = [
     metric('a_total', 'event: { event: skb:kfree_skb, were: x > 1 }'),
     '4:36: metrics[0].event.were: unknown key (did you mean "where"?)',
   ],
-  [metric('a_seconds', START), '4:12: metrics[0].start: start is there without end'],
-  [metric('a_seconds', END), '4:10: metrics[0].end: end is there without start'],
-  [metric('a_total'), '2:5: metrics[0]: there is no event: write event, or start and end'],
+  [metric('a_seconds', START), '4:12: metrics[0].start: there is a start, but no end'],
+  [metric('a_seconds', END), '4:10: metrics[0].end: there is an end, but no start'],
+  [metric('a_total'), '2:5: metrics[0]: the event is missing: write event, or start and end'],
   [
     metric('a_total', EVENT, START, END),
-    '5:12: metrics[0].start: start is for a metric with start and end, but this one has event',
+    '5:12: metrics[0].start: start is only for a metric with start and end, but this one has event',
   ],
-  [metric('a_seconds', START, END, 'value: x'), '6:12: metrics[0].value: value is for a metric with event'],
+  [
+    metric('a_seconds', START, END, 'value: x'),
+    '6:12: metrics[0].value: value is only for a metric with event',
+  ],
   [
     metric('a_total', EVENT, 'sum: a', 'max: b'),
     '6:10: metrics[0].max: a metric has one of value, sum and max, not sum and max',
@@ -92,7 +95,7 @@ const WRONG: [yaml: string, complaint: string][] = [
   [metric('a_total', EVENT, 'where: (reason > 2'), 'is not a filter: it lacks a closing parenthesis'],
   [
     metric('a_seconds', START, END, 'where: x > 1'),
-    '6:12: metrics[0].where: where is for a metric with event; write start: { event: …, where: … }',
+    '6:12: metrics[0].where: where is only for a metric with event; write start: { event: …, where: … }',
   ],
   [
     metric('a_seconds', START, END, 'nested: stacked'),
@@ -105,7 +108,7 @@ const WRONG: [yaml: string, complaint: string][] = [
   [metric('a_seconds', START, END, 'key: { start: cid }'), 'metrics[0].key.end: is missing'],
   [
     metric('a_seconds', START, END, 'labels: { order: order }'),
-    '6:22: metrics[0].labels.order: order can be of the start or the end: write start.order or end.order',
+    '6:22: metrics[0].labels.order: order can be a field of the start or of the end: write start.order or end.order',
   ],
   [
     metric('a_total', EVENT, 'labels: { order: start.order }'),
@@ -117,15 +120,15 @@ const WRONG: [yaml: string, complaint: string][] = [
   ],
   [
     metric('a_total', EVENT, 'sum: len', 'count_in: kernel'),
-    '6:15: metrics[0].count_in: count_in: kernel is for counters of all events, but this metric has sum: leave out count_in',
+    '6:15: metrics[0].count_in: count_in: kernel is only for counters of all events, but this metric has sum: remove count_in',
   ],
   [
     metric('a_seconds', START, END, 'count_in: kernel'),
-    '6:15: metrics[0].count_in: count_in: kernel is for counters of all events, but this metric has start',
+    '6:15: metrics[0].count_in: count_in: kernel is only for counters of all events, but this metric has start',
   ],
   [
     metric('a_total', 'event: { event: "a:b", where: x > 1 }', 'count_in: kernel'),
-    '5:15: metrics[0].count_in: count_in: kernel is for counters of all events, but this metric has where',
+    '5:15: metrics[0].count_in: count_in: kernel is only for counters of all events, but this metric has where',
   ],
   [
     metric('a_total', EVENT, 'labels: { a: a, b: b, c: c }', 'per_cpu: true', 'count_in: kernel'),
@@ -133,7 +136,7 @@ const WRONG: [yaml: string, complaint: string][] = [
   ],
   [
     metric('a_total', EVENT, 'labels: { a: { field: a, as: text } }', 'count_in: kernel'),
-    '5:18: metrics[0].labels.a: as: text needs the agent, but count_in: kernel counts by numbers',
+    '5:18: metrics[0].labels.a: as: text requires the agent, but with count_in: kernel, the kernel counts by numbers',
   ],
   [metric('a_total', EVENT, 'labels: { le: reason }'), '5:19: metrics[0].labels.le: "le" must be a label'],
   [
@@ -142,11 +145,11 @@ const WRONG: [yaml: string, complaint: string][] = [
   ],
   [
     metric('a_total', EVENT, 'labels: { r: { field: reason, as: map } }'),
-    '5:18: metrics[0].labels.r: as: map needs a map, as in map: { 0: ok }',
+    '5:18: metrics[0].labels.r: as: map requires a map, such as map: { 0: ok }',
   ],
   [
     metric('a_total', EVENT, 'labels: { r: { field: reason, default: x } }'),
-    'metrics[0].labels.r.default: default is for as: map',
+    'metrics[0].labels.r.default: default is only for as: map',
   ],
   [
     metric('a_seconds', START, END, 'buckets: [-1, 2]'),
@@ -154,9 +157,9 @@ const WRONG: [yaml: string, complaint: string][] = [
   ],
   [
     metric('a_bytes', EVENT, 'value: { field: len, unit: bytes }', 'buckets: [64, 1ms]'),
-    '6:19: metrics[0].buckets[1]: "1ms" must be a number, because the unit is no time',
+    '6:19: metrics[0].buckets[1]: "1ms" must be a number, because the unit is not a time',
   ],
-  [metric('a_total', EVENT, 'buckets: [1]'), '5:14: metrics[0].buckets: buckets is for histograms'],
+  [metric('a_total', EVENT, 'buckets: [1]'), '5:14: metrics[0].buckets: buckets is only for histograms'],
   [
     metric('a_total', 'event: { uprobe: malloc }'),
     '4:22: metrics[0].event.uprobe: "malloc" must be PATH:FUNCTION or PATH:0xOFFSET, with the whole path',
@@ -171,7 +174,7 @@ const WRONG: [yaml: string, complaint: string][] = [
   ],
   [
     metric('a_total', 'event: { event: "a:b", args: { size: "%di" } }'),
-    'metrics[0].event.args: args is for kprobes and uprobes: other events have their fields',
+    'metrics[0].event.args: args is only for kprobes and uprobes: other events already have fields',
   ],
 ];
 

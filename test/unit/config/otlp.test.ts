@@ -243,7 +243,7 @@ test('a wrong value is reported with its place', () => {
       { OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE: 'delta' },
       /^OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE: "delta" is not supported/,
     ],
-    ['', { FTRACE_EXPORTER_OTLP_LOGS: 'true' }, /FTRACE_EXPORTER_OTLP_LOGS is not a variable/],
+    ['', { FTRACE_EXPORTER_OTLP_LOGS: 'true' }, /no variable FTRACE_EXPORTER_OTLP_LOGS/],
   ];
   for (const [yaml, env, message] of wrong) assert.match(problem(yaml, env), message);
 });
