@@ -91,6 +91,7 @@ export const MATRIX: Readonly<Record<string, Values>> = {
       metricRelabelings: [{ sourceLabels: ['__name__'], regex: 'nodejs_.*', action: 'drop' }],
     },
   },
+  'config that is reloaded': { watchConfig: true, config: { max_window: '3m' } },
   'TLS only': { webConfig: { existingSecret: 'web', tls: true, auth: false } },
   'OTLP and attributes': {
     clusterName: 'north',

@@ -441,6 +441,15 @@ describe('the chart', () => {
     assert.notEqual(sum({}), sum({ config: { max_window: '3m' } }));
   });
 
+  it('reloads a new config in place of that, if the values say so', () => {
+    const pod = (config: object) => daemonSetOf(render({ watchConfig: true, config })).spec.containers[0].args;
+    const { metadata } = daemonSetOf(render({ watchConfig: true }));
+    assert.equal(metadata.annotations['checksum/config'], undefined);
+    assert.ok(pod({ max_window: '3m' })?.includes('--config.watch'));
+    assert.deepEqual(pod({ max_window: '3m' }), pod({}));
+    assert.ok(!daemonSetOf(render({})).spec.containers[0].args?.includes('--config.watch'));
+  });
+
   it('has the rules as they are shipped', () => {
     const rules = render(MATRIX['service monitor, rules, dashboards, policy']);
     for (const file of ['rules', 'alerts']) {

@@ -86,7 +86,7 @@ spec:
         {{- with $values.podLabels }}{{ toYaml . | nindent 8 }}{{ end }}
       annotations:
         kubectl.kubernetes.io/default-container: ftrace-exporter
-        {{- if not $hasOwnFile }}
+        {{- if not (or $hasOwnFile $values.watchConfig) }}
         checksum/config: {{ toYaml $config | sha256sum }}
         {{- end }}
         {{- with $values.podAnnotations }}{{ toYaml . | nindent 8 }}{{ end }}
@@ -140,6 +140,9 @@ spec:
             - --path.tracefs=/tracing
             - --state.dir=/run/ftrace-exporter
             - --web.listen-address=:{{ $values.port }}
+            {{- if $values.watchConfig }}
+            - --config.watch
+            {{- end }}
             {{- if $values.webConfig.existingSecret }}
             - --web.config.file=/etc/ftrace-exporter-web/{{ $values.webConfig.key }}
             {{- end }}
