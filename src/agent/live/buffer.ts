@@ -13,6 +13,7 @@ import { endProbes } from '../plan/kept-probes.ts';
 import { type CpuLoss, makeLossLedger } from '../plan/loss-ledger.ts';
 import type { EventPlan } from '../plan/plan.ts';
 import type { BufferReading } from '../plan/self-metrics.ts';
+import type { TickRule } from '../plan/sizes.ts';
 import { makeTraceClock } from '../stream/clock.ts';
 import { SETTLE_NS } from '../stream/pipeline.ts';
 import type { EventStream } from '../stream/stream.ts';
@@ -89,26 +90,13 @@ export function openLiveBuffer(parts: LiveBufferParts): LiveBuffer {
   const open = planned.open();
   const now = makeTraceClock();
   const everRead = new Set<number>(open?.cpus());
-  const rule = {
-    rate: plan.rate,
-    get drainIntervalNs() {
-      return shared.config.drainIntervalMs * 1e6;
-    },
-    bufferBytesPerCpu: inForce.bufferBytesPerCpu,
-    cpus: shared.onlineCpus.length,
-  };
+  const rule = tickRule(parts);
   const voidOpen = (): void => open?.stream.voidUntil(now());
   const log = (cpu: number, message: string) =>
     shared.log.warn({ buffer: name, cpu, instance: instance.dir }, message);
   const losses = openLosses(instance, open?.stream, { voidOpen, log });
   const health = makeHealthWatch({
-    instance,
-    plan,
-    disks,
-    settings,
-    stopsWhen,
-    shared,
-    voidOpen,
+    ...{ instance, plan, disks, settings, stopsWhen, shared, voidOpen },
     onPause: losses.pause,
     onSize: (bytes) => {
       rule.bufferBytesPerCpu = bytes;
@@ -116,13 +104,7 @@ export function openLiveBuffer(parts: LiveBufferParts): LiveBuffer {
   });
   const countMissed = makeMissed(parts, () => plan, now);
   const suspender = makeSuspender(() => plan, health.switchEvents, now);
-  /** Counts of the plans before. */
-  let countsBefore: ReadonlyMap<string, number> = new Map();
-  const eventCounts = (): Map<string, number> => {
-    const counts = plan.eventCounts();
-    for (const [name, count] of countsBefore) counts.set(name, (counts.get(name) ?? 0) + count);
-    return counts;
-  };
+  const given = countGiven(plan);
   let closed = false;
   /** Last readings, for use after the buffer was closed. */
   let last: BufferReading[] = [];
@@ -142,23 +124,16 @@ export function openLiveBuffer(parts: LiveBufferParts): LiveBuffer {
         endProbes(shared.store, plan.made, later.plan.made);
         return later;
       });
-      const counts = eventCounts();
       plan = next.plan;
-      countsBefore = new Map([...counts].filter(([name]) => plan.eventCounts().has(name)));
+      given.goesOn(plan);
       rule.rate = plan.rate;
       return next;
     },
     release: (events) => {
-      for (const event of events) quietly(() => instance.set(enableOf(event), '0'));
-      // The kernel empties the buffers that have recorded an event when it is removed.
       losses.emptiedByAgent(true);
-      shared.log.info({ buffer: name, events }, 'removing events, for which the kernel empties the buffer');
-      // The kernel gives the number of a removed event to the next one: process all records of it before.
-      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, (2 * SETTLE_NS) / 1e6);
+      disableForGood(parts, events);
       open?.stream.tick(now(), MOST_ROUNDS);
-      const stay = (event: string) => !events.includes(event);
-      const filters = new Map([...plan.filters].filter(([event]) => stay(event)));
-      plan = { ...plan, events: plan.events.filter(stay), filters };
+      plan = withoutEvents(plan, events);
     },
     drained: open && { stream: open.stream, cpus: open.cpus, rule },
     start: () => {
@@ -187,23 +162,13 @@ export function openLiveBuffer(parts: LiveBufferParts): LiveBuffer {
     check: (nowMs) => (closed ? HEALTHY : health.check(nowMs)),
     readings: () => {
       if (open === undefined || closed) return last;
-      const { stream } = open;
-      last = [...everRead].map((cpu) => ({
-        cpu,
-        events: stream.events(cpu),
-        bytes: stream.bytesRead(cpu),
-        ...losses.read(cpu),
-        capacityBytes: rule.bufferBytesPerCpu,
-      }));
+      last = [...everRead].map((cpu) => readingOf(cpu, open.stream, losses, rule));
       return last;
     },
-    eventCounts,
+    eventCounts: given.counts,
     status: () => ({
-      buffer: name,
-      instance: instance.name,
-      reader: planned.reader,
-      bufferBytesPerCpu: rule.bufferBytesPerCpu,
-      subbufferBytes: inForce.subbufferBytes,
+      ...{ buffer: name, instance: instance.name, reader: planned.reader },
+      ...{ bufferBytesPerCpu: rule.bufferBytesPerCpu, subbufferBytes: inForce.subbufferBytes },
     }),
     finish: () => {
       health.close();
@@ -221,6 +186,32 @@ export function openLiveBuffer(parts: LiveBufferParts): LiveBuffer {
       if (problems.length > 0) throw notRestored(instance, problems);
     },
   };
+}
+
+function tickRule({ planned, inForce, shared }: LiveBufferParts): TickRule {
+  return {
+    rate: planned.plan.rate,
+    get drainIntervalNs() {
+      return shared.config.drainIntervalMs * 1e6;
+    },
+    bufferBytesPerCpu: inForce.bufferBytesPerCpu,
+    cpus: shared.onlineCpus.length,
+  };
+}
+
+function readingOf(cpu: number, stream: EventStream, losses: Losses, rule: TickRule): BufferReading {
+  const counts = { events: stream.events(cpu), bytes: stream.bytesRead(cpu) };
+  return { cpu, ...counts, ...losses.read(cpu), capacityBytes: rule.bufferBytesPerCpu };
+}
+
+/**
+ * Switches off events that will be removed. The kernel gives the number of a removed event to the next one, so it waits
+ * until all their records can be processed.
+ */
+function disableForGood({ name, instance, shared }: LiveBufferParts, events: readonly string[]): void {
+  shared.log.info({ buffer: name, events }, 'removing events, for which the kernel empties the buffer');
+  for (const event of events) quietly(() => instance.set(enableOf(event), '0'));
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, (2 * SETTLE_NS) / 1e6);
 }
 
 /** Returns the function that counts the hits of kprobes which the kernel has missed. */
@@ -246,6 +237,33 @@ function makeMissed(
 
 function notRestored({ dir }: Instance, problems: readonly string[]): KernelError {
   return new KernelError({ file: dir, errno: '', action: 'restore', remedy: problems.join('; ') });
+}
+
+/** Counts the events that each probe was given, over all plans of a buffer. */
+function countGiven(first: EventPlan) {
+  let plan = first;
+  let before: ReadonlyMap<string, number> = new Map();
+  const counts = (): Map<string, number> => {
+    const sums = plan.eventCounts();
+    for (const [name, count] of before) sums.set(name, (sums.get(name) ?? 0) + count);
+    return sums;
+  };
+  return {
+    counts,
+    /** Another plan follows; probes that it lacks are forgotten. */
+    goesOn: (next: EventPlan): void => {
+      const names = next.eventCounts();
+      before = new Map([...counts()].filter(([name]) => names.has(name)));
+      plan = next;
+    },
+  };
+}
+
+/** A plan whose events were switched off. */
+function withoutEvents(plan: EventPlan, gone: readonly string[]): EventPlan {
+  const stays = (event: string) => !gone.includes(event);
+  const filters = new Map([...plan.filters].filter(([event]) => stays(event)));
+  return { ...plan, events: plan.events.filter(stays), filters };
 }
 
 interface Losses {

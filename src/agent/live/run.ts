@@ -109,7 +109,7 @@ export function runCapture(parts: LiveParts): Capture {
       passTraces();
       if (++chores % CHECK_EVERY !== 0) return;
       health.check();
-      retryWithModules();
+      if (hasNewModules(parts, state)) reload(shared.config);
     },
     onFailure: (error) => {
       giveUp();
@@ -143,17 +143,6 @@ export function runCapture(parts: LiveParts): Capture {
     health.check();
   }
 
-  /** A module can bring events and functions that probes lacked at the start. */
-  function retryWithModules(): void {
-    const off = state.facts.probes.filter(({ up }) => !up).map(({ name }) => name);
-    if (off.length === 0 || shared.config.reader === 'trace_pipe' || !parts.modules.changed()) return;
-    shared.log.info(
-      { probes: off.join() },
-      'kernel modules were loaded or removed: the agent tries again to turn on the probes that are off',
-    );
-    reload(shared.config);
-  }
-
   return {
     problem: health.problem(),
     reload: (config) => {
@@ -170,24 +159,11 @@ export function runCapture(parts: LiveParts): Capture {
       return store.snapshot(held);
     },
     latency: tracers.latency,
-    status: (): CaptureStatus => {
+    status: () => {
       const readings = update();
-      const problem = health.problem();
-      const { buffers, facts, warnings } = state;
-      const events = buffers.find(({ name }) => name === EVENTS_BUFFER);
-      return {
-        ...facts,
-        // Other users can resize the events buffer.
-        bufferBytesPerCpu: events?.status().bufferBytesPerCpu ?? facts.bufferBytesPerCpu,
-        probes: health.probes(),
-        kinds: budget.kinds(facts.kinds),
-        budget: budget.status(),
-        buffers: buffers.map((buffer) => buffer.status()),
-        tickMs: drain.tickNs() / 1e6,
-        loss: [...readings].flatMap(([name, ofBuffer]) => lossOf(name, ofBuffer)),
-        warnings: [...warnings, ...budget.warnings(), ...health.notices(), problem].filter(Boolean),
-        cost: { cpuSeconds: threadCpuSeconds() - cpuSecondsBefore, events: eventsOf(readings) },
-      };
+      const cost = { cpuSeconds: threadCpuSeconds() - cpuSecondsBefore, events: eventsOf(readings) };
+      const now = { tickMs: drain.tickNs() / 1e6, cost };
+      return { ...statusOf(state, { health, budget, readings }), ...now };
     },
     stop: async () => {
       if (stopped) return;
@@ -201,6 +177,36 @@ export function runCapture(parts: LiveParts): Capture {
         giveUp();
       }
     },
+  };
+}
+
+/** Whether a module was loaded or removed that can bring events and functions which probes lacked. */
+function hasNewModules({ shared, modules }: LiveParts, { facts }: LiveState): boolean {
+  const off = facts.probes.filter(({ up }) => !up).map(({ name }) => name);
+  if (off.length === 0 || shared.config.reader === 'trace_pipe' || !modules.changed()) return false;
+  shared.log.info(
+    { probes: off.join() },
+    'kernel modules were loaded or removed: the agent tries again to turn on the probes that are off',
+  );
+  return true;
+}
+
+function statusOf(
+  { buffers, facts, warnings }: LiveState,
+  now: { health: CaptureHealth; budget: OpenBudget; readings: Map<string, BufferReading[]> },
+): Omit<CaptureStatus, 'tickMs' | 'cost'> {
+  const { health, budget, readings } = now;
+  const events = buffers.find(({ name }) => name === EVENTS_BUFFER);
+  return {
+    ...facts,
+    // Other users can resize the events buffer.
+    bufferBytesPerCpu: events?.status().bufferBytesPerCpu ?? facts.bufferBytesPerCpu,
+    probes: health.probes(),
+    kinds: budget.kinds(facts.kinds),
+    budget: budget.status(),
+    buffers: buffers.map((buffer) => buffer.status()),
+    loss: [...readings].flatMap(([name, ofBuffer]) => lossOf(name, ofBuffer)),
+    warnings: [...warnings, ...budget.warnings(), ...health.notices(), health.problem()].filter(Boolean),
   };
 }
 

@@ -11,14 +11,14 @@ import { recover } from '../../tracefs/cleanup.ts';
 import type { Instance } from '../../tracefs/instance.ts';
 import { openJournal } from '../../tracefs/journal/journal.ts';
 import { foreignTracer } from '../../tracefs/journal/leftovers.ts';
-import { endProbes, isUnchanged, type MadeProbe } from '../plan/kept-probes.ts';
+import { endProbes, isUnchanged } from '../plan/kept-probes.ts';
 import type { EnabledProbe } from '../plan/plan.ts';
 import type { LiveBuffer } from './buffer.ts';
 import { HEALTHY } from './buffer-health.ts';
 import { makeLatencyLog } from './latency-log.ts';
 import { openMarkerBuffer } from './marker-buffer.ts';
 import type { Shared } from './shared.ts';
-import { openTracerBuffer, whereItRuns } from './tracer-buffer.ts';
+import { openTracerBuffer, type TracerBufferParts, whereItRuns } from './tracer-buffer.ts';
 
 export interface Tracers {
   /** What could not be restored, and another user's tracer at the top level. Already logged. */
@@ -72,44 +72,6 @@ export function openTracers(config: AgentConfig, base: Instance, log: Log): Trac
   const markers: LiveBuffer[] = [];
   let running: Running[] = [];
 
-  const open = (
-    probe: EnabledProbe,
-    request: TracerRequest,
-    share: number,
-    shared: Shared,
-    made: readonly MadeProbe[],
-  ) => {
-    const status: ProbeStatus = { name: probe.module.name, up: true, reason: '', events: [] };
-    let buffer: LiveBuffer | undefined;
-    const giveUp = (error: unknown) => {
-      if (!status.up) return;
-      status.up = false;
-      status.reason = reasonOf(error);
-      log.error({ probe: status.name, reason: status.reason }, 'a tracer failed and was removed');
-      shared.self.probesAre([status]);
-      for (const failure of failureOf(() => buffer?.remove())) log.warn({}, String(failure));
-    };
-    try {
-      const one = openTracerBuffer({ probe, request, base, journal, share, shared, latencies, giveUp, made });
-      buffer = one.buffer;
-      status.events = one.events;
-      const refresh = () => attempt(one.refresh, () => status.up, undefined, giveUp);
-      return {
-        probe,
-        status,
-        buffer,
-        served: guarded(buffer, () => status.up, giveUp),
-        refresh,
-        warnings: one.warnings,
-      };
-    } catch (error) {
-      if (!(error instanceof KernelError)) throw error;
-      status.up = false;
-      status.reason = error.message;
-      return { probe, status, warnings: [] };
-    }
-  };
-
   return {
     leftovers,
     start: (probes, share, shared) => {
@@ -125,7 +87,9 @@ export function openTracers(config: AgentConfig, base: Instance, log: Log): Trac
       const added = probes.filter(({ module }) => !unchanged.some(({ probe }) => probe.module === module));
       running = [
         ...unchanged,
-        ...inOrder(added, base).map(({ probe, request }) => open(probe, request, share, shared, made)),
+        ...inOrder(added, base).map((one) =>
+          openTracer({ ...one, base, journal, share, shared, latencies, made }, log),
+        ),
       ];
       endProbes(
         shared.store,
@@ -165,6 +129,34 @@ export function openTracers(config: AgentConfig, base: Instance, log: Log): Trac
       if (failures.length > 0) throw failures[0];
     },
   };
+}
+
+/** Opens the buffer of a tracer. If the kernel refuses, the probe is off with the reason. */
+function openTracer(parts: Omit<TracerBufferParts, 'giveUp'>, log: Log): Running {
+  const { probe, shared } = parts;
+  const status: ProbeStatus = { name: probe.module.name, up: true, reason: '', events: [] };
+  let buffer: LiveBuffer | undefined;
+  const giveUp = (error: unknown) => {
+    if (!status.up) return;
+    status.up = false;
+    status.reason = reasonOf(error);
+    log.error({ probe: status.name, reason: status.reason }, 'a tracer failed and was removed');
+    shared.self.probesAre([status]);
+    for (const failure of failureOf(() => buffer?.remove())) log.warn({}, String(failure));
+  };
+  try {
+    const { refresh, events, warnings, ...one } = openTracerBuffer({ ...parts, giveUp });
+    buffer = one.buffer;
+    status.events = events;
+    const isUp = () => status.up;
+    const refreshed = () => attempt(refresh, isUp, undefined, giveUp);
+    return { probe, status, buffer, served: guarded(buffer, isUp, giveUp), refresh: refreshed, warnings };
+  } catch (error) {
+    if (!(error instanceof KernelError)) throw error;
+    status.up = false;
+    status.reason = error.message;
+    return { probe, status, warnings: [] };
+  }
 }
 
 /** Tracers that use the top level come first, because the others depend on its state, mainly its clock. */
