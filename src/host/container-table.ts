@@ -63,8 +63,7 @@ export function openContainerTable(options: ContainerOptions): ContainerTable {
   let isStale = false;
   let scannedMs = Number.NEGATIVE_INFINITY;
   let checkedMs = 0;
-  let reads = 0;
-  let unknownAtScan = 0;
+  let [reads, unknownAtScan] = [0, 0];
 
   const procText = (tid: number, file: string) => readOr(join(procDir, String(tid), file), '');
 

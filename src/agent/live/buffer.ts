@@ -92,9 +92,7 @@ export function openLiveBuffer(parts: LiveBufferParts): LiveBuffer {
   const everRead = new Set<number>(open?.cpus());
   const rule = tickRule(parts);
   const voidOpen = (): void => open?.stream.voidUntil(now());
-  const log = (cpu: number, message: string) =>
-    shared.log.warn({ buffer: name, cpu, instance: instance.dir }, message);
-  const losses = openLosses(instance, open?.stream, { voidOpen, log });
+  const losses = openLosses(parts, open?.stream, voidOpen);
   const health = makeHealthWatch({
     ...{ instance, plan, disks, settings, stopsWhen, shared, voidOpen },
     onPause: losses.pause,
@@ -130,7 +128,7 @@ export function openLiveBuffer(parts: LiveBufferParts): LiveBuffer {
       return next;
     },
     release: (events) => {
-      losses.emptiedByAgent(true);
+      losses.emptiedByAgent();
       disableForGood(parts, events);
       open?.stream.tick(now(), MOST_ROUNDS);
       plan = withoutEvents(plan, events);
@@ -141,7 +139,7 @@ export function openLiveBuffer(parts: LiveBufferParts): LiveBuffer {
       instance.enable(plan.events);
       instance.start();
       health.start();
-      for (const cpu of everRead) losses.look(cpu);
+      losses.look([...everRead]);
       parts.whenStarted?.();
     },
     refresh: () => {
@@ -151,8 +149,7 @@ export function openLiveBuffer(parts: LiveBufferParts): LiveBuffer {
     },
     beforeTick: () => {
       if (closed) return;
-      for (const cpu of open?.cpus() ?? []) losses.look(cpu);
-      losses.emptiedByAgent(false);
+      losses.look(open?.cpus() ?? []);
       countMissed();
       suspender.beforeTick();
     },
@@ -267,10 +264,10 @@ function withoutEvents(plan: EventPlan, gone: readonly string[]): EventPlan {
 }
 
 interface Losses {
-  /** The agent has the kernel empty the buffer, until the next look at all CPUs. */
-  emptiedByAgent(is: boolean): void;
-  /** Compares the kernel's number of read events with the number that this agent has read. */
-  look(cpu: number): void;
+  /** Until the next `look`, the kernel may empty the buffer because of the agent. */
+  emptiedByAgent(): void;
+  /** Compares the kernel's number of read events of these CPUs with the number that this agent has read. */
+  look(cpus: readonly number[]): void;
   /** Like `look`, but reads all of the kernel's counters. */
   read(cpu: number): { loss: CpuLoss | undefined; unreadBytes: number };
   /** Called when recording was interrupted, or may have been. */
@@ -280,9 +277,9 @@ interface Losses {
 
 /** Lost events of a buffer, according to the kernel's counters and to the number of events that the stream has read. */
 function openLosses(
-  instance: Instance,
+  { name, instance, shared }: LiveBufferParts,
   stream: EventStream | undefined,
-  { voidOpen, log }: { voidOpen(): void; log(cpu: number, message: string): void },
+  voidOpen: () => void,
 ): Losses {
   const counts = openCpuStats(instance.dir);
   const ledger = makeLossLedger();
@@ -298,8 +295,8 @@ function openLosses(
     voidOpen();
     if (performance.now() < logAtMs || (finding === 'cleared' && isByAgent)) return;
     logAtMs = performance.now() + LOG_EVERY_MS;
-    log(
-      cpu,
+    shared.log.warn(
+      { buffer: name, cpu, instance: instance.dir },
       finding === 'taken'
         ? 'another reader takes events from this buffer; the agent counts them as lost'
         : 'another user has emptied this buffer: events were lost',
@@ -307,10 +304,13 @@ function openLosses(
   };
 
   return {
-    emptiedByAgent: (is) => {
-      isByAgent = is;
+    emptiedByAgent: () => {
+      isByAgent = true;
     },
-    look: (cpu) => lookAt(cpu, counts.readEvents(cpu)),
+    look: (cpus) => {
+      for (const cpu of cpus) lookAt(cpu, counts.readEvents(cpu));
+      isByAgent = false;
+    },
     read: (cpu) => {
       const stats = counts.stats(cpu);
       lookAt(cpu, stats.readEvents);

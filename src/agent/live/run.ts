@@ -73,7 +73,7 @@ export interface LiveParts {
 /** Starts recording and draining. */
 export function runCapture(parts: LiveParts): Capture {
   const { shared, tracers, options } = parts;
-  const { own, self, store } = shared;
+  const { self, store } = shared;
   let { state } = parts;
   const budget = openBudget(shared, () => state);
   const health = watchHealth(parts, () => state, budget);
@@ -89,10 +89,7 @@ export function runCapture(parts: LiveParts): Capture {
   const phaseCpu = makePhaseCpu(streams);
   const drain: Drain = startDraining({
     buffers: drained(),
-    before: () => {
-      if (state.buffers.some((buffer) => buffer.wasTouched())) health.check();
-      for (const buffer of state.buffers) buffer.beforeTick();
-    },
+    before: () => beforeTick(state, health),
     onTick: (tookNs, sinceLastNs) => {
       self.drainTook(tookNs);
       self.drainedAfter(sinceLastNs);
@@ -101,12 +98,8 @@ export function runCapture(parts: LiveParts): Capture {
       options.onDrained?.(cpu);
     },
     chores: () => {
-      if (parts.followsThreads) own.add(ownThreadIds());
-      // Refresh the names first, because the probes store them.
-      parts.refreshNames();
-      tracers.refresh();
-      for (const buffer of state.buffers) buffer.refresh();
-      passTraces();
+      refresh(parts, state);
+      passTraces(state, options);
       if (++chores % CHECK_EVERY !== 0) return;
       health.check();
       if (hasNewModules(parts, state)) reload(shared.config);
@@ -116,11 +109,6 @@ export function runCapture(parts: LiveParts): Capture {
       options.onFatal(error);
     },
   });
-
-  function passTraces(): void {
-    const traces = state.spans?.take() ?? [];
-    if (traces.length > 0) options.onTraces?.(traces);
-  }
 
   function giveUp(): void {
     if (stopped) return;
@@ -132,7 +120,7 @@ export function runCapture(parts: LiveParts): Capture {
 
   function reload(config: AgentConfig): void {
     const before = state.buffers;
-    passTraces();
+    passTraces(state, options);
     budget.reload(() => {
       state = parts.reload(config);
     });
@@ -171,13 +159,32 @@ export function runCapture(parts: LiveParts): Capture {
       try {
         state.spans?.end();
         for (const buffer of state.buffers) buffer.finish();
-        passTraces();
+        passTraces(state, options);
         update();
       } finally {
         giveUp();
       }
     },
   };
+}
+
+function passTraces({ spans }: LiveState, { onTraces }: LiveOptions): void {
+  const traces = spans?.take() ?? [];
+  if (traces.length > 0) onTraces?.(traces);
+}
+
+function beforeTick({ buffers }: LiveState, health: CaptureHealth): void {
+  if (buffers.some((buffer) => buffer.wasTouched())) health.check();
+  for (const buffer of buffers) buffer.beforeTick();
+}
+
+/** Called about once a second. */
+function refresh({ shared, tracers, followsThreads, refreshNames }: LiveParts, { buffers }: LiveState): void {
+  if (followsThreads) shared.own.add(ownThreadIds());
+  // Refresh the names first, because the probes store them.
+  refreshNames();
+  tracers.refresh();
+  for (const buffer of buffers) buffer.refresh();
 }
 
 /** Whether a module was loaded or removed that can bring events and functions which probes lacked. */
