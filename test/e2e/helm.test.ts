@@ -442,7 +442,8 @@ describe('the chart', () => {
   });
 
   it('reloads a new config in place of that, if the values say so', () => {
-    const pod = (config: object) => daemonSetOf(render({ watchConfig: true, config })).spec.containers[0].args;
+    const pod = (config: object) =>
+      daemonSetOf(render({ watchConfig: true, config })).spec.containers[0].args;
     const { metadata } = daemonSetOf(render({ watchConfig: true }));
     assert.equal(metadata.annotations['checksum/config'], undefined);
     assert.ok(pod({ max_window: '3m' })?.includes('--config.watch'));
