@@ -24,6 +24,7 @@ import {
 import { type Cluster, startCluster, until } from './cluster.ts';
 import { makeImages } from './images.ts';
 import { OTLP, startSink } from './otlp-sink.ts';
+import { kill, podProcesses } from './processes.ts';
 import { instanceOf } from './teardown.ts';
 
 const { FTX_CLUSTER_DIRECTORY: directory } = process.env;
@@ -213,6 +214,43 @@ describe('a cluster of one node', () => {
     assert.match(line, new RegExp(`${TRACEFS}/instances/${INSTANCE}/trace_marker`));
     assert.doesNotMatch(line, /"\/tracing\//);
     t.diagnostic(line);
+  });
+
+  step('names containers, and one that is restarted goes on in the same series', async (t) => {
+    const names = { namespace: 'default', pod: 'work', container: 'work' };
+    const pod = await upgrade({
+      probes: { sched: { per_container: true }, syscalls: { include: [RARE], per_container: true } },
+    });
+    const series = () =>
+      agents
+        .scrape(pod)
+        .series('ftrace_syscall_duration_seconds_count')
+        .map(({ labels, value }) => `${JSON.stringify(labels)} ${value}`);
+    const calls = () =>
+      agents.scrape(pod).sum('ftrace_syscall_duration_seconds_count', { syscall: RARE, ...names });
+    const workAndCount = async (atLeast: number) => {
+      work(cluster, SLOW_CALLS);
+      return until(
+        `${atLeast} calls of ${JSON.stringify(names)}`,
+        () => (calls() >= atLeast ? true : undefined),
+        () => `${series().join('\n')}\n${agents.log(pod)}`,
+      );
+    };
+    await workAndCount(SLOW_CALLS);
+    const idOf = (one: Pod) => one.status.containerStatuses?.[0].containerID?.split('//')[1] ?? 'none';
+    const before = idOf(await workload(cluster));
+    for (const pid of podProcesses(before)) kill(pid, 'SIGKILL');
+    await until('the container was restarted', () =>
+      idOf(cluster.get<Pod>('pod', 'work')) === before ? undefined : true,
+    );
+    await workload(cluster);
+    await workAndCount(2 * SLOW_CALLS);
+    const waited = agents
+      .scrape(pod)
+      .series('ftrace_container_runqueue_wait_seconds_total')
+      .map(({ labels }) => [labels.namespace, labels.pod, labels.container].join('/'));
+    t.diagnostic(waited.join(' '));
+    assert.equal(waited.filter((name) => name === 'default/work/work').length, 1);
   });
 
   step('is rolled back', async () => {
