@@ -9,6 +9,7 @@ import type { ContainerLabels } from '../model/containers.ts';
 import { errnoOf } from '../model/errors.ts';
 import { type CgroupHierarchy, readOr, threadsIn } from './cgroups.ts';
 import type { SlotEntry } from './container-slots.ts';
+import { plainLabels } from './task-groups.ts';
 
 interface PodNames {
   namespace: string;
@@ -21,7 +22,6 @@ interface PodNames {
 const NAMED_AFTER_MS = 1000;
 /** After this time without a name, the container's id is its name. */
 const NAMELESS_AFTER_MS = 5000;
-const SHORT_ID = 12;
 
 /**
  * Labels of a container or unit. Undefined while the name may still be found. Containers of pods get their Kubernetes
@@ -31,9 +31,8 @@ export function labelsOf(
   { group, sinceMs }: SlotEntry,
   where: { hierarchy: CgroupHierarchy; podLogs: string; procDir: string; nowMs: number },
 ): ContainerLabels | undefined {
-  if (group.kind === 'unit') return ['', '', group.key];
-  const shortId = group.key.slice(0, SHORT_ID);
-  if (group.podUid === '') return ['', '', shortId];
+  const plain = plainLabels(group);
+  if (group.podUid === '') return plain;
   const age = where.nowMs - sinceMs;
   if (age < NAMED_AFTER_MS) return undefined;
   const pod = podNames(where.podLogs, group.podUid);
@@ -42,7 +41,7 @@ export function labelsOf(
   const name = tid === undefined ? undefined : containerNameOf(where.procDir, tid);
   if ((pod === undefined || name === undefined) && age < NAMELESS_AFTER_MS) return undefined;
   const only = pod?.containers.length === 1 && name === undefined ? pod.containers[0] : undefined;
-  return [pod?.namespace ?? '', pod?.pod ?? group.podUid, name ?? only ?? shortId];
+  return [pod?.namespace ?? '', pod?.pod ?? group.podUid, name ?? only ?? plain[2]];
 }
 
 /** Kubernetes names contain no underscore. */
@@ -80,7 +79,8 @@ export function podLogsProblem(podLogs: string): string {
   }
 }
 
-function namesIn(directory: string): string[] {
+/** Names in a directory; empty if it cannot be read. */
+export function namesIn(directory: string): string[] {
   try {
     return readdirSync(directory);
   } catch (error) {

@@ -1,6 +1,6 @@
 /** Assigns slots to containers. Some time after a container ended, another one gets its slot. */
 import { type ContainerLabels, FIRST_CONTAINER, SURPLUS, SYSTEM, UNKNOWN } from '../model/containers.ts';
-import type { TaskGroup } from './task-groups.ts';
+import { plainLabels, type TaskGroup } from './task-groups.ts';
 import type { TaskSlots } from './task-slots.ts';
 
 export interface SlotEntry {
@@ -59,6 +59,17 @@ export class ContainerSlots {
   ids(slot: number): { containerId: string; podUid: string } | undefined {
     const group = this.#entries.get(slot)?.group;
     return group?.kind === 'container' ? { containerId: group.key, podUid: group.podUid } : undefined;
+  }
+
+  name(slot: number, labels: ContainerLabels): void {
+    const entry = this.#entries.get(slot);
+    if (entry !== undefined) entry.labels = labels;
+  }
+
+  /** Labels without names of a pod; undefined if it has a pod and `evenInPod` is false. */
+  plainLabels(slot: number, evenInPod: boolean): ContainerLabels | undefined {
+    const group = this.#entries.get(slot)?.group;
+    return group === undefined || (group.podUid !== '' && !evenInPod) ? undefined : plainLabels(group);
   }
 
   /** Path of the slot's group. Undefined if the group no longer exists. */

@@ -11,6 +11,7 @@ import {
   FIXED_LABELS,
   IDLE,
   KERNEL,
+  type RecordedPart,
   SURPLUS,
   SYSTEM,
   UNKNOWN,
@@ -24,7 +25,7 @@ import {
   threadsIn,
   usageOf,
 } from './cgroups.ts';
-import { labelsOf, podLogsProblem } from './container-names.ts';
+import { labelsOf, namesIn, podLogsProblem } from './container-names.ts';
 import { ContainerSlots } from './container-slots.ts';
 import { pathIn, taskGroupOf } from './task-groups.ts';
 import { TaskSlots } from './task-slots.ts';
@@ -38,6 +39,8 @@ export interface ContainerOptions extends ContainersConfig {
 export interface ContainerTable extends Containers, ContainerEvents {
   /** Sets whether /proc has the same ids as the trace. Before this call, no task has a container. */
   procIsHosts(isHosts: boolean): void;
+  /** Scans, and returns the whole table for a recording. */
+  parts(): RecordedPart[];
   /** Why containers cannot be recognised; '' if they can. */
   problem(): string;
   /** What is missing although containers are recognised, as sentences. */
@@ -147,12 +150,43 @@ export function openContainerTable(options: ContainerOptions): ContainerTable {
       // Tasks can be created before the events are enabled.
       isStale = true;
     },
+    parts: () =>
+      hierarchy === undefined ? [] : partsOf(hierarchy, { scan, nameAll, tasks, slots, procDir }),
     problem: () => problem,
-    notes: () => {
-      const pods = slots.hasPods() ? podLogsProblem(options.podLogs) : '';
-      return pods === '' ? [] : [`pods have no names: ${pods}`];
-    },
+    notes: () => podNotes(slots, options.podLogs),
   };
+}
+
+function podNotes(slots: ContainerSlots, podLogs: string): string[] {
+  const pods = slots.hasPods() ? podLogsProblem(podLogs) : '';
+  return pods === '' ? [] : [`pods have no names: ${pods}`];
+}
+
+interface Scanned {
+  scan(all: CgroupHierarchy): void;
+  nameAll(all: CgroupHierarchy): void;
+  tasks: TaskSlots;
+  slots: ContainerSlots;
+  procDir: string;
+}
+
+function partsOf(all: CgroupHierarchy, { scan, nameAll, tasks, slots, procDir }: Scanned): RecordedPart[] {
+  scan(all);
+  nameAll(all);
+  const tasksOf = ([slot, tids]: [number, number[]]): RecordedPart => {
+    if (slot === KERNEL) return { tids };
+    return { path: slots.pathOf(slot) ?? '', labels: slots.labels(slot), tids };
+  };
+  const processes = processesIn(procDir).map((process) => ({ process }));
+  return [{ hierarchy: all.id }, ...processes, ...[...tasks.bySlot()].map(tasksOf)];
+}
+
+/** Threads of each process that has several, the first one first. */
+function processesIn(procDir: string): number[][] {
+  return namesIn(procDir)
+    .filter((name) => /^\d+$/.test(name))
+    .map((pid) => [pid, ...namesIn(join(procDir, pid, 'task')).filter((tid) => tid !== pid)].map(Number))
+    .filter((tids) => tids.length > 1);
 }
 
 /** Gives every thread the slot of its group. */

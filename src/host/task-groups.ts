@@ -2,6 +2,7 @@
  * What the path of a control group says about its tasks: they are in a container, in a systemd unit, or in neither. The
  * outermost one counts, because root in a container may create groups with any name.
  */
+import type { ContainerLabels } from '../model/containers.ts';
 import { containerInPath } from './container-paths.ts';
 
 export interface TaskGroup {
@@ -34,6 +35,13 @@ export function taskGroupOf(path: string): TaskGroup | undefined {
   const at = parts.findIndex((part) => USER_SLICE.test(part) || UNIT.test(part));
   if (at < 0 || parts[at] === INIT || MONITOR.test(parts[at])) return undefined;
   return { key: parts[at], path: parts.slice(0, at + 1).join('/'), podUid: '', kind: 'unit' };
+}
+
+const SHORT_ID = 12;
+
+/** Labels that the control group gives: names of units, ids of pods and containers. */
+export function plainLabels({ kind, key, podUid }: TaskGroup): ContainerLabels {
+  return ['', podUid, kind === 'unit' ? key : key.slice(0, SHORT_ID)];
 }
 
 /** The path in the line of /proc/PID/cgroup for this hierarchy. */

@@ -26,6 +26,19 @@ export class TaskSlots {
     this.#used[tid >> PAGE_BITS] = 1;
   }
 
+  /** Tasks by slot, without those of unknown containers. */
+  bySlot(): Map<number, number[]> {
+    const all = new Map<number, number[]>();
+    for (let tid = 0; tid < PIDS; tid++) {
+      const slot = this.table[tid];
+      if (slot <= SURPLUS) continue;
+      const tids = all.get(slot);
+      if (tids === undefined) all.set(slot, [tid]);
+      else tids.push(tid);
+    }
+    return all;
+  }
+
   /** Forgets the slots of all tasks. */
   clear(): void {
     this.#ofUsed((page) => page.fill(UNKNOWN));

@@ -69,6 +69,19 @@ export interface Containers {
   missed(): { unknown: number; surplus: number };
 }
 
+/** A part of the table as a recording has it. */
+export interface RecordedPart {
+  /** Number of the hierarchy of control groups. */
+  hierarchy?: number;
+  /** Control group of a container or unit; '' for the system, absent for threads of the kernel. */
+  path?: string;
+  /** Names of the container, if they are known. */
+  labels?: ContainerLabels | undefined;
+  tids?: readonly number[];
+  /** Threads of one process, its first thread first. */
+  process?: readonly number[];
+}
+
 /** Whether another slot has the same labels: after a restart of the container. */
 export function hasNamesake(containers: Pick<Containers, 'slots' | 'labels'>, slot: number): boolean {
   const labels = String(containers.labels(slot));
@@ -78,7 +91,7 @@ export function hasNamesake(containers: Pick<Containers, 'slots' | 'labels'>, sl
 /** Receives the kernel's events that change the table. */
 export interface ContainerEvents {
   /** A new task is in the same container as the task that created it. */
-  forked(tid: number, parent: number): void;
+  forked(tid: number, parent: number, isThread?: boolean): void;
   /** A new task was created directly in another control group (CLONE_INTO_CGROUP). */
   clonedInto(tid: number): void;
   /** A task, perhaps with all threads of its process, was moved to a control group of this hierarchy. */

@@ -218,9 +218,8 @@ describe('a cluster of one node', () => {
 
   step('names containers, and one that is restarted goes on in the same series', async (t) => {
     const names = { namespace: 'default', pod: 'work', container: 'work' };
-    const pod = await upgrade({
-      probes: { sched: { per_container: true }, syscalls: { include: [RARE], per_container: true } },
-    });
+    const probes = { sched: { per_container: true }, syscalls: { include: [RARE], per_container: true } };
+    const pod = await upgrade({ probes }, { host: { podLogs: join(directory, 'pod-logs') } });
     const series = () =>
       agents
         .scrape(pod)

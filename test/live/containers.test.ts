@@ -3,14 +3,25 @@
  * known. The kernel's own accounts (schedstat, cpu.stat) are the measure.
  */
 import assert from 'node:assert/strict';
-import { execFileSync, spawnSync } from 'node:child_process';
-import { writeFileSync } from 'node:fs';
+import { execFile, execFileSync, spawnSync } from 'node:child_process';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type Agent, BIN, makeBench, needTool, type Scrape, settled } from '../support/agent.ts';
+import { promisify } from 'node:util';
+import {
+  type Agent,
+  BIN,
+  makeBench,
+  needTool,
+  parseScrape,
+  type Scrape,
+  settled,
+  TRACEFS,
+} from '../support/agent.ts';
 import { atRest, hierarchyDir, makeGroup, startIn, waitedNs } from '../support/cgroups.ts';
 
+const execFileAsync = promisify(execFile);
 const bench = makeBench('containers');
 const WAIT = 'ftrace_container_runqueue_wait_seconds_total';
 const INTERFERENCE = 'ftrace_container_interference_seconds_total';
@@ -235,6 +246,31 @@ test('a buffer that loses events: what is not known is counted as such, and nobo
   for (const { labels, value } of after.series(WAIT))
     assert.ok(Math.abs(after.sum(INTERFERENCE, labels) - value) < 1e-6, labels.container);
   assert.equal(await agent.stop(), 0);
+});
+
+test('a replay names the containers of a recording', { skip: !unified }, async (t) => {
+  const [from, to] = [0, 1].map(() => makeGroup(bench, unified as string));
+  const mover = await startIn(bench, from, 0, WAKER);
+  const files = ['recording.yaml', 'containers.dat'].map((name) => join(bench.directory, name));
+  const instance = bench.instanceName('recording');
+  writeFileSync(files[0], JSON.stringify({ instance, containers: { cgroup: unified }, probes: PROBES }));
+  const cli = (...args: string[]) =>
+    execFileAsync(process.execPath, [BIN, ...args, '--config.file', files[0]]);
+  const recording = cli('record', '-o', files[1], '--duration', '5s');
+  const enable = join(TRACEFS, 'instances', `${instance}-record`, 'events/cgroup/cgroup_attach_task/enable');
+  while (!existsSync(enable) || !readFileSync(enable, 'utf8').startsWith('1')) await sleep(20);
+  await mover.ask('1');
+  writeFileSync(join(to.dir, 'cgroup.procs'), String(mover.pid));
+  await mover.ask('1');
+  await recording;
+  await mover.end();
+  const { stdout } = await cli('replay', files[1]);
+  const scrape = parseScrape(stdout);
+  const [waited, waitedThere] = [from, to].map(({ container }) => wait(scrape, container));
+  t.diagnostic(`${waited} s, and ${waitedThere} s after the move`);
+  assert.ok(waited > 0 && waitedThere > 0);
+  for (const { labels, value } of scrape.series(WAIT))
+    assert.ok(Math.abs(scrape.sum(INTERFERENCE, labels) - value) < 1e-6, labels.container);
 });
 
 /** What `doctor` prints, started by another program. */

@@ -1,8 +1,10 @@
 /** Records events to a trace.dat file. Pages are copied from the kernel to the file without changes. */
+import { readlinkSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { AgentConfig } from '../../config/schema.ts';
 import { loadPage, makePage } from '../../decode/page.ts';
 import { listBlockDevices } from '../../host/block-devices.ts';
+import { type ContainerTable, openContainerTable } from '../../host/container-table.ts';
 import { onlineCpus } from '../../host/cpus.ts';
 import { liveHostFacts } from '../../host/facts.ts';
 import { MetricStore } from '../../metrics/store.ts';
@@ -10,11 +12,13 @@ import { UsageError } from '../../model/errors.ts';
 import { NAMELESS } from '../../model/function-names.ts';
 import type { Log } from '../../model/log.ts';
 import type { TraceMetadata } from '../../model/source.ts';
+import { containerMarkers } from '../../tracedat/recorded-containers.ts';
 import { factsMarkers } from '../../tracedat/recorded-facts.ts';
 import { type CaptureWriter, openCaptureWriter } from '../../tracedat/write.ts';
 import { kernelFeatures } from '../../tracefs/features.ts';
 import { createInstance } from '../../tracefs/instance.ts';
 import { findTracefs } from '../../tracefs/mount.ts';
+import { containerNotes, withContainers } from '../plan/containers.ts';
 import { enabledProbes } from '../plan/enabled-probes.ts';
 import { type EnabledProbe, type EventPlan, planEvents } from '../plan/plan.ts';
 import { makeSelfMetrics } from '../plan/self-metrics.ts';
@@ -25,6 +29,8 @@ import { symbolsText } from './symbols-text.ts';
 /** The only sub-buffer size that all readers of trace.dat accept. */
 const SUBBUFFER_BYTES = 4096;
 const TICK_MS = 50;
+/** Containers without a name get one, and tasks that events do not place get their container. */
+const MARK_CONTAINERS_MS = 5000;
 /** Records that tracers write, if the kernel has them. They cannot be enabled like events. */
 export const TRACER_FORMATS = ['funcgraph_entry', 'funcgraph_exit', 'osnoise', 'timerlat', 'hwlat'];
 /** Limits a tick, because the agent's own reads can fill a buffer again and again. */
@@ -43,6 +49,11 @@ export interface Recorded {
   bytes: number;
   events: number;
   lost: number;
+}
+
+/** Whether task ids are those of the trace: the kernel's first namespace of process ids has a fixed number. */
+function isHostsPidNamespace(): boolean {
+  return readlinkSync('/proc/self/ns/pid') === 'pid:[4026531836]';
 }
 
 /** Name of the instance for a recording. It differs from the agent's instance, so both can run. */
@@ -80,8 +91,9 @@ async function recordFrom(
   const features = kernelFeatures(instance.root);
   const store = new MetricStore();
   const online = onlineCpus();
+  const containers = config.containers && openContainerTable(config.containers);
   const plan = planEvents({
-    enabled,
+    enabled: withContainers(enabled, containers),
     metadata: instance.metadata(),
     host: liveHostFacts({ machine: features.machine }),
     onlineCpus: online,
@@ -103,7 +115,10 @@ async function recordFrom(
   const { events } = plan;
   const writer = openCaptureWriter(options.file, { metadata, events, ftraceFormats: TRACER_FORMATS });
   try {
-    return await copyPages(tracer, { plan, metadata, writer }, options);
+    containers?.procIsHosts(isHostsPidNamespace());
+    for (const reason of containers ? containerNotes(containers, plan.helpers) : [])
+      options.log.warn({ reason }, 'containers are not recorded completely');
+    return await copyPages(tracer, { plan, metadata, writer, containers }, options);
   } finally {
     writer.discard();
   }
@@ -113,11 +128,12 @@ interface Into {
   plan: EventPlan;
   metadata: TraceMetadata;
   writer: CaptureWriter;
+  containers: ContainerTable | undefined;
 }
 
 async function copyPages(tracer: RecordedTracer, into: Into, options: RecordOptions): Promise<Recorded> {
   const { instance } = tracer;
-  const { plan, metadata, writer } = into;
+  const { plan, metadata, writer, containers } = into;
   const { layout } = metadata;
   const source = instance.openPages();
   const page = makePage(layout);
@@ -144,17 +160,28 @@ async function copyPages(tracer: RecordedTracer, into: Into, options: RecordOpti
     }
   };
 
+  const markContainers = () => {
+    for (const line of containerMarkers(containers?.parts() ?? [])) instance.writeMarker(line);
+  };
   try {
     instance.start();
     for (const line of factsMarkers(listBlockDevices())) instance.writeMarker(line);
+    // Before, so that new tasks have a container at once; afterwards for those that began in between.
+    markContainers();
     instance.enable(plan.events);
+    markContainers();
+    let markedMs = performance.now();
     const endsAt = performance.now() + options.durationMs;
     while (performance.now() < endsAt && !options.signal?.aborted) {
       await sleep(Math.min(TICK_MS, Math.max(1, endsAt - performance.now())));
       drain(false);
       source.refresh();
       for (const cpu of source.cpus()) everRead.add(cpu);
+      if (performance.now() - markedMs < MARK_CONTAINERS_MS) continue;
+      markContainers();
+      markedMs = performance.now();
     }
+    markContainers();
     instance.stop();
     drain(true);
   } finally {

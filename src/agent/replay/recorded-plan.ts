@@ -3,35 +3,50 @@ import type { AgentConfig } from '../../config/schema.ts';
 import { bytesReader, textOf } from '../../decode/fields.ts';
 import { bareFormatText } from '../../decode/text/known-formats.ts';
 import { capturedHostFacts } from '../../host/facts.ts';
+import { openRecordedContainers } from '../../host/recorded-containers.ts';
 import type { MetricStore } from '../../metrics/store.ts';
 import type { EventsOptions } from '../../probes/events.ts';
 import type { HostFacts } from '../../probes/probe.ts';
+import { recordedPart } from '../../tracedat/recorded-containers.ts';
 import { factsReader } from '../../tracedat/recorded-facts.ts';
+import { isPerContainer, withContainers } from '../plan/containers.ts';
 import { enabledProbes } from '../plan/enabled-probes.ts';
 import { type EnabledProbe, type EventPlan, planEvents } from '../plan/plan.ts';
 import type { SelfMetrics } from '../plan/self-metrics.ts';
 import type { Recording } from './recording.ts';
 
 const MOST_NAMED = 4;
+/** A recording without it has no table. */
+const ATTACH = 'cgroup:cgroup_attach_task';
 
 export function planRecording(
   recording: Recording,
   config: AgentConfig,
   store: MetricStore,
   self: SelfMetrics,
-): EventPlan {
+): EventPlan & { end(): string[] } {
   const { cpus, functions, unreadable } = recording;
   const blockDevices = new Map<number, string>();
   const enabled = enabledProbes(config);
   const metadata = withNamedEvents(recording, enabled);
-  const host = capturedHostFacts({ machine: metadata.machine, blockDevices });
+  const containers =
+    config.containers && metadata.events().includes(ATTACH)
+      ? openRecordedContainers(config.containers.max)
+      : undefined;
+  const host = {
+    ...capturedHostFacts({ machine: metadata.machine, blockDevices }),
+    ...(containers && { containers }),
+  };
   const absent = new Map<EnabledProbe, string>();
   for (const probe of enabled) {
     const reason = whyAbsent(probe, { ...recording, metadata }, host);
     if (reason !== undefined) absent.set(probe, reason);
   }
   const plan = planEvents({
-    enabled: enabled.filter((probe) => !absent.has(probe)),
+    enabled: withContainers(
+      enabled.filter((probe) => !absent.has(probe)),
+      containers,
+    ),
     metadata,
     host,
     onlineCpus: cpus,
@@ -45,7 +60,12 @@ export function planRecording(
     extra: {
       'ftrace:print': (format) => {
         const text = bytesReader(format, 'buf');
-        return factsReader((record) => textOf(text, record), blockDevices);
+        const readDevices = factsReader((record) => textOf(text, record), blockDevices);
+        return (record) => {
+          const part = containers && recordedPart(textOf(text, record));
+          if (part === undefined) readDevices(record);
+          else containers?.read(part);
+        };
       },
     },
   });
@@ -55,7 +75,12 @@ export function planRecording(
     reason,
     events: [],
   }));
-  return { ...plan, probes: [...plan.probes, ...off] };
+  const end = (): string[] => {
+    containers?.end();
+    if (!enabled.some(isPerContainer) || containers?.hasTable()) return [];
+    return ['there are no metrics by container: the recording has no table of containers'];
+  };
+  return { ...plan, probes: [...plan.probes, ...off], end };
 }
 
 /** Why the recording has nothing for a probe. Undefined if it has something, or if only the plan can decide. */

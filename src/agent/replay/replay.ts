@@ -108,7 +108,11 @@ function replay(
   stream.flush();
   const history = timed.end?.();
   if (latency !== undefined) plan.onLatency(latency.latencyNs, '');
-  const warnings = [...recording.problems(hasErrors), ...unnamedSyscalls(plan, metadata.machine)];
+  const warnings = [
+    ...plan.end(),
+    ...recording.problems(hasErrors),
+    ...unnamedSyscalls(plan, metadata.machine),
+  ];
   for (const warning of warnings) log.warn({ file }, warning);
   const readings = cpus.map((cpu) => readingOf(recording, stream, cpu));
   for (const { cpu, loss: counted } of readings) {

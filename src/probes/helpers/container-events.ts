@@ -15,6 +15,7 @@ const ATTACH = 'cgroup:cgroup_attach_task';
 const TRANSFER = 'cgroup:cgroup_transfer_tasks';
 /** include/uapi/linux/sched.h: the child begins in another control group. No other event reports that. */
 const CLONE_INTO_CGROUP = 2 ** 33;
+const CLONE_THREAD = 1 << 16;
 
 export const CONTAINER_EVENTS = 'container-events';
 
@@ -43,9 +44,10 @@ function createContainerEvents(context: ProbeContext, table: ContainerEvents): P
   const flagsOf = context.int(NEW_TASK, 'clone_flags');
   const handlers: Record<string, EventHandler> = {
     [NEW_TASK]: (record) => {
-      const isElsewhere = Math.floor(flagsOf(record) / CLONE_INTO_CGROUP) % 2 === 1;
+      const flags = flagsOf(record);
+      const isElsewhere = Math.floor(flags / CLONE_INTO_CGROUP) % 2 === 1;
       if (isElsewhere) table.clonedInto(pidOf(record));
-      else table.forked(pidOf(record), parentOf(record));
+      else table.forked(pidOf(record), parentOf(record), (flags & CLONE_THREAD) !== 0);
     },
   };
   for (const event of [ATTACH, TRANSFER]) {

@@ -1,0 +1,88 @@
+/**
+ * The container of every task of a recording, from the table and the events in it. As in a live capture, a task has no
+ * container rather than a wrong one: the next part of the table that names the task gives it one.
+ */
+import {
+  type ContainerEvents,
+  type Containers,
+  FIXED_LABELS,
+  IDLE,
+  KERNEL,
+  type RecordedPart,
+  SURPLUS,
+  SYSTEM,
+  UNKNOWN,
+} from '../model/containers.ts';
+import { ContainerSlots } from './container-slots.ts';
+import { taskGroupOf } from './task-groups.ts';
+import { TaskSlots } from './task-slots.ts';
+
+export interface RecordedContainers extends Containers, ContainerEvents {
+  /** Adds a part of the table. */
+  read(part: RecordedPart): void;
+  /** Ends the recording: containers without names get those that their control groups give. */
+  end(): void;
+  /** Whether the recording has a table. */
+  hasTable(): boolean;
+}
+
+export function openRecordedContainers(max: number): RecordedContainers {
+  const tasks = new TaskSlots();
+  const slots = new ContainerSlots(max, tasks, () => 0);
+  /** Threads by the first thread of their process, itself not included. */
+  const threads = new Map<number, Set<number>>();
+  const firstOf = new Map<number, number>();
+  let hierarchy: number | undefined;
+  let hasEnded = false;
+
+  const joins = (tid: number, first: number): void => {
+    firstOf.set(tid, first);
+    const others = threads.get(first) ?? new Set();
+    threads.set(first, others.add(tid));
+  };
+  const read = ({
+    path,
+    labels,
+    tids = [],
+    process: [first, ...others] = [],
+    ...part
+  }: RecordedPart): void => {
+    hierarchy = part.hierarchy ?? hierarchy;
+    for (const tid of others) joins(tid, first);
+    const slot = path === undefined ? KERNEL : slots.of(taskGroupOf(path));
+    if (labels !== undefined) slots.name(slot, labels);
+    // Events from the time of the scan are newer than what it has read.
+    for (const tid of tids) if (tasks.peek(tid) === UNKNOWN) tasks.set(tid, slot);
+  };
+  return {
+    table: tasks.table,
+    miss: tasks.miss,
+    missed: tasks.missed,
+    labels: (slot) => FIXED_LABELS[slot] ?? slots.labels(slot) ?? slots.plainLabels(slot, hasEnded),
+    ids: (slot) => slots.ids(slot),
+    slots: () =>
+      hierarchy === undefined ? [] : [UNKNOWN, SURPLUS, KERNEL, SYSTEM, IDLE, ...slots.numbers()],
+    usage: () => undefined,
+    onRelease: (callback) => slots.onRelease(callback),
+    forked: (tid, parent, isThread) => {
+      tasks.set(tid, tasks.peek(parent));
+      threads.delete(tid);
+      firstOf.delete(tid);
+      if (isThread) joins(tid, firstOf.get(parent) ?? parent);
+    },
+    clonedInto: (tid) => tasks.set(tid, UNKNOWN),
+    attached: (tid, id, path) => {
+      if (hierarchy === undefined || id !== hierarchy) return;
+      tasks.set(tid, slots.of(taskGroupOf(path)));
+      // They may have moved, too: the event names the first thread only.
+      for (const other of threads.get(tid) ?? []) tasks.set(other, UNKNOWN);
+    },
+    lost: () => tasks.clear(),
+    refresh: () => {},
+    read,
+    end: () => {
+      hasEnded = true;
+    },
+    hasTable: () => hierarchy !== undefined,
+  };
+}
