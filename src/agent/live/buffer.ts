@@ -102,7 +102,7 @@ export function openLiveBuffer(parts: LiveBufferParts): LiveBuffer {
   });
   const countMissed = makeMissed(parts, () => plan, now);
   const suspender = makeSuspender(() => plan, health.switchEvents, now);
-  const given = countGiven(plan);
+  const eventCounts = countGiven(plan);
   let closed = false;
   /** Last readings, for use after the buffer was closed. */
   let last: BufferReading[] = [];
@@ -123,7 +123,7 @@ export function openLiveBuffer(parts: LiveBufferParts): LiveBuffer {
         return later;
       });
       plan = next.plan;
-      given.goesOn(plan);
+      eventCounts.goesOn(plan);
       rule.rate = plan.rate;
       return next;
     },
@@ -162,7 +162,7 @@ export function openLiveBuffer(parts: LiveBufferParts): LiveBuffer {
       last = [...everRead].map((cpu) => readingOf(cpu, open.stream, losses, rule));
       return last;
     },
-    eventCounts: given.counts,
+    eventCounts: eventCounts.counts,
     status: () => ({
       ...{ buffer: name, instance: instance.name, reader: planned.reader },
       ...{ bufferBytesPerCpu: rule.bufferBytesPerCpu, subbufferBytes: inForce.subbufferBytes },
