@@ -48,6 +48,8 @@ const TASKS = 1024;
  * notices such a change after this time.
  */
 const KEPT_NS = 5e9;
+/** How long facts are used without reading anything: ids are not reused so fast. */
+const FRESH_NS = 5e8;
 /** How long the facts of a thread are used for its id after the thread was last seen. Ids are reused. */
 const GONE_NS = 1e9;
 /** Nanoseconds per tick of USER_HZ, the unit of times in /proc on every architecture that Node supports. */
@@ -84,6 +86,12 @@ export function makeProcessLookup(options: ProcessLookupOptions): ProcessLookup 
 
   return {
     of: (tid, atNs) => {
+      const last = cache.get(tid);
+      if (last !== undefined && nowNs() - last.seenNs < FRESH_NS && last.sinceNs <= atNs) {
+        cache.delete(tid);
+        cache.set(tid, last);
+        return last.process;
+      }
       try {
         const startTicks = startOf(read(String(tid), 'stat'));
         const sinceNs = startTicks * TICK_NS - sleptNs() - SLACK_NS;

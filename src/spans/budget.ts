@@ -39,6 +39,8 @@ export function makeBudget(kinds: readonly SpanKind[], tracesPerSecond: number, 
   const used = kinds.map(() => 0);
   const reserved = kinds.map(() => reserve);
   let tokens = places;
+  /** Most operations that a kind keeps: the tokens that there will be after a second. */
+  let room = places;
 
   /** Spends each kind's reserved tokens first, then the common ones. Does not spend tokens reserved for idle kinds. */
   const sharesOf = (wanted: readonly number[]): number[] => {
@@ -63,7 +65,7 @@ export function makeBudget(kinds: readonly SpanKind[], tracesPerSecond: number, 
     offer: (kind, weightNs, make) => {
       const heap = heaps[kinds.indexOf(kind)];
       if (heap === undefined) return;
-      if (heap.length >= places) {
+      if (heap.length >= room) {
         if (weightNs <= heap[0].weightNs) {
           counts.trace(kind, 'over_budget');
           counts.span(kind, 'over_budget');
@@ -96,6 +98,7 @@ export function makeBudget(kinds: readonly SpanKind[], tracesPerSecond: number, 
         heaps[i] = [];
       }
       tokens -= chosen.length;
+      room = Math.min(places, Math.ceil(tokens + tracesPerSecond));
       return chosen;
     },
   };

@@ -29,12 +29,13 @@ export interface Culprit {
   comm: string;
 }
 
-/** A period in which one task (0: the idle task) ran on a CPU. */
-export interface Turn {
-  pid: number;
-  comm: string;
+/** Turns of tasks (0: the idle task) on a CPU without a gap: a long one, or short ones. */
+export interface Row {
+  isShort: boolean;
   startNs: TimestampNs;
   endNs: TimestampNs;
+  turns: number;
+  tasks: Map<number, Culprit>;
 }
 
 export class CpuHistory {
@@ -118,23 +119,46 @@ export class CpuHistory {
     return { pid, ranNs, comm: this.texts.of(comm, 0) };
   }
 
-  /** Turns on a CPU within a period, first one first. In the gaps, tasks ran that were not seen. */
-  turns(cpu: number, fromNs: TimestampNs, toNs: TimestampNs): Turn[] {
+  /**
+   * Turns on a CPU within a period, first one first. In the gaps, tasks ran that were not seen. Consecutive turns that are
+   * shorter than `shortNs` are put together.
+   */
+  rows(cpu: number, fromNs: TimestampNs, toNs: TimestampNs, shortNs: number): Row[] {
     const ring = this.#rings[cpu];
-    const turns: Turn[] = [];
-    for (let i = 1; ring !== undefined && i <= Math.min(this.#depth, ring.count); i++) {
+    const rows: Row[] = [];
+    if (ring === undefined) return rows;
+    let [pid, comm, startNs, endNs] = [-1, 0, 0, 0];
+    const endTurn = (): void => {
+      if (pid < 0) return;
+      const isShort = endNs - startNs < shortNs;
+      let row = rows.at(-1);
+      if (row === undefined || !isShort || !row.isShort || row.startNs !== endNs) {
+        row = { isShort, startNs, endNs, turns: 0, tasks: new Map() };
+        rows.push(row);
+      }
+      row.startNs = startNs;
+      row.turns++;
+      const task = row.tasks.get(pid);
+      if (task !== undefined) task.ranNs += endNs - startNs;
+      else row.tasks.set(pid, { pid, comm: this.texts.of(ring.comms, comm), ranNs: endNs - startNs });
+    };
+    for (let i = 1; i <= Math.min(this.#depth, ring.count); i++) {
       const at = (ring.count - i) & (this.#depth - 1);
       if (ring.ends[at] <= fromNs) break;
-      const startNs = Math.max(fromNs, ring.starts[at]);
-      const endNs = Math.min(toNs, ring.ends[at]);
-      if (endNs <= startNs) continue;
-      const pid = ring.pids[at];
-      const later = turns.at(-1);
-      // The turn was reported in parts.
-      if (later?.pid === pid && later.startNs === endNs) later.startNs = startNs;
-      else turns.push({ pid, comm: this.texts.of(ring.comms, at * COMM_WORDS), startNs, endNs });
+      const from = Math.max(fromNs, ring.starts[at]);
+      const to = Math.min(toNs, ring.ends[at]);
+      if (to <= from) continue;
+      // Else the turn was reported in parts.
+      if (ring.pids[at] !== pid || startNs !== to) {
+        endTurn();
+        pid = ring.pids[at];
+        comm = at * COMM_WORDS;
+        endNs = to;
+      }
+      startNs = from;
     }
-    return turns.reverse();
+    endTurn();
+    return rows.reverse();
   }
 
   /** Name of a task in its last turn on this CPU; '' if that turn is not remembered. */

@@ -4,7 +4,7 @@
  */
 import type { TimestampNs } from '../model/time.ts';
 import { culpritAttributes, type DraftAttributes, taskAttributes } from './attributes.ts';
-import type { Culprit, Turn } from './cpu-history.ts';
+import type { Culprit, Row } from './cpu-history.ts';
 import type { Cause, SpanDraft } from './draft.ts';
 import type { TaskJournal } from './task-journal.ts';
 
@@ -36,8 +36,10 @@ export function waitSpan(wait: Wait, parts: WaitParts, more: DraftAttributes): S
   const { cpu, queueCpu, startNs, endNs } = wait;
   const { history, moves } = parts.tasks;
   const queues = moves.queues(wait.pid, { cpu: queueCpu, startNs, endNs });
-  const turns = queues.map((queue) => history.turns(queue.cpu, queue.startNs, queue.endNs));
-  const children = queues.flatMap((queue, i) => turnSpans(turns[i], queue.cpu, wait, parts));
+  const shortNs = parts.wholeNs * SHORT_SHARE;
+  const rows = queues.map((queue) => history.rows(queue.cpu, queue.startNs, queue.endNs, shortNs));
+  const children = queues.flatMap((queue, i) => rows[i].map((row) => spanOf(row, queue.cpu)));
+  const tasks = rows.map(totals);
   return {
     name: 'runqueue wait',
     startNs,
@@ -47,9 +49,17 @@ export function waitSpan(wait: Wait, parts: WaitParts, more: DraftAttributes): S
       'ftrace.queue.cpu': queueCpu,
       'ftrace.queue.moves': queues.length - 1 || undefined,
       ...more,
-      ...culpritAttributes(longer(wait.culprit, longestOf(turns.flat()))),
+      ...culpritAttributes(
+        longer(
+          wait.culprit,
+          longestFirst(totals(rows.flat())).find(({ pid }) => pid !== 0),
+        ),
+      ),
     },
     children,
+    causes: queues.flatMap((queue, i) =>
+      [...tasks[i].values()].map((task) => causeOf(task, queue.cpu, wait)),
+    ),
   };
 }
 
@@ -58,44 +68,33 @@ function longer(a: Culprit | undefined, b: Culprit | undefined): Culprit | undef
   return (a?.ranNs ?? 0) > (b?.ranNs ?? 0) ? a : b;
 }
 
-/** The task with the most time in these turns. */
-function longestOf(turns: readonly Turn[]): Culprit | undefined {
-  const [most] = totals(turns.filter(({ pid }) => pid !== 0));
-  return most;
+/** Time of each task in these turns. */
+function totals(rows: readonly Row[]): Map<number, Culprit> {
+  const sums = new Map<number, Culprit>();
+  for (const { tasks } of rows)
+    for (const [pid, task] of tasks) {
+      const sum = sums.get(pid);
+      if (sum === undefined) sums.set(pid, { ...task });
+      else sum.ranNs += task.ranNs;
+    }
+  return sums;
 }
 
-function turnSpans(turns: readonly Turn[], cpu: number, wait: Wait, parts: WaitParts): SpanDraft[] {
-  const shortNs = parts.wholeNs * SHORT_SHARE;
-  const spans: SpanDraft[] = [];
-  let row: Turn[] = [];
-  const endRow = (): void => {
-    if (row.length > 0) spans.push(spanOf(row, cpu, wait));
-    row = [];
-  };
-  for (const turn of turns) {
-    const isShort = turn.endNs - turn.startNs < shortNs;
-    if (!isShort || row.at(-1)?.endNs !== turn.startNs) endRow();
-    row.push(turn);
-    if (!isShort) endRow();
-  }
-  endRow();
-  return spans;
+function causeOf({ pid, comm, ranNs }: Culprit, cpu: number, wait: Wait): Cause {
+  const who = wait.comm === undefined ? '' : `${wait.comm} `;
+  const what = pid === 0 ? 'while it was idle' : `behind ${comm}`;
+  return { label: `${who}waited for CPU ${cpu} ${what}`, ns: ranNs };
 }
 
 /** Span of consecutive turns without a gap. */
-function spanOf(row: readonly Turn[], cpu: number, wait: Wait): SpanDraft {
-  const [startNs, endNs] = [row[0].startNs, row[row.length - 1].endNs];
-  const tasks = totals(row);
-  const who = wait.comm === undefined ? '' : `${wait.comm} `;
-  const causes = tasks.map(({ pid, comm, ranNs }): Cause => {
-    const what = pid === 0 ? `while it was idle` : `behind ${comm}`;
-    return { label: `${who}waited for CPU ${cpu} ${what}`, ns: ranNs };
-  });
+function spanOf(row: Row, cpu: number): SpanDraft {
+  const { startNs, endNs, turns } = row;
+  const tasks = longestFirst(row.tasks);
   const attributes: DraftAttributes = {
     'cpu.logical_number': cpu,
-    'ftrace.turns': row.length > 1 ? row.length : undefined,
+    'ftrace.turns': turns > 1 ? turns : undefined,
   };
-  const span = { startNs, endNs, children: [], causes };
+  const span = { startNs, endNs, children: [] };
   const [{ pid, comm }] = tasks;
   if (tasks.length > 1) {
     const names = tasks.slice(0, MOST_NAMES).map((task) => (task.pid === 0 ? 'idle' : task.comm));
@@ -107,13 +106,7 @@ function spanOf(row: readonly Turn[], cpu: number, wait: Wait): SpanDraft {
   return { ...span, name: 'ran instead', attributes: ofTask, factsOf: pid };
 }
 
-/** Total time of each task, longest first. */
-function totals(turns: readonly Turn[]): Culprit[] {
-  const tasks = new Map<number, Culprit>();
-  for (const { pid, comm, startNs, endNs } of turns) {
-    const task = tasks.get(pid) ?? { pid, comm, ranNs: 0 };
-    task.ranNs += endNs - startNs;
-    tasks.set(pid, task);
-  }
-  return [...tasks.values()].sort((a, b) => b.ranNs - a.ranNs);
+/** Among equals, the one that ran first. */
+function longestFirst(tasks: ReadonlyMap<number, Culprit>): Culprit[] {
+  return [...tasks.values()].reverse().sort((a, b) => b.ranNs - a.ranNs);
 }

@@ -92,6 +92,8 @@ test('for earlier moments a reused pid is that of the task before', () => {
   proc.put(11, { start: 500, exe: '/bin/a', cgroup: inPod });
   assert.equal(lookup.of(11, 800 * S)?.container?.containerId, ID);
   proc.put(11, { start: 980, exe: '/bin/b' });
+  assert.equal(lookup.of(11, 890 * S)?.executable, 'a', 'nothing is read again so soon');
+  proc.pass(1);
   assert.equal(lookup.of(11, 800 * S)?.executable, 'a', 'it was there then');
   assert.deepEqual(lookup.of(11, 890 * S), { pid: 11, executable: 'b', container: undefined });
 });

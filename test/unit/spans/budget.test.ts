@@ -37,6 +37,25 @@ test('within an interval the slowest win, and every operation is taken or counte
   );
 });
 
+test('when the tokens are used up, no more traces are built than there will be tokens for', () => {
+  const budget = makeBudget(['block'], 10, testDeps().counts);
+  let built = 0;
+  const offer = () => {
+    for (let i = 0; i < 50; i++) {
+      budget.offer('block', 1, () => {
+        built++;
+        return draft(1);
+      });
+    }
+  };
+  offer();
+  assert.equal(built, 20);
+  assert.equal(budget.take(1).length, 20);
+  offer();
+  assert.equal(built, 30);
+  assert.equal(budget.take(1).length, 10);
+});
+
 test('over many intervals there are no more than the rate, whatever comes', () => {
   const deps = testDeps();
   const budget = makeBudget(['block'], 5, deps.counts);
