@@ -15,6 +15,7 @@ export interface Series {
   name: string;
   /** Bound of a heatmap's bucket, as Prometheus writes it. */
   le: string;
+  labels: Readonly<Record<string, string>>;
   /** By step; null where there is none. Of instant queries one. */
   values: (number | null)[];
 }
@@ -69,7 +70,7 @@ export async function draw(
           .trim();
         const numbers =
           value === undefined ? times.map((time) => at.get(Math.round(time)) ?? null) : [numberOf(value[1])];
-        series.push({ name, le: metric.le ?? '', values: numbers });
+        series.push({ name, le: metric.le ?? '', labels: metric, values: numbers });
       }
     }
     drawn.push({ panel, series, times });

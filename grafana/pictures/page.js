@@ -240,12 +240,43 @@ function stat(box, panel, { series }) {
   box.append(number);
 }
 
-/** Lists of links, which is all the Markdown that there is. */
+/** Two labels as rows and columns. Larger values are darker. */
+function table(box, panel, { series }) {
+  const { rowField, columnField } = panel.transformations[0].options;
+  const valuesOf = (label) => [...new Set(series.map(({ labels }) => labels[label]))].sort();
+  const columns = valuesOf(columnField);
+  const most = Math.max(...series.map(({ values }) => values[0]), 1e-12);
+  const made = element('table', 'matrix');
+  const rowOf = (...cells) => {
+    const row = element('tr', '');
+    row.append(...cells);
+    made.append(row);
+  };
+  rowOf(element('th', '', rowField), ...columns.map((name) => element('th', '', name)));
+  for (const name of valuesOf(rowField)) {
+    const cells = columns.map((column) => {
+      const one = series.find(({ labels }) => labels[rowField] === name && labels[columnField] === column);
+      const value = one?.values[0] ?? 0;
+      const cell = element('td', '', format(value, defaultsOf(panel).unit));
+      cell.style.background = `rgba(31, 96, 196, ${(0.8 * value) / most})`;
+      return cell;
+    });
+    rowOf(element('th', '', name), ...cells);
+  }
+  box.append(made);
+}
+
+/** Paragraphs and lists of links, which is all the Markdown that there is. */
 function words(box, panel) {
   const list = element('ul', '');
-  for (const line of panel.options.content.split('\n')) {
+  for (const line of panel.options.content.split('\n').filter((text) => text !== '')) {
+    const [, text] = /^\W*\[(.*)\]\(.*\)$/.exec(line) ?? [];
+    if (text === undefined) {
+      box.append(element('p', 'words', line.replaceAll(/[*`]/g, '')));
+      continue;
+    }
     const item = element('li', '');
-    const link = element('a', '', /\[(.*)\]/.exec(line)?.[1] ?? line);
+    const link = element('a', '', text);
     link.href = '#';
     item.append(link);
     list.append(item);
@@ -253,7 +284,7 @@ function words(box, panel) {
   box.append(list);
 }
 
-const DRAWERS = { timeseries, heatmap, bargauge, stat };
+const DRAWERS = { timeseries, heatmap, bargauge, stat, table };
 
 document.body.append(element('h1', '', DATA.board.title));
 const chosen = Object.entries(DATA.board.variables).map(([name, value]) => `${name}: ${value}`);

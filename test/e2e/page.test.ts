@@ -445,7 +445,7 @@ function columnAt(time: number): LiveColumn & { reason: string } {
 test('pictures of a live agent for the docs', { skip: PICTURES === undefined }, async () => {
   const kinds = { syscalls: { threshold: '1ms', include: ['fsync'] } };
   const agent = await bench.start({ probes: { syscalls: {} }, spans: { kinds } });
-  const workload = await bench.workload(FSYNCS);
+  const workload = await bench.workload(FSYNCS.replace(HOSTILE, 'orders-db'));
   for (const deadline = Date.now() + 100 * SECONDS; Date.now() < deadline; ) {
     await workload.run();
     await new Promise((resolve) => setTimeout(resolve, 3 * SECONDS));
