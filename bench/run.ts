@@ -1,4 +1,5 @@
 /** `npm run bench` runs all benchmarks one after the other; `npm run bench -- pipeline` runs one. */
+import { benchContainers } from './containers.ts';
 import { benchLab } from './lab.ts';
 import { benchLive } from './live.ts';
 import { benchPipeline } from './pipeline.ts';
@@ -11,6 +12,7 @@ import { benchTracedCost } from './traced-cost.ts';
 const parts: Record<string, () => unknown> = {
   pipeline: benchPipeline,
   live: benchLive,
+  containers: benchContainers,
   spans: benchSpans,
   text: benchText,
   cost: benchTracedCost,
