@@ -71,13 +71,7 @@ function replay(
   const self = makeSelfMetrics(store);
   const plan = planRecording(recording, config, store, self);
   self.probesAre(plan.probes);
-  for (const { name, up, reason } of plan.probes) if (!up) log.info({ probe: name, reason }, 'probe is off');
-  for (const { name, notes = [] } of plan.probes)
-    for (const note of notes)
-      log.info(
-        { probe: name, reason: note },
-        'a probe is incomplete, or a name in its config matches nothing',
-      );
+  logProbes(plan.probes, log);
   const lossy = new Set<number>();
   let hasErrors = false;
   // Without times, the history has no time axis.
@@ -163,6 +157,14 @@ function replay(
     latency: (tracer) => (tracer === latency?.tracer ? [latency] : undefined),
     stop: async () => {},
   };
+}
+
+function logProbes(probes: EventPlan['probes'], log: Log): void {
+  const incomplete = 'a probe is incomplete, or a name in its config matches nothing';
+  for (const { name, up, reason, notes = [] } of probes) {
+    if (!up) log.info({ probe: name, reason }, 'probe is off');
+    for (const note of notes) log.info({ probe: name, reason: note }, incomplete);
+  }
 }
 
 function unnamedSyscalls({ types }: EventPlan, machine: string): string[] {

@@ -13,6 +13,9 @@ const MAX_HELD_BYTES = 48 << 20;
 /** How long a scrape waits for memory. Prometheus gives up after 10 s by default. */
 const WAIT_MS = 5_000;
 
+/** A client that was refused should ask again after this time. */
+const RETRY_AFTER_S = 5;
+
 /** Sends a whole body like `send` of respond.ts, or a 503 if there is no memory for it. */
 export type SendAnswer = typeof send;
 
@@ -37,15 +40,10 @@ export function createAnswers(
   /** Callbacks to run when a client has read a body. */
   const waiting = new Set<() => void>();
 
-  const refuse = (
-    response: ServerResponse,
-    reason: RefusalReason,
-    text: string,
-    retryAfterSeconds: number,
-  ) => {
+  const refuse = (response: ServerResponse, reason: RefusalReason, text: string) => {
     refusals.count(reason, { client: response.socket?.remoteAddress });
     response.removeHeader('Content-Encoding');
-    response.setHeader('Retry-After', retryAfterSeconds);
+    response.setHeader('Retry-After', RETRY_AFTER_S);
     sendText(response, 503, `no answer: ${text}`);
   };
 
@@ -84,12 +82,7 @@ export function createAnswers(
       let making = 0;
       for (const other of open) if (!other.headersSent) making++;
       if (atOnce > 0 && making >= atOnce) {
-        refuse(
-          response,
-          'max_requests',
-          `${atOnce} requests are already in progress (--web.max-requests)`,
-          5,
-        );
+        refuse(response, 'max_requests', `${atOnce} requests are in progress already (--web.max-requests)`);
         return false;
       }
       open.add(response);
@@ -101,7 +94,7 @@ export function createAnswers(
       // A small body fits into the socket. A response that has already closed would never be removed.
       if (bytes.length > PIECE_BYTES && !response.destroyed) {
         if (!held.has(bytes) && !findRoom(bytes.length)) {
-          refuse(response, 'memory', 'slow clients use all memory for answers', 5);
+          refuse(response, 'memory', 'slow clients use all memory for answers');
           return;
         }
         const takers = held.get(bytes) ?? new Set();
