@@ -42,6 +42,7 @@ export class TaskAbsences {
   readonly #wokenBy = new TaskStamps();
   /** When tasks began to wait for a lock of the kernel; the tag is its flags. */
   readonly #locks = new TaskStamps();
+  #hasLocks = false;
   readonly #stamps = [this.#out, this.#runnable, this.#woken, this.#wokenBy, this.#locks];
   readonly #task: SwitchIn = {
     pid: 0,
@@ -191,6 +192,7 @@ export class TaskAbsences {
   }
 
   lockBegins(pid: number, flags: number, nowNs: TimestampNs): void {
+    this.#hasLocks = true;
     this.#locks.set(pid, nowNs, flags);
   }
 
@@ -251,8 +253,12 @@ export class TaskAbsences {
 
   /** The lock that a task waited for when it went to sleep. */
   #setLock(pid: number, outNs: TimestampNs): void {
+    if (!this.#hasLocks || this.#task.state === 0) {
+      this.#task.lock = -1;
+      return;
+    }
     const sinceNs = this.#locks.get(pid);
-    const isIt = sinceNs !== 0 && sinceNs <= outNs && sinceNs >= this.#lostUntil && this.#task.state !== 0;
+    const isIt = sinceNs !== 0 && sinceNs <= outNs && sinceNs >= this.#lostUntil;
     this.#task.lock = isIt ? this.#locks.tag(pid) : -1;
   }
 
