@@ -62,6 +62,8 @@ export async function startFleet(bench: Bench, { withTopLevel = true } = {}): Pr
       events: { count: ['sched:sched_process_exec'] },
       blk: withTopLevel ? { devices: [basename(device)] } : { enabled: false },
     },
+    // Never reached, but its panel shows that nothing is suspended.
+    budget: { cpu: '6400%' },
     // Some wait of the workload is this long; the budget drops the others.
     spans: { kinds: { sched: { threshold: '10us' } } },
     otlp: { metrics: true, metric_export_interval: '500ms', endpoint: await openSink(bench) },

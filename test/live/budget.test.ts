@@ -12,9 +12,11 @@ const bench = makeBench('budget');
 const off = { enabled: false };
 const SUSPENDED = 'ftrace_exporter_probe_suspended_seconds_total';
 
-/** One byte per syscall, on all CPUs, until it is ended. */
+/** One byte per syscall, on all CPUs and so often that other programs leave it enough time, until it is ended. */
 function storm(): () => void {
-  const loops = cpus().map(() => spawn('dd', ['if=/dev/zero', 'of=/dev/null', 'bs=1'], { stdio: 'ignore' }));
+  const loops = [...cpus(), ...cpus(), ...cpus()].map(() =>
+    spawn('dd', ['if=/dev/zero', 'of=/dev/null', 'bs=1'], { stdio: 'ignore' }),
+  );
   const end = () => {
     for (const loop of loops) loop.kill('SIGKILL');
   };
@@ -47,9 +49,11 @@ async function stateOf(agent: Agent) {
 
 /** Polls rarely, because each scrape takes a part of the budget. */
 async function until(agent: Agent, condition: (state: Awaited<ReturnType<typeof stateOf>>) => boolean) {
+  const deadline = performance.now() + 120_000;
   for (;;) {
     const state = await stateOf(agent);
     if (condition(state)) return state;
+    assert.ok(performance.now() < deadline, `not within 120 s: ${JSON.stringify(state.status)}`);
     await sleep(2500);
   }
 }
@@ -61,7 +65,7 @@ const CONFIG: Config = {
   drain_interval: '100ms',
   spans: { kinds: { syscalls: { threshold: '1h' } }, essential: true },
 };
-const BUDGET = { cpu: '2%', window: '1s', suspend: '20s', suspend_at_most: '20s' };
+const BUDGET = { cpu: '6%', window: '1s', suspend: '20s', suspend_at_most: '20s' };
 const isSuspended = ({ up, isSuspended, isRecorded }: Awaited<ReturnType<typeof stateOf>>) =>
   up('syscalls') === 0 && isSuspended && !isRecorded;
 
@@ -82,7 +86,7 @@ test('over its budget the agent suspends the most expensive probe, says so, and 
   const reason = probes.find(({ name }) => name === 'syscalls')?.reason ?? '';
   assert.match(
     reason,
-    /^suspended until \S+Z: the agent used [\d.]+ % of a core within 1 s, more than its budget of 2 %/,
+    /^suspended until \S+Z: the agent used [\d.]+ % of a core within 1 s, more than its budget of 6 %/,
   );
   assert.deepEqual(
     budget?.suspended.map(({ probe }) => probe),
@@ -94,14 +98,8 @@ test('over its budget the agent suspends the most expensive probe, says so, and 
   assert.match(agent.stderr(), /suspended a probe: the agent is over its budget.*probe=syscalls/);
 
   calm();
-  const before = stormy.scrape.sum('ftrace_exporter_probe_events_total', { probe: 'syscalls' });
-  const after = await until(
-    agent,
-    ({ scrape, up }) =>
-      up('syscalls') === 1 &&
-      scrape.sum('ftrace_exporter_probe_events_total', { probe: 'syscalls' }) > before,
-  );
-  assert.match(agent.stderr(), /resumed a probe that was suspended.*probe=syscalls/);
+  const resumed = /resumed a probe that was suspended.*probe=syscalls/;
+  const after = await until(agent, ({ isRecorded }) => isRecorded && resumed.test(agent.stderr()));
   // What the agent switches itself is no interference by others, and the essential probe was not disturbed.
   assert.equal(after.scrape.sum('ftrace_exporter_events_lost_total', { reason: 'paused' }), 0);
   assert.equal(
@@ -111,7 +109,7 @@ test('over its budget the agent suspends the most expensive probe, says so, and 
   // Calls that began before the suspension end after it.
   const isVoid = { probe: 'syscalls', reason: 'suspended' };
   await until(agent, ({ scrape }) => scrape.sum('ftrace_exporter_unmatched_total', isVoid) > 0);
-  assert.doesNotMatch(agent.stderr(), /not all events are recorded/);
+  assert.doesNotMatch(agent.stderr(), /events are no longer recorded/);
   assert.equal(await agent.stop(), 0, agent.stderr());
 });
 

@@ -261,7 +261,7 @@ function makeProbe(
     counts.push(count);
     return count;
   };
-  const gap: Gap = { reason: 'lost' };
+  const gap: Gap = { reason: 'lost', isOff: false };
   const context: ProbeContext = {
     events: [...usableNames],
     metrics,

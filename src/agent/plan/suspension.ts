@@ -17,19 +17,21 @@ export interface SharedEvent {
 /** Why operations of a probe that began before a gap have no duration. */
 export interface Gap {
   reason: 'lost' | 'suspended';
+  /** Its events are not recorded, or only some of them, because they are switched off one after the other. */
+  isOff: boolean;
 }
 
-/** Counts what is void because of a suspension as `suspended` instead of `lost`. The series appears with the first. */
+/** Counts what is void because of a suspension as `suspended`. The series appears with the first. */
 export function countByGap(
   gap: Gap,
   reason: UnmatchedReason,
   counter: (reason: UnmatchedReason) => (count?: number) => void,
 ): (count?: number) => void {
   const count = counter(reason);
-  if (reason !== 'lost') return count;
+  if (reason !== 'lost' && reason !== 'no_start' && reason !== 'no_end') return count;
   let suspended: ReturnType<typeof counter> | undefined;
   return (n = 1) => {
-    if (gap.reason === 'suspended') {
+    if (gap.isOff || (reason === 'lost' && gap.reason === 'suspended')) {
       suspended ??= counter('suspended');
       suspended(n);
     } else count(n);
@@ -86,6 +88,7 @@ export function makeSuspensions(
   return {
     suspend: (name) => {
       off.add(name);
+      for (const { name: other, gap } of running) if (other === name) gap.isOff = true;
       return eventsOf(name).flatMap((shared) => (isNeeded(shared) ? [] : [shared.event]));
     },
     detach: (name, untilNs) => {
@@ -99,7 +102,10 @@ export function makeSuspensions(
       reroute();
       return unneeded.map(({ event }) => event);
     },
-    attach: voidUntil,
+    attach: (name, untilNs) => {
+      for (const { name: other, gap } of running) if (other === name) gap.isOff = false;
+      voidUntil(name, untilNs);
+    },
     onLossOf: (name, untilNs) => {
       for (const { name: other, gap } of running) if (other === name && !off.has(name)) gap.reason = 'lost';
       voidUntil(name, untilNs);

@@ -91,7 +91,10 @@ describe('the budget', () => {
 describe('a suspended probe', () => {
   const make = () => {
     const calls: string[] = [];
-    const gaps: Record<string, Gap> = { a: { reason: 'lost' }, b: { reason: 'lost' } };
+    const gaps: Record<string, Gap> = {
+      a: { reason: 'lost', isOff: false },
+      b: { reason: 'lost', isOff: false },
+    };
     const handler = (name: string) => () => void calls.push(name);
     const shared = { event: 's:shared', handlers: [handler('a'), handler('b')], owners: ['a', 'b'] };
     const own = { event: 's:own', handlers: [handler('own')], owners: ['a'] };
@@ -138,14 +141,19 @@ describe('a suspended probe', () => {
       (n = 1) =>
         void counts.set(reason, (counts.get(reason) ?? 0) + n);
     const count = countByGap(gaps.a, 'lost', counter);
+    const countStart = countByGap(gaps.a, 'no_start', counter);
     plan.suspend('a');
+    // The start was switched off before the end.
+    countStart();
     plan.detach('a', 7);
     plan.onLoss(0, 9);
     plan.resume('a');
+    plan.attach('a', 10);
     count();
+    countStart(4);
     plan.onLoss(0, 11);
     count(2);
-    assert.deepEqual(Object.fromEntries(counts), { lost: 2, suspended: 1 });
+    assert.deepEqual(Object.fromEntries(counts), { suspended: 2, no_start: 4, lost: 2 });
     assert.equal(gaps.b.reason, 'lost');
   });
 });
