@@ -69,6 +69,8 @@ function printHelp() {
 setFlagsFromString('--semi-space-growth-factor=1');
 // Otherwise the old generation grows to up to four times its live size before garbage is collected.
 setFlagsFromString('--heap-growing-percent=50');
+// Lets V8 compile the loop over events together with the handlers of the most frequent ones.
+setFlagsFromString('--max-inlined-bytecode-size-cumulative=3000');
 
 const compiled = new URL('../dist/cli/main.js', import.meta.url);
 const sources = new URL('../src/', import.meta.url);

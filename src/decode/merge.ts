@@ -198,31 +198,27 @@ export class Merger {
       const cursor = this.#cursors[at];
       run.record.cpu = cursor.cpu;
       run.ts[1] = limit;
+      run.pos[0] = this.#pos[at];
+      run.ts[0] = ts;
       let handedOut = 0;
-      do {
+      for (;;) {
         const page = cursor.page as Page;
-        run.pos[0] = this.#pos[at];
-        run.ts[0] = stamps[at];
-        const count = run.go(page);
-        if (count > 0) {
-          handedOut += count;
-          this.#pos[at] = run.pos[0];
-          stamps[at] = run.ts[0];
-          break;
+        handedOut += run.go(page);
+        if (run.pos[1] === 0) {
+          if (!this.#seek(cursor, page, run.pos[0], run.ts[0]) && !this.#advancePage(cursor)) break;
+          run.pos[0] = this.#pos[at];
+          run.ts[0] = stamps[at];
         }
-        handedOut -= count;
-        if (!this.#seek(cursor, page, run.pos[0], run.ts[0]) && !this.#advancePage(cursor)) break;
-        ts = stamps[at];
+        ts = run.ts[0];
         // A page can be older than the page before it. Its events are then late and get their own run.
-        if (ts < floor && !isLate) break;
-      } while (ts <= limit);
+        if (ts > limit || (ts < floor && !isLate)) break;
+      }
+      this.#pos[at] = run.pos[0];
+      stamps[at] = ts;
       cursor.events += handedOut;
       if (isLate) cursor.late += handedOut;
-      if (cursor.page === undefined) {
-        this.#popRoot();
-      } else {
-        this.#siftDown();
-      }
+      if (cursor.page === undefined) this.#popRoot();
+      else this.#siftDown();
     }
   }
 

@@ -9,16 +9,16 @@ import { type Dispatcher, UNHANDLED } from './dispatch.ts';
 import type { Page } from './page.ts';
 
 export interface Run {
-  /** Element 0: offset of the pending event, which is a data event inside the page. */
+  /** Element 0: offset of the pending event, which is a data event inside the page. Element 1: see `go()`. */
   readonly pos: Int32Array;
   /** Element 0: time of the pending event. Element 1: the time up to which events are passed on. */
   readonly ts: Float64Array;
   /** The view of the current event; the caller sets `cpu`. */
   readonly record: EventRecord;
   /**
-   * Passes on the pending event and the following events, up to the limit. Returns their number; the next event is then
-   * pending and later than the limit. Returns a negative number if the caller must continue at `pos`, because the page
-   * ends or the next event is not plain data; `ts` is then the time of the last event.
+   * Passes on the pending event and the following events, up to the limit. Returns their number. If `pos[1]` is then 1, the
+   * next event is pending and later than the limit. Otherwise the caller must continue at `pos[0]`, because the page ends
+   * or the next event is not plain data; `ts[0]` is then the time of the last event.
    */
   go(page: Page): number;
 }
@@ -27,7 +27,7 @@ export interface Run {
 const OUTSIDE_THE_HEAP = 32;
 
 export function makeRun(dispatcher: Dispatcher, onShort: () => void): Run {
-  const { slots, minLengths, call } = dispatcher;
+  const { slots, minLengths, usual, call } = dispatcher;
   // An imported constant would be read from memory at each use.
   const unhandled = UNHANDLED;
   const pos = new Int32Array(OUTSIDE_THE_HEAP);
@@ -40,6 +40,11 @@ export function makeRun(dispatcher: Dispatcher, onShort: () => void): Run {
     cpu: 0,
     timestampNs: 0,
   };
+  // By slot, because V8 would inline a single function with all handlers into the loop, and then keep its state in memory.
+  const outside = Array.from(minLengths, () => (slot: number): void => {
+    if (record.length >= minLengths[slot]) call(slot, record);
+    else onShort();
+  });
   const go = (page: Page): number => {
     const { words, end } = page;
     const limit = ts[1];
@@ -47,41 +52,46 @@ export function makeRun(dispatcher: Dispatcher, onShort: () => void): Run {
     record.bytes = page.bytes;
     let at = pos[0];
     let now = ts[0];
-    let size = (words[at >> 2] & 31) << 2;
+    let type = words[at >> 2] & 31;
     let count = 0;
-    do {
-      let payload = at + 4;
-      let next = payload + size;
-      if (size === 0) {
-        const length = words[payload >> 2];
-        payload += 4;
-        size = length - 4;
-        next = at + 4 + ((length + 3) & ~3);
-      }
-      count++;
-      const slot = slots[words[payload >> 2] & 0xffff];
-      if (slot !== unhandled) {
-        if (size >= minLengths[slot]) {
+    for (;;) {
+      let rare = 0;
+      let isPlain: boolean;
+      // As long as events are usual, everything stays in registers.
+      for (;;) {
+        let payload = at + 4;
+        let size = type << 2;
+        at = payload + size;
+        if (type === 0) {
+          const length = words[payload >> 2];
+          at = payload + ((length + 3) & ~3);
+          payload += 4;
+          size = length - 4;
+        }
+        count++;
+        const slot = slots[words[payload >> 2] & 0xffff];
+        if (slot !== unhandled) {
           record.offset = payload;
           record.length = size;
           record.timestampNs = now;
-          call(slot, record);
-        } else onShort();
+          if (size < minLengths[slot] || !usual(slot, record)) rare = slot;
+        }
+        const header = words[at >> 2];
+        type = header & 31;
+        isPlain = type >= 1 && type <= 28 && at + 4 + (type << 2) <= end;
+        if (!isPlain) break;
+        now += header >>> 5;
+        if (rare !== 0 || now > limit) break;
       }
-      const header = words[next >> 2];
-      const type = header & 31;
-      at = next;
-      size = type << 2;
-      if (type === 0 || type > 28 || next + 4 + size > end) {
-        pos[0] = at;
-        ts[0] = now;
-        return -count;
+      if (rare !== 0) {
+        outside[rare](rare);
+        if (isPlain && now <= limit) continue;
       }
-      now += header >>> 5;
-    } while (now <= limit);
-    pos[0] = at;
-    ts[0] = now;
-    return count;
+      pos[0] = at;
+      pos[1] = isPlain ? 1 : 0;
+      ts[0] = now;
+      return count;
+    }
   };
   return { pos, ts, go, record };
 }

@@ -12,6 +12,7 @@ const PER_OCTAVE = 2 ** HISTOGRAM_SCALE;
 const OCTAVES_SHOWN = 53;
 /** The look-up table has 2^6 cells per octave, so a cell rarely contains more than one bound. */
 const CELL_BITS = 6;
+const CELL_MASK = (1 << CELL_BITS) - 1;
 const OCTAVES = 54;
 
 export interface HistogramGrid {
@@ -25,6 +26,11 @@ export interface HistogramGrid {
   classicFine: Uint16Array;
   /** Number of blocks of 16 fine buckets per series. */
   blocksPerSeries: number;
+  /**
+   * By `cellOf`: the cell's first bucket, and that bucket's bound, rounded down. A value above the bound is in the next
+   * bucket. The first bucket is inverted if the cell has more bounds.
+   */
+  cells: Int32Array;
   /**
    * Fine bucket of a duration in whole nanoseconds. Negative values count as zero; values above the range go to the last
    * bucket.
@@ -61,7 +67,7 @@ export function makeHistogramGrid(classicBounds: readonly number[], divisor = 1e
   const classicFine = Uint16Array.from(classicNs, (ns) => upperNs.indexOf(ns));
 
   const blocksPerSeries = Math.ceil(upperNs.length / FINE_BLOCK_SIZE);
-  return { divisor, upperNs, exponentialIndex, classicFine, blocksPerSeries, bucketOf: makeSearch(upperNs) };
+  return { divisor, upperNs, exponentialIndex, classicFine, blocksPerSeries, ...makeSearch(upperNs) };
 }
 
 const grids = new Map<string, HistogramGrid>();
@@ -84,13 +90,8 @@ function lowestInCell(cell: number): number {
   return Math.ceil(2 ** octave * (1 + within / (1 << CELL_BITS)));
 }
 
-/**
- * Makes the search for the fine bucket of a value. The cell comes from the exponent and the top mantissa bits. A cell has
- * two words: its first bucket, and that bucket's bound. A value above the bound is in the next bucket. The step uses the sign
- * instead of a branch, because branches on random durations are mispredicted.
- */
-function makeSearch(upperNs: Float64Array): (ns: number) => number {
-  const cellMask = (1 << CELL_BITS) - 1;
+/** Makes the search for the fine bucket of a value. Exponent and top mantissa bits select a cell. */
+function makeSearch(upperNs: Float64Array): Pick<HistogramGrid, 'cells' | 'bucketOf'> {
   const lastCell = OCTAVES << CELL_BITS;
   const cells = new Int32Array((lastCell + 1) * 2);
   for (let cell = 0, fine = 0; cell <= lastCell; cell++) {
@@ -113,15 +114,21 @@ function makeSearch(upperNs: Float64Array): (ns: number) => number {
     const fine = cells[Math.min(cell, lastCell) * 2];
     return upwards(fine < 0 ? ~fine : fine, ns);
   };
-  return (ns) => {
+  const bucketOf = (ns: number): number => {
     if (!(ns >= 1 && ns < 2147483648)) return unusual(ns);
     const whole = ns | 0;
-    const octave = 31 - Math.clz32(whole);
-    const top = octave >= CELL_BITS ? whole >> (octave - CELL_BITS) : whole << (CELL_BITS - octave);
-    const at = ((octave << CELL_BITS) + (top & cellMask)) << 1;
+    const at = cellOf(whole);
     const fine = cells[at];
     return fine >= 0 ? fine + ((cells[at + 1] - whole) >>> 31) : upwards(~fine, ns);
   };
+  return { cells, bucketOf };
+}
+
+/** Where `cells` has the cell of a whole number from 1 to 2^31 - 1. */
+export function cellOf(whole: number): number {
+  const octave = 31 - Math.clz32(whole);
+  const top = octave >= CELL_BITS ? whole >> (octave - CELL_BITS) : whole << (CELL_BITS - octave);
+  return ((octave << CELL_BITS) + (top & CELL_MASK)) << 1;
 }
 
 const scratch = new DataView(new ArrayBuffer(8));

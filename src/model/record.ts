@@ -18,7 +18,15 @@ export interface EventRecord {
   timestampNs: TimestampNs;
 }
 
-export type EventHandler = (record: EventRecord) => void;
+export interface EventHandler {
+  (record: EventRecord): void;
+  /**
+   * Handles a record that is as most are, and returns true; or does nothing and returns false, and then the handler is
+   * called. The loop over events calls nothing else (`decode/run.ts`), so it must be inlined: it calls only small functions,
+   * and none for what is rare. Absent: the handler is called for every record.
+   */
+  usual?: (record: EventRecord) => boolean;
+}
 
 /** Reads one integer field. 64-bit values become doubles (exact to 2^53). */
 export type IntReader = (record: EventRecord) => number;

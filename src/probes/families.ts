@@ -52,7 +52,7 @@ export function declareDurations(
     ownTime: facts.ownTime,
     bounds: options.buckets,
   });
-  return { family, ...split.rows(family, family.record, labels) };
+  return { family, ...split.rows(family, family.record, labels, family.recordUsual) };
 }
 
 /** Declares a counter of what tasks do, which is never by CPU. */

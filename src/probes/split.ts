@@ -31,6 +31,8 @@ export interface SplitMachine {
 export interface SeriesRows {
   /** Adds an amount. `cpu` is only used with `per_cpu`, `container` (a slot) with `per_container`. */
   record(row: number, cpu: number, amount: number, container?: number): void;
+  /** The same for `usual` forms of handlers: returns false without an effect if it takes more than a few loads. */
+  recordUsual(row: number, cpu: number, amount: number, container?: number): boolean;
   /** Creates the series of a row with value 0; with `per_cpu`, for all online CPUs; with `per_container`, none. */
   show(row: number): void;
   /** Forgets a row after its series were removed. */
@@ -44,37 +46,57 @@ export interface Split {
   open: readonly string[];
   /** Slot of a task's container; 0 if series are not by container. */
   containerOf(tid: number): number;
+  /** The same without counting tasks whose container is not known. */
+  peekContainer(tid: number): number;
   /** Absent: series are not by container. */
   containers?: Containers;
-  /** `add` adds to a slot of the family; `valuesOf` returns the label values of a row. */
+  /**
+   * `add` adds to a slot of the family; `valuesOf` returns the label values of a row. `addUsual` is `add`, or returns false
+   * without an effect.
+   */
   rows(
     family: Family,
     add: (slot: number, amount: number) => void,
     valuesOf: (row: number) => readonly string[],
+    addUsual?: (slot: number, amount: number) => boolean,
   ): SeriesRows;
 }
+
+const never = () => false;
 
 export function splitOf(machine: SplitMachine, options: SplitOptions): Split {
   const { cpuCount, onlineCpus, metrics } = machine;
   const containers = options.per_container ? machine.host?.containers : undefined;
   if (containers !== undefined) return splitByContainer(metrics, containers);
-  const none = { open: [], containerOf: () => UNKNOWN };
+  const none = { open: [], containerOf: () => UNKNOWN, peekContainer: () => UNKNOWN };
   if (!options.per_cpu)
     return {
       ...{ ...none, labels: [] },
-      rows: (family, add, valuesOf) => {
-        const { at, forget } = new SlotCache(1, (row) => family.slot(valuesOf(row)));
-        return { record: (row, _cpu, amount) => add(at(row, 0), amount), show: (row) => at(row, 0), forget };
+      rows: (family, add, valuesOf, addUsual = never) => {
+        const { at, peek, forget } = new SlotCache(1, (row) => family.slot(valuesOf(row)));
+        return {
+          record: (row, _cpu, amount) => add(at(row, 0), amount),
+          recordUsual: (row, _cpu, amount) => {
+            const slot = peek(row, 0);
+            return slot >= 0 && addUsual(slot, amount);
+          },
+          show: (row) => at(row, 0),
+          forget,
+        };
       },
     };
   return {
     ...{ ...none, labels: ['cpu'] },
-    rows: (family, add, valuesOf) => {
-      const { at, forget } = new SlotCache(cpuCount, (row, cpu) =>
+    rows: (family, add, valuesOf, addUsual = never) => {
+      const { at, peek, forget } = new SlotCache(cpuCount, (row, cpu) =>
         family.slot([...valuesOf(row), String(cpu)]),
       );
       return {
         record: (row, cpu, amount) => add(at(row, cpu), amount),
+        recordUsual: (row, cpu, amount) => {
+          const slot = peek(row, cpu);
+          return slot >= 0 && addUsual(slot, amount);
+        },
         show: (row) => {
           for (const cpu of onlineCpus) at(row, cpu);
         },
@@ -90,15 +112,20 @@ function splitByContainer(metrics: MetricStore, containers: Containers): Split {
     labels: CONTAINER_LABELS,
     open: CONTAINER_LABELS,
     containers,
+    peekContainer: (tid) => table[tid] ?? UNKNOWN,
     containerOf: (tid) => {
       const slot = table[tid] ?? UNKNOWN;
       if (slot <= SURPLUS) containers.miss(slot);
       return slot;
     },
-    rows: (family, add, valuesOf) => {
-      const { at, forget } = containerCache(metrics, containers, family, valuesOf);
+    rows: (family, add, valuesOf, addUsual = never) => {
+      const { at, peek, forget } = containerCache(metrics, containers, family, valuesOf);
       return {
         record: (row, _cpu, amount, container = UNKNOWN) => add(at(row, container), amount),
+        recordUsual: (row, _cpu, amount, container = UNKNOWN) => {
+          const slot = container > SURPLUS ? peek(row, container) : -1;
+          return slot >= 0 && addUsual(slot, amount);
+        },
         show: () => {},
         forget,
       };

@@ -12,6 +12,7 @@ import type { EventFormat } from '../model/format.ts';
 import type { EventHandler } from '../model/record.ts';
 import { TWO_POW_32 } from '../model/time.ts';
 import { declareDurations, declareTaskCounts } from './families.ts';
+import { usualEnter, usualExit } from './helpers/usual-calls.ts';
 import {
   byOwnEvents,
   chosenSyscalls,
@@ -130,7 +131,7 @@ function createSyscalls(context: ProbeContext, options: SyscallOptions): Probe {
   const { host, isSelf, ignoreSelf } = context;
   const { rowOf, names } = tableOfRows(options, host);
   const duration = declareDurations(context, DURATION, options, (row) => [names[row]]);
-  const { containerOf } = splitOf(context, options);
+  const { containerOf, peekContainer } = splitOf(context, options);
   const countError = errorCounter(context, options, names);
   const countWaiting = waitingTime(context, options, names);
   const reasons = ['no_start', 'no_end', 'lost', 'late', 'exited'] as const;
@@ -140,16 +141,15 @@ function createSyscalls(context: ProbeContext, options: SyscallOptions): Probe {
   const calls = new TaskStamps();
   const sink = context.intervals.syscalls;
   const slowNs = sink?.thresholdNs ?? Number.POSITIVE_INFINITY;
-  const isFork = names.map((name) => FORKS.has(name));
   /** Whether to report slow calls, by row. */
   const isReported = names.map((name) => sink?.wants(name) ?? false);
   sink?.watch((pid) => {
-    const at = calls.at(pid);
-    const since = calls.stamps[at];
-    return since !== 0 && isReported[rowOf(idOf(calls.tags[at]))] ? since : 0;
+    const since = calls.get(pid);
+    return since !== 0 && isReported[rowOf(idOf(calls.tag(pid)))] ? since : 0;
   });
   /** Calls that began before this time may have ended unseen. */
-  const lostUntil = cell();
+  const lostUntil = cell(1);
+  const usual = { calls, rowOf, lostUntil, slowNs, duration, peekContainer };
 
   /** Drops a task's call whose end can no longer come. */
   const abandon = (pid: number, why: () => void): void => {
@@ -192,7 +192,7 @@ function createSyscalls(context: ProbeContext, options: SyscallOptions): Probe {
       const ns = record.timestampNs - since;
       if (since === 0) {
         // If the syscall is not selected, or the task is the child of a fork, no start is missing.
-        if (row >= 0 && !(value === 0 && isFork[row])) noStart();
+        if (row >= 0 && !(value === 0 && FORKS.has(names[row]))) noStart();
       } else if (id !== NO_ID && id !== begun) noStart();
       else {
         const isVoid = since < lostUntil[0];
@@ -206,11 +206,12 @@ function createSyscalls(context: ProbeContext, options: SyscallOptions): Probe {
         if (ns >= slowNs && isReported[row]) {
           // sigreturn returns a register of the interrupted program.
           const returned = id === NO_ID ? Number.NaN : words[at + retHigh] * TWO_POW_32 + (value >>> 0);
-          const { cpu, timestampNs } = record;
-          sink?.ended(names[row], pid, cpu, since, timestampNs, returned, isVoid ? lostUntil[0] : 0);
+          const until = isVoid ? lostUntil[0] : 0;
+          sink?.ended(names[row], pid, record.cpu, since, record.timestampNs, returned, until);
         }
       }
     };
+    onExit.usual = usualExit(context, usual, exit, fixedId);
     return { [enter]: onEnter(context, { calls, rowOf, giveUp }, enter, fixedId), [exit]: onExit };
   };
 
@@ -229,15 +230,16 @@ function createSyscalls(context: ProbeContext, options: SyscallOptions): Probe {
 
 /** Handler for the start of a call. `giveUp` drops the task's previous call, which has no end. */
 function onEnter(
-  { isSelf, ignoreSelf, word }: ProbeContext,
+  context: ProbeContext,
   { calls, rowOf, giveUp }: { calls: TaskStamps; rowOf: Rows['rowOf']; giveUp(pid: number): void },
   event: string,
   fixedId: number | undefined,
 ): EventHandler {
+  const { isSelf, ignoreSelf, word } = context;
   const enterPid = word(event, 'common_pid');
   const enterId = fixedId === undefined ? word(event, 'id') : 0;
   const fixed = fixedId ?? NO_ID;
-  return (record) => {
+  const handler: EventHandler = (record) => {
     const { words } = record;
     const at = record.offset >> 2;
     const pid = words[at + enterPid];
@@ -253,6 +255,8 @@ function onEnter(
     calls.stamps[place] = record.timestampNs;
     calls.tags[place] = id;
   };
+  handler.usual = usualEnter(context, { calls, rowOf }, event, fixedId);
+  return handler;
 }
 
 /** Handlers for tasks that sleep, exit or execute a program during a call. `exited` drops the call of a task. */

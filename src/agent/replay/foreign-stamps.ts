@@ -13,6 +13,7 @@ export function inNanoseconds(plan: EventPlan, nsPerStamp: number): EventPlan {
     ...plan,
     dispatcher: {
       ...dispatcher,
+      usual: () => false,
       call: (slot, record) => {
         // The decoder sets the timestamp for every event, so this converts it only once.
         record.timestampNs *= nsPerStamp;

@@ -15,6 +15,7 @@ export function recordHistory(
       ...plan,
       dispatcher: {
         ...dispatcher,
+        usual: () => false,
         call: (slot, record) => {
           if (record.timestampNs >= recorder.nextNs) recorder.cut(record.timestampNs, snapshot);
           dispatcher.call(slot, record);

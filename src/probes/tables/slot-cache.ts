@@ -6,6 +6,8 @@ const FIRST_CELLS = 1024;
  * there is only one column. A slot is resolved on first use, so the hot path needs no label values.
  */
 export class SlotCache {
+  /** Slot of a cell; -1 if it is not resolved. */
+  readonly peek: (row: number, column: number) => number;
   /** Slot of a cell. */
   readonly at: (row: number, column: number) => number;
   /** Forgets a row after its series were removed. */
@@ -28,12 +30,15 @@ export class SlotCache {
       this.slots[at] = slot + 1;
       return slot;
     };
-    this.at = (row, column) => {
-      // Do not cache CPUs that the kernel did not announce, because their cell would be in the next row.
-      if (column >= columns) return resolve(row, column);
+    this.peek = (row, column) => {
       const at = row * columns + column;
-      const slot = at < this.slots.length ? this.slots[at] : 0;
-      return slot > 0 ? slot - 1 : fill(at, row, column);
+      // CPUs that the kernel did not announce have no cell: theirs would be in the next row.
+      return column < columns && at < this.slots.length ? this.slots[at] - 1 : -1;
+    };
+    this.at = (row, column) => {
+      const slot = this.peek(row, column);
+      if (slot >= 0) return slot;
+      return column < columns ? fill(row * columns + column, row, column) : resolve(row, column);
     };
     this.forget = (row) => {
       this.slots.fill(0, row * columns, (row + 1) * columns);
@@ -43,11 +48,6 @@ export class SlotCache {
   /** Rows that there may be. */
   get rows(): number {
     return Math.ceil(this.slots.length / this.#columns);
-  }
-
-  /** Slot of a cell; -1 if it is not resolved. */
-  peek(row: number, column: number): number {
-    return (this.slots[row * this.#columns + column] ?? 0) - 1;
   }
 
   forgetCell(row: number, column: number): void {

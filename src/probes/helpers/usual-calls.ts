@@ -1,0 +1,75 @@
+/**
+ * Forms of the syscall handlers for usual records (`EventHandler`): the start of a call of a task without a call, and the end
+ * of a call that did not sleep or fail, was not slow, and ends as it began.
+ */
+import type { EventRecord } from '../../model/record.ts';
+import type { ProbeContext } from '../probe.ts';
+import type { TaskStamps } from '../tables/task-stamps.ts';
+
+type Usual = (record: EventRecord) => boolean;
+
+interface Calls {
+  /** Start of each task's current call; the tag is the call's id. */
+  calls: TaskStamps;
+  /** Row of an id; below 0 if it is not measured. */
+  rowOf(id: number): number;
+}
+
+/** `id` of an exit from sigreturn. */
+const NO_ID = -1;
+
+/** `fixedId` is set if the event belongs to a single syscall. */
+export function usualEnter(
+  { isSelf, word }: ProbeContext,
+  { calls, rowOf }: Calls,
+  event: string,
+  fixedId: number | undefined,
+): Usual {
+  const pidAt = word(event, 'common_pid');
+  const idAt = fixedId === undefined ? word(event, 'id') : 0;
+  const fixed = fixedId ?? NO_ID;
+  return (record) => {
+    const { words } = record;
+    const at = record.offset >> 2;
+    const pid = words[at + pidAt];
+    const id = idAt === 0 ? fixed : words[at + idAt];
+    const place = calls.at(pid);
+    if (place === 0 || calls.stamps[place] !== 0 || rowOf(id) < 0 || isSelf(pid)) return false;
+    calls.stamps[place] = record.timestampNs;
+    calls.tags[place] = id;
+    return true;
+  };
+}
+
+/** Calls that began before `lostUntil[0]`, at least 1, may have ended unseen. */
+export function usualExit(
+  { isSelf, word }: ProbeContext,
+  state: Calls & {
+    lostUntil: Float64Array;
+    slowNs: number;
+    duration: { recordUsual(row: number, cpu: number, ns: number, container: number): boolean };
+    peekContainer(tid: number): number;
+  },
+  event: string,
+  fixedId: number | undefined,
+): Usual {
+  const { calls, rowOf, lostUntil, slowNs, duration, peekContainer } = state;
+  const pidAt = word(event, 'common_pid');
+  const idAt = fixedId === undefined ? word(event, 'id') : 0;
+  const fixed = fixedId ?? NO_ID;
+  const ret = word(event, 'ret');
+  return (record) => {
+    const { words } = record;
+    const at = record.offset >> 2;
+    const pid = words[at + pidAt];
+    const id = idAt === 0 ? fixed : words[at + idAt];
+    const place = calls.at(pid);
+    const since = calls.stamps[place];
+    const ns = record.timestampNs - since;
+    if (since < lostUntil[0] || calls.tags[place] !== id || id === NO_ID || words[at + ret] < 0) return false;
+    if (ns >= slowNs || isSelf(pid)) return false;
+    if (!duration.recordUsual(rowOf(id), record.cpu, ns, peekContainer(pid))) return false;
+    calls.stamps[place] = 0;
+    return true;
+  };
+}
