@@ -112,7 +112,7 @@ test('a kernel without hist triggers is named, with the remedy', (t) => {
   const { counts } = counting(t, 'mini-HOWTO');
   assert.throws(
     () => counts.count('metrics/a', REQUEST),
-    /hist: ENOENT — this kernel is built without hist triggers \(CONFIG_HIST_TRIGGERS\): leave out count_in/,
+    /hist: ENOENT — this kernel is built without hist triggers \(CONFIG_HIST_TRIGGERS\): remove count_in/,
   );
   assert.equal(counts.isEmpty(), true);
 });
