@@ -168,7 +168,7 @@ export const containersBoard: Board = {
         lines({
           title: 'Lost the CPU, by what took it',
           description:
-            'Times per second that a task lost its CPU although it could have gone on. self: another task of its container, or the end of its quota.',
+            'Preemptions per second, by what ran on the CPU next. self: another task of the same container, or the end of its quota.',
           unit: 'ops',
           needs: NEEDS,
           queries: [

@@ -179,7 +179,7 @@ const rows: readonly Row[] = [
       shares(
         'isolation',
         'Time taken',
-        'Time per second that something other than its task used a CPU that should be left alone.',
+        'Time per second that something other than its task used an isolated CPU.',
         'ftrace_isolation_seconds_total',
         'cpu',
         'source',
@@ -187,7 +187,7 @@ const rows: readonly Row[] = [
       rates(
         'isolation',
         'Interruptions',
-        'Interruptions per second of CPUs that should be left alone.',
+        'Interruptions per second of isolated CPUs.',
         'ftrace_isolation_interruptions_total',
         'cpu',
         'source',

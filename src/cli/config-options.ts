@@ -98,7 +98,7 @@ export function addConfigOptions(command: Command, groups: readonly Group[]): Co
   return command;
 }
 
-/** The file of the config; undefined if it has none. */
+/** The config file; undefined if there is none. */
 export function configFileOf(command: Command): string | undefined {
   const file = (command.opts() as Record<string, unknown>)['config.file'];
   return typeof file === 'string' ? file : process.env[CONFIG_FILE] || undefined;

@@ -5,7 +5,7 @@ import type { Log } from '../model/log.ts';
 import { logfmtLine } from './logfmt.ts';
 
 export interface RunLog extends Log {
-  /** Drops lines of lower levels from now on. */
+  /** Sets the lowest level that is logged. */
   setLevel(level: AgentConfig['log']['level']): void;
 }
 

@@ -1,4 +1,4 @@
-/** Where the agent's traces and metrics go besides scrapes: memory and OTLP backends. A reload can replace both. */
+/** Where the agent's traces and metrics go in addition to scrapes: memory and OTLP. A reload can replace both. */
 import { isDeepStrictEqual } from 'node:util';
 import { makeTraces, type Traces } from '../agent/main/traces.ts';
 import type { AgentConfig } from '../config/schema.ts';
@@ -12,14 +12,14 @@ type Otlp = NonNullable<Awaited<ReturnType<typeof openOtlp>>>;
 type PushSource = Parameters<Otlp['start']>[0];
 
 export interface Outputs {
-  /** Takes the traces of the capture thread. */
+  /** Receives the traces of the capture thread. */
   take(records: readonly TraceRecord[]): void;
   /** Undefined if no kind of traces is on. */
   traceStore(): Traces['traceStore'] | undefined;
   exemplars: Pick<Exemplars, 'ofFamily'>;
   /** Starts to push metrics. */
   start(source: PushSource): void;
-  /** Opens what another config wants: `apply` goes over to it, `cancel` closes it again. Rejects with a `UsageError`. */
+  /** Opens what another config needs. `apply` switches to it, `cancel` closes it again. Rejects with a `UsageError`. */
   prepare(next: AgentConfig): Promise<{ apply(): void; cancel(): void }>;
   collectLast(): Promise<unknown>;
   stop(): Promise<unknown>;
@@ -35,7 +35,7 @@ export async function openOutputs(
     spans && makeTraces(what.store, spans, otlp?.traces !== undefined);
   let now = { config, otlp: await open(config) };
   let source: PushSource | undefined;
-  /** Backends that a reload has replaced, until their last push has ended. */
+  /** Backends that a reload has replaced and whose last push has not ended yet. */
   const ending = new Set<Promise<void>>();
   traces = tracesOf(config);
 

@@ -1,6 +1,6 @@
 /**
- * Reloads the config while the agent runs: reads it again, refuses what is wrong or needs a restart, and goes over to the
- * rest. Whatever is refused, the config before stays in force.
+ * Reloads the config while the agent runs: reads it again, rejects it if it is wrong or needs a restart, and otherwise
+ * switches to it. If a config is rejected, the old one stays in use.
  */
 import { readFileSync } from 'node:fs';
 import { declareReloads } from '../agent/main/reload-metrics.ts';
@@ -26,14 +26,14 @@ export interface ReloadParts {
   source: ConfigSource;
   store: MetricStore;
   log: Log;
-  /** Goes over to a config. Rejects with the reason if that fails; then the config before is in force. */
+  /** Switches to a config. If that fails, rejects with the reason; the old config is then in use. */
   apply(next: AgentConfig): Promise<void>;
 }
 
 export interface Reloader {
-  /** Resolves to why the reload was refused; '' if it was not. `cause` is for the log. Never rejects. */
+  /** Resolves to the reason why the reload was rejected, or ''. `cause` is for the log. Never rejects. */
   reload(cause: string): Promise<string>;
-  /** Reloads whenever the content of the file changes. Returns a function that ends that. */
+  /** Reloads whenever the content of the file changes. Returns a function that stops this. */
   watch(everyMs?: number): () => void;
 }
 
@@ -61,7 +61,7 @@ export function makeReloader(start: AgentConfig, { source, store, log, apply }: 
     } catch (error) {
       ended(false);
       const reason = error instanceof UsageError ? error.message : reasonOf(error);
-      log.error({ cause, file, reason }, 'config not reloaded: the one before stays in force');
+      log.error({ cause, file, reason }, 'config not reloaded; the old one stays in use');
       return reason;
     }
   });
@@ -89,7 +89,7 @@ export function makeReloader(start: AgentConfig, { source, store, log, apply }: 
   };
 }
 
-/** A ConfigMap changes by a link that points elsewhere, so times and names of the file say nothing. */
+/** A ConfigMap is updated by changing a link, so times and names of the file show nothing. */
 function contentOf(file: string): string {
   try {
     return readFileSync(file, 'utf8');

@@ -34,11 +34,11 @@ export interface RunOptions {
   replayFile?: string | undefined;
   /** Name of the buffer to serve, if the recording has several. */
   replayInstance?: string | undefined;
-  /** Where a reload reads the config again. Absent: it is only read at the start. */
+  /** Where a reload reads the config. If absent, the config is only read at the start. */
   source?: ConfigSource;
-  /** Reloads when the file changes. */
+  /** Whether to reload when the file changes. */
   watchesConfig?: boolean;
-  /** Reloads over HTTP are allowed. */
+  /** Whether to allow reloads over HTTP. */
   allowsLifecycle?: boolean;
   /** If tracefs is not available, serve the bundled recording. */
   demoIfUnavailable?: boolean;
@@ -178,7 +178,7 @@ function demoInstead(config: AgentConfig, log: Log): string | undefined {
   return file;
 }
 
-/** Takes reloads by SIGHUP, over HTTP and by a changed file. */
+/** Handles reloads by SIGHUP, over HTTP, and when the file changes. */
 function openReloading(
   config: AgentConfig,
   what: Pick<RunOptions, 'source' | 'watchesConfig' | 'allowsLifecycle'> & {
@@ -230,7 +230,7 @@ function openReloading(
 interface End {
   /** Resolves to the exit status when a signal or a failure ends the run. */
   reached: Promise<number>;
-  /** Calls the listener for each SIGHUP, also for one that came before. */
+  /** Calls the listener for each SIGHUP, including one that came before. */
   onHangUp(listener: () => void): void;
   /** Whether a second signal has ended the run. */
   isAtOnce(): boolean;

@@ -5,13 +5,13 @@ import { duration, percent } from './units.ts';
 const MS = 1e6;
 const SECOND = 1000 * MS;
 
-/** Without it, the agent uses what it needs. */
+/** Without this section, the agent uses as much as it needs. */
 export interface BudgetConfig {
   /** Share of a CPU, or of all CPUs of the node. */
   share: number;
   of: 'core' | 'node';
   windowMs: number;
-  /** A probe's first suspension, and the longest one. */
+  /** Length of a probe's first suspension, and of the longest one. */
   suspendMs: number;
   longestMs: number;
 }
@@ -27,7 +27,7 @@ export function budgetSchema() {
   });
 }
 
-/** Converts the section for the agent; undefined if there is no budget. */
+/** Converts the section for the agent. Undefined if there is no budget. */
 export function toBudgetConfig(checked: z.output<ReturnType<typeof budgetSchema>>): BudgetConfig | undefined {
   const { cpu, of, window, suspend, suspend_at_most: longest } = checked;
   if (cpu === undefined) return undefined;

@@ -29,7 +29,7 @@ export interface Catalogue {
 
 export function makeCatalogue(): Catalogue {
   const all: Entry[] = [];
-  /** The latest of each name. */
+  /** The latest family of each name. */
   const byName = new Map<string, Entry>();
   /** Keyed by the snapshot's `labelValues`, which is the same object while slots keep their series. */
   const numbersByLabels = new WeakMap<readonly string[], number[]>();
@@ -51,7 +51,7 @@ export function makeCatalogue(): Catalogue {
       if (spec.kind !== 'counter' && spec.kind !== 'histogram') return undefined;
       const latest = byName.get(spec.name);
       if (latest !== undefined && areAlike(latest.spec, spec)) return latest;
-      // A reload has changed its labels or buckets, perhaps back to earlier ones.
+      // A reload has changed the labels or buckets, perhaps back to earlier ones.
       let entry = all.find((one) => one.spec.name === spec.name && areAlike(one.spec, spec));
       if (entry === undefined) {
         const grid = spec.kind === 'histogram' ? gridOf(spec) : undefined;
@@ -75,7 +75,7 @@ export function makeCatalogue(): Catalogue {
   };
 }
 
-/** Whether series and buckets of both mean the same. */
+/** Whether series and buckets have the same meaning in both. */
 function areAlike(a: MetricSpec, b: MetricSpec): boolean {
   return a.kind === b.kind && areEqual(a.labels, b.labels) && areEqual(a.bounds, b.bounds);
 }

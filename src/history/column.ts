@@ -131,7 +131,7 @@ export function makeColumnEncoder(): ColumnEncoder {
         block.length = 0;
         const write = position.family.grid === undefined ? counterBlock : histogramBlock;
         const old = before.get(key);
-        // A family that a reload made again began at 0.
+        // A family that a reload created again began at 0.
         const isSame = old !== undefined && isSameFamily(old.snapshot, position.snapshot);
         if (!write(position, isSame ? old : undefined)) return undefined;
         if (block.length === 0) continue;

@@ -8,9 +8,9 @@ export interface Family {
   snapshot(labelsFrom: number): FamilySnapshot;
   /** Slot for label values. */
   slot(values: readonly string[]): number;
-  /** Slot for values whose labels are not known yet: they are not exported until `move`. */
+  /** Returns a slot for values whose labels are not known yet. They are not exported until `move`. */
   hold(): number;
-  /** Adds the values of a slot to another one, and frees the first. */
+  /** Adds the values of slot `from` to slot `into`, and frees `from`. */
   move(from: number, into: number): void;
   /** Drops one series, or a slot from `hold`. */
   remove(slot: number): void;

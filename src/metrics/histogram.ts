@@ -11,12 +11,12 @@ import type { Family } from './family.ts';
 import { labelsSince } from './series-labels.ts';
 import { SeriesTable } from './series-table.ts';
 
-// An imported constant is read from memory at each use.
+// A local copy, because an imported constant would be read from memory at each use.
 const BLOCK_BITS = FINE_BLOCK_BITS;
 const IN_BLOCK = FINE_BLOCK_SIZE - 1;
 const TWO_POW_31 = 2147483648;
 
-/** Memory that is not used is not taken: 310 KiB of addresses for each family. */
+/** Unused memory is not committed, so the directory of each family may reserve 310 KiB of addresses. */
 const FIRST_SERIES = 512;
 const FIRST_BLOCKS = 2048;
 
@@ -31,7 +31,7 @@ export class HistogramFamily implements Family {
   readonly recordUsual: (slot: number, ns: number) => boolean;
   /** Records one duration in nanoseconds. */
   readonly record: (slot: number, ns: number) => void;
-  /** Public and with room for most families, because V8 takes such an array for a constant until it is replaced. */
+  /** A public field with room for most families, because V8 treats such an array as a constant until it is replaced. */
   directory = new Int32Array(FIRST_SERIES * 32);
   blocks = new Float64Array(FIRST_BLOCKS * FINE_BLOCK_SIZE);
   sums = new Float64Array(FIRST_SERIES);

@@ -75,7 +75,7 @@ export class SeriesTable {
     return gone;
   }
 
-  /** Takes a slot for values whose labels are not known yet. It is not exported. */
+  /** Returns a slot for values whose labels are not known yet. It is not exported. */
   hold(): number {
     const slot = this.#free.pop() ?? this.#labels.length;
     this.#labels[slot] = undefined;

@@ -44,7 +44,7 @@ export class MetricStore {
     });
   }
 
-  /** Returns a store whose families are exported with those of this one until it is dropped. */
+  /** Returns a store whose families are exported together with those of this store, until it is dropped. */
   part(): MetricStore {
     const part = new MetricStore({ countsSeries: false, firstEpoch: firstEpoch(++this.#partsMade) });
     this.#parts.add(part);

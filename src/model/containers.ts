@@ -57,13 +57,13 @@ export interface Containers {
   miss(slot: number): void;
   /** Labels of a slot. Undefined if the slot is unused, or while the agent looks up a new container's name. */
   labels(slot: number): ContainerLabels | undefined;
-  /** Ids of the container and its pod; undefined if the slot is that of no container. */
+  /** Ids of the container and its pod. Undefined if the slot belongs to no container. */
   ids(slot: number): { containerId: string; podUid: string } | undefined;
   /** Slots in use, in ascending order. */
   slots(): readonly number[];
   /** Reads the files of a container's control group. Undefined if the control group does not exist. */
   usage(slot: number): ContainerUsage | undefined;
-  /** Calls back before a slot is given to another container. Returns a function that ends that. */
+  /** Calls back before a slot is given to another container. Returns a function that unregisters the callback. */
   onRelease(callback: (slot: number) => void): () => void;
   /** Number of look-ups so far that found no container. */
   missed(): { unknown: number; surplus: number };
@@ -82,7 +82,7 @@ export interface RecordedPart {
   process?: readonly number[];
 }
 
-/** Whether another slot has the same labels: after a restart of the container. */
+/** Whether another slot has the same labels, as after a restart of the container. */
 export function hasNamesake(containers: Pick<Containers, 'slots' | 'labels'>, slot: number): boolean {
   const labels = String(containers.labels(slot));
   return containers.slots().some((other) => other !== slot && String(containers.labels(other)) === labels);

@@ -71,7 +71,7 @@ export interface DeclaredLabel {
   isOptional?: true;
 }
 
-/** Field of `event` with the task that a metric is about; undefined if it is about none. */
+/** Field of `event` with the task that the metric is about. Undefined if it is about no task. */
 export function taskFieldOf({ task, isNobodys, start, key }: DeclaredMetric): string | undefined {
   const isTasks =
     start === undefined ? !isNobodys : key.some((part) => part.start === TASK && part.end === TASK);
@@ -96,9 +96,9 @@ export interface DeclaredMetric {
   event: EventChoice;
   /** The number to sum or to put into buckets. Absent for counters, and for pairs of events, which measure time. */
   measure?: Measure | undefined;
-  /** A measured time is one that the event's task has `spent` before the event, or that it `spends` asleep after it. */
+  /** The task has `spent` the measured time before the event, or `spends` it asleep after the event. */
   taskTime?: 'spent' | 'spends';
-  /** The kernel counts, and records no events. */
+  /** The kernel counts the events and records none. */
   isInKernel?: boolean;
   key: readonly KeyPart[];
   nested: Nesting;

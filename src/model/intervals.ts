@@ -22,7 +22,7 @@ export interface IntervalSinks {
   operations?: OperationSink | undefined;
 }
 
-/** Something that took a task some time, as a declared metric measured it. */
+/** An operation of a task, as measured by a declared metric. */
 export interface Operation {
   metric: DeclaredMetric;
   /** Values of its labels. */

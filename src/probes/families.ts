@@ -55,7 +55,7 @@ export function declareDurations(
   return { family, ...split.rows(family, family.record, labels, family.recordUsual) };
 }
 
-/** Declares a counter of what tasks do, which is never by CPU. */
+/** Declares a counter about tasks, which is never split by CPU. */
 export function declareTaskCounts(
   machine: Machine,
   facts: MetricFacts,

@@ -52,11 +52,11 @@ export interface KernelOffer {
 export interface CommonOptions {
   enabled: boolean;
   per_cpu: boolean;
-  /** Of probes whose subject is a task: series by container. */
+  /** For probes about tasks: series by container. */
   per_container?: boolean;
   max_series: number;
   buckets: readonly number[];
-  /** Never suspended, even over the budget. */
+  /** Never suspend the probe, even if the agent is over its budget. */
   essential?: boolean;
 }
 
@@ -113,7 +113,7 @@ export interface ProbeContext {
    */
   word(event: string, field: string): number;
   bytes(event: string, field: string): BytesReader;
-  /** Has the kernel count an event. Throws an `Error` if it cannot. Absent in a recording, where the agent counts. */
+  /** Makes the kernel count an event. Throws an `Error` if it cannot. Absent in a recording, where the agent counts. */
   countInKernel?: ((request: KernelCountRequest) => KernelCount) | undefined;
   /** Whether a thread (host pid) is one of the agent's own. */
   isSelf(pid: number): boolean;
@@ -143,7 +143,7 @@ export type UnmatchedReason =
 export interface Probe {
   /** Handlers by event. Calls come in time order, within the limits of the watermark. */
   handlers: Readonly<Record<string, EventHandler>>;
-  /** Events that the kernel counts for the probe, in place of handlers. */
+  /** Events that the kernel counts for the probe. They have no handlers. */
   counted?: readonly string[] | undefined;
   /**
    * Events of `cpu` were lost; `untilNs` is the time of the first event after the loss. Called before any later event
@@ -213,7 +213,7 @@ export interface ProbeModule<Options extends CommonOptions = CommonOptions> {
     help: string;
     /** As in `MetricFacts`. */
     open?: readonly string[];
-    /** A declared metric whose times are those of tasks: traces can show them. */
+    /** A declared metric whose times belong to tasks, so traces can show them. */
     isOfTask?: boolean;
   }[];
 }

@@ -145,7 +145,7 @@ function switchHandler(
   runnable: RunnableTasks,
   classes: TaskClasses,
 ): EventHandler {
-  // Waits by container have families of their own.
+  // Waits by container have separate families.
   const inFamily = { ...options, per_container: false };
   const latency = declareDurations(context, LATENCY, inFamily, (row) => [TASK_CLASSES[row]]);
   latency.show(NORMAL);

@@ -40,15 +40,15 @@ export interface SeriesRows {
 }
 
 export interface Split {
-  /** Labels behind those of the rows. */
+  /** Additional labels after those of the rows. */
   labels: readonly string[];
-  /** Those with values that somebody invents. */
+  /** Those of them whose values come from users. */
   open: readonly string[];
   /** Slot of a task's container; 0 if series are not by container. */
   containerOf(tid: number): number;
   /** The same without counting tasks whose container is not known. */
   peekContainer(tid: number): number;
-  /** Absent: series are not by container. */
+  /** Absent if there are no series by container. */
   containers?: Containers;
   /**
    * `add` adds to a slot of the family; `valuesOf` returns the label values of a row. `addUsual` is `add`, or returns false
@@ -133,7 +133,7 @@ function splitByContainer(metrics: MetricStore, containers: Containers): Split {
   };
 }
 
-/** Values of a container wait in a slot without labels until its name is known. */
+/** Values of a container are kept in a slot without labels until the container's name is known. */
 function containerCache(
   metrics: MetricStore,
   containers: Containers,

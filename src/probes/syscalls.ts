@@ -147,7 +147,7 @@ function createSyscalls(context: ProbeContext, options: SyscallOptions): Probe {
     const since = calls.get(pid);
     return since !== 0 && isReported[rowOf(idOf(calls.tag(pid)))] ? since : 0;
   });
-  /** Calls that began before this time may have ended unseen. */
+  /** Calls that began before this time may have ended during a loss. */
   const lostUntil = cell(1);
   const usual = { calls, rowOf, lostUntil, slowNs, duration, peekContainer };
 

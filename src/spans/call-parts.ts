@@ -31,7 +31,7 @@ export interface Journals {
   operations: OperationJournal;
   /** Name of what woke a task: see `TaskSink.names`. */
   nameOf(wokenBy: number): string | undefined;
-  /** Function that a kworker runs at that time; undefined if that is not recorded. */
+  /** Function that a kworker ran at this time. Undefined if it was not recorded. */
   workOf(pid: number, atNs: TimestampNs): string | undefined;
 }
 

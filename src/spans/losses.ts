@@ -20,7 +20,7 @@ export class LossJournal {
   add(cpu: number, fromNs: TimestampNs, untilNs: TimestampNs): void {
     this.#losses.push({ cpu, fromNs, untilNs });
     if (this.#losses.length < 2 * DEPTH) return;
-    // The older half becomes one loss.
+    // Combine the older half into one loss.
     const last = endOfLoss(this.#losses.splice(0, DEPTH), Number.POSITIVE_INFINITY);
     this.#losses.unshift({ cpu: EVERY_CPU, fromNs: 0, untilNs: last });
   }

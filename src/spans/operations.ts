@@ -1,6 +1,6 @@
 /**
- * Operations of tasks that declared metrics measure (direct reclaim, waits for locks, …): as parts of slow calls, around the
- * spans that lie within them, and as traces of their own (the kind `metrics`).
+ * Task operations that declared metrics measure (direct reclaim, waits for locks, …). They appear inside slow calls,
+ * around the spans that they contain, and as separate traces (the kind `metrics`).
  */
 import type { Operation } from '../model/intervals.ts';
 import type { KindOptions } from '../model/span.ts';
@@ -11,10 +11,10 @@ import type { Cause, Offer, SpanDraft } from './draft.ts';
 import { lengthOf, longestOf } from './longest.ts';
 import { causesOf } from './summary.ts';
 
-/** Shorter ones do not explain a slow call. */
+/** Shorter operations do not explain a slow call. */
 export const LONG_OPERATION_NS = 50_000;
 const DEPTH = 4096;
-/** Most operations that a call shows, and most spans in each. */
+/** Maximum number of operations that a call shows, and of spans in each of them. */
 const MOST_SHOWN = 32;
 
 export class OperationJournal {
@@ -25,7 +25,7 @@ export class OperationJournal {
     this.#ring[this.#count++ % DEPTH] = operation;
   }
 
-  /** Operations of a task that began within a time. */
+  /** Operations of a task that began within a period. */
   within(pid: number, fromNs: TimestampNs, toNs: TimestampNs): Operation[] {
     return this.#ring.filter((one) => one.pid === pid && one.startNs >= fromNs && one.startNs < toNs);
   }
@@ -57,12 +57,12 @@ export function makeOperationTraces(
   };
 }
 
-/** Name of a family as the config gives it. */
+/** Name of a family as written in the config. */
 export function metricName({ name }: { name: string }): string {
   return name.replace(/^ftrace_/, '');
 }
 
-/** The span of an operation, which explains all of its time until something within it does. */
+/** The span of an operation. It explains all of its time, except the time of the spans inside it. */
 function nodeOf({ metric, values, cpu, startNs }: Operation, endNs: TimestampNs): Node {
   const name = metricName(metric).replace(/_seconds(_total)?$/, '');
   const labels = metric.labels.map((label, i) => [`ftrace.label.${label.name}`, values[i]]);
@@ -75,15 +75,15 @@ function nodeOf({ metric, values, cpu, startNs }: Operation, endNs: TimestampNs)
 
 export interface Nested {
   spans: SpanDraft[];
-  /** Time within operations, without the spans in them. */
+  /** Time of the operations, without the spans inside them. */
   ownNs: number;
-  /** Number of operations that are left out. */
+  /** Number of operations that were left out. */
   pruned: number;
 }
 
 /**
- * Puts operations around the spans of a call, which are in order and do not overlap. Leaves out an operation that overlaps
- * another one or a span in part.
+ * Puts operations around the spans of a call, which are in order and do not overlap. Leaves out an operation that
+ * partly overlaps another operation or a span.
  */
 export function nested(flat: readonly SpanDraft[], operations: readonly Operation[], endNs: number): Nested {
   const { shown, rest } = longestOf(operations, MOST_SHOWN, lengthOf);
@@ -106,7 +106,7 @@ export function nested(flat: readonly SpanDraft[], operations: readonly Operatio
     } else if (around !== undefined) top.ownNs -= lengthOf(span);
     (around?.children ?? top.spans).push(span);
   }
-  // Inner operations first: their causes are among those of the outer ones.
+  // Process inner operations first, because their causes are among those of the outer ones.
   for (const node of placed.reverse()) {
     const inner = node.children.flatMap(causesOf);
     const restNs = lengthOf(node) - inner.reduce((sum, { ns }) => sum + ns, 0);
@@ -118,7 +118,7 @@ export function nested(flat: readonly SpanDraft[], operations: readonly Operatio
   return top;
 }
 
-/** A time that the kernel announces is about that of the sleep that follows: the operation ends with the sleep. */
+/** If the kernel announces the time of a sleep before the sleep, the operation ends with the sleep. */
 function endOf({ metric, startNs, endNs }: Operation, flat: readonly SpanDraft[]): TimestampNs {
   const isWithin = (span: SpanDraft) =>
     span.startNs >= startNs && span.startNs < endNs && span.endNs > startNs;

@@ -229,7 +229,7 @@ interface Who {
   pid: number;
   comm: string;
   depth: number;
-  /** Function that it runs as a kworker. */
+  /** Function that the task runs as a kworker. */
   work: string | undefined;
 }
 
@@ -258,7 +258,7 @@ function queueSpan(device: string, startNs: TimestampNs, endNs: TimestampNs): Sp
   };
 }
 
-/** The task that issues a request sleeps while the device has no room for it: the request is in the queue then. */
+/** The task that issues a request sleeps while the device has no room for the request, which is in the queue then. */
 function inQueue(span: SpanDraft, { device, insertNs }: BlockRequest): SpanDraft {
   const startNs = Math.max(span.startNs, insertNs);
   const isQueued = span.name === 'blocked' && !isChain(span) && insertNs !== 0 && startNs < span.endNs;
@@ -273,7 +273,7 @@ export function sleepAttributes({ state, lock }: Absence, waker: number): DraftA
   };
 }
 
-/** The lock that a task waited for explains what its children do not. Undefined: only they explain it. */
+/** The lock that a task waited for explains the time that its children do not. Undefined: only they explain it. */
 export function sleepCauses(
   { lock }: Absence,
   children: readonly SpanDraft[],

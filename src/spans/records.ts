@@ -67,7 +67,7 @@ export function makeRecorder(deps: Pick<SpanDeps, 'wallTime' | 'random' | 'taskF
       }),
     };
   };
-  /** Ends early when `isLate` says so. */
+  /** Ends early if `isLate` returns true. */
   return (chosen: readonly Chosen[], isLate: () => boolean): TraceRecord[] => {
     lookedUp.clear();
     const records: TraceRecord[] = [];

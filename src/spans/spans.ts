@@ -24,13 +24,13 @@ import { makeTimerlat } from './timerlat.ts';
 
 export interface Spans {
   sinks: IntervalSinks;
-  /** While it is paused, operations get no trace: they count as `suspended`. */
+  /** While paused, operations get no trace and count as `suspended`. */
   pause(isPaused: boolean): void;
   /** Ends the current interval of the budget and returns its traces. `nowMs` is monotonic. */
   take(nowMs: number): TraceRecord[];
   /**
-   * The agent is about to stop. From `deadlineNs` of the trace clock on, no traces are made: slow operations are counted
-   * as `over_budget`.
+   * The agent is about to stop. After `deadlineNs` on the trace clock, no traces are made; slow operations count as
+   * `over_budget`.
    */
   endAt(deadlineNs: TimestampNs): void;
 }

@@ -1,7 +1,7 @@
-/** Remembers which functions kworkers lately ran, in one ring for all of them. 160 KiB. */
+/** Remembers which functions kworkers ran recently, in one ring for all kworkers. 160 KiB. */
 import type { TimestampNs } from '../model/time.ts';
 
-/** A power of two. */
+/** Must be a power of two. */
 const DEPTH = 1 << 13;
 
 export class WorkJournal {
@@ -11,7 +11,7 @@ export class WorkJournal {
   readonly #highs = new Int32Array(DEPTH);
   #count = 0;
 
-  /** A kworker begins to run a function; 0, 0: it has ended. */
+  /** A kworker begins to run a function. The address 0, 0 means that the function has ended. */
   add(pid: number, atNs: TimestampNs, low: number, high: number): void {
     const at = this.#count++ & (DEPTH - 1);
     this.#pids[at] = pid;
@@ -20,12 +20,12 @@ export class WorkJournal {
     this.#highs[at] = high;
   }
 
-  /** Events were lost: what kworkers run is not known. */
+  /** Events were lost, so it is unknown what kworkers are running. */
   lost(): void {
     this.#count = 0;
   }
 
-  /** Address of the function that a task runs in a work item at that time; undefined: none. */
+  /** Address of the function that a task ran in a work item at this time. Undefined if none. */
   at(pid: number, atNs: TimestampNs): { low: number; high: number } | undefined {
     for (let i = 1; i <= Math.min(DEPTH, this.#count); i++) {
       const at = (this.#count - i) & (DEPTH - 1);

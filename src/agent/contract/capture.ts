@@ -15,8 +15,8 @@ export interface Capture {
   /** History of a recording's metrics; undefined otherwise. The main thread keeps the history of a live capture. */
   history?(): RecordedHistory | undefined;
   /**
-   * Goes over to another config and keeps what is the same in both. Throws if that fails; the capture has then ended.
-   * Absent for a recording.
+   * Switches to another config and keeps everything that is the same in both. Throws if that fails; the capture has
+   * then ended. Absent for a recording.
    */
   reload?(config: AgentConfig): void;
   /** Stops recording, processes the remaining events, and removes everything that the capture created in tracefs. */

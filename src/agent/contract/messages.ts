@@ -17,8 +17,8 @@ export interface CaptureInput {
   /** Name of the buffer to serve, if the recording has several. Undefined: the default buffer. */
   replayInstance: string | undefined;
   /**
-   * When the buffers were last read, and the CPU time spent (see pulse.ts). It is shared memory because a thread that
-   * hangs does not answer.
+   * Time of the last read of the buffers, and the CPU time used (see pulse.ts). It is in shared memory, because a
+   * thread that hangs does not answer.
    */
   pulse: SharedArrayBuffer;
 }

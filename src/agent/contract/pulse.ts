@@ -1,6 +1,6 @@
 /**
- * What the main thread must know of the capture thread even when that hangs, in memory that both threads share: the time
- * of the last drain, and the CPU time that reading and decoding have taken.
+ * What the main thread must know about the capture thread even if that hangs, in memory that both threads share: the
+ * time of the last drain, and the CPU time used by reading and decoding.
  */
 
 /** A monotonic clock that both threads share, in ms. It does not advance while the machine sleeps. */
@@ -15,7 +15,7 @@ export interface PhaseCpu {
   decodeSeconds: number;
 }
 
-/** Places in the shared memory. */
+/** Indexes in the shared memory. */
 const DRAINED = 0;
 const READ = 1;
 const DECODE = 2;

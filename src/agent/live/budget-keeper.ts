@@ -1,6 +1,6 @@
 /**
- * Keeps the CPU budget of the agent: measures what it uses, suspends and resumes probes of the buffer of events, and says
- * so in log, status and metrics. Tracers with a buffer of their own are never suspended, but their cost counts.
+ * Keeps the agent within its CPU budget: measures its CPU time, suspends and resumes probes of the events buffer, and
+ * reports this in log, status and metrics. Tracers with their own buffer are never suspended, but their cost counts.
  */
 import type { BudgetConfig } from '../../config/budget.ts';
 import type { MetricStore } from '../../metrics/store.ts';
@@ -9,7 +9,7 @@ import type { BudgetStatus } from '../../model/status.ts';
 import type { PhaseCpu } from '../contract/pulse.ts';
 import { type Budget, makeBudget, type Suspension } from './budget.ts';
 
-/** CPU time is compared with the budget this often. */
+/** How often CPU time is compared with the budget. */
 const STEP_MS = 250;
 
 export interface BudgetKeeperParts {
@@ -19,7 +19,7 @@ export interface BudgetKeeperParts {
   log: Log;
   /** Names of probes that may be suspended. */
   candidates: readonly string[];
-  /** Events that each probe was given so far. */
+  /** Number of events that each probe has received. */
   eventCounts(): ReadonlyMap<string, number>;
   suspend(probe: string): void;
   resume(probe: string): void;
@@ -36,9 +36,9 @@ export interface BudgetKeeper {
   status(): BudgetStatus;
   candidates: readonly string[];
   resumeAll(): void;
-  /** Drops the series of the others. */
+  /** Drops the series of all other probes. */
   forgetAllBut(candidates: readonly string[]): void;
-  /** For people: what is suspended, and that nothing more can be. */
+  /** Sentences about what is suspended, and that nothing more can be suspended. */
   warnings(): string[];
 }
 
@@ -86,7 +86,7 @@ export function keepBudget(parts: BudgetKeeperParts): BudgetKeeper {
     log.info({ probe, seconds }, 'resumed a probe that was suspended');
   };
 
-  /** Adds the time since the last call to the probes that were suspended in it. */
+  /** Adds the time since the last call to all probes that are suspended. */
   const addTime = (atMs: number): void => {
     for (const [probe, { sinceMs }] of current) count(probe, (atMs - Math.max(sinceMs, countedMs)) / 1000);
     countedMs = atMs;

@@ -1,9 +1,9 @@
 /**
- * Decides which probes to suspend so that the agent keeps its CPU budget, and when to resume them. It only decides: the
+ * Decides which probes to suspend so that the agent keeps its CPU budget, and when to resume them. It only decides; the
  * caller measures, suspends and resumes.
  *
- * The agent is over its budget when it has used more CPU time within the window than the budget allows for the whole
- * window. So a little too much is noticed after a window, and a storm that takes a whole CPU within a second.
+ * The agent is over its budget if it has used more CPU time within the window than the budget allows for the whole
+ * window. So a small excess is noticed after a whole window, and a storm that uses a whole CPU within a second.
  */
 
 export interface BudgetLimits {
@@ -19,16 +19,16 @@ export interface BudgetLimits {
 export interface Usage {
   /** CPU time of the process. */
   cpuMs: number;
-  /** Part of it that reading and decoding took. */
+  /** The part of it that reading and decoding took. */
   capturedMs: number;
-  /** Events by probe. */
+  /** Number of events by probe. */
   events: ReadonlyMap<string, number>;
 }
 
 export interface Suspension {
   probe: string;
   durationMs: number;
-  /** CPU time of the agent within the window, in CPUs of the whole window. */
+  /** CPU time of the agent within the window, as an average number of CPUs. */
   usedCores: number;
 }
 
@@ -40,9 +40,9 @@ export interface BudgetStep {
 export interface Budget {
   /** Call it a few times per second. `candidates`: probes that may be suspended. */
   step(nowMs: number, usage: Usage, candidates: readonly string[]): BudgetStep;
-  /** CPU time within the window, in CPUs. */
+  /** CPU time within the window, as an average number of CPUs. */
   usedCores(): number;
-  /** Over the budget, and no probe is worth suspending. */
+  /** Whether the agent is over its budget and no probe is worth suspending. */
   isExceeded(): boolean;
 }
 
@@ -55,7 +55,7 @@ interface Suspended {
 }
 
 export function makeBudget({ cores, windowMs, suspendMs, longestMs }: BudgetLimits): Budget {
-  /** Oldest first; the first one is the last from before the window. */
+  /** Oldest first. The first sample is the last one before the window. */
   const samples: (Usage & { atMs: number })[] = [];
   const suspended = new Map<string, Suspended>();
   /** Length of the last suspension, and when it ended. */
@@ -65,7 +65,7 @@ export function makeBudget({ cores, windowMs, suspendMs, longestMs }: BudgetLimi
 
   const nextDuration = (probe: string, nowMs: number): number => {
     const last = history.get(probe);
-    // A probe that then ran as long as it had been suspended begins again.
+    // If the probe then ran for as long as it was suspended, start again with the first length.
     if (last === undefined || nowMs - last.endMs >= last.durationMs) return suspendMs;
     return Math.min(2 * last.durationMs, longestMs);
   };
@@ -96,12 +96,12 @@ export function makeBudget({ cores, windowMs, suspendMs, longestMs }: BudgetLimi
       if (probe !== undefined) {
         const durationMs = nextDuration(probe, nowMs);
         suspended.set(probe, { sinceMs: nowMs, untilMs: nowMs + durationMs });
-        // The next decision is about what the agent uses from now on.
+        // The next decision must only consider what the agent uses from now.
         samples.splice(0, samples.length - 1);
         return { suspend: { probe, durationMs, usedCores } };
       }
       if (isOver) return {};
-      // One at a time, so that the next step can see what it costs.
+      // Resume one probe at a time, so that the next step can see its cost.
       for (const [name, { sinceMs, untilMs }] of suspended) {
         if (nowMs < untilMs) continue;
         suspended.delete(name);

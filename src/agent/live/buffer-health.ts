@@ -51,8 +51,8 @@ export interface HealthWatch extends Pick<OwnSwitches, 'switchEvents'> {
   /** Stores the current state as the expected state. Call it when recording has begun. */
   start(): void;
   /**
-   * Expects the events of another plan, to which `change` switches the instance. Still notices earlier changes by other
-   * users.
+   * Expects the events of another plan, to which `change` switches the instance. Earlier changes by other users are
+   * still noticed.
    */
   replan<T extends { plan: EventPlan }>(change: () => T): T;
   /** Whether another user has written to a control file since the last `check`. */
@@ -160,7 +160,7 @@ export function makeHealthWatch(parts: HealthWatchParts): HealthWatch {
   };
 }
 
-/** What to expect after the agent itself has gone from one plan to the next. */
+/** The expected state after the agent itself has switched to another plan. */
 function expectedAfter(expected: Expected, before: EventPlan, next: EventPlan, now: InstanceState): Expected {
   const limits = new Map(now.limits);
   for (const event of next.events) {

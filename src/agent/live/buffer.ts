@@ -25,7 +25,7 @@ import { makeSuspender, type Suspender } from './suspender.ts';
 
 /** Value of the label `buffer` for the buffer that holds the events. */
 export const EVENTS_BUFFER = 'events';
-/** Another reader, and missed hits, are logged at most this often. */
+/** Minimum time between two log lines about another reader, or about missed hits. */
 const LOG_EVERY_MS = 60_000;
 
 export interface LiveBufferParts {
@@ -41,7 +41,7 @@ export interface LiveBufferParts {
   disks?: readonly string[];
   /** Files with settings of the tracer, relative to the root of tracefs. */
   settings?: readonly string[];
-  /** By probe, how many events the kernel has missed since the last call. */
+  /** Number of events that the kernel has missed since the last call, by probe. */
   missed?: (() => ReadonlyMap<string, number>) | undefined;
   /** Called after recording has begun. */
   whenStarted?(): void;
@@ -52,9 +52,9 @@ export interface LiveBufferParts {
 export interface LiveBuffer extends Pick<Suspender, 'suspend' | 'resume'> {
   readonly name: string;
   readonly plan: EventPlan;
-  /** Goes over to another plan, between two ticks. `make` may change what is set at the events. */
+  /** Switches to another plan, between two ticks. `make` may change settings of the events. */
   replan(make: () => PlannedStream): PlannedStream;
-  /** Reads what is recorded of these events and switches them off, so that they can be removed. */
+  /** Reads what was recorded of these events and disables them, so that they can be removed. */
   release(events: readonly string[]): void;
   readonly drained: Drained | undefined;
   /** Enables the events of the plan and starts recording. */
@@ -74,7 +74,7 @@ export interface LiveBuffer extends Pick<Suspender, 'suspend' | 'resume'> {
    */
   check(nowMs: number): BufferHealth;
   readings(): BufferReading[];
-  /** Events that each probe was given so far, also by earlier plans: see `EventPlan`. */
+  /** Number of events that each probe has received, including those of earlier plans: see `EventPlan`. */
   eventCounts(): ReadonlyMap<string, number>;
   status(): BufferStatus;
   /** Stops recording and processes the remaining events. */
@@ -211,7 +211,7 @@ function disableForGood({ name, instance, shared }: LiveBufferParts, events: rea
   Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, (2 * SETTLE_NS) / 1e6);
 }
 
-/** Returns the function that counts the hits of kprobes which the kernel has missed. */
+/** Returns a function that counts the hits of kprobes which the kernel has missed. */
 function makeMissed(
   { missed, shared }: LiveBufferParts,
   plan: () => EventPlan,
@@ -322,8 +322,8 @@ function openLosses(
 }
 
 /**
- * Switches events off and on. An event that the kernel refuses is only logged here: the health check reports its probes
- * as down, and tries again.
+ * Disables and enables events. If the kernel refuses one, this is only logged here: the health check reports the probes
+ * of the event as down, and tries again.
  */
 function switchEvents(instance: Instance, before: EventPlan, next: EventPlan, log: Log): void {
   const attempt = (step: () => void): void => {

@@ -1,4 +1,4 @@
-/** What a live capture reports of itself: its status, and the log lines about what does not work. */
+/** What a live capture reports about itself: its status, and log lines about what does not work. */
 import { isDeepStrictEqual } from 'node:util';
 import type { KindStatus, ProbeStatus } from '../../model/status.ts';
 import { markersRefused } from '../../tracefs/markers.ts';
@@ -10,7 +10,7 @@ import type { LiveFacts, LiveState } from './run.ts';
 import type { Shared } from './shared.ts';
 import type { Sources } from './sources.ts';
 
-/** What `before` says, too, is not logged again. */
+/** Does not log again what `before` already reports. */
 export function describe(live: Live, sources: Sources, opened: Opened, before?: LiveState): LiveState {
   const { kernel, shared } = live;
   const { enabled, containers, spans, tasks } = sources;
@@ -67,7 +67,7 @@ function logState(
   for (const warning of warnings) if (isNew(before?.warnings, warning)) log.warn({}, warning);
 }
 
-/** Statuses in the order of the config. */
+/** Sorts statuses into the order of the config. */
 function inOrder(enabled: readonly EnabledProbe[], statuses: readonly ProbeStatus[]): ProbeStatus[] {
   const measured = enabled.filter(({ onlyFor }) => onlyFor === undefined);
   return measured.flatMap(({ module }) => statuses.find(({ name }) => name === module.name) ?? []);

@@ -31,7 +31,7 @@ export interface DrainOptions {
 }
 
 export interface Drain {
-  /** Reads these buffers from now on. */
+  /** Sets the buffers to read. */
   follow(buffers: readonly Drained[]): void;
   stop(): void;
   /** Current interval between ticks. */

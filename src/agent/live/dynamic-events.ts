@@ -17,11 +17,11 @@ import type { EnabledProbe } from '../plan/plan.ts';
 export interface DynamicEvents {
   /** Events that could not be defined, with the reason. */
   refused: ReadonlyMap<string, string>;
-  /** By probe, how many hits of its kprobes the kernel has missed since the last call. */
+  /** Number of hits of kprobes that the kernel has missed since the last call, by probe. */
   missed(): ReadonlyMap<string, number>;
   /**
-   * Defines what these probes want and removes what they do not want any more. Calls `release` before, because an event
-   * cannot be removed while it is being recorded.
+   * Defines the events that these probes need and removes all others. Calls `release` first, because an event cannot be
+   * removed while the kernel records it.
    */
   update(probes: readonly EnabledProbe[], release: (events: readonly string[]) => void): void;
   /** Stops recording in the instance and removes the events. Throws `KernelError`. */

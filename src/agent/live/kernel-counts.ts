@@ -1,6 +1,6 @@
 /**
- * Counts that the kernel keeps in the agent's instance. They are read before each snapshot, and cannot be lost: what finds
- * no room in the kernel's table is counted as lost.
+ * Counts that the kernel keeps in the agent's instance. They are read before each snapshot. They cannot be lost: if the
+ * kernel's table has no room for an event, it is counted as lost.
  */
 import type { KernelCount, KernelCountRequest } from '../../model/kernel-count.ts';
 import { type HistTrigger, histTrigger, requireHistTriggers } from '../../tracefs/hist-triggers.ts';
@@ -9,7 +9,7 @@ import type { SelfMetrics } from '../plan/self-metrics.ts';
 import type { BufferHealth } from './buffer-health.ts';
 
 export interface KernelCounts {
-  /** Has the kernel count for a probe. Throws `KernelError` if it refuses. */
+  /** Makes the kernel count for a probe. Throws a `KernelError` if the kernel refuses. */
   count(probe: string, request: KernelCountRequest): KernelCount;
   /** Ends the counts of these events, so that they can be removed. */
   forget(events: readonly string[]): void;
@@ -27,7 +27,7 @@ interface Used extends KernelCountRequest {
 }
 
 export function openKernelCounts(instance: Instance, self: SelfMetrics): KernelCounts {
-  /** Triggers by their place: metrics that count the same share one. */
+  /** Triggers by their position. Metrics that count the same thing share one. */
   const triggers = new Map<string, Used>();
   const down = new Map<string, string>();
   let closed = false;
@@ -53,7 +53,7 @@ export function openKernelCounts(instance: Instance, self: SelfMetrics): KernelC
       const before = new Map<string, number>();
       let droppedBefore = 0;
       if (used.users > 1) {
-        // Another metric has had the kernel count this for some time.
+        // If another metric already uses the trigger, count only from now.
         const begun = trigger.read();
         for (const { values, hits } of begun?.entries ?? []) before.set(values.join(' '), hits);
         droppedBefore = begun?.dropped ?? 0;
@@ -74,7 +74,7 @@ export function openKernelCounts(instance: Instance, self: SelfMetrics): KernelC
             const key = values.join(' ');
             const last = before.get(key) ?? 0;
             before.set(key, hits);
-            // Lower than before: somebody has cleared the counts.
+            // A lower value means that another user has cleared the counts.
             if (hits !== last) visit(values, hits > last ? hits - last : hits);
           }
           if (reading.dropped <= droppedBefore) return;

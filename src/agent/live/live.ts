@@ -1,4 +1,4 @@
-/** The buffers of a live capture: opens them at the start, and goes over to another config. */
+/** The buffers of a live capture: opens them at the start, and switches to another config. */
 import type { AgentConfig } from '../../config/schema.ts';
 import type { MarkerStatus, ProbeStatus } from '../../model/status.ts';
 import { type BuffersInForce, COPY_MARKERS } from '../../tracefs/buffers.ts';
@@ -18,13 +18,13 @@ import { openSources, type Sources } from './sources.ts';
 import { type PlannedStream, planStream } from './stream.ts';
 import type { StartedTracers, Tracers } from './tracers.ts';
 
-/** `probes` are those of events, too. */
+/** `probes` includes the probes of events. */
 export interface Opened extends StartedTracers {
-  /** Status of the probes that only serve others. */
+  /** Status of the helper probes. */
   helpers: readonly ProbeStatus[];
 }
 
-/** The running kernel, and what the agent has made in it. */
+/** The running kernel, and what the agent has created in it. */
 export interface Kernel {
   /** Events that the agent has defined. */
   dynamic?: DynamicEvents;
@@ -39,26 +39,26 @@ export interface Kernel {
   tracers: Tracers;
 }
 
-/** A capture that is set up. */
+/** A capture that was set up. */
 export interface Live {
   kernel: Kernel;
   shared: Shared;
   symbols: EventSymbols;
-  /** Sizes of the buffer of the events. */
+  /** Actual sizes of the events buffer. */
   inForce: BuffersInForce;
-  /** The agent runs in a pid namespace of its own. */
+  /** Whether the agent has its own pid namespace. */
   isNested: boolean;
-  /** Why scheduling classes are not recognised; '' if they are. */
+  /** Why scheduling classes are not known; '' if they are. */
   classProblem(): string;
-  /** From the start; a reload adds its own. */
+  /** Warnings from the start. A reload adds its own. */
   warnings: readonly string[];
-  /** The last plan of the events. */
+  /** The current plan of the events. */
   plan?: EventPlan;
-  /** The buffer of the top level's markers, once it is open. */
+  /** The buffer for the top level's markers, after it was opened. */
   top?: TopLevelMarkers;
 }
 
-/** Plans the buffer of the events. */
+/** Plans the events buffer. */
 export function planOfEvents(
   { kernel, shared, symbols, plan }: Pick<Live, 'kernel' | 'shared' | 'symbols' | 'plan'>,
   enabled: readonly EnabledProbe[],
@@ -77,7 +77,7 @@ export function planOfEvents(
   });
 }
 
-/** Opens the buffers of the first config, or those that a later one adds, in the order in which they are drained. */
+/** Opens the buffers of the first config, or those that a later config adds, in the order in which they are drained. */
 export function openBuffers(live: Live, { enabled, spans }: Sources, planned: PlannedStream): Opened {
   const { kernel, shared, inForce } = live;
   const { instance, tracers } = kernel;
@@ -98,13 +98,13 @@ export function openBuffers(live: Live, { enabled, spans }: Sources, planned: Pl
   return {
     probes: [...planned.plan.probes, ...started.probes],
     helpers: planned.plan.helpers,
-    // Drained first, because a span must begin before what happens in it.
+    // These buffers are drained first, because a span must begin before the events inside it.
     buffers: [...(top?.buffers ?? []), ...buffers],
     warnings: [...started.warnings, ...(top?.warnings ?? [])],
   };
 }
 
-/** The markers of the top level, if the instance cannot have them and the config asks for them. */
+/** Reads the top level's markers, if the instance cannot receive them and the config requests it. */
 function readTopLevel(live: Live, spans: SpanCapture | undefined): TopLevelMarkers | undefined {
   const { kernel, shared } = live;
   const { markers } = kernel;
@@ -115,7 +115,7 @@ function readTopLevel(live: Live, spans: SpanCapture | undefined): TopLevelMarke
   return live.top;
 }
 
-/** Receives the markers of programs while there are traces that can use them. */
+/** Receives the markers of programs if there are traces that can use them. */
 function followMarkers(kernel: Kernel, spans: SpanCapture | undefined): void {
   const { instance } = kernel;
   const isWanted = spans?.topLevelMarkers !== undefined;
@@ -132,7 +132,7 @@ export function memoryShare(enabled: readonly EnabledProbe[]): number {
   return 1 / Math.max(1, read + (enabled.length > ofTracers.length ? 1 : 0));
 }
 
-/** Goes over to another config, between two ticks. What is the same in both goes on. */
+/** Switches to another config, between two ticks. Keeps everything that is the same in both. */
 export function replaceSources(
   config: AgentConfig,
   live: Live,

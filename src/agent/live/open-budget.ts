@@ -1,6 +1,6 @@
 /**
- * Connects the CPU budget with the buffer of the events, with traces, and with reloads. A reload resumes what is
- * suspended, because it plans the events again.
+ * Connects the CPU budget with the events buffer, with traces, and with reloads. A reload plans the events again, so it
+ * resumes all suspended probes.
  */
 import type { BudgetStatus, KindStatus } from '../../model/status.ts';
 import { CONTAINERS } from '../plan/containers.ts';
@@ -14,12 +14,12 @@ export interface BudgetedState {
   buffers: readonly LiveBuffer[];
 }
 
-/** The budget of a capture; without one it does nothing. */
+/** The budget of a capture. Without a budget, it does nothing. */
 export interface OpenBudget extends Pick<BudgetKeeper, 'ticked' | 'update' | 'suspended' | 'warnings'> {
   status(): BudgetStatus | undefined;
-  /** Kinds of traces; those that need something that is suspended are down. */
+  /** Status of kinds of traces. A kind that needs a suspended probe is down. */
   kinds(all: readonly KindStatus[]): KindStatus[];
-  /** Goes over to another config: `change` plans the events again. */
+  /** Switches to another config. `change` plans the events again. */
   reload(change: () => void): void;
 }
 
@@ -47,7 +47,7 @@ export function openBudget(shared: Shared, state: () => BudgetedState): OpenBudg
   };
 }
 
-/** Undefined without a budget, or without events. What follows tasks for container labels is never suspended. */
+/** Undefined without a budget or without events. The helper for container labels is never suspended. */
 function open(
   { config, store, log, onlineCpus }: Shared,
   state: () => BudgetedState,

@@ -1,4 +1,4 @@
-/** Switches events of a running instance for the agent itself, so that the agent does not take it for interference. */
+/** Enables and disables events for the agent itself, so that it does not mistake this for interference. */
 import { join } from 'node:path';
 import { KernelError } from '../../model/errors.ts';
 import type { Log } from '../../model/log.ts';
@@ -6,7 +6,7 @@ import type { Instance } from '../../tracefs/instance.ts';
 import { enableOf } from '../../tracefs/instance-state.ts';
 
 export interface OwnSwitches {
-  /** Events that are switched off for the time being. */
+  /** Events that are disabled at present. */
   off: ReadonlySet<string>;
   /** Whether inotify reports a write of the agent itself. */
   isOwnWrite(file: string): boolean;

@@ -63,7 +63,7 @@ export interface LiveParts {
   /** Whether the agent finds its new threads in /proc. */
   followsThreads: boolean;
   state: LiveState;
-  /** Goes over to another config. Buffers that are gone were removed; new ones have not been started. */
+  /** Switches to another config. Buffers that it does not need are removed; new ones are not started yet. */
   reload(config: AgentConfig): LiveState;
   /** Removes everything. Returns the errors of all steps. */
   close(): unknown[];

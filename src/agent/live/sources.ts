@@ -1,6 +1,6 @@
 /**
- * The probes of a config, connected with what they need besides events: the table of containers, and traces of slow
- * operations. A reload keeps what its config leaves as it is.
+ * The probes of a config, connected with what they need in addition to events: the table of containers, and traces of
+ * slow operations. A reload keeps what the new config does not change.
  */
 import { isDeepStrictEqual } from 'node:util';
 import type { AgentConfig } from '../../config/schema.ts';
@@ -24,11 +24,11 @@ export interface Sources {
   containers: ContainersInUse | undefined;
   tasks: TaskFactsSource | undefined;
   spans: SpanCapture | undefined;
-  /** Probes that are on, and helpers. */
+  /** Enabled probes, and helpers. */
   enabled: EnabledProbe[];
 }
 
-/** `procIsHosts`: as in `TaskFactsSource`; undefined if it is not known yet. */
+/** `procIsHosts`: as in `TaskFactsSource`. Undefined if not known yet. */
 export function openSources(
   config: AgentConfig,
   { shared, cpuCount, procIsHosts }: { shared: Shared; cpuCount: number; procIsHosts?: boolean },

@@ -49,7 +49,7 @@ export interface StreamParts {
   /** Why events that the agent should define are missing. */
   refused?: ReadonlyMap<string, string>;
   countInKernel?: PlanInput['countInKernel'];
-  /** Probes of the plan before, at a reload. */
+  /** For a reload: probes of the previous plan. */
   made?: readonly MadeProbe[] | undefined;
 }
 

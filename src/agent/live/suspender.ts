@@ -1,26 +1,26 @@
 /**
- * Suspends probes of a buffer: the kernel stops recording what only they read. A probe still handles what was recorded
- * before; then its open operations become void.
+ * Suspends probes of a buffer: the kernel stops recording events that only they read. A probe still handles events that
+ * were recorded before; then its open operations are dropped.
  */
 import type { EventPlan } from '../plan/plan.ts';
 
-/** A tick that begins this long after an event handles it. */
+/** A tick that begins this long after an event certainly handles it. */
 const SETTLED_AFTER_NS = 10e6;
 
 export interface Suspender {
-  /** Stops giving events to a probe, and recording those that no other probe reads. */
+  /** Stops passing events to a probe, and stops recording events that no other probe reads. */
   suspend(probe: string): void;
   resume(probe: string): void;
   beforeTick(): void;
 }
 
-/** `plan` is the present one; `now` is the trace clock. */
+/** `plan` is the current plan; `now` is the trace clock. */
 export function makeSuspender(
   plan: () => EventPlan,
   switchEvents: (events: readonly string[], isOn: boolean) => void,
   now: () => number,
 ): Suspender {
-  /** Suspended probes of which events may still be in the buffer, and since when they are suspended. */
+  /** Suspended probes whose events may still be in the buffer, with the start of the suspension. */
   const leaving = new Map<string, number>();
   let tickedNs = 0;
   const detach = (probe: string): void => {

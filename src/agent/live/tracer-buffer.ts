@@ -29,7 +29,7 @@ export interface TracerBufferParts {
   share: number;
   shared: Shared;
   latencies: LatencyLog;
-  /** Probes of tracers that a reload has removed; their metrics go on if they were the same but for their sinks. */
+  /** Probes of tracers that a reload has removed. If only their sinks differ, the new probe continues their metrics. */
   made?: readonly MadeProbe[];
   /** Called when the tracer stops working after it was opened. */
   giveUp(error: unknown): void;

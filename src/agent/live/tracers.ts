@@ -24,8 +24,8 @@ export interface Tracers {
   /** What could not be restored, and another user's tracer at the top level. Already logged. */
   leftovers: readonly string[];
   /**
-   * Sets up these tracers; `share` is the part of the buffer memory for each new one. Tracers that run already and stay
-   * the same continue; the others are removed. Does not throw if the kernel refuses one.
+   * Sets up these tracers. `share` is the part of the buffer memory for each new one. Running tracers that stay the
+   * same continue; the others are removed. Does not throw if the kernel refuses one.
    */
   start(probes: readonly EnabledProbe[], share: number, shared: Shared): StartedTracers;
   /** Reads the markers of programs at the top level. Throws a `KernelError` if another user uses the top level. */
@@ -43,7 +43,7 @@ interface Running {
   probe: EnabledProbe;
   status: ProbeStatus;
   buffer?: LiveBuffer;
-  /** The buffer, whose failure stops only this tracer. */
+  /** The tracer's buffer. If it fails, only this tracer stops. */
   served?: LiveBuffer;
   refresh?(): void;
   warnings: readonly string[];

@@ -1,6 +1,6 @@
 /**
- * `ftrace_exporter_cpu_seconds_total`: the CPU time of the agent by what it does. The capture thread measures reading and
- * decoding; the main thread exports; everything else of the process is the rest.
+ * `ftrace_exporter_cpu_seconds_total`: CPU time of the agent by purpose. The capture thread measures reading and
+ * decoding; the main thread exports; the rest of the process is "other".
  */
 import type { MetricStore } from '../../metrics/store.ts';
 import type { PhaseCpu } from '../contract/pulse.ts';
@@ -16,7 +16,7 @@ function ownCpu(): OwnCpu {
   return { threadSeconds: seconds(process.threadCpuUsage()), processSeconds: seconds(process.cpuUsage()) };
 }
 
-/** Returns the function that sets the metric from what the present capture thread has used. */
+/** Returns a function that sets the metric from the CPU time of the current capture thread. */
 export function declareCpuSeconds(store: MetricStore, now = ownCpu): (capture: PhaseCpu) => void {
   const family = store.counter({
     name: 'ftrace_exporter_cpu_seconds_total',
@@ -37,7 +37,7 @@ export function declareCpuSeconds(store: MetricStore, now = ownCpu): (capture: P
     const { threadSeconds, processSeconds } = now();
     family.set(exported, threadSeconds);
     const rest = processSeconds - threadSeconds - family.get(read) - family.get(decode);
-    // The capture thread reports after each tick, so what it did since then is in the rest for a moment.
+    // The capture thread reports after each tick. Until then, its latest CPU time counts as "other".
     family.set(other, Math.max(family.get(other), rest));
   };
 }

@@ -14,7 +14,7 @@ export interface MainMetrics {
   readyIs(ready: boolean): void;
   /** Sets the time of the last drain from its age. Undefined: the age is unknown. */
   drainedBefore(ageMs: number | undefined): void;
-  /** Sets the CPU time of the agent from that of the capture thread. */
+  /** Sets the CPU time of the agent, from that of the capture thread. */
   cpuIs(capture: PhaseCpu): void;
 }
 
@@ -45,7 +45,7 @@ export function makeMainMetrics(store: MetricStore, what: { version: string; rep
     help: 'Whether all requested events arrive: 1 if /readyz answers 200, else 0.',
   });
   const readySlot = ready.slot([]);
-  // A replay does not drain, and only shows what has been.
+  // A replay does not drain, and only shows the past.
   const cpuIs = what.replay ? () => {} : declareCpuSeconds(store);
   const drained = what.replay
     ? undefined

@@ -1,7 +1,7 @@
-/** Metrics about reloads of the config, under the names that Prometheus uses for its own. */
+/** Metrics about reloads of the config, with the names that Prometheus uses for its own reloads. */
 import type { MetricStore } from '../../metrics/store.ts';
 
-/** Returns the function to call with the outcome of each reload. The config of the start counts as loaded. */
+/** Returns a function to call with the outcome of each reload. The config at the start counts as loaded. */
 export function declareReloads(store: MetricStore): (isSuccessful: boolean) => void {
   const successful = store.gauge({
     name: 'ftrace_exporter_config_last_reload_successful',
@@ -9,7 +9,7 @@ export function declareReloads(store: MetricStore): (isSuccessful: boolean) => v
   });
   const time = store.gauge({
     name: 'ftrace_exporter_config_last_reload_success_timestamp_seconds',
-    help: 'Time when the config in force was loaded, as Unix time.',
+    help: 'Unix time at which the current config was loaded.',
     unit: 'seconds',
   });
   const [successfulSlot, timeSlot] = [successful.slot([]), time.slot([])];

@@ -16,7 +16,7 @@ const LONGEST_BACKOFF_MS = 30_000;
 const HEALTHY_AFTER_MS = 60_000;
 /** Time for the thread to read full buffers to the end. Shorter than the time in which Kubernetes lets a pod stop. */
 const STOP_TIMEOUT_MS = 25_000;
-/** Setting up a tracer of many functions takes seconds. */
+/** Setting up a tracer of many functions can take seconds. */
 const RELOAD_TIMEOUT_MS = 60_000;
 /** The thread reads the buffers several times per second. If it has not read them for this long, it is not ready. */
 const LATE_AFTER_MS = 5_000;
@@ -38,8 +38,8 @@ export interface Agent {
   /** False if the capture thread hangs and the process should be restarted. */
   alive(): { alive: boolean; reason: string };
   /**
-   * Goes over to another config and keeps what is the same in both. Rejects with the reason if that fails. The config
-   * before then stays; if the capture had begun to change, it starts again with that one.
+   * Switches to another config and keeps everything that is the same in both. If that fails, rejects with the reason,
+   * and the old config stays. If the capture had begun to change, it restarts with the old config.
    */
   reload(next: AgentConfig): Promise<void>;
   /** Stops recording and removes the instances. */

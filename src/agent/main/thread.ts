@@ -35,7 +35,7 @@ export interface CaptureThread {
   late(limitMs: number): string;
   /** Milliseconds since the last drain. Undefined before the first drain. */
   drainAgeMs(): number | undefined;
-  /** CPU time that reading and decoding have taken in this thread. */
+  /** CPU time that this thread has used for reading and decoding. */
   phaseCpu(): PhaseCpu;
   /** Resolves to the answer. Rejects if no answer comes. */
   ask<T>(request: Request, timeoutMs?: number): Promise<T>;

@@ -1,6 +1,6 @@
 /**
- * Probes that a plan has made, and which of them the plan after a reload can keep: with their counters, their open
- * operations and their events.
+ * The probes of a plan, and which of them the plan after a reload can keep, with their counters, open operations and
+ * events.
  */
 import { isDeepStrictEqual } from 'node:util';
 import type { MetricStore } from '../../metrics/store.ts';
@@ -13,23 +13,23 @@ import type { EventNeed, HostFacts, Probe } from '../../probes/probe.ts';
 import type { EnabledProbe } from './enabled-probe.ts';
 import type { Gap } from './suspension.ts';
 
-/** A probe that works, and what it was made from. */
+/** A probe that works, and the inputs it was made from. */
 export interface MadeProbe {
   enabled: EnabledProbe;
   probe: Probe;
-  /** Why its open operations become void. */
+  /** Why its open operations are dropped. */
   gap: Gap;
   needs: readonly EventNeed[];
   notes: readonly string[];
   /** Formats of the events that it handles. */
   formats: ReadonlyMap<string, EventFormat>;
-  /** Sinks that it has looked for, found or not. */
+  /** Sinks that the probe has asked for, whether they exist or not. */
   sinks: ReadonlySet<keyof IntervalSinks>;
   /** The store in which it declares its metrics. */
   metrics: MetricStore;
-  /** How many callbacks it has left there. */
+  /** Number of callbacks that the probe has registered there. */
   callbacks: number;
-  /** End what it has registered with the table of containers. */
+  /** Unregister what the probe has registered with the container table. */
   stops: readonly (() => void)[];
   /** What the kernel counts for it. */
   counts: readonly KernelCount[];
@@ -48,13 +48,13 @@ function isAlike({ enabled: before }: MadeProbe, now: EnabledProbe): boolean {
   );
 }
 
-/** Whether a probe has been made from the same, as far as the config decides it. */
+/** Whether a probe was made from the same inputs, as far as the config determines them. */
 export function isUnchanged(made: MadeProbe, now: EnabledProbe): boolean {
   const hasSink = (sink: keyof IntervalSinks) => made.enabled.intervals?.[sink] === now.intervals?.[sink];
   return isAlike(made, now) && [...made.sinks].every(hasSink);
 }
 
-/** The probe that does already what `now` asks for; undefined if there is none. `needs` are those of `now`. */
+/** The probe that already does what `now` requests. Undefined if there is none. `needs` are those of `now`. */
 export function keptProbe(
   made: readonly MadeProbe[],
   now: EnabledProbe,
@@ -64,7 +64,7 @@ export function keptProbe(
   return made.find((one) => {
     if (!isUnchanged(one, now)) return false;
     const events = new Set(one.needs.map(({ event }) => event));
-    // A kernel module can have brought events, or an event that was removed and made again can have another format.
+    // A kernel module can have added events, or an event that was removed and created again can have another format.
     return (
       needs.every(({ event }) => events.has(event) || formatOf(event) === undefined) &&
       [...one.formats].every(([event, format]) => isDeepStrictEqual(format, formatOf(event)))
@@ -72,7 +72,7 @@ export function keptProbe(
   });
 }
 
-/** The metrics that a probe continues, although it must be made again: its sinks or formats have changed. */
+/** The metrics that a probe continues although it must be made again, because its sinks or formats changed. */
 export function continuedMetrics(made: readonly MadeProbe[], now: EnabledProbe): MetricStore | undefined {
   return made.find((one) => isAlike(one, now))?.metrics;
 }
@@ -90,7 +90,7 @@ export function watchedContainers(host: HostFacts): { host: HostFacts; stops: ((
   return { host: { ...host, containers: { ...containers, onRelease } }, stops };
 }
 
-/** Records which sinks a probe looks for. */
+/** Records which sinks a probe asks for. */
 export function watchedSinks(sinks: IntervalSinks = {}): {
   intervals: IntervalSinks;
   used: ReadonlySet<keyof IntervalSinks>;
@@ -105,7 +105,7 @@ export function watchedSinks(sinks: IntervalSinks = {}): {
   return { intervals, used };
 }
 
-/** Ends the probes that the next plan has no more, and the metrics that none of its probes continues. */
+/** Ends the probes that the next plan no longer has, and the metrics that none of its probes continues. */
 export function endProbes(
   store: MetricStore,
   before: readonly MadeProbe[],

@@ -37,7 +37,7 @@ export interface PlanInput {
   host: HostFacts;
   onlineCpus: readonly number[];
   store: MetricStore;
-  /** Gives each probe a part of the store, so that a later plan can drop its metrics. */
+  /** Gives each probe a separate part of the store, so that a later plan can drop its metrics. */
   inParts?: boolean;
   self: SelfMetrics;
   isSelf(pid: number): boolean;
@@ -45,7 +45,7 @@ export interface PlanInput {
   where?: 'this kernel' | 'this recording';
   /** Why events that the agent should define are missing. */
   refused?: ReadonlyMap<string, string> | undefined;
-  /** Has the kernel count events for a probe. Absent: the agent counts them. */
+  /** Makes the kernel count events for a probe. If absent, the agent counts them. */
   countInKernel?: ((probe: string, request: KernelCountRequest) => KernelCount) | undefined;
   /** Called only if a probe reads addresses. If absent, there are no names and such probes are off. */
   functions?: FunctionLookup;
@@ -73,7 +73,7 @@ export interface EventPlan extends Suspensions {
   types: readonly PlannedType[];
   dispatcher: Dispatcher;
   probes: readonly ProbeStatus[];
-  /** The probes that work, helpers too. */
+  /** The probes that work, including helpers. */
   made: readonly MadeProbe[];
   /** Status of probes that are on for another reason than their metrics. */
   helpers: readonly ProbeStatus[];
@@ -81,7 +81,7 @@ export interface EventPlan extends Suspensions {
   readsAddresses: boolean;
   /** Whether a running probe sees every syscall or function call. */
   rate: 'low' | 'high';
-  /** Events that each probe was given so far; those of helpers by what they are on for. */
+  /** Number of events that each probe has received. A helper counts under its purpose. */
   eventCounts(): Map<string, number>;
   sweep(): void;
   /** Handles a latency of the buffer's latency tracer. */
@@ -96,15 +96,15 @@ interface Wanted extends PlannedType {
   fields: string[];
   addresses: string[];
   handlers: EventHandler[];
-  /** By handler: the name of its probe, or what its helper is on for. */
+  /** For each handler: the name of its probe, or the purpose of its helper. */
   owners: string[];
   /** The filter of each handler, which the kernel may apply. Undefined if the handler needs all records. */
   filters: (string | undefined)[];
 }
 
 /**
- * `earlier`: probes of the plan before; those that stay the same are kept. No closure here may hold them, because plans
- * would then hold all plans before.
+ * `earlier`: probes of the previous plan. Those that stay the same are kept. No closure here may refer to them, because
+ * each plan would then keep all previous plans in memory.
  */
 export function planEvents(input: PlanInput, earlier: readonly MadeProbe[] = []): EventPlan {
   const formats = new FormatCache(input.metadata);
@@ -200,7 +200,7 @@ function filterOfAll(event: string, filters: readonly (string | undefined)[]): [
   return texts.length < filters.length ? [] : [[event, [...new Set(texts)].join(' || ')]];
 }
 
-/** The probe of the plan before that goes on. */
+/** The probe of the previous plan that continues. */
 function keptOf(
   enabled: EnabledProbe,
   formats: FormatCache,

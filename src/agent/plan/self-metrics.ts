@@ -37,28 +37,28 @@ export interface SelfMetrics {
   /** Time since the previous drain. */
   drainedAfter(ns: number): void;
   probesAre(probes: readonly ProbeStatus[]): void;
-  /** Drops the series of a probe that is not on any more. */
+  /** Drops the series of a probe that is no longer on. */
   forgetProbe(name: string): void;
   /** Drops the series of a buffer that was removed. */
   forgetBuffer(name: string): void;
   /** Sets the metrics that are read rather than counted. Call it before a snapshot. */
   update(buffer: string, readings: readonly BufferReading[]): void;
-  /** Events of a probe that never reached a buffer. */
+  /** Counts events of a probe that never reached a buffer. */
   lostBefore(probe: string, reason: 'no_room' | 'missed', count: number): void;
-  /** Events given to each probe so far, by its name. */
+  /** Sets the number of events that each probe has received, by its name. */
   probeEventsAre(events: ReadonlyMap<string, number>): void;
   /** Number of late events in all buffers. */
   lateEventsAre(count: number): void;
 }
 
 export interface LiveOnly {
-  /** Window of the longest time between two drains. */
+  /** Window of the metric for the longest time between two drains. */
   maxWindowMs: number;
-  /** CPU time for which the kernel records an event, for an estimate. */
+  /** CPU time that the kernel needs to record one event, for an estimate. */
   recordingNs: number;
 }
 
-/** `live`: only for a live capture, which drains on time and whose recording costs the machine. */
+/** `live` is set only for a live capture, which drains periodically and whose recording costs CPU time. */
 export function makeSelfMetrics(store: MetricStore, live?: LiveOnly): SelfMetrics {
   const up = store.gauge({
     name: 'ftrace_exporter_probe_up',
@@ -69,7 +69,7 @@ export function makeSelfMetrics(store: MetricStore, live?: LiveOnly): SelfMetric
   const { update, forgetBuffer } = declareReadings(store, live?.recordingNs);
   const probeEvents = store.counter({
     name: 'ftrace_exporter_probe_events_total',
-    help: 'Events that a probe was given; "spans" and "containers": what follows tasks for traces and for container labels. An event that several probes read counts for each.',
+    help: 'Events passed to a probe. "spans" and "containers" stand for the helpers that track tasks for traces and for container labels. An event that several probes read counts for each of them.',
     labels: ['probe'],
   });
   const ignored = store.counter({
@@ -167,7 +167,7 @@ function declareReadings(
       ? undefined
       : store.counter({
           name: 'ftrace_exporter_recording_cpu_seconds_total',
-          help: 'Estimated CPU time that the kernel took to record events for this agent: recorded events, lost ones included, times recording_cost of the config.',
+          help: 'Estimated CPU time that the kernel used to record events for this agent: the number of recorded events (including lost ones) times recording_cost from the config.',
           unit: 'seconds',
           divisor: 1e9,
           ownTime: true,

@@ -1,20 +1,20 @@
 /**
- * Suspends probes of a plan. A suspended probe gets no events: those that no other probe reads need not be recorded, and
- * its handlers are taken out of the others. Operations that are open then, or begin meanwhile, count as `suspended`.
+ * Suspends probes of a plan. A suspended probe gets no events: events that no other probe reads need not be recorded,
+ * and its handlers are removed. Operations that are open then, or begin during the suspension, count as `suspended`.
  */
 import type { EventHandler } from '../../model/record.ts';
 import type { TimestampNs } from '../../model/time.ts';
 import type { Probe, UnmatchedReason } from '../../probes/probe.ts';
 
-/** Handlers of an event, and the name of the probe of each. */
+/** The handlers of an event, and the name of each handler's probe. */
 export interface SharedEvent {
   event: string;
-  /** Called for each record, in this order. Changes with each suspension. */
+  /** Called for each record, in this order. A suspension changes the list. */
   handlers: EventHandler[];
   owners: readonly string[];
 }
 
-/** Why operations of a probe that began before a gap have no duration. */
+/** Why operations that began before a gap have no duration. */
 export interface Gap {
   reason: 'lost' | 'suspended';
   /** Its events are not recorded, or only some of them, because they are switched off one after the other. */
@@ -45,13 +45,13 @@ export interface RunningProbe {
 }
 
 export interface Suspensions {
-  /** Returns the events that nobody needs from now on. The probe still handles those that were recorded before. */
+  /** Returns the events that are no longer needed. The probe still handles those recorded before. */
   suspend(name: string): string[];
-  /** Ends the work of a suspended probe: its events up to this time have been handled, and what is open then is void. */
+  /** Finishes a suspension: the probe has handled its events up to this time, and its open operations are dropped. */
   detach(name: string, untilNs: TimestampNs): void;
   /** Returns the events that are needed again. */
   resume(name: string): string[];
-  /** They are recorded since this time: what began before is void. */
+  /** The events are recorded again since this time; operations that began before are dropped. */
   attach(name: string, untilNs: TimestampNs): void;
   /** Events of one probe were lost on any CPU. */
   onLossOf(name: string, untilNs: TimestampNs): void;
@@ -71,7 +71,7 @@ export function makeSuspensions(
 
   const reroute = (): void => {
     events.forEach((shared, i) => {
-      // Nobody records it, so who handles it does not matter.
+      // The event is not recorded, so the list of its handlers does not matter.
       if (!isNeeded(shared)) return;
       const handlers = all[i].filter((_, at) => !off.has(shared.owners[at]));
       shared.handlers.splice(0, shared.handlers.length, ...handlers);

@@ -33,14 +33,14 @@ import { makeWallClock } from './wall-clock.ts';
 /** Value of `onlyFor` for helper probes. */
 export const SPANS = 'spans';
 
-/** Time for the last traces when the agent stops. Full buffers can hold more slow operations than that. */
+/** Time for the last traces when the agent stops. Full buffers can contain more slow operations than fit into it. */
 const LAST_TRACES_NS = 1e9;
 
 /** Kinds whose operations belong to a thread, so they can be part of an application's span. */
 const TASK_KINDS: readonly SpanKind[] = ['syscalls', 'block', 'sched', 'metrics', 'function_graph'];
 
 export interface SpanCapture {
-  /** Connects other probes; those that stay the same keep their sinks. */
+  /** Connects other probes. Probes that stay the same keep their sinks. */
   connect(enabled: readonly EnabledProbe[]): void;
   /** The enabled probes, connected to the sinks, and helpers for operations that no enabled probe reports. */
   readonly probes: EnabledProbe[];
@@ -50,11 +50,11 @@ export interface SpanCapture {
   status(helpers: readonly ProbeStatus[], probes: readonly ProbeStatus[]): KindStatus[];
   /** Name of the probe that reports the operations of a kind, or SPANS if it is a helper. */
   reporter(kind: string): string;
-  /** Makes no traces while what follows tasks is suspended: it could not say what operations waited for. */
+  /** Makes no traces while the helper that tracks tasks is suspended, because the causes would be missing. */
   pause(isPaused: boolean): void;
   /** Returns the finished traces; called about once a second. */
   take(): TraceRecord[];
-  /** The agent is about to stop: traces are made only for a short time from now on, so that it stops soon. */
+  /** The agent is about to stop: limits the time for further traces, so that it stops soon. */
   end(): void;
 }
 
@@ -245,7 +245,7 @@ function kindStatus(
         : module.name === (NEEDED[kind] ?? kind),
     );
     const ofIt = statuses.filter(({ name }) => needed.some(({ module }) => module.name === name));
-    // One metric is enough. Of other kinds, the enabled probe can be up although a helper is not.
+    // For metrics, one probe is sufficient. For other kinds, the enabled probe can be up although a helper is not.
     const status = ofIt.find(({ up }) => up === isOfMetrics) ?? ofIt.at(0);
     if (status?.up === true) return { kind, up: true, reason: '' };
     const isThere = needed.some(({ intervals }) => intervals !== undefined);

@@ -19,7 +19,7 @@ const NOTHING: TaskFacts = { attributes: {}, resource: {} };
 const NOT_THE_HOSTS =
   'the agent runs in its own pid namespace (use the host’s: hostPID: true in a pod, --pid=host in a container)';
 
-/** `table` returns the containers of tasks, if they are followed. For tasks that it does not know, /proc is read. */
+/** `table` returns the containers of tasks, if the agent tracks them. For unknown tasks, /proc is read. */
 export function openTaskFacts(options: {
   containers: boolean;
   procDir?: string;
@@ -55,11 +55,11 @@ export function openTaskFacts(options: {
 }
 
 function resourceOf({ containerId, podUid }: ContainerIds, labels: ContainerLabels | undefined) {
-  // Without the pod's directory of logs, its uid is in place of its name.
+  // Without the pod's log directory, the pod's uid replaces its name.
   const [namespace, pod, name] = labels?.[0] ? labels : [];
   return {
     'container.id': containerId,
-    // Pods that the kubelet starts from files have a hash there, which the API does not know.
+    // Pods that the kubelet starts from files have a hash instead of a uid.
     'k8s.pod.uid': podUid.includes('-') ? podUid : undefined,
     ...(namespace && {
       'k8s.namespace.name': namespace,

@@ -1,7 +1,7 @@
 import type { TimestampNs } from '../../model/time.ts';
 import type { EventPlan } from '../plan/plan.ts';
 
-/** Time by the clock that a stream has spent in its phases. */
+/** Wall time that a stream has spent in its phases. */
 export interface PhaseTimes {
   /** Reading from the kernel or a file. */
   readMs: number;
@@ -11,7 +11,7 @@ export interface PhaseTimes {
 
 /** Converts a buffer's data to handler calls, from pages (`pipeline.ts`) or from text (`text-pipeline.ts`). */
 export interface EventStream {
-  /** Grows with each tick. */
+  /** Increases with each tick. */
   readonly spent: Readonly<PhaseTimes>;
   /**
    * Reads what was recorded before `tickStart` and processes the events older than the watermark. `maxRounds` limits
@@ -33,7 +33,7 @@ export interface EventStream {
    * between ticks.
    */
   voidUntil(untilNs: TimestampNs): void;
-  /** Calls the handlers of another plan from now on. Absent: not possible with this reader. */
+  /** Switches to the handlers of another plan. Absent if this reader does not support it. */
   replan?(plan: Pick<EventPlan, 'dispatcher' | 'onLoss'>): void;
   /** Number of lost events that the data itself reports. */
   flaggedLost(cpu: number): number;

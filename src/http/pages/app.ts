@@ -1,4 +1,4 @@
-/** The routes. Everything is GET or HEAD and changes no state, except the reload of the config. */
+/** The routes. All are GET or HEAD and change no state, except the one that reloads the config. */
 import express from 'express';
 import { reasonOf, UsageError } from '../../model/errors.ts';
 import { createAnswers } from '../server/answers.ts';

@@ -128,7 +128,7 @@ function contains(texts: readonly string[], text: string): boolean {
   return texts.some((one) => one.toLowerCase().includes(text));
 }
 
-/** What the operation itself is. Attributes of the agent's own, such as the summary, name other tasks, too. */
+/** Texts about the operation itself. The agent's own attributes, such as the summary, also name other tasks. */
 function textsOfRoot({ kind, traceId, spans, resource }: TraceRecord): string[] {
   const [{ name, error = '', attributes }] = spans;
   const own = Object.keys(attributes).filter((attribute) => !attribute.startsWith('ftrace.'));

@@ -88,7 +88,7 @@ interface Parts<Own extends object> {
   /** Checks the options. */
   check?: z.core.CheckFn<CommonOptions & Own>;
   metrics: readonly DeclaredMetric[] | ((options: Own) => readonly DeclaredMetric[]);
-  /** Metrics that are about tasks can have series by container. */
+  /** The metrics are about tasks, so they can have series by container. */
   ofTasks?: true;
   /** Whether a metric is on with these options. Without this function, all metrics are on. */
   isOn?(metric: DeclaredMetric, options: Own): boolean;

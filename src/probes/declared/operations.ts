@@ -1,14 +1,14 @@
-/** Reports times of tasks that declared metrics measure, for traces. */
+/** Reports task times that declared metrics measure, for traces. */
 import { wordOffset } from '../../decode/fields.ts';
 import { type DeclaredMetric, TASK } from '../../model/declared-metric.ts';
 import type { EventFormat } from '../../model/format.ts';
 import type { EventRecord } from '../../model/record.ts';
 import type { ProbeContext } from '../probe.ts';
 
-/** `row`: of the metric's labels. The record is the event that showed the time. */
+/** `row` contains the metric's labels. The record is the event at which the time was measured. */
 export type OperationReport = (row: number, record: EventRecord, ns: number) => void;
 
-/** Whether each measured time is that of one task. */
+/** Whether each measured time belongs to a single task. */
 export function isOfTask({ start, event, key, between, taskTime }: DeclaredMetric): boolean {
   if (start === undefined) return taskTime !== undefined;
   const isOfKey = key.some((part) => part.start === TASK && part.end === TASK && part.mask === undefined);

@@ -21,7 +21,7 @@ const WAKEUP_NEW = 'sched:sched_wakeup_new';
 const WAKING = 'sched:sched_waking';
 
 export interface TaskIntervalOptions extends CommonOptions {
-  /** Probes that are on and whose events say more about tasks. */
+  /** Enabled probes whose events provide more details about tasks. */
   also: readonly string[];
 }
 
@@ -116,7 +116,7 @@ function onMigrate(context: ProbeContext, absences: TaskAbsences): EventHandler 
 function onWaking(context: ProbeContext, contexts: WakeContexts, absences: TaskAbsences): EventHandler {
   const pidAt = context.word(WAKING, 'pid');
   const byAt = context.word(WAKING, 'common_pid');
-  // The kernel chooses the CPU where the task goes on only after this event.
+  // The kernel chooses the CPU for the task only after this event.
   const lastCpuAt = context.word(WAKING, 'target_cpu');
   const flagsOf = context.int(WAKING, 'common_flags');
   return (record) => {

@@ -1,7 +1,7 @@
 /**
- * Events that name what kworkers run and which kernel locks tasks wait for (include/trace/events/workqueue.h, lock.h), for
- * traces. Read only if the probe with the same events is on: names of functions take memory, and a contended lock makes
- * many events.
+ * Reads the events that name the functions that kworkers run and the kernel locks that tasks wait for
+ * (include/trace/events/workqueue.h, lock.h), for traces. Used only if the probe with the same events is on, because
+ * names of functions take memory, and a contended lock causes many events.
  */
 import type { TaskSink } from '../../model/intervals.ts';
 import type { EventHandler } from '../../model/record.ts';
@@ -13,7 +13,7 @@ const WORK_END = 'workqueue:workqueue_execute_end';
 const LOCK_BEGIN = 'lock:contention_begin';
 const LOCK_END = 'lock:contention_end';
 
-/** Probes whose events say what tasks do. */
+/** Probes whose events show what tasks do. */
 export const WORK_PROBES = ['workqueue', 'locks'] as const;
 
 /** `also`: which of `WORK_PROBES` are on. */

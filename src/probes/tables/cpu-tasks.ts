@@ -11,7 +11,7 @@ export class CpuTasks {
   /** Pid of the task that runs on each CPU (0: idle or unknown), and its comm. */
   readonly #running: Int32Array;
   readonly #comms: Int32Array;
-  /** When the last loss of each CPU was over. */
+  /** End of the last loss on each CPU. */
   readonly #lostOn: Float64Array;
   #lostUntil: TimestampNs = 0;
 
@@ -49,11 +49,11 @@ export class CpuTasks {
     this.#since[cpu] = nowNs;
   }
 
-  /** Events of a CPU were lost: turns that began before are void. Reports the loss. */
+  /** Events of a CPU were lost: drops turns that began before the loss. Reports the loss. */
   lost(cpu: number, untilNs: TimestampNs): void {
     if (untilNs > this.#lostUntil) this.#lostUntil = untilNs;
     if (cpu < this.#lostOn.length) this.#lostOn[cpu] = Math.max(this.#lostOn[cpu], untilNs);
-    // Events come in the order of time, so nothing was lost before the last switch.
+    // Events come in time order, so nothing was lost before the last switch.
     this.#sink.lost(
       cpu,
       Math.min(
@@ -64,7 +64,7 @@ export class CpuTasks {
     );
   }
 
-  /** Whether all events of a CPU since then were recorded. */
+  /** Whether all events of a CPU since this time were recorded. */
   isWholeSince(cpu: number, sinceNs: TimestampNs): boolean {
     return cpu < this.#lostOn.length && this.#lostOn[cpu] <= sinceNs;
   }

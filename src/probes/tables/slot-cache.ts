@@ -1,4 +1,4 @@
-/** Room for most tables, because V8 takes an array in a public field for a constant until it is replaced. */
+/** Room for most tables. V8 treats an array in a public field as a constant until it is replaced. */
 const FIRST_CELLS = 1024;
 
 /**
@@ -13,7 +13,7 @@ export class SlotCache {
   /** Forgets a row after its series were removed. */
   readonly forget: (row: number) => void;
   readonly #columns: number;
-  /** One more than the slot by cell; 0 if it is not resolved. Public: see `FIRST_CELLS`. */
+  /** The slot plus 1, by cell; 0 if not resolved. Public: see `FIRST_CELLS`. */
   slots = new Int32Array(FIRST_CELLS);
 
   /** `resolve` returns the slot of the family. It is called once per cell. */
@@ -45,7 +45,7 @@ export class SlotCache {
     };
   }
 
-  /** Rows that there may be. */
+  /** Number of possible rows. */
   get rows(): number {
     return Math.ceil(this.slots.length / this.#columns);
   }

@@ -14,13 +14,13 @@ import { TaskStamps } from './task-stamps.ts';
 const CODE_MASK = (1 << CODE_BITS) - 1;
 /** Bits in the tag of a task that left its CPU. The lower bits are the task's state, the higher ones the CPU. */
 const WATCHED = 1 << 20;
-/** Events were lost since then, but the task certainly slept. */
+/** Events were lost during the absence, but the task certainly slept. */
 const SLEPT = 1 << 19;
 const STATE_MASK = SLEPT - 1;
 const CPU_SHIFT = 21;
-/** Stands for this and all higher CPUs. */
+/** Means this CPU or a higher one. */
 const HIGHEST_CPU = (1 << (32 - CPU_SHIFT)) - 1;
-/** A loss within a time off the CPU that is longer leaves it uncertain. */
+/** If an absence is longer than this and contains a loss, it is uncertain. */
 const DOUBTFUL_NS = 10e9;
 /** Comm of a task that no event names. */
 const NO_COMM = new Int32Array(COMM_WORDS);
@@ -40,7 +40,7 @@ export class TaskAbsences {
   readonly #woken = new TaskStamps();
   /** The same times as in `#woken`. The tag says what woke the task, and on which CPU. */
   readonly #wokenBy = new TaskStamps();
-  /** When tasks began to wait for a lock of the kernel; the tag is its flags. */
+  /** When tasks began to wait for a kernel lock. The tag contains the flags of the lock. */
   readonly #locks = new TaskStamps();
   #hasLocks = false;
   readonly #stamps = [this.#out, this.#runnable, this.#woken, this.#wokenBy, this.#locks];
@@ -139,7 +139,7 @@ export class TaskAbsences {
     const task = this.#task;
     task.pid = pid;
     task.cpu = record.cpu;
-    // A call during which a task was away at an unknown time is not the only one.
+    // If a task was away at an unknown time during a call, it may have been more than one call.
     task.isWatched = outNs !== 0 ? (out.tags[outAt] & WATCHED) !== 0 : sink.inCall(pid) !== 0;
     task.outNs = wasSeen ? outNs : 0;
     task.isSeen = true;
@@ -204,7 +204,7 @@ export class TaskAbsences {
     if (untilNs > this.#lostUntil) this.#lostUntil = untilNs;
   }
 
-  /** Removes entries from long before a loss. If the end of their task was lost, nothing else would remove them. */
+  /** Removes entries from long before a loss. If the end of a task was lost, nothing else removes its entry. */
   sweep(): void {
     if (this.#lostUntil === this.#forgottenUntil) return;
     this.#forgottenUntil = this.#lostUntil;
@@ -251,7 +251,7 @@ export class TaskAbsences {
     task.wakerCpu = how >>> CODE_BITS;
   }
 
-  /** The lock that a task waited for when it went to sleep. */
+  /** Sets the lock that a task waited for when it went to sleep. */
   #setLock(pid: number, outNs: TimestampNs): void {
     if (!this.#hasLocks || this.#task.state === 0) {
       this.#task.lock = -1;

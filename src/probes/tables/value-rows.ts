@@ -14,7 +14,7 @@ export const UNKNOWN_ROW = 0;
 const OTHER = 'other';
 export const OTHER_ROW = 1;
 
-/** A name that no number has any more keeps its row for this many calls of `expired`, about five minutes. */
+/** A name that no number has any longer keeps its row for this many calls of `expired` (about five minutes). */
 const KEPT_CALLS = 300;
 
 /** Words of an entry: low word and high word of the number, row + 1 (0: the entry is free). */
@@ -31,7 +31,7 @@ export class ValueRows {
   readonly names: string[] = [UNKNOWN, OTHER];
   readonly #rows = new Map<string, number>();
   readonly #free: number[] = [];
-  /** Names that no number has any more, with the calls of `expired` until they lose their rows. */
+  /** Names that no number has any longer, with the number of calls of `expired` until they lose their rows. */
   readonly #missing = new Map<string, number>();
   readonly #source: FunctionNames;
   readonly #maxNames: number;

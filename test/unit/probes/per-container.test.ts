@@ -225,12 +225,12 @@ describe('declared metrics', () => {
     const [start, end] = ['vmscan:mm_vmscan_kswapd_wake', 'vmscan:mm_vmscan_kswapd_sleep'];
     assert.throws(
       () => declared({ name: 'kswapd_seconds', start, end, key: 'nid', per_container: true }),
-      /per_container is for metrics of tasks/,
+      /per_container is only for metrics of tasks/,
     );
     const event = 'vmscan:mm_vmscan_throttled';
     assert.throws(
       () => declared({ name: 'throttled_total', event, count_in: 'kernel', per_container: true }),
-      /per_container needs the agent/,
+      /per_container requires the agent/,
     );
   });
 });
@@ -240,11 +240,11 @@ test('per_cpu and per_container together are refused', () => {
   for (const { name, schema } of modules) {
     assert.equal(schema(schemaKit).safeParse({ per_container: true }).success, true, name);
     const both = schema(schemaKit).safeParse({ per_cpu: true, per_container: true });
-    assert.match(both.error?.issues[0].message ?? '', /cannot be on together/, name);
+    assert.match(both.error?.issues[0].message ?? '', /cannot be used together/, name);
   }
   const event = 'vmscan:mm_vmscan_throttled';
   assert.throws(
     () => declared({ name: 'throttled_total', event, per_cpu: true, per_container: true }),
-    /cannot be on together/,
+    /cannot be used together/,
   );
 });
