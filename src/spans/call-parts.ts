@@ -100,6 +100,10 @@ export function callParts(call: SlowCall, deps: SpanDeps, journals: Journals): C
   };
   for (const absence of absences.map((absence) => sinceLoss(absence, startNs)))
     if (absence.outNs >= walk.freeNs && absence.inNs <= endNs) addAbsence(walk, absence);
+  // Nothing shows what the thread did between a loss and its first event.
+  if (call.isCut)
+    walk.hiddenNs +=
+      Math.min(endNs, absences[0]?.outNs || (absences.length === 0 ? endNs : startNs)) - startNs;
   addInterrupts(walk, endNs);
   walk.isCut = walk.path.isCut;
   const shown = new Set(walk.path.shown.values());

@@ -50,7 +50,7 @@ it('a trace says that events were lost, and names no cause from before', async (
   }
   const { agent, settledSpans } = await startTraced(
     bench,
-    { kinds: { syscalls: { threshold: '100ms', include: ['read'] } } },
+    { kinds: { syscalls: { threshold: '20ms', include: ['read'] } } },
     { probes: { syscalls: { enabled: true } }, buffer: { per_cpu: '256KiB' } },
   );
   const { pid: agentPid } = agent.child;
@@ -85,8 +85,9 @@ it('a trace says that events were lost, and names no cause from before', async (
     console.log(
       `${(Number(call.end - call.start) / 1e6).toFixed(1)} ms, ${during.length} stops: ${attributes['ftrace.summary']}`,
     );
+    // A call that may be more than one begins at the end of the loss.
+    if (attributes['ftrace.incomplete'] === true) incomplete++;
     if (during.length === 0) continue;
-    incomplete++;
     assert.equal(attributes['ftrace.incomplete'], true);
     assert.match(String(attributes['ftrace.summary']), /not known; incomplete, because events were lost$/);
     const stoppedAt = during[during.length - 1].from;

@@ -84,7 +84,7 @@ test('a task that ran on another CPU all the time made one call', () => {
   assert.equal(trace.spans[0].attributes['ftrace.incomplete'], true);
   const other = busy();
   other.lose(10, 0);
-  assert.match(summaryOf(other.end('read', 16, 10)), /^6\.0 ms: 6\.0 ms running; incomplete/);
+  assert.match(summaryOf(other.end('read', 16, 10)), /^6\.0 ms: 6\.0 ms not known; incomplete/);
 });
 
 test('a sleep that was over before the loss keeps its causes', () => {
