@@ -3,6 +3,7 @@
  * a call from that time says that it is incomplete, and names no cause for what was before the end of the loss.
  */
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
 import { before, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { onlineCpus } from '../../src/host/cpus.ts';
@@ -10,36 +11,39 @@ import { makeBench, needTool } from '../support/agent.ts';
 import { allBelow, python, rootsOf, startTraced } from '../support/traced.ts';
 
 const bench = makeBench('lost-events');
-const ROUNDS = 5;
+const ROUNDS = 10;
 
 before(() => {
   needTool('python3', 'python3');
   needTool('taskset', 'util-linux');
 });
 
-/** A reader waits for a writer that sleeps, both on CPU 0, while CPU 1 makes many calls. */
+/** A reader waits for a writer that sleeps, both on CPU 0. */
 const READS = `
 import json, os, signal, sys, time
-end = time.monotonic() + 0.5 * ${ROUNDS}
-def child(cpu, work):
-    pid = os.fork()
-    if pid == 0:
-        signal.alarm(60)
-        os.sched_setaffinity(0, [cpu])
-        work()
-        os._exit(0)
-def flood():
-    while time.monotonic() < end + 1: os.getppid()
+open('/proc/self/comm', 'w').write('ftl-reader')
+os.sched_setaffinity(0, [0])
 mine, theirs = os.pipe()
-def writer():
+if os.fork() == 0:
+    signal.alarm(60)
     for i in range(${ROUNDS}):
         time.sleep(0.5)
         os.write(theirs, b'x')
-child(int(sys.argv[1]), flood)
-child(0, writer)
-os.sched_setaffinity(0, [0])
+    os._exit(0)
 for i in range(${ROUNDS}): os.read(mine, 1)
 print(json.dumps({'pid': os.getpid()}))
+`;
+
+/** Makes calls on a CPU while it is not stopped, before all other tasks. */
+const FLOOD = `
+import os, signal, sys
+signal.alarm(120)
+os.setsid()
+try: open('/proc/self/autogroup', 'w').write('-20')
+except FileNotFoundError: pass
+os.sched_setaffinity(0, [int(sys.argv[1])])
+os.kill(os.getpid(), signal.SIGSTOP)
+while True: os.getppid()
 `;
 
 it('a trace says that events were lost, and names no cause from before', async (t) => {
@@ -50,23 +54,25 @@ it('a trace says that events were lost, and names no cause from before', async (
   }
   const { agent, settledSpans } = await startTraced(
     bench,
-    { kinds: { syscalls: { threshold: '20ms', include: ['read'] } } },
+    { kinds: { syscalls: { threshold: '20ms', include: ['read'], processes: ['ftl-reader'] } } },
     { probes: { syscalls: { enabled: true } }, buffer: { per_cpu: '256KiB' } },
   );
-  const { pid: agentPid } = agent.child;
-  assert.ok(agentPid);
-  const reads = python<{ pid: number }>(READS, [String(other)]);
+  const flood = spawn('python3', ['-c', FLOOD, String(other)], { stdio: 'ignore' });
+  bench.atEnd(() => void flood.kill('SIGKILL'));
+  await sleep(2000);
+  const reads = python<{ pid: number }>(READS);
   const stops: { from: bigint; to: bigint }[] = [];
   let isOver = false;
   const stopAndGo = async () => {
     while (!isOver) {
-      await sleep(120);
       const from = BigInt(Date.now()) * 1_000_000n;
-      process.kill(agentPid, 'SIGSTOP');
-      await sleep(100);
-      process.kill(agentPid, 'SIGCONT');
+      agent.child.kill('SIGSTOP');
+      flood.kill('SIGCONT');
+      await sleep(150);
+      flood.kill('SIGSTOP');
+      agent.child.kill('SIGCONT');
       stops.push({ from, to: BigInt(Date.now()) * 1_000_000n });
-      await sleep(200);
+      await sleep(400);
     }
   };
   const stopping = stopAndGo();
