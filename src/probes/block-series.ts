@@ -81,8 +81,11 @@ export function declareBlockSeries(context: ProbeContext, options: BlockOptions,
       queue.record(key(row, operation), cpu, ns, container),
     served: (row: number, operation: number, cpu: number, ns: number, container: number) =>
       device.record(key(row, operation), cpu, ns, container),
-    completed: (row: number, operation: number, amount: number, container: number) =>
-      bytes.record(key(row, operation), 0, amount, container),
+    completed: (row: number, operation: number, amount: number, container: number) => {
+      bytes.record(key(row, operation), 0, amount, container);
+      // A container's errors start at 0 with its first request, so that a rate shows the first error.
+      if (options.per_container) errors.record(key(row, operation), 0, 0, container);
+    },
     failed: (row: number, operation: number, container: number) =>
       errors.record(key(row, operation), 0, 1, container),
     requeued: (row: number, operation: number, container: number) =>

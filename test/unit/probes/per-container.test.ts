@@ -169,6 +169,8 @@ describe('block', () => {
     h.feed('block:block_rq_complete', { ts: 2600, ...request });
     assert.equal(h.value('ftrace_block_io_requeues_total', 'disk3', 'read', ...A), 1);
     assert.deepEqual(h.durations(DEVICE, 'disk3', 'read', ...A), { count: 1, sum: 600 });
+    assert.equal(h.value('ftrace_block_io_errors_total', 'disk3', 'read', ...A), 0, 'errors start at 0');
+    assert.equal(h.value('ftrace_block_io_errors_total', 'disk3', 'read', ...B), undefined);
   });
 });
 
