@@ -25,7 +25,8 @@ test('an empty section of a probe gives its defaults', () => {
   const schema: z.ZodType<CommonOptions & { from: string }> = probeSchema(DEFAULTS, {
     from: z.enum(['wakeup', 'waking']).default('wakeup'),
   });
-  assert.deepEqual(schema.parse({}), { ...DEFAULTS, buckets: [...DEFAULT_BUCKETS], from: 'wakeup' });
+  const defaults = { ...DEFAULTS, buckets: [...DEFAULT_BUCKETS], essential: false, from: 'wakeup' };
+  assert.deepEqual(schema.parse({}), defaults);
   assert.equal(schema.parse({ from: 'waking', per_cpu: true }).per_cpu, true);
 });
 
