@@ -289,6 +289,6 @@ test('in a pid namespace of its own the agent gives the reason, and no numbers',
   assert.match(status, /no metrics by container: the agent runs in its own pid namespace/);
   assert.match(agent.stderr(), /no metrics by container/);
   assert.deepEqual((await agent.scrape()).series(WAIT), []);
-  assert.match(doctor(wrapper), /^metrics by container +no: the agent runs in a pid namespace/m);
+  assert.match(doctor(wrapper), /^metrics by container +no: the agent runs in its own pid namespace/m);
   assert.match(doctor([]), /^metrics by container +yes: \d+ containers and units/m);
 });
