@@ -155,12 +155,12 @@ test('what the kernel refuses carries errno, value and its own words', () => {
   const filter = 'events/sched/sched_switch/filter';
   assert.throws(() => writeControl(instance.dir, filter, 'no_such_field == 1'), {
     errno: 'EINVAL',
-    message: /the kernel says: .*Field not found/,
+    message: /the kernel's error log: .*Field not found/,
   });
   // Each error shows only its own entry.
   assert.throws(
     () => writeControl(instance.dir, filter, 'prev_pid ~~ 1'),
-    (error: Error) => /the kernel says/.test(error.message) && !/Field not found/.test(error.message),
+    (error: Error) => /the kernel's error log/.test(error.message) && !/Field not found/.test(error.message),
   );
   instance.remove();
 });
