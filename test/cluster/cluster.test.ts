@@ -271,6 +271,33 @@ describe('a cluster of one node', () => {
     await assertCounts(pod);
   });
 
+  step('takes a new config from its ConfigMap without a restart where the values say so', async (t) => {
+    const values = { watchConfig: true };
+    const before = await upgrade(COUNTING, values);
+    await assertCounts(before);
+    const calls = agents.scrape(before).sum('ftrace_syscall_duration_seconds_count');
+    helm(
+      ['upgrade', 'main', CHART],
+      release({ probes: { ...COUNTING.probes, events: { count: ['sched:sched_process_exec'] } } }, values),
+    );
+    const fromMs = Date.now();
+    // The kubelet looks at a ConfigMap about once a minute.
+    await until(
+      'the probe events is on',
+      () => agents.scrape(before).sum('ftrace_exporter_probe_up', { probe: 'events' }) === 1 || undefined,
+      () => agents.log(before),
+    );
+    t.diagnostic(`on after ${Math.round((Date.now() - fromMs) / 1000)} s`);
+    const pod = await agents.ready();
+    assert.equal(pod.metadata.uid, before.metadata.uid);
+    assert.equal(agentStatus(pod)?.restartCount, 0);
+    assert.ok(
+      agents.scrape(pod).sum('ftrace_syscall_duration_seconds_count') >= calls,
+      'a counter went back',
+    );
+    await assertCounts(pod);
+  });
+
   step('comes back after SIGKILL', async () => {
     const pod = await agents.ready();
     assert.ok(agents.kill(pod, 'SIGKILL'));
