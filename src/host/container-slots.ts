@@ -1,5 +1,13 @@
 /** Assigns slots to containers. Some time after a container ended, another one gets its slot. */
-import { type ContainerLabels, FIRST_CONTAINER, SURPLUS, SYSTEM, UNKNOWN } from '../model/containers.ts';
+import {
+  type ContainerLabels,
+  FIRST_CONTAINER,
+  IDLE,
+  KERNEL,
+  SURPLUS,
+  SYSTEM,
+  UNKNOWN,
+} from '../model/containers.ts';
 import { plainLabels, type TaskGroup } from './task-groups.ts';
 import type { TaskSlots } from './task-slots.ts';
 
@@ -48,8 +56,10 @@ export class ContainerSlots {
     return [...this.#entries];
   }
 
-  numbers(): number[] {
-    return [...this.#entries.keys()].sort((a, b) => a - b);
+  /** Slots of the containers, in ascending order, after the fixed ones. */
+  all(): number[] {
+    const own = [...this.#entries.keys()].sort((a, b) => a - b);
+    return [UNKNOWN, SURPLUS, KERNEL, SYSTEM, IDLE, ...own];
   }
 
   labels(slot: number): ContainerLabels | undefined {

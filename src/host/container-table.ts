@@ -9,10 +9,8 @@ import {
   type Containers,
   type ContainersConfig,
   FIXED_LABELS,
-  IDLE,
   KERNEL,
   type RecordedPart,
-  SURPLUS,
   SYSTEM,
   UNKNOWN,
 } from '../model/containers.ts';
@@ -99,8 +97,7 @@ export function openContainerTable(options: ContainerOptions): ContainerTable {
     miss: tasks.miss,
     labels: (slot) => FIXED_LABELS[slot] ?? slots.labels(slot),
     ids: (slot) => slots.ids(slot),
-    slots: () =>
-      hierarchy === undefined ? [] : [UNKNOWN, SURPLUS, KERNEL, SYSTEM, IDLE, ...slots.numbers()],
+    slots: () => (hierarchy === undefined ? [] : slots.all()),
     usage: (slot) => {
       const path = slots.pathOf(slot);
       return path === undefined || hierarchy === undefined ? undefined : usageOf(hierarchy, path);

@@ -6,11 +6,8 @@ import {
   type ContainerEvents,
   type Containers,
   FIXED_LABELS,
-  IDLE,
   KERNEL,
   type RecordedPart,
-  SURPLUS,
-  SYSTEM,
   UNKNOWN,
 } from '../model/containers.ts';
 import { ContainerSlots } from './container-slots.ts';
@@ -60,8 +57,7 @@ export function openRecordedContainers(max: number): RecordedContainers {
     missed: tasks.missed,
     labels: (slot) => FIXED_LABELS[slot] ?? slots.labels(slot) ?? slots.plainLabels(slot, hasEnded),
     ids: (slot) => slots.ids(slot),
-    slots: () =>
-      hierarchy === undefined ? [] : [UNKNOWN, SURPLUS, KERNEL, SYSTEM, IDLE, ...slots.numbers()],
+    slots: () => (hierarchy === undefined ? [] : slots.all()),
     usage: () => undefined,
     onRelease: (callback) => slots.onRelease(callback),
     forked: (tid, parent, isThread) => {
