@@ -6,9 +6,9 @@ import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { type Browser, chromium } from 'playwright-core';
-import { onlineCpus } from '../../src/host/cpus.ts';
 import type { SlowAnswer, SlowTree, SpanTree } from '../../src/model/slow.ts';
 import { makeBench } from '../support/agent.ts';
+import { ON_CPU_0, OTHER_CPU, PRELUDE } from '../support/path-cases.ts';
 import { python } from '../support/traced.ts';
 
 const PICTURES = process.env.PAGE_PICTURES;
@@ -23,35 +23,9 @@ before(async () => {
 after(() => browser?.close());
 
 /** All tasks are on CPU 0. The children end with the program. */
-const PRELUDE = `
-import json, multiprocessing, os, signal, sys, time
+const PROGRAM = `${PRELUDE}
 RUNS = 30
-children = []
-def name(text): open('/proc/self/comm', 'w').write(text)
-def child(text, work, nice=0):
-    pid = os.fork()
-    if pid == 0:
-        signal.alarm(60)
-        name(text)
-        os.nice(nice)
-        work()
-        os._exit(0)
-    children.append(pid)
-def spin(seconds):
-    end = time.process_time() + seconds
-    while time.process_time() < end: pass
-def hog():
-    while True: pass
-def finish():
-    for pid in children:
-        try: os.kill(pid, 9)
-        except ProcessLookupError: pass
-    print('{}')
 name('app')
-`;
-const ABOVE_OTHERS = `
-os.setsid()
-open('/proc/self/autogroup', 'w').write('-20')
 `;
 
 const CASES = [
@@ -71,7 +45,7 @@ for i in range(4 * RUNS):
     name: 'trace-pipe',
     syscall: 'read',
     summary: /^\d\S+ ms: .*ms writer waited for CPU 0 behind batch-job/,
-    script: `${ABOVE_OTHERS}
+    script: `above_others()
 mine, theirs = os.pipe()
 def writer():
     for i in range(RUNS):
@@ -87,7 +61,7 @@ for i in range(RUNS): os.read(mine, 1)
     name: 'trace-futex',
     syscall: 'futex',
     summary: /^\d\S+ ms: .*ms holder waited for CPU 0 behind batch-job/,
-    script: `${ABOVE_OTHERS}
+    script: `above_others()
 lock = multiprocessing.Lock()
 mine, theirs = os.pipe()
 def holder():
@@ -115,10 +89,10 @@ for (const { name, syscall, summary, script } of CASES) {
     const agent = await bench.start(
       { probes: { workqueue: {} }, spans: { kinds } },
       {
-        wrapper: ['taskset', '-c', String(onlineCpus().at(-1) ?? 0)],
+        wrapper: OTHER_CPU,
       },
     );
-    await python(`${PRELUDE}${script}finish()\n`, [join(bench.directory, 'file')], ['taskset', '-c', '0']);
+    await python(`${PROGRAM}${script}finish()\n`, [join(bench.directory, 'file')], ON_CPU_0);
     await new Promise((resolve) => setTimeout(resolve, 3000));
     const answer = await fetch(`${agent.url}/api/v1/slow?kind=syscalls&limit=100&min=0.005`);
     const { traces } = (await answer.json()) as SlowAnswer;

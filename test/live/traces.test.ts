@@ -10,7 +10,8 @@ import { onlineCpus } from '../../src/host/cpus.ts';
 import { type Config, type LaunchOptions, makeBench, needTool, settled } from '../support/agent.ts';
 import { makeLoopDisk } from '../support/loop-disk.ts';
 import type { ReceivedSpan } from '../support/otlp-traces.ts';
-import { type WitnessedEvent, watchRaw } from '../support/raw-witness.ts';
+import { CLOCKS_NS, MEASURE_AHEAD, ON_CPU_0, OTHER_CPU, type Turn, turnsOf } from '../support/path-cases.ts';
+import { watchRaw } from '../support/raw-witness.ts';
 import { childrenOf, python, rootsOf, startTraced, type Traced, threadOf } from '../support/traced.ts';
 import { watch } from '../support/witness.ts';
 
@@ -97,36 +98,14 @@ while time.monotonic() < end:
 end = time.monotonic() + 3
 while time.monotonic() < end: os.readv(fd, [room])
 hog.kill()
-looks = [(time.monotonic_ns(), time.time_ns(), time.monotonic_ns()) for i in range(50)]
-before, wall, after = min(looks, key=lambda look: look[2] - look[0])
-print(json.dumps({'pid': os.getpid(), 'hog': hog.pid, 'ahead': str(wall - before)}))
+${MEASURE_AHEAD}
+print(json.dumps({'pid': os.getpid(), 'hog': hog.pid, 'ahead': str(ahead)}))
 `;
-const SHARED_CPU = ['taskset', '-c', '0'];
-/** The agent runs on another CPU, or it would be the culprit at times. */
-const OTHER_CPU = ['taskset', '-c', String(onlineCpus().at(-1) ?? 0)];
 /**
  * Share of the waited time for which the trace names the task that really had the CPU for most of it. Not every event
  * is recorded everywhere.
  */
 const RIGHT_SHARE = 0.8;
-const CLOCKS_NS = 200_000;
-
-interface Turn {
-  pid: number;
-  fromNs: number;
-  toNs: number;
-}
-
-/**
- * The tasks that had CPU 0 and when, from the kernel's switches there. Leaves out turns for which the kernel did not
- * record the task that left.
- */
-function turnsOf(switches: readonly WitnessedEvent[]): Turn[] {
-  return switches.slice(0, -1).flatMap((event, i) => {
-    const [pid, next] = [event.number('next_pid'), switches[i + 1]];
-    return pid !== 0 && next.number('prev_pid') === pid ? [{ pid, fromNs: event.ns, toNs: next.ns }] : [];
-  });
-}
 
 /** The agent remembers this many turns of a CPU. */
 const REMEMBERED = 4096;
@@ -153,9 +132,10 @@ for (const reader of READERS) {
     const { pid, hog, ahead } = await python<{ pid: number; hog: number; ahead: string }>(
       WAITER,
       ['nice', '-n', '-10', 'python3', '-c', HOG],
-      SHARED_CPU,
+      ON_CPU_0,
     );
-    const turns = turnsOf(witness.events());
+    // The idle task is no culprit.
+    const turns = turnsOf(witness.events()).filter((turn) => turn.pid !== 0);
     const waitsOf = (some: readonly ReceivedSpan[]) => rootsOf(some, pid, 'runqueue wait');
     const callsOf = (some: readonly ReceivedSpan[]) => rootsOf(some, pid, 'syscall readv');
     const withinCalls = (some: readonly ReceivedSpan[]) =>

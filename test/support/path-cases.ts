@@ -12,11 +12,20 @@ import { allBelow, python, rootsOf, startTraced } from './traced.ts';
 export const RUNS = 20;
 const EXPLAINED = 0.95;
 /** The agent's wall clock, the one of the test and the clock of the events are not the same to the nanosecond. */
-const CLOCKS_NS = 200_000;
-const ON_CPU_0 = ['taskset', '-c', '0'];
+export const CLOCKS_NS = 200_000;
+export const ON_CPU_0 = ['taskset', '-c', '0'];
+/** The agent runs on another CPU than the cases, or it would be a culprit at times. */
+export const OTHER_CPU = ['taskset', '-c', String(onlineCpus().at(-1) ?? 0)];
 
-/** Names itself, makes children that end with it, and says by how much the wall clock is ahead of the monotonic one. */
-const PRELUDE = `
+/** Python: sets `ahead`, by how many nanoseconds the wall clock is ahead of the monotonic one. */
+export const MEASURE_AHEAD = `
+looks = [(time.monotonic_ns(), time.time_ns(), time.monotonic_ns()) for i in range(50)]
+first, wall, last = min(looks, key=lambda look: look[2] - look[0])
+ahead = wall - first
+`;
+
+/** Python: makes children that end with the program, names itself, and prints its pid and `ahead` in `finish()`. */
+export const PRELUDE = `
 import json, multiprocessing, os, select, signal, socket, sys, time
 RUNS = ${RUNS}
 children = []
@@ -41,9 +50,8 @@ def finish():
     for pid in children:
         try: os.kill(pid, 9)
         except ProcessLookupError: pass
-    looks = [(time.monotonic_ns(), time.time_ns(), time.monotonic_ns()) for i in range(50)]
-    first, wall, last = min(looks, key=lambda look: look[2] - look[0])
-    print(json.dumps({'pid': os.getpid(), 'ahead': str(wall - first)}))
+    ${MEASURE_AHEAD.trim().replaceAll('\n', '\n    ')}
+    print(json.dumps({'pid': os.getpid(), 'ahead': str(ahead)}))
 def above_others():
     os.setsid()
     try: open('/proc/self/autogroup', 'w').write('-20')
@@ -67,14 +75,14 @@ export const isOf = (span: ReceivedSpan, name: string, comm: string) =>
 export const lasts = (spans: readonly ReceivedSpan[], isOne: (span: ReceivedSpan) => boolean) =>
   spans.filter(isOne).reduce((ns, { start, end }) => ns + Number(end - start), 0);
 
-interface Turn {
+export interface Turn {
   pid: number;
   fromNs: number;
   toNs: number;
 }
 
 /** Turns on CPU 0 by the kernel's switches there. */
-function turnsOf(switches: readonly WitnessedEvent[]): Turn[] {
+export function turnsOf(switches: readonly WitnessedEvent[]): Turn[] {
   return switches.slice(0, -1).flatMap((event, i) => {
     const [pid, next] = [event.number('next_pid'), switches[i + 1]];
     return next.number('prev_pid') === pid ? [{ pid, fromNs: event.ns, toNs: next.ns }] : [];
@@ -133,7 +141,7 @@ export async function checkPathCase(
     bench,
     { kinds: { syscalls: { threshold, include: [syscall], processes: ['ftp-me'] } } },
     {},
-    { wrapper: ['taskset', '-c', String(onlineCpus().at(-1) ?? 0)] },
+    { wrapper: OTHER_CPU },
   );
   const witness = watchRaw(bench, { 'sched:sched_switch': 'CPU == 0', 'block:block_rq_complete': '0' });
   const { pid, ahead } = await during(() =>
