@@ -6,18 +6,17 @@ import { KernelError } from '../../model/errors.ts';
 import type { Log } from '../../model/log.ts';
 import type { BufferStatus } from '../../model/status.ts';
 import type { BuffersInForce } from '../../tracefs/buffers.ts';
-import { openCpuStats } from '../../tracefs/cpu-stats.ts';
 import { type Instance, quietly } from '../../tracefs/instance.ts';
 import { enableOf, filterOf } from '../../tracefs/instance-state.ts';
+import { countEvents } from '../plan/event-counts.ts';
 import { endProbes } from '../plan/kept-probes.ts';
-import { type CpuLoss, makeLossLedger } from '../plan/loss-ledger.ts';
 import type { EventPlan } from '../plan/plan.ts';
 import type { BufferReading } from '../plan/self-metrics.ts';
 import type { TickRule } from '../plan/sizes.ts';
 import { makeTraceClock } from '../stream/clock.ts';
 import { SETTLE_NS } from '../stream/pipeline.ts';
-import type { EventStream } from '../stream/stream.ts';
 import { type BufferHealth, HEALTHY, makeHealthWatch } from './buffer-health.ts';
+import { countMissedHits, openLosses, readingOf } from './buffer-losses.ts';
 import { type Drained, MOST_ROUNDS } from './drain.ts';
 import type { Shared } from './shared.ts';
 import type { PlannedStream } from './stream.ts';
@@ -25,8 +24,6 @@ import { makeSuspender, type Suspender } from './suspender.ts';
 
 /** Value of the label `buffer` for the buffer that holds the events. */
 export const EVENTS_BUFFER = 'events';
-/** Minimum time between two log lines about another reader, or about missed hits. */
-const LOG_EVERY_MS = 60_000;
 
 export interface LiveBufferParts {
   /** Value of the label `buffer`: `events`, or the tracer's name. */
@@ -100,9 +97,9 @@ export function openLiveBuffer(parts: LiveBufferParts): LiveBuffer {
       rule.bufferBytesPerCpu = bytes;
     },
   });
-  const countMissed = makeMissed(parts, () => plan, now);
+  const countMissed = countMissedHits(parts, () => plan, now);
   const suspender = makeSuspender(() => plan, health.switchEvents, now);
-  const eventCounts = countGiven(plan);
+  const eventCounts = countEvents(plan);
   let closed = false;
   /** Last readings, for use after the buffer was closed. */
   let last: BufferReading[] = [];
@@ -196,11 +193,6 @@ function tickRule({ planned, inForce, shared }: LiveBufferParts): TickRule {
   };
 }
 
-function readingOf(cpu: number, stream: EventStream, losses: Losses, rule: TickRule): BufferReading {
-  const counts = { events: stream.events(cpu), bytes: stream.bytesRead(cpu) };
-  return { cpu, ...counts, ...losses.read(cpu), capacityBytes: rule.bufferBytesPerCpu };
-}
-
 /**
  * Switches off events that will be removed. The kernel gives the number of a removed event to the next one, so it waits
  * until all their records can be processed.
@@ -211,49 +203,8 @@ function disableForGood({ name, instance, shared }: LiveBufferParts, events: rea
   Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, (2 * SETTLE_NS) / 1e6);
 }
 
-/** Returns a function that counts the hits of kprobes which the kernel has missed. */
-function makeMissed(
-  { missed, shared }: LiveBufferParts,
-  plan: () => EventPlan,
-  now: () => number,
-): () => void {
-  let logAtMs = 0;
-  return () => {
-    for (const [probe, count] of missed?.() ?? []) {
-      shared.self.lostBefore(probe, 'missed', count);
-      plan().onLossOf(probe, now());
-      if (performance.now() < logAtMs) continue;
-      logAtMs = performance.now() + LOG_EVERY_MS;
-      shared.log.warn(
-        { probe, missed: count },
-        'the kernel missed hits of a kprobe: they are counted as lost',
-      );
-    }
-  };
-}
-
 function notRestored({ dir }: Instance, problems: readonly string[]): KernelError {
   return new KernelError({ file: dir, errno: '', action: 'restore', remedy: problems.join('; ') });
-}
-
-/** Counts the events that each probe was given, over all plans of a buffer. */
-function countGiven(first: EventPlan) {
-  let plan = first;
-  let before: ReadonlyMap<string, number> = new Map();
-  const counts = (): Map<string, number> => {
-    const sums = plan.eventCounts();
-    for (const [name, count] of before) sums.set(name, (sums.get(name) ?? 0) + count);
-    return sums;
-  };
-  return {
-    counts,
-    /** Another plan follows; probes that it lacks are forgotten. */
-    goesOn: (next: EventPlan): void => {
-      const names = next.eventCounts();
-      before = new Map([...counts()].filter(([name]) => names.has(name)));
-      plan = next;
-    },
-  };
 }
 
 /** A plan whose events were switched off. */
@@ -261,64 +212,6 @@ function withoutEvents(plan: EventPlan, gone: readonly string[]): EventPlan {
   const stays = (event: string) => !gone.includes(event);
   const filters = new Map([...plan.filters].filter(([event]) => stays(event)));
   return { ...plan, events: plan.events.filter(stays), filters };
-}
-
-interface Losses {
-  /** Until the next `look`, the kernel may empty the buffer because of the agent. */
-  emptiedByAgent(): void;
-  /** Compares the kernel's number of read events of these CPUs with the number that this agent has read. */
-  look(cpus: readonly number[]): void;
-  /** Like `look`, but reads all of the kernel's counters. */
-  read(cpu: number): { loss: CpuLoss | undefined; unreadBytes: number };
-  /** Called when recording was interrupted, or may have been. */
-  pause(): void;
-  close(): void;
-}
-
-/** Lost events of a buffer, according to the kernel's counters and to the number of events that the stream has read. */
-function openLosses(
-  { name, instance, shared }: LiveBufferParts,
-  stream: EventStream | undefined,
-  voidOpen: () => void,
-): Losses {
-  const counts = openCpuStats(instance.dir);
-  const ledger = makeLossLedger();
-  let logAtMs = 0;
-  let isByAgent = false;
-
-  const lookAt = (cpu: number, readEvents: number): void => {
-    const pending = stream?.pendingEvents(cpu);
-    if (stream === undefined || pending === undefined) return;
-    const own = { events: stream.events(cpu) + pending, givenUp: stream.givenUp(cpu) };
-    const finding = ledger.look(cpu, readEvents, own);
-    if (finding === 'even') return;
-    voidOpen();
-    if (performance.now() < logAtMs || (finding === 'cleared' && isByAgent)) return;
-    logAtMs = performance.now() + LOG_EVERY_MS;
-    shared.log.warn(
-      { buffer: name, cpu, instance: instance.dir },
-      finding === 'taken'
-        ? 'another reader takes events from this buffer; the agent counts them as lost'
-        : 'another user has emptied this buffer: events were lost',
-    );
-  };
-
-  return {
-    emptiedByAgent: () => {
-      isByAgent = true;
-    },
-    look: (cpus) => {
-      for (const cpu of cpus) lookAt(cpu, counts.readEvents(cpu));
-      isByAgent = false;
-    },
-    read: (cpu) => {
-      const stats = counts.stats(cpu);
-      lookAt(cpu, stats.readEvents);
-      return { loss: ledger.add(cpu, stats), unreadBytes: stats.bytes };
-    },
-    pause: ledger.pause,
-    close: counts.close,
-  };
 }
 
 /**

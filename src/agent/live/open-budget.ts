@@ -4,6 +4,7 @@
  */
 import type { BudgetStatus, KindStatus } from '../../model/status.ts';
 import { CONTAINERS } from '../plan/containers.ts';
+import { sumsOf } from '../plan/event-counts.ts';
 import { SPANS, type SpanCapture } from '../slow/span-capture.ts';
 import { type BudgetKeeper, keepBudget } from './budget-keeper.ts';
 import { EVENTS_BUFFER, type LiveBuffer } from './buffer.ts';
@@ -74,10 +75,4 @@ function open(
     suspend: change(events.suspend, true),
     resume: change(events.resume, false),
   });
-}
-
-export function sumsOf(all: readonly ReadonlyMap<string, number>[]): Map<string, number> {
-  const sums = new Map<string, number>();
-  for (const one of all) for (const [name, count] of one) sums.set(name, (sums.get(name) ?? 0) + count);
-  return sums;
 }

@@ -78,21 +78,22 @@ export function makeSuspensions(
     });
   };
 
+  /** Several helpers can have one name, their purpose. */
+  const named = (name: string) => running.filter((one) => one.name === name);
+
   const voidUntil = (name: string, untilNs: TimestampNs): void => {
-    for (const { name: other, probe } of running) {
-      if (other !== name) continue;
+    for (const { probe } of named(name))
       for (let cpu = 0; cpu < cpuCount; cpu++) probe.onLoss?.(cpu, untilNs);
-    }
   };
 
   return {
     suspend: (name) => {
       off.add(name);
-      for (const { name: other, gap } of running) if (other === name) gap.isOff = true;
+      for (const { gap } of named(name)) gap.isOff = true;
       return eventsOf(name).flatMap((shared) => (isNeeded(shared) ? [] : [shared.event]));
     },
     detach: (name, untilNs) => {
-      for (const { name: other, gap } of running) if (other === name) gap.reason = 'suspended';
+      for (const { gap } of named(name)) gap.reason = 'suspended';
       reroute();
       voidUntil(name, untilNs);
     },
@@ -103,11 +104,11 @@ export function makeSuspensions(
       return unneeded.map(({ event }) => event);
     },
     attach: (name, untilNs) => {
-      for (const { name: other, gap } of running) if (other === name) gap.isOff = false;
+      for (const { gap } of named(name)) gap.isOff = false;
       voidUntil(name, untilNs);
     },
     onLossOf: (name, untilNs) => {
-      for (const { name: other, gap } of running) if (other === name && !off.has(name)) gap.reason = 'lost';
+      if (!off.has(name)) for (const { gap } of named(name)) gap.reason = 'lost';
       voidUntil(name, untilNs);
     },
     onLoss: (cpu, untilNs) => {

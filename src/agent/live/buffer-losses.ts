@@ -1,0 +1,96 @@
+/** What a buffer has lost: events that the kernel dropped or missed, and those that other users took or deleted. */
+import { openCpuStats } from '../../tracefs/cpu-stats.ts';
+import type { Instance } from '../../tracefs/instance.ts';
+import { type CpuLoss, makeLossLedger } from '../plan/loss-ledger.ts';
+import type { EventPlan } from '../plan/plan.ts';
+import type { BufferReading } from '../plan/self-metrics.ts';
+import type { TickRule } from '../plan/sizes.ts';
+import type { EventStream } from '../stream/stream.ts';
+import type { Shared } from './shared.ts';
+
+/** Minimum time between two log lines about another reader, or about missed hits. */
+const LOG_EVERY_MS = 60_000;
+
+export interface Losses {
+  /** Until the next `look`, the kernel may empty the buffer because of the agent. */
+  emptiedByAgent(): void;
+  /** Compares the kernel's number of read events of these CPUs with the number that this agent has read. */
+  look(cpus: readonly number[]): void;
+  /** Like `look`, but reads all of the kernel's counters. */
+  read(cpu: number): { loss: CpuLoss | undefined; unreadBytes: number };
+  /** Called when recording was interrupted, or may have been. */
+  pause(): void;
+  close(): void;
+}
+
+/** Lost events of a buffer, according to the kernel's counters and to the number of events that the stream has read. */
+export function openLosses(
+  { name, instance, shared }: { name: string; instance: Instance; shared: Shared },
+  stream: EventStream | undefined,
+  voidOpen: () => void,
+): Losses {
+  const counts = openCpuStats(instance.dir);
+  const ledger = makeLossLedger();
+  let logAtMs = 0;
+  let isByAgent = false;
+
+  const lookAt = (cpu: number, readEvents: number): void => {
+    const pending = stream?.pendingEvents(cpu);
+    if (stream === undefined || pending === undefined) return;
+    const own = { events: stream.events(cpu) + pending, givenUp: stream.givenUp(cpu) };
+    const finding = ledger.look(cpu, readEvents, own);
+    if (finding === 'even') return;
+    voidOpen();
+    if (performance.now() < logAtMs || (finding === 'cleared' && isByAgent)) return;
+    logAtMs = performance.now() + LOG_EVERY_MS;
+    shared.log.warn(
+      { buffer: name, cpu, instance: instance.dir },
+      finding === 'taken'
+        ? 'another reader takes events from this buffer; the agent counts them as lost'
+        : 'another user has emptied this buffer: events were lost',
+    );
+  };
+
+  return {
+    emptiedByAgent: () => {
+      isByAgent = true;
+    },
+    look: (cpus) => {
+      for (const cpu of cpus) lookAt(cpu, counts.readEvents(cpu));
+      isByAgent = false;
+    },
+    read: (cpu) => {
+      const stats = counts.stats(cpu);
+      lookAt(cpu, stats.readEvents);
+      return { loss: ledger.add(cpu, stats), unreadBytes: stats.bytes };
+    },
+    pause: ledger.pause,
+    close: counts.close,
+  };
+}
+
+export function readingOf(cpu: number, stream: EventStream, losses: Losses, rule: TickRule): BufferReading {
+  const counts = { events: stream.events(cpu), bytes: stream.bytesRead(cpu) };
+  return { cpu, ...counts, ...losses.read(cpu), capacityBytes: rule.bufferBytesPerCpu };
+}
+
+/** Returns a function that counts the hits of kprobes which the kernel has missed. */
+export function countMissedHits(
+  { missed, shared }: { missed?: (() => ReadonlyMap<string, number>) | undefined; shared: Shared },
+  plan: () => EventPlan,
+  now: () => number,
+): () => void {
+  let logAtMs = 0;
+  return () => {
+    for (const [probe, count] of missed?.() ?? []) {
+      shared.self.lostBefore(probe, 'missed', count);
+      plan().onLossOf(probe, now());
+      if (performance.now() < logAtMs) continue;
+      logAtMs = performance.now() + LOG_EVERY_MS;
+      shared.log.warn(
+        { probe, missed: count },
+        'the kernel missed hits of a kprobe: they are counted as lost',
+      );
+    }
+  };
+}
