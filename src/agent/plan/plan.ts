@@ -25,6 +25,7 @@ import {
   watchedContainers,
   watchedSinks,
 } from './kept-probes.ts';
+import { hasAddresses, lookedUpOnce, whatIsMissing } from './missing.ts';
 import type { SelfMetrics } from './self-metrics.ts';
 import { countByGap, type Gap, makeSuspensions, type RunningProbe, type Suspensions } from './suspension.ts';
 import { unmatchedNames } from './unmatched-names.ts';
@@ -329,51 +330,6 @@ const MOST_NAMED = 4;
 function shortened(events: readonly string[]): string {
   const more = events.length > MOST_NAMED ? `, and ${events.length - MOST_NAMED} more` : '';
   return events.slice(0, MOST_NAMED).join(', ') + more;
-}
-
-interface Search {
-  where: string;
-  /** Suggests a similar name. */
-  hint: typeof didYouMean;
-  names: () => ReturnType<FunctionLookup>;
-  refused: PlanInput['refused'];
-  unreadable: PlanInput['unreadable'];
-}
-
-function whatIsMissing(
-  need: EventNeed,
-  formats: FormatCache,
-  { where, hint, names, refused, unreadable }: Search,
-): string | undefined {
-  const format = formats.get(need.event);
-  if (format === undefined)
-    return (
-      formats.problem(need.event) ??
-      refused?.get(need.event) ??
-      `${where} has no event ${need.event}${hint(need.event, formats.events())}`
-    );
-  const fields = format.fields.map((field) => field.name);
-  const lacking = need.fields.filter((field) => !fields.includes(field));
-  if (lacking.length > 0)
-    return `event ${need.event} of ${where} has no field ${lacking.join(', ')}${hint(lacking[0], fields)}`;
-  const problem = unreadable?.({ ...need, format });
-  if (problem !== undefined) return `text of event ${need.event} cannot be read: ${problem}`;
-  if (!hasAddresses(need)) return undefined;
-  const result = names();
-  return 'reason' in result ? `no function names for event ${need.event}: ${result.reason}` : undefined;
-}
-
-function hasAddresses({ addresses = [] }: EventNeed): boolean {
-  return addresses.length > 0;
-}
-
-function lookedUpOnce(lookup: FunctionLookup): FunctionLookup {
-  const results = new Map<string, ReturnType<FunctionLookup>>();
-  return (place) => {
-    const result = results.get(place) ?? lookup(place);
-    results.set(place, result);
-    return result;
-  };
 }
 
 /** Minimum length in bytes of a record that contains `common_type`, `common_pid` and these fields. */

@@ -1,0 +1,55 @@
+/** Why a probe cannot use an event: it is missing, lacks a field, cannot be read as text, or its addresses have no names. */
+import type { didYouMean } from '../../config/suggest.ts';
+import type { EventFormat } from '../../model/format.ts';
+import type { FunctionLookup } from '../../model/function-names.ts';
+import type { EventNeed } from '../../probes/probe.ts';
+import type { FormatCache } from './format-cache.ts';
+
+export interface Search {
+  where: string;
+  /** Suggests a similar name. */
+  hint: typeof didYouMean;
+  names: () => ReturnType<FunctionLookup>;
+  /** Why events that the agent should define are missing. */
+  refused: ReadonlyMap<string, string> | undefined;
+  /** Why the reader cannot provide the fields; undefined if it can. */
+  unreadable: ((type: EventNeed & { format: EventFormat }) => string | undefined) | undefined;
+}
+
+/** Undefined if nothing is missing. */
+export function whatIsMissing(
+  need: EventNeed,
+  formats: FormatCache,
+  { where, hint, names, refused, unreadable }: Search,
+): string | undefined {
+  const format = formats.get(need.event);
+  if (format === undefined)
+    return (
+      formats.problem(need.event) ??
+      refused?.get(need.event) ??
+      `${where} has no event ${need.event}${hint(need.event, formats.events())}`
+    );
+  const fields = format.fields.map((field) => field.name);
+  const lacking = need.fields.filter((field) => !fields.includes(field));
+  if (lacking.length > 0)
+    return `event ${need.event} of ${where} has no field ${lacking.join(', ')}${hint(lacking[0], fields)}`;
+  const problem = unreadable?.({ ...need, format });
+  if (problem !== undefined) return `text of event ${need.event} cannot be read: ${problem}`;
+  if (!hasAddresses(need)) return undefined;
+  const result = names();
+  return 'reason' in result ? `no function names for event ${need.event}: ${result.reason}` : undefined;
+}
+
+export function hasAddresses({ addresses = [] }: EventNeed): boolean {
+  return addresses.length > 0;
+}
+
+/** Names that are looked up at most once for each place. */
+export function lookedUpOnce(lookup: FunctionLookup): FunctionLookup {
+  const results = new Map<string, ReturnType<FunctionLookup>>();
+  return (place) => {
+    const result = results.get(place) ?? lookup(place);
+    results.set(place, result);
+    return result;
+  };
+}
