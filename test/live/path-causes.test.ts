@@ -8,7 +8,14 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { before, it } from 'node:test';
 import { makeBench, needTool } from '../support/agent.ts';
-import { checkPathCase, isOf, lasts, type PathCase, RUNS } from '../support/path-cases.ts';
+import {
+  checkPathCase,
+  isOf,
+  lasts,
+  type PathCase,
+  READS_BEHIND_A_HOG,
+  RUNS,
+} from '../support/path-cases.ts';
 
 const bench = makeBench('path-causes');
 
@@ -153,20 +160,9 @@ it('the writer of a pipe waits for a CPU for as long as perf says', async (t) =>
   const one: PathCase = {
     what: 'the writer of a pipe waits for a CPU',
     syscall: 'read',
-    script: `
-above_others()
-mine, theirs = os.pipe()
-def writer():
-    for i in range(RUNS):
-        time.sleep(0.005)
-        spin(0.01)
-        os.write(theirs, b'x')
-child('ftp-writer', writer)
-child('ftp-hog', hog, -5)
-for i in range(RUNS): os.read(mine, 1)
-`,
+    script: READS_BEHIND_A_HOG,
     expected: (_root, below) => below.some((span) => isOf(span, 'runqueue wait', 'ftp-writer')),
-    atLeast: RUNS - 1,
+    atLeast: RUNS,
   };
   const { trees } = await checkPathCase(bench, one, async (run) => {
     const perf = spawn('perf', ['sched', 'record', '--output', file], { stdio: 'ignore' });

@@ -5,7 +5,14 @@
  */
 import { before, it } from 'node:test';
 import { makeBench, needTool } from '../support/agent.ts';
-import { checkPathCase, isOf, lasts, type PathCase, RUNS } from '../support/path-cases.ts';
+import {
+  checkPathCase,
+  isOf,
+  lasts,
+  type PathCase,
+  READS_BEHIND_A_HOG,
+  RUNS,
+} from '../support/path-cases.ts';
 
 const bench = makeBench('paths');
 
@@ -44,18 +51,7 @@ for i in range(RUNS + 5): os.read(mine, 1)
   {
     what: 'the writer of a pipe waits for a CPU',
     syscall: 'read',
-    script: `
-above_others()
-mine, writes = os.pipe()
-def writer():
-    for i in range(RUNS + 5):
-        time.sleep(0.005)
-        spin(0.01)
-        os.write(writes, b'x')
-child('ftp-writer', writer)
-child('ftp-hog', hog, -5)
-for i in range(RUNS + 5): os.read(mine, 1)
-`,
+    script: READS_BEHIND_A_HOG,
     expected: (_root, below) =>
       below.some((span) => isOf(span, 'runqueue wait', 'ftp-writer')) &&
       below.some((span) => isOf(span, 'running', 'ftp-writer') || isOf(span, 'short steps', 'ftp-writer')),

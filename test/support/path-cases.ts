@@ -59,6 +59,20 @@ def above_others():
 name('ftp-me')
 `;
 
+/** Reads from a pipe whose writer waits for the CPU behind a hog. */
+export const READS_BEHIND_A_HOG = `
+above_others()
+mine, writes = os.pipe()
+def writer():
+    for i in range(RUNS + 5):
+        time.sleep(0.005)
+        spin(0.01)
+        os.write(writes, b'x')
+child('ftp-writer', writer)
+child('ftp-hog', hog, -5)
+for i in range(RUNS + 5): os.read(mine, 1)
+`;
+
 export interface PathCase {
   what: string;
   syscall: string;
