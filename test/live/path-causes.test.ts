@@ -57,15 +57,8 @@ def writer():
         # Without a pause the file system lets the others wait for many seconds at times.
         time.sleep(0.02)
 child('ftp-writer', writer)
-fd = os.open(sys.argv[1], os.O_RDWR | os.O_CREAT)
 time.sleep(0.3)
-end = time.monotonic() + 60
-slow = 0
-while slow < 2 * RUNS and time.monotonic() < end:
-    os.pwrite(fd, os.urandom(4096), slow * 4096)
-    start = time.monotonic()
-    os.fsync(fd)
-    slow += time.monotonic() - start > 0.0012
+slow_fsyncs(4096)
 `,
     expected: (_root, below) => below.some(isOfDisk),
     atLeast: RUNS,

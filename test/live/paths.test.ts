@@ -109,17 +109,15 @@ for i in range(RUNS + 5):
   {
     what: 'fsync behind a hog',
     syscall: 'fsync',
+    threshold: '1ms',
     script: `
 child('ftp-hog', hog, -5)
-fd = os.open(sys.argv[1], os.O_RDWR | os.O_CREAT)
-for i in range(4 * RUNS):
-    os.pwrite(fd, os.urandom(65536), i * 65536)
-    os.fsync(fd)
+slow_fsyncs(65536)
 `,
     expected: (_root, below) =>
       below.some(({ name }) => name.startsWith('block ')) &&
       below.some(({ name }) => name === 'runqueue wait'),
-    atLeast: 0,
+    atLeast: RUNS,
   },
 ];
 

@@ -52,6 +52,15 @@ def finish():
         except ProcessLookupError: pass
     ${MEASURE_AHEAD.trim().replaceAll('\n', '\n    ')}
     print(json.dumps({'pid': os.getpid(), 'ahead': str(ahead)}))
+def slow_fsyncs(size):
+    fd = os.open(sys.argv[1], os.O_RDWR | os.O_CREAT)
+    end = time.monotonic() + 60
+    slow = 0
+    while slow < 2 * RUNS and time.monotonic() < end:
+        os.pwrite(fd, os.urandom(size), slow * size)
+        start = time.monotonic()
+        os.fsync(fd)
+        slow += time.monotonic() - start > 0.0012
 def above_others():
     os.setsid()
     try: open('/proc/self/autogroup', 'w').write('-20')
