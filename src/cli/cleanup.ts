@@ -23,8 +23,9 @@ export function removeLeftovers(config: AgentConfig): number {
  * wait.
  */
 export async function removeLeftoversOnSignal(config: AgentConfig): Promise<number> {
+  const signal = firstSignal();
   print(`waiting for SIGTERM to clean up after the agent ${config.instance}`);
-  await firstSignal();
+  await signal;
   for (;;) {
     const report = cleanUp(config);
     if (!report.busy.includes(config.instance)) return say(config, report);
