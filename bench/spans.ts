@@ -126,7 +126,7 @@ export async function allocations(): Promise<void> {
   const { layout } = capture.metadata;
   const cpus = capture.source.cpus();
   const pages = pagesOf(capture);
-  const of = (spans: object) => {
+  const passOf = (spans: object) => {
     const config = loadAgentConfig({ env: {}, probes: [{ name: 'syscalls', on: true }] });
     const host = liveHostFacts({ machine: capture.metadata.machine });
     const store = new MetricStore();
@@ -155,7 +155,7 @@ export async function allocations(): Promise<void> {
     ['without spans', {}],
     ['with spans of all three', { syscalls: never, sched: never, block: never }],
   ] as const) {
-    const pass = of(kinds);
+    const pass = passOf(kinds);
     for (let warm = 0; warm < 20; warm++) pass();
     collectGarbage();
     await sleep(50);
@@ -172,9 +172,9 @@ export async function allocations(): Promise<void> {
     await sleep(50);
     observer.disconnect();
     collectGarbage();
-    const left = process.memoryUsage().heapUsed - before;
+    const growth = process.memoryUsage().heapUsed - before;
     console.log(
-      `${title}: ${(events / 1e6).toFixed(1)} million events; ${collections} garbage collections, and since the last the heap grew by ${(grown / 1024).toFixed(0)} KiB, of which ${(left / 1024).toFixed(0)} KiB stay`,
+      `${title}: ${(events / 1e6).toFixed(1)} million events; ${collections} garbage collections, and since the last the heap grew by ${(grown / 1024).toFixed(0)} KiB, of which ${(growth / 1024).toFixed(0)} KiB stay`,
     );
   }
   capture.close();

@@ -89,8 +89,8 @@ function finished(built: Dashboard): Dashboard {
   return built;
 }
 
-function variable({ name, label, of, single }: Choice): QueryVariableBuilder {
-  const query = `label_values(${of}, ${label})`;
+function variable({ name, label, of: metric, single }: Choice): QueryVariableBuilder {
+  const query = `label_values(${metric}, ${label})`;
   const builder = new QueryVariableBuilder(name)
     .label(name[0].toUpperCase() + name.slice(1))
     .datasource(DATASOURCE)

@@ -240,10 +240,10 @@ function alertSchemas(alerts: readonly Alert[]): Record<string, Schema> {
 function withoutLookarounds(schema: unknown): unknown {
   if (Array.isArray(schema)) return schema.map(withoutLookarounds);
   if (typeof schema !== 'object' || schema === null) return schema;
-  const kept = Object.entries(schema).filter(
+  const entries = Object.entries(schema).filter(
     ([key, value]) => !(key === 'pattern' && typeof value === 'string' && /\(\?<?[=!]/.test(value)),
   );
-  return Object.fromEntries(kept.map(([key, value]) => [key, withoutLookarounds(value)]));
+  return Object.fromEntries(entries.map(([key, value]) => [key, withoutLookarounds(value)]));
 }
 
 /** Schema of the chart's values; `agent` is what `check-config --print-schema` prints. */

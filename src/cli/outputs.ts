@@ -30,7 +30,8 @@ export async function openOutputs(
   what: { log: Log; version: string; store: MetricStore },
 ): Promise<Outputs> {
   let traces: Traces | undefined;
-  const open = (of: AgentConfig) => openOtlp(of, { ...what, ended: (...args) => traces?.ended(...args) });
+  const open = (pushed: AgentConfig) =>
+    openOtlp(pushed, { ...what, ended: (...args) => traces?.ended(...args) });
   const tracesOf = ({ spans, otlp }: AgentConfig) =>
     spans && makeTraces(what.store, spans, otlp?.traces !== undefined);
   let now = { config, otlp: await open(config) };

@@ -29,8 +29,9 @@ export function budgetSchema() {
 
 /** Converts the section for the agent. Undefined if there is no budget. */
 export function toBudgetConfig(checked: z.output<ReturnType<typeof budgetSchema>>): BudgetConfig | undefined {
-  const { cpu, of, window, suspend, suspend_at_most: longest } = checked;
+  const { cpu, of: unit, window, suspend, suspend_at_most: longest } = checked;
   if (cpu === undefined) return undefined;
   const suspendMs = suspend / MS;
-  return { share: cpu, of, windowMs: window / MS, suspendMs, longestMs: Math.max(suspendMs, longest / MS) };
+  const longestMs = Math.max(suspendMs, longest / MS);
+  return { share: cpu, of: unit, windowMs: window / MS, suspendMs, longestMs };
 }

@@ -149,8 +149,8 @@ const written = z.strictObject({
 type Written = z.output<typeof written>;
 type Complain = (path: PropertyKey[], message: string) => void;
 
-/** `taken`: names of families that the config must not declare again. */
-export function metricsSchema(taken: readonly string[]) {
+/** `families`: names of families that the config must not declare again. */
+export function metricsSchema(families: readonly string[]) {
   const metric = written.check(refuseBothSplits).transform((one, context) => {
     let isGood = true;
     const complain: Complain = (path, message) => {
@@ -158,7 +158,7 @@ export function metricsSchema(taken: readonly string[]) {
       context.addIssue({ code: 'custom', path, message, input: one });
     };
     checkEvents(one, complain);
-    checkName(one, taken, complain);
+    checkName(one, families, complain);
     checkLabels(one, complain);
     if (one.count_in === 'kernel') checkInKernel(one, complain);
     const buckets = bucketsOf(one, complain);
@@ -212,7 +212,7 @@ function checkEvents(one: Written, complain: Complain): void {
 }
 
 /** Rejects a metric name that exists already, or whose suffix does not match its kind and unit. */
-function checkName(one: Written, taken: readonly string[], complain: Complain): void {
+function checkName(one: Written, families: readonly string[], complain: Complain): void {
   const { name } = one;
   const kind = kindOf(one);
   const unit = unitOf(one);
@@ -225,7 +225,7 @@ function checkName(one: Written, taken: readonly string[], complain: Complain): 
       ['name'],
       `${JSON.stringify(name)} is ${what}${shown === '' ? '' : ` in ${shown.slice(1)}`}: call it ${stem}${ending}`,
     );
-  if (taken.includes(`ftrace_${name}`))
+  if (families.includes(`ftrace_${name}`))
     complain(['name'], `ftrace_${name} is already a metric of this program: choose another name`);
 }
 

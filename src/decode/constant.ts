@@ -78,23 +78,23 @@ function octalOr(token: string): bigint | undefined {
   return /^[0-7]+$/.test(token) ? BigInt(`0o${token.slice(1)}`) : undefined;
 }
 
-function apply(operator: string, left: bigint, right: bigint): bigint | undefined {
+function apply(operator: string, first: bigint, second: bigint): bigint | undefined {
   switch (operator) {
     case '|':
-      return left | right;
+      return first | second;
     case '^':
-      return left ^ right;
+      return first ^ second;
     case '&':
-      return left & right;
+      return first & second;
     case '+':
-      return left + right;
+      return first + second;
     case '-':
-      return left - right;
+      return first - second;
     case '*':
-      return left * right;
+      return first * second;
     default:
       // Shifting by more bits than any C type has is not a constant.
-      if (right < 0n || right > 63n) return undefined;
-      return operator === '<<' ? left << right : left >> right;
+      if (second < 0n || second > 63n) return undefined;
+      return operator === '<<' ? first << second : first >> second;
   }
 }

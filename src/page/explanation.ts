@@ -30,7 +30,7 @@ export function explanationOf({ children, durationSeconds, kind }: SlowTree): Pa
   sorted.sort((a, b) => b.seconds - a.seconds);
   const others = sorted.splice(MOST_PARTS);
   if (others.length === 0) return sorted;
-  const total = (of: 'seconds' | 'times') => others.reduce((sum, part) => sum + part[of], 0);
+  const total = (field: 'seconds' | 'times') => others.reduce((sum, part) => sum + part[field], 0);
   const what = `${count(others.length)} others`;
   return [...sorted, { what, seconds: total('seconds'), times: total('times') }];
 }

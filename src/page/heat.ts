@@ -84,13 +84,13 @@ export function makeHeat({ label, height, noun, onPick }: HeatOptions): Heat {
   };
 
   const hover = (u: UPlot) => {
-    const { left = -1, top = -1 } = u.cursor;
-    if (shown === undefined || left < 0 || top < 0) {
+    const { left: x = -1, top: y = -1 } = u.cursor;
+    if (shown === undefined || x < 0 || y < 0) {
       if (document.activeElement !== box) show(undefined);
       return;
     }
-    const column = columnAt(shown.data, u.posToVal(left, 'x'));
-    const row = rowAt(shown.columns, u.posToVal(top, 'y'));
+    const column = columnAt(shown.data, u.posToVal(x, 'x'));
+    const row = rowAt(shown.columns, u.posToVal(y, 'y'));
     show(column === undefined || row === undefined ? undefined : { column, row });
   };
 

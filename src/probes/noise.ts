@@ -40,17 +40,20 @@ export function noiseNeeds(): EventNeed[] {
 /** Handlers for those of the events that the kernel has. */
 export function noiseHandlers(context: ProbeContext, sink: NoiseSink): Map<string, EventHandler> {
   const there = EVENTS.filter(({ event }) => context.format(event) !== undefined);
-  return new Map(there.map((of) => [of.event, noiseHandler(context, sink, of)]));
+  return new Map(there.map((event) => [event.event, noiseHandler(context, sink, event)]));
 }
 
 /** Returns the handler of an event that has `start` and `duration`. */
-export function noiseHandler(context: ProbeContext, sink: NoiseSink, of: NoiseEvent): EventHandler {
-  const { source, event } = of;
+export function noiseHandler(
+  context: ProbeContext,
+  sink: NoiseSink,
+  { source, event, id, name: nameField }: NoiseEvent,
+): EventHandler {
   const startOf = context.int(event, 'start');
   const durationOf = context.int(event, 'duration');
-  const idOf: IntReader = of.id === undefined ? () => 0 : context.int(event, of.id);
+  const idOf: IntReader = id === undefined ? () => 0 : context.int(event, id);
   const name: BytesReader =
-    of.name === undefined ? { start: none, end: none } : context.bytes(event, of.name);
+    nameField === undefined ? { start: none, end: none } : context.bytes(event, nameField);
   const noise: Noise = { source, cpu: 0, startNs: 0, durationNs: 0, recordedNs: 0, id: 0 };
   return (record) => {
     noise.cpu = record.cpu;

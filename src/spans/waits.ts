@@ -112,9 +112,13 @@ export function exemplar(
   probe: string,
   metric: string,
   values: readonly string[],
-  of: { cpu: number; pid?: number; span: SpanDraft; valueNs?: number },
+  {
+    cpu,
+    pid = 0,
+    span,
+    valueNs = span.endNs - span.startNs,
+  }: { cpu: number; pid?: number; span: SpanDraft; valueNs?: number },
 ): ExemplarDraft[] {
-  const labelValues = deps.seriesOf(probe, values, of.cpu, of.pid ?? 0);
-  if (labelValues === undefined) return [];
-  return [{ metric, labelValues, valueNs: of.valueNs ?? of.span.endNs - of.span.startNs, span: of.span }];
+  const labelValues = deps.seriesOf(probe, values, cpu, pid);
+  return labelValues === undefined ? [] : [{ metric, labelValues, valueNs, span }];
 }

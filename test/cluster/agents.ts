@@ -92,9 +92,9 @@ export function agentsOf(cluster: Cluster, release: string): Agents {
     get: (pod, path) => JSON.parse(fetched(pod, path)),
     kill: (pod, signal) => {
       const id = agentStatus(pod)?.containerID?.split('//')[1] ?? 'none';
-      const found = podProcesses(id).find((pid) => commandOf(pid).includes('ftrace-exporter.js'));
-      if (found !== undefined) kill(found, signal);
-      return found !== undefined;
+      const agentPid = podProcesses(id).find((pid) => commandOf(pid).includes('ftrace-exporter.js'));
+      if (agentPid !== undefined) kill(agentPid, signal);
+      return agentPid !== undefined;
     },
     counted: async (pod, times) => {
       const count = () => scrape(pod).sum('ftrace_syscall_duration_seconds_count', { syscall: RARE });

@@ -99,6 +99,8 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
 const status = await new Promise<number>((resolve) => tests.on('exit', (code) => resolve(code ?? 1)));
 if (interrupted !== undefined) console.log(`${interrupted}: removing the cluster`);
 await removeCluster(directory);
-const left = leftOf(directory);
-console.log(left.length === 0 ? 'the cluster is gone: nothing of it is left' : `LEFT: ${left.join(', ')}`);
-process.exitCode = left.length > 0 || interrupted !== undefined ? 1 : status;
+const remains = leftOf(directory);
+console.log(
+  remains.length === 0 ? 'the cluster is gone: nothing of it is left' : `LEFT: ${remains.join(', ')}`,
+);
+process.exitCode = remains.length > 0 || interrupted !== undefined ? 1 : status;

@@ -288,10 +288,10 @@ export function manifestsOf(text: string): Manifest[] {
 
 /** The DaemonSet of a profile; without a profile, the main one. */
 export function daemonSetOf(manifests: readonly Manifest[], component = 'agent'): PodTemplate {
-  const found = manifests.find(
+  const manifest = manifests.find(
     ({ kind, metadata }) =>
       kind === 'DaemonSet' && metadata.labels?.['app.kubernetes.io/component'] === component,
   );
-  if (found?.spec === undefined) throw new Error(`no DaemonSet ${component}`);
-  return found.spec.template;
+  if (manifest?.spec === undefined) throw new Error(`no DaemonSet ${component}`);
+  return manifest.spec.template;
 }

@@ -128,7 +128,7 @@ export async function startControlPlane(directory: string): Promise<ControlPlane
       const headers = { authorization: `Bearer ${TOKEN}`, 'content-type': 'application/json' };
       // The server has just made its own certificate.
       const options = { host: '127.0.0.1', port, path, method, headers, rejectUnauthorized: false };
-      const asked = request(options, (response) => {
+      const outgoing = request(options, (response) => {
         let text = '';
         response.on('data', (chunk) => {
           text += chunk;
@@ -139,8 +139,8 @@ export async function startControlPlane(directory: string): Promise<ControlPlane
           resolve({ status: response.statusCode ?? 0, body: parsed, warnings });
         });
       });
-      asked.on('error', reject);
-      asked.end(body === undefined ? undefined : JSON.stringify(body));
+      outgoing.on('error', reject);
+      outgoing.end(body === undefined ? undefined : JSON.stringify(body));
     });
 
   const deadline = Date.now() + START_TIMEOUT_MS;

@@ -80,9 +80,9 @@ describe(`dashboards in Prometheus ${PROMETHEUS.version.replace('v0.3', '3.')}`,
         for (const { expr } of targets) {
           queries++;
           const isNotHere = uid === 'ftrace-kernel' && title in NOT_HERE;
-          const found = await seriesOf(expr, isNotHere ? 0 : deadline);
-          series += found;
-          if (found > 0) continue;
+          const count = await seriesOf(expr, isNotHere ? 0 : deadline);
+          series += count;
+          if (count > 0) continue;
           if (isNotHere) t.diagnostic(`NO DATA HERE: ${title}: ${NOT_HERE[title]}`);
           else empty.push(`${title}: ${filledIn(expr)}`);
         }

@@ -60,16 +60,16 @@ test('exemplars of slow syscalls, by every format that has them', async () => {
       .split('\n')
       .filter((text) => text.startsWith(`${NAME}_bucket`))
       .flatMap((text) => {
-        const found = line.exec(text);
-        if (found === null) return [];
-        const [, traceId, spanId, value, at] = found;
+        const match = line.exec(text);
+        if (match === null) return [];
+        const [, traceId, spanId, value, at] = match;
         return [{ traceId, spanId, value: Number(value), atMs: Math.round(Number(at) * 1000) }];
       })
       .sort(byTrace);
   };
-  const stored = async (of: string): Promise<Found[]> => {
+  const stored = async (promql: string): Promise<Found[]> => {
     const query = new URLSearchParams({
-      query: of,
+      query: promql,
       start: String(Date.now() / 1000 - 3600),
       end: String(Date.now() / 1000 + 60),
     });

@@ -300,32 +300,32 @@ describe('the chart', () => {
 
   it('has all of tracefs writable only where the config changes the top level', () => {
     const whole = [{ name: 'tracefs', mountPath: '/tracing' }];
-    const of = (name: string, component?: string) =>
+    const countOf = (name: string, component?: string) =>
       tracefsMounts(daemonSetOf(render(MATRIX[name]), component)).length;
     assert.deepEqual(tracefsMounts(daemonSetOf(render(MATRIX.blk))), whole);
     assert.deepEqual(tracefsMounts(daemonSetOf(render(MATRIX['a ConfigMap that is there']))), whole);
-    assert.deepEqual([of('profiles beside'), of('profiles beside', 'realtime')], [2, 1]);
+    assert.deepEqual([countOf('profiles beside'), countOf('profiles beside', 'realtime')], [2, 1]);
   });
 
   it('mounts of the host what the config needs, and nothing else', () => {
-    const of = (name: string, component?: string) => daemonSetOf(render(MATRIX[name]), component);
+    const podOf = (name: string, component?: string) => daemonSetOf(render(MATRIX[name]), component);
     const [tracefs] = TRACEFS_AND_INSTANCES;
     const journal = 'journal=/run/ftrace-exporter';
-    assert.deepEqual(mounts(of('tracers of the whole machine')), [tracefs, journal]);
-    assert.deepEqual(mounts(of('blk')), [tracefs, journal, 'sys-devices=/sys/devices']);
-    assert.deepEqual(mounts(of('a tracer that is switched off')), TRACEFS_AND_INSTANCES);
-    assert.deepEqual(mounts(of('profiles beside')), TRACEFS_AND_INSTANCES);
-    assert.deepEqual(mounts(of('profiles beside', 'realtime')), [tracefs, journal]);
-    assert.equal(of('containers in spans').spec.hostPID, true);
-    assert.deepEqual(mounts(of('containers in spans')), TRACEFS_AND_INSTANCES);
-    const byContainer = of('metrics by container');
+    assert.deepEqual(mounts(podOf('tracers of the whole machine')), [tracefs, journal]);
+    assert.deepEqual(mounts(podOf('blk')), [tracefs, journal, 'sys-devices=/sys/devices']);
+    assert.deepEqual(mounts(podOf('a tracer that is switched off')), TRACEFS_AND_INSTANCES);
+    assert.deepEqual(mounts(podOf('profiles beside')), TRACEFS_AND_INSTANCES);
+    assert.deepEqual(mounts(podOf('profiles beside', 'realtime')), [tracefs, journal]);
+    assert.equal(podOf('containers in spans').spec.hostPID, true);
+    assert.deepEqual(mounts(podOf('containers in spans')), TRACEFS_AND_INSTANCES);
+    const byContainer = podOf('metrics by container');
     assert.equal(byContainer.spec.hostPID, true);
     assert.deepEqual(mounts(byContainer), [
       ...TRACEFS_AND_INSTANCES,
       'cgroup=/sys/fs/cgroup',
       'pod-logs=/var/log/pods',
     ]);
-    assert.equal(of('a ConfigMap that is there').spec.hostPID, true);
+    assert.equal(podOf('a ConfigMap that is there').spec.hostPID, true);
   });
 
   it('has a container that undoes after a kill where the config changes the whole machine, and only there', () => {
@@ -581,8 +581,8 @@ describe('the chart', () => {
 
   it('gives the agent who it is over OTLP', () => {
     const { env } = daemonSetOf(render(MATRIX['OTLP and attributes'])).spec.containers[0];
-    const said = env.find(({ name }) => name === 'OTEL_RESOURCE_ATTRIBUTES')?.value;
-    assert.equal(said, 'service.instance.id=$(K8S_NODE_NAME),deployment.environment.name=a%2C%20b');
+    const value = env.find(({ name }) => name === 'OTEL_RESOURCE_ATTRIBUTES')?.value;
+    assert.equal(value, 'service.instance.id=$(K8S_NODE_NAME),deployment.environment.name=a%2C%20b');
     assert.equal(env.find(({ name }) => name === 'K8S_CLUSTER_NAME')?.value, 'north');
   });
 });

@@ -335,9 +335,9 @@ describe('the container image for arm64', {
   skip: skipWithout('qemu-aarch64-static', 'qemu-user-static'),
 }, () => {
   it('starts under emulation', (t) => {
-    const { tag, said } = buildImage('arm64', 'image');
+    const { tag, said: output } = buildImage('arm64', 'image');
     try {
-      for (const line of said.split('\n')) t.diagnostic(line);
+      for (const line of output.split('\n')) t.diagnostic(line);
       const run = withRootOf(tag, (root) =>
         outcomeOf(
           'env',

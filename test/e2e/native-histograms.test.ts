@@ -90,10 +90,10 @@ function assertClose(actual: number, expected: number, message: string): void {
 }
 
 function assertSameSeries(stored: Iterable<string>, own: Iterable<string>): void {
-  const [left, right] = [new Set(stored), new Set(own)];
+  const [first, second] = [new Set(stored), new Set(own)];
   const onlyIn = (one: Set<string>, other: Set<string>) => [...one].filter((s) => !other.has(s)).slice(0, 5);
   assert.deepEqual(
-    { stored: onlyIn(left, right), own: onlyIn(right, left) },
+    { stored: onlyIn(first, second), own: onlyIn(second, first) },
     { stored: [], own: [] },
     'series that only one of them has',
   );

@@ -70,8 +70,9 @@ export function openApiChecker(): (manifest: Manifest) => string[] {
       byKind.set(`${spec.group}/${name} ${spec.names.kind}`, schema.openAPIV3Schema);
   }
 
-  const check = (value: unknown, given: Schema, path: string): string[] => {
-    const schema = given.$ref === undefined ? given : definitions[given.$ref.replace('#/definitions/', '')];
+  const check = (value: unknown, reference: Schema, path: string): string[] => {
+    const schema =
+      reference.$ref === undefined ? reference : definitions[reference.$ref.replace('#/definitions/', '')];
     const isEither = schema['x-kubernetes-int-or-string'] === true || schema.format === 'int-or-string';
     if (isEither) return typeof value === 'number' || typeof value === 'string' ? [] : [`${path}: neither`];
     const kind = Array.isArray(value) ? 'array' : typeof value;

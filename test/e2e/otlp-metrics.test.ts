@@ -69,10 +69,10 @@ function byIdentity(results: readonly QueryResult[]): Map<string, QueryResult> {
 }
 
 function assertSameSeries(pushed: Iterable<string>, scraped: Iterable<string>): void {
-  const [left, right] = [new Set(pushed), new Set(scraped)];
+  const [first, second] = [new Set(pushed), new Set(scraped)];
   const onlyIn = (one: Set<string>, other: Set<string>) => [...one].filter((s) => !other.has(s)).slice(0, 5);
   assert.deepEqual(
-    { pushed: onlyIn(left, right), scraped: onlyIn(right, left) },
+    { pushed: onlyIn(first, second), scraped: onlyIn(second, first) },
     { pushed: [], scraped: [] },
     'series that only one of them has',
   );
@@ -87,10 +87,10 @@ const atRest = (series: Map<string, QueryResult>) =>
 for (const protocol of ['http/protobuf', 'http/json'] as const) {
   test(`pushed by ${protocol}: the same names, series and values as scraped`, async () => {
     const { agent, pushed, scraped } = await pushedAndScraped({ protocol, compression: 'gzip' });
-    const left = byIdentity(await pushed.query(ALL));
-    const right = byIdentity(await scraped.query(ALL));
-    const names = namesOf(left);
-    assert.deepEqual(names, namesOf(right));
+    const ofPushes = byIdentity(await pushed.query(ALL));
+    const ofScrapes = byIdentity(await scraped.query(ALL));
+    const names = namesOf(ofPushes);
+    assert.deepEqual(names, namesOf(ofScrapes));
     assert.ok(names.length > 60, names.join());
     for (const kind of [
       /_total$/,
@@ -104,10 +104,10 @@ for (const protocol of ['http/protobuf', 'http/json'] as const) {
         String(kind),
       );
     }
-    assertSameSeries(left.keys(), right.keys());
+    assertSameSeries(ofPushes.keys(), ofScrapes.keys());
     let compared = 0;
-    for (const [series, { value }] of atRest(left)) {
-      assert.equal(value?.[1], right.get(series)?.value?.[1], series);
+    for (const [series, { value }] of atRest(ofPushes)) {
+      assert.equal(value?.[1], ofScrapes.get(series)?.value?.[1], series);
       compared++;
     }
     assert.ok(compared > 500, String(compared));
@@ -126,17 +126,17 @@ test('pushed as exponential histograms: count, sum and every bucket as scraped n
     { scrape_native_histograms: true, always_scrape_classic_histograms: true },
   );
   const ofKernel = '{__name__=~"ftrace_.+_seconds",__name__!~"ftrace_exporter_.+"}';
-  const left = byIdentity((await pushed.query(ofKernel)).filter(({ histogram }) => histogram));
-  const right = byIdentity((await scraped.query(ofKernel)).filter(({ histogram }) => histogram));
-  assertSameSeries(left.keys(), right.keys());
-  assert.ok(left.size > 20, String(left.size));
-  for (const [series, { histogram }] of left) {
-    const native = right.get(series)?.histogram?.[1];
+  const ofPushes = byIdentity((await pushed.query(ofKernel)).filter(({ histogram }) => histogram));
+  const ofScrapes = byIdentity((await scraped.query(ofKernel)).filter(({ histogram }) => histogram));
+  assertSameSeries(ofPushes.keys(), ofScrapes.keys());
+  assert.ok(ofPushes.size > 20, String(ofPushes.size));
+  for (const [series, { histogram }] of ofPushes) {
+    const native = ofScrapes.get(series)?.histogram?.[1];
     assert.ok(histogram && native);
     assert.deepEqual(histogram[1], native, series);
   }
   // Compares what a user would ask with the classic series of the scrape.
-  for (const name of new Set(Array.from(left.values(), ({ metric }) => metric.__name__))) {
+  for (const name of new Set(Array.from(ofPushes.values(), ({ metric }) => metric.__name__))) {
     for (const part of ['count', 'sum']) {
       const answer = byIdentity(await pushed.query(`histogram_${part}(${name})`));
       const classic = byIdentity(await scraped.query(`${name}_${part}`));

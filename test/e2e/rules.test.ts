@@ -90,9 +90,9 @@ describe(`rules in Prometheus ${PROMETHEUS.version.replace('v0.3', '3.')}`, () =
       const query = `${record}{${matchers.join()}}`;
       for (;;) {
         const result = await fleet.prometheus.query(query);
-        const found = result.filter(({ value }) => Number.isFinite(Number(value?.[1]))).length;
-        series += found;
-        if (found > 0) break;
+        const count = result.filter(({ value }) => Number.isFinite(Number(value?.[1]))).length;
+        series += count;
+        if (count > 0) break;
         if (performance.now() > deadline) {
           empty.push(query);
           break;
@@ -123,9 +123,9 @@ describe(`rules in Prometheus ${PROMETHEUS.version.replace('v0.3', '3.')}`, () =
       if (file !== 'README.md') assert.ok(queries.length > 0, `${file} has no query`);
       for (const query of queries) {
         const everywhere = query.replaceAll('instance="NODE"', 'instance=~".+"');
-        const found = await fleet.prometheus.query(everywhere);
-        if (found.length === 0) t.diagnostic(`nothing now: ${file}: ${query}`);
-        series += found.length;
+        const results = await fleet.prometheus.query(everywhere);
+        if (results.length === 0) t.diagnostic(`nothing now: ${file}: ${query}`);
+        series += results.length;
       }
     }
     assert.ok(series > 0);

@@ -75,7 +75,7 @@ describe('the unit for systemd', () => {
   const mainPid = () => {
     const inside = systemd.show('MainPID');
     const pids = readdirSync('/proc').filter((name) => /^\d+$/.test(name));
-    const found = pids.filter((pid) => {
+    const matches = pids.filter((pid) => {
       try {
         const status = readFileSync(`/proc/${pid}/status`, 'utf8');
         const cgroup = readFileSync(`/proc/${pid}/cgroup`, 'utf8');
@@ -87,8 +87,8 @@ describe('the unit for systemd', () => {
         return false;
       }
     });
-    assert.equal(found.length, 1, `processes of the service: ${found}`);
-    return Number(found[0]);
+    assert.equal(matches.length, 1, `processes of the service: ${matches}`);
+    return Number(matches[0]);
   };
 
   it('is accepted by systemd-analyze verify', (t) => {

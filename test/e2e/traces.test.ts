@@ -96,13 +96,13 @@ for (const protocol of ['http/protobuf', 'http/json', 'grpc'] as const) {
     const calls = callsOf(events, workload.pid);
     const requests = requestsOf(events);
     const spans = collector.spans();
-    const found = roots().sort((a, b) => (a.start < b.start ? -1 : 1));
+    const sorted = roots().sort((a, b) => (a.start < b.start ? -1 : 1));
     assert.equal(calls.length, FSYNCS);
-    assert.equal(found.length, FSYNCS);
-    assert.equal(new Set(found.map(({ traceId }) => traceId)).size, FSYNCS);
+    assert.equal(sorted.length, FSYNCS);
+    assert.equal(new Set(sorted.map(({ traceId }) => traceId)).size, FSYNCS);
     const seen = { blocks: 0, cut: 0 };
     const apart: string[] = [];
-    for (const [i, root] of found.entries()) {
+    for (const [i, root] of sorted.entries()) {
       const trace = spans.filter(({ traceId }) => traceId === root.traceId);
       // Below them can be requests of the disk that holds the image.
       const blocks = trace.filter(
@@ -120,7 +120,7 @@ for (const protocol of ['http/protobuf', 'http/json', 'grpc'] as const) {
       seen.cut += blocks.filter(isCut).length;
     }
     console.log(
-      `${protocol}: ${found.length} traces, ${seen.blocks} block spans, ${seen.cut} of them cut; ${apart.length} apart: ${apart.join('; ')}`,
+      `${protocol}: ${sorted.length} traces, ${seen.blocks} block spans, ${seen.cut} of them cut; ${apart.length} apart: ${apart.join('; ')}`,
     );
     assert.ok(apart.length <= FSYNCS * DISTURBED_SHARE);
     await workload.end();

@@ -128,8 +128,8 @@ test('a reload without the budget resumes what is suspended', async () => {
   assert.equal(after.status.capture.budget, undefined);
   assert.deepEqual(after.scrape.series(SUSPENDED), []);
   for (const probe of ['sched', 'syscalls']) {
-    const given = (scrape: typeof before) => scrape.sum('ftrace_exporter_probe_events_total', { probe });
-    assert.ok(given(after.scrape) >= given(before), `events of ${probe} go back`);
+    const eventsIn = (scrape: typeof before) => scrape.sum('ftrace_exporter_probe_events_total', { probe });
+    assert.ok(eventsIn(after.scrape) >= eventsIn(before), `events of ${probe} go back`);
   }
   assert.equal(await agent.stop(), 0, agent.stderr());
 });

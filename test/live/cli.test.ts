@@ -51,13 +51,13 @@ function start(args: string[], nodeFlags: string[] = []): Running {
 
 /** URL of the metrics, once the agent serves them. */
 async function served(running: Running): Promise<string> {
-  const found = () => /serving metrics.* url=(\S+)/.exec(running.stderr())?.[1];
+  const urlInLog = () => /serving metrics.* url=(\S+)/.exec(running.stderr())?.[1];
   let over = false;
   void running.ended.then(() => {
     over = true;
   });
-  while (found() === undefined && !over) await new Promise((resolve) => setTimeout(resolve, 20));
-  const url = found();
+  while (urlInLog() === undefined && !over) await new Promise((resolve) => setTimeout(resolve, 20));
+  const url = urlInLog();
   assert.ok(url, running.stderr());
   return url;
 }
@@ -168,10 +168,10 @@ test('doctor finds tracefs and the default probes in order', () => {
     env,
     encoding: 'utf8',
   });
-  const found = JSON.parse(stdout);
+  const report = JSON.parse(stdout);
   assert.equal(status, 0, stdout);
-  assert.equal(found.problem, '');
-  const sched = found.probes.find((probe: { name: string }) => probe.name === 'sched');
+  assert.equal(report.problem, '');
+  const sched = report.probes.find((probe: { name: string }) => probe.name === 'sched');
   assert.deepEqual([sched.on, sched.ok, sched.events[0]], [true, true, 'sched:sched_switch']);
 });
 

@@ -82,11 +82,11 @@ test('a victim, a hog on its CPU, and a bystander on another one', { skip: !cpuG
     await atRest(victim.pid);
     waitedSoFar = waitedNs(victim.pid);
     after = await atRestOf(agent, ofVictim.container);
-    const grown = (value: (scrape: Scrape, of: string) => number) =>
+    const grown = (value: (scrape: Scrape, container: string) => number) =>
       value(after, ofVictim.container) - value(before, ofVictim.container);
     const waited = (waitedSoFar - waitedBefore) / 1e9;
     const all = grown(wait);
-    const byHog = grown((scrape, of) => laidTo(scrape, of, ofHog.container));
+    const byHog = grown((scrape, container) => laidTo(scrape, container, ofHog.container));
     t.diagnostic(`kernel ${waited} s, agent ${all} s, by the hog ${byHog} s`);
     assert.ok(waited > 0.05, 'the victim hardly waited');
     assert.ok(Math.abs(all - waited) <= waited * 0.02, `${all} s, but the kernel says ${waited} s`);

@@ -50,15 +50,15 @@ function freshSize(): string {
  * open yet, and no events on.
  */
 async function assertQuiet(dir: string, note: string): Promise<void> {
-  const left = () => {
+  const state = () => {
     const [on, events] = [readTrimmed(dir, 'tracing_on') !== '0', readTrimmed(dir, 'set_event') !== ''];
     const size = readTrimmed(dir, 'buffer_size_kb');
     const isFresh = on && !events && size === FRESH_SIZE;
     return { recording: on && events, large: !isFresh && Number.parseInt(size, 10) > MOST_KB_LEFT };
   };
-  for (let tries = 0; tries < 500 && (left().recording || left().large); tries++) await sleep(20);
+  for (let tries = 0; tries < 500 && (state().recording || state().large); tries++) await sleep(20);
   assert.deepEqual(
-    left(),
+    state(),
     { recording: false, large: false },
     `${note}: ${readTrimmed(dir, 'buffer_size_kb')} KiB`,
   );
@@ -100,7 +100,7 @@ describe('an agent that is killed', () => {
       const latestMs = Math.min(MOST_MS, (performance.now() - startedAt) * LATEST);
       for (const agent of first) agent.child.kill('SIGKILL');
       await Promise.all(first.map((agent) => agent.ended));
-      let left = 0;
+      let instancesLeft = 0;
       let ready = 0;
       for (let round = 0; round < ROUNDS; round++) {
         // The next start of each agent takes over what the one before has left.
@@ -114,14 +114,14 @@ describe('an agent that is killed', () => {
             assert.equal(await agent.ended, 'SIGKILL', `${note}:\n${agent.stderr()}`);
             if (agent.stderr().includes('serving metrics')) ready++;
             if (!existsSync(agent.dir)) return;
-            left++;
+            instancesLeft++;
             await assertQuiet(agent.dir, note);
           }),
         );
         untouched(`SEED=${seed}, round ${round}: the top level has changed`);
       }
-      t.diagnostic(`of ${AT_ONCE * ROUNDS} killed, ${ready} were ready, ${left} left an instance`);
-      assert.ok(left > 0, 'none was killed late enough to leave anything');
+      t.diagnostic(`of ${AT_ONCE * ROUNDS} killed, ${ready} were ready, ${instancesLeft} left an instance`);
+      assert.ok(instancesLeft > 0, 'none was killed late enough to leave anything');
 
       for (const instance of instances) {
         const dir = join(TRACEFS, 'instances', instance);

@@ -35,9 +35,13 @@ after(() => {
  * Values of all series of a probe after `work`, by `name{label values}`; for histograms the number of values. Others
  * can do so much meanwhile that the buffer overflows; then the attempt is repeated.
  */
-function observe(module: ProbeModule, given: Record<string, unknown>, work: () => void): Map<string, number> {
+function observe(
+  module: ProbeModule,
+  section: Record<string, unknown>,
+  work: () => void,
+): Map<string, number> {
   for (let attempt = 1; attempt <= 5; attempt++) {
-    const values = observeOnce(module, given, work);
+    const values = observeOnce(module, section, work);
     if (values !== undefined) return values;
   }
   throw new assert.AssertionError({ message: 'events were lost in every attempt' });
@@ -46,14 +50,14 @@ function observe(module: ProbeModule, given: Record<string, unknown>, work: () =
 /** Undefined if events were lost. */
 function observeOnce(
   module: ProbeModule,
-  given: Record<string, unknown>,
+  section: Record<string, unknown>,
   work: () => void,
 ): Map<string, number> | undefined {
   const instance = createInstance(findTracefs({ mayMount: false }), `probes-test-${process.pid}-${made++}`);
   instances.push(instance);
   const store = new MetricStore();
   const plan = planEvents({
-    enabled: [{ module, options: module.schema(schemaKit).parse(given) }],
+    enabled: [{ module, options: module.schema(schemaKit).parse(section) }],
     metadata: instance.metadata(),
     host: liveHostFacts({ machine: machine() }),
     onlineCpus: onlineCpus(),

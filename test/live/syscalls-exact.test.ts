@@ -102,9 +102,9 @@ test('with a buffer that is too small, what is missing is reported, and no pair 
       now.sum('ftrace_exporter_events_lost_total', { ...labels, reason: 'overrun' }),
       stats.overrun,
     );
-    const found = status.capture.loss.find((one) => one.cpu === cpu);
+    const loss = status.capture.loss.find((one) => one.cpu === cpu);
     assert.deepEqual(
-      [found?.overrun, found?.commitOverrun, found?.dropped],
+      [loss?.overrun, loss?.commitOverrun, loss?.dropped],
       [stats.overrun, stats.commitOverrun, stats.droppedEvents],
     );
   }

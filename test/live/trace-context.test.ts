@@ -122,29 +122,29 @@ for (const reader of ['raw', 'trace_pipe'] as const) {
           TRACEPARENT: `00-${TRACE}-${spanId}-01`,
           ...(where === 'own' ? { TRACE_MARKER: own } : {}),
         };
-        const found = await tracesOf(1, async () => {
+        const traces = await tracesOf(1, async () => {
           const { printed, pid } = await run([...command, file], env);
           assert.equal(printed.trim(), env.TRACEPARENT);
           return [pid];
         });
-        assert.deepEqual(parents(found), [spanId]);
-        assert.equal(found[0].spans[0].name, 'syscall fsync');
+        assert.deepEqual(parents(traces), [spanId]);
+        assert.equal(traces[0].spans[0].name, 'syscall fsync');
       });
     }
 
     it('only what the thread itself does between begin and end is part of it', async () => {
       const spanId = nextSpan();
       const value = `traceparent=00-${TRACE}-${spanId}-01`;
-      const found = await tracesOf(5, () =>
+      const traces = await tracesOf(5, () =>
         script('save', `${value} begin`, 'save', 'thread', 'save', `${value} end`, 'save'),
       );
-      assert.deepEqual(parents(found), ['root', spanId, 'root', spanId, 'root']);
+      assert.deepEqual(parents(traces), ['root', spanId, 'root', spanId, 'root']);
     });
 
     it('spans nest, and one that is not sampled is no parent', async () => {
       const [outer, inner, unsampled] = [nextSpan(), nextSpan(), nextSpan()];
       const value = (spanId: string, flags = '01') => `traceparent=00-${TRACE}-${spanId}-${flags}`;
-      const found = await tracesOf(3, () =>
+      const traces = await tracesOf(3, () =>
         script(
           `${value(outer)} begin`,
           `${value(inner)} begin`,
@@ -157,7 +157,7 @@ for (const reader of ['raw', 'trace_pipe'] as const) {
           `${value(outer)} end`,
         ),
       );
-      assert.deepEqual(parents(found), [inner, outer, 'root']);
+      assert.deepEqual(parents(traces), [inner, outer, 'root']);
     });
 
     it('hostile markers are counted, and change nothing', async () => {
@@ -165,7 +165,7 @@ for (const reader of ['raw', 'trace_pipe'] as const) {
       const spanId = nextSpan();
       const value = `traceparent=00-${TRACE}-${spanId}-01`;
       const floods = Array.from({ length: 2500 }, () => `${value} end`);
-      const found = await tracesOf(1, () =>
+      const traces = await tracesOf(1, () =>
         script(
           'traceparent=nonsense begin',
           `traceparent=00-${'0'.repeat(32)}-${spanId}-01 begin`,
@@ -175,7 +175,7 @@ for (const reader of ['raw', 'trace_pipe'] as const) {
           'hello',
         ),
       );
-      assert.deepEqual(parents(found), ['root']);
+      assert.deepEqual(parents(traces), ['root']);
       const counts = diff(before, await outcomes(agent));
       assert.deepEqual({ ...counts, malformed: undefined }, { unpaired: 1, malformed: undefined });
       assert.ok(counts.malformed >= 2, `${counts.malformed} malformed`);

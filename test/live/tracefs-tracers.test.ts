@@ -133,8 +133,8 @@ describe('tracers of this kernel', () => {
   const leaveNothing = (note: string) => {
     assert.deepEqual(differences(untouched, topLevelFiles(root)), [], note);
     assert.deepEqual(readdirSync(stateDir), [], note);
-    const left = readdirSync(join(root, 'instances')).filter((name) => name.startsWith(NAME));
-    assert.deepEqual(left, [], note);
+    const instances = readdirSync(join(root, 'instances')).filter((name) => name.startsWith(NAME));
+    assert.deepEqual(instances, [], note);
   };
 
   for (const [title, request] of Object.entries(REQUESTS)) {
@@ -148,12 +148,12 @@ describe('tracers of this kernel', () => {
       const works = undisturbed(async (t) => {
         const base = createInstance(root, NAME);
         t.after(base.remove);
-        const found = placeOf(request, offeredTracers(root), instanceTracers(base.dir));
-        assert.ok('place' in found, JSON.stringify(found));
-        t.diagnostic(`runs in ${found.place === 'top' ? 'the top level' : 'an instance'}`);
+        const answer = placeOf(request, offeredTracers(root), instanceTracers(base.dir));
+        assert.ok('place' in answer, JSON.stringify(answer));
+        t.diagnostic(`runs in ${answer.place === 'top' ? 'the top level' : 'an instance'}`);
         const journal = openJournal(place);
         const target =
-          found.place === 'top'
+          answer.place === 'top'
             ? takeTopLevel(root, journal, tracer)
             : createInstance(root, tracerInstanceName(NAME, tracer));
         t.after(target.remove);
@@ -199,7 +199,7 @@ describe('tracers of this kernel', () => {
       const isKilled = undisturbed(async (t) => {
         const task: ChildTask = { ...place, request, ...(armed ? { armed } : {}) };
         let cycleMs = 0;
-        let left = 0;
+        let leftovers = 0;
         for (let kill = 0; kill < KILLS; kill++) {
           const child = spawn(process.execPath, [CHILD, JSON.stringify(task)], {
             stdio: ['ignore', 'pipe', 'inherit'],
@@ -222,11 +222,11 @@ describe('tracers of this kernel', () => {
             existsSync(join(root, 'instances', tracerInstanceName(NAME, tracer))) ||
             readdirSync(stateDir).length > 0
           )
-            left++;
+            leftovers++;
           assert.deepEqual(cleanup(root, [NAME], stateDir).problems, [], note);
           leaveNothing(note);
         }
-        t.diagnostic(`a cycle took ${cycleMs.toFixed(0)} ms; ${left} of ${KILLS} had left something`);
+        t.diagnostic(`a cycle took ${cycleMs.toFixed(0)} ms; ${leftovers} of ${KILLS} had left something`);
       });
       it(`leaves nothing after ${KILLS} kills and cleanups`, isKilled);
     });

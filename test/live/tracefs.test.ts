@@ -109,7 +109,7 @@ test('an instance is prepared, records, is read page by page, counts, and goes',
   );
   assert.ok(whole > 5, `only ${whole} pages`);
   const stats = pages.cpus().map((cpu) => instance.stats(cpu));
-  const sum = (of: (s: (typeof stats)[0]) => number) => stats.reduce((total, s) => total + of(s), 0);
+  const sum = (count: (s: (typeof stats)[0]) => number) => stats.reduce((total, s) => total + count(s), 0);
   assert.equal(
     sum((s) => s.readEvents),
     MARKERS,
@@ -194,8 +194,8 @@ test('SIGKILL stops recording and frees the buffers; cleanup removes what is lef
   await once(child, 'exit');
   assert.equal(read('instances', name, 'tracing_on'), '0');
   // The kernel keeps at least two sub-buffers.
-  const left = Number.parseInt(read('instances', name, 'buffer_size_kb'), 10);
-  assert.ok(left <= 64, `${left} KiB are left`);
+  const sizeKib = Number.parseInt(read('instances', name, 'buffer_size_kb'), 10);
+  assert.ok(sizeKib <= 64, `${sizeKib} KiB are left`);
   assert.partialDeepStrictEqual(cleanup(root, ours()), { removed: [name], busy: [] });
 });
 
@@ -239,10 +239,10 @@ test('all our threads are learned, and nothing of it stays in the buffer', async
   const script = `require('node:fs').appendFileSync(${JSON.stringify(`${instance.dir}/trace_marker`)},
     'ftrace-exporter-tid bb22')`;
   await once(new Worker(script, { eval: true }), 'exit');
-  const found = findNonces(instance, ['aa11', 'bb22', 'cc33']);
-  assert.equal(found.get('aa11'), process.pid);
-  assert.ok(found.has('bb22') && found.get('bb22') !== process.pid);
-  assert.equal(found.has('cc33'), false);
+  const pids = findNonces(instance, ['aa11', 'bb22', 'cc33']);
+  assert.equal(pids.get('aa11'), process.pid);
+  assert.ok(pids.has('bb22') && pids.get('bb22') !== process.pid);
+  assert.equal(pids.has('cc33'), false);
   instance.remove();
 });
 

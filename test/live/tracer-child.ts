@@ -21,12 +21,12 @@ const { root, stateDir, name, request, armed } = JSON.parse(process.argv[2]) as 
 const { tracer } = request;
 const held = createInstance(root, name);
 const journal = openJournal({ stateDir, name, root });
-const found = placeOf(request, offeredTracers(root), instanceTracers(held.dir));
-if ('refused' in found) throw new Error(found.refused);
+const answer = placeOf(request, offeredTracers(root), instanceTracers(held.dir));
+if ('refused' in answer) throw new Error(answer.refused);
 console.log('begins');
 for (;;) {
   const target =
-    found.place === 'top'
+    answer.place === 'top'
       ? takeTopLevel(root, journal, tracer)
       : createInstance(root, tracerInstanceName(name, tracer));
   target.prepare({ bufferBytesPerCpu: 1 << 19, subbufferBytes: 4096, clock: 'mono' });

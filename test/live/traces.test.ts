@@ -56,9 +56,9 @@ for (const reader of READERS) {
     const spans = await settledSpans(
       (some) => rootsOf(some, pid, 'syscall fsync').length >= 50 && some.filter(isOfDisk).length >= 100,
     );
-    const found = rootsOf(spans, pid, 'syscall fsync');
-    assert.equal(found.length, 50);
-    for (const [i, root] of found.entries()) {
+    const roots = rootsOf(spans, pid, 'syscall fsync');
+    assert.equal(roots.length, 50);
+    for (const [i, root] of roots.entries()) {
       const [earliest, latest] = brackets[i].map(BigInt);
       assert.ok(
         root.start >= earliest - MS && root.end <= latest + MS,
@@ -242,9 +242,9 @@ print(json.dumps(os.getpid()))
   const callsOf = (some: readonly ReceivedSpan[]) => rootsOf(some, pid, 'syscall connect');
   const all = callsOf(await settledSpans((some) => callsOf(some).length >= 20));
   // Libraries that a machine preloads or looks up users with may connect elsewhere too.
-  const found = all.filter(({ attributes }) => attributes['ftrace.syscall.return'] === -111);
-  assert.equal(found.length, 20, JSON.stringify(all.map(({ attributes }) => attributes)));
-  for (const { status } of found) assert.deepEqual([status.code, status.message], [2, 'ECONNREFUSED']);
+  const refused = all.filter(({ attributes }) => attributes['ftrace.syscall.return'] === -111);
+  assert.equal(refused.length, 20, JSON.stringify(all.map(({ attributes }) => attributes)));
+  for (const { status } of refused) assert.deepEqual([status.code, status.message], [2, 'ECONNREFUSED']);
   assert.equal(await agent.stop(), 0, agent.stderr());
 });
 
@@ -291,17 +291,17 @@ print(json.dumps(os.getpid()))
     );
     const sleepsOf = (some: readonly ReceivedSpan[]) =>
       ['syscall clock_nanosleep', 'syscall futex'].flatMap((name) => rootsOf(some, pid, name));
-    const found = sleepsOf(await settledSpans((some) => sleepsOf(some).length >= 20));
-    assert.equal(found.length, 20);
+    const sleeps = sleepsOf(await settledSpans((some) => sleepsOf(some).length >= 20));
+    assert.equal(sleeps.length, 20);
     let incomplete = 0;
-    for (const root of found) {
+    for (const root of sleeps) {
       const { name, attributes } = root;
       const seconds = Number(root.end - root.start) / 1e9;
       const off = Number(attributes['ftrace.time.blocked']) + Number(attributes['ftrace.time.runqueue']);
       assert.ok(off >= seconds * 0.95, `${name}: ${off} of ${seconds} s off the CPU`);
       if (attributes['ftrace.incomplete'] === true) incomplete++;
     }
-    console.log(`CPU ${cpu}: ${incomplete} of ${found.length} without the event of their return`);
+    console.log(`CPU ${cpu}: ${incomplete} of ${sleeps.length} without the event of their return`);
     assert.equal(await agent.stop(), 0, agent.stderr());
   });
 }

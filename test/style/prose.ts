@@ -9,8 +9,6 @@ import { readFileSync } from 'node:fs';
 interface Rule {
   pattern: RegExp;
   advice: string;
-  /** Files it is for; all without it. */
-  files?: RegExp;
 }
 
 const SUBJECT =
@@ -46,11 +44,6 @@ export const RULES: readonly Rule[] = [
     advice: 'say what the code does: subject, verb, object',
   },
   { pattern: new RegExp(`\\b(?:${COUNTED}) an? (?:${THINGS})\\b(?! of\\b)`), advice: 'write "per"' },
-  {
-    pattern: /\b(?:const|let|var) (?:of|told|found|known|kept|left|asked|taken|given|said|met)\b/,
-    advice: 'name the variable with a noun',
-    files: /^(src|bin)\//,
-  },
 ];
 
 export interface Finding {
@@ -64,9 +57,9 @@ function joined(text: string): string {
   return text.replace(/\n[ \t]*(?:\*(?!\/)|\/\/|#|>)?[ \t]*(?=\S)/g, (gap) => ' '.repeat(gap.length));
 }
 
-export function findingsIn(file: string, text: string): Finding[] {
+export function findingsIn(text: string): Finding[] {
   const prose = joined(text);
-  return RULES.filter(({ files }) => files?.test(file) ?? true).flatMap(({ pattern, advice }) =>
+  return RULES.flatMap(({ pattern, advice }) =>
     [...prose.matchAll(new RegExp(pattern.source, `${pattern.flags}g`))].map((match) => ({
       line: text.slice(0, match.index).split('\n').length,
       text: match[0].trim().replace(/\s+/g, ' '),
@@ -89,7 +82,7 @@ if (import.meta.main) {
     .split('\0')
     .filter(isRead)
     .flatMap((file) =>
-      findingsIn(file, readFileSync(file, 'utf8')).map(
+      findingsIn(readFileSync(file, 'utf8')).map(
         ({ line, text, advice }) => `${file}:${line}: "${text}": ${advice}`,
       ),
     );

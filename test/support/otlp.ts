@@ -142,7 +142,7 @@ function pointOf(point: Message, kind: PushedMetric['kind']): Point {
 
 /** All points of a metric. Throws if the metric is missing or appears more than once. */
 export function pointsOf(pushed: Pushed, name: string): Point[] {
-  const found = pushed.metrics.filter((metric) => metric.name === name);
-  if (found.length !== 1) throw new Error(`${name} is there ${found.length} times`);
-  return found[0].points;
+  const matches = pushed.metrics.filter((metric) => metric.name === name);
+  if (matches.length !== 1) throw new Error(`${name} is there ${matches.length} times`);
+  return matches[0].points;
 }

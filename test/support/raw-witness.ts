@@ -139,9 +139,9 @@ function eventAt(
   { cpu, ns, format }: { cpu: number; ns: number; format: Format },
 ): WitnessedEvent {
   const field = (name: string) => {
-    const found = format.fields.get(name);
-    assert.ok(found, `${format.event} has no field ${name}`);
-    return found;
+    const layout = format.fields.get(name);
+    assert.ok(layout, `${format.event} has no field ${name}`);
+    return layout;
   };
   return {
     event: format.event,

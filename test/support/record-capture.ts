@@ -154,7 +154,7 @@ function publish(from: string, to: string): void {
   // Without what the kernel's builder added.
   const kernelRelease = metadata.kernelRelease.replace(/-.*/, '');
   const events = [...metadata.events()];
-  const found = new Set<string>();
+  const taskNames = new Set<string>();
   const types = [...events, 'ftrace:print'].flatMap((event) => {
     const text = metadata.formatText(event);
     const format = text === undefined ? undefined : parseFormat(event.split(':')[0], text);
@@ -165,7 +165,7 @@ function publish(from: string, to: string): void {
       for (const reader of readers) {
         const [start, end] = [reader.start(record), reader.end(record)];
         const comm = Buffer.from(record.bytes.subarray(start, end)).toString('latin1');
-        found.add(isOurs(comm) ? comm : STAND_IN);
+        taskNames.add(isOurs(comm) ? comm : STAND_IN);
         if (!isOurs(comm))
           record.bytes.fill(0, start, end).set(Buffer.from(STAND_IN.slice(0, end - start)), start);
       }
@@ -197,7 +197,7 @@ function publish(from: string, to: string): void {
   }
   writer.finish({ stats: capture.stats, cmdlines: '' });
   capture.close();
-  console.log(`${to}: tasks by name: ${[...found].sort().join(' ')}`);
+  console.log(`${to}: tasks by name: ${[...taskNames].sort().join(' ')}`);
 }
 
 /**

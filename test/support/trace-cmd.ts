@@ -40,9 +40,9 @@ export function traceCmdReport(file: string): Report {
     if (lost?.[1] !== undefined) report.lost += Number(lost[1]);
     else if (lost !== null) report.uncounted++;
     // Time stamps of some clocks follow the bracket without a space.
-    const found = /-\d+\s+\[(\d{3})\]\s*[\d.]+:\s+(\w+):\s*(.*)$/.exec(line);
-    if (found === null) continue;
-    const [, cpu, event, fields] = found;
+    const match = /-\d+\s+\[(\d{3})\]\s*[\d.]+:\s+(\w+):\s*(.*)$/.exec(line);
+    if (match === null) continue;
+    const [, cpu, event, fields] = match;
     const key = `${Number(cpu)} ${event}`;
     report.counts[key] = (report.counts[key] ?? 0) + 1;
     report.lines.push({ cpu: Number(cpu), event, fields });

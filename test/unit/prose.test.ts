@@ -14,29 +14,26 @@ const CLIPPED: [text: string, advice: RegExp][] = [
   ['// Names are not to be had here.', /available/],
   ['/** Pages enter, events leave. */', /subject, verb/],
   ['// One cursor a CPU.', /per/],
-  ['const told = 1;', /noun/],
 ];
 
 for (const [text, advice] of CLIPPED) {
   test(`finds ${JSON.stringify(text)}`, () => {
-    const findings = findingsIn('src/x.ts', text);
+    const findings = findingsIn(text);
     assert.equal(findings.length, 1, JSON.stringify(findings));
     assert.match(findings[0].advice, advice);
   });
 }
 
 test('every rule has an example', () => {
-  const found = new Set(
-    CLIPPED.flatMap(([text]) => findingsIn('src/x.ts', text).map(({ advice }) => advice)),
-  );
+  const covered = new Set(CLIPPED.flatMap(([text]) => findingsIn(text).map(({ advice }) => advice)));
   assert.deepEqual(
-    RULES.map(({ advice }) => advice).filter((advice) => !found.has(advice)),
+    RULES.map(({ advice }) => advice).filter((advice) => !covered.has(advice)),
     [],
   );
 });
 
 test('gives the line', () => {
-  assert.equal(findingsIn('docs/x.md', 'One.\n\nTwo, and it\nstarts anew.')[0].line, 4);
+  assert.equal(findingsIn('One.\n\nTwo, and it\nstarts anew.')[0].line, 4);
 });
 
 test('accepts plain English', () => {
@@ -48,5 +45,5 @@ test('accepts plain English', () => {
     'Values are counted per CPU, twice a second.',
     'Look for it in the log.',
   ])
-    assert.deepEqual(findingsIn('docs/x.md', text), [], text);
+    assert.deepEqual(findingsIn(text), [], text);
 });

@@ -102,20 +102,20 @@ async function testKernel(recipe: Recipe, { files, tracers, saveCaptures }: Choi
     copyFileSync(process.execPath, join(share, 'node'));
     const printed = new Map<string, number>();
     const onProgress = () => printNew(recipe.name, share, printed);
-    let left = files;
+    let remaining = files;
     let outcome: Outcome;
     for (let attempt = 1; ; attempt++) {
-      const script = guestScript(recipe.name, left, tracers);
+      const script = guestScript(recipe.name, remaining, tracers);
       const oneAtATime = attempt > 1;
       const limits = { timeLimitMs: TIME_LIMIT_MS, quietLimitMs: QUIET_LIMIT_MS };
       outcome = await boot(kernel, { script, share, ...limits, serialLog, oneAtATime, onProgress });
       const stumbled = stumbleOf(outcome);
-      left = left.filter((file) => statusOf(share, file) !== '0');
+      remaining = remaining.filter((file) => statusOf(share, file) !== '0');
       // A kernel that crashes or stands still under emulation proves nothing about the product. What then failed or did
       // not run gets one more try.
-      if (stumbled === undefined || left.length === 0 || attempt === TRIES) break;
-      console.log(`${recipe.name}: ${stumbled}; once more: ${left.join(', ')}`);
-      for (const file of left) {
+      if (stumbled === undefined || remaining.length === 0 || attempt === TRIES) break;
+      console.log(`${recipe.name}: ${stumbled}; once more: ${remaining.join(', ')}`);
+      for (const file of remaining) {
         rmSync(resultsOf(share, file), { force: true });
         rmSync(statusFileOf(share, file), { force: true });
         printed.delete(resultsOf(share, file));
@@ -203,23 +203,23 @@ function endOf(
   serialLog: string,
 ): readonly CheckResult[] {
   const failed = (name: string, detail: string): CheckResult => ({ name, ok: false, tookMs: 0, detail });
-  const found: CheckResult[] = [];
+  const results: CheckResult[] = [];
   if (outcome.kind !== 'ended') {
     const reason =
       'reason' in outcome
         ? outcome.reason
         : (stumbleOf(outcome) ?? `not done after ${TIME_LIMIT_MS / 60_000} minutes`);
-    found.push(failed('the boot', `${outcome.kind}: ${reason}; the serial log is ${serialLog}`));
+    results.push(failed('the boot', `${outcome.kind}: ${reason}; the serial log is ${serialLog}`));
   } else if (outcome.status !== 0) {
-    found.push(failed('the script', readFileSync(join(share, 'output'), 'utf8')));
+    results.push(failed('the script', readFileSync(join(share, 'output'), 'utf8')));
   }
   for (const file of files) {
-    const said = statusOf(share, file);
+    const status = statusOf(share, file);
     // 1: single checks failed, and these have their own lines.
-    if (said !== '0' && said !== '1')
-      found.push(failed(file, said === '' ? 'did not end' : `ended with ${said} (124: took too long)`));
+    if (status !== '0' && status !== '1')
+      results.push(failed(file, status === '' ? 'did not end' : `ended with ${status} (124: took too long)`));
   }
-  return found;
+  return results;
 }
 
 function count(results: readonly (CheckResult | CheckNote)[]): void {

@@ -14,7 +14,7 @@ const KERNEL_HIGH = 0xffffffff;
 export function trimCapture(from: string, to: string, pages: number): void {
   const capture = openCapture(from);
   const { metadata, source } = capture;
-  const found: { cpu: number; ts: number; bytes: Uint8Array }[] = [];
+  const pagesFound: { cpu: number; ts: number; bytes: Uint8Array }[] = [];
   const page = makePage(metadata.layout);
   for (const cpu of source.cpus()) {
     for (;;) {
@@ -22,12 +22,12 @@ export function trimCapture(from: string, to: string, pages: number): void {
       if (length === 0) break;
       const error = loadPage(page, metadata.layout, length);
       if (error !== undefined) throw new Error(`${from}: CPU ${cpu}: ${error}`);
-      found.push({ cpu, ts: page.timestampNs, bytes: page.bytes.slice(0, length) });
+      pagesFound.push({ cpu, ts: page.timestampNs, bytes: page.bytes.slice(0, length) });
     }
   }
   const symbols = capture.kallsyms();
   capture.close();
-  const first = found.sort((a, b) => a.ts - b.ts).slice(0, pages);
+  const first = pagesFound.sort((a, b) => a.ts - b.ts).slice(0, pages);
   const kallsyms = symbolsOf(
     symbols,
     first.map(({ bytes }) => bytes),
@@ -72,11 +72,11 @@ function symbolsOf(kallsyms: string, pages: readonly Uint8Array[]): string {
 
 /** Low words of everything that looks like a kernel address, at any multiple of 4. */
 function addressesIn(pages: readonly Uint8Array[]): Set<number> {
-  const found = new Set<number>();
+  const words = new Set<number>();
   for (const bytes of pages) {
     const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
     for (let at = 0; at + 8 <= bytes.length; at += 4)
-      if (view.getUint32(at + 4, true) === KERNEL_HIGH) found.add(view.getUint32(at, true));
+      if (view.getUint32(at + 4, true) === KERNEL_HIGH) words.add(view.getUint32(at, true));
   }
-  return found;
+  return words;
 }

@@ -147,8 +147,8 @@ export function declareSuspendedSeconds(
   for (const probe of candidates) family.slot([probe]);
   return {
     count: (probe, seconds) => family.add(family.slot([probe]), seconds),
-    forgetAllBut: (kept) => {
-      for (const probe of candidates) if (!kept.includes(probe)) family.release('probe', probe);
+    forgetAllBut: (probes) => {
+      for (const probe of candidates) if (!probes.includes(probe)) family.release('probe', probe);
     },
   };
 }

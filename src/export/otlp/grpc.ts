@@ -104,8 +104,8 @@ export function retryDelayMs(status: Buffer): number | undefined {
   // Any.value and RetryInfo.retry_delay with their lengths, then Duration.seconds and .nanos as varints.
   const delay =
     /\/google\.rpc\.RetryInfo\x12.\n.(?:\x08([\x80-\xff]*[^\x80-\xff]))?(?:\x10([\x80-\xff]*[^\x80-\xff]))?/s;
-  const [found, seconds, nanos] = delay.exec(text) ?? [];
-  if (found === undefined) return undefined;
+  const [match, seconds, nanos] = delay.exec(text) ?? [];
+  if (match === undefined) return undefined;
   const ms = varint(seconds) * 1000 + varint(nanos) / 1e6;
   return ms <= Number.MAX_SAFE_INTEGER ? ms : undefined;
 }

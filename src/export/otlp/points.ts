@@ -89,8 +89,8 @@ export function createPointMaker({ histograms, constantLabels, start }: PointOpt
       return numbers(descriptor, kind, dataPoints);
     }
     const shape = shapeOf(spec);
-    const views = <Value>(of: (shape: HistogramShape, data: HistogramSnapshot, s: number) => Value) =>
-      points(parts, now, ({ histogram }, s) => of(shape, histogram as HistogramSnapshot, s));
+    const views = <Value>(view: (shape: HistogramShape, data: HistogramSnapshot, s: number) => Value) =>
+      points(parts, now, ({ histogram }, s) => view(shape, histogram as HistogramSnapshot, s));
     if (histograms === 'explicit') return explicit(descriptor, views(explicitView));
     const dataPointType = DataPointType.EXPONENTIAL_HISTOGRAM;
     return { descriptor, aggregationTemporality, dataPointType, dataPoints: views(exponentialView) };

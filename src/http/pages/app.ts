@@ -114,7 +114,7 @@ export function createApp(
 }
 
 /** Allows only characters that have no special meaning for the router. */
-function checkTelemetryPath(path: string, taken: readonly string[]): void {
+function checkTelemetryPath(path: string, routes: readonly string[]): void {
   if (!/^(\/[\w.~-]+)+$/.test(path)) {
     throw new UsageError(
       `--web.telemetry-path ${JSON.stringify(path)}: must be a path of letters, digits and . _ ~ -, such as /metrics`,
@@ -125,7 +125,7 @@ function checkTelemetryPath(path: string, taken: readonly string[]): void {
       `--web.telemetry-path ${JSON.stringify(path)}: must not have . or .. as a segment, because clients resolve these`,
     );
   }
-  if (taken.includes(path)) {
+  if (routes.includes(path)) {
     throw new UsageError(`--web.telemetry-path ${JSON.stringify(path)}: the agent uses this path itself`);
   }
 }

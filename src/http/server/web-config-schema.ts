@@ -17,8 +17,8 @@ const HIGHEST_COST = 16;
 const file = () => z.string({ error: 'expected the path of a file' });
 /** Messages that begin with "must", "is" or "has" show the value (config/problems.ts). Avoid that: it can be a key. */
 const pem = () => z.string({ error: 'expected a text in PEM, as in "|" with lines below' });
-const names = <Name extends string>(known: Record<Name, unknown>) =>
-  z.array(z.enum(Object.keys(known) as [Name, ...Name[]])).optional();
+const names = <Name extends string>(table: Record<Name, unknown>) =>
+  z.array(z.enum(Object.keys(table) as [Name, ...Name[]])).optional();
 
 const tlsSection = z
   .strictObject({
@@ -139,8 +139,8 @@ function userProblem(name: string, hash: unknown): string | undefined {
  * Checks every entry separately. A user without a hash, or with a name that is special in JavaScript, must not be
  * dropped, because a server without users is open.
  */
-const users = z.unknown().transform((given, context): ReadonlyMap<string, string> => {
-  const entries = isMap(given ?? {}) ? Object.entries(given ?? {}) : undefined;
+const users = z.unknown().transform((section, context): ReadonlyMap<string, string> => {
+  const entries = isMap(section ?? {}) ? Object.entries(section ?? {}) : undefined;
   if (entries === undefined) {
     context.addIssue({
       code: 'custom',

@@ -17,12 +17,12 @@ export function needsOf(metric: DeclaredMetric, without?: string): EventNeed[] {
   const amountFields = measure
     ? [measure.field, ...(measure.minus === undefined ? [] : [measure.minus])]
     : [];
-  const need = (side: EventChoice, of: 'start' | 'end', own: readonly string[]): EventNeed => {
+  const need = (side: EventChoice, end: 'start' | 'end', own: readonly string[]): EventNeed => {
     const ofLabels = labels
-      .filter((label) => label.of === of && !label.isOptional)
+      .filter((label) => label.of === end && !label.isOptional)
       .flatMap(({ field, reaches }) => [field, ...(reaches ? [reaches.field] : [])]);
     const addresses = labels
-      .filter((label) => label.of === of && label.as === 'symbol')
+      .filter((label) => label.of === end && label.as === 'symbol')
       .map(({ field }) => field);
     const fields = [...own, ...ofLabels, ...fieldsOfFilter(side.where)];
     return {

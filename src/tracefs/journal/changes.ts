@@ -26,7 +26,7 @@ export function set(store: JournalStore, owner: string, file: string, value: str
   }
   if (others.length > 0) throw inUse(path, value, `${others.join(', ')} needs it to be ${present}`);
   const entry = store.claim(owner, file, form, text);
-  const { left } = entry;
+  const { left: previous } = entry;
   delete entry.left;
   // If the disk is full, a tracer can still be stopped, because the journal already contains what is needed to restore.
   if (isOwner && (isChangedByKernel(file) || wanted === normalForm(form, entry.before)))
@@ -35,7 +35,7 @@ export function set(store: JournalStore, owner: string, file: string, value: str
   try {
     writeValue(root, file, value);
   } catch (error) {
-    forgetIfUnchanged(store, entry, left, form);
+    forgetIfUnchanged(store, entry, previous, form);
     throw error;
   }
   entry.left = normalForm(form, readControl(path));
@@ -83,7 +83,7 @@ export function add(store: JournalStore, owner: string, file: string, values: re
 function forgetIfUnchanged(
   store: JournalStore,
   entry: JournalEntry,
-  left: string | undefined,
+  previous: string | undefined,
   form: Form,
 ): void {
   let now: string;
@@ -93,7 +93,7 @@ function forgetIfUnchanged(
     return;
   }
   if (normalForm(form, now) === normalForm(form, entry.before)) store.drop(entry);
-  else if (left !== undefined) entry.left = left;
+  else if (previous !== undefined) entry.left = previous;
   store.saveIfPossible();
 }
 

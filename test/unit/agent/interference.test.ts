@@ -33,11 +33,11 @@ const expected: Expected = {
   isTopLevel: false,
 };
 const limited = (file: string, text: string) => ({ limits: new Map([...state.limits, [file, text]]) });
-const found = (now: Partial<InstanceState>, how: Partial<Expected> = {}) =>
+const findings = (now: Partial<InstanceState>, how: Partial<Expected> = {}) =>
   interferences({ ...expected, ...how }, { ...state, ...now });
 
 describe('what others change', () => {
-  test('nothing is no interference', () => assert.deepEqual(found({}), []));
+  test('nothing is no interference', () => assert.deepEqual(findings({}), []));
 
   const cases: [string, Partial<InstanceState>, RegExp, string[] | undefined, unknown][] = [
     [
@@ -106,7 +106,7 @@ describe('what others change', () => {
   ];
   for (const [what, now, reason, events, undo] of cases)
     test(`${what} is named, with the events concerned and what undoes it`, () => {
-      const [one, ...more] = found(now);
+      const [one, ...more] = findings(now);
       assert.deepEqual(more, []);
       assert.match(one.reason, reason);
       assert.deepEqual(one.events, events);
@@ -115,31 +115,31 @@ describe('what others change', () => {
     });
 
   test('a smaller buffer loses no events and is undone; a larger one is used', () => {
-    const [small] = found({ bufferBytesPerCpu: 64 * 1024 });
+    const [small] = findings({ bufferBytesPerCpu: 64 * 1024 });
     assert.match(small.reason, /from 4096 to 64 KiB per CPU; the agent will undo the change/);
     assert.deepEqual([small.isHarmless, small.undo], [true, [{ file: 'buffer_size_kb', value: '4096' }]]);
-    const [large] = found({ bufferBytesPerCpu: 8192 * 1024 });
+    const [large] = findings({ bufferBytesPerCpu: 8192 * 1024 });
     assert.match(large.reason, /from 4096 to 8192 KiB per CPU; the agent uses the new size/);
     assert.deepEqual([large.isHarmless, large.undo], [true, undefined]);
   });
 
   test('what the kernel stopped by itself, and a disk that is off, stay, and the reason says so', () => {
-    const [stopped] = found({ recording: false }, { stopsWhen: 'timerlat met a latency' });
+    const [stopped] = findings({ recording: false }, { stopsWhen: 'timerlat met a latency' });
     assert.match(stopped.reason, /timerlat met a latency; the agent does not undo it: write 1/);
-    const [disk] = found({ disksOff: ['sda'] });
+    const [disk] = findings({ disksOff: ['sda'] });
     assert.match(disk.reason, /block tracing of sda was switched off: write 1 to \/sys\/block\/sda\/trace/);
     assert.deepEqual([stopped.undo, disk.undo], [undefined, undefined]);
   });
 
   test('nothing of the top level is undone', () => {
-    const [one] = found({ recording: false }, { isTopLevel: true });
+    const [one] = findings({ recording: false }, { isTopLevel: true });
     assert.match(one.reason, /the agent does not undo it, because the top level/);
     assert.equal(one.undo, undefined);
   });
 
   test('another clock, page size or tracer ends the capture', () => {
-    assert.throws(() => found({ clock: 'local' }), /trace clock of .* to local/);
-    assert.throws(() => found({ pageBytes: 4096 }), /size of sub-buffers/);
-    assert.throws(() => found({ tracer: 'function' }), /current_tracer of .* to function/);
+    assert.throws(() => findings({ clock: 'local' }), /trace clock of .* to local/);
+    assert.throws(() => findings({ pageBytes: 4096 }), /size of sub-buffers/);
+    assert.throws(() => findings({ tracer: 'function' }), /current_tracer of .* to function/);
   });
 });

@@ -65,10 +65,10 @@ test('every name in the config that matches nothing is named, though others matc
     machine: 'x86_64',
     functions: () => ['vfs_read', 'vfs_write'],
   };
-  const notes = (name: string, given: Record<string, unknown>) => {
+  const notes = (name: string, section: Record<string, unknown>) => {
     const module = probeCatalogue.find((candidate) => candidate.name === name);
     assert.ok(module);
-    const options = module.schema(schemaKit).parse({ enabled: true, ...given });
+    const options = module.schema(schemaKit).parse({ enabled: true, ...section });
     return unmatchedNames({ module, options }, kernel, fakeHost, 'this kernel');
   };
   assert.deepEqual(notes('events', { count: ['nosys:no_event', 'sched:sched_process_exec', 'sched:*'] }), [

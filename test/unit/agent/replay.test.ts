@@ -60,11 +60,11 @@ function replay(parts: FileParts, spoil: (bytes: Buffer) => void = () => {}) {
     .toString('utf8');
   const samples = parseExposition(text);
   const value = (name: string, labels: Record<string, string> = {}) => {
-    const found = samples.filter(
+    const matches = samples.filter(
       (sample) =>
         sample.name === name && Object.entries(labels).every(([label, is]) => sample.labels[label] === is),
     );
-    return found.length === 0 ? undefined : Number(found[0].value);
+    return matches.length === 0 ? undefined : Number(matches[0].value);
   };
   return { value, text, log: lines.join('\n'), progress, status: capture.status() };
 }
@@ -207,8 +207,8 @@ describe('a replay', () => {
 /** Where the content of the last chunk starts: CPU 0 comes last in the file's third chunk list. */
 function lastChunk(bytes: Buffer): number {
   const magic = Buffer.from([0x28, 0xb5, 0x2f, 0xfd]);
-  const found: number[] = [];
-  for (let at = bytes.indexOf(magic); at >= 0; at = bytes.indexOf(magic, at + 1)) found.push(at);
+  const offsets: number[] = [];
+  for (let at = bytes.indexOf(magic); at >= 0; at = bytes.indexOf(magic, at + 1)) offsets.push(at);
   // Four sections come before the pages (layout, two of formats, kallsyms), then three of CPU 0 and two of CPU 1.
-  return found[4 + 2];
+  return offsets[4 + 2];
 }

@@ -22,8 +22,8 @@ import { fakeHost, knownEvents, loadFormat, makeRecord, type RecordFields } from
 const KERNEL = '6.18';
 const FORMATS = new URL(`../../fixtures/formats-${KERNEL}/`, import.meta.url);
 
-function probe<O extends CommonOptions>(module: ProbeModule<O>, given: object = {}): EnabledProbe {
-  return { module, options: module.schema(schemaKit).parse(given) };
+function probe<O extends CommonOptions>(module: ProbeModule<O>, section: object = {}): EnabledProbe {
+  return { module, options: module.schema(schemaKit).parse(section) };
 }
 
 /** A capture whose events are made by hand. */
@@ -174,14 +174,14 @@ test('what declared metrics measure of a task is part of its slow calls, and a t
     },
     [probe(memory)],
   );
-  const of = (ts: number) => ({ ts: 1e9 + ts, by: 7 });
-  both.feed('raw_syscalls:sys_enter', { ...of(0), id: 0 });
-  both.feed(`${RECLAIM}_begin`, of(1e6));
-  both.feed(`${RECLAIM}_end`, of(3e6));
-  both.feed('vmscan:mm_vmscan_throttled', { ...of(4.5e6), usec_delayed: 1100, reason: 1 });
-  both.feed(`${RECLAIM}_begin`, of(4.51e6));
-  both.feed(`${RECLAIM}_end`, of(4.52e6));
-  both.feed('raw_syscalls:sys_exit', { ...of(5e6), id: 0, ret: 0 });
+  const at = (ts: number) => ({ ts: 1e9 + ts, by: 7 });
+  both.feed('raw_syscalls:sys_enter', { ...at(0), id: 0 });
+  both.feed(`${RECLAIM}_begin`, at(1e6));
+  both.feed(`${RECLAIM}_end`, at(3e6));
+  both.feed('vmscan:mm_vmscan_throttled', { ...at(4.5e6), usec_delayed: 1100, reason: 1 });
+  both.feed(`${RECLAIM}_begin`, at(4.51e6));
+  both.feed(`${RECLAIM}_end`, at(4.52e6));
+  both.feed('raw_syscalls:sys_exit', { ...at(5e6), id: 0, ret: 0 });
   const names = both
     .take()
     .map(({ spans }) => spans.map(({ name, durationNs }) => `${name} ${durationNs / 1e6}`));

@@ -25,14 +25,14 @@ interface Given extends Partial<TextPipelineOptions> {
 
 function pipelineOf({ reads, lost, nowMs = 1e6, ...more }: Given) {
   const seen: string[] = [];
-  let left = Buffer.alloc(0);
+  let rest = Buffer.alloc(0);
   const pipeline = makeTextPipeline({
     longestTickMs: Number.POSITIVE_INFINITY,
     source: {
       readText: (into) => {
-        if (left.length === 0) left = Buffer.from(reads.shift() ?? '');
-        const length = left.copy(into);
-        left = left.subarray(length);
+        if (rest.length === 0) rest = Buffer.from(reads.shift() ?? '');
+        const length = rest.copy(into);
+        rest = rest.subarray(length);
         seen.push(length === 0 ? 'dry' : 'read');
         return length;
       },

@@ -65,7 +65,7 @@ test('without a kind each kind has a fair share of the lists', () => {
   store.add([traceOf('block', { durationNs: 5 * MS })]);
   const { last, slowest } = store.slow(undefined, 9);
   const counts = (traces: typeof last) =>
-    ['syscalls', 'sched', 'block'].map((of) => traces.filter(({ kind }) => kind === of).length);
+    ['syscalls', 'sched', 'block'].map((wanted) => traces.filter(({ kind }) => kind === wanted).length);
   assert.deepEqual(counts(slowest), [4, 4, 1]);
   assert.deepEqual(counts(last), [4, 4, 1]);
   const weights = slowest.map(({ weightNs }) => weightNs);

@@ -26,8 +26,8 @@ function start(...flags: string[]) {
   const url = new Promise<string>((resolve, reject) => {
     child.stderr.on('data', (chunk) => {
       stderr += chunk;
-      const found = /serving metrics.*?url=(http:\/\/[^\s/]+)/.exec(stderr)?.[1];
-      if (found !== undefined) resolve(found);
+      const match = /serving metrics.*?url=(http:\/\/[^\s/]+)/.exec(stderr)?.[1];
+      if (match !== undefined) resolve(match);
     });
     void ended.then((end) => reject(new Error(`it ended with ${end}: ${stderr}`)));
   });

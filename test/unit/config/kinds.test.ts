@@ -28,7 +28,7 @@ function problem(text: string): string {
 }
 
 test('a kind that is named without options is on, with its defaults', () => {
-  const kinds = (given: string) => load(`spans:\n  kinds:\n    ${given}\n`).spans?.kinds;
+  const kinds = (text: string) => load(`spans:\n  kinds:\n    ${text}\n`).spans?.kinds;
   const { thresholdNs, classes, ...others } = kinds('syscalls:')?.syscalls ?? { thresholdNs: 0 };
   assert.deepEqual([thresholdNs, classes], [10e6, ['normal', 'rt']]);
   assert.ok(Object.values(others).every((value) => value === undefined));

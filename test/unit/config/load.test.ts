@@ -49,9 +49,9 @@ function load({ yaml, env = {}, flags = {}, probes = [] }: Given): AgentConfig {
 }
 
 /** The reported problems, one per line, without the file's directory. */
-function problems(given: Given): string[] {
+function problems(input: Given): string[] {
   try {
-    load(given);
+    load(input);
   } catch (error) {
     assert.ok(error instanceof UsageError, String(error));
     return error.message.replaceAll(`${directory}/`, '').split('\n');
@@ -326,10 +326,10 @@ test('addresses and paths that cannot be served, and values that are not numbers
     ['web: { max_requests: .inf }', /must be a whole number/],
   ];
   for (const [yaml, problem] of refused) {
-    const [said, ...more] = problems({ yaml });
-    assert.match(said, problem, yaml);
+    const [first, ...more] = problems({ yaml });
+    assert.match(first, problem, yaml);
     assert.deepEqual(more, [], yaml);
-    assert.doesNotMatch(said, /\bnull\b/);
+    assert.doesNotMatch(first, /\bnull\b/);
   }
   for (const path of ['/.well-known', '/metrics..', '/healthz/metrics', '/api/v1/latency'])
     assert.equal(load({ yaml: `web: { telemetry_path: ${path} }` }).web.telemetryPath, path);

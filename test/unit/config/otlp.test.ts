@@ -258,9 +258,9 @@ test('docs/otlp.md has every key and the variables that set it', () => {
     for (const [, variable, value] of variables.matchAll(/`(OTEL_[A-Z_]+)(?:=(\w+))?`/g)) {
       const isSignal = key === 'metrics' || key === 'traces';
       const settings = fromOpenTelemetry({ [variable]: value ?? (isSignal ? 'otlp' : '1') });
-      const of = settings.filter(([named]) => named === `otlp.${key}`);
+      const matches = settings.filter(([named]) => named === `otlp.${key}`);
       assert.deepEqual(
-        of.map(([, , origin]) => origin),
+        matches.map(([, , origin]) => origin),
         [variable],
       );
       assert.equal(settings.length, variable === 'OTEL_SDK_DISABLED' ? 2 : 1);

@@ -26,11 +26,11 @@ function pointing(syscall: string, valueNs: number, atSeconds = 1_764_000_000): 
   return { ...trace, exemplars: [{ metric: NAME, labelValues: [syscall, '0'], valueNs, spanId }] };
 }
 
-const linesOf = (body: Buffer, of: RegExp) =>
+const linesOf = (body: Buffer, pattern: RegExp) =>
   body
     .toString()
     .split('\n')
-    .filter((line) => of.test(line));
+    .filter((line) => pattern.test(line));
 
 test('OpenMetrics: the newest exemplar of each bucket, bounds included, and +Inf', () => {
   const { store, record } = storeOf();

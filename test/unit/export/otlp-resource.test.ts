@@ -14,11 +14,11 @@ const FACTS: ResourceFacts = {
   env: {},
   userAttributes: {},
 };
-const of = (facts: Partial<ResourceFacts>) => resourceAttributes({ ...FACTS, ...facts });
-const idOf = (facts: Partial<ResourceFacts>) => of(facts)['service.instance.id'];
+const attributesOf = (facts: Partial<ResourceFacts>) => resourceAttributes({ ...FACTS, ...facts });
+const idOf = (facts: Partial<ResourceFacts>) => attributesOf(facts)['service.instance.id'];
 
 test('a machine', () => {
-  assert.deepEqual(of({}), {
+  assert.deepEqual(attributesOf({}), {
     'service.name': 'ftrace-exporter',
     'service.version': '1.2.3',
     'service.instance.id': idOf({}),
@@ -45,7 +45,7 @@ test('the id of the instance is a UUID, the same after a restart, and different 
 });
 
 test('a pod, as far as the environment describes it', () => {
-  const attributes = of({
+  const attributes = attributesOf({
     hostName: 'agent-x7k2p',
     env: {
       K8S_NODE_NAME: 'worker-3',
@@ -67,7 +67,7 @@ test('a pod, as far as the environment describes it', () => {
 });
 
 test("the user's values win", () => {
-  const attributes = of({
+  const attributes = attributesOf({
     userAttributes: { 'service.name': 'mine', 'service.instance.id': '7', team: 'a' },
   });
   assert.equal(attributes['service.name'], 'mine');

@@ -72,7 +72,7 @@ function pushTo(url: string, { protocol = 'http/protobuf', timeoutMs = 5000, ...
   });
   const stop = (withinMs: number) => sdk.stop(withinMs);
   started.push({ stop: () => stop(0) });
-  const of = (name: string, ...labels: string[]) => {
+  const counter = (name: string, ...labels: string[]) => {
     for (const { spec, labelValues, values } of store.snapshot().families) {
       const width = spec.labels.length;
       for (let s = 0; spec.name === name && s < values.length; s++) {
@@ -91,8 +91,8 @@ function pushTo(url: string, { protocol = 'http/protobuf', timeoutMs = 5000, ...
     stop,
     /** Spans of an outcome, of all kinds. */
     spans: (outcome: string) =>
-      ['syscalls', 'block'].reduce((sum, k) => sum + of('ftrace_exporter_spans_total', k, outcome), 0),
-    of,
+      ['syscalls', 'block'].reduce((sum, k) => sum + counter('ftrace_exporter_spans_total', k, outcome), 0),
+    counter,
   };
 }
 
@@ -122,7 +122,7 @@ const received = (receiver: { received: { body: Buffer }[] }) =>
 for (const protocol of ['http/protobuf', 'http/json', 'grpc'] as const) {
   test(`a trace arrives as it was made, by ${protocol}`, async () => {
     const receiver = protocol === 'grpc' ? await startGrpcReceiver() : await receiverOf();
-    const { traces, of, stop } = pushTo(receiver.url, { protocol });
+    const { traces, counter, stop } = pushTo(receiver.url, { protocol });
     const parent = { traceId: 'ab'.repeat(16), spanId: 'cd'.repeat(8) };
     const plain = traceOf('syscalls', { resource: { 'container.id': 'c1', 'host.name': 'traced' } });
     const [root, child] = plain.spans;
@@ -176,12 +176,12 @@ for (const protocol of ['http/protobuf', 'http/json', 'grpc'] as const) {
     assert.deepEqual([second.flags, third.flags], [257, 769]);
     assert.deepEqual(first.scope, { name: 'ftrace-exporter', version: '1.2.3' });
     await until(
-      () => of('ftrace_exporter_traces_total', 'block', 'exported') === 1,
+      () => counter('ftrace_exporter_traces_total', 'block', 'exported') === 1,
       () => 'it is counted',
     );
-    assert.equal(of('ftrace_exporter_spans_total', 'syscalls', 'exported'), 2);
-    assert.equal(of('ftrace_exporter_spans_total', 'syscalls', 'failed'), 0);
-    assert.equal(of('ftrace_exporter_otlp_exports_total', 'traces', 'exported'), 1);
+    assert.equal(counter('ftrace_exporter_spans_total', 'syscalls', 'exported'), 2);
+    assert.equal(counter('ftrace_exporter_spans_total', 'syscalls', 'failed'), 0);
+    assert.equal(counter('ftrace_exporter_otlp_exports_total', 'traces', 'exported'), 1);
     await stop(1000);
     if (protocol === 'grpc') await receiver.close();
   });
@@ -209,9 +209,9 @@ test('10,000 spans at once: all arrive, each once, no trace divided', async () =
 test('traces without room in the queue are counted, and logged once', async () => {
   const receiver = await receiverOf();
   receiver.answer = 'hang';
-  const { traces, spans, lines, of } = pushTo(receiver.url);
+  const { traces, spans, lines, counter } = pushTo(receiver.url);
   for (let second = 0; second < 5; second++) traces.take(many(400));
-  assert.equal(of('ftrace_exporter_traces_total', 'syscalls', 'failed'), 1500);
+  assert.equal(counter('ftrace_exporter_traces_total', 'syscalls', 'failed'), 1500);
   assert.equal(spans('failed'), 3000);
   assert.equal(lines.filter((line) => /traces were dropped/.test(line)).length, 1, lines.join('\n'));
   receiver.answer = { status: 200 };
@@ -348,7 +348,7 @@ for (const protocol of ['http/protobuf', 'http/json', 'grpc'] as const) {
           : { status: 200, body: protocol === 'http/json' ? Buffer.from(json) : body }
       ) as never;
     };
-    const { traces, spans, of, lines, stop } = pushTo(receiver.url, { protocol });
+    const { traces, spans, counter, lines, stop } = pushTo(receiver.url, { protocol });
     const push = async (rejectedSpans: number, message: string) => {
       answer(rejectedSpans, message);
       const before = spans('exported') + spans('failed');
@@ -358,10 +358,12 @@ for (const protocol of ['http/protobuf', 'http/json', 'grpc'] as const) {
         () => 'each has an outcome',
       );
       return {
-        traces: ['exported', 'failed'].map((o) => of('ftrace_exporter_traces_total', 'syscalls', o)),
+        traces: ['exported', 'failed'].map((o) => counter('ftrace_exporter_traces_total', 'syscalls', o)),
         spans: [spans('exported'), spans('failed')],
-        requests: ['exported', 'failed'].map((o) => of('ftrace_exporter_otlp_exports_total', 'traces', o)),
-        rejected: of('ftrace_exporter_otlp_rejected_total', 'traces'),
+        requests: ['exported', 'failed'].map((o) =>
+          counter('ftrace_exporter_otlp_exports_total', 'traces', o),
+        ),
+        rejected: counter('ftrace_exporter_otlp_rejected_total', 'traces'),
         exemplars: traces.exemplars.size(),
       };
     };
@@ -383,7 +385,7 @@ for (const protocol of ['http/protobuf', 'http/json', 'grpc'] as const) {
 test('exemplars point only at traces that have arrived', async () => {
   const receiver = await receiverOf();
   receiver.answer = { status: 400 };
-  const { traces, spans, of } = pushTo(receiver.url);
+  const { traces, spans, counter } = pushTo(receiver.url);
   traces.take([pointed()]);
   await until(
     () => spans('failed') === 2,
@@ -393,7 +395,7 @@ test('exemplars point only at traces that have arrived', async () => {
   receiver.answer = { status: 200 };
   traces.take([pointed()]);
   await until(
-    () => of('ftrace_exporter_traces_total', 'syscalls', 'exported') === 1,
+    () => counter('ftrace_exporter_traces_total', 'syscalls', 'exported') === 1,
     () => 'it arrives',
   );
   assert.equal(traces.exemplars.size(), 1);

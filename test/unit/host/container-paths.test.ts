@@ -149,10 +149,10 @@ test('any text gives ids of the right form, or none', () => {
   );
   fc.assert(
     fc.property(fc.array(fc.oneof(part, fc.string()), { maxLength: 30 }), (parts) => {
-      const found = containerOf(parts.join(''));
-      if (found === undefined) return;
-      assert.match(found.containerId, /^[0-9a-f]{32}(-\d{1,20}|[0-9a-f]{32})$/);
-      assert.match(found.podUid, /^([0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})?$/);
+      const container = containerOf(parts.join(''));
+      if (container === undefined) return;
+      assert.match(container.containerId, /^[0-9a-f]{32}(-\d{1,20}|[0-9a-f]{32})$/);
+      assert.match(container.podUid, /^([0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})?$/);
     }),
   );
 });

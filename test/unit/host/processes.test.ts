@@ -170,9 +170,9 @@ test('this machine’s /proc: a child is found, but not before it was born', asy
   await new Promise((resolve) => child.once('spawn', resolve));
   try {
     const lookup = makeProcessLookup({ containers: true });
-    const found = lookup.of(child.pid as number, Number(process.hrtime.bigint()));
-    assert.equal(found?.pid, child.pid);
-    assert.match(found?.executable ?? '', /^(sleep|coreutils|busybox)$/);
+    const facts = lookup.of(child.pid as number, Number(process.hrtime.bigint()));
+    assert.equal(facts?.pid, child.pid);
+    assert.match(facts?.executable ?? '', /^(sleep|coreutils|busybox)$/);
     assert.equal(lookup.of(child.pid as number, bornBefore), undefined);
   } finally {
     child.kill('SIGKILL');

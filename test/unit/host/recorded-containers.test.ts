@@ -27,15 +27,15 @@ function recorded() {
   containers.read({ path: DOCKER, tids: [20] });
   return containers;
 }
-const of = ({ table }: ReturnType<typeof recorded>, ...tids: number[]) => tids.map((tid) => table[tid]);
+const rowsOf = ({ table }: ReturnType<typeof recorded>, ...tids: number[]) => tids.map((tid) => table[tid]);
 const [IN_POD, IN_DOCKER] = [FIRST_CONTAINER, FIRST_CONTAINER + 1];
 
 test('tasks have the containers of the table; new ones those of their parents', () => {
   const all = recorded();
-  assert.deepEqual(of(all, 1, 2, 10, 12, 20, 30), [SYSTEM, KERNEL, IN_POD, IN_POD, IN_DOCKER, UNKNOWN]);
+  assert.deepEqual(rowsOf(all, 1, 2, 10, 12, 20, 30), [SYSTEM, KERNEL, IN_POD, IN_POD, IN_DOCKER, UNKNOWN]);
   all.forked(13, 10, true);
   all.forked(21, 20);
-  assert.deepEqual(of(all, 13, 21), [IN_POD, IN_DOCKER]);
+  assert.deepEqual(rowsOf(all, 13, 21), [IN_POD, IN_DOCKER]);
 });
 
 test('names come with a later part of the table; without one, when the recording ends, from the control group', () => {
@@ -52,27 +52,27 @@ test('a process moves; its other threads are not known until the next part of th
   const all = recorded();
   all.forked(13, 11, true);
   all.attached(10, 3, DOCKER);
-  assert.deepEqual(of(all, 10, 11, 12, 13), [IN_DOCKER, UNKNOWN, UNKNOWN, UNKNOWN]);
+  assert.deepEqual(rowsOf(all, 10, 11, 12, 13), [IN_DOCKER, UNKNOWN, UNKNOWN, UNKNOWN]);
   all.read({ path: DOCKER, tids: [10, 11, 12, 13] });
-  assert.deepEqual(of(all, 11, 13), [IN_DOCKER, IN_DOCKER]);
+  assert.deepEqual(rowsOf(all, 11, 13), [IN_DOCKER, IN_DOCKER]);
   all.attached(20, 4, POD);
-  assert.equal(of(all, 20)[0], IN_DOCKER, 'another hierarchy');
+  assert.equal(rowsOf(all, 20)[0], IN_DOCKER, 'another hierarchy');
 });
 
 test('a part of the table does not undo what events said meanwhile', () => {
   const all = recorded();
   all.attached(20, 3, POD);
   all.read({ path: DOCKER, tids: [20] });
-  assert.equal(of(all, 20)[0], IN_POD);
+  assert.equal(rowsOf(all, 20)[0], IN_POD);
 });
 
 test('after a loss, and in another group from the start, tasks are not known', () => {
   const all = recorded();
   all.clonedInto(22);
   all.lost();
-  assert.deepEqual(of(all, 10, 20, 22), [UNKNOWN, UNKNOWN, UNKNOWN]);
+  assert.deepEqual(rowsOf(all, 10, 20, 22), [UNKNOWN, UNKNOWN, UNKNOWN]);
   all.read({ path: DOCKER, tids: [20, 22] });
-  assert.deepEqual(of(all, 10, 20, 22), [UNKNOWN, IN_DOCKER, IN_DOCKER]);
+  assert.deepEqual(rowsOf(all, 10, 20, 22), [UNKNOWN, IN_DOCKER, IN_DOCKER]);
 });
 
 test('a recording without a table shows no containers', () => {

@@ -28,9 +28,9 @@ const symbols = (text: string, wanted?: (name: string) => boolean): SymbolList =
 };
 
 const functionsOf = (list: SymbolList): KnownFunctions => {
-  const found = knownFunctions([() => list]);
-  assert.ok('nameOf' in found);
-  return found;
+  const functions = knownFunctions([() => list]);
+  assert.ok('nameOf' in functions);
+  return functions;
 };
 
 test('text symbols of kernel and modules, in the order of addresses, the first name of an address', () => {
@@ -79,9 +79,9 @@ test('unwanted symbols are not kept, but still end the one before', () => {
 
 test('hidden addresses are no addresses, and the reason says so', () => {
   const hidden = '0000000000000000 T _stext\n0000000000000000 t other\t[m]\n';
-  const found = parseKallsyms(Buffer.from(hidden));
-  assert.ok('reason' in found);
-  assert.match(found.reason, /CAP_SYSLOG/);
+  const list = parseKallsyms(Buffer.from(hidden));
+  assert.ok('reason' in list);
+  assert.match(list.reason, /CAP_SYSLOG/);
   const empty = parseKallsyms(Buffer.alloc(0));
   assert.ok('reason' in empty && /no symbols/.test(empty.reason));
   const none = readKallsyms(undefined, '/nonexistent');
@@ -121,31 +121,31 @@ test('patched places stand for their functions, a few bytes before or after', ()
 
 test('the first source that has names is used, and a refresh asks it again', () => {
   let text = TEXT;
-  const found = knownFunctions([() => ({ reason: 'not here' }), () => parseKallsyms(Buffer.from(text))]);
-  assert.ok('nameOf' in found);
-  const { generation } = found;
+  const functions = knownFunctions([() => ({ reason: 'not here' }), () => parseKallsyms(Buffer.from(text))]);
+  assert.ok('nameOf' in functions);
+  const { generation } = functions;
   text = `${TEXT}ffffffffc0b00000 t added\t[third]\n`;
-  assert.equal(found.nameOf(0xc0b00000, 0xffffffff), undefined);
-  assert.equal(found.refresh(), true);
-  assert.notEqual(found.generation, generation);
-  assert.equal(found.nameOf(0xc0b00000, 0xffffffff), 'added');
-  assert.equal(found.count, 8);
+  assert.equal(functions.nameOf(0xc0b00000, 0xffffffff), undefined);
+  assert.equal(functions.refresh(), true);
+  assert.notEqual(functions.generation, generation);
+  assert.equal(functions.nameOf(0xc0b00000, 0xffffffff), 'added');
+  assert.equal(functions.count, 8);
   // Once names are no longer available, the old ones are better than none.
   text = '';
-  assert.equal(found.refresh(), false);
-  assert.equal(found.count, 8);
+  assert.equal(functions.refresh(), false);
+  assert.equal(functions.count, 8);
   assert.deepEqual(knownFunctions([() => ({ reason: 'a' }), () => ({ reason: 'b' })]), { reason: 'a; b' });
 });
 
 test('every address finds what a plain search finds', () => {
   const starts = fc.uniqueArray(fc.integer({ min: 0, max: 2000 }), { minLength: 1, maxLength: 40 });
   fc.assert(
-    fc.property(starts, fc.integer({ min: 0, max: 2100 }), (offsets, asked) => {
+    fc.property(starts, fc.integer({ min: 0, max: 2100 }), (offsets, offset) => {
       const base = 0xffffffff81000000n;
       const text = offsets.map((o) => `${(base + BigInt(o)).toString(16)} t f${o}\n`).join('');
-      const address = base + BigInt(asked);
-      const expected = Math.max(-1, ...offsets.filter((o) => o <= asked));
-      const isEntry = expected >= 0 && asked - expected < 64;
+      const address = base + BigInt(offset);
+      const expected = Math.max(-1, ...offsets.filter((o) => o <= offset));
+      const isEntry = expected >= 0 && offset - expected < 64;
       const { nameOf } = functionsOf(symbols(text));
       assert.equal(
         nameOf(Number(address & 0xffffffffn), Number(address >> 32n)),

@@ -9,9 +9,9 @@ const HEADER_32 = '/usr/include/x86_64-linux-gnu/asm/unistd_32.h';
 const HEADER = '/usr/include/x86_64-linux-gnu/asm/unistd_64.h';
 
 function table(machine: string): SyscallTable {
-  const found = syscallTable(machine);
-  assert.ok(found);
-  return found;
+  const syscalls = syscallTable(machine);
+  assert.ok(syscalls);
+  return syscalls;
 }
 
 describe('syscallTable', () => {

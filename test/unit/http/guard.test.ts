@@ -205,13 +205,13 @@ test('a connection that is let in keeps its place while slow clients come and go
   const { url, port } = await serve('', { limits: { connections: 20 } });
   const agent = new Agent({ keepAlive: true, maxSockets: 1 });
   await ask(url, undefined, { agent });
-  const [kept] = Object.values(agent.freeSockets).flat();
+  const [socket] = Object.values(agent.freeSockets).flat();
   for (let i = 0; i < 100; i++)
     connect(port, '127.0.0.1')
       .on('error', () => {})
       .write('GET');
   await sleep(100);
   assert.equal((await ask(url, undefined, { agent })).status, 200);
-  assert.equal(Object.values(agent.freeSockets).flat()[0], kept);
+  assert.equal(Object.values(agent.freeSockets).flat()[0], socket);
   agent.destroy();
 });

@@ -171,8 +171,8 @@ test('a scrape waits until another answer has been sent', async () => {
 test('a client is slow if it reads less than a piece of its answer in five seconds', () => {
   const response = new FakeResponse();
   let take = () => {};
-  response.write = ((_piece: Buffer, taken: () => void) => {
-    take = taken;
+  response.write = ((_piece: Buffer, onTaken: () => void) => {
+    take = onTaken;
   }) as never;
   const asSent = response as unknown as ServerResponse;
   assert.equal(isSlow(asSent, Number.POSITIVE_INFINITY), false, 'there is no answer yet');

@@ -100,16 +100,16 @@ test('the id of a trace gives its operations, each once, the newest first', asyn
   const newer = traceOf('block', { traceId });
   store.add([older]);
   store.add([traceOf('syscalls'), newer]);
-  const found = async (query: string): Promise<string[]> => {
+  const idsOf = async (query: string): Promise<string[]> => {
     const { kinds, traces, ...more } = JSON.parse(await (await fetch(`${url}?${query}`)).text());
     assert.deepEqual([kinds, more], [['syscalls', 'block'], {}]);
     return traces.map((tree: { traceId: string; spanId: string }) => `${tree.traceId} ${tree.spanId}`);
   };
   const [first, second] = [newer, older].map(({ spans: [root] }) => `${traceId} ${root.spanId}`);
-  assert.deepEqual(await found(`trace_id=${traceId}`), [first, second]);
-  assert.deepEqual(await found(`trace_id=${traceId.toUpperCase()}&limit=1`), [first]);
-  assert.deepEqual(await found(`kind=syscalls&trace_id=${traceId}`), [second]);
-  assert.deepEqual(await found(`trace_id=${'0'.repeat(32)}`), []);
+  assert.deepEqual(await idsOf(`trace_id=${traceId}`), [first, second]);
+  assert.deepEqual(await idsOf(`trace_id=${traceId.toUpperCase()}&limit=1`), [first]);
+  assert.deepEqual(await idsOf(`kind=syscalls&trace_id=${traceId}`), [second]);
+  assert.deepEqual(await idsOf(`trace_id=${'0'.repeat(32)}`), []);
 });
 
 test('a wrong request is answered with what would be right', async () => {
@@ -129,10 +129,10 @@ test('a wrong request is answered with what would be right', async () => {
     [`?trace_id=${'a'.repeat(32)}%0A`, /^trace_id/],
     [`?trace_id=${'a'.repeat(32)}&trace_id=${'a'.repeat(32)}`, /"trace_id" comes twice/],
   ];
-  for (const [query, told] of wrong) {
+  for (const [query, message] of wrong) {
     const { status, type, text } = await slow(query);
     assert.deepEqual([status, type], [400, 'text/plain; charset=utf-8'], query);
-    assert.match(text, told);
+    assert.match(text, message);
   }
   assert.equal((await fetch(`${base}/api/v1/slow`, { method: 'POST' })).status, 405);
 });

@@ -93,8 +93,8 @@ test('versions, suites and curves as the config says', async () => {
 
 test('client certificates under each policy', async () => {
   const none = {};
-  const [known, stranger] = [identity('client'), identity('stranger')];
-  const policies: Record<string, [none: boolean, known: boolean, stranger: boolean]> = {
+  const [client, stranger] = [identity('client'), identity('stranger')];
+  const policies: Record<string, [none: boolean, client: boolean, stranger: boolean]> = {
     RequestClientCert: [true, true, true],
     RequireAnyClientCert: [false, true, true],
     RequireClientCert: [false, true, true],
@@ -103,7 +103,7 @@ test('client certificates under each policy', async () => {
   };
   for (const [type, letIn] of Object.entries(policies)) {
     const { url, refused } = await serve(clients(type));
-    for (const [i, shown] of [none, known, stranger].entries()) {
+    for (const [i, shown] of [none, client, stranger].entries()) {
       for (const maxVersion of ['TLSv1.2', 'TLSv1.3'] as const) {
         const answer = askOverTls(url, { ...shown, maxVersion });
         if (letIn[i]) assert.equal((await answer).status, 200, `${type} ${i}`);

@@ -177,7 +177,7 @@ basic_auth_user: {}
 });
 
 test('a config that would leave the server open, or closed to everybody, is refused', () => {
-  const of = (more: string) => problems(`tls_server_config:\n${PAIR}${more}`);
+  const problemsWith = (more: string) => problems(`tls_server_config:\n${PAIR}${more}`);
   const wrong: [yaml: string, ...problems: RegExp[]][] = [
     ['tls_server_config: false\n', /^web.yml:1:20: tls_server_config: false is not a map of keys/],
     [
@@ -207,31 +207,34 @@ test('a config that would leave the server open, or closed to everybody, is refu
     ['basic_auth_users: {}\nbasic_auth_users: {}\n', /^web.yml:2:1: Map keys must be unique/],
   ];
   for (const [yaml, ...expected] of wrong) {
-    const found = problems(yaml);
-    assert.equal(found.length, expected.length, `${yaml}${found.join('\n')}`);
-    for (const [i, pattern] of expected.entries()) assert.match(found[i], pattern);
+    const messages = problems(yaml);
+    assert.equal(messages.length, expected.length, `${yaml}${messages.join('\n')}`);
+    for (const [i, pattern] of expected.entries()) assert.match(messages[i], pattern);
   }
   assert.match(
-    of('  client_ca_file: tls/ca.crt\n')[0],
+    problemsWith('  client_ca_file: tls/ca.crt\n')[0],
     /^web.yml:4:19: .*client_ca_file: no effect while client_auth_type is NoClientCert/,
   );
-  assert.match(of('  client_auth_type: VerifyClientCertIfGiven\n')[0], /needs client_ca_file or client_ca/);
   assert.match(
-    of('  client_auth_type: RequireAndVerifyClientCert\n')[0],
+    problemsWith('  client_auth_type: VerifyClientCertIfGiven\n')[0],
+    /needs client_ca_file or client_ca/,
+  );
+  assert.match(
+    problemsWith('  client_auth_type: RequireAndVerifyClientCert\n')[0],
     /needs client_ca_file or client_ca/,
   );
   const ca = '  client_ca_file: tls/ca.crt\n';
   for (const type of ['VerifyClientCertIfGiven', 'RequestClientCert']) {
     assert.match(
-      of(`${ca}  client_auth_type: ${type}\n  client_allowed_sans: [a]\n`)[0],
+      problemsWith(`${ca}  client_auth_type: ${type}\n  client_allowed_sans: [a]\n`)[0],
       /a client needs no certif/,
     );
   }
   assert.match(
-    of(`${ca}  client_auth_type: RequireAndVerifyClientCert\n  client_allowed_sans: []\n`)[0],
+    problemsWith(`${ca}  client_auth_type: RequireAndVerifyClientCert\n  client_allowed_sans: []\n`)[0],
     /no client could be admitted/,
   );
-  assert.match(of('  min_version: TLS13\n  max_version: TLS12\n')[0], /TLS13 is above max_version/);
+  assert.match(problemsWith('  min_version: TLS13\n  max_version: TLS12\n')[0], /TLS13 is above max_version/);
 });
 
 test('certificates and keys are tried, and errors are reported at the key that names them', () => {
@@ -247,9 +250,9 @@ test('certificates and keys are tried, and errors are reported at the key that n
     ['weak.crt', 'weak.key', /cert_file: OpenSSL rejects it: .*too small/],
   ];
   for (const [cert, key, ...expected] of cases) {
-    const found = problems(`tls_server_config:\n  cert_file: tls/${cert}\n  key_file: tls/${key}\n`);
-    assert.equal(found.length, expected.length, `${cert} ${key}\n${found.join('\n')}`);
-    for (const [i, pattern] of expected.entries()) assert.match(found[i], pattern);
+    const messages = problems(`tls_server_config:\n  cert_file: tls/${cert}\n  key_file: tls/${key}\n`);
+    assert.equal(messages.length, expected.length, `${cert} ${key}\n${messages.join('\n')}`);
+    for (const [i, pattern] of expected.entries()) assert.match(messages[i], pattern);
   }
   const both = problems(`tls_server_config:\n${PAIR}${inline('cert', 'server.crt')}`);
   assert.match(both.join('\n'), /^web.yml:2:14: tls_server_config.cert_file: cert is set too/);

@@ -66,7 +66,7 @@ test('what 6.12 reported about nine buffered writes and a flush, direct writes a
     });
   }
   assert.ok(lines > 60, `${lines} lines`);
-  const count = (found: { count: number } | undefined) => found?.count;
+  const count = (histogram: { count: number } | undefined) => histogram?.count;
   assert.deepEqual(
     ['write', 'read', 'flush', 'other'].map((o) => count(d.fromQueue(o))),
     [5, 4, 1, undefined],

@@ -36,7 +36,7 @@ export function replayDump<O extends CommonOptions>(
   kernel: string,
   tracer: string,
   module: ProbeModule<O>,
-  given: Record<string, unknown>,
+  section: Record<string, unknown>,
   more: {
     functions?: FunctionNames;
     intervals?: IntervalSinks;
@@ -48,7 +48,7 @@ export function replayDump<O extends CommonOptions>(
     enabled: [
       {
         module: watched(module, more.watch),
-        options: module.schema(schemaKit).parse(given),
+        options: module.schema(schemaKit).parse(section),
         ...(more.intervals && { intervals: more.intervals }),
       },
     ],

@@ -90,8 +90,8 @@ test('the config', () => {
 
 test('the request to the tracer', () => {
   const { parse } = osnoise.schema(schemaKit);
-  const knobs = (given: object) =>
-    osnoise.tracer?.(parse(given)).knobs.map(({ file, value }) => `${file}=${value}`);
+  const knobs = (section: object) =>
+    osnoise.tracer?.(parse(section)).knobs.map(({ file, value }) => `${file}=${value}`);
   assert.deepEqual(knobs({ cpus: '1-3,5', period: '2s', runtime: '1500us' }), [
     'osnoise/cpus=1-3,5',
     'osnoise/runtime_us=1500',

@@ -42,8 +42,8 @@ export function loadFormat(
 ): EventFormat | undefined {
   const ownText = texts[event];
   const key = ownText ?? `${kernel} ${event}`;
-  const known = parsed.get(key);
-  if (known !== undefined) return known;
+  const cached = parsed.get(key);
+  if (cached !== undefined) return cached;
   const file = formatFile(event, kernel);
   if (ownText === undefined && !existsSync(file)) return undefined;
   const format = parseFormat(event.split(':')[0], ownText ?? readFileSync(file, 'utf8'));
@@ -187,10 +187,10 @@ export interface Harness {
 
 export function run<O extends CommonOptions>(
   module: ProbeModule<O>,
-  given: Record<string, unknown> = {},
+  section: Record<string, unknown> = {},
   machine: Machine = {},
 ): Harness {
-  const options = module.schema(schemaKit).parse(given);
+  const options = module.schema(schemaKit).parse(section);
   const texts = machine.formats ?? {};
   const formatOf = (event: string) => loadFormat(event, machine.kernel, texts);
   const offered = machine.events ?? [...knownEvents(machine.kernel), ...Object.keys(texts)];

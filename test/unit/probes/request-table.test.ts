@@ -55,9 +55,9 @@ test('behaves like a list of requests', (t) => {
         clock++;
         const key = `${dev} ${sector} ${operation}`;
         const wanted = what === 'issue' ? QUEUED : ISSUED;
-        const found = table.find(dev, sector, operation, wanted);
+        const slot = table.find(dev, sector, operation, wanted);
         const expected = model.find((entry) => entry.key === key && entry.state === wanted);
-        assert.equal(found < 0 ? undefined : table.since(found), expected?.since);
+        assert.equal(slot < 0 ? undefined : table.since(slot), expected?.since);
         if (what === 'add') {
           if (table.full) {
             const oldest = model.reduce((a, b) => (a.age < b.age ? a : b));
@@ -69,13 +69,13 @@ test('behaves like a list of requests', (t) => {
           model.push({ key, state: QUEUED, since: clock, age: clock });
         } else if (expected !== undefined) {
           if (what === 'issue') {
-            table.enter(found, ISSUED, clock, false);
+            table.enter(slot, ISSUED, clock, false);
             Object.assign(expected, { state: ISSUED, since: clock });
           } else {
             model = model.filter((entry) => entry !== expected);
-            if (what === 'remove') table.remove(found);
+            if (what === 'remove') table.remove(slot);
             else {
-              table.move(found, sector + 1);
+              table.move(slot, sector + 1);
               model.push({ ...expected, key: `${dev} ${sector + 1} ${operation}` });
             }
           }

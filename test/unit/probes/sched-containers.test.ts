@@ -134,8 +134,8 @@ test('of two tasks woken on an idle CPU, one waits for the other, whichever is f
     const waits = Object.values(s.series(WAIT)).reduce((sum, ns) => sum + ns, 0);
     assert.equal(waits, 500 + 7500);
     assert.equal(s.value(TOTAL, '0'), 8000);
-    const [of, by] = first === 10 ? ['shop db-0 b', 'shop web-0 a'] : ['shop web-0 a', 'shop db-0 b'];
-    assert.ok(s.series(INTERFERENCE)[`${of} ${by}`] >= 7000, JSON.stringify(s.series(INTERFERENCE)));
+    const [victim, hog] = first === 10 ? ['shop db-0 b', 'shop web-0 a'] : ['shop web-0 a', 'shop db-0 b'];
+    assert.ok(s.series(INTERFERENCE)[`${victim} ${hog}`] >= 7000, JSON.stringify(s.series(INTERFERENCE)));
   }
 });
 

@@ -31,16 +31,16 @@ function tasks(waitThresholdNs = Number.POSITIVE_INFINITY, follows = false) {
     waitThresholdNs,
     culpritNs: CULPRIT_NS,
     inCall: (pid) => (pid < 100 ? 1 : 0),
-    watch: (of) => {
-      cameBack = of;
+    watch: (callback) => {
+      cameBack = callback;
     },
     ran: (cpu, pid, startNs, endNs, words, commAt) => {
       const comm = Buffer.from(words.buffer, words.byteOffset + 4 * commAt, 16);
       turns.push([cpu, pid, startNs, endNs, comm.toString().replace(/\0.*$/s, '')]);
     },
     follows,
-    names: (of) => {
-      nameOf = of;
+    names: (callback) => {
+      nameOf = callback;
     },
     works: () => {},
     worked: () => {},

@@ -55,8 +55,8 @@ test('the config, and the request to the tracer', () => {
   assert.match(schema.safeParse({ enabled: true }).error?.issues[0].message ?? '', /FIFO 95/);
   assert.equal(schema.safeParse({ period: '50us' }).success, false);
   assert.equal(schema.safeParse({ period: '2s' }).success, false);
-  const knobs = (given: object) =>
-    timerlat.tracer?.(schema.parse(given)).knobs.map(({ file, value }) => `${file}=${value}`);
+  const knobs = (section: object) =>
+    timerlat.tracer?.(schema.parse(section)).knobs.map(({ file, value }) => `${file}=${value}`);
   assert.deepEqual(knobs({ cpus: '2-3' }), [
     'osnoise/cpus=2-3',
     'osnoise/timerlat_period_us=1000',

@@ -48,8 +48,8 @@ const make = (event: string, values: RecordFields) =>
 function probe() {
   const calls: string[] = [];
   let isOpen = true;
-  const tell = (what: string) => (pid: number, atNs: number, of: MarkedSpan) => {
-    calls.push(`${what} ${pid} ${atNs} ${of.traceId} ${of.spanId} ${of.isSampled}`);
+  const tell = (what: string) => (pid: number, atNs: number, marked: MarkedSpan) => {
+    calls.push(`${what} ${pid} ${atNs} ${marked.traceId} ${marked.spanId} ${marked.isSampled}`);
   };
   const markers: MarkerSink = {
     takes: () => isOpen,

@@ -38,8 +38,8 @@ function namesByOrder(addresses: readonly string[], names: readonly string[]): M
   return namesByAddress;
 }
 
-function functionNames(known: ReadonlyMap<string, string>): FunctionNames {
-  return { generation: 1, nameOf: (low, high) => known.get(`${low} ${high}`) };
+function functionNames(functions: ReadonlyMap<string, string>): FunctionNames {
+  return { generation: 1, nameOf: (low, high) => functions.get(`${low} ${high}`) };
 }
 
 const SIGNATURE = /\[(\d{3})\] .*: (\S+) <-\S+$/;

@@ -7,8 +7,8 @@ import { OTHER_ROW, UNKNOWN_ROW, ValueRows } from '../../../src/probes/tables/va
 const HIGH = 0xffffffff | 0;
 
 /** Names that can be changed, and the number of lookups. */
-function names(of: (low: number, high: number) => string | undefined) {
-  const functions = { of, generation: 1, asked: 0 };
+function names(lookup: (low: number, high: number) => string | undefined) {
+  const functions = { of: lookup, generation: 1, asked: 0 };
   const asNames: FunctionNames & typeof functions = Object.assign(functions, {
     nameOf: (low: number, high: number) => {
       functions.asked++;
@@ -86,9 +86,9 @@ test('tens of thousands of addresses keep their rows', () => {
   const word = fc.oneof(fc.integer({ min: 0, max: 3 }), fc.integer());
   const addresses = fc.array(fc.tuple(word, fc.integer()), { minLength: 1, maxLength: 3000 });
   fc.assert(
-    fc.property(addresses, (given) => {
-      for (const [low, high] of given) rows.row(low, high);
-      for (const [low, high] of given) assert.equal(rows.names[rows.row(low, high)], `${low},${high}`);
+    fc.property(addresses, (words) => {
+      for (const [low, high] of words) rows.row(low, high);
+      for (const [low, high] of words) assert.equal(rows.names[rows.row(low, high)], `${low},${high}`);
     }),
     { numRuns: 30 },
   );

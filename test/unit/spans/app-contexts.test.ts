@@ -32,10 +32,10 @@ function writing({ sink }: AppContexts) {
     if (sink.takes(pid, atNs)) step();
   };
   return {
-    begin: (pid: number, atNs: number, of: ReturnType<typeof span>) =>
-      if_(pid, atNs, () => sink.began(pid, atNs, of)),
-    end: (pid: number, atNs: number, of: ReturnType<typeof span>) =>
-      if_(pid, atNs, () => sink.ended(pid, atNs, of)),
+    begin: (pid: number, atNs: number, marked: ReturnType<typeof span>) =>
+      if_(pid, atNs, () => sink.began(pid, atNs, marked)),
+    end: (pid: number, atNs: number, marked: ReturnType<typeof span>) =>
+      if_(pid, atNs, () => sink.ended(pid, atNs, marked)),
   };
 }
 
@@ -195,10 +195,10 @@ test('a long flood of everything stays within the bounds', () => {
   };
   let written = 0;
   for (let i = 0; i < 50_000; i++) {
-    const [pid, of, atNs] = [1 + random(1000), span(1 + random(20), random(2) === 0), i * 1e6];
+    const [pid, marked, atNs] = [1 + random(1000), span(1 + random(20), random(2) === 0), i * 1e6];
     const what = random(10);
-    if (what < 5) begin(pid, atNs, of);
-    else if (what < 9) end(pid, atNs, of);
+    if (what < 5) begin(pid, atNs, marked);
+    else if (what < 9) end(pid, atNs, marked);
     else contexts.sink.exited(pid, atNs);
     if (what < 9) written++;
     if (i % 1000 === 0) contexts.sweep(atNs);

@@ -101,7 +101,7 @@ test('each kind keeps a minimum, also one that had more than the others before',
     for (let i = 0; i < scheds; i++) budget.offer('sched', 1, () => draft(1));
     for (let i = 0; i < blocks; i++) budget.offer('block', 1, () => draft(1));
     const accepted = budget.take(1);
-    return ['sched', 'block'].map((of) => accepted.filter(({ kind }) => kind === of).length);
+    return ['sched', 'block'].map((wanted) => accepted.filter(({ kind }) => kind === wanted).length);
   };
   for (let i = 0; i < 100; i++) second(100, 0);
   const [scheds, blocks] = second(100, 100);

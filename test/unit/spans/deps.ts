@@ -9,7 +9,7 @@ export interface TestDeps extends SpanDeps {
   spans: Map<string, number>;
 }
 
-export function testDeps(given: Partial<SpanDeps> = {}): TestDeps {
+export function testDeps(overrides: Partial<SpanDeps> = {}): TestDeps {
   const traces = new Map<string, number>();
   const spans = new Map<string, number>();
   const counting =
@@ -41,7 +41,7 @@ export function testDeps(given: Partial<SpanDeps> = {}): TestDeps {
     },
     isSelf: () => false,
     cpuCount: 4,
-    ...given,
+    ...overrides,
   };
 }
 

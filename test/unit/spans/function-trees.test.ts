@@ -52,9 +52,9 @@ function readText(lines: readonly string[], cpu: number): { names: string[]; tre
   for (const line of lines) {
     const banner = /^ *(\d+)\) +\S.* => +(\S+) +$/.exec(line);
     if (banner !== null && Number(banner[1]) === cpu) task = banner[2];
-    const found = /^ *(\d+)\) (.*)\| {2}( *)(?:(\S+)\((\) \{|\);)|\}(?: \/\* (\S+) \*\/)?)$/.exec(line);
-    if (found === null || Number(found[1]) !== cpu) continue;
-    const [, , cost, indent, called, shape, returned] = found;
+    const match = /^ *(\d+)\) (.*)\| {2}( *)(?:(\S+)\((\) \{|\);)|\}(?: \/\* (\S+) \*\/)?)$/.exec(line);
+    if (match === null || Number(match[1]) !== cpu) continue;
+    const [, , cost, indent, called, shape, returned] = match;
     const stack = open.get(task) ?? [];
     open.set(task, stack);
     const depth = indent.length / 2;
@@ -127,7 +127,7 @@ for (const kernel of TRACER_KERNELS) {
     assert.deepEqual(traces.flatMap(problemsOf), []);
     assert.equal(traces.length, outermost);
     const ours = traces.map((trace) => print(callOf(trace, trace.spans[0]))).sort();
-    const left = [...ours];
+    const unmatched = [...ours];
     // The text continues where the pages end.
     const theirs = text.flatMap(({ trees }, cpu) => {
       let returns = 0;
@@ -139,8 +139,8 @@ for (const kernel of TRACER_KERNELS) {
     assert.ok(theirs.length >= 40, `${theirs.length} trees`);
     assert.ok(theirs.some(({ children }) => children.length > 0));
     const missing = theirs.map(print).filter((tree) => {
-      const at = left.indexOf(tree);
-      if (at >= 0) left.splice(at, 1);
+      const at = unmatched.indexOf(tree);
+      if (at >= 0) unmatched.splice(at, 1);
       return at < 0;
     });
     assert.deepEqual(missing, []);

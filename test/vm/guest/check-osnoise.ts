@@ -89,9 +89,9 @@ function sumsOf(recording: Recording | undefined): Sums {
     const { body } = lineOf(line);
     const event = /^(irq|softirq|thread|nmi)_noise: .* duration (\d+) ns$/.exec(body);
     if (event !== null) {
-      const of = interference[event[1] as keyof typeof interference];
-      of.count++;
-      of.ns += Number(event[2]);
+      const sum = interference[event[1] as keyof typeof interference];
+      sum.count++;
+      sum.ns += Number(event[2]);
       continue;
     }
     const sample = /^\s*(\d+)\s+(\d+)\s+[\d.]+\s+(\d+)(\s+\d+){5}$/.exec(body);

@@ -77,7 +77,7 @@ interface Activations {
 }
 
 function activationsOf(recording: Recording | undefined): Activations {
-  const found: Activations = {
+  const activations: Activations = {
     irq: { count: 0, seconds: 0 },
     thread: { count: 0, seconds: 0 },
     last: 0,
@@ -89,15 +89,15 @@ function activationsOf(recording: Recording | undefined): Activations {
     const parts = /^#(\d+)\s+context\s+(irq|thread)\s+timer_latency\s+(\d+) ns$/.exec(body);
     assert.ok(parts, line);
     const [, number, context, latencyNs] = parts;
-    const sums = found[context as 'irq' | 'thread'];
+    const sums = activations[context as 'irq' | 'thread'];
     sums.count++;
     sums.seconds += Number(latencyNs) / 1e9;
-    found.last = Math.max(found.last, Number(number));
+    activations.last = Math.max(activations.last, Number(number));
     if (context !== 'irq') continue;
     // When the timer should have fired: activations are whole periods apart.
     const due = micros / 1000 - Number(latencyNs) / 1e6;
-    if (dueBefore !== undefined) found.leftOut += Math.round((due - dueBefore) / PERIOD_MS) - 1;
+    if (dueBefore !== undefined) activations.leftOut += Math.round((due - dueBefore) / PERIOD_MS) - 1;
     dueBefore = due;
   }
-  return found;
+  return activations;
 }

@@ -22,7 +22,7 @@ export function checkWakeup(tracer: string): TracerCheck {
           return (await agent().scrape()).sum(RECORDS, { tracer }) > 0;
         }, `${tracer} has a record`);
         // The next maximum may come between the two reads; then the check is repeated.
-        let found = { max: 0, records: 0, worst: 0, trace: '' };
+        let reading = { max: 0, records: 0, worst: 0, trace: '' };
         await until(async () => {
           const samples = await agent().scrape();
           const { status, body } = await agent().get(`/api/v1/latency/${tracer}`);
@@ -33,19 +33,19 @@ export function checkWakeup(tracer: string): TracerCheck {
           };
           assert.equal(document.tracer, tracer);
           const [worst] = document.records;
-          found = {
+          reading = {
             max: samples.sum(MAX, { tracer }),
             records: samples.sum(RECORDS, { tracer }),
             worst: worst.latency_seconds,
             trace: worst.trace,
           };
-          return found.max === found.worst;
+          return reading.max === reading.worst;
         }, 'both tell the same worst');
-        t.diagnostic(`${found.records} records, the worst ${found.max} s`);
-        assert.ok(found.max > 0 && found.max < 60, `${found.max}`);
-        assert.match(found.trace, new RegExp(`^# tracer: ${tracer}$`, 'm'));
-        const latencyUs = /^# latency: (\d+) us,/m.exec(found.trace)?.[1];
-        assert.equal(Number(latencyUs), Math.round(found.worst * 1e6), found.trace.slice(0, 500));
+        t.diagnostic(`${reading.records} records, the worst ${reading.max} s`);
+        assert.ok(reading.max > 0 && reading.max < 60, `${reading.max}`);
+        assert.match(reading.trace, new RegExp(`^# tracer: ${tracer}$`, 'm'));
+        const latencyUs = /^# latency: (\d+) us,/m.exec(reading.trace)?.[1];
+        assert.equal(Number(latencyUs), Math.round(reading.worst * 1e6), reading.trace.slice(0, 500));
       });
 
       it('another tracer has no page', async () => {

@@ -23,12 +23,12 @@ const STATE_DIR = '/run/ftrace-exporter';
 
 /** Text of every control file, by path. Files of single events are read only on request, because they are thousands. */
 export function controlFiles({ ofEvents } = { ofEvents: false }): Map<string, string> {
-  const found = new Map<string, string>();
-  addFiles(TRACEFS, found, ofEvents, false);
-  if (existsSync(BLK_SWITCHES)) addFiles(BLK_SWITCHES, found, false, false);
+  const contents = new Map<string, string>();
+  addFiles(TRACEFS, contents, ofEvents, false);
+  if (existsSync(BLK_SWITCHES)) addFiles(BLK_SWITCHES, contents, false, false);
   for (const dir of [join(TRACEFS, 'instances'), STATE_DIR])
-    found.set(dir, existsSync(dir) ? readdirSync(dir).sort().join(' ') : '');
-  return found;
+    contents.set(dir, existsSync(dir) ? readdirSync(dir).sort().join(' ') : '');
+  return contents;
 }
 
 function addFiles(dir: string, into: Map<string, string>, ofEvents: boolean, inEvents: boolean): void {

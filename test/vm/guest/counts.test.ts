@@ -99,9 +99,9 @@ describe('the agent counts', () => {
 
 /** Names of the disk's interrupts begin with this, `virtio2-req`. */
 function interruptName(): string {
-  const found = /\s(virtio\d+-req)\S*$/m.exec(readFileSync('/proc/interrupts', 'utf8'))?.[1];
-  assert.ok(found, 'the disk has no interrupt');
-  return found;
+  const name = /\s(virtio\d+-req)\S*$/m.exec(readFileSync('/proc/interrupts', 'utf8'))?.[1];
+  assert.ok(name, 'the disk has no interrupt');
+  return name;
 }
 
 /** How often they came, on all CPUs. */

@@ -22,13 +22,13 @@ const DEFAULT_PROBES = ['block', 'irq', 'sched', 'softirq'];
 
 describe('doctor', () => {
   const { status, stdout, stderr } = cli(['doctor', '--json']);
-  const found = JSON.parse(stdout);
+  const report = JSON.parse(stdout);
   const expected = EXPECTED[KERNEL];
 
   it('finds nothing wrong', () => {
     assert.equal(status, 0, stderr);
-    assert.equal(found.problem, '');
-    const on = found.probes.filter((probe: { on: boolean }) => probe.on);
+    assert.equal(report.problem, '');
+    const on = report.probes.filter((probe: { on: boolean }) => probe.on);
     assert.deepEqual(on.map((probe: { name: string }) => probe.name).sort(), DEFAULT_PROBES);
     assert.ok(
       on.every((probe: { ok: boolean }) => probe.ok),
@@ -37,7 +37,7 @@ describe('doctor', () => {
   });
 
   it('names the kernel', () => {
-    const { kernelRelease, machine, realtime, onlineCpus, clocks, functionTracing } = found.kernel;
+    const { kernelRelease, machine, realtime, onlineCpus, clocks, functionTracing } = report.kernel;
     assert.equal(kernelRelease, release());
     assert.ok(kernelRelease.startsWith(KERNEL.replace('-rt', '.')), kernelRelease);
     assert.deepEqual([machine, realtime, onlineCpus], ['x86_64', true, [0, 1]]);
@@ -46,7 +46,7 @@ describe('doctor', () => {
   });
 
   it('reports what this version of the kernel can do', () => {
-    const { subbufferSizes, copyTraceMarker } = found.kernel;
+    const { subbufferSizes, copyTraceMarker } = report.kernel;
     assert.deepEqual(
       { subbufferSizes, copyTraceMarker },
       {
@@ -54,7 +54,7 @@ describe('doctor', () => {
         copyTraceMarker: expected.copyTraceMarker,
       },
     );
-    const lacking = expected.tracers.filter((tracer) => !found.kernel.tracers.includes(tracer));
-    assert.deepEqual(lacking, [], found.kernel.tracers.join(' '));
+    const lacking = expected.tracers.filter((tracer) => !report.kernel.tracers.includes(tracer));
+    assert.deepEqual(lacking, [], report.kernel.tracers.join(' '));
   });
 });

@@ -19,9 +19,9 @@ const LINE = /-(\d+)\s+(?:\([ \d-]+\)\s+)?\[(\d+)\]\s+\S+\s+(\d+)\.(\d{6}): (.*)
 
 /** `comm-pid [cpu] flags seconds.micros: body`. The pattern is anchored to the right of comm. */
 export function lineOf(line: string): TextLine {
-  const found = LINE.exec(line);
-  assert.ok(found, `not understood: ${line}`);
-  const [, pid, cpu, seconds, micros, body] = found;
+  const match = LINE.exec(line);
+  assert.ok(match, `not understood: ${line}`);
+  const [, pid, cpu, seconds, micros, body] = match;
   return { pid: Number(pid), cpu: Number(cpu), micros: Number(seconds) * 1e6 + Number(micros), body };
 }
 

@@ -77,16 +77,16 @@ export function cli(
 /** Starts the agent and waits until it serves. */
 export async function startAgent(config: string): Promise<RunningAgent> {
   const running = startCli(['run', '--web.listen-address', '127.0.0.1:0'], config);
-  const found = () => /serving metrics.* url=(\S+)/.exec(running.stderr())?.[1];
+  const urlInLog = () => /serving metrics.* url=(\S+)/.exec(running.stderr())?.[1];
   let over = false;
   void running.ended.then(() => {
     over = true;
   });
   await until(
-    () => over || found() !== undefined,
+    () => over || urlInLog() !== undefined,
     () => `the agent serves; its log: ${running.stderr()}`,
   );
-  const url = found();
+  const url = urlInLog();
   assert.ok(url, running.stderr());
   const scrape = async () => samplesOf(await (await fetch(url)).text());
   const get = async (path: string) => {

@@ -91,7 +91,7 @@ function spanOf({ ints: { start, duration } }: RawEvent): string {
 
 /** Events of `PRINTED` by the names of their records. */
 export function printerOf(event: RawEvent): Printed['print'] {
-  const found = Object.entries(PRINTED).find(([name]) => name.split(':')[1] === event.name);
-  assert.ok(found, event.name);
-  return found[1].print;
+  const entry = Object.entries(PRINTED).find(([name]) => name.split(':')[1] === event.name);
+  assert.ok(entry, event.name);
+  return entry[1].print;
 }

@@ -128,8 +128,8 @@ describe('raw pages and text', () => {
       lines.forEach((line, i) => {
         const event = (raw.get(cpu) ?? [])[i];
         for (const part of partsOf(event)) {
-          const found = typeof part === 'string' ? line.includes(part) : part.test(line);
-          assert.ok(found, `${part} is not in: ${line}`);
+          const isThere = typeof part === 'string' ? line.includes(part) : part.test(line);
+          assert.ok(isThere, `${part} is not in: ${line}`);
         }
         compared.set(event.name, (compared.get(event.name) ?? 0) + 1);
       });
@@ -153,9 +153,9 @@ describe('raw pages and text', () => {
 });
 
 function definitionOf({ name }: RawEvent): Event {
-  const found = Object.entries(EVENTS).find(([event]) => event.split(':')[1] === name);
-  assert.ok(found, name);
-  return found[1];
+  const entry = Object.entries(EVENTS).find(([event]) => event.split(':')[1] === name);
+  assert.ok(entry, name);
+  return entry[1];
 }
 
 function partsOf(event: RawEvent): (string | RegExp)[] {

@@ -55,14 +55,14 @@ describe('trace-cmd records', { skip }, () => {
       assert.equal(status, 0, stderr);
       // trace-cmd restores less than it changes; the rest would be in the way of other tests.
       spawnSync('trace-cmd', ['reset'], { cwd: MEMORY });
-      const left = differences(files, controlFiles());
+      const changes = differences(files, controlFiles());
       const replayed = await replayCounts(file);
       assert.ok(countsOf(replayed.counts) > 50, JSON.stringify(replayed.counts));
       assert.equal(replayed.lost > 0, lossy === true, `${replayed.lost} lost`);
       mkdirSync(INTO, { recursive: true });
       copyFileSync(file, join(INTO, `${name}.dat`));
       writeFileSync(join(INTO, `${name}.json`), JSON.stringify(replayed));
-      assert.deepEqual(left, []);
+      assert.deepEqual(changes, []);
     });
   }
 });

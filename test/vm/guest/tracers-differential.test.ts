@@ -192,13 +192,13 @@ function sameLists<A, B>(
 ): number {
   let compared = 0;
   for (const cpu of CPUS) {
-    const left = (expected.get(cpu) ?? []).map(ofExpected);
-    const right = (actual.get(cpu) ?? []).map(ofActual);
-    const at = left.findIndex((item, i) => item !== right[i]);
+    const fromText = (expected.get(cpu) ?? []).map(ofExpected);
+    const fromPages = (actual.get(cpu) ?? []).map(ofActual);
+    const at = fromText.findIndex((item, i) => item !== fromPages[i]);
     const around = (list: string[]) => list.slice(Math.max(0, at - 2), at + 2).join('\n');
-    assert.equal(at, -1, `CPU ${cpu}, event ${at}: text\n${around(left)}\nraw\n${around(right)}`);
-    assert.equal(right.length, left.length, `CPU ${cpu}: more in the raw pages than in the text`);
-    compared += left.length;
+    assert.equal(at, -1, `CPU ${cpu}, event ${at}: text\n${around(fromText)}\nraw\n${around(fromPages)}`);
+    assert.equal(fromPages.length, fromText.length, `CPU ${cpu}: more in the raw pages than in the text`);
+    compared += fromText.length;
   }
   return compared;
 }

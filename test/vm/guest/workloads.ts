@@ -10,9 +10,9 @@ import { SHARE, TRACEFS } from './lab.ts';
 
 /** The first of these functions that this kernel can trace. */
 export function functionNamed(pattern: RegExp): string {
-  const found = traceable().find((name) => pattern.test(name));
-  assert.ok(found, `no function ${pattern} in available_filter_functions`);
-  return found;
+  const match = traceable().find((name) => pattern.test(name));
+  assert.ok(match, `no function ${pattern} in available_filter_functions`);
+  return match;
 }
 
 let names: readonly string[] | undefined;

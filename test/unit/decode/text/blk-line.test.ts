@@ -110,13 +110,16 @@ describe('lines of blk', () => {
       assert.deepEqual(errors, []);
       assert.deepEqual([decoder.events(0), decoder.events(1)], events);
       assert.equal(calls.length, events[0] + events[1]);
-      const of = (action: string) => calls.filter(({ fields }) => fields.action === action);
+      const callsOf = (action: string) => calls.filter(({ fields }) => fields.action === action);
       const bytes = (action: string, rwbs: string) =>
-        of(action).reduce((sum, { fields }) => sum + (fields.rwbs === rwbs ? Number(fields.nr_bytes) : 0), 0);
+        callsOf(action).reduce(
+          (sum, { fields }) => sum + (fields.rwbs === rwbs ? Number(fields.nr_bytes) : 0),
+          0,
+        );
       assert.equal(bytes('C', 'WS'), bytes('D', 'WS'));
       assert.equal(bytes('C', 'RS'), 5 * 65536);
       // The request that asked for the flush completes once more, without data.
-      assert.equal(of('C').length, of('D').length + 1);
+      assert.equal(callsOf('C').length, callsOf('D').length + 1);
     });
   }
 });

@@ -62,13 +62,13 @@ function rawCalls(files: readonly URL[], types: readonly TextEventType[]): Call[
 
 /** Compares two calls and returns where they differ. `names` learns which address has which name. */
 function differences(raw: Call, text: Call, isGraph: boolean, names: Map<unknown, unknown>): string[] {
-  const found: string[] = [];
+  const problems: string[] = [];
   const differ = (what: string, a: unknown, b: unknown) => {
     if (a !== b)
-      found.push(`${raw.event} ${what}: ${JSON.stringify(a)} in pages, ${JSON.stringify(b)} in text`);
+      problems.push(`${raw.event} ${what}: ${JSON.stringify(a)} in pages, ${JSON.stringify(b)} in text`);
   };
   differ('event', raw.event, text.event);
-  if (raw.event !== text.event) return found;
+  if (raw.event !== text.event) return problems;
   differ('pid', raw.pid, text.pid);
   // One line is an entry and its exit, with the flags of the entry.
   if (raw.event !== 'ftrace:funcgraph_exit') {
@@ -96,7 +96,7 @@ function differences(raw: Call, text: Call, isGraph: boolean, names: Map<unknown
       differ(name, value, printed);
     }
   }
-  return found;
+  return problems;
 }
 
 /** Nanoseconds of a duration of which the text has seven digits: trace_print_graph_duration(). */

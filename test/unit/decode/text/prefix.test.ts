@@ -37,8 +37,8 @@ describe('the front part of a line', () => {
         fc.integer({ min: 0, max: 8191 }),
         (name, pid, cpu) => {
           const comm = Buffer.from(name).toString('latin1');
-          const found = parse(lineOf('text', { comm, pid, cpu }));
-          assert.deepEqual([found?.pid, found?.cpu, found?.text], [pid, cpu, 'text\n']);
+          const prefix = parse(lineOf('text', { comm, pid, cpu }));
+          assert.deepEqual([prefix?.pid, prefix?.cpu, prefix?.text], [pid, cpu, 'text\n']);
         },
       ),
     );
@@ -46,8 +46,8 @@ describe('the front part of a line', () => {
 
   it('has flags of four, five or seven characters, or none', () => {
     const flags = (text: string) => {
-      const found = parse(lineOf('x', { flags: text }));
-      return found && [found.flags, found.preemptCount];
+      const prefix = parse(lineOf('x', { flags: text }));
+      return prefix && [prefix.flags, prefix.preemptCount];
     };
     assert.deepEqual(flags('dNh1'), [0x01 | 0x24 | 0x08, 1]);
     assert.deepEqual(flags('..s2.'), [0x10, 2]);
