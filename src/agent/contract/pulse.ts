@@ -1,6 +1,6 @@
 /**
- * What the main thread must know about the capture thread even if that hangs, in memory that both threads share: the
- * time of the last drain, and the CPU time used by reading and decoding.
+ * The time of the capture thread's last drain, and the CPU time that it used for reading and decoding. Both are in
+ * memory that the two threads share, so that the main thread can read them even if the capture thread hangs.
  */
 
 /** A monotonic clock that both threads share, in ms. It does not advance while the machine sleeps. */
@@ -22,7 +22,7 @@ const DECODE = 2;
 
 export interface Pulse {
   memory: SharedArrayBuffer;
-  /** Starts the clock, unless there was a drain already. A thread that hangs before its first drain is then noticed. */
+  /** Starts `ageMs` now if there was no drain yet, so that a thread that hangs before its first drain is noticed. */
   begin(): void;
   /** Milliseconds since the last drain or, before the first drain, since `begin`. Undefined before both. */
   ageMs(): number | undefined;

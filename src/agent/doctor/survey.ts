@@ -51,7 +51,7 @@ export interface ProbeSurvey {
 /** A tracer that the kernel lists. */
 export interface TracerSurvey {
   name: string;
-  /** Where the tracer can run, found out without a trial; '' if the tracer is never switched on. */
+  /** Where the tracer can run (`instance`, `top level`), found out without switching it on; '' if it cannot be used. */
   where: string;
   /** Why the tracer is not available; '' if it is. */
   reason: string;
@@ -120,7 +120,7 @@ export async function survey(config: AgentConfig): Promise<Survey> {
   };
 }
 
-/** An existing instance shows what instances support. `doctor` must not create one. */
+/** `doctor` must not create an instance. It knows which tracers run in instances only if there is one already. */
 function surveyTracer(name: string, features: KernelFeatures): TracerSurvey {
   const reason = features.refusedTracers[name] ?? '';
   if (reason !== '') return { name, where: '', reason };
@@ -133,7 +133,7 @@ function surveyTracer(name: string, features: KernelFeatures): TracerSurvey {
   };
 }
 
-/** Whether a tracer runs at the top level, found out without a trial. `blk` always does. */
+/** Whether a tracer runs at the top level, found out without switching it on. `blk` always does. */
 function runsAtTheTop(tracer: string, { instanceTracers }: KernelFeatures): boolean {
   const isTopOnly = probeCatalogue.some((module) => {
     const request = module.tracer?.(module.schema(schemaKit).parse({ enabled: false }));
@@ -238,7 +238,7 @@ function planFor(enabled: readonly EnabledProbe[], config: AgentConfig, kernel: 
   });
 }
 
-/** Names are not needed for text, which contains them, nor for tracers, which can be read as text. */
+/** Does not look up function names for text, which contains them, nor for tracers, which can be read as text. */
 function namesFor(enabled: readonly EnabledProbe[], { reader }: AgentConfig, root: string): FunctionLookup {
   const isText = reader === 'trace_pipe' || enabled.some(({ module }) => module.tracer !== undefined);
   return isText ? () => NAMELESS : eventSymbols(root).lookup;

@@ -36,7 +36,7 @@ export interface HealthWatchParts {
   disks: readonly string[];
   /** Files with settings of the tracer, relative to the root of tracefs. */
   settings: readonly string[];
-  /** Why the kernel may have stopped recording without a user; '' if it never does. */
+  /** Why the kernel itself may have stopped recording; '' if it never stops on its own. */
   stopsWhen: string;
   shared: Shared;
   /** Drops operations that are open on any CPU, because events before this moment are missing. */
@@ -51,13 +51,13 @@ export interface HealthWatch extends Pick<OwnSwitches, 'switchEvents'> {
   /** Stores the current state as the expected state. Call it when recording has begun. */
   start(): void;
   /**
-   * Expects the events of another plan, to which `change` switches the instance. Earlier changes by other users are
-   * still noticed.
+   * Calls `change`, which switches the instance to another plan, and expects that plan's events from then on. Returns
+   * the result of `change`. Changes that other users made before the switch are still noticed.
    */
   replan<T extends { plan: EventPlan }>(change: () => T): T;
   /** Whether another user has written to a control file since the last `check`. */
   wasTouched(): boolean;
-  /** `nowMs` is monotonic. Throws if the events that are recorded now cannot be used. */
+  /** `nowMs` is monotonic. Throws if another user changed the clock, the sub-buffer size or the tracer. */
   check(nowMs: number): BufferHealth;
   close(): void;
 }
@@ -140,7 +140,7 @@ export function makeHealthWatch(parts: HealthWatchParts): HealthWatch {
     switchEvents: own.switchEvents,
     check: (nowMs) => {
       let changes = interfered();
-      // If no write was reported, the change happened at an unknown earlier time.
+      // If the watch reported no write, the change happened at an unknown time since the last check.
       if (isTouched || wrongOf(changes) !== wrongBefore) {
         parts.onPause();
         voidOpen();

@@ -12,7 +12,7 @@ import type { Shared } from './shared.ts';
 const LOG_EVERY_MS = 60_000;
 
 export interface Losses {
-  /** Until the next `look`, the kernel may empty the buffer because of the agent. */
+  /** The agent is about to make the kernel empty the buffer: the next `look` does not blame another user for that. */
   emptiedByAgent(): void;
   /** Compares the kernel's number of read events of these CPUs with the number that this agent has read. */
   look(cpus: readonly number[]): void;

@@ -32,7 +32,7 @@ export interface LiveBufferParts {
   planned: PlannedStream;
   inForce: BuffersInForce;
   shared: Shared;
-  /** Why the kernel may have stopped recording without a user; '' if it never does. */
+  /** Why the kernel itself may have stopped recording; '' if it never stops on its own. */
   stopsWhen: string;
   /** Disks that the blk tracer records. */
   disks?: readonly string[];
@@ -49,9 +49,9 @@ export interface LiveBufferParts {
 export interface LiveBuffer extends Pick<Suspender, 'suspend' | 'resume'> {
   readonly name: string;
   readonly plan: EventPlan;
-  /** Switches to another plan, between two ticks. `make` may change settings of the events. */
+  /** Switches to the plan that `make` returns. Call it between two ticks. `make` may change settings of the events. */
   replan(make: () => PlannedStream): PlannedStream;
-  /** Reads what was recorded of these events and disables them, so that they can be removed. */
+  /** Disables these events and reads those already recorded, so that the caller can remove the events. */
   release(events: readonly string[]): void;
   readonly drained: Drained | undefined;
   /** Enables the events of the plan and starts recording. */
@@ -67,7 +67,7 @@ export interface LiveBuffer extends Pick<Suspender, 'suspend' | 'resume'> {
   wasTouched(): boolean;
   /**
    * Checks whether all events arrive, and undoes changes by other users after a delay. `nowMs` is monotonic. Throws if
-   * the events that are recorded now cannot be used.
+   * another user changed the clock, the sub-buffer size or the tracer, because the events cannot be used then.
    */
   check(nowMs: number): BufferHealth;
   readings(): BufferReading[];
@@ -194,8 +194,8 @@ function tickRule({ planned, inForce, shared }: LiveBufferParts): TickRule {
 }
 
 /**
- * Switches off events that will be removed. The kernel gives the number of a removed event to the next one, so it waits
- * until all their records can be processed.
+ * Switches off events that will be removed, and waits until the next tick can process all their records. The kernel may
+ * give the id of a removed event to a new event, so a record that is read later could be mistaken for the new event.
  */
 function disableForGood({ name, instance, shared }: LiveBufferParts, events: readonly string[]): void {
   shared.log.info({ buffer: name, events }, 'removing events, for which the kernel empties the buffer');
@@ -207,7 +207,7 @@ function notRestored({ dir }: Instance, problems: readonly string[]): KernelErro
   return new KernelError({ file: dir, errno: '', action: 'restore', remedy: problems.join('; ') });
 }
 
-/** A plan whose events were switched off. */
+/** The plan without the events `gone`, which were switched off. */
 function withoutEvents(plan: EventPlan, gone: readonly string[]): EventPlan {
   const stays = (event: string) => !gone.includes(event);
   const filters = new Map([...plan.filters].filter(([event]) => stays(event)));

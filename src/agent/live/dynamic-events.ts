@@ -115,7 +115,7 @@ function notRemoved(root: string, problems: readonly string[]): KernelError {
   return new KernelError({ file, errno: '', action: 'remove events from', remedy: problems.join('; ') });
 }
 
-/** Returns the place of the event in the kernel's syntax. Throws an `Error` if the function is not found. */
+/** Returns `FUNCTION` or `PATH:OFFSET`, as in the kernel's syntax. Throws an `Error` if there is no such function. */
 export function placeOf({ kind, target }: DynamicEvent): string {
   if (kind.startsWith('k')) return target;
   const colon = target.lastIndexOf(':');
@@ -125,7 +125,7 @@ export function placeOf({ kind, target }: DynamicEvent): string {
   return `${path}:0x${(offset + Number(more)).toString(16)}`;
 }
 
-/** The kernel supports `$arg1` only in kprobes, so use registers elsewhere. */
+/** The kernel supports `$arg1` only in kprobes, so uprobes get the registers that contain the arguments. */
 function withRegisters(definition: DynamicEvent): DynamicEvent {
   const registers = definition.kind.startsWith('u') ? ARGUMENTS[process.arch] : undefined;
   if (registers === undefined) return definition;

@@ -68,7 +68,7 @@ export function eventSymbols(root: string): EventSymbols {
   };
 }
 
-/** The filtered functions can call any other function of the kernel. */
+/** With `maxDepth` 1, only the filtered functions are traced; otherwise also the functions that they call. */
 function wantedBy({ functions, maxDepth }: FunctionFilter): (name: string) => boolean {
   return functions.length === 0 || maxDepth !== 1 ? () => true : globMatcher(functions);
 }

@@ -1,6 +1,6 @@
 /**
- * Counts that the kernel keeps in the agent's instance. They are read before each snapshot. They cannot be lost: if the
- * kernel's table has no room for an event, it is counted as lost.
+ * Lets the kernel count events, with hist triggers in the agent's instance, and reads the counts before each snapshot.
+ * An event for which the kernel's table has no room is counted as lost.
  */
 import type { KernelCount, KernelCountRequest } from '../../model/kernel-count.ts';
 import { type HistTrigger, histTrigger, requireHistTriggers } from '../../tracefs/hist-triggers.ts';
@@ -27,7 +27,7 @@ interface Used extends KernelCountRequest {
 }
 
 export function openKernelCounts(instance: Instance, self: SelfMetrics): KernelCounts {
-  /** Triggers by their position. Metrics that count the same thing share one. */
+  /** Triggers by event and keys. Metrics that count the same event by the same keys share a trigger. */
   const triggers = new Map<string, Used>();
   const down = new Map<string, string>();
   let closed = false;
@@ -53,7 +53,7 @@ export function openKernelCounts(instance: Instance, self: SelfMetrics): KernelC
       const before = new Map<string, number>();
       let droppedBefore = 0;
       if (used.users > 1) {
-        // If another metric already uses the trigger, count only from now.
+        // Another metric already uses the trigger: subtract what it has counted until now.
         const begun = trigger.read();
         for (const { values, hits } of begun?.entries ?? []) before.set(values.join(' '), hits);
         droppedBefore = begun?.dropped ?? 0;

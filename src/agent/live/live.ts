@@ -18,7 +18,7 @@ import { openSources, type Sources } from './sources.ts';
 import { type PlannedStream, planStream } from './stream.ts';
 import type { StartedTracers, Tracers } from './tracers.ts';
 
-/** `probes` includes the probes of events. */
+/** The opened buffers. `probes` has the status of all probes: those of tracers and those that read only events. */
 export interface Opened extends StartedTracers {
   /** Status of the helper probes. */
   helpers: readonly ProbeStatus[];
@@ -77,7 +77,7 @@ export function planOfEvents(
   });
 }
 
-/** Opens the buffers of the first config, or those that a later config adds, in the order in which they are drained. */
+/** Opens the buffers that the config needs, unless they are open. Returns all in the order in which to drain them. */
 export function openBuffers(live: Live, { enabled, spans }: Sources, planned: PlannedStream): Opened {
   const { kernel, shared, inForce } = live;
   const { instance, tracers } = kernel;
@@ -98,7 +98,7 @@ export function openBuffers(live: Live, { enabled, spans }: Sources, planned: Pl
   return {
     probes: [...planned.plan.probes, ...started.probes],
     helpers: planned.plan.helpers,
-    // These buffers are drained first, because a span must begin before the events inside it.
+    // Drain the markers first, because an application's span must begin before the events inside it.
     buffers: [...(top?.buffers ?? []), ...buffers],
     warnings: [...started.warnings, ...(top?.warnings ?? [])],
   };
@@ -125,7 +125,7 @@ function followMarkers(kernel: Kernel, spans: SpanCapture | undefined): void {
   if (kernel.markers?.reason === '' && kernel.events !== undefined) startCopies(instance);
 }
 
-/** How the buffers that are read share the memory. */
+/** The share of the buffer memory that each buffer gets, from 0 to 1. Buffers that are never read do not count. */
 export function memoryShare(enabled: readonly EnabledProbe[]): number {
   const ofTracers = enabled.filter(({ module }) => module.tracer !== undefined);
   const read = ofTracers.filter(({ module, options }) => module.tracer?.(options).reads !== 'latency').length;

@@ -48,7 +48,7 @@ export function openBudget(shared: Shared, state: () => BudgetedState): OpenBudg
   };
 }
 
-/** Undefined without a budget or without events. The helper for container labels is never suspended. */
+/** Undefined if the config has no budget or no probe reads events. Never suspends the helper for container labels. */
 function open(
   { config, store, log, onlineCpus }: Shared,
   state: () => BudgetedState,

@@ -1,4 +1,4 @@
-/** Enables and disables events for the agent itself, so that it does not mistake this for interference. */
+/** Enables and disables events for the agent itself. Remembers this, so that the agent does not blame another user. */
 import { join } from 'node:path';
 import { KernelError } from '../../model/errors.ts';
 import type { Log } from '../../model/log.ts';
@@ -8,9 +8,9 @@ import { enableOf } from '../../tracefs/instance-state.ts';
 export interface OwnSwitches {
   /** Events that are disabled at present. */
   off: ReadonlySet<string>;
-  /** Whether inotify reports a write of the agent itself. */
+  /** Whether the write to `file` that inotify has just reported was made by the agent itself. */
   isOwnWrite(file: string): boolean;
-  /** If the kernel refuses, the next check of the buffer finds the difference. */
+  /** Does not throw: if the kernel refuses, it logs this, and the buffer's next check finds the difference. */
   switchEvents(events: readonly string[], isOn: boolean): void;
 }
 

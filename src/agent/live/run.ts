@@ -34,7 +34,7 @@ export interface LiveOptions {
   markFromMain(file: string, text: string): Promise<void>;
   /** Called when reading failed permanently, after the instances were removed. */
   onFatal(error: unknown): void;
-  /** Called when this changes: why some or all events do not arrive; '' when all arrive again. */
+  /** Called when the reason changes why some or all events do not arrive; '' when all arrive again. */
   onProblem(problem: string): void;
   /** Called about once a second with the traces of slow operations. */
   onTraces?: ((traces: readonly TraceRecord[]) => void) | undefined;
@@ -42,7 +42,7 @@ export interface LiveOptions {
   onDrained?(cpu: PhaseCpu): void;
 }
 
-/** The parts of a status that only a reload changes. */
+/** The fields of the status that only a reload changes. */
 export type LiveFacts = Omit<CaptureStatus, 'buffers' | 'tickMs' | 'loss' | 'warnings' | 'cost' | 'budget'>;
 
 /** What a reload can replace. */
@@ -219,8 +219,8 @@ function statusOf(
 }
 
 /**
- * `update` updates the metrics which are read rather than counted, and returns the readings of each buffer. It logs lost
- * events at most once a minute. `gone` drops the series of buffers that a reload has removed.
+ * `update` sets the metrics whose values are read from the kernel, and returns the readings of each buffer. It logs
+ * lost events at most once a minute. `gone` drops the series of buffers that a reload has removed.
  */
 function makeUpdate(
   { self, store, log }: Shared,
@@ -266,7 +266,7 @@ function eventsOf(readings: ReadonlyMap<string, readonly BufferReading[]>): numb
 }
 
 interface CaptureHealth {
-  /** Looks for changes by other users of tracefs. Throws if the events that are recorded now cannot be used. */
+  /** Looks for changes by other users of tracefs. Throws if a change, such as another clock, makes events unusable. */
   check(): void;
   /** Why some or all events do not arrive; '' if all arrive. */
   problem(): string;

@@ -28,7 +28,7 @@ export interface Sources {
   enabled: EnabledProbe[];
 }
 
-/** `procIsHosts`: as in `TaskFactsSource`. Undefined if not known yet. */
+/** `procIsHosts`: whether /proc has the same task ids as the trace. Undefined if not known yet. */
 export function openSources(
   config: AgentConfig,
   { shared, cpuCount, procIsHosts }: { shared: Shared; cpuCount: number; procIsHosts?: boolean },

@@ -1,10 +1,10 @@
 /**
- * Suspends probes of a buffer: the kernel stops recording events that only they read. A probe still handles events that
- * were recorded before; then its open operations are dropped.
+ * Suspends probes of a buffer: the kernel stops recording the events that only suspended probes read. A suspended probe
+ * still handles the events that were recorded before the suspension; then its open operations are dropped.
  */
 import type { EventPlan } from '../plan/plan.ts';
 
-/** A tick that begins this long after an event certainly handles it. */
+/** A tick that begins at least this long after an event was recorded certainly handles the event. */
 const SETTLED_AFTER_NS = 10e6;
 
 export interface Suspender {

@@ -131,7 +131,7 @@ function setUp(instance: Instance, parts: TracerBufferParts, undo: (() => unknow
   };
 }
 
-/** Without addresses, read the text, in which the kernel writes the names of functions. */
+/** If the addresses of functions are unknown, the reader is text, because text contains the names of functions. */
 function readerFor(
   request: TracerRequest,
   configured: 'raw' | 'trace_pipe',
@@ -142,7 +142,7 @@ function readerFor(
   return configured;
 }
 
-/** Why the kernel may stop recording without a user, if the request configures that. */
+/** Why the kernel itself may stop recording, if the request sets such a limit (`stop_tracing_us`); '' otherwise. */
 function stopsWhen({ tracer, knobs }: TracerRequest): string {
   const stops = knobs.filter(({ file, value }) => /(^|\/)stop_tracing/.test(file) && value !== '0');
   return stops.length === 0

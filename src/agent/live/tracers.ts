@@ -21,7 +21,7 @@ import type { Shared } from './shared.ts';
 import { openTracerBuffer, type TracerBufferParts, whereItRuns } from './tracer-buffer.ts';
 
 export interface Tracers {
-  /** What could not be restored, and another user's tracer at the top level. Already logged. */
+  /** Problems found at the start: files that could not be restored, another user's tracer at the top level. Logged. */
   leftovers: readonly string[];
   /**
    * Sets up these tracers. `share` is the part of the buffer memory for each new one. Running tracers that stay the
@@ -30,7 +30,7 @@ export interface Tracers {
   start(probes: readonly EnabledProbe[], share: number, shared: Shared): StartedTracers;
   /** Reads the markers of programs at the top level. Throws a `KernelError` if another user uses the top level. */
   readMarkers(probe: EnabledProbe, shared: Shared): { buffer: LiveBuffer; warnings: readonly string[] };
-  /** Called about once a second, for functions of new modules and for windows of latency maxima. */
+  /** Called about once a second. Looks for functions of new modules, and resets expired latency maxima. */
   refresh(): void;
   /** Records of a latency tracer, slowest first. Undefined if the tracer is not running. */
   latency(tracer: string): LatencyRecord[] | undefined;
@@ -43,7 +43,7 @@ interface Running {
   probe: EnabledProbe;
   status: ProbeStatus;
   buffer?: LiveBuffer;
-  /** The tracer's buffer. If it fails, only this tracer stops. */
+  /** `buffer`, wrapped so that a failure stops only this tracer. */
   served?: LiveBuffer;
   refresh?(): void;
   warnings: readonly string[];
@@ -56,8 +56,8 @@ export interface StartedTracers {
 }
 
 /**
- * First removes and restores what a killed agent of the same name left. `base` is the instance with that name, which
- * this process holds. Throws `KernelError`.
+ * First removes the instances and restores the files that a killed agent of the same name left behind. `base` is the
+ * instance with that name, which this process holds. Throws `KernelError`.
  */
 export function openTracers(config: AgentConfig, base: Instance, log: Log): Tracers {
   const names = { root: base.root, stateDir: config.stateDir, name: config.instance };

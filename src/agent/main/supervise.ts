@@ -20,7 +20,7 @@ const STOP_TIMEOUT_MS = 25_000;
 const RELOAD_TIMEOUT_MS = 60_000;
 /** The thread reads the buffers several times per second. If it has not read them for this long, it is not ready. */
 const LATE_AFTER_MS = 5_000;
-/** After this time the thread will not recover by itself, and the process should be restarted. */
+/** If the buffers were not read for this long, the thread will not recover, and the process should be restarted. */
 const HUNG_AFTER_MS = 30_000;
 
 export interface Agent {

@@ -31,7 +31,7 @@ export interface CaptureThread {
   answers(): boolean;
   /** Why the thread cannot answer, or why some events do not arrive; '' if neither is the case. */
   problem(): string;
-  /** Why the buffers were not read in time; '' if they were, or if they are not read yet. */
+  /** Why the buffers were not read within the limit; '' if they were, or if the thread has not begun to read them. */
   late(limitMs: number): string;
   /** Milliseconds since the last drain. Undefined before the first drain. */
   drainAgeMs(): number | undefined;
@@ -116,7 +116,8 @@ export function startThread(options: ThreadOptions): CaptureThread {
     ask,
     snapshot: () => {
       const request = () => ask<MetricSnapshot>({ kind: 'snapshot', knownSeries: reader.known() });
-      // If the first snapshot does not match, the reader is empty: the second request returns all labels.
+      // If a snapshot does not match the labels that the reader knows, the reader forgets them. The second request then
+      // returns the labels of all series.
       const attempt = async () => reader.expand(await request()) ?? reader.expand(await request());
       return attempt().catch((error: unknown) => {
         log.debug({ reason: reasonOf(error) }, 'no snapshot from the capture thread');

@@ -1,6 +1,6 @@
 /**
- * Handles traces in the main thread: stores the traces from the capture thread, lets exemplars refer to traces that can
- * be looked up, and counts outcomes.
+ * Handles traces in the main thread: stores the traces from the capture thread, offers those that can be looked up as
+ * exemplars, and counts the traces and spans by outcome.
  */
 import { createExemplars, type Exemplars } from '../../export/exemplars.ts';
 import type { MetricStore } from '../../metrics/store.ts';

@@ -13,7 +13,7 @@ import type { ProbeStatus } from '../../model/status.ts';
 import { CONTAINER_EVENTS, containerEvents } from '../../probes/helpers/container-events.ts';
 import type { EnabledProbe } from './plan.ts';
 
-/** The history takes a snapshot every second. The two files of each container are read less often, to save time. */
+/** Do not read each container's two files for every snapshot, because the history takes a snapshot every second. */
 const READ_EVERY_MS = 5000;
 
 /** Value of `onlyFor` for the helper that follows tasks. */
@@ -46,7 +46,7 @@ export function containerNotes(
   return [...unseen, ...table.notes()];
 }
 
-/** Declares the families that belong to no single probe. */
+/** Declares the metrics about containers that do not belong to a probe. */
 export function declareContainerMetrics(
   store: MetricStore,
   containers: Containers | undefined,

@@ -15,7 +15,7 @@ export function countEvents(first: Pick<EventPlan, 'eventCounts'>) {
   const counts = (): Map<string, number> => sumsOf([plan.eventCounts(), before]);
   return {
     counts,
-    /** Another plan follows; probes that it lacks are forgotten. */
+    /** Continues with another plan. The counts of probes that it does not have are dropped. */
     goesOn: (next: typeof first): void => {
       const names = next.eventCounts();
       before = new Map([...counts()].filter(([name]) => names.has(name)));

@@ -1,6 +1,6 @@
 /**
- * The probes of a plan, and which of them the plan after a reload can keep, with their counters, open operations and
- * events.
+ * Decides which probes of a plan continue in the plan after a reload, with their counters and open operations, and ends
+ * the others.
  */
 import { isDeepStrictEqual } from 'node:util';
 import type { MetricStore } from '../../metrics/store.ts';
@@ -23,19 +23,19 @@ export interface MadeProbe {
   notes: readonly string[];
   /** Formats of the events that it handles. */
   formats: ReadonlyMap<string, EventFormat>;
-  /** Sinks that the probe has asked for, whether they exist or not. */
+  /** Names of the sinks that the probe has looked for, including those that do not exist. */
   sinks: ReadonlySet<keyof IntervalSinks>;
   /** The store in which it declares its metrics. */
   metrics: MetricStore;
-  /** Number of callbacks that the probe has registered there. */
+  /** Number of callbacks that the probe has registered in that store. */
   callbacks: number;
-  /** Unregister what the probe has registered with the container table. */
+  /** Functions that unregister the probe's callbacks from the container table. */
   stops: readonly (() => void)[];
-  /** What the kernel counts for it. */
+  /** Counts that the kernel keeps for the probe. */
   counts: readonly KernelCount[];
 }
 
-/** Has the same name, options and purpose. */
+/** Whether `now` has the same name, options and purpose as the probe that was made. */
 function isAlike({ enabled: before }: MadeProbe, now: EnabledProbe): boolean {
   const isSameModule =
     before.module === now.module ||
@@ -72,12 +72,12 @@ export function keptProbe(
   });
 }
 
-/** The metrics that a probe continues although it must be made again, because its sinks or formats changed. */
+/** The store with the metrics of the previous probe, if only sinks or formats changed: the new probe continues them. */
 export function continuedMetrics(made: readonly MadeProbe[], now: EnabledProbe): MetricStore | undefined {
   return made.find((one) => isAlike(one, now))?.metrics;
 }
 
-/** Records what a probe registers with the table of containers. */
+/** Wraps the container table. `stops` collects the functions that unregister what a probe registers there. */
 export function watchedContainers(host: HostFacts): { host: HostFacts; stops: (() => void)[] } {
   const { containers } = host;
   const stops: (() => void)[] = [];
@@ -90,7 +90,7 @@ export function watchedContainers(host: HostFacts): { host: HostFacts; stops: ((
   return { host: { ...host, containers: { ...containers, onRelease } }, stops };
 }
 
-/** Records which sinks a probe asks for. */
+/** Wraps the sinks. `used` collects the names of those that a probe looks for. */
 export function watchedSinks(sinks: IntervalSinks = {}): {
   intervals: IntervalSinks;
   used: ReadonlySet<keyof IntervalSinks>;
@@ -105,7 +105,7 @@ export function watchedSinks(sinks: IntervalSinks = {}): {
   return { intervals, used };
 }
 
-/** Ends the probes that the next plan no longer has, and the metrics that none of its probes continues. */
+/** Ends the probes that the next plan does not keep. Drops their metrics unless a probe of that plan continues them. */
 export function endProbes(
   store: MetricStore,
   before: readonly MadeProbe[],

@@ -31,7 +31,7 @@ export const NOTHING_LOST: CpuLoss = {
 type KernelCounts = Pick<CpuLoss, 'overrun' | 'commitOverrun' | 'dropped'>;
 
 interface Account {
-  /** Kernel's count of read events minus the agent's count, as far as already explained. */
+  /** The kernel's count of read events minus the agent's count, at the last look. Only a change of it is a new loss. */
   offset: number;
   givenUp: number;
   loss: CpuLoss;
@@ -41,18 +41,18 @@ interface Account {
 
 export type Finding = 'even' | 'taken' | 'cleared';
 
-/** Number of one CPU's events that this agent read, and of parts whose events could not be counted. */
+/** Number of events that this agent read from a CPU's buffer, and of page parts whose events it could not count. */
 export interface OwnCount {
   events: number;
   givenUp: number;
 }
 
 export interface LossLedger {
-  /** `readEvents` is the kernel's count at the same moment. The first call for a CPU always returns `even`. */
+  /** `readEvents` is the kernel's count at the same moment as `own`. The first call for a CPU always returns `even`. */
   look(cpu: number, readEvents: number, own: OwnCount): Finding;
   /** Recording was interrupted on all CPUs. */
   pause(): void;
-  /** Adds the kernel's counters to the sums and returns all sums. */
+  /** Adds the growth of the kernel's loss counters to the sums, and returns all sums. */
   add(cpu: number, stats: BufferStats): CpuLoss;
 }
 

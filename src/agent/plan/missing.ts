@@ -1,4 +1,4 @@
-/** Why a probe cannot use an event: it is missing, lacks a field, cannot be read as text, or its addresses have no names. */
+/** Why a probe cannot use an event: it is missing, lacks a field, or has text or addresses that cannot be read. */
 import type { didYouMean } from '../../config/suggest.ts';
 import type { EventFormat } from '../../model/format.ts';
 import type { FunctionLookup } from '../../model/function-names.ts';
@@ -44,7 +44,7 @@ export function hasAddresses({ addresses = [] }: EventNeed): boolean {
   return addresses.length > 0;
 }
 
-/** Names that are looked up at most once for each place. */
+/** Returns a `FunctionLookup` that calls `lookup` at most once for each `place` and then repeats its result. */
 export function lookedUpOnce(lookup: FunctionLookup): FunctionLookup {
   const results = new Map<string, ReturnType<FunctionLookup>>();
   return (place) => {

@@ -66,9 +66,9 @@ export interface PlannedType {
 }
 
 export interface EventPlan extends Suspensions {
-  /** Events to enable, as `system:name`. Without records of tracers (system `ftrace`): they cannot be enabled. */
+  /** Events to enable, as `system:name`. Records of tracers (system `ftrace`) are left out: they cannot be enabled. */
   events: readonly string[];
-  /** Filters of events for which no probe needs the other records. */
+  /** Filter by event, for events of which every probe needs only some records. */
   filters: ReadonlyMap<string, string>;
   /** In the order of the dispatcher's slots. */
   types: readonly PlannedType[];
@@ -82,7 +82,7 @@ export interface EventPlan extends Suspensions {
   readsAddresses: boolean;
   /** Whether a running probe sees every syscall or function call. */
   rate: 'low' | 'high';
-  /** Number of events that each probe has received. A helper counts under its purpose. */
+  /** Number of events that each probe has received, by name. Helpers are counted by their purpose (`onlyFor`). */
   eventCounts(): Map<string, number>;
   sweep(): void;
   /** Handles a latency of the buffer's latency tracer. */
@@ -201,7 +201,7 @@ function filterOfAll(event: string, filters: readonly (string | undefined)[]): [
   return texts.length < filters.length ? [] : [[event, [...new Set(texts)].join(' || ')]];
 }
 
-/** The probe of the previous plan that continues. */
+/** The probe of the previous plan that can continue; undefined if the probe must be made again. */
 function keptOf(
   enabled: EnabledProbe,
   formats: FormatCache,

@@ -43,7 +43,7 @@ export interface SelfMetrics {
   forgetBuffer(name: string): void;
   /** Sets the metrics that are read rather than counted. Call it before a snapshot. */
   update(buffer: string, readings: readonly BufferReading[]): void;
-  /** Counts events of a probe that never reached a buffer. */
+  /** Counts events as lost that the kernel should have recorded or counted for a probe, but did not. */
   lostBefore(probe: string, reason: 'no_room' | 'missed', count: number): void;
   /** Sets the number of events that each probe has received, by its name. */
   probeEventsAre(events: ReadonlyMap<string, number>): void;

@@ -32,16 +32,16 @@ export function bufferSizes(
   return { bufferBytesPerCpu, subbufferBytes, note };
 }
 
-/** Sizes of a buffer that is never read. */
+/** The smallest sizes, for a buffer that is never read. */
 export function leastSizes(kernel: { cpus: number; realtime: boolean }): BufferSizes {
   return { ...bufferSizes({ totalBytes: 0, subbufferBytes: 'auto' }, kernel, 'low'), note: undefined };
 }
 
 /**
- * Longest time between two reads of quiet buffers, if all probes have a low rate. With few CPUs, a burst from idle fits
- * into the buffer until the next read: the fastest burst of such probes (two tasks that switch as fast as they can)
- * writes 40 MB/s on its CPU. With many CPUs, the buffers are smaller and each read costs more. A part of such a burst
- * is then lost until the next read shortens the interval.
+ * Longest time between two reads of quiet buffers, if all probes have a low rate. With few CPUs, the interval is short
+ * enough that a sudden burst fits into the buffer until the next read: the fastest burst of such probes (two tasks that
+ * switch as fast as they can) writes 40 MB/s on its CPU. With many CPUs, the buffers are smaller and each read costs
+ * more, so the interval is this long. A burst then loses events until the next read shortens the interval.
  */
 export const LONGEST_QUIET_NS = 250e6;
 const FEW_CPUS = 8;

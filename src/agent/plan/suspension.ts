@@ -1,6 +1,6 @@
 /**
- * Suspends probes of a plan. A suspended probe gets no events: events that no other probe reads need not be recorded,
- * and its handlers are removed. Operations that are open then, or begin during the suspension, count as `suspended`.
+ * Suspends probes of a plan. A suspended probe gets no events: its handlers are removed, and events that no other probe
+ * reads need not be recorded. Operations that are open when it begins, or that begin meanwhile, count as `suspended`.
  */
 import type { EventHandler } from '../../model/record.ts';
 import type { TimestampNs } from '../../model/time.ts';
@@ -14,14 +14,14 @@ export interface SharedEvent {
   owners: readonly string[];
 }
 
-/** Why operations that began before a gap have no duration. */
+/** The latest period in which a probe missed events. Operations that began before its end have no duration. */
 export interface Gap {
   reason: 'lost' | 'suspended';
-  /** Its events are not recorded, or only some of them, because they are switched off one after the other. */
+  /** Whether some or all events of the probe are switched off now. They are switched off one after the other. */
   isOff: boolean;
 }
 
-/** Counts what is void because of a suspension as `suspended`. The series appears with the first. */
+/** Counts operations without a duration as `suspended` if a suspension is the cause. Makes that series when needed. */
 export function countByGap(
   gap: Gap,
   reason: UnmatchedReason,
@@ -45,13 +45,13 @@ export interface RunningProbe {
 }
 
 export interface Suspensions {
-  /** Returns the events that are no longer needed. The probe still handles those recorded before. */
+  /** Returns the events that no probe needs any more. The suspended probe still handles those recorded before. */
   suspend(name: string): string[];
-  /** Finishes a suspension: the probe has handled its events up to this time, and its open operations are dropped. */
+  /** Removes the handlers of a suspended probe that has handled its events up to `untilNs`. Drops its open operations. */
   detach(name: string, untilNs: TimestampNs): void;
   /** Returns the events that are needed again. */
   resume(name: string): string[];
-  /** The events are recorded again since this time; operations that began before are dropped. */
+  /** The probe's events are recorded again since `untilNs`. Drops its operations that began before. */
   attach(name: string, untilNs: TimestampNs): void;
   /** Events of one probe were lost on any CPU. */
   onLossOf(name: string, untilNs: TimestampNs): void;
@@ -78,7 +78,7 @@ export function makeSuspensions(
     });
   };
 
-  /** Several helpers can have one name, their purpose. */
+  /** Probes with this name. Helpers are named by their purpose, so several can have the same name. */
   const named = (name: string) => running.filter((one) => one.name === name);
 
   const voidUntil = (name: string, untilNs: TimestampNs): void => {

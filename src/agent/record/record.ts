@@ -29,11 +29,11 @@ import { symbolsText } from './symbols-text.ts';
 /** The only sub-buffer size that all readers of trace.dat accept. */
 const SUBBUFFER_BYTES = 4096;
 const TICK_MS = 50;
-/** Containers without a name get one, and tasks that events do not place get their container. */
+/** How often the recording gets the current names of containers, and the containers of tasks that no event shows. */
 const MARK_CONTAINERS_MS = 5000;
 /** Records that tracers write, if the kernel has them. They cannot be enabled like events. */
 export const TRACER_FORMATS = ['funcgraph_entry', 'funcgraph_exit', 'osnoise', 'timerlat', 'hwlat'];
-/** Limits a tick, because the agent's own reads can fill a buffer again and again. */
+/** Limits a tick, because reading and writing pages causes new events: the buffer might never become empty. */
 const MOST_PAGES_A_TICK = 4096;
 
 export interface RecordOptions {
@@ -51,7 +51,7 @@ export interface Recorded {
   lost: number;
 }
 
-/** Whether task ids are those of the trace: the kernel's first namespace of process ids has a fixed number. */
+/** Whether /proc has the same task ids as the trace. The kernel's first pid namespace has a fixed inode number. */
 function isHostsPidNamespace(): boolean {
   return readlinkSync('/proc/self/ns/pid') === 'pid:[4026531836]';
 }
@@ -166,7 +166,8 @@ async function copyPages(tracer: RecordedTracer, into: Into, options: RecordOpti
   try {
     instance.start();
     for (const line of factsMarkers(listBlockDevices())) instance.writeMarker(line);
-    // Before, so that new tasks have a container at once; afterwards for those that began in between.
+    // Once before the events are enabled, so that their tasks already have a container, and once after, for tasks that
+    // began or moved in between.
     markContainers();
     instance.enable(plan.events);
     markContainers();
@@ -185,7 +186,7 @@ async function copyPages(tracer: RecordedTracer, into: Into, options: RecordOpti
     instance.stop();
     drain(true);
   } finally {
-    // The tracer cannot be changed while the pages are open.
+    // The kernel refuses to change the tracer while the pages are open.
     source.close();
   }
   const kallsyms = plan.readsAddresses ? symbolsText(instance.root, options.log) : '';

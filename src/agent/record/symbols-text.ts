@@ -1,11 +1,11 @@
-/** The symbols that a recording contains if a probe reads addresses of functions. */
+/** Reads the kernel's symbols for a recording whose probes need names for addresses of functions. */
 import { readFileSync } from 'node:fs';
 import type { Log } from '../../model/log.ts';
 import { functionAddresses } from '../../tracefs/functions.ts';
 
 /**
- * Symbols of all functions, in the format of /proc/kallsyms, which shows addresses to every user who may trace
- * functions. '' if they are hidden; the recording then has only addresses.
+ * Returns the text of /proc/kallsyms or, if that hides the addresses, the traceable functions in the same format. '' if
+ * tracefs has no addresses either; the recording then has no names.
  */
 export function symbolsText(root: string, log: Log): string {
   const text = readFileSync('/proc/kallsyms', 'utf8');

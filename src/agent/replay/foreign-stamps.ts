@@ -1,6 +1,6 @@
 /**
- * Adapts a plan to recordings with a different clock than the agent's: converts timestamps to nanoseconds, and removes
- * duration metrics if the timestamps are not times.
+ * Adapts a replay to recordings with another clock than the agent's. Converts timestamps to nanoseconds, and removes
+ * duration metrics if the timestamps are not times (for example with the clock `counter`).
  */
 import type { FamilySnapshot } from '../../model/metric.ts';
 import type { EventPlan } from '../plan/plan.ts';

@@ -16,7 +16,7 @@ import type { SelfMetrics } from '../plan/self-metrics.ts';
 import type { Recording } from './recording.ts';
 
 const MOST_NAMED = 4;
-/** A recording without it has no table. */
+/** Every recording with a table of containers has this event. */
 const ATTACH = 'cgroup:cgroup_attach_task';
 
 export function planRecording(
@@ -96,7 +96,7 @@ function whyAbsent(
       : `this recording is not from the tracer ${module.name}`;
   }
   const needs = module.needs(options, metadata, host, intervals);
-  // An optional event is sufficient if it has the same system as a required one.
+  // A recording is useful to the probe if it has one event, even an optional one, of the same system as a required one.
   const essential = needs.filter(({ without }) => without === undefined);
   const systems = new Set((essential.length > 0 ? essential : needs).map(({ event }) => systemOf(event)));
   const wanted = needs.map(({ event }) => event).filter((event) => systems.has(systemOf(event)));

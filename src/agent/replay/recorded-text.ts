@@ -83,7 +83,7 @@ function unreadLines(
         `The first is line ${broken}, ${JSON.stringify(first.text)}: ${first.why}`,
     );
   }
-  // Lines that do not continue an event before them are counted as broken.
+  // If the first of these lines was also the first broken one, the warning above already names it.
   if (otherLines > 0 && firstOther !== undefined && firstOther.number !== broken) {
     warnings.push(
       `${file}: ${otherLines} of ${all} lines do not begin like an event. They count as a part of the event before them, ` +

@@ -23,7 +23,7 @@ export interface Recording {
   hasEvent(event: string): boolean;
   /** Event names whose systems are unknown. Absent if the recording contains the systems. */
   namesWithoutSystem?: readonly string[];
-  /** Opens the stream for a plan. `onBroken` drops open operations if a part cannot be read and is not a loss. */
+  /** Opens the stream for a plan. The stream calls `onBroken` if it cannot parse a line, to drop open operations. */
   stream(
     plan: EventPlan & { onBroken?(cpu: number, untilNs: TimestampNs): void },
     onError: (cpu: number, error: PageError) => void,

@@ -42,8 +42,8 @@ function isZero(page: Uint8Array, layout: PageLayout): boolean {
 }
 
 /**
- * Writes a page without events that reports an endless loss. After this page, the other half of an operation may be
- * missing on this CPU, so operations on all CPUs are counted without a duration.
+ * Writes a page without events that reports a loss without an end. The missing pages of this CPU may contain the end of
+ * any open operation, so the operations that are open on all CPUs then have no duration.
  */
 function endOfCut(into: Uint8Array, layout: PageLayout): number {
   into.fill(0, 0, layout.pageSize);

@@ -74,7 +74,7 @@ function replay(
   logProbes(plan.probes, log);
   const lossy = new Set<number>();
   let hasErrors = false;
-  // Without times, the history has no time axis.
+  // If the timestamps have no known unit, the history would have no time axis.
   const timed = withHistory && nsPerStamp !== undefined ? recordHistory(plan, () => snapshotNow()) : { plan };
   const stamped = inNanoseconds(timed.plan, nsPerStamp ?? 1);
   const stream = recording.stream(
@@ -92,7 +92,7 @@ function replay(
     },
   );
   const snapshotNow = () => {
-    // Losses are known only for the whole recording.
+    // The recording has only total losses, so a snapshot during the replay has none.
     self.update(
       BUFFER,
       cpus.map((cpu) => ({ ...readingOf(recording, stream, cpu), loss: undefined })),

@@ -33,7 +33,7 @@ import { makeWallClock } from './wall-clock.ts';
 /** Value of `onlyFor` for helper probes. */
 export const SPANS = 'spans';
 
-/** Time for the last traces when the agent stops. Full buffers can contain more slow operations than fit into it. */
+/** On shutdown, makes traces for at most this long. Making one of every operation in full buffers could take longer. */
 const LAST_TRACES_NS = 1e9;
 
 /** Kinds whose operations belong to a thread, so they can be part of an application's span. */
@@ -46,7 +46,7 @@ export interface SpanCapture {
   readonly probes: EnabledProbe[];
   /** Reads the markers of programs from a buffer without other events. Undefined if that is not needed. */
   topLevelMarkers: EnabledProbe | undefined;
-  /** Whether each kind works, from the status of helpers and probes. */
+  /** Returns whether each kind works, given the status of the helpers and of the other probes. */
   status(helpers: readonly ProbeStatus[], probes: readonly ProbeStatus[]): KindStatus[];
   /** Name of the probe that reports the operations of a kind, or SPANS if it is a helper. */
   reporter(kind: string): string;
@@ -142,7 +142,7 @@ function makeRandom(): (into: Uint8Array) => void {
   };
 }
 
-/** Connects the sinks to the probes that measure everything needed. Adds helpers for the rest. */
+/** Connects the sinks to the enabled probes that measure all operations of a kind, and adds helpers for other kinds. */
 function withSinks(
   enabled: readonly EnabledProbe[],
   sinks: IntervalSinks,
@@ -181,7 +181,7 @@ function withSinks(
   return [...connected, ...helpers];
 }
 
-/** Whether a probe measures everything that a kind needs. */
+/** Whether the enabled probe measures all syscalls of the kind `syscalls`, so that no helper is needed. */
 function covers(options: SyscallOptions, include: readonly string[] | undefined, host: HostFacts): boolean {
   const measured = new Set(chosenSyscalls(options, host).map(({ name }) => name));
   const wanted = chosenSyscalls({ ...options, include: [...(include ?? [])], exclude: [] }, host);
@@ -219,7 +219,7 @@ function countsOf(name: string, options: CommonOptions): (values: readonly strin
     const isCounted = syscallFilter(options as SyscallOptions);
     return ([syscall]) => isCounted(syscall);
   }
-  // Spans of waits begin at the wake-up.
+  // A span of a wait begins at the wake-up. Its duration is in the histogram only if that also begins there.
   const isCounted = name !== sched.name || (options as SchedOptions).from === 'wakeup';
   return () => isCounted;
 }

@@ -33,7 +33,7 @@ export function declareSpanCounts(
 ): SpanCounts {
   const traces = store.counter(TRACES);
   const spans = store.counter(SPANS);
-  // Counted only in the thread that offers operations.
+  // Only the capture thread filters operations by their task. It is the thread that counts `over_budget`.
   const filtered = outcomes.includes('over_budget') ? store.counter(FILTERED) : undefined;
   for (const kind of Object.keys(config.kinds)) {
     for (const outcome of outcomes) {

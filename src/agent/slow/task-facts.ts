@@ -55,11 +55,11 @@ export function openTaskFacts(options: {
 }
 
 function resourceOf({ containerId, podUid }: ContainerIds, labels: ContainerLabels | undefined) {
-  // Without the pod's log directory, the pod's uid replaces its name.
+  // If the agent cannot read /var/log/pods, the label `pod` has the uid and the namespace is empty: add no names then.
   const [namespace, pod, name] = labels?.[0] ? labels : [];
   return {
     'container.id': containerId,
-    // Pods that the kubelet starts from files have a hash instead of a uid.
+    // The cgroup of a pod that the kubelet starts from a file has a hash instead of a uid, without dashes.
     'k8s.pod.uid': podUid.includes('-') ? podUid : undefined,
     ...(namespace && {
       'k8s.namespace.name': namespace,

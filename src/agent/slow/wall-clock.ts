@@ -11,7 +11,7 @@ const S = 1e9;
 /** If the difference changed by more than this, the wall clock was set. */
 const STEP_NS = 5 * MS;
 const MEASURE_EVERY_NS = 10 * S;
-/** A measurement ends when its bounds are as close as this many reads take, or when its time is over. */
+/** A measurement ends when its bounds differ by no more than the time of this many reads, or after the longest time. */
 const EXACT_READS = 3;
 const SLOWEST_READ_NS = 5_000;
 const LONGEST_MEASUREMENT_NS = 20 * MS;
@@ -40,7 +40,7 @@ export function makeWallClock(traceNow: () => TimestampNs, wallMs: () => number 
     const startMs = wallMs();
     const startNs = traceNow();
     let nowNs = startNs;
-    // Difference of the wall clock to its expected value.
+    // Bounds of the wall clock's lead over `startMs`, at `startNs`.
     let low = Number.NEGATIVE_INFINITY;
     let high = Number.POSITIVE_INFINITY;
     let readNs = SLOWEST_READ_NS;
