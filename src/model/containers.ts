@@ -69,9 +69,9 @@ export interface Containers {
   missed(): { unknown: number; surplus: number };
 }
 
-/** A part of the table as a recording has it. */
+/** Threads in one control group, or the threads of one process: an entry of the table as a recording stores it. */
 export interface RecordedPart {
-  /** Number of the hierarchy of control groups. */
+  /** Number of the cgroup hierarchy. */
   hierarchy?: number;
   /** Control group of a container or unit; '' for the system, absent for threads of the kernel. */
   path?: string;

@@ -10,9 +10,9 @@ export interface FunctionNames {
   nameOf(low: number, high: number): string | undefined;
   /** Changes when names may have changed because a module was loaded or removed. Earlier results are then invalid. */
   readonly generation: number;
-  /** The numbers are those of the text reader, so addresses from elsewhere have no names. */
+  /** The names are those of the text reader's numbers; addresses have no names. */
   readonly isOfText?: true;
-  /** Those of the given names that no function has now. Absent if this is unknown. */
+  /** Returns which of these names no function has now. Absent if this is unknown. */
   missing?(names: Iterable<string>): string[];
 }
 

@@ -27,8 +27,9 @@ export interface HistogramGrid {
   /** Number of blocks of 16 fine buckets per series. */
   blocksPerSeries: number;
   /**
-   * By `cellOf`: the cell's first bucket, and that bucket's bound, rounded down. A value above the bound is in the next
-   * bucket. The first bucket is inverted if the cell has more bounds.
+   * Two numbers per cell, at the index that `cellOf` returns: the first fine bucket in the cell, and its upper bound,
+   * rounded down. A value above the bound is in the next bucket. If the cell has more bounds, the first number is
+   * `~bucket`.
    */
   cells: Int32Array;
   /**
@@ -96,7 +97,7 @@ function makeSearch(upperNs: Float64Array): Pick<HistogramGrid, 'cells' | 'bucke
   const cells = new Int32Array((lastCell + 1) * 2);
   for (let cell = 0, fine = 0; cell <= lastCell; cell++) {
     while (upperNs[fine] < lowestInCell(cell)) fine++;
-    // A search through the bounds if the cell has more than one: classic bounds can be close together.
+    // If a cell has several bounds, `bucketOf` searches them: classic bounds can be close together.
     const isSimple = fine + 1 >= upperNs.length || upperNs[fine + 1] >= lowestInCell(cell + 1) - 1;
     cells[cell * 2] = isSimple ? fine : ~fine;
     cells[cell * 2 + 1] = Math.min(Math.floor(upperNs[fine]), 2147483647);
@@ -106,7 +107,7 @@ function makeSearch(upperNs: Float64Array): Pick<HistogramGrid, 'cells' | 'bucke
     while (ns > upperNs[fine]) fine++;
     return fine;
   };
-  /** Zero, less than a nanosecond, or more than two seconds. */
+  /** Finds the bucket of zero, of less than a nanosecond, or of more than two seconds. */
   const unusual = (ns: number): number => {
     if (!(ns >= 1)) return ns > 0 ? 1 : 0;
     scratch.setFloat64(0, ns);
@@ -124,7 +125,7 @@ function makeSearch(upperNs: Float64Array): Pick<HistogramGrid, 'cells' | 'bucke
   return { cells, bucketOf };
 }
 
-/** Where `cells` has the cell of a whole number from 1 to 2^31 - 1. */
+/** Index in `cells` for a whole number from 1 to 2^31 - 1. */
 export function cellOf(whole: number): number {
   const octave = 31 - Math.clz32(whole);
   const top = octave >= CELL_BITS ? whole >> (octave - CELL_BITS) : whole << (CELL_BITS - octave);

@@ -51,7 +51,7 @@ export interface SyscallSink {
   watch(since: (pid: number) => TimestampNs): void;
   /**
    * `ret` below 0 is `-errno`; NaN if the result is unknown. `lostUntilNs`: end of the last loss of events during the
-   * call, 0 or absent if there was none. After a loss it is only certain that the task has been in a call of this name since then.
+   * call; 0 or absent if there was none. The time before a loss may belong to an earlier call of the same name.
    */
   ended(
     name: string,
@@ -177,7 +177,7 @@ export interface FunctionReturn {
   /** Address of the function, as two 32-bit words. */
   low: number;
   high: number;
-  /** Task that called the function, or that an interrupt which called it had interrupted. */
+  /** Task that called the function. If an interrupt called it: the task that was interrupted. */
   pid: number;
   cpu: number;
   /** Depth within the traced calls, including calls that another user traces. */

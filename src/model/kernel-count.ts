@@ -4,7 +4,7 @@
 export const COUNT_IN = ['agent', 'kernel'] as const;
 export type CountIn = (typeof COUNT_IN)[number];
 
-/** The CPU, among the keys of a count. */
+/** The key that stands for the CPU on which the event occurred. */
 export const KERNEL_CPU = 'common_cpu';
 /** The kernel's limit: TRACING_MAP_KEYS_MAX in kernel/trace/tracing_map.h. */
 export const MOST_KERNEL_KEYS = 3;
@@ -12,14 +12,14 @@ export const MOST_KERNEL_KEYS = 3;
 export interface KernelCountRequest {
   /** `system:name` */
   event: string;
-  /** Fields with numbers; `KERNEL_CPU` is the CPU. One to three. */
+  /** One to three fields that contain numbers, or `KERNEL_CPU`. */
   keys: readonly string[];
-  /** Combinations of their values that the kernel needs room for. */
+  /** For how many combinations of the keys' values the kernel reserves memory. */
   room: number;
 }
 
 export interface KernelCount {
-  /** Visits each combination of values that has happened since the last call; `more`: how often. */
+  /** Visits each combination of values that occurred since the last call; `more` is how often it occurred. */
   read(visit: (values: readonly bigint[], more: number) => void): void;
   /** The kernel need not count this any more. */
   end(): void;

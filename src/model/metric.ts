@@ -56,17 +56,17 @@ export interface HistogramSnapshot {
 }
 
 /**
- * Distance between the epochs of families that were declared under one name, one after the other: no reader takes the
- * series of one for those of another.
+ * Number of epochs reserved for each part of a store. If another part declares a metric of the same name later, readers
+ * see a different epoch and do not take its series for those of the earlier family.
  */
 const EPOCHS_OF_A_FAMILY = 2 ** 32;
 
-/** First epoch of the families that a store's part number `part` declares. */
+/** First epoch of the families in a store's part with this number. */
 export function firstEpoch(part: number): number {
   return part * EPOCHS_OF_A_FAMILY;
 }
 
-/** Whether both snapshots, of one name, are of one family, so that the later values continue the earlier ones. */
+/** Whether two snapshots of the same metric name are from the same family, so that the values of both can be compared. */
 export function isSameFamily(
   before: Pick<FamilySnapshot, 'epoch'>,
   after: Pick<FamilySnapshot, 'epoch'>,

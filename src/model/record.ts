@@ -21,9 +21,9 @@ export interface EventRecord {
 export interface EventHandler {
   (record: EventRecord): void;
   /**
-   * Handles a record that is as most are, and returns true; or does nothing and returns false, and then the handler is
-   * called. The loop over events calls nothing else (`decode/run.ts`), so it must be inlined: it calls only small functions,
-   * and none for what is rare. Absent: the handler is called for every record.
+   * Fast path for most records: handles the record and returns true, or does nothing and returns false. If it returns
+   * false or is absent, the handler is called. V8 must inline it into the loop over events (`decode/run.ts`), so it calls
+   * only small functions, and none for rare cases.
    */
   usual?: (record: EventRecord) => boolean;
 }

@@ -70,7 +70,7 @@ export interface TraceRecord {
 
 /**
  * What happened to traces and spans: the label `outcome`. `kept` means only in memory, because there is no backend;
- * `suspended`: what follows tasks was suspended.
+ * `suspended`: the helper that tracks tasks was suspended.
  */
 export type SpanOutcome = 'exported' | 'kept' | 'over_budget' | 'pruned' | 'failed' | 'suspended';
 
@@ -81,7 +81,7 @@ export interface SpansConfig {
   containers: boolean;
   /** Whether to read markers from the top-level buffer, on kernels that cannot copy them to an instance. */
   topLevelMarkers?: boolean;
-  /** What follows tasks for traces is never suspended. */
+  /** Never suspend the helper that tracks tasks for traces. */
   essential?: boolean;
   kinds: Readonly<Partial<Record<SpanKind, KindOptions>>>;
 }

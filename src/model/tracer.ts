@@ -1,4 +1,4 @@
-/** How to set up a tracer, as data. The probe that reads the tracer creates it for the room that controls tracers. */
+/** How to set up a tracer, as data: a probe requests its tracer, and src/tracefs sets it up. */
 
 /** Tracers that keep only the longest latency (kernel/trace/trace_sched_wakeup.c, trace_irqsoff.c). */
 export const LATENCY_TRACERS = [

@@ -130,11 +130,11 @@ function createBlk(context: ProbeContext, options: BlkOptions): Probe {
     const action = actionOf(record.bytes, letters.start(record), letters.end(record));
     const sectors = bytesOf(record) / SECTOR_BYTES;
     const isNeither = record.bytes[rwbs.start(record)] === NEITHER;
-    // An action without data is a flush, whatever its letters are. Its sector differs from line to line.
+    // An action without data is a flush, whatever its letters are. Its lines have different sectors, so use sector 0.
     const isFlush = sectors === 0 && !isNeither;
     const operation = isFlush ? FLUSH : operationOf(record.bytes, rwbs.start(record), rwbs.end(record));
     series.count(row, action, operation, record.cpu);
-    // Plugging, or a command to the device itself. Its completion does not show which of the two it was.
+    // The action is plugging, or a command to the device itself. Neither is measured.
     if (isNeither) return;
     const sector = isFlush ? 0 : sectorOf(record);
     switch (action) {
@@ -172,7 +172,7 @@ function createBlk(context: ProbeContext, options: BlkOptions): Probe {
 
 type Unmatched = Record<'noStart' | 'lost' | 'late' | 'evicted', () => void>;
 
-/** Returns the handler of completions. A request that completes in part continues with its rest. */
+/** Returns the handler of completions. If only a part of a request completes, the rest stays in flight. */
 function makeComplete(
   series: ReturnType<typeof declareSeries>,
   requests: RequestsInFlight,

@@ -17,7 +17,7 @@ export const blocked = declaredProbe({
       'Time a task slept uninterruptibly (state D).',
       { event: 'sched:sched_switch', where: `prev_state & ${UNINTERRUPTIBLE}` },
       'sched:sched_wakeup',
-      // Most wake-ups end other kinds of sleep.
+      // Most wake-ups end other kinds of sleep, so a wake-up without a start is normal.
       { key: [{ start: 'prev_pid', end: 'pid' }], endsAlone: true, task: 'pid' },
     ),
     counter(

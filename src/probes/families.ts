@@ -24,7 +24,7 @@ export interface MetricFacts {
 /** The part of a probe's context that declarations need. */
 export type Machine = SplitMachine;
 
-/** For tracers that run only on some CPUs. The series of the other CPUs appear with their first value. */
+/** For a tracer that runs only on `cpus`: the series of other CPUs appear with their first value. */
 export function onCpus(machine: Machine, cpus: readonly number[]): Machine {
   const { metrics, cpuCount, onlineCpus } = machine;
   return { metrics, cpuCount, onlineCpus: onlineCpus.filter((cpu) => cpus.includes(cpu)) };
@@ -124,7 +124,7 @@ export function declareMaxima(
   });
 }
 
-/** Declares such a gauge by CPU (the first label). `rest` returns the other label values of a row. */
+/** Declares a `declareMaxima` gauge whose first label is `cpu`. `rest` returns the other label values of a row. */
 export function declareCpuMaxima(
   machine: { metrics: MetricStore; cpuCount: number; maxWindowMs: number },
   facts: MetricFacts,

@@ -1,6 +1,7 @@
 /**
  * How long do tasks wait for kernel locks? Reads lock:contention_begin and _end (include/trace/events/lock.h, since
- * 5.19) of the slow paths. A mutex begins again when its waiter stops spinning, so the first begin counts.
+ * 5.19) of the slow paths. The kernel records a second contention_begin when a mutex's waiter stops spinning; the first
+ * one counts.
  */
 import { decimalBuckets } from '../config/units/buckets.ts';
 import { LOCK_TYPES, OTHER_LOCK } from '../model/lock-types.ts';

@@ -6,7 +6,7 @@ import type { Noise, NoiseSink, NoiseSource } from '../model/intervals.ts';
 import type { BytesReader, EventHandler, EventRecord, IntReader } from '../model/record.ts';
 import type { EventNeed, ProbeContext } from './probe.ts';
 
-/** A gap. If `interference` is 0, no event explains the gap. */
+/** The tracer's thread saw a gap between two reads of the clock. If `interference` is 0, no event explains the gap. */
 export const GAP = 'osnoise:sample_threshold';
 
 interface NoiseEvent {

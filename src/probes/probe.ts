@@ -165,7 +165,7 @@ export interface Conflict {
   why: string;
 }
 
-/** A probe: answers one question about the kernel. */
+/** A probe answers one question about the kernel. */
 export interface ProbeModule<Options extends CommonOptions = CommonOptions> {
   name: string;
   /** One sentence that says what the probe measures. README.md shows it. */
@@ -181,13 +181,13 @@ export interface ProbeModule<Options extends CommonOptions = CommonOptions> {
   /** Values for keys that choose what to trace; a config for a recording may omit them. */
   inRecordings?: Readonly<Record<string, unknown>>;
   /**
-   * Only for a probe without which its kind of traces cannot be on: what the probe does for the kind, as in `chooses
-   * the CPUs`. Absent if there is no such kind, or if a helper provides the events.
+   * Set if traces of the kind with this probe's name are only possible while the probe is on. The text is for an error
+   * message; it says what the probe does for the kind, as in `chooses the CPUs`.
    */
   choosesForKind?: string;
   /**
-   * Events that the probe needs. Empty if these options select nothing on this kernel. `intervals`: where to report
-   * single operations, which can require more events.
+   * Events that the probe needs. Empty if these options select nothing on this kernel. `intervals`: sinks to which the
+   * probe should report single operations; for that it may need more events.
    */
   needs(
     options: Options,

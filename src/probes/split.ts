@@ -31,7 +31,7 @@ export interface SplitMachine {
 export interface SeriesRows {
   /** Adds an amount. `cpu` is only used with `per_cpu`, `container` (a slot) with `per_container`. */
   record(row: number, cpu: number, amount: number, container?: number): void;
-  /** The same for `usual` forms of handlers: returns false without an effect if it takes more than a few loads. */
+  /** As `record`, for `EventHandler.usual`: returns false without an effect if this takes more than a few loads. */
   recordUsual(row: number, cpu: number, amount: number, container?: number): boolean;
   /** Creates the series of a row with value 0; with `per_cpu`, for all online CPUs; with `per_container`, none. */
   show(row: number): void;
@@ -42,17 +42,17 @@ export interface SeriesRows {
 export interface Split {
   /** Additional labels after those of the rows. */
   labels: readonly string[];
-  /** Those of them whose values come from users. */
+  /** The `labels` whose values come from users. */
   open: readonly string[];
   /** Slot of a task's container; 0 if series are not by container. */
   containerOf(tid: number): number;
-  /** The same without counting tasks whose container is not known. */
+  /** As `containerOf`, but does not count tasks whose container is not known. */
   peekContainer(tid: number): number;
   /** Absent if there are no series by container. */
   containers?: Containers;
   /**
-   * `add` adds to a slot of the family; `valuesOf` returns the label values of a row. `addUsual` is `add`, or returns false
-   * without an effect.
+   * `add` adds to a slot of the family; `valuesOf` returns the label values of a row. `addUsual` does the same as `add`
+   * and returns true, or returns false without an effect.
    */
   rows(
     family: Family,

@@ -8,7 +8,7 @@ const PREFIX = 'ftrace-exporter: containers ';
 /** Some kernels cut a marker at 1 KiB. */
 const IDS_A_MARKER = 80;
 
-/** Returns markers for the parts; long lists of ids are divided. */
+/** Returns markers for the parts. Divides a long list of ids among several markers. */
 export function containerMarkers(parts: readonly RecordedPart[]): string[] {
   const lineOf = (part: RecordedPart) => PREFIX + JSON.stringify(part);
   return parts.flatMap((part) => {

@@ -1,6 +1,6 @@
 /**
- * Stores facts about the recording machine that trace.dat has no place for: as a marker at the start of the trace.
- * trace-cmd shows it as a line of text; replay reads the names of block devices from it.
+ * Stores facts about the recording machine that have no place in the trace.dat format, as a marker at the start of the
+ * trace. trace-cmd shows it as a line of text; replay reads the names of block devices from it.
  */
 import type { EventHandler } from '../model/record.ts';
 

@@ -1,4 +1,4 @@
-/** Uncompresses parts of a trace.dat of version 7, with the algorithms that trace-cmd is built with. */
+/** Uncompresses parts of a trace.dat of version 7, with the algorithms that trace-cmd can use: zlib and zstd. */
 import { inflateSync, zstdDecompressSync } from 'node:zlib';
 
 /** Returns `size` bytes, or throws an `Error` with the reason. */

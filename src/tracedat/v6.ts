@@ -83,7 +83,7 @@ function readClock(cursor: Cursor, facts: Facts): void {
   }
 }
 
-/** An instance has its own options, if its number of CPUs differs, and a table. */
+/** Reads an instance's table of CPUs, and the options before it, which exist only if its number of CPUs differs. */
 function readInstance(
   cursor: Cursor,
   file: string,

@@ -109,7 +109,7 @@ export function surveyText(pieces: Iterable<Uint8Array>): TextSurvey {
 
   const heading = (line: string): void => {
     if (survey.eventLines > 0) return;
-    // Old kernels print it twice if another tracer of the same family runs; the last one is right.
+    // Old kernels print this heading twice if another tracer of the same family is running; the last one is right.
     survey.tracer = /^# tracer: (\S+)/.exec(line)?.[1] ?? survey.tracer;
     hasColumns ||= COLUMNS.test(line);
     const entries = /^# entries-in-buffer\/entries-written: (\d+)\/(\d+)/.exec(line);
@@ -196,7 +196,7 @@ export function surveyText(pieces: Iterable<Uint8Array>): TextSurvey {
   const take = (bytes: Uint8Array): void => {
     let from = 0;
     while (from < bytes.length) {
-      // A task name can contain a newline.
+      // A task name can contain a newline, so look for the end of the line after the prefix.
       const text = survey.isGraph ? -1 : parsePrefix(bytes, from, bytes.length, prefix);
       const end = bytes.indexOf(NEWLINE, Math.max(from, text));
       line(bytes, from, end + 1);
@@ -229,7 +229,7 @@ export function surveyText(pieces: Iterable<Uint8Array>): TextSurvey {
   return survey;
 }
 
-/** Empty lines, stack traces, and lines about losses. */
+/** Whether a line is empty, belongs to a stack trace, or reports lost events. */
 function isSideLine(bytes: Uint8Array, from: number, end: number): boolean {
   if (from + 1 >= end) return true;
   if (bytes[from] === 0x20 && bytes[from + 1] === 0x3d && bytes[from + 2] === 0x3e) return true;

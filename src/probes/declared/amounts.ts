@@ -1,4 +1,4 @@
-/** Declares the family of a declared metric and adds to it: events, amounts in units, or time. */
+/** Declares the family of a declared metric, and adds counts of events, amounts or times to it. */
 import type { Family } from '../../metrics/family.ts';
 import { KERNEL, UNKNOWN } from '../../model/containers.ts';
 import { type DeclaredMetric, TASK, taskFieldOf, type Unit } from '../../model/declared-metric.ts';
@@ -85,7 +85,7 @@ export function declareAmounts(
   return amountsOf(family, (slot, amount) => family.add(slot, amount));
 }
 
-/** Reads the slot of the container whose task the last event of a metric is about. */
+/** Returns `containerOf`. The container is that of the task which the metric's event (the end of a pair) is about. */
 function containerReader(
   context: ProbeContext,
   metric: DeclaredMetric,
@@ -98,6 +98,6 @@ function containerReader(
   const taskOf = context.int(event, field);
   if (field !== TASK) return (record) => containerOf(taskOf(record));
   const flagsOf = context.int(event, 'common_flags');
-  // `common_pid` is then the task that the interrupt came upon.
+  // In an interrupt, `common_pid` is the interrupted task, which has nothing to do with the event.
   return (record) => ((flagsOf(record) & IN_INTERRUPT) === 0 ? containerOf(taskOf(record)) : KERNEL);
 }

@@ -1,6 +1,6 @@
 /**
- * A declared counter that the kernel keeps. Its counts come as numbers by fields: written into a record, they get the same
- * labels as recorded events.
+ * Runs a declared counter that the kernel keeps. The kernel returns counts with the values of the fields that they are
+ * grouped by. This code writes the values into a record, so that the counts get the same labels as recorded events.
  */
 import { writeInteger } from '../../decode/text/scratch.ts';
 import type { DeclaredLabel, DeclaredMetric } from '../../model/declared-metric.ts';
@@ -54,7 +54,7 @@ export function runInKernel(
   return { handlers: [], counted: [event], refresh: () => {} };
 }
 
-/** The field of a label; undefined if it is the CPU. */
+/** Returns the field that the label shows; undefined if the label shows the CPU. */
 function keyOf(label: DeclaredLabel, format: EventFormat): FieldFormat | undefined {
   if (isOfCpu(label, format)) return undefined;
   const field = format.fields.find(({ name }) => name === label.field);

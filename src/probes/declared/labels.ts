@@ -68,7 +68,7 @@ export interface PairRows {
   values(row: number): readonly string[];
 }
 
-/** Combines two rows into one row. */
+/** Gives each pair of rows a row of its own. */
 export function pairRows(
   a: Pick<LabelRows, 'values'>,
   b: Pick<LabelRows, 'values'>,

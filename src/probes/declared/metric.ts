@@ -68,7 +68,7 @@ export function runMetric(
   };
 }
 
-/** Sorts the values of a row, which has the labels of starts first, into the order of the metric's labels. */
+/** Returns the values in the order of the metric's labels. In `values`, those of the start event come first. */
 function inOrder(values: readonly string[], isEnd: readonly boolean[]): string[] {
   let first = 0;
   let last = isEnd.filter((is) => !is).length;

@@ -15,13 +15,16 @@ import { type Keys, makeKeys } from './key.ts';
 const CAPACITY = 16384;
 
 export interface OpenStarts {
-  /** `values` exists only if the shape has values. */
+  /** `values` is required only if the shape has `hasValues`. */
   readonly columns: {
     readonly stamps: Float64Array;
     readonly tags: Int32Array;
     readonly values?: Float64Array;
   };
-  /** Returns the place for this record's start, or 0. The stamp at the place is the previous start, or 0. */
+  /**
+   * Returns the place for this record's start; 0 if the start cannot be stored. The stamp at the place is still that of
+   * the previous start; 0 if there is none.
+   */
   begin(record: EventRecord): number;
   /** Returns the place of the start that this record ends; 0 if there is no such start. */
   end(record: EventRecord): number;

@@ -1,6 +1,6 @@
 /**
- * Pairs the start and end events of an operation and measures the time between them. If events were lost in between,
- * the pair is out of order, or one half is missing, it does not measure, but counts the pair by reason.
+ * Pairs the start and end events of an operation and measures the time between them. If events were lost in between, if
+ * the two are out of order, or if one is missing, the pair is not measured, but counted as unmatched with the reason.
  */
 import { intReader, wordOffset } from '../../decode/fields.ts';
 import { type DeclaredMetric, TASK } from '../../model/declared-metric.ts';

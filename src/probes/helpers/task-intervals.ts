@@ -116,7 +116,7 @@ function onMigrate(context: ProbeContext, absences: TaskAbsences): EventHandler 
 function onWaking(context: ProbeContext, contexts: WakeContexts, absences: TaskAbsences): EventHandler {
   const pidAt = context.word(WAKING, 'pid');
   const byAt = context.word(WAKING, 'common_pid');
-  // The kernel chooses the CPU for the task only after this event.
+  // At this event the kernel has not yet chosen a CPU for the task, so `target_cpu` is the task's last CPU.
   const lastCpuAt = context.word(WAKING, 'target_cpu');
   const flagsOf = context.int(WAKING, 'common_flags');
   return (record) => {

@@ -1,6 +1,6 @@
 /**
- * Forms of the syscall handlers for usual records (`EventHandler`): the start of a call of a task without a call, and the end
- * of a call that did not sleep or fail, was not slow, and ends as it began.
+ * Fast paths of the syscall handlers (`EventHandler.usual`). They handle the start of a call if the task is in no call,
+ * and the end of a call that has the same id as its start, did not sleep or fail, and was not slow.
  */
 import type { EventRecord } from '../../model/record.ts';
 import type { ProbeContext } from '../probe.ts';
@@ -41,7 +41,7 @@ export function usualEnter(
   };
 }
 
-/** Calls that began before `lostUntil[0]`, at least 1, may have ended unseen. */
+/** Calls that began before `lostUntil[0]` may have ended in a loss. It is at least 1, so that 0 (no call) is before it. */
 export function usualExit(
   { isSelf, word }: ProbeContext,
   state: Calls & {

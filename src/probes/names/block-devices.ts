@@ -4,11 +4,11 @@
  */
 import type { HostFacts, NameList } from '../probe.ts';
 
-/** `sweep` is called about once a second. */
+/** Every how many calls of `sweep` devices are checked. `sweep` is called about once a second. */
 const CHECK_EVERY = 10;
 const GONE_FOR_SWEEPS = 300;
 
-/** A disk may appear later, but a name that matches nothing now is usually a mistake. */
+/** Names to report if no disk matches. A disk may appear later, but a name without a disk is usually a mistake. */
 export function deviceNames(devices: readonly string[], host: HostFacts): NameList[] {
   // Skip `*`: it selects all disks and is valid even if there are none.
   const globs = devices.filter((glob) => !/^\*+$/.test(glob));

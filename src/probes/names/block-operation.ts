@@ -19,7 +19,7 @@ export function operationOf(bytes: Uint8Array, start: number, end: number): numb
   const first = bytes[start];
   if (first !== F) return byLetter(first);
   const second = start + 1 < end ? bytes[start + 1] : 0;
-  // `F` and `FS` are a flush without a preceding flush. `FW…` is a write with a preceding flush.
+  // `F` and `FS` are only a flush. `FW…` is a write with a preceding flush.
   const operation = byLetter(second);
   return operation === OTHER && (second === 0 || second === 0x53) ? FLUSH : operation;
 }

@@ -6,7 +6,7 @@
 import { IDLE, SLOTS, UNKNOWN } from '../../model/containers.ts';
 import type { TimestampNs } from '../../model/time.ts';
 
-/** Tag of a waiting task that is in no queue, because the reason for its wait is unknown. Also: no slot. */
+/** Tag of a waiting task that is in no CPU's count: it is being woken, is next on an idle CPU, or its CPU is unknown. */
 export const NOT_QUEUED = -1;
 const SLOT_BITS = 8;
 const SLOT_MASK = SLOTS - 1;
@@ -114,7 +114,7 @@ export class ContainerWaits {
     return expected === next || expected === prev ? 0 : expected;
   }
 
-  /** A task ran on the idle CPU on which it was woken: as far as the events show, no other task made it wait. */
+  /** Counts a wait since `sinceNs` as caused by no other task: the CPU was idle, as far as the events show. */
   waitedForNothing(slot: number, sinceNs: TimestampNs): void {
     const ns = this.now[0] - sinceNs;
     if (ns > 0) this.pairs[(slot << SLOT_BITS) | IDLE] += ns;
@@ -130,7 +130,7 @@ export class ContainerWaits {
     }
   }
 
-  /** Whether a task was expected on an idle CPU. No longer expects it; no other task caused its wait so far. */
+  /** If a task was expected on an idle CPU, counts its wait so far, no longer expects it and returns true. */
   #unexpect(pid: number, slot: number, sinceNs: TimestampNs): boolean {
     for (let cpu = 0; cpu < this.#cpuCount; cpu++) {
       const block = cpu << BLOCK_BITS;

@@ -1,6 +1,6 @@
 /**
- * Chooses the pairs of containers that have their own series: those that grow most. A pair keeps its place until
- * another pair grows more than twice as much, so that the choice does not change too often.
+ * Chooses the pairs of containers that have their own series: those that grow most. A chosen pair is replaced only if
+ * another pair has grown more than twice as much, so that the choice does not change too often.
  */
 import { SLOTS } from '../../model/containers.ts';
 
@@ -30,7 +30,7 @@ export class LargestPairs {
     this.#recent[pair] += by;
   }
 
-  /** Ends a round: gives places to the pairs that grew most. Calls `lost` for the pairs that lost their places. */
+  /** Ends a round: chooses the pairs that grew most. Calls `lost` for pairs that are no longer chosen. */
   settle(grown: readonly number[], lost: (pair: number) => void): void {
     const waiting = grown.filter((pair) => !this.#places.has(pair));
     waiting.sort((a, b) => this.#recent[b] - this.#recent[a]);

@@ -1,6 +1,6 @@
 /**
- * How much a task's count of too deeply nested calls (`trace_overrun` of the task) has grown. The table is bounded:
- * when it is full, it forgets the oldest task, whose whole count then looks new.
+ * Computes by how much a task's count of too deeply nested calls (the kernel's `trace_overrun`) has grown. When the
+ * table is full, it forgets the oldest task. If that task comes again, its whole count is taken for growth.
  */
 const CAPACITY = 4096;
 

@@ -14,7 +14,7 @@ export interface WaitsByContainer {
   readonly table: Uint8Array;
   /** Counts a task whose slot belongs to no container. */
   miss(slot: number): void;
-  /** A task was preempted by another task, or by `IDLE`: its CPU quota was used up. */
+  /** A task was preempted by another task. If `bySlot` is `IDLE`, its CPU quota was used up. */
   preempted(slot: number, bySlot: number): void;
 }
 
@@ -91,7 +91,7 @@ export class RunnableTasks {
     this.#containers?.waits.lost();
   }
 
-  /** Two wake-ups in a row are one wait. A wait from before a loss may have ended in the loss. */
+  /** Whether a wake-up begins a wait. A second wake-up does not, unless the first wait may have ended in a loss. */
   #begins(place: number): boolean {
     const sinceNs = this.#tasks.stamps[place];
     return place !== 0 && (sinceNs === 0 || sinceNs < this.lostUntil);
@@ -112,7 +112,7 @@ export class RunnableTasks {
     const slot = next === 0 ? IDLE : slotOf(containers, next);
     let entering = NOT_QUEUED;
     if (prevPlace !== 0) {
-      // The events did not show its return to the CPU.
+      // No event showed that `prev` returned to a CPU, so it still counts as waiting.
       if (stamps[prevPlace] !== 0 && stamps[prevPlace] >= this.lostUntil) waits.left(tags[prevPlace]);
       if (departure === PREEMPTED) {
         entering = slotOf(containers, prev);

@@ -1,4 +1,4 @@
-/** Room for most tables. V8 treats an array in a public field as a constant until it is replaced. */
+/** Enough for most tables. V8 treats the array in the public field `slots` as a constant until a larger one replaces it. */
 const FIRST_CELLS = 1024;
 
 /**
@@ -32,7 +32,7 @@ export class SlotCache {
     };
     this.peek = (row, column) => {
       const at = row * columns + column;
-      // CPUs that the kernel did not announce have no cell: theirs would be in the next row.
+      // A CPU that the kernel did not announce has no cell: its index would be that of a cell in the next row.
       return column < columns && at < this.slots.length ? this.slots[at] - 1 : -1;
     };
     this.at = (row, column) => {

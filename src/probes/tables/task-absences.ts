@@ -18,7 +18,7 @@ const WATCHED = 1 << 20;
 const SLEPT = 1 << 19;
 const STATE_MASK = SLEPT - 1;
 const CPU_SHIFT = 21;
-/** Means this CPU or a higher one. */
+/** The largest CPU number in a tag. It means this CPU or a higher one. */
 const HIGHEST_CPU = (1 << (32 - CPU_SHIFT)) - 1;
 /** If an absence is longer than this and contains a loss, it is uncertain. */
 const DOUBTFUL_NS = 10e9;
@@ -93,7 +93,7 @@ export class TaskAbsences {
     task.isSeen = false;
     task.runnableNs = runnableNs;
     task.state = isKnown ? out.tags[outAt] & STATE_MASK : 0;
-    // If it slept and no other task used the CPU, it ran at once. Otherwise a task ran whose switches are hidden.
+    // After a sleep, assume that the task ran at once. If it had not slept, a task whose switches are hidden ran instead.
     task.inNs = runnableNs === 0 || task.state === 0 ? nowNs : runnableNs;
     task.taskClass = NORMAL;
     task.queueCpu = cpu;
@@ -139,7 +139,7 @@ export class TaskAbsences {
     const task = this.#task;
     task.pid = pid;
     task.cpu = record.cpu;
-    // If a task was away at an unknown time during a call, it may have been more than one call.
+    // If it is unknown when the task left its CPU, take its current call, although it may have left in an earlier one.
     task.isWatched = outNs !== 0 ? (out.tags[outAt] & WATCHED) !== 0 : sink.inCall(pid) !== 0;
     task.outNs = wasSeen ? outNs : 0;
     task.isSeen = true;
@@ -180,8 +180,8 @@ export class TaskAbsences {
   }
 
   /**
-   * A task that last had the CPU `lastCpu` is woken on `cpu`. `waker` is the task on that CPU; `code` says whether it woke
-   * the other or was interrupted.
+   * A task that last ran on `lastCpu` is woken from `cpu`. `waker` is the task that is running on `cpu`; `code` says
+   * whether it woke the other task itself or was interrupted.
    */
   woken(pid: number, lastCpu: number, code: number, waker: number, cpu: number, nowNs: TimestampNs): void {
     if (nowNs - this.#lostUntil < DOUBTFUL_NS) this.#sleptUntil(pid, lastCpu);
@@ -212,8 +212,8 @@ export class TaskAbsences {
   }
 
   /**
-   * Notes that a task that left its CPU before a loss has slept until now: the kernel says that it last had the CPU that it
-   * left, and no event of that CPU was lost.
+   * Notes that a task that left its CPU before a loss has slept until now. That is certain if `lastCpu`, from the kernel,
+   * is the CPU that it left, and no event of that CPU was lost since.
    */
   #sleptUntil(pid: number, lastCpu: number): void {
     const out = this.#out;
@@ -224,7 +224,7 @@ export class TaskAbsences {
       out.tags[at] |= SLEPT;
   }
 
-  /** Whether a task that left its CPU then has certainly had none since. */
+  /** Whether a task that left its CPU at `outNs` has certainly not run since. */
   #isKnown(pid: number, outNs: TimestampNs, outAt: number): boolean {
     if (outNs >= this.#lostUntil) return true;
     return (this.#out.tags[outAt] & SLEPT) !== 0 && this.#woken.get(pid) >= this.#lostUntil;
