@@ -66,7 +66,7 @@ export function firstEpoch(part: number): number {
   return part * EPOCHS_OF_A_FAMILY;
 }
 
-/** Whether two snapshots of the same metric name are from the same family, so that the values of both can be compared. */
+/** Whether two snapshots of the same metric name are from the same family, so that their values can be compared. */
 export function isSameFamily(
   before: Pick<FamilySnapshot, 'epoch'>,
   after: Pick<FamilySnapshot, 'epoch'>,

@@ -22,8 +22,8 @@ export interface EventHandler {
   (record: EventRecord): void;
   /**
    * Fast path for most records: handles the record and returns true, or does nothing and returns false. If it returns
-   * false or is absent, the handler is called. V8 must inline it into the loop over events (`decode/run.ts`), so it calls
-   * only small functions, and none for rare cases.
+   * false or is absent, the handler is called. V8 must inline it into the loop over events (`decode/run.ts`), so it
+   * calls only small functions, and none for rare cases.
    */
   usual?: (record: EventRecord) => boolean;
 }

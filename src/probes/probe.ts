@@ -186,8 +186,8 @@ export interface ProbeModule<Options extends CommonOptions = CommonOptions> {
    */
   choosesForKind?: string;
   /**
-   * Events that the probe needs. Empty if these options select nothing on this kernel. `intervals`: sinks to which the
-   * probe should report single operations; for that it may need more events.
+   * Events that the probe needs. Empty if these options select nothing on this kernel. A probe that reports single
+   * operations to `intervals` may need more events.
    */
   needs(
     options: Options,

@@ -9,7 +9,7 @@ import { type OpenOptions, openCapture } from './read.ts';
 
 const MAX_NAMED = 5;
 
-/** Returns a sentence for each of the first few pages, and one with the number of the others. Throws as `openCapture`. */
+/** Returns a sentence for each of the first few pages, and one that counts the others. Throws like `openCapture`. */
 export function brokenPages(path: string, options: OpenOptions = {}): string[] {
   const capture = openCapture(path, options);
   const named: string[] = [];

@@ -25,8 +25,8 @@ export interface BuffersInForce {
 }
 
 /**
- * A new instance inherits the options of the top level, which another user may have changed: stack traces after every
- * event, or a different text format. The agent sets these. An option that the kernel lacks is skipped.
+ * A new instance inherits the options of the top level. Another user may have turned on stack traces after every event,
+ * or changed the text format, so the agent sets these options. It skips those that the kernel lacks.
  */
 const OPTIONS: Readonly<Record<string, '0' | '1'>> = {
   markers: '1',
@@ -119,8 +119,8 @@ function setSubbuffers(dir: string, wantedBytes: number, warnings: string[], wri
 }
 
 /**
- * Writes `first`. If the kernel refuses with ENOMEM, halves the value, to at most `fallback` and at least `least`.
- * Returns the value that the kernel accepted. Rethrows other errors of `write`.
+ * Writes `first`. While the kernel refuses with ENOMEM, tries half the value, but at most `fallback` and at least
+ * `least`. Returns the value that the kernel accepted. Rethrows other errors of `write`.
  */
 export function writeHalving(
   write: (value: number) => void,

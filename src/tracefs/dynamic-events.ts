@@ -13,7 +13,7 @@ const UPROBES = 'uprobe_events';
 /** The group and name that a line defines. */
 const DEFINITION = /^[pr]\d*:(\S+)/gm;
 
-/** The file for such definitions. Throws a `KernelError` if the kernel has none. */
+/** The file to which a definition of this kind is written. Throws a `KernelError` if the kernel has none. */
 export function definitionsFile(root: string, { kind }: Pick<DynamicEvent, 'kind'>): string {
   const isKernel = kind.startsWith('k');
   const file = isKernel ? KPROBES : UPROBES;
@@ -36,7 +36,7 @@ export function definedEvents(root: string, group: string): string[] {
   return [KPROBES, UPROBES].flatMap((file) => linesOf(root, file, group).map(([event]) => event));
 }
 
-/** Removes events of a group. Returns what could not be removed. Others who record one keep it. */
+/** Removes events of a group. Returns what could not be removed. The kernel keeps an event that another user records. */
 export function removeEvents(
   root: string,
   group: string,

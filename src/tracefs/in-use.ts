@@ -49,8 +49,8 @@ export function refuseWhatIsInUse(target: Instance, request: TracerRequest, plac
 }
 
 /**
- * Non-default options that killed tools leave behind: phases with interrupts or preemption off, a panic when tracing
- * stops, no threads at all. Kernels since 6.3 have them.
+ * Options of osnoise (since Linux 6.3) that killed tools leave set. They turn interrupts or preemption off for some time,
+ * make the kernel panic when tracing stops, or start no threads.
  */
 const HARMFUL = ['OSNOISE_IRQ_DISABLE', 'OSNOISE_PREEMPT_DISABLE', 'PANIC_ON_STOP', 'NO_OSNOISE_WORKLOAD'];
 

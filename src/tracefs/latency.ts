@@ -63,7 +63,7 @@ export function watchMaxLatency(
     const { maximum, trace } = readBoth();
     const latencyUs = latencyOf(trace);
     if (latencyUs === undefined) {
-      // A latency during which no event was recorded.
+      // No event was recorded during the latency, so it has no trace.
       if (maximum > lastMaximum) onRecord(maximum * 1000, '');
       lastMaximum = maximum;
       return;

@@ -86,7 +86,8 @@ export async function learnOwnThreads(
       warnings.push('the trace does not contain this thread: its events will be counted');
     if (markElsewhere !== undefined && !claimed.has(elsewhere))
       warnings.push('the trace does not contain the main thread: its events will be counted');
-    // Also needed if the pool's ids are not: the threads are created on first use, and must exist before the signals.
+    // Even if the ids of the pool's threads are known otherwise, use the pool: it creates its threads on first use, and
+    // they must exist before the signals are sent.
     const pool = await markFromPool(instance, marker);
     const marked = new Set([...claimed.values(), ...pool]);
 
@@ -108,7 +109,7 @@ function currentThreadId(): number {
 const POOL_ROUNDS = 8;
 const writeAsync = promisify(write);
 
-/** Host pids of libuv's pool threads, which perform asynchronous file operations: those that performed a write. */
+/** Host pids of libuv's pool threads. Finds those that perform one of many asynchronous writes. */
 async function markFromPool(instance: Pick<Instance, 'dir'>, marker: string): Promise<Set<number>> {
   const poolSize = Math.min(64, Math.max(1, Number(process.env.UV_THREADPOOL_SIZE) || 4));
   const ids = new Set<number>();

@@ -69,7 +69,7 @@ export function takeTopLevelMarkers(root: string, journal: Journal): Instance {
     },
     remove: () => {
       closePages();
-      // A new user relies on the current clock, so the journal tries again at the end.
+      // A new user of the top level relies on the current clock. The journal tries again when the agent exits.
       if (removed || topLevelUser(root) !== undefined) return [];
       removed = true;
       return part.restore().problems;

@@ -1,7 +1,7 @@
 /**
  * The top level as an instance, for tracers that the kernel runs nowhere else. The agent uses it only if nobody else
- * does. It journals every file before it writes to it, and restores it at the end. Source: kernel/trace/trace.c,
- * tracing_open_pipe(), tracing_free_buffer_release().
+ * does. It journals every file before it writes to it, and restores all files when the tracer stops. Source:
+ * kernel/trace/trace.c, tracing_open_pipe(), tracing_free_buffer_release().
  */
 import { closeSync, constants, openSync } from 'node:fs';
 import { join } from 'node:path';

@@ -61,7 +61,7 @@ export function placeOf(
 /**
  * Sets options, filters and knobs, then the tracer. The tracer starts immediately, but its records are kept only after
  * `target.start()`. Latency tracers require this order: if one is set while its instance records, it does nothing while
- * the top level's `tracing_on` is 0, until its instance's changes from 0 to 1 (kernel/trace/trace.c,
+ * the top level's `tracing_on` is 0, until the `tracing_on` of the instance changes from 0 to 1 (kernel/trace/trace.c,
  * rb_simple_write()). The target must be prepared, with no pages open. After an error, only the target is changed.
  */
 export function startTracer(target: Instance, request: TracerRequest, journal: Journal): StartedTracer {
@@ -132,7 +132,7 @@ function setTracerOptions(target: Instance, options: TracerRequest['options'], k
   setOptions({ dir: target.dir, set }, options);
 }
 
-/** Keeps the knobs of a tracer that cannot be stopped: with empty filters it would trace everything. */
+/** Restores the knobs only if the tracer could be stopped, because with empty filters it would trace everything. */
 function stop(target: Instance, knobs: JournalPart): Restored {
   const problems: string[] = [];
   try {

@@ -6,7 +6,7 @@
 import { IDLE, SLOTS, UNKNOWN } from '../../model/containers.ts';
 import type { TimestampNs } from '../../model/time.ts';
 
-/** Tag of a waiting task that is in no CPU's count: it is being woken, is next on an idle CPU, or its CPU is unknown. */
+/** Tag of a waiting task that no CPU counts: it is being woken, is next on an idle CPU, or its CPU is unknown. */
 export const NOT_QUEUED = -1;
 const SLOT_BITS = 8;
 const SLOT_MASK = SLOTS - 1;

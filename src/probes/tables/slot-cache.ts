@@ -1,4 +1,4 @@
-/** Enough for most tables. V8 treats the array in the public field `slots` as a constant until a larger one replaces it. */
+/** Enough for most tables. V8 treats the array in the public field `slots` as a constant until it is replaced. */
 const FIRST_CELLS = 1024;
 
 /**

@@ -93,7 +93,7 @@ export class TaskAbsences {
     task.isSeen = false;
     task.runnableNs = runnableNs;
     task.state = isKnown ? out.tags[outAt] & STATE_MASK : 0;
-    // After a sleep, assume that the task ran at once. If it had not slept, a task whose switches are hidden ran instead.
+    // After a sleep, assume that it ran at once. If it had not slept, a task whose switches are hidden took its CPU.
     task.inNs = runnableNs === 0 || task.state === 0 ? nowNs : runnableNs;
     task.taskClass = NORMAL;
     task.queueCpu = cpu;
@@ -212,8 +212,8 @@ export class TaskAbsences {
   }
 
   /**
-   * Notes that a task that left its CPU before a loss has slept until now. That is certain if `lastCpu`, from the kernel,
-   * is the CPU that it left, and no event of that CPU was lost since.
+   * Notes that a task that left its CPU before a loss has slept until now. That is certain if it last ran on that CPU,
+   * according to the kernel (`lastCpu`), and no event of that CPU was lost since.
    */
   #sleptUntil(pid: number, lastCpu: number): void {
     const out = this.#out;

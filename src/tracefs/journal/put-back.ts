@@ -74,7 +74,7 @@ export function putBack(root: string, entry: JournalEntry, tracerIsOurs: boolean
 
 function isOurs(entry: JournalEntry, form: Form, present: string, tracerIsOurs: boolean): boolean {
   if (isChangedByKernel(entry.file)) return true;
-  // Forks add to the lists of pids, so their text is no evidence. The owner of the tracer is.
+  // Forks add to the lists of pids, so their text does not show who wrote them. The tracer's owner does.
   if (form === 'pids') return tracerIsOurs;
   if (form === 'functions') {
     // Modules that are loaded or removed change which functions match the globs.

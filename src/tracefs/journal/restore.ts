@@ -37,7 +37,8 @@ export function restoreEntries(store: JournalStore, request: RestoreRequest): Re
     tracerIsOurs = outcome === 'restored' || outcome === 'nothing';
     noteTracer(store, entry, { tracerIsOurs, running: request.running });
   }
-  // A tracer uses the top level only if it is free, and when the tracer stops, every recording there stops.
+  // If only one tracer ends, nobody else records at the top level: the tracer took it only because it was free, and
+  // stopping the tracer stopped every recording there.
   const user = request.owner === undefined ? otherTopLevelUser(store.place.root, mine) : undefined;
   for (const entry of mine.filter((one) => !isTracer(one)).reverse()) {
     if (isOnlyGivenUp(entry, request)) continue;
@@ -53,13 +54,13 @@ function entriesOf(store: JournalStore, { owner, isRecovery = false }: RestoreRe
   try {
     return store.reload().filter(({ owners }) => owner === undefined || owners.includes(owner));
   } catch (error) {
-    // This was reported at the start, and this journal has no entry in the file.
+    // The error was reported when the agent started, and this journal has no entry in the file.
     if (error instanceof KernelError && !isRecovery && !store.hasClaimed()) return [];
     throw error;
   }
 }
 
-/** Removes a state file that has no entries from this boot, when everything is restored. */
+/** Whether there is a state file without entries from this boot. The caller removes it when everything is restored. */
 function isStaleFileThere(
   { place, hasClaimed }: JournalStore,
   { owner, isRecovery }: RestoreRequest,
@@ -68,7 +69,7 @@ function isStaleFileThere(
   return stateIsThere(place.stateDir, place.name);
 }
 
-/** If another tracer of this agent still needs the value, only removes the owner. */
+/** If another tracer of this agent still needs the value, removes the owner from the entry and returns true. */
 function isOnlyGivenUp(entry: JournalEntry, { owner }: RestoreRequest): boolean {
   if (owner === undefined || entry.owners.length === 1) return false;
   entry.owners = entry.owners.filter((one) => one !== owner);

@@ -53,7 +53,7 @@ export function stateIsThere(stateDir: string, name: string): boolean {
   return existsSync(file) || existsSync(unfinished(file));
 }
 
-/** Changes with every boot, because a boot resets all files. */
+/** ID of the current boot. Entries from another boot do not count, because a boot resets all files. */
 export function bootId(file = BOOT_ID_FILE): string {
   return readText(file).trim();
 }
@@ -91,7 +91,7 @@ function readTrusted(file: string): string | undefined {
     fd = openSync(file, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
   } catch (error) {
     const errno = errnoOf(error);
-    // Also if the directory is not a directory, because a later write reports that.
+    // If a part of the path is not a directory, a later write reports that.
     if (errno === 'ENOENT' || errno === 'ENOTDIR') return undefined;
     if (errno === 'ELOOP') throw distrust(file, 'the file is a symbolic link');
     throw refusal(error, { file, action: 'read the restore journal' });
