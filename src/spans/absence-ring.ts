@@ -36,9 +36,9 @@ const [OUT, RUNNABLE, IN, BEFORE] = [0, 1, 2, 3];
 /** Words of an entry. The last ones contain the name. */
 const WORDS = 12;
 const [PID, CPU, QUEUE_CPU, STATE, CLASS, CODE, WAKER, WAKER_CPU, COMM] = [0, 1, 2, 3, 4, 5, 6, 7, 8];
-/** Flag next to the class: no event shows the task's return. */
+/** Flag in the word CLASS, above the class itself: no event shows when the task returned to a CPU. */
 const UNSEEN = 1 << 8;
-/** The lock plus 1 is in the bits above. */
+/** In the word CLASS, the bits from this one upwards are the number of the lock plus 1. */
 const LOCK_SHIFT = 9;
 
 export class AbsenceRing {
@@ -129,7 +129,7 @@ export class AbsenceRing {
     return this.#own(this.#doubles[((n - 1) & (this.#depth - 1)) * DOUBLES + BEFORE], pid, fromNs);
   }
 
-  /** First entry of the task from here, back along the chain; 0 if there is none. */
+  /** Number of the task's newest entry that ended after `fromNs`, from entry number `from` backwards; 0 if none. */
   #own(from: number, pid: number, fromNs: TimestampNs): number {
     for (let n = from; n > this.#count - this.#depth && n > 0; ) {
       const at = (n - 1) & (this.#depth - 1);

@@ -41,7 +41,7 @@ export function requestAttributes(request: BlockRequest): DraftAttributes {
   };
 }
 
-/** The bits are the same in every kernel since 4.14 (include/linux/sched.h). */
+/** Letters of the state bits, lowest bit first: the same in every kernel since 4.14 (include/linux/sched.h). */
 const STATES = ['S', 'D', 'T', 't', 'X', 'Z', 'P', 'I'];
 
 /** Letter that `ps` shows for a state; R for a task that was still runnable. */

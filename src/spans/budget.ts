@@ -39,7 +39,7 @@ export function makeBudget(kinds: readonly SpanKind[], tracesPerSecond: number, 
   const used = kinds.map(() => 0);
   const reserved = kinds.map(() => reserve);
   let tokens = places;
-  /** Most operations that a kind keeps: the tokens that there will be after a second. */
+  /** Maximum number of operations that a kind keeps: the tokens that are available one second after `take`. */
   let room = places;
 
   /** Spends each kind's reserved tokens first, then the common ones. Does not spend tokens reserved for idle kinds. */

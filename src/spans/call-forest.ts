@@ -4,8 +4,8 @@
  * A task with many open calls gets a higher floor. The task that has been silent longest makes room for others.
  *
  * A call is inside another call of its task if it returned earlier, from a greater depth, and after the other had
- * begun. Depth includes calls that other users trace, so one of our outermost calls can have a depth above 0. A return
- * from a smaller depth shows that it was outermost.
+ * begun. Depth includes calls that other users trace, so one of our outermost calls can have a depth above 0. It is
+ * known to be outermost when its task returns from a call of smaller depth that began later.
  */
 import type { FunctionReturn } from '../model/intervals.ts';
 
@@ -15,7 +15,7 @@ const CALLS = 1 << 14;
 const TASKS = 1 << 10;
 /** FTRACE_RETFUNC_DEPTH in include/linux/ftrace.h; newer kernels allow about 50. */
 const DEPTHS = 64;
-/** Number of places to search for a task. */
+/** Number of entries of the hash table that are searched for a task. */
 const WAYS = 8;
 /** How long an inner call waits for its caller. After that, the caller is not traced, or its return was lost. */
 const HOLD_NS = 60e9;
@@ -40,7 +40,7 @@ export class CallForest {
   readonly cpus = new Int32Array(CALLS);
   readonly starts = new Float64Array(CALLS);
   readonly durations = new Float64Array(CALLS);
-  /** Difference of the tracer's clock and the trace clock at the return. Stored because the clocks drift. */
+  /** Trace clock minus tracer's clock in nanoseconds when the call returned. Stored because the clocks drift. */
   readonly offsets = new Float64Array(CALLS);
   readonly inInterrupt = new Uint8Array(CALLS);
   /** Number of calls below this call that are only counted. `prunedNs` is the time of those that it called directly. */
@@ -52,7 +52,7 @@ export class CallForest {
   readonly #depths = new Int32Array(CALLS);
   #free = 0;
 
-  // Columns by task. A key of 0 marks a free place.
+  // Columns by task. A key of 0 marks a free entry.
   readonly #keys = new Int32Array(TASKS);
   /** Calls that have returned but whose caller has not, last one first. */
   readonly #waiting = new Int32Array(TASKS);
@@ -143,7 +143,7 @@ export class CallForest {
       return;
     }
     if (call.durationNs < this.#floors[task]) {
-      // Only happens if the clock jumped.
+      // A short call contains longer calls only if the clock jumped.
       for (let at = children; at !== NONE; at = children) {
         children = this.next[at];
         prunedCalls += this.#drop(task, at);
@@ -173,7 +173,7 @@ export class CallForest {
     this.#release(root);
   }
 
-  /** Reports waiting calls deeper than `depth` that ended before this time as trees, as their callers are missing. */
+  /** Reports waiting calls deeper than `depth` that ended before `endedBefore`, because their callers are missing. */
   #giveUp(task: number, call: FunctionReturn, depth: number, endedBefore: number): void {
     for (let top = this.#waiting[task]; top !== NONE; top = this.#waiting[task]) {
       const end = this.starts[top] + this.durations[top];
@@ -195,7 +195,7 @@ export class CallForest {
     return NONE;
   }
 
-  /** Finds a place for a new task: a free one, or the place of the task that has been silent longest. */
+  /** Finds an entry for a new task: a free one, or else that of the task that has been silent longest. */
   #place(key: number, call: FunctionReturn): number {
     const from = slotOf(key);
     let task = from;

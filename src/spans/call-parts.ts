@@ -44,7 +44,7 @@ export interface SlowCall {
   ret: number;
   /** End of the last loss of events during the call; 0 if there was none. */
   lostUntilNs: TimestampNs;
-  /** Whether the part began at a loss or before it. */
+  /** True if `startNs` is the end of a loss, because the call's own start is uncertain. */
   isCut?: boolean;
 }
 
@@ -54,13 +54,13 @@ export interface CallParts {
   exemplars: ExemplarDraft[];
   blockedNs: number;
   waitedNs: number;
-  /** Part of the remaining time in which it is unknown whether the thread ran. */
+  /** Time outside of `spans` in which it is unknown whether the thread ran. */
   hiddenNs: number;
   /** Whether all switches since the start of the call are remembered. */
   remembersSwitches: boolean;
   /** Whether everything about the call was recorded and is still remembered. */
   isWhole: boolean;
-  /** Requests that the thread put into a queue during the call and that no sleep shows, and their bytes. */
+  /** Number and bytes of the block requests that the thread queued during the call, except those that have a span. */
   issued: { requests: number; bytes: number };
   /** True if some causes of sleeps are missing because their chain is too long. */
   isCut: boolean;
@@ -71,12 +71,12 @@ interface Walk extends CallParts {
   deps: SpanDeps;
   journals: Journals;
   path: Path;
-  /** End of the last child. After it, the thread is on `onCpu`. */
+  /** End of the last absence. Since then, the thread has been running on `onCpu`. */
   freeNs: TimestampNs;
   /** Negative if unknown. */
   onCpu: number;
   losses: readonly Loss[];
-  /** Remaining time by which sleeps may begin before their thread left the CPU. */
+  /** Time that is left for making sleep spans begin at the issue of a request: see `ISSUED_BEFORE_SHARE`. */
   earlierLeftNs: number;
 }
 
@@ -118,7 +118,7 @@ export function callParts(call: SlowCall, deps: SpanDeps, journals: Journals): C
   return walk;
 }
 
-/** The part of an absence after a loss. If the task was woken after the loss, it certainly slept. */
+/** An absence whose start was lost begins at the loss. If the task was woken after the loss, it certainly slept. */
 function sinceLoss(absence: Absence, lossNs: TimestampNs): Absence {
   if (absence.outNs !== 0) return absence;
   const isSleep = absence.runnableNs !== 0;

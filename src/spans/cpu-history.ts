@@ -29,7 +29,7 @@ export interface Culprit {
   comm: string;
 }
 
-/** Turns of tasks (0: the idle task) on a CPU without a gap: a long one, or short ones. */
+/** One long turn of a task on a CPU, or consecutive short turns without a gap. Pid 0 is the idle task. */
 export interface Row {
   isShort: boolean;
   startNs: TimestampNs;
@@ -120,8 +120,8 @@ export class CpuHistory {
   }
 
   /**
-   * Turns on a CPU within a period, first one first. In the gaps, tasks ran that were not seen. Consecutive turns that are
-   * shorter than `shortNs` are put together.
+   * Returns the turns on a CPU within a period, in time order. Combines consecutive turns that are shorter than
+   * `shortNs`. In the gaps, tasks ran whose switches were not recorded.
    */
   rows(cpu: number, fromNs: TimestampNs, toNs: TimestampNs, shortNs: number): Row[] {
     const ring = this.#rings[cpu];
@@ -148,7 +148,7 @@ export class CpuHistory {
       const from = Math.max(fromNs, ring.starts[at]);
       const to = Math.min(toNs, ring.ends[at]);
       if (to <= from) continue;
-      // Else the turn was reported in parts.
+      // The same task without a gap is one turn that was reported in parts.
       if (ring.pids[at] !== pid || startNs !== to) {
         endTurn();
         pid = ring.pids[at];

@@ -35,9 +35,8 @@ export interface SpanDeps {
   /** Facts about a task at this time that the trace does not contain: attributes of its spans and of its resource. */
   taskFacts(pid: number, atNs: TimestampNs): TaskFacts;
   /**
-   * Label values of a probe's histogram series: the given values, and those of the CPU or of the task's container if the
-   * histogram has such labels. Undefined
-   * if the probe has no metrics, or does not count the operation.
+   * Label values of the series in a probe's histogram: the given values, then those of the CPU or of the task's
+   * container if the histogram has such labels. Undefined if the probe has no metrics, or does not count the operation.
    */
   seriesOf(probe: string, values: readonly string[], cpu: number, pid: number): readonly string[] | undefined;
   /** Fills `into` with random bytes. */

@@ -16,7 +16,7 @@ export interface SpanDraft {
   /** Name of the error (`errno`). */
   error?: string | undefined;
   children: readonly SpanDraft[];
-  /** What a span without children spent its time on. Undefined or empty if unknown. */
+  /** What the time of the span was spent on. If undefined, the causes of its children are used. */
   causes?: readonly Cause[] | undefined;
   /** Another task whose process the record should name, in addition to the task of the trace. */
   factsOf?: number | undefined;

@@ -27,7 +27,7 @@ interface Tree {
   deps: SpanDeps;
   /** Calls that become spans. */
   shown: ReadonlySet<number>;
-  /** Difference of the tracer's clock and the trace clock. */
+  /** Trace clock minus tracer's clock, in nanoseconds. */
   offsetNs: number;
   pruned: number;
   exemplars: ExemplarDraft[];

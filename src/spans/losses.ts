@@ -1,6 +1,6 @@
 /**
- * Remembers when events were lost, and since when a call is certainly a single call. During a loss, its task may have
- * ended the call and begun another.
+ * Remembers when events were lost, and decides whether a call is certainly a single call. During a loss, the task may
+ * have ended the call and begun another one of the same name.
  */
 import type { TimestampNs } from '../model/time.ts';
 import type { Absence } from './absence-ring.ts';

@@ -3,8 +3,8 @@
  * nested interruption becomes a child: it ended, and was recorded, before the one around it.
  *
  * Start times are from the tracer's own clock (sched_clock), which drifts from the trace clock by about 10 to 50 ppm. A
- * record is written after the interruption ended, and later if others interrupt it. Each record is placed on the trace
- * clock with its own delay, or with that of a record nearby with a shorter delay.
+ * record's timestamp is from the trace clock, but it is late: the record is written after the interruption ended, and
+ * later still if other interruptions come first. `offsetsOf` estimates the difference of the clocks.
  */
 import { NOISE_SOURCES, type Noise } from '../model/intervals.ts';
 import { SOFTIRQS } from '../model/softirqs.ts';
@@ -17,7 +17,7 @@ import { textUpToNul } from './text.ts';
 /** Must be a power of two. */
 const DEPTH = 1 << 11;
 const NAME_BYTES = 32;
-/** Number of earlier records to examine for the difference of the clocks. */
+/** Number of records from before the period that are also examined for the difference of the clocks. */
 const CLOCK_RECORDS = 64;
 /** Maximum drift of the clocks: MAXFREQ in include/linux/timex.h, the limit of NTP corrections. */
 const DRIFT = 500e-6;
@@ -82,14 +82,15 @@ export class NoiseJournal {
   }
 }
 
-/** Place of a record by its age. The newest record has age 1. */
+/** Index in the ring of the record with this age. The newest record has age 1. */
 function placeOf(ring: Ring, age: number): number {
   return (ring.count - age) & (DEPTH - 1);
 }
 
 /**
- * Difference of the tracer's clock and the trace clock, by age of the record. A record's own difference is too large by
- * the delay of its recording. A nearby record with a shorter delay gives an upper bound, plus the drift.
+ * Trace clock minus tracer's clock in nanoseconds, by age of the record. The timestamp of a record minus the end of its
+ * interruption is too large, by the delay of the recording. The value of another record is also an upper bound if the
+ * most that the clocks can drift between the two records is added to it. The smallest bound is used.
  */
 function offsetsOf(ring: Ring, count: number): Float64Array {
   const offsets = new Float64Array(count + 1);
@@ -110,7 +111,7 @@ function offsetsOf(ring: Ring, count: number): Float64Array {
   return offsets;
 }
 
-/** Times are those of the tracer's clock. */
+/** A span with times of the tracer's clock, and the age of its record. */
 interface Nested {
   span: SpanDraft;
   age: number;
@@ -133,7 +134,7 @@ function nest(top: Nested[], ring: Ring, age: number, cpu: number): void {
   top.push({ span: { name: `${source} noise`, startNs, endNs, attributes, children }, age });
 }
 
-/** Converts to the trace clock. Children use their parent's difference. Spans do not overlap. */
+/** Converts spans to the trace clock. Children are shifted with their parent. The spans do not overlap. */
 function onTraceClock(top: readonly Nested[], offsets: Float64Array): SpanDraft[] {
   let endNs = Number.NEGATIVE_INFINITY;
   let offsetNs = Number.NEGATIVE_INFINITY;

@@ -118,7 +118,7 @@ export function nested(flat: readonly SpanDraft[], operations: readonly Operatio
   return top;
 }
 
-/** If the kernel announces the time of a sleep before the sleep, the operation ends with the sleep. */
+/** End of an operation. If its event comes before a sleep whose length it announces, this is the end of the sleep. */
 function endOf({ metric, startNs, endNs }: Operation, flat: readonly SpanDraft[]): TimestampNs {
   const isWithin = (span: SpanDraft) =>
     span.startNs >= startNs && span.startNs < endNs && span.endNs > startNs;

@@ -23,7 +23,7 @@ interface Period {
 export function makeOsnoise(options: KindOptions, offer: Offer, deps: SpanDeps): IntervalSinks {
   const journal = new NoiseJournal();
   const width = NOISE_SOURCES.length;
-  /** Sums since the last period, by CPU and source. */
+  /** Nanoseconds of noise since the end of the last period, by CPU and source. */
   const totals = new Float64Array(deps.cpuCount * width);
   return {
     osnoise: {

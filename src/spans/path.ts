@@ -23,7 +23,7 @@ const DEEPEST = 8;
 const MOST_SPANS = 256;
 /** Steps shorter than this part of the whole operation are combined. */
 const SHORT_SHARE = 0.01;
-/** Tasks that run softirqs: a softirq's wake-up there counts as the task's. PREEMPT_RT has more such tasks. */
+/** Names of tasks that run softirqs. A wake-up by a softirq in such a task counts as a wake-up by the task. */
 const SOFTIRQ_TASKS = /^(ksoftirqd|ktimers|irq)\//;
 
 export interface PathParts {
@@ -38,9 +38,9 @@ export interface PathParts {
 }
 
 export class Path {
-  /** True if some causes are missing, because the chain is too long or has too many parts. */
+  /** True if some causes are missing, because the chain is too long or has too many spans. */
   isCut = false;
-  /** Requests that have a span. */
+  /** Spans of block requests, each with its request. */
   readonly shown = new Map<SpanDraft, BlockRequest>();
   readonly #parts: PathParts;
   readonly #requests: Requests;
@@ -63,7 +63,7 @@ export class Path {
     return name === undefined ? [] : [this.#end(name, sleep, depth)];
   }
 
-  /** The span of the whole request. It replaces a span that was cut. */
+  /** Replaces a span that begins after its request's issue. Returns a span of the whole request. */
   whole(span: SpanDraft, request: BlockRequest): SpanDraft {
     const uncut = requestSpan(request, request.issueNs, this.#parts.deps, {
       children: span.children,
@@ -83,7 +83,8 @@ export class Path {
   }
 
   /**
-   * A request up to the end of a sleep, and what came before its issue. `completer`: its task, or 0 for an interrupt.
+   * Spans of a sleep that a request ended: before its issue, the request, and from its completion to the wake-up.
+   * `completer`: the task that completed the request, or 0 for an interrupt.
    */
   #request(request: BlockRequest, completer: number, sleep: Sleep, depth: number): SpanDraft[] {
     const { fromNs, toNs } = sleep;
@@ -118,7 +119,7 @@ export class Path {
     return insertNs === 0 || queuedNs >= toNs ? [] : [queueSpan(device, queuedNs, toNs)];
   }
 
-  /** What a task did in a period at whose end it ran, oldest first. Undefined if nothing is remembered. */
+  /** What a task did in a period at whose end it was running, oldest first. Undefined if nothing is remembered. */
   #task(pid: number, fromNs: TimestampNs, toNs: TimestampNs, depth: number): SpanDraft[] | undefined {
     const { tasks, wholeNs } = this.#parts;
     if (depth > DEEPEST || this.#spans >= MOST_SPANS) {
@@ -203,7 +204,7 @@ export class Path {
     return this.#wakerOf({ ...absence, pid, fromNs: 0, toNs: 0 });
   }
 
-  /** A sleep that something with a name ended. */
+  /** The span of a sleep that a timer, an interrupt or a softirq ended. `name` is its name, as in `irq eth0`. */
   #end(name: string, { pid, fromNs, toNs, wakerCpu }: Sleep, depth: number): SpanDraft {
     this.#spans++;
     const [kind, ...rest] = name.split(' ');
@@ -258,7 +259,7 @@ function queueSpan(device: string, startNs: TimestampNs, endNs: TimestampNs): Sp
   };
 }
 
-/** The task that issues a request sleeps while the device has no room for the request, which is in the queue then. */
+/** If the issuing task slept while its request was queued, the device had no room. Shows that as time in the queue. */
 function inQueue(span: SpanDraft, { device, insertNs }: BlockRequest): SpanDraft {
   const startNs = Math.max(span.startNs, insertNs);
   const isQueued = span.name === 'blocked' && !isChain(span) && insertNs !== 0 && startNs < span.endNs;
@@ -273,7 +274,7 @@ export function sleepAttributes({ state, lock }: Absence, waker: number): DraftA
   };
 }
 
-/** The lock that a task waited for explains the time that its children do not. Undefined: only they explain it. */
+/** Causes of a sleep. A lock explains the time that the children do not explain. Undefined if there was no lock. */
 export function sleepCauses(
   { lock }: Absence,
   children: readonly SpanDraft[],

@@ -52,7 +52,7 @@ export class Requests {
     for (let i = low - 1; i >= 0 && all[i].completeNs > fromNs; i--) yield all[i];
   }
 
-  /** The request whose completion ended a sleep, in an interrupt (`waker` 0) or in this task. */
+  /** The request whose completion ended a sleep. `waker`: the task that ended the sleep, or 0 for an interrupt. */
   thatEnded(sleep: Sleep, waker: number): BlockRequest | undefined {
     const { pid, fromNs, toNs, wokenBy, wakerCpu } = sleep;
     if (isOfNetwork(wokenBy)) return undefined;
@@ -61,7 +61,8 @@ export class Requests {
     for (const request of this.completed(Math.max(fromNs, toNs - CAUSES_WITHIN_NS), toNs))
       if (request.cpu === wakerCpu && request.completer === completer) return request;
     if (waker !== 0) return undefined;
-    // An interrupt on another CPU can perform the wake-up. If no event reported the wake-up, its time is unknown.
+    // An interrupt on another CPU can perform the wake-up. If no event reported the wake-up, its time is unknown, so
+    // the request may have completed at any time during the sleep.
     const sinceNs = wakeKind(wokenBy) === BY_UNKNOWN ? fromNs : Math.max(fromNs, toNs - PASSED_ON_WITHIN_NS);
     return this.#lastOf(pid, sinceNs, toNs);
   }

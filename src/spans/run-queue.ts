@@ -17,7 +17,7 @@ export interface Wait {
   pid: number;
   /** Name of the waiting task, if it is not the task of the trace. */
   comm?: string;
-  /** CPU on which the task ran after the wait, and in whose queue it waited first. */
+  /** CPU on which the task ran after the wait. `queueCpu` is the CPU in whose queue it waited first. */
   cpu: number;
   queueCpu: number;
   startNs: TimestampNs;
@@ -63,7 +63,7 @@ export function waitSpan(wait: Wait, parts: WaitParts, more: DraftAttributes): S
   };
 }
 
-/** Both values are lower bounds: the known culprit may cover fewer turns, or turns that are forgotten now. */
+/** Both times are lower bounds: each may have been computed from turns that are missing in the other. */
 function longer(a: Culprit | undefined, b: Culprit | undefined): Culprit | undefined {
   return (a?.ranNs ?? 0) > (b?.ranNs ?? 0) ? a : b;
 }
@@ -106,7 +106,7 @@ function spanOf(row: Row, cpu: number): SpanDraft {
   return { ...span, name: 'ran instead', attributes: ofTask, factsOf: pid };
 }
 
-/** Among equals, the one that ran first. */
+/** Sorts tasks by the time that they ran. Among equal times, the task that ran first comes first. */
 function longestFirst(tasks: ReadonlyMap<number, Culprit>): Culprit[] {
   return [...tasks.values()].reverse().sort((a, b) => b.ranNs - a.ranNs);
 }

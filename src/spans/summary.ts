@@ -1,6 +1,6 @@
 /**
- * How much of an operation has a named cause, and a sentence about where the time went: `28.1 ms: 20.0 ms kworker/u8:12
- * waited for CPU 1 behind stress-ng, 3.7 ms block write vda, 2.9 ms running, 1.5 ms not known`.
+ * Computes how much of an operation's time has a known cause, and writes a sentence about where the time went:
+ * `28.1 ms: 20.0 ms kworker/u8:12 waited for CPU 1 behind stress-ng, 3.7 ms block write vda, 4.4 ms not known`.
  */
 import type { DraftAttributes } from './attributes.ts';
 import type { Cause, SpanDraft } from './draft.ts';
@@ -45,7 +45,7 @@ function sentence(durationNs: number, causes: readonly Cause[], explainedNs: num
   return `${timeText(durationNs)}: ${parts.map(([label, ns]) => `${timeText(ns)} ${label}`).join(', ')}`;
 }
 
-/** `28.1 ms`: three significant digits. A number of four digits changes the unit. */
+/** Formats a duration with one decimal, as in `28.1 ms`; seconds have two decimals. */
 export function timeText(ns: number): string {
   if (ns >= 1e9) return `${(ns / 1e9).toFixed(2)} s`;
   return ns >= 1e6 ? `${(ns / 1e6).toFixed(1)} ms` : `${(ns / 1e3).toFixed(1)} µs`;

@@ -45,7 +45,8 @@ export function makeSyscallTraces(options: KindOptions, offer: Offer, deps: Span
     const call = certainPart(whole, journals);
     let countedNs = call.endNs - call.startNs;
     if (countedNs < options.thresholdNs) return;
-    // For calls that the config does not name, only the time without interruptible sleep counts (think of pipes).
+    // If the config names no calls, interruptible sleep does not count, because it can be a wait for another program (a
+    // pipe, for example).
     if (options.include === undefined) {
       countedNs -= journals.tasks.watched.sleptNs(call.pid, call.startNs, SLEEPS_INTERRUPTIBLY);
       if (countedNs < options.thresholdNs) return;
@@ -111,7 +112,7 @@ function causesOfCall(parts: CallParts, within: Nested, onCpuNs: number): Cause[
   const { spans, remembersSwitches, hiddenNs } = parts;
   const causes = within.spans.flatMap(causesOf);
   const interruptedNs = spans.filter(isInterrupt).reduce((sum, span) => sum + lengthOf(span), 0);
-  // If older switches are forgotten, the thread may have slept instead.
+  // If older switches are forgotten, the thread may have slept in the time that is left.
   const runningNs = Math.max(0, onCpuNs - interruptedNs - hiddenNs - within.ownNs);
   if (remembersSwitches) causes.push({ label: 'running', ns: runningNs });
   return causes;

@@ -1,6 +1,6 @@
 /**
- * What tasks did recently. Two rings contain the times when tasks were not running: one for tasks in watched calls,
- * which a slow call reads back to its start, and one for all tasks, to show what their wakers did. 8 MiB.
+ * Remembers what tasks did recently, in 8 MiB. Two rings contain the times when tasks were not running. The ring for
+ * tasks in watched calls shows what happened in a slow call; the ring for all tasks shows what their wakers did.
  */
 import type { SwitchIn } from '../model/intervals.ts';
 import type { TimestampNs } from '../model/time.ts';
@@ -26,7 +26,7 @@ export class TaskJournal {
   readonly watched: AbsenceRing;
   /** Absences of all tasks. Empty if no calls are watched. */
   readonly all: AbsenceRing;
-  /** Tasks that ran during waits of at least `CULPRIT_NS`, by entry of `watched`. Pid 0 means none. */
+  /** For entries of `watched` with a wait of at least `CULPRIT_NS`: the task that ran meanwhile. Pid 0 means none. */
   readonly #culprits = new Int32Array(WATCHED_DEPTH);
   readonly #culpritNs = new Float64Array(WATCHED_DEPTH);
   readonly #culpritComms = new Int32Array(WATCHED_DEPTH * COMM_WORDS);
@@ -56,7 +56,7 @@ export class TaskJournal {
     return { absences: absences.reverse(), whole };
   }
 
-  /** Task that used the CPU for most of the wait at the end of an absence from `since`. */
+  /** The task that used the CPU for most of the wait with which this absence ended. `since` returned the absence. */
   culprit({ slot }: Absence): Culprit | undefined {
     const pid = this.#culprits[slot];
     if (pid === 0) return undefined;

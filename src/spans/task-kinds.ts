@@ -23,13 +23,13 @@ const NEVER = Number.POSITIVE_INFINITY;
 
 /** Functions that connect the sinks of the syscalls probe and of the task probe. */
 interface Links {
-  /** Returns the start of the task's call. Set by the syscalls probe that is connected: see `SyscallSink.watch`. */
+  /** Returns the start of the task's call. The syscalls probe sets this function: see `SyscallSink.watch`. */
   since(pid: number): number;
-  /** The task probe sets this function: see `TaskSink.watch`. */
+  /** Reports that a task runs although no event showed its return. The task probe sets this: see `TaskSink.watch`. */
   cameBack(pid: number, cpu: number, nowNs: number): void;
-  /** The task probe sets this function: see `TaskSink.names`. */
+  /** Returns the name of what woke a task. The task probe sets this function: see `TaskSink.names`. */
   nameOf(wokenBy: number): string | undefined;
-  /** Set by the probe of tasks: see `TaskSink.works`. */
+  /** Returns the name of a kworker's function from its address. The task probe sets this: see `TaskSink.works`. */
   functionOf(low: number, high: number): string | undefined;
 }
 

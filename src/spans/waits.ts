@@ -18,7 +18,7 @@ export function makeWaitTraces(offer: Offer, deps: SpanDeps, tasks: TaskJournal)
     const { pid, cpu, runnableNs, inNs, queueCpu, taskClass } = task;
     const wholeNs = inNs - runnableNs;
     const comm = tasks.history.texts.of(words, commAt);
-    // Events do not show which tasks are batch or idle tasks.
+    // Events do not show the policies SCHED_BATCH and SCHED_IDLE, so a task that looks normal can have another class.
     const knownClass = taskClass === NORMAL ? undefined : taskClass;
     const subject = { pid, comm, atNs: runnableNs, taskClass: knownClass };
     const make = (): TraceDraft => {
@@ -94,7 +94,7 @@ export function errorOf(deps: SpanDeps, errno: number): string | undefined {
   return errno === 0 ? undefined : (deps.errnoName(errno) ?? String(errno));
 }
 
-/** Exemplars for both parts of a request. */
+/** Exemplars for a request's time in the queue and for its time at the device. */
 export function requestExemplars(deps: SpanDeps, request: BlockRequest, span: SpanDraft): ExemplarDraft[] {
   const { device, operation, cpu, pid, issueCpu, insertNs, issueNs, completeNs } = request;
   const values = [device, operation];
@@ -106,7 +106,7 @@ export function requestExemplars(deps: SpanDeps, request: BlockRequest, span: Sp
     : [...exemplar(deps, 'block', QUEUE_SECONDS, values, inQueue), ...atDevice];
 }
 
-/** Empty if the probe is off, because then there is no histogram. */
+/** Makes an exemplar for a series of a probe's histogram. Empty if the probe has no such series, or is off. */
 export function exemplar(
   deps: SpanDeps,
   probe: string,

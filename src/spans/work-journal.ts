@@ -11,7 +11,7 @@ export class WorkJournal {
   readonly #highs = new Int32Array(DEPTH);
   #count = 0;
 
-  /** A kworker begins to run a function. The address 0, 0 means that the function has ended. */
+  /** Records that a kworker began to run the function at this address. `low` and `high` 0: the function has ended. */
   add(pid: number, atNs: TimestampNs, low: number, high: number): void {
     const at = this.#count++ & (DEPTH - 1);
     this.#pids[at] = pid;
@@ -20,7 +20,7 @@ export class WorkJournal {
     this.#highs[at] = high;
   }
 
-  /** Events were lost, so it is unknown what kworkers are running. */
+  /** Forgets everything: events were lost, so it is unknown which functions kworkers are running. */
   lost(): void {
     this.#count = 0;
   }

@@ -47,7 +47,7 @@ export interface RunningProbe {
 export interface Suspensions {
   /** Returns the events that no probe needs any more. The suspended probe still handles those recorded before. */
   suspend(name: string): string[];
-  /** Removes the handlers of a suspended probe that has handled its events up to `untilNs`. Drops its open operations. */
+  /** Removes the handlers and the open operations of a suspended probe that has handled its events up to `untilNs`. */
   detach(name: string, untilNs: TimestampNs): void;
   /** Returns the events that are needed again. */
   resume(name: string): string[];
