@@ -64,9 +64,10 @@ function cleanHolding(root: string, name: string, stateDir: string | undefined, 
 }
 
 /**
- * Cleans up when an agent starts, after an agent of the same name was killed. The caller must hold the base instance.
- * First removes tracers, because some restore values themselves, then uses the journal. Reports a journal that cannot be
- * trusted, because nothing can be journaled until it is removed. Throws `KernelError` if an instance cannot be removed.
+ * Cleans up at the start of an agent, after one of the same name was killed. The caller must hold the base instance.
+ * First removes tracers, because some restore values themselves, then uses the journal. Reports a journal that cannot
+ * be trusted, because nothing can be journaled until it is removed. Throws `KernelError` if an instance cannot be
+ * removed.
  */
 export function recover(place: JournalPlace): CleanupReport {
   const report = emptyReport();

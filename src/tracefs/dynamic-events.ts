@@ -36,7 +36,7 @@ export function definedEvents(root: string, group: string): string[] {
   return [KPROBES, UPROBES].flatMap((file) => linesOf(root, file, group).map(([event]) => event));
 }
 
-/** Removes events of a group. Returns what could not be removed. The kernel keeps an event that another user records. */
+/** Removes events of a group. Returns what could not be removed. The kernel keeps events that another user records. */
 export function removeEvents(
   root: string,
   group: string,

@@ -49,8 +49,8 @@ export function refuseWhatIsInUse(target: Instance, request: TracerRequest, plac
 }
 
 /**
- * Options of osnoise (since Linux 6.3) that killed tools leave set. They turn interrupts or preemption off for some time,
- * make the kernel panic when tracing stops, or start no threads.
+ * Options of osnoise (since Linux 6.3) that killed tools leave set. They turn interrupts or preemption off for some
+ * time, make the kernel panic when tracing stops, or start no threads.
  */
 const HARMFUL = ['OSNOISE_IRQ_DISABLE', 'OSNOISE_PREEMPT_DISABLE', 'PANIC_ON_STOP', 'NO_OSNOISE_WORKLOAD'];
 

@@ -1,6 +1,6 @@
 /**
- * Somebody else switches off block tracing of a disk. The top level belongs to everybody, so the agent logs it and
- * waits.
+ * Another user switches off block tracing of a disk. The agent must report this, but not switch tracing on again,
+ * because the top level does not belong to it.
  */
 import assert from 'node:assert/strict';
 import { readFileSync, writeFileSync } from 'node:fs';
@@ -11,7 +11,7 @@ import { makeLoopDisk } from '../support/loop-disk.ts';
 import { topLevelTurn, undisturbed } from '../support/top-level.ts';
 
 const bench = makeBench('blk-switch');
-/** Far more than it needs. */
+/** Far more than the agent needs to notice a change. */
 const LONGEST_MS = 60_000;
 
 const busy = await topLevelTurn();

@@ -1,6 +1,6 @@
 /**
- * A loop device that nobody else uses: the agent's counts must equal the disk's own statistics, /sys/block/NAME/stat,
- * for sizes that are split, merged and flushed. Columns: Documentation/block/stat.rst.
+ * Uses a loop device of its own: the agent's counts must equal the disk's statistics in /sys/block/NAME/stat, also for
+ * requests that are split, merged or flushed. Columns: Documentation/block/stat.rst.
  */
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
@@ -37,7 +37,7 @@ describe('a disk of our own', () => {
     device = execFileSync('losetup', ['--find', '--show', image], { encoding: 'utf8' }).trim();
     bench.atEnd(() => execFileSync('losetup', ['--detach', device]));
     name = basename(device);
-    // Without what others do on the CPUs, so little is recorded that nothing can be lost.
+    // Without probes that other programs keep busy, so few events are recorded that none can be lost.
     const off = { enabled: false };
     agent = await bench.start({
       probes: { sched: off, irq: off, softirq: off, block: { devices: [name] } },
@@ -64,13 +64,13 @@ describe('a disk of our own', () => {
 
   interface Seen {
     disk: DiskStat;
-    /** Count of completed requests, and their bytes. */
+    /** Number of completed requests; `bytes`: their size. */
     served(operation: string): number;
     bytes(operation: string): number;
     errors: number;
   }
 
-  /** What disk and agent count while `work` runs. */
+  /** Returns what the disk and the agent count during `work`. */
   async function observe(work: () => void): Promise<Seen> {
     const [scrapeBefore, diskBefore] = [await agent.scrape(), stat()];
     work();

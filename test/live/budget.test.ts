@@ -1,4 +1,4 @@
-/** A storm of syscalls: the agent keeps its budget by suspending the probe that costs most, says so, and goes on later. */
+/** In a storm of syscalls, the agent suspends the probe that costs most, reports it, and resumes the probe later. */
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
@@ -12,7 +12,7 @@ const bench = makeBench('budget');
 const off = { enabled: false };
 const SUSPENDED = 'ftrace_exporter_probe_suspended_seconds_total';
 
-/** One byte per syscall, on all CPUs and so often that other programs leave it enough time, until it is ended. */
+/** Makes syscalls of one byte until it is ended. Three programs per CPU get enough time even on a busy machine. */
 function storm(): () => void {
   const loops = [...cpus(), ...cpus(), ...cpus()].map(() =>
     spawn('dd', ['if=/dev/zero', 'of=/dev/null', 'bs=1'], { stdio: 'ignore' }),
@@ -58,7 +58,7 @@ async function until(agent: Agent, condition: (state: Awaited<ReturnType<typeof 
   }
 }
 
-/** With the agent's instance and address. */
+/** `bench.start` adds the instance and the address. */
 const CONFIG: Config = {
   probes: { sched: { essential: true }, syscalls: {}, block: off, irq: off, softirq: off },
   history: { enabled: false },
@@ -100,7 +100,7 @@ test('over its budget the agent suspends the most expensive probe, says so, and 
   calm();
   const resumed = /resumed a probe that was suspended.*probe=syscalls/;
   const after = await until(agent, ({ isRecorded }) => isRecorded && resumed.test(agent.stderr()));
-  // What the agent switches itself is no interference by others, and the essential probe was not disturbed.
+  // The agent does not take its own switches for those of another user, and they did not disturb the essential probe.
   assert.equal(after.scrape.sum('ftrace_exporter_events_lost_total', { reason: 'paused' }), 0);
   assert.equal(
     after.scrape.sum('ftrace_exporter_unmatched_total', { probe: 'sched', reason: 'suspended' }),

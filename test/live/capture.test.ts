@@ -1,6 +1,6 @@
 /**
- * Records the running kernel for a moment and has trace-cmd read the file: both must count the same events, and
- * trace-cmd must not complain. Needs root, tracefs and trace-cmd.
+ * Records the running kernel for a moment and reads the file with trace-cmd and with the agent's reader: both must
+ * count the same events, and trace-cmd must not complain. Needs root, tracefs and trace-cmd.
  */
 import assert from 'node:assert/strict';
 import { execFileSync, spawnSync } from 'node:child_process';
@@ -51,7 +51,7 @@ interface Recording {
   pages: number;
 }
 
-/** Records what a shell does, with sub-buffers of this size. */
+/** Records the events of a shell, with sub-buffers of this size. */
 function record(name: string, subbufferKb: number): Recording {
   const instance = join(TRACING, 'instances', `ftrace-exporter-test-${process.pid}-${name}`);
   const put = (file: string, value: string) => writeFileSync(join(instance, file), value);
@@ -61,7 +61,7 @@ function record(name: string, subbufferKb: number): Recording {
     put('buffer_size_kb', '4096');
     put('buffer_subbuf_size_kb', String(subbufferKb));
     put('trace_clock', 'mono');
-    // What others do could be more than the buffer holds.
+    // Events of other programs could be more than the buffer holds.
     put('options/event-fork', '1');
     put('set_event_pid', String(process.pid));
     for (const event of EVENTS) put(join('events', event.replace(':', '/'), 'enable'), '1');
@@ -108,7 +108,7 @@ function collect(instance: string, path: string): Recording {
   return { path, stats, pages };
 }
 
-/** The file in the instance if this kernel has it there, else at the top level. */
+/** `events/header_page` of the instance or, on kernels that do not have it there, of the top level. */
 function headerPage(instance: string): string {
   const own = join(instance, 'events/header_page');
   return existsSync(own) ? own : join(TRACING, 'events/header_page');

@@ -189,7 +189,7 @@ test('a recording ends early on SIGINT, whole, and its replay is marked as one',
   const file = join(directory, 'r.dat');
   const running = start(['record', '-o', file, '--duration', '1h']);
   while (!existsSync(`${dir}-record`)) await new Promise((resolve) => setTimeout(resolve, 20));
-  // The kernel fills the directory of an instance after it has made it.
+  // The directory of a new instance is visible before the kernel has created the files in it.
   const statsOf = (cpu: string) => join(`${dir}-record`, 'per_cpu', cpu, 'stats');
   const hasRead = () =>
     existsSync(statsOf('cpu0')) &&

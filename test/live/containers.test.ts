@@ -1,6 +1,6 @@
 /**
- * Whose wait it was, and who caused it: processes in control groups with the names of containers, with loads that are
- * known. The kernel's own accounts (schedstat, cpu.stat) are the measure.
+ * Runs known loads in control groups that have the names of containers. The agent must count each wait for the right
+ * container, with the container that caused it. The kernel's own accounts (schedstat, cpu.stat) are the reference.
  */
 import assert from 'node:assert/strict';
 import { execFile, execFileSync, spawnSync } from 'node:child_process';
@@ -30,17 +30,17 @@ const OFF = { enabled: false };
 const PROBES = { sched: { per_container: true }, block: OFF, irq: OFF, softirq: OFF };
 
 const HOG = `print('ready', flush=True)\nwhile True: pass`;
-/** Sleeps and wakes for as many seconds as its input says. */
+/** For each number that it reads, sleeps and wakes again and again for so many seconds. */
 const WAKER = `
 print('ready', flush=True)
 for line in sys.stdin:
     end = time.monotonic() + float(line)
     while time.monotonic() < end: time.sleep(0.001)
     print('done', flush=True)`;
-/** Uses a CPU for as many seconds as its input says. */
+/** For each number that it reads, uses a CPU for so many seconds. */
 const WORKER = WAKER.replace('time.sleep(0.001)', 'pass');
 
-/** Times that the victim works for two seconds. */
+/** Maximum number of rounds, in each of which the victim works for two seconds. */
 const ROUNDS = 10;
 
 const cpuGroups = hierarchyDir('cpu');
@@ -49,7 +49,7 @@ const unified = hierarchyDir('unified');
 const wait = (scrape: Scrape, container: string) => scrape.sum(WAIT, { container });
 const laidTo = (scrape: Scrape, container: string, by: string) =>
   scrape.sum(INTERFERENCE, { container, by_container: by });
-/** Scrapes when all events of processes at rest have been read: their counters do not grow any more. */
+/** Scrapes until the wait of the container no longer grows, because all events of its processes have been read. */
 const atRestOf = async (agent: Agent, container: string): Promise<Scrape> => {
   let last = -1;
   return settled(agent, (scrape) => {
@@ -62,10 +62,10 @@ const atRestOf = async (agent: Agent, container: string): Promise<Scrape> => {
 
 test('a victim, a hog on its CPU, and a bystander on another one', { skip: !cpuGroups }, async (t) => {
   needTool('taskset', 'util-linux');
-  // On the victim's CPU the agent would be a culprit, too.
+  // The agent runs on another CPU, because it would also make the victim wait.
   const agent = await bench.start({ probes: PROBES }, { wrapper: ['taskset', '-c', '1'] });
   const [ofVictim, ofHog, ofBystander] = [0, 1, 2].map(() => makeGroup(bench, cpuGroups as string));
-  // What else this machine does must not get in between.
+  // A high weight, so that other programs do not get the CPU instead of the hog.
   ofHog.set('cpu.weight', 'cpu.shares', { v2: '10000', v1: '262144' });
   const victim = await startIn(bench, ofVictim, 0, WAKER);
   const hog = await startIn(bench, ofHog, 0, HOG);
@@ -75,7 +75,7 @@ test('a victim, a hog on its CPU, and a bystander on another one', { skip: !cpuG
   let after = await atRestOf(agent, ofVictim.container);
   let waitedSoFar = waitedNs(victim.pid);
   let share = 0;
-  // Other programs of this machine take the CPU for a part of some rounds.
+  // Repeat, because in some rounds other programs take the CPU for a part of the time.
   for (let round = 0; round < ROUNDS && share < 0.95; round++) {
     const [before, waitedBefore] = [after, waitedSoFar];
     await victim.ask('2');
@@ -107,7 +107,7 @@ test('a quota is nobody’s fault, and shows as throttled', { skip: !cpuGroups }
   const group = makeGroup(bench, cpuGroups as string);
   const other = makeGroup(bench, cpuGroups as string);
   group.set('cpu.max', 'cpu.cfs_quota_us', { v2: '20000 100000', v1: '20000' });
-  // What else this machine does must not keep it from using its quota up.
+  // A high weight, so that other programs do not keep the worker from using its quota up.
   group.set('cpu.weight', 'cpu.shares', { v2: '10000', v1: '262144' });
   const worker = await startIn(bench, group, 0, WORKER);
   const bystander = await startIn(bench, other, 1, HOG);
@@ -128,7 +128,7 @@ test('a quota is nobody’s fault, and shows as throttled', { skip: !cpuGroups }
   assert.equal(await agent.stop(), 0);
 });
 
-/** Makes children in a group by CLONE_INTO_CGROUP, each of which works for a moment. */
+/** Creates children in a control group with CLONE_INTO_CGROUP. Each child sleeps and wakes for a moment. */
 const CLONER = `
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -212,7 +212,7 @@ for line in sys.stdin:
   assert.equal(await agent.stop(), 0);
 });
 
-/** Hands over between two processes for as many seconds as its input says. */
+/** For each number that it reads, two processes wake each other in turn for so many seconds. */
 const HANDOVER = `
 there, back = os.pipe(), os.pipe()
 if os.fork() == 0:
@@ -237,7 +237,7 @@ test('a buffer that loses events: what is not known is counted as such, and nobo
   const pair = await startIn(bench, busy, 0, HANDOVER);
   await idler.ask('0.3');
   await atRest(idler.pid);
-  // Its last waits are counted at the next drain, which a busy machine delays.
+  // The last waits of the idler are counted at the next drain, which can be late on a busy machine.
   let before = await agent.scrape();
   for (let last = -1; wait(before, quiet.container) !== last; ) {
     last = wait(before, quiet.container);
@@ -284,7 +284,7 @@ test('a replay names the containers of a recording', { skip: !unified }, async (
     assert.ok(Math.abs(scrape.sum(INTERFERENCE, labels) - value) < 1e-6, labels.container);
 });
 
-/** What `doctor` prints, started by another program. */
+/** Output of `doctor` when `wrapper` starts it. */
 function doctor(wrapper: readonly string[]): string {
   const file = join(bench.directory, 'doctor.yaml');
   writeFileSync(file, JSON.stringify({ probes: PROBES }));

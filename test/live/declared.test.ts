@@ -1,6 +1,7 @@
 /**
- * Declared metrics and the probes that consist of them, on the running kernel, with work whose number is known: a workload
- * of the test's own, which filters single out, and counters of the kernel as witnesses. Needs root and tracefs.
+ * Declared metrics, and the probes that consist of them, on the running kernel. Filters select the test's own workload,
+ * whose number of operations is known; for other events the kernel's counters are the reference. Needs root and
+ * tracefs.
  */
 import assert from 'node:assert/strict';
 import { execFileSync, spawnSync } from 'node:child_process';
@@ -100,7 +101,7 @@ for (const reader of ['raw', 'trace_pipe']) {
       if (isExt4) assert.equal(scrape.sum('ftrace_fsync_file_seconds_count'), N);
       for (const reason of ['no_start', 'no_end', 'lost', 'late', 'evicted'])
         assert.equal(unmatched(scrape, 'getppid_seconds', reason), 0, reason);
-      // The kernel filters: only this program's events are read.
+      // The kernel applies the filters, so the agent reads only this program's events.
       const read = scrape.sum('ftrace_exporter_events_read_total');
       assert.ok(read < 20 * N, `${read} events read`);
       assert.equal(await agent.stop(), 0, agent.stderr());
@@ -199,7 +200,7 @@ describe('probes of declared metrics', () => {
       counted(scrape) >= after - before && counted(scrape) <= oomKills() - before,
       `${counted(scrape)} kills`,
     );
-    // Before it gives up, it reclaims.
+    // Before the kernel kills a task, it tries to reclaim memory.
     assert.ok(scrape.sum('ftrace_memory_reclaim_seconds_count', { kind: 'memcg' }) > 0);
     assert.equal(await agent.stop(), 0);
   });
@@ -236,7 +237,7 @@ describe('probes of declared metrics', () => {
   });
 });
 
-/** Number of getppid here. */
+/** Syscall number of getppid on this machine. */
 const GETPPID = process.arch === 'arm64' ? 173 : 110;
 
 /** A port that nobody listens on. */
@@ -253,7 +254,7 @@ function oomKills(): number {
   return Number(/^oom_kill (\d+)$/m.exec(readFileSync('/proc/vmstat', 'utf8'))?.[1]);
 }
 
-/** A scrape whose count is that of a moment before, too. */
+/** Scrapes until two successive scrapes have the same count. */
 async function settledAlone(agent: Agent, counted: (scrape: Scrape) => number): Promise<Scrape> {
   let before = -1;
   return settled(agent, (scrape) => {

@@ -18,7 +18,7 @@ import { makeBench, TRACEFS } from '../support/agent.ts';
 
 const bench = makeBench('differential');
 
-/** Details of an event as one string, once from the record and once from the kernel's text after `name: `. */
+/** How to describe an event as a string: once from the record, and once from the kernel's text after `name: `. */
 interface Described {
   event: string;
   raw(format: EventFormat): (record: EventRecord) => string;
@@ -176,7 +176,7 @@ function fromText(trace: string): string[] {
     });
 }
 
-/** Events of the same nanosecond on several CPUs have no order among each other; those of one CPU have one. */
+/** Sorts events by CPU, because events of different CPUs in the same nanosecond have no defined order. */
 function byCpu(events: string[]): string[] {
   return events.toSorted((a, b) => Number(a.split(' ')[1]) - Number(b.split(' ')[1]));
 }
@@ -202,7 +202,7 @@ test("the kernel's text and our decoding agree on every event", (t) => {
        };`,
     )
     .then(async (workload) => {
-      // Events of the whole machine: others can do so much that the buffer overflows.
+      // These are events of the whole machine. Other programs can cause so many that the buffer overflows.
       for (let attempt = 1; ; attempt++) {
         instance.start();
         await workload.run();
@@ -256,7 +256,7 @@ test("the kernel's text and our decoding agree on every event", (t) => {
       }
       const seen = new Set(decoded.map((event) => event.split(' ')[3]));
       for (const { event } of EVENTS) {
-        // A disk without a scheduler has no inserts, and not every machine has an interrupt in that time.
+        // A disk without an I/O scheduler has no inserts, and perhaps no interrupt occurred during the recording.
         if (/insert|irq_handler/.test(event)) continue;
         assert.ok(seen.has(event.split(':')[1]), `no ${event} was recorded: nothing was compared`);
       }

@@ -1,6 +1,6 @@
 /**
- * Examples of declared metrics on the running kernel, as they are in examples/metrics: they count exactly what a program
- * knows that it did. Filters leave out the rest of the machine. Needs root and tracefs, on x86-64.
+ * Runs the declared metrics of examples/metrics on the running kernel. They must count exactly what the test's program
+ * does; filters leave out the rest of the machine. Needs root and tracefs, on x86-64.
  */
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
@@ -23,7 +23,7 @@ const SIZE = 123_457;
 const NAME = `ftx-ex-${process.pid % 1e6}`;
 const PORT = 20_000 + (process.pid % 10_000);
 
-/** Prints what filters must know, waits for a line, does everything ${N} times, and waits for another line. */
+/** Prints the values for the filters, waits for a line, does each operation ${N} times, and waits for another line. */
 const WORK = `
 import ctypes, json, mmap, os, signal, socket, sys
 program, path, name, port, libc, libssl = sys.argv[1:]
@@ -75,7 +75,7 @@ interface Written {
   where?: string;
 }
 
-/** The metrics of an example, for events that pass a filter. */
+/** The metrics of an example file, restricted to events that pass the filter. */
 function example(file: string, filter: string): Written[] {
   const narrowed = (place: string | Place): Place => {
     const { where, ...rest } = typeof place === 'string' ? { event: place } : { where: undefined, ...place };

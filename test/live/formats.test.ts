@@ -12,10 +12,10 @@ import type { EventFormat } from '../../src/model/format.ts';
 
 const EVENTS = '/sys/kernel/tracing/events';
 /**
- * In 5.10 this event has two fields of the same name, a text and a number. A reader by name can only have one of them.
+ * In 5.10 this event has two fields of the same name, a text and a number. A look-up by name finds only one of them.
  */
 const AMBIGUOUS = 'regmap:regcache_sync';
-/** A field as printed. This parser locates name and numbers by their places in the line, unlike src/decode. */
+/** A field as the kernel prints it. Unlike src/decode, this pattern relies on the exact form of the line. */
 const LINE = /^\tfield:(.*);\toffset:(\d+);\tsize:(\d+);\tsigned:([01]);$/;
 
 describe('formats of this kernel', () => {
@@ -107,7 +107,7 @@ describe('formats of this kernel', () => {
   it('name values in all their print formats', () => {
     let named = 0;
     for (const [event, { format }] of formats) {
-      // Some kernels leave names of enums in the text. Only values that are written as numbers count here.
+      // Some kernels print names of enums instead of their values. Skip these: src/decode needs numbers.
       if (!/^[^{]*__print_(flags|symbolic)(_u64)?\([^{]*\{\s*\d\w*\s*,/.test(format.printFmt)) continue;
       named++;
       assert.ok(flagPairs(format).length > 0, `${event}: ${format.printFmt}`);

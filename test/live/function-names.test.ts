@@ -1,6 +1,6 @@
 /**
- * Labels that are functions of the kernel have their names, with either reader and in replay; without names the metric is
- * off and says why. Needs root, tracefs and setpriv.
+ * A label with the address of a kernel function shows the function's name, with either reader and in replay. If names
+ * are not available, the metric is off and says why. Needs root, tracefs and setpriv.
  */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
@@ -13,7 +13,7 @@ import { replayed } from '../support/replayed.ts';
 
 const METRIC = 'ftrace_work_total';
 const PROBE = 'metrics/work_total';
-/** The kernel queues work all the time, for its own statistics among others. */
+/** Counts queued work, because the kernel queues some all the time, for example for its own statistics. */
 const CONFIG = {
   probes: Object.fromEntries(['sched', 'block', 'irq', 'softirq'].map((name) => [name, { enabled: false }])),
   metrics: [
@@ -26,7 +26,7 @@ const CONFIG = {
   ],
 };
 const BIN = new URL('../../bin/ftrace-exporter.js', import.meta.url).pathname;
-/** Without it /proc/kallsyms hides addresses. */
+/** Drops CAP_SYSLOG. Without this capability, /proc/kallsyms shows no addresses. */
 const NO_SYSLOG = ['setpriv', '--bounding-set', '-syslog', '--inh-caps', '-syslog'];
 
 const bench = makeBench('live-names');

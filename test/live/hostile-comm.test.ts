@@ -1,6 +1,6 @@
 /**
- * Tasks may name themselves with any bytes. While such tasks work and all probes are on, the exposition must stay
- * valid, JSON and page must stay whole, and counts must stay exact.
+ * A task can set its name to any bytes. While tasks with hostile names work, the exposition, the JSON and the page must
+ * stay valid, and counts must stay exact.
  */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
@@ -14,7 +14,7 @@ import { watch } from '../support/witness.ts';
 const bench = makeBench('comm');
 const CALLS = 2000;
 
-/** 15 bytes at most. */
+/** The kernel cuts names to 15 bytes. */
 const NAMES = [
   'a\nb\n# TYPE x',
   'q"u\\o"te{}=\n',
@@ -24,7 +24,7 @@ const NAMES = [
   Buffer.from([0xff, 0xfe, 0xc3, 0x28, 0x80, 0x01, 0x7f, 0x1b, 0x5b, 0x32, 0x4a]),
 ];
 
-/** Sleeps now and then, so that the scheduler's events name it too. */
+/** Sleeps now and then, so that events of the scheduler contain its name too. */
 const workloadNamed = (name: string | Buffer) => `
   const fs = require('node:fs');
   fs.writeFileSync('/proc/self/comm', Buffer.from('${Buffer.from(name).toString('hex')}', 'hex'));
@@ -41,7 +41,7 @@ const skip = skipWithout('promtool', 'prometheus');
 test('tasks with hostile names change nothing', { skip }, async (t) => {
   const workloads = await Promise.all(NAMES.map((name) => bench.workload(workloadNamed(name))));
   workloads.forEach(({ pid }, i) => {
-    // The kernel adds a newline. The comm is what was written, cut to its length.
+    // The file ends with a newline. The kernel has cut the name to the length of a comm.
     const comm = readFileSync(`/proc/${pid}/comm`).subarray(0, -1);
     assert.deepEqual(comm, Buffer.from(NAMES[i]).subarray(0, 15));
   });
@@ -68,8 +68,7 @@ test('tasks with hostile names change nothing', { skip }, async (t) => {
   });
 
   const text = await (await fetch(`${agent.url}/metrics`)).text();
-  // `samplesOf` throws on a line that is not a sample. Every metric name is one of the agent's, and no label has a
-  // task's name.
+  // Every line must be valid. Every metric name must be one of the agent's, and no label may contain a task's name.
   const scrape = parseScrape(text);
   assert.ok(scrape.sum('ftrace_events_total', { event: 'sched:sched_switch' }) > NAMES.length * 40);
   assert.equal(scrape.sum('ftrace_exporter_decode_errors_total'), 0);
@@ -88,11 +87,11 @@ test('tasks with hostile names change nothing', { skip }, async (t) => {
     [],
   );
   const page = await (await fetch(`${agent.url}/`)).text();
-  // Its own scripts are loaded from files.
+  // The page loads its own scripts from files, so an inline script would come from a task's name.
   assert.doesNotMatch(page, /<script(?! (defer|type="module") src="\.\/page\/)/i);
   assert.match(page, /<\/html>\s*$/);
 
-  // The agent's log consists of lines, too.
+  // A task's name must not begin a new line in the agent's log.
   for (const line of agent.stderr().trimEnd().split('\n')) assert.match(line, /^ts=\S+ level=\w+ msg=/);
   assert.equal(await agent.stop(), 0, agent.stderr());
   others.remove();

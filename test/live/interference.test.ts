@@ -1,7 +1,7 @@
 /**
- * What others do to the agent's own instance. The agent names within seconds everything that stops or thins events,
- * turns off the probes concerned, and undoes it after a minute. It counts what others take or discard, and it never
- * pairs calls across a pause, however short.
+ * Other users change the agent's instance. Within seconds, the agent reports everything that stops or filters events,
+ * and sets the affected probes to down. After a minute it undoes the change. It counts events that others read or
+ * discard, and never pairs calls across a pause, however short.
  */
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
@@ -12,10 +12,10 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { type Agent, makeBench, needTool, type Scrape } from '../support/agent.ts';
 
 const bench = makeBench('interfere');
-/** Far more than it needs: a busy machine may be slow, but a state that never comes is a failure. */
+/** Far more than the agent needs, because a busy machine may be slow. */
 const LONGEST_MS = 60_000;
 
-/** Waits for a state; fails with the last state seen. */
+/** Waits until `isSo` accepts the value. Fails with the last value. */
 async function until<T>(look: () => Promise<T>, isSo: (value: T) => boolean, what: string): Promise<T> {
   for (const end = Date.now() + LONGEST_MS; ; await sleep(50)) {
     const value = await look();
@@ -32,7 +32,7 @@ const lost = (scrape: Scrape, reason: string) => scrape.sum('ftrace_exporter_eve
 const upOf = (scrape: Scrape, probe: string) => scrape.sum('ftrace_exporter_probe_up', { probe });
 const isReady = (text: string) => text.startsWith('200');
 
-/** Opens and empties the file as a shell's `>` does; that clears a list. */
+/** Opens the file with O_TRUNC, as a shell's `>` does, which clears a list. */
 function replace(file: string, value: string): void {
   writeFileSync(file, `${value}\n`);
 }
@@ -178,7 +178,7 @@ test('what others take or throw away is counted, and no counter falls', async ()
   assert.match(agent.stderr(), /another reader takes events from this buffer/);
 });
 
-/** Calls that take 10 ms each, on several threads. Returns how many took longer than 100 ms anyway. */
+/** Makes calls of 10 ms on several threads. Returns how many took longer than 95 ms, because the machine was busy. */
 const WAITS = `
 import signal, sys, threading, time
 stop = threading.Event()
@@ -257,7 +257,7 @@ test('a process that was stopped says how long it read nothing', async () => {
   assert.equal(await agent.stop(), 0, agent.stderr());
 });
 
-/** Stops one thread as a debugger does, until its input ends. */
+/** Stops one thread as a debugger does, until a line arrives or the input ends. */
 const STOP_THREAD = `
 import ctypes, os, sys
 libc = ctypes.CDLL(None, use_errno=True)

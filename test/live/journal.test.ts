@@ -1,6 +1,6 @@
 /**
- * Takes the top level of the running kernel for block tracing and gives it back: every file must be as before, also if
- * the agent is killed anywhere in between. Needs root, tracefs and losetup; the disk is our own file.
+ * Uses the top level of the running kernel for block tracing, then restores it. Every file must be as before, even if
+ * the agent is killed at any moment in between. Needs root, tracefs and losetup; the disk is a file of the test.
  */
 import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';
@@ -39,7 +39,7 @@ const CHILD = new URL(`./tracer-child.${import.meta.url.endsWith('.ts') ? 'ts' :
   .pathname;
 const SIZES = { bufferBytesPerCpu: 1 << 20, subbufferBytes: 4096, clock: 'mono' };
 const KILLS = Number(process.env.KILLS ?? 40);
-/** A cycle and a half, so that kills hit both setting up and giving back. */
+/** The child is killed within one and a half cycles, so that kills hit both the setup and the restore. */
 const LATEST = 1.5;
 
 const busy = await topLevelTurn();
@@ -81,7 +81,7 @@ describe('the top level', { skip: busy ?? false }, () => {
     spawnSync('losetup', ['--detach', device]);
     rmSync(directory, { recursive: true });
   });
-  /** A test that leaves everything as it was when it began. */
+  /** Defines a test that fails if it leaves any file changed. */
   const leavingNothing = (name: string, body: (t: TestContext) => void | Promise<void>) =>
     it(
       name,
@@ -93,7 +93,7 @@ describe('the top level', { skip: busy ?? false }, () => {
     );
 
   leavingNothing('records block I/O of the disks that are asked for, and is as before afterwards', () => {
-    // Other values than the agent needs, so that all of them must be restored.
+    // Set values that the agent must change, so that it must restore all of them.
     const settings = {
       'options/context-info': '0',
       trace_clock: 'global',

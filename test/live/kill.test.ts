@@ -1,6 +1,6 @@
 /**
- * Kills agents at random moments, also while they start. Recording must stop and buffers must shrink by themselves,
- * nothing outside of the instance may change, and the next start or `cleanup` must leave nothing behind.
+ * Kills agents at random moments, also while they start. The kernel must then stop recording and shrink the buffers,
+ * nothing outside the instance may have changed, and the next start or `cleanup` must leave nothing behind.
  */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
@@ -16,12 +16,12 @@ import { differences, topLevelFiles } from './top-level-files.ts';
 const bench = makeBench('kill');
 const AT_ONCE = 5;
 const ROUNDS = 10;
-/** Agents are killed within this multiple of the time that a start takes here and now. */
+/** Agents are killed within the measured time of a start, times this. */
 const LATEST = 1.2;
 const MOST_MS = 4000;
-/** A config with one page of each kind, so that there is something to shrink. */
+/** A config with a large buffer and large sub-buffers, so that there is something to shrink. */
 const CONFIG = { buffer: { per_cpu: '2MiB', subbuffer: '16KiB' }, probes: { softirq: { enabled: false } } };
-/** Per CPU the kernel keeps two sub-buffers, of up to 16 KiB here, and the one that is being read. */
+/** The kernel keeps three sub-buffers per CPU, of at most 16 KiB each in this test: two, and the one for the reader. */
 const MOST_KB_LEFT = 3 * 16;
 
 /** mulberry32: small, and the same seed gives the same numbers. */
@@ -35,7 +35,7 @@ function randomFrom(seed: number): () => number {
   };
 }
 
-/** Size of an instance that nobody has touched. */
+/** Buffer size of a new instance. */
 function freshSize(): string {
   const dir = join(TRACEFS, 'instances', bench.instanceName('fresh'));
   mkdirSync(dir);
@@ -45,9 +45,9 @@ function freshSize(): string {
 }
 
 /**
- * What a killed agent has left must neither record nor hold memory; the kernel frees it just after the process. The
- * kernel makes an instance with recording on and some memory. An agent that is killed at that moment has no file of it
- * open yet, and no events on.
+ * The instance that a killed agent left must neither record nor hold memory; the kernel frees it shortly after the
+ * process ends. An agent can also be killed before it has opened a file of its new instance. That instance then still
+ * has recording on and the memory of a new one, but no enabled events.
  */
 async function assertQuiet(dir: string, note: string): Promise<void> {
   const state = () => {
@@ -72,7 +72,7 @@ function cleanup(instance: string) {
 }
 
 const FRESH_SIZE = freshSize();
-/** Files that nobody else may change meanwhile. */
+/** Undefined if this test may rely on the top level's files; otherwise the reason why it cannot. */
 const busy = await topLevelTurn();
 
 describe('an agent that is killed', () => {
@@ -103,7 +103,7 @@ describe('an agent that is killed', () => {
       let instancesLeft = 0;
       let ready = 0;
       for (let round = 0; round < ROUNDS; round++) {
-        // The next start of each agent takes over what the one before has left.
+        // Each agent must cope with what the agent of the same name in the round before left.
         await Promise.all(
           instances.map(async (instance) => {
             const delayMs = random() * latestMs;

@@ -1,4 +1,4 @@
-/** An agent that makes traces and no metrics of probes: every probe is off, and kinds of traces are on. */
+/** With every probe off and kinds of traces on, the agent makes traces, but exports no metrics of probes. */
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { test } from 'node:test';
@@ -21,7 +21,7 @@ for i in range(10):
 test('kinds of traces work without any probe, and count nothing', async () => {
   needTool('python3', 'python3');
   const disk = makeLoopDisk(bench);
-  // Of each kind 50 are kept, and others sync and write to disks, too.
+  // The agent keeps only 50 traces of each kind, so leave out those of other programs.
   const ours = { processes: ['python3*'] };
   const agent = await bench.start({
     probes: OFF,

@@ -1,6 +1,6 @@
 /**
- * Calls during which the kernel loses events. While the agent is stopped, CPU 1 overwrites its small buffer. The trace of
- * a call from that time says that it is incomplete, and names no cause for what was before the end of the loss.
+ * Makes calls during which the kernel loses events: while the agent is stopped, the last CPU overwrites its small
+ * buffer. The trace of such a call must say that it is incomplete, and show no cause from before the end of the loss.
  */
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
@@ -18,7 +18,7 @@ before(() => {
   needTool('taskset', 'util-linux');
 });
 
-/** A reader waits for a writer that sleeps, both on CPU 0. */
+/** On CPU 0, a reader of a pipe waits for a writer that sleeps. */
 const READS = `
 import json, os, signal, sys, time
 open('/proc/self/comm', 'w').write('ftl-reader')
@@ -34,7 +34,7 @@ for i in range(${ROUNDS}): os.read(mine, 1)
 print(json.dumps({'pid': os.getpid()}))
 `;
 
-/** Makes calls on a CPU while it is not stopped, before all other tasks. */
+/** Makes calls on a CPU, with precedence over other tasks, whenever it is not stopped by SIGSTOP. */
 const FLOOD = `
 import os, signal, sys
 signal.alarm(120)
@@ -91,7 +91,7 @@ it('a trace says that events were lost, and names no cause from before', async (
     console.log(
       `${(Number(call.end - call.start) / 1e6).toFixed(1)} ms, ${during.length} stops: ${attributes['ftrace.summary']}`,
     );
-    // A call that may be more than one begins at the end of the loss.
+    // A span that may stand for several calls begins at the end of the loss, so no stop lies within it.
     if (attributes['ftrace.incomplete'] === true) incomplete++;
     if (during.length === 0) continue;
     assert.equal(attributes['ftrace.incomplete'], true);

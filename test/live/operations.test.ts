@@ -1,6 +1,6 @@
 /**
- * What declared metrics measure of a task, in the traces of its calls on the running kernel: as many operations as the
- * program caused, within the calls that caused them. Needs root and tracefs.
+ * Traces on the running kernel must contain the operations that declared metrics measure: as many as the program
+ * caused, each below the call that caused it. Needs root and tracefs.
  */
 import assert from 'node:assert/strict';
 import { existsSync, writeFileSync } from 'node:fs';
@@ -50,7 +50,7 @@ for (const reader of ['raw', 'trace_pipe'])
     for (const [i, [span, ...more]] of inner.entries()) {
       assert.deepEqual(more, []);
       assert.equal(span.attributes['ftrace.label.filesystem'], 'ext4');
-      // The thread sleeps within the file system, not beside it.
+      // The thread sleeps inside the file system's code, so the sleep must be a child of that span, not of the call.
       const sleeps = spans.filter(({ traceId, name }) => traceId === calls[i].traceId && name === 'blocked');
       assert.ok(sleeps.some(({ parentSpanId }) => parentSpanId === span.spanId));
       assert.ok(!sleeps.some(({ parentSpanId }) => parentSpanId === calls[i].spanId));

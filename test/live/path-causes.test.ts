@@ -1,5 +1,5 @@
 /**
- * More blocked times with a known cause: disks, memory and sockets, and a comparison with perf. See paths.test.ts.
+ * More cases of paths.test.ts, whose causes are disks, memory and sockets, and a comparison with perf.
  */
 import assert from 'node:assert/strict';
 import { execFileSync, spawn } from 'node:child_process';
@@ -40,7 +40,7 @@ for i in range(RUNS + 5):
     os.posix_fadvise(fd, 0, SIZE, os.POSIX_FADV_DONTNEED)
     os.pread(fd, SIZE, 0)
 `,
-    // It waits for the request that reads, or for the kworker that issues it when the device has room.
+    // The task waits for the read request, or for the kworker that issues it when the device can take it.
     expected: (_root, below) => below.some(isOfDisk),
     atLeast: RUNS,
   },
@@ -85,7 +85,7 @@ for i in range(RUNS + 5): mine.recv(1)
 
 for (const one of CASES) it(one.what, async () => void (await checkPathCase(bench, one)));
 
-/** Hierarchy with the controller `memory`, and its files for a limit and for how often it was reached. */
+/** Directory of the cgroup hierarchy with the controller `memory`, and its files for the limit and the hits of it. */
 function memoryController() {
   const one = { dir: '/sys/fs/cgroup/memory', limit: 'memory.limit_in_bytes', hits: 'memory.failcnt' };
   if (existsSync(join(one.dir, one.limit))) return one;
@@ -105,7 +105,7 @@ it('reclaim in a small cgroup', async (t) => {
     what: 'reclaim in a small cgroup',
     syscall: 'pwrite64',
     threshold: '1ms',
-    // Its pages can be written back only by waiting for the disk.
+    // The group is so small that a write must wait until pages are written back to the disk.
     script: `
 group = f'${dir}/ftp-{os.getpid()}'
 os.mkdir(group)
@@ -124,7 +124,7 @@ assert reached[0] >= RUNS, reached
   });
 });
 
-/** Seconds that tasks with this name could have run but waited, by `perf sched timehist`. */
+/** Seconds that tasks with this name were runnable but waited for a CPU, according to `perf sched timehist`. */
 function waitedByPerf(file: string, comm: string): number {
   const text = execFileSync('perf', ['sched', 'timehist', '--state', '--input', file], {
     encoding: 'utf8',
@@ -136,7 +136,7 @@ function waitedByPerf(file: string, comm: string): number {
   for (const line of text.split('\n')) {
     const fields = line.trim().split(/\s+/);
     if (!fields[2]?.startsWith(`${comm}[`)) continue;
-    // Time off the CPU, and the part of it after a wake-up.
+    // The columns are the time off the CPU, and the part of it after a wake-up.
     const [away, delay] = [Number(fields[3]), Number(fields[4])];
     ms += wasRunnable ? away : delay;
     wasRunnable = fields[6] === 'R';

@@ -1,7 +1,7 @@
 /**
- * Blocked times that are followed to their causes on the running kernel, in cases whose answer is known: at least 95 % of
- * the time has a named cause, and none is attributed to a task that did not have the CPU then. All tasks of a case are on
- * CPU 0, because not every machine records events in the idle task of other CPUs.
+ * Traces on the running kernel must name the cause of blocked time, in cases whose cause is known: for at least 95 % of
+ * the time, and never a task that was not running at that time. All tasks of a case run on CPU 0, because not every
+ * machine records events in the idle task of other CPUs.
  */
 import { before, it } from 'node:test';
 import { makeBench, needTool } from '../support/agent.ts';
@@ -79,7 +79,7 @@ for i in range(RUNS + 5):
     lock.release()
 `,
     expected: (_root, below) => below.some((span) => isOf(span, 'runqueue wait', 'ftp-holder')),
-    // The lock may be free by the time that it is asked for.
+    // The main process may ask for the lock only after the holder has released it.
     atLeast: RUNS / 2,
   },
   {

@@ -1,6 +1,6 @@
 /**
- * The agent without any Linux capability, and in its own pid namespace: it must count exactly, know its own threads by
- * the kernel's ids, and leave nothing behind.
+ * Without any Linux capability, and in its own pid namespace, the agent must count exactly, know the host pids of its
+ * threads, and leave nothing behind.
  */
 import assert from 'node:assert/strict';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
@@ -15,7 +15,7 @@ const CALLS = 100_000;
 const NO_CAPABILITIES = ['setpriv', '--bounding-set=-all', '--inh-caps=-all', '--no-new-privs'];
 // `unshare` ignores SIGTERM, but when it is killed its child ends too.
 const PID_NAMESPACE = ['unshare', '--pid', '--fork', '--kill-child', '--mount-proc'];
-/** More than other programs happen to make. */
+/** Number of getpriority calls of the marking workload: more than other programs make by chance. */
 const MARKS = 1000;
 /** Syscalls that the agent makes all the time, and that hardly any other program makes on a calm machine. */
 const OWN_HABITS = ['epoll_pwait', 'read', 'futex'];
@@ -31,7 +31,7 @@ const WAYS = [
   },
 ];
 
-/** The process that a chain of wrappers has become, or its only child. */
+/** Pid of the agent below a chain of wrappers, each of which starts or becomes the next program. */
 function innermost(pid: number): number {
   const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim();
   const isNode = readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0')[0] === process.execPath;
@@ -72,12 +72,12 @@ for (const { name, wrapper, capabilities, namespace } of WAYS) {
         scrape.sum('ftrace_syscall_duration_seconds_count', { syscall: 'getppid' });
       await countsExactly({ t, agent, others, counted, work: () => workload.run<number>() });
 
-      // The agent makes these syscalls all the time, but shows only those of others: the witnesses must have seen each
-      // one that it shows between two scrapes.
+      // The agent makes these syscalls all the time, but must count only those of other programs: at most as many as
+      // the witness of the other programs saw between the two scrapes.
       const mark = await bench.workload(callsOver(0, MARKS, "require('node:os').getPriority(0)"));
       const marks = (scrape: Scrape) =>
         scrape.sum('ftrace_syscall_duration_seconds_count', { syscall: 'getpriority' });
-      /** A scrape with all that was recorded before this call. */
+      /** Returns a scrape that contains everything recorded before this call. */
       const upToNow = async () => {
         const before = marks(await agent.scrape());
         await mark.run();

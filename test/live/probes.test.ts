@@ -32,8 +32,8 @@ after(() => {
 });
 
 /**
- * Values of all series of a probe after `work`, by `name{label values}`; for histograms the number of values. Others
- * can do so much meanwhile that the buffer overflows; then the attempt is repeated.
+ * Values of all series of a probe after `work`, by `name{label values}`; for histograms the number of values. Repeats
+ * the attempt if the events of other programs made the buffer overflow.
  */
 function observe(
   module: ProbeModule,
@@ -47,7 +47,7 @@ function observe(
   throw new assert.AssertionError({ message: 'events were lost in every attempt' });
 }
 
-/** Undefined if events were lost. */
+/** One attempt of `observe`. Returns undefined if events were lost. */
 function observeOnce(
   module: ProbeModule,
   section: Record<string, unknown>,
@@ -76,7 +76,7 @@ function observeOnce(
     throw new Error(`CPU ${cpu}: ${error}`, { cause });
   };
   const pipeline = new Pipeline({ source: pages, layout, plan, onError });
-  // Exact counts are those of this process's children, because others make the same calls.
+  // Record only the children of this process, because other programs make the same calls.
   if (module === syscalls) {
     writeControl(instance.dir, 'options/event-fork', '1');
     writeControl(instance.dir, 'set_event_pid', String(process.pid));
@@ -104,7 +104,7 @@ function observeOnce(
   return values;
 }
 
-/** Sum of the series whose name starts so. */
+/** Sum of the series whose key begins with `start`. */
 function total(values: ReadonlyMap<string, number>, start: string): number {
   let sum = 0;
   for (const [name, value] of values) if (name.startsWith(start)) sum += value;
@@ -186,7 +186,7 @@ describe('block', () => {
     const served = (operation: string) => values.get(`ftrace_block_io_device_seconds{${name},${operation}}`);
     const bytes = (operation: string) => values.get(`ftrace_block_io_bytes_total{${name},${operation}}`);
     assert.equal(served('read'), reads);
-    // The disk counts a request that only asks for a flush as a write, though only the flush is issued.
+    // For a bio that only asks for a flush, the disk also counts a write, although no write is issued.
     assert.equal(served('write'), writes - FSYNCS);
     assert.equal(served('flush'), flushes);
     assert.equal(bytes('read'), readSectors * 512);

@@ -1,4 +1,4 @@
-/** An agent that will never see an event must say so: it runs and can be scraped, but it is not ready. */
+/** An agent that can never receive an event must report that: it runs and can be scraped, but is not ready. */
 import assert from 'node:assert/strict';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';

@@ -1,6 +1,6 @@
 /**
- * Reloads of what is more than a probe of events: uprobes, traces, containers and a tracer. What stays the same goes on
- * beside them.
+ * Reloads configs that change more than probes of events: uprobes, traces, containers and a tracer. Everything that the
+ * config does not change must continue meanwhile.
  */
 import assert from 'node:assert/strict';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
@@ -34,7 +34,7 @@ async function until(what: string, isTrue: () => Promise<boolean>): Promise<void
   }
 }
 
-/** Returns a check that the counters of a probe that did not change have not gone back since the last call. */
+/** Returns a function that fails if one of these counters has become smaller since its last call. */
 function watchCounters(agent: Agent, names: readonly string[]): () => Promise<void> {
   const before = new Map<string, number>();
   return async () => {

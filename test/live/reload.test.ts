@@ -1,6 +1,6 @@
 /**
- * Reloads of a running agent: what did not change goes on without a lost call, what changed is replaced, what is wrong is
- * refused, and nothing of it accumulates.
+ * Reloads the config of a running agent. Probes that do not change must not lose a call, probes that change are
+ * replaced, a wrong config is refused, and many reloads leave nothing behind.
  */
 import assert from 'node:assert/strict';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';

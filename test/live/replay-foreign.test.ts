@@ -42,7 +42,7 @@ after(() => {
 
 const SHELL = 'for i in $(seq 40); do cat /proc/self/stat > /dev/null; ls / > /dev/null; done; true';
 
-/** Records what a shell does; `args` follow the first instance's name. */
+/** Records the events of a shell with trace-cmd; `args` follow the name of the first instance. */
 function record(args: readonly string[], script = SHELL): string {
   const file = join(dir, 'recorded.dat');
   rmSync(file, { force: true });
@@ -57,8 +57,8 @@ function record(args: readonly string[], script = SHELL): string {
 }
 
 /**
- * Events by `cpu event` as trace-cmd reports them, and the number that it reports as dropped. `uncounted`: losses whose
- * number did not fit after a full page.
+ * What `trace-cmd report` prints: number of events by `cpu event`, number of dropped events, and number of losses of
+ * unknown size (`uncounted`; a full page has no room for the size).
  */
 function reported(
   file: string,
@@ -74,13 +74,13 @@ function reported(
   let uncounted = 0;
   let follows = false;
   for (const line of stdout.split('\n')) {
-    // After a line about dropped events the next one lacks the event's name.
+    // The line after one about dropped events does not begin with the instance's name.
     if (!follows && !line.trimStart().startsWith(`${instance}:`)) continue;
     const lost = /CPU:\d+ \[(?:(\d+) )?EVENTS DROPPED\]/.exec(line);
     if (lost?.[1] !== undefined) dropped += Number(lost[1]);
     else if (lost !== null) uncounted++;
     follows = lost !== null;
-    // Time stamps of some clocks follow the bracket without a space.
+    // With some clocks, no space precedes the timestamp.
     const [, cpu, event] = /-\d+\s+\[(\d{3})\]\s*[\d.]+:\s+(\w+):/.exec(line) ?? [];
     if (event === undefined) continue;
     const key = `${Number(cpu)} ${event}`;
@@ -127,7 +127,7 @@ async function replayed(file: string, instance?: string): Promise<Replayed> {
   return { counts, value, warnings: status.warnings, text };
 }
 
-/** Fails unless both counted the same events, and at least one. */
+/** Fails unless trace-cmd and the replay count the same events, and enough of them. */
 async function same(file: string): Promise<Replayed> {
   const { counts } = reported(file);
   const ours = await replayed(file);
@@ -142,7 +142,7 @@ async function same(file: string): Promise<Replayed> {
   return ours;
 }
 
-/** A recording without losses. Others can do so much meanwhile that events are lost, so this is tried several times. */
+/** Calls `same` on a recording without losses. Other programs can cause losses, so it tries several times. */
 async function sameOfWhole(args: readonly string[]): Promise<Replayed & { file: string }> {
   for (let attempt = 1; ; attempt++) {
     const file = record(args);

@@ -1,8 +1,8 @@
 /**
- * Two threads on CPU 0 hand over to each other many times: the sched probe must count exactly the switches in the
- * kernel's own accounts of the two. The probe measures all tasks, so this test makes it treat all tasks but these two
- * as its own. Some virtual machines do not record every event in the idle task (on CPUs but 0 none at all). Most
- * switches to the two come from it, so only those in the kernel's own text count.
+ * Two threads on CPU 0 wake each other in turn many times: the sched probe must count exactly the switches in the
+ * kernel's own accounts of the two. The probe measures all tasks, so this test makes it treat all other tasks as its
+ * own. Some virtual machines do not record every event in the idle task (and none on CPUs other than 0). Most switches
+ * to the two threads are such events, so the test expects only those that are in the kernel's own text.
  */
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
@@ -26,7 +26,7 @@ import { makeBench, needTool, parseScrape, type Scrape, TRACEFS } from '../suppo
 const bench = makeBench('sched');
 const HANDOVERS = 20_000;
 
-/** Words of shared memory: whose turn it is, and rounds that may run. */
+/** The first word of the shared memory says whose turn it is, the second how many rounds may run. */
 const WORKER = `
   const { workerData, parentPort } = require('node:worker_threads');
   const { words, me } = workerData;
@@ -41,7 +41,7 @@ const WORKER = `
     parentPort.postMessage('done');
   }`;
 
-/** Two workers that sleep except while they hand over. The first `run()` resolves to their thread ids. */
+/** Two workers that sleep except during a round. The first `run()` returns their thread ids, each later one is a round. */
 const SCRIPT = `
   const { Worker } = require('node:worker_threads');
   const words = new Int32Array(new SharedArrayBuffer(8));
@@ -63,7 +63,7 @@ interface Account {
   involuntary: number;
 }
 
-/** The kernel's account of a thread, once it rests. schedstat: Documentation/scheduler/sched-stats.rst. */
+/** The kernel's account of a thread that has gone to sleep. schedstat: Documentation/scheduler/sched-stats.rst. */
 async function accountAtRest(pid: number, tid: number): Promise<Account> {
   const read = (): Account & { sleeps: boolean } => {
     const status = readFileSync(`/proc/${pid}/task/${tid}/status`, 'utf8');
@@ -78,7 +78,7 @@ async function accountAtRest(pid: number, tid: number): Promise<Account> {
   for (let before = read(); ; ) {
     await sleep(100);
     const now = read();
-    // The figures also stand still while a thread waits for a CPU.
+    // Check that it sleeps, because the number of slices does not grow either while a thread waits for a CPU.
     if (now.slices === before.slices && before.sleeps && now.sleeps) return now;
     before = now;
   }
@@ -107,7 +107,7 @@ test('the switches of two tasks are those of their own accounts', async (t) => {
     throw new Error(`CPU ${cpu}: ${error}`, { cause });
   };
   const pipeline = new Pipeline({ source: pages, layout: instance.metadata().layout, plan, onError });
-  // What others do could be more than the buffer holds.
+  // Events of other tasks could be more than the buffer holds.
   writeControl(instance.dir, 'set_event_pid', tids.join(' '));
   instance.enable(plan.events);
   instance.start();
@@ -146,7 +146,7 @@ test('the switches of two tasks are those of their own accounts', async (t) => {
   await workload.end();
 });
 
-/** A task that is switched in has waited, if the probe knows since when. */
+/** Number of switches to a task. Each counts as a wait or, if the probe does not know when it began, as unmatched. */
 function switchesIn(scrape: Scrape): number {
   return (
     scrape.sum('ftrace_sched_runqueue_latency_seconds_count') +

@@ -15,9 +15,9 @@ import { watch } from '../support/witness.ts';
 
 const bench = makeBench('scrape');
 const BUFFER_BYTES = 8 << 20;
-/** Events have some 50 bytes, so this is more than three buffers hold, on whichever CPUs the load runs. */
+/** Number of calls. An event has about 50 bytes, so their events fill a buffer more than three times. */
 const LOAD = 600_000;
-/** Duration of the load; a reader that stops for so long must lose events. */
+/** Duration of the load, and of the main thread's standstill. A reader that stopped for so long would lose events. */
 const STILL_MS = 2000;
 const CONFIG: Config = {
   buffer: { per_cpu: `${BUFFER_BYTES >> 20}MiB` },
@@ -29,7 +29,8 @@ const counted = (scrape: Scrape) =>
 const bytesRead = (scrape: Scrape) => scrape.sum('ftrace_exporter_read_bytes_total');
 
 /**
- * Runs the load while `disturb` goes on; all calls must be counted. A real delay would lose events in every attempt.
+ * Runs the load and `disturb` at the same time. All calls must be counted in one of several attempts: other programs
+ * can cause losses in some attempts, but a delay by `disturb` would cause them in all.
  */
 async function nothingLostWhile(
   t: TestContext,
@@ -59,7 +60,7 @@ test('fifty scrapes, of which some are never read, lose nothing', async (t) => {
     }
     const scrapes = Array.from({ length: 20 }, async () => {
       const response = await fetch(`${agent.url}/metrics`);
-      // Above the limit of concurrent scrapes the agent answers 503, and the client may try again. No request may hang.
+      // Above the limit of concurrent scrapes, the agent answers 503. No request may hang.
       assert.ok(response.status === 200 || response.status === 503, `status ${response.status}`);
       await response.arrayBuffer();
     });
@@ -71,7 +72,7 @@ test('fifty scrapes, of which some are never read, lose nothing', async (t) => {
   await workload.end();
 });
 
-/** Loaded into the agent before anything else. */
+/** Node flags that run a script in the agent before its own code. */
 const planted = (script: string) => ['--import', `data:text/javascript,${encodeURIComponent(script)}`];
 
 test('with the main thread standing still nothing is lost', async (t) => {

@@ -1,6 +1,6 @@
 /**
- * Signals that end an agent. A repeat within a moment is the same request; a later second signal makes it restore the
- * top level and exit at once.
+ * Signals that end an agent. Signals within a moment are one request. A second signal after that makes the agent
+ * restore the top level and exit immediately.
  */
 import assert from 'node:assert/strict';
 import { once } from 'node:events';

@@ -30,11 +30,11 @@ test('a million calls are counted to the last one', async (t) => {
   await workload.end();
 });
 
-/** Bounds in seconds at which the test and the agent count calls. */
+/** Both the test and the agent count the calls that take longer than each of these times, in seconds. */
 const BOUNDS = [1e-5, 1e-4, 2e-4, 5e-4, 1e-3, 2e-3, 5e-3, 1e-2, 2e-2, 5e-2, 0.1, 0.2, 0.5, 1, 10];
 
 test('with a buffer that is too small, what is missing is reported, and no pair spans a loss', async (t) => {
-  // The program reads its own clock around each call, so no call can have lasted longer in the kernel.
+  // The program reads the clock before and after each call, so its time is an upper bound for the kernel's.
   const workload = await bench.workload(`
     const bounds = ${JSON.stringify(BOUNDS)};
     const work = () => {
@@ -59,7 +59,7 @@ test('with a buffer that is too small, what is missing is reported, and no pair 
   });
   const others = witness.count();
   const { longer, seconds } = await workload.run<{ longer: number[]; seconds: number }>();
-  // Recording all syscalls includes the agent's: it rests only once the kernel stops recording.
+  // The agent's own syscalls are recorded too, so the counters stand still only after the kernel stops recording.
   writeFileSync(join(agent.dir, 'tracing_on'), '0');
   let last = -1;
   const scrape = await settled(agent, (now) => {
@@ -87,7 +87,7 @@ test('with a buffer that is too small, what is missing is reported, and no pair 
     );
   });
 
-  // At rest the agent, its metrics and the kernel have the same count.
+  // Now that nothing is recorded, the agent's status, its metrics and the kernel must have the same counts.
   const status = (await (await fetch(`${agent.url}/api/v1/status`)).json()) as {
     capture: {
       loss: { cpu: number; read: number; overrun: number; commitOverrun: number; dropped: number }[];
@@ -113,7 +113,7 @@ test('with a buffer that is too small, what is missing is reported, and no pair 
   await workload.end();
 });
 
-/** A bound as Go, and so the text format, writes it. */
+/** A bound in the text format, which writes numbers as Go does. */
 function formatted(bound: number): string {
   return bound < 1e-4 ? bound.toExponential().replace(/e-(\d)$/, 'e-0$1') : String(bound);
 }

@@ -1,6 +1,6 @@
 /**
- * A SCHED_IDLE task that shares a CPU with a normal one waits in the class `idle`, and its children do too. In a pid
- * namespace of its own the agent cannot recognise it, and says so.
+ * Waits of a SCHED_IDLE task that shares a CPU with a normal one, and those of its children, count in the class `idle`.
+ * In its own pid namespace the agent cannot recognise such tasks, and reports that.
  */
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
@@ -15,9 +15,9 @@ const CONFIG = {
   probes: { sched: {}, block: { enabled: false }, irq: { enabled: false }, softirq: { enabled: false } },
 };
 const ONE_CPU = ['taskset', '-c', '0'];
-/** Ends by itself should this test be killed. */
+/** Ends after two minutes even if this test is killed. */
 const HOG = ['timeout', '120', 'sh', '-c', 'while :; do :; done'];
-/** Makes a child whenever one has ended. */
+/** Creates short-lived children, one after the other. */
 const MAKER = [
   'timeout',
   '120',
@@ -28,7 +28,7 @@ const MAKER = [
 
 const idle = (scrape: Scrape) => scrape.sum(COUNT, { class: 'idle' });
 
-/** Runs commands on one CPU until `work` is done. */
+/** Runs the commands until `work` is done. */
 async function beside<T>(commands: readonly (readonly string[])[], work: () => Promise<T>): Promise<T> {
   const children = commands.map((command) =>
     spawn(command[0], command.slice(1), { stdio: 'ignore', detached: true }),

@@ -1,6 +1,6 @@
 /**
- * Whose slow operation was it? Names process, program, container and pod of real processes, in control groups that the
- * test makes and names as runtimes do. If /proc is not the host's, the agent names none of them and gives the reason.
+ * Traces must name the process, program, container and pod of a slow operation. The test runs processes in control
+ * groups that it names as container runtimes do. In its own pid namespace, the agent names none of them and says why.
  */
 import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';
@@ -19,12 +19,13 @@ import { makeBench } from '../support/agent.ts';
 
 const bench = makeBench('facts');
 const log: Log = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };
-/** Names are of this run, because another run on the machine makes control groups, too. */
+/** Ids of this run, because another run on the machine may make control groups at the same time. */
 const ID = randomBytes(32).toString('hex');
 const UID = randomUUID();
 const SPANS = { kinds: { syscalls: { threshold: '1us', include: ['fsync'] } } };
 /**
- * Enters a control group, does one fsync from a thread, prints which one, and stays until the agent has looked it up.
+ * Enters a control group, calls fsync once from a second thread, prints its pid and the thread's id, and waits until it
+ * is killed, so that the agent can look up its container.
  */
 const PROGRAM = `
 import os, sys, threading
@@ -68,7 +69,7 @@ describe('what a trace says of its task', () => {
     await agent?.stop();
   });
 
-  /** The trace of the program's fsync in this control group. Others on the machine have their own. */
+  /** Runs the program in a control group and returns the trace of its fsync. Ignores those of other programs. */
   const traceIn = async (group: string): Promise<{ trace: TraceRecord; pid: number }> => {
     traces = [];
     const child = spawn('python3', ['-c', PROGRAM, join(bench.directory, 'file'), group], {
@@ -165,7 +166,7 @@ function makeGroup(root: string, path: string): () => void {
       try {
         rmdirSync(dir);
       } catch (error) {
-        // Another run has its groups within the same parent.
+        // A parent is busy if another run has groups in it.
         if (dir.includes(ID) || (error as NodeJS.ErrnoException).code !== 'EBUSY') throw error;
       }
     }

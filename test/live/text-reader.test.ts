@@ -1,6 +1,6 @@
 /**
- * The text reader on the running kernel: reading `trace_pipe` must give the same as raw pages of the same events. With
- * a buffer that is far too small it must pair nothing across a loss and count every event that it reads.
+ * The text reader on the running kernel: text from `trace_pipe` must give the same records as raw pages of the same
+ * events. With a buffer that is far too small, it must pair nothing across a loss and count every event that it reads.
  */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
@@ -58,8 +58,8 @@ function typesOf(instance: Instance): TextEventType[] {
 }
 
 /**
- * Events by CPU, by task, and by whether an interrupt recorded them. An interrupt can come between the two buffers'
- * recordings of one event; then the buffers have it in different order.
+ * Groups events by CPU, by task, and by whether an interrupt recorded them. The order is the same in both buffers only
+ * within a group: an interrupt can record its events after one buffer has an event and before the other has it.
  */
 function bySequence(calls: readonly Call[]): Map<string, Call[]> {
   return Map.groupBy(calls, ({ cpu, pid, flags }) => `CPU ${cpu}, task ${pid}, in interrupt ${flags & 0x58}`);
@@ -79,21 +79,21 @@ const lossesOf = (instance: Instance) => (visit: (cpu: number, lost: number) => 
   }
 };
 
-/** Flags that change in between: TRACE_FLAG_NEED_RESCHED, _NEED_RESCHED_LAZY, _PREEMPT_RESCHED. */
+/** Flags that can change between the two records of one event: NEED_RESCHED, NEED_RESCHED_LAZY, PREEMPT_RESCHED. */
 const RESCHED = 0x26;
-/** What an event says, without its time stamp: two buffers record it one after the other. */
+/** An event without its timestamp, which differs because the two buffers record the event one after the other. */
 const saying = ({ event, pid, flags, fields }: Call) =>
   JSON.stringify([event, pid, flags & ~RESCHED, fields]);
 
 test('text and raw pages of the same events say the same', async (t) => {
-  // Events of the whole machine: if others do so much that a buffer overflows, nothing can be compared.
+  // These are events of the whole machine. If other programs make a buffer overflow, nothing can be compared.
   for (let attempt = 1; !(await textIsAsRaw()); attempt++) {
     t.diagnostic(`attempt ${attempt}: the buffers were too small for what the machine does`);
     assert.ok(attempt < 5, 'events were lost in every attempt');
   }
 });
 
-/** False if events were lost. */
+/** Compares both readers. Returns false if events were lost. */
 async function textIsAsRaw(): Promise<boolean> {
   const [raw, text] = [newInstance('raw', BUFFER_BYTES), newInstance('text', BUFFER_BYTES)];
   const types = typesOf(raw);
@@ -126,7 +126,7 @@ async function textIsAsRaw(): Promise<boolean> {
     now: makeTraceClock(),
     onError: failing,
   });
-  // Hostile names and paths, processes, syscalls, disk writes.
+  // Uses hostile task names, starts processes, makes syscalls and writes to the disk.
   const workload = await bench.workload(`
     const fs = require('node:fs');
     const { spawnSync } = require('node:child_process');
@@ -168,10 +168,11 @@ async function textIsAsRaw(): Promise<boolean> {
     const whole = expected.get(sequence) ?? [];
     const [all, part] = [whole.map(saying), calls.map(saying)];
     const from = all.findIndex((_, i) => part.every((one, j) => all[i + j] === one));
-    // Shows the first difference.
+    // This assertion fails and shows the first difference.
     if (from < 0) assert.deepEqual(part, all, sequence);
-    // Both buffers have an event before either has the next but one. Two events may share one place in the kernel, as
-    // sys_enter and sys_enter_openat do; then one buffer records both first. Text rounds to microseconds.
+    // If two events come from one place in the kernel, as sys_enter and sys_enter_openat do, one buffer records both
+    // before the other records the first. So a time is between those of the events two before and two after it. Text
+    // rounds times to microseconds.
     const stampOf = (i: number, none: number) => whole[from + i]?.timestampNs ?? none;
     calls.forEach(({ timestampNs }, i) => {
       const [earliest, latest] = [stampOf(i - 2, 0) - 1000, stampOf(i + 2, Number.POSITIVE_INFINITY) + 1000];
@@ -189,7 +190,7 @@ async function textIsAsRaw(): Promise<boolean> {
   return true;
 }
 
-/** Enough of each event to trust the result. */
+/** Minimum numbers of losses and of pairs that make the result meaningful. */
 const [LEAST_LOSSES, LEAST_PAIRS] = [10, 1000];
 
 test('with a tiny buffer no pair is made across a loss, and all that is read is counted', async () => {
@@ -211,7 +212,7 @@ test('with a tiny buffer no pair is made across a loss, and all that is read is 
   });
   const exit = formatOf('raw_syscalls:sys_exit');
   const READ = 0;
-  // Sizes that nobody else asks for: pipes and counters are read in round numbers.
+  // Range of sizes that other programs hardly use: they read with round sizes.
   const [LEAST, MOST] = [20_001, 60_000];
   const open = new Map<number, number>();
   let [pairs, losses] = [0, 0];

@@ -1,6 +1,6 @@
 /**
- * Text of every control file of the top level and of what it shares with instances: all of it must be as before when an
- * agent has gone.
+ * Reads every control file of the top level, and the files of disks and tracers that instances share. After an agent
+ * has ended, all of them must be as before.
  */
 import { existsSync, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
@@ -9,17 +9,17 @@ import { withDiskOpen } from '../../src/tracefs/disk-access.ts';
 import { readText } from '../../src/tracefs/files.ts';
 
 /**
- * Files that change by themselves, that are the recording itself, that only change when code is loaded, or that list
- * events that any program may define.
+ * Files that are not compared: the kernel changes them on its own or when code is loaded, they contain the recorded
+ * events, or they list events that any program may define.
  */
 const EXEMPT =
   /^(buffer_size_kb|buffer_total_size_kb|saved_cmdlines.*|saved_tgids|touched_functions|dyn_ftrace_total_info|error_log|trace|trace_pipe|trace_marker.*|free_buffer|snapshot.*|available_filter_.*|[ku]probe_.*|dynamic_events|synthetic_events|user_events_.*)$/;
-/** Systems of such events. */
+/** Systems whose events any program may define. */
 const DEFINED = /^([ku]probes|synthetic|user_events|eprobes|fprobes)$/;
-/** Stands for any text. */
+/** Text of a file that is not compared, because other users of the tracer change it now. */
 const ANY = 'what others do shows here';
 
-/** Texts by path; `disk` adds the switch of its block tracing. Call it while no tracer of the test itself runs. */
+/** Texts by path. `disk` adds the files of its block tracing. Call it while no tracer of the test itself is running. */
 export function topLevelFiles(root: string, disk?: string): Map<string, string> {
   const files = new Map<string, string>();
   const takeAll = (dir: string) => {
@@ -35,7 +35,7 @@ export function topLevelFiles(root: string, disk?: string): Map<string, string> 
     const path = join(root, 'events', system, 'enable');
     if (!DEFINED.test(system) && existsSync(path)) files.set(path, textOf(path));
   }
-  // This file lists all instances.
+  // This file shows the functions that all instances trace.
   if (othersTraceFunctions(root)) files.set(join(root, 'enabled_functions'), ANY);
   return files;
 }
@@ -58,7 +58,7 @@ function textOf(file: string): string {
   }
 }
 
-/** The files that have changed, one per line; whole texts are too long to show. */
+/** Describes each file that has changed in one line. Cuts the texts, which can be too long to show. */
 export function differences(before: ReadonlyMap<string, string>, now: ReadonlyMap<string, string>): string[] {
   const short = (text: string | undefined) => JSON.stringify(text?.slice(0, 100));
   return [...new Set([...before.keys(), ...now.keys()])]

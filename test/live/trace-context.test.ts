@@ -1,6 +1,6 @@
 /**
- * Programs that report their own spans, on the running kernel. What the kernel does for their thread meanwhile becomes
- * part of their trace, with either reader, and nothing else does. The programs are those of examples/trace-context.
+ * Programs report their own spans on the running kernel. Slow operations of the thread during such a span, and no
+ * others, must become part of the program's trace, with either reader. The programs are from examples/trace-context.
  */
 import assert from 'node:assert/strict';
 import { execFileSync, spawn } from 'node:child_process';
@@ -33,12 +33,15 @@ const COPIES = existsSync(join(TRACEFS, 'options/copy_trace_marker'));
 const log: Log = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };
 const file = join(bench.directory, 'saved');
 const TRACE = '4bf92f3577b34da6a3ce929d0e0e4736';
-/** Markers in this file appear in everybody's trace; the kernel refuses them while recording is off. */
+/** Set if other tests use the top level: they would see markers written there, or make the kernel refuse them. */
 const busy = COPIES ? await topLevelTurn() : undefined;
 let spanNumber = 0;
 const nextSpan = () => (0xabc000 + spanNumber++).toString(16).padStart(16, '0');
 
-/** Does fsync at these places of a script of markers; `thread` has another thread do it. Prints the thread ids. */
+/**
+ * Executes its arguments in order: `save` calls fsync, `thread` calls it in another thread, and anything else is a
+ * marker to write. Prints the id of the thread of each fsync.
+ */
 const SCRIPT = `
 import os, sys, threading
 marker = os.open(sys.argv[1], os.O_WRONLY)
@@ -85,8 +88,8 @@ for (const reader of ['raw', 'trace_pipe'] as const) {
     });
 
     /**
-     * Waits for this many traces of fsyncs by the threads that `work` names, and for any more. Sorts them by their
-     * start, because the API returns the slowest first. Others on the machine have their own.
+     * Waits for this many traces of fsyncs by the threads whose ids `work` returns, and then for surplus ones. Sorts
+     * them by start. Ignores traces of other programs.
      */
     const tracesOf = async (fsyncs: number, work: () => Promise<number[]>): Promise<TraceRecord[]> => {
       traces = [];
@@ -94,7 +97,7 @@ for (const reader of ['raw', 'trace_pipe'] as const) {
       const ours = () =>
         traces.filter(({ spans }) => threads.includes(Number(spans[0].attributes['ftrace.thread.id'])));
       await until(() => ours().length >= fsyncs);
-      // Traces are made once a second: one too many would appear by now.
+      // The agent makes traces once a second, so a surplus trace would appear in this time.
       await sleep(1100);
       const startNs = ({ spans }: TraceRecord) => (spans[0].start[0] % 1e6) * 1e9 + spans[0].start[1];
       return ours().sort((a, b) => startNs(a) - startNs(b));
@@ -242,7 +245,7 @@ describe('markers of other programs', { skip: COPIES ? busy : 'this kernel does 
   });
 });
 
-/** Runs a program. Returns its process and what it printed. */
+/** Runs a program. Returns its pid and its output. */
 async function run(command: readonly string[], env = process.env): Promise<{ pid: number; printed: string }> {
   const child = spawn(command[0], command.slice(1), { env, stdio: ['ignore', 'pipe', 'inherit'] });
   let printed = '';

@@ -19,12 +19,12 @@ if (mode === 'spin') {
     console.log(JSON.stringify({ ready: true }));
     await sleep(60_000);
   } else {
-    // A thread that never writes anything by itself.
+    // This thread writes nothing, so the agent's code cannot learn its id from a marker that the thread writes.
     const worker = new Worker(new URL(import.meta.url), { workerData: ['spin', root, name] });
     await new Promise((resolve) => worker.once('online', resolve));
     try {
       console.log(JSON.stringify({ ...(await learnOwnThreads(instance)), inner: ownThreadIds() }));
-      // The parent checks our threads before it lets us end.
+      // The threads must exist until the parent has checked their ids and writes a line.
       await new Promise((resolve) => process.stdin.once('data', resolve).once('end', resolve));
       process.stdin.destroy();
     } finally {

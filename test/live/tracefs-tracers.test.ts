@@ -1,8 +1,8 @@
 /**
  * Turns every tracer of the running kernel on, if possible, and off again. While it is on, its settings must be in
- * force and something must be recorded; afterwards everything must be as before, also if the agent is killed anywhere
- * in between. Holds for any kernel. A kernel with few tracers proves little, so the lab runs it too. Needs root and
- * tracefs.
+ * force and something must be recorded; afterwards everything must be as before, even if the agent is killed at any
+ * moment in between. Works on any kernel, but a kernel with few tracers proves little, so the tests in virtual machines
+ * run it too. Needs root and tracefs.
  */
 import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';
@@ -90,7 +90,7 @@ const REQUESTS: Readonly<Record<string, TracerRequest>> = {
   preemptoff: { ...latency, tracer: 'preemptoff' },
   preemptirqsoff: { ...latency, tracer: 'preemptirqsoff' },
 };
-/** Makes the tracers record; it never needs patience. */
+/** Far more than the tracers need, because `work` makes them record. */
 const WITHIN_MS = 20_000;
 
 function lastCpu(): number {
@@ -139,7 +139,7 @@ describe('tracers of this kernel', () => {
 
   for (const [title, request] of Object.entries(REQUESTS)) {
     const { tracer } = request;
-    // Of the called functions only these: an emulated machine stands still if all functions are traced.
+    // Trace only these of the called functions, because an emulated machine stands still if all functions are traced.
     const armed = request.functions?.maxDepth === 3 ? ['vfs_*'] : undefined;
     const missing = features.tracers.includes(tracer)
       ? features.refusedTracers[tracer]
@@ -233,12 +233,12 @@ describe('tracers of this kernel', () => {
   }
 });
 
-/** Tracers report maxima by themselves and, after a reset, again; none is reported twice. */
+/** The watch must report maxima without a call to `look` and, after a reset, again; none may be reported twice. */
 async function recordsLatencies(target: Instance): Promise<void> {
   const records: { latencyNs: number; trace: string }[] = [];
   const watch = watchMaxLatency(target.dir, (latencyNs, trace) => records.push({ latencyNs, trace }));
   try {
-    // Only what the watch reports by itself counts here.
+    // `work` causes no latency of a deadline task.
     if (target.name.endsWith('wakeup_dl')) return;
     await until(() => records.length > 0, 'no latency was met');
     watch.reset();

@@ -1,4 +1,4 @@
-/** The room src/tracefs against the running kernel. Needs root and tracefs; uses only instances of its own. */
+/** Tests src/tracefs on the running kernel. Needs root and tracefs; uses only instances of its own. */
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
@@ -157,7 +157,7 @@ test('what the kernel refuses carries errno, value and its own words', () => {
     errno: 'EINVAL',
     message: /the kernel's error log: .*Field not found/,
   });
-  // Each error shows only its own entry.
+  // An error must show only its own entry of `error_log`.
   assert.throws(
     () => writeControl(instance.dir, filter, 'prev_pid ~~ 1'),
     (error: Error) => /the kernel's error log/.test(error.message) && !/Field not found/.test(error.message),

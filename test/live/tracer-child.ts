@@ -1,6 +1,6 @@
 /**
- * Child of tests: turns a tracer on and off, at the top level if necessary, over and over until it is killed. Its
- * argument is a `ChildTask` as JSON. Prints a word before the first time and after each.
+ * Child process of tests: turns a tracer on and off, at the top level if necessary, again and again until it is killed.
+ * Its argument is a `ChildTask` as JSON. Prints `begins` before the first cycle and `once` after each.
  */
 import type { TracerRequest } from '../../src/model/tracer.ts';
 import { createInstance, type Instance, tracerInstanceName } from '../../src/tracefs/instance.ts';
@@ -13,7 +13,7 @@ export interface ChildTask {
   stateDir: string;
   name: string;
   request: TracerRequest;
-  /** Globs of the only functions that are traced: with all of them an emulated machine stands still. */
+  /** Trace only functions that match these globs, because an emulated machine stands still if all are traced. */
   armed?: readonly string[];
 }
 

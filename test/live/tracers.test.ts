@@ -1,6 +1,6 @@
 /**
- * Tracers on the running kernel beside the events, and the text reader: which run, which do not, and what is left
- * afterwards.
+ * Agents with tracers, or with the text reader, on the running kernel. An agent must say which tracers cannot run, and
+ * leave nothing behind.
  */
 import assert from 'node:assert/strict';
 import { existsSync, readFileSync } from 'node:fs';
@@ -20,7 +20,7 @@ test('the default probes read as text end as they do read raw: well, and with no
   assert.ok(scrape.sum('ftrace_sched_switches_total') > 0);
   assert.equal(await agent.stop(), 0, agent.stderr());
   assert.equal(existsSync(agent.dir), false);
-  // Other programs on a busy machine may cost events or use the top level; the agent reports that.
+  // On a busy machine, other programs may cause losses of events or use the top level. The agent warns of both.
   const warnings = agent
     .stderr()
     .split('\n')

@@ -1,6 +1,6 @@
 /**
- * Traces of slow operations on the running kernel, with workloads whose operations are known. There must be as many
- * traces, at the right times, with the right task to blame, and the agent must count what it leaves out.
+ * Traces of slow operations on the running kernel, with workloads whose operations are known. Each operation must have
+ * a trace, at the right time and with the right culprit, or the agent must count that it made none.
  */
 import assert from 'node:assert/strict';
 import { readdirSync } from 'node:fs';
@@ -74,7 +74,7 @@ for (const reader of READERS) {
   });
 }
 
-/** It also ends by itself, because nobody would end it after a failure. */
+/** Ends after a minute, even if the program that started it fails before it ends the hog. */
 const HOG = `
 import signal
 signal.alarm(60)
@@ -82,8 +82,8 @@ open('/proc/self/comm', 'w').write('ftx-hog')
 while True: pass
 `;
 /**
- * Starts the hog. Then it needs the CPU again and again, and after that it makes calls that the kernel works on for
- * long. Prints how far the wall clock is ahead of the monotonic one.
+ * Starts the hog. For three seconds it sleeps and computes in turn, for three more it makes calls for which the kernel
+ * works long. Prints its pid, the hog's, and by how much the wall clock is ahead of the monotonic clock.
  */
 const WAITER = `
 import json, os, subprocess, sys, time
@@ -102,15 +102,15 @@ ${MEASURE_AHEAD}
 print(json.dumps({'pid': os.getpid(), 'hog': hog.pid, 'ahead': str(ahead)}))
 `;
 /**
- * Share of the waited time for which the trace names the task that really had the CPU for most of it. Not every event
- * is recorded everywhere.
+ * For at least this share of the waited time, the trace must name the task that had the CPU for most of the wait. It is
+ * not 1, because some machines do not record every event.
  */
 const RIGHT_SHARE = 0.8;
 
 /** The agent remembers this many turns of a CPU. */
 const REMEMBERED = 4096;
 
-/** How long each task had the CPU within a time. */
+/** How long each task had the CPU between two times, by pid. */
 function ranWithin(turns: readonly Turn[], fromNs: number, toNs: number): Map<number, number> {
   const within = turns.filter((turn) => turn.fromNs < toNs && turn.toNs > fromNs).slice(-REMEMBERED);
   const ran = new Map<number, number>();
@@ -134,7 +134,7 @@ for (const reader of READERS) {
       ['nice', '-n', '-10', 'python3', '-c', HOG],
       ON_CPU_0,
     );
-    // The idle task is no culprit.
+    // The idle task does not make others wait.
     const turns = turnsOf(witness.events()).filter((turn) => turn.pid !== 0);
     const waitsOf = (some: readonly ReceivedSpan[]) => rootsOf(some, pid, 'runqueue wait');
     const callsOf = (some: readonly ReceivedSpan[]) => rootsOf(some, pid, 'syscall readv');
@@ -154,19 +154,18 @@ for (const reader of READERS) {
         const [from, to] = [span.start, span.end].map((wall) => Number(wall - BigInt(ahead)));
         const most = Math.max(0, ...ranWithin(turns, from, to).values());
         if (most === 0) return false;
-        // Two clocks, and that of the agent's conversion, differ by some nanoseconds.
+        // The agent converts times between clocks that differ by some nanoseconds.
         return (ranWithin(turns, from - CLOCKS_NS, to + CLOCKS_NS).get(culpritOf(span)) ?? 0) >= most;
       };
       const share = timeOf(group.filter(isRight)) / timeOf(group);
       assert.ok(share >= RIGHT_SHARE, `of ${timeOf(group)} ns waited the right one is named for ${share}`);
       const named = group.filter((span) => culpritOf(span) === hog);
       assert.ok(named.length > 0, 'the hog is not named');
-      // The hog had other names while it started.
+      // Some spans may have the names that the hog had before it set this one.
       assert.ok(named.some(({ attributes }) => attributes['ftrace.ran_instead.thread.name'] === 'ftx-hog'));
       for (const { start, end, attributes } of group)
         assert.ok(
-          // If the events that would show the task are not recorded, the trace names nobody; the share accounts for
-          // that.
+          // A trace names no task if the events that would show it are not recorded; `RIGHT_SHARE` allows for that.
           Number(attributes['ftrace.ran_instead.time'] ?? 0) * 1e9 <= Number(end - start) + 1,
           `${attributes['ftrace.ran_instead.time']} s of ${end - start} ns`,
         );
@@ -179,8 +178,8 @@ describe('every operation over the threshold has an outcome', () => {
   const CALLS = 500;
   const MOST_PER_SECOND = 5;
   /**
-   * Each call allocates 64 pages, which takes longer than the threshold. A hundred at a time exceed any budget here,
-   * however long each waits for a CPU.
+   * Each call allocates 64 pages, which takes longer than the threshold. The calls come in groups of a hundred, which
+   * exceed the budgets of these tests even if each call waits for a CPU.
    */
   const ALLOCATE = `
 import json, os, sys, time
@@ -213,7 +212,7 @@ print(json.dumps(os.getpid()))
       assert.ok(calls >= CALLS);
       const name = 'ftrace_exporter_traces_total';
       const scrape = await settled(agent, (now) => now.sum(name) >= calls);
-      // Others may make such calls until the scrape.
+      // Other programs may have made such calls before the scrape.
       const latest = others.count();
       others.remove();
       const outcomesOfAll = scrape.sum(name);
@@ -241,7 +240,7 @@ print(json.dumps(os.getpid()))
 `);
   const callsOf = (some: readonly ReceivedSpan[]) => rootsOf(some, pid, 'syscall connect');
   const all = callsOf(await settledSpans((some) => callsOf(some).length >= 20));
-  // Libraries that a machine preloads or looks up users with may connect elsewhere too.
+  // Some libraries connect to other addresses, for example to look up users.
   const refused = all.filter(({ attributes }) => attributes['ftrace.syscall.return'] === -111);
   assert.equal(refused.length, 20, JSON.stringify(all.map(({ attributes }) => attributes)));
   for (const { status } of refused) assert.deepEqual([status.code, status.message], [2, 'ECONNREFUSED']);
@@ -249,7 +248,7 @@ print(json.dumps(os.getpid()))
 });
 
 it('the agent is in none of its traces', async () => {
-  // The slowest calls win, and a wait for events would be one of them.
+  // Include all calls, because the slowest become traces, and the agent's own wait for events would be one of them.
   const { agent, settledSpans } = await traced({
     max_traces_per_second: 200,
     kinds: { syscalls: { threshold: '1us', include: ['*'] }, sched: { threshold: '1us' } },
@@ -261,7 +260,7 @@ it('the agent is in none of its traces', async () => {
   assert.ok(spans.length > 100, `${spans.length} spans`);
   assert.deepEqual(
     spans.filter(
-      // It may have had the CPU that another task waited for.
+      // A span `ran instead` may be about the agent, because it may have used the CPU for which another task waited.
       (span) =>
         span.name !== 'ran instead' &&
         (threads.has(Number(threadOf(span))) || span.attributes['process.pid'] === agent.child.pid),
@@ -270,7 +269,7 @@ it('the agent is in none of its traces', async () => {
   );
 });
 
-/** On some virtual machines nothing is recorded that happens in the idle task of CPUs other than the first. */
+/** Tests two CPUs, because some virtual machines record no events in the idle task of CPUs other than 0. */
 for (const cpu of new Set([0, onlineCpus().at(-1) ?? 0])) {
   it(`a sleep on CPU ${cpu} does not count as work`, async () => {
     const { agent, settledSpans } = await traced({

@@ -1,6 +1,6 @@
 /**
- * Declared metrics at functions of a library, on the running kernel: as many calls are counted as are made, and nothing
- * remains defined, whatever ends the agent. Needs root and tracefs.
+ * Declared metrics of calls of library functions on the running kernel: the agent must count all calls, and however it
+ * ends, none of its event definitions may remain. Needs root and tracefs.
  */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
@@ -116,7 +116,7 @@ describe('uprobes', { skip: !existsSync(join(TRACEFS, 'uprobe_events')) || LIBC 
       await agent.ended;
       const count = defined(instance).length;
       if (count > 0 && count < names.length) partly++;
-      // Else the next agent of the name removes them.
+      // In these rounds, the next agent of this name removes the events.
       if (isAtFirst) continue;
       cleanUp(instance);
       assert.deepEqual(defined(instance), [], `round ${round}`);
@@ -129,7 +129,7 @@ describe('uprobes', { skip: !existsSync(join(TRACEFS, 'uprobe_events')) || LIBC 
   });
 });
 
-/** Removes what killed agents of this name left. */
+/** Runs `cleanup` for this instance. Returns its output. */
 function cleanUp(instance: string): string {
   const flags = ['cleanup', '--instance', instance, '--state.dir', STATE];
   const { status, stdout, stderr } = spawnSync(process.execPath, [BIN, ...flags], { encoding: 'utf8' });

@@ -1,6 +1,6 @@
 /**
- * Uses a web config as its users do: Prometheus, curl and openssl are clients of a running agent. promtool, which reads
- * such files with exporter-toolkit itself, decides which configs are good.
+ * Uses Prometheus, curl and openssl as clients of an agent with a web config. promtool, which reads such files with
+ * Prometheus' exporter-toolkit, decides which configs are valid.
  */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
@@ -36,7 +36,7 @@ function run(program: string, args: readonly string[], input = ''): Run {
   return { status, output: stdout + stderr };
 }
 
-/** The agent serves the scrape of a recording: the same server, but no kernel to wait for. */
+/** Starts an agent that serves the metrics of a recording: the HTTP server is the same, but it needs no tracefs. */
 async function serve(webConfig: string) {
   const file = join(bench.directory, 'served.yml');
   const write = (yaml: string) => writeFileSync(file, yaml);

@@ -41,7 +41,7 @@ export function usualEnter(
   };
 }
 
-/** Calls that began before `lostUntil[0]` may have ended in a loss. It is at least 1, so stamp 0 (no call) is before it. */
+/** Calls that began before `lostUntil[0]` may have ended in a loss. It is at least 1, so that 0 (no call) is less. */
 export function usualExit(
   { isSelf, word }: ProbeContext,
   state: Calls & {
