@@ -2,12 +2,12 @@
  * A column holds what changed in all counters and histograms between two moments, as bytes:
  *
  *   column  = block…                            one block per family with changes
- *   block   = family number, length of the rest, series…
+ *   block   = family number, length of its series in bytes, series…
  *   series  = series number minus the one before, then its changes
  *   counter = difference, in recorded units
  *   histogram = difference of the sum in ns, number of buckets, then for each: code minus the one before, count
  *
- * All are varints. Code 0 is the bucket of zeros, code i + BUCKET_CODE is exponential bucket i (scale 3).
+ * All numbers are varints. Code 0 is the bucket of zeros, code i + BUCKET_CODE is exponential bucket i (scale 3).
  */
 import {
   FINE_BLOCK_BITS,
@@ -45,7 +45,7 @@ interface Position {
 /** State of all families at one moment. */
 export type Moment = ReadonlyMap<string, Position>;
 
-/** Several stores can have series of the same family, so the key contains the position of the store. */
+/** Several stores can have series of the same family, so the key contains the index of the store. */
 export function momentOf(snapshots: readonly MetricSnapshot[], catalogue: Catalogue): Moment {
   const moment = new Map<string, Position>();
   snapshots.forEach(({ families }, store) => {
@@ -156,7 +156,7 @@ function ordered(numbers: readonly number[]): readonly number[] {
 
 const orders = new WeakMap<readonly number[], readonly number[]>();
 
-/** Returns the slot that a series had before, or -1 if the series did not exist. */
+/** Returns a function from the slot of a series in `after` to its slot in `before`; -1 if the series did not exist. */
 function slotFinder(after: Position, before: Position | undefined): (slot: number) => number {
   if (before === undefined) return () => -1;
   const count = before.snapshot.seriesCount;
@@ -176,8 +176,9 @@ interface SeriesData {
 }
 
 /**
- * Writes the exponential buckets that have grown to `out`, in ascending order. Returns their number, or -1 if a count
- * has decreased. This function causes most of the history's cost, so it makes only one pass over both directories.
+ * Fills `out` with the exponential buckets whose counts have grown, in ascending order. Returns their number, or -1 if
+ * a count has decreased. This function causes most of the history's cost, so it makes only one pass over both
+ * directories.
  */
 function differences(
   { blocksPerSeries, exponentialIndex }: HistogramGrid,
@@ -210,7 +211,7 @@ function differences(
 
 export interface ColumnVisitor {
   counter(series: number, difference: number): void;
-  /** The calls for its buckets follow. */
+  /** Called before `bucket` is called for each bucket of this series. */
   histogram(series: number, sumNs: number): void;
   bucket(series: number, code: number, count: number): void;
 }
@@ -247,7 +248,7 @@ function visitBlock(reader: ByteReader, grid: HistogramGrid | undefined, visitor
   }
 }
 
-/** Writes blocks from sums, in order to join columns. */
+/** Writes the block of a family from its sums by series. Used to join columns. */
 export function writeFamily(
   column: ByteWriter,
   family: HistoryFamily,

@@ -9,7 +9,7 @@ import { type Column, type Columns, makeRing, type Ring } from './ring.ts';
 
 export const FINE_STEP_MS = 1000;
 export const COARSE_STEP_MS = 10_000;
-/** With this limit, columns, catalogue and two snapshots stay below 16 MiB. */
+/** With these limits, columns, catalogue and two snapshots stay below 16 MiB. */
 const MAX_FINE_BYTES = 5 << 20;
 const MAX_COARSE_BYTES = 9 << 20;
 

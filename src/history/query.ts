@@ -147,7 +147,7 @@ function orNull<T>(value: T | undefined): T | null {
   return value ?? null;
 }
 
-/** Index, count, index, count, …; ascending. */
+/** Returns index and count of each bucket in turn, in ascending order of the index. */
 function bucketsOf(sums: readonly Sum[]): number[] {
   const counts = new Map<number, number>();
   for (const sum of sums)

@@ -38,7 +38,7 @@ export function makeHistoryRecorder(): HistoryRecorder {
   let stepNs = FIRST_STEP_NS;
   let isFive = false;
   let before: Moment = new Map();
-  /** The first part of the current column, if joining has made the column longer than one part. */
+  /** The beginning of the current column, if it was encoded before the columns became longer. */
   let begun: Uint8Array | undefined;
 
   const endColumn = (snapshot: MetricSnapshot) => {

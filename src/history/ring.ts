@@ -35,7 +35,7 @@ export function makeRing(name: string, stepMs: number, keepMs: number, maxBytes:
     keepMs,
     columns,
     push: (column) => {
-      // The clock was set back, but columns must stay in time order.
+      // The clock was set back. Columns must stay in time order, so the old ones are dropped.
       if (column.endMs <= (columns.at(-1)?.endMs ?? Number.NEGATIVE_INFINITY)) {
         columns.length = 0;
         bytes = 0;

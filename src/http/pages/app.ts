@@ -1,4 +1,4 @@
-/** The routes. All are GET or HEAD and change no state, except the one that reloads the config. */
+/** Defines the HTTP routes. All are GET or HEAD and change no state, except the one that reloads the config. */
 import express from 'express';
 import { reasonOf, UsageError } from '../../model/errors.ts';
 import { createAnswers } from '../server/answers.ts';

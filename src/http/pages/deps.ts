@@ -33,7 +33,7 @@ export interface HttpDeps {
   exemplars?: Pick<Exemplars, 'ofFamily'> | undefined;
   /** History of the last minutes. Undefined if it is not kept. */
   history?: ServedHistory | undefined;
-  /** Reloads the config. Resolves to why it was rejected, or ''. A string: why HTTP clients cannot reload. */
+  /** Reloads the config. Resolves to the reason for a rejection, else ''. A string: why HTTP clients cannot reload. */
   reload: (() => Promise<string>) | string;
   ready(): { ready: boolean; reason: string };
   /** Whether the agent can still become ready without a restart. */

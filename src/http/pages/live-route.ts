@@ -7,7 +7,7 @@ import type { HttpDeps } from './deps.ts';
 
 export function liveRoute(deps: HttpDeps, streams: Streams): (request: Request, response: Response) => void {
   const { history } = deps;
-  // Shows a client that it is now connected to a different process.
+  // A client that reconnects compares this time, to notice that the agent was restarted.
   const startedMs = Date.now();
   history?.onColumn?.((column) =>
     streams.send(() =>

@@ -1,6 +1,6 @@
 /**
  * `/metrics`: negotiates format and compression, gets snapshots from the stores and renders them. Makes only one answer
- * of each kind at a time, however many clients ask.
+ * at a time for each combination of format and compression, however many clients ask.
  */
 
 import { setImmediate } from 'node:timers/promises';
@@ -39,10 +39,10 @@ export function metricsRoute(
     }
   };
 
-  /** Size of the last answer of each kind. The next answer will have about the same size. */
+  /** Size of the last answer by format and compression. The next answer will have about the same size. */
   const lastBytes = new Map<string, number>();
   const scrape = createShared(async (kind: string) => {
-    // Clients take pieces of the last answer in this turn of the event loop. Wait until they are counted.
+    // The last answer is handed to its clients in this turn of the event loop. Wait, so that `room` counts its memory.
     await setImmediate();
     // Requests that arrive in the meantime share the next answer.
     await room(lastBytes.get(kind) ?? 0);

@@ -1,6 +1,6 @@
 /**
- * `/page/NAME`: the scripts and style sheets of the page. Compiled modules are served unchanged; from the sources,
- * types are stripped first. uPlot draws the charts.
+ * `/page/NAME`: serves the scripts and style sheets of the page, and those of uPlot, which draws the charts. If the
+ * agent runs from its sources, the types are removed from its modules first.
  */
 import { readdirSync, readFileSync } from 'node:fs';
 import { createRequire, stripTypeScriptTypes } from 'node:module';
@@ -58,7 +58,7 @@ export function createPageFiles(send: SendAnswer): PageFiles {
   };
 }
 
-/** Only these files can be requested, so no request path reaches the file system. */
+/** Paths of the files that can be requested, by name. A requested name is only looked up, never opened as a path. */
 function filesByName(): Map<string, string | URL> {
   const files = new Map<string, string | URL>();
   for (const name of readdirSync(DIRECTORY)) {
@@ -81,7 +81,7 @@ async function load(path: string | URL): Promise<PageFile> {
 }
 
 function strip(text: string): string {
-  // Suppress Node's warning that type stripping is experimental. Users of a package never get here.
+  // Suppress Node's warning that type stripping is experimental. A released package has compiled modules.
   const { emitWarning } = process;
   process.emitWarning = () => {};
   try {

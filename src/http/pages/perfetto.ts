@@ -1,6 +1,6 @@
 /**
- * A trace in the JSON format that Perfetto and Chrome's trace viewer can open: one complete event ("X") per span, in
- * microseconds from the start of the trace. Format: "Trace Event Format",
+ * Writes traces in the JSON format that Perfetto and Chrome's trace viewer can open: one complete event ("X") per span,
+ * with times in microseconds from the start of the first trace. Format: "Trace Event Format",
  * https://perfetto.dev/docs/getting-started/other-formats
  */
 import type { SpanRecord, TraceRecord } from '../../model/span.ts';

@@ -13,7 +13,7 @@ export function treeOf({ kind, traceId, spans, pruned, resource }: TraceRecord):
   const [root] = spans;
   return {
     traceId,
-    // Id of an application's span.
+    // Only a span of an application can be the parent of a root span.
     parentSpanId: root.parentSpanId || undefined,
     kind,
     pruned,

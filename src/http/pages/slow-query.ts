@@ -96,8 +96,8 @@ function readSearch(values: ReadonlyMap<Parameter, string>): Search | string | u
 }
 
 /**
- * The traces in memory that match, slowest first. Those that match with their root come before those in which only
- * another span does, such as the task that ran instead.
+ * Returns the matching traces in memory, slowest first. Traces whose root span matches come before traces in which only
+ * another span matches, such as the span of a task that ran instead.
  */
 export function searchSlow(
   traces: SlowOperations,

@@ -1,6 +1,6 @@
 /**
  * `/api/v1/slow`: the newest and the slowest traced operations, as JSON trees. With `trace_id=`: the traces with that
- * id, as exemplars name it. With `q=` and other parameters: the traces that match.
+ * id, which exemplars contain. With `q=` and other parameters: the traces that match.
  */
 import type { Request, Response } from 'express';
 import type { SendAnswer } from '../server/answers.ts';

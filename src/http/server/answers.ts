@@ -1,13 +1,13 @@
 /**
- * Limits answers. Making an answer costs CPU time, so at most `--web.max-requests` are made at the same time. An answer
- * that its client has not read yet uses memory. Past a limit, slow clients are disconnected; if that is not enough, the
- * next answer is a 503. A client that reads fast enough gets the whole answer or an error.
+ * Limits the CPU time and the memory of answers. At most `--web.max-requests` answers are made at the same time.
+ * Answers that clients have not read yet use memory. Above a limit, slow clients are disconnected; if that is not
+ * enough, the next answer is a 503. A client that reads fast enough gets the whole answer or an error.
  */
 import type { ServerResponse } from 'node:http';
 import type { RefusalReason, Refusals } from './refusals.ts';
 import { isSlow, PIECE_BYTES, send, sendText } from './respond.ts';
 
-/** Four answers of 11 MB, the size on a node with very many series. */
+/** Memory for answers that are not read yet: four answers of 11 MB, the size on a node with very many series. */
 const MAX_HELD_BYTES = 48 << 20;
 
 /** How long a scrape waits for memory. Prometheus gives up after 10 s by default. */
@@ -37,7 +37,7 @@ export function createAnswers(
   const open = new Set<ServerResponse>();
   /** Bodies that are still being sent, oldest first, each with its responses. */
   const held = new Map<Buffer, Set<ServerResponse>>();
-  /** Callbacks to run when a client has read a body. */
+  /** Callbacks of scrapes that wait for memory. They are called when all clients of a body have read it. */
   const waiting = new Set<() => void>();
 
   const refuse = (response: ServerResponse, reason: RefusalReason, text: string) => {
@@ -91,7 +91,7 @@ export function createAnswers(
     },
     send: (response, status, contentType, body) => {
       const bytes = typeof body === 'string' ? Buffer.from(body) : body;
-      // A small body fits into the socket. A response that has already closed would never be removed.
+      // A small body needs no tracking: it fits into the socket's buffer. A closed response would never be removed.
       if (bytes.length > PIECE_BYTES && !response.destroyed) {
         if (!held.has(bytes) && !findRoom(bytes.length)) {
           refuse(response, 'memory', 'slow clients use all memory for answers');

@@ -31,7 +31,10 @@ export interface QueueLimits {
 
 /** Number of addresses whose last turn is remembered. */
 const MAX_NETWORKS = 1024;
-/** This is small because new names go first: guesses at new names delay a name for as long as it is remembered. */
+/**
+ * Number of user names whose last turn is remembered. Names that are not remembered go first, so many guessed names
+ * delay a remembered name. With a small number, it is soon forgotten and goes first again.
+ */
 const MAX_NAMES = 64;
 
 export function createFairQueue<T extends Asking>({ total, perNetwork }: QueueLimits): FairQueue<T> {
@@ -90,13 +93,13 @@ function createTurns(limit: number) {
   };
 }
 
-/** All items of the network that has most items in the queue. */
+/** Returns the items of the network that has the most items in the queue. */
 function mostCrowded<T extends Asking>(queue: readonly T[]): T[] {
   const crowds = Map.groupBy(queue, ({ network }) => network).values();
   return [...crowds].reduce((most, crowd) => (crowd.length > most.length ? crowd : most));
 }
 
-/** A client's address, reduced to the part that identifies one client: an IPv6 client has 2^64 addresses. */
+/** Returns the part of an address that identifies a client: only the first 64 bits of an IPv6 address. */
 export function networkOf(address: string | undefined): string {
   if (address === undefined) return '';
   const plain = address.replace(/^::ffff:(?=\d+\.)/i, '').replace(/%.*$/, '');

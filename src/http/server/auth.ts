@@ -15,8 +15,8 @@ const MAX_RIGHT = 1024;
 const MAX_WRONG = 1024;
 const QUEUE = { total: 128, perNetwork: 32 };
 /**
- * After a wrong password, a network must wait as long as the check took, at most this long. So guessing uses half a
- * CPU.
+ * After a wrong password, its network must wait before the next check: as long as the check took, at most this long. So
+ * guessing uses at most half a CPU.
  */
 const MAX_REST_MS = 1000;
 

@@ -9,7 +9,7 @@ import type { Socket } from 'node:net';
 import { isSlow } from './respond.ts';
 
 export interface Connection {
-  /** Number of requests on it that were not admitted. */
+  /** Number of requests with wrong credentials on this connection. */
   failures: number;
 }
 

@@ -1,7 +1,7 @@
 /** Limits connections so that file descriptors remain for the capture (RLIMIT_NOFILE). */
 import { readdirSync, readFileSync } from 'node:fs';
 
-/** For files that the agent opens later, and for a connection that is accepted before another one is closed. */
+/** Descriptors for files that the agent opens later, and for a connection that is accepted before another is closed. */
 const RESERVE = 16;
 
 /** Returns `wanted`, or the number that the limit allows in addition to the files that are open now; at least one. */

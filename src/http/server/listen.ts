@@ -36,7 +36,7 @@ const LIMITS = {
 export interface Limits {
   /** Maximum number of open connections. If there are more, one is closed. */
   connections: number;
-  /** Time limit of a new connection for its handshake, and then for its request. */
+  /** Time limit of a new connection for its handshake, and then for the headers of its request. */
   headersMs: number;
   /** How often the time-outs are checked. */
   checkMs: number;
@@ -47,7 +47,7 @@ export interface Limits {
 export interface ListenOptions {
   /** TLS, users and rates. If undefined: plain HTTP without passwords. */
   web?: WebConfigFile | undefined;
-  /** `--web.max-requests`. More connections than this are needed, because some wait. */
+  /** `--web.max-requests`. At least twice as many connections are allowed, because some are idle or wait. */
   maxRequests?: number;
   limits?: Partial<Limits>;
   /** Counts refused clients. Creates a new counter by default. */
@@ -116,8 +116,8 @@ export async function listen(
 }
 
 /**
- * Applies TLS and the limit on connections before the HTTP server. The HTTP server itself must listen too, because
- * otherwise it does not enforce the time-outs of requests.
+ * Applies the limit on connections and TLS before the HTTP server gets a connection. It is the HTTP server that
+ * listens, because otherwise it would not enforce the time-outs of requests.
  */
 function acceptThrough(
   server: Server,

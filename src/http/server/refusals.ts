@@ -1,4 +1,4 @@
-/** Counts refused clients by reason for `/metrics`. Logs them, but rarely enough for a flood. */
+/** Counts refused clients by reason for `/metrics`. Logs each reason at most once a minute, even in a flood. */
 import type { Log } from '../../model/log.ts';
 
 export const REFUSAL_REASONS = [

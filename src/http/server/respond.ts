@@ -29,9 +29,9 @@ export function commonHeaders(
   for (const [name, value] of chosen) response.setHeader(name, value);
 }
 
-/** Maximum size of a piece for the socket. TLS copies it for each client, so it must not be a body of megabytes. */
+/** Bodies are written in pieces of this size, because TLS copies what it writes for each client. */
 export const PIECE_BYTES = 64 << 10;
-/** A client that reads less than one piece in this time is slow. It is disconnected if others need its place. */
+/** A client that reads less than one piece in this time is slow. It is disconnected if others need the resources. */
 export const SLOW_MS = 5_000;
 /** When the client of a response last read a piece. */
 const tookAtMs = new WeakMap<ServerResponse, number>();

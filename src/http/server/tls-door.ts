@@ -30,7 +30,7 @@ export function createTlsDoor(
     rejectUnauthorized: false,
     handshakeTimeout: handshakeMs,
     ALPNProtocols: ['http/1.1'],
-    // A client that reconnects must present its certificate again. Renegotiation on a connection is not needed.
+    // Without tickets, a client that reconnects must present its certificate again. Renegotiation is not needed.
     secureOptions: constants.SSL_OP_NO_RENEGOTIATION | (clients.ask ? constants.SSL_OP_NO_TICKET : 0),
   });
   const done = (secure: TLSSocket): Socket | undefined => {
@@ -48,7 +48,7 @@ export function createTlsDoor(
   });
   server.on('tlsClientError', (error, secure) => {
     const raw = done(secure);
-    // The event does not say which connection closed, so `take` counts it.
+    // If the connection has already closed, its addresses are unknown and `raw` is undefined. Then `take` counts it.
     if (raw !== undefined && !(saidNothing(raw) && secure.readableEnded))
       events.refuse('tls_handshake', error.message);
     secure.destroy();
@@ -82,7 +82,7 @@ function refusal(secure: TLSSocket, clients: ClientPolicy): string | undefined {
   if (Object.keys(certificate ?? {}).length === 0) {
     return clients.require ? 'the client has no certificate' : undefined;
   }
-  // Node counts a resumed session as verified even if it began without a certificate, so that is checked first (above).
+  // Node counts a resumed session as verified even if it had no certificate, so the check above must come first.
   if (clients.verify && !secure.authorized) return String(secure.authorizationError);
   if (clients.names !== undefined && !namesOf(certificate).some((name) => clients.names?.has(name))) {
     return 'none of the certificate’s names is in client_allowed_sans';

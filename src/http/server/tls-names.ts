@@ -21,7 +21,7 @@ export const CLIENT_AUTH_TYPES = [
   'RequireAndVerifyClientCert',
 ] as const;
 
-/** Always enabled. In Go, configs cannot change these either. */
+/** Suites of TLS 1.3. They are always enabled; a Go program's config cannot change them either. */
 export const TLS13_SUITES = [
   'TLS_AES_128_GCM_SHA256',
   'TLS_AES_256_GCM_SHA384',

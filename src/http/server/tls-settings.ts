@@ -106,7 +106,7 @@ function clientPolicy({ client_auth_type: type, client_allowed_sans: names }: Tl
   };
 }
 
-/** Form in which certificate names are compared, because IP addresses have several spellings. */
+/** Converts a name in a certificate to the form in which names are compared. IP addresses have several spellings. */
 export function plainName(name: string): string {
   const version = isIP(name);
   if (version === 0) return name;
@@ -151,7 +151,7 @@ function privateKeyOf({ key, text }: Source, fault: Wrong): KeyObject | undefine
   }
 }
 
-/** OpenSSL's message without its numbers. */
+/** Returns OpenSSL's message without the error number. */
 function opensslReason(error: unknown): string {
   const { message } = error as Error;
   return message.replace(/^error:[0-9A-F]+:/, '').replaceAll('::', ': ');

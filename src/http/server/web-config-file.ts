@@ -67,7 +67,7 @@ export function openWebConfig(
     const changed = !isDeepStrictEqual(next, config);
     if (changed || refused !== '') tellOf(next, path, log, 'web config reloaded');
     refused = '';
-    // Keep the old object if nothing changed, because connections compare it during their handshake.
+    // Keep the old object if nothing changed, because listen.ts makes a new TLS server for each new object.
     if (changed) config = next;
   };
 
@@ -82,7 +82,7 @@ export function openWebConfig(
   };
 }
 
-/** Protection that a new version would remove. An empty or half-written file must not open the port to everyone. */
+/** Returns which protection a new version lacks. An empty or half-written file must not open the port to everyone. */
 function protectionLost(old: WebConfig, next: WebConfig): string | undefined {
   if (old.users.size > 0 && next.users.size === 0)
     return 'it no longer has users, so every client would be admitted';
@@ -96,7 +96,7 @@ function protectionLost(old: WebConfig, next: WebConfig): string | undefined {
   return undefined;
 }
 
-/** Follows links, because Kubernetes updates a Secret by changing a link. */
+/** Returns the state of a file, to compare. Follows links, because Kubernetes updates a Secret by changing a link. */
 function lookAt(file: string, stat: (file: string) => BigIntStats): { look: string; changedMs: number } {
   try {
     const { dev, ino, size, mtimeNs, ctimeNs } = stat(file);

@@ -1,6 +1,6 @@
 /**
- * Schema of a web config as exporter-toolkit defines it (its docs/web-configuration.md). Checks raw YAML values. It is
- * stricter if a mistake would admit all clients or none; the message then says so.
+ * Schema of a web config as exporter-toolkit defines it (its docs/web-configuration.md). Checks raw YAML values.
+ * Rejects some values that exporter-toolkit accepts, because the mistake would admit all clients or none.
  */
 import { validateHeaderValue } from 'node:http';
 import { z } from 'zod';
@@ -15,7 +15,7 @@ const LEAST_COST = 4;
 const HIGHEST_COST = 16;
 
 const file = () => z.string({ error: 'expected the path of a file' });
-/** Messages that begin with "must", "is" or "has" show the value (config/problems.ts). Avoid that: it can be a key. */
+/** A message that begins with "must", "is" or "has" would show the value (config/problems.ts). It can be a secret. */
 const pem = () => z.string({ error: 'expected a text in PEM, as in "|" with lines below' });
 const names = <Name extends string>(table: Record<Name, unknown>) =>
   z.array(z.enum(Object.keys(table) as [Name, ...Name[]])).optional();
