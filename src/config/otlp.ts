@@ -5,7 +5,7 @@
 
 import { z } from 'zod';
 import { reasonOf } from '../model/errors.ts';
-import { OTLP_PROTOCOLS, type OtlpConfig, type OtlpProtocol, type OtlpTarget } from '../model/otlp.ts';
+import { OTLP_HISTOGRAMS, OTLP_PROTOCOLS, type OtlpConfig, type OtlpTarget } from '../model/otlp.ts';
 import { parseKeyValues } from './key-values.ts';
 import { count, duration, yesOrNo } from './units.ts';
 
@@ -87,9 +87,7 @@ export function otlpSchema() {
       ...shapeOf('traces'),
       metric_export_interval: duration({ min: 100 * MS, max: 24 * HOUR }).prefault('60s'),
       metric_export_timeout: duration({ min: MS, max: HOUR }).prefault('30s'),
-      histogram_aggregation: z
-        .enum(['explicit_bucket_histogram', 'base2_exponential_bucket_histogram'])
-        .default('explicit_bucket_histogram'),
+      histogram_aggregation: z.enum(OTLP_HISTOGRAMS).default('explicit_bucket_histogram'),
       trace_max_queue_size: count(1, 1_000_000).prefault(16_384),
       trace_max_export_batch_size: count(1, 10_000).prefault(512),
       trace_schedule_delay: duration({ min: MS, max: HOUR }).prefault('1s'),
@@ -117,9 +115,8 @@ export function otlpSchema() {
       for (const [key, problem] of wrong) say(key, problem);
       for (const prefix of ['', 'metrics_', 'traces_'] as const) {
         const [key, certificate] = [`${prefix}client_key`, `${prefix}client_certificate`] as const;
-        if ((otlp[key] === undefined) === (otlp[certificate] === undefined)) continue;
-        const [present, missing] = otlp[certificate] === undefined ? [key, certificate] : [certificate, key];
-        say(present, `has no effect without ${missing}`);
+        if (otlp[key] && !otlp[certificate]) say(key, `has no effect without ${certificate}`);
+        if (otlp[certificate] && !otlp[key]) say(certificate, `has no effect without ${key}`);
       }
     });
 }
@@ -127,7 +124,7 @@ export function otlpSchema() {
 type Checked = z.output<ReturnType<typeof otlpSchema>>;
 
 /** The problem with an endpoint. Undefined if there is none. */
-function whatIsWrong(endpoint: string, protocol: OtlpProtocol): string | undefined {
+function whatIsWrong(endpoint: string, protocol: OtlpTarget['protocol']): string | undefined {
   const isGrpc = protocol === 'grpc';
   const want = isGrpc
     ? 'must be a URL or host:port, as in http://collector:4317'
@@ -157,10 +154,7 @@ export function toOtlpConfig(checked: Checked, hasTraces: boolean): OtlpConfig |
     target: targetOf(checked, 'metrics'),
     intervalMs: interval,
     exportTimeoutMs: Math.min(checked.metric_export_timeout / MS, interval),
-    histograms:
-      checked.histogram_aggregation === 'explicit_bucket_histogram'
-        ? ('explicit' as const)
-        : ('exponential' as const),
+    histograms: checked.histogram_aggregation,
   };
   const traces = {
     target: targetOf(checked, 'traces'),

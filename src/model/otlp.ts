@@ -19,7 +19,8 @@ export interface OtlpTarget {
 }
 
 /** How to push histograms: with the explicit bounds of the scrape, or with exponential buckets of scale 3. */
-export type OtlpHistograms = 'explicit' | 'exponential';
+export const OTLP_HISTOGRAMS = ['explicit_bucket_histogram', 'base2_exponential_bucket_histogram'] as const;
+export type OtlpHistograms = (typeof OTLP_HISTOGRAMS)[number];
 
 export interface OtlpMetricsConfig {
   target: OtlpTarget;

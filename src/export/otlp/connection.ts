@@ -1,13 +1,16 @@
 /** What `exporter.ts` needs from a protocol, and what a protocol needs to know about a signal. */
-import type { IOtlpExportDelegate } from '@opentelemetry/otlp-exporter-base';
+import type { IOtlpExportDelegate, OtlpSharedConfiguration } from '@opentelemetry/otlp-exporter-base';
 import type { IExporterMetricsHelper, ISerializer } from '@opentelemetry/otlp-transformer';
 import type { OtlpTarget } from '../../model/otlp.ts';
 import type { TlsMaterial } from './tls.ts';
 
+/** A backend's message about the items that it did not accept: their number, and why. */
+export type Answer = { partialSuccess?: { errorMessage?: string | null | undefined } | null | undefined };
+
 /** Describes a signal for the exporters of all protocols. */
-export interface Signal<Request, Response> {
-  json: ISerializer<Request, Response>;
-  protobuf: ISerializer<Request, Response>;
+export interface Signal<Request> {
+  json: Pick<ISerializer<Request, Answer>, 'serializeRequest'>;
+  protobuf: ISerializer<Request, Answer>;
   helper: IExporterMetricsHelper<Request>;
   /** The gRPC method: `/opentelemetry.proto.collector.metrics.v1.MetricsService/Export`. */
   method: string;
@@ -20,18 +23,18 @@ export type Fate =
   /** `waitMs`: how long the backend asks us to wait. */
   | { accepted: false; reason: string; retryable?: boolean; waitMs?: number | undefined };
 
-export interface ConnectionOptions<Request, Response> {
-  signal: Signal<Request, Response>;
-  serializer: ISerializer<Request, Response>;
+export interface ConnectionOptions<Request> {
   target: OtlpTarget;
   tls: TlsMaterial;
-  userAgent: string;
+  signal: Signal<Request>;
+  serializer: ISerializer<Request, Answer>;
+  /** Options that the delegates of all protocols have. */
+  shared: OtlpSharedConfiguration & { userAgent: string };
 }
 
-/** The functions that a protocol implements. */
 export interface Connection<Request> {
-  /** Makes one request for each export. */
-  delegate: Pick<IOtlpExportDelegate<Request>, 'export'>;
+  /** Makes one request. */
+  send: IOtlpExportDelegate<Request>['export'];
   /** Why the last export failed. */
   refusalOf(error: Error | undefined): Fate;
   /** Closes the sockets. The connection is not used afterwards. */

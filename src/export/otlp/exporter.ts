@@ -7,95 +7,89 @@ import { ExportResultCode } from '@opentelemetry/core';
 import { reasonOf } from '../../model/errors.ts';
 import type { Log } from '../../model/log.ts';
 import type { OtlpTarget } from '../../model/otlp.ts';
-import type { Fate, Signal } from './connection.ts';
+import type { Answer, Fate, Signal } from './connection.ts';
 import { grpcConnection } from './grpc.ts';
 import { httpConnection } from './http.ts';
-import { openTlsFiles } from './tls.ts';
+import { openTlsFiles, type TlsMaterial } from './tls.ts';
 
-/** A backend's message about the items that it did not accept: their number, and why. */
-type Answer = { partialSuccess?: { errorMessage?: string | null | undefined } | null | undefined };
-
-export interface Exporter<Request> {
-  /** Makes one attempt; only one at a time is allowed. Never rejects, and ends within `timeoutMs`. */
-  attempt(request: Request, timeoutMs: number): Promise<Fate>;
-  /** Ends the current attempt, and closes the connection. */
-  close(): void;
-}
+export type Exporter<Request> = ReturnType<typeof openExporter<Request>>;
 
 /** Throws a `UsageError` for files that cannot be used. */
-export function openExporter<Request, Response extends Answer>(
-  signal: Signal<Request, Response>,
+export function openExporter<Request>(
+  signal: Signal<Request>,
   target: OtlpTarget,
   { userAgent, log }: { userAgent: string; log: Log },
-): Exporter<Request> {
-  const tls = openTlsFiles(target, log);
+) {
+  const readTls = openTlsFiles(target, log);
+  const isJson = target.protocol === 'http/json';
   const connectTo = target.protocol === 'grpc' ? grpcConnection : httpConnection;
-  const { serializeRequest, deserializeResponse } =
-    target.protocol === 'http/json' ? signal.json : signal.protobuf;
-  const connect = (material = tls()) => {
-    /** The answer to the current attempt. */
-    const answer: { response?: Response | undefined; error?: unknown } = {};
-    const serializer = {
-      serializeRequest,
-      deserializeResponse: (bytes: Uint8Array): Response => {
-        try {
-          if (bytes.length > 0) answer.response = deserializeResponse(bytes);
-        } catch (error) {
-          answer.error = error;
-        }
-        // The exporter only logs a partial success, but we count it.
-        return {} as Response;
-      },
-    };
-    const connection = connectTo({ signal, serializer, target, userAgent, tls: material });
-    return { ...connection, answer, material };
+  // We make one attempt at a time, but a delegate counts an attempt until after its callback.
+  const limits = { concurrencyLimit: 10, timeoutMillis: target.timeoutMs };
+  const shared = { ...limits, compression: target.compression, userAgent };
+  /** The answer to the current attempt. */
+  let body: Uint8Array;
+  const serializer = {
+    serializeRequest: (isJson ? signal.json : signal.protobuf).serializeRequest,
+    // The delegate only logs partial success and what is not OTLP, but we count both.
+    deserializeResponse: (bytes: Uint8Array) => {
+      body = bytes;
+      return {};
+    },
   };
-  let link = connect();
+  const connect = (tls: TlsMaterial) => ({ ...connectTo({ signal, serializer, target, shared, tls }), tls });
+  let link = connect(readTls());
   let giveUp = (_reason: string): void => {};
   const cut = (): void => {
     link.cut();
-    link = connect();
+    link = connect(readTls());
   };
 
+  /** The SDK's own decoder of JSON returns an empty answer if the body is not JSON. */
+  const decode = (): Answer =>
+    isJson && body.length > 0
+      ? JSON.parse(Buffer.from(body).toString())
+      : signal.protobuf.deserializeResponse(body);
+
   /** The outcome of a request that the backend answered with success. */
-  const fateOf = ({ response, error }: typeof link.answer, request: Request): Fate => {
-    if (error !== undefined)
+  const fateOf = (request: Request): Fate => {
+    try {
+      const { errorMessage, ...numbers } = decode().partialSuccess ?? {};
+      const message = errorMessage ?? '';
+      const sent = signal.helper.countItems(request);
+      // The number is called rejectedDataPoints or rejectedSpans. An impossible number is clamped.
+      const rejected = Math.min(Math.max(Number(Object.values(numbers)[0]) || 0, 0), sent);
+      if (rejected < sent) return { accepted: true, rejected, message };
+      return { accepted: false, reason: `the backend rejected everything${message && `: ${message}`}` };
+    } catch (error) {
       return { accepted: false, reason: `the response is not OTLP: ${reasonOf(error)}` };
-    const { errorMessage, ...numbers } = response?.partialSuccess ?? {};
-    const message = errorMessage ?? '';
-    const sent = signal.helper.countItems(request);
-    // The number is called rejectedDataPoints or rejectedSpans. An impossible number is clamped.
-    const rejected = Math.min(Math.max(Number(Object.values(numbers)[0]) || 0, 0), sent);
-    if (rejected === 0 || rejected < sent) return { accepted: true, rejected, message };
-    return { accepted: false, reason: `the backend rejected everything${message && `: ${message}`}` };
+    }
   };
 
   return {
-    attempt: (request, timeoutMs) => {
-      if (tls() !== link.material) cut();
-      const { delegate, answer, refusalOf } = link;
-      answer.response = undefined;
-      answer.error = undefined;
-      return new Promise((resolve) => {
-        const end = (fate: Fate): void => {
-          clearTimeout(timer);
-          // A new connection does not back off, and cannot mistake a late answer for the answer to the next attempt.
-          if (!fate.accepted && link.delegate === delegate) cut();
-          resolve(fate);
-        };
-        giveUp = (reason) => end({ accepted: false, reason, retryable: true });
-        const seconds = Math.round(timeoutMs / 100) / 10;
-        const timer = setTimeout(() => giveUp(`no response within ${seconds} s`), timeoutMs);
-        try {
-          delegate.export(request, ({ code, error }) =>
-            end(code === ExportResultCode.SUCCESS ? fateOf(answer, request) : refusalOf(error)),
-          );
-        } catch (error) {
-          end({ accepted: false, reason: reasonOf(error) });
-        }
-      });
+    /** Makes one attempt; only one at a time is allowed. Never rejects, and ends within `timeoutMs`. */
+    attempt: async (request: Request, timeoutMs: number): Promise<Fate> => {
+      if (readTls() !== link.tls) cut();
+      const { send, refusalOf } = link;
+      const { promise, resolve } = Promise.withResolvers<Fate>();
+      giveUp = (reason) => resolve({ accepted: false, reason, retryable: true });
+      const seconds = Math.round(timeoutMs / 100) / 10;
+      const timer = setTimeout(giveUp, timeoutMs, `no response within ${seconds} s`);
+      body = new Uint8Array();
+      try {
+        send(request, ({ code, error }) =>
+          resolve(code === ExportResultCode.SUCCESS ? fateOf(request) : refusalOf(error)),
+        );
+      } catch (error) {
+        resolve({ accepted: false, reason: reasonOf(error) });
+      }
+      const fate = await promise;
+      clearTimeout(timer);
+      // A new connection does not back off, and receives no late answer.
+      if (!fate.accepted) cut();
+      return fate;
     },
-    close: () => {
+    /** Ends the current attempt, and closes the connection. */
+    close: (): void => {
       giveUp('no response before the program ended');
       cut();
     },

@@ -7,7 +7,6 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { subscribe } from 'node:diagnostics_channel';
 import type { Socket } from 'node:net';
-import { CompressionAlgorithm } from '@opentelemetry/otlp-exporter-base';
 import {
   createEmptyMetadata,
   createInsecureCredentials,
@@ -35,15 +34,14 @@ subscribe('net.client.socket', (message) => {
 /** Number of clients so far. */
 let clients = 0;
 
-export function grpcConnection<Request, Response>(
-  options: ConnectionOptions<Request, Response>,
-): Connection<Request> {
-  const { signal, serializer, target, tls, userAgent } = options;
+export function grpcConnection<Request>(options: ConnectionOptions<Request>): Connection<Request> {
+  const { signal, serializer, target, shared, tls } = options;
   const { protocol, hostname, port } = new URL(target.url);
   const isTls = protocol === 'https:';
   const end = new AbortController();
   const delegate = createOtlpGrpcExportDelegate(
     {
+      ...shared,
       url: `${hostname}:${port || (isTls ? 443 : 80)}`,
       metadata: () => {
         const metadata = createEmptyMetadata();
@@ -52,12 +50,8 @@ export function grpcConnection<Request, Response>(
       },
       credentials: () =>
         isTls ? createSslCredentials(tls.ca, tls.key, tls.cert) : createInsecureCredentials(),
-      compression: target.compression === 'gzip' ? CompressionAlgorithm.GZIP : CompressionAlgorithm.NONE,
-      // The caller makes one attempt at a time, but a delegate counts an attempt until after its callback.
-      concurrencyLimit: 10,
-      timeoutMillis: target.timeoutMs,
       // Clients with the same name share connections, and grpc-js' delay before it reconnects.
-      userAgent: `${userAgent} (${++clients})`,
+      userAgent: `${shared.userAgent} (${++clients})`,
     },
     serializer,
     'otlp_grpc_exporter',
@@ -67,9 +61,7 @@ export function grpcConnection<Request, Response>(
     signal.method,
   );
   return {
-    delegate: {
-      export: (request, done) => endOfClient.run(end.signal, () => delegate.export(request, done)),
-    },
+    send: (request, done) => endOfClient.run(end.signal, () => delegate.export(request, done)),
     refusalOf,
     cut: () => {
       void delegate.shutdown();
@@ -78,16 +70,13 @@ export function grpcConnection<Request, Response>(
   };
 }
 
-function refusalOf(error: Error | undefined): Fate {
-  if (error === undefined || !('code' in error))
-    return { accepted: false, reason: error?.message ?? 'no answer', retryable: true };
-  const { code, details, metadata } = error as Error & {
-    code: unknown;
-    details?: string;
-    metadata?: ReturnType<typeof createEmptyMetadata>;
-  };
+type GrpcError = { code: number; details: string; metadata: ReturnType<typeof createEmptyMetadata> };
+
+function refusalOf(error: Partial<Error & GrpcError> = {}): Fate {
+  const { code, message = 'no answer', details, metadata } = error;
+  if (code === undefined) return { accepted: false, reason: message, retryable: true };
   // Such as "14 UNAVAILABLE: details".
-  const name = /^\d+ ([A-Z_]+):/.exec(error.message)?.[1] ?? String(code);
+  const name = /^\d+ ([A-Z_]+):/.exec(message)?.[1] ?? String(code);
   const reason = details ? `gRPC ${name}: ${details}` : `gRPC ${name}`;
   const [status] = metadata?.get('grpc-status-details-bin') ?? [];
   const waitMs = status instanceof Buffer ? retryDelayMs(status) : undefined;

@@ -1,12 +1,12 @@
 /**
  * OTLP over HTTP with otlp-exporter-base 0.301. After a temporary failure, its delegate retries within the time of one
  * attempt, and reports neither its status nor `Retry-After`. So we watch its requests through one of Node's diagnostics
- * channels, and make it treat every failure as final.
+ * channels, and leave it no time for another one.
  */
 import { subscribe } from 'node:diagnostics_channel';
 import { type ClientRequest, Agent as HttpAgent, type IncomingMessage } from 'node:http';
 import { Agent as HttpsAgent } from 'node:https';
-import { CompressionAlgorithm, OTLPExporterError } from '@opentelemetry/otlp-exporter-base';
+import { OTLPExporterError } from '@opentelemetry/otlp-exporter-base';
 import { createOtlpHttpExportDelegate } from '@opentelemetry/otlp-exporter-base/node-http';
 import type { Connection, ConnectionOptions, Fate } from './connection.ts';
 
@@ -17,20 +17,21 @@ const MAX_REASON_CHARS = 200;
 const MAX_ANSWER_BYTES = 65_536;
 
 /** The answer to an agent's last request, with its real status. */
-interface Answer {
+interface HttpAnswer {
   response?: IncomingMessage | undefined;
   status?: number | undefined;
 }
 
-const answers = new WeakMap<object, Answer>();
+const answers = new WeakMap<object, HttpAnswer>();
 subscribe('http.client.request.created', (message) => {
-  const { request } = message as { request: ClientRequest & { agent?: object } };
-  const answer = answers.get(request.agent ?? request);
+  const { request } = message as { request: ClientRequest & { agent: object } };
+  const answer = answers.get(request.agent);
   if (answer === undefined) return;
   answer.response = undefined;
   request.once('response', (response) => {
     answer.response = response;
     answer.status = response.statusCode;
+    // The delegate returns the body only of a final failure.
     if (RETRYABLE.includes(answer.status)) response.statusCode = 500;
     let bytes = 0;
     response.on('data', (chunk: Buffer) => {
@@ -40,42 +41,40 @@ subscribe('http.client.request.created', (message) => {
       response.destroy(new Error('the response is too large'));
     });
   });
-  request.once('error', (error: NodeJS.ErrnoException) => {
-    delete error.code;
-  });
 });
 
-export function httpConnection<Request, Response>(
-  options: ConnectionOptions<Request, Response>,
-): Connection<Request> {
-  const { signal, serializer, target, tls, userAgent } = options;
-  const { url, protocol, headers, timeoutMs: timeoutMillis } = target;
+export function httpConnection<Request>(options: ConnectionOptions<Request>): Connection<Request> {
+  const { signal, serializer, target, shared, tls } = options;
+  const { url, protocol, headers } = target;
   const agent = new (url.startsWith('https:') ? HttpsAgent : HttpAgent)({ keepAlive: true, ...tls });
   const contentType = protocol === 'http/json' ? 'application/json' : 'application/x-protobuf';
   const ownUserAgent = Object.entries(headers).find(([name]) => name.toLowerCase() === 'user-agent');
-  const answer: Answer = {};
+  const answer: HttpAnswer = {};
   answers.set(agent, answer);
   const delegate = createOtlpHttpExportDelegate(
     {
+      ...shared,
       url,
       headers: async () => ({ ...headers, 'Content-Type': contentType }),
-      compression: target.compression === 'gzip' ? CompressionAlgorithm.GZIP : CompressionAlgorithm.NONE,
-      // The caller makes one attempt at a time, but a delegate counts an attempt until after its callback.
-      concurrencyLimit: 10,
-      timeoutMillis,
+      // No limit for a silent socket, and no time for another request. The caller has a limit for the attempt.
+      timeoutMillis: 0,
       agentFactory: () => agent,
       // The SDK appends its own name to this one.
-      userAgent: ownUserAgent?.[1] ?? userAgent,
+      userAgent: ownUserAgent?.[1] ?? shared.userAgent,
     },
     serializer,
     'otlp_http_exporter',
     signal.helper,
     undefined,
   );
-  return { delegate, refusalOf: (error) => refusalOf(answer, error), cut: () => agent.destroy() };
+  return {
+    send: (request, done) => delegate.export(request, done),
+    refusalOf: (error) => refusalOf(answer, error),
+    cut: () => agent.destroy(),
+  };
 }
 
-function refusalOf({ response, status = 0 }: Answer, error: Error | undefined): Fate {
+function refusalOf({ response, status = 0 }: HttpAnswer, error: Error | undefined): Fate {
   if (response === undefined || status < 300)
     return { accepted: false, reason: whatWentWrong(error), retryable: true };
   const line = `HTTP ${status} ${response.statusMessage}`.trim();

@@ -3,8 +3,6 @@ import type { Log } from '../../model/log.ts';
 import type { PushCounts } from '../../model/otlp.ts';
 import type { Fate } from './connection.ts';
 
-export type Outcomes = ReturnType<typeof createOutcomes>;
-
 const LOG_EVERY_MS = 60_000;
 
 /** `signal`: for example "metrics". */

@@ -3,7 +3,7 @@
  * monotonic sums, gauges, and histograms with either kind of buckets, all cumulative. Families and series are the same as
  * in a scrape.
  */
-import { ValueType } from '@opentelemetry/api';
+import { type HrTime, ValueType } from '@opentelemetry/api';
 import {
   AggregationTemporality,
   type DataPoint,
@@ -21,13 +21,12 @@ import { byName, type FamilyPart, labelPairs, typeOf, withoutTotal } from '../fa
 import { type HistogramShape, shapeOf } from '../histogram-shape.ts';
 import type { SampleFamily } from '../sample-family.ts';
 
-/** Seconds and nanoseconds since 1970, the SDK's form of a time. */
-export type HrTime = [number, number];
-
-export interface PointMaker {
-  /** `snapshots` and `foreign` as in `Renderer.render` of exposition/text.ts. Omits families without series. */
-  make(snapshots: readonly MetricSnapshot[], foreign: readonly SampleFamily[], now: HrTime): MetricData[];
-}
+/** `snapshots` and `foreign` as in `Renderer.render` of exposition/text.ts. Omits families without series. */
+export type PointMaker = (
+  snapshots: readonly MetricSnapshot[],
+  foreign: readonly SampleFamily[],
+  now: HrTime,
+) => MetricData[];
 
 export interface PointOptions {
   histograms: OtlpHistograms;
@@ -38,8 +37,6 @@ export interface PointOptions {
 
 type Kind = ReturnType<typeof typeOf>;
 type View<Value> = (family: FamilyPart['family'], series: number) => Value;
-
-const aggregationTemporality = AggregationTemporality.CUMULATIVE;
 
 export function createPointMaker({ histograms, constantLabels, start }: PointOptions): PointMaker {
   /** For each series of the last push: when its count began, and its value. */
@@ -83,101 +80,96 @@ export function createPointMaker({ histograms, constantLabels, start }: PointOpt
   const merged = (parts: readonly FamilyPart[], now: HrTime): MetricData => {
     const { spec } = parts[0].family;
     const kind = typeOf(spec.kind);
-    const descriptor = describe(spec.name, spec.help, kind);
+    const common = commonOf(spec.name, spec.help, kind);
     if (kind !== 'histogram') {
       const dataPoints = points(parts, now, ({ values }, s) => values[s] / spec.divisor);
-      return numbers(descriptor, kind, dataPoints);
+      return numbers(common, kind, dataPoints);
     }
     const shape = shapeOf(spec);
     const views = <Value>(view: (shape: HistogramShape, data: HistogramSnapshot, s: number) => Value) =>
       points(parts, now, ({ histogram }, s) => view(shape, histogram as HistogramSnapshot, s));
-    if (histograms === 'explicit') return explicit(descriptor, views(explicitView));
-    const dataPointType = DataPointType.EXPONENTIAL_HISTOGRAM;
-    return { descriptor, aggregationTemporality, dataPointType, dataPoints: views(exponentialView) };
+    return histograms === 'explicit_bucket_histogram'
+      ? { ...common, dataPointType: DataPointType.HISTOGRAM, dataPoints: views(explicitView) }
+      : { ...common, dataPointType: DataPointType.EXPONENTIAL_HISTOGRAM, dataPoints: views(exponentialView) };
   };
 
   /** Families of other libraries. Histograms keep their bounds. */
   const foreignMetric = ({ name, help, kind, samples }: SampleFamily, now: HrTime): MetricData => {
-    const descriptor = describe(name, help, kind);
+    const common = commonOf(name, help, kind);
     const point = <Value>(labels: Readonly<Record<string, string>>, value: Value) => ({
       attributes: attributesOf(Object.keys(labels), Object.values(labels)),
       startTime: kind === 'gauge' ? now : start,
       endTime: now,
       value,
     });
-    if (kind !== 'histogram')
-      return numbers(
-        descriptor,
-        kind,
-        samples.map(({ labels, value }) => point(labels, value)),
-      );
-    const made = Array.from(classicHistograms(samples), (one) => point(one.labels, foreignHistogram(one)));
-    return explicit(descriptor, made);
+    if (kind !== 'histogram') {
+      const dataPoints = samples.map(({ labels, value }) => point(labels, value));
+      return numbers(common, kind, dataPoints);
+    }
+    const dataPoints = Array.from(classicHistograms(samples), (one) => point(one.labels, foreignView(one)));
+    return { ...common, dataPointType: DataPointType.HISTOGRAM, dataPoints };
   };
 
-  return {
-    make: (snapshots, foreign, now) => {
-      after = new Map();
-      const metrics = byName(snapshots).map((parts) => merged(parts, now));
-      for (const family of foreign) metrics.push(foreignMetric(family, now));
-      before = after;
-      lastPush = now;
-      return metrics.filter(({ dataPoints }) => dataPoints.length > 0);
-    },
+  return (snapshots, foreign, now) => {
+    after = new Map();
+    const metrics = byName(snapshots).map((parts) => merged(parts, now));
+    for (const family of foreign) metrics.push(foreignMetric(family, now));
+    before = after;
+    lastPush = now;
+    return metrics.filter(({ dataPoints }) => dataPoints.length > 0);
   };
 }
 
 /**
- * Prometheus translates these names and units back to ours, with any of its strategies that add suffixes
- * (github.com/prometheus/otlptranslator, metric_namer.go): it appends the unit if the name does not contain it, `_ratio`
- * to gauges with unit 1, and `_total` to monotonic sums.
+ * What metrics of all kinds have. Prometheus translates these names and units back to ours, with any of its strategies
+ * that add suffixes (github.com/prometheus/otlptranslator, metric_namer.go): it appends the unit if the name does not
+ * contain it, `_ratio` to gauges with unit 1, and `_total` to monotonic sums.
  */
-export function describe(name: string, help: string, kind: Kind): MetricData['descriptor'] {
+export function commonOf(name: string, help: string, kind: Kind) {
   const shown = withoutTotal(name, kind);
   let unit = '';
   if (shown.endsWith('_seconds')) unit = 's';
   else if (shown.endsWith('_bytes')) unit = 'By';
   else if (shown.endsWith('_ratio') && kind === 'gauge') unit = '1';
-  return { name: shown, unit, description: help, valueType: ValueType.DOUBLE };
+  const descriptor = { name: shown, unit, description: help, valueType: ValueType.DOUBLE };
+  return { descriptor, aggregationTemporality: AggregationTemporality.CUMULATIVE } as const;
 }
 
 function numbers(
-  descriptor: MetricData['descriptor'],
-  kind: Kind,
+  common: ReturnType<typeof commonOf>,
+  kind: 'counter' | 'gauge',
   dataPoints: DataPoint<number>[],
 ): MetricData {
   return kind === 'counter'
-    ? { descriptor, aggregationTemporality, dataPointType: DataPointType.SUM, isMonotonic: true, dataPoints }
-    : { descriptor, aggregationTemporality, dataPointType: DataPointType.GAUGE, dataPoints };
+    ? { ...common, dataPointType: DataPointType.SUM, isMonotonic: true, dataPoints }
+    : { ...common, dataPointType: DataPointType.GAUGE, dataPoints };
 }
 
-function explicit(descriptor: MetricData['descriptor'], dataPoints: DataPoint<Histogram>[]): MetricData {
-  return { descriptor, aggregationTemporality, dataPointType: DataPointType.HISTOGRAM, dataPoints };
-}
-
-/** Counts between the bounds of a scrape; the last one counts values beyond them. */
-function explicitView(
-  { bounds, grid, counts }: HistogramShape,
-  data: HistogramSnapshot,
-  s: number,
-): Histogram {
-  classicCounts(grid, data, s, counts);
-  const between: number[] = [];
-  let below = 0;
-  // Uses indexes, because iterating over a typed array allocates per element.
-  for (let i = 0; i < counts.length; i++) {
-    between.push(counts[i] - below);
-    below = counts[i];
+/** Takes the counts below each bound. The last bucket counts values beyond the bounds. */
+function explicit(bounds: number[], below: ArrayLike<number>, count: number, sum: number): Histogram {
+  const counts = [];
+  let before = 0;
+  for (let i = 0; i < bounds.length; i++) {
+    counts.push(below[i] - before);
+    before = below[i];
   }
-  between.push(data.counts[s] - below);
-  const buckets = { boundaries: bounds, counts: between };
-  return { buckets, sum: data.sumsNs[s] / grid.divisor, count: data.counts[s] };
+  counts.push(count - before);
+  return { buckets: { boundaries: bounds, counts }, count, sum };
 }
 
-function foreignHistogram({ buckets, count, sum }: ClassicHistogram): Histogram {
-  const cumulative = [...buckets.map((bucket) => bucket.cumulativeCount), count];
-  const counts = cumulative.map((total, i) => total - (cumulative[i - 1] ?? 0));
-  return { buckets: { boundaries: buckets.map(({ bound }) => bound), counts }, count, sum };
+function explicitView({ bounds, grid, counts }: HistogramShape, data: HistogramSnapshot, s: number) {
+  classicCounts(grid, data, s, counts);
+  return explicit(bounds, counts, data.counts[s], data.sumsNs[s] / grid.divisor);
+}
+
+function foreignView({ buckets, count, sum }: ClassicHistogram): Histogram {
+  const below = buckets.map(({ cumulativeCount }) => cumulativeCount);
+  return explicit(
+    buckets.map(({ bound }) => bound),
+    below,
+    count,
+    sum,
+  );
 }
 
 /** OpenTelemetry's bucket i contains (2^(i/8), 2^((i+1)/8)], so its indexes are one lower than Prometheus'. */

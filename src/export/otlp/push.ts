@@ -13,14 +13,12 @@ import {
   AggregationTemporality,
   type MetricData,
   PeriodicExportingMetricReader,
-  type ResourceMetrics,
 } from '@opentelemetry/sdk-metrics';
 import { reasonOf } from '../../model/errors.ts';
 import type { Log } from '../../model/log.ts';
 import type { MetricSnapshot } from '../../model/metric.ts';
 import type { OtlpMetricsConfig, PushCounts } from '../../model/otlp.ts';
 import type { SampleFamily } from '../sample-family.ts';
-import type { Fate } from './connection.ts';
 import { openExporter } from './exporter.ts';
 import { createOutcomes } from './outcomes.ts';
 import { createPointMaker } from './points.ts';
@@ -53,8 +51,6 @@ export interface PushOptions {
   log: Log;
 }
 
-export type MetricPush = ReturnType<typeof openMetricPush>;
-
 /** Throws a `UsageError` if the target is unsuitable or its files can't be read. */
 export function openMetricPush(config: OtlpMetricsConfig, options: PushOptions) {
   const { target, intervalMs, exportTimeoutMs, histograms } = config;
@@ -64,25 +60,18 @@ export function openMetricPush(config: OtlpMetricsConfig, options: PushOptions) 
   /** Deadline of all requests of the current push. */
   let deadlineMs = 0;
 
-  const collected = async (): Promise<MetricData[]> => {
-    try {
-      return await collect();
-    } catch (error) {
+  const collected = (): Promise<MetricData[]> =>
+    collect().catch((error) => {
       outcomes.take({ accepted: false, reason: `no metrics: ${reasonOf(error)}` });
       return [];
-    }
-  };
-  const push = async (metrics: ResourceMetrics): Promise<Fate> => {
-    const fate = await sender.send(metrics, deadlineMs - performance.now());
-    outcomes.take(fate);
-    return fate;
-  };
+    });
   const reader = new PeriodicExportingMetricReader({
     exporter: {
-      export: (metrics, done) =>
-        void push(metrics).then(({ accepted }) =>
-          done({ code: accepted ? ExportResultCode.SUCCESS : ExportResultCode.FAILED }),
-        ),
+      export: async (metrics, done) => {
+        const fate = await sender.send(metrics, deadlineMs - performance.now());
+        outcomes.take(fate);
+        done({ code: fate.accepted ? ExportResultCode.SUCCESS : ExportResultCode.FAILED });
+      },
       selectAggregationTemporality: () => AggregationTemporality.CUMULATIVE,
       forceFlush: async () => {},
       shutdown: async () => {
@@ -109,10 +98,10 @@ export function openMetricPush(config: OtlpMetricsConfig, options: PushOptions) 
     reader,
     /** Sets what the reader collects. Nothing is pushed before this. */
     start: ({ scrape, processMetrics, constantLabels, startMs }: PushSource): void => {
-      const maker = createPointMaker({ histograms, constantLabels, start: millisToHrTime(startMs) });
+      const pointsOf = createPointMaker({ histograms, constantLabels, start: millisToHrTime(startMs) });
       collect = async () => {
         const [snapshots, foreign] = await Promise.all([scrape(), processMetrics()]);
-        return maker.make(snapshots, foreign, millisToHrTime(Date.now()));
+        return pointsOf(snapshots, foreign, millisToHrTime(Date.now()));
       };
       const { origin, pathname } = new URL(target.url);
       const fields = { endpoint: origin + pathname, protocol: target.protocol, intervalMs };

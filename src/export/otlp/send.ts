@@ -7,16 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Fate } from './connection.ts';
 import type { Exporter } from './exporter.ts';
 
-export interface Sender<Request> {
-  /** Resolves to the outcome of all attempts, within `withinMs`. Never rejects. */
-  send(request: Request, withinMs: number): Promise<Fate>;
-  /** Milliseconds for which the backend still asks us to wait; 0 if it accepts requests. */
-  quietMs(): number;
-  /** After this call, a request has only one attempt, and all must end within `withinMs`. */
-  end(withinMs: number): void;
-  /** Abandons the current attempt, and closes the connection. */
-  close(): void;
-}
+export type Sender<Request> = ReturnType<typeof createSender<Request>>;
 
 const FIRST_BACKOFF_MS = 1000;
 const LONGEST_BACKOFF_MS = 10_000;
@@ -37,15 +28,17 @@ export function createSender<Request>(
   timeoutMs: number,
   { now, wait }: typeof CLOCK = CLOCK,
   random: () => number = Math.random,
-): Sender<Request> {
+) {
   const ending = new AbortController();
   let endMs = Number.POSITIVE_INFINITY;
   /** Until this time, the backend asked us to wait. */
   let quietUntilMs = Number.NEGATIVE_INFINITY;
+  /** Milliseconds for which the backend still asks us to wait; 0 if it accepts requests. */
   const quietMs = (): number => Math.max(0, quietUntilMs - now());
 
   return {
-    send: async (request, withinMs) => {
+    /** Resolves to the outcome of all attempts, within `withinMs`. Never rejects. */
+    send: async (request: Request, withinMs: number): Promise<Fate> => {
       const deadlineMs = Math.min(now() + withinMs, endMs);
       if (now() >= deadlineMs) return { accepted: false, reason: 'no time is left' };
       let backoffMs = FIRST_BACKOFF_MS;
@@ -70,11 +63,13 @@ export function createSender<Request>(
       }
     },
     quietMs,
-    end: (withinMs) => {
+    /** After this call, a request has only one attempt, and all must end within `withinMs`. */
+    end: (withinMs: number): void => {
       endMs = now() + withinMs;
       ending.abort();
-      setTimeout(() => exporter.close(), withinMs).unref();
+      setTimeout(exporter.close, withinMs).unref();
     },
-    close: () => exporter.close(),
+    /** Abandons the current attempt, and closes the connection. */
+    close: exporter.close,
   };
 }

@@ -11,51 +11,19 @@ import type { OtlpTarget } from '../../model/otlp.ts';
 import { readUserFile } from '../../model/user-file.ts';
 
 /** Options for TLS. */
-export interface TlsMaterial {
-  ca?: Buffer;
-  cert?: Buffer;
-  key?: Buffer;
-}
+export type TlsMaterial = Partial<Record<'ca' | 'cert' | 'key', Buffer>>;
 
 /**
  * Returns a function that reads the files again: a new object has new contents. Throws a `UsageError` that names the key
  * of an unusable file.
  */
 export function openTlsFiles(target: OtlpTarget, log: Log): () => TlsMaterial {
-  const files = [
-    ['otlp.certificate', 'ca', target.certificateFile],
-    ['otlp.client_certificate', 'cert', target.clientCertificateFile],
-    ['otlp.client_key', 'key', target.clientKeyFile],
-  ] as const;
-  const used = files.flatMap(([key, as, file]) =>
-    file !== undefined && target.url.startsWith('https:') ? [{ key, as, file }] : [],
-  );
-  const read = (): TlsMaterial =>
-    Object.fromEntries(used.map(({ key, as, file }) => [as, readPem(key, file)]));
-  const check = (material: TlsMaterial): void => {
-    try {
-      createSecureContext(material);
-      // TLS silently ignores certificates that are not authorities.
-      if (material.ca?.includes('CERTIFICATE-----') === false)
-        throw new Error('it contains no certificate of an authority');
-      if (material.ca !== undefined) new X509Certificate(material.ca);
-    } catch (error) {
-      const keys = used.map(({ key, file }) => `${key} (${file})`).join(', ');
-      throw new UsageError(`${keys}: can't be used for TLS: ${reasonOf(error)}`);
-    }
-  };
-
-  let material = read();
-  check(material);
+  let material = readTls(target);
   let problem = '';
   return () => {
     let reason = '';
     try {
-      const now = read();
-      if (!isDeepStrictEqual(now, material)) {
-        check(now);
-        material = now;
-      }
+      material = readTls(target, material);
     } catch (error) {
       reason = reasonOf(error);
       if (reason !== problem)
@@ -66,10 +34,31 @@ export function openTlsFiles(target: OtlpTarget, log: Log): () => TlsMaterial {
   };
 }
 
-function readPem(key: string, file: string): Buffer {
+/** Returns `before` if it is what the files contain. */
+function readTls(target: OtlpTarget, before?: TlsMaterial): TlsMaterial {
+  const material: TlsMaterial = {};
+  const names: string[] = [];
+  const read = (key: string, as: keyof TlsMaterial, file: string | undefined): void => {
+    if (file === undefined || !target.url.startsWith('https:')) return;
+    names.push(`${key} (${file})`);
+    try {
+      material[as] = readUserFile(file);
+    } catch (error) {
+      throw new UsageError(`${key}: cannot read ${JSON.stringify(file)}: ${reasonOf(error)}`);
+    }
+  };
+  read('otlp.certificate', 'ca', target.certificateFile);
+  read('otlp.client_certificate', 'cert', target.clientCertificateFile);
+  read('otlp.client_key', 'key', target.clientKeyFile);
+  if (before !== undefined && isDeepStrictEqual(material, before)) return before;
   try {
-    return readUserFile(file);
+    if (names.length > 0) createSecureContext(material);
+    // TLS silently ignores certificates that are not authorities.
+    if (material.ca?.includes('CERTIFICATE-----') === false)
+      throw new Error('it contains no certificate of an authority');
+    if (material.ca !== undefined) new X509Certificate(material.ca);
   } catch (error) {
-    throw new UsageError(`${key}: cannot read ${JSON.stringify(file)}: ${reasonOf(error)}`);
+    throw new UsageError(`${names.join(', ')}: can't be used for TLS: ${reasonOf(error)}`);
   }
+  return material;
 }

@@ -3,13 +3,13 @@
  * and sends one request at a time. Every trace gets an outcome. If its queue is full, the SDK's own batch processor
  * (sdk-trace 3.1) drops single spans, which would cut traces.
  */
+import { setTimeout as sleep } from 'node:timers/promises';
 import {
   JsonTraceSerializer,
   ProtobufTraceSerializer,
   TraceExporterMetricsHelper,
 } from '@opentelemetry/otlp-transformer';
 import type { Resource } from '@opentelemetry/resources';
-import type { NodeSDKConfiguration } from '@opentelemetry/sdk-node';
 import type { OtlpTracesConfig } from '../../model/otlp.ts';
 import type { TraceRecord } from '../../model/span.ts';
 import { openExporter } from './exporter.ts';
@@ -25,8 +25,6 @@ const TRACES = {
   method: '/opentelemetry.proto.collector.trace.v1.TraceService/Export',
 };
 
-type SpanProcessor = NonNullable<NodeSDKConfiguration['spanProcessors']>[number];
-
 export interface TracePushOptions extends PushOptions {
   /** The agent's resource. */
   resource: Resource;
@@ -34,15 +32,8 @@ export interface TracePushOptions extends PushOptions {
   ended(traces: readonly TraceRecord[], outcome: 'exported' | 'failed'): void;
 }
 
-export interface TracePush extends SpanProcessor {
-  /** Adds traces to the queue. Never waits, never throws. */
-  add(traces: readonly TraceRecord[]): void;
-  /** Gives the queue `withinMs` to become empty. `shutdown` of the processor waits for that. */
-  end(withinMs: number): void;
-}
-
-/** Throws a `UsageError` if the target is unsuitable or its files can't be read. */
-export function openTracePush(config: OtlpTracesConfig, options: TracePushOptions): TracePush {
+/** Returns a span processor. Throws a `UsageError` if the target is unsuitable or its files can't be read. */
+export function openTracePush(config: OtlpTracesConfig, options: TracePushOptions) {
   const { resource, scope, counts, log, ended } = options;
   const { target, maxQueueSpans, maxBatchSpans, delayMs, exportTimeoutMs } = config;
   const sender = createSender(openExporter(TRACES, target, options), target.timeoutMs);
@@ -54,7 +45,7 @@ export function openTracePush(config: OtlpTracesConfig, options: TracePushOption
   let spans = 0;
   let isEnding = false;
   let sending: Promise<void> | undefined;
-  let stopWaiting = (): void => {};
+  let pause = new AbortController();
 
   /** Traces from the front of the queue: at most `maxBatchSpans` spans together, but at least one trace. */
   const takeBatch = (): TraceRecord[] => {
@@ -72,7 +63,10 @@ export function openTracePush(config: OtlpTracesConfig, options: TracePushOption
   const sendAll = async (): Promise<void> => {
     while (queue.length > 0) {
       const quietMs = sender.quietMs();
-      if (!isEnding && (quietMs > 0 || spans < maxBatchSpans)) await waited(Math.max(quietMs, delayMs));
+      if (!isEnding && (quietMs > 0 || spans < maxBatchSpans)) {
+        pause = new AbortController();
+        await sleep(Math.max(quietMs, delayMs), undefined, { signal: pause.signal }).catch(() => {});
+      }
       const batch = takeBatch();
       await resource.waitForAsyncAttributes?.();
       const fate = await sender.send(endedSpans(batch, resource, scope), exportTimeoutMs);
@@ -84,37 +78,28 @@ export function openTracePush(config: OtlpTracesConfig, options: TracePushOption
     sending = undefined;
   };
 
-  const waited = (ms: number): Promise<void> =>
-    new Promise((resolve) => {
-      const timer = setTimeout(resolve, ms);
-      stopWaiting = () => {
-        clearTimeout(timer);
-        resolve();
-      };
-    });
-
-  const hasRoom = (trace: TraceRecord): boolean => {
-    if (isEnding || spans + trace.spans.length > maxQueueSpans) return false;
-    spans += trace.spans.length;
-    return true;
-  };
-
   return {
-    add: (traces) => {
+    /** Adds traces to the queue. Never waits, never throws. */
+    add: (traces: readonly TraceRecord[]): void => {
       const dropped: TraceRecord[] = [];
-      for (const trace of traces) (hasRoom(trace) ? queue : dropped).push(trace);
+      for (const trace of traces) {
+        const hasRoom = !isEnding && spans + trace.spans.length <= maxQueueSpans;
+        (hasRoom ? queue : dropped).push(trace);
+        if (hasRoom) spans += trace.spans.length;
+      }
       if (dropped.length > 0) {
         ended(dropped, 'failed');
         const full = `the queue of ${maxQueueSpans} spans is full`;
         outcomes.dropped(dropped.length, isEnding ? 'the program is shutting down' : full);
       }
-      if (spans >= maxBatchSpans && sender.quietMs() === 0) stopWaiting();
+      if (spans >= maxBatchSpans && sender.quietMs() === 0) pause.abort();
       if (queue.length > 0) sending ??= sendAll();
     },
-    end: (withinMs) => {
+    /** Gives the queue `withinMs` to become empty. `shutdown` waits for that. */
+    end: (withinMs: number): void => {
       isEnding = true;
       sender.end(withinMs);
-      stopWaiting();
+      pause.abort();
     },
     // Spans only come from `add`: the agent's own code is not instrumented.
     onStart: () => {},

@@ -121,6 +121,8 @@ test('which refusals are temporary, and the reasons that the backend gives', asy
     retryable: false,
     waitMs: undefined,
   });
+  const throttled = await ask({ status: 429, headers: text, body: 'too many series' });
+  assert.equal(throttled.reason, 'HTTP 429 Too Many Requests: too many series');
   const { reason } = await ask({ status: 400, headers: text, body: 'x'.repeat(10_000) });
   assert.ok(reason.length < 300);
   const body = encodeOtlp('Status', { code: 8, message: 'too many series' });

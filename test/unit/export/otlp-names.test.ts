@@ -5,7 +5,7 @@ import { makeMainMetrics } from '../../../src/agent/main/main-metrics.ts';
 import { makeOtlpMetrics } from '../../../src/agent/main/otlp-metrics.ts';
 import { makeSelfMetrics } from '../../../src/agent/plan/self-metrics.ts';
 import { typeOf, unitOf } from '../../../src/export/families.ts';
-import { describe } from '../../../src/export/otlp/points.ts';
+import { commonOf } from '../../../src/export/otlp/points.ts';
 import { createProcessMetrics } from '../../../src/export/process-metrics.ts';
 import { REFUSED_METRIC } from '../../../src/http/server/refusals.ts';
 import { MetricStore } from '../../../src/metrics/store.ts';
@@ -15,7 +15,7 @@ import { feedLargeNode } from '../../support/large-node.ts';
 type Kind = 'counter' | 'gauge' | 'histogram';
 
 function otlpName(metric: string, kind: Kind): { name: string; unit: string } {
-  const { name, unit } = describe(metric, '', kind);
+  const { name, unit } = commonOf(metric, '', kind).descriptor;
   return { name, unit };
 }
 

@@ -4,17 +4,13 @@
  */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import type { HrTime } from '@opentelemetry/api';
 import { JsonMetricsSerializer, ProtobufMetricsSerializer } from '@opentelemetry/otlp-transformer';
 import { resourceFromAttributes } from '@opentelemetry/resources';
 import fc from 'fast-check';
 import { createProtobufRenderer } from '../../../src/export/exposition/protobuf.ts';
 import { createRenderer } from '../../../src/export/exposition/text.ts';
-import {
-  createPointMaker,
-  type HrTime,
-  type PointMaker,
-  type PointOptions,
-} from '../../../src/export/otlp/points.ts';
+import { createPointMaker, type PointMaker, type PointOptions } from '../../../src/export/otlp/points.ts';
 import { createProcessMetrics } from '../../../src/export/process-metrics.ts';
 import type { SampleFamily } from '../../../src/export/sample-family.ts';
 import { createSnapshotReader } from '../../../src/metrics/snapshot-reader.ts';
@@ -29,7 +25,12 @@ const NOW: HrTime = [1_700_000_060, 5_000_000];
 const nanos = ([seconds, ns]: HrTime) => BigInt(seconds) * 1_000_000_000n + BigInt(ns);
 
 function makerOf(options: Partial<PointOptions> = {}): PointMaker {
-  return createPointMaker({ histograms: 'explicit', constantLabels: {}, start: START, ...options });
+  return createPointMaker({
+    histograms: 'explicit_bucket_histogram',
+    constantLabels: {},
+    start: START,
+    ...options,
+  });
 }
 
 function pushed(
@@ -41,7 +42,7 @@ function pushed(
     encoding?: 'protobuf' | 'json';
   },
 ): Pushed {
-  const metrics = maker.make(snapshots, foreign, now);
+  const metrics = maker(snapshots, foreign, now);
   const scopeMetrics = [{ scope: { name: 'test' }, metrics }];
   const serializer = encoding === 'json' ? JsonMetricsSerializer : ProtobufMetricsSerializer;
   const body = serializer.serializeRequest({ resource: resourceFromAttributes({}), scopeMetrics });
@@ -176,7 +177,7 @@ test('families of several stores are one metric, and a series that several store
   const got = pushed(makerOf(), snapshots);
   assert.deepEqual(samplesOf(got), scraped(snapshots));
   assert.equal(pointsOf(got, 'up').length, 3);
-  const exponential = pushed(makerOf({ histograms: 'exponential' }), snapshots);
+  const exponential = pushed(makerOf({ histograms: 'base2_exponential_bucket_histogram' }), snapshots);
   assert.equal(pointsOf(exponential, 'time_seconds').length, 3);
 });
 
@@ -228,7 +229,9 @@ test('buckets of any values: explicit ones as scraped, exponential ones as scrap
 
       const [family] = decodeFamilies(createProtobufRenderer().render(snapshots));
       for (const encoding of ['protobuf', 'json'] as const) {
-        const got = pushed(makerOf({ histograms: 'exponential' }), snapshots, { encoding });
+        const got = pushed(makerOf({ histograms: 'base2_exponential_bucket_histogram' }), snapshots, {
+          encoding,
+        });
         const points = pointsOf(got, 'time_seconds');
         assert.equal(points.length, values.length);
         for (const [s, point] of points.entries()) {
@@ -265,7 +268,7 @@ test('counts of weeks: beyond 32 bits', () => {
   for (const encoding of ['protobuf', 'json'] as const) {
     const [explicit] = pointsOf(pushed(makerOf(), [snapshot], { encoding }), 'time_seconds');
     assert.deepEqual([explicit.count, explicit.counts], [many, [many, 0]]);
-    const maker = makerOf({ histograms: 'exponential' });
+    const maker = makerOf({ histograms: 'base2_exponential_bucket_histogram' });
     const [exponential] = pointsOf(pushed(maker, [snapshot], { encoding }), 'time_seconds');
     assert.deepEqual([exponential.count, exponential.positive?.counts], [many, [many]]);
   }
@@ -325,9 +328,9 @@ test('a family with two kinds in two stores is an error, and so is an incrementa
   other.counter({ name: 'x', help: '' }).slot([]);
   const maker = makerOf();
   assert.throws(
-    () => maker.make([one.snapshot(), other.snapshot()], [], NOW),
+    () => maker([one.snapshot(), other.snapshot()], [], NOW),
     /x: two stores declare different kinds/,
   );
   const partial = one.snapshot({ x: { epoch: 0, count: 1 } });
-  assert.throws(() => maker.make([partial], [], NOW), /x: an incremental snapshot was not expanded/);
+  assert.throws(() => maker([partial], [], NOW), /x: an incremental snapshot was not expanded/);
 });

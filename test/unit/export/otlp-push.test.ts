@@ -90,7 +90,7 @@ function pushTo(
       },
       intervalMs: 100,
       exportTimeoutMs: 100,
-      histograms: 'explicit',
+      histograms: 'explicit_bucket_histogram',
       ...more,
     },
     resource: {
@@ -341,13 +341,22 @@ test('a backend that reports fewer than zero rejected points, or as many as it r
   }
 });
 
-test('a 200 that is no message is a failure, because something other than a backend answered', async () => {
-  const receiver = await receiverOf();
-  receiver.answer = { status: 200, body: '<html>hello' };
-  const { push, counted } = pushTo(receiver.url, { intervalMs: 3_600_000, exportTimeoutMs: 5000 });
-  await push.stop(5000);
-  assert.deepEqual(counted(), { exported: 0, failed: 1, rejected: 0 });
-});
+for (const protocol of ['http/protobuf', 'http/json'] as const) {
+  test(`a 200 that is no message is a failure, because something other than a backend answered, by ${protocol}`, async () => {
+    const receiver = await receiverOf();
+    for (const body of ['<html>hello', ...(protocol === 'http/json' ? ['null', ''] : [''])]) {
+      receiver.answer = { status: 200, body };
+      const { push, counted } = pushTo(receiver.url, {
+        protocol,
+        intervalMs: 3_600_000,
+        exportTimeoutMs: 5000,
+      });
+      await push.stop(5000);
+      const exported = body === '' ? 1 : 0;
+      assert.deepEqual(counted(), { exported, failed: 1 - exported, rejected: 0 }, body);
+    }
+  });
+}
 
 test('a failed scrape is a failed push', async () => {
   const receiver = await receiverOf();
@@ -364,7 +373,7 @@ test('a failed scrape is a failed push', async () => {
       },
       intervalMs: 3_600_000,
       exportTimeoutMs: 1000,
-      histograms: 'explicit',
+      histograms: 'explicit_bucket_histogram',
     },
     resource: {
       version: '',
@@ -425,7 +434,7 @@ test('many points go in several requests, each series once', async () => {
       },
       intervalMs: 3_600_000,
       exportTimeoutMs: 9000,
-      histograms: 'explicit',
+      histograms: 'explicit_bucket_histogram',
     },
     resource: {
       version: '',
