@@ -1,4 +1,4 @@
-/** Renders the chart with Helm, and the sets of values that tests render it with. */
+/** Renders the chart with Helm, and defines the sets of values that tests use. */
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -242,7 +242,7 @@ export interface Said {
   output: string;
 }
 
-/** Runs Helm; `values`, if given, are passed with -f. `wrapper` is a program with arguments that starts it. */
+/** Runs Helm. Passes `values`, if given, with --values. `wrapper` is a command that starts Helm. */
 export function helm(
   args: readonly string[],
   values?: Values,
@@ -266,7 +266,7 @@ export function helm(
   }
 }
 
-/** The manifests that the chart renders to. Throws with Helm's words if it cannot render them. */
+/** Renders the chart. Returns the manifests, or throws an `Error` with Helm's output. */
 export function render(values: Values, namespace = 'ftrace', flags: readonly string[] = []): Manifest[] {
   const { status, output } = helm(
     [

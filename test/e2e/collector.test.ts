@@ -1,5 +1,5 @@
 /**
- * What a real OpenTelemetry Collector receives from an agent, by each protocol: the names and values of a scrape, and
+ * With each protocol, a real OpenTelemetry Collector must receive metrics with the names and values of a scrape, and
  * traces with the ids that the agent shows.
  */
 import assert from 'node:assert/strict';
@@ -16,10 +16,10 @@ import { COLLECTOR, goProgram } from './go-program.ts';
 
 const CAPTURE = fileURLToPath(new URL('../../captures/demo.dat', import.meta.url));
 const bench = makeBench('collector');
-/** What changes while a recording is served: values about the agent itself. */
+/** Metrics that change while a recording is served, because they are about the agent itself. */
 const MOVING = /^(process|nodejs)_|^ftrace_exporter_(drain|otlp)_/;
 
-/** In each push. */
+/** A metric that is in every push, in one request. */
 const FIRST = 'ftrace_exporter_build_info';
 
 const otlpTo = (collector: Collector, protocol: OtlpProtocol) => ({
@@ -27,7 +27,7 @@ const otlpTo = (collector: Collector, protocol: OtlpProtocol) => ({
   endpoint: protocol === 'grpc' ? collector.grpcUrl : collector.httpUrl,
 });
 
-/** Serves the recording and pushes it; resolves to the points that have arrived, each series once. */
+/** Starts an agent that serves the recording and pushes it. Returns what has arrived, with one point per series. */
 async function pushed(
   protocol: OtlpProtocol,
   otlp: object,
@@ -64,7 +64,7 @@ const labelsText = (labels: Record<string, string>) =>
   JSON.stringify(Object.entries(labels).sort(([a], [b]) => (a < b ? -1 : 1)));
 const keyOf = ({ attributes }: Point) => labelsText(attributes);
 
-/** Samples as a scrape has them. */
+/** The samples that a scrape has for a pushed metric. */
 function samplesOf({ name, kind, points }: PushedMetric): [series: string, value: number][] {
   return points.flatMap((point): [string, number][] => {
     const key = keyOf(point);
@@ -85,7 +85,7 @@ function samplesOf({ name, kind, points }: PushedMetric): [series: string, value
   });
 }
 
-/** Samples of a scrape at rest. */
+/** Samples of a scrape, without the metrics that change. */
 async function scraped(agent: Agent): Promise<Map<string, number>> {
   const { text } = await agent.scrape();
   const number = (value: string) => Number(value.replace('Inf', 'Infinity'));
@@ -102,7 +102,7 @@ async function scraped(agent: Agent): Promise<Map<string, number>> {
 const atRest = (metrics: readonly PushedMetric[]) => metrics.filter(({ name }) => !MOVING.test(name));
 const sorted = (samples: Iterable<[string, number]>) => [...samples].sort(([a], [b]) => (a < b ? -1 : 1));
 
-/** Buckets of exponential histograms as the first protocol brought them. */
+/** Buckets of exponential histograms that the first protocol delivered. The other protocols must deliver the same. */
 let buckets: unknown;
 
 for (const protocol of OTLP_PROTOCOLS) {
@@ -137,7 +137,7 @@ for (const protocol of OTLP_PROTOCOLS) {
 
   test(`traces by ${protocol}: the ids of /api/v1/slow and of exemplars`, async () => {
     needTool('python3', 'python3');
-    // Hardly any other program calls it.
+    // Hardly any other program makes this call.
     const include = ['rt_sigtimedwait'];
     const collector = await startCollector(bench, goProgram(COLLECTOR));
     const agent = await bench.start({

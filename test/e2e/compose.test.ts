@@ -1,6 +1,6 @@
 /**
- * Checks deploy/compose without an engine and a registry: docker-compose reads it, the files that it mounts exist,
- * promtool and the agent accept their configs.
+ * Checks deploy/compose without a container engine and a registry: docker-compose can read it, the files that it mounts
+ * exist, and promtool and the agent accept their configs.
  */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';

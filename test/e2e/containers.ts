@@ -13,7 +13,7 @@ import { fileURLToPath } from 'node:url';
 import { type Bench, parseScrape, type Scrape, TRACEFS } from '../support/agent.ts';
 
 const BUILD = fileURLToPath(new URL('../../deploy/image/build.sh', import.meta.url));
-/** Outside of the bench, so that the stand-in base images are made once. Tests remove the images that they made. */
+/** Not in the bench's directory, so that the stand-in base images are made once. Tests remove the images they build. */
 export const STORAGE = join(homedir(), '.cache', 'ftrace-exporter', 'images');
 const START_TIMEOUT_MS = 30_000;
 const MOST_FILES = 4096;
@@ -23,7 +23,7 @@ const RUNTIMES = ['/usr/sbin/runc', '/usr/bin/crun'];
 
 export interface Outcome {
   status: number | null;
-  /** Both streams. */
+  /** Text from stdout and stderr. */
   output: string;
 }
 
@@ -62,13 +62,13 @@ export function buildImage(arch: string, purpose: string): { tag: string; said: 
   return { tag, said: lines.join('\n') };
 }
 
-/** The restrictions of every container here. They have no tmpfs on /tmp, /run or elsewhere, which podman would add. */
+/** Options of every container. `--read-only-tmpfs=false`, or podman would add a tmpfs on /tmp, /run and elsewhere. */
 const LOCKED_UP = [
   ...['--cap-drop=all', '--security-opt=no-new-privileges', '--read-only', '--read-only-tmpfs=false'],
   ...['--network=host', `--volume=${TRACEFS}:/tracing`],
 ];
 
-/** An engine that can run this image here. If none can, throws with what each runtime printed. */
+/** Returns an engine that can run this image on this machine. If none can, throws with the output of each runtime. */
 export function engineFor(tag: string, bench: Bench): Engine {
   const storage = [`--root=${STORAGE}/storage`, `--runroot=${STORAGE}/run`, '--storage-driver=vfs'];
   mkdirSync(STORAGE, { recursive: true });

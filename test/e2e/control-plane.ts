@@ -48,7 +48,7 @@ export function etcdFlags(directory: string, client: number, peer: number): stri
   ];
 }
 
-/** The server's flags anywhere; see `writeCredentials`. */
+/** Flags of kube-apiserver that all tests need. `writeCredentials` writes the files that they name. */
 export function apiServerFlags(directory: string, etcd: number, port: number): string[] {
   return [
     `--etcd-servers=http://127.0.0.1:${etcd}`,
@@ -63,7 +63,7 @@ export function apiServerFlags(directory: string, etcd: number, port: number): s
   ];
 }
 
-/** The key of service accounts' tokens, and the tokens of users: lines of `token,user,uid,groups`. */
+/** Writes the key for tokens of service accounts, and the tokens of users: lines of `token,user,uid,groups`. */
 export function writeCredentials(directory: string, tokens: readonly string[]): void {
   const { privateKey } = generateKeyPairSync('rsa', {
     modulusLength: 2048,
@@ -74,7 +74,7 @@ export function writeCredentials(directory: string, tokens: readonly string[]): 
   writeFileSync(join(directory, 'tokens.csv'), tokens.map((line) => `${line}\n`).join(''));
 }
 
-/** The server makes its own certificate when it starts. */
+/** Writes a kubeconfig that does not check the server's certificate, because the server makes its own at each start. */
 export function writeKubeconfig(file: string, port: number, token: string): void {
   const cluster = { server: `https://127.0.0.1:${port}`, 'insecure-skip-tls-verify': true };
   const config = {
@@ -89,8 +89,8 @@ export function writeKubeconfig(file: string, port: number, token: string): void
 }
 
 /**
- * Starts both in a directory of their own; `stop` ends them. Throws with the end of the log if the server does not come
- * up.
+ * Starts etcd and kube-apiserver with their files in `directory`; `stop` ends them. If the server does not become
+ * ready, throws with the end of its log.
  */
 export async function startControlPlane(directory: string): Promise<ControlPlane> {
   const program = goProgram(CONTROL_PLANE);
@@ -119,14 +119,14 @@ export async function startControlPlane(directory: string): Promise<ControlPlane
     ...apiServerFlags(directory, client, port),
     '--authorization-mode=RBAC',
     '--service-cluster-ip-range=10.0.0.0/24',
-    // A controller would make the accounts that this plugin asks for, and none runs here.
+    // This plugin needs service accounts that a controller creates, and no controller is running here.
     '--disable-admission-plugins=ServiceAccount',
   );
 
   const ask = (method: string, path: string, body?: unknown): Promise<Answer> =>
     new Promise((resolve, reject) => {
       const headers = { authorization: `Bearer ${TOKEN}`, 'content-type': 'application/json' };
-      // The server has just made its own certificate.
+      // The server has made its own certificate, which cannot be verified.
       const options = { host: '127.0.0.1', port, path, method, headers, rejectUnauthorized: false };
       const outgoing = request(options, (response) => {
         let text = '';

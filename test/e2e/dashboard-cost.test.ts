@@ -1,7 +1,7 @@
 /**
- * Measures what a panel costs on a fleet: series that its queries touch, and series that they return. Simulates nodes
- * of 64 CPUs and ten disks, as many as this machine's Prometheus can take. The cost of a fleet of 2,000 follows from
- * the cost per node.
+ * Measures the cost of each panel: the number of series that its queries touch, and the number that they return.
+ * Simulates a few nodes with 64 CPUs and ten disks each. The cost on a fleet of 2,000 nodes follows from the cost per
+ * node.
  */
 import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
@@ -25,24 +25,24 @@ const FLEET = 2000;
  * 2,440.
  */
 const MORE_PROBES = ['syscalls', 'events', 'function', 'function_graph', 'osnoise', 'timerlat', 'hwlat'];
-/** The most series that a panel may touch: of one node or, on Fleet, of each. */
+/** Maximum number of series that a panel may touch, by board: of the chosen node or, on the board Fleet, per node. */
 const MOST_TOUCHED: Readonly<Record<string, number>> = {
   'ftrace-agent': 200,
-  // 200 containers, and what each waits for beside the 100 largest pairs.
+  // 200 containers, each with its interference that is not among the 100 largest pairs.
   'ftrace-containers': 1000,
   'ftrace-kernel': 4000,
-  // 40,000 series of a fleet of 2,000: two operations of each of ten disks.
+  // 40,000 series on 2,000 nodes: two operations for each of ten disks.
   'ftrace-fleet': 20,
   // A histogram of ten functions on each CPU.
   'ftrace-functions': 16_000,
-  // Soft interrupts: seven vectors on each CPU, for the mean and for the most.
+  // Soft interrupts: seven vectors on each CPU, for the mean and for the maximum.
   'ftrace-node': 1000,
   // A histogram of four sources, or of three contexts, on each CPU.
   'ftrace-realtime': 3500,
 };
 /** The most lines, bars or buckets in a panel: two contexts of each CPU, of which the user chooses one. */
 const MOST_RETURNED = 2 * CPUS;
-/** One rule of each group; groups are evaluated at different times. */
+/** One rule of each group, because groups are evaluated at different times. */
 const LAST_RULES = [
   'instance_handler:ftrace_irq_duration_seconds:p99_rate5m',
   'instance:ftrace_softirq_seconds:ratio_rate5m',

@@ -21,7 +21,7 @@ const NOT_HERE: Readonly<Record<string, string>> = {
   'NVMe commands, p99': 'there may be no NVMe disk',
   'Exits of guests, p99': 'no guest runs in KVM',
 };
-// At the top of the file, not in the suite: the fleet ends before the suite does.
+// Made outside the suite, so that the bench cleans up after the suite has stopped the fleet.
 const bench = makeBench('dashboards');
 
 interface Dashboard {
@@ -44,7 +44,7 @@ describe(`dashboards in Prometheus ${PROMETHEUS.version.replace('v0.3', '3.')}`,
   });
   after(() => fleet?.end());
 
-  /** The number of series with a number that a query returns; waits for the first one. */
+  /** Number of series with a finite value that a query returns. Waits until there is one, or until the deadline. */
   async function seriesOf(expr: string, deadline: number): Promise<number> {
     for (;;) {
       const result = await fleet.prometheus.query(filledIn(expr));

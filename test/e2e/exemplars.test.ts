@@ -24,7 +24,7 @@ const byTrace = (a: Found, b: Found) => (a.traceId < b.traceId ? -1 : 1);
 
 test('exemplars of slow syscalls, by every format that has them', async () => {
   needTool('python3', 'python3');
-  // Hardly any other program calls it.
+  // Hardly any other program makes this call.
   const include = ['rt_sigtimedwait'];
   const agent = await bench.start({
     probes: { syscalls: { include } },
@@ -88,7 +88,7 @@ test('exemplars of slow syscalls, by every format that has them', async () => {
       .sort(byTrace);
   };
 
-  // A value that has not changed between two reads is the one that was scraped between them.
+  // If two reads give the same, Prometheus must have stored the same at the scrape between them.
   for (let attempt = 1; ; attempt++) {
     const before = await own();
     await prometheus.scraped('openmetrics', 'protobuf', 'native', 'text');

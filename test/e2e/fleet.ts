@@ -30,11 +30,11 @@ const RECORDED: Readonly<Record<string, string>> = {
   wakeup_rt: 'text/6.12-rt.wakeup_rt.txt',
 };
 export const RECORDED_PROBES = Object.keys(RECORDED);
-/** Probes that every kernel can run, so that a new one has data for its panel. */
+/** Probes that need no tracer. All of them are on, so that a new probe has data for its panel. */
 const OF_EVENTS = probeCatalogue.filter(({ tracer }) => tracer === undefined);
 /**
- * The first scrapes of a recording show counters at 0. Everything in it happened before them, and rates need an earlier
- * value.
+ * Number of scrapes in which the counters of a recording are set to 0. Its counters do not grow, because everything
+ * happened before the first scrape, but rates need growth.
  */
 const SCRAPES_BEFORE = 2;
 const DISK_BYTES = 32 << 20;
@@ -62,14 +62,14 @@ export async function startFleet(bench: Bench, { withTopLevel = true } = {}): Pr
       events: { count: ['sched:sched_process_exec'] },
       blk: withTopLevel ? { devices: [basename(device)] } : { enabled: false },
     },
-    // Never reached, but its panel shows that nothing is suspended.
+    // A budget that is never reached, because the panel of suspended probes needs data.
     budget: { cpu: '6400%' },
-    // Some wait of the workload is this long; the budget drops the others.
+    // So low that some waits of the workload reach it. The limit of traces per second drops most of them.
     spans: { kinds: { sched: { threshold: '10us' } } },
     otlp: { metrics: true, metric_export_interval: '500ms', endpoint: await openSink(bench) },
   });
   const groups = hierarchyDir('cpu');
-  // Removed after its processes.
+  // Made before the workload, because the bench cleans up in reverse order: first the processes, then the group.
   const group = groups === undefined ? undefined : makeGroup(bench, groups);
   const file = join(bench.directory, 'written');
   const work = spawn('sh', ['-c', `while :; do ${WORK}; done`, device, file], {
@@ -99,7 +99,7 @@ export async function startFleet(bench: Bench, { withTopLevel = true } = {}): Pr
           targets: [target],
           labels: { cluster: 'e2e', instance },
         })),
-        // A label of osnoise's own; a replay has a label of the same name.
+        // A replay adds a label `source`, so osnoise's own label of this name is `exported_source`. Change it back.
         metric_relabel_configs: [
           { source_labels: ['exported_source'], regex: '(.+)', target_label: 'source' },
           { regex: 'exported_source', action: 'labeldrop' },
@@ -110,7 +110,7 @@ export async function startFleet(bench: Bench, { withTopLevel = true } = {}): Pr
     { rule_files: [join(RULES, 'rules.yaml'), join(RULES, 'alerts.yaml')] },
   );
   await prometheus.scraped(JOB);
-  // Events that a counter shows only once they happen: twice, with a scrape between them.
+  // Some counters have no series before their first event. Cause two such events with a scrape in between, for rates.
   for (let time = 0; time < 2; time++) {
     await talkNonsense(live);
     const span = '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01';
@@ -139,7 +139,7 @@ function makeDisk(bench: Bench): string {
   return device;
 }
 
-/** `host:port` of a server that has the agent's metrics; in the first scrapes its counters are at 0. */
+/** Starts a server with the agent's metrics, whose counters are 0 in the first scrapes. Returns its `host:port`. */
 async function fromZero(bench: Bench, agent: Agent): Promise<string> {
   let scrapes = 0;
   return serve(bench, async () => {
@@ -165,7 +165,7 @@ async function serve(bench: Bench, answer: () => Promise<{ type: string; body: s
       const { type, body } = await answer();
       response.writeHead(200, { 'content-type': type }).end(body);
     } catch (error) {
-      // At the end of a test Prometheus still scrapes agents that are gone.
+      // At the end of a test, Prometheus still scrapes agents that have already stopped.
       response.writeHead(502).end(String(error));
     }
   });
@@ -179,7 +179,7 @@ async function serve(bench: Bench, answer: () => Promise<{ type: string; body: s
   return `127.0.0.1:${address.port}`;
 }
 
-/** A malformed request, which the agent refuses. */
+/** Sends a malformed request, which the agent refuses. */
 async function talkNonsense({ url }: Agent): Promise<void> {
   const { hostname, port } = new URL(url);
   await new Promise<void>((resolve) => {

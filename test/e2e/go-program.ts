@@ -77,7 +77,7 @@ export const [CONTAINERD, SHIM, CTR] = ['containerd', 'containerd-shim-runc-v2',
 
 const BIN = join(homedir(), '.cache', 'ftrace-exporter', 'bin');
 
-/** Where the built program is kept. The name of one with its own directory also has a hash of its source. */
+/** Path of the built program. If its source is in this repository (`directory`), the name has a hash of the source. */
 export function pathOf(program: GoProgram): string {
   const { directory, version } = program;
   const name = `${basename(program.package)}-${version}`;
@@ -91,7 +91,7 @@ export function isBuilt(program: GoProgram): boolean {
   return existsSync(pathOf(program));
 }
 
-/** Path of the program, which is built if it is missing. If it cannot be built, throws with what to do. */
+/** Path of the program. Builds it if it is missing. If that fails, throws an `Error` that says what to do. */
 export function goProgram(program: GoProgram): string {
   const path = pathOf(program);
   if (existsSync(path)) return path;

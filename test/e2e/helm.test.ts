@@ -1,6 +1,6 @@
 /**
- * The chart through the real Helm: lint, what every set of values renders to, and which values it refuses with which
- * words.
+ * Tests the chart with the real Helm: lint, the manifests for every set of values, and the messages for values that it
+ * refuses.
  */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
@@ -49,7 +49,7 @@ const configOf = (manifests: ReturnType<typeof render>, profile: string): Record
       ?.data?.['ftrace-exporter.yaml'] ?? '',
   );
 
-/** A list of arguments in which paths of the pod are replaced by paths of this machine. */
+/** Replaces paths in the pod by paths on this machine. */
 function onThisMachine(args: readonly string[]): string[] {
   return args
     .filter((arg) => arg !== 'run' && !arg.startsWith('--config.file='))
@@ -548,7 +548,7 @@ describe('the chart', () => {
         { params: { collect: ['all'] }, authorization: { credentials: { name: 'token', key: 'token' } } },
       ],
     });
-    // The label of which a job was chosen is not overwritten.
+    // If `jobLabel` chooses the job's name, no relabeling may overwrite it.
     assert.doesNotMatch(JSON.stringify(monitor('every value of the cluster')), /"targetLabel":"job"/);
     assert.match(JSON.stringify(monitor('pod monitor with oauth2')), /"targetLabel":"job"/);
     assert.match(JSON.stringify(monitor('pod monitor with oauth2')), /"oauth2":\{"clientId"/);

@@ -27,7 +27,7 @@ const DEPLOY = fileURLToPath(new URL('../../deploy/', import.meta.url));
 
 const bench = makeBench('kubernetes');
 
-/** Where the API has a kind, below its version. */
+/** Name of a kind in the paths of the API. */
 const PLURALS: Record<string, string> = {
   ClusterRole: 'clusterroles',
   ClusterRoleBinding: 'clusterrolebindings',
@@ -43,7 +43,7 @@ const PLURALS: Record<string, string> = {
   ServiceMonitor: 'servicemonitors',
   VerticalPodAutoscaler: 'verticalpodautoscalers',
 };
-/** In the order in which the kinds are applied. */
+/** The plain manifests, in the order in which they must be applied. */
 const PLAIN = [
   'kubernetes/ftrace-exporter.yaml',
   'kubernetes/monitoring.yaml',
@@ -59,7 +59,7 @@ function placeOf({ apiVersion, kind, metadata }: Manifest): string {
   return `${group}${namespace}/${plural}`;
 }
 
-// Building it compiles some 2,800 packages, so it is optional.
+// Building kube-apiserver compiles some 2,800 packages, so it is optional.
 const reason = `NOT RUN: kube-apiserver ${CONTROL_PLANE.version} is not built; npm run control-plane builds it`;
 if (!isBuilt(CONTROL_PLANE)) console.log(reason);
 
@@ -91,7 +91,7 @@ describe('Kubernetes', { skip: isBuilt(CONTROL_PLANE) ? false : reason }, () => 
   };
 
   /**
-   * What Pod Security reports about the pod that a DaemonSet would make in a namespace of that level; '' for nothing.
+   * Message with which Pod Security rejects the DaemonSet's pod in a namespace that enforces `level`; '' if accepted.
    */
   const podSecurity = async (values: Values, level: string): Promise<string> => {
     const { metadata, spec } = daemonSetOf(render(values, level));
@@ -112,11 +112,11 @@ describe('Kubernetes', { skip: isBuilt(CONTROL_PLANE) ? false : reason }, () => 
     console.log(`custom resources of ${OPERATOR}: ${CUSTOM.join(', ')}; ${AUTOSCALER}`);
     await served('/apis/monitoring.coreos.com/v1', CUSTOM);
     await served('/apis/autoscaling.k8s.io/v1', ['verticalpodautoscalers']);
-    // The namespace of the plain manifests, because they name it.
+    // The first of the plain manifests is their namespace.
     const [first] = manifestsOf(readFileSync(join(DEPLOY, PLAIN[0]), 'utf8'));
     const { status, body, warnings } = await api.ask('POST', '/api/v1/namespaces', first);
     assert.deepEqual([first.kind, status, warnings], ['Namespace', 201, []], body.message);
-    // Where sets of values put objects.
+    // Namespaces in which some sets of values put objects.
     for (const name of ['observability', 'monitoring', 'grafana']) await namespace(name);
     for (const level of ['privileged', 'baseline', 'restricted']) {
       await namespace(level, { 'pod-security.kubernetes.io/enforce': level });

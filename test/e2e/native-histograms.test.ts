@@ -16,11 +16,11 @@ import { goProgram, PROMETHEUS } from './go-program.ts';
 const CAPTURE = fileURLToPath(new URL('../../captures/demo.dat', import.meta.url));
 const bench = makeBench('native');
 const PROTOBUF = 'application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited';
-/** Classic bounds as they are written, 1-2-5. */
+/** The default classic bounds (1, 2 and 5 times powers of ten), as OpenMetrics writes them. */
 const BOUNDS = [-6, -5, -4, -3, -2, -1, 0].flatMap((power) =>
   [1, 2, 5].map((digit) => openMetricsFloat(Number(`${digit}e${power}`))),
 );
-/** Metrics that do not change while an agent is at rest. */
+/** Metrics that do not change while an agent serves a recording. */
 const AT_REST = '{__name__=~"ftrace_.+",__name__!~"ftrace_exporter_drain_.*"';
 
 const job = (name: string, agent: Agent, options: object = {}) => ({
@@ -225,7 +225,7 @@ test('a current Prometheus: native and classic, only native, only classic', asyn
 
 test("the running kernel's syscalls, counted twice", async () => {
   const CALLS = 10_000;
-  // Hardly any other program calls it.
+  // Hardly any other program makes this call.
   const syscall = 'getpriority';
   const workload = await bench.workload(
     `const work = () => { for (let i = 0; i < ${CALLS}; i++) process.getBuiltinModule('os').getPriority(); };`,
@@ -240,8 +240,7 @@ test("the running kernel's syscalls, counted twice", async () => {
     const [result] = await prometheus.query(expression);
     return Number(result?.value?.[1]);
   };
-  // A value that has not changed between two reads is the one that was scraped between
-  // them.
+  // If two reads give the same, Prometheus must have stored the same at the scrape between them.
   for (let attempt = 1; ; attempt++) {
     const before = await agent.scrape();
     await prometheus.scraped('live');
@@ -260,7 +259,7 @@ test("the running kernel's syscalls, counted twice", async () => {
     assert.deepEqual(stored, { native: count, classic: count, sum });
     break;
   }
-  // Waits for a CPU never stop: each read sees more of them, in one series per histogram and scheduling class.
+  // Tasks wait for a CPU all the time, so the next scrape must store a larger count.
   const waits = () => ask('sum(histogram_count(ftrace_sched_runqueue_latency_seconds))');
   const first = await waits();
   await prometheus.scraped('live');

@@ -40,7 +40,7 @@ async function pushedAndScraped(otlp: object, job: object = {}): Promise<Both> {
   return { agent, pushed, scraped };
 }
 
-/** Waits for a push that began after this call. */
+/** Waits until Prometheus has received a push that began after this call. */
 async function untilPushed(prometheus: Prometheus): Promise<void> {
   const from = Date.now() / 1000;
   const deadline = performance.now() + 30_000;
@@ -135,7 +135,7 @@ test('pushed as exponential histograms: count, sum and every bucket as scraped n
     assert.ok(histogram && native);
     assert.deepEqual(histogram[1], native, series);
   }
-  // Compares what a user would ask with the classic series of the scrape.
+  // Queries that users write must return the same as the classic series of the scrape.
   for (const name of new Set(Array.from(ofPushes.values(), ({ metric }) => metric.__name__))) {
     for (const part of ['count', 'sum']) {
       const answer = byIdentity(await pushed.query(`histogram_${part}(${name})`));

@@ -1,6 +1,6 @@
 /**
- * The page in a real browser: on the demo recording, where every number is known, and on the running kernel. With
- * `PAGE_PICTURES=DIRECTORY` it writes pictures of what it visits.
+ * Tests the page in a real browser, on the demo recording, where every number is known, and on the running kernel. With
+ * `PAGE_PICTURES=DIRECTORY`, writes screenshots.
  */
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
@@ -24,7 +24,7 @@ const PICTURES = process.env.PAGE_PICTURES;
 const HOSTILE = '<img src=x>';
 
 const bench: Bench = makeBench('page');
-// Workloads inherit it.
+// Workloads inherit this variable.
 process.env.FTX_FILE = join(bench.directory, 'fsync');
 let browser: Browser;
 let demo: Agent;
@@ -37,7 +37,7 @@ after(() => browser.close());
 interface Visit {
   page: Page;
   context: BrowserContext;
-  /** What went wrong in the browser; external requests are wrong, too. */
+  /** Errors in the browser, and URLs of requests to other servers than the agent. */
   problems: string[];
 }
 
@@ -66,7 +66,7 @@ async function picture(page: Page, name: string): Promise<void> {
   if (PICTURES !== undefined) await page.screenshot({ path: join(PICTURES, `page-${name}.png`) });
 }
 
-/** The card with a heat map. */
+/** The panel with this title. */
 function panelOf(page: Page, title: string) {
   return page.locator('.panel', { has: page.getByRole('heading', { name: title, exact: true }) });
 }
@@ -82,7 +82,7 @@ async function whenDrawn(page: Page, title: string): Promise<void> {
   await panelOf(page, title).locator('.readout', { hasText: / in / }).waitFor();
 }
 
-/** Counts by exponential bucket of a metric in `/metrics`, all series together. */
+/** Counts of a metric in `/metrics` by exponential bucket, summed over all series. */
 async function bucketsOf(agent: Agent, metric: string): Promise<Map<number, number>> {
   const answer = await fetch(`${agent.url}/metrics`, { headers: { accept: PROTOBUF } });
   const families = decodeFamilies(Buffer.from(await answer.arrayBuffer()));
@@ -95,7 +95,7 @@ async function bucketsOf(agent: Agent, metric: string): Promise<Map<number, numb
   return buckets;
 }
 
-/** Scripts for the browser, whose types these tests do not have. Walks over all cells, collects what the readout says. */
+/** Visits all cells of a heat map and reads the readout. A string, because these tests lack the browser's types. */
 const CELLS = `(panel) => {
   const plot = panel.querySelector('.plot');
   const line = panel.querySelector('.readout');
@@ -120,7 +120,7 @@ const CELLS = `(panel) => {
 
 type Cell = [time: string, bounds: string, count: number];
 
-/** The sum of each row of cells is that of the buckets within its bounds. Returns the sum of all. */
+/** Fails unless the cells of each row add up to the buckets within the row's bounds. Returns the sum of all cells. */
 function assertRows(cells: readonly Cell[], buckets: ReadonlyMap<number, number>): number {
   const seconds = (text: string) => {
     const [value, unit] = text.split(' ');
@@ -176,7 +176,7 @@ test('on a recording, the counts of the cells of a row are those of its buckets 
   await context.close();
 });
 
-/** A system call that hardly any other program makes. */
+/** Calls lchown, which hardly any other program does. */
 const LCHOWNS = `
   const fs = require('node:fs');
   fs.writeFileSync(process.env.FTX_FILE, '');
@@ -202,7 +202,7 @@ test('on a live agent, the counts of cells are the differences of buckets in /me
   await panelOf(page, 'All').locator('.plot').focus();
   const timesOf = (cells: readonly Cell[]) => new Set(cells.map(([time]) => time));
   const cellsNow = () => inPanel<Cell[]>(page, 'All', CELLS);
-  // The first calls are in columns that the page has, or from before its history, once it has two more.
+  // Once the page has two more columns, it has those of the first calls, or the calls were before its history.
   const enough = timesOf(await cellsNow()).size + 2;
   let times = new Set<string>();
   while (times.size < enough) {
@@ -214,7 +214,7 @@ test('on a live agent, the counts of cells are the differences of buckets in /me
   const difference = new Map([...later].map(([index, count]) => [index, count - (before.get(index) ?? 0)]));
   const total = sumOf(difference.values());
   let cells: Cell[] = [];
-  // A second has a column only when it has ended.
+  // The page gets the column of a second only after the second.
   while (sumOf(cells.map(([, , count]) => count)) < total) {
     await page.waitForTimeout(300);
     cells = (await cellsNow()).filter(([time]) => !times.has(time));
@@ -264,7 +264,7 @@ test('axe-core finds no serious fault', async () => {
   }
 });
 
-/** Calls fsync on a file again and again, under a name that would be markup. */
+/** Calls fsync on a file again and again. The task's name is HTML markup. */
 const FSYNCS = `
   const fs = require('node:fs');
   fs.writeFileSync('/proc/self/comm', ${JSON.stringify(HOSTILE)});
@@ -301,7 +301,7 @@ test('a visit: hover, click a cell, open the waterfall, search, copy the link, f
   const box = await over.boundingBox();
   assert.ok(box);
   await over.scrollIntoViewIfNeeded();
-  // New columns come from the right, one a second.
+  // A new column appears on the right every second, and the others move to the left.
   let hovered = '';
   for (let x = box.width - 5; !hovered.includes('–'); x = x > box.width / 2 ? x - 5 : box.width - 5) {
     await over.hover({ position: { x, y: box.height / 2 } });
@@ -309,7 +309,7 @@ test('a visit: hover, click a cell, open the waterfall, search, copy the link, f
   }
   assert.match(hovered, /^\d\d:\d\d:\d\d, [\d.]+ [nµm]?s–[\d.]+ [nµm]?s, [\d,]+ calls/);
 
-  // A column without traces says so; the column of the burst has them.
+  // Only columns with calls can have traces. The newest of them is that of the burst.
   await fsync.locator('.plot').focus();
   await inPanel(page, 'fsync', PICK_NEWEST);
   const traces = page.locator('section', { has: page.getByRole('heading', { name: /^Traces in the cell/ }) });
@@ -369,7 +369,7 @@ test('two metrics that get their first series within five seconds are both looke
   const agent = await bench.start(LIVE);
   const start = Date.now();
   const hello = { version: '', source: 'live', axis: 'time', started: 1, ready: true, reason: '' };
-  // Each of the two has one burst only. The browser does not connect again while the test runs.
+  // Each of the two metrics changes only once. The browser does not connect again during the test.
   let body = `retry: 600000\n\nevent: hello\ndata: ${JSON.stringify(hello)}\n\n`;
   for (let second = 0; second < 10; second++) {
     const names = ['ftrace_first_total', 'ftrace_second_total'].slice(second, second + 1);
@@ -383,7 +383,7 @@ test('two metrics that get their first series within five seconds are both looke
     if (request.url().endsWith('/api/v1/history')) lookUps++;
   });
   await page.goto(agent.url);
-  // When the page opens, and for each of the two.
+  // The page asks once when it opens, and once for each metric.
   while (lookUps < 3) await page.waitForTimeout(100);
   await context.close();
   assert.equal(await agent.stop(), 0);
@@ -397,7 +397,7 @@ test('after 15 minutes of columns the heap has not grown by more than 10 MiB sin
   const agent = await bench.start(LIVE);
   let sent = Date.now();
   const hello = { version: '', source: 'live', axis: 'time', started: 1, ready: true, reason: '' };
-  // Each connection gets five minutes at once; the browser connects again when it ends.
+  // Each connection delivers five minutes of columns at once and ends. Then the browser connects again.
   let connections = 0;
   await page.route('**/api/v1/live', (route) => {
     connections++;

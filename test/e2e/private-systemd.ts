@@ -16,13 +16,13 @@ export const SHIPPED = join(ROOT, 'deploy/systemd');
 const START_TIMEOUT_MS = 30_000;
 /** Targets that services depend on by default. Here they have nothing to do. */
 const TARGETS = ['test', 'sysinit', 'basic', 'network', 'shutdown'];
-/** There is no journal here, so only this differs from the shipped unit: where the service writes to. */
+/** Writes the service's output to a file, because there is no journal here. This is the only change to the unit. */
 const LOG = '[Service]\nStandardOutput=append:/run/log/service\nStandardError=append:/run/log/service\n';
 
 export interface PrivateSystemd {
   /** `/etc/ftrace-exporter` of its services. */
   etc: string;
-  /** Whether it can use the kernel's controller of this name: `memory`, `pids`. */
+  /** Whether its control group has this controller: `memory`, `pids`. */
   controls(controller: string): boolean;
   /** Runs a program in the namespaces of its services. */
   run(...command: string[]): { status: number | null; output: string };

@@ -15,7 +15,7 @@ import { type Fleet, RULES, startFleet } from './fleet.ts';
 import { PROMETHEUS } from './go-program.ts';
 
 const DEADLINE_MS = 40_000;
-// At the top of the file, not in the suite: the fleet ends before the suite does.
+// Made outside the suite, so that the bench cleans up after the suite has stopped the fleet.
 const bench = makeBench('rules');
 const FILES = ['rules.yaml', 'alerts.yaml'];
 
@@ -143,7 +143,7 @@ describe(`rules in Prometheus ${PROMETHEUS.version.replace('v0.3', '3.')}`, () =
   }, async () => {
     for (const agent of fleet.agents) {
       const output = promtool(['check', 'metrics'], (await agent.scrape()).text);
-      // The remaining lines are about names of Node's and prom-client's own metrics.
+      // promtool may complain about metrics of Node and prom-client, whose names the agent does not choose.
       assert.doesNotMatch(output, /^ftrace_/m);
     }
   });

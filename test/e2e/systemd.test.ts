@@ -1,6 +1,6 @@
 /**
- * The unit for systemd: systemd-analyze checks it, and a private systemd runs it with every restriction that it has.
- * Checks what it serves, what it cannot write, what is left after a kill, and the drop-in for the top level.
+ * Tests the systemd unit: systemd-analyze checks it, and a private systemd runs it with all its restrictions. Checks
+ * what it serves, what it cannot write, what remains after a kill, and the drop-in for the top level.
  */
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
@@ -45,7 +45,7 @@ describe('the unit for systemd', () => {
     version =
       /^systemd (\d+)/.exec(execFileSync('systemd-analyze', ['--version'], { encoding: 'utf8' }))?.[1] ?? '';
     systemd = await startSystemd(bench);
-    // As shipped, but with its own name and port, and with calls that can be counted.
+    // Use the shipped files, but with another instance name and port, and with a syscall whose calls can be counted.
     appendFileSync(join(systemd.etc, 'ftrace-exporter.yaml'), '\n  syscalls: { include: ["getppid"] }\n');
     appendFileSync(
       join(systemd.etc, 'environment'),
@@ -55,7 +55,7 @@ describe('the unit for systemd', () => {
 
   const systemctl = (...args: string[]) => systemd.run('systemctl', ...args, 'ftrace-exporter');
 
-  /** Starts the service, or waits for its restart. Returns a function that reads its log from then on. */
+  /** Starts the service, or waits for its restart, until it serves metrics. Returns what it has logged meanwhile. */
   async function ready(command?: 'start' | 'restart'): Promise<string> {
     let log = '';
     if (command !== undefined) {
@@ -71,7 +71,7 @@ describe('the unit for systemd', () => {
     return log;
   }
   const scrape = async (): Promise<Scrape> => parseScrape(await (await fetch(`${url}/metrics`)).text());
-  /** Process id outside of the service's namespace: the one in its control group. */
+  /** Host pid of the service's main process. Finds it by its control group and its pid inside the namespace. */
   const mainPid = () => {
     const inside = systemd.show('MainPID');
     const pids = readdirSync('/proc').filter((name) => /^\d+$/.test(name));
@@ -230,7 +230,7 @@ describe('the unit for systemd', () => {
       assert.equal(topTracer(), 'blk');
       const journal = `/run/ftrace-exporter/${instance}.journal.json`;
       assert.equal(systemd.run('test', '-f', journal).status, 0, 'no journal');
-      // Killed and not restarted: ExecStopPost= restores the top level.
+      // If the service is killed and not restarted, ExecStopPost= must restore the top level.
       systemd.dropIn('no-restart.conf', '[Service]\nRestart=no\n');
       process.kill(mainPid(), 'SIGKILL');
       await until('it is over', () => systemd.show('ActiveState') === 'failed');

@@ -1,4 +1,4 @@
-/** `top` in a real terminal (tmux), on the demo recording and on an agent that goes away. */
+/** Tests `top` in a real terminal (tmux), on the demo recording and on an agent that stops. */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { test } from 'node:test';
@@ -8,7 +8,7 @@ import { BIN, makeBench, needTool } from '../support/agent.ts';
 
 const DEMO = fileURLToPath(new URL('../../captures/demo.dat', import.meta.url));
 const TIMEOUT_MS = 30_000;
-/** The shell waits: nothing is typed before, so that no output comes between. */
+/** Matches a screen that ends with the shell's prompt. The tests wait for it before they type a command. */
 const PROMPT = /READY\.\s*$/;
 const bench = makeBench('top');
 
@@ -25,7 +25,7 @@ function tmux(...args: string[]): string {
   return stdout;
 }
 
-/** A shell in a terminal of 100 by 30. */
+/** Opens a shell in a terminal of 100 columns and 30 lines. */
 function openShell() {
   tmux('new-session', '-d', '-s', 'top', '-x', '100', '-y', '30', '-c', bench.directory, 'env PS1=READY. sh');
   const screen = () => tmux('capture-pane', '-p', '-t', 'top');

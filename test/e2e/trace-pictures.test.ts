@@ -1,6 +1,6 @@
 /**
- * With `PAGE_PICTURES=DIRECTORY` it writes the pictures of docs/traces.md: waterfalls of calls whose cause is known, from
- * the running kernel.
+ * With `PAGE_PICTURES=DIRECTORY`, writes the pictures of docs/traces.md: waterfalls of calls on the running kernel
+ * whose cause is known.
  */
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
@@ -118,7 +118,7 @@ for (const { name, syscall, summary, script } of CASES) {
   });
 }
 
-/** Traces with few spans of the machine's other tasks make clear pictures. */
+/** The trace with the lowest value makes the clearest picture: it has few spans and explains most of its time. */
 function badness(trace: SlowTree): number {
   const size = ({ children }: SpanTree): number => children.reduce((sum, child) => sum + size(child), 1);
   return size(trace) + 100 * (1 - Number(trace.attributes['ftrace.explained_ratio']));

@@ -1,9 +1,9 @@
 /**
- * Sends slow fsyncs on our own disk to a real OpenTelemetry Collector. Each call must become a trace, and the trace
- * must agree with the kernel's events, which a parser that shares nothing with the agent reads beside it.
+ * Sends traces of fsyncs on a disk of the test to a real OpenTelemetry Collector. Each call must become a trace that
+ * agrees with the kernel's events, which a parser that shares no code with the agent reads from a second instance.
  *
- * Two instances stamp an event one after the other, so their times differ by as long as that takes. Now and then an
- * interrupt, or another guest of the machine, comes between. The trace must not depend on that.
+ * The kernel records an event in one instance after the other, so its two timestamps differ a little, and more if an
+ * interrupt or another virtual machine runs in between. The test allows for both.
  */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
@@ -17,9 +17,9 @@ import { COLLECTOR, goProgram } from './go-program.ts';
 
 const bench = makeBench('traces');
 const FSYNCS = 100;
-/** The largest difference between the stamps of one event in two instances; an interval has two. */
+/** Accepted error of an interval, because each of its two events has different timestamps in the two instances. */
 const STAMPS_APART_NS = 5_000;
-/** Calls in which something came between the two stamps. */
+/** Accepted share of calls with a larger error, because something ran between the two timestamps of an event. */
 const DISTURBED_SHARE = 0.05;
 const SWITCH = 'sched:sched_switch';
 const ENTER = 'syscalls:sys_enter_fsync';
@@ -104,7 +104,7 @@ for (const protocol of ['http/protobuf', 'http/json', 'grpc'] as const) {
     const apart: string[] = [];
     for (const [i, root] of sorted.entries()) {
       const trace = spans.filter(({ traceId }) => traceId === root.traceId);
-      // Below them can be requests of the disk that holds the image.
+      // The trace can also contain requests to the disk that holds the image of the test's disk.
       const blocks = trace.filter(
         ({ name, attributes }) => name.startsWith('block ') && attributes['system.device'] === disk.name,
       );
@@ -129,12 +129,12 @@ for (const protocol of ['http/protobuf', 'http/json', 'grpc'] as const) {
 }
 
 /**
- * On the first CPU: on some virtual machines nothing is recorded in the idle task of other CPUs, so switches from it
- * are missing.
+ * Runs on CPU 0, because some virtual machines record no events in the idle task of other CPUs, so that switches out of
+ * it are missing.
  */
 const PINNED = { wrapper: ['taskset', '-c', '0'] };
 
-/** The calls of a thread, with the time between its switches. */
+/** The calls of a thread, with the time that it spent on the CPU in each. */
 function callsOf(events: readonly WitnessedEvent[], pid: number): Call[] {
   const calls: Call[] = [];
   let call: Call | undefined;
@@ -173,7 +173,7 @@ function requestsOf(events: readonly WitnessedEvent[]): Request[] {
   return requests;
 }
 
-/** Children lie within their parent and do not overlap on one level. */
+/** Fails unless children lie within their parent, and those of one parent do not overlap. */
 function assertNested(parent: ReceivedSpan, trace: readonly ReceivedSpan[]): void {
   const children = childrenOf(parent, trace);
   let before = parent.start;
@@ -195,8 +195,8 @@ function childrenOf({ spanId }: ReceivedSpan, trace: readonly ReceivedSpan[]): R
 }
 
 /**
- * By the trace's own figures: the thread's own time and the children add up to the whole, except for what is shown as
- * asleep early.
+ * Fails unless the thread's own time and the children, as the trace shows them, add up to the whole call. The sum may
+ * be 1 % too large, because a span can show the thread as asleep a little too early.
  */
 function assertWhole(root: ReceivedSpan, trace: readonly ReceivedSpan[]): void {
   const durationNs = Number(root.end - root.start);
@@ -210,7 +210,8 @@ function childrenNs(root: ReceivedSpan, trace: readonly ReceivedSpan[]): number 
 }
 
 /**
- * By the witness: the call took this long, and the thread's own time and the children add up to the whole within 1 %.
+ * Compares a trace with the witness: the duration of the call, and the sum of the thread's own time and the children.
+ * Returns a difference of more than 1 %; undefined if there is none.
  */
 function explained(root: ReceivedSpan, trace: readonly ReceivedSpan[], call: Call): string | undefined {
   const durationNs = Number(root.end - root.start);
@@ -223,7 +224,7 @@ function explained(root: ReceivedSpan, trace: readonly ReceivedSpan[], call: Cal
 
 const isCut = ({ attributes }: ReceivedSpan) => attributes['ftrace.cut_at_start'] === true;
 
-/** A request's span lasts from its issue to its completion. If it is cut, its attribute says so. */
+/** Compares the span of a request with the witness. It must last from issue to completion, or say that it is cut. */
 function asSeen(span: ReceivedSpan, requests: readonly Request[], call: Call): string | undefined {
   const sector = span.name === 'block flush' ? SECTOR_OF_FLUSH : span.attributes['ftrace.block.sector'];
   const ofIt = requests.filter(

@@ -1,8 +1,8 @@
 /**
- * A backend in every bad state in turn, at ten times the default budget of traces, over HTTP and gRPC with TLS:
- * `npm run test:backend`. The agent is a process of its own, on the running kernel, with a workload whose number of slow
- * operations is known. Every operation must end in an outcome, memory must be flat, and the buffers must be drained as
- * early as by an agent without a backend. In each state a signal ends an agent in time.
+ * An agent with a backend that fails in every way, one after the other, at ten times the default limit of traces, over
+ * HTTP and gRPC with TLS (`npm run test:backend`). A workload on the running kernel makes a known number of slow
+ * operations. Each must be counted with an outcome, memory must not grow, and the agent must drain the buffers as early
+ * as one without a backend. In each state of the backend, a signal must end an agent in time.
  */
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
@@ -22,16 +22,16 @@ const STATE_SECONDS = 5;
 /** Ten times the default. */
 const TRACES_A_SECOND = 500;
 const CALLS_A_SECOND = 700;
-/** A tenth of the default, so that it is full while a backend is gone. */
+/** A tenth of the default, so that the queue becomes full while the backend is gone. */
 const QUEUE_SPANS = 1638;
-/** The interval between two drains at full rate, as a bound of their histogram. */
+/** The interval between two drains at full rate, in seconds: a bound of the histogram of their durations. */
 const LONG_DRAIN = '0.02';
-/** What resident memory may grow by from the first round of the states to all later ones, beyond an agent without a backend. */
+/** How much more than that of an agent without a backend resident memory may grow after the first round of states. */
 const GROWTH_BYTES = 16 << 20;
 const MOST_ENDING_MS = 10_000;
 const PROTOCOLS = ['http/protobuf', 'grpc'] as const;
 
-/** Each call allocates 64 pages, which takes longer than the threshold; prints how many there have been. */
+/** Makes calls that allocate 64 pages each, which takes longer than the threshold. Prints their number. */
 const WORKLOAD = `
 import os, sys, time
 fd = os.memfd_create('ftx')
@@ -45,7 +45,7 @@ while time.monotonic() - start < float(sys.argv[1]):
 print(done)
 `;
 
-/** Resolves to what `use` returns; the workload ends with it. */
+/** Runs the workload until `use` has ended. Returns what `use` returns. */
 async function withWorkload<T>(
   seconds: number,
   callsASecond: number,
@@ -61,7 +61,7 @@ async function withWorkload<T>(
   }
 }
 
-/** Starts an agent that pushes to a backend, or to none. What else the machine does must not be taken for its doing. */
+/** Starts an agent that pushes to a backend, or to none. `nice`, because other programs must not delay its drains. */
 function startAgent(protocol: (typeof PROTOCOLS)[number], backend?: BadBackend): Promise<Agent> {
   const otlp = backend && {
     protocol,
@@ -103,7 +103,7 @@ async function withAllStates(protocol: (typeof PROTOCOLS)[number], backend: BadB
   try {
     const others = watch(bench, ['fallocate'], { not: [0] });
     const counted = others.count();
-    /** Most resident bytes per round: with the backend, and without. */
+    /** Most resident bytes in each round: of the agent with the backend, and of the one without. */
     const rounds: [number, number][] = [];
     const seconds = ROUNDS * STATES.length * STATE_SECONDS;
     const calls = await withWorkload(seconds, CALLS_A_SECOND, async (done) => {
@@ -125,7 +125,7 @@ async function withAllStates(protocol: (typeof PROTOCOLS)[number], backend: BadB
     });
     await backend.become('well');
     const witnessed = others.count() - counted;
-    // Calls of other programs before and after the witness are operations too.
+    // The agent also counts calls of other programs before the witness began and after it was read.
     const operationsIn = ({ sum }: Scrape) => sum('ftrace_syscall_duration_seconds_count');
     const endedIn = ({ sum }: Scrape) => sum('ftrace_exporter_traces_total');
     let scrape = await agent.scrape();
@@ -186,7 +186,7 @@ function summary({ sum }: Scrape): string {
   return `traces exported ${traces('exported')}, failed ${traces('failed')}, over budget ${traces('over_budget')}`;
 }
 
-/** How many drains there were, and how many of them took longer than the time to the next. */
+/** Number of drains, and how many of them took longer than the interval between two drains. */
 function drains({ sum }: Scrape): { all: number; long: number } {
   const all = sum('ftrace_exporter_drain_duration_seconds_count');
   return { all, long: all - sum('ftrace_exporter_drain_duration_seconds_bucket', { le: LONG_DRAIN }) };

@@ -1,7 +1,7 @@
 /**
- * Whatever clients do, the agent reads the kernel's buffers in time and answers a good client within a second. The bad
- * clients: 500 slow ones, oversized headers, guessed passwords, garbage instead of TLS. Meanwhile 200,000 events per
- * second arrive.
+ * Whatever HTTP clients do, the agent must read the kernel's buffers in time, at 200,000 events per second, and answer
+ * a good client within a second. The bad clients are 500 slow ones, and others that send oversized headers, guessed
+ * passwords, or garbage instead of TLS.
  */
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
@@ -17,7 +17,7 @@ import { ATTACKS, type AttackOrder } from '../support/web-attacks.ts';
 
 const bench = makeBench('web');
 const SECONDS = 6;
-/** Two events per call. */
+/** Each call causes two events. */
 const CALLS_PER_SECOND = 100_000;
 const ANSWERED_WITHIN_MS = 1000;
 const USERS = ['scraper', 'newcomer', 'neighbour', 'guessed'];
@@ -44,7 +44,7 @@ const refused = (scrape: Scrape, reason: string) =>
 interface Served extends Launched {
   url: string;
   port: number;
-  /** Asks on a new connection, as this user. */
+  /** Sends a request as this user, on a new connection. */
   get(path: string, user?: string): Promise<{ status: number; body: string; ms: number }>;
   scrape(): Promise<Scrape>;
   stop(): Promise<void>;
@@ -92,7 +92,7 @@ async function serve(secured: boolean): Promise<Served> {
   };
 }
 
-/** Runs an attack; resolves to the number of attempts. */
+/** Runs an attack. Returns the number of attempts. */
 async function attack(order: Omit<AttackOrder, 'seconds'>): Promise<number> {
   const child = spawn(process.execPath, [ATTACKS, JSON.stringify({ ...order, seconds: SECONDS })], {
     stdio: ['ignore', 'pipe', 'inherit'],
@@ -105,7 +105,7 @@ async function attack(order: Omit<AttackOrder, 'seconds'>): Promise<number> {
   return Number(output);
 }
 
-/** Asks for the metrics again and again. Resolves to the longest time that an answer took. */
+/** Requests the metrics again and again. Returns the longest time until an answer. */
 async function goodClient(agent: Served, untilDone: Promise<unknown>): Promise<number> {
   let over = false;
   void untilDone.then(() => {

@@ -41,7 +41,7 @@ const WORKER = `
     parentPort.postMessage('done');
   }`;
 
-/** Two workers that sleep except during a round. The first `run()` returns their thread ids, each later one is a round. */
+/** Two workers that sleep except during a round. The first `run()` returns their thread ids; later calls are rounds. */
 const SCRIPT = `
   const { Worker } = require('node:worker_threads');
   const words = new Int32Array(new SharedArrayBuffer(8));

@@ -3,7 +3,7 @@ import { parseSync } from '@swc/core';
 
 export const MAX_FUNCTION_LINES = 100;
 export const MAX_FILE_LINES = 400;
-/** Functions of the text reader are loops over bytes with their state in locals. */
+/** The text reader may have longer functions, because they are loops over bytes with their state in local variables. */
 const TEXT_READER = /^src\/(decode\/text|tracetext)\//;
 
 const FUNCTIONS =
@@ -16,9 +16,9 @@ export interface FunctionLength {
   lines: number;
 }
 
-/** All functions of a TypeScript source, also those within others. */
+/** All functions of a TypeScript source, including nested ones. */
 export function functionsIn(source: string): FunctionLength[] {
-  // SWC counts bytes over all sources of a process, and a tree begins at its first token.
+  // SWC's positions go on from one source to the next, and a tree starts at its first token. The `;` is at offset 0.
   const text = Buffer.from(`;${source}`);
   const tree = parseSync(text.toString(), { syntax: 'typescript', target: 'esnext' });
   const lineAt = (position: number): number =>

@@ -1,11 +1,11 @@
-/** Finds variables that a participle or preposition names, from the syntax tree of SWC. */
+/** Finds variables whose name is only a participle or preposition, in the syntax tree of SWC. */
 import { parseSync } from '@swc/core';
 
 const NO_NOUN = /^(of|told|found|known|kept|left|asked|taken|given|said|met)$/;
 
-/** Findings as lines that say what to do: variables, parameters and what patterns bind. */
+/** Checks variables, parameters and names in destructuring patterns. Returns lines that say what to do. */
 export function namesWithoutNoun(file: string, source: string): string[] {
-  // SWC counts bytes over all sources of a process, and a tree begins at its first token.
+  // SWC's positions go on from one source to the next, and a tree starts at its first token. The `;` is at offset 0.
   const text = Buffer.from(`;${source}`);
   const tree = parseSync(text.toString(), { syntax: 'typescript', target: 'esnext' });
   const findings: string[] = [];

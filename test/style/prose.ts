@@ -1,7 +1,7 @@
 /**
- * Finds English that a reader stumbles over, as far as a program can: in sources, docs, dashboards, alerts and the chart.
- * `npm run check:prose` runs it on the whole tree, `node test/style/prose.ts src/probes` on a part. docs/prose.md has the
- * habits that it cannot find.
+ * Finds English that makes a reader stumble, in sources, docs, dashboards, alerts and the chart. `npm run check:prose`
+ * checks the whole tree, `node test/style/prose.ts src/probes` one folder. docs/prose.md lists the habits that a
+ * program cannot find.
  */
 import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
@@ -52,7 +52,7 @@ export interface Finding {
   advice: string;
 }
 
-/** Puts the lines of a paragraph or comment on one line, so that a phrase can span them. Offsets stay as they are. */
+/** Joins the lines of a paragraph or comment, so that patterns match across lines. Offsets do not change. */
 function joined(text: string): string {
   return text.replace(/\n[ \t]*(?:\*(?!\/)|\/\/|#|>)?[ \t]*(?=\S)/g, (gap) => ' '.repeat(gap.length));
 }
@@ -68,7 +68,7 @@ export function findingsIn(text: string): Finding[] {
   );
 }
 
-/** Files that people read: fixtures are what kernels and other programs wrote, and this room names what it looks for. */
+/** Whether a file is checked. Excludes fixtures, which other programs wrote, and files that quote the habits. */
 function isRead(file: string): boolean {
   return (
     /\.(ts|md|ya?ml|js|cjs|tpl|sh|py|c|conf|service)$|NOTES\.txt$|^\.ci\/run$/.test(file) &&

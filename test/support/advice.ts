@@ -1,4 +1,4 @@
-/** For tests that compare docs with the code: they fail with one line per finding, never with whole files. */
+/** For tests that compare docs with the code: a failure shows one line per finding, never whole files. */
 import assert from 'node:assert/strict';
 
 /** Each line names the file and says what to write there. */

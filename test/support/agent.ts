@@ -1,6 +1,6 @@
 /**
- * An agent as a user runs it, for live tests: a process with its own config and instance, and its parsed metrics.
- * Processes and instances are removed at the end, whatever a test does.
+ * Runs an agent as a user does, for live tests: a process with its own config and instance. Parses its metrics. Ends
+ * processes and removes instances after the tests of a file, even if a test fails.
  */
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
@@ -24,30 +24,30 @@ import { parseExposition } from './exposition.ts';
 export const BIN = fileURLToPath(new URL('../../bin/ftrace-exporter.js', import.meta.url));
 export const TRACEFS = findTracefs({ mayMount: true });
 
-/** On a machine that does much else, an agent takes up to half a minute. */
+/** On a busy machine, an agent takes up to half a minute to start. */
 const START_TIMEOUT_MS = 120_000;
 const STOP_TIMEOUT_MS = 20_000;
 const SETTLE_TIMEOUT_MS = 30_000;
 
-/** Fails with the package to install when a program is missing. */
+/** If the program is missing, fails with the name of the package to install. */
 export function needTool(name: string, debianPackage: string): void {
   const { error } = spawnSync(name, ['--version'], { stdio: 'ignore' });
   assert.equal(error, undefined, `${name} is missing: apt-get install ${debianPackage}`);
 }
 
-/** Everything that one test file has started; it is removed when the file ends. */
+/** Starts what a test file needs, and ends or removes it after the file's tests. */
 export interface Bench {
-  /** For files; removed at the end. */
+  /** A directory for files. */
   directory: string;
-  /** Starts an agent without waiting for it. `wrapper` is a program with arguments that starts it. */
+  /** Starts an agent without waiting until it is ready. `wrapper` is a command that starts the agent. */
   launch(config: Config, how?: LaunchOptions): Launched;
   /** Starts an agent and waits until it is ready. */
   start(config: Config, how?: LaunchOptions): Promise<Agent>;
   /** Runs a workload in a Node process of its own; see `Workload`. */
   workload(script: string, how?: { wrapper?: readonly string[] }): Promise<Workload>;
-  /** An instance of our own to look with. */
+  /** A name for an instance that the test creates itself. Such an instance is removed like those of agents. */
   instanceName(purpose: string): string;
-  /** Steps to do at the end, also after a failure; the last one comes first. */
+  /** Adds a step to do after the file's tests, even if they fail. Later steps are done before earlier ones. */
   atEnd(step: () => void): void;
 }
 
@@ -71,7 +71,7 @@ export interface Launched {
   stderr(): string;
   /** Exit status, or the signal that ended it. */
   ended: Promise<number | NodeJS.Signals | null>;
-  /** Resolves when the agent is ready; rejects with its log if it ends before. */
+  /** Waits until the agent is ready. Rejects with its log if it ends before that. */
   ready(): Promise<Agent>;
 }
 
@@ -79,7 +79,7 @@ export interface Agent extends Launched {
   /** `http://127.0.0.1:PORT` */
   url: string;
   scrape(): Promise<Scrape>;
-  /** Ends the agent by SIGTERM; resolves to its exit status. */
+  /** Ends the agent with SIGTERM. Returns its exit status. */
   stop(): Promise<number | NodeJS.Signals | null>;
 }
 
@@ -94,12 +94,12 @@ export interface Scrape {
 /** A Node process that runs its script's `work()` on request and does nothing before and after. */
 export interface Workload {
   pid: number;
-  /** Runs `work()`; resolves to what it returned, as JSON. */
+  /** Runs `work()`. Returns its result, which is passed as JSON. */
   run<T>(): Promise<T>;
   end(): Promise<void>;
 }
 
-/** Makes a bench; what it starts is ended and removed after the tests of the calling file. */
+/** Makes a bench that cleans up after the tests of the calling file. */
 export function makeBench(prefix: string): Bench {
   const directory = mkdtempSync(join(tmpdir(), `ftx-${prefix}-`));
   const children: ChildProcess[] = [];
@@ -224,7 +224,7 @@ export function parseScrape(text: string): Scrape {
   return { text, sum, series };
 }
 
-/** Scrapes until `done` returns true, and once more a moment later, so that a count that is too high shows as well. */
+/** Scrapes until `done` returns true, and once more a moment later, because a count could still become too high. */
 export async function settled(
   agent: Pick<Agent, 'scrape'>,
   done: (scrape: Scrape) => boolean,
@@ -303,7 +303,7 @@ function removeInstances(prefix: string): void {
   }
 }
 
-/** A file of tracefs, trimmed. */
+/** Text of a file, trimmed. */
 export function readTrimmed(...path: string[]): string {
   return readFileSync(join(...path), 'utf8').trim();
 }

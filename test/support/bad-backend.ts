@@ -44,7 +44,7 @@ const GRPC = { 'content-type': 'application/grpc' };
 export async function startBadBackend(): Promise<BadBackend> {
   let state: State = 'well';
   let requests = 0;
-  /** GOAWAY comes after every second answer, and otherwise instead of an answer. */
+  /** In the state `goaway`, every second request of traces is answered before GOAWAY; the others get only GOAWAY. */
   let goaways = 0;
   const accepted = new Set<string>();
   const sockets = new Set<Socket>();
@@ -53,7 +53,7 @@ export async function startBadBackend(): Promise<BadBackend> {
     sockets.add(socket);
     socket.on('close', () => sockets.delete(socket)).on('error', () => {});
   });
-  // Events of connections that this backend or the agent ends.
+  // Without handlers, connections that this backend or the agent ends would throw.
   for (const event of ['tlsClientError', 'sessionError', 'clientError']) server.on(event, () => {});
   const cut = (): void => {
     for (const socket of sockets) socket.destroy();
@@ -120,7 +120,7 @@ export async function startBadBackend(): Promise<BadBackend> {
         break;
       }
       default:
-      // Silent, or a request that came before the state changed.
+      // Other states do not answer. A request can also arrive just before the state changes.
     }
   };
   server.on('request', (request: Http2ServerRequest, response: Http2ServerResponse) => {
@@ -163,7 +163,7 @@ export async function startBadBackend(): Promise<BadBackend> {
   };
 }
 
-/** Writes until the client has had enough. */
+/** Writes until the client closes the connection. */
 function pour(response: Http2ServerResponse): void {
   const chunk = Buffer.alloc(MIB);
   const more = (): void => {

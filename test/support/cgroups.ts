@@ -1,4 +1,4 @@
-/** Control groups of a test's own on this machine, named as containers are, and processes in them. */
+/** Creates control groups with names like those of containers, and starts processes in them. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, mkdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Bench } from './agent.ts';
 
-/** A hierarchy with the controller `cpu` or, as `unified`, that of version 2. */
+/** Root of the hierarchy with the controller `cpu` or, for `unified`, of the hierarchy of version 2. */
 export function hierarchyDir(kind: 'cpu' | 'unified'): string | undefined {
   const dirs =
     kind === 'cpu'
@@ -21,13 +21,13 @@ export function hierarchyDir(kind: 'cpu' | 'unified'): string | undefined {
 
 export interface Group {
   dir: string;
-  /** What the agent calls it: the first 12 digits of the id. */
+  /** The agent's name for the container: the first 12 digits of its id. */
   container: string;
   /** Writes a file of the group, by its name in version 2 and 1. */
   set(v2: string, v1: string, value: { v2: string; v1: string }): void;
 }
 
-/** Makes a group with the name of a container's; it goes when the tests have ended, after its processes. */
+/** Creates a group named like a container's. The bench removes it after its processes have ended. */
 export function makeGroup(bench: Bench, hierarchy: string): Group {
   const id = Array.from({ length: 64 }, () => Math.floor(Math.random() * 16).toString(16)).join('');
   const dir = join(hierarchy, `docker-${id}.scope`);
@@ -49,7 +49,7 @@ export function makeGroup(bench: Bench, hierarchy: string): Group {
 export interface Inmate {
   pid: number;
   child: ChildProcess;
-  /** Writes a line to it, and waits for one of its own. */
+  /** Writes a line to the process, and waits for a line from it. */
   ask(line: string): Promise<string>;
   end(): Promise<void>;
 }
@@ -89,7 +89,7 @@ export function waitedNs(pid: number): number {
   return Number(readFileSync(`/proc/${pid}/schedstat`, 'utf8').split(' ')[1]);
 }
 
-/** Waits until a process sleeps for good. */
+/** Waits until a process sleeps and no longer uses or waits for a CPU. */
 export async function atRest(pid: number): Promise<void> {
   for (let before = ''; ; ) {
     await sleep(100);

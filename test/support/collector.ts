@@ -21,7 +21,7 @@ export interface Collector {
   metrics(): PushedMetric[][];
 }
 
-/** Starts one; it ends with the test file. */
+/** Starts a Collector that ends with the test file. */
 export async function startCollector(bench: Bench, program: string): Promise<Collector> {
   const path = join(bench.directory, bench.instanceName('collector'));
   const [grpc, http] = [`127.0.0.1:${await freePort()}`, `127.0.0.1:${await freePort()}`];

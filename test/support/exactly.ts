@@ -1,6 +1,6 @@
 /**
- * Compares known calls with an agent's count of them, on a machine where other programs make the same call and where a
- * busy CPU can lose events. A witness counts the calls of others; the agent reports its losses.
+ * Compares a known number of calls with an agent's count, on a machine where other programs make the same call and
+ * where events can be lost. A witness counts the calls of the other programs; the agent reports losses.
  */
 import assert from 'node:assert/strict';
 import type { TestContext } from 'node:test';
@@ -9,7 +9,7 @@ import { type Agent, type Scrape, settled } from './agent.ts';
 import type { Witness } from './witness.ts';
 
 const ATTEMPTS = 5;
-/** So many scrapes in a row with the same count mean that no more will come. */
+/** After a loss, the count is final if this many scrapes in a row have the same. */
 const STILL = 20;
 
 export interface KnownCalls {
@@ -19,22 +19,22 @@ export interface KnownCalls {
   others: Witness;
   /** The agent's count of these calls. */
   counted(scrape: Scrape): number;
-  /** Makes the calls; resolves to their number. */
+  /** Makes the calls. Returns their number. */
   work(): Promise<number>;
 }
 
 const lost = (scrape: Scrape) => scrape.sum('ftrace_exporter_events_lost_total');
 
 /**
- * In every attempt, a call may be missing only if the agent reports it as lost, and the agent may not count more than
- * the workload and others made. Tries until nothing was lost and nobody else made a call, or at least nothing was lost.
- * Returns the scrapes around the last attempt without a loss.
+ * In every attempt, a call may be missing only if the agent reports a lost event for it, and the agent may not count
+ * more calls than the workload and other programs made. Repeats until nothing was lost and no other program made a
+ * call. After five attempts, one without a loss is enough. Returns the scrapes before and after the last such attempt.
  */
 export async function countsExactly({ t, agent, others, counted, work }: KnownCalls) {
   let lossless: { first: Scrape; last: Scrape } | undefined;
   for (let attempt = 1; attempt <= ATTEMPTS; attempt++) {
     const othersBefore = others.count();
-    // By now the agent has seen everything that happened before.
+    // In this time the agent processes the events from before.
     await sleep(200);
     const first = await agent.scrape();
     const calls = await work();
@@ -65,8 +65,8 @@ export async function countsExactly({ t, agent, others, counted, work }: KnownCa
 }
 
 /**
- * A workload that makes this many calls, of `process.ppid` by default, spread over `ms`. At full speed the test would
- * also measure how much CPU time others leave to the agent. `work()` returns the number of calls.
+ * A workload that makes this many calls, of `process.ppid` by default, spread over `ms`. At full speed, the result
+ * would depend on how much CPU time other programs leave to the agent. `work()` returns the number of calls.
  */
 export function callsOver(ms: number, calls: number, call = 'process.ppid'): string {
   return `

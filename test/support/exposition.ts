@@ -1,4 +1,4 @@
-/** A small parser of the exposition formats. It is written apart from the writer and keeps samples as text. */
+/** A small parser of the exposition formats. It shares no code with the writer, and keeps values as text. */
 
 export interface ParsedSample {
   name: string;

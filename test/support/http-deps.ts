@@ -1,4 +1,4 @@
-/** What the HTTP server of an idle agent serves from: nothing to scrape, no traces, always ready. */
+/** Dependencies of the HTTP server for an idle agent: nothing to scrape, no traces, always ready. */
 import type { HttpDeps } from '../../src/http/pages/deps.ts';
 
 export const quiet = { debug() {}, info() {}, warn() {}, error() {} };

@@ -1,4 +1,4 @@
-/** A simulated node of 64 CPUs and ten disks: every default probe is fed once with all that such a node has. */
+/** Simulates a node of 64 CPUs and ten disks: feeds the default probes events for all series that such a node has. */
 
 import { declareCpuSeconds } from '../../src/agent/main/cpu-metrics.ts';
 import { NOTHING_LOST } from '../../src/agent/plan/loss-ledger.ts';
@@ -15,8 +15,8 @@ import { run } from '../unit/probes/records.ts';
 export const CPUS = Array.from({ length: 64 }, (_, cpu) => cpu);
 
 /**
- * Feeds the probes of `store`: 14 interrupt handlers, 7 soft interrupts, and reads, writes and flushes of each disk.
- * With an I/O scheduler requests wait in a queue first. Returns the samples of the probes' metrics.
+ * Feeds default probes, whose metrics are in `store`: 14 interrupt handlers, 7 soft interrupts, and reads, writes and
+ * flushes of each disk. With an I/O scheduler, requests wait in a queue first. Returns the number of samples.
  */
 export function feedLargeNode(store: MetricStore, withScheduler: boolean): number {
   const machine = { store, cpuCount: 128, onlineCpus: CPUS };
@@ -58,7 +58,7 @@ export function feedLargeNode(store: MetricStore, withScheduler: boolean): numbe
 const PROBES = ['sched', 'block', 'irq', 'softirq'];
 const REASONS = ['no_start', 'no_end', 'lost', 'late', 'evicted'] as const;
 
-/** A scrape of that node, as text; `more` feeds further probes. */
+/** Text of a scrape of the simulated node. `more` feeds further probes. */
 export async function scrapeOfLargeNode(
   withScheduler: boolean,
   more?: (store: MetricStore) => void,

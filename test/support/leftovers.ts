@@ -1,6 +1,6 @@
 /**
- * What test runs left because they were killed: instances in tracefs, and settings of the whole machine, which the
- * journals of their agents list. The names of both hold the pid of the test file.
+ * Removes what killed test runs left: instances in tracefs, and changed settings of the whole machine, which the
+ * journals of their agents list. The names of both contain the pid of the test file.
  */
 import { spawnSync } from 'node:child_process';
 import { existsSync, globSync, readdirSync, rmdirSync } from 'node:fs';
@@ -14,7 +14,7 @@ const SUFFIX = '.journal.json';
 /** Where agents of tests keep their journals. */
 const JOURNALS = ['', 'ftx-*/', 'ftx-*/*/'].map((below) => join(tmpdir(), below, `ftx-*${SUFFIX}`));
 
-/** Restores and removes it. The kernel keeps an instance that a process has open: that is an error, which names it. */
+/** Restores the settings and removes the instances. Throws the kernel's error if a process has an instance open. */
 export function removeLeftovers(): void {
   const instances = join(findTracefs({ mayMount: true }), 'instances');
   for (const journal of globSync([`/run/ftrace-exporter/ftx-*${SUFFIX}`, ...JOURNALS])) {

@@ -1,4 +1,4 @@
-/** A disk that nobody else uses: a loop device over a file. It is removed when the test file has ended. */
+/** Makes a disk for one test file: a loop device over a file. It is removed after the file's tests. */
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
@@ -10,7 +10,7 @@ export interface LoopDisk {
   /** `/dev/loop7` */
   path: string;
   name: string;
-  /** The device number as events show it: the major number above 20 bits of the minor one. */
+  /** The device number in events: `major << 20 | minor`. */
   dev: number;
 }
 

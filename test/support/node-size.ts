@@ -1,6 +1,6 @@
 /**
- * Computes what each probe adds to a scrape of a node with a given number of CPUs: every probe is fed once with all
- * that such a node has. Probes and store are the real ones; records are made by hand from the kernels' format texts.
+ * Computes how many samples each probe adds to a scrape of a node with a given number of CPUs. Feeds each probe events
+ * for all series that such a node has. The probes and the store are the real ones; the records are made up.
  */
 import assert from 'node:assert/strict';
 import { declareCpuSeconds } from '../../src/agent/main/cpu-metrics.ts';
@@ -44,7 +44,7 @@ const NAMES = { generation: 1, nameOf: (low: number) => `function${low}` };
 
 const upTo = (count: number) => Array.from({ length: count }, (_, index) => index);
 
-/** Probes by name, each with a function that feeds it. A tracer's CPUs are all CPUs of the node. */
+/** By probe: a function that feeds it. A tracer runs on all CPUs of the node. */
 const FEEDS: Readonly<Record<string, (cpus: readonly number[], machine: Machine) => Fed>> = {
   sched: (cpus, machine) => {
     const p = run(sched, {}, machine);
@@ -144,12 +144,12 @@ const FEEDS: Readonly<Record<string, (cpus: readonly number[], machine: Machine)
 /** Latency tracers have two samples each, on any node. */
 const isSized = ({ name }: ProbeModule) => !(LATENCY_TRACERS as readonly string[]).includes(name);
 
-/** Rows of the table: probes in the order of the catalogue, and feeds that are a variant of the probe before. */
+/** Rows of the table in docs/sizing.md: probes in the order of the catalogue, each followed by its variants. */
 export const SIZED_PROBES = probeCatalogue
   .filter(isSized)
   .flatMap(({ name }) => [name, ...Object.keys(FEEDS).filter((feed) => feed.startsWith(`${name}, `))]);
 
-/** How many values a label has on such a node; for probes without a feed, whose labels are taken to combine freely. */
+/** For probes without a feed: number of values of each label. All combinations of labels are assumed to exist. */
 const LABEL_VALUES: Readonly<Record<string, number>> = {
   budget: 2,
   callsite: 10,
@@ -195,12 +195,12 @@ function samplesByLabels(probe: string, cpuCount: number): number {
     .reduce((sum, count) => sum + count, 0);
 }
 
-/** Feeds the probes of one store like those of a node with this many CPUs. */
+/** Feeds these probes like those of a node with this many CPUs. Their metrics are in `store`. */
 export function feedNode(store: MetricStore, probes: readonly string[], cpuCount: number): void {
   for (const probe of probes) FEEDS[probe](upTo(cpuCount), { store, cpuCount, onlineCpus: upTo(cpuCount) });
 }
 
-/** Samples that a probe adds to a scrape. */
+/** Number of samples that a probe adds to a scrape. */
 export function samplesOf(probe: string, cpuCount: number): number {
   const cpus = upTo(cpuCount);
   const feed = FEEDS[probe];
@@ -208,7 +208,7 @@ export function samplesOf(probe: string, cpuCount: number): number {
   return feed(cpus, { store: new MetricStore(), cpuCount, onlineCpus: cpus }).samples();
 }
 
-/** Samples of the agent itself with the default probes, without those of its process. */
+/** Number of samples about the agent itself with the default probes, without `process_*` and `nodejs_*`. */
 export function samplesOfAgent(cpuCount: number): number {
   const store = new MetricStore();
   const self = makeSelfMetrics(store, { maxWindowMs: 120_000, recordingNs: 150 });

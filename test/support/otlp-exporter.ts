@@ -1,4 +1,4 @@
-/** OpenTelemetry's exporters as the agent uses them; requests and answers are plain bytes. */
+/** Opens the exporters that the agent uses, but with plain bytes as requests and answers. */
 import assert from 'node:assert/strict';
 import type { Fate } from '../../src/export/otlp/connection.ts';
 import { type Exporter, openExporter } from '../../src/export/otlp/exporter.ts';
@@ -11,7 +11,7 @@ const BYTES = {
     partialSuccess: { errorMessage: Buffer.from(response).toString() },
   }),
 };
-/** The answer's bytes are the message of a partial success. */
+/** Opens an exporter that takes the bytes of an answer for the message of a partial success. */
 export function openRawExporter(target: OtlpTarget, log: Log): Exporter<Uint8Array> {
   const signal = {
     json: BYTES,
@@ -22,7 +22,7 @@ export function openRawExporter(target: OtlpTarget, log: Log): Exporter<Uint8Arr
   return openExporter(signal, target, { userAgent: 'test/1', log });
 }
 
-/** Why an attempt was refused. */
+/** Fails if the attempt was accepted. Returns why it was refused. */
 export function refused(fate: Fate) {
   assert.ok(!fate.accepted, 'it was accepted');
   const { reason, retryable = false, waitMs } = fate;

@@ -1,5 +1,5 @@
 /**
- * A small OTLP backend in this process, over HTTP or gRPC, with or without TLS. It can fail in the ways real ones do.
+ * A small OTLP backend in this process, over HTTP or gRPC, with or without TLS. It can fail as real backends do.
  */
 import { once } from 'node:events';
 import { createServer, type IncomingHttpHeaders, type IncomingMessage, type ServerResponse } from 'node:http';
@@ -13,7 +13,7 @@ export interface Received {
   path: string;
   headers: IncomingHttpHeaders;
   body: Buffer;
-  /** Length of the body as it came, perhaps compressed. */
+  /** Length of the body on the wire, where it may be compressed. */
   wireBytes: number;
   /** The body as metrics. */
   pushed(): Pushed;
@@ -34,11 +34,11 @@ export interface Receiver<Answer> {
   port: number;
   /** All requests, including refused ones. */
   received: Received[];
-  /** Sets what it answers from now on. */
+  /** The answer to requests from now on. A function gets the index of the request. */
   answer: Answer | ((n: number) => Answer);
-  /** Resolves to the request with this index once it has come. */
+  /** Waits for the request with this index. */
   request(index: number): Promise<Received>;
-  /** Connections that are open. */
+  /** Number of open connections. */
   connections(): number;
   close(): Promise<void>;
 }

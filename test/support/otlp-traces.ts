@@ -1,4 +1,4 @@
-/** Traces for tests, and what a backend receives of them, read with protobufjs. */
+/** Makes traces for tests, and decodes requests of traces with protobufjs. */
 import { fileURLToPath } from 'node:url';
 import protobuf from 'protobufjs';
 import type { SpanKind, TraceRecord } from '../../src/model/span.ts';
@@ -76,7 +76,7 @@ function attributeValue(value: Message): unknown {
 
 let made = 0;
 
-/** A trace: a root and so many `children`, one after the other. Each trace has its own ids. */
+/** A trace with its own ids: a root and this number of `children`, one after the other. */
 export function traceOf(
   kind: SpanKind = 'syscalls',
   { children = 1, durationNs = 80_000_000, startSeconds = 1_764_000_000, ...more } = {} as {

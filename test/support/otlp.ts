@@ -1,6 +1,6 @@
 /**
- * Reads OTLP requests with protobufjs, apart from the SDK that wrote them. Metrics are found by name, points by
- * attributes.
+ * Reads OTLP requests with protobufjs, which shares no code with the SDK that wrote them. Tests find metrics by name
+ * and points by attributes.
  */
 import { fileURLToPath } from 'node:url';
 import protobuf from 'protobufjs';
@@ -8,7 +8,7 @@ import protobuf from 'protobufjs';
 const PROTO = fileURLToPath(new URL('../fixtures/otlp/metrics.proto', import.meta.url));
 const root = protobuf.loadSync(PROTO);
 
-/** A message of the fixture as bytes. */
+/** Encodes a message of a type in the fixture metrics.proto. */
 export function encodeOtlp(type: string, message: object): Buffer {
   const messageType = root.lookupType(`otlp.${type}`);
   return Buffer.from(messageType.encode(messageType.fromObject(message)).finish());
@@ -77,7 +77,7 @@ export function metricsInJson(text: string): PushedMetric[] {
   );
 }
 
-/** protobufjs ignores fields that it does not know; a misspelt name must not go unseen. */
+/** Throws on an unknown field, for example a misspelt name, which protobufjs would ignore. */
 function fromJson(type: protobuf.Type, json: Message): protobuf.Message {
   const message = type.fromObject(json);
   const decoded: Message = type.toObject(message, { longs: String, arrays: true, defaults: true });

@@ -1,5 +1,5 @@
 /**
- * Writes sub-buffers as kernel/trace/ring_buffer.c lays them out: the counterpart of the decoder, for tests and
+ * Writes sub-buffers with the layout of kernel/trace/ring_buffer.c: the counterpart of the decoder, for tests and
  * benchmarks.
  */
 import type { PageLayout } from '../../src/model/format.ts';
@@ -17,7 +17,7 @@ export interface WrittenEvent {
   ts: number;
   /** `common_type`. */
   type: number;
-  /** Payload bytes after the first 4, which hold `common_type`, flags and preempt count. */
+  /** Payload bytes after the first four, which contain `common_type`, flags and preempt count. */
   body?: Uint8Array;
   /** How the event is written; `auto` does what the kernel would. */
   as?: 'auto' | 'type0';
@@ -34,7 +34,7 @@ export interface PageOptions {
   absolute?: boolean;
 }
 
-/** A page writer: `add()` returns whether the event still fitted. */
+/** Makes a page writer. `add()` returns false if the event does not fit into the page. */
 export function pageWriter(options: PageOptions = {}) {
   const layout = options.layout ?? LAYOUT_4K;
   const bytes = new Uint8Array(layout.pageSize);
@@ -81,14 +81,14 @@ export function pageWriter(options: PageOptions = {}) {
       pos += padded;
       return true;
     },
-    /** An event that was reserved and discarded: padding with a delta. */
+    /** Writes what the kernel leaves for an event that it reserved and then discarded: padding with a time delta. */
     discard(delta: number, payload: number): void {
       view.setUint32(pos, ((delta << 5) | 29) >>> 0, true);
       view.setUint32(pos + 4, payload + 4, true);
       pos += 8 + payload;
       last = (last ?? 0) + delta;
     },
-    /** Padding to the end of the page. */
+    /** Writes padding up to the end of the page. */
     endPadding(): void {
       view.setUint32(pos, 29, true);
       pos += 4;
@@ -107,7 +107,7 @@ export function pageWriter(options: PageOptions = {}) {
   };
 }
 
-/** One page of these events. Throws if they do not all fit. */
+/** Makes a page with these events. Throws if they do not all fit. */
 export function pageOf(events: readonly WrittenEvent[], options: PageOptions = {}): Uint8Array {
   const writer = pageWriter(options);
   for (const event of events) if (!writer.add(event)) throw new Error('the events do not fit into one page');

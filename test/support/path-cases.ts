@@ -1,6 +1,6 @@
 /**
- * Slow calls with a known cause: programs in Python that make them, and checks of their traces against what two other
- * readers of the kernel's events say.
+ * Runs Python programs that make slow calls with a known cause, and compares their traces with the kernel's events,
+ * which another reader has recorded.
  */
 import assert from 'node:assert/strict';
 import { onlineCpus } from '../../src/host/cpus.ts';
@@ -11,20 +11,20 @@ import { allBelow, python, rootsOf, startTraced } from './traced.ts';
 
 export const RUNS = 20;
 const EXPLAINED = 0.95;
-/** The agent's wall clock, the one of the test and the clock of the events are not the same to the nanosecond. */
+/** Accepted difference of times: agent and test convert the events' clock to the wall clock, with small errors. */
 export const CLOCKS_NS = 200_000;
 export const ON_CPU_0 = ['taskset', '-c', '0'];
-/** The agent runs on another CPU than the cases, or it would be a culprit at times. */
+/** Runs the agent on another CPU than the cases, because it could also make their tasks wait. */
 export const OTHER_CPU = ['taskset', '-c', String(onlineCpus().at(-1) ?? 0)];
 
-/** Python: sets `ahead`, by how many nanoseconds the wall clock is ahead of the monotonic one. */
+/** Python code that sets `ahead`: by how many nanoseconds the wall clock is ahead of the monotonic clock. */
 export const MEASURE_AHEAD = `
 looks = [(time.monotonic_ns(), time.time_ns(), time.monotonic_ns()) for i in range(50)]
 first, wall, last = min(looks, key=lambda look: look[2] - look[0])
 ahead = wall - first
 `;
 
-/** Python: makes children that end with the program, names itself, and prints its pid and `ahead` in `finish()`. */
+/** Python functions for the cases. `finish()` kills the children, and prints the program's pid and `ahead`. */
 export const PRELUDE = `
 import json, multiprocessing, os, select, signal, socket, sys, time
 RUNS = ${RUNS}
@@ -88,7 +88,7 @@ export interface PathCase {
   /** Default: 5ms. */
   threshold?: string;
   script: string;
-  /** What the tree of each trace that took long enough must have, and how often at least. */
+  /** Whether a trace shows the known cause. This must be so for at least `atLeast` traces. */
   expected(root: ReceivedSpan, below: readonly ReceivedSpan[]): boolean;
   atLeast: number;
 }
@@ -104,7 +104,7 @@ export interface Turn {
   toNs: number;
 }
 
-/** Turns on CPU 0 by the kernel's switches there. */
+/** The time that each task ran on CPU 0 without a break, from the sched_switch events of this CPU. */
 export function turnsOf(switches: readonly WitnessedEvent[]): Turn[] {
   return switches.slice(0, -1).flatMap((event, i) => {
     const [pid, next] = [event.number('next_pid'), switches[i + 1]];
@@ -112,7 +112,7 @@ export function turnsOf(switches: readonly WitnessedEvent[]): Turn[] {
   });
 }
 
-/** Of a span that says that a task had CPU 0: the time in which another one had it. */
+/** For a span that says that a task was running on CPU 0: the time in which another task was running there. */
 function wrongNs(span: ReceivedSpan, turns: readonly Turn[], aheadNs: bigint): number {
   const [from, to] = [Number(span.start - aheadNs) + CLOCKS_NS, Number(span.end - aheadNs) - CLOCKS_NS];
   const pid = span.attributes['ftrace.thread.id'];
@@ -121,7 +121,7 @@ function wrongNs(span: ReceivedSpan, turns: readonly Turn[], aheadNs: bigint): n
     .reduce((ns, turn) => ns + Math.min(turn.toNs, to) - Math.max(turn.fromNs, from), 0);
 }
 
-/** Time of a call for which it is recorded which task had CPU 0. */
+/** The part of a call's time for which the events show which task was running on CPU 0. */
 function recordedNs({ start, end }: ReceivedSpan, turns: readonly Turn[], aheadNs: bigint): number {
   const [from, to] = [Number(start - aheadNs), Number(end - aheadNs)];
   return turns.reduce(
@@ -135,7 +135,7 @@ const saysWhoRan = ({ name, attributes }: ReceivedSpan) =>
   attributes['cpu.logical_number'] === 0 &&
   attributes['ftrace.thread.id'] !== undefined;
 
-/** Time of `block …` spans at whose end the kernel did not complete the request. */
+/** Total time of `block …` spans at whose end the kernel completed no request. */
 function wrongRequestNs(
   spans: readonly ReceivedSpan[],
   completed: readonly WitnessedEvent[],
@@ -148,13 +148,13 @@ function wrongRequestNs(
   return lasts(spans, isWrong);
 }
 
-/** Calls of a case, each with all spans below it. */
+/** The traced calls of a case, each with all spans below its root. */
 export interface Trees {
   pid: number;
   trees: { root: ReceivedSpan; below: ReceivedSpan[] }[];
 }
 
-/** Runs a case and checks its traces. `during` wraps the run of the program. */
+/** Runs a case and checks its traces. `during` gets a function that runs the program, and must call it. */
 export async function checkPathCase(
   bench: Bench,
   { what, syscall, script, expected, atLeast, threshold = '5ms' }: PathCase,
@@ -188,7 +188,7 @@ export async function checkPathCase(
   );
   const ratioOf = ({ attributes }: ReceivedSpan) => Number(attributes['ftrace.explained_ratio']);
   const explainedNs = calls.reduce((ns, call) => ns + Number(call.end - call.start) * ratioOf(call), 0);
-  // On some machines the kernel hides switches of tasks that belong to the hypervisor.
+  // On some machines the kernel hides switches of tasks that belong to the hypervisor, so leave out such times.
   const knownNs = calls.reduce((ns, call) => ns + recordedNs(call, turns, aheadNs), 0);
   const explained = explainedNs / Math.max(1, knownNs);
   const below = trees.flatMap((tree) => tree.below);

@@ -1,4 +1,4 @@
-/** Starts a Prometheus with a test's config, and asks its HTTP API. */
+/** Starts a Prometheus with a test's config, and queries its HTTP API. */
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
@@ -90,7 +90,7 @@ export async function startPrometheus(
     url,
     query,
     scraped: async (...jobs) => {
-      // A sample's time is the start of its scrape, which Prometheus moves by up to 2 ms to make the distances even.
+      // A sample's time is the start of its scrape. Prometheus moves it by up to 2 ms to make the intervals equal.
       const from = Date.now() / 1000 + 0.01;
       for (const job of jobs) {
         const done = async () => {

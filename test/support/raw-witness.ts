@@ -1,7 +1,7 @@
 /**
- * An instance that only watches. A small parser, which shares nothing with the agent, reads what the kernel's events
- * say, to the nanosecond. Layout: include/linux/ring_buffer.h; fields: the `format` files. x86-64 and arm64 are alike:
- * little endian, 8-byte `commit`.
+ * Records events in an instance of its own and reads them with a small parser that shares no code with the agent.
+ * Layout: include/linux/ring_buffer.h; fields: the `format` files. Works on x86-64 and arm64, which are both
+ * little-endian with a `commit` of eight bytes.
  */
 import assert from 'node:assert/strict';
 import {
@@ -82,7 +82,7 @@ function readFormat(event: string, text: string): Format {
   return { event, id: Number(/^ID: (\d+)$/m.exec(text)?.[1]), fields };
 }
 
-/** A page is as large as the buffer's sub-buffers: one page of the machine, unless somebody set another size. */
+/** Reads all pages of a CPU. A page is one sub-buffer; this instance has the default size, 4 KiB. */
 function pagesOf(file: string): Buffer[] {
   const fd = openSync(file, constants.O_RDONLY | constants.O_NONBLOCK);
   const pages: Buffer[] = [];
@@ -114,7 +114,7 @@ function eventsOf(page: Buffer, cpu: number, formats: ReadonlyMap<number, Format
     const [type, delta] = [head & 31, head >>> 5];
     const next = page.readUInt32LE(at + 4);
     if (type === TIME_EXTEND || type === TIME_STAMP) {
-      // Absolute time stamps have 59 bits; no machine has been up for that long.
+      // Absolute timestamps have only 59 bits, but no machine has been up long enough to exceed them.
       ns = (type === TIME_EXTEND ? ns : 0) + delta + next * 2 ** 27;
       at += 8;
       continue;

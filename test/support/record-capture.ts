@@ -2,10 +2,9 @@
  * Makes the recordings that tests and the demo replay: `node test/support/record-capture.ts NAME OUT` records a small
  * load on the running kernel. Needs root.
  *
- * The recordings are published, so only the load's tasks may appear in them by name. Filters drop most of what other
- * tasks do. In the rest (the task that ran before, the task that an interrupt hit) the names of tasks that are neither
- * the load's nor the kernel's are replaced, in the records and in the list of names. Pages that the kernel returned in
- * parts are joined.
+ * The recordings are published, so they may contain only the names of the load's tasks and of the kernel's. Filters
+ * drop most events of other tasks. In the remaining events (a task that was switched out or interrupted), the names of
+ * other tasks are replaced. Pages that the kernel returned in parts are joined.
  */
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { existsSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
@@ -25,7 +24,7 @@ import { openCaptureWriter } from '../../src/tracedat/write.ts';
 import { findTracefs } from '../../src/tracefs/mount.ts';
 
 const BIN = fileURLToPath(new URL('../../bin/ftrace-exporter.js', import.meta.url));
-/** Names of the load's programs begin so. */
+/** Prefix of the names of the load's programs. */
 const OURS = 'demo-';
 const STAND_IN = 'other';
 /** Names of the kernel's own tasks. */
@@ -70,7 +69,7 @@ const LOADS: Record<
   },
 };
 
-/** Kernel filters that drop what only other tasks do. */
+/** Event filters that drop events of other tasks. */
 const FILTERS: Record<string, string> = {
   'sched/sched_switch': `prev_comm ~ "${OURS}*" || next_comm ~ "${OURS}*"`,
   'sched/sched_wakeup': `comm ~ "${OURS}*"`,
@@ -146,12 +145,12 @@ async function record(name: string, out: string): Promise<void> {
   }
 }
 
-/** Copies a recording, page by page, with foreign names replaced. */
+/** Copies a recording page by page, and replaces the names of tasks that are neither the load's nor the kernel's. */
 function publish(from: string, to: string): void {
   const capture = openCapture(from);
   const { metadata, source } = capture;
   const { layout } = metadata;
-  // Without what the kernel's builder added.
+  // Cut off the suffix that the builder of the kernel added.
   const kernelRelease = metadata.kernelRelease.replace(/-.*/, '');
   const events = [...metadata.events()];
   const taskNames = new Set<string>();
@@ -187,7 +186,7 @@ function publish(from: string, to: string): void {
       if (length === 0) break;
       merger.add(cpu, page, length);
       merger.run(Number.POSITIVE_INFINITY);
-      // The bytes after the last event, and the count of lost events there, are left over from other pages.
+      // The bytes after the last event, or after the count of lost events, are left from other pages.
       page.bytes.fill(0, page.lost ? page.end + layout.commitSize : page.end);
       if (held !== undefined && joined(held, page, layout)) continue;
       if (held !== undefined) writer.addPage(cpu, held.bytes);
@@ -201,8 +200,8 @@ function publish(from: string, to: string): void {
 }
 
 /**
- * If the kernel returned a page before it was full, it cuts the rest differently. Appends such a rest to the page it
- * belongs to.
+ * If the kernel returned a page before it was full, it returned the rest as another page. Appends such a rest to the
+ * first page and returns true.
  */
 function joined(first: Page, rest: Page, layout: PageLayout): boolean {
   const bytes = rest.end - layout.dataOffset;

@@ -1,7 +1,7 @@
 import { createRefusals, type RefusalReason, type Refusals } from '../../src/http/server/refusals.ts';
 import type { Log } from '../../src/model/log.ts';
 
-/** Refusals, and how many there were of each reason. */
+/** Makes `Refusals` that count refusals by reason in `totals`. */
 export function countedRefusals(
   log: Log,
   now?: () => number,

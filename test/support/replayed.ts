@@ -1,4 +1,4 @@
-/** Replays a file with some probes on. Returns the status and what a scrape would show. */
+/** Replays a file with some probes on. Returns the status and the exposition. */
 import { loadAgentConfig } from '../../src/agent/main/compose-config.ts';
 import { openReplay } from '../../src/agent/replay/replay.ts';
 import { createRenderer } from '../../src/export/exposition/text.ts';

@@ -1,4 +1,4 @@
-/** The samples of one scrape: finds sums by name and labels in the text of an exposition. */
+/** Finds samples by name and labels in the text of an exposition. */
 import { type ParsedSample, parseExposition } from './exposition.ts';
 
 /** One scrape; `sum` adds the samples of a name that have these labels. */

@@ -1,4 +1,4 @@
-/** The certificates of test/fixtures/tls, and a client that sends a request over TLS and shows what it received. */
+/** Reads the certificates of test/fixtures/tls, and sends requests over TLS. */
 import { readFileSync } from 'node:fs';
 import { request } from 'node:https';
 import { join } from 'node:path';
@@ -11,7 +11,7 @@ export function pem(name: string): string {
   return readFileSync(join(FIXTURES, name), 'utf8');
 }
 
-/** A certificate with its key, as a client or a server presents it. */
+/** A certificate with its key, for a client or a server. */
 export function identity(name: string): { cert: string; key: string } {
   return { cert: pem(`${name}.crt`), key: pem(`${name}.key`) };
 }

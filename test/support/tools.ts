@@ -1,4 +1,4 @@
-/** Programs that some tests compare with and that a machine may lack. */
+/** Skips tests that need a program which the machine lacks. */
 import { spawnSync } from 'node:child_process';
 
 /**

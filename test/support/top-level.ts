@@ -1,7 +1,7 @@
 /**
- * A machine has one top level of tracefs. A test file that needs it waits for its turn among the test runs of this
- * machine, and until nobody else uses it. If that does not end, the tests are skipped, and the reason names the user;
- * in continuous integration that is an error.
+ * A machine has one top level of tracefs. A test file that needs it waits until no other test file and no other program
+ * uses it. If that takes too long, the tests are skipped with a reason that names the user; in continuous integration
+ * they fail.
  */
 import { spawn } from 'node:child_process';
 import { readdirSync, readFileSync, readlinkSync, statSync, writeFileSync } from 'node:fs';
@@ -15,12 +15,12 @@ import { findTracefs } from '../../src/tracefs/mount.ts';
 
 /** The process that has the turn locks this file and writes its name into it. */
 const TURN = '/run/ftrace-exporter-tests.lock';
-/** Other test files hold it for minutes. */
+/** Other test files use the top level for minutes. */
 const TURN_WAIT_MS = 300_000;
 const WAIT_MS = Number(process.env.TOP_LEVEL_WAIT_S ?? 30) * 1000;
 const LOOK_EVERY_MS = 200;
 
-/** Undefined if this process has the top level until it ends; else the reason to skip. */
+/** Reserves the top level for this process until it ends. Returns undefined, or the reason to skip the tests. */
 export async function topLevelTurn(): Promise<string | undefined> {
   const root = findTracefs({ mayMount: true });
   const reason = (await stays(turnHolder, TURN_WAIT_MS)) ?? (await stays(async () => use(root), WAIT_MS));
@@ -28,7 +28,7 @@ export async function topLevelTurn(): Promise<string | undefined> {
   throw new Error(reason);
 }
 
-/** Waits until nothing is in the way. Returns what is still in the way at the end. */
+/** Waits until `look` finds no user. Returns undefined, or a sentence about the user that is still there after `waitMs`. */
 async function stays(look: () => Promise<string | undefined>, waitMs: number): Promise<string | undefined> {
   for (const deadline = performance.now() + waitMs; ; await sleep(LOOK_EVERY_MS)) {
     const user = await look();
@@ -39,9 +39,9 @@ async function stays(look: () => Promise<string | undefined>, waitMs: number): P
 }
 
 /**
- * Runs `body` as a test of files that nobody else may touch. If it fails while another process had files of the top
- * level open, the failure proves nothing: the test is skipped, and the reason names both. In continuous integration it
- * fails.
+ * Returns a test that other users of the top level can disturb. If it fails while another process has files of the top
+ * level open, the failure proves nothing: the test is skipped, and the reason names the process and the files. In
+ * continuous integration it fails.
  */
 export function undisturbed(
   body: (t: TestContext) => void | Promise<void>,
@@ -68,10 +68,10 @@ export function undisturbed(
 
 let isOurTurn = false;
 
-/** Takes the turn for this process. Returns undefined if it succeeded, else the process that has the turn. */
+/** Tries to lock `TURN` for this process. Returns undefined, or a sentence about the process that has the lock. */
 async function turnHolder(): Promise<string | undefined> {
   if (isOurTurn) return undefined;
-  // The helper ends when its input closes, so it ends with this process, however this one ends.
+  // The helper ends when its stdin closes, so it ends with this process, even if this process is killed.
   const holder = spawn('flock', ['-n', TURN, 'sh', '-c', 'echo; read _'], {
     stdio: ['pipe', 'pipe', 'inherit'],
   });
@@ -87,7 +87,7 @@ async function turnHolder(): Promise<string | undefined> {
   return undefined;
 }
 
-/** What uses the top level, and the processes that have files open there. */
+/** A sentence about who uses the top level, with the processes that have its files open. Undefined if nobody does. */
 function use(root: string): string | undefined {
   const user =
     topLevelUser(root) ??
@@ -100,8 +100,8 @@ function use(root: string): string | undefined {
 }
 
 /**
- * Processes that have files of the top level open, without this one and its children. In a container the paths differ,
- * but the file system is the same.
+ * Processes, except this one and its descendants, that have files of the top level open. Compares file systems, because
+ * paths are different in a container.
  */
 function openers(root: string): string[] {
   const { dev } = statSync(root);

@@ -10,7 +10,7 @@ import { createRenderer } from '../../src/export/exposition/text.ts';
 import { parseExposition } from './exposition.ts';
 
 export interface RecordingCounts {
-  /** Keys are `cpu event`; events of tracers have their records' names: `0 funcgraph_exit`. */
+  /** Number of events by `CPU EVENT`. Records of tracers count as events: `0 funcgraph_exit`. */
   counts: Record<string, number>;
   lost: number;
 }
@@ -20,14 +20,14 @@ export function countsOf(counts: Readonly<Record<string, number>>): number {
 }
 
 export interface Report extends RecordingCounts {
-  /** Losses of unknown size: after a full page there is no room for the number. */
+  /** Number of losses of unknown size, because a full page has no room for the size. */
   uncounted: number;
   /** Events in order, with fields as trace-cmd prints them raw. */
   lines: { cpu: number; event: string; fields: string }[];
   stderr: string;
 }
 
-/** `-R`: prints one line per event, without the plugins that draw calls and returns together. */
+/** Uses `-R`, which prints one line per event: plugins would show a call and its return in one line. */
 export function traceCmdReport(file: string): Report {
   const { status, stdout, stderr } = spawnSync('trace-cmd', ['report', '-R', '-i', file], {
     encoding: 'utf8',
@@ -39,7 +39,7 @@ export function traceCmdReport(file: string): Report {
     const lost = /^CPU:\d+ \[(?:(\d+) )?EVENTS DROPPED\]/.exec(line);
     if (lost?.[1] !== undefined) report.lost += Number(lost[1]);
     else if (lost !== null) report.uncounted++;
-    // Time stamps of some clocks follow the bracket without a space.
+    // With some clocks, no space precedes the timestamp.
     const match = /-\d+\s+\[(\d{3})\]\s*[\d.]+:\s+(\w+):\s*(.*)$/.exec(line);
     if (match === null) continue;
     const [, cpu, event, fields] = match;
@@ -50,7 +50,7 @@ export function traceCmdReport(file: string): Report {
   return report;
 }
 
-/** Records of tracers are not events that can be counted by name; their own metrics count them. */
+/** The probe `events` cannot count records of tracers. These metrics count them. */
 const OF_TRACERS: Readonly<Record<string, string>> = {
   ftrace_function_calls_total: 'function',
   ftrace_function_duration_seconds_count: 'funcgraph_exit',
@@ -82,8 +82,8 @@ export async function replayCounts(file: string): Promise<RecordingCounts> {
 }
 
 /**
- * A script for `trace-cmd record` to run. The recording process stands still while `work` runs, so that a small buffer
- * overflows on any machine, however fast.
+ * A script for `trace-cmd record` to run. It stops the processes that read the buffers while `work` runs, so that a
+ * small buffer overflows even on a fast machine.
  */
 export function heldUp(work: string): string {
   const recorders = 'for p in $(pgrep -P $PPID); do [ $p = $$ ] ||';

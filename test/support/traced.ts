@@ -1,4 +1,4 @@
-/** An agent that pushes its traces to a test, and programs in Python that give it something to trace. */
+/** Starts an agent that pushes its traces to the test, and runs Python programs that it traces. */
 import { execFile } from 'node:child_process';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
@@ -8,11 +8,14 @@ import { decodeSpans, type ReceivedSpan } from './otlp-traces.ts';
 
 export interface Traced {
   agent: Agent;
-  /** All spans, a while after the expected ones have come. */
+  /**
+   * Waits until `areThere` returns true, but at most 30 s, and then another 2.2 s, in which surplus spans would arrive.
+   * Returns all spans.
+   */
   settledSpans(areThere: (spans: ReceivedSpan[]) => boolean): Promise<ReceivedSpan[]>;
 }
 
-/** An agent that pushes its traces to this test. */
+/** Starts an agent that pushes its traces to this test. */
 export async function startTraced(
   bench: Bench,
   spans: object,
@@ -31,17 +34,17 @@ export async function startTraced(
   );
   const all = () => receiver.received.flatMap(({ body }) => decodeSpans(body).spans);
   const settledSpans = async (areThere: (spans: ReceivedSpan[]) => boolean) => {
-    // The test reports what does not come.
+    // Does not fail after this time: the test reports which spans are missing.
     for (const deadline = performance.now() + 30_000; performance.now() < deadline; await sleep(100))
       if (areThere(all())) break;
-    // Traces are made once a second and sent a second later: one too many would have come by now.
+    // The agent makes traces once a second and sends them a second later, so surplus spans arrive in this time.
     await sleep(2200);
     return all();
   };
   return { agent, settledSpans };
 }
 
-/** Runs a program in Python, which prints JSON. */
+/** Runs a Python program. Returns its output, which must be JSON. */
 export async function python<T>(
   script: string,
   args: readonly string[] = [],
@@ -58,7 +61,7 @@ export const rootsOf = (spans: readonly ReceivedSpan[], pid: number, name: strin
     .sort((a, b) => (a.start < b.start ? -1 : 1));
 export const childrenOf = (spans: readonly ReceivedSpan[], root: ReceivedSpan) =>
   spans.filter(({ traceId, parentSpanId }) => traceId === root.traceId && parentSpanId === root.spanId);
-/** All spans below one, in any depth. */
+/** All descendants of a span. */
 export function allBelow(spans: readonly ReceivedSpan[], span: ReceivedSpan): ReceivedSpan[] {
   return childrenOf(spans, span).flatMap((child) => [child, ...allBelow(spans, child)]);
 }

@@ -1,6 +1,6 @@
 /**
- * A program whose clients misbehave. Its argument is an `AttackOrder` in JSON; it prints the number of attempts in
- * JSON. It is a separate process, so that it does not slow the client that the test measures.
+ * A program with clients that misbehave. Its argument is an `AttackOrder` in JSON; it prints the number of attempts. It
+ * is a separate process, so that it does not delay the client that the test measures.
  */
 import { readFileSync } from 'node:fs';
 import { request as askPlain } from 'node:http';
@@ -34,7 +34,7 @@ let over = false;
 
 const quietly = <T extends Socket>(socket: T): T => socket.on('error', () => {}).resume() as T;
 
-/** Runs `step` in so many clients at once, again and again. */
+/** Runs `step` again and again, in this number of concurrent clients. */
 async function repeatedly(clients: number, step: (client: number) => Promise<void>): Promise<void> {
   const one = async (client: number) => {
     while (!over) {
@@ -48,8 +48,8 @@ async function repeatedly(clients: number, step: (client: number) => Promise<voi
 const closed = (socket: Socket) => new Promise<void>((resolve) => socket.once('close', () => resolve()));
 
 /**
- * Sends a byte per second: of a handshake, of a header over TLS, of a header without TLS. Connects again when it is cut
- * off.
+ * Each client sends one byte per second: of a TLS handshake, of a header over TLS, or of a header without TLS. It
+ * connects again when the server closes the connection.
  */
 function slow({ port, from, clients }: AttackOrder): Promise<void> {
   return repeatedly(clients, async (client) => {
@@ -68,7 +68,7 @@ function slow({ port, from, clients }: AttackOrder): Promise<void> {
   });
 }
 
-/** Ask for a path and read one byte of the answer per second. */
+/** Each client requests a path and reads one byte of the answer per second. */
 function slowReaders({ port, from, clients }: AttackOrder, path: string): Promise<void> {
   return repeatedly(clients, async () => {
     const sent = askPlain({ port, host: '127.0.0.1', localAddress: from, path, agent: false });
@@ -98,7 +98,7 @@ function headers({ port, from, clients }: AttackOrder): Promise<void> {
   });
 }
 
-/** A new password each time; on connections that are kept open, or on a new one each time. */
+/** Each request guesses another password. `keepAlive`: on connections that stay open; otherwise, each on a new one. */
 function passwords({ port, from, clients }: AttackOrder, keepAlive: boolean): Promise<void> {
   const agent = new Agent({ keepAlive, maxSockets: clients, localAddress: from } as never);
   const base = { port, host: '127.0.0.1', path: '/metrics', ca, servername: 'localhost', agent };
@@ -126,7 +126,7 @@ function garbage({ port, from, clients }: AttackOrder): Promise<void> {
   });
 }
 
-/** Complete handshakes, which cost the server a signature each, and no request after them. */
+/** Completes TLS handshakes, each of which costs the server a signature, and sends no request. */
 function handshakes({ port, from, clients }: AttackOrder): Promise<void> {
   return repeatedly(clients, async () => {
     const options = { port, host: '127.0.0.1', localAddress: from, ca, servername: 'localhost' };

@@ -1,6 +1,6 @@
 /**
- * An instance that only watches: it counts how often other threads, or certain ones, made a syscall. So a test can be
- * exact on a machine where others make the syscall too.
+ * Counts in an instance of its own how often certain threads made a syscall, so that a test can be exact on a machine
+ * where other programs make the syscall too.
  */
 import { mkdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -14,7 +14,7 @@ export interface Witness {
   remove(): void;
 }
 
-/** Counts the starts or ends of these syscalls, by all threads but those in `not`, or only by those in `only`. */
+/** Counts starts or ends of these syscalls: of all threads except those in `not`, or only of those in `only`. */
 export function watch(
   bench: Bench,
   syscalls: readonly string[],
@@ -35,7 +35,7 @@ export function watch(
     put(`events/syscalls/sys_${side}_${syscall}/enable`, '1');
   }
   put('tracing_on', '1');
-  // Nobody reads the buffer, so an event is in it or was overwritten there.
+  // Nobody reads the buffer, so each event is still in it or was overwritten.
   const count = () =>
     onlineCpus().reduce((sum, cpu) => {
       const stats = parseStats(readFileSync(join(dir, `per_cpu/cpu${cpu}/stats`), 'utf8'), cpu);
