@@ -3,7 +3,7 @@
  * V8 can't inline. Here each of the first handlers has its own call site, so V8 inlines it; this halves the measured
  * time per event. The remaining handlers share one site.
  */
-import type { EventHandler, EventRecord } from '../model/record.ts';
+import type { EventHandler, EventRecord, UsualForm } from '../model/record.ts';
 
 const OWN_SITES = 12;
 /** Slot of event types without a handler. */
@@ -16,8 +16,11 @@ export interface Dispatcher {
   readonly minLengths: Uint16Array;
   /** By slot: number of calls so far. */
   readonly calls: Float64Array;
-  /** Handles the record if it is a usual one of its type; false if it has to be passed to `call()`. */
-  usual(slot: number, record: EventRecord): boolean;
+  /**
+   * Handles a record of `size` bytes if it is a usual one of its type; false if it has to be passed to `call()`. The last
+   * four parameters are those of `UsualForm`.
+   */
+  usual(slot: number, size: number, ...record: Parameters<UsualForm>): boolean;
   call(slot: number, record: EventRecord): void;
 }
 
@@ -91,19 +94,20 @@ const notUsual = () => false;
 
 /** Most types have rare events only; the first ones with a usual form have a call site each. */
 function makeUsual(types: readonly HandledType[], calls: Float64Array): Dispatcher['usual'] {
-  const withForm = types.flatMap(({ handler: { usual } }, i) =>
-    usual === undefined ? [] : [{ usual, slot: i + 1 }],
+  const withForm = types.flatMap(({ handler: { usual }, minLength }, i) =>
+    usual === undefined ? [] : [{ usual, slot: i + 1, minLength }],
   );
   const [s0 = -1, s1 = -1, s2 = -1, s3 = -1, s4 = -1, s5 = -1] = withForm.map(({ slot }) => slot);
+  const [m0 = 0, m1 = 0, m2 = 0, m3 = 0, m4 = 0, m5 = 0] = withForm.map(({ minLength }) => minLength);
   const [u0, u1, u2, u3, u4, u5] = [0, 1, 2, 3, 4, 5].map((i) => withForm[i]?.usual ?? notUsual);
-  return (slot, record) => {
+  return (slot, size, words, at, timestampNs, cpu) => {
     let isDone = false;
-    if (slot === s0) isDone = u0(record);
-    else if (slot === s1) isDone = u1(record);
-    else if (slot === s2) isDone = u2(record);
-    else if (slot === s3) isDone = u3(record);
-    else if (slot === s4) isDone = u4(record);
-    else if (slot === s5) isDone = u5(record);
+    if (slot === s0) isDone = size >= m0 && u0(words, at, timestampNs, cpu);
+    else if (slot === s1) isDone = size >= m1 && u1(words, at, timestampNs, cpu);
+    else if (slot === s2) isDone = size >= m2 && u2(words, at, timestampNs, cpu);
+    else if (slot === s3) isDone = size >= m3 && u3(words, at, timestampNs, cpu);
+    else if (slot === s4) isDone = size >= m4 && u4(words, at, timestampNs, cpu);
+    else if (slot === s5) isDone = size >= m5 && u5(words, at, timestampNs, cpu);
     if (isDone) calls[slot]++;
     return isDone;
   };

@@ -47,6 +47,7 @@ export function makeRun(dispatcher: Dispatcher, onShort: () => void): Run {
   });
   const go = (page: Page): number => {
     const { words, end } = page;
+    const { cpu } = record;
     const limit = ts[1];
     record.words = words;
     record.bytes = page.bytes;
@@ -69,12 +70,13 @@ export function makeRun(dispatcher: Dispatcher, onShort: () => void): Run {
           size = length - 4;
         }
         count++;
-        const slot = slots[words[payload >> 2] & 0xffff];
-        if (slot !== unhandled) {
+        const word = payload >> 2;
+        const slot = slots[words[word] & 0xffff];
+        if (slot !== unhandled && !usual(slot, size, words, word, now, cpu)) {
           record.offset = payload;
           record.length = size;
           record.timestampNs = now;
-          if (size < minLengths[slot] || !usual(slot, record)) rare = slot;
+          rare = slot;
         }
         const header = words[at >> 2];
         type = header & 31;

@@ -25,8 +25,14 @@ export interface EventHandler {
    * false or is absent, the handler is called. V8 must inline it into the loop over events (`decode/run.ts`), so it
    * calls only small functions, and none for rare cases.
    */
-  usual?: (record: EventRecord) => boolean;
+  usual?: UsualForm;
 }
+
+/**
+ * Gets the record as values, because V8 would write and read the fields of an `EventRecord` for every event: the page's
+ * words, and the index of the payload's first word.
+ */
+export type UsualForm = (words: Int32Array, at: number, timestampNs: TimestampNs, cpu: number) => boolean;
 
 /** Reads one integer field. 64-bit values become doubles (exact to 2^53). */
 export type IntReader = (record: EventRecord) => number;

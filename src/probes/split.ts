@@ -68,7 +68,9 @@ export function splitOf(machine: SplitMachine, options: SplitOptions): Split {
   const { cpuCount, onlineCpus, metrics } = machine;
   const containers = options.per_container ? machine.host?.containers : undefined;
   if (containers !== undefined) return splitByContainer(metrics, containers);
-  const none = { open: [], containerOf: () => UNKNOWN, peekContainer: () => UNKNOWN };
+  // An imported constant would be read from memory at each use.
+  const unknown = UNKNOWN;
+  const none = { open: [], containerOf: () => unknown, peekContainer: () => unknown };
   if (!options.per_cpu)
     return {
       ...{ ...none, labels: [] },

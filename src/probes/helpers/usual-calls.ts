@@ -2,11 +2,9 @@
  * Fast paths of the syscall handlers (`EventHandler.usual`). They handle the start of a call if the task is in no call,
  * and the end of a call that has the same id as its start, did not sleep or fail, and was not slow.
  */
-import type { EventRecord } from '../../model/record.ts';
+import type { UsualForm } from '../../model/record.ts';
 import type { ProbeContext } from '../probe.ts';
 import type { TaskStamps } from '../tables/task-stamps.ts';
-
-type Usual = (record: EventRecord) => boolean;
 
 interface Calls {
   /** Start of each task's current call; the tag is the call's id. */
@@ -24,18 +22,16 @@ export function usualEnter(
   { calls, rowOf }: Calls,
   event: string,
   fixedId: number | undefined,
-): Usual {
+): UsualForm {
   const pidAt = word(event, 'common_pid');
   const idAt = fixedId === undefined ? word(event, 'id') : 0;
   const fixed = fixedId ?? NO_ID;
-  return (record) => {
-    const { words } = record;
-    const at = record.offset >> 2;
+  return (words, at, timestampNs) => {
     const pid = words[at + pidAt];
     const id = idAt === 0 ? fixed : words[at + idAt];
     const place = calls.at(pid);
     if (place === 0 || calls.stamps[place] !== 0 || rowOf(id) < 0 || isSelf(pid)) return false;
-    calls.stamps[place] = record.timestampNs;
+    calls.stamps[place] = timestampNs;
     calls.tags[place] = id;
     return true;
   };
@@ -52,23 +48,21 @@ export function usualExit(
   },
   event: string,
   fixedId: number | undefined,
-): Usual {
+): UsualForm {
   const { calls, rowOf, lostUntil, slowNs, duration, peekContainer } = state;
   const pidAt = word(event, 'common_pid');
   const idAt = fixedId === undefined ? word(event, 'id') : 0;
   const fixed = fixedId ?? NO_ID;
   const ret = word(event, 'ret');
-  return (record) => {
-    const { words } = record;
-    const at = record.offset >> 2;
+  return (words, at, timestampNs, cpu) => {
     const pid = words[at + pidAt];
     const id = idAt === 0 ? fixed : words[at + idAt];
     const place = calls.at(pid);
     const since = calls.stamps[place];
-    const ns = record.timestampNs - since;
+    const ns = timestampNs - since;
     if (since < lostUntil[0] || calls.tags[place] !== id || id === NO_ID || words[at + ret] < 0) return false;
     if (ns >= slowNs || isSelf(pid)) return false;
-    if (!duration.recordUsual(rowOf(id), record.cpu, ns, peekContainer(pid))) return false;
+    if (!duration.recordUsual(rowOf(id), cpu, ns, peekContainer(pid))) return false;
     calls.stamps[place] = 0;
     return true;
   };

@@ -50,6 +50,41 @@ function collector(layout: PageLayout = LAYOUT_4K, fail?: EventHandler) {
 const at = (ts: number, type = 1): WrittenEvent => ({ ts, type });
 const stamps = (seen: Seen[]) => seen.filter((s) => s.type >= 0).map((s) => s.ts);
 
+/** A merger for event type 1, whose usual form handles the events that `isUsual` says. */
+function withUsualForm(isUsual: (ts: number) => boolean) {
+  const seen: { by: 'usual' | 'handler'; cpu: number; ts: number; type: number }[] = [];
+  const errors: string[] = [];
+  const handler: EventHandler = ({ words, offset, cpu, timestampNs }) =>
+    seen.push({ by: 'handler', cpu, ts: timestampNs, type: words[offset >> 2] });
+  handler.usual = (words, at, timestampNs, cpu) => {
+    if (isUsual(timestampNs)) seen.push({ by: 'usual', cpu, ts: timestampNs, type: words[at] });
+    return isUsual(timestampNs);
+  };
+  const dispatcher = makeDispatcher([{ id: 1, handler, minLength: 12 }]);
+  const onError = (_cpu: number, error: string) => errors.push(error);
+  const merger = new Merger(LAYOUT_4K, { dispatcher, onLoss: () => {}, onError });
+  return { merger, dispatcher, seen, errors };
+}
+
+describe('usual forms', () => {
+  test('each event goes to the usual form or to the handler, and only if it is long enough', () => {
+    const { merger, dispatcher, seen, errors } = withUsualForm((ts) => ts % 2 === 0);
+    const page = merger.takePage();
+    const long = { type: 1, body: new Uint8Array(8) };
+    page.bytes.set(pageOf([{ ts: 2, ...long }, { ts: 3, ...long }, at(4), at(5), { ts: 6, ...long }]));
+    merger.add(3, page, 4096);
+    merger.run(10);
+    assert.deepEqual(seen, [
+      { by: 'usual', cpu: 3, ts: 2, type: 1 },
+      { by: 'handler', cpu: 3, ts: 3, type: 1 },
+      { by: 'usual', cpu: 3, ts: 6, type: 1 },
+    ]);
+    assert.deepEqual(errors, ['short_event', 'short_event']);
+    assert.equal(dispatcher.calls[1], 3);
+    assert.equal(merger.events(3), 5);
+  });
+});
+
 describe('page walk', () => {
   test('time extends, absolute stamps, padding and discarded events keep the time', () => {
     const { merger, seen, add } = collector();

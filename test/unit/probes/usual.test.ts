@@ -43,7 +43,8 @@ function counted(steps: readonly Step[], options: Record<string, unknown>, usual
     if (loss) h.probe.onLoss?.(values.cpu, now);
     const handler: EventHandler = h.probe.handlers[event];
     const record: EventRecord = makeRecord(event, { ...values, ts: now });
-    if (usualFirst && handler.usual?.(record) === true) usual++;
+    const { words, offset, timestampNs, cpu } = record;
+    if (usualFirst && handler.usual?.(words, offset >> 2, timestampNs, cpu) === true) usual++;
     else handler(record);
   }
   return {
