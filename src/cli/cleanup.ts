@@ -19,7 +19,7 @@ export function removeLeftovers(config: AgentConfig): number {
 }
 
 /**
- * Waits for SIGTERM or SIGINT, then until no running agent holds the instance, and cleans up. A second signal ends the
+ * Waits for SIGTERM or SIGINT, then until no running agent uses the instance, and cleans up. A second signal ends the
  * wait.
  */
 export async function removeLeftoversOnSignal(config: AgentConfig): Promise<number> {

@@ -1,13 +1,13 @@
 /**
- * Signals that end a command. Process groups and wrappers often send the same signal twice: Ctrl-C in a terminal
- * reaches the agent directly and again through npm. So a repeat within two seconds does not count as a second signal.
+ * Handles the signals that end a command. Process groups and wrappers often send the same signal twice: Ctrl-C in a
+ * terminal reaches the agent directly and again through npm. So a signal within two seconds of the first is ignored.
  */
 
 export const REPEAT_MS = 2000;
 
 /**
- * Calls `first` for the first signal, and `again` for every later one that is not such a repeat. Returns a function
- * that removes the handlers.
+ * Calls `first` for the first signal, and `again` for every later one that is not ignored. Returns a function that
+ * removes the handlers.
  */
 export function onEndSignals(
   signals: readonly NodeJS.Signals[],

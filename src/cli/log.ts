@@ -12,7 +12,7 @@ export interface RunLog extends Log {
 /** Writes each line synchronously, so that no line is lost when the process ends. */
 export function createLog({ level, format }: AgentConfig['log']): RunLog {
   const stderr = pino.destination({ dest: 2, sync: true });
-  // The reader of the log is gone. Continue to measure.
+  // If nothing reads the log any more, continue to measure.
   stderr.on('error', () => {});
   const lines = format === 'json' ? stderr : { write: (json: string) => stderr.write(logfmtLine(json)) };
   const logger = pino(

@@ -1,5 +1,5 @@
 /**
- * Log lines in logfmt: `ts=… level=info msg="two words" key=value`, always in one line. Names of processes are
+ * Writes log entries in logfmt: `ts=… level=info msg="two words" key=value`, one line for each. Names of processes are
  * untrusted input, so control characters are escaped and never reach a terminal.
  */
 

@@ -1,4 +1,4 @@
-/** Where the agent's traces and metrics go in addition to scrapes: memory and OTLP. A reload can replace both. */
+/** Outputs other than scrapes: traces in memory, and pushes over OTLP. A reload can replace both. */
 import { isDeepStrictEqual } from 'node:util';
 import { makeTraces, type Traces } from '../agent/main/traces.ts';
 import type { AgentConfig } from '../config/schema.ts';

@@ -11,14 +11,14 @@ import type { MetricStore } from '../metrics/store.ts';
 import { reasonOf, UsageError } from '../model/errors.ts';
 import type { Log } from '../model/log.ts';
 
-/** A kubelet takes up to a minute to update the file of a ConfigMap. */
+/** Checking more often would not help: a kubelet takes up to a minute to update the file of a ConfigMap. */
 export const WATCH_EVERY_MS = 5000;
 
-/** How the config was read at the start. */
+/** How to read the config again. */
 export interface ConfigSource {
   /** Undefined: the config has no file. */
   file: string | undefined;
-  /** Reads and checks it again. Throws a `UsageError`. */
+  /** Reads and checks the config. Throws a `UsageError`. */
   load(): AgentConfig;
 }
 
@@ -50,7 +50,7 @@ export function makeReloader(start: AgentConfig, { source, store, log, apply }: 
     current = next;
   };
   const causes: string[] = [];
-  // One at a time. Requests that arrive meanwhile share the next one, which reads the file after them.
+  // Only one reload runs at a time. Requests that arrive meanwhile share the next one, which reads the file again.
   const shared = createShared(async () => {
     const cause = causes.splice(0).join(', ');
     try {
@@ -89,7 +89,7 @@ export function makeReloader(start: AgentConfig, { source, store, log, apply }: 
   };
 }
 
-/** A ConfigMap is updated by changing a link, so times and names of the file show nothing. */
+/** Content of the file, to notice changes. A ConfigMap changes a link, so the times of the file can stay the same. */
 function contentOf(file: string): string {
   try {
     return readFileSync(file, 'utf8');

@@ -8,7 +8,7 @@ import { print } from './output.ts';
 import { progressBar } from './progress.ts';
 import { REPLAY_LABELS } from './replay-labels.ts';
 
-/** `instance`: the buffer to replay. Default: the top level's or, if that is empty, the first that is not. */
+/** `instance`: the buffer to replay. Default: the top level's buffer or, if it is empty, the first one with events. */
 export async function replay(config: AgentConfig, file: string, instance: string | undefined): Promise<void> {
   const log = createLog(config.log);
   const onProgress = progressBar('replaying', process.stderr);

@@ -107,7 +107,7 @@ export async function run(config: AgentConfig, options: RunOptions): Promise<num
       const reason = reasonOf(error);
       log.error({ reason }, 'could not stop cleanly; `ftrace-exporter cleanup` removes what is left');
     });
-    // Stop this after the capture, which provides its last values.
+    // Stop the outputs after the capture, which provides their last values.
     await outputs.stop();
     end.release();
   }

@@ -1,7 +1,7 @@
 /** Describes conflicts between enabled probes as lines for people: the place, both probes, and the reason. */
 import type { AgentConfig, ConfiguredProbe, ProbeSection } from './schema.ts';
 
-/** One line per pair. `placeOf` returns where a probe was named: a place in a file, a variable or a flag. */
+/** Returns a line per pair of probes. `placeOf` returns where a probe was named: in a file, a variable or a flag. */
 export function describeConflicts(
   sections: readonly ProbeSection[],
   probes: readonly ConfiguredProbe[],
@@ -25,7 +25,7 @@ export function describeConflicts(
   });
 }
 
-/** One line for each kind of traces whose probe is not enabled. `placeOf`: as above, for a kind. */
+/** Returns a line for each kind of traces whose probe is not enabled. `placeOf` returns where the kind was named. */
 export function describeMissingProbes(
   sections: readonly ProbeSection[],
   { spans, probes }: Pick<AgentConfig, 'spans' | 'probes'>,

@@ -269,7 +269,7 @@ function checkLabels(one: Written, complain: Complain): void {
   }
 }
 
-/** The kernel counts by up to three numbers. It cannot exclude events. */
+/** Rejects what the kernel cannot count: it counts all events, by at most three numbers. */
 function checkInKernel(one: Written, complain: Complain): void {
   const other = (['start', 'value', 'sum', 'max', 'where'] as const).find((name) => one[name] !== undefined);
   const isFiltered = typeof one.event === 'object' && one.event.where !== undefined;
@@ -338,7 +338,7 @@ function configured(one: Written, buckets: readonly number[]): ConfiguredMetric 
   return { name, options: { enabled, essential, per_cpu, per_container, max_series, buckets, metric } };
 }
 
-/** Events that the agent defines get their group when the name of the instance is known. */
+/** An event that the agent defines has no group yet: `grouped` adds it when the name of the instance is known. */
 function choiceOf(value: z.output<typeof choice>, name: string, filter?: string): EventChoice {
   if (typeof value === 'string') return { event: value, where: filter };
   const { event, args: fields = {}, where: own = filter } = value;

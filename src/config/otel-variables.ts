@@ -84,7 +84,7 @@ function milliseconds(text: string, variable: string): string {
   throw new UsageError(`${variable}: ${JSON.stringify(text)} is not a whole number of milliseconds`);
 }
 
-/** Whether otlp is among these exporters. Metrics can always be scraped. */
+/** Reads whether otlp is among the exporters. `prometheus` has no effect, because metrics can always be scraped. */
 function exporterOf(...allowed: readonly string[]): Read {
   return (text, variable) => {
     const names = text.split(',').map((name) => name.trim().toLowerCase());
@@ -96,7 +96,7 @@ function exporterOf(...allowed: readonly string[]): Read {
   };
 }
 
-/** A backend that expects deltas would compute wrong numbers from cumulative values. */
+/** Rejects other temporalities: a backend that expects deltas would compute wrong numbers from cumulative values. */
 function onlyCumulative(text: string, variable: string): undefined {
   if (text.toLowerCase() === 'cumulative') return undefined;
   throw new UsageError(

@@ -30,7 +30,7 @@ export function describeProblems(issues: readonly z.core.$ZodIssue[], context: P
   return lines.sort(BY_PLACE.compare);
 }
 
-/** Problems of the intended alternative: the last one whose problem is more than a wrong type. */
+/** Replaces a problem with a union by those with the alternative that was meant: the last one that accepts the type. */
 function withoutUnions(issue: z.core.$ZodIssue): z.core.$ZodIssue[] {
   const within = (inner: z.core.$ZodIssue) =>
     withoutUnions({ ...inner, path: [...issue.path, ...inner.path] });
@@ -57,7 +57,7 @@ function unknownKey(path: Path, context: ProblemContext): string {
 function whatIsWrong(issue: z.core.$ZodIssue, value: unknown, path: Path): string {
   if (value === undefined && issue.code === 'invalid_type')
     return `is missing: it must be ${EXPECTED[issue.expected] ?? issue.expected}`;
-  // The schema's own message is more specific.
+  // Other messages are those of our schema, which are more specific.
   if (!/^(Invalid|Too|Unrecognized)\b/.test(issue.message)) {
     return /^(must|is|has)\b/.test(issue.message) ? `${shown(value)} ${issue.message}` : issue.message;
   }
@@ -133,7 +133,7 @@ function shown(value: unknown): string {
   return text.length > 60 ? `${text.slice(0, 60)}…` : text;
 }
 
-/** `probes.sched.buckets[3]` */
+/** Writes a path as in `probes.sched.buckets[3]`. */
 function dotted(path: Path): string {
   return path
     .map((part, i) => (typeof part === 'number' ? `[${part}]` : `${i > 0 ? '.' : ''}${String(part)}`))

@@ -4,7 +4,7 @@ import type { AgentConfig } from './schema.ts';
 
 type Part = (config: AgentConfig) => unknown;
 
-/** For each part of the config: what a reload cannot change, by its key in the file. */
+/** For each field of the config: the keys that a reload cannot change, each with a function that returns its value. */
 const FIXED: Readonly<Record<keyof AgentConfig, Readonly<Record<string, Part>>>> = {
   instance: { instance: ({ instance }) => instance },
   reader: { reader: ({ reader }) => reader },
@@ -30,7 +30,7 @@ const FIXED: Readonly<Record<keyof AgentConfig, Readonly<Record<string, Part>>>>
   otlp: {},
 };
 
-/** Keys that differ but need a restart, as they are written in a config file. */
+/** Returns the keys that differ between two configs but that only a restart can change. */
 export function restartKeys(before: AgentConfig, next: AgentConfig): string[] {
   const differs = (part: Part) => !isDeepStrictEqual(part(before), part(next));
   const fixed = Object.values(FIXED).flatMap(Object.entries<Part>);

@@ -25,9 +25,9 @@ export interface ProbeSection {
   metrics?: readonly { name: string }[];
   /** Schema of the probe's section. `{}` gives all defaults, and `enabled` is one of the keys. */
   schema(kit: SchemaKit): z.ZodType<{ enabled: boolean }>;
-  /** Values for keys that choose what to trace; a recording has already made this choice. */
+  /** Defaults, for a recording, of keys that choose what to trace: the recording has already made this choice. */
   inRecordings?: Readonly<Record<string, unknown>>;
-  /** The kind of traces with this name needs the probe, because the probe … (`chooses the CPUs`). */
+  /** If present, the kind of traces with this name needs the probe. The text says why: `chooses the CPUs`. */
   choosesForKind?: string;
   /** Returns another enabled probe (options by name) that conflicts with this one. */
   conflict?(
@@ -70,7 +70,7 @@ export interface AgentConfig {
   };
   /** How to find the container of a task. Undefined: no probe needs it. */
   containers?: ContainersConfig | undefined;
-  /** Where metrics and traces are exported. Undefined: they are not. */
+  /** How metrics and traces are exported over OTLP. Undefined: they are not. */
   otlp?: OtlpConfig | undefined;
   /** Which slow operations become traces. Undefined: none. */
   spans?: SpansConfig | undefined;
@@ -98,7 +98,7 @@ function subbuffer() {
   });
 }
 
-/** The message of the last alternative, which is the most general. */
+/** Reports the problem with the last alternative of a union, which is the most general. */
 function firstReason(want: string) {
   return (issue: { input?: unknown; errors?: { message: string }[][] }) =>
     issue.errors?.at(-1)?.[0]?.message ?? `${shownValue(issue.input)} is not ${want}`;
@@ -123,7 +123,7 @@ function isTakenPath(path: string): boolean {
   return OWN_PATHS.includes(path) || path.startsWith('/api/v1/latency/') || path.startsWith('/page/');
 }
 
-/** The complete schema for probes with these sections. An empty section means defaults. */
+/** The schema of the whole config. `sections` are the sections of the probes. An empty section has its defaults. */
 export function composeSchema(sections: readonly ProbeSection[]) {
   return z.strictObject({
     instance: text(
@@ -205,7 +205,7 @@ export type ConfigSchema = ReturnType<typeof composeSchema>;
 
 /**
  * Switches probes on or off. A probe that the config names is on unless its section says otherwise; other probes have
- * their default. `isRecorded`: for a recording, which determines what was traced.
+ * their default. `isRecorded`: for a recording, so `inRecordings` applies.
  */
 export function switchProbes(
   probes: unknown,

@@ -61,7 +61,7 @@ export const SETTINGS: readonly { key: string; flag?: string }[] = [
   { key: 'state_dir', flag: '--state.dir' },
 ];
 
-/** Variables that are not keys: the path of the config file, and comma-separated lists of probes. */
+/** Variables that do not set a key: the path of the config file, and comma-separated lists of probes. */
 export const CONFIG_FILE = `${PREFIX}CONFIG_FILE`;
 const PROBE = `${PREFIX}PROBE`;
 const NO_PROBE = `${PREFIX}NO_PROBE`;

@@ -1,7 +1,7 @@
 /**
- * Schemas for units in the config: YAML text to numbers in base units, globs for kernel names, and the keys that every
- * probe has. Probes build their sections from these. Their JSON Schema describes the written form, not the result.
- * Defaults are given in the written form, with `.prefault()`.
+ * Schemas for values in the config: quantities, which are converted from text to numbers in base units, globs for
+ * kernel names, and the keys that every probe has. Probes build their sections from these. Their JSON Schema describes
+ * the written form, not the result. Defaults are given in the written form, with `.prefault()`.
  */
 
 import { z } from 'zod';
@@ -28,14 +28,14 @@ export interface Bounds {
   max?: number;
 }
 
-/** A duration: `10ms` → nanoseconds. Bounds in nanoseconds. */
+/** A duration such as `10ms`, converted to nanoseconds. `bounds` are in nanoseconds. */
 export function duration(bounds: Bounds = {}): z.ZodType<DurationNs, string> {
   return written('a duration, as in 10ms', DURATION_PATTERN).transform((text, context) =>
     within(parsed(parseDuration, text, context), bounds, formatDuration, context),
   );
 }
 
-/** A size: `64MiB` → bytes; a plain number is bytes. Bounds in bytes. */
+/** A size such as `64MiB`, or a number of bytes, converted to bytes. `bounds` are in bytes. */
 export function size(bounds: Bounds = {}): z.ZodType<number, string | number> {
   const want = 'a size, as in 64MiB';
   return z
@@ -45,7 +45,7 @@ export function size(bounds: Bounds = {}): z.ZodType<number, string | number> {
     );
 }
 
-/** A percentage: `5%` → 0.05. Bounds as shares. */
+/** A percentage such as `5%`, converted to a share: 0.05. `bounds` are shares. */
 export function percent(bounds: Bounds = {}): z.ZodType<number, string> {
   return written('a percentage, as in 5%', PERCENT_PATTERN).transform((text, context) =>
     within(parsed(parsePercent, text, context), bounds, formatPercent, context),
@@ -60,7 +60,7 @@ export function count(min: number, max: number) {
   return z.union([number, digits.transform(Number).pipe(number)], { error: want });
 }
 
-/** CPUs in the kernel's list format: `0-3,8` → ascending numbers. A single CPU may be a number. */
+/** CPUs in the kernel's list format, such as `0-3,8`, converted to ascending numbers. A single CPU may be a number. */
 export function cpuList(): z.ZodType<number[], string | number> {
   const want = 'a list of CPUs, as in 0-3,8';
   return z
@@ -87,7 +87,7 @@ export function globs(kind: GlobKind): z.ZodType<string[], string[]> {
 const MAX_BUCKETS = 200;
 const LONGEST_BUCKET_SECONDS = 86_400;
 
-/** Bounds of buckets: ascending durations, or seconds as numbers → seconds. */
+/** Bounds of buckets in ascending order, converted to seconds. Each is a duration such as `10ms`, or in seconds. */
 export function buckets(): z.ZodType<number[], (string | number)[]> {
   const want = 'a bound: a duration, as in 10ms, or a number of seconds';
   const bound = z
@@ -113,7 +113,7 @@ export function buckets(): z.ZodType<number[], (string | number)[]> {
     });
 }
 
-/** Parses the decimal text, so that 100us is exactly 0.0001. */
+/** Converts a duration to seconds through its decimal text, so that 100us is exactly 0.0001. */
 function parseSeconds(text: string): number {
   return Number(`${parseDuration(text)}e-9`);
 }
@@ -147,7 +147,7 @@ export function taskProbeSchema<Extra extends z.ZodRawShape>(defaults: ProbeDefa
   return probeSchema(defaults, shape).check(refuseBothSplits);
 }
 
-/** Series by both CPU and container would be too many. */
+/** Rejects series by both CPU and container, because they would be too many. */
 export function refuseBothSplits({ value, issues }: z.core.ParsePayload<object>): void {
   if (!('per_cpu' in value && value.per_cpu && 'per_container' in value && value.per_container)) return;
   const message = 'per_cpu and per_container cannot be used together: remove one of them';
@@ -177,7 +177,7 @@ const GLOB_KINDS: Record<GlobKind, { pattern: RegExp; want: string }> = {
   },
 };
 
-/** The problem with a glob. Undefined if there is none. */
+/** Describes the problem with a glob. Undefined if there is none. */
 function globProblem(kind: GlobKind, glob: string): string | undefined {
   return GLOB_KINDS[kind].pattern.test(glob)
     ? undefined

@@ -24,7 +24,7 @@ const MAX_ALIASES = 50;
 export interface YamlFile {
   /** The content of the file. Undefined if it is empty. */
   value: unknown;
-  /** `file:line:column` of a key or of its value, or of the nearest existing key above it. */
+  /** `file:line:column` of a key or of its value. If the key does not exist: of the nearest key around it. */
   place(path: readonly PropertyKey[], part: 'key' | 'value'): string;
 }
 
@@ -46,7 +46,7 @@ export function parseYaml(file: string, text: string): YamlFile {
     lineCounter: lines,
     prettyErrors: false,
     strict: true,
-    // The library compares each key with all keys before it, which is slow.
+    // `repeatedKeys` checks this. The library is slow, because it compares each key with all keys before it.
     uniqueKeys: false,
     version: '1.2',
   });

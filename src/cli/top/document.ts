@@ -75,7 +75,7 @@ export async function readDocument({ url, get }: Client): Promise<TopDocument> {
     const by = topLabels(metric);
     return by.length === 0 ? [] : [{ metric, by }];
   });
-  // Histograms come first, so that their numbers do not change when a counter appears.
+  // Histograms come first, so that the keys (1 to 9) of their views do not change when a counter appears.
   tables.sort((a, b) => Number(a.metric.kind === 'counter') - Number(b.metric.kind === 'counter'));
   const views = await Promise.all(
     tables.slice(0, MOST_VIEWS - 1).map(async ({ metric, by }) => viewOf(metric, await ask(metric, by))),

@@ -14,7 +14,7 @@ export const SIZE_PATTERN = /^(\d{1,16})(KiB|MiB|GiB)?$/;
 export const PERCENT_PATTERN = /^\d{1,4}(\.\d{1,3})?%$/;
 export const CPU_LIST_PATTERN = /^\d{1,4}(-\d{1,4})?(,\d{1,4}(-\d{1,4})?)*$/;
 
-/** `100us`, `1.5ms`, `2m` → whole nanoseconds. */
+/** Parses a duration such as `100us`, `1.5ms` or `2m` into whole nanoseconds. */
 export function parseDuration(text: string): DurationNs {
   const match = DURATION_PATTERN.exec(text);
   if (match === null) {
@@ -32,12 +32,12 @@ export function parseDuration(text: string): DurationNs {
   return ns;
 }
 
-/** Nanoseconds → the shortest text that `parseDuration` accepts, in the largest unit without decimals. */
+/** Writes nanoseconds as `parseDuration` reads them, in the largest unit that needs no decimals. */
 export function formatDuration(ns: DurationNs): string {
   return inLargestUnit(ns, DURATION_UNITS, 's');
 }
 
-/** `64MiB`, `512` → bytes. */
+/** Parses a size such as `64MiB` or `512` into bytes. */
 export function parseSize(text: string): number {
   const match = SIZE_PATTERN.exec(text);
   if (match === null) {
@@ -52,24 +52,24 @@ export function parseSize(text: string): number {
   return bytes;
 }
 
-/** Bytes → text that `parseSize` accepts, in the largest unit without decimals. */
+/** Writes bytes as `parseSize` reads them, in the largest unit that needs no decimals. */
 export function formatSize(bytes: number): string {
   return inLargestUnit(bytes, SIZE_UNITS, '');
 }
 
-/** `5%` → 0.05. */
+/** Parses a percentage such as `5%` into a share, 0.05. */
 export function parsePercent(text: string): number {
   if (PERCENT_PATTERN.test(text)) return Number(text.slice(0, -1)) / 100;
   const guess = /^\d+(\.\d+)?$/.test(text) ? ` (did you mean "${text}%"?)` : '';
   throw new Error(`${quoted(text)} is not a percentage${guess}: a number and %, as in 5%`);
 }
 
-/** 0.05 → `5%` */
+/** Writes a share such as 0.05 as a percentage, `5%`. */
 export function formatPercent(share: number): string {
   return `${Number((share * 100).toFixed(3))}%`;
 }
 
-/** `0-3,8` → [0, 1, 2, 3, 8]: ascending, each CPU once. */
+/** Parses a list such as `0-3,8` into CPU numbers: ascending, each CPU once. */
 export function parseCpuList(text: string): number[] {
   if (!CPU_LIST_PATTERN.test(text)) {
     throw new Error(
@@ -87,7 +87,7 @@ export function parseCpuList(text: string): number[] {
   return [...cpus].sort((a, b) => a - b);
 }
 
-/** Ascending CPU numbers → a list in the kernel's format. */
+/** Writes ascending CPU numbers as a list in the kernel's format. */
 export function formatCpuList(cpus: readonly number[]): string {
   const ranges: string[] = [];
   for (let i = 0; i < cpus.length; i++) {
