@@ -1,4 +1,4 @@
-/** Groups the histogram samples of other libraries by their labels. They come one by one, as in the text format. */
+/** Groups the samples of other libraries' histograms into one object per series. Samples come as in the text format. */
 import type { ForeignSample } from './sample-family.ts';
 
 export interface ClassicHistogram {

@@ -18,7 +18,7 @@ export interface Exemplar {
   at: WallTime;
 }
 
-/** Indexed by the classic bucket's upper bound. The last element is for values above the last bound. */
+/** One element per classic bucket, in the order of the bounds. The last element is for values above the last bound. */
 export type BucketExemplars = readonly (Exemplar | undefined)[];
 
 export interface ExemplarsOptions {
@@ -40,7 +40,7 @@ export interface Exemplars {
 const MAX_SERIES = 4096;
 /** Maximum number of exemplars per series that wait for the next rendering. */
 const MAX_WAITING = 256;
-/** A series is removed after this many renderings without it. More than one, as a request may be older. */
+/** Drops a series' exemplars after this many renderings without the series. One rendering can be of older snapshots. */
 const MISSES = 3;
 
 interface Pointing extends Exemplar {

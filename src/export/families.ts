@@ -1,4 +1,4 @@
-/** What all formats share: which families a scrape shows, with which names and labels. */
+/** Chooses, for all formats, which families and series a scrape shows, and with which names and labels. */
 import type { FamilySnapshot, MetricSnapshot, MetricSpec } from '../model/metric.ts';
 import type { Exemplars } from './exemplars.ts';
 
@@ -9,7 +9,7 @@ export interface RendererOptions {
   exemplars?: Pick<Exemplars, 'ofFamily'> | undefined;
 }
 
-/** The family of one store, within the family of all stores. */
+/** One store's part of a family that several stores can have. */
 export interface FamilyPart {
   family: FamilySnapshot;
   /** Indexes of series that an earlier store also has. Undefined if there is no earlier store. */
@@ -17,8 +17,8 @@ export interface FamilyPart {
 }
 
 /**
- * Groups the families of all snapshots by name, in order of first occurrence. If several stores have the same series, the
- * first one counts. Throws if two stores declare different kinds for a name.
+ * Groups the families of all snapshots by name, in order of first occurrence. If several stores have the same series,
+ * the first one counts. Throws if two stores declare different kinds for a name.
  */
 export function byName(snapshots: readonly MetricSnapshot[]): FamilyPart[][] {
   const merged = new Map<string, FamilySnapshot[]>();

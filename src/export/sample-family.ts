@@ -1,6 +1,6 @@
 /** A metric family of another library, as data. It has few series and is rendered from scratch at each scrape. */
 export interface SampleFamily {
-  /** As in the text format, with `_total` for counters. */
+  /** Name as in the text format, with `_total` for counters. */
   name: string;
   help: string;
   kind: 'counter' | 'gauge' | 'histogram';

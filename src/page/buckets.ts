@@ -1,6 +1,6 @@
-/** Exponential buckets (scale 3: bucket i ends at 2^(i/8) seconds), combined to heat map rows; quantiles. */
+/** Combines exponential buckets (bucket i ends at 2^(i/8) seconds) into rows of a heat map, and computes quantiles. */
 
-/** Index, count, index, count and so on. */
+/** Index and count of each bucket in turn, in ascending order of the index. */
 export type Buckets = readonly number[];
 
 const ZERO = -32768;

@@ -7,7 +7,7 @@ import type { PickedCell } from './heat.ts';
 import { nounOf } from './panel.ts';
 import { traceTable } from './trace-table.ts';
 
-/** A root span can end slightly after its duration was counted, and can be counted up to one drain later. */
+/** Time to search around the cell: a duration can be counted shortly before its root span ends, or one drain later. */
 const AROUND_MS = 1500;
 
 export async function cellTraces(

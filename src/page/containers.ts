@@ -1,4 +1,4 @@
-/** Containers: which container waited for a CPU, and which one used the CPU in this time, as a matrix. */
+/** Shows, as a matrix, which container waited for a CPU, and which container used the CPU meanwhile. */
 import type { HistoryAnswer } from '../model/history.ts';
 import { getHistory } from './api.ts';
 import { el } from './dom.ts';

@@ -11,8 +11,8 @@ export interface Part {
 const MOST_PARTS = 10;
 
 /**
- * Longest first. Direct children add up to the time off the CPU; the rest is the operation's own, or unknown if the
- * operation is a wait.
+ * Returns the parts of an operation's time, longest first. The time outside of the direct children is the operation's
+ * own, or unknown if the operation is a wait for a CPU.
  */
 export function explanationOf({ children, durationSeconds, kind }: SlowTree): Part[] {
   const parts = new Map<string, Part>();
@@ -35,7 +35,7 @@ export function explanationOf({ children, durationSeconds, kind }: SlowTree): Pa
   return [...sorted, { what, seconds: total('seconds'), times: total('times') }];
 }
 
-/** The task or disk of a span, if it names one; the first of several. */
+/** The task or disk that a span names; the first one if it names several. Undefined if it names none. */
 export function whoseIs({ attributes }: SpanTree) {
   const { 'thread.name': thread, 'system.device': device, 'ftrace.thread.names': several } = attributes;
   return thread ?? device ?? (Array.isArray(several) ? `${several[0]} …` : undefined);

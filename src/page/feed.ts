@@ -13,7 +13,7 @@ export interface Feed {
   /** Visible time range, in milliseconds. */
   range(): { from: number; to: number };
   metric(name: string): HistoryMetric | undefined;
-  /** Calls `listener` for each new second. Returns a function that removes the listener, as `onReload` does. */
+  /** Calls `listener` for each new second. Like `onReload`, returns a function that removes the listener. */
   onColumn(listener: (column: LiveMessage) => void): () => void;
   /** Calls `listener` after a reconnection, when the history must be loaded again. */
   onReload(listener: () => void): () => void;
@@ -45,7 +45,7 @@ export async function connect(
       const { keep_seconds, from, to } = feed.resolution;
       if (feed.axis === 'recording') return { from: from ?? 0, to: to ?? 1 };
       const end = Math.max(lastMs, to ?? Date.now());
-      // Soon after the start, the existing columns fill the whole width.
+      // Soon after the agent's start, show only the time since the first column.
       const begin = Math.min(Math.max(end - keep_seconds * 1000, from ?? 0), end - LEAST_RANGE_MS);
       return { from: begin, to: end };
     },

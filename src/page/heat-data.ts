@@ -1,4 +1,4 @@
-/** The data of a heat map: columns of counts by duration row, and quantiles. */
+/** Prepares the data of a heat map: for each column of time, the counts by row of durations, and quantiles. */
 import type { HistoryAnswer, HistorySeries } from '../model/history.ts';
 import { type Buckets, boundsOf, quantile, type Rows, rowCounts, rowsOf } from './buckets.ts';
 

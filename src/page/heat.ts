@@ -28,7 +28,7 @@ const ROW_PX = 7;
 const MOST_TICKS = 6;
 
 export interface HeatOptions {
-  /** Name for people who cannot see the chart. */
+  /** Name for screen readers. */
   label: string;
   height: number;
   /** Noun for the counted things, such as `waits`. */
@@ -216,7 +216,7 @@ function summary({ seconds }: HeatData, { total, p50, p99 }: HeatColumns, noun: 
   }`;
 }
 
-/** Axes and lines. uPlot reads their data again each time it draws them. */
+/** uPlot's options for axes and lines. uPlot calls the functions among them each time it draws. */
 function options(
   data: () => HeatData | undefined,
   columns: () => HeatColumns | undefined,
@@ -273,7 +273,7 @@ function tick(ms: number, data: HeatData | undefined): string {
   return `+${ms / 1000} s`;
 }
 
-/** Powers of ten, and values in between if there are few powers. */
+/** Ticks of the duration axis: powers of ten, and values in between if there are few powers. */
 function decades([low, high]: [number, number]): number[] {
   const all: number[] = [];
   for (let exponent = -9; exponent <= 7; exponent++) all.push(10 ** exponent);

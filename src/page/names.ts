@@ -1,4 +1,4 @@
-/** Names for what the page shows: titles of the metrics that people look at most, labels, and whose an operation is. */
+/** Names for what the page shows: titles of metrics, texts of labels, and the task that performed an operation. */
 import type { SlowTree } from '../model/slow.ts';
 
 const TITLES: Readonly<Record<string, string>> = {
@@ -36,14 +36,14 @@ export function titleOf(metric: string): string {
   return words.charAt(0).toUpperCase() + words.slice(1);
 }
 
-/** What to know before the times of a metric are taken for a problem. */
+/** A note for a metric whose long times can be normal; '' for other metrics. */
 export function hintOf(metric: string): string {
   return metric === 'ftrace_syscall_duration_seconds'
     ? ' Calls such as futex, epoll_wait and nanosleep also wait on purpose, for work or for a timer.'
     : '';
 }
 
-/** `sda read`; `all` without labels. */
+/** Text for label values, as in `sda read`; `all` if there are no labels. */
 export function labelText(labels: Readonly<Record<string, string>>): string {
   const pairs = Object.entries(labels);
   // A systemd service has neither namespace nor pod.
@@ -57,7 +57,7 @@ export function isOwn(metric: string): boolean {
   return metric.startsWith('ftrace_exporter_') || metric.startsWith('process_');
 }
 
-/** Thread, program and container, as far as the trace knows them. Scripts of one interpreter differ only by thread. */
+/** Thread, program and container, if the trace contains them. Scripts of the same interpreter differ only by thread. */
 export function whoOf({ attributes, resource }: Pick<SlowTree, 'attributes' | 'resource'>): string {
   const { 'thread.name': thread, 'process.executable.name': program } = attributes;
   const parts = [

@@ -1,4 +1,4 @@
-/** Shows the status document: the agent's own page, latency tracers, and whether this is a recording. */
+/** Shows what the agent says about itself: its page without scripts, and the records of its latency tracers. */
 import type { CaptureStatus } from '../model/status.ts';
 import { getJson } from './api.ts';
 import { el } from './dom.ts';

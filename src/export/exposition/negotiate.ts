@@ -25,8 +25,8 @@ interface Preference {
 }
 
 /**
- * Chooses the format for an `Accept` header: the supported format with the highest q, or the first of several.
- * OpenMetrics and protobuf must be listed. The default is the text format, which people and all collectors can read.
+ * Chooses the supported format with the highest q in an `Accept` header; the first one if several have it. OpenMetrics
+ * and protobuf must be listed. The default is the text format, which people and all collectors can read.
  */
 export function negotiateFormat(accept: string | undefined): ExpositionFormat {
   let best: ExpositionFormat = 'text';

@@ -29,7 +29,7 @@ const ZERO_COUNT = (7 << 3) | VARINT;
 const POSITIVE_SPAN = (12 << 3) | BYTES;
 const POSITIVE_DELTA = (13 << 3) | BYTES;
 
-/** Field 16 has a tag of two bytes. */
+/** The tag of field 16, which is two bytes long. */
 const EXEMPLARS = [((16 << 3) & 127) | BYTES | 128, 16 >> 4] as const;
 
 const BUCKET_CUMULATIVE_COUNT = (1 << 3) | VARINT;
@@ -154,7 +154,7 @@ function writeExemplars(bytes: Buffer, at: number, exemplars: BucketExemplars): 
   return at;
 }
 
-/** Writes runs of consecutive buckets. The first offset is an index, the others are gaps. */
+/** Writes each run of consecutive buckets as a span. The first offset is a bucket's index, the others are gaps. */
 function writeSpans(bytes: Uint8Array, at: number, indexes: Int32Array, length: number): number {
   let next = 0;
   for (let i = 0; i < length; ) {

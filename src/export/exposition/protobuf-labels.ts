@@ -19,7 +19,7 @@ export interface EncodedLabels {
 
 export interface LabelBytes {
   ofFamily(family: FamilySnapshot): EncodedLabels;
-  /** Encodes the labels of a series that is new in each scrape. */
+  /** Encodes the labels of another library's series, which are not cached. */
   ofSeries(labels: Readonly<Record<string, string>>): Buffer;
 }
 

@@ -27,7 +27,7 @@ import {
 } from './protobuf-wire.ts';
 
 export interface ProtobufRenderer {
-  /** Like `Renderer.render` in text.ts: the same series with the same names. Histograms are also native. */
+  /** Renders the same series with the same names as `render` in text.ts. Histograms also have native buckets. */
   render(snapshots: readonly MetricSnapshot[], foreign?: readonly SampleFamily[]): Buffer<ArrayBuffer>;
 }
 
@@ -106,7 +106,7 @@ export function createProtobufRenderer(options: RendererOptions = {}): ProtobufR
   };
 }
 
-/** Start of a family and of its first metric. */
+/** Positions in the body at which a family and its first metric begin. */
 interface OpenFamily {
   start: number;
   metrics: number;
