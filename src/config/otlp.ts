@@ -13,10 +13,6 @@ const MS = 1e6;
 const HOUR = 3_600_000 * MS;
 const DEFAULT_ENDPOINT = { http: 'http://localhost:4318', grpc: 'http://localhost:4317' };
 
-function file() {
-  return z.string().regex(/^[^\0]+$/, 'must be a file in PEM, as in /etc/ssl/collector.pem');
-}
-
 /** A map, or its text as in variables. Messages do not contain values, because they can be secrets. */
 function pairs(want: string) {
   const map = z.record(z.string(), z.union([z.string(), z.number(), z.boolean()]).transform(String));
@@ -49,6 +45,7 @@ type Signal = (typeof SIGNALS)[number];
 
 /** Keys that apply to both signals or, with the name of a signal as prefix, to that signal. */
 function sharedShape() {
+  const file = z.string().regex(/^[^\0]+$/, 'must be a file in PEM, as in /etc/ssl/collector.pem');
   return {
     endpoint: z.string().regex(/^[^\s\0]+$/, 'must be a URL, as in http://collector:4318'),
     protocol: z.enum(OTLP_PROTOCOLS),
@@ -56,9 +53,9 @@ function sharedShape() {
     headers: headers(),
     timeout: duration({ min: MS, max: HOUR }),
     compression: z.enum(['none', 'gzip']),
-    certificate: file(),
-    client_key: file(),
-    client_certificate: file(),
+    certificate: file,
+    client_key: file,
+    client_certificate: file,
   };
 }
 type Shape = ReturnType<typeof sharedShape>;

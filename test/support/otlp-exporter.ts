@@ -19,7 +19,11 @@ export function openRawExporter(target: OtlpTarget, log: Log): Exporter<Uint8Arr
     helper: { name: 'metric_data_point' as const, countItems: () => 1 },
     method: '/opentelemetry.proto.collector.metrics.v1.MetricsService/Export',
   };
-  return openExporter(signal, target, { userAgent: 'test/1', log });
+  return openExporter(signal, target, {
+    scope: { name: 'test', version: '1' },
+    counts: { count() {}, reject() {} },
+    log,
+  });
 }
 
 /** Fails if the attempt was accepted. Returns why it was refused. */

@@ -1,7 +1,8 @@
-/** What `exporter.ts` needs from a protocol, and what a protocol needs to know about a signal. */
+/** What signals, `exporter.ts` and the protocols know of each other. */
 import type { IOtlpExportDelegate, OtlpSharedConfiguration } from '@opentelemetry/otlp-exporter-base';
 import type { IExporterMetricsHelper, ISerializer } from '@opentelemetry/otlp-transformer';
-import type { OtlpTarget } from '../../model/otlp.ts';
+import type { Log } from '../../model/log.ts';
+import type { OtlpTarget, PushCounts } from '../../model/otlp.ts';
 import type { TlsMaterial } from './tls.ts';
 
 /** A backend's message about the items that it did not accept: their number, and why. */
@@ -14,6 +15,13 @@ export interface Signal<Request> {
   helper: IExporterMetricsHelper<Request>;
   /** The gRPC method: `/opentelemetry.proto.collector.metrics.v1.MetricsService/Export`. */
   method: string;
+}
+
+/** What all signals need to push. */
+export interface PushOptions {
+  scope: { name: string; version: string };
+  counts: PushCounts;
+  log: Log;
 }
 
 /** Outcome of a request. */

@@ -5,9 +5,8 @@
  */
 import { ExportResultCode } from '@opentelemetry/core';
 import { reasonOf } from '../../model/errors.ts';
-import type { Log } from '../../model/log.ts';
 import type { OtlpTarget } from '../../model/otlp.ts';
-import type { Answer, Fate, Signal } from './connection.ts';
+import type { Answer, Fate, PushOptions, Signal } from './connection.ts';
 import { grpcConnection } from './grpc.ts';
 import { httpConnection } from './http.ts';
 import { openTlsFiles, type TlsMaterial } from './tls.ts';
@@ -15,17 +14,14 @@ import { openTlsFiles, type TlsMaterial } from './tls.ts';
 export type Exporter<Request> = ReturnType<typeof openExporter<Request>>;
 
 /** Throws a `UsageError` for files that cannot be used. */
-export function openExporter<Request>(
-  signal: Signal<Request>,
-  target: OtlpTarget,
-  { userAgent, log }: { userAgent: string; log: Log },
-) {
-  const readTls = openTlsFiles(target, log);
+export function openExporter<Request>(signal: Signal<Request>, target: OtlpTarget, options: PushOptions) {
+  const { name, version } = options.scope;
+  const readTls = openTlsFiles(target, options.log);
   const isJson = target.protocol === 'http/json';
   const connectTo = target.protocol === 'grpc' ? grpcConnection : httpConnection;
   // We make one attempt at a time, but a delegate counts an attempt until after its callback.
   const limits = { concurrencyLimit: 10, timeoutMillis: target.timeoutMs };
-  const shared = { ...limits, compression: target.compression, userAgent };
+  const shared = { ...limits, compression: target.compression, userAgent: `${name}/${version}` };
   /** The answer to the current attempt. */
   let body: Uint8Array;
   const serializer = {

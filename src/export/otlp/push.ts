@@ -15,10 +15,10 @@ import {
   PeriodicExportingMetricReader,
 } from '@opentelemetry/sdk-metrics';
 import { reasonOf } from '../../model/errors.ts';
-import type { Log } from '../../model/log.ts';
 import type { MetricSnapshot } from '../../model/metric.ts';
-import type { OtlpMetricsConfig, PushCounts } from '../../model/otlp.ts';
+import type { OtlpMetricsConfig } from '../../model/otlp.ts';
 import type { SampleFamily } from '../sample-family.ts';
+import type { PushOptions } from './connection.ts';
 import { openExporter } from './exporter.ts';
 import { createOutcomes } from './outcomes.ts';
 import { createPointMaker } from './points.ts';
@@ -41,14 +41,6 @@ export interface PushSource {
   constantLabels: Readonly<Record<string, string>>;
   /** When the agent began to count, in milliseconds since 1970. */
   startMs: number;
-}
-
-/** What both signals need. */
-export interface PushOptions {
-  scope: { name: string; version: string };
-  userAgent: string;
-  counts: PushCounts;
-  log: Log;
 }
 
 /** Throws a `UsageError` if the target is unsuitable or its files can't be read. */

@@ -7,7 +7,8 @@ import { DiagLogLevel, diag } from '@opentelemetry/api';
 import { NodeSDK } from '@opentelemetry/sdk-node';
 import type { Log } from '../../model/log.ts';
 import type { OtlpConfig } from '../../model/otlp.ts';
-import { openMetricPush, type PushOptions, type PushSource } from './push.ts';
+import type { PushOptions } from './connection.ts';
+import { openMetricPush, type PushSource } from './push.ts';
 import { agentResource, type ResourceFacts } from './resource.ts';
 import { openTracePush, type TracePushOptions } from './traces.ts';
 
@@ -30,7 +31,6 @@ export function openSdk({ config, resource: facts, counts, ended, log }: SdkOpti
   const resource = agentResource({ ...facts, userAttributes: config.resource });
   const optionsOf = (signal: 'metrics' | 'traces'): PushOptions => ({
     scope: { name: NAME, version: facts.version },
-    userAgent: `${NAME}/${facts.version}`,
     counts: counts(signal),
     log,
   });

@@ -12,9 +12,9 @@ import {
 import type { Resource } from '@opentelemetry/resources';
 import type { OtlpTracesConfig } from '../../model/otlp.ts';
 import type { TraceRecord } from '../../model/span.ts';
+import type { PushOptions } from './connection.ts';
 import { openExporter } from './exporter.ts';
 import { createOutcomes } from './outcomes.ts';
-import type { PushOptions } from './push.ts';
 import { createSender } from './send.ts';
 import { endedSpans } from './spans.ts';
 
