@@ -1,4 +1,4 @@
-/** A dashboard: its variables, rows of panels and links to the others, which are found by their tag. */
+/** Builds a dashboard: its variables, its rows of panels, and links to the other dashboards, found by their tag. */
 import {
   type Dashboard,
   DashboardBuilder,

@@ -1,4 +1,4 @@
-/** Containers of a node: which wait for a CPU, and which others had it meanwhile. */
+/** Containers of a node: which of them wait for a CPU, and which others use it during the wait. */
 import { type Board, CLUSTER, ONE_NODE } from './board.ts';
 import { bars, CHOSEN, lines, matrix, quantile, SECONDS_PER_SECOND, text } from './panels.ts';
 
@@ -11,7 +11,7 @@ const LEGEND = '{{namespace}} {{pod}} {{container}}';
 const PAIR = `${LEGEND} ← {{by_namespace}} {{by_pod}} {{by_container}}`;
 
 const rate = (metric: string, more = '') => `rate(${metric}{${CHOSEN}${more}}[$__rate_interval])`;
-/** The largest on the screen, the rest left out. */
+/** Shows only the largest series, so that the panel stays readable. */
 const largest = (expr: string, count = 15) => `topk(${count}, ${expr})`;
 const byName = (expr: string) => largest(`sum by (${NAME}) (${expr})`);
 const BUSY = ', by_container!="idle"';

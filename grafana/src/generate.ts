@@ -1,4 +1,4 @@
-/** `npm run dashboards`: writes grafana/dashboards/UID.json, what Grafana loads. */
+/** `npm run dashboards`: writes grafana/dashboards/UID.json, the files that Grafana loads. */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { dashboards, jsonOf } from './all.ts';
 

@@ -9,7 +9,7 @@ function rates(needs: string, title: string, description: string, metric: string
   return lines({ title, description, needs, unit: 'ops', queries: [{ expr, legend }] });
 }
 
-/** Seconds of something per second, by labels. */
+/** Growth of a counter of seconds, in seconds per second, by labels. */
 function shares(
   needs: string,
   title: string,

@@ -54,7 +54,7 @@ const slowNow: Row = {
       width: 14,
       levels: { warning: 10e-3, bad: 50e-3 },
       needs: { words: 'No data: are the recording rules loaded?' },
-      // A much longer bar must not hide the others.
+      // Longer bars are cut off, so that one of them does not make the others invisible.
       max: 100e-3,
       linkTo: 'agent',
       queries: [

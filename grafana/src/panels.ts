@@ -275,7 +275,7 @@ export function stat(look: Look & { query: Query }): AnyPanel {
     .targets([range(look.query, 0)]);
 }
 
-/** A quantile of classic buckets, by what is in `by`. */
+/** A quantile from classic buckets, by the labels in `by`. */
 export function quantile(q: number, metric: string, selector: string, ...by: string[]): string {
   const labels = ['le', ...by].join(', ');
   return `histogram_quantile(${q}, sum by (${labels}) (rate(${metric}_bucket{${selector}}[$__rate_interval])))`;
@@ -291,7 +291,7 @@ function instant({ expr, legend }: Query, index: number): DataqueryBuilder {
   return target(expr, legend).refId(refId(index)).instant();
 }
 
-/** With exemplars, so that a slow operation's trace is a click away. */
+/** Makes a query that also returns exemplars, so that users can open the trace of a slow operation. */
 function target(expr: string, legend: string): DataqueryBuilder {
   return new DataqueryBuilder().datasource(DATASOURCE).expr(expr).legendFormat(legend).exemplar(true);
 }

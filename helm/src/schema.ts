@@ -18,7 +18,7 @@ const LABELS = {
   propertyNames: { not: { pattern: '^app\\.kubernetes\\.io/(name|instance|component)$' } },
   additionalProperties: { type: ['string', 'null'] },
 };
-/** Numbers of a probe, and headers that it sends, such as a password for the web config. */
+/** Settings of a pod's probe: numbers, and headers to send, such as a password for the web config. */
 const PROBE = {
   type: 'object',
   properties: {
@@ -211,7 +211,7 @@ function ofDefault(value: Json, path: string, schemas: Schemas): Schema {
 
 export interface Alert {
   name: string;
-  /** Whether its expression ends in a comparison with a number, which a value can replace. */
+  /** Whether the alert's expression ends in a comparison with a number. A value of the chart can replace the number. */
   hasThreshold: boolean;
 }
 
@@ -236,7 +236,7 @@ function alertSchemas(alerts: readonly Alert[]): Record<string, Schema> {
   };
 }
 
-/** Go's regular expressions, and so Helm, lack `(?!` and the like. The agent itself still checks such a pattern. */
+/** Removes patterns with `(?!` and the like, which Go, and therefore Helm, does not support. The agent checks them. */
 function withoutLookarounds(schema: unknown): unknown {
   if (Array.isArray(schema)) return schema.map(withoutLookarounds);
   if (typeof schema !== 'object' || schema === null) return schema;

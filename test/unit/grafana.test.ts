@@ -1,4 +1,4 @@
-/** The committed dashboards: they must be those that the program makes, and have what every dashboard needs. */
+/** The committed dashboards must be up to date, and have what every dashboard needs. */
 import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
 import { test } from 'node:test';
@@ -111,7 +111,7 @@ test('an empty panel says what it needs, and colours are set explicitly', () => 
       const { expr } = panel.targets?.[0] ?? { expr: '' };
       if (/ftrace_(?!exporter)/.test(expr) && !expr.includes('le:'))
         assert.match(noValue ?? '', /probe|tracer|rules/, `${name}: ${panel.title}`);
-      // Without its own steps Grafana makes everything above 80 red.
+      // If a panel has no thresholds of its own, Grafana shows values above 80 in red.
       if (panel.type !== 'heatmap')
         assert.match(thresholds?.steps[0].color ?? '', /^(green|red)$/, panel.title);
     }

@@ -1,4 +1,4 @@
-/** The committed chart: what is generated must be up to date, and there must be nothing else. */
+/** The generated files of the committed chart must be up to date, and the chart must contain no other files. */
 import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
 import { test } from 'node:test';

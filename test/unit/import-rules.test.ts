@@ -1,6 +1,6 @@
 /**
- * `npm run check:imports` must fail when a room imports what it may not. The violations are planted in a copy of the
- * sources.
+ * `npm run check:imports` must fail if a room imports something that it may not. The test adds violations to a copy of
+ * the sources.
  */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';

@@ -1,4 +1,4 @@
-/** No function of the sources is longer than a screen or two, and no file is too long to read. */
+/** No function and no file of the sources may exceed its limit of lines. */
 import assert from 'node:assert/strict';
 import { globSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';

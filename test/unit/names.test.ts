@@ -1,4 +1,4 @@
-/** Variables have nouns as names. */
+/** Variables must have nouns as names. */
 import assert from 'node:assert/strict';
 import { globSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';

@@ -1,4 +1,4 @@
-/** The check of prose finds its patterns and accepts plain English. */
+/** The check of prose must find its patterns and accept plain English. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { findingsIn, RULES } from '../style/prose.ts';

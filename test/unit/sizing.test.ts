@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { samplesOfNode } from '../../docs/tables.ts';
 
-/** The most samples of a default node of 64 CPUs: docs/metrics.md. */
+/** Maximum number of samples on a node of 64 CPUs with the default probes; docs/metrics.md promises it. */
 const BUDGET = 2500;
 
 test(`a default node of 64 CPUs has at most ${BUDGET} samples`, () => {

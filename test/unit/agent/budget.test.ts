@@ -6,7 +6,7 @@ import { countByGap, type Gap, makeSuspensions } from '../../../src/agent/plan/s
 const LIMITS: BudgetLimits = { cores: 0.05, windowMs: 10_000, suspendMs: 30_000, longestMs: 120_000 };
 const STEP_MS = 250;
 
-/** An agent whose probes cost CPU time in proportion to their events: shares of a core by probe. */
+/** Simulates an agent. `costs`: the share of a core that each probe uses; its events are in proportion. */
 function simulate(costs: Record<string, number>, essential: readonly string[] = []) {
   const budget = makeBudget(LIMITS);
   const suspended = new Set<string>();
@@ -143,7 +143,7 @@ describe('a suspended probe', () => {
     const count = countByGap(gaps.a, 'lost', counter);
     const countStart = countByGap(gaps.a, 'no_start', counter);
     plan.suspend('a');
-    // The start was switched off before the end.
+    // The suspension switched off the start event of this pair before the end event.
     countStart();
     plan.detach('a', 7);
     plan.onLoss(0, 9);

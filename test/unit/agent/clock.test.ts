@@ -8,7 +8,7 @@ import { makeTraceClock } from '../../../src/agent/stream/clock.ts';
 const dir = mkdtempSync(join(tmpdir(), 'trace-clock-'));
 after(() => rmSync(dir, { recursive: true }));
 
-/** Seconds by which the clock of such a file is behind the process' own, rounded because time goes on. */
+/** By how many seconds the trace clock is behind the process' own clock if `timens_offsets` has this text. Rounded. */
 function behind(text: string | undefined): number {
   const file = join(dir, 'timens_offsets');
   if (text === undefined) rmSync(file, { force: true });

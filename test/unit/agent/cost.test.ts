@@ -16,7 +16,7 @@ test('phases share the CPU time of the thread, not the time it waited for a CPU'
   const times = { cpuMs: 100, busyMs: 1000 };
   const stream = { spent: { readMs: 0, decodeMs: 0 } };
   const phases = makePhaseCpu([stream], () => ({ ...times }));
-  // 300 ms by the clock, of which the thread had a CPU for a third.
+  // 300 ms of wall time, during a third of which the thread had a CPU.
   times.cpuMs += 100;
   times.busyMs += 300;
   stream.spent = { readMs: 60, decodeMs: 180 };

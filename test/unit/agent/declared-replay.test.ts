@@ -1,6 +1,6 @@
 /**
- * Declared metrics in recordings, with the built-in probes of the same events as witnesses: the same pairs, the same time, from
- * pages and from text.
+ * Declared metrics on recordings, from pages and from text, must measure the same pairs and times as the built-in
+ * probes that read the same events.
  */
 import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';

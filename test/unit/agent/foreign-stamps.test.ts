@@ -1,4 +1,4 @@
-/** In a recording whose stamps are no times, only durations that records hold or the agent measured may show. */
+/** If a recording's timestamps are not times, only durations in records and those of the agent may be exported. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { makeSelfMetrics } from '../../../src/agent/plan/self-metrics.ts';

@@ -1,4 +1,4 @@
-/** Text of other kernels and tools, one file per kind: the agent reads it correctly or refuses it and names it. */
+/** Text of other kernels and tools, one file per kind: the agent must read it correctly, or refuse and name it. */
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -246,7 +246,7 @@ describe('texts of events of old kernels', () => {
     ];
     assert.deepEqual(device('write'), [1, 791, 8192]);
     assert.deepEqual(device('flush'), [1, 16, 0]);
-    // Today it is not issued itself; the block layer issues another request in its place.
+    // In today's kernels, this request itself is not issued; the block layer issues another one in its place.
     const line = (micros: number, text: string) =>
       `            bash-7       [000] d..2.   100.${String(micros).padStart(6, '0')}: ${text}\n`;
     const today = replayed(
@@ -290,7 +290,7 @@ describe('lines that cannot be read', () => {
     const lines = textOf('trimmed-by-one').split('\n');
     const wrapped = [lines[0], 'and now for something else', ...lines.slice(1)].join('\n');
     const { value, warnings } = replayed(fileOf(wrapped));
-    // The first wait was open at that line, the second was not.
+    // The first wait had begun before that line and was not over; the second had not begun.
     assert.equal(value(`${WAITS}_count`), 1);
     close(value(`${WAITS}_sum`), 10e-6);
     assert.equal(value(UNMATCHED, { reason: 'lost' }), 1);

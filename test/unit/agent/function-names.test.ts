@@ -1,4 +1,4 @@
-/** A probe that reads addresses of functions gets their names, or is off with the reason; it never shows only `unknown`. */
+/** A probe that reads addresses of functions must get their names, or be off with a reason. */
 import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -34,7 +34,7 @@ interface Seen {
   names?: FunctionNames;
 }
 
-/** A probe of events with these needs, which takes the names when it is made. */
+/** A probe with these needs that asks for `functions` when it is created. */
 function probeOf(needs: readonly EventNeed[], seen: Seen = {}): ProbeModule {
   return {
     name: 'work',
@@ -90,7 +90,7 @@ test('without names it is off, with the reason', () => {
 
 test('if the event is optional, the rest works and a note says what is missing', () => {
   const optional = { ...READS, without: 'work is not counted by function' };
-  // The probe takes no names, because it would not get any.
+  // The probe must not ask for names here, because there are none.
   const module = probeOf([optional, COUNTS]);
   const probe = { ...module, create: () => ({ handlers: { [OTHER]: () => {} } }) };
   const [status] = planOf(probe, () => ({ reason: 'they are hidden' })).probes;

@@ -1,6 +1,6 @@
 /**
- * Replays real recordings: the whole exposition must equal the golden text beside each, however many pages are read at
- * a time. `UPDATE_GOLDEN=1` writes the texts again; look at the difference before you commit it.
+ * Replays real recordings. The whole exposition must equal the golden file next to the recording, however many pages
+ * are read at a time. `UPDATE_GOLDEN=1` writes the golden files again; look at the difference before you commit it.
  */
 import assert from 'node:assert/strict';
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
@@ -37,7 +37,7 @@ function exposition(file: string, pagesPerRound: number): string {
     .toString('utf8');
 }
 
-/** The tracer in the file's name, `function` of `6.1-rt.function.dat`; undefined for events only. */
+/** The tracer in the file's name: `function` for `6.1-rt.function.dat`. Undefined if the recording has only events. */
 function tracerOf(file: string): string | undefined {
   return /\d-rt\.(\w+)\.dat$/.exec(file)?.[1];
 }
@@ -53,7 +53,7 @@ const CAPTURES = [
   { name: 'test/fixtures/captures/disk.dat', lossy: false },
   { name: 'test/fixtures/captures/lossy.dat', lossy: true },
   { name: 'captures/demo.dat', lossy: false },
-  // Recordings of the lab's kernels: `npm run test:vm -- --save-captures`.
+  // Recordings of kernels in virtual machines: `npm run test:vm -- --save-captures`.
   { name: 'test/fixtures/captures/5.10-rt.dat', lossy: false },
   { name: 'test/fixtures/captures/6.1-rt.dat', lossy: false },
   { name: 'test/fixtures/captures/6.12-rt.dat', lossy: false },

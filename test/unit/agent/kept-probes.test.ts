@@ -1,4 +1,4 @@
-/** Plans after a reload: which probes go on, which begin again, and whose series stay. */
+/** Plans after a reload: which probes continue, which are made again, and which series stay. */
 import assert from 'node:assert/strict';
 import { existsSync, readFileSync } from 'node:fs';
 import { test } from 'node:test';
@@ -155,7 +155,7 @@ test('a plan does not keep the plans before it in memory', async () => {
   setFlagsFromString('--expose-gc');
   const gc = runInNewContext('gc') as () => void;
   const { go } = setUp();
-  // In a function of its own, so that no variable of this one holds the probe.
+  // A separate function, so that no variable of the test refers to the probe.
   const replace = () => {
     const [, first] = go(probe(sched), probe(irq)).made;
     go(probe(sched), probe(irq, { per_cpu: true }));
@@ -163,7 +163,7 @@ test('a plan does not keep the plans before it in memory', async () => {
   };
   const replaced = replace();
   const last = go(probe(sched), probe(irq));
-  // A target of a WeakRef lives until the end of the turn that has read it.
+  // Reading a WeakRef keeps its target alive until the end of the current task, so wait before each collection.
   for (let i = 0; i < 10 && replaced.deref() !== undefined; i++) {
     await setImmediate();
     gc();

@@ -1,4 +1,4 @@
-/** Counts of hist triggers, from files as the kernel writes them: growth, what had no room, and interference. */
+/** Counts of hist triggers, from files as the kernel writes them: growth, hits without room, and interference. */
 import assert from 'node:assert/strict';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -12,7 +12,7 @@ import { fakeTracefs } from '../tracefs/fake.ts';
 const EVENT = 'raw_syscalls:sys_exit';
 const REQUEST = { event: EVENT, keys: ['id', 'ret'], room: 300 };
 
-/** A trigger's part of the file, as Linux 6.1 writes it. */
+/** The text about one trigger in the file `hist`, as Linux 6.1 writes it. */
 function part(entries: string, { keys = 'id,ret', dropped = 0, state = 'active' } = {}): string {
   return `# event histogram
 #
@@ -63,7 +63,7 @@ test('a trigger is set with room for a power of two; its growth is counted', (t)
   assert.deepEqual(visited(count), []);
   k.fileIs(part(entry(1, '18446744073709551614', 5) + entry(2, '0', 1)));
   assert.deepEqual(visited(count), ['1 18446744073709551614: 2', '2 0: 1']);
-  // Somebody has cleared the counts.
+  // Another user has cleared the counts.
   k.fileIs(part(entry(2, '0', 4) + entry(1, '18446744073709551614', 1)));
   assert.deepEqual(visited(count), ['2 0: 3', '1 18446744073709551614: 1']);
   assert.deepEqual(k.counts.health(), { problems: [], notices: [], down: new Map() });

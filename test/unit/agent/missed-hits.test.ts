@@ -1,4 +1,4 @@
-/** Hits of kprobes that the kernel has missed, from its profile, and what they mean for open pairs of their metric. */
+/** Hits that the kernel missed, from the profile of kprobes, and their effect on open pairs of the metric. */
 import assert from 'node:assert/strict';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';

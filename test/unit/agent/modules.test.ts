@@ -1,4 +1,4 @@
-/** Kernel modules that come while the agent runs. The capture has no buffer: only its chores are tested. */
+/** Kernel modules that are loaded while the agent is running. The capture has no buffer; only its checks run. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { makeOwnThreads } from '../../../src/agent/live/own-threads.ts';
@@ -41,7 +41,7 @@ test('probes that are off are tried again when modules were loaded, and only the
   const off = capture('raw', false);
   const on = capture('raw', true);
   const text = capture('trace_pipe', false);
-  // The chores look at the modules every five seconds.
+  // The capture checks for new modules every five seconds.
   while (off.looks() < 2) await new Promise((resolve) => setTimeout(resolve, 100));
   for (const { running } of [off, on, text]) await running.stop();
   assert.equal(off.events.filter((event) => event === 'reload').length, 1, off.events.join());

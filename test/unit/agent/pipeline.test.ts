@@ -19,7 +19,7 @@ function planThatNotes() {
   return { plan, stamps };
 }
 
-/** Pages by CPU, served in order. */
+/** A source that returns the pages of each CPU in order. */
 function servingSource(pages: Uint8Array[][]) {
   return {
     cpus: () => pages.map((_, cpu) => cpu),
@@ -32,7 +32,7 @@ function servingSource(pages: Uint8Array[][]) {
   };
 }
 
-/** `n` events, one per microsecond from `start`, dealt to CPUs in runs, as pages. */
+/** Pages by CPU with `n` events in all, one per microsecond from `start`. Seven successive events are on one CPU. */
 function pagesFor(cpus: number, n: number, start = 1e9): Uint8Array[][] {
   const pages: Uint8Array[][] = Array.from({ length: cpus }, () => []);
   const writers = pages.map(() => pageWriter());

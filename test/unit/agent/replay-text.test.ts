@@ -1,4 +1,4 @@
-/** Replays of the kernel's text: how much of a damaged file is used, and what its lines give. */
+/** Replays of the kernel's text, also of damaged files. */
 import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';

@@ -1,4 +1,4 @@
-/** Replays of recordings made by other tools: clocks, losses and ends, as the metrics show them. */
+/** Replays of recordings made by other tools: clocks, losses and damaged files, as the metrics show them. */
 import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -19,13 +19,13 @@ const EVENTS = ['raw_syscalls:sys_enter', 'raw_syscalls:sys_exit', 'sched:sched_
 const [ENTER, EXIT] = [443, 442];
 const GETPPID = 110;
 
-/** A record of `raw_syscalls`: pid, number, and arguments or the result. */
+/** A record of `raw_syscalls:sys_enter` or `sys_exit`. */
 function syscall(ts: number, type: number, pid: number): { ts: number; type: number; body: Uint8Array } {
   const rest = Buffer.alloc(type === ENTER ? 48 : 8);
   return { ts, type, body: Buffer.concat([le(pid, 4), le(GETPPID, 8), rest]) };
 }
 
-/** Pairs of a task, 100 stamps long each, starting at `from`. */
+/** Start and end events of `count` calls of a task, each 100 units of time long. The first begins at `from`. */
 function calls(from: number, count: number, pid = 7) {
   return Array.from({ length: count }, (_, i) => [
     syscall(from + i * 1000, ENTER, pid),
@@ -136,7 +136,7 @@ describe('a replay', () => {
   });
 
   it('has no durations from where the pages of a CPU are missing', () => {
-    // CPU 0 ends at 2e9. The call on CPU 1 that began before that, and those after it, may have passed over CPU 0.
+    // The pages of CPU 0 end at 2e9. The tasks of calls that end later may also have been on CPU 0.
     const zero = [pageOf(calls(1e9, 5)), pageOf(calls(1.9e9, 5)), pageOf(calls(9e9, 5))];
     const one = [pageOf(calls(1e9, 3, 8)), pageOf([...calls(5e9, 4, 8)])];
     const spoil = (bytes: Buffer) => bytes.fill(0x55, lastChunk(bytes), lastChunk(bytes) + 8);
@@ -157,7 +157,7 @@ describe('a replay', () => {
 
   it('names the page that cannot be decoded', () => {
     const bad = pageOf(calls(1e9, 5));
-    // An event whose length is in the next word and is impossible.
+    // Write an event whose length, in the next word, is impossible.
     bad.fill(0, 16, 20).fill(0x7f, 20, 24);
     const { value, log } = replay({ buffers: [{ pages: { 2: [pageOf(calls(1e8, 5)), bad] } }] });
     assert.equal(value('ftrace_exporter_decode_errors_total', { reason: 'event_past_end' }), 1);
@@ -183,7 +183,7 @@ describe('a replay', () => {
     };
     assert.equal(named('x86_64').value(COUNT, { syscall: 'getppid' }), 3);
     assert.equal(named('ppc64le').value(COUNT, { syscall: 'iopl' }), 3);
-    // 32-bit ARM has no such number.
+    // 32-bit ARM has no syscall with this number.
     assert.equal(named('armv7l').value(COUNT, { syscall: 'unknown' }), 3);
     assert.deepEqual(named('armv7l').status.warnings, []);
     const sparc = named('sparc64');
@@ -204,7 +204,7 @@ describe('a replay', () => {
   });
 });
 
-/** Where the content of the last chunk starts: CPU 0 comes last in the file's third chunk list. */
+/** Offset of the compressed content of CPU 0's last chunk. */
 function lastChunk(bytes: Buffer): number {
   const magic = Buffer.from([0x28, 0xb5, 0x2f, 0xfd]);
   const offsets: number[] = [];

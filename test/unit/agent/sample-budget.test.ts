@@ -1,6 +1,6 @@
 /**
- * docs/metrics.md promises 2,500 samples per scrape. This test counts the whole body: probes, the agent itself and its
- * process.
+ * docs/metrics.md promises at most 2,500 samples per scrape. This test counts the whole body: probes, the agent itself
+ * and its process.
  */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';

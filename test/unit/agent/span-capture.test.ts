@@ -1,4 +1,4 @@
-/** Probes and helpers side by side: the config decides what is counted, and everything can become a trace. */
+/** Probes and helpers together: operations that the config does not count must have traces too. */
 import assert from 'node:assert/strict';
 import { existsSync, readFileSync } from 'node:fs';
 import { test } from 'node:test';
@@ -26,7 +26,7 @@ function probe<O extends CommonOptions>(module: ProbeModule<O>, section: object 
   return { module, options: module.schema(schemaKit).parse(section) };
 }
 
-/** A capture whose events are made by hand. */
+/** A capture with made-up events. */
 function capture(kinds: SpansConfig['kinds'], enabled: readonly EnabledProbe[], host: HostFacts = fakeHost) {
   const store = new MetricStore();
   const spans = openSpanCapture({
@@ -64,10 +64,10 @@ function capture(kinds: SpansConfig['kinds'], enabled: readonly EnabledProbe[], 
     feed,
     store,
     take: spans.take,
-    // No fixture has the format of markers.
+    // Leave out the helper for markers, because no fixture has their format.
     helpers: plan.helpers.flatMap(({ name, up }) => (name === 'trace-markers' ? [] : [`${name} ${up}`])),
     status: () => spans.status(plan.helpers, plan.probes),
-    /** A write to the disk of this number that takes this long. */
+    /** Feeds a write to a disk, from issue to completion. */
     write: (disk: number, atNs: number, ns: number) => {
       const request = { dev: (8 << 20) | disk, sector: 2048, nr_sector: 8, rwbs: 'WS' };
       feed('block:block_rq_issue', { ts: atNs, ...request });
@@ -160,7 +160,7 @@ test('a wait that the probe measures from another moment has a trace, without an
     const [trace] = waits.take();
     return trace.exemplars.flatMap(({ labelValues }) => labelValues);
   };
-  // Priority 0 is real-time.
+  // The tasks have priority 0, so their class is `rt`.
   assert.deepEqual(['wakeup', 'waking'].map(exemplars), [['rt'], []]);
 });
 
@@ -202,6 +202,6 @@ test('the kind metrics is off if nothing measures what it names', () => {
   assert.equal(status(['lock_*'], probe(locks)), 'up');
   const wrong = 'no metric that is on measures times of tasks and has the name';
   assert.equal(status(['lock_*'], probe(memory)), `${wrong} lock_*`);
-  // The time that kswapd is awake belongs to a node, not to a task.
+  // The time that kswapd is awake belongs to a memory node, not to a task.
   assert.equal(status(['memory_kswapd_*', 'x'], probe(memory)), `${wrong} memory_kswapd_* or x`);
 });

@@ -10,7 +10,7 @@ import { lineOf, typeOf } from '../decode/text/support.ts';
 const WAKEUP = typeOf('formats-6.18', 'sched:sched_wakeup', ['pid']);
 const pidOf = intReader(WAKEUP.format, 'pid');
 
-/** A line of the event, with its time in milliseconds. */
+/** A line of the event sched_wakeup. */
 function wakeup(pid: number, ms: number, cpu = 0): string {
   const stamp = (ms / 1000).toFixed(6).padStart(12);
   return lineOf(`sched_wakeup: comm=a pid=${pid} prio=1 target_cpu=001`, { cpu, stamp });
@@ -172,7 +172,7 @@ describe('the text pipeline', () => {
   });
 });
 
-/** The buffers of two CPUs, which drop their oldest events, and the kernel's merged text of them. */
+/** Simulates a kernel: buffers of two CPUs that drop their oldest events, and the merged text of both. */
 function makeKernel(capacity: number) {
   const queues: { line: string; ns: number }[][] = [[], []];
   const overrun = [0, 0];
@@ -190,7 +190,7 @@ function makeKernel(capacity: number) {
       overrun[cpu]++;
       unread[cpu]++;
     },
-    /** The oldest events of all, at most this many. */
+    /** Returns and removes the oldest events, at most this many. */
     read(most: number): string {
       let text = '';
       for (let i = 0; i < most; i++) {
@@ -215,10 +215,10 @@ describe('losses in text that the kernel has merged', () => {
   it('never let the start of one call pair with the end of another, on any CPU', () => {
     let [pairs, losses] = [0, 0];
     const step = fc.record({
-      /** Where the call begins and ends; its task may have moved. */
+      /** CPUs on which the call begins and ends. They differ if its task has moved. */
       from: fc.nat(1),
       to: fc.nat(1),
-      /** Events of others in between. */
+      /** Number of other events on each CPU before the call ends. */
       noise: fc.tuple(fc.nat(12), fc.nat(3)),
       reads: fc.boolean(),
     });
@@ -230,7 +230,7 @@ describe('losses in text that the kernel has merged', () => {
           const kernel = makeKernel(12);
           let call = 0;
           const todo = [...steps];
-          /** One call, and what others do. It continues while the text is read, too. */
+          /** Makes one call and other events. Also runs while the text is read. */
           const work = () => {
             const next = todo.shift();
             if (next === undefined) return;

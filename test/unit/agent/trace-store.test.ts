@@ -1,4 +1,4 @@
-/** Which traces the node keeps as the slowest. */
+/** Which traces the agent keeps as the slowest. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { makeTraceStore } from '../../../src/agent/main/trace-store.ts';
@@ -25,7 +25,7 @@ test('of periods of osnoise the noisiest are the slowest, and they do not displa
   const spans = makeSpans({ maxTracesPerSecond: 100, containers: false, kinds }, testDeps(), 0);
   const store = makeTraceStore({ kinds });
   const noisesMs = [0.2, 7, 0.1, 90, 0.3];
-  // The noisier a period, the shorter it is.
+  // Noisier periods are shorter here, so that noise and duration give different orders.
   for (const noiseMs of noisesMs)
     spans.sinks.osnoise?.period(0, 2e9, (110 - noiseMs) * MS, noiseMs * MS, noiseMs * MS);
   spans.sinks.block?.ended({ ...REQUEST, completeNs: 1e9 + 50 * MS });

@@ -1,4 +1,4 @@
-/** Traces without a backend: exemplars point at traces that the node can show. */
+/** Traces without a backend: exemplars must refer to traces that the agent still keeps. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { makeTraces } from '../../../src/agent/main/traces.ts';

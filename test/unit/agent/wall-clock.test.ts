@@ -1,6 +1,6 @@
 /**
- * Two simulated clocks: which wall-clock time a stamp of the trace clock has, to the nanosecond, and what happens when
- * the wall clock is set.
+ * Converts timestamps of a simulated trace clock to a simulated wall clock, exactly to the nanosecond. The wall clock
+ * can also be set in between.
  */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
@@ -10,10 +10,10 @@ const MS = 1_000_000n;
 const S = 1_000_000_000n;
 /** Duration of one read of the trace clock. */
 const LOOK_NS = 100n;
-/** How exactly the moment of a tick is known: between two reads of the wall clock are one or two of the other. */
+/** Accepted error: one or two reads of the trace clock are between two reads of the wall clock. */
 const KNOWN_TO_NS = 2 * Number(LOOK_NS);
 
-/** `apartNs`: the wall clock when the trace clock was 0. */
+/** `apartNs`: time of the wall clock when the trace clock was 0. */
 function clocks(apartNs: bigint, startNs = 7_654_321_987_654n) {
   let nowNs = startNs;
   const state = { apartNs, looks: 0 };

@@ -57,7 +57,7 @@ function statsOf(cpu: number, readEvents = 7): BufferStats {
   return { cpu, entries: 0, overrun: 3, commitOverrun: 1, droppedEvents: 2, readEvents, bytes: 44 };
 }
 
-/** A page with its number in its stamp. */
+/** A page whose event has the page's number as timestamp. */
 function page(number: number, layout: PageLayout = LAYOUT_4K): Uint8Array {
   return pageOf([{ ts: number, type: 372 }], { layout });
 }
@@ -75,7 +75,7 @@ function write(name: string, pages: Record<number, Uint8Array[]>, metadata = met
   return path;
 }
 
-/** All pages of all CPUs; fails if they do not end. */
+/** Reads all pages of all CPUs. Fails if a CPU returns pages without end. */
 function readAll(capture: Capture): Map<number, Uint8Array[]> {
   const { pageSize } = capture.metadata.layout;
   const pages = new Map<number, Uint8Array[]>();
@@ -309,7 +309,7 @@ describe('openCapture', () => {
   );
   const basePages = 5;
 
-  /** Opens and reads any file. Only errors that say what is wrong may come. */
+  /** Opens and reads any file. Fails on errors other than those that are meant for users. */
   function survive(bytes: Uint8Array): number | undefined {
     const path = join(dir, 'fuzzed.dat');
     writeFileSync(path, bytes);
@@ -346,7 +346,7 @@ describe('openCapture', () => {
       minLength: 1,
       maxLength: 8,
     });
-    // Most of the file is pages, which are not checked here, so aim at its front as well.
+    // Most of the file is pages, whose content is not checked here, so also change bytes near its start.
     const front = fc.array(fc.tuple(fc.nat(9000), fc.integer({ min: 1, max: 255 })), {
       minLength: 1,
       maxLength: 3,

@@ -1,4 +1,4 @@
-/** Recordings by other tools: version 7, compressed, of other machines, clocks and instances. */
+/** Recordings as other tools make them: version 7, compressed, from other machines, with other clocks and instances. */
 import assert from 'node:assert/strict';
 import { mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -23,7 +23,7 @@ const page = (ts: number, layout: PageLayout = LAYOUT_4K) => pageOf([{ ts, type:
 const pages = (count: number, first = 1, layout: PageLayout = LAYOUT_4K) =>
   Array.from({ length: count }, (_, i) => page(first + i, layout));
 
-/** All pages by CPU, of a file that is then closed; fails if they do not end. */
+/** Reads all pages of a file by CPU, and closes it. Fails if a CPU returns pages without end. */
 function readAll(file: Uint8Array | FileParts, options: OpenOptions = {}) {
   writeFileSync(path, file instanceof Uint8Array ? file : traceDat7(file));
   const capture = openCapture(path, options);
@@ -177,7 +177,7 @@ describe('of several buffers', () => {
   });
 });
 
-/** Adds an instance `late`, with three CPUs, to a file of version 6 with two CPUs whose pages start at `at`. */
+/** Adds an instance `late` with three CPUs to a file of version 6 that has two CPUs and pages from `at` on. */
 function withInstance6(file: string, at: number): Uint8Array {
   const bytes = readFileSync(file);
   const flyrecord = bytes.indexOf('flyrecord\0');
@@ -314,7 +314,7 @@ describe('a damaged recording', () => {
   it('says that the table of pages is missing', () => {
     const { length } = traceDat7(parts);
     writeFileSync(path, traceDat7(parts));
-    // Sections of options come last; the first of them is the last in the chain.
+    // The sections of options are at the end of the file. The chain begins with the last one, which is cut off here.
     truncateSync(path, length - 60);
     assert.throws(() => openCapture(path), UsageError);
   });
@@ -361,7 +361,7 @@ describe('a damaged recording', () => {
         }),
         { numRuns: 300 },
       );
-      // Aims at the front and the options, where the lengths are.
+      // Changes the start of the file and the options, because they contain the lengths.
       const ends = [...Array(500).keys(), ...Array.from({ length: 700 }, (_, i) => base.length - 1 - i)];
       for (const at of ends.filter((_, i) => i % 3 === 0)) {
         const bytes = Uint8Array.from(base);

@@ -95,7 +95,7 @@ describe('files of trace text', () => {
       'ftrace:function',
     ]);
     assert.deepEqual([trace.nsPerStamp, trace.problems], [1, []]);
-    // Known events have a format, whether or not they are in the text.
+    // Each known event has a format, even if the text does not contain the event.
     assert.ok(trace.metadata.formatText('sched:sched_switch'));
     assert.equal(trace.metadata.formatText('kmem:kmalloc'), undefined);
     trace.close();
@@ -164,7 +164,7 @@ describe('formats of events that are known', () => {
       assert.equal(ids.get(format.id), undefined, `${event} has the number of ${ids.get(format.id)}`);
       ids.set(format.id, event);
       const fields = format.fields.map(({ name }) => name);
-      // Addresses of markers are not printed. Fields that appear in no text are only there for the layout.
+      // The text does not contain the addresses of markers.
       const printed = fields.filter((name) => !(event === 'ftrace:print' && name === 'ip'));
       assert.equal(textProblem({ event, format, fields: printed }), undefined, event);
       for (const { name, type, offset, size } of format.fields) {
@@ -195,7 +195,7 @@ describe('formats of events that are known', () => {
       const bytes = textOf(text);
       text.close();
       const fieldsOf = (event: string) =>
-        // The field of a request that is put back is always 0, and missing in the record.
+        // Leave out the error of block_rq_requeue, which is always 0 and missing in some formats.
         knownType(event, [])
           .format.fields.map(({ name }) => name)
           .filter(
@@ -204,7 +204,7 @@ describe('formats of events that are known', () => {
           );
       const withOwn = own.map(({ event, format }) => ({ event, format, fields: fieldsOf(event) }));
       const withKnown = own.map(({ event }) => knownType(event, fieldsOf(event)));
-      // The numbers are shared: each format gets one when it is asked for.
+      // Formats get their numbers when they are first requested, so request all of them before decoding.
       const [a, b] = [decodeText(bytes, withOwn), decodeText(bytes, withKnown)];
       assert.deepEqual(b.errors, []);
       assert.ok(a.calls.length > 300);

@@ -21,18 +21,18 @@ export interface BufferParts {
 export interface FileParts {
   compression?: keyof typeof COMPRESS;
   layout?: PageLayout;
-  /** `system:name` of fixtures. */
+  /** Events, as `system:name`, whose formats are fixtures. */
   events?: readonly string[];
   buffers?: readonly BufferParts[];
   /** Further options, before the buffers. */
   options?: readonly (readonly [id: number, data: Uint8Array | string])[];
   pagesPerChunk?: number;
   kallsyms?: string;
-  /** Offset of the next section that the last section of options gives. */
+  /** Offset of a further section, which the last section of options names as the next one. */
   lastOffset?: number;
 }
 
-/** A little-endian number. */
+/** Encodes a number, little-endian. */
 export function le(value: number, bytes: 1 | 2 | 4 | 8): Buffer {
   const out = Buffer.alloc(bytes);
   out.writeUIntLE(value, 0, Math.min(bytes, 6));
@@ -109,7 +109,7 @@ export function traceDat7(parts: FileParts): Buffer {
     return Buffer.concat([le(out.length, 4), ...out]);
   }
 
-  // As trace-cmd does: what is known first in one section, followed by one section per buffer.
+  // Like trace-cmd, writes one section with the options that are known first, then one section per buffer.
   let next = parts.lastOffset ?? 0;
   for (const buffer of bufferOptions.toReversed()) next = section(0, [buffer, option(0, le(next, 8))]);
   const facts = [

@@ -1,4 +1,4 @@
-/** Without tracefs `run` says so and ends; the demo is labelled as a demo on every series and on the page. */
+/** Without tracefs, `run` must say so and exit. The demo must be labelled as a demo on every series and on the page. */
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { after, test } from 'node:test';

@@ -28,7 +28,7 @@ function file(name: string, text: string): string {
   return path;
 }
 
-/** What a command prints when it is used wrongly; it must exit with 2 and print nothing else. */
+/** Returns the error of a command that is used wrongly. The command must exit with 2 and print nothing else. */
 function refusal(args: string[], env: Record<string, string> = {}): string {
   const { status, stdout, stderr } = cli(args, env);
   assert.equal(status, 2, `${args.join(' ')}: ${stderr}`);

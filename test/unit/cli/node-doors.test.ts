@@ -18,7 +18,7 @@ function listening(pid: number): number {
     try {
       inodes.add(readlinkSync(`/proc/${pid}/fd/${fd}`).replace(/^socket:\[(\d+)\]$/, '$1'));
     } catch {
-      // It has been closed meanwhile.
+      // The process has closed this descriptor meanwhile.
     }
   }
   const rows = ['tcp', 'tcp6'].flatMap((family) =>
@@ -49,7 +49,7 @@ test('SIGUSR1 opens no debugger and does not end the program', { timeout: 120_00
       const pid = child.pid as number;
       assert.equal(listening(pid), 1);
       child.kill('SIGUSR1');
-      // With the flag Node itself blocks the signal, so no listener gets it.
+      // With the flag, Node itself blocks the signal, so the agent does not log anything.
       if (flags.length === 0) await until(/SIGUSR1 ignored|Debugger listening/);
       assert.doesNotMatch(output, /Debugger listening/);
       assert.equal(listening(pid), 1);

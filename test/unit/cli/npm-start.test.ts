@@ -1,4 +1,4 @@
-/** `npm start`: a signal to npm ends the agent. */
+/** `npm start`: a signal to npm must end the agent. */
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
@@ -13,7 +13,7 @@ test('a SIGTERM to npm ends the agent, cleanly', async (t) => {
   const dir = mkdtempSync(join(tmpdir(), 'ftrace-exporter-npm-'));
   t.after(() => rmSync(dir, { recursive: true }));
   const { scripts } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'));
-  // The script as it is, but without compiling, because other tests run from the same place meanwhile.
+  // Use the real script, but without the build, because other tests use its output at the same time.
   writeFileSync(
     join(dir, 'package.json'),
     JSON.stringify({ scripts: { build: 'true', start: scripts.start } }),
@@ -25,7 +25,7 @@ test('a SIGTERM to npm ends the agent, cleanly', async (t) => {
     cwd: dir,
     env: Object.fromEntries(env),
     stdio: ['ignore', 'ignore', 'pipe'],
-    // A process group of its own, so that nothing is left after a failure.
+    // Run it in its own process group, so that no process remains after a failure.
     detached: true,
   });
   t.after(() => {
@@ -34,7 +34,7 @@ test('a SIGTERM to npm ends the agent, cleanly', async (t) => {
     } catch {}
   });
   let stderr = '';
-  // The pipe ends once the agent, which also has it open, has closed it.
+  // The agent has the pipe open too, so `close` comes only after the agent has ended.
   const closed = new Promise((resolve) => npm.stderr.once('close', resolve));
   npm.stderr.on('data', (chunk) => {
     stderr += chunk;

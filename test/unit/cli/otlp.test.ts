@@ -1,4 +1,4 @@
-/** Pushing as a user runs it: which modules are loaded, what is refused, how it ends. All tests serve a recording. */
+/** Pushes from the command line: which modules are loaded, which settings are refused, and how it exits. */
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
@@ -27,7 +27,7 @@ const ENV = Object.fromEntries(
   Object.entries(process.env).filter(([name]) => !/^(FTRACE_EXPORTER|OTEL|K8S)_/.test(name)),
 );
 
-/** Writes down every module that is loaded, in all threads. */
+/** Node flags that write the URL of each loaded module, in all threads, to a file. */
 function spy(file: string): string[] {
   const script = `
     import { registerHooks } from 'node:module';
@@ -87,7 +87,7 @@ async function receiverOf(): Promise<Receiver<HttpAnswer>> {
   return receiver;
 }
 
-/** prom-client loads the API, which does nothing by itself. */
+/** Whether a module is needed only for OTLP. prom-client also loads OpenTelemetry's API, so that does not count. */
 const isOfSdk = (url: string) =>
   /\/@opentelemetry\/(?!api\/)|\/@grpc\/|\/src\/export\/otlp\/|\/dist\/export\/otlp\//.test(url);
 
@@ -150,7 +150,7 @@ test('what is pushed is what is scraped, configured only by variables', async ()
   const [point] = pointsOf(pushed, 'ftrace_sched_runqueue_latency_seconds');
   assert.deepEqual(point.attributes, { source: 'replay', class: 'normal' });
   const exported = /^ftrace_exporter_otlp_exports_total\{.*outcome="exported"\} [1-9]/m;
-  // The agent counts a push when it has read the answer.
+  // The agent counts a push only after it has read the answer.
   let text = '';
   while (!exported.test(text)) text = await (await fetch(agent.url)).text();
   const count = /^ftrace_sched_runqueue_latency_seconds_count\{source="replay",class="normal"\} (\d+)$/m.exec(

@@ -1,4 +1,4 @@
-/** When tasks are matched with containers, and how. */
+/** Which configs turn on the look-up of containers, and with which settings. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { composeSchema, toAgentConfig } from '../../../src/config/schema.ts';

@@ -31,7 +31,7 @@ function shown(fallback: unknown): string {
   return typeof fallback === 'string' ? fallback : (JSON.stringify(fallback) ?? '');
 }
 
-/** Cells of a key's row in the table; undefined without one. */
+/** Cells of a key's row in the table; undefined if there is no such row. */
 function row(key: string): string[] | undefined {
   return text
     .split('\n')

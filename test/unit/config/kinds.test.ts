@@ -50,7 +50,7 @@ test('kinds of tasks can be limited by process, container and class', () => {
       excludeContainers: ['x'],
       classes: ['idle'],
     });
-    // Containers are looked up for that.
+    // These filters need the containers of tasks.
     assert.equal(spans?.containers, true);
   }
   assert.equal(load('spans:\n  kinds:\n    sched: { processes: [x] }\n').spans?.containers, false);
@@ -76,6 +76,6 @@ test('a kind of a tracer needs its probe, and the error says what for', () => {
   }
   assert.equal(kind('timerlat', '  timerlat: { cpus: 1 }\n'), '');
   assert.match(kind('timerlat', '  timerlat: { cpus: 1, enabled: false }\n'), /needs probes\.timerlat/);
-  // These have helpers.
+  // These kinds do not need a probe, because helpers provide their events.
   for (const name of ['syscalls', 'block', 'sched']) assert.equal(kind(name, ''), '');
 });

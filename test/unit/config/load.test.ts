@@ -22,7 +22,7 @@ after(() => rmSync(directory, { recursive: true }));
 const section = (name: string, byDefault: boolean, extra: z.ZodRawShape = {}): ProbeSection => ({
   name,
   byDefault,
-  // With unknown keys the type of `enabled` is lost.
+  // TypeScript does not know that the schema still has `enabled`, because the type of `extra` is open.
   schema: () =>
     probeSchema(
       { enabled: byDefault, per_cpu: false, max_series: 500, buckets: DEFAULT_BUCKETS },

@@ -1,4 +1,4 @@
-/** What `metrics:` accepts, and what it says of mistakes: the place, and what would be right. */
+/** What `metrics:` accepts. For a mistake, the error must name the place and say what would be right. */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -17,7 +17,7 @@ function fileOf(yaml: string): string {
   return file;
 }
 
-/** A metric, in two lines of YAML for name and help, and these. */
+/** YAML of a metric with a name, a help text and these further lines. */
 function metric(name: string, ...lines: string[]): string {
   return ['metrics:', `  - name: ${name}`, '    help: Test.', ...lines.map((line) => `    ${line}`), ''].join(
     '\n',
@@ -28,7 +28,7 @@ const START = 'start: vmscan:mm_vmscan_direct_reclaim_begin';
 const END = 'end: vmscan:mm_vmscan_direct_reclaim_end';
 const EVENT = 'event: skb:kfree_skb';
 
-/** A config, and what is said of it: `line:column: message`. */
+/** Wrong configs, each with its error: `line:column: message`. */
 const WRONG: [yaml: string, complaint: string][] = [
   [metric('Drops', EVENT), '2:11: metrics[0].name: "Drops" must be a name of lower-case letters'],
   [
@@ -193,7 +193,7 @@ test('every mistake has its place and says what would be right', () => {
 });
 
 test('check-config reports all of them, and exits with 2', () => {
-  // Metrics of all configs with a single one whose keys are wrong.
+  // These configs have one metric each, and the error is in its keys.
   const items = WRONG.slice(8, 16).map(([yaml]) => yaml.slice('metrics:\n'.length));
   const file = fileOf(`metrics:\n${items.join('')}`);
   const { status, stderr } = spawnSync(

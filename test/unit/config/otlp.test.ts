@@ -279,7 +279,7 @@ test('no error contains a secret', () => {
   const bad: [yaml: string, env?: Record<string, string>][] = [
     ['otlp: { headers: { "a b": hush7 } }'],
     ['otlp: { headers: { a: "hush7\\nhush7" } }'],
-    // gRPC cannot send these.
+    // gRPC cannot send these headers.
     ['otlp: { headers: { "a!b": hush7 } }'],
     ['otlp: { headers: { a: "hush7é" } }'],
     ['otlp: { headers: { a-bin: hush7 } }'],

@@ -27,7 +27,7 @@ const WRONG: [file: string, message: RegExp][] = [
   [join(root, 'nowhere'), /ENOENT/],
 ];
 
-// Reading a FIFO would block this thread, and the test's timeout with it, until the runner ends the file.
+// If the code read a FIFO, it would block this thread, so that not even the test's timeout could end the test.
 test('configs, certificates and keys are regular files of a bounded size', () => {
   for (const [file, message] of WRONG) {
     assert.throws(() => readUserFile(file), message, file);
@@ -60,7 +60,7 @@ test('configs, certificates and keys are regular files of a bounded size', () =>
   assert.deepEqual(readYamlFile(join(root, 'good')).value, { a: 1 });
 });
 
-/** The fastest of three runs, because others use the machine too. */
+/** Time of the fastest of three runs, because other programs use the machine too. */
 function fastestMs(text: string): number {
   const times = [1, 2, 3].map(() => {
     const startMs = performance.now();

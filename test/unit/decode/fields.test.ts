@@ -51,7 +51,7 @@ describe('intReader', () => {
         fc.bigInt(-(2n ** 53n), 2n ** 53n),
         (size, signed, at, place, wide) => {
           const bits = size * 8;
-          // A 64-bit value is exact only up to 2^53 in both directions, because the top bits are the sign's.
+          // For an unsigned 64-bit field, use small values: the reader is exact only up to 2^53.
           const value = signed
             ? BigInt.asIntN(bits, wide)
             : BigInt.asUintN(bits, size === 8 && wide < 0n ? -wide : wide);

@@ -23,7 +23,7 @@ function switchWith(printFmt: string): EventFormat {
 const HEAD =
   '"prev_comm=%s prev_pid=%d prev_prio=%d prev_state=%s%s ==> next_comm=%s", REC->prev_comm, REC->prev_pid, REC->prev_prio, ';
 
-/** The print fmt of kernels since 4.14, which write its constants with 2, 4 or 8 digits. */
+/** The print fmt of sched_switch since 4.14. Kernels write its constants with 2, 4 or 8 digits. */
 function modern(digits: number): string {
   const hex = (n: number) => `0x${n.toString(16).padStart(digits, '0')}`;
   const report = [0, 1, 2, 4, 8, 16, 32, 64].map(hex).join(' | ');

@@ -1,4 +1,4 @@
-/** Every place that lists probes and metrics must have all of them. Each failure says in one line what to write where. */
+/** Each list of probes or metrics in the docs must be complete. Each failure says in one line what to write where. */
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { generatedDocs } from '../../../docs/tables.ts';

@@ -1,4 +1,4 @@
-/** The examples of declared metrics: good configs, whose events and fields a kernel has. */
+/** The examples of declared metrics must be valid configs, and the kernel must have their events and fields. */
 import assert from 'node:assert/strict';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -47,7 +47,7 @@ for (const name of files) {
     const all = statuses(name);
     assert.ok(all.length > 0);
     for (const { name: metric, up, reason } of all) {
-      // Events of its own are there only while an agent runs.
+      // Kprobes and uprobes that the agent defines exist only while it is running.
       if (/[ku](ret)?probe:/.test(text)) assert.match(reason, /has no event ftx_/, metric);
       else assert.ok(up, `${metric}: ${reason}`);
     }

@@ -1,4 +1,4 @@
-/** Exemplars on buckets in each format, read back with foreign parsers if these exist. */
+/** Exemplars on buckets in each format. Other programs' parsers read them back, if such parsers exist. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { createExemplars } from '../../../src/export/exemplars.ts';
@@ -115,7 +115,7 @@ test('exemplars stay from scrape to scrape, go with their series, and are bounde
   for (let scrape = 0; scrape < 5; scrape++)
     assert.equal(linesOf(renderer.render([store.snapshot()], 'openmetrics'), / # /).length, 1);
   assert.equal(exemplars.size(), 1);
-  // An exemplar that comes before its series is rendered for the first time is kept for a while.
+  // An exemplar whose series does not exist yet is kept for a while.
   exemplars.add([pointing('late', 5e6)]);
   renderer.render([store.snapshot()], 'openmetrics');
   record('late', 5e6);

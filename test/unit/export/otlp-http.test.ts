@@ -193,7 +193,7 @@ test('a temporary failure ends an attempt, although the exporter would try again
     receiver.answer = answer;
     assert.equal(refused(await transport.attempt(BODY, 20_000)).retryable, true);
   }
-  // The exporter's first pause is 1.2 s at most.
+  // Long enough for a retry by the exporter itself, which would come after at most 1.2 s.
   await new Promise((resolve) => setTimeout(resolve, 1500));
   assert.equal(receiver.received.length, 2, 'one request per attempt');
 });

@@ -1,4 +1,4 @@
-/** Compares pushed names with the rules by which Prometheus translates them back. */
+/** Translates pushed names by Prometheus' own rules. The result must be the names of a scrape. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { makeMainMetrics } from '../../../src/agent/main/main-metrics.ts';
@@ -21,7 +21,7 @@ function otlpName(metric: string, kind: Kind): { name: string; unit: string } {
 
 const WORD: Record<string, string> = { s: 'seconds', By: 'bytes' };
 
-/** otlptranslator v1.0.0, metric_namer.go, normalizeName: names with underscores and suffixes, the default. */
+/** The default translation, to names with underscores and suffixes: otlptranslator v1.0.0, normalizeName(). */
 function escaped(name: string, unit: string, kind: Kind): string {
   let words = name.split(/[^A-Za-z0-9:]+/).filter((word) => word !== '');
   const suffix = unit === '1' ? '' : (WORD[unit] ?? unit);
@@ -31,7 +31,7 @@ function escaped(name: string, unit: string, kind: Kind): string {
   return words.join('_');
 }
 
-/** otlptranslator, buildMetricName: NoUTF8EscapingWithSuffixes. */
+/** The translation NoUTF8EscapingWithSuffixes: otlptranslator, buildMetricName(). */
 function unescaped(name: string, unit: string, kind: Kind): string {
   const trimmed = (text: string, suffix: string) =>
     text.endsWith(suffix) && text.length > suffix.length + 1 ? text.slice(0, -(suffix.length + 1)) : text;
@@ -44,7 +44,7 @@ function unescaped(name: string, unit: string, kind: Kind): string {
   return at + end;
 }
 
-/** The list of metrics of probes has no kinds; the name shows the kind. */
+/** Derives the kind of a metric from its name, because the list of metrics does not contain kinds. */
 function kindOf(name: string): Kind {
   if (name.endsWith('_total')) return 'counter';
   return name.endsWith('_seconds') && !name.includes('_max_') ? 'histogram' : 'gauge';

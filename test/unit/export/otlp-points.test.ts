@@ -1,6 +1,6 @@
 /**
- * Compares pushed points with a scrape of the same snapshots. They pass through the SDK's encoders, and protobufjs
- * reads them back, so the test compares what a backend receives.
+ * Compares pushed points with a scrape of the same snapshots. The SDK encodes the points and protobufjs decodes them,
+ * so the test compares what a backend receives.
  */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
@@ -50,7 +50,7 @@ function pushed(
   return decodePushed(body, encoding);
 }
 
-/** Samples of what was pushed, as a scrape would have them: `name{sorted labels}` → value. */
+/** Values of the samples that a scrape would have for the pushed points, by `name{sorted labels}`. */
 function samplesOf({ metrics }: Pushed): Map<string, number> {
   const samples = new Map<string, number>();
   const put = (name: string, labels: Record<string, string>, value: number | undefined) => {
@@ -304,13 +304,13 @@ test('a series counts since the program began; a new one, and one that fell, sin
   count('b', 1);
   assert.deepEqual(push(1), { a: nanos(START), b: nanos(times[0]) });
 
-  // A series goes, another takes its place: the others keep their start, although the snapshot sends all places again.
+  // A series ends and another gets its index. The other series keep their start, although the snapshot has a new epoch.
   counter.release('l', 'a');
   time.release('l', 'a');
   count('c', 9);
   assert.deepEqual(push(2), { b: nanos(times[0]), c: nanos(times[1]) });
 
-  // The capture thread has been replaced.
+  // A new capture thread begins with a new store.
   store = new MetricStore({ countsSeries: false });
   reader.reset();
   ({ counter, time } = declare());

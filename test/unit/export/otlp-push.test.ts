@@ -1,6 +1,5 @@
 /**
- * Pushes snapshots from end to end within this process. Checks what a backend receives, what is counted and what is
- * logged.
+ * Pushes snapshots to a backend in this process. Checks what the backend receives, what is counted and what is logged.
  */
 import assert from 'node:assert/strict';
 import { release } from 'node:os';
@@ -59,9 +58,9 @@ interface Pushing {
   push: Push;
   metrics: PushCounts;
   lines: string[];
-  /** Exports by outcome, as they are counted. */
+  /** Values of the counters of exports, by outcome. */
   counted(): { exported: number; failed: number; rejected: number };
-  /** Pushes that were begun. */
+  /** Number of pushes that have begun. */
   begun(): number;
   count(n: number): void;
 }
@@ -177,7 +176,7 @@ for (const protocol of ['http/protobuf', 'http/json', 'grpc'] as const) {
       ...more
     } = first.resource;
     assert.ok(id && sdk && arch);
-    // The detectors find the machine's own if the agent gives none.
+    // The SDK's detectors may add the machine's own id, because this resource has none.
     const { 'host.id': _, ...resource } = more;
     assert.deepEqual(resource, {
       'service.name': 'ftrace-exporter',
@@ -253,7 +252,7 @@ test('429 with Retry-After: quiet until then, and every push in between counts a
   const [pushes, { failed }] = [begun(), counted()];
   assert.ok(second.atMs - first.atMs >= 1990, String(second.atMs - first.atMs));
   assert.ok(pushes > 2, 'none was in between');
-  // The last one, and one more if its failure is not counted yet.
+  // The last push may not have ended, and the failure of the one before may not have been counted.
   assert.ok(failed >= pushes - 2, `${failed} of ${pushes} have failed`);
   await push.stop(1000);
   assert.match(lines[1], /HTTP 429/);
@@ -271,7 +270,7 @@ test('a backend that hangs holds one connection and one request', async () => {
   await push.stop(1000);
 });
 
-/** In the time of a test only the order to stop ends these. */
+/** Times so long that, during a test, a push ends only when it is stopped. */
 const FOR_EVER = { intervalMs: 3_600_000, exportTimeoutMs: 3_600_000, timeoutMs: 3_600_000 };
 const TIMEOUT = { timeout: 60_000 };
 
@@ -411,7 +410,7 @@ test('all requests of a push share its time', async () => {
     2500,
   );
   await until(() => counted().failed >= 3, 'all three have failed');
-  // The first request has its 400 ms, the second the rest of 600. For the third there is no time, so it is not sent.
+  // The first request uses its 400 ms, the second the rest of the 600 ms. The third has no time left and is not sent.
   const ofFirstPush = failedBefore.filter((failed) => failed < 3);
   assert.ok(ofFirstPush.length <= 2, `${failedBefore} had failed when they were sent`);
   await push.stop(100);

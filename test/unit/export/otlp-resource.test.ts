@@ -32,13 +32,13 @@ test('the id of the instance is a UUID, the same after a restart, and different 
   const ids = [
     idOf({}),
     idOf({ instance: 'other' }),
-    // Machines made from one image can share it.
+    // Machines that were made from one image can have the same host id.
     idOf({ hostName: 'node-2' }),
     idOf({ hostId: undefined }),
     idOf({ env: { K8S_NODE_NAME: 'node-3' } }),
   ];
   assert.equal(new Set(ids).size, ids.length);
-  // The pod's name changes, the node's does not.
+  // If the pod is replaced, its name changes, but the name of the node does not.
   const pod = (hostName: string, uid: string) =>
     idOf({ hostName, env: { K8S_NODE_NAME: 'n', K8S_POD_NAME: hostName, K8S_POD_UID: uid } });
   assert.equal(pod('agent-x', '1'), pod('agent-y', '2'));

@@ -1,4 +1,4 @@
-/** Fates, back-off and waits, with a clock that only the test moves. */
+/** Outcomes of attempts, back-off and waits, with a simulated clock. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
@@ -21,7 +21,7 @@ interface Tried {
   clock: { nowMs: number };
 }
 
-/** `answers`: one per attempt, the last one again and again; each takes `tookMs`. */
+/** `answers`: the outcome of each attempt; the last one repeats. Each attempt takes `tookMs`. */
 function senderOf(answers: readonly Fate[], { timeoutMs = 10_000, tookMs = 0, random = 0.5 } = {}): Tried {
   const clock = { nowMs: 5000 };
   const attempts: Tried['attempts'] = [];

@@ -1,4 +1,4 @@
-/** Which pod the resource of a span names: that of the traced process if it is known, else none. */
+/** The resource of a span must name the pod of the traced process or, if that is unknown, no pod. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { resourceFromAttributes } from '@opentelemetry/resources';
@@ -13,7 +13,7 @@ const OWN = {
   'k8s.pod.uid': 'own',
   'k8s.pod.ip': '10.0.0.1',
   'k8s.container.name': 'ftrace-exporter',
-  // Attributes of the agent's pod that users and collectors add.
+  // Attributes that users and collectors add about the agent's pod.
   'k8s.daemonset.name': 'ftrace-exporter',
   'container.id': 'own',
 };
@@ -30,7 +30,7 @@ test('a span has nothing of the agent’s pod, only its node, whether or not its
     assert.equal(service, 'ftrace-exporter');
     return Object.fromEntries(Object.entries(rest).filter(([name]) => /^(k8s|container)\./.test(name)));
   };
-  // The task has ended, or is a process of the host, or its container is not looked up.
+  // No container: the task has ended, is not in a container, or containers are not looked up.
   assert.deepEqual(resourceOf({}), { 'k8s.node.name': 'node-1' });
   assert.deepEqual(resourceOf({ 'container.id': 'c1', 'k8s.pod.uid': 'other' }), {
     'k8s.node.name': 'node-1',

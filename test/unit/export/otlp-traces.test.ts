@@ -1,5 +1,5 @@
 /**
- * Traces pushed from end to end within this process: what a backend receives, and the outcome of every single trace.
+ * Pushes traces to a backend in this process: what the backend receives, and the outcome of each trace.
  */
 import assert from 'node:assert/strict';
 import { after, test } from 'node:test';
@@ -33,7 +33,7 @@ const RESOURCE = {
 
 type Options = Partial<OtlpTracesConfig> & { protocol?: OtlpProtocol; timeoutMs?: number };
 
-/** Pushes to a backend through everything between it and the capture thread. */
+/** Sets up the code that pushes traces from the capture thread to a backend. */
 function pushTo(url: string, { protocol = 'http/protobuf', timeoutMs = 5000, ...more }: Options = {}) {
   const lines: string[] = [];
   const log = (level: string) => (fields: Record<string, unknown>, message: string) => {
@@ -89,7 +89,7 @@ function pushTo(url: string, { protocol = 'http/protobuf', timeoutMs = 5000, ...
     traces: { ...traces, take },
     lines,
     stop,
-    /** Spans of an outcome, of all kinds. */
+    /** Number of spans with an outcome, over all kinds. */
     spans: (outcome: string) =>
       ['syscalls', 'block'].reduce((sum, k) => sum + counter('ftrace_exporter_spans_total', k, outcome), 0),
     counter,
@@ -171,7 +171,7 @@ for (const protocol of ['http/protobuf', 'http/json', 'grpc'] as const) {
     assert.deepEqual([third.start, third.end], [1_764_000_000_999_999_999n, 1_764_000_001_000_000_007n]);
     assert.deepEqual(third.status, { code: 2, message: 'ENOSPC' });
     assert.deepEqual(third.attributes, below.spans[0].attributes);
-    // INTERNAL is 1. Flags: sampled, and whether the parent is remote; 256 says that 512 is valid.
+    // Kind 1 is INTERNAL. Flag 1: sampled; 512: the parent is remote; 256: flag 512 is valid.
     for (const span of spans) assert.equal(span.kind, 1);
     assert.deepEqual([second.flags, third.flags], [257, 769]);
     assert.deepEqual(first.scope, { name: 'ftrace-exporter', version: '1.2.3' });
@@ -314,7 +314,7 @@ test('at the end the queue is sent, without waiting for a backend that hangs or 
   assert.equal(well.spans('failed'), 2, 'afterwards nothing is taken, and that is counted');
 
   receiver.answer = 'hang';
-  // In the time of a test only the order to stop ends these.
+  // Times so long that, during the test, a push ends only when it is stopped.
   const forEver = { delayMs: 3_600_000, timeoutMs: 3_600_000, exportTimeoutMs: 3_600_000 };
   const hung = pushTo(receiver.url, forEver);
   hung.traces.take(many(300));
@@ -328,7 +328,7 @@ test('at the end the queue is sent, without waiting for a backend that hangs or 
   assert.equal(gone.spans('failed'), 600);
 });
 
-/** A trace that a bucket points at once it has arrived. */
+/** A trace that becomes an exemplar after the backend has accepted it. */
 const pointed = () => {
   const trace = traceOf();
   const { spanId } = trace.spans[0];

@@ -7,7 +7,7 @@ import { MetricStore } from '../../../src/metrics/store.ts';
 import type { MetricSnapshot } from '../../../src/model/metric.ts';
 import { parseExposition } from '../../support/exposition.ts';
 
-/** Without the families that every store has about itself. */
+/** A snapshot without the families that every store has about itself. */
 function snapshotOf(store: MetricStore): MetricSnapshot {
   const families = store.snapshot().families.filter((f) => !f.spec.name.startsWith('ftrace_exporter_series'));
   return { families };
@@ -102,7 +102,7 @@ latency_seconds_count{cpu="0"} 5
 test('text 0.0.4 and OpenMetrics 1.0, to the letter', () => {
   const renderer = createRenderer();
   const snapshots = [snapshotOf(sampleStore())];
-  // Twice and in turn, because the cache belongs to the format.
+  // Each format has its own cache of series lines. The second round reads from the caches.
   for (let round = 0; round < 2; round++) {
     assert.equal(renderer.render(snapshots, 'text').toString(), TEXT);
     assert.equal(renderer.render(snapshots, 'openmetrics').toString(), OPENMETRICS);
@@ -184,7 +184,7 @@ test('a series that two stores have is shown once: the first one', () => {
     ['in 1', '1'],
     ['in 2', '1'],
   ]);
-  // Every store reports how many series its families have.
+  // The metric about series must count the families of both stores.
   const metrics = samples
     .filter((s) => s.name === 'ftrace_exporter_series')
     .map(({ labels }) => labels.metric);

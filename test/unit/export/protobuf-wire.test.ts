@@ -23,7 +23,7 @@ test('whole numbers are read back, at every width', (t) => {
       const end = writeVarint(bytes, 0, value);
       assert.ok(end <= MAX_VARINT_BYTES);
       assert.equal(Number(reader(end).uint64()), value);
-      // The double of a zigzag number has to be whole as well.
+      // The zigzag encoding doubles the number, so use half of the value.
       const signed = negative ? -1 - Math.floor(value / 2) : Math.floor(value / 2);
       assert.equal(Number(reader(writeZigzag(bytes, 0, signed)).sint64()), signed);
     }),

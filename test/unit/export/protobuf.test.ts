@@ -10,7 +10,7 @@ import type { MetricSnapshot } from '../../../src/model/metric.ts';
 import { parseExposition } from '../../support/exposition.ts';
 import { classicSamples, decodeFamilies, nativeBuckets, type Sample } from '../../support/protobuf.ts';
 
-/** Without the families that every store has about itself. */
+/** A snapshot without the families that every store has about itself. */
 function snapshotOf(store: MetricStore): MetricSnapshot {
   const families = store.snapshot().families.filter((f) => !f.spec.name.startsWith('ftrace_exporter_series'));
   return { families };
@@ -165,7 +165,7 @@ test('any store gives the same as in the text format, and native buckets of the 
     durations: fc.array(fc.tuple(label, fc.array(duration, { maxLength: 40 })), { maxLength: 8 }),
     bounds,
   });
-  // One renderer throughout: its cache must belong to the store that is shown.
+  // Use one renderer for all runs: its cache must not show series of an earlier store.
   const renderer = createProtobufRenderer();
   fc.assert(
     fc.property(plan, ({ counters, gauges, durations, bounds }) => {

@@ -7,7 +7,7 @@ import { createSnapshotReader } from '../../../src/metrics/snapshot-reader.ts';
 import { MetricStore } from '../../../src/metrics/store.ts';
 import type { MetricSnapshot } from '../../../src/model/metric.ts';
 
-/** As between threads: nothing is shared with the store. */
+/** Copies a snapshot as a message between threads does, so that it shares nothing with the store. */
 const crossed = (snapshot: MetricSnapshot) => structuredClone(snapshot);
 
 function render(snapshot: MetricSnapshot | undefined): string {
@@ -54,7 +54,7 @@ test('incremental snapshots show what full ones show, whatever happens in betwee
       };
       let { store, counter, histogram } = declare();
       const reader = createSnapshotReader();
-      // One renderer throughout: its caches must follow the reader.
+      // Use one renderer for all steps: its caches must not show series that the reader has dropped.
       const renderer = createRenderer();
       const protobuf = createProtobufRenderer();
       for (const { what, device } of [...steps, { what: 'scrape', device: '' }]) {

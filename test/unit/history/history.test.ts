@@ -1,4 +1,4 @@
-/** The history holds exactly what the snapshots' differences are, shows gaps as gaps, and stays within its memory. */
+/** The history must contain exactly the differences between snapshots, show gaps, and keep its limit of memory. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
@@ -22,7 +22,7 @@ const WHOLE = {
   fold: false,
 } as const;
 
-/** A store with a histogram by device and a counter, read as the main thread reads that of the capture thread. */
+/** A store with a histogram by device and a counter, read as the main thread reads the capture thread's store. */
 function makeSource() {
   const store = new MetricStore();
   const reader = createSnapshotReader();
@@ -77,7 +77,7 @@ test('a histogram of another unit has its own buckets and sum', () => {
   history.take([store.snapshot()], 2000, true);
   const [{ sum, buckets }] = ask(history, 'sizes_pages').series;
   assert.deepEqual(sum, [12]);
-  // 2^(0/8), 2^(13/8) and 2^(16/8) are the bounds above 1, 3 and 4.
+  // The values 1, 3 and 4 are in the buckets with the bounds 2^(0/8), 2^(13/8) and 2^(16/8).
   assert.deepEqual(buckets, [[0, 1, 13, 1, 16, 2]]);
   const live = liveColumn(history.rings[0].columns[0], history.catalogue.families());
   assert.deepEqual(live.metrics.sizes_pages, { count: 4, sum: 12, buckets: [0, 1, 13, 1, 16, 2] });
@@ -245,7 +245,7 @@ test('5 minutes and 1 hour of 64 busy CPUs and 300 busy syscalls take less than 
   let bytes = 0;
   for (const { columns } of history.rings) for (const column of columns) bytes += column.bytes?.length ?? 0;
   assert.ok(bytes < 14 << 20, `${bytes}`);
-  // Too much for all of it: what is there is the newest.
+  // The memory is too small for all columns, so only the newest are left.
   assert.ok(history.rings[0].columns.length > 60);
   assert.equal(history.rings[0].columns.at(-1)?.endMs, 1_700_000_699_000);
 });
@@ -301,7 +301,7 @@ test('the sampler reports a capture that does not answer as missed, and goes on'
       isReady: () => false,
     },
   );
-  // The sampler's timer keeps no process alive.
+  // The sampler's own timer does not keep the process alive.
   const alive = setInterval(() => {}, 1000);
   await promise;
   stop();

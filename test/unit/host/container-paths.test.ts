@@ -1,4 +1,4 @@
-/** Paths of control groups as kernels and runtimes make them, and the containers and pods that they name. */
+/** Finds container and pod in paths of control groups, for the paths that kernels and runtimes make. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
@@ -11,7 +11,7 @@ const UNDERSCORED = UID.replaceAll('-', '_');
 const SLICES = '/kubepods.slice/kubepods-burstable.slice';
 const POD_SLICE = `${SLICES}/kubepods-burstable-pod${UNDERSCORED}.slice`;
 
-/** What it is, the text of the file, and the ids in it. */
+/** Description, text of /proc/PID/cgroup, and the ids of the container and the pod. */
 const CASES: [what: string, text: string, id?: string, pod?: string][] = [
   ['containerd, systemd, v2', `0::${POD_SLICE}/cri-containerd-${ID}.scope`, ID, UID],
   [

@@ -1,4 +1,4 @@
-/** Assigns tasks to containers: trees of control groups as runtimes make them, in both versions, and changes of them. */
+/** Assigns tasks to containers, in control groups as runtimes make them, of both versions, and after changes. */
 import assert from 'node:assert/strict';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -19,7 +19,7 @@ const POD = `/kubepods.slice/kubepods-burstable.slice/kubepods-burstable-pod${UI
 
 let made = 0;
 
-/** A machine: version 2 unless a hierarchy of version 1 is named. */
+/** Simulates a machine with control groups of version 2 or, if `v1` is given, with a hierarchy of version 1. */
 function machine(v1?: { dir: string; line: string }) {
   const dir = join(root, String(made++));
   const cgroupDir = join(dir, 'cgroup');
@@ -51,7 +51,7 @@ function machine(v1?: { dir: string; line: string }) {
   return {
     group,
     removeGroup: (path: string) => rmSync(join(groups, path), { recursive: true }),
-    /** Mounts of a task, as the kubelet makes them. */
+    /** Writes the mounts of a task, with the file that the kubelet mounts into a container. */
     mounts: (tid: number, container: string) =>
       file(
         join(dir, 'proc', String(tid), 'mountinfo'),
@@ -63,7 +63,7 @@ function machine(v1?: { dir: string; line: string }) {
     },
     file: (path: string, text: string) => file(join(groups, path), text),
     open,
-    /** Seconds pass; the table is refreshed each. */
+    /** Lets seconds pass, and refreshes the table after each of them. */
     pass: (table: ContainerTable, seconds: number) => {
       for (let i = 0; i < seconds; i++) {
         nowMs += 1000;
@@ -73,7 +73,7 @@ function machine(v1?: { dir: string; line: string }) {
   };
 }
 
-/** Look-up by a probe. */
+/** Looks up a task's slot as a probe does. */
 const slotOf = (table: ContainerTable, tid: number): number => {
   const slot = table.table[tid];
   if (slot <= SURPLUS) table.miss(slot);

@@ -1,4 +1,4 @@
-/** Symbols of ELF files, on files made by hand: a file of today's linker has the same tables with much more in them. */
+/** Symbols of ELF files. The test makes small files with the tables that linkers write. */
 import assert from 'node:assert/strict';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -14,16 +14,16 @@ interface Symbol {
   value: number;
   /** STT_FUNC by default. */
   type?: number;
-  /** 0: defined elsewhere. */
+  /** 0: the symbol is defined in another file. */
   section?: number;
   version?: number;
 }
 
 const [SYMTAB, STRTAB, DYNSYM, VERSYM] = [2, 3, 11, 0x6fffffff];
-/** Code at address 0x401000 lies at 0x1000. */
+/** Code for the address 0x401000 is at offset 0x1000 of the file. */
 const SEGMENT = { offset: 0x1000, address: 0x401000, size: 0x1000 };
 
-/** A file with a table of exported symbols, and one of all, if given. */
+/** Writes a file with a table of exported symbols and, if `all` is given, a table of all symbols. */
 function elf(name: string, exported: readonly Symbol[], all?: readonly Symbol[]): string {
   const sections: { type: number; link: number; bytes: Buffer }[] = [
     { type: 0, link: 0, bytes: Buffer.alloc(0) },

@@ -39,7 +39,7 @@ test('if addresses are hidden, the directory of a module shows that it was loade
   mkdirSync(join(sysfs, 'ext4'));
   const watch = watchModules(file, sysfs);
   assert.equal(watch.changed(), false);
-  // Another directory is made before the old one goes, so that it has another inode.
+  // Make another directory before removing the old one, so that the new `ext4` gets a different inode.
   mkdirSync(join(sysfs, 'new'));
   rmSync(join(sysfs, 'ext4'), { recursive: true });
   mkdirSync(join(sysfs, 'between'));

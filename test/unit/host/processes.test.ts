@@ -1,4 +1,4 @@
-/** Processes of tasks, from a /proc made of files and from the machine's own. */
+/** Processes of tasks, from a simulated /proc and from the machine's own. */
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync, symlinkSync, unlinkSync, writeFileSync } from 'node:fs';
@@ -26,7 +26,7 @@ interface Task {
   cgroup?: string;
 }
 
-/** A machine that has been up for 1000 s and was asleep for 100 of them. */
+/** Simulates /proc of a machine that booted 1000 s ago and was suspended for 100 s since then. */
 function machine() {
   const procDir = join(directory, String(made++));
   mkdirSync(procDir);
@@ -79,7 +79,7 @@ test('without containers nothing of cgroups is read', () => {
 
 test('a task that began after the requested moment is another one', () => {
   const proc = machine();
-  // 600 s after boot, which is 500 s on the clock that stands still while the machine sleeps.
+  // 600 s after boot is 500 s on the trace clock, which stops while the machine is suspended.
   proc.put(11, { start: 600, exe: '/bin/a' });
   const lookup = makeProcessLookup({ ...proc, containers: true });
   assert.equal(lookup.of(11, 499 * S), undefined);
@@ -147,7 +147,7 @@ test('a task that has ended keeps its facts for moments when it was there', () =
   assert.equal(lookup.of(11, 300 * S), undefined, 'before it began');
   assert.deepEqual(lookup.of(11, 900.5 * S), earlier, 'it was seen at 900');
   assert.equal(lookup.of(11, 902 * S), undefined, 'another one may have had the id');
-  // Another task gets its id: each has its own time.
+  // Another task gets the id. Requests for earlier moments must still return the first task.
   proc.put(11, { tgid: 11, start: 990, exe: '/bin/other' });
   assert.deepEqual(lookup.of(11, 850 * S), earlier);
   assert.equal(lookup.of(11, 930 * S)?.executable, 'other');

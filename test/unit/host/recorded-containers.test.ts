@@ -1,4 +1,4 @@
-/** Containers of a recording: the table in it, and the events of tasks that come and move. */
+/** Containers of a recording, from the table in the recording and the events of new and moved tasks. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { openRecordedContainers } from '../../../src/host/recorded-containers.ts';

@@ -57,14 +57,14 @@ test('an address belongs to the function that begins there or a few bytes before
   assert.equal(nameOf(0x81000040, high), 'x86_verw_sel');
   assert.equal(nameOf(0x81000044, high), 'x86_verw_sel');
   assert.equal(nameOf(0x8100007f, high), 'x86_verw_sel');
-  // Words of records have a sign.
+  // Words of records are signed.
   assert.equal(nameOf(0x81000044 | 0, high | 0), 'x86_verw_sel');
   assert.equal(nameOf(0x80ffffff, high), undefined);
   assert.equal(nameOf(0x81000044, 0), undefined);
   assert.equal(nameOf(0xc0a01010, high), 'late_module');
   assert.equal(nameOf(0xc0a0103f, high), 'late_module');
   assert.equal(nameOf(0xc0a01040, high), undefined);
-  // A module that is not known yet is not the one before it.
+  // An address in a module without known symbols must not get the name of the symbol before it.
   assert.equal(nameOf(0xc0a02000, high), undefined);
 });
 
@@ -114,7 +114,7 @@ test('patched places stand for their functions, a few bytes before or after', ()
   assert.equal(nameOf(0x91602010, 0xffffffff), 'a');
   assert.equal(nameOf(0x91602060, 0xffffffff), 'b');
   assert.equal(nameOf(0x91602088, 0xffffffff), 'c');
-  // Nothing is known about what lies between, for example a module that came later.
+  // Between the known functions there can be unknown code, such as that of a module that was loaded later.
   assert.equal(nameOf(0x91602040, 0xffffffff), undefined);
   assert.equal(nameOf(0x91602014, 0xfffffffe), undefined);
 });
@@ -130,7 +130,7 @@ test('the first source that has names is used, and a refresh asks it again', () 
   assert.notEqual(functions.generation, generation);
   assert.equal(functions.nameOf(0xc0b00000, 0xffffffff), 'added');
   assert.equal(functions.count, 8);
-  // Once names are no longer available, the old ones are better than none.
+  // If names are no longer available, the old ones stay.
   text = '';
   assert.equal(functions.refresh(), false);
   assert.equal(functions.count, 8);

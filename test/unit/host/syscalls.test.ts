@@ -74,7 +74,7 @@ describe('syscallTable', () => {
     for (let id = 424; id <= 472; id++) {
       for (const machine of ['aarch64', 'armv7l', 'i686', 'ppc64le', 'riscv64']) {
         const name = table(machine).name(id);
-        // A few are not on all of them: memfd_secret, and map_shadow_stack.
+        // Some machines lack a few syscalls: memfd_secret and map_shadow_stack.
         if (name !== undefined) assert.equal(name, table('x86_64').name(id), `${machine} ${id}`);
       }
     }

@@ -14,7 +14,7 @@ const NORMAL_POLICY = 0;
 const BATCH_POLICY = 3;
 const IDLE_POLICY = 5;
 
-/** A task whose name looks like the end of a name and a policy. */
+/** Writes the file `stat` of a task whose name contains a `)`, like the end of a name. */
 function setPolicy(pid: number, policy: number): void {
   const fields = Array.from({ length: 50 }, (_, i) => (i === 38 ? policy : 7));
   mkdirSync(join(proc, String(pid)), { recursive: true });

@@ -128,7 +128,7 @@ function ask(
   });
 }
 
-/** One app for all tests. A test changes what it needs, and the next one finds the defaults again. */
+/** Dependencies of the app, which all tests share. A test can change them; before the next test they are reset. */
 let current = deps();
 const live: HttpDeps = {
   telemetryPath: '/metrics',
@@ -238,7 +238,7 @@ test('scrapes that come while one is in progress share the next, and the limit t
       if (answer.status !== 200) refusals.push(answer);
       return answer;
     });
-    // The five without a place are answered while the others hang.
+    // The five requests above the limit are answered while the others hang.
     while (refusals.length < 5) await new Promise((resolve) => setTimeout(resolve, 5));
     assert.deepEqual(
       refusals.map(({ status, headers }) => [status, headers['retry-after']]),

@@ -88,7 +88,7 @@ test('whatever comes, no address waits for more than one turn of each other', ()
         if (served === undefined) return;
         waiting.delete(served);
         for (const [one, others] of waiting) if (one.network !== served.network) others.push(served.network);
-        // Waiting for its own address is fair; for another one only until its own has had a turn.
+        // Between two turns of a request's own network, each other network may have at most one turn.
         for (const [one, others] of waiting) {
           if (one.network === served.network) others.length = 0;
           assert.equal(new Set(others).size, others.length, `${one.network} waits for ${others}`);

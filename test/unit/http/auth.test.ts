@@ -6,11 +6,11 @@ import { createHasher, type Hasher } from '../../../src/http/server/auth-hasher.
 
 const quiet = { debug() {}, info() {}, warn() {}, error() {} };
 
-/** From exporter-toolkit's documentation, made by htpasswd. */
+/** A hash from exporter-toolkit's documentation, made by htpasswd. */
 const ALICE = '$2y$10$mDwo.lAisC94iLAyP81MCesa29IzH37oigHC/42V2pdJlUprsJPze';
 const hashOf = (user: string, cost = 10) => `$2b$${String(cost).padStart(2, '0')}$${user.padEnd(53, '.')}`;
 
-/** A hasher for which the right password is written in the hash; it answers when the test lets it. */
+/** A hasher that answers when the test tells it to. The right password is part of the hash. */
 function slowHasher() {
   const questions: { password: string; hash: string; answer(): void; fail(): void }[] = [];
   let most = 0;
@@ -95,7 +95,7 @@ test('a flood of wrong passwords does not displace known users', async () => {
     assert.equal(await auth.look({ user: 'alice', password: `x${i}` }, users, asker()), 'wrong');
   }
   assert.equal(auth.known(right, users), 'right');
-  // And the number of remembered wrong ones is bounded.
+  // The number of remembered wrong passwords is limited: the oldest is forgotten.
   assert.equal(auth.known({ user: 'alice', password: 'x0' }, users), undefined);
   assert.equal(auth.known({ user: 'alice', password: 'x1499' }, users), 'wrong');
   auth.close();
@@ -132,12 +132,12 @@ test('an unknown name costs as much as a known one, and never comes in', async (
     await until(() => questions.length > i);
     assert.match(questions[i].hash, /^\$2b\$(08|12)\$[./A-Za-z0-9]{53}$/);
     costs.add(questions[i].hash.slice(4, 6));
-    // Even if the password "matches", as the empty one does here.
+    // The verdict must be wrong even if the hasher says that the password matches.
     questions[i].answer();
     assert.equal(await look, 'wrong');
   }
   assert.deepEqual([...costs].sort(), ['08', '12']);
-  // The same name has the same cost each time.
+  // For an unknown user name, the cost of the hash must be the same each time.
   const again = new Set<string>();
   for (let i = 40; i < 44; i++) {
     void auth.look({ user: 'nobody', password: `${i}` }, users, asker());
@@ -164,7 +164,7 @@ test('a client above the limit is refused at once, and one that leaves is not ch
       .then((verdict) => verdicts.push(verdict));
   }
   await settled();
-  // One is being checked, 32 wait.
+  // One password is being checked and 32 wait, so the other seven are refused.
   assert.deepEqual(verdicts, Array(7).fill('busy'));
   leave();
   questions[0].answer();
@@ -173,7 +173,7 @@ test('a client above the limit is refused at once, and one that leaves is not ch
   auth.close();
 });
 
-/** The passwords of a flood and of a first login that comes during it, in the order in which the hasher is asked. */
+/** Passwords of a flood of guesses, and of a login that arrives during the flood, in the order of their checks. */
 async function orderOf(t: TestContext, flood: (i: number) => [name: string, asker: Partial<Asker>]) {
   const { hasher, questions } = slowHasher();
   const auth = createAuthenticator(quiet, hasher);
@@ -190,7 +190,7 @@ async function orderOf(t: TestContext, flood: (i: number) => [name: string, aske
     await until(() => questions.length > before);
   };
   for (let i = 0; i < 32; i++) guess();
-  // Those that guess have had a turn.
+  // A guess has been checked before the login arrives.
   await answer();
   guess();
   const underWay = questions.length;

@@ -22,7 +22,7 @@ interface Schema {
   default?: unknown;
 }
 
-/** Keys that hold values, with their defaults; headers are one key. */
+/** Keys that have values, with their defaults. All headers count as one key. */
 function leaves(schema: Schema, path: string[]): [key: string, fallback: unknown][] {
   return Object.entries(schema.properties ?? {}).flatMap(([name, inner]) =>
     inner.properties === undefined || name === 'headers'

@@ -1,4 +1,4 @@
-/** What requests pass through before they reach a route, over real connections. */
+/** Checks of requests before they reach a route, over real connections. */
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
@@ -66,7 +66,7 @@ function ask(url: string, user?: string, more: { agent?: Agent; method?: string;
   });
 }
 
-/** Sends raw text; resolves to all that comes back until the server closes. */
+/** Sends raw text. Returns everything that the server sends until it closes the connection. */
 async function raw(port: number, text: string): Promise<string> {
   const socket = connect(port, '127.0.0.1');
   let got = '';
@@ -176,7 +176,7 @@ test('headers that are too large, too slow or not HTTP are answered and cut off'
 test('while there are more slow clients than places, a good one is answered', {
   timeout: 60_000,
 }, async (t) => {
-  // The server never measures who takes too long; it only has a number of places.
+  // The server's check for slow connections does not run in this time, so only the limit of connections helps.
   const limits = { connections: 50, checkMs: 3_600_000 };
   const { url, port, refused } = await serve(ALICE, { limits });
   const slow: Socket[] = [];

@@ -24,7 +24,7 @@ const deps: HttpDeps = {
 };
 let server: Listening;
 let second = 0;
-/** Ends one more column. */
+/** Adds a column to the history. */
 const step = (amount = 1) => {
   bytes.add(bytes.slot([HOSTILE]), amount);
   history.take([store.snapshot()], ++second * 1000, true);
@@ -119,7 +119,7 @@ test('without a history both are 404 and say why', async (t) => {
   }
 });
 
-/** Opens a stream; it is only read if `onText` is given. Resolves with the status. */
+/** Opens a stream. Reads it only if `onText` is given. Returns the status. */
 function open(requests: ClientRequest[], onText?: (text: string) => void): Promise<number> {
   return new Promise((resolve, reject) => {
     const request = httpGet(`${server.url}/api/v1/live`, { agent: false }, (response) => {
@@ -176,7 +176,7 @@ test('500 clients that never read hold at most 50 streams, cost no memory each s
   assert.equal(statuses.filter((status) => status === 200).length, MAX_STREAMS);
   assert.equal(statuses.filter((status) => status === 503).length, 450);
   assert.equal((await fetch(`${server.url}/healthz`)).status, 200);
-  // Messages that nobody takes fill the sockets; from then on none is added.
+  // The clients do not read, so the messages fill the sockets. After that, no message may be added.
   let made = 0;
   const message = `: ${'x'.repeat(1 << 20)}\n\n`;
   for (let i = 0; i < 20; i++) {

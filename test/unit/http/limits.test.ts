@@ -1,4 +1,4 @@
-/** The limits for clients: rates, concurrent requests, answers that nobody reads, and how they are logged. */
+/** The limits for clients: rates, concurrent requests, answers that clients do not read, and their log lines. */
 import assert from 'node:assert/strict';
 import { EventEmitter } from 'node:events';
 import type { ServerResponse } from 'node:http';
@@ -54,7 +54,7 @@ class FakeResponse extends EventEmitter {
   removeHeader(name: string) {
     delete this.headers[name];
   }
-  /** Its client reads nothing. */
+  /** Returns false, as if the client read nothing. */
   write() {
     this.headersSent = true;
     return false;
@@ -87,7 +87,7 @@ test('the number of concurrent answers is limited; one that is being sent makes 
 });
 
 const KIB = 1024;
-/** Sends bodies of these sizes; each size is one body, shared if it occurs more than once. */
+/** Returns a function that sends bodies of these sizes. Equal sizes are the same body. */
 function sending(maxHeldBytes: number) {
   const { refusals, totals } = countedRefusals(quiet);
   const slow = new Set<ServerResponse>();

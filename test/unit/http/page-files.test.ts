@@ -1,4 +1,4 @@
-/** What the page loads: all of it from the agent, small, and nothing but the files of the page. */
+/** Everything that the page loads must come from the agent and be small, and the agent must serve no other files. */
 import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
 import type { AddressInfo, Server } from 'node:net';
@@ -42,7 +42,7 @@ test('the page and everything it loads come from the agent, and take at most 200
   const bytes = [...seen.values()].reduce((sum, each) => sum + each, 0);
   assert.ok(seen.size > 15, [...seen.keys()].join(' '));
   assert.ok(bytes <= MOST_BYTES, `${bytes} bytes`);
-  // Every module is reachable from the first.
+  // The first module must load every other module, directly or through others.
   const modules = readdirSync(PAGE).filter((name) => name.endsWith('.ts'));
   assert.deepEqual(
     modules.filter((name) => !seen.has(`${base}/page/${name}`)),
@@ -69,7 +69,7 @@ test('no module makes markup from text', () => {
       /innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\b|new Function/,
       name,
     );
-    // A style attribute in markup would need unsafe-inline; the CSSOM does not.
+    // Style attributes in markup would need `unsafe-inline` in the content security policy; the CSSOM does not.
     assert.doesNotMatch(text, /setAttribute\('style'|style: '/, name);
   }
 });

@@ -1,4 +1,4 @@
-/** A trace as Perfetto reads it: all spans, with their times, and only nested ones on a track. */
+/** The export for Perfetto must have all spans with their times. Spans on one track must be nested. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
@@ -17,7 +17,7 @@ interface Event {
 
 const SECOND = 1_764_000_000;
 
-/** Fields of the Trace Event Format: complete events ("X") and metadata ("M"). */
+/** Checks the fields of the Trace Event Format, for complete events ("X") and metadata ("M"). */
 function assertFormat(event: Event): void {
   const { name, ph, ts, dur, pid, tid, args, ...others } = event as Event & { cat?: string };
   assert.equal(typeof name, 'string');

@@ -1,4 +1,4 @@
-/** `/api/v1/slow` and the page's waterfalls, for traces with texts as hostile as processes can make them. */
+/** `/api/v1/slow` and the page's waterfalls, for traces with the most hostile texts that processes can produce. */
 import assert from 'node:assert/strict';
 import type { AddressInfo, Server } from 'node:net';
 import { after, before, test } from 'node:test';

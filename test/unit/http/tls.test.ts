@@ -1,4 +1,4 @@
-/** TLS as clients see it: versions, suites, curves, client certificates under each policy, renewal. */
+/** TLS from a client's view: versions, suites, curves, client certificates under each policy, and renewal. */
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { copyFileSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
@@ -24,7 +24,7 @@ after(async () => {
 });
 
 let made = 0;
-/** A server with these TLS settings. */
+/** Starts a server with these TLS settings. */
 async function serve(tls: string, limits: Partial<Limits> = {}) {
   const file = join(directory, `web${made++}.yml`);
   const write = (section: string) =>
@@ -45,7 +45,7 @@ const section = (name = 'server') =>
 const clients = (type: string, more = '') =>
   `${section()}  client_auth_type: ${type}\n  client_ca_file: ${join(FIXTURES, 'ca.crt')}\n${more}`;
 
-/** The first words of an error. */
+/** Returns a check for errors whose message matches. */
 const refusedWith = (pattern: RegExp) => (error: unknown) => pattern.test(String((error as Error).message));
 const anyRefusal = /ECONNRESET|EPIPE|hang up|alert|disconnected|before secure/i;
 
@@ -82,7 +82,7 @@ test('versions, suites and curves as the config says', async () => {
   assert.match((await askOverTls(byServer.url, clientPrefers)).cipher, /CHACHA20/);
   const byClient = await serve(`${section()}${suites}  prefer_server_cipher_suites: false\n`);
   assert.match((await askOverTls(byClient.url, clientPrefers)).cipher, /AES_128_CBC/);
-  // Suites of TLS 1.3 cannot be chosen, so naming others does not switch it off.
+  // `cipher_suites` does not apply to TLS 1.3, so TLS 1.3 stays on.
   const both = await serve(`${section()}  cipher_suites: [TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384]\n`);
   assert.equal((await askOverTls(both.url)).protocol, 'TLSv1.3');
 
@@ -142,7 +142,7 @@ test('names of certificates are compared whole, whatever their kind', async () =
   for (const name of ['example', '"*.example"', 'client', '192.0.2.70', 'DNS:prometheus.example']) {
     assert.equal(await asks(`[${name}]`), false, name);
   }
-  // The right name, but no trusted authority says so.
+  // The certificate has the right name, but no trusted authority has signed it.
   assert.equal(await asks('[prometheus.example]', identity('stranger')), false);
 });
 
@@ -160,7 +160,7 @@ test('names that try to look like several', () => {
   assert.deepEqual(names(''), []);
 });
 
-/** Does a handshake, and keeps the session if the server gives one. */
+/** Does a handshake. Returns the session; undefined if the server offers none. */
 async function session(port: number, options: ConnectionOptions): Promise<Buffer | undefined> {
   const socket: TLSSocket = connect({
     host: '127.0.0.1',
@@ -254,15 +254,15 @@ test('bytes that are not TLS are cut off at once, silence after a while, and bot
     socket[end]();
     if (!socket.closed) await once(socket, 'close');
   }
-  // The patient one knows the usual limits.
+  // This server has the usual, longer limits.
   const patient = await serve(section());
   const silence = (at: number) => once(connectPlain(at, '127.0.0.1').resume(), 'close').then(() => at);
   assert.equal(await Promise.race([silence(patient.port), silence(port)]), port);
   const shaken = connect({ host: '127.0.0.1', port, ca: pem('ca.crt'), servername: 'localhost' }).resume();
   await once(shaken, 'close');
   await sleep(50);
-  // Three sent something else than TLS, one gave up within the handshake, one kept silent; those that only tried the
-  // port do not count.
+  // Three clients did not send TLS, one gave up during the handshake, and one sent nothing. Clients that only opened
+  // and closed a connection do not count.
   assert.equal(refused('tls_handshake'), 5);
   assert.equal((await askOverTls(url)).status, 200);
 });

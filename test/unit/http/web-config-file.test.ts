@@ -35,7 +35,7 @@ function logOf() {
   return {
     lines,
     log: { debug: at('debug'), info: at('info'), warn: at('warn'), error: at('error') },
-    /** Log lines since the last call. */
+    /** Returns and removes the log lines since the last call. */
     take: () => lines.splice(0),
   };
 }
@@ -98,7 +98,7 @@ test('a change within the same tick of the clock, of the same length, is seen to
   const { log } = logOf();
   const file = join(place(), 'web.yml');
   writeFileSync(file, headers('max-age=1'));
-  // Before Linux 6.13 the times of files advance with the scheduler's tick, so the file seems unchanged.
+  // Before Linux 6.13, the times of files advance only with the scheduler's tick, so a changed file can seem unchanged.
   const same = statSync(file, { bigint: true });
   const web = openWebConfig(file, log, { lookEveryMs: 0, stat: () => same });
   for (let i = 0; i < 20; i++) {
@@ -213,7 +213,7 @@ test('a file that has lost its users or its TLS does not open the port', () => {
     assert.ok(intact());
     take();
   }
-  // After a restart the file decides.
+  // After a restart, the users are those in the file.
   writeFileSync(file, '');
   assert.equal(openWebConfig(file, log).current().users.size, 0);
 });

@@ -1,5 +1,5 @@
 /**
- * An answer is whole or an error, however many clients ask for a large one, and however slowly some of them read it.
+ * Each answer must be complete or an error, however many clients request a large one, and however slowly they read it.
  */
 import assert from 'node:assert/strict';
 import type { RequestListener } from 'node:http';
@@ -26,12 +26,12 @@ const deps: HttpDeps = {
 
 interface Got {
   status: number;
-  /** Bytes that `Content-Length` promises, and bytes that came. */
+  /** Bytes according to `Content-Length`; `came`: bytes received. */
   promised: number;
   came: number;
 }
 
-/** Asks on a new connection and pauses after each piece. Resolves once the connection has ended in any way. */
+/** Requests the metrics on a new connection. Pauses after each piece of the answer. Waits until the connection ends. */
 function get(port: number, pauseMs = 0): Promise<Got> {
   return new Promise((resolve) => {
     const pieces: Buffer[] = [];
@@ -58,11 +58,11 @@ function get(port: number, pauseMs = 0): Promise<Got> {
 
 interface Served {
   port: number;
-  /** The number of computed answers. */
+  /** Number of answers that the server has computed. */
   made(): number;
 }
 
-/** Delays the answer until this many have asked. */
+/** Starts a server that delays its answers until `askers` requests have arrived. */
 async function serve(t: TestContext, { maxRequests = 40, askers = 1 } = {}): Promise<Served> {
   const { promise: allAsked, resolve } = Promise.withResolvers<void>();
   let requests = 0;

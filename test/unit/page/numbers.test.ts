@@ -1,4 +1,4 @@
-/** What the page computes without a browser: rows of heat maps, quantiles, growing answers, texts. */
+/** Code of the page that needs no browser: rows of heat maps, quantiles, merged answers and texts. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';

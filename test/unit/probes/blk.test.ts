@@ -16,7 +16,7 @@ function disk(options: Record<string, unknown> = {}, machine: Machine = {}) {
   const b = run(blk, options, { formats: { [BLOCK_EVENT]: BLOCK_FORMAT_TEXT }, ...machine });
   return {
     ...b,
-    /** A line: action, letters, first sector, number of sectors. */
+    /** Feeds a line of the tracer's text: action, letters, first sector, number of sectors. */
     line: (
       ts: number,
       action: string,
@@ -82,7 +82,7 @@ test('what 6.12 reported about nine buffered writes and a flush, direct writes a
     [total('queued', 'write'), total('backmerged', 'write'), total('completed', 'write')],
     [9, 4, 5],
   );
-  // The flush itself, and the request that asked for it.
+  // The flush itself completes, and the bio that asked for it.
   assert.deepEqual(
     [total('queued', 'flush'), total('issued', 'flush'), total('completed', 'flush')],
     [1, 1, 2],
@@ -123,7 +123,7 @@ test('a bio merged into another has no completion of its own', () => {
   d.line(300, 'C', 'R', 0, 16);
   assert.deepEqual(d.fromQueue('read'), { count: 1, sum: 200 });
   assert.deepEqual(d.fromIssue('read'), { count: 1, sum: 100 });
-  // Nothing is left of the merged one: another in its place is separate.
+  // The merged request is forgotten, so another one at the same sector is measured separately.
   d.line(400, 'Q', 'R', 8, 8);
   d.line(500, 'C', 'R', 8, 8);
   assert.deepEqual(d.fromQueue('read'), { count: 2, sum: 300 });

@@ -63,7 +63,7 @@ test('a flush is issued at sector 0 and completes at 2^64-1; the request that as
   d.complete(1701, 'WFS', 0, 0);
   d.complete(1702, 'FWS', NO_SECTOR, 0);
   assert.deepEqual(d.device('flush'), { count: 1, sum: 700 });
-  // The sector does not matter otherwise either: a flush has none.
+  // A flush has no sector, so different sectors in its events do not matter.
   d.issue(2000, 'FF', 4096, 0);
   d.complete(2100, 'FF', NO_SECTOR, 0);
   assert.deepEqual(d.device('flush'), { count: 2, sum: 800 });

@@ -1,4 +1,4 @@
-/** The probes that are only declared metrics, each with its odd cases. */
+/** The probes that consist of declared metrics, each with its unusual cases. */
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { describe, test } from 'node:test';
@@ -112,7 +112,7 @@ test('filesystem: fsync of ext4, commits and FUSE', () => {
   s.feed('jbd2:jbd2_start_commit', { ts: 1000, by: 8, dev: 3 });
   s.feed('jbd2:jbd2_end_commit', { ts: 1100, by: 8, dev: 3 });
   assert.deepEqual(s.durations('ftrace_journal_commit_seconds', 'disk3'), { count: 1, sum: 100 });
-  // Each connection counts its requests from the same number.
+  // Requests of different connections can have the same number.
   s.feed('fuse:fuse_request_send', { ts: 1000, connection: 1, unique: 2n, opcode: 15 });
   s.feed('fuse:fuse_request_send', { ts: 1200, connection: 2, unique: 2n, opcode: 16 });
   s.feed('fuse:fuse_request_end', { ts: 1500, connection: 1, unique: 2n });
@@ -123,7 +123,7 @@ test('workqueue: a wait by the work item, a run by its worker', () => {
   const s = run(workqueue, {}, { functions });
   s.feed('workqueue:workqueue_queue_work', { ts: 1000, by: 1, work: 5n, workqueue: 'events' });
   s.feed('workqueue:workqueue_execute_start', { ts: 1500, by: 9, work: 5n, function: 16n });
-  // Freed and used again while it runs.
+  // The work item is freed and queued again while it is running.
   s.feed('workqueue:workqueue_queue_work', { ts: 1600, by: 9, work: 5n, workqueue: 'events' });
   s.feed('workqueue:workqueue_execute_start', { ts: 1700, by: 10, work: 5n, function: 32n });
   s.feed('workqueue:workqueue_execute_end', { ts: 2000, by: 9, work: 5n });
@@ -229,7 +229,7 @@ describe('isolation', () => {
   });
 
   test('who sends IPIs to it', () => {
-    // The field of the event is 0: `cpu` in records made by hand is the CPU that recorded it.
+    // `cpu: 3` is the CPU that recorded the event. The event's own field `cpu`, the target, stays 0.
     const counts = [0, 1].map((cpu) => {
       const s = run(isolation, { cpus: cpu }, { functions });
       s.feed('ipi:ipi_send_cpu', { ts: 1, cpu: 3, callsite: 48n });

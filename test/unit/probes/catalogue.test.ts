@@ -1,4 +1,4 @@
-/** What holds for every probe of the catalogue. Places that name probes are tested in test/unit/docs/probes.test.ts. */
+/** Rules for every probe of the catalogue. test/unit/docs/probes.test.ts tests the docs that list probes. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { schemaKit } from '../../../src/config/units.ts';
@@ -40,7 +40,7 @@ for (const module of probeCatalogue) {
       ...(module.name === 'events' && { count: ['sched:*'] }),
       ...(module.name === 'sched' && { per_container: true }),
     };
-    // Format texts of tracers are those of the lab, except that of blk, which the kernel only has as text.
+    // Format texts of tracers come from a kernel in a virtual machine. The record of blk exists only in this project.
     const machine =
       module.tracer === undefined
         ? { host: { containers: fakeContainers([]) } }

@@ -1,4 +1,4 @@
-/** The helper passes events of new and moved tasks to the table of containers. */
+/** The helper must pass events of new and moved tasks to the table of containers. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { containerEvents } from '../../../src/probes/helpers/container-events.ts';

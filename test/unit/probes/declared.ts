@@ -1,4 +1,4 @@
-/** Runs a metric, as a config declares it, on records made by hand. */
+/** Runs a metric, written as in a config, on made-up records. */
 import { metricsSchema } from '../../../src/config/metrics.ts';
 import { userMetric } from '../../../src/probes/declared/user-metric.ts';
 import { type Harness, type Machine, run } from './records.ts';

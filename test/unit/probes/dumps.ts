@@ -1,6 +1,6 @@
 /**
- * What tracers left in the buffers of the lab's kernels: raw pages, and the kernel's own text of the same buffer. The
- * pages go through plan, merge and probe as those of a live kernel do.
+ * Contents of tracers' buffers, from kernels in virtual machines: raw pages, and the kernel's own text of the same
+ * buffer. The pages go through plan, merge and probe like those of a live kernel.
  */
 import assert from 'node:assert/strict';
 import { existsSync, readFileSync } from 'node:fs';
@@ -27,11 +27,11 @@ export function dumpedText(kernel: string, tracer: string): string[] {
 
 export interface Replayed {
   store: MetricStore;
-  /** Events of a CPU, including those without a handler. */
+  /** Number of events of a CPU, including those without a handler. */
   events(cpu: number): number;
 }
 
-/** Feeds a probe with the dumped pages of its tracer; `watch` sees the records first. */
+/** Feeds a probe with the dumped pages of its tracer. Calls `watch` for each record before the probe's handler. */
 export function replayDump<O extends CommonOptions>(
   kernel: string,
   tracer: string,
@@ -114,7 +114,7 @@ function watched<O extends CommonOptions>(
   };
 }
 
-/** Values of a family by its labels, joined by a space; of a histogram its counts and sums. */
+/** Values of a family by label values, joined by spaces. For a histogram, `value` is the count. */
 export function seriesOf(store: MetricStore, name: string): Map<string, { value: number; sum: number }> {
   const family = store.snapshot().families.find(({ spec }) => spec.name === name);
   assert.ok(family, name);

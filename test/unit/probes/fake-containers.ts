@@ -1,4 +1,4 @@
-/** Containers of tasks as a test wants them: slots by task, labels by slot. */
+/** A table of containers that a test can fill: slots by task, labels by slot. */
 import {
   type ContainerLabels,
   type Containers,
@@ -8,7 +8,7 @@ import {
 } from '../../../src/model/containers.ts';
 
 export interface FakeContainers extends Containers {
-  /** Labels of containers, from the first slot on. */
+  /** Labels of the containers, in the order of their slots. */
   named: (ContainerLabels | undefined)[];
   release(slot: number): void;
 }

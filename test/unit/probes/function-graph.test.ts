@@ -33,7 +33,7 @@ for (const kernel of TRACER_KERNELS) {
   test(`${kernel}: the time from call to return, by function and CPU`, () => {
     const g = graph({}, { kernel });
     g.exit(1_000_000, 1_000_450);
-    // Nested calls of one function: the inner one returns first.
+    // The next two are nested calls of one function, so the inner one returns first.
     g.exit(1_000_100, 1_000_200);
     g.exit(1_000_000, 1_000_300);
     g.exit(2n ** 40n - 10n, 2n ** 40n + 15n, { cpu: 2 });
@@ -63,10 +63,10 @@ test("overrun counts a task's losses since it was first traced: only the growth 
   for (const overrun of [0, 3, 3, 5]) g.exit(10, 20, { by: 7, overrun });
   g.exit(10, 20, { by: 8, overrun: 4 });
   assert.equal(g.unmatched.too_deep, 9);
-  // The number now belongs to another task, which starts at 0.
+  // The pid now belongs to another task, whose count starts at 0.
   g.exit(10, 20, { by: 7, overrun: 1 });
   assert.equal(g.unmatched.too_deep, 10);
-  // A nonsensical value does not take forever.
+  // A nonsensical value must not make the probe loop for a long time.
   g.exit(10, 20, { by: 9, overrun: 0xffffffff });
   assert.equal(g.unmatched.too_deep, 10 + 0xffffffff);
 });

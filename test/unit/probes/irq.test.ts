@@ -108,7 +108,7 @@ test('vectors are counted on request, under their own names', () => {
   assert.deepEqual(h.durations(DURATION, 'local_timer'), { count: 1, sum: 500 });
   assert.deepEqual(h.durations(DURATION, 'disk'), { count: 1, sum: 100 });
   assert.equal('irq_vectors:local_timer_entry' in run(irq).probe.handlers, false);
-  // A kernel with half a pair, or none, only gives the devices.
+  // If the kernel has only one event of a vector's pair, or none, the probe measures only devices.
   const events = ['irq:irq_handler_entry', 'irq:irq_handler_exit', 'irq_vectors:local_timer_entry'];
   assert.deepEqual(
     Object.keys(run(irq, { irq_vectors: true }, { events }).probe.handlers),

@@ -1,4 +1,4 @@
-/** Declared counters that the kernel keeps: which counts they ask it for, and the labels that the numbers get. */
+/** Declared counters that the kernel keeps: which counts they request, and how the counts get labels. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { makeFunctionInterner } from '../../../src/decode/text/function-interner.ts';
@@ -8,7 +8,7 @@ import { declared } from './declared.ts';
 const EXIT = 'raw_syscalls:sys_exit';
 const NAME = 'ftrace_exits_total';
 
-/** A metric, the request that the kernel gets, and counts as the kernel gives them. */
+/** Runs a metric that the kernel counts. Returns the request to the kernel, and feeds the kernel's counts. */
 function inKernel(more: object, counts: [values: bigint[], more: number][] = []) {
   let request: KernelCountRequest | undefined;
   const written = { name: 'exits_total', event: EXIT, count_in: 'kernel', ...more };

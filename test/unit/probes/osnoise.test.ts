@@ -42,7 +42,7 @@ for (const kernel of TRACER_KERNELS.filter((name) => name !== '5.10-rt')) {
     o.feed('osnoise:thread_noise', { ts: 1, cpu: 1, comm: 'ktimers/0', duration: 128_992, pid: 15 });
     o.feed('osnoise:nmi_noise', { ts: 1, cpu: 1, duration: 3 });
     o.feed('osnoise:sample_threshold', { ts: 1, cpu: 1, duration: 5500, interference: 0 });
-    // With causes it is their sum, and they have their own events.
+    // A gap with causes is not counted, because each cause has its own event.
     o.feed('osnoise:sample_threshold', { ts: 1, cpu: 1, duration: 795_402, interference: 3 });
     assert.deepEqual(o.by('irq'), { count: 1, sum: 113_232 });
     assert.deepEqual(o.by('softirq'), { count: 1, sum: 10 });

@@ -1,4 +1,4 @@
-/** Series by container of probes about tasks. */
+/** Probes about tasks with series by container. */
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { schemaKit } from '../../../src/config/units.ts';
@@ -22,7 +22,7 @@ const DURATION = 'ftrace_syscall_duration_seconds';
 const READ = 0;
 const IN_SOFTIRQ = 0x10;
 
-/** Task 10 is in a, 20 in b, 4 of the kernel, 90 is not known. */
+/** Task 10 is in container a, 20 is in b, 4 belongs to the kernel, and 90 is unknown. */
 function tasks(named: (ContainerLabels | undefined)[] = [A, B]) {
   const containers = fakeContainers(named);
   containers.table[10] = IN_A;

@@ -1,6 +1,6 @@
 /**
- * Runs a probe on records made by hand from a kernel's format texts (6.18 by default) and field values, and returns its
- * metrics. The metric store and the field readers are the real ones.
+ * Runs a probe on records that are made from a kernel's format texts (6.18 by default) and given field values. Returns
+ * its metrics. The metric store and the field readers are the real ones.
  */
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { schemaKit } from '../../../src/config/units.ts';
@@ -25,7 +25,7 @@ const FIXTURES = new URL('../../fixtures/', import.meta.url);
 const USUAL_KERNEL = '6.18';
 /** Kernels with format texts of tracers; 5.10 has neither osnoise nor timerlat. */
 export const TRACER_KERNELS = ['5.10-rt', '6.1-rt', '6.12-rt', '7.3-rt'] as const;
-/** Where in the page records are: not at its start, so that a forgotten offset shows. */
+/** Offset of records in the page. It is not 0, so that code that forgets the offset fails. */
 const RECORD_AT = 40;
 
 const parsed = new Map<string, EventFormat>();
@@ -34,7 +34,7 @@ function formatFile(event: string, kernel: string): URL {
   return new URL(`formats-${kernel}/${event.replace(':', '/')}`, FIXTURES);
 }
 
-/** Format of an event: the text given for it, else the kernel's fixture. */
+/** Format of an event, from the text in `texts` or, if there is none, from the kernel's fixture. */
 export function loadFormat(
   event: string,
   kernel = USUAL_KERNEL,
@@ -66,8 +66,8 @@ function noFormat(event: string, kernel = USUAL_KERNEL): string {
 }
 
 /**
- * Field values of a record, and `ts`, `cpu`, `by` (common_pid), `flags` (common_flags). `own_flags`: a field of the event
- * that is called flags, too.
+ * Field values of a record. `ts`, `cpu`, `by` (common_pid) and `flags` (common_flags) are about the record itself;
+ * `own_flags` is the event's own field `flags`.
  */
 export type RecordFields = { ts: number; cpu?: number; by?: number; flags?: number } & Record<
   string,
@@ -78,7 +78,7 @@ const page = new ArrayBuffer(4096);
 const bytes = new Uint8Array(page);
 const view = new DataView(page);
 
-/** A record of an event. It is valid until the next one is made. */
+/** Makes a record of an event. It is valid until the next call. */
 export function makeRecord(event: string, values: RecordFields, format = loadFormat(event)): EventRecord {
   if (format === undefined) throw new Error(noFormat(event));
   const { ts, cpu = 0, by = 1, flags = 0, own_flags: ownFlags, ...fields } = values;
@@ -135,7 +135,7 @@ export interface Machine {
   functions?: FunctionNames;
   countInKernel?: ProbeContext['countInKernel'];
   maxWindowMs?: number;
-  /** Directory of the format texts: a `formats-*` of the fixtures. */
+  /** Kernel whose format texts to use: the part after `formats-` in the name of a directory of fixtures. */
   kernel?: string;
   /** Format texts by event that replace the kernel's. */
   formats?: Readonly<Record<string, string>>;
@@ -181,7 +181,7 @@ export interface Harness {
   value(name: string, ...labels: string[]): number | undefined;
   /** Count, and sum in nanoseconds, of a histogram; undefined if the series does not exist. */
   durations(name: string, ...labels: string[]): { count: number; sum: number } | undefined;
-  /** Samples that an exposition of the probe's families has. */
+  /** Number of samples that an exposition of the probe's families has. */
   samples(): number;
 }
 
@@ -200,7 +200,7 @@ export function run<O extends CommonOptions>(
   const store = machine.store ?? new MetricStore();
   const unmatched: Partial<Record<UnmatchedReason, number>> = {};
   let ignored = 0;
-  // A field must be declared to be read, because the decoder only checks records for the declared fields.
+  // Fails if the probe reads a field that it does not declare: the decoder checks records only for declared fields.
   const declared = (event: string, field: string): EventFormat => {
     const need = needs.find((candidate) => candidate.event === event);
     const format = formatOf(event);
@@ -281,7 +281,7 @@ function seriesOf(store: MetricStore, name: string, labels: readonly string[]) {
   return undefined;
 }
 
-/** Samples in an exposition: a histogram has one for each bound, and +Inf, sum and count. */
+/** Number of samples in an exposition. A histogram has one for each bound, and +Inf, sum and count. */
 export function countSamples(store: MetricStore): number {
   let samples = 0;
   for (const family of store.snapshot().families) {

@@ -48,7 +48,7 @@ test('behaves like a list of requests', (t) => {
   fc.assert(
     fc.property(fc.array(step, { maxLength: 200, size: 'max' }), (steps) => {
       const table = new RequestTable(8);
-      // In the order in which keys were added, as chains are; `age` is that order.
+      // The model is in the order in which entries were added, like the chains; `age` is the order of time.
       let model: { key: string; state: number; since: number; age: number }[] = [];
       let clock = 0;
       for (const { what, dev, sector, operation } of steps) {

@@ -1,4 +1,4 @@
-/** Waits for a CPU by container, and who had the CPU meanwhile. */
+/** Waits for a CPU by container, and the containers that used the CPU during the wait. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
@@ -23,7 +23,7 @@ function scheduler(
   named = [A, B, C] as (ContainerLabels | undefined)[],
 ) {
   const containers = fakeContainers(named);
-  // Tasks 1x are in a, 2x in b, 3x in c; 4 is of the kernel, 5 of the system.
+  // Tasks 10 to 19 are in container a, 20 to 29 in b, 30 to 39 in c; 4 belongs to the kernel, 5 to the system.
   for (let i = 0; i < 10; i++)
     for (const [first, slot] of [
       [10, IN_A],
@@ -180,7 +180,7 @@ test('after a loss nobody is known to run or to wait', () => {
   s.wake(6000, 12);
   s.switch(8000, 0, 20, ASLEEP, 10);
   s.switch(9000, 0, 10, ASLEEP, 12);
-  // Until the loss is seen, what was waited before it counts.
+  // Waits up to the last event before the loss still count.
   assert.deepEqual(s.series(INTERFERENCE), {
     'shop web-0 a shop db-0 b': 2000,
     'shop web-0 a other': 2000,
@@ -234,7 +234,7 @@ test('what a container without a name leaves behind counts as other', () => {
 test('the largest pairs have series of their own, the rest is other', () => {
   const s = scheduler({ interference_pairs: 1 });
   let now = 0;
-  /** Task 10 waits so long for another one. */
+  /** Task 10 waits `ns` while task `by` uses the CPU. */
   const wait = (by: number, ns: number): void => {
     s.switch(now + 1, 0, 0, RUNNABLE, by);
     s.wake(now + 2, 10);
@@ -272,11 +272,11 @@ test('200 containers that all make each other wait stay within the samples of do
   }
   const count = (name: string) => Object.keys(s.series(name)).length;
   const samples = count(WAIT) + count(PREEMPTIONS) + count(INTERFERENCE);
-  // Beside them: two of its control group for each container, and the agent's own about these families.
+  // Each container has two more samples from its control group, and the agent has 8 about these families.
   assert.ok(samples > 1000 && samples + 2 * 200 + 8 <= 1730, `${samples} samples`);
 });
 
-/** A scheduler with a queue per CPU, which says what happens and knows who waited for whom. */
+/** Simulates a scheduler with a queue per CPU, feeds its events to the probe, and compares the waits of both. */
 function simulate(steps: readonly (readonly [kind: number, cpu: number, task: number, ns: number])[]): void {
   const s = scheduler({ interference_pairs: 1000 });
   const tasks = [10, 11, 12, 20, 21, 30, 4, 5];
@@ -326,7 +326,7 @@ function simulate(steps: readonly (readonly [kind: number, cpu: number, task: nu
       s.migrate(now, moved, cpu, other);
     }
   }
-  // All get their turn, so that all waits have ended.
+  // All waiting tasks run once, so that all waits have ended.
   for (const [cpu, queue] of queues.entries())
     for (const next of queue.splice(0)) {
       s.switch(now, cpu, running[cpu], ASLEEP, next);

@@ -13,7 +13,7 @@ function scheduler(options: Record<string, unknown> = {}, machine: Machine = {})
   const h = run(sched, options, machine);
   return {
     ...h,
-    /** State: R (0), R+ (0x100) or S (1). */
+    /** `state`: R (0), R+ (0x100) or S (1). */
     switch: (ts: number, cpu: number, prev: number, state: number, next: number, prio = 120) =>
       h.feed('sched:sched_switch', {
         ts,
@@ -163,7 +163,7 @@ test('CPUs that are online start at 0; those that are only possible do not', () 
   assert.equal(s.value(SWITCHES, '1', 'voluntary'), undefined);
   s.wake(1, 42, 7);
   assert.equal(s.value(WAKEUPS, '7'), 1);
-  // A target CPU that does not exist: counted where it was recorded.
+  // The target CPU does not exist, so the wake-up counts on the CPU that recorded it.
   s.wake(2, 43, 123456, 3);
   s.wake(3, 44, -1, 3);
   assert.equal(s.value(WAKEUPS, '3'), 2);
@@ -250,7 +250,7 @@ test('batch and idle tasks are asked for when they have waited for long, and cou
   s.wake(3e6, 42);
   s.switch(3e6 + 10, 0, 0, 0, 42);
   assert.deepEqual(s.latency('idle'), { count: 1, sum: 10 });
-  // A child is what its parent is; one with the number of a task that has ended, too.
+  // A child has the class of its parent, even if it gets the pid of an ended task of another class.
   s.wakeNew(4e6, 44, 0, 42);
   s.switch(4e6 + 10, 0, 42, 1, 44);
   assert.deepEqual(s.latency('idle'), { count: 2, sum: 20 });

@@ -142,7 +142,7 @@ test('a start from before an interruption that is read after the announcement ha
   assert.equal(s.latency('TIMER'), undefined);
   assert.equal(s.duration('NET_RX'), undefined);
   assert.deepEqual(s.duration('TIMER'), { count: 1, sum: 200 });
-  // The wait, the run, and the raise of NET_RX, of which nothing was seen.
+  // Lost are the wait, the run, and NET_RX, whose raise was not seen.
   assert.equal(s.unmatched.lost, 3);
 });
 

@@ -1,4 +1,4 @@
-/** Tasks on their way off and onto CPUs, from records: what the sink of spans receives. */
+/** What the sink of spans receives when tasks leave and return to CPUs. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { setFlagsFromString } from 'node:v8';
@@ -19,7 +19,7 @@ const SOFTIRQ = 0x10;
 const NET_RX = 3;
 const CULPRIT_NS = 1000;
 
-/** Tasks below 100 are watched, and in a call since 1. */
+/** Tasks with pids below 100 are watched: they have been in a call since time 1. */
 function tasks(waitThresholdNs = Number.POSITIVE_INFINITY, follows = false) {
   let nameOf: (wokenBy: number) => string | undefined = () => undefined;
   const turns: [cpu: number, pid: number, startNs: number, endNs: number, comm: string][] = [];
@@ -67,7 +67,7 @@ function tasks(waitThresholdNs = Number.POSITIVE_INFINITY, follows = false) {
         next_pid: next,
         next_comm: `t${next}`,
       }),
-    /** On the waker's CPU, then on that of the task. */
+    /** Task `by` on `cpu` wakes a task, which joins the queue of CPU `target`. */
     wake: (ts: number, pid: number, by: number, cpu: number, target = cpu, flags = 0) => {
       h.feed('sched:sched_waking', { ts, cpu, pid, by, flags, target_cpu: target });
       h.feed('sched:sched_wakeup', { ts, cpu, pid, target_cpu: target });
@@ -104,7 +104,7 @@ test('wake-ups in interrupts are named by what runs on that CPU', () => {
     cause(1, HARDIRQ, () => irq()),
     'irq virtio0-req.*',
   );
-  // The handler has ended, or runs on another CPU.
+  // The handler has ended, or is running on another CPU.
   assert.equal(
     cause(0, HARDIRQ, () => {}),
     undefined,
@@ -125,14 +125,14 @@ test('wake-ups in interrupts are named by what runs on that CPU', () => {
   );
   assert.equal(wakeKind(t.back.at(-1)?.wokenBy ?? 0), BY_SOFTIRQ);
   on('irq:softirq_exit', { vec: NET_RX });
-  // Task 900 sent something to the machine itself.
+  // Task 900 raised the softirq, as when it sends data to its own machine.
   cause(1, SOFTIRQ, () => [raise(900), softirq()]);
   assert.equal(wakeKind(t.back.at(-1)?.wokenBy ?? 0), BY_RAISED_SOFTIRQ);
   on('irq:softirq_exit', { vec: NET_RX });
-  // An interrupt had raised it, too.
+  // An interrupt has raised the softirq, too.
   cause(1, SOFTIRQ, () => [raise(900), raise(900, HARDIRQ), softirq()]);
   assert.equal(wakeKind(t.back.at(-1)?.wokenBy ?? 0), BY_SOFTIRQ);
-  // After a loss it is not known what runs there.
+  // After a loss, it is unknown what is running on the CPU.
   t.probe.onLoss?.(1, ++ts);
   assert.equal(
     cause(1, SOFTIRQ, () => {}),
@@ -146,7 +146,7 @@ test('if the sink follows wake-ups, all tasks are reported', () => {
   t.wake(2000, 700, 500, 0);
   t.switch(2500, 0, 500, S, 700);
   t.switch(3000, 0, 700, S, 0);
-  // It wakes another task: it has come back without an event.
+  // Task 700 wakes another task, so it must have returned without an event.
   t.wake(4000, 500, 700, 1);
   t.switch(4500, 0, 0, 0, 800);
   assert.deepEqual(
@@ -201,7 +201,7 @@ test('a task whose return was not seen is reported when it does something', () =
     t.back.map(({ pid, isSeen, outNs, inNs, state }) => ({ pid, isSeen, outNs, inNs, state })),
     [{ pid: 7, isSeen: false, outNs: 1000, inNs: 8000, state: S }],
   );
-  // Woken meanwhile: it ran from then on.
+  // The task was woken before it left the CPU again, so it must have run since then.
   t.switch(10_000, 1, 7, S, 0);
   t.wake(10_500, 7, 0, 1, 1, HARDIRQ);
   t.switch(12_000, 1, 7, D, 0);
@@ -276,7 +276,7 @@ test('tasks that come and go leave no memory behind, whether or not their ends a
       t.switch(++ts, 0, 0, 0, own);
       t.switch(++ts, 0, own, X, 0);
     }
-    // Its end is lost.
+    // The end of this task is lost.
     t.wake(++ts, pid + 4096, 50, 0);
     ts += 20e9;
     t.probe.onLoss?.(0, ts);
@@ -298,7 +298,7 @@ test('a task that is moved while it waits is reported, one that is being woken i
   t.switch(3000, 1, 0, 0, 7);
   move(3500, 7, 0);
   assert.deepEqual(t.moves, [[7, 1, 2000]]);
-  // The task of the CPU that it waited for first is reported up to the move.
+  // The turn of the task on the CPU that it waited for first must be reported up to the move.
   assert.deepEqual(t.turns[0], [0, 600, 500, 2000, 't600']);
 });
 

@@ -65,7 +65,7 @@ test('a chunk that is used again is empty', () => {
   stamps.clear(stale);
   assert.equal(stamps.get(stale + 1), 1);
   stamps.clear(stale + 1);
-  // Through more chunks than there is room for, so that this one is used again for others.
+  // Use more chunks of pids than the table has at first, so that the cleared chunk is reused.
   for (let chunk = 100; chunk < 300; chunk++) {
     const pid = 1 + chunk * 1024;
     assert.equal(stamps.get(pid + 1), 0);

@@ -1,4 +1,4 @@
-/** Markers of programs, from records as pages contain them: which are contexts, which are not, and whose they are. */
+/** Markers of programs in records: which of them are about spans, and to which thread each belongs. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
@@ -11,7 +11,7 @@ const TRACE = '4bf92f3577b34da6a3ce929d0e0e4736';
 const SPAN = '00f067aa0ba902b7';
 const VALUE = `00-${TRACE}-${SPAN}-01`;
 
-/** As documented in Documentation/trace/user_events.rst, and as the kernel prints arrays of a fixed length. */
+/** The format of a user event (Documentation/trace/user_events.rst), with arrays as the kernel prints them. */
 const USER_FORMAT = `name: traceparent
 ID: 2001
 format:
@@ -26,7 +26,7 @@ format:
 print fmt: "traceparent=%s begin=%u", REC->traceparent, REC->begin
 `;
 
-/** From 6.18. */
+/** The format of `ftrace:print` in Linux 6.18. */
 const PRINT_FORMAT = `name: print
 ID: 5
 format:
@@ -44,7 +44,7 @@ const FORMATS = { 'ftrace:print': PRINT_FORMAT, [USER_EVENT]: USER_FORMAT };
 const make = (event: string, values: RecordFields) =>
   makeRecord(event, values, loadFormat(event, '6.18', FORMATS));
 
-/** Calls in short: `begin 7 100 SPAN`. */
+/** Runs the probe and records calls of the sink as text: `begin 7 100 TRACE SPAN …`. */
 function probe() {
   const calls: string[] = [];
   let isOpen = true;

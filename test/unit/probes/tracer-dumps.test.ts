@@ -18,7 +18,7 @@ function linesOf(lines: readonly string[], column: RegExp, cpu: number): string[
   return lines.filter((line) => Number(column.exec(line)?.[1] ?? -1) === cpu);
 }
 
-/** How often each `key` occurs, and sums of the numbers beside it. */
+/** Number of entries with each key, and the sum of their amounts. */
 function tally(entries: readonly (readonly [key: string, amount: number])[]) {
   const counts = new Map<string, { value: number; sum: number }>();
   for (const [key, amount] of entries) {
@@ -28,7 +28,7 @@ function tally(entries: readonly (readonly [key: string, amount: number])[]) {
   return counts;
 }
 
-/** Names of addresses, from text and records in the same order; each address has only one name. */
+/** Names by address. The names (from text) and the addresses (from records) are in the same order. */
 function namesByOrder(addresses: readonly string[], names: readonly string[]): Map<string, string> {
   const namesByAddress = new Map<string, string>();
   addresses.forEach((address, i) => {
@@ -87,7 +87,7 @@ for (const kernel of TRACER_KERNELS) {
     const { store, events } = replayDump(kernel, 'function_graph', functionGraph, UNFILTERED, {
       watch: (_event, record) => exact[record.cpu].push(timeOf[1](record) - timeOf[0](record)),
     });
-    // A leaf and a closing brace have a duration each: one per record.
+    // Each return record is printed as a leaf or a closing brace, which has a duration.
     const printed = [0, 1].map((cpu) =>
       linesOf(dumpedText(kernel, 'function_graph'), /^ *(\d+)\)/, cpu).flatMap((line) => {
         const us = /([\d.]+) us +\|/.exec(line)?.[1];
@@ -95,7 +95,7 @@ for (const kernel of TRACER_KERNELS) {
       }),
     );
     for (const cpu of [0, 1]) {
-      // The text was cut off somewhere, the pages elsewhere.
+      // The text and the pages end at different events, so compare only the common part.
       const both = Math.min(exact[cpu].length, printed[cpu].length);
       assert.ok(both >= 20 && events(cpu) > exact[cpu].length, `${both} of ${events(cpu)}`);
       for (let i = 0; i < both; i++) {

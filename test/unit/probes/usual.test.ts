@@ -11,7 +11,7 @@ const EXIT = 'raw_syscalls:sys_exit';
 interface Step {
   event: string;
   values: { ts: number; by: number; cpu: number; id: number; ret?: number };
-  /** Lost events before this one, up to its time. */
+  /** Whether events were lost just before this one. */
   loss: boolean;
 }
 
@@ -19,7 +19,7 @@ const step: fc.Arbitrary<Step> = fc
   .record({
     event: fc.constantFrom(ENTER, EXIT),
     values: fc.record({
-      // Time since the record before; some come out of order.
+      // Time since the previous record. Some records are out of order.
       ts: fc.constantFrom(-20, 0, 10, 10, 10, 10, 40, 3e9),
       by: fc.constantFrom(7, 7, 7, 8, 9, 4_194_304, -1),
       cpu: fc.integer({ min: 0, max: 5 }),
@@ -33,7 +33,7 @@ const step: fc.Arbitrary<Step> = fc
     values: event === EXIT ? { ...values, ret } : values,
   }));
 
-/** Feeds the steps to a new probe. Returns how many records were usual ones, and what the probe counted. */
+/** Feeds the steps to a new probe. Returns how many records the fast path handled, and what the probe counted. */
 function counted(steps: readonly Step[], options: Record<string, unknown>, usualFirst: boolean) {
   const h = run(syscalls, options, { self: [9], cpuCount: 4 });
   let usual = 0;

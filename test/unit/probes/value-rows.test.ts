@@ -6,7 +6,7 @@ import { OTHER_ROW, UNKNOWN_ROW, ValueRows } from '../../../src/probes/tables/va
 
 const HIGH = 0xffffffff | 0;
 
-/** Names that can be changed, and the number of lookups. */
+/** Function names that a test can change, and the number of look-ups. */
 function names(lookup: (low: number, high: number) => string | undefined) {
   const functions = { of: lookup, generation: 1, asked: 0 };
   const asNames: FunctionNames & typeof functions = Object.assign(functions, {
@@ -82,7 +82,7 @@ test('tens of thousands of addresses keep their rows', () => {
     1e6,
     () => {},
   );
-  // Few low words: addresses that differ only in the high one meet in the table.
+  // Use few different low words, so that many addresses differ only in the high word.
   const word = fc.oneof(fc.integer({ min: 0, max: 3 }), fc.integer());
   const addresses = fc.array(fc.tuple(word, fc.integer()), { minLength: 1, maxLength: 3000 });
   fc.assert(
@@ -101,7 +101,7 @@ test('more addresses than a kernel has functions do not take more memory', () =>
   assert.equal(functions.asked, 300_000);
   assert.equal(rows.row(299_999 * 16, 7), UNKNOWN_ROW);
   assert.equal(functions.asked, 300_000);
-  // Forgotten by now, and found again.
+  // The table has forgotten this address, so it looks up the name again.
   rows.row(0, 7);
   assert.equal(functions.asked, 300_001);
 });

@@ -1,4 +1,4 @@
-/** Spans of applications by thread and time, with every odd thing that a program can write. */
+/** Spans of applications by thread and time, with every odd sequence of markers that a program can write. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import {
@@ -26,7 +26,7 @@ function make(limits: Partial<ContextLimits> = {}) {
   return { contexts, counts, ...writing(contexts) };
 }
 
-/** Asks first, as the probe does. */
+/** Calls the sink as the probe does: it asks first whether the sink takes the marker. */
 function writing({ sink }: AppContexts) {
   const if_ = (pid: number, atNs: number, step: () => void) => {
     if (sink.takes(pid, atNs)) step();
@@ -47,7 +47,7 @@ test('a thread is in its span from begin to end, and other threads are not', () 
   assert.equal(contexts.parentOf(8, 150), undefined);
   end(7, 200, span(1));
   assert.equal(contexts.parentOf(7, 200), undefined);
-  // Reported later, begun within it.
+  // An operation that began within the span has the span as parent, even if it is reported later.
   assert.equal(contexts.parentOf(7, 199)?.spanId, id(1, 16));
   assert.deepEqual(counts, { accepted: 2 });
 });
@@ -147,7 +147,7 @@ test('depth, spans of a thread, spans of all and threads are bounded', () => {
   const deep = make({ depth: 3 });
   for (let i = 1; i <= 5; i++) deep.begin(7, i, span(i));
   assert.deepEqual(deep.counts, { accepted: 3, over_limit: 2 });
-  // What was refused cannot be ended.
+  // A span that was refused cannot be ended.
   deep.end(7, 10, span(5));
   assert.deepEqual(deep.counts, { accepted: 3, over_limit: 2, unpaired: 1 });
 

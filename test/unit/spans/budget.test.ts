@@ -64,7 +64,7 @@ test('over many intervals there are no more than the rate, whatever comes', () =
     for (let i = 0; i < 100; i++) budget.offer('block', i, () => draft(i));
     accepted += budget.take(1).length;
   }
-  // The budget begins with two seconds' worth.
+  // At the start, the budget allows the traces of one more second.
   assert.equal(accepted, 60 * 5 + 5);
   assert.equal(deps.traces.get('block over_budget'), 6000 - accepted);
 });
@@ -89,7 +89,7 @@ test('a burst of a kind that is seldom slow has its share, although another kind
     return budget.take(1).filter(({ kind }) => kind === 'block').length;
   };
   for (let i = 0; i < 60; i++) second(0);
-  // What is kept for block, and then each token, because sched had all before.
+  // Block gets the tokens that are reserved for it and then all new ones, because sched had all tokens before.
   const blocks = second(81);
   assert.ok(blocks >= 50, String(blocks));
   assert.equal(deps.traces.get('block over_budget') ?? 0, 81 - blocks);
@@ -136,7 +136,7 @@ test('what one kind does not use is left for the others', () => {
       assert.equal(sum, Math.min(all, tokens));
       shares.forEach((share, i) => {
         assert.ok(share <= wanted[i]);
-        // A kind that has less than it wants has no less than any other, except for the last token.
+        // A kind that gets less than it wants must get no less than any other kind, except for a last token.
         if (share < wanted[i]) assert.ok(shares.every((other) => other <= share + 1));
       });
     }),

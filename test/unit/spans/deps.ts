@@ -1,10 +1,10 @@
-/** What tests pass to the room of spans: a wall clock that equals the trace clock, and counts that can be read. */
+/** Dependencies of spans for tests: a wall clock that equals the trace clock, and counters that tests can read. */
 import { globMatcher } from '../../../src/config/units/globs.ts';
 import type { SpanKind, SpanOutcome, TraceRecord } from '../../../src/model/span.ts';
 import type { SpanDeps } from '../../../src/spans/deps.ts';
 
 export interface TestDeps extends SpanDeps {
-  /** Counts so far: `block kept`, as in `traces.get('block over_budget')`. */
+  /** Number of traces by `KIND OUTCOME`, as in `traces.get('block over_budget')`. */
   traces: Map<string, number>;
   spans: Map<string, number>;
 }
@@ -45,7 +45,7 @@ export function testDeps(overrides: Partial<SpanDeps> = {}): TestDeps {
   };
 }
 
-/** Holds for every trace: children lie within their parent and do not overlap on one level. */
+/** Checks the rules for every trace, for example that children lie within their parent and do not overlap. */
 export function problemsOf(trace: TraceRecord): string[] {
   const problems: string[] = [];
   const ns = ([seconds, nanoseconds]: readonly [number, number]) => seconds * 1e9 + nanoseconds;

@@ -20,7 +20,7 @@ function spansOf(options: KindOptions): Spans {
   return makeSpans(config, testDeps(), 0);
 }
 
-/** `name duration` of a call and, in parentheses, of the calls it made. */
+/** A call, with the calls that it made. The duration is text, as the kernel prints it. */
 interface Call {
   name: string;
   duration: string;
@@ -41,12 +41,12 @@ function callOf(trace: TraceRecord, span: SpanRecord): Call {
   };
 }
 
-/** What the text of a CPU's buffer shows: returns in their order, and trees that lie wholly in it. */
+/** Reads the text of a CPU's buffer: names of returns in their order, and trees that are complete in the text. */
 function readText(lines: readonly string[], cpu: number): { names: string[]; trees: Call[] } {
   const names: string[] = [];
   const trees: Call[] = [];
   const open = new Map<string, Call[]>();
-  /** By depth, for any task: where depth is the same the kernel leaves out a return's name. */
+  /** Name of the last entry at each depth, of any task. A return at the same depth is printed without its name. */
   const entered: string[] = [];
   let task = 'the first';
   for (const line of lines) {
@@ -128,7 +128,7 @@ for (const kernel of TRACER_KERNELS) {
     assert.equal(traces.length, outermost);
     const ours = traces.map((trace) => print(callOf(trace, trace.spans[0]))).sort();
     const unmatched = [...ours];
-    // The text continues where the pages end.
+    // The text contains more events than the pages, so use only the trees from before the end of the pages.
     const theirs = text.flatMap(({ trees }, cpu) => {
       let returns = 0;
       return trees.filter((tree) => {
@@ -151,7 +151,7 @@ function countOf(call: Call): number {
   return call.children.reduce((sum, child) => sum + countOf(child), 1);
 }
 
-/** Any sequence of returns: of several tasks, in or out of order, of any length. */
+/** Any sequence of returns: of several tasks, in order or not, with any durations. */
 const returns = fc.array(
   fc.record({
     pid: fc.integer({ min: 0, max: 3 }),
@@ -188,7 +188,7 @@ test('whatever returns, children lie within their parent, and trees are bounded'
       trees += traces.length;
       assert.deepEqual(traces.flatMap(problemsOf), []);
       for (const trace of traces) assert.ok(trace.spans.length <= options.maxSpans);
-      // A tree contains each return once.
+      // Each return may be in only one tree.
       const calls = traces.reduce((sum, { spans: inner, pruned }) => sum + inner.length + pruned, 0);
       assert.ok(calls <= sequence.length, `${calls} of ${sequence.length}`);
     }),
@@ -262,7 +262,7 @@ test('a task with endless calls stays within its memory, and keeps the longest',
   for (let i = 0; i < 100_000; i++) {
     const durationNs = 1 + ((i * 7919) % 99_991);
     add({ startNs: 1e6 * (i + 1), endNs: 1e6 * (i + 1) + durationNs, durationNs });
-    // Others, whose outermost calls never return.
+    // Add returns of other tasks, whose outermost calls never return.
     if (i % 5 === 0) add({ pid: 100 + i, startNs: 1e6 * i, endNs: 1e6 * i + 50, durationNs: 50 });
   }
   const endNs = 1e6 * 100_002;
@@ -283,7 +283,7 @@ test('an interrupt on top of a call is in its tree and marked; without a call it
       ...{ startNs, endNs, durationNs: endNs - startNs, recordedNs: endNs },
     });
   add(1, 200, 300, true);
-  // Idle tasks all have pid 0, so each CPU has its own.
+  // All idle tasks have pid 0. This return is from the idle task of another CPU, so it must not be in the tree.
   spans.sinks.functions?.returned({
     ...{ low: 1, high: 0, pid: 0, cpu: 1, depth: 1, inInterrupt: true },
     ...{ startNs: 250, endNs: 350, durationNs: 100, recordedNs: 350 },
@@ -320,7 +320,7 @@ test('a tree that may have lost calls says so', () => {
   spans.sinks.functions?.lost(160);
   add(0, 100, 200);
   add(0, 210, 300);
-  // What was around it is lost.
+  // The return of the call around this one is lost.
   add(1, 310, 350);
   add(0, 400, 450);
   const reported = spans
@@ -336,14 +336,14 @@ test('a tree that may have lost calls says so', () => {
 
 test('a tree that is reported a minute late lies where it was, though the clocks drift apart', () => {
   const spans = spansOf({ thresholdNs: 1, minChildNs: 0, maxSpans: 10 });
-  // 50 ppm fast.
+  // The trace clock is 50 ppm faster than the tracer's clock.
   const traceNs = (ns: number): number => 1_000_000_000 + ns + ns / 20_000;
   const add = (depth: number, startNs: number, endNs: number): void =>
     spans.sinks.functions?.returned({
       ...{ low: 1, high: 0, pid: 7, cpu: 0, depth, inInterrupt: false },
       ...{ startNs, endNs, durationNs: endNs - startNs, recordedNs: traceNs(endNs) },
     });
-  // Within a call that is not ours.
+  // These calls have depth 1, within a call that is not traced.
   add(1, 200_000, 400_000);
   add(1, 70_000_000_000, 70_000_200_000);
   const [{ spans: reported }] = spans.take(1000);

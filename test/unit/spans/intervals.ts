@@ -1,4 +1,4 @@
-/** Intervals as probes report them, with values that a test does not care about filled in. */
+/** Makes intervals as probes report them, with defaults for values that do not matter in a test. */
 import type { BlockRequest, SwitchIn } from '../../../src/model/intervals.ts';
 import type { SpansConfig } from '../../../src/model/span.ts';
 import { BY_INTERRUPT } from '../../../src/model/wake-codes.ts';

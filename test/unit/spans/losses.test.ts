@@ -1,4 +1,4 @@
-/** Calls during which events were lost: what is certain of them, and that nothing is laid to anybody across the loss. */
+/** Calls during which events were lost: the trace must show what is certain, and name no cause from before the loss. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { LossJournal } from '../../../src/spans/losses.ts';
@@ -8,7 +8,7 @@ import { HARDIRQ, ME, machine, ratioOf, summaryOf, treeOf } from './machine.ts';
 const HOG = 700;
 const WRITER = 500;
 
-/** The call's task is on CPU 0, a hog on CPU 1, and a writer sleeps there. */
+/** The call's task is running on CPU 0, and a hog on CPU 1. A writer, which last ran on CPU 1, is sleeping. */
 function busy() {
   const m = machine();
   m.name(ME, 'me');
@@ -23,7 +23,7 @@ function busy() {
 test('a task that slept on another CPU made one call: only what came after the loss is explained', () => {
   const m = busy();
   m.switch(1, 0, ME, S, 0);
-  // The writer gets its CPU, and loses it: nothing is known of that.
+  // In the loss, the writer may have run, so what it did before is unknown.
   m.lose(10, 1);
   m.wake(12, WRITER, HOG, 1, 1, HARDIRQ);
   m.switch(14, 1, HOG, 0, WRITER);

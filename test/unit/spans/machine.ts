@@ -1,6 +1,6 @@
 /**
- * A machine of two CPUs that runs by hand: events go through the probes that make intervals of them, and the traces of
- * one call come out. Times are in milliseconds since the call began.
+ * Simulates a machine with two CPUs. A test feeds events, probes make intervals of them, and `end` returns the trace of
+ * one call. Times are in milliseconds since the call began.
  */
 import assert from 'node:assert/strict';
 import type { BlockRequest } from '../../../src/model/intervals.ts';
@@ -33,7 +33,7 @@ export function machine() {
   const m = {
     name: (pid: number, name: string) => names.set(pid, name),
     feed,
-    /** `prev` leaves a CPU in a state (0: it could go on), `next` gets it; 0 is the idle task. */
+    /** A CPU switches from task `prev` to `next` (0: the idle task). `state` of `prev`: 0 if it is still runnable. */
     switch: (ms: number, cpu: number, prev: number, state: number, next: number) =>
       feed('sched:sched_switch', ms, {
         cpu,
@@ -44,12 +44,12 @@ export function machine() {
         next_prio: 120,
         next_comm: nameOf(next),
       }),
-    /** `by` wakes a task on a CPU; with flags, an interrupt that came upon it does. */
+    /** Task `by`, which is running on `cpu`, wakes a task. With `flags`, an interrupt of `by` wakes it. */
     wake: (ms: number, pid: number, by: number, cpu: number, target = 0, flags = 0) => {
       feed('sched:sched_waking', ms, { cpu, pid, by, flags, target_cpu: target });
       feed('sched:sched_wakeup', ms, { cpu, pid, target_cpu: target });
     },
-    /** Something wakes a task from within an interrupt handler, a softirq or a timer of CPU 0. */
+    /** Calls `happens`, which wakes a task, within an interrupt handler or a timer function on CPU 0. */
     interrupt: (ms: number, what: 'irq' | 'timer', upon: number, happens: () => void) => {
       if (what === 'irq') feed('irq:irq_handler_entry', ms, { irq: 24, name: 'virtio0-req.0' });
       else feed('timer:hrtimer_expire_entry', ms, { flags: HARDIRQ, by: upon });
@@ -57,7 +57,7 @@ export function machine() {
       if (what === 'irq') feed('irq:irq_handler_exit', ms, { irq: 24 });
       else feed('timer:hrtimer_expire_exit', ms, { flags: HARDIRQ, by: upon });
     },
-    /** A kworker begins to run a function, which its number names. */
+    /** A kworker begins to run a function. `number` is the low word of its address. */
     work: (ms: number, pid: number, number: number) =>
       feed('workqueue:workqueue_execute_start', ms, { by: pid, function: (7n << 32n) | BigInt(number) }),
     request: (issueMs: number, completeMs: number, over: Partial<BlockRequest>) =>
@@ -65,7 +65,7 @@ export function machine() {
         request({ device: 'vda', issueNs: ns(issueMs), completeNs: ns(completeMs), cpu: 0, ...over }),
       ),
     lose: (ms: number, cpu = 0) => probe.probe.onLoss?.(cpu, ns(ms)),
-    /** `lostMs`: when the last loss during the call was over. */
+    /** Ends the call and returns its trace. `lostMs`: end of the last loss during the call. */
     end: (name: string, ms: number, lostMs?: number): TraceRecord => {
       sinks.syscalls?.ended(name, ME, 0, START, ns(ms), 0, lostMs === undefined ? 0 : ns(lostMs));
       const [trace] = spans.take(1000);
@@ -84,7 +84,7 @@ export function ratioOf({ spans: [root] }: TraceRecord): number {
   return Number(root.attributes['ftrace.explained_ratio']);
 }
 
-/** The spans below the root, indented: name, task, milliseconds. */
+/** The spans below the root, one per line: name, task or device, milliseconds. Indented by depth. */
 export function treeOf({ spans }: TraceRecord): string[] {
   const lines: string[] = [];
   const add = (parent: SpanRecord, depth: number): void => {

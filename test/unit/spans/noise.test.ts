@@ -1,4 +1,4 @@
-/** Late timers and noise: compared with what real kernels recorded, and tried with any other input. */
+/** Traces of late timers and noise, from recordings of real kernels and from random input. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
@@ -116,15 +116,15 @@ test('what had the CPU is in the part of the activation in which it ran, cut in 
   assert.ok(sink);
   const held = (source: NoiseSource, startNs: number, durationNs: number, endNs: number, more = 10) =>
     sink.held(noise(source, startNs, durationNs, 50_000 + endNs + more), NAME, 0, NAME.length);
-  // The tracer's clock is 50,000 ns behind the trace clock. On it the timer should have fired at 100,000.
+  // The tracer's clock is 50,000 ns behind the trace clock. On the tracer's clock, the timer should fire at 100,000.
   held('irq', 99_000, 500, 99_500);
   held('nmi', 100_100, 50, 100_150);
   held('irq', 100_400, 700, 101_100, 300);
-  // A softirq from which a nested interrupt took 200 ns.
+  // A softirq that a nested interrupt interrupted for 200 ns.
   held('irq', 101_500, 200, 101_700);
   held('softirq', 101_300, 800, 102_300);
   held('thread', 102_500, 400, 102_900);
-  // By its record the offset is 10 ns late.
+  // The record came 10 ns after the thread's wake-up, so the difference of the clocks seems 10 ns larger.
   sink.activated(0, 153_010, 600, 3000, 55);
   const [trace] = spans.take(1000);
   assert.deepEqual(problemsOf(trace), []);
@@ -214,12 +214,12 @@ for (const ppm of [-500, -20, 20, 50]) {
     };
     const places = (spans: Spans) =>
       spans.take(1000).map(({ spans: all }) => all.filter(({ name }) => name === 'irq noise').map(startOf));
-    // An isolated CPU: one per second, the last one in an activation that came late.
+    // On an isolated CPU there is one interruption per second. The last one makes an activation late.
     for (let second = 1; second <= 100; second++) held(timers, second * 1e9, 5000, second * 1e9 + 5900);
     timers.sinks.timerlat?.activated(0, 100e9 + 20_000, 0, 30_000, 5);
     const [[late]] = places(timers);
     assert.ok(late >= 100e9 && late <= 100e9 + 900, `${late - 100e9} ns`);
-    // A period of ten seconds, in which every second one is recorded late, because another one took the CPU from it.
+    // In a period of ten seconds, every second interruption is recorded late, because another one interrupted it.
     for (let i = 0; i < 20; i++) {
       held(periods, 10e9 + i * 5e8 + 2000, 3000, 10e9 + i * 5e8 + 5700);
       held(periods, 10e9 + i * 5e8, 5000, 10e9 + i * 5e8 + 8700);

@@ -1,4 +1,4 @@
-/** Operations that declared metrics measure: as parts of slow calls, and as traces of their own. */
+/** Operations that declared metrics measure: as spans in slow calls, and as their own traces. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
@@ -12,7 +12,7 @@ import { config, D, NO_COMM, PID, request, S, switchIn, US } from './intervals.t
 const START = 1e9;
 const at = (us: number) => START + us * US;
 
-/** A pair by task; with `taskTime`, a time that one event shows. */
+/** A metric of pairs by task or, with `taskTime`, of a time in a single event. */
 function metric(name: string, label: string, taskTime?: DeclaredMetric['taskTime']): DeclaredMetric {
   return {
     ...{ name: `ftrace_${name}_seconds`, help: '', kind: 'histogram', nested: 'replace' },
@@ -154,7 +154,7 @@ test('whatever the thread does, children lie within their parents and no time is
         tasks?.switchedIn(switchIn(back), NO_COMM, 0);
         return { from, out };
       });
-      // Events of a thread come from times in which it ran.
+      // An operation of a thread begins and ends while the thread is running.
       for (const [a, b, early, late, isAnnounced] of operations) {
         const [first, last] = [ran[a % ran.length], ran[b % ran.length]];
         const [from, to] = [first.from + early, last.from + late];
@@ -163,7 +163,7 @@ test('whatever the thread does, children lie within their parents and no time is
       syscalls?.ended('write', PID, 0, START, at(us + 10), 1);
       const [trace] = spans.take(1000);
       assert.deepEqual(problemsOf(trace), []);
-      // Nobody explains the waits for a CPU, unless they are within an operation.
+      // Waits for a CPU have no explanation, unless they are within an operation.
       const [root, ...below] = trace.spans;
       const waits = below.filter(
         ({ name, parentSpanId }) => name === 'runqueue wait' && parentSpanId === root.spanId,
@@ -171,7 +171,7 @@ test('whatever the thread does, children lie within their parents and no time is
       const unknownNs = waits.reduce((sum, { durationNs }) => sum + durationNs, 0);
       const ratio = 1 - unknownNs / root.durationNs;
       const explained = root.attributes['ftrace.explained_ratio'] as number;
-      // Requests that were issued before a sleep explain 1 % twice.
+      // Requests that were issued before a sleep can make the sum up to 1 % too large.
       assert.ok(explained > ratio - 1e-3 && explained < ratio + 0.011, `${explained}, not ${ratio}`);
     }),
   );

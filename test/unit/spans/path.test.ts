@@ -1,4 +1,4 @@
-/** Sleeps followed to their causes, in constructed cases with a known answer. */
+/** Sleeps that are followed to their causes, in constructed cases whose cause is known. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { D, S } from './intervals.ts';
@@ -8,7 +8,7 @@ const HOG = 700;
 const KWORKER = 12;
 const X = 0x10;
 
-/** The call's task is on CPU 0, a hog on CPU 1, and all have been seen. */
+/** The call's task is running on CPU 0, and a hog on CPU 1. Events have shown all tasks before. */
 function busy() {
   const m = machine();
   m.name(ME, 'me');
@@ -93,7 +93,7 @@ test('a threaded interrupt handler sleeps while the device works', () => {
 test('a request that waits in the queue until its device has room', () => {
   const m = busy();
   m.switch(1, 0, ME, D, 0);
-  // An earlier request is done, so the kworker can issue the next one.
+  // An earlier request completes, so the kworker can issue the next one.
   m.interrupt(11, 'irq', 0, () => m.wake(11, KWORKER, 0, 0, 1, HARDIRQ));
   m.switch(13, 1, HOG, 0, KWORKER);
   m.switch(13.5, 1, KWORKER, S, HOG);
@@ -171,7 +171,7 @@ test('a timer that the call itself set is its cause; so is a packet', () => {
   m.switch(12, 0, ME, S, 0);
   m.feed('irq:softirq_raise', 15, { vec: 3, by: 0, flags: HARDIRQ });
   m.feed('irq:softirq_entry', 15, { vec: 3 });
-  // A disk that happens to be ready at the same time did not wake it.
+  // This request completes at the same time, but did not wake the task.
   m.request(13, 14.99, { pid: ME });
   m.wake(15, ME, 0, 0, 0, SOFTIRQ);
   m.switch(15, 0, 0, 0, ME);
@@ -258,7 +258,7 @@ test('a flush that an interrupt issues comes after the write before it', () => {
 
 test('what is not recorded is not known, and laid to nobody', () => {
   const m = busy();
-  // Its waker was never seen.
+  // No event has shown the waker, task 12345.
   m.switch(1, 0, ME, D, 0);
   m.wake(9, ME, 12345, 1);
   m.switch(9, 0, 0, 0, ME);
@@ -275,7 +275,7 @@ test('events from before a loss explain nothing after it', () => {
   m.wake(-4, HOG, 500, 1, 1);
   m.lose(-1);
   m.switch(1, 0, ME, S, 0);
-  // When 500 left CPU 1, and why, is lost.
+  // The event that showed when and why task 500 left CPU 1 is lost.
   m.switch(8, 1, HOG, 0, 500);
   m.wake(9, ME, 500, 1);
   m.switch(9, 0, 0, 0, ME);
@@ -330,7 +330,7 @@ test('requests that a call does not sleep for are counted', () => {
   const m = busy();
   m.request(1, 3, { issuer: ME, bytes: 8192 });
   m.request(2, 4, { issuer: ME, bytes: 4096 });
-  // Issued before the call, by another task, and one that it sleeps for.
+  // A request from before the call, one of another task, and, below, one for which the task sleeps.
   m.request(-1, 2, { issuer: ME });
   m.request(2, 5, { pid: HOG, issuer: HOG });
   m.switch(5, 0, ME, D, 0);
@@ -352,7 +352,7 @@ test('a task whose switches are hidden took the CPU: nobody knows for how long',
   m.switch(-7, 1, HOG, 0, 500);
   m.switch(1, 0, ME, S, 0);
   m.switch(4, 1, 500, 0, 9999);
-  // No event shows that 9999 leaves the CPU and 500 comes back.
+  // No event shows that task 9999 leaves the CPU and task 500 returns.
   m.wake(10, ME, 500, 1);
   m.switch(10, 0, 0, 0, ME);
   m.switch(11, 0, ME, 0, 9999);
@@ -399,7 +399,7 @@ test('a sleep for a lock of the kernel says so, and the lock explains what nothi
   m.feed('lock:contention_end', 5, { by: ME });
   m.feed('lock:contention_begin', 6, { by: ME, own_flags: 4 });
   m.switch(6, 0, ME, D, 0);
-  // Who ended it is not recorded.
+  // The task that released the lock is not recorded.
   m.wake(8, ME, 12345, 1);
   m.switch(8, 0, 0, 0, ME);
   m.feed('lock:contention_end', 8, { by: ME });

@@ -1,4 +1,4 @@
-/** Waits for a CPU: which tasks had it, in which order, and the sentence about it. */
+/** Waits for a CPU: which tasks used it, in which order, and the summary of the trace. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { SpanRecord, TraceRecord } from '../../../src/model/span.ts';
@@ -8,7 +8,7 @@ import { comm, config, MS, switchIn, US } from './intervals.ts';
 
 const START = 1e9;
 
-/** A wait from `START` on, of a task in the queue of CPU 0, and what happens meanwhile. */
+/** The trace of a task that waits in the queue of CPU 0 from `START` on. `happens` reports other tasks meanwhile. */
 function waited(
   ms: number,
   happens: (tell: {

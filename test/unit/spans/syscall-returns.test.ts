@@ -1,10 +1,10 @@
-/** What a call returned: when it is a failure, and when it would reveal where a program's memory lies. */
+/** Results of calls: which are failures, and which are addresses, which traces must not reveal. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { makeSpans } from '../../../src/spans/spans.ts';
 import { testDeps } from './deps.ts';
 
-/** What a trace says about a call that returned this. */
+/** The result and the error that a trace shows for a call that returned `ret`. */
 function told(name: string, ret: number): { shown: unknown; error: string | undefined } {
   const kinds = { syscalls: { thresholdNs: 1, include: ['*'] } };
   const spans = makeSpans({ maxTracesPerSecond: 1000, containers: false, kinds }, testDeps(), 0);
@@ -20,7 +20,7 @@ function told(name: string, ret: number): { shown: unknown; error: string | unde
 test('a call that a signal ended and that is made again has not failed', () => {
   for (const ret of [-512, -513, -514, -516])
     assert.deepEqual(told('read', ret), { shown: ret, error: undefined });
-  // If an internal code leaves the kernel by mistake, its program sees it.
+  // These codes are internal to the kernel. If one of them reaches a program, it is an error.
   for (const ret of [-511, -515, -517, -524])
     assert.deepEqual(told('ioctl', ret), { shown: ret, error: String(-ret) });
   assert.deepEqual(told('write', -28), { shown: -28, error: 'ENOSPC' });
@@ -31,7 +31,7 @@ test('addresses that calls return are not shown; failures of these calls are', (
     for (const address of [0x7f3a_5c00_0000, 0x55d0_1234_5000, 0x1c3_f000, 0x4000_0000])
       assert.deepEqual(told(name, address), { shown: undefined, error: undefined });
   assert.deepEqual(told('mmap', -28), { shown: -28, error: 'ENOSPC' });
-  // A 32-bit program's brk and mmap2 have the names of other calls.
+  // The agent shows other names for brk and mmap2 of a 32-bit program, so it must hide addresses of any call.
   for (const address of [0x7fff_dead_b000, 2 ** 47, 2 ** 31, 0xf7d0_0000, -0x0830_0000])
     assert.deepEqual(told('lgetxattr', address), { shown: undefined, error: undefined });
 });

@@ -1,4 +1,4 @@
-/** Random ways of a thread through a call, reported to the sinks as probes do, and the traces that result. */
+/** Traces of calls in which a thread runs, sleeps and waits at random. The test reports to the sinks as probes do. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
@@ -8,12 +8,12 @@ import { problemsOf, testDeps } from './deps.ts';
 import { comm, config, D, NO_COMM, PID, request, S, switchIn, US } from './intervals.ts';
 
 interface Step {
-  /** Time on the CPU, then asleep, then waiting for the CPU, in microseconds. */
+  /** Times in microseconds: first the thread runs, then it sleeps, then it waits for the CPU. */
   run: number;
   sleep: number;
   wait: number;
   state: number;
-  /** Requests of the sleep: how long before its start they were issued, and where in it they complete (0 to 1). */
+  /** Requests: how long before the sleep they were issued, and after which part of the sleep (0 to 1) they complete. */
   requests: { before: number; done: number }[];
 }
 
@@ -85,7 +85,7 @@ test('children lie within their parent, do not overlap, and add up to the whole 
       if (root.attributes['ftrace.children.pruned'] !== undefined) return;
       const children = trace.spans.filter(({ parentSpanId }) => parentSpanId === root.spanId);
       const sum = children.reduce((ns, child) => ns + child.durationNs, onCpuNs);
-      // Requests that were issued before a sleep make it longer, by 1 % in all.
+      // Requests that were issued before a sleep make its span longer, by at most 1 % of the call.
       assert.ok(sum >= root.durationNs && sum <= root.durationNs * 1.01, `${sum} of ${root.durationNs}`);
     }),
   );
@@ -161,7 +161,7 @@ test('the task that ran while it waited is named, by all its turns together', ()
   const spans = makeSpans(config({ sched: { thresholdNs: 1000 * US } }), testDeps(), 0);
   const { tasks } = spans.sinks;
   const startNs = 1e9;
-  // A hog, now and then interrupted by a short task.
+  // A hog is running, interrupted now and then by a short task.
   for (let i = 0; i < 10; i++) {
     const at = startNs + i * 1000 * US;
     tasks?.ran(0, 7, at, at + 900 * US, comm('hog'), 0);
@@ -207,7 +207,7 @@ test('unless it is named, a call counts without the time it slept for others', (
 test('among calls that nobody named, time slept for others does not make a slower one', () => {
   const slowest = (include: string[] | undefined): [name: string, weightNs: number][] => {
     const kind = { thresholdNs: 10_000 * US, ...(include ? { include } : {}) };
-    // There is one place; the slower of the two gets it.
+    // The limit allows one trace, which must be that of the slower call.
     const limited = { ...config({ syscalls: kind }), maxTracesPerSecond: 0.5 };
     const spans = makeSpans(limited, testDeps(), 0);
     const { tasks, syscalls } = spans.sinks;

@@ -14,7 +14,7 @@ const CLASSES = new Map([
   [4, REALTIME],
 ]);
 
-/** Pids of the tasks that have traces, and how many operations were left out. */
+/** Pids of the tasks that have traces, and the number of operations without a trace. */
 function traced(kind: 'sched' | 'syscalls' | 'block', options: Partial<KindOptions>) {
   const deps = testDeps({
     taskClass: (pid) => CLASSES.get(pid) ?? NORMAL,

@@ -1,4 +1,4 @@
-/** Texts that kernels 5.10 to 7.3 gave. */
+/** Texts of control files, as kernels 5.10 to 7.3 print them. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import {

@@ -67,7 +67,7 @@ test('names of instances that could be paths or options are refused before anyth
     assert.throws(() => createInstance(root, name), { errno: 'EINVAL', value: name }, JSON.stringify(name));
   }
   assert.ok(!existsSync(join(root, 'x')));
-  // A valid name gets as far as this fake goes: it has no free_buffer, so it seems to vanish each time.
+  // A valid name is accepted. It then fails only because a new directory in this fake tracefs has no free_buffer.
   assert.throws(() => createInstance(root, 'ok'), { errno: 'EBUSY', message: /with --instance/ });
 });
 

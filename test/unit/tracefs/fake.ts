@@ -1,4 +1,4 @@
-/** A directory that looks like tracefs as far as files go. Nothing in it behaves like the kernel. */
+/** Makes a directory with the files of tracefs. They are plain files and do not behave like the kernel's. */
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -10,7 +10,7 @@ export const HEADER_PAGE_4K = `\tfield: u64 timestamp;\toffset:0;\tsize:8;\tsign
 \tfield: char data;\toffset:16;\tsize:4080;\tsigned:0;
 `;
 
-/** Makes files (paths below the directory → text) and removes them after the test. Returns the directory. */
+/** Makes files with these texts, by path below the directory. Returns the directory; it is removed after the test. */
 export function fakeTracefs(context: TestContext, files: Record<string, string>, prefix = 'fake-tracefs-') {
   const root = mkdtempSync(join(tmpdir(), prefix));
   context.after(() => rmSync(root, { recursive: true, force: true }));

@@ -19,9 +19,9 @@ test('only what a write added to error_log is shown, on one line', () => {
   const shown = 'event filter parse error: error: Invalid operator Command: pid ~~ 1';
   assert.equal(freshEntries(OLD, OLD + NEW), shown);
   assert.equal(freshEntries('', NEW), shown);
-  // The kernel keeps the last eight, so an old one can be gone.
+  // The kernel keeps only the last eight entries, so the old ones can be missing.
   assert.equal(freshEntries(OLD, NEW), shown);
-  // The same mistake again has another time stamp.
+  // The same mistake for the second time has another timestamp.
   assert.equal(freshEntries(NEW, NEW + NEW.replace('13.25', '14.75')), shown);
   assert.equal(freshEntries('', ''), '');
 });

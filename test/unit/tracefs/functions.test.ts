@@ -90,7 +90,7 @@ test('a kernel that has no addresses, or hides them, gives none', (t) => {
   assert.equal(functionAddresses(hidden), undefined);
 });
 
-/** Writes down what a filter sets, over a list that the kernel would have. */
+/** Records the writes of a filter. `lists`: files with the kernel's lists of functions. */
 function recorder(t: TestContext, lists: Record<string, string>, matchesNothing: readonly string[] = []) {
   const root = fakeTracefs(t, lists);
   const done: string[] = [];

@@ -1,6 +1,6 @@
 /**
- * The journal over plain files. Values have equal lengths, because a plain file keeps the rest of a longer one. Tests
- * with the kernel's own files are in test/live/journal.test.ts.
+ * Tests the journal with plain files. All values have the same length, because a plain file would keep the rest of a
+ * longer text. Tests with the kernel's own files are in test/live/journal.test.ts.
  */
 import assert from 'node:assert/strict';
 import fs, {
@@ -153,7 +153,7 @@ test('files that the kernel itself changes are restored, whatever they show', (t
 test('what changes with a write elsewhere comes back, also after a kill in the middle', (t) => {
   const { place, text, write, untouched } = fake(t);
   const part = openJournal(place).part('function_graph');
-  // As in kernels whose instances share one set of options.
+  // The step changes the file, as in kernels whose instances share one set of options.
   part.keepIfFollows('tracing_thresh', () => write('tracing_thresh', '5\n'));
   assert.equal(text('tracing_thresh'), '5\n');
   assert.deepEqual(part.restore(), { restored: ['tracing_thresh'], problems: [] });
@@ -164,7 +164,7 @@ test('what changes with a write elsewhere comes back, also after a kill in the m
   assert.throws(() => part.keepIfFollows('tracing_thresh', killed), /killed/);
   assert.deepEqual(restoreJournal(place), { restored: ['tracing_thresh'], problems: [] });
   untouched();
-  // If it does not change with it, it is not ours: a later writer keeps the new value.
+  // If the step does not change the file, the journal drops it, so the value of a later writer stays.
   part.keepIfFollows('tracing_thresh', () => undefined);
   write('tracing_thresh', '7\n');
   assert.deepEqual(part.restore(), { restored: [], problems: [] });
@@ -405,7 +405,7 @@ test('whatever was set by whom, and wherever it stopped, everything comes back',
       untouched();
       assert.ok(!existsSync(place.stateDir) || readdirSync(place.stateDir).length === 0);
     }),
-    // Each step is synced to disk.
+    // Few runs, because each step is synced to disk.
     { numRuns: 40 },
   );
 });
@@ -459,7 +459,7 @@ test('after a crash, what somebody records at the top level is left alone until 
     assert.match(problems.join('\n'), why);
     assert.equal(problems.length, 3);
     assert.equal(text('osnoise/cpus'), '2-3\n');
-    // An agent that has started meanwhile does not touch it at its end either.
+    // An agent that started meanwhile does not restore the files on exit either.
     assert.equal(openJournal(place).restore().problems.length, 3);
     write(file, file === 'buffer_size_kb' ? '0007\n' : '');
     assert.deepEqual(restoreJournal(place).problems, []);
@@ -478,7 +478,7 @@ test('a journal that cannot be trusted does not concern an agent that needs none
   assert.equal(readFileSync(stateFile, 'utf8'), '{');
 });
 
-/** Behaves like a full disk: files can be opened and removed, but not written. */
+/** Simulates a full disk: existing files can be opened and removed, but new ones cannot be created. */
 function fillDisk(t: TestContext, stateDir: string): void {
   const { openSync } = fs;
   t.mock.method(fs, 'openSync', (path: string, flags: number, mode?: number) => {

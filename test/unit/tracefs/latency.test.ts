@@ -1,4 +1,4 @@
-/** Records of a latency tracer, over files that change as the kernel's do. */
+/** Records of a latency tracer, with plain files that change in the same order as the kernel's. */
 import assert from 'node:assert/strict';
 import fs, { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { syncBuiltinESMExports } from 'node:module';
@@ -8,7 +8,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { latencyOf, readTrace, watchMaxLatency } from '../../../src/tracefs/latency.ts';
 import { fakeTracefs } from './fake.ts';
 
-/** Head of a trace of 6.12-rt; `stamp` stands for the lines below, which differ from record to record. */
+/** The heading of a trace of 6.12-rt. `stamp` stands for the events below, which differ between records. */
 const traceOf = (us: number, stamp: string) => `# tracer: wakeup_rt
 #
 # wakeup_rt latency trace v1.1.5 on 6.12.95+deb12-rt-amd64
@@ -33,7 +33,7 @@ function setUp(
     ...options,
   });
   t.after(watch.close);
-  // As the kernel does: the trace is swapped in, then the maximum shows.
+  // Writes the trace first, then the maximum, as the kernel does.
   const record = (us: number, stamp: string, shown = us) => {
     writeFileSync(join(dir, 'trace'), traceOf(us, stamp));
     writeFileSync(join(dir, 'tracing_max_latency'), `${shown}\n`);
@@ -55,7 +55,7 @@ test('a record is reported once, with its trace', (t) => {
   watch.look();
   watch.look();
   assert.deepEqual(seen, [[504_000, traceOf(504, '1')]]);
-  // Longer by less than a microsecond: still another record.
+  // A latency that is longer by less than a microsecond is a new record, too.
   record(504, '2');
   watch.look();
   assert.equal(seen.length, 2);
@@ -85,7 +85,7 @@ test('a reset reports what came last, and the same trace is no new record after 
   );
   watch.look();
   assert.equal(seen.length, 1);
-  // A record whose maximum a reset has overwritten.
+  // A reset has overwritten the maximum of this record, but its trace is still there.
   record(300, '2', 0);
   watch.look();
   assert.deepEqual(
@@ -131,7 +131,7 @@ test('the kernel reports the record by itself', async (t) => {
 
 test('if it does not, regular looks do', async (t) => {
   const { dir, seen } = setUp(t, { pollMs: 10 });
-  // A new file of the same name is not the watched one.
+  // inotify watches the old file, so it reports no change of a new file with the same name.
   rmSync(join(dir, 'tracing_max_latency'));
   writeFileSync(join(dir, 'trace'), traceOf(9, '1'));
   writeFileSync(join(dir, 'tracing_max_latency'), '9\n');

@@ -43,7 +43,7 @@ test('a journal is named with what it lists, and with why it cannot be restored 
   assert.match(journalState(place) ?? '', /agent\.journal\.json lists tracing_on$/);
   rmSync(join(root, 'tracing_on'));
   assert.match(journalState(place) ?? '', /lists tracing_on$/, 'what is no more need not be put back');
-  // Looks it up as a file in something that is no directory: refused as on a read-only mount.
+  // `osnoise` is not a directory here, so access to `osnoise/cpus` is refused, as on a read-only mount.
   writeFileSync(join(root, 'osnoise'), '');
   const below = [{ file: 'osnoise/cpus', before: '0\n', owners: ['osnoise'] }];
   const other = JSON.stringify({ version: 1, boot: bootId(), entries: below });

@@ -5,7 +5,7 @@ import { type TestContext, test } from 'node:test';
 import { findTracefs, type MountSystem, parseMounts, pathOnHost } from '../../../src/tracefs/mount.ts';
 import { fakeTracefs } from './fake.ts';
 
-/** A system with these mounts; `mount` records what it was asked, and fails. */
+/** Simulates a system with these mounts. Its `mount` records the requests and fails. */
 function fakeSystem(context: TestContext, mounts: string, lockdown = '[none] integrity confidentiality\n') {
   const dir = fakeTracefs(context, { mounts, lockdown });
   const requests: string[] = [];

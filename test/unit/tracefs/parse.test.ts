@@ -64,7 +64,7 @@ test('ENOMEM halves the size down to what is accepted; other errors and the mini
   const seen: number[] = [];
   assert.equal(writeHalving(refuseAbove(300, 'ENOMEM', seen), { first: 1001, least: 4 }), 250);
   assert.deepEqual(seen, [1001, 500, 250]);
-  // Half of a mistyped size could still be all the memory of the machine.
+  // Use the fallback, because half of a mistyped size could still be all memory of the machine.
   const bounded = writeHalving(refuseAbove(1e6, 'ENOMEM', []), { first: 1.5e6, least: 4 }, () => 1000);
   assert.equal(bounded, 1000);
   assert.throws(() => writeHalving(refuseAbove(1, 'ENOMEM', []), { first: 64, least: 4 }), {

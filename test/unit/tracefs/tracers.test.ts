@@ -1,4 +1,4 @@
-/** Where tracers run, what is refused because somebody else uses it, and in which order files are written. */
+/** Where tracers run, which are refused because of other users, and in which order files are written. */
 import assert from 'node:assert/strict';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -13,7 +13,7 @@ import { bootId } from '../../../src/tracefs/journal/state.ts';
 import { maskOf, placeOf } from '../../../src/tracefs/tracers.ts';
 import { fakeTracefs } from './fake.ts';
 
-/** `available_tracers` of the top level and of an instance of 6.1-rt and 6.12-rt. */
+/** `available_tracers` of the top level and of an instance, on 6.1-rt and 6.12-rt. */
 const OFFERED = [
   'timerlat',
   'osnoise',
@@ -58,7 +58,7 @@ test('CPU masks are words of 32 bits, the highest first', () => {
 const REQUEST: TracerRequest = { tracer: 'nop', where: 'instance', reads: 'events', options: {}, knobs: [] };
 const FILTER = { functions: ['x'], notrace: [], pids: [], maxDepth: 1 };
 
-/** `running`: tracers by instance; `` is the top level. */
+/** Simulates a machine. `running`: running tracers by instance; `''` is the top level. */
 function machine(t: TestContext, running: Record<string, string>, files: Record<string, string> = {}) {
   const root = fakeTracefs(t, {
     tracing_thresh: '0\n',

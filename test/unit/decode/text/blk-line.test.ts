@@ -17,7 +17,7 @@ const TYPE = {
 };
 const DEV = 8 * 2 ** 20 + 17;
 
-/** Fields of a line after its front part. */
+/** Fields that the reader finds in the text of a line, after the prefix. */
 function read(text: string) {
   const { calls, errors } = decodeText(lineOf(text) + lineOf('  8,17   Q   N [end]'), [TYPE]);
   assert.deepEqual([calls.length, errors], [2, []], text);
@@ -118,7 +118,7 @@ describe('lines of blk', () => {
         );
       assert.equal(bytes('C', 'WS'), bytes('D', 'WS'));
       assert.equal(bytes('C', 'RS'), 5 * 65536);
-      // The request that asked for the flush completes once more, without data.
+      // The bio that asked for the flush also completes, without data and without an issue.
       assert.equal(callsOf('C').length, callsOf('D').length + 1);
     });
   }

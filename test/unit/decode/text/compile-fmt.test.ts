@@ -1,4 +1,4 @@
-/** Print fmts of the kernel, with lines as the kernel prints them. */
+/** Reads lines with the kernel's print fmts. The lines are as the kernel prints them. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
@@ -176,7 +176,7 @@ describe('lines by print fmt', () => {
     assert.equal(problem('"%p %ps", REC->q, REC->q'), undefined);
     const both = { ...made('"%p %ps", REC->q, REC->q', ['q']), addresses: ['q'] };
     const { calls } = decodeText(lineOf('probe: 00000000deadbeef vfs_read'), [both]);
-    // The number of the first name, instead of the hash that %p prints.
+    // The field is the number of the name that %ps prints, not the hash that %p prints.
     assert.deepEqual(calls[0]?.fields, { q: 1 });
   });
 
@@ -191,7 +191,7 @@ describe('lines by print fmt', () => {
       [1, 4],
     );
     assert.deepEqual(errors, Array(4).fill([0, 'text_line']));
-    // They are records nonetheless.
+    // Lines that do not match still count as events.
     assert.equal(decoder.events(0), 6);
   });
 

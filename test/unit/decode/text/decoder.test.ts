@@ -64,7 +64,7 @@ describe('the text decoder', () => {
     const { calls, errors, decoder } = decodeText(text, [WAKEUP]);
     assert.deepEqual(errors, []);
     assert.equal(calls.length, 2);
-    // `<stack trace>` is a record; its lines are not.
+    // The line `<stack trace>` counts as a record, but the lines of the trace do not.
     assert.equal(decoder.events(0), 3);
   });
 
@@ -199,7 +199,7 @@ describe('the text decoder', () => {
       calls.map(({ fields }) => fields.buf ?? fields.pid),
       ['one', 'two\nlines\n# and a third', 5],
     );
-    // They do not disturb a reader without a handler for them.
+    // These markers must not cause errors if no handler reads them.
     assert.deepEqual(decodeText(text, [WAKEUP]).errors, []);
   });
 
@@ -271,7 +271,7 @@ for (const kernel of KERNELS) {
       const events = () => decodeText(spoilt, types).decoder;
       const spoilt = Uint8Array.from(text);
       const total = events().events(0) + events().events(1);
-      // The dot of the stamp, in every 50th line.
+      // Replace the dot in the timestamp of every 50th line.
       let lines = 0;
       let broken = 0;
       for (let at = 0; at < spoilt.length; at = spoilt.indexOf(0x0a, at) + 1 || spoilt.length) {
@@ -282,7 +282,7 @@ for (const kernel of KERNELS) {
       const { decoder, errors } = decodeText(spoilt, types);
       assert.ok(broken > 5);
       assert.equal(decoder.events(0) + decoder.events(1), total - broken);
-      // A name with a newline makes two lines of one.
+      // A task name with newlines can make up to three lines of one, each of which is an error.
       assert.ok(
         errors.length >= broken && errors.length <= 3 * broken,
         `${errors.length} errors for ${broken} lines`,
@@ -302,7 +302,7 @@ describe('any bytes', () => {
     typeOf('formats-6.1-rt', 'ftrace:function', ['ip', 'parent_ip']),
     typeOf('formats-6.1-rt', 'ftrace:funcgraph_exit', ['func', 'calltime', 'rettime']),
   ];
-  /** Changes bytes, and cuts and repeats pieces. */
+  /** Random damage: changed bytes, and pieces that are removed or repeated. */
   const damage = fc.array(
     fc.record({
       at: fc.nat(11_999),

@@ -1,6 +1,6 @@
 /**
- * Compares raw pages with the kernel's own text of the same buffer, from the lab's kernels: each record of the pages
- * has its line, in the same order, with the same task, flags and fields.
+ * Compares raw pages with the kernel's own text of the same buffer, from kernels in virtual machines: each record in
+ * the pages must have a line, in the same order, with the same task, flags and fields.
  */
 import assert from 'node:assert/strict';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
@@ -15,17 +15,16 @@ import { type Call, callOf, decodeText, formatOf } from './support.ts';
 const FIXTURES = new URL('../../../fixtures/', import.meta.url);
 const KERNELS = ['5.10-rt', '6.1-rt', '6.12-rt', '7.3-rt'];
 const CPUS = [0, 1];
-/** Fields printed by name: the page has an address, our text reader a number that stands for the name. */
-/** The text of exits does not have the number, and %p prints a hash instead of the address. */
+/** Fields that the text does not show as they are, for example because %p prints a hash instead of an address. */
 const PRINTED_OTHERWISE = new Set(['__syscall_nr', 'args', 'work']);
-/** Events that this kind of text does not show: within function_graph a marker has no name. */
+/** Events that each kind of text does not show. In function_graph's text, a marker has no event name. */
 const LACKS: Readonly<Record<string, RegExp>> = {
   events: /^ftrace:func/,
   function: /^ftrace:funcgraph/,
   function_graph: /^ftrace:(?:print|function)$/,
 };
 const ADDRESSES = new Set(['ip', 'parent_ip', 'func', 'function']);
-/** TRACE_FLAG_IRQS_OFF, _HARDIRQ, _SOFTIRQ, _NMI: the other flags have different bits on real-time kernels. */
+/** TRACE_FLAG_IRQS_OFF, _HARDIRQ, _SOFTIRQ, _NMI. Other flags have different bits on real-time kernels. */
 const FLAGS_OF_ALL_KERNELS = 0x59;
 
 function rawCalls(files: readonly URL[], types: readonly TextEventType[]): Call[] {
@@ -39,7 +38,7 @@ function rawCalls(files: readonly URL[], types: readonly TextEventType[]): Call[
         minLength: 8,
         handler: (record) => {
           const call = read(record);
-          // Addresses have more digits than a double.
+          // Keep only the low word of an address, because a double cannot represent all 64 bits.
           for (const { name, offset } of addresses)
             call.fields[name] = record.words[(record.offset + offset) >> 2];
           calls.push(call);
@@ -60,7 +59,7 @@ function rawCalls(files: readonly URL[], types: readonly TextEventType[]): Call[
   return calls;
 }
 
-/** Compares two calls and returns where they differ. `names` learns which address has which name. */
+/** Returns the differences between two calls. Adds the name of each address to `names`. */
 function differences(raw: Call, text: Call, isGraph: boolean, names: Map<unknown, unknown>): string[] {
   const problems: string[] = [];
   const differ = (what: string, a: unknown, b: unknown) => {
@@ -70,7 +69,7 @@ function differences(raw: Call, text: Call, isGraph: boolean, names: Map<unknown
   differ('event', raw.event, text.event);
   if (raw.event !== text.event) return problems;
   differ('pid', raw.pid, text.pid);
-  // One line is an entry and its exit, with the flags of the entry.
+  // One line can stand for an entry and its exit; it has the flags of the entry.
   if (raw.event !== 'ftrace:funcgraph_exit') {
     differ('flags', raw.flags & FLAGS_OF_ALL_KERNELS, text.flags & FLAGS_OF_ALL_KERNELS);
   }
@@ -99,7 +98,7 @@ function differences(raw: Call, text: Call, isGraph: boolean, names: Map<unknown
   return problems;
 }
 
-/** Nanoseconds of a duration of which the text has seven digits: trace_print_graph_duration(). */
+/** Rounds a duration down as the text does, which shows seven digits: trace_print_graph_duration(). */
 function asPrinted(ns: number): number {
   const digits = String(Math.floor(ns / 1000)).length;
   const unit = 10 ** Math.max(0, Math.min(3, digits - 4));
@@ -131,7 +130,7 @@ function ownFixtures(): Fixture[] {
   );
 }
 
-/** What tracers left, recorded for the tests of their probes. */
+/** Buffers of tracers that were recorded for the tests of their probes. */
 function tracerFixtures(): Fixture[] {
   return KERNELS.flatMap((kernel) => {
     const formats = `formats-${kernel}`;
@@ -163,7 +162,7 @@ function wholeType(directory: string, event: string): TextEventType {
   return { event, format, fields };
 }
 
-/** The text of trace has neither times nor tasks without the option funcgraph-abstime. */
+/** Without the option funcgraph-abstime, the text of function_graph has neither times nor tasks. */
 const hasTimes = ({ name, text }: Fixture) =>
   name !== 'function_graph' || /^ *\d+\.\d{6} \|/m.test(readFileSync(text, 'latin1'));
 
@@ -190,7 +189,7 @@ for (const fixture of [...ownFixtures(), ...tracerFixtures()]) {
       for (const cpu of CPUS) {
         const [inPages, inText] = [raw, calls].map((all) => all.filter((call) => call.cpu === cpu));
         if (inPages.length === 0 || inText.length === 0) continue;
-        // Either can begin before the other and end after it.
+        // The pages and the text can begin and end at different events, so find the first common one.
         const isStart = (i: number, j: number) => {
           const pairs = new Map<unknown, unknown>();
           return inPages
@@ -199,7 +198,7 @@ for (const fixture of [...ownFixtures(), ...tracerFixtures()]) {
               (call, k) => inText[j + k] !== undefined && compare(call, inText[j + k], pairs).length === 0,
             );
         };
-        // If the pages begin with an exit, its line began with the entry before.
+        // If the pages begin with an exit, skip it: its line stands for the entry before, too.
         const at = [0, 1, 2].map((i) => [i, inText.findIndex((_, j) => isStart(i, j))] as const);
         const [skipped, from] = at.find(([, j]) => j >= 0) ?? [0, 0];
         const length = Math.min(inPages.length - skipped, inText.length - from);

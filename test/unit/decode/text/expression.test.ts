@@ -48,7 +48,7 @@ describe('what an argument says about a field', () => {
         ],
       },
     ],
-    // A name of an enum that the kernel left unresolved is not a number.
+    // The kernel has not replaced the name of this enum by its number.
     ['__print_symbolic(REC->class, { IOPRIO_CLASS_RT, "rt" })', { kind: 'other', mayHoldNewline: false }],
     ['__print_hex(REC->data, 16)', { kind: 'other', mayHoldNewline: false }],
     ['REC->a + REC->b', { kind: 'other', mayHoldNewline: true }],

@@ -16,7 +16,7 @@ const TYPES = [ENTRY, EXIT, TASK_EXIT];
 
 const decode = (text: string) => decodeText(text, TYPES, { isGraph: true });
 
-/** print_graph_proc(): cut to 7 bytes, in the middle of 14 columns. */
+/** The task as print_graph_proc() prints it: a name of at most 7 bytes, centred in 14 columns. */
 function proc(comm: string, pid: number): string {
   const text = `${comm.slice(0, 7)}-${pid}`;
   const spaces = Math.max(0, 14 - text.length);
@@ -116,7 +116,7 @@ describe('lines of function_graph', () => {
       ['entry', 0, 'inner', 1, Number.NaN],
       ['_exit', 0, 'inner', 1, 42360],
       ['_exit', 0, 'vfs_read', 0, 933471],
-      // Its entry is unknown.
+      // The entry of this call is unknown.
       ['_exit', 0, undefined, 0, 500],
     ]);
     const { calls, decoder } = decode(text);

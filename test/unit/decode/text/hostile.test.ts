@@ -1,13 +1,13 @@
 /**
- * Names of tasks are any bytes, including newlines and texts that look like the rest of a line. The reader must still
- * find what follows them in a line.
+ * A task's name can contain any bytes, including newlines and text that looks like the rest of a line. The reader must
+ * still find the fields after the name.
  */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import { decodeText, lineOf, typeOf } from './support.ts';
 
-/** The newer kernel prints more after the name of a task that ends, and stores one name elsewhere in the record. */
+/** The newer kernel prints more after the name of a task that ends, and stores one of the names in another way. */
 const KERNELS = ['5.10-rt', '7.3-rt'];
 const typesOf = (kernel: string) =>
   (

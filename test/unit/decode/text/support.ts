@@ -1,4 +1,4 @@
-/** Feeds text to a decoder and writes down the calls of its handlers. */
+/** Feeds text to a decoder and records the calls of its handlers. */
 import { readFileSync } from 'node:fs';
 import { makeDispatcher } from '../../../../src/decode/dispatch.ts';
 import { bytesReader, intReader } from '../../../../src/decode/fields.ts';
@@ -19,7 +19,7 @@ export function fixture(name: string): Buffer {
   return readFileSync(new URL(name, FIXTURES));
 }
 
-/** A format of the fixtures: `formats-6.18`, `sched:sched_switch`. */
+/** The format of an event from the fixtures. `directory`: for example `formats-6.18`. */
 export function formatOf(directory: string, event: string): EventFormat {
   return parsed(event.split(':')[0], fixture(`${directory}/${event.replace(':', '/')}`).toString('latin1'));
 }
@@ -40,7 +40,7 @@ export interface Call {
   timestampNs: number;
   pid: number;
   flags: number;
-  /** Numbers, and strings with one character per byte. Functions by name. */
+  /** Values of the fields. Strings have one character per byte. A function is its name. */
   fields: Record<string, number | string | undefined>;
 }
 
@@ -79,16 +79,16 @@ export interface Decoded {
   losses: [cpu: number, untilNs: number][];
   errors: [cpu: number, error: string][];
   decoder: TextDecoder;
-  /** Calls and losses in their order. */
+  /** Descriptions of calls and losses, in the order in which they came. */
   order: string[];
 }
 
 export interface DecodeOptions {
   isGraph?: boolean;
   cpuCount?: number;
-  /** Bytes given at a time; default: all at once. */
+  /** Number of bytes that the decoder gets at a time; default: all at once. */
   chunk?: number;
-  /** Called for every record, after it has been written down. */
+  /** Called for every record, after it has been added to `calls`. */
   onCall?(call: Call): void;
 }
 
@@ -140,7 +140,7 @@ export function decodeText(
   return { ...decoded, decoder };
 }
 
-/** A line as trace_print_context() begins it; the name has one character per byte. */
+/** A line with the prefix that trace_print_context() prints. The task's name has one character per byte. */
 export function lineOf(
   text: string,
   from: { comm?: string; pid?: number; cpu?: number; flags?: string; stamp?: string } = {},
