@@ -11,7 +11,7 @@ type Value = readonly [key: string, value: string, origin: string];
 const EXPORTER = 'OTEL_EXPORTER_OTLP_';
 const METRICS = `${EXPORTER}METRICS_`;
 
-/** Variables of the exporter. They exist with and without a signal in their names, like the keys. */
+/** Variables of the exporter. Each exists for both signals and for one, as in `OTEL_EXPORTER_OTLP_TRACES_ENDPOINT`. */
 const SHARED: readonly (readonly [name: string, read: Read])[] = [
   ['ENDPOINT', asIs],
   ['PROTOCOL', choice],

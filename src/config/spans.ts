@@ -13,7 +13,7 @@ const US = 1e3;
 const MS = 1e6;
 const HOUR = 3_600_000 * MS;
 
-/** A number. In variables it is a text. */
+/** A number, or its digits as text, because variables are text. */
 function rate() {
   const want = 'must be a number of traces per second from 0.01 to 10000';
   const number = z.number({ error: want }).min(0.01, want).max(10_000, want);

@@ -52,7 +52,7 @@ export function percent(bounds: Bounds = {}): z.ZodType<number, string> {
   );
 }
 
-/** A whole number. In flags and variables it is a text. */
+/** A whole number, or its digits as text, because flags and variables are text. */
 export function count(min: number, max: number) {
   const want = `must be a whole number from ${min} to ${max}`;
   const number = z.int({ error: want }).min(min, want).max(max, want);
@@ -68,7 +68,7 @@ export function cpuList(): z.ZodType<number[], string | number> {
     .transform((text, context) => parsed(parseCpuList, String(text), context));
 }
 
-/** A boolean. In flags and variables it is a text. */
+/** A boolean, or `true` or `false` as text, because flags and variables are text. */
 export function yesOrNo() {
   const text = z.enum(['true', 'false']).transform((word) => word === 'true');
   return z.union([z.boolean(), text], { error: 'must be true or false' });
@@ -184,7 +184,7 @@ function globProblem(kind: GlobKind, glob: string): string | undefined {
     : `${JSON.stringify(glob.slice(0, 60))} is not a pattern for a ${kind}: use ${GLOB_KINDS[kind].want}`;
 }
 
-/** Text in a fixed form. The pattern is for the JSON Schema; the parser's message describes a problem. */
+/** A text in a fixed form. Only the JSON Schema uses the pattern; the parser reports what is wrong with a text. */
 function written(want: string, pattern: RegExp): z.ZodString {
   return z.string({ error: expected(want) }).meta({ pattern: pattern.source });
 }

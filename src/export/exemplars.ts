@@ -144,7 +144,7 @@ export function createExemplars({ maxSeries = MAX_SERIES, roots }: ExemplarsOpti
   };
 }
 
-/** Seconds since 1970 as a number; the formats have milliseconds. */
+/** Seconds since 1970, cut to milliseconds, which is the precision of the formats. */
 export function exemplarSeconds([seconds, nanoseconds]: WallTime): number {
   return seconds + Math.floor(nanoseconds / 1e6) / 1e3;
 }

@@ -24,7 +24,7 @@ import {
 import type { Catalogue, HistoryFamily } from './catalogue.ts';
 import { ByteReader, ByteWriter } from './varint.ts';
 
-/** The lowest exponential bucket has index -240. */
+/** Code of the bucket with index 0. The lowest exponential bucket has index -240 and code 1. */
 const BUCKET_CODE = 241;
 const CODES = 512;
 

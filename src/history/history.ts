@@ -82,7 +82,7 @@ export function makeHistory({ fineMs, coarseMs }: HistoryConfig): History {
       const moment = momentOf(snapshots, catalogue);
       if (begin(moment, endMs)) return;
       const column = add(fine, moment, endMs, isReady);
-      // Counters were restarted, or the time before is a gap: a difference across it would be wrong.
+      // If counters were restarted, or after a gap, a difference over ten seconds would be wrong.
       if (column.bytes === undefined) coarse.before = undefined;
       blindSinceCoarse ||= !isReady;
       if (endMs - coarse.beforeMs >= COARSE_STEP_MS - FINE_STEP_MS / 2) {

@@ -19,7 +19,7 @@ export interface HistoryQuery {
   untilMs: number | undefined;
   /** Maximum number of groups. The largest groups are shown; the others are added up. */
   limit: number;
-  /** Whether to add up all columns to a single one. */
+  /** Whether to add up all columns into a single one. */
   fold: boolean;
 }
 

@@ -48,7 +48,7 @@ export function makeHistoryRecorder(): HistoryRecorder {
     begun = undefined;
     before = after;
   };
-  /** Column widths: 1, 2, 10, 20, 100, 200 ms and so on. */
+  /** Joins columns to the next width: 1, 2, 10, 20, 100, 200 ms and so on. */
   const widen = () => {
     const factor = isFive ? 5 : 2;
     isFive = !isFive;

@@ -30,7 +30,7 @@ function viridis(at: number): string {
   return `rgb(${r},${g},${b})`;
 }
 
-/** 64 colours from few to many. Colours for higher counts contrast more with the background. */
+/** 64 colours for low to high counts. Colours for higher counts contrast more with the background. */
 export function countColours(): string[] {
   const dark = isDark();
   return Array.from({ length: 64 }, (_, i) =>

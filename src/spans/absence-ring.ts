@@ -15,6 +15,7 @@ export interface Absence {
   slot: number;
   /** 0 if this was not recorded, or if the task may have run during a loss since then. */
   outNs: TimestampNs;
+  /** Whether an event shows when the task returned to a CPU. */
   isSeen: boolean;
   /** 0 if unknown. */
   runnableNs: TimestampNs;

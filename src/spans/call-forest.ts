@@ -17,7 +17,7 @@ const TASKS = 1 << 10;
 const DEPTHS = 64;
 /** Number of entries of the hash table that are searched for a task. */
 const WAYS = 8;
-/** How long an inner call waits for its caller. After that, the caller is not traced, or its return was lost. */
+/** How long an inner call waits for its caller to return. After that, the caller is untraced or its return was lost. */
 const HOLD_NS = 60e9;
 
 /** `isWhole`: false if inner calls or surrounding calls may be missing. */

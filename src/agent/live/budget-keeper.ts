@@ -38,7 +38,7 @@ export interface BudgetKeeper {
   resumeAll(): void;
   /** Drops the series of all other probes. */
   forgetAllBut(candidates: readonly string[]): void;
-  /** Sentences about what is suspended, and that nothing more can be suspended. */
+  /** Warnings for the status: which probes are suspended, and whether nothing more can be suspended. */
   warnings(): string[];
 }
 

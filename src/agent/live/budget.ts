@@ -3,7 +3,7 @@
  * caller measures, suspends and resumes.
  *
  * The agent is over its budget if it has used more CPU time within the window than the budget allows for the whole
- * window. So a small excess is noticed after a whole window, and a storm that uses a whole CPU within a second.
+ * window. So a small excess is noticed after a whole window, but a storm that uses a whole CPU is noticed in a second.
  */
 
 export interface BudgetLimits {
@@ -19,7 +19,7 @@ export interface BudgetLimits {
 export interface Usage {
   /** CPU time of the process. */
   cpuMs: number;
-  /** The part of it that reading and decoding took. */
+  /** The part of `cpuMs` that reading and decoding took. */
   capturedMs: number;
   /** Number of events by probe. */
   events: ReadonlyMap<string, number>;
@@ -55,7 +55,7 @@ interface Suspended {
 }
 
 export function makeBudget({ cores, windowMs, suspendMs, longestMs }: BudgetLimits): Budget {
-  /** Oldest first. The first sample is the last one before the window. */
+  /** Oldest first. The first sample was taken just before the window began. */
   const samples: (Usage & { atMs: number })[] = [];
   const suspended = new Map<string, Suspended>();
   /** Length of the last suspension, and when it ended. */
@@ -65,7 +65,7 @@ export function makeBudget({ cores, windowMs, suspendMs, longestMs }: BudgetLimi
 
   const nextDuration = (probe: string, nowMs: number): number => {
     const last = history.get(probe);
-    // If the probe then ran for as long as it was suspended, start again with the first length.
+    // If the probe has run since then for at least as long as it was suspended, start again with the first length.
     if (last === undefined || nowMs - last.endMs >= last.durationMs) return suspendMs;
     return Math.min(2 * last.durationMs, longestMs);
   };
@@ -96,7 +96,7 @@ export function makeBudget({ cores, windowMs, suspendMs, longestMs }: BudgetLimi
       if (probe !== undefined) {
         const durationMs = nextDuration(probe, nowMs);
         suspended.set(probe, { sinceMs: nowMs, untilMs: nowMs + durationMs });
-        // The next decision must only consider what the agent uses from now.
+        // The next decision must only consider what the agent uses from now on.
         samples.splice(0, samples.length - 1);
         return { suspend: { probe, durationMs, usedCores } };
       }

@@ -1,4 +1,4 @@
-/** What a buffer has lost: events that the kernel dropped or missed, and those that other users took or deleted. */
+/** Counts events that a buffer has lost: the kernel dropped or missed them, or other users took or deleted them. */
 import { openCpuStats } from '../../tracefs/cpu-stats.ts';
 import type { Instance } from '../../tracefs/instance.ts';
 import { type CpuLoss, makeLossLedger } from '../plan/loss-ledger.ts';

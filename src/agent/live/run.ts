@@ -188,7 +188,7 @@ function refresh({ shared, tracers, followsThreads, refreshNames }: LiveParts, {
   for (const buffer of buffers) buffer.refresh();
 }
 
-/** Whether a module was loaded or removed that can bring events and functions which probes lacked. */
+/** Whether kernel modules were loaded or removed, so that a probe that is off may now find its events and functions. */
 function hasNewModules({ shared, modules }: LiveParts, { facts }: LiveState): boolean {
   const off = facts.probes.filter(({ up }) => !up).map(({ name }) => name);
   if (off.length === 0 || shared.config.reader === 'trace_pipe' || !modules.changed()) return false;

@@ -34,7 +34,7 @@ export interface StoreLimits {
   /** Maximum number of traces in each of the two lists of a kind. */
   traces: number;
   spans: number;
-  /** Traces older than this are removed from the slowest. */
+  /** Traces older than this are removed from the lists of the slowest. */
   keptMs: number;
 }
 
@@ -59,7 +59,7 @@ export function makeTraceStore(
 ): TraceStore {
   const kinds = SPAN_KINDS.filter((kind) => config.kinds[kind] !== undefined);
   const lists = new Map<SpanKind, OfKind>(kinds.map((kind) => [kind, { last: [], slowest: [] }]));
-  /** Undefined after a trace was added or removed. */
+  /** Cached result of `roots`. Undefined after a trace was added or removed. */
   let roots: ReadonlySet<string> | undefined;
 
   const forget = (lists: OfKind): void => {

@@ -8,7 +8,7 @@ export interface EnabledProbe {
   options: CommonOptions;
   /** Why the probe is on, if not for its metrics. It then has no metrics and only reports single operations. */
   onlyFor?: string;
-  /** Table of its series by container; absent if it has none. */
+  /** The container table, if the probe has series by container. */
   containers?: Containers | undefined;
   /** Receivers of single operations. If absent, nothing receives them. */
   intervals?: IntervalSinks;

@@ -53,7 +53,7 @@ export interface Suspensions {
   resume(name: string): string[];
   /** The probe's events are recorded again since `untilNs`. Drops its operations that began before. */
   attach(name: string, untilNs: TimestampNs): void;
-  /** Events of one probe were lost on any CPU. */
+  /** Events of one probe were lost, on an unknown CPU. */
   onLossOf(name: string, untilNs: TimestampNs): void;
   /** Events of this CPU were lost, for all probes. */
   onLoss(cpu: number, untilNs: TimestampNs): void;

@@ -44,7 +44,7 @@ export interface SpanCapture {
   connect(enabled: readonly EnabledProbe[]): void;
   /** The enabled probes, connected to the sinks, and helpers for operations that no enabled probe reports. */
   readonly probes: EnabledProbe[];
-  /** Reads the markers of programs from a buffer without other events. Undefined if that is not needed. */
+  /** A probe that reads the markers of programs from a buffer without other events. Undefined if it is not needed. */
   topLevelMarkers: EnabledProbe | undefined;
   /** Returns whether each kind works, given the status of the helpers and of the other probes. */
   status(helpers: readonly ProbeStatus[], probes: readonly ProbeStatus[]): KindStatus[];
@@ -189,8 +189,8 @@ function covers(options: SyscallOptions, include: readonly string[] | undefined,
 }
 
 /**
- * Label values of the series that counts an operation, in the probe that has the histogram. Undefined if the probe
- * reports spans of the operation but does not count it.
+ * Returns the label values of the histogram series that counts an operation. Undefined if the probe reports the
+ * operation for spans but does not count it.
  */
 function seriesOf(enabled: readonly EnabledProbe[], host: HostFacts): SpanDeps['seriesOf'] {
   const probes = new Map(
@@ -245,7 +245,7 @@ function kindStatus(
         : module.name === (NEEDED[kind] ?? kind),
     );
     const ofIt = statuses.filter(({ name }) => needed.some(({ module }) => module.name === name));
-    // For metrics, one probe is sufficient. For other kinds, the enabled probe can be up although a helper is not.
+    // The kind `metrics` works if one of its probes is up. Other kinds need all of their probes and helpers.
     const status = ofIt.find(({ up }) => up === isOfMetrics) ?? ofIt.at(0);
     if (status?.up === true) return { kind, up: true, reason: '' };
     const isThere = needed.some(({ intervals }) => intervals !== undefined);

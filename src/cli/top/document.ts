@@ -24,7 +24,7 @@ export interface TopDocument {
   seconds: number;
   events_per_second: number | null;
   events_lost: number | null;
-  /** CPU seconds per second of the agent; null for a recording. */
+  /** CPU seconds that the agent uses per second; null for a recording. */
   agent_cpu: number | null;
   views: TopView[];
 }

@@ -30,7 +30,7 @@ export function formatDuration(ms: number): string {
   return ms < 1000 ? `${Number(ms.toFixed(1))} ms` : `${Number((ms / 1000).toFixed(1))} s`;
 }
 
-/** `0.02 %`, `12 %`, from a share of 1. A share above 0 is never shown as 0. */
+/** `0.02 %`, `12 %`, from a share between 0 and 1. A share above 0 is never shown as 0. */
 export function formatShare(share: number): string {
   const percent = share * 100;
   return percent > 0 && percent < 0.01 ? '< 0.01 %' : `${Number(percent.toPrecision(2))} %`;

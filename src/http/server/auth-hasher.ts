@@ -25,7 +25,7 @@ export function createHasher(idleMs = IDLE_MS): Hasher {
   let pending: { resolve(right: boolean): void; reject(error: Error): void } | undefined;
 
   const start = (): Worker => {
-    // Files next to a compiled file end in .js.
+    // The extension is that of this file: .ts in the sources, .js in a compiled package.
     const entry = new URL(`./auth-thread${extname(import.meta.url)}`, import.meta.url);
     const started = new Worker(entry, { name: 'ftrace-auth', resourceLimits: LIMITS });
     started.unref();

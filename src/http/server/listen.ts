@@ -40,7 +40,7 @@ export interface Limits {
   headersMs: number;
   /** How often the time-outs are checked. */
   checkMs: number;
-  /** How long a client may read nothing of its answer. */
+  /** A client that reads nothing of its answer for this long is disconnected. */
   stalledMs: number;
 }
 
@@ -67,7 +67,7 @@ export interface ListenAddress {
   port: number;
 }
 
-/** `:10743`, `127.0.0.1:10743`, `[::1]:10743`, `host:10743`. Throws a `UsageError` for anything else. */
+/** Parses `:10743`, `127.0.0.1:10743`, `[::1]:10743` or `host:10743`. Throws a `UsageError` for anything else. */
 export function parseListenAddress(text: string): ListenAddress {
   const match = /^(?:\[([^\]]+)\]|([\w.-]*)):(\d{1,5})$/.exec(text);
   const port = Number(match?.[3]);

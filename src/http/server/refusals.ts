@@ -22,7 +22,7 @@ export const REFUSAL_REASONS = [
   'malformed_request',
   /** The client read its answer too slowly while others waited. */
   'slow_reader',
-  /** Other answers use all memory for answers. */
+  /** The memory for answers is full. */
   'memory',
 ] as const;
 export type RefusalReason = (typeof REFUSAL_REASONS)[number];

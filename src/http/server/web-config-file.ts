@@ -1,6 +1,6 @@
 /**
- * The current web config, for each connection and request. If its file or a file that it names has changed, it is read
- * again. If the new version is invalid, it is rejected with a log line, and the old one stays in use.
+ * Provides the current web config for each connection and request. If its file or a file that it names has changed, it
+ * is read again. If the new version is invalid, it is rejected with a log line, and the old one stays in use.
  */
 import { type BigIntStats, statSync } from 'node:fs';
 import { isDeepStrictEqual } from 'node:util';
