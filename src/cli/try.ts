@@ -25,11 +25,12 @@ const CLEAR = '\x1b[H\x1b[2J';
 /** Returns exit status 1 if a metric is off. */
 export async function tryMetrics(file: string, name: string | undefined, duration: string): Promise<number> {
   const config = chosen(loadAgentConfig({ file, env: {}, flags: { instance: INSTANCE } }), name);
-  const untilMs = performance.now() + durationOf(duration);
+  const lengthMs = durationOf(duration);
   const ended = new AbortController();
   const release = onEndSignals(['SIGINT', 'SIGTERM', 'SIGHUP'], { first: () => ended.abort() });
   const log = createLog({ level: 'error', format: 'logfmt' });
   const agent = await startAgent(config, { log, version: packageVersion() });
+  const untilMs = performance.now() + lengthMs;
   try {
     while (performance.now() < untilMs && !ended.signal.aborted) {
       const pauseMs = Math.min(1000, untilMs - performance.now());

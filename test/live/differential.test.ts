@@ -184,7 +184,7 @@ function byCpu(events: string[]): string[] {
 test("the kernel's text and our decoding agree on every event", (t) => {
   const instance = createInstance(TRACEFS, bench.instanceName('i'));
   bench.atEnd(() => instance.remove());
-  instance.prepare({ bufferBytesPerCpu: 24 << 20, subbufferBytes: 16 << 10, clock: 'mono' });
+  instance.prepare({ bufferBytesPerCpu: 48 << 20, subbufferBytes: 16 << 10, clock: 'mono' });
   instance.enable(EVENTS.map(({ event }) => event));
   return bench
     .workload(
