@@ -69,7 +69,7 @@ const onFatal = (error: unknown) => post({ kind: 'fatal', message: reasonOf(erro
 const onProblem = (problem: string) => post({ kind: 'problem', problem });
 const onTraces = (traces: readonly TraceRecord[]) => post({ kind: 'traces', traces });
 
-/** Imports only the code that this mode needs, because this thread uses memory on every node. */
+/** Imports only the code that this mode needs, to save memory on every node. */
 async function open(): Promise<Capture> {
   if (input.replayFile !== undefined) {
     const { openReplay } = await import('./replay/replay.ts');

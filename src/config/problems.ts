@@ -8,9 +8,9 @@ type JsonSchema = z.core.JSONSchema.JSONSchema;
 type Path = readonly PropertyKey[];
 
 export interface ProblemContext {
-  /** The values with the problems. */
+  /** The checked config, which contains the wrong values. */
   value: unknown;
-  /** Contains the keys that exist. */
+  /** The schema, from which the valid keys are read. */
   jsonSchema: JsonSchema;
   /** Where a key or its value was written: a place in a file, a variable, or a flag. */
   place(path: Path, part: 'key' | 'value'): string;

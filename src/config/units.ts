@@ -122,7 +122,7 @@ export interface ProbeDefaults {
   enabled: boolean;
   per_cpu: boolean;
   max_series: number;
-  /** Seconds. */
+  /** Classic bounds, in seconds. */
   buckets: readonly number[];
 }
 

@@ -165,7 +165,7 @@ function attributesOf(ring: Ring, at: number): Attributes {
   return noise;
 }
 
-/** Spans cut to a period, in order. */
+/** Cuts spans, which are in time order, to a period. Leaves out those outside of it. */
 export function clipped(spans: readonly SpanDraft[], fromNs: TimestampNs, toNs: TimestampNs): SpanDraft[] {
   const within: SpanDraft[] = [];
   let freeNs = fromNs;

@@ -68,7 +68,7 @@ function longer(a: Culprit | undefined, b: Culprit | undefined): Culprit | undef
   return (a?.ranNs ?? 0) > (b?.ranNs ?? 0) ? a : b;
 }
 
-/** Time of each task in these turns. */
+/** Adds up the time that each task ran in these turns. */
 function totals(rows: readonly Row[]): Map<number, Culprit> {
   const sums = new Map<number, Culprit>();
   for (const { tasks } of rows)

@@ -28,7 +28,7 @@ export interface Opened extends StartedTracers {
 export interface Kernel {
   /** Events that the agent has defined. */
   dynamic?: DynamicEvents;
-  /** What the kernel counts. */
+  /** Counts that the kernel keeps for probes. */
   counts?: KernelCounts;
   /** The buffer for the events, after it was opened. */
   events?: LiveBuffer;

@@ -17,7 +17,7 @@ import type { Gap } from './suspension.ts';
 export interface MadeProbe {
   enabled: EnabledProbe;
   probe: Probe;
-  /** Why its open operations are dropped. */
+  /** The latest period in which the probe missed events, and why. */
   gap: Gap;
   needs: readonly EventNeed[];
   notes: readonly string[];

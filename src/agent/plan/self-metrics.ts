@@ -45,7 +45,7 @@ export interface SelfMetrics {
   update(buffer: string, readings: readonly BufferReading[]): void;
   /** Counts events as lost that the kernel should have recorded or counted for a probe, but did not. */
   lostBefore(probe: string, reason: 'no_room' | 'missed', count: number): void;
-  /** Sets the number of events that each probe has received, by its name. */
+  /** Sets the number of events that each probe has received, by the probe's name. */
   probeEventsAre(events: ReadonlyMap<string, number>): void;
   /** Number of late events in all buffers. */
   lateEventsAre(count: number): void;

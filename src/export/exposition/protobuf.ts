@@ -42,7 +42,7 @@ const TYPES = { counter: 0, gauge: 1, histogram: 4 } as const;
 /** The field of `Metric` for its value: a message `Counter` or `Gauge` with one `double`. */
 const METRIC_VALUE = { counter: (3 << 3) | BYTES, gauge: (2 << 3) | BYTES } as const;
 const VALUE = (1 << 3) | FIXED64;
-/** Length of that message. */
+/** Length of a `Counter` or `Gauge` message. */
 const VALUE_BYTES = 1 + 8;
 
 /** Guessed size in bytes of a message's length. After a wrong guess, the message must be moved. */

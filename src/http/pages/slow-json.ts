@@ -1,4 +1,4 @@
-/** Traces as JSON trees. */
+/** Converts traces to the trees of the JSON answers. */
 
 import type { SlowTree, SpanTree } from '../../model/slow.ts';
 import type { SpanRecord, TraceRecord, WallTime } from '../../model/span.ts';

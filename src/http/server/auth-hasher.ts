@@ -7,7 +7,7 @@ import { Worker } from 'node:worker_threads';
 import type { Question } from './auth-thread.ts';
 
 const IDLE_MS = 60_000;
-/** bcrypt needs four kilobytes. */
+/** Memory limits of the thread. bcrypt itself needs only four kilobytes. */
 const LIMITS = { maxOldGenerationSizeMb: 16, maxYoungGenerationSizeMb: 1 };
 
 export interface Hasher {
