@@ -44,7 +44,7 @@ export interface ContainersConfig {
   keepMs: number;
 }
 
-/** Values from a container's control group files, in seconds since its creation. Undefined if a file is missing. */
+/** Totals from the files of a container's control group, in seconds. A value is undefined if its file is missing. */
 export interface ContainerUsage {
   throttledSeconds?: number;
   pressureSeconds?: number;

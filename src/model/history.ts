@@ -35,7 +35,7 @@ export interface HistoryAnswer {
   step_seconds: number;
   /** End of each column, in milliseconds. */
   times: number[];
-  /** Seconds that each column covers, without gaps: 0 for a gap. */
+  /** Seconds for which each column has data; 0 for a gap. */
   seconds: number[];
   /** Indexes of columns for which some of the requested events were not available. */
   not_ready: number[];

@@ -16,7 +16,7 @@ export interface BudgetStatus {
   cores: number;
   usedCores: number;
   windowSeconds: number;
-  /** `until`: UTC, RFC 3339. Over the budget, a suspension lasts longer. */
+  /** `until`: UTC, RFC 3339. While the agent is over its budget, a suspension can last longer. */
   suspended: { probe: string; until: string; reason: string }[];
 }
 

@@ -36,7 +36,7 @@ export function parseCpuStats(text: string): BufferStats | undefined {
   };
 }
 
-/** Name of the buffer that the following texts describe: trace-cmd writes such a line before an instance's texts. */
+/** Name of an instance in the line that trace-cmd writes before the texts about its CPUs. Undefined for other texts. */
 export function bufferOfCpuStats(text: string): string | undefined {
   return /^Buffer: (.+)$/m.exec(text)?.[1];
 }

@@ -19,7 +19,7 @@ import { traitsOf } from './tracer-traits.ts';
 const CLOCKS_IN_NANOSECONDS = ['local', 'global', 'perf', 'mono', 'mono_raw', 'boot', 'tai'];
 
 export interface StartedTracer {
-  /** Sentences about differences to the request. */
+  /** Sentences about what differs from the request. */
   warnings: string[];
   /** Disks that the blk tracer records. */
   disks: readonly string[];

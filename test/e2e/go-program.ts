@@ -50,8 +50,8 @@ export const POD_SECURITY: GoProgram = {
 };
 
 /**
- * A one-node Kubernetes in one program, kubectl included. It reports its version as a release does, because charts ask
- * for it.
+ * A one-node Kubernetes in one program, kubectl included. It reports the version of a release, because charts check the
+ * version.
  */
 export const CONTROL_PLANE: GoProgram = {
   package: 'ftrace-exporter/test/control-plane',

@@ -1,13 +1,13 @@
 #!/bin/bash
-# Runs a systemd of its own, beside whatever runs the machine: `private-systemd.sh DIRECTORY CGROUP`. It is process 1 of
-# new namespaces, below CGROUP of version 2; its units are DIRECTORY/units, /opt is DIRECTORY/opt, /etc/ftrace-exporter
-# DIRECTORY/etc, and /run/log DIRECTORY/log. Its /etc, /run and /tmp end with it, and the rest of the machine's files cannot be
-# written. Tracefs is the machine's.
+# Runs a second systemd on this machine: `private-systemd.sh DIRECTORY CGROUP`. It is process 1 in new namespaces and in
+# CGROUP, a control group of version 2. Its units are in DIRECTORY/units. Its /opt is DIRECTORY/opt, its
+# /etc/ftrace-exporter is DIRECTORY/etc, and its /run/log is DIRECTORY/log. It has its own temporary /etc, /run and
+# /tmp, shares tracefs with the machine, and cannot write the machine's other files.
 set -eu
 directory=$1 cgroup=$2
 if [ "${3:-}" != inside ]; then
   echo $$ >"$cgroup/cgroup.procs"
-  # Gone with who asked for it, whatever ended that.
+  # Dies with the process that started the script, even if that is killed.
   exec setpriv --pdeathsig KILL unshare --cgroup --uts --ipc --pid --fork --kill-child --mount --mount-proc bash "$0" "$directory" "$cgroup" inside
 fi
 mount --make-rprivate /

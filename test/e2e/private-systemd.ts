@@ -1,6 +1,6 @@
 /**
  * A systemd for one test, started by private-systemd.sh, with the files of deploy/systemd and the program that `npm
- * pack` makes, installed at /opt as docs/systemd.md says. Everything that it starts is gone afterwards.
+ * pack` makes, installed at /opt as docs/systemd.md says. Everything that it starts ends with the test.
  */
 import assert from 'node:assert/strict';
 import { execFileSync, spawn, spawnSync } from 'node:child_process';
@@ -26,7 +26,7 @@ export interface PrivateSystemd {
   controls(controller: string): boolean;
   /** Runs a program in the namespaces of its services. */
   run(...command: string[]): { status: number | null; output: string };
-  /** A property of the service. */
+  /** Value of a property of the service. */
   show(property: string): string;
   /** What the service has written since the last call. */
   log(): string;

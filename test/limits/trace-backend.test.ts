@@ -26,7 +26,7 @@ const CALLS_A_SECOND = 700;
 const QUEUE_SPANS = 1638;
 /** The interval between two drains at full rate, in seconds: a bound of the histogram of their durations. */
 const LONG_DRAIN = '0.02';
-/** How much more than that of an agent without a backend resident memory may grow after the first round of states. */
+/** After the first round, resident memory may grow by this much more than that of an agent without a backend. */
 const GROWTH_BYTES = 16 << 20;
 const MOST_ENDING_MS = 10_000;
 const PROTOCOLS = ['http/protobuf', 'grpc'] as const;

@@ -21,7 +21,7 @@ const LATEST = 1.2;
 const MOST_MS = 4000;
 /** A config with a large buffer and large sub-buffers, so that there is something to shrink. */
 const CONFIG = { buffer: { per_cpu: '2MiB', subbuffer: '16KiB' }, probes: { softirq: { enabled: false } } };
-/** The kernel keeps three sub-buffers per CPU, of at most 16 KiB each in this test: two, and the one for the reader. */
+/** The kernel keeps two sub-buffers per CPU and one for the reader, each of at most 16 KiB in this test. */
 const MOST_KB_LEFT = 3 * 16;
 
 /** mulberry32: small, and the same seed gives the same numbers. */

@@ -85,7 +85,7 @@ for i in range(RUNS + 5): mine.recv(1)
 
 for (const one of CASES) it(one.what, async () => void (await checkPathCase(bench, one)));
 
-/** Directory of the cgroup hierarchy with the controller `memory`, and its files for the limit and the hits of it. */
+/** Root of the cgroup hierarchy with the controller `memory`, and the names of its files for limit and failures. */
 function memoryController() {
   const one = { dir: '/sys/fs/cgroup/memory', limit: 'memory.limit_in_bytes', hits: 'memory.failcnt' };
   if (existsSync(join(one.dir, one.limit))) return one;

@@ -112,7 +112,7 @@ function total(values: ReadonlyMap<string, number>, start: string): number {
 }
 
 function runNode(script: string): void {
-  // On CPU 0: on some virtual machines events in the idle task of other CPUs never fire.
+  // Runs on CPU 0, because some virtual machines record no events in the idle task of other CPUs.
   execFileSync('taskset', ['-c', '0', process.execPath, '-e', script]);
 }
 

@@ -15,7 +15,7 @@ if (reason !== undefined) {
   process.exit(process.env.CI ? 1 : 0);
 }
 removeLeftovers();
-// Hundreds of processes start here, all with the same sources.
+// Cache compiled code, because the tests start hundreds of processes with the same sources.
 process.env.NODE_COMPILE_CACHE ??= fileURLToPath(
   new URL('../../node_modules/.cache/compiled', import.meta.url),
 );

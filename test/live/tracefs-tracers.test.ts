@@ -46,7 +46,7 @@ const filter = { functions: ['vfs_*read', 'vfs_writ?'], notrace: ['vfs_readv'], 
 
 /** The last CPU, so that the others stay free for the machine. */
 const CPU = String(lastCpu());
-/** Settings in an order that no kernel accepts as it is: the period is shorter than the previous runtime. */
+/** Settings in an order that kernels refuse: the new period is shorter than the runtime that is still set. */
 const NOISE_KNOBS = [
   { file: 'osnoise/cpus', value: CPU },
   { file: 'osnoise/period_us', value: '200000' },

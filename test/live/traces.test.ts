@@ -87,8 +87,9 @@ open('/proc/self/comm', 'w').write('ftx-hog')
 while True: pass
 `;
 /**
- * Starts the hog. For three seconds it sleeps and computes in turn, for three more it makes calls for which the kernel
- * works long. Prints its pid, the hog's, and by how much the wall clock is ahead of the monotonic clock.
+ * Starts the hog. Then it sleeps and computes in turn for three seconds, and for three more it makes calls that keep
+ * the kernel busy for long. Prints its pid, the hog's pid, and by how much the wall clock is ahead of the monotonic
+ * clock.
  */
 const WAITER = `
 import json, os, subprocess, sys, time

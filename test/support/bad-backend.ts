@@ -29,7 +29,7 @@ export type State = (typeof STATES)[number];
 
 export interface BadBackend {
   url: string;
-  /** Requests that arrived, in any state. */
+  /** Number of requests that arrived, in any state. */
   requests(): number;
   /** Spans that it accepted, each counted once. */
   acceptedSpans(): number;
@@ -53,7 +53,7 @@ export async function startBadBackend(): Promise<BadBackend> {
     sockets.add(socket);
     socket.on('close', () => sockets.delete(socket)).on('error', () => {});
   });
-  // Without handlers, connections that this backend or the agent ends would throw.
+  // Ignore errors of connections that this backend or the agent ends.
   for (const event of ['tlsClientError', 'sessionError', 'clientError']) server.on(event, () => {});
   const cut = (): void => {
     for (const socket of sockets) socket.destroy();

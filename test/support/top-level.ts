@@ -39,9 +39,9 @@ async function stays(look: () => Promise<string | undefined>, waitMs: number): P
 }
 
 /**
- * Returns a test that other users of the top level can disturb. If it fails while another process has files of the top
- * level open, the failure proves nothing: the test is skipped, and the reason names the process and the files. In
- * continuous integration it fails.
+ * Wraps a test that fails if another process uses the top level at the same time. If it fails while another process has
+ * files of the top level open, the failure proves nothing: the test is skipped, with a reason that names the process
+ * and the files. In continuous integration it fails.
  */
 export function undisturbed(
   body: (t: TestContext) => void | Promise<void>,

@@ -85,7 +85,7 @@ export function declareAmounts(
   return amountsOf(family, (slot, amount) => family.add(slot, amount));
 }
 
-/** Returns `containerOf`. The container is that of the task which the metric's event (the end of a pair) is about. */
+/** Returns `containerOf`, which looks up the task that the metric's event (of a pair: the end event) is about. */
 function containerReader(
   context: ProbeContext,
   metric: DeclaredMetric,

@@ -1,6 +1,6 @@
 /**
  * Computes by how much a task's count of too deeply nested calls (the kernel's `trace_overrun`) has grown. When the
- * table is full, it forgets the oldest task. If that task comes again, its whole count is taken for growth.
+ * table is full, it forgets the oldest task. If that task appears again, its whole count is taken as growth.
  */
 const CAPACITY = 4096;
 

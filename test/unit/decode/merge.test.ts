@@ -50,7 +50,7 @@ function collector(layout: PageLayout = LAYOUT_4K, fail?: EventHandler) {
 const at = (ts: number, type = 1): WrittenEvent => ({ ts, type });
 const stamps = (seen: Seen[]) => seen.filter((s) => s.type >= 0).map((s) => s.ts);
 
-/** A merger for event type 1, whose usual form handles the events that `isUsual` says. */
+/** A merger for event type 1. The usual form of its handler takes the events for which `isUsual` returns true. */
 function withUsualForm(isUsual: (ts: number) => boolean) {
   const seen: { by: 'usual' | 'handler'; cpu: number; ts: number; type: number }[] = [];
   const errors: string[] = [];

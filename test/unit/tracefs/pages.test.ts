@@ -40,7 +40,7 @@ test('follows CPUs: opens new ones, reads those that went to their end, then clo
   writeFileSync(online, '0,2\n');
   pages.refresh();
   assert.deepEqual(pages.cpus(), [0, 1, 2, 3]);
-  // 1 went offline with pages left: it stays until it was read and empty.
+  // CPU 1 went offline with unread pages, so it stays in the list until all of them have been read.
   pages.refresh();
   assert.deepEqual(pages.cpus(), [0, 1, 2, 3]);
   assert.deepEqual([read(1), read(1), read(1)], ['bbbb', 'BBBB', '']);
@@ -49,7 +49,7 @@ test('follows CPUs: opens new ones, reads those that went to their end, then clo
   assert.deepEqual(pages.cpus(), [0, 2, 3]);
   assert.deepEqual(opened(), ['0', '2', '3']);
 
-  // 3 comes back before it was empty; 1 comes back again.
+  // CPU 3 comes back online before all its pages were read, and CPU 1 after that.
   writeFileSync(online, '0-3\n');
   pages.refresh();
   assert.equal(read(3), '');

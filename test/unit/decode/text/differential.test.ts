@@ -198,7 +198,7 @@ for (const fixture of [...ownFixtures(), ...tracerFixtures()]) {
               (call, k) => inText[j + k] !== undefined && compare(call, inText[j + k], pairs).length === 0,
             );
         };
-        // If the pages begin with an exit, skip it: its line stands for the entry before, too.
+        // If the pages begin with an exit, skip it: its line in the text also stands for the entry, which they lack.
         const at = [0, 1, 2].map((i) => [i, inText.findIndex((_, j) => isStart(i, j))] as const);
         const [skipped, from] = at.find(([, j]) => j >= 0) ?? [0, 0];
         const length = Math.min(inPages.length - skipped, inText.length - from);
