@@ -19,7 +19,7 @@ const REMEDIES: Record<string, string> = {
   ENOMEM: 'the kernel has too little free memory: ask for less',
 };
 
-/** For the switches of block tracing. The entries of /sys/block are links into /sys/devices. */
+/** Advice if a switch of block tracing cannot be written. It is below /sys/devices, to which /sys/block has links. */
 const READ_ONLY_SYSFS =
   "/sys is read-only, as in a container: mount the host's /sys/devices writable at /sys/devices, and make sure that no AppArmor profile denies it";
 

@@ -1,4 +1,4 @@
-/** Identifies a file that is not a recording by its first bytes, and says what to do with it. */
+/** Finds out from its first bytes what a file is that is not a recording, and says what to do with it. */
 
 interface Kind {
   /** Matches the first bytes, one character per byte. */

@@ -78,7 +78,7 @@ async function accountAtRest(pid: number, tid: number): Promise<Account> {
   for (let before = read(); ; ) {
     await sleep(100);
     const now = read();
-    // Check that it sleeps, because the number of slices does not grow either while a thread waits for a CPU.
+    // The thread must also sleep, because the number of slices does not grow while it waits for a CPU.
     if (now.slices === before.slices && before.sleeps && now.sleeps) return now;
     before = now;
   }

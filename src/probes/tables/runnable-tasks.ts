@@ -7,7 +7,7 @@ import type { TimestampNs } from '../../model/time.ts';
 import { type ContainerWaits, NOT_QUEUED } from './container-waits.ts';
 import { TaskStamps } from './task-stamps.ts';
 
-/** Receives which containers' tasks wait and run. */
+/** Receives the tasks that wait and run, by container. */
 export interface WaitsByContainer {
   waits: ContainerWaits;
   /** Maps a thread id to a slot. */
