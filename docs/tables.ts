@@ -37,10 +37,10 @@ function samples(): string[] {
     ),
     rowOf('the agent', CPU_COUNTS.map(samplesOfAgent)),
     rowOf(
-      'its process, about',
+      '`process_*` and `nodejs_*`, about',
       CPU_COUNTS.map(() => PROCESS),
     ),
-    rowOf('**default probes, all in all**', CPU_COUNTS.map(samplesOfNode)),
+    rowOf('**total with the default probes**', CPU_COUNTS.map(samplesOfNode)),
   ];
 }
 

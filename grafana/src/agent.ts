@@ -197,7 +197,7 @@ export const agentBoard: Board = {
           title: 'Traces',
           needs: { words: 'No data: needs spans.kinds in the agent’s config' },
           description:
-            'Operations per second that reached the threshold of their kind, by outcome. over_budget: no trace was made.',
+            'Slow operations per second (at least as long as the threshold of their kind), by what happened to their trace. over_budget: no trace was made.',
           unit: 'ops',
           queries: [rateBy('kind, outcome', 'ftrace_exporter_traces_total', '{{kind}} {{outcome}}')],
         }),

@@ -105,7 +105,10 @@ export async function run(config: AgentConfig, options: RunOptions): Promise<num
       if (end.isAtOnce()) return;
       status = EXIT_FAILED;
       const reason = reasonOf(error);
-      log.error({ reason }, 'could not stop cleanly; `ftrace-exporter cleanup` removes what is left');
+      log.error(
+        { reason },
+        'could not stop cleanly: run `ftrace-exporter cleanup` after this process has exited',
+      );
     });
     // Stop the outputs after the capture, which provides their last values.
     await outputs.stop();
@@ -280,15 +283,18 @@ function waitForEnd(log: Log, endAtOnce: () => Promise<void> | undefined): End {
 
 /** Terminates the capture thread, then cleans up in its place. */
 async function endAtOnce(config: AgentConfig, log: Log, terminate: () => Promise<void>): Promise<void> {
-  const remedy = '`ftrace-exporter cleanup` removes what is left';
+  const remedy = 'run `ftrace-exporter cleanup` after this process has exited';
   try {
     const late = sleep(MOST_TERMINATING_MS, 'late' as const, { ref: false });
     if ((await Promise.race([terminate(), late])) === 'late')
-      log.error({}, `the capture thread does not stop: ${remedy}`);
+      log.error({}, `the capture thread did not stop in time: ${remedy}`);
     const { problems, busy } = cleanUp(config);
     for (const problem of problems) log.error({ reason: problem }, `could not restore everything: ${remedy}`);
     if (busy.includes(config.instance))
-      log.error({ instance: config.instance }, `the instance is still held: ${remedy}`);
+      log.error(
+        { instance: config.instance },
+        `the tracefs instance is still in use by this process: ${remedy}`,
+      );
   } catch (error) {
     const reason = reasonOf(error);
     log.error({ reason }, `could not restore everything: ${remedy}`);

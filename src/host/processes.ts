@@ -52,7 +52,7 @@ const KEPT_NS = 5e9;
 const FRESH_NS = 5e8;
 /** How long the facts of a thread are used for its id after the thread was last seen. Ids are reused. */
 const GONE_NS = 1e9;
-/** Nanoseconds per tick of USER_HZ, the unit of times in /proc on every architecture that Node supports. */
+/** Nanoseconds per tick of the times in /proc. USER_HZ is 100 on every architecture that Node supports. */
 const TICK_NS = 1e7;
 /** Tolerance when comparing both clocks, because /proc/uptime has a resolution of 10 ms. */
 const SLACK_NS = 3 * TICK_NS;

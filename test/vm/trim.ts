@@ -1,4 +1,4 @@
-/** Cuts a recording down to its first pages by time, on all CPUs, so that it can be kept as a fixture. */
+/** Cuts a recording down to its earliest pages, counted over all CPUs together, so that it can be kept as a fixture. */
 import { TRACER_FORMATS } from '../../src/agent/record/record.ts';
 import { loadPage, makePage } from '../../src/decode/page.ts';
 import { openCapture } from '../../src/tracedat/read.ts';

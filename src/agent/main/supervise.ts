@@ -105,7 +105,7 @@ export async function startAgent(start: AgentConfig, options: AgentOptions): Pro
     },
     reload: async (next) => {
       const running = thread();
-      if (!running.answers()) throw new Error(`the capture does not run: ${running.problem()}`);
+      if (!running.answers()) throw new Error(`the capture thread is not available: ${running.problem()}`);
       try {
         await running.ask({ kind: 'reload', config: next }, RELOAD_TIMEOUT_MS);
       } catch (error) {

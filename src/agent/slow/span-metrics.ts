@@ -8,7 +8,7 @@ import type { SpanCounts } from '../../spans/deps.ts';
 
 const TRACES = {
   name: 'ftrace_exporter_traces_total',
-  help: 'Operations that reached the threshold of their kind, by the outcome of their trace.',
+  help: 'Slow operations (at least as long as the threshold of their kind), by what happened to their trace.',
   labels: ['kind', 'outcome'],
 };
 const SPANS = {
@@ -21,7 +21,7 @@ const SPANS = {
 const TASK_KINDS: ReadonlySet<string> = new Set(['syscalls', 'block', 'sched', 'metrics', 'function_graph']);
 const FILTERED = {
   name: 'ftrace_exporter_traces_filtered_total',
-  help: 'Operations that reached the threshold of their kind but got no trace, because the config excludes their task.',
+  help: 'Slow operations (at least as long as the threshold of their kind) without a trace, because the config excludes their task.',
   labels: ['kind'],
 };
 

@@ -83,7 +83,7 @@ export function makeGraphReader(options: GraphOptions): GraphReader {
   /** Position in the current line. */
   let at = 0;
 
-  /** Moves past a function's name and ` [module]`. Returns the number of the name. */
+  /** Moves `at` past a function's name and, if present, ` [module]`. Returns the id of the name in `functions`. */
   const functionName = (bytes: Uint8Array, end: number): number => {
     const start = at;
     while (at < end && NAME_BYTES[bytes[at]] === 1) at++;

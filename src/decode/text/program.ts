@@ -6,7 +6,7 @@ import type { FieldFormat } from '../../model/format.ts';
 
 /**
  * A step has four numbers; the first is one of these codes. `columns`: the width that leading spaces pad to; negative if
- * the spaces are trailing.
+ * the spaces are trailing. `part`: index of the field's part that gets the value, or -1 if the value is not stored.
  */
 export const STEP = 4;
 /** The newline that ends the line. */
@@ -21,9 +21,9 @@ export const OCTAL = 4;
 export const CHAR = 5;
 /** [maximum bytes, may contain newlines + 2 × columns, string or -1] */
 export const STRING = 6;
-/** [table, part or -1, columns]: one of the table's names, or `0x…`. */
+/** [table, part, columns]: one of the table's names, or `0x…`. */
 export const NAMES = 7;
-/** [table, part or -1]: any number of names with a delimiter between them. */
+/** [table, part]: any number of the table's names with its delimiter between them. Other bits follow as `0x…`. */
 export const FLAGS = 8;
 /** [store, where]: a function's name, which becomes a number. */
 export const FUNCTION = 9;

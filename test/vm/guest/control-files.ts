@@ -6,8 +6,8 @@ import { join } from 'node:path';
 import { TRACEFS } from './lab.ts';
 
 /**
- * Files that change by themselves or with any instance: sizes when the top level is first used, caches of names,
- * functions ever touched, the log of errors, counts.
+ * Files that are not compared, because they change on their own or whenever an instance is used. Buffer sizes change
+ * when the top level is first used.
  */
 const EXEMPT = /^(buffer_size_kb|buffer_total_size_kb|saved_cmdlines.*|touched_functions|error_log|stats)$/;
 /** Files that cannot be read, that block, or that are the recording itself. */
