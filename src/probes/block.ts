@@ -11,6 +11,7 @@
  * agent's own requests count too, so that a disk's numbers match /sys/block/NAME/stat.
  */
 import { decimalBuckets } from '../config/units/buckets.ts';
+import { globMatcher } from '../config/units/globs.ts';
 import { KERNEL, UNKNOWN } from '../model/containers.ts';
 import type { BlockRequest } from '../model/intervals.ts';
 import type { EventHandler, EventRecord } from '../model/record.ts';
@@ -81,6 +82,11 @@ export const block: ProbeModule<BlockOptions> = {
   ],
   names: ({ devices }, _kernel, host) => deviceNames(devices, host),
   create: createBlock,
+  reporting: {
+    reportsAll: ({ devices }) => devices.some((glob) => /^\*+$/.test(glob)),
+    helper: () => ({ devices: ['*'] }),
+    counts: ({ devices }) => globMatcher(devices),
+  },
   metrics: BLOCK_METRICS,
 };
 

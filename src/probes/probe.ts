@@ -165,6 +165,18 @@ export interface Conflict {
   why: string;
 }
 
+/** What a probe declares about the single operations that it reports, for traces. */
+export interface Reporting<Options> {
+  /** Whether the probe reports all operations that the sinks want. If not, it runs once more, as a helper. */
+  reportsAll?(options: Options, sinks: IntervalSinks, host: HostFacts): boolean;
+  /** Options of the helper. `include`: globs of the operations that get traces; undefined if the config has none. */
+  helper?(include: readonly string[] | undefined): Omit<Options, keyof CommonOptions>;
+  /** Whether the histogram counts operations whose first label has this value. Absent: it counts all of them. */
+  counts?(options: Options): (value: string) => boolean;
+  /** True if the histogram has no labels of containers, even with `per_container`. */
+  withoutContainers?: boolean;
+}
+
 /** A probe answers one question about the kernel. */
 export interface ProbeModule<Options extends CommonOptions = CommonOptions> {
   name: string;
@@ -198,6 +210,7 @@ export interface ProbeModule<Options extends CommonOptions = CommonOptions> {
   /** Names and globs in the options, so that the agent can report those that match nothing. */
   names?(options: Options, kernel: KernelOffer, host: HostFacts): readonly NameList[];
   create(context: ProbeContext, options: Options): Probe;
+  reporting?: Reporting<Options>;
   /**
    * The tracer that the probe reads. Its buffer receives the tracer's records (system `ftrace`, such as
    * `ftrace:timerlat`) and the other events of the probe. Absent if the probe reads only events, from the common

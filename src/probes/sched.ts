@@ -106,6 +106,11 @@ export const sched: ProbeModule<SchedOptions> = {
     return needs;
   },
   create: createSched,
+  // A span of a wait begins at the wake-up. Its duration is in the histogram only if that also begins there.
+  reporting: {
+    counts: ({ from }) => (from === 'wakeup' ? () => true : () => false),
+    withoutContainers: true,
+  },
   metrics: [...SCHED_CONTAINER_METRICS, LATENCY, WAIT, SWITCHES, WAKEUPS, MIGRATIONS],
 };
 

@@ -124,6 +124,15 @@ export const syscalls: ProbeModule<SyscallOptions> = {
     ];
   },
   create: createSyscalls,
+  reporting: {
+    reportsAll: (options, { syscalls }, host) => {
+      const isMeasured = syscallFilter(options);
+      const names = host.syscallIds().flatMap((id) => host.syscallName(id) ?? []);
+      return names.every((name) => isMeasured(name) || syscalls?.wants(name) !== true);
+    },
+    helper: (include = []) => ({ include, exclude: [] }),
+    counts: syscallFilter,
+  },
   metrics: [DURATION, ERRORS, WAITING],
 };
 

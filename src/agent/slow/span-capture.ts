@@ -9,21 +9,16 @@ import type { IntervalSinks } from '../../model/intervals.ts';
 import type { SpanKind, SpansConfig, TraceRecord } from '../../model/span.ts';
 import type { KindStatus, ProbeStatus } from '../../model/status.ts';
 import { NORMAL } from '../../model/task-classes.ts';
-import { block } from '../../probes/block.ts';
-import type { BlockOptions } from '../../probes/block-series.ts';
+import { probeCatalogue } from '../../probes/catalogue.ts';
 import { HELPER_OPTIONS } from '../../probes/helpers/helper.ts';
 import { type TaskIntervalOptions, taskIntervals } from '../../probes/helpers/task-intervals.ts';
 import { topLevelMarkers, traceMarkers } from '../../probes/helpers/trace-markers.ts';
 import { WORK_PROBES } from '../../probes/helpers/work-events.ts';
-import { chosenSyscalls, type SyscallOptions, syscallFilter } from '../../probes/names/syscall-choice.ts';
 import type { CommonOptions, HostFacts } from '../../probes/probe.ts';
-import { type SchedOptions, sched } from '../../probes/sched.ts';
-import { syscalls } from '../../probes/syscalls.ts';
 import { makeAppContexts } from '../../spans/app-contexts.ts';
 import type { SpanDeps } from '../../spans/deps.ts';
 import { metricName } from '../../spans/operations.ts';
 import { makeSpans } from '../../spans/spans.ts';
-import { waitsByNature } from '../../spans/waiting-syscalls.ts';
 import type { EnabledProbe } from '../plan/plan.ts';
 import { makeTraceClock } from '../stream/clock.ts';
 import { declareMarkerCounts } from './marker-metrics.ts';
@@ -112,7 +107,7 @@ export function openSpanCapture(parts: SpanCaptureParts): SpanCapture {
     },
     status: (helpers, statuses) => kindStatus(config, probes, [...helpers, ...statuses]),
     reporter: (kind) => {
-      const needed = NEEDED[kind] ?? kind;
+      const needed = reporterOf(kind);
       const isReported = probes.some(
         ({ module, intervals, onlyFor }) => module.name === needed && intervals && onlyFor === undefined,
       );
@@ -152,23 +147,16 @@ function withSinks(
   const help = (module: EnabledProbe['module'], options: CommonOptions): void => {
     helpers.push({ module, options, onlyFor: SPANS, intervals: sinks });
   };
-  const ofKind = config.kinds.syscalls;
-  const tells = ({ module, options }: EnabledProbe): boolean => {
-    if (module.name === block.name)
-      return (options as BlockOptions).devices.some((glob) => /^\*+$/.test(glob));
-    if (module.name !== syscalls.name) return true;
-    return ofKind !== undefined && covers(options as SyscallOptions, ofKind.include, host);
-  };
-  const connected = enabled.map((probe) => (tells(probe) ? { ...probe, intervals: sinks } : probe));
-  const isTold = (name: string) =>
-    connected.some(({ module, intervals }) => module.name === name && intervals !== undefined);
-  if (sinks.syscalls !== undefined && !isTold(syscalls.name)) {
-    const options: SyscallOptions = { ...HELPER_OPTIONS, include: ofKind?.include ?? [], exclude: [] };
-    help(syscalls, options);
-  }
-  if (sinks.block !== undefined && !isTold(block.name)) {
-    const options = { ...HELPER_OPTIONS, devices: ['*'] };
-    help(block, options);
+  const connected = enabled.map((probe) => {
+    const reports = probe.module.reporting?.reportsAll?.(probe.options, sinks, host) ?? true;
+    return reports ? { ...probe, intervals: sinks } : probe;
+  });
+  for (const module of probeCatalogue) {
+    const { name, reporting } = module;
+    const isReported = connected.some((one) => one.module.name === name && one.intervals !== undefined);
+    if (isReported || !reporting?.helper || sinks[name as keyof IntervalSinks] === undefined) continue;
+    const options = reporting.helper(config.kinds[name as SpanKind]?.include);
+    help(module, { ...HELPER_OPTIONS, ...options });
   }
   if (sinks.tasks !== undefined) {
     const options: TaskIntervalOptions = {
@@ -181,27 +169,23 @@ function withSinks(
   return [...connected, ...helpers];
 }
 
-/** Whether the enabled probe measures all syscalls of the kind `syscalls`, so that no helper is needed. */
-function covers(options: SyscallOptions, include: readonly string[] | undefined, host: HostFacts): boolean {
-  const measured = new Set(chosenSyscalls(options, host).map(({ name }) => name));
-  const wanted = chosenSyscalls({ ...options, include: [...(include ?? [])], exclude: [] }, host);
-  return wanted.every(({ name }) => measured.has(name) || (include === undefined && waitsByNature(name)));
-}
-
 /**
  * Returns the label values of the histogram series that counts an operation. Undefined if the probe reports the
  * operation for spans but does not count it.
  */
 function seriesOf(enabled: readonly EnabledProbe[], host: HostFacts): SpanDeps['seriesOf'] {
   const probes = new Map(
-    enabled.map(({ module, options }) => [module.name, { options, counts: countsOf(module.name, options) }]),
+    enabled.map(({ module: { name, reporting }, options }) => {
+      const counts = reporting?.counts?.(options) ?? (() => true);
+      return [name, { options, counts, withoutContainers: reporting?.withoutContainers }];
+    }),
   );
   return (name, values, cpu, pid) => {
     const probe = probes.get(name);
-    if (probe === undefined || !probe.counts(values)) return undefined;
+    if (probe === undefined || !probe.counts(values[0])) return undefined;
     const { per_cpu, per_container } = probe.options;
     const { containers } = host;
-    if (per_container && containers !== undefined && name !== sched.name) {
+    if (per_container && containers !== undefined && !probe.withoutContainers) {
       const labels = containers.labels(containers.table[pid]);
       return labels && [...values, ...labels];
     }
@@ -209,27 +193,10 @@ function seriesOf(enabled: readonly EnabledProbe[], host: HostFacts): SpanDeps['
   };
 }
 
-/** Whether a probe has a series with these values. */
-function countsOf(name: string, options: CommonOptions): (values: readonly string[]) => boolean {
-  if (name === block.name) {
-    const isCounted = globMatcher((options as BlockOptions).devices);
-    return ([device]) => isCounted(device);
-  }
-  if (name === syscalls.name) {
-    const isCounted = syscallFilter(options as SyscallOptions);
-    return ([syscall]) => isCounted(syscall);
-  }
-  // A span of a wait begins at the wake-up. Its duration is in the histogram only if that also begins there.
-  const isCounted = name !== sched.name || (options as SchedOptions).from === 'wakeup';
-  return () => isCounted;
+/** Name of the module that reports the operations of a kind. */
+function reporterOf(kind: string): string {
+  return kind === 'sched' ? taskIntervals.name : kind;
 }
-
-/** The module that each kind needs. */
-const NEEDED: Readonly<Record<string, string>> = {
-  syscalls: syscalls.name,
-  block: block.name,
-  sched: taskIntervals.name,
-};
 
 function kindStatus(
   config: SpansConfig,
@@ -242,7 +209,7 @@ function kindStatus(
     const needed = probes.filter(({ module }) =>
       isOfMetrics
         ? module.metrics.some((one) => one.isOfTask && isNamed(metricName(one)))
-        : module.name === (NEEDED[kind] ?? kind),
+        : module.name === reporterOf(kind),
     );
     const ofIt = statuses.filter(({ name }) => needed.some(({ module }) => module.name === name));
     // The kind `metrics` works if one of its probes is up. Other kinds need all of their probes and helpers.
@@ -251,7 +218,7 @@ function kindStatus(
     const isThere = needed.some(({ intervals }) => intervals !== undefined);
     const missing = isOfMetrics
       ? `no metric that is on measures times of tasks and has the name ${include.join(' or ')}`
-      : `the probe ${NEEDED[kind] ?? kind} is not on`;
+      : `the probe ${reporterOf(kind)} is not on`;
     return { kind, up: false, reason: isThere ? (status?.reason ?? 'it is not set up') : missing };
   });
 }

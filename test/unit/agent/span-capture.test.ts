@@ -164,6 +164,34 @@ test('a wait that the probe measures from another moment has a trace, without an
   assert.deepEqual(['wakeup', 'waking'].map(exemplars), [['rt'], []]);
 });
 
+test('a wait has an exemplar without a container, as in the histogram', () => {
+  const containers = fakeContainers([['shop', 'web-0', 'a']]);
+  const waits = capture({ sched: { thresholdNs: 1_000_000 } }, [probe(sched, { per_container: true })], {
+    ...fakeHost,
+    containers,
+  });
+  waits.feed('sched:sched_wakeup', { ts: 1e9, pid: 7, target_cpu: 0 });
+  waits.feed('sched:sched_switch', { ts: 1e9 + 2e6, prev_pid: 8, prev_state: 1, next_pid: 7 });
+  const [trace] = waits.take();
+  assert.deepEqual(
+    trace.exemplars.map(({ labelValues }) => labelValues),
+    [['rt']],
+  );
+});
+
+test('a probe without calls that wait by nature needs no helper, unless the kind names them', () => {
+  const host: HostFacts = {
+    ...fakeHost,
+    syscallIds: () => [...fakeHost.syscallIds(), 202],
+    syscallName: (id) => (id === 202 ? 'futex' : fakeHost.syscallName(id)),
+  };
+  const helpers = (include?: string[]) =>
+    capture({ syscalls: { thresholdNs: 1e6, include } }, [probe(syscalls, { exclude: ['futex'] })], host)
+      .helpers;
+  assert.ok(!helpers().includes('syscalls true'));
+  assert.ok(helpers(['futex', 'read']).includes('syscalls true'));
+});
+
 const RECLAIM = 'vmscan:mm_vmscan_direct_reclaim';
 
 test('what declared metrics measure of a task is part of its slow calls, and a trace of its own', () => {
