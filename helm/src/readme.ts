@@ -4,8 +4,8 @@ import { isMap, type Pair, parseDocument, type YAMLMap } from 'yaml';
 const HEAD = `# ftrace-exporter
 
 Chart of [ftrace-exporter](https://github.com/ftrace-exporter/ftrace-exporter): Prometheus metrics and OpenTelemetry spans
-from the Linux kernel's own tracers, from every node, without a Linux capability. What the values mean for a cluster,
-and what the pods may: [docs/kubernetes.md](../../docs/kubernetes.md).
+from the Linux kernel's own tracers, from every node, without a Linux capability. [docs/kubernetes.md](../../docs/kubernetes.md)
+says what the values mean for a cluster, and what the pods are allowed to do.
 
 \`\`\`
 helm install ftrace-exporter helm/ftrace-exporter --namespace ftrace --create-namespace
