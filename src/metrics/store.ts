@@ -67,9 +67,9 @@ export class MetricStore {
     return this.#beforeSnapshot.length;
   }
 
-  /** Drops the oldest callbacks of `onSnapshot`. */
+  /** Drops the oldest callbacks of `onSnapshot`, after they have run once more. */
   forgetCallbacks(count: number): void {
-    this.#beforeSnapshot.splice(0, count);
+    for (const callback of this.#beforeSnapshot.splice(0, count)) callback();
   }
 
   /** Declares a counter, recorded in `unit` × `divisor`. A second call with the same name returns the same family. */

@@ -12,11 +12,19 @@ import {
   KERNEL,
   OTHER_CONTAINER,
   SLOTS,
+  SURPLUS,
   SYSTEM,
   UNKNOWN,
 } from '../model/containers.ts';
 import type { Machine } from './families.ts';
-import { ContainerWaits } from './tables/container-waits.ts';
+import {
+  bySlotOf,
+  type ContainerWaits,
+  makeContainerWaits,
+  PAIRS,
+  pairOf,
+  slotOf,
+} from './tables/container-waits.ts';
 import { LargestPairs } from './tables/largest-pairs.ts';
 import type { WaitsByContainer } from './tables/runnable-tasks.ts';
 
@@ -39,27 +47,29 @@ export const SCHED_CONTAINER_METRICS = [WAIT, PREEMPTIONS, INTERFERENCE];
 
 const BY = ['self', 'other', 'system', 'kernel'] as const;
 const BY_OTHER: ContainerLabels = ['', '', OTHER_CONTAINER];
-const SLOT_BITS = 8;
 
-/** Index in `BY`. */
-function categoryOf(slot: number, bySlot: number): number {
-  if (slot === bySlot) return 0;
+/** Index in `BY` of a task of another container that took the CPU. If none took it (`IDLE`), it is the container itself. */
+function categoryOf(bySlot: number): number {
   if (bySlot === KERNEL) return 3;
   if (bySlot === SYSTEM) return 2;
-  // Time in which no other task took the CPU does not count as taken by others.
   return bySlot >= FIRST_CONTAINER || bySlot < KERNEL ? 1 : 0;
 }
 
+const CATEGORIES = Uint8Array.from({ length: SLOTS }, (_, bySlot) => categoryOf(bySlot));
+
 export class SchedContainers implements WaitsByContainer {
   readonly waits: ContainerWaits;
-  readonly table: Uint8Array;
+  /** Slot of a task. */
+  readonly slotOf: (tid: number) => number;
+  /** Counts a preemption of a task in one slot by a task in another. */
+  readonly preempted: (slot: number, bySlot: number) => void;
   readonly #containers: Containers;
   readonly #largest: LargestPairs;
   readonly #wait: ValueFamily;
   readonly #taken: ValueFamily;
   readonly #interference: ValueFamily;
   readonly #preemptions = new Float64Array(SLOTS * BY.length);
-  readonly #writtenPairs = new Float64Array(SLOTS * SLOTS);
+  readonly #writtenPairs = new Float64Array(PAIRS);
   readonly #writtenPreemptions = new Float64Array(SLOTS * BY.length);
 
   constructor(
@@ -67,8 +77,19 @@ export class SchedContainers implements WaitsByContainer {
     containers: Containers,
     options: { interference_pairs: number },
   ) {
-    this.waits = new ContainerWaits(cpuCount);
-    this.table = containers.table;
+    this.waits = makeContainerWaits(cpuCount);
+    const { table, miss } = containers;
+    const surplus = SURPLUS;
+    this.slotOf = (tid) => {
+      const slot = table[tid];
+      if (slot <= surplus) miss(slot);
+      return slot;
+    };
+    const preemptions = this.#preemptions;
+    const categories = CATEGORIES;
+    this.preempted = (slot, bySlot) => {
+      preemptions[(slot << 2) | (slot === bySlot ? 0 : categories[bySlot])]++;
+    };
     this.#containers = containers;
     this.#largest = new LargestPairs(options.interference_pairs);
     this.#wait = metrics.counter({ ...WAIT, unit: 'seconds', divisor: 1e9 });
@@ -78,21 +99,14 @@ export class SchedContainers implements WaitsByContainer {
     containers.onRelease((slot) => this.#release(slot));
   }
 
-  miss(slot: number): void {
-    this.#containers.miss(slot);
-  }
-
-  preempted(slot: number, bySlot: number): void {
-    this.#preemptions[slot * BY.length + categoryOf(slot, bySlot)]++;
-  }
-
   #flush(): void {
+    this.waits.settle();
     const slots = this.#containers.slots();
     const grown: number[] = [];
     this.#largest.begin();
     for (const victim of slots) {
       for (const culprit of slots) {
-        const pair = (victim << SLOT_BITS) | culprit;
+        const pair = pairOf(victim, culprit);
         const by = this.waits.pairs[pair] - this.#writtenPairs[pair];
         if (by <= 0) continue;
         this.#largest.grew(pair, by);
@@ -109,7 +123,7 @@ export class SchedContainers implements WaitsByContainer {
     if (labels === undefined) return;
     let ns = 0;
     for (const culprit of culprits) {
-      const pair = (victim << SLOT_BITS) | culprit;
+      const pair = pairOf(victim, culprit);
       const grown = this.waits.pairs[pair] - this.#writtenPairs[pair];
       const by = grown > 0 ? this.#containers.labels(culprit) : undefined;
       if (by === undefined) continue;
@@ -150,9 +164,9 @@ export class SchedContainers implements WaitsByContainer {
 
   /** Waits that lack a container's name when its slot is released count as `other`. */
   #forgetPair(victim: number, culprit: number, slot: number, isShared: boolean): void {
-    const pair = (victim << SLOT_BITS) | culprit;
+    const pair = pairOf(victim, culprit);
     if (!isShared && this.#largest.has(pair)) this.#dropPair(pair);
-    const into = ((victim === slot ? UNKNOWN : victim) << SLOT_BITS) | (culprit === slot ? UNKNOWN : culprit);
+    const into = pairOf(victim === slot ? UNKNOWN : victim, culprit === slot ? UNKNOWN : culprit);
     this.waits.pairs[into] += this.waits.pairs[pair] - this.#writtenPairs[pair];
     this.waits.pairs[pair] = 0;
     this.#writtenPairs[pair] = 0;
@@ -160,8 +174,8 @@ export class SchedContainers implements WaitsByContainer {
   }
 
   #dropPair(pair: number): void {
-    const labels = this.#containers.labels(pair >> SLOT_BITS);
-    const by = this.#containers.labels(pair & (SLOTS - 1));
+    const labels = this.#containers.labels(slotOf(pair));
+    const by = this.#containers.labels(bySlotOf(pair));
     drop(this.#interference, labels && by && [...labels, ...by]);
   }
 }

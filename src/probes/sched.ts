@@ -8,10 +8,16 @@ import { switchedOutMask } from '../decode/print-fmt.ts';
 import type { EventFormat } from '../model/format.ts';
 import type { EventHandler } from '../model/record.ts';
 import { MAX_RT_PRIO, NORMAL, REALTIME, TASK_CLASSES, type TaskClasses } from '../model/task-classes.ts';
-import { type CpuCounts, declareCpuCounts, declareDurations } from './families.ts';
+import { declareCpuSums, declareDurations } from './families.ts';
 import type { CommonOptions, EventNeed, Probe, ProbeContext, ProbeModule } from './probe.ts';
 import { SCHED_CONTAINER_METRICS, SchedContainers } from './sched-containers.ts';
-import { ASLEEP, PREEMPTED, RunnableTasks, UNCOUNTED } from './tables/runnable-tasks.ts';
+import {
+  ASLEEP,
+  makeRunnableTasks,
+  PREEMPTED,
+  type RunnableTasks,
+  UNCOUNTED,
+} from './tables/runnable-tasks.ts';
 
 const SWITCH = 'sched:sched_switch';
 const WAKEUP = 'sched:sched_wakeup';
@@ -118,7 +124,7 @@ function createSched(context: ProbeContext, options: SchedOptions): Probe {
   // Declare a family only if the kernel or recording has its events, because a 0 would be wrong.
   const has = (event: string): boolean => context.format(event) !== undefined;
   const { containers } = context.host;
-  const runnable = new RunnableTasks(
+  const runnable = makeRunnableTasks(
     options.per_container && containers ? new SchedContainers(context, containers, options) : undefined,
   );
   const classes = context.host.taskClasses ?? NO_CLASSES;
@@ -126,14 +132,9 @@ function createSched(context: ProbeContext, options: SchedOptions): Probe {
   const switchFormat = context.format(SWITCH);
   if (switchFormat !== undefined)
     handlers[SWITCH] = switchHandler(context, options, switchFormat, runnable, classes);
-  const wakeups = declareCpuCounts(context, WAKEUPS, { rowsShown: has(WAKEUP) || has(WAKEUP_NEW) ? 1 : 0 });
+  const wakeups = declareCpuSums(context, WAKEUPS, { rowsShown: has(WAKEUP) || has(WAKEUP_NEW) ? 1 : 0 });
   if (has(WAKEUP)) handlers[WAKEUP] = wakeupHandler(context, WAKEUP, wakeups, runnable);
-  if (has(WAKEUP_NEW))
-    handlers[WAKEUP_NEW] = newTaskHandler(
-      context,
-      classes,
-      wakeupHandler(context, WAKEUP_NEW, wakeups, runnable),
-    );
+  if (has(WAKEUP_NEW)) handlers[WAKEUP_NEW] = newTaskHandler(context, classes, wakeups, runnable);
   if (has(MIGRATE)) handlers[MIGRATE] = migrateHandler(context, runnable);
   if (has(WAKING)) handlers[WAKING] = wakingHandler(context, runnable);
   return {
@@ -154,8 +155,8 @@ function switchHandler(
   const inFamily = { ...options, per_container: false };
   const latency = declareDurations(context, LATENCY, inFamily, (row) => [TASK_CLASSES[row]]);
   latency.show(NORMAL);
-  const wait = declareCpuCounts(context, WAIT, { unit: 'seconds', divisor: 1e9 });
-  const switches = declareCpuCounts(context, SWITCHES, {
+  const wait = declareCpuSums(context, WAIT, { unit: 'seconds', divisor: 1e9 });
+  const switches = declareCpuSums(context, SWITCHES, {
     rowsShown: KINDS.length,
     rest: (row) => [KINDS[row]],
   });
@@ -176,20 +177,22 @@ function switchHandler(
     let departure = UNCOUNTED;
     if (prev !== 0 && !isSelf(prev)) {
       departure = (words[at + prevState] & asleep) === 0 ? PREEMPTED : ASLEEP;
-      switches.add(departure, cpu, 1);
+      switches[cpu * 2 + departure] += 1;
     }
-    const since = runnable.switched(prev, departure, next, cpu, timestampNs);
+    runnable.now[0] = timestampNs;
+    runnable.switched(prev, departure, next, cpu);
     if (next === 0) return;
+    const since = runnable.since[0];
     const ns = timestampNs - since;
     if (isSelf(next)) ignoreSelf();
     else if (since === 0) noStart();
-    else if (since < runnable.lostUntil) lost();
+    else if (since < runnable.lostUntil[0]) lost();
     else if (ns < 0) late();
     else {
       // The event contains the current priority, so a task that inherits a real-time priority counts as real-time.
       const isRealtime = words[at + nextPrio] < MAX_RT_PRIO;
       latency.record(isRealtime ? REALTIME : classes.of(next), cpu, ns);
-      wait.add(0, cpu, ns);
+      wait[cpu] += ns;
       if (ns >= LONG_WAIT_NS && !isRealtime) classes.ask(next);
     }
   };
@@ -198,7 +201,7 @@ function switchHandler(
 function wakeupHandler(
   context: ProbeContext,
   event: string,
-  wakeups: CpuCounts,
+  wakeups: Float64Array,
   runnable: RunnableTasks,
 ): EventHandler {
   const { isSelf, ignoreSelf, cpuCount } = context;
@@ -213,19 +216,35 @@ function wakeupHandler(
     }
     const target = words[at + targetAt];
     const queue = target >= 0 && target < cpuCount ? target : cpu;
-    wakeups.add(0, queue, 1);
-    runnable.woken(pid, queue, timestampNs);
+    wakeups[queue] += 1;
+    runnable.now[0] = timestampNs;
+    runnable.woken(pid, queue);
   };
 }
 
 /** The parent task records this event. The new task may have the pid of a task that has ended. */
-function newTaskHandler(context: ProbeContext, classes: TaskClasses, wakeUp: EventHandler): EventHandler {
-  const pidAt = context.word(WAKEUP_NEW, 'pid');
-  const parentAt = context.word(WAKEUP_NEW, 'common_pid');
+function newTaskHandler(
+  context: ProbeContext,
+  classes: TaskClasses,
+  wakeups: Float64Array,
+  runnable: RunnableTasks,
+): EventHandler {
+  const { int, isSelf, ignoreSelf, cpuCount } = context;
+  const pidOf = int(WAKEUP_NEW, 'pid');
+  const parentOf = int(WAKEUP_NEW, 'common_pid');
+  const targetOf = int(WAKEUP_NEW, 'target_cpu');
   return (record) => {
-    const at = record.offset >> 2;
-    classes.inherit(record.words[at + pidAt], record.words[at + parentAt]);
-    wakeUp(record);
+    const pid = pidOf(record);
+    classes.inherit(pid, parentOf(record));
+    if (isSelf(pid)) {
+      ignoreSelf();
+      return;
+    }
+    const target = targetOf(record);
+    const queue = target >= 0 && target < cpuCount ? target : record.cpu;
+    wakeups[queue] += 1;
+    runnable.now[0] = record.timestampNs;
+    runnable.woken(pid, queue);
   };
 }
 
@@ -233,8 +252,9 @@ function wakingHandler({ int, isSelf, ignoreSelf }: ProbeContext, runnable: Runn
   const pidOf = int(WAKING, 'pid');
   return (record) => {
     const pid = pidOf(record);
+    runnable.now[0] = record.timestampNs;
     if (isSelf(pid)) ignoreSelf();
-    else runnable.waking(pid, record.timestampNs);
+    else runnable.waking(pid);
   };
 }
 
@@ -253,6 +273,7 @@ function migrateHandler(
       return;
     }
     migrations.add(slot, 1);
-    runnable.migrates(pid, destOf(record), record.timestampNs);
+    runnable.now[0] = record.timestampNs;
+    runnable.migrates(pid, destOf(record));
   };
 }

@@ -255,7 +255,10 @@ test('a buffer that loses events: what is not known is counted as such, and nobo
   assert.ok(unknown > 0);
   assert.equal(wait(after, quiet.container), wait(before, quiet.container));
   for (const { labels, value } of after.series(WAIT))
-    assert.ok(Math.abs(after.sum(INTERFERENCE, labels) - value) < 1e-6, labels.container);
+    assert.ok(
+      Math.abs(after.sum(INTERFERENCE, labels) - value) < 1e-6,
+      `${labels.container}: ${after.sum(INTERFERENCE, labels)} of ${value}`,
+    );
   assert.equal(await agent.stop(), 0);
 });
 

@@ -115,9 +115,10 @@ export function endProbes(
   const metrics = new Set(next.map((one) => one.metrics));
   for (const one of before) {
     if (goingOn.has(one)) continue;
+    const areKept = metrics.has(one.metrics);
+    if (areKept) one.metrics.forgetCallbacks(one.callbacks);
     for (const stop of one.stops) stop();
     for (const count of one.counts) count.end();
-    if (metrics.has(one.metrics)) one.metrics.forgetCallbacks(one.callbacks);
-    else store.drop(one.metrics);
+    if (!areKept) store.drop(one.metrics);
   }
 }

@@ -1,178 +1,230 @@
 /**
  * Which container used the CPU while a task of another container waited for it. Keeps, for each CPU, the running
- * container and the number of waiting tasks per container. Each change adds the time since the previous change to the
- * pairs of waiting and running container. The sum over a container's pairs therefore equals its waits.
+ * container and the number of waiting tasks per container. A switch adds the time since the previous one to the pairs of
+ * running and waiting container; a task that begins or ends its wait in between corrects that time by its own part. The
+ * sum over a container's pairs therefore equals its waits.
  */
 import { IDLE, SLOTS, UNKNOWN } from '../../model/containers.ts';
 import type { TimestampNs } from '../../model/time.ts';
+import { cell } from './cell.ts';
 
 /** Tag of a waiting task that no CPU counts: it is being woken, is next on an idle CPU, or its CPU is unknown. */
 export const NOT_QUEUED = -1;
+// Local copies, because an imported constant would be read from memory at each use.
 const SLOT_BITS = 8;
 const SLOT_MASK = SLOTS - 1;
+const NOBODY = IDLE;
 
 /**
- * The state of a CPU is a block of numbers in one shared array, because more arrays would cost more time. The first
- * numbers are: the running task; its slot; the task woken while the CPU was idle, which should run next; the number of
- * waiting slots.
+ * The state of a CPU is four numbers in one shared array: the running task; its slot; the task woken while the CPU was
+ * idle, which should run next; the number of waiting slots.
  */
-const BLOCK_BITS = 10;
+const STATE_BITS = 2;
 const TASK = 0;
 const RUNNING = 1;
 const EXPECTED = 2;
 const LENGTH = 3;
-/** By slot: the number of waiting tasks, and the index of the slot in the list of waiting slots. */
-const COUNTS = 256;
-const PLACES = 512;
-const WAITING = 768;
+/**
+ * Pairs in a row. More than slots, because rows at distances of 4096 bytes slow down each other: CPUs take a load for
+ * dependent on an earlier store if the last 12 bits of the addresses are equal.
+ */
+const ROW = SLOTS + 8;
+export const PAIRS = SLOTS * ROW;
 
-export class ContainerWaits {
-  /** Nanoseconds by slot of the waiting container (high byte) and of the running container (low byte). */
-  readonly pairs = new Float64Array(SLOTS * SLOTS);
+/** Index of a pair of containers. */
+export function pairOf(slot: number, bySlot: number): number {
+  return bySlot * ROW + slot;
+}
+
+/** Slot of the waiting container of a pair. */
+export const slotOf = (pair: number): number => pair % ROW;
+
+/** Slot of the running container of a pair. */
+export const bySlotOf = (pair: number): number => Math.floor(pair / ROW);
+
+export interface ContainerWaits {
+  /** Nanoseconds by `pairOf` of the waiting and the running container. */
+  readonly pairs: Float64Array;
   /** Time of the current event. As an argument, the double would be allocated in each call that is not inlined. */
-  readonly now = new Float64Array(1);
-  readonly #cpuCount: number;
-  readonly #cpus: Int32Array;
-  /** Time up to which a CPU's waits are added up; 0 if nothing was seen since the last loss. */
-  readonly #until: Float64Array;
-
-  constructor(cpuCount: number) {
-    this.#cpuCount = cpuCount;
-    this.#cpus = new Int32Array(cpuCount << BLOCK_BITS);
-    this.#until = new Float64Array(cpuCount);
-    this.lost();
-  }
-
-  /** Tag of a task with this slot that waits in the queue of a CPU. */
-  tagOf(cpu: number, slot: number): number {
-    return (cpu << SLOT_BITS) | slot;
-  }
-
+  readonly now: Float64Array;
   /**
-   * A task was woken and joined the queue of a CPU. Returns its tag. On an idle CPU the task runs next; its wait is
-   * added when it runs, because some virtual machines record no switch out of the idle task.
+   * A task was woken and joined the queue of a CPU. Returns its tag: the CPU and the slot. On an idle CPU the task runs
+   * next; its wait is added when it runs, because some virtual machines record no switch out of the idle task.
    */
-  woken(pid: number, slot: number, cpu: number): number {
-    if (!(cpu >= 0 && cpu < this.#cpuCount)) return NOT_QUEUED;
-    const cpus = this.#cpus;
-    const block = cpu << BLOCK_BITS;
-    const task = cpus[block + TASK];
-    if (task === pid) return NOT_QUEUED;
-    if (task === 0 && cpus[block + LENGTH] === 0) {
-      cpus[block + TASK] = pid;
-      cpus[block + RUNNING] = slot;
-      cpus[block + EXPECTED] = pid;
-      this.#until[cpu] = this.now[0];
-      return NOT_QUEUED;
-    }
-    this.#advance(cpu);
-    addWaiter(cpus, block, slot);
-    return (cpu << SLOT_BITS) | slot;
-  }
-
+  woken(pid: number, slot: number, cpu: number): number;
   /** A task begins to wait in the queue of a CPU. Returns its tag. */
-  queued(slot: number, cpu: number): number {
-    this.#advance(cpu);
-    addWaiter(this.#cpus, cpu << BLOCK_BITS, slot);
-    return (cpu << SLOT_BITS) | slot;
-  }
-
+  queued(slot: number, cpu: number): number;
   /** A task no longer waits in this queue. */
-  left(tag: number): void {
+  left(tag: number): void;
+  /** A waiting task moves to the queue of another CPU. `sinceNs`: when it began to wait. Returns its new tag. */
+  moved(pid: number, slot: number, tag: number, cpu: number, sinceNs: TimestampNs): number;
+  /**
+   * A CPU switches to task `next`; 0 is the idle task. `entering`: the slot of the previous task if it begins to wait.
+   * `tag`: the tag of `next` if it waited in the queue of this CPU. Both can be `NOT_QUEUED`. Returns the task that was
+   * expected to run next; 0 if none.
+   */
+  switched(cpu: number, next: number, slot: number, entering: number, tag: number): number;
+  /** Counts a wait since `sinceNs` as caused by no other task: the CPU was idle, as far as the events show. */
+  waitedForNothing(slot: number, sinceNs: TimestampNs): void;
+  /** Adds the time up to now to the pairs. */
+  settle(): void;
+  /** Events were lost: forget which tasks wait or run. */
+  lost(): void;
+}
+
+/** Functions over constant arrays, because V8 knows the addresses of these arrays when it compiles the functions. */
+export function makeContainerWaits(cpuCount: number): ContainerWaits {
+  const pairs = new Float64Array(PAIRS);
+  const now = cell();
+  const queues = makeQueues(cpuCount);
+  const { states, slots, counts, until } = queues;
+
+  const queued = (slot: number, cpu: number): number => {
+    const state = cpu << STATE_BITS;
+    if (states[state + LENGTH] === 0) until[cpu] = now[0];
+    else pairs[(states[state + RUNNING] & SLOT_MASK) * ROW + slot] -= now[0] - until[cpu];
+    addWaiter(queues, cpu, slot);
+    return (cpu << SLOT_BITS) | slot;
+  };
+
+  const left = (tag: number): void => {
     if (tag < 0) return;
     const cpu = tag >>> SLOT_BITS;
-    this.#advance(cpu);
-    removeWaiter(this.#cpus, cpu << BLOCK_BITS, tag & SLOT_MASK);
-  }
+    const running = states[(cpu << STATE_BITS) + RUNNING];
+    pairs[(running & SLOT_MASK) * ROW + (tag & SLOT_MASK)] += now[0] - until[cpu];
+    removeWaiter(queues, cpu, tag & SLOT_MASK);
+  };
 
-  /** A waiting task moves to the queue of another CPU. `sinceNs`: when it began to wait. Returns its new tag. */
-  moved(pid: number, slot: number, tag: number, cpu: number, sinceNs: TimestampNs): number {
-    if (tag >= 0) this.left(tag);
-    else if (!this.#unexpect(pid, slot, sinceNs)) return NOT_QUEUED;
-    return cpu >= 0 && cpu < this.#cpuCount ? this.queued(slot, cpu) : NOT_QUEUED;
-  }
+  const waitedForNothing = (slot: number, sinceNs: TimestampNs): void => {
+    const ns = now[0] - sinceNs;
+    if (ns > 0) pairs[NOBODY * ROW + slot] += ns;
+  };
 
-  /**
-   * A CPU switches from task `prev` to task `next`; 0 is the idle task. `entering`: the slot of `prev` if it begins to
-   * wait. `tag`: the tag of `next` if it waited in a queue. Both can be `NOT_QUEUED`. Returns the task that was
-   * expected to run and still waits; 0 if none.
-   */
-  switched(cpu: number, prev: number, next: number, slot: number, entering: number, tag: number): number {
-    this.#advance(cpu);
-    const cpus = this.#cpus;
-    const block = cpu << BLOCK_BITS;
-    if (entering >= 0) addWaiter(cpus, block, entering);
-    if (tag >= 0) {
-      if (tag >>> SLOT_BITS === cpu) removeWaiter(cpus, block, tag & SLOT_MASK);
-      else this.left(tag);
+  const settleCpu = (cpu: number): void => {
+    const state = cpu << STATE_BITS;
+    const length = states[state + LENGTH];
+    if (length === 0) return;
+    const ns = now[0] - until[cpu];
+    // Events of different CPUs can be slightly out of order.
+    if (ns <= 0) return;
+    until[cpu] = now[0];
+    const row = (states[state + RUNNING] & SLOT_MASK) * ROW;
+    const first = cpu << SLOT_BITS;
+    for (let at = first; at < first + length; at++) pairs[row + slots[at]] += ns * counts[at];
+  };
+
+  const switched = (cpu: number, next: number, slot: number, entering: number, tag: number): number => {
+    settleCpu(cpu);
+    const state = cpu << STATE_BITS;
+    if (tag >= 0) removeWaiter(queues, cpu, tag & SLOT_MASK);
+    if (entering >= 0) {
+      if (states[state + LENGTH] === 0) until[cpu] = now[0];
+      addWaiter(queues, cpu, entering);
     }
-    cpus[block + TASK] = next;
-    cpus[block + RUNNING] = slot;
-    const expected = cpus[block + EXPECTED];
-    if (expected === 0) return 0;
-    cpus[block + EXPECTED] = 0;
-    return expected === next || expected === prev ? 0 : expected;
-  }
-
-  /** Counts a wait since `sinceNs` as caused by no other task: the CPU was idle, as far as the events show. */
-  waitedForNothing(slot: number, sinceNs: TimestampNs): void {
-    const ns = this.now[0] - sinceNs;
-    if (ns > 0) this.pairs[(slot << SLOT_BITS) | IDLE] += ns;
-  }
-
-  /** Events were lost: forget which tasks wait or run. */
-  lost(): void {
-    this.#until.fill(0);
-    this.#cpus.fill(0);
-    for (let cpu = 0; cpu < this.#cpuCount; cpu++) {
-      this.#cpus[(cpu << BLOCK_BITS) + TASK] = -1;
-      this.#cpus[(cpu << BLOCK_BITS) + RUNNING] = UNKNOWN;
-    }
-  }
+    states[state + TASK] = next;
+    states[state + RUNNING] = slot;
+    const expected = states[state + EXPECTED];
+    if (expected !== 0) states[state + EXPECTED] = 0;
+    return expected;
+  };
 
   /** If a task was expected on an idle CPU, counts its wait so far, no longer expects it and returns true. */
-  #unexpect(pid: number, slot: number, sinceNs: TimestampNs): boolean {
-    for (let cpu = 0; cpu < this.#cpuCount; cpu++) {
-      const block = cpu << BLOCK_BITS;
-      if (this.#cpus[block + EXPECTED] !== pid) continue;
-      this.#advance(cpu);
-      this.#cpus[block + EXPECTED] = 0;
-      this.#cpus[block + TASK] = 0;
-      this.#cpus[block + RUNNING] = IDLE;
-      this.waitedForNothing(slot, sinceNs);
+  const unexpect = (pid: number, slot: number, sinceNs: TimestampNs): boolean => {
+    for (let cpu = 0; cpu < cpuCount; cpu++) {
+      if (states[(cpu << STATE_BITS) + EXPECTED] !== pid) continue;
+      switched(cpu, 0, NOBODY, NOT_QUEUED, NOT_QUEUED);
+      waitedForNothing(slot, sinceNs);
       return true;
     }
     return false;
-  }
+  };
 
-  #advance(cpu: number): void {
-    const nowNs = this.now[0];
-    const ns = nowNs - this.#until[cpu];
-    // Events of different CPUs can be slightly out of order.
-    if (ns <= 0) return;
-    this.#until[cpu] = nowNs;
-    const cpus = this.#cpus;
-    const block = cpu << BLOCK_BITS;
-    const length = cpus[block + LENGTH];
-    const running = cpus[block + RUNNING];
-    for (let at = block + WAITING; at < block + WAITING + length; at++) {
-      const slot = cpus[at];
-      this.pairs[(slot << SLOT_BITS) | running] += ns * cpus[block + COUNTS + slot];
-    }
+  const settle = (): void => {
+    for (let cpu = 0; cpu < cpuCount; cpu++) settleCpu(cpu);
+  };
+
+  return {
+    ...{ pairs, now, queued, left, switched, waitedForNothing, settle },
+    woken: (pid, slot, cpu) => {
+      if (!(cpu >= 0 && cpu < cpuCount)) return NOT_QUEUED;
+      const state = cpu << STATE_BITS;
+      const task = states[state + TASK];
+      if (task === pid) return NOT_QUEUED;
+      if (task !== 0 || states[state + LENGTH] !== 0) return queued(slot, cpu);
+      states[state + TASK] = pid;
+      states[state + RUNNING] = slot;
+      states[state + EXPECTED] = pid;
+      return NOT_QUEUED;
+    },
+    moved: (pid, slot, tag, cpu, sinceNs) => {
+      if (tag >= 0) left(tag);
+      else if (!unexpect(pid, slot, sinceNs)) return NOT_QUEUED;
+      return cpu >= 0 && cpu < cpuCount ? queued(slot, cpu) : NOT_QUEUED;
+    },
+    lost: () => {
+      settle();
+      forgetAll(queues);
+    },
+  };
+}
+
+interface Queues {
+  states: Int32Array;
+  /** Per CPU, the slots with waiting tasks, and the number of these tasks. */
+  slots: Uint8Array;
+  counts: Float64Array;
+  /** Per CPU and slot: the index of the slot among those with waiting tasks. */
+  places: Uint8Array;
+  /** Time up to which a CPU's waits are in the pairs. It is valid only while tasks wait for the CPU. */
+  until: Float64Array;
+}
+
+function makeQueues(cpuCount: number): Queues {
+  const room = cpuCount << SLOT_BITS;
+  const queues: Queues = {
+    states: new Int32Array(Math.max(cpuCount << STATE_BITS, SLOTS)),
+    slots: new Uint8Array(room),
+    counts: new Float64Array(room),
+    places: new Uint8Array(room),
+    until: new Float64Array(Math.max(cpuCount, SLOTS)),
+  };
+  forgetAll(queues);
+  return queues;
+}
+
+function forgetAll({ states, counts }: Queues): void {
+  states.fill(0);
+  counts.fill(0);
+  for (let state = 0; state < states.length; state += 1 << STATE_BITS) {
+    states[state + TASK] = -1;
+    states[state + RUNNING] = UNKNOWN;
   }
 }
 
-function addWaiter(cpus: Int32Array, block: number, slot: number): void {
-  if (cpus[block + COUNTS + slot]++ !== 0) return;
-  const place = cpus[block + LENGTH]++;
-  cpus[block + WAITING + place] = slot;
-  cpus[block + PLACES + slot] = place;
+function addWaiter({ states, slots, counts, places }: Queues, cpu: number, slot: number): void {
+  const first = cpu << SLOT_BITS;
+  const place = first + places[first + slot];
+  const length = states[(cpu << STATE_BITS) + LENGTH];
+  // The place is that of the slot if it has waiting tasks.
+  if (place < first + length && slots[place] === slot) {
+    counts[place] += 1;
+    return;
+  }
+  states[(cpu << STATE_BITS) + LENGTH] = length + 1;
+  places[first + slot] = length;
+  slots[first + length] = slot;
+  counts[first + length] = 1;
 }
 
-function removeWaiter(cpus: Int32Array, block: number, slot: number): void {
-  if (--cpus[block + COUNTS + slot] !== 0) return;
-  const last = cpus[block + WAITING + --cpus[block + LENGTH]];
-  const place = cpus[block + PLACES + slot];
-  cpus[block + WAITING + place] = last;
-  cpus[block + PLACES + last] = place;
+function removeWaiter({ states, slots, counts, places }: Queues, cpu: number, slot: number): void {
+  const first = cpu << SLOT_BITS;
+  const place = first + places[first + slot];
+  const count = counts[place] - 1;
+  counts[place] = count;
+  if (count !== 0) return;
+  const last = states[(cpu << STATE_BITS) + LENGTH] - 1;
+  states[(cpu << STATE_BITS) + LENGTH] = last;
+  slots[place] = slots[first + last];
+  counts[place] = counts[first + last];
+  places[first + slots[place]] = place - first;
 }

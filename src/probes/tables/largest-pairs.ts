@@ -2,7 +2,7 @@
  * Chooses the pairs of containers that have their own series: those that grow most. A chosen pair is replaced only if
  * another pair has grown more than twice as much, so that the choice does not change too often.
  */
-import { SLOTS } from '../../model/containers.ts';
+import { PAIRS } from './container-waits.ts';
 
 /** Each round halves the weight of earlier growth. */
 const DECAY = 0.5;
@@ -10,7 +10,7 @@ const MARGIN = 2;
 
 export class LargestPairs {
   readonly #limit: number;
-  readonly #recent = new Float64Array(SLOTS * SLOTS);
+  readonly #recent = new Float64Array(PAIRS);
   readonly #places = new Set<number>();
 
   constructor(limit: number) {

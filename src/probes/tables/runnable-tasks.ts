@@ -2,18 +2,17 @@
  * Since when each waiting task has been runnable. If waits are also counted by container, the tag of a waiting task
  * identifies its queue.
  */
-import { IDLE, SURPLUS } from '../../model/containers.ts';
+import { IDLE } from '../../model/containers.ts';
 import type { TimestampNs } from '../../model/time.ts';
+import { cell } from './cell.ts';
 import { type ContainerWaits, NOT_QUEUED } from './container-waits.ts';
 import { TaskStamps } from './task-stamps.ts';
 
 /** Receives the tasks that wait and run, by container. */
 export interface WaitsByContainer {
-  waits: ContainerWaits;
-  /** Maps a thread id to a slot. */
-  readonly table: Uint8Array;
-  /** Counts a task whose slot belongs to no container. */
-  miss(slot: number): void;
+  readonly waits: ContainerWaits;
+  /** Slot of a task. */
+  slotOf(tid: number): number;
   /** A task was preempted by another task. If `bySlot` is `IDLE`, its CPU quota was used up. */
   preempted(slot: number, bySlot: number): void;
 }
@@ -23,126 +22,133 @@ export const ASLEEP = 0;
 export const PREEMPTED = 1;
 export const UNCOUNTED = 2;
 
-export class RunnableTasks {
+const SLOT_BITS = 8;
+
+// A local copy, because an imported constant would be read from memory at each use.
+const NOBODY = IDLE;
+
+export interface RunnableTasks {
   /** Waits that began before this time may have ended in a loss. */
-  lostUntil: TimestampNs = 0;
-  readonly #tasks = new TaskStamps();
-  readonly #containers: WaitsByContainer | undefined;
-
-  constructor(containers: WaitsByContainer | undefined) {
-    this.#containers = containers;
-  }
-
+  readonly lostUntil: Float64Array;
+  /** Time of the current event; the caller sets it. As an argument, the double would be allocated. */
+  readonly now: Float64Array;
+  /** Set by `switched`: the time at which the next task became runnable; 0 if this is unknown. */
+  readonly since: Float64Array;
   /** A waker begins to wake a task. Its run queue is not known yet. */
-  waking(pid: number, nowNs: TimestampNs): void {
-    const tasks = this.#tasks;
-    const place = tasks.place(pid);
-    if (!this.#begins(place)) return;
-    tasks.stamps[place] = nowNs;
-    tasks.tags[place] = NOT_QUEUED;
-  }
-
+  waking(pid: number): void;
   /** A woken task joins the run queue of a CPU. */
-  woken(pid: number, cpu: number, nowNs: TimestampNs): void {
-    const tasks = this.#tasks;
-    const place = tasks.place(pid);
-    const begins = this.#begins(place);
-    if (begins) tasks.stamps[place] = nowNs;
-    const containers = this.#containers;
-    if (containers === undefined || place === 0) return;
-    containers.waits.now[0] = nowNs;
-    if (begins || tasks.tags[place] === NOT_QUEUED)
-      tasks.tags[place] = containers.waits.woken(pid, slotOf(containers, pid), cpu);
-  }
-
-  /**
-   * A CPU switches from task `prev` to task `next`; 0 is the idle task. `departure` says how `prev` left the CPU.
-   * Returns the time at which `next` became runnable; 0 if unknown.
-   */
-  switched(prev: number, departure: number, next: number, cpu: number, nowNs: TimestampNs): TimestampNs {
-    const tasks = this.#tasks;
-    const prevPlace = departure === UNCOUNTED ? 0 : tasks.place(prev);
-    const place = tasks.at(next);
-    const sinceNs = tasks.stamps[place];
-    if (this.#containers !== undefined) {
-      this.#containers.waits.now[0] = nowNs;
-      this.#account(this.#containers, prevPlace, place, prev, departure, next, cpu);
-    }
-    if (prevPlace !== 0) tasks.stamps[prevPlace] = departure === PREEMPTED ? nowNs : 0;
-    if (sinceNs !== 0) tasks.stamps[place] = 0;
-    return sinceNs;
-  }
-
+  woken(pid: number, cpu: number): void;
+  /** A CPU switches from task `prev` to task `next`; 0 is the idle task. `departure` says how `prev` left the CPU. */
+  switched(prev: number, departure: number, next: number, cpu: number): void;
   /** A task moves to the run queue of another CPU. */
-  migrates(pid: number, cpu: number, nowNs: TimestampNs): void {
-    const containers = this.#containers;
-    if (containers === undefined) return;
-    const tasks = this.#tasks;
-    const place = tasks.at(pid);
-    const sinceNs = tasks.stamps[place];
-    if (sinceNs === 0 || sinceNs < this.lostUntil) return;
-    const tag = tasks.tags[place];
-    containers.waits.now[0] = nowNs;
-    tasks.tags[place] = containers.waits.moved(pid, slotOf(containers, pid), tag, cpu, sinceNs);
-  }
-
-  lost(untilNs: TimestampNs): void {
-    if (untilNs > this.lostUntil) this.lostUntil = untilNs;
-    this.#containers?.waits.lost();
-  }
-
-  /** Whether a wake-up begins a wait. A second wake-up does not, unless the first wait may have ended in a loss. */
-  #begins(place: number): boolean {
-    const sinceNs = this.#tasks.stamps[place];
-    return place !== 0 && (sinceNs === 0 || sinceNs < this.lostUntil);
-  }
-
-  /** Updates the waits by container. The places are those of the two tasks of the switch. */
-  #account(
-    containers: WaitsByContainer,
-    prevPlace: number,
-    place: number,
-    prev: number,
-    departure: number,
-    next: number,
-    cpu: number,
-  ): void {
-    const { stamps, tags } = this.#tasks;
-    const { waits } = containers;
-    const slot = next === 0 ? IDLE : slotOf(containers, next);
-    let entering = NOT_QUEUED;
-    if (prevPlace !== 0) {
-      // No event showed that `prev` returned to a CPU, so it still counts as waiting.
-      if (stamps[prevPlace] !== 0 && stamps[prevPlace] >= this.lostUntil) waits.left(tags[prevPlace]);
-      if (departure === PREEMPTED) {
-        entering = slotOf(containers, prev);
-        tags[prevPlace] = waits.tagOf(cpu, entering);
-        containers.preempted(entering, slot);
-      }
-    }
-    const sinceNs = stamps[place];
-    const waited = sinceNs !== 0 && sinceNs >= this.lostUntil;
-    const tag = waited ? tags[place] : NOT_QUEUED;
-    if (waited && tag < 0) waits.waitedForNothing(slot, sinceNs);
-    const passedOver = waits.switched(cpu, prev, next, slot, entering, tag);
-    if (passedOver !== 0) this.#passedOver(passedOver, cpu, containers);
-  }
-
-  /** A task did not get the idle CPU on which it was woken. It still waits, now for the task that got the CPU. */
-  #passedOver(pid: number, cpu: number, containers: WaitsByContainer): void {
-    const { waits } = containers;
-    const tasks = this.#tasks;
-    const place = tasks.at(pid);
-    const sinceNs = tasks.stamps[place];
-    if (sinceNs === 0 || sinceNs < this.lostUntil || tasks.tags[place] !== NOT_QUEUED) return;
-    const slot = slotOf(containers, pid);
-    waits.waitedForNothing(slot, sinceNs);
-    tasks.tags[place] = waits.queued(slot, cpu);
-  }
+  migrates(pid: number, cpu: number): void;
+  lost(untilNs: TimestampNs): void;
 }
 
-function slotOf(containers: WaitsByContainer, tid: number): number {
-  const slot = containers.table[tid];
-  if (slot <= SURPLUS) containers.miss(slot);
-  return slot;
+interface Tables {
+  tasks: TaskStamps;
+  lostUntil: Float64Array;
+}
+
+export function makeRunnableTasks(containers: WaitsByContainer | undefined): RunnableTasks {
+  const tasks = new TaskStamps();
+  const lostUntil = cell();
+  const now = containers?.waits.now ?? cell();
+  const since = cell();
+  const queues = containers && makeQueues({ tasks, lostUntil }, containers);
+  return {
+    ...{ lostUntil, now, since },
+    waking: (pid) => {
+      const place = tasks.place(pid);
+      const sinceNs = tasks.stamps[place];
+      if (place === 0 || (sinceNs !== 0 && sinceNs >= lostUntil[0])) return;
+      tasks.stamps[place] = now[0];
+      tasks.tags[place] = NOT_QUEUED;
+    },
+    woken: (pid, cpu) => {
+      const place = tasks.place(pid);
+      if (place === 0) return;
+      const sinceNs = tasks.stamps[place];
+      // A second wake-up begins no wait, unless the first wait may have ended in a loss.
+      const begins = sinceNs === 0 || sinceNs < lostUntil[0];
+      if (begins) tasks.stamps[place] = now[0];
+      if (queues !== undefined && (begins || tasks.tags[place] < 0)) queues.woken(place, pid, cpu);
+    },
+    switched: (prev, departure, next, cpu) => {
+      const prevPlace = departure === UNCOUNTED ? 0 : tasks.place(prev);
+      const place = tasks.at(next);
+      since[0] = tasks.stamps[place];
+      if (queues !== undefined) queues.switched(prev, prevPlace, departure, next, place, cpu);
+      if (prevPlace !== 0) tasks.stamps[prevPlace] = departure === PREEMPTED ? now[0] : 0;
+      if (place !== 0) tasks.stamps[place] = 0;
+    },
+    migrates: (pid, cpu) => queues?.migrates(pid, cpu),
+    lost: (untilNs) => {
+      if (untilNs > lostUntil[0]) lostUntil[0] = untilNs;
+      containers?.waits.lost();
+    },
+  };
+}
+
+/** Keeps the tags of waiting tasks, and reports their waits by container. A place is that of a task in the table. */
+function makeQueues({ tasks, lostUntil }: Tables, { waits, slotOf, preempted }: WaitsByContainer) {
+  const { now } = waits;
+  /** A task did not get the idle CPU on which it was woken. It still waits, now for the task that got the CPU. */
+  const passedOver = (pid: number, cpu: number): void => {
+    const place = tasks.at(pid);
+    const sinceNs = tasks.stamps[place];
+    if (sinceNs === 0 || sinceNs < lostUntil[0] || tasks.tags[place] !== NOT_QUEUED) return;
+    const slot = slotOf(pid);
+    waits.waitedForNothing(slot, sinceNs);
+    tasks.tags[place] = waits.queued(slot, cpu);
+  };
+  /** No event showed that a task returned to a CPU, so it still counts as waiting. */
+  const endsUnseen = (place: number): void => {
+    if (tasks.stamps[place] >= lostUntil[0]) waits.left(tasks.tags[place]);
+  };
+  return {
+    woken: (place: number, pid: number, cpu: number): void => {
+      // Waits that begin within a loss do not count, as below.
+      tasks.tags[place] = now[0] < lostUntil[0] ? NOT_QUEUED : waits.woken(pid, slotOf(pid), cpu);
+    },
+    switched: (
+      prev: number,
+      prevPlace: number,
+      departure: number,
+      next: number,
+      place: number,
+      cpu: number,
+    ): void => {
+      const { stamps, tags } = tasks;
+      const slot = next === 0 ? NOBODY : slotOf(next);
+      let entering = NOT_QUEUED;
+      if (prevPlace !== 0) {
+        if (stamps[prevPlace] !== 0) endsUnseen(prevPlace);
+        if (departure === PREEMPTED) {
+          const prevSlot = slotOf(prev);
+          preempted(prevSlot, slot);
+          if (now[0] >= lostUntil[0]) entering = prevSlot;
+          tags[prevPlace] = entering < 0 ? NOT_QUEUED : (cpu << SLOT_BITS) | entering;
+        }
+      }
+      let tag = NOT_QUEUED;
+      const sinceNs = stamps[place];
+      if (sinceNs !== 0 && sinceNs >= lostUntil[0]) {
+        tag = tags[place];
+        if (tag < 0) waits.waitedForNothing(slot, sinceNs);
+        else if (tag >> SLOT_BITS !== cpu) {
+          waits.left(tag);
+          tag = NOT_QUEUED;
+        }
+      }
+      const expected = waits.switched(cpu, next, slot, entering, tag);
+      if (expected !== 0 && expected !== next && expected !== prev) passedOver(expected, cpu);
+    },
+    migrates: (pid: number, cpu: number): void => {
+      const place = tasks.at(pid);
+      const sinceNs = tasks.stamps[place];
+      if (sinceNs === 0 || sinceNs < lostUntil[0]) return;
+      tasks.tags[place] = waits.moved(pid, slotOf(pid), tasks.tags[place], cpu, sinceNs);
+    },
+  };
 }

@@ -23,7 +23,7 @@ import type { HostFacts, ProbeModule } from '../../../src/probes/probe.ts';
 import { sched } from '../../../src/probes/sched.ts';
 import { syscalls } from '../../../src/probes/syscalls.ts';
 import { fakeContainers } from '../probes/fake-containers.ts';
-import { fakeHost } from '../probes/records.ts';
+import { fakeHost, loadFormat, makeRecord } from '../probes/records.ts';
 
 const FORMATS = new URL('../../fixtures/formats-6.18/', import.meta.url);
 
@@ -110,6 +110,17 @@ test('an event that has come makes the probe again', () => {
   assert.ok(!first.events.includes('sched:sched_migrate_task'));
   assert.ok(second.events.includes('sched:sched_migrate_task'));
   assert.equal(madeOf(second, 'sched')?.metrics, madeOf(first, 'sched')?.metrics);
+});
+
+test('what a probe has counted since metrics were read is not lost when it is made again', () => {
+  const { go, text, missing } = setUp();
+  missing.add('sched:sched_migrate_task');
+  const { dispatcher } = go(probe(sched));
+  const record = makeRecord('sched:sched_wakeup', { ts: 1, cpu: 1, pid: 7, target_cpu: 1 });
+  dispatcher.call(dispatcher.slots[loadFormat('sched:sched_wakeup')?.id ?? 0], record);
+  missing.clear();
+  go(probe(sched));
+  assert.match(text(), /^ftrace_sched_wakeups_total\{cpu="1"\} 1$/m);
 });
 
 test('another table of containers makes probes with series by container again; the old table calls none of them', () => {

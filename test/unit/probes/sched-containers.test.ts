@@ -188,6 +188,24 @@ test('after a loss nobody is known to run or to wait', () => {
   });
 });
 
+test('a wait that begins and ends within a loss leaves no task in the queue', () => {
+  const s = scheduler();
+  s.switch(1000, 0, 0, RUNNABLE, 20);
+  s.probe.onLoss?.(1, 5000);
+  s.switch(2000, 0, 20, ASLEEP, 30);
+  s.wake(3000, 10);
+  s.switch(3500, 0, 30, RUNNABLE, 10);
+  s.switch(4000, 0, 10, ASLEEP, 30);
+  s.switch(6000, 0, 30, RUNNABLE, 20);
+  s.wake(7000, 11);
+  s.switch(9000, 0, 20, ASLEEP, 11);
+  s.switch(9000, 0, 11, ASLEEP, 30);
+  assert.deepEqual(s.series(INTERFERENCE), {
+    'c.service shop db-0 b': 3000,
+    'shop web-0 a shop db-0 b': 2000,
+  });
+});
+
 test('a container without a name yet gets its waits when it has one', () => {
   const s = scheduler({}, [A, undefined, C]);
   s.switch(1000, 0, 0, RUNNABLE, 20);
