@@ -3,7 +3,7 @@
  * V8 can't inline. Here each of the first handlers has its own call site, so V8 inlines it; this halves the measured
  * time per event. The remaining handlers share one site.
  */
-import type { EventHandler, EventRecord, UsualForm } from '../model/record.ts';
+import type { EventHandler, EventRecord, PairForm, UsualForm } from '../model/record.ts';
 
 const OWN_SITES = 12;
 /** Slot of event types without a handler. */
@@ -22,6 +22,15 @@ export interface Dispatcher {
    */
   usual(slot: number, size: number, ...record: Parameters<UsualForm>): boolean;
   call(slot: number, record: EventRecord): void;
+  readonly pair: DispatchedPair;
+}
+
+/** The slots of two types whose records can be handled at once. */
+export interface DispatchedPair {
+  /** -1 if there is no such pair. */
+  first: number;
+  second: number;
+  handle: PairForm;
 }
 
 /** The handler of one event type. List the most frequent types first. */
@@ -87,10 +96,35 @@ export function makeDispatcher(types: readonly HandledType[]): Dispatcher {
         rest[slot - OWN_SITES - 1](record);
     }
   };
-  return { slots, minLengths, calls, usual: makeUsual(types, calls), call };
+  return { slots, minLengths, calls, usual: makeUsual(types, calls), pair: makePair(types, calls), call };
 }
 
 const notUsual = () => false;
+const NO_PAIR: DispatchedPair = { first: -1, second: -1, handle: notUsual };
+
+/** The same dispatcher, but `call` handles every record. */
+export function callAlways(dispatcher: Dispatcher, call: Dispatcher['call']): Dispatcher {
+  return { ...dispatcher, usual: notUsual, pair: NO_PAIR, call };
+}
+
+/** The first type with a pair gets the only place for one in the loop. */
+function makePair(types: readonly HandledType[], calls: Float64Array): DispatchedPair {
+  const start = types.findIndex(({ handler: { pair } }) => pair !== undefined);
+  const pair = types[start]?.handler.pair;
+  const [first, second] = [start + 1, types.findIndex(({ handler }) => handler === pair?.end) + 1];
+  if (pair === undefined || second === UNHANDLED) return NO_PAIR;
+  const { form } = pair;
+  return {
+    first,
+    second,
+    handle: (words, at, endAt, timestampNs, ns, cpu) => {
+      if (!form(words, at, endAt, timestampNs, ns, cpu)) return false;
+      calls[first]++;
+      calls[second]++;
+      return true;
+    },
+  };
+}
 
 /** Most types have rare events only; the first ones with a usual form have a call site each. */
 function makeUsual(types: readonly HandledType[], calls: Float64Array): Dispatcher['usual'] {

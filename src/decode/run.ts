@@ -27,7 +27,9 @@ export interface Run {
 const OUTSIDE_THE_HEAP = 32;
 
 export function makeRun(dispatcher: Dispatcher, onShort: () => void): Run {
-  const { slots, minLengths, usual, call } = dispatcher;
+  const { slots, minLengths, usual, call, pair } = dispatcher;
+  const { first, second, handle } = pair;
+  const [firstLength, secondLength] = [minLengths[first] ?? 0, minLengths[second] ?? 0];
   // An imported constant would be read from memory at each use.
   const unhandled = UNHANDLED;
   const pos = new Int32Array(OUTSIDE_THE_HEAP);
@@ -72,7 +74,23 @@ export function makeRun(dispatcher: Dispatcher, onShort: () => void): Run {
         count++;
         const word = payload >> 2;
         const slot = slots[words[word] & 0xffff];
-        if (slot !== unhandled && !usual(slot, size, words, word, now, cpu)) {
+        let isPair = false;
+        if (slot === first && size >= firstLength) {
+          const header = words[at >> 2];
+          const endAt = (at >> 2) + 1;
+          const endSize = (header & 31) << 2;
+          const ns = header >>> 5;
+          // A length of up to 112 bytes means that the header is one of plain data.
+          const isPlainNext = endSize > 0 && endSize <= 112 && at + 4 + endSize <= end;
+          if (isPlainNext && endSize >= secondLength && now + ns <= limit)
+            if (slots[words[endAt] & 0xffff] === second && handle(words, word, endAt, now, ns, cpu)) {
+              isPair = true;
+              count++;
+              at += 4 + endSize;
+              now += ns;
+            }
+        }
+        if (slot !== unhandled && !isPair && !usual(slot, size, words, word, now, cpu)) {
           record.offset = payload;
           record.length = size;
           record.timestampNs = now;

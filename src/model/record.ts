@@ -1,4 +1,4 @@
-import type { TimestampNs } from './time.ts';
+import type { DurationNs, TimestampNs } from './time.ts';
 
 /**
  * One event as the decoder passes it to handlers: a view of a page, valid only during the call. Each stream has one
@@ -26,6 +26,8 @@ export interface EventHandler {
    * calls only small functions, and none for rare cases.
    */
   usual?: UsualForm;
+  /** Fast path for two records that follow each other. Only one handler of a plan can have it. */
+  pair?: UsualPair;
 }
 
 /**
@@ -33,6 +35,24 @@ export interface EventHandler {
  * words, and the index of the payload's first word.
  */
 export type UsualForm = (words: Int32Array, at: number, timestampNs: TimestampNs, cpu: number) => boolean;
+
+/** Handles the start of an operation together with its end, which is the next record of the page. */
+export interface UsualPair {
+  /** Handler of the second record. */
+  end: EventHandler;
+  /** Does what the fast paths of both handlers do and returns true, or does nothing and returns false. */
+  form: PairForm;
+}
+
+/** `at` and `endAt`: index of the first word of each payload. `ns`: time from the first record to the second. */
+export type PairForm = (
+  words: Int32Array,
+  at: number,
+  endAt: number,
+  timestampNs: TimestampNs,
+  ns: DurationNs,
+  cpu: number,
+) => boolean;
 
 /** Reads one integer field. 64-bit values become doubles (exact to 2^53). */
 export type IntReader = (record: EventRecord) => number;

@@ -9,10 +9,10 @@
  */
 import { decimalBuckets } from '../config/units/buckets.ts';
 import type { EventFormat } from '../model/format.ts';
-import type { EventHandler } from '../model/record.ts';
+import type { EventHandler, UsualPair } from '../model/record.ts';
 import { TWO_POW_32 } from '../model/time.ts';
 import { declareDurations, declareTaskCounts } from './families.ts';
-import { usualEnter, usualExit } from './helpers/usual-calls.ts';
+import { usualCall, usualEnter, usualExit } from './helpers/usual-calls.ts';
 import {
   byOwnEvents,
   chosenSyscalls,
@@ -172,10 +172,9 @@ function createSyscalls(context: ProbeContext, options: SyscallOptions): Probe {
   const giveUp = (pid: number): void => abandon(pid, noEnd);
   /** Handlers of a pair of events. `fixedId` is set if the events belong to a single syscall. */
   const handlersOf = (enter: string, exit: string, fixedId?: number): Record<string, EventHandler> => {
-    const exitPid = context.word(exit, 'common_pid');
+    const [exitPid, ret] = [context.word(exit, 'common_pid'), context.word(exit, 'ret')];
     const exitId = fixedId === undefined ? context.word(exit, 'id') : 0;
     const fixed = fixedId ?? NO_ID;
-    const ret = context.word(exit, 'ret');
     const retHigh = highWord(context.format(exit), 'ret', ret);
 
     const onExit: EventHandler = (record) => {
@@ -221,7 +220,8 @@ function createSyscalls(context: ProbeContext, options: SyscallOptions): Probe {
       }
     };
     onExit.usual = usualExit(context, usual, exit, fixedId);
-    return { [enter]: onEnter(context, { calls, rowOf, giveUp }, enter, fixedId), [exit]: onExit };
+    const pair = { end: onExit, form: usualCall(context, usual, [enter, exit], fixedId) };
+    return { [enter]: onEnter(context, { calls, rowOf, giveUp, pair }, enter, fixedId), [exit]: onExit };
   };
 
   const own = byOwnEvents(options, host, (event) => context.format(event) !== undefined);
@@ -240,7 +240,12 @@ function createSyscalls(context: ProbeContext, options: SyscallOptions): Probe {
 /** Handler for the start of a call. `giveUp` drops the task's previous call, which has no end. */
 function onEnter(
   context: ProbeContext,
-  { calls, rowOf, giveUp }: { calls: TaskStamps; rowOf: Rows['rowOf']; giveUp(pid: number): void },
+  {
+    calls,
+    rowOf,
+    giveUp,
+    pair,
+  }: { calls: TaskStamps; rowOf: Rows['rowOf']; giveUp(pid: number): void; pair: UsualPair },
   event: string,
   fixedId: number | undefined,
 ): EventHandler {
@@ -265,6 +270,7 @@ function onEnter(
     calls.tags[place] = id;
   };
   handler.usual = usualEnter(context, { calls, rowOf }, event, fixedId);
+  handler.pair = pair;
   return handler;
 }
 

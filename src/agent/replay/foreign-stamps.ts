@@ -2,6 +2,7 @@
  * Adapts a replay to recordings with another clock than the agent's. Converts timestamps to nanoseconds, and removes
  * duration metrics if the timestamps are not times (for example with the clock `counter`).
  */
+import { callAlways } from '../../decode/dispatch.ts';
 import type { FamilySnapshot } from '../../model/metric.ts';
 import type { EventPlan } from '../plan/plan.ts';
 
@@ -11,15 +12,11 @@ export function inNanoseconds(plan: EventPlan, nsPerStamp: number): EventPlan {
   const { dispatcher } = plan;
   return {
     ...plan,
-    dispatcher: {
-      ...dispatcher,
-      usual: () => false,
-      call: (slot, record) => {
-        // The decoder sets the timestamp for every event, so this converts it only once.
-        record.timestampNs *= nsPerStamp;
-        dispatcher.call(slot, record);
-      },
-    },
+    dispatcher: callAlways(dispatcher, (slot, record) => {
+      // The decoder sets the timestamp for every event, so this converts it only once.
+      record.timestampNs *= nsPerStamp;
+      dispatcher.call(slot, record);
+    }),
     onLoss: (cpu, untilNs) => plan.onLoss(cpu, untilNs * nsPerStamp),
   };
 }

@@ -1,4 +1,5 @@
 /** Keeps the history of a recording's metrics during the replay. */
+import { callAlways } from '../../decode/dispatch.ts';
 import { makeHistoryRecorder, type RecordedHistory } from '../../history/recorded.ts';
 import type { MetricSnapshot } from '../../model/metric.ts';
 import type { EventPlan } from '../plan/plan.ts';
@@ -13,14 +14,10 @@ export function recordHistory(
   return {
     plan: {
       ...plan,
-      dispatcher: {
-        ...dispatcher,
-        usual: () => false,
-        call: (slot, record) => {
-          if (record.timestampNs >= recorder.nextNs) recorder.cut(record.timestampNs, snapshot);
-          dispatcher.call(slot, record);
-        },
-      },
+      dispatcher: callAlways(dispatcher, (slot, record) => {
+        if (record.timestampNs >= recorder.nextNs) recorder.cut(record.timestampNs, snapshot);
+        dispatcher.call(slot, record);
+      }),
     },
     end: () => recorder.end(snapshot),
   };

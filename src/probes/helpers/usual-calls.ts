@@ -1,8 +1,8 @@
 /**
- * Fast paths of the syscall handlers (`EventHandler.usual`). They handle the start of a call if the task is in no call,
- * and the end of a call that has the same id as its start, did not sleep or fail, and was not slow.
+ * Fast paths of the syscall handlers (`EventHandler`). They handle the start of a call if the task is in no call, and the
+ * end of a call that has the same id as its start, did not sleep or fail, and was not slow.
  */
-import type { UsualForm } from '../../model/record.ts';
+import type { PairForm, UsualForm } from '../../model/record.ts';
 import type { ProbeContext } from '../probe.ts';
 import type { TaskStamps } from '../tables/task-stamps.ts';
 
@@ -37,15 +37,17 @@ export function usualEnter(
   };
 }
 
-/** Calls that began before `lostUntil[0]` may have ended in a loss. It is at least 1, so that 0 (no call) is less. */
+interface Measured extends Calls {
+  /** Calls that began before `lostUntil[0]` may have ended in a loss. It is at least 1, so that 0 (no call) is less. */
+  lostUntil: Float64Array;
+  slowNs: number;
+  duration: { recordUsual(row: number, cpu: number, ns: number, container: number): boolean };
+  peekContainer(tid: number): number;
+}
+
 export function usualExit(
   { isSelf, word }: ProbeContext,
-  state: Calls & {
-    lostUntil: Float64Array;
-    slowNs: number;
-    duration: { recordUsual(row: number, cpu: number, ns: number, container: number): boolean };
-    peekContainer(tid: number): number;
-  },
+  state: Measured,
   event: string,
   fixedId: number | undefined,
 ): UsualForm {
@@ -65,5 +67,30 @@ export function usualExit(
     if (!duration.recordUsual(rowOf(id), cpu, ns, peekContainer(pid))) return false;
     calls.stamps[place] = 0;
     return true;
+  };
+}
+
+/** Handles a call whose end is the next record after its start, without storing the start. */
+export function usualCall(
+  { isSelf, word }: ProbeContext,
+  state: Measured,
+  [enter, exit]: readonly [string, string],
+  fixedId: number | undefined,
+): PairForm {
+  const { calls, rowOf, lostUntil, slowNs, duration, peekContainer } = state;
+  const [enterPid, exitPid] = [word(enter, 'common_pid'), word(exit, 'common_pid')];
+  const [enterId, exitId] = fixedId === undefined ? [word(enter, 'id'), word(exit, 'id')] : [0, 0];
+  const fixed = fixedId ?? NO_ID;
+  const ret = word(exit, 'ret');
+  return (words, at, endAt, timestampNs, ns, cpu) => {
+    const pid = words[at + enterPid];
+    const id = enterId === 0 ? fixed : words[at + enterId];
+    if (words[endAt + exitPid] !== pid || id === NO_ID || words[endAt + ret] < 0) return false;
+    if (exitId !== 0 && words[endAt + exitId] !== id) return false;
+    const place = calls.at(pid);
+    if (place === 0 || calls.stamps[place] !== 0 || isSelf(pid)) return false;
+    if (timestampNs < lostUntil[0] || ns >= slowNs) return false;
+    const row = rowOf(id);
+    return row >= 0 && duration.recordUsual(row, cpu, ns, peekContainer(pid));
   };
 }
