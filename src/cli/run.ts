@@ -3,7 +3,7 @@
  * instance and restores its changes, unless the process is killed.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type Agent, startAgent } from '../agent/main/supervise.ts';
+import { type Agent, type AgentOptions, startAgent } from '../agent/main/supervise.ts';
 import type { AgentConfig } from '../config/schema.ts';
 import { createProcessMetrics } from '../export/process-metrics.ts';
 import { createApp } from '../http/pages/app.ts';
@@ -29,11 +29,7 @@ import { packageVersion } from './version.ts';
 /** How long to wait for the capture thread after a second signal, because it may be in a system call. */
 const MOST_TERMINATING_MS = 2000;
 
-export interface RunOptions {
-  /** The recording to serve instead of the running kernel. */
-  replayFile?: string | undefined;
-  /** Name of the buffer to serve, if the recording has several. */
-  replayInstance?: string | undefined;
+export interface RunOptions extends Pick<AgentOptions, 'replayFile' | 'replayInstance'> {
   /** Where a reload reads the config. If absent, the config is only read at the start. */
   source?: ConfigSource;
   /** Whether to reload when the file changes. */

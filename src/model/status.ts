@@ -45,20 +45,24 @@ export interface ProcessFactsStatus {
   reason: string;
 }
 
-/** Losses and reads of one CPU's buffer since the instance was created. */
-export interface LossReport {
-  buffer: string;
-  cpu: number;
-  read: number;
+/** Losses of one CPU's buffer since the start. */
+export interface CpuLoss {
   overrun: number;
   commitOverrun: number;
   dropped: number;
-  /** Events that another reader consumed. */
+  /** Events that another reader took. */
   taken: number;
-  /** How often another user emptied the buffer. */
+  /** How often the buffer was emptied. The number of events in it is unknown. */
   cleared: number;
   /** How often recording was interrupted, or may have been. */
   paused: number;
+}
+
+/** Losses and reads of one CPU's buffer since the instance was created. */
+export interface LossReport extends CpuLoss {
+  buffer: string;
+  cpu: number;
+  read: number;
 }
 
 /** A buffer that the agent reads: the instance for events, or the instance of a tracer. */
@@ -73,17 +77,13 @@ export interface BufferStatus {
 }
 
 /** Contents of `/api/v1/status` and `/`. It is sent between threads, so it contains plain data only. */
-export interface CaptureStatus {
+export interface CaptureStatus extends Omit<BufferStatus, 'buffer'> {
   source: 'live' | 'replay';
   kernelRelease: string;
   machine: string;
   clock: string;
   tracefs: string;
-  instance: string;
-  reader: string;
   cpus: number;
-  bufferBytesPerCpu: number;
-  subbufferBytes: number;
   /** All buffers; the buffer for events comes first, if it exists. Empty for a replay. */
   buffers: BufferStatus[];
   tickMs: number;
@@ -100,4 +100,15 @@ export interface CaptureStatus {
   cost: { cpuSeconds: number; events: number };
   /** Absent if the config sets no budget. */
   budget?: BudgetStatus | undefined;
+}
+
+/** The response of `/api/v1/status`, which the page shows too. */
+export interface StatusDocument {
+  version: string;
+  source: 'live' | 'replay';
+  ready: boolean;
+  /** Why the agent is not ready, or why the capture does not answer; else ''. */
+  reason: string;
+  /** Null if the capture thread does not answer. */
+  capture: CaptureStatus | null;
 }

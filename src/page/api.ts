@@ -1,5 +1,6 @@
 /** Requests to the agent. URLs are relative to the page, so that they work behind a proxy with a path prefix. */
 import type { HistoryAnswer, HistoryIndex, LiveColumn } from '../model/history.ts';
+import type { StatusDocument } from '../model/status.ts';
 
 export class ApiError extends Error {
   status: number;
@@ -44,13 +45,9 @@ export function getHistory(question: Question): Promise<HistoryAnswer> {
   return getJson<HistoryAnswer>(`api/v1/history?${query}`);
 }
 
-export interface Hello {
-  version: string;
-  source: 'live' | 'replay';
+export interface Hello extends Omit<StatusDocument, 'capture'> {
   axis: 'time' | 'recording';
   started: number;
-  ready: boolean;
-  reason: string;
 }
 
 export type LiveMessage = LiveColumn & { reason: string };

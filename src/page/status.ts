@@ -1,15 +1,8 @@
 /** Shows what the agent says about itself: its page without scripts, and the records of its latency tracers. */
-import type { CaptureStatus } from '../model/status.ts';
+import type { StatusDocument } from '../model/status.ts';
 import { getJson } from './api.ts';
 import { el } from './dom.ts';
 import { duration, when } from './format.ts';
-
-export interface StatusDocument {
-  source: 'live' | 'replay';
-  ready: boolean;
-  reason: string;
-  capture: CaptureStatus | null;
-}
 
 export function getStatus(): Promise<StatusDocument> {
   return getJson<StatusDocument>('api/v1/status');

@@ -6,20 +6,15 @@ import type { HistogramFamily } from '../metrics/histogram.ts';
 import type { MaxGaugeFamily } from '../metrics/max-gauge.ts';
 import type { MetricStore } from '../metrics/store.ts';
 import type { ValueFamily } from '../metrics/value.ts';
+import type { MetricSpec } from '../model/metric.ts';
 import type { CommonOptions } from './probe.ts';
 import { type SeriesRows, type SplitMachine, splitOf } from './split.ts';
 import { SlotCache } from './tables/slot-cache.ts';
 
-export interface MetricFacts {
-  name: string;
-  help: string;
-  /** Names of the labels. Metrics with `per_cpu` or `per_container` have additional labels at the end. */
-  labels: readonly string[];
-  /** Labels whose values come from the kernel or the user. */
+/** As in MetricSpec. Metrics with `per_cpu` or `per_container` have additional labels at the end. */
+export type MetricFacts = Pick<MetricSpec, 'name' | 'help' | 'labels' | 'ownTime'> & {
   open?: readonly string[];
-  /** As in MetricSpec. */
-  ownTime?: boolean;
-}
+};
 
 /** The part of a probe's context that declarations need. */
 export type Machine = SplitMachine;
@@ -44,13 +39,9 @@ export function declareDurations(
 ): Durations {
   const split = splitOf(machine, options);
   const family = machine.metrics.histogram({
-    name: facts.name,
-    help: facts.help,
+    ...{ ...facts, maxSeries: options.max_series, bounds: options.buckets },
     labels: [...facts.labels, ...split.labels],
     open: [...(facts.open ?? []), ...split.open],
-    maxSeries: options.max_series,
-    ownTime: facts.ownTime,
-    bounds: options.buckets,
   });
   return { family, ...split.rows(family, family.record, labels, family.recordUsual) };
 }
@@ -92,17 +83,10 @@ export function declareCpuCounts(
     rest?: (row: number) => readonly string[];
   } = {},
 ): CpuCounts {
-  const family = machine.metrics.counter({
-    name: facts.name,
-    help: facts.help,
-    labels: facts.labels,
-    ownTime: facts.ownTime,
-    unit: shape.unit ?? '',
-    divisor: shape.divisor ?? 1,
-  });
-  const rest = shape.rest ?? (() => []);
+  const { rest = () => [], rowsShown = 1, ...scale } = shape;
+  const family = machine.metrics.counter({ ...facts, ...scale });
   const slots = new SlotCache(machine.cpuCount, (row, cpu) => family.slot([String(cpu), ...rest(row)]));
-  for (let row = 0; row < (shape.rowsShown ?? 1); row++) {
+  for (let row = 0; row < rowsShown; row++) {
     for (const cpu of machine.onlineCpus) slots.at(row, cpu);
   }
   return { family, add: (row, cpu, amount) => family.add(slots.at(row, cpu), amount) };
@@ -139,15 +123,7 @@ export function declareMaxima(
   machine: { metrics: MetricStore; maxWindowMs: number },
   facts: MetricFacts,
 ): MaxGaugeFamily {
-  return machine.metrics.maxGauge({
-    name: facts.name,
-    help: facts.help,
-    labels: facts.labels,
-    ownTime: facts.ownTime,
-    unit: 'seconds',
-    divisor: 1e9,
-    windowMs: machine.maxWindowMs,
-  });
+  return machine.metrics.maxGauge({ ...facts, unit: 'seconds', divisor: 1e9, windowMs: machine.maxWindowMs });
 }
 
 /** Declares a `declareMaxima` gauge whose first label is `cpu`. `rest` returns the other label values of a row. */

@@ -1,5 +1,5 @@
 import type { z } from 'zod';
-import type { SchemaKit } from '../config/units.ts';
+import type { ProbeDefaults, SchemaKit } from '../config/units.ts';
 import type { MetricStore } from '../metrics/store.ts';
 import type { Containers } from '../model/containers.ts';
 import type { EventFormat } from '../model/format.ts';
@@ -49,13 +49,9 @@ export interface KernelOffer {
 }
 
 /** Config keys of every probe, with defaults filled in. */
-export interface CommonOptions {
-  enabled: boolean;
-  per_cpu: boolean;
+export interface CommonOptions extends ProbeDefaults {
   /** For probes about tasks: series by container. */
   per_container?: boolean;
-  max_series: number;
-  buckets: readonly number[];
   /** Never suspend the probe, even if the agent is over its budget. */
   essential?: boolean;
 }
@@ -224,7 +220,7 @@ export interface ProbeModule<Options extends CommonOptions = CommonOptions> {
     name: string;
     labels: readonly string[];
     help: string;
-    /** As in `MetricFacts`. */
+    /** As in `MetricSpec`. */
     open?: readonly string[];
     /** A declared metric whose times belong to tasks, so traces can show them. */
     isOfTask?: boolean;

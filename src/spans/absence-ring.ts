@@ -10,25 +10,9 @@ import type { CommTexts } from './comm-texts.ts';
 const CHAINS = 1 << 12;
 
 /** A period in which a task was not running. */
-export interface Absence {
+export interface Absence extends Omit<SwitchIn, 'pid' | 'isWatched'> {
   /** Index of the entry in the ring, for data that is stored with it. */
   slot: number;
-  /** 0 if this was not recorded, or if the task may have run during a loss since then. */
-  outNs: TimestampNs;
-  /** Whether an event shows when the task returned to a CPU. */
-  isSeen: boolean;
-  /** 0 if unknown. */
-  runnableNs: TimestampNs;
-  inNs: TimestampNs;
-  state: number;
-  taskClass: number;
-  cpu: number;
-  queueCpu: number;
-  /** See `SwitchIn`. */
-  wokenBy: number;
-  waker: number;
-  wakerCpu: number;
-  lock: number;
 }
 
 /** Doubles of an entry: when the task left its CPU, became runnable, and returned; the previous entry in its chain. */

@@ -9,11 +9,10 @@ import type { ExemplarDraft, SpanDraft } from './draft.ts';
 import type { InterruptJournal } from './interrupt-journal.ts';
 import { endOfLoss, type Loss } from './losses.ts';
 import type { OperationJournal } from './operations.ts';
-import { Path, sleepAttributes, sleepCauses } from './path.ts';
+import { Path, type PathParts, sleepAttributes, sleepCauses } from './path.ts';
 import type { RequestJournal } from './request-journal.ts';
 import { waitSpan } from './run-queue.ts';
 import { isHidden } from './steps.ts';
-import type { TaskJournal } from './task-journal.ts';
 import { requestExemplars, waitExemplar } from './waits.ts';
 
 /**
@@ -24,15 +23,10 @@ const ISSUED_BEFORE_SHARE = 0.01;
 /** A bit that no kernel state uses. */
 const UNKNOWN_STATE = 1 << 18;
 
-export interface Journals {
-  tasks: TaskJournal;
+export interface Journals extends Pick<PathParts, 'tasks' | 'nameOf' | 'workOf'> {
   requests: RequestJournal;
   interrupts: InterruptJournal;
   operations: OperationJournal;
-  /** Name of what woke a task: see `TaskSink.names`. */
-  nameOf(wokenBy: number): string | undefined;
-  /** Function that a kworker ran at this time. Undefined if it was not recorded. */
-  workOf(pid: number, atNs: TimestampNs): string | undefined;
 }
 
 export interface SlowCall {

@@ -8,6 +8,7 @@ import type {
   TaskSink,
 } from '../model/intervals.ts';
 import type { KindOptions, SpansConfig } from '../model/span.ts';
+import type { Journals } from './call-parts.ts';
 import type { SpanDeps } from './deps.ts';
 import type { Offer } from './draft.ts';
 import { InterruptJournal, LONG_INTERRUPT_NS } from './interrupt-journal.ts';
@@ -60,12 +61,7 @@ export function makeTaskKinds(kinds: SpansConfig['kinds'], offer: Offer, deps: S
 }
 
 interface Shared {
-  journals: {
-    tasks: TaskJournal;
-    requests: RequestJournal;
-    interrupts: InterruptJournal;
-    operations: OperationJournal;
-  };
+  journals: Omit<Journals, 'nameOf' | 'workOf'>;
   links: Links;
 }
 

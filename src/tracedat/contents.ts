@@ -4,7 +4,7 @@
  */
 import { UsageError } from '../model/errors.ts';
 import type { PageLayout } from '../model/format.ts';
-import type { BufferStats } from '../model/source.ts';
+import type { BufferStats, TraceMetadata } from '../model/source.ts';
 import { chooseBuffer, withPageSize } from './buffers.ts';
 import { type Clock, clockOf } from './clock.ts';
 import { Broken, type Cursor } from './cursor.ts';
@@ -25,14 +25,10 @@ import {
   type SectionFile,
 } from './v7.ts';
 
-export interface Contents {
-  layout: PageLayout;
+export interface Contents extends Pick<TraceMetadata, 'layout' | 'machine' | 'kernelRelease' | 'cpuCount'> {
   /** Format texts by `system:name`, in the order of the file. */
   formats: Map<string, string>;
-  cpuCount: number;
   clock: Clock;
-  machine: string;
-  kernelRelease: string;
   /** Counters of the buffer that is read. */
   stats: BufferStats[];
   regions: Map<number, Region>;

@@ -11,36 +11,30 @@ import { UsageError } from '../model/errors.ts';
 import type { TextSource, TraceMetadata } from '../model/source.ts';
 import { openFile, readAt } from '../tracedat/file-io.ts';
 import { whatItIs } from './text-refusals.ts';
-import { type ShownLine, surveyText, type TextSurvey } from './text-survey.ts';
+import { surveyText, type TextSurvey } from './text-survey.ts';
 
-export interface TextTrace {
+export interface TextTrace
+  extends Pick<
+    TextSurvey,
+    'tracer' | 'isGraph' | 'overwritten' | 'eventLines' | 'otherLines' | 'firstOther'
+  > {
   /** Returns the text once, to the end of the file. */
   source: TextSource;
   /** Number of bytes that `source` has returned. */
   bytesRead(): number;
   bytes: number;
-  /** According to the headings; `nop` if there are none and the lines are events. */
-  tracer: string;
-  /** The lines come from function_graph. */
-  isGraph: boolean;
   /** CPUs with events, ascending. */
   cpus: readonly number[];
   /** Metadata for the plan: the events that the text contains, and all known formats. */
   metadata: Omit<TraceMetadata, 'layout'>;
   /** Undefined: the trace clock does not measure time, and there are no durations. */
   nsPerStamp: 1 | undefined;
-  /** Events overwritten before the text was made, according to the headings of `trace`. */
-  overwritten: number;
   /** Longest latency, if the file is the `trace` of a latency tracer. `source` is empty then. */
   latencyNs: number | undefined;
   /** The whole text of that trace. */
   latencyTrace: string;
   /** Names of unknown events: text has neither their system nor formats. */
   otherNames: readonly string[];
-  /** Number of lines that are events; number of unknown lines, with the first one. */
-  eventLines: number;
-  otherLines: number;
-  firstOther: ShownLine | undefined;
   /** Message for a last line without newline that can't be parsed. Undefined if the text ends with a newline. */
   openEnd: string | undefined;
   /** Number of the line that starts after this many bytes of what `source` returns. */

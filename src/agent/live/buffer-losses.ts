@@ -1,7 +1,8 @@
 /** Counts events that a buffer has lost: the kernel dropped or missed them, or other users took or deleted them. */
+import type { CpuLoss } from '../../model/status.ts';
 import { openCpuStats } from '../../tracefs/cpu-stats.ts';
 import type { Instance } from '../../tracefs/instance.ts';
-import { type CpuLoss, makeLossLedger } from '../plan/loss-ledger.ts';
+import { makeLossLedger } from '../plan/loss-ledger.ts';
 import type { EventPlan } from '../plan/plan.ts';
 import type { BufferReading } from '../plan/self-metrics.ts';
 import type { TickRule } from '../plan/sizes.ts';

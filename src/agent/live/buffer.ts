@@ -15,7 +15,7 @@ import type { BufferReading } from '../plan/self-metrics.ts';
 import type { TickRule } from '../plan/sizes.ts';
 import { makeTraceClock } from '../stream/clock.ts';
 import { SETTLE_NS } from '../stream/pipeline.ts';
-import { type BufferHealth, HEALTHY, makeHealthWatch } from './buffer-health.ts';
+import { HEALTHY, type HealthWatch, type HealthWatchParts, makeHealthWatch } from './buffer-health.ts';
 import { countMissedHits, openLosses, readingOf } from './buffer-losses.ts';
 import { type Drained, MOST_ROUNDS } from './drain.ts';
 import type { Shared } from './shared.ts';
@@ -25,19 +25,15 @@ import { makeSuspender, type Suspender } from './suspender.ts';
 /** Value of the label `buffer` for the buffer that holds the events. */
 export const EVENTS_BUFFER = 'events';
 
-export interface LiveBufferParts {
+export interface LiveBufferParts
+  extends Pick<HealthWatchParts, 'stopsWhen'>,
+    Partial<Pick<HealthWatchParts, 'disks' | 'settings'>> {
   /** Value of the label `buffer`: `events`, or the tracer's name. */
   name: string;
   instance: Instance;
   planned: PlannedStream;
   inForce: BuffersInForce;
   shared: Shared;
-  /** Why the kernel itself may have stopped recording; '' if it never stops on its own. */
-  stopsWhen: string;
-  /** Disks that the blk tracer records. */
-  disks?: readonly string[];
-  /** Files with settings of the tracer, relative to the root of tracefs. */
-  settings?: readonly string[];
   /** Number of events that the kernel has missed since the last call, by probe. */
   missed?: (() => ReadonlyMap<string, number>) | undefined;
   /** Called after recording has begun. */
@@ -46,7 +42,9 @@ export interface LiveBufferParts {
   stopTracer?(): readonly string[];
 }
 
-export interface LiveBuffer extends Pick<Suspender, 'suspend' | 'resume'> {
+export interface LiveBuffer
+  extends Pick<Suspender, 'suspend' | 'resume'>,
+    Pick<HealthWatch, 'wasTouched' | 'check'> {
   readonly name: string;
   readonly plan: EventPlan;
   /** Switches to the plan that `make` returns. Call it between two ticks. `make` may change settings of the events. */
@@ -63,13 +61,6 @@ export interface LiveBuffer extends Pick<Suspender, 'suspend' | 'resume'> {
    * operations.
    */
   beforeTick(): void;
-  /** Whether another user has written to a control file since the last `check`. */
-  wasTouched(): boolean;
-  /**
-   * Checks whether all events arrive, and undoes changes by other users after a delay. `nowMs` is monotonic. Throws if
-   * another user changed the clock, the sub-buffer size or the tracer, because the events cannot be used then.
-   */
-  check(nowMs: number): BufferHealth;
   readings(): BufferReading[];
   /** Number of events that each probe has received, including those of earlier plans: see `EventPlan`. */
   eventCounts(): ReadonlyMap<string, number>;

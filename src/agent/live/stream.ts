@@ -11,7 +11,7 @@ import type { Instance } from '../../tracefs/instance.ts';
 import { openTracePipe } from '../../tracefs/trace-pipe.ts';
 import { traitsOf } from '../../tracefs/tracer-traits.ts';
 import type { MadeProbe } from '../plan/kept-probes.ts';
-import { type EnabledProbe, type EventPlan, type PlanInput, planEvents } from '../plan/plan.ts';
+import { type EventPlan, type PlanInput, planEvents } from '../plan/plan.ts';
 import { makeTraceClock } from '../stream/clock.ts';
 import { Pipeline } from '../stream/pipeline.ts';
 import type { EventStream } from '../stream/stream.ts';
@@ -37,18 +37,14 @@ export interface PlannedStream {
   open(): OpenStream | undefined;
 }
 
-export interface StreamParts {
+export interface StreamParts extends Pick<PlanInput, 'enabled' | 'refused' | 'countInKernel'> {
   instance: Instance;
-  enabled: readonly EnabledProbe[];
   reader: ReaderKind;
   /** Tracer of the buffer; `nop` if it records only events. */
   tracer: string;
   shared: Shared;
   /** Names for addresses in pages. Text already contains the names. */
   functions: FunctionLookup;
-  /** Why events that the agent should define are missing. */
-  refused?: ReadonlyMap<string, string>;
-  countInKernel?: PlanInput['countInKernel'];
   /** For a reload: probes of the previous plan. */
   made?: readonly MadeProbe[] | undefined;
 }

@@ -4,20 +4,7 @@
  * the buffer, which resets the kernel's counters. The sums never decrease.
  */
 import type { BufferStats } from '../../model/source.ts';
-import type { LossReport } from '../../model/status.ts';
-
-/** Losses of one CPU's buffer since the start. */
-export interface CpuLoss {
-  overrun: number;
-  commitOverrun: number;
-  dropped: number;
-  /** Events that another reader took. */
-  taken: number;
-  /** How often the buffer was emptied. The number of events in it is unknown. */
-  cleared: number;
-  /** How often recording was interrupted, or may have been. */
-  paused: number;
-}
+import type { CpuLoss, LossReport } from '../../model/status.ts';
 
 export const NOTHING_LOST: CpuLoss = {
   overrun: 0,

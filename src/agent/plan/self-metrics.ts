@@ -1,9 +1,8 @@
 /** Metrics of the capture thread about itself, from the pipeline and the kernel's statistics. */
 import { PAGE_ERRORS, type PageError } from '../../decode/page.ts';
 import type { MetricStore } from '../../metrics/store.ts';
-import type { ProbeStatus } from '../../model/status.ts';
+import type { CpuLoss, ProbeStatus } from '../../model/status.ts';
 import type { UnmatchedReason } from '../../probes/probe.ts';
-import type { CpuLoss } from './loss-ledger.ts';
 
 /** Bucket bounds for the duration of a drain tick: 10 µs to 100 ms. */
 const DRAIN_BOUNDS = [1e-5, 2e-5, 5e-5, 1e-4, 2e-4, 5e-4, 1e-3, 2e-3, 5e-3, 1e-2, 2e-2, 5e-2, 1e-1];

@@ -4,7 +4,6 @@
  */
 import { getRandomValues } from 'node:crypto';
 import { globMatcher } from '../../config/units/globs.ts';
-import type { MetricStore } from '../../metrics/store.ts';
 import type { IntervalSinks } from '../../model/intervals.ts';
 import type { SpanKind, SpansConfig, TraceRecord } from '../../model/span.ts';
 import type { KindStatus, ProbeStatus } from '../../model/status.ts';
@@ -19,7 +18,7 @@ import { makeAppContexts } from '../../spans/app-contexts.ts';
 import type { SpanDeps } from '../../spans/deps.ts';
 import { metricName } from '../../spans/operations.ts';
 import { makeSpans } from '../../spans/spans.ts';
-import type { EnabledProbe } from '../plan/plan.ts';
+import type { EnabledProbe, PlanInput } from '../plan/plan.ts';
 import { makeTraceClock } from '../stream/clock.ts';
 import { declareMarkerCounts } from './marker-metrics.ts';
 import { declareSpanCounts } from './span-metrics.ts';
@@ -53,13 +52,9 @@ export interface SpanCapture {
   end(): void;
 }
 
-export interface SpanCaptureParts {
+export interface SpanCaptureParts extends Pick<PlanInput, 'enabled' | 'host' | 'store' | 'isSelf'> {
   config: SpansConfig;
-  enabled: readonly EnabledProbe[];
-  host: HostFacts;
-  store: MetricStore;
   cpuCount: number;
-  isSelf(pid: number): boolean;
   taskFacts?: SpanDeps['taskFacts'] | undefined;
 }
 

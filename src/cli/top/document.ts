@@ -1,5 +1,6 @@
 /** The data that `top` shows, from the agent's HTTP API: recent rates and quantiles. docs/top.md describes the JSON. */
 import type { HistoryAnswer, HistoryIndex, HistoryMetric, HistorySeries } from '../../model/history.ts';
+import type { StatusDocument } from '../../model/status.ts';
 import { quantile } from '../../page/buckets.ts';
 import { isOwn, titleOf } from '../../page/names.ts';
 import { topLabels } from '../../page/top-labels.ts';
@@ -11,15 +12,11 @@ const MOST_ROWS = 500;
 /** Keys 1 to 9 select a view. */
 const MOST_VIEWS = 9;
 
-export interface TopDocument {
+export interface TopDocument extends Pick<StatusDocument, 'source' | 'ready' | 'reason'> {
   url: string;
   /** End of the newest column, in milliseconds; null before the first. */
   time: number | null;
   axis: 'time' | 'recording';
-  source: 'live' | 'replay';
-  ready: boolean;
-  /** Why the agent is not ready. */
-  reason: string;
   /** Period of the rates, in seconds. */
   seconds: number;
   events_per_second: number | null;

@@ -1,5 +1,4 @@
 /** What the routes need from the agent. `cli` composes it. */
-
 import type { Exemplars } from '../../export/exemplars.ts';
 import type { SampleFamily } from '../../export/sample-family.ts';
 import type { History, HistoryData } from '../../history/history.ts';
@@ -7,7 +6,7 @@ import { reasonOf } from '../../model/errors.ts';
 import type { Log } from '../../model/log.ts';
 import type { MetricSnapshot } from '../../model/metric.ts';
 import type { SpanKind, TraceRecord } from '../../model/span.ts';
-import type { CaptureStatus } from '../../model/status.ts';
+import type { CaptureStatus, StatusDocument } from '../../model/status.ts';
 import type { LatencyRecord } from '../../model/tracer.ts';
 
 export interface HttpDeps {
@@ -58,17 +57,6 @@ export interface SlowOperations {
   ): { last: readonly TraceRecord[]; slowest: readonly TraceRecord[] };
   /** Traces with this id, newest first. */
   find(traceId: string, kind: SpanKind | undefined, limit: number): readonly TraceRecord[];
-}
-
-/** The response of `/api/v1/status`, which the page shows too. */
-export interface StatusDocument {
-  version: string;
-  source: 'live' | 'replay';
-  ready: boolean;
-  /** Why the agent is not ready, or why the capture does not answer; else ''. */
-  reason: string;
-  /** Null if the capture thread does not answer. */
-  capture: CaptureStatus | null;
 }
 
 /** Collects the status document. If the capture does not answer, the document says so; that is not an error. */

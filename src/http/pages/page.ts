@@ -3,9 +3,14 @@
  * escapes all text from the kernel, the config or an error.
  */
 import type { TraceRecord } from '../../model/span.ts';
-import type { BudgetStatus, BufferStatus, CaptureStatus, ProbeStatus } from '../../model/status.ts';
+import type {
+  BudgetStatus,
+  BufferStatus,
+  CaptureStatus,
+  ProbeStatus,
+  StatusDocument,
+} from '../../model/status.ts';
 import { PAGE_STYLE } from '../server/page-style.ts';
-import type { StatusDocument } from './deps.ts';
 import { type Html, html } from './html.ts';
 import { lossCard } from './page-loss.ts';
 import { slowCard } from './page-slow.ts';

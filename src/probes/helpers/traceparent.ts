@@ -1,17 +1,10 @@
+import type { MarkedSpan } from '../../model/intervals.ts';
+
 /**
  * Parses the bytes that a program writes about its own span: `traceparent=VALUE begin` or `traceparent=VALUE end`.
  * VALUE is defined in the W3C recommendation "Trace Context", section traceparent. Skips other texts without
  * allocating.
  */
-
-/** The ids in a `traceparent`. */
-export interface Traceparent {
-  /** 32 hex digits, not all zero. */
-  traceId: string;
-  /** 16 hex digits, not all zero. */
-  spanId: string;
-  isSampled: boolean;
-}
 
 const KEY = Buffer.from('traceparent=');
 const BEGIN = Buffer.from('begin');
@@ -70,7 +63,7 @@ export function isTraceparent(bytes: Uint8Array, from: number, to: number): bool
 }
 
 /** Reads the ids of a value that `isTraceparent` accepted. */
-export function readTraceparent(bytes: Uint8Array, from: number): Traceparent {
+export function readTraceparent(bytes: Uint8Array, from: number): MarkedSpan {
   const text = Buffer.from(bytes.buffer, bytes.byteOffset + from, VALUE_LENGTH).toString('latin1');
   return {
     traceId: text.slice(TRACE_ID_AT, SPAN_ID_AT - 1),

@@ -3,13 +3,7 @@ import type { SchemaKit } from '../../config/units.ts';
 import type { FunctionFilter } from '../../model/tracer.ts';
 import type { CommonOptions, KernelOffer, NameList } from '../probe.ts';
 
-export interface FunctionOptions extends CommonOptions {
-  /** Globs of the functions to trace. */
-  functions: readonly string[];
-  /** Globs of functions not to trace. */
-  notrace: readonly string[];
-  /** Host pids of the tasks to trace. If empty, all tasks. */
-  pids: readonly number[];
+export interface FunctionOptions extends CommonOptions, Omit<FunctionFilter, 'maxDepth'> {
   /** Allows the probe to trace every kernel function. */
   unfiltered: boolean;
 }
