@@ -12,6 +12,7 @@ after(() => rmSync(root, { recursive: true }));
 
 const ID = '79fedb3bd23ca77c9d9ccb41909038316f713df22b54b7d942b71d3812e7c74e';
 const ID2 = 'aaefb9d8feed2d453b543f6d928cede7a4dbefa6a0ae7c9b990dd234c56e93b9';
+const NODE = 'e0efb9d8feed2d453b543f6d928cede7a4dbefa6a0ae7c9b990dd234c56e93b9';
 const PAUSE = 'ccefb9d8feed2d453b543f6d928cede7a4dbefa6a0ae7c9b990dd234c56e93b9';
 const UID = '2fc932ce-fdcc-454b-97bd-aadfdeb4c340';
 const HASH = '89f4f2cb511c3b0b7e5272cff5ec37bf';
@@ -96,17 +97,21 @@ for (const [what, v1] of [
     m.group('/user.slice/user-1000.slice/user@1000.service/app.slice/shell.service', [31]);
     m.group(`/machine.slice/libpod-${ID2}.scope`, [40]);
     m.group(`/machine.slice/libpod-conmon-${ID2}.scope`, [41]);
+    // A node of kind: Docker with the driver cgroupfs, and containerd with another one within.
+    m.group(`/docker/${NODE}/kubelet.slice/kubelet-kubepods.slice/cri-containerd-${ID}.scope`, [50]);
     const table = m.open();
     m.pass(table, 1);
     assert.deepEqual(
-      [10, 11, 12, 20, 21, 30, 31, 40, 41, 1, 2, 4, 999].map((tid) => labelsOf(table, tid)?.trim()),
+      [10, 11, 12, 20, 21, 30, 31, 40, 41, 50, 1, 2, 4, 999].map((tid) => labelsOf(table, tid)?.trim()),
       [
         ...[ID, ID, ID].map((id) => id.slice(0, 12)),
         'nginx.service',
         'getty@tty1.service',
         ...['user-1000.slice', 'user-1000.slice'],
         ID2.slice(0, 12),
-        ...['system', 'system', 'kernel', 'kernel', 'other'],
+        'system',
+        NODE.slice(0, 12),
+        ...['system', 'kernel', 'kernel', 'other'],
       ],
     );
     assert.deepEqual(table.missed(), { unknown: 1, surplus: 0 });
