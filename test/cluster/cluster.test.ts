@@ -21,6 +21,7 @@ import {
   work,
   workload,
 } from './agents.ts';
+import { BUDGET, suspendsInStorm } from './budget.ts';
 import { type Cluster, startCluster, until } from './cluster.ts';
 import { makeImages } from './images.ts';
 import { OTLP, startSink } from './otlp-sink.ts';
@@ -296,6 +297,15 @@ describe('a cluster of one node', () => {
       'a counter went back',
     );
     await assertCounts(pod);
+  });
+
+  step('keeps its budget in a storm: suspends the probe, says so, stays ready, resumes it', async (t) => {
+    const probes = { ...COUNTING.probes, sched: { essential: true } };
+    const pod = await upgrade({ probes, budget: BUDGET });
+    await suspendsInStorm({ cluster, agents, pod, probe: 'syscalls', essential: 'sched' }, t);
+    // So few calls that the budget allows them.
+    assert.equal(await agents.counted(pod, SLOW_CALLS), SLOW_CALLS);
+    await assertCounts(await upgrade(COUNTING));
   });
 
   step('comes back after SIGKILL', async () => {
