@@ -50,7 +50,9 @@ export function histTrigger(dir: string, { event, keys, room }: KernelCountReque
 /** Parses the file `hist` of an event, which shows all its triggers. The keys identify the right one. */
 export function parseHist(text: string, keys: readonly string[]): HistReading | undefined {
   const head = `# trigger info: hist:keys=${keys.join(',')}:vals=hitcount:`;
-  const part = text.split('# event histogram').find((one) => one.includes(head));
+  const parts = text.split('# event histogram');
+  // 7.3 names the key common_cpu twice in this line.
+  const part = parts.find((one) => one.replace(/common_cpucommon_cpu(?=[,:])/, 'common_cpu').includes(head));
   if (part === undefined) return undefined;
   const entries = Array.from(part.matchAll(/^\{ (.+) \} hitcount: +(\d+)/gm), ([, values, hits]) => ({
     values: Array.from(values.matchAll(/: +(\d+)/g), ([, value]) => BigInt(value)),

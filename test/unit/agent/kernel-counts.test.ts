@@ -72,6 +72,18 @@ test('a trigger is set with room for a power of two; its growth is counted', (t)
   assert.deepEqual(visited(count), []);
 });
 
+test('the key common_cpu is found as 7.3 names it', (t) => {
+  const k = counting(t);
+  const count = k.counts.count('metrics/a', { ...REQUEST, keys: ['id', 'common_cpu', 'common_pid'] });
+  k.fileIs(
+    part('{ id:  9, common_cpu:  1, common_pid:  7 } hitcount:  3\n', {
+      keys: 'id,common_cpucommon_cpu,common_pid',
+    }),
+  );
+  assert.deepEqual(visited(count), ['9 1 7: 3']);
+  assert.deepEqual(k.counts.health().problems, []);
+});
+
 test('what finds no room is lost', (t) => {
   const k = counting(t);
   const count = k.counts.count('metrics/a', REQUEST);
