@@ -1,16 +1,11 @@
-/** Tables of names by number, stored as runs of consecutive numbers. */
-export type NumberRuns = readonly (readonly [first: number, names: string])[];
-
-/** Converts runs of names, separated by white space, to a map from number to name, in ascending order. */
-export function namesByNumber(runs: NumberRuns): ReadonlyMap<number, string> {
+/** Converts a text of names, separated by white space, to a map from number to name. Names have consecutive numbers. */
+export function namesByNumber(text: string): ReadonlyMap<number, string> {
   const names = new Map<number, string>();
-  for (const [first, text] of runs) {
-    text
-      .trim()
-      .split(/\s+/)
-      .forEach((name, i) => {
-        names.set(first + i, name);
-      });
+  let number = 0;
+  for (const word of text.trim().split(/\s+/)) {
+    // A number is that of the next name.
+    if (/^\d+$/.test(word)) number = Number(word);
+    else names.set(number++, word);
   }
   return names;
 }

@@ -3,7 +3,7 @@
  * programs use. Events are named after the function that implements the syscall (kernel/trace/trace_syscalls.c); for
  * some syscalls, that name differs.
  */
-import { type NumberRuns, namesByNumber } from './number-names.ts';
+import { namesByNumber } from './number-names.ts';
 import { SYSCALLS_ARM } from './syscall-table-arm.ts';
 import { SYSCALLS_ARM64 } from './syscall-table-arm64.ts';
 import { SYSCALLS_I386 } from './syscall-table-i386.ts';
@@ -35,7 +35,7 @@ const EVENT_NAMES_ARM64: Readonly<Record<string, string>> = {
 };
 
 /** Tables by machine type (`uname -m`). The agent runs on the first two; recordings can come from the others. */
-const TABLES: readonly (readonly [RegExp, NumberRuns])[] = [
+const TABLES: readonly (readonly [names: RegExp, table: string])[] = [
   [/^x86_64$/, SYSCALLS_X86_64],
   [/^(?:aarch64|arm64)$/, SYSCALLS_ARM64],
   [/^arm/, SYSCALLS_ARM],
@@ -46,9 +46,9 @@ const TABLES: readonly (readonly [RegExp, NumberRuns])[] = [
 
 /** Syscalls of a machine's native programs. Undefined for an unknown machine. */
 export function syscallTable(machine: string): SyscallTable | undefined {
-  const runs = TABLES.find(([names]) => names.test(machine))?.[1];
-  if (runs === undefined) return undefined;
-  const names = namesByNumber(runs);
+  const table = TABLES.find(([names]) => names.test(machine))?.[1];
+  if (table === undefined) return undefined;
+  const names = namesByNumber(table);
   return { name: (id) => names.get(id), ids: [...names.keys()] };
 }
 
