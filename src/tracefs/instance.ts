@@ -146,10 +146,9 @@ function makeInstance(
   leftover: boolean,
   freeBuffer: number,
 ): Instance {
-  const opened = new Set<LivePages>();
   let released = false;
   let removed = false;
-  const common = commonOf(root, dir);
+  const { closePages, ...common } = commonOf(root, dir);
 
   // If an instance copies markers but does not record, the kernel refuses all markers: stop copying first.
   const stop = () => {
@@ -161,8 +160,7 @@ function makeInstance(
     if (!released) {
       quietly(stop);
       quietly(() => disableEvents(dir));
-      for (const pages of opened) pages.close();
-      opened.clear();
+      closePages();
       closeSync(freeBuffer);
       released = true;
     }
@@ -175,9 +173,7 @@ function makeInstance(
 
   return {
     ...common,
-    root,
     name,
-    dir,
     leftover,
     set: (file, value) => writeControl(dir, file, value),
     add: (file, values) => appendValues(join(dir, file), values),
@@ -185,22 +181,17 @@ function makeInstance(
     enable: (events) => enableEvents(dir, events),
     start: () => writeControl(dir, 'tracing_on', '1'),
     stop,
-    openPages: () => {
-      const pages = openLivePages(dir, instanceLayout(dir).pageSize);
-      opened.add(pages);
-      return pages;
-    },
     remove,
   };
 }
 
-/** Methods that are the same for an instance and the top level, because they change only what this instance records. */
-export function commonOf(
-  root: string,
-  dir: string,
-): Pick<Instance, 'cpuCount' | 'metadata' | 'state' | 'stats' | 'savedCmdlines' | 'writeMarker'> {
+/** Members that are the same for an instance and the top level, because they change only what this instance records. */
+export function commonOf(root: string, dir: string) {
   const cpuCount = Math.max(0, ...possibleCpus(dir)) + 1;
+  const opened = new Set<LivePages>();
   return {
+    root,
+    dir,
     cpuCount,
     metadata: () => ({
       layout: instanceLayout(dir),
@@ -209,12 +200,21 @@ export function commonOf(
       kernelRelease: release(),
       cpuCount,
       events: () => listEvents(root),
-      formatText: (event) => formatText(root, event),
+      formatText: (event: string) => formatText(root, event),
     }),
-    state: (recorded) => instanceState(root, dir, recorded),
-    stats: (cpu) => parseStats(readText(join(dir, 'per_cpu', `cpu${cpu}`, 'stats')), cpu),
+    state: (recorded: Recorded) => instanceState(root, dir, recorded),
+    stats: (cpu: number) => parseStats(readText(join(dir, 'per_cpu', `cpu${cpu}`, 'stats')), cpu),
     savedCmdlines: () => tryReadText(join(root, 'saved_cmdlines')) ?? '',
-    writeMarker: (text) => writeControl(dir, 'trace_marker', text),
+    writeMarker: (text: string) => writeControl(dir, 'trace_marker', text),
+    openPages: () => {
+      const pages = openLivePages(dir, instanceLayout(dir).pageSize);
+      opened.add(pages);
+      return pages;
+    },
+    closePages: () => {
+      for (const pages of opened) pages.close();
+      opened.clear();
+    },
   };
 }
 

@@ -13,8 +13,7 @@ import { commonOf, type Instance } from './instance.ts';
 import type { Journal } from './journal/journal.ts';
 import { topLevelOwner } from './journal/owners.ts';
 import { topLevelUser } from './journal/top-level-user.ts';
-import { type LivePages, openLivePages } from './pages.ts';
-import { entriesRecorded } from './top-level.ts';
+import { warningsOfRemoval } from './top-level.ts';
 
 /** Size per CPU: enough for the markers of one tick at the highest accepted rate. */
 const LEAST_KB = 256;
@@ -26,32 +25,20 @@ export function takeTopLevelMarkers(root: string, journal: Journal): Instance {
   if (user !== undefined)
     throw new KernelError({ file: root, errno: 'EBUSY', action: 'read the markers of', remedy: user });
   const part = journal.part(OWNER);
-  const opened = new Set<LivePages>();
   let removed = false;
-  const closePages = () => {
-    for (const pages of opened) pages.close();
-    opened.clear();
-  };
+  const { closePages, ...common } = commonOf(root, root);
   return {
-    ...commonOf(root, root),
-    root,
+    ...common,
     name: '',
-    dir: root,
     leftover: false,
     set: part.set,
     add: part.add,
     prepare: ({ clock }) => {
-      const recorded = entriesRecorded(root);
+      const warnings = warningsOfRemoval(root, 'read markers there');
       part.set('options/markers', '1');
       if (bufferSizeKb(root) < LEAST_KB) part.set('buffer_size_kb', String(LEAST_KB));
       part.set('trace_clock', clock);
       emptyTrace(root);
-      const warnings =
-        recorded === 0
-          ? []
-          : [
-              `removed ${recorded} events that another user had recorded at the top level of ${root}, to read markers there`,
-            ];
       return {
         bufferBytesPerCpu: bufferSizeKb(root) * 1024,
         subbufferBytes: instanceLayout(root).pageSize,
@@ -62,11 +49,6 @@ export function takeTopLevelMarkers(root: string, journal: Journal): Instance {
     start: () => part.set('tracing_on', '1'),
     // Recording continues, because it was on before.
     stop: () => {},
-    openPages: () => {
-      const pages = openLivePages(root, instanceLayout(root).pageSize);
-      opened.add(pages);
-      return pages;
-    },
     remove: () => {
       closePages();
       // A new user of the top level relies on the current clock. The journal tries again when the agent exits.

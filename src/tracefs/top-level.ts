@@ -6,7 +6,7 @@
 import { closeSync, constants, openSync } from 'node:fs';
 import { join } from 'node:path';
 import { KernelError } from '../model/errors.ts';
-import { instanceLayout, prepareBuffers } from './buffers.ts';
+import { prepareBuffers } from './buffers.ts';
 import { possibleCpus } from './cpu-dirs.ts';
 import { enableEvents } from './events.ts';
 import { refusal, tryReadText } from './files.ts';
@@ -15,7 +15,6 @@ import { commonOf, type Instance, quietly } from './instance.ts';
 import type { Journal } from './journal/journal.ts';
 import { topLevelOwner } from './journal/owners.ts';
 import { topLevelUser } from './journal/top-level-user.ts';
-import { type LivePages, openLivePages } from './pages.ts';
 import { parseStats } from './stats.ts';
 
 /**
@@ -30,7 +29,7 @@ export function takeTopLevel(root: string, journal: Journal, tracer: string): In
     throw new KernelError({ file: root, errno: 'EBUSY', action: 'take', remedy });
   }
   const part = journal.part(topLevelOwner(tracer));
-  const opened = new Set<LivePages>();
+  const { closePages, ...common } = commonOf(root, root);
   let freeBuffer: number | undefined;
   let removed = false;
   const set = part.set;
@@ -38,8 +37,7 @@ export function takeTopLevel(root: string, journal: Journal, tracer: string): In
   const remove = (): readonly string[] => {
     if (removed) return [];
     quietly(() => set('tracing_on', '0'));
-    for (const pages of opened) pages.close();
-    opened.clear();
+    closePages();
     quietly(() => set('current_tracer', 'nop'));
     // Closing the file shrinks the buffer, so restore sizes afterwards.
     if (freeBuffer !== undefined) closeSync(freeBuffer);
@@ -49,41 +47,35 @@ export function takeTopLevel(root: string, journal: Journal, tracer: string): In
   };
 
   return {
-    ...commonOf(root, root),
-    root,
+    ...common,
     name: '',
-    dir: root,
     leftover: false,
     set,
     add: part.add,
     prepare: (request) => {
-      const recorded = entriesRecorded(root);
+      const warnings = warningsOfRemoval(root, `run tracer ${tracer} there`);
       const inForce = prepareBuffers(root, request, set);
       freeBuffer ??= holdBuffer(root);
-      if (recorded > 0)
-        inForce.warnings.push(
-          `removed ${recorded} events that another user had recorded at the top level of ${root}, to run tracer ${tracer} there`,
-        );
+      inForce.warnings.push(...warnings);
       return inForce;
     },
     enable: (events) => enableEvents(root, events, set),
     start: () => set('tracing_on', '1'),
     stop: () => set('tracing_on', '0'),
-    openPages: () => {
-      const pages = openLivePages(root, instanceLayout(root).pageSize);
-      opened.add(pages);
-      return pages;
-    },
     remove,
   };
 }
 
-/** Number of events in the top level's buffer. */
-export function entriesRecorded(root: string): number {
+/** A warning if the top level's buffer has events, which the agent is about to remove. */
+export function warningsOfRemoval(root: string, purpose: string): string[] {
   const counts = possibleCpus(root).map((cpu) =>
     parseStats(tryReadText(join(root, 'per_cpu', `cpu${cpu}`, 'stats')) ?? '', cpu),
   );
-  return counts.reduce((sum, { entries }) => sum + entries, 0);
+  const recorded = counts.reduce((sum, { entries }) => sum + entries, 0);
+  if (recorded === 0) return [];
+  return [
+    `removed ${recorded} events that another user had recorded at the top level of ${root}, to ${purpose}`,
+  ];
 }
 
 /** While the file is open, the end of this process stops recording and frees the buffer (`disable_on_free`). */
