@@ -9,8 +9,10 @@ import { createInstance } from '../src/tracefs/instance.ts';
 import { findTracefs } from '../src/tracefs/mount.ts';
 import {
   cpuSeconds,
+  cpuSecondsByThread,
   median,
   type RunningAgent,
+  readCalls,
   residentBytes,
   sleep,
   startAgent,
@@ -75,8 +77,22 @@ async function reading(agent: RunningAgent) {
     events: sumOf(text, 'ftrace_exporter_events_read_total'),
     lost: sumOf(text, 'ftrace_exporter_events_lost_total'),
     cpu: cpuSeconds(agent.pid),
+    threads: cpuSecondsByThread(agent.pid),
+    reads: readCalls(agent.pid),
     at: performance.now(),
   };
+}
+
+type Reading = Awaited<ReturnType<typeof reading>>;
+
+/** CPU time by thread in nanoseconds per event, and events per read call. */
+function parts(before: Reading, after: Reading): string {
+  const events = after.events - before.events;
+  const byThread = [...after.threads].map(([name, seconds]) => {
+    const ns = ((seconds - (before.threads.get(name) ?? 0)) * 1e9) / events;
+    return `${name} ${ns.toFixed(1)}`;
+  });
+  return `${byThread.join(', ')}; ${(events / (after.reads - before.reads)).toFixed(0)} events per read`;
 }
 
 async function underLoad(): Promise<void> {
@@ -86,7 +102,8 @@ async function underLoad(): Promise<void> {
     await sleep(1000);
     const perEvent: number[] = [];
     const rates: number[] = [];
-    let after = await reading(agent);
+    const first = await reading(agent);
+    let after = first;
     for (let round = 0; round < ROUNDS; round++) {
       const before = await reading(agent);
       await promisify(execFile)('taskset', ['-c', '0', program, String(CALLS)]);
@@ -99,6 +116,7 @@ async function underLoad(): Promise<void> {
     const text = perEvent.map((ns) => ns.toFixed(0)).join(' ');
     console.log(`\nagent under a getppid loop, syscalls and default probes, ${ROUNDS} rounds`);
     console.log(`CPU of the whole agent, ns per event: ${text}, median ${median(perEvent).toFixed(0)}`);
+    console.log(`of that by thread: ${parts(first, after)}`);
     console.log(`events per second: median ${Math.round(median(rates))}; lost in all: ${after.lost}`);
     console.log(
       `resident memory after ${after.events} events: ${(residentBytes(agent.pid) / 2 ** 20).toFixed(1)} MiB`,

@@ -36,17 +36,29 @@ export function have(program: string): boolean {
   }
 }
 
-/** CPU seconds all threads of a process have used, from the scheduler's own nanosecond counts. */
-export function cpuSeconds(pid: number): number {
-  let ns = 0;
+/** CPU seconds of a process by name of the thread, from the scheduler's own nanosecond counts. */
+export function cpuSecondsByThread(pid: number): Map<string, number> {
+  const seconds = new Map<string, number>();
   for (const tid of readdirSync(`/proc/${pid}/task`)) {
     try {
-      ns += Number(readFileSync(`/proc/${pid}/task/${tid}/schedstat`, 'latin1').split(' ')[0]);
+      const name = readFileSync(`/proc/${pid}/task/${tid}/comm`, 'latin1').trim();
+      const ns = Number(readFileSync(`/proc/${pid}/task/${tid}/schedstat`, 'latin1').split(' ')[0]);
+      seconds.set(name, (seconds.get(name) ?? 0) + ns / 1e9);
     } catch {
       // The thread has just ended.
     }
   }
-  return ns / 1e9;
+  return seconds;
+}
+
+/** CPU seconds all threads of a process have used. */
+export function cpuSeconds(pid: number): number {
+  return [...cpuSecondsByThread(pid).values()].reduce((sum, seconds) => sum + seconds, 0);
+}
+
+/** How often a process has called `read` or `pread`. */
+export function readCalls(pid: number): number {
+  return Number(/^syscr: (\d+)/m.exec(readFileSync(`/proc/${pid}/io`, 'latin1'))?.[1]);
 }
 
 export function residentBytes(pid: number): number {

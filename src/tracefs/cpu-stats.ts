@@ -25,17 +25,17 @@ export function openCpuStats(dir: string): CpuStats {
   const files = new Map<number, number>();
   const bytes = Buffer.alloc(MOST_BYTES);
 
+  const pathOf = (cpu: number) => join(dir, 'per_cpu', `cpu${cpu}`, 'stats');
   const read = (cpu: number): number => {
-    const file = join(dir, 'per_cpu', `cpu${cpu}`, 'stats');
     try {
       let fd = files.get(cpu);
       if (fd === undefined) {
-        fd = openSync(file, constants.O_RDONLY);
+        fd = openSync(pathOf(cpu), constants.O_RDONLY);
         files.set(cpu, fd);
       }
       return readSync(fd, bytes, 0, MOST_BYTES, 0);
     } catch (error) {
-      throw refusal(error, { file, action: 'read' });
+      throw refusal(error, { file: pathOf(cpu), action: 'read' });
     }
   };
 
