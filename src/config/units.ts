@@ -141,10 +141,26 @@ export function probeSchema<Extra extends z.ZodRawShape>(defaults: ProbeDefaults
   });
 }
 
+/**
+ * Default of `max_series` with `per_container`: a series for each container of the default limit. 500 series with the
+ * default buckets would be more than 10,000 samples.
+ */
+export const CONTAINER_SERIES = 200;
+
 /** Schema of a probe about tasks, which can have series by container. */
 export function taskProbeSchema<Extra extends z.ZodRawShape>(defaults: ProbeDefaults, extra: Extra) {
-  const shape = { per_container: z.boolean().default(false), ...extra };
-  return probeSchema(defaults, shape).check(refuseBothSplits);
+  const written = z.int().min(1).max(100_000).optional();
+  const shape = {
+    per_container: z.boolean().default(false),
+    ...extra,
+    // The check fills in the default.
+    max_series: written as unknown as z.ZodDefault<z.ZodInt>,
+  };
+  const fill = ({ value }: z.core.ParsePayload<object>): void => {
+    const options = value as { max_series?: number; per_container: boolean };
+    options.max_series ??= options.per_container ? CONTAINER_SERIES : defaults.max_series;
+  };
+  return probeSchema(defaults, shape).check(fill, refuseBothSplits);
 }
 
 /** Rejects series by both CPU and container, because they would be too many. */

@@ -55,7 +55,7 @@ export interface ContainerWaits {
   /** A task begins to wait in the queue of a CPU. Returns its tag. */
   queued(slot: number, cpu: number): number;
   /** A task no longer waits in this queue. */
-  left(tag: number): void;
+  leave(tag: number): void;
   /** A waiting task moves to the queue of another CPU. `sinceNs`: when it began to wait. Returns its new tag. */
   moved(pid: number, slot: number, tag: number, cpu: number, sinceNs: TimestampNs): number;
   /**
@@ -87,7 +87,7 @@ export function makeContainerWaits(cpuCount: number): ContainerWaits {
     return (cpu << SLOT_BITS) | slot;
   };
 
-  const left = (tag: number): void => {
+  const leave = (tag: number): void => {
     if (tag < 0) return;
     const cpu = tag >>> SLOT_BITS;
     const running = states[(cpu << STATE_BITS) + RUNNING];
@@ -144,7 +144,7 @@ export function makeContainerWaits(cpuCount: number): ContainerWaits {
   };
 
   return {
-    ...{ pairs, now, queued, left, switched, waitedForNothing, settle },
+    ...{ pairs, now, queued, leave, switched, waitedForNothing, settle },
     woken: (pid, slot, cpu) => {
       if (!(cpu >= 0 && cpu < cpuCount)) return NOT_QUEUED;
       const state = cpu << STATE_BITS;
@@ -157,7 +157,7 @@ export function makeContainerWaits(cpuCount: number): ContainerWaits {
       return NOT_QUEUED;
     },
     moved: (pid, slot, tag, cpu, sinceNs) => {
-      if (tag >= 0) left(tag);
+      if (tag >= 0) leave(tag);
       else if (!unexpect(pid, slot, sinceNs)) return NOT_QUEUED;
       return cpu >= 0 && cpu < cpuCount ? queued(slot, cpu) : NOT_QUEUED;
     },

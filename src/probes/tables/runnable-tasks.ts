@@ -104,7 +104,7 @@ function makeQueues({ tasks, lostUntil }: Tables, { waits, slotOf, preempted }: 
   };
   /** No event showed that a task returned to a CPU, so it still counts as waiting. */
   const endsUnseen = (place: number): void => {
-    if (tasks.stamps[place] >= lostUntil[0]) waits.left(tasks.tags[place]);
+    if (tasks.stamps[place] >= lostUntil[0]) waits.leave(tasks.tags[place]);
   };
   return {
     woken: (place: number, pid: number, cpu: number): void => {
@@ -137,7 +137,7 @@ function makeQueues({ tasks, lostUntil }: Tables, { waits, slotOf, preempted }: 
         tag = tags[place];
         if (tag < 0) waits.waitedForNothing(slot, sinceNs);
         else if (tag >> SLOT_BITS !== cpu) {
-          waits.left(tag);
+          waits.leave(tag);
           tag = NOT_QUEUED;
         }
       }

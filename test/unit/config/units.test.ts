@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import { z } from 'zod';
 import { DEFAULT_BUCKETS, decimalBuckets } from '../../../src/config/units/buckets.ts';
 import { globMatcher } from '../../../src/config/units/globs.ts';
-import { cpuList, duration, globs, probeSchema, size } from '../../../src/config/units.ts';
+import { cpuList, duration, globs, probeSchema, size, taskProbeSchema } from '../../../src/config/units.ts';
 import type { CommonOptions } from '../../../src/probes/probe.ts';
 
 const seed = Number(process.env.FC_SEED ?? Date.now() % 2 ** 31);
@@ -28,6 +28,15 @@ test('an empty section of a probe gives its defaults', () => {
   const defaults = { ...DEFAULTS, buckets: [...DEFAULT_BUCKETS], essential: false, from: 'wakeup' };
   assert.deepEqual(schema.parse({}), defaults);
   assert.equal(schema.parse({ from: 'waking', per_cpu: true }).per_cpu, true);
+});
+
+test('series by container have a lower limit, unless the section has one', () => {
+  const schema = taskProbeSchema(DEFAULTS, {});
+  const limit = (section: object) => schema.parse(section).max_series;
+  assert.equal(limit({}), 500);
+  assert.equal(limit({ per_container: true }), 200);
+  assert.equal(limit({ per_container: true, max_series: 500 }), 500);
+  assert.equal(schema.safeParse({ max_series: 0 }).success, false);
 });
 
 test('sections are strict', () => {

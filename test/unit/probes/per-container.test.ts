@@ -12,7 +12,7 @@ import type { ProbeModule } from '../../../src/probes/probe.ts';
 import { syscalls } from '../../../src/probes/syscalls.ts';
 import { declared } from './declared.ts';
 import { fakeContainers } from './fake-containers.ts';
-import { run } from './records.ts';
+import { countSamples, run } from './records.ts';
 
 const A: ContainerLabels = ['shop', 'web-0', 'a'];
 const B: ContainerLabels = ['shop', 'db-0', 'b'];
@@ -60,6 +60,22 @@ describe('syscalls', () => {
     assert.equal(s.value('ftrace_syscall_errors_total', 'read', 'EAGAIN', ...B), 1);
     assert.equal(s.value('ftrace_syscall_errors_total', 'read', 'EAGAIN', ...A), undefined);
     assert.equal(s.value('ftrace_syscall_waiting_seconds_total', 'read', ...A), 500);
+  });
+
+  test('200 containers with the defaults stay within the samples of docs/sizing.md', () => {
+    const named = Array.from({ length: 200 }, (_, i): ContainerLabels => ['shop', `web-${i}`, 'a']);
+    const s = calls(named);
+    for (const i of named.keys()) s.containers.table[1000 + i] = FIRST_CONTAINER + i;
+    for (const id of [READ, 1, 3])
+      for (const i of named.keys()) {
+        s.call(1000 + i, 100, id);
+        s.call(1000 + i, 100, id, -11);
+        s.feed('raw_syscalls:sys_enter', { ts: 1000, by: 1000 + i, id });
+        s.feed('sched:sched_switch', { ts: 1100, prev_pid: 1000 + i, prev_state: 1 });
+        s.feed('raw_syscalls:sys_exit', { ts: 1500, by: 1000 + i, id, ret: 1 });
+      }
+    const samples = countSamples(s.store);
+    assert.ok(samples > 5_000 && samples <= 5_500, `${samples} samples`);
   });
 
   test('without a table of containers, series are those without per_container', () => {
