@@ -1,7 +1,8 @@
 /**
  * Reports each new maximum of a latency tracer, with its trace. Resetting the maximum keeps the last trace. So a reset
- * can only miss a record that is made between two system calls and replaced before its trace is read. Source:
- * kernel/trace/trace.c, __update_max_tr(), latency_fsnotify().
+ * can only miss a record that is made between two system calls and replaced before its trace is read. A latency that
+ * ends while a program reads a trace has none, but raises the maximum. Source: kernel/trace/trace.c, __update_max_tr(),
+ * update_max_tr_single(), latency_fsnotify().
  */
 import { closeSync, constants, openSync, readSync, watch, writeSync } from 'node:fs';
 import { join } from 'node:path';
@@ -43,18 +44,15 @@ export function watchMaxLatency(
   let last = '';
   let lastMaximum = 0;
 
-  /**
-   * Reads the maximum and its trace. The kernel sets the maximum first and then swaps in the trace, so a read between
-   * these steps is repeated.
-   */
+  /** Reads the maximum and a trace until the maximum does not change meanwhile. */
   const readBoth = (): { maximum: number; trace: string } => {
-    let maximum = 0;
+    let maximum = readMaximum(dir);
     let trace = '';
     for (let tries = 0; tries < TRIES; tries++) {
-      maximum = readMaximum(dir);
       trace = readTrace(dir, traceBytes);
-      // After a reset the maximum is 0, and the trace is still that of the previous record.
-      if (readMaximum(dir) === maximum && (maximum === 0 || maximum === latencyOf(trace))) break;
+      const before = maximum;
+      maximum = readMaximum(dir);
+      if (maximum === before) break;
     }
     return { maximum, trace };
   };
@@ -62,17 +60,15 @@ export function watchMaxLatency(
   const look = (): void => {
     const { maximum, trace } = readBoth();
     const latencyUs = latencyOf(trace);
-    if (latencyUs === undefined) {
-      // No event was recorded during the latency, so it has no trace.
-      if (maximum > lastMaximum) onRecord(maximum * 1000, '');
-      lastMaximum = maximum;
-      return;
+    let reportedUs = lastMaximum;
+    if (latencyUs !== undefined && trace !== last) {
+      last = trace;
+      reportedUs = latencyUs;
+      onRecord(latencyUs * 1000, trace);
     }
-    // If the maximum and the trace do not match, the next poll checks again.
-    if (trace !== last || maximum === latencyUs) lastMaximum = maximum;
-    if (trace === last) return;
-    last = trace;
-    onRecord(latencyUs * 1000, trace);
+    // The kernel stores no trace while one is read (options/pause-on-trace).
+    if (maximum > reportedUs) onRecord(maximum * 1000, '');
+    lastMaximum = maximum;
   };
 
   const reset = (): void => {
@@ -143,7 +139,7 @@ function writeZeroIf(dir: string, mayWrite: (maximum: number) => boolean): boole
 
 /** In microseconds. Throws `KernelError`. */
 function readMaximum(dir: string): number {
-  return Number(readText(join(dir, MAXIMUM)));
+  return Number.parseInt(readText(join(dir, MAXIMUM)), 10);
 }
 
 /** Latency in microseconds of a trace's record, from `# latency: 26914 us, #6/6, CPU#1 | (M:…`. */

@@ -28,8 +28,8 @@ export interface LatencyLog {
 
 interface Watched {
   watch: LatencyWatch;
-  /** The slowest record of each window, the current window first. */
-  windows: (LatencyRecord | undefined)[];
+  /** The slowest record of each window, the current window first, and the slowest with a trace if that is another. */
+  windows: LatencyRecord[][];
   endsAtMs: number;
 }
 
@@ -39,11 +39,12 @@ export function makeLatencyLog(maxWindowMs: number): LatencyLog {
   return {
     watch: (instance, tracer, { onLatency, onError }) => {
       instance.set('tracing_max_latency', '0');
-      const windows: Watched['windows'] = [undefined];
+      const windows: Watched['windows'] = [[]];
       const onRecord = (latencyNs: number, trace: string) => {
         onLatency(latencyNs, trace);
-        const record = { tracer, latencyNs, trace, atMs: Date.now() };
-        if (latencyNs > (windows[0]?.latencyNs ?? 0)) windows[0] = record;
+        const all = [...windows[0], { tracer, latencyNs, trace, atMs: Date.now() }].sort(slowestFirst);
+        const traced = all.find((record) => record.trace !== '');
+        windows[0] = all.filter((record) => record === all[0] || record === traced);
       };
       const watch = watchMaxLatency(instance.dir, onRecord, { onError });
       byTracer.set(tracer, { watch, windows, endsAtMs: performance.now() + windowMs });
@@ -58,13 +59,13 @@ export function makeLatencyLog(maxWindowMs: number): LatencyLog {
       watched.endsAtMs = nowMs + windowMs;
       // The kernel's current maximum still belongs to the window that ends.
       watched.watch.reset();
-      watched.windows.unshift(undefined);
+      watched.windows.unshift([]);
       if (watched.windows.length > WINDOWS + 1) watched.windows.length = WINDOWS + 1;
     },
-    records: (tracer) =>
-      byTracer
-        .get(tracer)
-        ?.windows.filter((record) => record !== undefined)
-        .sort((a, b) => b.latencyNs - a.latencyNs),
+    records: (tracer) => byTracer.get(tracer)?.windows.flat().sort(slowestFirst),
   };
+}
+
+function slowestFirst(a: LatencyRecord, b: LatencyRecord): number {
+  return b.latencyNs - a.latencyNs;
 }

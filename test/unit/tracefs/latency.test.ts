@@ -69,6 +69,25 @@ test('a latency without a trace is reported too, once', (t) => {
   assert.deepEqual(seen, [[77_000, '']]);
 });
 
+test('a longer latency without a trace, while one is read, is reported beside it, once', (t) => {
+  const { seen, watch, record, dir } = setUp(t, {});
+  record(173, '1', 40_243);
+  watch.look();
+  watch.look();
+  assert.deepEqual(seen, [
+    [173_000, traceOf(173, '1')],
+    [40_243_000, ''],
+  ]);
+  writeFileSync(join(dir, 'tracing_max_latency'), '53236\n');
+  watch.look();
+  watch.reset();
+  assert.deepEqual(seen.slice(2), [[53_236_000, '']]);
+  // After the reset, a latency without a trace counts even if an older trace is longer.
+  writeFileSync(join(dir, 'tracing_max_latency'), '12\n');
+  watch.look();
+  assert.deepEqual(seen.slice(3), [[12_000, '']]);
+});
+
 test('a maximum from before the watch began does not count', (t) => {
   const { dir, seen } = setUp(t, {}, '8');
   assert.equal(readFileSync(join(dir, 'tracing_max_latency'), 'utf8'), '0\n');
