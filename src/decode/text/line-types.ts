@@ -11,6 +11,7 @@ import { compileFmt, isCommon } from './compile-fmt.ts';
 import type { Program } from './program.ts';
 import { makeScratch, type RecordPlace, type Scratch } from './scratch.ts';
 import type { TextEventType } from './types.ts';
+import { userEventFormats } from './user-event-text.ts';
 
 export interface LineType {
   event: string;
@@ -231,7 +232,7 @@ function linesOf(
   if (exit !== null) {
     return { start: `sys_${exit[1]} `, programs: [compiled('"-> 0x%lx", REC->ret', false)], others: [] };
   }
-  const printFmts = printFmtsOf(format);
+  const printFmts = userEventFormats(format) ?? printFmtsOf(format);
   const others = printFmts.length > 1 ? (SAY_NOTHING[event] ?? []) : [];
   return {
     start: `${format.name}:`,
