@@ -77,29 +77,31 @@ function usable(file: string): boolean {
 /** Boots once. Never rejects because of what happens in the guest. */
 export async function boot(kernel: Kernel, options: BootOptions): Promise<Outcome> {
   const { share, serialLog } = options;
-  const disk = join(share, '.disk');
+  // vda and nvme0n1
+  const disks = ['.disk', '.nvme'].map((name) => join(share, name));
   const initramfs = join(share, '.initramfs');
   writeFileSync(join(share, 'script'), options.script);
   rmSync(join(share, 'status'), { force: true });
   buildInitramfs(kernel, initramfs);
-  const fd = openSync(disk, 'w');
-  ftruncateSync(fd, DISK_BYTES);
-  closeSync(fd);
+  for (const disk of disks) {
+    const fd = openSync(disk, 'w');
+    ftruncateSync(fd, DISK_BYTES);
+    closeSync(fd);
+  }
   const serial = openSync(serialLog, 'w');
   try {
-    const ended = await runQemu(qemuArguments(kernel, options, { disk, initramfs }), serial, options);
+    const ended = await runQemu(qemuArguments(kernel, options, { disks, initramfs }), serial, options);
     return outcomeOf(ended, share, readFileSync(serialLog, 'latin1'));
   } finally {
     closeSync(serial);
-    rmSync(disk);
-    rmSync(initramfs);
+    for (const file of [...disks, initramfs]) rmSync(file);
   }
 }
 
 function qemuArguments(
   kernel: Kernel,
   { share, oneAtATime }: BootOptions,
-  { disk, initramfs }: { disk: string; initramfs: string },
+  { disks: [disk, nvme], initramfs }: { disks: readonly string[]; initramfs: string },
 ): string[] {
   // An oops ends the boot: what runs after it proves nothing.
   const append = 'console=ttyS0 quiet panic=-1 oops=panic mitigations=off tsc=reliable';
@@ -125,6 +127,8 @@ function qemuArguments(
     ...['-virtfs', `local,path=/,mount_tag=host,readonly=on,${common}`],
     ...['-virtfs', `local,path=${share},mount_tag=share,${common}`],
     ...['-drive', `file=${disk},if=virtio,format=raw,cache=writeback`],
+    ...['-drive', `file=${nvme},if=none,id=nvme,format=raw,cache=writeback`],
+    ...['-device', 'nvme,serial=lab,drive=nvme'],
   ];
 }
 

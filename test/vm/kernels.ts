@@ -1,20 +1,23 @@
 /**
- * Kernels of the lab: finds the kernel image and modules of a Debian package by the kernel's name. They are kept in the
- * cache, so that a second run needs no network. Packages are downloaded and unpacked, never installed, through a
- * separate apt root: the machine's sources stay as they are, and the mirror is the one that they name.
+ * Kernels of the lab: finds the kernel image and modules by the kernel's name. They come from a Debian package, or are
+ * built from Debian's source of the kernel. They are kept in the cache, so that a second run needs no network.
  */
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { homedir } from 'node:os';
 import { basename, join } from 'node:path';
 import { zstdDecompressSync } from 'node:zlib';
+import { cacheDir, openApt } from './apt.ts';
+import { buildKernel, CONFIG } from './build-kernel.ts';
+import { BUILT } from './tracers.ts';
 
 export interface Recipe {
   /** As given to `--kernel`. */
   name: string;
-  /** Debian suite of its `linux-image-rt-amd64`. */
+  /** Debian suite of its `linux-image-rt-amd64`, or of its source. */
   suite: string;
+  /** A package with the source of a kernel that is built here. */
+  source?: string;
 }
 
 export const RECIPES: readonly Recipe[] = [
@@ -22,6 +25,7 @@ export const RECIPES: readonly Recipe[] = [
   { name: '6.1-rt', suite: 'bookworm' },
   { name: '6.12-rt', suite: 'bookworm-backports' },
   { name: '7.3-rt', suite: 'trixie-backports' },
+  { name: BUILT, suite: 'bookworm-backports', source: 'linux-source-6.12' },
 ];
 const METAPACKAGE = 'linux-image-rt-amd64';
 
@@ -31,57 +35,61 @@ export interface Kernel {
   image: string;
   /** Files of the modules to insert, each after those it depends on. */
   modules: string[];
+  /** Files of modules that a check inserts. */
+  extra: string[];
 }
 
-/** What the guest needs beyond what is built in: its roots, a disk, loop devices. */
-const MODULES = ['virtio_pci', '9pnet_virtio', '9p', 'virtio_blk', 'loop'];
-const KEYRING = '/usr/share/keyrings/debian-archive-keyring.gpg';
-
-export function cacheDir(): string {
-  return join(process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache'), 'ftrace-exporter', 'kernels');
-}
+/** What the guest needs beyond what is built in: its roots, disks, loop devices, a file system with events. */
+const MODULES = ['virtio_pci', '9pnet_virtio', '9p', 'virtio_blk', 'loop', 'nvme', 'crc32c_generic', 'ext4'];
 
 /** A kernel from the cache, or else from the mirror. Throws an `Error` that says what is missing. */
 export function fetchKernel(recipe: Recipe, log: (line: string) => void): Kernel {
   const dir = join(cacheDir(), recipe.name);
-  const stamp = createHash('sha256')
-    .update(JSON.stringify([recipe, MODULES]))
-    .digest('hex');
-  const ready = join(dir, 'ready');
-  if (!existsSync(ready) || readFileSync(ready, 'utf8') !== stamp) {
+  if (!isReady(recipe)) {
     rmSync(dir, { recursive: true, force: true });
-    mkdirSync(dir, { recursive: true });
-    log(`${recipe.name}: fetching ${METAPACKAGE} of ${recipe.suite}`);
-    const unpacked = download(recipe, dir);
-    keepWhatBoots(unpacked, dir);
+    mkdirSync(join(dir, 'extra'), { recursive: true });
+    log(`${recipe.name}: fetching ${recipe.source ?? METAPACKAGE} of ${recipe.suite}`);
+    const unpacked =
+      recipe.source === undefined
+        ? imagePackages(recipe, dir)
+        : openApt(recipe.suite).unpack([recipe.source], dir);
+    if (recipe.source === undefined) keepWhatBoots(unpacked, dir);
+    else buildKernel(unpacked, dir, (line) => log(`${recipe.name}: ${line}`));
     rmSync(unpacked, { recursive: true });
-    writeFileSync(ready, stamp);
+    writeFileSync(join(dir, 'ready'), stampOf(recipe));
   }
-  const modules = readdirSync(join(dir, 'modules')).sort();
+  const filesIn = (part: string) =>
+    readdirSync(join(dir, part))
+      .sort()
+      .map((file) => join(dir, part, file));
   return {
     name: recipe.name,
     image: join(dir, 'vmlinuz'),
-    modules: modules.map((file) => join(dir, 'modules', file)),
+    modules: filesIn('modules'),
+    extra: filesIn('extra'),
   };
 }
 
+/** Whether the cache contains what the recipe makes. */
+export function isReady(recipe: Recipe): boolean {
+  const ready = join(cacheDir(), recipe.name, 'ready');
+  return existsSync(ready) && readFileSync(ready, 'utf8') === stampOf(recipe);
+}
+
+function stampOf(recipe: Recipe): string {
+  const contents = recipe.source === undefined ? MODULES : readFileSync(CONFIG, 'utf8');
+  return createHash('sha256')
+    .update(JSON.stringify([recipe, contents]))
+    .digest('hex');
+}
+
 /** Downloads and unpacks the packages that the metapackage depends on. Returns their directory. */
-function download(recipe: Recipe, dir: string): string {
-  const apt = aptRoot(recipe.suite);
-  run('apt-get', [...apt, 'update', '-qq']);
+function imagePackages({ suite }: Recipe, dir: string): string {
+  const apt = openApt(suite);
   const wanted = [METAPACKAGE];
-  for (let i = 0; i < wanted.length; i++) {
-    for (const name of kernelParts(run('apt-cache', [...apt, 'show', '--no-all-versions', wanted[i]])))
-      if (!wanted.includes(name)) wanted.push(name);
-  }
-  const debs = join(dir, 'debs');
-  const unpacked = join(dir, 'unpacked');
-  mkdirSync(debs);
-  mkdirSync(unpacked);
-  for (const name of wanted.slice(1)) run('apt-get', [...apt, 'download', '-qq', name], debs);
-  for (const deb of readdirSync(debs)) run('dpkg', ['-x', join(debs, deb), unpacked]);
-  rmSync(debs, { recursive: true });
-  return unpacked;
+  for (let i = 0; i < wanted.length; i++)
+    for (const name of kernelParts(apt.show(wanted[i]))) if (!wanted.includes(name)) wanted.push(name);
+  return apt.unpack(wanted.slice(1), dir);
 }
 
 /** Names in `Depends:` that contain the image and its modules: one package, or three in newer suites. */
@@ -90,40 +98,6 @@ function kernelParts(shown: string): string[] {
   return [...shown.matchAll(depends)].flatMap(([, list]) =>
     list.split(/[,|]/).flatMap((part) => /^\s*(linux-(?:image|binary|modules)-\d\S*)/.exec(part)?.[1] ?? []),
   );
-}
-
-/** Options that make apt read one suite of the machine's own mirror into a root in the cache. */
-function aptRoot(suite: string): string[] {
-  const root = join(cacheDir(), '.apt', suite);
-  for (const dir of ['lists/partial', 'archives/partial']) mkdirSync(join(root, dir), { recursive: true });
-  const list = join(root, 'sources.list');
-  if (!existsSync(KEYRING)) throw new Error(`${KEYRING} is missing: install debian-archive-keyring`);
-  writeFileSync(list, `deb [signed-by=${KEYRING} arch=amd64] ${mirror()} ${suite} main\n`);
-  const settings = {
-    'Dir::Etc::sourcelist': list,
-    'Dir::Etc::sourceparts': '/nonexistent',
-    'Dir::State::lists': join(root, 'lists'),
-    'Dir::State::status': '/dev/null',
-    'Dir::Cache': root,
-    'Dir::Cache::archives': join(root, 'archives'),
-    'Acquire::Languages': 'none',
-    'APT::Architecture': 'amd64',
-    // Root downloads here, because the user _apt cannot write into a home directory.
-    'APT::Sandbox::User': 'root',
-  };
-  return Object.entries(settings).flatMap(([key, value]) => ['-o', `${key}=${value}`]);
-}
-
-/** The mirror that the machine itself uses for Debian. */
-function mirror(): string {
-  const format = '$(REPO_URI) $(COMPONENT) $(RELEASE)';
-  const targets = run('apt-get', ['indextargets', '--format', format, 'Created-By: Packages']).split('\n');
-  const debian = targets.map((line) => line.split(' ')).filter(([uri]) => /\/debian\/?$/.test(uri));
-  if (debian.length === 0)
-    throw new Error(
-      "apt's sources name no Debian mirror (a URL that ends in /debian): `apt-get indextargets`",
-    );
-  return debian[0][0];
 }
 
 /** Copies image and modules from the unpacked packages. Modules are uncompressed and numbered in their order. */
@@ -167,13 +141,4 @@ function dependsOf(module: Buffer): string[] {
   if (at < 0) return [];
   const text = module.toString('latin1', at + 9, module.indexOf(0, at + 9));
   return text.split(',').flatMap((name) => (name === '' ? [] : [name.replaceAll('-', '_')]));
-}
-
-function run(command: string, args: string[], cwd?: string): string {
-  return execFileSync(command, args, {
-    encoding: 'utf8',
-    maxBuffer: 1 << 28,
-    stdio: ['ignore', 'pipe', 'inherit'],
-    ...(cwd === undefined ? {} : { cwd }),
-  });
 }

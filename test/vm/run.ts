@@ -16,10 +16,12 @@ import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { cacheDir } from './apt.ts';
 import { boot, missingPackages, type Outcome } from './boot.ts';
+import { missingForBuild } from './build-kernel.ts';
 import type { CheckNote, CheckResult } from './guest/reporter.ts';
 import { checkCaptures } from './host-checks.ts';
-import { cacheDir, fetchKernel, RECIPES, type Recipe } from './kernels.ts';
+import { fetchKernel, isReady, RECIPES, type Recipe } from './kernels.ts';
 import { concerns, LAB_TRACERS } from './tracers.ts';
 import { buildTree } from './tree.ts';
 import { trimCapture } from './trim.ts';
@@ -59,17 +61,19 @@ async function main(): Promise<number> {
     .filter((file) => tracers.length === 0 || concerns(basename(file, '.test.ts'), tracers));
   if (files.length === 0) throw new Wrong('no check has all that in its name: --list shows them');
   if (values.list) {
-    for (const { name, suite } of RECIPES) console.log(`kernel ${name} (${suite})`);
-    for (const { name, since } of LAB_TRACERS)
-      console.log(`tracer ${name} (${since === undefined ? 'in no kernel here' : `from ${since}`})`);
+    for (const { name, suite, source } of RECIPES)
+      console.log(`kernel ${name} (${source === undefined ? '' : `built from ${source} of `}${suite})`);
+    for (const { name, since, only } of LAB_TRACERS)
+      console.log(`tracer ${name} (${only ?? `from ${since}`})`);
     for (const file of files) console.log(`check ${file}`);
     return 0;
   }
-  const missing = missingPackages();
+  const recipes = RECIPES.filter(({ name }) => values.kernel === undefined || values.kernel.includes(name));
+  const builds = recipes.some((recipe) => recipe.source !== undefined && !isReady(recipe));
+  const missing = [...missingPackages(), ...(builds ? missingForBuild() : [])];
   if (missing.length > 0) throw new Wrong(`install first: apt-get install ${missing.join(' ')}`);
 
-  for (const recipe of RECIPES) {
-    if (values.kernel && !values.kernel.includes(recipe.name)) continue;
+  for (const recipe of recipes) {
     await testKernel(recipe, { files, tracers, saveCaptures: values['save-captures'] === true });
   }
   console.log(`${tally.passed} passed, ${tally.failed} failed`);
@@ -100,6 +104,7 @@ async function testKernel(recipe: Recipe, { files, tracers, saveCaptures }: Choi
     mkdirSync(captures);
     buildTree(REPOSITORY, join(share, 'tree.tar'));
     copyFileSync(process.execPath, join(share, 'node'));
+    for (const file of kernel.extra) copyFileSync(file, join(share, basename(file)));
     const printed = new Map<string, number>();
     const onProgress = () => printNew(recipe.name, share, printed);
     let remaining = files;

@@ -5,11 +5,10 @@
 
 export interface LabTracer {
   name: string;
-  /**
-   * The first version that has it; every later kernel must have it. Undefined: none of the lab's kernels is built with
-   * it.
-   */
-  since: string | undefined;
+  /** The first version that has it; every later kernel must have it, unless `only` names one. */
+  since: string;
+  /** The only kernel of the lab that is built with it. */
+  only?: string;
   /**
    * Files that check the agent with it, without their extension. `tracers-noise` has blk where function_graph is at the
    * top level.
@@ -20,6 +19,9 @@ export interface LabTracer {
 const CALLS = ['tracers-calls'];
 const NOISE = ['tracers-noise'];
 const WAKEUPS = ['tracers-wakeups'];
+const OFF = ['tracers-off'];
+/** The kernel with what no distributor builds: irqsoff, preemptoff, preemptirqsoff and user_events. */
+export const BUILT = '6.12-latency';
 
 export const LAB_TRACERS: readonly LabTracer[] = [
   { name: 'function', since: '5.10', files: CALLS },
@@ -31,9 +33,9 @@ export const LAB_TRACERS: readonly LabTracer[] = [
   { name: 'wakeup_rt', since: '5.10', files: CALLS },
   { name: 'wakeup_dl', since: '5.10', files: WAKEUPS },
   { name: 'blk', since: '5.10', files: [...CALLS, ...NOISE] },
-  { name: 'irqsoff', since: undefined, files: [] },
-  { name: 'preemptoff', since: undefined, files: [] },
-  { name: 'preemptirqsoff', since: undefined, files: [] },
+  { name: 'irqsoff', since: '5.10', only: BUILT, files: OFF },
+  { name: 'preemptoff', since: '5.10', only: BUILT, files: OFF },
+  { name: 'preemptirqsoff', since: '5.10', only: BUILT, files: OFF },
 ];
 
 /** Checks that can test any tracer, and only test those that `--tracer` names. */
@@ -46,8 +48,14 @@ export function concerns(file: string, wanted: readonly string[]): boolean {
 }
 
 /** Whether a kernel of this name (`5.10-rt`) must have a tracer. */
-export function mustOffer({ since }: LabTracer, kernel: string): boolean {
-  return since !== undefined && !isOlder(kernel, since);
+export function mustOffer(tracer: LabTracer, kernel: string): boolean {
+  return whyNotOffered(tracer, kernel) === undefined;
+}
+
+/** Why a kernel of this name need not have a tracer; undefined if it must. */
+export function whyNotOffered({ since, only }: LabTracer, kernel: string): string | undefined {
+  if (only !== undefined && only !== kernel) return `only ${only} is built with it`;
+  return isOlder(kernel, since) ? `it came with ${since}` : undefined;
 }
 
 /** Compares versions as numbers: 5.9 is older than 5.10. */

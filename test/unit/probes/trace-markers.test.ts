@@ -20,7 +20,7 @@ format:
 	field:unsigned char common_preempt_count;	offset:3;	size:1;	signed:0;
 	field:int common_pid;	offset:4;	size:4;	signed:1;
 
-	field:char traceparent[56];	offset:8;	size:56;	signed:1;
+	field:char traceparent[];	offset:8;	size:56;	signed:1;
 	field:u8 begin;	offset:64;	size:1;	signed:0;
 
 print fmt: "traceparent=%s begin=%u", REC->traceparent, REC->begin

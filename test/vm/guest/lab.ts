@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { type Samples, samplesOf } from '../../support/samples.ts';
-import { LAB_TRACERS, type LabTracer, mustOffer } from '../tracers.ts';
+import { LAB_TRACERS, type LabTracer, whyNotOffered } from '../tracers.ts';
 
 export const TRACEFS = '/sys/kernel/tracing';
 /** Name of the kernel, as in `--kernel`. */
@@ -32,8 +32,7 @@ export function wantedTracers(): readonly LabTracer[] {
 export function skipTracer(name: string): string | false {
   const tracer = wantedTracers().find((wanted) => wanted.name === name);
   if (tracer === undefined) return 'not asked for';
-  if (tracer.since === undefined) return 'no kernel of the lab is built with it';
-  return mustOffer(tracer, KERNEL) ? false : `it came with ${tracer.since}`;
+  return whyNotOffered(tracer, KERNEL) ?? false;
 }
 
 export interface RunningAgent {
