@@ -6,6 +6,7 @@ import assert from 'node:assert/strict';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
+import { isDeepStrictEqual } from 'node:util';
 import { parseStats } from '../../../src/tracefs/stats.ts';
 import type { Samples } from '../../support/samples.ts';
 import { CPUS, getppids, type RunningAgent, startAgent, TRACEFS, until } from './lab.ts';
@@ -20,6 +21,8 @@ buffer: { per_cpu: 1MiB }
 probes: { ${OFF}, function: { unfiltered: true } }
 `;
 
+const pause = () => writeFileSync(join(DIR, 'tracing_on'), '0');
+
 describe('function tracing at full rate', () => {
   let agent: RunningAgent;
   before(async () => {
@@ -30,29 +33,32 @@ describe('function tracing at full rate', () => {
   it('reads and loses what the kernel says, CPU by CPU', async (t) => {
     const startedMs = performance.now();
     getppids(0, CALLS);
-    writeFileSync(join(DIR, 'tracing_on'), '0');
+    pause();
     const seconds = (performance.now() - startedMs) / 1000;
-    const stats = CPUS.map(
-      (cpu) => () => parseStats(readFileSync(join(DIR, `per_cpu/cpu${cpu}/stats`), 'utf8'), cpu),
-    );
-    await until(() => stats.every((read) => read().entries === 0), 'what was recorded has been read');
     const totals = (samples: Samples) =>
       CPUS.map((cpu) => {
         const labels = { buffer: 'function', cpu: String(cpu) };
+        const lost = (more = {}) => samples.sum('ftrace_exporter_events_lost_total', { ...labels, ...more });
         return {
           read: samples.sum('ftrace_exporter_events_read_total', labels),
-          lost: samples.sum('ftrace_exporter_events_lost_total', labels),
+          // The agent counts that this test pauses it.
+          lost: lost() - lost({ reason: 'paused' }),
         };
       });
-    const counted = stats.map((read) => {
-      const { readEvents, overrun, commitOverrun, droppedEvents } = read();
-      return { read: readEvents, lost: overrun + commitOverrun + droppedEvents };
-    });
-    let ours = totals(await agent.scrape());
+    let counted: { read: number; lost: number }[] = [];
+    let ours = counted;
     await until(async () => {
+      // The agent switches recording on again.
+      pause();
+      const stats = CPUS.map((cpu) =>
+        parseStats(readFileSync(join(DIR, `per_cpu/cpu${cpu}/stats`), 'utf8'), cpu),
+      );
+      counted = stats.map(({ readEvents, overrun, commitOverrun, droppedEvents }) => {
+        return { read: readEvents, lost: overrun + commitOverrun + droppedEvents };
+      });
       ours = totals(await agent.scrape());
-      return ours.every(({ read }, i) => read >= counted[i].read);
-    }, 'the agent has counted it').catch(() => {});
+      return stats.every(({ entries }) => entries === 0) && isDeepStrictEqual(ours, counted);
+    }, 'the agent has counted what was recorded').catch(() => {});
     const total = counted.reduce((sum, { read, lost }) => sum + read + lost, 0);
     for (const [cpu, { read, lost }] of counted.entries())
       t.diagnostic(`CPU ${cpu}: read ${read}, lost ${lost}`);
@@ -62,6 +68,7 @@ describe('function tracing at full rate', () => {
   });
 
   it('ends well', async () => {
+    pause();
     agent.child.kill('SIGTERM');
     assert.equal(await agent.ended, 0, agent.stderr());
     assert.doesNotMatch(agent.stderr(), /another reader takes|has emptied this buffer/);
