@@ -125,6 +125,10 @@ const libraryRules = Object.keys(rooms).map((room) => ({
   },
 }));
 
+/** Printed below each violation. */
+const comment =
+  'The rule is in .dependency-cruiser.cjs; docs/architecture.md lists what each room may import.';
+
 module.exports = {
   forbidden: [
     ...roomRules,
@@ -158,7 +162,7 @@ module.exports = {
       from: { path: '^src' },
       to: { dependencyTypes: ['npm-dev'], dependencyTypesNot: ['type-only'] },
     },
-  ],
+  ].map((rule) => ({ ...rule, comment })),
   options: {
     parser: 'swc',
     tsPreCompilationDeps: true,

@@ -24,7 +24,7 @@ describe('the import rules', () => {
 
   /** Runs the check of package.json on the copy. */
   const check = () => {
-    const args = ['src', '--config', '.dependency-cruiser.cjs', '--output-type', 'err'];
+    const args = ['src', '--config', '.dependency-cruiser.cjs', '--output-type', 'err-long'];
     const { status, stdout, stderr } = spawnSync(process.execPath, [DEPCRUISE, ...args], {
       cwd: copy,
       encoding: 'utf8',
@@ -104,6 +104,7 @@ describe('the import rules', () => {
       const { status, output } = checkWith(files);
       assert.notEqual(status, 0, output);
       assert.match(output, rule);
+      assert.match(output, /The rule is in \.dependency-cruiser\.cjs; docs\/architecture\.md/);
     });
   }
 });

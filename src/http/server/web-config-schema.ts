@@ -187,8 +187,6 @@ export const webConfigSchema = z.strictObject({
     .prefault({}),
 });
 
-export type CheckedWebConfig = z.output<typeof webConfigSchema>;
-
 export function costOf(hash: string): number {
   return Number(BCRYPT.exec(hash)?.[1]);
 }
