@@ -19,7 +19,7 @@ import { reasonOf } from '../model/errors.ts';
 import { parseEventFilter } from '../model/event-filter.ts';
 import { COUNT_IN, MOST_KERNEL_KEYS } from '../model/kernel-count.ts';
 import { DEFAULT_BUCKETS, powersOfFour } from './units/buckets.ts';
-import { buckets, CONTAINER_SERIES, refuseBothSplits } from './units.ts';
+import { buckets, defaultSeries, refuseBothSplits, seriesLimit } from './units.ts';
 
 /** A metric, and the options that all probes have. */
 export interface ConfiguredMetric {
@@ -141,7 +141,7 @@ const written = z.strictObject({
     .record(text(LABEL, 'a label: letters, digits and _, but neither le nor cpu (use per_cpu)'), label)
     .default({}),
   buckets: z.array(z.union([z.string(), z.number()])).optional(),
-  max_series: z.int().min(1).max(100_000).optional(),
+  max_series: seriesLimit().optional(),
   per_cpu: z.boolean().default(false),
   per_container: z.boolean().default(false),
   count_in: z.enum(COUNT_IN).default('agent'),
@@ -321,7 +321,7 @@ const numbers = z
 
 function configured(one: Written, buckets: readonly number[]): ConfiguredMetric {
   const { name, help, enabled, essential, per_cpu, per_container, start, end, event } = one;
-  const max_series = one.max_series ?? (per_container ? CONTAINER_SERIES : 500);
+  const max_series = one.max_series ?? defaultSeries(per_container, 500);
   const amount = one.value ?? one.sum ?? one.max;
   const metric: DeclaredMetric = {
     name: `ftrace_${name}`,

@@ -134,31 +134,37 @@ export function probeSchema<Extra extends z.ZodRawShape>(defaults: ProbeDefaults
   return z.strictObject({
     enabled: z.boolean().default(defaults.enabled),
     per_cpu: z.boolean().default(defaults.per_cpu),
-    max_series: z.int().min(1).max(100_000).default(defaults.max_series),
+    max_series: seriesLimit().default(defaults.max_series),
     buckets: buckets().prefault([...defaults.buckets]),
     essential: z.boolean().default(false),
     ...extra,
   });
 }
 
-/**
- * Default of `max_series` with `per_container`: a series for each container of the default limit. 500 series with the
- * default buckets would be more than 10,000 samples.
- */
-export const CONTAINER_SERIES = 200;
+/** A value of `max_series`, without a default. */
+export function seriesLimit() {
+  return z.int().min(1).max(100_000);
+}
+
+/** Series with `per_container`: one for each container of the default limit. 500 would be more than 10,000 samples. */
+const CONTAINER_SERIES = 200;
+
+/** The default of `max_series`, if the default without `per_container` is `usual`. */
+export function defaultSeries(perContainer: boolean, usual: number): number {
+  return perContainer ? CONTAINER_SERIES : usual;
+}
 
 /** Schema of a probe about tasks, which can have series by container. */
 export function taskProbeSchema<Extra extends z.ZodRawShape>(defaults: ProbeDefaults, extra: Extra) {
-  const written = z.int().min(1).max(100_000).optional();
   const shape = {
     per_container: z.boolean().default(false),
     ...extra,
     // The check fills in the default.
-    max_series: written as unknown as z.ZodDefault<z.ZodInt>,
+    max_series: seriesLimit().optional() as unknown as z.ZodDefault<z.ZodInt>,
   };
   const fill = ({ value }: z.core.ParsePayload<object>): void => {
     const options = value as { max_series?: number; per_container: boolean };
-    options.max_series ??= options.per_container ? CONTAINER_SERIES : defaults.max_series;
+    options.max_series ??= defaultSeries(options.per_container, defaults.max_series);
   };
   return probeSchema(defaults, shape).check(fill, refuseBothSplits);
 }

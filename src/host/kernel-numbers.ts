@@ -16,7 +16,7 @@ export function irqName(irq: number): string | undefined {
 /** Current name of a task, by its host pid. Undefined if the task has ended, or if /proc has other numbers. */
 export function taskName(pid: number): string | undefined {
   if (pid === 0) return 'swapper';
-  return isFirstNamespace() ? textOf(`/proc/${pid}/comm`) : undefined;
+  return isFirstPidNamespace() ? textOf(`/proc/${pid}/comm`) : undefined;
 }
 
 /** Length of a jiffy in nanoseconds, from the jiffies since boot. Undefined if the kernel does not show them. */
@@ -30,11 +30,12 @@ export function jiffyNs(): number | undefined {
   return hertz === undefined ? undefined : 1e9 / hertz;
 }
 
-function isFirstNamespace(): boolean {
+/** Whether this process is in the initial pid namespace. Undefined if /proc does not show it. */
+export function isFirstPidNamespace(): boolean | undefined {
   try {
     return readlinkSync('/proc/self/ns/pid') === FIRST_PID_NAMESPACE;
   } catch {
-    return false;
+    return undefined;
   }
 }
 

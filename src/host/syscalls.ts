@@ -5,10 +5,9 @@
  */
 import { namesByNumber } from './number-names.ts';
 import { SYSCALLS_ARM } from './syscall-table-arm.ts';
-import { SYSCALLS_ARM64 } from './syscall-table-arm64.ts';
+import { SYSCALLS_ARM64, SYSCALLS_RISCV64 } from './syscall-table-generic.ts';
 import { SYSCALLS_I386 } from './syscall-table-i386.ts';
 import { SYSCALLS_PPC64 } from './syscall-table-ppc64.ts';
-import { SYSCALLS_RISCV64 } from './syscall-table-riscv64.ts';
 import { SYSCALLS_X86_64 } from './syscall-table-x86-64.ts';
 
 export interface SyscallTable {

@@ -1,5 +1,6 @@
 /** Capabilities and pid namespace of this process, from /proc/self, for `doctor`. */
-import { readFileSync, readlinkSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
+import { isFirstPidNamespace } from '../../host/kernel-numbers.ts';
 
 export interface ProcessFacts {
   uid: number;
@@ -9,16 +10,13 @@ export interface ProcessFacts {
   inPidNamespace: boolean | undefined;
 }
 
-/** Inode of the initial pid namespace: PROC_PID_INIT_INO in include/linux/proc_ns.h. */
-const INITIAL_PID_NAMESPACE = 'pid:[4026531836]';
-
 export function processFacts(): ProcessFacts {
   const status = attempt(() => readFileSync('/proc/self/status', 'utf8')) ?? '';
-  const namespace = attempt(() => readlinkSync('/proc/self/ns/pid'));
+  const isFirst = isFirstPidNamespace();
   return {
     uid: process.getuid?.() ?? -1,
     capabilities: /^CapEff:\s*([0-9a-f]+)$/m.exec(status)?.[1].replace(/^0+(?=.)/, '') ?? '',
-    inPidNamespace: namespace === undefined ? undefined : namespace !== INITIAL_PID_NAMESPACE,
+    inPidNamespace: isFirst === undefined ? undefined : !isFirst,
   };
 }
 

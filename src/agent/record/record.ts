@@ -1,5 +1,4 @@
 /** Records events to a trace.dat file. Pages are copied from the kernel to the file without changes. */
-import { readlinkSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { AgentConfig } from '../../config/schema.ts';
 import { loadPage, makePage } from '../../decode/page.ts';
@@ -7,6 +6,7 @@ import { listBlockDevices } from '../../host/block-devices.ts';
 import { type ContainerTable, openContainerTable } from '../../host/container-table.ts';
 import { onlineCpus } from '../../host/cpus.ts';
 import { liveHostFacts } from '../../host/facts.ts';
+import { isFirstPidNamespace } from '../../host/kernel-numbers.ts';
 import { MetricStore } from '../../metrics/store.ts';
 import { UsageError } from '../../model/errors.ts';
 import { NAMELESS } from '../../model/function-names.ts';
@@ -49,11 +49,6 @@ export interface Recorded {
   bytes: number;
   events: number;
   lost: number;
-}
-
-/** Whether /proc has the same task ids as the trace. The kernel's first pid namespace has a fixed inode number. */
-function isHostsPidNamespace(): boolean {
-  return readlinkSync('/proc/self/ns/pid') === 'pid:[4026531836]';
 }
 
 /** Name of the instance for a recording. It differs from the agent's instance, so both can run. */
@@ -115,7 +110,7 @@ async function recordFrom(
   const { events } = plan;
   const writer = openCaptureWriter(options.file, { metadata, events, ftraceFormats: TRACER_FORMATS });
   try {
-    containers?.procIsHosts(isHostsPidNamespace());
+    containers?.procIsHosts(isFirstPidNamespace() === true);
     for (const reason of containers ? containerNotes(containers, plan.helpers) : [])
       options.log.warn({ reason }, 'containers are not recorded completely');
     return await copyPages(tracer, { plan, metadata, writer, containers }, options);

@@ -5,7 +5,7 @@
 import { getRandomValues } from 'node:crypto';
 import { globMatcher } from '../../config/units/globs.ts';
 import type { IntervalSinks } from '../../model/intervals.ts';
-import type { SpanKind, SpansConfig, TraceRecord } from '../../model/span.ts';
+import { type SpanKind, type SpansConfig, TASK_KINDS, type TraceRecord } from '../../model/span.ts';
 import type { KindStatus, ProbeStatus } from '../../model/status.ts';
 import { NORMAL } from '../../model/task-classes.ts';
 import { probeCatalogue } from '../../probes/catalogue.ts';
@@ -29,9 +29,6 @@ export const SPANS = 'spans';
 
 /** On shutdown, makes traces for at most this long. Making one of every operation in full buffers could take longer. */
 const LAST_TRACES_NS = 1e9;
-
-/** Kinds whose operations belong to a thread, so they can be part of an application's span. */
-const TASK_KINDS: readonly SpanKind[] = ['syscalls', 'block', 'sched', 'metrics', 'function_graph'];
 
 export interface SpanCapture {
   /** Connects other probes. Probes that stay the same keep their sinks. */

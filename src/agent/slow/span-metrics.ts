@@ -3,7 +3,7 @@
  * the main thread counts what is exported.
  */
 import type { MetricStore } from '../../metrics/store.ts';
-import type { SpanKind, SpanOutcome, SpansConfig } from '../../model/span.ts';
+import { type SpanKind, type SpanOutcome, type SpansConfig, TASK_KINDS } from '../../model/span.ts';
 import type { SpanCounts } from '../../spans/deps.ts';
 
 const TRACES = {
@@ -17,8 +17,6 @@ const SPANS = {
   labels: ['kind', 'outcome'],
 };
 
-/** Kinds whose operations belong to tasks. */
-const TASK_KINDS: ReadonlySet<string> = new Set(['syscalls', 'block', 'sched', 'metrics', 'function_graph']);
 const FILTERED = {
   name: 'ftrace_exporter_traces_filtered_total',
   help: 'Slow operations (at least as long as the threshold of their kind) without a trace, because the config excludes their task.',
@@ -41,7 +39,7 @@ export function declareSpanCounts(
       if (outcome !== 'pruned') traces.slot([kind, outcome]);
       spans.slot([kind, outcome]);
     }
-    if (TASK_KINDS.has(kind)) filtered?.slot([kind]);
+    if (TASK_KINDS.some((one) => one === kind)) filtered?.slot([kind]);
   }
   const counting =
     (family: typeof traces) =>
