@@ -186,8 +186,8 @@ function declareReadings(
       if (loss === undefined) continue;
       fill.set(fill.slot([buffer, cpu]), capacityBytes > 0 ? Math.min(1, unreadBytes / capacityBytes) : 0);
       lost.set(lost.slot([buffer, cpu, 'overrun']), loss.overrun);
-      // In overwrite mode, commit_overrun and dropped occur only if a writer interrupts another writer. The other
-      // reasons are actions of other users. These series appear when they first occur.
+      // commit_overrun needs interrupts that fill the whole buffer while one event is being recorded. The other reasons
+      // are actions of other users (dropped: overwrite mode was switched off). The series appear when they first occur.
       const rare = {
         commit_overrun: loss.commitOverrun,
         dropped: loss.dropped,
