@@ -222,7 +222,10 @@ function wakeupHandler(
   };
 }
 
-/** The parent task records this event. The new task may have the pid of a task that has ended. */
+/**
+ * The parent task records this event. The new task may have the pid of a task that has ended. It repeats the end of
+ * `wakeupHandler`, because V8 takes that handler's arrays for constants only while a single closure of it exists.
+ */
 function newTaskHandler(
   context: ProbeContext,
   classes: TaskClasses,

@@ -113,7 +113,7 @@ open(group + '/${limit}', 'w').write(str(24 << 20))
 open(group + '/cgroup.procs', 'w').write(str(os.getpid()))
 fd = os.open(sys.argv[1], os.O_RDWR | os.O_CREAT)
 data = os.urandom(12 << 20)
-for i in range(RUNS + 10): os.pwrite(fd, data, i % 4 * len(data))
+for i in range(5 * RUNS): os.pwrite(fd, data, i % 4 * len(data))
 reached = [int(line.split()[-1]) for line in open(group + '/${hits}') if line[0].isdigit() or line.startswith('max ')]
 open('${dir}/cgroup.procs', 'w').write(str(os.getpid()))
 os.rmdir(group)
