@@ -41,7 +41,7 @@ for line in sys.stdin:
 const WORKER = WAKER.replace('time.sleep(0.001)', 'pass');
 
 /** Maximum number of rounds, in each of which the victim works for two seconds. */
-const ROUNDS = 10;
+const ROUNDS = 20;
 
 const cpuGroups = hierarchyDir('cpu');
 const unified = hierarchyDir('unified');
@@ -75,7 +75,8 @@ test('a victim, a hog on its CPU, and a bystander on another one', { skip: !cpuG
   let after = await atRestOf(agent, ofVictim.container);
   let waitedSoFar = waitedNs(victim.pid);
   let share = 0;
-  // Repeat, because in some rounds other programs take the CPU for a part of the time.
+  // Repeat, because in some rounds other programs take the CPU for a part of the time. Some machines also do not record
+  // the switch from one of these programs back to the hog, so its time counts as that program's.
   for (let round = 0; round < ROUNDS && share < 0.95; round++) {
     const [before, waitedBefore] = [after, waitedSoFar];
     await victim.ask('2');
