@@ -59,6 +59,11 @@ export interface ContainerWaits {
   /** A waiting task moves to the queue of another CPU. `sinceNs`: when it began to wait. Returns its new tag. */
   moved(pid: number, slot: number, tag: number, cpu: number, sinceNs: TimestampNs): number;
   /**
+   * Task `prev` is about to leave a CPU. If the CPU last switched to another task, a switch was not recorded. It is then
+   * not known which of the two tasks ran, and the time since that switch counts as unknown.
+   */
+  leaves(cpu: number, prev: number): void;
+  /**
    * A CPU switches to task `next`; 0 is the idle task. `entering`: the slot of the previous task if it begins to wait.
    * `tag`: the tag of `next` if it waited in the queue of this CPU. Both can be `NOT_QUEUED`. Returns the task that was
    * expected to run next; 0 if none.
@@ -113,6 +118,13 @@ export function makeContainerWaits(cpuCount: number): ContainerWaits {
     for (let at = first; at < first + length; at++) pairs[row + slots[at]] += ns * counts[at];
   };
 
+  const leaves = (cpu: number, prev: number): void => {
+    const state = cpu << STATE_BITS;
+    const task = states[state + TASK];
+    if (task === prev || task <= 0) return;
+    if (prev !== 0 || task !== states[state + EXPECTED]) states[state + RUNNING] = UNKNOWN;
+  };
+
   const switched = (cpu: number, next: number, slot: number, entering: number, tag: number): number => {
     settleCpu(cpu);
     const state = cpu << STATE_BITS;
@@ -144,7 +156,7 @@ export function makeContainerWaits(cpuCount: number): ContainerWaits {
   };
 
   return {
-    ...{ pairs, now, queued, leave, switched, waitedForNothing, settle },
+    ...{ pairs, now, queued, leave, leaves, switched, waitedForNothing, settle },
     woken: (pid, slot, cpu) => {
       if (!(cpu >= 0 && cpu < cpuCount)) return NOT_QUEUED;
       const state = cpu << STATE_BITS;

@@ -120,6 +120,7 @@ function makeQueues({ tasks, lostUntil }: Tables, { waits, slotOf, preempted }: 
       cpu: number,
     ): void => {
       const { stamps, tags } = tasks;
+      waits.leaves(cpu, prev);
       const slot = next === 0 ? NOBODY : slotOf(next);
       let entering = NOT_QUEUED;
       if (prevPlace !== 0) {

@@ -153,6 +153,20 @@ test('a task that an idle CPU runs unseen, as some virtual machines do, has not 
   assert.deepEqual(s.series(WAIT), { 'shop db-0 b': 6000, 'shop web-0 a': 3000 });
 });
 
+test('if a switch between two tasks is missing, nobody is blamed for the time in which it happened', () => {
+  const s = scheduler();
+  s.switch(1000, 0, 0, RUNNABLE, 20);
+  s.wake(2000, 10);
+  s.switch(5000, 0, 20, RUNNABLE, 5);
+  // Task 20 got the CPU back before this switch.
+  s.switch(9000, 0, 20, ASLEEP, 10);
+  assert.deepEqual(s.series(INTERFERENCE), {
+    'shop web-0 a shop db-0 b': 3000,
+    'shop web-0 a other': 4000,
+    'shop db-0 b other': 4000,
+  });
+});
+
 test('a wake-up of a running task is no wait', () => {
   const s = scheduler();
   s.switch(1000, 0, 0, RUNNABLE, 10);
