@@ -119,10 +119,7 @@ export function makeContainerWaits(cpuCount: number): ContainerWaits {
   };
 
   const leaves = (cpu: number, prev: number): void => {
-    const state = cpu << STATE_BITS;
-    const task = states[state + TASK];
-    if (task === prev || task <= 0) return;
-    if (prev !== 0 || task !== states[state + EXPECTED]) states[state + RUNNING] = UNKNOWN;
+    if (missesSwitch(states, cpu << STATE_BITS, prev)) states[(cpu << STATE_BITS) + RUNNING] = UNKNOWN;
   };
 
   const switched = (cpu: number, next: number, slot: number, entering: number, tag: number): number => {
@@ -178,6 +175,12 @@ export function makeContainerWaits(cpuCount: number): ContainerWaits {
       forgetAll(queues);
     },
   };
+}
+
+/** Whether a CPU that task `prev` leaves had last switched to another task. An expected task need not have run. */
+function missesSwitch(states: Int32Array, state: number, prev: number): boolean {
+  const task = states[state + TASK];
+  return task > 0 && task !== prev && (prev !== 0 || task !== states[state + EXPECTED]);
 }
 
 interface Queues {
