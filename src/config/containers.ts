@@ -1,6 +1,7 @@
 /** The section `containers` of the config: how to find the container of a task, for probes with `per_container`. */
 import { z } from 'zod';
 import { type ContainersConfig, MOST_CONTAINERS } from '../model/containers.ts';
+import { needsContainers } from '../model/declared-metric.ts';
 import { count, duration, yesOrNo } from './units.ts';
 
 const MS = 1e6;
@@ -31,7 +32,7 @@ export function toContainersConfig(
   checked: z.output<ReturnType<typeof containersSchema>>,
   probes: readonly { options: object }[],
 ): ContainersConfig | undefined {
-  const isNeeded = probes.some(({ options }) => 'per_container' in options && options.per_container === true);
+  const isNeeded = probes.some(({ options }) => needsContainers(options));
   if (!(checked.enabled === 'auto' ? isNeeded : checked.enabled)) return undefined;
   const { max, cgroup: cgroupDir, pod_logs: podLogs, keep } = checked;
   return { cgroupDir, podLogs, max, keepMs: keep / MS };

@@ -279,10 +279,10 @@ function checkInKernel(one: Written, complain: Complain): void {
       `count_in: kernel is only for counters of all events, but this metric has ${other ?? 'where'}: remove count_in`,
     );
   for (const [name, label] of Object.entries(one.labels))
-    if (typeof label === 'object' && label.as === 'text')
+    if (typeof label === 'object' && (label.as === 'text' || label.as === 'container'))
       complain(
         ['labels', name],
-        'as: text requires the agent, but with count_in: kernel, the kernel counts by numbers',
+        `as: ${label.as} requires the agent, but with count_in: kernel, the kernel counts by numbers`,
       );
   if (one.per_container)
     complain(

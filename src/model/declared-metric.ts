@@ -21,6 +21,7 @@ export const LABEL_FORMS = [
   'map',
   'comm',
   'cpu',
+  'container',
 ] as const;
 /** How the value of a field becomes a label value. */
 export type LabelForm = (typeof LABEL_FORMS)[number];
@@ -76,6 +77,16 @@ export function taskFieldOf({ task, isNobodys, start, key }: DeclaredMetric): st
   const isTasks =
     start === undefined ? !isNobodys : key.some((part) => part.start === TASK && part.end === TASK);
   return task ?? (isTasks ? TASK : undefined);
+}
+
+/** Whether a probe with these options needs the containers of tasks. */
+export function needsContainers(options: object): boolean {
+  const { per_container, metric } = options as { per_container?: boolean; metric?: DeclaredMetric };
+  return per_container === true || metric?.labels.some(isOfContainer) === true;
+}
+
+export function isOfContainer(label: Pick<DeclaredLabel, 'as'>): boolean {
+  return label.as === 'container';
 }
 
 export interface Measure {

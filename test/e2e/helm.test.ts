@@ -138,6 +138,23 @@ const REFUSALS: readonly [string, Values, RegExp][] = [
     /per_container of metric execs_total needs the host's control groups/,
   ],
   [
+    'a label with the container of a task without them',
+    {
+      config: {
+        metrics: [
+          {
+            name: 'signals_total',
+            help: 'S.',
+            event: 'signal:signal_generate',
+            labels: { sig: 'sig', to: { field: 'pid', as: 'container' } },
+          },
+        ],
+      },
+      host: { containers: 'never' },
+    },
+    /label to of metric signals_total needs the host's control groups/,
+  ],
+  [
     'containers without the ids of processes',
     { config: { spans: { containers: true } }, host: { pid: 'never' } },
     /spans\.containers needs the host's process ids \(hostPID\), and host\.pid is `never`/,

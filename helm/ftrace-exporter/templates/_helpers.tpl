@@ -150,9 +150,16 @@ names probes runs only those, and makes only the traces that it names, so that n
 {{- end -}}
 {{- end -}}
 {{- end -}}
-{{- range default list .metrics -}}
-{{- if and (not $wanted) (eq (toString .per_container) "true") (ne (toString .enabled) "false") -}}
+{{- range $metric := default list .metrics -}}
+{{- if and (not $wanted) (ne (toString .enabled) "false") -}}
+{{- if eq (toString .per_container) "true" -}}
 {{- $wanted = printf "per_container of metric %s" (toString .name) -}}
+{{- end -}}
+{{- range $label, $from := default dict .labels -}}
+{{- if and (kindIs "map" $from) (eq (toString (dig "as" "" (default dict $from))) "container") -}}
+{{- $wanted = printf "label %s of metric %s" $label (toString $metric.name) -}}
+{{- end -}}
+{{- end -}}
 {{- end -}}
 {{- end -}}
 {{- if ne $enabled "false" }}{{ $wanted }}{{ end -}}

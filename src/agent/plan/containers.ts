@@ -9,6 +9,7 @@ import {
   type Containers,
   hasNamesake,
 } from '../../model/containers.ts';
+import { needsContainers } from '../../model/declared-metric.ts';
 import type { ProbeStatus } from '../../model/status.ts';
 import { CONTAINER_EVENTS, containerEvents } from '../../probes/helpers/container-events.ts';
 import type { EnabledProbe } from './plan.ts';
@@ -20,7 +21,7 @@ const READ_EVERY_MS = 5000;
 export const CONTAINERS = 'containers';
 
 export function isPerContainer({ options }: Pick<EnabledProbe, 'options'>): boolean {
-  return 'per_container' in options && options.per_container === true;
+  return needsContainers(options);
 }
 
 /** Returns the probes and, if there is a container table, the helper that updates it. */

@@ -1,5 +1,6 @@
 /** Converts the number in a field to a label value. Called once per distinct number, not per event. */
 import { printedNames } from '../../decode/print-fmt.ts';
+import type { Containers } from '../../model/containers.ts';
 import type { DeclaredLabel } from '../../model/declared-metric.ts';
 import type { EventFormat, FieldFormat } from '../../model/format.ts';
 import { TWO_POW_32 } from '../../model/time.ts';
@@ -40,6 +41,10 @@ export function namerOf(
       return (low) => host.irqName(low) ?? String(low);
     case 'comm':
       return (low) => host.taskName(low);
+    case 'container': {
+      const containers = containersOf(facts);
+      return (slot) => containers.labels(slot)?.filter(Boolean).join('/');
+    }
     case 'symbol': {
       const { functions } = facts;
       return (low, high) => functions.nameOf(low, high);
@@ -65,4 +70,11 @@ function numberOf({ size, signed }: FieldFormat): (low: number, high: number) =>
 
 function hex64(low: number, high: number): string {
   return (high >>> 0).toString(16) + (low >>> 0).toString(16).padStart(8, '0');
+}
+
+/** The containers of tasks. Throws an `Error` if the agent does not track them. */
+export function containersOf({ host }: Facts): Containers {
+  if (host.containers === undefined)
+    throw new Error('a label with `as: container` needs containers, but containers.enabled is false');
+  return host.containers;
 }

@@ -2,14 +2,16 @@
  * Gives each combination of label values a row number. If the combination was seen before, this needs no string and no
  * allocation.
  */
+
 import { bytesReader, intReader, wordOffset } from '../../decode/fields.ts';
-import { CPU, type DeclaredLabel } from '../../model/declared-metric.ts';
+import { SURPLUS, UNKNOWN } from '../../model/containers.ts';
+import { CPU, type DeclaredLabel, isOfContainer } from '../../model/declared-metric.ts';
 import type { EventFormat } from '../../model/format.ts';
-import type { EventRecord } from '../../model/record.ts';
+import type { EventRecord, IntReader } from '../../model/record.ts';
 import type { ProbeContext } from '../probe.ts';
 import { TextRows } from '../tables/text-rows.ts';
 import { OTHER_ROW, ValueRows } from '../tables/value-rows.ts';
-import { isTextField, type NumberNamer, namerOf } from './label-names.ts';
+import { containersOf, isTextField, type NumberNamer, namerOf } from './label-names.ts';
 
 /** Maximum number of values of one label. `max_series` limits combinations of labels as well. */
 const MOST_VALUES = 1000;
@@ -114,7 +116,15 @@ function columnOf(label: DeclaredLabel, format: EventFormat, facts: LabelFacts):
     throw new Error(`field ${field.name} of ${format.system}:${format.name} (${field.type}) is not a text`);
   const namer = namerOf(label, format, field, facts.context);
   const generation = label.as === 'symbol' ? facts.context.functions : { generation: 0 };
-  return numberColumn(format, field.name, field.size, namer, generation, label.as === 'comm', facts);
+  // The kernel reuses task numbers, and containers get names late, so look up their names again every second.
+  const isForgetful = label.as === 'comm' || isOfContainer(label);
+  const readerOf = (rows: ValueRows): RowReader => {
+    if (isOfContainer(label)) return narrowReader(rows, slotReader(format, field.name, facts));
+    return field.size === 8
+      ? wideReader(rows, wordOffset(format, field.name))
+      : narrowReader(rows, intReader(format, field.name));
+  };
+  return namedColumn(readerOf, namer, generation, isForgetful, facts);
 }
 
 /** Whether the value is the CPU that recorded the event. */
@@ -146,16 +156,24 @@ function textColumn(format: EventFormat, field: string, { onRefused }: LabelFact
   };
 }
 
-function numberColumn(
-  format: EventFormat,
-  field: string,
-  size: number,
+/** Reads the slot of the container of a field's task. */
+function slotReader(format: EventFormat, field: string, { context }: LabelFacts): IntReader {
+  const { table, miss } = containersOf(context);
+  const taskOf = intReader(format, field);
+  return (record) => {
+    const slot = table[taskOf(record)] ?? UNKNOWN;
+    if (slot <= SURPLUS) miss(slot);
+    return slot;
+  };
+}
+
+function namedColumn(
+  readerOf: (rows: ValueRows) => RowReader,
   nameOf: NumberNamer,
   names: { readonly generation: number },
   isForgetful: boolean,
   { onRefused }: LabelFacts,
 ): LabelRows {
-  /** The kernel reuses task numbers, so look up their names again every second. */
   let second = 0;
   const source = {
     nameOf,
@@ -164,10 +182,8 @@ function numberColumn(
     },
   };
   const rows = new ValueRows(source, MOST_VALUES, onRefused);
-  const read =
-    size === 8 ? wideReader(rows, wordOffset(format, field)) : narrowReader(rows, intReader(format, field));
   return {
-    read,
+    read: readerOf(rows),
     values: (row) => [rows.names[row]],
     refresh: () => {
       second++;

@@ -138,6 +138,10 @@ const WRONG: [yaml: string, complaint: string][] = [
     metric('a_total', EVENT, 'labels: { a: { field: a, as: text } }', 'count_in: kernel'),
     '5:18: metrics[0].labels.a: as: text requires the agent, but with count_in: kernel, the kernel counts by numbers',
   ],
+  [
+    metric('a_total', EVENT, 'labels: { a: { field: a, as: container } }', 'count_in: kernel'),
+    '5:18: metrics[0].labels.a: as: container requires the agent, but with count_in: kernel, the kernel counts by numbers',
+  ],
   [metric('a_total', EVENT, 'labels: { le: reason }'), '5:19: metrics[0].labels.le: "le" must be a label'],
   [
     metric('a_total', EVENT, 'labels: { r: { field: reason, as: nmes } }'),

@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import { FIRST_CONTAINER, SYSTEM } from '../../../src/model/containers.ts';
 import { declared } from './declared.ts';
+import { fakeContainers } from './fake-containers.ts';
 import type { RecordFields } from './records.ts';
 
 const RECLAIM_BEGIN = 'vmscan:mm_vmscan_direct_reclaim_begin';
@@ -239,6 +241,23 @@ describe('single events', () => {
 });
 
 describe('labels', () => {
+  test('a task in a field has a container, which gets its name later', () => {
+    const containers = fakeContainers([['shop', 'web-0', 'app'], undefined]);
+    containers.table[70] = FIRST_CONTAINER;
+    containers.table[71] = FIRST_CONTAINER + 1;
+    containers.table[5] = SYSTEM;
+    const host = { containers };
+    const label = { by: { field: 'next_pid', as: 'container' } };
+    const s = declared({ name: 'x_total', event: 'sched:sched_switch', labels: label }, { host });
+    for (const next_pid of [70, 71, 5, 5, 99]) s.feed('sched:sched_switch', { ts: 1, next_pid });
+    const count = (by: string) => s.value('ftrace_x_total', by);
+    assert.deepEqual(['shop/web-0/app', 'system', 'other', 'unknown'].map(count), [1, 2, 1, 1]);
+    containers.named[1] = ['', '', 'nginx.service'];
+    s.probe.sweep?.();
+    s.feed('sched:sched_switch', { ts: 1, next_pid: 71 });
+    assert.equal(count('nginx.service'), 1);
+  });
+
   test('in all forms', () => {
     const cases: [event: string, label: unknown, values: RecordFields, want: string][] = [
       ['sched:sched_switch', 'next_comm', { ts: 1, next_comm: 'bash' }, 'bash'],
