@@ -34,12 +34,12 @@ export class MetricStore {
     if (!options.countsSeries) return;
     this.#series = this.gauge({
       name: SERIES,
-      help: 'Current number of series per metric.',
+      help: 'Current number of series of each metric that has labels.',
       labels: ['metric'],
     });
     this.#overflow = this.counter({
       name: OVERFLOW,
-      help: 'Label values replaced by "other" because the metric has reached max_series.',
+      help: 'Times the agent replaced label values by "other", because the metric had reached its limit max_series.',
       labels: ['metric'],
     });
   }

@@ -34,20 +34,20 @@ const ACTION = 'ftrace:blk';
 
 const COUNT = {
   name: 'ftrace_blk_actions_total',
-  help: 'Actions of the block layer on requests, as the blk tracer names them.',
+  help: 'Actions of the block layer on disk requests, by the action names of blkparse(1).',
   labels: ['device', 'action', 'operation', 'cpu'],
   open: ['device'],
 };
 const LABELS = ['device', 'operation'];
 const QUEUE_TO_COMPLETE = {
   name: 'ftrace_blk_queue_to_complete_seconds',
-  help: 'Time from the queueing of a disk request until its completion.',
+  help: 'Time from when a disk request reached the block layer (Q in blktrace) until it completed (C).',
   labels: LABELS,
   open: ['device'],
 };
 const ISSUE_TO_COMPLETE = {
   name: 'ftrace_blk_issue_to_complete_seconds',
-  help: 'Time from the issue of a disk request to the driver until its completion.',
+  help: 'Time from when the block layer issued a disk request to the driver (D in blktrace) until the request completed (C).',
   labels: LABELS,
   open: ['device'],
 };
@@ -67,7 +67,7 @@ export interface BlkOptions extends CommonOptions {
 
 export const blk: ProbeModule<BlkOptions> = {
   name: 'blk',
-  help: 'Actions of the block layer on requests, and the time from queueing and from issue to completion.',
+  help: 'Actions of the block layer on disk requests, and how long requests take in the queue and at the device.',
   byDefault: false,
   rate: 'low',
   schema: ({ globs, probeSchema }) =>

@@ -8,7 +8,7 @@ import type { CommonOptions, ProbeContext } from './probe.ts';
 const LABELS = ['device', 'operation'];
 const QUEUE = {
   name: 'ftrace_block_io_queue_seconds',
-  help: 'Time a disk request waited in the queue, from its first insertion until its last issue to the driver. Does not include requests that were issued without queueing.',
+  help: 'Time a disk request waited in the queue, from its first insertion until its last issue to the driver. Requests that were issued without queueing are not included.',
   labels: LABELS,
   open: ['device'],
 };
@@ -20,7 +20,7 @@ const DEVICE = {
 };
 const BYTES = {
   name: 'ftrace_block_io_bytes_total',
-  help: 'Bytes of completed disk requests.',
+  help: 'Bytes that completed disk requests transferred.',
   labels: LABELS,
   open: ['device'],
 };

@@ -15,7 +15,7 @@ const PROCEDURE = { labels: { procedure: 'procname' }, isNobodys: true };
 function fsync(filesystem: string, events: string): DeclaredMetric {
   return pair(
     'ftrace_fsync_seconds',
-    'Duration of an fsync in the file system.',
+    'Time that a file system took for one fsync.',
     `${events}_enter`,
     `${events}_exit`,
     {
@@ -37,35 +37,35 @@ export const filesystem = declaredProbe({
     fsync('nfs', 'nfs:nfs_fsync'),
     pair(
       'ftrace_journal_commit_seconds',
-      'Duration of the commit of a journal transaction (jbd2).',
+      'Time that a file system took to commit one transaction of its journal (jbd2).',
       'jbd2:jbd2_start_commit',
       'jbd2:jbd2_end_commit',
       { key: ['dev'], labels: { device: { field: 'start.dev', as: 'device' } } },
     ),
     histogram(
       'ftrace_nfs_rpc_seconds',
-      'Time from sending a request to the NFS server until its reply.',
+      'Time from when the NFS client sent a request until the server replied, by procedure.',
       OF_NFS,
       { field: 'rtt', unit: 'us' },
       PROCEDURE,
     ),
     histogram(
       'ftrace_nfs_rpc_queue_seconds',
-      'Time an NFS request waited in the client before it was sent.',
+      'Time a request waited in the NFS client before it was sent, by procedure.',
       OF_NFS,
       { field: 'backlog', unit: 'us' },
       PROCEDURE,
     ),
     histogram(
       'ftrace_nfsd_rpc_seconds',
-      'Time the NFS server took to process a request.',
+      'Time the NFS server of this machine took to process a request, by procedure.',
       'sunrpc:svc_stats_latency',
       { field: 'execute', unit: 'us' },
       { labels: { procedure: 'procedure' }, isNobodys: true },
     ),
     pair(
       'ftrace_fuse_request_seconds',
-      'Time from sending a request to a FUSE program until its reply.',
+      'Time from when the kernel sent a request to a FUSE program until the program replied, by opcode.',
       'fuse:fuse_request_send',
       'fuse:fuse_request_end',
       { key: ['connection', 'unique'], labels: { opcode: 'start.opcode' } },

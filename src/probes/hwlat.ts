@@ -16,7 +16,7 @@ const LOOPS = ['inner', 'outer'];
 
 const LATENCY = {
   name: 'ftrace_hwlat_latency_seconds',
-  help: 'Longest gap in a measurement window of the hwlat tracer, if above the threshold: between the two clock reads of a loop pass (inner) or between two passes (outer).',
+  help: 'Longest gap in one measurement window of the hwlat tracer: between the two clock reads of a pass ("inner") or between two passes ("outer"). A window counts only if it has a gap above the threshold.',
   labels: ['loop'],
   ownTime: true,
 };

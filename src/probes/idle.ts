@@ -12,7 +12,7 @@ export const idle = declaredProbe({
   metrics: [
     pair(
       'ftrace_idle_seconds',
-      'Time a CPU spent in an idle state.',
+      'Time a CPU stayed in an idle state before it woke up, by the number of the state.',
       { event: IDLE, where: `state != ${AWAKE}` },
       { event: IDLE, where: `state == ${AWAKE}` },
       { key: ['cpu'], labels: { state: { field: 'start.state', as: 'number' } } },

@@ -16,18 +16,18 @@ const VECTOR_ENTRY = /^irq_vectors:(\w+)_entry$/;
 
 const DURATION = {
   name: 'ftrace_irq_duration_seconds',
-  help: 'Run time of an interrupt handler.',
+  help: 'Time that one run of an interrupt handler took.',
   labels: ['handler'],
   open: ['handler'],
 };
 const TIME = {
   name: 'ftrace_irq_seconds_total',
-  help: 'Time spent in interrupt handlers.',
+  help: 'Time that a CPU spent in interrupt handlers.',
   labels: ['cpu'],
 };
 const COUNT = {
   name: 'ftrace_irqs_total',
-  help: 'Interrupt handlers started. On a shared interrupt line, each handler counts.',
+  help: 'Interrupt handlers that ran on a CPU. If several handlers share an interrupt line, each of them counts.',
   labels: ['cpu'],
 };
 

@@ -9,8 +9,9 @@ import { constant, counter, declaredProbe, histogram, pair } from './declared/bu
 const INTERRUPTIONS = 'ftrace_isolation_interruptions_total';
 const SECONDS = 'ftrace_isolation_seconds_total';
 const HELP = {
-  [INTERRUPTIONS]: 'Times something other than its own task used an isolated CPU.',
-  [SECONDS]: 'Time that something other than its own task used an isolated CPU.',
+  [INTERRUPTIONS]:
+    'Interruptions of an isolated CPU, by source (such as irq, ipi or thread) and by the name of what interrupted the CPU.',
+  [SECONDS]: 'Time for which an isolated CPU was interrupted, by source (such as irq, ipi or thread).',
 };
 const ON_CPU: Partial<DeclaredLabel> = { as: 'cpu' };
 const IPIS = ['reschedule', 'call_function', 'call_function_single', 'irq_work'];
@@ -119,7 +120,7 @@ function metricsOf(cpus: readonly number[]): DeclaredMetric[] {
     ),
     counter(
       'ftrace_isolation_tick_kept_total',
-      'Times the kernel could not stop the tick of an isolated CPU, by reason.',
+      'Times the kernel could not stop the timer tick of an isolated CPU, by reason.',
       on('timer:tick_stop', 'success == 0'),
       { labels: { cpu: ON_CPU, reason: { field: 'dependency' } }, isNobodys: true },
     ),

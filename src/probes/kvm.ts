@@ -12,7 +12,7 @@ const [VMX, SVM] = [1, 2];
 function exits(reason: Partial<DeclaredLabel>, where?: string): DeclaredMetric {
   return pair(
     'ftrace_kvm_exit_seconds',
-    'Time from an exit from a guest until the next entry, by exit reason.',
+    'Time a virtual CPU spent outside its guest, from one exit until the next entry, by exit reason.',
     where === undefined ? EXIT : { event: EXIT, where },
     'kvm:kvm_entry',
     { labels: { reason }, endsAlone: true, isVariant: true },

@@ -24,13 +24,13 @@ const HELP: Readonly<Record<LatencyTracer, string>> = {
 
 const MAX = {
   name: 'ftrace_latency_tracer_max_seconds',
-  help: 'Longest latency that a latency tracer measured within max_window.',
+  help: 'Longest latency that a latency tracer measured within the last max_window (set in the config).',
   labels: ['tracer'],
   ownTime: true,
 };
 const RECORDS = {
   name: 'ftrace_latency_tracer_records_total',
-  help: 'Times a latency tracer measured a new maximum since its last reset.',
+  help: 'Times a latency tracer measured a latency longer than any other since the agent last reset the tracer.',
   labels: ['tracer'],
 };
 

@@ -16,7 +16,7 @@ export const locks = declaredProbe({
   metrics: [
     pair(
       'ftrace_lock_contention_seconds',
-      'Time a task waited for a contended kernel lock.',
+      'Time a task waited for a contended kernel lock, by type of lock.',
       'lock:contention_begin',
       'lock:contention_end',
       {

@@ -17,23 +17,34 @@ const THROTTLED_BY = { 1: 'writeback', 2: 'isolated', 4: 'no_progress', 8: 'cong
 
 function reclaim(kind: string): DeclaredMetric {
   const event = `vmscan:mm_vmscan_${kind}_reclaim`;
-  return pair(RECLAIM, 'Time tasks spent reclaiming memory.', `${event}_begin`, `${event}_end`, {
-    labels: { kind: constant(kind) },
-  });
+  return pair(
+    RECLAIM,
+    'Time a task spent reclaiming memory, by kind of reclaim: direct, memcg or node.',
+    `${event}_begin`,
+    `${event}_end`,
+    {
+      labels: { kind: constant(kind) },
+    },
+  );
 }
 
 function reclaimed(kind: string): DeclaredMetric {
-  return counter(RECLAIMED, 'Pages reclaimed.', `vmscan:mm_vmscan_${kind}_reclaim_end`, {
-    kind: 'sum',
-    measure: { field: 'nr_reclaimed', unit: 'pages' },
-    labels: { kind: constant(kind) },
-  });
+  return counter(
+    RECLAIMED,
+    'Memory pages that tasks reclaimed, by kind of reclaim: direct, memcg or node.',
+    `vmscan:mm_vmscan_${kind}_reclaim_end`,
+    {
+      kind: 'sum',
+      measure: { field: 'nr_reclaimed', unit: 'pages' },
+      labels: { kind: constant(kind) },
+    },
+  );
 }
 
 function faults(kind: string): DeclaredMetric {
   return counter(
     FAULTS,
-    'Page faults, by the mode of the CPU: user or kernel.',
+    'Page faults, by the mode in which the CPU ran: user or kernel.',
     `exceptions:page_fault_${kind}`,
     {
       labels: { kind: constant(kind) },
@@ -56,14 +67,14 @@ export const memory = declaredProbe<{ page_faults: boolean }>({
     ...KINDS.map(reclaimed),
     histogram(
       'ftrace_memory_reclaim_throttled_seconds',
-      'Time a task was throttled while it reclaimed memory.',
+      'Time a task was throttled while it reclaimed memory, by reason.',
       'vmscan:mm_vmscan_throttled',
       { field: 'usec_delayed', unit: 'us' },
       { labels: { reason: { as: 'map', map: THROTTLED_BY } }, taskTime: 'spent' },
     ),
     pair(
       'ftrace_memory_kswapd_seconds_total',
-      'Time that kswapd was awake. It is added when kswapd goes back to sleep.',
+      'Time that kswapd was awake, by NUMA node. The time is added when kswapd goes back to sleep.',
       'vmscan:mm_vmscan_kswapd_wake',
       'vmscan:mm_vmscan_kswapd_sleep',
       { kind: 'sum', key: ['nid'], nested: 'first', labels: { node: 'end.nid' } },

@@ -28,19 +28,19 @@ const RUNTIME = {
 };
 const NOISE = {
   name: 'ftrace_osnoise_noise_seconds_total',
-  help: 'Time that a CPU spent on something other than the osnoise thread during its measurements.',
+  help: 'Time that a CPU spent on something other than the osnoise thread while the tracer measured the CPU.',
   labels: ['cpu'],
   ownTime: true,
 };
 const MAX = {
   name: 'ftrace_osnoise_max_single_noise_seconds',
-  help: 'Longest single interruption that the osnoise tracer measured within max_window.',
+  help: 'Longest single interruption of the osnoise thread on a CPU, within the last max_window (set in the config).',
   labels: ['cpu'],
   ownTime: true,
 };
 const INTERFERENCE = {
   name: 'ftrace_osnoise_interference_seconds',
-  help: 'Duration of one interruption of the osnoise thread, by its source.',
+  help: 'Duration of one interruption of the osnoise thread, by source. "hw" is a gap without a known cause. Other sources do not include the time in which they were interrupted themselves.',
   labels: ['source'],
   ownTime: true,
 };

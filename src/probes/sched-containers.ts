@@ -35,12 +35,12 @@ const WAIT = {
 };
 const PREEMPTIONS = {
   name: 'ftrace_container_preemptions_total',
-  help: 'Times a task of a container was preempted, by what ran on the CPU next.',
+  help: 'Times a task of a container was preempted, by what ran on the CPU next: "self" (another task of the container, or nothing because its CPU quota was used up), "other" (another container or unit), "kernel" (a kernel thread) or "system" (any other task).',
   labels: [...CONTAINER_LABELS, 'by'],
 };
 const INTERFERENCE = {
   name: 'ftrace_container_interference_seconds_total',
-  help: 'Time that tasks of a container waited while the CPU ran a task of the container in the by_* labels.',
+  help: 'Time that tasks of a container waited for a CPU while that CPU ran a task of the container in the by_* labels. by_container="idle": the CPU ran no task.',
   labels: [...CONTAINER_LABELS, ...CONTAINER_LABELS.map((label) => `by_${label}`)],
 };
 export const SCHED_CONTAINER_METRICS = [WAIT, PREEMPTIONS, INTERFERENCE];

@@ -32,17 +32,17 @@ const LATENCY = {
 };
 const WAIT = {
   name: 'ftrace_sched_runqueue_wait_seconds_total',
-  help: 'Sum of the run queue latencies of tasks, by the CPU that ran the task.',
+  help: 'Total time that tasks waited in a run queue, by the CPU that then ran the task.',
   labels: ['cpu'],
 };
 const SWITCHES = {
   name: 'ftrace_sched_switches_total',
-  help: 'Times a task was switched out: voluntary if it went to sleep, preempted if it was still runnable.',
+  help: 'Times a task was switched out. "voluntary": the task went to sleep; "preempted": the task was still runnable.',
   labels: ['cpu', 'kind'],
 };
 const WAKEUPS = {
   name: 'ftrace_sched_wakeups_total',
-  help: 'Times a task was woken (a new task too), by the CPU whose run queue it joined.',
+  help: 'Times a task was woken or newly created, by the CPU whose run queue the task joined.',
   labels: ['cpu'],
 };
 const MIGRATIONS = {

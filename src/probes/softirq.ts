@@ -18,17 +18,17 @@ const EXIT = 'irq:softirq_exit';
 
 const LATENCY = {
   name: 'ftrace_softirq_latency_seconds',
-  help: 'Time a soft interrupt waited, from its first raise until it started.',
+  help: 'Time a soft interrupt waited, from when it was first raised until it started.',
   labels: ['vector'],
 };
 const DURATION = {
   name: 'ftrace_softirq_duration_seconds',
-  help: 'Run time of a soft interrupt, including hard interrupts during the run.',
+  help: 'Time that one run of a soft interrupt took, including hard interrupts during the run.',
   labels: ['vector'],
 };
 const TIME = {
   name: 'ftrace_softirq_seconds_total',
-  help: 'Time spent in soft interrupts.',
+  help: 'Time that a CPU spent in soft interrupts, by vector.',
   labels: ['cpu', 'vector'],
 };
 

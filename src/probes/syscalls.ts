@@ -42,13 +42,13 @@ const DURATION = {
 };
 const ERRORS = {
   name: 'ftrace_syscall_errors_total',
-  help: 'Syscalls that returned an error, by the name of the error.',
+  help: 'Syscalls that returned an error, by syscall and by the name of the error.',
   labels: ['syscall', 'errno'],
   open: ['syscall', 'errno'],
 };
 const WAITING = {
   name: 'ftrace_syscall_waiting_seconds_total',
-  help: 'Duration of syscalls during which the calling task slept interruptibly, to wait for data, an event or a timer.',
+  help: 'Total duration of the syscalls in which the calling task slept interruptibly, to wait for data, an event or a timer.',
   labels: ['syscall'],
   open: ['syscall'],
 };

@@ -22,13 +22,13 @@ const OTHER = 3;
 
 const LATENCY = {
   name: 'ftrace_timerlat_latency_seconds',
-  help: 'Delay from the planned expiry of a timer until its interrupt ran (irq), its thread ran (thread) or the thread returned to user space (user).',
+  help: 'Delay from the planned expiry of a timer until its interrupt ran ("irq"), until its thread ran ("thread") or until the thread returned to user space ("user").',
   labels: ['context'],
   ownTime: true,
 };
 const MAX = {
   name: 'ftrace_timerlat_max_latency_seconds',
-  help: 'Longest delay within max_window from the planned expiry of a timer until its interrupt or thread ran, by context.',
+  help: 'Longest delay, within the last max_window (set in the config), from the planned expiry of a timer until its interrupt ("irq") or thread ("thread") ran or the thread returned to user space ("user").',
   labels: ['cpu', 'context'],
   ownTime: true,
 };

@@ -7,7 +7,7 @@ import { decimalBuckets } from '../config/units/buckets.ts';
 import { constant, declaredProbe, histogram, pair } from './declared/built-in.ts';
 
 const NAME = 'ftrace_timer_lateness_seconds';
-const HELP = 'Time from the planned expiry of a timer to the start of its function.';
+const HELP = 'Delay from the planned expiry of a kernel timer until its function started, by kind of timer.';
 
 export const timers = declaredProbe({
   name: 'timers',

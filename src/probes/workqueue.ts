@@ -14,7 +14,7 @@ export const workqueue = declaredProbe({
   metrics: [
     pair(
       'ftrace_workqueue_latency_seconds',
-      'Time a work item waited, from queueing to its start.',
+      'Time a kernel work item waited in its workqueue until it started.',
       'workqueue:workqueue_queue_work',
       START,
       // Before 5.16 the field is a number.
@@ -22,7 +22,7 @@ export const workqueue = declaredProbe({
     ),
     pair(
       'ftrace_workqueue_duration_seconds',
-      'Run time of a work item.',
+      'Time that a kernel work item ran, by the function that it ran.',
       START,
       'workqueue:workqueue_execute_end',
       { labels: { function: { field: 'start.function', as: 'symbol' } } },

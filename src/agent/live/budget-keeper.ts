@@ -140,7 +140,7 @@ export function declareSuspendedSeconds(
 ): { count(probe: string, seconds: number): void } & Pick<BudgetKeeper, 'forgetAllBut'> {
   const family = store.counter({
     name: 'ftrace_exporter_probe_suspended_seconds_total',
-    help: 'Time that the agent had suspended a probe, because it used more CPU time than its budget.',
+    help: 'Time for which the agent suspended a probe, because the agent had used more CPU time than its budget allows.',
     unit: 'seconds',
     labels: ['probe'],
   });

@@ -20,7 +20,7 @@ function ownCpu(): OwnCpu {
 export function declareCpuSeconds(store: MetricStore, now = ownCpu): (capture: PhaseCpu) => void {
   const family = store.counter({
     name: 'ftrace_exporter_cpu_seconds_total',
-    help: 'CPU time of the agent: "read" pages from the kernel, "decode" them and count their events, "export" (the main thread: scrapes, pushes, the page) and "other". Together they are process_cpu_seconds_total.',
+    help: 'CPU time of the agent, by part: "read" (read pages from the kernel), "decode" (decode pages and count their events), "export" (main thread: scrapes, pushes, web page) and "other". The parts add up to process_cpu_seconds_total.',
     unit: 'seconds',
     labels: ['part'],
   });

@@ -27,22 +27,22 @@ export function makeMainMetrics(store: MetricStore, what: { version: string; rep
   build.set(build.slot([what.version, process.version]), 1);
   const source = store.gauge({
     name: 'ftrace_exporter_source_info',
-    help: 'Always 1. The source is "live" for the running kernel, "replay" for a recording.',
+    help: 'Always 1. The label source is "live" if the agent traces the running kernel, "replay" if it serves a recording.',
     labels: ['source'],
   });
   source.set(source.slot([what.replay ? 'replay' : 'live']), 1);
   const up = store.gauge({
     name: 'ftrace_exporter_probe_up',
-    help: 'Whether an enabled probe receives the events it needs: 1 or 0.',
+    help: '1 if an enabled probe receives the events that it needs, 0 if it does not or if the agent has suspended it.',
     labels: ['probe'],
   });
   const restarts = store.counter({
     name: 'ftrace_exporter_capture_restarts_total',
-    help: 'Restarts of the capture thread after a failure.',
+    help: 'Times the agent restarted its capture thread after a failure.',
   });
   const ready = store.gauge({
     name: 'ftrace_exporter_ready',
-    help: 'Whether all requested events arrive: 1 if /readyz answers 200, else 0.',
+    help: '1 if the agent receives all events that it requested and /readyz answers 200, otherwise 0.',
   });
   const readySlot = ready.slot([]);
   // A replay does not drain, and only shows the past.
@@ -51,7 +51,7 @@ export function makeMainMetrics(store: MetricStore, what: { version: string; rep
     ? undefined
     : store.gauge({
         name: 'ftrace_exporter_last_drain_timestamp_seconds',
-        help: 'Unix time of the last read of the kernel buffers.',
+        help: 'Unix time at which the agent last read the kernel buffers.',
         unit: 'seconds',
       });
   const restartSlot = restarts.slot([]);

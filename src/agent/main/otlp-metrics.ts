@@ -6,12 +6,12 @@ import type { PushCounts } from '../../model/otlp.ts';
 export function makeOtlpMetrics(store: MetricStore, signal?: 'metrics' | 'traces'): PushCounts {
   const pushes = store.counter({
     name: 'ftrace_exporter_otlp_exports_total',
-    help: 'Export requests to the OTLP backend, by outcome after all attempts.',
+    help: 'Export requests to the OTLP backend, by signal and outcome. A request that is retried counts once, after its last attempt.',
     labels: ['signal', 'outcome'],
   });
   const rejected = store.counter({
     name: 'ftrace_exporter_otlp_rejected_total',
-    help: 'Data points or spans that the OTLP backend rejected in requests that it accepted.',
+    help: 'Data points or spans that the OTLP backend rejected in requests that it otherwise accepted.',
     labels: ['signal'],
   });
   if (signal !== undefined) {

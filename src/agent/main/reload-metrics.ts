@@ -5,11 +5,11 @@ import type { MetricStore } from '../../metrics/store.ts';
 export function declareReloads(store: MetricStore): (isSuccessful: boolean) => void {
   const successful = store.gauge({
     name: 'ftrace_exporter_config_last_reload_successful',
-    help: 'Whether the last attempt to reload the config was successful: 1 or 0. 1 before the first attempt.',
+    help: '1 if the last attempt to reload the config was successful or there was no attempt yet, otherwise 0.',
   });
   const time = store.gauge({
     name: 'ftrace_exporter_config_last_reload_success_timestamp_seconds',
-    help: 'Unix time at which the current config was loaded.',
+    help: 'Unix time at which the agent loaded the config that it uses now.',
     unit: 'seconds',
   });
   const [successfulSlot, timeSlot] = [successful.slot([]), time.slot([])];

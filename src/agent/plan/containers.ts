@@ -55,19 +55,19 @@ export function declareContainerMetrics(
 ): void {
   const lookups = store.counter({
     name: 'ftrace_exporter_container_lookups_total',
-    help: 'Failed look-ups of the container of a task, by outcome: the container is unknown, or there are already containers.max containers.',
+    help: 'Look-ups of a task that found no container, by outcome. "unknown": the agent does not know the container of the task; "surplus": the limit containers.max was reached.',
     labels: ['outcome'],
   });
   const families = {
     throttledSeconds: store.counter({
       name: 'ftrace_container_throttled_seconds_total',
-      help: 'Time that the CPU quota of a container kept its tasks from running, according to its control group.',
+      help: 'Time for which tasks of a container could not run because its CPU quota was used up, as reported by the control group of the container.',
       labels: CONTAINER_LABELS,
       unit: 'seconds',
     }),
     pressureSeconds: store.counter({
       name: 'ftrace_container_cpu_pressure_seconds_total',
-      help: 'Time that at least one task of a container waited for a CPU, according to its control group.',
+      help: 'Time for which at least one task of a container waited for a CPU, as reported by the control group of the container.',
       labels: CONTAINER_LABELS,
       unit: 'seconds',
     }),

@@ -9,7 +9,7 @@ const DRAIN_BOUNDS = [1e-5, 2e-5, 5e-5, 1e-4, 2e-4, 5e-4, 1e-3, 2e-3, 5e-3, 1e-2
 
 const LOST = {
   name: 'ftrace_exporter_events_lost_total',
-  help: 'Events lost before the agent read them, by reason. "paused" and "cleared" count how often this happened, because the number of events is unknown.',
+  help: 'Events lost before the agent read them, by reason. For "paused" and "cleared", the number of lost events is unknown, so each occurrence counts as one.',
   labels: ['buffer', 'cpu', 'reason'],
 };
 
@@ -61,38 +61,38 @@ export interface LiveOnly {
 export function makeSelfMetrics(store: MetricStore, live?: LiveOnly): SelfMetrics {
   const up = store.gauge({
     name: 'ftrace_exporter_probe_up',
-    help: 'Whether an enabled probe receives the events it needs: 1 or 0.',
+    help: '1 if an enabled probe receives the events that it needs, 0 if it does not or if the agent has suspended it.',
     labels: ['probe'],
   });
   const lost = store.counter(LOST);
   const { update, forgetBuffer } = declareReadings(store, live?.recordingNs);
   const probeEvents = store.counter({
     name: 'ftrace_exporter_probe_events_total',
-    help: 'Events passed to a probe. "spans" and "containers" stand for the helpers that track tasks for traces and for container labels. An event that several probes read counts for each of them.',
+    help: 'Events passed to a probe. An event that several probes read counts once for each of them. "spans" and "containers" are the parts of the agent that track tasks for traces and for container labels.',
     labels: ['probe'],
   });
   const ignored = store.counter({
     name: 'ftrace_exporter_events_ignored_total',
-    help: 'Events ignored on purpose, by reason.',
+    help: 'Events that the agent read and ignored on purpose, by reason. "self": the agent itself caused the event.',
     labels: ['reason'],
   });
   const late = store.counter({
     name: 'ftrace_exporter_late_events_total',
-    help: 'Events that became readable only after younger events had been processed.',
+    help: 'Events that the agent processed late, because it could read them only after it had processed younger events.',
   });
   const errors = store.counter({
     name: 'ftrace_exporter_decode_errors_total',
-    help: 'Pages or events that could not be decoded, by reason. The agent drops the rest of such a page.',
+    help: 'Pages, events or text lines that the agent could not decode, by reason. The agent drops the rest of a page that it cannot decode.',
     labels: ['reason'],
   });
   const unmatched = store.counter({
     name: 'ftrace_exporter_unmatched_total',
-    help: 'Starts of operations without a matching end, and ends without a matching start.',
+    help: 'Starts of operations without a matching end, and ends without a matching start. These operations have no duration in the metrics.',
     labels: ['probe', 'reason'],
   });
   const drain = store.histogram({
     name: 'ftrace_exporter_drain_duration_seconds',
-    help: 'Duration of one drain tick: reading, decoding and aggregating the events since the previous tick.',
+    help: 'Duration of one drain of the kernel buffers: reading, decoding and counting the events since the previous drain.',
     bounds: DRAIN_BOUNDS,
     ownTime: true,
   });
@@ -101,7 +101,7 @@ export function makeSelfMetrics(store: MetricStore, live?: LiveOnly): SelfMetric
       ? undefined
       : store.maxGauge({
           name: 'ftrace_exporter_max_drain_gap_seconds',
-          help: 'Longest time between two drains of the buffers, within max_window.',
+          help: 'Longest time from one drain of the kernel buffers to the next, within the last max_window (set in the config).',
           unit: 'seconds',
           divisor: 1e9,
           ownTime: true,
@@ -145,19 +145,19 @@ function declareReadings(
 ): Pick<SelfMetrics, 'update' | 'forgetBuffer'> {
   const read = store.counter({
     name: 'ftrace_exporter_events_read_total',
-    help: 'Events read from the kernel and decoded.',
+    help: 'Events that the agent read from a kernel buffer and decoded.',
     labels: ['buffer', 'cpu'],
   });
   const lost = store.counter(LOST);
   const readBytes = store.counter({
     name: 'ftrace_exporter_read_bytes_total',
-    help: 'Bytes of events read from the kernel, without page headers.',
+    help: 'Bytes of events that the agent read from a kernel buffer, without page headers.',
     unit: 'bytes',
     labels: ['buffer', 'cpu'],
   });
   const fill = store.gauge({
     name: 'ftrace_exporter_buffer_fill_ratio',
-    help: 'Share of the kernel buffer filled with unread events at the last check.',
+    help: 'Share of a kernel buffer (0 to 1) that was filled with unread events when the agent last checked.',
     unit: 'ratio',
     labels: ['buffer', 'cpu'],
   });

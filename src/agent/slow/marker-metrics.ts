@@ -4,7 +4,7 @@ import { MARKER_OUTCOMES, type MarkerOutcome } from '../../spans/app-contexts.ts
 
 const MARKERS = {
   name: 'ftrace_exporter_markers_total',
-  help: 'Markers that programs wrote at the start or end of their spans, by outcome.',
+  help: 'Markers that applications wrote to the kernel trace to report the start or end of their own spans, by outcome.',
   labels: ['outcome'],
 };
 

@@ -8,18 +8,18 @@ import type { SpanCounts } from '../../spans/deps.ts';
 
 const TRACES = {
   name: 'ftrace_exporter_traces_total',
-  help: 'Slow operations (at least as long as the threshold of their kind), by what happened to their trace.',
+  help: 'Slow operations (at least as long as the threshold of their kind), by kind and by the outcome of their trace.',
   labels: ['kind', 'outcome'],
 };
 const SPANS = {
   name: 'ftrace_exporter_spans_total',
-  help: 'Spans in traces of slow operations, by outcome.',
+  help: 'Spans in traces of slow operations, by kind of operation and by outcome. "pruned": the span was left out of its trace.',
   labels: ['kind', 'outcome'],
 };
 
 const FILTERED = {
   name: 'ftrace_exporter_traces_filtered_total',
-  help: 'Slow operations (at least as long as the threshold of their kind) without a trace, because the config excludes their task.',
+  help: 'Slow operations that have no trace because the config of their kind (processes, containers, classes) excludes their task.',
   labels: ['kind'],
 };
 

@@ -33,7 +33,7 @@ export interface Refusals {
 
 export const REFUSED_METRIC = {
   name: 'ftrace_exporter_http_refused_total',
-  help: 'HTTP requests and connections that the agent refused, by reason. A reason appears when it first occurs.',
+  help: 'HTTP requests and connections that the agent refused, by reason. A reason has no series until it first occurs.',
   labels: ['reason'],
 } as const;
 const LOG_EVERY_MS = 60_000;
