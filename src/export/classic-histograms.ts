@@ -1,11 +1,11 @@
-/** Groups the samples of other libraries' histograms into one object per series. Samples come as in the text format. */
+/** Groups the text-format samples of other libraries' histograms into one object per series. */
 import type { ForeignSample } from './sample-family.ts';
 
 export interface ClassicHistogram {
   labels: Readonly<Record<string, string>>;
   count: number;
   sum: number;
-  /** Without the +Inf bucket. */
+  /** Excludes the +Inf bucket, whose count is `count`. */
   buckets: { bound: number; cumulativeCount: number }[];
 }
 

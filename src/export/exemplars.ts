@@ -1,8 +1,8 @@
 /**
- * Keeps exemplars: for each classic histogram bucket, the newest span that can be looked up. A family's bounds are
- * available only when it is rendered; until then, an exemplar waits with its series. If a trace can no longer be looked
- * up, its exemplars are dropped. No older ones replace them, because Prometheus refuses older ones. A family without
- * exemplars costs one look-up per scrape.
+ * Keeps an exemplar for each classic histogram bucket: the newest span whose trace can still be looked up. `add`
+ * doesn't know a family's bounds, so new exemplars wait until `ofFamily` sorts them into buckets. If a trace is
+ * evicted, its exemplars are dropped without a replacement, because Prometheus rejects exemplars older than the last
+ * one.
  */
 import { fineBucket, type HistogramGrid } from '../model/histogram-grid.ts';
 import type { FamilySnapshot } from '../model/metric.ts';
@@ -10,8 +10,9 @@ import type { TraceRecord, WallTime } from '../model/span.ts';
 import { shapeOf } from './histogram-shape.ts';
 
 export interface Exemplar {
-  /** 32 and 16 hex digits. */
+  /** 32 hex digits. */
   traceId: string;
+  /** 16 hex digits. */
   spanId: string;
   valueNs: number;
   /** End of the span. */
@@ -22,25 +23,25 @@ export interface Exemplar {
 export type BucketExemplars = readonly (Exemplar | undefined)[];
 
 export interface ExemplarsOptions {
-  /** Maximum number of series with exemplars. Those that have had no new exemplar for longest are dropped. */
+  /** Maximum number of series with exemplars. At the limit, a new series evicts the least recently updated one. */
   maxSeries?: number;
-  /** IDs of root spans whose traces can be looked up now. Default: all that were added. */
+  /** Returns the root span IDs of all traces that can still be looked up. By default, no trace is ever evicted. */
   roots?: () => ReadonlySet<string>;
 }
 
 export interface Exemplars {
-  /** Adds traces, the newest last. */
+  /** Adds the exemplars of traces, which are sorted from oldest to newest. */
   add(traces: readonly TraceRecord[]): void;
-  /** Exemplars by index of the series. Undefined if the family has none. Forgets series that no longer exist. */
+  /** Returns exemplars by series index, or undefined if the family has none. Drops those of series that are gone. */
   ofFamily(family: FamilySnapshot): ReadonlyMap<number, BucketExemplars> | undefined;
   /** Number of series with exemplars. */
   size(): number;
 }
 
 const MAX_SERIES = 4096;
-/** Maximum number of exemplars per series that wait for the next rendering. */
+/** Maximum number of new exemplars per series between two renderings. Further ones replace the oldest. */
 const MAX_WAITING = 256;
-/** Drops a series' exemplars after this many renderings without the series. One rendering can be of older snapshots. */
+/** A series is gone after it is missing in this many renderings: a single snapshot can be older than the series. */
 const MISSES = 3;
 
 interface Pointing extends Exemplar {
@@ -55,7 +56,7 @@ interface SeriesExemplars {
 
 export function createExemplars({ maxSeries = MAX_SERIES, roots }: ExemplarsOptions = {}): Exemplars {
   const metrics = new Map<string, Map<string, SeriesExemplars>>();
-  /** Series index by labels, valid while the array of label values is the same object. */
+  /** Series indexes by labels, cached per `labelValues` array, which is replaced when its family's series change. */
   const indexes = new WeakMap<readonly string[], Map<string, number>>();
   let size = 0;
 
@@ -70,7 +71,7 @@ export function createExemplars({ maxSeries = MAX_SERIES, roots }: ExemplarsOpti
     if (existing !== undefined) series.delete(key);
     else if (size >= maxSeries) forgetOne(series);
     else size++;
-    // The map's last entry is the one that was updated last.
+    // Keeps the map ordered by last update, so that `forgetOne` can evict the first entry.
     series.set(key, entry);
     entry.waiting.push(exemplar);
     if (entry.waiting.length > MAX_WAITING) entry.waiting.shift();
@@ -144,7 +145,7 @@ export function createExemplars({ maxSeries = MAX_SERIES, roots }: ExemplarsOpti
   };
 }
 
-/** Seconds since 1970, cut to milliseconds, which is the precision of the formats. */
+/** Returns seconds since 1970, truncated to milliseconds, the precision of Prometheus. */
 export function exemplarSeconds([seconds, nanoseconds]: WallTime): number {
   return seconds + Math.floor(nanoseconds / 1e6) / 1e3;
 }
@@ -153,7 +154,7 @@ function keyOf(labelValues: readonly string[]): string {
   return labelValues.join('\0');
 }
 
-/** Index of the first bound that the value does not exceed, or the number of bounds. */
+/** Returns the index of the first bound that is at least the value, or the number of bounds if all are lower. */
 function classicBucket(grid: HistogramGrid, ns: number): number {
   const fine = fineBucket(grid, ns);
   let bucket = 0;

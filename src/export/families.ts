@@ -1,24 +1,24 @@
-/** Chooses, for all formats, which families and series a scrape shows, and with which names and labels. */
+/** Selects the families and series of a scrape, and their names and labels, for all formats. */
 import type { FamilySnapshot, MetricSnapshot, MetricSpec } from '../model/metric.ts';
 import type { Exemplars } from './exemplars.ts';
 
 export interface RendererOptions {
-  /** Labels to add to every series. If a family already has a label with this name, it becomes `exported_…`. */
+  /** Labels to add to every series. A family's own label with the same name is renamed to `exported_…`. */
   constantLabels?: Readonly<Record<string, string>>;
   /** Exemplars of buckets, for formats that support them. */
   exemplars?: Pick<Exemplars, 'ofFamily'> | undefined;
 }
 
-/** One store's part of a family that several stores can have. */
+/** One store's share of a family. Several stores can have the same family. */
 export interface FamilyPart {
   family: FamilySnapshot;
-  /** Indexes of series that an earlier store also has. Undefined if there is no earlier store. */
+  /** Indexes of series that an earlier store also has. Undefined if only one store has the family. */
   repeated: ReadonlySet<number> | undefined;
 }
 
 /**
  * Groups the families of all snapshots by name, in order of first occurrence. If several stores have the same series,
- * the first one counts. Throws if two stores declare different kinds for a name.
+ * the first one wins. Throws if two stores declare different kinds for a name.
  */
 export function byName(snapshots: readonly MetricSnapshot[]): FamilyPart[][] {
   const merged = new Map<string, FamilySnapshot[]>();
@@ -53,24 +53,24 @@ function partsOf(families: readonly FamilySnapshot[]): FamilyPart[] {
   });
 }
 
-/** The name of a kind in the formats. */
+/** Returns the type that all formats use for a kind. They have no `max_gauge`. */
 export function typeOf(kind: MetricSpec['kind']): 'counter' | 'gauge' | 'histogram' {
   return kind === 'max_gauge' ? 'gauge' : kind;
 }
 
-/** A family's name in OpenMetrics, which has `_total` only in the sample's name. */
+/** Returns a family's name in OpenMetrics, where only the name of a counter's sample ends in `_total`. */
 export function withoutTotal(name: string, kind: MetricSpec['kind']): string {
   return kind === 'counter' && name.endsWith('_total') ? name.slice(0, -'_total'.length) : name;
 }
 
-/** The unit to write. '' unless the name ends with it, because OpenMetrics and Prometheus require that. */
+/** Returns '' if the name does not end with the unit, because OpenMetrics and Prometheus require this suffix. */
 export function unitOf(name: string, kind: MetricSpec['kind'], unit: string): string {
   return unit !== '' && withoutTotal(name, kind).endsWith(`_${unit}`) ? unit : '';
 }
 
 /**
- * Labels of a series; constant ones come first. If a family has a label with the same name, it becomes `exported_…`, as
- * in Prometheus. If both have the same value, it is written once.
+ * Returns the labels of a series, constant labels first. As in Prometheus, a family's label with the name of a constant
+ * label becomes `exported_…`; the family's label is omitted if both values are equal.
  */
 export function labelPairs(
   constant: Readonly<Record<string, string>>,

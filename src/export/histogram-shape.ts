@@ -1,7 +1,7 @@
 import { gridOf, type HistogramGrid } from '../model/histogram-grid.ts';
 import type { MetricSpec } from '../model/metric.ts';
 
-/** The buckets of a histogram. All histograms with the same buckets share one object, in all formats. */
+/** The buckets of a histogram. All histograms with the same buckets share one object. */
 export interface HistogramShape {
   bounds: number[];
   grid: HistogramGrid;

@@ -1,22 +1,22 @@
 /**
- * Converts prom-client's default metrics (`process_*`, `nodejs_*`) to families for our writers. prom-client 15 strips
- * `_total` from the counter objects themselves when it renders OpenMetrics, so we never let it render.
- * CPU time, memory and file descriptors describe the whole process; heap, garbage collection and event loop lag only the
- * calling thread.
+ * Converts prom-client's default metrics (`process_*`, `nodejs_*`) to families for our own renderers. We never let
+ * prom-client 15 render, because it strips `_total` from the counter objects themselves when it renders OpenMetrics.
+ * CPU time, memory and file descriptors are of the whole process; heap, garbage collection and event loop lag are only
+ * of the calling thread.
  */
 import { collectDefaultMetrics, type MetricObjectWithValues, type MetricValue, Registry } from 'prom-client';
 import type { ForeignSample, SampleFamily } from './sample-family.ts';
 
 /**
- * Omitted: gauges whose names end in `_total`, which promtool refuses, and the distribution of the event loop delay, whose
- * sampling wakes the process a hundred times a second (measured: 0.7 % of a CPU, more than the rest of an idle agent).
- * `nodejs_eventloop_lag_seconds`, measured at each scrape, remains.
+ * We omit gauges whose names end in `_total`, because promtool rejects them, and the distribution of the event loop
+ * delay, because its sampling wakes the process 100 times per second (0.7 % of a CPU, more than the rest of an idle
+ * agent). `nodejs_eventloop_lag_seconds` remains, because it is only measured at each scrape.
  */
 const OMITTED = /^nodejs_(active_\w+_total|eventloop_lag_\w+_seconds)$/;
-/** In milliseconds. Sampling can't be switched off, only made rare. */
+/** Makes the sampling of the event loop delay rare, because prom-client can't switch it off. */
 const SAMPLING_INTERVAL_MS = 3_600_000;
 
-/** Starts collecting and returns a function that reads the values. Call it once per process: the observers stay. */
+/** Returns a function that reads the values. Call this only once per process, because prom-client's observers stay. */
 export function createProcessMetrics(): () => Promise<SampleFamily[]> {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry, eventLoopMonitoringPrecision: SAMPLING_INTERVAL_MS });

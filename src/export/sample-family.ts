@@ -1,6 +1,6 @@
-/** A metric family of another library, as data. It has few series and is rendered from scratch at each scrape. */
+/** A metric family of another library. Nothing about it is cached between scrapes, because it has few series. */
 export interface SampleFamily {
-  /** Name as in the text format, with `_total` for counters. */
+  /** The name in the text format, which ends in `_total` for counters. */
   name: string;
   help: string;
   kind: 'counter' | 'gauge' | 'histogram';

@@ -1,16 +1,16 @@
 /**
- * The growing body of a scrape. Text is collected in a string and encoded in pieces, which takes half the time of
- * encoding one large string, or of a buffer per line. Bytes are written directly into reserved space.
+ * A growing buffer for the body of a scrape. Writers of text collect several lines per call, because encoding the whole
+ * body at once, or each line separately, takes twice as long. Writers of bytes write directly into reserved space.
  */
 
 export interface BodyBuffer {
-  /** Appends whole lines. Unpaired surrogates, which UTF-8 cannot represent, become U+FFFD. */
+  /** Appends whole lines in UTF-8. Unpaired surrogates, which UTF-8 cannot represent, become U+FFFD. */
   write(text: string): void;
-  /** Bytes written so far. A caller that writes into reserved space increases it. */
+  /** Bytes written so far. After writing into reserved space, the caller must increase `length`. */
   length: number;
-  /** Returns the buffer with space for this many bytes after `length`. The next call may return another buffer. */
+  /** Returns a buffer with at least `bytes` free bytes after `length`. The next call may return a different buffer. */
   reserve(bytes: number): Buffer;
-  /** Returns everything written since the last call. The caller owns it. */
+  /** Returns everything written since the last call. The caller owns the result. */
   take(): Buffer<ArrayBuffer>;
 }
 
@@ -18,11 +18,11 @@ const SMALLEST = 1 << 14;
 
 export function createBodyBuffer(): BodyBuffer {
   let buffer = Buffer.alloc(0);
-  /** A scrape is about as long as the previous one, so allocate that size. The buffer is not reused. */
+  /** Size of the next body's first buffer: a scrape is about as long as the previous one. */
   let expected = SMALLEST;
   const body: BodyBuffer = {
     write: (text) => {
-      // A UTF-16 unit needs at most three bytes.
+      // A UTF-16 code unit takes at most three bytes in UTF-8.
       const into = body.reserve(text.length * 3);
       body.length += into.write(text, body.length, 'utf8');
     },

@@ -1,6 +1,6 @@
 /**
- * Chooses format and compression from what a client accepts (RFC 9110, 12.5). Prometheus lists several versions of each
- * format, with q-values and escaping parameters. If we don't serve a version, its next preference counts.
+ * Chooses the format and compression of a response from the client's Accept headers (RFC 9110, 12.5). Prometheus lists
+ * several versions of each format; we skip versions that we don't serve and ignore the `escaping` parameter.
  */
 import { promisify } from 'node:util';
 import { constants, gzip } from 'node:zlib';
@@ -14,7 +14,7 @@ export const CONTENT_TYPES: Readonly<Record<ExpositionFormat, string>> = {
   protobuf: 'application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; encoding=delimited',
 };
 
-/** Smaller bodies fit into one packet without compression. */
+/** Bodies below this size are not compressed, because they fit into one packet anyway. */
 const GZIP_MIN_BYTES = 1024;
 
 /** One element of an Accept or Accept-Encoding header, in lower case. */
@@ -25,8 +25,8 @@ interface Preference {
 }
 
 /**
- * Chooses the supported format with the highest q in an `Accept` header; the first one if several have it. OpenMetrics
- * and protobuf must be listed. The default is the text format, which people and all collectors can read.
+ * Returns the supported format with the highest q in an `Accept` header, or the first of several with that q. Wildcards
+ * and missing headers select the text format, because people and all collectors can read it.
  */
 export function negotiateFormat(accept: string | undefined): ExpositionFormat {
   let best: ExpositionFormat = 'text';
@@ -40,7 +40,7 @@ export function negotiateFormat(accept: string | undefined): ExpositionFormat {
   return best;
 }
 
-/** The format of a media type with its parameters, if we serve it. */
+/** Returns undefined for a media type or version that we don't serve. */
 function formatOf({ value, parameters }: Preference): ExpositionFormat | undefined {
   const version = parameters.get('version') ?? '';
   switch (value) {
@@ -59,7 +59,7 @@ function formatOf({ value, parameters }: Preference): ExpositionFormat | undefin
   }
 }
 
-/** Whether an `Accept-Encoding` header allows gzip, by name or by `*`, with a q above 0. */
+/** Returns whether an `Accept-Encoding` header lists gzip, or otherwise `*`, with a q above 0. */
 export function acceptsGzip(acceptEncoding: string | undefined): boolean {
   const preferences = parsePreferences(acceptEncoding);
   const named = preferences.find(({ value }) => value === 'gzip' || value === 'x-gzip');
@@ -78,7 +78,7 @@ export async function encodeBody(
   return { body: await gzipAsync(body, { level: constants.Z_BEST_SPEED }), encoding: 'gzip' };
 }
 
-/** Splits `a;x=1;q=0.5, b`. Malformed q-values count as 0. */
+/** Parses a header such as `a;x=1;q=0.5, b`. A malformed q-value counts as 0. */
 function parsePreferences(header: string | undefined): Preference[] {
   const preferences: Preference[] = [];
   for (const element of (header ?? '').split(',')) {

@@ -2,7 +2,7 @@
 import type { ClassicHistogram } from '../classic-histograms.ts';
 import { BUCKET_ROOM, HEAD_ROOM, writeBucket, writeCountAndSum } from './protobuf-histogram.ts';
 
-/** Maximum bytes of the message's content. */
+/** Maximum bytes of the content of a histogram's message. */
 export function classicRoom(histogram: ClassicHistogram): number {
   return HEAD_ROOM + histogram.buckets.length * BUCKET_ROOM;
 }

@@ -18,10 +18,10 @@ const PAIR_VALUE = 2;
 const TIMESTAMP_SECONDS = (1 << 3) | VARINT;
 const TIMESTAMP_NANOS = (2 << 3) | VARINT;
 
-/** Maximum bytes of the content, with IDs of 32 and 16 digits. Below 128, so its length takes one byte. */
+/** Maximum bytes of an exemplar's content with IDs of 32 and 16 digits. Below 128, so the length takes one byte. */
 export const EXEMPLAR_ROOM = 112;
 
-/** Writes length and content; the caller has written the tag. */
+/** Writes an exemplar's length and content. The caller must have written the tag. */
 export function writeExemplar(
   bytes: Buffer,
   at: number,

@@ -1,7 +1,7 @@
 /**
  * Writes one series of a histogram as a `Histogram` message (io.prometheus.client's metrics.proto): classic buckets and
- * a native histogram of the same counts. Prometheus can keep either or both. Like client_golang, leaves out the +Inf
- * bucket, which equals the count, unless it has an exemplar.
+ * a native histogram of the same counts. Prometheus can keep either or both. Like client_golang, we omit the +Inf
+ * bucket unless it has an exemplar, because its count equals the histogram's count.
  */
 import { HISTOGRAM_SCALE } from '../../model/histogram-grid.ts';
 import type { HistogramSnapshot } from '../../model/metric.ts';
@@ -29,7 +29,7 @@ const ZERO_COUNT = (7 << 3) | VARINT;
 const POSITIVE_SPAN = (12 << 3) | BYTES;
 const POSITIVE_DELTA = (13 << 3) | BYTES;
 
-/** The tag of field 16, which is two bytes long. */
+/** The tag of field 16, in two bytes. */
 const EXEMPLARS = [((16 << 3) & 127) | BYTES | 128, 16 >> 4] as const;
 
 const BUCKET_CUMULATIVE_COUNT = (1 << 3) | VARINT;
@@ -40,25 +40,26 @@ const SPAN_OFFSET = (1 << 3) | VARINT;
 const SPAN_LENGTH = (2 << 3) | VARINT;
 
 /**
- * Width of the zero bucket: the value that Prometheus uses for exponential histograms from OTLP. With 0, Prometheus
- * would read an empty histogram as a classic one.
+ * Width of the zero bucket: the value that Prometheus uses for exponential histograms from OTLP. We can't use 0,
+ * because Prometheus would take an empty native histogram for a classic one.
  */
 const ZERO_THRESHOLD_SECONDS = 1e-128;
 
-/** Maximum bytes of everything except buckets, and of a classic bucket. */
+/** Maximum bytes of a message without its buckets. */
 export const HEAD_ROOM = 64;
+/** Maximum bytes of a classic bucket. */
 export const BUCKET_ROOM = 2 + 1 + MAX_VARINT_BYTES + 1 + 8;
-/** A native bucket: a delta, and possibly a span. */
+/** Maximum bytes of a native bucket: a delta, and a span if the bucket starts a run. */
 const NATIVE_BUCKET_ROOM = MAX_VARINT_BYTES + 2 + 2 * (1 + MAX_VARINT_BYTES);
 
-/** Maximum bytes of a message. */
+/** Maximum bytes of a series' `Histogram` message. */
 export function histogramRoom({ bounds, grid }: HistogramShape, hasExemplars: boolean): number {
   const room = HEAD_ROOM + bounds.length * BUCKET_ROOM + grid.upperNs.length * NATIVE_BUCKET_ROOM;
-  // Each exemplar is written twice; one more bucket for +Inf.
+  // Each exemplar is written twice: in its classic bucket and for the native histogram. +Inf can need a bucket too.
   return hasExemplars ? room + (bounds.length + 1) * 2 * (3 + EXEMPLAR_ROOM) + BUCKET_ROOM : room;
 }
 
-/** Writes the content of the message for series `s`. The caller provides `histogramRoom` bytes. */
+/** Writes the content of the message for series `s`. The caller must have reserved `histogramRoom` bytes. */
 export type HistogramWriter = (
   bytes: Buffer,
   at: number,
@@ -110,7 +111,7 @@ export function writeCountAndSum(bytes: Uint8Array, at: number, count: number, s
   return writeDouble(bytes, at, sum);
 }
 
-/** A bucket's message is shorter than 128 bytes, so its length takes one byte. */
+/** Writes a classic bucket. The message is shorter than 128 bytes, so its length prefix takes one byte. */
 export function writeBucket(bytes: Uint8Array, at: number, bound: number, cumulativeCount: number): number {
   bytes[at++] = BUCKET;
   const start = at++;
@@ -122,7 +123,7 @@ export function writeBucket(bytes: Uint8Array, at: number, bound: number, cumula
   return at;
 }
 
-/** Writes the buckets of a series with exemplars. */
+/** Writes the classic buckets of a series that has exemplars. */
 function writePointing(
   bytes: Buffer,
   at: number,
@@ -143,7 +144,7 @@ function writePointing(
   return at;
 }
 
-/** Writes the same exemplars for the native histogram. */
+/** Writes all exemplars of a series again, for the native histogram. */
 function writeExemplars(bytes: Buffer, at: number, exemplars: BucketExemplars): number {
   const write = (exemplar: Exemplar | undefined): void => {
     if (exemplar === undefined) return;
@@ -154,7 +155,7 @@ function writeExemplars(bytes: Buffer, at: number, exemplars: BucketExemplars): 
   return at;
 }
 
-/** Writes each run of consecutive buckets as a span. The first offset is a bucket's index, the others are gaps. */
+/** Writes each run of consecutive buckets as a span. The first offset is a bucket index, each later one is a gap. */
 function writeSpans(bytes: Uint8Array, at: number, indexes: Int32Array, length: number): number {
   let next = 0;
   for (let i = 0; i < length; ) {
@@ -172,7 +173,7 @@ function writeSpans(bytes: Uint8Array, at: number, indexes: Int32Array, length: 
   return at;
 }
 
-/** Writes each count as the difference to the previous one, packed; readers accept that for `repeated`. */
+/** Writes each count as the difference from the previous one. Packed, which decoders accept for a `repeated` number. */
 function writeDeltas(bytes: Buffer, at: number, counts: Float64Array, length: number): number {
   if (length === 0) return at;
   bytes[at++] = POSITIVE_DELTA;

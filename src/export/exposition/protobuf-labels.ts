@@ -1,6 +1,6 @@
 /**
- * Encodes each series' constant part, its `label` fields, only once. Keeps the result while the `labelValues` of its
- * family are the same object (see metrics/snapshot-reader.ts).
+ * Encodes the `label` fields of each series only once. Caches the result by the family's `labelValues` array, which
+ * only grows until its series change (see metrics/snapshot-reader.ts).
  */
 import type { FamilySnapshot } from '../../model/metric.ts';
 import { labelPairs } from '../families.ts';
@@ -11,7 +11,7 @@ const METRIC_LABEL = 1;
 const PAIR_NAME = 1;
 const PAIR_VALUE = 2;
 
-/** Labels of all series of a family in sequence. Those of series s end at `ends[s]`. */
+/** Encoded labels of all series of a family in sequence. The labels of series s end at `ends[s]`. */
 export interface EncodedLabels {
   bytes: Buffer;
   ends: number[];
@@ -19,7 +19,7 @@ export interface EncodedLabels {
 
 export interface LabelBytes {
   ofFamily(family: FamilySnapshot): EncodedLabels;
-  /** Encodes the labels of another library's series, which are not cached. */
+  /** Encodes the labels of another library's series, without a cache. */
   ofSeries(labels: Readonly<Record<string, string>>): Buffer;
 }
 

@@ -6,14 +6,14 @@
 /** Size in bytes of the longest varint written here: an integer below 2^63. */
 export const MAX_VARINT_BYTES = 9;
 
-/** Wire types. A field's tag is `number << 3 | type`: one byte for numbers up to 15, the only ones we write. */
+/** Wire types. A field's tag is `number << 3 | type`, which takes one byte for field numbers up to 15. */
 export const VARINT = 0;
 export const FIXED64 = 1;
 export const BYTES = 2;
 
-/** `int32`, `uint32`, `uint64`, enums: any non-negative integer that a double represents exactly. */
+/** Writes an `int32`, `uint32`, `uint64` or enum: a non-negative integer that a double represents exactly. */
 export function writeVarint(bytes: Uint8Array, at: number, value: number): number {
-  // Bit operations only see 32 bits.
+  // JavaScript's bit operations truncate numbers to 32 bits.
   while (value > 0x7fffffff) {
     bytes[at++] = (value % 128) | 128;
     value = Math.floor(value / 128);
@@ -27,7 +27,7 @@ export function writeVarint(bytes: Uint8Array, at: number, value: number): numbe
   return at;
 }
 
-/** `sint32`, `sint64`: 0, -1, 1, -2, 2 … are written as 0, 1, 2, 3, 4 … */
+/** Writes an `sint32` or `sint64`: 0, -1, 1, -2, 2 … are encoded as 0, 1, 2, 3, 4 … */
 export function writeZigzag(bytes: Uint8Array, at: number, value: number): number {
   return writeVarint(bytes, at, value < 0 ? -2 * value - 1 : 2 * value);
 }
@@ -35,14 +35,14 @@ export function writeZigzag(bytes: Uint8Array, at: number, value: number): numbe
 const double = new Float64Array(1);
 const doubleBytes = new Uint8Array(double.buffer);
 
-/** `double`: eight bytes, lowest first. All machines that Node supports store a double like this. */
+/** Writes a `double`: eight bytes in little-endian order, the byte order of all machines that the agent supports. */
 export function writeDouble(bytes: Uint8Array, at: number, value: number): number {
   double[0] = value;
   for (let i = 0; i < 8; i++) bytes[at + i] = doubleBytes[i];
   return at + 8;
 }
 
-/** Maximum bytes of a text field: a UTF-16 unit needs at most three bytes. */
+/** Maximum bytes of a text field. A UTF-16 code unit takes at most three bytes in UTF-8. */
 export function textRoom(text: string): number {
   return 1 + MAX_VARINT_BYTES + text.length * 3;
 }
@@ -54,7 +54,7 @@ export function writeTextField(bytes: Buffer, at: number, field: number, text: s
   return at + bytes.write(text, at, 'utf8');
 }
 
-/** Copies short pieces. Below about a hundred bytes, a loop is faster than a view and `set`. */
+/** Copies bytes in a loop, which is faster than `subarray` and `set` below about a hundred bytes. */
 export function copyBytes(
   from: Uint8Array,
   start: number,
@@ -67,9 +67,9 @@ export function copyBytes(
 }
 
 /**
- * Writes a message's length at `start`, after its content was written from `start + width` to `end`. `width` is the
- * guessed size of the length. If the guess was wrong, moves the content by at most `MAX_VARINT_BYTES`. Returns the new
- * end of the message.
+ * Writes a message's length prefix at `start`. The content must already be at `start + width` to `end`, where `width`
+ * is the guessed size of the prefix. If the guess was wrong, moves the content by at most `MAX_VARINT_BYTES`. Returns
+ * the end of the message.
  */
 export function closeMessage(bytes: Buffer, start: number, width: number, end: number): number {
   const length = end - start - width;

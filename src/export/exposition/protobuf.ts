@@ -1,7 +1,7 @@
 /**
  * Renders snapshots as protobuf: `MetricFamily` messages of io.prometheus.client's metrics.proto
- * (github.com/prometheus/client_model), each preceded by its length. Written by hand into one buffer, so that a scrape
- * allocates nothing per series and reuses encoded labels. Writes no created timestamps, because they are unknown.
+ * (github.com/prometheus/client_model), each preceded by its length. We encode without a protobuf library, so that a
+ * scrape allocates nothing per series and reuses encoded labels. Omits created timestamps, because we don't know them.
  */
 import type { FamilySnapshot, HistogramSnapshot, MetricSnapshot, MetricSpec } from '../../model/metric.ts';
 import { classicHistograms } from '../classic-histograms.ts';
@@ -37,18 +37,18 @@ const FAMILY_TYPE = (3 << 3) | VARINT;
 const FAMILY_METRIC = (4 << 3) | BYTES;
 const FAMILY_UNIT = 5;
 const METRIC_HISTOGRAM = (7 << 3) | BYTES;
-/** Enum `MetricType`. */
+/** Values of the enum `MetricType` in metrics.proto. */
 const TYPES = { counter: 0, gauge: 1, histogram: 4 } as const;
-/** The field of `Metric` for its value: a message `Counter` or `Gauge` with one `double`. */
+/** Tags of the fields of `Metric` that contain a `Counter` or `Gauge` message with one field: `VALUE`. */
 const METRIC_VALUE = { counter: (3 << 3) | BYTES, gauge: (2 << 3) | BYTES } as const;
 const VALUE = (1 << 3) | FIXED64;
-/** Length of a `Counter` or `Gauge` message. */
+/** Length of a `Counter` or `Gauge` message in bytes. */
 const VALUE_BYTES = 1 + 8;
 
-/** Guessed size in bytes of a message's length. After a wrong guess, the message must be moved. */
+/** Guessed size in bytes of a message's length prefix. After a wrong guess, `closeMessage` moves the message. */
 const FAMILY_WIDTH = 3;
 const HISTOGRAM_WIDTH = 2;
-/** Bytes of a metric without its labels and without a histogram's content. */
+/** Maximum bytes of a metric, excluding labels and the content of a histogram. */
 const METRIC_ROOM = 2 * (1 + MAX_VARINT_BYTES) + VALUE_BYTES;
 
 export function createProtobufRenderer(options: RendererOptions = {}): ProtobufRenderer {
@@ -106,7 +106,7 @@ export function createProtobufRenderer(options: RendererOptions = {}): ProtobufR
   };
 }
 
-/** Positions in the body at which a family and its first metric begin. */
+/** Positions in the body where a family and its first metric begin. */
 interface OpenFamily {
   start: number;
   metrics: number;
@@ -131,7 +131,7 @@ function openFamily(
   return { start, metrics: at };
 }
 
-/** Writes a family's length. Removes a family without series. */
+/** Writes a family's length prefix, or removes the family if it has no series. */
 function closeFamily(body: BodyBuffer, { start, metrics }: OpenFamily): void {
   if (body.length === metrics) body.length = start;
   else body.length = closeMessage(body.reserve(MAX_VARINT_BYTES), start, FAMILY_WIDTH, body.length);
@@ -164,7 +164,7 @@ interface Histograms {
   marked: ReadonlyMap<number, BucketExemplars> | undefined;
 }
 
-/** Like `writeValues`. A series whose count is NaN is not exported. */
+/** Writes a family of histograms. Skips absent series, whose count is NaN. */
 function writeHistograms(
   body: BodyBuffer,
   writer: HistogramWriter,
@@ -183,7 +183,7 @@ function writeHistograms(
   }
 }
 
-/** Writes a counter's or gauge's metric. Its labels are `encoded` from `from` to `to`. */
+/** Writes the metric of a counter or gauge. Copies its labels from `encoded`, from position `from` to `to`. */
 function writeValue(
   bytes: Uint8Array,
   at: number,
@@ -202,7 +202,7 @@ function writeValue(
   return writeDouble(bytes, at, value);
 }
 
-/** Starts a metric at `at`. Returns where its histogram's content begins. */
+/** Starts a metric at `at`. Returns the position where the histogram's content begins. */
 function openHistogram(bytes: Uint8Array, at: number, encoded: Uint8Array, from: number, to: number): number {
   bytes[at] = FAMILY_METRIC;
   const labelsEnd = copyBytes(encoded, from, to, bytes, at + 1 + HISTOGRAM_WIDTH);
@@ -210,7 +210,7 @@ function openHistogram(bytes: Uint8Array, at: number, encoded: Uint8Array, from:
   return labelsEnd + 1 + HISTOGRAM_WIDTH;
 }
 
-/** Ends the metric that was started at `metric`. Returns where it ends. */
+/** Ends the metric that starts at `metric`. Returns the position after the metric. */
 function closeHistogram(bytes: Buffer, metric: number, content: number, end: number): number {
   const histogramEnd = closeMessage(bytes, content - HISTOGRAM_WIDTH, HISTOGRAM_WIDTH, end);
   return closeMessage(bytes, metric + 1, HISTOGRAM_WIDTH, histogramEnd);

@@ -1,6 +1,7 @@
 /**
- * Builds the constant part of each sample's line, `name{labels} `, only once per series. Keeps it while the
- * `labelValues` of its family are the same object (see metrics/snapshot-reader.ts). A scrape then only adds numbers.
+ * Builds the constant part of each sample's line, `name{labels} `, only once, so that a scrape only appends numbers.
+ * Caches the lines by the family's `labelValues` array, which only grows until its series change (see
+ * metrics/snapshot-reader.ts).
  */
 import type { FamilySnapshot } from '../../model/metric.ts';
 import { labelPairs } from '../families.ts';
@@ -12,8 +13,8 @@ export type TextFormat = 'text' | 'openmetrics';
 
 export interface SeriesLines {
   /**
-   * Line prefixes of all series of a family, flattened. One per series; for histograms one per bucket, then `_sum`, then
-   * `_count`.
+   * Returns the line prefixes of all series of a family in one array. Each series has one prefix; each series of a
+   * histogram has one per bucket, then `_sum` and `_count`.
    */
   prefixes(family: FamilySnapshot, format: TextFormat, shape: HistogramShape | undefined): readonly string[];
 }
@@ -51,12 +52,12 @@ export function createSeriesLines(constantLabels: Readonly<Record<string, string
   };
 }
 
-/** Name of a sample, except for histograms. OpenMetrics requires `_total` for counters. */
+/** Returns the name of a counter's or gauge's sample. OpenMetrics requires `_total` for counters. */
 export function sampleName(name: string, kind: string, format: TextFormat): string {
   return format === 'openmetrics' && kind === 'counter' && !name.endsWith('_total') ? `${name}_total` : name;
 }
 
-/** Begins with the line feed of the previous line, so that a line consists of two pieces instead of three. */
+/** Starts with the line feed that ends the previous line, so that each line is joined from two strings, not three. */
 export function linePrefix(name: string, labels: string): string {
   return labels === '' ? `\n${name} ` : `\n${name}{${labels}} `;
 }
@@ -74,7 +75,7 @@ function pushHistogram(
   lines.push(linePrefix(`${name}_sum`, labels), linePrefix(`${name}_count`, labels));
 }
 
-/** Label text of a series: `a="b",c="d"`. */
+/** Returns the label text of a series: `a="b",c="d"`. */
 export function labelText(
   constant: Readonly<Record<string, string>>,
   names: readonly string[],

@@ -18,8 +18,8 @@ export type { TextFormat } from './series-lines.ts';
 export interface Renderer {
   /**
    * Returns the body of a scrape in UTF-8. `snapshots` must have all label values (see metrics/snapshot-reader.ts).
-   * Merges families with the same name; if several have the same series, the first one counts. Omits families without
-   * series. `foreign` families from other libraries come last.
+   * Merges families with the same name; if several have the same series, the first one wins. Omits families without
+   * series. Writes `foreign`, families of other libraries, last.
    */
   render(
     snapshots: readonly MetricSnapshot[],
@@ -28,7 +28,7 @@ export interface Renderer {
   ): Buffer<ArrayBuffer>;
 }
 
-/** Number of characters collected before encoding. */
+/** Minimum number of characters that are encoded at once. */
 const PIECE = 1 << 14;
 
 export function createRenderer(options: RendererOptions = {}): Renderer {
@@ -96,7 +96,7 @@ function header(
   return `\n# TYPE ${family} ${type}${unitLine}\n# HELP ${family} ${text}`;
 }
 
-/** Writes a family's samples. Returns '' if it has written the header, or the header if there were no samples. */
+/** Writes the header `head` and a family's samples, and returns ''. Without samples, only returns `head`. */
 function writeValues(
   body: BodyBuffer,
   head: string,
@@ -130,7 +130,7 @@ interface Histograms {
   marked: ReadonlyMap<number, BucketExemplars> | undefined;
 }
 
-/** Like `writeValues`. A series whose count is NaN is not exported. */
+/** Writes and returns the same as `writeValues`, for histograms. Skips absent series, whose count is NaN. */
 function writeHistograms(
   body: BodyBuffer,
   head: string,
@@ -167,7 +167,7 @@ function writeHistograms(
   return '';
 }
 
-/** Text after a bucket's count; '' without exemplar. */
+/** Returns the text of an exemplar, which follows a bucket's count; '' if the bucket has no exemplar. */
 function exemplarText(exemplar: Exemplar | undefined): string {
   if (exemplar === undefined) return '';
   const { traceId, spanId, valueNs, at } = exemplar;

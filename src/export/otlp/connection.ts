@@ -1,11 +1,11 @@
-/** What signals, `exporter.ts` and the protocols know of each other. */
+/** Types shared by the signals (push.ts, traces.ts), exporter.ts and the protocols (grpc.ts, http.ts). */
 import type { IOtlpExportDelegate, OtlpSharedConfiguration } from '@opentelemetry/otlp-exporter-base';
 import type { IExporterMetricsHelper, ISerializer } from '@opentelemetry/otlp-transformer';
 import type { Log } from '../../model/log.ts';
 import type { OtlpTarget, PushCounts } from '../../model/otlp.ts';
 import type { TlsMaterial } from './tls.ts';
 
-/** A backend's message about the items that it did not accept: their number, and why. */
+/** A backend's response. `partialSuccess` contains the number of rejected items, and the reason. */
 export type Answer = { partialSuccess?: { errorMessage?: string | null | undefined } | null | undefined };
 
 /** Describes a signal for the exporters of all protocols. */
@@ -17,7 +17,7 @@ export interface Signal<Request> {
   method: string;
 }
 
-/** What all signals need to push. */
+/** Push options of all signals. */
 export interface PushOptions {
   scope: { name: string; version: string };
   counts: PushCounts;
@@ -26,9 +26,9 @@ export interface PushOptions {
 
 /** Outcome of a request. */
 export type Fate =
-  /** `rejected` is a number of items. A backend can send a message even if it rejects nothing. */
+  /** `rejected` counts items. A backend can send a message even if it rejects nothing. */
   | { accepted: true; rejected: number; message: string }
-  /** `waitMs`: how long the backend asks us to wait. */
+  /** `waitMs`: the wait before the next request that the backend asks for. */
   | { accepted: false; reason: string; retryable?: boolean; waitMs?: number | undefined };
 
 export interface ConnectionOptions<Request> {
@@ -36,15 +36,14 @@ export interface ConnectionOptions<Request> {
   tls: TlsMaterial;
   signal: Signal<Request>;
   serializer: ISerializer<Request, Answer>;
-  /** Options that the delegates of all protocols have. */
+  /** Options of OpenTelemetry's export delegates for all protocols. */
   shared: OtlpSharedConfiguration & { userAgent: string };
 }
 
 export interface Connection<Request> {
-  /** Makes one request. */
   send: IOtlpExportDelegate<Request>['export'];
-  /** Why the last export failed. */
+  /** Returns why the last request failed. `error` comes from the callback of `send`. */
   refusalOf(error: Error | undefined): Fate;
-  /** Closes the sockets. The connection is not used afterwards. */
+  /** Closes the sockets. The connection must not be used afterwards. */
   cut(): void;
 }

@@ -1,7 +1,7 @@
 /**
  * Makes one attempt to export a request, with OpenTelemetry's own exporters (otlp-exporter-base and
  * otlp-grpc-exporter-base 0.301). Adds what they lack: a time limit for the whole attempt (their HTTP limit applies
- * only to a silent socket), the backend's status and requested wait, partial success, and certificates that change.
+ * only to an idle socket), the backend's status and requested wait, partial success, and reloading of certificates.
  */
 import { ExportResultCode } from '@opentelemetry/core';
 import { reasonOf } from '../../model/errors.ts';
@@ -13,20 +13,20 @@ import { openTlsFiles, type TlsMaterial } from './tls.ts';
 
 export type Exporter<Request> = ReturnType<typeof openExporter<Request>>;
 
-/** Throws a `UsageError` for files that cannot be used. */
+/** Throws a `UsageError` if a certificate file is unusable. */
 export function openExporter<Request>(signal: Signal<Request>, target: OtlpTarget, options: PushOptions) {
   const { name, version } = options.scope;
   const readTls = openTlsFiles(target, options.log);
   const isJson = target.protocol === 'http/json';
   const connectTo = target.protocol === 'grpc' ? grpcConnection : httpConnection;
-  // We make one attempt at a time, but a delegate counts an attempt until after its callback.
+  // We make one attempt at a time, but a delegate still counts the previous attempt shortly after its callback.
   const limits = { concurrencyLimit: 10, timeoutMillis: target.timeoutMs };
   const shared = { ...limits, compression: target.compression, userAgent: `${name}/${version}` };
-  /** The answer to the current attempt. */
+  /** Response body of the current attempt. */
   let body: Uint8Array;
   const serializer = {
     serializeRequest: (isJson ? signal.json : signal.protobuf).serializeRequest,
-    // The delegate only logs partial success and what is not OTLP, but we count both.
+    // Keeps the body for `fateOf`: the delegate only logs partial success and invalid responses, but we count both.
     deserializeResponse: (bytes: Uint8Array) => {
       body = bytes;
       return {};
@@ -40,19 +40,19 @@ export function openExporter<Request>(signal: Signal<Request>, target: OtlpTarge
     link = connect(readTls());
   };
 
-  /** The SDK's own decoder of JSON returns an empty answer if the body is not JSON. */
+  /** Parses JSON itself, because the SDK's decoder returns an empty response if the body is not JSON. */
   const decode = (): Answer =>
     isJson && body.length > 0
       ? JSON.parse(Buffer.from(body).toString())
       : signal.protobuf.deserializeResponse(body);
 
-  /** The outcome of a request that the backend answered with success. */
+  /** Returns the outcome of a request that the backend answered with a success status. */
   const fateOf = (request: Request): Fate => {
     try {
       const { errorMessage, ...numbers } = decode().partialSuccess ?? {};
       const message = errorMessage ?? '';
       const sent = signal.helper.countItems(request);
-      // The number is called rejectedDataPoints or rejectedSpans. An impossible number is clamped.
+      // The only number is rejectedDataPoints or rejectedSpans. Clamps an impossible number.
       const rejected = Math.min(Math.max(Number(Object.values(numbers)[0]) || 0, 0), sent);
       if (rejected < sent) return { accepted: true, rejected, message };
       return { accepted: false, reason: `the backend rejected everything${message && `: ${message}`}` };
@@ -80,7 +80,7 @@ export function openExporter<Request>(signal: Signal<Request>, target: OtlpTarge
       }
       const fate = await promise;
       clearTimeout(timer);
-      // A new connection does not back off, and receives no late answer.
+      // Reconnects, because the old connection could back off, or receive a late response to this attempt.
       if (!fate.accepted) cut();
       return fate;
     },

@@ -1,8 +1,8 @@
 /**
- * OTLP over gRPC with otlp-grpc-exporter-base 0.301, which uses grpc-js. Its delegate never retries and does not read how
- * long the backend asks us to wait, so we do both here (opentelemetry.io/docs/specs/otlp, OTLP/gRPC). If the other side
- * never responds, grpc-js 1.14 keeps a connection forever, even after the client is closed. So we find a delegate's
- * sockets through one of Node's diagnostics channels, and close them with it.
+ * OTLP over gRPC with otlp-grpc-exporter-base 0.301, which uses grpc-js. Its delegate reports neither which failures
+ * are temporary nor the wait that the backend asks for, so `refusalOf` does (opentelemetry.io/docs/specs/otlp,
+ * OTLP/gRPC). If the backend never responds, grpc-js 1.14 keeps the connection open even after the client is closed. So
+ * we find a client's sockets through one of Node's diagnostics channels, and destroy them.
  */
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { subscribe } from 'node:diagnostics_channel';
@@ -15,10 +15,10 @@ import {
 } from '@opentelemetry/otlp-grpc-exporter-base';
 import type { Connection, ConnectionOptions, Fate } from './connection.ts';
 
-/** Temporary failures (specs/otlp, OTLP/gRPC throttling). RESOURCE_EXHAUSTED counts only if it says how long to wait. */
+/** Temporary failures (specs/otlp, OTLP/gRPC throttling). RESOURCE_EXHAUSTED is temporary only with a retry delay. */
 const RETRYABLE = ['CANCELLED', 'DEADLINE_EXCEEDED', 'ABORTED', 'OUT_OF_RANGE', 'UNAVAILABLE', 'DATA_LOSS'];
 
-/** The end of the client whose code is running. */
+/** A signal of the client whose code is running. `cut` aborts the signal. */
 const endOfClient = new AsyncLocalStorage<AbortSignal>();
 subscribe('net.client.socket', (message) => {
   const end = endOfClient.getStore();
@@ -31,7 +31,6 @@ subscribe('net.client.socket', (message) => {
   socket.once('close', () => end.removeEventListener('abort', destroy));
 });
 
-/** Number of clients so far. */
 let clients = 0;
 
 export function grpcConnection<Request>(options: ConnectionOptions<Request>): Connection<Request> {
@@ -50,7 +49,7 @@ export function grpcConnection<Request>(options: ConnectionOptions<Request>): Co
       },
       credentials: () =>
         isTls ? createSslCredentials(tls.ca, tls.key, tls.cert) : createInsecureCredentials(),
-      // Clients with the same name share connections, and grpc-js' delay before it reconnects.
+      // A unique name, because clients with the same name would share connections and grpc-js' reconnect delay.
       userAgent: `${shared.userAgent} (${++clients})`,
     },
     serializer,
@@ -75,7 +74,7 @@ type GrpcError = { code: number; details: string; metadata: ReturnType<typeof cr
 function refusalOf(error: Partial<Error & GrpcError> = {}): Fate {
   const { code, message = 'no answer', details, metadata } = error;
   if (code === undefined) return { accepted: false, reason: message, retryable: true };
-  // Such as "14 UNAVAILABLE: details".
+  // The message looks like "14 UNAVAILABLE: details".
   const name = /^\d+ ([A-Z_]+):/.exec(message)?.[1] ?? String(code);
   const reason = details ? `gRPC ${name}: ${details}` : `gRPC ${name}`;
   const [status] = metadata?.get('grpc-status-details-bin') ?? [];
@@ -85,12 +84,13 @@ function refusalOf(error: Partial<Error & GrpcError> = {}): Fate {
 }
 
 /**
- * The delay of the RetryInfo in a google.rpc.Status, in milliseconds; undefined if there is none. It is found by its type
- * (googleapis, google/rpc/error_details.proto), because the SDK has no reader for these messages.
+ * Returns the retry delay in a google.rpc.Status in milliseconds, or undefined if the status has no RetryInfo
+ * (googleapis, google/rpc/error_details.proto). Searches the bytes for the type name, because the SDK can't decode
+ * these messages.
  */
 export function retryDelayMs(status: Buffer): number | undefined {
   const text = status.toString('latin1');
-  // Any.value and RetryInfo.retry_delay with their lengths, then Duration.seconds and .nanos as varints.
+  // Matches Any.value and RetryInfo.retry_delay with their lengths, then Duration.seconds and .nanos as varints.
   const delay =
     /\/google\.rpc\.RetryInfo\x12.\n.(?:\x08([\x80-\xff]*[^\x80-\xff]))?(?:\x10([\x80-\xff]*[^\x80-\xff]))?/s;
   const [match, seconds, nanos] = delay.exec(text) ?? [];

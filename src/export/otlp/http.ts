@@ -1,7 +1,7 @@
 /**
- * OTLP over HTTP with otlp-exporter-base 0.301. After a temporary failure, its delegate retries within the time of one
- * attempt, and reports neither its status nor `Retry-After`. So we watch its requests through one of Node's diagnostics
- * channels, and leave it no time for another one.
+ * OTLP over HTTP with otlp-exporter-base 0.301. After a temporary failure, its delegate retries by itself, and reports
+ * neither the status nor `Retry-After`. So we read both through one of Node's diagnostics channels, and leave the
+ * delegate no time for a retry.
  */
 import { subscribe } from 'node:diagnostics_channel';
 import { type ClientRequest, Agent as HttpAgent, type IncomingMessage } from 'node:http';
@@ -13,10 +13,10 @@ import type { Connection, ConnectionOptions, Fate } from './connection.ts';
 /** Temporary failures (opentelemetry.io/docs/specs/otlp, retryable response codes). */
 const RETRYABLE: readonly (number | undefined)[] = [429, 502, 503, 504];
 const MAX_REASON_CHARS = 200;
-/** The delegate reads up to 4 MiB; an answer has less than 1 KiB. */
+/** The delegate would read up to 4 MiB, but a valid response has less than 1 KiB. */
 const MAX_ANSWER_BYTES = 65_536;
 
-/** The answer to an agent's last request, with its real status. */
+/** The response to an agent's last request. `status` is the original status: we overwrite `response.statusCode`. */
 interface HttpAnswer {
   response?: IncomingMessage | undefined;
   status?: number | undefined;
@@ -31,7 +31,7 @@ subscribe('http.client.request.created', (message) => {
   request.once('response', (response) => {
     answer.response = response;
     answer.status = response.statusCode;
-    // The delegate returns the body only of a final failure.
+    // The delegate reports the body only for final failures such as 500, not for retryable ones.
     if (RETRYABLE.includes(answer.status)) response.statusCode = 500;
     let bytes = 0;
     response.on('data', (chunk: Buffer) => {
@@ -56,10 +56,10 @@ export function httpConnection<Request>(options: ConnectionOptions<Request>): Co
       ...shared,
       url,
       headers: async () => ({ ...headers, 'Content-Type': contentType }),
-      // No limit for a silent socket, and no time for another request. The caller has a limit for the attempt.
+      // Disables the delegate's retries and its limit for idle sockets. The caller limits the time of the attempt.
       timeoutMillis: 0,
       agentFactory: () => agent,
-      // The SDK appends its own name to this one.
+      // The SDK appends its own name to this user agent.
       userAgent: ownUserAgent?.[1] ?? shared.userAgent,
     },
     serializer,
@@ -85,14 +85,14 @@ function refusalOf({ response, status = 0 }: HttpAnswer, error: Error | undefine
   return { accepted: false, reason, retryable: true, waitMs };
 }
 
-/** If a host name has several addresses, the error itself has no message. */
+/** If all addresses of a host name fail, Node's AggregateError has no message of its own. */
 function whatWentWrong(error: Error | undefined): string {
   if (error instanceof AggregateError && error.message === '')
     return error.errors.map(whatWentWrong).join('; ');
   return error?.message ?? 'no answer';
 }
 
-/** The backend's own message: a google.rpc.Status or text. '' for an HTML page. */
+/** Returns the backend's own message from a google.rpc.Status or plain text, or '' for an HTML page. */
 function wordsOf(body: string): string {
   if (body.startsWith('<')) return '';
   const text = body.replace(/^(\x08.)?\x12./s, '');
@@ -100,7 +100,7 @@ function wordsOf(body: string): string {
   return line.length > MAX_REASON_CHARS ? `${line.slice(0, MAX_REASON_CHARS)}…` : line;
 }
 
-/** `Retry-After` in seconds or as a date (RFC 9110, 10.2.3) → milliseconds from now; undefined if it is neither. */
+/** Returns the wait of a `Retry-After` header (RFC 9110, 10.2.3) in milliseconds; undefined if it is invalid. */
 export function retryAfterMs(header: string | undefined, nowMs: number): number | undefined {
   if (header === undefined) return undefined;
   if (/^\d+$/.test(header)) return Number(header) * 1000;

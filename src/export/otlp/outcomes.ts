@@ -5,14 +5,14 @@ import type { Fate } from './connection.ts';
 
 const LOG_EVERY_MS = 60_000;
 
-/** `signal`: for example "metrics". */
+/** `signal` is a field of each log line, for example "metrics". */
 export function createOutcomes(
   signal: string,
   counts: PushCounts,
   log: Log,
   now: () => number = () => performance.now(),
 ) {
-  /** Returns a function that logs at most once per minute. `unit` is the field with the sum since the last line. */
+  /** Returns a function that logs at most once per minute. `unit` names the field for the sum since the last line. */
   const line = (level: 'info' | 'warn', message: string, unit: string) => {
     let sum = 0;
     let lastAtMs = Number.NEGATIVE_INFINITY;
@@ -45,9 +45,9 @@ export function createOutcomes(
       counts.reject(fate.rejected);
       if (fate.rejected > 0 || fate.message !== '') logRejection(fate.rejected, fate.message);
     },
-    /** Traces that were never pushed. */
+    /** Logs traces that were dropped before a push. */
     dropped: line('warn', 'OTLP: traces were dropped', 'traces'),
-    /** No more pushes follow. */
+    /** Called after the last push: logs a warning if its data is lost. */
     ended: (): void => {
       if (failures > 0) log.warn({ signal, reason }, 'OTLP: the last push failed, its data is lost');
     },

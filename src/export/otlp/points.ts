@@ -21,7 +21,7 @@ import { byName, type FamilyPart, labelPairs, typeOf, withoutTotal } from '../fa
 import { type HistogramShape, shapeOf } from '../histogram-shape.ts';
 import type { SampleFamily } from '../sample-family.ts';
 
-/** `snapshots` and `foreign` as in `Renderer.render` of exposition/text.ts. Omits families without series. */
+/** Converts the families that `Renderer.render` (exposition/text.ts) would write. Omits families without series. */
 export type PointMaker = (
   snapshots: readonly MetricSnapshot[],
   foreign: readonly SampleFamily[],
@@ -39,7 +39,7 @@ type Kind = ReturnType<typeof typeOf>;
 type View<Value> = (family: FamilyPart['family'], series: number) => Value;
 
 export function createPointMaker({ histograms, constantLabels, start }: PointOptions): PointMaker {
-  /** For each series of the last push: when its count began, and its value. */
+  /** Start time and count of each series in the last push. */
   let before = new Map<string, { start: HrTime; count: number }>();
   let after: typeof before = new Map();
   let lastPush = start;
@@ -48,8 +48,9 @@ export function createPointMaker({ histograms, constantLabels, start }: PointOpt
     Object.fromEntries(labelPairs(constantLabels, names, values));
 
   /**
-   * If a count has fallen, the series was restarted; a restart of the capture thread restarts all. A restarted or new
-   * series began after the last push, the latest time that is certainly before its first count.
+   * Returns the start time of a series. If its count has fallen, the series was restarted, for example with the capture
+   * thread. A new or restarted series starts at the last push, the latest time that is certainly before its first
+   * count.
    */
   const startOf = (series: string, count: number): HrTime => {
     const previous = before.get(series);
@@ -66,7 +67,7 @@ export function createPointMaker({ histograms, constantLabels, start }: PointOpt
       const made: DataPoint<Value>[] = [];
       for (let s = 0; s < seriesCount; s++) {
         const count = histogram === undefined ? values[s] : histogram.counts[s];
-        // Absent series have no points.
+        // NaN marks an absent series.
         if (Number.isNaN(count) || repeated?.has(s)) continue;
         const attributes = attributesOf(spec.labels, labelValues.slice(s * width, (s + 1) * width));
         // A gauge has no start time, but the SDK's encoder requires one.
@@ -93,7 +94,7 @@ export function createPointMaker({ histograms, constantLabels, start }: PointOpt
       : { ...common, dataPointType: DataPointType.EXPONENTIAL_HISTOGRAM, dataPoints: views(exponentialView) };
   };
 
-  /** Families of other libraries. Histograms keep their bounds. */
+  /** Converts a family of another library. Histograms keep their own bounds, whatever `histograms` is. */
   const foreignMetric = ({ name, help, kind, samples }: SampleFamily, now: HrTime): MetricData => {
     const common = commonOf(name, help, kind);
     const point = <Value>(labels: Readonly<Record<string, string>>, value: Value) => ({
@@ -121,9 +122,9 @@ export function createPointMaker({ histograms, constantLabels, start }: PointOpt
 }
 
 /**
- * What metrics of all kinds have. Prometheus translates these names and units back to ours, with any of its strategies
- * that add suffixes (github.com/prometheus/otlptranslator, metric_namer.go): it appends the unit if the name does not
- * contain it, `_ratio` to gauges with unit 1, and `_total` to monotonic sums.
+ * Returns the fields that metrics of all kinds share. From these names and units, Prometheus restores our names, with
+ * any of its translation strategies that add suffixes (github.com/prometheus/otlptranslator, metric_namer.go): they
+ * append the unit if the name does not contain it, `_ratio` to gauges with unit 1, and `_total` to monotonic sums.
  */
 export function commonOf(name: string, help: string, kind: Kind) {
   const shown = withoutTotal(name, kind);
@@ -145,7 +146,7 @@ function numbers(
     : { ...common, dataPointType: DataPointType.GAUGE, dataPoints };
 }
 
-/** Takes the counts below each bound. The last bucket counts values beyond the bounds. */
+/** Converts cumulative counts (`below`) to counts per bucket. The last bucket counts values above all bounds. */
 function explicit(bounds: number[], below: ArrayLike<number>, count: number, sum: number): Histogram {
   const counts = [];
   let before = 0;

@@ -1,6 +1,6 @@
 /**
- * Connects metrics to OpenTelemetry's SDK: its periodic reader gets the agent's snapshots from a `MetricProducer` and
- * pushes them with its exporters.
+ * Pushes metrics with OpenTelemetry's SDK, whose periodic reader collects the agent's snapshots through a
+ * `MetricProducer`.
  */
 import { ExportResultCode, millisToHrTime } from '@opentelemetry/core';
 import {
@@ -30,12 +30,11 @@ const METRICS = {
   helper: MetricsExporterMetricsHelper,
   method: '/opentelemetry.proto.collector.metrics.v1.MetricsService/Export',
 };
-/** gRPC backends accept 4 MiB by default. A histogram with 200 bounds, the maximum, takes 3.4 KiB. */
+/** Keeps requests below 4 MiB, gRPC's default limit: a histogram with 200 bounds, the maximum, takes 3.4 KiB. */
 const POINTS_PER_REQUEST = 1000;
 
-/** Source of the pushed values. */
 export interface PushSource {
-  /** Snapshots as for a scrape. */
+  /** Returns the same snapshots as for a scrape. */
   scrape(): Promise<readonly MetricSnapshot[]>;
   processMetrics(): Promise<readonly SampleFamily[]>;
   constantLabels: Readonly<Record<string, string>>;
@@ -88,7 +87,7 @@ export function openMetricPush(config: OtlpMetricsConfig, options: PushOptions) 
   });
   return {
     reader,
-    /** Sets what the reader collects. Nothing is pushed before this. */
+    /** Starts pushing the values of a source. Before this call, nothing is pushed. */
     start: ({ scrape, processMetrics, constantLabels, startMs }: PushSource): void => {
       const pointsOf = createPointMaker({ histograms, constantLabels, start: millisToHrTime(startMs) });
       collect = async () => {
@@ -99,7 +98,7 @@ export function openMetricPush(config: OtlpMetricsConfig, options: PushOptions) 
       const fields = { endpoint: origin + pathname, protocol: target.protocol, intervalMs };
       options.log.info(fields, 'pushing metrics over OTLP');
     },
-    /** Collects the values that the shutdown of the reader pushes. Never rejects. */
+    /** Collects the last values, which the reader pushes when it shuts down. Never rejects. */
     collectLast: async (): Promise<void> => {
       const last = await collected();
       collect = async () => last.splice(0);

@@ -1,7 +1,7 @@
 /**
- * Describes the agent as attributes of OpenTelemetry's semantic conventions
- * (opentelemetry.io/docs/specs/semconv/resource). OpenTelemetry's detectors find the machine; facts about Kubernetes come
- * only from the environment.
+ * Describes the agent with resource attributes of OpenTelemetry's semantic conventions
+ * (opentelemetry.io/docs/specs/semconv/resource). OpenTelemetry's detectors return the attributes of the machine; those
+ * of Kubernetes come only from environment variables.
  */
 import { createHash } from 'node:crypto';
 import {
@@ -30,14 +30,14 @@ export interface ResourceFacts {
   userAttributes: Readonly<Record<string, string>>;
 }
 
-/** Attributes read from variables with the same name in capitals, which the downward API can set. */
+/** Attributes that we read from environment variables such as K8S_NODE_NAME, which the downward API can set. */
 const FROM_ENVIRONMENT =
   'k8s.cluster.name k8s.node.name k8s.namespace.name k8s.pod.name k8s.pod.uid k8s.pod.ip k8s.container.name';
 
-/** The namespace of our IDs (RFC 9562, 5.5): a random UUID. */
+/** A random UUID, which is the namespace of our name-based UUIDs (RFC 9562, 5.5). */
 const NAMESPACE = Buffer.from('a3c6f6de4f0b4d279a510c2ad0b9d6f4', 'hex');
 
-/** By their names in `OTEL_NODE_RESOURCE_DETECTORS`. */
+/** Detectors by their names in `OTEL_NODE_RESOURCE_DETECTORS`. */
 const DETECTORS = new Map<string, ResourceDetector>([
   ['env', envDetector],
   ['host', hostDetector],
@@ -46,7 +46,7 @@ const DETECTORS = new Map<string, ResourceDetector>([
   ['serviceinstance', serviceInstanceIdDetector],
 ]);
 
-/** What OpenTelemetry's detectors find, overridden by what the agent knows. Throws a `UsageError` for an unknown detector. */
+/** Merges detected attributes with the agent's own, which win. Throws a `UsageError` for an unknown detector. */
 export function agentResource(facts: ResourceFacts): Resource {
   const detectors = detectorsOf(facts.env.OTEL_NODE_RESOURCE_DETECTORS || 'env,host,os,serviceinstance');
   return defaultResource()
@@ -74,12 +74,12 @@ export function resourceAttributes(facts: ResourceFacts): Record<string, string>
     const value = facts.env[name.replaceAll('.', '_').toUpperCase()];
     if (value) kubernetes[name] = value;
   }
-  // In a pod, our own host name is the pod's.
+  // In a pod, `facts.hostName` is the name of the pod, not of the node.
   const hostName = kubernetes['k8s.node.name'] ?? facts.hostName;
   return {
     'service.name': 'ftrace-exporter',
     'service.version': facts.version,
-    // Stable across restarts, so that series continue. Includes the host name, because images can share a machine ID.
+    // Stable across restarts, so that series continue. Includes the host name, because cloned machines share an ID.
     'service.instance.id': uuid([facts.hostId ?? '', hostName, facts.instance].join('\0')),
     'host.name': hostName,
     ...kubernetes,
@@ -87,7 +87,7 @@ export function resourceAttributes(facts: ResourceFacts): Record<string, string>
   };
 }
 
-/** UUID of version 5: the same name gives the same UUID. */
+/** Returns a UUID of version 5. The same name always gives the same UUID. */
 function uuid(name: string): string {
   const hash = createHash('sha1').update(NAMESPACE).update(name).digest();
   hash[6] = (hash[6] & 0x0f) | 0x50;

@@ -13,14 +13,14 @@ import { agentResource, type ResourceFacts } from './resource.ts';
 import { openTracePush, type TracePushOptions } from './traces.ts';
 
 const NAME = 'ftrace-exporter';
-/** Time limits for collecting the last values and for the last exports; Kubernetes gives a pod 30 s to end. */
+/** Time limits at shutdown, for collecting and for pushing the last values. Kubernetes gives a pod 30 s to end. */
 const LAST_COLLECT_MS = 2000;
 const LAST_PUSH_MS = 5000;
 
 export interface SdkOptions {
   config: OtlpConfig;
   resource: Omit<ResourceFacts, 'userAttributes'>;
-  /** Called once for each signal that is pushed. */
+  /** Returns a signal's counters. Called once for each signal that is pushed. */
   counts(signal: 'metrics' | 'traces'): PushOptions['counts'];
   ended: TracePushOptions['ended'];
   log: Log;
@@ -36,7 +36,7 @@ export function openSdk({ config, resource: facts, counts, ended, log }: SdkOpti
   });
   const metrics = config.metrics && openMetricPush(config.metrics, optionsOf('metrics'));
   const traces = config.traces && openTracePush(config.traces, { ...optionsOf('traces'), resource, ended });
-  // NodeSDK reads missing options from the environment: log exporters, propagators, detectors.
+  // Sets all options, because NodeSDK reads missing ones (log exporters, propagators, detectors) from the environment.
   const sdk = new NodeSDK({
     resource,
     autoDetectResources: false,
@@ -56,14 +56,14 @@ export function openSdk({ config, resource: facts, counts, ended, log }: SdkOpti
   );
   sdk.start();
   return {
-    /** Queues traces, if they are pushed. */
+    /** Queues traces. A no-op if traces are not pushed. */
     add: traces?.add ?? ignore,
-    /** Starts pushing metrics. */
+    /** Starts pushing metrics. A no-op if metrics are not pushed. */
     start: (source: PushSource): void => metrics?.start(source),
-    /** Called before the agent ends: collects the last values, which `stop` pushes. Never rejects. */
+    /** Collects the last values, which `stop` pushes. Must be called before the agent ends. Never rejects. */
     collectLast: (): Promise<void> =>
       Promise.race([metrics?.collectLast(), sleep(LAST_COLLECT_MS, undefined, { ref: false })]),
-    /** Called after the agent has ended: pushes the rest of both signals at the same time. Never rejects. */
+    /** Pushes the rest of both signals in parallel. Must be called after the agent has ended. Never rejects. */
     stop: (withinMs = LAST_PUSH_MS): Promise<void> => {
       metrics?.end(withinMs);
       traces?.end(withinMs);

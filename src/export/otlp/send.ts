@@ -1,7 +1,7 @@
 /**
- * Sends one request. Retries with back-off, or after the wait that the backend asks for, until the request is accepted,
- * finally rejected, or out of time (opentelemetry.io/docs/specs/otlp, failures and throttling). There is no queue: a
- * caller has one request at a time, which stays in memory until then.
+ * Sends one request at a time, without a queue. Retries with back-off, or after the wait that the backend asks for,
+ * until the request is accepted, finally rejected, or out of time (opentelemetry.io/docs/specs/otlp, failures and
+ * throttling).
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Fate } from './connection.ts';
@@ -13,10 +13,10 @@ const FIRST_BACKOFF_MS = 1000;
 const LONGEST_BACKOFF_MS = 10_000;
 const BACKOFF_GROWTH = 1.6;
 const JITTER = 0.2;
-/** Longest wait that we accept from a backend, so that its mistake can't silence a node for a day. */
+/** Longest wait that we accept from a backend, so that a wrong wait can't stop a node's pushes for a day. */
 const LONGEST_WAIT_MS = 300_000;
 
-/** A monotonic clock in milliseconds, and a wait that returns false if `signal` ended it early. */
+/** `now` is a monotonic clock in milliseconds. `wait` resolves to false if `signal` ends the wait early. */
 const CLOCK = {
   now: () => performance.now(),
   wait: (ms: number, signal: AbortSignal) => sleep(ms, true, { signal }).catch(() => false),
@@ -31,13 +31,13 @@ export function createSender<Request>(
 ) {
   const ending = new AbortController();
   let endMs = Number.POSITIVE_INFINITY;
-  /** Until this time, the backend asked us to wait. */
+  /** The backend asked us to send nothing before this time. */
   let quietUntilMs = Number.NEGATIVE_INFINITY;
-  /** Milliseconds for which the backend still asks us to wait; 0 if it accepts requests. */
+  /** Returns the remaining milliseconds of the backend's requested wait, or 0. */
   const quietMs = (): number => Math.max(0, quietUntilMs - now());
 
   return {
-    /** Resolves to the outcome of all attempts, within `withinMs`. Never rejects. */
+    /** Resolves to the outcome of the last attempt, within `withinMs`. Never rejects. */
     send: async (request: Request, withinMs: number): Promise<Fate> => {
       const deadlineMs = Math.min(now() + withinMs, endMs);
       if (now() >= deadlineMs) return { accepted: false, reason: 'no time is left' };
@@ -63,7 +63,7 @@ export function createSender<Request>(
       }
     },
     quietMs,
-    /** After this call, a request has only one attempt, and all must end within `withinMs`. */
+    /** Stops retries: after this call, each request has at most one attempt, and all attempts end within `withinMs`. */
     end: (withinMs: number): void => {
       endMs = now() + withinMs;
       ending.abort();

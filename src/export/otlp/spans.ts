@@ -1,6 +1,6 @@
 /**
- * Converts traces to ended spans for the SDK's encoder. We don't use the SDK's tracer, because it would make its own IDs
- * and times. Spans of one resource share an object, because the encoder groups by it.
+ * Converts traces to ended spans for the SDK's encoder. We don't use the SDK's tracer, because it would assign its own
+ * IDs and times. Spans with the same resource share one object, because the encoder groups spans by resource object.
  */
 import { SpanKind, SpanStatusCode, TraceFlags } from '@opentelemetry/api';
 import { hrTimeDuration } from '@opentelemetry/core';
@@ -11,12 +11,12 @@ import type { TraceRecord } from '../../model/span.ts';
 type EndedSpan = Parameters<typeof ProtobufTraceSerializer.serializeRequest>[0][number];
 
 /**
- * Attributes of the agent's own pod and container. Spans don't get them: the agent does not trace its own threads, so a
- * traced task belongs to another container, to the node itself, or has ended.
+ * Attributes of the agent's own pod and container. We omit them from spans, because the agent does not trace its own
+ * threads: a traced task belongs to another container, to the node itself, or has ended.
  */
 const OF_OWN_POD = /^(container|k8s(?!\.(node|cluster)\.))\./;
 
-/** The spans of one request. They get the agent's attributes about the node, overridden by those of the traced task. */
+/** Returns the spans of one request. A traced task's attributes override the agent's attributes of the node. */
 export function endedSpans(
   traces: readonly TraceRecord[],
   agent: Resource,
@@ -31,7 +31,7 @@ export function endedSpans(
     resources.set(key, resource);
     return spans.map(({ name, spanId, parentSpanId, start, end, attributes, error }, i): EndedSpan => {
       const context = { traceId, spanId, traceFlags: TraceFlags.SAMPLED };
-      // The parent of a root is an application's span.
+      // A root's parent is remote, because it is an application's span.
       const parent = { ...context, spanId: parentSpanId, isRemote: i === 0 };
       return {
         name,
@@ -46,7 +46,7 @@ export function endedSpans(
           error === undefined
             ? { code: SpanStatusCode.UNSET }
             : { code: SpanStatusCode.ERROR, message: error },
-        // The API's lists are not readonly, but nobody writes to these.
+        // The API's types are mutable, but nothing changes these attributes.
         attributes: attributes as EndedSpan['attributes'],
         links: [],
         events: [],

@@ -1,6 +1,6 @@
 /**
- * Reads a target's certificate files: at startup, where a problem is a config error, and before each attempt, because
- * certificates can be short-lived.
+ * Reads an OTLP target's certificate files at startup, where a problem is a config error, and again before each
+ * attempt, because certificates can be short-lived.
  */
 import { X509Certificate } from 'node:crypto';
 import { createSecureContext } from 'node:tls';
@@ -10,12 +10,11 @@ import type { Log } from '../../model/log.ts';
 import type { OtlpTarget } from '../../model/otlp.ts';
 import { readUserFile } from '../../model/user-file.ts';
 
-/** Options for TLS. */
 export type TlsMaterial = Partial<Record<'ca' | 'cert' | 'key', Buffer>>;
 
 /**
- * Returns a function that reads the files again: a new object has new contents. Throws a `UsageError` that names the key
- * of an unusable file.
+ * Returns a function that reads the files again, and returns a new object only if their contents have changed. Throws a
+ * `UsageError` that names the config key of an unusable file.
  */
 export function openTlsFiles(target: OtlpTarget, log: Log): () => TlsMaterial {
   let material = readTls(target);
@@ -34,7 +33,7 @@ export function openTlsFiles(target: OtlpTarget, log: Log): () => TlsMaterial {
   };
 }
 
-/** Returns `before` if it is what the files contain. */
+/** Returns `before` itself if the files have not changed. */
 function readTls(target: OtlpTarget, before?: TlsMaterial): TlsMaterial {
   const material: TlsMaterial = {};
   const names: string[] = [];
@@ -53,7 +52,7 @@ function readTls(target: OtlpTarget, before?: TlsMaterial): TlsMaterial {
   if (before !== undefined && isDeepStrictEqual(material, before)) return before;
   try {
     if (names.length > 0) createSecureContext(material);
-    // TLS silently ignores certificates that are not authorities.
+    // createSecureContext silently ignores a `ca` without a valid certificate.
     if (material.ca?.includes('CERTIFICATE-----') === false)
       throw new Error('it contains no certificate of an authority');
     if (material.ca !== undefined) new X509Certificate(material.ca);

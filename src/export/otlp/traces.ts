@@ -1,7 +1,7 @@
 /**
- * Connects traces to OpenTelemetry's SDK with a span processor that queues whole traces, limits their number of spans,
- * and sends one request at a time. Every trace gets an outcome. If its queue is full, the SDK's own batch processor
- * (sdk-trace 3.1) drops single spans, which would cut traces.
+ * Pushes traces with OpenTelemetry's SDK and a span processor of our own. It queues whole traces up to a number of
+ * spans, sends one request at a time, and reports an outcome for every trace. The SDK's batch processor (sdk-trace 3.1)
+ * drops single spans when its queue is full, which would leave traces incomplete.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import {
@@ -28,7 +28,7 @@ const TRACES = {
 export interface TracePushOptions extends PushOptions {
   /** The agent's resource. */
   resource: Resource;
-  /** Called once per trace with its outcome. Exported means that the backend accepted the trace's whole batch. */
+  /** Called exactly once for each trace. `exported` means that the backend accepted the trace's whole batch. */
   ended(traces: readonly TraceRecord[], outcome: 'exported' | 'failed'): void;
 }
 
@@ -41,13 +41,13 @@ export function openTracePush(config: OtlpTracesConfig, options: TracePushOption
   const { origin, pathname } = new URL(target.url);
   log.info({ endpoint: origin + pathname, protocol: target.protocol }, 'pushing traces over OTLP');
   const queue: TraceRecord[] = [];
-  /** Number of spans in traces that wait or are being sent. */
+  /** Number of spans in queued and in-flight traces. */
   let spans = 0;
   let isEnding = false;
   let sending: Promise<void> | undefined;
   let pause = new AbortController();
 
-  /** Traces from the front of the queue: at most `maxBatchSpans` spans together, but at least one trace. */
+  /** Removes traces with at most `maxBatchSpans` spans from the front of the queue, but always at least one trace. */
   const takeBatch = (): TraceRecord[] => {
     let size = 0;
     let length = 0;
@@ -71,7 +71,7 @@ export function openTracePush(config: OtlpTracesConfig, options: TracePushOption
       await resource.waitForAsyncAttributes?.();
       const fate = await sender.send(endedSpans(batch, resource, scope), exportTimeoutMs);
       for (const trace of batch) spans -= trace.spans.length;
-      // The backend does not say which spans it rejected, so it is not certain that any trace of the batch arrived.
+      // The backend doesn't report which spans it rejected, so every trace of the batch could be incomplete.
       ended(batch, fate.accepted && fate.rejected === 0 ? 'exported' : 'failed');
       outcomes.take(fate);
     }
@@ -95,13 +95,13 @@ export function openTracePush(config: OtlpTracesConfig, options: TracePushOption
       if (spans >= maxBatchSpans && sender.quietMs() === 0) pause.abort();
       if (queue.length > 0) sending ??= sendAll();
     },
-    /** Gives the queue `withinMs` to become empty. `shutdown` waits for that. */
+    /** Starts to flush the queue within `withinMs`. `shutdown` waits for the end of the flush. */
     end: (withinMs: number): void => {
       isEnding = true;
       sender.end(withinMs);
       pause.abort();
     },
-    // Spans only come from `add`: the agent's own code is not instrumented.
+    // No-ops, because spans come only from `add`: the agent's own code is not instrumented.
     onStart: () => {},
     onEnd: () => {},
     forceFlush: async () => sending,
