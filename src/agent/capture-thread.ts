@@ -11,7 +11,7 @@ import type { Capture } from './contract/capture.ts';
 import type { CaptureInput, FromCapture, ToCapture } from './contract/messages.ts';
 import { pulseWriter } from './contract/pulse.ts';
 
-// EAGAIN arrives as an exception, which costs half as much without a stack trace.
+// Reading an empty buffer throws EAGAIN. The exception costs half as much without a stack trace.
 Error.stackTraceLimit = 0;
 
 const port = parentPort;
@@ -48,7 +48,7 @@ port.on('message', async (message: ToCapture) => {
 
 async function answer(message: Exclude<ToCapture, { kind: 'marked' }>) {
   if (message.kind === 'stop') {
-    // A capture that is still being set up already has an instance. Wait, so that it can be removed.
+    // Wait for the set-up of the capture, so that `stop` can remove the instance that the set-up creates.
     await opening.catch(() => undefined);
     await capture?.stop();
     return undefined;

@@ -12,11 +12,11 @@ export interface Capture {
   status(): CaptureStatus;
   /** Records of a latency tracer, slowest first. Undefined if the tracer is not running. */
   latency(tracer: string): LatencyRecord[] | undefined;
-  /** History of a recording's metrics; undefined otherwise. The main thread keeps the history of a live capture. */
+  /** History of a recording's metrics. Undefined for a live capture, because the main thread keeps its history. */
   history?(): RecordedHistory | undefined;
   /**
-   * Switches to another config and keeps everything that is the same in both. Throws if that fails; the capture has
-   * then ended. Absent for a recording.
+   * Switches to another config. Probes and buffers that are the same in both continue. After an error, the capture has
+   * ended. Absent for a recording.
    */
   reload?(config: AgentConfig): void;
   /** Stops recording, processes the remaining events, and removes everything that the capture created in tracefs. */

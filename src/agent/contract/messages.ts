@@ -17,8 +17,8 @@ export interface CaptureInput {
   /** Name of the buffer to serve, if the recording has several. Undefined: the default buffer. */
   replayInstance: string | undefined;
   /**
-   * Time of the last read of the buffers, and the CPU time used (see pulse.ts). It is in shared memory, because a
-   * thread that hangs does not answer.
+   * Time of the last read of the buffers, and the CPU time used (see pulse.ts), in shared memory, because a thread that
+   * hangs does not answer messages.
    */
   pulse: SharedArrayBuffer;
 }
@@ -33,9 +33,9 @@ export type ToCapture =
   | { kind: 'stop'; id: number };
 
 export type FromCapture =
-  /** The capture is set up and answers requests. `problem`: why no events arrive; '' if they arrive. */
+  /** The capture is set up and answers requests. `problem`: why events do not arrive; '' if all arrive. */
   | { kind: 'ready'; problem: string }
-  /** `problem` of the message `ready` has changed. */
+  /** The reason in `problem` of the message `ready` has changed. */
   | { kind: 'problem'; problem: string }
   /** Asks the main thread to write `text` to `file`, so that the trace contains the main thread's id. */
   | { kind: 'mark'; id: number; file: string; text: string }

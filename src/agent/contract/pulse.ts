@@ -22,9 +22,9 @@ const DECODE = 2;
 
 export interface Pulse {
   memory: SharedArrayBuffer;
-  /** Starts `ageMs` now if there was no drain yet, so that a thread that hangs before its first drain is noticed. */
+  /** Starts `ageMs` if there was no drain yet, so that a thread that hangs before its first drain is noticed. */
   begin(): void;
-  /** Milliseconds since the last drain or, before the first drain, since `begin`. Undefined before both. */
+  /** Milliseconds since the last drain or, before the first drain, since `begin`. Undefined before `begin`. */
   ageMs(): number | undefined;
   cpu(): PhaseCpu;
 }
@@ -42,7 +42,7 @@ export function makePulse(): Pulse {
   };
 }
 
-/** Returns the function to call after each drain. */
+/** Returns the function that the capture thread calls after each drain. */
 export function pulseWriter(memory: SharedArrayBuffer): (cpu: PhaseCpu) => void {
   const at = new Float64Array(memory);
   return ({ readSeconds, decodeSeconds }) => {

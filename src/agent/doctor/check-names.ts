@@ -1,4 +1,4 @@
-/** Finds names in a config that match nothing on this machine. It changes nothing and does not mount tracefs. */
+/** Finds names in a config that match nothing on this machine. Changes nothing and does not mount tracefs. */
 import { machine } from 'node:os';
 import type { AgentConfig } from '../../config/schema.ts';
 import { liveHostFacts } from '../../host/facts.ts';
@@ -11,8 +11,8 @@ import { unmatchedNames } from '../plan/unmatched-names.ts';
 import { functionNamesOf } from './survey.ts';
 
 /**
- * Returns a sentence for each name that matches nothing, with the name of its probe. If tracefs cannot be read, names
- * of events and functions are not checked.
+ * Returns a sentence for each configured name that matches nothing, and the probe that the name belongs to. Skips names
+ * of events and functions if tracefs cannot be read.
  */
 export function checkNames(config: AgentConfig): { probe: string; note: string }[] {
   const kernel = kernelOffer(config.tracefsPath);

@@ -3,14 +3,14 @@ import { openContainerTable } from '../../host/container-table.ts';
 import { type ContainersConfig, FIRST_CONTAINER } from '../../model/containers.ts';
 
 export interface ContainersSurvey {
-  /** Why the agent recognises no container; '' if it does. */
+  /** Why the agent cannot recognise containers; '' if it can. */
   reason: string;
-  /** Number of containers and units that have tasks. */
+  /** Number of containers and systemd units that have tasks. */
   count: number;
   notes: readonly string[];
 }
 
-/** `isHosts`: whether /proc has the same ids as the kernel's events. */
+/** `isHosts`: whether process ids in /proc are the same as in the kernel's events. */
 export function surveyContainers(config: ContainersConfig, isHosts: boolean): ContainersSurvey {
   const table = openContainerTable(config);
   table.procIsHosts(isHosts);

@@ -1,6 +1,6 @@
 /**
- * Finds out what a config can trace on this machine: facts about the kernel, and for each probe whether it works and,
- * if not, why. Changes nothing, except that it mounts tracefs if needed, like `run`.
+ * Reports what a config can trace on this machine: facts about the kernel, and for each probe whether it works or why
+ * not. Mounts tracefs if needed, like `run`, and changes nothing else.
  */
 
 import type { AgentConfig } from '../../config/schema.ts';
@@ -34,13 +34,13 @@ import { type ProcessFacts, processFacts } from './process-facts.ts';
 export interface ProbeSurvey {
   name: string;
   help: string;
-  /** Whether the probe is on in the config. */
+  /** Whether the config enables the probe. */
   on: boolean;
-  /** Whether the probe works here. For a probe that is off: whether it would work. */
+  /** Whether the probe works on this machine. For a disabled probe: whether it would work. */
   ok: boolean;
   /** Why the probe does not work; '' if it does. */
   reason: string;
-  /** Events that the probe uses, or would use if it were on. */
+  /** Events that the probe uses, or would use if it were enabled. */
   events: string[];
   /** The tracer that the probe reads; '' if the probe reads only events. */
   tracer: string;
@@ -48,10 +48,10 @@ export interface ProbeSurvey {
   notes: readonly string[];
 }
 
-/** A tracer that the kernel lists. */
+/** A tracer in the kernel's `available_tracers`. */
 export interface TracerSurvey {
   name: string;
-  /** Where the tracer can run (`instance`, `top level`), found out without switching it on; '' if it cannot be used. */
+  /** Where the tracer can run: `instance` (perhaps with a condition) or `top level`. '' if it is not available. */
   where: string;
   /** Why the tracer is not available; '' if it is. */
   reason: string;
@@ -66,19 +66,19 @@ export interface Survey {
     tracefs: string;
     onlineCpus: number[];
     eventCount: number;
-    /** True if the config's instance exists: an agent is running, or was killed. */
+    /** True if the config's instance exists, because an agent is running or was killed. */
     ownInstanceExists: boolean;
-    /** Another user of the top level, and its purpose; '' if there is none. */
+    /** How another user uses the top level; '' if there is no other user. */
     topLevelUser: string;
     /**
-     * The files in the restore journal of the config's agent, and why they cannot be restored from here. '' if there is
-     * no journal.
+     * Files in the restore journal of the config's agent, and why they cannot be restored from here; '' without a
+     * journal.
      */
     journal: string;
     surveyedTracers: TracerSurvey[];
   } & TracingUse;
   probes: ProbeSurvey[];
-  /** Kinds of traces that are on in the config. */
+  /** Kinds of traces that the config enables. */
   kinds: KindStatus[];
 }
 
@@ -120,7 +120,7 @@ export async function survey(config: AgentConfig): Promise<Survey> {
   };
 }
 
-/** `doctor` must not create an instance. It knows which tracers run in instances only if there is one already. */
+/** `doctor` must not create an instance, so it knows the tracers of instances only if an instance already exists. */
 function surveyTracer(name: string, features: KernelFeatures): TracerSurvey {
   const reason = features.refusedTracers[name] ?? '';
   if (reason !== '') return { name, where: '', reason };
@@ -133,7 +133,7 @@ function surveyTracer(name: string, features: KernelFeatures): TracerSurvey {
   };
 }
 
-/** Whether a tracer runs at the top level, found out without switching it on. `blk` always does. */
+/** Whether a tracer runs only at the top level, as `blk` always does. Does not switch the tracer on to find out. */
 function runsAtTheTop(tracer: string, { instanceTracers }: KernelFeatures): boolean {
   const isTopOnly = probeCatalogue.some((module) => {
     const request = module.tracer?.(module.schema(schemaKit).parse({ enabled: false }));
@@ -173,7 +173,7 @@ function surveyProbes(config: AgentConfig, kernel: Kernel): ProbeSurvey[] {
   });
 }
 
-/** Why the agent cannot define the probe's events: '' if it can; undefined if the probe needs none. */
+/** Why the agent cannot define the probe's kprobes and uprobes: '' if it can; undefined if the probe needs none. */
 function whyUndefined(root: string, probe: EnabledProbe): string | undefined {
   const wanted = wantedEvents([probe]);
   if (wanted.length === 0) return undefined;
@@ -209,7 +209,7 @@ function cpuCountOf({ online }: Kernel): number {
   return Math.max(0, ...online) + 1;
 }
 
-/** Plans these probes with what this kernel provides. */
+/** Plans these probes for this kernel. The plan is only for the status: its metrics go to a store that nobody reads. */
 function planFor(enabled: readonly EnabledProbe[], config: AgentConfig, kernel: Kernel): EventPlan {
   const { root, features, events, online } = kernel;
   const store = new MetricStore();
@@ -238,7 +238,7 @@ function planFor(enabled: readonly EnabledProbe[], config: AgentConfig, kernel: 
   });
 }
 
-/** Does not look up function names for text, which contains them, nor for tracers, which can be read as text. */
+/** Returns no names if the records may be read as text, which contains names. A tracer's records may be. */
 function namesFor(enabled: readonly EnabledProbe[], { reader }: AgentConfig, root: string): FunctionLookup {
   const isText = reader === 'trace_pipe' || enabled.some(({ module }) => module.tracer !== undefined);
   return isText ? () => NAMELESS : eventSymbols(root).lookup;
@@ -254,7 +254,7 @@ export function functionNamesOf(root: string): string[] | undefined {
   }
 }
 
-/** Why a tracer is not available: the kernel lacks it, or another user uses the top level. '' if it is. */
+/** Why a tracer is not available (the kernel lacks it, or another user uses the top level); '' if it is available. */
 function whyNoTracer(tracer: string, root: string, features: KernelFeatures): string {
   if (!features.tracers.includes(tracer)) return `this kernel is built without the tracer ${tracer}`;
   const refused = features.refusedTracers[tracer] ?? '';

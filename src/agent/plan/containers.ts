@@ -1,6 +1,6 @@
 /**
- * Containers in the capture: the helper that tracks tasks, the metrics of the container table and of control groups,
- * and notes for probes with `per_container` about what is missing.
+ * Containers in the capture: adds the helper probe that tracks tasks, declares metrics about containers, and makes
+ * notes about missing containers for probes with `per_container`.
  */
 import type { MetricStore } from '../../metrics/store.ts';
 import {
@@ -14,17 +14,17 @@ import type { ProbeStatus } from '../../model/status.ts';
 import { CONTAINER_EVENTS, containerEvents } from '../../probes/helpers/container-events.ts';
 import type { EnabledProbe } from './plan.ts';
 
-/** Do not read each container's two files for every snapshot, because the history takes a snapshot every second. */
+/** Minimum time between reads of control group files (two per container), because snapshots can come every second. */
 const READ_EVERY_MS = 5000;
 
-/** Value of `onlyFor` for the helper that follows tasks. */
+/** Value of `onlyFor` for the helper probe that tracks tasks. */
 export const CONTAINERS = 'containers';
 
 export function isPerContainer({ options }: Pick<EnabledProbe, 'options'>): boolean {
   return needsContainers(options);
 }
 
-/** Returns the probes and, if there is a container table, the helper that updates it. */
+/** Returns the probes and, if there is a container table, the helper probe that updates the table. */
 export function withContainers(
   enabled: readonly EnabledProbe[],
   table: ContainerEvents | undefined,
@@ -34,7 +34,7 @@ export function withContainers(
     : [{ ...containerEvents(table), onlyFor: CONTAINERS }, ...enabled];
 }
 
-/** Why probes with `per_container` do not show all containers, as sentences. */
+/** Sentences that say why probes with `per_container` do not show all containers. */
 export function containerNotes(
   table: { problem(): string; notes(): string[] } | undefined,
   helpers: readonly ProbeStatus[],
@@ -74,7 +74,7 @@ export function declareContainerMetrics(
   };
   if (containers === undefined) return;
   const kinds = ['throttledSeconds', 'pressureSeconds'] as const;
-  /** Last values of the control group's own counters, by slot. */
+  /** Values of each control group's counters at the last read, by slot. */
   const written = new Map<number, { throttledSeconds: number; pressureSeconds: number }>();
   let readMs = Number.NEGATIVE_INFINITY;
 

@@ -6,10 +6,10 @@ import type { CommonOptions, ProbeModule } from '../../probes/probe.ts';
 export interface EnabledProbe {
   module: ProbeModule;
   options: CommonOptions;
-  /** Why the probe is on, if not for its metrics. It then has no metrics and only reports single operations. */
+  /** For a helper probe, which has no metrics: what it is for (traces or container labels). Absent for other probes. */
   onlyFor?: string;
   /** The container table, if the probe has series by container. */
   containers?: Containers | undefined;
-  /** Receivers of single operations. If absent, nothing receives them. */
+  /** Receivers of single operations. If absent, the probe reports only metrics. */
   intervals?: IntervalSinks;
 }

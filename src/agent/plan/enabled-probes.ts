@@ -9,7 +9,7 @@ import { type UserMetricOptions, userMetric } from '../../probes/declared/user-m
 import type { CommonOptions, ProbeModule } from '../../probes/probe.ts';
 import type { EnabledProbe } from './plan.ts';
 
-/** Enabled probes with their options, in the order of the catalogue. */
+/** Returns the enabled probes with their options, in the order of `config.probes`. */
 export function enabledProbes(config: AgentConfig): EnabledProbe[] {
   return config.probes.map(({ name, options }) => {
     if (name.startsWith(METRICS_PREFIX)) {
@@ -19,7 +19,7 @@ export function enabledProbes(config: AgentConfig): EnabledProbe[] {
     const module = probeCatalogue.find((candidate) => candidate.name === name);
     if (module === undefined)
       throw new Error(`the config contains a probe that is not in the catalogue: ${name}`);
-    // The module's schema produced these options; only their type was lost in the config.
+    // The cast is safe, because this module's schema produced the options.
     return { module, options: options as unknown as CommonOptions };
   });
 }

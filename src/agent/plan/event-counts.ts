@@ -1,21 +1,19 @@
-/** Counts of events by probe. */
 import type { EventPlan } from './plan.ts';
 
-/** Adds up counts by name. */
 export function sumsOf(all: readonly ReadonlyMap<string, number>[]): Map<string, number> {
   const sums = new Map<string, number>();
   for (const one of all) for (const [name, count] of one) sums.set(name, (sums.get(name) ?? 0) + count);
   return sums;
 }
 
-/** Counts the events that each probe has received, over all plans of a buffer. */
+/** Counts the events that each probe has received, including events from before a reload. */
 export function countEvents(first: Pick<EventPlan, 'eventCounts'>) {
   let plan = first;
   let before: ReadonlyMap<string, number> = new Map();
   const counts = (): Map<string, number> => sumsOf([plan.eventCounts(), before]);
   return {
     counts,
-    /** Continues with another plan. The counts of probes that it does not have are dropped. */
+    /** Switches to the next plan. Drops the counts of probes that the next plan does not have. */
     goesOn: (next: typeof first): void => {
       const names = next.eventCounts();
       before = new Map([...counts()].filter(([name]) => names.has(name)));

@@ -1,4 +1,4 @@
-/** Caches parsed formats by event. Each is read and parsed once. */
+/** Caches event formats. Reads and parses each format only once. */
 import { parseFormat } from '../../decode/format.ts';
 import type { EventFormat } from '../../model/format.ts';
 import type { TraceMetadata } from '../../model/source.ts';
@@ -20,7 +20,7 @@ export class FormatCache {
     return this.#metadata.events();
   }
 
-  /** Why an existing format cannot be used. */
+  /** Why an event's format cannot be parsed. Undefined if the format is usable or does not exist. */
   problem(event: string): string | undefined {
     const entry = this.#look(event);
     return entry !== undefined && 'error' in entry ? `format of ${event}: ${entry.error}` : undefined;

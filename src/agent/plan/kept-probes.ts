@@ -13,7 +13,7 @@ import type { EventNeed, HostFacts, Probe } from '../../probes/probe.ts';
 import type { EnabledProbe } from './enabled-probe.ts';
 import type { Gap } from './suspension.ts';
 
-/** A probe that works, and the inputs it was made from. */
+/** A running probe, and the inputs from which it was created. */
 export interface MadeProbe {
   enabled: EnabledProbe;
   probe: Probe;
@@ -21,13 +21,13 @@ export interface MadeProbe {
   gap: Gap;
   needs: readonly EventNeed[];
   notes: readonly string[];
-  /** Formats of the events that it handles. */
+  /** Formats of the events that the probe handles. */
   formats: ReadonlyMap<string, EventFormat>;
-  /** Names of the sinks that the probe has looked for, including those that do not exist. */
+  /** Names of the sinks that the probe has looked up, including sinks that do not exist. */
   sinks: ReadonlySet<keyof IntervalSinks>;
-  /** The store in which it declares its metrics. */
+  /** The store in which the probe declares its metrics. */
   metrics: MetricStore;
-  /** Number of callbacks that the probe has registered in that store. */
+  /** Number of callbacks that the probe has registered in `metrics`. */
   callbacks: number;
   /** Functions that unregister the probe's callbacks from the container table. */
   stops: readonly (() => void)[];
@@ -35,7 +35,7 @@ export interface MadeProbe {
   counts: readonly KernelCount[];
 }
 
-/** Whether `now` has the same name, options and purpose as the probe that was made. */
+/** Whether `now` has the same name, options and purpose as the running probe. */
 function isAlike({ enabled: before }: MadeProbe, now: EnabledProbe): boolean {
   const isSameModule =
     before.module === now.module ||
@@ -48,13 +48,13 @@ function isAlike({ enabled: before }: MadeProbe, now: EnabledProbe): boolean {
   );
 }
 
-/** Whether a probe was made from the same inputs, as far as the config determines them. */
+/** Whether `now` has the same name, options, purpose and sinks as the running probe. */
 export function isUnchanged(made: MadeProbe, now: EnabledProbe): boolean {
   const hasSink = (sink: keyof IntervalSinks) => made.enabled.intervals?.[sink] === now.intervals?.[sink];
   return isAlike(made, now) && [...made.sinks].every(hasSink);
 }
 
-/** The probe that already does what `now` requests. Undefined if there is none. `needs` are those of `now`. */
+/** Returns the running probe that can continue as `now`, undefined if there is none. `needs`: the needs of `now`. */
 export function keptProbe(
   made: readonly MadeProbe[],
   now: EnabledProbe,
@@ -64,7 +64,7 @@ export function keptProbe(
   return made.find((one) => {
     if (!isUnchanged(one, now)) return false;
     const events = new Set(one.needs.map(({ event }) => event));
-    // A kernel module can have added events, or an event that was removed and created again can have another format.
+    // A kernel module may have added events, and an event that was removed and created again may have another format.
     return (
       needs.every(({ event }) => events.has(event) || formatOf(event) === undefined) &&
       [...one.formats].every(([event, format]) => isDeepStrictEqual(format, formatOf(event)))
@@ -72,12 +72,12 @@ export function keptProbe(
   });
 }
 
-/** The store with the metrics of the previous probe, if only sinks or formats changed: the new probe continues them. */
+/** Returns the metrics of the previous probe, which `now` continues if only sinks or event formats changed. */
 export function continuedMetrics(made: readonly MadeProbe[], now: EnabledProbe): MetricStore | undefined {
   return made.find((one) => isAlike(one, now))?.metrics;
 }
 
-/** Wraps the container table. `stops` collects the functions that unregister what a probe registers there. */
+/** Wraps the container table. `stops` collects the functions that unregister a probe's callbacks from the table. */
 export function watchedContainers(host: HostFacts): { host: HostFacts; stops: (() => void)[] } {
   const { containers } = host;
   const stops: (() => void)[] = [];
@@ -90,7 +90,7 @@ export function watchedContainers(host: HostFacts): { host: HostFacts; stops: ((
   return { host: { ...host, containers: { ...containers, onRelease } }, stops };
 }
 
-/** Wraps the sinks. `used` collects the names of those that a probe looks for. */
+/** Wraps the sinks. `used` collects the names of the sinks that a probe looks up. */
 export function watchedSinks(sinks: IntervalSinks = {}): {
   intervals: IntervalSinks;
   used: ReadonlySet<keyof IntervalSinks>;
@@ -105,7 +105,7 @@ export function watchedSinks(sinks: IntervalSinks = {}): {
   return { intervals, used };
 }
 
-/** Ends the probes that the next plan does not keep. Drops their metrics unless a probe of that plan continues them. */
+/** Ends the probes that the next plan lacks. Drops their metrics unless a probe of the next plan continues them. */
 export function endProbes(
   store: MetricStore,
   before: readonly MadeProbe[],

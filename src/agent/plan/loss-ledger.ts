@@ -1,7 +1,7 @@
 /**
  * Counts the losses of one buffer. Compares the number of events that the kernel reports as read with the number that
  * this agent read. If the kernel's number is higher, another reader took events. If it is lower, another user emptied
- * the buffer, which resets the kernel's counters. The sums never decrease.
+ * the buffer, which resets the kernel's counters. The counted losses never decrease.
  */
 import type { BufferStats } from '../../model/source.ts';
 import type { CpuLoss, LossReport } from '../../model/status.ts';
@@ -18,17 +18,17 @@ export const NOTHING_LOST: CpuLoss = {
 type KernelCounts = Pick<CpuLoss, 'overrun' | 'commitOverrun' | 'dropped'>;
 
 interface Account {
-  /** The kernel's count of read events minus the agent's count, at the last look. Only a change of it is a new loss. */
+  /** The kernel's count of read events minus the agent's count, at the last check. Only a change is a new loss. */
   offset: number;
   givenUp: number;
   loss: CpuLoss;
-  /** Kernel's counters at the last check. */
+  /** The kernel's counters at the last check. */
   kernel: KernelCounts;
 }
 
 export type Finding = 'even' | 'taken' | 'cleared';
 
-/** Number of events that this agent read from a CPU's buffer, and of page parts whose events it could not count. */
+/** Events that this agent read from a CPU's buffer, and pages (`givenUp`) that it could not decode completely. */
 export interface OwnCount {
   events: number;
   givenUp: number;
@@ -37,7 +37,7 @@ export interface OwnCount {
 export interface LossLedger {
   /** `readEvents` is the kernel's count at the same moment as `own`. The first call for a CPU always returns `even`. */
   look(cpu: number, readEvents: number, own: OwnCount): Finding;
-  /** Recording was interrupted on all CPUs. */
+  /** Counts an interruption of recording on all CPUs. */
   pause(): void;
   /** Adds the growth of the kernel's loss counters to the sums, and returns all sums. */
   add(cpu: number, stats: BufferStats): CpuLoss;
@@ -64,7 +64,7 @@ export function makeLossLedger(): LossLedger {
       const change = surplus - account.offset;
       account.offset = surplus;
       if (account.givenUp !== givenUp) {
-        // Events in pages that could not be decoded are missing from the agent's count; their number is unknown.
+        // The agent did not count the events in pages that it could not decode, so the change does not show a loss.
         account.givenUp = givenUp;
         return 'even';
       }
@@ -96,7 +96,7 @@ export function makeLossLedger(): LossLedger {
   };
 }
 
-/** Growth of a counter that restarts at zero if it is lower than before. */
+/** Growth of a counter. If the counter is lower than before, it was reset to zero. */
 function grownBy(before: number, now: number): number {
   return now >= before ? now - before : now;
 }

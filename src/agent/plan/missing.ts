@@ -10,13 +10,13 @@ export interface Search {
   /** Suggests a similar name. */
   hint: typeof didYouMean;
   names: () => ReturnType<FunctionLookup>;
-  /** Why events that the agent should define are missing. */
+  /** Why the agent could not define some kprobes and uprobes, by event. */
   refused: ReadonlyMap<string, string> | undefined;
-  /** Why the reader cannot provide the fields; undefined if it can. */
+  /** Returns why the reader cannot provide an event's fields; undefined if it can. */
   unreadable: ((type: EventNeed & { format: EventFormat }) => string | undefined) | undefined;
 }
 
-/** Undefined if nothing is missing. */
+/** Returns why a probe cannot use an event; undefined if it can. */
 export function whatIsMissing(
   need: EventNeed,
   formats: FormatCache,

@@ -1,5 +1,5 @@
 /**
- * Plans what to trace. Probes declare their needs. The plan contains what this kernel can provide: the events to
+ * Plans what to trace: compares what probes need with what this kernel provides. The plan contains the events to
  * enable, the handler of each event type, and why a probe is off. Nothing here uses tracefs.
  */
 
@@ -38,22 +38,22 @@ export interface PlanInput {
   host: HostFacts;
   onlineCpus: readonly number[];
   store: MetricStore;
-  /** Gives each probe a separate part of the store, so that a later plan can drop its metrics. */
+  /** Gives each probe a separate part of the store, so that a later plan can drop the probe's metrics. */
   inParts?: boolean;
   self: SelfMetrics;
   isSelf(pid: number): boolean;
   /** Where events come from, for use in messages. Default: `this kernel`. */
   where?: 'this kernel' | 'this recording';
-  /** Why events that the agent should define are missing. */
+  /** Why the agent could not define some kprobes and uprobes, by event. */
   refused?: ReadonlyMap<string, string> | undefined;
   /** Makes the kernel count events for a probe. If absent, the agent counts them. */
   countInKernel?: ((probe: string, request: KernelCountRequest) => KernelCount) | undefined;
-  /** Called only if a probe reads addresses. If absent, there are no names and such probes are off. */
+  /** Looks up function names, if a probe reads addresses. If absent, events with such addresses count as missing. */
   functions?: FunctionLookup;
   maxWindowMs?: number;
-  /** Why the reader cannot provide the fields of an event; undefined if it can. Without this function, it can. */
+  /** Returns why the reader cannot provide an event's fields; undefined if it can. Absent if it always can. */
   unreadable?: ((type: PlannedType) => string | undefined) | undefined;
-  /** Additional handlers for events, if the kernel or the recording has them. The plan does not enable these events. */
+  /** Makes handlers for additional events, if these events exist. The plan does not enable them. */
   extra?: Readonly<Record<string, (format: EventFormat) => EventHandler>>;
 }
 
@@ -66,17 +66,17 @@ export interface PlannedType {
 }
 
 export interface EventPlan extends Suspensions {
-  /** Events to enable, as `system:name`. Records of tracers (system `ftrace`) are left out: they cannot be enabled. */
+  /** Events to enable, as `system:name`. Excludes records of tracers (system `ftrace`), which cannot be enabled. */
   events: readonly string[];
-  /** Filter by event, for events of which every probe needs only some records. */
+  /** Kernel filter by event. An event has a filter only if no probe needs all of its records. */
   filters: ReadonlyMap<string, string>;
-  /** In the order of the dispatcher's slots. */
+  /** Record types that have handlers, in the order of the dispatcher's slots. */
   types: readonly PlannedType[];
   dispatcher: Dispatcher;
   probes: readonly ProbeStatus[];
   /** The probes that work, including helpers. */
   made: readonly MadeProbe[];
-  /** Status of probes that are on for another reason than their metrics. */
+  /** Status of the helper probes. */
   helpers: readonly ProbeStatus[];
   /** Whether a running probe reads addresses of functions. */
   readsAddresses: boolean;
@@ -85,7 +85,7 @@ export interface EventPlan extends Suspensions {
   /** Number of events that each probe has received, by name. Helpers are counted by their purpose (`onlyFor`). */
   eventCounts(): Map<string, number>;
   sweep(): void;
-  /** Handles a latency of the buffer's latency tracer. */
+  /** Passes a new maximum of the buffer's latency tracer to the probes. */
   onLatency(latencyNs: number, trace: string): void;
 }
 
@@ -99,13 +99,13 @@ interface Wanted extends PlannedType {
   handlers: EventHandler[];
   /** For each handler: the name of its probe, or the purpose of its helper. */
   owners: string[];
-  /** The filter of each handler, which the kernel may apply. Undefined if the handler needs all records. */
+  /** Kernel filter of each handler; undefined if the handler needs all records. */
   filters: (string | undefined)[];
 }
 
 /**
- * `earlier`: probes of the previous plan. Those that stay the same are kept. No closure here may refer to them, because
- * each plan would then keep all previous plans in memory.
+ * Makes a plan. Unchanged probes of the previous plan (`earlier`) continue. No closure here may refer to `earlier`,
+ * because each plan would then keep all previous plans in memory.
  */
 export function planEvents(input: PlanInput, earlier: readonly MadeProbe[] = []): EventPlan {
   const formats = new FormatCache(input.metadata);
@@ -195,13 +195,13 @@ function countByOwner(types: readonly Wanted[], { calls }: Dispatcher): Map<stri
   return counts;
 }
 
-/** Returns a filter that passes what any handler needs. Empty if a handler needs all records. */
+/** Returns an event's filter, which passes every record that a handler needs. Empty if a handler needs all records. */
 function filterOfAll(event: string, filters: readonly (string | undefined)[]): [string, string][] {
   const texts = filters.filter((filter) => filter !== undefined);
   return texts.length < filters.length ? [] : [[event, [...new Set(texts)].join(' || ')]];
 }
 
-/** The probe of the previous plan that can continue; undefined if the probe must be made again. */
+/** Returns the probe of the previous plan if it can continue; undefined if the probe must be created again. */
 function keptOf(
   enabled: EnabledProbe,
   formats: FormatCache,
@@ -224,7 +224,7 @@ function makeProbe(
   const { module, options, onlyFor } = enabled;
   const { intervals, used: sinks } = watchedSinks(enabled.intervals);
   const { where = 'this kernel' } = input;
-  // Users write only the names in declared metrics, so only these can be misspelt.
+  // Suggest similar names only for declared metrics, because only their event names are written by users.
   const hint = module.name.startsWith(METRICS_PREFIX) ? didYouMean : () => '';
   const names = () => input.functions(module.tracer === undefined ? 'inside' : 'start');
   const missingFor = (need: EventNeed) =>

@@ -33,31 +33,31 @@ export interface SelfMetrics {
   unmatched(probe: string, reason: UnmatchedReason): (count?: number) => void;
   decodeError(error: PageError): void;
   drainTook(ns: number): void;
-  /** Time since the previous drain. */
+  /** Records the time between the previous drain and this one. */
   drainedAfter(ns: number): void;
   probesAre(probes: readonly ProbeStatus[]): void;
   /** Drops the series of a probe that is no longer on. */
   forgetProbe(name: string): void;
   /** Drops the series of a buffer that was removed. */
   forgetBuffer(name: string): void;
-  /** Sets the metrics that are read rather than counted. Call it before a snapshot. */
+  /** Sets the metrics of each CPU's buffer from these readings. Call this before a snapshot. */
   update(buffer: string, readings: readonly BufferReading[]): void;
-  /** Counts events as lost that the kernel should have recorded or counted for a probe, but did not. */
+  /** Counts events that the kernel failed to record, or to count, for a probe. */
   lostBefore(probe: string, reason: 'no_room' | 'missed', count: number): void;
   /** Sets the number of events that each probe has received, by the probe's name. */
   probeEventsAre(events: ReadonlyMap<string, number>): void;
-  /** Number of late events in all buffers. */
+  /** Sets the number of late events in all buffers. */
   lateEventsAre(count: number): void;
 }
 
 export interface LiveOnly {
-  /** Window of the metric for the longest time between two drains. */
+  /** Window of `ftrace_exporter_max_drain_gap_seconds`. */
   maxWindowMs: number;
-  /** CPU time that the kernel needs to record one event, for an estimate. */
+  /** Estimated CPU time that the kernel needs to record one event. */
   recordingNs: number;
 }
 
-/** `live` is set only for a live capture, which drains periodically and whose recording costs CPU time. */
+/** `live` is set only for a live capture, because a recording has no periodic drains and no recording cost. */
 export function makeSelfMetrics(store: MetricStore, live?: LiveOnly): SelfMetrics {
   const up = store.gauge({
     name: 'ftrace_exporter_probe_up',
@@ -186,8 +186,8 @@ function declareReadings(
       if (loss === undefined) continue;
       fill.set(fill.slot([buffer, cpu]), capacityBytes > 0 ? Math.min(1, unreadBytes / capacityBytes) : 0);
       lost.set(lost.slot([buffer, cpu, 'overrun']), loss.overrun);
-      // commit_overrun needs interrupts that fill the whole buffer while one event is being recorded. The other reasons
-      // are actions of other users (dropped: overwrite mode was switched off). The series appear when they first occur.
+      // These losses are rare, so their series appear only when they first occur. commit_overrun: interrupts filled the
+      // buffer while one event was being recorded. All others: another user (dropped: disabled overwrite mode).
       const rare = {
         commit_overrun: loss.commitOverrun,
         dropped: loss.dropped,

@@ -13,8 +13,8 @@ export interface BufferSizes {
 }
 
 /**
- * Divides the total between the CPUs, 0.5 to 16 MiB each. Large sub-buffers cost less per event; small ones cost less
- * when a quiet CPU is checked. Real-time kernels get small ones, because copying a sub-buffer turns interrupts off.
+ * Divides the total between the CPUs, 0.5 to 16 MiB each. Large sub-buffers cost less per event, small ones less per
+ * check of a quiet CPU. Real-time kernels get small ones, because copying a sub-buffer turns interrupts off.
  */
 export function bufferSizes(
   wanted: { totalBytes: number; perCpuBytes?: number | undefined; subbufferBytes: number | 'auto' },
@@ -38,10 +38,10 @@ export function leastSizes(kernel: { cpus: number; realtime: boolean }): BufferS
 }
 
 /**
- * Longest time between two reads of quiet buffers, if all probes have a low rate. With few CPUs, the interval is short
- * enough that a sudden burst fits into the buffer until the next read: the fastest burst of such probes (two tasks that
- * switch as fast as they can) writes 40 MB/s on its CPU. With many CPUs, the buffers are smaller and each read costs
- * more, so the interval is this long. A burst then loses events until the next read shortens the interval.
+ * Longest time between two reads if all probes have a low rate. On machines with few CPUs, the interval is short enough
+ * for the buffer to hold a sudden burst: the fastest burst of such probes (two tasks that switch as fast as they can)
+ * writes 40 MB/s on its CPU. On machines with many CPUs, buffers are smaller and each read costs more, so the interval
+ * is always this long, and a burst loses events until the next read shortens the interval.
  */
 export const LONGEST_QUIET_NS = 250e6;
 const FEW_CPUS = 8;
@@ -55,7 +55,7 @@ export interface TickRule {
   cpus: number;
 }
 
-/** Time to the next tick. It depends on the rate of the probes, and is shorter if a buffer fills fast. */
+/** Time to the next tick. Depends on the rate of the probes, and is shorter if a buffer fills fast. */
 export function nextTickNs(rule: TickRule, fastestFillNs: DurationNs): DurationNs {
   return Math.min(calmTickNs(rule), Math.max(SHORTEST_TICK_NS, fastestFillNs / 4));
 }

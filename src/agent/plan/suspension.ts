@@ -1,12 +1,12 @@
 /**
- * Suspends probes of a plan. A suspended probe gets no events: its handlers are removed, and events that no other probe
- * reads need not be recorded. Operations that are open when it begins, or that begin meanwhile, count as `suspended`.
+ * Suspends probes of a plan: removes their handlers, and returns the events that the kernel need not record for any
+ * other probe. Operations that are open when a suspension begins, or begin during it, count as `suspended`.
  */
 import type { EventHandler } from '../../model/record.ts';
 import type { TimestampNs } from '../../model/time.ts';
 import type { Probe, UnmatchedReason } from '../../probes/probe.ts';
 
-/** The handlers of an event, and the name of each handler's probe. */
+/** The handlers of an event, and the name of the probe that each handler belongs to. */
 export interface SharedEvent {
   event: string;
   /** Called for each record, in this order. A suspension changes the list. */
@@ -14,14 +14,14 @@ export interface SharedEvent {
   owners: readonly string[];
 }
 
-/** The latest period in which a probe missed events. Operations that began before its end have no duration. */
+/** The latest period in which a probe missed events. Operations that began before the period's end have no duration. */
 export interface Gap {
   reason: 'lost' | 'suspended';
-  /** Whether some or all events of the probe are switched off now. They are switched off one after the other. */
+  /** Whether some or all events of the probe are switched off now. The agent switches them off one by one. */
   isOff: boolean;
 }
 
-/** Counts operations without a duration as `suspended` if a suspension is the cause. Makes that series when needed. */
+/** Counts operations without a duration, as `suspended` (a series created on first use) if a suspension caused that. */
 export function countByGap(
   gap: Gap,
   reason: UnmatchedReason,
@@ -45,17 +45,17 @@ export interface RunningProbe {
 }
 
 export interface Suspensions {
-  /** Returns the events that no probe needs any more. The suspended probe still handles those recorded before. */
+  /** Returns the events that no probe needs now. The probe still handles events from before the suspension. */
   suspend(name: string): string[];
-  /** Removes the handlers and the open operations of a suspended probe that has handled its events up to `untilNs`. */
+  /** Removes the handlers and open operations of a suspended probe that has handled its events up to `untilNs`. */
   detach(name: string, untilNs: TimestampNs): void;
-  /** Returns the events that are needed again. */
+  /** Returns the events that must be recorded again. */
   resume(name: string): string[];
-  /** The probe's events are recorded again since `untilNs`. Drops its operations that began before. */
+  /** Ends a suspension. The kernel records the events again since `untilNs`. Drops operations that began before. */
   attach(name: string, untilNs: TimestampNs): void;
-  /** Events of one probe were lost, on an unknown CPU. */
+  /** Drops operations of one probe that began before `untilNs`, because events were lost on an unknown CPU. */
   onLossOf(name: string, untilNs: TimestampNs): void;
-  /** Events of this CPU were lost, for all probes. */
+  /** Drops operations of all probes that began before `untilNs`, because events of this CPU were lost. */
   onLoss(cpu: number, untilNs: TimestampNs): void;
 }
 
@@ -71,7 +71,7 @@ export function makeSuspensions(
 
   const reroute = (): void => {
     events.forEach((shared, i) => {
-      // The event is not recorded, so the list of its handlers does not matter.
+      // No probe needs the event, so the kernel does not record it, and its handlers do not matter.
       if (!isNeeded(shared)) return;
       const handlers = all[i].filter((_, at) => !off.has(shared.owners[at]));
       shared.handlers.splice(0, shared.handlers.length, ...handlers);

@@ -1,11 +1,11 @@
 /**
- * Finds names in the config that match nothing, and returns a sentence for each. Probes declare their lists of names
- * and what these can match (`ProbeModule.names`).
+ * Finds names in the config that match nothing, and returns a sentence for each. `ProbeModule.names` lists the
+ * configured names and the existing names that they can match.
  */
 import { globMatcher } from '../../config/units/globs.ts';
 import type { CommonOptions, HostFacts, KernelOffer, ProbeModule } from '../../probes/probe.ts';
 
-/** `where`: the searched system, for messages, as in `this kernel`. */
+/** `where` names the searched system in messages, for example `this kernel`. */
 export function unmatchedNames(
   { module, options }: { module: ProbeModule; options: CommonOptions },
   kernel: KernelOffer,

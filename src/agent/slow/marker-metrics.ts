@@ -1,4 +1,4 @@
-/** Counts the markers about spans of applications, by outcome. */
+/** Counts the markers that applications write about their spans, by outcome. */
 import type { MetricStore } from '../../metrics/store.ts';
 import { MARKER_OUTCOMES, type MarkerOutcome } from '../../spans/app-contexts.ts';
 

@@ -1,6 +1,6 @@
 /**
  * Traces of slow operations, in the capture thread. Connects the probes that report single operations to the configured
- * kinds, adds helper probes where needed, and returns finished traces once per second.
+ * kinds of traces, adds helper probes where needed, and returns finished traces once per second.
  */
 import { getRandomValues } from 'node:crypto';
 import { globMatcher } from '../../config/units/globs.ts';
@@ -27,25 +27,25 @@ import { makeWallClock } from './wall-clock.ts';
 /** Value of `onlyFor` for helper probes. */
 export const SPANS = 'spans';
 
-/** On shutdown, makes traces for at most this long. Making one of every operation in full buffers could take longer. */
+/** Time limit for making traces on shutdown, because full buffers can contain very many operations. */
 const LAST_TRACES_NS = 1e9;
 
 export interface SpanCapture {
-  /** Connects other probes. Probes that stay the same keep their sinks. */
+  /** Replaces the connected probes after a reload. Unchanged probes keep their sinks. */
   connect(enabled: readonly EnabledProbe[]): void;
-  /** The enabled probes, connected to the sinks, and helpers for operations that no enabled probe reports. */
+  /** The enabled probes, connected to the sinks, and helper probes for operations that no enabled probe reports. */
   readonly probes: EnabledProbe[];
-  /** A probe that reads the markers of programs from a buffer without other events. Undefined if it is not needed. */
+  /** Helper probe for a buffer with only applications' markers. Undefined if no kind of traces uses markers. */
   topLevelMarkers: EnabledProbe | undefined;
-  /** Returns whether each kind works, given the status of the helpers and of the other probes. */
+  /** Returns whether each kind of traces works, given the status of the helper probes and of the other probes. */
   status(helpers: readonly ProbeStatus[], probes: readonly ProbeStatus[]): KindStatus[];
-  /** Name of the probe that reports the operations of a kind, or SPANS if it is a helper. */
+  /** Name of the probe that reports the operations of a kind, or SPANS if a helper probe reports them. */
   reporter(kind: string): string;
-  /** Makes no traces while the helper that tracks tasks is suspended, because the causes would be missing. */
+  /** Stops making traces while the helper probe that tracks tasks is suspended, because traces would have no causes. */
   pause(isPaused: boolean): void;
   /** Returns the finished traces; called about once a second. */
   take(): TraceRecord[];
-  /** The agent is about to stop: limits the time for further traces, so that it stops soon. */
+  /** Called when the agent stops. Limits the time for making further traces, so that the agent stops soon. */
   end(): void;
 }
 
@@ -129,7 +129,7 @@ function makeRandom(): (into: Uint8Array) => void {
   };
 }
 
-/** Connects the sinks to the enabled probes that measure all operations of a kind, and adds helpers for other kinds. */
+/** Connects the sinks to enabled probes that report all operations of a kind. Adds helper probes for other kinds. */
 function withSinks(
   enabled: readonly EnabledProbe[],
   sinks: IntervalSinks,
@@ -162,8 +162,8 @@ function withSinks(
 }
 
 /**
- * Returns the label values of the histogram series that counts an operation. Undefined if the probe reports the
- * operation for spans but does not count it.
+ * Returns a function that returns the label values of the histogram series that counts an operation, or undefined if
+ * the probe reports the operation for spans but does not count it.
  */
 function seriesOf(enabled: readonly EnabledProbe[], host: HostFacts): SpanDeps['seriesOf'] {
   const probes = new Map(
@@ -204,7 +204,7 @@ function kindStatus(
         : module.name === reporterOf(kind),
     );
     const ofIt = statuses.filter(({ name }) => needed.some(({ module }) => module.name === name));
-    // The kind `metrics` works if one of its probes is up. Other kinds need all of their probes and helpers.
+    // The kind `metrics` works if one of its probes is up. Every other kind needs all of its probes, including helpers.
     const status = ofIt.find(({ up }) => up === isOfMetrics) ?? ofIt.at(0);
     if (status?.up === true) return { kind, up: true, reason: '' };
     const isThere = needed.some(({ intervals }) => intervals !== undefined);

@@ -1,6 +1,6 @@
 /**
- * Counts traces and spans by outcome. Both threads declare these metrics: the capture thread counts what is left out,
- * the main thread counts what is exported.
+ * Counts traces and spans by outcome. Both threads declare these metrics: the capture thread counts what it drops, the
+ * main thread counts what is exported or kept.
  */
 import type { MetricStore } from '../../metrics/store.ts';
 import { type SpanKind, type SpanOutcome, type SpansConfig, TASK_KINDS } from '../../model/span.ts';
@@ -31,7 +31,7 @@ export function declareSpanCounts(
 ): SpanCounts {
   const traces = store.counter(TRACES);
   const spans = store.counter(SPANS);
-  // Only the capture thread filters operations by their task. It is the thread that counts `over_budget`.
+  // Only the capture thread filters operations by their task. Only that thread counts `over_budget`.
   const filtered = outcomes.includes('over_budget') ? store.counter(FILTERED) : undefined;
   for (const kind of Object.keys(config.kinds)) {
     for (const outcome of outcomes) {

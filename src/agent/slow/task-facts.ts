@@ -1,5 +1,5 @@
 /**
- * Facts about the process and the container of a span's task, from /proc if it shows the host's processes. Attributes
+ * Looks up the process and the container of a span's task in /proc, if /proc shows the host's processes. Attributes
  * follow OpenTelemetry's semantic conventions (process, container, k8s).
  */
 import type { ContainerIds } from '../../host/container-paths.ts';
@@ -9,7 +9,7 @@ import type { ProcessFactsStatus } from '../../model/status.ts';
 import type { TaskFacts } from '../../spans/deps.ts';
 
 export interface TaskFactsSource {
-  /** Sets whether /proc has the same ids as the trace. Before this call, no facts are returned. */
+  /** Sets whether process ids in /proc are the same as in the trace. Before this call, `of` returns no facts. */
   procIsHosts(isHosts: boolean): void;
   of(tid: number, atNs: number): TaskFacts;
   status(): ProcessFactsStatus;
@@ -19,7 +19,7 @@ const NOTHING: TaskFacts = { attributes: {}, resource: {} };
 const NOT_THE_HOSTS =
   'the agent runs in its own pid namespace (use the host’s: hostPID: true in a pod, --pid=host in a container)';
 
-/** `table` returns the containers of tasks, if the agent tracks them. For unknown tasks, /proc is read. */
+/** `table` returns the container table, if the agent has one. For tasks that are not in the table, reads /proc. */
 export function openTaskFacts(options: {
   containers: boolean;
   procDir?: string;
@@ -55,11 +55,11 @@ export function openTaskFacts(options: {
 }
 
 function resourceOf({ containerId, podUid }: ContainerIds, labels: ContainerLabels | undefined) {
-  // If the agent cannot read /var/log/pods, the label `pod` has the uid and the namespace is empty: add no names then.
+  // If /var/log/pods cannot be read, the label `pod` has the uid and the namespace is empty. Add no names then.
   const [namespace, pod, name] = labels?.[0] ? labels : [];
   return {
     'container.id': containerId,
-    // The cgroup of a pod that the kubelet starts from a file has a hash instead of a uid, without dashes.
+    // If the kubelet starts a pod from a file, the pod's cgroup has a hash without dashes instead of a uid.
     'k8s.pod.uid': podUid.includes('-') ? podUid : undefined,
     ...(namespace && {
       'k8s.namespace.name': namespace,
@@ -69,7 +69,7 @@ function resourceOf({ containerId, podUid }: ContainerIds, labels: ContainerLabe
   };
 }
 
-/** `procIsHosts`: whether /proc has the same task ids as the trace. */
+/** `procIsHosts`: whether process ids in /proc are the same as in the trace. */
 export function factsOfTasks(
   { containers }: { containers: boolean },
   procIsHosts: boolean,

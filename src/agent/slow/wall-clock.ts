@@ -1,17 +1,17 @@
 /**
- * Converts timestamps of the trace clock to the wall clock. Node returns the wall clock in whole milliseconds. The
- * moment at which this number changes can be measured to less than a microsecond, and gives the difference of the two
- * clocks. The measurement is repeated after a step of the wall clock, and every few seconds, because it is slewed.
+ * Converts timestamps of the trace clock to the wall clock. Node returns the wall clock only in whole milliseconds. But
+ * the moment at which this number changes can be measured to less than a microsecond, and gives the difference between
+ * the clocks. Measures again if the wall clock was set, and every 10 s, because NTP slews the wall clock.
  */
 import type { WallTime } from '../../model/span.ts';
 import type { TimestampNs } from '../../model/time.ts';
 
 const MS = 1e6;
 const S = 1e9;
-/** If the difference changed by more than this, the wall clock was set. */
+/** If the difference between the clocks changed by more than this, the wall clock was set. */
 const STEP_NS = 5 * MS;
 const MEASURE_EVERY_NS = 10 * S;
-/** A measurement ends when its bounds differ by no more than the time of this many reads, or after the longest time. */
+/** A measurement ends when its bounds are as close as the time of this many reads, or after LONGEST_MEASUREMENT_NS. */
 const EXACT_READS = 3;
 const SLOWEST_READ_NS = 5_000;
 const LONGEST_MEASUREMENT_NS = 20 * MS;
@@ -20,27 +20,27 @@ const GOOD_NS = 50_000;
 
 export interface WallClock {
   at(stampNs: TimestampNs): WallTime;
-  /** Called about once a second. */
+  /** Measures again if necessary. Called about once a second. */
   refresh(): void;
 }
 
 /** `traceNow` returns the trace clock; `wallMs` returns the milliseconds since 1970. */
 export function makeWallClock(traceNow: () => TimestampNs, wallMs: () => number = Date.now): WallClock {
-  /** Wall clock at time 0 of the trace clock: whole milliseconds, and nanoseconds to add. */
+  /** Wall clock at time 0 of the trace clock, split into whole milliseconds and additional nanoseconds. */
   let baseMs = 0;
   let baseNs = 0;
   let measuredNs = 0;
 
   /**
    * Each read of the wall clock happens between two reads of the trace clock, which gives a lower and an upper bound of
-   * the difference. When the wall clock ticks, the bounds come close together. If the thread was preempted during a
-   * read, its bounds are wide, and the loop waits for the next tick.
+   * the difference. When the wall clock's millisecond changes, the bounds come close together. If the thread was
+   * preempted during that read, the bounds stay wide, and the loop waits for the next millisecond.
    */
   const measure = (wasSet: boolean): void => {
     const startMs = wallMs();
     const startNs = traceNow();
     let nowNs = startNs;
-    // Bounds of the wall clock's lead over `startMs`, at `startNs`.
+    // Bounds in nanoseconds of the wall clock at `startNs`, relative to `startMs`.
     let low = Number.NEGATIVE_INFINITY;
     let high = Number.POSITIVE_INFINITY;
     let readNs = SLOWEST_READ_NS;
