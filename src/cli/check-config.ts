@@ -1,4 +1,4 @@
-/** `check-config`: checks a config file and prints its effect, or every problem with its place. */
+/** `check-config`: checks a config file, and prints the enabled probes or every problem with its place in the file. */
 import { checkNames } from '../agent/doctor/check-names.ts';
 import { survey } from '../agent/doctor/survey.ts';
 import { configJsonSchema, loadAgentConfig } from '../agent/main/compose-config.ts';
@@ -7,7 +7,7 @@ import { EXIT_FAILED } from './failure.ts';
 import { print } from './output.ts';
 
 /**
- * Checks the file without the environment, because the agent may run in a different one. Throws a `UsageError` with all
+ * Ignores environment variables, because the agent may run in a different environment. Throws a `UsageError` with all
  * problems. `isLive`: also checks this kernel, and returns exit status 1 if a probe or metric would be off.
  */
 export async function checkConfig(file: string | undefined, isLive = false): Promise<number> {

@@ -1,6 +1,6 @@
 /**
- * `cleanup`: removes the instances of a killed agent, restores what the agent had changed, and prints what it did. With
- * `--on-signal`, it runs in a container next to the agent and does this when the pod ends.
+ * `cleanup`: removes the tracefs instances of a killed agent, restores the settings that the agent had changed, and
+ * prints both. With `--on-signal`, a container next to the agent runs this command and cleans up when the pod ends.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { recordingInstance } from '../agent/record/record.ts';
@@ -19,8 +19,8 @@ export function removeLeftovers(config: AgentConfig): number {
 }
 
 /**
- * Waits for SIGTERM or SIGINT, then until no running agent uses the instance, and cleans up. A second signal ends the
- * wait.
+ * Waits for SIGTERM or SIGINT, then waits until no running agent uses the instance, then cleans up. A second signal
+ * exits with status 1 immediately.
  */
 export async function removeLeftoversOnSignal(config: AgentConfig): Promise<number> {
   const signal = firstSignal();
@@ -35,7 +35,7 @@ export async function removeLeftoversOnSignal(config: AgentConfig): Promise<numb
 
 function firstSignal(): Promise<void> {
   return new Promise((resolve) => {
-    // A signal handler does not keep the event loop running.
+    // The timer keeps the event loop running, because a signal handler does not.
     const running = setInterval(() => {}, 2 ** 30);
     const first = () => {
       clearInterval(running);
@@ -45,7 +45,7 @@ function firstSignal(): Promise<void> {
   });
 }
 
-/** Removes and restores what the agent of this config left behind. Throws `KernelError`. */
+/** Removes and restores what an agent with this config left behind. Throws a `KernelError`. */
 export function cleanUp(config: AgentConfig): CleanupReport & { root: string } {
   // Does not mount tracefs: if it is not mounted, no agent left anything there.
   const root = findTracefs({ path: config.tracefsPath, mayMount: false });

@@ -1,4 +1,4 @@
-/** Flags for config keys: adds them to commands, and builds the config from their values. */
+/** Adds the flags for config keys to commands, and builds the config from their values. */
 import { type Command, Option } from 'commander';
 import { type AgentConfig, loadAgentConfig } from '../agent/main/compose-config.ts';
 import { CONFIG_FILE, type ProbeSwitch } from '../config/settings.ts';
@@ -7,7 +7,6 @@ type Group = 'instance' | 'tracefs' | 'probes' | 'web' | 'log' | 'reader' | 'sta
 
 interface KeyFlag {
   group: Group;
-  /** The config key. */
   key: string;
   flags: string;
   help: string;
@@ -80,7 +79,7 @@ const KEY_FLAGS: readonly KeyFlag[] = [
 export function addConfigOptions(command: Command, groups: readonly Group[]): Command {
   command.option('--config.file <file>', 'YAML file; flags and FTRACE_EXPORTER_* variables override it');
   if (groups.includes('probes')) {
-    // Both flags append to one list; the last one on the command line wins.
+    // `--probe` and `--no-probe` append to one list, so that the last flag for a probe wins.
     const collect = (on: boolean) => (name: string, before: ProbeSwitch[] | boolean | undefined) => [
       ...(Array.isArray(before) ? before : []),
       { name, on },
@@ -98,7 +97,7 @@ export function addConfigOptions(command: Command, groups: readonly Group[]): Co
   return command;
 }
 
-/** The config file; undefined if there is none. */
+/** Returns the path of the config file from the flag or the environment, or undefined if neither is set. */
 export function configFileOf(command: Command): string | undefined {
   const file = (command.opts() as Record<string, unknown>)['config.file'];
   return typeof file === 'string' ? file : process.env[CONFIG_FILE] || undefined;

@@ -1,6 +1,6 @@
 /**
- * For `--demo-if-unavailable`: checks whether this machine's kernel can be traced, and finds the bundled recording to
- * serve instead.
+ * For `--demo-if-unavailable`: checks whether this kernel can be traced, and finds the bundled recording to serve if it
+ * cannot.
  */
 import { accessSync, constants, existsSync } from 'node:fs';
 import { join } from 'node:path';
@@ -9,7 +9,7 @@ import { errnoOf, KernelError } from '../model/errors.ts';
 import { findTracefs } from '../tracefs/mount.ts';
 import { packageFile } from './version.ts';
 
-/** Why the kernel cannot be traced. Undefined if tracefs is available and instances can be created in it. */
+/** Returns why the kernel cannot be traced, or undefined if tracefs is available and instances can be created in it. */
 export function whyNoTracing(config: AgentConfig): string | undefined {
   try {
     const root = findTracefs({ path: config.tracefsPath, mayMount: true });
@@ -26,7 +26,9 @@ export function whyNoTracing(config: AgentConfig): string | undefined {
   }
 }
 
-/** Path of the bundled recording. If the package does not contain it, throws an error that includes `reason`. */
+/**
+ * Returns the path of the bundled recording. Throws an error that includes `reason` if the package does not have it.
+ */
 export function demoCapture(reason: string): string {
   const file = packageFile('captures/demo.dat');
   if (existsSync(file)) return file;

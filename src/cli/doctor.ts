@@ -85,7 +85,7 @@ function processRows({ process }: Survey): string[][] {
   ];
 }
 
-/** Rows about the facts that spans contain in addition to the kernel's records. */
+/** Rows about what spans can contain besides the traced operations: processes, containers, and markers of programs. */
 function spanRows({ kernel, process }: Survey, config: AgentConfig): string[][] {
   if (kernel === undefined || config.spans === undefined) return [];
   const { processes, containers, reason } = factsOfTasks(config.spans, process.inPidNamespace === false);
@@ -102,7 +102,6 @@ function spanRows({ kernel, process }: Survey, config: AgentConfig): string[][] 
   ];
 }
 
-/** Rows about metrics by container. */
 function containerRows({ process }: Survey, config: AgentConfig): string[][] {
   if (config.containers === undefined) return [];
   const { reason, count, notes } = surveyContainers(config.containers, process.inPidNamespace === false);

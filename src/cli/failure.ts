@@ -19,7 +19,6 @@ export function reportFailure(error: unknown): number {
   return EXIT_FAILED;
 }
 
-/** Prints a message for people to standard error. */
 export function complain(message: string): void {
   for (const line of message.split('\n')) process.stderr.write(`ftrace-exporter: ${line}\n`);
 }

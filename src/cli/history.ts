@@ -1,4 +1,4 @@
-/** The history for `run` and `replay --serve`: samples the running kernel every second, or comes from a recording. */
+/** Opens the history for `run` and `replay --serve`: samples the agent's metrics every second, or reads a recording. */
 import type { Agent } from '../agent/main/supervise.ts';
 import type { AgentConfig } from '../config/schema.ts';
 import { makeHistory } from '../history/history.ts';
@@ -13,7 +13,7 @@ export interface OpenHistory {
   stop(): void;
 }
 
-/** Undefined if no history is kept, or if a recording has no times. */
+/** Returns undefined if the config turns the history off, or if there is no history of the recording. */
 export async function openHistory(
   config: AgentConfig,
   agent: Agent,
@@ -29,7 +29,7 @@ export async function openHistory(
   const stop = startSampler(history, {
     sample: async () => {
       const snapshots = await agent.scrape();
-      // While the capture does not answer, there is only the snapshot of the main thread.
+      // Skip the sample if the capture does not answer: `scrape` then returns only the main thread's snapshot.
       return snapshots.length < 2 ? undefined : [...snapshots, ownCost()];
     },
     isReady: () => agent.ready().ready,
@@ -37,7 +37,7 @@ export async function openHistory(
   return { served: { data: history, onColumn: history.onColumn }, stop };
 }
 
-/** CPU time of the process. `/metrics` gets the same number from a library. */
+/** Returns a function that measures the CPU time of the process. `/metrics` gets the same number from a library. */
 function makeOwnCost(): () => MetricSnapshot {
   const store = new MetricStore({ countsSeries: false });
   const cpu = store.counter({

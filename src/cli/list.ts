@@ -42,7 +42,7 @@ export function list(
   print(
     table(what === 'events' && withFields ? rows.map(([event]) => [event, fieldsOf(config, event)]) : rows),
   );
-  // Shows how many functions a filter would trace.
+  // Print the count, so that users see how many functions a filter would trace.
   if (what === 'functions')
     print(
       `${rows.length} ${rows.length === 1 ? 'function' : 'functions'}${glob === undefined ? '' : ` match ${glob}`}`,

@@ -5,14 +5,13 @@ import type { Log } from '../model/log.ts';
 import { logfmtLine } from './logfmt.ts';
 
 export interface RunLog extends Log {
-  /** Sets the lowest level that is logged. */
   setLevel(level: AgentConfig['log']['level']): void;
 }
 
 /** Writes each line synchronously, so that no line is lost when the process ends. */
 export function createLog({ level, format }: AgentConfig['log']): RunLog {
   const stderr = pino.destination({ dest: 2, sync: true });
-  // If nothing reads the log any more, continue to measure.
+  // Ignore write errors, so that the agent keeps measuring if the reader of its log has gone.
   stderr.on('error', () => {});
   const lines = format === 'json' ? stderr : { write: (json: string) => stderr.write(logfmtLine(json)) };
   const logger = pino(

@@ -1,5 +1,5 @@
 /**
- * Writes log entries in logfmt: `ts=… level=info msg="two words" key=value`, one line for each. Names of processes are
+ * Writes each log entry as one line of logfmt: `ts=… level=info msg="two words" key=value`. Names of processes are
  * untrusted input, so control characters are escaped and never reach a terminal.
  */
 

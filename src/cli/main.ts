@@ -10,7 +10,6 @@ import { EXIT_FAILED, reportFailure } from './failure.ts';
 import { quietWhenPipeCloses } from './output.ts';
 import { packageVersion } from './version.ts';
 
-/** Where commands store their exit status. */
 interface Outcome {
   status: number;
 }
@@ -18,7 +17,7 @@ interface Outcome {
 /** Runs one command and sets the exit status. Never rejects. */
 export async function main(argv: string[]): Promise<void> {
   quietWhenPipeCloses();
-  // The exit status if the event loop becomes empty before the command has ended.
+  // Exit with a failure if the event loop becomes empty before the command has ended.
   process.exitCode = EXIT_FAILED;
   try {
     const outcome: Outcome = { status: 0 };
@@ -31,7 +30,7 @@ export async function main(argv: string[]): Promise<void> {
   }
 }
 
-/** The default command is `run`, so commander would report a misspelt command as a surplus argument. */
+/** Rejects an unknown command. Commander would report it as a surplus argument of the default command `run`. */
 function refuseUnknownCommand(program: Command, argv: readonly string[]): void {
   const [first] = argv;
   if (first === undefined || first.startsWith('-')) return;

@@ -7,7 +7,7 @@ import { machineId } from '../host/machine-id.ts';
 import type { MetricStore } from '../metrics/store.ts';
 import type { Log } from '../model/log.ts';
 
-/** Undefined if OTLP is not configured. Throws a `UsageError` if the configured export is not possible. */
+/** Returns undefined if OTLP is not configured. Throws a `UsageError` if the configured export is not possible. */
 export async function openOtlp(
   { otlp, instance }: AgentConfig,
   what: { log: Log; version: string; store: MetricStore; ended: Traces['ended'] },

@@ -4,7 +4,7 @@ export function print(text: string): void {
   process.stdout.write(text.endsWith('\n') ? text : `${text}\n`);
 }
 
-/** A reader that closes the pipe (`| head`) is not an error. */
+/** Exits with status 0 when the reader of the pipe closes it, as `| head` does. */
 export function quietWhenPipeCloses(): void {
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
     if (error.code !== 'EPIPE') throw error;

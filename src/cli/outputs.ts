@@ -14,12 +14,11 @@ type PushSource = Parameters<Otlp['start']>[0];
 export interface Outputs {
   /** Receives the traces of the capture thread. */
   take(records: readonly TraceRecord[]): void;
-  /** Undefined if no kind of traces is on. */
+  /** Returns undefined if all kinds of traces are off. */
   traceStore(): Traces['traceStore'] | undefined;
   exemplars: Pick<Exemplars, 'ofFamily'>;
-  /** Starts to push metrics. */
   start(source: PushSource): void;
-  /** Opens what another config needs. `apply` switches to it, `cancel` closes it again. Rejects with a `UsageError`. */
+  /** Opens the outputs of another config. `apply` switches to them, `cancel` closes them. Throws a `UsageError`. */
   prepare(next: AgentConfig): Promise<{ apply(): void; cancel(): void }>;
   collectLast(): Promise<unknown>;
   stop(): Promise<unknown>;
@@ -36,7 +35,7 @@ export async function openOutputs(
     spans && makeTraces(what.store, spans, otlp?.traces !== undefined);
   let now = { config, otlp: await open(config) };
   let source: PushSource | undefined;
-  /** Backends that a reload has replaced and whose last push has not ended yet. */
+  /** One promise for each exporter that a reload has replaced and that is still sending its last push. */
   const ending = new Set<Promise<void>>();
   traces = tracesOf(config);
 

@@ -9,7 +9,7 @@ export interface Progress {
   end(): void;
 }
 
-/** Does nothing if `terminal` is not a terminal. */
+/** Shows nothing if `terminal` is not a TTY. */
 export function progressBar(
   label: string,
   terminal: { isTTY?: boolean; write(text: string): unknown },

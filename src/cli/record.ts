@@ -8,10 +8,10 @@ import { createLog } from './log.ts';
 import { print } from './output.ts';
 
 const LONGEST_NS = 3600e9;
-/** SIGHUP too, because the instance must also be removed if the terminal closes. */
+/** Includes SIGHUP, because the instance must also be removed if the terminal closes. */
 const ENDING = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 
-/** A signal ends the recording early; the file is then still complete. */
+/** Records for the given duration, or until a signal. The file is complete in both cases. */
 export async function record(
   config: AgentConfig,
   options: { output: string; duration: string },

@@ -14,9 +14,8 @@ import type { Log } from '../model/log.ts';
 /** Checking more often would not help: a kubelet takes up to a minute to update the file of a ConfigMap. */
 export const WATCH_EVERY_MS = 5000;
 
-/** How to read the config again. */
 export interface ConfigSource {
-  /** Undefined: the config has no file. */
+  /** Undefined if the config has no file. */
   file: string | undefined;
   /** Reads and checks the config. Throws a `UsageError`. */
   load(): AgentConfig;
@@ -26,12 +25,12 @@ export interface ReloadParts {
   source: ConfigSource;
   store: MetricStore;
   log: Log;
-  /** Switches to a config. If that fails, rejects with the reason; the old config is then in use. */
+  /** Switches to a config. If that fails, keeps the old config and rejects with the reason. */
   apply(next: AgentConfig): Promise<void>;
 }
 
 export interface Reloader {
-  /** Resolves to the reason why the reload was rejected, or ''. `cause` is for the log. Never rejects. */
+  /** Resolves to '' or, if the reload failed, to the reason. `cause` is only logged. Never rejects. */
   reload(cause: string): Promise<string>;
   /** Reloads whenever the content of the file changes. Returns a function that stops this. */
   watch(everyMs?: number): () => void;
@@ -50,7 +49,7 @@ export function makeReloader(start: AgentConfig, { source, store, log, apply }: 
     current = next;
   };
   const causes: string[] = [];
-  // Only one reload runs at a time. Requests that arrive meanwhile share the next one, which reads the file again.
+  // Only one reload runs at a time. Requests during a reload share the next reload, which reads the file again.
   const shared = createShared(async () => {
     const cause = causes.splice(0).join(', ');
     try {
@@ -89,7 +88,7 @@ export function makeReloader(start: AgentConfig, { source, store, log, apply }: 
   };
 }
 
-/** Content of the file, to notice changes. A ConfigMap changes a link, so the times of the file can stay the same. */
+/** Returns the content, to detect changes. A ConfigMap update switches a link and can leave the mtime unchanged. */
 function contentOf(file: string): string {
   try {
     return readFileSync(file, 'utf8');

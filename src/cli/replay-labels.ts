@@ -1,2 +1,2 @@
-/** Labels on every series of a recording, so that nobody mistakes it for a live node. */
+/** Labels on every series of a recording, so that nobody mistakes the recording for a live node. */
 export const REPLAY_LABELS = { source: 'replay' } as const;

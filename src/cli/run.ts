@@ -1,6 +1,6 @@
 /**
- * `run`: runs an agent and its HTTP server until a signal ends them. Before the process exits, it removes the agent's
- * instance and restores its changes, unless the process is killed.
+ * `run`: runs an agent and its HTTP server until a signal ends them. Before it exits, it removes the agent's tracefs
+ * instance and restores changed settings, unless it is killed with SIGKILL.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Agent, type AgentOptions, startAgent } from '../agent/main/supervise.ts';
@@ -26,17 +26,17 @@ import { type ConfigSource, makeReloader } from './reload.ts';
 import { REPLAY_LABELS } from './replay-labels.ts';
 import { packageVersion } from './version.ts';
 
-/** How long to wait for the capture thread after a second signal, because it may be in a system call. */
+/** How long to wait for the capture thread after a second signal, because the thread may be in a system call. */
 const MOST_TERMINATING_MS = 2000;
 
 export interface RunOptions extends Pick<AgentOptions, 'replayFile' | 'replayInstance'> {
   /** Where a reload reads the config. If absent, the config is only read at the start. */
   source?: ConfigSource;
-  /** Whether to reload when the file changes. */
+  /** Whether to reload when the config file changes. */
   watchesConfig?: boolean;
   /** Whether to allow reloads over HTTP. */
   allowsLifecycle?: boolean;
-  /** If tracefs is not available, serve the bundled recording. */
+  /** Whether to serve the bundled recording if tracefs is not available. */
   demoIfUnavailable?: boolean;
 }
 
@@ -48,13 +48,13 @@ export async function run(config: AgentConfig, options: RunOptions): Promise<num
   const version = packageVersion();
   const { configFile, maxRequests, listenAddress } = config.web;
   const web = configFile === undefined ? undefined : openWebConfig(configFile, log);
-  // The capture's store already exports `ftrace_exporter_series`, under the same name.
+  // Don't export `ftrace_exporter_series` here, because the capture's store already exports a family of this name.
   const store = new MetricStore({ countsSeries: false });
   const refused = store.counter(REFUSED_METRIC);
   const refusals = createRefusals(log, (reason) => refused.add(refused.slot([reason]), 1));
   const outputs = await openOutputs(config, { log, version, store });
   const startMs = Date.now();
-  // Until the instance is removed, a signal must not end the process.
+  // Handle end signals from here on, because the instance must be removed before the process ends.
   let terminate = async () => {};
   const end = waitForEnd(log, () =>
     replayFile === undefined ? endAtOnce(config, log, terminate) : undefined,
@@ -114,13 +114,13 @@ export async function run(config: AgentConfig, options: RunOptions): Promise<num
   return status;
 }
 
-/** Names of the probes that work. If the capture has just failed (which is logged elsewhere), all enabled probes. */
+/** Returns the names of probes that work; of all probes if the capture has just failed, which is logged elsewhere. */
 async function probesUp(agent: Agent, config: AgentConfig): Promise<string[]> {
   const status = await agent.status().catch(() => undefined);
   return (status?.probes.filter(({ up }) => up) ?? config.probes).map(({ name }) => name);
 }
 
-/** Rejects a config that traces nothing. Kinds of traces work without probes, but only on the running kernel. */
+/** Rejects a config that traces nothing. Kinds of traces need no probes, but they do not work on a recording. */
 function refuseNothing({ probes, spans }: AgentConfig, isReplay: boolean): void {
   if (probes.length > 0 || (spans !== undefined && !isReplay)) return;
   throw new UsageError(
@@ -165,7 +165,7 @@ function depsOf(
   };
 }
 
-/** The bundled recording, if this machine cannot be traced. Logs clearly that it is a demo. */
+/** Returns the bundled recording if this machine cannot be traced, and logs that it is a demo. Otherwise undefined. */
 function demoInstead(config: AgentConfig, log: Log): string | undefined {
   const reason = whyNoTracing(config);
   if (reason === undefined) return undefined;
@@ -229,11 +229,10 @@ function openReloading(
 interface End {
   /** Resolves to the exit status when a signal or a failure ends the run. */
   reached: Promise<number>;
-  /** Calls the listener for each SIGHUP, including one that came before. */
+  /** Calls the listener for each SIGHUP from now on, and once now if there was a SIGHUP before. */
   onHangUp(listener: () => void): void;
   /** Whether a second signal has ended the run. */
   isAtOnce(): boolean;
-  /** Removes the signal handlers. */
   release(): void;
 }
 
@@ -277,7 +276,7 @@ function waitForEnd(log: Log, endAtOnce: () => Promise<void> | undefined): End {
   return { reached, onHangUp: hangUpsGoTo, isAtOnce: () => atOnce, release };
 }
 
-/** Terminates the capture thread, then cleans up in its place. */
+/** Terminates the capture thread, then cleans up what the thread would have removed and restored. */
 async function endAtOnce(config: AgentConfig, log: Log, terminate: () => Promise<void>): Promise<void> {
   const remedy = 'run `ftrace-exporter cleanup` after this process has exited';
   try {

@@ -69,7 +69,7 @@ function durationOf(text: string): number {
   throw new UsageError(`--for: ${text} must be more than 0 and at most 1h`);
 }
 
-/** A table for each metric: the largest series, and quantiles for histograms. */
+/** Formats a table for each metric, with the largest series; histograms get quantiles. */
 function shown(snapshots: readonly MetricSnapshot[]): string {
   const families = snapshots
     .flatMap((snapshot) => snapshot.families)

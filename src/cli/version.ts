@@ -1,10 +1,10 @@
-/** Location and version of the package, both for the sources and for the compiled program. */
+/** Finds the package's files and version, both from the sources and from the compiled program. */
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
 const ROOT = new URL('../../', import.meta.url);
 
-/** Absolute path of a file of the package. */
+/** Returns the absolute path of a file in the package. */
 export function packageFile(path: string): string {
   return fileURLToPath(new URL(path, ROOT));
 }

@@ -1,11 +1,11 @@
-/** Requests to the agent whose URL the user gave. */
+/** Sends HTTP requests to the agent whose URL the user gave. */
 import { UsageError } from '../../model/errors.ts';
 
 const TIMEOUT_MS = 5000;
 export const DEFAULT_URL = 'http://localhost:10743';
 
 export interface Client {
-  /** The URL without a password. */
+  /** The URL without user name and password. */
   url: string;
   get<T>(path: string): Promise<T>;
 }

@@ -6,7 +6,7 @@ import { isOwn, titleOf } from '../../page/names.ts';
 import { topLabels } from '../../page/top-labels.ts';
 import type { Client } from './client.ts';
 
-/** Rates cover this period. For a recording, they cover its whole length. */
+/** Rates of a live agent cover this period. Rates of a recording cover its whole length. */
 const WINDOW_MS = 10_000;
 const MOST_ROWS = 500;
 /** Keys 1 to 9 select a view. */
@@ -14,7 +14,7 @@ const MOST_VIEWS = 9;
 
 export interface TopDocument extends Pick<StatusDocument, 'source' | 'ready' | 'reason'> {
   url: string;
-  /** End of the newest column, in milliseconds; null before the first. */
+  /** End of the newest column, in milliseconds; null if there is no column yet. */
   time: number | null;
   axis: 'time' | 'recording';
   /** Period of the rates, in seconds. */

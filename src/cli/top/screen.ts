@@ -7,7 +7,7 @@ export interface ScreenOptions {
   columns: number;
   rows: number;
   colour: boolean;
-  /** Shown instead of the state if the agent does not answer. */
+  /** Error to show instead of the rates if the agent does not answer; else ''. */
   problem: string;
 }
 
@@ -48,7 +48,7 @@ export function renderScreen(document: TopDocument, state: TopState, options: Sc
   return [...lines, paint(2, fit(`${filter}${KEYS}${counted}`, columns))];
 }
 
-/** All views one below the other, for `--once`. */
+/** Renders all views one below the other, for `--once`. */
 export function renderText(document: TopDocument, state: TopState, columns: number): string {
   const parts = [
     timeText(document) + (document.ready ? '' : `  not ready: ${clean(document.reason)}`),

@@ -1,11 +1,10 @@
-/** The user's choices, and how keys change them. */
+/** The view, sort order and filter that the user has chosen, and how keys change them. */
 import type { TopDocument, TopRow, TopView } from './document.ts';
 
 export const SORT_KEYS = ['busy', 'per_second', 'p50', 'p99', 'name'] as const;
 export type SortKey = (typeof SORT_KEYS)[number];
 
 export interface TopState {
-  /** Index of the view. */
   view: number;
   sort: SortKey;
   reversed: boolean;
@@ -58,7 +57,7 @@ function typeKey(state: TopState, key: string): TopState {
   if (key === '\r' || key === '\n') return { ...state, typing: false };
   if (key === '\x1b') return { ...state, typing: false, filter: '', offset: 0 };
   if (key === '\x7f' || key === '\b') return { ...state, filter: state.filter.slice(0, -1), offset: 0 };
-  // Pasted text arrives as a single key.
+  // Ignore control characters.
   const text = [...key].filter((char) => char >= ' ' && char !== '\x7f').join('');
   return key.startsWith('\x1b')
     ? state
