@@ -1,6 +1,6 @@
 /**
  * `ftrace_exporter_cpu_seconds_total`: CPU time of the agent by purpose. The capture thread measures reading and
- * decoding; the main thread exports; the rest of the process is "other".
+ * decoding. The main thread's CPU time is "export". The rest of the process is "other".
  */
 import type { MetricStore } from '../../metrics/store.ts';
 import type { PhaseCpu } from '../contract/pulse.ts';
@@ -37,7 +37,7 @@ export function declareCpuSeconds(store: MetricStore, now = ownCpu): (capture: P
     const { threadSeconds, processSeconds } = now();
     family.set(exported, threadSeconds);
     const rest = processSeconds - threadSeconds - family.get(read) - family.get(decode);
-    // The capture thread reports after each tick. Until then, its latest CPU time counts as "other".
+    // The CPU time of a tick counts as "other" until the tick ends. Keep the maximum: a counter must not decrease.
     family.set(other, Math.max(family.get(other), rest));
   };
 }

@@ -8,13 +8,13 @@ import { declareCpuSeconds } from './cpu-metrics.ts';
 
 export interface MainMetrics {
   countRestart(): void;
-  /** Sets probe_up 0 for these probes. The capture thread reports the others. */
+  /** Sets probe_up to 0 for these probes. The capture thread reports the others. */
   probesAreDown(names: readonly string[]): void;
   /** Sets whether all requested events arrive. */
   readyIs(ready: boolean): void;
-  /** Sets the time of the last drain from its age. Undefined: the age is unknown. */
+  /** Sets the time of the last drain from its age; a no-op if the age is undefined. */
   drainedBefore(ageMs: number | undefined): void;
-  /** Sets the CPU time of the agent, from that of the capture thread. */
+  /** Sets the agent's CPU time, given the CPU time of the capture thread's phases. */
   cpuIs(capture: PhaseCpu): void;
 }
 
@@ -45,7 +45,7 @@ export function makeMainMetrics(store: MetricStore, what: { version: string; rep
     help: '1 if the agent receives all events that it requested and /readyz answers 200, otherwise 0.',
   });
   const readySlot = ready.slot([]);
-  // A replay does not drain, and only shows the past.
+  // A replay reads its recording only once, so it exports neither CPU time nor the time of the last drain.
   const cpuIs = what.replay ? () => {} : declareCpuSeconds(store);
   const drained = what.replay
     ? undefined

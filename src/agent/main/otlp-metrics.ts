@@ -2,7 +2,7 @@
 import type { MetricStore } from '../../metrics/store.ts';
 import type { PushCounts } from '../../model/otlp.ts';
 
-/** Export counters for one signal. Without a signal, counts nothing. */
+/** Declares the export metrics and returns the counters of one signal. Without a signal, the counters do nothing. */
 export function makeOtlpMetrics(store: MetricStore, signal?: 'metrics' | 'traces'): PushCounts {
   const pushes = store.counter({
     name: 'ftrace_exporter_otlp_exports_total',

@@ -7,12 +7,12 @@ const ANSWER_TIMEOUT_MS = 5_000;
 export type Request = ToCapture extends infer T ? (T extends { id: number } ? Omit<T, 'id'> : never) : never;
 
 export interface Requests {
-  /** Resolves to the answer. Rejects if the thread refuses, does not answer in time, or fails. */
+  /** Resolves to the answer. Rejects if the capture thread refuses, does not answer in time, or fails. */
   send<T>(request: Request, timeoutMs?: number): Promise<T>;
   settle(answer: Extract<FromCapture, { kind: 'answer' | 'refused' }>): void;
   /** Rejects all waiting requests. */
   fail(reason: string): void;
-  /** Why the thread seems to be stuck: it has not answered in time. '' after an answer. */
+  /** Why the thread seems to be stuck: a request was not answered in time. '' after the next answer. */
   overdue(): string;
 }
 

@@ -12,34 +12,34 @@ import { type CaptureThread, startThread } from './thread.ts';
 
 const FIRST_BACKOFF_MS = 500;
 const LONGEST_BACKOFF_MS = 30_000;
-/** After a capture thread has run this long, the back-off starts again from its minimum. */
+/** If a capture thread has run for this long before it fails, the back-off starts again from its minimum. */
 const HEALTHY_AFTER_MS = 60_000;
-/** Time for the thread to read full buffers to the end. Shorter than the time in which Kubernetes lets a pod stop. */
+/** Time for the thread to drain full buffers on shutdown. Shorter than Kubernetes' default grace period of 30 s. */
 const STOP_TIMEOUT_MS = 25_000;
 /** Setting up a tracer of many functions can take seconds. */
 const RELOAD_TIMEOUT_MS = 60_000;
-/** The thread reads the buffers several times per second. If it has not read them for this long, it is not ready. */
+/** If the thread, which reads several times per second, has not read for this long, the agent is not ready. */
 const LATE_AFTER_MS = 5_000;
 /** If the buffers were not read for this long, the thread will not recover, and the process should be restarted. */
 const HUNG_AFTER_MS = 30_000;
 
 export interface Agent {
   /**
-   * Snapshots of all stores with the label values of all series; the main thread's store comes first. If the capture is
-   * down, returns only the main thread's snapshot, in which every probe is down.
+   * Snapshots with the label values of all series; the main thread's snapshot comes first. If the capture is down,
+   * returns only the main thread's snapshot, in which probe_up is 0 for every probe.
    */
   scrape(): Promise<MetricSnapshot[]>;
   status(): Promise<CaptureStatus>;
   /** Records of a latency tracer, slowest first. Undefined if the tracer is not running. */
   latency(tracer: string): Promise<LatencyRecord[] | undefined>;
-  /** History of a recording. Undefined if there is no recording. */
+  /** History of a recording. Undefined for a live capture. */
   history(): Promise<RecordedHistory | undefined>;
   ready(): { ready: boolean; reason: string };
   /** False if the capture thread hangs and the process should be restarted. */
   alive(): { alive: boolean; reason: string };
   /**
-   * Switches to another config and keeps everything that is the same in both. If that fails, rejects with the reason,
-   * and the old config stays. If the capture had begun to change, it restarts with the old config.
+   * Switches to another config. Probes and buffers that are the same in both continue. On failure, rejects with the
+   * reason and keeps the old config; if the capture thread refused the new config, the thread restarts.
    */
   reload(next: AgentConfig): Promise<void>;
   /** Stops recording and removes the instances. */
@@ -56,15 +56,15 @@ export interface AgentOptions {
   /** Name of the buffer to serve, if the recording has several. */
   replayInstance?: string | undefined;
   /**
-   * Called when the capture thread starts. `terminate` ends the thread immediately. That closes its files, but restores
-   * nothing.
+   * Called when the capture thread starts. `terminate` ends the thread immediately, which closes its files but does not
+   * restore the kernel's settings.
    */
   onTerminator?(terminate: () => Promise<void>): void;
   /** Called about once a second with the traces of slow operations. */
   onTraces?: ((traces: readonly TraceRecord[]) => void) | undefined;
 }
 
-/** Starts the agent. Resolves when events can be read. Rejects with the reason if they never can. */
+/** Starts the agent. Resolves when the capture runs. Rejects with the reason if the capture cannot start. */
 export async function startAgent(start: AgentConfig, options: AgentOptions): Promise<Agent> {
   let config = start;
   const { store = new MetricStore({ countsSeries: false }), version } = options;
@@ -128,15 +128,15 @@ export async function startAgent(start: AgentConfig, options: AgentOptions): Pro
 }
 
 interface Supervision {
-  /** Resolves when events can be read. Rejects with the reason if they never can. */
+  /** Resolves when the capture runs. Rejects with the reason if the capture cannot start. */
   first: Promise<void>;
   /** The current thread, or the one that has just ended. */
   thread(): CaptureThread;
-  /** Stops restarting the thread. Otherwise the process would wait for the next start, up to 30 s. */
+  /** Cancels further restarts. A pending restart would keep the process alive for up to 30 s. */
   giveUp(): void;
 }
 
-/** Starts the capture thread. If it ends after it was ready once, starts it again with back-off. */
+/** Starts the capture thread. If a thread that was ready ends, starts another one with back-off. */
 function keepRunning(
   config: () => AgentConfig,
   options: AgentOptions,

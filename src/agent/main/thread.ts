@@ -1,6 +1,6 @@
 /**
- * One run of the capture thread, seen from the main thread: starts it, sends requests, passes on what it reports, and
- * knows why it cannot answer. After a failure, the supervisor starts another one.
+ * Runs one capture thread for the main thread: starts it, sends requests, forwards what it reports, and knows why it
+ * cannot answer. After a failure, the supervisor starts another thread.
  */
 import { appendFileSync } from 'node:fs';
 import { extname } from 'node:path';
@@ -19,7 +19,7 @@ export interface ThreadOptions {
   log: Log;
   /** Called when the thread answers requests. */
   onReady(): void;
-  /** Called when the capture cannot continue; the thread is ending. `final`: another attempt would fail too. */
+  /** Called when the capture failed and the thread is ending. `final`: another attempt would fail in the same way. */
   onFatal(reason: string, final: boolean): void;
   onExit(reason: string): void;
   onTraces?: ((traces: readonly TraceRecord[]) => void) | undefined;
@@ -29,17 +29,17 @@ export interface CaptureThread {
   isRunning(): boolean;
   /** Whether the thread answers requests. */
   answers(): boolean;
-  /** Why the thread cannot answer, or why some events do not arrive; '' if neither is the case. */
+  /** Why the thread cannot answer, or why some events do not arrive; '' if it answers and all events arrive. */
   problem(): string;
   /** Why the buffers were not read within the limit; '' if they were, or if the thread has not begun to read them. */
   late(limitMs: number): string;
-  /** Milliseconds since the last drain. Undefined before the first drain. */
+  /** Milliseconds since the last drain or, before the first one, since the thread was ready. Undefined until then. */
   drainAgeMs(): number | undefined;
   /** CPU time that this thread has used for reading and decoding. */
   phaseCpu(): PhaseCpu;
-  /** Resolves to the answer. Rejects if no answer comes. */
+  /** Resolves to the answer. Rejects if the thread cannot answer or does not answer in time. */
   ask<T>(request: Request, timeoutMs?: number): Promise<T>;
-  /** Undefined while the capture is down or is being set up. */
+  /** The thread's metrics. Undefined while the capture is down or is being set up. */
   snapshot(): Promise<MetricSnapshot | undefined>;
   terminate(): Promise<unknown>;
 }
@@ -51,7 +51,7 @@ export function startThread(options: ThreadOptions): CaptureThread {
   let isRunning = true;
   /** Why the thread cannot answer; '' if it can. */
   let failure = 'the capture is still being set up';
-  /** Why events are missing although the thread answers; '' if none are. */
+  /** Why events are missing although the thread answers; '' if no events are missing. */
   let problem = '';
 
   const input: CaptureInput = { ...options.input, pulse: pulse.memory };
@@ -67,7 +67,7 @@ export function startThread(options: ThreadOptions): CaptureThread {
       case 'ready':
         failure = '';
         problem = message.problem;
-        // A recording is read only once, so there are no drains after it.
+        // A recording has no drains, because it is read completely before the thread is ready.
         if (input.replayFile === undefined) pulse.begin();
         return options.onReady();
       case 'problem':
@@ -116,8 +116,8 @@ export function startThread(options: ThreadOptions): CaptureThread {
     ask,
     snapshot: () => {
       const request = () => ask<MetricSnapshot>({ kind: 'snapshot', knownSeries: reader.known() });
-      // If a snapshot does not match the labels that the reader knows, the reader forgets them. The second request then
-      // returns the labels of all series.
+      // If a snapshot does not match the labels that the reader has stored, the reader drops them. Then the second
+      // request returns the labels of all series.
       const attempt = async () => reader.expand(await request()) ?? reader.expand(await request());
       return attempt().catch((error: unknown) => {
         log.debug({ reason: reasonOf(error) }, 'no snapshot from the capture thread');

@@ -17,11 +17,11 @@ export interface TraceStore {
   /** Kinds that are on. */
   kinds: readonly SpanKind[];
   add(traces: readonly TraceRecord[]): void;
-  /** Returns at most `limit` traces in each list: of one kind, or a fair share of each kind. */
+  /** Returns at most `limit` traces in each list: those of one kind, or a fair share of each kind. */
   slow(kind: SpanKind | undefined, limit: number): SlowTraces;
   /** All traces, the newest last. */
   all(): TraceRecord[];
-  /** Traces with this id, newest first. Several can have the same id, if an application set it. */
+  /** Traces with this id, newest first. Several traces have the same id if an application set the id. */
   find(traceId: string, kind: SpanKind | undefined, limit: number): TraceRecord[];
   /**
    * Ids of the root spans of all stored traces. Trace ids do not identify a trace, because an application's trace id
@@ -130,7 +130,7 @@ export function makeTraceStore(
   };
 }
 
-/** The first entries of each list: `limit` in total, shared fairly between the lists. */
+/** The first entries of each list, `limit` in total. Each list gets a fair share. */
 function fairly(lists: readonly (readonly Kept[])[], limit: number): Kept[] {
   const wanted = lists.map(({ length }) => length);
   const shares = fairShares(wanted, limit);
@@ -145,7 +145,7 @@ function tracesOf(entries: readonly Kept[], limit: number): TraceRecord[] {
   return entries.slice(0, limit).map(({ trace }) => trace);
 }
 
-/** A trace that is in both lists of a kind appears twice. */
+/** All entries of these lists. A trace that is in both lists of a kind appears twice. */
 function keptIn(lists: readonly OfKind[]): Kept[] {
   return lists.flatMap(({ last, slowest }) => [...last, ...slowest]);
 }

@@ -1,6 +1,6 @@
 /**
- * Handles traces in the main thread: stores the traces from the capture thread, offers those that can be looked up as
- * exemplars, and counts the traces and spans by outcome.
+ * Handles traces in the main thread: stores the traces from the capture thread, offers traces that can be looked up as
+ * exemplars, and counts traces and spans by outcome.
  */
 import { createExemplars, type Exemplars } from '../../export/exemplars.ts';
 import type { MetricStore } from '../../metrics/store.ts';
@@ -11,7 +11,7 @@ import { makeTraceStore, type TraceStore } from './trace-store.ts';
 export interface Traces {
   /** Stores traces from the capture thread. Without a backend, counts them as `kept`. */
   take(traces: readonly TraceRecord[]): void;
-  /** Called with the outcome of every trace that was sent to the backend. */
+  /** Counts traces that were sent to the backend, and offers exported traces as exemplars. */
   ended(traces: readonly TraceRecord[], outcome: 'exported' | 'failed'): void;
   traceStore: TraceStore;
   exemplars: Exemplars;
@@ -21,7 +21,7 @@ export function makeTraces(store: MetricStore, config: SpansConfig, hasBackend: 
   const outcomes = hasBackend ? (['exported', 'failed'] as const) : (['kept'] as const);
   const counts = declareSpanCounts(store, config, outcomes);
   const traceStore = makeTraceStore(config);
-  // Without a backend, only stored traces can be looked up.
+  // Without a backend, users can only look up stored traces.
   const exemplars = createExemplars(hasBackend ? {} : { roots: () => traceStore.roots() });
   const end = (traces: readonly TraceRecord[], outcome: 'kept' | 'exported' | 'failed'): void => {
     for (const { kind, spans } of traces) {

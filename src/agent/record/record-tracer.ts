@@ -19,13 +19,13 @@ export interface RecordedTracer {
   instance: Instance;
   /** Sets the tracer after the instance was prepared. Throws `KernelError`. */
   start(): void;
-  /** Restores everything. Close the pages before this call. */
+  /** Stops the tracer and restores the kernel's settings. Close the page files before this call. */
   close(): void;
 }
 
 /**
- * `base` is the recording's own instance. Throws a `UsageError` for a tracer without pages, or a `KernelError` if the
- * kernel refuses the tracer.
+ * `base` is the recording's own instance. Throws a `UsageError` if the tracer cannot be recorded, or a `KernelError` if
+ * the kernel refuses the tracer.
  */
 export function recordedTracer(
   base: Instance,
@@ -54,7 +54,7 @@ export function recordedTracer(
   };
 }
 
-/** The enabled tracer; undefined if none is enabled. */
+/** The tracer of the enabled probes; undefined if no enabled probe needs a tracer. */
 function requestOf(enabled: readonly EnabledProbe[]): TracerRequest | undefined {
   const requests = enabled.flatMap(({ module, options }) => module.tracer?.(options) ?? []);
   if (requests.length === 0) return undefined;

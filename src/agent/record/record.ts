@@ -29,11 +29,11 @@ import { symbolsText } from './symbols-text.ts';
 /** The only sub-buffer size that all readers of trace.dat accept. */
 const SUBBUFFER_BYTES = 4096;
 const TICK_MS = 50;
-/** How often the recording gets the current names of containers, and the containers of tasks that no event shows. */
+/** How often to record the container table, because container names can change and events do not show every task. */
 const MARK_CONTAINERS_MS = 5000;
-/** Records that tracers write, if the kernel has them. They cannot be enabled like events. */
+/** Formats of tracer records to write to the file, if the kernel has them. Unlike events, they cannot be enabled. */
 export const TRACER_FORMATS = ['funcgraph_entry', 'funcgraph_exit', 'osnoise', 'timerlat', 'hwlat'];
-/** Limits a tick, because reading and writing pages causes new events: the buffer might never become empty. */
+/** Maximum per CPU and tick. Reading and writing pages causes new events, so the buffer might never become empty. */
 const MOST_PAGES_A_TICK = 4096;
 
 export interface RecordOptions {
@@ -95,7 +95,7 @@ async function recordFrom(
     store,
     self: makeSelfMetrics(store),
     isSelf: () => false,
-    // Only the events and their symbols are written; replay looks up the names.
+    // A recording contains symbols instead of function names, so only replay looks up names.
     functions: () => NAMELESS,
   });
   for (const { name, up, reason } of plan.probes)
@@ -149,7 +149,7 @@ async function copyPages(tracer: RecordedTracer, into: Into, options: RecordOpti
         writer.addPage(cpu, page.bytes.subarray(0, length));
         done.pages++;
         done.bytes += length;
-        // The kernel is still writing to a page that is not full; the next tick reads the rest.
+        // The kernel is still writing to a page that is not full. Read its remaining events in the next tick.
         if (!untilEmpty && !broken && page.end < layout.pageSize / 2) break;
       }
     }
@@ -161,8 +161,8 @@ async function copyPages(tracer: RecordedTracer, into: Into, options: RecordOpti
   try {
     instance.start();
     for (const line of factsMarkers(listBlockDevices())) instance.writeMarker(line);
-    // Once before the events are enabled, so that their tasks already have a container, and once after, for tasks that
-    // began or moved in between.
+    // Record the containers before the events are enabled, so that their tasks already have a container, and again
+    // afterwards, for tasks that began or moved in between.
     markContainers();
     instance.enable(plan.events);
     markContainers();
@@ -181,7 +181,7 @@ async function copyPages(tracer: RecordedTracer, into: Into, options: RecordOpti
     instance.stop();
     drain(true);
   } finally {
-    // The kernel refuses to change the tracer while the pages are open.
+    // The kernel refuses to change the tracer while the page files are open.
     source.close();
   }
   const kallsyms = plan.readsAddresses ? symbolsText(instance.root, options.log) : '';

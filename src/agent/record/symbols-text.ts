@@ -4,8 +4,8 @@ import type { Log } from '../../model/log.ts';
 import { functionAddresses } from '../../tracefs/functions.ts';
 
 /**
- * Returns the text of /proc/kallsyms or, if that hides the addresses, the traceable functions in the same format. '' if
- * tracefs has no addresses either; the recording then has no names.
+ * Returns the text of /proc/kallsyms or, if that file hides the addresses, the traceable functions in the same format.
+ * Returns '' if tracefs has no addresses either; the recording then has no function names.
  */
 export function symbolsText(root: string, log: Log): string {
   const text = readFileSync('/proc/kallsyms', 'utf8');

@@ -13,7 +13,7 @@ export function inNanoseconds(plan: EventPlan, nsPerStamp: number): EventPlan {
   return {
     ...plan,
     dispatcher: callAlways(dispatcher, (slot, record) => {
-      // The decoder sets the timestamp for every event, so this converts it only once.
+      // Multiply in place, because the decoder sets the timestamp again for every event.
       record.timestampNs *= nsPerStamp;
       dispatcher.call(slot, record);
     }),

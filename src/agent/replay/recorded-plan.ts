@@ -16,7 +16,7 @@ import type { SelfMetrics } from '../plan/self-metrics.ts';
 import type { Recording } from './recording.ts';
 
 const MOST_NAMED = 4;
-/** Every recording with a table of containers has this event. */
+/** Every recording with a container table has this event. */
 const ATTACH = 'cgroup:cgroup_attach_task';
 
 export function planRecording(
@@ -83,7 +83,7 @@ export function planRecording(
   return { ...plan, probes: [...plan.probes, ...off], end };
 }
 
-/** Why the recording has nothing for a probe. Undefined if it has something, or if only the plan can decide. */
+/** Why the recording contains nothing for a probe. Undefined if the recording may contain something. */
 function whyAbsent(
   { module, options, intervals }: EnabledProbe,
   { metadata, latency, hasEvent }: Recording,
@@ -96,7 +96,7 @@ function whyAbsent(
       : `this recording is not from the tracer ${module.name}`;
   }
   const needs = module.needs(options, metadata, host, intervals);
-  // A recording is useful to the probe if it has one event, even an optional one, of the same system as a required one.
+  // The recording is useful if it has an event, even an optional one, from the same system as a required event.
   const essential = needs.filter(({ without }) => without === undefined);
   const systems = new Set((essential.length > 0 ? essential : needs).map(({ event }) => systemOf(event)));
   const wanted = needs.map(({ event }) => event).filter((event) => systems.has(systemOf(event)));
@@ -111,8 +111,8 @@ function systemOf(event: string): string {
 }
 
 /**
- * Text has event names without systems. An event that the config names in full, such as `bpf_trace:bpf_trace_printk`,
- * is assumed to be the event of that name in the text. It can be counted, but has no fields.
+ * Text has event names without systems. If the config names an event in full, such as `bpf_trace:bpf_trace_printk`,
+ * assumes that the text's event with this name is the same event. It can be counted, but has no fields.
  */
 function withNamedEvents(
   { metadata, namesWithoutSystem = [] }: Recording,

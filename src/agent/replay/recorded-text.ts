@@ -9,7 +9,7 @@ import type { OpenOptions, Recording } from './recording.ts';
 
 const SYSCALL_NUMBERS = 'raw_syscalls:sys_enter';
 
-/** Throws the same errors as `openTextTrace`. */
+/** Throws the errors of `openTextTrace`. */
 export function openText(file: string, { instance, onProgress }: OpenOptions): Recording {
   if (instance !== undefined) throw new UsageError(`${file} is text: it has no instances to choose`);
   const trace = openTextTrace(file);
@@ -67,7 +67,7 @@ export function openText(file: string, { instance, onProgress }: OpenOptions): R
   };
 }
 
-/** Warnings about lines that could not be parsed as events: their number, the first line, and the reason. */
+/** Warnings about lines that are not events. Each contains the number of such lines, the first line, and the reason. */
 function unreadLines(
   trace: TextTrace,
   file: string,
@@ -83,7 +83,7 @@ function unreadLines(
         `The first is line ${broken}, ${JSON.stringify(first.text)}: ${first.why}`,
     );
   }
-  // If the first of these lines was also the first broken one, the warning above already names it.
+  // If this line was also the first broken line, the warning above already contains it.
   if (otherLines > 0 && firstOther !== undefined && firstOther.number !== broken) {
     warnings.push(
       `${file}: ${otherLines} of ${all} lines do not begin like an event. They count as a part of the event before them, ` +

@@ -1,4 +1,4 @@
-/** A recording as replay sees it, whatever the type of file: see `recorded-pages.ts` and `recorded-text.ts`. */
+/** A recording to replay, implemented for trace.dat in `recorded-pages.ts` and for text in `recorded-text.ts`. */
 import type { PageError } from '../../decode/page.ts';
 import type { FunctionLookup } from '../../model/function-names.ts';
 import type { BufferStats, TraceMetadata } from '../../model/source.ts';
@@ -13,26 +13,26 @@ export interface Recording {
   subbufferBytes: number;
   cpus: readonly number[];
   functions: FunctionLookup;
-  /** Why the recording cannot provide an event's fields; undefined if it can. */
+  /** Returns why the recording cannot provide an event's fields; undefined if it can. */
   unreadable?(type: PlannedType): string | undefined;
-  /** Nanoseconds per unit of the timestamps. Undefined if unknown; then there are no durations. */
+  /** Nanoseconds per unit of the timestamps. If undefined (unknown unit), the replay measures no durations. */
   nsPerStamp: number | undefined;
-  /** The latency record, if the recording has one instead of events. */
+  /** The latency record of a latency tracer's text, which contains no events. Undefined for other recordings. */
   latency: LatencyRecord | undefined;
   /** Whether the recording can contain an event: the text contains it, or the file has its format. */
   hasEvent(event: string): boolean;
   /** Event names whose systems are unknown. Absent if the recording contains the systems. */
   namesWithoutSystem?: readonly string[];
-  /** Opens the stream for a plan. The stream calls `onBroken` if it cannot parse a line, to drop open operations. */
+  /** Opens the stream for a plan. If a line cannot be parsed, the stream calls `onBroken` to drop open operations. */
   stream(
     plan: EventPlan & { onBroken?(cpu: number, untilNs: TimestampNs): void },
     onError: (cpu: number, error: PageError) => void,
   ): EventStream;
-  /** The recording's loss counters of a CPU; undefined if it has none. */
+  /** Loss counters of a CPU; undefined if the recording contains none. */
   stats(cpu: number): BufferStats | undefined;
-  /** Warnings to show after the recording was read. `hasErrors`: some of it could not be decoded. */
+  /** Warnings to show after the recording was read. `hasErrors`: the decoder reported errors. */
   problems(hasErrors: boolean): string[];
-  /** Whether the last pages of a CPU are missing. */
+  /** Whether a CPU's last pages are missing from the file. */
   isCut(cpu: number): boolean;
   close(): void;
 }
@@ -40,7 +40,7 @@ export interface Recording {
 export interface OpenOptions {
   /** Name of the buffer to read, if the file has several. */
   instance: string | undefined;
-  /** Called with the amount that has been read, and the total. */
+  /** Called with the number of pages or bytes read so far, and the total. */
   onProgress: (done: number, total: number) => void;
   pagesPerRound: number | undefined;
 }

@@ -1,15 +1,15 @@
 /**
- * Passes the pages of a recording to the pipeline. If a CPU's last pages are missing, adds a page that marks the loss.
- * Reports progress.
+ * Passes the pages of a recording to the pipeline and reports progress. If a CPU's last pages are missing, adds a page
+ * that marks the loss.
  */
 
 import type { PageLayout } from '../../model/format.ts';
 import type { PageSource } from '../../model/source.ts';
 import type { Capture as RecordedCapture } from '../../tracedat/read.ts';
 
-/** Top byte of a page timestamp that is later than any event: 2^62. */
+/** Top byte of the 64-bit page timestamp `NEVER`. */
 const NEVER_TOP_BYTE = 0x40;
-/** Timestamps of this value or above are not times of events. */
+/** A timestamp later than any event, for a loss without an end. */
 export const NEVER = 2 ** 62;
 
 /** `onPages` is called after every page with the number of pages read so far. */
@@ -24,7 +24,7 @@ export function replaySource(capture: RecordedCapture, onPages: (pages: number) 
       const read = source.readPage(cpu, into);
       const count = (pagesRead.get(cpu) ?? 0) + 1;
       pagesRead.set(cpu, count);
-      // A recorder may fill its last page of a CPU with zeros. A page of zeros before other pages is a hole.
+      // A recorder may pad a CPU's pages with a last page of zeros. An earlier page of zeros is a hole in the file.
       const isPadding = count === capture.cpuPages(cpu) && isZero(into, metadata.layout);
       if (read > 0 && !isPadding) {
         onPages(++pages);
@@ -42,8 +42,8 @@ function isZero(page: Uint8Array, layout: PageLayout): boolean {
 }
 
 /**
- * Writes a page without events that reports a loss without an end. The missing pages of this CPU may contain the end of
- * any open operation, so the operations that are open on all CPUs then have no duration.
+ * Writes a page without events that reports a loss without an end. The missing pages may contain the end of any open
+ * operation, so operations that are open at this point, on any CPU, have no duration.
  */
 function endOfCut(into: Uint8Array, layout: PageLayout): number {
   into.fill(0, 0, layout.pageSize);

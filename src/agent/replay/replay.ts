@@ -28,18 +28,18 @@ const BUFFER = 'events';
 
 export interface ReplayOptions {
   log: Log;
-  /** Number of pages read from one CPU before the next CPU. The result does not depend on it. */
+  /** Number of pages to read from one CPU before reading the next CPU. Does not change the result. */
   pagesPerRound?: number;
-  /** Name of the buffer to replay. Default: the top level's buffer or, if that is empty, the first that is not. */
+  /** Name of the buffer to replay. Default: the top level's buffer or, if it is empty, the first non-empty buffer. */
   instance?: string | undefined;
-  /** Called with the amount that has been read, in pages or bytes, and the total. */
+  /** Called with the number of pages or bytes read so far, and the total. */
   onProgress?: (done: number, total: number) => void;
-  /** Whether to keep the history of the metrics, for the page. */
+  /** Whether to keep the history of the metrics, for the web page. */
   withHistory?: boolean;
 }
 
 /**
- * Replays a whole recording. Warnings in the status say what the file does not contain. Throws if the file is not a
+ * Replays a whole recording. Warnings in the status describe what is missing in the file. Throws if the file is not a
  * recording.
  */
 export function openReplay(config: AgentConfig, file: string, options: ReplayOptions): Capture {
@@ -74,7 +74,7 @@ function replay(
   logProbes(plan.probes, log);
   const lossy = new Set<number>();
   let hasErrors = false;
-  // If the timestamps have no known unit, the history would have no time axis.
+  // Without a unit of the timestamps, the history would have no time axis.
   const timed = withHistory && nsPerStamp !== undefined ? recordHistory(plan, () => snapshotNow()) : { plan };
   const stamped = inNanoseconds(timed.plan, nsPerStamp ?? 1);
   const stream = recording.stream(
@@ -92,7 +92,7 @@ function replay(
     },
   );
   const snapshotNow = () => {
-    // The recording has only total losses, so a snapshot during the replay has none.
+    // Leave out losses, because the recording contains only their totals for the whole recording.
     self.update(
       BUFFER,
       cpus.map((cpu) => ({ ...readingOf(recording, stream, cpu), loss: undefined })),
@@ -115,10 +115,10 @@ function replay(
         `CPU ${cpu}: the end of its recording is missing: operations that were open then, on any CPU, have no duration`,
       );
     if (!lossy.has(cpu)) continue;
-    // A full page has no space for the number of lost events. The counters in the file are complete.
+    // A full page cannot hold its number of lost events, so the file's counters can exceed the sum of all pages.
     const lost = Math.max(counted?.overrun ?? 0, stream.flaggedLost(cpu)) || 'an unknown number of';
     const loss = `CPU ${cpu}: ${lost} events were lost while recording: the operations they belong to have no duration`;
-    // Not a warning, because the recording itself reports this loss and the metrics count it.
+    // Log this as info, because the recording itself reports the loss and the metrics count it.
     log.info({ file }, loss);
     warnings.push(loss);
   }
@@ -196,7 +196,7 @@ function readingOf(recording: Recording, stream: EventStream, cpu: number): Buff
   };
 }
 
-/** Replays a recording in this thread, for `replay` without a server. */
+/** Replays a recording in the calling thread, for `replay` without a server. */
 export async function replayCapture(
   config: AgentConfig,
   file: string,
